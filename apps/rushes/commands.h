@@ -1,0 +1,10 @@
+// The sub-commands: each adds itself to the command line and runs from its callback. They throw rushes::Error; main
+// turns that into a message and an exit code.
+#pragma once
+#include <CLI/CLI.hpp>
+
+namespace rushes::app {
+
+void add_verify(CLI::App& app);  // verify.cpp
+
+}  // namespace rushes::app

@@ -1,0 +1,34 @@
+// The command line of rushes: one sub-command a file.
+#include <c10/util/Exception.h>
+
+#include <cstdio>
+
+#include "commands.h"
+#include "rushes/base/error.h"
+#include "rushes/base/log.h"
+
+int main(int argc, char** argv) {
+  CLI::App app{"rushes: watch generated video while it is still being generated"};
+  app.set_version_flag("--version", std::string(RUSHES_VERSION));
+  app.require_subcommand(1);
+  std::string log_level = "info";
+  app.add_option("--log-level", log_level, "debug, info, warning, error or off")->envname("RUSHES_LOG_LEVEL")->capture_default_str();
+  app.parse_complete_callback([&] { rushes::log::set_level(rushes::log::parse_level(log_level)); });
+  rushes::app::add_verify(app);
+  try {
+    app.parse(argc, argv);
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? 0 : 2;
+  } catch (const rushes::Error& error) {
+    std::fprintf(stderr, "rushes: %s\n", error.what());
+    return rushes::exit_code(error.code());
+  } catch (const c10::Error& error) {
+    std::fprintf(stderr, "rushes: internal error: %s\n", error.what_without_backtrace());
+    return 1;
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "rushes: internal error: %s\n", error.what());
+    return 1;
+  }
+}

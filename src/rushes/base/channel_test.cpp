@@ -1,0 +1,46 @@
+#include "rushes/base/channel.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+#include <vector>
+
+namespace rushes::base {
+namespace {
+
+TEST(Channel, hands_values_over_in_order) {
+  Channel<int> channel(4);
+  std::jthread sender([&] {
+    for (int i = 0; i < 100; ++i) channel.send(i);
+    channel.close();
+  });
+  std::vector<int> received;
+  while (auto value = channel.receive()) received.push_back(*value);
+  ASSERT_EQ(received.size(), 100u);
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(received[static_cast<std::size_t>(i)], i);
+}
+
+TEST(Channel, a_full_channel_refuses_try_send_and_keeps_what_it_has) {
+  Channel<int> channel(1);
+  EXPECT_TRUE(channel.try_send(1));
+  EXPECT_FALSE(channel.try_send(2));
+  EXPECT_EQ(channel.try_receive(), 1);
+}
+
+TEST(Channel, a_closed_channel_gives_what_is_left_and_then_nothing) {
+  Channel<int> channel(2);
+  channel.send(7);
+  channel.close();
+  EXPECT_FALSE(channel.send(8));
+  EXPECT_EQ(channel.receive(), 7);
+  EXPECT_EQ(channel.receive(), std::nullopt);
+}
+
+TEST(Channel, a_stop_request_ends_a_waiting_receiver) {
+  Channel<int> channel(1);
+  std::jthread receiver([&](std::stop_token stop) { EXPECT_EQ(channel.receive(stop), std::nullopt); });
+  receiver.request_stop();
+}
+
+}  // namespace
+}  // namespace rushes::base

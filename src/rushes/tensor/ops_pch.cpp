@@ -1,0 +1,2 @@
+// Owner of the one precompiled libtorch header.
+#include "rushes/tensor/ops.h"

@@ -1,0 +1,29 @@
+// Every golden case of the project at its float32 tolerance, one test each.
+#include <gtest/gtest.h>
+
+#include "rushes/verify/case.h"
+
+namespace rushes::verify {
+namespace {
+
+class Golden : public testing::TestWithParam<std::filesystem::path> {};
+
+TEST_P(Golden, passes_in_float32) {
+  const CaseResult result = run_case(GetParam(), Target{});
+  EXPECT_TRUE(result.error.empty()) << result.error;
+  for (const TensorResult& tensor : result.tensors)
+    EXPECT_TRUE(tensor.passed) << tensor.name << ": max abs error " << tensor.max_abs_error << ", " << tensor.worst_ratio
+                               << " x tolerance; " << tensor.detail;
+  for (const Check& check : result.checks) EXPECT_TRUE(check.passed) << check.what << ": " << check.detail;
+  EXPECT_TRUE(result.passed);
+}
+
+std::string test_name(const testing::TestParamInfo<std::filesystem::path>& info) {
+  return info.param.parent_path().filename().string() + "_" + info.param.filename().string();
+}
+
+INSTANTIATE_TEST_SUITE_P(Cases, Golden, testing::ValuesIn(find_cases(RUSHES_SOURCE_DIR "/tests/golden")),
+                         test_name);
+
+}  // namespace
+}  // namespace rushes::verify

@@ -1,0 +1,13 @@
+// One function a file: adds the runners of its kinds.
+#pragma once
+#include "rushes/verify/case.h"
+
+namespace rushes::verify {
+
+void add_wan_transformer(Registry& registry);  // wan_transformer.cpp
+void add_wan_vae(Registry& registry);          // wan_vae.cpp
+void add_wan_text(Registry& registry);         // wan_text.cpp
+void add_wan_sampling(Registry& registry);     // wan_sampling.cpp
+void add_wan_pipelines(Registry& registry);    // wan_pipelines.cpp
+
+}  // namespace rushes::verify
