@@ -1,0 +1,48 @@
+// What travels on a stream: the values that a generator yields. No libtorch here, server and media include this.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace rushes::generation {
+
+/// Wall time that a block took, by stage.
+struct StageTimes {
+  std::chrono::microseconds text{0}, denoise{0}, decode{0};
+};
+
+/// One generated block of video frames: 8-bit RGB, rows without padding.
+struct FrameBlock {
+  std::shared_ptr<const uint8_t> rgb;  // [T, H, W, 3]
+  int64_t video_frames = 0;            // T
+  int64_t height = 0, width = 0;
+  double fps = 16;
+  int64_t first_video_frame = 0;       // index in the session's video; presentation time = index / fps
+  int64_t segment = 0, block = 0;      // block counts within the segment
+  int64_t latent_frames = 0;           // that the block was made of
+  std::string prompt;                  // that it was generated under
+  StageTimes times;
+
+  const uint8_t* frame(int64_t index) const { return rgb.get() + index * height * width * 3; }
+  std::size_t frame_bytes() const { return static_cast<std::size_t>(height * width * 3); }
+};
+
+/// A prompt took effect (the first one too) at the block that follows.
+struct PromptApplied {
+  std::string prompt;
+  int64_t segment = 0, block = 0;
+};
+
+/// How far a block has come; sent after each denoising step, so that a viewer's time line can fill.
+struct BlockProgress {
+  int64_t segment = 0, block = 0;
+  int64_t step = 0, steps = 0;
+};
+
+using Event = std::variant<FrameBlock, PromptApplied, BlockProgress>;
+
+}  // namespace rushes::generation

@@ -1,0 +1,101 @@
+// The contract between a model pipeline and whoever steps it: a resumable state machine. One step is one unit of work
+// that is short enough to interleave sessions (a denoising step, a decode). It never blocks on a network, never
+// sleeps, never knows who watches. All state between steps lives in it. No libtorch here.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "rushes/generation/event.h"
+
+namespace rushes::generation {
+
+/// Changes that arrived since the last step. Each is taken over at the next place where the model allows it.
+struct Inbox {
+  std::optional<std::string> prompt;  // from the next block on
+};
+
+enum class StepOutcome {
+  again,        // more work can be done at once
+  needs_input,  // nothing to do before the inbox brings something
+  finished,     // the video is complete; step() must not be called again
+};
+
+struct StepResult {
+  StepOutcome outcome = StepOutcome::again;
+  std::vector<Event> events;
+};
+
+/// What a session's video will be, known before the first step.
+struct VideoFormat {
+  int64_t height = 0, width = 0;
+  double fps = 16;
+  std::optional<int64_t> video_frames;  // total; nothing: endless
+  int64_t segments = 0, blocks_per_segment = 0;  // segments 0: endless
+};
+
+class Generator {
+ public:
+  virtual ~Generator() = default;
+  virtual VideoFormat format() const = 0;
+  /// Does the next unit of work. One thread at a time. Throws Error; after a throw the generator may only be destroyed.
+  virtual StepResult step(const Inbox& inbox) = 0;
+  /// True when the next step would begin a new block: where fairness lets another session go first.
+  virtual bool at_block_border() const = 0;
+  /// Copy that continues from here independently (caches copy-on-write). Only at a block border.
+  virtual std::unique_ptr<Generator> fork() const = 0;
+  /// Memory held for this session (caches, latents), in bytes.
+  virtual int64_t bytes() const = 0;
+};
+
+/// A request for text-to-video or image-to-video, parsed and in its own units; validate() with the model's limits is
+/// the model's. Latent counts carry their name; reference names in comments.
+struct VideoRequest {
+  std::vector<std::string> prompts;              // one per segment, cycled
+  int64_t seed = 0;
+  int64_t segments = 1;                          // num_segments; 0: endless until stopped
+  std::optional<int64_t> segment_latent_frames;  // segment_length
+  std::optional<int64_t> overlap_latent_frames;  // overlap_frames
+  std::optional<int64_t> video_frames;           // wanted length instead of segments: generation ends at the block that reaches it
+  std::optional<int64_t> height, width;
+  std::optional<double> fps;
+  std::optional<std::vector<double>> denoising_steps;  // denoising_step_list; or:
+  std::optional<int64_t> steps;                  // evenly spaced few-step list, or many-step count with a solver
+  std::optional<std::string> solver;             // few_step, unipc, dpm++, euler
+  std::optional<double> guidance_scale, timestep_shift;
+  std::optional<std::string> negative_prompt;
+  struct Image {                                 // first frame, 8-bit RGB [H, W, 3]
+    std::shared_ptr<const uint8_t> rgb;
+    int64_t height = 0, width = 0;
+  };
+  std::optional<Image> image;
+};
+
+/// A loaded model: immutable, shared by all its sessions.
+class Model {
+ public:
+  virtual ~Model() = default;
+  virtual std::string name() const = 0;
+  virtual std::string description() const = 0;  // one line for people: sizes, dtype
+  /// Checks the request against the model and prepares a generator (allocates its caches).
+  /// Throws Error(invalid_argument) naming the field and the allowed range.
+  virtual std::unique_ptr<Generator> start(const VideoRequest& request) const = 0;
+  /// The format that the request would give, with the same checks, without allocating anything.
+  virtual VideoFormat plan(const VideoRequest& request) const = 0;
+};
+
+struct ModelOptions {
+  std::string path;             // model directory or official layout
+  std::string checkpoint;       // optional: weights that replace the transformer's (self_forcing_dmd.pt)
+  bool use_ema = false;
+  std::string dtype = "auto";   // float32, bfloat16, auto
+  std::string device = "cpu";
+  std::string decoder = "auto"; // vae, tiny, auto: which autoencoder decodes
+};
+
+/// Loads a model. Shows progress through the log. Throws Error.
+std::shared_ptr<const Model> load_model(const ModelOptions& options);
+
+}  // namespace rushes::generation
