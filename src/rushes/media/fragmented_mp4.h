@@ -1,0 +1,35 @@
+// Access units to fragmented MP4 (ISO/IEC 14496-12; the MSE byte stream format of it): an initialisation segment, then
+// one fragment a call. The same bytes serve a growing file, a chunked HTTP response and a SourceBuffer; a file that is
+// cut after any fragment plays up to there.
+#pragma once
+#include <memory>
+#include <span>
+#include <string>
+
+#include "rushes/media/access_unit.h"
+
+namespace rushes::media {
+
+/// One track's fragments. Times are absolute: a viewer that comes late gets init_segment() and then any fragment that
+/// begins with a key frame. One thread at a time.
+class FragmentWriter {
+ public:
+  /// Throws Error(invalid_argument) if the track lacks its parameter sets.
+  explicit FragmentWriter(const VideoTrack& track);
+  ~FragmentWriter();
+  FragmentWriter(FragmentWriter&&) noexcept;
+  FragmentWriter& operator=(FragmentWriter&&) noexcept;
+
+  /// ftyp and moov. Valid as long as the writer lives; complete from the start.
+  const Bytes& init_segment() const;
+  /// For MediaSource and Content-Type: video/mp4; codecs="avc1.42C01F".
+  const std::string& mime_type() const;
+  /// moof and mdat of `units`, in decoding order. Empty for no units.
+  Bytes fragment(std::span<const AccessUnit> units);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace rushes::media

@@ -1,0 +1,35 @@
+// Pictures from outside, decoded safely, and pictures for outside. Only JPEG, PNG and WebP; size limits are checked in
+// the headers before anything is decoded.
+#pragma once
+#include <filesystem>
+#include <memory>
+#include <span>
+
+#include "rushes/media/access_unit.h"
+
+namespace rushes::media {
+
+/// 8-bit RGB [H, W, 3], rows without padding.
+struct Image {
+  int64_t height = 0, width = 0;
+  std::shared_ptr<const uint8_t> rgb;
+};
+
+struct ImageLimits {
+  int64_t max_bytes = 32 << 20;    // of the file
+  int64_t max_side = 16384;
+  int64_t max_pixels = 64 << 20;   // 192 MiB decoded
+};
+
+/// The format is found by content, never by name. JPEG orientation (EXIF) is applied, transparency lies on black,
+/// animations give their first frame.
+/// Throws Error: unsupported (no JPEG, PNG or WebP), too_large, corrupt_data.
+Image decode_image(std::span<const uint8_t> bytes, const ImageLimits& limits = {});
+/// The same from a file. Throws Error(not_found) too.
+Image read_image(const std::filesystem::path& path, const ImageLimits& limits = {});
+
+/// rgb: [H, W, 3]. Quality 1 to 100.
+Bytes encode_jpeg(const uint8_t* rgb, int64_t width, int64_t height, int quality = 90);
+Bytes encode_png(const uint8_t* rgb, int64_t width, int64_t height);
+
+}  // namespace rushes::media
