@@ -1,6 +1,8 @@
 // RGB frames to access units: H.264 (libx264, else OpenH264), or VP9 where no H.264 encoder is installed.
 #pragma once
 #include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "rushes/media/access_unit.h"
@@ -30,7 +32,7 @@ class VideoEncoder {
   VideoEncoder& operator=(VideoEncoder&&) noexcept;
 
   const VideoTrack& track() const;
-  const std::string& encoder_name() const;  // "libx264", ...
+  std::string_view encoder_name() const;  // "libx264", ...
 
   /// rgb: [H, W, 3] uint8, rows without padding, read during the call. `pts` must increase from call to call.
   std::vector<AccessUnit> encode(const uint8_t* rgb, Pts pts, Key key = Key::automatic);
