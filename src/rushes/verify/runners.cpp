@@ -5,6 +5,8 @@ namespace rushes::verify {
 const Registry& runners() {
   static const Registry all = [] {
     Registry registry;
+    add_wan_sampling(registry);
+    add_wan_transformer(registry);
     return registry;
   }();
   return all;

@@ -1,0 +1,129 @@
+#include "rushes/models/wan/transformer.h"
+
+#include "rushes/base/error.h"
+#include "rushes/nn/norm.h"
+#include "rushes/tensor/ops.h"
+
+namespace rushes::wan {
+
+TransformerCore::TransformerCore(const TransformerConfig& config, const tensor::WeightMap& weights)
+    : config_(config),
+      patch_w_(weights.at("patch_embedding.weight",
+                          {config.dim, config.in_dim, config.patch_size[0], config.patch_size[1], config.patch_size[2]})),
+      patch_b_(weights.at("patch_embedding.bias", {config.dim})),
+      time_(config, weights),
+      text_(config, weights),
+      head_(Linear::from(weights, "head.head", config.patch_size[0] * config.patch_size[1] * config.patch_size[2] * config.out_dim,
+                         config.dim)),
+      head_modulation_(weights.at("head.modulation", {1, 2, config.dim})) {
+  require(config.num_heads > 0 && config.dim % config.num_heads == 0 && config.head_size() % 2 == 0, ErrorCode::corrupt_data,
+          "a transformer of width {} cannot have {} heads: the head size must be even and whole", config.dim,
+          config.num_heads);
+  if (config.model_type == ModelType::i2v) image_.emplace_back(config, weights);
+  blocks_.reserve(config.num_layers);
+  for (int64_t layer = 0; layer < config.num_layers; ++layer)
+    blocks_.emplace_back(config, weights.under("blocks." + std::to_string(layer) + "."));
+}
+
+TextContext TransformerCore::context(const at::Tensor& text, const at::Tensor& image) const {
+  require(image.defined() == (config_.model_type == ModelType::i2v), ErrorCode::invalid_argument,
+          "this model {} image tokens", (config_.model_type == ModelType::i2v) ? "needs" : "takes no");
+  const at::Tensor rows = text_.forward(text);
+  TextContext context;
+  for (const Block& block : blocks_) context.text.push_back(block.cross_text(rows));
+  if (config_.model_type != ModelType::i2v) return context;
+  const at::Tensor tokens = image_.front().forward(image);
+  for (const Block& block : blocks_) context.image.push_back(block.cross_image(tokens));
+  return context;
+}
+
+at::Tensor TransformerCore::embed(const at::Tensor& latents) const {
+  // The patch convolution's stride is its kernel: a linear layer on patches.
+  const at::Tensor patches = patchify(latents.to(patch_w_.scalar_type()), config_);
+  return at::linear(patches, patch_w_.flatten(1), patch_b_);
+}
+
+at::Tensor TransformerCore::head(const at::Tensor& x, const at::Tensor& e, const nn::TokenGrid& grid) const {
+  const auto m = (head_modulation_.unsqueeze(1) + e.unsqueeze(2)).unbind(2);  // shift, scale
+  const at::Tensor none;
+  const at::Tensor y = head_(nn::modulate(nn::layer_norm(x, none, none, config_.eps), m[0], m[1]));
+  const auto [pt, ph, pw] = config_.patch_size;
+  return unpatchify(y, grid.latent_frames * pt, grid.height * ph, grid.width * pw, config_);
+}
+
+at::Tensor TransformerCore::rope(const nn::TokenGrid& grid) const {
+  const at::Tensor table = nn::rope_table(grid, config_.head_size(), patch_w_.device());
+  return at::GradMode::is_enabled() ? table.to(at::kComplexFloat) : table;
+}
+
+nn::TokenGrid TransformerCore::grid(const at::Tensor& latents, int64_t start_frame) const {
+  const auto [pt, ph, pw] = config_.patch_size;
+  return {latents.size(-3) / pt, latents.size(-2) / ph, latents.size(-1) / pw, start_frame};
+}
+
+namespace {
+
+/// A prompt's keys and values for a batch of B; those of one prompt serve all.
+nn::KeyValue for_batch(const nn::KeyValue& one, int64_t B) {
+  if (one.k.size(0) == B) return one;
+  require(one.k.size(0) == 1, ErrorCode::invalid_argument, "a text context of batch {} does not serve a batch of {}",
+          one.k.size(0), B);
+  return {one.k.expand({B, -1, -1, -1}), one.v.expand({B, -1, -1, -1})};
+}
+
+}  // namespace
+
+nn::KvCache CausalTransformer::make_cache(const CacheOptions& options) const {
+  const bool window = config().local_attn_size > 0;
+  return nn::KvCache({.layers = config().num_layers, .heads = config().num_heads, .head_size = config().head_size(),
+                      .tokens_per_frame = config().tokens_per_frame(options.height, options.width),
+                      .capacity_latent_frames = window ? config().local_attn_size : options.capacity_latent_frames,
+                      .sink_latent_frames = window ? config().sink_size : 0, .evicts = window,
+                      .batch = options.batch},
+                     core_.options().requires_grad(false));
+}
+
+at::Tensor CausalTransformer::forward(const at::Tensor& latents, const at::Tensor& t, const TextContext& text,
+                                      nn::KvCache& past) const {
+  const at::Tensor tokens = core_.embed(latents);
+  const int64_t B = latents.size(0);
+  const nn::TokenGrid grid = core_.grid(latents, past.position_latent_frames());
+  require(t.dim() == 2 && t.size(0) == B && t.size(1) == grid.latent_frames, ErrorCode::invalid_argument,
+          "t must be [{}, {}], one time per latent frame", B, grid.latent_frames);
+  require(grid.height * grid.width == past.options().tokens_per_frame, ErrorCode::invalid_argument,
+          "the cache was made for {} tokens a latent frame, these latents have {} x {}",
+          past.options().tokens_per_frame, grid.height, grid.width);
+  const TimeEmbedding time = core_.embed_time(t);
+  const at::Tensor rope = core_.rope(grid);
+  at::Tensor x = tokens;
+  for (size_t layer = 0; layer < core_.blocks().size(); ++layer) {
+    const auto attend = [&](const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+      const nn::KeyValue visible = past.write(static_cast<int64_t>(layer), k, v);
+      return attention(q, visible.k, visible.v);
+    };
+    x = core_.blocks()[layer].forward(x, time.e0, for_batch(text.text.at(layer), B), nullptr, rope, attend);
+  }
+  return core_.head(x, time.e, grid);
+}
+
+at::Tensor Transformer::forward(const at::Tensor& latents, const at::Tensor& t, const TextContext& text,
+                                const at::Tensor& condition, int64_t seq_len) const {
+  const int64_t B = latents.size(0);
+  require(t.dim() == 1 && t.size(0) == B, ErrorCode::invalid_argument, "t must be [{}], one time per sample", B);
+  const at::Tensor tokens = core_.embed(condition.defined() ? at::cat({latents, condition.to(latents.scalar_type())}, 1)
+                                                            : latents);
+  require(seq_len == 0 || tokens.size(1) <= seq_len, ErrorCode::invalid_argument,
+          "{} tokens do not fit seq_len {}", tokens.size(1), seq_len);
+  const nn::TokenGrid grid = core_.grid(latents, 0);
+  const TimeEmbedding time = core_.embed_time(t.unsqueeze(1));
+  const at::Tensor rope = core_.rope(grid);
+  at::Tensor x = tokens;
+  for (size_t layer = 0; layer < core_.blocks().size(); ++layer) {
+    const nn::KeyValue words = for_batch(text.text.at(layer), B);
+    const nn::KeyValue picture = text.image.empty() ? nn::KeyValue{} : for_batch(text.image.at(layer), B);
+    x = core_.blocks()[layer].forward(x, time.e0, words, text.image.empty() ? nullptr : &picture, rope, attention);
+  }
+  return core_.head(x, time.e, grid);
+}
+
+}  // namespace rushes::wan
