@@ -32,7 +32,7 @@ struct VideoTrack {
   Codec codec = Codec::h264;
   int64_t width = 0, height = 0;
   double fps = 16;
-  Bytes parameter_sets;                // H.264: SPS and PPS, Annex B; VP9: empty
+  Bytes parameter_sets = {};           // H.264: SPS and PPS, Annex B; VP9: empty
 
   /// As in the codecs parameter of a MIME type (RFC 6381), e.g. "avc1.42C01F".
   std::string codec_string() const;

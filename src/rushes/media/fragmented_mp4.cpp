@@ -55,6 +55,7 @@ struct FragmentWriter::State {
     io = libav::owned(avio_alloc_context(buffer, kIoBufferBytes, 1, &pending, nullptr, append, nullptr), "MP4 muxer");
     io->seekable = 0;
     muxer->pb = io.get();
+    muxer->avoid_negative_ts = AVFMT_AVOID_NEG_TS_DISABLED;  // else the first fragment would be moved to zero
     muxer->flags |= AVFMT_FLAG_CUSTOM_IO | AVFMT_FLAG_FLUSH_PACKETS | AVFMT_FLAG_BITEXACT;  // bit-exact: same input, same bytes
   }
 
@@ -92,6 +93,7 @@ struct FragmentWriter::State {
 
 FragmentWriter::FragmentWriter(const VideoTrack& track) : state_(std::make_unique<State>()) {
   State& s = *state_;
+  libav::use_our_log();
   s.track = track;
   s.mime = "video/mp4; codecs=\"" + track.codec_string() + "\"";
   s.open();

@@ -22,7 +22,7 @@ struct ImageLimits {
 };
 
 /// The format is found by content, never by name. JPEG orientation (EXIF) is applied, transparency lies on black,
-/// animations give their first frame.
+/// animated WebP is refused.
 /// Throws Error: unsupported (no JPEG, PNG or WebP), too_large, corrupt_data.
 Image decode_image(std::span<const uint8_t> bytes, const ImageLimits& limits = {});
 /// The same from a file. Throws Error(not_found) too.

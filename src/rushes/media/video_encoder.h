@@ -20,7 +20,7 @@ class VideoEncoder {
     double fps = 16;
     int quality = 20;               // constant rate factor of x264: 0 lossless to 51; the other encoders' nearest
     int threads = 1;                // small frames do not gain from more
-    std::string encoder;            // libavcodec name; empty: the best that is installed
+    std::string encoder = {};       // libavcodec name; empty: the best that is installed
     void validate() const;          // throws Error(invalid_argument)
   };
 

@@ -1,0 +1,254 @@
+#include "rushes/media/image.h"
+
+#include <turbojpeg.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <optional>
+#include <string_view>
+#include <system_error>
+
+#include "rushes/media/libav.h"
+
+extern "C" {
+#include <libavutil/display.h>
+#include <libavutil/pixdesc.h>
+}
+
+namespace rushes::media {
+namespace {
+
+using libav::Owned;
+
+struct Size {
+  int64_t width = 0, height = 0;
+};
+
+struct Format {
+  const char* name;
+  AVCodecID codec;
+  std::optional<Size> (*size)(std::span<const uint8_t> bytes);  // from the header; nothing: damaged
+};
+
+bool starts_with(std::span<const uint8_t> bytes, std::string_view magic, std::size_t at = 0) {
+  return bytes.size() >= at + magic.size() && std::memcmp(bytes.data() + at, magic.data(), magic.size()) == 0;
+}
+
+int64_t big_endian(std::span<const uint8_t> bytes, std::size_t at, int count) {
+  int64_t value = 0;
+  for (int i = 0; i < count; ++i) value = value << 8 | bytes[at + i];
+  return value;
+}
+
+int64_t little_endian(std::span<const uint8_t> bytes, std::size_t at, int count) {
+  int64_t value = 0;
+  for (int i = count; i-- > 0;) value = value << 8 | bytes[at + i];
+  return value;
+}
+
+/// The first frame header (SOF) of ITU-T T.81, annex B.
+std::optional<Size> jpeg_size(std::span<const uint8_t> bytes) {
+  for (std::size_t at = 2; at + 4 <= bytes.size();) {
+    if (bytes[at] != 0xff) return std::nullopt;
+    const uint8_t marker = bytes[at + 1];
+    if (marker == 0xff) {  // fill byte
+      ++at;
+      continue;
+    }
+    const bool frame_header = marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
+    if (frame_header) {
+      if (at + 9 > bytes.size()) return std::nullopt;
+      return Size{big_endian(bytes, at + 7, 2), big_endian(bytes, at + 5, 2)};
+    }
+    at += 2 + big_endian(bytes, at + 2, 2);
+  }
+  return std::nullopt;
+}
+
+std::optional<Size> png_size(std::span<const uint8_t> bytes) {
+  if (bytes.size() < 24 || !starts_with(bytes, "IHDR", 12)) return std::nullopt;
+  return Size{big_endian(bytes, 16, 4), big_endian(bytes, 20, 4)};
+}
+
+/// RFC 9649, section 2; the first chunk says the size.
+std::optional<Size> webp_size(std::span<const uint8_t> bytes) {
+  if (bytes.size() < 30) return std::nullopt;
+  if (starts_with(bytes, "VP8X", 12)) return Size{1 + little_endian(bytes, 24, 3), 1 + little_endian(bytes, 27, 3)};
+  if (starts_with(bytes, "VP8 ", 12)) return Size{little_endian(bytes, 26, 2) & 0x3fff, little_endian(bytes, 28, 2) & 0x3fff};
+  if (starts_with(bytes, "VP8L", 12)) {
+    const int64_t packed = little_endian(bytes, 21, 4);
+    return Size{1 + (packed & 0x3fff), 1 + (packed >> 14 & 0x3fff)};
+  }
+  return std::nullopt;
+}
+
+std::optional<Format> recognise(std::span<const uint8_t> bytes) {
+  using namespace std::string_view_literals;
+  if (starts_with(bytes, "\xff\xd8\xff"sv)) return Format{"JPEG", AV_CODEC_ID_MJPEG, jpeg_size};
+  if (starts_with(bytes, "\x89PNG\r\n\x1a\n"sv)) return Format{"PNG", AV_CODEC_ID_PNG, png_size};
+  if (starts_with(bytes, "RIFF"sv) && starts_with(bytes, "WEBP"sv, 8)) return Format{"WebP", AV_CODEC_ID_WEBP, webp_size};
+  return std::nullopt;
+}
+
+/// The whole file is one packet for these decoders, so that no demuxer ever sees it.
+Owned<AVFrame> decode(const Format& format, std::span<const uint8_t> bytes, const ImageLimits& limits) {
+  libav::use_our_log();
+  const AVCodec* codec = avcodec_find_decoder(format.codec);
+  require(codec != nullptr, ErrorCode::unavailable, "FFmpeg's libavcodec has no {} decoder; install a complete libavcodec", format.name);
+  const auto context = libav::owned(avcodec_alloc_context3(codec), format.name);
+  context->thread_count = 1;
+  context->max_pixels = limits.max_pixels;
+  context->err_recognition = AV_EF_EXPLODE | AV_EF_CRCCHECK | AV_EF_BUFFER;  // damage is an error, not a grey picture
+  libav::check(avcodec_open2(context.get(), codec, nullptr), format.name, ErrorCode::unavailable);
+  const auto packet = libav::owned(av_packet_alloc(), format.name);
+  libav::check(av_new_packet(packet.get(), static_cast<int>(bytes.size())), format.name, ErrorCode::exhausted);
+  std::memcpy(packet->data, bytes.data(), bytes.size());
+  auto frame = libav::owned(av_frame_alloc(), format.name);
+  int result = avcodec_send_packet(context.get(), packet.get());
+  if (result >= 0) result = avcodec_send_packet(context.get(), nullptr);
+  if (result >= 0) result = avcodec_receive_frame(context.get(), frame.get());
+  require(result >= 0, ErrorCode::corrupt_data, "{} image of {} bytes cannot be decoded: {}", format.name, bytes.size(), libav::message(result));
+  return frame;
+}
+
+struct Pixels {
+  int64_t width, height;
+  std::shared_ptr<uint8_t> rgb;
+};
+
+Pixels allocate(int64_t width, int64_t height) {
+  return {width, height, std::shared_ptr<uint8_t>(new uint8_t[static_cast<std::size_t>(width * height * 3)], std::default_delete<uint8_t[]>())};
+}
+
+/// JPEG's full-range formats by their present names; swscale takes the range as an argument.
+AVPixelFormat without_range(AVPixelFormat format) {
+  switch (format) {
+    case AV_PIX_FMT_YUVJ420P: return AV_PIX_FMT_YUV420P;
+    case AV_PIX_FMT_YUVJ422P: return AV_PIX_FMT_YUV422P;
+    case AV_PIX_FMT_YUVJ444P: return AV_PIX_FMT_YUV444P;
+    case AV_PIX_FMT_YUVJ440P: return AV_PIX_FMT_YUV440P;
+    case AV_PIX_FMT_YUVJ411P: return AV_PIX_FMT_YUV411P;
+    default: return format;
+  }
+}
+
+Pixels to_rgb(const AVFrame& frame) {
+  const auto format = without_range(static_cast<AVPixelFormat>(frame.format));
+  const bool has_alpha = (av_pix_fmt_desc_get(format)->flags & AV_PIX_FMT_FLAG_ALPHA) != 0;
+  const auto target = has_alpha ? AV_PIX_FMT_RGBA : AV_PIX_FMT_RGB24;
+  const int channels = has_alpha ? 4 : 3;
+  const auto convert = libav::owned(sws_getContext(frame.width, frame.height, format, frame.width, frame.height, target,
+                                                   SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT, nullptr, nullptr, nullptr),
+                                    "colour conversion of the image");
+  const bool full_range = format != frame.format || frame.color_range == AVCOL_RANGE_JPEG;
+  const int* bt601 = sws_getCoefficients(SWS_CS_ITU601);  // what JPEG and WebP mean by YCbCr
+  sws_setColorspaceDetails(convert.get(), bt601, full_range, bt601, 1, 0, 1 << 16, 1 << 16);  // refused for RGB, rightly
+  Pixels pixels = allocate(frame.width, frame.height);
+  // Row by row into a padded buffer: swscale's vector code writes past the end of a row.
+  const int stride = (frame.width * channels + 63) / 32 * 32;
+  std::vector<uint8_t> buffer(static_cast<std::size_t>(stride) * frame.height + 64);
+  uint8_t* destination = buffer.data();
+  libav::check(sws_scale(convert.get(), frame.data, frame.linesize, 0, frame.height, &destination, &stride), "colour conversion of the image");
+  uint8_t* out = pixels.rgb.get();
+  for (int y = 0; y < frame.height; ++y) {
+    const uint8_t* row = buffer.data() + static_cast<std::size_t>(y) * stride;
+    if (!has_alpha) {
+      std::memcpy(out, row, static_cast<std::size_t>(frame.width) * 3);
+      out += frame.width * 3;
+      continue;
+    }
+    for (int x = 0; x < frame.width; ++x, row += 4)
+      for (int c = 0; c < 3; ++c) *out++ = static_cast<uint8_t>((row[c] * row[3] + 127) / 255);
+  }
+  return pixels;
+}
+
+/// Applies a rotation or reflection by quarter turns: the 2x2 corner of FFmpeg's display matrix, entries 0 or +-1.
+Pixels turn(const Pixels& from, const int32_t* matrix) {
+  const auto sign = [&](int index) { return (matrix[index] > 0) - (matrix[index] < 0); };
+  const int a = sign(0), b = sign(1), c = sign(3), d = sign(4);
+  if (std::abs(a) + std::abs(b) != 1 || std::abs(c) + std::abs(d) != 1 || a * d - b * c == 0) return from;
+  Pixels to = a != 0 ? allocate(from.width, from.height) : allocate(from.height, from.width);
+  const int64_t x0 = a + c < 0 ? to.width - 1 : 0, y0 = b + d < 0 ? to.height - 1 : 0;
+  for (int64_t y = 0; y < from.height; ++y)
+    for (int64_t x = 0; x < from.width; ++x)
+      std::memcpy(to.rgb.get() + ((y0 + b * x + d * y) * to.width + x0 + a * x + c * y) * 3, from.rgb.get() + (y * from.width + x) * 3, 3);
+  return to;
+}
+
+}  // namespace
+
+Image decode_image(std::span<const uint8_t> bytes, const ImageLimits& limits) {
+  require(!bytes.empty(), ErrorCode::corrupt_data, "the image is empty");
+  require(static_cast<int64_t>(bytes.size()) <= limits.max_bytes, ErrorCode::too_large, "the image has {} bytes, at most {} are taken",
+          bytes.size(), limits.max_bytes);
+  const auto format = recognise(bytes);
+  require(format.has_value(), ErrorCode::unsupported, "the image is no JPEG, PNG or WebP (by its first bytes); convert it to one of these");
+  const auto size = format->size(bytes);
+  require(size && size->width > 0 && size->height > 0, ErrorCode::corrupt_data, "the {} image's header is damaged or cut off", format->name);
+  require(size->width <= limits.max_side && size->height <= limits.max_side && size->width * size->height <= limits.max_pixels,
+          ErrorCode::too_large, "the {} image is {}x{}; at most {} pixels, {} on a side, are taken", format->name, size->width,
+          size->height, limits.max_pixels, limits.max_side);
+  const auto frame = decode(*format, bytes, limits);
+  Pixels pixels = to_rgb(*frame);
+  if (const AVFrameSideData* side = av_frame_get_side_data(frame.get(), AV_FRAME_DATA_DISPLAYMATRIX))
+    pixels = turn(pixels, reinterpret_cast<const int32_t*>(side->data));
+  return {pixels.height, pixels.width, std::move(pixels.rgb)};
+}
+
+Image read_image(const std::filesystem::path& path, const ImageLimits& limits) {
+  std::error_code status;
+  require(std::filesystem::is_regular_file(path, status), ErrorCode::not_found, "image {}: no such file", path.string());
+  const auto size = static_cast<int64_t>(std::filesystem::file_size(path, status));
+  require(!status && size <= limits.max_bytes, ErrorCode::too_large, "image {}: {} bytes, at most {} are taken", path.string(), size, limits.max_bytes);
+  Bytes bytes(static_cast<std::size_t>(size));
+  std::ifstream file(path, std::ios::binary);
+  file.read(reinterpret_cast<char*>(bytes.data()), size);
+  require(file.good(), ErrorCode::not_found, "image {}: cannot be read: {}", path.string(), std::strerror(errno));
+  try {
+    return decode_image(bytes, limits);
+  } catch (const Error& error) {
+    throw Error(error.code(), path.string() + ": " + error.what());
+  }
+}
+
+Bytes encode_jpeg(const uint8_t* rgb, int64_t width, int64_t height, int quality) {
+  require(quality >= 1 && quality <= 100, ErrorCode::invalid_argument, "JPEG quality must be 1 to 100 (got {})", quality);
+  const std::unique_ptr<void, decltype(&tjDestroy)> encoder(tjInitCompress(), tjDestroy);
+  require(encoder != nullptr, ErrorCode::exhausted, "JPEG encoder: out of memory");
+  unsigned char* data = nullptr;
+  unsigned long size = 0;
+  const int result = tjCompress2(encoder.get(), rgb, static_cast<int>(width), 0, static_cast<int>(height), TJPF_RGB, &data, &size,
+                                 TJSAMP_420, quality, TJFLAG_FASTDCT);
+  const std::unique_ptr<unsigned char, decltype(&tjFree)> owned(data, tjFree);
+  require(result == 0, ErrorCode::internal, "JPEG encoder: {}", tjGetErrorStr2(encoder.get()));
+  return Bytes(data, data + size);
+}
+
+Bytes encode_png(const uint8_t* rgb, int64_t width, int64_t height) {
+  libav::use_our_log();
+  const AVCodec* codec = avcodec_find_encoder(AV_CODEC_ID_PNG);
+  require(codec != nullptr, ErrorCode::unavailable, "FFmpeg's libavcodec has no PNG encoder; install a complete libavcodec");
+  const auto context = libav::owned(avcodec_alloc_context3(codec), "PNG encoder");
+  context->width = static_cast<int>(width);
+  context->height = static_cast<int>(height);
+  context->pix_fmt = AV_PIX_FMT_RGB24;
+  context->time_base = {1, 1};
+  context->compression_level = 3;  // frames are written while others are generated: speed before the last bytes
+  libav::check(avcodec_open2(context.get(), codec, nullptr), "PNG encoder");
+  const auto frame = libav::owned(av_frame_alloc(), "PNG encoder");
+  frame->width = context->width;
+  frame->height = context->height;
+  frame->format = context->pix_fmt;
+  libav::check(av_frame_get_buffer(frame.get(), 0), "PNG encoder", ErrorCode::exhausted);
+  for (int64_t y = 0; y < height; ++y)
+    std::memcpy(frame->data[0] + y * frame->linesize[0], rgb + y * width * 3, static_cast<std::size_t>(width * 3));
+  const auto packet = libav::owned(av_packet_alloc(), "PNG encoder");
+  libav::check(avcodec_send_frame(context.get(), frame.get()), "PNG encoder");
+  libav::check(avcodec_receive_packet(context.get(), packet.get()), "PNG encoder");
+  return Bytes(packet->data, packet->data + packet->size);
+}
+
+}  // namespace rushes::media

@@ -1,0 +1,219 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <functional>
+
+#include "rushes/base/error.h"
+#include "rushes/media/image.h"
+#include "rushes/media/libav.h"
+
+namespace rushes::media {
+namespace {
+
+/// A picture without symmetry: red grows to the right, green downwards, blue marks the top left quarter.
+Bytes picture(int64_t width, int64_t height) {
+  Bytes rgb;
+  for (int64_t y = 0; y < height; ++y)
+    for (int64_t x = 0; x < width; ++x) {
+      rgb.push_back(static_cast<uint8_t>(x * 255 / width));
+      rgb.push_back(static_cast<uint8_t>(y * 255 / height));
+      rgb.push_back(x < width / 2 && y < height / 2 ? 220 : 30);
+    }
+  return rgb;
+}
+
+double mean_error(const Image& image, const Bytes& wanted) {
+  double sum = 0;
+  for (std::size_t i = 0; i < wanted.size(); ++i) sum += std::abs(image.rgb.get()[i] - wanted[i]);
+  return sum / static_cast<double>(wanted.size());
+}
+
+Bytes encode_with(const char* encoder, AVPixelFormat format, int64_t width, int64_t height, const std::function<void(AVFrame&)>& fill) {
+  const auto context = libav::owned(avcodec_alloc_context3(avcodec_find_encoder_by_name(encoder)), encoder);
+  context->width = static_cast<int>(width);
+  context->height = static_cast<int>(height);
+  context->pix_fmt = format;
+  context->time_base = {1, 1};
+  libav::check(avcodec_open2(context.get(), nullptr, nullptr), encoder);
+  const auto frame = libav::owned(av_frame_alloc(), encoder);
+  frame->width = context->width;
+  frame->height = context->height;
+  frame->format = format;
+  libav::check(av_frame_get_buffer(frame.get(), 0), encoder);
+  fill(*frame);
+  const auto packet = libav::owned(av_packet_alloc(), encoder);
+  libav::check(avcodec_send_frame(context.get(), frame.get()), encoder);
+  libav::check(avcodec_receive_packet(context.get(), packet.get()), encoder);
+  return Bytes(packet->data, packet->data + packet->size);
+}
+
+TEST(Image, png_comes_back_unchanged_and_jpeg_nearly) {
+  for (const auto& [width, height] : {std::pair<int64_t, int64_t>{64, 48}, {17, 33}, {1, 1}, {200, 30}}) {
+    SCOPED_TRACE(testing::Message() << width << "x" << height);
+    const Bytes rgb = picture(width, height);
+    const Image png = decode_image(encode_png(rgb.data(), width, height));
+    EXPECT_EQ(png.width, width);
+    EXPECT_EQ(png.height, height);
+    EXPECT_EQ(mean_error(png, rgb), 0);
+    const Image jpeg = decode_image(encode_jpeg(rgb.data(), width, height, 95));
+    EXPECT_EQ(jpeg.width, width);
+    EXPECT_EQ(jpeg.height, height);
+    EXPECT_LT(mean_error(jpeg, rgb), 12);
+  }
+}
+
+TEST(Image, webp_is_read) {
+  if (!avcodec_find_encoder_by_name("libwebp")) GTEST_SKIP() << "no libwebp in this FFmpeg";
+  const Bytes rgb = picture(40, 24);
+  const Bytes webp = encode_with("libwebp", AV_PIX_FMT_BGRA, 40, 24, [&](AVFrame& frame) {
+    for (int y = 0; y < 24; ++y)
+      for (int x = 0; x < 40; ++x) {
+        uint8_t* bgra = frame.data[0] + y * frame.linesize[0] + x * 4;
+        for (int c = 0; c < 3; ++c) bgra[c] = rgb[(y * 40 + x) * 3 + 2 - c];
+        bgra[3] = 255;
+      }
+  });
+  const Image image = decode_image(webp);
+  EXPECT_EQ(image.width, 40);
+  EXPECT_EQ(image.height, 24);
+  EXPECT_LT(mean_error(image, rgb), 12);
+}
+
+TEST(Image, transparency_lies_on_black) {
+  const Bytes png = encode_with("png", AV_PIX_FMT_RGBA, 8, 8, [](AVFrame& frame) {
+    for (int y = 0; y < 8; ++y)
+      for (int x = 0; x < 8; ++x) {
+        uint8_t* rgba = frame.data[0] + y * frame.linesize[0] + x * 4;
+        rgba[0] = rgba[1] = rgba[2] = 200;
+        rgba[3] = x < 4 ? 0 : 128;
+      }
+  });
+  const Image image = decode_image(png);
+  EXPECT_EQ(image.rgb.get()[0], 0);
+  EXPECT_NEAR(image.rgb.get()[5 * 3], 100, 1);
+}
+
+/// An APP1 segment that says nothing but the orientation.
+Bytes with_orientation(const Bytes& jpeg, uint8_t orientation) {
+  const uint8_t exif[] = {0xff, 0xe1, 0, 34, 'E', 'x', 'i', 'f', 0, 0, 'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1,
+                          0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0, 0, 0, 0, 0};
+  Bytes bytes(jpeg.begin(), jpeg.begin() + 2);
+  bytes.insert(bytes.end(), std::begin(exif), std::end(exif));
+  bytes.insert(bytes.end(), jpeg.begin() + 2, jpeg.end());
+  return bytes;
+}
+
+TEST(Image, jpeg_is_turned_as_its_orientation_says) {
+  // Where the pixel (x, y) of the stored picture is shown: Exif 2.32, 4.6.4, tag 0x0112.
+  constexpr int64_t w = 48, h = 32;
+  struct Case { uint8_t orientation; bool swapped; std::function<std::pair<int64_t, int64_t>(int64_t, int64_t)> shown_at; };
+  const Case cases[] = {
+      {1, false, [](int64_t x, int64_t y) { return std::pair{x, y}; }},
+      {2, false, [](int64_t x, int64_t y) { return std::pair{w - 1 - x, y}; }},
+      {3, false, [](int64_t x, int64_t y) { return std::pair{w - 1 - x, h - 1 - y}; }},
+      {4, false, [](int64_t x, int64_t y) { return std::pair{x, h - 1 - y}; }},
+      {5, true, [](int64_t x, int64_t y) { return std::pair{y, x}; }},
+      {6, true, [](int64_t x, int64_t y) { return std::pair{h - 1 - y, x}; }},
+      {7, true, [](int64_t x, int64_t y) { return std::pair{h - 1 - y, w - 1 - x}; }},
+      {8, true, [](int64_t x, int64_t y) { return std::pair{y, w - 1 - x}; }},
+  };
+  const Bytes jpeg = encode_jpeg(picture(w, h).data(), w, h, 95);
+  const Image upright = decode_image(jpeg);
+  for (const Case& c : cases) {
+    SCOPED_TRACE(testing::Message() << "orientation " << int{c.orientation});
+    const Image turned = decode_image(with_orientation(jpeg, c.orientation));
+    ASSERT_EQ(turned.width, c.swapped ? h : w);
+    ASSERT_EQ(turned.height, c.swapped ? w : h);
+    for (int64_t y = 0; y < h; ++y)
+      for (int64_t x = 0; x < w; ++x) {
+        const auto [to_x, to_y] = c.shown_at(x, y);
+        ASSERT_EQ(turned.rgb.get()[(to_y * turned.width + to_x) * 3], upright.rgb.get()[(y * w + x) * 3]) << x << "," << y;
+      }
+  }
+}
+
+Bytes png_that_claims(uint32_t width, uint32_t height) {
+  Bytes png = encode_png(picture(8, 8).data(), 8, 8);
+  for (int i = 0; i < 4; ++i) {
+    png[16 + i] = static_cast<uint8_t>(width >> (24 - 8 * i));
+    png[20 + i] = static_cast<uint8_t>(height >> (24 - 8 * i));
+  }
+  return png;
+}
+
+Bytes jpeg_that_claims(uint16_t width, uint16_t height) {
+  Bytes jpeg = encode_jpeg(picture(16, 16).data(), 16, 16);
+  for (std::size_t i = 0; i + 9 < jpeg.size(); ++i)
+    if (jpeg[i] == 0xff && jpeg[i + 1] == 0xc0) {
+      jpeg[i + 5] = static_cast<uint8_t>(height >> 8);
+      jpeg[i + 6] = static_cast<uint8_t>(height);
+      jpeg[i + 7] = static_cast<uint8_t>(width >> 8);
+      jpeg[i + 8] = static_cast<uint8_t>(width);
+      break;
+    }
+  return jpeg;
+}
+
+Bytes text(std::string_view words) { return Bytes(words.begin(), words.end()); }
+
+TEST(Image, hostile_and_damaged_images_are_refused_with_the_reason) {
+  using namespace std::string_view_literals;
+  const Bytes png = encode_png(picture(64, 64).data(), 64, 64), jpeg = encode_jpeg(picture(64, 64).data(), 64, 64);
+  const auto head = [](const Bytes& bytes, std::size_t size) { return Bytes(bytes.begin(), bytes.begin() + static_cast<int64_t>(size)); };
+  Bytes flipped = png;
+  flipped[flipped.size() / 2] ^= 0x55;
+  struct Case { const char* name; Bytes bytes; ErrorCode code; const char* words; };
+  const Case cases[] = {
+      {"empty", {}, ErrorCode::corrupt_data, "empty"},
+      {"text", text("hello"), ErrorCode::unsupported, "JPEG, PNG or WebP"},
+      {"a playlist that names a file", text("#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n"), ErrorCode::unsupported, "JPEG, PNG or WebP"},
+      {"ffconcat script", text("ffconcat version 1.0\nfile /etc/passwd\n"), ErrorCode::unsupported, "JPEG, PNG or WebP"},
+      {"SVG with an external entity", text("<?xml version=\"1.0\"?><svg xmlns=\"http://www.w3.org/2000/svg\"/>"), ErrorCode::unsupported, "JPEG, PNG or WebP"},
+      {"GIF", text("GIF89a\1\0\1\0"sv), ErrorCode::unsupported, "JPEG, PNG or WebP"},
+      {"PNG signature alone", head(png, 8), ErrorCode::corrupt_data, "header"},
+      {"PNG cut in its data", head(png, png.size() / 2), ErrorCode::corrupt_data, "PNG"},
+      {"PNG with a flipped bit", flipped, ErrorCode::corrupt_data, "PNG"},
+      {"PNG of no width", png_that_claims(0, 8), ErrorCode::corrupt_data, "header"},
+      {"PNG bomb by its header", png_that_claims(60000, 60000), ErrorCode::too_large, "60000x60000"},
+      {"PNG of negative size", png_that_claims(0xffffffff, 0xffffffff), ErrorCode::too_large, "pixels"},
+      {"PNG of many pixels", png_that_claims(16000, 16000), ErrorCode::too_large, "16000x16000"},
+      {"JPEG marker alone", head(jpeg, 3), ErrorCode::corrupt_data, "header"},
+      {"JPEG cut in its tables", head(jpeg, 60), ErrorCode::corrupt_data, "JPEG"},
+      {"JPEG of 65535x65535", jpeg_that_claims(65535, 65535), ErrorCode::too_large, "65535x65535"},
+      {"JPEG of no height", jpeg_that_claims(16, 0), ErrorCode::corrupt_data, "header"},
+      {"WebP header alone", text("RIFF\x20\0\0\0WEBPVP8X"sv), ErrorCode::corrupt_data, "header"},
+      {"WebP full of zeros", text("RIFF\x40\0\0\0WEBPVP8 \x10\0\0\0\0\0\0\x9d\x01\x2a\x10\0\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"sv), ErrorCode::corrupt_data, "WebP"},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.name);
+    try {
+      decode_image(c.bytes);
+      ADD_FAILURE() << "accepted";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), c.code) << error.what();
+      EXPECT_THAT(error.what(), testing::HasSubstr(c.words));
+    }
+  }
+  EXPECT_THROW(decode_image(png, {.max_bytes = 100}), Error);
+  EXPECT_THROW(decode_image(png, {.max_pixels = 64 * 63}), Error);
+  EXPECT_THROW(read_image("/nonexistent/picture.png"), Error);
+}
+
+TEST(Image, no_cut_or_flipped_byte_crashes) {
+  for (const Bytes& whole : {encode_png(picture(24, 24).data(), 24, 24), encode_jpeg(picture(24, 24).data(), 24, 24)}) {
+    for (std::size_t i = 0; i < whole.size(); i += 3) {
+      Bytes cut(whole.begin(), whole.begin() + static_cast<int64_t>(i)), flipped = whole;
+      flipped[i] ^= static_cast<uint8_t>(1 + i % 255);
+      for (const Bytes& damaged : {cut, flipped}) {
+        try {
+          const Image image = decode_image(damaged, {.max_pixels = 1 << 20});
+          EXPECT_LE(image.width * image.height, 1 << 20);
+        } catch (const Error&) {
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace rushes::media

@@ -1,0 +1,194 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include "rushes/media/annex_b.h"
+#include "rushes/media/fragmented_mp4.h"
+#include "rushes/media/raw_video.h"
+#include "rushes/media/test_video.h"
+#include "rushes/media/video_encoder.h"
+
+namespace rushes::media {
+namespace {
+
+constexpr int64_t kWidth = 96, kHeight = 64;
+constexpr double kFps = 16;
+
+/// Blocks of pictures as a generator gives them: 9, then 12 each; every block starts with a forced key frame.
+struct Encoded {
+  VideoTrack track;
+  std::vector<std::vector<AccessUnit>> blocks;
+  int64_t frames = 0;
+};
+
+Encoded encode_blocks(int64_t blocks, const std::string& encoder_name = "") {
+  VideoEncoder encoder({.width = kWidth, .height = kHeight, .fps = kFps, .encoder = encoder_name});
+  Encoded encoded{.track = encoder.track(), .blocks = {}, .frames = 0};
+  for (int64_t block = 0; block < blocks; ++block) {
+    auto& units = encoded.blocks.emplace_back();
+    const int64_t count = block == 0 ? 9 : 12;
+    for (int64_t i = 0; i < count; ++i, ++encoded.frames)
+      for (auto& unit : encoder.encode(test_frame(kWidth, kHeight, encoded.frames).data(), frame_time(encoded.frames, kFps), i == 0 ? Key::forced : Key::automatic))
+        units.push_back(std::move(unit));
+  }
+  EXPECT_TRUE(encoder.flush().empty());
+  return encoded;
+}
+
+void expect_frames(const std::vector<DecodedFrame>& decoded, int64_t first, int64_t last) {
+  ASSERT_EQ(static_cast<int64_t>(decoded.size()), last - first);
+  for (int64_t i = first; i < last; ++i) {
+    const DecodedFrame& frame = decoded[i - first];
+    const Bytes wanted = test_frame(kWidth, kHeight, i);
+    ASSERT_EQ(frame.rgb.size(), wanted.size());
+    EXPECT_NEAR(frame.seconds, i / kFps, 1e-4) << "frame " << i;
+    const std::size_t middle = (kHeight / 2 * kWidth + kWidth / 2) * 3;
+    for (int c = 0; c < 3; ++c) EXPECT_NEAR(frame.rgb[middle + c], wanted[middle + c], 6) << "frame " << i << " channel " << c;
+  }
+}
+
+TEST(VideoEncoder, every_frame_comes_out_of_the_call_that_took_it_in_and_blocks_start_with_key_frames) {
+  const Encoded encoded = encode_blocks(3);
+  int64_t index = 0;
+  for (const auto& block : encoded.blocks)
+    for (std::size_t i = 0; i < block.size(); ++i, ++index) {
+      EXPECT_EQ(block[i].is_key, i == 0) << "frame " << index;
+      EXPECT_EQ(block[i].pts, frame_time(index, kFps));
+      EXPECT_EQ(block[i].dts, block[i].pts);
+    }
+  EXPECT_EQ(index, encoded.frames);
+}
+
+TEST(VideoEncoder, parameter_sets_stand_before_every_key_frame_and_only_there) {
+  const Encoded encoded = encode_blocks(2);
+  for (const auto& block : encoded.blocks)
+    for (const AccessUnit& unit : block) {
+      const auto nals = annex_b::units(*unit.bytes);
+      ASSERT_FALSE(nals.empty());
+      EXPECT_EQ(annex_b::type(nals[0]) == annex_b::Type::sps, unit.is_key);
+    }
+}
+
+TEST(VideoEncoder, names_its_codec_for_media_source) {
+  EXPECT_THAT(VideoEncoder({.width = 128, .height = 128}).track().codec_string(), testing::MatchesRegex("avc1\\.42C0[0-9A-F]{2}"));
+}
+
+TEST(VideoEncoder, refuses_options_out_of_range_by_name) {
+  struct Case { const char* words; VideoEncoder::Options options; ErrorCode code; };
+  const Case cases[] = {
+      {"width must be even", {.width = 97, .height = 64}, ErrorCode::invalid_argument},
+      {"height must be even", {.width = 96, .height = 0}, ErrorCode::invalid_argument},
+      {"width must be", {.width = 1 << 20, .height = 64}, ErrorCode::invalid_argument},
+      {"fps", {.width = 96, .height = 64, .fps = 0}, ErrorCode::invalid_argument},
+      {"quality", {.width = 96, .height = 64, .quality = 99}, ErrorCode::invalid_argument},
+      {"threads", {.width = 96, .height = 64, .threads = 0}, ErrorCode::invalid_argument},
+      {"'mpeg2video' is not one of", {.width = 96, .height = 64, .encoder = "mpeg2video"}, ErrorCode::unavailable},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.words);
+    try {
+      VideoEncoder encoder(c.options);
+      ADD_FAILURE() << "accepted";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), c.code);
+      EXPECT_THAT(error.what(), testing::HasSubstr(c.words));
+    }
+  }
+}
+
+TEST(FragmentWriter, every_prefix_that_ends_at_a_fragment_plays_up_to_there) {
+  const Encoded encoded = encode_blocks(4);
+  FragmentWriter writer(encoded.track);
+  Bytes file = writer.init_segment();
+  int64_t frames = 0;
+  for (const auto& block : encoded.blocks) {
+    const Bytes fragment = writer.fragment(block);
+    file.insert(file.end(), fragment.begin(), fragment.end());
+    frames += static_cast<int64_t>(block.size());
+    const auto decoded = decode_bytes("prefix.mp4", file);
+    expect_frames(decoded, 0, frames);
+    EXPECT_EQ(decoded.front().matrix, AVCOL_SPC_BT709);
+    // What a power cut leaves: the last fragment only in part.
+    Bytes cut(file.begin(), file.end() - static_cast<int64_t>(fragment.size()) / 2);
+    EXPECT_GE(static_cast<int64_t>(decode_bytes("cut.mp4", cut).size()), frames - static_cast<int64_t>(block.size()));
+  }
+}
+
+TEST(FragmentWriter, a_late_viewer_plays_the_header_and_any_later_fragment_at_its_own_time) {
+  const Encoded encoded = encode_blocks(3);
+  FragmentWriter writer(encoded.track);
+  writer.fragment(encoded.blocks[0]);
+  const Bytes second = writer.fragment(encoded.blocks[1]);
+  Bytes joined = writer.init_segment();
+  joined.insert(joined.end(), second.begin(), second.end());
+  expect_frames(decode_bytes("late.mp4", joined), 9, 21);
+
+  FragmentWriter restarted(encoded.track);
+  Bytes other = restarted.init_segment();
+  const Bytes again = restarted.fragment(encoded.blocks[1]);
+  other.insert(other.end(), again.begin(), again.end());
+  expect_frames(decode_bytes("late.mp4", other), 9, 21);
+}
+
+TEST(FragmentWriter, small_fragments_join_to_the_same_video) {
+  const Encoded encoded = encode_blocks(2);
+  FragmentWriter writer(encoded.track);
+  Bytes file = writer.init_segment();
+  for (const auto& block : encoded.blocks)
+    for (const AccessUnit& unit : block) {
+      const Bytes fragment = writer.fragment({&unit, 1});
+      file.insert(file.end(), fragment.begin(), fragment.end());
+    }
+  expect_frames(decode_bytes("single.mp4", file), 0, encoded.frames);
+  EXPECT_TRUE(writer.fragment({}).empty());
+}
+
+TEST(FragmentWriter, carries_vp9_where_h264_is_missing) {
+  if (!avcodec_find_encoder_by_name("libvpx-vp9")) GTEST_SKIP() << "no libvpx in this FFmpeg";
+  const Encoded encoded = encode_blocks(2, "libvpx-vp9");
+  FragmentWriter writer(encoded.track);
+  EXPECT_EQ(writer.mime_type(), "video/mp4; codecs=\"vp09.00.40.08\"");
+  Bytes file = writer.init_segment();
+  for (const auto& block : encoded.blocks) {
+    const Bytes fragment = writer.fragment(block);
+    file.insert(file.end(), fragment.begin(), fragment.end());
+  }
+  expect_frames(decode_bytes("vp9.mp4", file), 0, encoded.frames);
+}
+
+TEST(FragmentWriter, refuses_a_track_without_parameter_sets) {
+  EXPECT_THROW(FragmentWriter({.codec = Codec::h264, .width = 64, .height = 64, .parameter_sets = {}}), Error);
+}
+
+TEST(AnnexB, finds_units_behind_short_and_long_start_codes) {
+  const Bytes stream = {9, 0, 0, 0, 1, 0x67, 1, 0, 0, 1, 0x68, 2, 0, 0, 0, 0, 0, 1, 0x65, 3, 0x80};
+  const auto units = annex_b::units(stream);
+  ASSERT_EQ(units.size(), 3u);
+  EXPECT_THAT(units[0], testing::ElementsAre(0x67, 1));
+  EXPECT_THAT(units[1], testing::ElementsAre(0x68, 2));
+  EXPECT_THAT(units[2], testing::ElementsAre(0x65, 3, 0x80));
+  EXPECT_TRUE(annex_b::units({}).empty());
+  EXPECT_TRUE(annex_b::units(Bytes{0, 0, 1}).empty());
+}
+
+TEST(Y4m, ffmpeg_reads_back_the_frames) {
+  // 18 and 14: no multiple of a vector register.
+  Y4mWriter writer(18, 14, kFps);
+  const std::string header = writer.header();
+  Bytes file(header.begin(), header.end());
+  Bytes rgb = test_frame(18, 14, 0);
+  for (int64_t i = 0; i < 3; ++i) {
+    for (std::size_t p = 0; p < rgb.size(); ++p) rgb[p] = static_cast<uint8_t>(40 * i + p / 6);
+    const Bytes frame = writer.frame(rgb.data());
+    file.insert(file.end(), frame.begin(), frame.end());
+  }
+  const auto decoded = decode_bytes("video.y4m", file);
+  ASSERT_EQ(decoded.size(), 3u);
+  for (int64_t i = 0; i < 3; ++i) {
+    EXPECT_NEAR(decoded[i].seconds, i / kFps, 1e-4);
+    for (std::size_t p = 0; p < rgb.size(); ++p) ASSERT_NEAR(decoded[i].rgb[p], static_cast<uint8_t>(40 * i + p / 6), 4) << "frame " << i << " byte " << p;
+  }
+}
+
+}  // namespace
+}  // namespace rushes::media
