@@ -1,0 +1,18 @@
+// Tokenizer of a sentencepiece .model file, by libsentencepiece.
+#pragma once
+#include <filesystem>
+#include <memory>
+#include <string_view>
+
+#include "rushes/text/tokenizer.h"
+
+namespace rushes::text {
+
+/// The model must have an end token. Padding is its pad id, or 0 where it has none. No begin token is added, as for T5.
+/// Throws Error(not_found, corrupt_data) naming the file.
+std::unique_ptr<const Tokenizer> load_sentencepiece(const std::filesystem::path& file);
+
+/// The same from memory; `name` stands in messages.
+std::unique_ptr<const Tokenizer> parse_sentencepiece(std::string_view model, std::string_view name);
+
+}  // namespace rushes::text
