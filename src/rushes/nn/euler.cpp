@@ -1,0 +1,20 @@
+#include "rushes/nn/euler.h"
+
+#include "rushes/nn/flow_match.h"
+#include "rushes/tensor/ops.h"
+
+namespace rushes::nn {
+
+Euler::Euler(int64_t steps, double shift) {
+  const FlowMatchSchedule schedule({.shift = shift, .steps = steps});
+  sigmas_ = schedule.sigmas();
+  timesteps_ = schedule.timesteps();
+  sigmas_.push_back(0.0);
+}
+
+at::Tensor Euler::advance(const at::Tensor& velocity, const at::Tensor& sample) {
+  const auto i = static_cast<size_t>(done());
+  return sample + velocity.to(sample.scalar_type()) * (sigmas_[i + 1] - sigmas_[i]);
+}
+
+}  // namespace rushes::nn

@@ -1,0 +1,16 @@
+// First-order solver of the flow ODE: x + velocity * (next sigma - sigma).
+#pragma once
+#include "rushes/nn/solver.h"
+
+namespace rushes::nn {
+
+class Euler final : public Solver {
+ public:
+  Euler(int64_t steps, double shift);
+  std::unique_ptr<Solver> clone() const override { return std::make_unique<Euler>(*this); }
+
+ protected:
+  at::Tensor advance(const at::Tensor& velocity, const at::Tensor& sample) override;
+};
+
+}  // namespace rushes::nn
