@@ -1,0 +1,45 @@
+// Where a command puts a video: a growing MP4, uncompressed frames for a pipe, or pictures. One call takes one block of
+// frames, and what the call has taken is on disk (or in the pipe) when it returns.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace rushes::media {
+
+enum class VideoContainer { mp4, y4m, rgb24, png };
+
+/// From `format` ("auto", "mp4", "y4m", "rgb24", "png"), or for "auto" from the target's ending: .mp4, .y4m, .rgb, .png;
+/// "-" is y4m. Throws Error(invalid_argument) for anything else.
+VideoContainer choose_container(std::string_view target, std::string_view format);
+
+struct VideoOutputOptions {
+  std::string target;        // a file, "-" for standard output; for png a pattern like frames_%05d.png or a directory
+  VideoContainer container = VideoContainer::mp4;
+  int64_t width = 0, height = 0;
+  double fps = 16;
+  int quality = 20;          // of H.264, see VideoEncoder
+};
+
+enum class Reader { present, gone };
+
+/// Used by one thread. The destructor leaves what was written; it finishes nothing.
+class VideoOutput {
+ public:
+  virtual ~VideoOutput() = default;
+  /// rgb: [T, H, W, 3] uint8. Reader::gone: the other end of a pipe has closed; nothing more need be written.
+  /// Throws Error(exhausted) for a full disk, Error(unavailable) for another failure to write.
+  [[nodiscard]] virtual Reader write(const uint8_t* rgb, int64_t video_frames) = 0;
+  virtual void finish() = 0;
+};
+
+/// Creates or empties the target. A directory must exist or have an existing parent.
+/// Throws Error(invalid_argument) if it cannot be written, naming it and the reason.
+std::unique_ptr<VideoOutput> open_video_output(const VideoOutputOptions& options);
+
+/// A printf pattern with exactly one whole-number field, e.g. "frames_%05d.png", for `number`.
+/// Throws Error(invalid_argument) for any other use of '%'.
+std::string numbered(std::string_view pattern, int64_t number);
+
+}  // namespace rushes::media
