@@ -1,0 +1,162 @@
+#include "rushes/generation/device_worker.h"
+
+#include <algorithm>
+#include <new>
+#include <string>
+#include <utility>
+
+#include "rushes/base/log.h"
+
+namespace rushes::generation {
+
+std::size_t next_candidate(std::span<const Candidate> candidates) {
+  const auto patience = 2 * static_cast<int64_t>(candidates.size());
+  // Order of need: starving, without a first block, by lead (clipped); among equals the longest wait.
+  const auto need = [&](const Candidate& c) {
+    if (c.turns_waited > patience) return std::pair(-2.0, -c.turns_waited);
+    if (!c.lead_seconds) return std::pair(-1.0, -c.turns_waited);
+    return std::pair(std::clamp(*c.lead_seconds, 0.0, kEnoughLead), -c.turns_waited);
+  };
+  const auto least = std::min_element(candidates.begin(), candidates.end(),
+                                      [&](const auto& a, const auto& b) { return need(a) < need(b); });
+  return static_cast<std::size_t>(least - candidates.begin());
+}
+
+Failure current_failure() {
+  try {
+    throw;
+  } catch (const Error& error) {
+    return {error.code(), error.what()};
+  } catch (const std::bad_alloc&) {
+    return {ErrorCode::exhausted, "not enough memory for this session; ask for a smaller size or end other sessions"};
+  } catch (const std::exception& error) {
+    // libtorch reports a failed allocation as a general error (CPU) or one of its own types (CUDA). Neither may be
+    // named here, since the server is built without it; the words are stable. Its backtrace is not for the client.
+    std::string what = error.what();
+    if (const auto end = what.find("\nException raised from"); end != std::string::npos) what.resize(end);
+    const bool memory = what.find("out of memory") != std::string::npos ||
+                        what.find("can't allocate memory") != std::string::npos;
+    return {memory ? ErrorCode::exhausted : ErrorCode::internal, std::move(what)};
+  } catch (...) {
+    return {ErrorCode::internal, "unknown exception"};
+  }
+}
+
+void DeviceWorker::Doorbell::ring() {
+  const std::scoped_lock lock(mutex);
+  pending = true;
+  rung.notify_all();
+}
+
+DeviceWorker::DeviceWorker(std::shared_ptr<const Model> model)
+    : model_(std::move(model)), thread_([this](std::stop_token stop) { run(std::move(stop)); }) {}
+
+DeviceWorker::~DeviceWorker() {
+  thread_.request_stop();
+  thread_.join();
+}
+
+void DeviceWorker::submit(std::shared_ptr<Session> session) {
+  const auto ring = [doorbell = doorbell_] { doorbell->ring(); };
+  session->on_control(ring);
+  session->stream().on_room(ring);
+  {
+    const std::scoped_lock lock(mutex_);
+    submitted_.push_back(std::move(session));
+    ++status_.sessions;
+  }
+  doorbell_->ring();
+}
+
+DeviceWorker::Status DeviceWorker::status() const {
+  const std::scoped_lock lock(mutex_);
+  return status_;
+}
+
+void DeviceWorker::take_over_submitted() {
+  const std::scoped_lock lock(mutex_);
+  for (auto& session : submitted_) tasks_.push_back({std::move(session), nullptr, 0, 0});
+  submitted_.clear();
+}
+
+DeviceWorker::Task* DeviceWorker::choose() {
+  std::vector<Candidate> candidates;
+  std::vector<Task*> tasks;
+  for (Task& task : tasks_) {
+    if (!task.session->runnable()) continue;
+    candidates.push_back({task.session->lead_seconds(), task.turns_waited});
+    tasks.push_back(&task);
+  }
+  return tasks.empty() ? nullptr : tasks[next_candidate(candidates)];
+}
+
+void DeviceWorker::run(std::stop_token stop) {
+  while (!stop.stop_requested()) {
+    {
+      // Cleared before looking, so that whatever changes while we look rings again.
+      const std::scoped_lock lock(doorbell_->mutex);
+      doorbell_->pending = false;
+    }
+    take_over_submitted();
+    const auto before = tasks_.size();
+    tasks_.remove_if([](const Task& task) { return task.session->over(); });
+    int64_t bytes = 0;
+    for (const Task& task : tasks_) bytes += task.bytes;
+    {
+      const std::scoped_lock lock(mutex_);
+      status_.sessions -= static_cast<int64_t>(before - tasks_.size());
+      status_.generator_bytes = bytes;
+    }
+    if (Task* task = choose()) {
+      turn(*task, stop);
+    } else {
+      std::unique_lock lock(doorbell_->mutex);
+      doorbell_->rung.wait(lock, stop, [&] { return doorbell_->pending; });
+    }
+  }
+  take_over_submitted();
+  for (Task& task : tasks_) task.session->stop("the server is shutting down");
+  tasks_.clear();
+}
+
+void DeviceWorker::turn(Task& task, std::stop_token stop) {
+  for (Task& other : tasks_)
+    if (&other != &task && other.session->runnable()) ++other.turns_waited;
+  task.turns_waited = 0;
+  while (step(task) && !task.generator->at_block_border() && task.session->runnable() && !stop.stop_requested()) {
+  }
+}
+
+bool DeviceWorker::step(Task& task) {
+  const auto begin = std::chrono::steady_clock::now();
+  const auto elapsed = [&] {
+    return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin);
+  };
+  // Counted before the session's viewers hear of it: who sees a session end finds it in the figures.
+  const auto count = [&](int64_t blocks) {
+    const std::scoped_lock lock(mutex_);
+    ++status_.steps;
+    status_.blocks += blocks;
+    status_.busy += elapsed();
+  };
+  try {
+    const Inbox inbox = task.session->take_inbox();
+    if (!task.generator) task.generator = model_->start(task.session->request());
+    StepResult result = task.generator->step(inbox);
+    const bool again = result.outcome == StepOutcome::again;
+    task.bytes = task.generator->bytes();
+    count(std::count_if(result.events.begin(), result.events.end(),
+                        [](const Event& event) { return std::holds_alternative<FrameBlock>(event); }));
+    task.session->deliver(std::move(result), elapsed());
+    return again;
+  } catch (...) {
+    Failure failure = current_failure();
+    log::error("session {}: {}", task.session->id().text(), failure.message);
+    count(0);
+    task.generator.reset();
+    task.session->fail(std::move(failure));
+    return false;
+  }
+}
+
+}  // namespace rushes::generation

@@ -1,0 +1,86 @@
+// Who is stepped next on a device. One thread steps all sessions of a device, one unit of work at a time, and changes
+// between sessions where a block ends. What a session's video is does not depend on what else runs.
+#pragma once
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <thread>
+#include <vector>
+
+#include "rushes/generation/generator.h"
+#include "rushes/generation/session.h"
+
+namespace rushes::generation {
+
+/// A session that could be stepped now.
+struct Candidate {
+  std::optional<double> lead_seconds;  // Session::lead_seconds()
+  int64_t turns_waited = 0;            // blocks of others since its own last one
+};
+
+/// Index of the candidate whose viewers need the next block most: first whoever has none yet, then the least ahead. All
+/// that are kEnoughLead ahead count alike, so that among them the longest waiting is next (round robin). Whoever
+/// has waited for two rounds is next in any case: nobody starves. `candidates` must not be empty.
+std::size_t next_candidate(std::span<const Candidate> candidates);
+inline constexpr double kEnoughLead = 2.0;  // seconds of video: more than a step that runs could take away
+
+/// What a thrown exception means to a session: Error keeps its code; memory that ran out, of any library, is
+/// `exhausted`; all else is `internal`. To be called inside a catch block.
+Failure current_failure();
+
+class DeviceWorker {
+ public:
+  explicit DeviceWorker(std::shared_ptr<const Model> model);
+  /// Ends the sessions that still run as stopped, after the step in progress.
+  ~DeviceWorker();
+  DeviceWorker(const DeviceWorker&) = delete;
+  DeviceWorker& operator=(const DeviceWorker&) = delete;
+
+  const Model& model() const noexcept { return *model_; }
+  /// Takes the session over until it has ended; any thread. Its generator starts with its first turn.
+  void submit(std::shared_ptr<Session> session);
+
+  struct Status {
+    int64_t sessions = 0;         // not yet ended
+    int64_t steps = 0, blocks = 0;
+    int64_t generator_bytes = 0;  // of all sessions, after their latest steps
+    std::chrono::microseconds busy{0};
+  };
+  Status status() const;
+
+ private:
+  struct Task {
+    std::shared_ptr<Session> session;
+    std::unique_ptr<Generator> generator;
+    int64_t turns_waited = 0;
+    int64_t bytes = 0;
+  };
+  /// Wakes the worker; outlives it, since sessions and streams keep hold of it.
+  struct Doorbell {
+    std::mutex mutex;
+    std::condition_variable_any rung;
+    bool pending = false;
+    void ring();
+  };
+
+  void run(std::stop_token stop);
+  void take_over_submitted();
+  Task* choose();
+  void turn(Task& task, std::stop_token stop);
+  bool step(Task& task);
+
+  const std::shared_ptr<const Model> model_;
+  const std::shared_ptr<Doorbell> doorbell_ = std::make_shared<Doorbell>();
+  mutable std::mutex mutex_;  // submitted_ and status_
+  std::vector<std::shared_ptr<Session>> submitted_;
+  Status status_;
+  std::list<Task> tasks_;  // the thread's own
+  std::jthread thread_;
+};
+
+}  // namespace rushes::generation

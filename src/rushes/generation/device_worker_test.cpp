@@ -1,0 +1,273 @@
+#include "rushes/generation/device_worker.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <map>
+
+#include "rushes/generation/drawing_model.h"
+
+namespace rushes::generation {
+namespace {
+
+std::shared_ptr<Session> session(const Model& model, const std::string& prompt, int64_t seed = 0, int64_t segments = 1) {
+  VideoRequest request;
+  request.prompts = {prompt};
+  request.seed = seed;
+  request.segments = segments;
+  return std::make_shared<Session>(request, model.plan(request));
+}
+
+/// All events until the end, with the pixels of every block.
+std::vector<EventPtr> watch(Subscription& reader) {
+  std::vector<EventPtr> events;
+  while (EventPtr event = reader.next()) events.push_back(std::move(event));
+  return events;
+}
+
+std::string pixels(const std::vector<EventPtr>& events) {
+  std::string all;
+  for (const auto& event : events)
+    if (const auto* block = std::get_if<FrameBlock>(&event->what))
+      all.append(reinterpret_cast<const char*>(block->rgb.get()), block->frame_bytes() * static_cast<std::size_t>(block->video_frames));
+  return all;
+}
+
+std::unique_ptr<Subscription> record(Session& s) { return s.stream().subscribe(Stream::Role::recorder, Stream::From::start); }
+
+TEST(NextCandidate, prefers_whom_viewers_need_most) {
+  const struct {
+    const char* name;
+    std::vector<Candidate> candidates;
+    std::size_t expected;
+  } cases[] = {
+      {"the only one", {{5.0, 0}}, 0},
+      {"who has no block yet", {{0.1, 0}, {std::nullopt, 0}}, 1},
+      {"who is least ahead", {{1.0, 0}, {0.5, 0}, {1.5, 0}}, 1},
+      {"late ones are equally late", {{-3.0, 1}, {-9.0, 0}}, 0},
+      {"far ahead is all alike: the longest wait", {{2.5, 1}, {90.0, 3}, {10.0, 2}}, 1},
+      {"who has waited two rounds", {{90.0, 5}, {0.0, 0}}, 0},
+      {"even before those without a block", {{90.0, 7}, {std::nullopt, 2}, {std::nullopt, 1}}, 0},
+  };
+  for (const auto& c : cases) EXPECT_EQ(next_candidate(c.candidates), c.expected) << c.name;
+}
+
+TEST(NextCandidate, starves_nobody) {
+  // One session is always urgent, three are far ahead: all are served.
+  std::vector<Candidate> candidates{{0.0, 0}, {60.0, 0}, {60.0, 0}, {60.0, 0}};
+  std::vector<int> served(4);
+  for (int turn = 0; turn < 400; ++turn) {
+    const std::size_t chosen = next_candidate(candidates);
+    for (auto& candidate : candidates) ++candidate.turns_waited;
+    candidates[chosen].turns_waited = 0;
+    ++served[chosen];
+  }
+  for (const int count : served) EXPECT_GT(count, 20);
+  EXPECT_GT(served[0], 200);
+}
+
+TEST(DeviceWorker, makes_a_whole_video) {
+  const auto model = std::make_shared<DrawingModel>();
+  DeviceWorker worker(model);
+  const auto s = session(*model, "a red circle");
+  const auto reader = record(*s);
+  worker.submit(s);
+  const auto events = watch(*reader);
+  EXPECT_EQ(s->status().state, SessionState::finished);
+  EXPECT_EQ(s->status().blocks, 7);
+  EXPECT_EQ(std::get<StateChanged>(events.back()->what).state, SessionState::finished);
+}
+
+TEST(DeviceWorker, serves_several_sessions_to_their_end) {
+  Gate gate;
+  const auto model = std::make_shared<DrawingModel>(gate.hook());
+  DeviceWorker worker(model);
+  std::vector<std::shared_ptr<Session>> sessions;
+  for (int i = 0; i < 3; ++i) sessions.push_back(session(*model, "p" + std::to_string(i), i, 4));
+  for (const auto& s : sessions) worker.submit(s);
+  gate.open();
+  for (const auto& s : sessions) {
+    const auto reader = s->stream().subscribe(Stream::Role::observer, Stream::From::start);
+    watch(*reader);
+  }
+  for (const auto& s : sessions) EXPECT_EQ(s->status().blocks, 28);
+  EXPECT_EQ(worker.status().blocks, 84);
+}
+
+TEST(DeviceWorker, never_lets_one_session_get_far_ahead_of_its_equals) {
+  std::mutex mutex;
+  std::vector<int64_t> order;  // seeds, by step
+  Gate gate;
+  const auto model = std::make_shared<DrawingModel>([&, wait = gate.hook()](const VideoRequest& request, int64_t step) {
+    wait(request, step);
+    const std::scoped_lock lock(mutex);
+    order.push_back(request.seed);
+  });
+  DeviceWorker worker(model);
+  std::vector<std::shared_ptr<Session>> sessions;
+  for (int64_t seed = 0; seed < 3; ++seed) sessions.push_back(session(*model, "p", seed, 3));
+  for (const auto& s : sessions) worker.submit(s);
+  gate.open();
+  for (const auto& s : sessions) watch(*s->stream().subscribe(Stream::Role::observer, Stream::From::start));
+  std::map<int64_t, int64_t> steps;
+  int64_t widest = 0;
+  for (std::size_t i = 0; i < order.size(); ++i) {
+    ++steps[order[i]];
+    if (i < 16) continue;  // the first session may begin before the others are known
+    int64_t least = 1 << 30, most = 0;
+    for (int64_t seed = 0; seed < 3; ++seed) least = std::min(least, steps[seed]), most = std::max(most, steps[seed]);
+    widest = std::max(widest, most - least);
+  }
+  EXPECT_LE(widest, 4 * 8) << "in steps; a block is 4";
+}
+
+TEST(DeviceWorker, makes_the_same_video_alone_and_in_company) {
+  const auto model = std::make_shared<DrawingModel>();
+  std::string alone;
+  {
+    DeviceWorker worker(model);
+    const auto s = session(*model, "blue square", 5, 2);
+    const auto reader = record(*s);
+    worker.submit(s);
+    alone = pixels(watch(*reader));
+  }
+  DeviceWorker worker(model);
+  const auto s = session(*model, "blue square", 5, 2), other = session(*model, "noise", 6, 2), third = session(*model, "x", 7, 2);
+  const auto reader = record(*s);
+  for (const auto& each : {other, s, third}) worker.submit(each);
+  EXPECT_EQ(pixels(watch(*reader)), alone);
+  EXPECT_FALSE(alone.empty());
+}
+
+TEST(DeviceWorker, fails_only_the_session_whose_step_throws) {
+  const struct {
+    int64_t seed;
+    ErrorCode code;
+    const char* words;
+  } kinds[] = {{1, ErrorCode::exhausted, "memory"},
+               {2, ErrorCode::exhausted, "DefaultCPUAllocator"},
+               {3, ErrorCode::internal, "surprise"},
+               {4, ErrorCode::corrupt_data, "bad weights"}};
+  const auto model = std::make_shared<DrawingModel>([](const VideoRequest& request, int64_t step) {
+    if (step != 9) return;
+    if (request.seed == 1) throw std::bad_alloc();
+    if (request.seed == 2)
+      throw std::runtime_error("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory: you tried\nException raised from x");
+    if (request.seed == 3) throw std::runtime_error("surprise");
+    if (request.seed == 4) fail(ErrorCode::corrupt_data, "bad weights");
+  });
+  DeviceWorker worker(model);
+  std::vector<std::shared_ptr<Session>> sessions;
+  for (int64_t seed = 0; seed <= 4; ++seed) sessions.push_back(session(*model, "p", seed));
+  for (const auto& s : sessions) worker.submit(s);
+  for (const auto& s : sessions) watch(*s->stream().subscribe(Stream::Role::observer, Stream::From::start));
+  EXPECT_EQ(sessions[0]->status().state, SessionState::finished);
+  for (const auto& kind : kinds) {
+    const SessionStatus status = sessions[static_cast<std::size_t>(kind.seed)]->status();
+    EXPECT_EQ(status.state, SessionState::failed);
+    EXPECT_EQ(status.failure->code, kind.code);
+    EXPECT_NE(status.failure->message.find(kind.words), std::string::npos) << status.failure->message;
+    EXPECT_EQ(status.failure->message.find("raised from"), std::string::npos);
+  }
+}
+
+TEST(DeviceWorker, takes_a_new_prompt_at_the_next_block) {
+  Gate gate;
+  const auto model = std::make_shared<DrawingModel>(gate.hook());
+  DeviceWorker worker(model);
+  const auto s = session(*model, "first");
+  const auto reader = s->stream().subscribe(Stream::Role::observer, Stream::From::start);
+  worker.submit(s);
+  gate.allow(2);
+  while (const EventPtr event = reader->next())
+    if (const auto* progress = std::get_if<BlockProgress>(&event->what); progress && progress->step == 2) break;
+  s->set_prompt("second");
+  gate.open();
+  std::vector<std::string> prompts;
+  for (const auto& event : watch(*reader))
+    if (const auto* block = std::get_if<FrameBlock>(&event->what)) prompts.push_back(block->prompt);
+  ASSERT_EQ(prompts.size(), 7u);
+  EXPECT_EQ(prompts[0], "first");
+  EXPECT_EQ(prompts[1], "second");
+}
+
+TEST(DeviceWorker, goes_on_where_a_paused_session_was) {
+  Gate gate;
+  const auto model = std::make_shared<DrawingModel>(gate.hook());
+  DeviceWorker worker(model);
+  const auto s = session(*model, "p");
+  const auto reader = record(*s);
+  s->pause();
+  worker.submit(s);
+  gate.open();
+  const auto other = session(*model, "q");
+  worker.submit(other);
+  watch(*other->stream().subscribe(Stream::Role::observer, Stream::From::start));
+  EXPECT_EQ(s->status().blocks, 0);
+  s->resume();
+  watch(*reader);
+  EXPECT_EQ(s->status().blocks, 7);
+}
+
+TEST(DeviceWorker, waits_for_a_recorder_and_serves_others_meanwhile) {
+  const auto model = std::make_shared<DrawingModel>();
+  DeviceWorker worker(model);
+  const auto held = session(*model, "p", 0, 2), other = session(*model, "q", 1, 2);
+  const auto recorder = record(*held);
+  worker.submit(held);
+  worker.submit(other);
+  watch(*other->stream().subscribe(Stream::Role::observer, Stream::From::start));
+  EXPECT_EQ(other->status().blocks, 14);
+  EXPECT_LE(held->status().blocks, 4);
+  const auto events = watch(*recorder);
+  EXPECT_EQ(pixels(events).size(), 14u * 12 * 64 * 64 * 3);
+}
+
+TEST(DeviceWorker, stops_what_runs_when_it_ends) {
+  const auto model = std::make_shared<DrawingModel>();
+  const auto endless = session(*model, "p", 0, 0), paused = session(*model, "q", 0, 0);
+  paused->pause();
+  {
+    DeviceWorker worker(model);
+    worker.submit(endless);
+    worker.submit(paused);
+    const auto reader = endless->stream().subscribe(Stream::Role::observer, Stream::From::start);
+    while (!std::holds_alternative<FrameBlock>(reader->next()->what)) {
+    }
+  }
+  EXPECT_EQ(endless->status().state, SessionState::stopped);
+  EXPECT_EQ(paused->status().state, SessionState::stopped);
+}
+
+TEST(DeviceWorker, survives_controls_from_many_threads) {
+  const auto model = std::make_shared<DrawingModel>();
+  DeviceWorker worker(model);
+  std::vector<std::shared_ptr<Session>> sessions;
+  for (int i = 0; i < 4; ++i) sessions.push_back(session(*model, "p", i, 0));
+  for (const auto& s : sessions) worker.submit(s);
+  std::atomic<int> stops = 0;
+  {
+    std::vector<std::jthread> clients;
+    for (int c = 0; c < 4; ++c)
+      clients.emplace_back([&] {
+        for (int i = 0; i < 100; ++i)
+          for (const auto& s : sessions) {
+            s->pause();
+            s->set_prompt(std::to_string(i));
+            s->resume();
+            (void)s->status();
+          }
+      });
+  }
+  {
+    std::vector<std::jthread> clients;
+    for (int c = 0; c < 4; ++c)
+      clients.emplace_back([&] {
+        for (const auto& s : sessions) stops += s->stop();
+      });
+  }
+  EXPECT_EQ(stops, 4);
+}
+
+}  // namespace
+}  // namespace rushes::generation

@@ -1,0 +1,180 @@
+#include "rushes/generation/session.h"
+
+#include <sys/random.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace rushes::generation {
+
+SessionId SessionId::random() {
+  std::array<unsigned char, 16> bits;
+  require(getrandom(bits.data(), bits.size(), 0) == static_cast<ssize_t>(bits.size()), ErrorCode::internal,
+          "the system gave no random bytes for a session id");
+  std::string text;
+  for (const unsigned char byte : bits) text += fmt::format("{:02x}", byte);
+  return SessionId(std::move(text));
+}
+
+SessionId SessionId::parse(std::string_view text) {
+  const bool well_formed = text.size() == 32 && std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+  });
+  require(well_formed, ErrorCode::invalid_argument,
+          "a session id is 32 lower-case hexadecimal digits, as in the answer that created the session");
+  return SessionId(std::string(text));
+}
+
+Session::Session(VideoRequest request, const VideoFormat& plan, Stream::Options stream)
+    : id_(SessionId::random()), request_(std::move(request)), format_(plan), created_(std::chrono::system_clock::now()),
+      start_(Clock::now()), stream_(std::make_shared<Stream>(stream)) {
+  stream_->publish(StateChanged{SessionState::queued, {}, {}}, std::chrono::microseconds{0});
+}
+
+std::chrono::microseconds Session::age() const {
+  return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start_);
+}
+
+SessionStatus Session::status() const {
+  const std::scoped_lock lock(mutex_);
+  SessionStatus status = status_;
+  status.age = age();
+  if (status.blocks > 1) {
+    const std::chrono::duration<double> elapsed = *status.newest_block - *status.first_block;
+    status.fps = static_cast<double>(status.video_frames - first_block_video_frames_) / std::max(elapsed.count(), 1e-6);
+  }
+  return status;
+}
+
+void Session::become(SessionState state, std::optional<Failure> failure, std::string reason) {
+  require(may_follow(status_.state, state), ErrorCode::conflict, "session {} is {} and cannot become {}", id_.text(),
+          name(status_.state), name(state));
+  status_.state = state;
+  status_.failure = failure;
+  const auto now = age();
+  if (ended(state)) status_.end = now;
+  // The stream's own lock is a leaf, and publishing under ours keeps events in the order of the states.
+  stream_->publish(StateChanged{state, std::move(failure), std::move(reason)}, now);
+  if (ended(state)) stream_->close();
+}
+
+void Session::require_open(std::string_view action) const {
+  require(!ended(status_.state), ErrorCode::conflict, "session {} has {}; it cannot {} any more", id_.text(),
+          name(status_.state), action);
+}
+
+void Session::wake() {
+  std::shared_ptr<const std::function<void()>> control;
+  {
+    const std::scoped_lock lock(mutex_);
+    control = control_;
+  }
+  if (control) (*control)();
+}
+
+void Session::set_prompt(std::string prompt) {
+  {
+    const std::scoped_lock lock(mutex_);
+    require_open("take a prompt");
+    inbox_.prompt = std::move(prompt);
+    needs_input_ = false;
+    if (status_.state == SessionState::waiting) become(SessionState::running);
+  }
+  wake();
+}
+
+void Session::pause() {
+  const std::scoped_lock lock(mutex_);
+  require_open("pause");
+  if (status_.state != SessionState::paused) become(SessionState::paused);
+}
+
+void Session::resume() {
+  {
+    const std::scoped_lock lock(mutex_);
+    require_open("resume");
+    if (status_.state == SessionState::paused) become(needs_input_ ? SessionState::waiting : SessionState::running);
+  }
+  wake();
+}
+
+bool Session::stop(std::string reason) {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (ended(status_.state)) return false;
+    become(SessionState::stopped, {}, std::move(reason));
+  }
+  wake();
+  return true;
+}
+
+bool Session::runnable() const {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (status_.state != SessionState::queued && status_.state != SessionState::running) return false;
+  }
+  return !stream_->full();
+}
+
+bool Session::over() const {
+  const std::scoped_lock lock(mutex_);
+  return ended(status_.state);
+}
+
+Inbox Session::take_inbox() {
+  const std::scoped_lock lock(mutex_);
+  if (status_.state == SessionState::queued) become(SessionState::running);
+  if (!status_.first_step) status_.first_step = age();
+  return std::exchange(inbox_, {});
+}
+
+void Session::deliver(StepResult result, std::chrono::microseconds step_time) {
+  const std::scoped_lock lock(mutex_);
+  status_.device_time += step_time;
+  if (ended(status_.state)) return;
+  for (Event& event : result.events) publish(std::move(event));
+  // What arrived during the step counts as input; a pause during the step lasts, unless the video is complete.
+  needs_input_ = result.outcome == StepOutcome::needs_input && !inbox_.prompt;
+  if (result.outcome == StepOutcome::finished) {
+    if (status_.state == SessionState::paused) become(SessionState::running);
+    become(SessionState::finished);
+  } else if (needs_input_ && status_.state == SessionState::running) {
+    become(SessionState::waiting);
+  }
+}
+
+void Session::publish(Event event) {
+  const auto now = age();
+  if (const auto* block = std::get_if<FrameBlock>(&event)) {
+    if (!status_.first_block) {
+      status_.first_block = now;
+      first_block_video_frames_ = block->video_frames;
+    }
+    status_.newest_block = now;
+    ++status_.blocks;
+    status_.video_frames += block->video_frames;
+  } else if (const auto* applied = std::get_if<PromptApplied>(&event)) {
+    status_.prompt = applied->prompt;
+  }
+  std::visit([&](auto&& what) { stream_->publish(std::move(what), now); }, std::move(event));
+}
+
+void Session::fail(Failure failure) {
+  const std::scoped_lock lock(mutex_);
+  if (!ended(status_.state)) become(SessionState::failed, std::move(failure));
+}
+
+std::optional<double> Session::lead_seconds() const {
+  const std::scoped_lock lock(mutex_);
+  if (!status_.first_block) return std::nullopt;
+  const std::chrono::duration<double> played = age() - *status_.first_block;
+  return static_cast<double>(status_.video_frames) / format_.fps - played.count();
+}
+
+void Session::on_control(std::function<void()> callback) {
+  const std::scoped_lock lock(mutex_);
+  control_ = std::make_shared<const std::function<void()>>(std::move(callback));
+}
+
+}  // namespace rushes::generation

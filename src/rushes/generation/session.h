@@ -1,0 +1,100 @@
+// One viewer-facing generation: its request, its state, what it was told since the last step, and its stream. Routes
+// control it, the device worker steps it; neither ever waits for the other.
+#pragma once
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "rushes/generation/generator.h"
+#include "rushes/generation/session_state.h"
+#include "rushes/generation/stream.h"
+
+namespace rushes::generation {
+
+/// 128 random bits as 32 lower-case hexadecimal digits: who knows the id may watch, so it must not be guessable.
+class SessionId {
+ public:
+  static SessionId random();
+  /// Throws Error(invalid_argument) for anything but 32 lower-case hexadecimal digits.
+  static SessionId parse(std::string_view text);
+  const std::string& text() const noexcept { return text_; }
+  auto operator<=>(const SessionId&) const = default;
+
+ private:
+  explicit SessionId(std::string text) : text_(std::move(text)) {}
+  std::string text_;
+};
+
+/// A moment's view of a session. Times count from its creation.
+struct SessionStatus {
+  SessionState state = SessionState::queued;
+  std::optional<Failure> failure;
+  std::string prompt;                    // that the newest block was made under
+  int64_t blocks = 0, video_frames = 0;  // done
+  std::chrono::microseconds age{0};
+  std::optional<std::chrono::microseconds> first_step, first_block, newest_block, end;
+  std::chrono::microseconds device_time{0};  // spent in its steps
+  double fps = 0;                            // video frames per second of wall time between first and newest block
+};
+
+class Session {
+ public:
+  /// `plan` is the model's for this request.
+  Session(VideoRequest request, const VideoFormat& plan, Stream::Options stream = {});
+
+  const SessionId& id() const noexcept { return id_; }
+  const VideoRequest& request() const noexcept { return request_; }
+  const VideoFormat& format() const noexcept { return format_; }
+  std::chrono::system_clock::time_point created() const noexcept { return created_; }
+  Stream& stream() noexcept { return *stream_; }
+  SessionStatus status() const;
+
+  // Controls; any thread. The first three throw Error(conflict) when the session has ended.
+  /// From the next block on. A second one before that block replaces the first.
+  void set_prompt(std::string prompt);
+  /// Takes effect between two steps. Nothing changes if it is paused already.
+  void pause();
+  void resume();
+  /// Ends the session; false if it had ended before. What was made stays.
+  bool stop(std::string reason = "stopped by request");
+
+  // The worker's side; one thread.
+  bool runnable() const;
+  bool over() const;
+  Inbox take_inbox();
+  /// Publishes what a step gave. Dropped if the session was ended during the step.
+  void deliver(StepResult result, std::chrono::microseconds step_time);
+  void fail(Failure failure);
+  /// Seconds of video that lie before a viewer who has played at fps since the first block; nothing before that block.
+  std::optional<double> lead_seconds() const;
+  /// Called after each control, without a lock held: wakes the worker.
+  void on_control(std::function<void()> callback);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  std::chrono::microseconds age() const;
+  void become(SessionState state, std::optional<Failure> failure = {}, std::string reason = {});
+  void require_open(std::string_view action) const;
+  void publish(Event event);
+  void wake();
+
+  const SessionId id_;
+  const VideoRequest request_;
+  const VideoFormat format_;
+  const std::chrono::system_clock::time_point created_;
+  const Clock::time_point start_;
+  const std::shared_ptr<Stream> stream_;
+
+  mutable std::mutex mutex_;
+  SessionStatus status_;
+  Inbox inbox_;
+  bool needs_input_ = false;  // remembered through a pause
+  int64_t first_block_video_frames_ = 0;
+  std::shared_ptr<const std::function<void()>> control_;
+};
+
+}  // namespace rushes::generation

@@ -1,0 +1,72 @@
+// The life of a session as an enumeration and the one function that says which change is allowed. Here too is what a
+// session reports about itself on its stream.
+#pragma once
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "rushes/base/error.h"
+
+namespace rushes::generation {
+
+enum class SessionState {
+  queued,    // accepted, not yet stepped
+  running,   // has work that can be done
+  waiting,   // its generator needs input
+  paused,    // by its owner
+  finished,  // the video is complete
+  stopped,   // ended early by its owner or by the server's end; what was made stays
+  failed,
+};
+inline constexpr SessionState kSessionStates[] = {SessionState::queued,   SessionState::running,  SessionState::waiting,
+                                                  SessionState::paused,   SessionState::finished, SessionState::stopped,
+                                                  SessionState::failed};
+
+/// The enumerator's own spelling, as in JSON and logs.
+constexpr std::string_view name(SessionState state) {
+  switch (state) {
+    case SessionState::queued: return "queued";
+    case SessionState::running: return "running";
+    case SessionState::waiting: return "waiting";
+    case SessionState::paused: return "paused";
+    case SessionState::finished: return "finished";
+    case SessionState::stopped: return "stopped";
+    case SessionState::failed: return "failed";
+  }
+  return "?";
+}
+
+/// No more frames will come.
+constexpr bool ended(SessionState state) {
+  return state == SessionState::finished || state == SessionState::stopped || state == SessionState::failed;
+}
+
+/// The whole state machine. A state never follows itself, and nothing follows an end.
+constexpr bool may_follow(SessionState from, SessionState to) {
+  if (from == to || ended(from)) return false;
+  switch (to) {
+    case SessionState::queued: return false;
+    case SessionState::running: return true;
+    case SessionState::waiting: return from == SessionState::running || from == SessionState::paused;
+    case SessionState::paused: return true;
+    case SessionState::finished: return from == SessionState::running;
+    case SessionState::stopped: return true;
+    case SessionState::failed: return true;
+  }
+  return false;
+}
+
+/// Why a session failed.
+struct Failure {
+  ErrorCode code = ErrorCode::internal;
+  std::string message;
+};
+
+/// What became of a session; the last event of a stream is one whose state has ended.
+struct StateChanged {
+  SessionState state = SessionState::queued;
+  std::optional<Failure> failure;  // with `failed`
+  std::string reason;              // with `stopped`: who or what ended it
+};
+
+}  // namespace rushes::generation

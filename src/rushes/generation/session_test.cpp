@@ -1,0 +1,142 @@
+#include "rushes/generation/session.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "rushes/generation/drawing_model.h"
+
+namespace rushes::generation {
+namespace {
+
+using enum SessionState;
+using std::chrono::microseconds;
+
+std::shared_ptr<Session> session() {
+  VideoRequest request;
+  request.prompts = {"a red circle"};
+  const DrawingModel model;
+  return std::make_shared<Session>(request, model.plan(request));
+}
+
+ErrorCode code_of(const std::function<void()>& call) {
+  try {
+    call();
+  } catch (const Error& error) {
+    return error.code();
+  }
+  ADD_FAILURE() << "no error";
+  return ErrorCode::internal;
+}
+
+std::vector<SessionState> states(Session& s) {
+  std::vector<SessionState> found;
+  const auto reader = s.stream().subscribe(Stream::Role::observer, Stream::From::start);
+  while (const EventPtr event = reader->poll())
+    if (const auto* change = std::get_if<StateChanged>(&event->what)) found.push_back(change->state);
+  return found;
+}
+
+TEST(SessionState, follows_the_whole_matrix) {
+  const std::set<std::pair<SessionState, SessionState>> allowed = {
+      {queued, running},  {queued, paused},   {queued, stopped},   {queued, failed},
+      {running, waiting}, {running, paused},  {running, finished}, {running, stopped}, {running, failed},
+      {waiting, running}, {waiting, paused},  {waiting, stopped},  {waiting, failed},
+      {paused, running},  {paused, waiting},  {paused, stopped},   {paused, failed}};
+  for (const SessionState from : kSessionStates)
+    for (const SessionState to : kSessionStates)
+      EXPECT_EQ(may_follow(from, to), allowed.contains({from, to})) << name(from) << " to " << name(to);
+}
+
+TEST(SessionId, is_random_and_parses_only_itself) {
+  const SessionId a = SessionId::random(), b = SessionId::random();
+  EXPECT_NE(a, b);
+  EXPECT_EQ(SessionId::parse(a.text()), a);
+  for (const char* bad : {"", "x", "0123456789abcdef0123456789abcde", "0123456789abcdef0123456789abcdef0",
+                          "0123456789ABCDEF0123456789abcdef", "../../../../../../etc/passwd1234", "0123456789abcdef 123456789abcdef"})
+    EXPECT_EQ(code_of([&] { SessionId::parse(bad); }), ErrorCode::invalid_argument) << bad;
+}
+
+TEST(Session, can_be_stopped_twice_and_ends_once) {
+  const auto s = session();
+  EXPECT_TRUE(s->stop());
+  EXPECT_FALSE(s->stop());
+  EXPECT_EQ(states(*s), (std::vector{queued, stopped}));
+  EXPECT_TRUE(s->stream().closed());
+}
+
+TEST(Session, refuses_controls_after_its_end) {
+  const auto s = session();
+  s->stop();
+  EXPECT_EQ(code_of([&] { s->pause(); }), ErrorCode::conflict);
+  EXPECT_EQ(code_of([&] { s->resume(); }), ErrorCode::conflict);
+  EXPECT_EQ(code_of([&] { s->set_prompt("x"); }), ErrorCode::conflict);
+}
+
+TEST(Session, pauses_and_resumes_as_often_as_asked) {
+  const auto s = session();
+  s->take_inbox();
+  s->pause();
+  s->pause();
+  EXPECT_FALSE(s->runnable());
+  s->resume();
+  s->resume();
+  EXPECT_TRUE(s->runnable());
+  EXPECT_EQ(states(*s), (std::vector{queued, running, paused, running}));
+}
+
+TEST(Session, hands_over_the_newest_prompt_once) {
+  const auto s = session();
+  s->set_prompt("first");
+  s->set_prompt("second");
+  EXPECT_EQ(s->take_inbox().prompt, "second");
+  EXPECT_FALSE(s->take_inbox().prompt);
+}
+
+TEST(Session, waits_for_input_through_a_pause) {
+  const auto s = session();
+  s->take_inbox();
+  s->deliver({StepOutcome::needs_input, {}}, {});
+  EXPECT_EQ(s->status().state, waiting);
+  s->pause();
+  s->resume();
+  EXPECT_EQ(s->status().state, waiting);
+  s->set_prompt("go on");
+  EXPECT_EQ(s->status().state, running);
+}
+
+TEST(Session, keeps_running_when_input_came_during_the_step_that_asked_for_it) {
+  const auto s = session();
+  s->take_inbox();
+  s->set_prompt("just in time");
+  s->deliver({StepOutcome::needs_input, {}}, {});
+  EXPECT_EQ(s->status().state, running);
+}
+
+TEST(Session, drops_what_a_step_gives_after_the_stop) {
+  const auto s = session();
+  s->take_inbox();
+  s->stop();
+  s->deliver({StepOutcome::again, {BlockProgress{}}}, microseconds{7});
+  EXPECT_EQ(states(*s), (std::vector{queued, running, stopped}));
+  EXPECT_EQ(s->status().device_time, microseconds{7});
+}
+
+TEST(Session, measures_blocks_frames_and_times) {
+  const auto s = session();
+  DrawingGenerator generator(s->request(), {}, {});
+  for (int i = 0; i < 28; ++i) s->deliver(generator.step(s->take_inbox()), microseconds{10});
+  const SessionStatus status = s->status();
+  EXPECT_EQ(status.state, finished);
+  EXPECT_EQ(status.blocks, 7);
+  EXPECT_EQ(status.video_frames, 84);
+  EXPECT_EQ(status.device_time, microseconds{280});
+  EXPECT_EQ(status.prompt, "a red circle");
+  EXPECT_LE(*status.first_step, *status.first_block);
+  EXPECT_LE(*status.first_block, *status.newest_block);
+  EXPECT_LE(*status.newest_block, *status.end);
+  EXPECT_GT(status.fps, 0);
+}
+
+}  // namespace
+}  // namespace rushes::generation

@@ -1,0 +1,177 @@
+#include "rushes/generation/stream.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace rushes::generation {
+namespace {
+
+EventPtr without_pixels(const StreamEvent& event) {
+  StreamEvent thin = event;
+  std::get<FrameBlock>(thin.what).rgb.reset();
+  return std::make_shared<const StreamEvent>(std::move(thin));
+}
+
+bool is_block(const StreamEvent& event) { return std::holds_alternative<FrameBlock>(event.what); }
+
+}  // namespace
+
+void Stream::publish(std::variant<FrameBlock, PromptApplied, BlockProgress, StateChanged> what,
+                     std::chrono::microseconds at) {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (closed_) return;
+    auto event = std::make_shared<const StreamEvent>(StreamEvent{next_sequence_++, at, std::move(what)});
+    if (is_block(*event)) {
+      blocks_.push_back(event->sequence);
+      for (auto& reader : readers_) ++reader->blocks;
+    }
+    events_.push_back(std::move(event));
+    drop_old_pixels();
+    // A recorder bounds the ring from below: full() stops generation long before this could grow.
+    int64_t oldest_needed = next_sequence_;
+    for (const auto& reader : readers_)
+      if (reader->role == Role::recorder) oldest_needed = std::min(oldest_needed, reader->next);
+    while (events_.size() > options_.max_events && first() < oldest_needed) events_.pop_front();
+    changed_.notify_all();
+  }
+  notify_all();
+}
+
+void Stream::drop_old_pixels() {
+  while (blocks_.size() > options_.pixel_blocks) {
+    const int64_t sequence = blocks_.front();
+    for (const auto& reader : readers_)
+      if (reader->role == Role::recorder && reader->next <= sequence) return;
+    if (sequence >= first()) {
+      EventPtr& slot = events_[static_cast<std::size_t>(sequence - first())];
+      slot = without_pixels(*slot);
+    }
+    blocks_.pop_front();
+  }
+}
+
+void Stream::close() {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (closed_) return;
+    closed_ = true;
+    changed_.notify_all();
+  }
+  notify_all();
+}
+
+bool Stream::closed() const {
+  const std::scoped_lock lock(mutex_);
+  return closed_;
+}
+
+bool Stream::full_locked() const {
+  return std::any_of(readers_.begin(), readers_.end(), [&](const auto& reader) {
+    return reader->role == Role::recorder && reader->blocks >= static_cast<int64_t>(options_.pixel_blocks);
+  });
+}
+
+bool Stream::full() const {
+  const std::scoped_lock lock(mutex_);
+  return full_locked();
+}
+
+std::unique_ptr<Subscription> Stream::subscribe(Role role, From from, std::function<void()> notify) {
+  const std::scoped_lock lock(mutex_);
+  auto reader = std::make_shared<Reader>();
+  reader->role = role;
+  reader->next = from == From::newest_block && !blocks_.empty() ? blocks_.back() : first();
+  reader->blocks = std::count_if(blocks_.begin(), blocks_.end(), [&](int64_t b) { return b >= reader->next; });
+  if (notify) reader->notify = std::make_shared<const std::function<void()>>(std::move(notify));
+  readers_.push_back(reader);
+  return std::make_unique<Subscription>(shared_from_this(), std::move(reader));
+}
+
+void Stream::on_room(std::function<void()> callback) {
+  const std::scoped_lock lock(mutex_);
+  room_ = std::make_shared<const std::function<void()>>(std::move(callback));
+}
+
+void Stream::notify_all() {
+  std::vector<std::shared_ptr<const std::function<void()>>> calls;
+  {
+    const std::scoped_lock lock(mutex_);
+    for (const auto& reader : readers_)
+      if (reader->notify) calls.push_back(reader->notify);
+  }
+  for (const auto& call : calls) (*call)();
+}
+
+Subscription::~Subscription() {
+  std::shared_ptr<const std::function<void()>> room;
+  {
+    const std::scoped_lock lock(stream_->mutex_);
+    const bool was_full = stream_->full_locked();
+    std::erase(stream_->readers_, reader_);
+    stream_->drop_old_pixels();
+    if (was_full && !stream_->full_locked()) room = stream_->room_;
+  }
+  if (room) (*room)();
+}
+
+EventPtr Subscription::take_locked(bool& made_room) {
+  Stream& stream = *stream_;
+  const auto move_forward = [&](int64_t to) {
+    reader_->skipped += to - reader_->next;
+    reader_->next = to;
+  };
+  if (reader_->next < stream.first())
+    move_forward(stream.blocks_.empty() ? stream.first() : std::max(stream.first(), stream.blocks_.back()));
+  if (reader_->next >= stream.next_sequence_) return nullptr;
+  EventPtr event = stream.events_[static_cast<std::size_t>(reader_->next - stream.first())];
+  if (reader_->role == Stream::Role::viewer && is_block(*event) && !std::get<FrameBlock>(event->what).rgb &&
+      !stream.blocks_.empty()) {
+    move_forward(stream.blocks_.back());
+    event = stream.events_[static_cast<std::size_t>(reader_->next - stream.first())];
+  }
+  ++reader_->next;
+  if (is_block(*event)) {
+    const bool was_full = stream.full_locked();
+    reader_->blocks = std::count_if(stream.blocks_.begin(), stream.blocks_.end(), [&](int64_t b) { return b >= reader_->next; });
+    stream.drop_old_pixels();
+    made_room = was_full && !stream.full_locked();
+  }
+  return event;
+}
+
+EventPtr Subscription::poll() {
+  EventPtr event;
+  std::shared_ptr<const std::function<void()>> room;
+  {
+    const std::scoped_lock lock(stream_->mutex_);
+    bool made_room = false;
+    event = take_locked(made_room);
+    if (made_room) room = stream_->room_;
+  }
+  if (room) (*room)();
+  return event;
+}
+
+EventPtr Subscription::next(std::stop_token stop) {
+  while (!stop.stop_requested()) {
+    if (EventPtr event = poll()) return event;
+    std::unique_lock lock(stream_->mutex_);
+    const bool woken = stream_->changed_.wait(
+        lock, stop, [&] { return stream_->closed_ || reader_->next < stream_->next_sequence_; });
+    if (!woken || (stream_->closed_ && reader_->next >= stream_->next_sequence_)) return nullptr;
+  }
+  return nullptr;
+}
+
+bool Subscription::ended() const {
+  const std::scoped_lock lock(stream_->mutex_);
+  return stream_->closed_ && reader_->next >= stream_->next_sequence_;
+}
+
+int64_t Subscription::skipped() const {
+  const std::scoped_lock lock(stream_->mutex_);
+  return reader_->skipped;
+}
+
+}  // namespace rushes::generation
