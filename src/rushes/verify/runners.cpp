@@ -6,6 +6,7 @@ const Registry& runners() {
   static const Registry all = [] {
     Registry registry;
     add_wan_sampling(registry);
+    add_wan_text(registry);
     add_wan_transformer(registry);
     return registry;
   }();

@@ -1,0 +1,80 @@
+// Runners of the text cases: cleaning, tokenizer, text encoder, prompt lists, file names, segment arithmetic. Most of
+// them hold JSON: every entry of io.json is one check.
+#include <fmt/format.h>
+
+#include "rushes/base/error.h"
+#include "rushes/models/wan/segments.h"
+#include "rushes/models/wan/umt5.h"
+#include "rushes/tensor/ops.h"
+#include "rushes/verify/runners.h"
+
+namespace rushes::verify {
+namespace {
+
+using nlohmann::json;
+
+/// One check: passed if both are equal, else its detail shows them.
+Check compare(std::string what, const json& got, const json& wanted) {
+  const bool passed = got == wanted;
+  return {std::move(what), passed, passed ? "" : fmt::format("got {}, wanted {}", got.dump(), wanted.dump())};
+}
+
+/// Number and text of an entry, short enough for a line.
+std::string label(size_t index, const json& in) { return fmt::format("{} {}", index, in.dump().substr(0, 48)); }
+
+Produced umt5_encoder(const Case& c) {
+  wan::Umt5Config config;
+  config.vocab = c.hyper.at("vocab");
+  config.dim = c.hyper.at("dim");
+  config.dim_attn = c.hyper.at("dim_attn");
+  config.dim_ffn = c.hyper.at("dim_ffn");
+  config.num_heads = c.hyper.at("num_heads");
+  config.num_layers = c.hyper.at("num_layers");
+  config.num_buckets = c.hyper.at("num_buckets");
+  config.max_distance = c.hyper.at("max_dist");
+  config.text_len = c.hyper.at("text_len");
+  config.eps = c.hyper.at("eps");
+  require(!c.hyper.value("shared_pos", false), ErrorCode::unsupported,
+          "{}: shared_pos is T5, a UMT5 encoder has positions in every layer", c.name);
+  const wan::Umt5Encoder encoder(config, c.weights);
+  const at::Tensor &ids = c.input("ids"), &mask = c.input("mask");
+  Produced out;
+  out.tensors["context_raw"] = encoder.forward(ids, mask);
+  out.tensors["context_zeroed"] = encoder.encode(ids, mask);
+  if (c.has_input("rel_pos")) {
+    at::Tensor buckets = c.input("rel_pos").to(at::kCPU).clone();
+    for (auto* at = buckets.data_ptr<int64_t>(), *end = at + buckets.numel(); at != end; ++at)
+      *at = wan::relative_position_bucket(*at, config.num_buckets, config.max_distance);
+    out.tensors["rel_bucket"] = buckets;
+  }
+  return out;
+}
+
+Produced segment_math(const Case& c) {
+  Produced out;
+  for (const json& entry : c.io) {
+    const wan::SegmentPlan plan{.segments = entry.at("num_segments"),
+                                .segment_latent_frames = entry.at("segment_length"),
+                                .overlap_latent_frames = entry.at("overlap")};
+    json got = entry;
+    got["total_latent_frames"] = plan.total_latent_frames();
+    got["inferix_callback_frames"] = plan.inferix_video_frames();
+    got["boundaries"] = json::array();
+    for (const wan::SegmentSpan& span : plan.spans())
+      got["boundaries"].push_back(
+          {{"segment", span.segment}, {"start", span.start}, {"end", span.end}, {"unique", span.unique}});
+    out.checks.push_back(compare(fmt::format("{} segments of {} overlapping by {}", plan.segments,
+                                             plan.segment_latent_frames, plan.overlap_latent_frames),
+                                 got, entry));
+  }
+  return out;
+}
+
+}  // namespace
+
+void add_wan_text(Registry& registry) {
+  registry[{"wan", "umt5_encoder"}] = umt5_encoder;
+  registry[{"wan", "segment_math"}] = segment_math;
+}
+
+}  // namespace rushes::verify
