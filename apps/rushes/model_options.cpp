@@ -1,0 +1,54 @@
+#include "model_options.h"
+
+#include <ATen/Parallel.h>
+#include <fmt/ranges.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <system_error>
+#include <vector>
+
+#include "rushes/base/error.h"
+
+namespace rushes::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kShippedModel = "models/shipped-t2v";
+
+}  // namespace
+
+std::string default_model() {
+  if (const char* named = std::getenv("RUSHES_MODEL"); named && *named) return named;
+  std::vector<std::string> places;
+  std::error_code status;
+  const fs::path program = fs::read_symlink("/proc/self/exe", status);
+  // Installed (bin/rushes beside share/rushes), then a checkout: any folder above the program, then the sources.
+  if (!program.empty()) places.push_back((program.parent_path().parent_path() / "share/rushes" / kShippedModel).string());
+  for (fs::path folder = program.parent_path(); folder.has_relative_path(); folder = folder.parent_path())
+    places.push_back((folder / kShippedModel).string());
+  places.push_back((fs::path(RUSHES_SOURCE_DIR) / kShippedModel).string());
+  for (const std::string& place : places)
+    if (fs::is_directory(place, status)) return place;
+  fail(ErrorCode::not_found, "no model: name one with --model or RUSHES_MODEL; the shipped one is in none of {}", fmt::join(places, ", "));
+}
+
+void add_model_options(CLI::App& command, generation::ModelOptions& options) {
+  command.add_option("--model,--model_path,--model-path", options.path, "model directory (default: $RUSHES_MODEL, else the shipped model)");
+  command.add_option("--checkpoint,--checkpoint_path,--checkpoint-path", options.checkpoint, "weights that replace the transformer's, e.g. self_forcing_dmd.pt");
+  command.add_flag("--use-ema,--use_ema", options.use_ema, "take the checkpoint's averaged weights");
+  command.add_option("--dtype", options.dtype, "auto, float32 or bfloat16")->check(CLI::IsMember({"auto", "float32", "bfloat16"}))->capture_default_str();
+  command.add_option("--device", options.device, "cpu, cuda, cuda:1, ...")->capture_default_str();
+  command.add_option("--decoder", options.decoder, "which autoencoder decodes: auto, vae or tiny")->check(CLI::IsMember({"auto", "vae", "tiny"}))->capture_default_str();
+}
+
+void add_threads_option(CLI::App& command, int& threads) {
+  command.add_option("--threads", threads, "cores for the model (default: all)")->check(CLI::Range(1, 1024));
+}
+
+void use_threads(int threads) {
+  if (threads > 0) at::set_num_threads(threads);
+}
+
+}  // namespace rushes::app
