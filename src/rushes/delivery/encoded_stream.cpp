@@ -1,0 +1,187 @@
+#include "rushes/delivery/encoded_stream.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "rushes/base/log.h"
+#include "rushes/generation/device_worker.h"
+#include "rushes/media/fragmented_mp4.h"
+#include "rushes/media/video_encoder.h"
+
+namespace rushes::delivery {
+
+EncodedStream::EncodedStream(std::shared_ptr<generation::Session> session, EncodedStreamOptions options)
+    : session_(std::move(session)), options_(std::move(options)) {
+  const generation::VideoFormat& format = session_->format();
+  media::VideoEncoder::Options encoder;
+  encoder.width = format.width;
+  encoder.height = format.height;
+  encoder.fps = format.fps;
+  encoder.quality = options_.quality;
+  encoder_ = std::make_unique<media::VideoEncoder>(encoder);
+  writer_ = std::make_unique<media::FragmentWriter>(encoder_->track());
+  mime_type_ = writer_->mime_type();
+  init_segment_ = std::make_shared<const media::Bytes>(writer_->init_segment());
+  if (!options_.recording.empty()) recording_ = std::make_unique<Recording>(options_.recording);
+  status_.bytes = static_cast<int64_t>(init_segment_->size());
+  record(*init_segment_);
+  frames_ = session_->stream().subscribe(generation::Stream::Role::recorder, generation::Stream::From::start);
+  thread_ = std::jthread([this](std::stop_token stop) { run(std::move(stop)); });
+}
+
+EncodedStream::~EncodedStream() = default;
+
+std::string EncodedStream::encoder_name() const { return std::string(encoder_->encoder_name()); }
+
+void EncodedStream::run(std::stop_token stop) {
+  try {
+    while (const generation::EventPtr event = frames_->next(stop))
+      if (const auto* block = std::get_if<generation::FrameBlock>(&event->what)) encode(*block, stop);
+    const auto rest = encoder_->flush();
+    if (!rest.empty()) append(writer_->fragment(rest));
+    if (recording_) recording_->sync();
+  } catch (...) {
+    session_->fail(generation::current_failure());
+  }
+  frames_.reset();  // nobody has to wait for this recorder any more
+  end();
+}
+
+void EncodedStream::encode(const generation::FrameBlock& block, std::stop_token stop) {
+  const auto begin = std::chrono::steady_clock::now();
+  std::vector<media::AccessUnit> units;
+  for (int64_t t = 0; t < block.video_frames && !stop.stop_requested(); ++t) {
+    auto encoded = encoder_->encode(block.frame(t), media::frame_time(block.first_video_frame + t, block.fps),
+                                    t == 0 ? media::Key::forced : media::Key::automatic);
+    std::move(encoded.begin(), encoded.end(), std::back_inserter(units));
+  }
+  if (stop.stop_requested() || units.empty()) return;
+  media::Bytes bytes = writer_->fragment(units);
+  {
+    const std::scoped_lock lock(mutex_);
+    status_.encode_time += std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin);
+  }
+  append(std::move(bytes));
+}
+
+void EncodedStream::record(const media::Bytes& bytes) {
+  if (!recording_ || !status_.recording_failure.empty()) return;
+  // status_ is written by this thread only; others read it under the lock.
+  const int64_t size = static_cast<int64_t>(bytes.size());
+  std::string failure;
+  try {
+    require(status_.recorded_bytes + size <= options_.max_recording_bytes, ErrorCode::exhausted,
+            "the recording {} has reached its limit of {} bytes", options_.recording.string(), options_.max_recording_bytes);
+    recording_->append(bytes);
+  } catch (const Error& error) {
+    failure = error.what();
+    log::warning("session {}: {}; live viewing goes on", session_->id().text(), failure);
+  }
+  const std::scoped_lock lock(mutex_);
+  if (failure.empty()) {
+    if (status_.recorded_bytes > 0) recorded_.push_back({status_.recorded_bytes, size});
+    status_.recorded_bytes += size;
+  } else {
+    status_.recording_failure = std::move(failure);
+  }
+}
+
+void EncodedStream::append(media::Bytes bytes) {
+  const auto size = static_cast<int64_t>(bytes.size());
+  const auto shared = std::make_shared<const media::Bytes>(std::move(bytes));
+  record(*shared);
+  {
+    const std::scoped_lock lock(mutex_);
+    ring_.push_back(shared);
+    ring_bytes_ += size;
+    ++status_.fragments;
+    status_.bytes += size;
+    while (ring_bytes_ > options_.memory_bytes && ring_.size() > 1) {
+      ring_bytes_ -= static_cast<int64_t>(ring_.front()->size());
+      ring_.pop_front();
+    }
+    changed_.notify_all();
+  }
+  notify_all();
+}
+
+void EncodedStream::end() {
+  {
+    const std::scoped_lock lock(mutex_);
+    status_.ended = true;
+    status_.recording_complete = recording_ && status_.recording_failure.empty();
+    changed_.notify_all();
+  }
+  notify_all();
+}
+
+void EncodedStream::notify_all() {
+  std::vector<std::shared_ptr<const std::function<void()>>> calls;
+  {
+    const std::scoped_lock lock(mutex_);
+    for (const auto& reader : readers_)
+      if (reader->notify) calls.push_back(reader->notify);
+  }
+  for (const auto& call : calls) (*call)();
+}
+
+std::unique_ptr<Viewer> EncodedStream::watch(From from, std::function<void()> notify) {
+  auto reader = std::make_shared<Reader>();
+  if (notify) reader->notify = std::make_shared<const std::function<void()>>(std::move(notify));
+  const std::scoped_lock lock(mutex_);
+  if (from == From::newest) reader->first = std::max<int64_t>(status_.fragments - 1, 0);
+  readers_.push_back(reader);
+  return std::make_unique<Viewer>(shared_from_this(), std::move(reader));
+}
+
+EncodedStream::Status EncodedStream::status() const {
+  const std::scoped_lock lock(mutex_);
+  Status status = status_;
+  status.viewers = static_cast<int64_t>(readers_.size());
+  return status;
+}
+
+bool EncodedStream::wait_until_ended(std::chrono::milliseconds timeout) const {
+  std::unique_lock lock(mutex_);
+  return changed_.wait_for(lock, timeout, [&] { return status_.ended; });
+}
+
+Viewer::~Viewer() {
+  const std::scoped_lock lock(stream_->mutex_);
+  std::erase(stream_->readers_, reader_);
+}
+
+std::optional<Fragment> Viewer::poll() {
+  EncodedStream& stream = *stream_;
+  EncodedStream::Span span{};
+  int64_t index = 0;
+  {
+    const std::scoped_lock lock(stream.mutex_);
+    if (reader_->next < 0) {
+      reader_->next = reader_->first;
+      return Fragment{-1, stream.init_segment_};
+    }
+    const int64_t end = stream.status_.fragments, first = end - static_cast<int64_t>(stream.ring_.size());
+    if (reader_->next >= end) return std::nullopt;
+    if (reader_->next < first && reader_->next >= static_cast<int64_t>(stream.recorded_.size())) {
+      reader_->skipped += end - 1 - reader_->next;
+      reader_->next = end - 1;
+    }
+    index = reader_->next++;
+    if (index >= first) return Fragment{index, stream.ring_[static_cast<std::size_t>(index - first)]};
+    span = stream.recorded_[static_cast<std::size_t>(index)];
+  }
+  return Fragment{index, std::make_shared<const media::Bytes>(stream.recording_->read(span.offset, span.size))};
+}
+
+bool Viewer::ended() const {
+  const std::scoped_lock lock(stream_->mutex_);
+  return stream_->status_.ended && reader_->next >= stream_->status_.fragments;
+}
+
+int64_t Viewer::skipped() const {
+  const std::scoped_lock lock(stream_->mutex_);
+  return reader_->skipped;
+}
+
+}  // namespace rushes::delivery

@@ -1,0 +1,212 @@
+#include "rushes/delivery/encoded_stream.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <semaphore>
+
+#include "rushes/generation/device_worker.h"
+#include "rushes/generation/drawing_model.h"
+#include "rushes/media/test_video.h"
+
+namespace rushes::delivery {
+namespace {
+namespace fs = std::filesystem;
+using generation::DeviceWorker;
+using generation::DrawingModel;
+using generation::Gate;
+using generation::Session;
+using generation::SessionState;
+
+constexpr auto kPatience = std::chrono::seconds(20);
+
+class EncodedStreamTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (fs::temp_directory_path() / "rushes_test_XXXXXX").string();
+    path_ = ::mkdtemp(name.data());
+  }
+  void TearDown() override { fs::remove_all(path_); }
+
+  std::shared_ptr<Session> session(int64_t segments = 1) const {
+    generation::VideoRequest request;
+    request.prompts = {"a red circle"};
+    request.segments = segments;
+    return std::make_shared<Session>(request, model_->plan(request));
+  }
+  std::shared_ptr<EncodedStream> encode(const std::shared_ptr<Session>& s, EncodedStreamOptions options = {}) const {
+    return std::make_shared<EncodedStream>(s, options);
+  }
+  EncodedStreamOptions recorded() const {
+    EncodedStreamOptions options;
+    options.recording = path_ / "video.mp4";
+    return options;
+  }
+
+  fs::path path_;
+  Gate gate_;
+  std::shared_ptr<const DrawingModel> model_ = std::make_shared<DrawingModel>(gate_.hook());
+};
+
+media::Bytes read_all(Viewer& viewer) {
+  media::Bytes all;
+  while (const auto fragment = viewer.poll()) all.insert(all.end(), fragment->bytes->begin(), fragment->bytes->end());
+  return all;
+}
+
+media::Bytes contents(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return media::Bytes(std::istreambuf_iterator<char>(file), {});
+}
+
+TEST_F(EncodedStreamTest, gives_each_viewer_the_bytes_of_the_recording) {
+  gate_.open();
+  const auto s = session(2);
+  const auto stream = encode(s, recorded());
+  DeviceWorker worker(model_);
+  const auto early = stream->watch(EncodedStream::From::start);
+  worker.submit(s);
+  ASSERT_TRUE(stream->wait_until_ended(kPatience));
+  const auto late = stream->watch(EncodedStream::From::start);
+  const media::Bytes file = contents(path_ / "video.mp4");
+  EXPECT_EQ(read_all(*early), file);
+  EXPECT_EQ(read_all(*late), file);
+  EXPECT_TRUE(early->ended());
+  EXPECT_TRUE(stream->status().recording_complete);
+  EXPECT_EQ(stream->status().fragments, 14);
+  const auto frames = media::decode_video(path_ / "video.mp4");
+  ASSERT_EQ(frames.size(), 2u * 7 * 12);
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    EXPECT_NEAR(frames[i].seconds, static_cast<double>(i) / 16, 1e-3);
+    if (i % 12 == 0) {
+      EXPECT_TRUE(frames[i].is_key) << i;
+    }
+  }
+}
+
+TEST_F(EncodedStreamTest, delivers_the_first_fragment_before_the_second_block_is_begun) {
+  const auto s = session();
+  const auto stream = encode(s, recorded());
+  DeviceWorker worker(model_);
+  std::counting_semaphore<> ready{0};
+  const auto viewer = stream->watch(EncodedStream::From::start, [&] { ready.release(); });
+  worker.submit(s);
+  ASSERT_EQ(viewer->poll()->index, -1);
+  EXPECT_FALSE(viewer->poll());
+  gate_.allow(4);  // one block
+  ASSERT_TRUE(ready.try_acquire_for(kPatience));
+  EXPECT_EQ(viewer->poll()->index, 0);
+  EXPECT_EQ(s->status().blocks, 1);
+  EXPECT_FALSE(viewer->ended());
+  gate_.open();
+  ASSERT_TRUE(stream->wait_until_ended(kPatience));
+}
+
+TEST_F(EncodedStreamTest, starts_a_late_viewer_at_the_newest_fragment) {
+  gate_.open();
+  const auto s = session();
+  const auto stream = encode(s, recorded());
+  DeviceWorker worker(model_);
+  worker.submit(s);
+  ASSERT_TRUE(stream->wait_until_ended(kPatience));
+  const auto viewer = stream->watch(EncodedStream::From::newest);
+  const auto frames = media::decode_bytes("late.mp4", read_all(*viewer));
+  ASSERT_EQ(frames.size(), 12u);
+  EXPECT_TRUE(frames[0].is_key);
+  EXPECT_NEAR(frames[0].seconds, 6 * 12 / 16.0, 1e-3);
+}
+
+TEST_F(EncodedStreamTest, reads_what_left_memory_from_the_recording) {
+  gate_.open();
+  const auto s = session();
+  auto options = recorded();
+  options.memory_bytes = 1;
+  const auto stream = encode(s, options);
+  DeviceWorker worker(model_);
+  worker.submit(s);
+  ASSERT_TRUE(stream->wait_until_ended(kPatience));
+  const auto viewer = stream->watch(EncodedStream::From::start);
+  EXPECT_EQ(read_all(*viewer), contents(path_ / "video.mp4"));
+  EXPECT_EQ(viewer->skipped(), 0);
+}
+
+TEST_F(EncodedStreamTest, moves_a_viewer_forward_when_nothing_was_recorded) {
+  gate_.open();
+  const auto s = session();
+  EncodedStreamOptions options;
+  options.memory_bytes = 1;
+  const auto stream = encode(s, options);
+  DeviceWorker worker(model_);
+  const auto slow = stream->watch(EncodedStream::From::start);
+  worker.submit(s);
+  ASSERT_TRUE(stream->wait_until_ended(kPatience));
+  EXPECT_EQ(slow->poll()->index, -1);
+  EXPECT_EQ(slow->poll()->index, 6);
+  EXPECT_EQ(slow->skipped(), 6);
+  EXPECT_TRUE(slow->ended());
+  EXPECT_FALSE(stream->status().recording_complete);
+}
+
+TEST_F(EncodedStreamTest, keeps_the_live_stream_when_the_recording_is_full) {
+  gate_.open();
+  const auto s = session();
+  auto options = recorded();
+  options.max_recording_bytes = 2000;
+  const auto stream = encode(s, options);
+  DeviceWorker worker(model_);
+  const auto viewer = stream->watch(EncodedStream::From::start);
+  worker.submit(s);
+  ASSERT_TRUE(stream->wait_until_ended(kPatience));
+  EXPECT_EQ(s->status().state, SessionState::finished);
+  const auto status = stream->status();
+  EXPECT_FALSE(status.recording_complete);
+  EXPECT_NE(status.recording_failure.find("limit"), std::string::npos);
+  EXPECT_LE(fs::file_size(path_ / "video.mp4"), 2000u);
+  EXPECT_EQ(media::decode_bytes("full.mp4", read_all(*viewer)).size(), 84u);
+}
+
+TEST_F(EncodedStreamTest, leaves_a_playable_file_when_the_session_is_stopped) {
+  const auto s = session(0);
+  const auto stream = encode(s, recorded());
+  DeviceWorker worker(model_);
+  std::counting_semaphore<> ready{0};
+  const auto viewer = stream->watch(EncodedStream::From::start, [&] { ready.release(); });
+  worker.submit(s);
+  gate_.allow(8);
+  ready.acquire();
+  ready.acquire();
+  s->stop();
+  gate_.open();
+  ASSERT_TRUE(stream->wait_until_ended(kPatience));
+  EXPECT_EQ(media::decode_video(path_ / "video.mp4").size(), 24u);
+}
+
+TEST_F(EncodedStreamTest, is_undisturbed_by_viewers_that_leave) {
+  gate_.open();
+  const auto s = session();
+  const auto stream = encode(s, recorded());
+  DeviceWorker worker(model_);
+  for (int i = 0; i < 20; ++i) stream->watch(EncodedStream::From::start, [] {});
+  EXPECT_EQ(stream->status().viewers, 0);
+  worker.submit(s);
+  for (int i = 0; i < 50; ++i) {
+    const auto viewer = stream->watch(EncodedStream::From::newest);
+    viewer->poll();
+  }
+  ASSERT_TRUE(stream->wait_until_ended(kPatience));
+  EXPECT_EQ(stream->status().fragments, 7);
+}
+
+TEST_F(EncodedStreamTest, ends_at_once_when_dropped) {
+  gate_.open();
+  const auto s = session(0);
+  DeviceWorker worker(model_);
+  auto stream = encode(s, recorded());
+  worker.submit(s);
+  stream.reset();
+  EXPECT_TRUE(s->stop());
+}
+
+}  // namespace
+}  // namespace rushes::delivery

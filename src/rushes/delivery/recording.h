@@ -1,0 +1,49 @@
+// Recordings: one growing fragmented MP4 per session, in a directory whose size is bounded. A file that is cut after
+// any fragment plays up to there, so nothing has to be repaired after a crash.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <set>
+#include <span>
+#include <string>
+
+#include "rushes/media/access_unit.h"
+
+namespace rushes::delivery {
+
+/// A file that only grows. One thread appends; any thread reads what was appended.
+class Recording {
+ public:
+  /// Creates the file, readable by its owner only. Throws Error(unavailable) naming the path if it cannot be created
+  /// or exists.
+  explicit Recording(std::filesystem::path path);
+  ~Recording();
+  Recording(const Recording&) = delete;
+  Recording& operator=(const Recording&) = delete;
+
+  const std::filesystem::path& path() const noexcept { return path_; }
+  /// All of `bytes` or nothing: what a full disk cut off is taken back. Throws Error(exhausted).
+  void append(std::span<const uint8_t> bytes);
+  /// Throws Error(corrupt_data) if the file was shortened by somebody else.
+  media::Bytes read(int64_t offset, int64_t size) const;
+  /// Puts what was appended on the disk.
+  void sync() const;
+
+ private:
+  std::filesystem::path path_;
+  int file_ = -1;
+  int64_t size_ = 0;  // the appending thread's
+};
+
+/// Where recordings lie if nothing else was said: $XDG_DATA_HOME/rushes, ~/.local/share/rushes, or a folder of the
+/// user's own below the system's for temporary files.
+std::filesystem::path default_data_directory();
+
+/// Creates the directory if missing. Throws Error(invalid_argument) if it is none or cannot be written to.
+void prepare_directory(const std::filesystem::path& directory);
+
+/// Removes the oldest recordings until those that stay need no more than `max_bytes`; `in_use` (file names) stay in
+/// any case. Touches nothing but files named as recordings are. Returns the bytes that stay.
+int64_t prune_recordings(const std::filesystem::path& directory, int64_t max_bytes, const std::set<std::string>& in_use);
+
+}  // namespace rushes::delivery

@@ -1,0 +1,91 @@
+#include "rushes/delivery/recording.h"
+
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+
+#include "rushes/base/error.h"
+
+namespace rushes::delivery {
+namespace {
+namespace fs = std::filesystem;
+
+class Directory : public testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (fs::temp_directory_path() / "rushes_test_XXXXXX").string();
+    path_ = ::mkdtemp(name.data());
+  }
+  void TearDown() override { fs::remove_all(path_); }
+  fs::path path_;
+};
+using RecordingTest = Directory;
+
+std::string file_name(int number) { return fmt::format("{:032x}.mp4", number); }
+
+TEST_F(RecordingTest, gives_back_what_was_appended) {
+  Recording recording(path_ / file_name(1));
+  const media::Bytes a{1, 2, 3}, b{4, 5};
+  recording.append(a);
+  recording.append(b);
+  EXPECT_EQ(recording.read(0, 3), a);
+  EXPECT_EQ(recording.read(3, 2), b);
+  EXPECT_THROW(recording.read(3, 3), Error);
+  EXPECT_EQ(fs::file_size(recording.path()), 5u);
+  EXPECT_EQ(fs::status(recording.path()).permissions(), fs::perms::owner_read | fs::perms::owner_write);
+}
+
+TEST_F(RecordingTest, never_overwrites_a_file) {
+  std::ofstream(path_ / file_name(1)) << "mine";
+  EXPECT_THROW(Recording(path_ / file_name(1)), Error);
+  EXPECT_EQ(fs::file_size(path_ / file_name(1)), 4u);
+}
+
+TEST_F(RecordingTest, takes_back_a_fragment_that_did_not_fit) {
+  Recording recording(path_ / file_name(1));
+  rlimit before{};
+  getrlimit(RLIMIT_FSIZE, &before);
+  rlimit small = before;
+  small.rlim_cur = 1000;
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  setrlimit(RLIMIT_FSIZE, &small);
+  recording.append(media::Bytes(800));
+  try {
+    recording.append(media::Bytes(800));
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::exhausted);
+  }
+  setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, handler);
+  EXPECT_EQ(fs::file_size(recording.path()), 800u);
+}
+
+TEST_F(RecordingTest, prunes_the_oldest_that_nobody_uses) {
+  for (int i = 0; i < 5; ++i) {
+    std::ofstream(path_ / file_name(i)) << std::string(100, 'x');
+    fs::last_write_time(path_ / file_name(i), fs::file_time_type::clock::now() - std::chrono::hours(10 - i));
+  }
+  std::ofstream(path_ / "holiday.mp4") << std::string(1000, 'x');
+  EXPECT_EQ(prune_recordings(path_, 250, {file_name(0)}), 200);
+  EXPECT_TRUE(fs::exists(path_ / file_name(0)));
+  EXPECT_FALSE(fs::exists(path_ / file_name(1)));
+  EXPECT_FALSE(fs::exists(path_ / file_name(3)));
+  EXPECT_TRUE(fs::exists(path_ / file_name(4)));
+  EXPECT_TRUE(fs::exists(path_ / "holiday.mp4"));
+}
+
+TEST_F(RecordingTest, refuses_a_directory_that_is_none) {
+  std::ofstream(path_ / "file") << "x";
+  EXPECT_THROW(prepare_directory(path_ / "file"), Error);
+  EXPECT_THROW(prepare_directory(path_ / "file" / "below"), Error);
+  prepare_directory(path_ / "new" / "deep");
+  EXPECT_TRUE(fs::is_directory(path_ / "new" / "deep"));
+}
+
+}  // namespace
+}  // namespace rushes::delivery
