@@ -19,7 +19,7 @@ KvCache::KvCache(const Options& options, const at::TensorOptions& storage) : opt
     const auto allocate = [&] {
       return at::empty({options.batch, capacity_tokens(), options.heads, options.head_size}, storage);
     };
-    layers_.push_back({allocate(), allocate()});
+    layers_.push_back(std::make_shared<KeyValue>(KeyValue{allocate(), allocate()}));
   }
 }
 
@@ -36,6 +36,13 @@ void KvCache::for_runs(int64_t begin, int64_t end, Visit visit) const {
     visit(first, tokens, position - begin);
     position += tokens;
   }
+}
+
+/// The layer's storage, which nobody else sees.
+KeyValue& KvCache::own(int64_t layer) {
+  std::shared_ptr<KeyValue>& stored = layers_[layer];
+  if (stored.use_count() > 1) stored = std::make_shared<KeyValue>(KeyValue{stored->k.clone(), stored->v.clone()});
+  return *stored;
 }
 
 KeyValue KvCache::write(int64_t layer, const at::Tensor& k, const at::Tensor& v) {
@@ -55,10 +62,7 @@ KeyValue KvCache::write(int64_t layer, const at::Tensor& k, const at::Tensor& v)
           sink);
   pending_ = tokens;
   touched_ = std::max(touched_, end);
-  KeyValue& stored = layers_[layer];
-  // Note: copy on write. A fork holds the same tensor objects, so a use count of one means nobody else looks.
-  if (stored.k.use_count() > 1) stored.k = stored.k.clone();
-  if (stored.v.use_count() > 1) stored.v = stored.v.clone();
+  KeyValue& stored = own(layer);
   {
     const at::NoGradGuard no_gradient;
     for_runs(committed_, end, [&](int64_t first, int64_t count, int64_t offset) {
@@ -79,7 +83,7 @@ KeyValue KvCache::visible(int64_t layer, int64_t end) const {
   const bool whole = touched_ == end || touched_ <= capacity_tokens();
   if (!whole) return gather(layer, end);
   const int64_t tokens = std::min(end, capacity_tokens());
-  return {layers_[layer].k.narrow(1, 0, tokens), layers_[layer].v.narrow(1, 0, tokens)};
+  return {layers_[layer]->k.narrow(1, 0, tokens), layers_[layer]->v.narrow(1, 0, tokens)};
 }
 
 /// Copies what is visible when the newest token is `end`, oldest first.
@@ -89,12 +93,12 @@ KeyValue KvCache::gather(int64_t layer, int64_t end) const {
   const int64_t oldest = std::max(sink, touched_ - ring);
   std::vector<at::Tensor> k, v;
   const auto collect = [&](int64_t first, int64_t count, int64_t) {
-    k.push_back(layers_[layer].k.narrow(1, first, count));
-    v.push_back(layers_[layer].v.narrow(1, first, count));
+    k.push_back(layers_[layer]->k.narrow(1, first, count));
+    v.push_back(layers_[layer]->v.narrow(1, first, count));
   };
   for_runs(0, sink, collect);
   for_runs(std::min(oldest, end), end, collect);
-  if (k.empty()) return {layers_[layer].k.narrow(1, 0, 0), layers_[layer].v.narrow(1, 0, 0)};
+  if (k.empty()) return {layers_[layer]->k.narrow(1, 0, 0), layers_[layer]->v.narrow(1, 0, 0)};
   return {at::cat(k, 1), at::cat(v, 1)};
 }
 
@@ -111,13 +115,13 @@ KvCache KvCache::fork() const { return *this; }
 
 int64_t KvCache::bytes() const noexcept {
   int64_t total = 0;
-  for (const KeyValue& layer : layers_) total += static_cast<int64_t>(layer.k.nbytes() + layer.v.nbytes());
+  for (const auto& layer : layers_) total += static_cast<int64_t>(layer->k.nbytes() + layer->v.nbytes());
   return total;
 }
 
 KeyValue KvCache::in_time_order(int64_t layer) const {
   const KeyValue held = gather(layer, global_end());
-  KeyValue padded{at::zeros_like(layers_[layer].k), at::zeros_like(layers_[layer].v)};
+  KeyValue padded{at::zeros_like(layers_[layer]->k), at::zeros_like(layers_[layer]->v)};
   padded.k.narrow(1, 0, held.k.size(1)).copy_(held.k);
   padded.v.narrow(1, 0, held.v.size(1)).copy_(held.v);
   return padded;

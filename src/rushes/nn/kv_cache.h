@@ -8,7 +8,7 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <utility>
+#include <memory>
 #include <vector>
 
 namespace rushes::nn {
@@ -68,6 +68,7 @@ class KvCache {
   KeyValue in_time_order(int64_t layer) const;
 
  private:
+  KeyValue& own(int64_t layer);
   int64_t slot(int64_t position) const noexcept;
   template <typename Visit>  // visit(first slot, tokens, offset): the contiguous runs of slots of [begin, end)
   void for_runs(int64_t begin, int64_t end, Visit visit) const;
@@ -75,7 +76,8 @@ class KvCache {
   KeyValue visible(int64_t layer, int64_t end) const;
 
   Options options_;
-  std::vector<KeyValue> layers_;
+  // Shared by forks until one writes. Not the tensors' own counts: views hold their base under autograd.
+  std::vector<std::shared_ptr<KeyValue>> layers_;
   int64_t committed_ = 0;  // tokens of finished blocks
   int64_t pending_ = 0;    // tokens of the block being rewritten
   int64_t touched_ = 0;    // furthest position ever written since reset: what it displaced is gone

@@ -41,6 +41,7 @@ void load_tensors(Case& loaded) {
       const std::string role = description.value("role", "");
       const at::Tensor& value = io.at(name);
       if (role == "input") loaded.inputs.emplace(name, to_target(value, loaded.target));
+      if (role == "input") loaded.recorded.emplace(name, value.to(loaded.target.device));
       if (role == "output") loaded.expected.emplace(name, value);
       if (role == "intermediate") loaded.intermediate.emplace(name, value);
     }

@@ -30,6 +30,7 @@ struct Case {
   nlohmann::json io;            // io.json, or null
   tensor::WeightMap weights;    // prefix stripped; empty if the case has none; in target.dtype
   std::map<std::string, at::Tensor> inputs;    // in target.dtype
+  std::map<std::string, at::Tensor> recorded;  // the inputs as recorded: times, which bfloat16 would round
   std::map<std::string, at::Tensor> expected;  // role output, as recorded
   std::map<std::string, at::Tensor> intermediate;
   Target target;

@@ -30,7 +30,7 @@ wan::TransformerConfig config_of(const json& hyper) {
 
 Produced time_embedding(const Case& c) {
   const wan::TimeEmbedder embedder(config_of(c.hyper), c.weights);
-  const auto [e, e0] = embedder.forward(c.input("t"));
+  const auto [e, e0] = embedder.forward(c.recorded.at("t"));
   return {{{"e", e}, {"e0", e0}}, {}};
 }
 
@@ -100,7 +100,8 @@ Produced causal_model(const Case& c) {
       const bool clean = call + 1 == times.size();
       const std::string block = "_b" + std::to_string(b), step = clean ? "" : "_s" + std::to_string(call);
       const at::Tensor& x = c.input((clean ? "clean" : "x") + block + step);
-      const at::Tensor t = at::full({x.size(0), x.size(2)}, times[call], x.options());
+      // Times stay float32: bfloat16 would round 833.3 to 832.
+      const at::Tensor t = at::full({x.size(0), x.size(2)}, times[call], x.options().dtype(at::kFloat));
       produced.tensors["flow" + block + (clean ? "_clean" : step)] = model.forward(x, t, text, cache);
       ends.insert(ends.end(), {cache.global_end(), cache.local_end()});
     }
@@ -123,7 +124,7 @@ Produced bidirectional(const Case& c) {
   }
   const auto optional = [&](const char* name) { return c.has_input(name) ? c.input(name) : at::Tensor(); };
   const wan::TextContext text = model.context(at::stack(texts), optional("clip_fea"));
-  return {{{"out", model.forward(c.input("x"), c.input("t"), text, optional("y"), c.hyper.at("seq_len"))}}, {}};
+  return {{{"out", model.forward(c.input("x"), c.recorded.at("t"), text, optional("y"), c.hyper.at("seq_len"))}}, {}};
 }
 
 Produced i2v_condition(const Case& c) { return {{{"y", wan::i2v_condition(c.input("image_latent"))}}, {}}; }
