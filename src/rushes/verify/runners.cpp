@@ -8,6 +8,7 @@ const Registry& runners() {
     add_wan_sampling(registry);
     add_wan_text(registry);
     add_wan_transformer(registry);
+    add_wan_vae(registry);
     return registry;
   }();
   return all;
