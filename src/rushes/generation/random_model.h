@@ -1,0 +1,16 @@
+// A whole Wan model with random weights, small enough for tests: no file, ready in milliseconds, deterministic. Its
+// videos are noise, but everything about them (frames, blocks, segments, prompts, seeds) is as with trained weights.
+// No libtorch here.
+#pragma once
+#include <cstdint>
+#include <memory>
+
+#include "rushes/generation/generator.h"
+
+namespace rushes::generation {
+
+/// Default format: 32x32 (height and width may be multiples of 16), 16 fps, segments of 21 latent frames in blocks of 3,
+/// overlap 3, 4 denoising steps. Any prompt; each word matters. `seed` chooses the weights.
+std::shared_ptr<const Model> random_wan_model(uint64_t seed = 0);
+
+}  // namespace rushes::generation
