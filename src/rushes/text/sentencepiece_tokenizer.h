@@ -1,6 +1,5 @@
 // Tokenizer of a sentencepiece .model file, by libsentencepiece.
 #pragma once
-#include <filesystem>
 #include <memory>
 #include <string_view>
 
@@ -9,10 +8,7 @@
 namespace rushes::text {
 
 /// The model must have an end token. Padding is its pad id, or 0 where it has none. No begin token is added, as for T5.
-/// Throws Error(not_found, corrupt_data) naming the file.
-std::unique_ptr<const Tokenizer> load_sentencepiece(const std::filesystem::path& file);
-
-/// The same from memory; `name` stands in messages.
+/// `name` stands in messages. Throws Error(corrupt_data).
 std::unique_ptr<const Tokenizer> parse_sentencepiece(std::string_view model, std::string_view name);
 
 }  // namespace rushes::text

@@ -1,10 +1,13 @@
 #include "rushes/text/tokenizer.h"
 
 #include <algorithm>
+#include <fstream>
+#include <iterator>
 #include <system_error>
 
 #include "rushes/base/error.h"
 #include "rushes/text/sentencepiece_tokenizer.h"
+#include "rushes/text/tokenizer_json.h"
 #include "rushes/text/utf8.h"
 
 namespace rushes::text {
@@ -40,14 +43,32 @@ Encoding Tokenizer::encode(std::string_view text, int64_t max_length) const {
   return encoding;
 }
 
-std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& file) {
+namespace {
+
+/// The tokenizer in a folder: the names that published models use, best first.
+std::filesystem::path find_tokenizer(const std::filesystem::path& path) {
+  if (!std::filesystem::is_directory(path)) return path;
+  for (const char* name : {"tokenizer.json", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model"})
+    if (std::filesystem::exists(path / name)) return path / name;
+  fail(ErrorCode::not_found, "no tokenizer in folder '{}': expected tokenizer.json, spiece.model or tokenizer.model",
+       path.string());
+}
+
+}  // namespace
+
+std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& path) {
+  const std::filesystem::path file = find_tokenizer(path);
   std::error_code error;
   const auto bytes = std::filesystem::file_size(file, error);
   require(!error, ErrorCode::not_found, "tokenizer '{}' cannot be read: {}", file.string(), error.message());
   require(bytes <= static_cast<uint64_t>(kMaxTokenizerFileBytes), ErrorCode::too_large,
           "tokenizer '{}' has {} bytes, at most {} are read; is this a tokenizer?", file.string(), bytes,
           kMaxTokenizerFileBytes);
-  return load_sentencepiece(file);
+  std::ifstream in(file, std::ios::binary);
+  const std::string content{std::istreambuf_iterator<char>(in), {}};
+  require(in.good() || in.eof(), ErrorCode::not_found, "tokenizer '{}' cannot be read", file.string());
+  return file.extension() == ".json" ? parse_tokenizer_json(content, file.string())
+                                     : parse_sentencepiece(content, file.string());
 }
 
 }  // namespace rushes::text

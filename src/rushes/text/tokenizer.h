@@ -1,5 +1,5 @@
 // From text to the token ids that a text encoder reads. Two file formats, one interface: tokenizer.json of the Hugging
-// Face tokenizers library (unigram_tokenizer.h) and the .model of sentencepiece (sentencepiece_tokenizer.h).
+// Face tokenizers library (tokenizer_json.h) and the .model of sentencepiece (sentencepiece_tokenizer.h).
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -54,10 +54,11 @@ class Tokenizer {
 };
 
 /// Largest tokenizer file that is read. The official UMT5 tokenizer.json has 17 MB.
-inline constexpr int64_t kMaxTokenizerFileBytes = 64 << 20;
+inline constexpr int64_t kMaxTokenizerFileBytes = 32 << 20;
 
-/// Reads a file of either format: *.json is a tokenizer.json, anything else a sentencepiece model.
-/// Throws Error(not_found, too_large, corrupt_data, unsupported) naming the file, and the field where there is one.
-std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& file);
+/// Reads a file of either format (*.json is a tokenizer.json, anything else a sentencepiece model), or the one that a
+/// folder holds: tokenizer.json, else spiece.model or tokenizer.model. Throws Error(not_found, too_large, corrupt_data,
+/// unsupported) naming the file, and the field where there is one.
+std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& path);
 
 }  // namespace rushes::text

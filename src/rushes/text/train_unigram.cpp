@@ -43,7 +43,10 @@ int64_t train_unigram(std::span<const std::string> sentences, int64_t vocabulary
        {"hard_vocab_limit", "false"},  // few different captions hold few pieces: that is no error
        {"character_coverage", "1.0"},
        {"normalization_rule_name", letter_case == LetterCase::fold ? "nmt_nfkc_cf" : "nmt_nfkc"},
-       {"pad_id", "0"}, {"eos_id", "1"}, {"bos_id", "2"}, {"unk_id", "3"},
+       {"pad_id", "0"},
+       {"eos_id", "1"},
+       {"bos_id", "2"},
+       {"unk_id", "3"},
        {"num_threads", "1"},  // more threads add in another order, and the file would differ from run to run
        {"minloglevel", "2"}},
       &iterator, &model);
@@ -53,8 +56,8 @@ int64_t train_unigram(std::span<const std::string> sentences, int64_t vocabulary
   std::ofstream out(output_model, std::ios::binary | std::ios::trunc);
   out.write(model.data(), std::ssize(model));
   out.close();
-  require(out.good(), ErrorCode::unavailable, "tokenizer '{}' cannot be written; is the folder there, is the disk full?",
-          output_model.string());
+  require(out.good(), ErrorCode::unavailable,
+          "tokenizer '{}' cannot be written; is the folder there, is the disk full?", output_model.string());
   return parse_sentencepiece(model, output_model.string())->vocabulary_size();
 }
 

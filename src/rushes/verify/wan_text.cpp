@@ -6,6 +6,8 @@
 #include "rushes/models/wan/segments.h"
 #include "rushes/models/wan/umt5.h"
 #include "rushes/tensor/ops.h"
+#include "rushes/text/prompt.h"
+#include "rushes/text/tokenizer.h"
 #include "rushes/verify/runners.h"
 
 namespace rushes::verify {
@@ -43,7 +45,7 @@ Produced umt5_encoder(const Case& c) {
   out.tensors["context_zeroed"] = encoder.encode(ids, mask);
   if (c.has_input("rel_pos")) {
     at::Tensor buckets = c.input("rel_pos").to(at::kCPU).clone();
-    for (auto* at = buckets.data_ptr<int64_t>(), *end = at + buckets.numel(); at != end; ++at)
+    for (auto *at = buckets.data_ptr<int64_t>(), *end = at + buckets.numel(); at != end; ++at)
       *at = wan::relative_position_bucket(*at, config.num_buckets, config.max_distance);
     out.tensors["rel_bucket"] = buckets;
   }
@@ -70,10 +72,56 @@ Produced segment_math(const Case& c) {
   return out;
 }
 
+Produced tokenizer_unigram(const Case& c) {
+  const auto tokenizer = text::load_tokenizer(c.directory / "tokenizer.json");
+  const int64_t max_length = c.hyper.at("max_length");
+  Produced out;
+  for (size_t i = 0; i < c.io.size(); ++i) {
+    const auto in = c.io[i].at("in").get<std::string>();
+    json got = c.io[i];
+    got["ids"] = got["pieces"] = json::array();
+    for (const text::Token& token : tokenizer->tokenize(in)) {
+      got["ids"].push_back(token.id);
+      got["pieces"].push_back(token.piece);
+    }
+    const text::Encoding padded = tokenizer->encode(in, max_length);
+    got["padded_ids"] = padded.ids;
+    got["mask"] = padded.mask;
+    out.checks.push_back(compare(label(i, in), got, c.io[i]));
+  }
+  return out;
+}
+
+Produced prompt_split(const Case& c) {
+  Produced out;
+  for (size_t i = 0; i < c.io.size(); ++i)
+    out.checks.push_back(compare(label(i, c.io[i].at("in")), text::split_prompts(c.io[i].at("in").get<std::string>()),
+                                 c.io[i].at("out")));
+  return out;
+}
+
+Produced output_names(const Case& c) {
+  Produced out;
+  for (size_t i = 0; i < c.io.size(); ++i) {
+    const json& entry = c.io[i];
+    const auto prompt = entry.at("prompt").get<std::string>();
+    const std::string file = text::output_file_name({.prompt = prompt,
+                                                     .prompt_index = entry.at("prompt_idx"),
+                                                     .sample_index = entry.at("sample_idx"),
+                                                     .use_ema = entry.at("use_ema"),
+                                                     .save_with_index = entry.at("save_with_index")});
+    out.checks.push_back(compare(label(i, entry.at("file")), file, entry.at("file")));
+  }
+  return out;
+}
+
 }  // namespace
 
 void add_wan_text(Registry& registry) {
   registry[{"wan", "umt5_encoder"}] = umt5_encoder;
+  registry[{"wan", "tokenizer_unigram"}] = tokenizer_unigram;
+  registry[{"wan", "prompt_split"}] = prompt_split;
+  registry[{"wan", "output_names"}] = output_names;
   registry[{"wan", "segment_math"}] = segment_math;
 }
 
