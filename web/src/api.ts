@@ -1,0 +1,127 @@
+// The server's JSON, turned into the page's values once. Nothing else in the page knows how it is spelled.
+import type { Session, SessionEvent, SessionState, VideoFormat } from "./state";
+
+export interface GenerationRequest {
+  prompt: string;
+  segments: number;
+  seed: number;
+}
+
+export interface ModelInfo {
+  name: string;
+  description: string;
+}
+
+interface WireFormat {
+  width: number; height: number; fps: number; segments: number; blocks_per_segment: number; video_frames: number | null;
+}
+interface WireSession {
+  id: string; state: SessionState; prompt: string; mime_type: string; format: WireFormat;
+  error?: { message: string } | null;
+}
+type WireEvent = { sequence: number; at_s: number } & (
+  | { type: "block_progress"; segment: number; block: number; step: number; steps: number }
+  | { type: "frame_block"; segment: number; block: number; first_video_frame: number; video_frames: number; prompt: string }
+  | { type: "prompt_applied"; segment: number; block: number; prompt: string }
+  | { type: "state"; state: SessionState; reason?: string; error?: { message: string } | null }
+);
+
+const toFormat = (f: WireFormat): VideoFormat => ({
+  width: f.width, height: f.height, fps: f.fps, segments: f.segments, blocksPerSegment: f.blocks_per_segment, videoFrames: f.video_frames ?? null,
+});
+
+const toSession = (s: WireSession): Session => ({
+  id: s.id, state: s.state, reason: s.error?.message ?? "", format: toFormat(s.format), mimeType: s.mime_type, prompt: s.prompt,
+  pendingPrompt: null, blocks: [], lastSequence: -1, firstFrameShownMs: null,
+});
+
+/** null for an event that this page does not know. */
+export const toEvent = (e: WireEvent): SessionEvent | null => {
+  const when = { sequence: e.sequence, at: e.at_s };
+  switch (e.type) {
+    case "block_progress": return { ...when, type: e.type, segment: e.segment, block: e.block, step: e.step, steps: e.steps };
+    case "frame_block":
+      return { ...when, type: e.type, segment: e.segment, block: e.block, firstVideoFrame: e.first_video_frame, videoFrames: e.video_frames, prompt: e.prompt };
+    case "prompt_applied": return { ...when, type: e.type, segment: e.segment, block: e.block, prompt: e.prompt };
+    case "state": return { ...when, type: e.type, state: e.state, reason: e.error?.message ?? e.reason ?? "" };
+    default: return null;
+  }
+};
+
+// Relative, so that the page also works below a path of a reverse proxy.
+const url = (path: string): string => new URL(`v1/${path}`, document.baseURI).href;
+
+export const videoUrl = (id: string): string => url(`sessions/${id}/video.mp4`);
+
+/** Throws Error with the server's own message. */
+async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
+  const init: RequestInit = { method };
+  if (body !== undefined) {
+    init.headers = { "Content-Type": "application/json" };
+    init.body = JSON.stringify(body);
+  }
+  const response = await fetch(url(path), init).catch(() => {
+    throw new Error("The server cannot be reached. Is `rushes serve` still running?");
+  });
+  const text = await response.text();
+  let json: unknown = null;
+  try {
+    json = text ? JSON.parse(text) : null;
+  } catch {
+    // Not ours: a proxy's error page. The status says enough.
+  }
+  if (!response.ok) {
+    const message = (json as { error?: { message?: string } } | null)?.error?.message;
+    throw new Error(message ?? `The server answered ${response.status} ${response.statusText}.`);
+  }
+  return json as T;
+}
+
+export const createSession = async (request: GenerationRequest): Promise<Session> =>
+  toSession(await call<WireSession>("POST", "sessions", request));
+
+export const listSessions = async (): Promise<Session[]> =>
+  (await call<{ sessions: WireSession[] }>("GET", "sessions")).sessions.map(toSession);
+
+export const models = async (): Promise<ModelInfo[]> => (await call<{ models: ModelInfo[] }>("GET", "models")).models;
+
+export const sendPrompt = (id: string, prompt: string): Promise<unknown> => call("POST", `sessions/${id}/prompt`, { prompt });
+
+export const stop = (id: string): Promise<unknown> => call("POST", `sessions/${id}/stop`);
+
+export const pause = (id: string): Promise<unknown> => call("POST", `sessions/${id}/pause`);
+
+export const resume = (id: string): Promise<unknown> => call("POST", `sessions/${id}/resume`);
+
+/**
+ * Follows a session's events until it has ended or the returned function is called. A lost connection is made again,
+ * with growing pauses; the events then come from the start, which the reducer allows for.
+ */
+export function followEvents(id: string, onEvent: (event: SessionEvent) => void): () => void {
+  const address = new URL(url(`sessions/${id}/events`));
+  address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
+  let closed = false, ended = false, attempts = 0;
+  let socket: WebSocket | null = null;
+  let timer = 0;
+  const connect = (): void => {
+    socket = new WebSocket(address);
+    socket.onmessage = (message) => {
+      attempts = 0;
+      if (typeof message.data !== "string") return;
+      const event = toEvent(JSON.parse(message.data) as WireEvent);
+      if (!event) return;
+      ended ||= event.type === "state" && ["finished", "stopped", "failed"].includes(event.state);
+      onEvent(event);
+    };
+    socket.onclose = () => {
+      if (closed || ended || ++attempts > 6) return;
+      timer = window.setTimeout(connect, 250 * 2 ** attempts);
+    };
+  };
+  connect();
+  return () => {
+    closed = true;
+    window.clearTimeout(timer);
+    socket?.close();
+  };
+}

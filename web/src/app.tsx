@@ -1,0 +1,74 @@
+// The page: a prompt, and the sessions that came of it. Effects live here and in player.ts; components only draw.
+import { useCallback, useEffect, useReducer, useRef, useState } from "react";
+import * as api from "./api";
+import { PromptForm } from "./components/prompt_form";
+import { SessionCard } from "./components/session_card";
+import { initialState, reduce } from "./state";
+
+export function App() {
+  const [state, dispatch] = useReducer(reduce, initialState);
+  const [model, setModel] = useState<api.ModelInfo | null>(null);
+  const clickedAt = useRef(new Map<string, number>());
+
+  const report = useCallback((error: unknown) => {
+    dispatch({ type: "notice", text: error instanceof Error ? error.message : String(error) });
+  }, []);
+
+  useEffect(() => {
+    api.listSessions().then((sessions) => dispatch({ type: "listed", sessions }), report);
+    api.models().then((models) => setModel(models[0] ?? null), () => setModel(null));
+  }, [report]);
+
+  const generate = async (request: api.GenerationRequest): Promise<void> => {
+    const clicked = performance.now();
+    try {
+      const session = await api.createSession(request);
+      clickedAt.current.set(session.id, clicked);
+      dispatch({ type: "created", session });
+    } catch (error) {
+      report(error);
+    }
+  };
+
+  return (
+    <>
+      <header className="masthead">
+        <h1>rushes</h1>
+        <p className="model" title={model?.description}>{model ? model.name : ""}</p>
+      </header>
+      <main>
+        <PromptForm onGenerate={generate} />
+        {state.notice && (
+          <div className="notice" role="alert">
+            <span>{state.notice}</span>
+            <button type="button" className="quiet" onClick={() => dispatch({ type: "notice", text: null })} aria-label="Dismiss">✕</button>
+          </div>
+        )}
+        <section className="sessions" aria-label="Sessions">
+          {state.sessions.map((session) => (
+            <SessionCard
+              key={session.id}
+              session={session}
+              onEvent={(event) => dispatch({ type: "event", id: session.id, event })}
+              onFirstFrame={() => {
+                const clicked = clickedAt.current.get(session.id);
+                if (clicked !== undefined)
+                  dispatch({ type: "first_frame_shown", id: session.id, milliseconds: performance.now() - clicked });
+              }}
+              onPrompt={(prompt) => {
+                api.sendPrompt(session.id, prompt).then(() => dispatch({ type: "prompt_sent", id: session.id, prompt }), report);
+              }}
+              onStop={() => void api.stop(session.id).catch(report)}
+              onPause={() => void (session.state === "paused" ? api.resume : api.pause)(session.id).catch(report)}
+              onRemove={() => dispatch({ type: "removed", id: session.id })}
+              onError={report}
+            />
+          ))}
+        </section>
+        {state.sessions.length === 0 && (
+          <p className="empty">The video appears here block by block, while the model is still making it.</p>
+        )}
+      </main>
+    </>
+  );
+}

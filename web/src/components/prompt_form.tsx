@@ -1,0 +1,71 @@
+import { type FormEvent, useState } from "react";
+import type { GenerationRequest } from "../api";
+
+// Within what the shipped model has learnt, so that the first click shows something good.
+const EXAMPLES = [
+  "a red circle moves right on a blue background",
+  "a big yellow star spins on a black background",
+  "on a teal ground, a small white ring bounces",
+  "a purple square drifts up and left over a sand field",
+];
+
+const LENGTHS = [
+  { segments: 1, label: "Short" },
+  { segments: 3, label: "Medium" },
+  { segments: 10, label: "Long" },
+  { segments: 0, label: "Endless" },
+];
+
+export function PromptForm({ onGenerate }: { onGenerate: (request: GenerationRequest) => Promise<void> }) {
+  const [prompt, setPrompt] = useState(EXAMPLES[0]!);
+  const [segments, setSegments] = useState(3);
+  const [seed, setSeed] = useState("");
+  const [busy, setBusy] = useState(false);
+  const empty = prompt.trim() === "";
+
+  const submit = async (event: FormEvent): Promise<void> => {
+    event.preventDefault();
+    if (empty || busy) return;
+    setBusy(true);
+    const number = Number.parseInt(seed, 10);
+    await onGenerate({ prompt: prompt.trim(), segments, seed: Number.isNaN(number) ? Math.floor(Math.random() * 1e6) : number });
+    setBusy(false);
+  };
+
+  return (
+    <form className="prompt" onSubmit={(event) => void submit(event)}>
+      <label htmlFor="prompt">What should the video show?</label>
+      <textarea
+        id="prompt" rows={2} value={prompt} maxLength={10_000} placeholder={EXAMPLES[0]}
+        onChange={(event) => setPrompt(event.target.value)}
+        onKeyDown={(event) => {
+          if (event.key === "Enter" && !event.shiftKey) {
+            event.preventDefault();
+            event.currentTarget.form?.requestSubmit();
+          }
+        }}
+      />
+      <div className="examples">
+        {EXAMPLES.map((example) => (
+          <button key={example} type="button" className="chip" onClick={() => setPrompt(example)}>{example}</button>
+        ))}
+      </div>
+      <div className="row">
+        <fieldset className="choice">
+          <legend className="hidden">Length</legend>
+          {LENGTHS.map(({ segments: value, label }) => (
+            <label key={label} className={value === segments ? "on" : ""}>
+              <input type="radio" name="length" checked={value === segments} onChange={() => setSegments(value)} />
+              {label}
+            </label>
+          ))}
+        </fieldset>
+        <label className="seed">
+          Seed
+          <input inputMode="numeric" pattern="[0-9]*" placeholder="random" value={seed} onChange={(event) => setSeed(event.target.value)} />
+        </label>
+        <button type="submit" className="primary" disabled={empty || busy}>Generate</button>
+      </div>
+    </form>
+  );
+}

@@ -1,0 +1,124 @@
+import { type FormEvent, type ReactNode, useEffect, useEffectEvent, useRef, useState } from "react";
+import { followEvents, videoUrl } from "../api";
+import { play } from "../player";
+import { type Session, type SessionEvent, firstBlockSeconds, generatedFrames, generationFps, hasEnded } from "../state";
+import { Timeline } from "./timeline";
+
+interface Props {
+  session: Session;
+  onEvent: (event: SessionEvent) => void;
+  onFirstFrame: () => void;
+  onPrompt: (prompt: string) => void;
+  onStop: () => void;
+  onPause: () => void;
+  onRemove: () => void;
+  onError: (error: unknown) => void;
+}
+
+export function SessionCard(props: Props) {
+  const { session } = props;
+  const video = useRef<HTMLVideoElement>(null);
+  const [playedSeconds, setPlayedSeconds] = useState(0);
+  const [waiting, setWaiting] = useState(true);
+  const [done, setDone] = useState(false);
+  const ended = hasEnded(session.state);
+  const onEvent = useEffectEvent(props.onEvent);
+  const onFirstFrame = useEffectEvent(props.onFirstFrame);
+  const onError = useEffectEvent(props.onError);
+
+  useEffect(() => followEvents(session.id, (event) => onEvent(event)), [session.id]);
+  useEffect(() => {
+    const element = video.current!;
+    const follow = (): void => {
+      setPlayedSeconds(element.currentTime);
+      handle = element.requestVideoFrameCallback(follow);
+    };
+    let handle = element.requestVideoFrameCallback(follow);
+    const stop = play(element, videoUrl(session.id), session.mimeType, {
+      onFirstFrame: () => onFirstFrame(),
+      onError: (message) => onError(message),
+    });
+    return () => {
+      element.cancelVideoFrameCallback(handle);
+      stop();
+    };
+  }, [session.id, session.mimeType]);
+
+  return (
+    <article className={`session ${session.state}`}>
+      <div className="screen" style={{ aspectRatio: `${session.format.width} / ${session.format.height}` }}>
+        <video
+          ref={video} autoPlay muted playsInline
+          onPlaying={() => { setWaiting(false); setDone(false); }}
+          onWaiting={() => setWaiting(true)}
+          onEnded={() => setDone(true)}
+        />
+        {waiting && !ended && <div className="veil">{generatedFrames(session) > 0 ? "waiting for the next block" : stateWords(session)}</div>}
+        {done && (
+          <button type="button" className="again" onClick={() => { video.current!.currentTime = 0; void video.current!.play(); }}>
+            Play again
+          </button>
+        )}
+        <span className="pill">{session.state}</span>
+      </div>
+      <Timeline session={session} playedSeconds={playedSeconds} />
+      <p className="now">{session.prompt}</p>
+      {session.pendingPrompt && <p className="next">next block: {session.pendingPrompt}</p>}
+      {session.state === "failed" && <p className="failure" role="alert">{session.reason}</p>}
+      <Measures session={session} />
+      {ended ? (
+        <div className="row">
+          <a className="button" href={videoUrl(session.id)} download={`rushes-${session.id.slice(0, 8)}.mp4`}>Download</a>
+          <button type="button" className="quiet" onClick={props.onRemove}>Dismiss</button>
+        </div>
+      ) : (
+        <>
+          <PromptSwitch onPrompt={props.onPrompt} />
+          <div className="row">
+            <button type="button" onClick={props.onPause}>{session.state === "paused" ? "Resume" : "Pause"}</button>
+            <button type="button" className="stop" onClick={props.onStop}>Stop</button>
+          </div>
+        </>
+      )}
+    </article>
+  );
+}
+
+const stateWords = (session: Session): string =>
+  session.state === "queued" ? "waiting for its turn" : session.state === "paused" ? "paused" : "making the first block";
+
+function PromptSwitch({ onPrompt }: { onPrompt: (prompt: string) => void }) {
+  const [text, setText] = useState("");
+  const submit = (event: FormEvent): void => {
+    event.preventDefault();
+    if (text.trim() === "") return;
+    onPrompt(text.trim());
+    setText("");
+  };
+  return (
+    <form className="switch" onSubmit={submit}>
+      <input aria-label="New prompt" placeholder="Change the prompt from the next block on" value={text} maxLength={10_000} onChange={(event) => setText(event.target.value)} />
+      <button type="submit" disabled={text.trim() === ""}>Switch</button>
+    </form>
+  );
+}
+
+function Measures({ session }: { session: Session }) {
+  const first = session.firstFrameShownMs !== null ? session.firstFrameShownMs / 1000 : firstBlockSeconds(session);
+  const fps = generationFps(session);
+  const { format } = session;
+  return (
+    <dl className="measures">
+      <Measure name={session.firstFrameShownMs !== null ? "first frame on screen" : "first block"}>{first === null ? "–" : `${first.toFixed(2)} s`}</Measure>
+      <Measure name={`generates, plays at ${format.fps}`}>{fps === null ? "–" : `${fps.toFixed(1)} fps`}</Measure>
+      <Measure name={format.videoFrames === null ? "frames" : `of ${format.videoFrames} frames`}>{generatedFrames(session)}</Measure>
+    </dl>
+  );
+}
+
+const Measure = ({ name, children }: { name: string; children: ReactNode }) => (
+  <div>
+    <dd>{children}</dd>
+    <dt>{name}</dt>
+  </div>
+);

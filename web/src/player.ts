@@ -1,0 +1,97 @@
+// Plays a growing fragmented MP4 in a <video> while it arrives: chunked HTTP into a MediaSource.
+
+/** Seconds of played video that stay for stepping back; older ones make room. */
+const KEEP_BEHIND_S = 60;
+/** Seconds of video that may wait unplayed before reading pauses, so that an endless session cannot fill the memory. */
+const MAX_AHEAD_S = 120;
+
+export interface PlayerEvents {
+  /** The first frame is on the screen. */
+  onFirstFrame: () => void;
+  onError: (message: string) => void;
+}
+
+/** Starts at once; the returned function ends playback and frees everything. */
+export function play(video: HTMLVideoElement, address: string, mimeType: string, events: PlayerEvents): () => void {
+  const abort = new AbortController();
+  const source = new MediaSource();
+  const objectUrl = URL.createObjectURL(source);
+  // Before anything is awaited, else "sourceopen" could be missed.
+  const opened = new Promise<void>((resolve) => source.addEventListener("sourceopen", () => resolve(), { once: true }));
+  video.src = objectUrl;
+  video.requestVideoFrameCallback(() => events.onFirstFrame());
+
+  const run = async (): Promise<void> => {
+    await opened;
+    if (!MediaSource.isTypeSupported(mimeType)) throw new Error(`This browser cannot play ${mimeType}.`);
+    const buffer = source.addSourceBuffer(mimeType);
+    const response = await fetch(address, { signal: abort.signal });
+    if (!response.ok || !response.body) throw new Error(`The video could not be fetched: ${response.status} ${response.statusText}.`);
+    const reader = response.body.getReader();
+    for (;;) {
+      const { done, value } = await reader.read();
+      if (done) break;
+      await append(buffer, value, video, abort.signal);
+      startAtFirstFrame(video, buffer);
+      await roomAhead(video, buffer, abort.signal);
+    }
+    if (source.readyState === "open") source.endOfStream();
+  };
+  run().catch((error: unknown) => {
+    if (!abort.signal.aborted) events.onError(error instanceof Error ? error.message : String(error));
+  });
+
+  return () => {
+    abort.abort();
+    video.removeAttribute("src");
+    video.load();
+    URL.revokeObjectURL(objectUrl);
+  };
+}
+
+const settled = (target: EventTarget, name: string, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve, reject) => {
+    signal.throwIfAborted();
+    const stop = (): void => reject(signal.reason as Error);
+    signal.addEventListener("abort", stop, { once: true });
+    target.addEventListener(name, () => {
+      signal.removeEventListener("abort", stop);
+      resolve();
+    }, { once: true });
+  });
+
+async function append(buffer: SourceBuffer, bytes: BufferSource, video: HTMLVideoElement, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    try {
+      buffer.appendBuffer(bytes);
+      await settled(buffer, "updateend", signal);
+      return;
+    } catch (error) {
+      if (!(error instanceof DOMException && error.name === "QuotaExceededError")) throw error;
+      const end = video.currentTime - KEEP_BEHIND_S / 4;
+      if (end <= 0) {
+        await settled(video, "timeupdate", signal);
+        continue;
+      }
+      buffer.remove(0, end);
+      await settled(buffer, "updateend", signal);
+    }
+  }
+}
+
+/** Who comes late gets the newest fragments only; the first of them does not begin at zero. */
+function startAtFirstFrame(video: HTMLVideoElement, buffer: SourceBuffer): void {
+  if (buffer.buffered.length > 0 && video.currentTime < buffer.buffered.start(0)) video.currentTime = buffer.buffered.start(0);
+}
+
+async function roomAhead(video: HTMLVideoElement, buffer: SourceBuffer, signal: AbortSignal): Promise<void> {
+  const ahead = (): number => {
+    const ranges = buffer.buffered;
+    return ranges.length > 0 ? ranges.end(ranges.length - 1) - video.currentTime : 0;
+  };
+  while (ahead() > MAX_AHEAD_S) await settled(video, "timeupdate", signal);
+  if (video.currentTime > 2 * KEEP_BEHIND_S && buffer.buffered.length > 0 && buffer.buffered.start(0) < video.currentTime - 2 * KEEP_BEHIND_S) {
+    buffer.remove(0, video.currentTime - KEEP_BEHIND_S);
+    await settled(buffer, "updateend", signal);
+  }
+}

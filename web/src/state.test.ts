@@ -1,0 +1,121 @@
+import { describe, expect, it } from "vitest";
+import {
+  type Action, type Session, type SessionEvent, MAX_BLOCKS, fill, firstBlockSeconds, generatedFrames, generationFps,
+  initialState, promptIndex, reduce, timeline,
+} from "./state";
+
+const session = (id: string, changes: Partial<Session> = {}): Session => ({
+  id, state: "queued", reason: "", mimeType: "", prompt: "a red circle", pendingPrompt: null, blocks: [], lastSequence: -1,
+  firstFrameShownMs: null,
+  format: { width: 128, height: 128, fps: 16, segments: 2, blocksPerSegment: 3, videoFrames: 66 },
+  ...changes,
+});
+
+type Body = SessionEvent extends infer E ? (E extends SessionEvent ? Omit<E, "sequence" | "at"> & { at?: number } : never) : never;
+
+/** The session after these events, numbered from 0 on. */
+const after = (bodies: Body[], start = session("s")): Session => {
+  let state = reduce(initialState, { type: "created", session: start });
+  bodies.forEach((body, sequence) => {
+    state = reduce(state, { type: "event", id: start.id, event: { at: 0, ...body, sequence } as SessionEvent });
+  });
+  return state.sessions[0]!;
+};
+
+const frames = (segment: number, block: number, firstVideoFrame: number, videoFrames: number, at: number, prompt = "a red circle"): Body =>
+  ({ type: "frame_block", segment, block, firstVideoFrame, videoFrames, at, prompt });
+
+describe("events", () => {
+  it("fill a block step by step and complete it with its frames", () => {
+    const steps = [1, 2, 3, 4].map((step): Body => ({ type: "block_progress", segment: 0, block: 0, step, steps: 4 }));
+    expect(fill(after(steps.slice(0, 2)).blocks[0]!)).toBeCloseTo(0.45);
+    expect(fill(after(steps).blocks[0]!)).toBeLessThan(1);
+    const done = after([...steps, frames(0, 0, 0, 9, 0.4)]);
+    expect(fill(done.blocks[0]!)).toBe(1);
+    expect(generatedFrames(done)).toBe(9);
+  });
+
+  it("that come again after a reconnection change nothing", () => {
+    const events: Body[] = [{ type: "block_progress", segment: 0, block: 0, step: 1, steps: 4 }, frames(0, 0, 0, 9, 0.4)];
+    const once = after(events);
+    let state = { sessions: [once], notice: null };
+    events.forEach((body, sequence) => {
+      state = reduce(state, { type: "event", id: "s", event: { at: 0, ...body, sequence } as SessionEvent }) as typeof state;
+    });
+    expect(state.sessions[0]).toEqual(once);
+  });
+
+  it("of one session leave the others alone", () => {
+    let state = reduce(initialState, { type: "created", session: session("a") });
+    state = reduce(state, { type: "created", session: session("b") });
+    const other = state.sessions[1];
+    state = reduce(state, { type: "event", id: "b", event: { sequence: 0, at: 0, type: "state", state: "running", reason: "" } });
+    expect(state.sessions.map((s) => [s.id, s.state])).toEqual([["b", "running"], ["a", "queued"]]);
+    expect(state.sessions[1]).toBe(other);
+  });
+
+  it("of an unknown session are ignored", () => {
+    expect(reduce(initialState, { type: "event", id: "?", event: { sequence: 0, at: 0, type: "state", state: "running", reason: "" } })).toEqual(initialState);
+  });
+
+  it("keep memory bounded in an endless session", () => {
+    const many = Array.from({ length: MAX_BLOCKS + 50 }, (_, i) => frames(Math.floor(i / 3), i % 3, 12 * i, 12, i));
+    const end = after(many, session("s", { format: { ...session("s").format, segments: 0, videoFrames: null } }));
+    expect(end.blocks.length).toBe(MAX_BLOCKS);
+    expect(generatedFrames(end)).toBe(12 * (MAX_BLOCKS + 50));
+  });
+});
+
+describe("a prompt", () => {
+  it("is pending until the block that it applies to, and colours what follows", () => {
+    let state = reduce(initialState, { type: "created", session: after([
+      { type: "prompt_applied", segment: 0, block: 0, prompt: "a red circle" }, frames(0, 0, 0, 9, 0.4)]) });
+    state = reduce(state, { type: "prompt_sent", id: "s", prompt: "a blue star" });
+    expect(state.sessions[0]!.pendingPrompt).toBe("a blue star");
+    state = reduce(state, { type: "event", id: "s", event: { sequence: 9, at: 1, type: "prompt_applied", segment: 0, block: 1, prompt: "a blue star" } });
+    const [applied] = state.sessions;
+    expect(applied!.pendingPrompt).toBeNull();
+    expect(applied!.prompt).toBe("a blue star");
+    expect(applied!.blocks.map((b) => promptIndex(applied!, b.prompt))).toEqual([0, 1]);
+  });
+
+  it("that was never applied is forgotten when the session ends", () => {
+    expect(after([{ type: "state", state: "stopped", reason: "by request" }], session("s", { pendingPrompt: "late" })).pendingPrompt).toBeNull();
+  });
+});
+
+describe("what is measured", () => {
+  it("is the server's time to the first block and the rate between blocks", () => {
+    const s = after([frames(0, 0, 0, 9, 0.4), frames(0, 1, 9, 12, 1.0), frames(0, 2, 21, 12, 1.6)]);
+    expect(firstBlockSeconds(s)).toBe(0.4);
+    expect(generationFps(s)).toBeCloseTo(20);
+    expect(generationFps(after([frames(0, 0, 0, 9, 0.4)]))).toBeNull();
+  });
+
+  it("keeps the first measurement of the first frame on screen", () => {
+    const shown = (milliseconds: number): Action => ({ type: "first_frame_shown", id: "s", milliseconds });
+    const state = reduce(reduce(reduce(initialState, { type: "created", session: session("s") }), shown(412)), shown(999));
+    expect(state.sessions[0]!.firstFrameShownMs).toBe(412);
+  });
+});
+
+describe("the time line", () => {
+  it("shows the blocks to come from the start", () => {
+    expect(timeline(session("s")).map((row) => row.length)).toEqual([3, 3]);
+  });
+
+  it("of an endless session grows with its segments", () => {
+    const endless = session("s", { format: { ...session("s").format, segments: 0, videoFrames: null } });
+    expect(timeline(endless).length).toBe(1);
+    expect(timeline(after([frames(0, 0, 0, 9, 0), frames(1, 0, 33, 12, 1)], endless)).length).toBe(2);
+  });
+});
+
+describe("a list from the server", () => {
+  it("adds what the page does not know and keeps what it knows", () => {
+    let state = reduce(initialState, { type: "created", session: session("mine", { firstFrameShownMs: 300 }) });
+    state = reduce(state, { type: "listed", sessions: [session("mine"), session("other")] });
+    expect(state.sessions.map((s) => [s.id, s.firstFrameShownMs])).toEqual([["mine", 300], ["other", null]]);
+    expect(reduce(state, { type: "removed", id: "mine" }).sessions.map((s) => s.id)).toEqual(["other"]);
+  });
+});

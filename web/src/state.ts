@@ -1,0 +1,206 @@
+// What the page shows, as a value, and the one function that changes it. Pure: no DOM, no network, no clock.
+
+export type SessionState =
+  | "queued" | "running" | "waiting" | "paused" | "finished" | "stopped" | "failed";
+
+export const hasEnded = (state: SessionState): boolean =>
+  state === "finished" || state === "stopped" || state === "failed";
+
+export interface VideoFormat {
+  width: number;
+  height: number;
+  fps: number;
+  /** 0: endless. */
+  segments: number;
+  blocksPerSegment: number;
+  /** null: endless. */
+  videoFrames: number | null;
+}
+
+/** A block of the time line, filled step by step and complete when its frames came. */
+export interface Block {
+  segment: number;
+  block: number;
+  step: number;
+  steps: number;
+  complete: boolean;
+  /** Of the session's video; known when complete. */
+  firstVideoFrame: number;
+  videoFrames: number;
+  prompt: string;
+  /** When its frames were ready, in seconds since the session was created. */
+  readyAt: number;
+}
+
+export interface Session {
+  id: string;
+  state: SessionState;
+  /** Why it failed or by whom it was stopped. */
+  reason: string;
+  format: VideoFormat;
+  mimeType: string;
+  /** The prompt that the newest block is made under. */
+  prompt: string;
+  /** A change of prompt that was sent and has not yet taken effect. */
+  pendingPrompt: string | null;
+  blocks: Block[];
+  /** Number of the last event taken in; what comes again after a reconnection is ignored. */
+  lastSequence: number;
+  /** Milliseconds between the click and the first frame on this screen; null before it, or for others' sessions. */
+  firstFrameShownMs: number | null;
+}
+
+export interface State {
+  /** Newest first. */
+  sessions: Session[];
+  /** What could not be done, in the server's words. */
+  notice: string | null;
+}
+
+export const initialState: State = { sessions: [], notice: null };
+
+export type SessionEvent = { sequence: number; at: number } & (
+  | { type: "block_progress"; segment: number; block: number; step: number; steps: number }
+  | { type: "frame_block"; segment: number; block: number; firstVideoFrame: number; videoFrames: number; prompt: string }
+  | { type: "prompt_applied"; segment: number; block: number; prompt: string }
+  | { type: "state"; state: SessionState; reason: string }
+);
+
+export type Action =
+  | { type: "created"; session: Session }
+  | { type: "listed"; sessions: Session[] }
+  | { type: "event"; id: string; event: SessionEvent }
+  | { type: "prompt_sent"; id: string; prompt: string }
+  | { type: "first_frame_shown"; id: string; milliseconds: number }
+  | { type: "removed"; id: string }
+  | { type: "notice"; text: string | null };
+
+/** Endless sessions keep the newest blocks only. */
+export const MAX_BLOCKS = 600;
+
+export function reduce(state: State, action: Action): State {
+  switch (action.type) {
+    case "created":
+      return { notice: null, sessions: [action.session, ...state.sessions.filter((s) => s.id !== action.session.id)] };
+    case "listed": {
+      const known = new Set(state.sessions.map((s) => s.id));
+      return { ...state, sessions: [...state.sessions, ...action.sessions.filter((s) => !known.has(s.id))] };
+    }
+    case "event":
+      return change(state, action.id, (session) => takeEvent(session, action.event));
+    case "prompt_sent":
+      return change(state, action.id, (session) => ({ ...session, pendingPrompt: action.prompt }));
+    case "first_frame_shown":
+      return change(state, action.id, (session) =>
+        session.firstFrameShownMs === null ? { ...session, firstFrameShownMs: action.milliseconds } : session);
+    case "removed":
+      return { ...state, sessions: state.sessions.filter((s) => s.id !== action.id) };
+    case "notice":
+      return { ...state, notice: action.text };
+  }
+}
+
+function change(state: State, id: string, how: (session: Session) => Session): State {
+  return { ...state, sessions: state.sessions.map((s) => (s.id === id ? how(s) : s)) };
+}
+
+function takeEvent(session: Session, event: SessionEvent): Session {
+  if (event.sequence <= session.lastSequence) return session;
+  const seen = { ...session, lastSequence: event.sequence };
+  switch (event.type) {
+    case "block_progress":
+      return { ...seen, blocks: withBlock(seen, event, (b) => (b.complete ? b : { ...b, step: event.step, steps: event.steps })) };
+    case "frame_block":
+      return {
+        ...seen,
+        blocks: withBlock(seen, event, (b) => ({
+          ...b,
+          step: b.steps,
+          complete: true,
+          firstVideoFrame: event.firstVideoFrame,
+          videoFrames: event.videoFrames,
+          prompt: event.prompt,
+          readyAt: event.at,
+        })),
+      };
+    case "prompt_applied":
+      return {
+        ...seen,
+        prompt: event.prompt,
+        pendingPrompt: seen.pendingPrompt === event.prompt ? null : seen.pendingPrompt,
+        blocks: withBlock(seen, event, (b) => ({ ...b, prompt: event.prompt })),
+      };
+    case "state":
+      return {
+        ...seen,
+        state: event.state,
+        reason: event.reason,
+        pendingPrompt: hasEnded(event.state) ? null : seen.pendingPrompt,
+      };
+  }
+}
+
+function withBlock(session: Session, at: { segment: number; block: number }, how: (block: Block) => Block): Block[] {
+  const blocks = session.blocks;
+  // Events come in order: the wanted block is the last one or a new one, but for a moment's reordering.
+  for (let i = blocks.length - 1; i >= 0; --i) {
+    const block = blocks[i]!;
+    if (block.segment === at.segment && block.block === at.block) return blocks.with(i, how(block));
+  }
+  const fresh: Block = {
+    segment: at.segment, block: at.block, step: 0, steps: 0, complete: false,
+    firstVideoFrame: 0, videoFrames: 0, prompt: session.prompt, readyAt: 0,
+  };
+  return [...blocks, how(fresh)].slice(-MAX_BLOCKS);
+}
+
+// What the components draw, derived from a session.
+
+export const generatedFrames = (session: Session): number => {
+  const last = session.blocks.findLast((b) => b.complete);
+  return last ? last.firstVideoFrame + last.videoFrames : 0;
+};
+
+/** Seconds from the session's creation to its first block, as the server measured it. */
+export const firstBlockSeconds = (session: Session): number | null => {
+  const first = session.blocks.find((b) => b.complete);
+  return first && first.firstVideoFrame === 0 ? first.readyAt : null;
+};
+
+/** Video frames per second of wall time over the newest blocks; null before the second block. */
+export const generationFps = (session: Session): number | null => {
+  const complete = session.blocks.filter((b) => b.complete).slice(-8);
+  const first = complete[0], last = complete.at(-1);
+  if (!first || !last || last.readyAt <= first.readyAt) return null;
+  const frames = last.firstVideoFrame + last.videoFrames - (first.firstVideoFrame + first.videoFrames);
+  return frames / (last.readyAt - first.readyAt);
+};
+
+/** The cells of the time line: blocks that have begun, then those that are known to come, segment by segment. */
+export const timeline = (session: Session): Block[][] => {
+  const { segments, blocksPerSegment } = session.format;
+  const known = new Map(session.blocks.map((b) => [`${b.segment}/${b.block}`, b]));
+  const firstSegment = session.blocks[0]?.segment ?? 0;
+  const lastSegment = segments > 0 ? segments - 1 : session.blocks.at(-1)?.segment ?? 0;
+  const rows: Block[][] = [];
+  for (let segment = firstSegment; segment <= lastSegment; ++segment) {
+    const row: Block[] = [];
+    for (let block = 0; block < blocksPerSegment; ++block)
+      row.push(known.get(`${segment}/${block}`) ?? {
+        segment, block, step: 0, steps: 0, complete: false, firstVideoFrame: 0, videoFrames: 0, prompt: "", readyAt: 0,
+      });
+    rows.push(row);
+  }
+  return rows;
+};
+
+/** How much of a block is done, 0 to 1. The last part is the decoding, for which no step is reported. */
+export const fill = (block: Block): number =>
+  block.complete ? 1 : block.steps > 0 ? (0.9 * block.step) / block.steps : 0;
+
+/** Number of the prompt among the session's prompts in their order of appearance: gives it its colour. */
+export const promptIndex = (session: Session, prompt: string): number => {
+  const prompts: string[] = [];
+  for (const block of session.blocks) if (block.prompt && !prompts.includes(block.prompt)) prompts.push(block.prompt);
+  return Math.max(0, prompts.indexOf(prompt));
+};
