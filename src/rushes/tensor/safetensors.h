@@ -2,15 +2,25 @@
 #pragma once
 #include <filesystem>
 #include <map>
+#include <memory>
 #include <string>
 
+#include "rushes/tensor/file_bytes.h"
 #include "rushes/tensor/weight_map.h"
 
 namespace rushes::tensor {
 
-/// Maps the file and returns its tensors without copying them; they keep the mapping alive and must not be written to.
-/// Throws Error(not_found) if it cannot be opened, Error(corrupt_data) with the tensor's name for any header that
-/// lies (offsets, shapes, overlaps, types). Any thread.
+struct SafetensorsContents {
+  WeightMap tensors;
+  std::map<std::string, std::string> metadata;  // the header's "__metadata__"
+};
+
+/// Tensors of the mapped file, not copied; they keep the mapping alive and must not be written to.
+/// Throws Error(corrupt_data) with the tensor's name for any header that lies (offsets, shapes, overlaps, holes,
+/// duplicates, types), Error(unsupported) for a dtype that we do not read. Any thread.
+SafetensorsContents read_safetensors(const std::shared_ptr<const FileBytes>& file);
+
+/// The tensors of read_safetensors(FileBytes::map(file)). Also throws Error(not_found) if it cannot be opened.
 WeightMap load_safetensors(const std::filesystem::path& file);
 
 /// Writes tensors (made contiguous, on the CPU) atomically: a temporary file beside it, then a rename.

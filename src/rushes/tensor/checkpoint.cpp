@@ -1,0 +1,164 @@
+#include "rushes/tensor/checkpoint.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "rushes/base/error.h"
+#include "rushes/tensor/file_bytes.h"
+#include "rushes/tensor/pickle_checkpoint.h"
+#include "rushes/tensor/safetensors.h"
+
+namespace rushes::tensor {
+namespace {
+
+namespace fs = std::filesystem;
+using json = nlohmann::json;
+
+constexpr uint64_t kMaxIndexBytes = 64'000'000;
+constexpr std::size_t kMaxShards = 1'000;
+constexpr const char* kIndexSuffix = ".safetensors.index.json";
+
+// The first object of a file in the torch format before 1.6: pickle protocol 2, the 80-bit number 0x1950a86a20f9469cfc6c.
+constexpr std::string_view kLegacyTorch("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 15);
+
+struct Recognised {
+  std::string_view begin;
+  const char* what;
+  const char* advice;
+};
+using namespace std::string_view_literals;
+constexpr Recognised kRecognised[] = {
+    {kLegacyTorch, "a torch checkpoint in the format before torch 1.6",
+     "load it with torch.load(path, weights_only=True) and save it again with torch.save or as safetensors"},
+    {"\x80"sv, "a bare Python pickle", "load it with torch or Python and save its tensors as safetensors"},
+    {"version https://git-lfs.github.com/"sv, "a Git LFS pointer, not the file itself", "run `git lfs pull` in its repository"},
+    {"<!DOCTYPE"sv, "a web page", "download the file itself, not the page that shows it"},
+    {"<html"sv, "a web page", "download the file itself, not the page that shows it"},
+    {"GGUF"sv, "a GGUF file", "get the safetensors or .pth file that it was made from"},
+    {"\x89HDF\r\n"sv, "an HDF5 file", "get the safetensors or .pth file that it was made from"},
+    {"\x1f\x8b"sv, "compressed with gzip", "unpack it first"},
+    {"\xfd\x37zXZ"sv, "compressed with xz", "unpack it first"},
+    {"\x28\xb5\x2f\xfd"sv, "compressed with zstd", "unpack it first"},
+};
+
+bool begins_json_object(std::string_view bytes) {
+  const auto first = bytes.find_first_not_of(" \t\r\n");
+  return first != std::string_view::npos && bytes[first] == '{';
+}
+
+[[noreturn]] void refuse(const FileBytes& file) {
+  for (const Recognised& known : kRecognised)
+    if (file.view().starts_with(known.begin))
+      fail(ErrorCode::unsupported, "'{}' is {}: {}", file.name(), known.what, known.advice);
+  if (file.size() > 262 && file.view().substr(257, 5) == "ustar")
+    fail(ErrorCode::unsupported, "'{}' is a tar archive (perhaps of a very old torch): unpack it, or save it again with torch",
+         file.name());
+  fail(ErrorCode::unsupported, "'{}' is no checkpoint that rushes knows: it is neither safetensors nor a zip file of torch.save",
+       file.name());
+}
+
+std::map<std::string, std::string> read_index(const FileBytes& file) {
+  require(file.size() <= kMaxIndexBytes, ErrorCode::too_large, "'{}' has {} bytes, an index at most {}", file.name(), file.size(),
+          kMaxIndexBytes);
+  // The callback stops at depth 3, so brackets of brackets cannot fill the memory.
+  const auto shallow = [&](int depth, json::parse_event_t, json&) {
+    require(depth <= 3, ErrorCode::corrupt_data, "'{}' nests deeper than an index of shards", file.name());
+    return true;
+  };
+  const json index = json::parse(file.view().begin(), file.view().end(), shallow, /*allow_exceptions=*/false);
+  require(index.is_object(), ErrorCode::corrupt_data, "'{}' is not valid JSON", file.name());
+  const auto found = index.find("weight_map");
+  require(found != index.end() && found->is_object(), ErrorCode::unsupported,
+          "'{}' is JSON without a 'weight_map', so no index of shards; give the folder or the .safetensors file", file.name());
+  std::map<std::string, std::string> shard_of;
+  for (const auto& [key, shard] : found->items()) {
+    check_key(key, file.name());
+    require(shard.is_string(), ErrorCode::corrupt_data, "'{}': the shard of '{}' is no file name", file.name(), key);
+    const auto& text = shard.get_ref<const std::string&>();
+    const fs::path path(text);
+    require(!text.empty() && text.size() < 256 && text.find('\0') == std::string::npos && path.filename() == path && text != "." && text != "..",
+            ErrorCode::corrupt_data, "'{}': shard '{}' of '{}' is not a file beside the index", file.name(), printable(text), key);
+    shard_of.emplace(key, text);
+  }
+  require(!shard_of.empty(), ErrorCode::corrupt_data, "'{}': its weight_map is empty", file.name());
+  return shard_of;
+}
+
+Checkpoint load_sharded(const FileBytes& index, const fs::path& path) {
+  const auto shard_of = read_index(index);
+  std::set<std::string> names;
+  for (const auto& [key, shard] : shard_of) names.insert(shard);
+  require(names.size() <= kMaxShards, ErrorCode::too_large, "'{}' names {} shards, at most {} are read", index.name(), names.size(),
+          kMaxShards);
+  Checkpoint checkpoint{CheckpointFormat::sharded_safetensors, {}, {}, {}};
+  for (const std::string& name : names) {
+    const fs::path file = path.parent_path() / name;
+    require(fs::exists(file), ErrorCode::not_found, "'{}' is missing: '{}' names it as one of {} shards", file.string(), index.name(),
+            names.size());
+    const auto contents = read_safetensors(FileBytes::map(file));
+    for (const auto& [key, tensor] : contents.tensors.tensors()) {
+      const auto told = shard_of.find(key);
+      require(told != shard_of.end() && told->second == name, ErrorCode::corrupt_data,
+              "'{}' holds tensor '{}', which '{}' expects {}; do the files belong together?", file.string(), key, index.name(),
+              told == shard_of.end() ? "nowhere" : "in '" + told->second + "'");
+      checkpoint.tensors.set(key, tensor);
+    }
+    checkpoint.files.push_back(file);
+  }
+  for (const auto& [key, shard] : shard_of)
+    require(checkpoint.tensors.contains(key), ErrorCode::corrupt_data, "'{}' says that '{}' holds tensor '{}', but it does not",
+            index.name(), shard, key);
+  return checkpoint;
+}
+
+fs::path find_in_folder(const fs::path& folder) {
+  std::vector<fs::path> indices, safetensors, torch;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    const std::string extension = entry.path().extension().string();
+    if (name.ends_with(kIndexSuffix)) indices.push_back(entry.path());
+    if (extension == ".safetensors") safetensors.push_back(entry.path());
+    if (extension == ".pt" || extension == ".pth" || extension == ".ckpt") torch.push_back(entry.path());
+  }
+  for (auto* found : {&indices, &safetensors, &torch}) {
+    if (found->size() == 1) return found->front();
+    std::sort(found->begin(), found->end());
+    std::vector<std::string> names;
+    for (const auto& path : *found) names.push_back(path.filename().string());
+    require(found->empty(), ErrorCode::invalid_argument, "'{}' holds several checkpoints ({}); name one of them", folder.string(),
+            fmt::join(names, ", "));
+  }
+  fail(ErrorCode::not_found, "'{}' holds no checkpoint (.safetensors, .safetensors.index.json, .pt, .pth or .ckpt)", folder.string());
+}
+
+}  // namespace
+
+std::string_view name(CheckpointFormat format) noexcept {
+  switch (format) {
+    case CheckpointFormat::safetensors: return "safetensors";
+    case CheckpointFormat::sharded_safetensors: return "sharded_safetensors";
+    case CheckpointFormat::torch_zip: return "torch_zip";
+  }
+  return "?";
+}
+
+Checkpoint load_checkpoint(const fs::path& path) {
+  if (fs::is_directory(path)) return load_checkpoint(find_in_folder(path));
+  const auto file = FileBytes::map(path);
+  if (file->view().starts_with("PK\x03\x04")) {
+    auto contents = read_pickle_checkpoint(file);
+    return {CheckpointFormat::torch_zip, {path}, std::move(contents.tensors), std::move(contents.metadata)};
+  }
+  if (begins_json_object(file->view().substr(0, 64))) return load_sharded(*file, path);
+  if (file->size() > 8 && file->view()[8] == '{') {
+    auto contents = read_safetensors(file);
+    return {CheckpointFormat::safetensors, {path}, std::move(contents.tensors), std::move(contents.metadata)};
+  }
+  refuse(*file);
+}
+
+}  // namespace rushes::tensor

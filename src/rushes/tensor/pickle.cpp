@@ -1,0 +1,382 @@
+#include "rushes/tensor/pickle.h"
+
+#include <cstring>
+#include <unordered_map>
+
+#include "rushes/base/error.h"
+#include "rushes/tensor/file_bytes.h"
+
+namespace rushes::tensor {
+namespace {
+
+constexpr uint64_t kMaxPickleBytes = 64'000'000;  // pickles of published checkpoints have 0.1 to 2 MB: the data is elsewhere
+constexpr std::size_t kMaxValues = 2'000'000;
+constexpr std::size_t kMaxTensors = 200'000;
+constexpr std::size_t kMaxStack = 4'000'000, kMaxMarks = 100'000;
+constexpr std::size_t kMaxAxes = 16;
+
+enum class Role { ordered_dict, rebuild_tensor, rebuild_tensor_v2, rebuild_tensor_v3, rebuild_parameter, size, device, storage, dtype };
+
+struct Function {
+  std::string_view module, name;
+  Role role;
+  std::optional<c10::ScalarType> dtype = std::nullopt;
+};
+
+using c10::ScalarType;
+// Everything that a pickle may name. Nothing of it is ever called: each is a case in reduce() or persistent_load().
+constexpr Function kFunctions[] = {
+    {"collections", "OrderedDict", Role::ordered_dict},
+    {"torch._utils", "_rebuild_tensor", Role::rebuild_tensor},
+    {"torch._utils", "_rebuild_tensor_v2", Role::rebuild_tensor_v2},
+    {"torch._utils", "_rebuild_tensor_v3", Role::rebuild_tensor_v3},
+    {"torch._utils", "_rebuild_parameter", Role::rebuild_parameter},
+    {"torch", "Size", Role::size},
+    {"torch", "device", Role::device},
+    {"torch", "DoubleStorage", Role::storage, ScalarType::Double},
+    {"torch", "FloatStorage", Role::storage, ScalarType::Float},
+    {"torch", "HalfStorage", Role::storage, ScalarType::Half},
+    {"torch", "BFloat16Storage", Role::storage, ScalarType::BFloat16},
+    {"torch", "LongStorage", Role::storage, ScalarType::Long},
+    {"torch", "IntStorage", Role::storage, ScalarType::Int},
+    {"torch", "ShortStorage", Role::storage, ScalarType::Short},
+    {"torch", "CharStorage", Role::storage, ScalarType::Char},
+    {"torch", "ByteStorage", Role::storage, ScalarType::Byte},
+    {"torch", "BoolStorage", Role::storage, ScalarType::Bool},
+    {"torch.storage", "UntypedStorage", Role::storage},
+    {"torch", "float64", Role::dtype, ScalarType::Double},
+    {"torch", "float32", Role::dtype, ScalarType::Float},
+    {"torch", "float16", Role::dtype, ScalarType::Half},
+    {"torch", "bfloat16", Role::dtype, ScalarType::BFloat16},
+    {"torch", "float8_e4m3fn", Role::dtype, ScalarType::Float8_e4m3fn},
+    {"torch", "float8_e5m2", Role::dtype, ScalarType::Float8_e5m2},
+    {"torch", "int64", Role::dtype, ScalarType::Long},
+    {"torch", "int32", Role::dtype, ScalarType::Int},
+    {"torch", "int16", Role::dtype, ScalarType::Short},
+    {"torch", "int8", Role::dtype, ScalarType::Char},
+    {"torch", "uint8", Role::dtype, ScalarType::Byte},
+    {"torch", "bool", Role::dtype, ScalarType::Bool},
+};
+
+// Opcodes of Python's pickletools.py, those that protocols 2 to 5 use for plain data.
+enum Opcode : uint8_t {
+  kMark = '(', kStop = '.', kPop = '0', kPopMark = '1', kDup = '2', kNone = 'N', kBinInt = 'J', kBinInt1 = 'K', kBinInt2 = 'M',
+  kBinFloat = 'G', kBinUnicode = 'X', kShortBinString = 'U', kBinString = 'T', kShortBinBytes = 'C', kBinBytes = 'B',
+  kEmptyDict = '}', kEmptyList = ']', kEmptyTuple = ')', kTuple = 't', kAppend = 'a', kAppends = 'e', kSetItem = 's',
+  kSetItems = 'u', kGlobal = 'c', kReduce = 'R', kBuild = 'b', kBinPersid = 'Q', kBinPut = 'q', kLongBinPut = 'r', kBinGet = 'h',
+  kLongBinGet = 'j', kProto = 0x80, kTuple1 = 0x85, kTuple2 = 0x86, kTuple3 = 0x87, kNewTrue = 0x88, kNewFalse = 0x89,
+  kLong1 = 0x8a, kLong4 = 0x8b, kShortBinUnicode = 0x8c, kBinUnicode8 = 0x8d, kBinBytes8 = 0x8e, kStackGlobal = 0x93,
+  kMemoize = 0x94, kFrame = 0x95
+};
+
+class Machine {
+ public:
+  Machine(std::string_view bytes, const std::string& file) : bytes_(bytes), file_(file) {}
+
+  PickleTree run() {
+    for (;;) {
+      opcode_at_ = at_;
+      const auto opcode = take<uint8_t>();
+      if (opcode == kStop) break;
+      if (!(literal(opcode) || container(opcode) || memo(opcode) || object(opcode)))
+        fail(ErrorCode::unsupported,
+             "{}: opcode 0x{:02x} is not among those that torch.save writes for tensors; load it with torch and save its state_dict",
+             where(), opcode);
+    }
+    tree_.root = pop();
+    return std::move(tree_);
+  }
+
+ private:
+  std::string where() const { return fmt::format("'{}', byte {} of its pickle", file_, opcode_at_); }
+  template <typename... Args>
+  void check(bool ok, fmt::format_string<Args...> format, Args&&... args) const {
+    if (!ok) [[unlikely]]
+      fail(ErrorCode::corrupt_data, "{}: {}", where(), fmt::format(format, std::forward<Args>(args)...));
+  }
+
+  // Bytes -----------------------------------------------------------------------------------------------------------
+  std::string_view take_bytes(uint64_t count) {
+    check(count <= bytes_.size() - at_, "{} more bytes were announced, {} are left; is the file cut short?", count, bytes_.size() - at_);
+    const auto taken = bytes_.substr(at_, count);
+    at_ += count;
+    return taken;
+  }
+  template <typename T>
+  T take() {
+    T value;
+    std::memcpy(&value, take_bytes(sizeof(T)).data(), sizeof(T));
+    return value;
+  }
+  std::string_view take_line() {
+    const auto end = bytes_.find('\n', at_);
+    check(end != std::string_view::npos, "a name has no end");
+    const auto line = take_bytes(end - at_);
+    ++at_;
+    return line;
+  }
+
+  // Stack -----------------------------------------------------------------------------------------------------------
+  void push(PickleValue value) {
+    require(tree_.values.size() < kMaxValues, ErrorCode::too_large, "{}: the pickle has more than {} objects", where(), kMaxValues);
+    tree_.values.push_back(std::move(value));
+    push_index(static_cast<uint32_t>(tree_.values.size() - 1));
+  }
+  void push_index(uint32_t index) {
+    require(stack_.size() < kMaxStack, ErrorCode::too_large, "{}: the pickle's stack has more than {} objects", where(), kMaxStack);
+    stack_.push_back(index);
+  }
+  void push_mark() {
+    require(marks_.size() < kMaxMarks, ErrorCode::too_large, "{}: the pickle nests deeper than {} levels", where(), kMaxMarks);
+    marks_.push_back(stack_.size());
+  }
+  uint32_t pop() {
+    check(stack_.size() > (marks_.empty() ? 0 : marks_.back()), "the stack is empty");
+    const uint32_t top = stack_.back();
+    stack_.pop_back();
+    return top;
+  }
+  uint32_t top() const {
+    check(!stack_.empty() && stack_.size() > (marks_.empty() ? 0 : marks_.back()), "the stack is empty");
+    return stack_.back();
+  }
+  std::vector<uint32_t> pop_to_mark() {
+    check(!marks_.empty(), "there is no mark on the stack");
+    std::vector<uint32_t> items(stack_.begin() + static_cast<std::ptrdiff_t>(marks_.back()), stack_.end());
+    stack_.resize(marks_.back());
+    marks_.pop_back();
+    return items;
+  }
+  PickleValue& value(uint32_t index) { return tree_.values[index]; }
+
+  void push_integer(int64_t number) { push({.kind = PickleKind::integer, .integer = number}); }
+  void push_text(std::string_view text) { push({.kind = PickleKind::text, .text = text}); }
+  void push_opaque(std::string_view text) { push({.kind = PickleKind::opaque, .text = text}); }
+  void push_tuple(std::vector<uint32_t> items) { push({.kind = PickleKind::tuple, .items = std::move(items)}); }
+  void push_tuple_of(int count) {
+    std::vector<uint32_t> items(static_cast<std::size_t>(count));
+    for (int i = count; i-- > 0;) items[static_cast<std::size_t>(i)] = pop();
+    push_tuple(std::move(items));
+  }
+
+  void push_long(uint64_t length) {
+    const auto digits = take_bytes(length);  // little-endian two's complement
+    if (digits.size() > 8) return push_opaque("integer of more than 64 bits");
+    uint64_t number = !digits.empty() && (digits.back() & 0x80) != 0 ? ~uint64_t{0} : 0;
+    std::memcpy(&number, digits.data(), digits.size());
+    push_integer(static_cast<int64_t>(number));
+  }
+  void push_real() {
+    const auto big_endian = take<uint64_t>();
+    const uint64_t bits = __builtin_bswap64(big_endian);
+    PickleValue real{.kind = PickleKind::real};
+    std::memcpy(&real.real, &bits, sizeof bits);
+    push(std::move(real));
+  }
+
+  // Opcodes, by family; each returns false for those of another family -------------------------------------------------
+  bool literal(uint8_t opcode) {
+    switch (opcode) {
+      case kProto: check(take<uint8_t>() <= 5, "this pickle protocol is newer than 5"); return true;
+      case kFrame: take_bytes(8); return true;
+      case kNone: push({}); return true;
+      case kNewTrue: push({.kind = PickleKind::boolean, .integer = 1}); return true;
+      case kNewFalse: push({.kind = PickleKind::boolean}); return true;
+      case kBinInt: push_integer(take<int32_t>()); return true;
+      case kBinInt1: push_integer(take<uint8_t>()); return true;
+      case kBinInt2: push_integer(take<uint16_t>()); return true;
+      case kLong1: push_long(take<uint8_t>()); return true;
+      case kLong4: push_long(take<uint32_t>()); return true;
+      case kBinFloat: push_real(); return true;
+      case kBinUnicode: push_text(take_bytes(take<uint32_t>())); return true;
+      case kShortBinUnicode: push_text(take_bytes(take<uint8_t>())); return true;
+      case kBinUnicode8: push_text(take_bytes(take<uint64_t>())); return true;
+      case kShortBinString: push_text(take_bytes(take<uint8_t>())); return true;
+      case kBinString: push_text(take_bytes(take<uint32_t>())); return true;
+      case kShortBinBytes: push_opaque(take_bytes(take<uint8_t>())); return true;
+      case kBinBytes: push_opaque(take_bytes(take<uint32_t>())); return true;
+      case kBinBytes8: push_opaque(take_bytes(take<uint64_t>())); return true;
+      default: return false;
+    }
+  }
+
+  bool container(uint8_t opcode) {
+    switch (opcode) {
+      case kMark: push_mark(); return true;
+      case kPop: pop(); return true;
+      case kPopMark: pop_to_mark(); return true;
+      case kDup: push_index(top()); return true;
+      case kEmptyDict: push({.kind = PickleKind::dict}); return true;
+      case kEmptyList: push({.kind = PickleKind::list}); return true;
+      case kEmptyTuple: push_tuple({}); return true;
+      case kTuple: push_tuple(pop_to_mark()); return true;
+      case kTuple1: push_tuple_of(1); return true;
+      case kTuple2: push_tuple_of(2); return true;
+      case kTuple3: push_tuple_of(3); return true;
+      case kAppend: extend(PickleKind::list, {pop()}); return true;
+      case kAppends: extend(PickleKind::list, pop_to_mark()); return true;
+      case kSetItem: {
+        const uint32_t item = pop();
+        extend(PickleKind::dict, {pop(), item});
+        return true;
+      }
+      case kSetItems: extend(PickleKind::dict, pop_to_mark()); return true;
+      default: return false;
+    }
+  }
+  void extend(PickleKind kind, const std::vector<uint32_t>& items) {
+    PickleValue& target = value(top());
+    check(target.kind == kind, "items are added to something that takes none");
+    check(kind != PickleKind::dict || items.size() % 2 == 0, "a dictionary gets a key without a value");
+    target.items.insert(target.items.end(), items.begin(), items.end());
+  }
+
+  bool memo(uint8_t opcode) {
+    switch (opcode) {
+      case kBinPut: remember(take<uint8_t>()); return true;
+      case kLongBinPut: remember(take<uint32_t>()); return true;
+      case kMemoize: remember(static_cast<uint32_t>(memo_.size())); return true;
+      case kBinGet: recall(take<uint8_t>()); return true;
+      case kLongBinGet: recall(take<uint32_t>()); return true;
+      default: return false;
+    }
+  }
+  void remember(uint32_t slot) {
+    require(memo_.size() < kMaxValues, ErrorCode::too_large, "{}: the pickle remembers more than {} objects", where(), kMaxValues);
+    memo_[slot] = top();
+  }
+  void recall(uint32_t slot) {
+    const auto found = memo_.find(slot);
+    check(found != memo_.end(), "object {} is used before it is defined", slot);
+    push_index(found->second);
+  }
+
+  bool object(uint8_t opcode) {
+    switch (opcode) {
+      case kGlobal: {
+        const auto module = take_line();
+        push_function(module, take_line());
+        return true;
+      }
+      case kStackGlobal: {
+        const uint32_t name = pop(), module = pop();
+        check(value(name).kind == PickleKind::text && value(module).kind == PickleKind::text, "a function's name is no text");
+        push_function(value(module).text, value(name).text);
+        return true;
+      }
+      case kReduce: reduce(); return true;
+      case kBinPersid: persistent_load(); return true;
+      case kBuild: {
+        pop();  // attributes, such as the _metadata of a module's state_dict: no weights in them
+        check(value(top()).kind == PickleKind::dict, "attributes are set on something that has none");
+        return true;
+      }
+      default: return false;
+    }
+  }
+
+  void push_function(std::string_view module, std::string_view name) {
+    for (std::size_t i = 0; i < std::size(kFunctions); ++i)
+      if (kFunctions[i].module == module && kFunctions[i].name == name) {
+        push({.kind = PickleKind::function, .integer = static_cast<int64_t>(i)});
+        return;
+      }
+    fail(ErrorCode::unsupported,
+         "'{}' wants to use the Python object '{}.{}'. rushes reads tensors in dictionaries and executes nothing that a file names. "
+         "If you trust where the file comes from, load it with torch and save its tensors alone as safetensors",
+         file_, printable(module), printable(name));
+  }
+
+  const Function& function(uint32_t index) {
+    check(value(index).kind == PickleKind::function, "something that is no function is called");
+    return kFunctions[value(index).integer];
+  }
+  int64_t integer(uint32_t index, const char* what) {
+    check(value(index).kind == PickleKind::integer, "{} is no whole number", what);
+    return value(index).integer;
+  }
+  std::vector<int64_t> integers(uint32_t index, const char* what) {
+    const PickleValue& list = value(index);
+    check(list.kind == PickleKind::tuple || list.kind == PickleKind::list, "{} is no tuple", what);
+    check(list.items.size() <= kMaxAxes, "{} has {} numbers, at most {} are read", what, list.items.size(), kMaxAxes);
+    std::vector<int64_t> numbers;
+    for (const uint32_t item : list.items) numbers.push_back(integer(item, what));
+    return numbers;
+  }
+
+  void reduce() {
+    const uint32_t arguments = pop();
+    check(value(arguments).kind == PickleKind::tuple, "the arguments of a call are no tuple");
+    const Function& callee = function(pop());
+    const auto& given = value(arguments).items;
+    const auto takes = [&](std::size_t least, std::size_t most) {
+      check(given.size() >= least && given.size() <= most, "{}.{} is called with {} arguments", callee.module, callee.name, given.size());
+    };
+    switch (callee.role) {
+      case Role::ordered_dict: takes(0, 0); push({.kind = PickleKind::dict}); return;
+      case Role::size: takes(1, 1); push_index(given[0]); return;
+      case Role::device: takes(1, 2); push_opaque("device"); return;
+      case Role::rebuild_parameter:
+        takes(3, 3);
+        check(value(given[0]).kind == PickleKind::tensor, "a parameter is made of something that is no tensor");
+        push_index(given[0]);
+        return;
+      case Role::rebuild_tensor: takes(4, 4); return push_tensor(given, std::nullopt);
+      case Role::rebuild_tensor_v2: takes(6, 7); return push_tensor(given, std::nullopt);
+      case Role::rebuild_tensor_v3:
+        takes(7, 8);
+        check(function(given[6]).role == Role::dtype, "the seventh argument of _rebuild_tensor_v3 is no dtype");
+        return push_tensor(given, function(given[6]).dtype);
+      case Role::storage:
+      case Role::dtype: check(false, "{}.{} is called", callee.module, callee.name);
+    }
+  }
+
+  // Arguments: storage, offset, sizes, strides, ... (torch/_utils.py, _rebuild_tensor*).
+  void push_tensor(const std::vector<uint32_t>& given, std::optional<ScalarType> dtype) {
+    check(value(given[0]).kind == PickleKind::storage, "a tensor is made of something that is no storage");
+    PickleTensor tensor{static_cast<uint32_t>(value(given[0]).integer), integer(given[1], "a tensor's offset"),
+                        integers(given[2], "a tensor's size"), integers(given[3], "a tensor's stride")};
+    const auto& storage = tree_.storages[tensor.storage];
+    check(tensor.sizes.size() == tensor.strides.size(), "a tensor has {} extents but {} strides", tensor.sizes.size(),
+          tensor.strides.size());
+    check(storage.dtype.has_value() || dtype.has_value(), "a tensor of an untyped storage has no dtype");
+    require(tree_.tensors.size() < kMaxTensors, ErrorCode::too_large, "{}: the pickle has more than {} tensors", where(), kMaxTensors);
+    tree_.tensors.push_back(std::move(tensor));
+    tree_.tensor_dtypes.push_back(dtype.value_or(storage.dtype.value_or(ScalarType::Undefined)));
+    push({.kind = PickleKind::tensor, .integer = static_cast<int64_t>(tree_.tensors.size() - 1)});
+  }
+
+  // ('storage', class, key, location, elements): torch/serialization.py, persistent_id of the zip format.
+  void persistent_load() {
+    const uint32_t id = pop();
+    const auto& parts = value(id).items;
+    check(value(id).kind == PickleKind::tuple && parts.size() == 5 && value(parts[0]).kind == PickleKind::text &&
+              value(parts[0]).text == "storage" && value(parts[2]).kind == PickleKind::text,
+          "a reference to data is not ('storage', class, key, device, size)");
+    const Function& type = function(parts[1]);
+    check(type.role == Role::storage, "{}.{} is no storage class", type.module, type.name);
+    const int64_t elements = integer(parts[4], "the size of a storage");
+    check(elements >= 0, "a storage has {} elements", elements);
+    tree_.storages.push_back({value(parts[2]).text, type.dtype, elements});
+    push({.kind = PickleKind::storage, .integer = static_cast<int64_t>(tree_.storages.size() - 1)});
+  }
+
+  std::string_view bytes_;
+  const std::string& file_;
+  uint64_t at_ = 0, opcode_at_ = 0;
+  std::vector<uint32_t> stack_;
+  std::vector<std::size_t> marks_;
+  std::unordered_map<uint32_t, uint32_t> memo_;
+  PickleTree tree_;
+};
+
+}  // namespace
+
+PickleTree read_pickle(std::string_view bytes, const std::string& file) {
+  require(bytes.size() <= kMaxPickleBytes, ErrorCode::too_large, "'{}': its pickle has {} bytes, at most {} are read", file,
+          bytes.size(), kMaxPickleBytes);
+  return Machine(bytes, file).run();
+}
+
+}  // namespace rushes::tensor

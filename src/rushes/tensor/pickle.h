@@ -1,0 +1,53 @@
+// Restricted reader of Python pickles as torch.save writes them. It runs the pickle's stack machine over plain data;
+// of the functions that a pickle may name it knows a dozen that rebuild tensors and dictionaries, and refuses all
+// others by name. It imports nothing, calls nothing, and opens nothing.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <c10/core/ScalarType.h>
+
+namespace rushes::tensor {
+
+enum class PickleKind { none, boolean, integer, real, text, tuple, list, dict, storage, tensor, opaque, function };
+
+/// Where a tensor's elements are: storage number, offset and strides in elements.
+struct PickleTensor {
+  uint32_t storage = 0;  // index into PickleTree::storages
+  int64_t offset = 0;
+  std::vector<int64_t> sizes, strides;
+};
+
+struct PickleStorage {
+  std::string_view key;                        // name of the zip entry below data/
+  std::optional<c10::ScalarType> dtype;        // nothing: untyped, in bytes
+  int64_t elements = 0;
+};
+
+struct PickleValue {
+  PickleKind kind = PickleKind::none;
+  int64_t integer = 0;             // integer, boolean; index into tensors or storages; which function
+  double real = 0;
+  std::string_view text = {};      // text, opaque: into the pickle's bytes
+  std::vector<uint32_t> items = {};  // of tuple and list; key, value, key, value, ... of dict: indices into values
+};
+
+/// The object graph of a pickle. Values name each other by index, so that a graph with cycles is plain data: whoever
+/// walks it limits depth and length. Texts point into the pickle's bytes.
+struct PickleTree {
+  std::vector<PickleValue> values;
+  std::vector<PickleTensor> tensors;
+  std::vector<c10::ScalarType> tensor_dtypes;  // one per tensor
+  std::vector<PickleStorage> storages;
+  uint32_t root = 0;
+};
+
+/// `file` stands in messages. Throws Error(unsupported) naming a function or class outside the list or an opcode that
+/// torch.save does not write, Error(corrupt_data) with the byte offset for anything that is no valid pickle,
+/// Error(too_large) above 64 MB or two million objects. Any thread.
+PickleTree read_pickle(std::string_view bytes, const std::string& file);
+
+}  // namespace rushes::tensor
