@@ -1,0 +1,95 @@
+"""What the end-to-end tests share: the binary, a running server, a browser. Everything stays on 127.0.0.1."""
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import threading
+import urllib.request
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+CHROMIUM_FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--autoplay-policy=no-user-gesture-required",
+]
+
+
+def find_binary():
+    if "RUSHES_BINARY" in os.environ:
+        return pathlib.Path(os.environ["RUSHES_BINARY"])
+    for preset in ("ci", "release"):
+        binary = ROOT / "build" / preset / "apps" / "rushes" / "rushes"
+        if binary.exists():
+            return binary
+    raise RuntimeError("no rushes binary; run `make build` or set RUSHES_BINARY")
+
+
+@pytest.fixture(scope="session")
+def binary():
+    return find_binary()
+
+
+class Server:
+    """A `rushes serve` process on a free port, with its log."""
+
+    def __init__(self, binary, data_dir, *arguments):
+        command = [str(binary), "serve", "--listen", "127.0.0.1:0", "--data-dir", str(data_dir), *arguments]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.log = []
+        self._address = None
+        self._found = threading.Event()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        if not self._found.wait(120) or self._address is None:
+            self.process.kill()
+            raise RuntimeError("the server did not print its address:\n" + "".join(self.log))
+
+    def _read(self):
+        for line in self.process.stdout:
+            self.log.append(line)
+            if match := re.search(r"http://127\.0\.0\.1:(\d+)", line):
+                if match.group(1) != "0":
+                    self._address = match.group(0)
+                    self._found.set()
+        self._found.set()
+
+    @property
+    def url(self):
+        return self._address
+
+    def request(self, method, path, body=None, timeout=60):
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data=data, method=method,
+                                         headers={"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=timeout) as response:
+            content = response.read()
+            return json.loads(content) if content else None
+
+    def stop(self):
+        self.process.terminate()
+        try:
+            return self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+
+
+@pytest.fixture(scope="session")
+def server(binary, tmp_path_factory):
+    running = Server(binary, tmp_path_factory.mktemp("data"))
+    yield running
+    running.stop()
+    sys.stdout.write("".join(running.log[-20:]))
+
+
+@pytest.fixture(scope="session")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", headless=True, args=CHROMIUM_FLAGS)
+        yield chromium
+        chromium.close()
