@@ -5,6 +5,7 @@
 
 namespace rushes::app {
 
+void add_train(CLI::App& app);   // train.cpp
 void add_verify(CLI::App& app);  // verify.cpp
 
 }  // namespace rushes::app

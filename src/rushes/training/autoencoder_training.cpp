@@ -1,0 +1,120 @@
+#include "rushes/training/autoencoder_training.h"
+
+#include <cmath>
+
+#include "rushes/base/channel.h"
+#include "rushes/base/log.h"
+#include "rushes/models/wan/tiny_autoencoder.h"
+#include "rushes/tensor/ops.h"
+#include "rushes/tensor/safetensors.h"
+#include "rushes/training/drawing.h"
+#include "rushes/training/optimiser.h"
+#include "rushes/training/png.h"
+#include "rushes/training/shipped_model.h"
+#include "rushes/training/world.h"
+
+namespace rushes::training {
+namespace {
+
+constexpr double kLatentNoise = 0.12;   // teaches the decoder to bear what a sampler leaves over
+constexpr double kMomentWeight = 0.01;
+
+at::Tensor draw_crop(const AutoencoderOptions& options, uint64_t index) {
+  const uint64_t seed = options.run.seed;
+  Random random(seed ^ 0xae, index);
+  const Scene scene = make_scene(seed, index, Split::train);
+  constexpr std::array<int64_t, 4> sides{64, 96, 96, 128};
+  const int64_t side = random.pick(sides);
+  const int64_t crop = std::min(options.crop, side);
+  const at::Tensor clip = draw(scene, random.below(48), options.video_frames, side, side);
+  return clip.narrow(2, random.below(side - crop + 1), crop).narrow(3, random.below(side - crop + 1), crop).contiguous();
+}
+
+at::Tensor edges(const at::Tensor& x, int64_t axis) { return x.slice(axis, 1) - x.slice(axis, 0, -1); }
+
+struct Loss {
+  at::Tensor total;
+  double l1, psnr, spread;
+};
+
+Loss autoencoder_loss(const wan::TinyEncoder& encoder, const wan::TinyDecoder& decoder, const at::Tensor& clips) {
+  const at::Tensor z = encoder.encode(clips);
+  wan::TinyState state;
+  const at::Tensor made = decoder.forward_trimmed(z + at::randn_like(z) * kLatentNoise, state);
+  const at::Tensor l1 = (made - clips).abs().mean(), l2 = (made - clips).square().mean();
+  const at::Tensor edge = (edges(made, 3) - edges(clips, 3)).abs().mean() + (edges(made, 4) - edges(clips, 4)).abs().mean();
+  const at::Tensor channels = z.transpose(0, 2).flatten(1);
+  // Mean 0, variance 1, and no two channels alike: whatever a channel repeats it could use for something new.
+  const at::Tensor mean = channels.mean({1}), centred = channels - mean.unsqueeze(1);
+  const at::Tensor variance = centred.square().mean({1});
+  const at::Tensor covariance = at::mm(centred, centred.t()) / channels.size(1);
+  const at::Tensor moments = mean.square().mean() + (variance + 1e-4).log().square().mean() +
+                             (covariance - at::eye(channels.size(0), covariance.options())).square().sum({1}).mean();
+  return {l1 + 0.5 * edge + 8 * l2 + kMomentWeight * moments, l1.item<double>(), -10 * std::log10(l2.item<double>()),
+          variance.sqrt().mean().item<double>()};
+}
+
+tensor::WeightMap plain(const tensor::WeightMap& weights) { return tensor::WeightMap(weights.tensors()); }
+
+void save_sheet(const tensor::WeightMap& weights, const std::filesystem::path& file) {
+  const at::NoGradGuard no_grad;
+  const wan::TinyEncoder encoder(shipped_autoencoder(), weights.under("encoder."));
+  const wan::TinyDecoder decoder(shipped_autoencoder(), weights.under("decoder."));
+  std::vector<at::Tensor> rows;
+  for (uint64_t i = 0; i < 4; ++i) {
+    const at::Tensor clip = draw(make_scene(77, i, Split::held_out), 0, 17, kShippedSide, kShippedSide);
+    wan::TinyState state;
+    rows.push_back(clip);
+    rows.push_back(decoder.forward_trimmed(encoder.encode(clip.unsqueeze(0)), state)[0]);
+  }
+  write_png(file, contact_sheet(at::stack(rows), 8));
+}
+
+}  // namespace
+
+void train_autoencoder(const AutoencoderOptions& all) {
+  const RunOptions& options = all.run;
+  const wan::TinyAutoencoderConfig config = shipped_autoencoder();
+  at::manual_seed(options.seed);
+  Optimiser optimiser(fresh_autoencoder(config), {.learning_rate = options.learning_rate, .weight_decay = 0.0,
+                                                  .average = 0.995, .warm_up_steps = 50});
+  const auto state_file = options.directory / "autoencoder.state.safetensors";
+  if (optimiser.load(state_file)) log::info("continuing at step {}", optimiser.steps());
+  const tensor::WeightMap weights = optimiser.weights();
+  const wan::TinyEncoder encoder(config, weights.under("encoder."));
+  const wan::TinyDecoder decoder(config, weights.under("decoder."));
+  Run run(options, "autoencoder", {"loss", "l1", "psnr", "latent_std", "gradient"});
+  const auto save = [&] {
+    optimiser.save(state_file);
+    tensor::save_safetensors(options.directory / "autoencoder.safetensors", optimiser.average().tensors());
+    save_sheet(plain(optimiser.average()), options.directory / "autoencoder.png");
+  };
+  const uint64_t first = static_cast<uint64_t>(optimiser.steps()) * static_cast<uint64_t>(options.batch);
+  Drawing drawing([all](uint64_t index) { return draw_crop(all, index); }, first, options.batch);
+  while (run.time_left()) {
+    const Loss loss = autoencoder_loss(encoder, decoder, drawing.next_batch());
+    loss.total.backward();
+    const double gradient = optimiser.step(run.schedule());
+    run.record(optimiser.steps(), {loss.total.item<double>(), loss.l1, loss.psnr, loss.spread, gradient});
+    if (run.due()) save();
+  }
+  save();
+  log::info("held-out PSNR {:.2f} dB", autoencoder_psnr(options.directory / "autoencoder.safetensors", 24, kShippedSide));
+}
+
+double autoencoder_psnr(const std::filesystem::path& file, int64_t clips, int64_t side) {
+  const at::NoGradGuard no_grad;
+  const tensor::WeightMap weights = tensor::load_safetensors(file);
+  const wan::TinyEncoder encoder(shipped_autoencoder(), weights.under("encoder."));
+  const wan::TinyDecoder decoder(shipped_autoencoder(), weights.under("decoder."));
+  double sum = 0;
+  for (int64_t i = 0; i < clips; ++i) {
+    const at::Tensor clip = draw(make_scene(78, static_cast<uint64_t>(i), Split::held_out), 0, 17, side, side);
+    wan::TinyState state;
+    const at::Tensor made = decoder.forward_trimmed(encoder.encode(clip.unsqueeze(0)), state)[0].clamp(0, 1);
+    sum += -10 * std::log10((made - clip).square().mean().item<double>());
+  }
+  return sum / static_cast<double>(clips);
+}
+
+}  // namespace rushes::training

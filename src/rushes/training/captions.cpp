@@ -1,0 +1,116 @@
+// The caption grammar of the procedural world. Several wordings and word orders per meaning, so that the text encoder
+// has to read and cannot count on places.
+#include <array>
+
+#include "rushes/training/world.h"
+
+namespace rushes::training {
+namespace {
+
+using Words = std::array<std::string_view, 4>;  // the first is the plain one and the most frequent
+
+constexpr std::array<Words, kShapes> kShapeWords{{{"circle", "disc", "ball", "dot"},
+                                                  {"square", "box", "square", "block"},
+                                                  {"triangle", "triangle", "triangle", "triangle"},
+                                                  {"star", "star", "star", "star"},
+                                                  {"ring", "hoop", "ring", "ring"},
+                                                  {"plus", "plus sign", "cross", "plus"}}};
+constexpr std::array<Words, kColours> kColourWords{{{"red", "red", "crimson", "scarlet"},
+                                                    {"orange", "orange", "orange", "amber"},
+                                                    {"yellow", "yellow", "golden", "lemon"},
+                                                    {"green", "green", "lime", "emerald"},
+                                                    {"cyan", "turquoise", "aqua", "cyan"},
+                                                    {"blue", "blue", "blue", "azure"},
+                                                    {"purple", "violet", "purple", "magenta"},
+                                                    {"white", "white", "white", "snowy"}}};
+constexpr std::array<Words, kGrounds> kGroundWords{{{"black", "black", "dark", "pitch black"},
+                                                    {"grey", "gray", "grey", "stone"},
+                                                    {"blue", "navy", "dark blue", "blue"},
+                                                    {"green", "dark green", "forest green", "green"},
+                                                    {"brown", "brown", "chocolate", "wooden"},
+                                                    {"teal", "teal", "petrol", "teal"},
+                                                    {"pink", "pink", "rosy", "pink"},
+                                                    {"sand", "beige", "sandy", "sand"}}};
+constexpr Words kGroundNouns{"background", "ground", "field", "backdrop"};
+constexpr Words kVerbs{"moves", "drifts", "slides", "glides"};
+constexpr std::array<Words, kDirections> kWays{
+    {{"left", "to the left", "leftwards", "left"},
+     {"right", "to the right", "rightwards", "right"},
+     {"up", "upwards", "up", "to the top"},
+     {"down", "downwards", "down", "to the bottom"},
+     {"up and left", "diagonally up to the left", "up left", "to the upper left"},
+     {"up and right", "diagonally up to the right", "up right", "to the upper right"},
+     {"down and left", "diagonally down to the left", "down left", "to the lower left"},
+     {"down and right", "diagonally down to the right", "down right", "to the lower right"}}};
+constexpr std::array<Words, kMotions - kDirections> kActions{{{"grows", "gets bigger", "expands", "swells"},
+                                                              {"shrinks", "gets smaller", "contracts", "dwindles"},
+                                                              {"spins", "rotates", "turns", "whirls"},
+                                                              {"bounces", "jumps up and down", "hops", "bounces"},
+                                                              {"crosses", "passes", "meets", "crosses"},
+                                                              {"vanishes", "disappears", "fades away", "vanishes"},
+                                                              {"appears", "fades in", "shows up", "appears"}}};
+constexpr std::array<Words, kPaces> kPaceWords{{{"slowly", "slowly", "gently", "calmly"},
+                                                {"", "", "", ""},
+                                                {"quickly", "fast", "rapidly", "quickly"}}};
+constexpr std::array<Words, kExtents> kExtentWords{{{"small", "little", "tiny", "small"},
+                                                    {"", "", "", "medium"},
+                                                    {"big", "large", "huge", "big"}}};
+
+template <std::size_t N, typename E>
+std::string_view choose(const std::array<Words, N>& table, E meaning, Random& random) {
+  const Words& words = table[static_cast<std::size_t>(meaning)];
+  return random.below(2) == 0 ? words[0] : random.pick(words);
+}
+
+std::string join(std::initializer_list<std::string_view> parts) {
+  std::string text;
+  for (const std::string_view part : parts) {
+    if (part.empty()) continue;
+    if (!text.empty() && part != ",") text += ' ';
+    text += part;
+  }
+  return text;
+}
+
+std::string with_article(const std::string& noun) {
+  const bool vowel = !noun.empty() && std::string_view("aeiou").find(noun[0]) != std::string_view::npos;
+  return (vowel ? "an " : "a ") + noun;
+}
+
+std::string thing(Shape shape, Colour colour, Extent extent, Random& random) {
+  return with_article(join({choose(kExtentWords, extent, random), choose(kColourWords, colour, random),
+                            choose(kShapeWords, shape, random)}));
+}
+
+std::string action(const Labels& labels, const std::string& second, Random& random) {
+  const std::string_view pace = choose(kPaceWords, labels.pace, random);
+  const bool pace_first = random.below(2) == 0;
+  std::string core;
+  if (static_cast<int>(labels.motion) < kDirections)
+    core = join({random.pick(kVerbs), choose(kWays, labels.motion, random)});
+  else if (labels.motion == Motion::crossing)
+    core = join({choose(kActions, static_cast<int>(labels.motion) - kDirections, random), second});
+  else
+    core = choose(kActions, static_cast<int>(labels.motion) - kDirections, random);
+  return pace_first ? join({pace, core}) : join({core, pace});
+}
+
+}  // namespace
+
+std::string make_caption(const Labels& labels, bool gradient, const Object* second, uint64_t variant) {
+  Random random(variant, 7);
+  const std::string subject = thing(labels.shape, labels.colour, labels.extent, random);
+  const std::string other = second ? thing(second->shape, second->colour, Extent::medium, random) : "";
+  const std::string deed = action(labels, other, random);
+  const std::string ground = with_article(join({gradient ? "shaded" : "", choose(kGroundWords, labels.ground, random),
+                                                random.pick(kGroundNouns)}));
+  switch (random.below(5)) {
+    case 0: return join({subject, deed, "on", ground});
+    case 1: return join({subject, deed, "over", ground});
+    case 2: return join({subject, "on", ground, deed});
+    case 3: return join({"on", ground, ",", subject, deed});
+    default: return join({ground, "where", subject, deed});
+  }
+}
+
+}  // namespace rushes::training

@@ -1,0 +1,74 @@
+#include "rushes/training/latent_pool.h"
+
+#include "rushes/tensor/ops.h"
+#include "rushes/training/shipped_model.h"
+
+namespace rushes::training {
+namespace {
+
+constexpr int64_t kChunk = 4;  // clips that are drawn and encoded together
+
+// Where a clip begins: the model needs beginnings, but also what happens when a shape has long been moving.
+int64_t first_video_frame(const LatentPoolOptions& options, uint64_t index) {
+  if (options.latent_frames <= 3 || index % 2 == 0) return 0;
+  return Random(options.seed ^ 0x57a7, index).below(96);
+}
+
+at::Tensor draw_clip(const LatentPoolOptions& options, uint64_t index) {
+  return draw(make_scene(options.seed, index, Split::train), first_video_frame(options, index),
+              1 + 4 * (options.latent_frames - 1), options.side, options.side);
+}
+
+at::Tensor rows(const std::vector<const std::vector<int64_t>*>& from) {
+  const auto width = static_cast<int64_t>(from.front()->size());
+  at::Tensor out = at::empty({static_cast<int64_t>(from.size()), width}, at::kLong);
+  for (std::size_t i = 0; i < from.size(); ++i)
+    std::copy(from[i]->begin(), from[i]->end(), out.mutable_data_ptr<int64_t>() + static_cast<int64_t>(i) * width);
+  return out;
+}
+
+}  // namespace
+
+std::vector<int64_t> classes_of(const Labels& labels) {
+  return {static_cast<int64_t>(labels.shape),  static_cast<int64_t>(labels.colour), static_cast<int64_t>(labels.ground),
+          static_cast<int64_t>(labels.motion), static_cast<int64_t>(labels.pace),   static_cast<int64_t>(labels.extent)};
+}
+
+LatentPool::LatentPool(const LatentPoolOptions& options, const tensor::WeightMap& autoencoder,
+                       const text::Tokenizer& tokenizer)
+    : options_(options), encoder_(shipped_autoencoder(), autoencoder.under("encoder.")), tokenizer_(tokenizer),
+      next_(options.first), random_(options.seed, options.first),
+      drawing_([options](uint64_t index) { return draw_clip(options, index); }, options.first, kChunk) {}
+
+void LatentPool::refill(int64_t count) {
+  const at::NoGradGuard no_grad;
+  for (int64_t done = 0; done < count; done += kChunk) {
+    const at::Tensor latents = encoder_.encode(drawing_.next_batch()).permute({0, 2, 1, 3, 4}).contiguous();
+    for (int64_t i = 0; i < kChunk; ++i, ++next_) {
+      const Scene scene = make_scene(options_.seed, next_, Split::train);
+      // A new wording each time, on top of the new clip.
+      text::Encoding encoding = tokenizer_.encode(scene.caption, shipped_text_encoder().text_len);
+      Entry entry{latents[i].clone(), std::move(encoding.ids), std::move(encoding.mask), classes_of(scene.labels),
+                  first_video_frame(options_, next_) == 0};
+      if (static_cast<int64_t>(entries_.size()) < options_.capacity) entries_.push_back(std::move(entry));
+      else entries_[static_cast<std::size_t>(next_ % static_cast<uint64_t>(options_.capacity))] = std::move(entry);
+    }
+  }
+}
+
+LatentBatch LatentPool::batch(int64_t size) {
+  std::vector<at::Tensor> latents;
+  std::vector<const std::vector<int64_t>*> ids, masks, classes;
+  at::Tensor from_start = at::empty({size}, at::kFloat);
+  for (int64_t i = 0; i < size; ++i) {
+    const Entry& entry = entries_[static_cast<std::size_t>(random_.below(static_cast<int64_t>(entries_.size())))];
+    latents.push_back(entry.latents);
+    ids.push_back(&entry.ids);
+    masks.push_back(&entry.mask);
+    classes.push_back(&entry.classes);
+    from_start.mutable_data_ptr<float>()[i] = entry.from_start ? 1.0f : 0.0f;
+  }
+  return {at::stack(latents), {rows(ids), rows(masks)}, from_start, rows(classes)};
+}
+
+}  // namespace rushes::training

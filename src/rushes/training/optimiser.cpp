@@ -1,0 +1,115 @@
+#include "rushes/training/optimiser.h"
+
+#include <cmath>
+
+#include "rushes/base/error.h"
+#include "rushes/base/log.h"
+#include "rushes/tensor/ops.h"
+#include "rushes/tensor/safetensors.h"
+
+namespace rushes::training {
+
+Optimiser::Optimiser(const std::map<std::string, at::Tensor>& initial, const OptimiserOptions& options)
+    : options_(options) {
+  for (const auto& [name, value] : initial) {
+    names_.push_back(name);
+    leaves_.push_back(value.detach().to(at::kFloat).clone(at::MemoryFormat::Contiguous).set_requires_grad(true));
+    first_.push_back(at::zeros_like(leaves_.back()));
+    second_.push_back(at::zeros_like(leaves_.back()));
+    averages_.push_back(leaves_.back().detach().clone());
+    step_counts_.push_back(at::zeros({}, at::kFloat));
+  }
+}
+
+tensor::WeightMap Optimiser::weights() const {
+  std::map<std::string, at::Tensor> tensors;
+  for (std::size_t i = 0; i < names_.size(); ++i) tensors.emplace(names_[i], leaves_[i]);
+  tensor::WeightMap weights(std::move(tensors));
+  weights.set_trainable(true);
+  return weights;
+}
+
+tensor::WeightMap Optimiser::average() const {
+  std::map<std::string, at::Tensor> tensors;
+  for (std::size_t i = 0; i < names_.size(); ++i) tensors.emplace(names_[i], averages_[i]);
+  return tensor::WeightMap(std::move(tensors));
+}
+
+double Optimiser::step(double scale) {
+  const at::NoGradGuard no_grad;
+  std::vector<at::Tensor> leaves, gradients, first, second, counts;
+  double square = 0;
+  for (std::size_t i = 0; i < leaves_.size(); ++i) {
+    at::Tensor& gradient = leaves_[i].mutable_grad();
+    if (!gradient.defined()) continue;
+    leaves.push_back(leaves_[i].detach());
+    gradients.push_back(gradient.is_contiguous() ? gradient : gradient.contiguous());
+    first.push_back(first_[i]);
+    second.push_back(second_[i]);
+    counts.push_back(step_counts_[i]);
+    const double norm = gradient.norm().item<double>();
+    square += norm * norm;
+  }
+  const double norm = std::sqrt(square);
+  if (std::isfinite(norm)) {
+    if (norm > options_.clip) at::_foreach_mul_(gradients, options_.clip / norm);
+    const double warm = std::min(1.0, static_cast<double>(steps_ + 1) / static_cast<double>(options_.warm_up_steps));
+    at::_foreach_add_(counts, 1);  // the operator reads the count of this update
+    at::_fused_adamw_(leaves, gradients, first, second, {}, counts, options_.learning_rate * scale * warm,
+                      options_.beta1, options_.beta2, options_.weight_decay, 1e-8, /*amsgrad=*/false,
+                      /*maximize=*/false);
+    ++steps_;
+    const double keep = std::min(options_.average, (1.0 + static_cast<double>(steps_)) / (10.0 + static_cast<double>(steps_)));
+    std::vector<at::Tensor> all;
+    for (const at::Tensor& leaf : leaves_) all.push_back(leaf.detach());
+    at::_foreach_lerp_(averages_, all, 1 - keep);
+  } else {
+    log::warning("training: gradient norm is not finite, update {} skipped", steps_);
+  }
+  for (at::Tensor& leaf : leaves_) leaf.mutable_grad() = at::Tensor();
+  return norm;
+}
+
+void Optimiser::save(const std::filesystem::path& file) const {
+  std::map<std::string, at::Tensor> tensors;
+  for (std::size_t i = 0; i < names_.size(); ++i) {
+    tensors.emplace("weight." + names_[i], leaves_[i].detach());
+    tensors.emplace("average." + names_[i], averages_[i]);
+    tensors.emplace("first." + names_[i], first_[i]);
+    tensors.emplace("second." + names_[i], second_[i]);
+    tensors.emplace("count." + names_[i], step_counts_[i].reshape({1}));
+  }
+  tensor::save_safetensors(file, tensors, {{"steps", std::to_string(steps_)}});
+}
+
+bool Optimiser::load(const std::filesystem::path& file) {
+  if (!std::filesystem::exists(file)) return false;
+  const at::NoGradGuard no_grad;
+  const tensor::WeightMap saved = tensor::load_safetensors(file);
+  for (std::size_t i = 0; i < names_.size(); ++i) {
+    const at::Tensor weight = saved.at("weight." + names_[i]);
+    require(weight.sizes() == leaves_[i].sizes(), ErrorCode::corrupt_data,
+            "{}: '{}' is of a model with other dimensions; train into another folder", file.string(), names_[i]);
+    leaves_[i].detach().copy_(weight);
+    averages_[i].copy_(saved.at("average." + names_[i]));
+    first_[i].copy_(saved.at("first." + names_[i]));
+    second_[i].copy_(saved.at("second." + names_[i]));
+    step_counts_[i].fill_(saved.at("count." + names_[i]).item<float>());
+    steps_ = std::max(steps_, static_cast<int64_t>(step_counts_[i].item<float>()));
+  }
+  return true;
+}
+
+int64_t Optimiser::adopt(const tensor::WeightMap& from) {
+  const at::NoGradGuard no_grad;
+  int64_t taken = 0;
+  for (std::size_t i = 0; i < names_.size(); ++i) {
+    if (!from.contains(names_[i]) || from.at(names_[i]).sizes() != leaves_[i].sizes()) continue;
+    leaves_[i].detach().copy_(from.at(names_[i]));
+    averages_[i].copy_(from.at(names_[i]));
+    ++taken;
+  }
+  return taken;
+}
+
+}  // namespace rushes::training

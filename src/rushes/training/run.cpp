@@ -1,0 +1,62 @@
+#include "rushes/training/run.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <numbers>
+
+#include "rushes/base/error.h"
+#include "rushes/base/log.h"
+
+namespace rushes::training {
+
+using Clock = std::chrono::steady_clock;
+
+Run::Run(const RunOptions& options, std::string stage, std::vector<std::string> columns)
+    : options_(options), stage_(std::move(stage)), columns_(std::move(columns)), sums_(columns_.size(), 0.0),
+      start_(Clock::now()), saved_(start_) {
+  std::error_code ignored;
+  std::filesystem::create_directories(options_.directory, ignored);
+  const auto file = options_.directory / (stage_ + ".csv");
+  const bool fresh = !std::filesystem::exists(file);
+  csv_.open(file, std::ios::app);
+  require(csv_.is_open(), ErrorCode::unavailable, "cannot write {}; choose another folder with --directory", file.string());
+  if (!fresh) return;
+  csv_ << "step,seconds";
+  for (const std::string& column : columns_) csv_ << ',' << column;
+  csv_ << '\n';
+}
+
+double Run::progress() const {
+  return std::chrono::duration<double>(Clock::now() - start_) / std::chrono::duration<double>(options_.time_limit);
+}
+
+double Run::schedule() const {
+  return 0.02 + 0.98 * 0.5 * (1 + std::cos(std::numbers::pi * std::min(1.0, progress())));
+}
+
+void Run::record(int64_t step, const std::vector<double>& values, int64_t every) {
+  for (std::size_t i = 0; i < values.size(); ++i) sums_[i] += values[i];
+  ++count_;
+  if (step % every != 0) return;
+  const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
+  std::string line = fmt::format("{} step {} {:.0f} s of {} s", stage_, step, seconds, options_.time_limit.count());
+  csv_ << step << ',' << fmt::format("{:.1f}", seconds);
+  for (std::size_t i = 0; i < sums_.size(); ++i) {
+    const double mean = sums_[i] / static_cast<double>(count_);
+    csv_ << ',' << fmt::format("{:.6g}", mean);
+    line += fmt::format(" {} {:.4g}", columns_[i], mean);
+    sums_[i] = 0;
+  }
+  count_ = 0;
+  csv_ << std::endl;
+  log::info("{}", line);
+}
+
+bool Run::due() {
+  if (Clock::now() - saved_ < options_.save_every) return false;
+  saved_ = Clock::now();
+  return true;
+}
+
+}  // namespace rushes::training
