@@ -111,6 +111,8 @@ at::Tensor word_ids(const std::string& prompt, const wan::Umt5Config& config) {
 }  // namespace
 
 std::shared_ptr<const Model> random_wan_model(uint64_t seed) {
+  // Work this small is lost in waiting for other threads: measured 7 ms a block on one thread, up to 1 s on a busy machine.
+  at::set_num_threads(1);
   const wan::Umt5Config text{.vocab = 512, .dim = 16, .dim_attn = 16, .dim_ffn = 32, .num_heads = 2, .num_layers = 1,
                              .text_len = 32};
   const wan::TransformerConfig config{.dim = 32, .ffn_dim = 64, .num_heads = 2, .num_layers = 2, .freq_dim = 32,

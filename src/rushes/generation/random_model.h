@@ -10,7 +10,7 @@
 namespace rushes::generation {
 
 /// Default format: 32x32 (height and width may be multiples of 16), 16 fps, segments of 21 latent frames in blocks of 3,
-/// overlap 3, 4 denoising steps. Any prompt; each word matters. `seed` chooses the weights.
+/// overlap 3, 4 denoising steps. Any prompt; each word matters. `seed` chooses the weights. Sets libtorch to one thread.
 std::shared_ptr<const Model> random_wan_model(uint64_t seed = 0);
 
 }  // namespace rushes::generation
