@@ -6,6 +6,7 @@
 #include "rushes/models/wan/segments.h"
 #include "rushes/models/wan/umt5.h"
 #include "rushes/tensor/ops.h"
+#include "rushes/text/clean.h"
 #include "rushes/text/prompt.h"
 #include "rushes/text/tokenizer.h"
 #include "rushes/verify/runners.h"
@@ -22,7 +23,11 @@ Check compare(std::string what, const json& got, const json& wanted) {
 }
 
 /// Number and text of an entry, short enough for a line.
-std::string label(size_t index, const json& in) { return fmt::format("{} {}", index, in.dump().substr(0, 48)); }
+std::string label(size_t index, const json& in) {
+  std::string text = in.dump(-1, ' ', true);
+  text.resize(std::min<size_t>(text.size(), 48));
+  return fmt::format("{} {}", index, text);
+}
 
 Produced umt5_encoder(const Case& c) {
   wan::Umt5Config config;
@@ -68,6 +73,21 @@ Produced segment_math(const Case& c) {
     out.checks.push_back(compare(fmt::format("{} segments of {} overlapping by {}", plan.segments,
                                              plan.segment_latent_frames, plan.overlap_latent_frames),
                                  got, entry));
+  }
+  return out;
+}
+
+Produced text_clean(const Case& c) {
+  const std::pair<const char*, text::Cleaning> modes[] = {{"basic", text::Cleaning::basic},
+                                                          {"whitespace", text::Cleaning::whitespace},
+                                                          {"lower", text::Cleaning::lower},
+                                                          {"canonicalize", text::Cleaning::canonicalize}};
+  Produced out;
+  for (size_t i = 0; i < c.io.size(); ++i) {
+    json got = c.io[i];
+    for (const auto& [name, mode] : modes)
+      if (got.contains(name)) got[name] = text::clean(c.io[i].at("in").get<std::string>(), mode);
+    out.checks.push_back(compare(label(i, c.io[i].at("in")), got, c.io[i]));
   }
   return out;
 }
@@ -119,6 +139,7 @@ Produced output_names(const Case& c) {
 
 void add_wan_text(Registry& registry) {
   registry[{"wan", "umt5_encoder"}] = umt5_encoder;
+  registry[{"wan", "text_clean"}] = text_clean;
   registry[{"wan", "tokenizer_unigram"}] = tokenizer_unigram;
   registry[{"wan", "prompt_split"}] = prompt_split;
   registry[{"wan", "output_names"}] = output_names;
