@@ -1,7 +1,9 @@
 // Runners of the autoencoder cases: Wan VAE, tiny autoencoder, pixels.
 #include <fmt/format.h>
 
+#include "rushes/models/wan/pixels.h"
 #include "rushes/models/wan/tiny_autoencoder.h"
+#include "rushes/models/wan/vae.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/verify/runners.h"
 
@@ -45,8 +47,114 @@ Produced taehv(const Case& c) {
   return produced;
 }
 
+wan::VaeConfig vae_config(const nlohmann::json& hyper) {
+  wan::VaeConfig config;
+  config.dim = hyper.value("dim", config.dim);
+  config.z_dim = hyper.value("z_dim", config.z_dim);
+  config.num_res_blocks = hyper.value("num_res_blocks", config.num_res_blocks);
+  config.dim_mult = hyper.value("dim_mult", config.dim_mult);
+  config.temporal_downsample = hyper.value("temperal_downsample", config.temporal_downsample);  // sic
+  config.mean = hyper.value("mean", config.mean);
+  config.std = hyper.value("std", config.std);
+  return config;
+}
+
+Produced vae_encode(const Case& c) {
+  const wan::VaeEncoder encoder(vae_config(c.hyper), c.weights);
+  const at::Tensor& pixels = c.input("pixels");
+  wan::VaeState whole, stream;
+  Produced produced;
+  produced.tensors["latent"] = encoder.forward(pixels, whole);
+  std::vector<at::Tensor> pieces = {encoder.forward(pixels.narrow(2, 0, 1), stream)};
+  for (int64_t t = 1; t < pixels.size(2); t += 4) pieces.push_back(encoder.forward(pixels.narrow(2, t, 4), stream));
+  const double difference = (at::cat(pieces, 2) - produced.tensors["latent"]).abs().max().item<double>();
+  const double allowed = c.target.dtype == at::kFloat ? 2e-5 : 0.05;
+  produced.checks.push_back({"four frames at a time equal all at once", difference <= allowed,
+                             fmt::format("largest difference {:.3g}, allowed {}", difference, allowed)});
+  return produced;
+}
+
+at::Tensor scalar(double value) { return at::full({1}, value, at::kFloat); }
+
+/// [1, C, F, h, w] as a StreamDecoder takes it, and its frames back.
+at::Tensor decode_next(wan::VaeStreamDecoder& decoder, const at::Tensor& latent) {
+  return decoder.decode(latent.squeeze(0).transpose(0, 1)).transpose(0, 1).unsqueeze(0);
+}
+
+Produced vae_decode_stream(const Case& c) {
+  const auto vae = std::make_shared<const wan::VaeDecoder>(vae_config(c.hyper), c.weights);
+  const at::Tensor& latent = c.input("latent");
+  Produced produced;
+  wan::VaeState state;
+  const at::Tensor unclamped = vae->forward(latent, state);
+  const at::Tensor whole = unclamped.clamp(-1, 1);
+  produced.tensors["pixels_whole"] = whole;
+  produced.tensors["saturated_fraction"] = scalar(unclamped.abs().gt(1).to(at::kDouble).mean().item<double>());
+  produced.tensors["pixels_unclamped_max"] = scalar(unclamped.abs().max().item<double>());
+
+  const int64_t block = c.hyper.value("block", int64_t{3});
+  wan::VaeStreamDecoder kept(vae), restarted(vae);
+  std::vector<at::Tensor> pieces, reset;
+  std::vector<int64_t> counts;
+  for (int64_t f = 0; f < latent.size(2); f += block) {
+    const at::Tensor part = latent.narrow(2, f, std::min(block, latent.size(2) - f));
+    pieces.push_back(decode_next(kept, part));
+    counts.push_back(pieces.back().size(2));
+    restarted.reset();
+    if (f > 0) reset.push_back(decode_next(restarted, part));  // the first block is that of the whole decode
+  }
+  produced.tensors["stream_max_abs_diff"] = scalar((whole.to(at::kFloat) - at::cat(pieces, 2).to(whole.scalar_type())).abs().max().item<double>());
+  produced.tensors["frames_per_block"] = at::tensor(counts, at::kLong);
+  if (!reset.empty()) produced.tensors["pixels_reset_per_block"] = at::cat(reset, 2);
+  return produced;
+}
+
+Produced vae_decode_zero_cache(const Case& c) {
+  const auto vae = std::make_shared<const wan::VaeDecoder>(vae_config(c.hyper), c.weights);
+  const at::Tensor latent = c.input("latent").transpose(1, 2);  // frames are on axis 1
+  const int64_t dropped = c.hyper.value("drop_first_frames", int64_t{3}), block = latent.size(2) / 2;
+  Produced produced;
+  wan::VaeStreamDecoder zeros(vae, wan::StreamStart::zero_caches), plain(vae);
+  std::vector<at::Tensor> differences;
+  for (int64_t b = 0; b < 2; ++b) {
+    const at::Tensor part = latent.narrow(2, b * block, block);
+    const at::Tensor video = decode_next(zeros, part), reference = decode_next(plain, part);
+    produced.tensors[b == 0 ? "block0_all" : "block1"] = video.transpose(1, 2);
+    const int64_t skipped = b == 0 ? dropped : 0;
+    differences.push_back((video.narrow(2, skipped, video.size(2) - skipped) - reference).abs().max().view({1}));
+  }
+  produced.tensors["cache0_after"] = zeros.state().caches.front();
+  produced.tensors["cache_last_after"] = zeros.state().caches.back();
+  produced.tensors["diff_to_plain_decode"] = at::cat(differences);
+  return produced;
+}
+
+Produced frames_to_uint8(const Case& c) {
+  const at::Tensor& x = c.input("x");
+  Produced produced;
+  produced.tensors["inferix_u8"] = wan::to_uint8(x, wan::PixelFormula::unit);
+  produced.tensors["demo_u8"] = wan::to_uint8(x, wan::PixelFormula::symmetric);
+  return produced;
+}
+
+Produced image_preprocess(const Case& c) {
+  const at::Tensor& image = c.input("image_u8");
+  const auto target = c.hyper.at("target_hw").get<std::vector<int64_t>>();
+  Produced produced;
+  produced.tensors["resized_u8"] = wan::resize(image, target.at(0), target.at(1), wan::Resampling::bilinear);
+  produced.tensors["tensor"] = wan::image_to_frame(image, target.at(0), target.at(1));
+  return produced;
+}
+
 }  // namespace
 
-void add_wan_vae(Registry& registry) { registry[{"wan", "taehv"}] = taehv; }
+void add_wan_vae(Registry& registry) {
+  registry[{"wan", "taehv"}] = taehv;
+  registry[{"wan", "vae_encode"}] = vae_encode;
+  registry[{"wan", "vae_decode_stream"}] = vae_decode_stream;
+  registry[{"wan", "vae_decode_zero_cache"}] = vae_decode_zero_cache;
+  registry[{"wan", "frames_to_uint8"}] = frames_to_uint8;
+  registry[{"wan", "image_preprocess"}] = image_preprocess;
+}
 
 }  // namespace rushes::verify
