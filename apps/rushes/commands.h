@@ -5,6 +5,7 @@
 
 namespace rushes::app {
 
+void add_generate(CLI::App& app);  // generate.cpp
 void add_train(CLI::App& app);   // train.cpp
 void add_verify(CLI::App& app);  // verify.cpp
 

@@ -14,6 +14,9 @@ int main(int argc, char** argv) {
   std::string log_level = "info";
   app.add_option("--log-level", log_level, "debug, info, warning, error or off")->envname("RUSHES_LOG_LEVEL")->capture_default_str();
   app.parse_complete_callback([&] { rushes::log::set_level(rushes::log::parse_level(log_level)); });
+#ifdef RUSHES_HAS_SERVER
+  rushes::app::add_generate(app);
+#endif
   rushes::app::add_train(app);
   rushes::app::add_verify(app);
   try {

@@ -1,7 +1,6 @@
 #include "model_options.h"
 
 #include <ATen/Parallel.h>
-#include <fmt/ranges.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -31,7 +30,8 @@ std::string default_model() {
   places.push_back((fs::path(RUSHES_SOURCE_DIR) / kShippedModel).string());
   for (const std::string& place : places)
     if (fs::is_directory(place, status)) return place;
-  fail(ErrorCode::not_found, "no model: name one with --model or RUSHES_MODEL; the shipped one is in none of {}", fmt::join(places, ", "));
+  fail(ErrorCode::invalid_argument, "no model: name a model directory with --model or RUSHES_MODEL; the shipped one, {}, is neither above {} nor in {}",
+       kShippedModel, program.string(), RUSHES_SOURCE_DIR);
 }
 
 void add_model_options(CLI::App& command, generation::ModelOptions& options) {

@@ -15,7 +15,7 @@ void add_threads_option(CLI::App& command, int& threads);
 void use_threads(int threads);
 
 /// The model that is used when none is named: $RUSHES_MODEL, else the one shipped with this program.
-/// Throws Error(not_found) with the places looked at.
+/// Throws Error(invalid_argument) with the places looked at.
 std::string default_model();
 
 }  // namespace rushes::app

@@ -24,6 +24,9 @@ std::string_view name(ErrorCode code) noexcept {
 int exit_code(ErrorCode code) noexcept {
   switch (code) {
     case ErrorCode::invalid_argument:
+    case ErrorCode::not_found:
+    case ErrorCode::too_large:
+    case ErrorCode::corrupt_data:
     case ErrorCode::unsupported: return 2;
     case ErrorCode::cancelled: return 130;
     default: return 1;

@@ -19,7 +19,9 @@ TEST(Error, a_true_condition_throws_nothing) { EXPECT_NO_THROW(require(true, Err
 
 TEST(Error, what_the_user_can_mend_exits_with_2) {
   EXPECT_EQ(exit_code(ErrorCode::invalid_argument), 2);
-  EXPECT_EQ(exit_code(ErrorCode::corrupt_data), 1);
+  EXPECT_EQ(exit_code(ErrorCode::corrupt_data), 2);
+  EXPECT_EQ(exit_code(ErrorCode::exhausted), 1);
+  EXPECT_EQ(exit_code(ErrorCode::internal), 1);
   EXPECT_EQ(exit_code(ErrorCode::cancelled), 130);
 }
 

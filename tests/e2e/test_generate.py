@@ -1,0 +1,218 @@
+"""`rushes generate` as a user meets it: files that play, pipes, Ctrl-C, and what it says to bad input.
+
+Runs on a model that draws (the program generate_drawing), so that a test decides how fast a step is; FFmpeg judges."""
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import time
+
+import numpy
+import pytest
+from PIL import Image
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def find_program():
+    if "GENERATE_DRAWING" in os.environ:
+        return pathlib.Path(os.environ["GENERATE_DRAWING"]).resolve()
+    found = [ROOT / "build" / preset / "apps/rushes/generate_drawing" for preset in ("ci", "release", "dev")]
+    found = sorted((p for p in found if p.exists()), key=lambda p: p.stat().st_mtime)
+    if not found:
+        pytest.skip("generate_drawing is not built")
+    return found[-1]
+
+
+PROGRAM = find_program()
+FRAME_BYTES = 64 * 64 * 3
+BLOCK = 12  # video frames of a block of the drawing model
+SEGMENT = 7 * BLOCK
+
+
+def command(*arguments):
+    return [PROGRAM, "generate", "--model", "drawing", *map(str, arguments)]
+
+
+def generate(*arguments, **environment):
+    return subprocess.run(command(*arguments), capture_output=True, timeout=60, env={**os.environ, **environment})
+
+
+def probe(path):
+    """Frames, their times and the stream, as ffprobe decodes them."""
+    out = subprocess.run(
+        ["ffprobe", "-v", "error", "-show_entries", "stream=codec_name,width,height,color_space:frame=pts_time,key_frame", "-of", "json", path],
+        capture_output=True, check=True)
+    found = json.loads(out.stdout)
+    return found["streams"][0], found["frames"]
+
+
+def wait_for(condition, seconds=20):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.01)
+
+
+def test_a_prompt_becomes_an_mp4_with_every_frame_in_its_place(tmp_path):
+    target = tmp_path / "out.mp4"
+    result = generate("a red circle", "-o", target)
+    assert result.returncode == 0, result.stderr
+    stream, frames = probe(target)
+    assert (stream["codec_name"], stream["width"], stream["height"], stream["color_space"]) == ("h264", 64, 64, "bt709")
+    assert len(frames) == SEGMENT
+    for i, frame in enumerate(frames):
+        assert abs(float(frame["pts_time"]) - i / 16) < 1e-3
+        assert frame["key_frame"] == (i % BLOCK == 0)
+    assert b"first frame after" in result.stderr
+
+
+def test_the_file_plays_while_it_grows(tmp_path):
+    target = tmp_path / "out.mp4"
+    process = subprocess.Popen(command("a", "--segments", 40, "-o", target), stderr=subprocess.DEVNULL, env={**os.environ, "DRAWING_STEP_MS": "20"})
+    try:
+        wait_for(lambda: target.exists() and target.stat().st_size > 3000)
+        _, first = probe(target)
+        wait_for(lambda: len(probe(target)[1]) > len(first))
+        assert process.poll() is None and len(first) % BLOCK == 0
+    finally:
+        process.kill()
+        process.wait()
+    _, frames = probe(target)  # after a kill as after a power cut
+    assert len(frames) >= len(first)
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_leaves_a_file_that_plays(tmp_path, stop):
+    target = tmp_path / "out.mp4"
+    process = subprocess.Popen(command("a", "--segments", 0, "-o", target), stderr=subprocess.PIPE, env={**os.environ, "DRAWING_STEP_MS": "10"})
+    wait_for(lambda: target.exists() and target.stat().st_size > 3000)
+    process.send_signal(stop)
+    _, message = process.communicate(timeout=10)
+    assert process.returncode == 130
+    assert b"frames are complete" in message
+    _, frames = probe(target)
+    assert len(frames) > 0 and len(frames) % BLOCK == 0
+    assert f"{len(frames)} frames are complete".encode() in message
+
+
+def test_a_second_ctrl_c_exits_at_once(tmp_path):
+    target = tmp_path / "out.mp4"
+    process = subprocess.Popen(command("a", "-o", target), stderr=subprocess.PIPE, env={**os.environ, "DRAWING_STEP_MS": "30000"})
+    wait_for(target.exists)
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    os.read(process.stderr.fileno(), 1000)  # it says that it waits for the step
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=2) == 130
+
+
+def test_frames_cuts_to_the_wanted_length(tmp_path):
+    target = tmp_path / "out.mp4"
+    assert generate("a", "--frames", 29, "-o", target).returncode == 0
+    assert len(probe(target)[1]) == 29
+
+
+def test_several_prompts_take_a_segment_each(tmp_path):
+    target = tmp_path / "out.rgb"
+    assert generate("a; b", "--prompt", "c", "-o", target).returncode == 0
+    frames = numpy.fromfile(target, numpy.uint8).reshape(-1, 64, 64, 3)
+    assert len(frames) == 3 * SEGMENT
+
+
+def test_y4m_in_a_pipe_is_what_ffmpeg_reads():
+    generating = subprocess.Popen(command("a", "--fps", 24, "-o", "-"), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    reading = subprocess.run(["ffmpeg", "-v", "error", "-f", "yuv4mpegpipe", "-i", "-", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"],
+                             stdin=generating.stdout, capture_output=True, check=True)
+    assert generating.wait() == 0
+    raw = generate("a", "--fps", 24, "-o", "-", "--format", "rgb24", "-q")
+    assert raw.returncode == 0 and raw.stderr == b""
+    wanted = numpy.frombuffer(raw.stdout, numpy.uint8).astype(int)
+    got = numpy.frombuffer(reading.stdout, numpy.uint8).astype(int)
+    assert len(wanted) == SEGMENT * FRAME_BYTES == len(got)
+    assert abs(wanted - got).max() <= 4
+
+
+def test_a_reader_that_leaves_ends_generation_quietly():
+    generating = subprocess.Popen(command("a", "--segments", 0, "-o", "-"), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    generating.stdout.read(100_000)
+    generating.stdout.close()
+    assert generating.wait(timeout=10) == 0
+    assert b"error" not in generating.stderr.read().lower()
+
+
+def test_pictures_are_the_frames(tmp_path):
+    assert generate("a", "--frames", 15, "-o", tmp_path / "f_%03d.png").returncode == 0
+    assert generate("a", "--frames", 15, "-o", tmp_path / "all.rgb").returncode == 0
+    frames = numpy.fromfile(tmp_path / "all.rgb", numpy.uint8).reshape(-1, 64, 64, 3)
+    assert sorted(p.name for p in tmp_path.glob("*.png")) == [f"f_{i:03d}.png" for i in range(15)]
+    for i in (0, 14):
+        assert (numpy.asarray(Image.open(tmp_path / f"f_{i:03d}.png")) == frames[i]).all()
+
+
+def test_a_folder_gets_the_file_under_the_references_name(tmp_path):
+    assert generate("a red, round thing!", "--output_folder", f"{tmp_path}/new/", "--use_ema").returncode == 0
+    assert [p.name for p in (tmp_path / "new").iterdir()] == ["a red_ round thing-0_ema.mp4"]
+
+
+def test_both_spellings_and_the_references_names_are_accepted(tmp_path):
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "first.jpg")
+    result = generate("--prompt", "a", "--num_segments", 1, "--segment_length", 21, "--overlap_frames", 3, "--image_path", tmp_path / "first.jpg",
+                      "--guidance_scale", 3, "--timestep_shift", 5, "--denoising_step_list", "1000,750,500,250", "--negative_prompt", "blur",
+                      "--seed", 7, "--size", "64*64", "--num_output_frames", 21, "-o", tmp_path / "a.mp4")
+    assert result.returncode == 0, result.stderr
+    assert generate("a", "--segments", 1, "--segment-length", 21, "--overlap", 3, "--size", "64x64", "-o", tmp_path / "b.mp4").returncode == 0
+
+
+BAD = {
+    "no prompt": ([], "prompt"),
+    "empty prompt": ([""], "prompt: empty"),
+    "blank prompts": ([" ; ;"], "prompt: empty"),
+    "100 kB prompt": (["x" * 100_000], "prompt: 100000 bytes"),
+    "unknown flag": (["a", "--colour", "red"], "--colour"),
+    "word for a number": (["a", "--seed", "soon"], "seed"),
+    "size without a cross": (["a", "--size", "large"], "WIDTHxHEIGHT"),
+    "size of the wrong step": (["a", "--size", "65x64"], "width must be a multiple of 16"),
+    "size of nothing": (["a", "--size", "x"], "WIDTHxHEIGHT"),
+    "no frames": (["a", "--frames", "0"], "frames"),
+    "two lengths of a segment": (["a", "--segment_length", "21", "--num_output_frames", "18"], "give one"),
+    "steps that are no numbers": (["a", "--denoising_step_list", "1000,x"], "denoising_step_list"),
+    "unknown format": (["a", "--format", "avi"], "format must be"),
+    "unknown ending": (["a", "-o", "out.avi"], "--format"),
+    "folder that is not there": (["a", "-o", "/nonexistent/out.mp4"], "cannot write /nonexistent/out.mp4"),
+    "pattern without a number": (["a", "-o", "frames.png"], "number field"),
+    "pattern that would read memory": (["a", "-o", "%s%n.png"], "number field"),
+    "image that is missing": (["a", "--image", "/nonexistent.png"], "no such file"),
+    "image that is none": (["a", "--image", "/bin/sh"], "JPEG, PNG or WebP"),
+    "unknown dtype": (["a", "--dtype", "int3"], "dtype"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_gets_a_clear_line_and_exit_code_2(name, tmp_path):
+    arguments, words = BAD[name]
+    result = subprocess.run(command(*arguments), capture_output=True, timeout=20, cwd=tmp_path)
+    assert result.returncode == 2, result.stderr
+    assert words in result.stderr.decode()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bad_value_does_not_empty_an_existing_file(tmp_path):
+    target = tmp_path / "precious.mp4"
+    target.write_bytes(b"kept")
+    assert generate("a", "--size", "65x64", "-o", target).returncode == 2
+    assert target.read_bytes() == b"kept"
+
+
+def test_a_full_disk_is_an_error_with_its_name():
+    result = generate("a", "-o", "/dev/full", "--format", "rgb24")
+    assert result.returncode == 1 and b"/dev/full" in result.stderr
+
+
+def test_a_failing_device_leaves_what_was_made(tmp_path):
+    target = tmp_path / "out.mp4"
+    result = generate("a", "-o", target, DRAWING_FAILS_AT="9")
+    assert result.returncode == 1 and b"out of memory" in result.stderr
+    assert len(probe(target)[1]) == 2 * BLOCK
