@@ -14,9 +14,10 @@ export interface ModelInfo {
 
 interface WireFormat {
   width: number; height: number; fps: number; segments: number; blocks_per_segment: number; video_frames: number | null;
+  mime_type: string;
 }
 interface WireSession {
-  id: string; state: SessionState; prompt: string; mime_type: string; format: WireFormat;
+  id: string; state: SessionState; prompt: string; prompts: string[]; format: WireFormat;
   error?: { message: string } | null;
 }
 type WireEvent = { sequence: number; at_s: number } & (
@@ -31,7 +32,8 @@ const toFormat = (f: WireFormat): VideoFormat => ({
 });
 
 const toSession = (s: WireSession): Session => ({
-  id: s.id, state: s.state, reason: s.error?.message ?? "", format: toFormat(s.format), mimeType: s.mime_type, prompt: s.prompt,
+  id: s.id, state: s.state, reason: s.error?.message ?? "", format: toFormat(s.format), mimeType: s.format.mime_type,
+  prompt: s.prompt || (s.prompts[0] ?? ""),
   pendingPrompt: null, blocks: [], lastSequence: -1, firstFrameShownMs: null,
 });
 
@@ -88,6 +90,9 @@ export const models = async (): Promise<ModelInfo[]> => (await call<{ models: Mo
 export const sendPrompt = (id: string, prompt: string): Promise<unknown> => call("POST", `sessions/${id}/prompt`, { prompt });
 
 export const stop = (id: string): Promise<unknown> => call("POST", `sessions/${id}/stop`);
+
+/** Ends the session if it runs, and removes its recording. */
+export const remove = (id: string): Promise<unknown> => call("DELETE", `sessions/${id}`);
 
 export const pause = (id: string): Promise<unknown> => call("POST", `sessions/${id}/pause`);
 

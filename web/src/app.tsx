@@ -44,7 +44,7 @@ export function App() {
             <button type="button" className="quiet" onClick={() => dispatch({ type: "notice", text: null })} aria-label="Dismiss">✕</button>
           </div>
         )}
-        <section className="sessions" aria-label="Sessions">
+        <section className={`sessions ${state.sessions.length === 1 ? "alone" : ""}`} aria-label="Sessions">
           {state.sessions.map((session) => (
             <SessionCard
               key={session.id}
@@ -60,7 +60,7 @@ export function App() {
               }}
               onStop={() => void api.stop(session.id).catch(report)}
               onPause={() => void (session.state === "paused" ? api.resume : api.pause)(session.id).catch(report)}
-              onRemove={() => dispatch({ type: "removed", id: session.id })}
+              onRemove={() => void api.remove(session.id).then(() => dispatch({ type: "removed", id: session.id }), report)}
               onError={report}
             />
           ))}

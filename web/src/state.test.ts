@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import {
   type Action, type Session, type SessionEvent, MAX_BLOCKS, fill, firstBlockSeconds, generatedFrames, generationFps,
-  initialState, promptIndex, reduce, timeline,
+  initialState, promptAt, promptIndex, reduce, timeline,
 } from "./state";
 
 const session = (id: string, changes: Partial<Session> = {}): Session => ({
@@ -77,6 +77,12 @@ describe("a prompt", () => {
     expect(applied!.pendingPrompt).toBeNull();
     expect(applied!.prompt).toBe("a blue star");
     expect(applied!.blocks.map((b) => promptIndex(applied!, b.prompt))).toEqual([0, 1]);
+  });
+
+  it("is shown with the frames that were made under it", () => {
+    const s = after([frames(0, 0, 0, 9, 0.4, "red"), frames(0, 1, 9, 12, 1.0, "blue")]);
+    expect([0, 0.5, 0.6, 99].map((t) => promptAt(s, t))).toEqual(["red", "red", "blue", "blue"]);
+    expect(promptAt(session("s"), 0)).toBe("a red circle");
   });
 
   it("that was never applied is forgotten when the session ends", () => {

@@ -204,3 +204,10 @@ export const promptIndex = (session: Session, prompt: string): number => {
   for (const block of session.blocks) if (block.prompt && !prompts.includes(block.prompt)) prompts.push(block.prompt);
   return Math.max(0, prompts.indexOf(prompt));
 };
+
+/** The prompt that the frame at this time was made under. */
+export const promptAt = (session: Session, seconds: number): string => {
+  const frame = seconds * session.format.fps;
+  const block = session.blocks.find((b) => b.complete && frame < b.firstVideoFrame + b.videoFrames);
+  return (block ?? session.blocks.findLast((b) => b.complete))?.prompt || session.prompt;
+};

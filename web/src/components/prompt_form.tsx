@@ -6,7 +6,6 @@ const EXAMPLES = [
   "a red circle moves right on a blue background",
   "a big yellow star spins on a black background",
   "on a teal ground, a small white ring bounces",
-  "a purple square drifts up and left over a sand field",
 ];
 
 const LENGTHS = [
@@ -36,7 +35,7 @@ export function PromptForm({ onGenerate }: { onGenerate: (request: GenerationReq
     <form className="prompt" onSubmit={(event) => void submit(event)}>
       <label htmlFor="prompt">What should the video show?</label>
       <textarea
-        id="prompt" rows={2} value={prompt} maxLength={10_000} placeholder={EXAMPLES[0]}
+        id="prompt" rows={1} value={prompt} maxLength={10_000} placeholder={EXAMPLES[0]}
         onChange={(event) => setPrompt(event.target.value)}
         onKeyDown={(event) => {
           if (event.key === "Enter" && !event.shiftKey) {

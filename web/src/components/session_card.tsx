@@ -1,8 +1,8 @@
 import { type FormEvent, type ReactNode, useEffect, useEffectEvent, useRef, useState } from "react";
 import { followEvents, videoUrl } from "../api";
 import { play } from "../player";
-import { type Session, type SessionEvent, firstBlockSeconds, generatedFrames, generationFps, hasEnded } from "../state";
-import { Timeline } from "./timeline";
+import { type Session, type SessionEvent, firstBlockSeconds, generatedFrames, generationFps, hasEnded, promptAt, promptIndex } from "../state";
+import { TONES, Timeline } from "./timeline";
 
 interface Props {
   session: Session;
@@ -61,26 +61,39 @@ export function SessionCard(props: Props) {
         )}
         <span className="pill">{session.state}</span>
       </div>
-      <Timeline session={session} playedSeconds={playedSeconds} />
-      <p className="now">{session.prompt}</p>
-      {session.pendingPrompt && <p className="next">next block: {session.pendingPrompt}</p>}
-      {session.state === "failed" && <p className="failure" role="alert">{session.reason}</p>}
-      <Measures session={session} />
-      {ended ? (
-        <div className="row">
-          <a className="button" href={videoUrl(session.id)} download={`rushes-${session.id.slice(0, 8)}.mp4`}>Download</a>
-          <button type="button" className="quiet" onClick={props.onRemove}>Dismiss</button>
-        </div>
-      ) : (
-        <>
-          <PromptSwitch onPrompt={props.onPrompt} />
+      <div className="details">
+        <Timeline session={session} playedSeconds={playedSeconds} />
+        <Prompts session={session} shown={promptAt(session, playedSeconds)} />
+        {session.state === "failed" && <p className="failure" role="alert">{session.reason}</p>}
+        <Measures session={session} />
+        {ended ? (
           <div className="row">
-            <button type="button" onClick={props.onPause}>{session.state === "paused" ? "Resume" : "Pause"}</button>
-            <button type="button" className="stop" onClick={props.onStop}>Stop</button>
+            <a className="button" href={videoUrl(session.id)} download={`rushes-${session.id.slice(0, 8)}.mp4`}>Download</a>
+            <button type="button" className="quiet" onClick={props.onRemove}>Delete</button>
           </div>
-        </>
-      )}
+        ) : (
+          <>
+            <PromptSwitch onPrompt={props.onPrompt} />
+            <div className="row">
+              <button type="button" onClick={props.onPause}>{session.state === "paused" ? "Resume" : "Pause"}</button>
+              <button type="button" className="stop" onClick={props.onStop}>Stop</button>
+            </div>
+          </>
+        )}
+      </div>
     </article>
+  );
+}
+
+/** The prompt of the frame on the screen, and those that are on their way to it. */
+function Prompts({ session, shown }: { session: Session; shown: string }) {
+  const tone = (prompt: string): string => `dot tone-${promptIndex(session, prompt) % TONES}`;
+  return (
+    <div className="prompts">
+      <p className="now"><i className={tone(shown)} />{shown}</p>
+      {session.prompt !== shown && <p className="next"><i className={tone(session.prompt)} />being made: {session.prompt}</p>}
+      {session.pendingPrompt && <p className="next">from the next block: {session.pendingPrompt}</p>}
+    </div>
   );
 }
 
@@ -97,7 +110,7 @@ function PromptSwitch({ onPrompt }: { onPrompt: (prompt: string) => void }) {
   };
   return (
     <form className="switch" onSubmit={submit}>
-      <input aria-label="New prompt" placeholder="Change the prompt from the next block on" value={text} maxLength={10_000} onChange={(event) => setText(event.target.value)} />
+      <input aria-label="New prompt" placeholder="New prompt from the next block on" value={text} maxLength={10_000} onChange={(event) => setText(event.target.value)} />
       <button type="submit" disabled={text.trim() === ""}>Switch</button>
     </form>
   );

@@ -1,5 +1,8 @@
 import { type Session, fill, generatedFrames, promptIndex, timeline } from "../state";
 
+/** Colours of style.css that tell prompts apart. */
+export const TONES = 5;
+
 /** One cell a block, filled as far as the block is denoised; the mark shows the frame on the screen. */
 export function Timeline({ session, playedSeconds }: { session: Session; playedSeconds: number }) {
   const playedFrame = playedSeconds * session.format.fps;
@@ -12,7 +15,7 @@ export function Timeline({ session, playedSeconds }: { session: Session; playedS
           {row.map((block) => {
             const inBlock = block.complete && playedFrame >= block.firstVideoFrame && playedFrame < block.firstVideoFrame + block.videoFrames;
             return (
-              <div key={block.block} className={`block tone-${promptIndex(session, block.prompt) % 5} ${block.complete ? "complete" : ""}`}>
+              <div key={block.block} className={`block tone-${promptIndex(session, block.prompt) % TONES} ${block.complete ? "complete" : ""}`}>
                 <div className="fill" style={{ transform: `scaleX(${fill(block)})` }} />
                 {inBlock && <div className="mark" style={{ left: `${(100 * (playedFrame - block.firstVideoFrame)) / block.videoFrames}%` }} />}
               </div>
