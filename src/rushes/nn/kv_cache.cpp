@@ -17,7 +17,8 @@ KvCache::KvCache(const Options& options, const at::TensorOptions& storage) : opt
   layers_.reserve(options.layers);
   for (int64_t layer = 0; layer < options.layers; ++layer) {
     const auto allocate = [&] {
-      return at::empty({options.batch, capacity_tokens(), options.heads, options.head_size}, storage);
+      // Head by head in memory: attention reads one head's keys from end to end.
+      return at::empty({options.batch, options.heads, capacity_tokens(), options.head_size}, storage).transpose(1, 2);
     };
     layers_.push_back(std::make_shared<KeyValue>(KeyValue{allocate(), allocate()}));
   }

@@ -1,5 +1,6 @@
 // Golden cases of the transformer: embeddings, one block, the causal model with its caches, the bidirectional models.
 #include "rushes/models/wan/transformer.h"
+#include "rushes/nn/attention.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/verify/runners.h"
 
@@ -71,7 +72,7 @@ Produced causal_block(const Case& c) {
     const nn::TokenGrid grid{frames, height, width, cache.position_latent_frames()};
     const auto attend = [&](const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
       const nn::KeyValue seen = cache.write(0, k, v);
-      return wan::attention(q, seen.k, seen.v);
+      return nn::attention(q, seen.k, seen.v);
     };
     produced.tensors["y" + std::to_string(i)] = block.forward(
         x, c.input("e" + std::to_string(i)), text, nullptr, nn::rope_table(grid, config.head_size(), x.device()), attend);

@@ -7,19 +7,13 @@
 
 #include "rushes/models/wan/config.h"
 #include "rushes/nn/kv_cache.h"
+#include "rushes/nn/linear.h"
 #include "rushes/tensor/weight_map.h"
 
 namespace rushes::wan {
 
 /// Attention of the block's own tokens: q, k, v [B, L, N, D], q and k rotated. Returns [B, L, N, D].
 using SelfAttend = std::function<at::Tensor(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v)>;
-
-/// A linear layer's weight [out, in] and bias [out], borrowed from the weight map.
-struct Linear {
-  at::Tensor weight, bias;
-  static Linear from(const tensor::WeightMap& weights, const std::string& key, int64_t out, int64_t in);
-  at::Tensor operator()(const at::Tensor& x) const;
-};
 
 class Block {
  public:
@@ -44,11 +38,8 @@ class Block {
   int64_t heads_, head_size_;
   double eps_;
   at::Tensor modulation_;
-  Linear q_, k_, v_, o_, cross_q_, cross_k_, cross_v_, cross_o_, cross_k_img_, cross_v_img_, ffn_in_, ffn_out_;
+  nn::Linear q_, k_, v_, o_, cross_q_, cross_k_, cross_v_, cross_o_, cross_k_img_, cross_v_img_, ffn_in_, ffn_out_;
   at::Tensor norm_q_, norm_k_, cross_norm_q_, cross_norm_k_, cross_norm_k_img_, norm3_w_, norm3_b_;
 };
-
-/// softmax(q k^T / sqrt(D)) v over all keys: q [B, L, N, D], k, v [B, M, N, D]. Returns [B, L, N, D].
-at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v);
 
 }  // namespace rushes::wan

@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "rushes/base/error.h"
+#include "rushes/nn/attention.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::wan {
@@ -48,7 +49,7 @@ class BlockwiseAttention {
       parts.push_back(frames(x, at_frame, at_frame + own));
       return parts.size() == 1 ? parts.front() : at::cat(parts, 1);
     };
-    return attention(frames(q, at_frame, at_frame + own), seen(k), seen(v));
+    return nn::attention(frames(q, at_frame, at_frame + own), seen(k), seen(v));
   }
 
   const TeacherForcing& options_;

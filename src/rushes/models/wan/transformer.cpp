@@ -1,6 +1,7 @@
 #include "rushes/models/wan/transformer.h"
 
 #include "rushes/base/error.h"
+#include "rushes/nn/attention.h"
 #include "rushes/nn/norm.h"
 #include "rushes/tensor/ops.h"
 
@@ -13,7 +14,7 @@ TransformerCore::TransformerCore(const TransformerConfig& config, const tensor::
       patch_b_(weights.at("patch_embedding.bias", {config.dim})),
       time_(config, weights),
       text_(config, weights),
-      head_(Linear::from(weights, "head.head", config.patch_size[0] * config.patch_size[1] * config.patch_size[2] * config.out_dim,
+      head_(nn::Linear(weights, "head.head", config.patch_size[0] * config.patch_size[1] * config.patch_size[2] * config.out_dim,
                          config.dim)),
       head_modulation_(weights.at("head.modulation", {1, 2, config.dim})) {
   require(config.num_heads > 0 && config.dim % config.num_heads == 0 && config.head_size() % 2 == 0, ErrorCode::corrupt_data,
@@ -23,6 +24,7 @@ TransformerCore::TransformerCore(const TransformerConfig& config, const tensor::
   blocks_.reserve(config.num_layers);
   for (int64_t layer = 0; layer < config.num_layers; ++layer)
     blocks_.emplace_back(config, weights.under("blocks." + std::to_string(layer) + "."));
+  if (FusedTransformer::serves(weights)) fused_ = std::make_shared<const FusedTransformer>(config, weights);
 }
 
 TextContext TransformerCore::context(const at::Tensor& text, const at::Tensor& image) const {
@@ -46,9 +48,12 @@ at::Tensor TransformerCore::embed(const at::Tensor& latents) const {
 at::Tensor TransformerCore::head(const at::Tensor& x, const at::Tensor& e, const nn::TokenGrid& grid) const {
   const auto m = (head_modulation_.unsqueeze(1) + e.unsqueeze(2)).unbind(2);  // shift, scale
   const at::Tensor none;
-  const at::Tensor y = head_(nn::modulate(nn::layer_norm(x, none, none, config_.eps), m[0], m[1]));
+  return to_latents(head_(nn::modulate(nn::layer_norm(x, none, none, config_.eps), m[0], m[1])), grid);
+}
+
+at::Tensor TransformerCore::to_latents(const at::Tensor& patches, const nn::TokenGrid& grid) const {
   const auto [pt, ph, pw] = config_.patch_size;
-  return unpatchify(y, grid.latent_frames * pt, grid.height * ph, grid.width * pw, config_);
+  return unpatchify(patches, grid.latent_frames * pt, grid.height * ph, grid.width * pw, config_);
 }
 
 at::Tensor TransformerCore::rope(const nn::TokenGrid& grid) const {
@@ -73,6 +78,27 @@ nn::KeyValue for_batch(const nn::KeyValue& one, int64_t B) {
 
 }  // namespace
 
+at::Tensor TransformerCore::flow(const at::Tensor& latents, const TimeEmbedding& time, const TextContext& text,
+                                 const nn::TokenGrid& grid, const LayerAttend& attend) const {
+  const int64_t B = latents.size(0);
+  at::Tensor x = embed(latents);
+  const at::Tensor table = rope(grid);
+  const bool differentiate = at::GradMode::is_enabled() && (x.requires_grad() || text.text.at(0).k.requires_grad());
+  if (fused_ != nullptr && !differentiate) {
+    for_batch(text.text.at(0), B);  // the check
+    return to_latents(fused_->forward(x, time, text, table, attend), grid);
+  }
+  for (size_t i = 0; i < blocks_.size(); ++i) {
+    const nn::KeyValue words = for_batch(text.text.at(i), B);
+    const nn::KeyValue picture = text.image.empty() ? nn::KeyValue{} : for_batch(text.image.at(i), B);
+    x = blocks_[i].forward(x, time.e0, words, text.image.empty() ? nullptr : &picture, table,
+                           [&](const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+                             return attend(static_cast<int64_t>(i), q, k, v);
+                           });
+  }
+  return head(x, time.e, grid);
+}
+
 nn::KvCache CausalTransformer::make_cache(const CacheOptions& options) const {
   const bool window = config().local_attn_size > 0;
   return nn::KvCache({.layers = config().num_layers, .heads = config().num_heads, .head_size = config().head_size(),
@@ -85,7 +111,6 @@ nn::KvCache CausalTransformer::make_cache(const CacheOptions& options) const {
 
 at::Tensor CausalTransformer::forward(const at::Tensor& latents, const at::Tensor& t, const TextContext& text,
                                       nn::KvCache& past) const {
-  const at::Tensor tokens = core_.embed(latents);
   const int64_t B = latents.size(0);
   const nn::TokenGrid grid = core_.grid(latents, past.position_latent_frames());
   require(t.dim() == 2 && t.size(0) == B && t.size(1) == grid.latent_frames, ErrorCode::invalid_argument,
@@ -93,37 +118,26 @@ at::Tensor CausalTransformer::forward(const at::Tensor& latents, const at::Tenso
   require(grid.height * grid.width == past.options().tokens_per_frame, ErrorCode::invalid_argument,
           "the cache was made for {} tokens a latent frame, these latents have {} x {}",
           past.options().tokens_per_frame, grid.height, grid.width);
-  const TimeEmbedding time = core_.embed_time(t);
-  const at::Tensor rope = core_.rope(grid);
-  at::Tensor x = tokens;
-  for (size_t layer = 0; layer < core_.blocks().size(); ++layer) {
-    const auto attend = [&](const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-      const nn::KeyValue visible = past.write(static_cast<int64_t>(layer), k, v);
-      return attention(q, visible.k, visible.v);
-    };
-    x = core_.blocks()[layer].forward(x, time.e0, for_batch(text.text.at(layer), B), nullptr, rope, attend);
-  }
-  return core_.head(x, time.e, grid);
+  return core_.flow(latents, core_.embed_time(t), text, grid,
+                    [&](int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+                      const nn::KeyValue visible = past.write(layer, k, v);
+                      return nn::attention(q, visible.k, visible.v);
+                    });
 }
 
 at::Tensor Transformer::forward(const at::Tensor& latents, const at::Tensor& t, const TextContext& text,
                                 const at::Tensor& condition, int64_t seq_len) const {
   const int64_t B = latents.size(0);
   require(t.dim() == 1 && t.size(0) == B, ErrorCode::invalid_argument, "t must be [{}], one time per sample", B);
-  const at::Tensor tokens = core_.embed(condition.defined() ? at::cat({latents, condition.to(latents.scalar_type())}, 1)
-                                                            : latents);
-  require(seq_len == 0 || tokens.size(1) <= seq_len, ErrorCode::invalid_argument,
-          "{} tokens do not fit seq_len {}", tokens.size(1), seq_len);
   const nn::TokenGrid grid = core_.grid(latents, 0);
-  const TimeEmbedding time = core_.embed_time(t.unsqueeze(1));
-  const at::Tensor rope = core_.rope(grid);
-  at::Tensor x = tokens;
-  for (size_t layer = 0; layer < core_.blocks().size(); ++layer) {
-    const nn::KeyValue words = for_batch(text.text.at(layer), B);
-    const nn::KeyValue picture = text.image.empty() ? nn::KeyValue{} : for_batch(text.image.at(layer), B);
-    x = core_.blocks()[layer].forward(x, time.e0, words, text.image.empty() ? nullptr : &picture, rope, attention);
-  }
-  return core_.head(x, time.e, grid);
+  require(seq_len == 0 || grid.tokens() <= seq_len, ErrorCode::invalid_argument, "{} tokens do not fit seq_len {}",
+          grid.tokens(), seq_len);
+  const at::Tensor channels =
+      condition.defined() ? at::cat({latents, condition.to(latents.scalar_type())}, 1) : latents;
+  return core_.flow(channels, core_.embed_time(t.unsqueeze(1)), text, grid,
+                    [](int64_t, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+                      return nn::attention(q, k, v);
+                    });
 }
 
 }  // namespace rushes::wan

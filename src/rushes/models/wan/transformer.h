@@ -10,6 +10,7 @@
 #include "rushes/models/wan/block.h"
 #include "rushes/models/wan/config.h"
 #include "rushes/models/wan/embeddings.h"
+#include "rushes/models/wan/fused_transformer.h"
 #include "rushes/nn/kv_cache.h"
 #include "rushes/nn/rope.h"
 #include "rushes/tensor/weight_map.h"
@@ -33,6 +34,10 @@ class TransformerCore {
   /// latents [B, in_dim, F, h, w] to tokens [B, L, C] of the weights' dtype.
   at::Tensor embed(const at::Tensor& latents) const;
   TimeEmbedding embed_time(const at::Tensor& t) const { return time_.forward(t); }
+  /// Flow [B, out_dim, F, h, w] of latents [B, in_dim, F, h, w] on `grid`, whose layers attend by `attend`. By fused
+  /// kernels where these weights and no wanted gradient allow it, else block by block.
+  at::Tensor flow(const at::Tensor& latents, const TimeEmbedding& time, const TextContext& text,
+                  const nn::TokenGrid& grid, const LayerAttend& attend) const;
   /// Flow [B, out_dim, F, h, w] from tokens [B, L, C] and the time embedding e [B, F, C] (or [B, 1, C]).
   at::Tensor head(const at::Tensor& x, const at::Tensor& e, const nn::TokenGrid& grid) const;
   /// Rotary table for a grid: complex128, or complex64 while gradients are recorded.
@@ -44,14 +49,17 @@ class TransformerCore {
   at::TensorOptions options() const { return patch_w_.options(); }
 
  private:
+  at::Tensor to_latents(const at::Tensor& patches, const nn::TokenGrid& grid) const;
+
   TransformerConfig config_;
   at::Tensor patch_w_, patch_b_;
   TimeEmbedder time_;
   TextEmbedder text_;
   std::vector<ImageEmbedder> image_;  // none or one
   std::vector<Block> blocks_;
-  Linear head_;
+  nn::Linear head_;
   at::Tensor head_modulation_;
+  std::shared_ptr<const FusedTransformer> fused_;  // null where it does not serve the weights
 };
 
 /// Denoises one block of latent frames after those that a cache holds.

@@ -163,6 +163,16 @@ TEST_F(TransformerLaws, positions_beyond_the_reference_table_work) {
   EXPECT_LT(largest_difference(early, late), 1e-3);  // same window, other absolute positions
 }
 
+TEST_F(TransformerLaws, fused_inference_equals_the_differentiable_blocks) {
+  tensor::WeightMap trainable = weights_;
+  trainable.set_trainable(true);
+  const CausalTransformer by_blocks(config_, trainable);
+  const at::Tensor clean = noise({2, 4, 6, kHeight, kWidth}), noisy = noise({2, 4, 6, kHeight, kWidth});
+  const at::Tensor t = at::rand({2, 6}, at::TensorOptions(at::kFloat)) * 1000;
+  const at::Tensor fused = at::cat(cached(model_, clean, noisy, t, {3, 3}), 2);
+  EXPECT_LT(largest_difference(fused, at::cat(cached(by_blocks, clean, noisy, t, {3, 3}), 2)), 1e-5);
+}
+
 TEST_F(TransformerLaws, an_image_context_is_refused_by_a_text_model) {
   EXPECT_THROW(model_.core().context(noise({1, 7, config_.text_dim}), noise({1, 257, 12})), std::exception);
 }

@@ -1,0 +1,63 @@
+#include "rushes/nn/linear.h"
+
+#include "rushes/tensor/kernels/cpu/flash_attention.h"
+#include "rushes/tensor/kernels/cpu/transformer_kernels.h"
+#include "rushes/tensor/ops.h"
+
+namespace rushes::nn {
+namespace {
+
+namespace kernels = tensor::kernels;
+
+bool wants_gradients(const at::Tensor& x, const at::Tensor& weight) {
+  return at::GradMode::is_enabled() && (x.requires_grad() || weight.requires_grad());
+}
+
+/// The weight is widened anew in each call: that costs one product per row of x, and saves twice its memory.
+at::Tensor bfloat16_by_float32(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                               kernels::Activation activation) {
+  const at::Tensor rows = x.reshape({-1, x.size(-1)}).to(at::kFloat);
+  const at::Tensor wide = at::mm(rows, weight.to(at::kFloat).t());
+  std::vector<int64_t> shape = x.sizes().vec();
+  shape.back() = weight.size(0);
+  const at::Tensor out = at::empty(shape, x.options());
+  const at::Tensor wide_bias = bias.to(at::kFloat);
+  kernels::bias_activation(wide.size(0), wide.size(1), wide.const_data_ptr<float>(), wide_bias.const_data_ptr<float>(),
+                           activation, reinterpret_cast<kernels::Bf16*>(out.mutable_data_ptr()));
+  return out;
+}
+
+}  // namespace
+
+Linear::Linear(const tensor::WeightMap& weights, const std::string& key, int64_t out, int64_t in)
+    : weight_(weights.at(key + ".weight", {out, in})), bias_(weights.at(key + ".bias", {out})) {}
+
+Linear Linear::fused(const std::vector<Linear>& layers) {
+  std::vector<at::Tensor> weights, biases;
+  for (const Linear& layer : layers) {
+    weights.push_back(layer.weight_);
+    biases.push_back(layer.bias_);
+  }
+  return {at::cat(weights, 0), at::cat(biases, 0)};
+}
+
+at::Tensor Linear::operator()(const at::Tensor& x, Activation activation) const {
+  const bool gelu = activation == Activation::gelu_tanh;
+  if (wants_gradients(x, weight_) || !x.is_cpu()) {
+    const at::Tensor y = at::linear(x, weight_, bias_);
+    return gelu ? at::gelu(y, "tanh") : y;
+  }
+  if (x.scalar_type() == at::kBFloat16 && !kernels::has_bf16_products())
+    return bfloat16_by_float32(x, weight_, bias_, gelu ? kernels::Activation::gelu_tanh : kernels::Activation::none);
+  const at::Tensor y = at::linear(x, weight_, bias_);
+  if (!gelu) return y;
+  if (y.scalar_type() == at::kFloat)
+    kernels::gelu_tanh_in_place(y.numel(), y.mutable_data_ptr<float>());
+  else if (y.scalar_type() == at::kBFloat16)
+    kernels::gelu_tanh_in_place(y.numel(), reinterpret_cast<kernels::Bf16*>(y.mutable_data_ptr()));
+  else
+    return at::gelu(y, "tanh");
+  return y;
+}
+
+}  // namespace rushes::nn

@@ -1,0 +1,35 @@
+// A linear layer that is as fast as the machine allows for its weights' dtype.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <string>
+
+#include "rushes/tensor/weight_map.h"
+
+namespace rushes::nn {
+
+enum class Activation { none, gelu_tanh };
+
+/// y = activation(x W^T + b). Borrows the storage of its tensors; differentiable where gradients are wanted.
+/// bfloat16 on CPUs without AVX512-BF16: products and sums in float32, one rounding of the result; libtorch's own
+/// operator is some eight times slower there.
+class Linear {
+ public:
+  Linear() = default;
+  Linear(at::Tensor weight, at::Tensor bias) : weight_(std::move(weight)), bias_(std::move(bias)) {}
+  /// `key`.weight [out, in] and `key`.bias [out]. Throws Error(corrupt_data) naming a missing or misshapen one.
+  Linear(const tensor::WeightMap& weights, const std::string& key, int64_t out, int64_t in);
+  /// Several layers of one input as one: their outputs side by side. Copies the weights.
+  static Linear fused(const std::vector<Linear>& layers);
+
+  /// x [.., in] of the weights' dtype. Returns [.., out].
+  at::Tensor operator()(const at::Tensor& x, Activation activation = Activation::none) const;
+
+  const at::Tensor& weight() const noexcept { return weight_; }
+  const at::Tensor& bias() const noexcept { return bias_; }
+
+ private:
+  at::Tensor weight_, bias_;
+};
+
+}  // namespace rushes::nn
