@@ -48,6 +48,7 @@ std::vector<std::string> unlikely_sequences() {
   const std::string cyrillic = any("ВГРС"), greek = any("ΒΓΞΟ");
   return {
       any(kC1),
+      any(kBad) + any(kBad),
       sign + any(kBad),
       "[a-zA-Z]" + any(kLowerCommon, kUpperCommon) + any(kBad),
       any(kBad) + sign,
