@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "rushes/base/error.h"
+#include "rushes/models/wan/pixels.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::generation {
@@ -40,11 +41,6 @@ SegmentPipeline::Shape shape_of(const WanParts& parts, const WanPlan& plan) {
           .height = plan.height / stride,
           .width = plan.width / stride,
           .capacity_latent_frames = plan.segment_latent_frames};
-}
-
-/// [T, 3, H, W] in [-1, 1] to bytes [T, H, W, 3]: 255 (x / 2 + 1 / 2), cut off, not rounded, like the reference.
-at::Tensor to_bytes(const at::Tensor& frames) {
-  return ((frames * 0.5 + 0.5).clamp(0, 1) * 255).to(at::kByte).permute({0, 2, 3, 1}).contiguous().to(at::kCPU);
 }
 
 }  // namespace
@@ -164,7 +160,7 @@ FrameBlock WanGenerator::decode_block() {
     at::Tensor latents = newest_.latents[0];
     if (with_image) latents = at::cat({given_[0].to(latents.device(), at::kFloat), latents});
     newest_.frames = decoder_->decode(latents);
-    const at::Tensor rgb = to_bytes(newest_.frames);
+    const at::Tensor rgb = wan::frames_to_uint8(newest_.frames);
     block.latent_frames = latents.size(0);
     block.video_frames = rgb.size(0);
     block.height = rgb.size(1);

@@ -4,6 +4,7 @@
 
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
+#include "rushes/models/wan/pixels.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::generation {
@@ -52,7 +53,12 @@ std::unique_ptr<Generator> WanModel::start(const VideoRequest& request) const {
   WanPlan plan = plan_video(request, defaults_, limits_);
   const c10::InferenceMode inference;
   at::Tensor image;
-  require(!plan.image, ErrorCode::unsupported, "image: not yet");
+  if (plan.image) {
+    const VideoRequest::Image& given = *request.image;
+    // from_blob takes a mutable pointer; the resize only reads.
+    const at::Tensor pixels = at::from_blob(const_cast<uint8_t*>(given.rgb.get()), {given.height, given.width, 3}, at::kByte);
+    image = wan::image_to_frame(pixels, plan.height, plan.width);
+  }
   auto noise = std::make_unique<SeededNoise>(plan.seed);
   return std::make_unique<WanGenerator>(parts_, std::move(plan), std::move(noise), std::move(image));
 }

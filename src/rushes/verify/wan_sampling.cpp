@@ -54,9 +54,10 @@ Produced fm_scheduler(const Case& c) {
 
   const auto euler = nn::make_solver("euler", brief.sigmas().size(), shift);
   const at::Tensor toy = flow.narrow(0, 0, 1);
-  at::Tensor x = noise.narrow(0, 0, 1);
+  at::Tensor x = noise.narrow(0, 0, 1).to(at::kFloat);  // Note: samples stay float32
   for (int64_t i = 0; i < euler->steps(); ++i) {
-    x = euler->step((x * 0.7).tanh() + toy * 0.1 * (euler->timestep(i) / 1000.0), x);
+    const at::Tensor seen = x.to(noise.scalar_type());
+    x = euler->step((seen * 0.7).tanh() + toy * 0.1 * (euler->timestep(i) / 1000.0), x);
     if (i < 2) out.tensors[fmt::format("euler_after_step{}", i)] = x;
   }
   out.tensors["euler_after_step_last"] = x;
@@ -70,9 +71,11 @@ Produced multistep_solver(const Case& c) {
   Produced out;
   out.tensors["timesteps"] = at::tensor(solver->timesteps(), at::kDouble).to(at::kLong);
   out.tensors["sigmas"] = floats(solver->sigmas());
-  at::Tensor x = c.input("x");
+  // Note: samples stay float32. As in the pipelines, only what the model sees and returns is narrower.
+  at::Tensor x = c.input("x").to(at::kFloat);
   for (int64_t i = 0; i < solver->steps(); ++i) {
-    x = solver->step((x * 0.7).tanh() + c.input("c") * 0.3 * (solver->timestep(i) / 1000.0), x);
+    const at::Tensor seen = x.to(c.target.dtype);
+    x = solver->step((seen * 0.7).tanh() + c.input("c") * 0.3 * (solver->timestep(i) / 1000.0), x);
     out.tensors[fmt::format("x_after_{}", i)] = x;
   }
   return out;
