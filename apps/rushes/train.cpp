@@ -91,6 +91,12 @@ void add_train(CLI::App& app) {
   autoencoder->add_option("--crop", autoencoder_options->crop, "pixels, a multiple of 8")->check(CLI::Range(16, 128))->capture_default_str();
   autoencoder->add_option("--frames", autoencoder_options->video_frames, "video frames of a clip, 1 + 4k")->check(CLI::Range(5, 81))->capture_default_str();
 
+  const auto [decoder, decoder_options] = stage("decoder", "Go on with the decoder alone; latents stay as they are", 1e-3, 6, [](const Options& o) {
+    training::train_decoder({.run = o.run, .crop = o.crop, .video_frames = o.video_frames});
+  });
+  decoder->add_option("--crop", decoder_options->crop, "pixels, a multiple of 8")->check(CLI::Range(16, 128))->capture_default_str();
+  decoder->add_option("--frames", decoder_options->video_frames, "video frames of a clip, 1 + 4k")->check(CLI::Range(5, 81))->capture_default_str();
+
   const auto side = [](CLI::App* command, const std::shared_ptr<Options>& options) {
     command->add_option("--side", options->side, "pixels of the clips, a multiple of 16")->check(CLI::Range(32, 256))->capture_default_str();
   };
@@ -122,6 +128,13 @@ void add_train(CLI::App& app) {
   weights(measure, measure_options);
   measure_options->clips = 64;
   measure->add_option("--clips", measure_options->clips, "captions")->check(CLI::Range(1, 10'000))->capture_default_str();
+
+  const auto [ship, ship_options] = stage("export", "Write the model directory that generate and serve open", 1e-3, 1, [](const Options& o) {
+    training::export_model(o.directory, o.weights, o.output);
+    fmt::print("wrote {}\n", o.output);
+  });
+  weights(ship, ship_options);
+  ship->add_option("--output", ship_options->output, "model directory")->capture_default_str();
 }
 
 }  // namespace rushes::app

@@ -2,7 +2,6 @@
 
 #include <cmath>
 
-#include "rushes/base/channel.h"
 #include "rushes/base/log.h"
 #include "rushes/models/wan/tiny_autoencoder.h"
 #include "rushes/tensor/ops.h"
@@ -34,24 +33,25 @@ at::Tensor edges(const at::Tensor& x, int64_t axis) { return x.slice(axis, 1) - 
 
 struct Loss {
   at::Tensor total;
-  double l1, psnr, spread;
+  double l1, psnr;
 };
 
-Loss autoencoder_loss(const wan::TinyEncoder& encoder, const wan::TinyDecoder& decoder, const at::Tensor& clips) {
-  const at::Tensor z = encoder.encode(clips);
+Loss picture_loss(const wan::TinyDecoder& decoder, const at::Tensor& z, const at::Tensor& clips) {
   wan::TinyState state;
   const at::Tensor made = decoder.forward_trimmed(z + at::randn_like(z) * kLatentNoise, state);
   const at::Tensor l1 = (made - clips).abs().mean(), l2 = (made - clips).square().mean();
   const at::Tensor edge = (edges(made, 3) - edges(clips, 3)).abs().mean() + (edges(made, 4) - edges(clips, 4)).abs().mean();
+  return {l1 + 0.5 * edge + 8 * l2, l1.item<double>(), -10 * std::log10(l2.item<double>())};
+}
+
+// Mean 0, variance 1, and no two channels alike: whatever a channel repeats it could use for something new.
+at::Tensor latent_loss(const at::Tensor& z) {
   const at::Tensor channels = z.transpose(0, 2).flatten(1);
-  // Mean 0, variance 1, and no two channels alike: whatever a channel repeats it could use for something new.
   const at::Tensor mean = channels.mean({1}), centred = channels - mean.unsqueeze(1);
-  const at::Tensor variance = centred.square().mean({1});
   const at::Tensor covariance = at::mm(centred, centred.t()) / channels.size(1);
-  const at::Tensor moments = mean.square().mean() + (variance + 1e-4).log().square().mean() +
-                             (covariance - at::eye(channels.size(0), covariance.options())).square().sum({1}).mean();
-  return {l1 + 0.5 * edge + 8 * l2 + kMomentWeight * moments, l1.item<double>(), -10 * std::log10(l2.item<double>()),
-          variance.sqrt().mean().item<double>()};
+  const at::Tensor variance = centred.square().mean({1});
+  return mean.square().mean() + (variance + 1e-4).log().square().mean() +
+         (covariance - at::eye(channels.size(0), covariance.options())).square().sum({1}).mean();
 }
 
 tensor::WeightMap plain(const tensor::WeightMap& weights) { return tensor::WeightMap(weights.tensors()); }
@@ -92,14 +92,57 @@ void train_autoencoder(const AutoencoderOptions& all) {
   const uint64_t first = static_cast<uint64_t>(optimiser.steps()) * static_cast<uint64_t>(options.batch);
   Drawing drawing([all](uint64_t index) { return draw_crop(all, index); }, first, options.batch);
   while (run.time_left()) {
-    const Loss loss = autoencoder_loss(encoder, decoder, drawing.next_batch());
-    loss.total.backward();
+    const at::Tensor clips = drawing.next_batch(), z = encoder.encode(clips);
+    const Loss loss = picture_loss(decoder, z, clips);
+    (loss.total + kMomentWeight * latent_loss(z)).backward();
     const double gradient = optimiser.step(run.schedule());
-    run.record(optimiser.steps(), {loss.total.item<double>(), loss.l1, loss.psnr, loss.spread, gradient});
+    run.record(optimiser.steps(), {loss.total.item<double>(), loss.l1, loss.psnr, z.detach().std().item<double>(), gradient});
     if (run.due()) save();
   }
   save();
   log::info("held-out PSNR {:.2f} dB", autoencoder_psnr(options.directory / "autoencoder.safetensors", 24, kShippedSide));
+}
+
+void train_decoder(const AutoencoderOptions& all) {
+  const RunOptions& options = all.run;
+  const wan::TinyAutoencoderConfig config = shipped_autoencoder();
+  const auto file = options.directory / "autoencoder.safetensors", state_file = options.directory / "decoder.state.safetensors";
+  at::manual_seed(options.seed + 2);
+  // Copies: the file is replaced while its mapping is in use.
+  std::map<std::string, at::Tensor> encoder_weights, decoder_weights;
+  for (const auto& [key, value] : tensor::load_safetensors(file).tensors())
+    (key.starts_with("encoder.") ? encoder_weights : decoder_weights)[key] = value.clone();
+  Optimiser optimiser(decoder_weights, {.learning_rate = options.learning_rate, .weight_decay = 0.0, .average = 0.995,
+                                        .warm_up_steps = 20});
+  if (optimiser.load(state_file)) log::info("continuing at step {}", optimiser.steps());
+  const wan::TinyEncoder encoder(config, tensor::WeightMap(encoder_weights).under("encoder."));
+  const wan::TinyDecoder decoder(config, optimiser.weights().under("decoder."));
+  Run run(options, "decoder", {"loss", "l1", "psnr", "gradient"});
+  const auto save = [&] {
+    optimiser.save(state_file);
+    std::map<std::string, at::Tensor> both = optimiser.average().tensors();
+    both.insert(encoder_weights.begin(), encoder_weights.end());
+    tensor::save_safetensors(file, both);
+    save_sheet(tensor::WeightMap(both), options.directory / "autoencoder.png");
+  };
+  // Beyond the clips that the encoder saw.
+  const uint64_t first = 10'000'000 + static_cast<uint64_t>(optimiser.steps()) * static_cast<uint64_t>(options.batch);
+  Drawing drawing([all](uint64_t index) { return draw_crop(all, index); }, first, options.batch);
+  while (run.time_left()) {
+    const at::Tensor clips = drawing.next_batch();
+    at::Tensor z;
+    {
+      const at::NoGradGuard no_grad;
+      z = encoder.encode(clips);
+    }
+    const Loss loss = picture_loss(decoder, z, clips);
+    loss.total.backward();
+    const double gradient = optimiser.step(run.schedule());
+    run.record(optimiser.steps(), {loss.total.item<double>(), loss.l1, loss.psnr, gradient});
+    if (run.due()) save();
+  }
+  save();
+  log::info("held-out PSNR {:.2f} dB", autoencoder_psnr(file, 24, kShippedSide));
 }
 
 double autoencoder_psnr(const std::filesystem::path& file, int64_t clips, int64_t side) {

@@ -15,6 +15,10 @@ struct AutoencoderOptions {
 /// autoencoder.csv, autoencoder.png (drawn above decoded) and the moving average as autoencoder.safetensors.
 void train_autoencoder(const AutoencoderOptions& options);
 
+/// Goes on with the decoder alone, the encoder (and so the latents that a transformer has learnt) left as it is.
+/// State: DIRECTORY/decoder.state.safetensors; curve: decoder.csv.
+void train_decoder(const AutoencoderOptions& options);
+
 /// Mean peak signal-to-noise ratio in dB over `clips` held-out clips of 17 video frames at `side`.
 double autoencoder_psnr(const std::filesystem::path& weights, int64_t clips, int64_t side);
 

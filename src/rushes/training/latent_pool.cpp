@@ -8,15 +8,23 @@ namespace {
 
 constexpr int64_t kChunk = 4;  // clips that are drawn and encoded together
 
+bool has_context(const LatentPoolOptions& options) { return options.latent_frames > 3; }
+
 // Where a clip begins: the model needs beginnings, but also what happens when a shape has long been moving.
 int64_t first_video_frame(const LatentPoolOptions& options, uint64_t index) {
-  if (options.latent_frames <= 3 || index % 2 == 0) return 0;
-  return Random(options.seed ^ 0x57a7, index).below(96);
+  if (!has_context(options) || index % 2 == 0) return 0;
+  return 4 + Random(options.seed ^ 0x57a7, index).below(96);
+}
+
+// One latent frame more than asked for: of clips from mid-motion the first one is dropped, since a later segment's
+// context, too, comes from the middle of a stream.
+int64_t video_frames(const LatentPoolOptions& options) {
+  return 1 + 4 * (options.latent_frames - (has_context(options) ? 0 : 1));
 }
 
 at::Tensor draw_clip(const LatentPoolOptions& options, uint64_t index) {
   return draw(make_scene(options.seed, index, Split::train), first_video_frame(options, index),
-              1 + 4 * (options.latent_frames - 1), options.side, options.side);
+              video_frames(options), options.side, options.side);
 }
 
 at::Tensor rows(const std::vector<const std::vector<int64_t>*>& from) {
@@ -48,8 +56,9 @@ void LatentPool::refill(int64_t count) {
       const Scene scene = make_scene(options_.seed, next_, Split::train);
       // A new wording each time, on top of the new clip.
       text::Encoding encoding = tokenizer_.encode(scene.caption, shipped_text_encoder().text_len);
-      Entry entry{latents[i].clone(), std::move(encoding.ids), std::move(encoding.mask), classes_of(scene.labels),
-                  first_video_frame(options_, next_) == 0};
+      const bool from_start = first_video_frame(options_, next_) == 0;
+      Entry entry{latents[i].narrow(1, from_start ? 0 : 1, options_.latent_frames).clone(), std::move(encoding.ids),
+                  std::move(encoding.mask), classes_of(scene.labels), from_start};
       if (static_cast<int64_t>(entries_.size()) < options_.capacity) entries_.push_back(std::move(entry));
       else entries_[static_cast<std::size_t>(next_ % static_cast<uint64_t>(options_.capacity))] = std::move(entry);
     }

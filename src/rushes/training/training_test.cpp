@@ -1,0 +1,74 @@
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "rushes/tensor/ops.h"
+#include "rushes/training/optimiser.h"
+#include "rushes/training/shipped_model.h"
+#include "rushes/training/text_to_video.h"
+#include "rushes/training/world.h"
+
+namespace rushes::training {
+namespace {
+
+std::filesystem::path scratch(const std::string& name) {
+  const auto directory = std::filesystem::path(::testing::TempDir()) / "rushes_training_test";
+  std::filesystem::create_directories(directory);
+  std::filesystem::remove(directory / name);
+  return directory / name;
+}
+
+// Distance to a fixed target: an update from it needs nothing but the weights.
+void update(Optimiser& optimiser) {
+  (optimiser.weights().at("w") - 3).square().mean().backward();
+  optimiser.step();
+}
+
+TEST(Optimiser, a_run_that_was_saved_and_continued_equals_one_that_was_not) {
+  const std::map<std::string, at::Tensor> start{{"w", at::zeros({4}, at::kFloat)}};
+  Optimiser whole(start, {}), first(start, {}), second(start, {});
+  for (int i = 0; i < 6; ++i) update(whole);
+  for (int i = 0; i < 3; ++i) update(first);
+  const auto file = scratch("state.safetensors");
+  first.save(file);
+  ASSERT_TRUE(second.load(file));
+  EXPECT_EQ(second.steps(), 3);
+  for (int i = 0; i < 3; ++i) update(second);
+  EXPECT_TRUE(second.weights().at("w").equal(whole.weights().at("w")));
+  EXPECT_TRUE(second.average().at("w").equal(whole.average().at("w")));
+}
+
+TEST(Optimiser, an_update_with_a_non_finite_gradient_changes_nothing) {
+  Optimiser optimiser({{"w", at::zeros({4}, at::kFloat)}}, {});
+  (optimiser.weights().at("w") / 0.0).sum().backward();
+  optimiser.step();
+  EXPECT_TRUE(optimiser.weights().at("w").equal(at::zeros({4}, at::kFloat)));
+  EXPECT_EQ(optimiser.steps(), 0);
+}
+
+TEST(ShippedTokenizer, captions_fit_the_text_length_and_have_no_unknown_piece) {
+  const auto tokenizer = shipped_tokenizer(scratch("tokenizer.model"), 1);
+  EXPECT_LE(tokenizer->vocabulary_size(), kShippedVocabulary);
+  for (uint64_t i = 0; i < 500; ++i) {
+    const std::string caption = make_scene(2, i, Split::held_out).caption;
+    const auto tokens = tokenizer->tokenize(caption);
+    EXPECT_LE(static_cast<int64_t>(tokens.size()), shipped_text_encoder().text_len) << caption;
+    for (const auto& token : tokens) EXPECT_NE(token.id, 3) << caption << ": " << token.piece;
+  }
+}
+
+TEST(TextToVideo, an_untrained_model_samples_latents_of_the_right_shape) {
+  std::map<std::string, at::Tensor> all;
+  for (auto& [key, value] : fresh_text_encoder(shipped_text_encoder())) all["text." + key] = value;
+  for (auto& [key, value] : fresh_transformer(shipped_transformer())) all["transformer." + key] = value;
+  const TextToVideo model{tensor::WeightMap(all)};
+  const Prompts prompts{at::ones({2, 32}, at::kLong), at::ones({2, 32}, at::kLong)};
+  const at::NoGradGuard no_grad;
+  const auto latents = sample_few_steps(model, model.context(model.read(prompts)), at::randn({2, 16, 6, 4, 4}, at::kFloat),
+                                        shipped_schedule().warp({1000, 500}));
+  EXPECT_EQ(latents.sizes(), (at::IntArrayRef{2, 16, 6, 4, 4}));
+  EXPECT_TRUE(latents.isfinite().all().item<bool>());
+}
+
+}  // namespace
+}  // namespace rushes::training
