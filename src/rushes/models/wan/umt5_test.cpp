@@ -1,9 +1,9 @@
 #include "rushes/models/wan/umt5.h"
 
-#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "rushes/base/error.h"
+#include "rushes/models/wan/umt5_random_weights.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::wan {
@@ -14,25 +14,6 @@ Umt5Config small() {
   config.vocab = 40, config.dim = 16, config.dim_attn = 24, config.dim_ffn = 20;
   config.num_heads = 3, config.num_layers = 2, config.text_len = 12;
   return config;
-}
-
-tensor::WeightMap random_weights(const Umt5Config& c) {
-  tensor::WeightMap weights;
-  const auto add = [&](const std::string& key, std::vector<int64_t> shape) {
-    weights.set(key, at::randn(shape) * 0.3);
-  };
-  add("token_embedding.weight", {c.vocab, c.dim});
-  add("norm.weight", {c.dim});
-  for (int64_t i = 0; i < c.num_layers; ++i) {
-    const std::string block = fmt::format("blocks.{}.", i);
-    for (const char* key : {"attn.q", "attn.k", "attn.v"}) add(block + key + ".weight", {c.dim_attn, c.dim});
-    add(block + "attn.o.weight", {c.dim, c.dim_attn});
-    for (const char* key : {"norm1.weight", "norm2.weight"}) add(block + key, {c.dim});
-    for (const char* key : {"ffn.gate.0.weight", "ffn.fc1.weight"}) add(block + key, {c.dim_ffn, c.dim});
-    add(block + "ffn.fc2.weight", {c.dim, c.dim_ffn});
-    add(block + "pos_embedding.embedding.weight", {c.num_buckets, c.num_heads});
-  }
-  return weights;
 }
 
 at::Tensor ids_of(std::vector<int64_t> ids, int64_t length) {
@@ -51,7 +32,7 @@ TEST(RelativePositionBucket, is_exact_near_by_and_saturates_far_away) {
 
 TEST(Umt5Encoder, padding_does_not_change_the_real_rows_and_encode_zeroes_the_rest) {
   const Umt5Config config = small();
-  const Umt5Encoder encoder(config, random_weights(config));
+  const Umt5Encoder encoder(config, random_umt5_weights(config));
   const at::Tensor brief = encoder.forward(ids_of({5, 9, 1}, 3), at::ones({1, 3}, at::kLong));
   const at::Tensor ids = ids_of({5, 9, 1}, 12), mask = ids.ne(0).to(at::kLong);
   EXPECT_TRUE(at::allclose(encoder.forward(ids, mask).narrow(1, 0, 3), brief, 1e-5, 1e-5));
@@ -63,7 +44,7 @@ TEST(Umt5Encoder, padding_does_not_change_the_real_rows_and_encode_zeroes_the_re
 
 TEST(Umt5Encoder, a_batch_equals_each_prompt_alone) {
   const Umt5Config config = small();
-  const Umt5Encoder encoder(config, random_weights(config));
+  const Umt5Encoder encoder(config, random_umt5_weights(config));
   const at::Tensor one = ids_of({5, 9, 1}, 12), two = ids_of({7, 8, 2, 3, 4, 30, 1}, 12);
   const at::Tensor both = at::cat({one, two}), mask = both.ne(0).to(at::kLong);
   const at::Tensor encoded = encoder.encode(both, mask);
@@ -73,7 +54,7 @@ TEST(Umt5Encoder, a_batch_equals_each_prompt_alone) {
 
 TEST(Umt5Encoder, gradients_reach_every_weight) {
   const Umt5Config config = small();
-  tensor::WeightMap weights = random_weights(config);
+  tensor::WeightMap weights = random_umt5_weights(config);
   for (const auto& [key, value] : weights.tensors()) value.requires_grad_(true);
   weights.set_trainable(true);
   const Umt5Encoder encoder(config, weights);
@@ -87,17 +68,17 @@ TEST(Umt5Encoder, gradients_reach_every_weight) {
 
 TEST(Umt5Encoder, refuses_ids_outside_the_vocabulary_and_weights_of_another_shape) {
   const Umt5Config config = small();
-  const Umt5Encoder encoder(config, random_weights(config));
+  const Umt5Encoder encoder(config, random_umt5_weights(config));
   const at::Tensor mask = at::ones({1, 2}, at::kLong);
   EXPECT_THROW(encoder.forward(ids_of({5, 40}, 2), mask), Error);
   EXPECT_THROW(encoder.forward(ids_of({-1, 4}, 2), mask), Error);
   EXPECT_THROW(encoder.forward(ids_of({1, 4}, 2), at::ones({1, 3}, at::kLong)), Error);
   Umt5Config other = config;
   other.dim_ffn = 21;
-  EXPECT_THROW(Umt5Encoder(other, random_weights(config)), Error);
+  EXPECT_THROW(Umt5Encoder(other, random_umt5_weights(config)), Error);
   other = config;
   other.num_heads = 5;
-  EXPECT_THROW(Umt5Encoder(other, random_weights(config)), Error);
+  EXPECT_THROW(Umt5Encoder(other, random_umt5_weights(config)), Error);
 }
 
 }  // namespace
