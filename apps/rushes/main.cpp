@@ -6,8 +6,10 @@
 #include "commands.h"
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
+#include "rushes/tensor/cpu_allocator.h"
 
 int main(int argc, char** argv) {
+  rushes::tensor::install_cpu_allocator();  // before the first tensor
   CLI::App app{"rushes: watch generated video while it is still being generated"};
   app.set_version_flag("--version", std::string(RUSHES_VERSION));
   app.require_subcommand(1);

@@ -1,0 +1,155 @@
+#include "rushes/tensor/cpu_allocator.h"
+
+#include <c10/core/Allocator.h>
+#include <sys/mman.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <map>
+#include <mutex>
+
+#include "rushes/base/error.h"
+
+namespace rushes::tensor {
+namespace {
+
+constexpr size_t kHeader = 64;                 // bytes before the data: its size; keeps the data's alignment
+constexpr size_t kLarge = size_t{1} << 20;     // smaller blocks stay with malloc, which serves them well
+constexpr size_t kStep = size_t{1} << 20;      // large blocks are whole steps
+constexpr size_t kHugePage = size_t{2} << 20;
+
+class KeepingAllocator final : public c10::Allocator {
+ public:
+  static KeepingAllocator& instance() {
+    static KeepingAllocator* const one = new KeepingAllocator;  // never destroyed: tensors outlive every static object
+    return *one;
+  }
+
+  c10::DataPtr allocate(size_t bytes) override {
+    void* data = bytes == 0 ? nullptr : take(bytes);
+    return {data, data, &release, c10::Device(c10::DeviceType::CPU)};  // context = data: what raw_allocate asks for
+  }
+  c10::DeleterFnPtr raw_deleter() const override { return &release; }
+  void copy_data(void* to, const void* from, size_t count) const override { default_copy_data(to, from, count); }
+
+  void configure(const CpuAllocatorOptions& options) {
+    const std::lock_guard lock(mutex_);
+    kept_limit_ = options.kept_bytes;
+    used_limit_ = options.limit_bytes;
+  }
+
+  CpuMemory memory() {
+    const std::lock_guard lock(mutex_);
+    return {used_, peak_, kept_, large_blocks_, reused_blocks_};
+  }
+
+  void trim(int64_t keep) {
+    const std::lock_guard lock(mutex_);
+    trim_locked(keep);
+  }
+
+ private:
+  void* take(size_t bytes) {
+    const size_t wanted = bytes + kHeader;
+    const size_t size = wanted < kLarge ? wanted : (wanted + kStep - 1) / kStep * kStep;
+    void* block = size < kLarge ? take_small(size) : take_large(size);
+    return static_cast<char*>(block) + kHeader;
+  }
+
+  void* take_small(size_t size) {
+    count(static_cast<int64_t>(size));
+    void* block = std::aligned_alloc(kHeader, (size + kHeader - 1) / kHeader * kHeader);
+    if (block == nullptr) {
+      used_ -= static_cast<int64_t>(size);
+      fail(ErrorCode::exhausted, "the system has no memory for a tensor of {} bytes", size);
+    }
+    *static_cast<size_t*>(block) = size;
+    return block;
+  }
+
+  void* take_large(size_t size) {
+    {
+      const std::lock_guard lock(mutex_);
+      ++large_blocks_;
+      // A kept block may be a quarter larger than needed; more would waste what other tensors could use.
+      const auto found = free_.lower_bound(size);
+      if (found != free_.end() && found->first <= size + size / 4) {
+        void* block = found->second;
+        count(static_cast<int64_t>(found->first));
+        kept_ -= static_cast<int64_t>(found->first);
+        free_.erase(found);
+        ++reused_blocks_;
+        return block;
+      }
+    }
+    count(static_cast<int64_t>(size));
+    void* block = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (block == MAP_FAILED) {
+      used_ -= static_cast<int64_t>(size);
+      trim(0);
+      fail(ErrorCode::exhausted, "the system has no memory for a tensor of {} MiB; use a smaller size, batch or model",
+           size >> 20);
+    }
+    if (size >= kHugePage) madvise(block, size, MADV_HUGEPAGE);  // fewer page faults at first use; a wish only
+    *static_cast<size_t*>(block) = size;
+    return block;
+  }
+
+  void count(int64_t bytes) {
+    const int64_t used = used_.fetch_add(bytes) + bytes, limit = used_limit_;
+    if (limit > 0 && used > limit) {
+      used_ -= bytes;
+      fail(ErrorCode::exhausted,
+           "tensors would hold {} MiB, the limit is {} MiB; use a smaller size or fewer sessions, or raise the limit",
+           used >> 20, limit >> 20);
+    }
+    int64_t peak = peak_;
+    while (used > peak && !peak_.compare_exchange_weak(peak, used)) {
+    }
+  }
+
+  static void release(void* data) {
+    if (data == nullptr) return;
+    void* block = static_cast<char*>(data) - kHeader;
+    const size_t size = *static_cast<size_t*>(block);
+    KeepingAllocator& self = instance();
+    self.used_ -= static_cast<int64_t>(size);
+    if (size < kLarge) {
+      std::free(block);
+      return;
+    }
+    const std::lock_guard lock(self.mutex_);
+    self.free_.emplace(size, block);
+    self.kept_ += static_cast<int64_t>(size);
+    self.trim_locked(self.kept_limit_);
+  }
+
+  /// Gives the largest free blocks back until at most `keep` bytes are free.
+  void trim_locked(int64_t keep) {
+    while (kept_ > keep && !free_.empty()) {
+      const auto largest = std::prev(free_.end());
+      kept_ -= static_cast<int64_t>(largest->first);
+      munmap(largest->second, largest->first);
+      free_.erase(largest);
+    }
+  }
+
+  std::mutex mutex_;  // guards all but the atomics
+  std::multimap<size_t, void*> free_;
+  std::atomic<int64_t> used_ = 0, peak_ = 0, used_limit_ = 0;
+  int64_t kept_ = 0, kept_limit_ = 0, large_blocks_ = 0, reused_blocks_ = 0;
+};
+
+}  // namespace
+
+void install_cpu_allocator(const CpuAllocatorOptions& options) {
+  constexpr uint8_t kPriority = 10;  // above libtorch's own
+  KeepingAllocator::instance().configure(options);
+  c10::SetAllocator(c10::DeviceType::CPU, &KeepingAllocator::instance(), kPriority);
+}
+
+CpuMemory cpu_memory() { return KeepingAllocator::instance().memory(); }
+
+void trim_cpu_memory() { KeepingAllocator::instance().trim(0); }
+
+}  // namespace rushes::tensor
