@@ -97,7 +97,8 @@ Checkpoint load_sharded(const FileBytes& index, const fs::path& path) {
   Checkpoint checkpoint{CheckpointFormat::sharded_safetensors, {}, {}, {}};
   for (const std::string& name : names) {
     const fs::path file = path.parent_path() / name;
-    require(fs::exists(file), ErrorCode::not_found, "'{}' is missing: '{}' names it as one of {} shards", file.string(), index.name(),
+    std::error_code ignored;
+    require(fs::exists(file, ignored), ErrorCode::not_found, "'{}' is missing: '{}' names it as one of {} shards", file.string(), index.name(),
             names.size());
     const auto contents = read_safetensors(FileBytes::map(file));
     for (const auto& [key, tensor] : contents.tensors.tensors()) {
@@ -117,7 +118,8 @@ Checkpoint load_sharded(const FileBytes& index, const fs::path& path) {
 
 fs::path find_in_folder(const fs::path& folder) {
   std::vector<fs::path> indices, safetensors, torch;
-  for (const auto& entry : fs::directory_iterator(folder)) {
+  std::error_code refused;
+  for (const auto& entry : fs::directory_iterator(folder, refused)) {
     const std::string name = entry.path().filename().string();
     const std::string extension = entry.path().extension().string();
     if (name.ends_with(kIndexSuffix)) indices.push_back(entry.path());
@@ -147,7 +149,8 @@ std::string_view name(CheckpointFormat format) noexcept {
 }
 
 Checkpoint load_checkpoint(const fs::path& path) {
-  if (fs::is_directory(path)) return load_checkpoint(find_in_folder(path));
+  std::error_code ignored;
+  if (fs::is_directory(path, ignored)) return load_checkpoint(find_in_folder(path));
   const auto file = FileBytes::map(path);
   if (file->view().starts_with("PK\x03\x04")) {
     auto contents = read_pickle_checkpoint(file);

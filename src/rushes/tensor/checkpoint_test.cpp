@@ -20,15 +20,6 @@ using ::testing::HasSubstr;
 
 const fs::path kData = fs::path(RUSHES_SOURCE_DIR) / "src/rushes/tensor/testdata";
 
-// A folder of this test alone, empty at its start.
-fs::path fresh_folder() {
-  const auto* test = ::testing::UnitTest::GetInstance()->current_test_info();
-  const fs::path folder = fs::path(::testing::TempDir()) / (std::string("rushes_") + test->name());
-  fs::remove_all(folder);
-  fs::create_directories(folder);
-  return folder;
-}
-
 fs::path write(const fs::path& file, const std::string& bytes) {
   std::ofstream(file, std::ios::binary) << bytes;
   return file;
@@ -72,7 +63,8 @@ TEST(Checkpoint, tensors_outlive_everything_else) {
 }
 
 TEST(Checkpoint, what_is_not_read_is_recognised_and_refused_with_advice) {
-  const fs::path folder = fresh_folder();
+  const forge::ScratchFolder scratch;
+  const fs::path& folder = scratch.path;
   const auto refused = ErrorCode::unsupported;
   expect_refused(kData / "torch_legacy.pt", refused, "format before torch 1.6");
   expect_refused(kData / "plain.pickle", refused, "bare Python pickle");
@@ -95,7 +87,8 @@ TEST(Checkpoint, what_is_not_read_is_recognised_and_refused_with_advice) {
 }
 
 TEST(Checkpoint, the_name_of_a_file_decides_nothing) {
-  const fs::path folder = fresh_folder();
+  const forge::ScratchFolder scratch;
+  const fs::path& folder = scratch.path;
   fs::copy_file(kData / "torch_zip.pt", folder / "model.safetensors");
   EXPECT_EQ(load_checkpoint(folder / "model.safetensors").format, CheckpointFormat::torch_zip);
   fs::copy_file(kData / "reference.safetensors", folder / "model.pt");
@@ -108,7 +101,8 @@ std::string one_tensor(const std::string& tensor) {
 }
 
 TEST(Checkpoint, pickles_that_lie_about_their_data_are_refused) {
-  const fs::path file = fresh_folder() / "model.pt";
+  const forge::ScratchFolder scratch;
+  const fs::path file = scratch.path / "model.pt";
   struct Case {
     const char* name;
     std::string tensor;
@@ -171,7 +165,8 @@ TEST(Checkpoint, pickles_that_lie_about_their_data_are_refused) {
 }
 
 TEST(Checkpoint, loops_and_bombs_of_references_end_with_an_error) {
-  const fs::path file = fresh_folder() / "model.pt";
+  const forge::ScratchFolder scratch;
+  const fs::path file = scratch.path / "model.pt";
   const auto refuse = [&](const std::string& pickle, ErrorCode code, const char* words) {
     expect_refused(write(file, forge::zip_bytes({{"a/data.pkl", pickle}, {"a/data/0", std::string(16, '\1')}})), code, words);
   };
@@ -193,7 +188,8 @@ TEST(Checkpoint, loops_and_bombs_of_references_end_with_an_error) {
 }
 
 TEST(Checkpoint, the_same_tensor_under_two_names_is_shared) {
-  const fs::path file = fresh_folder() / "model.pt";
+  const forge::ScratchFolder scratch;
+  const fs::path file = scratch.path / "model.pt";
   const std::string pickle = "}(" + forge::pickle_text("a") + forge::pickle_tensor("FloatStorage", "0", 4, 0, {4}, {1}) + "q\1" +
                              forge::pickle_text("b") + "h\1u.";
   write(file, forge::zip_bytes({{"a/data.pkl", pickle}, {"a/data/0", std::string(16, '\0')}}));
@@ -202,7 +198,8 @@ TEST(Checkpoint, the_same_tensor_under_two_names_is_shared) {
 }
 
 TEST(Checkpoint, data_that_is_not_aligned_is_copied) {
-  const fs::path file = fresh_folder() / "model.pt";
+  const forge::ScratchFolder scratch;
+  const fs::path file = scratch.path / "model.pt";
   const std::string pickle = "}" + forge::pickle_text("a") + forge::pickle_tensor("FloatStorage", "0", 4, 1, {2}, {2}) + "s.";
   const std::string numbers("\0\0\0\0\0\0\x80\x3f\0\0\0\0\0\0\0\x40", 16);  // 0, 1, 0, 2
   for (const uint64_t alignment : {64, 63}) {
@@ -214,7 +211,8 @@ TEST(Checkpoint, data_that_is_not_aligned_is_copied) {
 }
 
 TEST(Checkpoint, damaged_zip_directories_are_refused) {
-  const fs::path file = fresh_folder() / "model.pt";
+  const forge::ScratchFolder scratch;
+  const fs::path file = scratch.path / "model.pt";
   const std::string good = one_tensor(forge::pickle_tensor("FloatStorage", "0", 4, 0, {4}, {1}));
   EXPECT_TRUE(load_checkpoint(write(file, good)).tensors.at("a").equal(load_checkpoint(file).tensors.at("a")));
   expect_refused(write(file, forge::zip_bytes({{"a/data.pkl", "}."}, {"a/data.pkl", "}."}})), ErrorCode::corrupt_data, "exists twice");
@@ -264,7 +262,8 @@ TEST(Checkpoint, a_byte_changed_anywhere_is_read_or_refused_but_never_harms) {
 }
 
 TEST(Checkpoint, shards_are_joined_by_their_index) {
-  const fs::path folder = fresh_folder();
+  const forge::ScratchFolder scratch;
+  const fs::path& folder = scratch.path;
   forge::write_sparse_safetensors(folder / "m-1.safetensors", {{"a", {2, 3}}, {"b", {4}}});
   forge::write_sparse_safetensors(folder / "m-2.safetensors", {{"c", {5}}});
   const auto index = folder / "m.safetensors.index.json";
@@ -289,7 +288,8 @@ TEST(Checkpoint, shards_are_joined_by_their_index) {
 }
 
 TEST(Checkpoint, a_folder_with_several_checkpoints_asks_which) {
-  const fs::path folder = fresh_folder();
+  const forge::ScratchFolder scratch;
+  const fs::path& folder = scratch.path;
   expect_refused(folder, ErrorCode::not_found, "holds no checkpoint");
   forge::write_sparse_safetensors(folder / "one.safetensors", {{"a", {1}}});
   EXPECT_TRUE(load_checkpoint(folder).tensors.contains("a"));
@@ -298,12 +298,12 @@ TEST(Checkpoint, a_folder_with_several_checkpoints_asks_which) {
 }
 
 TEST(Checkpoint, tensors_of_a_sparse_file_of_100_GB_are_found_without_reading_them) {
-  const fs::path folder = fresh_folder();
+  const forge::ScratchFolder scratch;
+  const fs::path& folder = scratch.path;
   forge::write_sparse_torch_zip(folder / "huge.pt", {{"generator", {{"w", {5'000'000, 2'500}}, {"last", {3}, at::kHalf}}}, {"ema", {{"w", {5'000'000, 2'500}}}}});
   const Checkpoint checkpoint = load_checkpoint(folder / "huge.pt");
   EXPECT_EQ(checkpoint.tensors.bytes(), 100'000'000'006);
   EXPECT_EQ(checkpoint.tensors.at("generator.w").const_data_ptr<float>()[12'000'000'000], 0.0F);
-  fs::remove_all(folder);
 }
 
 }  // namespace

@@ -12,8 +12,6 @@ namespace {
 
 using ::testing::HasSubstr;
 
-std::filesystem::path scratch(const std::string& name) { return std::filesystem::path(::testing::TempDir()) / ("safetensors_" + name); }
-
 TEST(Safetensors, what_is_written_is_read_back_in_every_dtype) {
   std::map<std::string, at::Tensor> tensors;
   for (const auto dtype : {at::kDouble, at::kFloat, at::kHalf, at::kBFloat16, at::kLong, at::kInt, at::kShort, at::kChar, at::kByte, at::kBool})
@@ -21,7 +19,8 @@ TEST(Safetensors, what_is_written_is_read_back_in_every_dtype) {
   tensors["matrix"] = at::randn({3, 4}).t();  // not contiguous
   tensors["empty"] = at::empty({0, 3});
   tensors["scalar"] = at::ones({});
-  const auto file = scratch("round_trip");
+  const forge::ScratchFolder scratch;
+  const auto file = scratch.path / "model.safetensors";
   save_safetensors(file, tensors, {{"made by", "a test"}});
   const auto contents = read_safetensors(FileBytes::map(file));
   EXPECT_EQ(contents.metadata.at("made by"), "a test");
@@ -34,7 +33,8 @@ TEST(Safetensors, what_is_written_is_read_back_in_every_dtype) {
 }
 
 TEST(Safetensors, a_failed_write_leaves_neither_file_nor_temporary) {
-  const auto file = scratch("no_such_folder") / "model.safetensors";
+  const forge::ScratchFolder scratch;
+  const auto file = scratch.path / "no_such_folder" / "model.safetensors";
   EXPECT_THROW(save_safetensors(file, {{"a", at::ones({2})}}), Error);
   EXPECT_FALSE(std::filesystem::exists(file.string() + ".part"));
 }

@@ -1,0 +1,249 @@
+#include "rushes/models/wan/checkpoint.h"
+
+#include <fmt/ranges.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "rushes/base/error.h"
+#include "rushes/base/log.h"
+#include "rushes/tensor/checkpoint.h"
+#include "rushes/tensor/file_bytes.h"
+#include "rushes/tensor/ops.h"
+
+namespace rushes::wan {
+namespace {
+
+namespace fs = std::filesystem;
+using Shapes = std::map<std::string, std::vector<int64_t>>;
+using tensor::WeightMap;
+
+// "blocks.{0-3,7}.norm3.weight": keys that differ in the number of their block only, as one.
+class KeyList {
+ public:
+  void add(const std::string& key, const std::string& remark = "") {
+    const auto dot = key.find('.', kBlocks.size());
+    const bool in_block = key.starts_with(kBlocks) && dot != std::string::npos && dot - kBlocks.size() <= 6 && dot > kBlocks.size() &&
+                          key.find_first_not_of("0123456789", kBlocks.size()) == dot;
+    if (in_block)
+      groups_[{key.substr(dot), remark}].insert(std::stoll(key.substr(kBlocks.size())));
+    else
+      groups_[{key, remark}];
+    ++count_;
+  }
+  bool empty() const { return count_ == 0; }
+  std::string text(const char* heading) const {
+    if (empty()) return "";
+    std::vector<std::string> lines;
+    for (const auto& [group, blocks] : groups_) {
+      if (lines.size() == kMaxLines) {
+        lines.push_back(fmt::format("... and {} more kinds of keys", groups_.size() - kMaxLines));
+        break;
+      }
+      lines.push_back((blocks.empty() ? group.first : std::string(kBlocks) + ranges(blocks) + group.first) + group.second);
+    }
+    return fmt::format("\n  {} ({}):\n    {}", heading, count_, fmt::join(lines, "\n    "));
+  }
+
+ private:
+  static constexpr std::string_view kBlocks = "blocks.";
+  static constexpr std::size_t kMaxLines = 200;
+  static std::string ranges(const std::set<int64_t>& numbers) {
+    std::vector<std::string> parts;
+    for (auto begin = numbers.begin(); begin != numbers.end();) {
+      auto last = begin;
+      for (auto next = std::next(begin); next != numbers.end() && *next == *last + 1; ++next) last = next;
+      parts.push_back(begin == last ? std::to_string(*begin) : fmt::format("{}-{}", *begin, *last));
+      begin = std::next(last);
+    }
+    return numbers.size() == 1 ? parts[0] : fmt::format("{{{}}}", fmt::join(parts, ","));
+  }
+  std::map<std::pair<std::string, std::string>, std::set<int64_t>> groups_;
+  std::size_t count_ = 0;
+};
+
+std::string_view branch_of(const Component& component) {
+  const std::string_view prefix = component.found.prefix;
+  return prefix.substr(0, prefix.find('.'));
+}
+
+std::string describe(const std::vector<std::string>& keys) {
+  const std::size_t shown = std::min<std::size_t>(keys.size(), 5);
+  return fmt::format("{} tensors, among them {}", keys.size(), fmt::join(keys.begin(), keys.begin() + static_cast<std::ptrdiff_t>(shown), ", "));
+}
+
+// Of several transformers in one file the asked one, else its sibling; the critic of the training never.
+const Component& choose_branch(const std::vector<Component>& components, Branch branch, const fs::path& file) {
+  const std::string_view wanted = branch == Branch::generator ? "generator" : "generator_ema";
+  const std::string_view fallback = branch == Branch::generator ? "generator_ema" : "generator";
+  for (const std::string_view name : {wanted, fallback})
+    for (const Component& component : components)
+      if (branch_of(component) == name) {
+        if (name == fallback)
+          log::warning("'{}' has no '{}'; its '{}' is used instead", file.string(), wanted, fallback);
+        return component;
+      }
+  std::vector<std::string> prefixes;
+  for (const Component& component : components) prefixes.push_back("'" + component.found.prefix + "'");
+  require(components.size() == 1 && branch_of(components.front()) != "critic", ErrorCode::unsupported,
+          "'{}' holds transformers under {}; rushes takes 'generator' or 'generator_ema', or the only one of a file", file.string(),
+          fmt::join(prefixes, ", "));
+  return components.front();
+}
+
+// WeightMap's own messages name keys; these say which file and part.
+std::string where(const fs::path& file, Part part) { return fmt::format("'{}', {}", file.string(), name(part)); }
+
+Component load_part(const fs::path& file, Part part, Branch branch) {
+  const tensor::Checkpoint checkpoint = tensor::load_checkpoint(file);
+  std::vector<Component> components, others = find_components(checkpoint.tensors);
+  std::set<std::string> kinds;
+  for (Component& component : others) {
+    kinds.emplace(name(component.found.part));
+    if (component.found.part == part) components.push_back(std::move(component));
+  }
+  require(!components.empty(), ErrorCode::not_found, "'{}' holds no {} of a Wan model, but {}", file.string(), name(part),
+          kinds.empty() ? describe(checkpoint.tensors.keys()) : fmt::format("a {}", fmt::join(kinds, " and a ")));
+  if (part == Part::transformer) return choose_branch(components, branch, file);
+  require(components.size() == 1, ErrorCode::unsupported, "'{}' holds {} parts of kind {}; one was expected", file.string(),
+          components.size(), name(part));
+  return std::move(components.front());
+}
+
+// Runs `infer`, whose errors name keys only, so that they name the file, too.
+template <typename Infer>
+auto inferred(const fs::path& file, Part part, Branch branch, Infer infer) {
+  const Component component = load_part(file, part, branch);
+  try {
+    return infer(component.tensors);
+  } catch (const Error& error) {
+    throw Error(error.code(), fmt::format("{}: {}", where(file, part), error.what()));
+  }
+}
+
+// Values that no shape tells, from the config.json that Wan and diffusers put beside the weights.
+void read_config_json(const fs::path& file, TransformerConfig& config) {
+  const fs::path json_file = (fs::is_directory(file) ? file : file.parent_path()) / "config.json";
+  if (!fs::is_regular_file(json_file) || fs::file_size(json_file) > 1'000'000) return;
+  std::ifstream in(json_file);
+  const auto json = nlohmann::json::parse(in, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) return;
+  const auto read = [&](const char* key, int64_t& value) {
+    if (!json.contains(key) || !json[key].is_number_unsigned()) return;
+    const auto given = json[key].get<uint64_t>();
+    require(given >= 1 && given <= 1'000'000, ErrorCode::invalid_argument, "'{}': {} is {}, allowed are 1 to 1000000", json_file.string(),
+            key, given);
+    value = static_cast<int64_t>(given);
+  };
+  if (json.contains("dim") && json["dim"] != config.dim) return;  // of another model
+  read("num_heads", config.num_heads);            // Wan
+  read("num_attention_heads", config.num_heads);  // diffusers
+  read("text_len", config.text_len);
+  if (json.contains("eps") && json["eps"].is_number()) config.eps = json["eps"].get<double>();
+}
+
+}  // namespace
+
+std::vector<Component> find_components(const WeightMap& tensors) {
+  const auto keys = tensors.keys();
+  const auto parts = find_parts(keys);
+  std::vector<Component> components;
+  for (const FoundPart& part : parts) components.push_back({part, {}});
+  std::vector<std::vector<std::string>> own_keys(parts.size());
+  std::vector<std::vector<const at::Tensor*>> own_tensors(parts.size());
+  for (const auto& [wrapped, tensor] : tensors.tensors()) {
+    const std::string key = without_wrappers(wrapped);
+    std::size_t longest = 0;  // a key belongs to the longest prefix that fits
+    for (const FoundPart& part : parts)
+      if (key.starts_with(part.prefix)) longest = std::max(longest, part.prefix.size());
+    for (std::size_t i = 0; i < parts.size(); ++i)
+      if (parts[i].prefix.size() == longest && key.starts_with(parts[i].prefix)) {
+        own_keys[i].push_back(key.substr(longest));
+        own_tensors[i].push_back(&tensor);
+      }
+  }
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const bool rename = parts[i].naming == Naming::transformers;
+    const int residual_blocks = rename ? count_residual_blocks(own_keys[i]) : 0;
+    for (std::size_t k = 0; k < own_keys[i].size(); ++k) {
+      const auto name = rename ? original_name(parts[i].part, own_keys[i][k], residual_blocks) : own_keys[i][k];
+      if (!name) continue;
+      require(!components[i].tensors.contains(*name), ErrorCode::corrupt_data, "the tensor '{}{}' exists twice, as '{}'", parts[i].prefix,
+              own_keys[i][k], *name);
+      components[i].tensors.set(*name, *own_tensors[i][k]);
+    }
+  }
+  return components;
+}
+
+void check_complete(const WeightMap& tensors, const Shapes& expected, const std::string& where) {
+  KeyList missing, unexpected, misshapen, wrong_type;
+  for (const auto& [key, shape] : expected) {
+    if (!tensors.contains(key)) {
+      missing.add(key);
+      continue;
+    }
+    const at::Tensor& tensor = tensors.at(key);
+    if (tensor.sizes() != at::IntArrayRef(shape))
+      misshapen.add(key, fmt::format(" [{}], expected [{}]", fmt::join(tensor.sizes(), ", "), fmt::join(shape, ", ")));
+    const auto dtype = tensor.scalar_type();
+    if (dtype != at::kFloat && dtype != at::kHalf && dtype != at::kBFloat16 && dtype != at::kDouble)
+      wrong_type.add(key, fmt::format(" {}", c10::toString(dtype)));
+  }
+  for (const auto& [key, tensor] : tensors.tensors())
+    if (expected.count(key) == 0) unexpected.add(key);
+  if (missing.empty() && unexpected.empty() && misshapen.empty() && wrong_type.empty()) return;
+  fail(ErrorCode::corrupt_data, "{} does not fit its configuration:{}{}{}{}", where, missing.text("missing"),
+       unexpected.text("not part of this model"), misshapen.text("of another shape"),
+       wrong_type.text("neither float32, float16, bfloat16 nor float64 (a quantised file?)"));
+}
+
+WeightMap load_transformer(const fs::path& file, const TransformerConfig& config, Branch branch) {
+  require(config.num_heads > 0 && config.dim % config.num_heads == 0, ErrorCode::invalid_argument,
+          "{}: num_heads {} does not divide dim {}; no shape tells the number of heads, so set it in the model's manifest or config.json",
+          where(file, Part::transformer), config.num_heads, config.dim);
+  Component component = load_part(file, Part::transformer, branch);
+  check_complete(component.tensors, parameter_shapes(config), where(file, Part::transformer));
+  return std::move(component.tensors);
+}
+
+WeightMap load_text_encoder(const fs::path& file, const Umt5Config& config) {
+  Component component = load_part(file, Part::text_encoder, Branch::generator);
+  check_complete(component.tensors, parameter_shapes(config), where(file, Part::text_encoder));
+  return std::move(component.tensors);
+}
+
+WeightMap load_vae(const fs::path& file, const VaeConfig& config) {
+  Component component = load_part(file, Part::vae, Branch::generator);
+  check_complete(component.tensors, parameter_shapes(config), where(file, Part::vae));
+  return std::move(component.tensors);
+}
+
+WeightMap load_tiny_autoencoder(const fs::path& file, const TinyAutoencoderConfig& config) {
+  Component component = load_part(file, Part::tiny_autoencoder, Branch::generator);
+  // Growth layers were trained for other time factors, too: of too many output channels the last ones are meant.
+  const Shapes expected = parameter_shapes(config);
+  for (const char* key : {"decoder.7.conv.weight", "decoder.13.conv.weight", "decoder.19.conv.weight"}) {
+    if (!component.tensors.contains(key) || expected.count(key) == 0) continue;
+    const at::Tensor& weight = component.tensors.at(key);
+    const int64_t wanted = expected.at(key)[0];
+    if (weight.dim() == 4 && weight.size(0) > wanted && weight.size(0) % weight.size(1) == 0)
+      component.tensors.set(key, weight.narrow(0, weight.size(0) - wanted, wanted));
+  }
+  check_complete(component.tensors, expected, where(file, Part::tiny_autoencoder));
+  return std::move(component.tensors);
+}
+
+TransformerConfig read_transformer_config(const fs::path& file, Branch branch) {
+  TransformerConfig config = inferred(file, Part::transformer, branch, infer_transformer);
+  read_config_json(file, config);
+  return config;
+}
+Umt5Config read_umt5_config(const fs::path& file) { return inferred(file, Part::text_encoder, Branch::generator, infer_umt5); }
+VaeConfig read_vae_config(const fs::path& file) { return inferred(file, Part::vae, Branch::generator, infer_vae); }
+TinyAutoencoderConfig read_tiny_autoencoder_config(const fs::path& file) {
+  return inferred(file, Part::tiny_autoencoder, Branch::generator, infer_tiny_autoencoder);
+}
+
+}  // namespace rushes::wan
