@@ -1,5 +1,6 @@
 #include "rushes/media/fragmented_mp4.h"
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -82,7 +83,7 @@ struct FragmentWriter::State {
     codec.extradata = static_cast<uint8_t*>(av_mallocz(size + AV_INPUT_BUFFER_PADDING_SIZE));
     require(codec.extradata != nullptr, ErrorCode::exhausted, "MP4 muxer: out of memory");
     codec.extradata_size = static_cast<int>(size);
-    std::memcpy(codec.extradata, track.parameter_sets.data(), size);
+    std::copy(track.parameter_sets.begin(), track.parameter_sets.end(), codec.extradata);
   }
 
   Bytes take() {
