@@ -50,8 +50,16 @@ export const toEvent = (e: WireEvent): SessionEvent | null => {
   }
 };
 
-// Relative, so that the page also works below a path of a reverse proxy.
-const url = (path: string): string => new URL(`v1/${path}`, document.baseURI).href;
+/** What a server that asks for a token wants with each call; it comes in the page's own address. */
+const token = new URLSearchParams(location.search).get("token");
+
+// Relative, so that the page also works below a path of a reverse proxy. The token stands in the address because
+// neither a WebSocket nor a download can carry a header.
+const url = (path: string): string => {
+  const address = new URL(`v1/${path}`, document.baseURI);
+  if (token) address.searchParams.set("token", token);
+  return address.href;
+};
 
 export const videoUrl = (id: string): string => url(`sessions/${id}/video.mp4`);
 
