@@ -128,6 +128,13 @@ void add_train(CLI::App& app) {
   weights(measure, measure_options);
   measure_options->clips = 64;
   measure->add_option("--clips", measure_options->clips, "captions")->check(CLI::Range(1, 10'000))->capture_default_str();
+
+  const auto [ship, ship_options] = stage("export", "Write the model directory that generate and serve open", 1e-3, 1, [](const Options& o) {
+    training::export_model(o.directory, o.weights, o.output);
+    fmt::print("wrote {}\n", o.output);
+  });
+  weights(ship, ship_options);
+  ship->add_option("--output", ship_options->output, "model directory")->capture_default_str();
 }
 
 }  // namespace rushes::app
