@@ -1,6 +1,7 @@
 #include "rushes/generation/random_model.h"
 
 #include <cmath>
+#include <fstream>
 #include <sstream>
 
 #include "rushes/generation/wan_model.h"
@@ -9,6 +10,7 @@
 #include "rushes/models/wan/umt5.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/tensor/random.h"
+#include "rushes/tensor/safetensors.h"
 
 namespace rushes::generation {
 namespace {
@@ -38,7 +40,7 @@ class RandomWeights {
   tensor::WeightMap weights_;
 };
 
-tensor::WeightMap transformer_weights(const wan::TransformerConfig& c, uint64_t seed) {
+tensor::WeightMap make_transformer_weights(const wan::TransformerConfig& c, uint64_t seed) {
   RandomWeights w(seed);
   const auto [pt, ph, pw] = c.patch_size;
   w.matrix("patch_embedding.weight", {c.dim, c.in_dim, pt, ph, pw});
@@ -65,7 +67,7 @@ tensor::WeightMap transformer_weights(const wan::TransformerConfig& c, uint64_t 
   return w.take();
 }
 
-tensor::WeightMap text_weights(const wan::Umt5Config& c, uint64_t seed) {
+tensor::WeightMap make_text_weights(const wan::Umt5Config& c, uint64_t seed) {
   RandomWeights w(seed);
   w.normal("token_embedding.weight", {c.vocab, c.dim}, 1);
   w.normal("norm.weight", {c.dim}, 0.1, 1);
@@ -83,7 +85,7 @@ tensor::WeightMap text_weights(const wan::Umt5Config& c, uint64_t seed) {
   return w.take();
 }
 
-tensor::WeightMap autoencoder_weights(const wan::TinyAutoencoderConfig& config, uint64_t seed) {
+tensor::WeightMap make_autoencoder_weights(const wan::TinyAutoencoderConfig& config, uint64_t seed) {
   RandomWeights w(seed);
   for (const auto& [key, shape] : wan::parameter_shapes(config)) {
     if (shape.size() == 1) {
@@ -108,32 +110,54 @@ at::Tensor word_ids(const std::string& prompt, const wan::Umt5Config& config) {
   return at::tensor(ids, at::kLong).unsqueeze(0);
 }
 
+/// Sizes and weights of the parts.
+struct Parts {
+  wan::Umt5Config text{.vocab = 512, .dim = 16, .dim_attn = 16, .dim_ffn = 32, .num_heads = 2, .num_layers = 1, .text_len = 32};
+  wan::TransformerConfig transformer{.dim = 32, .ffn_dim = 64, .num_heads = 2, .num_layers = 2, .freq_dim = 32,
+                                     .text_dim = text.dim, .text_len = text.text_len};
+  wan::TinyAutoencoderConfig autoencoder{.decoder_widths = {16, 16, 16, 16}, .encoder_width = 16};
+  wan::Defaults defaults{.height = 32, .width = 32};
+  tensor::WeightMap text_weights, transformer_weights, autoencoder_weights;
+
+  explicit Parts(uint64_t seed)
+      : text_weights(make_text_weights(text, 3 * seed)),
+        transformer_weights(make_transformer_weights(transformer, 3 * seed + 1)),
+        autoencoder_weights(make_autoencoder_weights(autoencoder, 3 * seed + 2)) {}
+};
+
 }  // namespace
 
 std::shared_ptr<const Model> random_wan_model(uint64_t seed) {
   // Work this small is lost in waiting for other threads: measured 7 ms a block on one thread, up to 1 s on a busy machine.
   at::set_num_threads(1);
-  const wan::Umt5Config text{.vocab = 512, .dim = 16, .dim_attn = 16, .dim_ffn = 32, .num_heads = 2, .num_layers = 1,
-                             .text_len = 32};
-  const wan::TransformerConfig config{.dim = 32, .ffn_dim = 64, .num_heads = 2, .num_layers = 2, .freq_dim = 32,
-                                      .text_dim = text.dim, .text_len = text.text_len};
-  wan::TinyAutoencoderConfig pictures;
-  pictures.decoder_widths = {16, 16, 16, 16};
-  pictures.encoder_width = 16;
-
-  const auto encoder = std::make_shared<const wan::Umt5Encoder>(text, text_weights(text, 3 * seed));
-  const auto transformer =
-      std::make_shared<const wan::CausalTransformer>(config, transformer_weights(config, 3 * seed + 1));
-  const auto autoencoder =
-      std::make_shared<const wan::TinyAutoencoder>(pictures, autoencoder_weights(pictures, 3 * seed + 2));
-  wan::Defaults defaults;
-  defaults.height = defaults.width = 32;
+  const Parts parts(seed);
+  const auto encoder = std::make_shared<const wan::Umt5Encoder>(parts.text, parts.text_weights);
+  const auto transformer = std::make_shared<const wan::CausalTransformer>(parts.transformer, parts.transformer_weights);
+  const auto autoencoder = std::make_shared<const wan::TinyAutoencoder>(parts.autoencoder, parts.autoencoder_weights);
   return std::make_shared<const WanModel>(
-      WanModel::Description{"random", "random weights, for tests; float32"}, defaults, transformer, autoencoder, autoencoder,
-      [encoder, text](const std::string& prompt) {
-        const at::Tensor ids = word_ids(prompt, text);
+      WanModel::Description{"random", "random weights, for tests; float32 on cpu"}, parts.defaults, transformer, autoencoder,
+      autoencoder, [encoder](const std::string& prompt) {
+        const at::Tensor ids = word_ids(prompt, encoder->config());
         return encoder->encode(ids, at::ones_like(ids));
       });
+}
+
+void write_random_model(const std::filesystem::path& directory, const std::filesystem::path& tokenizer, uint64_t seed) {
+  const Parts parts(seed);
+  std::filesystem::create_directories(directory);
+  wan::ModelDirectory model;
+  model.directory = std::filesystem::absolute(directory);
+  model.name = "random";
+  model.transformer = {model.directory / "transformer.safetensors", wan::Branch::generator, parts.transformer};
+  model.text_encoder = {model.directory / "text_encoder.safetensors", parts.text};
+  model.autoencoder = {model.directory / "autoencoder.safetensors", wan::AutoencoderKind::tiny, {}, parts.autoencoder};
+  model.tokenizer = model.directory / ("tokenizer" + tokenizer.extension().string());
+  model.defaults = parts.defaults;
+  tensor::save_safetensors(model.transformer.file, parts.transformer_weights.tensors());
+  tensor::save_safetensors(model.text_encoder.file, parts.text_weights.tensors());
+  tensor::save_safetensors(model.autoencoder.file, parts.autoencoder_weights.tensors());
+  std::filesystem::copy_file(tokenizer, model.tokenizer, std::filesystem::copy_options::overwrite_existing);
+  std::ofstream(model.directory / wan::kManifestName) << wan::manifest_yaml(model);
 }
 
 }  // namespace rushes::generation

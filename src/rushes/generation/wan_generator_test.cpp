@@ -273,6 +273,8 @@ TEST(WanModel, a_bad_request_is_refused_with_the_field_and_what_is_allowed) {
       {"second prompt empty", [](R& r) { r.prompts = {"a", ""}; }, bad, "prompts[1] must not be empty"},
       {"100 kB prompt", [](R& r) { r.prompts = {std::string(100'000, 'a')}; }, ErrorCode::too_large,
        "prompt is 100000 bytes; the limit is 16384"},
+      {"no UTF-8", [](R& r) { r.prompts = {"a\xff"}; }, bad, "prompt"},
+      {"NUL", [](R& r) { r.prompts = {std::string("a\0b", 3)}; }, bad, "NUL"},
       {"length no multiple", [](R& r) { r.segment_latent_frames = 20; }, bad,
        "segment_length must be a multiple of 3 (got 20; use 18 or 21)"},
       {"length zero", [](R& r) { r.segment_latent_frames = 0; }, bad, "segment_length must be from 1 to 252 (got 0)"},

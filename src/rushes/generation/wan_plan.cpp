@@ -9,6 +9,7 @@
 #include "rushes/models/wan/segments.h"
 #include "rushes/nn/flow_match.h"
 #include "rushes/nn/solver.h"
+#include "rushes/text/utf8.h"
 
 namespace rushes::generation {
 namespace {
@@ -134,6 +135,7 @@ void check_prompt(std::string_view prompt, std::string_view field, std::size_t m
           max_bytes);
   require(prompt.find_first_not_of(" \t\r\n\v\f") != std::string_view::npos, kBad, "{} must not be empty", field);
   require(prompt.find('\0') == std::string_view::npos, kBad, "{} must not hold NUL characters", field);
+  text::require_utf8(prompt, field);
 }
 
 WanPlan plan_video(const VideoRequest& request, const wan::Defaults& defaults, const WanLimits& limits) {
