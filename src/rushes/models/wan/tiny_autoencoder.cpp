@@ -75,24 +75,25 @@ void add_shapes(Shapes& shapes, const std::string& prefix, const std::vector<Pla
   }
 }
 
-std::vector<TinyLayer> build(const std::vector<Plan>& plan, const tensor::WeightMap& weights) {
+std::vector<TinyLayer> build(const std::vector<Plan>& plan, const tensor::WeightMap& weights, const ConvCompute& compute) {
   // Packed once into the layout of the activations; trainable weights stay the leaves that the optimiser holds.
   const auto packed = [&](const at::Tensor& weight) {
-    return weights.trainable() ? weight : weight.contiguous(at::MemoryFormat::ChannelsLast);
+    return compute.trainable ? weight : weight.to(compute.dtype).contiguous(at::MemoryFormat::ChannelsLast);
   };
+  const auto bias_of = [&](const std::string& key, int64_t size) { return weights.at(key, {size}).to(compute.dtype); };
   std::vector<TinyLayer> layers;
   for (std::size_t i = 0; i < plan.size(); ++i) {
     const Plan& p = plan[i];
-    TinyLayer layer{p.kind, p.factor, {}, {}};
+    TinyLayer layer{p.kind, p.factor, {}, {}, {}};
     const std::string key = fmt::format("{}.", i);
     if (p.kind == Kind::conv) {
       layer.weight.push_back(packed(weights.at(key + "weight", {p.out, p.in, 3, 3})));
-      layer.bias.push_back(p.bias ? weights.at(key + "bias", {p.out}) : at::Tensor());
+      layer.bias.push_back(p.bias ? bias_of(key + "bias", p.out) : at::Tensor());
     } else if (p.kind == Kind::memory) {
       for (const int conv : {0, 2, 4}) {
         const std::string part = fmt::format("{}conv.{}.", key, conv);
         layer.weight.push_back(packed(weights.at(part + "weight", {p.out, conv == 0 ? 2 * p.in : p.out, 3, 3})));
-        layer.bias.push_back(weights.at(part + "bias", {p.out}));
+        layer.bias.push_back(bias_of(part + "bias", p.out));
       }
       if (p.in != p.out) layer.weight.push_back(packed(weights.at(key + "skip.weight", {p.out, p.in, 1, 1})));
     } else if (p.kind == Kind::pool) {
@@ -109,6 +110,30 @@ std::vector<TinyLayer> build(const std::vector<Plan>& plan, const tensor::Weight
   }
   return layers;
 }
+
+/// Doubling, growth in time and the convolution after them have nothing non-linear between them: one convolution of the
+/// small picture does the work of three layers. Other layers stay as they are.
+std::vector<TinyLayer> fold(std::vector<TinyLayer> layers) {
+  std::vector<TinyLayer> folded;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const bool folds = layers[i].kind == Kind::upsample && layers[i].factor == 2 && i + 2 < layers.size() &&
+                       layers[i + 1].kind == Kind::grow && layers[i + 2].kind == Kind::conv;
+    if (!folds) {
+      folded.push_back(std::move(layers[i]));
+      continue;
+    }
+    const int64_t frames = layers[i + 1].factor;
+    const at::Tensor grow = layers[i + 1].weight[0].to(at::kDouble).flatten(1).unflatten(0, {frames, -1});  // [S, C', C]
+    const at::Tensor conv = layers[i + 2].weight[0].to(at::kDouble);                                       // [O, C', 3, 3]
+    const at::Tensor both = at::tensordot(grow, conv, {1}, {1}).permute({0, 2, 1, 3, 4}).flatten(0, 1);    // [S*O, C, 3, 3]
+    TinyLayer layer{Kind::folded, frames, {}, {}, UpsampleConv(both, {}, frames)};
+    folded.push_back(std::move(layer));
+    i += 2;
+  }
+  return folded;
+}
+
+bool folds(const ConvCompute& compute) { return compute.fused && compute.dtype == at::kFloat; }
 
 at::Tensor conv(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {}, int64_t stride = 1) {
   return at::conv2d(x, weight, bias, stride, weight.size(2) / 2);
@@ -194,6 +219,7 @@ at::Tensor run(const std::vector<TinyLayer>& layers, const at::Tensor& video, Ti
       case Kind::upsample: x = upsample(x, layer.factor); break;
       case Kind::pool: x = pool(layer, x, batch, state.waiting[i]); break;
       case Kind::grow: x = grow(layer, x, batch); break;
+      case Kind::folded: x = layer.upsample.forward(x, batch); break;
     }
   }
   return x.defined() ? to_video(x, batch) : x;
@@ -212,8 +238,8 @@ class TinyStreamDecoder final : public StreamDecoder {
   at::Tensor decode(const at::Tensor& latents) override {
     require(latents.dim() == 4, ErrorCode::invalid_argument, "latents have shape [{}], expected [F, C, h, w]",
             fmt::join(latents.sizes(), ", "));
-    const at::Tensor rgb = decoder_->forward_trimmed(latents.to(decoder_->options()).unsqueeze(0), state_);
-    return rgb.squeeze(0).to(at::kFloat).mul_(2).sub_(1).clamp_(-1, 1);
+    const at::Tensor rgb = decoder_->forward_trimmed(latents.to(decoder_->device(), at::kFloat).unsqueeze(0), state_);
+    return rgb.squeeze(0).mul_(2).sub_(1).clamp_(-1, 1);
   }
   std::unique_ptr<StreamDecoder> clone() const override { return std::make_unique<TinyStreamDecoder>(*this); }
 
@@ -232,16 +258,16 @@ std::map<std::string, std::vector<int64_t>> parameter_shapes(const TinyAutoencod
 }
 
 TinyEncoder::TinyEncoder(const TinyAutoencoderConfig& config, const tensor::WeightMap& weights)
-    : layers_(build(encoder_plan(config), weights)), trainable_(weights.trainable()) {}
+    : compute_(conv_compute(weights, "0.weight")), layers_(build(encoder_plan(config), weights, compute_)) {}
 
 at::Tensor TinyEncoder::forward(const at::Tensor& video, TinyState& state) const {
   require_video(video, 3, "video frames", "[N, T, 3, H, W]");
   require(video.size(3) % 8 == 0 && video.size(4) % 8 == 0, ErrorCode::invalid_argument,
           "video frames of {}x{}: height and width must be multiples of 8", video.size(3), video.size(4));
   TinyState next = state;
-  const at::Tensor latents = run(layers_, video, next, trainable_);
+  const at::Tensor latents = run(layers_, video.to(compute_.dtype), next, compute_.trainable);
   state = std::move(next);
-  if (latents.defined()) return latents;
+  if (latents.defined()) return latents.to(video.scalar_type());
   const int64_t channels = layers_.back().weight[0].size(0);
   return at::empty({video.size(0), 0, channels, video.size(3) / 8, video.size(4) / 8}, video.options());
 }
@@ -256,14 +282,16 @@ at::Tensor TinyEncoder::encode(const at::Tensor& video) const {
 
 TinyDecoder::TinyDecoder(const TinyAutoencoderConfig& config, const tensor::WeightMap& weights)
     : config_(config),
-      layers_(build(decoder_plan(config), weights)),
-      options_(layers_[1].weight[0].options().requires_grad(false)),
-      trainable_(weights.trainable()) {}
+      compute_(conv_compute(weights, "1.weight")),
+      layers_(build(decoder_plan(config), weights, compute_)),
+      device_(weights.at("1.weight").device()) {
+  if (folds(compute_)) layers_ = fold(std::move(layers_));
+}
 
 at::Tensor TinyDecoder::forward(const at::Tensor& latents, TinyState& state) const {
   require_video(latents, config_.latent_channels, "latents", "[N, F, C, h, w]");
   TinyState next = state;
-  const at::Tensor rgb = run(layers_, latents, next, trainable_);
+  const at::Tensor rgb = run(layers_, latents.to(compute_.dtype), next, compute_.trainable).to(latents.scalar_type());
   next.video_frames_seen += rgb.size(1);
   state = std::move(next);
   return rgb;
@@ -288,8 +316,7 @@ at::Tensor TinyAutoencoder::encode(const at::Tensor& video) const {
   require(encoder_ != nullptr, ErrorCode::unsupported, "this tiny autoencoder was loaded without an encoder (no tensor 'encoder.*')");
   require(video.dim() == 5, ErrorCode::invalid_argument, "the video has shape [{}], expected [B, 3, T, H, W]",
           fmt::join(video.sizes(), ", "));
-  const at::Tensor unit = video.transpose(1, 2).to(decoder_->options()).mul(0.5).add_(0.5);
-  return encoder_->encode(unit).to(at::kFloat);
+  return encoder_->encode(video.transpose(1, 2).to(decoder_->device(), at::kFloat).mul(0.5).add_(0.5));
 }
 
 }  // namespace rushes::wan

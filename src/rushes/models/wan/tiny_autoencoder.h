@@ -9,6 +9,8 @@
 
 #include "rushes/models/wan/autoencoder.h"
 #include "rushes/models/wan/config.h"
+#include "rushes/models/wan/conv_compute.h"
+#include "rushes/models/wan/upsample_conv.h"
 #include "rushes/tensor/weight_map.h"
 
 namespace rushes::wan {
@@ -26,10 +28,11 @@ std::map<std::string, std::vector<int64_t>> parameter_shapes(const TinyAutoencod
 
 /// One stage of the sequential network; weights and what to do with them. Internal to the module.
 struct TinyLayer {
-  enum class Kind { clamp, conv, relu, memory, upsample, pool, grow };
+  enum class Kind { clamp, conv, relu, memory, upsample, pool, grow, folded };
   Kind kind;
-  int64_t factor = 1;                      // conv: stride; upsample, pool, grow: how many
-  std::vector<at::Tensor> weight, bias;    // conv: 1; memory: 3 and weight[3] for a 1x1 skip; pool, grow: 1 without bias
+  int64_t factor = 1;                    // conv: stride; upsample, pool, grow: how many
+  std::vector<at::Tensor> weight, bias;  // conv: 1; memory: 3 and weight[3] for a 1x1 skip; pool, grow: 1 without bias
+  UpsampleConv upsample;                 // folded: upsample, grow and conv in one
 };
 
 class TinyEncoder {
@@ -37,16 +40,15 @@ class TinyEncoder {
   /// `weights` with the keys "encoder.*" stripped to "0.weight", ...
   TinyEncoder(const TinyAutoencoderConfig& config, const tensor::WeightMap& weights);
 
-  /// video [N, T, 3, H, W] RGB in [0, 1], dtype of the weights; H, W multiples of 8. Returns latents
-  /// [N, F, C, h, w]; 4 video frames make one latent frame, and what is left over waits in `state`.
+  /// video [N, T, 3, H, W] RGB in [0, 1]; H, W multiples of 8. Returns latents [N, F, C, h, w] in the
+  /// dtype of the video; 4 video frames make one latent frame, and what is left over waits in `state`.
   at::Tensor forward(const at::Tensor& video, TinyState& state) const;
   /// The whole of a video of 1 + 4k frames: the first frame counts four times, which mirrors the decoder's trim.
   at::Tensor encode(const at::Tensor& video) const;
-  bool trainable() const { return trainable_; }
 
  private:
+  ConvCompute compute_;
   std::vector<TinyLayer> layers_;
-  bool trainable_;
 };
 
 class TinyDecoder {
@@ -55,19 +57,19 @@ class TinyDecoder {
   /// config needs keep their last ones.
   TinyDecoder(const TinyAutoencoderConfig& config, const tensor::WeightMap& weights);
 
-  /// latents [N, F, C, h, w] normalised, dtype of the weights. Returns RGB [N, 4F, 3, 8h, 8w], nominally in [0, 1], not
+  /// latents [N, F, C, h, w] normalised. Returns RGB [N, 4F, 3, 8h, 8w] in their dtype, nominally in [0, 1], not
   /// clamped; the first frames_to_trim frames of a stream included.
   at::Tensor forward(const at::Tensor& latents, TinyState& state) const;
   /// The same without the first frames_to_trim frames of the stream: [N, 1 + 4(F-1), 3, 8h, 8w] for a fresh state.
   at::Tensor forward_trimmed(const at::Tensor& latents, TinyState& state) const;
   const TinyAutoencoderConfig& config() const { return config_; }
-  const at::TensorOptions& options() const { return options_; }
+  at::Device device() const { return device_; }
 
  private:
   TinyAutoencoderConfig config_;
+  ConvCompute compute_;
   std::vector<TinyLayer> layers_;
-  at::TensorOptions options_;
-  bool trainable_;
+  at::Device device_;
 };
 
 class TinyAutoencoder final : public Autoencoder {

@@ -78,7 +78,7 @@ void add_middle(Shapes& shapes, const std::string& prefix, int64_t width) {
 
 /// The three layers between the levels: residual, attention, residual.
 template <typename Stage>
-void append_middle(std::vector<Stage>& stages, const tensor::WeightMap& weights, int64_t width, VaeCompute compute) {
+void append_middle(std::vector<Stage>& stages, const tensor::WeightMap& weights, int64_t width, ConvCompute compute) {
   stages.emplace_back(ResidualBlock(weights.under("0."), width, width, compute));
   stages.emplace_back(FrameAttention(weights.under("1."), width, compute));
   stages.emplace_back(ResidualBlock(weights.under("2."), width, width, compute));
@@ -87,7 +87,7 @@ void append_middle(std::vector<Stage>& stages, const tensor::WeightMap& weights,
 /// Published checkpoints have no attention in their levels; where a checkpoint has it, it follows its residual block.
 template <typename Stage, typename Resample>
 void append_levels(std::vector<Stage>& stages, const std::vector<StagePlan>& plan, const tensor::WeightMap& weights,
-                   VaeCompute compute) {
+                   ConvCompute compute) {
   int64_t index = 0;
   for (const StagePlan& p : plan) {
     const auto own = weights.under(fmt::format("{}.", index++));
@@ -121,7 +121,7 @@ int64_t latent_frames_per_pass(int64_t height, int64_t width) {
   return std::max<int64_t>(1, kPositions / (height * width));
 }
 
-at::Tensor in_layout(const at::Tensor& x, VaeCompute compute) {
+at::Tensor in_layout(const at::Tensor& x, ConvCompute compute) {
   return x.to(compute.dtype).contiguous(at::MemoryFormat::ChannelsLast3d);
 }
 
@@ -168,7 +168,7 @@ LatentScale::LatentScale(const VaeConfig& config, at::Device device) {
 
 VaeDecoder::VaeDecoder(const VaeConfig& config, const tensor::WeightMap& weights)
     : config_(checked(config)),
-      compute_(compute_for(weights, "decoder.conv1.weight")),
+      compute_(conv_compute(weights, "decoder.conv1.weight")),
       scale_(config, weights.at("decoder.conv1.weight").device()) {
   const auto own = weights.under("decoder.");
   const int64_t wide = config.dim * config.dim_mult.back(), narrow = config.dim * config.dim_mult.front();
@@ -209,7 +209,7 @@ at::Tensor VaeDecoder::forward(const at::Tensor& latents, VaeState& state) const
 
 VaeEncoder::VaeEncoder(const VaeConfig& config, const tensor::WeightMap& weights)
     : config_(checked(config)),
-      compute_(compute_for(weights, "encoder.conv1.weight")),
+      compute_(conv_compute(weights, "encoder.conv1.weight")),
       scale_(config, weights.at("encoder.conv1.weight").device()) {
   const auto own = weights.under("encoder.");
   const int64_t wide = config.dim * config.dim_mult.back(), both = 2 * config.z_dim;

@@ -38,7 +38,7 @@ class VaeDecoder {
   using Stage = std::variant<ResidualBlock, FrameAttention, Upsample>;
   at::Tensor run(const at::Tensor& z, VaeState& state) const;
   VaeConfig config_;
-  VaeCompute compute_;
+  ConvCompute compute_;
   LatentScale scale_;
   Conv3d from_latent_, conv_in_, conv_out_;
   std::vector<Stage> stages_;
@@ -59,7 +59,7 @@ class VaeEncoder {
   using Stage = std::variant<ResidualBlock, FrameAttention, Downsample>;
   at::Tensor run(const at::Tensor& video, VaeState& state) const;
   VaeConfig config_;
-  VaeCompute compute_;
+  ConvCompute compute_;
   LatentScale scale_;
   Conv3d to_latent_, conv_in_, conv_out_;
   std::vector<Stage> stages_;

@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include "rushes/base/error.h"
+#include "rushes/tensor/kernels/cpu/channel_norm.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::wan {
@@ -18,7 +19,7 @@ const at::Tensor& weight_of(const tensor::WeightMap& weights, const std::string&
   return weight;
 }
 
-at::Tensor vector_of(const tensor::WeightMap& weights, const std::string& key, int64_t size, VaeCompute compute) {
+at::Tensor vector_of(const tensor::WeightMap& weights, const std::string& key, int64_t size, ConvCompute compute) {
   return weight_of(weights, key, {size}).to(compute.dtype);
 }
 
@@ -31,6 +32,25 @@ at::Tensor as_video(const at::Tensor& frames, int64_t batch) {
 /// The last `count` frames as a copy of their own: a view would keep the whole piece in memory.
 at::Tensor last_frames(const at::Tensor& x, int64_t count) {
   return x.narrow(2, x.size(2) - count, count).clone(kFramesLayout);
+}
+
+at::Tensor zero_history(const at::Tensor& x) {
+  auto sizes = x.sizes().vec();
+  sizes[2] = 2;
+  return at::zeros(sizes, x.options().requires_grad(false)).contiguous(kFramesLayout);
+}
+
+namespace kernels = tensor::kernels;
+
+/// The norm of x [1, C, T, H, W] into `out` of the same shape, both with channels last.
+void norm_into(const at::Tensor& x, const at::Tensor& gamma, kernels::AfterNorm after, const at::Tensor& out) {
+  const int64_t channels = x.size(1), rows = x.numel() / channels;
+  const float* scale = gamma.const_data_ptr<float>();
+  if (x.scalar_type() == at::kFloat)
+    kernels::channel_norm(rows, channels, x.const_data_ptr<float>(), scale, after, out.mutable_data_ptr<float>());
+  else
+    kernels::channel_norm(rows, channels, static_cast<const kernels::Bf16*>(x.const_data_ptr()), scale, after,
+                          static_cast<kernels::Bf16*>(out.mutable_data_ptr()));
 }
 
 }  // namespace
@@ -46,15 +66,7 @@ at::Tensor& Pass::next_cache() {
   return state_.caches[next_++];
 }
 
-VaeCompute compute_for(const tensor::WeightMap& weights, std::string_view any_key) {
-  const at::Tensor& weight = weights.at(any_key);
-  const at::ScalarType dtype = weight.scalar_type();
-  // Without these instructions libtorch's half-precision convolutions are plain loops, a hundred times slower.
-  const bool widen = weight.is_cpu() && (dtype == at::kHalf || (dtype == at::kBFloat16 && !__builtin_cpu_supports("avx512bf16")));
-  return {widen ? at::kFloat : dtype, weights.trainable()};
-}
-
-Conv3d::Conv3d(const tensor::WeightMap& weights, const std::string& key, std::vector<int64_t> shape, VaeCompute compute)
+Conv3d::Conv3d(const tensor::WeightMap& weights, const std::string& key, std::vector<int64_t> shape, ConvCompute compute)
     : weight(weight_of(weights, key + ".weight", shape)), bias(vector_of(weights, key + ".bias", shape[0], compute)) {
   if (!compute.trainable) weight = weight.to(compute.dtype).contiguous(kFramesLayout);
 }
@@ -64,41 +76,54 @@ at::Tensor Conv3d::forward(const at::Tensor& x, int64_t time_stride) const {
   return at::conv3d(x, weight, bias, {time_stride, 1, 1}, {0, side, side});
 }
 
-FrameConv::FrameConv(const tensor::WeightMap& weights, const std::string& key, int64_t in, int64_t out, VaeCompute compute)
+FrameConv::FrameConv(const tensor::WeightMap& weights, const std::string& key, int64_t in, int64_t out, ConvCompute compute)
     : weight(weight_of(weights, key + ".weight", {out, in, 3, 3})), bias(vector_of(weights, key + ".bias", out, compute)) {
   if (!compute.trainable) weight = weight.to(compute.dtype).contiguous(at::MemoryFormat::ChannelsLast);
 }
 
 ChannelNorm::ChannelNorm(const tensor::WeightMap& weights, const std::string& key, int64_t channels, int64_t axes,
-                         VaeCompute compute)
-    : trainable(compute.trainable) {
+                         ConvCompute compute)
+    : compute(compute) {
   std::vector<int64_t> shape(static_cast<std::size_t>(axes), 1);
   shape[0] = channels;
-  gamma = weight_of(weights, key + ".gamma", shape).to(compute.dtype).flatten();
+  gamma = weight_of(weights, key + ".gamma", shape).to(compute.fused ? at::kFloat : compute.dtype).flatten();
 }
 
 at::Tensor ChannelNorm::forward(const at::Tensor& x) const {
+  if (compute.fused) {
+    const at::Tensor in = x.contiguous(kFramesLayout);
+    const at::Tensor out = at::empty_like(in, at::TensorOptions(), kFramesLayout);
+    norm_into(in, gamma, kernels::AfterNorm::nothing, out);
+    return out;
+  }
   const at::Tensor length = at::linalg_vector_norm(x, 2, at::IntArrayRef{1}, /*keepdim=*/true).clamp_min(1e-12);
   const double root = std::sqrt(static_cast<double>(gamma.size(0)));
   return x / length * root * gamma.view({1, -1, 1, 1, 1});
 }
 
 at::Tensor ChannelNorm::forward_silu_padded(const at::Tensor& x, at::Tensor& cache) const {
-  return with_history(at::silu(forward(x)), cache);
-}
-
-at::Tensor with_history(const at::Tensor& x, at::Tensor& cache) {
-  if (!cache.defined()) {
-    auto sizes = x.sizes().vec();
-    sizes[2] = 2;
-    cache = at::zeros(sizes, x.options().requires_grad(false)).contiguous(kFramesLayout);
-  }
-  const at::Tensor all = at::cat({cache, x}, 2);
+  if (!compute.fused) return with_history(at::silu(forward(x)), cache);
+  // The norm writes behind the cached frames, so that nobody has to copy x once more to put them in front.
+  const at::Tensor in = x.contiguous(kFramesLayout);
+  auto sizes = x.sizes().vec();
+  sizes[2] += 2;
+  at::Tensor all = at::empty(sizes, x.options(), kFramesLayout);
+  at::Tensor front = all.narrow(2, 0, 2);
+  if (cache.defined()) front.copy_(cache);
+  else front.zero_();
+  for (int64_t b = 0; b < x.size(0); ++b)
+    norm_into(in.narrow(0, b, 1), gamma, kernels::AfterNorm::silu, all.narrow(0, b, 1).narrow(2, 2, x.size(2)));
   cache = last_frames(all, 2);
   return all;
 }
 
-ResidualBlock::ResidualBlock(const tensor::WeightMap& weights, int64_t in, int64_t out, VaeCompute compute)
+at::Tensor with_history(const at::Tensor& x, at::Tensor& cache) {
+  const at::Tensor all = at::cat({cache.defined() ? cache : zero_history(x), x}, 2);
+  cache = last_frames(all, 2);
+  return all;
+}
+
+ResidualBlock::ResidualBlock(const tensor::WeightMap& weights, int64_t in, int64_t out, ConvCompute compute)
     : norm1(weights, "residual.0", in, 4, compute),
       norm2(weights, "residual.3", out, 4, compute),
       conv1(weights, "residual.2", {out, in, 3, 3, 3}, compute),
@@ -110,10 +135,10 @@ at::Tensor ResidualBlock::forward(const at::Tensor& x, Pass& pass) const {
   at::Tensor y = conv1.forward(norm1.forward_silu_padded(x, pass.next_cache()));
   y = conv2.forward(norm2.forward_silu_padded(y, pass.next_cache()));
   const at::Tensor skip = shortcut ? shortcut->forward(x) : x;
-  return norm1.trainable ? y + skip : y.add_(skip);
+  return norm1.compute.trainable ? y + skip : y.add_(skip);
 }
 
-FrameAttention::FrameAttention(const tensor::WeightMap& weights, int64_t channels, VaeCompute compute)
+FrameAttention::FrameAttention(const tensor::WeightMap& weights, int64_t channels, ConvCompute compute)
     : norm(weights, "norm", channels, 3, compute),
       qkv_weight(weight_of(weights, "to_qkv.weight", {3 * channels, channels, 1, 1}).to(compute.dtype).flatten(1)),
       qkv_bias(vector_of(weights, "to_qkv.bias", 3 * channels, compute)),
@@ -128,7 +153,7 @@ at::Tensor FrameAttention::forward(const at::Tensor& x) const {
   return x + y.permute({0, 4, 1, 2, 3});
 }
 
-Downsample::Downsample(const tensor::WeightMap& weights, int64_t channels, bool temporal, VaeCompute compute)
+Downsample::Downsample(const tensor::WeightMap& weights, int64_t channels, bool temporal, ConvCompute compute)
     : conv(weights, "resample.1", channels, channels, compute) {
   if (temporal) time.emplace(weights, "time_conv", std::vector<int64_t>{channels, channels, 3, 1, 1}, compute);
 }
@@ -148,8 +173,9 @@ at::Tensor Downsample::forward(const at::Tensor& x, Pass& pass) const {
   return time->forward(all, 2);
 }
 
-Upsample::Upsample(const tensor::WeightMap& weights, int64_t channels, bool temporal, VaeCompute compute)
+Upsample::Upsample(const tensor::WeightMap& weights, int64_t channels, bool temporal, ConvCompute compute)
     : conv(weights, "resample.1", channels, channels / 2, compute) {
+  if (compute.fused && compute.dtype == at::kFloat) folded = UpsampleConv(conv.weight, conv.bias);
   if (temporal) time.emplace(weights, "time_conv", std::vector<int64_t>{2 * channels, channels, 3, 1, 1}, compute);
 }
 
@@ -168,6 +194,7 @@ at::Tensor Upsample::forward(const at::Tensor& x, Pass& pass) const {
     }
   }
   const at::Tensor frames = as_frames(y);
+  if (folded.defined()) return as_video(folded.forward(frames), x.size(0));
   // Nearest neighbour copies values, so half precision loses nothing that the reference's float32 detour would keep.
   const at::Tensor large = at::upsample_nearest2d(frames, {2 * frames.size(2), 2 * frames.size(3)});
   return as_video(at::conv2d(large, conv.weight, conv.bias, 1, 1), x.size(0));

@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "rushes/models/wan/conv_compute.h"
+#include "rushes/models/wan/upsample_conv.h"
 #include "rushes/tensor/weight_map.h"
 
 namespace rushes::wan {
@@ -42,18 +44,11 @@ class Pass {
   bool alone_;
 };
 
-/// How a module computes: the dtype may be wider than that of the weights where the CPU has no half-precision products.
-struct VaeCompute {
-  at::ScalarType dtype = at::kFloat;
-  bool trainable = false;  // autograd: weights as they are, nothing in place, no fused kernels
-};
-VaeCompute compute_for(const tensor::WeightMap& weights, std::string_view any_key);
-
 /// Convolution of [B, I, T, H, W]; causal in time: output frame t sees input frames t - kt + 1 to t.
 struct Conv3d {
   at::Tensor weight, bias;
   Conv3d() = default;
-  Conv3d(const tensor::WeightMap& weights, const std::string& key, std::vector<int64_t> shape, VaeCompute compute);
+  Conv3d(const tensor::WeightMap& weights, const std::string& key, std::vector<int64_t> shape, ConvCompute compute);
   /// `x` with kt - 1 frames of history in front. Returns as many frames as came without them, divided by the stride.
   at::Tensor forward(const at::Tensor& x, int64_t time_stride = 1) const;
 };
@@ -62,15 +57,15 @@ struct Conv3d {
 struct FrameConv {
   at::Tensor weight, bias;
   FrameConv() = default;
-  FrameConv(const tensor::WeightMap& weights, const std::string& key, int64_t in, int64_t out, VaeCompute compute);
+  FrameConv(const tensor::WeightMap& weights, const std::string& key, int64_t in, int64_t out, ConvCompute compute);
 };
 
 /// x / max(|x|, 1e-12) * sqrt(C) * gamma, the norm over channels.
 struct ChannelNorm {
-  at::Tensor gamma;  // [C]
-  bool trainable = false;
+  at::Tensor gamma;  // [C]; float32 where fused
+  ConvCompute compute;
   ChannelNorm() = default;
-  ChannelNorm(const tensor::WeightMap& weights, const std::string& key, int64_t channels, int64_t axes, VaeCompute compute);
+  ChannelNorm(const tensor::WeightMap& weights, const std::string& key, int64_t channels, int64_t axes, ConvCompute compute);
   at::Tensor forward(const at::Tensor& x) const;
   /// SiLU of the norm with the cached frames of the following convolution in front; the cache moves on.
   at::Tensor forward_silu_padded(const at::Tensor& x, at::Tensor& cache) const;
@@ -83,7 +78,7 @@ struct ResidualBlock {
   ChannelNorm norm1, norm2;
   Conv3d conv1, conv2;
   std::optional<Conv3d> shortcut;
-  ResidualBlock(const tensor::WeightMap& weights, int64_t in, int64_t out, VaeCompute compute);
+  ResidualBlock(const tensor::WeightMap& weights, int64_t in, int64_t out, ConvCompute compute);
   at::Tensor forward(const at::Tensor& x, Pass& pass) const;
 };
 
@@ -91,7 +86,7 @@ struct ResidualBlock {
 struct FrameAttention {
   ChannelNorm norm;
   at::Tensor qkv_weight, qkv_bias, proj_weight, proj_bias;
-  FrameAttention(const tensor::WeightMap& weights, int64_t channels, VaeCompute compute);
+  FrameAttention(const tensor::WeightMap& weights, int64_t channels, ConvCompute compute);
   at::Tensor forward(const at::Tensor& x) const;
 };
 
@@ -99,15 +94,16 @@ struct FrameAttention {
 struct Downsample {
   FrameConv conv;
   std::optional<Conv3d> time;
-  Downsample(const tensor::WeightMap& weights, int64_t channels, bool temporal, VaeCompute compute);
+  Downsample(const tensor::WeightMap& weights, int64_t channels, bool temporal, ConvCompute compute);
   at::Tensor forward(const at::Tensor& x, Pass& pass) const;
 };
 
 /// Doubles height and width and halves the channels; with a time convolution doubles the frames too (not the first).
 struct Upsample {
   FrameConv conv;
+  UpsampleConv folded;  // float32 on the CPU: instead of conv. In bf16 the summed taps would be rounded once more
   std::optional<Conv3d> time;
-  Upsample(const tensor::WeightMap& weights, int64_t channels, bool temporal, VaeCompute compute);
+  Upsample(const tensor::WeightMap& weights, int64_t channels, bool temporal, ConvCompute compute);
   at::Tensor forward(const at::Tensor& x, Pass& pass) const;
 };
 
