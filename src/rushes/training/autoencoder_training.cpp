@@ -110,7 +110,8 @@ void train_decoder(const AutoencoderOptions& all) {
   at::manual_seed(options.seed + 2);
   // Copies: the file is replaced while its mapping is in use.
   std::map<std::string, at::Tensor> encoder_weights, decoder_weights;
-  for (const auto& [key, value] : tensor::load_safetensors(file).tensors())
+  const tensor::WeightMap saved = tensor::load_safetensors(file);
+  for (const auto& [key, value] : saved.tensors())
     (key.starts_with("encoder.") ? encoder_weights : decoder_weights)[key] = value.clone();
   Optimiser optimiser(decoder_weights, {.learning_rate = options.learning_rate, .weight_decay = 0.0, .average = 0.995,
                                         .warm_up_steps = 20});

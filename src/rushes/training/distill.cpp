@@ -64,7 +64,7 @@ void distill(const DistillOptions& options) {
   const TextToVideo teacher(taught);
   std::map<std::string, at::Tensor> initial = taught.tensors();
   initial.erase("probe.weight");
-  Optimiser optimiser(initial, {.learning_rate = options.run.learning_rate, .average = 0.995});
+  Optimiser optimiser(initial, {.learning_rate = options.run.learning_rate, .average = 0.995, .muon_prefix = "transformer.blocks."});
   const auto state_file = directory / "student.state.safetensors";
   if (optimiser.load(state_file)) log::info("continuing at step {}", optimiser.steps());
   const TextToVideo student(optimiser.weights());

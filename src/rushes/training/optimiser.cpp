@@ -8,6 +8,27 @@
 #include "rushes/tensor/safetensors.h"
 
 namespace rushes::training {
+namespace {
+
+// The nearest matrix with singular values around 1, by five Newton-Schulz steps of the quintic polynomial whose
+// coefficients K. Jordan et al. chose for the steepest start (singular values end within about 0.7 .. 1.2).
+at::Tensor orthogonalised(const at::Tensor& gradient) {
+  constexpr double a = 3.4445, b = -4.7750, c = 2.0315;
+  const bool tall = gradient.size(0) > gradient.size(1);
+  at::Tensor x = tall ? gradient.t() : gradient;
+  x = x / (x.norm() + 1e-7);
+  for (int i = 0; i < 5; ++i) {
+    const at::Tensor square = at::mm(x, x.t());
+    x = a * x + at::mm(b * square + c * at::mm(square, square), x);
+  }
+  return tall ? x.t() : x;
+}
+
+}  // namespace
+
+bool Optimiser::uses_muon(std::size_t index) const {
+  return !options_.muon_prefix.empty() && leaves_[index].dim() == 2 && names_[index].starts_with(options_.muon_prefix);
+}
 
 Optimiser::Optimiser(const std::map<std::string, at::Tensor>& initial, const OptimiserOptions& options)
     : options_(options) {
@@ -38,25 +59,38 @@ tensor::WeightMap Optimiser::average() const {
 double Optimiser::step(double scale) {
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> leaves, gradients, first, second, counts;
+  std::vector<std::size_t> matrices;
   double square = 0;
   for (std::size_t i = 0; i < leaves_.size(); ++i) {
     at::Tensor& gradient = leaves_[i].mutable_grad();
     if (!gradient.defined()) continue;
+    const double norm = gradient.norm().item<double>();
+    square += norm * norm;
+    if (uses_muon(i)) {
+      matrices.push_back(i);
+      continue;
+    }
     leaves.push_back(leaves_[i].detach());
     gradients.push_back(gradient.is_contiguous() ? gradient : gradient.contiguous());
     first.push_back(first_[i]);
     second.push_back(second_[i]);
     counts.push_back(step_counts_[i]);
-    const double norm = gradient.norm().item<double>();
-    square += norm * norm;
   }
   const double norm = std::sqrt(square);
   if (std::isfinite(norm)) {
     if (norm > options_.clip) at::_foreach_mul_(gradients, options_.clip / norm);
     const double warm = std::min(1.0, static_cast<double>(steps_ + 1) / static_cast<double>(options_.warm_up_steps));
+    const double rate = options_.learning_rate * scale * warm;
+    for (const std::size_t i : matrices) {  // no clipping: the update's size does not depend on the gradient's
+      const at::Tensor leaf = leaves_[i].detach(), gradient = leaves_[i].mutable_grad();
+      first_[i].lerp_(gradient, 1 - options_.muon_momentum);
+      step_counts_[i].add_(1);
+      const at::Tensor ahead = at::lerp(gradient, first_[i], options_.muon_momentum);  // Nesterov
+      const auto longer = static_cast<double>(std::max(leaf.size(0), leaf.size(1)));
+      leaf.mul_(1 - rate * options_.weight_decay).add_(orthogonalised(ahead), -rate * 0.2 * std::sqrt(longer));
+    }
     at::_foreach_add_(counts, 1);  // the operator reads the count of this update
-    at::_fused_adamw_(leaves, gradients, first, second, {}, counts, options_.learning_rate * scale * warm,
-                      options_.beta1, options_.beta2, options_.weight_decay, 1e-8, /*amsgrad=*/false,
+    at::_fused_adamw_(leaves, gradients, first, second, {}, counts, rate, options_.beta1, options_.beta2, options_.weight_decay, 1e-8, /*amsgrad=*/false,
                       /*maximize=*/false);
     ++steps_;
     const double keep = std::min(options_.average, (1.0 + static_cast<double>(steps_)) / (10.0 + static_cast<double>(steps_)));

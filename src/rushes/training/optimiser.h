@@ -1,5 +1,5 @@
-// AdamW over a named set of trainable tensors, with the moving average that ships, gradient clipping and a state file
-// that a later run continues from.
+// AdamW over a named set of trainable tensors, Muon for its inner matrices if asked for, with the moving average that
+// ships, gradient clipping and a state file that a later run continues from.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -20,6 +20,10 @@ struct OptimiserOptions {
   double clip = 1.0;            // largest gradient norm; larger ones are scaled down
   double average = 0.999;       // of the moving average, reached after a warm-up
   int64_t warm_up_steps = 100;
+  /// Matrices whose names begin so are moved by Muon: the update is the orthogonalised momentum, 0.2 sqrt(longer side)
+  /// times it, which has the size of an AdamW update. Source: K. Jordan et al., "Muon"; scale: arXiv:2502.16982.
+  std::string muon_prefix{};
+  double muon_momentum = 0.95;
 };
 
 /// Leaf tensors with gradients and what AdamW keeps about them. The tensors' storage never moves, so modules that
@@ -47,6 +51,8 @@ class Optimiser {
   int64_t adopt(const tensor::WeightMap& from);
 
  private:
+  bool uses_muon(std::size_t index) const;
+
   std::vector<at::Tensor> leaves_, first_, second_, step_counts_, averages_;
   std::vector<std::string> names_;
   OptimiserOptions options_;

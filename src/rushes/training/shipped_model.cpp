@@ -25,7 +25,7 @@ wan::TinyAutoencoderConfig shipped_autoencoder() {
   wan::TinyAutoencoderConfig config;
   config.decoder_widths = {64, 48, 16, 16};
   config.encoder_width = 16;
-  config.latent_channels = 16;
+  config.latent_channels = 8;
   return config;
 }
 

@@ -46,6 +46,19 @@ TEST(Optimiser, an_update_with_a_non_finite_gradient_changes_nothing) {
   EXPECT_EQ(optimiser.steps(), 0);
 }
 
+TEST(Optimiser, muon_turns_a_matrix_to_its_target_whatever_the_size_of_the_gradient) {
+  at::manual_seed(5);
+  const at::Tensor target = at::randn({12, 8}, at::kFloat);
+  for (const double size : {1e-3, 1e3}) {
+    Optimiser optimiser({{"inner.w", at::zeros({12, 8}, at::kFloat)}}, {.learning_rate = 0.05, .warm_up_steps = 1, .muon_prefix = "inner."});
+    for (int i = 0; i < 120; ++i) {
+      ((optimiser.weights().at("inner.w") - target).square().sum() * size).backward();
+      optimiser.step(1 - i / 120.0);
+    }
+    EXPECT_LT((optimiser.weights().at("inner.w") - target).norm().item<double>(), 0.1 * target.norm().item<double>()) << size;
+  }
+}
+
 TEST(ShippedTokenizer, captions_fit_the_text_length_and_have_no_unknown_piece) {
   const auto tokenizer = shipped_tokenizer(scratch("tokenizer.model"), 1);
   EXPECT_LE(tokenizer->vocabulary_size(), kShippedVocabulary);
@@ -64,9 +77,10 @@ TEST(TextToVideo, an_untrained_model_samples_latents_of_the_right_shape) {
   const TextToVideo model{tensor::WeightMap(all)};
   const Prompts prompts{at::ones({2, 32}, at::kLong), at::ones({2, 32}, at::kLong)};
   const at::NoGradGuard no_grad;
-  const auto latents = sample_few_steps(model, model.context(model.read(prompts)), at::randn({2, 16, 6, 4, 4}, at::kFloat),
+  const std::array<int64_t, 5> shape{2, shipped_autoencoder().latent_channels, 6, 4, 4};
+  const auto latents = sample_few_steps(model, model.context(model.read(prompts)), at::randn(shape, at::kFloat),
                                         shipped_schedule().warp({1000, 500}));
-  EXPECT_EQ(latents.sizes(), (at::IntArrayRef{2, 16, 6, 4, 4}));
+  EXPECT_EQ(latents.sizes(), at::IntArrayRef(shape));
   EXPECT_TRUE(latents.isfinite().all().item<bool>());
 }
 

@@ -106,7 +106,8 @@ void train_transformer(const TransformerOptions& options) {
   at::manual_seed(options.run.seed);
   const auto& directory = options.run.directory;
   const auto tokenizer = shipped_tokenizer(directory / "tokenizer.model", options.run.seed);
-  Optimiser optimiser(fresh_weights(), {.learning_rate = options.run.learning_rate, .average = 0.998});
+  Optimiser optimiser(fresh_weights(), {.learning_rate = options.run.learning_rate, .average = 0.998,
+                                         .muon_prefix = "transformer.blocks."});
   const auto state_file = directory / "t2v.state.safetensors";
   if (optimiser.load(state_file)) log::info("continuing at step {}", optimiser.steps());
   else learn_to_read(optimiser, *tokenizer, options);
