@@ -78,7 +78,7 @@ double Optimiser::step(double scale) {
   }
   const double norm = std::sqrt(square);
   if (std::isfinite(norm)) {
-    if (norm > options_.clip) at::_foreach_mul_(gradients, options_.clip / norm);
+    if (norm > options_.clip && !gradients.empty()) at::_foreach_mul_(gradients, options_.clip / norm);
     const double warm = std::min(1.0, static_cast<double>(steps_ + 1) / static_cast<double>(options_.warm_up_steps));
     const double rate = options_.learning_rate * scale * warm;
     for (const std::size_t i : matrices) {  // no clipping: the update's size does not depend on the gradient's
@@ -89,9 +89,11 @@ double Optimiser::step(double scale) {
       const auto longer = static_cast<double>(std::max(leaf.size(0), leaf.size(1)));
       leaf.mul_(1 - rate * options_.weight_decay).add_(orthogonalised(ahead), -rate * 0.2 * std::sqrt(longer));
     }
-    at::_foreach_add_(counts, 1);  // the operator reads the count of this update
-    at::_fused_adamw_(leaves, gradients, first, second, {}, counts, rate, options_.beta1, options_.beta2, options_.weight_decay, 1e-8, /*amsgrad=*/false,
-                      /*maximize=*/false);
+    if (!leaves.empty()) {
+      at::_foreach_add_(counts, 1);  // the operator reads the count of this update
+      at::_fused_adamw_(leaves, gradients, first, second, {}, counts, rate, options_.beta1, options_.beta2, options_.weight_decay, 1e-8, /*amsgrad=*/false,
+                        /*maximize=*/false);
+    }
     ++steps_;
     const double keep = std::min(options_.average, (1.0 + static_cast<double>(steps_)) / (10.0 + static_cast<double>(steps_)));
     std::vector<at::Tensor> all;
