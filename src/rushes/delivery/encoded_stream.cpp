@@ -141,6 +141,10 @@ EncodedStream::Status EncodedStream::status() const {
   return status;
 }
 
+void EncodedStream::join() {
+  if (thread_.joinable()) thread_.join();
+}
+
 bool EncodedStream::wait_until_ended(std::chrono::milliseconds timeout) const {
   std::unique_lock lock(mutex_);
   return changed_.wait_for(lock, timeout, [&] { return status_.ended; });

@@ -68,6 +68,8 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
   Status status() const;
   const std::filesystem::path& recording_path() const noexcept { return options_.recording; }
 
+  /// Waits for the end of the encoding thread, which comes when the session has ended; nobody is notified afterwards.
+  void join();
   /// Waits until the last fragment is out, or the time has passed (false).
   bool wait_until_ended(std::chrono::milliseconds timeout) const;
 

@@ -1,0 +1,32 @@
+// Who may call: tokens, and the checks that keep foreign web pages from using a server on the visitor's own machine.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "rushes/server/http.h"
+
+namespace rushes::server {
+
+struct AccessOptions {
+  std::string token;                       // required of all API calls if not empty
+  bool no_auth = false;                    // serve other addresses than loopback without a token
+  std::vector<std::string> allow_origins;  // pages of other origins that may call, "https://example.org"
+};
+
+/// Throws Error(invalid_argument) if `address` (not loopback) would be open to everybody without that being asked for.
+void require_safe_address(const AccessOptions& options, const std::string& address, bool is_loopback);
+
+/// The answer that refuses the request; nothing if it may go on.
+///   401  a token is required and the request has none or another (Authorization: Bearer, or ?token=)
+///   403  a page of another origin calls (by a method that changes something, or a WebSocket)
+///   403  no token protects the server, and the Host header names no address of this machine: a foreign page that
+///        has pointed its own name here (DNS rebinding)
+std::optional<Response> refuse(const AccessOptions& options, const Request& request, bool needs_token, bool is_websocket);
+
+/// The request's Origin if that is an allowed foreign one, for Access-Control-Allow-Origin.
+std::optional<std::string> allowed_origin(const AccessOptions& options, const Request& request);
+
+/// Host without port names this machine: localhost, 127.x.y.z or [::1].
+bool is_loopback_host(std::string_view host);
+
+}  // namespace rushes::server

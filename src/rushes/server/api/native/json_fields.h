@@ -1,0 +1,39 @@
+// Strict reading of a JSON object from outside: every field has one type, and none may be unknown. All errors name the
+// field.
+#pragma once
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace rushes::server {
+
+class JsonFields {
+ public:
+  /// Throws Error(invalid_argument) if `text` is no JSON object, with the place of the first mistake, or if it names a
+  /// field twice.
+  explicit JsonFields(std::string_view text);
+
+  /// A field that is absent or null gives nothing. Each throws Error(invalid_argument) for a value of another type.
+  std::optional<std::string> string(std::string_view field);
+  std::optional<int64_t> integer(std::string_view field, int64_t least, int64_t most);
+  std::optional<double> number(std::string_view field, double least, double most);
+  std::optional<std::vector<std::string>> strings(std::string_view field, std::size_t most);
+  std::optional<std::vector<double>> numbers(std::string_view field, std::size_t most);
+
+  /// Makes a field known that is read later.
+  void declare(std::string_view field) { known_.emplace(field); }
+  /// Throws Error(invalid_argument) naming the fields that were never asked for and those that exist.
+  void require_all_known() const;
+
+ private:
+  const nlohmann::json* find(std::string_view field);
+
+  nlohmann::json object_;
+  std::set<std::string, std::less<>> known_;
+};
+
+}  // namespace rushes::server

@@ -1,0 +1,218 @@
+#include "rushes/server/api/native/routes.h"
+
+#include <boost/asio/this_coro.hpp>
+
+#include "rushes/server/api/native/session_json.h"
+#include "rushes/server/api/native/session_request.h"
+#include "rushes/server/wakeup.h"
+#include "rushes/server/websocket.h"
+
+namespace rushes::server {
+namespace {
+
+using delivery::EncodedStream;
+using generation::Session;
+using generation::SessionId;
+using generation::SessionState;
+using generation::Stream;
+
+const Entry& entry_of(const SessionTable& sessions, const Request& request) {
+  return sessions.find(SessionId::parse(request.path_value("id")));
+}
+
+/// ?from=start (default) or ?from=newest.
+bool from_start(const Request& request) {
+  const std::string from = request.query_value("from").value_or("start");
+  require(from == "start" || from == "newest", ErrorCode::invalid_argument, "from must be start or newest (got '{}')", from);
+  return from == "start";
+}
+
+// ---- controls -------------------------------------------------------------------------------------------------------
+
+// POST /v1/sessions: starts a generation. 201 with the session; 400, 413, 415, 422 for the request, 429 at the limit.
+Response create_session(SessionTable& sessions, const Request& request) {
+  const Entry entry = sessions.create(parse_session_request(request.body, sessions.model().name()));
+  Response response = json_response(201, session_json(entry));
+  response.headers.emplace_back("Location", "/v1/sessions/" + entry.session->id().text());
+  return response;
+}
+
+Response list_sessions(const SessionTable& sessions, const Request&) {
+  Json list = Json::array();
+  for (const Entry& entry : sessions.all()) list.push_back(session_json(entry));
+  return json_response(200, {{"sessions", std::move(list)}});
+}
+
+Response get_session(const SessionTable& sessions, const Request& request) {
+  return json_response(200, session_json(entry_of(sessions, request)));
+}
+
+Response delete_session(SessionTable& sessions, const Request& request) {
+  sessions.remove(SessionId::parse(request.path_value("id")));
+  Response response;
+  response.status = 204;
+  return response;
+}
+
+// POST /v1/sessions/{id}/prompt: from the next block on. 202; 409 when the session has ended.
+Response set_prompt(const SessionTable& sessions, const Request& request) {
+  const Entry& entry = entry_of(sessions, request);
+  entry.session->set_prompt(parse_prompt_request(request.body));
+  return json_response(202, session_json(entry));
+}
+
+Response pause_session(const SessionTable& sessions, const Request& request) {
+  const Entry& entry = entry_of(sessions, request);
+  entry.session->pause();
+  return json_response(200, session_json(entry));
+}
+
+Response resume_session(const SessionTable& sessions, const Request& request) {
+  const Entry& entry = entry_of(sessions, request);
+  entry.session->resume();
+  return json_response(200, session_json(entry));
+}
+
+// POST /v1/sessions/{id}/stop: also of a session that has ended, so that two who stop it both succeed.
+Response stop_session(const SessionTable& sessions, const Request& request) {
+  const Entry& entry = entry_of(sessions, request);
+  entry.session->stop();
+  return json_response(200, session_json(entry));
+}
+
+// ---- watching -------------------------------------------------------------------------------------------------------
+
+/// Why a feed ends, as its viewer is told.
+std::pair<CloseCode, std::string> farewell(const Session& session, bool draining) {
+  const generation::SessionStatus status = session.status();
+  if (status.state == SessionState::failed) return {CloseCode::internal, "failed: " + status.failure->message};
+  if (draining && status.state == SessionState::stopped) return {CloseCode::going_away, "the server is shutting down"};
+  return {CloseCode::normal, std::string(name(status.state))};
+}
+
+/// Fragments as they come, for the viewer of a growing file.
+class GrowingVideo final : public BodySource {
+ public:
+  GrowingVideo(std::shared_ptr<EncodedStream> video, EncodedStream::From from) : video_(std::move(video)), from_(from) {}
+
+  net::awaitable<std::shared_ptr<const media::Bytes>> next() override {
+    if (!viewer_) {
+      const net::any_io_executor executor = co_await net::this_coro::executor;
+      wakeup_ = std::make_shared<Wakeup>(executor);
+      viewer_ = video_->watch(from_, wakeup_->notifier());
+    }
+    for (;;) {
+      if (const auto fragment = viewer_->poll()) co_return fragment->bytes;
+      if (viewer_->ended()) co_return nullptr;
+      co_await wakeup_->wait();
+    }
+  }
+
+ private:
+  const std::shared_ptr<EncodedStream> video_;
+  const EncodedStream::From from_;
+  std::shared_ptr<Wakeup> wakeup_;
+  std::unique_ptr<delivery::Viewer> viewer_;
+};
+
+// GET /v1/sessions/{id}/video.mp4: the file once it is complete, with ranges; before, it grows while it is sent.
+Response get_video(const SessionTable& sessions, const Request& request) {
+  const Entry& entry = entry_of(sessions, request);
+  const auto from = from_start(request) ? EncodedStream::From::start : EncodedStream::From::newest;
+  Response response;
+  if (entry.video->status().recording_complete && from == EncodedStream::From::start) {
+    response = file_response(request, entry.video->recording_path(), "video/mp4");
+  } else {
+    response.content_type = "video/mp4";
+    response.body = std::make_unique<GrowingVideo>(entry.video, from);
+  }
+  response.headers.emplace_back("Cache-Control", "no-store");
+  return response;
+}
+
+net::awaitable<void> send_events(std::shared_ptr<Session> session, bool from_start, const SessionTable* sessions, WebSocket* viewer) {
+  const net::any_io_executor executor = co_await net::this_coro::executor;
+  const auto wakeup = std::make_shared<Wakeup>(executor);
+  const auto from = from_start ? Stream::From::start : Stream::From::newest_block;
+  const auto events = session->stream().subscribe(Stream::Role::observer, from, wakeup->notifier());
+  for (;;) {
+    while (const generation::EventPtr event = events->poll()) {
+      std::string text = event_json(*event).dump(-1, ' ', false, Json::error_handler_t::replace);
+      co_await viewer->send_text(std::move(text));
+    }
+    if (events->ended()) break;
+    co_await wakeup->wait();
+  }
+  auto [code, reason] = farewell(*session, sessions->draining());
+  co_await viewer->close(code, std::move(reason));
+}
+
+// WebSocket /v1/sessions/{id}/events: each event as a JSON text message, in order.
+Feed events_feed(const SessionTable& sessions, const Request& request) {
+  return [session = entry_of(sessions, request).session, start = from_start(request), &sessions](WebSocket& viewer) {
+    return send_events(session, start, &sessions, &viewer);
+  };
+}
+
+net::awaitable<void> send_video(Entry entry, EncodedStream::From from, const SessionTable* sessions, WebSocket* viewer) {
+  GrowingVideo video(entry.video, from);
+  for (;;) {
+    std::shared_ptr<const media::Bytes> piece = co_await video.next();
+    if (!piece) break;
+    co_await viewer->send_binary(std::move(piece));
+  }
+  auto [code, reason] = farewell(*entry.session, sessions->draining());
+  co_await viewer->close(code, std::move(reason));
+}
+
+// WebSocket /v1/sessions/{id}/video: binary messages, the initialisation segment, then a fragment a block.
+Feed video_feed(const SessionTable& sessions, const Request& request) {
+  const auto from = from_start(request) ? EncodedStream::From::start : EncodedStream::From::newest;
+  return [entry = entry_of(sessions, request), from, &sessions](WebSocket& viewer) {
+    return send_video(entry, from, &sessions, &viewer);
+  };
+}
+
+// ---- the server -----------------------------------------------------------------------------------------------------
+
+Response list_models(const SessionTable& sessions, const Request&) {
+  const generation::Model& model = sessions.model();
+  return json_response(200, {{"models", {{{"name", model.name()}, {"description", model.description()}}}}});
+}
+
+}  // namespace
+
+void add_native_routes(Router& router, SessionTable& sessions) {
+  const auto bound = [&sessions](auto function) {
+    return [&sessions, function](const Request& request) { return function(sessions, request); };
+  };
+  const auto answer = [&](std::string method, std::string pattern, auto function) {
+    Route route;
+    route.method = std::move(method);
+    route.pattern = std::move(pattern);
+    route.answer = bound(function);
+    if (route.method == "POST" && route.pattern == "/v1/sessions") route.max_body_bytes = kMaxCreateBytes;
+    router.add(std::move(route));
+  };
+  const auto feed = [&](std::string pattern, auto function) {
+    Route route;
+    route.method = "GET";
+    route.pattern = std::move(pattern);
+    route.feed = bound(function);
+    router.add(std::move(route));
+  };
+  answer("POST", "/v1/sessions", create_session);
+  answer("GET", "/v1/sessions", list_sessions);
+  answer("GET", "/v1/sessions/{id}", get_session);
+  answer("DELETE", "/v1/sessions/{id}", delete_session);
+  answer("POST", "/v1/sessions/{id}/prompt", set_prompt);
+  answer("POST", "/v1/sessions/{id}/pause", pause_session);
+  answer("POST", "/v1/sessions/{id}/resume", resume_session);
+  answer("POST", "/v1/sessions/{id}/stop", stop_session);
+  answer("GET", "/v1/sessions/{id}/video.mp4", get_video);
+  feed("/v1/sessions/{id}/events", events_feed);
+  feed("/v1/sessions/{id}/video", video_feed);
+  answer("GET", "/v1/models", list_models);
+}
+
+}  // namespace rushes::server

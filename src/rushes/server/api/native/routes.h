@@ -1,0 +1,11 @@
+// The native API: sessions and what is watched of them. docs/api.md describes it for clients.
+#pragma once
+#include "rushes/server/router.h"
+#include "rushes/server/session_table.h"
+
+namespace rushes::server {
+
+/// `sessions` must outlive the router.
+void add_native_routes(Router& router, SessionTable& sessions);
+
+}  // namespace rushes::server

@@ -1,0 +1,108 @@
+#include "rushes/server/api/native/session_json.h"
+
+#include <ctime>
+
+namespace rushes::server {
+namespace {
+
+using generation::BlockProgress;
+using generation::FrameBlock;
+using generation::PromptApplied;
+using generation::StateChanged;
+
+double seconds(std::chrono::microseconds time) { return static_cast<double>(time.count()) * 1e-6; }
+double milliseconds(std::chrono::microseconds time) { return static_cast<double>(time.count()) * 1e-3; }
+
+Json optional_seconds(const std::optional<std::chrono::microseconds>& time) { return time ? Json(seconds(*time)) : Json(nullptr); }
+
+Json failure_json(const std::optional<generation::Failure>& failure) {
+  if (!failure) return nullptr;
+  return {{"code", name(failure->code)}, {"message", failure->message}};
+}
+
+/// RFC 3339, UTC, to the second.
+std::string timestamp(std::chrono::system_clock::time_point time) {
+  const std::time_t whole = std::chrono::system_clock::to_time_t(time);
+  std::tm utc{};
+  gmtime_r(&whole, &utc);
+  char text[32];
+  std::strftime(text, sizeof text, "%FT%TZ", &utc);
+  return text;
+}
+
+struct EventFields {
+  Json operator()(const StateChanged& change) const {
+    Json json{{"type", "state"}, {"state", name(change.state)}};
+    if (!change.reason.empty()) json["reason"] = change.reason;
+    if (change.failure) json["error"] = failure_json(change.failure);
+    return json;
+  }
+  Json operator()(const PromptApplied& applied) const {
+    return {{"type", "prompt_applied"}, {"segment", applied.segment}, {"block", applied.block}, {"prompt", applied.prompt}};
+  }
+  Json operator()(const BlockProgress& progress) const {
+    return {{"type", "block_progress"}, {"segment", progress.segment}, {"block", progress.block}, {"step", progress.step}, {"steps", progress.steps}};
+  }
+  Json operator()(const FrameBlock& block) const {
+    return {{"type", "frame_block"},
+            {"segment", block.segment},
+            {"block", block.block},
+            {"first_video_frame", block.first_video_frame},
+            {"video_frames", block.video_frames},
+            {"latent_frames", block.latent_frames},
+            {"width", block.width},
+            {"height", block.height},
+            {"fps", block.fps},
+            {"prompt", block.prompt},
+            {"times_ms", {{"text", milliseconds(block.times.text)}, {"denoise", milliseconds(block.times.denoise)}, {"decode", milliseconds(block.times.decode)}}}};
+  }
+};
+
+}  // namespace
+
+Json event_json(const generation::StreamEvent& event) {
+  Json json{{"sequence", event.sequence}, {"at_s", seconds(event.at)}};
+  json.update(std::visit(EventFields{}, event.what));
+  return json;
+}
+
+Json session_json(const Entry& entry) {
+  const generation::Session& session = *entry.session;
+  const generation::SessionStatus status = session.status();
+  const delivery::EncodedStream::Status video = entry.video->status();
+  const generation::VideoFormat& format = session.format();
+  const std::string base = "/v1/sessions/" + session.id().text();
+  return {{"id", session.id().text()},
+          {"state", name(status.state)},
+          {"error", failure_json(status.failure)},
+          {"created", timestamp(session.created())},
+          {"prompt", status.prompt},
+          {"prompts", session.request().prompts},
+          {"seed", session.request().seed},
+          {"format",
+           {{"width", format.width},
+            {"height", format.height},
+            {"fps", format.fps},
+            {"video_frames", format.video_frames ? Json(*format.video_frames) : Json(nullptr)},
+            {"segments", format.segments},
+            {"blocks_per_segment", format.blocks_per_segment},
+            {"mime_type", entry.video->mime_type()}}},
+          {"done", {{"blocks", status.blocks}, {"video_frames", status.video_frames}, {"fragments", video.fragments}, {"bytes", video.bytes}}},
+          {"times_s",
+           {{"age", seconds(status.age)},
+            {"first_step", optional_seconds(status.first_step)},
+            {"first_block", optional_seconds(status.first_block)},
+            {"newest_block", optional_seconds(status.newest_block)},
+            {"end", optional_seconds(status.end)},
+            {"device", seconds(status.device_time)},
+            {"encode", seconds(video.encode_time)}}},
+          {"fps", status.fps},
+          {"viewers", video.viewers},
+          {"recording",
+           {{"bytes", video.recorded_bytes},
+            {"complete", video.recording_complete},
+            {"error", video.recording_failure.empty() ? Json(nullptr) : Json(video.recording_failure)}}},
+          {"urls", {{"self", base}, {"events", base + "/events"}, {"video", base + "/video"}, {"mp4", base + "/video.mp4"}}}};
+}
+
+}  // namespace rushes::server

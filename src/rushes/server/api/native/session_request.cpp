@@ -1,0 +1,172 @@
+#include "rushes/server/api/native/session_request.h"
+
+#include <array>
+#include <charconv>
+#include <limits>
+#include <utility>
+
+#include "rushes/base/error.h"
+#include "rushes/media/image.h"
+#include "rushes/server/api/native/json_fields.h"
+
+namespace rushes::server {
+namespace {
+
+using generation::VideoRequest;
+
+constexpr int64_t kMost = std::numeric_limits<int32_t>::max();  // beyond any model's limit; those speak for themselves
+
+std::string_view trim(std::string_view text) {
+  constexpr std::string_view kSpace = " \t\r\n";
+  const std::size_t first = text.find_first_not_of(kSpace);
+  return first == std::string_view::npos ? std::string_view{} : text.substr(first, text.find_last_not_of(kSpace) - first + 1);
+}
+
+std::string checked_prompt(std::string_view field, std::string_view text) {
+  require(text.size() <= kMaxPromptBytes, ErrorCode::too_large, "{} has {} bytes; {} are allowed", field, text.size(), kMaxPromptBytes);
+  const std::string_view prompt = trim(text);
+  require(!prompt.empty(), ErrorCode::invalid_argument, "{} is empty; say what the video shows, e.g. \"a red circle moves right\"", field);
+  return std::string(prompt);
+}
+
+/// `prompt`, in which ';' separates the prompts of successive segments, or `prompts`, which are taken as they are.
+std::vector<std::string> parse_prompts(JsonFields& fields) {
+  const auto line = fields.string("prompt");
+  const auto list = fields.strings("prompts", kMaxPrompts);
+  require(line.has_value() != list.has_value(), ErrorCode::invalid_argument, "give prompt or prompts{}",
+          line ? ", not both" : ": what the video shows");
+  std::vector<std::string> prompts;
+  if (list) {
+    require(!list->empty(), ErrorCode::invalid_argument, "prompts is empty; it needs at least one entry");
+    for (const std::string& prompt : *list) prompts.push_back(checked_prompt(fmt::format("prompts[{}]", prompts.size()), prompt));
+    return prompts;
+  }
+  checked_prompt("prompt", *line);
+  for (std::string_view rest = *line; !rest.empty();) {
+    const std::string_view part = rest.substr(0, rest.find(';'));
+    rest.remove_prefix(std::min(rest.size(), part.size() + 1));
+    if (!trim(part).empty()) prompts.emplace_back(trim(part));
+  }
+  require(!prompts.empty(), ErrorCode::invalid_argument, "prompt has nothing but separators");
+  return prompts;
+}
+
+/// "832x480", or as the reference writes it "832*480": width, then height.
+void parse_size(std::string_view text, VideoRequest& request) {
+  const auto number = [&](std::string_view digits) {
+    int64_t value = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    require(error == std::errc{} && end == digits.data() + digits.size() && value > 0 && value <= kMost, ErrorCode::invalid_argument,
+            "size must be WIDTHxHEIGHT, e.g. \"832x480\"");
+    return value;
+  };
+  const std::size_t cross = text.find_first_of("x*X");
+  require(cross != std::string_view::npos, ErrorCode::invalid_argument, "size must be WIDTHxHEIGHT, e.g. \"832x480\"");
+  request.width = number(text.substr(0, cross));
+  request.height = number(text.substr(cross + 1));
+}
+
+void parse_dimensions(JsonFields& fields, VideoRequest& request) {
+  const auto size = fields.string("size");
+  request.width = fields.integer("width", 1, kMost);
+  request.height = fields.integer("height", 1, kMost);
+  if (!size) return;
+  require(!request.width && !request.height, ErrorCode::invalid_argument, "give size, or width and height, not both");
+  parse_size(*size, request);
+}
+
+std::optional<VideoRequest::Image> parse_image(JsonFields& fields) {
+  const auto text = fields.string("image");
+  if (!text) return std::nullopt;
+  require(!text->starts_with("http:") && !text->starts_with("https:") && !text->starts_with("file:"), ErrorCode::invalid_argument,
+          "image must be the picture itself in base64; this server fetches no addresses");
+  const std::string bytes = decode_base64("image", *text);
+  require(bytes.size() <= kMaxImageBytes, ErrorCode::too_large, "image has {} bytes; {} are allowed", bytes.size(), kMaxImageBytes);
+  media::ImageLimits limits;
+  limits.max_bytes = kMaxImageBytes;
+  limits.max_pixels = 16 << 20;
+  media::Image image = media::decode_image({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, limits);
+  VideoRequest::Image parsed;
+  parsed.rgb = std::move(image.rgb);
+  parsed.height = image.height;
+  parsed.width = image.width;
+  return parsed;
+}
+
+void require_model(JsonFields& fields, std::string_view loaded) {
+  const auto wanted = fields.string("model");
+  require(!wanted || *wanted == loaded, ErrorCode::not_found, "model '{}' is not loaded; this server has '{}'",
+          wanted.value_or("").substr(0, 64), loaded);
+}
+
+}  // namespace
+
+std::string decode_base64(std::string_view field, std::string_view text) {
+  if (text.starts_with("data:")) {
+    const std::size_t comma = text.find(',');
+    require(comma != std::string_view::npos && text.substr(0, comma).ends_with(";base64"), ErrorCode::invalid_argument,
+            "{}: a data address must be of the form data:image/png;base64,...", field);
+    text.remove_prefix(comma + 1);
+  }
+  static constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  static const auto kValues = [] {
+    std::array<int8_t, 256> values;
+    values.fill(-1);
+    for (std::size_t i = 0; i < kAlphabet.size(); ++i) values[static_cast<unsigned char>(kAlphabet[i])] = static_cast<int8_t>(i);
+    return values;
+  }();
+  for (int padding = 0; padding < 2 && text.ends_with('='); ++padding) text.remove_suffix(1);
+  require(text.size() % 4 != 1, ErrorCode::invalid_argument, "{} is no base64: it has a single character too many", field);
+  std::string bytes;
+  bytes.reserve(text.size() * 3 / 4);
+  uint32_t bits = 0;
+  int count = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const int8_t value = kValues[static_cast<unsigned char>(text[i])];
+    require(value >= 0, ErrorCode::invalid_argument, "{} is no base64: unexpected character at {}", field, i);
+    bits = bits << 6 | static_cast<uint32_t>(value);
+    count += 6;
+    if (count >= 8) bytes += static_cast<char>(bits >> (count -= 8) & 0xff);
+  }
+  return bytes;
+}
+
+VideoRequest parse_session_request(std::string_view body, std::string_view model_name) {
+  JsonFields fields(body);
+  VideoRequest request;
+  // All fields are asked for, and thus known, before the first one's value is looked into: a misspelt name is then
+  // reported as such.
+  const auto segments = fields.integer("segments", 0, kMost);
+  request.seed = fields.integer("seed", 0, std::numeric_limits<int64_t>::max()).value_or(0);
+  request.segment_latent_frames = fields.integer("segment_length", 1, kMost);
+  request.overlap_latent_frames = fields.integer("overlap", 0, kMost);
+  request.video_frames = fields.integer("frames", 1, kMost);
+  request.fps = fields.number("fps", 1, 240);
+  request.steps = fields.integer("steps", 1, kMost);
+  request.denoising_steps = fields.numbers("denoising_steps", 1000);
+  request.solver = fields.string("solver");
+  request.guidance_scale = fields.number("guidance_scale", 0, 100);
+  request.timestep_shift = fields.number("timestep_shift", 0, 1000);
+  request.negative_prompt = fields.string("negative_prompt");
+  parse_dimensions(fields, request);
+  for (const char* later : {"prompt", "prompts", "image", "model"}) fields.declare(later);
+  fields.require_all_known();
+  require_model(fields, model_name);
+  require(!request.negative_prompt || request.negative_prompt->size() <= kMaxPromptBytes, ErrorCode::too_large,
+          "negative_prompt has more than {} bytes", kMaxPromptBytes);
+  request.prompts = parse_prompts(fields);
+  request.image = parse_image(fields);
+  // As many segments as prompts, so that each prompt is seen.
+  request.segments = segments.value_or(request.video_frames ? 1 : static_cast<int64_t>(request.prompts.size()));
+  return request;
+}
+
+std::string parse_prompt_request(std::string_view body) {
+  JsonFields fields(body);
+  const auto prompt = fields.string("prompt");
+  fields.require_all_known();
+  require(prompt.has_value(), ErrorCode::invalid_argument, "prompt is missing");
+  return checked_prompt("prompt", *prompt);
+}
+
+}  // namespace rushes::server

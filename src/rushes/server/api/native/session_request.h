@@ -1,0 +1,26 @@
+// The bodies of the native API's requests, checked and in the generator's words.
+#pragma once
+#include <string>
+#include <string_view>
+
+#include "rushes/generation/generator.h"
+
+namespace rushes::server {
+
+inline constexpr std::size_t kMaxPromptBytes = 8 << 10;      // the text encoders read far less
+inline constexpr std::size_t kMaxPrompts = 1000;             // one a segment
+inline constexpr std::size_t kMaxImageBytes = 16 << 20;      // of the picture's file
+inline constexpr std::size_t kMaxCreateBytes = 24 << 20;     // of the whole request: that picture in base64, and prompts
+
+/// Body of POST /v1/sessions (docs/api.md lists the fields). What a model allows, the model checks.
+/// Throws Error(invalid_argument) naming the field, Error(too_large) for long prompts and pictures, Error(unsupported)
+/// and Error(corrupt_data) for pictures that cannot be read.
+generation::VideoRequest parse_session_request(std::string_view body, std::string_view model_name);
+
+/// Body of POST /v1/sessions/{id}/prompt: {"prompt": "..."}.
+std::string parse_prompt_request(std::string_view body);
+
+/// RFC 4648 with or without padding, after an optional "data:...;base64," head. Throws Error(invalid_argument).
+std::string decode_base64(std::string_view field, std::string_view text);
+
+}  // namespace rushes::server

@@ -1,0 +1,405 @@
+#include "rushes/server/connection.h"
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http.hpp>
+#include <boost/beast/websocket/rfc6455.hpp>
+#include <fstream>
+
+#include "rushes/base/log.h"
+#include "rushes/generation/device_worker.h"
+#include "rushes/server/static_files.h"
+#include "rushes/server/viewer_socket.h"
+#include "rushes/server/websocket.h"
+
+namespace rushes::server {
+namespace {
+
+namespace beast = boost::beast;
+namespace http = beast::http;
+using tcp = net::ip::tcp;
+using boost::system::error_code;
+using namespace net::experimental::awaitable_operators;
+using Parser = http::request_parser<http::string_body>;
+
+// Every operation gives its error as a value; with GCC 12 it is named before it is awaited.
+constexpr auto kAsTuple = net::as_tuple(net::use_awaitable);
+constexpr std::size_t kPieceBytes = 64 << 10;
+
+std::string lower_case(std::string_view text) {
+  std::string lower(text);
+  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
+  return lower;
+}
+
+/// Throws Error(invalid_argument) for a target that is no path.
+Request make_request(const http::request<http::string_body>& message) {
+  Request request;
+  request.method = std::string(message.method_string());
+  if (request.method == "HEAD") {
+    request.method = "GET";
+    request.head = true;
+  }
+  const std::string_view target(message.target().data(), message.target().size());
+  const std::size_t question = target.find('?');
+  request.path = target.substr(0, question);
+  require(request.path.starts_with('/'), ErrorCode::invalid_argument, "the request's target must be a path that begins with '/'");
+  if (question != std::string_view::npos) request.query = parse_query(target.substr(question + 1));
+  for (const auto& field : message) request.headers[lower_case(field.name_string())] = std::string(field.value());
+  return request;
+}
+
+class Connection {
+ public:
+  Connection(tcp::socket socket, Service& service) : stream_(std::move(socket)), service_(service) {}
+
+  net::awaitable<void> run() {
+    bool open = true;
+    while (open && !service_.draining) {
+      open = co_await wait_for_request();
+      if (open) open = co_await serve_request();
+    }
+    error_code ignored;
+    stream_.socket().shutdown(tcp::socket::shutdown_both, ignored);
+  }
+
+ private:
+  /// False: the client has left, or kept silent for too long, or the server ends.
+  net::awaitable<bool> wait_for_request() {
+    if (buffer_.size() > 0) co_return true;
+    service_.idle.insert(&stream_);
+    stream_.expires_after(service_.limits.idle);
+    auto reading = stream_.async_read_some(buffer_.prepare(4096), kAsTuple);
+    const auto [error, bytes] = co_await std::move(reading);
+    service_.idle.erase(&stream_);
+    buffer_.commit(bytes);
+    co_return !error;
+  }
+
+  /// False: no further request on this connection.
+  net::awaitable<bool> serve_request() {
+    Parser parser;
+    parser.header_limit(static_cast<uint32_t>(service_.limits.header_bytes));
+    parser.body_limit(boost::none);  // known when the route is
+    stream_.expires_after(service_.limits.header);
+    auto reading = http::async_read_header(stream_, buffer_, parser, kAsTuple);
+    const auto [error, bytes] = co_await std::move(reading);
+    if (error) {
+      co_await refuse_header(error);
+      co_return false;
+    }
+    version_ = parser.get().version();
+    keep_alive_ = parser.get().keep_alive() && !service_.draining;
+    const bool has_body = !parser.is_done();
+    Response response;
+    Feed feed;
+    const Route* route = prepare(parser, response, feed);
+    if (feed) {
+      co_await run_viewer_socket(std::move(stream_), parser.release(), std::move(feed), service_);
+      co_return false;
+    }
+    if (route && has_body) {
+      if (!co_await read_body(parser, *route, response)) route = nullptr;
+      if (!stream_.socket().is_open()) co_return false;
+    }
+    if (route) {
+      request_.body = std::move(parser.get().body());
+      response = answer(*route);
+    } else if (has_body) {
+      keep_alive_ = false;  // what the client still sends of the body is no request
+    }
+    const bool sent = co_await send(std::move(response));
+    if (sent && !keep_alive_) co_await linger();
+    co_return sent && keep_alive_;
+  }
+
+  net::awaitable<void> refuse_header(error_code error) {
+    // A timeout or a client that has left: nobody is there to be told.
+    if (error.category() != make_error_code(http::error::bad_method).category() || error == http::error::end_of_stream ||
+        error == http::error::partial_message)
+      co_return;
+    keep_alive_ = false;
+    Response response = error == http::error::header_limit
+                            ? error_response(431, "too_large", fmt::format("the header has more than {} bytes", service_.limits.header_bytes))
+                            : error_response(400, "invalid_argument", "this is no HTTP/1.1 request: " + error.message());
+    if (co_await send(std::move(response))) co_await linger();
+  }
+
+  /// The route that is to answer, or null: then `feed` or `response` is set.
+  const Route* prepare(const Parser& parser, Response& response, Feed& feed) {
+    try {
+      request_ = make_request(parser.get());
+      return choose(beast::websocket::is_upgrade(parser.get()), response, feed);
+    } catch (...) {
+      response = failure();
+      return nullptr;
+    }
+  }
+
+  const Route* choose(bool is_upgrade, Response& response, Feed& feed) {
+    if (request_.method == "OPTIONS") {
+      response = preflight();
+      return nullptr;
+    }
+    Router::Match match = service_.router.match(request_.method, request_.path);
+    const bool is_page = !match.route && match.allowed.empty() && !request_.path.starts_with("/v1/");
+    const bool needs_token = !is_page && (!match.route || match.route->access == Route::Access::token);
+    if (auto refusal = refuse(service_.access, request_, needs_token, is_upgrade)) {
+      response = std::move(*refusal);
+      return nullptr;
+    }
+    if (!match.route && !match.allowed.empty()) {
+      response = error_response(405, "invalid_argument", fmt::format("{} does not take {}; use {}", request_.path, request_.method, match.allowed));
+      response.headers.emplace_back("Allow", match.allowed);
+      return nullptr;
+    }
+    if (!match.route) {
+      require(is_page, ErrorCode::not_found, "there is nothing at {}", request_.path);
+      response = request_.method == "GET" ? serve_static(service_.web_root, request_)
+                                          : error_response(405, "invalid_argument", "only GET is possible here");
+      return nullptr;
+    }
+    request_.path_values = std::move(match.path_values);
+    if (!match.route->feed) return match.route;
+    if (!is_upgrade) {
+      response = error_response(426, "invalid_argument", "this address is a WebSocket; connect with Upgrade: websocket");
+      response.headers.emplace_back("Upgrade", "websocket");
+      return nullptr;
+    }
+    if (!service_.draining) feed = match.route->feed(request_);
+    else response = error_response(503, "unavailable", "the server is shutting down");
+    return nullptr;
+  }
+
+  Response preflight() const {
+    Response response;
+    response.status = 204;
+    if (allowed_origin(service_.access, request_)) {
+      response.headers.emplace_back("Access-Control-Allow-Methods", "GET, POST, DELETE");
+      response.headers.emplace_back("Access-Control-Allow-Headers", "Authorization, Content-Type");
+    }
+    return response;
+  }
+
+  /// False: `response` says why not, or the client has left.
+  net::awaitable<bool> read_body(Parser& parser, const Route& route, Response& response) {
+    const std::size_t limit = route.max_body_bytes;
+    const auto too_large = [&] {
+      return error_response(Error(ErrorCode::too_large, fmt::format("the body has more than the {} bytes that are allowed here", limit)));
+    };
+    if (parser.content_length() && *parser.content_length() > limit) {
+      response = too_large();
+      co_return false;
+    }
+    parser.body_limit(limit);
+    stream_.expires_after(service_.limits.body);
+    if (lower_case(request_.header("expect")) == "100-continue") {
+      static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+      auto writing = net::async_write(stream_, net::buffer(kContinue), kAsTuple);
+      co_await std::move(writing);
+    }
+    auto reading = http::async_read(stream_, buffer_, parser, kAsTuple);
+    const auto [error, bytes] = co_await std::move(reading);
+    if (!error) co_return true;
+    if (error == http::error::body_limit) {
+      response = too_large();
+    } else if (error.category() == make_error_code(http::error::bad_method).category() && error != http::error::partial_message) {
+      response = error_response(400, "invalid_argument", "the body is broken: " + error.message());
+    } else {
+      error_code ignored;
+      stream_.socket().close(ignored);
+    }
+    co_return false;
+  }
+
+  static Response failure() {
+    const generation::Failure failure = generation::current_failure();
+    if (failure.code == ErrorCode::internal) log::error("request: {}", failure.message);
+    return error_response(Error(failure.code, failure.message));
+  }
+
+  Response answer(const Route& route) {
+    try {
+      return route.answer(request_);
+    } catch (...) {
+      return failure();
+    }
+  }
+
+  // ---- sending ------------------------------------------------------------------------------------------------------
+
+  template <typename Message>
+  void fill_header(Message& message, const Response& response) {
+    message.version(version_);
+    message.result(static_cast<unsigned>(response.status));
+    message.set(http::field::server, "rushes");
+    message.set("X-Content-Type-Options", "nosniff");
+    if (response.status != 204) message.set(http::field::content_type, response.content_type);
+    if (const auto origin = allowed_origin(service_.access, request_)) {
+      message.set(http::field::access_control_allow_origin, *origin);
+      message.set(http::field::vary, "Origin");
+    }
+    for (const auto& [name, value] : response.headers) message.set(name, value);
+  }
+
+  /// False: the client has left or does not read.
+  net::awaitable<bool> send(Response response) {
+    ++service_.counters.answers[response.status];
+    if (const auto* text = std::get_if<std::string>(&response.body)) co_return co_await send_text(response, *text);
+    if (const auto* file = std::get_if<FileRange>(&response.body)) co_return co_await send_file(response, *file);
+    co_return co_await send_stream(response, *std::get<std::unique_ptr<BodySource>>(response.body));
+  }
+
+  net::awaitable<bool> send_text(const Response& response, const std::string& text) {
+    http::response<http::string_body> message;
+    fill_header(message, response);
+    message.keep_alive(keep_alive_);
+    if (response.status != 204) message.content_length(text.size());
+    if (!request_.head) message.body() = text;
+    stream_.expires_after(service_.limits.stall);
+    http::response_serializer<http::string_body> serializer(message);
+    auto writing = http::async_write(stream_, serializer, kAsTuple);
+    const auto [error, bytes] = co_await std::move(writing);
+    co_return !error;
+  }
+
+  net::awaitable<bool> send_head(http::response<http::empty_body>& message) {
+    http::response_serializer<http::empty_body> serializer(message);
+    stream_.expires_after(service_.limits.stall);
+    auto writing = http::async_write_header(stream_, serializer, kAsTuple);
+    const auto [error, bytes] = co_await std::move(writing);
+    co_return !error;
+  }
+
+  net::awaitable<bool> send_file(const Response& response, const FileRange& range) {
+    http::response<http::empty_body> message;
+    fill_header(message, response);
+    message.keep_alive(keep_alive_);
+    message.content_length(static_cast<uint64_t>(range.size));
+    bool sent = co_await send_head(message);
+    if (request_.head) co_return sent;
+    std::ifstream file(range.path, std::ios::binary);
+    file.seekg(range.offset);
+    std::vector<char> piece;
+    for (int64_t left = range.size; sent && left > 0; left -= static_cast<int64_t>(piece.size())) {
+      piece.resize(std::min(kPieceBytes, static_cast<std::size_t>(left)));
+      // Shorter than announced (somebody cut it): the connection must end, so that the client sees it.
+      if (!file.read(piece.data(), static_cast<std::streamsize>(piece.size()))) co_return false;
+      stream_.expires_after(service_.limits.download_stall);
+      auto writing = net::async_write(stream_, net::buffer(piece), kAsTuple);
+      const auto [error, bytes] = co_await std::move(writing);
+      sent = !error;
+    }
+    co_return sent;
+  }
+
+  net::awaitable<bool> send_stream(const Response& response, BodySource& source) {
+    http::response<http::empty_body> message;
+    fill_header(message, response);
+    const bool chunked = version_ >= 11;
+    if (!chunked) keep_alive_ = false;  // the end of the connection is the end of the body
+    message.keep_alive(keep_alive_);
+    if (chunked) message.chunked(true);
+    if (!co_await send_head(message)) co_return false;
+    if (request_.head) co_return true;
+    try {
+      while (const auto piece = co_await next_piece(source))
+        for (std::size_t offset = 0; offset < piece->size(); offset += kPieceBytes) {
+          const auto part = net::buffer(*piece) + offset;
+          if (!co_await send_part(net::buffer(part, kPieceBytes), chunked)) co_return false;
+        }
+    } catch (const ViewerGone&) {
+      co_return false;
+    } catch (...) {
+      // Too late for a status: a body that ends without its last chunk tells the client that it is incomplete.
+      log::warning("video stream: {}", generation::current_failure().message);
+      co_return false;
+    }
+    if (!chunked) co_return true;
+    auto writing = net::async_write(stream_, http::make_chunk_last(), kAsTuple);
+    const auto [error, bytes] = co_await std::move(writing);
+    co_return !error;
+  }
+
+  net::awaitable<bool> send_part(net::const_buffer part, bool chunked) {
+    stream_.expires_after(service_.limits.download_stall);
+    error_code failed;
+    if (chunked) {
+      auto writing = net::async_write(stream_, http::make_chunk(part), kAsTuple);
+      const auto [error, bytes] = co_await std::move(writing);
+      failed = error;
+    } else {
+      auto writing = net::async_write(stream_, part, kAsTuple);
+      const auto [error, bytes] = co_await std::move(writing);
+      failed = error;
+    }
+    if (failed == beast::error::timeout) ++service_.counters.viewers_dropped;
+    co_return !failed;
+  }
+
+  /// Null: the body is complete. Throws if the client leaves while there is nothing to send.
+  net::awaitable<std::shared_ptr<const std::vector<uint8_t>>> next_piece(BodySource& source) {
+    stream_.expires_never();
+    auto piece = source.next();
+    auto gone = client_gone();
+    auto first = co_await (std::move(piece) || std::move(gone));
+    if (first.index() != 0) throw ViewerGone("left");
+    co_return std::get<0>(std::move(first));
+  }
+
+  net::awaitable<void> client_gone() {
+    auto readable = stream_.socket().async_wait(tcp::socket::wait_read, kAsTuple);
+    const auto [error] = co_await std::move(readable);
+    error_code failed;
+    if (error || stream_.socket().available(failed) == 0 || failed) co_return;
+    // It has sent its next request early; from here on only a write can tell that it has left.
+    net::steady_timer never(stream_.get_executor(), std::chrono::steady_clock::time_point::max());
+    auto waiting = never.async_wait(kAsTuple);
+    co_await std::move(waiting);
+  }
+
+  /// Ends the connection so that the answer arrives even if the client is still sending: closing with unread bytes
+  /// would reset it.
+  net::awaitable<void> linger() {
+    error_code ignored;
+    stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
+    stream_.expires_after(std::chrono::seconds(2));
+    std::vector<char> scratch(kPieceBytes);
+    for (std::size_t total = 0; total < (std::size_t{64} << 20);) {
+      auto reading = stream_.async_read_some(net::buffer(scratch), kAsTuple);
+      const auto [error, bytes] = co_await std::move(reading);
+      if (error) break;
+      total += bytes;
+    }
+  }
+
+  beast::tcp_stream stream_;
+  beast::flat_buffer buffer_;
+  Service& service_;
+  Request request_;
+  unsigned version_ = 11;
+  bool keep_alive_ = true;
+};
+
+}  // namespace
+
+net::awaitable<void> serve_connection(tcp::socket socket, Service& service) {
+  ++service.counters.connections;
+  error_code ignored;
+  socket.set_option(tcp::no_delay(true), ignored);
+  socket.set_option(tcp::socket::send_buffer_size(service.limits.send_buffer_bytes), ignored);
+  try {
+    Connection connection(std::move(socket), service);
+    co_await connection.run();
+  } catch (...) {
+    log::warning("connection: {}", generation::current_failure().message);
+  }
+  --service.counters.connections;
+}
+
+}  // namespace rushes::server

@@ -1,0 +1,51 @@
+// One TCP connection: requests in, answers out, as long as both sides keep to the limits; then possibly a WebSocket.
+#pragma once
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <set>
+
+#include "rushes/server/access.h"
+#include "rushes/server/router.h"
+
+namespace rushes::server {
+
+struct ConnectionLimits {
+  std::size_t header_bytes = 16 << 10;
+  int64_t connections = 1024;             // more are answered 503 and closed
+  std::chrono::milliseconds idle{60'000};    // between requests
+  std::chrono::milliseconds header{10'000};  // from a request's first byte to the end of its header
+  std::chrono::milliseconds body{60'000};    // all of it
+  std::chrono::milliseconds stall{20'000};   // without progress while sending an answer or to a WebSocket
+  std::chrono::milliseconds download_stall{600'000};  // the same of a video: a player that is paused reads nothing
+  std::chrono::milliseconds closing{5'000};  // for the other side's part in a WebSocket's handshake and close
+  int send_buffer_bytes = 256 << 10;         // of the kernel's, for each connection: all that waits for a slow viewer
+};
+
+/// What has been counted since the start.
+struct Counters {
+  std::map<int, int64_t> answers;  // by HTTP status
+  int64_t connections = 0;         // open now
+  int64_t connections_refused = 0;
+  int64_t viewers = 0;             // WebSockets, open now
+  int64_t viewers_dropped = 0;     // for not reading
+};
+
+/// What all connections share; lives longer than they. The server's thread only.
+struct Service {
+  Router router;
+  AccessOptions access;
+  std::filesystem::path web_root;
+  ConnectionLimits limits;
+  Counters counters;
+  bool draining = false;
+  std::set<boost::beast::tcp_stream*> idle;  // between requests: closed at once when the server ends
+};
+
+/// Serves the connection until it ends. Throws nothing.
+net::awaitable<void> serve_connection(net::ip::tcp::socket socket, Service& service);
+
+}  // namespace rushes::server

@@ -1,0 +1,148 @@
+#include "rushes/server/http.h"
+
+#include <charconv>
+
+namespace rushes::server {
+
+std::string_view Request::header(std::string_view lower_case_name) const {
+  const auto found = headers.find(lower_case_name);
+  return found == headers.end() ? std::string_view{} : std::string_view(found->second);
+}
+
+std::optional<std::string> Request::query_value(std::string_view name) const {
+  const auto found = query.find(name);
+  return found == query.end() ? std::nullopt : std::optional(found->second);
+}
+
+const std::string& Request::path_value(std::string_view name) const {
+  const auto found = path_values.find(name);
+  RUSHES_ASSERT(found != path_values.end());
+  return found->second;
+}
+
+int http_status(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::invalid_argument: return 400;
+    case ErrorCode::not_found: return 404;
+    case ErrorCode::conflict: return 409;
+    case ErrorCode::too_large: return 413;
+    case ErrorCode::unsupported: return 415;
+    case ErrorCode::corrupt_data: return 422;
+    case ErrorCode::exhausted: return 429;
+    case ErrorCode::unavailable: return 503;
+    case ErrorCode::cancelled: return 503;
+    case ErrorCode::internal: return 500;
+  }
+  return 500;
+}
+
+Response json_response(int status, const Json& value) {
+  Response response;
+  response.status = status;
+  response.headers.emplace_back("Cache-Control", "no-store");
+  // Messages may quote what a client sent; bytes that are not UTF-8 become U+FFFD instead of an exception.
+  response.body = value.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return response;
+}
+
+Response error_response(int status, std::string_view code, std::string_view message) {
+  return json_response(status, {{"error", {{"code", code}, {"message", message}}}});
+}
+
+Response error_response(const Error& error) {
+  Response response = error_response(http_status(error.code()), name(error.code()), error.what());
+  if (response.status == 429 || response.status == 503) response.headers.emplace_back("Retry-After", "5");
+  return response;
+}
+
+std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space) {
+  std::string decoded;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    char c = text[i];
+    if (c == '+' && plus_is_space) c = ' ';
+    if (text[i] == '%') {
+      unsigned value = 0;
+      if (i + 2 >= text.size()) return std::nullopt;
+      const char* digits = text.data() + i + 1;
+      const auto [end, error] = std::from_chars(digits, digits + 2, value, 16);
+      if (error != std::errc{} || end != digits + 2) return std::nullopt;
+      c = static_cast<char>(value);
+      i += 2;
+    }
+    if (c == '\0') return std::nullopt;
+    decoded += c;
+  }
+  return decoded;
+}
+
+Values parse_query(std::string_view query) {
+  Values values;
+  while (!query.empty()) {
+    const std::string_view pair = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(query.size(), pair.size() + 1));
+    if (pair.empty()) continue;
+    const std::size_t equals = pair.find('=');
+    auto key = percent_decode(pair.substr(0, equals), true);
+    auto value = percent_decode(equals == std::string_view::npos ? std::string_view{} : pair.substr(equals + 1), true);
+    require(key && value, ErrorCode::invalid_argument, "the query '{}' has a '%' that no two hexadecimal digits follow", pair);
+    values.insert_or_assign(std::move(*key), std::move(*value));
+  }
+  return values;
+}
+
+namespace {
+
+struct ByteRange {
+  int64_t first, last;
+};
+
+enum class RangeKind { whole, part, unsatisfiable };
+
+std::pair<RangeKind, ByteRange> parse_range(std::string_view header, int64_t size) {
+  const ByteRange whole{0, size - 1};
+  constexpr std::string_view kUnit = "bytes=";
+  if (!header.starts_with(kUnit) || header.find(',') != std::string_view::npos) return {RangeKind::whole, whole};
+  header.remove_prefix(kUnit.size());
+  const std::size_t dash = header.find('-');
+  if (dash == std::string_view::npos) return {RangeKind::whole, whole};
+  const auto number = [](std::string_view digits) -> std::optional<int64_t> {
+    int64_t value = 0;
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    if (error != std::errc{} || end != digits.data() + digits.size() || value < 0) return std::nullopt;
+    return value;
+  };
+  const auto first = number(header.substr(0, dash)), last = number(header.substr(dash + 1));
+  if (!first && !last) return {RangeKind::whole, whole};
+  if (!first) {  // the last N bytes
+    if (*last == 0 || size == 0) return {RangeKind::unsatisfiable, whole};
+    return {RangeKind::part, {std::max<int64_t>(0, size - *last), size - 1}};
+  }
+  if (last && *last < *first) return {RangeKind::whole, whole};
+  if (*first >= size) return {RangeKind::unsatisfiable, whole};
+  return {RangeKind::part, {*first, std::min(last.value_or(size - 1), size - 1)}};
+}
+
+}  // namespace
+
+Response file_response(const Request& request, const std::filesystem::path& path, std::string content_type) {
+  std::error_code error;
+  const auto size = static_cast<int64_t>(std::filesystem::file_size(path, error));
+  require(!error, ErrorCode::not_found, "the file is gone: {}", error.message());
+  const auto [kind, range] = parse_range(request.header("range"), size);
+  if (kind == RangeKind::unsatisfiable) {
+    Response response = error_response(416, "invalid_argument", fmt::format("the range lies outside of the {} bytes", size));
+    response.headers.emplace_back("Content-Range", fmt::format("bytes */{}", size));
+    return response;
+  }
+  Response response;
+  response.content_type = std::move(content_type);
+  response.headers.emplace_back("Accept-Ranges", "bytes");
+  if (kind == RangeKind::part) {
+    response.status = 206;
+    response.headers.emplace_back("Content-Range", fmt::format("bytes {}-{}/{}", range.first, range.last, size));
+  }
+  response.body = FileRange{path, range.first, range.last - range.first + 1};
+  return response;
+}
+
+}  // namespace rushes::server

@@ -1,0 +1,77 @@
+// Requests and answers as plain values: what a route sees. The wire is in connection.cpp.
+#pragma once
+#include <boost/asio/awaitable.hpp>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "rushes/base/error.h"
+
+namespace rushes::server {
+
+namespace net = boost::asio;
+using Json = nlohmann::ordered_json;
+
+using Values = std::map<std::string, std::string, std::less<>>;
+
+struct Request {
+  std::string method;  // upper case, as sent; HEAD arrives as GET with `head` set
+  bool head = false;
+  std::string path;    // as sent, without the query
+  Values query;        // decoded
+  Values headers;      // names in lower case
+  Values path_values;  // what the route's {names} stand for
+  std::string body;
+
+  /// Empty if there is none.
+  std::string_view header(std::string_view lower_case_name) const;
+  std::optional<std::string> query_value(std::string_view name) const;
+  const std::string& path_value(std::string_view name) const;
+};
+
+/// A part of a file, sent piece by piece.
+struct FileRange {
+  std::filesystem::path path;
+  int64_t offset = 0, size = 0;
+};
+
+/// A body that comes into being while it is sent.
+class BodySource {
+ public:
+  virtual ~BodySource() = default;
+  /// The next piece, or null after the last one. Waits on the server's thread without blocking it.
+  virtual net::awaitable<std::shared_ptr<const std::vector<uint8_t>>> next() = 0;
+};
+
+struct Response {
+  int status = 200;
+  std::string content_type = "application/json";
+  std::vector<std::pair<std::string, std::string>> headers;
+  std::variant<std::string, FileRange, std::unique_ptr<BodySource>> body;
+};
+
+Response json_response(int status, const Json& value);
+/// {"error": {"code": "not_found", "message": ...}} with the status of the code.
+Response error_response(const Error& error);
+Response error_response(int status, std::string_view code, std::string_view message);
+/// The one table of error codes and HTTP statuses.
+int http_status(ErrorCode code);
+
+/// Percent-decodes. Nothing: a '%' is not followed by two hexadecimal digits, or a NUL byte would come out.
+std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space = false);
+/// "a=1&b=2"; later ones win. Throws Error(invalid_argument) for broken escapes.
+Values parse_query(std::string_view query);
+
+/// The answer with the bytes that a Range header asks for: 206, or 416, or all of it (no, or no single, byte range).
+Response file_response(const Request& request, const std::filesystem::path& path, std::string content_type);
+
+}  // namespace rushes::server

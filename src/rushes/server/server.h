@@ -1,0 +1,51 @@
+// The server: listens, hands connections their routes, and ends in good order. One thread serves all clients; models,
+// encoders and the rest of the work have threads of their own.
+#pragma once
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "rushes/generation/generator.h"
+#include "rushes/server/access.h"
+#include "rushes/server/connection.h"
+#include "rushes/server/session_table.h"
+
+namespace rushes::server {
+
+struct ServerOptions {
+  std::vector<std::string> listen{"127.0.0.1:8000"};  // ADDRESS:PORT, [ADDRESS]:PORT or PORT; port 0: any free one
+  std::filesystem::path data_directory;               // recordings
+  std::filesystem::path web_root;                     // the page's files
+  AccessOptions access;
+  SessionLimits sessions;
+  ConnectionLimits connections;
+  std::chrono::milliseconds drain{10'000};            // what runs at the end has this long to complete
+  bool handle_signals = false;                        // SIGINT and SIGTERM end run(), a second one the process
+  std::string version = "unknown";
+};
+
+class Server {
+ public:
+  /// Listens at once. Throws Error(invalid_argument) for options, Error(unavailable) for an address that is taken.
+  Server(ServerOptions options, std::shared_ptr<const generation::Model> model);
+  ~Server();
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  /// "http://127.0.0.1:8000", one for each address.
+  std::vector<std::string> urls() const;
+  std::vector<uint16_t> ports() const;
+
+  /// Serves until stop() or a signal: then takes no new clients, ends the sessions, completes their recordings, tells
+  /// viewers why, and returns when all have left or the time for it is over.
+  void run();
+  /// Any thread; may be called twice.
+  void stop();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace rushes::server

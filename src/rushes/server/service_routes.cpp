@@ -1,0 +1,96 @@
+#include "rushes/server/service_routes.h"
+
+#include <unistd.h>
+
+#include <fstream>
+
+#include "rushes/server/api/native/session_request.h"
+
+namespace rushes::server {
+namespace {
+
+int64_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  int64_t all = 0, resident = 0;
+  statm >> all >> resident;
+  return resident * ::sysconf(_SC_PAGESIZE);
+}
+
+class MetricsText {
+ public:
+  template <typename Value>
+  MetricsText& add(std::string_view name, std::string_view type, std::string_view help, Value value) {
+    text_ += fmt::format("# HELP {0} {1}\n# TYPE {0} {2}\n{0} {3}\n", name, help, type, value);
+    return *this;
+  }
+  /// Several values of one metric, told apart by a label.
+  template <typename Pairs>
+  MetricsText& add(std::string_view name, std::string_view type, std::string_view help, std::string_view label, const Pairs& pairs) {
+    text_ += fmt::format("# HELP {0} {1}\n# TYPE {0} {2}\n", name, help, type);
+    for (const auto& [key, value] : pairs) text_ += fmt::format("{}{{{}=\"{}\"}} {}\n", name, label, key, value);
+    return *this;
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+Json props(const SessionTable& sessions, const std::string& version) {
+  return {{"version", version},
+          {"model", {{"name", sessions.model().name()}, {"description", sessions.model().description()}}},
+          {"limits",
+           {{"max_sessions", sessions.limits().max_running},
+            {"max_prompt_bytes", kMaxPromptBytes},
+            {"max_prompts", kMaxPrompts},
+            {"max_image_bytes", kMaxImageBytes},
+            {"max_request_bytes", kMaxCreateBytes}}}};
+}
+
+}  // namespace
+
+std::string metrics_text(const Service& service, const SessionTable& sessions) {
+  std::map<std::string_view, int64_t> states;
+  for (const auto state : generation::kSessionStates) states[name(state)] = 0;
+  for (const Entry& entry : sessions.all()) ++states[name(entry.session->status().state)];
+  const generation::DeviceWorker::Status worker = sessions.worker_status();
+  const Counters& counters = service.counters;
+  return MetricsText()
+      .add("rushes_sessions", "gauge", "Sessions that the server knows.", "state", states)
+      .add("rushes_sessions_created_total", "counter", "Sessions started.", sessions.created())
+      .add("rushes_blocks_total", "counter", "Video blocks generated.", worker.blocks)
+      .add("rushes_steps_total", "counter", "Units of work done.", worker.steps)
+      .add("rushes_device_busy_seconds_total", "counter", "Time spent in the model.", static_cast<double>(worker.busy.count()) * 1e-6)
+      .add("rushes_generator_bytes", "gauge", "Memory of all sessions' caches.", worker.generator_bytes)
+      .add("rushes_http_answers_total", "counter", "Answers sent.", "status", counters.answers)
+      .add("rushes_connections", "gauge", "Open connections.", counters.connections)
+      .add("rushes_connections_refused_total", "counter", "Connections beyond the limit.", counters.connections_refused)
+      .add("rushes_viewers", "gauge", "Open WebSockets.", counters.viewers)
+      .add("rushes_viewers_dropped_total", "counter", "Viewers closed for not reading.", counters.viewers_dropped)
+      .add("process_resident_memory_bytes", "gauge", "Resident memory.", resident_bytes())
+      .text();
+}
+
+void add_service_routes(Service& service, const SessionTable& sessions, std::string version) {
+  const auto get = [&](std::string path, Route::Access access, std::function<Response(const Request&)> answer) {
+    Route route;
+    route.method = "GET";
+    route.pattern = std::move(path);
+    route.access = access;
+    route.answer = std::move(answer);
+    service.router.add(std::move(route));
+  };
+  get("/health", Route::Access::open, [](const Request&) { return json_response(200, {{"status", "ok"}}); });
+  get("/ready", Route::Access::open, [&service](const Request&) {
+    return service.draining ? json_response(503, {{"status", "draining"}}) : json_response(200, {{"status", "ready"}});
+  });
+  get("/props", Route::Access::token, [&sessions, version = std::move(version)](const Request&) { return json_response(200, props(sessions, version)); });
+  get("/metrics", Route::Access::token, [&service, &sessions](const Request&) {
+    Response response;
+    response.content_type = "text/plain; version=0.0.4; charset=utf-8";
+    response.body = metrics_text(service, sessions);
+    return response;
+  });
+}
+
+}  // namespace rushes::server

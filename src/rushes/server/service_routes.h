@@ -1,0 +1,14 @@
+// What tells operators and programs how the server does: /health, /ready, /props, /metrics.
+#pragma once
+#include "rushes/server/connection.h"
+#include "rushes/server/session_table.h"
+
+namespace rushes::server {
+
+/// `service` gets the routes; it and `sessions` must outlive them.
+void add_service_routes(Service& service, const SessionTable& sessions, std::string version);
+
+/// Prometheus text exposition format 0.0.4.
+std::string metrics_text(const Service& service, const SessionTable& sessions);
+
+}  // namespace rushes::server

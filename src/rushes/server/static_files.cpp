@@ -1,0 +1,60 @@
+#include "rushes/server/static_files.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace rushes::server {
+namespace fs = std::filesystem;
+
+std::string_view mime_type(const fs::path& path) {
+  static constexpr std::pair<std::string_view, std::string_view> kTypes[] = {
+      {".html", "text/html; charset=utf-8"}, {".js", "text/javascript; charset=utf-8"},
+      {".mjs", "text/javascript; charset=utf-8"}, {".css", "text/css; charset=utf-8"},
+      {".json", "application/json"}, {".map", "application/json"}, {".webmanifest", "application/manifest+json"},
+      {".svg", "image/svg+xml"}, {".png", "image/png"}, {".jpg", "image/jpeg"}, {".jpeg", "image/jpeg"},
+      {".webp", "image/webp"}, {".ico", "image/x-icon"}, {".gif", "image/gif"}, {".woff2", "font/woff2"},
+      {".wasm", "application/wasm"}, {".mp4", "video/mp4"}, {".txt", "text/plain; charset=utf-8"}};
+  const std::string extension = path.extension().string();
+  for (const auto& [ending, type] : kTypes)
+    if (ending == extension) return type;
+  return "application/octet-stream";
+}
+
+std::optional<fs::path> static_file(const fs::path& root, std::string_view path) {
+  const auto decoded = percent_decode(path);
+  if (!decoded || !decoded->starts_with('/') || decoded->find('\\') != std::string::npos) return std::nullopt;
+  const fs::path relative = *decoded == "/" ? fs::path("index.html") : fs::path(decoded->substr(1));
+  if (relative.is_absolute()) return std::nullopt;
+  for (const fs::path& part : relative)
+    if (part.empty() || part.string().starts_with('.')) return std::nullopt;  // "..", hidden files, "a//b"
+  // Links are followed once, here, and must end below the root.
+  std::error_code error;
+  const fs::path real_root = fs::canonical(root, error);
+  if (error) return std::nullopt;
+  const fs::path real = fs::canonical(real_root / relative, error);
+  if (error || !fs::is_regular_file(real, error)) return std::nullopt;
+  const auto [end, unused] = std::mismatch(real_root.begin(), real_root.end(), real.begin(), real.end());
+  return end == real_root.end() ? std::optional(real) : std::nullopt;
+}
+
+Response serve_static(const fs::path& root, const Request& request) {
+  const auto file = static_file(root, request.path);
+  if (!file && request.path == "/") {
+    Response response;
+    response.content_type = "text/plain; charset=utf-8";
+    response.body = "rushes is running. Its page is not built: run `make run` in the project, or give --web-root.\nThe API is below /v1, see docs/api.md.\n";
+    return response;
+  }
+  require(file.has_value(), ErrorCode::not_found, "there is nothing at {}", request.path);
+  Response response = file_response(request, *file, std::string(mime_type(*file)));
+  // The build names assets by their content; the page itself must always be asked for.
+  const bool is_asset = request.path.starts_with("/assets/");
+  response.headers.emplace_back("Cache-Control", is_asset ? "public, max-age=31536000, immutable" : "no-cache");
+  if (mime_type(*file).starts_with("text/html"))
+    response.headers.emplace_back("Content-Security-Policy",
+                                  "default-src 'self'; media-src 'self' blob:; img-src 'self' data: blob:; "
+                                  "connect-src 'self' ws: wss:; style-src 'self' 'unsafe-inline'; frame-ancestors 'self'");
+  return response;
+}
+
+}  // namespace rushes::server

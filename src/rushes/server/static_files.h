@@ -1,0 +1,20 @@
+// The files of the web page, from one folder and nowhere else.
+#pragma once
+#include <filesystem>
+#include <optional>
+
+#include "rushes/server/http.h"
+
+namespace rushes::server {
+
+/// The answer for a path below `root`: "/" is index.html. 404 for what is missing, hidden, not a plain file, or
+/// outside of `root` by any spelling or link.
+Response serve_static(const std::filesystem::path& root, const Request& request);
+
+/// By the file name's ending; application/octet-stream if unknown.
+std::string_view mime_type(const std::filesystem::path& path);
+
+/// The file that a request's path names, if it may be served.
+std::optional<std::filesystem::path> static_file(const std::filesystem::path& root, std::string_view path);
+
+}  // namespace rushes::server

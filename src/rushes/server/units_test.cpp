@@ -1,0 +1,100 @@
+// The server's plain functions, without a socket.
+#include <gtest/gtest.h>
+
+#include "rushes/server/access.h"
+#include "rushes/server/api/native/session_request.h"
+#include "rushes/server/http.h"
+#include "rushes/server/router.h"
+
+namespace rushes::server {
+namespace {
+
+TEST(PercentDecode, reverses_escapes_and_refuses_broken_ones) {
+  EXPECT_EQ(percent_decode("a%20b+c"), "a b+c");
+  EXPECT_EQ(percent_decode("a+b", true), "a b");
+  EXPECT_EQ(percent_decode("%41%7e"), "A~");
+  for (const char* broken : {"%", "%4", "%zz", "a%0", "%00", "%-1"}) EXPECT_FALSE(percent_decode(broken)) << broken;
+}
+
+TEST(ParseQuery, splits_and_decodes) {
+  const Values values = parse_query("a=1&b=%20x&&c&a=2");
+  EXPECT_EQ(values, (Values{{"a", "2"}, {"b", " x"}, {"c", ""}}));
+  EXPECT_THROW(parse_query("a=%"), Error);
+}
+
+TEST(MatchPath, fits_whole_parts_only) {
+  EXPECT_EQ(match_path("/v1/sessions/{id}/stop", "/v1/sessions/abc/stop"), (Values{{"id", "abc"}}));
+  EXPECT_EQ(match_path("/", "/"), Values{});
+  for (const char* path : {"", "/", "/v1/sessions", "/v1/sessions/", "/v1/sessions/abc/", "/v1/sessions/a/b", "v1/sessions/abc", "/v1/sessionsx/abc"})
+    EXPECT_FALSE(match_path("/v1/sessions/{id}", path)) << path;
+}
+
+TEST(HttpStatus, is_an_error_for_every_code) {
+  for (const ErrorCode code : {ErrorCode::invalid_argument, ErrorCode::not_found, ErrorCode::conflict, ErrorCode::too_large, ErrorCode::unsupported,
+                               ErrorCode::corrupt_data, ErrorCode::exhausted, ErrorCode::unavailable, ErrorCode::cancelled, ErrorCode::internal})
+    EXPECT_GE(http_status(code), 400);
+}
+
+TEST(ErrorResponse, survives_bytes_that_are_no_text) {
+  const Response response = error_response(Error(ErrorCode::not_found, "no \xff\xfe here"));
+  EXPECT_NE(std::get<std::string>(response.body).find("\xef\xbf\xbd"), std::string::npos);
+}
+
+TEST(LoopbackHost, is_known_by_name_and_number_only) {
+  for (const char* host : {"localhost", "localhost:8000", "127.0.0.1", "127.0.0.1:80", "127.8.9.1", "[::1]", "[::1]:8000"}) EXPECT_TRUE(is_loopback_host(host)) << host;
+  for (const char* host : {"", "evil.example", "127.0.0.1.evil.example", "127.evil", "localhost.evil", "[::2]", "10.0.0.1", "[::1", "127.1.2.x"})
+    EXPECT_FALSE(is_loopback_host(host)) << host;
+}
+
+TEST(Base64, decodes_with_and_without_padding) {
+  for (const auto& [text, bytes] : {std::pair<const char*, const char*>{"", ""}, {"Zg==", "f"}, {"Zg", "f"}, {"Zm8=", "fo"}, {"Zm9v", "foo"},
+                                    {"Zm9vYmFy", "foobar"}, {"data:image/png;base64,Zm9v", "foo"}})
+    EXPECT_EQ(decode_base64("image", text), bytes) << text;
+  for (const char* bad : {"Z", "Zm9vY", "Zm 9", "Zm9v\n", "Z===", "=", "data:image/png;base64", "-_"})
+    if (std::string_view(bad) != "=") {
+      EXPECT_THROW(decode_base64("image", bad), Error) << bad;
+    }
+}
+
+TEST(SessionRequest, takes_over_every_field) {
+  const auto request = parse_session_request(R"({"prompts": ["a", "b;c"], "seed": 5, "segments": 3, "segment_length": 21, "overlap": 3, "frames": 100,
+    "steps": 4, "width": 64, "height": 48, "fps": 12.5, "denoising_steps": [1000, 500.5], "solver": "unipc", "guidance_scale": 3, "timestep_shift": 5.0,
+    "negative_prompt": "blur", "model": "m"})", "m");
+  EXPECT_EQ(request.prompts, (std::vector<std::string>{"a", "b;c"}));
+  EXPECT_EQ(request.seed, 5);
+  EXPECT_EQ(request.segments, 3);
+  EXPECT_EQ(request.segment_latent_frames, 21);
+  EXPECT_EQ(request.overlap_latent_frames, 3);
+  EXPECT_EQ(request.video_frames, 100);
+  EXPECT_EQ(request.steps, 4);
+  EXPECT_EQ(request.width, 64);
+  EXPECT_EQ(request.height, 48);
+  EXPECT_EQ(request.fps, 12.5);
+  EXPECT_EQ(request.denoising_steps, (std::vector<double>{1000, 500.5}));
+  EXPECT_EQ(request.solver, "unipc");
+  EXPECT_EQ(request.guidance_scale, 3);
+  EXPECT_EQ(request.timestep_shift, 5);
+  EXPECT_EQ(request.negative_prompt, "blur");
+}
+
+TEST(SessionRequest, splits_a_prompt_line_into_a_segment_each) {
+  const auto request = parse_session_request(R"({"prompt": "a red circle; a blue square ;"})", "m");
+  EXPECT_EQ(request.prompts, (std::vector<std::string>{"a red circle", "a blue square"}));
+  EXPECT_EQ(request.segments, 2);
+  EXPECT_EQ(parse_session_request(R"({"prompt": "a;b", "segments": 5})", "m").segments, 5);
+  EXPECT_EQ(parse_session_request(R"({"prompt": "a;b", "frames": 50})", "m").segments, 1);
+}
+
+TEST(SessionRequest, decodes_a_picture) {
+  // 1x1 red PNG.
+  const auto request = parse_session_request(
+      R"({"prompt": "a", "image": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"})", "m");
+  ASSERT_TRUE(request.image);
+  EXPECT_EQ(request.image->width, 1);
+  EXPECT_EQ(request.image->height, 1);
+  EXPECT_EQ(request.image->rgb.get()[0], 255);
+  EXPECT_EQ(request.image->rgb.get()[1], 0);
+}
+
+}  // namespace
+}  // namespace rushes::server

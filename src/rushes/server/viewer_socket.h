@@ -1,0 +1,18 @@
+// The server's side of a viewer's WebSocket: handshake, the feed, and reading what the viewer sends (nothing but control
+// frames matters).
+#pragma once
+#include <boost/asio/awaitable.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/string_body.hpp>
+
+#include "rushes/server/connection.h"
+
+namespace rushes::server {
+
+/// Answers the upgrade and runs `feed` until it ends or the viewer leaves. Throws nothing.
+net::awaitable<void> run_viewer_socket(boost::beast::tcp_stream stream,
+                                       boost::beast::http::request<boost::beast::http::string_body> request, Feed feed,
+                                       Service& service);
+
+}  // namespace rushes::server

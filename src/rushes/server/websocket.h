@@ -1,0 +1,34 @@
+// One viewer's WebSocket as a feed sees it: send, and close with a reason. A viewer that does not read holds up nothing:
+// after a while without progress it is closed.
+#pragma once
+#include <boost/asio/awaitable.hpp>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace rushes::server {
+
+enum class CloseCode : uint16_t { normal = 1000, going_away = 1001, policy = 1008, internal = 1011 };
+
+/// The viewer has gone, or was closed for not reading. Ends the feed; caught by the connection only.
+class ViewerGone : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+class WebSocket {
+ public:
+  virtual ~WebSocket() = default;
+  /// One whole message. Throws ViewerGone.
+  virtual boost::asio::awaitable<void> send_text(std::string message) = 0;
+  virtual boost::asio::awaitable<void> send_binary(std::shared_ptr<const std::vector<uint8_t>> message) = 0;
+  /// The reason is cut to the 123 bytes that the protocol has room for.
+  virtual boost::asio::awaitable<void> close(CloseCode code, std::string reason) = 0;
+};
+
+}  // namespace rushes::server
