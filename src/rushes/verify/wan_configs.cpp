@@ -14,7 +14,8 @@ wan::TransformerConfig transformer_config(const nlohmann::json& hyper) {
   config.freq_dim = hyper.value("freq_dim", config.freq_dim);
   config.text_dim = hyper.value("text_dim", config.text_dim);
   config.text_len = hyper.value("text_len", config.text_len);
-  config.image_dim = hyper.value("clip_dim", config.image_dim);
+  // null where the model takes no picture
+  if (config.model_type == wan::ModelType::i2v) config.image_dim = hyper.value("clip_dim", config.image_dim);
   config.patch_size = hyper.value("patch_size", config.patch_size);
   config.eps = hyper.value("eps", config.eps);
   config.local_attn_size = hyper.value("local_attn_size", config.local_attn_size);

@@ -30,7 +30,7 @@ Produced fm_scheduler(const Case& c) {
                                .extra_one_step = c.hyper.value("extra_one_step", true)};
   const nn::FlowMatchSchedule table(options);
   const at::Tensor &x0 = c.input("x0"), &noise = c.input("noise"), &flow = c.input("flow");
-  const at::Tensor t = c.input("t").to(at::kFloat);
+  const at::Tensor t = c.recorded.at("t");
   Produced out;
   out.tensors["add_noise"] = per_row(t, [&](int64_t i, double time) { return table.add_noise(x0[i], noise[i], time); });
   out.tensors["flow_to_x0"] = per_row(t, [&](int64_t i, double time) { return table.to_x0(flow[i], x0[i], time); });

@@ -10,6 +10,7 @@
 #include "rushes/text/prompt.h"
 #include "rushes/text/tokenizer.h"
 #include "rushes/verify/runners.h"
+#include "rushes/verify/wan_configs.h"
 
 namespace rushes::verify {
 namespace {
@@ -30,17 +31,7 @@ std::string label(size_t index, const json& in) {
 }
 
 Produced umt5_encoder(const Case& c) {
-  wan::Umt5Config config;
-  config.vocab = c.hyper.at("vocab");
-  config.dim = c.hyper.at("dim");
-  config.dim_attn = c.hyper.at("dim_attn");
-  config.dim_ffn = c.hyper.at("dim_ffn");
-  config.num_heads = c.hyper.at("num_heads");
-  config.num_layers = c.hyper.at("num_layers");
-  config.num_buckets = c.hyper.at("num_buckets");
-  config.max_distance = c.hyper.at("max_dist");
-  config.text_len = c.hyper.at("text_len");
-  config.eps = c.hyper.at("eps");
+  const wan::Umt5Config config = text_config(c.hyper);
   require(!c.hyper.value("shared_pos", false), ErrorCode::unsupported,
           "{}: shared_pos is T5, a UMT5 encoder has positions in every layer", c.name);
   const wan::Umt5Encoder encoder(config, c.weights);

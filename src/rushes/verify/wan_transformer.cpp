@@ -3,34 +3,15 @@
 #include "rushes/nn/attention.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/verify/runners.h"
+#include "rushes/verify/wan_configs.h"
 
 namespace rushes::verify {
 namespace {
 
 using nlohmann::json;
 
-wan::TransformerConfig config_of(const json& hyper) {
-  wan::TransformerConfig config;
-  config.model_type = hyper.value("model_type", "t2v") == "i2v" ? wan::ModelType::i2v : wan::ModelType::t2v;
-  config.dim = hyper.value("dim", config.dim);
-  config.num_heads = hyper.value("num_heads", config.num_heads);
-  config.num_layers = hyper.value("num_layers", config.num_layers);
-  config.ffn_dim = hyper.value("ffn_dim", config.ffn_dim);
-  config.in_dim = hyper.value("in_dim", config.in_dim);
-  config.out_dim = hyper.value("out_dim", config.out_dim);
-  config.freq_dim = hyper.value("freq_dim", config.freq_dim);
-  config.text_dim = hyper.value("text_dim", config.text_dim);
-  config.text_len = hyper.value("text_len", config.text_len);
-  config.patch_size = hyper.value("patch_size", config.patch_size);
-  config.eps = hyper.value("eps", config.eps);
-  config.local_attn_size = hyper.value("local_attn_size", config.local_attn_size);
-  config.sink_size = hyper.value("sink_size", config.sink_size);
-  if (config.model_type == wan::ModelType::i2v) config.image_dim = hyper.at("clip_dim").get<int64_t>();
-  return config;
-}
-
 Produced time_embedding(const Case& c) {
-  const wan::TimeEmbedder embedder(config_of(c.hyper), c.weights);
+  const wan::TimeEmbedder embedder(transformer_config(c.hyper), c.weights);
   const auto [e, e0] = embedder.forward(c.recorded.at("t"));
   return {{{"e", e}, {"e0", e0}}, {}};
 }
@@ -56,7 +37,7 @@ Produced rope3d(const Case& c) {
 }
 
 Produced causal_block(const Case& c) {
-  const wan::TransformerConfig config = config_of(c.hyper);
+  const wan::TransformerConfig config = transformer_config(c.hyper);
   const wan::Block block(config, c.weights);
   const int64_t frames = c.hyper.at("frames_per_block"), height = c.hyper.at("h"), width = c.hyper.at("w");
   int64_t blocks = 0;
@@ -85,7 +66,7 @@ Produced causal_block(const Case& c) {
 }
 
 Produced causal_model(const Case& c) {
-  const wan::TransformerConfig config = config_of(c.hyper);
+  const wan::TransformerConfig config = transformer_config(c.hyper);
   const wan::CausalTransformer model(config, c.weights);
   const std::vector<double> times = c.hyper.at("timesteps");
   const int64_t height = c.hyper.at("latent_hw").at(0), width = c.hyper.at("latent_hw").at(1);
@@ -116,7 +97,7 @@ Produced causal_model(const Case& c) {
 
 /// wan_t2v and wan_i2v: prompts of different lengths, one per sample.
 Produced bidirectional(const Case& c) {
-  const wan::TransformerConfig config = config_of(c.hyper);
+  const wan::TransformerConfig config = transformer_config(c.hyper);
   const wan::Transformer model(config, c.weights);
   std::vector<at::Tensor> texts;
   for (int64_t i = 0; c.has_input("context" + std::to_string(i)); ++i) {

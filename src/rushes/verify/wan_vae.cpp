@@ -6,6 +6,7 @@
 #include "rushes/models/wan/vae.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/verify/runners.h"
+#include "rushes/verify/wan_configs.h"
 
 namespace rushes::verify {
 namespace {
@@ -45,18 +46,6 @@ Produced taehv(const Case& c) {
     produced.tensors["encoded"] = wan::TinyEncoder(config, c.weights.under("encoder.")).forward(c.input("video"), state);
   }
   return produced;
-}
-
-wan::VaeConfig vae_config(const nlohmann::json& hyper) {
-  wan::VaeConfig config;
-  config.dim = hyper.value("dim", config.dim);
-  config.z_dim = hyper.value("z_dim", config.z_dim);
-  config.num_res_blocks = hyper.value("num_res_blocks", config.num_res_blocks);
-  config.dim_mult = hyper.value("dim_mult", config.dim_mult);
-  config.temporal_downsample = hyper.value("temperal_downsample", config.temporal_downsample);  // sic
-  config.mean = hyper.value("mean", config.mean);
-  config.std = hyper.value("std", config.std);
-  return config;
 }
 
 Produced vae_encode(const Case& c) {
