@@ -13,10 +13,22 @@
 namespace rushes::tensor {
 namespace {
 
-constexpr size_t kHeader = 64;                 // bytes before the data: its size; keeps the data's alignment
-constexpr size_t kLarge = size_t{1} << 20;     // smaller blocks stay with malloc, which serves them well
-constexpr size_t kStep = size_t{1} << 20;      // large blocks are whole steps
+constexpr size_t kLarge = size_t{64} << 10;    // smaller blocks stay with malloc, which serves them well
+constexpr size_t kSmallStep = size_t{16} << 10;  // kept blocks are whole steps, so that sizes meet again:
+constexpr size_t kStep = size_t{1} << 20;        // small ones up to a MiB, large ones above
 constexpr size_t kHugePage = size_t{2} << 20;
+// Blocks come at page borders. Their data begin at different places in the page, or the rows of several tensors would
+// compete for the same lines of the cache.
+constexpr size_t kColours = 16, kColourStep = 256;
+
+/// Stands before the data; its size keeps the data's alignment.
+struct alignas(64) Header {
+  void* block;
+  size_t size;
+};
+constexpr size_t kHeader = sizeof(Header);
+
+Header& header_of(void* data) { return *(static_cast<Header*>(data) - 1); }
 
 class KeepingAllocator final : public c10::Allocator {
  public:
@@ -40,7 +52,7 @@ class KeepingAllocator final : public c10::Allocator {
 
   CpuMemory memory() {
     const std::lock_guard lock(mutex_);
-    return {used_, peak_, kept_, large_blocks_, reused_blocks_};
+    return {used_, peak_, kept_, kept_blocks_, reused_blocks_};
   }
 
   void trim(int64_t keep) {
@@ -51,9 +63,15 @@ class KeepingAllocator final : public c10::Allocator {
  private:
   void* take(size_t bytes) {
     const size_t wanted = bytes + kHeader;
-    const size_t size = wanted < kLarge ? wanted : (wanted + kStep - 1) / kStep * kStep;
-    void* block = size < kLarge ? take_small(size) : take_large(size);
-    return static_cast<char*>(block) + kHeader;
+    if (wanted < kLarge) return place(take_small(wanted), wanted, 0);
+    const size_t coloured = wanted + (kColours - 1) * kColourStep, step = coloured < kStep ? kSmallStep : kStep;
+    return take_large((coloured + step - 1) / step * step);
+  }
+
+  static void* place(void* block, size_t size, size_t offset) {
+    void* data = static_cast<char*>(block) + offset + kHeader;
+    header_of(data) = {block, size};
+    return data;
   }
 
   void* take_small(size_t size) {
@@ -63,23 +81,24 @@ class KeepingAllocator final : public c10::Allocator {
       used_ -= static_cast<int64_t>(size);
       fail(ErrorCode::exhausted, "the system has no memory for a tensor of {} bytes", size);
     }
-    *static_cast<size_t*>(block) = size;
     return block;
   }
 
   void* take_large(size_t size) {
+    size_t offset;
     {
       const std::lock_guard lock(mutex_);
-      ++large_blocks_;
+      ++kept_blocks_;
+      offset = kept_blocks_ % kColours * kColourStep;
       // A kept block may be a quarter larger than needed; more would waste what other tensors could use.
       const auto found = free_.lower_bound(size);
       if (found != free_.end() && found->first <= size + size / 4) {
-        void* block = found->second;
-        count(static_cast<int64_t>(found->first));
-        kept_ -= static_cast<int64_t>(found->first);
+        const auto [kept_size, block] = *found;
+        count(static_cast<int64_t>(kept_size));
+        kept_ -= static_cast<int64_t>(kept_size);
         free_.erase(found);
         ++reused_blocks_;
-        return block;
+        return place(block, kept_size, offset);
       }
     }
     count(static_cast<int64_t>(size));
@@ -87,12 +106,11 @@ class KeepingAllocator final : public c10::Allocator {
     if (block == MAP_FAILED) {
       used_ -= static_cast<int64_t>(size);
       trim(0);
-      fail(ErrorCode::exhausted, "the system has no memory for a tensor of {} MiB; use a smaller size, batch or model",
-           size >> 20);
+      fail(ErrorCode::exhausted, "the system has no memory for a tensor of {} KiB; use a smaller size, batch or model",
+           size >> 10);
     }
     if (size >= kHugePage) madvise(block, size, MADV_HUGEPAGE);  // fewer page faults at first use; a wish only
-    *static_cast<size_t*>(block) = size;
-    return block;
+    return place(block, size, offset);
   }
 
   void count(int64_t bytes) {
@@ -110,8 +128,7 @@ class KeepingAllocator final : public c10::Allocator {
 
   static void release(void* data) {
     if (data == nullptr) return;
-    void* block = static_cast<char*>(data) - kHeader;
-    const size_t size = *static_cast<size_t*>(block);
+    const auto [block, size] = header_of(data);
     KeepingAllocator& self = instance();
     self.used_ -= static_cast<int64_t>(size);
     if (size < kLarge) {
@@ -137,7 +154,7 @@ class KeepingAllocator final : public c10::Allocator {
   std::mutex mutex_;  // guards all but the atomics
   std::multimap<size_t, void*> free_;
   std::atomic<int64_t> used_ = 0, peak_ = 0, used_limit_ = 0;
-  int64_t kept_ = 0, kept_limit_ = 0, large_blocks_ = 0, reused_blocks_ = 0;
+  int64_t kept_ = 0, kept_limit_ = 0, kept_blocks_ = 0, reused_blocks_ = 0;
 };
 
 }  // namespace

@@ -15,7 +15,7 @@ struct CpuMemory {
   int64_t used_bytes;       // held by tensors now
   int64_t peak_bytes;       // the most they held so far
   int64_t kept_bytes;       // free, ready for the next tensor
-  int64_t large_blocks;     // allocations above 1 MiB since the start
+  int64_t large_blocks;     // allocations above 64 KiB since the start
   int64_t reused_blocks;    // of these, served from kept ones
 };
 
