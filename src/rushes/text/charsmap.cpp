@@ -3,8 +3,10 @@
 #include <unicode/brkiter.h>
 #include <unicode/utext.h>
 
+#include <algorithm>
 #include <array>
 #include <cstring>
+#include <functional>
 #include <memory>
 
 #include "rushes/base/error.h"
@@ -44,14 +46,32 @@ Charsmap Charsmap::parse(std::string_view bytes) {
   map.replacements_ = bytes.substr(trie_bytes);
   require(!map.replacements_.empty() && map.replacements_.back() == '\0', ErrorCode::corrupt_data,
           "character map: the last replacement has no end; the file is cut or damaged");
-  for (size_t i = 0; i < map.units_.size(); ++i) {
-    const uint32_t unit = map.units_[i];
-    const bool sound = (unit & kLeafValue) != 0 ? (unit & ~kLeafValue) < map.replacements_.size()
-                                                : ((i ^ offset(unit)) | 0xFFU) < map.units_.size();
-    require(sound, ErrorCode::corrupt_data, "character map: unit {} of {} points outside; the file is damaged", i,
-            map.units_.size());
-  }
+  map.check();
   return map;
+}
+
+void Charsmap::check() const {
+  // Readers keep the entries that a text begins with in an array of this size, and do not look when it is full.
+  constexpr int kMostPrefixes = 32, kLongestKey = 256;
+  std::vector<int8_t> most_prefixes(units_.size(), -1);  // entries from here on, along the longest way; -1 not visited
+  const std::function<int(size_t, int)> visit = [&](size_t unit, int depth) -> int {
+    const auto sound = [&](bool ok) {
+      require(ok, ErrorCode::corrupt_data, "character map: unit {} of {} points outside; the file is damaged", unit,
+              units_.size());
+    };
+    sound(depth < kLongestKey);  // also ends a way that goes round: a sound map shares ends of keys, but has no cycle
+    if (most_prefixes[unit] >= 0) return most_prefixes[unit];
+    const size_t base = unit ^ offset(units_[unit]);
+    sound((base | 0xFFU) < units_.size());  // so that any next byte can be looked up
+    const bool leaf = depth > 0 && has_leaf(units_[unit]);
+    sound(!leaf || (units_[base] & ~kLeafValue) < replacements_.size());
+    int most = 0;
+    for (uint32_t byte = 1; byte < 256; ++byte)
+      if (label(units_[base ^ byte]) == byte) most = std::max(most, visit(base ^ byte, depth + 1));
+    sound(most + leaf <= kMostPrefixes);
+    return most_prefixes[unit] = static_cast<int8_t>(most + leaf);
+  };
+  visit(0, 0);
 }
 
 std::optional<std::string_view> Charsmap::replacement(std::string_view sequence) const {

@@ -12,8 +12,8 @@ namespace rushes::text {
 
 class Charsmap {
  public:
-  /// Throws Error(corrupt_data): truncated, a unit that leads out of the trie, a leaf that points behind the
-  /// replacements. What passed here cannot lead any reader of the map out of bounds.
+  /// Throws Error(corrupt_data): truncated, a unit that leads out of the trie or round in it, an entry that points
+  /// behind the replacements. What passed here cannot lead any reader of the map out of bounds.
   static Charsmap parse(std::string_view bytes);
 
   /// Normalises as the tokenizers library does: a grapheme of less than 6 bytes is looked up whole, else by character;
@@ -22,6 +22,7 @@ class Charsmap {
   std::string normalize(std::string_view text) const;
 
  private:
+  void check() const;
   std::optional<std::string_view> replacement(std::string_view sequence) const;
 
   std::vector<uint32_t> units_;
