@@ -1,6 +1,8 @@
 // Names and shapes of the parameters from the dimensions, and the way back: the dimensions from names and shapes.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "rushes/base/error.h"
 #include "rushes/models/wan/checkpoint.h"
 #include "rushes/tensor/ops.h"
@@ -143,34 +145,52 @@ Umt5Config infer_umt5(const WeightMap& tensors) {
   return config;
 }
 
-// The encoder is a flat list: residual blocks of one level, a resampler, residual blocks of the next, ...
+// Both halves are flat lists: residual blocks of one level, a resampler, residual blocks of the next, ...
+struct VaeLevels {
+  std::vector<int64_t> widths;
+  std::vector<bool> temporal;
+  int64_t blocks = 0;  // residual blocks of the first level
+};
+VaeLevels read_levels(const Extents& extents, const std::string& prefix) {
+  VaeLevels levels;
+  int64_t width = 0;
+  for (int64_t stage = 0, stages = extents.count(prefix); stage < stages; ++stage) {
+    const std::string own = fmt::format("{}{}.", prefix, stage);
+    if (extents.has(own + "resample.")) {
+      levels.widths.push_back(width);
+      levels.temporal.push_back(extents.has(own + "time_conv."));
+    } else {
+      extents.read(width, own + "residual.6.bias", 1, 0);
+      if (levels.widths.empty()) ++levels.blocks;
+    }
+  }
+  levels.widths.push_back(width);
+  return levels;
+}
+
 VaeConfig infer_vae(const WeightMap& tensors) {
   VaeConfig config;
   const Extents extents(tensors);
+  VaeLevels levels = read_levels(extents, "encoder.downsamples.");
+  config.num_res_blocks = levels.blocks;
+  if (levels.blocks == 0) {  // a decoder alone: from the inside out, with one block more on each level
+    levels = read_levels(extents, "decoder.upsamples.");
+    std::reverse(levels.widths.begin(), levels.widths.end());
+    std::reverse(levels.temporal.begin(), levels.temporal.end());
+    config.num_res_blocks = levels.blocks - 1;
+  }
+  if (config.num_res_blocks < 1) return VaeConfig{};
+  config.dim = std::max<int64_t>(levels.widths.front(), 1);
   extents.read(config.dim, "encoder.conv1.bias", 1, 0);
   extents.read(config.z_dim, "conv2.bias", 1, 0);
-  const int64_t stages = extents.count("encoder.downsamples.");
-  if (stages == 0) return config;
-  std::vector<int64_t> multiples;
-  std::vector<bool> temporal;
-  int64_t width = config.dim, blocks = 0;
-  for (int64_t stage = 0; stage < stages; ++stage) {
-    const std::string own = fmt::format("encoder.downsamples.{}.", stage);
-    if (extents.has(own + "resample.")) {
-      multiples.push_back(width / config.dim);
-      temporal.push_back(extents.has(own + "time_conv."));
-    } else {
-      extents.read(width, own + "residual.6.bias", 1, 0);
-      require(width % config.dim == 0, ErrorCode::corrupt_data,
-              "{}residual.6.bias has {} channels, no multiple of the VAE's width {}: no Wan VAE", own, width, config.dim);
-      if (multiples.empty()) ++blocks;
-    }
+  config.dim_mult.clear();
+  for (const int64_t width : levels.widths) {
+    require(width > 0 && width % config.dim == 0, ErrorCode::corrupt_data,
+            "a level of the autoencoder has {} channels, no multiple of its width {}: no Wan VAE", width, config.dim);
+    config.dim_mult.push_back(width / config.dim);
   }
-  multiples.push_back(width / config.dim);
-  config.dim_mult = std::move(multiples);
-  config.temporal_downsample = std::move(temporal);
-  config.num_res_blocks = std::max<int64_t>(blocks, 1);
-  if (const VaeConfig published; config.z_dim != published.z_dim) {
+  config.temporal_downsample = std::move(levels.temporal);
+  if (config.z_dim != VaeConfig{}.z_dim) {
     config.mean.assign(static_cast<std::size_t>(config.z_dim), 0);
     config.std.assign(static_cast<std::size_t>(config.z_dim), 1);
   }

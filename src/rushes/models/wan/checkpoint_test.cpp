@@ -300,6 +300,10 @@ TEST(WanCheckpoint, parts_in_one_file_are_found_by_their_prefixes) {
   EXPECT_EQ(components[0].found, (FoundPart{Part::text_encoder, Naming::original, "text_encoder.text_encoder."}));
   EXPECT_EQ(components[1].found, (FoundPart{Part::vae, Naming::original, "vae.model."}));
   EXPECT_EQ(infer_vae(components[1].tensors), vae);
+  tensor::WeightMap decoder;
+  for (const auto& [key, tensor] : components[1].tensors.tensors())
+    if (!key.starts_with("encoder.")) decoder.set(key, tensor);
+  EXPECT_EQ(infer_vae(decoder), vae);
   EXPECT_EQ(infer_umt5(components[0].tensors), text);
   check_complete(components[1].tensors, parameter_shapes(vae), "here");
 }

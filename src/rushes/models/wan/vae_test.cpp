@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "rushes/base/error.h"
+#include "rushes/models/wan/vae_reference.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::wan {
@@ -96,6 +97,29 @@ TEST(Vae, encoded_pieces_joined_equal_the_whole_encode) {
     first += count;
   }
   EXPECT_TRUE(at::allclose(at::cat(pieces, 2), whole, 1e-4, 1e-5));
+}
+
+TEST(Vae, equals_the_same_network_of_stock_operators) {
+  const VaeConfig config = small_config();
+  const auto weights = random_weights(config);
+  const VaeDecoder decoder(config, weights);
+  const ReferenceVaeDecoder reference(config, weights);
+  const LatentScale scale(config, at::kCPU);
+  const at::Tensor latents = at::randn({1, 4, 3, 4, 5}), z = latents / scale.inverse_std + scale.mean;
+  VaeState state;
+  std::vector<at::Tensor> caches, frames;
+  for (int64_t f = 0; f < 3; ++f) frames.push_back(reference.decode_frame(z.narrow(2, f, 1), caches));
+  EXPECT_TRUE(at::allclose(decoder.forward(latents, state), at::cat(frames, 2), 1e-4, 2e-5));
+}
+
+TEST(Vae, half_precision_weights_decode_close_to_float32) {
+  const auto weights = random_weights(small_config());
+  const at::Tensor latents = at::randn({1, 4, 2, 4, 5});
+  VaeState exact_state, half_state;
+  const at::Tensor exact = VaeDecoder(small_config(), weights).forward(latents, exact_state);
+  const at::Tensor half = VaeDecoder(small_config(), weights.to(at::kBFloat16)).forward(latents.to(at::kBFloat16), half_state);
+  EXPECT_EQ(half.scalar_type(), at::kBFloat16);
+  EXPECT_LT(((half.to(at::kFloat) - exact).norm() / exact.norm()).item<double>(), 0.02);
 }
 
 TEST(Vae, the_state_does_not_grow_with_the_video) {
