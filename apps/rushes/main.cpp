@@ -18,7 +18,9 @@ int main(int argc, char** argv) {
   app.parse_complete_callback([&] { rushes::log::set_level(rushes::log::parse_level(log_level)); });
 #ifdef RUSHES_HAS_SERVER
   rushes::app::add_generate(app);
+  rushes::app::add_serve(app);
 #endif
+  rushes::app::add_inspect(app);
   rushes::app::add_train(app);
   rushes::app::add_verify(app);
   try {
