@@ -114,7 +114,8 @@ TensorResult compare(const Case& c, const std::string& name, const at::Tensor& w
   if (c.target.dtype == at::kFloat || !wanted.is_floating_point()) {
     const double share = ratio.le(1.0).to(at::kDouble).mean().item<double>();
     result.passed = share >= bound.fraction;
-    if (c.target.dtype != at::kFloat && bound.atol > 0) {  // 8-bit pictures of a bfloat16 run: judged by rel_l2
+    // 8-bit pictures of a bfloat16 run come from rounded inputs: judged by rel_l2. Indices and counts stay exact.
+    if (c.target.dtype != at::kFloat && (bound.atol > 0 || wanted.scalar_type() == at::kByte)) {
       result.passed = result.rel_l2 <= bfloat16_bound(c.config, name);
       result.worst_ratio = result.rel_l2 / bfloat16_bound(c.config, name);
     }
