@@ -10,8 +10,8 @@ using generation::FrameBlock;
 using generation::PromptApplied;
 using generation::StateChanged;
 
-double seconds(std::chrono::microseconds time) { return static_cast<double>(time.count()) * 1e-6; }
-double milliseconds(std::chrono::microseconds time) { return static_cast<double>(time.count()) * 1e-3; }
+double seconds(std::chrono::microseconds time) { return static_cast<double>(time.count()) / 1e6; }
+double milliseconds(std::chrono::microseconds time) { return static_cast<double>(time.count()) / 1e3; }
 
 Json optional_seconds(const std::optional<std::chrono::microseconds>& time) { return time ? Json(seconds(*time)) : Json(nullptr); }
 

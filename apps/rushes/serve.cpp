@@ -1,0 +1,79 @@
+// rushes serve: the server with its web page, until Ctrl-C.
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+
+#include "commands.h"
+#include "model_options.h"
+#include "rushes/base/error.h"
+#include "rushes/base/log.h"
+#include "rushes/delivery/recording.h"
+#include "rushes/server/server.h"
+
+namespace rushes::app {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct Options {
+  generation::ModelOptions model;
+  server::ServerOptions server;
+  std::string data_directory, web_root;
+  int64_t max_data_gib = 16;
+  int threads = 0;
+};
+
+/// The page beside the installed program, else that of the sources.
+fs::path default_web_root() {
+  std::error_code status;
+  const fs::path program = fs::read_symlink("/proc/self/exe", status);
+  const fs::path installed = program.parent_path().parent_path() / "share/rushes/web";
+  return fs::is_directory(installed, status) ? installed : fs::path(RUSHES_SOURCE_DIR) / "web/dist";
+}
+
+void run(Options options) {
+  use_threads(options.threads);
+  if (options.model.path.empty()) options.model.path = default_model();
+  server::ServerOptions& server = options.server;
+  server.data_directory = options.data_directory.empty() ? delivery::default_data_directory() / "recordings" : fs::path(options.data_directory);
+  server.web_root = options.web_root.empty() ? default_web_root() : fs::path(options.web_root);
+  server.sessions.max_data_bytes = options.max_data_gib << 30;
+  server.handle_signals = true;
+  server.version = RUSHES_VERSION;
+  auto model = generation::load_model(options.model);
+  log::info("model {}: {}", model->name(), model->description());
+  server::Server serving(server, std::move(model));
+  for (const std::string& url : serving.urls()) std::printf("rushes serves at %s\n", url.c_str());
+  std::fflush(stdout);
+  serving.run();
+  log::info("stopped");
+}
+
+}  // namespace
+
+void add_serve(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  server::ServerOptions& server = options->server;
+  CLI::App* command = app.add_subcommand("serve", "Serve the web page and the API: videos that are watched while they are generated");
+  add_model_options(*command, options->model);
+  add_threads_option(*command, options->threads);
+  command->add_option("--listen", server.listen, "ADDRESS:PORT; may be given several times, port 0 takes a free one")
+      ->envname("RUSHES_LISTEN")
+      ->capture_default_str();
+  command->add_option("--data-dir", options->data_directory, "where recordings are kept (default: $XDG_DATA_HOME/rushes/recordings)");
+  command->add_option("--web-root", options->web_root, "the page's files (default: those built with the program)");
+  command->add_option("--max-sessions", server.sessions.max_running, "sessions that run at a time; more are answered 429")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  command->add_option("--max-kept", server.sessions.max_kept, "sessions that are remembered with their recordings")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  command->add_option("--max-data-gib", options->max_data_gib, "for all recordings; the oldest make room")->check(CLI::Range(1, 1'000'000))->capture_default_str();
+  command->add_option("--max-connections", server.connections.connections, "clients at a time")->check(CLI::Range(1, 1'000'000))->capture_default_str();
+  command->add_option("--token", server.access.token, "every API call must bring it (Authorization: Bearer TOKEN, or ?token=)")->envname("RUSHES_TOKEN");
+  command->add_flag("--no-auth", server.access.no_auth, "let everybody in who can reach the address");
+  command->add_option("--allow-origin", server.access.allow_origins, "pages of this origin may call, e.g. https://example.org; may be given several times");
+  command->callback([options] { run(*options); });
+}
+
+}  // namespace rushes::app
