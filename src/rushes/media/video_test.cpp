@@ -3,7 +3,9 @@
 #include <unistd.h>
 
 #include "rushes/media/annex_b.h"
+#include "rushes/media/fragment_reader.h"
 #include "rushes/media/fragmented_mp4.h"
+#include "rushes/media/mpeg_ts.h"
 #include "rushes/media/raw_video.h"
 #include "rushes/media/test_video.h"
 #include "rushes/media/video_encoder.h"
@@ -188,6 +190,56 @@ TEST(Y4m, ffmpeg_reads_back_the_frames) {
     EXPECT_NEAR(decoded[i].seconds, i / kFps, 1e-4);
     for (std::size_t p = 0; p < rgb.size(); ++p) ASSERT_NEAR(decoded[i].rgb[p], static_cast<uint8_t>(40 * i + p / 6), 4) << "frame " << i << " byte " << p;
   }
+}
+
+TEST(ReadFragments, gives_the_units_back_that_were_written) {
+  const Encoded encoded = encode_blocks(3);
+  FragmentWriter writer(encoded.track);
+  Bytes last_two;
+  for (std::size_t block = 0; block < 3; ++block) {
+    const Bytes fragment = writer.fragment(encoded.blocks[block]);
+    if (block > 0) last_two.insert(last_two.end(), fragment.begin(), fragment.end());
+  }
+  const auto units = read_fragments(encoded.track, writer.init_segment(), last_two);
+  ASSERT_EQ(units.size(), 24u);
+  for (std::size_t i = 0; i < units.size(); ++i) {
+    const AccessUnit& wanted = encoded.blocks[1 + i / 12][i % 12];
+    EXPECT_EQ(units[i].pts, wanted.pts);
+    EXPECT_EQ(units[i].dts, wanted.dts);
+    EXPECT_EQ(units[i].duration, wanted.duration);
+    EXPECT_EQ(units[i].is_key, wanted.is_key);
+    EXPECT_EQ(annex_b::units(*units[i].bytes).back().size(), annex_b::units(*wanted.bytes).back().size());
+  }
+  // In another container they decode to the same pictures.
+  expect_frames(decode_bytes("units.ts", mpeg_ts_segment(encoded.track, units)), 9, 33);
+}
+
+TEST(ReadFragments, refuses_what_is_no_fragment) {
+  const Encoded encoded = encode_blocks(1);
+  FragmentWriter writer(encoded.track);
+  const Bytes fragment = writer.fragment(encoded.blocks[0]);
+  EXPECT_THROW(read_fragments(encoded.track, writer.init_segment(), {}), Error);
+  EXPECT_THROW(read_fragments(encoded.track, {}, fragment), Error);
+  for (std::size_t size = 0; size < fragment.size(); size += 37) {
+    try {
+      EXPECT_LE(read_fragments(encoded.track, writer.init_segment(), std::span(fragment).first(size)).size(), 9u);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::corrupt_data) << error.what();
+    }
+  }
+}
+
+TEST(MpegTs, segments_decode_alone_and_in_a_row) {
+  const Encoded encoded = encode_blocks(3);
+  Bytes all;
+  for (std::size_t block = 0; block < 3; ++block) {
+    const Bytes segment = mpeg_ts_segment(encoded.track, encoded.blocks[block]);
+    ASSERT_EQ(segment.size() % 188, 0u);
+    EXPECT_EQ(segment.front(), 0x47);
+    if (block == 2) expect_frames(decode_bytes("one.ts", segment), 21, 33);
+    all.insert(all.end(), segment.begin(), segment.end());
+  }
+  expect_frames(decode_bytes("all.ts", all), 0, 33);
 }
 
 }  // namespace

@@ -1,0 +1,38 @@
+// FFmpeg's muxers writing to memory. Included by sources of media only.
+#pragma once
+#include <map>
+#include <string>
+
+#include "rushes/media/access_unit.h"
+#include "rushes/media/libav.h"
+
+namespace rushes::media {
+
+/// Adds a stream with the track's parameters; owned by the muxer.
+AVStream& add_video_stream(AVFormatContext& muxer, const VideoTrack& track);
+
+/// A packet with a copy of `bytes` and the unit's times, in ticks of Pts.
+void fill_packet(AVPacket& packet, const AccessUnit& unit, const Bytes& bytes);
+
+/// A container with one video track whose bytes are taken as they come into being.
+class MemoryMuxer {
+ public:
+  /// Writes the header. `format` and `options` as FFmpeg names them.
+  MemoryMuxer(const char* format, const VideoTrack& track, const std::map<std::string, std::string>& options);
+
+  void write(const AccessUnit& unit, const Bytes& bytes);
+  /// Makes the muxer write what it holds back.
+  void flush();
+  void write_trailer();
+  /// What was written since the last call.
+  Bytes take();
+
+ private:
+  std::string what_;
+  std::unique_ptr<Bytes> pending_ = std::make_unique<Bytes>();  // its address is FFmpeg's
+  libav::Owned<AVIOContext> io_;
+  libav::Owned<AVFormatContext> muxer_;
+  libav::Owned<AVPacket> packet_;
+};
+
+}  // namespace rushes::media
