@@ -93,7 +93,7 @@ RecordingEnd generate(generation::Generator& generator, Writer& writer, Progress
 std::string progress_line(const Progress& progress, const generation::VideoFormat& format) {
   std::string line;
   if (format.segments > 0)
-    line = fmt::format("block {}/{}", progress.blocks, format.segments * format.blocks_per_segment);
+    line = fmt::format("block {}/{}", progress.blocks, format.blocks_per_segment + (format.segments - 1) * format.blocks_per_later_segment);
   else
     line = fmt::format("block {}", progress.blocks);
   if (progress.steps > 0) line += fmt::format(" · step {}/{}", progress.step, progress.steps);

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import threading
+import urllib.error
 import urllib.request
 
 import pytest
@@ -67,6 +68,17 @@ class Server:
         with urllib.request.urlopen(request, timeout=timeout) as response:
             content = response.read()
             return json.loads(content) if content else None
+
+    def answer(self, method, path, body=b"", headers=None):
+        """Status and JSON, also of what is refused; the body goes out as it is."""
+        request = urllib.request.Request(self.url + path, data=body if method == "POST" else None, method=method,
+                                         headers=headers or {})
+        try:
+            with urllib.request.urlopen(request, timeout=60) as response:
+                status, content = response.status, response.read()
+        except urllib.error.HTTPError as error:
+            status, content = error.code, error.read()
+        return status, json.loads(content) if content else None
 
     def stop(self):
         self.process.terminate()

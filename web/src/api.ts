@@ -13,7 +13,8 @@ export interface ModelInfo {
 }
 
 interface WireFormat {
-  width: number; height: number; fps: number; segments: number; blocks_per_segment: number; video_frames: number | null;
+  width: number; height: number; fps: number; segments: number; blocks_per_segment: number; blocks_per_later_segment: number;
+  video_frames: number | null;
   mime_type: string;
 }
 interface WireSession {
@@ -28,7 +29,8 @@ type WireEvent = { sequence: number; at_s: number } & (
 );
 
 const toFormat = (f: WireFormat): VideoFormat => ({
-  width: f.width, height: f.height, fps: f.fps, segments: f.segments, blocksPerSegment: f.blocks_per_segment, videoFrames: f.video_frames ?? null,
+  width: f.width, height: f.height, fps: f.fps, segments: f.segments, blocksPerSegment: f.blocks_per_segment,
+  blocksPerLaterSegment: f.blocks_per_later_segment, videoFrames: f.video_frames ?? null,
 });
 
 const toSession = (s: WireSession): Session => ({
@@ -61,7 +63,13 @@ const url = (path: string): string => {
   return address.href;
 };
 
+const socketUrl = (path: string): string => url(path).replace(/^http/, "ws");
+
+/** The file, complete when the session has ended. */
 export const videoUrl = (id: string): string => url(`sessions/${id}/video.mp4`);
+
+/** The same as it grows, as messages of a WebSocket. */
+export const liveVideoUrl = (id: string): string => socketUrl(`sessions/${id}/video`);
 
 /** Throws Error with the server's own message. */
 async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
@@ -90,8 +98,9 @@ async function call<T>(method: string, path: string, body?: unknown): Promise<T>
 export const createSession = async (request: GenerationRequest): Promise<Session> =>
   toSession(await call<WireSession>("POST", "sessions", request));
 
+/** Newest first. */
 export const listSessions = async (): Promise<Session[]> =>
-  (await call<{ sessions: WireSession[] }>("GET", "sessions")).sessions.map(toSession);
+  (await call<{ sessions: WireSession[] }>("GET", "sessions")).sessions.map(toSession).reverse();
 
 export const models = async (): Promise<ModelInfo[]> => (await call<{ models: ModelInfo[] }>("GET", "models")).models;
 
@@ -111,8 +120,7 @@ export const resume = (id: string): Promise<unknown> => call("POST", `sessions/$
  * with growing pauses; the events then come from the start, which the reducer allows for.
  */
 export function followEvents(id: string, onEvent: (event: SessionEvent) => void): () => void {
-  const address = new URL(url(`sessions/${id}/events`));
-  address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
+  const address = socketUrl(`sessions/${id}/events`);
   let closed = false, ended = false, attempts = 0;
   let socket: WebSocket | null = null;
   let timer = 0;

@@ -1,8 +1,9 @@
-// Plays a growing fragmented MP4 in a <video> while it arrives: chunked HTTP into a MediaSource.
+// Plays a growing fragmented MP4 in a <video> while it arrives: a WebSocket's messages into a MediaSource. A WebSocket,
+// because a browser keeps six plain connections to a server and no more: six videos would leave none for the buttons.
 
 /** Seconds of played video that stay for stepping back; older ones make room. */
 const KEEP_BEHIND_S = 60;
-/** Seconds of video that may wait unplayed before reading pauses, so that an endless session cannot fill the memory. */
+/** Seconds of video that are decoded ahead; what comes earlier waits as it came, which is smaller. */
 const MAX_AHEAD_S = 120;
 
 export interface PlayerEvents {
@@ -18,6 +19,7 @@ export function play(video: HTMLVideoElement, address: string, mimeType: string,
   const objectUrl = URL.createObjectURL(source);
   // Before anything is awaited, else "sourceopen" could be missed.
   const opened = new Promise<void>((resolve) => source.addEventListener("sourceopen", () => resolve(), { once: true }));
+  const pieces = receive(address, abort.signal);
   video.src = objectUrl;
   video.requestVideoFrameCallback(() => events.onFirstFrame());
 
@@ -25,13 +27,8 @@ export function play(video: HTMLVideoElement, address: string, mimeType: string,
     await opened;
     if (!MediaSource.isTypeSupported(mimeType)) throw new Error(`This browser cannot play ${mimeType}.`);
     const buffer = source.addSourceBuffer(mimeType);
-    const response = await fetch(address, { signal: abort.signal });
-    if (!response.ok || !response.body) throw new Error(`The video could not be fetched: ${response.status} ${response.statusText}.`);
-    const reader = response.body.getReader();
-    for (;;) {
-      const { done, value } = await reader.read();
-      if (done) break;
-      await append(buffer, value, video, abort.signal);
+    for await (const piece of pieces) {
+      await append(buffer, piece, video, abort.signal);
       startAtFirstFrame(video, buffer);
       await roomAhead(video, buffer, abort.signal);
     }
@@ -47,6 +44,35 @@ export function play(video: HTMLVideoElement, address: string, mimeType: string,
     video.load();
     URL.revokeObjectURL(objectUrl);
   };
+}
+
+/** A socket's binary messages in order, until the server closes it. Throws if the connection is lost. Connects at once. */
+function receive(address: string, signal: AbortSignal): AsyncGenerator<ArrayBuffer> {
+  const waiting: ArrayBuffer[] = [];
+  let wake = (): void => undefined;
+  let closed: CloseEvent | null = null;
+  const socket = new WebSocket(address);
+  socket.binaryType = "arraybuffer";
+  socket.onmessage = (message: MessageEvent<ArrayBuffer>) => {
+    waiting.push(message.data);
+    wake();
+  };
+  socket.onclose = (event) => {
+    closed = event;
+    wake();
+  };
+  signal.addEventListener("abort", () => socket.close(), { once: true });
+
+  return (async function* () {
+    for (;;) {
+      const piece = waiting.shift();
+      if (piece) yield piece;
+      else if (closed) break;
+      else await new Promise<void>((resolve) => { wake = resolve; });
+    }
+    // 1006: no close frame came. All else is the server's word, which the events bring too.
+    if (!signal.aborted && (closed as CloseEvent).code === 1006) throw new Error("The connection to the video was lost. Reload the page to watch on.");
+  })();
 }
 
 const settled = (target: EventTarget, name: string, signal: AbortSignal): Promise<void> =>

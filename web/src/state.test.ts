@@ -7,7 +7,7 @@ import {
 const session = (id: string, changes: Partial<Session> = {}): Session => ({
   id, state: "queued", reason: "", mimeType: "", prompt: "a red circle", pendingPrompt: null, blocks: [], lastSequence: -1,
   firstFrameShownMs: null,
-  format: { width: 128, height: 128, fps: 16, segments: 2, blocksPerSegment: 3, videoFrames: 66 },
+  format: { width: 128, height: 128, fps: 16, segments: 2, blocksPerSegment: 3, blocksPerLaterSegment: 2, videoFrames: 57 },
   ...changes,
 });
 
@@ -107,7 +107,13 @@ describe("what is measured", () => {
 
 describe("the time line", () => {
   it("shows the blocks to come from the start", () => {
-    expect(timeline(session("s")).map((row) => row.length)).toEqual([3, 3]);
+    expect(timeline(session("s")).map((row) => row.length)).toEqual([3, 2]);
+  });
+
+  it("of a session that has ended shows what was made", () => {
+    const progress: Body = { type: "block_progress", segment: 0, block: 2, step: 1, steps: 4 };
+    const s = after([frames(0, 0, 0, 9, 0), frames(0, 1, 9, 12, 1), progress, { type: "state", state: "stopped", reason: "" }]);
+    expect(timeline(s).map((row) => row.length)).toEqual([2]);
   });
 
   it("of an endless session grows with its segments", () => {

@@ -13,6 +13,8 @@ export interface VideoFormat {
   /** 0: endless. */
   segments: number;
   blocksPerSegment: number;
+  /** Fewer than in the first: what overlaps is not made again. */
+  blocksPerLaterSegment: number;
   /** null: endless. */
   videoFrames: number | null;
 }
@@ -178,14 +180,19 @@ export const generationFps = (session: Session): number | null => {
 
 /** The cells of the time line: blocks that have begun, then those that are known to come, segment by segment. */
 export const timeline = (session: Session): Block[][] => {
-  const { segments, blocksPerSegment } = session.format;
+  const { segments, blocksPerSegment, blocksPerLaterSegment } = session.format;
   const known = new Map(session.blocks.map((b) => [`${b.segment}/${b.block}`, b]));
   const firstSegment = session.blocks[0]?.segment ?? 0;
-  const lastSegment = segments > 0 ? segments - 1 : session.blocks.at(-1)?.segment ?? 0;
+  const newestSegment = session.blocks.at(-1)?.segment ?? 0;
+  // What was never made of a session that has ended is not shown as if it could still come.
+  const ended = hasEnded(session.state);
+  const lastSegment = segments > 0 && !ended ? segments - 1 : newestSegment;
   const rows: Block[][] = [];
   for (let segment = firstSegment; segment <= lastSegment; ++segment) {
     const row: Block[] = [];
-    for (let block = 0; block < blocksPerSegment; ++block)
+    const planned = segment === 0 ? blocksPerSegment : blocksPerLaterSegment;
+    const made = (session.blocks.findLast((b) => b.segment === segment && b.complete)?.block ?? -1) + 1;
+    for (let block = 0; block < (ended ? made : planned); ++block)
       row.push(known.get(`${segment}/${block}`) ?? {
         segment, block, step: 0, steps: 0, complete: false, firstVideoFrame: 0, videoFrames: 0, prompt: "", readyAt: 0,
       });

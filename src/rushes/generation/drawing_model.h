@@ -30,7 +30,8 @@ class DrawingGenerator final : public Generator {
 
   VideoFormat format() const override {
     VideoFormat format{.height = shape_.height, .width = shape_.width, .fps = shape_.fps, .video_frames = {},
-                       .segments = shape_.segments, .blocks_per_segment = shape_.blocks_per_segment};
+                       .segments = shape_.segments, .blocks_per_segment = shape_.blocks_per_segment,
+                       .blocks_per_later_segment = shape_.blocks_per_segment};
     if (shape_.segments > 0) format.video_frames = shape_.segments * shape_.blocks_per_segment * shape_.frames_per_block;
     return format;
   }

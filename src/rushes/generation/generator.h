@@ -34,6 +34,7 @@ struct VideoFormat {
   double fps = 16;
   std::optional<int64_t> video_frames;  // total; nothing: endless
   int64_t segments = 0, blocks_per_segment = 0;  // segments 0: endless
+  int64_t blocks_per_later_segment = 0;          // after the first: what overlaps is not made again
 };
 
 class Generator {

@@ -170,8 +170,11 @@ WanPlan plan_video(const VideoRequest& request, const wan::Defaults& defaults, c
 
 VideoFormat WanPlan::format() const {
   VideoFormat format{.height = height, .width = width, .fps = fps, .video_frames = video_frames, .segments = segments};
-  format.blocks_per_segment =
-      static_cast<int64_t>(layout.blocks(given_latent_frames(0), segment_latent_frames).size());
+  const auto blocks = [&](int64_t segment) {
+    return static_cast<int64_t>(layout.blocks(given_latent_frames(segment), segment_latent_frames).size());
+  };
+  format.blocks_per_segment = blocks(0);
+  format.blocks_per_later_segment = blocks(1);
   return format;
 }
 

@@ -1,5 +1,5 @@
 import { type FormEvent, type ReactNode, useEffect, useEffectEvent, useRef, useState } from "react";
-import { followEvents, videoUrl } from "../api";
+import { followEvents, liveVideoUrl, videoUrl } from "../api";
 import { play } from "../player";
 import { type Session, type SessionEvent, firstBlockSeconds, generatedFrames, generationFps, hasEnded, promptAt, promptIndex } from "../state";
 import { TONES, Timeline } from "./timeline";
@@ -20,8 +20,11 @@ export function SessionCard(props: Props) {
   const video = useRef<HTMLVideoElement>(null);
   const [playedSeconds, setPlayedSeconds] = useState(0);
   const [waiting, setWaiting] = useState(true);
-  const [done, setDone] = useState(false);
   const ended = hasEnded(session.state);
+  // A session that had ended when the page found it shows its first picture, and plays when that is asked for.
+  const [endedBefore] = useState(ended);
+  const [done, setDone] = useState(endedBefore);
+  const [played, setPlayed] = useState(false);
   const onEvent = useEffectEvent(props.onEvent);
   const onFirstFrame = useEffectEvent(props.onFirstFrame);
   const onError = useEffectEvent(props.onError);
@@ -34,29 +37,28 @@ export function SessionCard(props: Props) {
       handle = element.requestVideoFrameCallback(follow);
     };
     let handle = element.requestVideoFrameCallback(follow);
-    const stop = play(element, videoUrl(session.id), session.mimeType, {
-      onFirstFrame: () => onFirstFrame(),
-      onError: (message) => onError(message),
-    });
+    const stop = endedBefore
+      ? showFile(element, videoUrl(session.id))
+      : play(element, liveVideoUrl(session.id), session.mimeType, { onFirstFrame: () => onFirstFrame(), onError: (message) => onError(message) });
     return () => {
       element.cancelVideoFrameCallback(handle);
       stop();
     };
-  }, [session.id, session.mimeType]);
+  }, [session.id, session.mimeType, endedBefore]);
 
   return (
     <article className={`session ${session.state}`}>
       <div className="screen" style={{ aspectRatio: `${session.format.width} / ${session.format.height}` }}>
         <video
-          ref={video} autoPlay muted playsInline
-          onPlaying={() => { setWaiting(false); setDone(false); }}
+          ref={video} autoPlay={!endedBefore} muted playsInline
+          onPlaying={() => { setWaiting(false); setDone(false); setPlayed(true); }}
           onWaiting={() => setWaiting(true)}
           onEnded={() => setDone(true)}
         />
         {waiting && !ended && <div className="veil">{generatedFrames(session) > 0 ? "waiting for the next block" : stateWords(session)}</div>}
         {done && (
           <button type="button" className="again" onClick={() => { video.current!.currentTime = 0; void video.current!.play(); }}>
-            Play again
+            {played ? "Play again" : "Play"}
           </button>
         )}
         <span className="pill">{session.state}</span>
@@ -83,6 +85,16 @@ export function SessionCard(props: Props) {
       </div>
     </article>
   );
+}
+
+/** Loads no more than the first picture before somebody wants to see the rest. */
+function showFile(video: HTMLVideoElement, address: string): () => void {
+  video.preload = "metadata";
+  video.src = address;
+  return () => {
+    video.removeAttribute("src");
+    video.load();
+  };
 }
 
 /** The prompt of the frame on the screen, and those that are on their way to it. */

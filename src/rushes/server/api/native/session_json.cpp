@@ -86,6 +86,7 @@ Json session_json(const Entry& entry) {
             {"video_frames", format.video_frames ? Json(*format.video_frames) : Json(nullptr)},
             {"segments", format.segments},
             {"blocks_per_segment", format.blocks_per_segment},
+            {"blocks_per_later_segment", format.blocks_per_later_segment},
             {"mime_type", entry.video->mime_type()}}},
           {"done", {{"blocks", status.blocks}, {"video_frames", status.video_frames}, {"fragments", video.fragments}, {"bytes", video.bytes}}},
           {"times_s",

@@ -1,0 +1,337 @@
+"""`rushes serve` with the shipped model as its clients meet it: videos that are watched while they are made, sessions
+that share the device, controls, viewers that misbehave, bad input. FFmpeg judges what is watched."""
+import concurrent.futures
+import json
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import time
+import urllib.request
+
+import pytest
+from conftest import Server
+from websockets.sync.client import connect
+
+PROMPT = "a red circle moves right on a blue background"
+END_STATES = {"finished", "stopped", "failed"}
+
+
+def create(server, **fields):
+    return server.request("POST", "/v1/sessions", {"prompt": PROMPT, **fields})
+
+
+def status(server, session):
+    return server.request("GET", f"/v1/sessions/{session}")
+
+
+def control(server, session, what, body=None):
+    return server.request("POST", f"/v1/sessions/{session}/{what}", body or {})
+
+
+def socket_to(server, session, what):
+    return connect(server.url.replace("http", "ws", 1) + f"/v1/sessions/{session}/{what}", max_size=None)
+
+
+def events(server, session):
+    """All events with the time of their arrival, until the session has ended."""
+    with socket_to(server, session, "events") as viewer:
+        for message in viewer:
+            yield time.monotonic(), json.loads(message)
+
+
+def wait_for_end(server, session):
+    *_, (_, last) = events(server, session)
+    return last["state"]
+
+
+def video_frames(path):
+    probe = subprocess.run(["ffprobe", "-v", "error", "-count_frames", "-select_streams", "v", "-of", "json",
+                            "-show_entries", "stream=width,height,codec_name,nb_read_frames", path],
+                           capture_output=True, text=True, check=True)
+    assert probe.stderr == ""
+    return json.loads(probe.stdout)["streams"][0]
+
+
+@pytest.fixture(autouse=True)
+def no_sessions_left_behind(request):
+    yield
+    if "server" in request.fixturenames:
+        server = request.getfixturevalue("server")
+        for session in server.request("GET", "/v1/sessions")["sessions"]:
+            server.request("DELETE", "/v1/sessions/" + session["id"])
+
+
+# ---- watching ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_websocket_viewer_plays_the_video_while_it_is_made(server, tmp_path):
+    session = create(server, segments=3)
+    with socket_to(server, session["id"], "video") as viewer:
+        pieces = [viewer.recv(timeout=30), viewer.recv(timeout=30)]
+        (tmp_path / "first.mp4").write_bytes(b"".join(pieces))
+        first = video_frames(tmp_path / "first.mp4")
+        early = status(server, session["id"])
+        pieces += list(viewer)
+        assert (viewer.close_code, viewer.close_reason) == (1000, "finished")
+    (tmp_path / "all.mp4").write_bytes(b"".join(pieces))
+    whole = video_frames(tmp_path / "all.mp4")
+
+    assert early["state"] == "running", "its first block could be decoded before the session had ended"
+    assert int(first["nb_read_frames"]) > 0
+    assert int(whole["nb_read_frames"]) == session["format"]["video_frames"]
+    assert (whole["codec_name"], whole["width"], whole["height"]) == ("h264", session["format"]["width"], session["format"]["height"])
+    assert len(pieces) == 1 + status(server, session["id"])["done"]["blocks"]
+
+
+def test_the_file_grows_while_it_is_sent_and_equals_what_others_saw(server, tmp_path):
+    session = create(server)["id"]
+    with urllib.request.urlopen(f"{server.url}/v1/sessions/{session}/video.mp4", timeout=60) as growing:
+        assert growing.headers["Transfer-Encoding"] == "chunked"
+        head = growing.read(1000)
+        assert status(server, session)["state"] == "running"
+        (tmp_path / "live.mp4").write_bytes(head + growing.read())
+    assert int(video_frames(tmp_path / "live.mp4")["nb_read_frames"]) == status(server, session)["format"]["video_frames"]
+    with urllib.request.urlopen(f"{server.url}/v1/sessions/{session}/video.mp4", timeout=60) as file:
+        assert int(file.headers["Content-Length"]) > 1000
+        assert file.read() == (tmp_path / "live.mp4").read_bytes()
+
+
+def test_the_same_seed_makes_the_same_video(server):
+    videos = []
+    for seed in (7, 7, 8):
+        session = create(server, seed=seed)["id"]
+        with socket_to(server, session, "video") as viewer:
+            videos.append(b"".join(viewer))
+    assert videos[0] == videos[1] != videos[2]
+
+
+# ---- several sessions -------------------------------------------------------------------------------------------------
+
+
+def test_sessions_share_the_device_block_by_block(server):
+    sessions = [create(server, segments=2, seed=i)["id"] for i in range(3)]
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        seen = list(pool.map(lambda session: list(events(server, session)), sessions))
+    blocks = sorted((at, i) for i, each in enumerate(seen) for at, event in each if event["type"] == "frame_block")
+    totals = [sum(1 for _, i in blocks if i == k) for k in range(3)]
+    assert len(set(totals)) == 1 and totals[0] > 5
+    counts = [0, 0, 0]
+    for _, i in blocks:
+        counts[i] += 1
+        if max(counts) < totals[0]:
+            assert max(counts) - min(counts) <= 2, f"unfair: {counts} blocks"
+
+
+def test_a_new_session_gets_its_first_block_though_others_run(server):
+    for i in range(3):
+        create(server, segments=0, seed=i)
+    late = create(server)["id"]
+    assert wait_for_end(server, late) == "finished"
+    assert status(server, late)["times_s"]["first_block"] < 5
+
+
+# ---- controls ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_new_prompt_takes_effect_at_a_block_border(server):
+    session = create(server, segments=0)["id"]
+    prompts = []
+    for _, event in events(server, session):
+        if event["type"] == "frame_block":
+            prompts.append(event["prompt"])
+            if len(prompts) == 2:
+                control(server, session, "prompt", {"prompt": "a green star"})
+            if prompts[-1] == "a green star":
+                control(server, session, "stop")
+    assert prompts[:2] == [PROMPT, PROMPT]
+    assert "a green star" in prompts[2:5]
+
+
+def test_pause_holds_resume_goes_on_and_stop_ends(server, tmp_path):
+    session = create(server, segments=0)["id"]
+    assert control(server, session, "pause")["state"] == "paused"
+    assert control(server, session, "pause")["state"] == "paused"
+    bystander = create(server, segments=1)["id"]
+    assert wait_for_end(server, bystander) == "finished"
+    held = status(server, session)["done"]["blocks"]
+    assert held <= 1
+    assert control(server, session, "resume")["state"] == "running"
+    for _, event in events(server, session):
+        if event["type"] == "frame_block" and event["first_video_frame"] > 0:
+            control(server, session, "stop")
+    end = status(server, session)
+    assert end["state"] == "stopped"
+    assert end["done"]["blocks"] > held
+    with urllib.request.urlopen(f"{server.url}/v1/sessions/{session}/video.mp4", timeout=60) as file:
+        (tmp_path / "stopped.mp4").write_bytes(file.read())
+    assert int(video_frames(tmp_path / "stopped.mp4")["nb_read_frames"]) == end["done"]["video_frames"]
+
+
+def test_two_clients_may_stop_the_same_session(server):
+    session = create(server, segments=0)["id"]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: control(server, session, "stop")["state"], range(8)))
+    assert answers == ["stopped"] * 8
+    stops = [event for _, event in events(server, session) if event.get("state") == "stopped"]
+    assert len(stops) == 1
+    assert server.answer("POST", f"/v1/sessions/{session}/prompt", b'{"prompt": "x"}')[0] == 409
+
+
+# ---- viewers that misbehave -------------------------------------------------------------------------------------------
+
+
+def raw_viewer(server, session):
+    """A WebSocket that has been opened and is never read, with as little room in the kernel as possible."""
+    host, port = server.url.removeprefix("http://").split(":")
+    viewer = socket.socket()
+    viewer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    viewer.connect((host, int(port)))
+    viewer.sendall(f"GET /v1/sessions/{session}/video HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                   "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode())
+    return viewer
+
+
+def test_viewers_that_never_read_or_leave_disturb_nobody(server):
+    session = create(server, segments=2)
+    silent = raw_viewer(server, session["id"])
+    for _ in range(5):
+        raw_viewer(server, session["id"]).close()
+        with socket_to(server, session["id"], "events") as leaving:
+            leaving.recv(timeout=30)
+    with socket_to(server, session["id"], "video") as lively:
+        assert len(list(lively)) > 2
+    assert status(server, session["id"])["state"] == "finished"
+    silent.close()
+
+
+def test_a_session_goes_on_without_viewers(server):
+    session = create(server, segments=1)["id"]
+    assert wait_for_end(server, session) == "finished"
+
+
+# ---- bad input --------------------------------------------------------------------------------------------------------
+
+REFUSED = [
+    ("no JSON", b"prompt=a", 400, "no JSON"),
+    ("cut off", b'{"prompt": "a', 400, "byte"),
+    ("a list", b'["a"]', 400, "object"),
+    ("no prompt", b"{}", 400, "give prompt"),
+    ("empty prompt", b'{"prompt": ""}', 400, "prompt is empty"),
+    ("blank prompt", b'{"prompt": "  "}', 400, "prompt is empty"),
+    ("100 kB prompt", json.dumps({"prompt": "x" * 100_000}).encode(), 413, "8192 are allowed"),
+    ("prompt of another type", b'{"prompt": 5}', 400, "prompt must be a string"),
+    ("seed of another type", b'{"prompt": "a", "seed": "7"}', 400, "seed must be an integer"),
+    ("unknown field", b'{"prompt": "a", "sead": 7}', 400, "unknown field sead"),
+    ("odd width", b'{"prompt": "a", "width": 97}', 400, "width"),
+    ("huge size", b'{"prompt": "a", "size": "100000x100000"}', 400, "100000"),
+    ("no size", b'{"prompt": "a", "size": "large"}', 400, "WIDTHxHEIGHT"),
+    ("segment length between blocks", b'{"prompt": "a", "segment_length": 20}', 400, "multiple of 3"),
+    ("too many steps", b'{"prompt": "a", "steps": 100000}', 400, "steps"),
+    ("another model", b'{"prompt": "a", "model": "other"}', 404, "not loaded"),
+    ("no picture", b'{"prompt": "a", "image": "aGVsbG8="}', 415, "image"),
+]
+
+
+@pytest.mark.parametrize("body, code, words", [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
+def test_a_wrong_request_is_refused_with_the_reason(server, body, code, words):
+    answered, content = server.answer("POST", "/v1/sessions", body)
+    assert answered == code, content
+    assert words in content["error"]["message"]
+    assert server.request("GET", "/v1/sessions")["sessions"] == []
+
+
+def test_a_wrong_prompt_leaves_the_running_session_alone(server):
+    session = create(server, segments=1)["id"]
+    for body, code in [(b"", 400), (b'{"prompt": ""}', 400), (b'{"prompt": 1}', 400), (json.dumps({"prompt": "x" * 100_000}).encode(), 413)]:
+        assert server.answer("POST", f"/v1/sessions/{session}/prompt", body)[0] == code
+    assert server.answer("POST", f"/v1/sessions/{'0' * 32}/stop")[0] == 404
+    assert server.answer("POST", "/v1/sessions/../stop")[0] in (400, 404, 405)
+    assert wait_for_end(server, session) == "finished"
+
+
+# ---- the process ------------------------------------------------------------------------------------------------------
+
+
+def serve_fails(binary, tmp_path, *arguments):
+    """Exit code and last line of a server that cannot start."""
+    command = [str(binary), "serve", "--data-dir", str(tmp_path / "data"), *arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return ended.returncode, ended.stderr.strip().splitlines()[-1]
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_a_signal_ends_the_server_in_good_order(binary, tmp_path, ending):
+    server = Server(binary, tmp_path)
+    session = create(server, segments=0)["id"]
+    with socket_to(server, session, "video") as viewer:
+        viewer.recv(timeout=30)
+        viewer.recv(timeout=30)
+        server.process.send_signal(ending)
+        list(viewer)
+        assert (viewer.close_code, viewer.close_reason) == (1001, "the server is shutting down")
+    assert server.process.wait(30) == 0
+    assert int(video_frames(tmp_path / f"{session}.mp4")["nb_read_frames"]) > 0
+
+
+def test_a_token_is_asked_for_where_one_is_set(binary, tmp_path):
+    server = Server(binary, tmp_path, "--token", "secret")
+    body = json.dumps({"prompt": PROMPT}).encode()
+    try:
+        assert server.answer("POST", "/v1/sessions", body)[0] == 401
+        assert server.answer("POST", "/v1/sessions", body, {"Authorization": "Bearer wrong"})[0] == 401
+        code, session = server.answer("POST", "/v1/sessions", body, {"Authorization": "Bearer secret"})
+        assert code == 201
+        assert server.answer("GET", session["urls"]["self"] + "?token=secret")[0] == 200
+        assert server.answer("GET", "/health")[0] == 200
+    finally:
+        assert server.stop() == 0
+
+
+def test_an_address_for_all_needs_a_token(binary, tmp_path):
+    code, line = serve_fails(binary, tmp_path, "--listen", "0.0.0.0:0")
+    assert code == 2
+    assert "--token" in line and "--no-auth" in line
+
+
+def test_a_taken_address_is_named(binary, tmp_path, server):
+    address = server.url.removeprefix("http://")
+    code, line = serve_fails(binary, tmp_path, "--listen", address)
+    assert code != 0
+    assert address in line and "--listen" in line
+
+
+def test_a_missing_or_broken_model_is_named(binary, tmp_path):
+    code, line = serve_fails(binary, tmp_path, "--model", str(tmp_path / "nothing"))
+    assert code != 0
+    assert str(tmp_path / "nothing") in line
+    broken = tmp_path / "broken"
+    shutil.copytree(binary_model(), broken)
+    weights = broken / "transformer.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    code, line = serve_fails(binary, tmp_path, "--model", str(broken))
+    assert code != 0
+    assert "transformer.safetensors" in line
+
+
+def binary_model():
+    from conftest import ROOT
+
+    return ROOT / "models" / "shipped-t2v"
+
+
+def test_an_unknown_flag_or_value_is_refused(binary, tmp_path):
+    for arguments, words in [(["--lisen", "1"], "--lisen"), (["--max-sessions", "0"], "--max-sessions"), (["--threads", "x"], "--threads")]:
+        command = [str(binary), "serve", *arguments]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert ended.returncode == 2
+        assert re.search(words, ended.stdout + ended.stderr)
+
+
+def test_data_that_cannot_be_written_is_named(binary, tmp_path):
+    (tmp_path / "file").write_text("x")
+    command = [str(binary), "serve", "--listen", "127.0.0.1:0", "--data-dir", str(tmp_path / "file")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert ended.returncode != 0
+    assert str(tmp_path / "file") in ended.stderr
