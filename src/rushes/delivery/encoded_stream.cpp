@@ -20,6 +20,7 @@ EncodedStream::EncodedStream(std::shared_ptr<generation::Session> session, Encod
   encoder.quality = options_.quality;
   encoder_ = std::make_unique<media::VideoEncoder>(encoder);
   writer_ = std::make_unique<media::FragmentWriter>(encoder_->track());
+  track_ = encoder_->track();
   mime_type_ = writer_->mime_type();
   init_segment_ = std::make_shared<const media::Bytes>(writer_->init_segment());
   if (!options_.recording.empty()) recording_ = std::make_unique<Recording>(options_.recording);
@@ -38,7 +39,7 @@ void EncodedStream::run(std::stop_token stop) {
     while (const generation::EventPtr event = frames_->next(stop))
       if (const auto* block = std::get_if<generation::FrameBlock>(&event->what)) encode(*block, stop);
     const auto rest = encoder_->flush();
-    if (!rest.empty()) append(writer_->fragment(rest));
+    if (!rest.empty()) append(writer_->fragment(rest), rest.front().pts, rest.back().pts + rest.back().duration - rest.front().pts);
     if (recording_) recording_->sync();
   } catch (...) {
     session_->fail(generation::current_failure());
@@ -61,7 +62,7 @@ void EncodedStream::encode(const generation::FrameBlock& block, std::stop_token 
     const std::scoped_lock lock(mutex_);
     status_.encode_time += std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin);
   }
-  append(std::move(bytes));
+  append(std::move(bytes), units.front().pts, units.back().pts + units.back().duration - units.front().pts);
 }
 
 void EncodedStream::record(const media::Bytes& bytes) {
@@ -86,13 +87,14 @@ void EncodedStream::record(const media::Bytes& bytes) {
   }
 }
 
-void EncodedStream::append(media::Bytes bytes) {
+void EncodedStream::append(media::Bytes bytes, media::Pts pts, media::Pts duration) {
   const auto size = static_cast<int64_t>(bytes.size());
   const auto shared = std::make_shared<const media::Bytes>(std::move(bytes));
   record(*shared);
   {
     const std::scoped_lock lock(mutex_);
     ring_.push_back(shared);
+    times_.push_back({pts, duration, size, std::chrono::system_clock::now()});
     ring_bytes_ += size;
     ++status_.fragments;
     status_.bytes += size;
@@ -134,6 +136,38 @@ std::unique_ptr<Viewer> EncodedStream::watch(From from, std::function<void()> no
   return std::make_unique<Viewer>(shared_from_this(), std::move(reader));
 }
 
+std::vector<FragmentTimes> EncodedStream::times(int64_t first) const {
+  const std::scoped_lock lock(mutex_);
+  return {times_.begin() + std::min<int64_t>(first, static_cast<int64_t>(times_.size())), times_.end()};
+}
+
+int64_t EncodedStream::oldest() const {
+  const std::scoped_lock lock(mutex_);
+  const int64_t in_memory = oldest_in_memory_locked();
+  return static_cast<int64_t>(recorded_.size()) >= in_memory ? 0 : in_memory;
+}
+
+std::optional<Fragment> EncodedStream::fragment(int64_t index) const {
+  Fragment fragment{.index = index};
+  Span span{};
+  {
+    const std::scoped_lock lock(mutex_);
+    if (index < 0 || index >= status_.fragments) return std::nullopt;
+    const FragmentTimes& times = times_[static_cast<std::size_t>(index)];
+    fragment.pts = times.pts;
+    fragment.duration = times.duration;
+    const int64_t in_memory = oldest_in_memory_locked();
+    if (index >= in_memory) {
+      fragment.bytes = ring_[static_cast<std::size_t>(index - in_memory)];
+      return fragment;
+    }
+    if (index >= static_cast<int64_t>(recorded_.size())) return std::nullopt;
+    span = recorded_[static_cast<std::size_t>(index)];
+  }
+  fragment.bytes = std::make_shared<const media::Bytes>(recording_->read(span.offset, span.size));
+  return fragment;
+}
+
 EncodedStream::Status EncodedStream::status() const {
   const std::scoped_lock lock(mutex_);
   Status status = status_;
@@ -157,25 +191,27 @@ Viewer::~Viewer() {
 
 std::optional<Fragment> Viewer::poll() {
   EncodedStream& stream = *stream_;
-  EncodedStream::Span span{};
-  int64_t index = 0;
-  {
+  for (;;) {
+    int64_t index = 0;
+    {
+      const std::scoped_lock lock(stream.mutex_);
+      if (reader_->next < 0) {
+        reader_->next = reader_->first;
+        return Fragment{.bytes = stream.init_segment_};
+      }
+      const int64_t end = stream.status_.fragments, first = stream.oldest_in_memory_locked();
+      if (reader_->next >= end) return std::nullopt;
+      if (reader_->next < first && reader_->next >= static_cast<int64_t>(stream.recorded_.size())) {
+        reader_->skipped += end - 1 - reader_->next;
+        reader_->next = end - 1;
+      }
+      index = reader_->next++;
+    }
+    if (auto fragment = stream.fragment(index)) return fragment;
+    // It left the memory just now.
     const std::scoped_lock lock(stream.mutex_);
-    if (reader_->next < 0) {
-      reader_->next = reader_->first;
-      return Fragment{-1, stream.init_segment_};
-    }
-    const int64_t end = stream.status_.fragments, first = end - static_cast<int64_t>(stream.ring_.size());
-    if (reader_->next >= end) return std::nullopt;
-    if (reader_->next < first && reader_->next >= static_cast<int64_t>(stream.recorded_.size())) {
-      reader_->skipped += end - 1 - reader_->next;
-      reader_->next = end - 1;
-    }
-    index = reader_->next++;
-    if (index >= first) return Fragment{index, stream.ring_[static_cast<std::size_t>(index - first)]};
-    span = stream.recorded_[static_cast<std::size_t>(index)];
+    ++reader_->skipped;
   }
-  return Fragment{index, std::make_shared<const media::Bytes>(stream.recording_->read(span.offset, span.size))};
 }
 
 bool Viewer::ended() const {

@@ -26,11 +26,19 @@ namespace rushes::delivery {
 /// What a viewer gets: the initialisation segment (index -1) or the fragment of one frame block.
 struct Fragment {
   int64_t index = -1;
-  std::shared_ptr<const media::Bytes> bytes;
+  std::shared_ptr<const media::Bytes> bytes = {};
+  media::Pts pts{0}, duration{0};
+};
+
+/// What is known of a fragment without its bytes.
+struct FragmentTimes {
+  media::Pts pts{0}, duration{0};
+  int64_t bytes = 0;
+  std::chrono::system_clock::time_point out;  // when it left the encoder
 };
 
 struct EncodedStreamOptions {
-  std::filesystem::path recording;               // file to create; empty: none, late viewers get what is in memory
+  std::filesystem::path recording = {};          // file to create; empty: none, late viewers get what is in memory
   int64_t memory_bytes = 32 << 20;               // of the newest fragments
   int64_t max_recording_bytes = int64_t{8} << 30;  // a recording ends there; live viewing goes on
   int quality = 20;                              // as media::VideoEncoder
@@ -51,10 +59,20 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
   /// video/mp4; codecs="avc1.42C01F"
   const std::string& mime_type() const noexcept { return mime_type_; }
   std::string encoder_name() const;
+  const media::VideoTrack& track() const noexcept { return track_; }
+  const std::shared_ptr<const media::Bytes>& init_segment() const noexcept { return init_segment_; }
+  const std::shared_ptr<generation::Session>& session() const noexcept { return session_; }
 
   enum class From { start, newest };
   /// `notify` is called by the encoding thread after each fragment and at the end: it must return at once.
   std::unique_ptr<Viewer> watch(From from, std::function<void()> notify = {});
+
+  /// Times of the fragments from `first` on.
+  std::vector<FragmentTimes> times(int64_t first = 0) const;
+  /// The oldest fragment from which on all can still be had.
+  int64_t oldest() const;
+  /// Nothing if it does not exist yet, or is neither in memory nor recorded.
+  std::optional<Fragment> fragment(int64_t index) const;
 
   struct Status {
     int64_t fragments = 0, bytes = 0;    // encoded, with the initialisation segment
@@ -87,7 +105,8 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
 
   void run(std::stop_token stop);
   void encode(const generation::FrameBlock& block, std::stop_token stop);
-  void append(media::Bytes bytes);
+  void append(media::Bytes bytes, media::Pts pts, media::Pts duration);
+  int64_t oldest_in_memory_locked() const { return status_.fragments - static_cast<int64_t>(ring_.size()); }
   void end();
   void record(const media::Bytes& bytes);
   void notify_all();
@@ -98,6 +117,7 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
   std::unique_ptr<media::FragmentWriter> writer_;
   std::unique_ptr<Recording> recording_;
   std::string mime_type_;
+  media::VideoTrack track_;
   std::shared_ptr<const media::Bytes> init_segment_;
   std::unique_ptr<generation::Subscription> frames_;
 
@@ -107,6 +127,7 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
   std::deque<std::shared_ptr<const media::Bytes>> ring_;  // the newest fragments
   int64_t ring_bytes_ = 0;
   std::vector<Span> recorded_;  // by index
+  std::vector<FragmentTimes> times_;
   std::vector<std::shared_ptr<Reader>> readers_;
   std::jthread thread_;
 };

@@ -1,0 +1,95 @@
+#include "rushes/delivery/hls.h"
+
+#include <algorithm>
+
+#include "rushes/base/error.h"
+#include "rushes/media/fragment_reader.h"
+#include "rushes/media/mpeg_ts.h"
+
+namespace rushes::delivery {
+
+HlsStream::HlsStream(std::shared_ptr<const EncodedStream> video, HlsOptions options)
+    : video_(std::move(video)), options_(options), endless_(video_->session()->format().segments == 0) {}
+
+void HlsStream::update_locked() {
+  if (ended_) return;
+  const bool over = video_->status().ended;  // asked first, so that no fragment is missed
+  segments_.add(video_->times(segments_.fragments_seen()));
+  if (over) segments_.end();
+  ended_ = over;
+}
+
+std::size_t HlsStream::first_locked() const {
+  const auto& all = segments_.complete();
+  std::size_t first = endless_ && all.size() > options_.window_segments ? all.size() - options_.window_segments : 0;
+  const int64_t oldest = video_->oldest();
+  while (first < all.size() && all[first].first_fragment < oldest) ++first;
+  return first;
+}
+
+std::string HlsStream::master(HlsFormat format) {
+  const std::scoped_lock lock(mutex_);
+  update_locked();
+  return master_playlist(video_->track(), segments_.complete(), format == HlsFormat::fmp4 ? "video.m3u8" : "ts.m3u8");
+}
+
+std::string HlsStream::playlist(HlsFormat format, bool from_start) {
+  const std::scoped_lock lock(mutex_);
+  update_locked();
+  const auto& all = segments_.complete();
+  const auto count = static_cast<int64_t>(all.size());
+  Text& cached = texts_[format == HlsFormat::mpeg_ts][from_start];
+  if (cached.segments != count || cached.ended != ended_) {
+    HlsPlaylist playlist{.format = format, .first = first_locked(), .event = !endless_, .ended = ended_, .from_start = from_start};
+    if (!all.empty()) playlist.target_seconds = target_seconds(all[0].duration, video_->track().fps);
+    cached = {.segments = count, .ended = ended_, .text = media_playlist(playlist, all)};
+  }
+  return cached.text;
+}
+
+int64_t HlsStream::segments() {
+  const std::scoped_lock lock(mutex_);
+  update_locked();
+  return static_cast<int64_t>(segments_.complete().size());
+}
+
+bool HlsStream::ended() {
+  const std::scoped_lock lock(mutex_);
+  update_locked();
+  return ended_;
+}
+
+std::shared_ptr<const media::Bytes> HlsStream::read(const HlsSegment& segment) const {
+  auto all = std::make_shared<media::Bytes>();
+  for (int64_t index = segment.first_fragment; index < segment.first_fragment + segment.fragments; ++index) {
+    const auto fragment = video_->fragment(index);
+    require(fragment.has_value(), ErrorCode::not_found, "this segment is no longer kept; begin again with the playlist");
+    if (segment.fragments == 1) return fragment->bytes;
+    all->insert(all->end(), fragment->bytes->begin(), fragment->bytes->end());
+  }
+  return all;
+}
+
+std::shared_ptr<const media::Bytes> HlsStream::segment(int64_t number, HlsFormat format) {
+  HlsSegment segment;
+  {
+    const std::scoped_lock lock(mutex_);
+    update_locked();
+    const auto count = static_cast<int64_t>(segments_.complete().size());
+    require(number >= 0 && number < count, ErrorCode::not_found, "there is no segment {}; so far there are {}", number, count);
+    segment = segments_.complete()[static_cast<std::size_t>(number)];
+    if (format == HlsFormat::mpeg_ts)
+      for (const Cached& cached : mpeg_ts_)
+        if (cached.number == number) return cached.bytes;
+  }
+  auto bytes = read(segment);
+  if (format == HlsFormat::fmp4) return bytes;
+  const auto units = media::read_fragments(video_->track(), *video_->init_segment(), *bytes);
+  bytes = std::make_shared<const media::Bytes>(media::mpeg_ts_segment(video_->track(), units));
+  const std::scoped_lock lock(mutex_);
+  mpeg_ts_.push_back({number, bytes});
+  if (mpeg_ts_.size() > options_.cached_segments) mpeg_ts_.pop_front();
+  return bytes;
+}
+
+}  // namespace rushes::delivery

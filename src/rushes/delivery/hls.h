@@ -1,0 +1,60 @@
+// A session's video as HLS: playlists that grow with it, segments from memory or the recording. Nothing is encoded or
+// kept twice; MPEG-TS is made from the same fragments when it is asked for.
+#pragma once
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "rushes/delivery/encoded_stream.h"
+#include "rushes/delivery/hls_playlist.h"
+
+namespace rushes::delivery {
+
+struct HlsOptions {
+  std::size_t window_segments = 600;  // of an endless video's playlist, after which the oldest leave it
+  std::size_t cached_segments = 8;    // in MPEG-TS: live viewers ask for the same ones
+};
+
+/// Any thread.
+class HlsStream {
+ public:
+  explicit HlsStream(std::shared_ptr<const EncodedStream> video, HlsOptions options = {});
+
+  /// As of now.
+  std::string master(HlsFormat format);
+  std::string playlist(HlsFormat format, bool from_start = false);
+  /// Complete segments, counted from the start of the video.
+  int64_t segments();
+  bool ended();
+
+  /// The bytes of segment `number`. Throws Error(not_found) naming those that exist, Error(unsupported) for MPEG-TS
+  /// without H.264.
+  std::shared_ptr<const media::Bytes> segment(int64_t number, HlsFormat format);
+  const std::shared_ptr<const media::Bytes>& init_segment() const noexcept { return video_->init_segment(); }
+
+ private:
+  void update_locked();
+  std::size_t first_locked() const;
+  std::shared_ptr<const media::Bytes> read(const HlsSegment& segment) const;
+
+  const std::shared_ptr<const EncodedStream> video_;
+  const HlsOptions options_;
+  const bool endless_;
+  std::mutex mutex_;
+  HlsSegments segments_;
+  bool ended_ = false;
+  struct Text {
+    int64_t segments = -1;
+    bool ended = false;
+    std::string text;
+  };
+  Text texts_[2][2];  // by format and from_start
+  struct Cached {
+    int64_t number;
+    std::shared_ptr<const media::Bytes> bytes;
+  };
+  std::deque<Cached> mpeg_ts_;  // the newest last
+};
+
+}  // namespace rushes::delivery

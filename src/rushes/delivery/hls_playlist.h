@@ -1,0 +1,63 @@
+// HLS playlists (RFC 8216) as pure text, and how fragments become segments.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "rushes/delivery/encoded_stream.h"
+
+namespace rushes::delivery {
+
+enum class HlsFormat { fmp4, mpeg_ts };
+
+/// Fragments in a row that one URL gives out; each begins with a key frame.
+struct HlsSegment {
+  int64_t first_fragment = 0, fragments = 0;
+  media::Pts pts{0}, duration{0};
+  int64_t bytes = 0;  // as fMP4
+  std::chrono::system_clock::time_point out;  // of its first fragment
+};
+
+/// Segments of at least `kLeastSegment`: a block each, except where blocks are very short.
+class HlsSegments {
+ public:
+  static constexpr media::Pts kLeastSegment{45'000};
+
+  /// Fragments follow each other without gaps. After `ended` the last segment may be shorter.
+  void add(std::span<const FragmentTimes> fragments);
+  void end();
+
+  const std::vector<HlsSegment>& complete() const noexcept { return complete_; }
+  int64_t fragments_seen() const noexcept { return seen_; }
+
+ private:
+  std::vector<HlsSegment> complete_;
+  std::optional<HlsSegment> open_;
+  int64_t seen_ = 0;
+};
+
+/// What a media playlist says beside its segments.
+struct HlsPlaylist {
+  HlsFormat format = HlsFormat::fmp4;
+  std::size_t first = 0;              // segment that it begins with; those before have left the window
+  int64_t target_seconds = 1;         // no segment, rounded, is longer; never changes
+  bool event = true;                  // nothing ever leaves it
+  bool ended = false;
+  bool from_start = false;            // players begin there, not near the live end
+};
+
+/// video.m3u8 or ts.m3u8. URLs are relative: init.mp4, 0.m4s, 0.ts.
+std::string media_playlist(const HlsPlaylist& playlist, std::span<const HlsSegment> segments);
+
+/// master.m3u8 with its one variant, at `media_url`.
+std::string master_playlist(const media::VideoTrack& track, std::span<const HlsSegment> segments, std::string_view media_url);
+
+/// EXT-X-TARGETDURATION from the first fragment alone. A block-causal model's first block has 3 video frames fewer than
+/// the later ones; further change is not expected.
+int64_t target_seconds(media::Pts first_fragment, double fps);
+
+}  // namespace rushes::delivery
