@@ -128,10 +128,14 @@ void EncodedStream::notify_all() {
 }
 
 std::unique_ptr<Viewer> EncodedStream::watch(From from, std::function<void()> notify) {
+  return watch_from(from == From::newest ? std::max<int64_t>(status().fragments - 1, 0) : 0, std::move(notify));
+}
+
+std::unique_ptr<Viewer> EncodedStream::watch_from(int64_t first, std::function<void()> notify) {
   auto reader = std::make_shared<Reader>();
+  reader->first = first;
   if (notify) reader->notify = std::make_shared<const std::function<void()>>(std::move(notify));
   const std::scoped_lock lock(mutex_);
-  if (from == From::newest) reader->first = std::max<int64_t>(status_.fragments - 1, 0);
   readers_.push_back(reader);
   return std::make_unique<Viewer>(shared_from_this(), std::move(reader));
 }

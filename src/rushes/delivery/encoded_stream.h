@@ -66,6 +66,8 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
   enum class From { start, newest };
   /// `notify` is called by the encoding thread after each fragment and at the end: it must return at once.
   std::unique_ptr<Viewer> watch(From from, std::function<void()> notify = {});
+  /// The same from the fragment `first` on; one that does not exist yet is waited for.
+  std::unique_ptr<Viewer> watch_from(int64_t first, std::function<void()> notify = {});
 
   /// Times of the fragments from `first` on.
   std::vector<FragmentTimes> times(int64_t first = 0) const;

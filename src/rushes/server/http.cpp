@@ -145,4 +145,23 @@ Response file_response(const Request& request, const std::filesystem::path& path
   return response;
 }
 
+std::optional<Response> growing_file_response(const Request& request, const std::filesystem::path& path, std::string content_type, int64_t so_far) {
+  if (request.header("range").starts_with("bytes=-")) return std::nullopt;
+  const auto [kind, range] = parse_range(request.header("range"), so_far);
+  if (kind == RangeKind::whole) return std::nullopt;
+  if (kind == RangeKind::unsatisfiable) {
+    Response response = error_response(416, "invalid_argument", fmt::format("so far there are {} bytes; more will come", so_far));
+    response.headers.emplace_back("Content-Range", fmt::format("bytes */{}", so_far));
+    response.headers.emplace_back("Retry-After", "1");
+    return response;
+  }
+  Response response;
+  response.status = 206;
+  response.content_type = std::move(content_type);
+  response.headers.emplace_back("Accept-Ranges", "bytes");
+  response.headers.emplace_back("Content-Range", fmt::format("bytes {}-{}/*", range.first, range.last));
+  response.body = FileRange{path, range.first, range.last - range.first + 1};
+  return response;
+}
+
 }  // namespace rushes::server

@@ -18,6 +18,7 @@
 
 #include "rushes/base/log.h"
 #include "rushes/server/api/native/routes.h"
+#include "rushes/server/api/native/watch_routes.h"
 #include "rushes/server/service_routes.h"
 
 namespace rushes::server {
@@ -57,6 +58,7 @@ struct Server::State {
     service.web_root = options.web_root;
     service.limits = options.connections;
     add_native_routes(service.router, *sessions);
+    add_watch_routes(service.router, *sessions);
     add_service_routes(service, *sessions, options.version);
   }
 

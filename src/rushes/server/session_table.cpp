@@ -35,7 +35,9 @@ Entry SessionTable::create(generation::VideoRequest request) {
   delivery::EncodedStreamOptions options;
   options.recording = data_directory_ / (entry.session->id().text() + ".mp4");
   options.max_recording_bytes = limits_.max_recording_bytes;
+  options.memory_bytes = 4 << 20;  // older fragments are read from the recording
   entry.video = std::make_shared<delivery::EncodedStream>(entry.session, options);
+  entry.outlets = std::make_shared<delivery::Outlets>(entry.video);
   entries_.push_back(entry);
   ++created_;
   worker_->submit(entry.session);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "rushes/delivery/encoded_stream.h"
+#include "rushes/delivery/outlets.h"
 #include "rushes/generation/device_worker.h"
 #include "rushes/generation/session.h"
 
@@ -24,6 +25,7 @@ struct SessionLimits {
 struct Entry {
   std::shared_ptr<generation::Session> session;
   std::shared_ptr<delivery::EncodedStream> video;
+  std::shared_ptr<delivery::Outlets> outlets;
 };
 
 class SessionTable {

@@ -4,8 +4,7 @@
 
 #include "rushes/server/api/native/session_json.h"
 #include "rushes/server/api/native/session_request.h"
-#include "rushes/server/wakeup.h"
-#include "rushes/server/websocket.h"
+#include "rushes/server/growing_video.h"
 
 namespace rushes::server {
 namespace {
@@ -81,39 +80,6 @@ Response stop_session(const SessionTable& sessions, const Request& request) {
 }
 
 // ---- watching -------------------------------------------------------------------------------------------------------
-
-/// Why a feed ends, as its viewer is told.
-std::pair<CloseCode, std::string> farewell(const Session& session, bool draining) {
-  const generation::SessionStatus status = session.status();
-  if (status.state == SessionState::failed) return {CloseCode::internal, "failed: " + status.failure->message};
-  if (draining && status.state == SessionState::stopped) return {CloseCode::going_away, "the server is shutting down"};
-  return {CloseCode::normal, std::string(name(status.state))};
-}
-
-/// Fragments as they come, for the viewer of a growing file.
-class GrowingVideo final : public BodySource {
- public:
-  GrowingVideo(std::shared_ptr<EncodedStream> video, EncodedStream::From from) : video_(std::move(video)), from_(from) {}
-
-  net::awaitable<std::shared_ptr<const media::Bytes>> next() override {
-    if (!viewer_) {
-      const net::any_io_executor executor = co_await net::this_coro::executor;
-      wakeup_ = std::make_shared<Wakeup>(executor);
-      viewer_ = video_->watch(from_, wakeup_->notifier());
-    }
-    for (;;) {
-      if (const auto fragment = viewer_->poll()) co_return fragment->bytes;
-      if (viewer_->ended()) co_return nullptr;
-      co_await wakeup_->wait();
-    }
-  }
-
- private:
-  const std::shared_ptr<EncodedStream> video_;
-  const EncodedStream::From from_;
-  std::shared_ptr<Wakeup> wakeup_;
-  std::unique_ptr<delivery::Viewer> viewer_;
-};
 
 // GET /v1/sessions/{id}/video.mp4: the file once it is complete, with ranges; before, it grows while it is sent.
 Response get_video(const SessionTable& sessions, const Request& request) {

@@ -142,6 +142,7 @@ VideoRequest parse_session_request(std::string_view body, std::string_view model
   request.overlap_latent_frames = fields.integer("overlap", 0, kMost);
   request.video_frames = fields.integer("frames", 1, kMost);
   request.fps = fields.number("fps", 1, 240);
+  request.max_lead_seconds = fields.number("max_lead", 0, 3600);
   request.steps = fields.integer("steps", 1, kMost);
   request.denoising_steps = fields.numbers("denoising_steps", 1000);
   request.solver = fields.string("solver");

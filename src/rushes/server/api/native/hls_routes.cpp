@@ -1,0 +1,128 @@
+#include "rushes/server/api/native/hls_routes.h"
+
+#include <charconv>
+
+#include "rushes/server/growing_video.h"
+
+namespace rushes::server {
+namespace {
+
+using delivery::EncodedStream;
+using delivery::HlsFormat;
+using delivery::HlsStream;
+
+constexpr std::string_view kPlaylistType = "application/vnd.apple.mpegurl";
+
+/// Addresses in a playlist are relative and would lose the query, and with it the token that let this client in.
+std::string with_token(const std::string& playlist, const Request& request) {
+  const auto token = request.query_value("token");
+  if (!token) return playlist;
+  std::string query = "?token=";
+  for (const unsigned char c : *token) query += std::isalnum(c) || c == '-' || c == '_' || c == '.' ? std::string(1, static_cast<char>(c)) : fmt::format("%{:02X}", c);
+  std::string text;
+  for (std::string_view rest = playlist; !rest.empty();) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+    constexpr std::string_view kMap = "#EXT-X-MAP:URI=\"";
+    if (line.starts_with(kMap)) text += fmt::format("{}{}\"\n", line.substr(0, line.size() - 1), query);
+    else text += fmt::format("{}{}\n", line, line.starts_with('#') ? "" : query);
+  }
+  return text;
+}
+
+/// A media playlist. It waits for the first segment (players take an empty playlist for an error) or, where the player
+/// asks so, for the one that it lacks, which spares it to ask again and again.
+class PlaylistBody final : public BodySource {
+ public:
+  PlaylistBody(const Entry& entry, const Request& request, HlsFormat format, bool from_start, int64_t wanted_segments)
+      : video_(entry.video), hls_(entry.outlets->hls()), request_(request), format_(format), from_start_(from_start), wanted_segments_(wanted_segments) {}
+
+  net::awaitable<std::shared_ptr<const media::Bytes>> next() override {
+    if (sent_) co_return nullptr;
+    if (!ready()) {
+      const net::any_io_executor executor = co_await net::this_coro::executor;
+      const auto wakeup = std::make_shared<Wakeup>(executor);
+      const auto viewer = video_->watch(EncodedStream::From::newest, wakeup->notifier());
+      while (!ready()) co_await wakeup->wait();
+    }
+    sent_ = true;
+    const std::string text = with_token(hls_->playlist(format_, from_start_), request_);
+    co_return std::make_shared<const media::Bytes>(text.begin(), text.end());
+  }
+
+ private:
+  bool ready() const { return hls_->segments() >= wanted_segments_ || hls_->ended(); }
+
+  const std::shared_ptr<EncodedStream> video_;
+  const std::shared_ptr<HlsStream> hls_;
+  const Request request_;
+  const HlsFormat format_;
+  const bool from_start_;
+  const int64_t wanted_segments_;
+  bool sent_ = false;
+};
+
+int64_t parse_number(std::string_view what, std::string_view text) {
+  int64_t value = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  require(error == std::errc{} && end == text.data() + text.size() && value >= 0, ErrorCode::invalid_argument,
+          "{} must be a whole number from 0 on (got '{}')", what, text.substr(0, 32));
+  return value;
+}
+
+Response get_playlist(const Entry& entry, const Request& request, HlsFormat format) {
+  const std::string from = request.query_value("from").value_or("newest");
+  require(from == "start" || from == "newest", ErrorCode::invalid_argument, "from must be start or newest (got '{}')", from.substr(0, 32));
+  const auto hls = entry.outlets->hls();
+  int64_t wanted = 1;
+  if (const auto number = request.query_value("_HLS_msn")) {
+    const int64_t msn = parse_number("_HLS_msn", *number);
+    require(msn <= hls->segments() + 1, ErrorCode::invalid_argument, "_HLS_msn is {}, but there are {} segments so far", msn, hls->segments());
+    wanted = msn + 1;
+  }
+  Response response;
+  response.content_type = kPlaylistType;
+  response.headers.emplace_back("Cache-Control", "no-store");
+  if (hls->segments() >= wanted || hls->ended()) response.body = with_token(hls->playlist(format, from == "start"), request);
+  else response.body = std::make_unique<PlaylistBody>(entry, request, format, from == "start", wanted);
+  return response;
+}
+
+Response get_master(const Entry& entry, const Request& request, HlsFormat format) {
+  Response response;
+  response.content_type = kPlaylistType;
+  response.headers.emplace_back("Cache-Control", "no-store");
+  response.body = with_token(entry.outlets->hls()->master(format), request);
+  return response;
+}
+
+Response bytes_response(const media::Bytes& bytes, std::string content_type) {
+  Response response;
+  response.content_type = std::move(content_type);
+  response.headers.emplace_back("Cache-Control", "private, max-age=3600, immutable");
+  response.body = std::string(bytes.begin(), bytes.end());
+  return response;
+}
+
+}  // namespace
+
+// GET /v1/sessions/{id}/hls/{file}: playlists and segments, see docs/api.md.
+Response get_hls(const SessionTable& sessions, const Request& request) {
+  const Entry& entry = sessions.find(generation::SessionId::parse(request.path_value("id")));
+  const std::string& file = request.path_value("file");
+  if (file == "master.m3u8") return get_master(entry, request, HlsFormat::fmp4);
+  if (file == "master_ts.m3u8") return get_master(entry, request, HlsFormat::mpeg_ts);
+  if (file == "video.m3u8") return get_playlist(entry, request, HlsFormat::fmp4);
+  if (file == "ts.m3u8") return get_playlist(entry, request, HlsFormat::mpeg_ts);
+  if (file == "init.mp4") return bytes_response(*entry.video->init_segment(), "video/mp4");
+  const std::string_view name = file;
+  const std::size_t dot = name.find('.');
+  const std::string_view ending = dot == std::string_view::npos ? std::string_view{} : name.substr(dot);
+  require(ending == ".m4s" || ending == ".ts", ErrorCode::not_found,
+          "there is no hls/{}; try master.m3u8, video.m3u8, ts.m3u8, init.mp4, 0.m4s or 0.ts", name.substr(0, 64));
+  const HlsFormat format = ending == ".ts" ? HlsFormat::mpeg_ts : HlsFormat::fmp4;
+  return bytes_response(*entry.outlets->hls()->segment(parse_number("the segment", name.substr(0, dot)), format),
+                        format == HlsFormat::mpeg_ts ? "video/mp2t" : "video/iso.segment");
+}
+
+}  // namespace rushes::server

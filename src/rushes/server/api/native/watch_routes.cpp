@@ -1,0 +1,93 @@
+#include "rushes/server/api/native/watch_routes.h"
+
+#include "rushes/server/api/native/hls_routes.h"
+#include "rushes/server/growing_video.h"
+#include "rushes/server/text_stream.h"
+
+namespace rushes::server {
+namespace {
+
+using delivery::EncodedStream;
+
+const Entry& entry_of(const SessionTable& sessions, const Request& request) {
+  return sessions.find(generation::SessionId::parse(request.path_value("id")));
+}
+
+/// Value of a query parameter that has a few possible values, the first being the default.
+std::string choice(const Request& request, std::string_view name, std::initializer_list<std::string_view> allowed) {
+  const std::string value = request.query_value(name).value_or(std::string(*allowed.begin()));
+  require(std::find(allowed.begin(), allowed.end(), value) != allowed.end(), ErrorCode::invalid_argument, "{} must be {} (got '{}')", name,
+          fmt::join(allowed, " or "), value.substr(0, 32));
+  return value;
+}
+
+// GET /v1/sessions/{id}/recording.mp4: as a download, with ranges also while it grows; without one it goes on until the
+// end. 404 when there is no recording, 416 beyond what exists.
+Response get_recording(const SessionTable& sessions, const Request& request) {
+  const Entry& entry = entry_of(sessions, request);
+  const EncodedStream::Status status = entry.video->status();
+  const auto& path = entry.video->recording_path();
+  require(!path.empty(), ErrorCode::not_found, "session {} is not recorded", entry.session->id().text());
+  Response response;
+  if (status.ended) {
+    response = file_response(request, path, "video/mp4");
+  } else if (auto part = growing_file_response(request, path, "video/mp4", status.recorded_bytes)) {
+    response = std::move(*part);
+  } else {
+    response.content_type = "video/mp4";
+    response.headers.emplace_back("Accept-Ranges", "bytes");
+    response.body = std::make_unique<GrowingVideo>(entry.video, EncodedStream::From::start);
+  }
+  response.headers.emplace_back("Cache-Control", "no-store");
+  response.headers.emplace_back("Content-Disposition", fmt::format("attachment; filename=\"{}.mp4\"", entry.session->id().text()));
+  return response;
+}
+
+Response text_stream(const SessionTable& sessions, const Request& request, TextFormat format) {
+  const Entry& entry = entry_of(sessions, request);
+  TextStreamOptions options{.format = format};
+  options.video = choice(request, "video", {"mp4", "none"}) == "mp4";
+  options.from_newest = choice(request, "from", {"start", "newest"}) == "newest";
+  Response response;
+  if (const auto last = request.header("last-event-id"); format == TextFormat::server_sent_events && !last.empty()) {
+    options.position = TextPosition::parse(last);
+    options.from_newest = false;
+    // An EventSource connects again also after the end; this answer tells it to stop.
+    const EncodedStream::Status status = entry.video->status();
+    if (status.ended && (!options.video || options.position.fragment >= status.fragments)) {
+      response.status = 204;
+      return response;
+    }
+  }
+  response.content_type = format == TextFormat::ndjson ? "application/x-ndjson" : "text/event-stream";
+  response.headers.emplace_back("Cache-Control", "no-store");
+  response.headers.emplace_back("X-Accel-Buffering", "no");  // a proxy must not wait for more
+  response.body = std::make_unique<TextStream>(entry, options);
+  return response;
+}
+
+// GET /v1/sessions/{id}/stream.sse: events and video as server-sent events, also after a break (Last-Event-ID).
+Response get_server_sent_events(const SessionTable& sessions, const Request& request) {
+  return text_stream(sessions, request, TextFormat::server_sent_events);
+}
+
+// GET /v1/sessions/{id}/stream.ndjson: the same, one JSON object a line.
+Response get_ndjson(const SessionTable& sessions, const Request& request) { return text_stream(sessions, request, TextFormat::ndjson); }
+
+}  // namespace
+
+void add_watch_routes(Router& router, SessionTable& sessions) {
+  const auto get = [&](std::string pattern, auto function) {
+    Route route;
+    route.method = "GET";
+    route.pattern = std::move(pattern);
+    route.answer = [&sessions, function](const Request& request) { return function(sessions, request); };
+    router.add(std::move(route));
+  };
+  get("/v1/sessions/{id}/hls/{file}", get_hls);
+  get("/v1/sessions/{id}/recording.mp4", get_recording);
+  get("/v1/sessions/{id}/stream.sse", get_server_sent_events);
+  get("/v1/sessions/{id}/stream.ndjson", get_ndjson);
+}
+
+}  // namespace rushes::server

@@ -1,0 +1,12 @@
+// Routes of the native API for further ways to watch a session: HLS, the recording as a download, server-sent events,
+// NDJSON, single pictures.
+#pragma once
+#include "rushes/server/router.h"
+#include "rushes/server/session_table.h"
+
+namespace rushes::server {
+
+/// `sessions` must outlive the router.
+void add_watch_routes(Router& router, SessionTable& sessions);
+
+}  // namespace rushes::server
