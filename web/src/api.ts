@@ -5,6 +5,8 @@ export interface GenerationRequest {
   prompt: string;
   segments: number;
   seed: number;
+  /** Seconds that may be made ahead of the viewer. */
+  max_lead?: number;
 }
 
 export interface ModelInfo {

@@ -110,13 +110,23 @@ void DeviceWorker::run(std::stop_token stop) {
     if (Task* task = choose()) {
       turn(*task, stop);
     } else {
-      std::unique_lock lock(doorbell_->mutex);
-      doorbell_->rung.wait(lock, stop, [&] { return doorbell_->pending; });
+      wait_for_work(stop);
     }
   }
   take_over_submitted();
   for (Task& task : tasks_) task.session->stop("the server is shutting down");
   tasks_.clear();
+}
+
+void DeviceWorker::wait_for_work(const std::stop_token& stop) {
+  // A session that rests until its viewers have caught up rings no bell.
+  std::optional<double> shortest;
+  for (const Task& task : tasks_)
+    if (const auto rest = task.session->rests_for(); rest && (!shortest || *rest < *shortest)) shortest = rest;
+  const auto rung = [&] { return doorbell_->pending; };
+  std::unique_lock lock(doorbell_->mutex);
+  if (shortest) doorbell_->rung.wait_for(lock, stop, std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(*shortest)), rung);
+  else doorbell_->rung.wait(lock, stop, rung);
 }
 
 void DeviceWorker::turn(Task& task, std::stop_token stop) {

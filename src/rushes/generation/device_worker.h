@@ -71,6 +71,7 @@ class DeviceWorker {
   void run(std::stop_token stop);
   void take_over_submitted();
   Task* choose();
+  void wait_for_work(const std::stop_token& stop);
   void turn(Task& task, std::stop_token stop);
   bool step(Task& task);
 

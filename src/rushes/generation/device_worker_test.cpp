@@ -66,6 +66,27 @@ TEST(NextCandidate, starves_nobody) {
   EXPECT_GT(served[0], 200);
 }
 
+TEST(DeviceWorker, rests_while_the_viewers_of_a_session_have_enough) {
+  const auto model = std::make_shared<DrawingModel>();
+  VideoRequest request;
+  request.prompts = {"a red circle"};
+  request.fps = 120;  // a block of 12 frames plays 100 ms
+  request.max_lead_seconds = 0.05;
+  const auto paced = std::make_shared<Session>(request, model->plan(request));
+  request.max_lead_seconds.reset();
+  const auto hurried = std::make_shared<Session>(request, model->plan(request));
+  const auto paced_reader = record(*paced), hurried_reader = record(*hurried);
+  DeviceWorker worker(model);
+  worker.submit(paced);
+  worker.submit(hurried);
+  watch(*hurried_reader);
+  EXPECT_LT(paced->status().blocks, 7) << "others go on meanwhile";
+  watch(*paced_reader);
+  const SessionStatus status = paced->status();
+  EXPECT_EQ(status.state, SessionState::finished);
+  EXPECT_GE(*status.newest_block - *status.first_block, std::chrono::milliseconds(500));
+}
+
 TEST(DeviceWorker, makes_a_whole_video) {
   const auto model = std::make_shared<DrawingModel>();
   DeviceWorker worker(model);

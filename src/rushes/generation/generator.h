@@ -67,6 +67,7 @@ struct VideoRequest {
   std::optional<std::string> solver;             // few_step, unipc, dpm++, euler
   std::optional<double> guidance_scale, timestep_shift;
   std::optional<std::string> negative_prompt;
+  std::optional<double> max_lead_seconds;        // ahead of its viewers, then generation rests; nothing: as fast as it goes
   struct Image {                                 // first frame, 8-bit RGB [H, W, 3]
     std::shared_ptr<const uint8_t> rgb;
     int64_t height = 0, width = 0;

@@ -109,12 +109,26 @@ bool Session::stop(std::string reason) {
   return true;
 }
 
+bool Session::steppable() const {
+  return status_.state == SessionState::queued || status_.state == SessionState::running;
+}
+
+double Session::excess_lead() const {
+  return request_.max_lead_seconds ? lead_.at(age()).value_or(0) - *request_.max_lead_seconds : 0;
+}
+
 bool Session::runnable() const {
   {
     const std::scoped_lock lock(mutex_);
-    if (status_.state != SessionState::queued && status_.state != SessionState::running) return false;
+    if (!steppable() || excess_lead() > 0) return false;
   }
   return !stream_->full();
+}
+
+std::optional<double> Session::rests_for() const {
+  const std::scoped_lock lock(mutex_);
+  const double excess = excess_lead();
+  return steppable() && excess > 0 ? std::optional(excess) : std::nullopt;
 }
 
 bool Session::over() const {
@@ -154,6 +168,7 @@ void Session::publish(Event event) {
     status_.newest_block = now;
     ++status_.blocks;
     status_.video_frames += block->video_frames;
+    lead_.add(now, static_cast<double>(block->video_frames) / format_.fps);
   } else if (const auto* applied = std::get_if<PromptApplied>(&event)) {
     status_.prompt = applied->prompt;
   }
@@ -167,9 +182,7 @@ void Session::fail(Failure failure) {
 
 std::optional<double> Session::lead_seconds() const {
   const std::scoped_lock lock(mutex_);
-  if (!status_.first_block) return std::nullopt;
-  const std::chrono::duration<double> played = age() - *status_.first_block;
-  return static_cast<double>(status_.video_frames) / format_.fps - played.count();
+  return lead_.at(age());
 }
 
 void Session::on_control(std::function<void()> callback) {

@@ -12,6 +12,7 @@
 #include "rushes/generation/generator.h"
 #include "rushes/generation/session_state.h"
 #include "rushes/generation/stream.h"
+#include "rushes/generation/viewer_lead.h"
 
 namespace rushes::generation {
 
@@ -64,12 +65,14 @@ class Session {
 
   // The worker's side; one thread.
   bool runnable() const;
+  /// After how many seconds it becomes runnable by itself, when all that it waits for are its viewers.
+  std::optional<double> rests_for() const;
   bool over() const;
   Inbox take_inbox();
   /// Publishes what a step gave. Dropped if the session was ended during the step.
   void deliver(StepResult result, std::chrono::microseconds step_time);
   void fail(Failure failure);
-  /// Seconds of video that lie before a viewer who has played at fps since the first block; nothing before that block.
+  /// As ViewerLead.
   std::optional<double> lead_seconds() const;
   /// Called after each control, without a lock held: wakes the worker.
   void on_control(std::function<void()> callback);
@@ -77,6 +80,8 @@ class Session {
  private:
   using Clock = std::chrono::steady_clock;
   std::chrono::microseconds age() const;
+  bool steppable() const;
+  double excess_lead() const;
   void become(SessionState state, std::optional<Failure> failure = {}, std::string reason = {});
   void require_open(std::string_view action) const;
   void publish(Event event);
@@ -94,6 +99,7 @@ class Session {
   Inbox inbox_;
   bool needs_input_ = false;  // remembered through a pause
   int64_t first_block_video_frames_ = 0;
+  ViewerLead lead_;
   std::shared_ptr<const std::function<void()>> control_;
 };
 

@@ -74,6 +74,7 @@ TEST(BadInput, in_session_requests_is_named) {
       post("seed bool", R"({"prompt":"a","seed":true})", 400, "seed must be"),
       post("segments negative", R"({"prompt":"a","segments":-1})", 400, "segments must be"),
       post("frames 0", R"({"prompt":"a","frames":0})", 400, "frames must be"),
+      post("lead negative", R"({"prompt":"a","max_lead":-1})", 400, "max_lead must be a number from 0"),
       post("fps 0", R"({"prompt":"a","fps":0})", 400, "fps must be a number from 1"),
       post("fps string", R"({"prompt":"a","fps":"16"})", 400, "fps must be a number"),
       post("size word", R"({"prompt":"a","size":"large"})", 400, "size must be WIDTHxHEIGHT"),

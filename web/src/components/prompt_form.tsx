@@ -15,6 +15,9 @@ const LENGTHS = [
   { segments: 0, label: "Endless" },
 ];
 
+// An endless video is steered while it is watched: what is far ahead could no longer be changed.
+const ENDLESS_LEAD_S = 3;
+
 export function PromptForm({ onGenerate }: { onGenerate: (request: GenerationRequest) => Promise<void> }) {
   const [prompt, setPrompt] = useState(EXAMPLES[0]!);
   const [segments, setSegments] = useState(3);
@@ -27,7 +30,12 @@ export function PromptForm({ onGenerate }: { onGenerate: (request: GenerationReq
     if (empty || busy) return;
     setBusy(true);
     const number = Number.parseInt(seed, 10);
-    await onGenerate({ prompt: prompt.trim(), segments, seed: Number.isNaN(number) ? Math.floor(Math.random() * 1e6) : number });
+    await onGenerate({
+      prompt: prompt.trim(),
+      segments,
+      seed: Number.isNaN(number) ? Math.floor(Math.random() * 1e6) : number,
+      ...(segments === 0 && { max_lead: ENDLESS_LEAD_S }),
+    });
     setBusy(false);
   };
 

@@ -1,0 +1,178 @@
+"""The page in a real browser: what a person sees, and when."""
+import pathlib
+import re
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PICTURES = ROOT / "docs" / "images"
+PROMPT = "a red circle moves right on a blue background"
+
+# Draws the video's current picture on a small canvas and reads it back.
+LOOK = """() => {
+  const video = document.querySelector('video');
+  if (!video || video.readyState < 2 || video.videoWidth === 0) return null;
+  const canvas = document.createElement('canvas');
+  canvas.width = canvas.height = 16;
+  const context = canvas.getContext('2d', {willReadFrequently: true});
+  context.drawImage(video, 0, 0, 16, 16);
+  return {time: video.currentTime, width: video.videoWidth, pixels: Array.from(context.getImageData(0, 0, 16, 16).data)};
+}"""
+PLAYS_AT = "(seconds) => { const video = document.querySelector('video'); return video !== null && video.currentTime > seconds; }"
+
+
+def colours(pixels):
+    return {tuple(pixels[i : i + 3]) for i in range(0, len(pixels), 4)}
+
+
+def difference(a, b):
+    return sum(abs(x - y) for x, y in zip(a, b)) / len(a)
+
+
+def session_ids(server):
+    return {session["id"] for session in server.request("GET", "/v1/sessions")["sessions"]}
+
+
+class Page:
+    """A tab with the page open, which notes the errors of its scripts."""
+
+    def __init__(self, browser, server, width=1280, height=860):
+        self.server = server
+        self.tab = browser.new_page(viewport={"width": width, "height": height})
+        self.errors = []
+        self.tab.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.tab.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
+        self.tab.goto(server.url)
+        self.tab.get_by_role("textbox", name="What should the video show?").wait_for()
+
+    def generate(self, prompt, length="Medium"):
+        """Types, clicks, and returns the id of the session that this made."""
+        before = session_ids(self.server)
+        self.tab.get_by_role("textbox", name="What should the video show?").fill(prompt)
+        self.tab.get_by_text(length, exact=True).click()
+        self.tab.get_by_role("button", name="Generate").click()
+        self.tab.locator("article.session video").first.wait_for()
+        (made,) = session_ids(self.server) - before
+        return made
+
+    def wait_until_plays(self, seconds):
+        self.tab.wait_for_function(PLAYS_AT, arg=seconds, timeout=60_000)
+
+    def count(self, selector):
+        return self.tab.locator(selector).count()
+
+    def overflow(self):
+        return self.tab.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")
+
+
+@pytest.fixture
+def open_page(server, browser):
+    pages = []
+
+    def open_one(**size):
+        pages.append(Page(browser, server, **size))
+        return pages[-1]
+
+    yield open_one
+    for page in pages:
+        page.tab.close()
+    for session in server.request("GET", "/v1/sessions")["sessions"]:
+        server.request("DELETE", "/v1/sessions/" + session["id"])
+
+
+def test_a_prompt_typed_into_the_page_shows_moving_frames_before_the_generation_has_ended(server, open_page):
+    page = open_page()
+    session = page.generate(PROMPT, "Long")
+    page.wait_until_plays(0)
+    first = page.tab.evaluate(LOOK)
+    page.wait_until_plays(first["time"] + 0.5)
+    later = page.tab.evaluate(LOOK)
+    # Asked after both pictures were read from the screen: what is not over now was not over then.
+    status = server.request("GET", f"/v1/sessions/{session}")
+
+    assert status["state"] == "running", f"the frames were seen only after the end: {status}"
+    assert status["done"]["video_frames"] < status["format"]["video_frames"]
+    assert len(colours(later["pixels"])) > 4, "the picture is one flat colour"
+    assert difference(first["pixels"], later["pixels"]) > 0.5, "the picture does not move"
+    assert page.count(".block.complete") > 0
+    assert page.count(".block:not(.complete)") > 0, "the time line shows what is still to come"
+    assert re.fullmatch(r"\d+\.\d\d s", page.tab.locator(".measures dd").first.inner_text())
+    assert page.tab.locator(".measures dt").first.inner_text() == "first frame on screen"
+    assert page.errors == []
+
+
+def test_the_time_line_fills_and_the_video_plays_to_its_end(server, open_page):
+    page = open_page()
+    session = page.generate("a yellow star moves up on a black background", "Short")
+    page.tab.get_by_text("Download").wait_for(timeout=60_000)
+    status = server.request("GET", f"/v1/sessions/{session}")
+    assert status["state"] == "finished"
+    assert page.count(".block.complete") == page.count(".block") == status["done"]["blocks"]
+    page.tab.get_by_role("button", name="Play again").wait_for(timeout=30_000)
+    seconds = status["format"]["video_frames"] / status["format"]["fps"]
+    assert page.tab.evaluate("document.querySelector('video').currentTime") == pytest.approx(seconds, abs=0.2)
+    assert page.errors == []
+
+
+def test_a_new_prompt_pause_and_stop_reach_the_session(server, open_page):
+    page = open_page()
+    session = page.generate(PROMPT, "Endless")
+    page.wait_until_plays(0.3)
+    page.tab.get_by_role("textbox", name="New prompt").fill("a green square moves left on a white background")
+    page.tab.get_by_role("button", name="Switch").click()
+    page.tab.locator(".block.tone-1.complete").first.wait_for(timeout=30_000)
+    assert server.request("GET", f"/v1/sessions/{session}")["prompt"].startswith("a green square")
+
+    page.tab.get_by_role("button", name="Pause").click()
+    page.tab.get_by_role("button", name="Resume").click()
+    page.tab.get_by_role("button", name="Pause").wait_for()
+    PICTURES.mkdir(exist_ok=True)
+    page.tab.screenshot(path=PICTURES / "page.png")
+
+    page.tab.get_by_role("button", name="Stop").click()
+    page.tab.get_by_text("Download").wait_for()
+    assert server.request("GET", f"/v1/sessions/{session}")["state"] == "stopped"
+    page.tab.get_by_role("button", name="Delete").click()
+    page.tab.get_by_text("The video appears here").wait_for()
+    assert session not in session_ids(server)
+    assert page.errors == []
+
+
+def test_many_videos_at_once_leave_the_buttons_alive(server, open_page):
+    page = open_page()
+    sessions = [page.generate(f"a white ring bounces on a teal background; {i}", "Endless") for i in range(7)]
+    page.tab.get_by_role("button", name="Stop").first.click(timeout=10_000)
+    page.tab.get_by_text("Download").first.wait_for(timeout=20_000)
+    states = [server.request("GET", f"/v1/sessions/{session}")["state"] for session in sessions]
+    assert states.count("stopped") == 1
+    assert page.errors == []
+
+
+def test_sessions_of_others_are_found_and_played(server, open_page):
+    ended = server.request("POST", "/v1/sessions", {"prompt": PROMPT})["id"]
+    page = open_page()
+    page.tab.get_by_text("Download").wait_for(timeout=60_000)
+    again = open_page()
+    again.tab.get_by_role("button", name="Play", exact=True).click(timeout=30_000)
+    again.wait_until_plays(0.3)
+    assert server.request("GET", f"/v1/sessions/{ended}")["state"] == "finished"
+    assert page.errors == again.errors == []
+
+
+def test_what_the_server_refuses_is_said_in_its_words(open_page):
+    page = open_page()
+    page.tab.get_by_role("textbox", name="What should the video show?").fill("x" * 9000)
+    page.tab.get_by_role("button", name="Generate").click()
+    assert "8192 are allowed" in page.tab.get_by_role("alert").inner_text()
+
+
+@pytest.mark.parametrize("width", [390, 768, 1280])
+def test_the_page_fits_its_window(open_page, width):
+    page = open_page(width=width, height=844)
+    assert page.overflow() <= 0
+    page.generate(PROMPT, "Long")
+    page.wait_until_plays(0.5)
+    assert page.overflow() <= 0, f"the page is {page.overflow()} px too wide"
+    PICTURES.mkdir(exist_ok=True)
+    if width == 390:
+        page.tab.screenshot(path=PICTURES / "page_phone.png")
