@@ -17,7 +17,7 @@ namespace {
 struct Options {
   training::RunOptions run;
   std::string directory = "build/train";
-  int64_t time_limit = 600, save_every = 90, threads = 2;
+  int64_t time_limit = 600, save_every = 90;
   int64_t clips = 8, side = 96, crop = 32, video_frames = 5;
   int64_t latent_frames = 3, fresh = 8, text_seconds = 40, teacher_steps = 12;
   double guidance = 2.5;
@@ -32,14 +32,14 @@ void add_run_options(CLI::App* command, const std::shared_ptr<Options>& options)
   command->add_option("--learning-rate", options->run.learning_rate, "peak of this call")->check(CLI::Range(1e-7, 1.0))->capture_default_str();
   command->add_option("--batch", options->run.batch, "samples per update")->check(CLI::Range(1, 4096))->capture_default_str();
   command->add_option("--seed", options->run.seed, "of the drawn data")->capture_default_str();
-  command->add_option("--threads", options->threads, "of the CPU")->check(CLI::Range(1, 512))->capture_default_str();
+  command->add_option("--threads", options->run.threads, "that share a batch, one core each")->check(CLI::Range(1, 512))->capture_default_str();
 }
 
 void prepare(Options& options) {
   options.run.directory = options.directory;
   options.run.time_limit = std::chrono::seconds(options.time_limit);
   options.run.save_every = std::chrono::seconds(options.save_every);
-  at::set_num_threads(static_cast<int>(options.threads));
+  at::set_num_threads(1);  // threads share the batch, not the operators
   at::globalContext().setFlushDenormal(true);
 }
 

@@ -8,6 +8,7 @@
 #include "rushes/tensor/safetensors.h"
 #include "rushes/training/drawing.h"
 #include "rushes/training/optimiser.h"
+#include "rushes/training/parallel.h"
 #include "rushes/training/png.h"
 #include "rushes/training/shipped_model.h"
 #include "rushes/training/world.h"
@@ -36,9 +37,10 @@ struct Loss {
   double l1, psnr;
 };
 
-Loss picture_loss(const wan::TinyDecoder& decoder, const at::Tensor& z, const at::Tensor& clips) {
+Loss picture_loss(const wan::TinyDecoder& decoder, const at::Tensor& z, const at::Tensor& clips,
+                  const at::Generator& random) {
   wan::TinyState state;
-  const at::Tensor made = decoder.forward_trimmed(z + at::randn_like(z) * kLatentNoise, state);
+  const at::Tensor made = decoder.forward_trimmed(z + at::randn(z.sizes(), random, z.options()) * kLatentNoise, state);
   const at::Tensor l1 = (made - clips).abs().mean(), l2 = (made - clips).square().mean();
   const at::Tensor edge = (edges(made, 3) - edges(clips, 3)).abs().mean() + (edges(made, 4) - edges(clips, 4)).abs().mean();
   return {l1 + 0.5 * edge + 8 * l2, l1.item<double>(), -10 * std::log10(l2.item<double>())};
@@ -91,12 +93,23 @@ void train_autoencoder(const AutoencoderOptions& all) {
   };
   const uint64_t first = static_cast<uint64_t>(optimiser.steps()) * static_cast<uint64_t>(options.batch);
   Drawing drawing([all](uint64_t index) { return draw_crop(all, index); }, first, options.batch);
+  const int64_t parts = parallel_parts(options.batch, options.threads);
+  const auto size = static_cast<std::size_t>(parts);
   while (run.time_left()) {
-    const at::Tensor clips = drawing.next_batch(), z = encoder.encode(clips);
-    const Loss loss = picture_loss(decoder, z, clips);
-    (loss.total + kMomentWeight * latent_loss(z)).backward();
+    const at::Tensor batch = drawing.next_batch();
+    std::vector<double> total(size), l1(size), psnr(size), std(size);
+    in_parallel(parts, [&](int64_t part) {
+      const auto index = static_cast<std::size_t>(part);
+      const at::Tensor clips = batch.chunk(parts)[index], z = encoder.encode(clips);
+      const Loss loss = picture_loss(decoder, z, clips, generator_of(options.seed, optimiser.steps(), part));
+      ((loss.total + kMomentWeight * latent_loss(z)) / static_cast<double>(parts)).backward();
+      total[index] = loss.total.item<double>();
+      l1[index] = loss.l1;
+      psnr[index] = loss.psnr;
+      std[index] = z.detach().std().item<double>();
+    });
     const double gradient = optimiser.step(run.schedule());
-    run.record(optimiser.steps(), {loss.total.item<double>(), loss.l1, loss.psnr, z.detach().std().item<double>(), gradient});
+    run.record(optimiser.steps(), {mean_of(total), mean_of(l1), mean_of(psnr), mean_of(std), gradient});
     if (run.due()) save();
   }
   save();
@@ -129,17 +142,27 @@ void train_decoder(const AutoencoderOptions& all) {
   // Beyond the clips that the encoder saw.
   const uint64_t first = 10'000'000 + static_cast<uint64_t>(optimiser.steps()) * static_cast<uint64_t>(options.batch);
   Drawing drawing([all](uint64_t index) { return draw_crop(all, index); }, first, options.batch);
+  const int64_t parts = parallel_parts(options.batch, options.threads);
+  const auto size = static_cast<std::size_t>(parts);
   while (run.time_left()) {
-    const at::Tensor clips = drawing.next_batch();
-    at::Tensor z;
-    {
-      const at::NoGradGuard no_grad;
-      z = encoder.encode(clips);
-    }
-    const Loss loss = picture_loss(decoder, z, clips);
-    loss.total.backward();
+    const at::Tensor batch = drawing.next_batch();
+    std::vector<double> total(size), l1(size), psnr(size);
+    in_parallel(parts, [&](int64_t part) {
+      const auto index = static_cast<std::size_t>(part);
+      const at::Tensor clips = batch.chunk(parts)[index];
+      at::Tensor z;
+      {
+        const at::NoGradGuard no_grad;
+        z = encoder.encode(clips);
+      }
+      const Loss loss = picture_loss(decoder, z, clips, generator_of(options.seed + 2, optimiser.steps(), part));
+      (loss.total / static_cast<double>(parts)).backward();
+      total[index] = loss.total.item<double>();
+      l1[index] = loss.l1;
+      psnr[index] = loss.psnr;
+    });
     const double gradient = optimiser.step(run.schedule());
-    run.record(optimiser.steps(), {loss.total.item<double>(), loss.l1, loss.psnr, gradient});
+    run.record(optimiser.steps(), {mean_of(total), mean_of(l1), mean_of(psnr), gradient});
     if (run.due()) save();
   }
   save();

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <numbers>
+#include <numeric>
 
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
@@ -11,6 +12,10 @@
 namespace rushes::training {
 
 using Clock = std::chrono::steady_clock;
+
+double mean_of(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
 
 Run::Run(const RunOptions& options, std::string stage, std::vector<std::string> columns)
     : options_(options), stage_(std::move(stage)), columns_(std::move(columns)), sums_(columns_.size(), 0.0),

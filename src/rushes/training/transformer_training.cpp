@@ -8,6 +8,7 @@
 #include "rushes/tensor/safetensors.h"
 #include "rushes/training/latent_pool.h"
 #include "rushes/training/optimiser.h"
+#include "rushes/training/parallel.h"
 #include "rushes/training/previews.h"
 #include "rushes/training/shipped_model.h"
 
@@ -75,19 +76,23 @@ void learn_to_read(Optimiser& optimiser, const text::Tokenizer& tokenizer, const
 }
 
 // Sigmas of each block [B, blocks]: uniform before the shift of the schedule.
-at::Tensor draw_sigmas(int64_t batch, int64_t blocks) {
+at::Tensor draw_sigmas(int64_t batch, int64_t blocks, const at::Generator& random) {
   const double shift = shipped_defaults().timestep_shift;
-  const at::Tensor raw = at::rand({batch, blocks}, at::kFloat);
+  const at::Tensor raw = at::rand({batch, blocks}, random, at::kFloat);
   return shift * raw / (1 + (shift - 1) * raw);
 }
 
-at::Tensor flow_loss(const TextToVideo& model, const wan::TextContext& text, const LatentBatch& batch) {
+at::Tensor flow_loss(const TextToVideo& model, const wan::TextContext& text, const LatentBatch& batch,
+                     const at::Generator& random) {
   const at::Tensor& x = batch.latents;
   const int64_t B = x.size(0), F = x.size(2), blocks = F / kBlock;
-  const at::Tensor sigma = draw_sigmas(B, blocks).repeat_interleave(kBlock, 1);  // [B, F]
+  const at::Tensor sigma = draw_sigmas(B, blocks, random).repeat_interleave(kBlock, 1);  // [B, F]
   const at::Tensor s = sigma.view({B, 1, F, 1, 1});
-  const at::Tensor noise = at::randn_like(x);
-  const at::Tensor context = F > kBlock ? x + at::randn_like(x) * (at::rand({B, 1, 1, 1, 1}, at::kFloat) * kContextNoise) : x;
+  const at::Tensor noise = at::randn(x.sizes(), random, x.options());
+  at::Tensor context = x;
+  if (F > kBlock)
+    context = x + at::randn(x.sizes(), random, x.options()) *
+                      (at::rand({B, 1, 1, 1, 1}, random, at::kFloat) * kContextNoise);
   wan::TeacherForcing forcing;
   forcing.block_latent_frames = wan::uniform_blocks(F, kBlock);
   forcing.window_latent_frames = std::max<int64_t>(0, shipped_transformer().local_attn_size);
@@ -113,10 +118,16 @@ void train_transformer(const TransformerOptions& options) {
   else learn_to_read(optimiser, *tokenizer, options);
 
   // Other clips in every call, whatever the batch sizes were before.
-  LatentPool pool({.side = options.side, .latent_frames = options.latent_frames, .seed = options.run.seed,
-                   .first = static_cast<uint64_t>(optimiser.steps()) * 64},
-                  tensor::load_safetensors(directory / "autoencoder.safetensors"), *tokenizer);
-  pool.refill(options.run.batch);
+  const int64_t parts = parallel_parts(options.run.batch, options.run.threads), share = options.run.batch / parts;
+  const tensor::WeightMap autoencoder = tensor::load_safetensors(directory / "autoencoder.safetensors");
+  std::vector<std::unique_ptr<LatentPool>> pools;
+  for (int64_t i = 0; i < parts; ++i)
+    pools.push_back(std::make_unique<LatentPool>(
+        LatentPoolOptions{.side = options.side, .latent_frames = options.latent_frames, .capacity = 1024 / parts,
+                          .seed = options.run.seed + 1000 * static_cast<uint64_t>(i),
+                          .first = static_cast<uint64_t>(optimiser.steps()) * 64},
+        autoencoder, *tokenizer));
+  in_parallel(parts, [&](int64_t part) { pools[static_cast<std::size_t>(part)]->refill(share); });
   const TextToVideo model(optimiser.weights());
   const at::Tensor probe_weight = optimiser.weights().at("probe.weight");
   const Prompts nothing = tokenize(*tokenizer, std::vector<std::string>{""}, shipped_text_encoder().text_len);
@@ -127,16 +138,24 @@ void train_transformer(const TransformerOptions& options) {
     save_samples(directory, "t2v.safetensors", directory / "transformer.png", 6, options.side);
   };
   while (run.time_left()) {
-    pool.refill(options.fresh_per_step);
-    LatentBatch batch = pool.batch(options.run.batch);
-    const at::Tensor silent = at::rand({options.run.batch, 1}, at::kFloat).lt(kDropText);
-    const Prompts prompts{at::where(silent, nothing.ids, batch.prompts.ids), at::where(silent, nothing.mask, batch.prompts.mask)};
-    const at::Tensor rows = model.read(prompts);
-    const at::Tensor flow = flow_loss(model, model.context(rows), batch);
-    const Probe read = probe(rows, prompts.mask, probe_weight, batch.classes);
-    (flow + kProbeWeight * read.loss).backward();
+    std::vector<double> losses(static_cast<std::size_t>(parts)), rights(static_cast<std::size_t>(parts));
+    in_parallel(parts, [&](int64_t part) {
+      const auto index = static_cast<std::size_t>(part);
+      const at::Generator random = generator_of(options.run.seed, optimiser.steps(), part);
+      pools[index]->refill(std::max<int64_t>(1, options.fresh_per_step / parts));
+      const LatentBatch batch = pools[index]->batch(share);
+      const at::Tensor silent = at::rand({share, 1}, random, at::kFloat).lt(kDropText);
+      const Prompts prompts{at::where(silent, nothing.ids, batch.prompts.ids),
+                            at::where(silent, nothing.mask, batch.prompts.mask)};
+      const at::Tensor rows = model.read(prompts);
+      const at::Tensor flow = flow_loss(model, model.context(rows), batch, random);
+      const Probe read = probe(rows, prompts.mask, probe_weight, batch.classes);
+      ((flow + kProbeWeight * read.loss) / static_cast<double>(parts)).backward();
+      losses[index] = flow.item<double>();
+      rights[index] = read.right;
+    });
     const double gradient = optimiser.step(run.schedule());
-    run.record(optimiser.steps(), {flow.item<double>(), read.right, gradient}, 25);
+    run.record(optimiser.steps(), {mean_of(losses), mean_of(rights), gradient}, 25);
     if (run.due()) save();
   }
   save();
