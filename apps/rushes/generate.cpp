@@ -198,10 +198,10 @@ void print_summary(const Recorded& recorded, const media::VideoOutputOptions& ou
 
 void run(const Options& options, bool segments_given) {
   const VideoRequest request = make_request(options, segments_given);
-  use_threads(options.threads);
   catch_signals();
   generation::ModelOptions model_options = options.model;
   if (model_options.path.empty()) model_options.path = default_model();
+  use_threads(options.threads, model_options);
   const auto model = generation::load_model(model_options);
   const VideoFormat format = model->plan(request);  // before the output is touched: a bad value must not empty a file
   const auto output_to = output_options(options, request, format);

@@ -10,9 +10,9 @@ namespace rushes::app {
 /// which must outlive the parsing.
 void add_model_options(CLI::App& command, generation::ModelOptions& options);
 
-/// --threads: how many cores the model may use; `threads` 0 leaves libtorch's choice.
+/// --threads: how many cores the model may use. 0: one for a small model, all for others. `model.path` is resolved.
 void add_threads_option(CLI::App& command, int& threads);
-void use_threads(int threads);
+void use_threads(int threads, const generation::ModelOptions& model);
 
 /// The model that is used when none is named: $RUSHES_MODEL, else the one shipped with this program.
 /// Throws Error(invalid_argument) with the places looked at.

@@ -32,8 +32,8 @@ fs::path default_web_root() {
 }
 
 void run(Options options) {
-  use_threads(options.threads);
   if (options.model.path.empty()) options.model.path = default_model();
+  use_threads(options.threads, options.model);
   server::ServerOptions& server = options.server;
   server.data_directory = options.data_directory.empty() ? delivery::default_data_directory() / "recordings" : fs::path(options.data_directory);
   server.web_root = options.web_root.empty() ? default_web_root() : fs::path(options.web_root);
