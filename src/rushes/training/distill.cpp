@@ -5,6 +5,7 @@
 #include "rushes/tensor/safetensors.h"
 #include "rushes/training/latent_pool.h"
 #include "rushes/training/optimiser.h"
+#include "rushes/training/parallel.h"
 #include "rushes/training/previews.h"
 #include "rushes/training/shipped_model.h"
 #include "rushes/training/transformer_training.h"
@@ -36,14 +37,14 @@ wan::TextContext repeat(const wan::TextContext& one, int64_t batch) {
 // The student names the end point from every point of the trajectory where the sampler can stand. Its own earlier
 // answers are noised anew in generation; the drawn clip noised to the same level stands in for them in half the batch.
 at::Tensor regression(const TextToVideo& student, const wan::TextContext& text, const std::vector<at::Tensor>& trajectory,
-                      const std::vector<double>& sigmas, const nn::KvCache& past) {
+                      const std::vector<double>& sigmas, const nn::KvCache& past, const at::Generator& random) {
   at::Tensor loss = at::zeros({}, at::kFloat);
   const at::Tensor& end = trajectory.back();
   for (std::size_t i = 0; i < sigmas.size(); ++i) {
     at::Tensor x = trajectory[i];
     if (i > 0) {
-      const at::Tensor again = (1 - sigmas[i]) * end + sigmas[i] * at::randn_like(end);
-      x = at::where(at::rand({x.size(0), 1, 1, 1, 1}, at::kFloat).lt(0.5), x, again);
+      const at::Tensor again = (1 - sigmas[i]) * end + sigmas[i] * at::randn(end.sizes(), random, end.options());
+      x = at::where(at::rand({x.size(0), 1, 1, 1, 1}, random, at::kFloat).lt(0.5), x, again);
     }
     nn::KvCache own = past.fork();
     const at::Tensor flow =
@@ -69,9 +70,15 @@ void distill(const DistillOptions& options) {
   if (optimiser.load(state_file)) log::info("continuing at step {}", optimiser.steps());
   const TextToVideo student(optimiser.weights());
   // Two blocks: the first from nothing, the second after a drawn first one.
-  LatentPool pool({.side = options.side, .latent_frames = 2 * kBlock, .seed = options.run.seed + 11,
-                   .first = static_cast<uint64_t>(optimiser.steps()) * 64},
-                  tensor::load_safetensors(directory / "autoencoder.safetensors"), *tokenizer);
+  const int64_t parts = parallel_parts(options.run.batch, options.run.threads), share = options.run.batch / parts;
+  const tensor::WeightMap autoencoder = tensor::load_safetensors(directory / "autoencoder.safetensors");
+  std::vector<std::unique_ptr<LatentPool>> pools;
+  for (int64_t i = 0; i < parts; ++i)
+    pools.push_back(std::make_unique<LatentPool>(
+        LatentPoolOptions{.side = options.side, .latent_frames = 2 * kBlock,
+                          .seed = options.run.seed + 11 + 1000 * static_cast<uint64_t>(i),
+                          .first = static_cast<uint64_t>(optimiser.steps()) * 64},
+        autoencoder, *tokenizer));
   std::vector<double> sigmas;
   for (const double t : shipped_schedule().warp(shipped_defaults().denoising_step_list)) sigmas.push_back(t / 1000);
   const Prompts nothing = tokenize(*tokenizer, std::vector<std::string>{""}, shipped_text_encoder().text_len);
@@ -81,17 +88,18 @@ void distill(const DistillOptions& options) {
     tensor::save_safetensors(directory / "student.safetensors", optimiser.average().tensors());
     save_samples(directory, "student.safetensors", directory / "distill.png", 6, options.side);
   };
-  double later_loss = 0, first_loss = 0;
-  for (int64_t turn = 0; run.time_left(); ++turn) {
-    pool.refill(options.run.batch);
-    const LatentBatch batch = pool.batch(options.run.batch);
+
+  const auto part_loss = [&](int64_t part, bool later) {
+    LatentPool& pool = *pools[static_cast<std::size_t>(part)];
+    const at::Generator random = generator_of(options.run.seed + 1, optimiser.steps(), part);
+    pool.refill(share);
+    const LatentBatch batch = pool.batch(share);
     wan::TextContext text, without;
     {
       const at::NoGradGuard no_grad;
       text = teacher.context(teacher.read(batch.prompts));
-      without = repeat(teacher.context(teacher.read(nothing)), options.run.batch);
+      without = repeat(teacher.context(teacher.read(nothing)), share);
     }
-    const bool later = turn % 3 == 2;  // the first block is the hard one
     const at::Tensor context = batch.latents.narrow(2, 0, kBlock);
     nn::KvCache past = cache_for(teacher, batch.latents), past_without = cache_for(teacher, batch.latents),
                 own = cache_for(student, batch.latents);
@@ -101,12 +109,23 @@ void distill(const DistillOptions& options) {
       remember(teacher, without, context, past_without);
       remember(student, own_text, context, own);
     }
-    const auto trajectory = guided_trajectory({teacher, text, without, options.guidance, options.teacher_steps},
-                                              at::randn_like(context), past, past_without, sigmas);
-    const at::Tensor loss = regression(student, own_text, trajectory, sigmas, own);
-    loss.backward();
+    const auto trajectory =
+        guided_trajectory({teacher, text, without, options.guidance, options.teacher_steps},
+                          at::randn(context.sizes(), random, context.options()), past, past_without, sigmas);
+    return regression(student, own_text, trajectory, sigmas, own, random);
+  };
+
+  double later_loss = 0, first_loss = 0;
+  for (int64_t turn = 0; run.time_left(); ++turn) {
+    const bool later = turn % 3 == 2;  // the first block is the hard one
+    std::vector<double> losses(static_cast<std::size_t>(parts));
+    in_parallel(parts, [&](int64_t part) {
+      const at::Tensor loss = part_loss(part, later);
+      (loss / static_cast<double>(parts)).backward();
+      losses[static_cast<std::size_t>(part)] = loss.item<double>();
+    });
     const double gradient = optimiser.step(run.schedule());
-    (later ? later_loss : first_loss) = loss.item<double>();
+    (later ? later_loss : first_loss) = mean_of(losses);
     run.record(optimiser.steps(), {first_loss, later_loss, gradient}, 10);
     if (run.due()) save();
   }
