@@ -5,6 +5,7 @@ namespace rushes::verify {
 const Registry& runners() {
   static const Registry all = [] {
     Registry registry;
+    add_imtalker_renderer(registry);
     add_wan_pipelines(registry);
     add_wan_sampling(registry);
     add_wan_text(registry);

@@ -4,6 +4,7 @@
 
 namespace rushes::verify {
 
+void add_imtalker_renderer(Registry& registry);  // imtalker_renderer.cpp
 void add_wan_transformer(Registry& registry);  // wan_transformer.cpp
 void add_wan_vae(Registry& registry);          // wan_vae.cpp
 void add_wan_text(Registry& registry);         // wan_text.cpp

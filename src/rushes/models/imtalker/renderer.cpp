@@ -1,0 +1,34 @@
+#include "rushes/models/imtalker/renderer.h"
+
+#include <fmt/ranges.h>
+
+#include "rushes/base/error.h"
+#include "rushes/tensor/ops.h"
+
+namespace rushes::imtalker {
+
+Renderer::Renderer(const RendererConfig& config, const tensor::WeightMap& weights)
+    : config_(config), appearance_encoder_(config, weights.under("dense_feature_encoder.")),
+      motion_encoder_(config, weights.under("latent_token_encoder.")), adapt_(config, weights.under("adapt.")),
+      motion_decoder_(config, weights.under("latent_token_decoder.")), transfer_(config, weights.under("imt.")),
+      frame_decoder_(config, weights.under("frame_decoder.")) {}
+
+Portrait Renderer::portrait(const at::Tensor& picture) const {
+  const int64_t S = config_.picture_side();
+  require(picture.sizes() == at::IntArrayRef({1, 3, S, S}), ErrorCode::invalid_argument,
+          "the source picture has shape [{}], expected [1, 3, {}, {}]", fmt::join(picture.sizes(), ", "), S, S);
+  const Appearance appearance = appearance_encoder_.forward(picture);
+  Portrait portrait{appearance.identity, motion_encoder_.forward(picture), {}};
+  const at::Tensor adapted = adapt_.forward(portrait.motion, portrait.identity);
+  portrait.source = transfer_.source(motion_decoder_.forward(adapted), appearance.maps);
+  return portrait;
+}
+
+at::Tensor Renderer::render(const at::Tensor& motion, const Portrait& portrait) const {
+  require(motion.dim() == 2 && motion.size(1) == config_.dim_motion, ErrorCode::invalid_argument,
+          "motion has shape [{}], expected [B, {}]", fmt::join(motion.sizes(), ", "), config_.dim_motion);
+  const at::Tensor adapted = adapt_.forward(motion, portrait.identity);
+  return frame_decoder_.forward(transfer_.align(motion_decoder_.forward(adapted), portrait.source));
+}
+
+}  // namespace rushes::imtalker
