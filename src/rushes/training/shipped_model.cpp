@@ -51,8 +51,8 @@ wan::TransformerConfig shipped_transformer() {
   config.freq_dim = 64;
   config.text_dim = shipped_text_encoder().dim;
   config.text_len = shipped_text_encoder().text_len;
-  // Three blocks: what training shows. With relative positions an endless video never leaves it.
-  config.local_attn_size = 9;
+  // Two blocks, itself and the one before: what training shows. With relative positions an endless video never leaves it.
+  config.local_attn_size = 6;
   return config;
 }
 
