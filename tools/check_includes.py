@@ -10,18 +10,19 @@ SOURCE = pathlib.Path(__file__).resolve().parent.parent / "src" / "rushes"
 # Folder -> folders that it may include besides itself. The text of docs/architecture.md in one table.
 ALLOWED = {
     "base": [],
+    "audio": ["base"],
     "tensor": ["base"],
     "nn": ["base", "tensor"],
     "text": ["base", "tensor", "nn"],
     "models": ["base", "tensor", "nn", "text"],
-    "generation": ["base", "tensor", "nn", "text", "models"],
+    "generation": ["base", "audio", "tensor", "nn", "text", "models"],
     "training": ["base", "tensor", "nn", "text", "models", "generation"],
-    "verify": ["base", "tensor", "nn", "text", "models", "generation"],
-    "media": ["base"],
+    "verify": ["base", "audio", "tensor", "nn", "text", "models", "generation"],
+    "media": ["base", "audio"],
     "delivery": ["base", "media", "generation"],
-    "server": ["base", "media", "delivery", "generation"],
+    "server": ["base", "audio", "media", "delivery", "generation"],
 }
-NO_TORCH = {"base", "media", "delivery", "server"}
+NO_TORCH = {"base", "audio", "media", "delivery", "server"}
 INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]')
 
 

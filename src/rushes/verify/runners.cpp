@@ -5,6 +5,10 @@ namespace rushes::verify {
 const Registry& runners() {
   static const Registry all = [] {
     Registry registry;
+    add_imtalker_audio(registry);
+    add_imtalker_end_to_end(registry);
+    add_imtalker_generator(registry);
+    add_imtalker_pictures(registry);
     add_imtalker_renderer(registry);
     add_wan_pipelines(registry);
     add_wan_sampling(registry);

@@ -130,7 +130,7 @@ Produced image_preprocess(const Case& c) {
   const at::Tensor& image = c.input("image_u8");
   const auto target = c.hyper.at("target_hw").get<std::vector<int64_t>>();
   Produced produced;
-  produced.tensors["resized_u8"] = wan::resize(image, target.at(0), target.at(1), wan::Resampling::bilinear);
+  produced.tensors["resized_u8"] = tensor::resize(image, target.at(0), target.at(1), tensor::Resampling::bilinear);
   produced.tensors["tensor"] = wan::image_to_frame(image, target.at(0), target.at(1));
   return produced;
 }

@@ -9,6 +9,7 @@
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
 #include "rushes/tensor/checkpoint.h"
+#include "rushes/tensor/completeness.h"
 #include "rushes/tensor/file_bytes.h"
 #include "rushes/tensor/ops.h"
 
@@ -18,50 +19,6 @@ namespace {
 namespace fs = std::filesystem;
 using Shapes = std::map<std::string, std::vector<int64_t>>;
 using tensor::WeightMap;
-
-// "blocks.{0-3,7}.norm3.weight": keys that differ in the number of their block only, as one.
-class KeyList {
- public:
-  void add(const std::string& key, const std::string& remark = "") {
-    const auto dot = key.find('.', kBlocks.size());
-    const bool in_block = key.starts_with(kBlocks) && dot != std::string::npos && dot - kBlocks.size() <= 6 && dot > kBlocks.size() &&
-                          key.find_first_not_of("0123456789", kBlocks.size()) == dot;
-    if (in_block)
-      groups_[{key.substr(dot), remark}].insert(std::stoll(key.substr(kBlocks.size())));
-    else
-      groups_[{key, remark}];
-    ++count_;
-  }
-  bool empty() const { return count_ == 0; }
-  std::string text(const char* heading) const {
-    if (empty()) return "";
-    std::vector<std::string> lines;
-    for (const auto& [group, blocks] : groups_) {
-      if (lines.size() == kMaxLines) {
-        lines.push_back(fmt::format("... and {} more kinds of keys", groups_.size() - kMaxLines));
-        break;
-      }
-      lines.push_back((blocks.empty() ? group.first : std::string(kBlocks) + ranges(blocks) + group.first) + group.second);
-    }
-    return fmt::format("\n  {} ({}):\n    {}", heading, count_, fmt::join(lines, "\n    "));
-  }
-
- private:
-  static constexpr std::string_view kBlocks = "blocks.";
-  static constexpr std::size_t kMaxLines = 200;
-  static std::string ranges(const std::set<int64_t>& numbers) {
-    std::vector<std::string> parts;
-    for (auto begin = numbers.begin(); begin != numbers.end();) {
-      auto last = begin;
-      for (auto next = std::next(begin); next != numbers.end() && *next == *last + 1; ++next) last = next;
-      parts.push_back(begin == last ? std::to_string(*begin) : fmt::format("{}-{}", *begin, *last));
-      begin = std::next(last);
-    }
-    return numbers.size() == 1 ? parts[0] : fmt::format("{{{}}}", fmt::join(parts, ","));
-  }
-  std::map<std::pair<std::string, std::string>, std::set<int64_t>> groups_;
-  std::size_t count_ = 0;
-};
 
 std::string_view branch_of(const Component& component) {
   const std::string_view prefix = component.found.prefix;
@@ -175,28 +132,6 @@ std::vector<Component> find_components(const WeightMap& tensors) {
     }
   }
   return components;
-}
-
-void check_complete(const WeightMap& tensors, const Shapes& expected, const std::string& where) {
-  KeyList missing, unexpected, misshapen, wrong_type;
-  for (const auto& [key, shape] : expected) {
-    if (!tensors.contains(key)) {
-      missing.add(key);
-      continue;
-    }
-    const at::Tensor& tensor = tensors.at(key);
-    if (tensor.sizes() != at::IntArrayRef(shape))
-      misshapen.add(key, fmt::format(" [{}], expected [{}]", fmt::join(tensor.sizes(), ", "), fmt::join(shape, ", ")));
-    const auto dtype = tensor.scalar_type();
-    if (dtype != at::kFloat && dtype != at::kHalf && dtype != at::kBFloat16 && dtype != at::kDouble)
-      wrong_type.add(key, fmt::format(" {}", c10::toString(dtype)));
-  }
-  for (const auto& [key, tensor] : tensors.tensors())
-    if (expected.count(key) == 0) unexpected.add(key);
-  if (missing.empty() && unexpected.empty() && misshapen.empty() && wrong_type.empty()) return;
-  fail(ErrorCode::corrupt_data, "{} does not fit its configuration:{}{}{}{}", where, missing.text("missing"),
-       unexpected.text("not part of this model"), misshapen.text("of another shape"),
-       wrong_type.text("neither float32, float16, bfloat16 nor float64 (a quantised file?)"));
 }
 
 WeightMap load_transformer(const fs::path& file, const TransformerConfig& config, Branch branch) {

@@ -13,6 +13,7 @@
 #include "rushes/models/wan/model_directory.h"
 #include "rushes/models/wan/tiny_autoencoder.h"
 #include "rushes/models/wan/vae.h"
+#include "rushes/tensor/completeness.h"
 #include "rushes/tensor/weight_map.h"
 
 namespace rushes::wan {
@@ -44,10 +45,7 @@ std::optional<std::string> published_name(const Umt5Config& config);
 std::optional<std::string> published_name(const VaeConfig& config);
 std::optional<std::string> published_name(const TinyAutoencoderConfig& config);
 
-/// Throws one Error(corrupt_data) that lists all missing, unexpected and misshapen keys and those that are no floating
-/// point numbers; `where` names the file and the part.
-void check_complete(const tensor::WeightMap& tensors, const std::map<std::string, std::vector<int64_t>>& expected,
-                    const std::string& where);
+using tensor::check_complete;
 
 /// Weights of one part, under the published names without prefix, complete and of the right shapes, in the dtype of the
 /// file and mapped, not copied: convert with WeightMap::to(). `branch` decides where a file holds several transformers.

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "rushes/tensor/image_resize.h"
+
 namespace rushes::wan {
 
 enum class PixelFormula {
@@ -17,15 +19,8 @@ at::Tensor to_uint8(const at::Tensor& x, PixelFormula formula = PixelFormula::un
 /// video [T, 3, H, W] float in [-1, 1], any strides. Returns [T, H, W, 3] uint8, contiguous, on the CPU.
 at::Tensor frames_to_uint8(const at::Tensor& video, PixelFormula formula = PixelFormula::unit);
 
-enum class Resampling { bilinear, bicubic };
-
-/// Resizes an 8-bit picture [H, W, C] as Pillow does: separable, horizontally first, the filter stretched when
-/// shrinking, fixed-point weights, each pass rounded to 8 bit. Throws Error(invalid_argument) for another dtype or
-/// shape and for sizes below 1.
-at::Tensor resize(const at::Tensor& image, int64_t height, int64_t width, Resampling filter);
-
 /// The first picture of an image-to-video session: image [H, W, 3] uint8, resized to exactly height x width (the
 /// aspect ratio is not kept). Returns [1, 3, 1, height, width] float32 in [-1, 1].
-at::Tensor image_to_frame(const at::Tensor& image, int64_t height, int64_t width, Resampling filter = Resampling::bilinear);
+at::Tensor image_to_frame(const at::Tensor& image, int64_t height, int64_t width, tensor::Resampling filter = tensor::Resampling::bilinear);
 
 }  // namespace rushes::wan

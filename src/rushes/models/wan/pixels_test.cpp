@@ -32,24 +32,7 @@ TEST(Pixels, frames_become_rows_of_rgb_whatever_their_layout_in_memory) {
   EXPECT_TRUE(frames_to_uint8(planes).is_contiguous());
 }
 
-TEST(Pixels, resizing_keeps_a_plain_colour_and_its_own_size) {
-  for (const auto filter : {Resampling::bilinear, Resampling::bicubic}) {
-    const at::Tensor plain = at::full({9, 14, 3}, 201, at::kByte);
-    EXPECT_TRUE(at::equal(resize(plain, 5, 40, filter), at::full({5, 40, 3}, 201, at::kByte)));
-    const at::Tensor noise = at::randint(256, {9, 14, 3}, at::kByte);
-    EXPECT_TRUE(at::equal(resize(noise, 9, 14, filter), noise));
-  }
-}
-
-TEST(Pixels, halving_averages_with_the_triangle_filter) {
-  const at::Tensor row = at::tensor({0, 0, 0, 0, 160, 160, 160, 160}, at::kByte).view({1, 8, 1});
-  // Weights 1/8, 3/8, 3/8, 1/8 around each pair.
-  EXPECT_TRUE(at::equal(resize(row, 1, 4, Resampling::bilinear).flatten(), at::tensor({0, 20, 140, 160}, at::kByte)));
-}
-
 TEST(Pixels, pictures_of_a_wrong_kind_are_refused) {
-  EXPECT_THROW(resize(at::zeros({4, 4, 3}), 2, 2, Resampling::bilinear), Error);
-  EXPECT_THROW(resize(at::zeros({4, 4, 3}, at::kByte), 0, 2, Resampling::bilinear), Error);
   EXPECT_THROW(image_to_frame(at::zeros({4, 4}, at::kByte), 2, 2), Error);
 }
 

@@ -1,0 +1,121 @@
+#include "rushes/models/wav2vec/checkpoint.h"
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "rushes/base/error.h"
+#include "rushes/tensor/checkpoint.h"
+#include "rushes/tensor/ops.h"
+
+namespace rushes::wav2vec {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr std::string_view kPrefix = "wav2vec2.";
+
+void add_layer(tensor::Shapes& shapes, const std::string& key, int64_t out, int64_t in) {
+  shapes[key + ".weight"] = {out, in};
+  shapes[key + ".bias"] = {out};
+}
+
+void add_norm(tensor::Shapes& shapes, const std::string& key, int64_t width) {
+  shapes[key + ".weight"] = shapes[key + ".bias"] = {width};
+}
+
+}  // namespace
+
+tensor::Shapes parameter_shapes(const Config& config) {
+  tensor::Shapes shapes;
+  const int64_t C = config.hidden_size;
+  int64_t width = 1;
+  for (std::size_t i = 0; i < config.conv_dim.size(); ++i) {
+    shapes[fmt::format("feature_extractor.conv_layers.{}.conv.weight", i)] = {config.conv_dim[i], width, config.conv_kernel.at(i)};
+    width = config.conv_dim[i];
+  }
+  add_norm(shapes, "feature_extractor.conv_layers.0.layer_norm", config.conv_dim.at(0));
+  add_norm(shapes, "feature_projection.layer_norm", width);
+  add_layer(shapes, "feature_projection.projection", C, width);
+  shapes["encoder.pos_conv_embed.conv.bias"] = {C};
+  shapes["encoder.pos_conv_embed.conv.weight_g"] = {1, 1, config.num_conv_pos_embeddings};
+  shapes["encoder.pos_conv_embed.conv.weight_v"] = {C, C / config.num_conv_pos_embedding_groups, config.num_conv_pos_embeddings};
+  add_norm(shapes, "encoder.layer_norm", C);
+  for (int64_t i = 0; i < config.num_hidden_layers; ++i) {
+    const std::string layer = fmt::format("encoder.layers.{}.", i);
+    for (const char* name : {"q_proj", "k_proj", "v_proj", "out_proj"}) add_layer(shapes, layer + "attention." + name, C, C);
+    add_layer(shapes, layer + "feed_forward.intermediate_dense", config.intermediate_size, C);
+    add_layer(shapes, layer + "feed_forward.output_dense", C, config.intermediate_size);
+    add_norm(shapes, layer + "layer_norm", C);
+    add_norm(shapes, layer + "final_layer_norm", C);
+  }
+  return shapes;
+}
+
+tensor::WeightMap with_published_names(const tensor::WeightMap& tensors) {
+  const std::pair<std::string, std::string> renamed[] = {{"conv.parametrizations.weight.original0", "conv.weight_g"},
+                                                         {"conv.parametrizations.weight.original1", "conv.weight_v"}};
+  tensor::WeightMap published;
+  for (const auto& [key, tensor] : tensors.tensors()) {
+    std::string name = key.starts_with(kPrefix) ? key.substr(kPrefix.size()) : key;
+    for (const auto& [from, to] : renamed)
+      if (name.ends_with(from)) name.replace(name.size() - from.size(), from.size(), to);
+    published.set(name, tensor);
+  }
+  return published;
+}
+
+tensor::WeightMap load(const fs::path& file, const Config& config, const tensor::WeightMap& overrides) {
+  const tensor::WeightMap found = with_published_names(tensor::load_checkpoint(file).tensors);
+  const tensor::WeightMap own = with_published_names(overrides);
+  const tensor::Shapes expected = parameter_shapes(config);
+  tensor::WeightMap weights;
+  for (const auto& [key, shape] : expected) {
+    if (own.contains(key))
+      weights.set(key, own.at(key));
+    else if (found.contains(key))
+      weights.set(key, found.at(key));
+  }
+  tensor::check_complete(weights, expected, fmt::format("'{}', wav2vec2 encoder", file.string()));
+  return weights;
+}
+
+Config read_config(const fs::path& file) {
+  const fs::path json_file = (fs::is_directory(file) ? file : file.parent_path()) / "config.json";
+  if (!fs::is_regular_file(json_file)) return {};
+  std::ifstream in(json_file);
+  const auto json = nlohmann::json::parse(in, nullptr, /*allow_exceptions=*/false);
+  require(json.is_object(), ErrorCode::corrupt_data, "'{}' is no JSON object", json_file.string());
+  Config config;
+  try {
+    require(!json.value("do_stable_layer_norm", false) && json.value("feat_extract_norm", "group") == "group" &&
+                !json.value("conv_bias", false) && json.value("hidden_act", "gelu") == "gelu",
+            ErrorCode::unsupported,
+            "'{}' is not of the base architecture (do_stable_layer_norm false, feat_extract_norm group, conv_bias false, gelu)",
+            json_file.string());
+    config.hidden_size = json.value("hidden_size", config.hidden_size);
+    config.num_hidden_layers = json.value("num_hidden_layers", config.num_hidden_layers);
+    config.num_attention_heads = json.value("num_attention_heads", config.num_attention_heads);
+    config.intermediate_size = json.value("intermediate_size", config.intermediate_size);
+    config.conv_dim = json.value("conv_dim", config.conv_dim);
+    config.conv_kernel = json.value("conv_kernel", config.conv_kernel);
+    config.conv_stride = json.value("conv_stride", config.conv_stride);
+    config.num_conv_pos_embeddings = json.value("num_conv_pos_embeddings", config.num_conv_pos_embeddings);
+    config.num_conv_pos_embedding_groups = json.value("num_conv_pos_embedding_groups", config.num_conv_pos_embedding_groups);
+    config.layer_norm_eps = json.value("layer_norm_eps", config.layer_norm_eps);
+  } catch (const nlohmann::json::exception& error) {
+    fail(ErrorCode::corrupt_data, "'{}': {}", json_file.string(), error.what());
+  }
+  const auto positive = [](const std::vector<int64_t>& values) {
+    return !values.empty() && std::all_of(values.begin(), values.end(), [](int64_t value) { return value > 0 && value < 100'000; });
+  };
+  require(positive({config.hidden_size, config.num_hidden_layers, config.num_attention_heads, config.intermediate_size,
+                    config.num_conv_pos_embeddings, config.num_conv_pos_embedding_groups}) &&
+              positive(config.conv_dim) && positive(config.conv_kernel) && positive(config.conv_stride) &&
+              config.conv_kernel.size() == config.conv_dim.size() && config.conv_stride.size() == config.conv_dim.size(),
+          ErrorCode::corrupt_data, "'{}': sizes must be between 1 and 99999, and conv_dim, conv_kernel, conv_stride of one length",
+          json_file.string());
+  return config;
+}
+
+}  // namespace rushes::wav2vec

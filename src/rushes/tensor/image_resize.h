@@ -1,0 +1,20 @@
+// Resizing of 8-bit pictures, byte for byte as the imaging library of the published pipelines does it.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+
+namespace rushes::tensor {
+
+enum class Resampling {
+  bilinear,
+  bicubic,  // a = -1/2
+  lanczos,  // 3 lobes
+};
+
+/// Resizes an 8-bit picture [H, W, C] as Pillow does: separable, horizontally first, the filter stretched when
+/// shrinking, fixed-point weights, each pass rounded to 8 bit. Throws Error(invalid_argument) for another dtype or
+/// shape and for sizes below 1.
+at::Tensor resize(const at::Tensor& image, int64_t height, int64_t width, Resampling filter);
+
+}  // namespace rushes::tensor

@@ -1,0 +1,32 @@
+#include "rushes/tensor/image_resize.h"
+
+#include <gtest/gtest.h>
+
+#include "rushes/base/error.h"
+#include "rushes/tensor/ops.h"
+
+namespace rushes::tensor {
+namespace {
+
+TEST(ImageResize, a_plain_colour_and_the_own_size_are_kept) {
+  for (const auto filter : {Resampling::bilinear, Resampling::bicubic, Resampling::lanczos}) {
+    const at::Tensor plain = at::full({9, 14, 3}, 201, at::kByte);
+    EXPECT_TRUE(at::equal(resize(plain, 5, 40, filter), at::full({5, 40, 3}, 201, at::kByte)));
+    const at::Tensor noise = at::randint(256, {9, 14, 3}, at::kByte);
+    EXPECT_TRUE(at::equal(resize(noise, 9, 14, filter), noise));
+  }
+}
+
+TEST(ImageResize, halving_averages_with_the_triangle_filter) {
+  const at::Tensor row = at::tensor({0, 0, 0, 0, 160, 160, 160, 160}, at::kByte).view({1, 8, 1});
+  // Weights 1/8, 3/8, 3/8, 1/8 around each pair.
+  EXPECT_TRUE(at::equal(resize(row, 1, 4, Resampling::bilinear).flatten(), at::tensor({0, 20, 140, 160}, at::kByte)));
+}
+
+TEST(ImageResize, pictures_of_a_wrong_kind_are_refused) {
+  EXPECT_THROW(resize(at::zeros({4, 4, 3}), 2, 2, Resampling::bilinear), Error);
+  EXPECT_THROW(resize(at::zeros({4, 4, 3}, at::kByte), 0, 2, Resampling::bilinear), Error);
+}
+
+}  // namespace
+}  // namespace rushes::tensor
