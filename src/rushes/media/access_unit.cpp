@@ -8,6 +8,7 @@
 namespace rushes::media {
 
 std::string VideoTrack::codec_string() const {
+  if (codec == Codec::vp8) return "vp8";
   if (codec == Codec::vp9) return "vp09.00.40.08";  // profile 0, level 4, 8 bit
   for (const auto unit : annex_b::units(parameter_sets))
     if (annex_b::type(unit) == annex_b::Type::sps && unit.size() >= 4)

@@ -18,7 +18,7 @@ inline Pts frame_time(int64_t index, double fps) { return Pts{static_cast<int64_
 
 using Bytes = std::vector<uint8_t>;
 
-enum class Codec { h264, vp9 };
+enum class Codec { h264, vp9, vp8 };  // vp8: WebRTC only
 
 /// One encoded picture.
 struct AccessUnit {

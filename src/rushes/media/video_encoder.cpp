@@ -1,5 +1,6 @@
 #include "rushes/media/video_encoder.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 
@@ -17,14 +18,14 @@ struct Candidate {
   Codec codec;
 };
 constexpr std::array kCandidates = {Candidate{"libx264", Codec::h264}, Candidate{"libopenh264", Codec::h264},
-                                    Candidate{"libvpx-vp9", Codec::vp9}};
+                                    Candidate{"libvpx-vp9", Codec::vp9}, Candidate{"libvpx", Codec::vp8}};
 
 Candidate choose(const std::string& wanted) {
   for (const Candidate& candidate : kCandidates)
-    if ((wanted.empty() || wanted == candidate.name) && avcodec_find_encoder_by_name(candidate.name)) return candidate;
+    if ((wanted.empty() ? candidate.codec != Codec::vp8 : wanted == candidate.name) && avcodec_find_encoder_by_name(candidate.name)) return candidate;
   if (wanted.empty())
     fail(ErrorCode::unavailable, "FFmpeg's libavcodec has none of the encoders libx264, libopenh264, libvpx-vp9; install a complete libavcodec");
-  fail(ErrorCode::unavailable, "video encoder '{}' is not one of libx264, libopenh264, libvpx-vp9 or is not installed", wanted);
+  fail(ErrorCode::unavailable, "video encoder '{}' is not one of libx264, libopenh264, libvpx-vp9, libvpx or is not installed", wanted);
 }
 
 void set(AVCodecContext& context, const char* option, const std::string& value) {
@@ -50,8 +51,9 @@ void tune(AVCodecContext& context, const Candidate& candidate, int quality) {
     set(context, "deadline", "realtime");
     set(context, "cpu-used", "7");
     set(context, "lag-in-frames", "0");
-    set(context, "crf", std::to_string(std::min(63, quality * 3 / 2)));
-    context.bit_rate = 0;
+    set(context, "crf", std::to_string(std::clamp(quality * 3 / 2, 4, 63)));
+    // VP8 knows no constant quality without a ceiling.
+    context.bit_rate = candidate.codec == Codec::vp8 ? context.width * context.height * 4 : 0;
   }
 }
 

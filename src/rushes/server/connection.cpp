@@ -109,7 +109,12 @@ class Connection {
     }
     if (route) {
       request_.body = std::move(parser.get().body());
-      response = answer(*route);
+      if (route->answer_later) {
+        auto answering = answer_later(*route);
+        response = co_await std::move(answering);
+      } else {
+        response = answer(*route);
+      }
     } else if (has_body) {
       keep_alive_ = false;  // what the client still sends of the body is no request
     }
@@ -228,6 +233,16 @@ class Connection {
       return route.answer(request_);
     } catch (...) {
       return failure();
+    }
+  }
+
+  net::awaitable<Response> answer_later(const Route& route) {
+    stream_.expires_never();
+    try {
+      auto answering = route.answer_later(request_);
+      co_return co_await std::move(answering);
+    } catch (...) {
+      co_return failure();
     }
   }
 

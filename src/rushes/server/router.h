@@ -21,6 +21,8 @@ struct Route {
   std::string pattern;  // "/v1/sessions/{id}": a name in braces stands for one part of the path
   Access access = Access::token;
   std::function<Response(const Request&)> answer;
+  /// Instead of `answer`: one that takes its time. It must not block; `request` lives until it ends.
+  std::function<net::awaitable<Response>(const Request& request)> answer_later = {};
   /// Instead of `answer`: checks the request, throwing before the upgrade, and gives what runs after it.
   std::function<Feed(const Request&)> feed = {};
   std::size_t max_body_bytes = 64 << 10;

@@ -18,7 +18,9 @@
 
 #include "rushes/base/log.h"
 #include "rushes/server/api/native/routes.h"
+#include "rushes/server/api/native/rtmp_routes.h"
 #include "rushes/server/api/native/watch_routes.h"
+#include "rushes/server/api/native/whep_routes.h"
 #include "rushes/server/service_routes.h"
 
 namespace rushes::server {
@@ -59,6 +61,8 @@ struct Server::State {
     service.limits = options.connections;
     add_native_routes(service.router, *sessions);
     add_watch_routes(service.router, *sessions);
+    add_rtmp_routes(service.router, *sessions, options.push_hosts);
+    add_whep_routes(service.router, *sessions, options.webrtc);
     add_service_routes(service, *sessions, options.version);
   }
 

@@ -8,6 +8,7 @@
 
 #include "rushes/generation/generator.h"
 #include "rushes/server/access.h"
+#include "rushes/server/api/native/whep_routes.h"
 #include "rushes/server/connection.h"
 #include "rushes/server/session_table.h"
 
@@ -20,6 +21,8 @@ struct ServerOptions {
   AccessOptions access;
   SessionLimits sessions;
   ConnectionLimits connections;
+  std::vector<std::string> push_hosts;                // that RTMP may go to; "*": any; this machine always
+  WhepLimits webrtc;
   std::chrono::milliseconds drain{10'000};            // what runs at the end has this long to complete
   bool handle_signals = false;                        // SIGINT and SIGTERM end run(), a second one the process
   std::string version = "unknown";

@@ -19,9 +19,10 @@ SessionTable::SessionTable(std::shared_ptr<const generation::Model> model, Sessi
 
 SessionTable::~SessionTable() {
   drain();
+  for (const Entry& entry : entries_) entry.outlets->stop();
   worker_.reset();  // ends the streams that the encoders read
   for (const Entry& entry : entries_) entry.video->join();
-  for (const auto& video : ending_) video->join();
+  for (const Entry& entry : ending_) entry.video->join();
 }
 
 Entry SessionTable::create(generation::VideoRequest request) {
@@ -58,8 +59,9 @@ void SessionTable::remove(const SessionId& id) {
   found->session->stop("deleted by request");
   std::error_code ignored;
   std::filesystem::remove(found->video->recording_path(), ignored);  // who still reads it keeps its bytes
-  std::erase_if(ending_, [](const auto& video) { return video->status().ended; });
-  ending_.push_back(found->video);
+  found->outlets->stop();
+  std::erase_if(ending_, [](const Entry& entry) { return entry.video->status().ended && entry.outlets->idle(); });
+  ending_.push_back(*found);
   entries_.erase(found);
 }
 

@@ -66,7 +66,7 @@ class SessionTable {
   const SessionLimits limits_;
   const std::filesystem::path data_directory_;
   std::vector<Entry> entries_;
-  std::vector<std::shared_ptr<delivery::EncodedStream>> ending_;  // of removed sessions: their threads are waited for
+  std::vector<Entry> ending_;  // removed sessions: their threads are waited for
   int64_t created_ = 0;
   bool draining_ = false;
   std::unique_ptr<generation::DeviceWorker> worker_;

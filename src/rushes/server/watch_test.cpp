@@ -4,6 +4,7 @@
 
 #include <future>
 
+#include "rushes/media/image.h"
 #include "rushes/media/test_video.h"
 #include "rushes/server/api/native/session_request.h"
 #include "rushes/server/base64.h"
@@ -241,6 +242,52 @@ TEST(TextStream, server_sent_events_go_on_where_the_connection_was_cut) {
   EXPECT_EQ(server.request("GET", target, {}, "Last-Event-ID: " + second.back().id + "\r\n").status, 204);
   for (const char* wrong : {"x", "1", "1.", ".1", "-1.2", "1.2.3", "1.99999999999999999999"})
     EXPECT_EQ(server.request("GET", target, {}, std::string("Last-Event-ID: ") + wrong + "\r\n").status, 400) << wrong;
+}
+
+TEST(Pictures, come_as_binary_messages_with_their_positions) {
+  RunningServer server;
+  const auto id = server.create();
+  TestClient viewer(server.port());
+  ASSERT_EQ(viewer.upgrade(path(id, "/frames")).status, 101);
+  EXPECT_EQ(json::parse(viewer.read_message().payload), (json{{"type", "format"}, {"width", 64}, {"height", 64}, {"fps", 16.0}, {"mime_type", "image/jpeg"}}));
+  server.gate().allow(kStepsPerBlock);
+  EXPECT_EQ(json::parse(viewer.read_message().payload), (json{{"type", "position"}, {"index", 0}, {"pts_s", 0.0}, {"skipped", 0}}));
+  for (int i = 0; i < kFramesPerBlock; ++i) {
+    const Frame picture = viewer.read_message();
+    EXPECT_EQ(picture.opcode, 2);
+    EXPECT_EQ(picture.payload.substr(0, 2), "\xff\xd8");
+  }
+  server.gate().open();
+  Frame last = viewer.read_message();
+  int pictures = 0, text = 0;
+  for (; last.opcode == 1 || last.opcode == 2; last = viewer.read_message()) ++(last.opcode == 2 ? pictures : text);
+  EXPECT_LE(pictures, (kBlocks - 1) * kFramesPerBlock);
+  EXPECT_GE(pictures, kFramesPerBlock);
+  EXPECT_EQ(last.close_code(), 1000);
+  EXPECT_EQ(last.payload.substr(2), "finished");
+}
+
+TEST(Pictures, come_in_json_and_in_time_if_asked_for) {
+  RunningServer server;
+  server.gate().open();
+  const auto id = server.create(R"({"prompt": "a", "fps": 48})");
+  server.events(id);
+  TestClient viewer(server.port());
+  ASSERT_EQ(viewer.upgrade(path(id, "/frames?format=base64&pacing=realtime")).status, 101);
+  viewer.read_message();
+  const auto begin = std::chrono::steady_clock::now();
+  int next = 72;  // the newest block
+  for (Frame frame = viewer.read_message(); frame.opcode == 1; frame = viewer.read_message()) {
+    const json picture = json::parse(frame.payload);
+    EXPECT_EQ(picture["type"], "frame");
+    EXPECT_EQ(picture["index"], next++);
+    const std::string bytes = decode_base64("data", picture["data"].get<std::string>());
+    EXPECT_EQ(media::decode_image(std::span(reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size())).width, 64);
+  }
+  EXPECT_EQ(next, 84);
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(11 * 1000 / 48));
+  for (const char* query : {"?format=png", "?pacing=fast", "?from=start"}) EXPECT_EQ(server.request("GET", path(id, std::string("/frames") + query)).status, 426) << query;
+  EXPECT_EQ(TestClient(server.port()).upgrade(path(id, "/frames?format=png")).status, 400);
 }
 
 TEST(Base64, comes_back_as_it_was) {

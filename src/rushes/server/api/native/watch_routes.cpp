@@ -2,6 +2,7 @@
 
 #include "rushes/server/api/native/hls_routes.h"
 #include "rushes/server/growing_video.h"
+#include "rushes/server/picture_feed.h"
 #include "rushes/server/text_stream.h"
 
 namespace rushes::server {
@@ -74,6 +75,17 @@ Response get_server_sent_events(const SessionTable& sessions, const Request& req
 // GET /v1/sessions/{id}/stream.ndjson: the same, one JSON object a line.
 Response get_ndjson(const SessionTable& sessions, const Request& request) { return text_stream(sessions, request, TextFormat::ndjson); }
 
+// WebSocket /v1/sessions/{id}/frames: single pictures as JPEG, as binary messages or in JSON.
+Feed frames_feed(const SessionTable& sessions, const Request& request) {
+  PictureFeedOptions options;
+  options.base64 = choice(request, "format", {"binary", "base64"}) == "base64";
+  options.from = choice(request, "from", {"newest", "oldest"}) == "newest" ? delivery::JpegStream::From::newest : delivery::JpegStream::From::oldest;
+  options.realtime = choice(request, "pacing", {"asap", "realtime"}) == "realtime";
+  return [entry = entry_of(sessions, request), options, &sessions](WebSocket& viewer) {
+    return send_pictures(entry, options, &sessions, &viewer);
+  };
+}
+
 }  // namespace
 
 void add_watch_routes(Router& router, SessionTable& sessions) {
@@ -84,6 +96,11 @@ void add_watch_routes(Router& router, SessionTable& sessions) {
     route.answer = [&sessions, function](const Request& request) { return function(sessions, request); };
     router.add(std::move(route));
   };
+  Route frames;
+  frames.method = "GET";
+  frames.pattern = "/v1/sessions/{id}/frames";
+  frames.feed = [&sessions](const Request& request) { return frames_feed(sessions, request); };
+  router.add(std::move(frames));
   get("/v1/sessions/{id}/hls/{file}", get_hls);
   get("/v1/sessions/{id}/recording.mp4", get_recording);
   get("/v1/sessions/{id}/stream.sse", get_server_sent_events);

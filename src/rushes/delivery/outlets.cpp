@@ -1,0 +1,63 @@
+#include "rushes/delivery/outlets.h"
+
+#include <algorithm>
+
+#include "rushes/base/error.h"
+
+namespace rushes::delivery {
+
+std::shared_ptr<HlsStream> Outlets::hls() {
+  const std::scoped_lock lock(mutex_);
+  if (!hls_) hls_ = std::make_shared<HlsStream>(video_);
+  return hls_;
+}
+
+std::shared_ptr<JpegStream> Outlets::jpeg() {
+  const std::scoped_lock lock(mutex_);
+  if (!jpeg_) jpeg_ = std::make_shared<JpegStream>(video_->session());
+  return jpeg_;
+}
+
+std::shared_ptr<Whep> Outlets::whep() {
+  const std::scoped_lock lock(mutex_);
+  if (!whep_) whep_ = std::make_shared<Whep>(video_);
+  return whep_;
+}
+
+std::size_t Outlets::peers() const {
+  const std::scoped_lock lock(mutex_);
+  return whep_ ? whep_->peers() : 0;
+}
+
+Outlets::Pushes::value_type Outlets::push(media::RtmpUrl url, RtmpOptions options) {
+  const std::scoped_lock lock(mutex_);
+  const auto running = std::count_if(pushes_.begin(), pushes_.end(), [](const auto& entry) { return !entry.second->over(); });
+  require(running < static_cast<int64_t>(kMaxPushes), ErrorCode::exhausted, "{} RTMP pushes of this session are running, which is the limit; stop one first", running);
+  while (pushes_.size() >= kMaxKeptPushes) pushes_.erase(std::find_if(pushes_.begin(), pushes_.end(), [](const auto& entry) { return entry.second->over(); }));
+  return *pushes_.emplace(next_push_++, std::make_shared<RtmpPush>(video_, std::move(url), options)).first;
+}
+
+Outlets::Pushes Outlets::pushes() const {
+  const std::scoped_lock lock(mutex_);
+  return pushes_;
+}
+
+std::shared_ptr<RtmpPush> Outlets::find_push(int64_t number) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = pushes_.find(number);
+  require(found != pushes_.end(), ErrorCode::not_found, "this session has no RTMP push {}", number);
+  return found->second;
+}
+
+void Outlets::stop() {
+  const std::scoped_lock lock(mutex_);
+  for (const auto& [number, push] : pushes_) push->stop();
+  if (whep_) whep_->stop();
+}
+
+bool Outlets::idle() const {
+  const std::scoped_lock lock(mutex_);
+  return (!whep_ || whep_->idle()) && std::all_of(pushes_.begin(), pushes_.end(), [](const auto& entry) { return entry.second->over(); });
+}
+
+}  // namespace rushes::delivery

@@ -1,0 +1,133 @@
+#include "rushes/media/flv_publisher.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "rushes/media/muxer.h"
+
+namespace rushes::media {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t kMaxUrlBytes = 2048;
+
+}  // namespace
+
+RtmpUrl RtmpUrl::parse(std::string_view text) {
+  constexpr const char* kForm = "rtmp://host[:port]/application/stream";
+  require(text.size() <= kMaxUrlBytes, ErrorCode::invalid_argument, "the RTMP address has {} bytes; {} are allowed", text.size(), kMaxUrlBytes);
+  for (const unsigned char c : text)
+    require(c > 0x20 && c < 0x7f, ErrorCode::invalid_argument, "the RTMP address must be of the form {}, without spaces and control characters", kForm);
+  const std::string_view scheme = text.starts_with("rtmps://") ? "rtmps://" : "rtmp://";
+  require(text.starts_with(scheme), ErrorCode::invalid_argument, "the RTMP address must be of the form {}", kForm);
+  std::string_view rest = text.substr(scheme.size());
+  const std::size_t slash = rest.find('/');
+  require(slash != std::string_view::npos && slash > 0 && slash + 1 < rest.size(), ErrorCode::invalid_argument, "the RTMP address must be of the form {}", kForm);
+  std::string_view place = rest.substr(0, slash);
+  place.remove_prefix(place.rfind('@') == std::string_view::npos ? 0 : place.rfind('@') + 1);
+  std::string_view host = place, port;
+  if (place.starts_with('[')) {
+    const std::size_t close = place.find(']');
+    require(close != std::string_view::npos, ErrorCode::invalid_argument, "the RTMP address has a '[' without ']'");
+    host = place.substr(1, close - 1);
+    port = place.substr(close + 1);
+  } else if (const std::size_t colon = place.find(':'); colon != std::string_view::npos) {
+    host = place.substr(0, colon);
+    port = place.substr(colon);
+  }
+  const bool port_ok = port.empty() || (port.size() >= 2 && port.size() <= 6 && port[0] == ':' &&
+                                        std::all_of(port.begin() + 1, port.end(), [](unsigned char c) { return std::isdigit(c); }));
+  require(!host.empty() && port_ok, ErrorCode::invalid_argument, "the RTMP address must be of the form {}", kForm);
+  RtmpUrl url;
+  url.text = text;
+  url.host = host;
+  std::transform(url.host.begin(), url.host.end(), url.host.begin(), [](unsigned char c) { return std::tolower(c); });
+  const std::string_view application = rest.substr(slash + 1).substr(0, rest.substr(slash + 1).find_first_of("/?"));
+  url.shown = fmt::format("{}{}/{}/...", scheme, place, application);
+  return url;
+}
+
+struct FlvPublisher::State {
+  Options options;
+  Clock::time_point deadline;
+  std::unique_ptr<AVFormatContext, void (*)(AVFormatContext*)> muxer{nullptr, [](AVFormatContext* context) {
+    if (context && context->pb) avio_closep(&context->pb);
+    avformat_free_context(context);
+  }};
+  libav::Owned<AVPacket> packet;
+
+  static int interrupted(void* opaque) {
+    const State& state = *static_cast<const State*>(opaque);
+    return Clock::now() > state.deadline || (state.options.cancelled && state.options.cancelled());
+  }
+
+  template <typename Call>
+  void call(const char* what, Call function) {
+    deadline = Clock::now() + options.timeout;
+    const int result = function();
+    if (result >= 0 && !(muxer->pb && muxer->pb->error < 0)) return;
+    if (options.cancelled && options.cancelled()) fail(ErrorCode::cancelled, "{}: cancelled", what);
+    require(Clock::now() <= deadline, ErrorCode::unavailable, "{}: no answer within {} ms", what, options.timeout.count());
+    fail(ErrorCode::unavailable, "{}: {}", what, libav::message(result < 0 ? result : muxer->pb->error));
+  }
+};
+
+FlvPublisher::FlvPublisher(const VideoTrack& track, const RtmpUrl& url, Options options) : state_(std::make_unique<State>()) {
+  require(track.codec == Codec::h264, ErrorCode::unsupported, "RTMP needs H.264, and no encoder for it is installed");
+  libav::use_our_log();
+  State& s = *state_;
+  s.options = std::move(options);
+  AVFormatContext* created = nullptr;
+  libav::check(avformat_alloc_output_context2(&created, nullptr, "flv", nullptr), "FLV muxer", ErrorCode::unavailable);
+  s.muxer.reset(created);
+  s.muxer->flags |= AVFMT_FLAG_FLUSH_PACKETS;
+  s.muxer->avoid_negative_ts = AVFMT_AVOID_NEG_TS_DISABLED;
+  s.muxer->interrupt_callback = {State::interrupted, &s};
+  s.packet = libav::owned(av_packet_alloc(), "FLV muxer");
+  add_video_stream(*s.muxer, track);
+  AVDictionary* network = nullptr;
+  av_dict_set(&network, "protocol_whitelist", "rtmp,rtmps,tcp,tls", 0);
+  const std::string what = "RTMP to " + url.shown;
+  try {
+    s.call(what.c_str(), [&] { return avio_open2(&s.muxer->pb, url.text.c_str(), AVIO_FLAG_WRITE, &s.muxer->interrupt_callback, &network); });
+  } catch (...) {
+    av_dict_free(&network);
+    throw;
+  }
+  av_dict_free(&network);
+  AVDictionary* format = nullptr;
+  av_dict_set(&format, "flvflags", "no_duration_filesize", 0);
+  try {
+    s.call(what.c_str(), [&] { return avformat_write_header(s.muxer.get(), &format); });
+  } catch (...) {
+    av_dict_free(&format);
+    throw;
+  }
+  av_dict_free(&format);
+}
+
+FlvPublisher::~FlvPublisher() {
+  // Closing says goodbye to the server; one that does not listen gets no more than this.
+  state_->deadline = Clock::now() + std::chrono::milliseconds(500);
+}
+
+void FlvPublisher::write(const AccessUnit& unit) {
+  State& s = *state_;
+  fill_packet(*s.packet, unit, *unit.bytes);
+  av_packet_rescale_ts(s.packet.get(), {1, Pts::period::den}, s.muxer->streams[0]->time_base);
+  try {
+    s.call("RTMP", [&] { return av_write_frame(s.muxer.get(), s.packet.get()); });
+  } catch (...) {
+    av_packet_unref(s.packet.get());
+    throw;
+  }
+  av_packet_unref(s.packet.get());
+}
+
+void FlvPublisher::finish() {
+  State& s = *state_;
+  s.call("RTMP", [&] { return av_write_trailer(s.muxer.get()); });
+}
+
+}  // namespace rushes::media

@@ -1,0 +1,25 @@
+// Stands in for webrtc_peer.cpp in a build without GStreamer.
+#include "rushes/base/error.h"
+#include "rushes/media/webrtc_peer.h"
+
+namespace rushes::media {
+namespace {
+
+[[noreturn]] void absent() { fail(ErrorCode::unavailable, "this program was built without WebRTC (RUSHES_WEBRTC)"); }
+
+}  // namespace
+
+struct WebRtcPeer::State {};
+
+WebRtcOffer WebRtcOffer::parse(std::string_view) { absent(); }
+WebRtcPeer::WebRtcPeer(const WebRtcOffer&, const WebRtcOffer::Format&, const Options&) { absent(); }
+WebRtcPeer::~WebRtcPeer() = default;
+const std::string& WebRtcPeer::answer() const noexcept {
+  static const std::string none;
+  return none;
+}
+WebRtcPeer::Time WebRtcPeer::now() { return Time(0); }
+void WebRtcPeer::push(const AccessUnit&, Time) {}
+bool WebRtcPeer::gone() const { return true; }
+
+}  // namespace rushes::media

@@ -1,0 +1,83 @@
+// What an offer must look like, and what is said to one that does not. That a browser plays what it gets is tested in
+// tests/e2e/test_whep.py.
+#include "rushes/media/webrtc_peer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "rushes/base/error.h"
+
+namespace rushes::media {
+namespace {
+
+/// As Chromium sends it, shortened.
+std::string offer(const std::string& formats, const std::string& attributes, const std::string& direction = "recvonly") {
+  return "v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n"
+         "m=video 9 UDP/TLS/RTP/SAVPF " + formats + "\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:4ZcD\r\na=ice-pwd:2/1muCWoOi3uLifh0NuRHlBB\r\n"
+         "a=fingerprint:sha-256 19:E2:1C:3B:4B:9F:81:E6:B8:5C:F4:A5:A8:D8:73:04:BB:05:2F:70:9F:04:A9:0E:05:E9:26:33:E8:70:88:A2\r\n"
+         "a=setup:actpass\r\na=mid:0\r\na=" + direction + "\r\na=rtcp-mux\r\n" + attributes;
+}
+const std::string kVp8 = "a=rtpmap:96 VP8/90000\r\n";
+const std::string kH264 = "a=rtpmap:102 H264/90000\r\na=fmtp:102 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42001f\r\n"
+                          "a=rtpmap:108 H264/90000\r\na=fmtp:108 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f\r\n"
+                          "a=rtpmap:104 H264/90000\r\na=fmtp:104 level-asymmetry-allowed=1;packetization-mode=0;profile-level-id=42e01f\r\n";
+
+ErrorCode refusal(const std::string& sdp) {
+  try {
+    WebRtcOffer::parse(sdp);
+  } catch (const Error& error) {
+    return error.code();
+  }
+  return ErrorCode::internal;
+}
+
+#ifdef RUSHES_HAS_WEBRTC
+
+TEST(WebRtcOffer, prefers_constrained_baseline_and_falls_back_to_vp8) {
+  const auto both = WebRtcOffer::parse(offer("96 102 108 104", kVp8 + kH264));
+  ASSERT_EQ(both.formats.size(), 2u);
+  EXPECT_EQ(both.formats[0].codec, Codec::h264);
+  EXPECT_EQ(both.formats[0].payload_type, 108);
+  EXPECT_EQ(both.formats[1].codec, Codec::vp8);
+  EXPECT_EQ(both.formats[1].payload_type, 96);
+  const auto one = WebRtcOffer::parse(offer("96", kVp8));
+  ASSERT_EQ(one.formats.size(), 1u);
+  EXPECT_EQ(one.formats[0].codec, Codec::vp8);
+}
+
+TEST(WebRtcOffer, refuses_what_it_cannot_serve) {
+  EXPECT_EQ(refusal(""), ErrorCode::invalid_argument);
+  EXPECT_EQ(refusal("{\"sdp\": 1}"), ErrorCode::invalid_argument);
+  EXPECT_EQ(refusal("v=0"), ErrorCode::invalid_argument);
+  EXPECT_EQ(refusal("v=0\r\n" + std::string(70'000, 'a')), ErrorCode::too_large);
+  EXPECT_EQ(refusal(offer("96", kVp8, "sendonly")), ErrorCode::invalid_argument);
+  EXPECT_EQ(refusal(offer("97", "a=rtpmap:97 AV1/90000\r\n")), ErrorCode::unsupported);
+  EXPECT_EQ(refusal(offer("104", kH264.substr(kH264.find("a=rtpmap:104")))), ErrorCode::unsupported);
+  EXPECT_EQ(refusal(offer("999999999999 -1 x", "a=rtpmap:999999999999 VP8/90000\r\n")), ErrorCode::unsupported);
+  std::string many = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n";
+  for (int i = 0; i < 40; ++i) many += "m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=recvonly\r\n" + kVp8;
+  EXPECT_EQ(refusal(many), ErrorCode::invalid_argument);
+}
+
+TEST(WebRtcOffer, any_cut_or_changed_offer_is_refused_or_read) {
+  const std::string whole = offer("96 102 108 104", kVp8 + kH264);
+  for (std::size_t i = 0; i < whole.size(); i += 7) {
+    std::string changed = whole;
+    changed[i] = static_cast<char>(changed[i] ^ 0x15);
+    for (const std::string& sdp : {whole.substr(0, i), changed})
+      try {
+        EXPECT_FALSE(WebRtcOffer::parse(sdp).formats.empty());
+      } catch (const Error& error) {
+        EXPECT_TRUE(error.code() == ErrorCode::invalid_argument || error.code() == ErrorCode::unsupported) << error.what();
+      }
+  }
+}
+
+#else
+
+TEST(WebRtcOffer, says_that_it_was_left_out) { EXPECT_EQ(refusal(offer("96", kVp8)), ErrorCode::unavailable); }
+
+#endif
+
+}  // namespace
+}  // namespace rushes::media

@@ -1,0 +1,64 @@
+"""A server whose pictures a test can read: see serve_test_video.cpp."""
+import contextlib
+import os
+import pathlib
+
+import pytest
+from conftest import ROOT, Server
+
+CELLS, CELL = 32, 20
+
+# Reads time and number from a picture that is drawn on a canvas of its own size: {clock, number, body: [r, g, b]}.
+READ_PICTURE = """
+const canvas = document.createElement('canvas');
+const context = canvas.getContext('2d', {willReadFrequently: true});
+function readPicture(source, width, height) {
+  canvas.width = width; canvas.height = height;
+  context.drawImage(source, 0, 0, width, height);
+  const bits = (row) => {
+    let value = 0;
+    const pixels = context.getImageData(0, row * 20 + 10, 640, 1).data;
+    for (let i = 31; i >= 0; --i) value = value * 2 + (pixels[(i * 20 + 10) * 4 + 1] > 127 ? 1 : 0);
+    return value;
+  };
+  return {clock: bits(0), number: bits(1), body: Array.from(context.getImageData(320, height - 40, 1, 1).data.slice(0, 3))};
+}
+"""
+
+
+def find_program():
+    if "SERVE_TEST_VIDEO" in os.environ:
+        return pathlib.Path(os.environ["SERVE_TEST_VIDEO"]).resolve()
+    found = [ROOT / "build" / preset / "tests/serve_test_video" for preset in ("ci", "release", "dev")]
+    found = sorted((p for p in found if p.exists()), key=lambda p: p.stat().st_mtime)
+    if not found:
+        pytest.skip("serve_test_video is not built")
+    return found[-1]
+
+
+class VideoServer(Server):
+    def create(self, prompt="red", **fields):
+        return self.request("POST", "/v1/sessions", {"prompt": prompt, **fields})["id"]
+
+    def status(self, session):
+        return self.request("GET", f"/v1/sessions/{session}")
+
+
+@contextlib.contextmanager
+def video_server(directory, script="", *arguments):
+    """Serves a page with a video element and `script` beside the API, with hls.js beside it."""
+    web = directory / "web"
+    web.mkdir()
+    # A file of its own: the server's pages run no scripts that stand in them.
+    (web / "test.js").write_text(READ_PICTURE + script)
+    (web / "index.html").write_text("<!doctype html><meta charset=utf-8><title>test</title><video muted playsinline autoplay></video>"
+                                    "<script src=hls.js></script><script src=test.js></script>")
+    (web / "hls.js").write_text("")
+    hls = ROOT / "web/node_modules/hls.js/dist/hls.min.js"
+    if hls.exists():
+        (web / "hls.js").write_bytes(hls.read_bytes())
+    running = VideoServer(find_program(), directory / "data", "--web-root", str(web), *arguments)
+    try:
+        yield running
+    finally:
+        running.stop()
