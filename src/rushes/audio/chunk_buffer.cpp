@@ -18,21 +18,24 @@ void fade_out(std::vector<float>& samples) {
 
 }  // namespace
 
-ChunkBuffer::Options ChunkBuffer::Options::of_seconds(double chunk_seconds, int64_t sampling_rate, double overlap_ratio, Tail tail) {
+ChunkBuffer::Options ChunkBuffer::Options::of_seconds(double chunk_seconds, int64_t sampling_rate, double overlap_ratio,
+                                                      Tail tail) {
   const auto chunk = static_cast<int64_t>(chunk_seconds * static_cast<double>(sampling_rate));
   return {chunk, static_cast<int64_t>(overlap_ratio * static_cast<double>(chunk)), tail};
 }
 
 ChunkBuffer::ChunkBuffer(const Options& options) : options_(options) {
   require(options.chunk_samples > 0 && options.overlap_samples >= 0 && options.overlap_samples < options.chunk_samples,
-          ErrorCode::invalid_argument, "windows of {} samples cannot overlap by {}; the overlap must be shorter than a window",
+          ErrorCode::invalid_argument,
+          "windows of {} samples cannot overlap by {}; the overlap must be shorter than a window",
           options.chunk_samples, options.overlap_samples);
 }
 
 std::vector<std::vector<float>> ChunkBuffer::feed(std::span<const float> samples) {
   samples_.insert(samples_.end(), samples.begin(), samples.end());
   std::vector<std::vector<float>> windows;
-  const auto length = static_cast<std::size_t>(options_.chunk_samples), stride = static_cast<std::size_t>(options_.stride_samples());
+  const auto length = static_cast<std::size_t>(options_.chunk_samples),
+             stride = static_cast<std::size_t>(options_.stride_samples());
   std::size_t begin = 0;
   for (; begin + length <= samples_.size(); begin += stride) {
     const auto first = samples_.begin() + static_cast<std::ptrdiff_t>(begin);

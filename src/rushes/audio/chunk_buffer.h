@@ -20,7 +20,8 @@ class ChunkBuffer {
     Tail tail = Tail::pad;
 
     /// Windows of so many seconds, of which `overlap_ratio` is repeated; both counts rounded down.
-    static Options of_seconds(double chunk_seconds, int64_t sampling_rate, double overlap_ratio = 0.2, Tail tail = Tail::pad);
+    static Options of_seconds(double chunk_seconds, int64_t sampling_rate, double overlap_ratio = 0.2,
+                              Tail tail = Tail::pad);
     int64_t stride_samples() const { return chunk_samples - overlap_samples; }
   };
 
@@ -29,8 +30,8 @@ class ChunkBuffer {
 
   /// Appends samples and returns the windows that are full now, in order.
   std::vector<std::vector<float>> feed(std::span<const float> samples);
-  /// What is left, as one last window filled up with zeros; nothing if nothing is left. Empties the buffer. After a full
-  /// window at least its overlap is left, so the last window repeats sound that was used before.
+  /// What is left, as one last window filled up with zeros; nothing if nothing is left. Empties the buffer. After a
+  /// full window at least its overlap is left, so the last window repeats sound that was used before.
   std::optional<std::vector<float>> flush();
 
   int64_t waiting() const noexcept { return static_cast<int64_t>(samples_.size()); }

@@ -24,7 +24,8 @@ TEST(ChunkBuffer, windows_do_not_depend_on_how_the_sound_arrives) {
     ChunkBuffer buffer({100, 20});
     std::vector<std::vector<float>> got;
     for (std::size_t at = 0; at < wave.size(); at += piece)
-      for (auto& window : buffer.feed(std::span(wave).subspan(at, std::min(piece, wave.size() - at)))) got.push_back(window);
+      for (auto& window : buffer.feed(std::span(wave).subspan(at, std::min(piece, wave.size() - at))))
+        got.push_back(window);
     EXPECT_EQ(got, wanted);
     EXPECT_EQ(buffer.flush(), ChunkBuffer(whole).flush());
   }

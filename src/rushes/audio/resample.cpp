@@ -17,10 +17,11 @@ std::vector<float> resample(std::span<const float> samples, int64_t from_hz, int
   const soxr_io_spec_t types = soxr_io_spec(SOXR_FLOAT32_I, SOXR_FLOAT32_I);
   const soxr_quality_spec_t quality = soxr_quality_spec(SOXR_HQ, 0);
   // The library rounds its length to the nearest; a last value that it does not give stays 0.
-  const soxr_error_t error = soxr_oneshot(static_cast<double>(from_hz), static_cast<double>(to_hz), /*channels=*/1,
-                                          samples.data(), samples.size(), nullptr, out.data(), out.size(), nullptr, &types,
-                                          &quality, nullptr);
-  require(error == nullptr, ErrorCode::internal, "resampling from {} to {} Hz failed: {}", from_hz, to_hz, soxr_strerror(error));
+  const soxr_error_t error =
+      soxr_oneshot(static_cast<double>(from_hz), static_cast<double>(to_hz), /*channels=*/1, samples.data(),
+                   samples.size(), nullptr, out.data(), out.size(), nullptr, &types, &quality, nullptr);
+  require(error == nullptr, ErrorCode::internal, "resampling from {} to {} Hz failed: {}", from_hz, to_hz,
+          soxr_strerror(error));
   return out;
 }
 

@@ -13,7 +13,8 @@ namespace {
 std::vector<float> tone(double hz, int64_t rate, std::size_t samples) {
   std::vector<float> wave(samples);
   for (std::size_t i = 0; i < samples; ++i)
-    wave[i] = static_cast<float>(std::sin(2 * std::numbers::pi * hz * static_cast<double>(i) / static_cast<double>(rate)));
+    wave[i] =
+        static_cast<float>(std::sin(2 * std::numbers::pi * hz * static_cast<double>(i) / static_cast<double>(rate)));
   return wave;
 }
 

@@ -20,6 +20,7 @@ enum class Extra {
 /// Throws one Error(corrupt_data) that lists all missing, unexpected and misshapen keys and those that are no floating
 /// point numbers; keys that differ in one number only are one line ("blocks.{0-3,7}.norm3.weight"). `where` names the
 /// file and the part.
-void check_complete(const WeightMap& tensors, const Shapes& expected, const std::string& where, Extra extra = Extra::refuse);
+void check_complete(const WeightMap& tensors, const Shapes& expected, const std::string& where,
+                    Extra extra = Extra::refuse);
 
 }  // namespace rushes::tensor

@@ -53,7 +53,8 @@ AxisFilter axis_filter(int64_t from, int64_t to, Resampling filter) {
     }
     for (std::size_t i = 0; i < weights.size(); ++i) {
       const double scaled = weights[i] / sum * (1 << kFractionBits);
-      axis.weight[static_cast<std::size_t>(target * axis.stride) + i] = static_cast<int32_t>(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
+      axis.weight[static_cast<std::size_t>(target * axis.stride) + i] =
+          static_cast<int32_t>(scaled < 0 ? scaled - 0.5 : scaled + 0.5);
     }
     axis.first.push_back(first);
     axis.count.push_back(last - first);
@@ -64,7 +65,8 @@ AxisFilter axis_filter(int64_t from, int64_t to, Resampling filter) {
 uint8_t to_byte(int32_t sum) { return static_cast<uint8_t>(std::clamp(sum >> kFractionBits, 0, 255)); }
 
 /// Applies `axis` to the middle axis of in [outer, from, inner] giving [outer, to, inner].
-void apply(const AxisFilter& axis, const uint8_t* in, uint8_t* out, int64_t outer, int64_t from, int64_t to, int64_t inner) {
+void apply(const AxisFilter& axis, const uint8_t* in, uint8_t* out, int64_t outer, int64_t from, int64_t to,
+           int64_t inner) {
   at::parallel_for(0, outer * to, 64, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       const int64_t o = row / to, target = row % to;
@@ -84,7 +86,8 @@ at::Tensor resize_rows(const at::Tensor& image, int64_t height, Resampling filte
   const int64_t rows = image.size(0), row_bytes = image.size(1) * image.size(2);
   if (height == rows) return image;
   at::Tensor out = at::empty({height, image.size(1), image.size(2)}, image.options());
-  apply(axis_filter(rows, height, filter), image.const_data_ptr<uint8_t>(), out.mutable_data_ptr<uint8_t>(), 1, rows, height, row_bytes);
+  apply(axis_filter(rows, height, filter), image.const_data_ptr<uint8_t>(), out.mutable_data_ptr<uint8_t>(), 1, rows,
+        height, row_bytes);
   return out;
 }
 
@@ -92,8 +95,8 @@ at::Tensor resize_columns(const at::Tensor& image, int64_t width, Resampling fil
   const int64_t rows = image.size(0), columns = image.size(1), channels = image.size(2);
   if (width == columns) return image;
   at::Tensor out = at::empty({rows, width, channels}, image.options());
-  apply(axis_filter(columns, width, filter), image.const_data_ptr<uint8_t>(), out.mutable_data_ptr<uint8_t>(), rows, columns, width,
-        channels);
+  apply(axis_filter(columns, width, filter), image.const_data_ptr<uint8_t>(), out.mutable_data_ptr<uint8_t>(), rows,
+        columns, width, channels);
   return out;
 }
 
@@ -102,11 +105,13 @@ at::Tensor resize_columns(const at::Tensor& image, int64_t width, Resampling fil
 at::Tensor resize(const at::Tensor& image, int64_t height, int64_t width, Resampling filter) {
   require(image.dim() == 3 && image.scalar_type() == at::kByte && image.numel() > 0, ErrorCode::invalid_argument,
           "a picture to resize is [H, W, C] of 8-bit values, got [{}]", fmt::join(image.sizes(), ", "));
-  require(height > 0 && width > 0, ErrorCode::invalid_argument, "cannot resize to {}x{}: both sides must be at least 1", width, height);
+  require(height > 0 && width > 0, ErrorCode::invalid_argument, "cannot resize to {}x{}: both sides must be at least 1",
+          width, height);
   // The passes in the order that keeps the picture between them small; each rounds, so the order can be seen.
   const bool vertical_first = height < image.size(0) && width > image.size(1);
   at::Tensor out = image.cpu().contiguous();
-  for (const bool vertical : {vertical_first, !vertical_first}) out = vertical ? resize_rows(out, height, filter) : resize_columns(out, width, filter);
+  for (const bool vertical : {vertical_first, !vertical_first})
+    out = vertical ? resize_rows(out, height, filter) : resize_columns(out, width, filter);
   return out;
 }
 

@@ -49,7 +49,8 @@ Produced audio_resample(const Case& c) {
   Produced produced;
   for (const auto& [name, rate] : c.hyper.at("orig_sr").items()) {
     const std::string prefix = "in.x";
-    require(name.starts_with(prefix), ErrorCode::corrupt_data, "{}: the input '{}' is not called {}...", c.name, name, prefix);
+    require(name.starts_with(prefix), ErrorCode::corrupt_data, "{}: the input '{}' is not called {}...", c.name, name,
+            prefix);
     produced.tensors["out.from" + name.substr(prefix.size())] =
         as_tensor(audio::resample(values(c.recorded.at(name)), rate.get<int64_t>(), c.hyper.at("target_sr")));
   }
@@ -78,7 +79,8 @@ Produced audio_chunk_buffer(const Case& c) {
   for (const json& sequence : c.hyper.at("sequences"))
     for (const auto& [variant, tail] : variants) {
       const int64_t number = sequence.at("sequence");
-      ChunkBuffer buffer(ChunkBuffer::Options::of_seconds(sequence.at("chunk_duration"), c.hyper.value("target_sr", int64_t{16000}),
+      ChunkBuffer buffer(ChunkBuffer::Options::of_seconds(sequence.at("chunk_duration"),
+                                                          c.hyper.value("target_sr", int64_t{16000}),
                                                           c.hyper.value("overlap_ratio", 0.2), tail));
       const auto wave = values(c.recorded.at(fmt::format("in.audio_{}", number)));
       std::vector<std::vector<float>> windows;
@@ -91,7 +93,8 @@ Produced audio_chunk_buffer(const Case& c) {
           rows.empty() ? at::empty({0, buffer.options().chunk_samples}) : at::stack(rows);
       for (const json& row : c.config.value("table", json::array()))
         if (row.at("sequence") == number && row.at("variant") == variant)
-          produced.checks.push_back(compare(fmt::format("counters of sequence {}, {}", number, variant), counters, row.at("feeds")));
+          produced.checks.push_back(
+              compare(fmt::format("counters of sequence {}, {}", number, variant), counters, row.at("feeds")));
     }
   return produced;
 }
@@ -101,7 +104,8 @@ Produced wav2vec2_encoder(const Case& c) {
   const wav2vec::Encoder encoder(config, c.weights.under("audio_encoder.wav2vec2."));
   const double fps = c.hyper.value("fps", 25.0);
   const int64_t rate = c.hyper.value("sampling_rate", int64_t{16000}), T = c.hyper.at("T");
-  const auto states = encoder.hidden_states(wav2vec::pad_with_last(c.input("in.wave"), wav2vec::samples_of(T, fps, rate)), T);
+  const auto states =
+      encoder.hidden_states(wav2vec::pad_with_last(c.input("in.wave"), wav2vec::samples_of(T, fps, rate)), T);
   return {{{"out.last_hidden_state", states.back()},
            {"out.all_layers_concat", at::cat(std::vector<at::Tensor>(states.begin() + 1, states.end()), 2)}},
           {}};

@@ -33,7 +33,8 @@ imtalker::GeneratorConfig generator_config(const nlohmann::json& generator, cons
   config.num_heads = generator.value("num_heads", config.num_heads);
   config.depth = generator.value("fmt_depth", config.depth);
   config.mlp_ratio = generator.value("mlp_ratio", config.mlp_ratio);
-  if (weights.contains("audio_projection.0.weight")) config.dim_audio = weights.at("audio_projection.0.weight", {-1, -1}).size(1);
+  if (weights.contains("audio_projection.0.weight"))
+    config.dim_audio = weights.at("audio_projection.0.weight", {-1, -1}).size(1);
   return config;
 }
 
@@ -47,7 +48,8 @@ wav2vec::Config wav2vec_config(const nlohmann::json& hyper) {
   config.conv_kernel = hyper.value("conv_kernel", config.conv_kernel);
   config.conv_stride = hyper.value("conv_stride", config.conv_stride);
   config.num_conv_pos_embeddings = hyper.value("num_conv_pos_embeddings", config.num_conv_pos_embeddings);
-  config.num_conv_pos_embedding_groups = hyper.value("num_conv_pos_embedding_groups", config.num_conv_pos_embedding_groups);
+  config.num_conv_pos_embedding_groups =
+      hyper.value("num_conv_pos_embedding_groups", config.num_conv_pos_embedding_groups);
   config.layer_norm_eps = hyper.value("layer_norm_eps", config.layer_norm_eps);
   return config;
 }

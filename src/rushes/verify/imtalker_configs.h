@@ -22,7 +22,8 @@ imtalker::MotionOptions motion_options(const nlohmann::json& hyper);
 struct Speaker {
   /// `hyper` with generator and wav2vec2, weights with audio_encoder.wav2vec2.* beside the generator's.
   Speaker(const nlohmann::json& hyper, const tensor::WeightMap& weights);
-  /// wave [1, S] at the generator's sampling rate. Returns one row for each video frame that it fills: [1, T, dim_audio].
+  /// wave [1, S] at the generator's sampling rate. Returns one row for each video frame that it fills: [1, T,
+  /// dim_audio].
   at::Tensor features(const at::Tensor& wave) const;
 
   imtalker::MotionGenerator generator;

@@ -17,11 +17,15 @@ using imtalker::MotionContext;
 /// A case's portrait and its models; weights with the prefixes of the published files.
 struct Talker {
   explicit Talker(const Case& c)
-      : speaker(c.hyper, c.weights.under("model.")), renderer(renderer_config(c.hyper.at("renderer")), c.weights.under("gen.")),
-        portrait(renderer.portrait(network_picture(c.input("in.source"), c.target))), options(motion_options(c.hyper)) {}
+      : speaker(c.hyper, c.weights.under("model.")),
+        renderer(renderer_config(c.hyper.at("renderer")), c.weights.under("gen.")),
+        portrait(renderer.portrait(network_picture(c.input("in.source"), c.target))),
+        options(motion_options(c.hyper)) {}
 
-  imtalker::Motion speak(const at::Tensor& wave, tensor::RandomStream& noise, const MotionContext* past = nullptr) const {
-    return speaker.generator.sample({.audio_features = speaker.features(wave), .reference = portrait.motion}, options, noise, past);
+  imtalker::Motion speak(const at::Tensor& wave, tensor::RandomStream& noise,
+                         const MotionContext* past = nullptr) const {
+    return speaker.generator.sample({.audio_features = speaker.features(wave), .reference = portrait.motion}, options,
+                                    noise, past);
   }
 
   /// Motion pulled towards that of the portrait, which keeps the head calm.
@@ -32,7 +36,8 @@ struct Talker {
   /// latents [1, T, dim_motion] to frames [T, 3, S, S] float32.
   at::Tensor frames(const at::Tensor& latents) const {
     std::vector<at::Tensor> parts;
-    for (const at::Tensor& part : latents.squeeze(0).split(8)) parts.push_back(renderer.render(part, portrait).to(at::kFloat));
+    for (const at::Tensor& part : latents.squeeze(0).split(8))
+      parts.push_back(renderer.render(part, portrait).to(at::kFloat));
     return at::cat(parts);
   }
 
@@ -44,7 +49,8 @@ struct Talker {
 
 /// The frames and pixels of `pictures` [T, H, W, 3] that the case recorded.
 at::Tensor recorded_pixels(const Case& c, const at::Tensor& pictures) {
-  const at::Tensor index = at::tensor(c.hyper.at("frames_u8_index").get<std::vector<int64_t>>(), at::TensorOptions(at::kLong));
+  const at::Tensor index =
+      at::tensor(c.hyper.at("frames_u8_index").get<std::vector<int64_t>>(), at::TensorOptions(at::kLong));
   const int64_t stride = c.hyper.value("frames_u8_stride", 1);
   return at::index_select(pictures, 0, index).slice(1, 0, std::nullopt, stride).slice(2, 0, std::nullopt, stride);
 }
@@ -52,18 +58,19 @@ at::Tensor recorded_pixels(const Case& c, const at::Tensor& pictures) {
 /// What every speech-driven case records of its video [T, 3, S, S].
 Produced produced_video(const Case& c, const at::Tensor& frames) {
   const int64_t stride = c.hyper.value("frame0_stride", 1);
-  return {{{"out.frames_u8", recorded_pixels(c, imtalker::frames_to_pixels(frames, imtalker::FrameRange::unit_or_signed))},
-           {"out.frame0_float", frames.narrow(0, 0, 1).slice(2, 0, std::nullopt, stride).slice(3, 0, std::nullopt, stride)},
-           {"out.frame_means", frames.mean(at::IntArrayRef{2, 3})}},
-          {}};
+  return {
+      {{"out.frames_u8", recorded_pixels(c, imtalker::frames_to_pixels(frames, imtalker::FrameRange::unit_or_signed))},
+       {"out.frame0_float", frames.narrow(0, 0, 1).slice(2, 0, std::nullopt, stride).slice(3, 0, std::nullopt, stride)},
+       {"out.frame_means", frames.mean(at::IntArrayRef{2, 3})}},
+      {}};
 }
 
 /// The source picture was cut out of the whole one by the server's rule.
 Check crop_agrees(const Case& c) {
   const at::Tensor &image = c.input("in.image"), &source = c.input("in.source");
   const std::vector<double> box = c.hyper.at("face_box");
-  const auto square = imtalker::face_square({{box.at(0), box.at(1), box.at(2), box.at(3), box.at(4)}}, image.size(0), image.size(1),
-                                            imtalker::CropRule::server(c.hyper.at("crop_scale")));
+  const auto square = imtalker::face_square({{box.at(0), box.at(1), box.at(2), box.at(3), box.at(4)}}, image.size(0),
+                                            image.size(1), imtalker::CropRule::server(c.hyper.at("crop_scale")));
   const at::Tensor cut = image.slice(0, square->y1, square->y2).slice(1, square->x1, square->x2);
   const at::Tensor resized = tensor::resize(cut, source.size(0), source.size(1), tensor::Resampling::bicubic);
   const int64_t levels = (resized.to(at::kInt) - source.to(at::kCPU, at::kInt)).abs().max().item<int64_t>();
@@ -132,10 +139,13 @@ Produced e2e_video_driven(const Case& c) {
   const imtalker::Portrait portrait = renderer.portrait(network_picture(c.input("in.source"), c.target));
   const std::vector<int64_t> at = c.hyper.at("coords");
   const at::Tensor full = imtalker::pixels_to_frames(c.input("in.full")).to(c.target.device);
-  const at::Tensor faces = renderer.render(renderer.motion(network_picture(c.input("in.driving"), c.target)), portrait).to(at::kFloat);
+  const at::Tensor faces =
+      renderer.render(renderer.motion(network_picture(c.input("in.driving"), c.target)), portrait).to(at::kFloat);
   const at::Tensor pasted = imtalker::paste_back(faces, full, {at.at(0), at.at(1), at.at(2), at.at(3)},
                                                  imtalker::border_mask(kMaskSide, kMaskMargin));
-  return {{{"out.frames_u8", recorded_pixels(c, imtalker::frames_to_pixels(pasted, imtalker::FrameRange::unit_or_signed))}}, {}};
+  return {
+      {{"out.frames_u8", recorded_pixels(c, imtalker::frames_to_pixels(pasted, imtalker::FrameRange::unit_or_signed))}},
+      {}};
 }
 
 }  // namespace

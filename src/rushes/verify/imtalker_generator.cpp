@@ -32,11 +32,14 @@ Produced time_embedding(const Case& c) {
 Produced rope(const Case& c) {
   const at::Tensor q = c.input("in.q").transpose(1, 2), k = c.input("in.k").transpose(1, 2);
   const nn::RopeHalves table(q.size(1), c.hyper.at("head_dim"), q.device(), c.hyper.value("base", 10000.0));
-  return {{{"out.q", nn::rotate_halves(q, table).transpose(1, 2)}, {"out.k", nn::rotate_halves(k, table).transpose(1, 2)}}, {}};
+  return {
+      {{"out.q", nn::rotate_halves(q, table).transpose(1, 2)}, {"out.k", nn::rotate_halves(k, table).transpose(1, 2)}},
+      {}};
 }
 
 Produced fmt_block(const Case& c) {
-  const imtalker::FlowBlock block(c.weights.under(c.hyper.at("layer").get<std::string>() + "."), c.hyper.at("num_heads"));
+  const imtalker::FlowBlock block(c.weights.under(c.hyper.at("layer").get<std::string>() + "."),
+                                  c.hyper.at("num_heads"));
   const at::Tensor& x = c.input("in.x");
   return {{{"out.y", block.forward(x, c.input("in.c"), nn::RopeHalves(x.size(1), block.head_size(), x.device()))}}, {}};
 }
@@ -52,8 +55,8 @@ imtalker::FlowTransformer flow_transformer(const Case& c) {
 Produced fmt_forward(const Case& c) {
   const auto model = flow_transformer(c);
   const imtalker::MotionContext past{c.input("in.prev_x"), conditions(c, "in.prev_")};
-  return {{{"out.velocity_full", model.forward(c.recorded.at("in.t").item<float>(), c.input("in.x"), conditions(c, "in."), past,
-                                               c.input("in.ref_x"))}},
+  return {{{"out.velocity_full", model.forward(c.recorded.at("in.t").item<float>(), c.input("in.x"),
+                                               conditions(c, "in."), past, c.input("in.ref_x"))}},
           {}};
 }
 
@@ -62,8 +65,8 @@ Produced fmt_cfg(const Case& c) {
   const imtalker::MotionContext past{c.input("in.prev_x"), conditions(c, "in.prev_")};
   Produced produced;
   for (const json& scale : c.hyper.at("scales"))
-    produced.tensors["out.v_cfg_" + scale.dump()] = model.guided(c.recorded.at("in.t").item<float>(), c.input("in.x"),
-                                                                 conditions(c, "in."), past, c.input("in.ref_x"), scale);
+    produced.tensors["out.v_cfg_" + scale.dump()] = model.guided(
+        c.recorded.at("in.t").item<float>(), c.input("in.x"), conditions(c, "in."), past, c.input("in.ref_x"), scale);
   return produced;
 }
 
@@ -81,7 +84,8 @@ Produced ode_solvers(const Case& c) {
       };
       produced.tensors[fmt::format("out.{}_{}", method, points)] =
           nn::integrate(field, c.input("in.y0"), grid, nn::ode_method(method));
-      produced.tensors[fmt::format("out.evals_{}_{}", method, points)] = at::full({}, evaluations, at::TensorOptions(at::kLong));
+      produced.tensors[fmt::format("out.evals_{}_{}", method, points)] =
+          at::full({}, evaluations, at::TensorOptions(at::kLong));
     }
   }
   return produced;
@@ -97,15 +101,16 @@ void put_context(Produced& produced, const imtalker::MotionContext& context) {
 
 Produced fm_sample(const Case& c) {
   const Speaker speaker(c.hyper, c.weights);
-  const auto optional = [&](const char* name) { return c.has_input(name) ? std::optional(c.input(name)) : std::nullopt; };
+  const auto optional = [&](const char* name) {
+    return c.has_input(name) ? std::optional(c.input(name)) : std::nullopt;
+  };
   tensor::RandomStream noise(c.hyper.at("seed").get<uint64_t>());
-  const imtalker::Motion motion =
-      speaker.generator.sample({.audio_features = speaker.features(c.input("in.a")),
-                                .reference = c.input("in.ref_x"),
-                                .gaze = optional("in.gaze"),
-                                .pose = optional("in.pose"),
-                                .cam = optional("in.cam")},
-                               motion_options(c.hyper), noise);
+  const imtalker::Motion motion = speaker.generator.sample({.audio_features = speaker.features(c.input("in.a")),
+                                                            .reference = c.input("in.ref_x"),
+                                                            .gaze = optional("in.gaze"),
+                                                            .pose = optional("in.pose"),
+                                                            .cam = optional("in.cam")},
+                                                           motion_options(c.hyper), noise);
   Produced produced{{{"out.motion", motion.latents}}, {}};
   put_context(produced, motion.context);
   return produced;
@@ -136,7 +141,8 @@ Produced fm_window_equivalence(const Case& c) {
   std::vector<at::Tensor> windows;
   imtalker::MotionContext context = generator.no_past(features.size(0));
   for (const at::Tensor& window : features.split(generator.config().window_frames(), 1)) {
-    const imtalker::Motion motion = generator.sample({.audio_features = window, .reference = reference}, options, same_noise, &context);
+    const imtalker::Motion motion =
+        generator.sample({.audio_features = window, .reference = reference}, options, same_noise, &context);
     windows.push_back(motion.latents);
     context = motion.context;
   }

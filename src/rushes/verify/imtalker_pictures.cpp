@@ -77,11 +77,15 @@ Produced image_preprocess(const Case& c) {
   const std::vector<double> box = c.hyper.at("box");
   const std::vector<int64_t> region = c.hyper.at("upscale_region_y0y1x0x1");
   const std::vector<FaceBox> boxes{{box.at(0), box.at(1), box.at(2), box.at(3), box.at(4)}};
-  const auto square = [&](const CropRule& rule) { return imtalker::face_square(boxes, image.size(0), image.size(1), rule).value(); };
-  const at::Tensor server = tensor::resize(cut(image, square(CropRule::server(c.hyper.at("crop_scale")))), S, S, Resampling::bicubic);
+  const auto square = [&](const CropRule& rule) {
+    return imtalker::face_square(boxes, image.size(0), image.size(1), rule).value();
+  };
+  const at::Tensor server =
+      tensor::resize(cut(image, square(CropRule::server(c.hyper.at("crop_scale")))), S, S, Resampling::bicubic);
   const at::Tensor part = image.slice(0, region.at(0), region.at(1)).slice(1, region.at(2), region.at(3));
   return {{{"out.server_crop_bicubic", server},
-           {"out.offline_crop_bilinear", tensor::resize(cut(image, square(CropRule::strict())), S, S, Resampling::bilinear)},
+           {"out.offline_crop_bilinear",
+            tensor::resize(cut(image, square(CropRule::strict())), S, S, Resampling::bilinear)},
            {"out.no_crop_bicubic", tensor::resize(image, S, S, Resampling::bicubic)},
            {"out.upscale_bicubic", tensor::resize(part, S, S, Resampling::bicubic)},
            {"out.lanczos_half", tensor::resize(image, S / 2, S / 2, Resampling::lanczos)},
@@ -95,7 +99,8 @@ Produced paste_back(const Case& c) {
   const Square square{at.at(0), at.at(1), at.at(2), at.at(3)};
   const at::Tensor &face = c.input("in.face"), &full = c.input("in.full");
   const at::Tensor mask = imtalker::border_mask(c.hyper.value("mask_size", 512), c.hyper.value("margin", 32));
-  return {{{"out.blended", imtalker::paste_back(face, full, square, mask)}, {"out.hard", imtalker::paste_back(face, full, square)}},
+  return {{{"out.blended", imtalker::paste_back(face, full, square, mask)},
+           {"out.hard", imtalker::paste_back(face, full, square)}},
           {}};
 }
 

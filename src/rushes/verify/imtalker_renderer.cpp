@@ -14,7 +14,9 @@ using nlohmann::json;
 /// The part of the weights that the case names in `hyper.layer`.
 tensor::WeightMap layer_weights(const Case& c) { return c.weights.under(c.hyper.at("layer").get<std::string>() + "."); }
 
-Produced equal_linear(const Case& c) { return {{{"out.y", imtalker::EqualLinear(layer_weights(c))(c.input("in.x"))}}, {}}; }
+Produced equal_linear(const Case& c) {
+  return {{{"out.y", imtalker::EqualLinear(layer_weights(c))(c.input("in.x"))}}, {}};
+}
 
 Produced conv_layer_down(const Case& c) {
   return {{{"out.y", imtalker::ConvLayer(layer_weights(c), true)(c.input("in.x"))}}, {}};
@@ -46,7 +48,8 @@ Produced identity_encoder(const Case& c) {
   const imtalker::AppearanceEncoder encoder(renderer_config(c.hyper), c.weights.under("dense_feature_encoder."));
   const imtalker::Appearance appearance = encoder.forward(network_picture(c.input("in.image"), c.target));
   Produced produced{{{"out.id", appearance.identity}}, {}};
-  for (std::size_t i = 0; i < appearance.maps.size(); ++i) produced.tensors[fmt::format("mid.feat_{}", i)] = appearance.maps[i];
+  for (std::size_t i = 0; i < appearance.maps.size(); ++i)
+    produced.tensors[fmt::format("mid.feat_{}", i)] = appearance.maps[i];
   return produced;
 }
 
@@ -72,14 +75,14 @@ Produced imt_coarse(const Case& c) {
   const imtalker::CrossMotionAttention level(layer_weights(c).under("block_efc."), c.hyper.at("num_heads"));
   const auto source = level.source(c.input("in.B"), c.input("in.C"));
   const imtalker::Alignment found = level.align_with_best(c.input("in.A"), source);
-  Produced produced{{{"out.aligned", found.aligned},
-                     {"out.mean_attn_argmax", found.best},
-                     {"out.mean_attn_max", found.best_weight}},
-                    {}};
+  Produced produced{
+      {{"out.aligned", found.aligned}, {"out.mean_attn_argmax", found.best}, {"out.mean_attn_max", found.best_weight}},
+      {}};
   // The levels that need no best match go through flash attention: it must say the same.
   const double deviation = (level.align(c.input("in.A"), source) - found.aligned).abs().max().item<double>();
   const double allowed = c.target.dtype == at::kFloat ? 1e-5 : 5e-2;
-  produced.checks.push_back({"both ways of attention agree", deviation <= allowed, fmt::format("they differ by {}", deviation)});
+  produced.checks.push_back(
+      {"both ways of attention agree", deviation <= allowed, fmt::format("they differ by {}", deviation)});
   return produced;
 }
 
@@ -109,7 +112,8 @@ Produced renderer_forward(const Case& c) {
   const imtalker::Portrait portrait = renderer.portrait(network_picture(c.input("in.reference"), c.target));
   const at::Tensor motion = renderer.motion(network_picture(c.input("in.driving"), c.target));
   const int64_t stride = c.hyper.value("frame_stride", 1);
-  return {{{"out.frame", renderer.render(motion, portrait).slice(2, 0, std::nullopt, stride).slice(3, 0, std::nullopt, stride)},
+  return {{{"out.frame",
+            renderer.render(motion, portrait).slice(2, 0, std::nullopt, stride).slice(3, 0, std::nullopt, stride)},
            {"out.t_c", motion}},
           {}};
 }

@@ -43,7 +43,8 @@ void add_conv_res_block(Shapes& shapes, const std::string& prefix, int64_t out, 
   add_conv(shapes, prefix + "conv1", out, in);
   add_batch_norm(shapes, prefix + "norm.norm", out);
   add_conv(shapes, prefix + "conv2", out, out);
-  for (const char* inner : {"feat_res_block1.conv1.", "feat_res_block1.conv2.", "feat_res_block2.conv1.", "feat_res_block2.conv2."}) {
+  for (const char* inner :
+       {"feat_res_block1.conv1.", "feat_res_block1.conv2.", "feat_res_block2.conv1.", "feat_res_block2.conv2."}) {
     add_conv(shapes, prefix + inner + "conv", out, out);
     add_batch_norm(shapes, prefix + inner + "norm.norm", out);
   }
@@ -96,12 +97,14 @@ void add_motion_decoder(Shapes& shapes, const RendererConfig& config) {
   }
 }
 
-void add_self_attention(Shapes& shapes, const std::string& prefix, const RendererConfig& config, int64_t side, int64_t C) {
+void add_self_attention(Shapes& shapes, const std::string& prefix, const RendererConfig& config, int64_t side,
+                        int64_t C) {
   const bool windowed = side >= config.swin_res_threshold;
   for (int i = 0; i < (windowed ? 2 : 1); ++i) {
     const std::string block = fmt::format("{}blocks.{}.", prefix, i);
     for (const char* norm : {"norm_q", "norm_kv", "norm_ffn"}) add_norm(shapes, block + norm, C);
-    for (const char* name : {"q", "k", "v"}) add_linear(shapes, block + "attn." + name + (windowed ? "" : "_proj"), C, C);
+    for (const char* name : {"q", "k", "v"})
+      add_linear(shapes, block + "attn." + name + (windowed ? "" : "_proj"), C, C);
     add_linear(shapes, block + "attn.proj", C, C);
     add_linear(shapes, block + "mlp.0", 2 * C, C);
     add_linear(shapes, block + (windowed ? "mlp.2" : "mlp.3"), C, 2 * C);
@@ -144,8 +147,9 @@ WeightMap expected_only(const WeightMap& found, const Shapes& expected, const fs
   WeightMap weights;
   for (const auto& [key, shape] : expected)
     if (found.contains(key)) weights.set(key, found.at(key));
-  require(!weights.keys().empty(), ErrorCode::not_found, "'{}' holds no {} of IMTalker; it should have been saved with the key '{}'",
-          file.string(), part, expected.begin()->first);
+  require(!weights.keys().empty(), ErrorCode::not_found,
+          "'{}' holds no {} of IMTalker; it should have been saved with the key '{}'", file.string(), part,
+          expected.begin()->first);
   tensor::check_complete(weights, expected, fmt::format("'{}', {}", file.string(), part));
   return weights;
 }
@@ -180,7 +184,8 @@ Shapes parameter_shapes(const GeneratorConfig& config) {
   }
   add_linear(shapes, "fmt.decoder.adaLN_modulation.1", 2 * C, C);
   add_linear(shapes, "fmt.decoder.linear", config.dim_motion, C);
-  const std::pair<const char*, int64_t> conditions[] = {{"audio", config.dim_audio}, {"gaze", 2}, {"pose", 3}, {"cam", 3}};
+  const std::pair<const char*, int64_t> conditions[] = {
+      {"audio", config.dim_audio}, {"gaze", 2}, {"pose", 3}, {"cam", 3}};
   for (const auto& [name, width] : conditions) {
     add_linear(shapes, fmt::format("{}_projection.0", name), config.dim_condition, width);
     add_norm(shapes, fmt::format("{}_projection.1", name), config.dim_condition);
@@ -189,12 +194,14 @@ Shapes parameter_shapes(const GeneratorConfig& config) {
 }
 
 WeightMap load_renderer(const fs::path& file, const RendererConfig& config) {
-  return expected_only(unwrapped(tensor::load_checkpoint(file).tensors, "gen."), parameter_shapes(config), file, "renderer");
+  return expected_only(unwrapped(tensor::load_checkpoint(file).tensors, "gen."), parameter_shapes(config), file,
+                       "renderer");
 }
 
 GeneratorWeights load_generator(const fs::path& file, const GeneratorConfig& config) {
   const WeightMap found = unwrapped(tensor::load_checkpoint(file).tensors, "model.");
-  return {expected_only(found, parameter_shapes(config), file, "motion generator"), found.under("audio_encoder.wav2vec2.")};
+  return {expected_only(found, parameter_shapes(config), file, "motion generator"),
+          found.under("audio_encoder.wav2vec2.")};
 }
 
 WeightMap load_face_detector(const fs::path& file) { return tensor::load_checkpoint(file).tensors; }

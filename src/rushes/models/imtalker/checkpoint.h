@@ -8,20 +8,21 @@
 
 namespace rushes::imtalker {
 
-/// Names and shapes of all parameters that the modules use, as published, without the prefixes "gen." and "model.". What
-/// the files hold besides is derived (blur kernels, masks, indices, rotary frequencies) or has no effect (noise weights,
-/// the appearance encoder's equalconv).
+/// Names and shapes of all parameters that the modules use, as published, without the prefixes "gen." and "model.".
+/// What the files hold besides is derived (blur kernels, masks, indices, rotary frequencies) or has no effect (noise
+/// weights, the appearance encoder's equalconv).
 tensor::Shapes parameter_shapes(const RendererConfig& config);
 tensor::Shapes parameter_shapes(const GeneratorConfig& config);
 
-/// Weights of the renderer: the keys under "gen.", in "state_dict" or at the top; other networks of the training are left
-/// out. Complete and of the right shapes, in the dtype of the file and mapped, not copied. Throws what
+/// Weights of the renderer: the keys under "gen.", in "state_dict" or at the top; other networks of the training are
+/// left out. Complete and of the right shapes, in the dtype of the file and mapped, not copied. Throws what
 /// tensor::load_checkpoint() and check_complete() throw, Error(not_found) if nothing in the file is a renderer's.
 tensor::WeightMap load_renderer(const std::filesystem::path& file, const RendererConfig& config);
 
 struct GeneratorWeights {
   tensor::WeightMap generator;
-  tensor::WeightMap audio_encoder;  // the file's own wav2vec2, which goes before a stand-alone one; empty if it has none
+  tensor::WeightMap
+      audio_encoder;  // the file's own wav2vec2, which goes before a stand-alone one; empty if it has none
 };
 
 /// Weights of the motion generator: the keys under "model.", in "state_dict" (and its "model") or at the top. Throws as

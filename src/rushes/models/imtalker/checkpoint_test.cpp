@@ -45,7 +45,8 @@ tensor::Shapes shapes_of(const tensor::WeightMap& weights) {
 }
 
 bool is_derived_or_unused(const std::string& key) {
-  for (const char* end : {".kernel", ".relative_position_index", ".attn_mask", ".num_batches_tracked", ".noise.weight", ".inv_freq"})
+  for (const char* end :
+       {".kernel", ".relative_position_index", ".attn_mask", ".num_batches_tracked", ".noise.weight", ".inv_freq"})
     if (key.ends_with(end)) return true;
   return key.starts_with("dense_feature_encoder.equalconv.") || key.starts_with("audio_encoder.");
 }
@@ -76,8 +77,9 @@ TEST(ImtalkerCheckpoint, a_full_size_generator_is_loaded_with_its_own_speech_enc
   const fs::path file = scratch.path / "generator.ckpt";
   const auto tensors = manifest("generator_ckpt");
   const auto averaged = manifest("generator_ckpt", "model.");
-  for (const forge::Branches& branches : {forge::Branches{{"state_dict", tensors}, {"ema_state_dict", averaged}},
-                                          forge::Branches{{"", tensors}}, forge::Branches{{"state_dict.model", tensors}}}) {
+  for (const forge::Branches& branches :
+       {forge::Branches{{"state_dict", tensors}, {"ema_state_dict", averaged}}, forge::Branches{{"", tensors}},
+        forge::Branches{{"state_dict.model", tensors}}}) {
     SCOPED_TRACE(branches.front().first);
     forge::write_sparse_torch_zip(file, branches);
     const GeneratorWeights weights = load_generator(file, {});

@@ -30,7 +30,9 @@ Appearance AppearanceEncoder::forward(const at::Tensor& picture) const {
 MotionEncoder::MotionEncoder(const RendererConfig& config, const tensor::WeightMap& weights)
     : conv1_weight_(weights.at("conv1.weight", {config.motion_encoder_initial, 3, 3, 3})),
       conv1_bias_(weights.at("conv1.bias", {config.motion_encoder_initial})),
-      last_bias_(weights.at("equalconv.bias", {-1})), last_(equal_conv_weight(weights, "equalconv.weight")), head_(weights) {
+      last_bias_(weights.at("equalconv.bias", {-1})),
+      last_(equal_conv_weight(weights, "equalconv.weight")),
+      head_(weights) {
   for (std::size_t i = 0; i < config.motion_encoder_channels.size(); ++i)
     blocks_.emplace_back(weights.under(fmt::format("res_blocks.{}.", i)));
 }

@@ -44,8 +44,10 @@ Square around(const FaceBox& box, int64_t height, int64_t width, const CropRule&
 
 }  // namespace
 
-std::optional<Square> face_square(const std::vector<FaceBox>& boxes, int64_t height, int64_t width, const CropRule& rule) {
-  const auto face = std::find_if(boxes.begin(), boxes.end(), [&](const FaceBox& box) { return box.score > rule.min_score; });
+std::optional<Square> face_square(const std::vector<FaceBox>& boxes, int64_t height, int64_t width,
+                                  const CropRule& rule) {
+  const auto face =
+      std::find_if(boxes.begin(), boxes.end(), [&](const FaceBox& box) { return box.score > rule.min_score; });
   if (face == boxes.end() && !rule.centre_if_none) return std::nullopt;
   Square square{};
   if (face != boxes.end()) {
@@ -55,13 +57,14 @@ std::optional<Square> face_square(const std::vector<FaceBox>& boxes, int64_t hei
     square = {cx - half, cy - half, cx + half, cy + half};
   }
   require(square.x2 > square.x1 && square.y2 > square.y1, ErrorCode::invalid_argument,
-          "no square is left of the face in a picture of {}x{}; crop it by hand or use a larger picture", width, height);
+          "no square is left of the face in a picture of {}x{}; crop it by hand or use a larger picture", width,
+          height);
   return square;
 }
 
 at::Tensor border_mask(int64_t side, int64_t margin) {
-  require(side > 0 && margin > 0, ErrorCode::invalid_argument, "a mask needs a side and a margin of at least 1, got {} and {}",
-          side, margin);
+  require(side > 0 && margin > 0, ErrorCode::invalid_argument,
+          "a mask needs a side and a margin of at least 1, got {} and {}", side, margin);
   const at::Tensor i = at::arange(side, at::TensorOptions(at::kFloat));
   const at::Tensor distance = at::minimum(i, static_cast<double>(side - 1) - i);
   return at::clamp(at::minimum(distance.unsqueeze(0), distance.unsqueeze(1)) / static_cast<double>(margin), 0, 1);
@@ -70,8 +73,8 @@ at::Tensor border_mask(int64_t side, int64_t margin) {
 at::Tensor paste_back(const at::Tensor& face, const at::Tensor& full, const Square& square, const at::Tensor& mask) {
   const int64_t h = square.y2 - square.y1, w = square.x2 - square.x1;
   require(square.x1 >= 0 && square.y1 >= 0 && h > 0 && w > 0 && square.x2 <= full.size(3) && square.y2 <= full.size(2),
-          ErrorCode::invalid_argument, "the square [{}, {}) x [{}, {}) is not inside a picture of {}x{}", square.x1, square.x2,
-          square.y1, square.y2, full.size(3), full.size(2));
+          ErrorCode::invalid_argument, "the square [{}, {}) x [{}, {}) is not inside a picture of {}x{}", square.x1,
+          square.x2, square.y1, square.y2, full.size(3), full.size(2));
   const auto fitted = [&](const at::Tensor& x) { return at::upsample_bilinear2d(x, {h, w}, /*align_corners=*/false); };
   at::Tensor out = full.expand({face.size(0), -1, -1, -1}).clone(at::MemoryFormat::Contiguous);
   at::Tensor target = out.narrow(2, square.y1, h).narrow(3, square.x1, w);

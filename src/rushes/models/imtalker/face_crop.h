@@ -20,26 +20,29 @@ struct Square {
 };
 
 struct CropRule {
-  double min_score = 0.5;     // boxes of a lower or equal score are no faces
-  double crop_scale = 0.8;    // half a side, in longer sides of the box
-  bool shift_inside = true;   // a square over the edge is moved inside before it is cut off there
-  bool centre_if_none = true; // without a face: the largest centred square of even side
+  double min_score = 0.5;      // boxes of a lower or equal score are no faces
+  double crop_scale = 0.8;     // half a side, in longer sides of the box
+  bool shift_inside = true;    // a square over the edge is moved inside before it is cut off there
+  bool centre_if_none = true;  // without a face: the largest centred square of even side
 
   static CropRule server(double crop_scale) { return {0.5, crop_scale, true, true}; }
   static CropRule clamped(double crop_scale) { return {0.5, crop_scale, false, true}; }
   static CropRule strict() { return {0.95, 0.8, false, false}; }
 };
 
-/// The square around the first face of `boxes` (detectors give the best first), its sides cut to the smaller one. Nothing
-/// if there is no face and the rule gives no other square. Throws Error(invalid_argument) if the square is empty.
-std::optional<Square> face_square(const std::vector<FaceBox>& boxes, int64_t height, int64_t width, const CropRule& rule);
+/// The square around the first face of `boxes` (detectors give the best first), its sides cut to the smaller one.
+/// Nothing if there is no face and the rule gives no other square. Throws Error(invalid_argument) if the square is
+/// empty.
+std::optional<Square> face_square(const std::vector<FaceBox>& boxes, int64_t height, int64_t width,
+                                  const CropRule& rule);
 
 /// Weights of a pasted face [side, side]: 0 at the border, rising to 1 over `margin` pixels.
 at::Tensor border_mask(int64_t side, int64_t margin);
 
-/// face [B, 3, s, s] into the square of full [B or 1, 3, H, W], both in [0, 1], resized bilinearly without antialiasing;
-/// with a mask blended by it, resized in the same way, else replaced. Returns [B, 3, H, W].
-at::Tensor paste_back(const at::Tensor& face, const at::Tensor& full, const Square& square, const at::Tensor& mask = {});
+/// face [B, 3, s, s] into the square of full [B or 1, 3, H, W], both in [0, 1], resized bilinearly without
+/// antialiasing; with a mask blended by it, resized in the same way, else replaced. Returns [B, 3, H, W].
+at::Tensor paste_back(const at::Tensor& face, const at::Tensor& full, const Square& square,
+                      const at::Tensor& mask = {});
 
 enum class FrameRange {
   unit,            // values in [0, 1], others clipped

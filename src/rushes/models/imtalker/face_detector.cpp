@@ -11,15 +11,15 @@
 namespace rushes::imtalker {
 namespace {
 
-constexpr int64_t kFirstStride = 4;        // of the first tap; each later one doubles it
-constexpr int64_t kAnchorStrides = 4;      // side of an anchor in strides
+constexpr int64_t kFirstStride = 4;    // of the first tap; each later one doubles it
+constexpr int64_t kAnchorStrides = 4;  // side of an anchor in strides
 constexpr double kCentreVariance = 0.1, kSizeVariance = 0.2;
-constexpr int64_t kMinSide = 32;           // less leaves no pixel after the poolings
+constexpr int64_t kMinSide = 32;  // less leaves no pixel after the poolings
 
 struct StageSpec {
   const char* convs;  // names, separated by spaces
   bool pool_before;
-  const char* tap;    // prefix of the head's keys, or null
+  const char* tap;  // prefix of the head's keys, or null
 };
 constexpr StageSpec kStages[] = {
     {"conv1_1 conv1_2", false, nullptr},
@@ -59,17 +59,21 @@ std::vector<FaceBox> suppress_overlapping(std::vector<FaceBox> boxes, double max
   std::stable_sort(boxes.begin(), boxes.end(), [](const FaceBox& a, const FaceBox& b) { return a.score > b.score; });
   std::vector<FaceBox> kept;
   for (const FaceBox& box : boxes)
-    if (std::none_of(kept.begin(), kept.end(), [&](const FaceBox& better) { return overlap(better, box) > max_overlap; }))
+    if (std::none_of(kept.begin(), kept.end(),
+                     [&](const FaceBox& better) { return overlap(better, box) > max_overlap; }))
       kept.push_back(box);
   return kept;
 }
 
-at::Tensor FaceDetector::Conv::operator()(const at::Tensor& x) const { return at::conv2d(x, weight, bias, stride, padding); }
+at::Tensor FaceDetector::Conv::operator()(const at::Tensor& x) const {
+  return at::conv2d(x, weight, bias, stride, padding);
+}
 
 FaceDetector::FaceDetector(const tensor::WeightMap& weights) {
   const auto conv = [&](const std::string& name) {
     const at::Tensor& weight = weights.at(name + ".weight", {-1, -1, -1, -1});
-    return Conv{weight, weights.at(name + ".bias", {weight.size(0)}), stride_of(name), padding_of(name, weight.size(2))};
+    return Conv{weight, weights.at(name + ".bias", {weight.size(0)}), stride_of(name),
+                padding_of(name, weight.size(2))};
   };
   for (const StageSpec& spec : kStages) {
     Stage stage;
@@ -85,7 +89,8 @@ FaceDetector::FaceDetector(const tensor::WeightMap& weights) {
   }
 }
 
-void FaceDetector::collect(const at::Tensor& scores, const at::Tensor& offsets, int64_t stride, std::vector<FaceBox>& boxes) {
+void FaceDetector::collect(const at::Tensor& scores, const at::Tensor& offsets, int64_t stride,
+                           std::vector<FaceBox>& boxes) {
   // The first level tells three kinds of background apart: the likeliest counts.
   const at::Tensor background = at::amax(scores.narrow(1, 0, scores.size(1) - 1), {1}, /*keepdim=*/true);
   const at::Tensor classes = at::cat({background, scores.narrow(1, scores.size(1) - 1, 1)}, 1);
@@ -99,7 +104,9 @@ void FaceDetector::collect(const at::Tensor& scores, const at::Tensor& offsets, 
     for (int64_t column = 0; column < W; ++column) {
       const double score = face[0][1][row][column];
       if (score <= kCandidateScore) continue;
-      const auto centre = [&](int64_t cell) { return static_cast<double>(stride) / 2 + static_cast<double>(cell * stride); };
+      const auto centre = [&](int64_t cell) {
+        return static_cast<double>(stride) / 2 + static_cast<double>(cell * stride);
+      };
       const double cx = centre(column) + at[0][0][row][column] * kCentreVariance * size;
       const double cy = centre(row) + at[0][1][row][column] * kCentreVariance * size;
       const double w = size * std::exp(at[0][2][row][column] * kSizeVariance);
@@ -109,10 +116,10 @@ void FaceDetector::collect(const at::Tensor& scores, const at::Tensor& offsets, 
 }
 
 FaceDetections FaceDetector::detect(const at::Tensor& picture) const {
-  require(picture.dim() == 3 && picture.size(2) == 3 && picture.scalar_type() == at::kByte && picture.size(0) >= kMinSide &&
-              picture.size(1) >= kMinSide,
-          ErrorCode::invalid_argument, "the face detector takes 8-bit pictures [H, W, 3] of at least {}x{}, got [{}]", kMinSide,
-          kMinSide, fmt::join(picture.sizes(), ", "));
+  require(picture.dim() == 3 && picture.size(2) == 3 && picture.scalar_type() == at::kByte &&
+              picture.size(0) >= kMinSide && picture.size(1) >= kMinSide,
+          ErrorCode::invalid_argument, "the face detector takes 8-bit pictures [H, W, 3] of at least {}x{}, got [{}]",
+          kMinSide, kMinSide, fmt::join(picture.sizes(), ", "));
   const at::Tensor& like = stages_.front().convs.front().weight;
   const at::Tensor mean_bgr = at::tensor({104.0f, 117.0f, 123.0f}).view({1, 3, 1, 1});
   const at::Tensor bgr = picture.flip({2}).permute({2, 0, 1}).unsqueeze(0).to(at::kCPU, at::kFloat) - mean_bgr;

@@ -11,13 +11,13 @@
 namespace rushes::imtalker {
 
 struct FaceDetections {
-  int64_t candidates = 0;        // anchors that might be faces
-  std::vector<FaceBox> distinct; // those left after non-maximum suppression, best first
-  std::vector<FaceBox> faces;    // of them, those with a score above FaceDetector::kMinScore
+  int64_t candidates = 0;         // anchors that might be faces
+  std::vector<FaceBox> distinct;  // those left after non-maximum suppression, best first
+  std::vector<FaceBox> faces;     // of them, those with a score above FaceDetector::kMinScore
 };
 
-/// Keeps the best of boxes that overlap by more than `max_overlap` (intersection over union, corners inclusive). Returns
-/// them best first.
+/// Keeps the best of boxes that overlap by more than `max_overlap` (intersection over union, corners inclusive).
+/// Returns them best first.
 std::vector<FaceBox> suppress_overlapping(std::vector<FaceBox> boxes, double max_overlap);
 
 /// Any thread: no state.

@@ -47,7 +47,8 @@ TimeEmbedding::TimeEmbedding(const tensor::WeightMap& weights)
 
 at::Tensor TimeEmbedding::forward(const at::Tensor& t) const {
   const int64_t half = in_.weight().size(1) / 2;
-  const at::Tensor exponent = at::arange(half, at::TensorOptions(at::kFloat)) * -std::log(10000.0) / static_cast<double>(half);
+  const at::Tensor exponent =
+      at::arange(half, at::TensorOptions(at::kFloat)) * -std::log(10000.0) / static_cast<double>(half);
   const at::Tensor angles = at::outer(t.to(at::kFloat), at::exp(exponent).to(t.device()));
   const at::Tensor waves = at::cat({at::cos(angles), at::sin(angles)}, 1).to(in_.weight().scalar_type());
   return out_(at::silu(in_(waves)));
@@ -74,17 +75,21 @@ at::Tensor FlowBlock::forward(const at::Tensor& x, const at::Tensor& c, const nn
 }
 
 FlowTransformer::FlowTransformer(const GeneratorConfig& config, const tensor::WeightMap& weights)
-    : time_(weights.under("t_embedder.")), x_embedder_(weights, "x_embedder.proj", config.dim_hidden, 2 * config.dim_motion),
+    : time_(weights.under("t_embedder.")),
+      x_embedder_(weights, "x_embedder.proj", config.dim_hidden, 2 * config.dim_motion),
       c_embedder_(weights, "c_embedder", config.dim_hidden, config.dim_condition),
       final_modulation_(weights, "decoder.adaLN_modulation.1", 2 * config.dim_hidden, config.dim_hidden),
       final_(weights, "decoder.linear", config.dim_motion, config.dim_hidden) {
-  require(config.depth > 0, ErrorCode::invalid_argument, "flow transformer: depth must be at least 1, got {}", config.depth);
-  for (int64_t i = 0; i < config.depth; ++i) blocks_.emplace_back(weights.under(fmt::format("blocks.{}.", i)), config.num_heads);
+  require(config.depth > 0, ErrorCode::invalid_argument, "flow transformer: depth must be at least 1, got {}",
+          config.depth);
+  for (int64_t i = 0; i < config.depth; ++i)
+    blocks_.emplace_back(weights.under(fmt::format("blocks.{}.", i)), config.num_heads);
 }
 
 at::Tensor FlowTransformer::forward(float t, const at::Tensor& x, const Conditions& current, const MotionContext& past,
                                     const at::Tensor& reference) const {
-  const at::Tensor time = time_.forward(at::full({1}, t, at::TensorOptions(at::kFloat).device(x.device()))).unsqueeze(1);
+  const at::Tensor time =
+      time_.forward(at::full({1}, t, at::TensorOptions(at::kFloat).device(x.device()))).unsqueeze(1);
   const at::Tensor motion = at::cat({past.motion, x}, 1);
   const at::Tensor repeated = reference.unsqueeze(1).expand({-1, motion.size(1), -1});
   const Conditions all = past.conditions.followed_by(current);

@@ -11,9 +11,10 @@ FrameDecoder::FrameDecoder(const RendererConfig& config, const tensor::WeightMap
     : final_weight_(weights.at("final_conv.1.weight", {12, config.width(config.levels() - 1), 3, 3})),
       final_bias_(weights.at("final_conv.1.bias", {12})) {
   for (int64_t i = 0; i + 1 < config.levels(); ++i)
-    levels_.push_back({ConvResBlock(weights.under(fmt::format("upconv_blocks.{}.", i)), Resize::up),
-                       ConvResBlock(weights.under(fmt::format("resblocks.{}.", i)), Resize::none),
-                       SelfAttention(config, weights.under(fmt::format("transformer_blocks.{}.", i)), config.side(i + 1))});
+    levels_.push_back(
+        {ConvResBlock(weights.under(fmt::format("upconv_blocks.{}.", i)), Resize::up),
+         ConvResBlock(weights.under(fmt::format("resblocks.{}.", i)), Resize::none),
+         SelfAttention(config, weights.under(fmt::format("transformer_blocks.{}.", i)), config.side(i + 1))});
 }
 
 at::Tensor FrameDecoder::forward(const std::vector<at::Tensor>& aligned) const {

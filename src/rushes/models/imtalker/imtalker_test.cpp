@@ -39,7 +39,8 @@ TEST(ImtalkerRenderer, frames_of_a_batch_are_those_rendered_alone) {
   const at::Tensor together = renderer.render(motion, portrait);
   EXPECT_EQ(together.sizes(), at::IntArrayRef({3, 3, 128, 128}));
   for (int64_t b = 0; b < 3; ++b)
-    EXPECT_TRUE(at::allclose(renderer.render(motion.narrow(0, b, 1), portrait), together.narrow(0, b, 1), 1e-3, 1e-4)) << b;
+    EXPECT_TRUE(at::allclose(renderer.render(motion.narrow(0, b, 1), portrait), together.narrow(0, b, 1), 1e-3, 1e-4))
+        << b;
 }
 
 TEST(ImtalkerRenderer, trained_weights_get_gradients_and_give_the_same_frames) {
@@ -84,15 +85,19 @@ TEST(MotionGenerator, an_explicit_empty_past_is_no_past) {
   const MotionRequest request{.audio_features = at::randn({1, 9, 6}), .reference = at::randn({1, 4})};
   const MotionContext none = generator.no_past(1);
   tensor::RandomStream noise(1), same(1);
-  EXPECT_TRUE(at::equal(generator.sample(request, {}, noise).latents, generator.sample(request, {}, same, &none).latents));
+  EXPECT_TRUE(
+      at::equal(generator.sample(request, {}, noise).latents, generator.sample(request, {}, same, &none).latents));
 }
 
 TEST(MotionGenerator, trained_weights_get_gradients) {
   const tensor::WeightMap leaves = random_weights(parameter_shapes(kGenerator), /*trainable=*/true);
   const MotionGenerator generator(kGenerator, leaves);
   tensor::RandomStream noise(1);
-  const MotionRequest request{.audio_features = at::randn({2, 5, 6}), .reference = at::randn({2, 4}), .gaze = at::randn({3, 2}),
-                              .pose = at::randn({9, 3}), .cam = at::randn({5, 3})};
+  const MotionRequest request{.audio_features = at::randn({2, 5, 6}),
+                              .reference = at::randn({2, 4}),
+                              .gaze = at::randn({3, 2}),
+                              .pose = at::randn({9, 3}),
+                              .cam = at::randn({5, 3})};
   generator.sample(request, {.time_points = 2}, noise).latents.square().sum().backward();
   for (const auto& [key, leaf] : leaves.tensors()) EXPECT_TRUE(leaf.grad().defined()) << key;
 }
@@ -104,8 +109,11 @@ TEST(MotionGenerator, shapes_that_do_not_fit_are_refused) {
   EXPECT_THROW(generator.sample({.audio_features = at::randn({1, 5, 7}), .reference = reference}, {}, noise), Error);
   EXPECT_THROW(generator.sample({.audio_features = at::randn({1, 0, 6}), .reference = reference}, {}, noise), Error);
   EXPECT_THROW(generator.sample({.audio_features = features, .reference = at::randn({2, 4})}, {}, noise), Error);
-  EXPECT_THROW(generator.sample({.audio_features = features, .reference = reference, .gaze = at::randn({1, 5, 2})}, {}, noise), Error);
-  EXPECT_THROW(generator.sample({.audio_features = features, .reference = reference}, {.time_points = 1}, noise), Error);
+  EXPECT_THROW(
+      generator.sample({.audio_features = features, .reference = reference, .gaze = at::randn({1, 5, 2})}, {}, noise),
+      Error);
+  EXPECT_THROW(generator.sample({.audio_features = features, .reference = reference}, {.time_points = 1}, noise),
+               Error);
 }
 
 TEST(FaceDetector, of_overlapping_boxes_the_best_is_kept) {

@@ -60,7 +60,8 @@ at::Tensor blur(const at::Tensor& x, int64_t pad, double gain) {
 at::Tensor scaled_leaky_relu(const at::Tensor& x) { return at::leaky_relu(x, kEqualSlope) * std::sqrt(2.0); }
 
 ConvLayer::ConvLayer(const tensor::WeightMap& weights, bool down)
-    : down_(down), weight_(equal_conv_weight(weights, down ? "1.weight" : "0.weight")),
+    : down_(down),
+      weight_(equal_conv_weight(weights, down ? "1.weight" : "0.weight")),
       bias_(weights.at(down ? "2.bias" : "1.bias", {1, -1, 1, 1}).view({-1})) {}
 
 at::Tensor ConvLayer::operator()(const at::Tensor& x) const {
@@ -69,12 +70,16 @@ at::Tensor ConvLayer::operator()(const at::Tensor& x) const {
 }
 
 DownResBlock::DownResBlock(const tensor::WeightMap& weights)
-    : conv1_(weights.under("conv1."), false), conv2_(weights.under("conv2."), true), skip_(weights.under("skip."), true) {}
+    : conv1_(weights.under("conv1."), false),
+      conv2_(weights.under("conv2."), true),
+      skip_(weights.under("skip."), true) {}
 
 at::Tensor DownResBlock::operator()(const at::Tensor& x) const { return conv2_(conv1_(x)) + skip_(x); }
 
 StyledConv::StyledConv(const tensor::WeightMap& weights, bool up)
-    : up_(up), trainable_(weights.trainable()), modulation_(weights.under("conv.modulation.")),
+    : up_(up),
+      trainable_(weights.trainable()),
+      modulation_(weights.under("conv.modulation.")),
       bias_(weights.at("activate.bias", {1, -1, 1, 1})) {
   at::Tensor weight = weights.at("conv.weight", {1, -1, -1, -1, -1}).squeeze(0);
   const auto fan_in = static_cast<double>(weight.size(1) * weight.size(2) * weight.size(3));
@@ -93,7 +98,8 @@ at::Tensor StyledConv::operator()(const at::Tensor& x, const at::Tensor& style) 
   const at::Tensor s = modulation_(style);  // [B, in]
   const at::Tensor norm = at::rsqrt(at::matmul(s.to(at::kFloat).square(), trainable_ ? energy() : energy_) + 1e-8);
   const at::Tensor scaled = x * s.unsqueeze(-1).unsqueeze(-1);
-  const at::Tensor y = up_ ? blur(at::conv_transpose2d(scaled, weight_(), {}, 2), 1, 4.0) : same_conv(scaled, weight_());
+  const at::Tensor y =
+      up_ ? blur(at::conv_transpose2d(scaled, weight_(), {}, 2), 1, 4.0) : same_conv(scaled, weight_());
   return scaled_leaky_relu(y * norm.to(y.scalar_type()).unsqueeze(-1).unsqueeze(-1) + bias_);
 }
 
@@ -121,7 +127,8 @@ at::Tensor NormedConv::operator()(const at::Tensor& x) const {
 }
 
 ConvResBlock::ConvResBlock(const tensor::WeightMap& weights, Resize resize)
-    : resize_(resize), conv1_(weights.under("conv1."), weights.under("norm.norm.")),
+    : resize_(resize),
+      conv1_(weights.under("conv1."), weights.under("norm.norm.")),
       conv2_(weights.at("conv2.weight", {-1, -1, 3, 3})) {
   for (int block = 0; block < 2; ++block)
     for (int conv = 0; conv < 2; ++conv) {

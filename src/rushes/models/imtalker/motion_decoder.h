@@ -15,8 +15,8 @@ class MotionDecoder {
  public:
   /// Keys const [1, const_dim, const_size, const_size], style_conv_layers.{0..12}.*; noise.weight has no effect.
   MotionDecoder(const RendererConfig& config, const tensor::WeightMap& weights);
-  /// motion [B, dim_motion], adapted. Returns the maps of the four coarsest levels, coarsest first: [B, width, side, side],
-  /// the first with side 2 const_size.
+  /// motion [B, dim_motion], adapted. Returns the maps of the four coarsest levels, coarsest first: [B, width, side,
+  /// side], the first with side 2 const_size.
   std::vector<at::Tensor> forward(const at::Tensor& motion) const;
 
  private:

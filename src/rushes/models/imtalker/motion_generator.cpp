@@ -10,7 +10,8 @@ namespace rushes::imtalker {
 namespace {
 
 /// The last `length` frames of a context followed by new frames. Shifting keeps the context full after short pieces.
-MotionContext shifted(const MotionContext& past, const at::Tensor& motion, const Conditions& conditions, int64_t length) {
+MotionContext shifted(const MotionContext& past, const at::Tensor& motion, const Conditions& conditions,
+                      int64_t length) {
   const at::Tensor all = at::cat({past.motion, motion}, 1);
   return {all.narrow(1, all.size(1) - length, length), past.conditions.followed_by(conditions).last(length)};
 }
@@ -18,7 +19,8 @@ MotionContext shifted(const MotionContext& past, const at::Tensor& motion, const
 }  // namespace
 
 ConditionProjection::ConditionProjection(const tensor::WeightMap& weights)
-    : linear_(weights, "0", -1, -1), norm_weight_(weights.at("1.weight", {linear_.weight().size(0)})),
+    : linear_(weights, "0", -1, -1),
+      norm_weight_(weights.at("1.weight", {linear_.weight().size(0)})),
       norm_bias_(weights.at("1.bias", {linear_.weight().size(0)})) {}
 
 at::Tensor ConditionProjection::operator()(const at::Tensor& x) const {
@@ -26,21 +28,27 @@ at::Tensor ConditionProjection::operator()(const at::Tensor& x) const {
 }
 
 MotionGenerator::MotionGenerator(const GeneratorConfig& config, const tensor::WeightMap& weights)
-    : config_(config), transformer_(config, weights.under("fmt.")), audio_(weights.under("audio_projection.")),
-      gaze_(weights.under("gaze_projection.")), pose_(weights.under("pose_projection.")), cam_(weights.under("cam_projection.")) {
+    : config_(config),
+      transformer_(config, weights.under("fmt.")),
+      audio_(weights.under("audio_projection.")),
+      gaze_(weights.under("gaze_projection.")),
+      pose_(weights.under("pose_projection.")),
+      cam_(weights.under("cam_projection.")) {
   require(config.window_frames() > 0 && config.num_prev_frames > 0, ErrorCode::invalid_argument,
-          "motion generator: windows of {} and contexts of {} video frames; both must be at least 1", config.window_frames(),
-          config.num_prev_frames);
-  require(audio_.input_width() == config.dim_audio && audio_.output_width() == config.dim_condition, ErrorCode::corrupt_data,
-          "motion generator: audio_projection takes {} to {}, expected {} to {}", audio_.input_width(), audio_.output_width(),
-          config.dim_audio, config.dim_condition);
+          "motion generator: windows of {} and contexts of {} video frames; both must be at least 1",
+          config.window_frames(), config.num_prev_frames);
+  require(audio_.input_width() == config.dim_audio && audio_.output_width() == config.dim_condition,
+          ErrorCode::corrupt_data, "motion generator: audio_projection takes {} to {}, expected {} to {}",
+          audio_.input_width(), audio_.output_width(), config.dim_audio, config.dim_condition);
 }
 
-at::Tensor MotionGenerator::project_optional(const ConditionProjection& projection, const std::optional<at::Tensor>& rows,
-                                             const char* name, const at::Tensor& like) const {
+at::Tensor MotionGenerator::project_optional(const ConditionProjection& projection,
+                                             const std::optional<at::Tensor>& rows, const char* name,
+                                             const at::Tensor& like) const {
   if (!rows) return at::zeros_like(like);
   require(rows->dim() == 2 && rows->size(1) == projection.input_width(), ErrorCode::invalid_argument,
-          "{} has shape [{}], expected [video frames, {}]", name, fmt::join(rows->sizes(), ", "), projection.input_width());
+          "{} has shape [{}], expected [video frames, {}]", name, fmt::join(rows->sizes(), ", "),
+          projection.input_width());
   const int64_t T = like.size(1), given = std::min(rows->size(0), T);
   const at::Tensor fitted = at::constant_pad_nd(rows->narrow(0, 0, given), {0, 0, 0, T - given});
   return projection(fitted.to(like.options())).expand_as(like);
@@ -48,11 +56,12 @@ at::Tensor MotionGenerator::project_optional(const ConditionProjection& projecti
 
 Conditions MotionGenerator::project(const MotionRequest& request) const {
   const at::Tensor& features = request.audio_features;
-  require(features.dim() == 3 && features.size(1) > 0 && features.size(2) == config_.dim_audio, ErrorCode::invalid_argument,
-          "speech features have shape [{}], expected [B, T, {}] with T > 0", fmt::join(features.sizes(), ", "), config_.dim_audio);
+  require(features.dim() == 3 && features.size(1) > 0 && features.size(2) == config_.dim_audio,
+          ErrorCode::invalid_argument, "speech features have shape [{}], expected [B, T, {}] with T > 0",
+          fmt::join(features.sizes(), ", "), config_.dim_audio);
   const at::Tensor audio = audio_(features);
-  return {audio, project_optional(gaze_, request.gaze, "gaze", audio), project_optional(pose_, request.pose, "pose", audio),
-          project_optional(cam_, request.cam, "cam", audio)};
+  return {audio, project_optional(gaze_, request.gaze, "gaze", audio),
+          project_optional(pose_, request.pose, "pose", audio), project_optional(cam_, request.cam, "cam", audio)};
 }
 
 MotionContext MotionGenerator::no_past(int64_t batch) const {
@@ -65,7 +74,8 @@ MotionContext MotionGenerator::no_past(int64_t batch) const {
 Motion MotionGenerator::sample(const MotionRequest& request, const MotionOptions& options, tensor::RandomStream& noise,
                                const MotionContext* past) const {
   const Conditions conditions = project(request);
-  const int64_t B = conditions.audio.size(0), T = conditions.audio.size(1), n = config_.window_frames(), p = config_.num_prev_frames;
+  const int64_t B = conditions.audio.size(0), T = conditions.audio.size(1), n = config_.window_frames(),
+                p = config_.num_prev_frames;
   require(request.reference.sizes() == at::IntArrayRef({B, config_.dim_motion}), ErrorCode::invalid_argument,
           "the reference motion has shape [{}], expected [{}, {}]", fmt::join(request.reference.sizes(), ", "), B,
           config_.dim_motion);

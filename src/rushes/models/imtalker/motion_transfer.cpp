@@ -22,7 +22,8 @@ at::Tensor as_map(const at::Tensor& rows, const at::Tensor& like) {
 
 }  // namespace
 
-CrossMotionAttention::CrossMotionAttention(const tensor::WeightMap& weights, int64_t num_heads) : num_heads_(num_heads) {
+CrossMotionAttention::CrossMotionAttention(const tensor::WeightMap& weights, int64_t num_heads)
+    : num_heads_(num_heads) {
   const int64_t C = weights.at("q_proj.weight", {-1, -1}).size(0);
   require(num_heads > 0 && C % num_heads == 0, ErrorCode::invalid_argument,
           "motion transfer: num_heads must divide the width {} (got {})", C, num_heads);

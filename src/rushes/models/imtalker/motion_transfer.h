@@ -18,8 +18,8 @@ struct SourceTokens {
 };
 
 struct Alignment {
-  at::Tensor aligned;      // [B, C, h, w]
-  at::Tensor best;         // [B, L] int64: for each driving cell the source cell with the largest mean attention of the heads
+  at::Tensor aligned;  // [B, C, h, w]
+  at::Tensor best;  // [B, L] int64: for each driving cell the source cell with the largest mean attention of the heads
   at::Tensor best_weight;  // [B, L]: that mean
 };
 
@@ -33,8 +33,8 @@ class CrossMotionAttention {
   SourceTokens source(const at::Tensor& motion_map, const at::Tensor& features) const;
   /// driving motion map [B, C, h, w]; a source of batch 1 serves all. Returns the aligned features, same shape.
   at::Tensor align(const at::Tensor& motion_map, const SourceTokens& source) const;
-  /// The same with the best source cells. Goes over the driving cells in tiles: of the N x L x L attention weights (0.5 GB
-  /// for 64 x 64 cells) only a tile exists at a time.
+  /// The same with the best source cells. Goes over the driving cells in tiles: of the N x L x L attention weights (0.5
+  /// GB for 64 x 64 cells) only a tile exists at a time.
   Alignment align_with_best(const at::Tensor& motion_map, const SourceTokens& source) const;
 
  private:

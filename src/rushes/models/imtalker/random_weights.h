@@ -18,11 +18,15 @@ inline tensor::WeightMap random_weights(const tensor::Shapes& shapes, bool train
   tensor::WeightMap weights;
   for (const auto& [key, shape] : shapes) {
     at::Tensor value = at::randn(shape, generator, at::TensorOptions(at::kFloat));
-    const bool is_equalised = key.find("latent_token_") != std::string::npos || key.find("linear") != std::string::npos ||
+    const bool is_equalised = key.find("latent_token_") != std::string::npos ||
+                              key.find("linear") != std::string::npos ||
                               key.find("adapt.") != std::string::npos;  // scaled by the layer itself
-    if (key.ends_with("running_var") || (key.ends_with("weight") && shape.size() == 1)) value = 1 + 0.1 * value;
-    else if (key.ends_with("bias")) value = 0.1 * value;
-    else if (!is_equalised && shape.size() > 1) value = value / std::sqrt(static_cast<double>(value.numel() / value.size(0)));
+    if (key.ends_with("running_var") || (key.ends_with("weight") && shape.size() == 1))
+      value = 1 + 0.1 * value;
+    else if (key.ends_with("bias"))
+      value = 0.1 * value;
+    else if (!is_equalised && shape.size() > 1)
+      value = value / std::sqrt(static_cast<double>(value.numel() / value.size(0)));
     const bool is_buffer = key.find("running_") != std::string::npos;
     weights.set(key, value.requires_grad_(trainable && !is_buffer));
   }

@@ -8,9 +8,12 @@
 namespace rushes::imtalker {
 
 Renderer::Renderer(const RendererConfig& config, const tensor::WeightMap& weights)
-    : config_(config), appearance_encoder_(config, weights.under("dense_feature_encoder.")),
-      motion_encoder_(config, weights.under("latent_token_encoder.")), adapt_(config, weights.under("adapt.")),
-      motion_decoder_(config, weights.under("latent_token_decoder.")), transfer_(config, weights.under("imt.")),
+    : config_(config),
+      appearance_encoder_(config, weights.under("dense_feature_encoder.")),
+      motion_encoder_(config, weights.under("latent_token_encoder.")),
+      adapt_(config, weights.under("adapt.")),
+      motion_decoder_(config, weights.under("latent_token_decoder.")),
+      transfer_(config, weights.under("imt.")),
       frame_decoder_(config, weights.under("frame_decoder.")) {}
 
 Portrait Renderer::portrait(const at::Tensor& picture) const {

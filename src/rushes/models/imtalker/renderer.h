@@ -26,7 +26,8 @@ class Renderer {
 
   /// picture [1, 3, S, S] in [0, 1].
   Portrait portrait(const at::Tensor& picture) const;
-  /// Motion latents of pictures [B, 3, S, S] in [0, 1]: what drives a frame in video-driven use. Returns [B, dim_motion].
+  /// Motion latents of pictures [B, 3, S, S] in [0, 1]: what drives a frame in video-driven use. Returns [B,
+  /// dim_motion].
   at::Tensor motion(const at::Tensor& pictures) const { return motion_encoder_.forward(pictures); }
   /// motion [B, dim_motion], before adaptation. Returns frames [B, 3, S, S] in (0, 1), each as if rendered alone.
   at::Tensor render(const at::Tensor& motion, const Portrait& portrait) const;

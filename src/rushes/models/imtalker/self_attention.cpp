@@ -80,8 +80,12 @@ at::Tensor TransformerBlock::forward(const at::Tensor& x) const {
   return y + mlp_out_(at::gelu(mlp_in_(apply(norm_ffn_, y))));
 }
 
-WindowBlock::WindowBlock(const tensor::WeightMap& weights, int64_t side, int64_t window, bool shifted, int64_t num_heads)
-    : side_(side), window_(std::min(side, window)), shift_(shifted && side > window ? window / 2 : 0), num_heads_(num_heads),
+WindowBlock::WindowBlock(const tensor::WeightMap& weights, int64_t side, int64_t window, bool shifted,
+                         int64_t num_heads)
+    : side_(side),
+      window_(std::min(side, window)),
+      shift_(shifted && side > window ? window / 2 : 0),
+      num_heads_(num_heads),
       trainable_(weights.trainable()) {
   require(window_ > 0 && side % window_ == 0, ErrorCode::invalid_argument,
           "windows of {} cells do not tile a map of side {}", window_, side);
@@ -117,8 +121,10 @@ at::Tensor WindowBlock::attention(const at::Tensor& q_map, const at::Tensor& kv_
   const double scale = 1 / std::sqrt(static_cast<double>(C / num_heads_));
   // [B, side, side, C], row r of windows, to [B, windows, N, cells, D]
   const auto row_of = [&](const at::Tensor& map, int64_t r) {
-    return map.narrow(1, r * w, w).reshape({B, w, windows, w, num_heads_, -1}).permute({0, 2, 4, 1, 3, 5}).reshape(
-        {B, windows, num_heads_, cells, -1});
+    return map.narrow(1, r * w, w)
+        .reshape({B, w, windows, w, num_heads_, -1})
+        .permute({0, 2, 4, 1, 3, 5})
+        .reshape({B, windows, num_heads_, cells, -1});
   };
   const at::Tensor q = q_(q_map) * scale, k = k_(kv_map), v = v_(kv_map);
   std::vector<at::Tensor> rows;

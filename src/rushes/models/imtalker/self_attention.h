@@ -15,7 +15,8 @@ namespace rushes::imtalker {
 /// Full attention with learned positions on queries and keys. Any thread: no state.
 class TransformerBlock {
  public:
-  /// Keys q_pos_embedding, k_pos_embedding [1, L, C], norm_q, norm_kv, norm_ffn, attn.{q,k,v}_proj, attn.proj, mlp.{0,3}.
+  /// Keys q_pos_embedding, k_pos_embedding [1, L, C], norm_q, norm_kv, norm_ffn, attn.{q,k,v}_proj, attn.proj,
+  /// mlp.{0,3}.
   TransformerBlock(const tensor::WeightMap& weights, int64_t num_heads);
   /// x [B, L, C], cells row by row. Returns the same shape.
   at::Tensor forward(const at::Tensor& x) const;

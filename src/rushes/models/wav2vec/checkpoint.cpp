@@ -31,7 +31,8 @@ tensor::Shapes parameter_shapes(const Config& config) {
   const int64_t C = config.hidden_size;
   int64_t width = 1;
   for (std::size_t i = 0; i < config.conv_dim.size(); ++i) {
-    shapes[fmt::format("feature_extractor.conv_layers.{}.conv.weight", i)] = {config.conv_dim[i], width, config.conv_kernel.at(i)};
+    shapes[fmt::format("feature_extractor.conv_layers.{}.conv.weight", i)] = {config.conv_dim[i], width,
+                                                                              config.conv_kernel.at(i)};
     width = config.conv_dim[i];
   }
   add_norm(shapes, "feature_extractor.conv_layers.0.layer_norm", config.conv_dim.at(0));
@@ -39,11 +40,13 @@ tensor::Shapes parameter_shapes(const Config& config) {
   add_layer(shapes, "feature_projection.projection", C, width);
   shapes["encoder.pos_conv_embed.conv.bias"] = {C};
   shapes["encoder.pos_conv_embed.conv.weight_g"] = {1, 1, config.num_conv_pos_embeddings};
-  shapes["encoder.pos_conv_embed.conv.weight_v"] = {C, C / config.num_conv_pos_embedding_groups, config.num_conv_pos_embeddings};
+  shapes["encoder.pos_conv_embed.conv.weight_v"] = {C, C / config.num_conv_pos_embedding_groups,
+                                                    config.num_conv_pos_embeddings};
   add_norm(shapes, "encoder.layer_norm", C);
   for (int64_t i = 0; i < config.num_hidden_layers; ++i) {
     const std::string layer = fmt::format("encoder.layers.{}.", i);
-    for (const char* name : {"q_proj", "k_proj", "v_proj", "out_proj"}) add_layer(shapes, layer + "attention." + name, C, C);
+    for (const char* name : {"q_proj", "k_proj", "v_proj", "out_proj"})
+      add_layer(shapes, layer + "attention." + name, C, C);
     add_layer(shapes, layer + "feed_forward.intermediate_dense", config.intermediate_size, C);
     add_layer(shapes, layer + "feed_forward.output_dense", C, config.intermediate_size);
     add_norm(shapes, layer + "layer_norm", C);
@@ -91,7 +94,8 @@ Config read_config(const fs::path& file) {
     require(!json.value("do_stable_layer_norm", false) && json.value("feat_extract_norm", "group") == "group" &&
                 !json.value("conv_bias", false) && json.value("hidden_act", "gelu") == "gelu",
             ErrorCode::unsupported,
-            "'{}' is not of the base architecture (do_stable_layer_norm false, feat_extract_norm group, conv_bias false, gelu)",
+            "'{}' is not of the base architecture (do_stable_layer_norm false, feat_extract_norm group, conv_bias "
+            "false, gelu)",
             json_file.string());
     config.hidden_size = json.value("hidden_size", config.hidden_size);
     config.num_hidden_layers = json.value("num_hidden_layers", config.num_hidden_layers);
@@ -101,19 +105,23 @@ Config read_config(const fs::path& file) {
     config.conv_kernel = json.value("conv_kernel", config.conv_kernel);
     config.conv_stride = json.value("conv_stride", config.conv_stride);
     config.num_conv_pos_embeddings = json.value("num_conv_pos_embeddings", config.num_conv_pos_embeddings);
-    config.num_conv_pos_embedding_groups = json.value("num_conv_pos_embedding_groups", config.num_conv_pos_embedding_groups);
+    config.num_conv_pos_embedding_groups =
+        json.value("num_conv_pos_embedding_groups", config.num_conv_pos_embedding_groups);
     config.layer_norm_eps = json.value("layer_norm_eps", config.layer_norm_eps);
   } catch (const nlohmann::json::exception& error) {
     fail(ErrorCode::corrupt_data, "'{}': {}", json_file.string(), error.what());
   }
   const auto positive = [](const std::vector<int64_t>& values) {
-    return !values.empty() && std::all_of(values.begin(), values.end(), [](int64_t value) { return value > 0 && value < 100'000; });
+    return !values.empty() &&
+           std::all_of(values.begin(), values.end(), [](int64_t value) { return value > 0 && value < 100'000; });
   };
   require(positive({config.hidden_size, config.num_hidden_layers, config.num_attention_heads, config.intermediate_size,
                     config.num_conv_pos_embeddings, config.num_conv_pos_embedding_groups}) &&
               positive(config.conv_dim) && positive(config.conv_kernel) && positive(config.conv_stride) &&
-              config.conv_kernel.size() == config.conv_dim.size() && config.conv_stride.size() == config.conv_dim.size(),
-          ErrorCode::corrupt_data, "'{}': sizes must be between 1 and 99999, and conv_dim, conv_kernel, conv_stride of one length",
+              config.conv_kernel.size() == config.conv_dim.size() &&
+              config.conv_stride.size() == config.conv_dim.size(),
+          ErrorCode::corrupt_data,
+          "'{}': sizes must be between 1 and 99999, and conv_dim, conv_kernel, conv_stride of one length",
           json_file.string());
   return config;
 }

@@ -15,10 +15,12 @@ tensor::Shapes parameter_shapes(const Config& config);
 /// and weight_v. Shares storage.
 tensor::WeightMap with_published_names(const tensor::WeightMap& tensors);
 
-/// Weights of the encoder in a file or the folder of a model, complete and of the right shapes; those in `overrides` (as
-/// a motion generator's checkpoint may bring its own) take the place of the file's. What else the file holds, the head for
-/// speech recognition for instance, is left out. Throws what tensor::load_checkpoint() and check_complete() throw.
-tensor::WeightMap load(const std::filesystem::path& file, const Config& config, const tensor::WeightMap& overrides = {});
+/// Weights of the encoder in a file or the folder of a model, complete and of the right shapes; those in `overrides`
+/// (as a motion generator's checkpoint may bring its own) take the place of the file's. What else the file holds, the
+/// head for speech recognition for instance, is left out. Throws what tensor::load_checkpoint() and check_complete()
+/// throw.
+tensor::WeightMap load(const std::filesystem::path& file, const Config& config,
+                       const tensor::WeightMap& overrides = {});
 
 /// Dimensions from the config.json in a folder or beside a file; those of the base model where there is none. Throws
 /// Error(unsupported) for architectures that this encoder is not (layer norm in every convolution, norms before the

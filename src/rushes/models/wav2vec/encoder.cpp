@@ -13,7 +13,8 @@
 namespace rushes::wav2vec {
 
 at::Tensor normalise(const at::Tensor& wave, double eps) {
-  const auto [var, mean] = at::var_mean(wave, at::OptionalIntArrayRef(at::IntArrayRef{-1}), /*correction=*/0, /*keepdim=*/true);
+  const auto [var, mean] =
+      at::var_mean(wave, at::OptionalIntArrayRef(at::IntArrayRef{-1}), /*correction=*/0, /*keepdim=*/true);
   return (wave - mean) / at::sqrt(var + eps);
 }
 
@@ -36,7 +37,8 @@ at::Tensor interpolate_time(const at::Tensor& x, int64_t length) {
   const int64_t from = x.size(1);
   if (from == length) return x;
   const float step = length > 1 ? static_cast<float>(from - 1) / static_cast<float>(length - 1) : 0.0f;
-  at::Tensor low = at::empty({length}, at::kLong), high = at::empty({length}, at::kLong), share = at::empty({length}, at::kFloat);
+  at::Tensor low = at::empty({length}, at::kLong), high = at::empty({length}, at::kLong),
+             share = at::empty({length}, at::kFloat);
   for (int64_t i = 0; i < length; ++i) {
     const float position = step * static_cast<float>(i);
     const auto cell = std::min(static_cast<int64_t>(position), from - 1);
@@ -48,14 +50,18 @@ at::Tensor interpolate_time(const at::Tensor& x, int64_t length) {
   return at::index_select(x, 1, low.to(x.device())) * (1 - t) + at::index_select(x, 1, high.to(x.device())) * t;
 }
 
-Encoder::Encoder(const Config& config, const tensor::WeightMap& weights) : config_(config), trainable_(weights.trainable()) {
-  const int64_t C = config.hidden_size, groups = config.num_conv_pos_embedding_groups, K = config.num_conv_pos_embeddings;
+Encoder::Encoder(const Config& config, const tensor::WeightMap& weights)
+    : config_(config), trainable_(weights.trainable()) {
+  const int64_t C = config.hidden_size, groups = config.num_conv_pos_embedding_groups,
+                K = config.num_conv_pos_embeddings;
   require(!config.conv_dim.empty() && config.conv_kernel.size() == config.conv_dim.size() &&
               config.conv_stride.size() == config.conv_dim.size(),
-          ErrorCode::invalid_argument, "wav2vec2: conv_dim, conv_kernel and conv_stride must have the same length, got {}, {}, {}",
+          ErrorCode::invalid_argument,
+          "wav2vec2: conv_dim, conv_kernel and conv_stride must have the same length, got {}, {}, {}",
           config.conv_dim.size(), config.conv_kernel.size(), config.conv_stride.size());
   require(config.num_attention_heads > 0 && C % config.num_attention_heads == 0 && groups > 0 && C % groups == 0,
-          ErrorCode::invalid_argument, "wav2vec2: num_attention_heads {} and num_conv_pos_embedding_groups {} must divide hidden_size {}",
+          ErrorCode::invalid_argument,
+          "wav2vec2: num_attention_heads {} and num_conv_pos_embedding_groups {} must divide hidden_size {}",
           config.num_attention_heads, groups, C);
   const auto take_norm = [](const tensor::WeightMap& from, const std::string& key, int64_t width) {
     return Norm{from.at(key + ".weight", {width}), from.at(key + ".bias", {width})};
@@ -115,7 +121,9 @@ at::Tensor Encoder::features(const at::Tensor& wave) const {
 }
 
 at::Tensor Encoder::layer(const Layer& layer, const at::Tensor& x) const {
-  const auto heads = [&](const at::Tensor& y) { return y.view({x.size(0), x.size(1), config_.num_attention_heads, -1}); };
+  const auto heads = [&](const at::Tensor& y) {
+    return y.view({x.size(0), x.size(1), config_.num_attention_heads, -1});
+  };
   const at::Tensor seen = nn::attention(heads(layer.q(x)), heads(layer.k(x)), heads(layer.v(x)));
   const at::Tensor y = norm(x + layer.out(seen.reshape(x.sizes())), layer.after_attention);
   return norm(y + layer.down(at::gelu(layer.up(y))), layer.after_mlp);
@@ -125,8 +133,9 @@ std::vector<at::Tensor> Encoder::hidden_states(const at::Tensor& wave, int64_t l
   require(wave.dim() == 2 && length > 0, ErrorCode::invalid_argument,
           "wav2vec2 takes waves [B, S] and at least one time step, got {} axes and {}", wave.dim(), length);
   const at::Tensor x = projection_(norm(interpolate_time(features(wave.to(dtype())), length), projection_norm_));
-  const at::Tensor positions = at::conv1d(x.transpose(1, 2), trainable_ ? position_weight() : position_weight_, position_bias_,
-                                          1, config_.num_conv_pos_embeddings / 2, 1, config_.num_conv_pos_embedding_groups);
+  const at::Tensor positions =
+      at::conv1d(x.transpose(1, 2), trainable_ ? position_weight() : position_weight_, position_bias_, 1,
+                 config_.num_conv_pos_embeddings / 2, 1, config_.num_conv_pos_embedding_groups);
   // An even kernel with this padding gives one step too many.
   std::vector<at::Tensor> states{norm(x + at::gelu(positions.narrow(2, 0, length)).transpose(1, 2), encoder_norm_)};
   for (const Layer& each : layers_) states.push_back(layer(each, states.back()));

@@ -56,7 +56,8 @@ TEST(Wav2vec, both_spellings_of_the_weight_norm_give_the_same) {
   tensor::WeightMap new_names;
   for (const auto& [key, tensor] : old_names.tensors()) {
     std::string name = key;
-    for (const auto& [from, to] : {std::pair("weight_g", "parametrizations.weight.original0"), std::pair("weight_v", "parametrizations.weight.original1")})
+    for (const auto& [from, to] : {std::pair("weight_g", "parametrizations.weight.original0"),
+                                   std::pair("weight_v", "parametrizations.weight.original1")})
       if (name.ends_with(from)) name = name.substr(0, name.size() - 8) + to;
     new_names.set(name, tensor);
   }
@@ -90,7 +91,8 @@ TEST(Wav2vec, lengths_are_rounded_up_to_video_frames) {
   const std::pair<int64_t, int64_t> frames_of[] = {{16000, 25}, {16001, 26}, {8000, 13}, {640, 1}, {1, 1}};
   for (const auto& [samples, wanted] : frames_of) EXPECT_EQ(video_frames(samples, 25, 16000), wanted) << samples;
   EXPECT_EQ(samples_of(26, 25, 16000), 16640);
-  EXPECT_TRUE(at::equal(pad_with_last(at::tensor({1.0f, 2.0f}).view({1, 2}), 4), at::tensor({1.0f, 2.0f, 2.0f, 2.0f}).view({1, 4})));
+  EXPECT_TRUE(at::equal(pad_with_last(at::tensor({1.0f, 2.0f}).view({1, 2}), 4),
+                        at::tensor({1.0f, 2.0f, 2.0f, 2.0f}).view({1, 4})));
   EXPECT_THROW(pad_with_last(at::zeros({1, 0}), 4), Error);
 }
 
