@@ -5,6 +5,7 @@
 
 namespace rushes::app {
 
+void add_bench(CLI::App& app);     // bench.cpp
 void add_generate(CLI::App& app);  // generate.cpp
 void add_inspect(CLI::App& app);   // inspect.cpp
 void add_serve(CLI::App& app);     // serve.cpp

@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
   std::string log_level = "info";
   app.add_option("--log-level", log_level, "debug, info, warning, error or off")->envname("RUSHES_LOG_LEVEL")->capture_default_str();
   app.parse_complete_callback([&] { rushes::log::set_level(rushes::log::parse_level(log_level)); });
+  rushes::app::add_bench(app);
 #ifdef RUSHES_HAS_SERVER
   rushes::app::add_generate(app);
   rushes::app::add_serve(app);
