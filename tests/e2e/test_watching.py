@@ -45,7 +45,7 @@ def tab(browser, server):
 
 
 def near(colour, wanted):
-    return all(abs(a - b) <= 8 for a, b in zip(colour, wanted))
+    return all(abs(a - b) <= 16 for a, b in zip(colour, wanted))
 
 
 def behind_live(frame):
