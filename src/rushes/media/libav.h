@@ -7,8 +7,11 @@ extern "C" {
 #include <libswscale/swscale.h>
 }
 
+#include <algorithm>
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "rushes/base/error.h"
 
@@ -49,5 +52,20 @@ Owned<T> owned(T* pointer, const char* what) {
   require(pointer != nullptr, ErrorCode::exhausted, "{}: out of memory", what);
   return Owned<T>(pointer);
 }
+
+/// A picture that swscale may read: its vector code looks some bytes past the end, where another's page may begin.
+class ReadablePicture {
+ public:
+  explicit ReadablePicture(std::size_t size) : size_(size), bytes_(size + AV_INPUT_BUFFER_PADDING_SIZE) {}
+  /// Valid until the next call.
+  const uint8_t* copy(const uint8_t* picture) {
+    std::copy_n(picture, size_, bytes_.begin());
+    return bytes_.data();
+  }
+
+ private:
+  std::size_t size_;
+  std::vector<uint8_t> bytes_;
+};
 
 }  // namespace rushes::media::libav

@@ -1,6 +1,7 @@
 #include "rushes/media/raw_video.h"
 
 #include <cstring>
+#include <optional>
 
 #include "rushes/media/libav.h"
 
@@ -10,6 +11,7 @@ struct Y4mWriter::State {
   int width, height;
   AVRational rate;
   libav::Owned<SwsContext> to_yuv;
+  std::optional<libav::ReadablePicture> rgb;
 };
 
 Y4mWriter::Y4mWriter(int64_t width, int64_t height, double fps) : state_(std::make_unique<State>()) {
@@ -24,6 +26,7 @@ Y4mWriter::Y4mWriter(int64_t width, int64_t height, double fps) : state_(std::ma
   s.to_yuv = libav::owned(sws_getContext(s.width, s.height, AV_PIX_FMT_RGB24, s.width, s.height, AV_PIX_FMT_YUV444P,
                                          SWS_BILINEAR | SWS_ACCURATE_RND, nullptr, nullptr, nullptr),
                           "colour conversion");
+  s.rgb.emplace(static_cast<std::size_t>(width * height * 3));
 }
 
 Y4mWriter::~Y4mWriter() = default;
@@ -35,7 +38,7 @@ std::string Y4mWriter::header() const {
 Bytes Y4mWriter::frame(const uint8_t* rgb) {
   static constexpr char kMarker[] = "FRAME\n";
   constexpr std::size_t kMarkerBytes = sizeof kMarker - 1;
-  const State& s = *state_;
+  State& s = *state_;
   const std::size_t plane_bytes = static_cast<std::size_t>(s.width) * s.height;
   // swscale may write some bytes past a row: the tail is cut off again.
   Bytes bytes(kMarkerBytes + plane_bytes * 3 + 64);
@@ -44,7 +47,8 @@ Bytes Y4mWriter::frame(const uint8_t* rgb) {
   uint8_t* planes[3] = {y, y + plane_bytes, y + 2 * plane_bytes};
   const int stride = s.width * 3;
   const int strides[3] = {s.width, s.width, s.width};
-  libav::check(sws_scale(s.to_yuv.get(), &rgb, &stride, 0, s.height, planes, strides), "colour conversion");
+  const uint8_t* readable = s.rgb->copy(rgb);
+  libav::check(sws_scale(s.to_yuv.get(), &readable, &stride, 0, s.height, planes, strides), "colour conversion");
   bytes.resize(kMarkerBytes + plane_bytes * 3);
   return bytes;
 }

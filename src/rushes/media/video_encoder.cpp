@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
 
 #include "rushes/media/libav.h"
 
@@ -79,6 +80,7 @@ struct VideoEncoder::State {
   Owned<AVFrame> frame;
   Owned<AVPacket> packet;
   Owned<SwsContext> to_yuv;
+  std::optional<libav::ReadablePicture> rgb;
   Pts last_pts = Pts::min();
 
   AccessUnit take_packet() {
@@ -147,6 +149,7 @@ VideoEncoder::VideoEncoder(Options options) : state_(std::make_unique<State>()) 
                           "colour conversion");
   const int* bt709 = sws_getCoefficients(SWS_CS_ITU709);
   check(sws_setColorspaceDetails(s.to_yuv.get(), bt709, 1, bt709, 0, 0, 1 << 16, 1 << 16), "colour conversion");
+  s.rgb.emplace(static_cast<std::size_t>(options.width * options.height * 3));
   s.options = std::move(options);
 }
 
@@ -163,7 +166,8 @@ std::vector<AccessUnit> VideoEncoder::encode(const uint8_t* rgb, Pts pts, Key ke
   s.last_pts = pts;
   check(av_frame_make_writable(s.frame.get()), "video frame", ErrorCode::exhausted);
   const int stride = static_cast<int>(s.options.width * 3);
-  sws_scale(s.to_yuv.get(), &rgb, &stride, 0, s.context->height, s.frame->data, s.frame->linesize);
+  const uint8_t* readable = s.rgb->copy(rgb);
+  sws_scale(s.to_yuv.get(), &readable, &stride, 0, s.context->height, s.frame->data, s.frame->linesize);
   s.frame->pts = pts.count();
   s.frame->pict_type = key == Key::forced ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE;
   check(avcodec_send_frame(s.context.get(), s.frame.get()), s.candidate.name);

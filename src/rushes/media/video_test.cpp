@@ -1,5 +1,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "rushes/media/annex_b.h"
@@ -59,6 +60,45 @@ TEST(VideoEncoder, every_frame_comes_out_of_the_call_that_took_it_in_and_blocks_
       EXPECT_EQ(block[i].dts, block[i].pts);
     }
   EXPECT_EQ(index, encoded.frames);
+}
+
+/// A picture whose last byte is the last of its page; whoever reads on dies.
+class GuardedPicture {
+ public:
+  explicit GuardedPicture(const Bytes& picture) {
+    const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    const std::size_t usable = (picture.size() + page - 1) / page * page;
+    size_ = usable + page;
+    pages_ = static_cast<uint8_t*>(::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    ::mprotect(pages_ + usable, page, PROT_NONE);
+    data_ = pages_ + usable - picture.size();
+    std::copy(picture.begin(), picture.end(), data_);
+  }
+  ~GuardedPicture() { ::munmap(pages_, size_); }
+  GuardedPicture(const GuardedPicture&) = delete;
+  GuardedPicture& operator=(const GuardedPicture&) = delete;
+  const uint8_t* data() const { return data_; }
+
+ private:
+  std::size_t size_ = 0;
+  uint8_t* pages_ = nullptr;
+  uint8_t* data_ = nullptr;
+};
+
+TEST(VideoEncoder, reads_nothing_past_the_end_of_a_picture) {
+  for (const int64_t width : {64, 96, 128, 512}) {
+    SCOPED_TRACE(width);
+    const GuardedPicture picture(test_frame(width, 64, 0));
+    VideoEncoder encoder({.width = width, .height = 64});
+    EXPECT_EQ(encoder.encode(picture.data(), Pts{0}, Key::forced).size(), 1u);
+  }
+}
+
+TEST(Y4mWriter, reads_nothing_past_the_end_of_a_picture) {
+  for (const int64_t width : {64, 96, 128, 512}) {
+    const GuardedPicture picture(test_frame(width, 64, 0));
+    EXPECT_GT(Y4mWriter(width, 64, 16).frame(picture.data()).size(), 0u);
+  }
 }
 
 TEST(VideoEncoder, parameter_sets_stand_before_every_key_frame_and_only_there) {
