@@ -1,14 +1,30 @@
 // The command line of rushes: one sub-command a file.
 #include <c10/util/Exception.h>
 
+#include <unistd.h>
+
 #include <cstdio>
+#include <cstdlib>
 
 #include "commands.h"
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
 #include "rushes/tensor/cpu_allocator.h"
 
+namespace {
+
+// libgomp's threads spin for milliseconds after each parallel loop, on cores that encoding and delivery need: on two
+// busy cores that makes generation several times slower. It reads its settings when it is loaded, before main.
+void shorten_spinning(char** argv) {
+  if (std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv("GOMP_SPINCOUNT") != nullptr) return;
+  ::setenv("GOMP_SPINCOUNT", "1000", 1);  // some microseconds
+  ::execv("/proc/self/exe", argv);        // returns only if it fails: then on with long spins
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
+  shorten_spinning(argv);
   rushes::tensor::install_cpu_allocator();  // before the first tensor
   CLI::App app{"rushes: watch generated video while it is still being generated"};
   app.set_version_flag("--version", std::string(RUSHES_VERSION));
