@@ -73,6 +73,10 @@ void add_serve(CLI::App& app) {
   command->add_option("--token", server.access.token, "every API call must bring it (Authorization: Bearer TOKEN, or ?token=)")->envname("RUSHES_TOKEN");
   command->add_flag("--no-auth", server.access.no_auth, "let everybody in who can reach the address");
   command->add_option("--allow-origin", server.access.allow_origins, "pages of this origin may call, e.g. https://example.org; may be given several times");
+  command->add_option("--allow-push", server.push_hosts, "host that RTMP may be pushed to, * for any (this machine always); may be given several times");
+  command->add_option("--webrtc-address", server.webrtc.addresses, "address of this machine that WebRTC viewers are sent to; may be given several times")
+      ->capture_default_str();
+  command->add_option("--max-webrtc-viewers", server.webrtc.viewers, "at a time; more are answered 503")->check(CLI::Range(0, 10'000))->capture_default_str();
   command->callback([options] { run(*options); });
 }
 

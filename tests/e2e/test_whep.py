@@ -119,8 +119,9 @@ def test_a_finished_video_is_played_from_its_start(server, tab):
         time.sleep(0.05)
     assert tab.evaluate("url => watch(url)", f"/v1/sessions/{session}/whep")["status"] == 201
     tab.wait_for_function("() => seen.length > 0 && seen.at(-1).number >= 80", timeout=60_000)
-    seen = tab.evaluate("seen")
-    assert seen[0]["number"] < 60 and near(seen[-1]["body"], (0, 255, 0))
+    seen, stats = tab.evaluate("async () => [seen, await stats()]")
+    # All of it is sent; a busy machine may show less.
+    assert stats["decoded"] > 60 and near(seen[-1]["body"], (0, 255, 0))
 
 
 def test_eight_peers_at_once_all_get_pictures_and_leave_nothing_behind(server, tab):

@@ -14,7 +14,7 @@ HlsStream::HlsStream(std::shared_ptr<const EncodedStream> video, HlsOptions opti
 void HlsStream::update_locked() {
   if (ended_) return;
   const bool over = video_->status().ended;  // asked first, so that no fragment is missed
-  segments_.add(video_->times(segments_.fragments_seen()));
+  segments_.add(video_->times(static_cast<int64_t>(segments_.parts().size())));
   if (over) segments_.end();
   ended_ = over;
 }
@@ -37,12 +37,15 @@ std::string HlsStream::playlist(HlsFormat format, bool from_start) {
   const std::scoped_lock lock(mutex_);
   update_locked();
   const auto& all = segments_.complete();
-  const auto count = static_cast<int64_t>(all.size());
+  const auto parts = static_cast<int64_t>(segments_.parts().size());
   Text& cached = texts_[format == HlsFormat::mpeg_ts][from_start];
-  if (cached.segments != count || cached.ended != ended_) {
+  if (cached.parts != parts || cached.ended != ended_) {
     HlsPlaylist playlist{.format = format, .first = first_locked(), .event = !endless_, .ended = ended_, .from_start = from_start};
-    if (!all.empty()) playlist.target_seconds = target_seconds(all[0].duration, video_->track().fps);
-    cached = {.segments = count, .ended = ended_, .text = media_playlist(playlist, all)};
+    if (!all.empty()) {
+      playlist.target_seconds = target_seconds(all[0].duration, video_->track().fps);
+      playlist.part_target = longest_from_first(segments_.parts()[0], video_->track().fps);
+    }
+    cached = {.parts = parts, .ended = ended_, .text = media_playlist(playlist, segments_)};
   }
   return cached.text;
 }
@@ -51,6 +54,13 @@ int64_t HlsStream::segments() {
   const std::scoped_lock lock(mutex_);
   update_locked();
   return static_cast<int64_t>(segments_.complete().size());
+}
+
+bool HlsStream::has(int64_t number, std::optional<int64_t> part) {
+  const std::scoped_lock lock(mutex_);
+  update_locked();
+  const auto complete = static_cast<int64_t>(segments_.complete().size());
+  return ended_ || number < complete || (part && number == complete && segments_.open() && segments_.open()->fragments > *part);
 }
 
 bool HlsStream::ended() {
@@ -68,6 +78,12 @@ std::shared_ptr<const media::Bytes> HlsStream::read(const HlsSegment& segment) c
     all->insert(all->end(), fragment->bytes->begin(), fragment->bytes->end());
   }
   return all;
+}
+
+std::shared_ptr<const media::Bytes> HlsStream::part(int64_t number) const {
+  const auto fragment = video_->fragment(number);
+  require(fragment.has_value(), ErrorCode::not_found, "there is no part {} (yet, or any more)", number);
+  return fragment->bytes;
 }
 
 std::shared_ptr<const media::Bytes> HlsStream::segment(int64_t number, HlsFormat format) {

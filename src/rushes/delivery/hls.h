@@ -4,6 +4,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "rushes/delivery/encoded_stream.h"
@@ -26,11 +27,15 @@ class HlsStream {
   std::string playlist(HlsFormat format, bool from_start = false);
   /// Complete segments, counted from the start of the video.
   int64_t segments();
+  /// Segment `number` is complete, or has more than `part` parts, or no more will come.
+  bool has(int64_t number, std::optional<int64_t> part);
   bool ended();
 
   /// The bytes of segment `number`. Throws Error(not_found) naming those that exist, Error(unsupported) for MPEG-TS
   /// without H.264.
   std::shared_ptr<const media::Bytes> segment(int64_t number, HlsFormat format);
+  /// One fragment. Throws Error(not_found).
+  std::shared_ptr<const media::Bytes> part(int64_t number) const;
   const std::shared_ptr<const media::Bytes>& init_segment() const noexcept { return video_->init_segment(); }
 
  private:
@@ -45,7 +50,7 @@ class HlsStream {
   HlsSegments segments_;
   bool ended_ = false;
   struct Text {
-    int64_t segments = -1;
+    int64_t parts = -1;
     bool ended = false;
     std::string text;
   };

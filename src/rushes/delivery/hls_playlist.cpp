@@ -22,11 +22,11 @@ std::string date_time(std::chrono::system_clock::time_point time) {
 
 void HlsSegments::add(std::span<const FragmentTimes> fragments) {
   for (const FragmentTimes& fragment : fragments) {
-    if (!open_) open_ = HlsSegment{.first_fragment = seen_, .pts = fragment.pts, .out = fragment.out};
+    if (!open_) open_ = HlsSegment{.first_fragment = static_cast<int64_t>(parts_.size()), .pts = fragment.pts, .out = fragment.out};
     ++open_->fragments;
     open_->duration += fragment.duration;
     open_->bytes += fragment.bytes;
-    ++seen_;
+    parts_.push_back(fragment.duration);
     if (open_->duration >= kLeastSegment) end();
   }
 }
@@ -36,23 +36,42 @@ void HlsSegments::end() {
   open_.reset();
 }
 
-std::string media_playlist(const HlsPlaylist& playlist, std::span<const HlsSegment> segments) {
+std::string media_playlist(const HlsPlaylist& playlist, const HlsSegments& segments) {
+  const auto& complete = segments.complete();
+  const bool has_parts = playlist.part_target.count() > 0 && !playlist.ended && playlist.format == HlsFormat::fmp4;
   std::string text = fmt::format("#EXTM3U\n#EXT-X-VERSION:{}\n#EXT-X-TARGETDURATION:{}\n#EXT-X-MEDIA-SEQUENCE:{}\n",
                                  playlist.format == HlsFormat::fmp4 ? 7 : 6, playlist.target_seconds, playlist.first);
   if (playlist.event && playlist.first == 0) text += "#EXT-X-PLAYLIST-TYPE:EVENT\n";
   text += "#EXT-X-INDEPENDENT-SEGMENTS\n";
-  if (!playlist.ended) text += "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES\n";
+  if (has_parts)
+    text += fmt::format("#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK={:.5f}\n#EXT-X-PART-INF:PART-TARGET={:.5f}\n",
+                        3 * seconds(playlist.part_target), seconds(playlist.part_target));
+  else if (!playlist.ended)
+    text += "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES\n";
   if (playlist.from_start) text += "#EXT-X-START:TIME-OFFSET=0,PRECISE=YES\n";
   if (playlist.format == HlsFormat::fmp4) text += "#EXT-X-MAP:URI=\"init.mp4\"\n";
   const std::string_view ending = playlist.format == HlsFormat::fmp4 ? "m4s" : "ts";
-  for (std::size_t i = playlist.first; i < segments.size(); ++i) {
+  const auto list_parts = [&](const HlsSegment& segment) {
+    for (int64_t part = segment.first_fragment; part < segment.first_fragment + segment.fragments; ++part)
+      text += fmt::format("#EXT-X-PART:DURATION={:.5f},URI=\"part{}.m4s\",INDEPENDENT=YES\n", seconds(segments.parts()[static_cast<std::size_t>(part)]), part);
+  };
+  // Parts are for the live end only: of the last three target durations.
+  media::Pts until_end{0};
+  std::size_t first_with_parts = complete.size();
+  while (has_parts && first_with_parts > playlist.first && seconds(until_end) < 3.0 * static_cast<double>(playlist.target_seconds))
+    until_end += complete[--first_with_parts].duration;
+  for (std::size_t i = playlist.first; i < complete.size(); ++i) {
     // One date is enough: the others follow from the durations.
     if (i == playlist.first) {
-      const auto since = std::chrono::duration_cast<std::chrono::system_clock::duration>(segments[i].pts - segments[0].pts);
-      text += fmt::format("#EXT-X-PROGRAM-DATE-TIME:{}\n", date_time(segments[0].out + since));
+      const auto since = std::chrono::duration_cast<std::chrono::system_clock::duration>(complete[i].pts - complete[0].pts);
+      text += fmt::format("#EXT-X-PROGRAM-DATE-TIME:{}\n", date_time(complete[0].out + since));
     }
-    text += fmt::format("#EXTINF:{:.5f},\n{}.{}\n", seconds(segments[i].duration), i, ending);
+    if (i >= first_with_parts) list_parts(complete[i]);
+    text += fmt::format("#EXTINF:{:.5f},\n{}.{}\n", seconds(complete[i].duration), i, ending);
   }
+  if (has_parts && segments.open()) list_parts(*segments.open());
+  // Also what tells hls.js that the last segment above is complete.
+  if (has_parts) text += fmt::format("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"part{}.m4s\"\n", segments.parts().size());
   if (playlist.ended) text += "#EXT-X-ENDLIST\n";
   return text;
 }
@@ -74,8 +93,10 @@ std::string master_playlist(const media::VideoTrack& track, std::span<const HlsS
       track.fps, media_url);
 }
 
-int64_t target_seconds(media::Pts first_fragment, double fps) {
-  return std::max<int64_t>(1, std::llround(std::ceil(seconds(first_fragment) + 3 / fps - 1e-6)));
+media::Pts longest_from_first(media::Pts first, double fps) { return first + media::frame_time(3, fps); }
+
+int64_t target_seconds(media::Pts first_segment, double fps) {
+  return std::max<int64_t>(1, std::llround(std::ceil(seconds(longest_from_first(first_segment, fps)) - 1e-3)));
 }
 
 }  // namespace rushes::delivery

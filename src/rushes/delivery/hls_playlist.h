@@ -32,12 +32,15 @@ class HlsSegments {
   void end();
 
   const std::vector<HlsSegment>& complete() const noexcept { return complete_; }
-  int64_t fragments_seen() const noexcept { return seen_; }
+  /// What may still grow.
+  const std::optional<HlsSegment>& open() const noexcept { return open_; }
+  /// Durations of all fragments; each is a part of low-latency HLS.
+  const std::vector<media::Pts>& parts() const noexcept { return parts_; }
 
  private:
   std::vector<HlsSegment> complete_;
   std::optional<HlsSegment> open_;
-  int64_t seen_ = 0;
+  std::vector<media::Pts> parts_;
 };
 
 /// What a media playlist says beside its segments.
@@ -48,16 +51,19 @@ struct HlsPlaylist {
   bool event = true;                  // nothing ever leaves it
   bool ended = false;
   bool from_start = false;            // players begin there, not near the live end
+  media::Pts part_target{0};          // no part is longer; never changes. 0: no parts
 };
 
-/// video.m3u8 or ts.m3u8. URLs are relative: init.mp4, 0.m4s, 0.ts.
-std::string media_playlist(const HlsPlaylist& playlist, std::span<const HlsSegment> segments);
+/// video.m3u8 or ts.m3u8. URLs are relative: init.mp4, 0.m4s, 0.ts, part0.m4s.
+std::string media_playlist(const HlsPlaylist& playlist, const HlsSegments& segments);
 
 /// master.m3u8 with its one variant, at `media_url`.
 std::string master_playlist(const media::VideoTrack& track, std::span<const HlsSegment> segments, std::string_view media_url);
 
-/// EXT-X-TARGETDURATION from the first fragment alone. A block-causal model's first block has 3 video frames fewer than
-/// the later ones; further change is not expected.
-int64_t target_seconds(media::Pts first_fragment, double fps);
+/// The longest fragment (segment) to be expected, from the first alone: a block-causal model's first block has 3 video
+/// frames fewer than the later ones, and further change is not expected.
+media::Pts longest_from_first(media::Pts first, double fps);
+/// EXT-X-TARGETDURATION from the first segment.
+int64_t target_seconds(media::Pts first_segment, double fps);
 
 }  // namespace rushes::delivery

@@ -38,21 +38,32 @@ std::vector<FragmentTimes> blocks(const std::vector<int64_t>& video_frames) {
 TEST(HlsPlaylist, lists_what_is_complete_and_ends_only_when_the_video_does) {
   HlsSegments segments;
   segments.add(blocks({9, 12, 12}));
-  EXPECT_EQ(media_playlist({}, segments.complete()),
+  EXPECT_EQ(media_playlist({}, segments),
             "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:0\n#EXT-X-PLAYLIST-TYPE:EVENT\n"
             "#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES\n#EXT-X-MAP:URI=\"init.mp4\"\n"
             "#EXT-X-PROGRAM-DATE-TIME:2023-11-14T22:13:20.250Z\n"
             "#EXTINF:0.56250,\n0.m4s\n#EXTINF:0.75000,\n1.m4s\n#EXTINF:0.75000,\n2.m4s\n");
-  const std::string ended = media_playlist({.format = HlsFormat::mpeg_ts, .ended = true, .from_start = true}, segments.complete());
+  const std::string ended = media_playlist({.format = HlsFormat::mpeg_ts, .ended = true, .from_start = true}, segments);
   EXPECT_TRUE(ended.ends_with("2.ts\n#EXT-X-ENDLIST\n")) << ended;
   EXPECT_THAT(ended, HasSubstr("#EXT-X-START:TIME-OFFSET=0"));
   EXPECT_THAT(ended, Not(HasSubstr("EXT-X-MAP")));
 }
 
+TEST(HlsPlaylist, has_parts_at_its_live_end_for_low_latency) {
+  HlsSegments segments;
+  segments.add(blocks({9, 12, 12, 12, 12, 12, 4}));
+  const std::string text = media_playlist({.part_target = frame_time(12, kFps)}, segments);
+  EXPECT_THAT(text, HasSubstr("#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=2.25000\n#EXT-X-PART-INF:PART-TARGET=0.75000\n"));
+  EXPECT_THAT(text, HasSubstr("#EXTINF:0.75000,\n1.m4s\n#EXT-X-PART:DURATION=0.75000,URI=\"part2.m4s\",INDEPENDENT=YES\n#EXTINF:0.75000,\n2.m4s\n"));
+  EXPECT_TRUE(text.ends_with("5.m4s\n#EXT-X-PART:DURATION=0.25000,URI=\"part6.m4s\",INDEPENDENT=YES\n#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"part7.m4s\"\n")) << text;
+  segments.end();
+  EXPECT_THAT(media_playlist({.ended = true, .part_target = frame_time(12, kFps)}, segments), Not(HasSubstr("PART")));
+}
+
 TEST(HlsPlaylist, of_an_endless_video_moves_on_with_its_dates) {
   HlsSegments segments;
   segments.add(blocks({9, 12, 12, 12}));
-  const std::string text = media_playlist({.first = 2, .event = false}, segments.complete());
+  const std::string text = media_playlist({.first = 2, .event = false}, segments);
   EXPECT_THAT(text, HasSubstr("#EXT-X-MEDIA-SEQUENCE:2\n"));
   EXPECT_THAT(text, Not(HasSubstr("PLAYLIST-TYPE")));
   EXPECT_THAT(text, HasSubstr("22:13:21.562Z\n#EXTINF:0.75000,\n2.m4s"));

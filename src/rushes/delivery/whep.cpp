@@ -17,6 +17,9 @@ using Time = media::WebRtcPeer::Time;
 constexpr Time kAhead = 500ms;
 constexpr auto kReapEvery = 1s;
 constexpr int kIdleRounds = 5;
+constexpr Time kWaited = 2ms;         // for a block: nothing was ready, we are at the live end
+constexpr Time kCatchUpWindow = 2s, kReserve = 5ms;
+constexpr Time kTimeToConnect = 10s;
 constexpr Time kLinger = 2s;  // after the last picture, before the connections are closed
 
 class FragmentSource final : public UnitSource {
@@ -83,7 +86,7 @@ class Vp8Source final : public UnitSource {
 std::unique_ptr<UnitSource> h264_source(std::shared_ptr<EncodedStream> video) { return std::make_unique<FragmentSource>(std::move(video)); }
 std::unique_ptr<UnitSource> vp8_source(const std::shared_ptr<generation::Session>& session) { return std::make_unique<Vp8Source>(session); }
 
-WhepBroadcast::WhepBroadcast(std::unique_ptr<UnitSource> source) : source_(std::move(source)) {
+WhepBroadcast::WhepBroadcast(std::function<std::unique_ptr<UnitSource>()> open) : open_(std::move(open)) {
   thread_ = std::jthread([this, stop = stop_.get_token()] {
     try {
       run(stop);
@@ -106,10 +109,13 @@ WhepBroadcast::WhepBroadcast(std::unique_ptr<UnitSource> source) : source_(std::
 }
 
 void WhepBroadcast::run(const std::stop_token& stop) {
+  wait_for_viewer(stop);
+  const auto source = open_();
   while (!stop.stop_requested()) {
-    const UnitBlock block = source_->next(stop);
+    const Time asked = media::WebRtcPeer::now();
+    const UnitBlock block = source->next(stop);
     if (block.empty()) break;
-    send(block, stop);
+    send(block, media::WebRtcPeer::now() - asked > kWaited, stop);
   }
   std::unique_lock lock(mutex_);
   if (shown_.empty()) return;
@@ -117,16 +123,47 @@ void WhepBroadcast::run(const std::stop_token& stop) {
   changed_.wait_for(lock, stop, end - media::WebRtcPeer::now(), [] { return false; });
 }
 
-void WhepBroadcast::send(const UnitBlock& block, const std::stop_token& stop) {
-  const auto time = std::chrono::duration_cast<Time>(block.front().pts);
+void WhepBroadcast::wait_for_viewer(const std::stop_token& stop) {
+  const auto connected = [this] { return std::any_of(peers_.begin(), peers_.end(), [](const auto& entry) { return entry.second->connected(); }); };
+  const Time begin = media::WebRtcPeer::now();
   std::unique_lock lock(mutex_);
+  while (!stop.stop_requested() && !connected() && media::WebRtcPeer::now() - begin < kTimeToConnect)
+    changed_.wait_for(lock, stop, 20ms, [] { return false; });
+}
+
+/// A block that comes late moves all that follows. At the live end such a delay is caught up, unnoticeably, as far as
+/// blocks have come early since.
+void WhepBroadcast::schedule(const UnitBlock& block, bool at_live_end) {
+  const auto time = std::chrono::duration_cast<Time>(block.front().pts);
   const Time now = media::WebRtcPeer::now();
-  if (start_.count() < 0 || start_ + time < now) start_ = now - time;  // late: from here on the others count from now
-  changed_.wait_for(lock, stop, start_ + time - kAhead - now, [] { return false; });
+  if (start_.count() < 0 || start_ + time < now) {
+    start_ = now - time;
+    least_early_ = Time::max();
+    watched_ = to_catch_up_ = Time(0);
+    return;
+  }
+  if (!at_live_end) return;
+  const auto duration = std::chrono::duration_cast<Time>(block.back().pts + block.back().duration - block.front().pts);
+  const Time step = std::min(to_catch_up_, duration / 20);
+  start_ -= step;
+  to_catch_up_ -= step;
+  least_early_ = std::min(least_early_, start_ + time - now);
+  watched_ += duration;
+  if (watched_ < kCatchUpWindow) return;
+  to_catch_up_ = std::max(Time(0), least_early_ - kReserve);
+  least_early_ = Time::max();
+  watched_ = Time(0);
+}
+
+void WhepBroadcast::send(const UnitBlock& block, bool at_live_end, const std::stop_token& stop) {
+  std::unique_lock lock(mutex_);
+  schedule(block, at_live_end);
+  const auto due = [&](const media::AccessUnit& unit) { return start_ + std::chrono::duration_cast<Time>(unit.pts); };
+  changed_.wait_for(lock, stop, due(block.front()) - kAhead - media::WebRtcPeer::now(), [] { return false; });
   if (stop.stop_requested()) return;
   shown_ = block;
   for (const auto& [id, peer] : peers_)
-    for (const media::AccessUnit& unit : block) peer->push(unit, start_ + std::chrono::duration_cast<Time>(unit.pts));
+    for (const media::AccessUnit& unit : block) peer->push(unit, due(unit));
 }
 
 void WhepBroadcast::add(std::string id, std::shared_ptr<media::WebRtcPeer> peer) {
@@ -178,7 +215,8 @@ std::shared_ptr<WhepBroadcast> Whep::broadcast(media::Codec codec) {
   auto& current = codec == media::Codec::h264 ? h264_ : vp8_;
   // Without viewers there is nothing to be late for: the next one begins at the newest block again.
   if (current && (current->ended() || current->peers() == 0)) ended = std::move(current);
-  if (!current) current = std::make_shared<WhepBroadcast>(codec == media::Codec::h264 ? h264_source(video_) : vp8_source(video_->session()));
+  if (!current)
+    current = std::make_shared<WhepBroadcast>([codec, video = video_] { return codec == media::Codec::h264 ? h264_source(video) : vp8_source(video->session()); });
   return current;
 }
 

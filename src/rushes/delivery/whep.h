@@ -37,7 +37,8 @@ std::unique_ptr<UnitSource> vp8_source(const std::shared_ptr<generation::Session
 /// Sends one source's units to its peers at their times. Any thread.
 class WhepBroadcast {
  public:
-  explicit WhepBroadcast(std::unique_ptr<UnitSource> source);
+  /// `open` is called when the first peer is connected, so that it misses nothing.
+  explicit WhepBroadcast(std::function<std::unique_ptr<UnitSource>()> open);
   ~WhepBroadcast() { stop(); }
   WhepBroadcast(const WhepBroadcast&) = delete;
   WhepBroadcast& operator=(const WhepBroadcast&) = delete;
@@ -55,15 +56,19 @@ class WhepBroadcast {
  private:
   using Time = media::WebRtcPeer::Time;
   void run(const std::stop_token& stop);
-  void send(const UnitBlock& block, const std::stop_token& stop);
+  void wait_for_viewer(const std::stop_token& stop);
+  void send(const UnitBlock& block, bool at_live_end, const std::stop_token& stop);
+  void schedule(const UnitBlock& block, bool at_live_end);
   void reap();
 
-  const std::unique_ptr<UnitSource> source_;
+  const std::function<std::unique_ptr<UnitSource>()> open_;
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;
   std::map<std::string, std::shared_ptr<media::WebRtcPeer>> peers_;
   UnitBlock shown_;  // the newest that was sent
   Time start_{-1};   // when the picture of time 0 is or was due
+  // How early blocks came at the least within the last seconds: what may be caught up after a delay.
+  Time least_early_ = Time::max(), watched_{0}, to_catch_up_{0};
   bool ended_ = false;
   int idle_ = 0;  // rounds of the reaper without peers
   std::stop_source stop_;

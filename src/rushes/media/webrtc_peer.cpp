@@ -326,6 +326,12 @@ void WebRtcPeer::push(const AccessUnit& unit, Time play) {
   gst_app_src_push_buffer(source, buffer);
 }
 
+bool WebRtcPeer::connected() const {
+  GstWebRTCPeerConnectionState state{};
+  g_object_get(state_->webrtc.get(), "connection-state", &state, nullptr);
+  return state == GST_WEBRTC_PEER_CONNECTION_STATE_CONNECTED;
+}
+
 bool WebRtcPeer::gone() const {
   const State& s = *state_;
   if (s.failed) return true;

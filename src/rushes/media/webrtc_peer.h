@@ -47,6 +47,8 @@ class WebRtcPeer {
   /// Sends `unit` at the time `play`, at once if that has passed. Never waits: when too much is queued, what comes is
   /// dropped up to the next key frame.
   void push(const AccessUnit& unit, Time play);
+  /// What is pushed is under way to the viewer, and no longer kept for its coming.
+  bool connected() const;
   /// The viewer has left, or never came.
   bool gone() const;
 

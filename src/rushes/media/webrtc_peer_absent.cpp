@@ -20,6 +20,7 @@ const std::string& WebRtcPeer::answer() const noexcept {
 }
 WebRtcPeer::Time WebRtcPeer::now() { return Time(0); }
 void WebRtcPeer::push(const AccessUnit&, Time) {}
+bool WebRtcPeer::connected() const { return false; }
 bool WebRtcPeer::gone() const { return true; }
 
 }  // namespace rushes::media

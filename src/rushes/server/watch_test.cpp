@@ -73,7 +73,7 @@ TEST(Hls, ffmpeg_plays_while_the_video_is_generated) {
 TEST(Hls, playlist_waits_for_the_segment_that_the_player_lacks) {
   RunningServer server;
   const auto id = server.create();
-  TestClient first(server.port()), second(server.port());
+  TestClient first(server.port()), second(server.port()), third(server.port());
   const auto ask = [&](TestClient& client, const std::string& query) {
     client.write("GET " + path(id, "/hls/video.m3u8" + query) + " HTTP/1.1\r\nHost: localhost\r\n\r\n");
     EXPECT_EQ(client.read_head().status, 200);
@@ -86,8 +86,22 @@ TEST(Hls, playlist_waits_for_the_segment_that_the_player_lacks) {
   EXPECT_FALSE(second.readable(std::chrono::milliseconds(50)));
   server.gate().allow(kStepsPerBlock);
   EXPECT_THAT(read_until(second, "1.m4s"), Not(HasSubstr("ENDLIST")));
+  ask(third, "?_HLS_msn=2&_HLS_part=0");
+  EXPECT_FALSE(third.readable(std::chrono::milliseconds(50)));
+  server.gate().allow(kStepsPerBlock);
+  EXPECT_THAT(read_until(third, "2.m4s\n"), HasSubstr("#EXT-X-PART:DURATION=0.75000,URI=\"part2.m4s\",INDEPENDENT=YES\n"));
+  TestClient early(server.port());  // it asks for a part before that exists
+  early.write("GET " + path(id, "/hls/part3.m4s") + " HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  EXPECT_EQ(early.read_head().status, 200);
+  EXPECT_FALSE(early.readable(std::chrono::milliseconds(50)));
+  server.gate().allow(kStepsPerBlock);
+  std::string part;
+  EXPECT_TRUE(early.read_chunk(part));
+  EXPECT_EQ(part.substr(4, 4), "moof");
+  EXPECT_EQ(server.request("GET", path(id, "/hls/part2.m4s")).body, server.request("GET", path(id, "/hls/2.m4s")).body);
   EXPECT_EQ(server.request("GET", path(id, "/hls/video.m3u8?_HLS_msn=40")).status, 400);
-  EXPECT_EQ(server.request("GET", path(id, "/hls/2.m4s")).status, 404);
+  EXPECT_EQ(server.request("GET", path(id, "/hls/4.m4s")).status, 404);
+  EXPECT_EQ(server.request("GET", path(id, "/hls/part5.m4s")).status, 404);
 }
 
 TEST(Hls, keeps_the_token_in_the_addresses_of_the_playlist) {
@@ -109,6 +123,7 @@ TEST(Hls, refuses_what_does_not_exist_with_a_reason) {
   const struct { const char* target; int status; } cases[] = {
       {"/hls/other.m3u8", 404}, {"/hls/7.m4s", 404}, {"/hls/-1.m4s", 400}, {"/hls/x.ts", 400}, {"/hls/.ts", 400}, {"/hls/1.m4s.ts", 404},
       {"/hls/99999999999999999999.ts", 400}, {"/hls/..%2f..%2fetc", 404}, {"/hls/video.m3u8?from=middle", 400}, {"/hls/video.m3u8?_HLS_msn=x", 400},
+      {"/hls/video.m3u8?_HLS_part=0", 400}, {"/hls/part7.m4s", 404}, {"/hls/partx.m4s", 400}, {"/hls/part0.ts", 400},
       {"/hls", 404}, {"/hls/a/b", 404}, {"/stream.sse?video=png", 400}, {"/stream.ndjson?from=x", 400}};
   for (const auto& c : cases) {
     const Reply reply = server.request("GET", path(id, c.target));

@@ -23,8 +23,10 @@ std::string with_token(const std::string& playlist, const Request& request) {
   for (std::string_view rest = playlist; !rest.empty();) {
     const std::string_view line = rest.substr(0, rest.find('\n'));
     rest.remove_prefix(std::min(rest.size(), line.size() + 1));
-    constexpr std::string_view kMap = "#EXT-X-MAP:URI=\"";
-    if (line.starts_with(kMap)) text += fmt::format("{}{}\"\n", line.substr(0, line.size() - 1), query);
+    constexpr std::string_view kUri = "URI=\"";
+    const std::size_t uri = line.starts_with('#') ? line.find(kUri) : std::string_view::npos;
+    const std::size_t close = uri == std::string_view::npos ? uri : line.find('"', uri + kUri.size());
+    if (close != std::string_view::npos) text += fmt::format("{}{}{}\n", line.substr(0, close), query, line.substr(close));
     else text += fmt::format("{}{}\n", line, line.starts_with('#') ? "" : query);
   }
   return text;
@@ -34,8 +36,8 @@ std::string with_token(const std::string& playlist, const Request& request) {
 /// asks so, for the one that it lacks, which spares it to ask again and again.
 class PlaylistBody final : public BodySource {
  public:
-  PlaylistBody(const Entry& entry, const Request& request, HlsFormat format, bool from_start, int64_t wanted_segments)
-      : video_(entry.video), hls_(entry.outlets->hls()), request_(request), format_(format), from_start_(from_start), wanted_segments_(wanted_segments) {}
+  PlaylistBody(const Entry& entry, const Request& request, HlsFormat format, bool from_start, int64_t segment, std::optional<int64_t> part)
+      : video_(entry.video), hls_(entry.outlets->hls()), request_(request), format_(format), from_start_(from_start), segment_(segment), part_(part) {}
 
   net::awaitable<std::shared_ptr<const media::Bytes>> next() override {
     if (sent_) co_return nullptr;
@@ -51,14 +53,40 @@ class PlaylistBody final : public BodySource {
   }
 
  private:
-  bool ready() const { return hls_->segments() >= wanted_segments_ || hls_->ended(); }
+  bool ready() const { return hls_->has(segment_, part_); }
 
   const std::shared_ptr<EncodedStream> video_;
   const std::shared_ptr<HlsStream> hls_;
   const Request request_;
   const HlsFormat format_;
   const bool from_start_;
-  const int64_t wanted_segments_;
+  const int64_t segment_;  // that it waits for, or for this part of it
+  const std::optional<int64_t> part_;
+  bool sent_ = false;
+};
+
+/// A part that players are told to ask for before it exists. Empty if the video ends without it.
+class NextPartBody final : public BodySource {
+ public:
+  NextPartBody(std::shared_ptr<EncodedStream> video, int64_t number) : video_(std::move(video)), number_(number) {}
+
+  net::awaitable<std::shared_ptr<const media::Bytes>> next() override {
+    if (sent_) co_return nullptr;
+    sent_ = true;
+    const net::any_io_executor executor = co_await net::this_coro::executor;
+    const auto wakeup = std::make_shared<Wakeup>(executor);
+    const auto viewer = video_->watch(EncodedStream::From::newest, wakeup->notifier());
+    for (;;) {
+      const bool ended = video_->status().ended;  // asked first, so that nothing is missed
+      if (const auto fragment = video_->fragment(number_)) co_return fragment->bytes;
+      if (ended) co_return nullptr;
+      co_await wakeup->wait();
+    }
+  }
+
+ private:
+  const std::shared_ptr<EncodedStream> video_;
+  const int64_t number_;
   bool sent_ = false;
 };
 
@@ -74,17 +102,21 @@ Response get_playlist(const Entry& entry, const Request& request, HlsFormat form
   const std::string from = request.query_value("from").value_or("newest");
   require(from == "start" || from == "newest", ErrorCode::invalid_argument, "from must be start or newest (got '{}')", from.substr(0, 32));
   const auto hls = entry.outlets->hls();
-  int64_t wanted = 1;
+  int64_t segment = 0;
+  std::optional<int64_t> part;
   if (const auto number = request.query_value("_HLS_msn")) {
-    const int64_t msn = parse_number("_HLS_msn", *number);
-    require(msn <= hls->segments() + 1, ErrorCode::invalid_argument, "_HLS_msn is {}, but there are {} segments so far", msn, hls->segments());
-    wanted = msn + 1;
+    segment = parse_number("_HLS_msn", *number);
+    require(segment <= hls->segments() + 1, ErrorCode::invalid_argument, "_HLS_msn is {}, but there are {} segments so far", segment, hls->segments());
+  }
+  if (const auto number = request.query_value("_HLS_part")) {
+    require(request.query_value("_HLS_msn").has_value(), ErrorCode::invalid_argument, "_HLS_part needs _HLS_msn");
+    part = parse_number("_HLS_part", *number);
   }
   Response response;
   response.content_type = kPlaylistType;
   response.headers.emplace_back("Cache-Control", "no-store");
-  if (hls->segments() >= wanted || hls->ended()) response.body = with_token(hls->playlist(format, from == "start"), request);
-  else response.body = std::make_unique<PlaylistBody>(entry, request, format, from == "start", wanted);
+  if (hls->has(segment, part)) response.body = with_token(hls->playlist(format, from == "start"), request);
+  else response.body = std::make_unique<PlaylistBody>(entry, request, format, from == "start", segment, part);
   return response;
 }
 
@@ -104,6 +136,15 @@ Response bytes_response(const media::Bytes& bytes, std::string content_type) {
   return response;
 }
 
+Response get_part(const Entry& entry, int64_t number) {
+  const EncodedStream::Status status = entry.video->status();
+  if (status.ended || number != status.fragments) return bytes_response(*entry.outlets->hls()->part(number), "video/iso.segment");
+  Response response;
+  response.content_type = "video/iso.segment";
+  response.body = std::make_unique<NextPartBody>(entry.video, number);
+  return response;
+}
+
 }  // namespace
 
 // GET /v1/sessions/{id}/hls/{file}: playlists and segments, see docs/api.md.
@@ -120,6 +161,7 @@ Response get_hls(const SessionTable& sessions, const Request& request) {
   const std::string_view ending = dot == std::string_view::npos ? std::string_view{} : name.substr(dot);
   require(ending == ".m4s" || ending == ".ts", ErrorCode::not_found,
           "there is no hls/{}; try master.m3u8, video.m3u8, ts.m3u8, init.mp4, 0.m4s or 0.ts", name.substr(0, 64));
+  if (name.starts_with("part") && ending == ".m4s") return get_part(entry, parse_number("the part", name.substr(4, dot - 4)));
   const HlsFormat format = ending == ".ts" ? HlsFormat::mpeg_ts : HlsFormat::fmp4;
   return bytes_response(*entry.outlets->hls()->segment(parse_number("the segment", name.substr(0, dot)), format),
                         format == HlsFormat::mpeg_ts ? "video/mp2t" : "video/iso.segment");
