@@ -14,7 +14,9 @@
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
 #include "rushes/generation/generator.h"
+#include "rushes/media/flv_publisher.h"
 #include "rushes/media/image.h"
+#include "rushes/media/rtmp_output.h"
 #include "rushes/media/video_output.h"
 
 namespace rushes::app {
@@ -126,6 +128,7 @@ std::string file_name(std::string_view prompt, bool use_ema) {
 
 bool names_directory(const std::string& target) {
   std::error_code status;
+  if (media::is_rtmp(target)) return false;
   return target.ends_with('/') || (target != "-" && std::filesystem::is_directory(target, status));
 }
 
@@ -188,9 +191,15 @@ class ProgressPrinter {
   int64_t blocks_ = 0;
 };
 
+/// The name of an RTMP stream may be a secret.
+std::string shown(const std::string& target) {
+  if (media::is_rtmp(target)) return media::RtmpUrl::parse(target).shown;
+  return target == "-" ? "standard output" : target;
+}
+
 void print_summary(const Recorded& recorded, const media::VideoOutputOptions& output) {
   const Progress& p = recorded.progress;
-  fmt::print(stderr, "{}: {} frames, {:.2f} s of video in {:.2f} s, {:.1f} fps", output.target == "-" ? "standard output" : output.target,
+  fmt::print(stderr, "{}: {} frames, {:.2f} s of video in {:.2f} s, {:.1f} fps", shown(output.target),
              p.video_frames, static_cast<double>(p.video_frames) / output.fps, p.elapsed.count(), p.fps());
   if (p.first_frame) fmt::print(stderr, ", first frame after {:.3f} s", p.first_frame->count());
   fmt::print(stderr, "\n");
@@ -238,7 +247,7 @@ void add_request_options(CLI::App& command, Options& options) {
 
 void add_output_options(CLI::App& command, Options& options) {
   command.add_option("-o,--output,--output_folder,--output-folder", options.output,
-                     "out.mp4, out.y4m, out.rgb, frames_%05d.png, a folder/, or - for standard output")->capture_default_str();
+                     "out.mp4, out.y4m, out.rgb, frames_%05d.png, a folder/, rtmp://host/application/stream, or - for standard output")->capture_default_str();
   command.add_option("--format", options.format, "auto (by the name; y4m for -), mp4, y4m, rgb24 or png")->capture_default_str();
   command.add_option("--quality", options.quality, "of H.264: 0 (lossless) to 51")->check(CLI::Range(0, 51))->capture_default_str();
   command.add_flag("-q,--quiet", options.quiet, "no progress");

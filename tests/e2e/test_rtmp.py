@@ -175,3 +175,17 @@ def test_bad_requests_are_refused_with_a_reason(server, body, words):
         server.request("POST", f"/v1/sessions/{session}/rtmp", body)
     assert error.value.code == 400
     assert words in json.loads(error.value.read())["error"]["message"]
+
+
+def test_generate_streams_to_an_rtmp_server_in_real_time(nginx):
+    from test_generate import PROGRAM
+
+    begin = time.monotonic()
+    run = subprocess.run([PROGRAM, "generate", "--model", "drawing", "a red circle", "-o", nginx.url("secret")], capture_output=True, text=True, timeout=60)
+    assert run.returncode == 0, run.stderr
+    assert 5 <= time.monotonic() - begin < 20
+    assert "live/..." in run.stderr and "secret" not in run.stderr
+    assert len(packets(nginx.recorded()[0])) == 84
+    nginx.kill()
+    run = subprocess.run([PROGRAM, "generate", "--model", "drawing", "a", "-o", nginx.url("secret")], capture_output=True, text=True, timeout=60)
+    assert run.returncode == 1 and "refused" in run.stderr and "secret" not in run.stderr

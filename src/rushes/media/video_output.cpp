@@ -14,6 +14,7 @@
 #include "rushes/media/fragmented_mp4.h"
 #include "rushes/media/image.h"
 #include "rushes/media/raw_video.h"
+#include "rushes/media/rtmp_output.h"
 #include "rushes/media/video_encoder.h"
 
 namespace rushes::media {
@@ -162,6 +163,10 @@ class PngOutput final : public VideoOutput {
 
 VideoContainer choose_container(std::string_view target, std::string_view format) {
   require(!target.empty(), ErrorCode::invalid_argument, "the output has no name; give a file, or - for standard output");
+  if (is_rtmp(target)) {
+    require(format == "auto", ErrorCode::invalid_argument, "what goes to an RTMP server is always FLV with H.264; leave --format away");
+    return VideoContainer::rtmp;
+  }
   if (format == "auto") {
     if (target == "-") return VideoContainer::y4m;
     const std::string ending = std::filesystem::path(target).extension().string();
@@ -184,6 +189,7 @@ std::unique_ptr<VideoOutput> open_video_output(const VideoOutputOptions& options
     case VideoContainer::y4m: return std::make_unique<Y4mOutput>(options);
     case VideoContainer::rgb24: return std::make_unique<RgbOutput>(options);
     case VideoContainer::png: return std::make_unique<PngOutput>(options);
+    case VideoContainer::rtmp: return open_rtmp_output(options);
   }
   fail(ErrorCode::internal, "unknown container");
 }

@@ -8,10 +8,10 @@
 
 namespace rushes::media {
 
-enum class VideoContainer { mp4, y4m, rgb24, png };
+enum class VideoContainer { mp4, y4m, rgb24, png, rtmp };
 
 /// From `format` ("auto", "mp4", "y4m", "rgb24", "png"), or for "auto" from the target's ending: .mp4, .y4m, .rgb, .png;
-/// "-" is y4m. Throws Error(invalid_argument) for anything else.
+/// "-" is y4m, an address that begins with rtmp:// a live stream whatever the format. Throws Error(invalid_argument) for anything else.
 VideoContainer choose_container(std::string_view target, std::string_view format);
 
 struct VideoOutputOptions {

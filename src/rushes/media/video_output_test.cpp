@@ -103,6 +103,7 @@ TEST(VideoOutput, targets_that_cannot_be_written_are_refused_by_name) {
 TEST(VideoOutput, the_container_follows_the_name_or_the_wish) {
   EXPECT_EQ(choose_container("a/b.mp4", "auto"), VideoContainer::mp4);
   EXPECT_EQ(choose_container("-", "auto"), VideoContainer::y4m);
+  EXPECT_EQ(choose_container("rtmp://host/app/stream", "auto"), VideoContainer::rtmp);
   EXPECT_EQ(choose_container("-", "mp4"), VideoContainer::mp4);
   EXPECT_EQ(choose_container("x_%d.png", "auto"), VideoContainer::png);
   EXPECT_EQ(choose_container("x", "rgb24"), VideoContainer::rgb24);

@@ -1,0 +1,105 @@
+#include "rushes/media/rtmp_output.h"
+
+#include <algorithm>
+#include <chrono>
+#include <optional>
+#include <thread>
+
+#include "rushes/base/error.h"
+#include "rushes/base/log.h"
+#include "rushes/media/flv_publisher.h"
+#include "rushes/media/video_encoder.h"
+
+namespace rushes::media {
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kFirstPause = 500ms, kLongestPause = 15s;
+
+class RtmpOutput final : public VideoOutput {
+ public:
+  explicit RtmpOutput(const VideoOutputOptions& options)
+      : options_(options),
+        url_(RtmpUrl::parse(options.target)),
+        encoder_({.width = options.width, .height = options.height, .fps = options.fps, .quality = options.quality}) {
+    connect();
+  }
+
+  Reader write(const uint8_t* rgb, int64_t video_frames) override {
+    const auto frame_bytes = static_cast<std::size_t>(options_.width * options_.height * 3);
+    if (!publisher_ && Clock::now() >= next_attempt_) reconnect();
+    for (int64_t i = 0; i < video_frames; ++i) {
+      const Pts pts = frame_time(next_frame_ + i, options_.fps);
+      const auto units = encoder_.encode(rgb + static_cast<std::size_t>(i) * frame_bytes, pts, i == 0 ? Key::forced : Key::automatic);
+      wait_until_due(pts);
+      for (const AccessUnit& unit : units) send(unit);
+    }
+    next_frame_ += video_frames;
+    return Reader::present;
+  }
+
+  void finish() override {
+    for (const AccessUnit& unit : encoder_.flush()) send(unit);
+    require(publisher_ != nullptr, ErrorCode::unavailable, "{}", failure_);
+    publisher_->finish();
+  }
+
+ private:
+  void connect() { publisher_ = std::make_unique<FlvPublisher>(encoder_.track(), url_, FlvPublisher::Options{}); }
+
+  /// Only at a block's start, which is a key frame.
+  void reconnect() {
+    try {
+      connect();
+      pause_ = kFirstPause;
+      log::info("{}: connected again", url_.shown);
+    } catch (const Error& error) {
+      lost(error);
+    }
+  }
+
+  void send(const AccessUnit& unit) {
+    if (!publisher_) return;
+    try {
+      publisher_->write(unit);
+    } catch (const Error& error) {
+      lost(error);
+    }
+  }
+
+  void lost(const Error& error) {
+    if (error.code() != ErrorCode::unavailable) throw error;
+    failure_ = error.what();
+    log::warning("{}; trying again in {} ms", failure_, pause_.count());
+    publisher_.reset();
+    next_attempt_ = Clock::now() + pause_;
+    pause_ = std::min(2 * pause_, kLongestPause);
+  }
+
+  void wait_until_due(Pts pts) {
+    const Clock::time_point now = Clock::now();
+    const auto time = std::chrono::duration_cast<Clock::duration>(pts);
+    if (!start_ || *start_ + time < now) start_ = now - time;  // late: from here on the others count from now
+    std::this_thread::sleep_until(*start_ + time);
+  }
+
+  const VideoOutputOptions options_;
+  const RtmpUrl url_;
+  VideoEncoder encoder_;
+  std::unique_ptr<FlvPublisher> publisher_;
+  std::optional<Clock::time_point> start_;  // when the picture of time 0 was or would have been due
+  Clock::time_point next_attempt_;
+  std::chrono::milliseconds pause_ = kFirstPause;
+  std::string failure_;
+  int64_t next_frame_ = 0;
+};
+
+}  // namespace
+
+bool is_rtmp(std::string_view target) { return target.starts_with("rtmp://") || target.starts_with("rtmps://"); }
+
+std::unique_ptr<VideoOutput> open_rtmp_output(const VideoOutputOptions& options) { return std::make_unique<RtmpOutput>(options); }
+
+}  // namespace rushes::media
