@@ -19,6 +19,8 @@
 #include "rushes/base/log.h"
 #include "rushes/server/api/native/routes.h"
 #include "rushes/server/api/native/watch_routes.h"
+#include "rushes/server/api/openai/routes.h"
+#include "rushes/server/api/realtime/routes.h"
 #include "rushes/server/service_routes.h"
 
 namespace rushes::server {
@@ -59,6 +61,8 @@ struct Server::State {
     service.limits = options.connections;
     add_native_routes(service.router, *sessions);
     add_watch_routes(service.router, *sessions);
+    add_openai_routes(service.router, *sessions);
+    add_realtime_routes(service.router, *sessions);
     add_service_routes(service, *sessions, options.version);
   }
 
@@ -166,6 +170,12 @@ std::vector<uint16_t> Server::ports() const {
   std::vector<uint16_t> ports;
   for (const tcp::acceptor& acceptor : state_->acceptors) ports.push_back(acceptor.local_endpoint().port());
   return ports;
+}
+
+std::vector<std::string> Server::routes() const {
+  std::vector<std::string> routes;
+  for (const Route& route : state_->service.router.routes()) routes.push_back(route.method + " " + route.pattern);
+  return routes;
 }
 
 void Server::run() {
