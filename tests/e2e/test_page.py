@@ -118,7 +118,7 @@ def test_a_new_prompt_pause_and_stop_reach_the_session(server, open_page):
     page = open_page()
     session = page.generate(PROMPT, "Endless")
     page.wait_until_plays(0.3)
-    page.tab.get_by_role("textbox", name="New prompt").fill("a green square moves left on a white background")
+    page.tab.get_by_role("textbox", name="New prompt").fill("a green square moves left on a brown background")
     page.tab.get_by_role("button", name="Switch").click()
     page.tab.locator(".block.tone-1.complete").first.wait_for(timeout=30_000)
     assert server.request("GET", f"/v1/sessions/{session}")["prompt"].startswith("a green square")
@@ -126,6 +126,7 @@ def test_a_new_prompt_pause_and_stop_reach_the_session(server, open_page):
     page.tab.get_by_role("button", name="Pause").click()
     page.tab.get_by_role("button", name="Resume").click()
     page.tab.get_by_role("button", name="Pause").wait_for()
+    page.wait_until_plays(4)
     PICTURES.mkdir(exist_ok=True)
     page.tab.screenshot(path=PICTURES / "page.png")
 

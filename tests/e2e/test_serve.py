@@ -86,7 +86,7 @@ def test_a_websocket_viewer_plays_the_video_while_it_is_made(server, tmp_path):
 
 
 def test_the_file_grows_while_it_is_sent_and_equals_what_others_saw(server, tmp_path):
-    session = create(server)["id"]
+    session = create(server, segments=3)["id"]
     with urllib.request.urlopen(f"{server.url}/v1/sessions/{session}/video.mp4", timeout=60) as growing:
         assert growing.headers["Transfer-Encoding"] == "chunked"
         head = growing.read(1000)

@@ -25,7 +25,8 @@ interface WireSession {
 }
 type WireEvent = { sequence: number; at_s: number } & (
   | { type: "block_progress"; segment: number; block: number; step: number; steps: number }
-  | { type: "frame_block"; segment: number; block: number; first_video_frame: number; video_frames: number; prompt: string }
+  | { type: "frame_block"; segment: number; block: number; first_video_frame: number; video_frames: number; prompt: string;
+      times_ms: { text: number; denoise: number; decode: number } }
   | { type: "prompt_applied"; segment: number; block: number; prompt: string }
   | { type: "state"; state: SessionState; reason?: string; error?: { message: string } | null }
 );
@@ -47,7 +48,10 @@ export const toEvent = (e: WireEvent): SessionEvent | null => {
   switch (e.type) {
     case "block_progress": return { ...when, type: e.type, segment: e.segment, block: e.block, step: e.step, steps: e.steps };
     case "frame_block":
-      return { ...when, type: e.type, segment: e.segment, block: e.block, firstVideoFrame: e.first_video_frame, videoFrames: e.video_frames, prompt: e.prompt };
+      return {
+        ...when, type: e.type, segment: e.segment, block: e.block, firstVideoFrame: e.first_video_frame, videoFrames: e.video_frames,
+        prompt: e.prompt, workSeconds: (e.times_ms.text + e.times_ms.denoise + e.times_ms.decode) / 1000,
+      };
     case "prompt_applied": return { ...when, type: e.type, segment: e.segment, block: e.block, prompt: e.prompt };
     case "state": return { ...when, type: e.type, state: e.state, reason: e.error?.message ?? e.reason ?? "" };
     default: return null;

@@ -56,7 +56,12 @@ export function App() {
                   dispatch({ type: "first_frame_shown", id: session.id, milliseconds: performance.now() - clicked });
               }}
               onPrompt={(prompt) => {
-                api.sendPrompt(session.id, prompt).then(() => dispatch({ type: "prompt_sent", id: session.id, prompt }), report);
+                // Noted before it is sent: the event that it was applied may be here before the answer.
+                dispatch({ type: "prompt_sent", id: session.id, prompt });
+                api.sendPrompt(session.id, prompt).catch((error: unknown) => {
+                  dispatch({ type: "prompt_refused", id: session.id });
+                  report(error);
+                });
               }}
               onStop={() => void api.stop(session.id).catch(report)}
               onPause={() => void (session.state === "paused" ? api.resume : api.pause)(session.id).catch(report)}

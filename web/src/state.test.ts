@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import {
-  type Action, type Session, type SessionEvent, MAX_BLOCKS, fill, firstBlockSeconds, generatedFrames, generationFps,
+  type Action, type Session, type SessionEvent, MAX_BLOCKS, fill, firstBlockSeconds, generatedFrames, modelFps,
   initialState, promptAt, promptIndex, reduce, timeline,
 } from "./state";
 
@@ -23,7 +23,7 @@ const after = (bodies: Body[], start = session("s")): Session => {
 };
 
 const frames = (segment: number, block: number, firstVideoFrame: number, videoFrames: number, at: number, prompt = "a red circle"): Body =>
-  ({ type: "frame_block", segment, block, firstVideoFrame, videoFrames, at, prompt });
+  ({ type: "frame_block", segment, block, firstVideoFrame, videoFrames, at, prompt, workSeconds: 0.3 });
 
 describe("events", () => {
   it("fill a block step by step and complete it with its frames", () => {
@@ -79,6 +79,11 @@ describe("a prompt", () => {
     expect(applied!.blocks.map((b) => promptIndex(applied!, b.prompt))).toEqual([0, 1]);
   });
 
+  it("that the server refuses is pending no more", () => {
+    const state = reduce(reduce(initialState, { type: "created", session: session("s", { pendingPrompt: "late" }) }), { type: "prompt_refused", id: "s" });
+    expect(state.sessions[0]!.pendingPrompt).toBeNull();
+  });
+
   it("is shown with the frames that were made under it", () => {
     const s = after([frames(0, 0, 0, 9, 0.4, "red"), frames(0, 1, 9, 12, 1.0, "blue")]);
     expect([0, 0.5, 0.6, 99].map((t) => promptAt(s, t))).toEqual(["red", "red", "blue", "blue"]);
@@ -91,11 +96,11 @@ describe("a prompt", () => {
 });
 
 describe("what is measured", () => {
-  it("is the server's time to the first block and the rate between blocks", () => {
+  it("is the server's time to the first block and the model's speed while it works", () => {
     const s = after([frames(0, 0, 0, 9, 0.4), frames(0, 1, 9, 12, 1.0), frames(0, 2, 21, 12, 1.6)]);
     expect(firstBlockSeconds(s)).toBe(0.4);
-    expect(generationFps(s)).toBeCloseTo(20);
-    expect(generationFps(after([frames(0, 0, 0, 9, 0.4)]))).toBeNull();
+    expect(modelFps(s)).toBeCloseTo(33 / 0.9);
+    expect(modelFps(session("s"))).toBeNull();
   });
 
   it("keeps the first measurement of the first frame on screen", () => {

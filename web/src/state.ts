@@ -32,6 +32,8 @@ export interface Block {
   prompt: string;
   /** When its frames were ready, in seconds since the session was created. */
   readyAt: number;
+  /** What the model worked on it. */
+  workSeconds: number;
 }
 
 export interface Session {
@@ -63,7 +65,7 @@ export const initialState: State = { sessions: [], notice: null };
 
 export type SessionEvent = { sequence: number; at: number } & (
   | { type: "block_progress"; segment: number; block: number; step: number; steps: number }
-  | { type: "frame_block"; segment: number; block: number; firstVideoFrame: number; videoFrames: number; prompt: string }
+  | { type: "frame_block"; segment: number; block: number; firstVideoFrame: number; videoFrames: number; prompt: string; workSeconds: number }
   | { type: "prompt_applied"; segment: number; block: number; prompt: string }
   | { type: "state"; state: SessionState; reason: string }
 );
@@ -73,6 +75,7 @@ export type Action =
   | { type: "listed"; sessions: Session[] }
   | { type: "event"; id: string; event: SessionEvent }
   | { type: "prompt_sent"; id: string; prompt: string }
+  | { type: "prompt_refused"; id: string }
   | { type: "first_frame_shown"; id: string; milliseconds: number }
   | { type: "removed"; id: string }
   | { type: "notice"; text: string | null };
@@ -92,6 +95,8 @@ export function reduce(state: State, action: Action): State {
       return change(state, action.id, (session) => takeEvent(session, action.event));
     case "prompt_sent":
       return change(state, action.id, (session) => ({ ...session, pendingPrompt: action.prompt }));
+    case "prompt_refused":
+      return change(state, action.id, (session) => ({ ...session, pendingPrompt: null }));
     case "first_frame_shown":
       return change(state, action.id, (session) =>
         session.firstFrameShownMs === null ? { ...session, firstFrameShownMs: action.milliseconds } : session);
@@ -123,6 +128,7 @@ function takeEvent(session: Session, event: SessionEvent): Session {
           videoFrames: event.videoFrames,
           prompt: event.prompt,
           readyAt: event.at,
+          workSeconds: event.workSeconds,
         })),
       };
     case "prompt_applied":
@@ -151,7 +157,7 @@ function withBlock(session: Session, at: { segment: number; block: number }, how
   }
   const fresh: Block = {
     segment: at.segment, block: at.block, step: 0, steps: 0, complete: false,
-    firstVideoFrame: 0, videoFrames: 0, prompt: session.prompt, readyAt: 0,
+    firstVideoFrame: 0, videoFrames: 0, prompt: session.prompt, readyAt: 0, workSeconds: 0,
   };
   return [...blocks, how(fresh)].slice(-MAX_BLOCKS);
 }
@@ -169,13 +175,12 @@ export const firstBlockSeconds = (session: Session): number | null => {
   return first && first.firstVideoFrame === 0 ? first.readyAt : null;
 };
 
-/** Video frames per second of wall time over the newest blocks; null before the second block. */
-export const generationFps = (session: Session): number | null => {
-  const complete = session.blocks.filter((b) => b.complete).slice(-8);
-  const first = complete[0], last = complete.at(-1);
-  if (!first || !last || last.readyAt <= first.readyAt) return null;
-  const frames = last.firstVideoFrame + last.videoFrames - (first.firstVideoFrame + first.videoFrames);
-  return frames / (last.readyAt - first.readyAt);
+/** Video frames that the model makes in a second of its work, over the newest blocks; null before the first. Neither turns
+ * that others take nor rests while the viewer has enough count. */
+export const modelFps = (session: Session): number | null => {
+  const newest = session.blocks.filter((b) => b.complete).slice(-8);
+  const work = newest.reduce((sum, b) => sum + b.workSeconds, 0);
+  return work > 0 ? newest.reduce((sum, b) => sum + b.videoFrames, 0) / work : null;
 };
 
 /** The cells of the time line: blocks that have begun, then those that are known to come, segment by segment. */
@@ -194,7 +199,7 @@ export const timeline = (session: Session): Block[][] => {
     const made = (session.blocks.findLast((b) => b.segment === segment && b.complete)?.block ?? -1) + 1;
     for (let block = 0; block < (ended ? made : planned); ++block)
       row.push(known.get(`${segment}/${block}`) ?? {
-        segment, block, step: 0, steps: 0, complete: false, firstVideoFrame: 0, videoFrames: 0, prompt: "", readyAt: 0,
+        segment, block, step: 0, steps: 0, complete: false, firstVideoFrame: 0, videoFrames: 0, prompt: "", readyAt: 0, workSeconds: 0,
       });
     rows.push(row);
   }

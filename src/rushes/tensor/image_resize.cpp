@@ -80,24 +80,33 @@ void apply(const AxisFilter& axis, const uint8_t* in, uint8_t* out, int64_t oute
   });
 }
 
+at::Tensor resize_rows(const at::Tensor& image, int64_t height, Resampling filter) {
+  const int64_t rows = image.size(0), row_bytes = image.size(1) * image.size(2);
+  if (height == rows) return image;
+  at::Tensor out = at::empty({height, image.size(1), image.size(2)}, image.options());
+  apply(axis_filter(rows, height, filter), image.const_data_ptr<uint8_t>(), out.mutable_data_ptr<uint8_t>(), 1, rows, height, row_bytes);
+  return out;
+}
+
+at::Tensor resize_columns(const at::Tensor& image, int64_t width, Resampling filter) {
+  const int64_t rows = image.size(0), columns = image.size(1), channels = image.size(2);
+  if (width == columns) return image;
+  at::Tensor out = at::empty({rows, width, channels}, image.options());
+  apply(axis_filter(columns, width, filter), image.const_data_ptr<uint8_t>(), out.mutable_data_ptr<uint8_t>(), rows, columns, width,
+        channels);
+  return out;
+}
+
 }  // namespace
 
 at::Tensor resize(const at::Tensor& image, int64_t height, int64_t width, Resampling filter) {
   require(image.dim() == 3 && image.scalar_type() == at::kByte && image.numel() > 0, ErrorCode::invalid_argument,
           "a picture to resize is [H, W, C] of 8-bit values, got [{}]", fmt::join(image.sizes(), ", "));
   require(height > 0 && width > 0, ErrorCode::invalid_argument, "cannot resize to {}x{}: both sides must be at least 1", width, height);
-  at::Tensor from = image.cpu().contiguous();
-  const int64_t rows = image.size(0), columns = image.size(1), channels = image.size(2);
-  if (width != columns) {
-    at::Tensor wide = at::empty({rows, width, channels}, from.options());
-    apply(axis_filter(columns, width, filter), from.const_data_ptr<uint8_t>(), wide.mutable_data_ptr<uint8_t>(), rows, columns,
-          width, channels);
-    from = wide;
-  }
-  if (height == rows) return from;
-  at::Tensor out = at::empty({height, width, channels}, from.options());
-  apply(axis_filter(rows, height, filter), from.const_data_ptr<uint8_t>(), out.mutable_data_ptr<uint8_t>(), 1, rows, height,
-        width * channels);
+  // The passes in the order that keeps the picture between them small; each rounds, so the order can be seen.
+  const bool vertical_first = height < image.size(0) && width > image.size(1);
+  at::Tensor out = image.cpu().contiguous();
+  for (const bool vertical : {vertical_first, !vertical_first}) out = vertical ? resize_rows(out, height, filter) : resize_columns(out, width, filter);
   return out;
 }
 

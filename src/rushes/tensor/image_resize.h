@@ -12,8 +12,8 @@ enum class Resampling {
   lanczos,  // 3 lobes
 };
 
-/// Resizes an 8-bit picture [H, W, C] as Pillow does: separable, horizontally first, the filter stretched when
-/// shrinking, fixed-point weights, each pass rounded to 8 bit. Throws Error(invalid_argument) for another dtype or
+/// Resizes an 8-bit picture [H, W, C] as Pillow does: separable, the filter stretched when shrinking, fixed-point
+/// weights, each pass rounded to 8 bit; horizontally first, unless that enlarges what the vertical pass will shrink. Throws Error(invalid_argument) for another dtype or
 /// shape and for sizes below 1.
 at::Tensor resize(const at::Tensor& image, int64_t height, int64_t width, Resampling filter);
 

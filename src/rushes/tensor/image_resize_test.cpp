@@ -23,6 +23,14 @@ TEST(ImageResize, halving_averages_with_the_triangle_filter) {
   EXPECT_TRUE(at::equal(resize(row, 1, 4, Resampling::bilinear).flatten(), at::tensor({0, 20, 140, 160}, at::kByte)));
 }
 
+TEST(ImageResize, what_is_made_wider_and_lower_is_made_lower_first) {
+  const at::Tensor noise = at::randint(2, {12, 8, 3}, at::kByte) * 255;
+  const at::Tensor low = resize(noise, 9, 8, Resampling::bicubic);
+  EXPECT_TRUE(at::equal(resize(noise, 9, 10, Resampling::bicubic), resize(low, 9, 10, Resampling::bicubic)));
+  const at::Tensor wide = resize(noise, 12, 10, Resampling::bicubic);
+  EXPECT_TRUE(at::equal(resize(noise, 15, 10, Resampling::bicubic), resize(wide, 15, 10, Resampling::bicubic)));
+}
+
 TEST(ImageResize, pictures_of_a_wrong_kind_are_refused) {
   EXPECT_THROW(resize(at::zeros({4, 4, 3}), 2, 2, Resampling::bilinear), Error);
   EXPECT_THROW(resize(at::zeros({4, 4, 3}, at::kByte), 0, 2, Resampling::bilinear), Error);

@@ -81,7 +81,7 @@ Produced ode_solvers(const Case& c) {
       };
       produced.tensors[fmt::format("out.{}_{}", method, points)] =
           nn::integrate(field, c.input("in.y0"), grid, nn::ode_method(method));
-      produced.tensors[fmt::format("out.evals_{}_{}", method, points)] = at::tensor(evaluations, at::TensorOptions(at::kLong));
+      produced.tensors[fmt::format("out.evals_{}_{}", method, points)] = at::full({}, evaluations, at::TensorOptions(at::kLong));
     }
   }
   return produced;

@@ -29,7 +29,7 @@ at::Tensor as_rows(const std::vector<FaceBox>& boxes) {
 
 Produced face_detector_s3fd(const Case& c) {
   const imtalker::FaceDetections found = imtalker::FaceDetector(c.weights).detect(c.input("in.image"));
-  return {{{"out.candidates", at::tensor(found.candidates, at::TensorOptions(at::kLong))},
+  return {{{"out.candidates", at::full({}, found.candidates, at::TensorOptions(at::kLong))},
            {"out.after_nms", as_rows(found.distinct)},
            {"out.boxes", as_rows(found.faces)}},
           {}};
@@ -77,7 +77,7 @@ Produced image_preprocess(const Case& c) {
   const std::vector<double> box = c.hyper.at("box");
   const std::vector<int64_t> region = c.hyper.at("upscale_region_y0y1x0x1");
   const std::vector<FaceBox> boxes{{box.at(0), box.at(1), box.at(2), box.at(3), box.at(4)}};
-  const auto square = [&](const CropRule& rule) { return *imtalker::face_square(boxes, image.size(0), image.size(1), rule); };
+  const auto square = [&](const CropRule& rule) { return imtalker::face_square(boxes, image.size(0), image.size(1), rule).value(); };
   const at::Tensor server = tensor::resize(cut(image, square(CropRule::server(c.hyper.at("crop_scale")))), S, S, Resampling::bicubic);
   const at::Tensor part = image.slice(0, region.at(0), region.at(1)).slice(1, region.at(2), region.at(3));
   return {{{"out.server_crop_bicubic", server},

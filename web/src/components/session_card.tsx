@@ -1,7 +1,7 @@
 import { type FormEvent, type ReactNode, useEffect, useEffectEvent, useRef, useState } from "react";
 import { followEvents, liveVideoUrl, videoUrl } from "../api";
 import { play } from "../player";
-import { type Session, type SessionEvent, firstBlockSeconds, generatedFrames, generationFps, hasEnded, promptAt, promptIndex } from "../state";
+import { type Session, type SessionEvent, firstBlockSeconds, generatedFrames, modelFps, hasEnded, promptAt, promptIndex } from "../state";
 import { TONES, Timeline } from "./timeline";
 
 interface Props {
@@ -130,12 +130,12 @@ function PromptSwitch({ onPrompt }: { onPrompt: (prompt: string) => void }) {
 
 function Measures({ session }: { session: Session }) {
   const first = session.firstFrameShownMs !== null ? session.firstFrameShownMs / 1000 : firstBlockSeconds(session);
-  const fps = generationFps(session);
+  const fps = modelFps(session);
   const { format } = session;
   return (
     <dl className="measures">
       <Measure name={session.firstFrameShownMs !== null ? "first frame on screen" : "first block"}>{first === null ? "–" : `${first.toFixed(2)} s`}</Measure>
-      <Measure name={`generates, plays at ${format.fps}`}>{fps === null ? "–" : `${fps.toFixed(1)} fps`}</Measure>
+      <Measure name={`model speed, plays at ${format.fps}`}>{fps === null ? "–" : `${fps.toFixed(1)} fps`}</Measure>
       <Measure name={format.videoFrames === null ? "frames" : `of ${format.videoFrames} frames`}>{generatedFrames(session)}</Measure>
     </dl>
   );
