@@ -11,7 +11,7 @@
 namespace rushes::delivery {
 
 EncodedStream::EncodedStream(std::shared_ptr<generation::Session> session, EncodedStreamOptions options)
-    : session_(std::move(session)), options_(std::move(options)) {
+    : session_(std::move(session)), options_(std::move(options)), origin_(std::move(options_.origin)) {
   const generation::VideoFormat& format = session_->format();
   media::VideoEncoder::Options encoder;
   encoder.width = format.width;
@@ -49,6 +49,7 @@ void EncodedStream::run(std::stop_token stop) {
 }
 
 void EncodedStream::encode(const generation::FrameBlock& block, std::stop_token stop) {
+  if (const auto origin = std::exchange(origin_, nullptr)) adopt_fragments(*origin, media::frame_time(block.first_video_frame, block.fps), stop);
   const auto begin = std::chrono::steady_clock::now();
   std::vector<media::AccessUnit> units;
   for (int64_t t = 0; t < block.video_frames && !stop.stop_requested(); ++t) {
@@ -63,6 +64,28 @@ void EncodedStream::encode(const generation::FrameBlock& block, std::stop_token 
     status_.encode_time += std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin);
   }
   append(std::move(bytes), units.front().pts, units.back().pts + units.back().duration - units.front().pts);
+}
+
+/// The fork stands at a block border and a fragment is a block, so whole fragments make up what came before `until`.
+void EncodedStream::adopt_fragments(const EncodedStream& origin, media::Pts until, const std::stop_token& stop) {
+  // One initialisation segment describes all fragments: with another one nothing would play.
+  if (*origin.init_segment_ != *init_segment_) return;
+  for (int64_t index = 0;; ++index) {
+    const auto fragment = origin.wait_for_fragment(index, until, stop);
+    if (!fragment) return;
+    append(media::Bytes(*fragment->bytes), fragment->pts, fragment->duration);
+  }
+}
+
+std::optional<Fragment> EncodedStream::wait_for_fragment(int64_t index, media::Pts until, const std::stop_token& stop) const {
+  {
+    std::unique_lock lock(mutex_);
+    constexpr media::Pts kRounding{media::Pts::period::den / 1000};
+    const auto covered = [&] { return until <= kRounding || (!times_.empty() && times_.back().pts + times_.back().duration + kRounding >= until); };
+    changed_.wait(lock, stop, [&] { return status_.fragments > index || covered() || status_.ended; });
+    if (index >= status_.fragments || times_[static_cast<std::size_t>(index)].pts + kRounding >= until) return std::nullopt;
+  }
+  return fragment(index);
 }
 
 void EncodedStream::record(const media::Bytes& bytes) {
@@ -207,6 +230,7 @@ std::optional<Fragment> Viewer::poll() {
       if (reader_->next >= end) return std::nullopt;
       if (reader_->next < first && reader_->next >= static_cast<int64_t>(stream.recorded_.size())) {
         reader_->skipped += end - 1 - reader_->next;
+        stream.status_.skipped += end - 1 - reader_->next;
         reader_->next = end - 1;
       }
       index = reader_->next++;
@@ -215,6 +239,7 @@ std::optional<Fragment> Viewer::poll() {
     // It left the memory just now.
     const std::scoped_lock lock(stream.mutex_);
     ++reader_->skipped;
+    ++stream.status_.skipped;
   }
 }
 

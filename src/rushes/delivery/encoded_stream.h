@@ -42,6 +42,8 @@ struct EncodedStreamOptions {
   int64_t memory_bytes = 32 << 20;               // of the newest fragments
   int64_t max_recording_bytes = int64_t{8} << 30;  // a recording ends there; live viewing goes on
   int quality = 20;                              // as media::VideoEncoder
+  /// Of the session that this one was forked from: its fragments up to the fork come first, as they are.
+  std::shared_ptr<class EncodedStream> origin = {};
 };
 
 class Viewer;
@@ -84,6 +86,7 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
     int64_t viewers = 0;
     std::string recording_failure;       // why the recording ended early
     std::chrono::microseconds encode_time{0};
+    int64_t skipped = 0;                 // fragments that slow viewers were moved past
   };
   Status status() const;
   const std::filesystem::path& recording_path() const noexcept { return options_.recording; }
@@ -107,6 +110,8 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
 
   void run(std::stop_token stop);
   void encode(const generation::FrameBlock& block, std::stop_token stop);
+  void adopt_fragments(const EncodedStream& origin, media::Pts until, const std::stop_token& stop);
+  std::optional<Fragment> wait_for_fragment(int64_t index, media::Pts until, const std::stop_token& stop) const;
   void append(media::Bytes bytes, media::Pts pts, media::Pts duration);
   int64_t oldest_in_memory_locked() const { return status_.fragments - static_cast<int64_t>(ring_.size()); }
   void end();
@@ -114,7 +119,7 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
   void notify_all();
 
   const std::shared_ptr<generation::Session> session_;
-  const EncodedStreamOptions options_;
+  EncodedStreamOptions options_;
   std::unique_ptr<media::VideoEncoder> encoder_;
   std::unique_ptr<media::FragmentWriter> writer_;
   std::unique_ptr<Recording> recording_;
@@ -122,9 +127,10 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
   media::VideoTrack track_;
   std::shared_ptr<const media::Bytes> init_segment_;
   std::unique_ptr<generation::Subscription> frames_;
+  std::shared_ptr<EncodedStream> origin_;  // until its fragments have been taken over; the thread's own
 
   mutable std::mutex mutex_;
-  mutable std::condition_variable changed_;
+  mutable std::condition_variable_any changed_;
   Status status_;
   std::deque<std::shared_ptr<const media::Bytes>> ring_;  // the newest fragments
   int64_t ring_bytes_ = 0;

@@ -68,6 +68,18 @@ void DeviceWorker::submit(std::shared_ptr<Session> session) {
   doorbell_->ring();
 }
 
+void DeviceWorker::fork(std::shared_ptr<Session> origin, std::shared_ptr<Session> branch) {
+  const auto ring = [doorbell = doorbell_] { doorbell->ring(); };
+  branch->on_control(ring);
+  branch->stream().on_room(ring);
+  {
+    const std::scoped_lock lock(mutex_);
+    forks_.push_back({std::move(origin), std::move(branch)});
+    ++status_.sessions;
+  }
+  doorbell_->ring();
+}
+
 DeviceWorker::Status DeviceWorker::status() const {
   const std::scoped_lock lock(mutex_);
   return status_;
@@ -77,6 +89,37 @@ void DeviceWorker::take_over_submitted() {
   const std::scoped_lock lock(mutex_);
   for (auto& session : submitted_) tasks_.push_back({std::move(session), nullptr, 0, 0});
   submitted_.clear();
+}
+
+void DeviceWorker::take_over_forks() {
+  std::vector<Fork> forks;
+  {
+    const std::scoped_lock lock(mutex_);
+    forks.swap(forks_);
+  }
+  for (const Fork& fork : forks) {
+    if (fork.branch->over() || branch_off(fork)) continue;
+    fork.branch->fail({ErrorCode::conflict, "session " + fork.origin->id().text() + " ended before it could be forked"});
+    const std::scoped_lock lock(mutex_);
+    --status_.sessions;
+  }
+}
+
+bool DeviceWorker::branch_off(const Fork& fork) {
+  const auto origin = std::find_if(tasks_.begin(), tasks_.end(), [&](const Task& task) { return task.session == fork.origin; });
+  if (origin == tasks_.end() || fork.origin->over()) return false;
+  // Turns end at block borders, but for a session that was paused, or whose recorder is behind.
+  while (origin->generator && !origin->generator->at_block_border())
+    if (!step(*origin)) return false;
+  if (fork.origin->over()) return false;
+  try {
+    // An origin without a generator has not begun: its copy begins by itself.
+    tasks_.push_back({fork.branch, origin->generator ? origin->generator->fork() : nullptr, 0, 0});
+  } catch (...) {
+    fork.branch->fail(current_failure());
+    tasks_.push_back({fork.branch, nullptr, 0, 0});  // counted off with all that have ended
+  }
+  return true;
 }
 
 DeviceWorker::Task* DeviceWorker::choose() {
@@ -98,6 +141,7 @@ void DeviceWorker::run(std::stop_token stop) {
       doorbell_->pending = false;
     }
     take_over_submitted();
+    take_over_forks();
     const auto before = tasks_.size();
     tasks_.remove_if([](const Task& task) { return task.session->over(); });
     int64_t bytes = 0;
@@ -114,6 +158,10 @@ void DeviceWorker::run(std::stop_token stop) {
     }
   }
   take_over_submitted();
+  {
+    const std::scoped_lock lock(mutex_);
+    for (const Fork& fork : forks_) fork.branch->stop("the server is shutting down");
+  }
   for (Task& task : tasks_) task.session->stop("the server is shutting down");
   tasks_.clear();
 }
@@ -137,17 +185,25 @@ void DeviceWorker::turn(Task& task, std::stop_token stop) {
   }
 }
 
+void DeviceWorker::count(const StepResult& result, std::chrono::microseconds elapsed) {
+  const std::scoped_lock lock(mutex_);
+  ++status_.steps;
+  status_.busy += elapsed;
+  for (const Event& event : result.events) {
+    const auto* block = std::get_if<FrameBlock>(&event);
+    if (!block) continue;
+    ++status_.blocks;
+    status_.video_frames += block->video_frames;
+    status_.stages.text += block->times.text;
+    status_.stages.denoise += block->times.denoise;
+    status_.stages.decode += block->times.decode;
+  }
+}
+
 bool DeviceWorker::step(Task& task) {
   const auto begin = std::chrono::steady_clock::now();
   const auto elapsed = [&] {
     return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin);
-  };
-  // Counted before the session's viewers hear of it: who sees a session end finds it in the figures.
-  const auto count = [&](int64_t blocks) {
-    const std::scoped_lock lock(mutex_);
-    ++status_.steps;
-    status_.blocks += blocks;
-    status_.busy += elapsed();
   };
   try {
     const Inbox inbox = task.session->take_inbox();
@@ -155,14 +211,20 @@ bool DeviceWorker::step(Task& task) {
     StepResult result = task.generator->step(inbox);
     const bool again = result.outcome == StepOutcome::again;
     task.bytes = task.generator->bytes();
-    count(std::count_if(result.events.begin(), result.events.end(),
-                        [](const Event& event) { return std::holds_alternative<FrameBlock>(event); }));
+    // Counted before the session's viewers hear of it: who sees a session end finds it in the figures.
+    count(result, elapsed());
+    const bool has_block = std::any_of(result.events.begin(), result.events.end(), [](const Event& event) { return std::holds_alternative<FrameBlock>(event); });
     task.session->deliver(std::move(result), elapsed());
+    if (has_block && !std::exchange(task.has_block, true)) {
+      const std::chrono::duration<double> first = task.session->status().first_block.value_or(std::chrono::microseconds{0});
+      const std::scoped_lock lock(mutex_);
+      status_.first_block.observe(first.count());
+    }
     return again;
   } catch (...) {
     Failure failure = current_failure();
     log::error("session {}: {}", task.session->id().text(), failure.message);
-    count(0);
+    count({}, elapsed());
     task.generator.reset();
     task.session->fail(std::move(failure));
     return false;

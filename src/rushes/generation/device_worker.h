@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "rushes/generation/generator.h"
+#include "rushes/generation/latency_histogram.h"
 #include "rushes/generation/session.h"
 
 namespace rushes::generation {
@@ -44,12 +45,17 @@ class DeviceWorker {
   const Model& model() const noexcept { return *model_; }
   /// Takes the session over until it has ended; any thread. Its generator starts with its first turn.
   void submit(std::shared_ptr<Session> session);
+  /// Takes `branch` over as a copy of `origin` at its next block border; a paused one completes the block in work for
+  /// it. If `origin` ends before, `branch` fails with `conflict`. Any thread.
+  void fork(std::shared_ptr<Session> origin, std::shared_ptr<Session> branch);
 
   struct Status {
     int64_t sessions = 0;         // not yet ended
-    int64_t steps = 0, blocks = 0;
+    int64_t steps = 0, blocks = 0, video_frames = 0;
     int64_t generator_bytes = 0;  // of all sessions, after their latest steps
     std::chrono::microseconds busy{0};
+    StageTimes stages;            // of all blocks
+    LatencyHistogram first_block; // from a session's creation to its first block
   };
   Status status() const;
 
@@ -59,6 +65,10 @@ class DeviceWorker {
     std::unique_ptr<Generator> generator;
     int64_t turns_waited = 0;
     int64_t bytes = 0;
+    bool has_block = false;
+  };
+  struct Fork {
+    std::shared_ptr<Session> origin, branch;
   };
   /// Wakes the worker; outlives it, since sessions and streams keep hold of it.
   struct Doorbell {
@@ -70,6 +80,9 @@ class DeviceWorker {
 
   void run(std::stop_token stop);
   void take_over_submitted();
+  void take_over_forks();
+  bool branch_off(const Fork& fork);
+  void count(const StepResult& result, std::chrono::microseconds elapsed);
   Task* choose();
   void wait_for_work(const std::stop_token& stop);
   void turn(Task& task, std::stop_token stop);
@@ -77,8 +90,9 @@ class DeviceWorker {
 
   const std::shared_ptr<const Model> model_;
   const std::shared_ptr<Doorbell> doorbell_ = std::make_shared<Doorbell>();
-  mutable std::mutex mutex_;  // submitted_ and status_
+  mutable std::mutex mutex_;  // submitted_, forks_ and status_
   std::vector<std::shared_ptr<Session>> submitted_;
+  std::vector<Fork> forks_;
   Status status_;
   std::list<Task> tasks_;  // the thread's own
   std::jthread thread_;

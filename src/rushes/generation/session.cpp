@@ -28,7 +28,7 @@ SessionId SessionId::parse(std::string_view text) {
 
 Session::Session(VideoRequest request, const VideoFormat& plan, Stream::Options stream)
     : id_(SessionId::random()), request_(std::move(request)), format_(plan), created_(std::chrono::system_clock::now()),
-      start_(Clock::now()), stream_(std::make_shared<Stream>(stream)) {
+      start_(Clock::now()), stream_(std::make_shared<Stream>(stream)), max_lead_(request_.max_lead_seconds) {
   stream_->publish(StateChanged{SessionState::queued, {}, {}}, std::chrono::microseconds{0});
 }
 
@@ -109,12 +109,26 @@ bool Session::stop(std::string reason) {
   return true;
 }
 
+void Session::set_max_lead(std::optional<double> seconds) {
+  {
+    const std::scoped_lock lock(mutex_);
+    require_open("change its pacing");
+    max_lead_ = seconds;
+  }
+  wake();
+}
+
+std::optional<double> Session::max_lead() const {
+  const std::scoped_lock lock(mutex_);
+  return max_lead_;
+}
+
 bool Session::steppable() const {
   return status_.state == SessionState::queued || status_.state == SessionState::running;
 }
 
 double Session::excess_lead() const {
-  return request_.max_lead_seconds ? lead_.at(age()).value_or(0) - *request_.max_lead_seconds : 0;
+  return max_lead_ ? lead_.at(age()).value_or(0) - *max_lead_ : 0;
 }
 
 bool Session::runnable() const {

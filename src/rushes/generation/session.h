@@ -62,6 +62,9 @@ class Session {
   void resume();
   /// Ends the session; false if it had ended before. What was made stays.
   bool stop(std::string reason = "stopped by request");
+  /// Seconds that may be made ahead of the viewers; nothing: as fast as it goes. The request's until it is set.
+  void set_max_lead(std::optional<double> seconds);
+  std::optional<double> max_lead() const;
 
   // The worker's side; one thread.
   bool runnable() const;
@@ -100,6 +103,7 @@ class Session {
   bool needs_input_ = false;  // remembered through a pause
   int64_t first_block_video_frames_ = 0;
   ViewerLead lead_;
+  std::optional<double> max_lead_;
   std::shared_ptr<const std::function<void()>> control_;
 };
 

@@ -54,6 +54,18 @@ Request make_request(const http::request<http::string_body>& message) {
   return request;
 }
 
+/// Counts as one while it lives.
+class Counted {
+ public:
+  explicit Counted(int64_t& count) : count_(count) { ++count_; }
+  ~Counted() { --count_; }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+
+ private:
+  int64_t& count_;
+};
+
 class Connection {
  public:
   Connection(tcp::socket socket, Service& service) : stream_(std::move(socket)), service_(service) {}
@@ -100,7 +112,7 @@ class Connection {
     Feed feed;
     const Route* route = prepare(parser, response, feed);
     if (feed) {
-      co_await run_viewer_socket(std::move(stream_), parser.release(), std::move(feed), service_);
+      co_await run_viewer_socket(std::move(stream_), parser.release(), std::move(feed), kind_, service_);
       co_return false;
     }
     if (route && has_body) {
@@ -170,6 +182,7 @@ class Connection {
       return nullptr;
     }
     request_.path_values = std::move(match.path_values);
+    kind_ = match.route->pattern.substr(match.route->pattern.rfind('/') + 1);
     if (!match.route->feed) return match.route;
     if (!is_upgrade) {
       response = error_response(426, "invalid_argument", "this address is a WebSocket; connect with Upgrade: websocket");
@@ -280,6 +293,7 @@ class Connection {
     http::response_serializer<http::string_body> serializer(message);
     auto writing = http::async_write(stream_, serializer, kAsTuple);
     const auto [error, bytes] = co_await std::move(writing);
+    service_.counters.bytes_sent += static_cast<int64_t>(bytes);
     co_return !error;
   }
 
@@ -308,6 +322,7 @@ class Connection {
       stream_.expires_after(service_.limits.download_stall);
       auto writing = net::async_write(stream_, net::buffer(piece), kAsTuple);
       const auto [error, bytes] = co_await std::move(writing);
+      service_.counters.bytes_sent += static_cast<int64_t>(bytes);
       sent = !error;
     }
     co_return sent;
@@ -322,6 +337,7 @@ class Connection {
     if (chunked) message.chunked(true);
     if (!co_await send_head(message)) co_return false;
     if (request_.head) co_return true;
+    const Counted viewer(service_.counters.viewers_by_kind[kind_]);
     try {
       while (const auto piece = co_await next_piece(source))
         for (std::size_t offset = 0; offset < piece->size(); offset += kPieceBytes) {
@@ -347,10 +363,12 @@ class Connection {
     if (chunked) {
       auto writing = net::async_write(stream_, http::make_chunk(part), kAsTuple);
       const auto [error, bytes] = co_await std::move(writing);
+      service_.counters.bytes_sent += static_cast<int64_t>(bytes);
       failed = error;
     } else {
       auto writing = net::async_write(stream_, part, kAsTuple);
       const auto [error, bytes] = co_await std::move(writing);
+      service_.counters.bytes_sent += static_cast<int64_t>(bytes);
       failed = error;
     }
     if (failed == beast::error::timeout) ++service_.counters.viewers_dropped;
@@ -397,6 +415,7 @@ class Connection {
   beast::flat_buffer buffer_;
   Service& service_;
   Request request_;
+  std::string kind_;  // of viewer that the request makes of its client
   unsigned version_ = 11;
   bool keep_alive_ = true;
 };

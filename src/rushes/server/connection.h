@@ -32,6 +32,8 @@ struct Counters {
   int64_t connections_refused = 0;
   int64_t viewers = 0;             // WebSockets, open now
   int64_t viewers_dropped = 0;     // for not reading
+  int64_t bytes_sent = 0;          // bodies and messages
+  std::map<std::string, int64_t> viewers_by_kind;  // last part of the route, open now: WebSockets and growing bodies
 };
 
 /// What all connections share; lives longer than they. The server's thread only.

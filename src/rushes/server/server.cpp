@@ -21,6 +21,8 @@
 #include "rushes/server/api/native/rtmp_routes.h"
 #include "rushes/server/api/native/watch_routes.h"
 #include "rushes/server/api/native/whep_routes.h"
+#include "rushes/server/api/openai/routes.h"
+#include "rushes/server/api/realtime/routes.h"
 #include "rushes/server/service_routes.h"
 
 namespace rushes::server {
@@ -63,6 +65,8 @@ struct Server::State {
     add_watch_routes(service.router, *sessions);
     add_rtmp_routes(service.router, *sessions, options.push_hosts);
     add_whep_routes(service.router, *sessions, options.webrtc);
+    add_openai_routes(service.router, *sessions);
+    add_realtime_routes(service.router, *sessions);
     add_service_routes(service, *sessions, options.version);
   }
 
@@ -170,6 +174,12 @@ std::vector<uint16_t> Server::ports() const {
   std::vector<uint16_t> ports;
   for (const tcp::acceptor& acceptor : state_->acceptors) ports.push_back(acceptor.local_endpoint().port());
   return ports;
+}
+
+std::vector<std::string> Server::routes() const {
+  std::vector<std::string> routes;
+  for (const Route& route : state_->service.router.routes()) routes.push_back(route.method + " " + route.pattern);
+  return routes;
 }
 
 void Server::run() {

@@ -39,6 +39,8 @@ class Server {
   /// "http://127.0.0.1:8000", one for each address.
   std::vector<std::string> urls() const;
   std::vector<uint16_t> ports() const;
+  /// "GET /v1/sessions/{id}", one for each.
+  std::vector<std::string> routes() const;
 
   /// Serves until stop() or a signal: then takes no new clients, ends the sessions, completes their recordings, tells
   /// viewers why, and returns when all have left or the time for it is over.

@@ -5,6 +5,7 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
+#include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/websocket.hpp>
 
@@ -22,7 +23,7 @@ using boost::system::error_code;
 using namespace net::experimental::awaitable_operators;
 
 constexpr auto kAsTuple = net::as_tuple(net::use_awaitable);
-constexpr std::size_t kMaxIncomingBytes = 64 << 10;  // viewers have nothing to say
+constexpr std::size_t kMaxIncomingBytes = 64 << 10;  // a control message with a prompt
 constexpr std::size_t kReasonBytes = 123;            // RFC 6455, 5.5: 125 less the code
 
 // Note: room for the close frame. A message goes out in frames of this size, each begun only when the kernel calls the
@@ -55,6 +56,7 @@ class ViewerSocket final : public WebSocket {
       auto reading = socket_.async_read(buffer, kAsTuple);
       const auto [error, bytes] = co_await std::move(reading);
       if (error) break;
+      if (on_text_ && socket_.got_text()) on_text_(beast::buffers_to_string(buffer.data()));
       buffer.clear();
     }
     // Whatever the feed waits for, it ends now.
@@ -92,6 +94,8 @@ class ViewerSocket final : public WebSocket {
     co_await std::move(sending);
   }
 
+  void on_text(std::function<void(std::string)> callback) override { on_text_ = std::move(callback); }
+
   net::awaitable<void> close(CloseCode code, std::string reason) override {
     if (reason.size() > kReasonBytes) reason.resize(kReasonBytes);
     while (!reason.empty() && (static_cast<unsigned char>(reason.back()) & 0x80)) reason.pop_back();  // no half character
@@ -115,6 +119,7 @@ class ViewerSocket final : public WebSocket {
       auto writing = socket_.async_write_some(message.size() == 0, frame, kAsTuple);
       const auto [error, bytes] = co_await std::move(writing);
       if (error) throw ViewerGone(error.message());
+      service_.counters.bytes_sent += static_cast<int64_t>(bytes);
     } while (message.size() > 0);
   }
 
@@ -136,22 +141,26 @@ class ViewerSocket final : public WebSocket {
 
   websocket::stream<beast::tcp_stream> socket_;
   net::steady_timer timer_;
+  std::function<void(std::string)> on_text_;
   Service& service_;
 };
 
 }  // namespace
 
 net::awaitable<void> run_viewer_socket(beast::tcp_stream stream, beast::http::request<beast::http::string_body> request, Feed feed,
-                                       Service& service) {
+                                       std::string kind, Service& service) {
   ViewerSocket viewer(std::move(stream), service);
   auto accepting = viewer.accept(request);
   if (!co_await std::move(accepting)) co_return;
   ++service.counters.answers[101];
   ++service.counters.viewers;
+  int64_t& of_kind = service.counters.viewers_by_kind[kind];  // map nodes stay where they are
+  ++of_kind;
   auto reading = viewer.read();
   auto writing = viewer.write(std::move(feed));
   co_await (std::move(reading) || std::move(writing));
   --service.counters.viewers;
+  --of_kind;
 }
 
 }  // namespace rushes::server

@@ -10,9 +10,9 @@
 
 namespace rushes::server {
 
-/// Answers the upgrade and runs `feed` until it ends or the viewer leaves. Throws nothing.
+/// Answers the upgrade and runs `feed` until it ends or the viewer leaves. `kind` is for the counters. Throws nothing.
 net::awaitable<void> run_viewer_socket(boost::beast::tcp_stream stream,
                                        boost::beast::http::request<boost::beast::http::string_body> request, Feed feed,
-                                       Service& service);
+                                       std::string kind, Service& service);
 
 }  // namespace rushes::server

@@ -4,6 +4,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <stdexcept>
@@ -27,6 +28,9 @@ class WebSocket {
   /// One whole message. Throws ViewerGone.
   virtual boost::asio::awaitable<void> send_text(std::string message) = 0;
   virtual boost::asio::awaitable<void> send_binary(std::shared_ptr<const std::vector<uint8_t>> message) = 0;
+  /// `callback` gets each text message that comes from now on, on the server's thread; it must return at once. Without
+  /// one they are thrown away.
+  virtual void on_text(std::function<void(std::string)> callback) = 0;
   /// The reason is cut to the 123 bytes that the protocol has room for.
   virtual boost::asio::awaitable<void> close(CloseCode code, std::string reason) = 0;
 };

@@ -60,6 +60,21 @@ Response set_prompt(const SessionTable& sessions, const Request& request) {
   return json_response(202, session_json(entry));
 }
 
+// POST /v1/sessions/{id}/fork: 201 with the new session; 409 when this one has ended, 429 at the limit.
+Response fork_session(SessionTable& sessions, const Request& request) {
+  const SessionId id = SessionId::parse(request.path_value("id"));
+  const Entry entry = sessions.fork(id, parse_fork_request(request.body));
+  Response response = json_response(201, session_json(entry));
+  response.headers.emplace_back("Location", "/v1/sessions/" + entry.session->id().text());
+  return response;
+}
+
+Response set_pacing(const SessionTable& sessions, const Request& request) {
+  const Entry& entry = entry_of(sessions, request);
+  entry.session->set_max_lead(parse_pacing_request(request.body));
+  return json_response(200, session_json(entry));
+}
+
 Response pause_session(const SessionTable& sessions, const Request& request) {
   const Entry& entry = entry_of(sessions, request);
   entry.session->pause();
@@ -143,7 +158,10 @@ Feed video_feed(const SessionTable& sessions, const Request& request) {
 
 Response list_models(const SessionTable& sessions, const Request&) {
   const generation::Model& model = sessions.model();
-  return json_response(200, {{"models", {{{"name", model.name()}, {"description", model.description()}}}}});
+  // `data` is what clients of OpenAI-style servers read.
+  return json_response(200, {{"object", "list"},
+                             {"data", {{{"id", model.name()}, {"object", "model"}, {"created", 0}, {"owned_by", "rushes"}}}},
+                             {"models", {{{"name", model.name()}, {"description", model.description()}}}}});
 }
 
 }  // namespace
@@ -172,6 +190,8 @@ void add_native_routes(Router& router, SessionTable& sessions) {
   answer("GET", "/v1/sessions/{id}", get_session);
   answer("DELETE", "/v1/sessions/{id}", delete_session);
   answer("POST", "/v1/sessions/{id}/prompt", set_prompt);
+  answer("POST", "/v1/sessions/{id}/fork", fork_session);
+  answer("POST", "/v1/sessions/{id}/pacing", set_pacing);
   answer("POST", "/v1/sessions/{id}/pause", pause_session);
   answer("POST", "/v1/sessions/{id}/resume", resume_session);
   answer("POST", "/v1/sessions/{id}/stop", stop_session);

@@ -20,6 +20,11 @@ Json failure_json(const std::optional<generation::Failure>& failure) {
   return {{"code", name(failure->code)}, {"message", failure->message}};
 }
 
+Json origin_json(const std::optional<Origin>& origin) {
+  if (!origin) return nullptr;
+  return {{"kind", origin->kind == Origin::Kind::fork ? "fork" : "remix"}, {"session", origin->session.text()}};
+}
+
 /// RFC 3339, UTC, to the second.
 std::string timestamp(std::chrono::system_clock::time_point time) {
   const std::time_t whole = std::chrono::system_clock::to_time_t(time);
@@ -72,6 +77,7 @@ Json session_json(const Entry& entry) {
   const delivery::EncodedStream::Status video = entry.video->status();
   const generation::VideoFormat& format = session.format();
   const std::string base = "/v1/sessions/" + session.id().text();
+  const std::optional<double> lead = session.max_lead();
   return {{"id", session.id().text()},
           {"state", name(status.state)},
           {"error", failure_json(status.failure)},
@@ -79,6 +85,8 @@ Json session_json(const Entry& entry) {
           {"prompt", status.prompt},
           {"prompts", session.request().prompts},
           {"seed", session.request().seed},
+          {"max_lead_s", lead ? Json(*lead) : Json(nullptr)},
+          {"origin", origin_json(entry.origin)},
           {"format",
            {{"width", format.width},
             {"height", format.height},

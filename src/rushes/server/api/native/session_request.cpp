@@ -75,6 +75,16 @@ void parse_dimensions(JsonFields& fields, VideoRequest& request) {
   parse_size(*size, request);
 }
 
+/// `pacing` and `max_lead`.
+std::optional<double> parse_pacing(JsonFields& fields) {
+  const auto pacing = fields.string("pacing");
+  const auto lead = fields.number("max_lead", 0, 3600);
+  require(!pacing || *pacing == "asap" || *pacing == "realtime", ErrorCode::invalid_argument, "pacing must be asap or realtime (got '{}')",
+          pacing.value_or("").substr(0, 32));
+  require(!lead || pacing != "asap", ErrorCode::invalid_argument, "max_lead makes no sense with pacing asap, which knows no limit");
+  return lead || pacing != "realtime" ? lead : std::optional(kRealtimeLeadSeconds);
+}
+
 std::optional<VideoRequest::Image> parse_image(JsonFields& fields) {
   const auto text = fields.string("image");
   if (!text) return std::nullopt;
@@ -142,7 +152,7 @@ VideoRequest parse_session_request(std::string_view body, std::string_view model
   request.overlap_latent_frames = fields.integer("overlap", 0, kMost);
   request.video_frames = fields.integer("frames", 1, kMost);
   request.fps = fields.number("fps", 1, 240);
-  request.max_lead_seconds = fields.number("max_lead", 0, 3600);
+  request.max_lead_seconds = parse_pacing(fields);
   request.steps = fields.integer("steps", 1, kMost);
   request.denoising_steps = fields.numbers("denoising_steps", 1000);
   request.solver = fields.string("solver");
@@ -160,6 +170,22 @@ VideoRequest parse_session_request(std::string_view body, std::string_view model
   // As many segments as prompts, so that each prompt is seen.
   request.segments = segments.value_or(request.video_frames ? 1 : static_cast<int64_t>(request.prompts.size()));
   return request;
+}
+
+std::optional<std::string> parse_fork_request(std::string_view body) {
+  if (body.empty()) return std::nullopt;
+  JsonFields fields(body);
+  const auto prompt = fields.string("prompt");
+  fields.require_all_known();
+  return prompt ? std::optional(checked_prompt("prompt", *prompt)) : std::nullopt;
+}
+
+std::optional<double> parse_pacing_request(std::string_view body) {
+  JsonFields fields(body);
+  const auto lead = parse_pacing(fields);
+  fields.require_all_known();
+  require(lead || fields.string("pacing"), ErrorCode::invalid_argument, "pacing is missing: asap or realtime");
+  return lead;
 }
 
 std::string parse_prompt_request(std::string_view body) {

@@ -1,0 +1,121 @@
+#include "rushes/server/api/openai/routes.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "rushes/generation/device_worker.h"
+#include "rushes/server/api/native/session_request.h"
+#include "rushes/server/api/openai/video_json.h"
+#include "rushes/server/api/openai/video_request.h"
+#include "rushes/server/growing_video.h"
+
+namespace rushes::server {
+namespace {
+
+constexpr int64_t kDefaultPage = 20, kMaxPage = 100;
+constexpr const char* kPollAfterMs = "500";  // the client library's own pace would be a second
+
+const Entry& entry_of(const SessionTable& sessions, const Request& request) {
+  return sessions.find(parse_video_id(request.path_value("video_id")));
+}
+
+// POST /v1/videos: starts a video. 200 with it; 400, 413, 415, 422 for the request, 404 for another model, 429.
+Response create_video(SessionTable& sessions, const Request& request) {
+  return json_response(200, video_json(sessions.create(parse_video_request(request, sessions.model())), sessions.model().name()));
+}
+
+Response get_video(SessionTable& sessions, const Request& request) {
+  Response response = json_response(200, video_json(entry_of(sessions, request), sessions.model().name()));
+  response.headers.emplace_back("openai-poll-after-ms", kPollAfterMs);
+  return response;
+}
+
+int64_t page_size(const Request& request) {
+  const auto text = request.query_value("limit");
+  if (!text) return kDefaultPage;
+  int64_t limit = -1;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), limit);
+  require(error == std::errc{} && end == text->data() + text->size() && limit >= 0 && limit <= kMaxPage, ErrorCode::invalid_argument,
+          "limit must be an integer from 0 to {}", kMaxPage);
+  return limit;
+}
+
+// GET /v1/videos?after=ID&limit=20&order=desc: a page of all videos, by default the newest first.
+Response list_videos(SessionTable& sessions, const Request& request) {
+  const std::string order = request.query_value("order").value_or("desc");
+  require(order == "asc" || order == "desc", ErrorCode::invalid_argument, "order must be asc or desc");
+  const int64_t limit = page_size(request);
+  std::vector<Entry> all = sessions.all();
+  if (order == "desc") std::reverse(all.begin(), all.end());
+  auto first = all.begin();
+  if (const auto after = request.query_value("after"); after && !after->empty()) {
+    const auto& id = sessions.find(parse_video_id(*after)).session->id();
+    first = std::find_if(all.begin(), all.end(), [&](const Entry& entry) { return entry.session->id() == id; }) + 1;
+  }
+  const auto last = first + std::min<int64_t>(limit, all.end() - first);
+  Json data = Json::array();
+  for (auto each = first; each != last; ++each) data.push_back(video_json(*each, sessions.model().name()));
+  const Json first_id = data.empty() ? Json() : data.front()["id"], last_id = data.empty() ? Json() : data.back()["id"];
+  return json_response(200, {{"object", "list"}, {"data", std::move(data)}, {"first_id", first_id}, {"last_id", last_id}, {"has_more", last != all.end()}});
+}
+
+Response delete_video(SessionTable& sessions, const Request& request) {
+  const auto id = entry_of(sessions, request).session->id();
+  sessions.remove(id);
+  return json_response(200, {{"id", video_id(id)}, {"object", "video.deleted"}, {"deleted", true}});
+}
+
+// GET /v1/videos/{video_id}/content: the MP4. One that is still being made comes as it grows, so that the answer is
+// complete when the video is. 409 when nothing was made and nothing will be.
+Response get_content(SessionTable& sessions, const Request& request) {
+  const std::string variant = request.query_value("variant").value_or("video");
+  require(variant == "video", ErrorCode::invalid_argument, "variant must be video (got '{}'); this server makes no thumbnails and spritesheets",
+          variant.substr(0, 32));
+  const Entry& entry = entry_of(sessions, request);
+  const auto status = entry.video->status();
+  require(!status.ended || status.fragments > 0, ErrorCode::conflict, "the video ended before anything of it was made");
+  Response response;
+  if (status.recording_complete) {
+    response = file_response(request, entry.video->recording_path(), "video/mp4");
+  } else {
+    response.content_type = "video/mp4";
+    response.body = std::make_unique<GrowingVideo>(entry.video, delivery::EncodedStream::From::start);
+  }
+  response.headers.emplace_back("Cache-Control", "no-store");
+  return response;
+}
+
+// POST /v1/videos/{video_id}/remix: the same once more, noise included, with another prompt.
+Response remix_video(SessionTable& sessions, const Request& request) {
+  const Entry& source = entry_of(sessions, request);
+  generation::VideoRequest remix = source.session->request();
+  remix.prompts = {parse_remix_request(request)};
+  return json_response(200, video_json(sessions.create(std::move(remix), Origin{Origin::Kind::remix, source.session->id()}), sessions.model().name()));
+}
+
+}  // namespace
+
+void add_openai_routes(Router& router, SessionTable& sessions) {
+  const auto add = [&](std::string method, std::string pattern, auto function, std::size_t max_body_bytes = 64 << 10) {
+    Route route;
+    route.method = std::move(method);
+    route.pattern = std::move(pattern);
+    route.max_body_bytes = max_body_bytes;
+    route.answer = [&sessions, function](const Request& request) {
+      try {
+        return function(sessions, request);
+      } catch (const Error& error) {
+        return openai_error(error);
+      }
+    };
+    router.add(std::move(route));
+  };
+  add("POST", "/v1/videos", create_video, kMaxCreateBytes);
+  add("GET", "/v1/videos", list_videos);
+  add("GET", "/v1/videos/{video_id}", get_video);
+  add("DELETE", "/v1/videos/{video_id}", delete_video);
+  add("GET", "/v1/videos/{video_id}/content", get_content);
+  add("POST", "/v1/videos/{video_id}/remix", remix_video);
+}
+
+}  // namespace rushes::server

@@ -1,0 +1,228 @@
+#include "rushes/server/api/realtime/routes.h"
+
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+
+#include "rushes/server/api/realtime/messages.h"
+#include "rushes/server/growing_video.h"
+
+namespace rushes::server {
+namespace {
+
+constexpr std::chrono::seconds kStartTimeout{10};
+constexpr std::size_t kMaxWaitingMessages = 64;  // of a client that talks faster than it reads
+
+/// One client's session from session.start to session.done.
+class RealtimeConversation {
+ public:
+  RealtimeConversation(SessionTable& sessions, WebSocket& viewer) : sessions_(sessions), viewer_(viewer) {}
+  RealtimeConversation(const RealtimeConversation&) = delete;
+  RealtimeConversation& operator=(const RealtimeConversation&) = delete;
+  /// Nobody is left to watch; what was made stays.
+  ~RealtimeConversation() {
+    if (entry_.session) entry_.session->stop("its client has left");
+  }
+
+  net::awaitable<void> run() {
+    const net::any_io_executor executor = co_await net::this_coro::executor;
+    wakeup_ = std::make_shared<Wakeup>(executor);
+    viewer_.on_text([inbox = inbox_, notify = wakeup_->notifier()](std::string message) {
+      // One too many stays in the queue, so that the reader sees that there were.
+      if (inbox->size() <= kMaxWaitingMessages) inbox->push_back(std::move(message));
+      notify();
+    });
+    auto starting = wait_for_start(executor);
+    if (!co_await std::move(starting)) co_return;
+    auto streaming = stream();
+    co_await std::move(streaming);
+  }
+
+ private:
+  // ---- the client's messages ----
+
+  net::awaitable<bool> wait_for_start(net::any_io_executor executor) {
+    net::steady_timer deadline(executor, kStartTimeout);
+    deadline.async_wait([notify = wakeup_->notifier()](boost::system::error_code) { notify(); });
+    while (!entry_.session) {
+      auto answering = answer_messages();
+      co_await std::move(answering);
+      if (entry_.session) break;
+      const bool refused = std::exchange(refused_, false), late = deadline.expiry() <= std::chrono::steady_clock::now();
+      if (refused || late) {
+        if (late) {
+          auto telling = send_error("no session.start came within 10 s");
+          co_await std::move(telling);
+        }
+        auto closing = viewer_.close(CloseCode::policy, late ? "no session.start" : "refused");
+        co_await std::move(closing);
+        co_return false;
+      }
+      auto waiting = wakeup_->wait();
+      co_await std::move(waiting);
+    }
+    co_return true;
+  }
+
+  net::awaitable<void> answer_messages() {
+    while (!inbox_->empty()) {
+      const bool flood = inbox_->size() > kMaxWaitingMessages;
+      const std::string text = std::move(inbox_->front());
+      inbox_->pop_front();
+      Json reply = flood ? error_json("too many messages wait; some are lost") : answer(text);
+      auto sending = send(std::move(reply));
+      co_await std::move(sending);
+    }
+  }
+
+  Json answer(const std::string& text) {
+    try {
+      return answer(parse_client_message(text));
+    } catch (const Error& error) {
+      refused_ = !entry_.session;
+      return error_json(error.what());
+    }
+  }
+
+  Json answer(const ClientMessage& message) {
+    using Type = ClientMessage::Type;
+    if (message.type == Type::ping) return {{"type", "session.pong"}};
+    if (message.type == Type::start) return start(message.fields);
+    require(entry_.session != nullptr, ErrorCode::conflict, "session.start must come first");
+    if (message.type == Type::stop) {
+      entry_.session->stop("stopped by its client");
+      return nullptr;  // session.done follows
+    }
+    Interaction interaction = parse_interaction(message.fields, ++interactions_);
+    entry_.session->set_prompt(interaction.prompt);
+    Json reply{{"type", "session.interaction.queued"}, {"request_id", request_id()}, {"event_id", interaction.event_id}};
+    pending_.add(std::move(interaction));
+    return reply;
+  }
+
+  Json start(const Json& fields) {
+    require(!entry_.session, ErrorCode::conflict, "the session of this connection has started already");
+    entry_ = sessions_.create(parse_start(fields, sessions_.model().name()));
+    const generation::VideoFormat& format = entry_.session->format();
+    return {{"type", "video.start"},
+            {"request_id", request_id()},
+            {"format", "m4s"},
+            {"config",
+             {{"model", sessions_.model().name()},
+              {"prompt", entry_.session->request().prompts.front()},
+              {"width", format.width},
+              {"height", format.height},
+              {"fps", format.fps},
+              {"num_frames", format.video_frames ? Json(*format.video_frames) : Json(nullptr)},
+              {"seed", entry_.session->request().seed}}}};
+  }
+
+  // ---- the video ----
+
+  net::awaitable<void> stream() {
+    blocks_ = entry_.session->stream().subscribe(generation::Stream::Role::observer, generation::Stream::From::start);
+    const auto viewer = entry_.video->watch(delivery::EncodedStream::From::start, wakeup_->notifier());
+    for (;;) {
+      auto answering = answer_messages();
+      co_await std::move(answering);
+      if (const auto fragment = viewer->poll()) {
+        if (fragment->index < 0) continue;  // goes with the first chunk, so that each chunk is media
+        auto sending = send_chunk(*fragment);
+        co_await std::move(sending);
+      } else if (viewer->ended()) {
+        break;
+      } else {
+        auto waiting = wakeup_->wait();
+        co_await std::move(waiting);
+      }
+    }
+    auto ending = say_goodbye();
+    co_await std::move(ending);
+  }
+
+  net::awaitable<void> send_chunk(const delivery::Fragment& fragment) {
+    const auto [prompt, video_frames] = next_block();
+    Json events = Json::array();
+    if (const auto id = pending_.take(prompt)) events.push_back(*id);
+    auto bytes = fragment.bytes;
+    if (chunks_ == 0) {
+      auto joined = std::make_shared<media::Bytes>(*entry_.video->init_segment());
+      joined->insert(joined->end(), bytes->begin(), bytes->end());
+      bytes = std::move(joined);
+    }
+    // A prompt takes over within one chunk: it starts and completes in the same.
+    Json metadata{{"type", "video.chunk_metadata"}, {"request_id", request_id()},
+                  {"kind", "media"},                {"transport_chunk_index", chunks_},
+                  {"generation_chunk_index", fragment.index}, {"num_frames", video_frames},
+                  {"byte_length", bytes->size()},   {"started_event_ids", events},
+                  {"active_event_ids", events},     {"completed_event_ids", events}};
+    ++chunks_;
+    auto telling = send(std::move(metadata));
+    co_await std::move(telling);
+    auto sending = viewer_.send_binary(bytes);
+    co_await std::move(sending);
+  }
+
+  /// Prompt and length of the block that the next fragment holds; it was told before it was encoded.
+  std::pair<std::string, int64_t> next_block() {
+    while (const generation::EventPtr event = blocks_->poll())
+      if (const auto* block = std::get_if<generation::FrameBlock>(&event->what)) return {block->prompt, block->video_frames};
+    return {"", 0};
+  }
+
+  net::awaitable<void> say_goodbye() {
+    const generation::SessionStatus status = entry_.session->status();
+    const bool failed = status.state == generation::SessionState::failed;
+    Json last = failed ? error_json(status.failure->message)
+                       : Json{{"type", "session.done"}, {"request_id", request_id()}, {"chunks", chunks_}, {"stopped", status.state == generation::SessionState::stopped}};
+    auto telling = send(std::move(last));
+    co_await std::move(telling);
+    auto [code, reason] = farewell(*entry_.session, sessions_.draining());
+    auto closing = viewer_.close(code, std::move(reason));
+    co_await std::move(closing);
+  }
+
+  // ---- what is sent ----
+
+  std::string request_id() const { return entry_.session->id().text(); }
+  static Json error_json(std::string_view message) { return {{"type", "error"}, {"message", message}}; }
+
+  net::awaitable<void> send_error(std::string_view message) {
+    auto sending = send(error_json(message));
+    co_await std::move(sending);
+  }
+
+  net::awaitable<void> send(Json message) {
+    if (message.is_null()) co_return;
+    std::string text = message.dump(-1, ' ', false, Json::error_handler_t::replace);
+    auto sending = viewer_.send_text(std::move(text));
+    co_await std::move(sending);
+  }
+
+  SessionTable& sessions_;
+  WebSocket& viewer_;
+  const std::shared_ptr<std::deque<std::string>> inbox_ = std::make_shared<std::deque<std::string>>();
+  std::shared_ptr<Wakeup> wakeup_;
+  Entry entry_;  // from session.start on
+  std::unique_ptr<generation::Subscription> blocks_;
+  PendingInteractions pending_;
+  int64_t interactions_ = 0, chunks_ = 0;
+  bool refused_ = false;
+};
+
+net::awaitable<void> converse(SessionTable* sessions, WebSocket* viewer) {
+  RealtimeConversation conversation(*sessions, *viewer);
+  auto running = conversation.run();
+  co_await std::move(running);
+}
+
+}  // namespace
+
+void add_realtime_routes(Router& router, SessionTable& sessions) {
+  Route route;
+  route.method = "GET";
+  route.pattern = "/v1/realtime/video";
+  route.feed = [&sessions](const Request&) -> Feed { return [&sessions](WebSocket& viewer) { return converse(&sessions, &viewer); }; };
+  router.add(std::move(route));
+}
+
+}  // namespace rushes::server

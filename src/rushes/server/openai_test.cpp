@@ -1,0 +1,130 @@
+// The OpenAI-style API over real sockets; tests/e2e/test_openai.py has the client library itself.
+#include <gtest/gtest.h>
+
+#include "rushes/media/test_video.h"
+#include "rushes/server/test_client.h"
+
+namespace rushes::server {
+namespace {
+using nlohmann::json;
+
+const std::string kForm = "Content-Type: multipart/form-data; boundary=XX\r\n";
+std::string field(const std::string& name, const std::string& value, const std::string& more = {}) {
+  return "--XX\r\nContent-Disposition: form-data; name=\"" + name + "\"" + more + "\r\n\r\n" + value + "\r\n";
+}
+
+json wait_until_over(const RunningServer& server, const std::string& id) {
+  server.events(id.substr(6));
+  for (json video;;) {  // the encoder may still have the last block
+    video = server.request("GET", "/v1/videos/" + id).json();
+    if (video["status"] == "completed" || video["status"] == "failed") return video;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+}
+
+TEST(OpenAiVideos, are_made_downloaded_and_deleted) {
+  RunningServer server;
+  const Reply created = server.request("POST", "/v1/videos", R"({"prompt": "a; b", "seconds": "5.25", "size": "64x48", "seed": 3})");
+  ASSERT_EQ(created.status, 200) << created.body;
+  json video = created.json();
+  const std::string id = video["id"];
+  EXPECT_EQ(video["object"], "video");
+  EXPECT_EQ(video["model"], "drawing");
+  EXPECT_EQ(video["prompt"], "a; b");
+  EXPECT_EQ(video["size"], "64x48");
+  EXPECT_EQ(video["seconds"], "5.25");
+  EXPECT_EQ(video["error"], nullptr);
+  server.gate().open();
+  video = wait_until_over(server, id);
+  EXPECT_EQ(video["status"], "completed");
+  EXPECT_EQ(video["progress"], 100);
+  EXPECT_GE(video["completed_at"], video["created_at"]);
+  const Reply content = server.request("GET", "/v1/videos/" + id + "/content?variant=video");
+  EXPECT_EQ(content.headers.at("content-type"), "video/mp4");
+  EXPECT_EQ(media::decode_bytes("openai_test.mp4", media::Bytes(content.body.begin(), content.body.end())).size(), 84u);
+  EXPECT_EQ(server.request("DELETE", "/v1/videos/" + id).json(), (json{{"id", id}, {"object", "video.deleted"}, {"deleted", true}}));
+  EXPECT_EQ(server.request("GET", "/v1/videos/" + id).status, 404);
+}
+
+TEST(OpenAiVideos, can_be_asked_for_in_a_form_and_remixed) {
+  RunningServer server;
+  const Reply created = server.request("POST", "/v1/videos", field("prompt", "a red circle") + field("seconds", "2") + field("seed", "9") + "--XX--\r\n", kForm);
+  ASSERT_EQ(created.status, 200) << created.body;
+  const std::string id = created.json()["id"];
+  EXPECT_EQ(server.status(id.substr(6))["seed"], 9);
+  const Reply remixed = server.request("POST", "/v1/videos/" + id + "/remix", R"({"prompt": "a blue circle"})");
+  ASSERT_EQ(remixed.status, 200) << remixed.body;
+  EXPECT_EQ(remixed.json()["remixed_from_video_id"], id);
+  EXPECT_EQ(remixed.json()["prompt"], "a blue circle");
+  EXPECT_EQ(server.status(remixed.json()["id"].get<std::string>().substr(6))["seed"], 9);
+  EXPECT_EQ(server.request("POST", "/v1/sessions/" + id.substr(6) + "/stop").status, 200);
+  EXPECT_EQ(wait_until_over(server, id)["error"]["code"], "stopped");
+}
+
+TEST(OpenAiVideos, are_listed_in_pages) {
+  RunningServer server;
+  std::vector<std::string> ids;
+  for (int i = 0; i < 5; ++i) ids.push_back(server.request("POST", "/v1/videos", R"({"prompt": "a"})").json()["id"]);
+  const auto page = [&](const std::string& query) { return server.request("GET", "/v1/videos" + query).json(); };
+  EXPECT_EQ(page("")["data"].size(), 5u);
+  EXPECT_EQ(page("")["first_id"], ids[4]);
+  EXPECT_EQ(page("")["has_more"], false);
+  const json first = page("?limit=2&order=asc");
+  EXPECT_EQ(first["last_id"], ids[1]);
+  EXPECT_EQ(first["has_more"], true);
+  EXPECT_EQ(page("?limit=3&order=asc&after=" + ids[1])["data"][2]["id"], ids[4]);
+  EXPECT_EQ(page("?limit=0")["last_id"], nullptr);
+  for (const char* wrong : {"?limit=-1", "?limit=101", "?limit=x", "?order=up"}) EXPECT_EQ(server.request("GET", std::string("/v1/videos") + wrong).status, 400) << wrong;
+  EXPECT_EQ(server.request("GET", "/v1/videos?after=video_1").status, 404);
+}
+
+TEST(OpenAiVideos, say_what_is_wrong_in_the_shape_that_the_client_reads) {
+  RunningServer server;
+  struct Case {
+    const char *headers, *body;
+    int status;
+    const char* words;
+  };
+  const Case kCases[] = {
+      {"", "{}", 400, "prompt is missing"},
+      {"", R"({"prompt": 3})", 400, "prompt is missing"},
+      {"", R"({"prompt": ""})", 400, "empty"},
+      {"", R"({"prompt": "a", "seconds": "long"})", 400, "seconds"},
+      {"", R"({"prompt": "a", "seconds": 0})", 400, "seconds"},
+      {"", R"({"prompt": "a", "seconds": 1e300})", 400, "seconds"},
+      {"", R"({"prompt": "a", "size": "huge"})", 400, "size"},
+      {"", R"({"prompt": "a", "size": "63x63"})", 400, "multiple of 16"},
+      {"", R"({"prompt": "a", "model": "sora-2"})", 404, "sora-2"},
+      {"", R"({"prompt": "a", "quality": "high"})", 400, "quality"},
+      {"", R"({"prompt": "a", "seed": [1]})", 400, "seed"},
+      {"", R"({"prompt": "a", "prompt": "b"})", 400, "twice"},
+      {"", R"({"prompt": "a", "input_reference": {"file_id": "x"}})", 415, "image_url"},
+      {"", R"({"prompt": "a", "input_reference": {"image_url": "http://x/y.png"}})", 400, "fetches no"},
+      {"Content-Type: multipart/form-data\r\n", "x", 400, "boundary"},
+      {"Content-Type: multipart/form-data; boundary=XX\r\n", "--XX\r\n", 400, "does not end"},
+      {"Content-Type: multipart/form-data; boundary=XX\r\n",
+       "--XX\r\nContent-Disposition: form-data; name=\"seed\"\r\n\r\nx\r\n--XX--", 400, "seed must be a number"},
+      {"Content-Type: multipart/form-data; boundary=XX\r\n",
+       "--XX\r\nContent-Disposition: form-data; name=\"prompt\"\r\n\r\na\r\n--XX\r\nContent-Disposition: form-data; name=\"input_reference\"; filename=\"a.png\"\r\n\r\nno "
+       "picture\r\n--XX--",
+       415, "JPEG"},
+  };
+  for (const Case& each : kCases) {
+    SCOPED_TRACE(each.body);
+    const Reply reply = server.request("POST", "/v1/videos", each.body, each.headers);
+    EXPECT_EQ(reply.status, each.status) << reply.body;
+    const json error = reply.json()["error"];
+    EXPECT_NE(error["message"].get<std::string>().find(each.words), std::string::npos) << reply.body;
+    EXPECT_EQ(error["type"], "invalid_request_error");
+    EXPECT_TRUE(error.contains("param") && error.contains("code"));
+  }
+  EXPECT_EQ(server.request("GET", "/v1/videos/video_0123456789abcdef0123456789abcdef").status, 404);
+  EXPECT_EQ(server.request("GET", "/v1/videos/..%2f").status, 404);
+  const std::string id = server.request("POST", "/v1/videos", R"({"prompt": "a"})").json()["id"];
+  EXPECT_EQ(server.request("GET", "/v1/videos/" + id + "/content?variant=thumbnail").status, 400);
+  EXPECT_EQ(server.request("POST", "/v1/sessions/" + id.substr(6) + "/stop").status, 200);
+  wait_until_over(server, id);
+}
+
+}  // namespace
+}  // namespace rushes::server

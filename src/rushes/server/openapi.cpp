@@ -1,0 +1,239 @@
+#include "rushes/server/openapi.h"
+
+#include <map>
+#include <set>
+
+namespace rushes::server {
+namespace {
+
+// The routes in short, written out by openapi_document(). For each: `ok` gives the content of each success, the name of a
+// schema or a media type (null: no body); `errors` the statuses beyond those that any request may get; `body` a schema of
+// the JSON body; `form`: also as multipart/form-data. Parameters of the path follow from its names.
+constexpr const char* kRoutes = R"json({
+"GET /health": {"tag": "service", "summary": "The process lives", "ok": {"200": "Status"}},
+"GET /ready": {"tag": "service", "summary": "New sessions are taken (503: shutting down)", "ok": {"200": "Status", "503": "Status"}},
+"GET /props": {"tag": "service", "summary": "Version, model and limits", "ok": {"200": "Props"}},
+"GET /metrics": {"tag": "service", "summary": "Figures in Prometheus' text format", "ok": {"200": "text/plain"}},
+"GET /openapi.json": {"tag": "service", "summary": "This document", "ok": {"200": "Document"}},
+"GET /v1/models": {"tag": "service", "summary": "The loaded model", "ok": {"200": "Models"}},
+
+"POST /v1/sessions": {"tag": "sessions", "summary": "Start a generation", "body": "SessionRequest", "ok": {"201": "Session"}, "errors": [404, 415, 422, 429]},
+"GET /v1/sessions": {"tag": "sessions", "summary": "All sessions, the oldest first", "ok": {"200": "Sessions"}},
+"GET /v1/sessions/{id}": {"tag": "sessions", "summary": "One session", "ok": {"200": "Session"}, "errors": [404]},
+"DELETE /v1/sessions/{id}": {"tag": "sessions", "summary": "Stop it, and remove it and its recording", "ok": {"204": null}, "errors": [404]},
+"POST /v1/sessions/{id}/prompt": {"tag": "steering", "summary": "Another prompt from the next block on", "body": "Prompt", "ok": {"202": "Session"}, "errors": [404, 409]},
+"POST /v1/sessions/{id}/fork": {"tag": "steering", "summary": "A new session that goes on from the next block border, its video beginning with what there is", "body": "Fork", "ok": {"201": "Session"}, "errors": [404, 409, 429]},
+"POST /v1/sessions/{id}/pacing": {"tag": "steering", "summary": "As fast as it goes, or as fast as it is watched", "body": "Pacing", "ok": {"200": "Session"}, "errors": [404, 409]},
+"POST /v1/sessions/{id}/pause": {"tag": "steering", "summary": "Pause between two steps", "ok": {"200": "Session"}, "errors": [404, 409]},
+"POST /v1/sessions/{id}/resume": {"tag": "steering", "summary": "Go on", "ok": {"200": "Session"}, "errors": [404, 409]},
+"POST /v1/sessions/{id}/stop": {"tag": "steering", "summary": "End it; what was made stays", "ok": {"200": "Session"}, "errors": [404]},
+
+"GET /v1/sessions/{id}/video.mp4": {"tag": "watching", "summary": "The video so far, then live; the file once it is complete", "query": ["from_start"], "ok": {"200": "video/mp4", "206": "video/mp4"}, "errors": [404, 416]},
+"GET /v1/sessions/{id}/recording.mp4": {"tag": "watching", "summary": "The recording as a download, with ranges also while it grows", "ok": {"200": "video/mp4", "206": "video/mp4"}, "errors": [404, 416]},
+"GET /v1/sessions/{id}/hls/{file}": {"tag": "watching", "summary": "HLS: master.m3u8, video.m3u8, ts.m3u8, their segments", "query": ["from_start"], "ok": {"200": ["application/vnd.apple.mpegurl", "video/mp4", "video/iso.segment", "video/mp2t"]}, "errors": [404]},
+"GET /v1/sessions/{id}/stream.sse": {"tag": "watching", "summary": "Events and video as server-sent events", "query": ["from_start", "video"], "ok": {"200": "text/event-stream", "204": null}, "errors": [404]},
+"GET /v1/sessions/{id}/stream.ndjson": {"tag": "watching", "summary": "The same, one JSON object a line", "query": ["from_start", "video"], "ok": {"200": "application/x-ndjson"}, "errors": [404]},
+"GET /v1/sessions/{id}/events": {"tag": "watching", "summary": "WebSocket: each event as a JSON message", "websocket": true, "query": ["from_start"], "errors": [404]},
+"GET /v1/sessions/{id}/video": {"tag": "watching", "summary": "WebSocket: the video as binary messages", "websocket": true, "query": ["from_start"], "errors": [404]},
+"GET /v1/sessions/{id}/frames": {"tag": "watching", "summary": "WebSocket: single pictures as JPEG", "websocket": true, "query": ["format", "from_oldest", "pacing"], "errors": [404]},
+"POST /v1/sessions/{id}/rtmp": {"tag": "watching", "summary": "Push the video to an RTMP server", "body": "PushRequest", "ok": {"201": "Push"}, "errors": [404, 409, 429]},
+"GET /v1/sessions/{id}/rtmp": {"tag": "watching", "summary": "All pushes of the session", "ok": {"200": "Pushes"}, "errors": [404]},
+"GET /v1/sessions/{id}/rtmp/{push}": {"tag": "watching", "summary": "One push", "ok": {"200": "Push"}, "errors": [404]},
+"POST /v1/sessions/{id}/whep": {"tag": "watching", "summary": "WebRTC: an offer in SDP, answered in SDP", "sdp": true, "ok": {"201": "application/sdp"}, "errors": [404, 409, 415, 422, 429]},
+"DELETE /v1/sessions/{id}/whep/{viewer}": {"tag": "watching", "summary": "End a WebRTC connection", "ok": {"204": null, "200": null}, "errors": [404]},
+"DELETE /v1/sessions/{id}/rtmp/{push}": {"tag": "watching", "summary": "End a push", "ok": {"200": "Push"}, "errors": [404]},
+
+"POST /v1/videos": {"tag": "videos", "summary": "Start a video (OpenAI style)", "body": "VideoRequest", "form": true, "ok": {"200": "Video"}, "errors": [404, 415, 422, 429]},
+"GET /v1/videos": {"tag": "videos", "summary": "A page of videos", "query": ["after", "limit", "order"], "ok": {"200": "Videos"}, "errors": [404]},
+"GET /v1/videos/{video_id}": {"tag": "videos", "summary": "One video", "ok": {"200": "Video"}, "errors": [404]},
+"DELETE /v1/videos/{video_id}": {"tag": "videos", "summary": "Stop and remove it", "ok": {"200": "VideoDeleted"}, "errors": [404]},
+"GET /v1/videos/{video_id}/content": {"tag": "videos", "summary": "The MP4; one that is being made comes as it grows", "query": ["variant"], "ok": {"200": "video/mp4", "206": "video/mp4"}, "errors": [404, 409, 416]},
+"POST /v1/videos/{video_id}/remix": {"tag": "videos", "summary": "The same with another prompt", "body": "Prompt", "form": true, "ok": {"200": "Video"}, "errors": [404, 429]},
+"GET /v1/realtime/video": {"tag": "videos", "summary": "WebSocket: one session in vLLM-Omni's live dialect", "websocket": true}
+})json";
+
+constexpr const char* kParameters = R"json({
+"id": {"in": "path", "required": true, "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"}, "description": "of a session"},
+"video_id": {"in": "path", "required": true, "schema": {"type": "string", "pattern": "^video_[0-9a-f]{32}$"}},
+"push": {"in": "path", "required": true, "schema": {"type": "integer", "minimum": 1}},
+"viewer": {"in": "path", "required": true, "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"}},
+"file": {"in": "path", "required": true, "schema": {"type": "string", "enum": ["master.m3u8", "master_ts.m3u8", "video.m3u8", "ts.m3u8", "init.mp4", "0.m4s", "0.ts"]}, "description": "segments are numbered from 0"},
+"from_start": {"name": "from", "in": "query", "schema": {"enum": ["start", "newest"], "default": "start"}},
+"from_oldest": {"name": "from", "in": "query", "schema": {"enum": ["newest", "oldest"], "default": "newest"}},
+"video": {"in": "query", "schema": {"enum": ["mp4", "none"], "default": "mp4"}},
+"format": {"in": "query", "schema": {"enum": ["binary", "base64"], "default": "binary"}},
+"pacing": {"in": "query", "schema": {"enum": ["asap", "realtime"], "default": "asap"}},
+"after": {"in": "query", "schema": {"type": "string", "pattern": "^video_[0-9a-f]{32}$"}},
+"limit": {"in": "query", "schema": {"type": "integer", "minimum": 0, "maximum": 100, "default": 20}},
+"order": {"in": "query", "schema": {"enum": ["asc", "desc"], "default": "desc"}},
+"variant": {"in": "query", "schema": {"enum": ["video"], "default": "video"}}
+})json";
+
+constexpr const char* kSchemas = R"json({
+"Error": {"type": "object", "required": ["error"], "properties": {"error": {"type": "object", "required": ["code", "message"], "properties": {
+  "code": {"type": "string"}, "message": {"type": "string"}, "type": {"type": "string"}, "param": {"type": ["string", "null"]}}}}},
+"Status": {"type": "object", "required": ["status"], "properties": {"status": {"enum": ["ok", "ready", "draining"]}}},
+"Document": {"type": "object", "required": ["openapi", "paths"]},
+"Props": {"type": "object", "required": ["version", "model", "limits"], "properties": {"version": {"type": "string"}, "limits": {"type": "object"},
+  "model": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}, "description": {"type": "string"}}}}},
+"Models": {"type": "object", "required": ["object", "data", "models"], "properties": {"object": {"const": "list"}, "models": {"type": "array"},
+  "data": {"type": "array", "items": {"type": "object", "required": ["id", "object", "owned_by"], "properties": {"id": {"type": "string"}}}}}},
+"SessionRequest": {"type": "object", "additionalProperties": false, "oneOf": [{"required": ["prompt"]}, {"required": ["prompts"]}], "properties": {
+  "prompt": {"type": "string", "minLength": 1, "maxLength": 2048, "description": "';' separates the prompts of successive segments"},
+  "prompts": {"type": "array", "minItems": 1, "maxItems": 1000, "items": {"type": "string", "minLength": 1, "maxLength": 2048}},
+  "seed": {"type": "integer", "minimum": 0, "maximum": 9223372036854775807, "default": 0},
+  "segments": {"type": "integer", "minimum": 0, "description": "0: endless"},
+  "segment_length": {"type": "integer", "minimum": 1}, "overlap": {"type": "integer", "minimum": 0},
+  "frames": {"type": "integer", "minimum": 1}, "size": {"type": "string", "pattern": "^[1-9][0-9]{0,4}[x*X][1-9][0-9]{0,4}$"},
+  "width": {"type": "integer", "minimum": 1}, "height": {"type": "integer", "minimum": 1}, "fps": {"type": "number", "minimum": 1, "maximum": 240},
+  "pacing": {"enum": ["asap", "realtime"]}, "max_lead": {"type": "number", "minimum": 0, "maximum": 3600},
+  "steps": {"type": "integer", "minimum": 1}, "denoising_steps": {"type": "array", "items": {"type": "number"}, "maxItems": 1000},
+  "solver": {"type": "string"}, "guidance_scale": {"type": "number", "minimum": 0, "maximum": 100}, "timestep_shift": {"type": "number", "minimum": 0, "maximum": 1000},
+  "negative_prompt": {"type": "string"}, "image": {"type": "string", "description": "JPEG, PNG or WebP in base64"}, "model": {"type": "string"}}},
+"Prompt": {"type": "object", "required": ["prompt"], "additionalProperties": false, "properties": {"prompt": {"type": "string", "minLength": 1, "maxLength": 2048}}},
+"Fork": {"type": "object", "additionalProperties": false, "properties": {"prompt": {"type": "string", "minLength": 1, "maxLength": 2048}}},
+"Pacing": {"type": "object", "required": ["pacing"], "additionalProperties": false, "properties": {"pacing": {"enum": ["asap", "realtime"]}, "max_lead": {"type": "number", "minimum": 0, "maximum": 3600}}},
+"Sessions": {"type": "object", "required": ["sessions"], "properties": {"sessions": {"type": "array", "items": {"$ref": "#/components/schemas/Session"}}}},
+"Session": {"type": "object", "required": ["id", "state", "error", "created", "prompt", "prompts", "seed", "format", "done", "times_s", "fps", "viewers", "recording", "urls"], "properties": {
+  "id": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+  "state": {"enum": ["queued", "running", "waiting", "paused", "finished", "stopped", "failed"]},
+  "error": {"type": ["object", "null"]}, "created": {"type": "string", "format": "date-time"}, "prompt": {"type": "string"},
+  "prompts": {"type": "array", "items": {"type": "string"}}, "seed": {"type": "integer"}, "max_lead_s": {"type": ["number", "null"]},
+  "origin": {"type": ["object", "null"], "required": ["kind", "session"], "properties": {"kind": {"enum": ["fork", "remix"]}, "session": {"type": "string"}}},
+  "format": {"type": "object", "required": ["width", "height", "fps", "video_frames", "mime_type"], "properties": {"width": {"type": "integer"}, "height": {"type": "integer"},
+    "fps": {"type": "number"}, "video_frames": {"type": ["integer", "null"]}, "mime_type": {"type": "string"}}},
+  "done": {"type": "object", "required": ["blocks", "video_frames", "fragments", "bytes"]}, "times_s": {"type": "object"}, "fps": {"type": "number"},
+  "viewers": {"type": "integer"}, "recording": {"type": "object"}, "urls": {"type": "object"}}},
+"PushRequest": {"type": "object", "required": ["url"], "additionalProperties": false, "properties": {"url": {"type": "string", "pattern": "^rtmps?://"},
+  "pacing": {"enum": ["realtime", "asap"]}, "from": {"enum": ["newest", "start"]}}},
+"Push": {"type": "object", "required": ["push", "url", "state"], "properties": {"push": {"type": "integer"}, "url": {"type": "string"}, "state": {"type": "string"}, "error": {"type": ["string", "null"]}}},
+"Pushes": {"type": "object", "required": ["pushes"], "properties": {"pushes": {"type": "array", "items": {"$ref": "#/components/schemas/Push"}}}},
+"VideoRequest": {"type": "object", "required": ["prompt"], "additionalProperties": false, "properties": {
+  "prompt": {"type": "string", "minLength": 1, "maxLength": 2048}, "model": {"type": "string"},
+  "seconds": {"type": ["string", "number"], "description": "above 0, up to 3600", "default": "4"}, "size": {"type": "string", "pattern": "^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$"},
+  "input_reference": {"description": "the first frame: a file of a form, or in JSON {\"image_url\": \"data:image/png;base64,...\"}"},
+  "seed": {"type": "integer", "minimum": 0}, "fps": {"type": "number", "minimum": 1, "maximum": 240}, "steps": {"type": "integer", "minimum": 1},
+  "guidance_scale": {"type": "number", "minimum": 0, "maximum": 100}, "timestep_shift": {"type": "number", "minimum": 0, "maximum": 1000}, "negative_prompt": {"type": "string"}}},
+"Video": {"type": "object", "required": ["id", "object", "model", "status", "progress", "created_at", "seconds", "size"], "properties": {
+  "id": {"type": "string", "pattern": "^video_[0-9a-f]{32}$"}, "object": {"const": "video"}, "model": {"type": "string"},
+  "status": {"enum": ["queued", "in_progress", "completed", "failed"]}, "progress": {"type": "integer", "minimum": 0, "maximum": 100},
+  "created_at": {"type": "integer"}, "completed_at": {"type": ["integer", "null"]}, "expires_at": {"type": ["integer", "null"]}, "prompt": {"type": "string"},
+  "seconds": {"type": "string"}, "size": {"type": "string"}, "remixed_from_video_id": {"type": ["string", "null"]}, "error": {"type": ["object", "null"]}}},
+"Videos": {"type": "object", "required": ["object", "data", "has_more"], "properties": {"object": {"const": "list"}, "has_more": {"type": "boolean"},
+  "data": {"type": "array", "items": {"$ref": "#/components/schemas/Video"}}, "first_id": {"type": ["string", "null"]}, "last_id": {"type": ["string", "null"]}}},
+"VideoDeleted": {"type": "object", "required": ["id", "object", "deleted"], "properties": {"id": {"type": "string"}, "object": {"const": "video.deleted"}, "deleted": {"const": true}}}
+})json";
+
+const std::map<int, const char*> kStatuses{{101, "the connection is a WebSocket now"},
+                                           {200, "done"},
+                                           {201, "made"},
+                                           {202, "accepted, takes effect at the next block"},
+                                           {204, "done, nothing to say"},
+                                           {206, "the range that was asked for"},
+                                           {400, "the request is wrong; the message says how"},
+                                           {401, "a token is missing"},
+                                           {403, "a foreign page or name"},
+                                           {404, "there is no such thing"},
+                                           {405, "the path does not take this method; Allow lists those that it takes"},
+                                           {409, "not in this state"},
+                                           {413, "too large"},
+                                           {415, "no picture that can be read"},
+                                           {416, "beyond what there is"},
+                                           {422, "a broken picture"},
+                                           {426, "connect with Upgrade: websocket"},
+                                           {429, "as many as there may be; try later"},
+                                           {431, "the header is too large"},
+                                           {503, "shutting down, or too many connections"}};
+
+Json reference(const std::string& kind, const std::string& name) { return {{"$ref", "#/components/" + kind + "/" + name}}; }
+
+/// A media type, several, or the name of a schema of JSON.
+Json content_of(const Json& what) {
+  Json content = Json::object();
+  if (what.is_array()) {
+    for (const Json& each : what) content.update(content_of(each));
+  } else if (const std::string name = what.get<std::string>(); name.find('/') != std::string::npos) {
+    content[name] = Json::object();
+  } else {
+    content["application/json"] = {{"schema", reference("schemas", name)}};
+  }
+  return content;
+}
+
+Json responses_of(const Json& route) {
+  std::map<int, Json> responses;
+  const auto add_error = [&](int status) { responses[status] = {{"description", kStatuses.at(status)}, {"content", content_of("Error")}}; };
+  for (const int status : {400, 401, 403, 405, 413, 431, 503}) add_error(status);
+  for (const Json& status : route.value("errors", Json::array())) add_error(status.get<int>());
+  if (route.contains("websocket")) {
+    add_error(426);
+    responses[101] = {{"description", kStatuses.at(101)}};
+  }
+  for (const auto& [text, content] : route.value("ok", Json::object()).items()) {
+    const int status = std::stoi(text);
+    responses[status] = {{"description", kStatuses.at(status)}};
+    if (!content.is_null()) responses[status]["content"] = content_of(content);
+  }
+  Json json = Json::object();
+  for (auto& [status, response] : responses) json[std::to_string(status)] = std::move(response);
+  return json;
+}
+
+/// The names in braces.
+Json path_parameters(std::string_view pattern) {
+  Json parameters = Json::array();
+  for (std::size_t open = pattern.find('{'); open != std::string_view::npos; open = pattern.find('{', open + 1))
+    parameters.push_back(reference("parameters", std::string(pattern.substr(open + 1, pattern.find('}', open) - open - 1))));
+  return parameters;
+}
+
+std::string operation_id(std::string_view method, std::string_view pattern) {
+  std::string id(method);
+  for (const char c : pattern) id += std::isalnum(static_cast<unsigned char>(c)) ? static_cast<char>(std::tolower(static_cast<unsigned char>(c))) : '_';
+  return id;
+}
+
+Json operation_of(std::string_view method, std::string_view pattern, const Json& route) {
+  Json operation{{"operationId", operation_id(method, pattern)}, {"tags", Json::array({route["tag"]})}, {"summary", route["summary"]}};
+  Json parameters = path_parameters(pattern);
+  for (const Json& name : route.value("query", Json::array())) parameters.push_back(reference("parameters", name.get<std::string>()));
+  if (!parameters.empty()) operation["parameters"] = std::move(parameters);
+  if (route.contains("body")) {
+    const std::string name = route["body"];
+    Json content = content_of(name);
+    if (route.contains("form")) content["multipart/form-data"] = {{"schema", reference("schemas", name)}};
+    operation["requestBody"] = {{"required", name != "Fork"}, {"content", std::move(content)}};
+  }
+  if (route.contains("sdp")) operation["requestBody"] = {{"required", true}, {"content", content_of("application/sdp")}};
+  operation["responses"] = responses_of(route);
+  return operation;
+}
+
+}  // namespace
+
+Json openapi_document(std::string_view version, const Router& router) {
+  std::set<std::string, std::less<>> existing;
+  for (const Route& route : router.routes()) existing.insert(route.method + " " + route.pattern);
+  Json paths = Json::object();
+  for (const auto& [key, route] : Json::parse(kRoutes).items()) {
+    if (!existing.contains(key)) continue;
+    const std::size_t space = key.find(' ');
+    std::string method = key.substr(0, space);
+    for (char& c : method) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+    const std::string pattern = key.substr(space + 1);
+    paths[pattern][method] = operation_of(method, pattern, route);
+  }
+  Json parameters = Json::parse(kParameters);
+  for (auto& [name, parameter] : parameters.items())
+    if (!parameter.contains("name")) parameter["name"] = name;
+  return {{"openapi", "3.1.0"},
+          {"info", {{"title", "rushes"}, {"version", version}, {"description", "Video that is watched while it is generated."}, {"license", {{"name", "Apache-2.0"}}}}},
+          {"paths", std::move(paths)},
+          {"components",
+           {{"parameters", std::move(parameters)},
+            {"schemas", Json::parse(kSchemas)},
+            {"securitySchemes", {{"token", {{"type", "http"}, {"scheme", "bearer"}}}}}}},
+          {"security", Json::array({Json::object(), Json{{"token", Json::array()}}})}};
+}
+
+}  // namespace rushes::server

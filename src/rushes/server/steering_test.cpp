@@ -1,0 +1,125 @@
+// Forks and pacing over the native API.
+#include <gtest/gtest.h>
+
+#include "rushes/media/test_video.h"
+#include "rushes/server/test_client.h"
+
+namespace rushes::server {
+namespace {
+using nlohmann::json;
+
+constexpr int kStepsPerBlock = 4, kFramesPerBlock = 12, kBlocks = 7;
+std::string path(const std::string& id, const std::string& what = {}) { return "/v1/sessions/" + id + what; }
+
+std::string video(const RunningServer& server, const std::string& id) { return server.request("GET", path(id, "/video.mp4")).body; }
+std::size_t decoded_frames(const std::string& mp4) { return media::decode_bytes("steering_test.mp4", media::Bytes(mp4.begin(), mp4.end())).size(); }
+
+/// Ends with the event that the block brings.
+void wait_for_block(TestClient& events) {
+  for (Frame frame = events.read_message(); frame.opcode == 1; frame = events.read_message())
+    if (json::parse(frame.payload)["type"] == "frame_block") return;
+  ADD_FAILURE() << "no block came";
+}
+
+TEST(Fork, goes_on_from_the_block_border_with_another_prompt_and_begins_with_the_same_video) {
+  RunningServer server;
+  const std::string id = server.create();
+  TestClient events(server.port());
+  ASSERT_EQ(events.upgrade(path(id, "/events")).status, 101);
+  server.gate().allow(2 * kStepsPerBlock + 1);
+  wait_for_block(events);
+  wait_for_block(events);
+  ASSERT_EQ(server.request("POST", path(id, "/pause")).status, 200);
+  const Reply reply = server.request("POST", path(id, "/fork"), R"({"prompt": "a blue square"})");
+  ASSERT_EQ(reply.status, 201) << reply.body;
+  const std::string fork = reply.json()["id"];
+  EXPECT_EQ(reply.headers.at("location"), path(fork));
+  EXPECT_EQ(reply.json()["origin"], (json{{"kind", "fork"}, {"session", id}}));
+  server.gate().open();
+  // The paused origin completes the block in work for it, and stays paused.
+  const auto told = server.events(fork);
+  EXPECT_EQ(told.back()["state"], "finished");
+  int64_t blocks = 0;
+  for (const json& event : told) {
+    if (event["type"] != "frame_block") continue;
+    EXPECT_EQ(event["prompt"], "a blue square");
+    EXPECT_EQ(event["block"], 3 + blocks++);
+  }
+  EXPECT_EQ(blocks, kBlocks - 3);
+  EXPECT_EQ(server.status(id)["state"], "paused");
+  EXPECT_EQ(server.status(id)["done"]["blocks"], 3);
+  const std::string forked = video(server, fork);
+  EXPECT_EQ(decoded_frames(forked), static_cast<std::size_t>(kBlocks * kFramesPerBlock));
+  ASSERT_EQ(server.request("POST", path(id, "/resume")).status, 200);
+  server.events(id);
+  const std::string original = video(server, id);
+  EXPECT_EQ(decoded_frames(original), static_cast<std::size_t>(kBlocks * kFramesPerBlock));
+  const std::size_t shared = static_cast<std::size_t>(std::mismatch(original.begin(), original.end(), forked.begin(), forked.end()).first - original.begin());
+  EXPECT_GT(shared, original.size() / kBlocks * 2);
+  EXPECT_LT(shared, original.size());
+}
+
+TEST(Fork, without_a_prompt_makes_the_same_video_and_counts_as_a_session) {
+  RunningServer server([](ServerOptions& options) { options.sessions.max_running = 3; });
+  const std::string id = server.create();
+  const Reply first = server.request("POST", path(id, "/fork"));
+  ASSERT_EQ(first.status, 201) << first.body;
+  EXPECT_EQ(server.request("POST", path(id, "/fork"), "{}").status, 201);
+  EXPECT_EQ(server.request("POST", path(id, "/fork"), "{}").status, 429);
+  server.gate().open();
+  EXPECT_EQ(server.events(first.json()["id"]).back()["state"], "finished");
+  server.events(id);
+  EXPECT_EQ(decoded_frames(video(server, first.json()["id"])), static_cast<std::size_t>(kBlocks * kFramesPerBlock));
+}
+
+TEST(Fork, is_refused_for_what_has_ended_and_for_wrong_requests) {
+  RunningServer server;
+  const std::string id = server.create();
+  for (const char* wrong : {"[]", R"({"prompt": ""})", R"({"prompt": 1})", R"({"block": 1})"})
+    EXPECT_EQ(server.request("POST", path(id, "/fork"), wrong).status, 400) << wrong;
+  server.gate().open();
+  server.events(id);
+  EXPECT_EQ(server.request("POST", path(id, "/fork")).status, 409);
+  EXPECT_EQ(server.request("POST", path("0123456789abcdef0123456789abcdef", "/fork")).status, 404);
+}
+
+TEST(Pacing, can_be_asked_for_and_changed) {
+  RunningServer server;
+  server.gate().open();
+  const std::string id = server.create(R"({"prompt": "a", "pacing": "realtime", "segments": 0})");
+  EXPECT_EQ(server.status(id)["max_lead_s"], 2.0);
+  // Two seconds ahead are three blocks of 0.75 s; by itself the model would be through all of it long since.
+  TestClient events(server.port());
+  ASSERT_EQ(events.upgrade(path(id, "/events")).status, 101);
+  for (int i = 0; i < 3; ++i) wait_for_block(events);
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  EXPECT_LT(server.status(id)["done"]["blocks"], 20);
+  const Reply faster = server.request("POST", path(id, "/pacing"), R"({"pacing": "asap"})");
+  ASSERT_EQ(faster.status, 200) << faster.body;
+  EXPECT_EQ(faster.json()["max_lead_s"], nullptr);
+  for (int i = 0; i < 30; ++i) wait_for_block(events);
+  EXPECT_EQ(server.request("POST", path(id, "/pacing"), R"({"max_lead": 0.5})").json()["max_lead_s"], 0.5);
+  for (const char* wrong : {"{}", R"({"pacing": "slow"})", R"({"pacing": "asap", "max_lead": 1})", R"({"max_lead": -1})"})
+    EXPECT_EQ(server.request("POST", path(id, "/pacing"), wrong).status, 400) << wrong;
+  server.request("POST", path(id, "/stop"));
+  EXPECT_EQ(server.request("POST", path(id, "/pacing"), R"({"pacing": "asap"})").status, 409);
+}
+
+TEST(Metrics, tell_of_blocks_stages_first_blocks_and_bytes) {
+  RunningServer server;
+  server.gate().open();
+  const std::string id = server.create();
+  server.events(id);
+  video(server, id);
+  const std::string text = server.request("GET", "/metrics").body;
+  for (const char* line : {"rushes_video_frames_total 84\n", "rushes_blocks_total 7\n", "rushes_first_block_seconds_count 1\n", "rushes_first_block_seconds_bucket{le=\"+Inf\"} 1\n",
+                           "rushes_stage_seconds_total{stage=\"denoise\"}", "rushes_stage_seconds_total{stage=\"encode\"}", "rushes_viewers_by_kind{kind=\"events\"} ",
+                           "rushes_fragments_skipped_total 0\n", "rushes_queue_sessions 0\n", "rushes_sessions{state=\"finished\"} 1\n", "rushes_sent_bytes_total ",
+                           "process_resident_memory_bytes "})
+    EXPECT_NE(text.find(line), std::string::npos) << line << "\n" << text;
+  const std::size_t sent = text.find("\nrushes_sent_bytes_total ") + 25;
+  EXPECT_GT(std::atoll(text.c_str() + sent), server.status(id)["done"]["bytes"].get<int64_t>());
+}
+
+}  // namespace
+}  // namespace rushes::server
