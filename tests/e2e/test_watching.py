@@ -81,8 +81,11 @@ def test_hls_js_plays_a_finished_video_from_its_start_to_its_end(server, tab):
     tab.evaluate("url => { video.playbackRate = 4; play(url); }", f"/v1/sessions/{session}/hls/master.m3u8")
     tab.wait_for_function("() => video.ended", timeout=60_000)
     seen, duration = tab.evaluate("[seen, video.duration]")
+    # Which pictures the compositor shows depends on how busy the machine is; what was played does not.
+    played = tab.evaluate("Array.from({ length: video.played.length }, (_, i) => [video.played.start(i), video.played.end(i)])")
     assert abs(duration - 84 / 16) < 0.05
-    assert seen[0]["number"] < 48 and seen[-1]["number"] >= 78
+    assert len(played) == 1 and played[0][0] < 0.1 and abs(played[0][1] - duration) < 0.05, played
+    assert seen[-1]["number"] >= 48
     assert near(seen[-1]["body"], (0, 0, 255))
 
 

@@ -44,27 +44,32 @@ std::optional<uint64_t> read_varint(std::string_view& message) {
   return std::nullopt;
 }
 
-/// Every value of the length-delimited field `number` of a protocol buffer message, as far as it can be read.
+/// Every value of the length-delimited field `number` of a protocol buffer message. Throws Error(corrupt_data) for what
+/// is none, and for groups: a reader that goes on behind what this one does not read would see unchecked fields.
 std::vector<std::string_view> fields(std::string_view message, uint64_t number) {
   constexpr uint64_t kVarint = 0, kFixed64 = 1, kBytes = 2, kFixed32 = 5;
   std::vector<std::string_view> found;
   while (!message.empty()) {
     const auto tag = read_varint(message);
-    if (!tag) break;
-    const uint64_t type = *tag & 7U;
+    const uint64_t type = tag.value_or(0) & 7U;
     std::optional<uint64_t> size = type == kFixed64 ? 8 : type == kFixed32 ? 4 : 0;
-    if (type == kVarint && !read_varint(message)) break;
     if (type == kBytes) size = read_varint(message);
-    if (type == 3 || type == 4 || type > kFixed32 || !size || *size > message.size()) break;
+    const bool sound = tag && type != 3 && type != 4 && type <= kFixed32 && size && *size <= message.size() &&
+                       (type != kVarint || read_varint(message));
+    require(sound, ErrorCode::corrupt_data, "it is cut or damaged");
     if (type == kBytes && *tag >> 3 == number) found.push_back(message.substr(0, *size));
     message.remove_prefix(*size);
   }
   return found;
 }
 
-/// libsentencepiece follows the character map of a model without checking it, so a damaged one would be read out of
-/// bounds. ModelProto.normalizer_spec is field 3, denormalizer_spec 5, their precompiled_charsmap 2.
-void check_charsmaps(std::string_view model) {
+/// What libsentencepiece takes for granted. It follows the character map of a model without checking it, so a damaged
+/// one would be read out of bounds; and a piece that is empty or has a zero byte ends the process.
+/// ModelProto: pieces is field 1 (their text 1), normalizer_spec 3, denormalizer_spec 5 (their precompiled_charsmap 2).
+void check_model(std::string_view model) {
+  for (const std::string_view piece : fields(model, 1))
+    for (const std::string_view word : fields(piece, 1))
+      require(!word.empty() && word.find('\0') == word.npos, ErrorCode::corrupt_data, "a piece is empty or has a zero byte");
   for (const uint64_t spec : {3, 5})
     for (const std::string_view normalizer : fields(model, spec))
       for (const std::string_view map : fields(normalizer, 2))
@@ -75,7 +80,7 @@ void check_charsmaps(std::string_view model) {
 
 std::unique_ptr<const Tokenizer> parse_sentencepiece(std::string_view model, std::string_view name) {
   try {
-    check_charsmaps(model);
+    check_model(model);
   } catch (const Error& error) {
     throw Error(error.code(), fmt::format("sentencepiece model '{}': {}", name, error.what()));
   }

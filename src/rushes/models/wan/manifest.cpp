@@ -11,6 +11,7 @@
 #include "rushes/models/wan/config_fields.h"
 #include "rushes/models/wan/model_directory.h"
 #include "rushes/tensor/file_bytes.h"
+#include "rushes/text/utf8.h"
 
 namespace rushes::wan {
 namespace {
@@ -86,6 +87,8 @@ class Section {
     require(node.IsScalar() && (!is_quoted || std::same_as<T, std::string>) && YAML::convert<T>::decode(node, value),
             ErrorCode::invalid_argument, "{}: '{}' must be {}{}", source_, where, kind,
             node.IsScalar() ? ", not '" + tensor::printable(node.Scalar()) + "'" : "");
+    if constexpr (std::same_as<T, std::string>)
+      require(!text::find_invalid_utf8(value), ErrorCode::invalid_argument, "{}: '{}' is not UTF-8: '{}'", source_, where, tensor::printable(value));
     return value;
   }
   void check_range(double value, const std::string& where, FieldRange range) const {
