@@ -13,7 +13,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const auto parts = rushes::server::parse_multipart(type, input);
     if (parts.size() > rushes::server::kMaxFormParts) std::abort();
     for (const auto& part : parts)
-      if (part.name.empty() || part.content.data() < input.data() || part.content.data() + part.content.size() > input.data() + input.size()) std::abort();
+      if (part.name.empty() || part.content.data() < input.data() ||
+          part.content.data() + part.content.size() > input.data() + input.size())
+        std::abort();
   } catch (const rushes::Error&) {}
   return 0;
 }

@@ -8,10 +8,10 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace rushes::tensor;
   const std::string pickle(reinterpret_cast<const char*>(data), size);
-  const std::string archive = forge::zip_bytes({{"a/data.pkl", pickle}, {"a/data/0", std::string(96, '\1')}, {"a/data/1", std::string(24, '\2')}});
+  const std::string archive = forge::zip_bytes(
+      {{"a/data.pkl", pickle}, {"a/data/0", std::string(96, '\1')}, {"a/data/1", std::string(24, '\2')}});
   try {
     fuzz::touch(read_pickle_checkpoint(FileBytes::copy_of(archive, "fuzz")).tensors);
-  } catch (const rushes::Error&) {
-  }
+  } catch (const rushes::Error&) {}
   return 0;
 }

@@ -8,7 +8,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace rushes::tensor;
   try {
     fuzz::touch(read_safetensors(FileBytes::copy_of({reinterpret_cast<const char*>(data), size}, "fuzz")).tensors);
-  } catch (const rushes::Error&) {
-  }
+  } catch (const rushes::Error&) {}
   return 0;
 }

@@ -14,7 +14,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (encoding.ids.size() != 32 || encoding.mask.size() != 32) std::abort();
     for (const auto id : encoding.ids)
       if (id < 0 || id >= tokenizer->vocabulary_size()) std::abort();
-  } catch (const rushes::Error&) {
-  }
+  } catch (const rushes::Error&) {}
   return 0;
 }

@@ -39,27 +39,40 @@ std::string cpu_instructions() {
 
 json document(const Options& options, const bench::Report& report) {
   json result;
-  result["machine"] = {{"cpu", cpu_name()}, {"instructions", cpu_instructions()}, {"threads", at::get_num_threads()},
-                       {"device", report.setup().device.str()}, {"float32_gflops", report.peak.float32_gflops},
-                       {"bfloat16_gflops", report.peak.bfloat16_gflops}, {"copy_gbps", report.peak.copy_gbps}};
+  result["machine"] = {{"cpu", cpu_name()},
+                       {"instructions", cpu_instructions()},
+                       {"threads", at::get_num_threads()},
+                       {"device", report.setup().device.str()},
+                       {"float32_gflops", report.peak.float32_gflops},
+                       {"bfloat16_gflops", report.peak.bfloat16_gflops},
+                       {"copy_gbps", report.peak.copy_gbps}};
   result["dtype"] = options.dtype;
   result["quick"] = report.setup().quick;
   result["operations"] = json::array();
   for (const bench::Measured& operation : report.operations) {
-    json entry{{"name", operation.name}, {"flop", operation.flop}, {"bytes", operation.bytes}, {"candidates", json::array()}};
+    json entry{
+        {"name", operation.name}, {"flop", operation.flop}, {"bytes", operation.bytes}, {"candidates", json::array()}};
     for (const bench::Figures& figures : operation.candidates)
-      entry["candidates"].push_back({{"name", figures.name}, {"seconds", figures.seconds},
+      entry["candidates"].push_back({{"name", figures.name},
+                                     {"seconds", figures.seconds},
                                      {operation.flop > 0 ? "gflops" : "gbps", figures.rate},
-                                     {"share_of_peak", figures.share_of_peak}, {"times_rushes", figures.times_first},
+                                     {"share_of_peak", figures.share_of_peak},
+                                     {"times_rushes", figures.times_first},
                                      {"difference", figures.difference}});
     result["operations"].push_back(std::move(entry));
   }
   if (report.model) {
     const bench::ModelFigures& model = *report.model;
-    result["model"] = {{"name", model.name}, {"height", model.height}, {"width", model.width}, {"video_frames", model.video_frames},
-                       {"load_seconds", model.load_seconds}, {"first_frame_seconds", model.first_frame_seconds},
-                       {"cold_first_frame_seconds", model.cold_first_frame_seconds}, {"video_fps", model.video_fps},
-                       {"playback_fps", model.playback_fps}, {"peak_resident_bytes", model.peak_resident_bytes},
+    result["model"] = {{"name", model.name},
+                       {"height", model.height},
+                       {"width", model.width},
+                       {"video_frames", model.video_frames},
+                       {"load_seconds", model.load_seconds},
+                       {"first_frame_seconds", model.first_frame_seconds},
+                       {"cold_first_frame_seconds", model.cold_first_frame_seconds},
+                       {"video_fps", model.video_fps},
+                       {"playback_fps", model.playback_fps},
+                       {"peak_resident_bytes", model.peak_resident_bytes},
                        {"peak_tensor_bytes", model.peak_tensor_bytes}};
   }
   return result;
@@ -107,13 +120,18 @@ void run(Options options) {
 
 void add_bench(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("bench", "Measure this machine, the operations of the models on it, and a model end to end");
-  command->add_option("--filter", options->setup.filters, "measure only what has one of these words in its name, e.g. self-attention, layer, VAE, model");
+  CLI::App* command =
+      app.add_subcommand("bench", "Measure this machine, the operations of the models on it, and a model end to end");
+  command->add_option("--filter", options->setup.filters,
+                      "measure only what has one of these words in its name, e.g. self-attention, layer, VAE, model");
   command->add_flag("--quick", options->setup.quick, "smaller shapes, few repetitions: half a minute or so");
   command->add_option("--json", options->json_path, "write all figures to this file");
-  command->add_option("--dtype", options->dtype, "of the operations; the model chooses its own")->check(CLI::IsMember({"float32", "bfloat16"}))->capture_default_str();
+  command->add_option("--dtype", options->dtype, "of the operations; the model chooses its own")
+      ->check(CLI::IsMember({"float32", "bfloat16"}))
+      ->capture_default_str();
   command->add_option("--device", options->model.device, "cpu, cuda, cuda:1, ...")->capture_default_str();
-  command->add_option("--model", options->model.path, "model directory (default: $RUSHES_MODEL, else the shipped model)");
+  command->add_option("--model", options->model.path,
+                      "model directory (default: $RUSHES_MODEL, else the shipped model)");
   add_threads_option(*command, options->threads);
   command->callback([options] { run(*options); });
 }

@@ -17,10 +17,11 @@ namespace {
 /// The layer as the reference implementation runs it, operator by operator.
 class StockLayer {
  public:
-  StockLayer(const wan::TransformerConfig& config, const tensor::WeightMap& weights) : config_(config), weights_(weights) {}
+  StockLayer(const wan::TransformerConfig& config, const tensor::WeightMap& weights)
+      : config_(config), weights_(weights) {}
 
-  at::Tensor forward(const at::Tensor& x, const wan::TimeEmbedding& time, const nn::KeyValue& text, const at::Tensor& rope,
-                     const wan::SelfAttend& attend) const {
+  at::Tensor forward(const at::Tensor& x, const wan::TimeEmbedding& time, const nn::KeyValue& text,
+                     const at::Tensor& rope, const wan::SelfAttend& attend) const {
     const at::Tensor none;
     const auto m = (weights_.at("blocks.0.modulation").unsqueeze(1) + time.e0).unbind(2);
     const at::Tensor a = nn::modulate(nn::layer_norm(x, none, none, config_.eps), m[0], m[1]);
@@ -28,8 +29,10 @@ class StockLayer {
     const at::Tensor k = nn::rotate(heads(norm("self_attn.norm_k", linear("self_attn.k", a))), rope);
     const at::Tensor seen = attend(q, k, heads(linear("self_attn.v", a))).reshape(x.sizes());
     at::Tensor y = nn::add_gated(x, linear("self_attn.o", seen), m[2]);
-    const at::Tensor b = nn::layer_norm(y, weights_.at("blocks.0.norm3.weight"), weights_.at("blocks.0.norm3.bias"), config_.eps);
-    const at::Tensor words = nn::stock_attention(heads(norm("cross_attn.norm_q", linear("cross_attn.q", b))), text.k, text.v);
+    const at::Tensor b =
+        nn::layer_norm(y, weights_.at("blocks.0.norm3.weight"), weights_.at("blocks.0.norm3.bias"), config_.eps);
+    const at::Tensor words =
+        nn::stock_attention(heads(norm("cross_attn.norm_q", linear("cross_attn.q", b))), text.k, text.v);
     y = y + linear("cross_attn.o", words.reshape(x.sizes()));
     const at::Tensor c = nn::modulate(nn::layer_norm(y, none, none, config_.eps), m[3], m[4]);
     y = nn::add_gated(y, linear("ffn.2", at::gelu(linear("ffn.0", c), "tanh")), m[5]);
@@ -39,8 +42,8 @@ class StockLayer {
   at::Tensor head(const at::Tensor& x, const at::Tensor& e) const {
     const at::Tensor none;
     const auto m = (weights_.at("head.modulation").unsqueeze(1) + e.unsqueeze(2)).unbind(2);
-    return at::linear(nn::modulate(nn::layer_norm(x, none, none, config_.eps), m[0], m[1]), weights_.at("head.head.weight"),
-                      weights_.at("head.head.bias"));
+    return at::linear(nn::modulate(nn::layer_norm(x, none, none, config_.eps), m[0], m[1]),
+                      weights_.at("head.head.weight"), weights_.at("head.head.bias"));
   }
 
  private:
@@ -50,7 +53,9 @@ class StockLayer {
   at::Tensor norm(const std::string& key, const at::Tensor& x) const {
     return nn::rms_norm(x, weights_.at("blocks.0." + key + ".weight"), config_.eps);
   }
-  at::Tensor heads(const at::Tensor& x) const { return x.view({x.size(0), x.size(1), config_.num_heads, config_.head_size()}); }
+  at::Tensor heads(const at::Tensor& x) const {
+    return x.view({x.size(0), x.size(1), config_.num_heads, config_.head_size()});
+  }
 
   wan::TransformerConfig config_;
   tensor::WeightMap weights_;
@@ -69,7 +74,8 @@ void bench_layer(Report& report) {
   const Setup& setup = report.setup();
   wan::TransformerConfig config;
   config.num_layers = 1;
-  const int64_t frames = 3, height = 30, width = setup.quick ? 17 : 52, tokens = frames * height * width, past_blocks = 2;
+  const int64_t frames = 3, height = 30, width = setup.quick ? 17 : 52, tokens = frames * height * width,
+                past_blocks = 2;
   const std::string name = fmt::format("one layer of Wan 1.3B, {} x {} tokens", tokens, (past_blocks + 1) * tokens);
   if (!report.wants(name)) return;
 
@@ -79,10 +85,15 @@ void bench_layer(Report& report) {
   const at::Tensor x = random({1, tokens, config.dim});
   const wan::TimeEmbedding time{random({1, frames, config.dim}), random({1, frames, 6, config.dim})};
   const nn::CrossKeyValues text{{block.cross_text(random({1, config.text_len, config.dim}))}, {}};
-  const at::Tensor rope = nn::rope_table({frames, height, width, past_blocks * frames}, config.head_size(), setup.device);
+  const at::Tensor rope =
+      nn::rope_table({frames, height, width, past_blocks * frames}, config.head_size(), setup.device);
 
-  nn::KvCache cache({.layers = 1, .heads = config.num_heads, .head_size = config.head_size(), .tokens_per_frame = height * width,
-                     .capacity_latent_frames = (past_blocks + 1) * frames}, setup.options());
+  nn::KvCache cache({.layers = 1,
+                     .heads = config.num_heads,
+                     .head_size = config.head_size(),
+                     .tokens_per_frame = height * width,
+                     .capacity_latent_frames = (past_blocks + 1) * frames},
+                    setup.options());
   const std::vector<int64_t> by_head{1, tokens, config.num_heads, config.head_size()};
   for (int64_t i = 0; i < past_blocks; ++i) {
     cache.write(0, random(by_head), random(by_head));
@@ -101,13 +112,15 @@ void bench_layer(Report& report) {
   std::optional<wan::FusedTransformer> fused;
   if (wan::FusedTransformer::serves(weights)) fused.emplace(config, weights);
   Operation operation{.name = name, .flop = layer_flop(config, tokens, (past_blocks + 1) * tokens)};
-  operation.candidates.push_back({"rushes", [&] {
-    if (!fused) return stock.head(block.forward(x, time.e0, text.text[0], nullptr, rope, attend), time.e);
-    return fused->forward(x.clone(), time, text, rope, [&](int64_t, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-      return attend(q, k, v);
-    });
-  }});
-  operation.candidates.push_back({"stock operators", [&] { return stock.forward(x, time, text.text[0], rope, stock_attend); }});
+  operation.candidates.push_back(
+      {"rushes", [&] {
+         if (!fused) return stock.head(block.forward(x, time.e0, text.text[0], nullptr, rope, attend), time.e);
+         return fused->forward(
+             x.clone(), time, text, rope,
+             [&](int64_t, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) { return attend(q, k, v); });
+       }});
+  operation.candidates.push_back(
+      {"stock operators", [&] { return stock.forward(x, time, text.text[0], rope, stock_attend); }});
   report.measure(operation);
 }
 

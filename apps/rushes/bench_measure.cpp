@@ -34,7 +34,8 @@ struct Sampler {
   double seconds_of(const Candidate& candidate, at::Tensor* result = nullptr) const {
     const auto start = Clock::now();
     at::Tensor out = candidate.run();
-    if (!device.is_cpu()) c10::impl::VirtualGuardImpl(device.type()).synchronizeDevice(std::max<c10::DeviceIndex>(device.index(), 0));
+    if (!device.is_cpu())
+      c10::impl::VirtualGuardImpl(device.type()).synchronizeDevice(std::max<c10::DeviceIndex>(device.index(), 0));
     const double seconds = seconds_since(start);
     if (result != nullptr) *result = std::move(out);
     return seconds;
@@ -45,7 +46,8 @@ struct Sampler {
 
 bool Report::wants(std::string_view name) const {
   if (setup_.filters.empty()) return true;
-  return std::any_of(setup_.filters.begin(), setup_.filters.end(), [&](const std::string& filter) { return name.find(filter) != name.npos; });
+  return std::any_of(setup_.filters.begin(), setup_.filters.end(),
+                     [&](const std::string& filter) { return name.find(filter) != name.npos; });
 }
 
 void Report::measure(const Operation& operation) {
@@ -62,13 +64,14 @@ void Report::measure(const Operation& operation) {
     if (i == 0) first = result.clone();  // later runs may write to the same place
     measured.candidates.push_back({.name = candidate.name, .difference = difference(result, first)});
     require(measured.candidates[i].difference <= operation.tolerance, ErrorCode::internal,
-            "{}: '{}' and '{}' differ by {:.3g}, allowed {:.3g}", operation.name, candidate.name, operation.candidates[0].name,
-            measured.candidates[i].difference, operation.tolerance);
+            "{}: '{}' and '{}' differ by {:.3g}, allowed {:.3g}", operation.name, candidate.name,
+            operation.candidates[0].name, measured.candidates[i].difference, operation.tolerance);
   }
   for (int round = 0; round < setup_.rounds; ++round) {
     if (round > 0 && seconds_since(start) > setup_.seconds_per_operation) break;
     for (std::size_t i = 0; i < samples.size(); ++i)
-      if (samples[i].size() <= static_cast<std::size_t>(round)) samples[i].push_back(sampler.seconds_of(operation.candidates[i]));
+      if (samples[i].size() <= static_cast<std::size_t>(round))
+        samples[i].push_back(sampler.seconds_of(operation.candidates[i]));
   }
 
   fmt::print("{}\n", operation.name);
@@ -101,16 +104,20 @@ void Report::measure_peak() {
     return seconds;
   };
   for (const auto dtype : {at::kFloat, at::kBFloat16}) {
-    const at::Tensor x = at::randn({rows, in}, setup_.floats()).to(dtype), w = at::randn({out, in}, setup_.floats()).to(dtype).t();
+    const at::Tensor x = at::randn({rows, in}, setup_.floats()).to(dtype),
+                     w = at::randn({out, in}, setup_.floats()).to(dtype).t();
     at::Tensor y = at::empty({rows, out}, x.options());
-    const double gflops = 2e-9 * static_cast<double>(rows * in * out) / best({"product", [&] { return at::mm_out(y, x, w); }});
+    const double gflops =
+        2e-9 * static_cast<double>(rows * in * out) / best({"product", [&] { return at::mm_out(y, x, w); }});
     (dtype == at::kFloat ? peak.float32_gflops : peak.bfloat16_gflops) = gflops;
   }
   const at::Tensor from = at::ones({copied_bytes / 4}, setup_.floats());
   at::Tensor to = at::zeros_like(from);
   peak.copy_gbps = 2e-9 * static_cast<double>(copied_bytes) / best({"copy", [&] { return to.copy_(from); }});
-  fmt::print("matrix product {} x {} x {} into a kept buffer: {:.0f} GFLOP/s float32, {:.0f} GFLOP/s bfloat16; copy {:.1f} GB/s\n\n",
-             rows, in, out, peak.float32_gflops, peak.bfloat16_gflops, peak.copy_gbps);
+  fmt::print(
+      "matrix product {} x {} x {} into a kept buffer: {:.0f} GFLOP/s float32, {:.0f} GFLOP/s bfloat16; copy {:.1f} "
+      "GB/s\n\n",
+      rows, in, out, peak.float32_gflops, peak.bfloat16_gflops, peak.copy_gbps);
   std::fflush(stdout);
 }
 

@@ -18,7 +18,8 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-/// Forgets what the process once held, so that the peak is the model's own. The kernel's counter, where it can be reset.
+/// Forgets what the process once held, so that the peak is the model's own. The kernel's counter, where it can be
+/// reset.
 void reset_peak_resident() {
   tensor::trim_cpu_memory();
   malloc_trim(0);
@@ -91,10 +92,14 @@ void bench_model(Report& report, const generation::ModelOptions& options) {
   figures.video_fps = rates[rates.size() / 2];
   figures.peak_resident_bytes = peak_resident_bytes();
   figures.peak_tensor_bytes = tensor::cpu_memory().peak_bytes;
-  fmt::print("model end to end: {}, {}x{}, {} video frames; {}\n", figures.name, figures.width, figures.height, figures.video_frames, model->description());
-  fmt::print("  load {:.2f} s; first frame {:.0f} ms after the request, {:.0f} ms after the first request; {:.1f} fps, {:.1f} x playback; peak resident {:.0f} MB\n",
-             figures.load_seconds, figures.first_frame_seconds * 1e3, figures.cold_first_frame_seconds * 1e3, figures.video_fps,
-             figures.video_fps / figures.playback_fps, static_cast<double>(figures.peak_resident_bytes) * 1e-6);
+  fmt::print("model end to end: {}, {}x{}, {} video frames; {}\n", figures.name, figures.width, figures.height,
+             figures.video_frames, model->description());
+  fmt::print(
+      "  load {:.2f} s; first frame {:.0f} ms after the request, {:.0f} ms after the first request; {:.1f} fps, {:.1f} "
+      "x playback; peak resident {:.0f} MB\n",
+      figures.load_seconds, figures.first_frame_seconds * 1e3, figures.cold_first_frame_seconds * 1e3,
+      figures.video_fps, figures.video_fps / figures.playback_fps,
+      static_cast<double>(figures.peak_resident_bytes) * 1e-6);
   report.model = figures;
 }
 

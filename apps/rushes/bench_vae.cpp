@@ -15,7 +15,8 @@ tensor::WeightMap random_weights(const wan::VaeConfig& config) {
   for (const auto& [key, shape] : wan::parameter_shapes(config)) {
     int64_t fan_in = 1;
     for (std::size_t i = 1; i < shape.size(); ++i) fan_in *= shape[i];
-    weights.set(key, key.ends_with("gamma") ? at::ones(shape) : at::randn(shape) / std::sqrt(static_cast<double>(fan_in)));
+    weights.set(key,
+                key.ends_with("gamma") ? at::ones(shape) : at::randn(shape) / std::sqrt(static_cast<double>(fan_in)));
   }
   return weights;
 }
@@ -26,7 +27,8 @@ struct StockStream {
   at::Tensor z;  // denormalised
   std::vector<at::Tensor> caches;
 
-  StockStream(const wan::VaeConfig& config, const tensor::WeightMap& weights, at::Tensor latents) : decoder(config, weights), z(std::move(latents)) {
+  StockStream(const wan::VaeConfig& config, const tensor::WeightMap& weights, at::Tensor latents)
+      : decoder(config, weights), z(std::move(latents)) {
     decoder.decode_frame(z, caches);
   }
   at::Tensor next() { return decoder.decode_frame(z, caches).clamp(-1, 1); }

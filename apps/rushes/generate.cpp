@@ -42,13 +42,15 @@ constexpr std::size_t kMaxPromptBytes = 64 << 10;  // beyond this it is a file g
 std::string_view trim(std::string_view text) {
   const auto space = " \t\r\n";
   const std::size_t first = text.find_first_not_of(space);
-  return first == std::string_view::npos ? std::string_view{} : text.substr(first, text.find_last_not_of(space) - first + 1);
+  return first == std::string_view::npos ? std::string_view{}
+                                         : text.substr(first, text.find_last_not_of(space) - first + 1);
 }
 
 std::vector<std::string> split_prompts(const std::vector<std::string>& given) {
   std::vector<std::string> prompts;
   for (std::string_view rest : given) {
-    require(rest.size() <= kMaxPromptBytes, ErrorCode::invalid_argument, "prompt: {} bytes, at most {} are taken", rest.size(), kMaxPromptBytes);
+    require(rest.size() <= kMaxPromptBytes, ErrorCode::invalid_argument, "prompt: {} bytes, at most {} are taken",
+            rest.size(), kMaxPromptBytes);
     for (;;) {
       const std::size_t end = rest.find(kPromptSeparator);
       if (const auto prompt = trim(rest.substr(0, end)); !prompt.empty()) prompts.emplace_back(prompt);
@@ -56,7 +58,8 @@ std::vector<std::string> split_prompts(const std::vector<std::string>& given) {
       rest.remove_prefix(end + 1);
     }
   }
-  require(!prompts.empty(), ErrorCode::invalid_argument, "prompt: empty; say what the video shows, e.g. rushes generate \"a red circle moves right\"");
+  require(!prompts.empty(), ErrorCode::invalid_argument,
+          "prompt: empty; say what the video shows, e.g. rushes generate \"a red circle moves right\"");
   return prompts;
 }
 
@@ -70,7 +73,8 @@ void parse_size(std::string_view text, VideoRequest& request) {
             "size must be WIDTHxHEIGHT, e.g. 832x480 (got '{}')", text);
     return value;
   };
-  require(cross != std::string_view::npos, ErrorCode::invalid_argument, "size must be WIDTHxHEIGHT, e.g. 832x480 (got '{}')", text);
+  require(cross != std::string_view::npos, ErrorCode::invalid_argument,
+          "size must be WIDTHxHEIGHT, e.g. 832x480 (got '{}')", text);
   request.width = number(text.substr(0, cross));
   request.height = number(text.substr(cross + 1));
 }
@@ -97,9 +101,10 @@ VideoRequest make_request(const Options& options, bool segments_given) {
   if (!options.size.empty()) parse_size(options.size, request);
   if (!options.steps_list.empty()) request.denoising_steps = parse_step_list(options.steps_list);
   if (options.latent_frames) {
-    require(!request.segment_latent_frames || request.segment_latent_frames == options.latent_frames, ErrorCode::invalid_argument,
-            "num_output_frames ({}) and segment_length ({}) both say how long a segment is; give one", *options.latent_frames,
-            request.segment_latent_frames.value_or(0));
+    require(!request.segment_latent_frames || request.segment_latent_frames == options.latent_frames,
+            ErrorCode::invalid_argument,
+            "num_output_frames ({}) and segment_length ({}) both say how long a segment is; give one",
+            *options.latent_frames, request.segment_latent_frames.value_or(0));
     request.segment_latent_frames = options.latent_frames;
   }
   // As many segments as prompts, so that each prompt is seen.
@@ -133,7 +138,8 @@ bool names_directory(const std::string& target) {
 }
 
 /// Where and as what the video goes; a directory gets an MP4 named by its prompt, unless pictures are asked for.
-media::VideoOutputOptions output_options(const Options& options, const VideoRequest& request, const VideoFormat& format) {
+media::VideoOutputOptions output_options(const Options& options, const VideoRequest& request,
+                                         const VideoFormat& format) {
   std::string target = options.output;
   if (names_directory(target) && options.format != "png") {
     std::error_code status;
@@ -170,7 +176,8 @@ void catch_signals() {
 /// Keeps one line on a terminal up to date; elsewhere writes a line for each block.
 class ProgressPrinter {
  public:
-  ProgressPrinter(VideoFormat format, bool quiet) : format_(std::move(format)), quiet_(quiet), terminal_(isatty(STDERR_FILENO) != 0) {}
+  ProgressPrinter(VideoFormat format, bool quiet)
+      : format_(std::move(format)), quiet_(quiet), terminal_(isatty(STDERR_FILENO) != 0) {}
   ~ProgressPrinter() {
     if (open_line_) std::fputc('\n', stderr);
   }
@@ -199,8 +206,8 @@ std::string shown(const std::string& target) {
 
 void print_summary(const Recorded& recorded, const media::VideoOutputOptions& output) {
   const Progress& p = recorded.progress;
-  fmt::print(stderr, "{}: {} frames, {:.2f} s of video in {:.2f} s, {:.1f} fps", shown(output.target),
-             p.video_frames, static_cast<double>(p.video_frames) / output.fps, p.elapsed.count(), p.fps());
+  fmt::print(stderr, "{}: {} frames, {:.2f} s of video in {:.2f} s, {:.1f} fps", shown(output.target), p.video_frames,
+             static_cast<double>(p.video_frames) / output.fps, p.elapsed.count(), p.fps());
   if (p.first_frame) fmt::print(stderr, ", first frame after {:.3f} s", p.first_frame->count());
   fmt::print(stderr, "\n");
 }
@@ -220,7 +227,9 @@ void run(const Options& options, bool segments_given) {
   {
     ProgressPrinter printer(format, options.quiet);
     recorded = record(*generator, *output,
-                      {.max_video_frames = request.video_frames, .on_progress = [&](const Progress& p) { printer.show(p); }, .stop = &g_stop});
+                      {.max_video_frames = request.video_frames,
+                       .on_progress = [&](const Progress& p) { printer.show(p); },
+                       .stop = &g_stop});
   }
   if (!options.quiet) print_summary(recorded, output_to);
   if (recorded.end == RecordingEnd::stopped)
@@ -229,27 +238,41 @@ void run(const Options& options, bool segments_given) {
 
 void add_request_options(CLI::App& command, Options& options) {
   VideoRequest& request = options.request;
-  command.add_option("--negative-prompt,--negative_prompt", request.negative_prompt, "what to steer away from; many-step solvers only");
+  command.add_option("--negative-prompt,--negative_prompt", request.negative_prompt,
+                     "what to steer away from; many-step solvers only");
   command.add_option("--image,--image_path,--image-path", options.image, "first frame: JPEG, PNG or WebP");
   command.add_option("--seed", request.seed, "the same seed gives the same video")->capture_default_str();
-  command.add_option("--frames", request.video_frames, "length in video frames, instead of --segments")->check(CLI::Range(1, 100'000'000));
-  command.add_option("--num_output_frames,--num-output-frames", options.latent_frames, "length of a segment in latent frames, as --segment-length");
-  command.add_option("--segment-length,--segment_length", request.segment_latent_frames, "latent frames of a segment (each but the first becomes 4 video frames)");
-  command.add_option("--overlap,--overlap_frames,--overlap-frames", request.overlap_latent_frames, "latent frames that a segment takes over from the one before");
+  command.add_option("--frames", request.video_frames, "length in video frames, instead of --segments")
+      ->check(CLI::Range(1, 100'000'000));
+  command.add_option("--num_output_frames,--num-output-frames", options.latent_frames,
+                     "length of a segment in latent frames, as --segment-length");
+  command.add_option("--segment-length,--segment_length", request.segment_latent_frames,
+                     "latent frames of a segment (each but the first becomes 4 video frames)");
+  command.add_option("--overlap,--overlap_frames,--overlap-frames", request.overlap_latent_frames,
+                     "latent frames that a segment takes over from the one before");
   command.add_option("--size", options.size, "WIDTHxHEIGHT in pixels");
   command.add_option("--fps", request.fps, "video frames per second");
   command.add_option("--steps", request.steps, "denoising steps");
-  command.add_option("--denoising-step-list,--denoising_step_list", options.steps_list, "timesteps instead of --steps, e.g. 1000,750,500,250");
+  command.add_option("--denoising-step-list,--denoising_step_list", options.steps_list,
+                     "timesteps instead of --steps, e.g. 1000,750,500,250");
   command.add_option("--solver", request.solver, "few_step, unipc, dpm++ or euler");
-  command.add_option("--guidance,--guidance_scale,--guidance-scale", request.guidance_scale, "classifier-free guidance; many-step solvers only");
-  command.add_option("--shift,--timestep_shift,--timestep-shift", request.timestep_shift, "shift of the noise schedule");
+  command.add_option("--guidance,--guidance_scale,--guidance-scale", request.guidance_scale,
+                     "classifier-free guidance; many-step solvers only");
+  command.add_option("--shift,--timestep_shift,--timestep-shift", request.timestep_shift,
+                     "shift of the noise schedule");
 }
 
 void add_output_options(CLI::App& command, Options& options) {
-  command.add_option("-o,--output,--output_folder,--output-folder", options.output,
-                     "out.mp4, out.y4m, out.rgb, frames_%05d.png, a folder/, rtmp://host/application/stream, or - for standard output")->capture_default_str();
-  command.add_option("--format", options.format, "auto (by the name; y4m for -), mp4, y4m, rgb24 or png")->capture_default_str();
-  command.add_option("--quality", options.quality, "of H.264: 0 (lossless) to 51")->check(CLI::Range(0, 51))->capture_default_str();
+  command
+      .add_option("-o,--output,--output_folder,--output-folder", options.output,
+                  "out.mp4, out.y4m, out.rgb, frames_%05d.png, a folder/, rtmp://host/application/stream, or - for "
+                  "standard output")
+      ->capture_default_str();
+  command.add_option("--format", options.format, "auto (by the name; y4m for -), mp4, y4m, rgb24 or png")
+      ->capture_default_str();
+  command.add_option("--quality", options.quality, "of H.264: 0 (lossless) to 51")
+      ->check(CLI::Range(0, 51))
+      ->capture_default_str();
   command.add_flag("-q,--quiet", options.quiet, "no progress");
 }
 
@@ -257,9 +280,14 @@ void add_output_options(CLI::App& command, Options& options) {
 
 void add_generate(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("generate", "Make a video from prompts; the file can be played while it grows");
-  command->add_option("PROMPT,--prompt", options->prompts, "what the video shows; several (or one with ';' between them) take turns, a segment each")->required();
-  CLI::Option* segments = command->add_option("--segments,--num_segments,--num-segments", options->request.segments, "how many segments (default: one for each prompt; 0: until stopped)");
+  CLI::App* command =
+      app.add_subcommand("generate", "Make a video from prompts; the file can be played while it grows");
+  command
+      ->add_option("PROMPT,--prompt", options->prompts,
+                   "what the video shows; several (or one with ';' between them) take turns, a segment each")
+      ->required();
+  CLI::Option* segments = command->add_option("--segments,--num_segments,--num-segments", options->request.segments,
+                                              "how many segments (default: one for each prompt; 0: until stopped)");
   add_request_options(*command, *options);
   add_output_options(*command, *options);
   add_model_options(*command, options->model);

@@ -31,7 +31,9 @@ struct JsonWriter {
   void operator()(const char* key, const T& value, wan::FieldRange = wan::kAny) {
     object[key] = value;
   }
-  void operator()(const char* key, const wan::ModelType& value) { object[key] = value == wan::ModelType::t2v ? "t2v" : "i2v"; }
+  void operator()(const char* key, const wan::ModelType& value) {
+    object[key] = value == wan::ModelType::t2v ? "t2v" : "i2v";
+  }
 };
 
 std::string gigabytes(int64_t bytes) {
@@ -75,7 +77,8 @@ void describe_part(json& part, const tensor::WeightMap& weights, const Config& c
 const wan::AutoencoderPart* autoencoder_of(const wan::ModelDirectory* model, wan::AutoencoderKind kind) {
   if (model == nullptr) return nullptr;
   if (model->autoencoder.kind == kind) return &model->autoencoder;
-  return model->preview_autoencoder && model->preview_autoencoder->kind == kind ? &*model->preview_autoencoder : nullptr;
+  return model->preview_autoencoder && model->preview_autoencoder->kind == kind ? &*model->preview_autoencoder
+                                                                                : nullptr;
 }
 
 // `model`: the one that the file belongs to, whose manifest says what no shape tells; null for a file alone.
@@ -83,7 +86,8 @@ void describe_config(json& part, const wan::Component& component, const wan::Mod
   const auto& weights = component.tensors;
   switch (component.found.part) {
     case wan::Part::transformer:
-      return describe_part(part, weights, model != nullptr ? model->transformer.config : wan::infer_transformer(weights),
+      return describe_part(part, weights,
+                           model != nullptr ? model->transformer.config : wan::infer_transformer(weights),
                            [](auto& config, JsonWriter out) { wan::visit_transformer_fields(config, out); });
     case wan::Part::text_encoder:
       return describe_part(part, weights, model != nullptr ? model->text_encoder.config : wan::infer_umt5(weights),
@@ -135,7 +139,8 @@ json inspect_checkpoint(const fs::path& path, bool with_tensors, const wan::Mode
   report["dtypes"] = dtypes(checkpoint.tensors);
   report["metadata"] = checkpoint.metadata;
   report["parts"] = json::array();
-  for (const wan::Component& component : wan::find_components(checkpoint.tensors)) report["parts"].push_back(describe(component, model));
+  for (const wan::Component& component : wan::find_components(checkpoint.tensors))
+    report["parts"].push_back(describe(component, model));
   if (with_tensors) report["tensor_list"] = tensor_list(checkpoint.tensors);
   return report;
 }
@@ -158,42 +163,51 @@ json inspect_model(const fs::path& folder, bool with_tensors) {
 }
 
 void print_checkpoint(const json& report) {
-  fmt::print("{}\n  {}, {} in {} file{}, {} tensors, {} parameters, {}\n", report["path"].get<std::string>(), report["format"].get<std::string>(),
-             gigabytes(report["file_bytes"].get<int64_t>()), report["files"].get<int64_t>(), report["files"] == 1 ? "" : "s",
-             report["tensors"].get<int64_t>(), report["parameters"].get<int64_t>(), fmt::join(report["dtypes"].get<std::vector<std::string>>(), " "));
+  fmt::print("{}\n  {}, {} in {} file{}, {} tensors, {} parameters, {}\n", report["path"].get<std::string>(),
+             report["format"].get<std::string>(), gigabytes(report["file_bytes"].get<int64_t>()),
+             report["files"].get<int64_t>(), report["files"] == 1 ? "" : "s", report["tensors"].get<int64_t>(),
+             report["parameters"].get<int64_t>(), fmt::join(report["dtypes"].get<std::vector<std::string>>(), " "));
   if (report["parts"].empty()) fmt::print("  no part of a model that rushes knows\n");
   for (const json& part : report["parts"]) {
     fmt::print("  {} of the wan family: {}{}{}\n", part["part"].get<std::string>(), part.value("model", "unknown"),
                part["prefix"] == "" ? "" : ", under '" + part["prefix"].get<std::string>() + "'",
                part["names"] == "wan" ? "" : ", with diffusers names");
-    fmt::print("    {} tensors, {} parameters, {}, {}\n", part["tensors"].get<int64_t>(), part["parameters"].get<int64_t>(),
-               gigabytes(part["bytes"].get<int64_t>()), fmt::join(part["dtypes"].get<std::vector<std::string>>(), " "));
+    fmt::print("    {} tensors, {} parameters, {}, {}\n", part["tensors"].get<int64_t>(),
+               part["parameters"].get<int64_t>(), gigabytes(part["bytes"].get<int64_t>()),
+               fmt::join(part["dtypes"].get<std::vector<std::string>>(), " "));
     if (part.contains("config")) {
       std::vector<std::string> fields;
       for (const auto& [key, value] : part["config"].items())
         if (key != "mean" && key != "std")
-          fields.push_back(key + " " + (key == "num_heads" && value == 0 ? "unknown" : value.is_string() ? value.get<std::string>() : value.dump()));
+          fields.push_back(key + " " +
+                           (key == "num_heads" && value == 0 ? "unknown"
+                            : value.is_string()              ? value.get<std::string>()
+                                                             : value.dump()));
       fmt::print("    {}\n", fmt::join(fields, ", "));
     }
-    fmt::print("    {}\n", part["complete"].get<bool>() ? "complete" : "INCOMPLETE: " + part["problem"].get<std::string>());
+    fmt::print("    {}\n",
+               part["complete"].get<bool>() ? "complete" : "INCOMPLETE: " + part["problem"].get<std::string>());
   }
   for (const auto& [key, value] : report["metadata"].items())
     fmt::print("  metadata {}: {}\n", tensor::printable(key), tensor::printable(value.get<std::string>()));
   if (report.contains("tensor_list"))
     for (const json& tensor : report["tensor_list"])
-      fmt::print("  {:<72} {:<10} {}\n", tensor["name"].get<std::string>(), tensor["dtype"].get<std::string>(), tensor["shape"].dump());
+      fmt::print("  {:<72} {:<10} {}\n", tensor["name"].get<std::string>(), tensor["dtype"].get<std::string>(),
+                 tensor["shape"].dump());
 }
 
 void run(const Options& options) {
   const fs::path path = options.path;
   std::error_code ignored;
   // A folder with a manifest, or with the files of a whole published model; other folders hold one checkpoint.
-  const bool is_model = fs::is_directory(path, ignored) && (fs::exists(path / wan::kManifestName, ignored) || fs::exists(path / "Wan2.1_VAE.pth", ignored));
+  const bool is_model = fs::is_directory(path, ignored) && (fs::exists(path / wan::kManifestName, ignored) ||
+                                                            fs::exists(path / "Wan2.1_VAE.pth", ignored));
   const json report = is_model ? inspect_model(path, options.tensors) : inspect_checkpoint(path, options.tensors);
   if (options.json) {
     fmt::print("{}\n", report.dump(2, ' ', false, json::error_handler_t::replace));
   } else if (is_model) {
-    fmt::print("model '{}' of the wan family in {}\n", tensor::printable(report["name"].get<std::string>()), report["path"].get<std::string>());
+    fmt::print("model '{}' of the wan family in {}\n", tensor::printable(report["name"].get<std::string>()),
+               report["path"].get<std::string>());
     for (const json& checkpoint : report["checkpoints"]) print_checkpoint(checkpoint);
     fmt::print("tokenizer {}\ndefaults {}\n", report["tokenizer"].get<std::string>(), report["defaults"].dump());
   } else {
@@ -206,7 +220,8 @@ void run(const Options& options) {
 void add_inspect(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand("inspect", "Say what a checkpoint or model folder is, without loading it");
-  command->add_option("PATH", options->path, "a .safetensors, .pt, .pth or .ckpt file, an index of shards, or a folder")->required();
+  command->add_option("PATH", options->path, "a .safetensors, .pt, .pth or .ckpt file, an index of shards, or a folder")
+      ->required();
   command->add_flag("--tensors", options->tensors, "list every tensor");
   command->add_flag("--json", options->json, "print JSON");
   command->callback([options] { run(*options); });

@@ -17,13 +17,15 @@ namespace fs = std::filesystem;
 constexpr const char* kShippedModel = "models/shipped-t2v";
 
 // Loops of small models are so short that meeting at their ends costs more than a second core brings: the shipped model
-// makes 39 pictures a second on one core of a busy machine and 27 on both. Other sessions and the encoder take the rest.
+// makes 39 pictures a second on one core of a busy machine and 27 on both. Other sessions and the encoder take the
+// rest.
 bool is_small(const generation::ModelOptions& model) {
   constexpr std::uintmax_t kSmall = std::uintmax_t{64} << 20;
   if (!model.checkpoint.empty()) return false;
   std::error_code status;
   std::uintmax_t bytes = 0;
-  for (fs::recursive_directory_iterator file(model.path, status), end; !status && file != end && bytes < kSmall; file.increment(status))
+  for (fs::recursive_directory_iterator file(model.path, status), end; !status && file != end && bytes < kSmall;
+       file.increment(status))
     if (std::error_code ignored; file->is_regular_file(ignored)) bytes += file->file_size(ignored);
   return !status && bytes > 0 && bytes < kSmall;
 }
@@ -36,32 +38,44 @@ std::string default_model() {
   std::error_code status;
   const fs::path program = fs::read_symlink("/proc/self/exe", status);
   // Installed (bin/rushes beside share/rushes), then a checkout: any folder above the program, then the sources.
-  if (!program.empty()) places.push_back((program.parent_path().parent_path() / "share/rushes" / kShippedModel).string());
+  if (!program.empty())
+    places.push_back((program.parent_path().parent_path() / "share/rushes" / kShippedModel).string());
   for (fs::path folder = program.parent_path(); folder.has_relative_path(); folder = folder.parent_path())
     places.push_back((folder / kShippedModel).string());
   places.push_back((fs::path(RUSHES_SOURCE_DIR) / kShippedModel).string());
   for (const std::string& place : places)
     if (fs::is_directory(place, status)) return place;
-  fail(ErrorCode::invalid_argument, "no model: name a model directory with --model or RUSHES_MODEL; the shipped one, {}, is neither above {} nor in {}",
+  fail(ErrorCode::invalid_argument,
+       "no model: name a model directory with --model or RUSHES_MODEL; the shipped one, {}, is neither above {} nor in "
+       "{}",
        kShippedModel, program.string(), RUSHES_SOURCE_DIR);
 }
 
 void add_model_options(CLI::App& command, generation::ModelOptions& options) {
-  command.add_option("--model,--model_path,--model-path", options.path, "model directory (default: $RUSHES_MODEL, else the shipped model)");
-  command.add_option("--checkpoint,--checkpoint_path,--checkpoint-path", options.checkpoint, "weights that replace the transformer's, e.g. self_forcing_dmd.pt");
+  command.add_option("--model,--model_path,--model-path", options.path,
+                     "model directory (default: $RUSHES_MODEL, else the shipped model)");
+  command.add_option("--checkpoint,--checkpoint_path,--checkpoint-path", options.checkpoint,
+                     "weights that replace the transformer's, e.g. self_forcing_dmd.pt");
   command.add_flag("--use-ema,--use_ema", options.use_ema, "take the checkpoint's averaged weights");
-  command.add_option("--dtype", options.dtype, "auto, float32 or bfloat16")->check(CLI::IsMember({"auto", "float32", "bfloat16"}))->capture_default_str();
+  command.add_option("--dtype", options.dtype, "auto, float32 or bfloat16")
+      ->check(CLI::IsMember({"auto", "float32", "bfloat16"}))
+      ->capture_default_str();
   command.add_option("--device", options.device, "cpu, cuda, cuda:1, ...")->capture_default_str();
-  command.add_option("--decoder", options.decoder, "which autoencoder decodes: auto, vae or tiny")->check(CLI::IsMember({"auto", "vae", "tiny"}))->capture_default_str();
+  command.add_option("--decoder", options.decoder, "which autoencoder decodes: auto, vae or tiny")
+      ->check(CLI::IsMember({"auto", "vae", "tiny"}))
+      ->capture_default_str();
 }
 
 void add_threads_option(CLI::App& command, int& threads) {
-  command.add_option("--threads", threads, "cores for the model (default: all; one for models under 64 MiB)")->check(CLI::Range(1, 1024));
+  command.add_option("--threads", threads, "cores for the model (default: all; one for models under 64 MiB)")
+      ->check(CLI::Range(1, 1024));
 }
 
 void use_threads(int threads, const generation::ModelOptions& model) {
-  if (threads > 0) at::set_num_threads(threads);
-  else if (is_small(model)) at::set_num_threads(1);
+  if (threads > 0)
+    at::set_num_threads(threads);
+  else if (is_small(model))
+    at::set_num_threads(1);
 }
 
 }  // namespace rushes::app

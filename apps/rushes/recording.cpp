@@ -13,7 +13,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Seconds = std::chrono::duration<double>;
 
-// Enough for encoding to overlap with generation; more would only delay the moment at which a slow disk or pipe is felt.
+// Enough for encoding to overlap with generation; more would only delay the moment at which a slow disk or pipe is
+// felt.
 constexpr std::size_t kQueuedBlocks = 2;
 
 /// The writing side. Reader::gone or an exception closes the channel, which ends the generating side.
@@ -67,8 +68,8 @@ void cut(generation::FrameBlock& block, int64_t before, std::optional<int64_t> w
 }
 
 /// Steps until something ends it.
-RecordingEnd generate(generation::Generator& generator, Writer& writer, Progress& progress, const RecordingOptions& options,
-                      Clock::time_point start) {
+RecordingEnd generate(generation::Generator& generator, Writer& writer, Progress& progress,
+                      const RecordingOptions& options, Clock::time_point start) {
   for (;;) {
     if (options.stop && *options.stop) return RecordingEnd::stopped;
     generation::StepResult result = generator.step({});
@@ -93,14 +94,16 @@ RecordingEnd generate(generation::Generator& generator, Writer& writer, Progress
 std::string progress_line(const Progress& progress, const generation::VideoFormat& format) {
   std::string line;
   if (format.segments > 0)
-    line = fmt::format("block {}/{}", progress.blocks, format.blocks_per_segment + (format.segments - 1) * format.blocks_per_later_segment);
+    line = fmt::format("block {}/{}", progress.blocks,
+                       format.blocks_per_segment + (format.segments - 1) * format.blocks_per_later_segment);
   else
     line = fmt::format("block {}", progress.blocks);
   if (progress.steps > 0) line += fmt::format(" · step {}/{}", progress.step, progress.steps);
   line += fmt::format(" · {} frames · {:.1f} fps", progress.video_frames, progress.fps());
   if (progress.first_frame) line += fmt::format(" · first after {:.2f} s", progress.first_frame->count());
   if (format.video_frames && progress.video_frames > 0 && progress.fps() > 0) {
-    const double left = static_cast<double>(std::max<int64_t>(0, *format.video_frames - progress.video_frames)) / progress.fps();
+    const double left =
+        static_cast<double>(std::max<int64_t>(0, *format.video_frames - progress.video_frames)) / progress.fps();
     line += left < 90 ? fmt::format(" · {:.1f} s left", left) : fmt::format(" · {:.0f} min left", left / 60);
   }
   return line;

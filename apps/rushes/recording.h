@@ -13,8 +13,8 @@ namespace rushes::app {
 
 /// How far a recording has come. Times count from its start.
 struct Progress {
-  int64_t segment = 0, block = 0;     // the one in work; block counts within the segment
-  int64_t step = 0, steps = 0;        // of the block in work
+  int64_t segment = 0, block = 0;        // the one in work; block counts within the segment
+  int64_t step = 0, steps = 0;           // of the block in work
   int64_t blocks = 0, video_frames = 0;  // generated
   std::chrono::duration<double> elapsed{0};
   std::optional<std::chrono::duration<double>> first_frame = {};  // when the first block was written
@@ -34,9 +34,9 @@ struct Recorded {
 };
 
 struct RecordingOptions {
-  std::optional<int64_t> max_video_frames = {};        // what exceeds it is cut off the last block
+  std::optional<int64_t> max_video_frames = {};           // what exceeds it is cut off the last block
   std::function<void(const Progress&)> on_progress = {};  // after each step that brought something; may be empty
-  const std::atomic<bool>* stop = nullptr;             // looked at between steps; set by a signal handler
+  const std::atomic<bool>* stop = nullptr;                // looked at between steps; set by a signal handler
 };
 
 /// Steps `generator` to its end, to the wanted length, to `stop`, or until nobody reads the output; in each case

@@ -16,15 +16,19 @@ using generation::StepOutcome;
 class FakeGenerator final : public generation::Generator {
  public:
   explicit FakeGenerator(int64_t blocks) : blocks_(blocks) {}
-  generation::VideoFormat format() const override { return {.height = 2, .width = 2, .video_frames = 4 * blocks_ - 1, .segments = 1, .blocks_per_segment = blocks_}; }
+  generation::VideoFormat format() const override {
+    return {.height = 2, .width = 2, .video_frames = 4 * blocks_ - 1, .segments = 1, .blocks_per_segment = blocks_};
+  }
   generation::StepResult step(const generation::Inbox&) override {
     ++steps;
-    if (step_ < 2) return {StepOutcome::again, {generation::BlockProgress{.block = block_, .step = ++step_, .steps = 2}}};
+    if (step_ < 2)
+      return {StepOutcome::again, {generation::BlockProgress{.block = block_, .step = ++step_, .steps = 2}}};
     step_ = 0;
     const int64_t count = block_ == 0 ? 3 : 4;
     const std::shared_ptr<uint8_t> rgb(new uint8_t[count * 12], std::default_delete<uint8_t[]>());
     std::fill_n(rgb.get(), count * 12, static_cast<uint8_t>(block_));
-    generation::FrameBlock frames{.rgb = rgb, .video_frames = count, .height = 2, .width = 2, .block = block_, .prompt = {}, .times = {}};
+    generation::FrameBlock frames{
+        .rgb = rgb, .video_frames = count, .height = 2, .width = 2, .block = block_, .prompt = {}, .times = {}};
     ++block_;
     if (block_ == fails_at) fail(ErrorCode::exhausted, "out of memory");
     return {block_ == blocks_ ? StepOutcome::finished : StepOutcome::again, {frames}};
@@ -80,7 +84,12 @@ TEST(Record, a_stop_leaves_what_was_made_and_a_finished_output) {
   FakeGenerator generator(100);
   FakeOutput output;
   std::atomic<bool> stop = false;
-  const Recorded recorded = record(generator, output, {.on_progress = [&](const Progress& p) { if (p.blocks == 2) stop = true; }, .stop = &stop});
+  const Recorded recorded = record(generator, output,
+                                   {.on_progress =
+                                        [&](const Progress& p) {
+                                          if (p.blocks == 2) stop = true;
+                                        },
+                                    .stop = &stop});
   EXPECT_EQ(recorded.end, RecordingEnd::stopped);
   EXPECT_THAT(output.blocks, testing::ElementsAre(3, 4));
   EXPECT_EQ(output.finished, 1);
@@ -113,11 +122,13 @@ TEST(Record, a_failure_of_either_side_is_thrown_and_ends_the_other) {
 }
 
 TEST(ProgressLine, tells_blocks_rate_first_frame_and_time_left) {
-  const generation::VideoFormat format{.height = 2, .width = 2, .video_frames = 81, .segments = 1, .blocks_per_segment = 7};
+  const generation::VideoFormat format{
+      .height = 2, .width = 2, .video_frames = 81, .segments = 1, .blocks_per_segment = 7};
   Progress progress{.step = 2, .steps = 4, .blocks = 3, .video_frames = 33};
   progress.elapsed = std::chrono::seconds(2);
   progress.first_frame = std::chrono::milliseconds(410);
-  EXPECT_EQ(progress_line(progress, format), "block 3/7 · step 2/4 · 33 frames · 16.5 fps · first after 0.41 s · 2.9 s left");
+  EXPECT_EQ(progress_line(progress, format),
+            "block 3/7 · step 2/4 · 33 frames · 16.5 fps · first after 0.41 s · 2.9 s left");
   EXPECT_EQ(progress_line({}, {}), "block 0 · 0 frames · 0.0 fps");
 }
 

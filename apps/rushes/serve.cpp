@@ -35,7 +35,8 @@ void run(Options options) {
   if (options.model.path.empty()) options.model.path = default_model();
   use_threads(options.threads, options.model);
   server::ServerOptions& server = options.server;
-  server.data_directory = options.data_directory.empty() ? delivery::default_data_directory() / "recordings" : fs::path(options.data_directory);
+  server.data_directory = options.data_directory.empty() ? delivery::default_data_directory() / "recordings"
+                                                         : fs::path(options.data_directory);
   server.web_root = options.web_root.empty() ? default_web_root() : fs::path(options.web_root);
   server.sessions.max_data_bytes = options.max_data_gib << 30;
   server.handle_signals = true;
@@ -54,29 +55,45 @@ void run(Options options) {
 void add_serve(CLI::App& app) {
   auto options = std::make_shared<Options>();
   server::ServerOptions& server = options->server;
-  CLI::App* command = app.add_subcommand("serve", "Serve the web page and the API: videos that are watched while they are generated");
+  CLI::App* command =
+      app.add_subcommand("serve", "Serve the web page and the API: videos that are watched while they are generated");
   add_model_options(*command, options->model);
   add_threads_option(*command, options->threads);
   command->add_option("--listen", server.listen, "ADDRESS:PORT; may be given several times, port 0 takes a free one")
       ->envname("RUSHES_LISTEN")
       ->capture_default_str();
-  command->add_option("--data-dir", options->data_directory, "where recordings are kept (default: $XDG_DATA_HOME/rushes/recordings)");
+  command->add_option("--data-dir", options->data_directory,
+                      "where recordings are kept (default: $XDG_DATA_HOME/rushes/recordings)");
   command->add_option("--web-root", options->web_root, "the page's files (default: those built with the program)");
-  command->add_option("--max-sessions", server.sessions.max_running, "sessions that run at a time; more are answered 429")
+  command
+      ->add_option("--max-sessions", server.sessions.max_running, "sessions that run at a time; more are answered 429")
       ->check(CLI::Range(1, 100'000))
       ->capture_default_str();
   command->add_option("--max-kept", server.sessions.max_kept, "sessions that are remembered with their recordings")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
-  command->add_option("--max-data-gib", options->max_data_gib, "for all recordings; the oldest make room")->check(CLI::Range(1, 1'000'000))->capture_default_str();
-  command->add_option("--max-connections", server.connections.connections, "clients at a time")->check(CLI::Range(1, 1'000'000))->capture_default_str();
-  command->add_option("--token", server.access.token, "every API call must bring it (Authorization: Bearer TOKEN, or ?token=)")->envname("RUSHES_TOKEN");
-  command->add_flag("--no-auth", server.access.no_auth, "let everybody in who can reach the address");
-  command->add_option("--allow-origin", server.access.allow_origins, "pages of this origin may call, e.g. https://example.org; may be given several times");
-  command->add_option("--allow-push", server.push_hosts, "host that RTMP may be pushed to, * for any (this machine always); may be given several times");
-  command->add_option("--webrtc-address", server.webrtc.addresses, "address of this machine that WebRTC viewers are sent to; may be given several times")
+  command->add_option("--max-data-gib", options->max_data_gib, "for all recordings; the oldest make room")
+      ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
-  command->add_option("--max-webrtc-viewers", server.webrtc.viewers, "at a time; more are answered 503")->check(CLI::Range(0, 10'000))->capture_default_str();
+  command->add_option("--max-connections", server.connections.connections, "clients at a time")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  command
+      ->add_option("--token", server.access.token,
+                   "every API call must bring it (Authorization: Bearer TOKEN, or ?token=)")
+      ->envname("RUSHES_TOKEN");
+  command->add_flag("--no-auth", server.access.no_auth, "let everybody in who can reach the address");
+  command->add_option("--allow-origin", server.access.allow_origins,
+                      "pages of this origin may call, e.g. https://example.org; may be given several times");
+  command->add_option("--allow-push", server.push_hosts,
+                      "host that RTMP may be pushed to, * for any (this machine always); may be given several times");
+  command
+      ->add_option("--webrtc-address", server.webrtc.addresses,
+                   "address of this machine that WebRTC viewers are sent to; may be given several times")
+      ->capture_default_str();
+  command->add_option("--max-webrtc-viewers", server.webrtc.viewers, "at a time; more are answered 503")
+      ->check(CLI::Range(0, 10'000))
+      ->capture_default_str();
   command->callback([options] { run(*options); });
 }
 

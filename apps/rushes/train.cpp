@@ -25,14 +25,24 @@ struct Options {
 };
 
 void add_run_options(CLI::App* command, const std::shared_ptr<Options>& options) {
-  command->add_option("--directory", options->directory, "states, loss curves and pictures of all stages")->capture_default_str();
+  command->add_option("--directory", options->directory, "states, loss curves and pictures of all stages")
+      ->capture_default_str();
   command->add_option("--time-limit", options->time_limit, "seconds; the learning rate decays over them")
-      ->check(CLI::Range(1, 1'000'000))->capture_default_str();
-  command->add_option("--save-every", options->save_every, "seconds between saved states")->check(CLI::Range(1, 100'000))->capture_default_str();
-  command->add_option("--learning-rate", options->run.learning_rate, "peak of this call")->check(CLI::Range(1e-7, 1.0))->capture_default_str();
-  command->add_option("--batch", options->run.batch, "samples per update")->check(CLI::Range(1, 4096))->capture_default_str();
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  command->add_option("--save-every", options->save_every, "seconds between saved states")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  command->add_option("--learning-rate", options->run.learning_rate, "peak of this call")
+      ->check(CLI::Range(1e-7, 1.0))
+      ->capture_default_str();
+  command->add_option("--batch", options->run.batch, "samples per update")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
   command->add_option("--seed", options->run.seed, "of the drawn data")->capture_default_str();
-  command->add_option("--threads", options->run.threads, "that share a batch, one core each")->check(CLI::Range(1, 512))->capture_default_str();
+  command->add_option("--threads", options->run.threads, "that share a batch, one core each")
+      ->check(CLI::Range(1, 512))
+      ->capture_default_str();
 }
 
 void prepare(Options& options) {
@@ -57,12 +67,13 @@ void show_world(const Options& options) {
 }
 
 void evaluate(const Options& options) {
-  const training::Fidelity f = training::measure_fidelity(options.directory, options.weights, options.clips, options.latent_frames,
-                                                          options.side, options.run.seed);
-  fmt::print("{} held-out captions, {} latent frames, seed {}: shape colour {:.1f} %, ground {:.1f} %, direction {:.1f} %, "
-             "grow/shrink {:.1f} %, sharpness {:.2f} of drawings\n",
-             f.clips, options.latent_frames, options.run.seed, 100 * f.shape_colour, 100 * f.ground, 100 * f.direction,
-             100 * f.motion, f.sharpness);
+  const training::Fidelity f = training::measure_fidelity(options.directory, options.weights, options.clips,
+                                                          options.latent_frames, options.side, options.run.seed);
+  fmt::print(
+      "{} held-out captions, {} latent frames, seed {}: shape colour {:.1f} %, ground {:.1f} %, direction {:.1f} %, "
+      "grow/shrink {:.1f} %, sharpness {:.2f} of drawings\n",
+      f.clips, options.latent_frames, options.run.seed, 100 * f.shape_colour, 100 * f.ground, 100 * f.direction,
+      100 * f.motion, f.sharpness);
 }
 
 }  // namespace
@@ -82,57 +93,92 @@ void add_train(CLI::App& app) {
     });
     return std::pair(command, options);
   };
-  const auto [world, world_options] = stage("world", "Draw clips of the procedural world and print their captions", 1e-3, 1, show_world);
-  world->add_option("--clips", world_options->clips, "rows of the picture")->check(CLI::Range(1, 64))->capture_default_str();
+  const auto [world, world_options] =
+      stage("world", "Draw clips of the procedural world and print their captions", 1e-3, 1, show_world);
+  world->add_option("--clips", world_options->clips, "rows of the picture")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
   world->add_option("--side", world_options->side, "pixels")->check(CLI::Range(16, 1024))->capture_default_str();
-  const auto [autoencoder, autoencoder_options] = stage("autoencoder", "Train the tiny autoencoder", 1.5e-3, 12, [](const Options& o) {
-    training::train_autoencoder({.run = o.run, .crop = o.crop, .video_frames = o.video_frames});
-  });
-  autoencoder->add_option("--crop", autoencoder_options->crop, "pixels, a multiple of 8")->check(CLI::Range(16, 128))->capture_default_str();
-  autoencoder->add_option("--frames", autoencoder_options->video_frames, "video frames of a clip, 1 + 4k")->check(CLI::Range(5, 81))->capture_default_str();
+  const auto [autoencoder, autoencoder_options] =
+      stage("autoencoder", "Train the tiny autoencoder", 1.5e-3, 12, [](const Options& o) {
+        training::train_autoencoder({.run = o.run, .crop = o.crop, .video_frames = o.video_frames});
+      });
+  autoencoder->add_option("--crop", autoencoder_options->crop, "pixels, a multiple of 8")
+      ->check(CLI::Range(16, 128))
+      ->capture_default_str();
+  autoencoder->add_option("--frames", autoencoder_options->video_frames, "video frames of a clip, 1 + 4k")
+      ->check(CLI::Range(5, 81))
+      ->capture_default_str();
 
-  const auto [decoder, decoder_options] = stage("decoder", "Go on with the decoder alone; latents stay as they are", 1e-3, 6, [](const Options& o) {
-    training::train_decoder({.run = o.run, .crop = o.crop, .video_frames = o.video_frames});
-  });
-  decoder->add_option("--crop", decoder_options->crop, "pixels, a multiple of 8")->check(CLI::Range(16, 128))->capture_default_str();
-  decoder->add_option("--frames", decoder_options->video_frames, "video frames of a clip, 1 + 4k")->check(CLI::Range(5, 81))->capture_default_str();
+  const auto [decoder, decoder_options] =
+      stage("decoder", "Go on with the decoder alone; latents stay as they are", 1e-3, 6, [](const Options& o) {
+        training::train_decoder({.run = o.run, .crop = o.crop, .video_frames = o.video_frames});
+      });
+  decoder->add_option("--crop", decoder_options->crop, "pixels, a multiple of 8")
+      ->check(CLI::Range(16, 128))
+      ->capture_default_str();
+  decoder->add_option("--frames", decoder_options->video_frames, "video frames of a clip, 1 + 4k")
+      ->check(CLI::Range(5, 81))
+      ->capture_default_str();
 
   const auto side = [](CLI::App* command, const std::shared_ptr<Options>& options) {
-    command->add_option("--side", options->side, "pixels of the clips, a multiple of 16")->check(CLI::Range(32, 256))->capture_default_str();
+    command->add_option("--side", options->side, "pixels of the clips, a multiple of 16")
+        ->check(CLI::Range(32, 256))
+        ->capture_default_str();
   };
   const auto latent_frames = [](CLI::App* command, const std::shared_ptr<Options>& options) {
-    command->add_option("--latent-frames", options->latent_frames, "of a clip, a multiple of 3")->check(CLI::Range(3, 63))->capture_default_str();
+    command->add_option("--latent-frames", options->latent_frames, "of a clip, a multiple of 3")
+        ->check(CLI::Range(3, 63))
+        ->capture_default_str();
   };
   const auto weights = [](CLI::App* command, const std::shared_ptr<Options>& options) {
-    command->add_option("--weights", options->weights, "file in the directory: t2v.safetensors or student.safetensors")->capture_default_str();
+    command->add_option("--weights", options->weights, "file in the directory: t2v.safetensors or student.safetensors")
+        ->capture_default_str();
   };
-  const auto [transformer, transformer_options] = stage("transformer", "Train text encoder and causal transformer", 1.5e-3, 32, [](const Options& o) {
-    training::train_transformer({.run = o.run, .side = o.side, .latent_frames = o.latent_frames, .fresh_per_step = o.fresh,
-                                 .text_seconds = o.text_seconds});
-  });
+  const auto [transformer, transformer_options] =
+      stage("transformer", "Train text encoder and causal transformer", 1.5e-3, 32, [](const Options& o) {
+        training::train_transformer({.run = o.run,
+                                     .side = o.side,
+                                     .latent_frames = o.latent_frames,
+                                     .fresh_per_step = o.fresh,
+                                     .text_seconds = o.text_seconds});
+      });
   side(transformer, transformer_options);
   latent_frames(transformer, transformer_options);
-  transformer->add_option("--fresh", transformer_options->fresh, "clips drawn and encoded per update")->check(CLI::Range(1, 1024))->capture_default_str();
-  transformer->add_option("--text-seconds", transformer_options->text_seconds, "the text encoder alone, at the very start")->check(CLI::Range(1, 100'000))->capture_default_str();
+  transformer->add_option("--fresh", transformer_options->fresh, "clips drawn and encoded per update")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
+  transformer
+      ->add_option("--text-seconds", transformer_options->text_seconds, "the text encoder alone, at the very start")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
 
   const auto [distill, distill_options] = stage("distill", "Make four steps enough", 5e-4, 16, [](const Options& o) {
     training::distill({.run = o.run, .side = o.side, .guidance = o.guidance, .teacher_steps = o.teacher_steps});
   });
   side(distill, distill_options);
-  distill->add_option("--guidance", distill_options->guidance, "of the teacher's trajectories")->check(CLI::Range(1.0, 20.0))->capture_default_str();
-  distill->add_option("--teacher-steps", distill_options->teacher_steps, "of a trajectory, a multiple of 4")->check(CLI::Range(4, 200))->capture_default_str();
+  distill->add_option("--guidance", distill_options->guidance, "of the teacher's trajectories")
+      ->check(CLI::Range(1.0, 20.0))
+      ->capture_default_str();
+  distill->add_option("--teacher-steps", distill_options->teacher_steps, "of a trajectory, a multiple of 4")
+      ->check(CLI::Range(4, 200))
+      ->capture_default_str();
 
-  const auto [measure, measure_options] = stage("evaluate", "Share of held-out captions that the pictures follow", 1e-3, 1, evaluate);
+  const auto [measure, measure_options] =
+      stage("evaluate", "Share of held-out captions that the pictures follow", 1e-3, 1, evaluate);
   side(measure, measure_options);
   latent_frames(measure, measure_options);
   weights(measure, measure_options);
   measure_options->clips = 64;
-  measure->add_option("--clips", measure_options->clips, "captions")->check(CLI::Range(1, 10'000))->capture_default_str();
+  measure->add_option("--clips", measure_options->clips, "captions")
+      ->check(CLI::Range(1, 10'000))
+      ->capture_default_str();
 
-  const auto [ship, ship_options] = stage("export", "Write the model directory that generate and serve open", 1e-3, 1, [](const Options& o) {
-    training::export_model(o.directory, o.weights, o.output);
-    fmt::print("wrote {}\n", o.output);
-  });
+  const auto [ship, ship_options] =
+      stage("export", "Write the model directory that generate and serve open", 1e-3, 1, [](const Options& o) {
+        training::export_model(o.directory, o.weights, o.output);
+        fmt::print("wrote {}\n", o.output);
+      });
   weights(ship, ship_options);
   ship->add_option("--output", ship_options->output, "model directory")->capture_default_str();
 }

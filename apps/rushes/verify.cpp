@@ -21,10 +21,12 @@ void print(const verify::CaseResult& result, bool quiet) {
   if (!result.error.empty()) fmt::print("       {}\n", result.error);
   for (const auto& tensor : result.tensors)
     if (!quiet || !tensor.passed)
-      fmt::print("     {} {:<32} max abs {:<10.3g} rel l2 {:<10.3g} {:>8.3g} of the tolerance {}\n", tensor.passed ? "ok  " : "BAD ",
-                 tensor.name, tensor.max_abs_error, tensor.rel_l2, tensor.worst_ratio, tensor.detail);
+      fmt::print("     {} {:<32} max abs {:<10.3g} rel l2 {:<10.3g} {:>8.3g} of the tolerance {}\n",
+                 tensor.passed ? "ok  " : "BAD ", tensor.name, tensor.max_abs_error, tensor.rel_l2, tensor.worst_ratio,
+                 tensor.detail);
   for (const auto& check : result.checks)
-    if (!quiet || !check.passed) fmt::print("     {} {} {}\n", check.passed ? "ok  " : "BAD ", check.what, check.detail);
+    if (!quiet || !check.passed)
+      fmt::print("     {} {} {}\n", check.passed ? "ok  " : "BAD ", check.what, check.detail);
 }
 
 void run(const Options& options) {
@@ -38,7 +40,8 @@ void run(const Options& options) {
   std::vector<std::filesystem::path> cases;
   for (const std::string& path : options.paths)
     for (auto& directory : verify::find_cases(path)) cases.push_back(std::move(directory));
-  require(!cases.empty(), ErrorCode::not_found, "no golden case (a folder with config.json) at or below {}", fmt::join(options.paths, ", "));
+  require(!cases.empty(), ErrorCode::not_found, "no golden case (a folder with config.json) at or below {}",
+          fmt::join(options.paths, ", "));
   std::size_t passed = 0;
   for (const auto& directory : cases) {
     const auto result = verify::run_case(directory, target);
@@ -56,7 +59,9 @@ void add_verify(CLI::App& app) {
   options->paths = {RUSHES_SOURCE_DIR "/tests/golden"};
   CLI::App* command = app.add_subcommand("verify", "Run golden cases and compare every output with its tolerance");
   command->add_option("DIR", options->paths, "folders of cases, or of folders of cases (default: the project's own)");
-  command->add_option("--dtype", options->dtype, "float32 or bfloat16")->check(CLI::IsMember({"float32", "bfloat16"}))->capture_default_str();
+  command->add_option("--dtype", options->dtype, "float32 or bfloat16")
+      ->check(CLI::IsMember({"float32", "bfloat16"}))
+      ->capture_default_str();
   command->add_option("--device", options->device, "cpu, cuda, cuda:1, ...")->capture_default_str();
   command->add_flag("--quiet", options->quiet, "only the cases' verdicts and what failed");
   command->callback([options] { run(*options); });

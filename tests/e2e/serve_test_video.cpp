@@ -1,8 +1,7 @@
 // For tests only: the server with a model that draws what a test can read back from a picture: two rows of 32 cells,
-// black or white, hold the wall clock (milliseconds, lower 32 bits) at which the picture was drawn and its number; below
-// is one colour. Words of the prompt: red, green, blue; "asap" draws as fast as it can, else at fps; "single" makes
-// blocks of one picture.
-// usage: serve_test_video serve --listen ADDRESS:PORT --data-dir DIRECTORY
+// black or white, hold the wall clock (milliseconds, lower 32 bits) at which the picture was drawn and its number;
+// below is one colour. Words of the prompt: red, green, blue; "asap" draws as fast as it can, else at fps; "single"
+// makes blocks of one picture. usage: serve_test_video serve --listen ADDRESS:PORT --data-dir DIRECTORY
 #include <chrono>
 #include <cstdio>
 #include <map>
@@ -25,7 +24,8 @@ class TestVideo final : public generation::Generator {
   explicit TestVideo(const generation::VideoRequest& request) : prompt_(request.prompts.at(0)) {
     format_.width = request.width.value_or(kCells * kCell);
     format_.height = request.height.value_or(352);
-    require(format_.width >= kCells * kCell && format_.height >= 4 * kCell, ErrorCode::invalid_argument, "the picture must have 640x80 pixels at least");
+    require(format_.width >= kCells * kCell && format_.height >= 4 * kCell, ErrorCode::invalid_argument,
+            "the picture must have 640x80 pixels at least");
     format_.fps = request.fps.value_or(16);
     format_.segments = request.segments;
     per_block_ = says("single") ? 1 : 12;
@@ -43,8 +43,11 @@ class TestVideo final : public generation::Generator {
     const int64_t first = blocks_ * per_block_;
     if (blocks_ == 0) start_ = Clock::now();
     // A block is there when its first picture is due, so that what is pushed out in real time is drawn in time.
-    if (!says("asap")) std::this_thread::sleep_until(start_ + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(static_cast<double>(first) / format_.fps)));
-    const auto pixels = std::make_shared<std::vector<uint8_t>>(static_cast<std::size_t>(per_block_ * format_.height * format_.width * 3));
+    if (!says("asap"))
+      std::this_thread::sleep_until(start_ + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(
+                                                 static_cast<double>(first) / format_.fps)));
+    const auto pixels = std::make_shared<std::vector<uint8_t>>(
+        static_cast<std::size_t>(per_block_ * format_.height * format_.width * 3));
     for (int64_t t = 0; t < per_block_; ++t) draw(pixels->data() + t * format_.height * format_.width * 3, first + t);
     generation::FrameBlock block;
     block.rgb = std::shared_ptr<const uint8_t>(pixels, pixels->data());
@@ -60,7 +63,8 @@ class TestVideo final : public generation::Generator {
     ++blocks_;
     generation::StepResult result;
     result.events.push_back(std::move(block));
-    if (format_.segments > 0 && blocks_ == format_.segments * format_.blocks_per_segment) result.outcome = generation::StepOutcome::finished;
+    if (format_.segments > 0 && blocks_ == format_.segments * format_.blocks_per_segment)
+      result.outcome = generation::StepOutcome::finished;
     return result;
   }
 
@@ -68,13 +72,17 @@ class TestVideo final : public generation::Generator {
   bool says(const std::string& word) const { return prompt_.find(word) != std::string::npos; }
 
   void draw(uint8_t* rgb, int64_t number) const {
-    const uint8_t body[3] = {static_cast<uint8_t>(says("red") ? 255 : 0), static_cast<uint8_t>(says("green") ? 255 : 0), static_cast<uint8_t>(says("blue") ? 255 : 0)};
+    const uint8_t body[3] = {static_cast<uint8_t>(says("red") ? 255 : 0), static_cast<uint8_t>(says("green") ? 255 : 0),
+                             static_cast<uint8_t>(says("blue") ? 255 : 0)};
     for (int64_t i = 0; i < format_.height * format_.width; ++i) std::copy(body, body + 3, rgb + 3 * i);
-    const auto now = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+    const auto now =
+        std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::system_clock::now().time_since_epoch())
+            .count();
     const int64_t rows[] = {now, number};
     for (int64_t y = 0; y < 2 * kCell; ++y)
       for (int64_t x = 0; x < kCells * kCell; ++x)
-        std::fill_n(rgb + 3 * (y * format_.width + x), 3, static_cast<uint8_t>(rows[y / kCell] >> (x / kCell) & 1 ? 255 : 0));
+        std::fill_n(rgb + 3 * (y * format_.width + x), 3,
+                    static_cast<uint8_t>(rows[y / kCell] >> (x / kCell) & 1 ? 255 : 0));
   }
 
   std::string prompt_;
@@ -87,8 +95,12 @@ class TestVideoModel final : public generation::Model {
  public:
   std::string name() const override { return "test-video"; }
   std::string description() const override { return "draws numbers, for tests"; }
-  std::unique_ptr<generation::Generator> start(const generation::VideoRequest& request) const override { return std::make_unique<TestVideo>(request); }
-  generation::VideoFormat plan(const generation::VideoRequest& request) const override { return TestVideo(request).format(); }
+  std::unique_ptr<generation::Generator> start(const generation::VideoRequest& request) const override {
+    return std::make_unique<TestVideo>(request);
+  }
+  generation::VideoFormat plan(const generation::VideoRequest& request) const override {
+    return TestVideo(request).format();
+  }
 };
 
 int run(int argc, char** argv) {
@@ -97,10 +109,14 @@ int run(int argc, char** argv) {
   options.web_root = ".";
   for (int i = 2; i + 1 < argc; i += 2) {
     const std::string name = argv[i], value = argv[i + 1];
-    if (name == "--listen") options.listen = {value};
-    else if (name == "--data-dir") options.data_directory = value;
-    else if (name == "--web-root") options.web_root = value;
-    else fail(ErrorCode::invalid_argument, "unknown option {}", name);
+    if (name == "--listen")
+      options.listen = {value};
+    else if (name == "--data-dir")
+      options.data_directory = value;
+    else if (name == "--web-root")
+      options.web_root = value;
+    else
+      fail(ErrorCode::invalid_argument, "unknown option {}", name);
   }
   server::Server server(options, std::make_shared<TestVideoModel>());
   for (const std::string& url : server.urls()) std::printf("rushes serves at %s\n", url.c_str());

@@ -10,8 +10,16 @@
 namespace rushes {
 
 enum class ErrorCode {
-  invalid_argument, not_found, conflict, too_large, unsupported, corrupt_data,
-  exhausted, unavailable, cancelled, internal
+  invalid_argument,
+  not_found,
+  conflict,
+  too_large,
+  unsupported,
+  corrupt_data,
+  exhausted,
+  unavailable,
+  cancelled,
+  internal
 };
 
 /// The enumerator's own spelling, as it stands in JSON and logs.
@@ -38,7 +46,8 @@ template <typename... Args>
 /// Checks what comes from outside; always on. Throws Error(code) with the formatted message unless `ok`.
 template <typename... Args>
 void require(bool ok, ErrorCode code, fmt::format_string<Args...> format, Args&&... args) {
-  if (!ok) [[unlikely]] fail(code, format, std::forward<Args>(args)...);
+  if (!ok) [[unlikely]]
+    fail(code, format, std::forward<Args>(args)...);
 }
 
 [[noreturn]] void assertion_failed(const char* expression, const char* file, int line);

@@ -39,7 +39,8 @@ void EncodedStream::run(std::stop_token stop) {
     while (const generation::EventPtr event = frames_->next(stop))
       if (const auto* block = std::get_if<generation::FrameBlock>(&event->what)) encode(*block, stop);
     const auto rest = encoder_->flush();
-    if (!rest.empty()) append(writer_->fragment(rest), rest.front().pts, rest.back().pts + rest.back().duration - rest.front().pts);
+    if (!rest.empty())
+      append(writer_->fragment(rest), rest.front().pts, rest.back().pts + rest.back().duration - rest.front().pts);
     if (recording_) recording_->sync();
   } catch (...) {
     session_->fail(generation::current_failure());
@@ -49,7 +50,8 @@ void EncodedStream::run(std::stop_token stop) {
 }
 
 void EncodedStream::encode(const generation::FrameBlock& block, std::stop_token stop) {
-  if (const auto origin = std::exchange(origin_, nullptr)) adopt_fragments(*origin, media::frame_time(block.first_video_frame, block.fps), stop);
+  if (const auto origin = std::exchange(origin_, nullptr))
+    adopt_fragments(*origin, media::frame_time(block.first_video_frame, block.fps), stop);
   const auto begin = std::chrono::steady_clock::now();
   std::vector<media::AccessUnit> units;
   for (int64_t t = 0; t < block.video_frames && !stop.stop_requested(); ++t) {
@@ -61,7 +63,8 @@ void EncodedStream::encode(const generation::FrameBlock& block, std::stop_token 
   media::Bytes bytes = writer_->fragment(units);
   {
     const std::scoped_lock lock(mutex_);
-    status_.encode_time += std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin);
+    status_.encode_time +=
+        std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin);
   }
   append(std::move(bytes), units.front().pts, units.back().pts + units.back().duration - units.front().pts);
 }
@@ -77,13 +80,17 @@ void EncodedStream::adopt_fragments(const EncodedStream& origin, media::Pts unti
   }
 }
 
-std::optional<Fragment> EncodedStream::wait_for_fragment(int64_t index, media::Pts until, const std::stop_token& stop) const {
+std::optional<Fragment> EncodedStream::wait_for_fragment(int64_t index, media::Pts until,
+                                                         const std::stop_token& stop) const {
   {
     std::unique_lock lock(mutex_);
     constexpr media::Pts kRounding{media::Pts::period::den / 1000};
-    const auto covered = [&] { return until <= kRounding || (!times_.empty() && times_.back().pts + times_.back().duration + kRounding >= until); };
+    const auto covered = [&] {
+      return until <= kRounding || (!times_.empty() && times_.back().pts + times_.back().duration + kRounding >= until);
+    };
     changed_.wait(lock, stop, [&] { return status_.fragments > index || covered() || status_.ended; });
-    if (index >= status_.fragments || times_[static_cast<std::size_t>(index)].pts + kRounding >= until) return std::nullopt;
+    if (index >= status_.fragments || times_[static_cast<std::size_t>(index)].pts + kRounding >= until)
+      return std::nullopt;
   }
   return fragment(index);
 }
@@ -95,7 +102,8 @@ void EncodedStream::record(const media::Bytes& bytes) {
   std::string failure;
   try {
     require(status_.recorded_bytes + size <= options_.max_recording_bytes, ErrorCode::exhausted,
-            "the recording {} has reached its limit of {} bytes", options_.recording.string(), options_.max_recording_bytes);
+            "the recording {} has reached its limit of {} bytes", options_.recording.string(),
+            options_.max_recording_bytes);
     recording_->append(bytes);
   } catch (const Error& error) {
     failure = error.what();

@@ -1,5 +1,5 @@
-// A session's video, encoded once for all who watch: H.264 in fragmented MP4, one fragment a frame block, each beginning
-// with a key frame. The newest fragments are in memory, all are in the recording.
+// A session's video, encoded once for all who watch: H.264 in fragmented MP4, one fragment a frame block, each
+// beginning with a key frame. The newest fragments are in memory, all are in the recording.
 #pragma once
 #include <condition_variable>
 #include <cstdint>
@@ -38,10 +38,10 @@ struct FragmentTimes {
 };
 
 struct EncodedStreamOptions {
-  std::filesystem::path recording = {};          // file to create; empty: none, late viewers get what is in memory
-  int64_t memory_bytes = 32 << 20;               // of the newest fragments
+  std::filesystem::path recording = {};            // file to create; empty: none, late viewers get what is in memory
+  int64_t memory_bytes = 32 << 20;                 // of the newest fragments
   int64_t max_recording_bytes = int64_t{8} << 30;  // a recording ends there; live viewing goes on
-  int quality = 20;                              // as media::VideoEncoder
+  int quality = 20;                                // as media::VideoEncoder
   /// Of the session that this one was forked from: its fragments up to the fork come first, as they are.
   std::shared_ptr<class EncodedStream> origin = {};
 };
@@ -79,14 +79,14 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
   std::optional<Fragment> fragment(int64_t index) const;
 
   struct Status {
-    int64_t fragments = 0, bytes = 0;    // encoded, with the initialisation segment
+    int64_t fragments = 0, bytes = 0;  // encoded, with the initialisation segment
     int64_t recorded_bytes = 0;
-    bool recording_complete = false;     // everything is in the file, and no more comes
+    bool recording_complete = false;  // everything is in the file, and no more comes
     bool ended = false;
     int64_t viewers = 0;
-    std::string recording_failure;       // why the recording ended early
+    std::string recording_failure;  // why the recording ended early
     std::chrono::microseconds encode_time{0};
-    int64_t skipped = 0;                 // fragments that slow viewers were moved past
+    int64_t skipped = 0;  // fragments that slow viewers were moved past
   };
   Status status() const;
   const std::filesystem::path& recording_path() const noexcept { return options_.recording; }

@@ -40,7 +40,8 @@ std::string HlsStream::playlist(HlsFormat format, bool from_start) {
   const auto parts = static_cast<int64_t>(segments_.parts().size());
   Text& cached = texts_[format == HlsFormat::mpeg_ts][from_start];
   if (cached.parts != parts || cached.ended != ended_) {
-    HlsPlaylist playlist{.format = format, .first = first_locked(), .event = !endless_, .ended = ended_, .from_start = from_start};
+    HlsPlaylist playlist{
+        .format = format, .first = first_locked(), .event = !endless_, .ended = ended_, .from_start = from_start};
     if (!all.empty()) {
       playlist.target_seconds = target_seconds(all[0].duration, video_->track().fps);
       playlist.part_target = longest_from_first(segments_.parts()[0], video_->track().fps);
@@ -60,7 +61,8 @@ bool HlsStream::has(int64_t number, std::optional<int64_t> part) {
   const std::scoped_lock lock(mutex_);
   update_locked();
   const auto complete = static_cast<int64_t>(segments_.complete().size());
-  return ended_ || number < complete || (part && number == complete && segments_.open() && segments_.open()->fragments > *part);
+  return ended_ || number < complete ||
+         (part && number == complete && segments_.open() && segments_.open()->fragments > *part);
 }
 
 bool HlsStream::ended() {
@@ -73,7 +75,8 @@ std::shared_ptr<const media::Bytes> HlsStream::read(const HlsSegment& segment) c
   auto all = std::make_shared<media::Bytes>();
   for (int64_t index = segment.first_fragment; index < segment.first_fragment + segment.fragments; ++index) {
     const auto fragment = video_->fragment(index);
-    require(fragment.has_value(), ErrorCode::not_found, "this segment is no longer kept; begin again with the playlist");
+    require(fragment.has_value(), ErrorCode::not_found,
+            "this segment is no longer kept; begin again with the playlist");
     if (segment.fragments == 1) return fragment->bytes;
     all->insert(all->end(), fragment->bytes->begin(), fragment->bytes->end());
   }
@@ -92,7 +95,8 @@ std::shared_ptr<const media::Bytes> HlsStream::segment(int64_t number, HlsFormat
     const std::scoped_lock lock(mutex_);
     update_locked();
     const auto count = static_cast<int64_t>(segments_.complete().size());
-    require(number >= 0 && number < count, ErrorCode::not_found, "there is no segment {}; so far there are {}", number, count);
+    require(number >= 0 && number < count, ErrorCode::not_found, "there is no segment {}; so far there are {}", number,
+            count);
     segment = segments_.complete()[static_cast<std::size_t>(number)];
     if (format == HlsFormat::mpeg_ts)
       for (const Cached& cached : mpeg_ts_)

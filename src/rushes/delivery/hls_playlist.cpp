@@ -22,7 +22,9 @@ std::string date_time(std::chrono::system_clock::time_point time) {
 
 void HlsSegments::add(std::span<const FragmentTimes> fragments) {
   for (const FragmentTimes& fragment : fragments) {
-    if (!open_) open_ = HlsSegment{.first_fragment = static_cast<int64_t>(parts_.size()), .pts = fragment.pts, .out = fragment.out};
+    if (!open_)
+      open_ =
+          HlsSegment{.first_fragment = static_cast<int64_t>(parts_.size()), .pts = fragment.pts, .out = fragment.out};
     ++open_->fragments;
     open_->duration += fragment.duration;
     open_->bytes += fragment.bytes;
@@ -44,8 +46,9 @@ std::string media_playlist(const HlsPlaylist& playlist, const HlsSegments& segme
   if (playlist.event && playlist.first == 0) text += "#EXT-X-PLAYLIST-TYPE:EVENT\n";
   text += "#EXT-X-INDEPENDENT-SEGMENTS\n";
   if (has_parts)
-    text += fmt::format("#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK={:.5f}\n#EXT-X-PART-INF:PART-TARGET={:.5f}\n",
-                        3 * seconds(playlist.part_target), seconds(playlist.part_target));
+    text += fmt::format(
+        "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK={:.5f}\n#EXT-X-PART-INF:PART-TARGET={:.5f}\n",
+        3 * seconds(playlist.part_target), seconds(playlist.part_target));
   else if (!playlist.ended)
     text += "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES\n";
   if (playlist.from_start) text += "#EXT-X-START:TIME-OFFSET=0,PRECISE=YES\n";
@@ -53,17 +56,20 @@ std::string media_playlist(const HlsPlaylist& playlist, const HlsSegments& segme
   const std::string_view ending = playlist.format == HlsFormat::fmp4 ? "m4s" : "ts";
   const auto list_parts = [&](const HlsSegment& segment) {
     for (int64_t part = segment.first_fragment; part < segment.first_fragment + segment.fragments; ++part)
-      text += fmt::format("#EXT-X-PART:DURATION={:.5f},URI=\"part{}.m4s\",INDEPENDENT=YES\n", seconds(segments.parts()[static_cast<std::size_t>(part)]), part);
+      text += fmt::format("#EXT-X-PART:DURATION={:.5f},URI=\"part{}.m4s\",INDEPENDENT=YES\n",
+                          seconds(segments.parts()[static_cast<std::size_t>(part)]), part);
   };
   // Parts are for the live end only: of the last three target durations.
   media::Pts until_end{0};
   std::size_t first_with_parts = complete.size();
-  while (has_parts && first_with_parts > playlist.first && seconds(until_end) < 3.0 * static_cast<double>(playlist.target_seconds))
+  while (has_parts && first_with_parts > playlist.first &&
+         seconds(until_end) < 3.0 * static_cast<double>(playlist.target_seconds))
     until_end += complete[--first_with_parts].duration;
   for (std::size_t i = playlist.first; i < complete.size(); ++i) {
     // One date is enough: the others follow from the durations.
     if (i == playlist.first) {
-      const auto since = std::chrono::duration_cast<std::chrono::system_clock::duration>(complete[i].pts - complete[0].pts);
+      const auto since =
+          std::chrono::duration_cast<std::chrono::system_clock::duration>(complete[i].pts - complete[0].pts);
       text += fmt::format("#EXT-X-PROGRAM-DATE-TIME:{}\n", date_time(complete[0].out + since));
     }
     if (i >= first_with_parts) list_parts(complete[i]);
@@ -76,7 +82,8 @@ std::string media_playlist(const HlsPlaylist& playlist, const HlsSegments& segme
   return text;
 }
 
-std::string master_playlist(const media::VideoTrack& track, std::span<const HlsSegment> segments, std::string_view media_url) {
+std::string master_playlist(const media::VideoTrack& track, std::span<const HlsSegment> segments,
+                            std::string_view media_url) {
   double peak = 0, bytes = 0, duration = 0;
   for (const HlsSegment& segment : segments) {
     peak = std::max(peak, static_cast<double>(segment.bytes) / seconds(segment.duration));
@@ -89,8 +96,8 @@ std::string master_playlist(const media::VideoTrack& track, std::span<const HlsS
   return fmt::format(
       "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n"
       "#EXT-X-STREAM-INF:BANDWIDTH={},AVERAGE-BANDWIDTH={},CODECS=\"{}\",RESOLUTION={}x{},FRAME-RATE={:.3f}\n{}\n",
-      bits(segments.empty() ? guess : peak), bits(segments.empty() ? guess : bytes / duration), track.codec_string(), track.width, track.height,
-      track.fps, media_url);
+      bits(segments.empty() ? guess : peak), bits(segments.empty() ? guess : bytes / duration), track.codec_string(),
+      track.width, track.height, track.fps, media_url);
 }
 
 media::Pts longest_from_first(media::Pts first, double fps) { return first + media::frame_time(3, fps); }

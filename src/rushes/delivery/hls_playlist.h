@@ -18,7 +18,7 @@ enum class HlsFormat { fmp4, mpeg_ts };
 struct HlsSegment {
   int64_t first_fragment = 0, fragments = 0;
   media::Pts pts{0}, duration{0};
-  int64_t bytes = 0;  // as fMP4
+  int64_t bytes = 0;                          // as fMP4
   std::chrono::system_clock::time_point out;  // of its first fragment
 };
 
@@ -46,19 +46,20 @@ class HlsSegments {
 /// What a media playlist says beside its segments.
 struct HlsPlaylist {
   HlsFormat format = HlsFormat::fmp4;
-  std::size_t first = 0;              // segment that it begins with; those before have left the window
-  int64_t target_seconds = 1;         // no segment, rounded, is longer; never changes
-  bool event = true;                  // nothing ever leaves it
+  std::size_t first = 0;       // segment that it begins with; those before have left the window
+  int64_t target_seconds = 1;  // no segment, rounded, is longer; never changes
+  bool event = true;           // nothing ever leaves it
   bool ended = false;
-  bool from_start = false;            // players begin there, not near the live end
-  media::Pts part_target{0};          // no part is longer; never changes. 0: no parts
+  bool from_start = false;    // players begin there, not near the live end
+  media::Pts part_target{0};  // no part is longer; never changes. 0: no parts
 };
 
 /// video.m3u8 or ts.m3u8. URLs are relative: init.mp4, 0.m4s, 0.ts, part0.m4s.
 std::string media_playlist(const HlsPlaylist& playlist, const HlsSegments& segments);
 
 /// master.m3u8 with its one variant, at `media_url`.
-std::string master_playlist(const media::VideoTrack& track, std::span<const HlsSegment> segments, std::string_view media_url);
+std::string master_playlist(const media::VideoTrack& track, std::span<const HlsSegment> segments,
+                            std::string_view media_url);
 
 /// The longest fragment (segment) to be expected, from the first alone: a block-causal model's first block has 3 video
 /// frames fewer than the later ones, and further change is not expected.

@@ -28,7 +28,9 @@ std::vector<FragmentTimes> blocks(const std::vector<int64_t>& video_frames) {
   std::vector<FragmentTimes> times;
   int64_t first = 0;
   for (const int64_t count : video_frames) {
-    times.push_back({.pts = frame_time(first, kFps), .duration = frame_time(first + count, kFps) - frame_time(first, kFps), .bytes = 1000 * count,
+    times.push_back({.pts = frame_time(first, kFps),
+                     .duration = frame_time(first + count, kFps) - frame_time(first, kFps),
+                     .bytes = 1000 * count,
                      .out = std::chrono::system_clock::time_point(std::chrono::milliseconds(1'700'000'000'250))});
     first += count;
   }
@@ -53,9 +55,16 @@ TEST(HlsPlaylist, has_parts_at_its_live_end_for_low_latency) {
   HlsSegments segments;
   segments.add(blocks({9, 12, 12, 12, 12, 12, 4}));
   const std::string text = media_playlist({.part_target = frame_time(12, kFps)}, segments);
-  EXPECT_THAT(text, HasSubstr("#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=2.25000\n#EXT-X-PART-INF:PART-TARGET=0.75000\n"));
-  EXPECT_THAT(text, HasSubstr("#EXTINF:0.75000,\n1.m4s\n#EXT-X-PART:DURATION=0.75000,URI=\"part2.m4s\",INDEPENDENT=YES\n#EXTINF:0.75000,\n2.m4s\n"));
-  EXPECT_TRUE(text.ends_with("5.m4s\n#EXT-X-PART:DURATION=0.25000,URI=\"part6.m4s\",INDEPENDENT=YES\n#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"part7.m4s\"\n")) << text;
+  EXPECT_THAT(
+      text,
+      HasSubstr(
+          "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=2.25000\n#EXT-X-PART-INF:PART-TARGET=0.75000\n"));
+  EXPECT_THAT(text, HasSubstr("#EXTINF:0.75000,\n1.m4s\n#EXT-X-PART:DURATION=0.75000,URI=\"part2.m4s\",INDEPENDENT="
+                              "YES\n#EXTINF:0.75000,\n2.m4s\n"));
+  EXPECT_TRUE(
+      text.ends_with("5.m4s\n#EXT-X-PART:DURATION=0.25000,URI=\"part6.m4s\",INDEPENDENT=YES\n#EXT-X-PRELOAD-HINT:TYPE="
+                     "PART,URI=\"part7.m4s\"\n"))
+      << text;
   segments.end();
   EXPECT_THAT(media_playlist({.ended = true, .part_target = frame_time(12, kFps)}, segments), Not(HasSubstr("PART")));
 }
@@ -87,17 +96,20 @@ TEST(HlsPlaylist, target_duration_is_known_from_the_first_block) {
     HlsSegments segments;
     segments.add(blocks({first, later, later, later, later}));
     const int64_t target = target_seconds(segments.complete()[0].duration, kFps);
-    for (const HlsSegment& segment : segments.complete()) EXPECT_LE(segment.duration, media::Pts{target * 90'000 + 45'000}) << latent_frames;
+    for (const HlsSegment& segment : segments.complete())
+      EXPECT_LE(segment.duration, media::Pts{target * 90'000 + 45'000}) << latent_frames;
     EXPECT_LE(target, std::max<int64_t>(1, (later + 15) / 16)) << latent_frames;
   }
 }
 
 TEST(HlsPlaylist, master_names_codec_size_and_rate) {
-  media::VideoTrack track{.width = 832, .height = 480, .fps = 16, .parameter_sets = {0, 0, 0, 1, 0x67, 0x42, 0xc0, 0x1f}};
+  media::VideoTrack track{
+      .width = 832, .height = 480, .fps = 16, .parameter_sets = {0, 0, 0, 1, 0x67, 0x42, 0xc0, 0x1f}};
   HlsSegments segments;
   segments.add(blocks({16, 16}));
   EXPECT_THAT(master_playlist(track, segments.complete(), "video.m3u8"),
-              HasSubstr("#EXT-X-STREAM-INF:BANDWIDTH=128000,AVERAGE-BANDWIDTH=128000,CODECS=\"avc1.42C01F\",RESOLUTION=832x480,FRAME-RATE=16.000\nvideo.m3u8\n"));
+              HasSubstr("#EXT-X-STREAM-INF:BANDWIDTH=128000,AVERAGE-BANDWIDTH=128000,CODECS=\"avc1.42C01F\",RESOLUTION="
+                        "832x480,FRAME-RATE=16.000\nvideo.m3u8\n"));
   EXPECT_THAT(master_playlist(track, {}, "ts.m3u8"), HasSubstr("BANDWIDTH=638976,"));
 }
 
@@ -122,10 +134,12 @@ class HlsStreamTest : public testing::Test {
   /// Writes playlist and segments below one another as the URLs say.
   fs::path save(HlsStream& hls, HlsFormat format) {
     const auto write = [&](const std::string& name, const auto& bytes) {
-      std::ofstream(path_ / name, std::ios::binary).write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
+      std::ofstream(path_ / name, std::ios::binary)
+          .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
     };
     write("init.mp4", *hls.init_segment());
-    for (int64_t i = 0; i < hls.segments(); ++i) write(std::to_string(i) + (format == HlsFormat::fmp4 ? ".m4s" : ".ts"), *hls.segment(i, format));
+    for (int64_t i = 0; i < hls.segments(); ++i)
+      write(std::to_string(i) + (format == HlsFormat::fmp4 ? ".m4s" : ".ts"), *hls.segment(i, format));
     write("list.m3u8", hls.playlist(format));
     return path_ / "list.m3u8";
   }
@@ -136,12 +150,14 @@ class HlsStreamTest : public testing::Test {
 
 TEST_F(HlsStreamTest, plays_in_both_formats_from_memory_and_from_the_recording) {
   for (const int64_t memory_bytes : {1, 1 << 20}) {
-    const auto video = run({.recording = path_ / (std::to_string(memory_bytes) + ".mp4"), .memory_bytes = memory_bytes});
+    const auto video =
+        run({.recording = path_ / (std::to_string(memory_bytes) + ".mp4"), .memory_bytes = memory_bytes});
     HlsStream hls(video);
     for (const HlsFormat format : {HlsFormat::fmp4, HlsFormat::mpeg_ts}) {
       const auto frames = media::decode_video(save(hls, format));
       ASSERT_EQ(frames.size(), 84u);
-      for (std::size_t i = 0; i < frames.size(); ++i) EXPECT_NEAR(frames[i].seconds - frames[0].seconds, static_cast<double>(i) / kFps, 1e-3);
+      for (std::size_t i = 0; i < frames.size(); ++i)
+        EXPECT_NEAR(frames[i].seconds - frames[0].seconds, static_cast<double>(i) / kFps, 1e-3);
     }
   }
 }
@@ -151,8 +167,7 @@ TEST_F(HlsStreamTest, lists_only_what_can_be_had) {
   HlsStream hls(video);
   EXPECT_THAT(hls.playlist(HlsFormat::fmp4), HasSubstr("#EXT-X-MEDIA-SEQUENCE:6\n"));
   EXPECT_NO_THROW(hls.segment(6, HlsFormat::mpeg_ts));
-  for (const int64_t missing : {-1, 0, 7})
-    try {
+  for (const int64_t missing : {-1, 0, 7}) try {
       hls.segment(missing, HlsFormat::fmp4);
       ADD_FAILURE() << missing;
     } catch (const Error& error) {

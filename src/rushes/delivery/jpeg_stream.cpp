@@ -9,7 +9,8 @@
 
 namespace rushes::delivery {
 
-JpegStream::JpegStream(std::shared_ptr<generation::Session> session, JpegStreamOptions options) : session_(std::move(session)), options_(options) {}
+JpegStream::JpegStream(std::shared_ptr<generation::Session> session, JpegStreamOptions options)
+    : session_(std::move(session)), options_(options) {}
 
 JpegStream::~JpegStream() = default;
 
@@ -42,9 +43,11 @@ std::unique_ptr<JpegViewer> JpegStream::watch(From from, std::function<void()> n
 void JpegStream::run(std::stop_token stop, From from) {
   try {
     using generation::Stream;
-    const auto frames = session_->stream().subscribe(Stream::Role::viewer, from == From::oldest ? Stream::From::start : Stream::From::newest_block);
+    const auto frames = session_->stream().subscribe(
+        Stream::Role::viewer, from == From::oldest ? Stream::From::start : Stream::From::newest_block);
     while (const generation::EventPtr event = frames->next(stop))
-      if (const auto* block = std::get_if<generation::FrameBlock>(&event->what); block && block->rgb) encode(*block, stop);
+      if (const auto* block = std::get_if<generation::FrameBlock>(&event->what); block && block->rgb)
+        encode(*block, stop);
   } catch (...) {
     log::warning("session {}: pictures end: {}", session_->id().text(), generation::current_failure().message);
   }
@@ -59,7 +62,8 @@ void JpegStream::run(std::stop_token stop, From from) {
 void JpegStream::encode(const generation::FrameBlock& block, std::stop_token stop) {
   for (int64_t t = 0; t < block.video_frames && !stop.stop_requested(); ++t) {
     const int64_t index = block.first_video_frame + t;
-    auto bytes = std::make_shared<const media::Bytes>(media::encode_jpeg(block.frame(t), block.width, block.height, options_.quality));
+    auto bytes = std::make_shared<const media::Bytes>(
+        media::encode_jpeg(block.frame(t), block.width, block.height, options_.quality));
     {
       const std::scoped_lock lock(mutex_);
       if (t == 0) newest_block_ = encoded_;

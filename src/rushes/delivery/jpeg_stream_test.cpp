@@ -90,8 +90,7 @@ TEST(JpegStream, moves_a_slow_viewer_forward_within_bounded_memory) {
   const auto quick = stream->watch(JpegStream::From::oldest, [&] { ready.release(); });
   const auto slow = stream->watch(JpegStream::From::oldest, [&] { ready_slow.release(); });
   g.gate.open();
-  while (next(*quick, ready).bytes) {
-  }
+  while (next(*quick, ready).bytes) {}
   int64_t read = 0, last = -1;
   for (JpegPicture picture = next(*slow, ready_slow); picture.bytes; picture = next(*slow, ready_slow), ++read) {
     EXPECT_GT(picture.index, last);
@@ -106,12 +105,12 @@ TEST(JpegStream, is_undisturbed_by_viewers_that_come_and_go) {
   Generation g(0);
   g.gate.open();
   const auto stream = std::make_shared<JpegStream>(g.session);
-  for (int i = 0; i < 50; ++i) stream->watch(i % 2 ? JpegStream::From::newest : JpegStream::From::oldest, [] {})->poll();
+  for (int i = 0; i < 50; ++i)
+    stream->watch(i % 2 ? JpegStream::From::newest : JpegStream::From::oldest, [] {})->poll();
   g.session->stop();
   std::counting_semaphore<> ready{0};
   const auto late = stream->watch(JpegStream::From::newest, [&] { ready.release(); });
-  while (next(*late, ready).bytes) {
-  }
+  while (next(*late, ready).bytes) {}
   EXPECT_TRUE(late->ended());
 }
 

@@ -31,9 +31,12 @@ std::size_t Outlets::peers() const {
 
 Outlets::Pushes::value_type Outlets::push(media::RtmpUrl url, RtmpOptions options) {
   const std::scoped_lock lock(mutex_);
-  const auto running = std::count_if(pushes_.begin(), pushes_.end(), [](const auto& entry) { return !entry.second->over(); });
-  require(running < static_cast<int64_t>(kMaxPushes), ErrorCode::exhausted, "{} RTMP pushes of this session are running, which is the limit; stop one first", running);
-  while (pushes_.size() >= kMaxKeptPushes) pushes_.erase(std::find_if(pushes_.begin(), pushes_.end(), [](const auto& entry) { return entry.second->over(); }));
+  const auto running =
+      std::count_if(pushes_.begin(), pushes_.end(), [](const auto& entry) { return !entry.second->over(); });
+  require(running < static_cast<int64_t>(kMaxPushes), ErrorCode::exhausted,
+          "{} RTMP pushes of this session are running, which is the limit; stop one first", running);
+  while (pushes_.size() >= kMaxKeptPushes)
+    pushes_.erase(std::find_if(pushes_.begin(), pushes_.end(), [](const auto& entry) { return entry.second->over(); }));
   return *pushes_.emplace(next_push_++, std::make_shared<RtmpPush>(video_, std::move(url), options)).first;
 }
 
@@ -57,7 +60,8 @@ void Outlets::stop() {
 
 bool Outlets::idle() const {
   const std::scoped_lock lock(mutex_);
-  return (!whep_ || whep_->idle()) && std::all_of(pushes_.begin(), pushes_.end(), [](const auto& entry) { return entry.second->over(); });
+  return (!whep_ || whep_->idle()) &&
+         std::all_of(pushes_.begin(), pushes_.end(), [](const auto& entry) { return entry.second->over(); });
 }
 
 }  // namespace rushes::delivery

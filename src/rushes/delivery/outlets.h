@@ -31,7 +31,8 @@ class Outlets {
   /// Throws Error(not_found).
   std::shared_ptr<RtmpPush> find_push(int64_t number) const;
 
-  /// Ends what sends by itself; returns at once. idle() tells when it has ended, so that destroying this waits for nothing.
+  /// Ends what sends by itself; returns at once. idle() tells when it has ended, so that destroying this waits for
+  /// nothing.
   void stop();
   bool idle() const;
   /// Viewers by WebRTC.

@@ -27,7 +27,8 @@ bool is_recording(const fs::path& path) {
 
 Recording::Recording(fs::path path) : path_(std::move(path)) {
   file_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  require(file_ >= 0, ErrorCode::unavailable, "cannot create the recording {}: {}", path_.string(), std::strerror(errno));
+  require(file_ >= 0, ErrorCode::unavailable, "cannot create the recording {}: {}", path_.string(),
+          std::strerror(errno));
 }
 
 Recording::~Recording() { ::close(file_); }
@@ -35,12 +36,14 @@ Recording::~Recording() { ::close(file_); }
 void Recording::append(std::span<const uint8_t> bytes) {
   std::size_t done = 0;
   while (done < bytes.size()) {
-    const ssize_t written = ::pwrite(file_, bytes.data() + done, bytes.size() - done, size_ + static_cast<int64_t>(done));
+    const ssize_t written =
+        ::pwrite(file_, bytes.data() + done, bytes.size() - done, size_ + static_cast<int64_t>(done));
     if (written < 0 && errno == EINTR) continue;
     if (written <= 0) {
       const int reason = errno;
       [[maybe_unused]] const int cut = ::ftruncate(file_, size_);
-      fail(ErrorCode::exhausted, "the recording {} ends after {} bytes: {}", path_.string(), size_, std::strerror(reason));
+      fail(ErrorCode::exhausted, "the recording {} ends after {} bytes: {}", path_.string(), size_,
+           std::strerror(reason));
     }
     done += static_cast<std::size_t>(written);
   }
@@ -53,8 +56,8 @@ media::Bytes Recording::read(int64_t offset, int64_t size) const {
   while (done < bytes.size()) {
     const ssize_t count = ::pread(file_, bytes.data() + done, bytes.size() - done, offset + static_cast<int64_t>(done));
     if (count < 0 && errno == EINTR) continue;
-    require(count > 0, ErrorCode::corrupt_data, "the recording {} has no {} bytes at {}; was it changed?", path_.string(),
-            size, offset);
+    require(count > 0, ErrorCode::corrupt_data, "the recording {} has no {} bytes at {}; was it changed?",
+            path_.string(), size, offset);
     done += static_cast<std::size_t>(count);
   }
   return bytes;
@@ -92,7 +95,8 @@ int64_t prune_recordings(const fs::path& directory, int64_t max_bytes, const std
     const auto bytes = static_cast<int64_t>(entry.file_size(error));
     if (error) continue;
     total += bytes;
-    if (!in_use.contains(entry.path().filename().string())) files.push_back({entry.last_write_time(error), entry.path(), bytes});
+    if (!in_use.contains(entry.path().filename().string()))
+      files.push_back({entry.last_write_time(error), entry.path(), bytes});
   }
   std::sort(files.begin(), files.end(), [](const File& a, const File& b) { return a.time < b.time; });
   for (const File& file : files) {

@@ -44,6 +44,7 @@ void prepare_directory(const std::filesystem::path& directory);
 
 /// Removes the oldest recordings until those that stay need no more than `max_bytes`; `in_use` (file names) stay in
 /// any case. Touches nothing but files named as recordings are. Returns the bytes that stay.
-int64_t prune_recordings(const std::filesystem::path& directory, int64_t max_bytes, const std::set<std::string>& in_use);
+int64_t prune_recordings(const std::filesystem::path& directory, int64_t max_bytes,
+                         const std::set<std::string>& in_use);
 
 }  // namespace rushes::delivery

@@ -24,7 +24,8 @@ std::string_view name(RtmpState state) noexcept {
 
 RtmpPush::RtmpPush(std::shared_ptr<EncodedStream> video, media::RtmpUrl url, RtmpOptions options)
     : video_(std::move(video)), url_(std::move(url)), options_(options) {
-  require(video_->track().codec == media::Codec::h264, ErrorCode::unsupported, "RTMP needs H.264, and no encoder for it is installed");
+  require(video_->track().codec == media::Codec::h264, ErrorCode::unsupported,
+          "RTMP needs H.264, and no encoder for it is installed");
   thread_ = std::jthread([this](std::stop_token stop) { run(std::move(stop)); });
 }
 
@@ -82,7 +83,8 @@ void RtmpPush::run(std::stop_token stop) {
 }
 
 bool RtmpPush::publish(Viewer& viewer, std::stop_token stop) {
-  media::FlvPublisher publisher(video_->track(), url_, {.timeout = options_.timeout, .cancelled = [&] { return stop.stop_requested(); }});
+  media::FlvPublisher publisher(video_->track(), url_,
+                                {.timeout = options_.timeout, .cancelled = [&] { return stop.stop_requested(); }});
   become(RtmpState::live);
   {
     const std::scoped_lock lock(mutex_);
@@ -122,11 +124,13 @@ bool RtmpPush::publish(Viewer& viewer, std::stop_token stop) {
 bool RtmpPush::missed(const Fragment& fragment) const {
   if (options_.pacing == RtmpOptions::Pacing::asap || !start_) return false;
   const bool newest = fragment.index + 1 >= video_->status().fragments;
-  return !newest && *start_ + std::chrono::duration_cast<Clock::duration>(fragment.pts + fragment.duration) < Clock::now();
+  return !newest &&
+         *start_ + std::chrono::duration_cast<Clock::duration>(fragment.pts + fragment.duration) < Clock::now();
 }
 
 bool RtmpPush::send(media::FlvPublisher& publisher, const Fragment& fragment, std::stop_token stop) {
-  for (const media::AccessUnit& unit : media::read_fragments(video_->track(), *video_->init_segment(), *fragment.bytes)) {
+  for (const media::AccessUnit& unit :
+       media::read_fragments(video_->track(), *video_->init_segment(), *fragment.bytes)) {
     if (options_.pacing == RtmpOptions::Pacing::realtime && !wait_until_due(unit.pts, stop)) return false;
     publisher.write(unit);
     const std::scoped_lock lock(mutex_);

@@ -19,8 +19,8 @@ struct RtmpOptions {
   enum class Pacing { realtime, asap };
   Pacing pacing = Pacing::realtime;  // what servers expect of a live encoder
   EncodedStream::From from = EncodedStream::From::newest;
-  std::chrono::milliseconds timeout{10'000};        // of each operation of the network
-  std::chrono::milliseconds first_retry{500};       // doubled from failure to failure
+  std::chrono::milliseconds timeout{10'000};   // of each operation of the network
+  std::chrono::milliseconds first_retry{500};  // doubled from failure to failure
   std::chrono::milliseconds longest_retry{15'000};
   int attempts_after_end = 5;  // to deliver the rest, once nothing new comes
 };
@@ -39,10 +39,10 @@ class RtmpPush {
 
   struct Status {
     RtmpState state = RtmpState::connecting;
-    int64_t connections = 0;    // that were established
+    int64_t connections = 0;  // that were established
     int64_t video_frames = 0, bytes = 0;
-    int64_t skipped_blocks = 0; // whose time had passed while there was no connection
-    std::string error;          // the last one
+    int64_t skipped_blocks = 0;  // whose time had passed while there was no connection
+    std::string error;           // the last one
   };
   Status status() const;
   const std::string& shown_url() const noexcept { return url_.shown; }

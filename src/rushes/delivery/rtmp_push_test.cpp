@@ -23,7 +23,8 @@ using namespace std::chrono_literals;
 /// Takes connections and answers each with the same bytes, which are no RTMP.
 class Nonsense {
  public:
-  explicit Nonsense(std::string answer) : answer_(std::move(answer)), socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  explicit Nonsense(std::string answer)
+      : answer_(std::move(answer)), socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
@@ -33,10 +34,13 @@ class Nonsense {
     ::getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size);
     port_ = ntohs(address.sin_port);
     thread_ = std::jthread([this] {
-      for (int client = ::accept(socket_, nullptr, nullptr); client >= 0; client = ::accept(socket_, nullptr, nullptr)) {
+      for (int client = ::accept(socket_, nullptr, nullptr); client >= 0;
+           client = ::accept(socket_, nullptr, nullptr)) {
         ::send(client, answer_.data(), answer_.size(), MSG_NOSIGNAL);
-        if (answer_.empty()) kept_.push_back(client);
-        else ::close(client);
+        if (answer_.empty())
+          kept_.push_back(client);
+        else
+          ::close(client);
       }
     });
   }
@@ -46,7 +50,9 @@ class Nonsense {
     ::close(socket_);
     for (const int client : kept_) ::close(client);
   }
-  media::RtmpUrl url() const { return media::RtmpUrl::parse("rtmp://127.0.0.1:" + std::to_string(port_) + "/live/secret"); }
+  media::RtmpUrl url() const {
+    return media::RtmpUrl::parse("rtmp://127.0.0.1:" + std::to_string(port_) + "/live/secret");
+  }
 
  private:
   std::string answer_;
@@ -78,7 +84,10 @@ class RtmpPushTest : public testing::Test {
 constexpr RtmpOptions kImpatient{.timeout = 200ms, .first_retry = 1ms, .longest_retry = 2ms, .attempts_after_end = 3};
 
 TEST_F(RtmpPushTest, tells_why_it_reaches_nobody_and_gives_up_after_the_end) {
-  const struct { const char* answer; const char* reason; } cases[] = {{"", "no answer within 200 ms"}, {"HTTP/1.1 400 Bad Request\r\n\r\n", "RTMP to"}};
+  const struct {
+    const char* answer;
+    const char* reason;
+  } cases[] = {{"", "no answer within 200 ms"}, {"HTTP/1.1 400 Bad Request\r\n\r\n", "RTMP to"}};
   const auto stream = video();
   for (const auto& c : cases) {
     Nonsense server(c.answer);
@@ -111,10 +120,11 @@ TEST(RtmpUrl, hides_the_stream_key_and_refuses_what_is_no_address) {
   EXPECT_EQ(url.host, "live.example.org");
   EXPECT_EQ(url.shown, "rtmp://Live.Example.org:1936/app/...");
   EXPECT_EQ(media::RtmpUrl::parse("rtmps://[::1]/app/key").host, "::1");
-  for (const std::string& wrong : {std::string("http://a/b/c"), std::string("rtmp://"), std::string("rtmp:///app/x"), std::string("rtmp://host"),
-                                   std::string("rtmp://host/"), std::string("rtmp://host:port/a/b"), std::string("rtmp://host:/a/b"),
-                                   std::string("rtmp://[::1/a/b"), std::string("rtmp://host/app/x live=1"), std::string("rtmp://h\nost/a"),
-                                   "rtmp://host/" + std::string(3000, 'a'), std::string("rtmp://host:1234567/a/b"), std::string()})
+  for (const std::string& wrong :
+       {std::string("http://a/b/c"), std::string("rtmp://"), std::string("rtmp:///app/x"), std::string("rtmp://host"),
+        std::string("rtmp://host/"), std::string("rtmp://host:port/a/b"), std::string("rtmp://host:/a/b"),
+        std::string("rtmp://[::1/a/b"), std::string("rtmp://host/app/x live=1"), std::string("rtmp://h\nost/a"),
+        "rtmp://host/" + std::string(3000, 'a'), std::string("rtmp://host:1234567/a/b"), std::string()})
     try {
       media::RtmpUrl::parse(wrong);
       ADD_FAILURE() << wrong;

@@ -17,7 +17,7 @@ using Time = media::WebRtcPeer::Time;
 constexpr Time kAhead = 500ms;
 constexpr auto kReapEvery = 1s;
 constexpr int kIdleRounds = 5;
-constexpr Time kWaited = 2ms;         // for a block: nothing was ready, we are at the live end
+constexpr Time kWaited = 2ms;  // for a block: nothing was ready, we are at the live end
 constexpr Time kCatchUpWindow = 2s, kReserve = 5ms;
 constexpr Time kTimeToConnect = 10s;
 constexpr Time kLinger = 2s;  // after the last picture, before the connections are closed
@@ -41,7 +41,8 @@ class FragmentSource final : public UnitSource {
         more_ = false;
       }
       const bool ended = viewer_->ended();  // asked first, so that nothing is missed
-      if (const auto fragment = viewer_->poll()) return media::read_fragments(video_->track(), *video_->init_segment(), *fragment->bytes);
+      if (const auto fragment = viewer_->poll())
+        return media::read_fragments(video_->track(), *video_->init_segment(), *fragment->bytes);
       if (ended) break;
       std::unique_lock lock(mutex_);
       changed_.wait(lock, stop, [&] { return more_; });
@@ -60,8 +61,12 @@ class FragmentSource final : public UnitSource {
 class Vp8Source final : public UnitSource {
  public:
   explicit Vp8Source(const std::shared_ptr<generation::Session>& session)
-      : encoder_({.width = session->format().width, .height = session->format().height, .fps = session->format().fps, .encoder = "libvpx"}),
-        frames_(session->stream().subscribe(generation::Stream::Role::viewer, generation::Stream::From::newest_block)) {}
+      : encoder_({.width = session->format().width,
+                  .height = session->format().height,
+                  .fps = session->format().fps,
+                  .encoder = "libvpx"}),
+        frames_(session->stream().subscribe(generation::Stream::Role::viewer, generation::Stream::From::newest_block)) {
+  }
 
   UnitBlock next(const std::stop_token& stop) override {
     while (const generation::EventPtr event = frames_->next(stop)) {
@@ -69,7 +74,8 @@ class Vp8Source final : public UnitSource {
       if (!block || !block->rgb) continue;
       UnitBlock units;
       for (int64_t t = 0; t < block->video_frames && !stop.stop_requested(); ++t)
-        for (auto& unit : encoder_.encode(block->frame(t), media::frame_time(block->first_video_frame + t, block->fps), t == 0 ? media::Key::forced : media::Key::automatic))
+        for (auto& unit : encoder_.encode(block->frame(t), media::frame_time(block->first_video_frame + t, block->fps),
+                                          t == 0 ? media::Key::forced : media::Key::automatic))
           units.push_back(std::move(unit));
       if (!units.empty()) return units;
     }
@@ -83,8 +89,12 @@ class Vp8Source final : public UnitSource {
 
 }  // namespace
 
-std::unique_ptr<UnitSource> h264_source(std::shared_ptr<EncodedStream> video) { return std::make_unique<FragmentSource>(std::move(video)); }
-std::unique_ptr<UnitSource> vp8_source(const std::shared_ptr<generation::Session>& session) { return std::make_unique<Vp8Source>(session); }
+std::unique_ptr<UnitSource> h264_source(std::shared_ptr<EncodedStream> video) {
+  return std::make_unique<FragmentSource>(std::move(video));
+}
+std::unique_ptr<UnitSource> vp8_source(const std::shared_ptr<generation::Session>& session) {
+  return std::make_unique<Vp8Source>(session);
+}
 
 WhepBroadcast::WhepBroadcast(std::function<std::unique_ptr<UnitSource>()> open) : open_(std::move(open)) {
   thread_ = std::jthread([this, stop = stop_.get_token()] {
@@ -93,7 +103,8 @@ WhepBroadcast::WhepBroadcast(std::function<std::unique_ptr<UnitSource>()> open) 
     } catch (...) {
       log::warning("WebRTC: {}", generation::current_failure().message);
     }
-    std::map<std::string, std::shared_ptr<media::WebRtcPeer>> closing;  // outside of the lock: each takes some milliseconds
+    std::map<std::string, std::shared_ptr<media::WebRtcPeer>>
+        closing;  // outside of the lock: each takes some milliseconds
     const std::scoped_lock lock(mutex_);
     ended_ = true;
     closing.swap(peers_);
@@ -124,7 +135,9 @@ void WhepBroadcast::run(const std::stop_token& stop) {
 }
 
 void WhepBroadcast::wait_for_viewer(const std::stop_token& stop) {
-  const auto connected = [this] { return std::any_of(peers_.begin(), peers_.end(), [](const auto& entry) { return entry.second->connected(); }); };
+  const auto connected = [this] {
+    return std::any_of(peers_.begin(), peers_.end(), [](const auto& entry) { return entry.second->connected(); });
+  };
   const Time begin = media::WebRtcPeer::now();
   std::unique_lock lock(mutex_);
   while (!stop.stop_requested() && !connected() && media::WebRtcPeer::now() - begin < kTimeToConnect)
@@ -216,7 +229,9 @@ std::shared_ptr<WhepBroadcast> Whep::broadcast(media::Codec codec) {
   // Without viewers there is nothing to be late for: the next one begins at the newest block again.
   if (current && (current->ended() || current->peers() == 0)) ended = std::move(current);
   if (!current)
-    current = std::make_shared<WhepBroadcast>([codec, video = video_] { return codec == media::Codec::h264 ? h264_source(video) : vp8_source(video->session()); });
+    current = std::make_shared<WhepBroadcast>([codec, video = video_] {
+      return codec == media::Codec::h264 ? h264_source(video) : vp8_source(video->session());
+    });
   return current;
 }
 
@@ -225,7 +240,8 @@ Whep::Answer Whep::connect(std::string_view text, const media::WebRtcPeer::Optio
   const auto wanted = std::find_if(offer.formats.begin(), offer.formats.end(), [&](const auto& format) {
     return format.codec == media::Codec::vp8 || video_->track().codec == media::Codec::h264;
   });
-  require(wanted != offer.formats.end(), ErrorCode::unsupported, "the viewer takes H.264 only, and no encoder for it is installed");
+  require(wanted != offer.formats.end(), ErrorCode::unsupported,
+          "the viewer takes H.264 only, and no encoder for it is installed");
   auto peer = std::make_shared<media::WebRtcPeer>(offer, *wanted, options);
   Answer answer{.id = generation::SessionId::random().text(), .sdp = peer->answer()};
   broadcast(wanted->codec)->add(answer.id, std::move(peer));

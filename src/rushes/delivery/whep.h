@@ -81,10 +81,11 @@ class Whep {
   explicit Whep(std::shared_ptr<EncodedStream> video) : video_(std::move(video)) {}
 
   struct Answer {
-    std::string id;   // of the new viewer, not to be guessed
+    std::string id;  // of the new viewer, not to be guessed
     std::string sdp;
   };
-  /// Negotiates with a new viewer; takes up to some hundred milliseconds. Throws as WebRtcOffer::parse() and WebRtcPeer.
+  /// Negotiates with a new viewer; takes up to some hundred milliseconds. Throws as WebRtcOffer::parse() and
+  /// WebRtcPeer.
   Answer connect(std::string_view offer, const media::WebRtcPeer::Options& options);
   /// Throws Error(not_found).
   void disconnect(const std::string& id);

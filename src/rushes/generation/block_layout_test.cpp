@@ -8,7 +8,12 @@ namespace {
 using Sizes = std::vector<int64_t>;
 
 TEST(BlockLayout, blocks_end_where_they_always_end) {
-  const struct { const char* name; BlockLayout layout; int64_t given, total; Sizes wanted; } rows[] = {
+  const struct {
+    const char* name;
+    BlockLayout layout;
+    int64_t given, total;
+    Sizes wanted;
+  } rows[] = {
       {"whole segment", {3, false}, 0, 9, {3, 3, 3}},
       {"after an overlap", {3, false}, 3, 9, {3, 3}},
       {"after an image", {3, false}, 1, 9, {2, 3, 3}},

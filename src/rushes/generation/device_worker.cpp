@@ -34,8 +34,8 @@ Failure current_failure() {
     // named here, since the server is built without it; the words are stable. Its backtrace is not for the client.
     std::string what = error.what();
     if (const auto end = what.find("\nException raised from"); end != std::string::npos) what.resize(end);
-    const bool memory = what.find("out of memory") != std::string::npos ||
-                        what.find("can't allocate memory") != std::string::npos;
+    const bool memory =
+        what.find("out of memory") != std::string::npos || what.find("can't allocate memory") != std::string::npos;
     return {memory ? ErrorCode::exhausted : ErrorCode::internal, std::move(what)};
   } catch (...) {
     return {ErrorCode::internal, "unknown exception"};
@@ -99,14 +99,16 @@ void DeviceWorker::take_over_forks() {
   }
   for (const Fork& fork : forks) {
     if (fork.branch->over() || branch_off(fork)) continue;
-    fork.branch->fail({ErrorCode::conflict, "session " + fork.origin->id().text() + " ended before it could be forked"});
+    fork.branch->fail(
+        {ErrorCode::conflict, "session " + fork.origin->id().text() + " ended before it could be forked"});
     const std::scoped_lock lock(mutex_);
     --status_.sessions;
   }
 }
 
 bool DeviceWorker::branch_off(const Fork& fork) {
-  const auto origin = std::find_if(tasks_.begin(), tasks_.end(), [&](const Task& task) { return task.session == fork.origin; });
+  const auto origin =
+      std::find_if(tasks_.begin(), tasks_.end(), [&](const Task& task) { return task.session == fork.origin; });
   if (origin == tasks_.end() || fork.origin->over()) return false;
   // Turns end at block borders, but for a session that was paused, or whose recorder is behind.
   while (origin->generator && !origin->generator->at_block_border())
@@ -173,16 +175,18 @@ void DeviceWorker::wait_for_work(const std::stop_token& stop) {
     if (const auto rest = task.session->rests_for(); rest && (!shortest || *rest < *shortest)) shortest = rest;
   const auto rung = [&] { return doorbell_->pending; };
   std::unique_lock lock(doorbell_->mutex);
-  if (shortest) doorbell_->rung.wait_for(lock, stop, std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(*shortest)), rung);
-  else doorbell_->rung.wait(lock, stop, rung);
+  if (shortest)
+    doorbell_->rung.wait_for(
+        lock, stop, std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(*shortest)), rung);
+  else
+    doorbell_->rung.wait(lock, stop, rung);
 }
 
 void DeviceWorker::turn(Task& task, std::stop_token stop) {
   for (Task& other : tasks_)
     if (&other != &task && other.session->runnable()) ++other.turns_waited;
   task.turns_waited = 0;
-  while (step(task) && !task.generator->at_block_border() && task.session->runnable() && !stop.stop_requested()) {
-  }
+  while (step(task) && !task.generator->at_block_border() && task.session->runnable() && !stop.stop_requested()) {}
 }
 
 void DeviceWorker::count(const StepResult& result, std::chrono::microseconds elapsed) {
@@ -213,10 +217,12 @@ bool DeviceWorker::step(Task& task) {
     task.bytes = task.generator->bytes();
     // Counted before the session's viewers hear of it: who sees a session end finds it in the figures.
     count(result, elapsed());
-    const bool has_block = std::any_of(result.events.begin(), result.events.end(), [](const Event& event) { return std::holds_alternative<FrameBlock>(event); });
+    const bool has_block = std::any_of(result.events.begin(), result.events.end(),
+                                       [](const Event& event) { return std::holds_alternative<FrameBlock>(event); });
     task.session->deliver(std::move(result), elapsed());
     if (has_block && !std::exchange(task.has_block, true)) {
-      const std::chrono::duration<double> first = task.session->status().first_block.value_or(std::chrono::microseconds{0});
+      const std::chrono::duration<double> first =
+          task.session->status().first_block.value_or(std::chrono::microseconds{0});
       const std::scoped_lock lock(mutex_);
       status_.first_block.observe(first.count());
     }

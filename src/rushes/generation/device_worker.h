@@ -50,12 +50,12 @@ class DeviceWorker {
   void fork(std::shared_ptr<Session> origin, std::shared_ptr<Session> branch);
 
   struct Status {
-    int64_t sessions = 0;         // not yet ended
+    int64_t sessions = 0;  // not yet ended
     int64_t steps = 0, blocks = 0, video_frames = 0;
     int64_t generator_bytes = 0;  // of all sessions, after their latest steps
     std::chrono::microseconds busy{0};
-    StageTimes stages;            // of all blocks
-    LatencyHistogram first_block; // from a session's creation to its first block
+    StageTimes stages;             // of all blocks
+    LatencyHistogram first_block;  // from a session's creation to its first block
   };
   Status status() const;
 

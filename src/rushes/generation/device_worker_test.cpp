@@ -10,7 +10,8 @@
 namespace rushes::generation {
 namespace {
 
-std::shared_ptr<Session> session(const Model& model, const std::string& prompt, int64_t seed = 0, int64_t segments = 1) {
+std::shared_ptr<Session> session(const Model& model, const std::string& prompt, int64_t seed = 0,
+                                 int64_t segments = 1) {
   VideoRequest request;
   request.prompts = {prompt};
   request.seed = seed;
@@ -29,11 +30,14 @@ std::string pixels(const std::vector<EventPtr>& events) {
   std::string all;
   for (const auto& event : events)
     if (const auto* block = std::get_if<FrameBlock>(&event->what))
-      all.append(reinterpret_cast<const char*>(block->rgb.get()), block->frame_bytes() * static_cast<std::size_t>(block->video_frames));
+      all.append(reinterpret_cast<const char*>(block->rgb.get()),
+                 block->frame_bytes() * static_cast<std::size_t>(block->video_frames));
   return all;
 }
 
-std::unique_ptr<Subscription> record(Session& s) { return s.stream().subscribe(Stream::Role::recorder, Stream::From::start); }
+std::unique_ptr<Subscription> record(Session& s) {
+  return s.stream().subscribe(Stream::Role::recorder, Stream::From::start);
+}
 
 TEST(NextCandidate, prefers_whom_viewers_need_most) {
   const struct {
@@ -153,7 +157,8 @@ TEST(DeviceWorker, makes_the_same_video_alone_and_in_company) {
     alone = pixels(watch(*reader));
   }
   DeviceWorker worker(model);
-  const auto s = session(*model, "blue square", 5, 2), other = session(*model, "noise", 6, 2), third = session(*model, "x", 7, 2);
+  const auto s = session(*model, "blue square", 5, 2), other = session(*model, "noise", 6, 2),
+             third = session(*model, "x", 7, 2);
   const auto reader = record(*s);
   for (const auto& each : {other, s, third}) worker.submit(each);
   EXPECT_EQ(pixels(watch(*reader)), alone);
@@ -173,7 +178,9 @@ TEST(DeviceWorker, fails_only_the_session_whose_step_throws) {
     if (step != 9) return;
     if (request.seed == 1) throw std::bad_alloc();
     if (request.seed == 2)
-      throw std::runtime_error("[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory: you tried\nException raised from x");
+      throw std::runtime_error(
+          "[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory: you tried\nException raised "
+          "from x");
     if (request.seed == 3) throw std::runtime_error("surprise");
     if (request.seed == 4) fail(ErrorCode::corrupt_data, "bad weights");
   });
@@ -253,8 +260,7 @@ TEST(DeviceWorker, stops_what_runs_when_it_ends) {
     worker.submit(endless);
     worker.submit(paused);
     const auto reader = endless->stream().subscribe(Stream::Role::observer, Stream::From::start);
-    while (!std::holds_alternative<FrameBlock>(reader->next()->what)) {
-    }
+    while (!std::holds_alternative<FrameBlock>(reader->next()->what)) {}
   }
   EXPECT_EQ(endless->status().state, SessionState::stopped);
   EXPECT_EQ(paused->status().state, SessionState::stopped);

@@ -26,13 +26,21 @@ class DrawingGenerator final : public Generator {
   using Hook = std::function<void(const VideoRequest&, int64_t)>;
 
   DrawingGenerator(VideoRequest request, Shape shape, Hook before_step)
-      : request_(std::move(request)), shape_(shape), before_step_(std::move(before_step)), prompt_(request_.prompts.at(0)) {}
+      : request_(std::move(request)),
+        shape_(shape),
+        before_step_(std::move(before_step)),
+        prompt_(request_.prompts.at(0)) {}
 
   VideoFormat format() const override {
-    VideoFormat format{.height = shape_.height, .width = shape_.width, .fps = shape_.fps, .video_frames = {},
-                       .segments = shape_.segments, .blocks_per_segment = shape_.blocks_per_segment,
+    VideoFormat format{.height = shape_.height,
+                       .width = shape_.width,
+                       .fps = shape_.fps,
+                       .video_frames = {},
+                       .segments = shape_.segments,
+                       .blocks_per_segment = shape_.blocks_per_segment,
                        .blocks_per_later_segment = shape_.blocks_per_segment};
-    if (shape_.segments > 0) format.video_frames = shape_.segments * shape_.blocks_per_segment * shape_.frames_per_block;
+    if (shape_.segments > 0)
+      format.video_frames = shape_.segments * shape_.blocks_per_segment * shape_.frames_per_block;
     return format;
   }
 
@@ -66,14 +74,17 @@ class DrawingGenerator final : public Generator {
  private:
   FrameBlock draw(int64_t segment, int64_t block) const {
     const int64_t frame_bytes = shape_.height * shape_.width * 3;
-    const auto pixels = std::make_shared<std::vector<uint8_t>>(static_cast<std::size_t>(frame_bytes * shape_.frames_per_block));
-    const auto colour = static_cast<uint32_t>(std::hash<std::string>{}(prompt_) + static_cast<std::size_t>(request_.seed) * 7919);
+    const auto pixels =
+        std::make_shared<std::vector<uint8_t>>(static_cast<std::size_t>(frame_bytes * shape_.frames_per_block));
+    const auto colour =
+        static_cast<uint32_t>(std::hash<std::string>{}(prompt_) + static_cast<std::size_t>(request_.seed) * 7919);
     for (int64_t t = 0; t < shape_.frames_per_block; ++t) {
       const int64_t position = (blocks_ * shape_.frames_per_block + t) % shape_.width;
       for (int64_t i = 0; i < shape_.height * shape_.width; ++i) {
         const bool bar = (i % shape_.width - position + shape_.width) % shape_.width < shape_.width / 4;
         for (int64_t c = 0; c < 3; ++c)
-          (*pixels)[static_cast<std::size_t>(t * frame_bytes + i * 3 + c)] = bar ? static_cast<uint8_t>(colour >> (8 * c)) : 32;
+          (*pixels)[static_cast<std::size_t>(t * frame_bytes + i * 3 + c)] =
+              bar ? static_cast<uint8_t>(colour >> (8 * c)) : 32;
       }
     }
     FrameBlock drawn;

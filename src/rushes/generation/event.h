@@ -21,10 +21,10 @@ struct FrameBlock {
   int64_t video_frames = 0;            // T
   int64_t height = 0, width = 0;
   double fps = 16;
-  int64_t first_video_frame = 0;       // index in the session's video; presentation time = index / fps
-  int64_t segment = 0, block = 0;      // block counts within the segment
-  int64_t latent_frames = 0;           // that the block was made of
-  std::string prompt;                  // that it was generated under
+  int64_t first_video_frame = 0;   // index in the session's video; presentation time = index / fps
+  int64_t segment = 0, block = 0;  // block counts within the segment
+  int64_t latent_frames = 0;       // that the block was made of
+  std::string prompt;              // that it was generated under
   StageTimes times;
 
   const uint8_t* frame(int64_t index) const { return rgb.get() + index * height * width * 3; }

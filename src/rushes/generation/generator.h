@@ -32,7 +32,7 @@ struct StepResult {
 struct VideoFormat {
   int64_t height = 0, width = 0;
   double fps = 16;
-  std::optional<int64_t> video_frames;  // total; nothing: endless
+  std::optional<int64_t> video_frames;           // total; nothing: endless
   int64_t segments = 0, blocks_per_segment = 0;  // segments 0: endless
   int64_t blocks_per_later_segment = 0;          // after the first: what overlaps is not made again
 };
@@ -54,21 +54,22 @@ class Generator {
 /// A request for text-to-video or image-to-video, parsed and in its own units; validate() with the model's limits is
 /// the model's. Latent counts carry their name; reference names in comments.
 struct VideoRequest {
-  std::vector<std::string> prompts;              // one per segment, cycled
+  std::vector<std::string> prompts;  // one per segment, cycled
   int64_t seed = 0;
   int64_t segments = 1;                          // num_segments; 0: endless until stopped
   std::optional<int64_t> segment_latent_frames;  // segment_length
   std::optional<int64_t> overlap_latent_frames;  // overlap_frames
-  std::optional<int64_t> video_frames;           // wanted length instead of segments: generation ends at the block that reaches it
+  std::optional<int64_t>
+      video_frames;  // wanted length instead of segments: generation ends at the block that reaches it
   std::optional<int64_t> height, width;
   std::optional<double> fps;
   std::optional<std::vector<double>> denoising_steps;  // denoising_step_list; or:
-  std::optional<int64_t> steps;                  // evenly spaced few-step list, or many-step count with a solver
-  std::optional<std::string> solver;             // few_step, unipc, dpm++, euler
+  std::optional<int64_t> steps;                        // evenly spaced few-step list, or many-step count with a solver
+  std::optional<std::string> solver;                   // few_step, unipc, dpm++, euler
   std::optional<double> guidance_scale, timestep_shift;
   std::optional<std::string> negative_prompt;
-  std::optional<double> max_lead_seconds;        // ahead of its viewers, then generation rests; nothing: as fast as it goes
-  struct Image {                                 // first frame, 8-bit RGB [H, W, 3]
+  std::optional<double> max_lead_seconds;  // ahead of its viewers, then generation rests; nothing: as fast as it goes
+  struct Image {                           // first frame, 8-bit RGB [H, W, 3]
     std::shared_ptr<const uint8_t> rgb;
     int64_t height = 0, width = 0;
   };
@@ -89,12 +90,12 @@ class Model {
 };
 
 struct ModelOptions {
-  std::string path;             // model directory or official layout
-  std::string checkpoint;       // optional: weights that replace the transformer's (self_forcing_dmd.pt)
+  std::string path;        // model directory or official layout
+  std::string checkpoint;  // optional: weights that replace the transformer's (self_forcing_dmd.pt)
   bool use_ema = false;
-  std::string dtype = "auto";   // float32, bfloat16, auto
+  std::string dtype = "auto";  // float32, bfloat16, auto
   std::string device = "cpu";
-  std::string decoder = "auto"; // vae, tiny, auto: which autoencoder decodes
+  std::string decoder = "auto";  // vae, tiny, auto: which autoencoder decodes
 };
 
 /// Loads a model. Shows progress through the log. Throws Error.

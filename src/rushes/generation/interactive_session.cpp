@@ -98,7 +98,8 @@ InteractiveSession::Checkpoint InteractiveSession::evaluate_checkpoint(Place pla
   if (stopped_) return {.should_continue = false, .command = Control::stop, .new_prompt = {}, .new_guidance = {}};
   Checkpoint result;
   if ((place == Place::block) != (options_.policy == ApplyPolicy::next_block)) return result;
-  const auto newest = std::find_if(inputs_.rbegin(), inputs_.rend(), [](const Input& i) { return i.state == InputState::queued; });
+  const auto newest =
+      std::find_if(inputs_.rbegin(), inputs_.rend(), [](const Input& i) { return i.state == InputState::queued; });
   if (newest == inputs_.rend()) return result;
   newest->state = InputState::applied;
   result.command = newest->control;

@@ -19,7 +19,7 @@ enum class InteractiveState { generating, paused, completed };
 /// Throw Error(invalid_argument) naming the allowed words.
 ApplyPolicy parse_apply_policy(std::string_view word);
 Control parse_control(std::string_view word);
-std::string_view name(Control control);           // of none: "continue"
+std::string_view name(Control control);  // of none: "continue"
 std::string_view name(InputState state);
 std::string_view name(InteractiveState state);
 
@@ -28,11 +28,11 @@ class InteractiveSession {
  public:
   struct Options {
     std::string id;
-    std::string prompt;                    // the initial one
+    std::string prompt;  // the initial one
     double guidance_scale = 7.5;
     ApplyPolicy policy = ApplyPolicy::next_segment;
     int64_t segments = 1, blocks_per_segment = 7;
-    double seconds_per_block = 0.5;        // what the estimates are made with
+    double seconds_per_block = 0.5;  // what the estimates are made with
   };
   struct Input {
     std::optional<std::string> prompt;
@@ -41,7 +41,7 @@ class InteractiveSession {
     InputState state = InputState::queued;
   };
   struct Receipt {
-    std::string will_apply_at;             // "Segment 1": counted from 0, the one after the current
+    std::string will_apply_at;  // "Segment 1": counted from 0, the one after the current
     double estimated_wait_seconds;
   };
   enum class Place { segment, block };

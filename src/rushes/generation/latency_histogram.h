@@ -9,7 +9,8 @@ namespace rushes::generation {
 struct LatencyHistogram {
   static constexpr std::array<double, 12> kBoundsSeconds{0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 120, 300};
 
-  std::array<int64_t, kBoundsSeconds.size() + 1> counts{};  // each its own bucket, not cumulative; the last: beyond all bounds
+  std::array<int64_t, kBoundsSeconds.size() + 1>
+      counts{};  // each its own bucket, not cumulative; the last: beyond all bounds
   double sum_seconds = 0;
 
   void observe(double seconds) {

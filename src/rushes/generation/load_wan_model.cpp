@@ -31,7 +31,8 @@ struct Placement {
 at::Device parse_device(const std::string& word) {
   try {
     const at::Device device(word);
-    require(device.is_cpu() || device.is_cuda(), ErrorCode::invalid_argument, "device must be cpu, cuda or cuda:N (got '{}')", word);
+    require(device.is_cpu() || device.is_cuda(), ErrorCode::invalid_argument,
+            "device must be cpu, cuda or cuda:N (got '{}')", word);
     require(device.is_cpu() || at::hasCUDA(), ErrorCode::unavailable,
             "device '{}': this build or machine has no CUDA; use cpu, or a build of the preset cuda", word);
     return device;
@@ -47,7 +48,8 @@ Placement place(const ModelOptions& options, int64_t parameters) {
   const at::Device device = parse_device(options.device);
   if (options.dtype == "float32") return {device, at::kFloat};
   if (options.dtype == "bfloat16") return {device, at::kBFloat16};
-  require(options.dtype == "auto", ErrorCode::invalid_argument, "dtype must be auto, float32 or bfloat16 (got '{}')", options.dtype);
+  require(options.dtype == "auto", ErrorCode::invalid_argument, "dtype must be auto, float32 or bfloat16 (got '{}')",
+          options.dtype);
   const bool half = device.is_cuda() || (fast_bfloat16() && parameters >= kSmallModelParameters);
   return {device, half ? at::kBFloat16 : at::kFloat};
 }
@@ -59,7 +61,8 @@ tensor::WeightMap put(const tensor::WeightMap& weights, const Placement& placeme
 std::shared_ptr<const wan::Autoencoder> load_autoencoder(const wan::AutoencoderPart& part, const Placement& placement) {
   log::info("loading autoencoder {}", part.file.string());
   if (part.kind == wan::AutoencoderKind::tiny)
-    return std::make_shared<const wan::TinyAutoencoder>(part.tiny, put(wan::load_tiny_autoencoder(part.file, part.tiny), placement));
+    return std::make_shared<const wan::TinyAutoencoder>(
+        part.tiny, put(wan::load_tiny_autoencoder(part.file, part.tiny), placement));
   return std::make_shared<const wan::Vae>(part.vae, put(wan::load_vae(part.file, part.vae), placement));
 }
 
@@ -67,7 +70,8 @@ std::shared_ptr<const wan::Autoencoder> load_autoencoder(const wan::AutoencoderP
 const wan::AutoencoderPart& choose_decoder(const wan::ModelDirectory& model, const std::string& wanted) {
   const auto is = [](const wan::AutoencoderPart& part, wan::AutoencoderKind kind) { return part.kind == kind; };
   if (wanted == "auto") return model.autoencoder;
-  require(wanted == "vae" || wanted == "tiny", ErrorCode::invalid_argument, "decoder must be auto, vae or tiny (got '{}')", wanted);
+  require(wanted == "vae" || wanted == "tiny", ErrorCode::invalid_argument,
+          "decoder must be auto, vae or tiny (got '{}')", wanted);
   const auto kind = wanted == "vae" ? wan::AutoencoderKind::vae : wan::AutoencoderKind::tiny;
   if (is(model.autoencoder, kind)) return model.autoencoder;
   require(model.preview_autoencoder && is(*model.preview_autoencoder, kind), ErrorCode::not_found,
@@ -87,7 +91,9 @@ PromptCache::Encode load_text_encoder(const wan::ModelDirectory& model, const Pl
   return [encoder, tokenizer, device = placement.device](const std::string& prompt) {
     const int64_t length = encoder->config().text_len;
     const text::Encoding tokens = tokenizer->encode(text::clean(prompt, text::Cleaning::whitespace), length);
-    const auto row = [&](const std::vector<int64_t>& values) { return at::tensor(values, at::kLong).view({1, length}).to(device); };
+    const auto row = [&](const std::vector<int64_t>& values) {
+      return at::tensor(values, at::kLong).view({1, length}).to(device);
+    };
     return encoder->encode(row(tokens.ids), row(tokens.mask));
   };
 }
@@ -104,10 +110,11 @@ std::shared_ptr<const Model> load_model(const ModelOptions& options) {
   if (!options.checkpoint.empty()) overrides.checkpoint = options.checkpoint;
   if (options.use_ema) overrides.branch = wan::Branch::generator_ema;
   const wan::ModelDirectory model = wan::open_model_directory(options.path, overrides);
-  require(model.transformer.config.model_type == wan::ModelType::t2v, ErrorCode::unsupported,
-          "'{}' is an image-to-video transformer; video is generated block by block with text-to-video transformers, which "
-          "take a first image too",
-          model.name);
+  require(
+      model.transformer.config.model_type == wan::ModelType::t2v, ErrorCode::unsupported,
+      "'{}' is an image-to-video transformer; video is generated block by block with text-to-video transformers, which "
+      "take a first image too",
+      model.name);
 
   log::info("loading transformer {}", model.transformer.file.string());
   const tensor::WeightMap weights =
@@ -123,8 +130,8 @@ std::shared_ptr<const Model> load_model(const ModelOptions& options) {
                               static_cast<double>(parameters) / 1e6,
                               decoder_part.kind == wan::AutoencoderKind::vae ? "vae" : "tiny",
                               placement.dtype == at::kFloat ? "float32" : "bfloat16", placement.device.str())};
-  auto loaded = std::make_shared<const WanModel>(std::move(description), model.defaults, std::move(transformer), decoder,
-                                                 encoder, load_text_encoder(model, placement));
+  auto loaded = std::make_shared<const WanModel>(std::move(description), model.defaults, std::move(transformer),
+                                                 decoder, encoder, load_text_encoder(model, placement));
   const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(); };
   log::info("{}, loaded in {:.1f} s", loaded->description(), seconds());
   if (parameters <= kWarmUpParameters || placement.device.is_cuda()) loaded->warm_up();

@@ -37,13 +37,15 @@ std::vector<uint8_t> generate(const Model& model) {
     const StepResult result = generator->step({});
     for (const Event& event : result.events)
       if (const auto* block = std::get_if<FrameBlock>(&event))
-        rgb.insert(rgb.end(), block->rgb.get(), block->rgb.get() + block->video_frames * static_cast<int64_t>(block->frame_bytes()));
+        rgb.insert(rgb.end(), block->rgb.get(),
+                   block->rgb.get() + block->video_frames * static_cast<int64_t>(block->frame_bytes()));
     if (result.outcome == StepOutcome::finished) return rgb;
   }
 }
 
 TEST(LoadModel, a_directory_gives_the_same_video_at_every_start) {
-  const auto one = load_model({.path = directory(), .dtype = "float32"}), two = load_model({.path = directory(), .dtype = "auto"});
+  const auto one = load_model({.path = directory(), .dtype = "float32"}),
+             two = load_model({.path = directory(), .dtype = "auto"});
   EXPECT_EQ(one->name(), "random");
   const auto video = generate(*one);
   EXPECT_EQ(video.size(), 21u * 32 * 32 * 3);
@@ -68,7 +70,12 @@ TEST(LoadModel, another_checkpoint_replaces_the_transformer) {
 }
 
 TEST(LoadModel, wrong_options_are_refused_by_name) {
-  const struct { const char* name; ModelOptions options; ErrorCode code; const char* words; } rows[] = {
+  const struct {
+    const char* name;
+    ModelOptions options;
+    ErrorCode code;
+    const char* words;
+  } rows[] = {
       {"no model", {}, ErrorCode::invalid_argument, "model must name"},
       {"missing directory", {.path = "/nowhere/at/all"}, ErrorCode::not_found, "/nowhere/at/all"},
       {"dtype", {.path = directory(), .dtype = "float8"}, ErrorCode::invalid_argument, "auto, float32 or bfloat16"},
@@ -89,7 +96,9 @@ TEST(LoadModel, wrong_options_are_refused_by_name) {
   }
 }
 
-TEST(LoadModel, the_word_random_needs_no_files) { EXPECT_EQ(generate(*load_model({.path = "random"})).size(), 21u * 32 * 32 * 3); }
+TEST(LoadModel, the_word_random_needs_no_files) {
+  EXPECT_EQ(generate(*load_model({.path = "random"})).size(), 21u * 32 * 32 * 3);
+}
 
 }  // namespace
 }  // namespace rushes::generation

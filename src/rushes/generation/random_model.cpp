@@ -112,9 +112,15 @@ at::Tensor word_ids(const std::string& prompt, const wan::Umt5Config& config) {
 
 /// Sizes and weights of the parts.
 struct Parts {
-  wan::Umt5Config text{.vocab = 512, .dim = 16, .dim_attn = 16, .dim_ffn = 32, .num_heads = 2, .num_layers = 1, .text_len = 32};
-  wan::TransformerConfig transformer{.dim = 32, .ffn_dim = 64, .num_heads = 2, .num_layers = 2, .freq_dim = 32,
-                                     .text_dim = text.dim, .text_len = text.text_len};
+  wan::Umt5Config text{
+      .vocab = 512, .dim = 16, .dim_attn = 16, .dim_ffn = 32, .num_heads = 2, .num_layers = 1, .text_len = 32};
+  wan::TransformerConfig transformer{.dim = 32,
+                                     .ffn_dim = 64,
+                                     .num_heads = 2,
+                                     .num_layers = 2,
+                                     .freq_dim = 32,
+                                     .text_dim = text.dim,
+                                     .text_len = text.text_len};
   wan::TinyAutoencoderConfig autoencoder{.decoder_widths = {16, 16, 16, 16}, .encoder_width = 16};
   wan::Defaults defaults{.height = 32, .width = 32};
   tensor::WeightMap text_weights, transformer_weights, autoencoder_weights;
@@ -128,18 +134,19 @@ struct Parts {
 }  // namespace
 
 std::shared_ptr<const Model> random_wan_model(uint64_t seed) {
-  // Work this small is lost in waiting for other threads: measured 7 ms a block on one thread, up to 1 s on a busy machine.
+  // Work this small is lost in waiting for other threads: measured 7 ms a block on one thread, up to 1 s on a busy
+  // machine.
   at::set_num_threads(1);
   const Parts parts(seed);
   const auto encoder = std::make_shared<const wan::Umt5Encoder>(parts.text, parts.text_weights);
   const auto transformer = std::make_shared<const wan::CausalTransformer>(parts.transformer, parts.transformer_weights);
   const auto autoencoder = std::make_shared<const wan::TinyAutoencoder>(parts.autoencoder, parts.autoencoder_weights);
-  return std::make_shared<const WanModel>(
-      WanModel::Description{"random", "random weights, for tests; float32 on cpu"}, parts.defaults, transformer, autoencoder,
-      autoencoder, [encoder](const std::string& prompt) {
-        const at::Tensor ids = word_ids(prompt, encoder->config());
-        return encoder->encode(ids, at::ones_like(ids));
-      });
+  return std::make_shared<const WanModel>(WanModel::Description{"random", "random weights, for tests; float32 on cpu"},
+                                          parts.defaults, transformer, autoencoder, autoencoder,
+                                          [encoder](const std::string& prompt) {
+                                            const at::Tensor ids = word_ids(prompt, encoder->config());
+                                            return encoder->encode(ids, at::ones_like(ids));
+                                          });
 }
 
 void write_random_model(const std::filesystem::path& directory, const std::filesystem::path& tokenizer, uint64_t seed) {

@@ -10,12 +10,14 @@
 
 namespace rushes::generation {
 
-/// Default format: 32x32 (height and width may be multiples of 16), 16 fps, segments of 21 latent frames in blocks of 3,
-/// overlap 3, 4 denoising steps. Any prompt; each word matters. `seed` chooses the weights. Sets libtorch to one thread.
+/// Default format: 32x32 (height and width may be multiples of 16), 16 fps, segments of 21 latent frames in blocks of
+/// 3, overlap 3, 4 denoising steps. Any prompt; each word matters. `seed` chooses the weights. Sets libtorch to one
+/// thread.
 std::shared_ptr<const Model> random_wan_model(uint64_t seed = 0);
 
 /// Writes the same model as a model directory, for tests of everything that starts from files. `tokenizer` is copied
 /// into it; the model's words are then those of the tokenizer, at most 512.
-void write_random_model(const std::filesystem::path& directory, const std::filesystem::path& tokenizer, uint64_t seed = 0);
+void write_random_model(const std::filesystem::path& directory, const std::filesystem::path& tokenizer,
+                        uint64_t seed = 0);
 
 }  // namespace rushes::generation

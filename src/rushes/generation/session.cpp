@@ -19,16 +19,21 @@ SessionId SessionId::random() {
 
 SessionId SessionId::parse(std::string_view text) {
   const bool well_formed = text.size() == 32 && std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-  });
+                             return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+                           });
   require(well_formed, ErrorCode::invalid_argument,
           "a session id is 32 lower-case hexadecimal digits, as in the answer that created the session");
   return SessionId(std::string(text));
 }
 
 Session::Session(VideoRequest request, const VideoFormat& plan, Stream::Options stream)
-    : id_(SessionId::random()), request_(std::move(request)), format_(plan), created_(std::chrono::system_clock::now()),
-      start_(Clock::now()), stream_(std::make_shared<Stream>(stream)), max_lead_(request_.max_lead_seconds) {
+    : id_(SessionId::random()),
+      request_(std::move(request)),
+      format_(plan),
+      created_(std::chrono::system_clock::now()),
+      start_(Clock::now()),
+      stream_(std::make_shared<Stream>(stream)),
+      max_lead_(request_.max_lead_seconds) {
   stream_->publish(StateChanged{SessionState::queued, {}, {}}, std::chrono::microseconds{0});
 }
 
@@ -127,9 +132,7 @@ bool Session::steppable() const {
   return status_.state == SessionState::queued || status_.state == SessionState::running;
 }
 
-double Session::excess_lead() const {
-  return max_lead_ ? lead_.at(age()).value_or(0) - *max_lead_ : 0;
-}
+double Session::excess_lead() const { return max_lead_ ? lead_.at(age()).value_or(0) - *max_lead_ : 0; }
 
 bool Session::runnable() const {
   {

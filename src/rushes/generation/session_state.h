@@ -18,8 +18,8 @@ enum class SessionState {
   stopped,   // ended early by its owner or by the server's end; what was made stays
   failed,
 };
-inline constexpr SessionState kSessionStates[] = {SessionState::queued,   SessionState::running,  SessionState::waiting,
-                                                  SessionState::paused,   SessionState::finished, SessionState::stopped,
+inline constexpr SessionState kSessionStates[] = {SessionState::queued, SessionState::running,  SessionState::waiting,
+                                                  SessionState::paused, SessionState::finished, SessionState::stopped,
                                                   SessionState::failed};
 
 /// The enumerator's own spelling, as in JSON and logs.

@@ -39,10 +39,10 @@ std::vector<SessionState> states(Session& s) {
 
 TEST(SessionState, follows_the_whole_matrix) {
   const std::set<std::pair<SessionState, SessionState>> allowed = {
-      {queued, running},  {queued, paused},   {queued, stopped},   {queued, failed},
-      {running, waiting}, {running, paused},  {running, finished}, {running, stopped}, {running, failed},
-      {waiting, running}, {waiting, paused},  {waiting, stopped},  {waiting, failed},
-      {paused, running},  {paused, waiting},  {paused, stopped},   {paused, failed}};
+      {queued, running}, {queued, paused},    {queued, stopped},  {queued, failed},  {running, waiting},
+      {running, paused}, {running, finished}, {running, stopped}, {running, failed}, {waiting, running},
+      {waiting, paused}, {waiting, stopped},  {waiting, failed},  {paused, running}, {paused, waiting},
+      {paused, stopped}, {paused, failed}};
   for (const SessionState from : kSessionStates)
     for (const SessionState to : kSessionStates)
       EXPECT_EQ(may_follow(from, to), allowed.contains({from, to})) << name(from) << " to " << name(to);
@@ -52,8 +52,9 @@ TEST(SessionId, is_random_and_parses_only_itself) {
   const SessionId a = SessionId::random(), b = SessionId::random();
   EXPECT_NE(a, b);
   EXPECT_EQ(SessionId::parse(a.text()), a);
-  for (const char* bad : {"", "x", "0123456789abcdef0123456789abcde", "0123456789abcdef0123456789abcdef0",
-                          "0123456789ABCDEF0123456789abcdef", "../../../../../../etc/passwd1234", "0123456789abcdef 123456789abcdef"})
+  for (const char* bad :
+       {"", "x", "0123456789abcdef0123456789abcde", "0123456789abcdef0123456789abcdef0",
+        "0123456789ABCDEF0123456789abcdef", "../../../../../../etc/passwd1234", "0123456789abcdef 123456789abcdef"})
     EXPECT_EQ(code_of([&] { SessionId::parse(bad); }), ErrorCode::invalid_argument) << bad;
 }
 

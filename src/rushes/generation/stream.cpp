@@ -133,7 +133,8 @@ EventPtr Subscription::take_locked(bool& made_room) {
   ++reader_->next;
   if (is_block(*event)) {
     const bool was_full = stream.full_locked();
-    reader_->blocks = std::count_if(stream.blocks_.begin(), stream.blocks_.end(), [&](int64_t b) { return b >= reader_->next; });
+    reader_->blocks =
+        std::count_if(stream.blocks_.begin(), stream.blocks_.end(), [&](int64_t b) { return b >= reader_->next; });
     stream.drop_old_pixels();
     made_room = was_full && !stream.full_locked();
   }
@@ -157,8 +158,8 @@ EventPtr Subscription::next(std::stop_token stop) {
   while (!stop.stop_requested()) {
     if (EventPtr event = poll()) return event;
     std::unique_lock lock(stream_->mutex_);
-    const bool woken = stream_->changed_.wait(
-        lock, stop, [&] { return stream_->closed_ || reader_->next < stream_->next_sequence_; });
+    const bool woken =
+        stream_->changed_.wait(lock, stop, [&] { return stream_->closed_ || reader_->next < stream_->next_sequence_; });
     if (!woken || (stream_->closed_ && reader_->next >= stream_->next_sequence_)) return nullptr;
   }
   return nullptr;

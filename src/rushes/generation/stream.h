@@ -61,9 +61,9 @@ class Stream : public std::enable_shared_from_this<Stream> {
   friend class Subscription;
   struct Reader {
     Role role;
-    int64_t next;        // sequence number
-    int64_t blocks = 0;  // frame blocks not yet read
-    int64_t skipped = 0; // events that it was moved past
+    int64_t next;         // sequence number
+    int64_t blocks = 0;   // frame blocks not yet read
+    int64_t skipped = 0;  // events that it was moved past
     std::shared_ptr<const std::function<void()>> notify;
   };
   int64_t first() const { return events_.empty() ? next_sequence_ : events_.front()->sequence; }

@@ -144,7 +144,8 @@ void WanGenerator::advance(StepResult& result) {
   phase_ = Phase::block;
   const std::optional<at::Tensor> clean = pipeline_.step(context_, *noise_);
   if (denoises)
-    result.events.push_back(BlockProgress{segment_, pipeline_.block(), pipeline_.steps_done(), plan_.steps_per_block()});
+    result.events.push_back(
+        BlockProgress{segment_, pipeline_.block(), pipeline_.steps_done(), plan_.steps_per_block()});
   if (!clean) return;
   newest_.latents = *clean;
   phase_ = Phase::decode;

@@ -40,9 +40,10 @@ class WanGenerator final : public Generator {
     bool rerun_last_block = false;  // nothing looks back on a segment's last block; the reference passes it anyway
   };
   /// `image` [1, 3, 1, H, W] float32 in [-1, 1] if plan.image. Allocates the caches.
-  WanGenerator(std::shared_ptr<const WanParts> parts, WanPlan plan, std::unique_ptr<NoiseSource> noise, at::Tensor image,
-               Options options);
-  WanGenerator(std::shared_ptr<const WanParts> parts, WanPlan plan, std::unique_ptr<NoiseSource> noise, at::Tensor image)
+  WanGenerator(std::shared_ptr<const WanParts> parts, WanPlan plan, std::unique_ptr<NoiseSource> noise,
+               at::Tensor image, Options options);
+  WanGenerator(std::shared_ptr<const WanParts> parts, WanPlan plan, std::unique_ptr<NoiseSource> noise,
+               at::Tensor image)
       : WanGenerator(std::move(parts), std::move(plan), std::move(noise), std::move(image), Options{}) {}
 
   VideoFormat format() const override { return plan_.format(); }
@@ -64,11 +65,11 @@ class WanGenerator final : public Generator {
 
  private:
   enum class Phase {
-    image,    // the given image becomes the first latent frame
-    border,   // between blocks: prompts are taken over
-    block,    // model calls, until the block is clean
-    decode,   // its latents become frames
-    rerun,    // the clean block passes the model once more
+    image,   // the given image becomes the first latent frame
+    border,  // between blocks: prompts are taken over
+    block,   // model calls, until the block is clean
+    decode,  // its latents become frames
+    rerun,   // the clean block passes the model once more
     finished,
   };
 
@@ -88,16 +89,16 @@ class WanGenerator final : public Generator {
   std::unique_ptr<wan::StreamDecoder> decoder_;
 
   Phase phase_ = Phase::border;
-  at::Tensor image_;                         // until it is encoded
-  at::Tensor given_;                         // latents that the next segment begins with, [1, F0, C, h, w]
+  at::Tensor image_;  // until it is encoded
+  at::Tensor given_;  // latents that the next segment begins with, [1, F0, C, h, w]
   int64_t segment_ = 0;
   bool segment_begun_ = false;
-  std::optional<std::string> live_prompt_;   // set by the inbox: stays for the rest of the video
-  std::string prompt_;                       // that context_ is of
+  std::optional<std::string> live_prompt_;  // set by the inbox: stays for the rest of the video
+  std::string prompt_;                      // that context_ is of
   PromptContext context_;
   BlockTensors newest_;
-  int64_t video_frames_ = 0;                 // delivered
-  StageTimes times_;                         // of the block in work
+  int64_t video_frames_ = 0;  // delivered
+  StageTimes times_;          // of the block in work
 };
 
 }  // namespace rushes::generation

@@ -160,7 +160,8 @@ TEST(WanGenerator, a_prompt_switch_takes_effect_at_the_next_block_and_stays) {
   const Video rest = run(*generator);
   video.rgb.insert(video.rgb.end(), rest.rgb.begin(), rest.rgb.end());
   wanted = run(*undisturbed);
-  const auto same_until = std::mismatch(video.rgb.begin(), video.rgb.end(), wanted.rgb.begin()).first - video.rgb.begin();
+  const auto same_until =
+      std::mismatch(video.rgb.begin(), video.rgb.end(), wanted.rgb.begin()).first - video.rgb.begin();
   EXPECT_EQ(same_until / (32 * 32 * 3), 21);  // blocks 0 and 1: 9 + 12 frames
   ASSERT_EQ(rest.prompts.size(), 1u);
   EXPECT_EQ(rest.prompts[0].prompt, "third");
@@ -270,7 +271,11 @@ TEST(WanModel, a_bad_request_is_refused_with_the_field_and_what_is_allowed) {
   const BadRequest table[] = {
       {"no prompt", [](R& r) { r.prompts.clear(); }, bad, "prompts must hold at least one prompt"},
       {"empty prompt", [](R& r) { r.prompts = {" \n"}; }, bad, "prompt must not be empty"},
-      {"second prompt empty", [](R& r) { r.prompts = {"a", ""}; }, bad, "prompts[1] must not be empty"},
+      {"second prompt empty",
+       [](R& r) {
+         r.prompts = {"a", ""};
+       },
+       bad, "prompts[1] must not be empty"},
       {"100 kB prompt", [](R& r) { r.prompts = {std::string(100'000, 'a')}; }, ErrorCode::too_large,
        "prompt is 100000 bytes; the limit is 16384"},
       {"no UTF-8", [](R& r) { r.prompts = {"a\xff"}; }, bad, "prompt"},
@@ -292,10 +297,24 @@ TEST(WanModel, a_bad_request_is_refused_with_the_field_and_what_is_allowed) {
       {"fps not a number", [](R& r) { r.fps = std::nan(""); }, bad, "fps must be"},
       {"seed", [](R& r) { r.seed = -1; }, bad, "seed must be 0 or more (got -1)"},
       {"steps", [](R& r) { r.steps = 0; }, bad, "steps must be from 1 to 200 (got 0)"},
-      {"list rises", [](R& r) { r.denoising_steps = {{500, 1000}}; }, bad, "denoising_step_list must fall"},
-      {"list empty of sense", [](R& r) { r.denoising_steps = {{1000, 0}}; }, bad, "stay above 0"},
-      {"list and steps", [](R& r) { r.steps = 2; r.denoising_steps = {{1000, 500}}; }, bad, "not both"},
-      {"solver", [](R& r) { r.solver = "heun"; }, bad, "solver must be one of few_step, unipc, dpm++, euler (got 'heun')"},
+      {"list rises",
+       [](R& r) {
+         r.denoising_steps = {{500, 1000}};
+       },
+       bad, "denoising_step_list must fall"},
+      {"list empty of sense",
+       [](R& r) {
+         r.denoising_steps = {{1000, 0}};
+       },
+       bad, "stay above 0"},
+      {"list and steps",
+       [](R& r) {
+         r.steps = 2;
+         r.denoising_steps = {{1000, 500}};
+       },
+       bad, "not both"},
+      {"solver", [](R& r) { r.solver = "heun"; }, bad,
+       "solver must be one of few_step, unipc, dpm++, euler (got 'heun')"},
       {"shift", [](R& r) { r.timestep_shift = 0; }, bad, "timestep_shift must be from"},
       {"guidance", [](R& r) { r.guidance_scale = -1; }, bad, "guidance_scale must be from 0 to 100 (got -1)"},
       {"image without pixels", [](R& r) { r.image = R::Image{}; }, bad, "image must not be empty"},

@@ -53,7 +53,8 @@ void SegmentPipeline::begin(int64_t segment, const at::Tensor& given, int64_t la
   for (nn::KvCache& cache : caches_) cache.reset();
   const auto device = model_->core().options().device();
   noise_ = noise
-               .segment_noise(segment, {shape_.batch, latent_frames - given_frames, shape_.channels, shape_.height, shape_.width})
+               .segment_noise(
+                   segment, {shape_.batch, latent_frames - given_frames, shape_.channels, shape_.height, shape_.width})
                .to(device, at::kFloat);
   noise_used_ = 0;
   given_.clear();

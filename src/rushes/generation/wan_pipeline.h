@@ -29,14 +29,12 @@ struct SamplingOptions {
   double context_noise = 0;             // timestep of the few-step sampler's clean re-run
   double timestep_shift = 5.0;
   int64_t train_timesteps = 1000;
-  std::string solver = "unipc";         // of many steps
+  std::string solver = "unipc";  // of many steps
   int64_t solver_steps = 50;
-  double guidance_scale = 3.0;          // of many steps: v_negative + scale (v_positive - v_negative)
+  double guidance_scale = 3.0;  // of many steps: v_negative + scale (v_positive - v_negative)
 
   bool few_step() const { return !denoising_steps.empty(); }
-  int64_t steps_per_block() const {
-    return few_step() ? static_cast<int64_t>(denoising_steps.size()) : solver_steps;
-  }
+  int64_t steps_per_block() const { return few_step() ? static_cast<int64_t>(denoising_steps.size()) : solver_steps; }
 };
 
 /// What the model is told to show. Immutable, shared by sessions.
@@ -95,14 +93,14 @@ class SegmentPipeline {
   std::vector<nn::KvCache> caches_;  // positive; with many steps also negative
 
   int64_t segment_ = 0;
-  std::vector<at::Tensor> given_;    // context passes to do, oldest last
+  std::vector<at::Tensor> given_;  // context passes to do, oldest last
   std::vector<at::Tensor> finished_;
   std::vector<int64_t> blocks_;
-  at::Tensor noise_;                 // [B, F, C, h, w]
-  int64_t noise_used_ = 0;           // latent frames
+  at::Tensor noise_;        // [B, F, C, h, w]
+  int64_t noise_used_ = 0;  // latent frames
   Work next_ = Work::done;
   int64_t block_ = 0, step_ = 0, model_calls_ = 0;
-  at::Tensor x_;                     // the block's noisy latents
+  at::Tensor x_;  // the block's noisy latents
   std::unique_ptr<nn::Solver> solver_;
 };
 

@@ -21,8 +21,8 @@ void check_range(std::string_view field, int64_t value, int64_t least, int64_t m
 }
 
 void check_range(std::string_view field, double value, double least, double most) {
-  require(std::isfinite(value) && value >= least && value <= most, kBad, "{} must be from {} to {} (got {})", field, least,
-          most, value);
+  require(std::isfinite(value) && value >= least && value <= most, kBad, "{} must be from {} to {} (got {})", field,
+          least, most, value);
 }
 
 std::string use(const std::vector<int64_t>& values) { return fmt::format("use {}", fmt::join(values, " or ")); }
@@ -45,16 +45,16 @@ void plan_segments(WanPlan& plan, const VideoRequest& request, const wan::Defaul
   plan.segment_latent_frames = request.segment_latent_frames.value_or(defaults.segment_latent_frames);
   const int64_t length = plan.segment_latent_frames;
   check_range("segment_length", length, 1, limits.max_segment_latent_frames);
-  require(layout.at_border(length) && length > 0, kBad, "segment_length must be {} (got {}; {})", borders(layout), length,
-          use(layout.nearest(length)));
+  require(layout.at_border(length) && length > 0, kBad, "segment_length must be {} (got {}; {})", borders(layout),
+          length, use(layout.nearest(length)));
   // The default overlap follows a segment that is too short for it; an overlap that was asked for does not.
   plan.overlap_latent_frames = request.overlap_latent_frames.value_or(
       length > defaults.overlap_latent_frames ? defaults.overlap_latent_frames : 0);
   const int64_t overlap = plan.overlap_latent_frames;
-  require(overlap >= 0 && overlap < length, kBad, "overlap_frames must be from 0 to less than segment_length, {} (got {})",
-          length, overlap);
-  require(overlap == 0 || layout.at_border(overlap), kBad, "overlap_frames must be 0 or {} (got {}; {})", borders(layout),
-          overlap, use(layout.nearest(overlap)));
+  require(overlap >= 0 && overlap < length, kBad,
+          "overlap_frames must be from 0 to less than segment_length, {} (got {})", length, overlap);
+  require(overlap == 0 || layout.at_border(overlap), kBad, "overlap_frames must be 0 or {} (got {}; {})",
+          borders(layout), overlap, use(layout.nearest(overlap)));
 
   check_range("num_segments", request.segments, 0, limits.max_segments);
   plan.segments = request.segments;
@@ -113,8 +113,8 @@ void plan_sampling(WanPlan& plan, const VideoRequest& request, const wan::Defaul
     for (int64_t i = 0; i < steps; ++i)
       list.push_back(std::floor(end * static_cast<double>(steps - i) / static_cast<double>(steps)));
   }
-  require(list.size() <= static_cast<size_t>(limits.max_steps), kBad, "denoising_step_list has {} steps; the limit is {}",
-          list.size(), limits.max_steps);
+  require(list.size() <= static_cast<size_t>(limits.max_steps), kBad,
+          "denoising_step_list has {} steps; the limit is {}", list.size(), limits.max_steps);
   double previous = end + 1;
   for (const double step : list) {
     require(std::isfinite(step) && step > 0 && step <= end && step < previous, kBad,
@@ -122,9 +122,8 @@ void plan_sampling(WanPlan& plan, const VideoRequest& request, const wan::Defaul
             fmt::join(list, ", "));
     previous = step;
   }
-  const nn::FlowMatchSchedule schedule({.shift = plan.timestep_shift,
-                                        .steps = plan.train_timesteps,
-                                        .train_timesteps = plan.train_timesteps});
+  const nn::FlowMatchSchedule schedule(
+      {.shift = plan.timestep_shift, .steps = plan.train_timesteps, .train_timesteps = plan.train_timesteps});
   plan.denoising_steps = defaults.warp_denoising_step ? schedule.warp(list) : list;
 }
 

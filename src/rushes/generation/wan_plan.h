@@ -15,9 +15,9 @@ namespace rushes::generation {
 
 /// What a model allows.
 struct WanLimits {
-  int64_t pixel_multiple = 16;   // height and width: stride of the autoencoder times the transformer's patch
+  int64_t pixel_multiple = 16;  // height and width: stride of the autoencoder times the transformer's patch
   int64_t temporal_stride = 4;
-  int64_t max_side = 2048;       // pixels
+  int64_t max_side = 2048;  // pixels
   int64_t max_segment_latent_frames = 252;
   int64_t max_segments = 1'000'000;
   int64_t max_steps = 200;
@@ -30,15 +30,15 @@ struct WanPlan {
   std::vector<std::string> prompts;
   std::string negative_prompt;
   uint64_t seed = 0;
-  int64_t segments = 1;                  // 0: endless
+  int64_t segments = 1;  // 0: endless
   int64_t segment_latent_frames = 21, overlap_latent_frames = 3;
-  std::optional<int64_t> video_frames;   // of the whole video; nothing: endless
+  std::optional<int64_t> video_frames;  // of the whole video; nothing: endless
   int64_t height = 480, width = 832;
   double fps = 16;
   BlockLayout layout;
   int64_t temporal_stride = 4;
-  bool image = false;                    // begins with a given image: latent frame 0
-  std::vector<double> denoising_steps;   // few-step timesteps, warped; empty: many steps
+  bool image = false;                   // begins with a given image: latent frame 0
+  std::vector<double> denoising_steps;  // few-step timesteps, warped; empty: many steps
   double timestep_shift = 5.0;
   int64_t train_timesteps = 1000;
   double context_noise = 0;
@@ -50,9 +50,7 @@ struct WanPlan {
     return denoising_steps.empty() ? solver_steps : static_cast<int64_t>(denoising_steps.size());
   }
   /// Latent frames that a segment begins with: the image, or the end of the segment before.
-  int64_t given_latent_frames(int64_t segment) const {
-    return segment == 0 ? (image ? 1 : 0) : overlap_latent_frames;
-  }
+  int64_t given_latent_frames(int64_t segment) const { return segment == 0 ? (image ? 1 : 0) : overlap_latent_frames; }
   VideoFormat format() const;
 };
 
@@ -62,6 +60,7 @@ WanPlan plan_video(const VideoRequest& request, const wan::Defaults& defaults, c
 
 /// The check of one prompt, also for a switch while the video is made. `field` stands in the message.
 /// Throws Error(invalid_argument / too_large).
-void check_prompt(std::string_view prompt, std::string_view field, std::size_t max_bytes = WanLimits{}.max_prompt_bytes);
+void check_prompt(std::string_view prompt, std::string_view field,
+                  std::size_t max_bytes = WanLimits{}.max_prompt_bytes);
 
 }  // namespace rushes::generation

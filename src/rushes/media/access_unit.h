@@ -24,7 +24,7 @@ enum class Codec { h264, vp9, vp8 };  // vp8: WebRTC only
 struct AccessUnit {
   std::shared_ptr<const Bytes> bytes;  // H.264: Annex B, parameter sets before every key frame
   Pts pts{0}, dts{0}, duration{0};
-  bool is_key = false;                 // a decoder may start here
+  bool is_key = false;  // a decoder may start here
 };
 
 /// What every container and every viewer must know before the first access unit.
@@ -32,7 +32,7 @@ struct VideoTrack {
   Codec codec = Codec::h264;
   int64_t width = 0, height = 0;
   double fps = 16;
-  Bytes parameter_sets = {};           // H.264: SPS and PPS, Annex B; VP9: empty
+  Bytes parameter_sets = {};  // H.264: SPS and PPS, Annex B; VP9: empty
 
   /// As in the codecs parameter of a MIME type (RFC 6381), e.g. "avc1.42C01F".
   std::string codec_string() const;

@@ -8,7 +8,9 @@ namespace rushes::media::annex_b {
 std::vector<std::span<const uint8_t>> units(std::span<const uint8_t> stream) {
   constexpr std::array<uint8_t, 3> kStartCode = {0, 0, 1};
   std::vector<std::span<const uint8_t>> found;
-  const auto next_start = [&](auto from) { return std::search(from, stream.end(), kStartCode.begin(), kStartCode.end()); };
+  const auto next_start = [&](auto from) {
+    return std::search(from, stream.end(), kStartCode.begin(), kStartCode.end());
+  };
   for (auto start = next_start(stream.begin()); start != stream.end();) {
     const auto begin = start + kStartCode.size();
     start = next_start(begin);

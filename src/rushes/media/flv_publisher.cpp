@@ -16,14 +16,17 @@ constexpr std::size_t kMaxUrlBytes = 2048;
 
 RtmpUrl RtmpUrl::parse(std::string_view text) {
   constexpr const char* kForm = "rtmp://host[:port]/application/stream";
-  require(text.size() <= kMaxUrlBytes, ErrorCode::invalid_argument, "the RTMP address has {} bytes; {} are allowed", text.size(), kMaxUrlBytes);
+  require(text.size() <= kMaxUrlBytes, ErrorCode::invalid_argument, "the RTMP address has {} bytes; {} are allowed",
+          text.size(), kMaxUrlBytes);
   for (const unsigned char c : text)
-    require(c > 0x20 && c < 0x7f, ErrorCode::invalid_argument, "the RTMP address must be of the form {}, without spaces and control characters", kForm);
+    require(c > 0x20 && c < 0x7f, ErrorCode::invalid_argument,
+            "the RTMP address must be of the form {}, without spaces and control characters", kForm);
   const std::string_view scheme = text.starts_with("rtmps://") ? "rtmps://" : "rtmp://";
   require(text.starts_with(scheme), ErrorCode::invalid_argument, "the RTMP address must be of the form {}", kForm);
   std::string_view rest = text.substr(scheme.size());
   const std::size_t slash = rest.find('/');
-  require(slash != std::string_view::npos && slash > 0 && slash + 1 < rest.size(), ErrorCode::invalid_argument, "the RTMP address must be of the form {}", kForm);
+  require(slash != std::string_view::npos && slash > 0 && slash + 1 < rest.size(), ErrorCode::invalid_argument,
+          "the RTMP address must be of the form {}", kForm);
   std::string_view place = rest.substr(0, slash);
   place.remove_prefix(place.rfind('@') == std::string_view::npos ? 0 : place.rfind('@') + 1);
   std::string_view host = place, port;
@@ -36,8 +39,9 @@ RtmpUrl RtmpUrl::parse(std::string_view text) {
     host = place.substr(0, colon);
     port = place.substr(colon);
   }
-  const bool port_ok = port.empty() || (port.size() >= 2 && port.size() <= 6 && port[0] == ':' &&
-                                        std::all_of(port.begin() + 1, port.end(), [](unsigned char c) { return std::isdigit(c); }));
+  const bool port_ok =
+      port.empty() || (port.size() >= 2 && port.size() <= 6 && port[0] == ':' &&
+                       std::all_of(port.begin() + 1, port.end(), [](unsigned char c) { return std::isdigit(c); }));
   require(!host.empty() && port_ok, ErrorCode::invalid_argument, "the RTMP address must be of the form {}", kForm);
   RtmpUrl url;
   url.text = text;
@@ -52,9 +56,10 @@ struct FlvPublisher::State {
   Options options;
   Clock::time_point deadline;
   std::unique_ptr<AVFormatContext, void (*)(AVFormatContext*)> muxer{nullptr, [](AVFormatContext* context) {
-    if (context && context->pb) avio_closep(&context->pb);
-    avformat_free_context(context);
-  }};
+                                                                       if (context && context->pb)
+                                                                         avio_closep(&context->pb);
+                                                                       avformat_free_context(context);
+                                                                     }};
   libav::Owned<AVPacket> packet;
 
   static int interrupted(void* opaque) {
@@ -68,12 +73,14 @@ struct FlvPublisher::State {
     const int result = function();
     if (result >= 0 && !(muxer->pb && muxer->pb->error < 0)) return;
     if (options.cancelled && options.cancelled()) fail(ErrorCode::cancelled, "{}: cancelled", what);
-    require(Clock::now() <= deadline, ErrorCode::unavailable, "{}: no answer within {} ms", what, options.timeout.count());
+    require(Clock::now() <= deadline, ErrorCode::unavailable, "{}: no answer within {} ms", what,
+            options.timeout.count());
     fail(ErrorCode::unavailable, "{}: {}", what, libav::message(result < 0 ? result : muxer->pb->error));
   }
 };
 
-FlvPublisher::FlvPublisher(const VideoTrack& track, const RtmpUrl& url, Options options) : state_(std::make_unique<State>()) {
+FlvPublisher::FlvPublisher(const VideoTrack& track, const RtmpUrl& url, Options options)
+    : state_(std::make_unique<State>()) {
   require(track.codec == Codec::h264, ErrorCode::unsupported, "RTMP needs H.264, and no encoder for it is installed");
   libav::use_our_log();
   State& s = *state_;
@@ -90,7 +97,9 @@ FlvPublisher::FlvPublisher(const VideoTrack& track, const RtmpUrl& url, Options 
   av_dict_set(&network, "protocol_whitelist", "rtmp,rtmps,tcp,tls", 0);
   const std::string what = "RTMP to " + url.shown;
   try {
-    s.call(what.c_str(), [&] { return avio_open2(&s.muxer->pb, url.text.c_str(), AVIO_FLAG_WRITE, &s.muxer->interrupt_callback, &network); });
+    s.call(what.c_str(), [&] {
+      return avio_open2(&s.muxer->pb, url.text.c_str(), AVIO_FLAG_WRITE, &s.muxer->interrupt_callback, &network);
+    });
   } catch (...) {
     av_dict_free(&network);
     throw;

@@ -12,9 +12,9 @@ namespace rushes::media {
 
 /// An RTMP address, checked: "rtmp://host[:port]/application/stream".
 struct RtmpUrl {
-  std::string text;  // may hold a stream key: never to be shown
-  std::string host;  // lower case, without brackets
-  std::string shown; // without what follows the application, and without a password
+  std::string text;   // may hold a stream key: never to be shown
+  std::string host;   // lower case, without brackets
+  std::string shown;  // without what follows the application, and without a password
 
   /// Throws Error(invalid_argument) for anything else, e.g. spaces, which would be options to FFmpeg.
   static RtmpUrl parse(std::string_view text);
@@ -28,8 +28,8 @@ class FlvPublisher {
     std::chrono::milliseconds timeout{10'000};  // of each call
     std::function<bool()> cancelled = {};
   };
-  /// Connects and publishes. Throws Error(unavailable) with the reason, Error(cancelled), Error(unsupported) for a track
-  /// that is not H.264.
+  /// Connects and publishes. Throws Error(unavailable) with the reason, Error(cancelled), Error(unsupported) for a
+  /// track that is not H.264.
   FlvPublisher(const VideoTrack& track, const RtmpUrl& url, Options options);
   /// Closes without goodbye if finish() was not called.
   ~FlvPublisher();

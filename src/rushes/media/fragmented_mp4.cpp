@@ -30,7 +30,9 @@ struct FragmentWriter::State {
       : track(t),
         mime("video/mp4; codecs=\"" + t.codec_string() + "\""),
         // frag_discont: decode times are the stream's own, also where a writer begins in the middle.
-        muxer("mp4", t, {{"movflags", "empty_moov+default_base_moof+frag_custom+frag_discont+skip_trailer"}, {"use_editlist", "0"}}),
+        muxer("mp4", t,
+              {{"movflags", "empty_moov+default_base_moof+frag_custom+frag_discont+skip_trailer"},
+               {"use_editlist", "0"}}),
         init(muxer.take()) {}
 
   VideoTrack track;

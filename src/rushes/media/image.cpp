@@ -76,7 +76,8 @@ std::optional<Size> png_size(std::span<const uint8_t> bytes) {
 std::optional<Size> webp_size(std::span<const uint8_t> bytes) {
   if (bytes.size() < 30) return std::nullopt;
   if (starts_with(bytes, "VP8X", 12)) return Size{1 + little_endian(bytes, 24, 3), 1 + little_endian(bytes, 27, 3)};
-  if (starts_with(bytes, "VP8 ", 12)) return Size{little_endian(bytes, 26, 2) & 0x3fff, little_endian(bytes, 28, 2) & 0x3fff};
+  if (starts_with(bytes, "VP8 ", 12))
+    return Size{little_endian(bytes, 26, 2) & 0x3fff, little_endian(bytes, 28, 2) & 0x3fff};
   if (starts_with(bytes, "VP8L", 12)) {
     const int64_t packed = little_endian(bytes, 21, 4);
     return Size{1 + (packed & 0x3fff), 1 + (packed >> 14 & 0x3fff)};
@@ -88,7 +89,8 @@ std::optional<Format> recognise(std::span<const uint8_t> bytes) {
   using namespace std::string_view_literals;
   if (starts_with(bytes, "\xff\xd8\xff"sv)) return Format{"JPEG", AV_CODEC_ID_MJPEG, jpeg_size};
   if (starts_with(bytes, "\x89PNG\r\n\x1a\n"sv)) return Format{"PNG", AV_CODEC_ID_PNG, png_size};
-  if (starts_with(bytes, "RIFF"sv) && starts_with(bytes, "WEBP"sv, 8)) return Format{"WebP", AV_CODEC_ID_WEBP, webp_size};
+  if (starts_with(bytes, "RIFF"sv) && starts_with(bytes, "WEBP"sv, 8))
+    return Format{"WebP", AV_CODEC_ID_WEBP, webp_size};
   return std::nullopt;
 }
 
@@ -96,7 +98,8 @@ std::optional<Format> recognise(std::span<const uint8_t> bytes) {
 Owned<AVFrame> decode(const Format& format, std::span<const uint8_t> bytes, const ImageLimits& limits) {
   libav::use_our_log();
   const AVCodec* codec = avcodec_find_decoder(format.codec);
-  require(codec != nullptr, ErrorCode::unavailable, "FFmpeg's libavcodec has no {} decoder; install a complete libavcodec", format.name);
+  require(codec != nullptr, ErrorCode::unavailable,
+          "FFmpeg's libavcodec has no {} decoder; install a complete libavcodec", format.name);
   const auto context = libav::owned(avcodec_alloc_context3(codec), format.name);
   context->thread_count = 1;
   context->max_pixels = limits.max_pixels;
@@ -109,7 +112,8 @@ Owned<AVFrame> decode(const Format& format, std::span<const uint8_t> bytes, cons
   int result = avcodec_send_packet(context.get(), packet.get());
   if (result >= 0) result = avcodec_send_packet(context.get(), nullptr);
   if (result >= 0) result = avcodec_receive_frame(context.get(), frame.get());
-  require(result >= 0, ErrorCode::corrupt_data, "{} image of {} bytes cannot be decoded: {}", format.name, bytes.size(), libav::message(result));
+  require(result >= 0, ErrorCode::corrupt_data, "{} image of {} bytes cannot be decoded: {}", format.name, bytes.size(),
+          libav::message(result));
   return frame;
 }
 
@@ -119,7 +123,9 @@ struct Pixels {
 };
 
 Pixels allocate(int64_t width, int64_t height) {
-  return {width, height, std::shared_ptr<uint8_t>(new uint8_t[static_cast<std::size_t>(width * height * 3)], std::default_delete<uint8_t[]>())};
+  return {width, height,
+          std::shared_ptr<uint8_t>(new uint8_t[static_cast<std::size_t>(width * height * 3)],
+                                   std::default_delete<uint8_t[]>())};
 }
 
 /// JPEG's full-range formats by their present names; swscale takes the range as an argument.
@@ -139,18 +145,21 @@ Pixels to_rgb(const AVFrame& frame) {
   const bool has_alpha = (av_pix_fmt_desc_get(format)->flags & AV_PIX_FMT_FLAG_ALPHA) != 0;
   const auto target = has_alpha ? AV_PIX_FMT_RGBA : AV_PIX_FMT_RGB24;
   const int channels = has_alpha ? 4 : 3;
-  const auto convert = libav::owned(sws_getContext(frame.width, frame.height, format, frame.width, frame.height, target,
-                                                   SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT, nullptr, nullptr, nullptr),
-                                    "colour conversion of the image");
+  const auto convert =
+      libav::owned(sws_getContext(frame.width, frame.height, format, frame.width, frame.height, target,
+                                  SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT, nullptr, nullptr, nullptr),
+                   "colour conversion of the image");
   const bool full_range = format != frame.format || frame.color_range == AVCOL_RANGE_JPEG;
   const int* bt601 = sws_getCoefficients(SWS_CS_ITU601);  // what JPEG and WebP mean by YCbCr
-  sws_setColorspaceDetails(convert.get(), bt601, full_range, bt601, 1, 0, 1 << 16, 1 << 16);  // refused for RGB, rightly
+  sws_setColorspaceDetails(convert.get(), bt601, full_range, bt601, 1, 0, 1 << 16,
+                           1 << 16);  // refused for RGB, rightly
   Pixels pixels = allocate(frame.width, frame.height);
   // Row by row into a padded buffer: swscale's vector code writes past the end of a row.
   const int stride = (frame.width * channels + 63) / 32 * 32;
   std::vector<uint8_t> buffer(static_cast<std::size_t>(stride) * frame.height + 64);
   uint8_t* destination = buffer.data();
-  libav::check(sws_scale(convert.get(), frame.data, frame.linesize, 0, frame.height, &destination, &stride), "colour conversion of the image");
+  libav::check(sws_scale(convert.get(), frame.data, frame.linesize, 0, frame.height, &destination, &stride),
+               "colour conversion of the image");
   uint8_t* out = pixels.rgb.get();
   for (int y = 0; y < frame.height; ++y) {
     const uint8_t* row = buffer.data() + static_cast<std::size_t>(y) * stride;
@@ -174,7 +183,8 @@ Pixels turn(const Pixels& from, const int32_t* matrix) {
   const int64_t x0 = a + c < 0 ? to.width - 1 : 0, y0 = b + d < 0 ? to.height - 1 : 0;
   for (int64_t y = 0; y < from.height; ++y)
     for (int64_t x = 0; x < from.width; ++x)
-      std::memcpy(to.rgb.get() + ((y0 + b * x + d * y) * to.width + x0 + a * x + c * y) * 3, from.rgb.get() + (y * from.width + x) * 3, 3);
+      std::memcpy(to.rgb.get() + ((y0 + b * x + d * y) * to.width + x0 + a * x + c * y) * 3,
+                  from.rgb.get() + (y * from.width + x) * 3, 3);
   return to;
 }
 
@@ -182,15 +192,18 @@ Pixels turn(const Pixels& from, const int32_t* matrix) {
 
 Image decode_image(std::span<const uint8_t> bytes, const ImageLimits& limits) {
   require(!bytes.empty(), ErrorCode::corrupt_data, "the image is empty");
-  require(static_cast<int64_t>(bytes.size()) <= limits.max_bytes, ErrorCode::too_large, "the image has {} bytes, at most {} are taken",
-          bytes.size(), limits.max_bytes);
+  require(static_cast<int64_t>(bytes.size()) <= limits.max_bytes, ErrorCode::too_large,
+          "the image has {} bytes, at most {} are taken", bytes.size(), limits.max_bytes);
   const auto format = recognise(bytes);
-  require(format.has_value(), ErrorCode::unsupported, "the image is no JPEG, PNG or WebP (by its first bytes); convert it to one of these");
+  require(format.has_value(), ErrorCode::unsupported,
+          "the image is no JPEG, PNG or WebP (by its first bytes); convert it to one of these");
   const auto size = format->size(bytes);
-  require(size && size->width > 0 && size->height > 0, ErrorCode::corrupt_data, "the {} image's header is damaged or cut off", format->name);
-  require(size->width <= limits.max_side && size->height <= limits.max_side && size->width * size->height <= limits.max_pixels,
-          ErrorCode::too_large, "the {} image is {}x{}; at most {} pixels, {} on a side, are taken", format->name, size->width,
-          size->height, limits.max_pixels, limits.max_side);
+  require(size && size->width > 0 && size->height > 0, ErrorCode::corrupt_data,
+          "the {} image's header is damaged or cut off", format->name);
+  require(size->width <= limits.max_side && size->height <= limits.max_side &&
+              size->width * size->height <= limits.max_pixels,
+          ErrorCode::too_large, "the {} image is {}x{}; at most {} pixels, {} on a side, are taken", format->name,
+          size->width, size->height, limits.max_pixels, limits.max_side);
   const auto frame = decode(*format, bytes, limits);
   Pixels pixels = to_rgb(*frame);
   if (const AVFrameSideData* side = av_frame_get_side_data(frame.get(), AV_FRAME_DATA_DISPLAYMATRIX))
@@ -200,9 +213,11 @@ Image decode_image(std::span<const uint8_t> bytes, const ImageLimits& limits) {
 
 Image read_image(const std::filesystem::path& path, const ImageLimits& limits) {
   std::error_code status;
-  require(std::filesystem::is_regular_file(path, status), ErrorCode::not_found, "image {}: no such file", path.string());
+  require(std::filesystem::is_regular_file(path, status), ErrorCode::not_found, "image {}: no such file",
+          path.string());
   const auto size = static_cast<int64_t>(std::filesystem::file_size(path, status));
-  require(!status && size <= limits.max_bytes, ErrorCode::too_large, "image {}: {} bytes, at most {} are taken", path.string(), size, limits.max_bytes);
+  require(!status && size <= limits.max_bytes, ErrorCode::too_large, "image {}: {} bytes, at most {} are taken",
+          path.string(), size, limits.max_bytes);
   Bytes bytes(static_cast<std::size_t>(size));
   std::ifstream file(path, std::ios::binary);
   file.read(reinterpret_cast<char*>(bytes.data()), size);
@@ -215,13 +230,14 @@ Image read_image(const std::filesystem::path& path, const ImageLimits& limits) {
 }
 
 Bytes encode_jpeg(const uint8_t* rgb, int64_t width, int64_t height, int quality) {
-  require(quality >= 1 && quality <= 100, ErrorCode::invalid_argument, "JPEG quality must be 1 to 100 (got {})", quality);
+  require(quality >= 1 && quality <= 100, ErrorCode::invalid_argument, "JPEG quality must be 1 to 100 (got {})",
+          quality);
   const std::unique_ptr<void, decltype(&tjDestroy)> encoder(tjInitCompress(), tjDestroy);
   require(encoder != nullptr, ErrorCode::exhausted, "JPEG encoder: out of memory");
   unsigned char* data = nullptr;
   unsigned long size = 0;
-  const int result = tjCompress2(encoder.get(), rgb, static_cast<int>(width), 0, static_cast<int>(height), TJPF_RGB, &data, &size,
-                                 TJSAMP_420, quality, TJFLAG_FASTDCT);
+  const int result = tjCompress2(encoder.get(), rgb, static_cast<int>(width), 0, static_cast<int>(height), TJPF_RGB,
+                                 &data, &size, TJSAMP_420, quality, TJFLAG_FASTDCT);
   const std::unique_ptr<unsigned char, decltype(&tjFree)> owned(data, tjFree);
   require(result == 0, ErrorCode::internal, "JPEG encoder: {}", tjGetErrorStr2(encoder.get()));
   return Bytes(data, data + size);
@@ -230,7 +246,8 @@ Bytes encode_jpeg(const uint8_t* rgb, int64_t width, int64_t height, int quality
 Bytes encode_png(const uint8_t* rgb, int64_t width, int64_t height) {
   libav::use_our_log();
   const AVCodec* codec = avcodec_find_encoder(AV_CODEC_ID_PNG);
-  require(codec != nullptr, ErrorCode::unavailable, "FFmpeg's libavcodec has no PNG encoder; install a complete libavcodec");
+  require(codec != nullptr, ErrorCode::unavailable,
+          "FFmpeg's libavcodec has no PNG encoder; install a complete libavcodec");
   const auto context = libav::owned(avcodec_alloc_context3(codec), "PNG encoder");
   context->width = static_cast<int>(width);
   context->height = static_cast<int>(height);

@@ -16,9 +16,9 @@ struct Image {
 };
 
 struct ImageLimits {
-  int64_t max_bytes = 32 << 20;    // of the file
+  int64_t max_bytes = 32 << 20;  // of the file
   int64_t max_side = 16384;
-  int64_t max_pixels = 64 << 20;   // 192 MiB decoded
+  int64_t max_pixels = 64 << 20;  // 192 MiB decoded
 };
 
 /// The format is found by content, never by name. JPEG orientation (EXIF) is applied, transparency lies on black,

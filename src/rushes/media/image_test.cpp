@@ -28,7 +28,8 @@ double mean_error(const Image& image, const Bytes& wanted) {
   return sum / static_cast<double>(wanted.size());
 }
 
-Bytes encode_with(const char* encoder, AVPixelFormat format, int64_t width, int64_t height, const std::function<void(AVFrame&)>& fill) {
+Bytes encode_with(const char* encoder, AVPixelFormat format, int64_t width, int64_t height,
+                  const std::function<void(AVFrame&)>& fill) {
   const auto context = libav::owned(avcodec_alloc_context3(avcodec_find_encoder_by_name(encoder)), encoder);
   context->width = static_cast<int>(width);
   context->height = static_cast<int>(height);
@@ -95,8 +96,8 @@ TEST(Image, transparency_lies_on_black) {
 
 /// An APP1 segment that says nothing but the orientation.
 Bytes with_orientation(const Bytes& jpeg, uint8_t orientation) {
-  const uint8_t exif[] = {0xff, 0xe1, 0, 34, 'E', 'x', 'i', 'f', 0, 0, 'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1,
-                          0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0, 0, 0, 0, 0};
+  const uint8_t exif[] = {0xff, 0xe1, 0,    34,   'E', 'x', 'i', 'f', 0, 0, 'M', 'M',         0, 42, 0, 0, 0, 8,
+                          0,    1,    0x01, 0x12, 0,   3,   0,   0,   0, 1, 0,   orientation, 0, 0,  0, 0, 0, 0};
   Bytes bytes(jpeg.begin(), jpeg.begin() + 2);
   bytes.insert(bytes.end(), std::begin(exif), std::end(exif));
   bytes.insert(bytes.end(), jpeg.begin() + 2, jpeg.end());
@@ -106,16 +107,44 @@ Bytes with_orientation(const Bytes& jpeg, uint8_t orientation) {
 TEST(Image, jpeg_is_turned_as_its_orientation_says) {
   // Where the pixel (x, y) of the stored picture is shown: Exif 2.32, 4.6.4, tag 0x0112.
   constexpr int64_t w = 48, h = 32;
-  struct Case { uint8_t orientation; bool swapped; std::function<std::pair<int64_t, int64_t>(int64_t, int64_t)> shown_at; };
+  struct Case {
+    uint8_t orientation;
+    bool swapped;
+    std::function<std::pair<int64_t, int64_t>(int64_t, int64_t)> shown_at;
+  };
   const Case cases[] = {
-      {1, false, [](int64_t x, int64_t y) { return std::pair{x, y}; }},
-      {2, false, [](int64_t x, int64_t y) { return std::pair{w - 1 - x, y}; }},
-      {3, false, [](int64_t x, int64_t y) { return std::pair{w - 1 - x, h - 1 - y}; }},
-      {4, false, [](int64_t x, int64_t y) { return std::pair{x, h - 1 - y}; }},
-      {5, true, [](int64_t x, int64_t y) { return std::pair{y, x}; }},
-      {6, true, [](int64_t x, int64_t y) { return std::pair{h - 1 - y, x}; }},
-      {7, true, [](int64_t x, int64_t y) { return std::pair{h - 1 - y, w - 1 - x}; }},
-      {8, true, [](int64_t x, int64_t y) { return std::pair{y, w - 1 - x}; }},
+      {1, false,
+       [](int64_t x, int64_t y) {
+         return std::pair{x, y};
+       }},
+      {2, false,
+       [](int64_t x, int64_t y) {
+         return std::pair{w - 1 - x, y};
+       }},
+      {3, false,
+       [](int64_t x, int64_t y) {
+         return std::pair{w - 1 - x, h - 1 - y};
+       }},
+      {4, false,
+       [](int64_t x, int64_t y) {
+         return std::pair{x, h - 1 - y};
+       }},
+      {5, true,
+       [](int64_t x, int64_t y) {
+         return std::pair{y, x};
+       }},
+      {6, true,
+       [](int64_t x, int64_t y) {
+         return std::pair{h - 1 - y, x};
+       }},
+      {7, true,
+       [](int64_t x, int64_t y) {
+         return std::pair{h - 1 - y, w - 1 - x};
+       }},
+      {8, true,
+       [](int64_t x, int64_t y) {
+         return std::pair{y, w - 1 - x};
+       }},
   };
   const Bytes jpeg = encode_jpeg(picture(w, h).data(), w, h, 95);
   const Image upright = decode_image(jpeg);
@@ -127,7 +156,8 @@ TEST(Image, jpeg_is_turned_as_its_orientation_says) {
     for (int64_t y = 0; y < h; ++y)
       for (int64_t x = 0; x < w; ++x) {
         const auto [to_x, to_y] = c.shown_at(x, y);
-        ASSERT_EQ(turned.rgb.get()[(to_y * turned.width + to_x) * 3], upright.rgb.get()[(y * w + x) * 3]) << x << "," << y;
+        ASSERT_EQ(turned.rgb.get()[(to_y * turned.width + to_x) * 3], upright.rgb.get()[(y * w + x) * 3])
+            << x << "," << y;
       }
   }
 }
@@ -159,16 +189,26 @@ Bytes text(std::string_view words) { return Bytes(words.begin(), words.end()); }
 TEST(Image, hostile_and_damaged_images_are_refused_with_the_reason) {
   using namespace std::string_view_literals;
   const Bytes png = encode_png(picture(64, 64).data(), 64, 64), jpeg = encode_jpeg(picture(64, 64).data(), 64, 64);
-  const auto head = [](const Bytes& bytes, std::size_t size) { return Bytes(bytes.begin(), bytes.begin() + static_cast<int64_t>(size)); };
+  const auto head = [](const Bytes& bytes, std::size_t size) {
+    return Bytes(bytes.begin(), bytes.begin() + static_cast<int64_t>(size));
+  };
   Bytes flipped = png;
   flipped[flipped.size() / 2] ^= 0x55;
-  struct Case { const char* name; Bytes bytes; ErrorCode code; const char* words; };
+  struct Case {
+    const char* name;
+    Bytes bytes;
+    ErrorCode code;
+    const char* words;
+  };
   const Case cases[] = {
       {"empty", {}, ErrorCode::corrupt_data, "empty"},
       {"text", text("hello"), ErrorCode::unsupported, "JPEG, PNG or WebP"},
-      {"a playlist that names a file", text("#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n"), ErrorCode::unsupported, "JPEG, PNG or WebP"},
-      {"ffconcat script", text("ffconcat version 1.0\nfile /etc/passwd\n"), ErrorCode::unsupported, "JPEG, PNG or WebP"},
-      {"SVG with an external entity", text("<?xml version=\"1.0\"?><svg xmlns=\"http://www.w3.org/2000/svg\"/>"), ErrorCode::unsupported, "JPEG, PNG or WebP"},
+      {"a playlist that names a file", text("#EXTM3U\n#EXTINF:1,\nfile:///etc/passwd\n"), ErrorCode::unsupported,
+       "JPEG, PNG or WebP"},
+      {"ffconcat script", text("ffconcat version 1.0\nfile /etc/passwd\n"), ErrorCode::unsupported,
+       "JPEG, PNG or WebP"},
+      {"SVG with an external entity", text("<?xml version=\"1.0\"?><svg xmlns=\"http://www.w3.org/2000/svg\"/>"),
+       ErrorCode::unsupported, "JPEG, PNG or WebP"},
       {"GIF", text("GIF89a\1\0\1\0"sv), ErrorCode::unsupported, "JPEG, PNG or WebP"},
       {"PNG signature alone", head(png, 8), ErrorCode::corrupt_data, "header"},
       {"PNG cut in its data", head(png, png.size() / 2), ErrorCode::corrupt_data, "PNG"},
@@ -182,7 +222,10 @@ TEST(Image, hostile_and_damaged_images_are_refused_with_the_reason) {
       {"JPEG of 65535x65535", jpeg_that_claims(65535, 65535), ErrorCode::too_large, "65535x65535"},
       {"JPEG of no height", jpeg_that_claims(16, 0), ErrorCode::corrupt_data, "header"},
       {"WebP header alone", text("RIFF\x20\0\0\0WEBPVP8X"sv), ErrorCode::corrupt_data, "header"},
-      {"WebP full of zeros", text("RIFF\x40\0\0\0WEBPVP8 \x10\0\0\0\0\0\0\x9d\x01\x2a\x10\0\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"sv), ErrorCode::corrupt_data, "WebP"},
+      {"WebP full of zeros",
+       text(
+           "RIFF\x40\0\0\0WEBPVP8 \x10\0\0\0\0\0\0\x9d\x01\x2a\x10\0\x10\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"sv),
+       ErrorCode::corrupt_data, "WebP"},
   };
   for (const Case& c : cases) {
     SCOPED_TRACE(c.name);
@@ -208,8 +251,7 @@ TEST(Image, no_cut_or_flipped_byte_crashes) {
         try {
           const Image image = decode_image(damaged, {.max_pixels = 1 << 20});
           EXPECT_LE(image.width * image.height, 1 << 20);
-        } catch (const Error&) {
-        }
+        } catch (const Error&) {}
       }
     }
   }

@@ -64,11 +64,13 @@ MemoryMuxer::MemoryMuxer(const char* format, const VideoTrack& track, const std:
   muxer_.reset(created);
   auto* buffer = static_cast<uint8_t*>(av_malloc(kIoBufferBytes));
   require(buffer != nullptr, ErrorCode::exhausted, "{}: out of memory", what_);
-  io_ = libav::owned(avio_alloc_context(buffer, kIoBufferBytes, 1, pending_.get(), nullptr, append, nullptr), what_.c_str());
+  io_ = libav::owned(avio_alloc_context(buffer, kIoBufferBytes, 1, pending_.get(), nullptr, append, nullptr),
+                     what_.c_str());
   io_->seekable = 0;
   muxer_->pb = io_.get();
   muxer_->avoid_negative_ts = AVFMT_AVOID_NEG_TS_DISABLED;  // else the first fragment would be moved to zero
-  muxer_->flags |= AVFMT_FLAG_CUSTOM_IO | AVFMT_FLAG_FLUSH_PACKETS | AVFMT_FLAG_BITEXACT;  // bit-exact: same input, same bytes
+  muxer_->flags |=
+      AVFMT_FLAG_CUSTOM_IO | AVFMT_FLAG_FLUSH_PACKETS | AVFMT_FLAG_BITEXACT;  // bit-exact: same input, same bytes
   packet_ = libav::owned(av_packet_alloc(), what_.c_str());
   add_video_stream(*muxer_, track);
   AVDictionary* dictionary = nullptr;

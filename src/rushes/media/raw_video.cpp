@@ -32,7 +32,8 @@ Y4mWriter::Y4mWriter(int64_t width, int64_t height, double fps) : state_(std::ma
 Y4mWriter::~Y4mWriter() = default;
 
 std::string Y4mWriter::header() const {
-  return fmt::format("YUV4MPEG2 W{} H{} F{}:{} Ip A1:1 C444 XCOLORRANGE=LIMITED\n", state_->width, state_->height, state_->rate.num, state_->rate.den);
+  return fmt::format("YUV4MPEG2 W{} H{} F{}:{} Ip A1:1 C444 XCOLORRANGE=LIMITED\n", state_->width, state_->height,
+                     state_->rate.num, state_->rate.den);
 }
 
 Bytes Y4mWriter::frame(const uint8_t* rgb) {

@@ -32,7 +32,8 @@ class RtmpOutput final : public VideoOutput {
     if (!publisher_ && Clock::now() >= next_attempt_) reconnect();
     for (int64_t i = 0; i < video_frames; ++i) {
       const Pts pts = frame_time(next_frame_ + i, options_.fps);
-      const auto units = encoder_.encode(rgb + static_cast<std::size_t>(i) * frame_bytes, pts, i == 0 ? Key::forced : Key::automatic);
+      const auto units =
+          encoder_.encode(rgb + static_cast<std::size_t>(i) * frame_bytes, pts, i == 0 ? Key::forced : Key::automatic);
       wait_until_due(pts);
       for (const AccessUnit& unit : units) send(unit);
     }
@@ -100,6 +101,8 @@ class RtmpOutput final : public VideoOutput {
 
 bool is_rtmp(std::string_view target) { return target.starts_with("rtmp://") || target.starts_with("rtmps://"); }
 
-std::unique_ptr<VideoOutput> open_rtmp_output(const VideoOutputOptions& options) { return std::make_unique<RtmpOutput>(options); }
+std::unique_ptr<VideoOutput> open_rtmp_output(const VideoOutputOptions& options) {
+  return std::make_unique<RtmpOutput>(options);
+}
 
 }  // namespace rushes::media

@@ -23,10 +23,15 @@ constexpr std::array kCandidates = {Candidate{"libx264", Codec::h264}, Candidate
 
 Candidate choose(const std::string& wanted) {
   for (const Candidate& candidate : kCandidates)
-    if ((wanted.empty() ? candidate.codec != Codec::vp8 : wanted == candidate.name) && avcodec_find_encoder_by_name(candidate.name)) return candidate;
+    if ((wanted.empty() ? candidate.codec != Codec::vp8 : wanted == candidate.name) &&
+        avcodec_find_encoder_by_name(candidate.name))
+      return candidate;
   if (wanted.empty())
-    fail(ErrorCode::unavailable, "FFmpeg's libavcodec has none of the encoders libx264, libopenh264, libvpx-vp9; install a complete libavcodec");
-  fail(ErrorCode::unavailable, "video encoder '{}' is not one of libx264, libopenh264, libvpx-vp9, libvpx or is not installed", wanted);
+    fail(
+        ErrorCode::unavailable,
+        "FFmpeg's libavcodec has none of the encoders libx264, libopenh264, libvpx-vp9; install a complete libavcodec");
+  fail(ErrorCode::unavailable,
+       "video encoder '{}' is not one of libx264, libopenh264, libvpx-vp9, libvpx or is not installed", wanted);
 }
 
 void set(AVCodecContext& context, const char* option, const std::string& value) {
@@ -47,7 +52,8 @@ void tune(AVCodecContext& context, const Candidate& candidate, int quality) {
   } else if (name == "libopenh264") {
     context.profile = FF_PROFILE_H264_CONSTRAINED_BASELINE;
     // It knows bit rates only: about what the same factor gives with x264.
-    context.bit_rate = static_cast<int64_t>(context.width * context.height * av_q2d(context.framerate) * 0.2 * std::pow(2.0, (20 - quality) / 6.0));
+    context.bit_rate = static_cast<int64_t>(context.width * context.height * av_q2d(context.framerate) * 0.2 *
+                                            std::pow(2.0, (20 - quality) / 6.0));
   } else {
     set(context, "deadline", "realtime");
     set(context, "cpu-used", "7");
@@ -69,7 +75,8 @@ void VideoEncoder::Options::validate() const {
   side("height", height);
   require(fps >= 1 && fps <= 240, ErrorCode::invalid_argument, "fps must be 1 to 240 (got {})", fps);
   require(quality >= 0 && quality <= 51, ErrorCode::invalid_argument, "quality must be 0 to 51 (got {})", quality);
-  require(threads >= 1 && threads <= 64, ErrorCode::invalid_argument, "encoder threads must be 1 to 64 (got {})", threads);
+  require(threads >= 1 && threads <= 64, ErrorCode::invalid_argument, "encoder threads must be 1 to 64 (got {})",
+          threads);
 }
 
 struct VideoEncoder::State {
@@ -121,7 +128,8 @@ VideoEncoder::VideoEncoder(Options options) : state_(std::make_unique<State>()) 
   context.pix_fmt = AV_PIX_FMT_YUV420P;
   context.time_base = {1, Pts::period::den};
   context.framerate = av_d2q(options.fps, 100000);
-  context.gop_size = static_cast<int>(std::lround(options.fps * 10));  // blocks force theirs; this bounds a seek without
+  context.gop_size =
+      static_cast<int>(std::lround(options.fps * 10));  // blocks force theirs; this bounds a seek without
   context.max_b_frames = 0;
   context.thread_count = options.threads;
   context.colorspace = AVCOL_SPC_BT709;
@@ -133,8 +141,13 @@ VideoEncoder::VideoEncoder(Options options) : state_(std::make_unique<State>()) 
   tune(context, s.candidate, options.quality);
   check(avcodec_open2(&context, nullptr, nullptr), s.candidate.name, ErrorCode::unavailable);
 
-  s.track = {.codec = s.candidate.codec, .width = options.width, .height = options.height, .fps = options.fps, .parameter_sets = {}};
-  if (context.extradata_size > 0) s.track.parameter_sets.assign(context.extradata, context.extradata + context.extradata_size);
+  s.track = {.codec = s.candidate.codec,
+             .width = options.width,
+             .height = options.height,
+             .fps = options.fps,
+             .parameter_sets = {}};
+  if (context.extradata_size > 0)
+    s.track.parameter_sets.assign(context.extradata, context.extradata + context.extradata_size);
 
   s.frame = libav::owned(av_frame_alloc(), "video frame");
   s.frame->format = context.pix_fmt;
@@ -144,9 +157,10 @@ VideoEncoder::VideoEncoder(Options options) : state_(std::make_unique<State>()) 
   s.frame->colorspace = context.colorspace;
   check(av_frame_get_buffer(s.frame.get(), 0), "video frame", ErrorCode::exhausted);
   s.packet = libav::owned(av_packet_alloc(), "video packet");
-  s.to_yuv = libav::owned(sws_getContext(context.width, context.height, AV_PIX_FMT_RGB24, context.width, context.height,
-                                         context.pix_fmt, SWS_BILINEAR | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INP, nullptr, nullptr, nullptr),
-                          "colour conversion");
+  s.to_yuv = libav::owned(
+      sws_getContext(context.width, context.height, AV_PIX_FMT_RGB24, context.width, context.height, context.pix_fmt,
+                     SWS_BILINEAR | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INP, nullptr, nullptr, nullptr),
+      "colour conversion");
   const int* bt709 = sws_getCoefficients(SWS_CS_ITU709);
   check(sws_setColorspaceDetails(s.to_yuv.get(), bt709, 1, bt709, 0, 0, 1 << 16, 1 << 16), "colour conversion");
   s.rgb.emplace(static_cast<std::size_t>(options.width * options.height * 3));

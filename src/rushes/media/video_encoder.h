@@ -18,10 +18,10 @@ class VideoEncoder {
   struct Options {
     int64_t width = 0, height = 0;  // even, 16 to 8192
     double fps = 16;
-    int quality = 20;               // constant rate factor of x264: 0 lossless to 51; the other encoders' nearest
-    int threads = 1;                // small frames do not gain from more
-    std::string encoder = {};       // libavcodec name; empty: the best that is installed
-    void validate() const;          // throws Error(invalid_argument)
+    int quality = 20;          // constant rate factor of x264: 0 lossless to 51; the other encoders' nearest
+    int threads = 1;           // small frames do not gain from more
+    std::string encoder = {};  // libavcodec name; empty: the best that is installed
+    void validate() const;     // throws Error(invalid_argument)
   };
 
   /// Opens the encoder; the track is known at once, so that a header can go out before the first frame.

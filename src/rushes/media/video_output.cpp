@@ -46,7 +46,8 @@ class ByteSink {
         if (errno == EINTR) continue;
         if (errno == EPIPE) return Reader::gone;
         const bool full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
-        fail(full ? ErrorCode::exhausted : ErrorCode::unavailable, "writing {}: {}", target_ == "-" ? "standard output" : target_, std::strerror(errno));
+        fail(full ? ErrorCode::exhausted : ErrorCode::unavailable, "writing {}: {}",
+             target_ == "-" ? "standard output" : target_, std::strerror(errno));
       }
       bytes = bytes.subspan(static_cast<std::size_t>(written));
     }
@@ -72,8 +73,9 @@ class Mp4Output final : public VideoOutput {
     const auto frame_bytes = static_cast<std::size_t>(options_.width * options_.height * 3);
     std::vector<AccessUnit> units;
     for (int64_t i = 0; i < video_frames; ++i)
-      for (AccessUnit& unit : encoder_.encode(rgb + static_cast<std::size_t>(i) * frame_bytes, frame_time(next_frame_ + i, options_.fps),
-                                              i == 0 ? Key::forced : Key::automatic))
+      for (AccessUnit& unit :
+           encoder_.encode(rgb + static_cast<std::size_t>(i) * frame_bytes, frame_time(next_frame_ + i, options_.fps),
+                           i == 0 ? Key::forced : Key::automatic))
         units.push_back(std::move(unit));
     next_frame_ += video_frames;
     return put(units);
@@ -136,13 +138,15 @@ class PngOutput final : public VideoOutput {
  public:
   explicit PngOutput(const VideoOutputOptions& options) : options_(options) {
     std::error_code status;
-    if (!options_.target.ends_with(".png")) options_.target = (std::filesystem::path(options_.target) / "frame_%05d.png").string();
+    if (!options_.target.ends_with(".png"))
+      options_.target = (std::filesystem::path(options_.target) / "frame_%05d.png").string();
     const auto folder = std::filesystem::path(numbered(options_.target, 0)).parent_path();
     if (folder.empty()) return;
     std::filesystem::create_directory(folder, status);
-    require(std::filesystem::is_directory(folder), ErrorCode::invalid_argument, "cannot write pictures into {}: {}", folder.string(),
-            status ? status.message() : "not a directory");
-    require(::access(folder.c_str(), W_OK) == 0, ErrorCode::invalid_argument, "cannot write pictures into {}: {}", folder.string(), std::strerror(errno));
+    require(std::filesystem::is_directory(folder), ErrorCode::invalid_argument, "cannot write pictures into {}: {}",
+            folder.string(), status ? status.message() : "not a directory");
+    require(::access(folder.c_str(), W_OK) == 0, ErrorCode::invalid_argument, "cannot write pictures into {}: {}",
+            folder.string(), std::strerror(errno));
   }
   Reader write(const uint8_t* rgb, int64_t video_frames) override {
     const auto frame_bytes = static_cast<std::size_t>(options_.width * options_.height * 3);
@@ -162,9 +166,11 @@ class PngOutput final : public VideoOutput {
 }  // namespace
 
 VideoContainer choose_container(std::string_view target, std::string_view format) {
-  require(!target.empty(), ErrorCode::invalid_argument, "the output has no name; give a file, or - for standard output");
+  require(!target.empty(), ErrorCode::invalid_argument,
+          "the output has no name; give a file, or - for standard output");
   if (is_rtmp(target)) {
-    require(format == "auto", ErrorCode::invalid_argument, "what goes to an RTMP server is always FLV with H.264; leave --format away");
+    require(format == "auto", ErrorCode::invalid_argument,
+            "what goes to an RTMP server is always FLV with H.264; leave --format away");
     return VideoContainer::rtmp;
   }
   if (format == "auto") {
@@ -174,7 +180,8 @@ VideoContainer choose_container(std::string_view target, std::string_view format
     if (ending == ".y4m") return VideoContainer::y4m;
     if (ending == ".rgb" || ending == ".raw") return VideoContainer::rgb24;
     if (ending == ".png") return VideoContainer::png;
-    fail(ErrorCode::invalid_argument, "the output '{}' ends with none of .mp4, .y4m, .rgb, .png; say --format mp4, y4m, rgb24 or png", target);
+    fail(ErrorCode::invalid_argument,
+         "the output '{}' ends with none of .mp4, .y4m, .rgb, .png; say --format mp4, y4m, rgb24 or png", target);
   }
   if (format == "mp4") return VideoContainer::mp4;
   if (format == "y4m") return VideoContainer::y4m;
@@ -196,14 +203,20 @@ std::unique_ptr<VideoOutput> open_video_output(const VideoOutputOptions& options
 
 std::string numbered(std::string_view pattern, int64_t number) {
   const auto refuse = [&]() {
-    fail(ErrorCode::invalid_argument, "the picture name '{}' needs exactly one number field such as %05d; without one every frame would overwrite the last", pattern);
+    fail(ErrorCode::invalid_argument,
+         "the picture name '{}' needs exactly one number field such as %05d; without one every frame would overwrite "
+         "the last",
+         pattern);
   };
   const std::size_t percent = pattern.find('%');
   if (percent == std::string_view::npos) refuse();
   std::size_t at = percent + 1, width = 0;
   const bool zeros = at < pattern.size() && pattern[at] == '0';
-  while (at < pattern.size() && pattern[at] >= '0' && pattern[at] <= '9' && width < 100) width = width * 10 + static_cast<std::size_t>(pattern[at++] - '0');
-  if (at >= pattern.size() || pattern[at] != 'd' || width > 18 || (width > 0 && !zeros) || pattern.find('%', at) != std::string_view::npos) refuse();
+  while (at < pattern.size() && pattern[at] >= '0' && pattern[at] <= '9' && width < 100)
+    width = width * 10 + static_cast<std::size_t>(pattern[at++] - '0');
+  if (at >= pattern.size() || pattern[at] != 'd' || width > 18 || (width > 0 && !zeros) ||
+      pattern.find('%', at) != std::string_view::npos)
+    refuse();
   return fmt::format("{}{:0{}}{}", pattern.substr(0, percent), number, width, pattern.substr(at + 1));
 }
 

@@ -10,16 +10,18 @@ namespace rushes::media {
 
 enum class VideoContainer { mp4, y4m, rgb24, png, rtmp };
 
-/// From `format` ("auto", "mp4", "y4m", "rgb24", "png"), or for "auto" from the target's ending: .mp4, .y4m, .rgb, .png;
-/// "-" is y4m, an address that begins with rtmp:// a live stream whatever the format. Throws Error(invalid_argument) for anything else.
+/// From `format` ("auto", "mp4", "y4m", "rgb24", "png"), or for "auto" from the target's ending: .mp4, .y4m, .rgb,
+/// .png;
+/// "-" is y4m, an address that begins with rtmp:// a live stream whatever the format. Throws Error(invalid_argument)
+/// for anything else.
 VideoContainer choose_container(std::string_view target, std::string_view format);
 
 struct VideoOutputOptions {
-  std::string target;        // a file, "-" for standard output; for png a pattern like frames_%05d.png or a directory
+  std::string target;  // a file, "-" for standard output; for png a pattern like frames_%05d.png or a directory
   VideoContainer container = VideoContainer::mp4;
   int64_t width = 0, height = 0;
   double fps = 16;
-  int quality = 20;          // of H.264, see VideoEncoder
+  int quality = 20;  // of H.264, see VideoEncoder
 };
 
 enum class Reader { present, gone };

@@ -1,8 +1,8 @@
 #include "rushes/media/video_output.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -46,7 +46,8 @@ TEST(VideoOutput, an_mp4_plays_after_every_block_before_it_is_finished) {
 TEST(VideoOutput, pictures_are_numbered_and_hold_the_frames) {
   const Folder folder;
   for (const std::string& target : {folder / "f_%03d.png", folder / "new_directory"}) {
-    const auto output = open_video_output({.target = target, .container = VideoContainer::png, .width = 64, .height = 48});
+    const auto output =
+        open_video_output({.target = target, .container = VideoContainer::png, .width = 64, .height = 48});
     EXPECT_EQ(output->write(block(0, 2).data(), 2), Reader::present);
     EXPECT_EQ(output->write(block(2, 1).data(), 1), Reader::present);
   }
@@ -58,7 +59,8 @@ TEST(VideoOutput, pictures_are_numbered_and_hold_the_frames) {
 
 TEST(VideoOutput, raw_frames_are_the_bytes_themselves) {
   const Folder folder;
-  const auto output = open_video_output({.target = folder / "out.rgb", .container = VideoContainer::rgb24, .width = 64, .height = 48});
+  const auto output =
+      open_video_output({.target = folder / "out.rgb", .container = VideoContainer::rgb24, .width = 64, .height = 48});
   EXPECT_EQ(output->write(block(0, 2).data(), 2), Reader::present);
   EXPECT_EQ(std::filesystem::file_size(folder / "out.rgb"), 2u * 64 * 48 * 3);
 }
@@ -77,7 +79,8 @@ TEST(VideoOutput, a_reader_that_leaves_a_pipe_is_no_error) {
 
 TEST(VideoOutput, a_full_disk_is_told_apart) {
   // /dev/full answers every write with "no space left on device".
-  const auto output = open_video_output({.target = "/dev/full", .container = VideoContainer::rgb24, .width = 64, .height = 48});
+  const auto output =
+      open_video_output({.target = "/dev/full", .container = VideoContainer::rgb24, .width = 64, .height = 48});
   try {
     (void)output->write(block(0, 1).data(), 1);
     ADD_FAILURE() << "written";
@@ -95,7 +98,9 @@ TEST(VideoOutput, targets_that_cannot_be_written_are_refused_by_name) {
         ADD_FAILURE() << "accepted " << target;
       } catch (const Error& error) {
         EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
-        EXPECT_THAT(error.what(), testing::HasSubstr(container == VideoContainer::png && target[1] == 'p' ? "number field" : target.substr(0, 6)));
+        EXPECT_THAT(error.what(),
+                    testing::HasSubstr(container == VideoContainer::png && target[1] == 'p' ? "number field"
+                                                                                            : target.substr(0, 6)));
       }
     }
 }
@@ -114,7 +119,8 @@ TEST(VideoOutput, the_container_follows_the_name_or_the_wish) {
 TEST(VideoOutput, picture_names_take_exactly_one_number) {
   EXPECT_EQ(numbered("a_%05d.png", 42), "a_00042.png");
   EXPECT_EQ(numbered("%d.png", 7), "7.png");
-  for (const char* bad : {"a.png", "%s.png", "%d%d.png", "%5d.png", "%n%d.png", "%0999d.png", "%", "%05"}) EXPECT_THROW(numbered(bad, 1), Error) << bad;
+  for (const char* bad : {"a.png", "%s.png", "%d%d.png", "%5d.png", "%n%d.png", "%0999d.png", "%", "%05"})
+    EXPECT_THROW(numbered(bad, 1), Error) << bad;
 }
 
 }  // namespace

@@ -31,7 +31,8 @@ Encoded encode_blocks(int64_t blocks, const std::string& encoder_name = "") {
     auto& units = encoded.blocks.emplace_back();
     const int64_t count = block == 0 ? 9 : 12;
     for (int64_t i = 0; i < count; ++i, ++encoded.frames)
-      for (auto& unit : encoder.encode(test_frame(kWidth, kHeight, encoded.frames).data(), frame_time(encoded.frames, kFps), i == 0 ? Key::forced : Key::automatic))
+      for (auto& unit : encoder.encode(test_frame(kWidth, kHeight, encoded.frames).data(),
+                                       frame_time(encoded.frames, kFps), i == 0 ? Key::forced : Key::automatic))
         units.push_back(std::move(unit));
   }
   EXPECT_TRUE(encoder.flush().empty());
@@ -46,7 +47,8 @@ void expect_frames(const std::vector<DecodedFrame>& decoded, int64_t first, int6
     ASSERT_EQ(frame.rgb.size(), wanted.size());
     EXPECT_NEAR(frame.seconds, i / kFps, 1e-4) << "frame " << i;
     const std::size_t middle = (kHeight / 2 * kWidth + kWidth / 2) * 3;
-    for (int c = 0; c < 3; ++c) EXPECT_NEAR(frame.rgb[middle + c], wanted[middle + c], 6) << "frame " << i << " channel " << c;
+    for (int c = 0; c < 3; ++c)
+      EXPECT_NEAR(frame.rgb[middle + c], wanted[middle + c], 6) << "frame " << i << " channel " << c;
   }
 }
 
@@ -112,11 +114,16 @@ TEST(VideoEncoder, parameter_sets_stand_before_every_key_frame_and_only_there) {
 }
 
 TEST(VideoEncoder, names_its_codec_for_media_source) {
-  EXPECT_THAT(VideoEncoder({.width = 128, .height = 128}).track().codec_string(), testing::MatchesRegex("avc1\\.42C0[0-9A-F]{2}"));
+  EXPECT_THAT(VideoEncoder({.width = 128, .height = 128}).track().codec_string(),
+              testing::MatchesRegex("avc1\\.42C0[0-9A-F]{2}"));
 }
 
 TEST(VideoEncoder, refuses_options_out_of_range_by_name) {
-  struct Case { const char* words; VideoEncoder::Options options; ErrorCode code; };
+  struct Case {
+    const char* words;
+    VideoEncoder::Options options;
+    ErrorCode code;
+  };
   const Case cases[] = {
       {"width must be even", {.width = 97, .height = 64}, ErrorCode::invalid_argument},
       {"height must be even", {.width = 96, .height = 0}, ErrorCode::invalid_argument},
@@ -228,7 +235,8 @@ TEST(Y4m, ffmpeg_reads_back_the_frames) {
   ASSERT_EQ(decoded.size(), 3u);
   for (int64_t i = 0; i < 3; ++i) {
     EXPECT_NEAR(decoded[i].seconds, i / kFps, 1e-4);
-    for (std::size_t p = 0; p < rgb.size(); ++p) ASSERT_NEAR(decoded[i].rgb[p], static_cast<uint8_t>(40 * i + p / 6), 4) << "frame " << i << " byte " << p;
+    for (std::size_t p = 0; p < rgb.size(); ++p)
+      ASSERT_NEAR(decoded[i].rgb[p], static_cast<uint8_t>(40 * i + p / 6), 4) << "frame " << i << " byte " << p;
   }
 }
 

@@ -24,13 +24,15 @@ constexpr std::size_t kMaxOfferBytes = 64 << 10;
 constexpr guint kMaxMedia = 16;
 constexpr guint64 kMaxQueuedBytes = 4 << 20;
 constexpr auto kGatheringTimeout = 5s;
-constexpr WebRtcPeer::Time kSilence = 10s;       // a browser reports about once a second
+constexpr WebRtcPeer::Time kSilence = 10s;  // a browser reports about once a second
 constexpr WebRtcPeer::Time kTimeToConnect = 15s;
 
 template <auto Function>
 struct Freed {
   template <typename T>
-  void operator()(T* pointer) const { Function(pointer); }
+  void operator()(T* pointer) const {
+    Function(pointer);
+  }
 };
 using Element = std::unique_ptr<GstElement, Freed<gst_object_unref>>;
 using Object = std::unique_ptr<GObject, Freed<g_object_unref>>;
@@ -71,7 +73,8 @@ Sdp parse_sdp(std::string_view text) {
 /// 0: cannot be used; else the more, the better.
 int rank(const GstCaps* caps, Codec& codec) {
   const GstStructure* format = gst_caps_get_structure(caps, 0);
-  const std::string_view name = gst_structure_get_string(format, "encoding-name") ? gst_structure_get_string(format, "encoding-name") : "";
+  const std::string_view name =
+      gst_structure_get_string(format, "encoding-name") ? gst_structure_get_string(format, "encoding-name") : "";
   const auto says = [&](const char* field, std::string_view wanted) {
     const char* value = gst_structure_get_string(format, field);
     return value && value == wanted;
@@ -87,12 +90,13 @@ int rank(const GstCaps* caps, Codec& codec) {
 std::string launch_line(const WebRtcOffer::Format& format, uint32_t ssrc) {
   const bool h264 = format.codec == Codec::h264;
   return fmt::format(
-      "appsrc name=source is-live=true format=time do-timestamp=false max-bytes=0 caps={} ! {} mtu=1200 ssrc={ssrc} pt={pt} ! "
+      "appsrc name=source is-live=true format=time do-timestamp=false max-bytes=0 caps={} ! {} mtu=1200 ssrc={ssrc} "
+      "pt={pt} ! "
       "application/x-rtp,media=video,encoding-name={},clock-rate=90000,payload={pt},ssrc=(uint){ssrc} ! "
       "webrtcbin name=peer bundle-policy=max-bundle",
       h264 ? "video/x-h264,stream-format=byte-stream,alignment=au" : "video/x-vp8",
-      h264 ? "rtph264pay aggregate-mode=zero-latency config-interval=-1" : "rtpvp8pay picture-id-mode=15-bit", h264 ? "H264" : "VP8",
-      fmt::arg("ssrc", ssrc), fmt::arg("pt", format.payload_type));
+      h264 ? "rtph264pay aggregate-mode=zero-latency config-interval=-1" : "rtpvp8pay picture-id-mode=15-bit",
+      h264 ? "H264" : "VP8", fmt::arg("ssrc", ssrc), fmt::arg("pt", format.payload_type));
 }
 
 GstPadProbeReturn drop_key_requests(GstPad*, GstPadProbeInfo* info, gpointer) {
@@ -103,12 +107,15 @@ GstPadProbeReturn drop_key_requests(GstPad*, GstPadProbeInfo* info, gpointer) {
 }  // namespace
 
 WebRtcOffer WebRtcOffer::parse(std::string_view text) {
-  require(text.size() <= kMaxOfferBytes, ErrorCode::too_large, "the SDP offer has {} bytes; {} are allowed", text.size(), kMaxOfferBytes);
-  require(text.starts_with("v=0") && text.find('\0') == std::string_view::npos, ErrorCode::invalid_argument, "the body is no SDP offer");
+  require(text.size() <= kMaxOfferBytes, ErrorCode::too_large, "the SDP offer has {} bytes; {} are allowed",
+          text.size(), kMaxOfferBytes);
+  require(text.starts_with("v=0") && text.find('\0') == std::string_view::npos, ErrorCode::invalid_argument,
+          "the body is no SDP offer");
   shared_clock();
   const Sdp message = parse_sdp(text);
   const guint medias = gst_sdp_message_medias_len(message.get());
-  require(medias <= kMaxMedia, ErrorCode::invalid_argument, "the SDP offer has {} media; {} are allowed", medias, kMaxMedia);
+  require(medias <= kMaxMedia, ErrorCode::invalid_argument, "the SDP offer has {} media; {} are allowed", medias,
+          kMaxMedia);
   WebRtcOffer offer{.sdp = std::string(text), .formats = {}};
   bool has_video = false;
   int best_h264 = 0;
@@ -116,7 +123,9 @@ WebRtcOffer WebRtcOffer::parse(std::string_view text) {
   for (guint i = 0; i < medias && !has_video; ++i) {
     const GstSDPMedia* media = gst_sdp_message_get_media(message.get(), i);
     const std::string_view kind = gst_sdp_media_get_media(media) ? gst_sdp_media_get_media(media) : "";
-    if (kind != "video" || gst_sdp_media_get_attribute_val(media, "sendonly") || gst_sdp_media_get_attribute_val(media, "inactive")) continue;
+    if (kind != "video" || gst_sdp_media_get_attribute_val(media, "sendonly") ||
+        gst_sdp_media_get_attribute_val(media, "inactive"))
+      continue;
     has_video = true;
     for (guint j = 0; j < gst_sdp_media_formats_len(media); ++j) {
       const int payload_type = std::atoi(gst_sdp_media_get_format(media, j));
@@ -136,7 +145,8 @@ WebRtcOffer WebRtcOffer::parse(std::string_view text) {
   require(has_video, ErrorCode::invalid_argument, "the SDP offer has no video that it would receive (a=recvonly)");
   if (best_h264 > 0) offer.formats.push_back(h264);
   if (vp8.payload_type >= 0) offer.formats.push_back(vp8);
-  require(!offer.formats.empty(), ErrorCode::unsupported, "the SDP offer has neither H.264 (packetization-mode=1) nor VP8");
+  require(!offer.formats.empty(), ErrorCode::unsupported,
+          "the SDP offer has neither H.264 (packetization-mode=1) nor VP8");
   return offer;
 }
 
@@ -156,7 +166,9 @@ struct WebRtcPeer::State {
   static GstBusSyncReply on_message(GstBus*, GstMessage* message, gpointer opaque) {
     auto& state = *static_cast<State*>(opaque);
     if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_LATENCY) {
-      gst_element_call_async(state.pipeline.get(), [](GstElement* pipeline, gpointer) { gst_bin_recalculate_latency(GST_BIN(pipeline)); }, nullptr, nullptr);
+      gst_element_call_async(
+          state.pipeline.get(), [](GstElement* pipeline, gpointer) { gst_bin_recalculate_latency(GST_BIN(pipeline)); },
+          nullptr, nullptr);
     } else if (GST_MESSAGE_TYPE(message) == GST_MESSAGE_ERROR) {
       GError* error = nullptr;
       gst_message_parse_error(message, &error, nullptr);
@@ -176,7 +188,9 @@ struct WebRtcPeer::State {
     state.gathered.notify_all();
   }
 
-  static void on_report(GstElement*, guint, guint, gpointer opaque) { static_cast<State*>(opaque)->heard_ns = now().count(); }
+  static void on_report(GstElement*, guint, guint, gpointer opaque) {
+    static_cast<State*>(opaque)->heard_ns = now().count();
+  }
 
   // ---- steps of the negotiation ----
 
@@ -188,7 +202,9 @@ struct WebRtcPeer::State {
     const std::string reason = error ? error->message : "";
     g_clear_error(&error);
     require(pipeline && reason.empty(), ErrorCode::unavailable,
-            "WebRTC needs GStreamer's plugins (Debian: gstreamer1.0-plugins-base, -plugins-good, -plugins-bad, gstreamer1.0-nice): {}", reason);
+            "WebRTC needs GStreamer's plugins (Debian: gstreamer1.0-plugins-base, -plugins-good, -plugins-bad, "
+            "gstreamer1.0-nice): {}",
+            reason);
     webrtc.reset(gst_bin_get_by_name(GST_BIN(pipeline.get()), "peer"));
     source.reset(gst_bin_get_by_name(GST_BIN(pipeline.get()), "source"));
     gst_pipeline_use_clock(GST_PIPELINE(pipeline.get()), shared_clock().clock);
@@ -245,11 +261,13 @@ struct WebRtcPeer::State {
   }
 
   void negotiate(const WebRtcOffer& offer) {
-    const Description remote(gst_webrtc_session_description_new(GST_WEBRTC_SDP_TYPE_OFFER, parse_sdp(offer.sdp).release()));
+    const Description remote(
+        gst_webrtc_session_description_new(GST_WEBRTC_SDP_TYPE_OFFER, parse_sdp(offer.sdp).release()));
     ask("set-remote-description", remote.get());
     const Promise created = ask("create-answer", static_cast<GstStructure*>(nullptr));
     GstWebRTCSessionDescription* found = nullptr;
-    gst_structure_get(gst_promise_get_reply(created.get()), "answer", GST_TYPE_WEBRTC_SESSION_DESCRIPTION, &found, nullptr);
+    gst_structure_get(gst_promise_get_reply(created.get()), "answer", GST_TYPE_WEBRTC_SESSION_DESCRIPTION, &found,
+                      nullptr);
     const Description local(found);
     require(local != nullptr, ErrorCode::invalid_argument, "the SDP offer cannot be answered");
     ask("set-local-description", local.get());
@@ -265,8 +283,9 @@ struct WebRtcPeer::State {
     std::unique_lock lock(mutex);
     const auto deadline = std::chrono::steady_clock::now() + kGatheringTimeout;
     while (!is_gathered())
-      require(gathered.wait_until(lock, deadline) == std::cv_status::no_timeout || is_gathered(), ErrorCode::unavailable,
-              "WebRTC: no address to receive at was found within {} s", kGatheringTimeout.count());
+      require(gathered.wait_until(lock, deadline) == std::cv_status::no_timeout || is_gathered(),
+              ErrorCode::unavailable, "WebRTC: no address to receive at was found within {} s",
+              kGatheringTimeout.count());
     lock.unlock();
     GstWebRTCSessionDescription* found = nullptr;
     g_object_get(webrtc.get(), "local-description", &found, nullptr);
@@ -274,7 +293,8 @@ struct WebRtcPeer::State {
     gchar* text = gst_sdp_message_as_text(local->sdp);
     answer = text;
     g_free(text);
-    require(answer.find("a=sendonly") != std::string::npos, ErrorCode::unsupported, "the offered video formats cannot be sent");
+    require(answer.find("a=sendonly") != std::string::npos, ErrorCode::unsupported,
+            "the offered video formats cannot be sent");
   }
 
   ~State() {
@@ -287,7 +307,8 @@ struct WebRtcPeer::State {
   }
 };
 
-WebRtcPeer::WebRtcPeer(const WebRtcOffer& offer, const WebRtcOffer::Format& format, const Options& options) : state_(std::make_unique<State>()) {
+WebRtcPeer::WebRtcPeer(const WebRtcOffer& offer, const WebRtcOffer::Format& format, const Options& options)
+    : state_(std::make_unique<State>()) {
   State& s = *state_;
   s.created_ns = now().count();
   s.build(format);
@@ -319,8 +340,9 @@ void WebRtcPeer::push(const AccessUnit& unit, Time play) {
   if (s.dropping) return;
   // The bytes are shared by all peers; the reference goes with the buffer.
   auto* keep = new std::shared_ptr<const Bytes>(unit.bytes);
-  GstBuffer* buffer = gst_buffer_new_wrapped_full(GST_MEMORY_FLAG_READONLY, const_cast<uint8_t*>(unit.bytes->data()), unit.bytes->size(), 0,
-                                                  unit.bytes->size(), keep, [](gpointer p) { delete static_cast<std::shared_ptr<const Bytes>*>(p); });
+  GstBuffer* buffer = gst_buffer_new_wrapped_full(
+      GST_MEMORY_FLAG_READONLY, const_cast<uint8_t*>(unit.bytes->data()), unit.bytes->size(), 0, unit.bytes->size(),
+      keep, [](gpointer p) { delete static_cast<std::shared_ptr<const Bytes>*>(p); });
   GST_BUFFER_PTS(buffer) = static_cast<GstClockTime>(std::max<int64_t>(0, play.count()));
   if (!unit.is_key) GST_BUFFER_FLAG_SET(buffer, GST_BUFFER_FLAG_DELTA_UNIT);
   gst_app_src_push_buffer(source, buffer);

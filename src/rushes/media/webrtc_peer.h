@@ -21,8 +21,8 @@ struct WebRtcOffer {
   std::string sdp;
   std::vector<Format> formats;  // never empty: H.264 (constrained baseline, packetization mode 1) first, then VP8
 
-  /// Throws Error(invalid_argument) for what is no SDP or offers to receive no video, Error(unsupported) for neither codec,
-  /// Error(unavailable) in a build without WebRTC.
+  /// Throws Error(invalid_argument) for what is no SDP or offers to receive no video, Error(unsupported) for neither
+  /// codec, Error(unavailable) in a build without WebRTC.
   static WebRtcOffer parse(std::string_view sdp);
 };
 

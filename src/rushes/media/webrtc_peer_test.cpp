@@ -11,16 +11,22 @@ namespace rushes::media {
 namespace {
 
 /// As Chromium sends it, shortened.
-std::string offer(const std::string& formats, const std::string& attributes, const std::string& direction = "recvonly") {
+std::string offer(const std::string& formats, const std::string& attributes,
+                  const std::string& direction = "recvonly") {
   return "v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n"
-         "m=video 9 UDP/TLS/RTP/SAVPF " + formats + "\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:4ZcD\r\na=ice-pwd:2/1muCWoOi3uLifh0NuRHlBB\r\n"
-         "a=fingerprint:sha-256 19:E2:1C:3B:4B:9F:81:E6:B8:5C:F4:A5:A8:D8:73:04:BB:05:2F:70:9F:04:A9:0E:05:E9:26:33:E8:70:88:A2\r\n"
-         "a=setup:actpass\r\na=mid:0\r\na=" + direction + "\r\na=rtcp-mux\r\n" + attributes;
+         "m=video 9 UDP/TLS/RTP/SAVPF " +
+         formats +
+         "\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:4ZcD\r\na=ice-pwd:2/1muCWoOi3uLifh0NuRHlBB\r\n"
+         "a=fingerprint:sha-256 "
+         "19:E2:1C:3B:4B:9F:81:E6:B8:5C:F4:A5:A8:D8:73:04:BB:05:2F:70:9F:04:A9:0E:05:E9:26:33:E8:70:88:A2\r\n"
+         "a=setup:actpass\r\na=mid:0\r\na=" +
+         direction + "\r\na=rtcp-mux\r\n" + attributes;
 }
 const std::string kVp8 = "a=rtpmap:96 VP8/90000\r\n";
-const std::string kH264 = "a=rtpmap:102 H264/90000\r\na=fmtp:102 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42001f\r\n"
-                          "a=rtpmap:108 H264/90000\r\na=fmtp:108 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f\r\n"
-                          "a=rtpmap:104 H264/90000\r\na=fmtp:104 level-asymmetry-allowed=1;packetization-mode=0;profile-level-id=42e01f\r\n";
+const std::string kH264 =
+    "a=rtpmap:102 H264/90000\r\na=fmtp:102 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42001f\r\n"
+    "a=rtpmap:108 H264/90000\r\na=fmtp:108 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f\r\n"
+    "a=rtpmap:104 H264/90000\r\na=fmtp:104 level-asymmetry-allowed=1;packetization-mode=0;profile-level-id=42e01f\r\n";
 
 ErrorCode refusal(const std::string& sdp) {
   try {
@@ -64,11 +70,11 @@ TEST(WebRtcOffer, any_cut_or_changed_offer_is_refused_or_read) {
   for (std::size_t i = 0; i < whole.size(); i += 7) {
     std::string changed = whole;
     changed[i] = static_cast<char>(changed[i] ^ 0x15);
-    for (const std::string& sdp : {whole.substr(0, i), changed})
-      try {
+    for (const std::string& sdp : {whole.substr(0, i), changed}) try {
         EXPECT_FALSE(WebRtcOffer::parse(sdp).formats.empty());
       } catch (const Error& error) {
-        EXPECT_TRUE(error.code() == ErrorCode::invalid_argument || error.code() == ErrorCode::unsupported) << error.what();
+        EXPECT_TRUE(error.code() == ErrorCode::invalid_argument || error.code() == ErrorCode::unsupported)
+            << error.what();
       }
   }
 }

@@ -19,14 +19,18 @@ double seconds(const std::function<void()>& run) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-struct Shape { int64_t L, M, N, D; };
+struct Shape {
+  int64_t L, M, N, D;
+};
 
 /// Range 0: queries, 1: keys, 2: 1 for bfloat16. Counters: GFLOP/s, share of a float32 product, ratio to stock.
 void attention_of_wan(benchmark::State& state) {
   const c10::InferenceMode inference;
   const auto dtype = state.range(2) == 1 ? at::kBFloat16 : at::kFloat;
   const Shape s{state.range(0), state.range(1), 12, 128};
-  const auto random = [&](int64_t tokens) { return at::randn({1, tokens, s.N, s.D}, at::TensorOptions(at::kFloat)).to(dtype); };
+  const auto random = [&](int64_t tokens) {
+    return at::randn({1, tokens, s.N, s.D}, at::TensorOptions(at::kFloat)).to(dtype);
+  };
   const at::Tensor q = random(s.L), k = random(s.M), v = random(s.M);
   const at::Tensor a = at::randn({1024, 1536}), b = at::randn({1536, 4096});
   at::Tensor product = at::mm(a, b), out, stock;
@@ -38,7 +42,8 @@ void attention_of_wan(benchmark::State& state) {
     state.SetIterationTime(mine);
   }
   theirs = seconds([&] { stock = stock_attention(q, k, v); });
-  const double error = ((out.to(at::kFloat) - stock.to(at::kFloat)).norm() / stock.to(at::kFloat).norm()).item<double>();
+  const double error =
+      ((out.to(at::kFloat) - stock.to(at::kFloat)).norm() / stock.to(at::kFloat).norm()).item<double>();
   if (!(error < (dtype == at::kFloat ? 1e-5 : 6e-3))) state.SkipWithError("wrong result");
   const double flop = 4.0 * s.L * s.M * s.N * s.D;
   state.counters["GFLOP/s"] = flop / ours / 1e9;
@@ -46,8 +51,14 @@ void attention_of_wan(benchmark::State& state) {
   state.counters["stock_GFLOP/s"] = flop / theirs / 1e9;
   state.counters["times_stock"] = theirs / ours;
 }
-BENCHMARK(attention_of_wan)->Args({4680, 14040, 1})->Args({4680, 14040, 0})->Args({4680, 512, 1})->Args({192, 1344, 0})
-    ->UseManualTime()->Iterations(3)->Unit(benchmark::kMillisecond);
+BENCHMARK(attention_of_wan)
+    ->Args({4680, 14040, 1})
+    ->Args({4680, 14040, 0})
+    ->Args({4680, 512, 1})
+    ->Args({192, 1344, 0})
+    ->UseManualTime()
+    ->Iterations(3)
+    ->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace rushes::nn

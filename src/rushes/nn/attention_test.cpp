@@ -8,10 +8,16 @@
 namespace rushes::nn {
 namespace {
 
-struct Shape { const char* name; int64_t B, L, M, N, D; };
-const Shape kShapes[] = {{"one of everything", 1, 1, 1, 1, 2},   {"golden block", 1, 18, 36, 3, 16},
-                         {"odd head", 2, 7, 5, 2, 20},           {"several key blocks", 1, 50, 777, 2, 64},
-                         {"many query blocks", 2, 800, 33, 1, 8}, {"Wan head", 1, 200, 600, 2, 128},
+struct Shape {
+  const char* name;
+  int64_t B, L, M, N, D;
+};
+const Shape kShapes[] = {{"one of everything", 1, 1, 1, 1, 2},
+                         {"golden block", 1, 18, 36, 3, 16},
+                         {"odd head", 2, 7, 5, 2, 20},
+                         {"several key blocks", 1, 50, 777, 2, 64},
+                         {"many query blocks", 2, 800, 33, 1, 8},
+                         {"Wan head", 1, 200, 600, 2, 128},
                          {"key at a block's border", 1, 13, 513, 1, 128}};
 
 at::Tensor random(int64_t B, int64_t L, int64_t N, int64_t D, double scale = 1) {
@@ -54,10 +60,12 @@ TEST(Attention, in_bfloat16_products_equals_the_formula) {
     const at::Tensor q = random(s.B, s.L, s.N, s.D).to(at::kBFloat16), k = random(s.B, s.M, s.N, s.D).to(at::kBFloat16),
                      v = random(s.B, s.M, s.N, s.D).to(at::kBFloat16), out = at::empty_like(q);
     const auto view = [](const at::Tensor& x) {
-      return HeadsView<const Bf16>{reinterpret_cast<const Bf16*>(x.const_data_ptr()), x.stride(0), x.stride(1), x.stride(2)};
+      return HeadsView<const Bf16>{reinterpret_cast<const Bf16*>(x.const_data_ptr()), x.stride(0), x.stride(1),
+                                   x.stride(2)};
     };
-    flash_attention_bf16({s.B, s.N, s.L, s.M, s.D}, view(q), view(k), view(v),
-                         {reinterpret_cast<Bf16*>(out.mutable_data_ptr()), out.stride(0), out.stride(1), out.stride(2)});
+    flash_attention_bf16(
+        {s.B, s.N, s.L, s.M, s.D}, view(q), view(k), view(v),
+        {reinterpret_cast<Bf16*>(out.mutable_data_ptr()), out.stride(0), out.stride(1), out.stride(2)});
     EXPECT_LT(relative_error(out, in_double(q, k, v)), 6e-3);
   }
 }

@@ -10,7 +10,8 @@ namespace rushes::nn {
 
 FlowMatchSchedule::FlowMatchSchedule(const FlowMatchOptions& options) : options_(options) {
   require(options.steps >= 1, ErrorCode::invalid_argument, "steps must be at least 1 (got {})", options.steps);
-  require(options.shift > 0, ErrorCode::invalid_argument, "timestep_shift must be greater than 0 (got {})", options.shift);
+  require(options.shift > 0, ErrorCode::invalid_argument, "timestep_shift must be greater than 0 (got {})",
+          options.shift);
   // In float32 like the published tables: a look-up by timestep must meet the same entries.
   const int64_t points = options.steps + (options.extra_one_step ? 1 : 0);
   const at::Tensor raw =

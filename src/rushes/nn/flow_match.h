@@ -10,10 +10,10 @@ namespace rushes::nn {
 
 struct FlowMatchOptions {
   double shift = 5.0;
-  int64_t steps = 1000;             // entries of the table
-  int64_t train_timesteps = 1000;   // timestep of sigma 1
+  int64_t steps = 1000;            // entries of the table
+  int64_t train_timesteps = 1000;  // timestep of sigma 1
   double sigma_max = 1.0, sigma_min = 0.0;
-  bool extra_one_step = true;       // sigma_min is the end after the last entry, not the last entry
+  bool extra_one_step = true;  // sigma_min is the end after the last entry, not the last entry
 };
 
 /// Tables and element-wise formulas. Immutable; any thread.

@@ -6,10 +6,12 @@
 namespace rushes::nn {
 
 KvCache::KvCache(const Options& options, const at::TensorOptions& storage) : options_(options) {
-  for (const auto& [field, value] :
-       {std::pair<const char*, int64_t>{"layers", options.layers}, {"heads", options.heads},
-        {"head_size", options.head_size}, {"tokens_per_frame", options.tokens_per_frame},
-        {"capacity_latent_frames", options.capacity_latent_frames}, {"batch", options.batch}})
+  for (const auto& [field, value] : {std::pair<const char*, int64_t>{"layers", options.layers},
+                                     {"heads", options.heads},
+                                     {"head_size", options.head_size},
+                                     {"tokens_per_frame", options.tokens_per_frame},
+                                     {"capacity_latent_frames", options.capacity_latent_frames},
+                                     {"batch", options.batch}})
     require(value >= 1, ErrorCode::invalid_argument, "KvCache: {} must be at least 1 (got {})", field, value);
   require(options.sink_latent_frames >= 0 && options.sink_latent_frames < options.capacity_latent_frames,
           ErrorCode::invalid_argument, "KvCache: sink_latent_frames must be in 0..{} (got {})",

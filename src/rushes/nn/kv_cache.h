@@ -24,9 +24,9 @@ class KvCache {
  public:
   struct Options {
     int64_t layers, heads, head_size, tokens_per_frame;
-    int64_t capacity_latent_frames;      // storage; with a window this is the window, sink included
-    int64_t sink_latent_frames = 0;      // first latent frames that are never evicted; windows only
-    bool evicts = false;                 // window: the oldest latent frames make room. Else a full cache is an error
+    int64_t capacity_latent_frames;  // storage; with a window this is the window, sink included
+    int64_t sink_latent_frames = 0;  // first latent frames that are never evicted; windows only
+    bool evicts = false;             // window: the oldest latent frames make room. Else a full cache is an error
     int64_t batch = 1;
   };
 

@@ -12,14 +12,19 @@ namespace {
 constexpr int64_t kTokensPerFrame = 2;
 
 KvCache::Options window(int64_t capacity, int64_t sink) {
-  return {.layers = 2, .heads = 1, .head_size = 2, .tokens_per_frame = kTokensPerFrame,
-          .capacity_latent_frames = capacity, .sink_latent_frames = sink, .evicts = true};
+  return {.layers = 2,
+          .heads = 1,
+          .head_size = 2,
+          .tokens_per_frame = kTokensPerFrame,
+          .capacity_latent_frames = capacity,
+          .sink_latent_frames = sink,
+          .evicts = true};
 }
 
 /// Keys of latent frames [begin, end) that carry their token's number, so that contents can be read off.
 at::Tensor numbered(int64_t begin_frame, int64_t end_frame, double offset = 0) {
-  const at::Tensor numbers = at::arange(begin_frame * kTokensPerFrame, end_frame * kTokensPerFrame,
-                                        at::TensorOptions(at::kFloat)) + offset;
+  const at::Tensor numbers =
+      at::arange(begin_frame * kTokensPerFrame, end_frame * kTokensPerFrame, at::TensorOptions(at::kFloat)) + offset;
   return numbers.view({1, -1, 1, 1}).expand({1, -1, 1, 2}).contiguous();
 }
 
@@ -46,8 +51,13 @@ struct Shifting {
 };
 
 TEST(KvCache, evicting_by_turning_holds_what_evicting_by_shifting_holds) {
-  struct Variant { const char* name; int64_t capacity, sink; std::vector<int64_t> blocks; };
-  const Variant variants[] = {{"no sink", 6, 0, {3, 3, 3, 3, 3}}, {"sink, uneven window", 7, 1, {3, 3, 3, 3, 3, 3}},
+  struct Variant {
+    const char* name;
+    int64_t capacity, sink;
+    std::vector<int64_t> blocks;
+  };
+  const Variant variants[] = {{"no sink", 6, 0, {3, 3, 3, 3, 3}},
+                              {"sink, uneven window", 7, 1, {3, 3, 3, 3, 3, 3}},
                               {"sink larger than a block", 9, 4, {3, 3, 3, 3, 3, 3, 3, 3}},
                               {"changing blocks", 5, 2, {1, 3, 2, 3, 1, 1, 3, 3, 2}}};
   for (const Variant& variant : variants) {
@@ -84,7 +94,8 @@ TEST(KvCache, eviction_moves_nothing_and_returns_views_of_one_storage) {
 
 TEST(KvCache, a_cancelled_step_leaves_no_trace) {
   for (const int64_t blocks_before : {0, 1, 2, 5}) {
-    KvCache cancelled(window(7, 1), at::TensorOptions(at::kFloat)), untouched(window(7, 1), at::TensorOptions(at::kFloat));
+    KvCache cancelled(window(7, 1), at::TensorOptions(at::kFloat)),
+        untouched(window(7, 1), at::TensorOptions(at::kFloat));
     for (KvCache* cache : {&cancelled, &untouched})
       for (int64_t b = 0; b < blocks_before; ++b) {
         write_block(*cache, 3 * b, 3 * b + 3);
@@ -135,7 +146,12 @@ TEST(KvCache, gradients_reach_the_block_and_not_its_past) {
 }
 
 TEST(KvCache, tells_what_is_wrong) {
-  struct Bad { const char* name; std::function<void()> call; ErrorCode code; const char* words; };
+  struct Bad {
+    const char* name;
+    std::function<void()> call;
+    ErrorCode code;
+    const char* words;
+  };
   KvCache::Options full = window(4, 0);
   full.evicts = false;
   KvCache bounded(full, at::TensorOptions(at::kFloat)), rolling(window(4, 2), at::TensorOptions(at::kFloat));
@@ -145,8 +161,12 @@ TEST(KvCache, tells_what_is_wrong) {
   rolling.commit();
   const Bad table[] = {
       {"full", [&] { write_block(bounded, 3, 6); }, ErrorCode::exhausted, "holds 4 latent frames"},
-      {"block larger than the window", [&] { write_block(rolling, 4, 7); }, ErrorCode::invalid_argument, "does not fit"},
-      {"head size", [&] { rolling.write(0, at::zeros({1, 2, 1, 3}), at::zeros({1, 2, 1, 3})); },
+      {"block larger than the window", [&] { write_block(rolling, 4, 7); }, ErrorCode::invalid_argument,
+       "does not fit"},
+      {"head size",
+       [&] {
+         rolling.write(0, at::zeros({1, 2, 1, 3}), at::zeros({1, 2, 1, 3}));
+       },
        ErrorCode::invalid_argument, "[1, L, 1, 2]"},
       {"sink", [&] { KvCache(window(4, 4), at::TensorOptions(at::kFloat)); }, ErrorCode::invalid_argument, "0..3"}};
   for (const Bad& bad : table) {

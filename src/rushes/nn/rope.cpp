@@ -28,7 +28,8 @@ at::Tensor rope_grid_angles(const TokenGrid& grid, int64_t head_size) {
   const at::Tensor rows = rope_angles(count(0, H), row_pairs).view({1, H, 1, row_pairs});
   const at::Tensor columns = rope_angles(count(0, W), column_pairs).view({1, 1, W, column_pairs});
   return at::cat({frames.expand({F, H, W, frame_pairs}), rows.expand({F, H, W, row_pairs}),
-                  columns.expand({F, H, W, column_pairs})}, -1)
+                  columns.expand({F, H, W, column_pairs})},
+                 -1)
       .view({grid.tokens(), head_size / 2});
 }
 

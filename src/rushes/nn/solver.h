@@ -47,7 +47,8 @@ std::unique_ptr<Solver> make_solver(std::string_view name, int64_t steps, double
 /// (arXiv:2211.01095, section 4): alpha = 1 - sigma, lambda = ln alpha - ln sigma. Infinite at sigma 0 and 1.
 double half_log_snr(double sigma);
 
-/// sigma' = shift * sigma / (1 + (shift - 1) * sigma): spends more steps at high noise (arXiv:2403.03206, section 5.3.2).
+/// sigma' = shift * sigma / (1 + (shift - 1) * sigma): spends more steps at high noise (arXiv:2403.03206,
+/// section 5.3.2).
 double shift_sigma(double sigma, double shift);
 
 }  // namespace rushes::nn

@@ -23,7 +23,10 @@ at::Tensor exact_velocity(const at::Tensor& x, double sigma) {
 
 TEST(Solver, every_method_reaches_the_exact_solution_of_a_gaussian) {
   const at::Tensor noise = tensor::RandomStream(1).normal({1, 64}).to(at::kDouble);
-  const struct { const char* name; double allowed; } methods[] = {{"euler", 0.2}, {"unipc", 4e-3}, {"dpm++", 4e-3}};
+  const struct {
+    const char* name;
+    double allowed;
+  } methods[] = {{"euler", 0.2}, {"unipc", 4e-3}, {"dpm++", 4e-3}};
   for (const auto& method : methods) {
     SCOPED_TRACE(method.name);
     const auto solver = make_solver(method.name, 50, 5.0);
@@ -61,8 +64,12 @@ TEST(Solver, few_steps_stay_finite) {
 }
 
 TEST(Solver, bad_options_name_the_allowed_values) {
-  const struct { const char* name; int64_t steps; double shift; const char* words; } bad[] = {
-      {"heun", 4, 5, "unipc, dpm++, euler"}, {"euler", 0, 5, "at least 1"}, {"euler", 4, 0, "greater than 0"}};
+  const struct {
+    const char* name;
+    int64_t steps;
+    double shift;
+    const char* words;
+  } bad[] = {{"heun", 4, 5, "unipc, dpm++, euler"}, {"euler", 0, 5, "at least 1"}, {"euler", 4, 0, "greater than 0"}};
   for (const auto& b : bad) {
     SCOPED_TRACE(b.name);
     try {

@@ -21,7 +21,8 @@ void require_safe_address(const AccessOptions& options, const std::string& addre
 ///   403  a page of another origin calls (by a method that changes something, or a WebSocket)
 ///   403  no token protects the server, and the Host header names no address of this machine: a foreign page that
 ///        has pointed its own name here (DNS rebinding)
-std::optional<Response> refuse(const AccessOptions& options, const Request& request, bool needs_token, bool is_websocket);
+std::optional<Response> refuse(const AccessOptions& options, const Request& request, bool needs_token,
+                               bool is_websocket);
 
 /// The request's Origin if that is an allowed foreign one, for Access-Control-Allow-Origin.
 std::optional<std::string> allowed_origin(const AccessOptions& options, const Request& request);

@@ -15,8 +15,8 @@ class BackgroundWork {
   BackgroundWork(const BackgroundWork&) = delete;
   BackgroundWork& operator=(const BackgroundWork&) = delete;
 
-  /// Gives what `work` gives, or throws what it throws; Error(unavailable) if too much waits already. `work` runs even if
-  /// nobody waits for its answer any more.
+  /// Gives what `work` gives, or throws what it throws; Error(unavailable) if too much waits already. `work` runs even
+  /// if nobody waits for its answer any more.
   net::awaitable<Response> run(std::function<Response()> work);
 
  private:

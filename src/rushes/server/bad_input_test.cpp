@@ -40,87 +40,93 @@ TEST(BadInput, in_session_requests_is_named) {
   const auto post = [&](const char* name, std::string body, int status, const char* words) {
     return Mistake{name, "POST", sessions, std::move(body), status, words};
   };
-  expect_mistakes(server, {
-      post("no body", "", 400, "no JSON"),
-      post("no JSON", "prompt=a", 400, "no JSON"),
-      post("cut off", R"({"prompt": "a)", 400, "byte 14"),
-      post("list", R"(["a"])", 400, "object (got array)"),
-      post("text after it", R"({"prompt":"a"} x)", 400, "no JSON"),
-      post("not UTF-8", "{\"prompt\": \"\xff\xfe\"}", 400, "no JSON"),
-      post("deep", std::string(60000, '['), 400, "no JSON"),
-      post("deep and whole", std::string(20000, '[') + std::string(20000, ']'), 400, "object"),
-      post("twice", R"({"prompt":"a","prompt":"b"})", 400, "'prompt' stands there twice"),
-      post("nothing", "{}", 400, "give prompt or prompts"),
-      post("both", R"({"prompt":"a","prompts":["b"]})", 400, "not both"),
-      post("null prompt", R"({"prompt":null})", 400, "give prompt or prompts"),
-      post("empty prompt", R"({"prompt":""})", 400, "prompt is empty"),
-      post("blank prompt", R"({"prompt":" \n\t "})", 400, "prompt is empty"),
-      post("separators only", R"({"prompt":" ; ;"})", 400, "separators"),
-      post("empty prompt in a list", R"({"prompts":["a",""]})", 400, "prompts[1] is empty"),
-      post("empty list", R"({"prompts":[]})", 400, "prompts is empty"),
-      post("9 kB prompt", prompt_of(9000), 413, "8192 are allowed"),
-      post("100 kB prompt", prompt_of(100'000), 413, "8192 are allowed"),
-      post("long prompt in a list", R"({"prompts":[")" + std::string(9000, 'x') + "\"]}", 413, "prompts[0]"),
-      post("prompt number", R"({"prompt":5})", 400, "prompt must be a string (got number)"),
-      post("prompts string", R"({"prompts":"a"})", 400, "prompts must be a list"),
-      post("prompts of numbers", R"({"prompts":["a",3]})", 400, "prompts[1] must be a string"),
-      post("unknown field", R"({"prompt":"a","sead":3})", 400, "unknown field sead"),
-      post("unknown field beside a bad prompt", R"({"promt":"a"})", 400, "unknown field promt"),
-      post("seed string", R"({"prompt":"a","seed":"3"})", 400, "seed must be an integer"),
-      post("seed fraction", R"({"prompt":"a","seed":3.5})", 400, "seed must be an integer"),
-      post("seed negative", R"({"prompt":"a","seed":-1})", 400, "seed must be an integer from 0"),
-      post("seed beyond 63 bits", R"({"prompt":"a","seed":18446744073709551615})", 400, "seed must be"),
-      post("seed beyond all", R"({"prompt":"a","seed":1e400})", 400, "too great"),
-      post("seed bool", R"({"prompt":"a","seed":true})", 400, "seed must be"),
-      post("segments negative", R"({"prompt":"a","segments":-1})", 400, "segments must be"),
-      post("frames 0", R"({"prompt":"a","frames":0})", 400, "frames must be"),
-      post("lead negative", R"({"prompt":"a","max_lead":-1})", 400, "max_lead must be a number from 0"),
-      post("fps 0", R"({"prompt":"a","fps":0})", 400, "fps must be a number from 1"),
-      post("fps string", R"({"prompt":"a","fps":"16"})", 400, "fps must be a number"),
-      post("size word", R"({"prompt":"a","size":"large"})", 400, "size must be WIDTHxHEIGHT"),
-      post("size negative", R"({"prompt":"a","size":"-64x64"})", 400, "size must be"),
-      post("size too great for a number", R"({"prompt":"a","size":"99999999999999999999x64"})", 400, "size must be"),
-      post("size twice", R"({"prompt":"a","size":"64x64","width":64})", 400, "not both"),
-      post("width that the model refuses", R"({"prompt":"a","width":65})", 400, "width must be a multiple of 16"),
-      post("height beyond the model", R"({"prompt":"a","height":100000})", 400, "height must be"),
-      post("steps list", R"({"prompt":"a","denoising_steps":[1000,"x"]})", 400, "denoising_steps[1]"),
-      post("guidance", R"({"prompt":"a","guidance_scale":1e9})", 400, "guidance_scale must be"),
-      post("another model", R"({"prompt":"a","model":"gpt"})", 404, "'gpt' is not loaded"),
-      post("image address", R"({"prompt":"a","image":"http://127.0.0.1/x.png"})", 400, "fetches no addresses"),
-      post("image no base64", R"({"prompt":"a","image":"?*"})", 400, "image is no base64"),
-      post("image no picture", R"({"prompt":"a","image":"aGVsbG8="})", 415, ""),
-      post("image number", R"({"prompt":"a","image":1})", 400, "image must be a string"),
-      post("image data address", R"({"prompt":"a","image":"data:image/png,abc"})", 400, "base64"),
-  });
+  expect_mistakes(
+      server,
+      {
+          post("no body", "", 400, "no JSON"),
+          post("no JSON", "prompt=a", 400, "no JSON"),
+          post("cut off", R"({"prompt": "a)", 400, "byte 14"),
+          post("list", R"(["a"])", 400, "object (got array)"),
+          post("text after it", R"({"prompt":"a"} x)", 400, "no JSON"),
+          post("not UTF-8", "{\"prompt\": \"\xff\xfe\"}", 400, "no JSON"),
+          post("deep", std::string(60000, '['), 400, "no JSON"),
+          post("deep and whole", std::string(20000, '[') + std::string(20000, ']'), 400, "object"),
+          post("twice", R"({"prompt":"a","prompt":"b"})", 400, "'prompt' stands there twice"),
+          post("nothing", "{}", 400, "give prompt or prompts"),
+          post("both", R"({"prompt":"a","prompts":["b"]})", 400, "not both"),
+          post("null prompt", R"({"prompt":null})", 400, "give prompt or prompts"),
+          post("empty prompt", R"({"prompt":""})", 400, "prompt is empty"),
+          post("blank prompt", R"({"prompt":" \n\t "})", 400, "prompt is empty"),
+          post("separators only", R"({"prompt":" ; ;"})", 400, "separators"),
+          post("empty prompt in a list", R"({"prompts":["a",""]})", 400, "prompts[1] is empty"),
+          post("empty list", R"({"prompts":[]})", 400, "prompts is empty"),
+          post("9 kB prompt", prompt_of(9000), 413, "8192 are allowed"),
+          post("100 kB prompt", prompt_of(100'000), 413, "8192 are allowed"),
+          post("long prompt in a list", R"({"prompts":[")" + std::string(9000, 'x') + "\"]}", 413, "prompts[0]"),
+          post("prompt number", R"({"prompt":5})", 400, "prompt must be a string (got number)"),
+          post("prompts string", R"({"prompts":"a"})", 400, "prompts must be a list"),
+          post("prompts of numbers", R"({"prompts":["a",3]})", 400, "prompts[1] must be a string"),
+          post("unknown field", R"({"prompt":"a","sead":3})", 400, "unknown field sead"),
+          post("unknown field beside a bad prompt", R"({"promt":"a"})", 400, "unknown field promt"),
+          post("seed string", R"({"prompt":"a","seed":"3"})", 400, "seed must be an integer"),
+          post("seed fraction", R"({"prompt":"a","seed":3.5})", 400, "seed must be an integer"),
+          post("seed negative", R"({"prompt":"a","seed":-1})", 400, "seed must be an integer from 0"),
+          post("seed beyond 63 bits", R"({"prompt":"a","seed":18446744073709551615})", 400, "seed must be"),
+          post("seed beyond all", R"({"prompt":"a","seed":1e400})", 400, "too great"),
+          post("seed bool", R"({"prompt":"a","seed":true})", 400, "seed must be"),
+          post("segments negative", R"({"prompt":"a","segments":-1})", 400, "segments must be"),
+          post("frames 0", R"({"prompt":"a","frames":0})", 400, "frames must be"),
+          post("lead negative", R"({"prompt":"a","max_lead":-1})", 400, "max_lead must be a number from 0"),
+          post("fps 0", R"({"prompt":"a","fps":0})", 400, "fps must be a number from 1"),
+          post("fps string", R"({"prompt":"a","fps":"16"})", 400, "fps must be a number"),
+          post("size word", R"({"prompt":"a","size":"large"})", 400, "size must be WIDTHxHEIGHT"),
+          post("size negative", R"({"prompt":"a","size":"-64x64"})", 400, "size must be"),
+          post("size too great for a number", R"({"prompt":"a","size":"99999999999999999999x64"})", 400,
+               "size must be"),
+          post("size twice", R"({"prompt":"a","size":"64x64","width":64})", 400, "not both"),
+          post("width that the model refuses", R"({"prompt":"a","width":65})", 400, "width must be a multiple of 16"),
+          post("height beyond the model", R"({"prompt":"a","height":100000})", 400, "height must be"),
+          post("steps list", R"({"prompt":"a","denoising_steps":[1000,"x"]})", 400, "denoising_steps[1]"),
+          post("guidance", R"({"prompt":"a","guidance_scale":1e9})", 400, "guidance_scale must be"),
+          post("another model", R"({"prompt":"a","model":"gpt"})", 404, "'gpt' is not loaded"),
+          post("image address", R"({"prompt":"a","image":"http://127.0.0.1/x.png"})", 400, "fetches no addresses"),
+          post("image no base64", R"({"prompt":"a","image":"?*"})", 400, "image is no base64"),
+          post("image no picture", R"({"prompt":"a","image":"aGVsbG8="})", 415, ""),
+          post("image number", R"({"prompt":"a","image":1})", 400, "image must be a string"),
+          post("image data address", R"({"prompt":"a","image":"data:image/png,abc"})", 400, "base64"),
+      });
   EXPECT_EQ(server.request("GET", sessions).json()["sessions"].size(), 0u) << "no mistake made a session";
 }
 
 TEST(BadInput, in_methods_paths_and_ids_is_named) {
   RunningServer server;
   const auto id = server.create();
-  expect_mistakes(server, {
-      {"method", "PUT", "/v1/sessions", "{}", 405, "use POST, GET"},
-      {"method of a session", "POST", "/v1/sessions/" + id, "{}", 405, "use GET, HEAD, DELETE"},
-      {"method of health", "DELETE", "/health", "", 405, "use GET"},
-      {"method of the page", "POST", "/index.html", "x", 405, "only GET"},
-      {"unknown method", "BREW", "/v1/sessions", "", 405, "BREW"},
-      {"unknown path", "GET", "/v1/nothing", "", 404, "/v1/nothing"},
-      {"trailing slash", "GET", "/v1/sessions/", "", 404, "nothing at"},
-      {"unknown session", "GET", "/v1/sessions/" + kUnknownId, "", 404, "there is no session"},
-      {"short id", "GET", "/v1/sessions/abc", "", 400, "32 lower-case hexadecimal"},
-      {"id with a path", "GET", "/v1/sessions/..%2f..%2fetc%2fpasswd", "", 400, "32 lower-case"},
-      {"stop unknown", "POST", "/v1/sessions/" + kUnknownId + "/stop", "", 404, "there is no session"},
-      {"delete unknown", "DELETE", "/v1/sessions/" + kUnknownId, "", 404, "there is no session"},
-      {"video of unknown", "GET", "/v1/sessions/" + kUnknownId + "/video.mp4", "", 404, "there is no session"},
-      {"from", "GET", "/v1/sessions/" + id + "/video.mp4?from=middle", "", 400, "from must be start or newest"},
-      {"query", "GET", "/v1/sessions?x=%zz", "", 400, "hexadecimal"},
-      {"WebSocket by plain GET", "GET", "/v1/sessions/" + id + "/events", "", 426, "WebSocket"},
-      {"prompt empty", "POST", "/v1/sessions/" + id + "/prompt", R"({"prompt":""})", 400, "empty"},
-      {"prompt missing", "POST", "/v1/sessions/" + id + "/prompt", "{}", 400, "prompt is missing"},
-      {"prompt unknown field", "POST", "/v1/sessions/" + id + "/prompt", R"({"prompt":"a","when":1})", 400, "unknown field when"},
-      {"prompt too long", "POST", "/v1/sessions/" + id + "/prompt", prompt_of(9000), 413, "8192"},
-      {"prompt far too long", "POST", "/v1/sessions/" + id + "/prompt", prompt_of(100'000), 413, "65536"},
-  });
+  expect_mistakes(
+      server,
+      {
+          {"method", "PUT", "/v1/sessions", "{}", 405, "use POST, GET"},
+          {"method of a session", "POST", "/v1/sessions/" + id, "{}", 405, "use GET, HEAD, DELETE"},
+          {"method of health", "DELETE", "/health", "", 405, "use GET"},
+          {"method of the page", "POST", "/index.html", "x", 405, "only GET"},
+          {"unknown method", "BREW", "/v1/sessions", "", 405, "BREW"},
+          {"unknown path", "GET", "/v1/nothing", "", 404, "/v1/nothing"},
+          {"trailing slash", "GET", "/v1/sessions/", "", 404, "nothing at"},
+          {"unknown session", "GET", "/v1/sessions/" + kUnknownId, "", 404, "there is no session"},
+          {"short id", "GET", "/v1/sessions/abc", "", 400, "32 lower-case hexadecimal"},
+          {"id with a path", "GET", "/v1/sessions/..%2f..%2fetc%2fpasswd", "", 400, "32 lower-case"},
+          {"stop unknown", "POST", "/v1/sessions/" + kUnknownId + "/stop", "", 404, "there is no session"},
+          {"delete unknown", "DELETE", "/v1/sessions/" + kUnknownId, "", 404, "there is no session"},
+          {"video of unknown", "GET", "/v1/sessions/" + kUnknownId + "/video.mp4", "", 404, "there is no session"},
+          {"from", "GET", "/v1/sessions/" + id + "/video.mp4?from=middle", "", 400, "from must be start or newest"},
+          {"query", "GET", "/v1/sessions?x=%zz", "", 400, "hexadecimal"},
+          {"WebSocket by plain GET", "GET", "/v1/sessions/" + id + "/events", "", 426, "WebSocket"},
+          {"prompt empty", "POST", "/v1/sessions/" + id + "/prompt", R"({"prompt":""})", 400, "empty"},
+          {"prompt missing", "POST", "/v1/sessions/" + id + "/prompt", "{}", 400, "prompt is missing"},
+          {"prompt unknown field", "POST", "/v1/sessions/" + id + "/prompt", R"({"prompt":"a","when":1})", 400,
+           "unknown field when"},
+          {"prompt too long", "POST", "/v1/sessions/" + id + "/prompt", prompt_of(9000), 413, "8192"},
+          {"prompt far too long", "POST", "/v1/sessions/" + id + "/prompt", prompt_of(100'000), 413, "65536"},
+      });
 }
 
 TEST(BadInput, in_page_paths_finds_no_file) {
@@ -133,8 +139,9 @@ TEST(BadInput, in_page_paths_finds_no_file) {
   std::ofstream(server.directory() / "secret") << "not for clients";
   fs::create_symlink(server.directory() / "secret", web / "link");
   EXPECT_EQ(server.request("GET", "/index.html").body, "page");
-  for (const char* target : {"/../secret", "/%2e%2e/secret", "/..%2fsecret", "/./../secret", "//etc/passwd", "/%2fetc/passwd", "/link", "/.git/config",
-                             "/index.html%00.png", "/index.html/", "/%", "/%zz", "/..\\secret", "/web/../../secret", "/assets/../../secret"}) {
+  for (const char* target : {"/../secret", "/%2e%2e/secret", "/..%2fsecret", "/./../secret", "//etc/passwd",
+                             "/%2fetc/passwd", "/link", "/.git/config", "/index.html%00.png", "/index.html/", "/%",
+                             "/%zz", "/..\\secret", "/web/../../secret", "/assets/../../secret"}) {
     const Reply reply = server.request("GET", target);
     EXPECT_EQ(reply.status, 404) << target << ": " << reply.body;
     EXPECT_EQ(reply.body.find("not for clients"), std::string::npos) << target;
@@ -152,15 +159,20 @@ TEST(BadInput, that_is_no_http_closes_the_connection) {
       {"no version", "GET /health\r\n\r\n", 400},
       {"bad version", "GET /health HTTP/9.9\r\n\r\n", 400},
       {"bad length", "POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n", 400},
-      {"two lengths", "POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n", 400},
+      {"two lengths", "POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
+       400},
       {"bad chunk", "POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", 400},
       {"long header", "GET / HTTP/1.1\r\nHost: localhost\r\nX: " + std::string(40'000, 'x') + "\r\n\r\n", 431},
       {"long target", "GET /" + std::string(40'000, 'x') + " HTTP/1.1\r\nHost: localhost\r\n\r\n", 431},
       {"no path", "GET health HTTP/1.1\r\nHost: localhost\r\n\r\n", 400},
       {"no host", "GET /v1/sessions HTTP/1.1\r\n\r\n", 403},
-      {"too long by its own word", "POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n", 413},
-      {"too long in chunks", "POST /v1/sessions/" + kUnknownId + "/prompt HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n20000\r\n" +
-                                 std::string(0x20000, 'x') + "\r\n0\r\n\r\n", 413},
+      {"too long by its own word",
+       "POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 99999999999\r\n\r\n", 413},
+      {"too long in chunks",
+       "POST /v1/sessions/" + kUnknownId +
+           "/prompt HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n20000\r\n" +
+           std::string(0x20000, 'x') + "\r\n0\r\n\r\n",
+       413},
       {"unfinished header", "GET / HTTP/1.1\r\nHost: lo", 0},
       {"unfinished line", "GE", 0},
   };
@@ -180,7 +192,8 @@ TEST(BadInput, that_is_no_http_closes_the_connection) {
 TEST(BadInput, of_clients_that_leave_in_the_middle_disturbs_nobody) {
   RunningServer server;
   const auto id = server.create();
-  const std::string starts[] = {"", "G", "GET / HTTP/1.1\r\n", "POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{\"pro",
+  const std::string starts[] = {"", "G", "GET / HTTP/1.1\r\n",
+                                "POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{\"pro",
                                 "GET /v1/sessions/" + id + "/video.mp4 HTTP/1.1\r\nHost: localhost\r\n\r\n"};
   for (const std::string& start : starts)
     for (const bool reset : {false, true}) {
@@ -212,12 +225,14 @@ TEST(BadInput, of_waiting_clients_is_answered_before_they_send) {
   RunningServer server;
   const std::string body = R"({"prompt": "a red circle"})";
   TestClient client(server.port());
-  client.write("POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n");
+  client.write("POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: " +
+               std::to_string(body.size()) + "\r\n\r\n");
   EXPECT_EQ(client.read_head().status, 100);
   client.write(body);
   EXPECT_EQ(client.read_reply().status, 201);
   TestClient refused(server.port());
-  refused.write("POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 999999999\r\n\r\n");
+  refused.write(
+      "POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 999999999\r\n\r\n");
   EXPECT_EQ(refused.read_reply().status, 413);
 }
 
@@ -228,7 +243,8 @@ TEST(BadInput, in_websocket_handshakes_is_refused) {
   EXPECT_EQ(TestClient(server.port()).upgrade("/v1/sessions/abc/video").status, 400);
   EXPECT_EQ(TestClient(server.port()).upgrade("/v1/sessions/" + id + "/video?from=x").status, 400);
   TestClient old(server.port());
-  old.write("GET /v1/sessions/" + id + "/events HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+  old.write("GET /v1/sessions/" + id +
+            "/events HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
             "Sec-WebSocket-Version: 7\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
   const int status = old.read_reply().status;
   EXPECT_TRUE(status == 426 || status == 400) << status;
@@ -243,11 +259,16 @@ TEST(BadInput, in_websocket_frames_closes_that_viewer_only) {
       {"not masked", [](TestClient& c) { c.write_frame(1, "hello", false); }},
       {"reserved opcode", [](TestClient& c) { c.write_frame(3, "hello"); }},
       {"reserved bits", [](TestClient& c) { c.write(std::string("\xf1\x80\0\0\0\0", 6)); }},
-      {"too great", [](TestClient& c) { c.write(std::string("\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff\0\0\0\0", 14)); }},
+      {"too great",
+       [](TestClient& c) { c.write(std::string("\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff\0\0\0\0", 14)); }},
       {"continues nothing", [](TestClient& c) { c.write_frame(0, "hello"); }},
       {"broken close", [](TestClient& c) { c.write_frame(8, "x"); }},
       {"text that is no UTF-8", [](TestClient& c) { c.write_frame(1, "\xff\xff"); }},
-      {"cut off", [](TestClient& c) { c.write("\x82"); c.half_close(); }},
+      {"cut off",
+       [](TestClient& c) {
+         c.write("\x82");
+         c.half_close();
+       }},
       {"polite", [](TestClient& c) { c.write_frame(8, std::string("\x03\xe8", 2)); }},
   };
   for (const auto& [name, make] : mistakes) {

@@ -48,7 +48,8 @@ Request make_request(const http::request<http::string_body>& message) {
   const std::string_view target(message.target().data(), message.target().size());
   const std::size_t question = target.find('?');
   request.path = target.substr(0, question);
-  require(request.path.starts_with('/'), ErrorCode::invalid_argument, "the request's target must be a path that begins with '/'");
+  require(request.path.starts_with('/'), ErrorCode::invalid_argument,
+          "the request's target must be a path that begins with '/'");
   if (question != std::string_view::npos) request.query = parse_query(target.substr(question + 1));
   for (const auto& field : message) request.headers[lower_case(field.name_string())] = std::string(field.value());
   return request;
@@ -132,18 +133,20 @@ class Connection {
     }
     const bool sent = co_await send(std::move(response));
     if (sent && !keep_alive_) co_await linger();
-    co_return sent && keep_alive_;
+    co_return sent&& keep_alive_;
   }
 
   net::awaitable<void> refuse_header(error_code error) {
     // A timeout or a client that has left: nobody is there to be told.
-    if (error.category() != make_error_code(http::error::bad_method).category() || error == http::error::end_of_stream ||
-        error == http::error::partial_message)
+    if (error.category() != make_error_code(http::error::bad_method).category() ||
+        error == http::error::end_of_stream || error == http::error::partial_message)
       co_return;
     keep_alive_ = false;
-    Response response = error == http::error::header_limit
-                            ? error_response(431, "too_large", fmt::format("the header has more than {} bytes", service_.limits.header_bytes))
-                            : error_response(400, "invalid_argument", "this is no HTTP/1.1 request: " + error.message());
+    Response response =
+        error == http::error::header_limit
+            ? error_response(431, "too_large",
+                             fmt::format("the header has more than {} bytes", service_.limits.header_bytes))
+            : error_response(400, "invalid_argument", "this is no HTTP/1.1 request: " + error.message());
     if (co_await send(std::move(response))) co_await linger();
   }
 
@@ -171,7 +174,9 @@ class Connection {
       return nullptr;
     }
     if (!match.route && !match.allowed.empty()) {
-      response = error_response(405, "invalid_argument", fmt::format("{} does not take {}; use {}", request_.path, request_.method, match.allowed));
+      response =
+          error_response(405, "invalid_argument",
+                         fmt::format("{} does not take {}; use {}", request_.path, request_.method, match.allowed));
       response.headers.emplace_back("Allow", match.allowed);
       return nullptr;
     }
@@ -185,12 +190,15 @@ class Connection {
     kind_ = match.route->pattern.substr(match.route->pattern.rfind('/') + 1);
     if (!match.route->feed) return match.route;
     if (!is_upgrade) {
-      response = error_response(426, "invalid_argument", "this address is a WebSocket; connect with Upgrade: websocket");
+      response =
+          error_response(426, "invalid_argument", "this address is a WebSocket; connect with Upgrade: websocket");
       response.headers.emplace_back("Upgrade", "websocket");
       return nullptr;
     }
-    if (!service_.draining) feed = match.route->feed(request_);
-    else response = error_response(503, "unavailable", "the server is shutting down");
+    if (!service_.draining)
+      feed = match.route->feed(request_);
+    else
+      response = error_response(503, "unavailable", "the server is shutting down");
     return nullptr;
   }
 
@@ -208,7 +216,8 @@ class Connection {
   net::awaitable<bool> read_body(Parser& parser, const Route& route, Response& response) {
     const std::size_t limit = route.max_body_bytes;
     const auto too_large = [&] {
-      return error_response(Error(ErrorCode::too_large, fmt::format("the body has more than the {} bytes that are allowed here", limit)));
+      return error_response(
+          Error(ErrorCode::too_large, fmt::format("the body has more than the {} bytes that are allowed here", limit)));
     };
     if (parser.content_length() && *parser.content_length() > limit) {
       response = too_large();
@@ -226,7 +235,8 @@ class Connection {
     if (!error) co_return true;
     if (error == http::error::body_limit) {
       response = too_large();
-    } else if (error.category() == make_error_code(http::error::bad_method).category() && error != http::error::partial_message) {
+    } else if (error.category() == make_error_code(http::error::bad_method).category() &&
+               error != http::error::partial_message) {
       response = error_response(400, "invalid_argument", "the body is broken: " + error.message());
     } else {
       error_code ignored;

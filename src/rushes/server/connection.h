@@ -15,14 +15,14 @@ namespace rushes::server {
 
 struct ConnectionLimits {
   std::size_t header_bytes = 16 << 10;
-  int64_t connections = 1024;             // more are answered 503 and closed
-  std::chrono::milliseconds idle{60'000};    // between requests
-  std::chrono::milliseconds header{10'000};  // from a request's first byte to the end of its header
-  std::chrono::milliseconds body{60'000};    // all of it
-  std::chrono::milliseconds stall{20'000};   // without progress while sending an answer or to a WebSocket
+  int64_t connections = 1024;                         // more are answered 503 and closed
+  std::chrono::milliseconds idle{60'000};             // between requests
+  std::chrono::milliseconds header{10'000};           // from a request's first byte to the end of its header
+  std::chrono::milliseconds body{60'000};             // all of it
+  std::chrono::milliseconds stall{20'000};            // without progress while sending an answer or to a WebSocket
   std::chrono::milliseconds download_stall{600'000};  // the same of a video: a player that is paused reads nothing
-  std::chrono::milliseconds closing{5'000};  // for the other side's part in a WebSocket's handshake and close
-  int send_buffer_bytes = 256 << 10;         // of the kernel's, for each connection: all that waits for a slow viewer
+  std::chrono::milliseconds closing{5'000};           // for the other side's part in a WebSocket's handshake and close
+  int send_buffer_bytes = 256 << 10;  // of the kernel's, for each connection: all that waits for a slow viewer
 };
 
 /// What has been counted since the start.
@@ -30,9 +30,9 @@ struct Counters {
   std::map<int, int64_t> answers;  // by HTTP status
   int64_t connections = 0;         // open now
   int64_t connections_refused = 0;
-  int64_t viewers = 0;             // WebSockets, open now
-  int64_t viewers_dropped = 0;     // for not reading
-  int64_t bytes_sent = 0;          // bodies and messages
+  int64_t viewers = 0;                             // WebSockets, open now
+  int64_t viewers_dropped = 0;                     // for not reading
+  int64_t bytes_sent = 0;                          // bodies and messages
   std::map<std::string, int64_t> viewers_by_kind;  // last part of the route, open now: WebSockets and growing bodies
 };
 

@@ -15,15 +15,18 @@ namespace rushes::server {
 /// Why a feed ends, as its viewer is told.
 inline std::pair<CloseCode, std::string> farewell(const generation::Session& session, bool draining) {
   const generation::SessionStatus status = session.status();
-  if (status.state == generation::SessionState::failed) return {CloseCode::internal, "failed: " + status.failure->message};
-  if (draining && status.state == generation::SessionState::stopped) return {CloseCode::going_away, "the server is shutting down"};
+  if (status.state == generation::SessionState::failed)
+    return {CloseCode::internal, "failed: " + status.failure->message};
+  if (draining && status.state == generation::SessionState::stopped)
+    return {CloseCode::going_away, "the server is shutting down"};
   return {CloseCode::normal, std::string(name(status.state))};
 }
 
 /// Fragments as they come, for the viewer of a growing file.
 class GrowingVideo final : public BodySource {
  public:
-  GrowingVideo(std::shared_ptr<delivery::EncodedStream> video, delivery::EncodedStream::From from) : video_(std::move(video)), from_(from) {}
+  GrowingVideo(std::shared_ptr<delivery::EncodedStream> video, delivery::EncodedStream::From from)
+      : video_(std::move(video)), from_(from) {}
 
   net::awaitable<std::shared_ptr<const media::Bytes>> next() override {
     if (!viewer_) {

@@ -84,7 +84,8 @@ Values parse_query(std::string_view query) {
     const std::size_t equals = pair.find('=');
     auto key = percent_decode(pair.substr(0, equals), true);
     auto value = percent_decode(equals == std::string_view::npos ? std::string_view{} : pair.substr(equals + 1), true);
-    require(key && value, ErrorCode::invalid_argument, "the query '{}' has a '%' that no two hexadecimal digits follow", pair);
+    require(key && value, ErrorCode::invalid_argument, "the query '{}' has a '%' that no two hexadecimal digits follow",
+            pair);
     values.insert_or_assign(std::move(*key), std::move(*value));
   }
   return values;
@@ -130,7 +131,8 @@ Response file_response(const Request& request, const std::filesystem::path& path
   require(!error, ErrorCode::not_found, "the file is gone: {}", error.message());
   const auto [kind, range] = parse_range(request.header("range"), size);
   if (kind == RangeKind::unsatisfiable) {
-    Response response = error_response(416, "invalid_argument", fmt::format("the range lies outside of the {} bytes", size));
+    Response response =
+        error_response(416, "invalid_argument", fmt::format("the range lies outside of the {} bytes", size));
     response.headers.emplace_back("Content-Range", fmt::format("bytes */{}", size));
     return response;
   }
@@ -145,12 +147,14 @@ Response file_response(const Request& request, const std::filesystem::path& path
   return response;
 }
 
-std::optional<Response> growing_file_response(const Request& request, const std::filesystem::path& path, std::string content_type, int64_t so_far) {
+std::optional<Response> growing_file_response(const Request& request, const std::filesystem::path& path,
+                                              std::string content_type, int64_t so_far) {
   if (request.header("range").starts_with("bytes=-")) return std::nullopt;
   const auto [kind, range] = parse_range(request.header("range"), so_far);
   if (kind == RangeKind::whole) return std::nullopt;
   if (kind == RangeKind::unsatisfiable) {
-    Response response = error_response(416, "invalid_argument", fmt::format("so far there are {} bytes; more will come", so_far));
+    Response response =
+        error_response(416, "invalid_argument", fmt::format("so far there are {} bytes; more will come", so_far));
     response.headers.emplace_back("Content-Range", fmt::format("bytes */{}", so_far));
     response.headers.emplace_back("Retry-After", "1");
     return response;

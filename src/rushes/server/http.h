@@ -76,6 +76,7 @@ Response file_response(const Request& request, const std::filesystem::path& path
 
 /// The same of a file that still grows and has `so_far` bytes: the range that exists, of an unknown total. Nothing: all
 /// of it is asked for, or its end, which is not known.
-std::optional<Response> growing_file_response(const Request& request, const std::filesystem::path& path, std::string content_type, int64_t so_far);
+std::optional<Response> growing_file_response(const Request& request, const std::filesystem::path& path,
+                                              std::string content_type, int64_t so_far);
 
 }  // namespace rushes::server

@@ -18,7 +18,8 @@ std::string lower_case(std::string_view text) {
 std::string_view trim(std::string_view text) {
   constexpr std::string_view kSpace = " \t";
   const std::size_t first = text.find_first_not_of(kSpace);
-  return first == std::string_view::npos ? std::string_view{} : text.substr(first, text.find_last_not_of(kSpace) - first + 1);
+  return first == std::string_view::npos ? std::string_view{}
+                                         : text.substr(first, text.find_last_not_of(kSpace) - first + 1);
 }
 
 /// Takes `"quoted \" text"` or a bare token off the front; what follows a token begins with ';' or is empty.
@@ -62,13 +63,15 @@ std::optional<std::string> parameter(std::string_view field, std::string_view wa
 std::string boundary_of(std::string_view content_type) {
   const auto boundary = parameter(content_type, "boundary");
   require(boundary && !boundary->empty() && boundary->size() <= kMaxBoundaryBytes, ErrorCode::invalid_argument,
-          "the Content-Type of a form needs a boundary of 1 to {} characters: multipart/form-data; boundary=...", kMaxBoundaryBytes);
+          "the Content-Type of a form needs a boundary of 1 to {} characters: multipart/form-data; boundary=...",
+          kMaxBoundaryBytes);
   return *boundary;
 }
 
 void read_header_line(std::string_view line, FormPart& part, bool& is_form_data) {
   const std::size_t colon = line.find(':');
-  require(colon != std::string_view::npos, ErrorCode::invalid_argument, "multipart: a header line of part {} has no colon", part.name);
+  require(colon != std::string_view::npos, ErrorCode::invalid_argument,
+          "multipart: a header line of part {} has no colon", part.name);
   const std::string name = lower_case(trim(line.substr(0, colon)));
   const std::string_view value = trim(line.substr(colon + 1));
   if (name == "content-type") part.content_type = std::string(value);
@@ -101,7 +104,9 @@ FormPart parse_part(std::string_view text) {
 
 }  // namespace
 
-std::string media_type(std::string_view content_type) { return lower_case(trim(content_type.substr(0, content_type.find(';')))); }
+std::string media_type(std::string_view content_type) {
+  return lower_case(trim(content_type.substr(0, content_type.find(';'))));
+}
 
 std::vector<FormPart> parse_multipart(std::string_view content_type, std::string_view body) {
   const std::string delimiter = "\r\n--" + boundary_of(content_type);
@@ -111,7 +116,8 @@ std::vector<FormPart> parse_multipart(std::string_view content_type, std::string
     at = delimiter.size() - 2;
   } else {
     at = body.find(delimiter);
-    require(at != std::string_view::npos, ErrorCode::invalid_argument, "multipart: the boundary of the Content-Type is not in the body");
+    require(at != std::string_view::npos, ErrorCode::invalid_argument,
+            "multipart: the boundary of the Content-Type is not in the body");
     at += delimiter.size();
   }
   std::vector<FormPart> parts;
@@ -124,7 +130,8 @@ std::vector<FormPart> parse_multipart(std::string_view content_type, std::string
     require(parts.size() < kMaxFormParts, ErrorCode::too_large, "the form has more than {} parts", kMaxFormParts);
     body.remove_prefix(line_end + 2);
     at = body.find(delimiter);
-    require(at != std::string_view::npos, ErrorCode::invalid_argument, "multipart: part {} does not end; the body has been cut off", parts.size() + 1);
+    require(at != std::string_view::npos, ErrorCode::invalid_argument,
+            "multipart: part {} does not end; the body has been cut off", parts.size() + 1);
     parts.push_back(parse_part(body.substr(0, at)));
     at += delimiter.size();
   }

@@ -12,7 +12,8 @@ constexpr const char* kType = "multipart/form-data; boundary=AaB03x";
 TEST(Multipart, gives_fields_and_files_in_their_order) {
   const std::string body =
       "--AaB03x\r\nContent-Disposition: form-data; name=\"prompt\"\r\n\r\na red circle\r\n"
-      "--AaB03x  \r\ncontent-disposition: form-data; filename=\"a \\\"b\\\".png\"; name=picture\r\nContent-Type: image/png\r\n\r\n"
+      "--AaB03x  \r\ncontent-disposition: form-data; filename=\"a \\\"b\\\".png\"; name=picture\r\nContent-Type: "
+      "image/png\r\n\r\n"
       "\x89PNG\r\n--AaB03\r\n--AaB03x--\r\nepilogue";
   const auto parts = parse_multipart(kType, body);
   ASSERT_EQ(parts.size(), 2u);
@@ -26,8 +27,9 @@ TEST(Multipart, gives_fields_and_files_in_their_order) {
 }
 
 TEST(Multipart, takes_a_quoted_boundary_a_preamble_and_empty_contents) {
-  const auto parts = parse_multipart("Multipart/Form-Data; charset=utf-8; BOUNDARY=\"a b\"",
-                                     "preamble\r\n--a b\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\n\r\n--a b--");
+  const auto parts =
+      parse_multipart("Multipart/Form-Data; charset=utf-8; BOUNDARY=\"a b\"",
+                      "preamble\r\n--a b\r\nContent-Disposition: form-data; name=\"x\"\r\n\r\n\r\n--a b--");
   ASSERT_EQ(parts.size(), 1u);
   EXPECT_EQ(parts[0].content, "");
   EXPECT_TRUE(parse_multipart(kType, "--AaB03x--\r\n").empty());
@@ -63,7 +65,8 @@ TEST(Multipart, says_what_is_wrong_with_a_body) {
 
 TEST(Multipart, refuses_more_parts_than_any_form_has) {
   std::string body;
-  for (std::size_t i = 0; i <= kMaxFormParts; ++i) body += "\r\n--AaB03x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nx";
+  for (std::size_t i = 0; i <= kMaxFormParts; ++i)
+    body += "\r\n--AaB03x\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nx";
   EXPECT_THROW(parse_multipart(kType, body + "\r\n--AaB03x--"), Error);
 }
 

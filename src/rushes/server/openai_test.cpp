@@ -24,7 +24,8 @@ json wait_until_over(const RunningServer& server, const std::string& id) {
 
 TEST(OpenAiVideos, are_made_downloaded_and_deleted) {
   RunningServer server;
-  const Reply created = server.request("POST", "/v1/videos", R"({"prompt": "a; b", "seconds": "5.25", "size": "64x48", "seed": 3})");
+  const Reply created =
+      server.request("POST", "/v1/videos", R"({"prompt": "a; b", "seconds": "5.25", "size": "64x48", "seed": 3})");
   ASSERT_EQ(created.status, 200) << created.body;
   json video = created.json();
   const std::string id = video["id"];
@@ -42,13 +43,16 @@ TEST(OpenAiVideos, are_made_downloaded_and_deleted) {
   const Reply content = server.request("GET", "/v1/videos/" + id + "/content?variant=video");
   EXPECT_EQ(content.headers.at("content-type"), "video/mp4");
   EXPECT_EQ(media::decode_bytes("openai_test.mp4", media::Bytes(content.body.begin(), content.body.end())).size(), 84u);
-  EXPECT_EQ(server.request("DELETE", "/v1/videos/" + id).json(), (json{{"id", id}, {"object", "video.deleted"}, {"deleted", true}}));
+  EXPECT_EQ(server.request("DELETE", "/v1/videos/" + id).json(),
+            (json{{"id", id}, {"object", "video.deleted"}, {"deleted", true}}));
   EXPECT_EQ(server.request("GET", "/v1/videos/" + id).status, 404);
 }
 
 TEST(OpenAiVideos, can_be_asked_for_in_a_form_and_remixed) {
   RunningServer server;
-  const Reply created = server.request("POST", "/v1/videos", field("prompt", "a red circle") + field("seconds", "2") + field("seed", "9") + "--XX--\r\n", kForm);
+  const Reply created = server.request(
+      "POST", "/v1/videos", field("prompt", "a red circle") + field("seconds", "2") + field("seed", "9") + "--XX--\r\n",
+      kForm);
   ASSERT_EQ(created.status, 200) << created.body;
   const std::string id = created.json()["id"];
   EXPECT_EQ(server.status(id.substr(6))["seed"], 9);
@@ -74,7 +78,8 @@ TEST(OpenAiVideos, are_listed_in_pages) {
   EXPECT_EQ(first["has_more"], true);
   EXPECT_EQ(page("?limit=3&order=asc&after=" + ids[1])["data"][2]["id"], ids[4]);
   EXPECT_EQ(page("?limit=0")["last_id"], nullptr);
-  for (const char* wrong : {"?limit=-1", "?limit=101", "?limit=x", "?order=up"}) EXPECT_EQ(server.request("GET", std::string("/v1/videos") + wrong).status, 400) << wrong;
+  for (const char* wrong : {"?limit=-1", "?limit=101", "?limit=x", "?order=up"})
+    EXPECT_EQ(server.request("GET", std::string("/v1/videos") + wrong).status, 400) << wrong;
   EXPECT_EQ(server.request("GET", "/v1/videos?after=video_1").status, 404);
 }
 
@@ -105,7 +110,8 @@ TEST(OpenAiVideos, say_what_is_wrong_in_the_shape_that_the_client_reads) {
       {"Content-Type: multipart/form-data; boundary=XX\r\n",
        "--XX\r\nContent-Disposition: form-data; name=\"seed\"\r\n\r\nx\r\n--XX--", 400, "seed must be a number"},
       {"Content-Type: multipart/form-data; boundary=XX\r\n",
-       "--XX\r\nContent-Disposition: form-data; name=\"prompt\"\r\n\r\na\r\n--XX\r\nContent-Disposition: form-data; name=\"input_reference\"; filename=\"a.png\"\r\n\r\nno "
+       "--XX\r\nContent-Disposition: form-data; name=\"prompt\"\r\n\r\na\r\n--XX\r\nContent-Disposition: form-data; "
+       "name=\"input_reference\"; filename=\"a.png\"\r\n\r\nno "
        "picture\r\n--XX--",
        415, "JPEG"},
   };

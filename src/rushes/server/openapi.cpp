@@ -6,9 +6,9 @@
 namespace rushes::server {
 namespace {
 
-// The routes in short, written out by openapi_document(). For each: `ok` gives the content of each success, the name of a
-// schema or a media type (null: no body); `errors` the statuses beyond those that any request may get; `body` a schema of
-// the JSON body; `form`: also as multipart/form-data. Parameters of the path follow from its names.
+// The routes in short, written out by openapi_document(). For each: `ok` gives the content of each success, the name of
+// a schema or a media type (null: no body); `errors` the statuses beyond those that any request may get; `body` a
+// schema of the JSON body; `form`: also as multipart/form-data. Parameters of the path follow from its names.
 constexpr const char* kRoutes = R"json({
 "GET /health": {"tag": "service", "summary": "The process lives", "ok": {"200": "Status"}},
 "GET /ready": {"tag": "service", "summary": "New sessions are taken (503: shutting down)", "ok": {"200": "Status", "503": "Status"}},
@@ -145,7 +145,9 @@ const std::map<int, const char*> kStatuses{{101, "the connection is a WebSocket 
                                            {431, "the header is too large"},
                                            {503, "shutting down, or too many connections"}};
 
-Json reference(const std::string& kind, const std::string& name) { return {{"$ref", "#/components/" + kind + "/" + name}}; }
+Json reference(const std::string& kind, const std::string& name) {
+  return {{"$ref", "#/components/" + kind + "/" + name}};
+}
 
 /// A media type, several, or the name of a schema of JSON.
 Json content_of(const Json& what) {
@@ -162,7 +164,9 @@ Json content_of(const Json& what) {
 
 Json responses_of(const Json& route) {
   std::map<int, Json> responses;
-  const auto add_error = [&](int status) { responses[status] = {{"description", kStatuses.at(status)}, {"content", content_of("Error")}}; };
+  const auto add_error = [&](int status) {
+    responses[status] = {{"description", kStatuses.at(status)}, {"content", content_of("Error")}};
+  };
   for (const int status : {400, 401, 403, 405, 413, 431, 503}) add_error(status);
   for (const Json& status : route.value("errors", Json::array())) add_error(status.get<int>());
   if (route.contains("websocket")) {
@@ -183,20 +187,26 @@ Json responses_of(const Json& route) {
 Json path_parameters(std::string_view pattern) {
   Json parameters = Json::array();
   for (std::size_t open = pattern.find('{'); open != std::string_view::npos; open = pattern.find('{', open + 1))
-    parameters.push_back(reference("parameters", std::string(pattern.substr(open + 1, pattern.find('}', open) - open - 1))));
+    parameters.push_back(
+        reference("parameters", std::string(pattern.substr(open + 1, pattern.find('}', open) - open - 1))));
   return parameters;
 }
 
 std::string operation_id(std::string_view method, std::string_view pattern) {
   std::string id(method);
-  for (const char c : pattern) id += std::isalnum(static_cast<unsigned char>(c)) ? static_cast<char>(std::tolower(static_cast<unsigned char>(c))) : '_';
+  for (const char c : pattern)
+    id += std::isalnum(static_cast<unsigned char>(c)) ? static_cast<char>(std::tolower(static_cast<unsigned char>(c)))
+                                                      : '_';
   return id;
 }
 
 Json operation_of(std::string_view method, std::string_view pattern, const Json& route) {
-  Json operation{{"operationId", operation_id(method, pattern)}, {"tags", Json::array({route["tag"]})}, {"summary", route["summary"]}};
+  Json operation{{"operationId", operation_id(method, pattern)},
+                 {"tags", Json::array({route["tag"]})},
+                 {"summary", route["summary"]}};
   Json parameters = path_parameters(pattern);
-  for (const Json& name : route.value("query", Json::array())) parameters.push_back(reference("parameters", name.get<std::string>()));
+  for (const Json& name : route.value("query", Json::array()))
+    parameters.push_back(reference("parameters", name.get<std::string>()));
   if (!parameters.empty()) operation["parameters"] = std::move(parameters);
   if (route.contains("body")) {
     const std::string name = route["body"];
@@ -204,7 +214,8 @@ Json operation_of(std::string_view method, std::string_view pattern, const Json&
     if (route.contains("form")) content["multipart/form-data"] = {{"schema", reference("schemas", name)}};
     operation["requestBody"] = {{"required", name != "Fork"}, {"content", std::move(content)}};
   }
-  if (route.contains("sdp")) operation["requestBody"] = {{"required", true}, {"content", content_of("application/sdp")}};
+  if (route.contains("sdp"))
+    operation["requestBody"] = {{"required", true}, {"content", content_of("application/sdp")}};
   operation["responses"] = responses_of(route);
   return operation;
 }
@@ -227,7 +238,11 @@ Json openapi_document(std::string_view version, const Router& router) {
   for (auto& [name, parameter] : parameters.items())
     if (!parameter.contains("name")) parameter["name"] = name;
   return {{"openapi", "3.1.0"},
-          {"info", {{"title", "rushes"}, {"version", version}, {"description", "Video that is watched while it is generated."}, {"license", {{"name", "Apache-2.0"}}}}},
+          {"info",
+           {{"title", "rushes"},
+            {"version", version},
+            {"description", "Video that is watched while it is generated."},
+            {"license", {{"name", "Apache-2.0"}}}}},
           {"paths", std::move(paths)},
           {"components",
            {{"parameters", std::move(parameters)},

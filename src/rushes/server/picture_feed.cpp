@@ -36,12 +36,17 @@ class Pace {
 
 }  // namespace
 
-net::awaitable<void> send_pictures(Entry entry, PictureFeedOptions options, const SessionTable* sessions, WebSocket* viewer) {
+net::awaitable<void> send_pictures(Entry entry, PictureFeedOptions options, const SessionTable* sessions,
+                                   WebSocket* viewer) {
   const net::any_io_executor executor = co_await net::this_coro::executor;
   const auto wakeup = std::make_shared<Wakeup>(executor);
   const auto pictures = entry.outlets->jpeg()->watch(options.from, wakeup->notifier());
   const generation::VideoFormat& format = entry.session->format();
-  const Json head{{"type", "format"}, {"width", format.width}, {"height", format.height}, {"fps", format.fps}, {"mime_type", "image/jpeg"}};
+  const Json head{{"type", "format"},
+                  {"width", format.width},
+                  {"height", format.height},
+                  {"fps", format.fps},
+                  {"mime_type", "image/jpeg"}};
   std::string text = head.dump();
   co_await viewer->send_text(std::move(text));
   Pace pace(executor);
@@ -55,7 +60,10 @@ net::awaitable<void> send_pictures(Entry entry, PictureFeedOptions options, cons
       continue;
     }
     if (options.realtime) co_await pace.wait_for(picture.seconds);
-    Json about{{"type", options.base64 ? "frame" : "position"}, {"index", picture.index}, {"pts_s", picture.seconds}, {"skipped", pictures->skipped()}};
+    Json about{{"type", options.base64 ? "frame" : "position"},
+               {"index", picture.index},
+               {"pts_s", picture.seconds},
+               {"skipped", pictures->skipped()}};
     if (options.base64) {
       about["data"] = encode_base64(*picture.bytes);
       text = about.dump();

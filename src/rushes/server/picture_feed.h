@@ -15,6 +15,7 @@ struct PictureFeedOptions {
 
 /// First {"type": "format", ...}. Then binary: JPEGs, before the first and after each gap {"type": "position", "index":
 /// ...}; base64: {"type": "frame", "index": ..., "data": ...}. A viewer that is too slow misses pictures.
-net::awaitable<void> send_pictures(Entry entry, PictureFeedOptions options, const SessionTable* sessions, WebSocket* viewer);
+net::awaitable<void> send_pictures(Entry entry, PictureFeedOptions options, const SessionTable* sessions,
+                                   WebSocket* viewer);
 
 }  // namespace rushes::server

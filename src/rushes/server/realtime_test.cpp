@@ -11,7 +11,9 @@ using nlohmann::json;
 constexpr int kStepsPerBlock = 4;
 
 struct Conversation {
-  explicit Conversation(const RunningServer& server) : client(server.port()) { EXPECT_EQ(client.upgrade("/v1/realtime/video").status, 101); }
+  explicit Conversation(const RunningServer& server) : client(server.port()) {
+    EXPECT_EQ(client.upgrade("/v1/realtime/video").status, 101);
+  }
   void say(const json& message) { client.write_frame(1, message.dump()); }
   json hear() {
     const Frame frame = client.read_message();
@@ -49,7 +51,8 @@ TEST(Realtime, streams_chunks_takes_an_interaction_and_says_that_it_is_done) {
   EXPECT_EQ(metadata["kind"], "media");
   EXPECT_EQ(metadata["num_frames"], 12);
   EXPECT_EQ(metadata["started_event_ids"], json::array());
-  talk.say({{"type", "session.interaction"}, {"interaction", {{"event_id", "x"}, {"event", {{"prompt", "b"}}}, {"transition_chunks", 2}}}});
+  talk.say({{"type", "session.interaction"},
+            {"interaction", {{"event_id", "x"}, {"event", {{"prompt", "b"}}}, {"transition_chunks", 2}}}});
   EXPECT_EQ(talk.hear(), (json{{"type", "session.interaction.queued"}, {"request_id", id}, {"event_id", "x"}}));
   server.gate().open();
   std::vector<json> started;
@@ -117,10 +120,11 @@ TEST(Realtime, says_what_is_wrong_with_a_message) {
   Conversation talk(server);
   talk.say({{"type", "session.start"}, {"prompt", "a"}, {"extra_params", {{"any", "thing"}}}});
   EXPECT_EQ(talk.hear()["type"], "video.start");
-  const Case running[] = {{R"({"type": "session.start", "prompt": "a"})", "already"},
-                          {R"({"type": "session.interaction"})", "interaction"},
-                          {R"({"type": "session.interaction", "interaction": {"event": {"prompt": " "}}})", "empty"},
-                          {R"({"type": "session.interaction", "interaction": {"event": {"multi_modal_data": {}}}})", "camera"}};
+  const Case running[] = {
+      {R"({"type": "session.start", "prompt": "a"})", "already"},
+      {R"({"type": "session.interaction"})", "interaction"},
+      {R"({"type": "session.interaction", "interaction": {"event": {"prompt": " "}}})", "empty"},
+      {R"({"type": "session.interaction", "interaction": {"event": {"multi_modal_data": {}}}})", "camera"}};
   for (const Case& each : running) {
     talk.client.write_frame(1, each.message);
     const json error = talk.hear();

@@ -5,10 +5,10 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/address.hpp>
+#include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <charconv>
@@ -35,7 +35,8 @@ constexpr auto kAsTuple = net::as_tuple(net::use_awaitable);
 tcp::endpoint parse_endpoint(const std::string& text) {
   const std::size_t colon = text.rfind(':');
   std::string host = colon == std::string::npos ? "127.0.0.1" : text.substr(0, colon);
-  const std::string_view digits = colon == std::string::npos ? std::string_view(text) : std::string_view(text).substr(colon + 1);
+  const std::string_view digits =
+      colon == std::string::npos ? std::string_view(text) : std::string_view(text).substr(colon + 1);
   uint16_t port = 0;
   const auto [end, wrong] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
   const bool port_ok = wrong == std::errc{} && end == digits.data() + digits.size();
@@ -44,7 +45,8 @@ tcp::endpoint parse_endpoint(const std::string& text) {
   error_code error;
   const auto address = net::ip::make_address(host, error);
   require(port_ok && !error, ErrorCode::invalid_argument,
-          "--listen '{}' must be ADDRESS:PORT with a numeric address, e.g. 127.0.0.1:8000, 0.0.0.0:8000 or [::1]:8000", text);
+          "--listen '{}' must be ADDRESS:PORT with a numeric address, e.g. 127.0.0.1:8000, 0.0.0.0:8000 or [::1]:8000",
+          text);
   return {address, port};
 }
 
@@ -57,7 +59,9 @@ std::string url_of(const tcp::endpoint& endpoint) {
 
 struct Server::State {
   State(ServerOptions given, std::shared_ptr<const generation::Model> model)
-      : options(std::move(given)), signals(context), sessions(std::make_unique<SessionTable>(std::move(model), options.sessions, options.data_directory)) {
+      : options(std::move(given)),
+        signals(context),
+        sessions(std::make_unique<SessionTable>(std::move(model), options.sessions, options.data_directory)) {
     service.access = options.access;
     service.web_root = options.web_root;
     service.limits = options.connections;
@@ -80,7 +84,8 @@ struct Server::State {
     if (!error && endpoint.address().is_v6()) acceptor.set_option(net::ip::v6_only(true), error);
     if (!error) acceptor.bind(endpoint, error);
     if (!error) acceptor.listen(net::socket_base::max_listen_connections, error);
-    require(!error, ErrorCode::unavailable, "cannot listen at {}: {}; choose another with --listen", text, error.message());
+    require(!error, ErrorCode::unavailable, "cannot listen at {}: {}; choose another with --listen", text,
+            error.message());
   }
 
   net::awaitable<void> accept(tcp::acceptor& acceptor) {
@@ -105,9 +110,11 @@ struct Server::State {
 
   /// Best effort, without waiting: the answer fits into the send buffer of a new connection.
   static void refuse_connection(tcp::socket socket) {
-    static const std::string body = std::get<std::string>(error_response(503, "unavailable", "too many connections at the moment").body);
+    static const std::string body =
+        std::get<std::string>(error_response(503, "unavailable", "too many connections at the moment").body);
     static const std::string answer = fmt::format(
-        "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: application/json\r\nRetry-After: 5\r\nContent-Length: {}\r\n\r\n{}",
+        "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: application/json\r\nRetry-After: "
+        "5\r\nContent-Length: {}\r\n\r\n{}",
         body.size(), body);
     error_code ignored;
     socket.non_blocking(true, ignored);

@@ -21,10 +21,10 @@ struct ServerOptions {
   AccessOptions access;
   SessionLimits sessions;
   ConnectionLimits connections;
-  std::vector<std::string> push_hosts;                // that RTMP may go to; "*": any; this machine always
+  std::vector<std::string> push_hosts;  // that RTMP may go to; "*": any; this machine always
   WhepLimits webrtc;
-  std::chrono::milliseconds drain{10'000};            // what runs at the end has this long to complete
-  bool handle_signals = false;                        // SIGINT and SIGTERM end run(), a second one the process
+  std::chrono::milliseconds drain{10'000};  // what runs at the end has this long to complete
+  bool handle_signals = false;              // SIGINT and SIGTERM end run(), a second one the process
   std::string version = "unknown";
 };
 

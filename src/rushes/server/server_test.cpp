@@ -35,7 +35,8 @@ std::string joined(const std::vector<std::string>& pieces) {
 TEST(Server, makes_a_video_and_gives_it_out_as_a_file) {
   RunningServer server;
   server.gate().open();
-  const Reply created = server.request("POST", "/v1/sessions", R"({"prompt": "a red circle", "seed": 7, "segments": 2, "size": "64x48"})");
+  const Reply created = server.request("POST", "/v1/sessions",
+                                       R"({"prompt": "a red circle", "seed": 7, "segments": 2, "size": "64x48"})");
   ASSERT_EQ(created.status, 201) << created.body;
   const auto id = created.json()["id"].get<std::string>();
   EXPECT_EQ(created.headers.at("location"), path(id));
@@ -141,10 +142,16 @@ TEST(Server, serves_ranges_of_a_complete_file) {
     const char* range;
     int status;
     std::string body;
-  } cases[] = {{"bytes=0-9", 206, whole.substr(0, 10)},  {"bytes=100-", 206, whole.substr(100)},
-               {"bytes=-50", 206, whole.substr(whole.size() - 50)}, {"bytes=5-99999999", 206, whole.substr(5)},
-               {"bytes=99999999-", 416, ""},  {"bytes=-0", 416, ""}, {"bytes=0-1,5-6", 200, whole},
-               {"bytes=9-5", 200, whole},     {"bytes=x-y", 200, whole}, {"furlongs=1-2", 200, whole}};
+  } cases[] = {{"bytes=0-9", 206, whole.substr(0, 10)},
+               {"bytes=100-", 206, whole.substr(100)},
+               {"bytes=-50", 206, whole.substr(whole.size() - 50)},
+               {"bytes=5-99999999", 206, whole.substr(5)},
+               {"bytes=99999999-", 416, ""},
+               {"bytes=-0", 416, ""},
+               {"bytes=0-1,5-6", 200, whole},
+               {"bytes=9-5", 200, whole},
+               {"bytes=x-y", 200, whole},
+               {"furlongs=1-2", 200, whole}};
   for (const auto& c : cases) {
     SCOPED_TRACE(c.range);
     const Reply reply = server.request("GET", path(id, "/video.mp4"), "", std::string("Range: ") + c.range + "\r\n");
@@ -166,7 +173,8 @@ TEST(Server, lets_two_clients_stop_the_same_session) {
   std::atomic<int> answers = 0;
   {
     std::vector<std::jthread> clients;
-    for (int i = 0; i < 4; ++i) clients.emplace_back([&] { answers += server.request("POST", path(id, "/stop")).status == 200; });
+    for (int i = 0; i < 4; ++i)
+      clients.emplace_back([&] { answers += server.request("POST", path(id, "/stop")).status == 200; });
   }
   EXPECT_EQ(answers, 4);
   EXPECT_EQ(server.request("POST", path(id, "/stop")).json()["state"], "stopped");
@@ -184,8 +192,7 @@ TEST(Server, switches_the_prompt_at_a_block_border) {
   server.gate().allow(2);
   TestClient watching(server.port());
   watching.upgrade(path(id, "/events"));
-  while (json::parse(watching.read_message().payload).value("step", 0) != 2) {
-  }
+  while (json::parse(watching.read_message().payload).value("step", 0) != 2) {}
   EXPECT_EQ(server.request("POST", path(id, "/prompt"), R"({"prompt": "second"})").status, 202);
   server.gate().open();
   std::vector<std::string> prompts;
@@ -233,8 +240,7 @@ TEST(Server, drops_a_viewer_that_never_reads_and_tells_it_why) {
   EXPECT_EQ(server.request("POST", path(id, "/stop")).status, 200);
   // It reads at last: what the kernel kept, then the reason.
   Frame close;
-  for (close = silent.read_frame(); close.opcode == 2 || close.opcode == 0; close = silent.read_frame()) {
-  }
+  for (close = silent.read_frame(); close.opcode == 2 || close.opcode == 0; close = silent.read_frame()) {}
   EXPECT_EQ(close.opcode, 8);
   EXPECT_EQ(close.close_code(), 1008);
   EXPECT_NE(close.payload.find("nothing was read"), std::string::npos);
@@ -251,8 +257,10 @@ TEST(Server, is_undisturbed_by_viewers_that_leave) {
   for (int i = 0; i < 12; ++i) {
     TestClient leaving(server.port());
     const char* what = i % 3 == 0 ? "/events" : i % 3 == 1 ? "/video" : "/video.mp4";
-    if (i % 3 == 2) leaving.write("GET " + path(id, what) + " HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    else leaving.upgrade(path(id, what));
+    if (i % 3 == 2)
+      leaving.write("GET " + path(id, what) + " HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    else
+      leaving.upgrade(path(id, what));
     leaving.readable(std::chrono::seconds(5));
     if (i % 2) leaving.reset();
   }
@@ -272,8 +280,7 @@ TEST(Server, notices_that_a_viewer_of_a_paused_session_has_left) {
     viewer.read_chunk(init);
     EXPECT_EQ(server.status(id)["viewers"], 1);
   }
-  for (int i = 0; i < 1000 && server.status(id)["viewers"] != 0; ++i) {
-  }
+  for (int i = 0; i < 1000 && server.status(id)["viewers"] != 0; ++i) {}
   EXPECT_EQ(server.status(id)["viewers"], 0);
 }
 
@@ -383,7 +390,8 @@ TEST(Server, reports_health_properties_models_and_metrics) {
   EXPECT_EQ(server.request("GET", "/props").json()["model"]["name"], "drawing");
   EXPECT_EQ(server.request("GET", "/v1/models").json()["models"][0]["name"], "drawing");
   const std::string metrics = server.request("GET", "/metrics").body;
-  for (const char* line : {"rushes_sessions_created_total 1\n", "# TYPE rushes_sessions gauge\n", "rushes_http_answers_total{status=\"201\"} 1\n"})
+  for (const char* line : {"rushes_sessions_created_total 1\n", "# TYPE rushes_sessions gauge\n",
+                           "rushes_http_answers_total{status=\"201\"} 1\n"})
     EXPECT_NE(metrics.find(line), std::string::npos) << line << metrics;
 }
 
@@ -436,7 +444,9 @@ TEST(Server, keeps_foreign_pages_away) {
   const std::string own = "Origin: http://127.0.0.1:" + std::to_string(server.port()) + "\r\n";
   const std::string foreign = "Origin: http://evil.example\r\n", friendly = "Origin: https://friend.example\r\n";
   const auto id = server.create();
-  const auto upgrade = [&](const std::string& origin) { return TestClient(server.port()).upgrade(path(id, "/events"), origin).status; };
+  const auto upgrade = [&](const std::string& origin) {
+    return TestClient(server.port()).upgrade(path(id, "/events"), origin).status;
+  };
   EXPECT_EQ(upgrade(own), 101);
   EXPECT_EQ(upgrade(friendly), 101);
   EXPECT_EQ(upgrade(foreign), 403);

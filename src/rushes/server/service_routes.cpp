@@ -28,18 +28,22 @@ class MetricsText {
   }
   /// Several values of one metric, told apart by a label.
   template <typename Pairs>
-  MetricsText& add(std::string_view name, std::string_view type, std::string_view help, std::string_view label, const Pairs& pairs) {
+  MetricsText& add(std::string_view name, std::string_view type, std::string_view help, std::string_view label,
+                   const Pairs& pairs) {
     text_ += fmt::format("# HELP {0} {1}\n# TYPE {0} {2}\n", name, help, type);
     for (const auto& [key, value] : pairs) text_ += fmt::format("{}{{{}=\"{}\"}} {}\n", name, label, key, value);
     return *this;
   }
-  MetricsText& add_histogram(std::string_view name, std::string_view help, const generation::LatencyHistogram& histogram) {
+  MetricsText& add_histogram(std::string_view name, std::string_view help,
+                             const generation::LatencyHistogram& histogram) {
     text_ += fmt::format("# HELP {0} {1}\n# TYPE {0} histogram\n", name, help);
     int64_t below = 0;
     for (std::size_t i = 0; i < histogram.kBoundsSeconds.size(); ++i)
-      text_ += fmt::format("{}_bucket{{le=\"{}\"}} {}\n", name, histogram.kBoundsSeconds[i], below += histogram.counts[i]);
+      text_ +=
+          fmt::format("{}_bucket{{le=\"{}\"}} {}\n", name, histogram.kBoundsSeconds[i], below += histogram.counts[i]);
     below += histogram.counts.back();
-    text_ += fmt::format("{0}_bucket{{le=\"+Inf\"}} {1}\n{0}_sum {2}\n{0}_count {1}\n", name, below, histogram.sum_seconds);
+    text_ +=
+        fmt::format("{0}_bucket{{le=\"+Inf\"}} {1}\n{0}_sum {2}\n{0}_count {1}\n", name, below, histogram.sum_seconds);
     return *this;
   }
   const std::string& text() const { return text_; }
@@ -77,16 +81,21 @@ std::string metrics_text(const Service& service, const SessionTable& sessions) {
       .add("rushes_sessions_created_total", "counter", "Sessions started.", sessions.created())
       .add("rushes_blocks_total", "counter", "Video blocks generated.", worker.blocks)
       .add("rushes_steps_total", "counter", "Units of work done.", worker.steps)
-      .add("rushes_device_busy_seconds_total", "counter", "Time spent in the model.", static_cast<double>(worker.busy.count()) * 1e-6)
+      .add("rushes_device_busy_seconds_total", "counter", "Time spent in the model.",
+           static_cast<double>(worker.busy.count()) * 1e-6)
       .add("rushes_generator_bytes", "gauge", "Memory of all sessions' caches.", worker.generator_bytes)
       .add("rushes_video_frames_total", "counter", "Video frames generated.", worker.video_frames)
       .add("rushes_stage_seconds_total", "counter", "Time that blocks took, by stage.", "stage", stages)
-      .add_histogram("rushes_first_block_seconds", "From a session's creation to its first block of frames.", worker.first_block)
+      .add_histogram("rushes_first_block_seconds", "From a session's creation to its first block of frames.",
+                     worker.first_block)
       .add("rushes_encoded_bytes_total", "counter", "Video encoded.", totals.encoded_bytes)
-      .add("rushes_fragments_skipped_total", "counter", "Blocks that viewers missed for being slow.", totals.skipped_fragments)
-      .add("rushes_viewers_by_kind", "gauge", "Open WebSockets and growing downloads.", "kind", counters.viewers_by_kind)
+      .add("rushes_fragments_skipped_total", "counter", "Blocks that viewers missed for being slow.",
+           totals.skipped_fragments)
+      .add("rushes_viewers_by_kind", "gauge", "Open WebSockets and growing downloads.", "kind",
+           counters.viewers_by_kind)
       .add("rushes_sent_bytes_total", "counter", "Bodies and messages sent.", counters.bytes_sent)
-      .add("rushes_queue_sessions", "gauge", "Sessions that wait for their first step.", states[name(generation::SessionState::queued)])
+      .add("rushes_queue_sessions", "gauge", "Sessions that wait for their first step.",
+           states[name(generation::SessionState::queued)])
       .add("rushes_http_answers_total", "counter", "Answers sent.", "status", counters.answers)
       .add("rushes_connections", "gauge", "Open connections.", counters.connections)
       .add("rushes_connections_refused_total", "counter", "Connections beyond the limit.", counters.connections_refused)
@@ -105,14 +114,15 @@ void add_service_routes(Service& service, const SessionTable& sessions, std::str
     route.answer = std::move(answer);
     service.router.add(std::move(route));
   };
-  get("/openapi.json", Route::Access::open, [&service, version](const Request&) {
-    return json_response(200, openapi_document(version, service.router));
-  });
+  get("/openapi.json", Route::Access::open,
+      [&service, version](const Request&) { return json_response(200, openapi_document(version, service.router)); });
   get("/health", Route::Access::open, [](const Request&) { return json_response(200, {{"status", "ok"}}); });
   get("/ready", Route::Access::open, [&service](const Request&) {
     return service.draining ? json_response(503, {{"status", "draining"}}) : json_response(200, {{"status", "ready"}});
   });
-  get("/props", Route::Access::token, [&sessions, version = std::move(version)](const Request&) { return json_response(200, props(sessions, version)); });
+  get("/props", Route::Access::token, [&sessions, version = std::move(version)](const Request&) {
+    return json_response(200, props(sessions, version));
+  });
   get("/metrics", Route::Access::token, [&service, &sessions](const Request&) {
     Response response;
     response.content_type = "text/plain; version=0.0.4; charset=utf-8";

@@ -10,7 +10,8 @@ namespace rushes::server {
 
 using generation::SessionId;
 
-SessionTable::SessionTable(std::shared_ptr<const generation::Model> model, SessionLimits limits, std::filesystem::path data_directory)
+SessionTable::SessionTable(std::shared_ptr<const generation::Model> model, SessionLimits limits,
+                           std::filesystem::path data_directory)
     : model_(std::move(model)), limits_(limits), data_directory_(std::move(data_directory)) {
   delivery::prepare_directory(data_directory_);
   prune();
@@ -28,7 +29,8 @@ SessionTable::~SessionTable() {
 void SessionTable::require_room() const {
   require(!draining_, ErrorCode::unavailable, "the server is shutting down and takes no new sessions");
   require(running() < limits_.max_running, ErrorCode::exhausted,
-          "{} sessions are running, which is the limit; stop one or try again later (--max-sessions)", limits_.max_running);
+          "{} sessions are running, which is the limit; stop one or try again later (--max-sessions)",
+          limits_.max_running);
 }
 
 Entry SessionTable::create(generation::VideoRequest request, std::optional<Origin> origin) {
@@ -42,7 +44,8 @@ Entry SessionTable::create(generation::VideoRequest request, std::optional<Origi
 
 Entry SessionTable::fork(const SessionId& id, std::optional<std::string> prompt) {
   const Entry source = find(id);
-  require(!source.session->over(), ErrorCode::conflict, "session {} has ended; only one that runs or is paused can be forked", id.text());
+  require(!source.session->over(), ErrorCode::conflict,
+          "session {} has ended; only one that runs or is paused can be forked", id.text());
   require_room();
   generation::VideoRequest request = source.session->request();
   request.max_lead_seconds = source.session->max_lead();
@@ -52,8 +55,8 @@ Entry SessionTable::fork(const SessionId& id, std::optional<std::string> prompt)
   return entry;
 }
 
-Entry SessionTable::enter(generation::VideoRequest request, const generation::VideoFormat& format, std::optional<Origin> origin,
-                          std::shared_ptr<delivery::EncodedStream> origin_video) {
+Entry SessionTable::enter(generation::VideoRequest request, const generation::VideoFormat& format,
+                          std::optional<Origin> origin, std::shared_ptr<delivery::EncodedStream> origin_video) {
   make_room();
   Entry entry;
   entry.session = std::make_shared<generation::Session>(std::move(request), format);
@@ -67,7 +70,8 @@ Entry SessionTable::enter(generation::VideoRequest request, const generation::Vi
   entry.origin = std::move(origin);
   entries_.push_back(entry);
   ++created_;
-  log::info("session {}: created, {}x{} at {} fps", entry.session->id().text(), format.width, format.height, format.fps);
+  log::info("session {}: created, {}x{} at {} fps", entry.session->id().text(), format.width, format.height,
+            format.fps);
   return entry;
 }
 
@@ -84,7 +88,8 @@ SessionTable::Totals SessionTable::totals() const {
 }
 
 std::vector<Entry>::const_iterator SessionTable::position(const SessionId& id) const {
-  const auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.session->id() == id; });
+  const auto found =
+      std::find_if(entries_.begin(), entries_.end(), [&](const Entry& e) { return e.session->id() == id; });
   require(found != entries_.end(), ErrorCode::not_found, "there is no session {}; it may have been deleted", id.text());
   return found;
 }
@@ -114,7 +119,8 @@ void SessionTable::drain() {
 
 void SessionTable::make_room() {
   while (static_cast<int64_t>(entries_.size()) >= limits_.max_kept) {
-    const auto oldest = std::find_if(entries_.begin(), entries_.end(), [](const Entry& e) { return e.session->over(); });
+    const auto oldest =
+        std::find_if(entries_.begin(), entries_.end(), [](const Entry& e) { return e.session->over(); });
     if (oldest == entries_.end()) break;
     remove(oldest->session->id());
   }

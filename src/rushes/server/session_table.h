@@ -16,8 +16,8 @@
 namespace rushes::server {
 
 struct SessionLimits {
-  int64_t max_running = 16;               // sessions that have not ended; more get 429
-  int64_t max_kept = 64;                  // with those that have ended; the oldest of them go first
+  int64_t max_running = 16;  // sessions that have not ended; more get 429
+  int64_t max_kept = 64;     // with those that have ended; the oldest of them go first
   int64_t max_recording_bytes = int64_t{4} << 30;
   int64_t max_data_bytes = int64_t{16} << 30;  // all recordings together
 };
@@ -39,7 +39,8 @@ struct Entry {
 class SessionTable {
  public:
   /// Creates the data directory, and removes the oldest recordings there if they need more than the limit.
-  SessionTable(std::shared_ptr<const generation::Model> model, SessionLimits limits, std::filesystem::path data_directory);
+  SessionTable(std::shared_ptr<const generation::Model> model, SessionLimits limits,
+               std::filesystem::path data_directory);
   /// Stops what still runs, and waits until every recording is complete.
   ~SessionTable();
   SessionTable(const SessionTable&) = delete;
@@ -48,9 +49,9 @@ class SessionTable {
   /// Starts a generation. Throws what the model has against the request, Error(exhausted) at the limit,
   /// Error(unavailable) while the server shuts down.
   Entry create(generation::VideoRequest request, std::optional<Origin> origin = {});
-  /// A session that goes on from the next block border of another one, whose video so far it begins with: nothing is made
-  /// or encoded twice. `prompt` takes effect at once. Throws Error(not_found), Error(conflict) when the other has ended,
-  /// and as create().
+  /// A session that goes on from the next block border of another one, whose video so far it begins with: nothing is
+  /// made or encoded twice. `prompt` takes effect at once. Throws Error(not_found), Error(conflict) when the other has
+  /// ended, and as create().
   Entry fork(const generation::SessionId& id, std::optional<std::string> prompt);
   /// Throws Error(not_found).
   const Entry& find(const generation::SessionId& id) const;

@@ -8,12 +8,24 @@ namespace fs = std::filesystem;
 
 std::string_view mime_type(const fs::path& path) {
   static constexpr std::pair<std::string_view, std::string_view> kTypes[] = {
-      {".html", "text/html; charset=utf-8"}, {".js", "text/javascript; charset=utf-8"},
-      {".mjs", "text/javascript; charset=utf-8"}, {".css", "text/css; charset=utf-8"},
-      {".json", "application/json"}, {".map", "application/json"}, {".webmanifest", "application/manifest+json"},
-      {".svg", "image/svg+xml"}, {".png", "image/png"}, {".jpg", "image/jpeg"}, {".jpeg", "image/jpeg"},
-      {".webp", "image/webp"}, {".ico", "image/x-icon"}, {".gif", "image/gif"}, {".woff2", "font/woff2"},
-      {".wasm", "application/wasm"}, {".mp4", "video/mp4"}, {".txt", "text/plain; charset=utf-8"}};
+      {".html", "text/html; charset=utf-8"},
+      {".js", "text/javascript; charset=utf-8"},
+      {".mjs", "text/javascript; charset=utf-8"},
+      {".css", "text/css; charset=utf-8"},
+      {".json", "application/json"},
+      {".map", "application/json"},
+      {".webmanifest", "application/manifest+json"},
+      {".svg", "image/svg+xml"},
+      {".png", "image/png"},
+      {".jpg", "image/jpeg"},
+      {".jpeg", "image/jpeg"},
+      {".webp", "image/webp"},
+      {".ico", "image/x-icon"},
+      {".gif", "image/gif"},
+      {".woff2", "font/woff2"},
+      {".wasm", "application/wasm"},
+      {".mp4", "video/mp4"},
+      {".txt", "text/plain; charset=utf-8"}};
   const std::string extension = path.extension().string();
   for (const auto& [ending, type] : kTypes)
     if (ending == extension) return type;
@@ -42,7 +54,9 @@ Response serve_static(const fs::path& root, const Request& request) {
   if (!file && request.path == "/") {
     Response response;
     response.content_type = "text/plain; charset=utf-8";
-    response.body = "rushes is running. Its page is not built: run `make run` in the project, or give --web-root.\nThe API is below /v1, see docs/api.md.\n";
+    response.body =
+        "rushes is running. Its page is not built: run `make run` in the project, or give --web-root.\nThe API is "
+        "below /v1, see docs/api.md.\n";
     return response;
   }
   require(file.has_value(), ErrorCode::not_found, "there is nothing at {}", request.path);
@@ -51,9 +65,10 @@ Response serve_static(const fs::path& root, const Request& request) {
   const bool is_asset = request.path.starts_with("/assets/");
   response.headers.emplace_back("Cache-Control", is_asset ? "public, max-age=31536000, immutable" : "no-cache");
   if (mime_type(*file).starts_with("text/html"))
-    response.headers.emplace_back("Content-Security-Policy",
-                                  "default-src 'self'; media-src 'self' blob:; img-src 'self' data: blob:; "
-                                  "connect-src 'self' ws: wss:; style-src 'self' 'unsafe-inline'; frame-ancestors 'self'");
+    response.headers.emplace_back(
+        "Content-Security-Policy",
+        "default-src 'self'; media-src 'self' blob:; img-src 'self' data: blob:; "
+        "connect-src 'self' ws: wss:; style-src 'self' 'unsafe-inline'; frame-ancestors 'self'");
   return response;
 }
 

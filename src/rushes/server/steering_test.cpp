@@ -11,8 +11,12 @@ using nlohmann::json;
 constexpr int kStepsPerBlock = 4, kFramesPerBlock = 12, kBlocks = 7;
 std::string path(const std::string& id, const std::string& what = {}) { return "/v1/sessions/" + id + what; }
 
-std::string video(const RunningServer& server, const std::string& id) { return server.request("GET", path(id, "/video.mp4")).body; }
-std::size_t decoded_frames(const std::string& mp4) { return media::decode_bytes("steering_test.mp4", media::Bytes(mp4.begin(), mp4.end())).size(); }
+std::string video(const RunningServer& server, const std::string& id) {
+  return server.request("GET", path(id, "/video.mp4")).body;
+}
+std::size_t decoded_frames(const std::string& mp4) {
+  return media::decode_bytes("steering_test.mp4", media::Bytes(mp4.begin(), mp4.end())).size();
+}
 
 /// Ends with the event that the block brings.
 void wait_for_block(TestClient& events) {
@@ -54,7 +58,8 @@ TEST(Fork, goes_on_from_the_block_border_with_another_prompt_and_begins_with_the
   server.events(id);
   const std::string original = video(server, id);
   EXPECT_EQ(decoded_frames(original), static_cast<std::size_t>(kBlocks * kFramesPerBlock));
-  const std::size_t shared = static_cast<std::size_t>(std::mismatch(original.begin(), original.end(), forked.begin(), forked.end()).first - original.begin());
+  const std::size_t shared = static_cast<std::size_t>(
+      std::mismatch(original.begin(), original.end(), forked.begin(), forked.end()).first - original.begin());
   EXPECT_GT(shared, original.size() / kBlocks * 2);
   EXPECT_LT(shared, original.size());
 }
@@ -99,7 +104,8 @@ TEST(Pacing, can_be_asked_for_and_changed) {
   EXPECT_EQ(faster.json()["max_lead_s"], nullptr);
   for (int i = 0; i < 30; ++i) wait_for_block(events);
   EXPECT_EQ(server.request("POST", path(id, "/pacing"), R"({"max_lead": 0.5})").json()["max_lead_s"], 0.5);
-  for (const char* wrong : {"{}", R"({"pacing": "slow"})", R"({"pacing": "asap", "max_lead": 1})", R"({"max_lead": -1})"})
+  for (const char* wrong :
+       {"{}", R"({"pacing": "slow"})", R"({"pacing": "asap", "max_lead": 1})", R"({"max_lead": -1})"})
     EXPECT_EQ(server.request("POST", path(id, "/pacing"), wrong).status, 400) << wrong;
   server.request("POST", path(id, "/stop"));
   EXPECT_EQ(server.request("POST", path(id, "/pacing"), R"({"pacing": "asap"})").status, 409);
@@ -112,10 +118,12 @@ TEST(Metrics, tell_of_blocks_stages_first_blocks_and_bytes) {
   server.events(id);
   video(server, id);
   const std::string text = server.request("GET", "/metrics").body;
-  for (const char* line : {"rushes_video_frames_total 84\n", "rushes_blocks_total 7\n", "rushes_first_block_seconds_count 1\n", "rushes_first_block_seconds_bucket{le=\"+Inf\"} 1\n",
-                           "rushes_stage_seconds_total{stage=\"denoise\"}", "rushes_stage_seconds_total{stage=\"encode\"}", "rushes_viewers_by_kind{kind=\"events\"} ",
-                           "rushes_fragments_skipped_total 0\n", "rushes_queue_sessions 0\n", "rushes_sessions{state=\"finished\"} 1\n", "rushes_sent_bytes_total ",
-                           "process_resident_memory_bytes "})
+  for (const char* line :
+       {"rushes_video_frames_total 84\n", "rushes_blocks_total 7\n", "rushes_first_block_seconds_count 1\n",
+        "rushes_first_block_seconds_bucket{le=\"+Inf\"} 1\n", "rushes_stage_seconds_total{stage=\"denoise\"}",
+        "rushes_stage_seconds_total{stage=\"encode\"}", "rushes_viewers_by_kind{kind=\"events\"} ",
+        "rushes_fragments_skipped_total 0\n", "rushes_queue_sessions 0\n", "rushes_sessions{state=\"finished\"} 1\n",
+        "rushes_sent_bytes_total ", "process_resident_memory_bytes "})
     EXPECT_NE(text.find(line), std::string::npos) << line << "\n" << text;
   const std::size_t sent = text.find("\nrushes_sent_bytes_total ") + 25;
   EXPECT_GT(std::atoll(text.c_str() + sent), server.status(id)["done"]["bytes"].get<int64_t>());

@@ -34,7 +34,8 @@ struct Frame {
   bool last = true;
   std::string payload;
   int close_code() const {
-    return payload.size() < 2 ? 0 : static_cast<unsigned char>(payload[0]) << 8 | static_cast<unsigned char>(payload[1]);
+    return payload.size() < 2 ? 0
+                              : static_cast<unsigned char>(payload[0]) << 8 | static_cast<unsigned char>(payload[1]);
   }
 };
 
@@ -42,7 +43,8 @@ class TestClient {
  public:
   explicit TestClient(uint16_t port, int receive_buffer_bytes = 0) : port_(port) {
     socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (receive_buffer_bytes) ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &receive_buffer_bytes, sizeof receive_buffer_bytes);
+    if (receive_buffer_bytes)
+      ::setsockopt(socket_, SOL_SOCKET, SO_RCVBUF, &receive_buffer_bytes, sizeof receive_buffer_bytes);
     const timeval patience{20, 0};  // bounds failures only
     ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     ::setsockopt(socket_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
@@ -80,13 +82,14 @@ class TestClient {
 
   /// True when the server has closed the connection; reads what still comes until then.
   bool closed_by_server() {
-    while (fill()) {
-    }
+    while (fill()) {}
     return !timed_out_;
   }
 
-  Reply request(const std::string& method, const std::string& target, const std::string& body = {}, const std::string& headers = {}) {
-    std::string text = method + " " + target + " HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(port_) + "\r\n" + headers;
+  Reply request(const std::string& method, const std::string& target, const std::string& body = {},
+                const std::string& headers = {}) {
+    std::string text =
+        method + " " + target + " HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(port_) + "\r\n" + headers;
     if (!body.empty() || method == "POST") text += "Content-Length: " + std::to_string(body.size()) + "\r\n";
     write(text + "\r\n" + body);
     return read_reply(method == "HEAD");
@@ -119,8 +122,7 @@ class TestClient {
       reply.body = read_bytes(size);
       reply.complete = reply.body.size() == size;
     } else {
-      while (fill()) {
-      }
+      while (fill()) {}
       reply.body = std::exchange(buffer_, {});
     }
     return reply;
@@ -140,7 +142,9 @@ class TestClient {
 
   Reply upgrade(const std::string& target, const std::string& headers = {}) {
     write("GET " + target + " HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(port_) +
-          "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n" + headers + "\r\n");
+          "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: "
+          "dGhlIHNhbXBsZSBub25jZQ==\r\n" +
+          headers + "\r\n");
     return read_reply();
   }
 
@@ -176,14 +180,14 @@ class TestClient {
   }
 
   bool write_frame(int opcode, std::string payload, bool masked = true) {
-    std::string frame{static_cast<char>(0x80 | opcode), static_cast<char>((masked ? 0x80 : 0) | static_cast<int>(payload.size()))};
+    std::string frame{static_cast<char>(0x80 | opcode),
+                      static_cast<char>((masked ? 0x80 : 0) | static_cast<int>(payload.size()))};
     if (masked) frame += std::string(4, '\0');  // a mask of zeros changes nothing
     return write(frame + payload);
   }
 
   std::string read_bytes(std::size_t count) {
-    while (buffer_.size() < count && fill()) {
-    }
+    while (buffer_.size() < count && fill()) {}
     std::string bytes = buffer_.substr(0, count);
     buffer_.erase(0, bytes.size());
     return bytes;
@@ -253,7 +257,8 @@ class RunningServer {
   uint16_t port() const { return port_; }
   const std::filesystem::path& directory() const { return directory_; }
   generation::Gate& gate() { return gate_; }
-  Reply request(const std::string& method, const std::string& target, const std::string& body = {}, const std::string& headers = {}) const {
+  Reply request(const std::string& method, const std::string& target, const std::string& body = {},
+                const std::string& headers = {}) const {
     return TestClient(port_).request(method, target, body, headers);
   }
   /// Starts a session; its id.
@@ -268,7 +273,8 @@ class RunningServer {
     TestClient client(port_);
     EXPECT_EQ(client.upgrade("/v1/sessions/" + id + "/events").status, 101);
     std::vector<nlohmann::json> all;
-    for (Frame frame = client.read_message(); frame.opcode == 1; frame = client.read_message()) all.push_back(nlohmann::json::parse(frame.payload));
+    for (Frame frame = client.read_message(); frame.opcode == 1; frame = client.read_message())
+      all.push_back(nlohmann::json::parse(frame.payload));
     return all;
   }
 

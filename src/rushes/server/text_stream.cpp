@@ -20,14 +20,17 @@ TextPosition TextPosition::parse(std::string_view text) {
   const auto number = [&](std::string_view digits) {
     int64_t value = -1;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    require(error == std::errc{} && end == digits.data() + digits.size() && value >= 0 && dot != std::string_view::npos, ErrorCode::invalid_argument,
-            "Last-Event-ID must be one that this server sent, e.g. 12.80 (got '{}')", text.substr(0, 64));
+    require(error == std::errc{} && end == digits.data() + digits.size() && value >= 0 && dot != std::string_view::npos,
+            ErrorCode::invalid_argument, "Last-Event-ID must be one that this server sent, e.g. 12.80 (got '{}')",
+            text.substr(0, 64));
     return value;
   };
-  return {.fragment = number(text.substr(0, dot)), .sequence = number(dot == std::string_view::npos ? std::string_view{} : text.substr(dot + 1))};
+  return {.fragment = number(text.substr(0, dot)),
+          .sequence = number(dot == std::string_view::npos ? std::string_view{} : text.substr(dot + 1))};
 }
 
-TextStream::TextStream(const Entry& entry, TextStreamOptions options) : session_(entry.session), video_(entry.video), options_(options) {}
+TextStream::TextStream(const Entry& entry, TextStreamOptions options)
+    : session_(entry.session), video_(entry.video), options_(options) {}
 TextStream::~TextStream() = default;
 
 std::string TextStream::message(std::string_view type, const Json& json) const {
@@ -47,10 +50,14 @@ std::optional<std::string> TextStream::poll() {
   const auto fragment = viewer_->poll();
   if (!fragment) return std::nullopt;
   std::string data = encode_base64(*fragment->bytes);
-  if (fragment->index < 0) return message("init", {{"type", "init"}, {"mime_type", video_->mime_type()}, {"data", std::move(data)}});
+  if (fragment->index < 0)
+    return message("init", {{"type", "init"}, {"mime_type", video_->mime_type()}, {"data", std::move(data)}});
   options_.position.fragment = fragment->index + 1;
-  return message("fragment", {{"type", "fragment"}, {"index", fragment->index}, {"pts_s", seconds(fragment->pts)},
-                              {"duration_s", seconds(fragment->duration)}, {"data", std::move(data)}});
+  return message("fragment", {{"type", "fragment"},
+                              {"index", fragment->index},
+                              {"pts_s", seconds(fragment->pts)},
+                              {"duration_s", seconds(fragment->duration)},
+                              {"data", std::move(data)}});
 }
 
 net::awaitable<std::shared_ptr<const std::vector<uint8_t>>> TextStream::next() {
@@ -58,7 +65,9 @@ net::awaitable<std::shared_ptr<const std::vector<uint8_t>>> TextStream::next() {
     const net::any_io_executor executor = co_await net::this_coro::executor;
     wakeup_ = std::make_shared<Wakeup>(executor);
     using generation::Stream;
-    events_ = session_->stream().subscribe(Stream::Role::observer, options_.from_newest ? Stream::From::newest_block : Stream::From::start, wakeup_->notifier());
+    events_ = session_->stream().subscribe(Stream::Role::observer,
+                                           options_.from_newest ? Stream::From::newest_block : Stream::From::start,
+                                           wakeup_->notifier());
     if (options_.video)
       viewer_ = options_.from_newest ? video_->watch(delivery::EncodedStream::From::newest, wakeup_->notifier())
                                      : video_->watch_from(options_.position.fragment, wakeup_->notifier());

@@ -25,13 +25,15 @@ TEST(ParseQuery, splits_and_decodes) {
 TEST(MatchPath, fits_whole_parts_only) {
   EXPECT_EQ(match_path("/v1/sessions/{id}/stop", "/v1/sessions/abc/stop"), (Values{{"id", "abc"}}));
   EXPECT_EQ(match_path("/", "/"), Values{});
-  for (const char* path : {"", "/", "/v1/sessions", "/v1/sessions/", "/v1/sessions/abc/", "/v1/sessions/a/b", "v1/sessions/abc", "/v1/sessionsx/abc"})
+  for (const char* path : {"", "/", "/v1/sessions", "/v1/sessions/", "/v1/sessions/abc/", "/v1/sessions/a/b",
+                           "v1/sessions/abc", "/v1/sessionsx/abc"})
     EXPECT_FALSE(match_path("/v1/sessions/{id}", path)) << path;
 }
 
 TEST(HttpStatus, is_an_error_for_every_code) {
-  for (const ErrorCode code : {ErrorCode::invalid_argument, ErrorCode::not_found, ErrorCode::conflict, ErrorCode::too_large, ErrorCode::unsupported,
-                               ErrorCode::corrupt_data, ErrorCode::exhausted, ErrorCode::unavailable, ErrorCode::cancelled, ErrorCode::internal})
+  for (const ErrorCode code : {ErrorCode::invalid_argument, ErrorCode::not_found, ErrorCode::conflict,
+                               ErrorCode::too_large, ErrorCode::unsupported, ErrorCode::corrupt_data,
+                               ErrorCode::exhausted, ErrorCode::unavailable, ErrorCode::cancelled, ErrorCode::internal})
     EXPECT_GE(http_status(code), 400);
 }
 
@@ -41,14 +43,22 @@ TEST(ErrorResponse, survives_bytes_that_are_no_text) {
 }
 
 TEST(LoopbackHost, is_known_by_name_and_number_only) {
-  for (const char* host : {"localhost", "localhost:8000", "127.0.0.1", "127.0.0.1:80", "127.8.9.1", "[::1]", "[::1]:8000"}) EXPECT_TRUE(is_loopback_host(host)) << host;
-  for (const char* host : {"", "evil.example", "127.0.0.1.evil.example", "127.evil", "localhost.evil", "[::2]", "10.0.0.1", "[::1", "127.1.2.x"})
+  for (const char* host :
+       {"localhost", "localhost:8000", "127.0.0.1", "127.0.0.1:80", "127.8.9.1", "[::1]", "[::1]:8000"})
+    EXPECT_TRUE(is_loopback_host(host)) << host;
+  for (const char* host : {"", "evil.example", "127.0.0.1.evil.example", "127.evil", "localhost.evil", "[::2]",
+                           "10.0.0.1", "[::1", "127.1.2.x"})
     EXPECT_FALSE(is_loopback_host(host)) << host;
 }
 
 TEST(Base64, decodes_with_and_without_padding) {
-  for (const auto& [text, bytes] : {std::pair<const char*, const char*>{"", ""}, {"Zg==", "f"}, {"Zg", "f"}, {"Zm8=", "fo"}, {"Zm9v", "foo"},
-                                    {"Zm9vYmFy", "foobar"}, {"data:image/png;base64,Zm9v", "foo"}})
+  for (const auto& [text, bytes] : {std::pair<const char*, const char*>{"", ""},
+                                    {"Zg==", "f"},
+                                    {"Zg", "f"},
+                                    {"Zm8=", "fo"},
+                                    {"Zm9v", "foo"},
+                                    {"Zm9vYmFy", "foobar"},
+                                    {"data:image/png;base64,Zm9v", "foo"}})
     EXPECT_EQ(decode_base64("image", text), bytes) << text;
   for (const char* bad : {"Z", "Zm9vY", "Zm 9", "Zm9v\n", "Z===", "=", "data:image/png;base64", "-_"})
     if (std::string_view(bad) != "=") {
@@ -57,9 +67,11 @@ TEST(Base64, decodes_with_and_without_padding) {
 }
 
 TEST(SessionRequest, takes_over_every_field) {
-  const auto request = parse_session_request(R"({"prompts": ["a", "b;c"], "seed": 5, "segments": 3, "segment_length": 21, "overlap": 3, "frames": 100,
+  const auto request = parse_session_request(
+      R"({"prompts": ["a", "b;c"], "seed": 5, "segments": 3, "segment_length": 21, "overlap": 3, "frames": 100,
     "steps": 4, "width": 64, "height": 48, "fps": 12.5, "denoising_steps": [1000, 500.5], "solver": "unipc", "guidance_scale": 3, "timestep_shift": 5.0,
-    "negative_prompt": "blur", "model": "m"})", "m");
+    "negative_prompt": "blur", "model": "m"})",
+      "m");
   EXPECT_EQ(request.prompts, (std::vector<std::string>{"a", "b;c"}));
   EXPECT_EQ(request.seed, 5);
   EXPECT_EQ(request.segments, 3);
@@ -88,7 +100,8 @@ TEST(SessionRequest, splits_a_prompt_line_into_a_segment_each) {
 TEST(SessionRequest, decodes_a_picture) {
   // 1x1 red PNG.
   const auto request = parse_session_request(
-      R"({"prompt": "a", "image": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"})", "m");
+      R"({"prompt": "a", "image": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"})",
+      "m");
   ASSERT_TRUE(request.image);
   EXPECT_EQ(request.image->width, 1);
   EXPECT_EQ(request.image->height, 1);

@@ -33,7 +33,8 @@ constexpr std::size_t kFrameBytes = 16 << 10;
 
 class ViewerSocket final : public WebSocket {
  public:
-  ViewerSocket(beast::tcp_stream stream, Service& service) : socket_(std::move(stream)), timer_(socket_.get_executor()), service_(service) {}
+  ViewerSocket(beast::tcp_stream stream, Service& service)
+      : socket_(std::move(stream)), timer_(socket_.get_executor()), service_(service) {}
 
   net::awaitable<bool> accept(const beast::http::request<beast::http::string_body>& request) {
     beast::get_lowest_layer(socket_).expires_never();  // the WebSocket has its own
@@ -98,7 +99,8 @@ class ViewerSocket final : public WebSocket {
 
   net::awaitable<void> close(CloseCode code, std::string reason) override {
     if (reason.size() > kReasonBytes) reason.resize(kReasonBytes);
-    while (!reason.empty() && (static_cast<unsigned char>(reason.back()) & 0x80)) reason.pop_back();  // no half character
+    while (!reason.empty() && (static_cast<unsigned char>(reason.back()) & 0x80))
+      reason.pop_back();  // no half character
     websocket::close_reason why(static_cast<websocket::close_code>(code), reason);
     auto closing = socket_.async_close(why, kAsTuple);  // bounded by handshake_timeout
     co_await std::move(closing);
@@ -112,7 +114,8 @@ class ViewerSocket final : public WebSocket {
       auto ready = wait_writable();
       if (!co_await std::move(ready)) {
         ++service_.counters.viewers_dropped;
-        auto closing = close(CloseCode::policy, fmt::format("nothing was read for {} ms", service_.limits.stall.count()));
+        auto closing =
+            close(CloseCode::policy, fmt::format("nothing was read for {} ms", service_.limits.stall.count()));
         co_await std::move(closing);
         throw ViewerGone("too slow");
       }
@@ -147,8 +150,8 @@ class ViewerSocket final : public WebSocket {
 
 }  // namespace
 
-net::awaitable<void> run_viewer_socket(beast::tcp_stream stream, beast::http::request<beast::http::string_body> request, Feed feed,
-                                       std::string kind, Service& service) {
+net::awaitable<void> run_viewer_socket(beast::tcp_stream stream, beast::http::request<beast::http::string_body> request,
+                                       Feed feed, std::string kind, Service& service) {
   ViewerSocket viewer(std::move(stream), service);
   auto accepting = viewer.accept(request);
   if (!co_await std::move(accepting)) co_return;

@@ -1,5 +1,5 @@
-// The server's side of a viewer's WebSocket: handshake, the feed, and reading what the viewer sends (nothing but control
-// frames matters).
+// The server's side of a viewer's WebSocket: handshake, the feed, and reading what the viewer sends (nothing but
+// control frames matters).
 #pragma once
 #include <boost/asio/awaitable.hpp>
 #include <boost/beast/core/tcp_stream.hpp>

@@ -39,8 +39,7 @@ class Wakeup : public std::enable_shared_from_this<Wakeup> {
  private:
   void notify() {
     // One post per wait is enough: until the waiter has run, further ones would tell it nothing new.
-    if (!pending_.exchange(true))
-      boost::asio::post(executor_, [self = shared_from_this()] { self->timer_.cancel(); });
+    if (!pending_.exchange(true)) boost::asio::post(executor_, [self = shared_from_this()] { self->timer_.cancel(); });
   }
 
   boost::asio::any_io_executor executor_;

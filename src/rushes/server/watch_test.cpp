@@ -19,7 +19,9 @@ using testing::Not;
 constexpr int kStepsPerBlock = 4, kFramesPerBlock = 12, kBlocks = 7;
 
 std::string path(const std::string& id, const std::string& what) { return "/v1/sessions/" + id + what; }
-std::size_t decoded_frames(const std::string& mp4) { return media::decode_bytes("watch_test.mp4", media::Bytes(mp4.begin(), mp4.end())).size(); }
+std::size_t decoded_frames(const std::string& mp4) {
+  return media::decode_bytes("watch_test.mp4", media::Bytes(mp4.begin(), mp4.end())).size();
+}
 
 /// Starts a session and waits for its end.
 std::string finished_session(RunningServer& server) {
@@ -27,8 +29,7 @@ std::string finished_session(RunningServer& server) {
   const auto id = server.create();
   TestClient viewer(server.port());
   viewer.upgrade(path(id, "/video"));
-  while (viewer.read_message().opcode == 2) {
-  }
+  while (viewer.read_message().opcode == 2) {}
   return id;
 }
 
@@ -45,7 +46,8 @@ TEST(Hls, ffmpeg_plays_the_finished_video_in_both_formats) {
   for (const char* playlist : {"/hls/master.m3u8", "/hls/master_ts.m3u8", "/hls/video.m3u8", "/hls/ts.m3u8"}) {
     const auto frames = media::decode_video("http://127.0.0.1:" + std::to_string(server.port()) + path(id, playlist));
     ASSERT_EQ(frames.size(), static_cast<std::size_t>(kBlocks * kFramesPerBlock)) << playlist;
-    for (std::size_t i = 0; i < frames.size(); ++i) EXPECT_NEAR(frames[i].seconds - frames[0].seconds, static_cast<double>(i) / 16, 1e-3);
+    for (std::size_t i = 0; i < frames.size(); ++i)
+      EXPECT_NEAR(frames[i].seconds - frames[0].seconds, static_cast<double>(i) / 16, 1e-3);
   }
   const Reply playlist = server.request("GET", path(id, "/hls/video.m3u8?from=start"));
   EXPECT_EQ(playlist.headers.at("content-type"), "application/vnd.apple.mpegurl");
@@ -89,7 +91,8 @@ TEST(Hls, playlist_waits_for_the_segment_that_the_player_lacks) {
   ask(third, "?_HLS_msn=2&_HLS_part=0");
   EXPECT_FALSE(third.readable(std::chrono::milliseconds(50)));
   server.gate().allow(kStepsPerBlock);
-  EXPECT_THAT(read_until(third, "2.m4s\n"), HasSubstr("#EXT-X-PART:DURATION=0.75000,URI=\"part2.m4s\",INDEPENDENT=YES\n"));
+  EXPECT_THAT(read_until(third, "2.m4s\n"),
+              HasSubstr("#EXT-X-PART:DURATION=0.75000,URI=\"part2.m4s\",INDEPENDENT=YES\n"));
   TestClient early(server.port());  // it asks for a part before that exists
   early.write("GET " + path(id, "/hls/part3.m4s") + " HTTP/1.1\r\nHost: localhost\r\n\r\n");
   EXPECT_EQ(early.read_head().status, 200);
@@ -120,11 +123,27 @@ TEST(Hls, keeps_the_token_in_the_addresses_of_the_playlist) {
 TEST(Hls, refuses_what_does_not_exist_with_a_reason) {
   RunningServer server;
   const auto id = finished_session(server);
-  const struct { const char* target; int status; } cases[] = {
-      {"/hls/other.m3u8", 404}, {"/hls/7.m4s", 404}, {"/hls/-1.m4s", 400}, {"/hls/x.ts", 400}, {"/hls/.ts", 400}, {"/hls/1.m4s.ts", 404},
-      {"/hls/99999999999999999999.ts", 400}, {"/hls/..%2f..%2fetc", 404}, {"/hls/video.m3u8?from=middle", 400}, {"/hls/video.m3u8?_HLS_msn=x", 400},
-      {"/hls/video.m3u8?_HLS_part=0", 400}, {"/hls/part7.m4s", 404}, {"/hls/partx.m4s", 400}, {"/hls/part0.ts", 400},
-      {"/hls", 404}, {"/hls/a/b", 404}, {"/stream.sse?video=png", 400}, {"/stream.ndjson?from=x", 400}};
+  const struct {
+    const char* target;
+    int status;
+  } cases[] = {{"/hls/other.m3u8", 404},
+               {"/hls/7.m4s", 404},
+               {"/hls/-1.m4s", 400},
+               {"/hls/x.ts", 400},
+               {"/hls/.ts", 400},
+               {"/hls/1.m4s.ts", 404},
+               {"/hls/99999999999999999999.ts", 400},
+               {"/hls/..%2f..%2fetc", 404},
+               {"/hls/video.m3u8?from=middle", 400},
+               {"/hls/video.m3u8?_HLS_msn=x", 400},
+               {"/hls/video.m3u8?_HLS_part=0", 400},
+               {"/hls/part7.m4s", 404},
+               {"/hls/partx.m4s", 400},
+               {"/hls/part0.ts", 400},
+               {"/hls", 404},
+               {"/hls/a/b", 404},
+               {"/stream.sse?video=png", 400},
+               {"/stream.ndjson?from=x", 400}};
   for (const auto& c : cases) {
     const Reply reply = server.request("GET", path(id, c.target));
     EXPECT_EQ(reply.status, c.status) << c.target;
@@ -143,7 +162,9 @@ TEST(RecordingDownload, gives_ranges_while_it_grows_and_after) {
   std::string file = viewer.read_message().payload;
   server.gate().allow(kStepsPerBlock);
   file += viewer.read_message().payload;
-  const auto range = [&](const std::string& bytes) { return server.request("GET", target, {}, "Range: bytes=" + bytes + "\r\n"); };
+  const auto range = [&](const std::string& bytes) {
+    return server.request("GET", target, {}, "Range: bytes=" + bytes + "\r\n");
+  };
   const std::string last = std::to_string(file.size() - 1);
   Reply part = range("0-");
   EXPECT_EQ(part.status, 206);
@@ -159,7 +180,8 @@ TEST(RecordingDownload, gives_ranges_while_it_grows_and_after) {
   // Without a range, or for an end that is not known yet: all of it, until the end.
   TestClient whole(server.port()), tail(server.port());
   for (TestClient* client : {&whole, &tail}) {
-    client->write("GET " + target + " HTTP/1.1\r\nHost: localhost\r\n" + (client == &tail ? "Range: bytes=-5\r\n" : "") + "\r\n");
+    client->write("GET " + target + " HTTP/1.1\r\nHost: localhost\r\n" +
+                  (client == &tail ? "Range: bytes=-5\r\n" : "") + "\r\n");
     const Reply head = client->read_head();
     EXPECT_EQ(head.status, 200);
     EXPECT_EQ(head.headers.at("content-disposition"), "attachment; filename=\"" + id + ".mp4\"");
@@ -168,8 +190,7 @@ TEST(RecordingDownload, gives_ranges_while_it_grows_and_after) {
   std::string live, chunk;
   while (whole.read_chunk(chunk)) live += chunk;
   EXPECT_EQ(decoded_frames(live), static_cast<std::size_t>(kBlocks * kFramesPerBlock));
-  while (viewer.read_message().opcode == 2) {
-  }
+  while (viewer.read_message().opcode == 2) {}
   part = range("-5");
   EXPECT_EQ(part.status, 206);
   EXPECT_EQ(part.body, live.substr(live.size() - 5));
@@ -201,7 +222,12 @@ TEST(TextStream, ndjson_has_all_events_and_the_whole_video) {
   EXPECT_EQ(video_of(messages), server.request("GET", path(id, "/video.mp4")).body);
   std::map<std::string, int> types;
   for (const json& message : messages) ++types[message["type"]];
-  EXPECT_EQ(types, (std::map<std::string, int>{{"init", 1}, {"fragment", 7}, {"frame_block", 7}, {"block_progress", 28}, {"prompt_applied", 1}, {"state", 3}}));
+  EXPECT_EQ(types, (std::map<std::string, int>{{"init", 1},
+                                               {"fragment", 7},
+                                               {"frame_block", 7},
+                                               {"block_progress", 28},
+                                               {"prompt_applied", 1},
+                                               {"state", 3}}));
   EXPECT_EQ(lines(server.request("GET", path(id, "/stream.ndjson?video=none")).body).size(), 39u);
 }
 
@@ -216,10 +242,14 @@ std::vector<Sent> server_sent_events(const std::string& body) {
   Sent sent;
   std::istringstream text(body);
   for (std::string line; std::getline(text, line);) {
-    if (line.empty()) all.push_back(std::exchange(sent, {}));
-    else if (line.starts_with("event: ")) sent.event = line.substr(7);
-    else if (line.starts_with("id: ")) sent.id = line.substr(4);
-    else if (line.starts_with("data: ")) sent.data = json::parse(line.substr(6));
+    if (line.empty())
+      all.push_back(std::exchange(sent, {}));
+    else if (line.starts_with("event: "))
+      sent.event = line.substr(7);
+    else if (line.starts_with("id: "))
+      sent.id = line.substr(4);
+    else if (line.starts_with("data: "))
+      sent.data = json::parse(line.substr(6));
   }
   return all;
 }
@@ -239,7 +269,8 @@ TEST(TextStream, server_sent_events_go_on_where_the_connection_was_cut) {
   const auto first = server_sent_events(before);
   server.gate().open();
   server.events(id);
-  const auto second = server_sent_events(server.request("GET", target, {}, "Last-Event-ID: " + first.back().id + "\r\n").body);
+  const auto second =
+      server_sent_events(server.request("GET", target, {}, "Last-Event-ID: " + first.back().id + "\r\n").body);
   std::vector<int> fragments, sequences;
   std::string video;
   for (const auto& part : {first, second})
@@ -247,7 +278,8 @@ TEST(TextStream, server_sent_events_go_on_where_the_connection_was_cut) {
       EXPECT_EQ(sent.event, sent.data["type"]);
       if (sent.event == "fragment") fragments.push_back(sent.data["index"]);
       if (sent.data.contains("sequence")) sequences.push_back(sent.data["sequence"]);
-      if (sent.data.contains("data") && (sent.event != "init" || video.empty())) video += decode_base64("data", sent.data["data"].get<std::string>());
+      if (sent.data.contains("data") && (sent.event != "init" || video.empty()))
+        video += decode_base64("data", sent.data["data"].get<std::string>());
     }
   EXPECT_EQ(fragments, (std::vector<int>{0, 1, 2, 3, 4, 5, 6}));
   for (std::size_t i = 0; i < sequences.size(); ++i) EXPECT_EQ(sequences[i], static_cast<int>(i));
@@ -264,9 +296,11 @@ TEST(Pictures, come_as_binary_messages_with_their_positions) {
   const auto id = server.create();
   TestClient viewer(server.port());
   ASSERT_EQ(viewer.upgrade(path(id, "/frames")).status, 101);
-  EXPECT_EQ(json::parse(viewer.read_message().payload), (json{{"type", "format"}, {"width", 64}, {"height", 64}, {"fps", 16.0}, {"mime_type", "image/jpeg"}}));
+  EXPECT_EQ(json::parse(viewer.read_message().payload),
+            (json{{"type", "format"}, {"width", 64}, {"height", 64}, {"fps", 16.0}, {"mime_type", "image/jpeg"}}));
   server.gate().allow(kStepsPerBlock);
-  EXPECT_EQ(json::parse(viewer.read_message().payload), (json{{"type", "position"}, {"index", 0}, {"pts_s", 0.0}, {"skipped", 0}}));
+  EXPECT_EQ(json::parse(viewer.read_message().payload),
+            (json{{"type", "position"}, {"index", 0}, {"pts_s", 0.0}, {"skipped", 0}}));
   for (int i = 0; i < kFramesPerBlock; ++i) {
     const Frame picture = viewer.read_message();
     EXPECT_EQ(picture.opcode, 2);
@@ -301,7 +335,8 @@ TEST(Pictures, come_in_json_and_in_time_if_asked_for) {
   }
   EXPECT_EQ(next, 84);
   EXPECT_GE(std::chrono::steady_clock::now() - begin, std::chrono::milliseconds(11 * 1000 / 48));
-  for (const char* query : {"?format=png", "?pacing=fast", "?from=start"}) EXPECT_EQ(server.request("GET", path(id, std::string("/frames") + query)).status, 426) << query;
+  for (const char* query : {"?format=png", "?pacing=fast", "?from=start"})
+    EXPECT_EQ(server.request("GET", path(id, std::string("/frames") + query)).status, 426) << query;
   EXPECT_EQ(TestClient(server.port()).upgrade(path(id, "/frames?format=png")).status, 400);
 }
 

@@ -1,5 +1,5 @@
-// One viewer's WebSocket as a feed sees it: send, and close with a reason. A viewer that does not read holds up nothing:
-// after a while without progress it is closed.
+// One viewer's WebSocket as a feed sees it: send, and close with a reason. A viewer that does not read holds up
+// nothing: after a while without progress it is closed.
 #pragma once
 #include <boost/asio/awaitable.hpp>
 #include <chrono>

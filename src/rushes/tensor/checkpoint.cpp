@@ -22,7 +22,8 @@ constexpr uint64_t kMaxIndexBytes = 64'000'000;
 constexpr std::size_t kMaxShards = 1'000;
 constexpr const char* kIndexSuffix = ".safetensors.index.json";
 
-// The first object of a file in the torch format before 1.6: pickle protocol 2, the 80-bit number 0x1950a86a20f9469cfc6c.
+// The first object of a file in the torch format before 1.6: pickle protocol 2, the 80-bit number
+// 0x1950a86a20f9469cfc6c.
 constexpr std::string_view kLegacyTorch("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 15);
 
 struct Recognised {
@@ -35,7 +36,8 @@ constexpr Recognised kRecognised[] = {
     {kLegacyTorch, "a torch checkpoint in the format before torch 1.6",
      "load it with torch.load(path, weights_only=True) and save it again with torch.save or as safetensors"},
     {"\x80"sv, "a bare Python pickle", "load it with torch or Python and save its tensors as safetensors"},
-    {"version https://git-lfs.github.com/"sv, "a Git LFS pointer, not the file itself", "run `git lfs pull` in its repository"},
+    {"version https://git-lfs.github.com/"sv, "a Git LFS pointer, not the file itself",
+     "run `git lfs pull` in its repository"},
     {"<!DOCTYPE"sv, "a web page", "download the file itself, not the page that shows it"},
     {"<html"sv, "a web page", "download the file itself, not the page that shows it"},
     {"GGUF"sv, "a GGUF file", "get the safetensors or .pth file that it was made from"},
@@ -55,15 +57,15 @@ bool begins_json_object(std::string_view bytes) {
     if (file.view().starts_with(known.begin))
       fail(ErrorCode::unsupported, "'{}' is {}: {}", file.name(), known.what, known.advice);
   if (file.size() > 262 && file.view().substr(257, 5) == "ustar")
-    fail(ErrorCode::unsupported, "'{}' is a tar archive (perhaps of a very old torch): unpack it, or save it again with torch",
-         file.name());
-  fail(ErrorCode::unsupported, "'{}' is no checkpoint that rushes knows: it is neither safetensors nor a zip file of torch.save",
-       file.name());
+    fail(ErrorCode::unsupported,
+         "'{}' is a tar archive (perhaps of a very old torch): unpack it, or save it again with torch", file.name());
+  fail(ErrorCode::unsupported,
+       "'{}' is no checkpoint that rushes knows: it is neither safetensors nor a zip file of torch.save", file.name());
 }
 
 std::map<std::string, std::string> read_index(const FileBytes& file) {
-  require(file.size() <= kMaxIndexBytes, ErrorCode::too_large, "'{}' has {} bytes, an index at most {}", file.name(), file.size(),
-          kMaxIndexBytes);
+  require(file.size() <= kMaxIndexBytes, ErrorCode::too_large, "'{}' has {} bytes, an index at most {}", file.name(),
+          file.size(), kMaxIndexBytes);
   // The callback stops at depth 3, so brackets of brackets cannot fill the memory.
   const auto shallow = [&](int depth, json::parse_event_t, json&) {
     require(depth <= 3, ErrorCode::corrupt_data, "'{}' nests deeper than an index of shards", file.name());
@@ -73,15 +75,18 @@ std::map<std::string, std::string> read_index(const FileBytes& file) {
   require(index.is_object(), ErrorCode::corrupt_data, "'{}' is not valid JSON", file.name());
   const auto found = index.find("weight_map");
   require(found != index.end() && found->is_object(), ErrorCode::unsupported,
-          "'{}' is JSON without a 'weight_map', so no index of shards; give the folder or the .safetensors file", file.name());
+          "'{}' is JSON without a 'weight_map', so no index of shards; give the folder or the .safetensors file",
+          file.name());
   std::map<std::string, std::string> shard_of;
   for (const auto& [key, shard] : found->items()) {
     check_key(key, file.name());
     require(shard.is_string(), ErrorCode::corrupt_data, "'{}': the shard of '{}' is no file name", file.name(), key);
     const auto& text = shard.get_ref<const std::string&>();
     const fs::path path(text);
-    require(!text.empty() && text.size() < 256 && text.find('\0') == std::string::npos && path.filename() == path && text != "." && text != "..",
-            ErrorCode::corrupt_data, "'{}': shard '{}' of '{}' is not a file beside the index", file.name(), printable(text), key);
+    require(!text.empty() && text.size() < 256 && text.find('\0') == std::string::npos && path.filename() == path &&
+                text != "." && text != "..",
+            ErrorCode::corrupt_data, "'{}': shard '{}' of '{}' is not a file beside the index", file.name(),
+            printable(text), key);
     shard_of.emplace(key, text);
   }
   require(!shard_of.empty(), ErrorCode::corrupt_data, "'{}': its weight_map is empty", file.name());
@@ -92,27 +97,27 @@ Checkpoint load_sharded(const FileBytes& index, const fs::path& path) {
   const auto shard_of = read_index(index);
   std::set<std::string> names;
   for (const auto& [key, shard] : shard_of) names.insert(shard);
-  require(names.size() <= kMaxShards, ErrorCode::too_large, "'{}' names {} shards, at most {} are read", index.name(), names.size(),
-          kMaxShards);
+  require(names.size() <= kMaxShards, ErrorCode::too_large, "'{}' names {} shards, at most {} are read", index.name(),
+          names.size(), kMaxShards);
   Checkpoint checkpoint{CheckpointFormat::sharded_safetensors, {}, {}, {}};
   for (const std::string& name : names) {
     const fs::path file = path.parent_path() / name;
     std::error_code ignored;
-    require(fs::exists(file, ignored), ErrorCode::not_found, "'{}' is missing: '{}' names it as one of {} shards", file.string(), index.name(),
-            names.size());
+    require(fs::exists(file, ignored), ErrorCode::not_found, "'{}' is missing: '{}' names it as one of {} shards",
+            file.string(), index.name(), names.size());
     const auto contents = read_safetensors(FileBytes::map(file));
     for (const auto& [key, tensor] : contents.tensors.tensors()) {
       const auto told = shard_of.find(key);
       require(told != shard_of.end() && told->second == name, ErrorCode::corrupt_data,
-              "'{}' holds tensor '{}', which '{}' expects {}; do the files belong together?", file.string(), key, index.name(),
-              told == shard_of.end() ? "nowhere" : "in '" + told->second + "'");
+              "'{}' holds tensor '{}', which '{}' expects {}; do the files belong together?", file.string(), key,
+              index.name(), told == shard_of.end() ? "nowhere" : "in '" + told->second + "'");
       checkpoint.tensors.set(key, tensor);
     }
     checkpoint.files.push_back(file);
   }
   for (const auto& [key, shard] : shard_of)
-    require(checkpoint.tensors.contains(key), ErrorCode::corrupt_data, "'{}' says that '{}' holds tensor '{}', but it does not",
-            index.name(), shard, key);
+    require(checkpoint.tensors.contains(key), ErrorCode::corrupt_data,
+            "'{}' says that '{}' holds tensor '{}', but it does not", index.name(), shard, key);
   return checkpoint;
 }
 
@@ -131,10 +136,11 @@ fs::path find_in_folder(const fs::path& folder) {
     std::sort(found->begin(), found->end());
     std::vector<std::string> names;
     for (const auto& path : *found) names.push_back(path.filename().string());
-    require(found->empty(), ErrorCode::invalid_argument, "'{}' holds several checkpoints ({}); name one of them", folder.string(),
-            fmt::join(names, ", "));
+    require(found->empty(), ErrorCode::invalid_argument, "'{}' holds several checkpoints ({}); name one of them",
+            folder.string(), fmt::join(names, ", "));
   }
-  fail(ErrorCode::not_found, "'{}' holds no checkpoint (.safetensors, .safetensors.index.json, .pt, .pth or .ckpt)", folder.string());
+  fail(ErrorCode::not_found, "'{}' holds no checkpoint (.safetensors, .safetensors.index.json, .pt, .pth or .ckpt)",
+       folder.string());
 }
 
 }  // namespace

@@ -27,19 +27,22 @@ std::string raw(T value) {
 // A file whose unwritten bytes take no space on disk.
 class SparseFile {
  public:
-  explicit SparseFile(const std::filesystem::path& file) : descriptor_(::open(file.c_str(), O_RDWR | O_CREAT | O_TRUNC, 0644)) {
+  explicit SparseFile(const std::filesystem::path& file)
+      : descriptor_(::open(file.c_str(), O_RDWR | O_CREAT | O_TRUNC, 0644)) {
     require(descriptor_ >= 0, ErrorCode::unavailable, "cannot write '{}'", file.string());
   }
   ~SparseFile() { ::close(descriptor_); }
   SparseFile(const SparseFile&) = delete;
   SparseFile& operator=(const SparseFile&) = delete;
   void write(const std::string& bytes) {
-    require(::pwrite(descriptor_, bytes.data(), bytes.size(), at_) == static_cast<ssize_t>(bytes.size()), ErrorCode::unavailable,
-            "cannot write the test file");
+    require(::pwrite(descriptor_, bytes.data(), bytes.size(), at_) == static_cast<ssize_t>(bytes.size()),
+            ErrorCode::unavailable, "cannot write the test file");
     at_ += static_cast<off_t>(bytes.size());
   }
   void skip(uint64_t bytes) { at_ += static_cast<off_t>(bytes); }
-  void finish() { require(::ftruncate(descriptor_, at_) == 0, ErrorCode::unavailable, "cannot make a test file of {} bytes", at_); }
+  void finish() {
+    require(::ftruncate(descriptor_, at_) == 0, ErrorCode::unavailable, "cannot make a test file of {} bytes", at_);
+  }
   uint64_t position() const { return static_cast<uint64_t>(at_); }
 
  private:
@@ -64,21 +67,23 @@ const DtypeNames& names(c10::ScalarType dtype) {
 std::string local_header(const std::string& name, uint64_t bytes, uint64_t padding) {
   // Sizes and checksum are left to the directory: readers must not need the copies here.
   return raw<uint32_t>(0x04034b50) + raw<uint16_t>(45) + std::string(16, '\0') +
-         raw<uint32_t>(static_cast<uint32_t>(std::min<uint64_t>(bytes, 0xffffffff))) + raw<uint16_t>(static_cast<uint16_t>(name.size())) +
-         raw<uint16_t>(static_cast<uint16_t>(padding)) + name + std::string(padding, '\0');
+         raw<uint32_t>(static_cast<uint32_t>(std::min<uint64_t>(bytes, 0xffffffff))) +
+         raw<uint16_t>(static_cast<uint16_t>(name.size())) + raw<uint16_t>(static_cast<uint16_t>(padding)) + name +
+         std::string(padding, '\0');
 }
 
 std::string central_header(const std::string& name, uint64_t bytes, uint64_t offset) {
-  return raw<uint32_t>(0x02014b50) + raw<uint16_t>(45) + raw<uint16_t>(45) + std::string(12, '\0') + raw<uint32_t>(0xffffffff) +
-         raw<uint32_t>(0xffffffff) + raw<uint16_t>(static_cast<uint16_t>(name.size())) + raw<uint16_t>(28) + std::string(10, '\0') +
-         raw<uint32_t>(0xffffffff) + name + raw<uint16_t>(1) + raw<uint16_t>(24) + raw(bytes) + raw(bytes) + raw(offset);
+  return raw<uint32_t>(0x02014b50) + raw<uint16_t>(45) + raw<uint16_t>(45) + std::string(12, '\0') +
+         raw<uint32_t>(0xffffffff) + raw<uint32_t>(0xffffffff) + raw<uint16_t>(static_cast<uint16_t>(name.size())) +
+         raw<uint16_t>(28) + std::string(10, '\0') + raw<uint32_t>(0xffffffff) + name + raw<uint16_t>(1) +
+         raw<uint16_t>(24) + raw(bytes) + raw(bytes) + raw(offset);
 }
 
 std::string directory_end(uint64_t begin, uint64_t bytes, uint64_t entries) {
-  return raw<uint32_t>(0x06064b50) + raw<uint64_t>(44) + raw<uint16_t>(45) + raw<uint16_t>(45) + raw<uint64_t>(0) + raw(entries) +
-         raw(entries) + raw(bytes) + raw(begin) + raw<uint32_t>(0x07064b50) + raw<uint32_t>(0) + raw(begin + bytes) + raw<uint32_t>(1) +
-         raw<uint32_t>(0x06054b50) + raw<uint32_t>(0) + raw<uint16_t>(0xffff) + raw<uint16_t>(0xffff) + raw<uint32_t>(0xffffffff) +
-         raw<uint32_t>(0xffffffff) + raw<uint16_t>(0);
+  return raw<uint32_t>(0x06064b50) + raw<uint64_t>(44) + raw<uint16_t>(45) + raw<uint16_t>(45) + raw<uint64_t>(0) +
+         raw(entries) + raw(entries) + raw(bytes) + raw(begin) + raw<uint32_t>(0x07064b50) + raw<uint32_t>(0) +
+         raw(begin + bytes) + raw<uint32_t>(1) + raw<uint32_t>(0x06054b50) + raw<uint32_t>(0) + raw<uint16_t>(0xffff) +
+         raw<uint16_t>(0xffff) + raw<uint32_t>(0xffffffff) + raw<uint32_t>(0xffffffff) + raw<uint16_t>(0);
 }
 
 std::string pickle_numbers(const std::vector<int64_t>& numbers) {
@@ -108,7 +113,8 @@ void write_sparse_safetensors(const std::filesystem::path& file, const std::vect
   uint64_t offset = 0;
   for (const auto& tensor : tensors) {
     const uint64_t end = offset + element_count(tensor.shape) * c10::elementSize(tensor.dtype);
-    header[tensor.key] = {{"dtype", names(tensor.dtype).safetensors}, {"shape", tensor.shape}, {"data_offsets", {offset, end}}};
+    header[tensor.key] = {
+        {"dtype", names(tensor.dtype).safetensors}, {"shape", tensor.shape}, {"data_offsets", {offset, end}}};
     offset = end;
   }
   SparseFile out(file);
@@ -133,8 +139,8 @@ void write_sparse_torch_zip(const std::filesystem::path& file, const Branches& b
       const auto elements = element_count(tensor.shape);
       std::vector<int64_t> strides(tensor.shape.size(), 1);
       for (std::size_t axis = strides.size(); axis-- > 1;) strides[axis - 1] = strides[axis] * tensor.shape[axis];
-      pickle += pickle_text(tensor.key) +
-                pickle_tensor(names(tensor.dtype).storage, key, static_cast<int64_t>(elements), 0, tensor.shape, strides);
+      pickle += pickle_text(tensor.key) + pickle_tensor(names(tensor.dtype).storage, key,
+                                                        static_cast<int64_t>(elements), 0, tensor.shape, strides);
       entries.push_back({"archive/data/" + key, "", elements * c10::elementSize(tensor.dtype)});
     }
     if (!branch.empty()) pickle += "u";
@@ -170,7 +176,9 @@ std::string zip_bytes(const std::vector<ZipFile>& entries, uint64_t alignment) {
   return archive + directory + directory_end(begin, directory.size(), entries.size());
 }
 
-std::string pickle_text(std::string_view text) { return "X" + raw(static_cast<uint32_t>(text.size())) + std::string(text); }
+std::string pickle_text(std::string_view text) {
+  return "X" + raw(static_cast<uint32_t>(text.size())) + std::string(text);
+}
 
 std::string pickle_integer(int64_t number) {
   if (number >= INT32_MIN && number <= INT32_MAX) return "J" + raw(static_cast<int32_t>(number));
@@ -179,9 +187,11 @@ std::string pickle_integer(int64_t number) {
 
 std::string pickle_tensor(std::string_view storage_class, std::string_view key, int64_t elements, int64_t offset,
                           const std::vector<int64_t>& sizes, const std::vector<int64_t>& strides) {
-  return "ctorch._utils\n_rebuild_tensor_v2\n((" + pickle_text("storage") + "ctorch\n" + std::string(storage_class) + "\n" +
-         pickle_text(key) + pickle_text("cpu") + pickle_integer(elements) + "tQ" + pickle_integer(offset) + pickle_numbers(sizes) +
-         pickle_numbers(strides) + "\x89" "ccollections\nOrderedDict\n)RtR";
+  return "ctorch._utils\n_rebuild_tensor_v2\n((" + pickle_text("storage") + "ctorch\n" + std::string(storage_class) +
+         "\n" + pickle_text(key) + pickle_text("cpu") + pickle_integer(elements) + "tQ" + pickle_integer(offset) +
+         pickle_numbers(sizes) + pickle_numbers(strides) +
+         "\x89"
+         "ccollections\nOrderedDict\n)RtR";
 }
 
 }  // namespace rushes::tensor::forge

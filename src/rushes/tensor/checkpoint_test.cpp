@@ -72,15 +72,20 @@ TEST(Checkpoint, what_is_not_read_is_recognised_and_refused_with_advice) {
   expect_refused(kData / "module.pt", refused, "torch.nn.modules.linear.Linear");
   expect_refused(kData / "single_tensor.pt", refused, "state_dict()");
   expect_refused(kData / "compressed.pt", refused, "zip -0");
-  expect_refused(write(folder / "lfs", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n"), refused, "git lfs pull");
+  expect_refused(write(folder / "lfs", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 3\n"), refused,
+                 "git lfs pull");
   expect_refused(write(folder / "page", "<!DOCTYPE html><html></html>"), refused, "web page");
   expect_refused(write(folder / "gguf", "GGUF\x03"), refused, "GGUF");
-  expect_refused(write(folder / "tar", std::string(257, 'a') + "ustar" + std::string(300, '\0')), refused, "tar archive");
+  expect_refused(write(folder / "tar", std::string(257, 'a') + "ustar" + std::string(300, '\0')), refused,
+                 "tar archive");
   expect_refused(write(folder / "noise", "some words"), refused, "neither safetensors nor a zip file");
   expect_refused(write(folder / "json", R"({"dim": 3})"), refused, "without a 'weight_map'");
-  expect_refused(write(folder / "zip", forge::zip_bytes({{"readme.txt", "x"}})), refused, "not one that torch.save writes");
-  expect_refused(write(folder / "script", forge::zip_bytes({{"a/data.pkl", "}."}, {"a/constants.pkl", ")."}})), refused, "TorchScript");
-  expect_refused(write(folder / "big", forge::zip_bytes({{"a/data.pkl", "}."}, {"a/byteorder", "big"}})), refused, "big-endian");
+  expect_refused(write(folder / "zip", forge::zip_bytes({{"readme.txt", "x"}})), refused,
+                 "not one that torch.save writes");
+  expect_refused(write(folder / "script", forge::zip_bytes({{"a/data.pkl", "}."}, {"a/constants.pkl", ")."}})), refused,
+                 "TorchScript");
+  expect_refused(write(folder / "big", forge::zip_bytes({{"a/data.pkl", "}."}, {"a/byteorder", "big"}})), refused,
+                 "big-endian");
   expect_refused(write(folder / "empty", ""), ErrorCode::corrupt_data, "empty");
   expect_refused(folder / "nowhere", ErrorCode::not_found, "cannot open");
   expect_refused("/dev/null", ErrorCode::corrupt_data, "not a regular file");
@@ -97,7 +102,8 @@ TEST(Checkpoint, the_name_of_a_file_decides_nothing) {
 
 // The pickle of a dictionary with one tensor "a", over 16 bytes of data.
 std::string one_tensor(const std::string& tensor) {
-  return forge::zip_bytes({{"a/data.pkl", "\x80\x02}" + forge::pickle_text("a") + tensor + "s."}, {"a/data/0", std::string(16, '\1')}});
+  return forge::zip_bytes(
+      {{"a/data.pkl", "\x80\x02}" + forge::pickle_text("a") + tensor + "s."}, {"a/data/0", std::string(16, '\1')}});
 }
 
 TEST(Checkpoint, pickles_that_lie_about_their_data_are_refused) {
@@ -110,12 +116,15 @@ TEST(Checkpoint, pickles_that_lie_about_their_data_are_refused) {
   };
   const int64_t huge = int64_t{1} << 62;
   const Case cases[] = {
-      {"more elements than stored", forge::pickle_tensor("FloatStorage", "0", 5, 0, {4}, {1}), "the archive holds 16 bytes"},
-      {"element count overflows", forge::pickle_tensor("FloatStorage", "0", huge + 1, 0, {4}, {1}), "the archive holds 16 bytes"},
+      {"more elements than stored", forge::pickle_tensor("FloatStorage", "0", 5, 0, {4}, {1}),
+       "the archive holds 16 bytes"},
+      {"element count overflows", forge::pickle_tensor("FloatStorage", "0", huge + 1, 0, {4}, {1}),
+       "the archive holds 16 bytes"},
       {"negative element count", forge::pickle_tensor("FloatStorage", "0", -4, 0, {4}, {1}), "has -4 elements"},
       {"no such entry", forge::pickle_tensor("FloatStorage", "1", 4, 0, {4}, {1}), "no entry 'a/data/1'"},
       {"climbs out", forge::pickle_tensor("FloatStorage", "../data.pkl", 4, 0, {4}, {1}), "no entry"},
-      {"size past the end", forge::pickle_tensor("FloatStorage", "0", 4, 0, {5}, {1}), "do not fit its 4 stored elements"},
+      {"size past the end", forge::pickle_tensor("FloatStorage", "0", 4, 0, {5}, {1}),
+       "do not fit its 4 stored elements"},
       {"offset past the end", forge::pickle_tensor("FloatStorage", "0", 4, 1, {4}, {1}), "do not fit"},
       {"negative offset", forge::pickle_tensor("FloatStorage", "0", 4, -1, {4}, {1}), "do not fit"},
       {"negative size", forge::pickle_tensor("FloatStorage", "0", 4, 0, {-4}, {1}), "do not fit"},
@@ -124,8 +133,10 @@ TEST(Checkpoint, pickles_that_lie_about_their_data_are_refused) {
       {"stride overflows", forge::pickle_tensor("FloatStorage", "0", 4, 0, {4, 4}, {huge, huge}), "do not fit"},
       {"one element a billion times", forge::pickle_tensor("FloatStorage", "0", 4, 0, {1 << 30}, {0}), "do not fit"},
       {"size overflows", forge::pickle_tensor("FloatStorage", "0", 4, 0, {huge, huge}, {0, 0}), "do not fit"},
-      {"empty and overflowing", forge::pickle_tensor("FloatStorage", "0", 4, 0, {0, huge, huge}, {1, 1, 1}), "do not fit"},
-      {"sizes without strides", forge::pickle_tensor("FloatStorage", "0", 4, 0, {2, 2}, {1}), "2 extents but 1 strides"},
+      {"empty and overflowing", forge::pickle_tensor("FloatStorage", "0", 4, 0, {0, huge, huge}, {1, 1, 1}),
+       "do not fit"},
+      {"sizes without strides", forge::pickle_tensor("FloatStorage", "0", 4, 0, {2, 2}, {1}),
+       "2 extents but 1 strides"},
       {"many axes", forge::pickle_tensor("FloatStorage", "0", 4, 0, std::vector<int64_t>(17, 1), {1}), "17 numbers"},
       {"unknown storage", forge::pickle_tensor("QInt8Storage", "0", 4, 0, {4}, {1}), "torch.QInt8Storage"},
       {"no storage class", forge::pickle_tensor("Size", "0", 4, 0, {4}, {1}), "no storage class"},
@@ -168,7 +179,8 @@ TEST(Checkpoint, loops_and_bombs_of_references_end_with_an_error) {
   const forge::ScratchFolder scratch;
   const fs::path file = scratch.path / "model.pt";
   const auto refuse = [&](const std::string& pickle, ErrorCode code, const char* words) {
-    expect_refused(write(file, forge::zip_bytes({{"a/data.pkl", pickle}, {"a/data/0", std::string(16, '\1')}})), code, words);
+    expect_refused(write(file, forge::zip_bytes({{"a/data.pkl", pickle}, {"a/data/0", std::string(16, '\1')}})), code,
+                   words);
   };
   const std::string key = forge::pickle_text("k");
   refuse("}q\1" + key + "h\1s.", ErrorCode::corrupt_data, "contain themselves");
@@ -177,7 +189,9 @@ TEST(Checkpoint, loops_and_bombs_of_references_end_with_an_error) {
   refuse(deep + "N" + ends + "s.", ErrorCode::corrupt_data, "nest deeper");
   std::string bomb = "}" + key + "]";  // each list holds the one before ten times
   for (int level = 0; level < 12; ++level) {
-    bomb += "q\1" "0]";
+    bomb +=
+        "q\1"
+        "0]";
     for (int i = 0; i < 10; ++i) bomb += "h\1a";
   }
   refuse(bomb + "s.", ErrorCode::too_large, "more than 1000000 objects");
@@ -190,7 +204,8 @@ TEST(Checkpoint, loops_and_bombs_of_references_end_with_an_error) {
 TEST(Checkpoint, the_same_tensor_under_two_names_is_shared) {
   const forge::ScratchFolder scratch;
   const fs::path file = scratch.path / "model.pt";
-  const std::string pickle = "}(" + forge::pickle_text("a") + forge::pickle_tensor("FloatStorage", "0", 4, 0, {4}, {1}) + "q\1" +
+  const std::string pickle = "}(" + forge::pickle_text("a") +
+                             forge::pickle_tensor("FloatStorage", "0", 4, 0, {4}, {1}) + "q\1" +
                              forge::pickle_text("b") + "h\1u.";
   write(file, forge::zip_bytes({{"a/data.pkl", pickle}, {"a/data/0", std::string(16, '\0')}}));
   const Checkpoint checkpoint = load_checkpoint(file);
@@ -200,7 +215,8 @@ TEST(Checkpoint, the_same_tensor_under_two_names_is_shared) {
 TEST(Checkpoint, data_that_is_not_aligned_is_copied) {
   const forge::ScratchFolder scratch;
   const fs::path file = scratch.path / "model.pt";
-  const std::string pickle = "}" + forge::pickle_text("a") + forge::pickle_tensor("FloatStorage", "0", 4, 1, {2}, {2}) + "s.";
+  const std::string pickle =
+      "}" + forge::pickle_text("a") + forge::pickle_tensor("FloatStorage", "0", 4, 1, {2}, {2}) + "s.";
   const std::string numbers("\0\0\0\0\0\0\x80\x3f\0\0\0\0\0\0\0\x40", 16);  // 0, 1, 0, 2
   for (const uint64_t alignment : {64, 63}) {
     write(file, forge::zip_bytes({{"a/data.pkl", pickle}, {"a/data/0", numbers}}, alignment));
@@ -215,8 +231,10 @@ TEST(Checkpoint, damaged_zip_directories_are_refused) {
   const fs::path file = scratch.path / "model.pt";
   const std::string good = one_tensor(forge::pickle_tensor("FloatStorage", "0", 4, 0, {4}, {1}));
   EXPECT_TRUE(load_checkpoint(write(file, good)).tensors.at("a").equal(load_checkpoint(file).tensors.at("a")));
-  expect_refused(write(file, forge::zip_bytes({{"a/data.pkl", "}."}, {"a/data.pkl", "}."}})), ErrorCode::corrupt_data, "exists twice");
-  expect_refused(write(file, forge::zip_bytes({{"a/data.pkl", "}."}, {"b/data.pkl", "}."}})), ErrorCode::corrupt_data, "two pickles");
+  expect_refused(write(file, forge::zip_bytes({{"a/data.pkl", "}."}, {"a/data.pkl", "}."}})), ErrorCode::corrupt_data,
+                 "exists twice");
+  expect_refused(write(file, forge::zip_bytes({{"a/data.pkl", "}."}, {"b/data.pkl", "}."}})), ErrorCode::corrupt_data,
+                 "two pickles");
   std::string renamed = good;
   renamed.replace(renamed.find("a/data/0"), 8, "a/data/7");
   expect_refused(write(file, renamed), ErrorCode::corrupt_data, "another name in its own header");
@@ -229,7 +247,8 @@ TEST(Checkpoint, damaged_zip_directories_are_refused) {
 // Reads every tensor of `bytes`, as whichever format they are in.
 void read_all(const std::string& bytes) {
   const auto file = FileBytes::copy_of(bytes, "damaged");
-  const WeightMap tensors = bytes.starts_with("PK") ? read_pickle_checkpoint(file).tensors : read_safetensors(file).tensors;
+  const WeightMap tensors =
+      bytes.starts_with("PK") ? read_pickle_checkpoint(file).tensors : read_safetensors(file).tensors;
   for (const auto& [key, tensor] : tensors.tensors()) tensor.to(at::kDouble).sum();
 }
 
@@ -255,8 +274,7 @@ TEST(Checkpoint, a_byte_changed_anywhere_is_read_or_refused_but_never_harms) {
       changed[at] = static_cast<char>(changed[at] ^ (1 << at % 8));
       try {
         read_all(changed);
-      } catch (const Error&) {
-      }
+      } catch (const Error&) {}
     }
   }
 }
@@ -267,8 +285,12 @@ TEST(Checkpoint, shards_are_joined_by_their_index) {
   forge::write_sparse_safetensors(folder / "m-1.safetensors", {{"a", {2, 3}}, {"b", {4}}});
   forge::write_sparse_safetensors(folder / "m-2.safetensors", {{"c", {5}}});
   const auto index = folder / "m.safetensors.index.json";
-  const auto refuse = [&](const char* text, ErrorCode code, const char* words) { expect_refused(write(index, text), code, words); };
-  write(index, R"({"metadata": {"total_size": 60}, "weight_map": {"a": "m-1.safetensors", "b": "m-1.safetensors", "c": "m-2.safetensors"}})");
+  const auto refuse = [&](const char* text, ErrorCode code, const char* words) {
+    expect_refused(write(index, text), code, words);
+  };
+  write(
+      index,
+      R"({"metadata": {"total_size": 60}, "weight_map": {"a": "m-1.safetensors", "b": "m-1.safetensors", "c": "m-2.safetensors"}})");
   for (const auto& path : {index, folder}) {
     const Checkpoint checkpoint = load_checkpoint(path);
     EXPECT_EQ(checkpoint.format, CheckpointFormat::sharded_safetensors);
@@ -276,7 +298,8 @@ TEST(Checkpoint, shards_are_joined_by_their_index) {
     EXPECT_EQ(checkpoint.tensors.keys(), (std::vector<std::string>{"a", "b", "c"}));
   }
   refuse(R"({"weight_map": {"a": "m-1.safetensors", "c": "m-2.safetensors"}})", ErrorCode::corrupt_data, "'b', which");
-  refuse(R"({"weight_map": {"a": "m-1.safetensors", "b": "m-1.safetensors", "d": "m-1.safetensors"}})", ErrorCode::corrupt_data, "but it does not");
+  refuse(R"({"weight_map": {"a": "m-1.safetensors", "b": "m-1.safetensors", "d": "m-1.safetensors"}})",
+         ErrorCode::corrupt_data, "but it does not");
   refuse(R"({"weight_map": {"a": "m-3.safetensors"}})", ErrorCode::not_found, "m-3.safetensors' is missing");
   refuse(R"({"weight_map": {"a": "../m-1.safetensors"}})", ErrorCode::corrupt_data, "not a file beside the index");
   refuse(R"({"weight_map": {"a": "/etc/passwd"}})", ErrorCode::corrupt_data, "not a file beside the index");
@@ -300,7 +323,9 @@ TEST(Checkpoint, a_folder_with_several_checkpoints_asks_which) {
 TEST(Checkpoint, tensors_of_a_sparse_file_of_100_GB_are_found_without_reading_them) {
   const forge::ScratchFolder scratch;
   const fs::path& folder = scratch.path;
-  forge::write_sparse_torch_zip(folder / "huge.pt", {{"generator", {{"w", {5'000'000, 2'500}}, {"last", {3}, at::kHalf}}}, {"ema", {{"w", {5'000'000, 2'500}}}}});
+  forge::write_sparse_torch_zip(
+      folder / "huge.pt",
+      {{"generator", {{"w", {5'000'000, 2'500}}, {"last", {3}, at::kHalf}}}, {"ema", {{"w", {5'000'000, 2'500}}}}});
   const Checkpoint checkpoint = load_checkpoint(folder / "huge.pt");
   EXPECT_EQ(checkpoint.tensors.bytes(), 100'000'000'006);
   EXPECT_EQ(checkpoint.tensors.at("generator.w").const_data_ptr<float>()[12'000'000'000], 0.0F);

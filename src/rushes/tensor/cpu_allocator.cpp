@@ -13,7 +13,7 @@
 namespace rushes::tensor {
 namespace {
 
-constexpr size_t kLarge = size_t{64} << 10;    // smaller blocks stay with malloc, which serves them well
+constexpr size_t kLarge = size_t{64} << 10;      // smaller blocks stay with malloc, which serves them well
 constexpr size_t kSmallStep = size_t{16} << 10;  // kept blocks are whole steps, so that sizes meet again:
 constexpr size_t kStep = size_t{1} << 20;        // small ones up to a MiB, large ones above
 constexpr size_t kHugePage = size_t{2} << 20;
@@ -122,8 +122,7 @@ class KeepingAllocator final : public c10::Allocator {
            used >> 20, limit >> 20);
     }
     int64_t peak = peak_;
-    while (used > peak && !peak_.compare_exchange_weak(peak, used)) {
-    }
+    while (used > peak && !peak_.compare_exchange_weak(peak, used)) {}
   }
 
   static void release(void* data) {

@@ -12,11 +12,11 @@ struct CpuAllocatorOptions {
 };
 
 struct CpuMemory {
-  int64_t used_bytes;       // held by tensors now
-  int64_t peak_bytes;       // the most they held so far
-  int64_t kept_bytes;       // free, ready for the next tensor
-  int64_t large_blocks;     // allocations above 64 KiB since the start
-  int64_t reused_blocks;    // of these, served from kept ones
+  int64_t used_bytes;     // held by tensors now
+  int64_t peak_bytes;     // the most they held so far
+  int64_t kept_bytes;     // free, ready for the next tensor
+  int64_t large_blocks;   // allocations above 64 KiB since the start
+  int64_t reused_blocks;  // of these, served from kept ones
 };
 
 /// Makes libtorch take CPU tensors' memory from here. Once, early in main(), before threads start; tensors that exist

@@ -89,9 +89,10 @@ void check_key(std::string_view key, const std::string& file) {
     plain = length > 0 && !is_control(static_cast<unsigned char>(key[i]));
     i += length;
   }
-  require(plain, ErrorCode::corrupt_data,
-          "'{}': a tensor has the name '{}' ({} bytes); names are 1 to {} bytes of UTF-8 text without control characters", file,
-          printable(key), key.size(), kMaxKeyBytes);
+  require(
+      plain, ErrorCode::corrupt_data,
+      "'{}': a tensor has the name '{}' ({} bytes); names are 1 to {} bytes of UTF-8 text without control characters",
+      file, printable(key), key.size(), kMaxKeyBytes);
 }
 
 }  // namespace rushes::tensor

@@ -9,13 +9,24 @@
 namespace rushes::tensor {
 namespace {
 
-constexpr uint64_t kMaxPickleBytes = 64'000'000;  // pickles of published checkpoints have 0.1 to 2 MB: the data is elsewhere
+constexpr uint64_t kMaxPickleBytes =
+    64'000'000;  // pickles of published checkpoints have 0.1 to 2 MB: the data is elsewhere
 constexpr std::size_t kMaxValues = 2'000'000;
 constexpr std::size_t kMaxTensors = 200'000;
 constexpr std::size_t kMaxStack = 4'000'000, kMaxMarks = 100'000;
 constexpr std::size_t kMaxAxes = 16;
 
-enum class Role { ordered_dict, rebuild_tensor, rebuild_tensor_v2, rebuild_tensor_v3, rebuild_parameter, size, device, storage, dtype };
+enum class Role {
+  ordered_dict,
+  rebuild_tensor,
+  rebuild_tensor_v2,
+  rebuild_tensor_v3,
+  rebuild_parameter,
+  size,
+  device,
+  storage,
+  dtype
+};
 
 struct Function {
   std::string_view module, name;
@@ -60,13 +71,51 @@ constexpr Function kFunctions[] = {
 
 // Opcodes of Python's pickletools.py, those that protocols 2 to 5 use for plain data.
 enum Opcode : uint8_t {
-  kMark = '(', kStop = '.', kPop = '0', kPopMark = '1', kDup = '2', kNone = 'N', kBinInt = 'J', kBinInt1 = 'K', kBinInt2 = 'M',
-  kBinFloat = 'G', kBinUnicode = 'X', kShortBinString = 'U', kBinString = 'T', kShortBinBytes = 'C', kBinBytes = 'B',
-  kEmptyDict = '}', kEmptyList = ']', kEmptyTuple = ')', kTuple = 't', kAppend = 'a', kAppends = 'e', kSetItem = 's',
-  kSetItems = 'u', kGlobal = 'c', kReduce = 'R', kBuild = 'b', kBinPersid = 'Q', kBinPut = 'q', kLongBinPut = 'r', kBinGet = 'h',
-  kLongBinGet = 'j', kProto = 0x80, kTuple1 = 0x85, kTuple2 = 0x86, kTuple3 = 0x87, kNewTrue = 0x88, kNewFalse = 0x89,
-  kLong1 = 0x8a, kLong4 = 0x8b, kShortBinUnicode = 0x8c, kBinUnicode8 = 0x8d, kBinBytes8 = 0x8e, kStackGlobal = 0x93,
-  kMemoize = 0x94, kFrame = 0x95
+  kMark = '(',
+  kStop = '.',
+  kPop = '0',
+  kPopMark = '1',
+  kDup = '2',
+  kNone = 'N',
+  kBinInt = 'J',
+  kBinInt1 = 'K',
+  kBinInt2 = 'M',
+  kBinFloat = 'G',
+  kBinUnicode = 'X',
+  kShortBinString = 'U',
+  kBinString = 'T',
+  kShortBinBytes = 'C',
+  kBinBytes = 'B',
+  kEmptyDict = '}',
+  kEmptyList = ']',
+  kEmptyTuple = ')',
+  kTuple = 't',
+  kAppend = 'a',
+  kAppends = 'e',
+  kSetItem = 's',
+  kSetItems = 'u',
+  kGlobal = 'c',
+  kReduce = 'R',
+  kBuild = 'b',
+  kBinPersid = 'Q',
+  kBinPut = 'q',
+  kLongBinPut = 'r',
+  kBinGet = 'h',
+  kLongBinGet = 'j',
+  kProto = 0x80,
+  kTuple1 = 0x85,
+  kTuple2 = 0x86,
+  kTuple3 = 0x87,
+  kNewTrue = 0x88,
+  kNewFalse = 0x89,
+  kLong1 = 0x8a,
+  kLong4 = 0x8b,
+  kShortBinUnicode = 0x8c,
+  kBinUnicode8 = 0x8d,
+  kBinBytes8 = 0x8e,
+  kStackGlobal = 0x93,
+  kMemoize = 0x94,
+  kFrame = 0x95
 };
 
 class Machine {
@@ -80,7 +129,8 @@ class Machine {
       if (opcode == kStop) break;
       if (!(literal(opcode) || container(opcode) || memo(opcode) || object(opcode)))
         fail(ErrorCode::unsupported,
-             "{}: opcode 0x{:02x} is not among those that torch.save writes for tensors; load it with torch and save its state_dict",
+             "{}: opcode 0x{:02x} is not among those that torch.save writes for tensors; load it with torch and save "
+             "its state_dict",
              where(), opcode);
     }
     tree_.root = pop();
@@ -97,7 +147,8 @@ class Machine {
 
   // Bytes -----------------------------------------------------------------------------------------------------------
   std::string_view take_bytes(uint64_t count) {
-    check(count <= bytes_.size() - at_, "{} more bytes were announced, {} are left; is the file cut short?", count, bytes_.size() - at_);
+    check(count <= bytes_.size() - at_, "{} more bytes were announced, {} are left; is the file cut short?", count,
+          bytes_.size() - at_);
     const auto taken = bytes_.substr(at_, count);
     at_ += count;
     return taken;
@@ -118,16 +169,19 @@ class Machine {
 
   // Stack -----------------------------------------------------------------------------------------------------------
   void push(PickleValue value) {
-    require(tree_.values.size() < kMaxValues, ErrorCode::too_large, "{}: the pickle has more than {} objects", where(), kMaxValues);
+    require(tree_.values.size() < kMaxValues, ErrorCode::too_large, "{}: the pickle has more than {} objects", where(),
+            kMaxValues);
     tree_.values.push_back(std::move(value));
     push_index(static_cast<uint32_t>(tree_.values.size() - 1));
   }
   void push_index(uint32_t index) {
-    require(stack_.size() < kMaxStack, ErrorCode::too_large, "{}: the pickle's stack has more than {} objects", where(), kMaxStack);
+    require(stack_.size() < kMaxStack, ErrorCode::too_large, "{}: the pickle's stack has more than {} objects", where(),
+            kMaxStack);
     stack_.push_back(index);
   }
   void push_mark() {
-    require(marks_.size() < kMaxMarks, ErrorCode::too_large, "{}: the pickle nests deeper than {} levels", where(), kMaxMarks);
+    require(marks_.size() < kMaxMarks, ErrorCode::too_large, "{}: the pickle nests deeper than {} levels", where(),
+            kMaxMarks);
     marks_.push_back(stack_.size());
   }
   uint32_t pop() {
@@ -174,7 +228,8 @@ class Machine {
     push(std::move(real));
   }
 
-  // Opcodes, by family; each returns false for those of another family -------------------------------------------------
+  // Opcodes, by family; each returns false for those of another family
+  // -------------------------------------------------
   bool literal(uint8_t opcode) {
     switch (opcode) {
       case kProto: check(take<uint8_t>() <= 5, "this pickle protocol is newer than 5"); return true;
@@ -242,7 +297,8 @@ class Machine {
     }
   }
   void remember(uint32_t slot) {
-    require(memo_.size() < kMaxValues, ErrorCode::too_large, "{}: the pickle remembers more than {} objects", where(), kMaxValues);
+    require(memo_.size() < kMaxValues, ErrorCode::too_large, "{}: the pickle remembers more than {} objects", where(),
+            kMaxValues);
     memo_[slot] = top();
   }
   void recall(uint32_t slot) {
@@ -260,7 +316,8 @@ class Machine {
       }
       case kStackGlobal: {
         const uint32_t name = pop(), module = pop();
-        check(value(name).kind == PickleKind::text && value(module).kind == PickleKind::text, "a function's name is no text");
+        check(value(name).kind == PickleKind::text && value(module).kind == PickleKind::text,
+              "a function's name is no text");
         push_function(value(module).text, value(name).text);
         return true;
       }
@@ -282,7 +339,8 @@ class Machine {
         return;
       }
     fail(ErrorCode::unsupported,
-         "'{}' wants to use the Python object '{}.{}'. rushes reads tensors in dictionaries and executes nothing that a file names. "
+         "'{}' wants to use the Python object '{}.{}'. rushes reads tensors in dictionaries and executes nothing that "
+         "a file names. "
          "If you trust where the file comes from, load it with torch and save its tensors alone as safetensors",
          file_, printable(module), printable(name));
   }
@@ -310,12 +368,22 @@ class Machine {
     const Function& callee = function(pop());
     const auto& given = value(arguments).items;
     const auto takes = [&](std::size_t least, std::size_t most) {
-      check(given.size() >= least && given.size() <= most, "{}.{} is called with {} arguments", callee.module, callee.name, given.size());
+      check(given.size() >= least && given.size() <= most, "{}.{} is called with {} arguments", callee.module,
+            callee.name, given.size());
     };
     switch (callee.role) {
-      case Role::ordered_dict: takes(0, 0); push({.kind = PickleKind::dict}); return;
-      case Role::size: takes(1, 1); push_index(given[0]); return;
-      case Role::device: takes(1, 2); push_opaque("device"); return;
+      case Role::ordered_dict:
+        takes(0, 0);
+        push({.kind = PickleKind::dict});
+        return;
+      case Role::size:
+        takes(1, 1);
+        push_index(given[0]);
+        return;
+      case Role::device:
+        takes(1, 2);
+        push_opaque("device");
+        return;
       case Role::rebuild_parameter:
         takes(3, 3);
         check(value(given[0]).kind == PickleKind::tensor, "a parameter is made of something that is no tensor");
@@ -341,7 +409,8 @@ class Machine {
     check(tensor.sizes.size() == tensor.strides.size(), "a tensor has {} extents but {} strides", tensor.sizes.size(),
           tensor.strides.size());
     check(storage.dtype.has_value() || dtype.has_value(), "a tensor of an untyped storage has no dtype");
-    require(tree_.tensors.size() < kMaxTensors, ErrorCode::too_large, "{}: the pickle has more than {} tensors", where(), kMaxTensors);
+    require(tree_.tensors.size() < kMaxTensors, ErrorCode::too_large, "{}: the pickle has more than {} tensors",
+            where(), kMaxTensors);
     tree_.tensors.push_back(std::move(tensor));
     tree_.tensor_dtypes.push_back(dtype.value_or(storage.dtype.value_or(ScalarType::Undefined)));
     push({.kind = PickleKind::tensor, .integer = static_cast<int64_t>(tree_.tensors.size() - 1)});
@@ -374,8 +443,8 @@ class Machine {
 }  // namespace
 
 PickleTree read_pickle(std::string_view bytes, const std::string& file) {
-  require(bytes.size() <= kMaxPickleBytes, ErrorCode::too_large, "'{}': its pickle has {} bytes, at most {} are read", file,
-          bytes.size(), kMaxPickleBytes);
+  require(bytes.size() <= kMaxPickleBytes, ErrorCode::too_large, "'{}': its pickle has {} bytes, at most {} are read",
+          file, bytes.size(), kMaxPickleBytes);
   return Machine(bytes, file).run();
 }
 

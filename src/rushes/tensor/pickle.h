@@ -22,16 +22,16 @@ struct PickleTensor {
 };
 
 struct PickleStorage {
-  std::string_view key;                        // name of the zip entry below data/
-  std::optional<c10::ScalarType> dtype;        // nothing: untyped, in bytes
+  std::string_view key;                  // name of the zip entry below data/
+  std::optional<c10::ScalarType> dtype;  // nothing: untyped, in bytes
   int64_t elements = 0;
 };
 
 struct PickleValue {
   PickleKind kind = PickleKind::none;
-  int64_t integer = 0;             // integer, boolean; index into tensors or storages; which function
+  int64_t integer = 0;  // integer, boolean; index into tensors or storages; which function
   double real = 0;
-  std::string_view text = {};      // text, opaque: into the pickle's bytes
+  std::string_view text = {};        // text, opaque: into the pickle's bytes
   std::vector<uint32_t> items = {};  // of tuple and list; key, value, key, value, ... of dict: indices into values
 };
 

@@ -10,8 +10,8 @@
 namespace rushes::tensor {
 namespace {
 
-constexpr int kMaxDepth = 32;                     // of dictionaries in dictionaries; a training state has about five
-constexpr std::size_t kMaxVisits = 1'000'000;     // leaves and branches together, each as often as it is referred to
+constexpr int kMaxDepth = 32;                  // of dictionaries in dictionaries; a training state has about five
+constexpr std::size_t kMaxVisits = 1'000'000;  // leaves and branches together, each as often as it is referred to
 constexpr std::size_t kMaxKeyBytes = 512;
 constexpr std::size_t kMaxMetadata = 1'000;
 
@@ -21,12 +21,13 @@ std::string find_folder(const std::map<std::string_view, ZipEntry>& entries, con
   for (const auto& [name, entry] : entries) {
     const auto slash = name.find('/');
     if (slash == std::string_view::npos || name.substr(slash) != "/data.pkl") continue;
-    require(folder.empty(), ErrorCode::corrupt_data, "'{}' holds two pickles, '{}data.pkl' and '{}'", file, printable(folder),
-            printable(name));
+    require(folder.empty(), ErrorCode::corrupt_data, "'{}' holds two pickles, '{}data.pkl' and '{}'", file,
+            printable(folder), printable(name));
     folder = name.substr(0, slash + 1);
   }
   require(!folder.empty(), ErrorCode::unsupported,
-          "'{}' is a zip file, but not one that torch.save writes (it has no <folder>/data.pkl); give a .safetensors, .pt or .pth file",
+          "'{}' is a zip file, but not one that torch.save writes (it has no <folder>/data.pkl); give a .safetensors, "
+          ".pt or .pth file",
           file);
   return folder;
 }
@@ -36,10 +37,12 @@ class Reader {
   explicit Reader(const std::shared_ptr<const FileBytes>& file)
       : file_(file), entries_(read_zip_directory(*file)), folder_(find_folder(entries_, file->name())) {
     require(entries_.count(folder_ + "constants.pkl") == 0, ErrorCode::unsupported,
-            "'{}' is a TorchScript program, not a checkpoint; save the state_dict of the loaded module instead", file->name());
+            "'{}' is a TorchScript program, not a checkpoint; save the state_dict of the loaded module instead",
+            file->name());
     if (entries_.count(folder_ + "byteorder") > 0)
       require(stored(folder_ + "byteorder") == "little", ErrorCode::unsupported,
-              "'{}' was written on a big-endian machine; load it with torch there and save it as safetensors", file->name());
+              "'{}' was written on a big-endian machine; load it with torch there and save it as safetensors",
+              file->name());
     tree_ = read_pickle(stored(folder_ + "data.pkl"), file->name());
   }
 
@@ -57,17 +60,19 @@ class Reader {
     require(found != entries_.end(), ErrorCode::corrupt_data, "'{}' has no entry '{}'", file_->name(), printable(name));
     const ZipEntry& entry = found->second;
     require(entry.is_stored, ErrorCode::unsupported,
-            "'{}': entry '{}' is compressed or encrypted; torch.save stores entries as they are. Unpack the archive and pack it with `zip -0 -r`",
+            "'{}': entry '{}' is compressed or encrypted; torch.save stores entries as they are. Unpack the archive "
+            "and pack it with `zip -0 -r`",
             file_->name(), printable(name));
     return file_->view().substr(entry.offset, entry.bytes);
   }
 
   void visit(const PickleValue& value, const std::string& key, int depth) {
-    require(depth <= kMaxDepth, ErrorCode::corrupt_data, "'{}': its dictionaries nest deeper than {} levels, or contain themselves",
-            file_->name(), kMaxDepth);
-    require(key.size() <= kMaxKeyBytes, ErrorCode::corrupt_data, "'{}': a name of dictionaries in dictionaries is longer than {} bytes",
-            file_->name(), kMaxKeyBytes);
-    require(++visits_ <= kMaxVisits, ErrorCode::too_large, "'{}': its dictionaries hold more than {} objects", file_->name(), kMaxVisits);
+    require(depth <= kMaxDepth, ErrorCode::corrupt_data,
+            "'{}': its dictionaries nest deeper than {} levels, or contain themselves", file_->name(), kMaxDepth);
+    require(key.size() <= kMaxKeyBytes, ErrorCode::corrupt_data,
+            "'{}': a name of dictionaries in dictionaries is longer than {} bytes", file_->name(), kMaxKeyBytes);
+    require(++visits_ <= kMaxVisits, ErrorCode::too_large, "'{}': its dictionaries hold more than {} objects",
+            file_->name(), kMaxVisits);
     switch (value.kind) {
       case PickleKind::tensor: return add_tensor(value, key);
       case PickleKind::dict:
@@ -76,7 +81,8 @@ class Reader {
         return;
       case PickleKind::list:
       case PickleKind::tuple:
-        for (std::size_t i = 0; i < value.items.size(); ++i) visit(tree_.values[value.items[i]], joined(key, std::to_string(i)), depth + 1);
+        for (std::size_t i = 0; i < value.items.size(); ++i)
+          visit(tree_.values[value.items[i]], joined(key, std::to_string(i)), depth + 1);
         return;
       case PickleKind::boolean: return add_metadata(key, value.integer != 0 ? "true" : "false");
       case PickleKind::integer: return add_metadata(key, std::to_string(value.integer));
@@ -89,12 +95,14 @@ class Reader {
     }
   }
 
-  static std::string joined(const std::string& path, const std::string& key) { return path.empty() ? key : path + "." + key; }
+  static std::string joined(const std::string& path, const std::string& key) {
+    return path.empty() ? key : path + "." + key;
+  }
 
   std::string key_text(const PickleValue& key) const {
     if (key.kind == PickleKind::integer) return std::to_string(key.integer);
-    require(key.kind == PickleKind::text, ErrorCode::unsupported, "'{}': a dictionary has keys that are neither text nor numbers",
-            file_->name());
+    require(key.kind == PickleKind::text, ErrorCode::unsupported,
+            "'{}': a dictionary has keys that are neither text nor numbers", file_->name());
     check_key(key.text, file_->name());  // here, so that joined names cannot grow without bound
     return std::string(key.text);
   }
@@ -106,8 +114,8 @@ class Reader {
   void add_tensor(const PickleValue& value, const std::string& key) {
     check_key(key, file_->name());
     const auto index = static_cast<std::size_t>(value.integer);
-    require(tensors_.emplace(key, map_tensor(tree_.tensors[index], tree_.tensor_dtypes[index], key)).second, ErrorCode::corrupt_data,
-            "'{}' has two tensors named '{}'", file_->name(), key);
+    require(tensors_.emplace(key, map_tensor(tree_.tensors[index], tree_.tensor_dtypes[index], key)).second,
+            ErrorCode::corrupt_data, "'{}' has two tensors named '{}'", file_->name(), key);
   }
 
   at::Tensor map_tensor(const PickleTensor& tensor, at::ScalarType dtype, const std::string& key) const {
@@ -118,8 +126,10 @@ class Reader {
     const uint64_t declared_size = storage.dtype ? c10::elementSize(*storage.dtype) : 1;
     uint64_t declared_bytes = 0;
     require(!__builtin_mul_overflow(static_cast<uint64_t>(storage.elements), declared_size, &declared_bytes) &&
-                declared_bytes == bytes.size() && declared_size <= element_bytes && (declared_size == 1 || declared_size == element_bytes),
-            ErrorCode::corrupt_data, "{}: the pickle says that its data has {} elements of {} bytes, the archive holds {} bytes", where,
+                declared_bytes == bytes.size() && declared_size <= element_bytes &&
+                (declared_size == 1 || declared_size == element_bytes),
+            ErrorCode::corrupt_data,
+            "{}: the pickle says that its data has {} elements of {} bytes, the archive holds {} bytes", where,
             storage.elements, declared_size, bytes.size());
 
     // The last element must lie inside the storage, and no element may be told twice: a view that repeats one number a
@@ -132,10 +142,12 @@ class Reader {
       int64_t reach = 0;
       is_empty = is_empty || size == 0;
       inside = size >= 0 && stride >= 0 && !__builtin_mul_overflow(count, std::max<int64_t>(size, 1), &count) &&
-               !__builtin_mul_overflow(std::max<int64_t>(size - 1, 0), stride, &reach) && !__builtin_add_overflow(last, reach, &last);
+               !__builtin_mul_overflow(std::max<int64_t>(size - 1, 0), stride, &reach) &&
+               !__builtin_add_overflow(last, reach, &last);
     }
     inside = inside && (is_empty ? count < (int64_t{1} << 50) : count <= elements && last < elements);
-    require(inside, ErrorCode::corrupt_data, "{}: size [{}], stride [{}] and offset {} do not fit its {} stored elements", where,
+    require(inside, ErrorCode::corrupt_data,
+            "{}: size [{}], stride [{}] and offset {} do not fit its {} stored elements", where,
             fmt::join(tensor.sizes, ", "), fmt::join(tensor.strides, ", "), tensor.offset, elements);
 
     const auto options = at::TensorOptions().dtype(dtype);
@@ -143,7 +155,8 @@ class Reader {
     void* address = const_cast<char*>(bytes.data()) + static_cast<uint64_t>(tensor.offset) * element_bytes;
     const auto file = file_;
     if (reinterpret_cast<uintptr_t>(address) % element_bytes == 0)
-      return at::from_blob(address, tensor.sizes, tensor.strides, [file](void*) {}, options);
+      return at::from_blob(
+          address, tensor.sizes, tensor.strides, [file](void*) {}, options);
     // torch aligns entries to 64 bytes, other writers need not: copied, since unaligned access is undefined for us.
     at::Tensor span = at::empty({last - tensor.offset + 1}, options);
     std::memcpy(span.mutable_data_ptr(), address, span.nbytes());

@@ -1,5 +1,5 @@
-// Reproducible normal noise: the CPU stream of the reference framework (32-bit Mersenne twister, Box-Muller in groups of
-// 16), so that a seed gives the same latents here and there.
+// Reproducible normal noise: the CPU stream of the reference framework (32-bit Mersenne twister, Box-Muller in groups
+// of 16), so that a seed gives the same latents here and there.
 #pragma once
 #include <ATen/core/Generator.h>
 #include <ATen/core/Tensor.h>

@@ -17,10 +17,18 @@ struct DtypeName {
   const char* name;
   at::ScalarType type;
 };
-constexpr DtypeName kDtypes[] = {
-    {"F64", at::kDouble}, {"F32", at::kFloat}, {"F16", at::kHalf}, {"BF16", at::kBFloat16}, {"I64", at::kLong},
-    {"I32", at::kInt},    {"I16", at::kShort}, {"I8", at::kChar},  {"U8", at::kByte},       {"BOOL", at::kBool},
-    {"F8_E4M3", at::kFloat8_e4m3fn}, {"F8_E5M2", at::kFloat8_e5m2}};
+constexpr DtypeName kDtypes[] = {{"F64", at::kDouble},
+                                 {"F32", at::kFloat},
+                                 {"F16", at::kHalf},
+                                 {"BF16", at::kBFloat16},
+                                 {"I64", at::kLong},
+                                 {"I32", at::kInt},
+                                 {"I16", at::kShort},
+                                 {"I8", at::kChar},
+                                 {"U8", at::kByte},
+                                 {"BOOL", at::kBool},
+                                 {"F8_E4M3", at::kFloat8_e4m3fn},
+                                 {"F8_E5M2", at::kFloat8_e5m2}};
 
 constexpr uint64_t kMaxHeaderBytes = 100'000'000;  // the limit of the reference implementation
 constexpr std::size_t kMaxTensors = 200'000;       // the largest published checkpoints have some thousands
@@ -60,7 +68,8 @@ class HeaderReader : public nlohmann::json_sax<json> {
       seen_metadata_ = true;
       place_ = Place::metadata;
     } else if (place_ == Place::top) {
-      require(entries.size() < kMaxTensors, ErrorCode::too_large, "'{}': the header has more than {} tensors", file_, kMaxTensors);
+      require(entries.size() < kMaxTensors, ErrorCode::too_large, "'{}': the header has more than {} tensors", file_,
+              kMaxTensors);
       check_key(key_, file_);
       entries.emplace_back().key = key_;
       place_ = Place::tensor;
@@ -80,10 +89,12 @@ class HeaderReader : public nlohmann::json_sax<json> {
       metadata_key_ = key;
     } else {
       field_ = key;
-      bool* seen = field_ == "dtype" ? &entries.back().has_dtype
-                   : field_ == "shape" ? &entries.back().has_shape
-                   : field_ == "data_offsets" ? &entries.back().has_offsets : nullptr;
-      require(seen != nullptr, ErrorCode::corrupt_data, "{}: the header has an unknown field '{}'", where(), printable(field_));
+      bool* seen = field_ == "dtype"          ? &entries.back().has_dtype
+                   : field_ == "shape"        ? &entries.back().has_shape
+                   : field_ == "data_offsets" ? &entries.back().has_offsets
+                                              : nullptr;
+      require(seen != nullptr, ErrorCode::corrupt_data, "{}: the header has an unknown field '{}'", where(),
+              printable(field_));
       require(!*seen, ErrorCode::corrupt_data, "{}: the header has '{}' twice", where(), field_);
       *seen = true;
     }
@@ -100,8 +111,8 @@ class HeaderReader : public nlohmann::json_sax<json> {
   }
   bool string(std::string& text) override {
     if (place_ == Place::metadata) {
-      require(metadata.emplace(metadata_key_, text).second, ErrorCode::corrupt_data, "'{}': metadata has '{}' twice", file_,
-              printable(metadata_key_));
+      require(metadata.emplace(metadata_key_, text).second, ErrorCode::corrupt_data, "'{}': metadata has '{}' twice",
+              file_, printable(metadata_key_));
     } else if (place_ == Place::tensor && field_ == "dtype") {
       entries.back().dtype_word = text;
     } else {
@@ -112,7 +123,8 @@ class HeaderReader : public nlohmann::json_sax<json> {
   bool number_unsigned(uint64_t value) override {
     if (place_ != Place::list) unexpected("a number");
     auto& list = field_ == "shape" ? entries.back().shape : entries.back().offsets;
-    require(list.size() < kMaxAxes, ErrorCode::corrupt_data, "{}: '{}' has more than {} numbers", where(), field_, kMaxAxes);
+    require(list.size() < kMaxAxes, ErrorCode::corrupt_data, "{}: '{}' has more than {} numbers", where(), field_,
+            kMaxAxes);
     list.push_back(value);
     return true;
   }
@@ -122,7 +134,8 @@ class HeaderReader : public nlohmann::json_sax<json> {
   bool number_float(double, const std::string&) override { return unexpected("a fraction or a huge number"); }
   bool binary(json::binary_t&) override { return unexpected("binary data"); }
   bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception&) override {
-    fail(ErrorCode::corrupt_data, "'{}' is not a safetensors file: its header is not valid JSON at byte {}", file_, 8 + position);
+    fail(ErrorCode::corrupt_data, "'{}' is not a safetensors file: its header is not valid JSON at byte {}", file_,
+         8 + position);
   }
 
  private:
@@ -135,8 +148,9 @@ class HeaderReader : public nlohmann::json_sax<json> {
     if (place_ == Place::outside)
       fail(ErrorCode::corrupt_data, "'{}' is not a safetensors file: its header is not a JSON object", file_);
     fail(ErrorCode::corrupt_data,
-         "'{}': the header has {} under '{}', where a tensor's dtype, shape and data_offsets (whole numbers) were expected", file_,
-         what, printable(key_));
+         "'{}': the header has {} under '{}', where a tensor's dtype, shape and data_offsets (whole numbers) were "
+         "expected",
+         file_, what, printable(key_));
   }
 
   std::string file_, key_, field_, metadata_key_;
@@ -155,12 +169,14 @@ void check_cover(std::vector<Placed> placed, uint64_t data_bytes, const std::str
             [](const Placed& a, const Placed& b) { return std::tie(a.begin, a.end) < std::tie(b.begin, b.end); });
   uint64_t end = 0;
   for (const Placed& tensor : placed) {
-    require(tensor.begin >= end, ErrorCode::corrupt_data, "'{}', tensor '{}': its data overlaps that of another tensor", file, *tensor.key);
-    require(tensor.begin == end, ErrorCode::corrupt_data, "'{}', tensor '{}': {} unused bytes lie before its data", file, *tensor.key,
-            tensor.begin - end);
+    require(tensor.begin >= end, ErrorCode::corrupt_data, "'{}', tensor '{}': its data overlaps that of another tensor",
+            file, *tensor.key);
+    require(tensor.begin == end, ErrorCode::corrupt_data, "'{}', tensor '{}': {} unused bytes lie before its data",
+            file, *tensor.key, tensor.begin - end);
     end = tensor.end;
   }
-  require(end == data_bytes, ErrorCode::corrupt_data, "'{}': {} unused bytes follow the data of the last tensor", file, data_bytes - end);
+  require(end == data_bytes, ErrorCode::corrupt_data, "'{}': {} unused bytes follow the data of the last tensor", file,
+          data_bytes - end);
 }
 
 at::Tensor map_tensor(const Entry& entry, const std::shared_ptr<const FileBytes>& file, uint64_t data_start) {
@@ -177,16 +193,18 @@ at::Tensor map_tensor(const Entry& entry, const std::shared_ptr<const FileBytes>
   }
   const uint64_t begin = entry.offsets[0], end = entry.offsets[1];
   require(begin <= end && end <= data_bytes, ErrorCode::corrupt_data,
-          "{}: data_offsets [{}, {}] lie outside the {} data bytes; is the file cut short?", where, begin, end, data_bytes);
-  require(end - begin == bytes, ErrorCode::corrupt_data, "{}: shape and dtype need {} bytes, data_offsets give {}", where, bytes,
-          end - begin);
+          "{}: data_offsets [{}, {}] lie outside the {} data bytes; is the file cut short?", where, begin, end,
+          data_bytes);
+  require(end - begin == bytes, ErrorCode::corrupt_data, "{}: shape and dtype need {} bytes, data_offsets give {}",
+          where, bytes, end - begin);
 
   const std::vector<int64_t> shape(entry.shape.begin(), entry.shape.end());
   const auto options = at::TensorOptions().dtype(dtype);
   if (begin == end) return at::empty(shape, options);
   void* address = const_cast<char*>(file->data() + data_start + begin);
   if (reinterpret_cast<uintptr_t>(address) % c10::elementSize(dtype) == 0)
-    return at::from_blob(address, shape, [file](void*) {}, options);
+    return at::from_blob(
+        address, shape, [file](void*) {}, options);
   at::Tensor copy = at::empty(shape, options);  // allowed by the format, undefined behaviour for us
   std::memcpy(copy.mutable_data_ptr(), address, bytes);
   return copy;
@@ -199,7 +217,8 @@ SafetensorsContents read_safetensors(const std::shared_ptr<const FileBytes>& fil
   require(file->size() >= 8, ErrorCode::corrupt_data, "'{}' is too short for a safetensors file", file->name());
   std::memcpy(&header_bytes, file->data(), 8);
   require(header_bytes <= kMaxHeaderBytes && header_bytes <= file->size() - 8, ErrorCode::corrupt_data,
-          "'{}' is not a safetensors file, or it is cut short: header length {} does not fit a file of {} bytes (at most {})",
+          "'{}' is not a safetensors file, or it is cut short: header length {} does not fit a file of {} bytes (at "
+          "most {})",
           file->name(), header_bytes, file->size(), kMaxHeaderBytes);
   HeaderReader header(file->name());
   const std::string_view text = file->view().substr(8, header_bytes);
@@ -252,7 +271,8 @@ void save_safetensors(const std::filesystem::path& file, const std::map<std::str
   if (!out.good() || refused) {
     std::error_code ignored;
     std::filesystem::remove(temporary, ignored);
-    fail(ErrorCode::unavailable, "cannot write '{}'; is the disk full or the folder missing or read-only?", file.string());
+    fail(ErrorCode::unavailable, "cannot write '{}'; is the disk full or the folder missing or read-only?",
+         file.string());
   }
 }
 

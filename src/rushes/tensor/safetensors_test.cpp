@@ -14,7 +14,8 @@ using ::testing::HasSubstr;
 
 TEST(Safetensors, what_is_written_is_read_back_in_every_dtype) {
   std::map<std::string, at::Tensor> tensors;
-  for (const auto dtype : {at::kDouble, at::kFloat, at::kHalf, at::kBFloat16, at::kLong, at::kInt, at::kShort, at::kChar, at::kByte, at::kBool})
+  for (const auto dtype : {at::kDouble, at::kFloat, at::kHalf, at::kBFloat16, at::kLong, at::kInt, at::kShort,
+                           at::kChar, at::kByte, at::kBool})
     tensors[c10::toString(dtype)] = at::arange(5).to(dtype);
   tensors["matrix"] = at::randn({3, 4}).t();  // not contiguous
   tensors["empty"] = at::empty({0, 3});
@@ -40,7 +41,8 @@ TEST(Safetensors, a_failed_write_leaves_neither_file_nor_temporary) {
 }
 
 TEST(Safetensors, unaligned_data_is_copied) {
-  const auto file = FileBytes::copy_of(forge::safetensors_bytes(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 8), "odd");
+  const auto file = FileBytes::copy_of(
+      forge::safetensors_bytes(R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 8), "odd");
   const auto contents = read_safetensors(file);
   EXPECT_TRUE(contents.tensors.at("a").equal(at::zeros({2})));
 }
@@ -65,30 +67,41 @@ TEST(Safetensors, damaged_and_lying_headers_are_refused_with_the_reason) {
       {"empty entry", R"({"a":{}})", 0, corrupt, "needs dtype, shape and two data_offsets"},
       {"one offset", R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0]}})", 8, corrupt, "needs dtype"},
       {"three offsets", R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8,8]}})", 8, corrupt, "needs dtype"},
-      {"negative extent", R"({"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}})", 8, corrupt, "a negative number"},
+      {"negative extent", R"({"a":{"dtype":"F32","shape":[-2],"data_offsets":[0,8]}})", 8, corrupt,
+       "a negative number"},
       {"fraction", R"({"a":{"dtype":"F32","shape":[2.5],"data_offsets":[0,8]}})", 8, corrupt, "a fraction"},
       {"backward offsets", R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[8,0]}})", 8, corrupt, "lie outside"},
-      {"shape lies", R"({"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}})", 8, corrupt, "need 12 bytes, data_offsets give 8"},
-      {"product overflows", R"({"a":{"dtype":"F32","shape":[4294967296,4294967296,4],"data_offsets":[0,0]}})", 0, corrupt, "absurdly large"},
-      {"zero hides an overflow", R"({"a":{"dtype":"F32","shape":[0,4294967296,4294967296],"data_offsets":[0,0]}})", 0, corrupt, "absurdly large"},
-      {"many axes", R"({"a":{"dtype":"U8","shape":[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1],"data_offsets":[0,1]}})", 1, corrupt, "more than 16"},
+      {"shape lies", R"({"a":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}})", 8, corrupt,
+       "need 12 bytes, data_offsets give 8"},
+      {"product overflows", R"({"a":{"dtype":"F32","shape":[4294967296,4294967296,4],"data_offsets":[0,0]}})", 0,
+       corrupt, "absurdly large"},
+      {"zero hides an overflow", R"({"a":{"dtype":"F32","shape":[0,4294967296,4294967296],"data_offsets":[0,0]}})", 0,
+       corrupt, "absurdly large"},
+      {"many axes", R"({"a":{"dtype":"U8","shape":[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1],"data_offsets":[0,1]}})", 1,
+       corrupt, "more than 16"},
       {"overlap", "{" + good + R"(,"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}})", 12, corrupt, "overlaps"},
-      {"same bytes twice", "{" + good + R"(,"b":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 8, corrupt, "overlaps"},
+      {"same bytes twice", "{" + good + R"(,"b":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", 8, corrupt,
+       "overlaps"},
       {"hole", R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}})", 12, corrupt, "4 unused bytes lie before"},
       {"tail", "{" + good + "}", 9, corrupt, "1 unused bytes follow"},
       {"same tensor twice", "{" + good + "," + good + "}", 8, corrupt, "tensor 'a' twice"},
-      {"same field twice", R"({"a":{"dtype":"F32","dtype":"F16","shape":[2],"data_offsets":[0,8]}})", 8, corrupt, "'dtype' twice"},
-      {"unknown field", R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"x":1}})", 8, corrupt, "unknown field 'x'"},
+      {"same field twice", R"({"a":{"dtype":"F32","dtype":"F16","shape":[2],"data_offsets":[0,8]}})", 8, corrupt,
+       "'dtype' twice"},
+      {"unknown field", R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"x":1}})", 8, corrupt,
+       "unknown field 'x'"},
       {"metadata is no text", R"({"__metadata__":{"a":{}}})", 0, corrupt, "has an object"},
-      {"unknown dtype", R"({"a":{"dtype":"Q4","shape":[2],"data_offsets":[0,8]}})", 8, ErrorCode::unsupported, "dtype 'Q4'"},
-      {"escape codes in a name", "{\"\\u001b[2J\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8, corrupt, "\\x1b[2J"},
+      {"unknown dtype", R"({"a":{"dtype":"Q4","shape":[2],"data_offsets":[0,8]}})", 8, ErrorCode::unsupported,
+       "dtype 'Q4'"},
+      {"escape codes in a name", "{\"\\u001b[2J\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8,
+       corrupt, "\\x1b[2J"},
       {"deep nesting", std::string(1'000'000, '['), 0, corrupt, "not a JSON object"},
       {"deep nesting inside", R"({"a":{"shape":)" + std::string(1'000'000, '['), 0, corrupt, "has a list under 'a'"},
   };
   for (const Damaged& damaged : cases) {
     SCOPED_TRACE(damaged.name);
     try {
-      read_safetensors(FileBytes::copy_of(forge::safetensors_bytes(damaged.header, damaged.data_bytes), "model.safetensors"));
+      read_safetensors(
+          FileBytes::copy_of(forge::safetensors_bytes(damaged.header, damaged.data_bytes), "model.safetensors"));
       ADD_FAILURE() << "was read";
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), damaged.code) << error.what();

@@ -10,7 +10,8 @@ namespace rushes::tensor {
 namespace {
 
 WeightMap two_blocks() {
-  return WeightMap({{"blocks.0.weight", at::zeros({2, 3})}, {"blocks.1.weight", at::ones({2, 3})}, {"head", at::ones({4})}});
+  return WeightMap(
+      {{"blocks.0.weight", at::zeros({2, 3})}, {"blocks.1.weight", at::ones({2, 3})}, {"head", at::ones({4})}});
 }
 
 TEST(WeightMap, a_part_has_its_keys_without_the_prefix_and_shares_storage) {

@@ -46,8 +46,8 @@ Directory find_directory(std::string_view view, const std::string& name) {
   uint64_t limit = end;
   if (end >= kLocatorBytes && read<uint32_t>(view, end - kLocatorBytes) == kEnd64Locator) {
     limit = read<uint64_t>(view, end - kLocatorBytes + 8);
-    require(fits(limit, kEnd64Bytes, end - kLocatorBytes) && read<uint32_t>(view, limit) == kEnd64, ErrorCode::corrupt_data,
-            "'{}': the zip64 directory is not where the file says", name);
+    require(fits(limit, kEnd64Bytes, end - kLocatorBytes) && read<uint32_t>(view, limit) == kEnd64,
+            ErrorCode::corrupt_data, "'{}': the zip64 directory is not where the file says", name);
     directory = {read<uint64_t>(view, limit + 48), read<uint64_t>(view, limit + 40), read<uint64_t>(view, limit + 32)};
   }
   require(fits(directory.begin, directory.bytes, limit), ErrorCode::corrupt_data,
@@ -92,9 +92,14 @@ std::vector<CentralEntry> read_central(std::string_view central, uint64_t count,
             "'{}': the zip directory ends after {} of {} entries", file, i, count);
     const uint64_t name_bytes = read<uint16_t>(central, 28), extra_bytes = read<uint16_t>(central, 30);
     const uint64_t total = kCentralBytes + name_bytes + extra_bytes + read<uint16_t>(central, 32);
-    require(total <= central.size(), ErrorCode::corrupt_data, "'{}': the zip directory is cut short at entry {}", file, i);
-    CentralEntry entry{central.substr(kCentralBytes, name_bytes), read<uint32_t>(central, 24), read<uint32_t>(central, 20),
-                       read<uint32_t>(central, 42), read<uint16_t>(central, 8), read<uint16_t>(central, 10)};
+    require(total <= central.size(), ErrorCode::corrupt_data, "'{}': the zip directory is cut short at entry {}", file,
+            i);
+    CentralEntry entry{central.substr(kCentralBytes, name_bytes),
+                       read<uint32_t>(central, 24),
+                       read<uint32_t>(central, 20),
+                       read<uint32_t>(central, 42),
+                       read<uint16_t>(central, 8),
+                       read<uint16_t>(central, 10)};
     read_zip64(central.substr(kCentralBytes + name_bytes, extra_bytes), entry, file);
     entries.push_back(entry);
     central.remove_prefix(total);
@@ -118,7 +123,8 @@ std::map<std::string_view, ZipEntry> read_zip_directory(const FileBytes& file) {
     require(fits(entry.header, kLocalBytes, directory.begin) && read<uint32_t>(view, entry.header) == kLocalHeader,
             ErrorCode::corrupt_data, "{} is not where the directory says", where);
     require(entry.header >= used, ErrorCode::corrupt_data, "{} overlaps another entry", where);
-    const uint64_t name_bytes = read<uint16_t>(view, entry.header + 26), extra_bytes = read<uint16_t>(view, entry.header + 28);
+    const uint64_t name_bytes = read<uint16_t>(view, entry.header + 26),
+                   extra_bytes = read<uint16_t>(view, entry.header + 28);
     const uint64_t offset = entry.header + kLocalBytes + name_bytes + extra_bytes;
     require(fits(offset, entry.stored_bytes, directory.begin), ErrorCode::corrupt_data,
             "{} has {} bytes, more than the file holds", where, entry.stored_bytes);
@@ -127,8 +133,8 @@ std::map<std::string_view, ZipEntry> read_zip_directory(const FileBytes& file) {
     const bool is_stored = entry.method == 0 && (entry.flags & 1) == 0;
     require(!is_stored || entry.bytes == entry.stored_bytes, ErrorCode::corrupt_data,
             "{} is stored, but its sizes {} and {} differ", where, entry.bytes, entry.stored_bytes);
-    require(entries.emplace(entry.name, ZipEntry{offset, entry.stored_bytes, is_stored}).second, ErrorCode::corrupt_data,
-            "{} exists twice", where);
+    require(entries.emplace(entry.name, ZipEntry{offset, entry.stored_bytes, is_stored}).second,
+            ErrorCode::corrupt_data, "{} exists twice", where);
     used = offset + entry.stored_bytes;
   }
   return entries;

@@ -69,7 +69,8 @@ std::vector<std::string_view> fields(std::string_view message, uint64_t number) 
 void check_model(std::string_view model) {
   for (const std::string_view piece : fields(model, 1))
     for (const std::string_view word : fields(piece, 1))
-      require(!word.empty() && word.find('\0') == word.npos, ErrorCode::corrupt_data, "a piece is empty or has a zero byte");
+      require(!word.empty() && word.find('\0') == word.npos, ErrorCode::corrupt_data,
+              "a piece is empty or has a zero byte");
   for (const uint64_t spec : {3, 5})
     for (const std::string_view normalizer : fields(model, spec))
       for (const std::string_view map : fields(normalizer, 2))

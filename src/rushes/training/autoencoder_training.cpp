@@ -16,7 +16,7 @@
 namespace rushes::training {
 namespace {
 
-constexpr double kLatentNoise = 0.12;   // teaches the decoder to bear what a sampler leaves over
+constexpr double kLatentNoise = 0.12;  // teaches the decoder to bear what a sampler leaves over
 constexpr double kMomentWeight = 0.01;
 
 at::Tensor draw_crop(const AutoencoderOptions& options, uint64_t index) {
@@ -27,7 +27,9 @@ at::Tensor draw_crop(const AutoencoderOptions& options, uint64_t index) {
   const int64_t side = random.pick(sides);
   const int64_t crop = std::min(options.crop, side);
   const at::Tensor clip = draw(scene, random.below(48), options.video_frames, side, side);
-  return clip.narrow(2, random.below(side - crop + 1), crop).narrow(3, random.below(side - crop + 1), crop).contiguous();
+  return clip.narrow(2, random.below(side - crop + 1), crop)
+      .narrow(3, random.below(side - crop + 1), crop)
+      .contiguous();
 }
 
 at::Tensor edges(const at::Tensor& x, int64_t axis) { return x.slice(axis, 1) - x.slice(axis, 0, -1); }
@@ -42,7 +44,8 @@ Loss picture_loss(const wan::TinyDecoder& decoder, const at::Tensor& z, const at
   wan::TinyState state;
   const at::Tensor made = decoder.forward_trimmed(z + at::randn(z.sizes(), random, z.options()) * kLatentNoise, state);
   const at::Tensor l1 = (made - clips).abs().mean(), l2 = (made - clips).square().mean();
-  const at::Tensor edge = (edges(made, 3) - edges(clips, 3)).abs().mean() + (edges(made, 4) - edges(clips, 4)).abs().mean();
+  const at::Tensor edge =
+      (edges(made, 3) - edges(clips, 3)).abs().mean() + (edges(made, 4) - edges(clips, 4)).abs().mean();
   return {l1 + 0.5 * edge + 8 * l2, l1.item<double>(), -10 * std::log10(l2.item<double>())};
 }
 
@@ -78,8 +81,9 @@ void train_autoencoder(const AutoencoderOptions& all) {
   const RunOptions& options = all.run;
   const wan::TinyAutoencoderConfig config = shipped_autoencoder();
   at::manual_seed(options.seed);
-  Optimiser optimiser(fresh_autoencoder(config), {.learning_rate = options.learning_rate, .weight_decay = 0.0,
-                                                  .average = 0.995, .warm_up_steps = 50});
+  Optimiser optimiser(
+      fresh_autoencoder(config),
+      {.learning_rate = options.learning_rate, .weight_decay = 0.0, .average = 0.995, .warm_up_steps = 50});
   const auto state_file = options.directory / "autoencoder.state.safetensors";
   if (optimiser.load(state_file)) log::info("continuing at step {}", optimiser.steps());
   const tensor::WeightMap weights = optimiser.weights();
@@ -113,21 +117,24 @@ void train_autoencoder(const AutoencoderOptions& all) {
     if (run.due()) save();
   }
   save();
-  log::info("held-out PSNR {:.2f} dB", autoencoder_psnr(options.directory / "autoencoder.safetensors", 24, kShippedSide));
+  log::info("held-out PSNR {:.2f} dB",
+            autoencoder_psnr(options.directory / "autoencoder.safetensors", 24, kShippedSide));
 }
 
 void train_decoder(const AutoencoderOptions& all) {
   const RunOptions& options = all.run;
   const wan::TinyAutoencoderConfig config = shipped_autoencoder();
-  const auto file = options.directory / "autoencoder.safetensors", state_file = options.directory / "decoder.state.safetensors";
+  const auto file = options.directory / "autoencoder.safetensors",
+             state_file = options.directory / "decoder.state.safetensors";
   at::manual_seed(options.seed + 2);
   // Copies: the file is replaced while its mapping is in use.
   std::map<std::string, at::Tensor> encoder_weights, decoder_weights;
   const tensor::WeightMap saved = tensor::load_safetensors(file);
   for (const auto& [key, value] : saved.tensors())
     (key.starts_with("encoder.") ? encoder_weights : decoder_weights)[key] = value.clone();
-  Optimiser optimiser(decoder_weights, {.learning_rate = options.learning_rate, .weight_decay = 0.0, .average = 0.995,
-                                        .warm_up_steps = 20});
+  Optimiser optimiser(
+      decoder_weights,
+      {.learning_rate = options.learning_rate, .weight_decay = 0.0, .average = 0.995, .warm_up_steps = 20});
   if (optimiser.load(state_file)) log::info("continuing at step {}", optimiser.steps());
   const wan::TinyEncoder encoder(config, tensor::WeightMap(encoder_weights).under("encoder."));
   const wan::TinyDecoder decoder(config, optimiser.weights().under("decoder."));

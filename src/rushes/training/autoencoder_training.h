@@ -1,5 +1,6 @@
 // Trains the tiny autoencoder on crops of drawn clips. Its latents come out with mean 0 and variance 1 per channel, as
-// the transformer wants them, because the loss asks for it: the decoder clamps at +-3, so nothing can be rescaled later.
+// the transformer wants them, because the loss asks for it: the decoder clamps at +-3, so nothing can be rescaled
+// later.
 #pragma once
 #include "rushes/training/run.h"
 
@@ -7,8 +8,8 @@ namespace rushes::training {
 
 struct AutoencoderOptions {
   RunOptions run;
-  int64_t crop = 32;          // pixels; small ones first: many colours per update
-  int64_t video_frames = 5;   // 1 + 4k
+  int64_t crop = 32;         // pixels; small ones first: many colours per update
+  int64_t video_frames = 5;  // 1 + 4k
 };
 
 /// Continues from DIRECTORY/autoencoder.state.safetensors if it is there; ends at the time limit. Writes the state,

@@ -49,12 +49,10 @@ constexpr std::array<Words, kMotions - kDirections> kActions{{{"grows", "gets bi
                                                               {"crosses", "passes", "meets", "crosses"},
                                                               {"vanishes", "disappears", "fades away", "vanishes"},
                                                               {"appears", "fades in", "shows up", "appears"}}};
-constexpr std::array<Words, kPaces> kPaceWords{{{"slowly", "slowly", "gently", "calmly"},
-                                                {"", "", "", ""},
-                                                {"quickly", "fast", "rapidly", "quickly"}}};
-constexpr std::array<Words, kExtents> kExtentWords{{{"small", "little", "tiny", "small"},
-                                                    {"", "", "", "medium"},
-                                                    {"big", "large", "huge", "big"}}};
+constexpr std::array<Words, kPaces> kPaceWords{
+    {{"slowly", "slowly", "gently", "calmly"}, {"", "", "", ""}, {"quickly", "fast", "rapidly", "quickly"}}};
+constexpr std::array<Words, kExtents> kExtentWords{
+    {{"small", "little", "tiny", "small"}, {"", "", "", "medium"}, {"big", "large", "huge", "big"}}};
 
 template <std::size_t N, typename E>
 std::string_view choose(const std::array<Words, N>& table, E meaning, Random& random) {
@@ -102,8 +100,8 @@ std::string make_caption(const Labels& labels, bool gradient, const Object* seco
   const std::string subject = thing(labels.shape, labels.colour, labels.extent, random);
   const std::string other = second ? thing(second->shape, second->colour, Extent::medium, random) : "";
   const std::string deed = action(labels, other, random);
-  const std::string ground = with_article(join({gradient ? "shaded" : "", choose(kGroundWords, labels.ground, random),
-                                                random.pick(kGroundNouns)}));
+  const std::string ground = with_article(
+      join({gradient ? "shaded" : "", choose(kGroundWords, labels.ground, random), random.pick(kGroundNouns)}));
   switch (random.below(5)) {
     case 0: return join({subject, deed, "on", ground});
     case 1: return join({subject, deed, "over", ground});

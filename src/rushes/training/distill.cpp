@@ -16,8 +16,10 @@ namespace {
 constexpr int64_t kBlock = 3;
 
 nn::KvCache cache_for(const TextToVideo& model, const at::Tensor& latents) {
-  return model.transformer().make_cache({.height = latents.size(3), .width = latents.size(4),
-                                         .capacity_latent_frames = latents.size(2), .batch = latents.size(0)});
+  return model.transformer().make_cache({.height = latents.size(3),
+                                         .width = latents.size(4),
+                                         .capacity_latent_frames = latents.size(2),
+                                         .batch = latents.size(0)});
 }
 
 // Passes finished blocks through the model, as generation does before the next block.
@@ -36,8 +38,9 @@ wan::TextContext repeat(const wan::TextContext& one, int64_t batch) {
 
 // The student names the end point from every point of the trajectory where the sampler can stand. Its own earlier
 // answers are noised anew in generation; the drawn clip noised to the same level stands in for them in half the batch.
-at::Tensor regression(const TextToVideo& student, const wan::TextContext& text, const std::vector<at::Tensor>& trajectory,
-                      const std::vector<double>& sigmas, const nn::KvCache& past, const at::Generator& random) {
+at::Tensor regression(const TextToVideo& student, const wan::TextContext& text,
+                      const std::vector<at::Tensor>& trajectory, const std::vector<double>& sigmas,
+                      const nn::KvCache& past, const at::Generator& random) {
   at::Tensor loss = at::zeros({}, at::kFloat);
   const at::Tensor& end = trajectory.back();
   for (std::size_t i = 0; i < sigmas.size(); ++i) {
@@ -65,7 +68,8 @@ void distill(const DistillOptions& options) {
   const TextToVideo teacher(taught);
   std::map<std::string, at::Tensor> initial = taught.tensors();
   initial.erase("probe.weight");
-  Optimiser optimiser(initial, {.learning_rate = options.run.learning_rate, .average = 0.995, .muon_prefix = "transformer.blocks."});
+  Optimiser optimiser(
+      initial, {.learning_rate = options.run.learning_rate, .average = 0.995, .muon_prefix = "transformer.blocks."});
   const auto state_file = directory / "student.state.safetensors";
   if (optimiser.load(state_file)) log::info("continuing at step {}", optimiser.steps());
   const TextToVideo student(optimiser.weights());
@@ -74,11 +78,12 @@ void distill(const DistillOptions& options) {
   const tensor::WeightMap autoencoder = tensor::load_safetensors(directory / "autoencoder.safetensors");
   std::vector<std::unique_ptr<LatentPool>> pools;
   for (int64_t i = 0; i < parts; ++i)
-    pools.push_back(std::make_unique<LatentPool>(
-        LatentPoolOptions{.side = options.side, .latent_frames = 2 * kBlock,
-                          .seed = options.run.seed + 11 + 1000 * static_cast<uint64_t>(i),
-                          .first = static_cast<uint64_t>(optimiser.steps()) * 64},
-        autoencoder, *tokenizer));
+    pools.push_back(
+        std::make_unique<LatentPool>(LatentPoolOptions{.side = options.side,
+                                                       .latent_frames = 2 * kBlock,
+                                                       .seed = options.run.seed + 11 + 1000 * static_cast<uint64_t>(i),
+                                                       .first = static_cast<uint64_t>(optimiser.steps()) * 64},
+                                     autoencoder, *tokenizer));
   std::vector<double> sigmas;
   for (const double t : shipped_schedule().warp(shipped_defaults().denoising_step_list)) sigmas.push_back(t / 1000);
   const Prompts nothing = tokenize(*tokenizer, std::vector<std::string>{""}, shipped_text_encoder().text_len);

@@ -10,7 +10,8 @@
 
 namespace rushes::training {
 
-void export_model(const std::filesystem::path& directory, const std::string& weights, const std::filesystem::path& output) {
+void export_model(const std::filesystem::path& directory, const std::string& weights,
+                  const std::filesystem::path& output) {
   std::filesystem::create_directories(output);
   // bfloat16: half the size in the repository; what is lost is far below the error of the model.
   const auto write = [&](const tensor::WeightMap& weights_of_part, const char* file) {
@@ -40,7 +41,8 @@ void export_model(const std::filesystem::path& directory, const std::string& wei
   const std::string manifest = wan::manifest_yaml(model);
   std::ofstream stream(output / wan::kManifestName);
   stream << manifest;
-  require(static_cast<bool>(stream.flush()), ErrorCode::unavailable, "cannot write {}", (output / wan::kManifestName).string());
+  require(static_cast<bool>(stream.flush()), ErrorCode::unavailable, "cannot write {}",
+          (output / wan::kManifestName).string());
   // What was written must be what a later start reads.
   const wan::ModelDirectory read = wan::open_model_directory(output);
   require(read.transformer.config == model.transformer.config && read.defaults == model.defaults, ErrorCode::internal,

@@ -55,7 +55,9 @@ class Palette {
       }
     }
   }
-  int8_t nearest(float r, float g, float b) const { return nearest_[(level(r) * kLevels + level(g)) * kLevels + level(b)]; }
+  int8_t nearest(float r, float g, float b) const {
+    return nearest_[(level(r) * kLevels + level(g)) * kLevels + level(b)];
+  }
 
  private:
   static float cell(std::size_t i) { return (static_cast<float>(i) + 0.5f) / kLevels; }
@@ -121,11 +123,12 @@ double slope(const std::vector<double>& values) {
 
 std::optional<Motion> motion_of(const Track& path, const Reading& reading) {
   const auto [low, high] = std::minmax_element(path.area.begin(), path.area.end());
-  if (*low < 0.2 * *high) return path.area.front() > path.area.back() || path.area.front() > 0.6 * *high ? Motion::vanish : Motion::appear;
+  if (*low < 0.2 * *high)
+    return path.area.front() > path.area.back() || path.area.front() > 0.6 * *high ? Motion::vanish : Motion::appear;
   const double speed = std::hypot(reading.drift_x, reading.drift_y);
   if (speed > 0.09 && reading.area_ratio > 0.6 && reading.area_ratio < 1.6) {
-    constexpr std::array<Motion, 8> octants{Motion::right,   Motion::down_right, Motion::down, Motion::down_left,
-                                            Motion::left,    Motion::up_left,    Motion::up,   Motion::up_right};
+    constexpr std::array<Motion, 8> octants{Motion::right, Motion::down_right, Motion::down, Motion::down_left,
+                                            Motion::left,  Motion::up_left,    Motion::up,   Motion::up_right};
     const double turn = std::atan2(reading.drift_y, reading.drift_x) / (2 * std::numbers::pi);
     return octants[static_cast<std::size_t>(std::llround(turn * 8 + 8)) % 8];
   }
@@ -161,8 +164,8 @@ Reading read_clip(const at::Tensor& frames) {
   reading.drift_x = slope(path.x);
   reading.drift_y = slope(path.y);
   const std::size_t quarter = std::max<std::size_t>(1, path.area.size() / 4);
-  reading.area_ratio = mean(path.area, path.area.size() - quarter, path.area.size()) /
-                       std::max(1e-9, mean(path.area, 0, quarter));
+  reading.area_ratio =
+      mean(path.area, path.area.size() - quarter, path.area.size()) / std::max(1e-9, mean(path.area, 0, quarter));
   reading.motion = motion_of(path, reading);
   return reading;
 }
@@ -170,7 +173,8 @@ Reading read_clip(const at::Tensor& frames) {
 double sharpness(const at::Tensor& frames) {
   const at::Tensor x = frames.to(at::kFloat);
   const at::Tensor dx = (x.slice(3, 1) - x.slice(3, 0, -1)).abs().amax({1});
-  const at::Tensor strong = std::get<0>(dx.flatten(1).sort(1, true)).slice(1, 0, std::max<int64_t>(8, dx[0].numel() / 100));
+  const at::Tensor strong =
+      std::get<0>(dx.flatten(1).sort(1, true)).slice(1, 0, std::max<int64_t>(8, dx[0].numel() / 100));
   return strong.mean().item<double>();
 }
 

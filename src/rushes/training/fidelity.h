@@ -10,9 +10,9 @@
 namespace rushes::training {
 
 struct Reading {
-  Ground ground;                 // of most pixels
-  std::optional<Colour> colour;  // of most pixels that are no ground; none if there are hardly any
-  std::optional<Motion> motion;  // by the area and the centre (on the torus) of that colour's pixels over time
+  Ground ground;                    // of most pixels
+  std::optional<Colour> colour;     // of most pixels that are no ground; none if there are hardly any
+  std::optional<Motion> motion;     // by the area and the centre (on the torus) of that colour's pixels over time
   double drift_x = 0, drift_y = 0;  // fractions of the picture per second
   double area_ratio = 1;            // last quarter to first quarter
 };

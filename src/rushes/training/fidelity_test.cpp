@@ -19,9 +19,7 @@ TEST(World, a_clip_in_pieces_equals_the_whole_clip) {
 }
 
 TEST(World, held_out_combinations_are_never_trained_on) {
-  const auto code = [](const Labels& l) {
-    return std::tuple(l.shape, l.colour, l.ground, l.motion);
-  };
+  const auto code = [](const Labels& l) { return std::tuple(l.shape, l.colour, l.ground, l.motion); };
   std::set<decltype(code(Labels{}))> held;
   for (uint64_t i = 0; i < 2000; ++i) held.insert(code(make_scene(1, i, Split::held_out).labels));
   for (uint64_t i = 0; i < 5000; ++i) EXPECT_EQ(held.count(code(make_scene(2, i, Split::train).labels)), 0u);
@@ -43,8 +41,8 @@ TEST(Fidelity, reads_colours_and_directions_of_drawn_clips) {
     direction += reading.motion == scene.labels.motion;
     if (reading.motion != scene.labels.motion)
       std::printf("motion: %s: read %s, drift %.2f %.2f, area %.2f\n", scene.caption.c_str(),
-                  reading.motion ? std::string(name(*reading.motion)).c_str() : "none", reading.drift_x, reading.drift_y,
-                  reading.area_ratio);
+                  reading.motion ? std::string(name(*reading.motion)).c_str() : "none", reading.drift_x,
+                  reading.drift_y, reading.area_ratio);
   }
   EXPECT_GE(ground, kClips * 98 / 100);
   EXPECT_GE(colour, kClips * 98 / 100);

@@ -23,8 +23,8 @@ int64_t video_frames(const LatentPoolOptions& options) {
 }
 
 at::Tensor draw_clip(const LatentPoolOptions& options, uint64_t index) {
-  return draw(make_scene(options.seed, index, Split::train), first_video_frame(options, index),
-              video_frames(options), options.side, options.side);
+  return draw(make_scene(options.seed, index, Split::train), first_video_frame(options, index), video_frames(options),
+              options.side, options.side);
 }
 
 at::Tensor rows(const std::vector<const std::vector<int64_t>*>& from) {
@@ -38,14 +38,18 @@ at::Tensor rows(const std::vector<const std::vector<int64_t>*>& from) {
 }  // namespace
 
 std::vector<int64_t> classes_of(const Labels& labels) {
-  return {static_cast<int64_t>(labels.shape),  static_cast<int64_t>(labels.colour), static_cast<int64_t>(labels.ground),
-          static_cast<int64_t>(labels.motion), static_cast<int64_t>(labels.pace),   static_cast<int64_t>(labels.extent)};
+  return {static_cast<int64_t>(labels.shape),  static_cast<int64_t>(labels.colour),
+          static_cast<int64_t>(labels.ground), static_cast<int64_t>(labels.motion),
+          static_cast<int64_t>(labels.pace),   static_cast<int64_t>(labels.extent)};
 }
 
 LatentPool::LatentPool(const LatentPoolOptions& options, const tensor::WeightMap& autoencoder,
                        const text::Tokenizer& tokenizer)
-    : options_(options), encoder_(shipped_autoencoder(), autoencoder.under("encoder.")), tokenizer_(tokenizer),
-      next_(options.first), random_(options.seed, options.first),
+    : options_(options),
+      encoder_(shipped_autoencoder(), autoencoder.under("encoder.")),
+      tokenizer_(tokenizer),
+      next_(options.first),
+      random_(options.seed, options.first),
       drawing_([options](uint64_t index) { return draw_clip(options, index); }, options.first, kChunk) {}
 
 void LatentPool::refill(int64_t count) {
@@ -59,8 +63,10 @@ void LatentPool::refill(int64_t count) {
       const bool from_start = first_video_frame(options_, next_) == 0;
       Entry entry{latents[i].narrow(1, from_start ? 0 : 1, options_.latent_frames).clone(), std::move(encoding.ids),
                   std::move(encoding.mask), classes_of(scene.labels), from_start};
-      if (static_cast<int64_t>(entries_.size()) < options_.capacity) entries_.push_back(std::move(entry));
-      else entries_[static_cast<std::size_t>(next_ % static_cast<uint64_t>(options_.capacity))] = std::move(entry);
+      if (static_cast<int64_t>(entries_.size()) < options_.capacity)
+        entries_.push_back(std::move(entry));
+      else
+        entries_[static_cast<std::size_t>(next_ % static_cast<uint64_t>(options_.capacity))] = std::move(entry);
     }
   }
 }

@@ -16,9 +16,9 @@
 namespace rushes::training {
 
 struct LatentPoolOptions {
-  int64_t side = 96;           // pixels
-  int64_t latent_frames = 3;   // of a clip; with more than one block every second clip begins in mid-motion
-  int64_t capacity = 1024;     // clips kept
+  int64_t side = 96;          // pixels
+  int64_t latent_frames = 3;  // of a clip; with more than one block every second clip begins in mid-motion
+  int64_t capacity = 1024;    // clips kept
   uint64_t seed = 1, first = 0;
 };
 

@@ -91,11 +91,13 @@ double Optimiser::step(double scale) {
     }
     if (!leaves.empty()) {
       at::_foreach_add_(counts, 1);  // the operator reads the count of this update
-      at::_fused_adamw_(leaves, gradients, first, second, {}, counts, rate, options_.beta1, options_.beta2, options_.weight_decay, 1e-8, /*amsgrad=*/false,
+      at::_fused_adamw_(leaves, gradients, first, second, {}, counts, rate, options_.beta1, options_.beta2,
+                        options_.weight_decay, 1e-8, /*amsgrad=*/false,
                         /*maximize=*/false);
     }
     ++steps_;
-    const double keep = std::min(options_.average, (1.0 + static_cast<double>(steps_)) / (10.0 + static_cast<double>(steps_)));
+    const double keep =
+        std::min(options_.average, (1.0 + static_cast<double>(steps_)) / (10.0 + static_cast<double>(steps_)));
     std::vector<at::Tensor> all;
     for (const at::Tensor& leaf : leaves_) all.push_back(leaf.detach());
     at::_foreach_lerp_(averages_, all, 1 - keep);

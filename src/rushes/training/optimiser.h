@@ -17,8 +17,8 @@ struct OptimiserOptions {
   double learning_rate = 1e-3;
   double beta1 = 0.9, beta2 = 0.99;
   double weight_decay = 0.01;
-  double clip = 1.0;            // largest gradient norm; larger ones are scaled down
-  double average = 0.999;       // of the moving average, reached after a warm-up
+  double clip = 1.0;       // largest gradient norm; larger ones are scaled down
+  double average = 0.999;  // of the moving average, reached after a warm-up
   int64_t warm_up_steps = 100;
   /// Matrices whose names begin so are moved by Muon: the update is the orthogonalised momentum, 0.2 sqrt(longer side)
   /// times it, which has the size of an AdamW update. Source: K. Jordan et al., "Muon"; scale: arXiv:2502.16982.

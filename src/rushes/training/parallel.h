@@ -8,8 +8,8 @@
 
 namespace rushes::training {
 
-/// Calls work(0) .. work(count - 1) at once, the first on the calling thread; returns when all have. Backward passes may
-/// run in all of them: gradients add up in the leaves under libtorch's own lock. Throws what a work threw.
+/// Calls work(0) .. work(count - 1) at once, the first on the calling thread; returns when all have. Backward passes
+/// may run in all of them: gradients add up in the leaves under libtorch's own lock. Throws what a work threw.
 void in_parallel(int64_t count, const std::function<void(int64_t)>& work);
 
 /// How many threads share a batch: the largest divisor of `batch` that is no more than `threads`.

@@ -19,23 +19,29 @@ void put_chunk(std::string& out, std::string_view type, const std::string& data)
   put_u32(out, static_cast<uint32_t>(data.size()));
   const std::string body = std::string(type) + data;
   out += body;
-  put_u32(out, static_cast<uint32_t>(crc32(0, reinterpret_cast<const Bytef*>(body.data()), static_cast<uInt>(body.size()))));
+  put_u32(out,
+          static_cast<uint32_t>(crc32(0, reinterpret_cast<const Bytef*>(body.data()), static_cast<uInt>(body.size()))));
 }
 
 }  // namespace
 
 void write_png(const std::filesystem::path& file, const at::Tensor& picture) {
-  const at::Tensor bytes = (picture.detach().to(at::kCPU, at::kFloat).clamp(0, 1) * 255).round().to(at::kByte)
-                               .permute({1, 2, 0}).contiguous();
+  const at::Tensor bytes = (picture.detach().to(at::kCPU, at::kFloat).clamp(0, 1) * 255)
+                               .round()
+                               .to(at::kByte)
+                               .permute({1, 2, 0})
+                               .contiguous();
   const int64_t height = bytes.size(0), width = bytes.size(1);
   std::string rows;
   for (int64_t y = 0; y < height; ++y) {
     rows.push_back(0);  // filter: none
-    rows.append(reinterpret_cast<const char*>(bytes.const_data_ptr<uint8_t>() + y * width * 3), static_cast<std::size_t>(width * 3));
+    rows.append(reinterpret_cast<const char*>(bytes.const_data_ptr<uint8_t>() + y * width * 3),
+                static_cast<std::size_t>(width * 3));
   }
   uLongf packed_size = compressBound(rows.size());
   std::string packed(packed_size, '\0');
-  compress2(reinterpret_cast<Bytef*>(packed.data()), &packed_size, reinterpret_cast<const Bytef*>(rows.data()), rows.size(), 6);
+  compress2(reinterpret_cast<Bytef*>(packed.data()), &packed_size, reinterpret_cast<const Bytef*>(rows.data()),
+            rows.size(), 6);
   packed.resize(packed_size);
   std::string out("\x89PNG\r\n\x1a\n", 8), header;
   put_u32(header, static_cast<uint32_t>(width));

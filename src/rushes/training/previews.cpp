@@ -28,8 +28,10 @@ Generated generate(const std::filesystem::path& directory, const std::string& we
       made.scenes.push_back(make_scene(seed, static_cast<uint64_t>(begin + i), Split::held_out));
       captions.push_back(made.scenes.back().caption);
     }
-    const wan::TextContext text = model.context(model.read(tokenize(*tokenizer, captions, shipped_text_encoder().text_len)));
-    const at::Tensor noise = at::randn({count, shipped_transformer().in_dim, latent_frames, side / 8, side / 8}, at::kFloat);
+    const wan::TextContext text =
+        model.context(model.read(tokenize(*tokenizer, captions, shipped_text_encoder().text_len)));
+    const at::Tensor noise =
+        at::randn({count, shipped_transformer().in_dim, latent_frames, side / 8, side / 8}, at::kFloat);
     const at::Tensor latents = sample_few_steps(model, text, noise, steps);
     wan::TinyState state;
     videos.push_back(decoder.forward_trimmed(latents.permute({0, 2, 1, 3, 4}), state).clamp(0, 1));
@@ -38,8 +40,8 @@ Generated generate(const std::filesystem::path& directory, const std::string& we
   return made;
 }
 
-void save_samples(const std::filesystem::path& directory, const std::string& weights, const std::filesystem::path& picture,
-                  int64_t latent_frames, int64_t side) {
+void save_samples(const std::filesystem::path& directory, const std::string& weights,
+                  const std::filesystem::path& picture, int64_t latent_frames, int64_t side) {
   write_png(picture, contact_sheet(generate(directory, weights, 8, latent_frames, side, 5).clips, 8));
 }
 

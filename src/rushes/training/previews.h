@@ -21,7 +21,7 @@ Generated generate(const std::filesystem::path& directory, const std::string& we
                    int64_t latent_frames, int64_t side, uint64_t seed);
 
 /// A contact sheet of eight of them.
-void save_samples(const std::filesystem::path& directory, const std::string& weights, const std::filesystem::path& picture,
-                  int64_t latent_frames, int64_t side);
+void save_samples(const std::filesystem::path& directory, const std::string& weights,
+                  const std::filesystem::path& picture, int64_t latent_frames, int64_t side);
 
 }  // namespace rushes::training

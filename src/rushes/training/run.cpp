@@ -18,14 +18,19 @@ double mean_of(const std::vector<double>& values) {
 }
 
 Run::Run(const RunOptions& options, std::string stage, std::vector<std::string> columns)
-    : options_(options), stage_(std::move(stage)), columns_(std::move(columns)), sums_(columns_.size(), 0.0),
-      start_(Clock::now()), saved_(start_) {
+    : options_(options),
+      stage_(std::move(stage)),
+      columns_(std::move(columns)),
+      sums_(columns_.size(), 0.0),
+      start_(Clock::now()),
+      saved_(start_) {
   std::error_code ignored;
   std::filesystem::create_directories(options_.directory, ignored);
   const auto file = options_.directory / (stage_ + ".csv");
   const bool fresh = !std::filesystem::exists(file);
   csv_.open(file, std::ios::app);
-  require(csv_.is_open(), ErrorCode::unavailable, "cannot write {}; choose another folder with --directory", file.string());
+  require(csv_.is_open(), ErrorCode::unavailable, "cannot write {}; choose another folder with --directory",
+          file.string());
   if (!fresh) return;
   csv_ << "step,seconds";
   for (const std::string& column : columns_) csv_ << ',' << column;

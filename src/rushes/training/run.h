@@ -11,13 +11,13 @@
 namespace rushes::training {
 
 struct RunOptions {
-  std::filesystem::path directory;           // states, curves and pictures of all stages
+  std::filesystem::path directory;  // states, curves and pictures of all stages
   std::chrono::seconds time_limit{600};
   std::chrono::seconds save_every{90};
-  double learning_rate = 1e-3;               // peak of this call; a call is one warm-up and one cosine decay
+  double learning_rate = 1e-3;  // peak of this call; a call is one warm-up and one cosine decay
   int64_t batch = 16;
-  int64_t threads = 2;                       // that share a batch
-  uint64_t seed = 1;                         // of the drawn data
+  int64_t threads = 2;  // that share a batch
+  uint64_t seed = 1;    // of the drawn data
 };
 
 double mean_of(const std::vector<double>& values);

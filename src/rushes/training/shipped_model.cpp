@@ -51,7 +51,8 @@ wan::TransformerConfig shipped_transformer() {
   config.freq_dim = 64;
   config.text_dim = shipped_text_encoder().dim;
   config.text_len = shipped_text_encoder().text_len;
-  // Two blocks, itself and the one before: what training shows. With relative positions an endless video never leaves it.
+  // Two blocks, itself and the one before: what training shows. With relative positions an endless video never leaves
+  // it.
   config.local_attn_size = 6;
   return config;
 }
@@ -81,8 +82,10 @@ void open_colour_path(const std::string& key, at::Tensor& weight) {
     if (memory) continue;
     const int64_t frames = width == 1 && inputs > weight.size(0) ? inputs / weight.size(0) : 1;  // pooling: their mean
     for (int64_t f = 0; f < frames; ++f)
-      if (width == 1) weight[c][c + f * weight.size(0)].fill_(1.0 / static_cast<double>(frames));
-      else weight[c][c][1][1].fill_(1);
+      if (width == 1)
+        weight[c][c + f * weight.size(0)].fill_(1.0 / static_cast<double>(frames));
+      else
+        weight[c][c][1][1].fill_(1);
   }
 }
 
@@ -125,7 +128,8 @@ Tensors fresh_text_encoder(const wan::Umt5Config& config) {
     matrix(tensors, block + "ffn.gate.0.weight", config.dim_ffn, config.dim);
     matrix(tensors, block + "ffn.fc1.weight", config.dim_ffn, config.dim);
     matrix(tensors, block + "ffn.fc2.weight", config.dim, config.dim_ffn, 0.5);
-    tensors[block + "pos_embedding.embedding.weight"] = at::randn({config.num_buckets, config.num_heads}, at::kFloat) * 0.3;
+    tensors[block + "pos_embedding.embedding.weight"] =
+        at::randn({config.num_buckets, config.num_heads}, at::kFloat) * 0.3;
   }
   return tensors;
 }

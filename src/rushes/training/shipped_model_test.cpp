@@ -65,7 +65,8 @@ Shares measure(int64_t clips, int64_t segments, int64_t latent_frames) {
   return {shares.colour / all, shares.ground / all, shares.direction / all, shares.sharpness / drawn_sharpness};
 }
 
-// The bounds stand a few clips below what the weights reach; docs/models/shipped-t2v.md has the figures of larger samples.
+// The bounds stand a few clips below what the weights reach; docs/models/shipped-t2v.md has the figures of larger
+// samples.
 TEST(ShippedModel, shows_the_colours_the_ground_and_mostly_the_direction_of_its_prompts) {
   const Shares shares = measure(30, 1, 6);
   std::printf("shape colour %.3f, ground %.3f, direction %.3f, sharpness %.2f of drawings\n", shares.colour,

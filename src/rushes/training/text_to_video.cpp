@@ -13,10 +13,12 @@ namespace {
 
 // So that prompts outside the grammar split into something better than letters.
 constexpr std::string_view kOrdinaryWords =
-    "the of and to in is you that it he was for on are as with his they at be this have from or one had by word but not "
+    "the of and to in is you that it he was for on are as with his they at be this have from or one had by word but "
+    "not "
     "what all were we when your can said there use an each which she do how their if will up other about out many then "
     "them these so some her would make like him into time has look two more write go see number no way could people my "
-    "than first water been call who oil its now find long down day did get come made may part dog cat tree house sky sun "
+    "than first water been call who oil its now find long down day did get come made may part dog cat tree house sky "
+    "sun "
     "moon sea bird fish flower man woman child street city light dark bright slow fast near far high low new old good";
 
 constexpr int64_t kBlock = 3;
@@ -59,8 +61,10 @@ at::Tensor sample_few_steps(const TextToVideo& model, const wan::TextContext& te
                             const std::vector<double>& steps) {
   const at::NoGradGuard no_grad;
   const nn::FlowMatchSchedule schedule = shipped_schedule();
-  nn::KvCache past = model.transformer().make_cache(
-      {.height = noise.size(3), .width = noise.size(4), .capacity_latent_frames = noise.size(2), .batch = noise.size(0)});
+  nn::KvCache past = model.transformer().make_cache({.height = noise.size(3),
+                                                     .width = noise.size(4),
+                                                     .capacity_latent_frames = noise.size(2),
+                                                     .batch = noise.size(0)});
   std::vector<at::Tensor> blocks;
   for (int64_t begin = 0; begin < noise.size(2); begin += kBlock) {
     at::Tensor x = noise.narrow(2, begin, kBlock), clean;

@@ -50,12 +50,14 @@ TEST(Optimiser, muon_turns_a_matrix_to_its_target_whatever_the_size_of_the_gradi
   at::manual_seed(5);
   const at::Tensor target = at::randn({12, 8}, at::kFloat);
   for (const double size : {1e-3, 1e3}) {
-    Optimiser optimiser({{"inner.w", at::zeros({12, 8}, at::kFloat)}}, {.learning_rate = 0.3, .warm_up_steps = 1, .muon_prefix = "inner."});
+    Optimiser optimiser({{"inner.w", at::zeros({12, 8}, at::kFloat)}},
+                        {.learning_rate = 0.3, .warm_up_steps = 1, .muon_prefix = "inner."});
     for (int i = 0; i < 120; ++i) {
       ((optimiser.weights().at("inner.w") - target).square().sum() * size).backward();
       optimiser.step(1 - i / 120.0);
     }
-    EXPECT_LT((optimiser.weights().at("inner.w") - target).norm().item<double>(), 0.1 * target.norm().item<double>()) << size;
+    EXPECT_LT((optimiser.weights().at("inner.w") - target).norm().item<double>(), 0.1 * target.norm().item<double>())
+        << size;
   }
 }
 

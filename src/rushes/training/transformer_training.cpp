@@ -67,8 +67,9 @@ void learn_to_read(Optimiser& optimiser, const text::Tokenizer& tokenizer, const
       for (const int64_t c : classes_of(scene.labels)) classes.push_back(c);
     }
     const Prompts prompts = tokenize(tokenizer, captions, shipped_text_encoder().text_len);
-    const Probe read = probe(model.read(prompts), prompts.mask, weight,
-                             at::tensor(at::ArrayRef<int64_t>(classes)).view({128, static_cast<int64_t>(kClassCounts.size())}));
+    const Probe read =
+        probe(model.read(prompts), prompts.mask, weight,
+              at::tensor(at::ArrayRef<int64_t>(classes)).view({128, static_cast<int64_t>(kClassCounts.size())}));
     read.loss.backward();
     optimiser.step(run.schedule());
     run.record(optimiser.steps(), {read.loss.item<double>(), read.right}, 25);
@@ -91,8 +92,8 @@ at::Tensor flow_loss(const TextToVideo& model, const wan::TextContext& text, con
   const at::Tensor noise = at::randn(x.sizes(), random, x.options());
   at::Tensor context = x;
   if (F > kBlock)
-    context = x + at::randn(x.sizes(), random, x.options()) *
-                      (at::rand({B, 1, 1, 1, 1}, random, at::kFloat) * kContextNoise);
+    context =
+        x + at::randn(x.sizes(), random, x.options()) * (at::rand({B, 1, 1, 1, 1}, random, at::kFloat) * kContextNoise);
   wan::TeacherForcing forcing;
   forcing.block_latent_frames = wan::uniform_blocks(F, kBlock);
   forcing.window_latent_frames = std::max<int64_t>(0, shipped_transformer().local_attn_size);
@@ -111,22 +112,27 @@ void train_transformer(const TransformerOptions& options) {
   at::manual_seed(options.run.seed);
   const auto& directory = options.run.directory;
   const auto tokenizer = shipped_tokenizer(directory / "tokenizer.model", options.run.seed);
-  Optimiser optimiser(fresh_weights(), {.learning_rate = options.run.learning_rate, .average = 0.998,
-                                         .muon_prefix = "transformer.blocks."});
+  Optimiser optimiser(
+      fresh_weights(),
+      {.learning_rate = options.run.learning_rate, .average = 0.998, .muon_prefix = "transformer.blocks."});
   const auto state_file = directory / "t2v.state.safetensors";
-  if (optimiser.load(state_file)) log::info("continuing at step {}", optimiser.steps());
-  else learn_to_read(optimiser, *tokenizer, options);
+  if (optimiser.load(state_file))
+    log::info("continuing at step {}", optimiser.steps());
+  else
+    learn_to_read(optimiser, *tokenizer, options);
 
   // Other clips in every call, whatever the batch sizes were before.
   const int64_t parts = parallel_parts(options.run.batch, options.run.threads), share = options.run.batch / parts;
   const tensor::WeightMap autoencoder = tensor::load_safetensors(directory / "autoencoder.safetensors");
   std::vector<std::unique_ptr<LatentPool>> pools;
   for (int64_t i = 0; i < parts; ++i)
-    pools.push_back(std::make_unique<LatentPool>(
-        LatentPoolOptions{.side = options.side, .latent_frames = options.latent_frames, .capacity = 1024 / parts,
-                          .seed = options.run.seed + 1000 * static_cast<uint64_t>(i),
-                          .first = static_cast<uint64_t>(optimiser.steps()) * 64},
-        autoencoder, *tokenizer));
+    pools.push_back(
+        std::make_unique<LatentPool>(LatentPoolOptions{.side = options.side,
+                                                       .latent_frames = options.latent_frames,
+                                                       .capacity = 1024 / parts,
+                                                       .seed = options.run.seed + 1000 * static_cast<uint64_t>(i),
+                                                       .first = static_cast<uint64_t>(optimiser.steps()) * 64},
+                                     autoencoder, *tokenizer));
   in_parallel(parts, [&](int64_t part) { pools[static_cast<std::size_t>(part)]->refill(share); });
   const TextToVideo model(optimiser.weights());
   const at::Tensor probe_weight = optimiser.weights().at("probe.weight");

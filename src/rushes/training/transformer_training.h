@@ -7,14 +7,14 @@ namespace rushes::training {
 
 struct TransformerOptions {
   RunOptions run;
-  int64_t side = 96;            // pixels; smaller ones are a cheap start
-  int64_t latent_frames = 3;    // 3: beginnings only; 6, 9: with context
-  int64_t fresh_per_step = 8;   // clips encoded per update; the rest of a batch was seen before
-  int64_t text_seconds = 40;    // at the very start: the text encoder alone learns to name what captions say
+  int64_t side = 96;           // pixels; smaller ones are a cheap start
+  int64_t latent_frames = 3;   // 3: beginnings only; 6, 9: with context
+  int64_t fresh_per_step = 8;  // clips encoded per update; the rest of a batch was seen before
+  int64_t text_seconds = 40;   // at the very start: the text encoder alone learns to name what captions say
 };
 
-/// Continues from DIRECTORY/t2v.state.safetensors; needs DIRECTORY/autoencoder.safetensors. Writes the state, the moving
-/// average (t2v.safetensors), transformer.csv and transformer.png (four-step samples of held-out captions).
+/// Continues from DIRECTORY/t2v.state.safetensors; needs DIRECTORY/autoencoder.safetensors. Writes the state, the
+/// moving average (t2v.safetensors), transformer.csv and transformer.png (four-step samples of held-out captions).
 void train_transformer(const TransformerOptions& options);
 
 struct DistillOptions {
@@ -40,6 +40,7 @@ Fidelity measure_fidelity(const std::filesystem::path& directory, const std::str
                           int64_t latent_frames, int64_t side, uint64_t seed);
 
 /// Writes the shipped model: model.yaml, transformer, text_encoder and autoencoder safetensors, tokenizer.model.
-void export_model(const std::filesystem::path& directory, const std::string& weights, const std::filesystem::path& output);
+void export_model(const std::filesystem::path& directory, const std::string& weights,
+                  const std::filesystem::path& output);
 
 }  // namespace rushes::training

@@ -14,8 +14,8 @@ constexpr std::array<std::string_view, kColours> kColourNames{"red",  "orange", 
 constexpr std::array<std::string_view, kGrounds> kGroundNames{"black", "grey", "blue", "green",
                                                               "brown", "teal", "pink", "sand"};
 constexpr std::array<std::string_view, kMotions> kMotionNames{
-    "left",       "right", "up",     "down", "up_left", "up_right", "down_left", "down_right",
-    "grow",       "shrink", "spin",  "bounce", "crossing", "vanish", "appear"};
+    "left", "right",  "up",   "down",   "up_left",  "up_right", "down_left", "down_right",
+    "grow", "shrink", "spin", "bounce", "crossing", "vanish",   "appear"};
 
 // Grounds are dark or pale, objects saturated or white: any two entries are at least 30 apart in CIELAB.
 constexpr std::array<Rgb, kColours> kColourRgb{{{0.90f, 0.12f, 0.14f},
@@ -114,8 +114,12 @@ Pose pose(const Object& object, double t) {
     case Motion::shrink: p.radius *= 0.4 + 0.6 * std::exp(-object.rate * t); break;
     case Motion::bounce: p.y = object.y - 0.42 * std::abs(std::sin(std::numbers::pi * object.rate * t + 0.6)); break;
     // Gone and back again in turn, so that a long video keeps doing what its caption says.
-    case Motion::vanish: p.opacity = std::clamp(0.5 + 1.6 * std::cos(std::numbers::pi * object.rate * t), 0.0, 1.0); break;
-    case Motion::appear: p.opacity = std::clamp(0.5 - 1.6 * std::cos(std::numbers::pi * object.rate * t), 0.0, 1.0); break;
+    case Motion::vanish:
+      p.opacity = std::clamp(0.5 + 1.6 * std::cos(std::numbers::pi * object.rate * t), 0.0, 1.0);
+      break;
+    case Motion::appear:
+      p.opacity = std::clamp(0.5 - 1.6 * std::cos(std::numbers::pi * object.rate * t), 0.0, 1.0);
+      break;
     default: break;
   }
   return p;
@@ -180,8 +184,11 @@ bool sensible(const Labels& labels) {
 }
 
 bool is_held_out(const Labels& labels) {
-  const auto code = ((static_cast<uint64_t>(labels.shape) * kColours + static_cast<uint64_t>(labels.colour)) * kGrounds +
-                     static_cast<uint64_t>(labels.ground)) * kMotions + static_cast<uint64_t>(labels.motion);
+  const auto code =
+      ((static_cast<uint64_t>(labels.shape) * kColours + static_cast<uint64_t>(labels.colour)) * kGrounds +
+       static_cast<uint64_t>(labels.ground)) *
+          kMotions +
+      static_cast<uint64_t>(labels.motion);
   return Random(code, 0x5eed).next() % 10 == 0;
 }
 
@@ -226,7 +233,8 @@ std::string_view name(Motion motion) { return kMotionNames[static_cast<std::size
 Rgb rgb(Colour colour) { return kColourRgb[static_cast<std::size_t>(colour)]; }
 Rgb rgb(Ground ground) { return kGroundRgb[static_cast<std::size_t>(ground)]; }
 
-Random::Random(uint64_t seed, uint64_t stream) : state_(seed * 0x9e3779b97f4a7c15ull ^ (stream + 1) * 0xd1342543de82ef95ull) {
+Random::Random(uint64_t seed, uint64_t stream)
+    : state_(seed * 0x9e3779b97f4a7c15ull ^ (stream + 1) * 0xd1342543de82ef95ull) {
   next();
 }
 

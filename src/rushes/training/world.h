@@ -16,7 +16,21 @@ enum class Shape : int8_t { circle, square, triangle, star, ring, plus };
 enum class Colour : int8_t { red, orange, yellow, green, cyan, blue, purple, white };
 enum class Ground : int8_t { black, grey, blue, green, brown, teal, pink, sand };
 enum class Motion : int8_t {
-  left, right, up, down, up_left, up_right, down_left, down_right, grow, shrink, spin, bounce, crossing, vanish, appear
+  left,
+  right,
+  up,
+  down,
+  up_left,
+  up_right,
+  down_left,
+  down_right,
+  grow,
+  shrink,
+  spin,
+  bounce,
+  crossing,
+  vanish,
+  appear
 };
 enum class Pace : int8_t { slow, medium, fast };
 enum class Extent : int8_t { small, medium, large };
@@ -80,7 +94,9 @@ class Random {
   double uniform(double low = 0, double high = 1);
   int64_t below(int64_t bound);
   template <typename T, std::size_t N>
-  const T& pick(const std::array<T, N>& from) { return from[static_cast<std::size_t>(below(N))]; }
+  const T& pick(const std::array<T, N>& from) {
+    return from[static_cast<std::size_t>(below(N))];
+  }
 
  private:
   uint64_t state_;

@@ -73,7 +73,8 @@ Bound bound_of(const json& config, const std::string& name) {
 
 /// Largest rel_l2 that a bfloat16 run may have (Note: kBfloat16Factor).
 double bfloat16_bound(const json& config, const std::string& name) {
-  const json deviations = config.value("statistics", json::object()).value("bfloat16_reference_deviation", json::object());
+  const json deviations =
+      config.value("statistics", json::object()).value("bfloat16_reference_deviation", json::object());
   if (deviations.contains(name) && deviations[name].contains("rel_l2"))
     return std::max(kBfloat16Factor * deviations[name]["rel_l2"].get<double>(), 0.004);  // half a bf16 step of rounding
   return kBfloat16DefaultRelL2;
@@ -86,7 +87,8 @@ TensorResult compare(const Case& c, const std::string& name, const at::Tensor& w
     return result;
   }
   if (got->sizes() != wanted.sizes()) {
-    result.detail = fmt::format("shape [{}], expected [{}]", fmt::join(got->sizes(), ", "), fmt::join(wanted.sizes(), ", "));
+    result.detail =
+        fmt::format("shape [{}], expected [{}]", fmt::join(got->sizes(), ", "), fmt::join(wanted.sizes(), ", "));
     return result;
   }
   Bound bound = bound_of(c.config, name);
@@ -154,7 +156,8 @@ Case load_case(const fs::path& directory, const Target& target) {
   if (fs::exists(directory / "io.json")) loaded.io = read_json(directory / "io.json");
   if (loaded.config.contains("weights") && loaded.config["weights"].is_string()) {
     auto weights = tensor::load_safetensors(directory / loaded.config["weights"].get<std::string>());
-    if (loaded.config.contains("weights_prefix")) weights = weights.under(loaded.config["weights_prefix"].get<std::string>());
+    if (loaded.config.contains("weights_prefix"))
+      weights = weights.under(loaded.config["weights_prefix"].get<std::string>());
     loaded.weights = weights.to(target.dtype).to(target.device);
   }
   load_tensors(loaded);
@@ -197,7 +200,8 @@ std::vector<fs::path> find_cases(const fs::path& root) {
   if (fs::exists(root / "config.json")) return {root};
   std::vector<fs::path> found;
   for (const auto& entry : fs::recursive_directory_iterator(root))
-    if (entry.is_regular_file() && entry.path().filename() == "config.json") found.push_back(entry.path().parent_path());
+    if (entry.is_regular_file() && entry.path().filename() == "config.json")
+      found.push_back(entry.path().parent_path());
   std::sort(found.begin(), found.end());
   return found;
 }

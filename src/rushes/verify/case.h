@@ -23,12 +23,12 @@ struct Target {
 
 struct Case {
   std::filesystem::path directory;
-  std::string name;             // last two parts of the path: wan/causal_block
+  std::string name;  // last two parts of the path: wan/causal_block
   std::string system, kind;
-  nlohmann::json config;        // whole config.json
-  nlohmann::json hyper;         // config["hyper"]
-  nlohmann::json io;            // io.json, or null
-  tensor::WeightMap weights;    // prefix stripped; empty if the case has none; in target.dtype
+  nlohmann::json config;                       // whole config.json
+  nlohmann::json hyper;                        // config["hyper"]
+  nlohmann::json io;                           // io.json, or null
+  tensor::WeightMap weights;                   // prefix stripped; empty if the case has none; in target.dtype
   std::map<std::string, at::Tensor> inputs;    // in target.dtype
   std::map<std::string, at::Tensor> recorded;  // the inputs as recorded: times, which bfloat16 would round
   std::map<std::string, at::Tensor> expected;  // role output, as recorded
@@ -68,8 +68,8 @@ struct TensorResult {
   bool passed;
   double max_abs_error = 0;  // NaN if shapes differ or the tensor is missing
   double rel_l2 = 0;
-  double worst_ratio = 0;    // max over elements of |a - b| / (atol + rtol |b|); bf16: rel_l2 / allowed rel_l2
-  std::string detail;        // for people: shape mismatch, missing, first bad index
+  double worst_ratio = 0;  // max over elements of |a - b| / (atol + rtol |b|); bf16: rel_l2 / allowed rel_l2
+  std::string detail;      // for people: shape mismatch, missing, first bad index
 };
 
 struct CaseResult {

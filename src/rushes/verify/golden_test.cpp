@@ -12,8 +12,8 @@ TEST_P(Golden, passes_in_float32) {
   const CaseResult result = run_case(GetParam(), Target{});
   EXPECT_TRUE(result.error.empty()) << result.error;
   for (const TensorResult& tensor : result.tensors)
-    EXPECT_TRUE(tensor.passed) << tensor.name << ": max abs error " << tensor.max_abs_error << ", " << tensor.worst_ratio
-                               << " x tolerance; " << tensor.detail;
+    EXPECT_TRUE(tensor.passed) << tensor.name << ": max abs error " << tensor.max_abs_error << ", "
+                               << tensor.worst_ratio << " x tolerance; " << tensor.detail;
   for (const Check& check : result.checks) EXPECT_TRUE(check.passed) << check.what << ": " << check.detail;
   EXPECT_TRUE(result.passed);
 }
@@ -22,8 +22,7 @@ std::string test_name(const testing::TestParamInfo<std::filesystem::path>& info)
   return info.param.parent_path().filename().string() + "_" + info.param.filename().string();
 }
 
-INSTANTIATE_TEST_SUITE_P(Cases, Golden, testing::ValuesIn(find_cases(RUSHES_SOURCE_DIR "/tests/golden")),
-                         test_name);
+INSTANTIATE_TEST_SUITE_P(Cases, Golden, testing::ValuesIn(find_cases(RUSHES_SOURCE_DIR "/tests/golden")), test_name);
 
 }  // namespace
 }  // namespace rushes::verify

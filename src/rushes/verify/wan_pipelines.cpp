@@ -87,16 +87,19 @@ Produced few_step(const Case& c) {
   const auto vae = decodes || c.has_input("image") ? vae_of(c) : nullptr;
   at::Tensor given;
   if (c.has_input("initial_latent")) given = c.input("initial_latent");
-  if (c.has_input("image")) given = vae->encode(c.input("image").to(at::kFloat)).expand({drawn.size(0), -1, -1, -1, -1});
+  if (c.has_input("image"))
+    given = vae->encode(c.input("image").to(at::kFloat)).expand({drawn.size(0), -1, -1, -1, -1});
   const int64_t total = drawn.size(1) + (given.defined() ? given.size(1) : 0);
 
   const generation::SamplingOptions sampling{.denoising_steps = few_steps_of(settings),
                                              .context_noise = settings.value("context_noise", 0.0),
                                              .timestep_shift = settings.value("timestep_shift", 5.0)};
-  generation::SegmentPipeline pipeline(
-      model, sampling, layout_of(settings),
-      {.batch = drawn.size(0), .channels = drawn.size(2), .height = drawn.size(3), .width = drawn.size(4),
-       .capacity_latent_frames = total});
+  generation::SegmentPipeline pipeline(model, sampling, layout_of(settings),
+                                       {.batch = drawn.size(0),
+                                        .channels = drawn.size(2),
+                                        .height = drawn.size(3),
+                                        .width = drawn.size(4),
+                                        .capacity_latent_frames = total});
   RecordedNoise noise(c);
   const generation::PromptContext prompt{context_of(*model, c.input("prompt_embeds")), nullptr};
   pipeline.begin(0, given, total, noise);
@@ -108,7 +111,8 @@ Produced few_step(const Case& c) {
   out.tensors["num_model_calls"] = scalar(pipeline.model_calls());
   if (!decodes) return out;
   std::vector<at::Tensor> videos;
-  for (int64_t sample = 0; sample < latents.size(0); ++sample) videos.push_back(vae->decoder()->decode(latents[sample]));
+  for (int64_t sample = 0; sample < latents.size(0); ++sample)
+    videos.push_back(vae->decoder()->decode(latents[sample]));
   const at::Tensor unit = (at::stack(videos) * 0.5 + 0.5).clamp(0, 1);  // [B, T, 3, H, W]
   out.tensors["frames_u8"] = wan::frames_to_uint8(videos[0]);
   if (const auto head = c.expected.find("frames_float_head"); head != c.expected.end())
@@ -129,10 +133,12 @@ Produced multi_step(const Case& c) {
                                              .guidance_scale = settings.at("guidance_scale")};
   const at::Tensor given = c.has_input("initial_latent") ? c.input("initial_latent") : at::Tensor();
   const int64_t total = drawn.size(1) + (given.defined() ? given.size(1) : 0);
-  generation::SegmentPipeline pipeline(
-      model, sampling, layout_of(settings),
-      {.batch = drawn.size(0), .channels = drawn.size(2), .height = drawn.size(3), .width = drawn.size(4),
-       .capacity_latent_frames = total});
+  generation::SegmentPipeline pipeline(model, sampling, layout_of(settings),
+                                       {.batch = drawn.size(0),
+                                        .channels = drawn.size(2),
+                                        .height = drawn.size(3),
+                                        .width = drawn.size(4),
+                                        .capacity_latent_frames = total});
   RecordedNoise noise(c);
   const generation::PromptContext prompt{context_of(*model, c.input("prompt_embeds")),
                                          context_of(*model, c.input("negative_embeds"))};
@@ -220,16 +226,18 @@ Produced inferix_interactive(const Case& c) {
   const json& settings = c.hyper.at("pipeline");
   const std::string first = settings.at("prompts").at(0);
   const auto generator = inferix_generator(c, {first});
-  generation::InteractiveSession session({.id = c.name,
-                                          .prompt = first,
-                                          .policy = generation::parse_apply_policy(settings.value("apply_policy", "next_segment")),
-                                          .segments = settings.at("num_segments")});
+  generation::InteractiveSession session(
+      {.id = c.name,
+       .prompt = first,
+       .policy = generation::parse_apply_policy(settings.value("apply_policy", "next_segment")),
+       .segments = settings.at("num_segments")});
   const auto submit = [&](int64_t segment, int64_t callback) {
     for (const json& event : c.hyper.at("events")) {
       if (event.at("segment") != segment || event.at("callback") != callback) continue;
       generation::InteractiveSession::Input input;
       if (event.contains("submit_prompt")) input.prompt = event["submit_prompt"].get<std::string>();
-      if (event.contains("submit_control")) input.control = generation::parse_control(event["submit_control"].get<std::string>());
+      if (event.contains("submit_control"))
+        input.control = generation::parse_control(event["submit_control"].get<std::string>());
       session.submit(std::move(input));
     }
   };
@@ -238,7 +246,8 @@ Produced inferix_interactive(const Case& c) {
   for (bool finished = false; !finished;) {
     generation::Inbox inbox;
     if (generator->at_segment_border()) {
-      const auto checkpoint = session.evaluate_checkpoint(generation::InteractiveSession::Place::segment, generator->segment());
+      const auto checkpoint =
+          session.evaluate_checkpoint(generation::InteractiveSession::Place::segment, generator->segment());
       if (!checkpoint.should_continue) break;
       inbox.prompt = checkpoint.new_prompt;
     }
@@ -279,8 +288,10 @@ json operate(generation::InteractiveSession& session, const json& operation) {
     using Place = generation::InteractiveSession::Place;
     const auto place = operation.at(1) == "block" ? Place::block : Place::segment;
     const auto result = session.evaluate_checkpoint(place, operation.at(2));
-    return {{"should_continue", result.should_continue}, {"command", generation::name(result.command)},
-            {"new_prompt", optional_json(result.new_prompt)}, {"new_guidance", optional_json(result.new_guidance)}};
+    return {{"should_continue", result.should_continue},
+            {"command", generation::name(result.command)},
+            {"new_prompt", optional_json(result.new_prompt)},
+            {"new_guidance", optional_json(result.new_guidance)}};
   }
   if (what == "progress") {
     session.update_progress(operation.at(1), operation.at(2), operation.at(3), operation.at(4));
@@ -295,13 +306,14 @@ Produced interactive_session(const Case& c) {
   Produced out;
   size_t number = 0;
   for (const json& entry : c.io) {
-    generation::InteractiveSession session({.id = entry.value("session_id", "SID"),
-                                            .prompt = entry.value("prompt", "A"),
-                                            .guidance_scale = c.hyper.value("guidance", 7.5),
-                                            .policy = generation::parse_apply_policy(entry.value("policy", "next_segment")),
-                                            .segments = entry.value("num_segments", int64_t{3}),
-                                            .blocks_per_segment = entry.value("blocks_per_segment", int64_t{7}),
-                                            .seconds_per_block = c.hyper.value("avg_time_per_block", 0.5)});
+    generation::InteractiveSession session(
+        {.id = entry.value("session_id", "SID"),
+         .prompt = entry.value("prompt", "A"),
+         .guidance_scale = c.hyper.value("guidance", 7.5),
+         .policy = generation::parse_apply_policy(entry.value("policy", "next_segment")),
+         .segments = entry.value("num_segments", int64_t{3}),
+         .blocks_per_segment = entry.value("blocks_per_segment", int64_t{7}),
+         .seconds_per_block = c.hyper.value("avg_time_per_block", 0.5)});
     size_t index = 0;
     for (const json& step : entry.at("steps")) {
       json got{{"op", step.at("op")}};

@@ -92,7 +92,8 @@ Produced rng_cpu(const Case& c) {
     out.tensors[name("first16")] = draw.narrow(0, 0, 16);
     out.tensors[name("last16")] = draw.narrow(0, draw.numel() - 16, 16);
     out.tensors[name("next_draw_first16")] = stream.normal(next).flatten().narrow(0, 0, 16);
-    out.tensors[name("bf16_first16")] = tensor::RandomStream(seed).normal(first, at::kBFloat16).flatten().narrow(0, 0, 16);
+    out.tensors[name("bf16_first16")] =
+        tensor::RandomStream(seed).normal(first, at::kBFloat16).flatten().narrow(0, 0, 16);
     for (const auto size : c.hyper.value("small_draw_sizes", std::vector<int64_t>{}))
       out.tensors[name(fmt::format("size{}", size))] = tensor::RandomStream(seed).normal({size});
   }

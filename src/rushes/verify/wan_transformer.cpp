@@ -27,12 +27,13 @@ Produced rope3d(const Case& c) {
   const auto split = nn::rope_split(head_size);
   // The reference's table: the angles of the three parts side by side, as arguments of complex numbers, in (-pi, pi].
   const auto wrapped = [](const at::Tensor& angle) { return at::atan2(at::sin(angle), at::cos(angle)); };
-  const auto positions = [](int64_t from, int64_t n) { return at::arange(from, from + n, at::TensorOptions(at::kDouble)); };
+  const auto positions = [](int64_t from, int64_t n) {
+    return at::arange(from, from + n, at::TensorOptions(at::kDouble));
+  };
   std::vector<at::Tensor> parts;
   for (const int64_t pairs : split) parts.push_back(nn::rope_angles(positions(0, 4), pairs));
   produced.tensors["freqs_angle_first4"] = wrapped(at::cat(parts, 1));
-  produced.tensors["freqs_angle_start"] =
-      wrapped(nn::rope_angles(positions(start, grid.latent_frames), split[0]));
+  produced.tensors["freqs_angle_start"] = wrapped(nn::rope_angles(positions(start, grid.latent_frames), split[0]));
   return produced;
 }
 
@@ -42,8 +43,11 @@ Produced causal_block(const Case& c) {
   const int64_t frames = c.hyper.at("frames_per_block"), height = c.hyper.at("h"), width = c.hyper.at("w");
   int64_t blocks = 0;
   while (c.has_input("x" + std::to_string(blocks))) ++blocks;
-  nn::KvCache cache({.layers = 1, .heads = config.num_heads, .head_size = config.head_size(),
-                     .tokens_per_frame = height * width, .capacity_latent_frames = blocks * frames,
+  nn::KvCache cache({.layers = 1,
+                     .heads = config.num_heads,
+                     .head_size = config.head_size(),
+                     .tokens_per_frame = height * width,
+                     .capacity_latent_frames = blocks * frames,
                      .batch = c.input("x0").size(0)},
                     c.input("x0").options());
   const nn::KeyValue text = block.cross_text(c.input("context"));
@@ -55,8 +59,9 @@ Produced causal_block(const Case& c) {
       const nn::KeyValue seen = cache.write(0, k, v);
       return nn::attention(q, seen.k, seen.v);
     };
-    produced.tensors["y" + std::to_string(i)] = block.forward(
-        x, c.input("e" + std::to_string(i)), text, nullptr, nn::rope_table(grid, config.head_size(), x.device()), attend);
+    produced.tensors["y" + std::to_string(i)] =
+        block.forward(x, c.input("e" + std::to_string(i)), text, nullptr,
+                      nn::rope_table(grid, config.head_size(), x.device()), attend);
     cache.commit();
   }
   const nn::KeyValue held = cache.in_time_order(0);
@@ -72,7 +77,8 @@ Produced causal_model(const Case& c) {
   const int64_t height = c.hyper.at("latent_hw").at(0), width = c.hyper.at("latent_hw").at(1);
   const int64_t per_frame = config.tokens_per_frame(height, width);
   const wan::TextContext text = model.context(c.input("context"));
-  nn::KvCache cache = model.make_cache({.height = height, .width = width,
+  nn::KvCache cache = model.make_cache({.height = height,
+                                        .width = width,
                                         .capacity_latent_frames = c.hyper.at("cache_tokens").get<int64_t>() / per_frame,
                                         .batch = c.input("clean_b0").size(0)});
   Produced produced;

@@ -43,7 +43,8 @@ Produced taehv(const Case& c) {
   }
   if (c.has_input("video")) {
     wan::TinyState state;
-    produced.tensors["encoded"] = wan::TinyEncoder(config, c.weights.under("encoder.")).forward(c.input("video"), state);
+    produced.tensors["encoded"] =
+        wan::TinyEncoder(config, c.weights.under("encoder.")).forward(c.input("video"), state);
   }
   return produced;
 }
@@ -92,7 +93,8 @@ Produced vae_decode_stream(const Case& c) {
     restarted.reset();
     if (f > 0) reset.push_back(decode_next(restarted, part));  // the first block is that of the whole decode
   }
-  produced.tensors["stream_max_abs_diff"] = scalar((whole.to(at::kFloat) - at::cat(pieces, 2).to(whole.scalar_type())).abs().max().item<double>());
+  produced.tensors["stream_max_abs_diff"] =
+      scalar((whole.to(at::kFloat) - at::cat(pieces, 2).to(whole.scalar_type())).abs().max().item<double>());
   produced.tensors["frames_per_block"] = at::tensor(counts, at::kLong);
   if (!reset.empty()) produced.tensors["pixels_reset_per_block"] = at::cat(reset, 2);
   return produced;

@@ -8,7 +8,9 @@
 namespace rushes::wan {
 
 Block::Block(const TransformerConfig& config, const tensor::WeightMap& weights)
-    : heads_(config.num_heads), head_size_(config.head_size()), eps_(config.eps),
+    : heads_(config.num_heads),
+      head_size_(config.head_size()),
+      eps_(config.eps),
       modulation_(weights.at("modulation", {1, 6, config.dim})) {
   const int64_t C = config.dim;
   const auto own = weights.under("self_attn."), cross = weights.under("cross_attn.");

@@ -27,7 +27,8 @@ std::string_view branch_of(const Component& component) {
 
 std::string describe(const std::vector<std::string>& keys) {
   const std::size_t shown = std::min<std::size_t>(keys.size(), 5);
-  return fmt::format("{} tensors, among them {}", keys.size(), fmt::join(keys.begin(), keys.begin() + static_cast<std::ptrdiff_t>(shown), ", "));
+  return fmt::format("{} tensors, among them {}", keys.size(),
+                     fmt::join(keys.begin(), keys.begin() + static_cast<std::ptrdiff_t>(shown), ", "));
 }
 
 // Of several transformers in one file the asked one, else its sibling; the critic of the training never.
@@ -44,8 +45,8 @@ const Component& choose_branch(const std::vector<Component>& components, Branch 
   std::vector<std::string> prefixes;
   for (const Component& component : components) prefixes.push_back("'" + component.found.prefix + "'");
   require(components.size() == 1 && branch_of(components.front()) != "critic", ErrorCode::unsupported,
-          "'{}' holds transformers under {}; rushes takes 'generator' or 'generator_ema', or the only one of a file", file.string(),
-          fmt::join(prefixes, ", "));
+          "'{}' holds transformers under {}; rushes takes 'generator' or 'generator_ema', or the only one of a file",
+          file.string(), fmt::join(prefixes, ", "));
   return components.front();
 }
 
@@ -60,11 +61,12 @@ Component load_part(const fs::path& file, Part part, Branch branch) {
     kinds.emplace(name(component.found.part));
     if (component.found.part == part) components.push_back(std::move(component));
   }
-  require(!components.empty(), ErrorCode::not_found, "'{}' holds no {} of a Wan model, but {}", file.string(), name(part),
+  require(!components.empty(), ErrorCode::not_found, "'{}' holds no {} of a Wan model, but {}", file.string(),
+          name(part),
           kinds.empty() ? describe(checkpoint.tensors.keys()) : fmt::format("a {}", fmt::join(kinds, " and a ")));
   if (part == Part::transformer) return choose_branch(components, branch, file);
-  require(components.size() == 1, ErrorCode::unsupported, "'{}' holds {} parts of kind {}; one was expected", file.string(),
-          components.size(), name(part));
+  require(components.size() == 1, ErrorCode::unsupported, "'{}' holds {} parts of kind {}; one was expected",
+          file.string(), components.size(), name(part));
   return std::move(components.front());
 }
 
@@ -89,13 +91,13 @@ void read_config_json(const fs::path& file, TransformerConfig& config) {
   const auto read = [&](const char* key, int64_t& value) {
     if (!json.contains(key) || !json[key].is_number_unsigned()) return;
     const auto given = json[key].get<uint64_t>();
-    require(given >= 1 && given <= 1'000'000, ErrorCode::invalid_argument, "'{}': {} is {}, allowed are 1 to 1000000", json_file.string(),
-            key, given);
+    require(given >= 1 && given <= 1'000'000, ErrorCode::invalid_argument, "'{}': {} is {}, allowed are 1 to 1000000",
+            json_file.string(), key, given);
     value = static_cast<int64_t>(given);
   };
   if (json.contains("dim") && json["dim"] != config.dim) return;  // of another model
-  read("num_heads", config.num_heads);            // Wan
-  read("num_attention_heads", config.num_heads);  // diffusers
+  read("num_heads", config.num_heads);                            // Wan
+  read("num_attention_heads", config.num_heads);                  // diffusers
   read("text_len", config.text_len);
   if (json.contains("eps") && json["eps"].is_number()) config.eps = json["eps"].get<double>();
 }
@@ -126,8 +128,8 @@ std::vector<Component> find_components(const WeightMap& tensors) {
     for (std::size_t k = 0; k < own_keys[i].size(); ++k) {
       const auto name = rename ? original_name(parts[i].part, own_keys[i][k], residual_blocks) : own_keys[i][k];
       if (!name) continue;
-      require(!components[i].tensors.contains(*name), ErrorCode::corrupt_data, "the tensor '{}{}' exists twice, as '{}'", parts[i].prefix,
-              own_keys[i][k], *name);
+      require(!components[i].tensors.contains(*name), ErrorCode::corrupt_data,
+              "the tensor '{}{}' exists twice, as '{}'", parts[i].prefix, own_keys[i][k], *name);
       components[i].tensors.set(*name, *own_tensors[i][k]);
     }
   }
@@ -136,7 +138,8 @@ std::vector<Component> find_components(const WeightMap& tensors) {
 
 WeightMap load_transformer(const fs::path& file, const TransformerConfig& config, Branch branch) {
   require(config.num_heads > 0 && config.dim % config.num_heads == 0, ErrorCode::invalid_argument,
-          "{}: num_heads {} does not divide dim {}; no shape tells the number of heads, so set it in the model's manifest or config.json",
+          "{}: num_heads {} does not divide dim {}; no shape tells the number of heads, so set it in the model's "
+          "manifest or config.json",
           where(file, Part::transformer), config.num_heads, config.dim);
   Component component = load_part(file, Part::transformer, branch);
   check_complete(component.tensors, parameter_shapes(config), where(file, Part::transformer));
@@ -175,7 +178,9 @@ TransformerConfig read_transformer_config(const fs::path& file, Branch branch) {
   read_config_json(file, config);
   return config;
 }
-Umt5Config read_umt5_config(const fs::path& file) { return inferred(file, Part::text_encoder, Branch::generator, infer_umt5); }
+Umt5Config read_umt5_config(const fs::path& file) {
+  return inferred(file, Part::text_encoder, Branch::generator, infer_umt5);
+}
 VaeConfig read_vae_config(const fs::path& file) { return inferred(file, Part::vae, Branch::generator, infer_vae); }
 TinyAutoencoderConfig read_tiny_autoencoder_config(const fs::path& file) {
   return inferred(file, Part::tiny_autoencoder, Branch::generator, infer_tiny_autoencoder);

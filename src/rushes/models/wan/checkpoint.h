@@ -50,7 +50,8 @@ using tensor::check_complete;
 /// Weights of one part, under the published names without prefix, complete and of the right shapes, in the dtype of the
 /// file and mapped, not copied: convert with WeightMap::to(). `branch` decides where a file holds several transformers.
 /// Throws what tensor::load_checkpoint() and check_complete() throw, Error(not_found) if the file holds no such part.
-tensor::WeightMap load_transformer(const std::filesystem::path& file, const TransformerConfig& config, Branch branch = Branch::generator);
+tensor::WeightMap load_transformer(const std::filesystem::path& file, const TransformerConfig& config,
+                                   Branch branch = Branch::generator);
 tensor::WeightMap load_text_encoder(const std::filesystem::path& file, const Umt5Config& config);
 tensor::WeightMap load_vae(const std::filesystem::path& file, const VaeConfig& config);
 tensor::WeightMap load_tiny_autoencoder(const std::filesystem::path& file, const TinyAutoencoderConfig& config);

@@ -58,12 +58,17 @@ constexpr Rule kTransformerTop[] = {
 };
 // Inside a block. The published norm3, the affine one before cross-attention, is diffusers' norm2.
 constexpr Rule kTransformerBlock[] = {
-    {"scale_shift_table", "modulation"}, {"norm2.", "norm3."},      {"attn1.", "self_attn."},
+    {"scale_shift_table", "modulation"}, {"norm2.", "norm3."},          {"attn1.", "self_attn."},
     {"attn2.", "cross_attn."},           {"ffn.net.0.proj.", "ffn.0."}, {"ffn.net.2.", "ffn.2."},
 };
 constexpr Rule kAttention[] = {
-    {"to_q.", "q."},           {"to_k.", "k."},           {"to_v.", "v."}, {"to_out.0.", "o."},
-    {"add_k_proj.", "k_img."}, {"add_v_proj.", "v_img."}, {"norm_added_k.", "norm_k_img."},
+    {"to_q.", "q."},
+    {"to_k.", "k."},
+    {"to_v.", "v."},
+    {"to_out.0.", "o."},
+    {"add_k_proj.", "k_img."},
+    {"add_v_proj.", "v_img."},
+    {"norm_added_k.", "norm_k_img."},
 };
 constexpr Rule kUmt5Block[] = {
     {"layer.0.layer_norm.", "norm1."},
@@ -87,7 +92,8 @@ constexpr Rule kVaeHalf[] = {
     {"mid_block.resnets.1.", "middle.2."},
 };
 constexpr Rule kVaeResidual[] = {
-    {"norm1.", "residual.0."}, {"conv1.", "residual.2."}, {"norm2.", "residual.3."}, {"conv2.", "residual.6."}, {"conv_shortcut.", "shortcut."},
+    {"norm1.", "residual.0."}, {"conv1.", "residual.2."},       {"norm2.", "residual.3."},
+    {"conv2.", "residual.6."}, {"conv_shortcut.", "shortcut."},
 };
 
 // `key` with the first rule applied whose `from` it begins with.
@@ -101,7 +107,8 @@ std::string rewritten(std::string_view key, std::span<const Rule> rules) {
 std::optional<int> take_index(std::string_view& key) {
   int index = 0;
   const auto [end, error] = std::from_chars(key.data(), key.data() + key.size(), index);
-  if (error != std::errc() || end == key.data() + key.size() || *end != '.' || index < 0 || index > 100'000) return std::nullopt;
+  if (error != std::errc() || end == key.data() + key.size() || *end != '.' || index < 0 || index > 100'000)
+    return std::nullopt;
   key.remove_prefix(static_cast<std::size_t>(end - key.data()) + 1);
   return index;
 }
@@ -118,7 +125,8 @@ std::string transformer_name(std::string_view key) {
     if (const auto block = take_index(rest)) {
       std::string leaf = rewritten(rest, kTransformerBlock);
       for (const std::string_view attention : {"self_attn.", "cross_attn."})
-        if (leaf.starts_with(attention)) leaf = std::string(attention) + rewritten(std::string_view(leaf).substr(attention.size()), kAttention);
+        if (leaf.starts_with(attention))
+          leaf = std::string(attention) + rewritten(std::string_view(leaf).substr(attention.size()), kAttention);
       return fmt::format("blocks.{}.{}", *block, leaf);
     }
   return rewritten(key, kTransformerTop);
@@ -130,25 +138,29 @@ std::optional<std::string> umt5_name(std::string_view key) {
     if (const auto block = take_index(rest)) return fmt::format("blocks.{}.{}", *block, rewritten(rest, kUmt5Block));
   if (key == "shared.weight") return "token_embedding.weight";
   if (key == "encoder.final_layer_norm.weight") return "norm.weight";
-  if (key == "encoder.embed_tokens.weight" || key.starts_with("decoder.") || key == "lm_head.weight") return std::nullopt;
+  if (key == "encoder.embed_tokens.weight" || key.starts_with("decoder.") || key == "lm_head.weight")
+    return std::nullopt;
   return std::string(key);
 }
 
 std::string vae_half_name(std::string_view key, int residual_blocks) {
   std::string_view rest = key;
   if (take(rest, "down_blocks."))  // a flat list, as in the published names
-    if (const auto index = take_index(rest)) return fmt::format("downsamples.{}.{}", *index, rewritten(rest, kVaeResidual));
+    if (const auto index = take_index(rest))
+      return fmt::format("downsamples.{}.{}", *index, rewritten(rest, kVaeResidual));
   rest = key;
   if (take(rest, "up_blocks."))  // a list of levels, each of residual blocks and one upsampler
     if (const auto level = take_index(rest)) {
       const int begin = *level * (residual_blocks + 1);
       if (take(rest, "upsamplers.0.")) return fmt::format("upsamples.{}.{}", begin + residual_blocks, rest);
       if (take(rest, "resnets."))
-        if (const auto block = take_index(rest)) return fmt::format("upsamples.{}.{}", begin + *block, rewritten(rest, kVaeResidual));
+        if (const auto block = take_index(rest))
+          return fmt::format("upsamples.{}.{}", begin + *block, rewritten(rest, kVaeResidual));
     }
   std::string renamed = rewritten(key, kVaeHalf);
   for (const std::string_view middle : {"middle.0.", "middle.2."})
-    if (renamed.starts_with(middle)) return std::string(middle) + rewritten(std::string_view(renamed).substr(middle.size()), kVaeResidual);
+    if (renamed.starts_with(middle))
+      return std::string(middle) + rewritten(std::string_view(renamed).substr(middle.size()), kVaeResidual);
   return renamed;
 }
 

@@ -30,8 +30,8 @@ std::vector<FoundPart> find_parts(const std::vector<std::string>& keys);
 /// `key` without what training wrappers put into names ("_fsdp_wrapped_module.", "_orig_mod.", ...).
 std::string without_wrappers(std::string_view key);
 
-/// The published name for a key (without prefix) of a transformers or diffusers checkpoint. Keys that no rule knows come back as
-/// they are; nothing for keys that the part does not use (the decoder half of UMT5, tied copies).
+/// The published name for a key (without prefix) of a transformers or diffusers checkpoint. Keys that no rule knows
+/// come back as they are; nothing for keys that the part does not use (the decoder half of UMT5, tied copies).
 /// `vae_residual_blocks`: of a level of the VAE's decoder, from count_residual_blocks(); other parts ignore it.
 std::optional<std::string> original_name(Part part, std::string_view key, int vae_residual_blocks);
 

@@ -87,7 +87,8 @@ Shapes parameter_shapes(const TransformerConfig& config) {
     add_linear(shapes, "img_emb.proj.3", C, config.image_dim);
     add_affine(shapes, "img_emb.proj.4", C);
   }
-  for (int64_t layer = 0; layer < config.num_layers; ++layer) add_block(shapes, fmt::format("blocks.{}.", layer), config);
+  for (int64_t layer = 0; layer < config.num_layers; ++layer)
+    add_block(shapes, fmt::format("blocks.{}.", layer), config);
   return shapes;
 }
 
@@ -113,7 +114,8 @@ TransformerConfig infer_transformer(const WeightMap& tensors) {
   const Extents extents(tensors);
   extents.read(config.dim, "patch_embedding.bias", 1, 0);
   extents.read(config.in_dim, "patch_embedding.weight", 5, 1);
-  for (std::size_t axis = 0; axis < 3; ++axis) extents.read(config.patch_size[axis], "patch_embedding.weight", 5, axis + 2);
+  for (std::size_t axis = 0; axis < 3; ++axis)
+    extents.read(config.patch_size[axis], "patch_embedding.weight", 5, axis + 2);
   extents.read(config.text_dim, "text_embedding.0.weight", 2, 1);
   extents.read(config.freq_dim, "time_embedding.0.weight", 2, 1);
   extents.read(config.ffn_dim, "blocks.0.ffn.0.weight", 2, 0);
@@ -124,7 +126,8 @@ TransformerConfig infer_transformer(const WeightMap& tensors) {
             "patch_embedding.weight has absurd extents");
   extents.read(head, "head.head.weight", 2, 0);
   require(head % patch_elements == 0, ErrorCode::corrupt_data,
-          "head.head.weight has {} rows, which patches of {} elements do not divide: no Wan transformer", head, patch_elements);
+          "head.head.weight has {} rows, which patches of {} elements do not divide: no Wan transformer", head,
+          patch_elements);
   if (head > 0) config.out_dim = head / patch_elements;
   if (extents.has("img_emb.") || extents.has("blocks.0.cross_attn.k_img.")) config.model_type = ModelType::i2v;
   extents.read(config.image_dim, "img_emb.proj.1.weight", 2, 1);

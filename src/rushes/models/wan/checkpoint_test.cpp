@@ -55,9 +55,7 @@ Shapes shapes_of(const tensor::WeightMap& weights) {
   return shapes;
 }
 
-TransformerConfig t2v_14b() {
-  return {.dim = 5120, .ffn_dim = 13824, .num_heads = 40, .num_layers = 40};
-}
+TransformerConfig t2v_14b() { return {.dim = 5120, .ffn_dim = 13824, .num_heads = 40, .num_layers = 40}; }
 TransformerConfig i2v_14b() {
   TransformerConfig config = t2v_14b();
   config.model_type = ModelType::i2v;
@@ -107,9 +105,11 @@ TEST(WanCheckpoint, full_size_shards_are_recognised_and_loaded) {
     nlohmann::json weight_map;
     const std::size_t shard_size = tensors.size() / 5;
     for (std::size_t begin = 0; begin < tensors.size(); begin += shard_size) {
-      const std::vector<forge::TensorSpec> part(tensors.begin() + static_cast<std::ptrdiff_t>(begin),
-                                                tensors.begin() + static_cast<std::ptrdiff_t>(std::min(begin + shard_size, tensors.size())));
-      const std::string file = fmt::format("diffusion_pytorch_model-{:05}-of-00006.safetensors", begin / shard_size + 1);
+      const std::vector<forge::TensorSpec> part(
+          tensors.begin() + static_cast<std::ptrdiff_t>(begin),
+          tensors.begin() + static_cast<std::ptrdiff_t>(std::min(begin + shard_size, tensors.size())));
+      const std::string file =
+          fmt::format("diffusion_pytorch_model-{:05}-of-00006.safetensors", begin / shard_size + 1);
       forge::write_sparse_safetensors(folder / file, part);
       for (const auto& tensor : part) weight_map[tensor.key] = file;
     }
@@ -157,19 +157,23 @@ TEST(WanCheckpoint, the_few_step_checkpoint_gives_the_asked_branch_or_its_siblin
   forge::write_sparse_torch_zip(file, {{"critic", tensors}});
   EXPECT_THAT(message_of([&] { load_transformer(file, {}); }, ErrorCode::unsupported), HasSubstr("'critic.model.'"));
   forge::write_sparse_torch_zip(file, {{"teacher", tensors}, {"student", tensors}});
-  EXPECT_THAT(message_of([&] { load_transformer(file, {}); }, ErrorCode::unsupported), HasSubstr("'student.model.', 'teacher.model.'"));
+  EXPECT_THAT(message_of([&] { load_transformer(file, {}); }, ErrorCode::unsupported),
+              HasSubstr("'student.model.', 'teacher.model.'"));
 }
 
 TEST(WanCheckpoint, prefixes_and_wrappers_of_training_frameworks_are_taken_off) {
   const forge::ScratchFolder scratch;
   const fs::path file = scratch.path / "model.safetensors";
-  const TransformerConfig config{.dim = 8, .ffn_dim = 12, .num_heads = 2, .num_layers = 2, .freq_dim = 4, .text_dim = 6};
-  for (const std::string prefix : {"", "model.", "module.model.", "model.diffusion_model.", "model._fsdp_wrapped_module.", "_orig_mod."}) {
+  const TransformerConfig config{
+      .dim = 8, .ffn_dim = 12, .num_heads = 2, .num_layers = 2, .freq_dim = 4, .text_dim = 6};
+  for (const std::string prefix :
+       {"", "model.", "module.model.", "model.diffusion_model.", "model._fsdp_wrapped_module.", "_orig_mod."}) {
     SCOPED_TRACE(prefix);
     std::vector<forge::TensorSpec> tensors;
     for (const auto& [key, shape] : parameter_shapes(config)) {
       std::string wrapped = prefix + key;
-      if (const auto at = wrapped.find("self_attn"); at != std::string::npos) wrapped.insert(at, "_checkpoint_wrapped_module.");
+      if (const auto at = wrapped.find("self_attn"); at != std::string::npos)
+        wrapped.insert(at, "_checkpoint_wrapped_module.");
       tensors.push_back({wrapped, shape});
     }
     forge::write_sparse_safetensors(file, tensors);
@@ -178,7 +182,8 @@ TEST(WanCheckpoint, prefixes_and_wrappers_of_training_frameworks_are_taken_off) 
 }
 
 // Renames the published keys by the map, whose blocks stand for all blocks, and checks that loading undoes it.
-std::vector<forge::TensorSpec> in_diffusers_names(const std::vector<forge::TensorSpec>& tensors, const nlohmann::json& map) {
+std::vector<forge::TensorSpec> in_diffusers_names(const std::vector<forge::TensorSpec>& tensors,
+                                                  const nlohmann::json& map) {
   std::vector<forge::TensorSpec> renamed;
   for (const auto& tensor : tensors) {
     std::string key = tensor.key, block;
@@ -190,7 +195,8 @@ std::vector<forge::TensorSpec> in_diffusers_names(const std::vector<forge::Tenso
     std::string other = map.at(key);
     if (!block.empty())
       for (const std::string begin : {"blocks.0.", "encoder.block.0."})
-        if (other.starts_with(begin)) other = begin.substr(0, begin.size() - 2) + block + "." + other.substr(begin.size());
+        if (other.starts_with(begin))
+          other = begin.substr(0, begin.size() - 2) + block + "." + other.substr(begin.size());
     renamed.push_back({other, tensor.shape, tensor.dtype});
   }
   return renamed;
@@ -218,7 +224,8 @@ TEST(WanCheckpoint, diffusers_and_transformers_names_mean_the_same) {
 
 TEST(WanCheckpoint, every_name_of_the_map_is_translated_to_its_own_original) {
   const nlohmann::json map = read_json("diffusers_key_map.json");
-  for (const auto& [part, list] : {std::pair(Part::transformer, "transformer"), std::pair(Part::vae, "vae"), std::pair(Part::text_encoder, "umt5_block0")})
+  for (const auto& [part, list] : {std::pair(Part::transformer, "transformer"), std::pair(Part::vae, "vae"),
+                                   std::pair(Part::text_encoder, "umt5_block0")})
     for (const auto& [original, other] : map[list].items())
       EXPECT_EQ(original_name(part, other.get<std::string>(), 3), original) << other;
 }
@@ -226,19 +233,21 @@ TEST(WanCheckpoint, every_name_of_the_map_is_translated_to_its_own_original) {
 TEST(WanCheckpoint, all_that_does_not_fit_is_listed_in_one_message) {
   const forge::ScratchFolder scratch;
   const fs::path file = scratch.path / "model.safetensors";
-  const TransformerConfig config{.dim = 8, .ffn_dim = 12, .num_heads = 2, .num_layers = 12, .freq_dim = 4, .text_dim = 6};
+  const TransformerConfig config{
+      .dim = 8, .ffn_dim = 12, .num_heads = 2, .num_layers = 12, .freq_dim = 4, .text_dim = 6};
   Shapes shapes = parameter_shapes(config);
   shapes.erase("head.head.bias");
   for (const int block : {0, 1, 2, 7}) shapes.erase(fmt::format("blocks.{}.norm3.bias", block));
   shapes["blocks.3.ffn.0.weight"] = {13, 8};
   shapes["lora.up.weight"] = {2};
   std::vector<forge::TensorSpec> tensors;
-  for (const auto& [key, shape] : shapes) tensors.push_back({key, shape, key == "patch_embedding.bias" ? at::kLong : at::kFloat});
+  for (const auto& [key, shape] : shapes)
+    tensors.push_back({key, shape, key == "patch_embedding.bias" ? at::kLong : at::kFloat});
   forge::write_sparse_safetensors(file, tensors);
   const std::string message = message_of([&] { load_transformer(file, config); });
-  for (const char* words : {"model.safetensors", "missing (5)", "blocks.{0-2,7}.norm3.bias", "head.head.bias", "not part of this model (1)",
-                            "lora.up.weight", "of another shape (1)", "blocks.3.ffn.0.weight [13, 8], expected [12, 8]",
-                            "patch_embedding.bias Long"})
+  for (const char* words : {"model.safetensors", "missing (5)", "blocks.{0-2,7}.norm3.bias", "head.head.bias",
+                            "not part of this model (1)", "lora.up.weight", "of another shape (1)",
+                            "blocks.3.ffn.0.weight [13, 8], expected [12, 8]", "patch_embedding.bias Long"})
     EXPECT_THAT(message, HasSubstr(words));
 }
 
@@ -256,9 +265,11 @@ TEST(WanCheckpoint, a_file_of_another_part_is_named_as_what_it_is) {
   const forge::ScratchFolder scratch;
   const fs::path& folder = scratch.path;
   forge::write_sparse_torch_zip(folder / "vae.pth", {{"", manifest("wan2.1_vae")}});
-  EXPECT_THAT(message_of([&] { load_transformer(folder / "vae.pth", {}); }, ErrorCode::not_found), HasSubstr("holds no transformer of a Wan model, but a vae"));
+  EXPECT_THAT(message_of([&] { load_transformer(folder / "vae.pth", {}); }, ErrorCode::not_found),
+              HasSubstr("holds no transformer of a Wan model, but a vae"));
   forge::write_sparse_safetensors(folder / "other", {{"conv.weight", {3}}, {"fc.weight", {2}}});
-  EXPECT_THAT(message_of([&] { load_vae(folder / "other", {}); }, ErrorCode::not_found), HasSubstr("2 tensors, among them conv.weight, fc.weight"));
+  EXPECT_THAT(message_of([&] { load_vae(folder / "other", {}); }, ErrorCode::not_found),
+              HasSubstr("2 tensors, among them conv.weight, fc.weight"));
 }
 
 TEST(WanCheckpoint, growth_layers_with_too_many_channels_keep_the_last) {
@@ -282,7 +293,9 @@ TEST(WanCheckpoint, the_number_of_heads_comes_from_config_json_where_no_rule_giv
   for (const auto& [key, shape] : parameter_shapes(small)) tensors.push_back({key, shape});
   forge::write_sparse_safetensors(folder / "model.safetensors", tensors);
   EXPECT_EQ(read_transformer_config(folder).num_heads, 0);
-  EXPECT_THAT(message_of([&] { load_transformer(folder, read_transformer_config(folder)); }, ErrorCode::invalid_argument), HasSubstr("num_heads"));
+  EXPECT_THAT(
+      message_of([&] { load_transformer(folder, read_transformer_config(folder)); }, ErrorCode::invalid_argument),
+      HasSubstr("num_heads"));
   std::ofstream(folder / "config.json") << R"({"dim": 48, "num_heads": 3, "eps": 1e-6})";
   EXPECT_EQ(read_transformer_config(folder), small);
   std::ofstream(folder / "config.json") << R"({"dim": 96, "num_heads": 6})";
@@ -293,7 +306,8 @@ TEST(WanCheckpoint, parts_in_one_file_are_found_by_their_prefixes) {
   const VaeConfig vae{.dim = 4, .z_dim = 4, .num_res_blocks = 1, .mean = {0, 0, 0, 0}, .std = {1, 1, 1, 1}};
   tensor::WeightMap all;
   for (const auto& [key, shape] : parameter_shapes(vae)) all.set("vae.model." + key, at::zeros(shape));
-  const Umt5Config text{.vocab = 10, .dim = 4, .dim_attn = 4, .dim_ffn = 8, .num_heads = 2, .num_layers = 1, .num_buckets = 8};
+  const Umt5Config text{
+      .vocab = 10, .dim = 4, .dim_attn = 4, .dim_ffn = 8, .num_heads = 2, .num_layers = 1, .num_buckets = 8};
   for (const auto& [key, shape] : parameter_shapes(text)) all.set("text_encoder.text_encoder." + key, at::zeros(shape));
   const auto components = find_components(all);
   ASSERT_EQ(components.size(), 2u);

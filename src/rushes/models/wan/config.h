@@ -13,14 +13,14 @@ enum class ModelType { t2v, i2v };  // i2v: in_dim 36, image tokens before the t
 struct TransformerConfig {
   ModelType model_type = ModelType::t2v;
   int64_t dim = 1536, ffn_dim = 8960, num_heads = 12, num_layers = 30;
-  int64_t in_dim = 16, out_dim = 16;                // channels that go in (i2v: noise, mask and image latent) and come out
-  int64_t freq_dim = 256;                           // size of the sinusoid of the timestep
-  int64_t text_dim = 4096, text_len = 512;          // rows of the text encoder; prompts are zero-padded to text_len
-  int64_t image_dim = 1280;                         // width of the CLIP tokens (i2v)
-  std::array<int64_t, 3> patch_size = {1, 2, 2};    // frames, rows, columns
-  double eps = 1e-6;                                // of every norm but those of the image tokens (1e-5)
-  int64_t local_attn_size = -1;                     // latent frames that self-attention looks back on; -1: all
-  int64_t sink_size = 0;                            // first latent frames that a local window never evicts
+  int64_t in_dim = 16, out_dim = 16;        // channels that go in (i2v: noise, mask and image latent) and come out
+  int64_t freq_dim = 256;                   // size of the sinusoid of the timestep
+  int64_t text_dim = 4096, text_len = 512;  // rows of the text encoder; prompts are zero-padded to text_len
+  int64_t image_dim = 1280;                 // width of the CLIP tokens (i2v)
+  std::array<int64_t, 3> patch_size = {1, 2, 2};  // frames, rows, columns
+  double eps = 1e-6;                              // of every norm but those of the image tokens (1e-5)
+  int64_t local_attn_size = -1;                   // latent frames that self-attention looks back on; -1: all
+  int64_t sink_size = 0;                          // first latent frames that a local window never evicts
 
   int64_t head_size() const { return dim / num_heads; }
   /// Tokens of one latent frame of `latent_height` x `latent_width`.
@@ -34,8 +34,8 @@ struct TransformerConfig {
 struct Umt5Config {
   int64_t vocab = 256384;
   int64_t dim = 4096, dim_attn = 4096, dim_ffn = 10240, num_heads = 64, num_layers = 24;
-  int64_t num_buckets = 32, max_distance = 128;     // relative positions, each layer has its own table
-  int64_t text_len = 512;                           // prompts are cut or padded to this many tokens
+  int64_t num_buckets = 32, max_distance = 128;  // relative positions, each layer has its own table
+  int64_t text_len = 512;                        // prompts are cut or padded to this many tokens
   double eps = 1e-6;
   bool operator==(const Umt5Config&) const = default;
 };
@@ -68,7 +68,7 @@ struct TinyAutoencoderConfig {
   int64_t encoder_width = 64, latent_channels = 16;
   std::vector<bool> decoder_time_upscale = {true, true};         // off: a cheaper preview with fewer video frames
   std::vector<bool> decoder_space_upscale = {true, true, true};  // off: a cheaper preview with fewer pixels
-  int64_t frames_to_trim = 3;                                    // first video frames, dropped to align with the Wan VAE
+  int64_t frames_to_trim = 3;  // first video frames, dropped to align with the Wan VAE
   bool operator==(const TinyAutoencoderConfig&) const = default;
 };
 

@@ -13,7 +13,8 @@ at::Tensor time_sinusoid(const at::Tensor& t, int64_t freq_dim) {
 }
 
 TimeEmbedder::TimeEmbedder(const TransformerConfig& config, const tensor::WeightMap& weights)
-    : freq_dim_(config.freq_dim), dim_(config.dim),
+    : freq_dim_(config.freq_dim),
+      dim_(config.dim),
       in_w_(weights.at("time_embedding.0.weight", {config.dim, config.freq_dim})),
       in_b_(weights.at("time_embedding.0.bias", {config.dim})),
       out_w_(weights.at("time_embedding.2.weight", {config.dim, config.dim})),
@@ -29,7 +30,8 @@ TimeEmbedding TimeEmbedder::forward(const at::Tensor& t) const {
 }
 
 TextEmbedder::TextEmbedder(const TransformerConfig& config, const tensor::WeightMap& weights)
-    : text_len_(config.text_len), text_dim_(config.text_dim),
+    : text_len_(config.text_len),
+      text_dim_(config.text_dim),
       in_w_(weights.at("text_embedding.0.weight", {config.dim, config.text_dim})),
       in_b_(weights.at("text_embedding.0.bias", {config.dim})),
       out_w_(weights.at("text_embedding.2.weight", {config.dim, config.dim})),
@@ -37,8 +39,8 @@ TextEmbedder::TextEmbedder(const TransformerConfig& config, const tensor::Weight
 
 at::Tensor TextEmbedder::forward(const at::Tensor& text) const {
   require(text.dim() == 3 && text.size(1) <= text_len_ && text.size(2) == text_dim_, ErrorCode::invalid_argument,
-          "encoded text must be [B, L, {}] with at most {} rows, got {} axes, last extents {} x {}", text_dim_, text_len_,
-          text.dim(), text.size(-2), text.size(-1));
+          "encoded text must be [B, L, {}] with at most {} rows, got {} axes, last extents {} x {}", text_dim_,
+          text_len_, text.dim(), text.size(-2), text.size(-1));
   const at::Tensor padded = at::constant_pad_nd(text.to(in_w_.scalar_type()), {0, 0, 0, text_len_ - text.size(1)}, 0);
   return at::linear(at::gelu(at::linear(padded, in_w_, in_b_), "tanh"), out_w_, out_b_);
 }

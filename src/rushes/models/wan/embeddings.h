@@ -7,7 +7,8 @@
 
 namespace rushes::wan {
 
-/// [cos(t w_k), sin(t w_k)], w_k = 10000^(-k / (freq_dim / 2)), of times t [..] (any real). Returns float64 [.., freq_dim].
+/// [cos(t w_k), sin(t w_k)], w_k = 10000^(-k / (freq_dim / 2)), of times t [..] (any real). Returns float64 [..,
+/// freq_dim].
 at::Tensor time_sinusoid(const at::Tensor& t, int64_t freq_dim);
 
 /// Time embedding of a step. e [B, F, C] feeds the head, e0 [B, F, 6, C] every block.
@@ -54,7 +55,8 @@ class ImageEmbedder {
 /// the patch's values in the order of the patch convolution's weight: channel, frame, row, column.
 at::Tensor patchify(const at::Tensor& latents, const TransformerConfig& config);
 
-/// Inverse for the head's output: tokens [B, L, pt * ph * pw * out_dim], channel fastest. Returns [B, out_dim, F, h, w].
+/// Inverse for the head's output: tokens [B, L, pt * ph * pw * out_dim], channel fastest. Returns [B, out_dim, F, h,
+/// w].
 at::Tensor unpatchify(const at::Tensor& tokens, int64_t latent_frames, int64_t height, int64_t width,
                       const TransformerConfig& config);
 

@@ -46,7 +46,9 @@ bool FusedTransformer::serves(const tensor::WeightMap& weights) {
 }
 
 FusedTransformer::FusedTransformer(const TransformerConfig& config, const tensor::WeightMap& weights)
-    : heads_(config.num_heads), head_size_(config.head_size()), eps_(config.eps),
+    : heads_(config.num_heads),
+      head_size_(config.head_size()),
+      eps_(config.eps),
       head_(weights, "head.head", config.patch_size[0] * config.patch_size[1] * config.patch_size[2] * config.out_dim,
             config.dim) {
   const int64_t C = config.dim;
@@ -80,8 +82,13 @@ at::Tensor FusedTransformer::cross_attention(const Layer& layer, size_t index, c
                                              const nn::CrossKeyValues& text) const {
   const int64_t B = normal.size(0), C = normal.size(2);
   const at::Tensor q = layer.cross_q(normal);
-  kernels::rms_rope<T>({.rows = B * q.size(1), .width = C, .row_stride = C, .head_size = head_size_, .x = data<T>(q),
-                        .weight = floats(layer.cross_norm_q), .eps = static_cast<float>(eps_)});
+  kernels::rms_rope<T>({.rows = B * q.size(1),
+                        .width = C,
+                        .row_stride = C,
+                        .head_size = head_size_,
+                        .x = data<T>(q),
+                        .weight = floats(layer.cross_norm_q),
+                        .eps = static_cast<float>(eps_)});
   const at::Tensor by_head = q.view({B, q.size(1), heads_, head_size_});
   const nn::KeyValue& words = text.text.at(index);
   at::Tensor seen = nn::attention(by_head, expand(words.k, B), expand(words.v, B));
@@ -97,13 +104,13 @@ at::Tensor FusedTransformer::run(at::Tensor& x, const TimeEmbedding& time, const
                                  const Rotation& rotation, const LayerAttend& attend) const {
   const int64_t B = x.size(0), L = x.size(1), C = x.size(2), rows = B * L, F = time.e0.size(1);
   const float eps = static_cast<float>(eps_);
-  const at::Tensor modulations = modulations_ + time.e0.to(at::kFloat);            // [layers, B, F, 6, C]
-  const at::Tensor last = head_modulation_ + time.e.to(at::kFloat).unsqueeze(2);   // [B, F, 2, C]
+  const at::Tensor modulations = modulations_ + time.e0.to(at::kFloat);           // [layers, B, F, 6, C]
+  const at::Tensor last = head_modulation_ + time.e.to(at::kFloat).unsqueeze(2);  // [B, F, 2, C]
   const at::Tensor normal = at::empty_like(x);
 
   // Each pass adds what the previous product gave, with its gate, and prepares the input of the next product.
-  kernels::ResidualNorm<T> pass{.rows = rows, .width = C, .rows_per_frame = L / F, .x = data<T>(x),
-                                .out = data<T>(normal), .eps = eps};
+  kernels::ResidualNorm<T> pass{
+      .rows = rows, .width = C, .rows_per_frame = L / F, .x = data<T>(x), .out = data<T>(normal), .eps = eps};
   pass.gate_stride = pass.norm_stride = 6 * C;
   at::Tensor y;
   const auto add_and_norm = [&](const float* gate, const float* scale, const float* shift, int64_t norm_stride) {
@@ -123,9 +130,16 @@ at::Tensor FusedTransformer::run(at::Tensor& x, const TimeEmbedding& time, const
     const at::Tensor qkv = layer.qkv(normal);
     T* fused = data<T>(qkv);
     for (const auto& [offset, weight] : {std::pair(int64_t{0}, &layer.norm_q), std::pair(C, &layer.norm_k)})
-      kernels::rms_rope<T>({.rows = rows, .width = C, .row_stride = 3 * C, .head_size = head_size_, .x = fused + offset,
-                            .weight = floats(*weight), .cosines = floats(rotation.tables.cosines),
-                            .sines = floats(rotation.tables.sines), .tokens = L, .eps = eps});
+      kernels::rms_rope<T>({.rows = rows,
+                            .width = C,
+                            .row_stride = 3 * C,
+                            .head_size = head_size_,
+                            .x = fused + offset,
+                            .weight = floats(*weight),
+                            .cosines = floats(rotation.tables.cosines),
+                            .sines = floats(rotation.tables.sines),
+                            .tokens = L,
+                            .eps = eps});
     const auto parts = qkv.view({B, L, 3, heads_, head_size_}).unbind(2);
     y = layer.out(attend(static_cast<int64_t>(i), parts[0], parts[1], parts[2]).reshape(x.sizes()));
     add_and_norm(m + 2 * C, floats(layer.norm3_w), floats(layer.norm3_b), 0);

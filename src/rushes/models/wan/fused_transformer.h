@@ -54,8 +54,8 @@ class FusedTransformer {
   double eps_;
   std::vector<Layer> layers_;
   nn::Linear head_;
-  at::Tensor modulations_;       // [layers, 1, 1, 6, C] float32; 1 is already added to the scales
-  at::Tensor head_modulation_;   // [1, 1, 2, C] float32, the same
+  at::Tensor modulations_;      // [layers, 1, 1, 6, C] float32; 1 is already added to the scales
+  at::Tensor head_modulation_;  // [1, 1, 2, C] float32, the same
 };
 
 }  // namespace rushes::wan

@@ -17,7 +17,8 @@ namespace fs = std::filesystem;
 constexpr const char* kPublishedVae = "Wan2.1_VAE.pth";
 constexpr const char* kPublishedTextEncoder = "models_t5_umt5-xxl-enc-bf16.pth";
 constexpr const char* kPublishedTokenizer = "google/umt5-xxl";
-constexpr const char* kPublishedTransformer = "diffusion_pytorch_model";  // .safetensors, or .safetensors.index.json of shards
+constexpr const char* kPublishedTransformer =
+    "diffusion_pytorch_model";  // .safetensors, or .safetensors.index.json of shards
 constexpr const char* kSelfForcing = "self_forcing_dmd.pt";
 
 // Anything that cannot be looked at counts as absent: a name too long, a loop of links, a folder without permission.
@@ -70,8 +71,8 @@ bool is_few_step(const fs::path& transformer) {
 ModelDirectory open_published(const fs::path& directory, const ModelDirectoryOverrides& overrides) {
   const Published found = find_published(directory, overrides);
   require(found.missing.empty(), ErrorCode::not_found,
-          "'{}' holds neither a {} nor the files of a published Wan model: missing {}", directory.string(), kManifestName,
-          fmt::join(found.missing, ", "));
+          "'{}' holds neither a {} nor the files of a published Wan model: missing {}", directory.string(),
+          kManifestName, fmt::join(found.missing, ", "));
   ModelDirectory model;
   model.directory = directory;
   model.name = directory.filename().string();
@@ -81,8 +82,9 @@ ModelDirectory open_published(const fs::path& directory, const ModelDirectoryOve
   model.transformer.config = read_transformer_config(model.transformer.file, model.transformer.branch);
   model.text_encoder = {found.text_encoder, read_umt5_config(found.text_encoder)};
   require(model.transformer.config.text_dim == model.text_encoder.config.dim, ErrorCode::invalid_argument,
-          "'{}' was trained on text of width {}, '{}' gives {}; they do not belong together", model.transformer.file.string(),
-          model.transformer.config.text_dim, found.text_encoder.string(), model.text_encoder.config.dim);
+          "'{}' was trained on text of width {}, '{}' gives {}; they do not belong together",
+          model.transformer.file.string(), model.transformer.config.text_dim, found.text_encoder.string(),
+          model.text_encoder.config.dim);
   model.autoencoder.file = found.vae;
   model.autoencoder.vae = read_vae_config(found.vae);
   model.tokenizer = found.tokenizer;
@@ -96,7 +98,8 @@ ModelDirectory open_published(const fs::path& directory, const ModelDirectoryOve
 void apply(const ModelDirectoryOverrides& overrides, ModelDirectory& model) {
   if (overrides.branch) model.transformer.branch = *overrides.branch;
   if (overrides.checkpoint) {
-    require(is_there(*overrides.checkpoint), ErrorCode::not_found, "the checkpoint '{}' does not exist", overrides.checkpoint->string());
+    require(is_there(*overrides.checkpoint), ErrorCode::not_found, "the checkpoint '{}' does not exist",
+            overrides.checkpoint->string());
     model.transformer.file = fs::absolute(*overrides.checkpoint).lexically_normal();
   }
   if (overrides.preview_autoencoder) {
@@ -116,7 +119,7 @@ ModelDirectory open_model_directory(const fs::path& directory, const ModelDirect
   require(fs::is_directory(folder, ignored), ErrorCode::not_found, "there is no model folder '{}'", folder.string());
   const fs::path manifest = folder / kManifestName;
   ModelDirectory model = is_there(manifest) ? parse_manifest(read_text(manifest), folder, "'" + manifest.string() + "'")
-                                              : open_published(folder, overrides);
+                                            : open_published(folder, overrides);
   apply(overrides, model);
   return model;
 }

@@ -28,8 +28,8 @@ inline constexpr const char* kManifestName = "model.yaml";
 enum class Branch { generator, generator_ema };
 
 struct TransformerPart {
-  std::filesystem::path file;          // a checkpoint file, an index of shards, or a folder that holds either
-  Branch branch = Branch::generator;   // only asked for where the file has both
+  std::filesystem::path file;         // a checkpoint file, an index of shards, or a folder that holds either
+  Branch branch = Branch::generator;  // only asked for where the file has both
   TransformerConfig config;
   bool operator==(const TransformerPart&) const = default;
 };
@@ -45,8 +45,8 @@ enum class AutoencoderKind { vae, tiny };
 struct AutoencoderPart {
   std::filesystem::path file;
   AutoencoderKind kind = AutoencoderKind::vae;
-  VaeConfig vae;                       // for kind vae
-  TinyAutoencoderConfig tiny;          // for kind tiny
+  VaeConfig vae;               // for kind vae
+  TinyAutoencoderConfig tiny;  // for kind tiny
   bool operator==(const AutoencoderPart&) const = default;
 };
 
@@ -56,49 +56,51 @@ struct Defaults {
   bool warp_denoising_step = true;
   double timestep_shift = 5.0;
   int64_t num_train_timestep = 1000;
-  int64_t num_frame_per_block = 3;           // latent frames that are denoised together
-  bool independent_first_frame = false;      // the first block is one latent frame
-  double context_noise = 0;                  // timestep of the clean re-run
-  double guidance_scale = 3.0;               // used by the many-step sampler only
+  int64_t num_frame_per_block = 3;       // latent frames that are denoised together
+  bool independent_first_frame = false;  // the first block is one latent frame
+  double context_noise = 0;              // timestep of the clean re-run
+  double guidance_scale = 3.0;           // used by the many-step sampler only
   std::string negative_prompt;
-  int64_t sampling_steps = 50;               // of the many-step sampler
+  int64_t sampling_steps = 50;  // of the many-step sampler
   int64_t num_segments = 1;
-  int64_t segment_latent_frames = 21;        // segment_length
-  int64_t overlap_latent_frames = 3;         // overlap_frames
+  int64_t segment_latent_frames = 21;  // segment_length
+  int64_t overlap_latent_frames = 3;   // overlap_frames
   double fps = 16;
-  int64_t height = 480, width = 832;         // pixels
+  int64_t height = 480, width = 832;  // pixels
   int64_t seed = 0;
   bool operator==(const Defaults&) const = default;
 };
 
 struct ModelDirectory {
-  std::filesystem::path directory;           // absolute; every `file` and `tokenizer` below is absolute too
+  std::filesystem::path directory;  // absolute; every `file` and `tokenizer` below is absolute too
   std::string name;
   TransformerPart transformer;
   TextEncoderPart text_encoder;
   AutoencoderPart autoencoder;
   std::optional<AutoencoderPart> preview_autoencoder;
-  std::filesystem::path tokenizer;           // sentencepiece model or tokenizer.json, or the folder that holds one
+  std::filesystem::path tokenizer;  // sentencepiece model or tokenizer.json, or the folder that holds one
   Defaults defaults;
   bool operator==(const ModelDirectory&) const = default;
 };
 
 /// What the command line may put over what a directory says.
 struct ModelDirectoryOverrides {
-  std::optional<std::filesystem::path> checkpoint;          // other weights of the same transformer
+  std::optional<std::filesystem::path> checkpoint;  // other weights of the same transformer
   std::optional<Branch> branch;
-  std::optional<std::filesystem::path> preview_autoencoder; // a tiny autoencoder
+  std::optional<std::filesystem::path> preview_autoencoder;  // a tiny autoencoder
 };
 
 /// Reads `directory/model.yaml`, or, without one, looks for the published layout (Wan2.1_VAE.pth,
 /// models_t5_umt5-xxl-enc-bf16.pth, diffusion_pytorch_model*.safetensors, google/umt5-xxl) and takes the dimensions
 /// from the shapes in the files. Throws Error(not_found) with what is missing, Error(invalid_argument) or
 /// Error(corrupt_data) naming the file and the field. Any thread.
-ModelDirectory open_model_directory(const std::filesystem::path& directory, const ModelDirectoryOverrides& overrides = {});
+ModelDirectory open_model_directory(const std::filesystem::path& directory,
+                                    const ModelDirectoryOverrides& overrides = {});
 
 /// The manifest alone, from text: files must exist below `directory`. `source` stands in messages.
 /// Throws Error(invalid_argument): unknown key, wrong type, value out of range, file outside the directory.
-ModelDirectory parse_manifest(const std::string& yaml, const std::filesystem::path& directory, const std::string& source);
+ModelDirectory parse_manifest(const std::string& yaml, const std::filesystem::path& directory,
+                              const std::string& source);
 
 /// The manifest of `model`, with every field. parse_manifest(manifest_yaml(m), m.directory) == m.
 std::string manifest_yaml(const ModelDirectory& model);

@@ -19,7 +19,8 @@ using ::testing::HasSubstr;
 // A folder with empty files of the names that kManifest uses.
 struct ModelFolder : forge::ScratchFolder {
   ModelFolder() {
-    for (const char* name : {"t.safetensors", "e.safetensors", "a.safetensors", "words.model"}) std::ofstream(path / name) << "x";
+    for (const char* name : {"t.safetensors", "e.safetensors", "a.safetensors", "words.model"})
+      std::ofstream(path / name) << "x";
   }
 };
 
@@ -86,7 +87,8 @@ TEST(ModelDirectory, a_wrong_manifest_is_refused_by_the_name_of_the_field) {
       {"key twice", "dim: 96, ffn", "dim: 96, dim: 96, ffn", bad, "'transformer.dim' is given twice"},
       {"missing section", "tokenizer: words.model\n", "", bad, "'tokenizer' is missing"},
       {"missing file key", "file: t.safetensors, ", "", bad, "'transformer.file' is missing"},
-      {"section is a number", "{kind: tiny, file: a.safetensors, decoder_widths: [64, 48, 16, 16], encoder_width: 16}", "3", bad, "'autoencoder' must be a mapping"},
+      {"section is a number", "{kind: tiny, file: a.safetensors, decoder_widths: [64, 48, 16, 16], encoder_width: 16}",
+       "3", bad, "'autoencoder' must be a mapping"},
       {"text for number", "dim: 96", "dim: wide", bad, "'transformer.dim' must be a whole number, not 'wide'"},
       {"quoted number", "dim: 96", "dim: '96'", bad, "'transformer.dim' must be a whole number"},
       {"fraction", "dim: 96", "dim: 96.5", bad, "'transformer.dim' must be a whole number"},
@@ -98,11 +100,13 @@ TEST(ModelDirectory, a_wrong_manifest_is_refused_by_the_name_of_the_field) {
       {"short list", "[64, 48, 16, 16]", "[64, 48]", bad, "'autoencoder.decoder_widths' needs 4 numbers"},
       {"not a number", "seed: 7", "fps: .nan", bad, "'defaults.fps' is nan"},
       {"infinite", "seed: 7", "timestep_shift: .inf", bad, "'defaults.timestep_shift' is inf"},
-      {"heads", "num_heads: 4, num_layers: 2", "num_heads: 5, num_layers: 2", bad, "'transformer.num_heads' 5 does not divide dim 96"},
+      {"heads", "num_heads: 4, num_layers: 2", "num_heads: 5, num_layers: 2", bad,
+       "'transformer.num_heads' 5 does not divide dim 96"},
       {"window", "sink_size: 3", "sink_size: 9", bad, "'transformer.sink_size' 9 leaves nothing"},
       {"kind", "kind: tiny", "kind: big", bad, "'autoencoder.kind' is 'big', allowed are vae and tiny"},
       {"field of the other kind", "kind: tiny", "kind: vae", bad, "'autoencoder.decoder_widths' is not a known key"},
-      {"widths differ", "text_dim: 48", "text_dim: 64", bad, "'transformer.text_dim' is 64, but 'text_encoder.dim' is 48"},
+      {"widths differ", "text_dim: 48", "text_dim: 64", bad,
+       "'transformer.text_dim' is 64, but 'text_encoder.dim' is 48"},
       {"channels differ", "encoder_width: 16", "latent_channels: 8", bad, "'transformer.out_dim' is 16"},
       {"steps rise", "[1000, 500.5]", "[500, 1000]", bad, "'defaults.denoising_step_list' must fall"},
       {"step too large", "[1000, 500.5]", "[1001]", bad, "more than num_train_timestep"},
@@ -111,12 +115,14 @@ TEST(ModelDirectory, a_wrong_manifest_is_refused_by_the_name_of_the_field) {
       {"schema", "schema: 1", "schema: 2", ErrorCode::unsupported, "'schema' is 2, this build reads 1"},
       {"no schema", "schema: 1\n", "", bad, "'schema' is missing"},
       {"family", "family: wan", "family: \"e\\e[31m\"", ErrorCode::unsupported, "\\x1b[31m"},
-      {"climbs out", "file: t.safetensors", "file: ../t.safetensors", bad, "'transformer.file' is '../t.safetensors'; give a path below"},
+      {"climbs out", "file: t.safetensors", "file: ../t.safetensors", bad,
+       "'transformer.file' is '../t.safetensors'; give a path below"},
       {"climbs out inside", "file: t.safetensors", "file: x/../../t.safetensors", bad, "without '..'"},
       {"absolute", "file: t.safetensors", "file: /etc/passwd", bad, "'transformer.file' is '/etc/passwd'"},
       {"empty path", "file: t.safetensors", "file: ''", bad, "'transformer.file'"},
       {"no such file", "file: t.safetensors", "file: u.safetensors", ErrorCode::not_found, "which does not exist"},
-      {"endless name", "file: t.safetensors", "file: " + std::string(10'000, 'a'), ErrorCode::not_found, "which does not exist"},
+      {"endless name", "file: t.safetensors", "file: " + std::string(10'000, 'a'), ErrorCode::not_found,
+       "which does not exist"},
       {"no YAML", "schema: 1", "schema: [1", bad, "is not valid YAML: line"},
       {"not a mapping", kManifest, "- 1", bad, "the file must be a mapping"},
       {"empty", kManifest, "", bad, "the file must be a mapping"},
@@ -138,7 +144,8 @@ TEST(ModelDirectory, a_wrong_manifest_is_refused_by_the_name_of_the_field) {
   }
 }
 
-std::vector<forge::TensorSpec> specs(const std::map<std::string, std::vector<int64_t>>& shapes, const std::string& prefix = "") {
+std::vector<forge::TensorSpec> specs(const std::map<std::string, std::vector<int64_t>>& shapes,
+                                     const std::string& prefix = "") {
   std::vector<forge::TensorSpec> tensors;
   for (const auto& [key, shape] : shapes) tensors.push_back({prefix + key, shape});
   return tensors;
@@ -152,25 +159,30 @@ TEST(ModelDirectory, the_published_layout_is_opened_without_a_manifest) {
     ADD_FAILURE();
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::not_found);
-    for (const char* words : {"model.yaml", "Wan2.1_VAE.pth", "models_t5_umt5-xxl-enc-bf16.pth", "diffusion_pytorch_model.safetensors", "google/umt5-xxl"})
+    for (const char* words : {"model.yaml", "Wan2.1_VAE.pth", "models_t5_umt5-xxl-enc-bf16.pth",
+                              "diffusion_pytorch_model.safetensors", "google/umt5-xxl"})
       EXPECT_THAT(error.what(), HasSubstr(words));
   }
   fs::create_directories(folder / "google/umt5-xxl");
-  forge::write_sparse_safetensors(folder / "diffusion_pytorch_model.safetensors", specs(parameter_shapes(TransformerConfig{})));
+  forge::write_sparse_safetensors(folder / "diffusion_pytorch_model.safetensors",
+                                  specs(parameter_shapes(TransformerConfig{})));
   forge::write_sparse_torch_zip(folder / "Wan2.1_VAE.pth", {{"", specs(parameter_shapes(VaeConfig{}))}});
-  forge::write_sparse_torch_zip(folder / "models_t5_umt5-xxl-enc-bf16.pth", {{"", specs(parameter_shapes(Umt5Config{}))}});
+  forge::write_sparse_torch_zip(folder / "models_t5_umt5-xxl-enc-bf16.pth",
+                                {{"", specs(parameter_shapes(Umt5Config{}))}});
   const ModelDirectory many_step = open_model_directory(folder);
   EXPECT_EQ(many_step.transformer.config, TransformerConfig{});
   EXPECT_EQ(many_step.text_encoder.config, Umt5Config{});
   EXPECT_EQ(many_step.autoencoder.vae, VaeConfig{});
   EXPECT_TRUE(many_step.defaults.denoising_step_list.empty());
 
-  const fs::path few_step_file = folder / "elsewhere" / "self_forcing_dmd.pt", tiny_file = folder / "elsewhere" / "taew2_1.pth";
+  const fs::path few_step_file = folder / "elsewhere" / "self_forcing_dmd.pt",
+                 tiny_file = folder / "elsewhere" / "taew2_1.pth";
   fs::create_directories(folder / "elsewhere");
-  forge::write_sparse_torch_zip(few_step_file, {{"generator_ema", specs(parameter_shapes(TransformerConfig{}), "model.")}});
+  forge::write_sparse_torch_zip(few_step_file,
+                                {{"generator_ema", specs(parameter_shapes(TransformerConfig{}), "model.")}});
   forge::write_sparse_torch_zip(tiny_file, {{"", specs(parameter_shapes(TinyAutoencoderConfig{}))}});
-  const ModelDirectory few_step =
-      open_model_directory(folder, {.checkpoint = few_step_file, .branch = Branch::generator_ema, .preview_autoencoder = tiny_file});
+  const ModelDirectory few_step = open_model_directory(
+      folder, {.checkpoint = few_step_file, .branch = Branch::generator_ema, .preview_autoencoder = tiny_file});
   EXPECT_EQ(few_step.transformer.file, few_step_file);
   EXPECT_EQ(few_step.transformer.branch, Branch::generator_ema);
   EXPECT_EQ(few_step.defaults.denoising_step_list, Defaults{}.denoising_step_list);

@@ -32,8 +32,10 @@ void quantise_row(const float* x, uint8_t* out, int64_t count) {
 
 void quantise_flat(const float* x, uint8_t* out, int64_t count, PixelFormula formula) {
   at::parallel_for(0, count, 1 << 16, [&](int64_t begin, int64_t end) {
-    if (formula == PixelFormula::unit) quantise_row<PixelFormula::unit>(x + begin, out + begin, end - begin);
-    else quantise_row<PixelFormula::symmetric>(x + begin, out + begin, end - begin);
+    if (formula == PixelFormula::unit)
+      quantise_row<PixelFormula::unit>(x + begin, out + begin, end - begin);
+    else
+      quantise_row<PixelFormula::symmetric>(x + begin, out + begin, end - begin);
   });
 }
 
@@ -47,8 +49,8 @@ at::Tensor to_uint8(const at::Tensor& x, PixelFormula formula) {
 }
 
 at::Tensor frames_to_uint8(const at::Tensor& video, PixelFormula formula) {
-  require(video.dim() == 4 && video.size(1) == 3, ErrorCode::invalid_argument, "frames have shape [{}], expected [T, 3, H, W]",
-          fmt::join(video.sizes(), ", "));
+  require(video.dim() == 4 && video.size(1) == 3, ErrorCode::invalid_argument,
+          "frames have shape [{}], expected [T, 3, H, W]", fmt::join(video.sizes(), ", "));
   // The decoders leave channels last in memory: then it is one pass over the values as they lie.
   if (video.permute({0, 2, 3, 1}).is_contiguous()) return to_uint8(video.permute({0, 2, 3, 1}), formula);
   const at::Tensor planes = video.to(at::kCPU, at::kFloat).contiguous();
@@ -58,8 +60,10 @@ at::Tensor frames_to_uint8(const at::Tensor& video, PixelFormula formula) {
   uint8_t* bytes = out.mutable_data_ptr<uint8_t>();
   at::parallel_for(0, video.size(0), 1, [&](int64_t begin, int64_t end) {
     for (int64_t t = begin; t < end; ++t) {
-      if (formula == PixelFormula::unit) quantise_planes<PixelFormula::unit>(in + t * 3 * pixels, bytes + t * 3 * pixels, pixels);
-      else quantise_planes<PixelFormula::symmetric>(in + t * 3 * pixels, bytes + t * 3 * pixels, pixels);
+      if (formula == PixelFormula::unit)
+        quantise_planes<PixelFormula::unit>(in + t * 3 * pixels, bytes + t * 3 * pixels, pixels);
+      else
+        quantise_planes<PixelFormula::symmetric>(in + t * 3 * pixels, bytes + t * 3 * pixels, pixels);
     }
   });
   return out;

@@ -21,6 +21,7 @@ at::Tensor frames_to_uint8(const at::Tensor& video, PixelFormula formula = Pixel
 
 /// The first picture of an image-to-video session: image [H, W, 3] uint8, resized to exactly height x width (the
 /// aspect ratio is not kept). Returns [1, 3, 1, height, width] float32 in [-1, 1].
-at::Tensor image_to_frame(const at::Tensor& image, int64_t height, int64_t width, tensor::Resampling filter = tensor::Resampling::bilinear);
+at::Tensor image_to_frame(const at::Tensor& image, int64_t height, int64_t width,
+                          tensor::Resampling filter = tensor::Resampling::bilinear);
 
 }  // namespace rushes::wan

@@ -10,7 +10,8 @@
 
 namespace rushes::wan {
 
-/// One block's tensors under `prefix`, float32. Matrices are N(0, 1 / in), biases and modulations N(0, 0.1), norms near 1.
+/// One block's tensors under `prefix`, float32. Matrices are N(0, 1 / in), biases and modulations N(0, 0.1), norms
+/// near 1.
 inline void add_random_block(tensor::WeightMap& weights, const TransformerConfig& config, const std::string& prefix) {
   const int64_t C = config.dim;
   const auto put = [&](const std::string& key, std::vector<int64_t> shape, double mean, double std) {

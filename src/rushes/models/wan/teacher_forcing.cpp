@@ -68,13 +68,14 @@ at::Tensor forward_teacher_forcing(const TransformerCore& core, const at::Tensor
                                    const at::Tensor& t, const TextContext& text, const TeacherForcing& options) {
   const auto& sizes = options.block_latent_frames;
   const int64_t F = noisy.size(2), B = noisy.size(0);
-  require(core.config().patch_size[0] == 1 && !sizes.empty() && std::accumulate(sizes.begin(), sizes.end(), int64_t{0}) == F &&
+  require(core.config().patch_size[0] == 1 && !sizes.empty() &&
+              std::accumulate(sizes.begin(), sizes.end(), int64_t{0}) == F &&
               *std::min_element(sizes.begin(), sizes.end()) >= 1,
           ErrorCode::invalid_argument, "the blocks of teacher forcing must add up to {} latent frames", F);
   require(clean.sizes() == noisy.sizes() && t.dim() == 2 && t.size(0) == B && t.size(1) == F,
           ErrorCode::invalid_argument, "clean and noisy latents must have one shape, and t must be [{}, {}]", B, F);
-  require(options.window_latent_frames == 0 ||
-              options.window_latent_frames - options.sink_latent_frames >= *std::max_element(sizes.begin(), sizes.end()),
+  require(options.window_latent_frames == 0 || options.window_latent_frames - options.sink_latent_frames >=
+                                                   *std::max_element(sizes.begin(), sizes.end()),
           ErrorCode::invalid_argument, "a window of {} latent frames with a sink of {} leaves no room for a block",
           options.window_latent_frames, options.sink_latent_frames);
 
@@ -90,7 +91,8 @@ at::Tensor forward_teacher_forcing(const TransformerCore& core, const at::Tensor
 
   at::Tensor x = core.embed(latents);
   for (size_t layer = 0; layer < core.blocks().size(); ++layer) {
-    const nn::KeyValue words = {text.text.at(layer).k.expand({B, -1, -1, -1}), text.text.at(layer).v.expand({B, -1, -1, -1})};
+    const nn::KeyValue words = {text.text.at(layer).k.expand({B, -1, -1, -1}),
+                                text.text.at(layer).v.expand({B, -1, -1, -1})};
     x = core.blocks()[layer].forward(x, time.e0, words, nullptr, rope, std::cref(attend));
   }
   return core.head(x.narrow(1, context_frames * per_frame, F * per_frame), time.e.narrow(1, context_frames, F), grid);

@@ -23,8 +23,8 @@ struct TeacherForcing {
 /// {n, n, ...} with the sum latent_frames. Throws Error(invalid_argument) if n does not divide it.
 std::vector<int64_t> uniform_blocks(int64_t latent_frames, int64_t n);
 
-/// Flow of every noisy block given the clean blocks before it. Equals CausalTransformer::forward block after block, each
-/// committed with its clean latents at context_time. Differentiable in the weights, `noisy` and `text`.
+/// Flow of every noisy block given the clean blocks before it. Equals CausalTransformer::forward block after block,
+/// each committed with its clean latents at context_time. Differentiable in the weights, `noisy` and `text`.
 ///   clean, noisy  [B, in_dim, F, h, w]
 ///   t             [B, F] times of the noisy latent frames
 ///   text          of core.context(), in the same graph when the text projections train

@@ -75,7 +75,8 @@ void add_shapes(Shapes& shapes, const std::string& prefix, const std::vector<Pla
   }
 }
 
-std::vector<TinyLayer> build(const std::vector<Plan>& plan, const tensor::WeightMap& weights, const ConvCompute& compute) {
+std::vector<TinyLayer> build(const std::vector<Plan>& plan, const tensor::WeightMap& weights,
+                             const ConvCompute& compute) {
   // Packed once into the layout of the activations; trainable weights stay the leaves that the optimiser holds.
   const auto packed = [&](const at::Tensor& weight) {
     return compute.trainable ? weight : weight.to(compute.dtype).contiguous(at::MemoryFormat::ChannelsLast);
@@ -123,9 +124,11 @@ std::vector<TinyLayer> fold(std::vector<TinyLayer> layers) {
       continue;
     }
     const int64_t frames = layers[i + 1].factor;
-    const at::Tensor grow = layers[i + 1].weight[0].to(at::kDouble).flatten(1).unflatten(0, {frames, -1});  // [S, C', C]
-    const at::Tensor conv = layers[i + 2].weight[0].to(at::kDouble);                                       // [O, C', 3, 3]
-    const at::Tensor both = at::tensordot(grow, conv, {1}, {1}).permute({0, 2, 1, 3, 4}).flatten(0, 1);    // [S*O, C, 3, 3]
+    const at::Tensor grow =
+        layers[i + 1].weight[0].to(at::kDouble).flatten(1).unflatten(0, {frames, -1});  // [S, C', C]
+    const at::Tensor conv = layers[i + 2].weight[0].to(at::kDouble);                    // [O, C', 3, 3]
+    const at::Tensor both =
+        at::tensordot(grow, conv, {1}, {1}).permute({0, 2, 1, 3, 4}).flatten(0, 1);  // [S*O, C, 3, 3]
     TinyLayer layer{Kind::folded, frames, {}, {}, UpsampleConv(both, {}, frames)};
     folded.push_back(std::move(layer));
     i += 2;
@@ -151,7 +154,9 @@ at::Tensor channels_last_view(const at::Tensor& x_nhwc) {
   return x_nhwc.reshape({-1, x_nhwc.size(d - 3), x_nhwc.size(d - 2), x_nhwc.size(d - 1)}).permute({0, 3, 1, 2});
 }
 
-at::Tensor from_video(const at::Tensor& video) { return channels_last_view(video.permute({1, 0, 3, 4, 2}).contiguous()); }
+at::Tensor from_video(const at::Tensor& video) {
+  return channels_last_view(video.permute({1, 0, 3, 4, 2}).contiguous());
+}
 
 /// [T*N, C, H, W] to [N, T, C, H, W]: a view.
 at::Tensor to_video(const at::Tensor& x, int64_t batch) {
@@ -160,7 +165,8 @@ at::Tensor to_video(const at::Tensor& x, int64_t batch) {
 
 /// ReLU(f(x_t, x_{t-1}) + skip(x_t)) for all frames at once; `previous` is the frame before the first, and becomes
 /// the last frame of x.
-at::Tensor memory_block(const TinyLayer& layer, const at::Tensor& x, int64_t batch, at::Tensor& previous, bool trainable) {
+at::Tensor memory_block(const TinyLayer& layer, const at::Tensor& x, int64_t batch, at::Tensor& previous,
+                        bool trainable) {
   if (!previous.defined()) previous = at::zeros_like(x.narrow(0, 0, batch));
   const int64_t earlier = x.size(0) - batch;
   const at::Tensor past = earlier > 0 ? at::cat({previous, x.narrow(0, 0, earlier)}, 0) : previous;
@@ -227,8 +233,8 @@ at::Tensor run(const std::vector<TinyLayer>& layers, const at::Tensor& video, Ti
 
 void require_video(const at::Tensor& x, int64_t channels, std::string_view what, std::string_view axes) {
   require(x.dim() == 5 && x.size(1) > 0 && x.size(2) == channels, ErrorCode::invalid_argument,
-          "{} have shape [{}], expected {} with {} channels and at least one frame", what, fmt::join(x.sizes(), ", "), axes,
-          channels);
+          "{} have shape [{}], expected {} with {} channels and at least one frame", what, fmt::join(x.sizes(), ", "),
+          axes, channels);
 }
 
 class TinyStreamDecoder final : public StreamDecoder {
@@ -274,8 +280,8 @@ at::Tensor TinyEncoder::forward(const at::Tensor& video, TinyState& state) const
 
 at::Tensor TinyEncoder::encode(const at::Tensor& video) const {
   require_video(video, 3, "video frames", "[N, T, 3, H, W]");
-  require(video.size(1) % 4 == 1, ErrorCode::invalid_argument, "a video of {} frames cannot be encoded: the count must be 1 + 4k",
-          video.size(1));
+  require(video.size(1) % 4 == 1, ErrorCode::invalid_argument,
+          "a video of {} frames cannot be encoded: the count must be 1 + 4k", video.size(1));
   TinyState state;
   return forward(at::cat({video.narrow(1, 0, 1).expand({-1, 3, -1, -1, -1}), video}, 1), state);
 }
@@ -310,10 +316,13 @@ TinyAutoencoder::TinyAutoencoder(const TinyAutoencoderConfig& config, const tens
     encoder_ = std::make_shared<TinyEncoder>(config, encoder);
 }
 
-std::unique_ptr<StreamDecoder> TinyAutoencoder::decoder() const { return std::make_unique<TinyStreamDecoder>(decoder_); }
+std::unique_ptr<StreamDecoder> TinyAutoencoder::decoder() const {
+  return std::make_unique<TinyStreamDecoder>(decoder_);
+}
 
 at::Tensor TinyAutoencoder::encode(const at::Tensor& video) const {
-  require(encoder_ != nullptr, ErrorCode::unsupported, "this tiny autoencoder was loaded without an encoder (no tensor 'encoder.*')");
+  require(encoder_ != nullptr, ErrorCode::unsupported,
+          "this tiny autoencoder was loaded without an encoder (no tensor 'encoder.*')");
   require(video.dim() == 5, ErrorCode::invalid_argument, "the video has shape [{}], expected [B, 3, T, H, W]",
           fmt::join(video.sizes(), ", "));
   return encoder_->encode(video.transpose(1, 2).to(decoder_->device(), at::kFloat).mul(0.5).add_(0.5));

@@ -9,15 +9,17 @@ namespace rushes::wan {
 
 TransformerCore::TransformerCore(const TransformerConfig& config, const tensor::WeightMap& weights)
     : config_(config),
-      patch_w_(weights.at("patch_embedding.weight",
-                          {config.dim, config.in_dim, config.patch_size[0], config.patch_size[1], config.patch_size[2]})),
+      patch_w_(weights.at("patch_embedding.weight", {config.dim, config.in_dim, config.patch_size[0],
+                                                     config.patch_size[1], config.patch_size[2]})),
       patch_b_(weights.at("patch_embedding.bias", {config.dim})),
       time_(config, weights),
       text_(config, weights),
-      head_(nn::Linear(weights, "head.head", config.patch_size[0] * config.patch_size[1] * config.patch_size[2] * config.out_dim,
-                         config.dim)),
+      head_(nn::Linear(weights, "head.head",
+                       config.patch_size[0] * config.patch_size[1] * config.patch_size[2] * config.out_dim,
+                       config.dim)),
       head_modulation_(weights.at("head.modulation", {1, 2, config.dim})) {
-  require(config.num_heads > 0 && config.dim % config.num_heads == 0 && config.head_size() % 2 == 0, ErrorCode::corrupt_data,
+  require(config.num_heads > 0 && config.dim % config.num_heads == 0 && config.head_size() % 2 == 0,
+          ErrorCode::corrupt_data,
           "a transformer of width {} cannot have {} heads: the head size must be even and whole", config.dim,
           config.num_heads);
   if (config.model_type == ModelType::i2v) image_.emplace_back(config, weights);
@@ -101,10 +103,13 @@ at::Tensor TransformerCore::flow(const at::Tensor& latents, const TimeEmbedding&
 
 nn::KvCache CausalTransformer::make_cache(const CacheOptions& options) const {
   const bool window = config().local_attn_size > 0;
-  return nn::KvCache({.layers = config().num_layers, .heads = config().num_heads, .head_size = config().head_size(),
+  return nn::KvCache({.layers = config().num_layers,
+                      .heads = config().num_heads,
+                      .head_size = config().head_size(),
                       .tokens_per_frame = config().tokens_per_frame(options.height, options.width),
                       .capacity_latent_frames = window ? config().local_attn_size : options.capacity_latent_frames,
-                      .sink_latent_frames = window ? config().sink_size : 0, .evicts = window,
+                      .sink_latent_frames = window ? config().sink_size : 0,
+                      .evicts = window,
                       .batch = options.batch},
                      core_.options().requires_grad(false));
 }
@@ -134,10 +139,9 @@ at::Tensor Transformer::forward(const at::Tensor& latents, const at::Tensor& t, 
           grid.tokens(), seq_len);
   const at::Tensor channels =
       condition.defined() ? at::cat({latents, condition.to(latents.scalar_type())}, 1) : latents;
-  return core_.flow(channels, core_.embed_time(t.unsqueeze(1)), text, grid,
-                    [](int64_t, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-                      return nn::attention(q, k, v);
-                    });
+  return core_.flow(
+      channels, core_.embed_time(t.unsqueeze(1)), text, grid,
+      [](int64_t, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) { return nn::attention(q, k, v); });
 }
 
 }  // namespace rushes::wan

@@ -70,7 +70,7 @@ class CausalTransformer {
   TextContext context(const at::Tensor& text) const { return core_.context(text); }
 
   struct CacheOptions {
-    int64_t height, width;                // latent size h, w
+    int64_t height, width;  // latent size h, w
     /// Longest segment. A model with a local window (local_attn_size) holds that window instead, without end.
     int64_t capacity_latent_frames = 21;
     int64_t batch = 1;
@@ -83,8 +83,8 @@ class CausalTransformer {
   ///   latents  [B, in_dim, F, h, w] any floating dtype
   ///   t        [B, F] time of each latent frame, 0..1000, float32 (bfloat16 rounds the times)
   ///   text     of context(), batch 1 or B
-  /// Returns [B, out_dim, F, h, w], dtype of the weights. Throws Error(invalid_argument, exhausted), see KvCache::write.
-  /// Source: arXiv:2506.08009.
+  /// Returns [B, out_dim, F, h, w], dtype of the weights. Throws Error(invalid_argument, exhausted), see
+  /// KvCache::write. Source: arXiv:2506.08009.
   at::Tensor forward(const at::Tensor& latents, const at::Tensor& t, const TextContext& text, nn::KvCache& past) const;
 
   const TransformerCore& core() const noexcept { return core_; }
@@ -103,8 +103,8 @@ class Transformer {
 
   /// Flow of whole clips: latents [B, in_dim - condition channels, F, h, w], t [B], condition [B, 20, F, h, w] of
   /// i2v_condition() (undefined for text-to-video). Returns [B, out_dim, F, h, w], dtype of the weights.
-  /// seq_len is the reference's padded length; its padding rows are neither seen by others nor returned, so they are not
-  /// computed, but as there more tokens than seq_len are an Error(invalid_argument). 0: no limit.
+  /// seq_len is the reference's padded length; its padding rows are neither seen by others nor returned, so they are
+  /// not computed, but as there more tokens than seq_len are an Error(invalid_argument). 0: no limit.
   at::Tensor forward(const at::Tensor& latents, const at::Tensor& t, const TextContext& text,
                      const at::Tensor& condition = {}, int64_t seq_len = 0) const;
 

@@ -31,7 +31,9 @@ double largest_difference(const at::Tensor& a, const at::Tensor& b) { return (a 
 class TransformerLaws : public testing::Test {
  protected:
   explicit TransformerLaws(TransformerConfig config = tiny())
-      : config_(config), weights_(random_transformer_weights(config)), model_(config, weights_),
+      : config_(config),
+        weights_(random_transformer_weights(config)),
+        model_(config, weights_),
         text_(model_.context(noise({1, 7, config.text_dim}))) {
     at::set_num_threads(1);  // models this small gain nothing from threads, and lose much on a busy machine
   }
@@ -63,7 +65,11 @@ class TransformerLaws : public testing::Test {
   TextContext text_;
 };
 
-struct Forcing { const char* name; int64_t local_attn_size, sink_size; std::vector<int64_t> blocks; };
+struct Forcing {
+  const char* name;
+  int64_t local_attn_size, sink_size;
+  std::vector<int64_t> blocks;
+};
 
 TEST_F(TransformerLaws, teacher_forcing_equals_generation_with_a_cache) {
   const Forcing variants[] = {{"blocks of three", -1, 0, {3, 3, 3}}, {"first frame alone", -1, 0, {1, 3, 3}},
@@ -79,10 +85,11 @@ TEST_F(TransformerLaws, teacher_forcing_equals_generation_with_a_cache) {
     for (const int64_t frames : variant.blocks) F += frames;
     const at::Tensor clean = noise({2, 4, F, kHeight, kWidth}), noisy = noise({2, 4, F, kHeight, kWidth});
     const at::Tensor t = at::rand({2, F}, at::TensorOptions(at::kFloat)) * 1000;
-    const at::Tensor once = forward_teacher_forcing(model.core(), clean, noisy, t, text_,
-                                                    {.block_latent_frames = variant.blocks,
-                                                     .window_latent_frames = std::max<int64_t>(variant.local_attn_size, 0),
-                                                     .sink_latent_frames = variant.sink_size});
+    const at::Tensor once =
+        forward_teacher_forcing(model.core(), clean, noisy, t, text_,
+                                {.block_latent_frames = variant.blocks,
+                                 .window_latent_frames = std::max<int64_t>(variant.local_attn_size, 0),
+                                 .sink_latent_frames = variant.sink_size});
     EXPECT_LT(largest_difference(once, at::cat(cached(model, clean, noisy, t, variant.blocks), 2)), 2e-5);
   }
 }

@@ -23,8 +23,7 @@ UpsampleConv::UpsampleConv(const at::Tensor& weight, const at::Tensor& bias, int
   for (const int64_t a : {0, 1})
     for (const int64_t b : {0, 1}) phases.push_back(fold_axis(fold_axis(exact, 3, a), 4, b));
   weight_ = at::stack(phases, 1).flatten(0, 2).to(at::kFloat).contiguous(at::MemoryFormat::ChannelsLast);
-  if (bias.defined())
-    bias_ = bias.to(at::kFloat).view({frames, 1, -1}).expand({frames, 4, -1}).flatten().contiguous();
+  if (bias.defined()) bias_ = bias.to(at::kFloat).view({frames, 1, -1}).expand({frames, 4, -1}).flatten().contiguous();
 }
 
 at::Tensor UpsampleConv::forward(const at::Tensor& x, int64_t batch) const {

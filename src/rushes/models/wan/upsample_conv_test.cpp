@@ -41,11 +41,11 @@ TEST(ChannelNorm, kernel_equals_the_formula_at_any_width) {
     const at::Tensor norm = x / at::linalg_vector_norm(x, 2, at::IntArrayRef{1}, true).clamp_min(1e-12) *
                             std::sqrt(static_cast<double>(channels)) * gamma;
     at::Tensor out = at::empty_like(x);
-    tensor::kernels::channel_norm(50, channels, x.const_data_ptr<float>(), gamma.const_data_ptr<float>(), AfterNorm::nothing,
-                                  out.mutable_data_ptr<float>());
+    tensor::kernels::channel_norm(50, channels, x.const_data_ptr<float>(), gamma.const_data_ptr<float>(),
+                                  AfterNorm::nothing, out.mutable_data_ptr<float>());
     EXPECT_TRUE(at::allclose(out, norm, 1e-5, 1e-6));
-    tensor::kernels::channel_norm(50, channels, x.const_data_ptr<float>(), gamma.const_data_ptr<float>(), AfterNorm::silu,
-                                  out.mutable_data_ptr<float>());
+    tensor::kernels::channel_norm(50, channels, x.const_data_ptr<float>(), gamma.const_data_ptr<float>(),
+                                  AfterNorm::silu, out.mutable_data_ptr<float>());
     EXPECT_TRUE(at::allclose(out, at::silu(norm), 1e-5, 1e-6));
     const at::Tensor half = x.to(at::kBFloat16);
     at::Tensor half_out = at::empty_like(half);

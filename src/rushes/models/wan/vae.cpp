@@ -49,7 +49,8 @@ const VaeConfig& checked(const VaeConfig& config) {
           ErrorCode::invalid_argument, "a VAE of {} levels needs {} entries in temporal_downsample, the config has {}",
           config.dim_mult.size(), config.dim_mult.size() - 1, config.temporal_downsample.size());
   require(config.mean.size() == channels && config.std.size() == channels, ErrorCode::invalid_argument,
-          "z_dim is {}, but the config has {} means and {} standard deviations", channels, config.mean.size(), config.std.size());
+          "z_dim is {}, but the config has {} means and {} standard deviations", channels, config.mean.size(),
+          config.std.size());
   return config;
 }
 
@@ -108,8 +109,10 @@ at::Tensor through(const Stages& stages, at::Tensor x, Pass& pass) {
   for (const auto& stage : stages)
     x = std::visit(
         [&](const auto& layer) {
-          if constexpr (std::is_same_v<std::decay_t<decltype(layer)>, FrameAttention>) return layer.forward(x);
-          else return layer.forward(x, pass);
+          if constexpr (std::is_same_v<std::decay_t<decltype(layer)>, FrameAttention>)
+            return layer.forward(x);
+          else
+            return layer.forward(x, pass);
         },
         stage);
   return x;
@@ -234,7 +237,8 @@ at::Tensor VaeEncoder::forward(const at::Tensor& video, VaeState& state) const {
   const int64_t stride = config_.temporal_stride(), side = config_.spatial_stride();
   const int64_t alone = state.latent_frames == 0 ? 1 : 0;
   require(video.dim() == 5 && video.size(1) == 3 && video.size(3) % side == 0 && video.size(4) % side == 0,
-          ErrorCode::invalid_argument, "the video has shape [{}], the VAE encodes [B, 3, T, H, W] with H and W multiples of {}",
+          ErrorCode::invalid_argument,
+          "the video has shape [{}], the VAE encodes [B, 3, T, H, W] with H and W multiples of {}",
           fmt::join(video.sizes(), ", "), side);
   require(video.size(2) > 0 && (video.size(2) - alone) % stride == 0, ErrorCode::invalid_argument,
           "{} video frames do not make whole latent frames here: give {}a multiple of {}", video.size(2),
@@ -270,7 +274,8 @@ Vae::Vae(const VaeConfig& config, const tensor::WeightMap& weights)
 }
 
 at::Tensor Vae::encode(const at::Tensor& video) const {
-  require(encoder_ != nullptr, ErrorCode::unsupported, "this VAE was loaded without an encoder (no tensor 'encoder.*')");
+  require(encoder_ != nullptr, ErrorCode::unsupported,
+          "this VAE was loaded without an encoder (no tensor 'encoder.*')");
   VaeState state;
   return encoder_->forward(video.to(decoder_->device(), at::kFloat), state).transpose(1, 2);
 }

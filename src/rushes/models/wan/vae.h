@@ -1,5 +1,5 @@
-// The Wan 2.1 video VAE: causal in time, 8 x smaller in height and width, 4 x in time. Encoder and decoder are functions
-// of their input and a state that the caller owns: kept states make pieces equal to the whole.
+// The Wan 2.1 video VAE: causal in time, 8 x smaller in height and width, 4 x in time. Encoder and decoder are
+// functions of their input and a state that the caller owns: kept states make pieces equal to the whole.
 #pragma once
 #include <map>
 #include <string>

@@ -26,7 +26,8 @@ tensor::WeightMap random_weights(const std::map<std::string, std::vector<int64_t
   for (const auto& [key, shape] : shapes) {
     int64_t fan_in = 1;
     for (std::size_t i = 1; i < shape.size(); ++i) fan_in *= shape[i];
-    weights.set(key, key.ends_with("gamma") ? at::ones(shape) : at::randn(shape).div_(std::sqrt(static_cast<double>(fan_in))));
+    weights.set(
+        key, key.ends_with("gamma") ? at::ones(shape) : at::randn(shape).div_(std::sqrt(static_cast<double>(fan_in))));
   }
   return weights;
 }
@@ -94,9 +95,14 @@ void tiny_decode_block(benchmark::State& state) {
   const at::Tensor latents = at::randn({3, config.latent_channels, 16, 16});
   decoder->decode(latents);
   for (auto _ : state) benchmark::DoNotOptimize(decoder->decode(latents));
-  state.counters["video_fps"] = benchmark::Counter(12.0 * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
+  state.counters["video_fps"] =
+      benchmark::Counter(12.0 * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
 }
-BENCHMARK(tiny_decode_block)->Args({64, 48, 16, 16})->Args({256, 128, 64, 64})->UseRealTime()->Unit(benchmark::kMillisecond);
+BENCHMARK(tiny_decode_block)
+    ->Args({64, 48, 16, 16})
+    ->Args({256, 128, 64, 64})
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace rushes::wan

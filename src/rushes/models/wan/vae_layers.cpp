@@ -11,11 +11,12 @@ namespace {
 
 constexpr auto kFramesLayout = at::MemoryFormat::ChannelsLast3d;
 
-const at::Tensor& weight_of(const tensor::WeightMap& weights, const std::string& key, const std::vector<int64_t>& shape) {
+const at::Tensor& weight_of(const tensor::WeightMap& weights, const std::string& key,
+                            const std::vector<int64_t>& shape) {
   const at::Tensor& weight = weights.at(key);
   require(weight.sizes() == at::IntArrayRef(shape), ErrorCode::corrupt_data,
-          "tensor '...{}' has shape [{}], expected [{}]; do the dimensions of the VAE's config fit this checkpoint?", key,
-          fmt::join(weight.sizes(), ", "), fmt::join(shape, ", "));
+          "tensor '...{}' has shape [{}], expected [{}]; do the dimensions of the VAE's config fit this checkpoint?",
+          key, fmt::join(weight.sizes(), ", "), fmt::join(shape, ", "));
   return weight;
 }
 
@@ -66,7 +67,8 @@ at::Tensor& Pass::next_cache() {
   return state_.caches[next_++];
 }
 
-Conv3d::Conv3d(const tensor::WeightMap& weights, const std::string& key, std::vector<int64_t> shape, ConvCompute compute)
+Conv3d::Conv3d(const tensor::WeightMap& weights, const std::string& key, std::vector<int64_t> shape,
+               ConvCompute compute)
     : weight(weight_of(weights, key + ".weight", shape)), bias(vector_of(weights, key + ".bias", shape[0], compute)) {
   if (!compute.trainable) weight = weight.to(compute.dtype).contiguous(kFramesLayout);
 }
@@ -76,8 +78,10 @@ at::Tensor Conv3d::forward(const at::Tensor& x, int64_t time_stride) const {
   return at::conv3d(x, weight, bias, {time_stride, 1, 1}, {0, side, side});
 }
 
-FrameConv::FrameConv(const tensor::WeightMap& weights, const std::string& key, int64_t in, int64_t out, ConvCompute compute)
-    : weight(weight_of(weights, key + ".weight", {out, in, 3, 3})), bias(vector_of(weights, key + ".bias", out, compute)) {
+FrameConv::FrameConv(const tensor::WeightMap& weights, const std::string& key, int64_t in, int64_t out,
+                     ConvCompute compute)
+    : weight(weight_of(weights, key + ".weight", {out, in, 3, 3})),
+      bias(vector_of(weights, key + ".bias", out, compute)) {
   if (!compute.trainable) weight = weight.to(compute.dtype).contiguous(at::MemoryFormat::ChannelsLast);
 }
 
@@ -109,8 +113,10 @@ at::Tensor ChannelNorm::forward_silu_padded(const at::Tensor& x, at::Tensor& cac
   sizes[2] += 2;
   at::Tensor all = at::empty(sizes, x.options(), kFramesLayout);
   at::Tensor front = all.narrow(2, 0, 2);
-  if (cache.defined()) front.copy_(cache);
-  else front.zero_();
+  if (cache.defined())
+    front.copy_(cache);
+  else
+    front.zero_();
   for (int64_t b = 0; b < x.size(0); ++b)
     norm_into(in.narrow(0, b, 1), gamma, kernels::AfterNorm::silu, all.narrow(0, b, 1).narrow(2, 2, x.size(2)));
   cache = last_frames(all, 2);
@@ -147,7 +153,7 @@ FrameAttention::FrameAttention(const tensor::WeightMap& weights, int64_t channel
 
 at::Tensor FrameAttention::forward(const at::Tensor& x) const {
   const at::Tensor tokens = norm.forward(x).permute({0, 2, 3, 4, 1}).flatten(2, 3).flatten(0, 1);  // [B*T, L, C]
-  const auto qkv = at::linear(tokens, qkv_weight, qkv_bias).unsqueeze(1).chunk(3, -1);  // one head
+  const auto qkv = at::linear(tokens, qkv_weight, qkv_bias).unsqueeze(1).chunk(3, -1);             // one head
   at::Tensor y = at::scaled_dot_product_attention(qkv[0], qkv[1], qkv[2]).squeeze(1);
   y = at::linear(y, proj_weight, proj_bias).view({x.size(0), x.size(2), x.size(3), x.size(4), x.size(1)});
   return x + y.permute({0, 4, 1, 2, 3});

@@ -65,7 +65,8 @@ struct ChannelNorm {
   at::Tensor gamma;  // [C]; float32 where fused
   ConvCompute compute;
   ChannelNorm() = default;
-  ChannelNorm(const tensor::WeightMap& weights, const std::string& key, int64_t channels, int64_t axes, ConvCompute compute);
+  ChannelNorm(const tensor::WeightMap& weights, const std::string& key, int64_t channels, int64_t axes,
+              ConvCompute compute);
   at::Tensor forward(const at::Tensor& x) const;
   /// SiLU of the norm with the cached frames of the following convolution in front; the cache moves on.
   at::Tensor forward_silu_padded(const at::Tensor& x, at::Tensor& cache) const;

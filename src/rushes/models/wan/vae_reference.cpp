@@ -46,7 +46,8 @@ struct Walk {
                          .transpose(2, 3)
                          .contiguous()
                          .chunk(3, -1);
-    const at::Tensor y = at::scaled_dot_product_attention(qkv[0], qkv[1], qkv[2]).squeeze(1).transpose(1, 2).reshape(frame.sizes());
+    const at::Tensor y =
+        at::scaled_dot_product_attention(qkv[0], qkv[1], qkv[2]).squeeze(1).transpose(1, 2).reshape(frame.sizes());
     return x + at::conv2d(y, weights.at(key + "proj.weight"), weights.at(key + "proj.bias")).unsqueeze(2);
   }
 
@@ -73,8 +74,8 @@ double decode_flop(const VaeConfig& config, int64_t latent_height, int64_t laten
   double positions = static_cast<double>(latent_height * latent_width), products = 0;
   const auto square = [](int64_t in, int64_t out) { return static_cast<double>(in * out); };
   int64_t in = config.dim * config.dim_mult.back();
-  products += positions * (square(config.z_dim, config.z_dim) + 27 * square(config.z_dim, in) + 4 * 27 * square(in, in) +
-                           square(in, 4 * in) + 2 * positions * static_cast<double>(in));
+  products += positions * (square(config.z_dim, config.z_dim) + 27 * square(config.z_dim, in) +
+                           4 * 27 * square(in, in) + square(in, 4 * in) + 2 * positions * static_cast<double>(in));
   for (std::size_t i = 0; i < config.dim_mult.size(); ++i) {
     const std::size_t level = config.dim_mult.size() - 1 - i;
     const int64_t out = config.dim * config.dim_mult[level];

@@ -29,7 +29,8 @@ tensor::WeightMap random_weights(const VaeConfig& config) {
     int64_t fan_in = 1;
     for (std::size_t i = 1; i < shape.size(); ++i) fan_in *= shape[i];
     const bool gamma = key.ends_with("gamma");
-    weights.set(key, gamma ? at::ones(shape) + 0.1 * at::randn(shape) : at::randn(shape) / std::sqrt(static_cast<double>(fan_in)));
+    weights.set(key, gamma ? at::ones(shape) + 0.1 * at::randn(shape)
+                           : at::randn(shape) / std::sqrt(static_cast<double>(fan_in)));
   }
   return weights;
 }
@@ -117,7 +118,8 @@ TEST(Vae, half_precision_weights_decode_close_to_float32) {
   const at::Tensor latents = at::randn({1, 4, 2, 4, 5});
   VaeState exact_state, half_state;
   const at::Tensor exact = VaeDecoder(small_config(), weights).forward(latents, exact_state);
-  const at::Tensor half = VaeDecoder(small_config(), weights.to(at::kBFloat16)).forward(latents.to(at::kBFloat16), half_state);
+  const at::Tensor half =
+      VaeDecoder(small_config(), weights.to(at::kBFloat16)).forward(latents.to(at::kBFloat16), half_state);
   EXPECT_EQ(half.scalar_type(), at::kBFloat16);
   EXPECT_LT(((half.to(at::kFloat) - exact).norm() / exact.norm()).item<double>(), 0.02);
 }

@@ -18,7 +18,9 @@ std::string with_token(const std::string& playlist, const Request& request) {
   const auto token = request.query_value("token");
   if (!token) return playlist;
   std::string query = "?token=";
-  for (const unsigned char c : *token) query += std::isalnum(c) || c == '-' || c == '_' || c == '.' ? std::string(1, static_cast<char>(c)) : fmt::format("%{:02X}", c);
+  for (const unsigned char c : *token)
+    query += std::isalnum(c) || c == '-' || c == '_' || c == '.' ? std::string(1, static_cast<char>(c))
+                                                                 : fmt::format("%{:02X}", c);
   std::string text;
   for (std::string_view rest = playlist; !rest.empty();) {
     const std::string_view line = rest.substr(0, rest.find('\n'));
@@ -26,8 +28,10 @@ std::string with_token(const std::string& playlist, const Request& request) {
     constexpr std::string_view kUri = "URI=\"";
     const std::size_t uri = line.starts_with('#') ? line.find(kUri) : std::string_view::npos;
     const std::size_t close = uri == std::string_view::npos ? uri : line.find('"', uri + kUri.size());
-    if (close != std::string_view::npos) text += fmt::format("{}{}{}\n", line.substr(0, close), query, line.substr(close));
-    else text += fmt::format("{}{}\n", line, line.starts_with('#') ? "" : query);
+    if (close != std::string_view::npos)
+      text += fmt::format("{}{}{}\n", line.substr(0, close), query, line.substr(close));
+    else
+      text += fmt::format("{}{}\n", line, line.starts_with('#') ? "" : query);
   }
   return text;
 }
@@ -36,8 +40,15 @@ std::string with_token(const std::string& playlist, const Request& request) {
 /// asks so, for the one that it lacks, which spares it to ask again and again.
 class PlaylistBody final : public BodySource {
  public:
-  PlaylistBody(const Entry& entry, const Request& request, HlsFormat format, bool from_start, int64_t segment, std::optional<int64_t> part)
-      : video_(entry.video), hls_(entry.outlets->hls()), request_(request), format_(format), from_start_(from_start), segment_(segment), part_(part) {}
+  PlaylistBody(const Entry& entry, const Request& request, HlsFormat format, bool from_start, int64_t segment,
+               std::optional<int64_t> part)
+      : video_(entry.video),
+        hls_(entry.outlets->hls()),
+        request_(request),
+        format_(format),
+        from_start_(from_start),
+        segment_(segment),
+        part_(part) {}
 
   net::awaitable<std::shared_ptr<const media::Bytes>> next() override {
     if (sent_) co_return nullptr;
@@ -100,13 +111,15 @@ int64_t parse_number(std::string_view what, std::string_view text) {
 
 Response get_playlist(const Entry& entry, const Request& request, HlsFormat format) {
   const std::string from = request.query_value("from").value_or("newest");
-  require(from == "start" || from == "newest", ErrorCode::invalid_argument, "from must be start or newest (got '{}')", from.substr(0, 32));
+  require(from == "start" || from == "newest", ErrorCode::invalid_argument, "from must be start or newest (got '{}')",
+          from.substr(0, 32));
   const auto hls = entry.outlets->hls();
   int64_t segment = 0;
   std::optional<int64_t> part;
   if (const auto number = request.query_value("_HLS_msn")) {
     segment = parse_number("_HLS_msn", *number);
-    require(segment <= hls->segments() + 1, ErrorCode::invalid_argument, "_HLS_msn is {}, but there are {} segments so far", segment, hls->segments());
+    require(segment <= hls->segments() + 1, ErrorCode::invalid_argument,
+            "_HLS_msn is {}, but there are {} segments so far", segment, hls->segments());
   }
   if (const auto number = request.query_value("_HLS_part")) {
     require(request.query_value("_HLS_msn").has_value(), ErrorCode::invalid_argument, "_HLS_part needs _HLS_msn");
@@ -115,8 +128,10 @@ Response get_playlist(const Entry& entry, const Request& request, HlsFormat form
   Response response;
   response.content_type = kPlaylistType;
   response.headers.emplace_back("Cache-Control", "no-store");
-  if (hls->has(segment, part)) response.body = with_token(hls->playlist(format, from == "start"), request);
-  else response.body = std::make_unique<PlaylistBody>(entry, request, format, from == "start", segment, part);
+  if (hls->has(segment, part))
+    response.body = with_token(hls->playlist(format, from == "start"), request);
+  else
+    response.body = std::make_unique<PlaylistBody>(entry, request, format, from == "start", segment, part);
   return response;
 }
 
@@ -138,7 +153,8 @@ Response bytes_response(const media::Bytes& bytes, std::string content_type) {
 
 Response get_part(const Entry& entry, int64_t number) {
   const EncodedStream::Status status = entry.video->status();
-  if (status.ended || number != status.fragments) return bytes_response(*entry.outlets->hls()->part(number), "video/iso.segment");
+  if (status.ended || number != status.fragments)
+    return bytes_response(*entry.outlets->hls()->part(number), "video/iso.segment");
   Response response;
   response.content_type = "video/iso.segment";
   response.body = std::make_unique<NextPartBody>(entry.video, number);
@@ -161,7 +177,8 @@ Response get_hls(const SessionTable& sessions, const Request& request) {
   const std::string_view ending = dot == std::string_view::npos ? std::string_view{} : name.substr(dot);
   require(ending == ".m4s" || ending == ".ts", ErrorCode::not_found,
           "there is no hls/{}; try master.m3u8, video.m3u8, ts.m3u8, init.mp4, 0.m4s or 0.ts", name.substr(0, 64));
-  if (name.starts_with("part") && ending == ".m4s") return get_part(entry, parse_number("the part", name.substr(4, dot - 4)));
+  if (name.starts_with("part") && ending == ".m4s")
+    return get_part(entry, parse_number("the part", name.substr(4, dot - 4)));
   const HlsFormat format = ending == ".ts" ? HlsFormat::mpeg_ts : HlsFormat::fmp4;
   return bytes_response(*entry.outlets->hls()->segment(parse_number("the segment", name.substr(0, dot)), format),
                         format == HlsFormat::mpeg_ts ? "video/mp2t" : "video/iso.segment");

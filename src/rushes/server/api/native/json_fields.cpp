@@ -14,7 +14,9 @@ using nlohmann::json;
 /// Field names as an error message may repeat them.
 std::string shortened(const std::string& name) { return name.size() <= 64 ? name : name.substr(0, 64) + "..."; }
 
-std::string type_of(const json& value) { return value.is_number_float() ? "number with a fraction" : value.type_name(); }
+std::string type_of(const json& value) {
+  return value.is_number_float() ? "number with a fraction" : value.type_name();
+}
 
 json parse_object(std::string_view text) {
   // nlohmann keeps the last of two equal keys; two clients' worth of meaning in one request is a mistake.
@@ -24,7 +26,8 @@ json parse_object(std::string_view text) {
     if (event == json::parse_event_t::object_end) keys.pop_back();
     if (event == json::parse_event_t::key) {
       const auto& key = parsed.get_ref<const std::string&>();
-      require(keys.back().insert(key).second, ErrorCode::invalid_argument, "the field '{}' stands there twice", shortened(key));
+      require(keys.back().insert(key).second, ErrorCode::invalid_argument, "the field '{}' stands there twice",
+              shortened(key));
     }
     return true;
   };
@@ -32,12 +35,14 @@ json parse_object(std::string_view text) {
   try {
     object = json::parse(text, check);
   } catch (const json::parse_error& error) {
-    fail(ErrorCode::invalid_argument, "the body is no JSON: mistake at byte {}; a JSON object such as {{\"prompt\": \"a red circle\"}} was expected",
+    fail(ErrorCode::invalid_argument,
+         "the body is no JSON: mistake at byte {}; a JSON object such as {{\"prompt\": \"a red circle\"}} was expected",
          error.byte);
   } catch (const json::out_of_range&) {
     fail(ErrorCode::invalid_argument, "the body has a number that is too great to be meant");
   }
-  require(object.is_object(), ErrorCode::invalid_argument, "the body must be a JSON object (got {})", object.type_name());
+  require(object.is_object(), ErrorCode::invalid_argument, "the body must be a JSON object (got {})",
+          object.type_name());
   return object;
 }
 
@@ -61,8 +66,8 @@ std::optional<std::string> JsonFields::string(std::string_view field) {
 std::optional<int64_t> JsonFields::integer(std::string_view field, int64_t least, int64_t most) {
   const json* value = find(field);
   if (!value) return std::nullopt;
-  require(value->is_number_integer(), ErrorCode::invalid_argument, "{} must be an integer from {} to {} (got {})", field, least, most,
-          type_of(*value));
+  require(value->is_number_integer(), ErrorCode::invalid_argument, "{} must be an integer from {} to {} (got {})",
+          field, least, most, type_of(*value));
   const bool too_great = value->is_number_unsigned() && value->get<uint64_t>() > static_cast<uint64_t>(INT64_MAX);
   require(!too_great && value->get<int64_t>() >= least && value->get<int64_t>() <= most, ErrorCode::invalid_argument,
           "{} must be an integer from {} to {} (got {})", field, least, most, value->dump());
@@ -72,21 +77,25 @@ std::optional<int64_t> JsonFields::integer(std::string_view field, int64_t least
 std::optional<double> JsonFields::number(std::string_view field, double least, double most) {
   const json* value = find(field);
   if (!value) return std::nullopt;
-  require(value->is_number(), ErrorCode::invalid_argument, "{} must be a number from {} to {} (got {})", field, least, most, value->type_name());
+  require(value->is_number(), ErrorCode::invalid_argument, "{} must be a number from {} to {} (got {})", field, least,
+          most, value->type_name());
   const auto number = value->get<double>();
-  require(std::isfinite(number) && number >= least && number <= most, ErrorCode::invalid_argument, "{} must be a number from {} to {} (got {})",
-          field, least, most, value->dump());
+  require(std::isfinite(number) && number >= least && number <= most, ErrorCode::invalid_argument,
+          "{} must be a number from {} to {} (got {})", field, least, most, value->dump());
   return number;
 }
 
 std::optional<std::vector<std::string>> JsonFields::strings(std::string_view field, std::size_t most) {
   const json* value = find(field);
   if (!value) return std::nullopt;
-  require(value->is_array(), ErrorCode::invalid_argument, "{} must be a list of strings (got {})", field, type_of(*value));
-  require(value->size() <= most, ErrorCode::invalid_argument, "{} may have {} entries at most (got {})", field, most, value->size());
+  require(value->is_array(), ErrorCode::invalid_argument, "{} must be a list of strings (got {})", field,
+          type_of(*value));
+  require(value->size() <= most, ErrorCode::invalid_argument, "{} may have {} entries at most (got {})", field, most,
+          value->size());
   std::vector<std::string> all;
   for (const json& each : *value) {
-    require(each.is_string(), ErrorCode::invalid_argument, "{}[{}] must be a string (got {})", field, all.size(), type_of(each));
+    require(each.is_string(), ErrorCode::invalid_argument, "{}[{}] must be a string (got {})", field, all.size(),
+            type_of(each));
     all.push_back(each.get<std::string>());
   }
   return all;
@@ -95,11 +104,14 @@ std::optional<std::vector<std::string>> JsonFields::strings(std::string_view fie
 std::optional<std::vector<double>> JsonFields::numbers(std::string_view field, std::size_t most) {
   const json* value = find(field);
   if (!value) return std::nullopt;
-  require(value->is_array(), ErrorCode::invalid_argument, "{} must be a list of numbers (got {})", field, type_of(*value));
-  require(value->size() <= most, ErrorCode::invalid_argument, "{} may have {} entries at most (got {})", field, most, value->size());
+  require(value->is_array(), ErrorCode::invalid_argument, "{} must be a list of numbers (got {})", field,
+          type_of(*value));
+  require(value->size() <= most, ErrorCode::invalid_argument, "{} may have {} entries at most (got {})", field, most,
+          value->size());
   std::vector<double> all;
   for (const json& each : *value) {
-    require(each.is_number(), ErrorCode::invalid_argument, "{}[{}] must be a number (got {})", field, all.size(), type_of(each));
+    require(each.is_number(), ErrorCode::invalid_argument, "{}[{}] must be a number (got {})", field, all.size(),
+            type_of(each));
     all.push_back(each.get<double>());
   }
   return all;
@@ -109,7 +121,8 @@ void JsonFields::require_all_known() const {
   std::vector<std::string> unknown;
   for (const auto& [key, value] : object_.items())
     if (!known_.contains(key) && unknown.size() < 5) unknown.push_back(shortened(key));
-  require(unknown.empty(), ErrorCode::invalid_argument, "unknown field {}; known are: {}", fmt::join(unknown, ", "), fmt::join(known_, ", "));
+  require(unknown.empty(), ErrorCode::invalid_argument, "unknown field {}; known are: {}", fmt::join(unknown, ", "),
+          fmt::join(known_, ", "));
 }
 
 }  // namespace rushes::server

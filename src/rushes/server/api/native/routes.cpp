@@ -22,7 +22,8 @@ const Entry& entry_of(const SessionTable& sessions, const Request& request) {
 /// ?from=start (default) or ?from=newest.
 bool from_start(const Request& request) {
   const std::string from = request.query_value("from").value_or("start");
-  require(from == "start" || from == "newest", ErrorCode::invalid_argument, "from must be start or newest (got '{}')", from);
+  require(from == "start" || from == "newest", ErrorCode::invalid_argument, "from must be start or newest (got '{}')",
+          from);
   return from == "start";
 }
 
@@ -111,7 +112,8 @@ Response get_video(const SessionTable& sessions, const Request& request) {
   return response;
 }
 
-net::awaitable<void> send_events(std::shared_ptr<Session> session, bool from_start, const SessionTable* sessions, WebSocket* viewer) {
+net::awaitable<void> send_events(std::shared_ptr<Session> session, bool from_start, const SessionTable* sessions,
+                                 WebSocket* viewer) {
   const net::any_io_executor executor = co_await net::this_coro::executor;
   const auto wakeup = std::make_shared<Wakeup>(executor);
   const auto from = from_start ? Stream::From::start : Stream::From::newest_block;
@@ -135,7 +137,8 @@ Feed events_feed(const SessionTable& sessions, const Request& request) {
   };
 }
 
-net::awaitable<void> send_video(Entry entry, EncodedStream::From from, const SessionTable* sessions, WebSocket* viewer) {
+net::awaitable<void> send_video(Entry entry, EncodedStream::From from, const SessionTable* sessions,
+                                WebSocket* viewer) {
   GrowingVideo video(entry.video, from);
   for (;;) {
     std::shared_ptr<const media::Bytes> piece = co_await video.next();
@@ -159,9 +162,10 @@ Feed video_feed(const SessionTable& sessions, const Request& request) {
 Response list_models(const SessionTable& sessions, const Request&) {
   const generation::Model& model = sessions.model();
   // `data` is what clients of OpenAI-style servers read.
-  return json_response(200, {{"object", "list"},
-                             {"data", {{{"id", model.name()}, {"object", "model"}, {"created", 0}, {"owned_by", "rushes"}}}},
-                             {"models", {{{"name", model.name()}, {"description", model.description()}}}}});
+  return json_response(200,
+                       {{"object", "list"},
+                        {"data", {{{"id", model.name()}, {"object", "model"}, {"created", 0}, {"owned_by", "rushes"}}}},
+                        {"models", {{{"name", model.name()}, {"description", model.description()}}}}});
 }
 
 }  // namespace

@@ -36,23 +36,29 @@ struct PushRequest {
 PushRequest parse_push_request(std::string_view body, const std::vector<std::string>& allowed_hosts) {
   JsonFields fields(body);
   const auto url = fields.string("url");
-  const std::string pacing = fields.string("pacing").value_or("realtime"), from = fields.string("from").value_or("newest");
+  const std::string pacing = fields.string("pacing").value_or("realtime"),
+                    from = fields.string("from").value_or("newest");
   fields.require_all_known();
-  require(url.has_value(), ErrorCode::invalid_argument, "url is missing: the RTMP server's address with the stream's name");
-  require(pacing == "realtime" || pacing == "asap", ErrorCode::invalid_argument, "pacing must be realtime or asap (got '{}')", pacing.substr(0, 32));
-  require(from == "newest" || from == "start", ErrorCode::invalid_argument, "from must be newest or start (got '{}')", from.substr(0, 32));
+  require(url.has_value(), ErrorCode::invalid_argument,
+          "url is missing: the RTMP server's address with the stream's name");
+  require(pacing == "realtime" || pacing == "asap", ErrorCode::invalid_argument,
+          "pacing must be realtime or asap (got '{}')", pacing.substr(0, 32));
+  require(from == "newest" || from == "start", ErrorCode::invalid_argument, "from must be newest or start (got '{}')",
+          from.substr(0, 32));
   PushRequest request{.url = media::RtmpUrl::parse(*url), .options = {}};
   request.options.pacing = pacing == "asap" ? RtmpOptions::Pacing::asap : RtmpOptions::Pacing::realtime;
   request.options.from = from == "start" ? delivery::EncodedStream::From::start : delivery::EncodedStream::From::newest;
   const auto allowed = [&](std::string_view host) { return host == "*" || host == request.url.host; };
   const bool local = request.url.host == "localhost" || request.url.host == "127.0.0.1" || request.url.host == "::1";
   require(local || std::any_of(allowed_hosts.begin(), allowed_hosts.end(), allowed), ErrorCode::invalid_argument,
-          "this server does not push to '{}'; it is started with --allow-push HOST for each one that it may", request.url.host);
+          "this server does not push to '{}'; it is started with --allow-push HOST for each one that it may",
+          request.url.host);
   return request;
 }
 
 // POST /v1/sessions/{id}/rtmp: starts a push. 201; 400 for the address, 429 beyond four at a time.
-Response start_push(const SessionTable& sessions, const std::vector<std::string>& allowed_hosts, const Request& request) {
+Response start_push(const SessionTable& sessions, const std::vector<std::string>& allowed_hosts,
+                    const Request& request) {
   const Entry& entry = entry_of(sessions, request);
   PushRequest wanted = parse_push_request(request.body, allowed_hosts);
   const auto [number, push] = entry.outlets->push(std::move(wanted.url), wanted.options);
@@ -73,8 +79,8 @@ int64_t push_number(const Request& request) {
   const std::string& text = request.path_value("push");
   int64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  require(error == std::errc{} && end == text.data() + text.size() && number > 0, ErrorCode::invalid_argument, "a push has a number from 1 on (got '{}')",
-          text.substr(0, 32));
+  require(error == std::errc{} && end == text.data() + text.size() && number > 0, ErrorCode::invalid_argument,
+          "a push has a number from 1 on (got '{}')", text.substr(0, 32));
   return number;
 }
 
@@ -103,10 +109,14 @@ void add_rtmp_routes(Router& router, SessionTable& sessions, std::vector<std::st
     route.answer = std::move(answer);
     router.add(std::move(route));
   };
-  add("POST", "/v1/sessions/{id}/rtmp", [&sessions, hosts = std::move(allowed_hosts)](const Request& request) { return start_push(sessions, hosts, request); });
+  add("POST", "/v1/sessions/{id}/rtmp", [&sessions, hosts = std::move(allowed_hosts)](const Request& request) {
+    return start_push(sessions, hosts, request);
+  });
   add("GET", "/v1/sessions/{id}/rtmp", [&sessions](const Request& request) { return list_pushes(sessions, request); });
-  add("GET", "/v1/sessions/{id}/rtmp/{push}", [&sessions](const Request& request) { return get_push(sessions, request); });
-  add("DELETE", "/v1/sessions/{id}/rtmp/{push}", [&sessions](const Request& request) { return stop_push(sessions, request); });
+  add("GET", "/v1/sessions/{id}/rtmp/{push}",
+      [&sessions](const Request& request) { return get_push(sessions, request); });
+  add("DELETE", "/v1/sessions/{id}/rtmp/{push}",
+      [&sessions](const Request& request) { return stop_push(sessions, request); });
 }
 
 }  // namespace rushes::server

@@ -8,8 +8,8 @@
 
 namespace rushes::server {
 
-/// `allowed_hosts`: names and addresses that may be pushed to, "*" for any; this machine always. `sessions` must outlive
-/// the router.
+/// `allowed_hosts`: names and addresses that may be pushed to, "*" for any; this machine always. `sessions` must
+/// outlive the router.
 void add_rtmp_routes(Router& router, SessionTable& sessions, std::vector<std::string> allowed_hosts);
 
 }  // namespace rushes::server

@@ -13,7 +13,9 @@ using generation::StateChanged;
 double seconds(std::chrono::microseconds time) { return static_cast<double>(time.count()) / 1e6; }
 double milliseconds(std::chrono::microseconds time) { return static_cast<double>(time.count()) / 1e3; }
 
-Json optional_seconds(const std::optional<std::chrono::microseconds>& time) { return time ? Json(seconds(*time)) : Json(nullptr); }
+Json optional_seconds(const std::optional<std::chrono::microseconds>& time) {
+  return time ? Json(seconds(*time)) : Json(nullptr);
+}
 
 Json failure_json(const std::optional<generation::Failure>& failure) {
   if (!failure) return nullptr;
@@ -43,10 +45,15 @@ struct EventFields {
     return json;
   }
   Json operator()(const PromptApplied& applied) const {
-    return {{"type", "prompt_applied"}, {"segment", applied.segment}, {"block", applied.block}, {"prompt", applied.prompt}};
+    return {
+        {"type", "prompt_applied"}, {"segment", applied.segment}, {"block", applied.block}, {"prompt", applied.prompt}};
   }
   Json operator()(const BlockProgress& progress) const {
-    return {{"type", "block_progress"}, {"segment", progress.segment}, {"block", progress.block}, {"step", progress.step}, {"steps", progress.steps}};
+    return {{"type", "block_progress"},
+            {"segment", progress.segment},
+            {"block", progress.block},
+            {"step", progress.step},
+            {"steps", progress.steps}};
   }
   Json operator()(const FrameBlock& block) const {
     return {{"type", "frame_block"},
@@ -59,7 +66,10 @@ struct EventFields {
             {"height", block.height},
             {"fps", block.fps},
             {"prompt", block.prompt},
-            {"times_ms", {{"text", milliseconds(block.times.text)}, {"denoise", milliseconds(block.times.denoise)}, {"decode", milliseconds(block.times.decode)}}}};
+            {"times_ms",
+             {{"text", milliseconds(block.times.text)},
+              {"denoise", milliseconds(block.times.denoise)},
+              {"decode", milliseconds(block.times.decode)}}}};
   }
 };
 
@@ -96,7 +106,11 @@ Json session_json(const Entry& entry) {
             {"blocks_per_segment", format.blocks_per_segment},
             {"blocks_per_later_segment", format.blocks_per_later_segment},
             {"mime_type", entry.video->mime_type()}}},
-          {"done", {{"blocks", status.blocks}, {"video_frames", status.video_frames}, {"fragments", video.fragments}, {"bytes", video.bytes}}},
+          {"done",
+           {{"blocks", status.blocks},
+            {"video_frames", status.video_frames},
+            {"fragments", video.fragments},
+            {"bytes", video.bytes}}},
           {"times_s",
            {{"age", seconds(status.age)},
             {"first_step", optional_seconds(status.first_step)},
@@ -111,7 +125,8 @@ Json session_json(const Entry& entry) {
            {{"bytes", video.recorded_bytes},
             {"complete", video.recording_complete},
             {"error", video.recording_failure.empty() ? Json(nullptr) : Json(video.recording_failure)}}},
-          {"urls", {{"self", base}, {"events", base + "/events"}, {"video", base + "/video"}, {"mp4", base + "/video.mp4"}}}};
+          {"urls",
+           {{"self", base}, {"events", base + "/events"}, {"video", base + "/video"}, {"mp4", base + "/video.mp4"}}}};
 }
 
 }  // namespace rushes::server

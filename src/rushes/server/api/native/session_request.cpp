@@ -19,13 +19,16 @@ constexpr int64_t kMost = std::numeric_limits<int32_t>::max();  // beyond any mo
 std::string_view trim(std::string_view text) {
   constexpr std::string_view kSpace = " \t\r\n";
   const std::size_t first = text.find_first_not_of(kSpace);
-  return first == std::string_view::npos ? std::string_view{} : text.substr(first, text.find_last_not_of(kSpace) - first + 1);
+  return first == std::string_view::npos ? std::string_view{}
+                                         : text.substr(first, text.find_last_not_of(kSpace) - first + 1);
 }
 
 std::string checked_prompt(std::string_view field, std::string_view text) {
-  require(text.size() <= kMaxPromptBytes, ErrorCode::too_large, "{} has {} bytes; {} are allowed", field, text.size(), kMaxPromptBytes);
+  require(text.size() <= kMaxPromptBytes, ErrorCode::too_large, "{} has {} bytes; {} are allowed", field, text.size(),
+          kMaxPromptBytes);
   const std::string_view prompt = trim(text);
-  require(!prompt.empty(), ErrorCode::invalid_argument, "{} is empty; say what the video shows, e.g. \"a red circle moves right\"", field);
+  require(!prompt.empty(), ErrorCode::invalid_argument,
+          "{} is empty; say what the video shows, e.g. \"a red circle moves right\"", field);
   return std::string(prompt);
 }
 
@@ -38,7 +41,8 @@ std::vector<std::string> parse_prompts(JsonFields& fields) {
   std::vector<std::string> prompts;
   if (list) {
     require(!list->empty(), ErrorCode::invalid_argument, "prompts is empty; it needs at least one entry");
-    for (const std::string& prompt : *list) prompts.push_back(checked_prompt(fmt::format("prompts[{}]", prompts.size()), prompt));
+    for (const std::string& prompt : *list)
+      prompts.push_back(checked_prompt(fmt::format("prompts[{}]", prompts.size()), prompt));
     return prompts;
   }
   checked_prompt("prompt", *line);
@@ -56,8 +60,8 @@ void parse_size(std::string_view text, VideoRequest& request) {
   const auto number = [&](std::string_view digits) {
     int64_t value = 0;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    require(error == std::errc{} && end == digits.data() + digits.size() && value > 0 && value <= kMost, ErrorCode::invalid_argument,
-            "size must be WIDTHxHEIGHT, e.g. \"832x480\"");
+    require(error == std::errc{} && end == digits.data() + digits.size() && value > 0 && value <= kMost,
+            ErrorCode::invalid_argument, "size must be WIDTHxHEIGHT, e.g. \"832x480\"");
     return value;
   };
   const std::size_t cross = text.find_first_of("x*X");
@@ -79,19 +83,21 @@ void parse_dimensions(JsonFields& fields, VideoRequest& request) {
 std::optional<double> parse_pacing(JsonFields& fields) {
   const auto pacing = fields.string("pacing");
   const auto lead = fields.number("max_lead", 0, 3600);
-  require(!pacing || *pacing == "asap" || *pacing == "realtime", ErrorCode::invalid_argument, "pacing must be asap or realtime (got '{}')",
-          pacing.value_or("").substr(0, 32));
-  require(!lead || pacing != "asap", ErrorCode::invalid_argument, "max_lead makes no sense with pacing asap, which knows no limit");
+  require(!pacing || *pacing == "asap" || *pacing == "realtime", ErrorCode::invalid_argument,
+          "pacing must be asap or realtime (got '{}')", pacing.value_or("").substr(0, 32));
+  require(!lead || pacing != "asap", ErrorCode::invalid_argument,
+          "max_lead makes no sense with pacing asap, which knows no limit");
   return lead || pacing != "realtime" ? lead : std::optional(kRealtimeLeadSeconds);
 }
 
 std::optional<VideoRequest::Image> parse_image(JsonFields& fields) {
   const auto text = fields.string("image");
   if (!text) return std::nullopt;
-  require(!text->starts_with("http:") && !text->starts_with("https:") && !text->starts_with("file:"), ErrorCode::invalid_argument,
-          "image must be the picture itself in base64; this server fetches no addresses");
+  require(!text->starts_with("http:") && !text->starts_with("https:") && !text->starts_with("file:"),
+          ErrorCode::invalid_argument, "image must be the picture itself in base64; this server fetches no addresses");
   const std::string bytes = decode_base64("image", *text);
-  require(bytes.size() <= kMaxImageBytes, ErrorCode::too_large, "image has {} bytes; {} are allowed", bytes.size(), kMaxImageBytes);
+  require(bytes.size() <= kMaxImageBytes, ErrorCode::too_large, "image has {} bytes; {} are allowed", bytes.size(),
+          kMaxImageBytes);
   media::ImageLimits limits;
   limits.max_bytes = kMaxImageBytes;
   limits.max_pixels = 16 << 20;
@@ -122,11 +128,13 @@ std::string decode_base64(std::string_view field, std::string_view text) {
   static const auto kValues = [] {
     std::array<int8_t, 256> values;
     values.fill(-1);
-    for (std::size_t i = 0; i < kAlphabet.size(); ++i) values[static_cast<unsigned char>(kAlphabet[i])] = static_cast<int8_t>(i);
+    for (std::size_t i = 0; i < kAlphabet.size(); ++i)
+      values[static_cast<unsigned char>(kAlphabet[i])] = static_cast<int8_t>(i);
     return values;
   }();
   for (int padding = 0; padding < 2 && text.ends_with('='); ++padding) text.remove_suffix(1);
-  require(text.size() % 4 != 1, ErrorCode::invalid_argument, "{} is no base64: it has a single character too many", field);
+  require(text.size() % 4 != 1, ErrorCode::invalid_argument, "{} is no base64: it has a single character too many",
+          field);
   std::string bytes;
   bytes.reserve(text.size() * 3 / 4);
   uint32_t bits = 0;

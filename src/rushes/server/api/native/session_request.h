@@ -7,11 +7,11 @@
 
 namespace rushes::server {
 
-inline constexpr std::size_t kMaxPromptBytes = 8 << 10;      // the text encoders read far less
-inline constexpr double kRealtimeLeadSeconds = 2;            // covers a block's time and a busy moment
-inline constexpr std::size_t kMaxPrompts = 1000;             // one a segment
-inline constexpr std::size_t kMaxImageBytes = 16 << 20;      // of the picture's file
-inline constexpr std::size_t kMaxCreateBytes = 24 << 20;     // of the whole request: that picture in base64, and prompts
+inline constexpr std::size_t kMaxPromptBytes = 8 << 10;   // the text encoders read far less
+inline constexpr double kRealtimeLeadSeconds = 2;         // covers a block's time and a busy moment
+inline constexpr std::size_t kMaxPrompts = 1000;          // one a segment
+inline constexpr std::size_t kMaxImageBytes = 16 << 20;   // of the picture's file
+inline constexpr std::size_t kMaxCreateBytes = 24 << 20;  // of the whole request: that picture in base64, and prompts
 
 /// Body of POST /v1/sessions (docs/api.md lists the fields). What a model allows, the model checks.
 /// Throws Error(invalid_argument) naming the field, Error(too_large) for long prompts and pictures, Error(unsupported)
@@ -24,8 +24,8 @@ std::string parse_prompt_request(std::string_view body);
 /// Body of POST /v1/sessions/{id}/fork: {"prompt": "..."}, or nothing to go on with the same.
 std::optional<std::string> parse_fork_request(std::string_view body);
 
-/// Body of POST /v1/sessions/{id}/pacing: {"pacing": "asap" | "realtime", "max_lead": seconds}. The lead that is allowed;
-/// nothing: any.
+/// Body of POST /v1/sessions/{id}/pacing: {"pacing": "asap" | "realtime", "max_lead": seconds}. The lead that is
+/// allowed; nothing: any.
 std::optional<double> parse_pacing_request(std::string_view body);
 
 /// RFC 4648 with or without padding, after an optional "data:...;base64," head. Throws Error(invalid_argument).

@@ -17,8 +17,8 @@ const Entry& entry_of(const SessionTable& sessions, const Request& request) {
 /// Value of a query parameter that has a few possible values, the first being the default.
 std::string choice(const Request& request, std::string_view name, std::initializer_list<std::string_view> allowed) {
   const std::string value = request.query_value(name).value_or(std::string(*allowed.begin()));
-  require(std::find(allowed.begin(), allowed.end(), value) != allowed.end(), ErrorCode::invalid_argument, "{} must be {} (got '{}')", name,
-          fmt::join(allowed, " or "), value.substr(0, 32));
+  require(std::find(allowed.begin(), allowed.end(), value) != allowed.end(), ErrorCode::invalid_argument,
+          "{} must be {} (got '{}')", name, fmt::join(allowed, " or "), value.substr(0, 32));
   return value;
 }
 
@@ -40,7 +40,8 @@ Response get_recording(const SessionTable& sessions, const Request& request) {
     response.body = std::make_unique<GrowingVideo>(entry.video, EncodedStream::From::start);
   }
   response.headers.emplace_back("Cache-Control", "no-store");
-  response.headers.emplace_back("Content-Disposition", fmt::format("attachment; filename=\"{}.mp4\"", entry.session->id().text()));
+  response.headers.emplace_back("Content-Disposition",
+                                fmt::format("attachment; filename=\"{}.mp4\"", entry.session->id().text()));
   return response;
 }
 
@@ -73,13 +74,16 @@ Response get_server_sent_events(const SessionTable& sessions, const Request& req
 }
 
 // GET /v1/sessions/{id}/stream.ndjson: the same, one JSON object a line.
-Response get_ndjson(const SessionTable& sessions, const Request& request) { return text_stream(sessions, request, TextFormat::ndjson); }
+Response get_ndjson(const SessionTable& sessions, const Request& request) {
+  return text_stream(sessions, request, TextFormat::ndjson);
+}
 
 // WebSocket /v1/sessions/{id}/frames: single pictures as JPEG, as binary messages or in JSON.
 Feed frames_feed(const SessionTable& sessions, const Request& request) {
   PictureFeedOptions options;
   options.base64 = choice(request, "format", {"binary", "base64"}) == "base64";
-  options.from = choice(request, "from", {"newest", "oldest"}) == "newest" ? delivery::JpegStream::From::newest : delivery::JpegStream::From::oldest;
+  options.from = choice(request, "from", {"newest", "oldest"}) == "newest" ? delivery::JpegStream::From::newest
+                                                                           : delivery::JpegStream::From::oldest;
   options.realtime = choice(request, "pacing", {"asap", "realtime"}) == "realtime";
   return [entry = entry_of(sessions, request), options, &sessions](WebSocket& viewer) {
     return send_pictures(entry, options, &sessions, &viewer);

@@ -13,7 +13,8 @@ constexpr std::size_t kMostConnecting = 64;
 
 std::size_t viewers(const SessionTable& sessions) {
   const auto& all = sessions.all();
-  return std::accumulate(all.begin(), all.end(), std::size_t{0}, [](std::size_t sum, const Entry& entry) { return sum + entry.outlets->peers(); });
+  return std::accumulate(all.begin(), all.end(), std::size_t{0},
+                         [](std::size_t sum, const Entry& entry) { return sum + entry.outlets->peers(); });
 }
 
 const Entry& entry_of(const SessionTable& sessions, const Request& request) {
@@ -22,17 +23,22 @@ const Entry& entry_of(const SessionTable& sessions, const Request& request) {
 
 // POST /v1/sessions/{id}/whep: an SDP offer. 201 with the answer and the viewer's Location; 400 and 415 for the offer,
 // 503 when there are too many viewers.
-net::awaitable<Response> connect_viewer(const SessionTable& sessions, BackgroundWork& work, const WhepLimits& limits, const Request& request) {
+net::awaitable<Response> connect_viewer(const SessionTable& sessions, BackgroundWork& work, const WhepLimits& limits,
+                                        const Request& request) {
   const Entry& entry = entry_of(sessions, request);
-  require(request.header("content-type").starts_with("application/sdp"), ErrorCode::unsupported, "the body must be an SDP offer (Content-Type: application/sdp)");
-  require(viewers(sessions) < limits.viewers, ErrorCode::unavailable, "{} viewers are connected by WebRTC, which is the limit; HLS has none", limits.viewers);
+  require(request.header("content-type").starts_with("application/sdp"), ErrorCode::unsupported,
+          "the body must be an SDP offer (Content-Type: application/sdp)");
+  require(viewers(sessions) < limits.viewers, ErrorCode::unavailable,
+          "{} viewers are connected by WebRTC, which is the limit; HLS has none", limits.viewers);
   const std::string base = "/v1/sessions/" + entry.session->id().text() + "/whep/";
-  auto connecting = work.run([whep = entry.outlets->whep(), offer = request.body, options = media::WebRtcPeer::Options{.local_addresses = limits.addresses}, base] {
+  auto connecting = work.run([whep = entry.outlets->whep(), offer = request.body,
+                              options = media::WebRtcPeer::Options{.local_addresses = limits.addresses}, base] {
     auto answer = whep->connect(offer, options);
     Response response;
     response.status = 201;
     response.content_type = "application/sdp";
-    response.headers = {{"Location", base + answer.id}, {"Access-Control-Expose-Headers", "Location"}, {"Cache-Control", "no-store"}};
+    response.headers = {
+        {"Location", base + answer.id}, {"Access-Control-Expose-Headers", "Location"}, {"Cache-Control", "no-store"}};
     response.body = std::move(answer.sdp);
     return response;
   });
@@ -59,12 +65,16 @@ void add_whep_routes(Router& router, SessionTable& sessions, const WhepLimits& l
   Route connect;
   connect.method = "POST";
   connect.pattern = "/v1/sessions/{id}/whep";
-  connect.answer_later = [&sessions, work, limits](const Request& request) { return connect_viewer(sessions, *work, limits, request); };
+  connect.answer_later = [&sessions, work, limits](const Request& request) {
+    return connect_viewer(sessions, *work, limits, request);
+  };
   router.add(std::move(connect));
   Route disconnect;
   disconnect.method = "DELETE";
   disconnect.pattern = "/v1/sessions/{id}/whep/{viewer}";
-  disconnect.answer_later = [&sessions, work](const Request& request) { return disconnect_viewer(sessions, *work, request); };
+  disconnect.answer_later = [&sessions, work](const Request& request) {
+    return disconnect_viewer(sessions, *work, request);
+  };
   router.add(std::move(disconnect));
 }
 

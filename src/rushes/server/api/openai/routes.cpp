@@ -21,7 +21,8 @@ const Entry& entry_of(const SessionTable& sessions, const Request& request) {
 
 // POST /v1/videos: starts a video. 200 with it; 400, 413, 415, 422 for the request, 404 for another model, 429.
 Response create_video(SessionTable& sessions, const Request& request) {
-  return json_response(200, video_json(sessions.create(parse_video_request(request, sessions.model())), sessions.model().name()));
+  return json_response(
+      200, video_json(sessions.create(parse_video_request(request, sessions.model())), sessions.model().name()));
 }
 
 Response get_video(SessionTable& sessions, const Request& request) {
@@ -35,8 +36,8 @@ int64_t page_size(const Request& request) {
   if (!text) return kDefaultPage;
   int64_t limit = -1;
   const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), limit);
-  require(error == std::errc{} && end == text->data() + text->size() && limit >= 0 && limit <= kMaxPage, ErrorCode::invalid_argument,
-          "limit must be an integer from 0 to {}", kMaxPage);
+  require(error == std::errc{} && end == text->data() + text->size() && limit >= 0 && limit <= kMaxPage,
+          ErrorCode::invalid_argument, "limit must be an integer from 0 to {}", kMaxPage);
   return limit;
 }
 
@@ -56,7 +57,11 @@ Response list_videos(SessionTable& sessions, const Request& request) {
   Json data = Json::array();
   for (auto each = first; each != last; ++each) data.push_back(video_json(*each, sessions.model().name()));
   const Json first_id = data.empty() ? Json() : data.front()["id"], last_id = data.empty() ? Json() : data.back()["id"];
-  return json_response(200, {{"object", "list"}, {"data", std::move(data)}, {"first_id", first_id}, {"last_id", last_id}, {"has_more", last != all.end()}});
+  return json_response(200, {{"object", "list"},
+                             {"data", std::move(data)},
+                             {"first_id", first_id},
+                             {"last_id", last_id},
+                             {"has_more", last != all.end()}});
 }
 
 Response delete_video(SessionTable& sessions, const Request& request) {
@@ -69,8 +74,8 @@ Response delete_video(SessionTable& sessions, const Request& request) {
 // complete when the video is. 409 when nothing was made and nothing will be.
 Response get_content(SessionTable& sessions, const Request& request) {
   const std::string variant = request.query_value("variant").value_or("video");
-  require(variant == "video", ErrorCode::invalid_argument, "variant must be video (got '{}'); this server makes no thumbnails and spritesheets",
-          variant.substr(0, 32));
+  require(variant == "video", ErrorCode::invalid_argument,
+          "variant must be video (got '{}'); this server makes no thumbnails and spritesheets", variant.substr(0, 32));
   const Entry& entry = entry_of(sessions, request);
   const auto status = entry.video->status();
   require(!status.ended || status.fragments > 0, ErrorCode::conflict, "the video ended before anything of it was made");
@@ -90,7 +95,9 @@ Response remix_video(SessionTable& sessions, const Request& request) {
   const Entry& source = entry_of(sessions, request);
   generation::VideoRequest remix = source.session->request();
   remix.prompts = {parse_remix_request(request)};
-  return json_response(200, video_json(sessions.create(std::move(remix), Origin{Origin::Kind::remix, source.session->id()}), sessions.model().name()));
+  return json_response(200,
+                       video_json(sessions.create(std::move(remix), Origin{Origin::Kind::remix, source.session->id()}),
+                                  sessions.model().name()));
 }
 
 }  // namespace

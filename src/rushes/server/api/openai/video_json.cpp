@@ -64,7 +64,8 @@ Json video_json(const Entry& entry, std::string_view model) {
           {"status", word},
           {"progress", progress_of(status, format, word)},
           {"created_at", unix_seconds(session.created())},
-          {"completed_at", word == "completed" && status.end ? Json(unix_seconds(session.created() + *status.end)) : Json(nullptr)},
+          {"completed_at",
+           word == "completed" && status.end ? Json(unix_seconds(session.created() + *status.end)) : Json(nullptr)},
           {"expires_at", nullptr},
           {"prompt", session.request().prompts.front()},
           {"seconds", fmt::format("{:g}", seconds)},
@@ -78,7 +79,9 @@ Response openai_error(const Error& error) {
   const bool ours = response.status >= 500, limit = response.status == 429;
   Response shaped = json_response(response.status, {{"error",
                                                      {{"message", error.what()},
-                                                      {"type", ours ? "server_error" : limit ? "rate_limit_error" : "invalid_request_error"},
+                                                      {"type", ours    ? "server_error"
+                                                               : limit ? "rate_limit_error"
+                                                                       : "invalid_request_error"},
                                                       {"param", nullptr},
                                                       {"code", name(error.code())}}}});
   for (auto& header : response.headers)

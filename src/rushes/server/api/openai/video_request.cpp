@@ -47,7 +47,8 @@ nlohmann::json form_fields(const Request& request) {
     const std::string name = nested ? "input_reference" : part.name;
     require(!fields.contains(name), ErrorCode::invalid_argument, "the form has '{}' twice", name.substr(0, 64));
     if (name == "input_reference" && !nested && (part.file_name || !part.content_type.empty())) {
-      require(part.content.size() <= kMaxImageBytes, ErrorCode::too_large, "input_reference has {} bytes; {} are allowed", part.content.size(), kMaxImageBytes);
+      require(part.content.size() <= kMaxImageBytes, ErrorCode::too_large,
+              "input_reference has {} bytes; {} are allowed", part.content.size(), kMaxImageBytes);
       fields[name] = encode_base64({reinterpret_cast<const uint8_t*>(part.content.data()), part.content.size()});
     } else {
       fields[name] = typed(name, part.content);
@@ -59,9 +60,11 @@ nlohmann::json form_fields(const Request& request) {
 /// input_reference of a JSON body: {"image_url": "data:image/png;base64,..."}, or that text itself.
 nlohmann::json image_of(const nlohmann::json& reference) {
   require(!reference.is_object() || reference.contains("image_url"), ErrorCode::unsupported,
-          "input_reference needs an image_url with the picture itself (data:image/png;base64,...); this server keeps no files");
+          "input_reference needs an image_url with the picture itself (data:image/png;base64,...); this server keeps "
+          "no files");
   const nlohmann::json& image = reference.is_object() ? reference["image_url"] : reference;
-  require(image.is_string(), ErrorCode::invalid_argument, "input_reference must be a picture in base64, or {{\"image_url\": \"data:image/png;base64,...\"}}");
+  require(image.is_string(), ErrorCode::invalid_argument,
+          "input_reference must be a picture in base64, or {{\"image_url\": \"data:image/png;base64,...\"}}");
   return image;
 }
 
@@ -69,15 +72,16 @@ nlohmann::json json_fields(const std::string& body) {
   const JsonFields checked(body);  // an object, with no field twice
   nlohmann::json fields = nlohmann::json::parse(body);
   for (auto& [name, value] : fields.items())
-    require(!value.is_structured() || name == "input_reference", ErrorCode::invalid_argument, "{} must be a string or a number (got {})", name.substr(0, 64),
-            value.type_name());
+    require(!value.is_structured() || name == "input_reference", ErrorCode::invalid_argument,
+            "{} must be a string or a number (got {})", name.substr(0, 64), value.type_name());
   return fields;
 }
 
 double parse_seconds(const nlohmann::json& value) {
   if (value.is_null()) return kDefaultVideoSeconds;
-  const auto seconds = value.is_string() ? parse_number(value.get_ref<const std::string&>())
-                       : value.is_number() ? std::optional(value.get<double>()) : std::nullopt;
+  const auto seconds = value.is_string()   ? parse_number(value.get_ref<const std::string&>())
+                       : value.is_number() ? std::optional(value.get<double>())
+                                           : std::nullopt;
   require(seconds && *seconds > 0 && *seconds <= kMaxVideoSeconds, ErrorCode::invalid_argument,
           "seconds must be a number above 0, up to {}, e.g. \"4\"", kMaxVideoSeconds);
   return *seconds;
@@ -86,15 +90,19 @@ double parse_seconds(const nlohmann::json& value) {
 }  // namespace
 
 generation::VideoRequest parse_video_request(const Request& request, const generation::Model& model) {
-  static const std::set<std::string, std::less<>> kKnown{"prompt", "model", "seconds", "size", "input_reference", "seed",
-                                                         "fps",    "steps", "guidance_scale", "timestep_shift", "negative_prompt"};
+  static const std::set<std::string, std::less<>> kKnown{
+      "prompt", "model", "seconds",        "size",           "input_reference", "seed",
+      "fps",    "steps", "guidance_scale", "timestep_shift", "negative_prompt"};
   nlohmann::json fields = is_form(request) ? form_fields(request) : json_fields(request.body);
   for (const auto& [name, value] : fields.items())
-    require(kKnown.contains(name), ErrorCode::invalid_argument, "unknown field {}; known are: {}", name.substr(0, 64), fmt::join(kKnown, ", "));
-  require(fields.contains("prompt") && fields["prompt"].is_string(), ErrorCode::invalid_argument, "prompt is missing: a string that says what the video shows");
+    require(kKnown.contains(name), ErrorCode::invalid_argument, "unknown field {}; known are: {}", name.substr(0, 64),
+            fmt::join(kKnown, ", "));
+  require(fields.contains("prompt") && fields["prompt"].is_string(), ErrorCode::invalid_argument,
+          "prompt is missing: a string that says what the video shows");
   const double seconds = parse_seconds(fields.value("seconds", nlohmann::json()));
   fields["prompts"] = nlohmann::json::array({fields["prompt"]});  // one prompt, also with a ';' in it
-  if (fields.contains("input_reference") && !fields["input_reference"].is_null()) fields["image"] = image_of(fields["input_reference"]);
+  if (fields.contains("input_reference") && !fields["input_reference"].is_null())
+    fields["image"] = image_of(fields["input_reference"]);
   for (const char* field : {"prompt", "seconds", "input_reference"}) fields.erase(field);
   // Bytes that are no UTF-8 come only from a form; as U+FFFD they are a prompt like any other.
   generation::VideoRequest parsed =

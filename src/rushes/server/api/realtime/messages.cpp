@@ -12,7 +12,8 @@ namespace {
 constexpr std::size_t kMaxEventIdBytes = 128;
 
 std::string string_of(const Json& object, const char* field, std::string_view where) {
-  require(object.contains(field) && object[field].is_string(), ErrorCode::invalid_argument, "{}.{} must be a string", where, field);
+  require(object.contains(field) && object[field].is_string(), ErrorCode::invalid_argument, "{}.{} must be a string",
+          where, field);
   return object[field].get<std::string>();
 }
 
@@ -21,34 +22,46 @@ std::string string_of(const Json& object, const char* field, std::string_view wh
 ClientMessage parse_client_message(std::string_view text) {
   const JsonFields checked(text);  // an object, with no field twice
   Json fields = Json::parse(text);
-  const std::string type = fields.contains("type") && fields["type"].is_string() ? fields["type"].get<std::string>() : "";
-  static constexpr std::pair<std::string_view, ClientMessage::Type> kTypes[] = {{"session.start", ClientMessage::Type::start},
-                                                                                {"session.interaction", ClientMessage::Type::interaction},
-                                                                                {"session.stop", ClientMessage::Type::stop},
-                                                                                {"session.ping", ClientMessage::Type::ping}};
+  const std::string type =
+      fields.contains("type") && fields["type"].is_string() ? fields["type"].get<std::string>() : "";
+  static constexpr std::pair<std::string_view, ClientMessage::Type> kTypes[] = {
+      {"session.start", ClientMessage::Type::start},
+      {"session.interaction", ClientMessage::Type::interaction},
+      {"session.stop", ClientMessage::Type::stop},
+      {"session.ping", ClientMessage::Type::ping}};
   for (const auto& [name, value] : kTypes)
     if (type == name) return {value, std::move(fields)};
-  fail(ErrorCode::invalid_argument, "type must be session.start, session.interaction, session.stop or session.ping (got '{}')", type.substr(0, 64));
+  fail(ErrorCode::invalid_argument,
+       "type must be session.start, session.interaction, session.stop or session.ping (got '{}')", type.substr(0, 64));
 }
 
 generation::VideoRequest parse_start(const Json& fields, std::string_view model) {
-  static const std::map<std::string_view, std::string_view> kNames{
-      {"model", "model"},   {"width", "width"}, {"height", "height"},          {"size", "size"},
-      {"fps", "fps"},       {"seed", "seed"},   {"num_frames", "frames"},      {"num_inference_steps", "steps"},
-      {"guidance_scale", "guidance_scale"},     {"negative_prompt", "negative_prompt"}};
-  const std::string format = fields.value("format", Json("m4s")).is_string() ? fields.value("format", std::string("m4s")) : "";
+  static const std::map<std::string_view, std::string_view> kNames{{"model", "model"},
+                                                                   {"width", "width"},
+                                                                   {"height", "height"},
+                                                                   {"size", "size"},
+                                                                   {"fps", "fps"},
+                                                                   {"seed", "seed"},
+                                                                   {"num_frames", "frames"},
+                                                                   {"num_inference_steps", "steps"},
+                                                                   {"guidance_scale", "guidance_scale"},
+                                                                   {"negative_prompt", "negative_prompt"}};
+  const std::string format =
+      fields.value("format", Json("m4s")).is_string() ? fields.value("format", std::string("m4s")) : "";
   require(format == "m4s", ErrorCode::invalid_argument, "format must be m4s");
   Json native = Json::object();
   native["prompts"] = Json::array({string_of(fields, "prompt", "session.start")});
   for (const auto& [name, value] : fields.items()) {
     if (name == "type" || name == "format" || name == "prompt" || name == "extra_params") continue;
     if (name == "image_reference") {
-      require(value.is_object(), ErrorCode::invalid_argument, "image_reference must be {{\"image_url\": \"data:image/png;base64,...\"}}");
+      require(value.is_object(), ErrorCode::invalid_argument,
+              "image_reference must be {{\"image_url\": \"data:image/png;base64,...\"}}");
       native["image"] = string_of(value, "image_url", "image_reference");
       continue;
     }
     const auto known = kNames.find(name);
-    require(known != kNames.end(), ErrorCode::invalid_argument, "unknown field {} in session.start", name.substr(0, 64));
+    require(known != kNames.end(), ErrorCode::invalid_argument, "unknown field {} in session.start",
+            name.substr(0, 64));
     require(!value.is_structured(), ErrorCode::invalid_argument, "{} must be a string or a number", name);
     native[std::string(known->second)] = value;
   }
@@ -56,15 +69,21 @@ generation::VideoRequest parse_start(const Json& fields, std::string_view model)
 }
 
 Interaction parse_interaction(const Json& fields, int64_t number) {
-  require(fields.contains("interaction") && fields["interaction"].is_object(), ErrorCode::invalid_argument, "interaction must be an object");
+  require(fields.contains("interaction") && fields["interaction"].is_object(), ErrorCode::invalid_argument,
+          "interaction must be an object");
   const Json& interaction = fields["interaction"];
-  require(interaction.contains("event") && interaction["event"].is_object(), ErrorCode::invalid_argument, "interaction.event must be an object");
-  require(!interaction["event"].contains("multi_modal_data"), ErrorCode::invalid_argument, "this model takes no camera; interaction.event may bring a prompt");
+  require(interaction.contains("event") && interaction["event"].is_object(), ErrorCode::invalid_argument,
+          "interaction.event must be an object");
+  require(!interaction["event"].contains("multi_modal_data"), ErrorCode::invalid_argument,
+          "this model takes no camera; interaction.event may bring a prompt");
   Interaction parsed;
-  parsed.prompt = parse_prompt_request(Json{{"prompt", string_of(interaction["event"], "prompt", "interaction.event")}}.dump());
-  parsed.event_id = interaction.contains("event_id") && !interaction["event_id"].is_null() ? string_of(interaction, "event_id", "interaction")
-                                                                                          : fmt::format("interaction-{}", number);
-  require(parsed.event_id.size() <= kMaxEventIdBytes, ErrorCode::invalid_argument, "interaction.event_id may have {} bytes at most", kMaxEventIdBytes);
+  parsed.prompt =
+      parse_prompt_request(Json{{"prompt", string_of(interaction["event"], "prompt", "interaction.event")}}.dump());
+  parsed.event_id = interaction.contains("event_id") && !interaction["event_id"].is_null()
+                        ? string_of(interaction, "event_id", "interaction")
+                        : fmt::format("interaction-{}", number);
+  require(parsed.event_id.size() <= kMaxEventIdBytes, ErrorCode::invalid_argument,
+          "interaction.event_id may have {} bytes at most", kMaxEventIdBytes);
   return parsed;
 }
 

@@ -94,7 +94,8 @@ class RealtimeConversation {
     }
     Interaction interaction = parse_interaction(message.fields, ++interactions_);
     entry_.session->set_prompt(interaction.prompt);
-    Json reply{{"type", "session.interaction.queued"}, {"request_id", request_id()}, {"event_id", interaction.event_id}};
+    Json reply{
+        {"type", "session.interaction.queued"}, {"request_id", request_id()}, {"event_id", interaction.event_id}};
     pending_.add(std::move(interaction));
     return reply;
   }
@@ -150,11 +151,16 @@ class RealtimeConversation {
       bytes = std::move(joined);
     }
     // A prompt takes over within one chunk: it starts and completes in the same.
-    Json metadata{{"type", "video.chunk_metadata"}, {"request_id", request_id()},
-                  {"kind", "media"},                {"transport_chunk_index", chunks_},
-                  {"generation_chunk_index", fragment.index}, {"num_frames", video_frames},
-                  {"byte_length", bytes->size()},   {"started_event_ids", events},
-                  {"active_event_ids", events},     {"completed_event_ids", events}};
+    Json metadata{{"type", "video.chunk_metadata"},
+                  {"request_id", request_id()},
+                  {"kind", "media"},
+                  {"transport_chunk_index", chunks_},
+                  {"generation_chunk_index", fragment.index},
+                  {"num_frames", video_frames},
+                  {"byte_length", bytes->size()},
+                  {"started_event_ids", events},
+                  {"active_event_ids", events},
+                  {"completed_event_ids", events}};
     ++chunks_;
     auto telling = send(std::move(metadata));
     co_await std::move(telling);
@@ -165,7 +171,8 @@ class RealtimeConversation {
   /// Prompt and length of the block that the next fragment holds; it was told before it was encoded.
   std::pair<std::string, int64_t> next_block() {
     while (const generation::EventPtr event = blocks_->poll())
-      if (const auto* block = std::get_if<generation::FrameBlock>(&event->what)) return {block->prompt, block->video_frames};
+      if (const auto* block = std::get_if<generation::FrameBlock>(&event->what))
+        return {block->prompt, block->video_frames};
     return {"", 0};
   }
 
@@ -173,7 +180,10 @@ class RealtimeConversation {
     const generation::SessionStatus status = entry_.session->status();
     const bool failed = status.state == generation::SessionState::failed;
     Json last = failed ? error_json(status.failure->message)
-                       : Json{{"type", "session.done"}, {"request_id", request_id()}, {"chunks", chunks_}, {"stopped", status.state == generation::SessionState::stopped}};
+                       : Json{{"type", "session.done"},
+                              {"request_id", request_id()},
+                              {"chunks", chunks_},
+                              {"stopped", status.state == generation::SessionState::stopped}};
     auto telling = send(std::move(last));
     co_await std::move(telling);
     auto [code, reason] = farewell(*entry_.session, sessions_.draining());
@@ -221,7 +231,9 @@ void add_realtime_routes(Router& router, SessionTable& sessions) {
   Route route;
   route.method = "GET";
   route.pattern = "/v1/realtime/video";
-  route.feed = [&sessions](const Request&) -> Feed { return [&sessions](WebSocket& viewer) { return converse(&sessions, &viewer); }; };
+  route.feed = [&sessions](const Request&) -> Feed {
+    return [&sessions](WebSocket& viewer) { return converse(&sessions, &viewer); };
+  };
   router.add(std::move(route));
 }
 

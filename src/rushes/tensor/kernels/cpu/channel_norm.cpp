@@ -60,8 +60,10 @@ void channel_norm(int64_t rows, int64_t channels, const T* x, const float* gamma
   at::parallel_for(0, rows, grain, [&](int64_t begin, int64_t end) {
     const T* from = x + begin * channels;
     T* to = out + begin * channels;
-    if (after == AfterNorm::silu) norm_rows<AfterNorm::silu>(end - begin, channels, from, gamma, to);
-    else norm_rows<AfterNorm::nothing>(end - begin, channels, from, gamma, to);
+    if (after == AfterNorm::silu)
+      norm_rows<AfterNorm::silu>(end - begin, channels, from, gamma, to);
+    else
+      norm_rows<AfterNorm::nothing>(end - begin, channels, from, gamma, to);
   });
 }
 template void channel_norm<float>(int64_t, int64_t, const float*, const float*, AfterNorm, float*);
@@ -71,18 +73,21 @@ void interleave_phases(int64_t images, int64_t inner, int64_t height, int64_t wi
                        const float* phases, float* out) {
   const int64_t position = frames * 4 * channels;  // values of one position of `phases`
   const auto bytes = static_cast<std::size_t>(channels) * sizeof(float);
-  at::parallel_for(0, images * frames * 2 * height, std::max<int64_t>(1, 8192 / (width * channels)), [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {  // of the output: [N / inner, S, inner, 2 h]
-      const int64_t y = row % (2 * height), image = row / (2 * height), a = y % 2;
-      const int64_t n = image % inner, s = image / inner % frames, t = image / (inner * frames);
-      const float* from = phases + (((t * inner + n) * (height + 1) + y / 2 + a) * (width + 1)) * position + (s * 4 + a * 2) * channels;
-      float* to = out + row * 2 * width * channels;
-      for (int64_t x = 0; x < width; ++x) {
-        std::memcpy(to + 2 * x * channels, from + x * position, bytes);
-        std::memcpy(to + (2 * x + 1) * channels, from + (x + 1) * position + channels, bytes);
-      }
-    }
-  });
+  at::parallel_for(0, images * frames * 2 * height, std::max<int64_t>(1, 8192 / (width * channels)),
+                   [&](int64_t begin, int64_t end) {
+                     for (int64_t row = begin; row < end; ++row) {  // of the output: [N / inner, S, inner, 2 h]
+                       const int64_t y = row % (2 * height), image = row / (2 * height), a = y % 2;
+                       const int64_t n = image % inner, s = image / inner % frames, t = image / (inner * frames);
+                       const float* from = phases +
+                                           (((t * inner + n) * (height + 1) + y / 2 + a) * (width + 1)) * position +
+                                           (s * 4 + a * 2) * channels;
+                       float* to = out + row * 2 * width * channels;
+                       for (int64_t x = 0; x < width; ++x) {
+                         std::memcpy(to + 2 * x * channels, from + x * position, bytes);
+                         std::memcpy(to + (2 * x + 1) * channels, from + (x + 1) * position + channels, bytes);
+                       }
+                     }
+                   });
 }
 
 }  // namespace rushes::tensor::kernels

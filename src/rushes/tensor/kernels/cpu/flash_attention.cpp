@@ -6,11 +6,11 @@
 namespace rushes::tensor::kernels {
 namespace {
 
-constexpr int64_t kKeyBlock = 256;    // keys and values of a block, 2 x 128 KiB at D = 128, stay in L2
-constexpr int64_t kQueryBlock = 1536;  // most rows that share one packing of a key block
-constexpr int64_t kTasksPerThread = 4;   // fewer rows rather than idle threads
+constexpr int64_t kKeyBlock = 256;      // keys and values of a block, 2 x 128 KiB at D = 128, stay in L2
+constexpr int64_t kQueryBlock = 1536;   // most rows that share one packing of a key block
+constexpr int64_t kTasksPerThread = 4;  // fewer rows rather than idle threads
 
-constexpr int64_t kAhead = 8;           // rows between a prefetch and its use
+constexpr int64_t kAhead = 8;  // rows between a prefetch and its use
 
 int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
 
@@ -19,9 +19,16 @@ template <typename T>
 class Worker {
  public:
   Worker(const AttentionShape& shape, int64_t query_rows)
-      : shape_(shape), depth_(shape.head_size), width_(round_up(shape.head_size, kColumns)),
-        q_(query_rows * depth_), out_(query_rows * width_), max_(query_rows), sum_(query_rows),
-        keys_(kKeyBlock * depth_), values_(kKeyBlock * width_), scores_(kRows * kKeyBlock) {}
+      : shape_(shape),
+        depth_(shape.head_size),
+        width_(round_up(shape.head_size, kColumns)),
+        q_(query_rows * depth_),
+        out_(query_rows * width_),
+        max_(query_rows),
+        sum_(query_rows),
+        keys_(kKeyBlock * depth_),
+        values_(kKeyBlock * width_),
+        scores_(kRows * kKeyBlock) {}
 
   void run(int64_t b, int64_t head, int64_t first, int64_t rows, const HeadsView<const T>& q,
            const HeadsView<const T>& k, const HeadsView<const T>& v, const HeadsView<T>& out) {
@@ -60,7 +67,8 @@ class Worker {
   void pack(const HeadsView<const T>& k, const HeadsView<const T>& v, int64_t b, int64_t head, int64_t key,
             int64_t keys) {
     for (int64_t i = 0; i < keys; i += kColumns) {
-      for (int64_t next = 0; next < kColumns; ++next) prefetch(k.row(b, key + i, head) + (kColumns + next) * k.token_stride);
+      for (int64_t next = 0; next < kColumns; ++next)
+        prefetch(k.row(b, key + i, head) + (kColumns + next) * k.token_stride);
       pack_transposed(k.row(b, key + i, head), k.token_stride, std::min(kColumns, keys - i), depth_,
                       keys_.data() + i * depth_);
     }
@@ -88,7 +96,8 @@ class Worker {
       const float factor = soften(scores_.data() + r * kKeyBlock, row + r, keys, padded, first_block);
       float* sums = out_.data() + (row + r) * width_;
       if (factor != 1.0f)
-        for (int64_t d = 0; d < width_; d += kLanes) store(sums + d, _mm256_mul_ps(load(sums + d), _mm256_set1_ps(factor)));
+        for (int64_t d = 0; d < width_; d += kLanes)
+          store(sums + d, _mm256_mul_ps(load(sums + d), _mm256_set1_ps(factor)));
     }
     for (int64_t d = 0; d < width_; d += kColumns) {
       const float* packed = values_.data() + d * kKeyBlock;
@@ -146,8 +155,8 @@ void flash_attention_f32(const AttentionShape& shape, const HeadsView<const T>& 
                          const HeadsView<const T>& v, const HeadsView<T>& out) {
   // Enough tasks for the threads where there are few heads and queries, else large blocks.
   const int64_t pairs = shape.batch * shape.heads, threads = at::get_num_threads();
-  const int64_t wanted = std::max((kTasksPerThread * threads + pairs - 1) / pairs,
-                                  (shape.queries + kQueryBlock - 1) / kQueryBlock);
+  const int64_t wanted =
+      std::max((kTasksPerThread * threads + pairs - 1) / pairs, (shape.queries + kQueryBlock - 1) / kQueryBlock);
   const int64_t block = round_up((shape.queries + wanted - 1) / wanted, kRows);
   const int64_t blocks = (shape.queries + block - 1) / block;
   at::parallel_for(0, pairs * blocks, 1, [&](int64_t begin, int64_t end) {

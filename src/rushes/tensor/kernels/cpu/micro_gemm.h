@@ -4,7 +4,7 @@
 
 namespace rushes::tensor::kernels {
 
-inline constexpr int64_t kRows = 6;      // of a micro tile: 12 accumulators, 2 operands of B, 2 broadcasts: 16 registers
+inline constexpr int64_t kRows = 6;  // of a micro tile: 12 accumulators, 2 operands of B, 2 broadcasts: 16 registers
 inline constexpr int64_t kColumns = 16;
 
 /// c[6][16] (+)= a[6][depth] b[depth][16]; a and c with row strides, b packed. `add`: into what c holds.

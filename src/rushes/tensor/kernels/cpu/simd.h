@@ -26,7 +26,9 @@ inline float widen(Bf16 x) {
 template <typename T>
 T narrow(float x);
 template <>
-inline float narrow<float>(float x) { return x; }
+inline float narrow<float>(float x) {
+  return x;
+}
 template <>
 inline Bf16 narrow<Bf16>(float x) {  // to nearest, ties to even
   uint32_t bits;

@@ -10,7 +10,8 @@ namespace {
 
 constexpr int64_t kWide = 16;
 
-/// 2^x to 4e-6 (bfloat16 keeps 2^-9), 0 below -126. Degree 4 on [-1/2, 1/2]; coefficients: interpolation at the Chebyshev nodes.
+/// 2^x to 4e-6 (bfloat16 keeps 2^-9), 0 below -126. Degree 4 on [-1/2, 1/2]; coefficients: interpolation at the
+/// Chebyshev nodes.
 __m512 exp2_coarse(__m512 x) {
   const __m512 whole = _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
   const __m512 rest = _mm512_sub_ps(x, whole);

@@ -12,14 +12,14 @@ namespace rushes::tensor::kernels {
 template <typename T>
 struct ResidualNorm {
   int64_t rows, width, rows_per_frame;
-  T* x;                       // [rows, C], updated where y is given
-  const T* y = nullptr;       // [rows, C]
+  T* x;                         // [rows, C], updated where y is given
+  const T* y = nullptr;         // [rows, C]
   const float* gate = nullptr;  // null: 1
   int64_t gate_stride = 0;
   const float* scale = nullptr;
   const float* shift = nullptr;
   int64_t norm_stride = 0;
-  T* out;                     // [rows, C]
+  T* out;  // [rows, C]
   float eps;
 };
 template <typename T>
@@ -32,10 +32,10 @@ struct RmsRope {
   int64_t rows, width, row_stride;  // C = heads * head_size values of each row, row_stride apart
   int64_t head_size;
   T* x;
-  const float* weight;              // [C]
-  const float* cosines = nullptr;   // [tokens, head_size], each value twice; null: no rotation
-  const float* sines = nullptr;     // [tokens, head_size]: -sin, sin
-  int64_t tokens = 1;               // row r stands at token r % tokens
+  const float* weight;             // [C]
+  const float* cosines = nullptr;  // [tokens, head_size], each value twice; null: no rotation
+  const float* sines = nullptr;    // [tokens, head_size]: -sin, sin
+  int64_t tokens = 1;              // row r stands at token r % tokens
   float eps;
 };
 template <typename T>
