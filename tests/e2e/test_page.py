@@ -139,6 +139,53 @@ def test_a_new_prompt_pause_and_stop_reach_the_session(server, open_page):
     assert page.errors == []
 
 
+def test_a_fork_goes_on_under_its_own_prompt_beside_its_origin(server, open_page):
+    page = open_page()
+    origin = page.generate(PROMPT, "Endless")
+    page.wait_until_plays(0.3)
+    page.tab.get_by_role("textbox", name="New prompt").fill("a green square moves left on a brown background")
+    page.tab.get_by_role("button", name="Fork").click()
+    page.tab.wait_for_function("document.querySelectorAll('article.session').length === 2")
+    (forked,) = session_ids(server) - {origin}
+    page.tab.locator("article.session").first.locator(".block.tone-1.complete").first.wait_for(timeout=30_000)
+    assert server.request("GET", f"/v1/sessions/{forked}")["prompt"].startswith("a green square")
+    assert server.request("GET", f"/v1/sessions/{origin}")["prompt"] == PROMPT
+    assert page.tab.locator("article.session .pill").first.inner_text().startswith("fork")
+    page.tab.locator("article.session").first.get_by_role("button", name="Real time").click()
+    page.tab.locator("article.session").first.locator("button[aria-pressed=true]").wait_for()
+    page.tab.screenshot(path=PICTURES / "page_fork.png")
+    assert page.errors == []
+
+
+def test_a_finished_video_is_scrubbed_looped_and_made_again(server, open_page):
+    page = open_page()
+    session = page.generate("a yellow star moves up on a black background", "Short")
+    page.tab.get_by_role("button", name="Play again").wait_for(timeout=60_000)
+    page.tab.locator(".block.complete").nth(1).click()
+    page.tab.wait_for_function("document.querySelector('video').currentTime < 3", timeout=30_000)
+    page.tab.get_by_role("button", name="Loop").click()
+    page.tab.evaluate("window.turns = 0; document.querySelector('video').addEventListener('seeked', () => ++window.turns)")
+    page.tab.wait_for_function("window.turns > 0", timeout=60_000)
+    page.tab.get_by_role("button", name="Use again").click()
+    assert page.tab.get_by_role("textbox", name="Seed").input_value() == str(server.request("GET", f"/v1/sessions/{session}")["seed"])
+    assert page.tab.get_by_role("textbox", name="What should the video show?").input_value().startswith("a yellow star")
+    assert page.errors == []
+
+
+def test_a_picture_is_where_a_video_starts(server, open_page, tmp_path):
+    from PIL import Image
+
+    Image.new("RGB", (96, 96), (0, 128, 128)).save(tmp_path / "start.png")
+    page = open_page()
+    page.tab.get_by_label("Start picture").set_input_files(tmp_path / "start.png")
+    page.tab.get_by_alt_text("The first frame").wait_for()
+    page.generate("a white ring bounces on a teal background", "Short")
+    page.wait_until_plays(0)
+    seen = page.tab.evaluate(LOOK)["pixels"]
+    assert abs(seen[1] - 128) < 40 and abs(seen[2] - 128) < 40, seen[:4]
+    assert page.errors == []
+
+
 def test_many_videos_at_once_leave_the_buttons_alive(server, open_page):
     page = open_page()
     sessions = [page.generate(f"a white ring bounces on a teal background; {i}", "Endless") for i in range(7)]

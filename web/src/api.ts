@@ -7,6 +7,8 @@ export interface GenerationRequest {
   seed: number;
   /** Seconds that may be made ahead of the viewer. */
   max_lead?: number;
+  /** The first frame: a picture file as `data:` address. */
+  image?: string;
 }
 
 export interface ModelInfo {
@@ -20,7 +22,8 @@ interface WireFormat {
   mime_type: string;
 }
 interface WireSession {
-  id: string; state: SessionState; prompt: string; prompts: string[]; format: WireFormat;
+  id: string; state: SessionState; prompt: string; prompts: string[]; seed: number; format: WireFormat;
+  max_lead_s: number | null; origin: { kind: "fork" | "remix"; session: string } | null;
   error?: { message: string } | null;
 }
 type WireEvent = { sequence: number; at_s: number } & (
@@ -38,7 +41,7 @@ const toFormat = (f: WireFormat): VideoFormat => ({
 
 const toSession = (s: WireSession): Session => ({
   id: s.id, state: s.state, reason: s.error?.message ?? "", format: toFormat(s.format), mimeType: s.format.mime_type,
-  prompt: s.prompt || (s.prompts[0] ?? ""),
+  prompt: s.prompt || (s.prompts[0] ?? ""), firstPrompt: s.prompts.join("; "), seed: s.seed, isFork: s.origin?.kind === "fork", realTime: s.max_lead_s !== null,
   pendingPrompt: null, blocks: [], lastSequence: -1, firstFrameShownMs: null,
 });
 
@@ -111,6 +114,14 @@ export const listSessions = async (): Promise<Session[]> =>
 export const models = async (): Promise<ModelInfo[]> => (await call<{ models: ModelInfo[] }>("GET", "models")).models;
 
 export const sendPrompt = (id: string, prompt: string): Promise<unknown> => call("POST", `sessions/${id}/prompt`, { prompt });
+
+export type Pacing = "asap" | "realtime";
+
+export const setPacing = (id: string, pacing: Pacing): Promise<unknown> => call("POST", `sessions/${id}/pacing`, { pacing });
+
+/** A new session that goes on from the next block border, under another prompt or the same. */
+export const fork = async (id: string, prompt: string): Promise<Session> =>
+  toSession(await call<WireSession>("POST", `sessions/${id}/fork`, prompt === "" ? {} : { prompt }));
 
 export const stop = (id: string): Promise<unknown> => call("POST", `sessions/${id}/stop`);
 

@@ -1,13 +1,14 @@
 // The page: a prompt, and the sessions that came of it. Effects live here and in player.ts; components only draw.
 import { useCallback, useEffect, useReducer, useRef, useState } from "react";
 import * as api from "./api";
-import { PromptForm } from "./components/prompt_form";
+import { type Draft, PromptForm, firstDraft } from "./components/prompt_form";
 import { SessionCard } from "./components/session_card";
 import { initialState, reduce } from "./state";
 
 export function App() {
   const [state, dispatch] = useReducer(reduce, initialState);
   const [model, setModel] = useState<api.ModelInfo | null>(null);
+  const [draft, setDraft] = useState<Draft>(firstDraft);
   const clickedAt = useRef(new Map<string, number>());
 
   const report = useCallback((error: unknown) => {
@@ -37,7 +38,7 @@ export function App() {
         <p className="model" title={model?.description}>{model ? model.name : ""}</p>
       </header>
       <main>
-        <PromptForm onGenerate={generate} />
+        <PromptForm key={`${draft.prompt} ${draft.seed}`} draft={draft} onGenerate={generate} onError={report} />
         {state.notice && (
           <div className="notice" role="alert">
             <span>{state.notice}</span>
@@ -65,6 +66,13 @@ export function App() {
               }}
               onStop={() => void api.stop(session.id).catch(report)}
               onPause={() => void (session.state === "paused" ? api.resume : api.pause)(session.id).catch(report)}
+              onFork={(prompt) => void api.fork(session.id, prompt).then((forked) => dispatch({ type: "created", session: forked }), report)}
+              onPace={(realTime) =>
+                void api.setPacing(session.id, realTime ? "realtime" : "asap").then(() => dispatch({ type: "paced", id: session.id, realTime }), report)}
+              onReuse={() => {
+                setDraft({ prompt: session.firstPrompt, seed: String(session.seed) });
+                window.scrollTo({ top: 0, behavior: "smooth" });
+              }}
               onRemove={() => void api.remove(session.id).then(() => dispatch({ type: "removed", id: session.id }), report)}
               onError={report}
             />

@@ -45,6 +45,13 @@ export interface Session {
   mimeType: string;
   /** The prompt that the newest block is made under. */
   prompt: string;
+  /** What the session began with, as it would be typed again. */
+  firstPrompt: string;
+  seed: number;
+  /** It went on from another session. */
+  isFork: boolean;
+  /** Made as fast as it is watched; else as fast as the model goes. */
+  realTime: boolean;
   /** A change of prompt that was sent and has not yet taken effect. */
   pendingPrompt: string | null;
   blocks: Block[];
@@ -76,6 +83,7 @@ export type Action =
   | { type: "event"; id: string; event: SessionEvent }
   | { type: "prompt_sent"; id: string; prompt: string }
   | { type: "prompt_refused"; id: string }
+  | { type: "paced"; id: string; realTime: boolean }
   | { type: "first_frame_shown"; id: string; milliseconds: number }
   | { type: "removed"; id: string }
   | { type: "notice"; text: string | null };
@@ -97,6 +105,8 @@ export function reduce(state: State, action: Action): State {
       return change(state, action.id, (session) => ({ ...session, pendingPrompt: action.prompt }));
     case "prompt_refused":
       return change(state, action.id, (session) => ({ ...session, pendingPrompt: null }));
+    case "paced":
+      return change(state, action.id, (session) => ({ ...session, realTime: action.realTime }));
     case "first_frame_shown":
       return change(state, action.id, (session) =>
         session.firstFrameShownMs === null ? { ...session, firstFrameShownMs: action.milliseconds } : session);

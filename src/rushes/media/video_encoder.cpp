@@ -45,10 +45,12 @@ void tune(AVCodecContext& context, const Candidate& candidate, int quality) {
     set(context, "preset", "veryfast");
     set(context, "tune", "zerolatency");
     set(context, "profile", "baseline");
-    set(context, "crf", std::to_string(quality));
+    // A macroblock is a large part of a small picture, and people look at that enlarged.
+    const bool is_small = context.width * context.height <= 256 * 256;
+    set(context, "crf", std::to_string(is_small ? std::max(0, quality - 5) : quality));
     set(context, "forced-idr", "1");
     // Scene cuts would put key frames where no block begins.
-    set(context, "x264-params", "scenecut=0:colorprim=bt709:transfer=bt709:colormatrix=bt709");
+    set(context, "x264-params", "scenecut=0:chroma-qp-offset=-3:colorprim=bt709:transfer=bt709:colormatrix=bt709");
   } else if (name == "libopenh264") {
     context.profile = FF_PROFILE_H264_CONSTRAINED_BASELINE;
     // It knows bit rates only: about what the same factor gives with x264.

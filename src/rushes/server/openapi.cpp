@@ -173,7 +173,8 @@ Json responses_of(const Json& route) {
     add_error(426);
     responses[101] = {{"description", kStatuses.at(101)}};
   }
-  for (const auto& [text, content] : route.value("ok", Json::object()).items()) {
+  const Json successes = route.value("ok", Json::object());
+  for (const auto& [text, content] : successes.items()) {
     const int status = std::stoi(text);
     responses[status] = {{"description", kStatuses.at(status)}};
     if (!content.is_null()) responses[status]["content"] = content_of(content);
@@ -226,7 +227,8 @@ Json openapi_document(std::string_view version, const Router& router) {
   std::set<std::string, std::less<>> existing;
   for (const Route& route : router.routes()) existing.insert(route.method + " " + route.pattern);
   Json paths = Json::object();
-  for (const auto& [key, route] : Json::parse(kRoutes).items()) {
+  const Json routes = Json::parse(kRoutes);
+  for (const auto& [key, route] : routes.items()) {
     if (!existing.contains(key)) continue;
     const std::size_t space = key.find(' ');
     std::string method = key.substr(0, space);

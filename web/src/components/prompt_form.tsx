@@ -1,4 +1,4 @@
-import { type FormEvent, useState } from "react";
+import { type DragEvent, type FormEvent, useRef, useState } from "react";
 import type { GenerationRequest } from "../api";
 
 // Within what the shipped model has learnt, so that the first click shows something good.
@@ -18,10 +18,34 @@ const LENGTHS = [
 // An endless video is steered while it is watched: what is far ahead could no longer be changed.
 const ENDLESS_LEAD_S = 3;
 
-export function PromptForm({ onGenerate }: { onGenerate: (request: GenerationRequest) => Promise<void> }) {
-  const [prompt, setPrompt] = useState(EXAMPLES[0]!);
+/** What the form begins with: the words and the seed of an earlier video, to be changed and made again. */
+export interface Draft {
+  prompt: string;
+  seed: string;
+}
+
+export const firstDraft: Draft = { prompt: EXAMPLES[0]!, seed: "" };
+
+interface Props {
+  draft: Draft;
+  onGenerate: (request: GenerationRequest) => Promise<void>;
+  onError: (error: unknown) => void;
+}
+
+const readPicture = (file: File): Promise<string> =>
+  new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result as string);
+    reader.onerror = () => reject(new Error(`The picture ${file.name} cannot be read.`));
+    reader.readAsDataURL(file);
+  });
+
+export function PromptForm({ draft, onGenerate, onError }: Props) {
+  const [prompt, setPrompt] = useState(draft.prompt);
   const [segments, setSegments] = useState(3);
-  const [seed, setSeed] = useState("");
+  const [seed, setSeed] = useState(draft.seed);
+  const [picture, setPicture] = useState<string | null>(null);
+  const chooser = useRef<HTMLInputElement>(null);
   const [busy, setBusy] = useState(false);
   const empty = prompt.trim() === "";
 
@@ -35,12 +59,21 @@ export function PromptForm({ onGenerate }: { onGenerate: (request: GenerationReq
       segments,
       seed: Number.isNaN(number) ? Math.floor(Math.random() * 1e6) : number,
       ...(segments === 0 && { max_lead: ENDLESS_LEAD_S }),
+      ...(picture !== null && { image: picture }),
     });
     setBusy(false);
   };
 
+  const choosePicture = (file: File | undefined): void => {
+    if (file) readPicture(file).then(setPicture, onError);
+  };
+  const drop = (event: DragEvent): void => {
+    event.preventDefault();
+    choosePicture(event.dataTransfer.files[0]);
+  };
+
   return (
-    <form className="prompt" onSubmit={(event) => void submit(event)}>
+    <form className="prompt" onSubmit={(event) => void submit(event)} onDragOver={(event) => event.preventDefault()} onDrop={drop}>
       <label htmlFor="prompt">What should the video show?</label>
       <textarea
         id="prompt" rows={1} value={prompt} maxLength={10_000} placeholder={EXAMPLES[0]}
@@ -71,6 +104,17 @@ export function PromptForm({ onGenerate }: { onGenerate: (request: GenerationReq
           Seed
           <input inputMode="numeric" pattern="[0-9]*" placeholder="random" value={seed} onChange={(event) => setSeed(event.target.value)} />
         </label>
+        <div className="start">
+          <input
+            ref={chooser} className="hidden" type="file" accept="image/png,image/jpeg,image/webp" aria-label="Start picture" tabIndex={-1}
+            onChange={(event) => { choosePicture(event.target.files?.[0]); event.target.value = ""; }}
+          />
+          {picture === null ? (
+            <button type="button" className="quiet" onClick={() => chooser.current!.click()}>Start from a picture</button>
+          ) : (
+            <button type="button" className="quiet" onClick={() => setPicture(null)}><img src={picture} alt="The first frame" />Without the picture</button>
+          )}
+        </div>
         <button type="submit" className="primary" disabled={empty || busy}>Generate</button>
       </div>
     </form>

@@ -11,6 +11,9 @@ interface Props {
   onPrompt: (prompt: string) => void;
   onStop: () => void;
   onPause: () => void;
+  onFork: (prompt: string) => void;
+  onPace: (realTime: boolean) => void;
+  onReuse: () => void;
   onRemove: () => void;
   onError: (error: unknown) => void;
 }
@@ -25,6 +28,8 @@ export function SessionCard(props: Props) {
   const [endedBefore] = useState(ended);
   const [done, setDone] = useState(endedBefore);
   const [played, setPlayed] = useState(false);
+  const [loop, setLoop] = useState(false);
+  const [behind, setBehind] = useState(false);
   const onEvent = useEffectEvent(props.onEvent);
   const onFirstFrame = useEffectEvent(props.onFirstFrame);
   const onError = useEffectEvent(props.onError);
@@ -34,6 +39,7 @@ export function SessionCard(props: Props) {
     const element = video.current!;
     const follow = (): void => {
       setPlayedSeconds(element.currentTime);
+      setBehind(secondsBehind(element) > BEHIND_S);
       handle = element.requestVideoFrameCallback(follow);
     };
     let handle = element.requestVideoFrameCallback(follow);
@@ -50,7 +56,7 @@ export function SessionCard(props: Props) {
     <article className={`session ${session.state}`}>
       <div className="screen" style={{ aspectRatio: `${session.format.width} / ${session.format.height}` }}>
         <video
-          ref={video} autoPlay={!endedBefore} muted playsInline
+          ref={video} autoPlay={!endedBefore} muted playsInline loop={loop && ended}
           onPlaying={() => { setWaiting(false); setDone(false); setPlayed(true); }}
           onWaiting={() => setWaiting(true)}
           onEnded={() => setDone(true)}
@@ -61,30 +67,55 @@ export function SessionCard(props: Props) {
             {played ? "Play again" : "Play"}
           </button>
         )}
-        <span className="pill">{session.state}</span>
+        <span className="pill">{session.isFork ? `fork, ${session.state}` : session.state}</span>
       </div>
       <div className="details">
-        <Timeline session={session} playedSeconds={playedSeconds} />
+        <Timeline session={session} playedSeconds={playedSeconds} onSeek={(seconds) => seek(video.current!, seconds)} />
         <Prompts session={session} shown={promptAt(session, playedSeconds)} />
         {session.state === "failed" && <p className="failure" role="alert">{session.reason}</p>}
         <Measures session={session} />
         {ended ? (
           <div className="row">
             <a className="button" href={videoUrl(session.id)} download={`rushes-${session.id.slice(0, 8)}.mp4`}>Download</a>
+            <button type="button" aria-pressed={loop} onClick={() => { setLoop(!loop); if (!loop && done) void video.current!.play(); }}>Loop</button>
+            <button type="button" onClick={props.onReuse}>Use again</button>
             <button type="button" className="quiet" onClick={props.onRemove}>Delete</button>
           </div>
         ) : (
           <>
-            <PromptSwitch onPrompt={props.onPrompt} />
+            <PromptSwitch onPrompt={props.onPrompt} onFork={props.onFork} />
             <div className="row">
               <button type="button" onClick={props.onPause}>{session.state === "paused" ? "Resume" : "Pause"}</button>
               <button type="button" className="stop" onClick={props.onStop}>Stop</button>
+              <button
+                type="button" aria-pressed={session.realTime} title="Make it as fast as it is watched, so that a new prompt shows at once"
+                onClick={() => props.onPace(!session.realTime)}
+              >
+                Real time
+              </button>
+              {behind && <button type="button" onClick={() => seek(video.current!, Infinity)}>To the newest</button>}
             </div>
           </>
         )}
       </div>
     </article>
   );
+}
+
+/** Seconds between what is shown and the newest picture from which on a way there is offered. */
+const BEHIND_S = 4;
+
+const secondsBehind = (video: HTMLVideoElement): number =>
+  video.buffered.length > 0 ? video.buffered.end(video.buffered.length - 1) - video.currentTime : 0;
+
+/** As near as there is something to show: of a live video, what this page has received and kept. */
+function seek(video: HTMLVideoElement, seconds: number): void {
+  const ranges = video.seekable.length > 0 && Number.isFinite(video.duration) ? video.seekable : video.buffered;
+  if (ranges.length === 0) return;
+  // Not the very end: there playback would wait for the next block before it shows anything.
+  const newest = ranges.end(ranges.length - 1) - 0.25;
+  video.currentTime = Math.max(ranges.start(0), Math.min(newest, seconds));
+  if (Number.isFinite(seconds) || video.paused) void video.play();
 }
 
 /** Loads no more than the first picture before somebody wants to see the rest. */
@@ -112,7 +143,7 @@ function Prompts({ session, shown }: { session: Session; shown: string }) {
 const stateWords = (session: Session): string =>
   session.state === "queued" ? "waiting for its turn" : session.state === "paused" ? "paused" : "making the first block";
 
-function PromptSwitch({ onPrompt }: { onPrompt: (prompt: string) => void }) {
+function PromptSwitch({ onPrompt, onFork }: { onPrompt: (prompt: string) => void; onFork: (prompt: string) => void }) {
   const [text, setText] = useState("");
   const submit = (event: FormEvent): void => {
     event.preventDefault();
@@ -124,6 +155,12 @@ function PromptSwitch({ onPrompt }: { onPrompt: (prompt: string) => void }) {
     <form className="switch" onSubmit={submit}>
       <input aria-label="New prompt" placeholder="New prompt from the next block on" value={text} maxLength={10_000} onChange={(event) => setText(event.target.value)} />
       <button type="submit" disabled={text.trim() === ""}>Switch</button>
+      <button
+        type="button" title="Goes on from here as a second video, under the new prompt or the same"
+        onClick={() => { onFork(text.trim()); setText(""); }}
+      >
+        Fork
+      </button>
     </form>
   );
 }
