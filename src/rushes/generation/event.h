@@ -15,6 +15,13 @@ struct StageTimes {
   std::chrono::microseconds text{0}, denoise{0}, decode{0};
 };
 
+/// Sound that belongs to a block of frames: one channel.
+struct Sound {
+  std::shared_ptr<const std::vector<float>> samples;  // in [-1, 1]; null: none
+  int64_t first_sample = 0;                           // index in the session's sound; time = index / rate
+  int64_t hz = 0;
+};
+
 /// One generated block of video frames: 8-bit RGB, rows without padding.
 struct FrameBlock {
   std::shared_ptr<const uint8_t> rgb;  // [T, H, W, 3]
@@ -26,6 +33,7 @@ struct FrameBlock {
   int64_t latent_frames = 0;       // that the block was made of
   std::string prompt;              // that it was generated under
   StageTimes times;
+  Sound sound;  // of these frames, beginning with the first; may be shorter at the end of a video
 
   const uint8_t* frame(int64_t index) const { return rgb.get() + index * height * width * 3; }
   std::size_t frame_bytes() const { return static_cast<std::size_t>(height * width * 3); }

@@ -2,6 +2,7 @@
 // that is short enough to interleave sessions (a denoising step, a decode). It never blocks on a network, never
 // sleeps, never knows who watches. All state between steps lives in it. No libtorch here.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -15,6 +16,8 @@ namespace rushes::generation {
 /// Changes that arrived since the last step. Each is taken over at the next place where the model allows it.
 struct Inbox {
   std::optional<std::string> prompt;  // from the next block on
+  std::vector<float> speech;          // one channel at VideoFormat::speech_hz, follows what came before
+  bool end_of_speech = false;         // nothing follows
 };
 
 enum class StepOutcome {
@@ -35,6 +38,22 @@ struct VideoFormat {
   std::optional<int64_t> video_frames;           // total; nothing: endless
   int64_t segments = 0, blocks_per_segment = 0;  // segments 0: endless
   int64_t blocks_per_later_segment = 0;          // after the first: what overlaps is not made again
+  int64_t sound_hz = 0;                          // of the sound that comes with the frames; 0: a silent video
+  int64_t speech_hz = 0;                         // of the speech that the generator takes; 0: it takes none
+};
+
+/// How speech makes a portrait talk.
+struct TalkOptions {
+  enum class Mode {
+    aligned,    // one video frame for each 1/fps s of speech, motion continuous, the speech in the video
+    reference,  // as the published chunked server: windows that overlap and know nothing of each other, no sound
+  };
+  Mode mode = Mode::aligned;
+  std::optional<double> chunk_seconds;        // speech that becomes motion at once (chunk_duration)
+  bool crop = true;                           // show the face's square; else the whole picture, the face pasted in
+  double crop_scale = 0.8;                    // half the square's side, in longer sides of the face's box
+  std::optional<std::array<double, 3>> pose;  // pose_style: pitch, yaw, roll, held throughout
+  std::optional<std::array<double, 2>> gaze;  // gaze_style: x, y, held throughout
 };
 
 class Generator {
@@ -74,6 +93,8 @@ struct VideoRequest {
     int64_t height = 0, width = 0;
   };
   std::optional<Image> image;
+  std::optional<TalkOptions>
+      talk;  // for talking heads: `image` is the portrait, `steps` the solver's time points (nfe)
 };
 
 /// A loaded model: immutable, shared by all its sessions.

@@ -83,8 +83,42 @@ void Session::set_prompt(std::string prompt) {
     const std::scoped_lock lock(mutex_);
     require_open("take a prompt");
     inbox_.prompt = std::move(prompt);
-    needs_input_ = false;
-    if (status_.state == SessionState::waiting) become(SessionState::running);
+    input_came();
+  }
+  wake();
+}
+
+void Session::input_came() {
+  needs_input_ = false;
+  if (status_.state == SessionState::waiting) become(SessionState::running);
+}
+
+void Session::feed_speech(std::span<const float> samples) {
+  {
+    const std::scoped_lock lock(mutex_);
+    require_open("take speech");
+    require(format_.speech_hz > 0, ErrorCode::unsupported,
+            "session {} takes no speech; its model makes no talking heads", id_.text());
+    require(!speech_ended_, ErrorCode::conflict, "session {} has had its last piece of speech", id_.text());
+    const double waiting =
+        static_cast<double>(inbox_.speech.size() + samples.size()) / static_cast<double>(format_.speech_hz);
+    require(waiting <= kMaxWaitingSpeech, ErrorCode::exhausted,
+            "{:.0f} s of speech would wait for session {}, {:.0f} are allowed; feed it again when some of it is spoken",
+            waiting, id_.text(), kMaxWaitingSpeech);
+    if (samples.empty()) return;
+    inbox_.speech.insert(inbox_.speech.end(), samples.begin(), samples.end());
+    input_came();
+  }
+  wake();
+}
+
+void Session::end_speech() {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (speech_ended_) return;
+    require_open("end its speech");
+    speech_ended_ = inbox_.end_of_speech = true;
+    input_came();
   }
   wake();
 }
@@ -166,7 +200,8 @@ void Session::deliver(StepResult result, std::chrono::microseconds step_time) {
   if (ended(status_.state)) return;
   for (Event& event : result.events) publish(std::move(event));
   // What arrived during the step counts as input; a pause during the step lasts, unless the video is complete.
-  needs_input_ = result.outcome == StepOutcome::needs_input && !inbox_.prompt;
+  needs_input_ =
+      result.outcome == StepOutcome::needs_input && !inbox_.prompt && inbox_.speech.empty() && !inbox_.end_of_speech;
   if (result.outcome == StepOutcome::finished) {
     if (status_.state == SessionState::paused) become(SessionState::running);
     become(SessionState::finished);

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -54,9 +55,16 @@ class Session {
   Stream& stream() noexcept { return *stream_; }
   SessionStatus status() const;
 
-  // Controls; any thread. The first three throw Error(conflict) when the session has ended.
+  // Controls; any thread. All but stop() throw Error(conflict) when the session has ended.
   /// From the next block on. A second one before that block replaces the first.
   void set_prompt(std::string prompt);
+  /// More speech, after all that was fed before; one channel at the format's speech_hz. Throws Error(conflict) after
+  /// end_speech(), Error(unsupported) if the generator takes none, Error(exhausted), taking nothing, if more than
+  /// kMaxWaitingSpeech would wait for the next step.
+  void feed_speech(std::span<const float> samples);
+  static constexpr double kMaxWaitingSpeech = 1800;  // seconds
+  /// No more will come: the video ends when what was fed is spoken. May be called twice.
+  void end_speech();
   /// Takes effect between two steps. Nothing changes if it is paused already.
   void pause();
   void resume();
@@ -87,6 +95,7 @@ class Session {
   double excess_lead() const;
   void become(SessionState state, std::optional<Failure> failure = {}, std::string reason = {});
   void require_open(std::string_view action) const;
+  void input_came();
   void publish(Event event);
   void wake();
 
@@ -101,6 +110,7 @@ class Session {
   SessionStatus status_;
   Inbox inbox_;
   bool needs_input_ = false;  // remembered through a pause
+  bool speech_ended_ = false;
   int64_t first_block_video_frames_ = 0;
   ViewerLead lead_;
   std::optional<double> max_lead_;

@@ -128,7 +128,7 @@ void add_frame_decoder(Shapes& shapes, const RendererConfig& config) {
   shapes[prefix + "final_conv.1.bias"] = {12};
 }
 
-/// Keys under `prefix`, without it and without the dictionaries that training puts around them.
+/// Keys under `prefix`, without it and without the dictionaries that training puts around them; all if there are none.
 WeightMap unwrapped(const WeightMap& tensors, const std::string& prefix) {
   WeightMap own;
   for (const auto& [key, tensor] : tensors.tensors()) {
@@ -139,7 +139,8 @@ WeightMap unwrapped(const WeightMap& tensors, const std::string& prefix) {
     while (name.starts_with(prefix)) name.remove_prefix(prefix.size());
     own.set(std::string(name), tensor);
   }
-  return own;
+  // Files that hold one part alone may leave its prefix away.
+  return own.keys().empty() ? tensors : own;
 }
 
 /// The expected ones of `found`; what is derived, unused or unknown stays behind.

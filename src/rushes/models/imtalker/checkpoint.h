@@ -14,7 +14,7 @@ namespace rushes::imtalker {
 tensor::Shapes parameter_shapes(const RendererConfig& config);
 tensor::Shapes parameter_shapes(const GeneratorConfig& config);
 
-/// Weights of the renderer: the keys under "gen.", in "state_dict" or at the top; other networks of the training are
+/// Weights of the renderer: the keys under "gen.", in "state_dict" or at the top, or all without a prefix; other networks of the training are
 /// left out. Complete and of the right shapes, in the dtype of the file and mapped, not copied. Throws what
 /// tensor::load_checkpoint() and check_complete() throw, Error(not_found) if nothing in the file is a renderer's.
 tensor::WeightMap load_renderer(const std::filesystem::path& file, const RendererConfig& config);
@@ -25,7 +25,8 @@ struct GeneratorWeights {
       audio_encoder;  // the file's own wav2vec2, which goes before a stand-alone one; empty if it has none
 };
 
-/// Weights of the motion generator: the keys under "model.", in "state_dict" (and its "model") or at the top. Throws as
+/// Weights of the motion generator: the keys under "model.", in "state_dict" (and its "model") or at the top, or all
+/// without a prefix. Throws as
 /// load_renderer().
 GeneratorWeights load_generator(const std::filesystem::path& file, const GeneratorConfig& config);
 

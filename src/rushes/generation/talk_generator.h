@@ -1,0 +1,85 @@
+// A portrait that talks while speech arrives, as the resumable generator that sessions step. Speech is cut into chunks
+// by its own time, never by how it arrived: the same speech gives the same video in however many pieces it comes.
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "rushes/audio/chunk_buffer.h"
+#include "rushes/generation/generator.h"
+#include "rushes/generation/talk_model.h"
+#include "rushes/models/imtalker/face_crop.h"
+#include "rushes/tensor/random.h"
+
+namespace rushes::generation {
+
+/// A request in the model's units, checked.
+struct TalkPlan {
+  TalkOptions::Mode mode = TalkOptions::Mode::aligned;
+  int64_t chunk_frames = 0;   // aligned: video frames whose motion is made at once
+  double chunk_seconds = 0;   // reference: length of a window
+  double motion_scale = 1.0;  // of the motion away from the portrait's own
+  imtalker::MotionOptions motion;
+  uint64_t seed = 0;
+  std::optional<at::Tensor> pose, gaze;  // [1, 3], [1, 2] float32
+  int64_t height = 0, width = 0;         // of the video
+};
+
+/// The picture as the networks take it, and where its frames go.
+struct TalkPicture {
+  at::Tensor face;            // [1, 3, S, S] in [0, 1]
+  at::Tensor whole;           // [1, 3, H, W] in [0, 1] that frames are pasted into; undefined: none
+  imtalker::Square square{};  // of the face in `whole`
+};
+
+class TalkGenerator final : public Generator {
+ public:
+  TalkGenerator(std::shared_ptr<const TalkParts> parts, TalkPlan plan, TalkPicture picture);
+
+  VideoFormat format() const override;
+  /// A step is: the portrait; the motion of one chunk of speech; or the pictures of a few frames.
+  StepResult step(const Inbox& inbox) override;
+  bool at_block_border() const override { return !spoken_.defined() || rendered_ == 0 || block_done_; }
+  std::unique_ptr<Generator> fork() const override;
+  int64_t bytes() const override;
+
+ private:
+  // The published servers cut their video into segments of so many frames; no block goes over such a border.
+  static constexpr int64_t kSegmentFrames = 50;
+  static constexpr int64_t kBlockFrames = 5;
+
+  bool speak();
+  bool speak_aligned();
+  bool speak_reference();
+  at::Tensor motion_of(const at::Tensor& features, tensor::RandomStream& noise, bool continued);
+  FrameBlock render();
+  at::Tensor samples(int64_t first, int64_t count) const;
+  Sound sound(int64_t first_frame, int64_t frames) const;
+  void forget_old_samples();
+
+  std::shared_ptr<const TalkParts> parts_;
+  TalkPlan plan_;
+  TalkPicture picture_;
+  std::optional<imtalker::Portrait> portrait_;
+  at::Tensor paste_mask_;
+
+  // Speech that is still needed: to be spoken, to give context, or to go out with its frames.
+  std::vector<float> speech_;
+  int64_t speech_begin_ = 0;  // index of its first sample in the session's speech
+  bool speech_ended_ = false;
+  audio::ChunkBuffer windows_;  // reference mode
+  std::vector<std::vector<float>> waiting_windows_;
+
+  tensor::RandomStream noise_;
+  std::optional<imtalker::MotionContext> context_;
+  int64_t spoken_frames_ = 0;              // whose motion has been made
+  at::Tensor spoken_;                      // motion of the newest chunk [T, dim_motion], until all of it is rendered
+  int64_t rendered_ = 0;                   // of its frames
+  bool block_done_ = false;                // the last step gave a block
+  int64_t video_frames_ = 0, blocks_ = 0;  // delivered
+  StageTimes times_;
+};
+
+}  // namespace rushes::generation

@@ -1,0 +1,243 @@
+// Laws of talking heads: what the speech's cutting may change (nothing), and what frames and sound add up to.
+#include "rushes/generation/talk_generator.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+
+#include "rushes/base/error.h"
+#include "rushes/generation/load_talk_model.h"
+
+namespace rushes::generation {
+namespace {
+
+using Mode = TalkOptions::Mode;
+using testing::HasSubstr;
+
+const Model& model() {
+  static const auto kModel = random_talk_model();
+  return *kModel;
+}
+
+VideoRequest request_of(Mode mode = Mode::aligned, double chunk_seconds = 0.2, int64_t height = 128,
+                        int64_t width = 128) {
+  auto pixels = std::make_shared<std::vector<uint8_t>>(static_cast<std::size_t>(height * width * 3));
+  for (std::size_t i = 0; i < pixels->size(); ++i) (*pixels)[i] = static_cast<uint8_t>(i * 7919 % 251);
+  VideoRequest request;
+  request.image = VideoRequest::Image{{pixels, pixels->data()}, height, width};
+  request.seed = 42;
+  request.talk.emplace();
+  request.talk->mode = mode;
+  request.talk->chunk_seconds = chunk_seconds;
+  return request;
+}
+
+std::vector<float> speech(int64_t samples) {
+  std::vector<float> wave(static_cast<std::size_t>(samples));
+  for (std::size_t i = 0; i < wave.size(); ++i)
+    wave[i] = 0.5f * std::sin(static_cast<float>(i) * 0.05f) * std::sin(static_cast<float>(i) * 0.0007f);
+  return wave;
+}
+
+struct Video {
+  std::vector<uint8_t> pixels;
+  std::vector<float> sound;
+  std::vector<int64_t> block_frames;
+  int64_t video_frames = 0;
+};
+
+void take(const StepResult& result, Video& video) {
+  for (const Event& event : result.events) {
+    const auto* block = std::get_if<FrameBlock>(&event);
+    if (!block) continue;
+    EXPECT_EQ(block->first_video_frame, video.video_frames);
+    video.video_frames += block->video_frames;
+    video.block_frames.push_back(block->video_frames);
+    video.pixels.insert(video.pixels.end(), block->frame(0), block->frame(block->video_frames));
+    if (!block->sound.samples) continue;
+    EXPECT_EQ(block->sound.first_sample, static_cast<int64_t>(video.sound.size()));
+    EXPECT_EQ(block->sound.hz, 16000);
+    video.sound.insert(video.sound.end(), block->sound.samples->begin(), block->sound.samples->end());
+  }
+}
+
+/// All of `wave` in pieces of so many samples each; the end comes with the last piece or, where `apart`, after it.
+Video talk(const VideoRequest& request, const std::vector<float>& wave, const std::vector<int64_t>& pieces,
+           bool apart) {
+  const auto generator = model().start(request);
+  Video video;
+  std::size_t at = 0, piece = 0;
+  bool ended = false;
+  Inbox inbox;
+  for (;;) {
+    const StepResult result = generator->step(inbox);
+    take(result, video);
+    inbox = {};
+    if (result.outcome == StepOutcome::finished) return video;
+    if (result.outcome == StepOutcome::again) continue;
+    EXPECT_FALSE(ended) << "waits for input after the end";
+    if (ended) return video;
+    const std::size_t count = std::min(wave.size() - at, static_cast<std::size_t>(pieces[piece++ % pieces.size()]));
+    inbox.speech.assign(wave.begin() + static_cast<std::ptrdiff_t>(at),
+                        wave.begin() + static_cast<std::ptrdiff_t>(at + count));
+    at += count;
+    ended = inbox.end_of_speech = at == wave.size() && (!apart || count == 0);
+  }
+}
+
+TEST(TalkGenerator, the_same_speech_gives_the_same_video_in_however_many_pieces_it_comes) {
+  const std::vector<float> wave = speech(7900);
+  const Video whole = talk(request_of(), wave, {7900}, false);
+  EXPECT_EQ(whole.video_frames, 13);
+  EXPECT_EQ(whole.sound, wave);
+  for (const std::vector<int64_t>& pieces :
+       std::vector<std::vector<int64_t>>{{3200}, {640}, {7001}, {1, 5000, 0, 37}}) {
+    SCOPED_TRACE(pieces.front());
+    const Video video = talk(request_of(), wave, pieces, true);
+    EXPECT_EQ(video.video_frames, whole.video_frames);
+    EXPECT_TRUE(video.pixels == whole.pixels);
+    EXPECT_EQ(video.sound, wave);
+  }
+}
+
+TEST(TalkGenerator, frames_add_up_for_every_length_of_speech) {
+  for (const int64_t samples : {0, 1, 399, 640, 641, 3199, 3200, 3201}) {
+    SCOPED_TRACE(samples);
+    const Video video = talk(request_of(), speech(samples), {1000}, true);
+    EXPECT_EQ(video.video_frames, (samples + 639) / 640);
+    EXPECT_EQ(video.sound.size(), static_cast<std::size_t>(samples));
+  }
+}
+
+TEST(TalkGenerator, no_block_goes_over_the_border_of_a_segment) {
+  const Video video = talk(request_of(Mode::aligned, 0.28), speech(640 * 53), {100'000}, false);
+  int64_t at = 0;
+  for (const int64_t frames : video.block_frames) {
+    EXPECT_EQ(at / 50, (at + frames - 1) / 50) << at;
+    at += frames;
+  }
+  EXPECT_EQ(at, 53);
+}
+
+TEST(TalkGenerator, windows_of_the_reference_overlap_and_their_frames_are_all_kept) {
+  // Three pieces of half a second and one window for the rest: the published client's sequence.
+  const Video video = talk(request_of(Mode::reference, 0.5), speech(24'000), {8000}, false);
+  EXPECT_EQ(video.video_frames, 52);
+  EXPECT_TRUE(video.sound.empty());
+  const Video whole = talk(request_of(Mode::reference, 0.5), speech(24'000), {24'000}, false);
+  EXPECT_TRUE(whole.pixels == video.pixels);
+  EXPECT_EQ(talk(request_of(Mode::reference, 0.5), {}, {1}, false).video_frames, 0);
+}
+
+TEST(TalkGenerator, windows_of_the_reference_start_from_the_same_noise) {
+  const std::vector<float> silence(16'000);
+  const Video video = talk(request_of(Mode::reference, 0.5), silence, {16'000}, false);
+  const std::size_t window = 13 * 128 * 128 * 3;
+  ASSERT_GE(video.pixels.size(), 2 * window);
+  EXPECT_EQ(std::memcmp(video.pixels.data(), video.pixels.data() + window, window), 0);
+}
+
+TEST(TalkGenerator, speech_seed_pose_and_gaze_change_the_video) {
+  const std::vector<float> wave = speech(6400);
+  const Video plain = talk(request_of(), wave, {6400}, false);
+  EXPECT_FALSE(talk(request_of(), std::vector<float>(6400), {6400}, false).pixels == plain.pixels);
+  VideoRequest request = request_of();
+  request.seed = 43;
+  EXPECT_FALSE(talk(request, wave, {6400}, false).pixels == plain.pixels);
+  request = request_of();
+  request.talk->pose = {20, 10, -5};
+  EXPECT_FALSE(talk(request, wave, {6400}, false).pixels == plain.pixels);
+  request = request_of();
+  request.talk->gaze = {0.5, -1};
+  EXPECT_FALSE(talk(request, wave, {6400}, false).pixels == plain.pixels);
+}
+
+TEST(TalkGenerator, without_crop_the_face_moves_in_the_whole_picture) {
+  VideoRequest request = request_of(Mode::aligned, 0.2, 151, 201);
+  request.talk->crop = false;
+  const VideoFormat format = model().plan(request);
+  EXPECT_EQ(format.height, 150);
+  EXPECT_EQ(format.width, 200);
+  const Video video = talk(request, speech(3200), {3200}, false);
+  ASSERT_EQ(video.pixels.size(), static_cast<std::size_t>(5 * 150 * 200 * 3));
+  // The square lies in the middle; left of it nothing changes.
+  EXPECT_EQ(video.pixels[0], request.image->rgb.get()[0]);
+  EXPECT_EQ(video.pixels[200 * 3], request.image->rgb.get()[201 * 3]);
+}
+
+TEST(TalkGenerator, a_fork_goes_on_as_its_origin_would) {
+  const std::vector<float> wave = speech(6400);
+  const auto generator = model().start(request_of());
+  Video video;
+  Inbox inbox{.prompt = {}, .speech = {wave.begin(), wave.begin() + 3200}};
+  for (StepOutcome outcome = StepOutcome::again; outcome == StepOutcome::again; inbox = {}) {
+    const StepResult result = generator->step(inbox);
+    outcome = result.outcome;
+    take(result, video);
+  }
+  ASSERT_TRUE(generator->at_block_border());
+  const auto fork = generator->fork();
+  Video forked = video;
+  for (const auto& [each, into] : {std::pair(generator.get(), &video), std::pair(fork.get(), &forked)}) {
+    inbox = {.prompt = {}, .speech = {wave.begin() + 3200, wave.end()}, .end_of_speech = true};
+    for (StepOutcome outcome = StepOutcome::again; outcome == StepOutcome::again; inbox = {}) {
+      const StepResult result = each->step(inbox);
+      outcome = result.outcome;
+      take(result, *into);
+    }
+  }
+  EXPECT_EQ(video.video_frames, 10);
+  EXPECT_TRUE(video.pixels == forked.pixels);
+}
+
+TEST(TalkGenerator, memory_does_not_grow_with_the_speech) {
+  const auto generator = model().start(request_of());
+  const std::vector<float> wave = speech(3200);
+  int64_t most_early = 0, most_late = 0;
+  for (int piece = 0; piece < 10; ++piece) {
+    Inbox inbox{.prompt = {}, .speech = wave};
+    while (generator->step(inbox).outcome == StepOutcome::again) inbox = {};
+    int64_t& most = piece < 5 ? most_early : most_late;
+    most = std::max(most, generator->bytes());
+  }
+  EXPECT_LE(most_late, most_early);
+}
+
+TEST(TalkModel, requests_out_of_range_are_refused_with_the_field) {
+  const struct {
+    const char* words;
+    std::function<void(VideoRequest&)> spoil;
+  } cases[] = {
+      {"image is missing", [](VideoRequest& r) { r.image.reset(); }},
+      {"chunk_duration", [](VideoRequest& r) { r.talk->chunk_seconds = 11; }},
+      {"chunk_duration", [](VideoRequest& r) { r.talk->chunk_seconds = std::nan(""); }},
+      {"nfe", [](VideoRequest& r) { r.steps = 1; }},
+      {"cfg_scale", [](VideoRequest& r) { r.guidance_scale = -1; }},
+      {"crop_scale", [](VideoRequest& r) { r.talk->crop_scale = 0; }},
+      {"pose_style",
+       [](VideoRequest& r) {
+         r.talk->pose = {0, 1e9, 0};
+       }},
+      {"gaze_style",
+       [](VideoRequest& r) {
+         r.talk->gaze = {std::nan(""), 0};
+       }},
+      {"at least 32", [](VideoRequest& r) { r.image->height = 8; }},
+  };
+  for (const auto& each : cases) {
+    SCOPED_TRACE(each.words);
+    VideoRequest request = request_of();
+    each.spoil(request);
+    try {
+      model().plan(request);
+      ADD_FAILURE() << "was accepted";
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), HasSubstr(each.words));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace rushes::generation
