@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <exception>
 #include <future>
+#include <span>
+#include <utility>
 
 #include "rushes/base/channel.h"
 #include "rushes/base/error.h"
@@ -29,7 +31,10 @@ struct Writer {
       ~Close() { channel.close(); }
     } close_at_end{blocks};
     while (const auto block = blocks.receive()) {
-      if (output.write(block->rgb.get(), block->video_frames) == media::Reader::gone) return media::Reader::gone;
+      const std::vector<float>* sound = block->sound.samples.get();
+      const auto reader = output.write(block->rgb.get(), block->video_frames,
+                                       sound ? std::span<const float>(*sound) : std::span<const float>());
+      if (reader == media::Reader::gone) return media::Reader::gone;
       if (first_frame_ns < 0) first_frame_ns = std::chrono::nanoseconds(Clock::now() - start).count();
     }
     output.finish();
@@ -70,9 +75,10 @@ void cut(generation::FrameBlock& block, int64_t before, std::optional<int64_t> w
 /// Steps until something ends it.
 RecordingEnd generate(generation::Generator& generator, Writer& writer, Progress& progress,
                       const RecordingOptions& options, Clock::time_point start) {
+  generation::Inbox inbox;
   for (;;) {
     if (options.stop && *options.stop) return RecordingEnd::stopped;
-    generation::StepResult result = generator.step({});
+    generation::StepResult result = generator.step(std::exchange(inbox, {}));
     for (generation::Event& event : result.events) {
       auto* block = std::get_if<generation::FrameBlock>(&event);
       if (block) cut(*block, progress.video_frames, options.max_video_frames);
@@ -84,8 +90,10 @@ RecordingEnd generate(generation::Generator& generator, Writer& writer, Progress
       if (options.max_video_frames && progress.video_frames >= *options.max_video_frames) return RecordingEnd::finished;
     }
     if (result.outcome == generation::StepOutcome::finished) return RecordingEnd::finished;
-    require(result.outcome != generation::StepOutcome::needs_input, ErrorCode::invalid_argument,
+    if (result.outcome != generation::StepOutcome::needs_input) continue;
+    require(static_cast<bool>(options.input), ErrorCode::invalid_argument,
             "the model waits for input that this command cannot give");
+    inbox = options.input();
   }
 }
 

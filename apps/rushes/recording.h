@@ -36,7 +36,9 @@ struct Recorded {
 struct RecordingOptions {
   std::optional<int64_t> max_video_frames = {};           // what exceeds it is cut off the last block
   std::function<void(const Progress&)> on_progress = {};  // after each step that brought something; may be empty
-  const std::atomic<bool>* stop = nullptr;                // looked at between steps; set by a signal handler
+  /// What a generator gets that waits for input; may wait itself, but must look at `stop`. Empty: it has to do without.
+  std::function<generation::Inbox()> input = {};
+  const std::atomic<bool>* stop = nullptr;  // looked at between steps; set by a signal handler
 };
 
 /// Steps `generator` to its end, to the wanted length, to `stop`, or until nobody reads the output; in each case

@@ -44,7 +44,7 @@ class FakeGenerator final : public generation::Generator {
 };
 
 struct FakeOutput final : media::VideoOutput {
-  media::Reader write(const uint8_t* rgb, int64_t video_frames) override {
+  media::Reader write(const uint8_t* rgb, int64_t video_frames, std::span<const float>) override {
     if (fail_after == static_cast<int64_t>(blocks.size())) fail(ErrorCode::exhausted, "disk full");
     if (leave_after == static_cast<int64_t>(blocks.size())) return media::Reader::gone;
     blocks.push_back(video_frames);

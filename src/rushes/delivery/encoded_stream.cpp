@@ -5,6 +5,7 @@
 
 #include "rushes/base/log.h"
 #include "rushes/generation/device_worker.h"
+#include "rushes/media/audio_encoder.h"
 #include "rushes/media/fragmented_mp4.h"
 #include "rushes/media/video_encoder.h"
 
@@ -19,7 +20,11 @@ EncodedStream::EncodedStream(std::shared_ptr<generation::Session> session, Encod
   encoder.fps = format.fps;
   encoder.quality = options_.quality;
   encoder_ = std::make_unique<media::VideoEncoder>(encoder);
-  writer_ = std::make_unique<media::FragmentWriter>(encoder_->track());
+  if (format.sound_hz > 0) {
+    sound_encoder_ = std::make_unique<media::AudioEncoder>(format.sound_hz);
+    sound_track_ = sound_encoder_->track();
+  }
+  writer_ = std::make_unique<media::FragmentWriter>(encoder_->track(), sound_track_);
   track_ = encoder_->track();
   mime_type_ = writer_->mime_type();
   init_segment_ = std::make_shared<const media::Bytes>(writer_->init_segment());
@@ -38,15 +43,25 @@ void EncodedStream::run(std::stop_token stop) {
   try {
     while (const generation::EventPtr event = frames_->next(stop))
       if (const auto* block = std::get_if<generation::FrameBlock>(&event->what)) encode(*block, stop);
-    const auto rest = encoder_->flush();
-    if (!rest.empty())
-      append(writer_->fragment(rest), rest.front().pts, rest.back().pts + rest.back().duration - rest.front().pts);
+    finish_encoding();
     if (recording_) recording_->sync();
   } catch (...) {
     session_->fail(generation::current_failure());
   }
   frames_.reset();  // nobody has to wait for this recorder any more
   end();
+}
+
+void EncodedStream::finish_encoding() {
+  const auto rest = encoder_->flush();
+  const auto sound = sound_encoder_ ? sound_encoder_->flush() : std::vector<media::AccessUnit>();
+  if (!rest.empty()) {
+    append(writer_->fragment(rest, sound), rest.front().pts, rest.back().pts + rest.back().duration - rest.front().pts);
+  } else if (!sound.empty()) {
+    // The end of the sound, that the encoder held back: it lies within the time of the pictures before.
+    const media::Pts end = times_.empty() ? media::Pts{0} : times_.back().pts + times_.back().duration;
+    append(writer_->fragment({}, sound), end, media::Pts{0});
+  }
 }
 
 void EncodedStream::encode(const generation::FrameBlock& block, std::stop_token stop) {
@@ -60,7 +75,10 @@ void EncodedStream::encode(const generation::FrameBlock& block, std::stop_token 
     std::move(encoded.begin(), encoded.end(), std::back_inserter(units));
   }
   if (stop.stop_requested() || units.empty()) return;
-  media::Bytes bytes = writer_->fragment(units);
+  std::vector<media::AccessUnit> sound;
+  if (sound_encoder_ && block.sound.samples)
+    sound = sound_encoder_->encode(*block.sound.samples, block.sound.first_sample);
+  media::Bytes bytes = writer_->fragment(units, sound);
   {
     const std::scoped_lock lock(mutex_);
     status_.encode_time +=

@@ -18,6 +18,7 @@
 
 namespace rushes::media {
 class VideoEncoder;
+class AudioEncoder;
 class FragmentWriter;
 }  // namespace rushes::media
 
@@ -62,6 +63,8 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
   const std::string& mime_type() const noexcept { return mime_type_; }
   std::string encoder_name() const;
   const media::VideoTrack& track() const noexcept { return track_; }
+  /// Null: a silent video.
+  const media::AudioTrack* sound_track() const noexcept { return sound_track_ ? &*sound_track_ : nullptr; }
   const std::shared_ptr<const media::Bytes>& init_segment() const noexcept { return init_segment_; }
   const std::shared_ptr<generation::Session>& session() const noexcept { return session_; }
 
@@ -112,6 +115,7 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
   void encode(const generation::FrameBlock& block, std::stop_token stop);
   void adopt_fragments(const EncodedStream& origin, media::Pts until, const std::stop_token& stop);
   std::optional<Fragment> wait_for_fragment(int64_t index, media::Pts until, const std::stop_token& stop) const;
+  void finish_encoding();
   void append(media::Bytes bytes, media::Pts pts, media::Pts duration);
   int64_t oldest_in_memory_locked() const { return status_.fragments - static_cast<int64_t>(ring_.size()); }
   void end();
@@ -125,6 +129,8 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
   std::unique_ptr<Recording> recording_;
   std::string mime_type_;
   media::VideoTrack track_;
+  std::unique_ptr<media::AudioEncoder> sound_encoder_;  // none for a silent video
+  std::optional<media::AudioTrack> sound_track_;
   std::shared_ptr<const media::Bytes> init_segment_;
   std::unique_ptr<generation::Subscription> frames_;
   std::shared_ptr<EncodedStream> origin_;  // until its fragments have been taken over; the thread's own

@@ -9,7 +9,10 @@
 namespace rushes::delivery {
 
 HlsStream::HlsStream(std::shared_ptr<const EncodedStream> video, HlsOptions options)
-    : video_(std::move(video)), options_(options), endless_(video_->session()->format().segments == 0) {}
+    : video_(std::move(video)),
+      options_(options),
+      endless_(video_->session()->format().segments == 0),
+      segments_(options.least_segment) {}
 
 void HlsStream::update_locked() {
   if (ended_) return;
@@ -30,7 +33,8 @@ std::size_t HlsStream::first_locked() const {
 std::string HlsStream::master(HlsFormat format) {
   const std::scoped_lock lock(mutex_);
   update_locked();
-  return master_playlist(video_->track(), segments_.complete(), format == HlsFormat::fmp4 ? "video.m3u8" : "ts.m3u8");
+  return master_playlist(video_->track(), segments_.complete(), format == HlsFormat::fmp4 ? "video.m3u8" : "ts.m3u8",
+                         video_->sound_track() != nullptr);
 }
 
 std::string HlsStream::playlist(HlsFormat format, bool from_start) {
@@ -55,6 +59,14 @@ int64_t HlsStream::segments() {
   const std::scoped_lock lock(mutex_);
   update_locked();
   return static_cast<int64_t>(segments_.complete().size());
+}
+
+std::vector<media::Pts> HlsStream::durations() {
+  const std::scoped_lock lock(mutex_);
+  update_locked();
+  std::vector<media::Pts> durations;
+  for (const HlsSegment& segment : segments_.complete()) durations.push_back(segment.duration);
+  return durations;
 }
 
 bool HlsStream::has(int64_t number, std::optional<int64_t> part) {
@@ -104,8 +116,10 @@ std::shared_ptr<const media::Bytes> HlsStream::segment(int64_t number, HlsFormat
   }
   auto bytes = read(segment);
   if (format == HlsFormat::fmp4) return bytes;
-  const auto units = media::read_fragments(video_->track(), *video_->init_segment(), *bytes);
-  bytes = std::make_shared<const media::Bytes>(media::mpeg_ts_segment(video_->track(), units));
+  std::vector<media::AccessUnit> sound;
+  const auto units = media::read_fragments(video_->track(), *video_->init_segment(), *bytes, &sound);
+  bytes = std::make_shared<const media::Bytes>(
+      media::mpeg_ts_segment(video_->track(), units, video_->sound_track(), sound, options_.mpeg_ts_shift));
   const std::scoped_lock lock(mutex_);
   mpeg_ts_.push_back({number, bytes});
   if (mpeg_ts_.size() > options_.cached_segments) mpeg_ts_.pop_front();

@@ -15,6 +15,8 @@ namespace rushes::delivery {
 struct HlsOptions {
   std::size_t window_segments = 600;  // of an endless video's playlist, after which the oldest leave it
   std::size_t cached_segments = 8;    // in MPEG-TS: live viewers ask for the same ones
+  media::Pts least_segment = HlsSegments::kLeastSegment;
+  media::Pts mpeg_ts_shift{0};  // added to all times in MPEG-TS
 };
 
 /// Any thread.
@@ -27,6 +29,8 @@ class HlsStream {
   std::string playlist(HlsFormat format, bool from_start = false);
   /// Complete segments, counted from the start of the video.
   int64_t segments();
+  /// Their durations.
+  std::vector<media::Pts> durations();
   /// Segment `number` is complete, or has more than `part` parts, or no more will come.
   bool has(int64_t number, std::optional<int64_t> part);
   bool ended();

@@ -22,6 +22,12 @@ std::string date_time(std::chrono::system_clock::time_point time) {
 
 void HlsSegments::add(std::span<const FragmentTimes> fragments) {
   for (const FragmentTimes& fragment : fragments) {
+    if (fragment.duration.count() == 0 && !open_ && !complete_.empty()) {
+      ++complete_.back().fragments;
+      complete_.back().bytes += fragment.bytes;
+      parts_.push_back(fragment.duration);
+      continue;
+    }
     if (!open_)
       open_ =
           HlsSegment{.first_fragment = static_cast<int64_t>(parts_.size()), .pts = fragment.pts, .out = fragment.out};
@@ -29,7 +35,7 @@ void HlsSegments::add(std::span<const FragmentTimes> fragments) {
     open_->duration += fragment.duration;
     open_->bytes += fragment.bytes;
     parts_.push_back(fragment.duration);
-    if (open_->duration >= kLeastSegment) end();
+    if (open_->duration >= least_) end();
   }
 }
 
@@ -83,7 +89,7 @@ std::string media_playlist(const HlsPlaylist& playlist, const HlsSegments& segme
 }
 
 std::string master_playlist(const media::VideoTrack& track, std::span<const HlsSegment> segments,
-                            std::string_view media_url) {
+                            std::string_view media_url, bool has_sound) {
   double peak = 0, bytes = 0, duration = 0;
   for (const HlsSegment& segment : segments) {
     peak = std::max(peak, static_cast<double>(segment.bytes) / seconds(segment.duration));
@@ -95,9 +101,10 @@ std::string master_playlist(const media::VideoTrack& track, std::span<const HlsS
   const auto bits = [](double bytes_per_second) { return static_cast<int64_t>(std::ceil(bytes_per_second * 8)); };
   return fmt::format(
       "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n"
-      "#EXT-X-STREAM-INF:BANDWIDTH={},AVERAGE-BANDWIDTH={},CODECS=\"{}\",RESOLUTION={}x{},FRAME-RATE={:.3f}\n{}\n",
+      "#EXT-X-STREAM-INF:BANDWIDTH={},AVERAGE-BANDWIDTH={},CODECS=\"{}{}\",RESOLUTION={}x{},FRAME-RATE={:.3f}\n{}\n",
       bits(segments.empty() ? guess : peak), bits(segments.empty() ? guess : bytes / duration), track.codec_string(),
-      track.width, track.height, track.fps, media_url);
+      has_sound ? std::string(",") + media::AudioTrack::kCodecString : "", track.width, track.height, track.fps,
+      media_url);
 }
 
 media::Pts longest_from_first(media::Pts first, double fps) { return first + media::frame_time(3, fps); }

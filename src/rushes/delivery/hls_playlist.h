@@ -27,7 +27,10 @@ class HlsSegments {
  public:
   static constexpr media::Pts kLeastSegment{45'000};
 
-  /// Fragments follow each other without gaps. After `ended` the last segment may be shorter.
+  explicit HlsSegments(media::Pts least = kLeastSegment) : least_(least) {}
+
+  /// Fragments follow each other without gaps; one that takes no time (the end of the sound) joins the segment before.
+  /// After `ended` the last segment may be shorter.
   void add(std::span<const FragmentTimes> fragments);
   void end();
 
@@ -38,6 +41,7 @@ class HlsSegments {
   const std::vector<media::Pts>& parts() const noexcept { return parts_; }
 
  private:
+  media::Pts least_;
   std::vector<HlsSegment> complete_;
   std::optional<HlsSegment> open_;
   std::vector<media::Pts> parts_;
@@ -59,7 +63,7 @@ std::string media_playlist(const HlsPlaylist& playlist, const HlsSegments& segme
 
 /// master.m3u8 with its one variant, at `media_url`.
 std::string master_playlist(const media::VideoTrack& track, std::span<const HlsSegment> segments,
-                            std::string_view media_url);
+                            std::string_view media_url, bool has_sound = false);
 
 /// The longest fragment (segment) to be expected, from the first alone: a block-causal model's first block has 3 video
 /// frames fewer than the later ones, and further change is not expected.

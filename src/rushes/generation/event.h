@@ -33,7 +33,7 @@ struct FrameBlock {
   int64_t latent_frames = 0;       // that the block was made of
   std::string prompt;              // that it was generated under
   StageTimes times;
-  Sound sound;  // of these frames, beginning with the first; may be shorter at the end of a video
+  Sound sound = {};  // of these frames, beginning with the first; may be shorter at the end of a video
 
   const uint8_t* frame(int64_t index) const { return rgb.get() + index * height * width * 3; }
   std::size_t frame_bytes() const { return static_cast<std::size_t>(height * width * 3); }

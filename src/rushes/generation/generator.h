@@ -16,7 +16,7 @@ namespace rushes::generation {
 /// Changes that arrived since the last step. Each is taken over at the next place where the model allows it.
 struct Inbox {
   std::optional<std::string> prompt;  // from the next block on
-  std::vector<float> speech;          // one channel at VideoFormat::speech_hz, follows what came before
+  std::vector<float> speech = {};     // one channel at VideoFormat::speech_hz, follows what came before
   bool end_of_speech = false;         // nothing follows
 };
 
@@ -49,11 +49,11 @@ struct TalkOptions {
     reference,  // as the published chunked server: windows that overlap and know nothing of each other, no sound
   };
   Mode mode = Mode::aligned;
-  std::optional<double> chunk_seconds;        // speech that becomes motion at once (chunk_duration)
-  bool crop = true;                           // show the face's square; else the whole picture, the face pasted in
-  double crop_scale = 0.8;                    // half the square's side, in longer sides of the face's box
-  std::optional<std::array<double, 3>> pose;  // pose_style: pitch, yaw, roll, held throughout
-  std::optional<std::array<double, 2>> gaze;  // gaze_style: x, y, held throughout
+  std::optional<double> chunk_seconds = {};        // speech that becomes motion at once (chunk_duration)
+  bool crop = true;                                // show the face's square; else the whole picture, the face pasted in
+  double crop_scale = 0.8;                         // half the square's side, in longer sides of the face's box
+  std::optional<std::array<double, 3>> pose = {};  // pose_style: pitch, yaw, roll, held throughout
+  std::optional<std::array<double, 2>> gaze = {};  // gaze_style: x, y, held throughout
 };
 
 class Generator {

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "rushes/generation/drawing_model.h"
+#include "rushes/generation/drawing_talker.h"
 
 namespace rushes::generation {
 namespace {
@@ -64,6 +65,51 @@ TEST(Session, can_be_stopped_twice_and_ends_once) {
   EXPECT_FALSE(s->stop());
   EXPECT_EQ(states(*s), (std::vector{queued, stopped}));
   EXPECT_TRUE(s->stream().closed());
+}
+
+std::shared_ptr<Session> talk_session() {
+  VideoRequest request;
+  request.image.emplace();
+  request.talk.emplace();
+  return std::make_shared<Session>(request, DrawingTalkModel().plan(request));
+}
+
+TEST(Session, speech_wakes_it_when_it_waits_and_comes_whole) {
+  const auto s = talk_session();
+  int rung = 0;
+  s->on_control([&] { ++rung; });
+  s->take_inbox();
+  s->deliver({.outcome = StepOutcome::needs_input, .events = {}}, microseconds{1});
+  EXPECT_EQ(s->status().state, waiting);
+  const std::vector<float> first{1, 2}, second{3};
+  s->feed_speech(first);
+  s->feed_speech(second);
+  EXPECT_EQ(s->status().state, running);
+  EXPECT_EQ(rung, 2);
+  EXPECT_EQ(s->take_inbox().speech, (std::vector<float>{1, 2, 3}));
+  EXPECT_TRUE(s->take_inbox().speech.empty());
+}
+
+TEST(Session, speech_that_comes_during_a_step_is_not_waited_for) {
+  const auto s = talk_session();
+  s->take_inbox();
+  s->end_speech();
+  s->deliver({.outcome = StepOutcome::needs_input, .events = {}}, microseconds{1});
+  EXPECT_EQ(s->status().state, running);
+  EXPECT_TRUE(s->take_inbox().end_of_speech);
+}
+
+TEST(Session, refuses_speech_that_nobody_can_speak) {
+  const auto s = talk_session();
+  const std::vector<float> some(16'000);
+  EXPECT_EQ(code_of([&] { session()->feed_speech(some); }), ErrorCode::unsupported);
+  for (double seconds = 1; seconds <= Session::kMaxWaitingSpeech; ++seconds) s->feed_speech(some);
+  EXPECT_EQ(code_of([&] { s->feed_speech(some); }), ErrorCode::exhausted);
+  s->end_speech();
+  s->end_speech();
+  EXPECT_EQ(code_of([&] { s->feed_speech({}); }), ErrorCode::conflict);
+  s->stop();
+  EXPECT_EQ(code_of([&] { s->feed_speech({}); }), ErrorCode::conflict);
 }
 
 TEST(Session, refuses_controls_after_its_end) {

@@ -38,4 +38,14 @@ struct VideoTrack {
   std::string codec_string() const;
 };
 
+/// What a container must know of sound: AAC, one channel.
+struct AudioTrack {
+  int64_t hz = 16000;
+  int64_t unit_samples = 1024;  // that one access unit decodes to
+  Bytes config = {};            // AudioSpecificConfig (ISO/IEC 14496-3)
+
+  /// RFC 6381.
+  static constexpr const char* kCodecString = "mp4a.40.2";
+};
+
 }  // namespace rushes::media

@@ -57,7 +57,7 @@ struct CloseInput {
 }  // namespace
 
 std::vector<AccessUnit> read_fragments(const VideoTrack& track, std::span<const uint8_t> init_segment,
-                                       std::span<const uint8_t> fragments) {
+                                       std::span<const uint8_t> fragments, std::vector<AccessUnit>* sound) {
   libav::use_our_log();
   Source source{init_segment, fragments};
   auto* buffer = static_cast<uint8_t*>(av_malloc(kIoBufferBytes));
@@ -72,25 +72,30 @@ std::vector<AccessUnit> read_fragments(const VideoTrack& track, std::span<const 
   check(avformat_open_input(&opened, nullptr, av_find_input_format("mov"), nullptr), "MP4 fragment",
         ErrorCode::corrupt_data);
   const std::unique_ptr<AVFormatContext, CloseInput> input(opened);
-  require(input->nb_streams == 1, ErrorCode::corrupt_data, "MP4 fragment: {} tracks instead of one", input->nb_streams);
-  const AVRational time_base = input->streams[0]->time_base;
+  require(input->nb_streams == 1 || input->nb_streams == 2, ErrorCode::corrupt_data,
+          "MP4 fragment: {} tracks instead of one of video and perhaps one of sound", input->nb_streams);
   const auto packet = libav::owned(av_packet_alloc(), "MP4 fragment");
   std::vector<AccessUnit> units;
   while (av_read_frame(input.get(), packet.get()) >= 0) {
-    av_packet_rescale_ts(packet.get(), time_base, {1, Pts::period::den});
+    const bool is_video = packet->stream_index == 0;
+    av_packet_rescale_ts(packet.get(), input->streams[packet->stream_index]->time_base, {1, Pts::period::den});
     AccessUnit unit{.bytes = {},
                     .pts = Pts{packet->pts},
                     .dts = Pts{packet->dts},
                     .duration = Pts{packet->duration},
                     .is_key = (packet->flags & AV_PKT_FLAG_KEY) != 0};
     const std::span<const uint8_t> sample(packet->data, static_cast<std::size_t>(packet->size));
-    unit.bytes =
-        std::make_shared<const Bytes>(track.codec == Codec::h264 ? to_annex_b(sample, track.parameter_sets, unit.is_key)
-                                                                 : Bytes(sample.begin(), sample.end()));
+    unit.bytes = std::make_shared<const Bytes>(is_video && track.codec == Codec::h264
+                                                   ? to_annex_b(sample, track.parameter_sets, unit.is_key)
+                                                   : Bytes(sample.begin(), sample.end()));
     av_packet_unref(packet.get());
-    units.push_back(std::move(unit));
+    if (is_video)
+      units.push_back(std::move(unit));
+    else if (sound)
+      sound->push_back(std::move(unit));
   }
-  require(!units.empty(), ErrorCode::corrupt_data, "MP4 fragment: no pictures in {} bytes", fragments.size());
+  require(!units.empty() || (sound && !sound->empty()), ErrorCode::corrupt_data,
+          "MP4 fragment: no pictures in {} bytes", fragments.size());
   return units;
 }
 

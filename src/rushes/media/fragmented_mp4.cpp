@@ -26,13 +26,15 @@ Bytes sample(const AccessUnit& unit, Codec codec) {
 }  // namespace
 
 struct FragmentWriter::State {
-  explicit State(const VideoTrack& t)
+  State(const VideoTrack& t, const std::optional<AudioTrack>& sound)
       : track(t),
-        mime("video/mp4; codecs=\"" + t.codec_string() + "\""),
+        mime("video/mp4; codecs=\"" + t.codec_string() + (sound ? std::string(",") + AudioTrack::kCodecString : "") +
+             "\""),
         // frag_discont: decode times are the stream's own, also where a writer begins in the middle.
-        muxer("mp4", t,
-              {{"movflags", "empty_moov+default_base_moof+frag_custom+frag_discont+skip_trailer"},
-               {"use_editlist", "0"}}),
+        muxer(
+            "mp4", t,
+            {{"movflags", "empty_moov+default_base_moof+frag_custom+frag_discont+skip_trailer"}, {"use_editlist", "0"}},
+            sound ? &*sound : nullptr),
         init(muxer.take()) {}
 
   VideoTrack track;
@@ -41,7 +43,8 @@ struct FragmentWriter::State {
   Bytes init;
 };
 
-FragmentWriter::FragmentWriter(const VideoTrack& track) : state_(std::make_unique<State>(track)) {}
+FragmentWriter::FragmentWriter(const VideoTrack& track, std::optional<AudioTrack> sound)
+    : state_(std::make_unique<State>(track, sound)) {}
 FragmentWriter::~FragmentWriter() = default;
 FragmentWriter::FragmentWriter(FragmentWriter&&) noexcept = default;
 FragmentWriter& FragmentWriter::operator=(FragmentWriter&&) noexcept = default;
@@ -49,10 +52,11 @@ FragmentWriter& FragmentWriter::operator=(FragmentWriter&&) noexcept = default;
 const Bytes& FragmentWriter::init_segment() const { return state_->init; }
 const std::string& FragmentWriter::mime_type() const { return state_->mime; }
 
-Bytes FragmentWriter::fragment(std::span<const AccessUnit> units) {
+Bytes FragmentWriter::fragment(std::span<const AccessUnit> units, std::span<const AccessUnit> sound) {
   State& s = *state_;
-  if (units.empty()) return {};
+  if (units.empty() && sound.empty()) return {};
   for (const AccessUnit& unit : units) s.muxer.write(unit, sample(unit, s.track.codec));
+  for (const AccessUnit& unit : sound) s.muxer.write_sound(unit);
   s.muxer.flush();
   return s.muxer.take();
 }

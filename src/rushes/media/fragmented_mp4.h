@@ -3,6 +3,7 @@
 // cut after any fragment plays up to there.
 #pragma once
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -10,12 +11,12 @@
 
 namespace rushes::media {
 
-/// One track's fragments. Times are absolute: a viewer that comes late gets init_segment() and then any fragment that
-/// begins with a key frame. One thread at a time.
+/// Fragments of one video track, and possibly one of sound. Times are absolute: a viewer that comes late gets
+/// init_segment() and then any fragment that begins with a key frame. One thread at a time.
 class FragmentWriter {
  public:
   /// Throws Error(invalid_argument) if the track lacks its parameter sets.
-  explicit FragmentWriter(const VideoTrack& track);
+  explicit FragmentWriter(const VideoTrack& track, std::optional<AudioTrack> sound = {});
   ~FragmentWriter();
   FragmentWriter(FragmentWriter&&) noexcept;
   FragmentWriter& operator=(FragmentWriter&&) noexcept;
@@ -24,8 +25,8 @@ class FragmentWriter {
   const Bytes& init_segment() const;
   /// For MediaSource and Content-Type: video/mp4; codecs="avc1.42C01F".
   const std::string& mime_type() const;
-  /// moof and mdat of `units`, in decoding order. Empty for no units.
-  Bytes fragment(std::span<const AccessUnit> units);
+  /// moof and mdat of `units`, in decoding order, and of `sound`. Empty for no units.
+  Bytes fragment(std::span<const AccessUnit> units, std::span<const AccessUnit> sound = {});
 
  private:
   struct State;

@@ -47,8 +47,27 @@ AVStream& add_video_stream(AVFormatContext& muxer, const VideoTrack& track) {
   return *stream;
 }
 
+AVStream& add_audio_stream(AVFormatContext& muxer, const AudioTrack& track) {
+  AVStream* stream = avformat_new_stream(&muxer, nullptr);
+  require(stream != nullptr, ErrorCode::exhausted, "{} muxer: out of memory", muxer.oformat->name);
+  stream->time_base = {1, Pts::period::den};
+  AVCodecParameters& codec = *stream->codecpar;
+  codec.codec_type = AVMEDIA_TYPE_AUDIO;
+  codec.codec_id = AV_CODEC_ID_AAC;
+  codec.sample_rate = static_cast<int>(track.hz);
+  av_channel_layout_default(&codec.ch_layout, 1);
+  codec.frame_size = static_cast<int>(track.unit_samples);
+  codec.profile = FF_PROFILE_AAC_LOW;
+  codec.format = AV_SAMPLE_FMT_FLTP;
+  codec.extradata = static_cast<uint8_t*>(av_mallocz(track.config.size() + AV_INPUT_BUFFER_PADDING_SIZE));
+  require(codec.extradata != nullptr, ErrorCode::exhausted, "{} muxer: out of memory", muxer.oformat->name);
+  codec.extradata_size = static_cast<int>(track.config.size());
+  std::copy(track.config.begin(), track.config.end(), codec.extradata);
+  return *stream;
+}
+
 void fill_packet(AVPacket& packet, const AccessUnit& unit, const Bytes& bytes) {
-  check(av_new_packet(&packet, static_cast<int>(bytes.size())), "video packet", ErrorCode::exhausted);
+  check(av_new_packet(&packet, static_cast<int>(bytes.size())), "media packet", ErrorCode::exhausted);
   std::memcpy(packet.data, bytes.data(), bytes.size());
   packet.pts = unit.pts.count();
   packet.dts = unit.dts.count();
@@ -56,7 +75,8 @@ void fill_packet(AVPacket& packet, const AccessUnit& unit, const Bytes& bytes) {
   packet.flags = unit.is_key ? AV_PKT_FLAG_KEY : 0;
 }
 
-MemoryMuxer::MemoryMuxer(const char* format, const VideoTrack& track, const std::map<std::string, std::string>& options)
+MemoryMuxer::MemoryMuxer(const char* format, const VideoTrack& track, const std::map<std::string, std::string>& options,
+                         const AudioTrack* sound)
     : what_(std::string(format) + " muxer") {
   libav::use_our_log();
   AVFormatContext* created = nullptr;
@@ -73,6 +93,7 @@ MemoryMuxer::MemoryMuxer(const char* format, const VideoTrack& track, const std:
       AVFMT_FLAG_CUSTOM_IO | AVFMT_FLAG_FLUSH_PACKETS | AVFMT_FLAG_BITEXACT;  // bit-exact: same input, same bytes
   packet_ = libav::owned(av_packet_alloc(), what_.c_str());
   add_video_stream(*muxer_, track);
+  if (sound) add_audio_stream(*muxer_, *sound);
   AVDictionary* dictionary = nullptr;
   for (const auto& [name, value] : options) av_dict_set(&dictionary, name.c_str(), value.c_str(), 0);
   const int result = avformat_write_header(muxer_.get(), &dictionary);
@@ -80,9 +101,10 @@ MemoryMuxer::MemoryMuxer(const char* format, const VideoTrack& track, const std:
   check(result, what_.c_str(), ErrorCode::invalid_argument);
 }
 
-void MemoryMuxer::write(const AccessUnit& unit, const Bytes& bytes) {
+void MemoryMuxer::write(const AccessUnit& unit, const Bytes& bytes, int stream) {
   fill_packet(*packet_, unit, bytes);
-  av_packet_rescale_ts(packet_.get(), {1, Pts::period::den}, muxer_->streams[0]->time_base);
+  packet_->stream_index = stream;
+  av_packet_rescale_ts(packet_.get(), {1, Pts::period::den}, muxer_->streams[stream]->time_base);
   // Takes the packet's reference, and leaves it empty.
   const int result = av_write_frame(muxer_.get(), packet_.get());
   av_packet_unref(packet_.get());

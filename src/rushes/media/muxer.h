@@ -11,16 +11,20 @@ namespace rushes::media {
 /// Adds a stream with the track's parameters; owned by the muxer.
 AVStream& add_video_stream(AVFormatContext& muxer, const VideoTrack& track);
 
+AVStream& add_audio_stream(AVFormatContext& muxer, const AudioTrack& track);
+
 /// A packet with a copy of `bytes` and the unit's times, in ticks of Pts.
 void fill_packet(AVPacket& packet, const AccessUnit& unit, const Bytes& bytes);
 
-/// A container with one video track whose bytes are taken as they come into being.
+/// A container with a video track, and possibly one of sound, whose bytes are taken as they come into being.
 class MemoryMuxer {
  public:
   /// Writes the header. `format` and `options` as FFmpeg names them.
-  MemoryMuxer(const char* format, const VideoTrack& track, const std::map<std::string, std::string>& options);
+  MemoryMuxer(const char* format, const VideoTrack& track, const std::map<std::string, std::string>& options,
+              const AudioTrack* sound = nullptr);
 
-  void write(const AccessUnit& unit, const Bytes& bytes);
+  void write(const AccessUnit& unit, const Bytes& bytes) { write(unit, bytes, 0); }
+  void write_sound(const AccessUnit& unit) { write(unit, *unit.bytes, 1); }
   /// Makes the muxer write what it holds back.
   void flush();
   void write_trailer();
@@ -28,6 +32,8 @@ class MemoryMuxer {
   Bytes take();
 
  private:
+  void write(const AccessUnit& unit, const Bytes& bytes, int stream);
+
   std::string what_;
   std::unique_ptr<Bytes> pending_ = std::make_unique<Bytes>();  // its address is FFmpeg's
   libav::Owned<AVIOContext> io_;

@@ -27,7 +27,7 @@ class RtmpOutput final : public VideoOutput {
     connect();
   }
 
-  Reader write(const uint8_t* rgb, int64_t video_frames) override {
+  Reader write(const uint8_t* rgb, int64_t video_frames, std::span<const float>) override {
     const auto frame_bytes = static_cast<std::size_t>(options_.width * options_.height * 3);
     if (!publisher_ && Clock::now() >= next_attempt_) reconnect();
     for (int64_t i = 0; i < video_frames; ++i) {

@@ -6,11 +6,13 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <system_error>
 #include <utility>
 
 #include "rushes/base/error.h"
+#include "rushes/media/audio_encoder.h"
 #include "rushes/media/fragmented_mp4.h"
 #include "rushes/media/image.h"
 #include "rushes/media/raw_video.h"
@@ -64,12 +66,13 @@ class Mp4Output final : public VideoOutput {
   explicit Mp4Output(const VideoOutputOptions& options)
       : options_(options),
         encoder_({.width = options.width, .height = options.height, .fps = options.fps, .quality = options.quality}),
-        fragments_(encoder_.track()),
+        sound_(options.sound_hz > 0 ? std::optional<AudioEncoder>(options.sound_hz) : std::nullopt),
+        fragments_(encoder_.track(), sound_ ? std::optional(sound_->track()) : std::nullopt),
         sink_(options.target) {
     reader_ = sink_.write(fragments_.init_segment());
   }
 
-  Reader write(const uint8_t* rgb, int64_t video_frames) override {
+  Reader write(const uint8_t* rgb, int64_t video_frames, std::span<const float> sound) override {
     const auto frame_bytes = static_cast<std::size_t>(options_.width * options_.height * 3);
     std::vector<AccessUnit> units;
     for (int64_t i = 0; i < video_frames; ++i)
@@ -78,19 +81,20 @@ class Mp4Output final : public VideoOutput {
                            i == 0 ? Key::forced : Key::automatic))
         units.push_back(std::move(unit));
     next_frame_ += video_frames;
-    return put(units);
+    return put(units, sound_ ? sound_->encode(sound, 0) : std::vector<AccessUnit>());
   }
 
-  void finish() override { put(encoder_.flush()); }
+  void finish() override { put(encoder_.flush(), sound_ ? sound_->flush() : std::vector<AccessUnit>()); }
 
  private:
-  Reader put(const std::vector<AccessUnit>& units) {
-    if (reader_ == Reader::present) reader_ = sink_.write(fragments_.fragment(units));
+  Reader put(const std::vector<AccessUnit>& units, const std::vector<AccessUnit>& sound) {
+    if (reader_ == Reader::present) reader_ = sink_.write(fragments_.fragment(units, sound));
     return reader_;
   }
 
   VideoOutputOptions options_;
   VideoEncoder encoder_;
+  std::optional<AudioEncoder> sound_;
   FragmentWriter fragments_;
   ByteSink sink_;
   Reader reader_ = Reader::present;
@@ -106,7 +110,7 @@ class Y4mOutput final : public VideoOutput {
     const std::string header = writer_.header();
     reader_ = sink_.write({reinterpret_cast<const uint8_t*>(header.data()), header.size()});
   }
-  Reader write(const uint8_t* rgb, int64_t video_frames) override {
+  Reader write(const uint8_t* rgb, int64_t video_frames, std::span<const float>) override {
     for (int64_t i = 0; i < video_frames && reader_ == Reader::present; ++i)
       reader_ = sink_.write(writer_.frame(rgb + static_cast<std::size_t>(i) * frame_bytes_));
     return reader_;
@@ -124,7 +128,7 @@ class RgbOutput final : public VideoOutput {
  public:
   explicit RgbOutput(const VideoOutputOptions& options)
       : frame_bytes_(static_cast<std::size_t>(options.width * options.height * 3)), sink_(options.target) {}
-  Reader write(const uint8_t* rgb, int64_t video_frames) override {
+  Reader write(const uint8_t* rgb, int64_t video_frames, std::span<const float>) override {
     return sink_.write({rgb, static_cast<std::size_t>(video_frames) * frame_bytes_});
   }
   void finish() override {}
@@ -148,7 +152,7 @@ class PngOutput final : public VideoOutput {
     require(::access(folder.c_str(), W_OK) == 0, ErrorCode::invalid_argument, "cannot write pictures into {}: {}",
             folder.string(), std::strerror(errno));
   }
-  Reader write(const uint8_t* rgb, int64_t video_frames) override {
+  Reader write(const uint8_t* rgb, int64_t video_frames, std::span<const float>) override {
     const auto frame_bytes = static_cast<std::size_t>(options_.width * options_.height * 3);
     for (int64_t i = 0; i < video_frames; ++i) {
       const Bytes png = encode_png(rgb + static_cast<std::size_t>(i) * frame_bytes, options_.width, options_.height);

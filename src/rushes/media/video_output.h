@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -21,7 +22,8 @@ struct VideoOutputOptions {
   VideoContainer container = VideoContainer::mp4;
   int64_t width = 0, height = 0;
   double fps = 16;
-  int quality = 20;  // of H.264, see VideoEncoder
+  int quality = 20;      // of H.264, see VideoEncoder
+  int64_t sound_hz = 0;  // of the sound that comes with the frames; 0: none. Only MP4 takes it.
 };
 
 enum class Reader { present, gone };
@@ -31,8 +33,10 @@ class VideoOutput {
  public:
   virtual ~VideoOutput() = default;
   /// rgb: [T, H, W, 3] uint8. Reader::gone: the other end of a pipe has closed; nothing more need be written.
+  /// `sound` follows that of the frames before, one channel in [-1, 1]; what carries no sound leaves it out.
   /// Throws Error(exhausted) for a full disk, Error(unavailable) for another failure to write.
-  [[nodiscard]] virtual Reader write(const uint8_t* rgb, int64_t video_frames) = 0;
+  [[nodiscard]] virtual Reader write(const uint8_t* rgb, int64_t video_frames, std::span<const float> sound) = 0;
+  [[nodiscard]] Reader write(const uint8_t* rgb, int64_t video_frames) { return write(rgb, video_frames, {}); }
   virtual void finish() = 0;
 };
 

@@ -1,0 +1,128 @@
+// A talking head that draws instead of generating: each frame is as bright as its speech is loud. For the tests of
+// everything above the models; frames and sound add up as with a real one.
+#pragma once
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "rushes/audio/chunk_buffer.h"
+#include "rushes/base/error.h"
+#include "rushes/generation/generator.h"
+
+namespace rushes::generation {
+
+class DrawingTalker final : public Generator {
+ public:
+  static constexpr int64_t kSide = 64, kHz = 16'000, kFrameSamples = 640, kBlockFrames = 5, kSegmentFrames = 50;
+  /// `before_block` runs before each block and may wait or throw.
+  using Hook = std::function<void(const VideoRequest&)>;
+
+  DrawingTalker(const VideoRequest& request, Hook before_block)
+      : request_(request),
+        before_block_(std::move(before_block)),
+        windows_(audio::ChunkBuffer::Options::of_seconds(request.talk->chunk_seconds.value_or(1.0), kHz)) {}
+
+  static VideoFormat format_of(const VideoRequest& request) {
+    return {.height = kSide,
+            .width = kSide,
+            .fps = 25,
+            .video_frames = {},
+            .sound_hz = request.talk->mode == TalkOptions::Mode::aligned ? kHz : 0,
+            .speech_hz = kHz};
+  }
+  VideoFormat format() const override { return format_of(request_); }
+
+  StepResult step(const Inbox& inbox) override {
+    const bool aligned = request_.talk->mode == TalkOptions::Mode::aligned;
+    ended_ = ended_ || inbox.end_of_speech;
+    if (aligned) {
+      waiting_.insert(waiting_.end(), inbox.speech.begin(), inbox.speech.end());
+    } else {
+      auto windows = windows_.feed(inbox.speech);
+      if (inbox.end_of_speech)
+        if (auto rest = windows_.flush()) windows.push_back(std::move(*rest));
+      for (auto& window : windows) {
+        window.resize((window.size() + kFrameSamples - 1) / kFrameSamples * kFrameSamples);
+        waiting_.insert(waiting_.end(), window.begin(), window.end());
+      }
+    }
+    StepResult result;
+    const auto samples = static_cast<int64_t>(waiting_.size());
+    int64_t count = std::min(kBlockFrames, kSegmentFrames - frames_ % kSegmentFrames);
+    if (samples < count * kFrameSamples) {
+      if (!ended_ && (aligned || samples == 0)) {
+        result.outcome = StepOutcome::needs_input;
+        return result;
+      }
+      count = (samples + kFrameSamples - 1) / kFrameSamples;
+    }
+    if (count > 0) {
+      if (before_block_) before_block_(request_);
+      result.events.push_back(draw(count));
+    }
+    if (ended_ && waiting_.empty()) result.outcome = StepOutcome::finished;
+    return result;
+  }
+
+  bool at_block_border() const override { return true; }
+  std::unique_ptr<Generator> fork() const override { return std::make_unique<DrawingTalker>(*this); }
+  int64_t bytes() const override { return 1 << 20; }
+
+ private:
+  FrameBlock draw(int64_t count) {
+    const int64_t frame_bytes = kSide * kSide * 3;
+    const auto pixels = std::make_shared<std::vector<uint8_t>>();
+    for (int64_t t = 0; t < count; ++t) {
+      float peak = 0;
+      for (int64_t i = t * kFrameSamples;
+           i < std::min<int64_t>((t + 1) * kFrameSamples, static_cast<int64_t>(waiting_.size())); ++i)
+        peak = std::max(peak, std::abs(waiting_[static_cast<std::size_t>(i)]));
+      pixels->insert(pixels->end(), static_cast<std::size_t>(frame_bytes),
+                     static_cast<uint8_t>(32 + 200 * std::min(peak, 1.0f)));
+    }
+    const auto used =
+        waiting_.begin() + std::min<int64_t>(count * kFrameSamples, static_cast<int64_t>(waiting_.size()));
+    FrameBlock block;
+    block.rgb = std::shared_ptr<const uint8_t>(pixels, pixels->data());
+    block.video_frames = count;
+    block.height = block.width = kSide;
+    block.fps = 25;
+    block.first_video_frame = frames_;
+    if (request_.talk->mode == TalkOptions::Mode::aligned)
+      block.sound = {std::make_shared<const std::vector<float>>(waiting_.begin(), used), frames_ * kFrameSamples, kHz};
+    waiting_.erase(waiting_.begin(), used);
+    frames_ += count;
+    return block;
+  }
+
+  VideoRequest request_;
+  Hook before_block_;
+  audio::ChunkBuffer windows_;
+  std::vector<float> waiting_;
+  bool ended_ = false;
+  int64_t frames_ = 0;
+};
+
+class DrawingTalkModel final : public Model {
+ public:
+  explicit DrawingTalkModel(DrawingTalker::Hook before_block = {}) : before_block_(std::move(before_block)) {}
+  std::string name() const override { return "drawing-talk"; }
+  std::string description() const override { return "draws loudness, for tests"; }
+  VideoFormat plan(const VideoRequest& request) const override {
+    require(request.image.has_value() && request.talk.has_value(), ErrorCode::invalid_argument, "image is missing");
+    return DrawingTalker::format_of(request);
+  }
+  std::unique_ptr<Generator> start(const VideoRequest& request) const override {
+    plan(request);
+    return std::make_unique<DrawingTalker>(request, before_block_);
+  }
+
+ private:
+  DrawingTalker::Hook before_block_;
+};
+
+}  // namespace rushes::generation

@@ -1,0 +1,110 @@
+#include "rushes/media/audio_encoder.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "rushes/media/libav.h"
+
+namespace rushes::media {
+
+using libav::check;
+using libav::Owned;
+
+struct AudioEncoder::State {
+  AudioTrack track;
+  Owned<AVCodecContext> context;
+  Owned<AVFrame> frame;
+  Owned<AVPacket> packet;
+  std::vector<float> waiting;    // less than one frame of the encoder
+  std::optional<int64_t> begin;  // of the stream, in samples
+  int64_t sent = 0;              // samples given to the encoder
+
+  void send(std::size_t samples) {
+    check(av_frame_make_writable(frame.get()), "sound frame", ErrorCode::exhausted);
+    frame->nb_samples = static_cast<int>(samples);
+    std::copy_n(waiting.begin(), samples, reinterpret_cast<float*>(frame->data[0]));
+    frame->pts = sent;
+    sent += static_cast<int64_t>(samples);
+    waiting.erase(waiting.begin(), waiting.begin() + static_cast<std::ptrdiff_t>(samples));
+    check(avcodec_send_frame(context.get(), frame.get()), "aac encoder");
+  }
+
+  void receive(std::vector<AccessUnit>& units) {
+    for (;;) {
+      const int result = avcodec_receive_packet(context.get(), packet.get());
+      if (result == AVERROR(EAGAIN) || result == AVERROR_EOF) return;
+      check(result, "aac encoder");
+      const auto time = [&](int64_t sample) { return Pts{av_rescale(sample, Pts::period::den, track.hz)}; };
+      // Units before the beginning hold the encoder's delay only.
+      if (packet->pts >= 0) {
+        AccessUnit unit;
+        unit.bytes = std::make_shared<const Bytes>(packet->data, packet->data + packet->size);
+        unit.pts = unit.dts = time(begin.value_or(0) + packet->pts);
+        unit.duration = time(track.unit_samples);
+        unit.is_key = true;
+        units.push_back(std::move(unit));
+      }
+      av_packet_unref(packet.get());
+    }
+  }
+};
+
+AudioEncoder::AudioEncoder(int64_t hz, int64_t bits_per_second) : state_(std::make_unique<State>()) {
+  libav::use_our_log();
+  const AVCodec* codec = avcodec_find_encoder_by_name("aac");
+  require(codec != nullptr, ErrorCode::unavailable,
+          "FFmpeg's libavcodec has no AAC encoder; install a complete libavcodec");
+  bool known = false;
+  for (const int* rate = codec->supported_samplerates; rate && *rate; ++rate) known = known || *rate == hz;
+  require(known, ErrorCode::invalid_argument, "AAC knows no sampling rate of {} Hz; 16000, 24000, 44100 and 48000 work",
+          hz);
+  State& s = *state_;
+  s.context = libav::owned(avcodec_alloc_context3(codec), "aac encoder");
+  AVCodecContext& context = *s.context;
+  context.sample_rate = static_cast<int>(hz);
+  av_channel_layout_default(&context.ch_layout, 1);
+  context.sample_fmt = AV_SAMPLE_FMT_FLTP;
+  context.bit_rate = bits_per_second;
+  context.time_base = {1, static_cast<int>(hz)};
+  context.flags |= AV_CODEC_FLAG_GLOBAL_HEADER | AV_CODEC_FLAG_BITEXACT;
+  check(avcodec_open2(&context, codec, nullptr), "aac encoder", ErrorCode::unavailable);
+  s.track = {.hz = hz, .unit_samples = context.frame_size, .config = {}};
+  s.track.config.assign(context.extradata, context.extradata + context.extradata_size);
+  s.frame = libav::owned(av_frame_alloc(), "sound frame");
+  s.frame->format = context.sample_fmt;
+  av_channel_layout_default(&s.frame->ch_layout, 1);
+  s.frame->sample_rate = context.sample_rate;
+  s.frame->nb_samples = context.frame_size;
+  check(av_frame_get_buffer(s.frame.get(), 0), "sound frame", ErrorCode::exhausted);
+  s.packet = libav::owned(av_packet_alloc(), "sound packet");
+}
+
+AudioEncoder::~AudioEncoder() = default;
+AudioEncoder::AudioEncoder(AudioEncoder&&) noexcept = default;
+AudioEncoder& AudioEncoder::operator=(AudioEncoder&&) noexcept = default;
+
+const AudioTrack& AudioEncoder::track() const { return state_->track; }
+
+std::vector<AccessUnit> AudioEncoder::encode(std::span<const float> samples, int64_t first_sample) {
+  State& s = *state_;
+  if (!s.begin) s.begin = first_sample;
+  s.waiting.insert(s.waiting.end(), samples.begin(), samples.end());
+  std::vector<AccessUnit> units;
+  while (s.waiting.size() >= static_cast<std::size_t>(s.track.unit_samples)) {
+    s.send(static_cast<std::size_t>(s.track.unit_samples));
+    s.receive(units);
+  }
+  return units;
+}
+
+std::vector<AccessUnit> AudioEncoder::flush() {
+  State& s = *state_;
+  std::vector<AccessUnit> units;
+  if (!s.begin) return units;
+  if (!s.waiting.empty()) s.send(s.waiting.size());
+  check(avcodec_send_frame(s.context.get(), nullptr), "aac encoder");
+  s.receive(units);
+  return units;
+}
+
+}  // namespace rushes::media

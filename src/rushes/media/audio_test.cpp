@@ -1,0 +1,188 @@
+// Sound in and out: what is decoded is what was there, sound and pictures of a container belong together.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "rushes/media/audio_decoder.h"
+#include "rushes/media/audio_encoder.h"
+#include "rushes/media/fragment_reader.h"
+#include "rushes/media/fragmented_mp4.h"
+#include "rushes/media/mpeg_ts.h"
+#include "rushes/media/test_audio.h"
+#include "rushes/media/test_video.h"
+#include "rushes/media/video_encoder.h"
+#include "rushes/media/video_output.h"
+
+namespace rushes::media {
+namespace {
+
+std::span<const uint8_t> bytes_of(const std::string& text) {
+  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+}
+
+/// How many samples `late` lags behind `wave`, by the best match.
+int64_t lag(const std::vector<float>& wave, const std::vector<float>& late) {
+  double best = -1e9;
+  int64_t best_lag = 0;
+  for (int64_t shift = -1200; shift <= 1200; ++shift) {
+    double match = 0;
+    for (int64_t i = 4000; i < 12'000; i += 3)
+      match += static_cast<double>(wave[static_cast<std::size_t>(i)]) * late[static_cast<std::size_t>(i + shift)];
+    if (match > best) {
+      best = match;
+      best_lag = shift;
+    }
+  }
+  return best_lag;
+}
+
+TEST(DecodeAudio, reads_wav_of_any_rate_and_channel_count_as_the_mean) {
+  const std::vector<float> wave = test_sound(5000);
+  for (const int hz : {8000, 16'000, 24'000, 44'100, 96'000})
+    for (const int channels : {1, 2, 6}) {
+      const DecodedAudio decoded = decode_audio(bytes_of(wav_file(wave, hz, channels)));
+      EXPECT_EQ(decoded.hz, hz);
+      ASSERT_EQ(decoded.samples.size(), wave.size()) << hz << " " << channels;
+      for (std::size_t i = 0; i < wave.size(); i += 97) EXPECT_NEAR(decoded.samples[i], wave[i], 1e-4);
+    }
+}
+
+TEST(DecodeAudio, a_header_that_lies_about_the_length_gives_what_is_there) {
+  const std::vector<float> wave = test_sound(3000);
+  for (const int64_t claim : {int64_t{0xFFFFFFFF}, int64_t{1} << 30, int64_t{0}}) {
+    const DecodedAudio decoded = decode_audio(bytes_of(wav_file(wave, 16'000, 1, claim)));
+    EXPECT_EQ(decoded.samples.size(), 3000u) << claim;
+  }
+}
+
+TEST(DecodeAudio, an_empty_wav_file_is_no_sound_and_no_error) {
+  EXPECT_TRUE(decode_audio(bytes_of(wav_file({}, 16'000))).samples.empty());
+}
+
+TEST(DecodeAudio, refuses_what_is_no_sound_with_the_reason) {
+  const std::string wav = wav_file(test_sound(16'000), 16'000);
+  std::string no_channels = wav, text(5000, 'x');
+  no_channels[22] = 0;
+  const struct {
+    const char* name;
+    std::string bytes;
+    std::set<ErrorCode> codes;
+  } cases[] = {
+      {"nothing", "", {ErrorCode::corrupt_data}},
+      {"text", text, {ErrorCode::unsupported}},
+      {"a picture", "\x89PNG\r\n\x1a\n" + text, {ErrorCode::unsupported}},
+      {"a playlist that names files", "#EXTM3U\n#EXTINF:10,\n/etc/passwd\n", {ErrorCode::unsupported}},
+      {"half a header", wav.substr(0, 20), {ErrorCode::unsupported, ErrorCode::corrupt_data}},
+      {"no channels", no_channels, {ErrorCode::unsupported, ErrorCode::corrupt_data}},
+  };
+  for (const auto& each : cases) {
+    SCOPED_TRACE(each.name);
+    try {
+      decode_audio(bytes_of(each.bytes));
+      ADD_FAILURE() << "was accepted";
+    } catch (const Error& error) {
+      EXPECT_TRUE(each.codes.contains(error.code())) << error.what();
+    }
+  }
+  EXPECT_THROW(decode_audio(bytes_of(wav), {.max_seconds = 0.5}), Error);
+  EXPECT_THROW(decode_audio(bytes_of(wav), {.max_bytes = 100}), Error);
+}
+
+TEST(DecodeAudio, survives_every_damaged_byte_of_a_header) {
+  const std::string wav = wav_file(test_sound(200), 16'000);
+  for (std::size_t at = 0; at < 44; ++at)
+    for (const char wrong : {'\0', '\xff', '\x7f'}) {
+      std::string damaged = wav;
+      damaged[at] = wrong;
+      try {
+        EXPECT_LE(decode_audio(bytes_of(damaged)).samples.size(), 1000u);
+      } catch (const Error&) {}
+    }
+}
+
+TEST(DecodePcm, takes_the_mean_of_the_channels_and_leaves_out_half_a_sample) {
+  const uint8_t bytes[] = {0x00, 0x40, 0x00, 0x00, 0x00, 0x80, 0x00, 0x80, 0x01};
+  EXPECT_THAT(decode_pcm16(bytes, 16'000, 2).samples, testing::ElementsAre(0.25f, -1.0f));
+  EXPECT_EQ(decode_pcm16(bytes, 16'000, 1).samples.size(), 4u);
+}
+
+/// One second of video at 25 fps with sound, in five blocks.
+struct Talk {
+  VideoEncoder video{{.width = 64, .height = 64, .fps = 25}};
+  AudioEncoder audio{16'000};
+  FragmentWriter writer{video.track(), audio.track()};
+  std::vector<float> wave = test_sound(16'000);
+  Bytes fragments;
+
+  Talk() {
+    for (int64_t block = 0; block < 5; ++block) {
+      std::vector<AccessUnit> units;
+      for (int64_t t = 5 * block; t < 5 * block + 5; ++t)
+        for (AccessUnit& unit : video.encode(test_frame(64, 64, t).data(), frame_time(t, 25)))
+          units.push_back(std::move(unit));
+      append(writer.fragment(units, audio.encode({wave.data() + block * 3200, 3200}, block * 3200)));
+    }
+    append(writer.fragment({}, audio.flush()));
+  }
+  void append(const Bytes& bytes) { fragments.insert(fragments.end(), bytes.begin(), bytes.end()); }
+};
+
+TEST(AudioEncoder, sound_comes_back_at_its_own_time_and_length) {
+  Talk talk;
+  EXPECT_THAT(talk.writer.mime_type(), testing::HasSubstr("mp4a.40.2"));
+  Bytes file = talk.writer.init_segment();
+  file.insert(file.end(), talk.fragments.begin(), talk.fragments.end());
+  const DecodedAudio decoded = decode_audio(file);
+  EXPECT_EQ(decoded.hz, 16'000);
+  EXPECT_NEAR(static_cast<double>(decoded.samples.size()), 16'000, 1024);
+  EXPECT_LE(std::abs(lag(talk.wave, decoded.samples)), 160);  // 10 ms
+  EXPECT_EQ(decode_bytes("talk.mp4", file).size(), 25u);
+}
+
+TEST(AudioEncoder, units_begin_where_their_sound_does) {
+  AudioEncoder encoder(16'000);
+  std::vector<AccessUnit> units = encoder.encode(test_sound(8000), 32'000);
+  for (AccessUnit& unit : encoder.flush()) units.push_back(std::move(unit));
+  ASSERT_FALSE(units.empty());
+  EXPECT_EQ(units.front().pts, Pts{180'000});
+  for (std::size_t i = 1; i < units.size(); ++i) EXPECT_EQ(units[i].pts - units[i - 1].pts, Pts{5760});
+}
+
+TEST(AudioEncoder, nothing_encoded_gives_nothing) {
+  EXPECT_TRUE(AudioEncoder(16'000).flush().empty());
+  EXPECT_THROW(AudioEncoder(12'345), Error);
+}
+
+TEST(FragmentReader, gives_pictures_and_sound_apart) {
+  Talk talk;
+  std::vector<AccessUnit> sound;
+  const auto units = read_fragments(talk.video.track(), talk.writer.init_segment(), talk.fragments, &sound);
+  EXPECT_EQ(units.size(), 25u);
+  EXPECT_GE(sound.size(), 15u);
+  EXPECT_EQ(sound[0].pts, Pts{0});
+  EXPECT_EQ(read_fragments(talk.video.track(), talk.writer.init_segment(), talk.fragments).size(), 25u);
+  const AudioTrack track = talk.audio.track();
+  const Bytes segment = mpeg_ts_segment(talk.video.track(), units, &track, sound, Pts{126'000});
+  const auto frames = decode_bytes("talk.ts", segment);
+  ASSERT_EQ(frames.size(), 25u);
+  EXPECT_NEAR(frames[0].seconds, 1.4, 1e-3);
+}
+
+TEST(VideoOutput, an_mp4_with_sound_has_both_at_their_time) {
+  const auto path = std::filesystem::temp_directory_path() / (std::to_string(getpid()) + "_sound.mp4");
+  const std::vector<float> wave = test_sound(16'000);
+  {
+    const auto output =
+        open_video_output({.target = path.string(), .width = 64, .height = 64, .fps = 25, .sound_hz = 16'000});
+    for (int64_t t = 0; t < 25; ++t)
+      EXPECT_EQ(output->write(test_frame(64, 64, t).data(), 1, {wave.data() + t * 640, 640}), Reader::present);
+    output->finish();
+  }
+  EXPECT_EQ(decode_video(path).size(), 25u);
+  const DecodedAudio decoded = read_audio(path);
+  EXPECT_NEAR(decoded.seconds(), 1.0, 0.065);
+  EXPECT_LE(std::abs(lag(wave, decoded.samples)), 160);
+  std::filesystem::remove(path);
+}
+
+}  // namespace
+}  // namespace rushes::media

@@ -1,0 +1,46 @@
+// For tests: sound and WAV files.
+#pragma once
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace rushes::media {
+
+/// A tone whose loudness rises and falls, so that shifts in time show.
+inline std::vector<float> test_sound(std::size_t samples, double hz = 16'000) {
+  std::vector<float> wave(samples);
+  for (std::size_t i = 0; i < samples; ++i) {
+    const double t = static_cast<double>(i) / hz;
+    wave[i] = static_cast<float>(0.5 * std::sin(2 * M_PI * 220 * t) * std::sin(2 * M_PI * 3 * t));
+  }
+  return wave;
+}
+
+inline void append_number(std::string& bytes, uint32_t number, int size) {
+  for (int i = 0; i < size; ++i) bytes += static_cast<char>(number >> (8 * i));
+}
+
+/// A WAV file of 16-bit samples; every channel gets the same. `claimed_bytes`: what the header says of the data.
+inline std::string wav_file(const std::vector<float>& samples, int hz, int channels = 1, int64_t claimed_bytes = -1) {
+  std::string data;
+  for (const float sample : samples)
+    for (int c = 0; c < channels; ++c)
+      append_number(data, static_cast<uint16_t>(static_cast<int16_t>(std::lround(sample * 32767))), 2);
+  const auto size = static_cast<uint32_t>(claimed_bytes < 0 ? static_cast<int64_t>(data.size()) : claimed_bytes);
+  std::string file = "RIFF";
+  append_number(file, 36 + size, 4);
+  file += "WAVEfmt ";
+  append_number(file, 16, 4);
+  append_number(file, 1, 2);
+  append_number(file, static_cast<uint32_t>(channels), 2);
+  append_number(file, static_cast<uint32_t>(hz), 4);
+  append_number(file, static_cast<uint32_t>(hz * channels * 2), 4);
+  append_number(file, static_cast<uint32_t>(channels * 2), 2);
+  append_number(file, 16, 2);
+  file += "data";
+  append_number(file, size, 4);
+  return file + data;
+}
+
+}  // namespace rushes::media
