@@ -1,11 +1,8 @@
 // rushes generate: prompts to a video file that can be played while it grows, or to frames in a pipe or in pictures.
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <charconv>
-#include <csignal>
-#include <cstdio>
 #include <filesystem>
 
 #include "commands.h"
@@ -14,10 +11,10 @@
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
 #include "rushes/generation/generator.h"
-#include "rushes/media/flv_publisher.h"
 #include "rushes/media/image.h"
 #include "rushes/media/rtmp_output.h"
 #include "rushes/media/video_output.h"
+#include "terminal.h"
 
 namespace rushes::app {
 namespace {
@@ -155,66 +152,9 @@ media::VideoOutputOptions output_options(const Options& options, const VideoRequ
           .quality = options.quality};
 }
 
-std::atomic<bool> g_stop = false;  // set by the signal handler only
-static_assert(std::atomic<bool>::is_always_lock_free);
-
-extern "C" void on_stop_signal(int) {
-  if (g_stop.exchange(true)) ::_exit(130);
-  static constexpr char kLine[] = "\nstopping after this step; once more to exit at once\n";
-  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, kLine, sizeof kLine - 1);
-}
-
-void catch_signals() {
-  struct sigaction action {};
-  action.sa_handler = on_stop_signal;
-  action.sa_flags = SA_RESTART;
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);  // a reader that leaves is seen by the write that fails
-}
-
-/// Keeps one line on a terminal up to date; elsewhere writes a line for each block.
-class ProgressPrinter {
- public:
-  ProgressPrinter(VideoFormat format, bool quiet)
-      : format_(std::move(format)), quiet_(quiet), terminal_(isatty(STDERR_FILENO) != 0) {}
-  ~ProgressPrinter() {
-    if (open_line_) std::fputc('\n', stderr);
-  }
-  void show(const Progress& progress) {
-    if (quiet_) return;
-    if (terminal_) {
-      fmt::print(stderr, "\r\033[K{}", progress_line(progress, format_));
-      open_line_ = true;
-    } else if (progress.blocks != blocks_) {
-      fmt::print(stderr, "{}\n", progress_line(progress, format_));
-    }
-    blocks_ = progress.blocks;
-  }
-
- private:
-  VideoFormat format_;
-  bool quiet_, terminal_, open_line_ = false;
-  int64_t blocks_ = 0;
-};
-
-/// The name of an RTMP stream may be a secret.
-std::string shown(const std::string& target) {
-  if (media::is_rtmp(target)) return media::RtmpUrl::parse(target).shown;
-  return target == "-" ? "standard output" : target;
-}
-
-void print_summary(const Recorded& recorded, const media::VideoOutputOptions& output) {
-  const Progress& p = recorded.progress;
-  fmt::print(stderr, "{}: {} frames, {:.2f} s of video in {:.2f} s, {:.1f} fps", shown(output.target), p.video_frames,
-             static_cast<double>(p.video_frames) / output.fps, p.elapsed.count(), p.fps());
-  if (p.first_frame) fmt::print(stderr, ", first frame after {:.3f} s", p.first_frame->count());
-  fmt::print(stderr, "\n");
-}
-
 void run(const Options& options, bool segments_given) {
   const VideoRequest request = make_request(options, segments_given);
-  catch_signals();
+  const std::atomic<bool>& stop = catch_stop_signals();
   generation::ModelOptions model_options = options.model;
   if (model_options.path.empty()) model_options.path = default_model();
   use_threads(options.threads, model_options);
@@ -229,9 +169,9 @@ void run(const Options& options, bool segments_given) {
     recorded = record(*generator, *output,
                       {.max_video_frames = request.video_frames,
                        .on_progress = [&](const Progress& p) { printer.show(p); },
-                       .stop = &g_stop});
+                       .stop = &stop});
   }
-  if (!options.quiet) print_summary(recorded, output_to);
+  if (!options.quiet) print_summary(recorded, output_to.target, output_to.fps);
   if (recorded.end == RecordingEnd::stopped)
     fail(ErrorCode::cancelled, "stopped; {} frames are complete", recorded.progress.video_frames);
 }

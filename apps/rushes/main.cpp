@@ -38,6 +38,7 @@ int main(int argc, char** argv) {
 #ifdef RUSHES_HAS_SERVER
   rushes::app::add_generate(app);
   rushes::app::add_serve(app);
+  rushes::app::add_talk(app);
 #endif
   rushes::app::add_inspect(app);
   rushes::app::add_train(app);

@@ -15,6 +15,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kShippedModel = "models/shipped-t2v";
+constexpr const char* kShippedTalkModel = "models/shipped-talk";
 
 // Loops of small models are so short that meeting at their ends costs more than a second core brings: the shipped model
 // makes 39 pictures a second on one core of a busy machine and 27 on both. Other sessions and the encoder take the
@@ -30,25 +31,41 @@ bool is_small(const generation::ModelOptions& model) {
   return !status && bytes > 0 && bytes < kSmall;
 }
 
+fs::path program_path() {
+  std::error_code status;
+  return fs::read_symlink("/proc/self/exe", status);
+}
+
+/// A model that comes with the program; empty if it is not there.
+std::string find_shipped(const char* model) {
+  std::vector<std::string> places;
+  std::error_code status;
+  const fs::path program = program_path();
+  // Installed (bin/rushes beside share/rushes), then a checkout: any folder above the program, then the sources.
+  if (!program.empty()) places.push_back((program.parent_path().parent_path() / "share/rushes" / model).string());
+  for (fs::path folder = program.parent_path(); folder.has_relative_path(); folder = folder.parent_path())
+    places.push_back((folder / model).string());
+  places.push_back((fs::path(RUSHES_SOURCE_DIR) / model).string());
+  for (const std::string& place : places)
+    if (fs::is_directory(place, status)) return place;
+  return {};
+}
+
 }  // namespace
 
 std::string default_model() {
   if (const char* named = std::getenv("RUSHES_MODEL"); named && *named) return named;
-  std::vector<std::string> places;
-  std::error_code status;
-  const fs::path program = fs::read_symlink("/proc/self/exe", status);
-  // Installed (bin/rushes beside share/rushes), then a checkout: any folder above the program, then the sources.
-  if (!program.empty())
-    places.push_back((program.parent_path().parent_path() / "share/rushes" / kShippedModel).string());
-  for (fs::path folder = program.parent_path(); folder.has_relative_path(); folder = folder.parent_path())
-    places.push_back((folder / kShippedModel).string());
-  places.push_back((fs::path(RUSHES_SOURCE_DIR) / kShippedModel).string());
-  for (const std::string& place : places)
-    if (fs::is_directory(place, status)) return place;
-  fail(ErrorCode::invalid_argument,
-       "no model: name a model directory with --model or RUSHES_MODEL; the shipped one, {}, is neither above {} nor in "
-       "{}",
-       kShippedModel, program.string(), RUSHES_SOURCE_DIR);
+  const std::string shipped = find_shipped(kShippedModel);
+  require(!shipped.empty(), ErrorCode::invalid_argument,
+          "no model: name a model directory with --model or RUSHES_MODEL; the shipped one, {}, is neither above {} nor "
+          "in {}",
+          kShippedModel, program_path().string(), RUSHES_SOURCE_DIR);
+  return shipped;
+}
+
+std::string default_talk_model() {
+  if (const char* named = std::getenv("RUSHES_TALK_MODEL"); named && *named) return named;
+  return find_shipped(kShippedTalkModel);
 }
 
 void add_model_options(CLI::App& command, generation::ModelOptions& options) {

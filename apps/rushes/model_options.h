@@ -18,4 +18,8 @@ void use_threads(int threads, const generation::ModelOptions& model);
 /// Throws Error(invalid_argument) with the places looked at.
 std::string default_model();
 
+/// The talking-head model that is used when none is named: $RUSHES_TALK_MODEL, else the one shipped with this program.
+/// Empty if there is none.
+std::string default_talk_model();
+
 }  // namespace rushes::app

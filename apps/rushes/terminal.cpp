@@ -1,0 +1,68 @@
+#include "terminal.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+
+#include "rushes/media/flv_publisher.h"
+#include "rushes/media/rtmp_output.h"
+
+namespace rushes::app {
+namespace {
+
+std::atomic<bool> g_stop = false;  // set by the signal handler only
+static_assert(std::atomic<bool>::is_always_lock_free);
+
+extern "C" void on_stop_signal(int) {
+  if (g_stop.exchange(true)) ::_exit(130);
+  static constexpr char kLine[] = "\nstopping after this step; once more to exit at once\n";
+  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, kLine, sizeof kLine - 1);
+}
+
+/// The name of an RTMP stream may be a secret.
+std::string shown(const std::string& target) {
+  if (media::is_rtmp(target)) return media::RtmpUrl::parse(target).shown;
+  return target == "-" ? "standard output" : target;
+}
+
+}  // namespace
+
+const std::atomic<bool>& catch_stop_signals() {
+  struct sigaction action {};
+  action.sa_handler = on_stop_signal;
+  action.sa_flags = SA_RESTART;
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  return g_stop;
+}
+
+ProgressPrinter::ProgressPrinter(generation::VideoFormat format, bool quiet)
+    : format_(std::move(format)), quiet_(quiet), terminal_(isatty(STDERR_FILENO) != 0) {}
+
+ProgressPrinter::~ProgressPrinter() {
+  if (open_line_) std::fputc('\n', stderr);
+}
+
+void ProgressPrinter::show(const Progress& progress) {
+  if (quiet_) return;
+  if (terminal_) {
+    fmt::print(stderr, "\r\033[K{}", progress_line(progress, format_));
+    open_line_ = true;
+  } else if (progress.blocks != blocks_) {
+    fmt::print(stderr, "{}\n", progress_line(progress, format_));
+  }
+  blocks_ = progress.blocks;
+}
+
+void print_summary(const Recorded& recorded, const std::string& target, double fps) {
+  const Progress& p = recorded.progress;
+  fmt::print(stderr, "{}: {} frames, {:.2f} s of video in {:.2f} s, {:.1f} fps", shown(target), p.video_frames,
+             static_cast<double>(p.video_frames) / fps, p.elapsed.count(), p.fps());
+  if (p.first_frame) fmt::print(stderr, ", first frame after {:.3f} s", p.first_frame->count());
+  fmt::print(stderr, "\n");
+}
+
+}  // namespace rushes::app

@@ -1,0 +1,35 @@
+// What commands that generate share: the first Ctrl-C ends them in good order, and a line tells how far they are.
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "recording.h"
+#include "rushes/generation/generator.h"
+
+namespace rushes::app {
+
+/// From now on SIGINT and SIGTERM set the flag that is returned; a second one exits at once. A reader of our output
+/// that leaves is told by the write that fails, not by SIGPIPE.
+const std::atomic<bool>& catch_stop_signals();
+
+/// Keeps one line on a terminal up to date; elsewhere writes a line for each block.
+class ProgressPrinter {
+ public:
+  ProgressPrinter(generation::VideoFormat format, bool quiet);
+  ~ProgressPrinter();
+  ProgressPrinter(const ProgressPrinter&) = delete;
+  ProgressPrinter& operator=(const ProgressPrinter&) = delete;
+  void show(const Progress& progress);
+
+ private:
+  generation::VideoFormat format_;
+  bool quiet_, terminal_, open_line_ = false;
+  int64_t blocks_ = 0;
+};
+
+/// One line on standard error: what was made of `target`, how long and how fast.
+void print_summary(const Recorded& recorded, const std::string& target, double fps);
+
+}  // namespace rushes::app
