@@ -8,6 +8,7 @@
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
 #include "rushes/delivery/recording.h"
+#include "rushes/generation/load_talk_model.h"
 #include "rushes/server/server.h"
 
 namespace rushes::app {
@@ -21,6 +22,7 @@ struct Options {
   std::string data_directory, web_root;
   int64_t max_data_gib = 16;
   int threads = 0;
+  std::string talk_model, talk_mode = "aligned";
 };
 
 /// The page beside the installed program, else that of the sources.
@@ -43,6 +45,10 @@ void run(Options options) {
   server.version = RUSHES_VERSION;
   auto model = generation::load_model(options.model);
   log::info("model {}: {}", model->name(), model->description());
+  options.model.path = options.talk_model.empty() ? default_talk_model() : options.talk_model;
+  if (!options.model.path.empty() && options.model.path != "none")
+    server.talk_model = generation::load_talk_model(options.model);
+  if (options.talk_mode == "reference") server.talk_mode = generation::TalkOptions::Mode::reference;
   server::Server serving(server, std::move(model));
   for (const std::string& url : serving.urls()) std::printf("rushes serves at %s\n", url.c_str());
   std::fflush(stdout);
@@ -59,6 +65,14 @@ void add_serve(CLI::App& app) {
       app.add_subcommand("serve", "Serve the web page and the API: videos that are watched while they are generated");
   add_model_options(*command, options->model);
   add_threads_option(*command, options->threads);
+  command->add_option(
+      "--talk-model", options->talk_model,
+      "of talking heads: model directory, or none (default: $RUSHES_TALK_MODEL, else the shipped model)");
+  command
+      ->add_option("--talk-mode", options->talk_mode,
+                   "of sessions that say nothing: aligned, or reference as the published server")
+      ->check(CLI::IsMember({"aligned", "reference"}))
+      ->capture_default_str();
   command->add_option("--listen", server.listen, "ADDRESS:PORT; may be given several times, port 0 takes a free one")
       ->envname("RUSHES_LISTEN")
       ->capture_default_str();

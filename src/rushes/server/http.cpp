@@ -125,16 +125,16 @@ std::pair<RangeKind, ByteRange> parse_range(std::string_view header, int64_t siz
 
 }  // namespace
 
-Response file_response(const Request& request, const std::filesystem::path& path, std::string content_type) {
-  std::error_code error;
-  const auto size = static_cast<int64_t>(std::filesystem::file_size(path, error));
-  require(!error, ErrorCode::not_found, "the file is gone: {}", error.message());
+namespace {
+
+/// 206, 416 or 200, with all but the body.
+std::pair<Response, ByteRange> range_response(const Request& request, int64_t size, std::string content_type) {
   const auto [kind, range] = parse_range(request.header("range"), size);
   if (kind == RangeKind::unsatisfiable) {
     Response response =
         error_response(416, "invalid_argument", fmt::format("the range lies outside of the {} bytes", size));
     response.headers.emplace_back("Content-Range", fmt::format("bytes */{}", size));
-    return response;
+    return {std::move(response), range};
   }
   Response response;
   response.content_type = std::move(content_type);
@@ -143,8 +143,26 @@ Response file_response(const Request& request, const std::filesystem::path& path
     response.status = 206;
     response.headers.emplace_back("Content-Range", fmt::format("bytes {}-{}/{}", range.first, range.last, size));
   }
-  response.body = FileRange{path, range.first, range.last - range.first + 1};
-  return response;
+  return {std::move(response), range};
+}
+
+}  // namespace
+
+Response file_response(const Request& request, const std::filesystem::path& path, std::string content_type) {
+  std::error_code error;
+  const auto size = static_cast<int64_t>(std::filesystem::file_size(path, error));
+  require(!error, ErrorCode::not_found, "the file is gone: {}", error.message());
+  auto [response, range] = range_response(request, size, std::move(content_type));
+  if (response.status != 416) response.body = FileRange{path, range.first, range.last - range.first + 1};
+  return std::move(response);
+}
+
+Response bytes_response(const Request& request, std::string_view bytes, std::string content_type) {
+  auto [response, range] = range_response(request, static_cast<int64_t>(bytes.size()), std::move(content_type));
+  if (response.status != 416)
+    response.body = std::string(
+        bytes.substr(static_cast<std::size_t>(range.first), static_cast<std::size_t>(range.last - range.first + 1)));
+  return std::move(response);
 }
 
 std::optional<Response> growing_file_response(const Request& request, const std::filesystem::path& path,

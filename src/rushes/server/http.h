@@ -74,6 +74,9 @@ Values parse_query(std::string_view query);
 /// The answer with the bytes that a Range header asks for: 206, or 416, or all of it (no, or no single, byte range).
 Response file_response(const Request& request, const std::filesystem::path& path, std::string content_type);
 
+/// The same of bytes in memory.
+Response bytes_response(const Request& request, std::string_view bytes, std::string content_type);
+
 /// The same of a file that still grows and has `so_far` bytes: the range that exists, of an unknown total. Nothing: all
 /// of it is asked for, or its end, which is not known.
 std::optional<Response> growing_file_response(const Request& request, const std::filesystem::path& path,

@@ -49,6 +49,21 @@ constexpr const char* kRoutes = R"json({
 "DELETE /v1/videos/{video_id}": {"tag": "videos", "summary": "Stop and remove it", "ok": {"200": "VideoDeleted"}, "errors": [404]},
 "GET /v1/videos/{video_id}/content": {"tag": "videos", "summary": "The MP4; one that is being made comes as it grows", "query": ["variant"], "ok": {"200": "video/mp4", "206": "video/mp4"}, "errors": [404, 409, 416]},
 "POST /v1/videos/{video_id}/remix": {"tag": "videos", "summary": "The same with another prompt", "body": "Prompt", "form": true, "ok": {"200": "Video"}, "errors": [404, 429]},
+"POST /api/audio-driven/chunked/init": {"tag": "talking heads", "summary": "A portrait that waits for speech", "form_body": "TalkInit", "error_schema": "Detail", "ok": {"200": "TalkBegun"}, "errors": [415, 422, 429, 500]},
+"POST /api/audio-driven/chunked/feed": {"tag": "talking heads", "summary": "The next piece of speech; answered before it is spoken", "form_body": "TalkPiece", "error_schema": "Detail", "ok": {"200": "TalkFed"}, "errors": [404, 422, 429, 500]},
+"GET /api/audio-driven/chunked/status/{session_id}": {"tag": "talking heads", "summary": "How far it is", "error_schema": "Detail", "ok": {"200": "TalkStatus"}, "errors": [404]},
+"DELETE /api/audio-driven/chunked/session/{session_id}": {"tag": "talking heads", "summary": "End it and remove its video", "error_schema": "Detail", "ok": {"200": "TalkDone"}, "errors": [404]},
+"GET /hls/{session_id}/{hls_file}": {"tag": "talking heads", "summary": "HLS as it is: playlist.m3u8, segment000.ts", "error_schema": "Detail", "ok": {"200": ["application/vnd.apple.mpegurl", "video/mp2t"], "206": "video/mp2t"}, "errors": [404, 416]},
+"GET /api/hls/{session_id}/{hls_file}": {"tag": "talking heads", "summary": "The same; the playlist waits for its first segment, download is all in one file", "error_schema": "Detail", "ok": {"200": ["application/vnd.apple.mpegurl", "video/mp2t", "video/mp4"], "202": "Detail", "206": "video/mp2t"}, "errors": [404, 416]},
+"DELETE /api/hls/session/{session_id}": {"tag": "talking heads", "summary": "Remove it and its video", "error_schema": "Detail", "ok": {"200": "TalkDone"}, "errors": [404]},
+"POST /api/audio-driven": {"tag": "talking heads", "summary": "A picture and a sound file to an MP4", "form_body": "TalkWhole", "error_schema": "Detail", "ok": {"200": "video/mp4"}, "errors": [415, 422, 429, 500]},
+"POST /api/audio-driven/stream": {"tag": "talking heads", "summary": "The same as HLS, answered at once", "form_body": "TalkWhole", "error_schema": "Detail", "ok": {"200": "TalkBegun"}, "errors": [415, 422, 429, 500]},
+"POST /api/realtime-sse": {"tag": "talking heads", "summary": "Single pictures as server-sent events", "form_body": "TalkWhole", "error_schema": "Detail", "ok": {"200": "text/event-stream"}, "errors": [415, 422, 429, 500]},
+"POST /api/realtime-mjpeg": {"tag": "talking heads", "summary": "Single pictures as a multipart stream", "form_body": "TalkWhole", "error_schema": "Detail", "ok": {"200": "multipart/x-mixed-replace"}, "errors": [415, 422, 429, 500]},
+"POST /api/v1/audio-driven/stream": {"tag": "talking heads", "summary": "The same, where a published example client looks for it", "form_body": "TalkWhole", "error_schema": "Detail", "ok": {"200": "multipart/x-mixed-replace"}, "errors": [415, 422, 429, 500]},
+"POST /api/realtime/init": {"tag": "talking heads", "summary": "A portrait for the realtime WebSocket", "form_body": "TalkRealtime", "error_schema": "Detail", "ok": {"200": "TalkRealtimeBegun"}, "errors": [415, 422, 429, 500]},
+"GET /ws/realtime/{session_id}": {"tag": "talking heads", "summary": "WebSocket: speech in, pictures and speech out, every 40 ms", "websocket": true},
+
 "GET /v1/realtime/video": {"tag": "videos", "summary": "WebSocket: one session in vLLM-Omni's live dialect", "websocket": true}
 })json";
 
@@ -58,6 +73,8 @@ constexpr const char* kParameters = R"json({
 "push": {"in": "path", "required": true, "schema": {"type": "integer", "minimum": 1}},
 "viewer": {"in": "path", "required": true, "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"}},
 "file": {"in": "path", "required": true, "schema": {"type": "string", "enum": ["master.m3u8", "master_ts.m3u8", "video.m3u8", "ts.m3u8", "init.mp4", "0.m4s", "0.ts"]}, "description": "segments are numbered from 0"},
+"session_id": {"in": "path", "required": true, "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"}},
+"hls_file": {"in": "path", "required": true, "schema": {"type": "string", "pattern": "^(playlist[.]m3u8|segment[0-9]{3,9}[.]ts|download)$"}},
 "from_start": {"name": "from", "in": "query", "schema": {"enum": ["start", "newest"], "default": "start"}},
 "from_oldest": {"name": "from", "in": "query", "schema": {"enum": ["newest", "oldest"], "default": "newest"}},
 "video": {"in": "query", "schema": {"enum": ["mp4", "none"], "default": "mp4"}},
@@ -90,6 +107,26 @@ constexpr const char* kSchemas = R"json({
   "steps": {"type": "integer", "minimum": 1}, "denoising_steps": {"type": "array", "items": {"type": "number"}, "maxItems": 1000},
   "solver": {"type": "string"}, "guidance_scale": {"type": "number", "minimum": 0, "maximum": 100}, "timestep_shift": {"type": "number", "minimum": 0, "maximum": 1000},
   "negative_prompt": {"type": "string"}, "image": {"type": "string", "description": "JPEG, PNG or WebP in base64"}, "model": {"type": "string"}}},
+"Detail": {"type": "object", "properties": {"detail": {"type": ["string", "array"]}, "error": {"type": "object"}}},
+"TalkInit": {"type": "object", "required": ["image"], "properties": {"image": {"type": "string", "format": "binary"},
+  "session_id": {"type": "string"}, "crop": {"type": "boolean", "default": true}, "seed": {"type": "integer", "default": 42},
+  "nfe": {"type": "integer", "minimum": 5, "maximum": 50, "default": 10}, "cfg_scale": {"type": "number", "minimum": 1, "maximum": 5, "default": 2},
+  "chunk_duration": {"type": "number", "minimum": 0.1, "maximum": 10, "default": 1}, "audio_sample_rate": {"type": "integer", "default": 24000},
+  "pose_style": {"type": "string", "description": "[pitch, yaw, roll] in JSON"}, "gaze_style": {"type": "string", "description": "[x, y] in JSON"},
+  "mode": {"enum": ["aligned", "reference"]}}},
+"TalkPiece": {"type": "object", "required": ["session_id", "audio_chunk"], "properties": {"session_id": {"type": "string"},
+  "audio_chunk": {"type": "string", "format": "binary"}, "is_final_chunk": {"type": "boolean", "default": false}}},
+"TalkWhole": {"type": "object", "required": ["image", "audio"], "properties": {"image": {"type": "string", "format": "binary"}, "audio": {"type": "string", "format": "binary"},
+  "unique_id": {"type": "string"}, "crop": {"type": "boolean", "default": true}, "crop_scale": {"type": "number", "default": 0.8}, "seed": {"type": "integer", "default": 42},
+  "nfe": {"type": "integer", "minimum": 5, "maximum": 50, "default": 10}, "cfg_scale": {"type": "number", "minimum": 1, "maximum": 5, "default": 2},
+  "pose_style": {"type": "string"}, "gaze_style": {"type": "string"}, "is_final_chunk": {"type": "boolean", "default": false}, "mode": {"enum": ["aligned", "reference"]}}},
+"TalkRealtime": {"type": "object", "required": ["image"], "properties": {"image": {"type": "string", "format": "binary"}, "crop": {"type": "boolean", "default": true}}},
+"TalkRealtimeBegun": {"type": "object", "required": ["session_id", "websocket_url"]},
+"TalkBegun": {"type": "object", "required": ["status", "session_id", "hls_url", "message"]},
+"TalkFed": {"type": "object", "required": ["status", "session_id", "buffer_samples", "frames_generated", "session_status", "message"]},
+"TalkStatus": {"type": "object", "required": ["session_id", "status", "total_frames_generated", "buffer_samples", "error", "created_at", "uptime_seconds"],
+  "properties": {"status": {"enum": ["waiting_for_audio", "processing", "complete", "error"]}}},
+"TalkDone": {"type": "object", "required": ["status", "message"]},
 "Prompt": {"type": "object", "required": ["prompt"], "additionalProperties": false, "properties": {"prompt": {"type": "string", "minLength": 1, "maxLength": 2048}}},
 "Fork": {"type": "object", "additionalProperties": false, "properties": {"prompt": {"type": "string", "minLength": 1, "maxLength": 2048}}},
 "Pacing": {"type": "object", "required": ["pacing"], "additionalProperties": false, "properties": {"pacing": {"enum": ["asap", "realtime"]}, "max_lead": {"type": "number", "minimum": 0, "maximum": 3600}}},
@@ -143,6 +180,7 @@ const std::map<int, const char*> kStatuses{{101, "the connection is a WebSocket 
                                            {426, "connect with Upgrade: websocket"},
                                            {429, "as many as there may be; try later"},
                                            {431, "the header is too large"},
+                                           {500, "this picture or sound cannot be read"},
                                            {503, "shutting down, or too many connections"}};
 
 Json reference(const std::string& kind, const std::string& name) {
@@ -165,7 +203,8 @@ Json content_of(const Json& what) {
 Json responses_of(const Json& route) {
   std::map<int, Json> responses;
   const auto add_error = [&](int status) {
-    responses[status] = {{"description", kStatuses.at(status)}, {"content", content_of("Error")}};
+    responses[status] = {{"description", kStatuses.at(status)},
+                         {"content", content_of(route.value("error_schema", std::string("Error")))}};
   };
   for (const int status : {400, 401, 403, 405, 413, 431, 503}) add_error(status);
   for (const Json& status : route.value("errors", Json::array())) add_error(status.get<int>());
@@ -215,6 +254,10 @@ Json operation_of(std::string_view method, std::string_view pattern, const Json&
     if (route.contains("form")) content["multipart/form-data"] = {{"schema", reference("schemas", name)}};
     operation["requestBody"] = {{"required", name != "Fork"}, {"content", std::move(content)}};
   }
+  if (route.contains("form_body"))
+    operation["requestBody"] = {
+        {"required", true},
+        {"content", {{"multipart/form-data", {{"schema", reference("schemas", route["form_body"])}}}}}};
   if (route.contains("sdp"))
     operation["requestBody"] = {{"required", true}, {"content", content_of("application/sdp")}};
   operation["responses"] = responses_of(route);

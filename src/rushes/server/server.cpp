@@ -17,6 +17,7 @@
 #include <list>
 
 #include "rushes/base/log.h"
+#include "rushes/server/api/imtalker/routes.h"
 #include "rushes/server/api/native/routes.h"
 #include "rushes/server/api/native/rtmp_routes.h"
 #include "rushes/server/api/native/watch_routes.h"
@@ -71,7 +72,21 @@ struct Server::State {
     add_whep_routes(service.router, *sessions, options.webrtc);
     add_openai_routes(service.router, *sessions);
     add_realtime_routes(service.router, *sessions);
+    if (options.talk_model)
+      talks = std::make_unique<TalkTable>(options.talk_model, options.talks, options.data_directory / "talk");
+    add_imtalker_routes(service.router, talks.get(), {.mode = options.talk_mode});
     add_service_routes(service, *sessions, options.version);
+  }
+
+  /// Until the server ends.
+  net::awaitable<void> sweep_talks() {
+    net::steady_timer tick(context);
+    while (!service.draining) {
+      talks->sweep();
+      tick.expires_after(std::chrono::milliseconds(500));
+      auto waiting = tick.async_wait(kAsTuple);
+      co_await std::move(waiting);
+    }
   }
 
   void listen(const std::string& text) {
@@ -138,6 +153,7 @@ struct Server::State {
     error_code ignored;
     for (tcp::acceptor& acceptor : acceptors) acceptor.close(ignored);
     sessions->drain();
+    if (talks) talks->drain();
     for (auto* stream : service.idle) stream->cancel();
     net::co_spawn(context, drain(), net::detached);
   }
@@ -160,6 +176,7 @@ struct Server::State {
   std::list<tcp::acceptor> acceptors;
   net::signal_set signals;
   std::unique_ptr<SessionTable> sessions;
+  std::unique_ptr<TalkTable> talks;  // null: no talking-head model
 };
 
 Server::Server(ServerOptions options, std::shared_ptr<const generation::Model> model)
@@ -169,7 +186,10 @@ Server::Server(ServerOptions options, std::shared_ptr<const generation::Model> m
 }
 
 // The table first: it waits for the threads that wake the context's coroutines.
-Server::~Server() { state_->sessions.reset(); }
+Server::~Server() {
+  state_->sessions.reset();
+  state_->talks.reset();
+}
 
 std::vector<std::string> Server::urls() const {
   std::vector<std::string> urls;
@@ -196,9 +216,11 @@ void Server::run() {
     state.signals.add(SIGTERM);
     net::co_spawn(state.context, state.watch_signals(), net::detached);
   }
+  if (state.talks) net::co_spawn(state.context, state.sweep_talks(), net::detached);
   for (tcp::acceptor& acceptor : state.acceptors) net::co_spawn(state.context, state.accept(acceptor), net::detached);
   state.context.run();
   state.sessions->drain();
+  if (state.talks) state.talks->drain();
 }
 
 void Server::stop() {

@@ -11,6 +11,7 @@
 #include "rushes/server/api/native/whep_routes.h"
 #include "rushes/server/connection.h"
 #include "rushes/server/session_table.h"
+#include "rushes/server/talk_table.h"
 
 namespace rushes::server {
 
@@ -23,6 +24,9 @@ struct ServerOptions {
   ConnectionLimits connections;
   std::vector<std::string> push_hosts;  // that RTMP may go to; "*": any; this machine always
   WhepLimits webrtc;
+  std::shared_ptr<const generation::Model> talk_model;  // of talking heads; null: none
+  TalkLimits talks;
+  generation::TalkOptions::Mode talk_mode = generation::TalkOptions::Mode::aligned;  // where a request names none
   std::chrono::milliseconds drain{10'000};  // what runs at the end has this long to complete
   bool handle_signals = false;              // SIGINT and SIGTERM end run(), a second one the process
   std::string version = "unknown";

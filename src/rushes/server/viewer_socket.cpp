@@ -57,7 +57,8 @@ class ViewerSocket final : public WebSocket {
       auto reading = socket_.async_read(buffer, kAsTuple);
       const auto [error, bytes] = co_await std::move(reading);
       if (error) break;
-      if (on_text_ && socket_.got_text()) on_text_(beast::buffers_to_string(buffer.data()));
+      const auto& callback = socket_.got_text() ? on_text_ : on_binary_;
+      if (callback) callback(beast::buffers_to_string(buffer.data()));
       buffer.clear();
     }
     // Whatever the feed waits for, it ends now.
@@ -96,6 +97,7 @@ class ViewerSocket final : public WebSocket {
   }
 
   void on_text(std::function<void(std::string)> callback) override { on_text_ = std::move(callback); }
+  void on_binary(std::function<void(std::string)> callback) override { on_binary_ = std::move(callback); }
 
   net::awaitable<void> close(CloseCode code, std::string reason) override {
     if (reason.size() > kReasonBytes) reason.resize(kReasonBytes);
@@ -144,7 +146,7 @@ class ViewerSocket final : public WebSocket {
 
   websocket::stream<beast::tcp_stream> socket_;
   net::steady_timer timer_;
-  std::function<void(std::string)> on_text_;
+  std::function<void(std::string)> on_text_, on_binary_;
   Service& service_;
 };
 

@@ -31,6 +31,8 @@ class WebSocket {
   /// `callback` gets each text message that comes from now on, on the server's thread; it must return at once. Without
   /// one they are thrown away.
   virtual void on_text(std::function<void(std::string)> callback) = 0;
+  /// The same for binary messages.
+  virtual void on_binary(std::function<void(std::string)> callback) = 0;
   /// The reason is cut to the 123 bytes that the protocol has room for.
   virtual boost::asio::awaitable<void> close(CloseCode code, std::string reason) = 0;
 };

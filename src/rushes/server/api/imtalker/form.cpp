@@ -1,0 +1,136 @@
+#include "rushes/server/api/imtalker/form.h"
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+namespace rushes::server::imtalker {
+namespace {
+
+std::string_view trimmed(std::string_view text) {
+  const auto is_space = [](char c) { return c == ' ' || (c >= '\t' && c <= '\r'); };
+  while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
+  while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+  return text;
+}
+
+std::optional<double> parse_number(std::string_view text) {
+  text = trimmed(text);
+  if (text.starts_with('+')) text.remove_prefix(1);
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc{} && end == text.data() + text.size() ? std::optional(value) : std::nullopt;
+}
+
+}  // namespace
+
+Response detail(int status, std::string_view text) {
+  Response response = json_response(status, {{"detail", text}});
+  if (status == 429 || status == 503) response.headers.emplace_back("Retry-After", "5");
+  return response;
+}
+
+void refuse(int status, std::string_view text) { throw Refused(detail(status, text)); }
+
+Form::Form(const Request& request) {
+  const std::string type = media_type(request.header("content-type"));
+  if (type == "multipart/form-data") {
+    try {
+      for (const FormPart& part : parse_multipart(request.header("content-type"), request.body))
+        fields_[part.name] = {part.content, part.file_name.has_value()};
+    } catch (const Error& error) {
+      refuse(400, fmt::format("There was an error parsing the body: {}", error.what()));
+    }
+  } else if (type == "application/x-www-form-urlencoded") {
+    const Values values = parse_query(request.body);
+    decoded_.reserve(values.size());
+    for (const auto& [name, value] : values) {
+      decoded_.push_back(value);
+      fields_[name] = {decoded_.back(), false};
+    }
+  }
+}
+
+void Form::complain(const char* type, const char* field, std::string_view message, Json input, Json context) {
+  Json complaint{{"type", type}, {"loc", {"body", field}}, {"msg", message}, {"input", std::move(input)}};
+  if (!context.is_null()) complaint["ctx"] = std::move(context);
+  complaints_.push_back(std::move(complaint));
+}
+
+std::optional<std::string> Form::optional_text(const char* field) const {
+  const auto found = fields_.find(field);
+  // An empty text is as good as none: that is how browsers send a field that nobody filled in.
+  if (found == fields_.end() || found->second.content.empty()) return std::nullopt;
+  return std::string(found->second.content);
+}
+
+std::string Form::text(const char* field) {
+  auto value = optional_text(field);
+  if (!value) complain("missing", field, "Field required", nullptr);
+  return value.value_or("");
+}
+
+int64_t Form::integer(const char* field, int64_t otherwise) {
+  const auto text = optional_text(field);
+  if (!text) return otherwise;
+  const auto value = parse_number(*text);
+  // Whole numbers may be written as 3.0, larger ones than a double holds exactly are taken digit by digit.
+  int64_t exact = 0;
+  const std::string_view digits = trimmed(*text);
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), exact);
+  if (error == std::errc{} && end == digits.data() + digits.size()) return exact;
+  if (value && std::floor(*value) == *value && std::abs(*value) < 9e15) return static_cast<int64_t>(*value);
+  complain("int_parsing", field, "Input should be a valid integer, unable to parse string as an integer", *text);
+  return otherwise;
+}
+
+double Form::number(const char* field, double otherwise) {
+  const auto text = optional_text(field);
+  if (!text) return otherwise;
+  const auto value = parse_number(*text);
+  if (value && std::isfinite(*value)) return *value;
+  complain("float_parsing", field, "Input should be a valid number, unable to parse string as a number", *text);
+  return otherwise;
+}
+
+bool Form::boolean(const char* field, bool otherwise) {
+  const auto text = optional_text(field);
+  if (!text) return otherwise;
+  std::string word(trimmed(*text));
+  std::transform(word.begin(), word.end(), word.begin(), [](unsigned char c) { return std::tolower(c); });
+  for (const char* yes : {"true", "1", "yes", "on", "t", "y"})
+    if (word == yes) return true;
+  for (const char* no : {"false", "0", "no", "off", "f", "n"})
+    if (word == no) return false;
+  complain("bool_parsing", field, "Input should be a valid boolean, unable to interpret input", *text);
+  return otherwise;
+}
+
+std::string_view Form::file(const char* field) {
+  const auto found = fields_.find(field);
+  if (found == fields_.end()) {
+    complain("missing", field, "Field required", nullptr);
+    return {};
+  }
+  if (!found->second.is_file) {
+    complain("value_error", field, "Value error, Expected UploadFile, received: <class 'str'>",
+             std::string(found->second.content.substr(0, 64)));
+    return {};
+  }
+  return found->second.content;
+}
+
+void Form::require_range(const char* field, double value, double least, double most) {
+  if (value > most)
+    complain("less_than_equal", field, fmt::format("Input should be less than or equal to {}", most), value,
+             {{"le", most}});
+  if (value < least)
+    complain("greater_than_equal", field, fmt::format("Input should be greater than or equal to {}", least), value,
+             {{"ge", least}});
+}
+
+void Form::check() {
+  if (!complaints_.empty()) throw Refused(json_response(422, {{"detail", std::exchange(complaints_, Json::array())}}));
+}
+
+}  // namespace rushes::server::imtalker

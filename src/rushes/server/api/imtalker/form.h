@@ -1,0 +1,60 @@
+// Form fields as IMTalker's servers read them, and the answers that they give to wrong ones: every bad field is listed,
+// with the words of their validation library, since clients may look at them.
+#pragma once
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "rushes/server/http.h"
+#include "rushes/server/multipart.h"
+
+namespace rushes::server::imtalker {
+
+/// {"detail": text}
+Response detail(int status, std::string_view text);
+
+/// What a route answers at once, thrown from wherever it is found.
+class Refused : public std::exception {
+ public:
+  explicit Refused(Response response) : response(std::move(response)) {}
+  const char* what() const noexcept override { return "refused"; }
+  Response response;
+};
+
+/// Throws Refused with {"detail": text}.
+[[noreturn]] void refuse(int status, std::string_view text);
+
+/// Reads fields one after the other, remembers what is wrong, and refuses all at once in check(). Unknown fields are
+/// ignored; of several with one name the last counts. The request must outlive it.
+class Form {
+ public:
+  /// Throws Refused(400) for a multipart body that cannot be read.
+  explicit Form(const Request& request);
+
+  std::string text(const char* field);
+  std::optional<std::string> optional_text(const char* field) const;
+  int64_t integer(const char* field, int64_t otherwise);
+  double number(const char* field, double otherwise);
+  bool boolean(const char* field, bool otherwise);
+  /// The bytes of an uploaded file, within the request's body.
+  std::string_view file(const char* field);
+  /// Throws Refused(422) listing all that was wrong so far.
+  void check();
+  /// As the validation library's bounds of a field.
+  void require_range(const char* field, double value, double least, double most);
+
+ private:
+  struct Value {
+    std::string_view content;
+    bool is_file;
+  };
+  void complain(const char* type, const char* field, std::string_view message, Json input, Json context = {});
+
+  std::map<std::string, Value, std::less<>> fields_;
+  std::vector<std::string> decoded_;  // of an url-encoded body
+  Json complaints_ = Json::array();
+};
+
+}  // namespace rushes::server::imtalker

@@ -1,0 +1,69 @@
+#include "rushes/server/api/imtalker/hls.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "rushes/media/fragment_reader.h"
+#include "rushes/media/fragmented_mp4.h"
+
+namespace rushes::server::imtalker {
+namespace {
+
+constexpr std::string_view kPrefix = "segment", kEnding = ".ts";
+
+}  // namespace
+
+std::string playlist(const TalkSession& session) {
+  const bool complete =
+      session.complete() && !session.open_ended();  // asked first, so that no segment is missing before the end
+  std::string text =
+      "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:3\n#EXT-X-PLAYLIST-TYPE:EVENT\n#EXT-X-MEDIA-SEQUENCE:0\n";
+  int64_t number = 0;
+  for (const TalkSegment& segment : session.segments())
+    text += fmt::format("#EXTINF:{:.3f},\nsegment{:03}.ts\n",
+                        static_cast<double>(segment.duration.count()) / media::Pts::period::den, number++);
+  if (complete) text += "#EXT-X-ENDLIST\n";
+  return text;
+}
+
+std::optional<TalkSegment> find_segment(const TalkSession& session, std::string_view file) {
+  if (!file.starts_with(kPrefix) || !file.ends_with(kEnding)) return std::nullopt;
+  const std::string_view digits =
+      file.substr(kPrefix.size(), file.size() - std::min(file.size(), kPrefix.size() + kEnding.size()));
+  if (digits.size() < 3 || digits.size() > 9 || (digits.size() > 3 && digits.front() == '0')) return std::nullopt;
+  std::size_t number = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
+  if (error != std::errc{} || end != digits.data() + digits.size()) return std::nullopt;
+  const auto segments = session.segments();
+  return number < segments.size() ? std::optional(segments[number]) : std::nullopt;
+}
+
+media::Bytes merged_mp4(const TalkSession& session) {
+  const delivery::EncodedStream& first = *session.runs().front().entry.video;
+  const media::AudioTrack* sound_track = first.sound_track();
+  media::FragmentWriter writer(first.track(), sound_track ? std::optional(*sound_track) : std::nullopt);
+  media::Bytes all = writer.init_segment();
+  media::Pts shift{0};
+  for (const TalkRun& run : session.runs()) {
+    const delivery::EncodedStream& video = *run.entry.video;
+    const auto times = video.times();
+    for (std::size_t index = 0; index < times.size(); ++index) {
+      const auto fragment = video.fragment(static_cast<int64_t>(index));
+      if (!fragment) continue;
+      std::vector<media::AccessUnit> sound;
+      auto units = media::read_fragments(video.track(), *video.init_segment(), *fragment->bytes, &sound);
+      for (auto* list : {&units, &sound})
+        for (media::AccessUnit& unit : *list) {
+          unit.pts += shift;
+          unit.dts += shift;
+        }
+      if (!sound_track) sound.clear();
+      const media::Bytes bytes = writer.fragment(units, sound);
+      all.insert(all.end(), bytes.begin(), bytes.end());
+    }
+    if (!times.empty()) shift += times.back().pts + times.back().duration;
+  }
+  return all;
+}
+
+}  // namespace rushes::server::imtalker

@@ -1,0 +1,181 @@
+#include "rushes/server/api/imtalker/realtime.h"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <deque>
+
+#include "rushes/server/api/imtalker/decoder.h"
+#include "rushes/server/wakeup.h"
+#include "rushes/server/websocket.h"
+
+namespace rushes::server {
+namespace {
+
+using namespace imtalker;
+
+constexpr int64_t kTickSamples = 640;  // 40 ms at 16 kHz: one video frame
+constexpr auto kTick = std::chrono::milliseconds(40), kMostBehind = std::chrono::milliseconds(100);
+constexpr std::size_t kHeaderBytes = 13;
+constexpr uint8_t kAudio = 1, kVideo = 2;
+constexpr double kChunkSeconds = 0.2;
+constexpr int64_t kMostWaitingFrames = 50;           // of speech in the generator: beyond that what comes is dropped
+constexpr std::size_t kMostWaitingSamples = 16'000;  // of the client's, that are not yet due
+constexpr int kPatientTicks = 3;                     // a late client is waited for, then silence takes its place
+
+/// One packet: type, microseconds since 1970, length, payload; numbers big-endian.
+std::shared_ptr<const media::Bytes> packet(uint8_t type, uint64_t time_us, std::span<const uint8_t> payload) {
+  auto bytes = std::make_shared<media::Bytes>();
+  bytes->reserve(kHeaderBytes + payload.size());
+  const auto number = [&](uint64_t value, int size) {
+    for (int i = size - 1; i >= 0; --i) bytes->push_back(static_cast<uint8_t>(value >> (8 * i)));
+  };
+  number(type, 1);
+  number(time_us, 8);
+  number(payload.size(), 4);
+  bytes->insert(bytes->end(), payload.begin(), payload.end());
+  return bytes;
+}
+
+media::Bytes pcm(std::span<const float> samples) {
+  media::Bytes bytes;
+  for (const float sample : samples) {
+    const auto value = static_cast<uint16_t>(static_cast<int16_t>(std::clamp(sample, -1.0f, 1.0f) * 32767.0f));
+    bytes.push_back(static_cast<uint8_t>(value));
+    bytes.push_back(static_cast<uint8_t>(value >> 8));
+  }
+  return bytes;
+}
+
+/// What a client has sent and what of it is on its way through the generator.
+class Conversation {
+ public:
+  explicit Conversation(Entry entry) : entry_(std::move(entry)) {}
+
+  /// A message of the client's. An empty one ends the conversation.
+  void take(const std::string& message) {
+    if (message.empty()) ended_ = true;
+    if (message.size() < kHeaderBytes || static_cast<uint8_t>(message[0]) != kAudio) return;
+    const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(message.data()), message.size());
+    const media::DecodedAudio audio = media::decode_pcm16(bytes.subspan(kHeaderBytes), 16'000);
+    heard_.insert(heard_.end(), audio.samples.begin(), audio.samples.end());
+    if (heard_.size() > kMostWaitingSamples) heard_.erase(heard_.begin(), heard_.end() - kMostWaitingSamples);
+    patience_ = kPatientTicks;
+  }
+  bool ended() const { return ended_ || entry_.session->over(); }
+
+  /// Hands the next 40 ms to the generator, silence where nothing has come.
+  void tick(int64_t frames_shown) {
+    if (heard_.size() < kTickSamples && patience_-- > 0) return;
+    if (fed_ - frames_shown >= kMostWaitingFrames) return;  // slower than life: what is said meanwhile is lost
+    std::vector<float> samples(kTickSamples, 0.0f);
+    const std::size_t count = std::min<std::size_t>(heard_.size(), kTickSamples);
+    std::copy_n(heard_.begin(), count, samples.begin());
+    heard_.erase(heard_.begin(), heard_.begin() + static_cast<std::ptrdiff_t>(count));
+    entry_.session->feed_speech(samples);
+    spoken_.push_back(std::move(samples));
+    ++fed_;
+  }
+  /// The speech of the next frame.
+  std::vector<float> next_sound() {
+    if (spoken_.empty()) return std::vector<float>(kTickSamples, 0.0f);
+    std::vector<float> samples = std::move(spoken_.front());
+    spoken_.pop_front();
+    return samples;
+  }
+
+ private:
+  Entry entry_;
+  std::deque<float> heard_;
+  std::deque<std::vector<float>> spoken_;
+  int64_t fed_ = 0;
+  int patience_ = 0;
+  bool ended_ = false;
+};
+
+net::awaitable<void> converse(TalkTable& talks, std::string id, WebSocket& viewer) {
+  TalkSession* session = talks.find(id);
+  if (!session) {
+    auto closing = viewer.close(static_cast<CloseCode>(4004), "Session not found");
+    co_await std::move(closing);
+    co_return;
+  }
+  const Entry entry = session->newest().entry;
+  // One connection for each session; whatever ends it ends the session too.
+  std::shared_ptr<void> forget(nullptr, [&talks, id](void*) { talks.remove(id); });
+  const auto conversation = std::make_shared<Conversation>(entry);
+  viewer.on_binary([conversation](const std::string& message) { conversation->take(message); });
+  viewer.on_text([conversation](const std::string& message) {
+    if (message.empty()) conversation->take(message);
+  });
+  const net::any_io_executor executor = co_await net::this_coro::executor;
+  const auto pictures = entry.outlets->jpeg()->watch(delivery::JpegStream::From::oldest);
+  net::steady_timer timer(executor);
+  auto due = std::chrono::steady_clock::now();
+  std::shared_ptr<const media::Bytes> shown;
+  int64_t frames_shown = 0;
+  while (!conversation->ended()) {
+    conversation->tick(frames_shown);
+    std::vector<float> sound(kTickSamples, 0.0f);
+    if (const delivery::JpegPicture picture = pictures->poll(); picture.bytes) {
+      // Pictures that were passed over take their sound with them.
+      for (; frames_shown < picture.index; ++frames_shown) conversation->next_sound();
+      shown = picture.bytes;
+      sound = conversation->next_sound();
+      ++frames_shown;
+    }
+    if (shown) {
+      const auto now = std::chrono::system_clock::now().time_since_epoch();
+      const auto time_us = static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(now).count());
+      auto sending_picture = viewer.send_binary(packet(kVideo, time_us, *shown));
+      co_await std::move(sending_picture);
+      const media::Bytes bytes = pcm(sound);
+      auto sending_sound = viewer.send_binary(packet(kAudio, time_us, bytes));
+      co_await std::move(sending_sound);
+    }
+    due += kTick;
+    if (std::chrono::steady_clock::now() - due > kMostBehind) due = std::chrono::steady_clock::now();
+    timer.expires_at(due);
+    auto waiting = timer.async_wait(net::use_awaitable);
+    co_await std::move(waiting);
+  }
+  forget.reset();  // before the handshake, which a client may leave unanswered
+  auto closing = viewer.close(CloseCode::normal, "ended");
+  co_await std::move(closing);
+}
+
+}  // namespace
+
+void add_realtime_talk_routes(Router& router, TalkTable* talks) {
+  const auto decoder = std::make_shared<Decoder>();
+  // POST /api/realtime/init: a portrait that waits for its WebSocket.
+  add_later_route(router, "POST", "/api/realtime/init", kMaxImageBytes + (64 << 10),
+                  [talks, decoder](const Request& request) -> net::awaitable<Response> {
+                    Form form(request);
+                    if (!talks) refuse(500, "503: Models not loaded");
+                    const std::string_view image = form.file("image");
+                    generation::VideoRequest talker;
+                    generation::TalkOptions talk;
+                    talk.crop = form.boolean("crop", true);
+                    talk.chunk_seconds = kChunkSeconds;
+                    form.check();
+                    talker.talk = talk;
+                    talker.seed = 42;
+                    auto decoding = decoder->image(image);
+                    talker.image = co_await std::move(decoding);
+                    const std::string id = random_uuid();
+                    talks->create(id, std::move(talker));
+                    co_return json_response(200, {{"session_id", id}, {"websocket_url", "/ws/realtime/" + id}});
+                  });
+  Route socket;
+  socket.method = "GET";
+  socket.pattern = "/ws/realtime/{session_id}";
+  socket.feed = [talks](const Request& request) -> Feed {
+    require(talks != nullptr, ErrorCode::unavailable, "there is no talking-head model");
+    return [talks, id = request.path_value("session_id")](WebSocket& viewer) { return converse(*talks, id, viewer); };
+  };
+  router.add(std::move(socket));
+}
+
+}  // namespace rushes::server

@@ -1,0 +1,232 @@
+#include "rushes/server/api/imtalker/routes.h"
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "rushes/server/api/imtalker/decoder.h"
+#include "rushes/server/api/imtalker/hls.h"
+#include "rushes/server/api/imtalker/realtime.h"
+#include "rushes/server/api/imtalker/talk_request.h"
+#include "rushes/server/api/imtalker/whole_file.h"
+
+namespace rushes::server {
+namespace {
+
+using namespace imtalker;
+using generation::TalkOptions;
+
+constexpr std::size_t kMaxInitBytes = kMaxImageBytes + (64 << 10);
+constexpr std::size_t kMaxFeedBytes = kMaxAudioBytes + (64 << 10);
+constexpr std::chrono::milliseconds kPlaylistPatience{60'000}, kPlaylistStep{100};
+constexpr std::string_view kPlaylistType = "application/vnd.apple.mpegurl";
+
+std::string_view word(TalkSession::Status status) {
+  switch (status) {
+    case TalkSession::Status::waiting_for_audio: return "waiting_for_audio";
+    case TalkSession::Status::processing: return "processing";
+    case TalkSession::Status::complete: return "complete";
+    case TalkSession::Status::error: return "error";
+  }
+  return "?";
+}
+
+class Routes {
+ public:
+  Routes(TalkTable* talks, TalkRouteOptions options) : talks_(talks), options_(options) {}
+
+  // POST /api/audio-driven/chunked/init: a session that waits for speech.
+  net::awaitable<Response> init(const Request& request) {
+    require_model();
+    Form form(request);
+    TalkFields fields = read_talk_fields(form, FieldsOf::chunked, options_.mode);
+    const std::string id = fields.session_id ? checked_id(*fields.session_id) : random_uuid();
+    auto decoding = decoder_.image(fields.image);
+    fields.request.image = co_await std::move(decoding);
+    talks_->create(id, std::move(fields.request));
+    co_return json_response(200, {{"status", "success"},
+                                  {"session_id", id},
+                                  {"hls_url", "/hls/" + id + "/playlist.m3u8"},
+                                  {"message", "Session ready. Send audio chunks to /api/audio-driven/chunked/feed"},
+                                  {"chunk_duration", fields.chunk_duration},
+                                  {"audio_sample_rate", fields.audio_sample_rate}});
+  }
+
+  // POST /api/audio-driven/chunked/feed: the next piece of speech. Answered before any of it is spoken.
+  net::awaitable<Response> feed(const Request& request) {
+    require_model();
+    Form form(request);
+    const std::string id = form.text("session_id");
+    const std::string_view sound = form.file("audio_chunk");
+    const bool is_final = form.boolean("is_final_chunk", false);
+    form.check();
+    const auto missing = [&] {
+      refuse(404, "Session " + id + " not found. Call /api/audio-driven/chunked/init first.");
+    };
+    if (!talks_->find(id)) missing();
+    media::DecodedAudio audio;
+    std::optional<Response> wrong;
+    try {
+      auto decoding = decoder_.sound(sound);
+      audio = co_await std::move(decoding);
+    } catch (const Error& error) {
+      if (TalkSession* session = talks_->find(id); session && error.code() != ErrorCode::unavailable)
+        talks_->fail_piece(*session, error.what());
+      wrong = error_detail(error);
+    }
+    if (wrong) co_return std::move(*wrong);
+    TalkSession* session = talks_->find(id);
+    if (!session) missing();
+    // As they were before this piece; it is counted as received.
+    const int64_t video_frames = session->video_frames();
+    const auto status = session->status();
+    talks_->feed(*session, std::move(audio.samples), audio.hz, is_final);
+    co_return json_response(200, {{"status", "success"},
+                                  {"session_id", id},
+                                  {"buffer_samples", session->samples()},
+                                  {"frames_generated", video_frames},
+                                  {"session_status", word(status)},
+                                  {"message", "Audio chunk received and queued for processing"}});
+  }
+
+  // GET /api/audio-driven/chunked/status/{session_id}
+  Response status(const Request& request) {
+    require_model();
+    const TalkSession& session = find(request, "Session {} not found");
+    const auto& error = session.error();
+    const auto created = std::chrono::duration<double>(session.created().time_since_epoch()).count();
+    return json_response(200, {{"session_id", session.id()},
+                               {"status", word(session.status())},
+                               {"total_frames_generated", session.video_frames()},
+                               {"buffer_samples", session.samples()},
+                               {"error", error ? Json(*error) : Json()},
+                               {"created_at", created},
+                               {"uptime_seconds", session.age().count()}});
+  }
+
+  // DELETE /api/audio-driven/chunked/session/{session_id}: ends it, and removes its HLS.
+  Response remove(const Request& request) {
+    require_model();
+    const std::string& id = request.path_value("session_id");
+    if (!talks_->remove(id)) refuse(404, "Session " + id + " not found");
+    return json_response(200, {{"status", "success"}, {"message", "Session " + id + " cleaned up"}});
+  }
+
+  // DELETE /api/hls/session/{session_id}: here a session without its HLS is of no use, so all of it goes.
+  Response remove_hls(const Request& request) {
+    require_model();
+    const std::string& id = request.path_value("session_id");
+    if (!talks_->remove(id)) refuse(404, "Session not found");
+    return json_response(200, {{"status", "success"}, {"message", "Session " + id + " deleted"}});
+  }
+
+  // GET /hls/{session_id}/{file}: the playlist as it is, or a segment.
+  Response hls_file(const Request& request) {
+    const std::string& file = request.path_value("hls_file");
+    const TalkSession* session = talks_ ? talks_->find(request.path_value("session_id")) : nullptr;
+    if (session && file == "playlist.m3u8") return playlist_response(*session);
+    const auto segment = session ? find_segment(*session, file) : std::nullopt;
+    if (!segment) refuse(404, "Not Found");
+    return segment_response(request, *segment);
+  }
+
+  // GET /api/hls/{session_id}/{file}: the playlist once something can be played, a segment, or all as one file.
+  net::awaitable<Response> api_hls_file(const Request& request) {
+    require_model();
+    const std::string& file = request.path_value("hls_file");
+    if (file == "playlist.m3u8") {
+      auto waiting = wait_for_playlist(request);
+      co_return co_await std::move(waiting);
+    }
+    if (file == "download") co_return download(find(request, "Session not found"));
+    const TalkSession* session = talks_->find(request.path_value("session_id"));
+    const auto segment = session ? find_segment(*session, file) : std::nullopt;
+    if (!segment) refuse(404, "Segment not found");
+    co_return segment_response(request, *segment);
+  }
+
+ private:
+  void require_model() const {
+    if (!talks_) refuse(503, "Models not loaded properly");
+  }
+
+  TalkSession& find(const Request& request, fmt::string_view words) {
+    const std::string& id = request.path_value("session_id");
+    TalkSession* session = talks_->find(id);
+    if (!session) refuse(404, fmt::format(fmt::runtime(words), id));
+    return *session;
+  }
+
+  static Response playlist_response(const TalkSession& session) {
+    Response response;
+    response.content_type = kPlaylistType;
+    response.headers.emplace_back("Cache-Control", "no-cache");
+    response.body = playlist(session);
+    return response;
+  }
+
+  static Response segment_response(const Request& request, const TalkSegment& segment) {
+    const auto bytes = segment.hls->segment(segment.number, delivery::HlsFormat::mpeg_ts);
+    Response response =
+        bytes_response(request, {reinterpret_cast<const char*>(bytes->data()), bytes->size()}, "video/mp2t");
+    response.headers.emplace_back("Cache-Control", "no-cache");
+    return response;
+  }
+
+  net::awaitable<Response> wait_for_playlist(const Request& request) {
+    find(request, "Playlist not found");
+    net::steady_timer timer(co_await net::this_coro::executor);
+    const auto deadline = std::chrono::steady_clock::now() + kPlaylistPatience;
+    for (;;) {
+      const TalkSession& session = find(request, "Playlist not found");
+      if (!session.segments().empty()) co_return playlist_response(session);
+      if (std::chrono::steady_clock::now() >= deadline)
+        co_return detail(202,
+                         "Playlist not ready yet. Waiting for first segment to be generated (segment_000.ts must exist "
+                         "and playlist must contain #EXTINF)");
+      timer.expires_after(kPlaylistStep);
+      auto waiting = timer.async_wait(net::as_tuple(net::use_awaitable));
+      co_await std::move(waiting);
+    }
+  }
+
+  static Response download(const TalkSession& session) {
+    const media::Bytes video = merged_mp4(session);
+    Response response;
+    response.content_type = "video/mp4";
+    response.headers.emplace_back("Content-Disposition", "attachment; filename=" + session.id() + ".mp4");
+    response.body = std::string(video.begin(), video.end());
+    return response;
+  }
+
+  TalkTable* const talks_;
+  const TalkRouteOptions options_;
+  Decoder decoder_;
+};
+
+}  // namespace
+
+void add_imtalker_routes(Router& router, TalkTable* talks, TalkRouteOptions options) {
+  const auto routes = std::make_shared<Routes>(talks, options);
+  const auto now = [&](std::string method, std::string pattern, Response (Routes::*function)(const Request&)) {
+    add_route(router, std::move(method), std::move(pattern),
+              [routes, function](const Request& request) { return ((*routes).*function)(request); });
+  };
+  const auto later = [&](std::string method, std::string pattern, std::size_t max_body_bytes,
+                         net::awaitable<Response> (Routes::*function)(const Request&)) {
+    add_later_route(router, std::move(method), std::move(pattern), max_body_bytes,
+                    [routes, function](const Request& request) { return ((*routes).*function)(request); });
+  };
+  later("POST", "/api/audio-driven/chunked/init", kMaxInitBytes, &Routes::init);
+  later("POST", "/api/audio-driven/chunked/feed", kMaxFeedBytes, &Routes::feed);
+  now("GET", "/api/audio-driven/chunked/status/{session_id}", &Routes::status);
+  now("DELETE", "/api/audio-driven/chunked/session/{session_id}", &Routes::remove);
+  now("GET", "/hls/{session_id}/{hls_file}", &Routes::hls_file);
+  later("GET", "/api/hls/{session_id}/{hls_file}", 64 << 10, &Routes::api_hls_file);
+  now("DELETE", "/api/hls/session/{session_id}", &Routes::remove_hls);
+  add_whole_file_routes(router, talks, options.mode);
+  add_realtime_talk_routes(router, talks);
+}
+
+}  // namespace rushes::server

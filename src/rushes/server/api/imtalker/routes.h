@@ -1,0 +1,16 @@
+// IMTalker's stand-alone server: chunked sessions, their HLS, and whole files. Existing clients work unchanged.
+#pragma once
+#include "rushes/server/router.h"
+#include "rushes/server/talk_table.h"
+
+namespace rushes::server {
+
+/// How talking heads are made when a request does not say (field `mode`).
+struct TalkRouteOptions {
+  generation::TalkOptions::Mode mode = generation::TalkOptions::Mode::aligned;
+};
+
+/// `talks` null: there is no talking-head model, and all of it is answered 503. Both outlive the router.
+void add_imtalker_routes(Router& router, TalkTable* talks, TalkRouteOptions options = {});
+
+}  // namespace rushes::server

@@ -1,0 +1,136 @@
+#include "rushes/server/api/imtalker/talk_request.h"
+
+#include <algorithm>
+
+#include "rushes/generation/session.h"
+
+namespace rushes::server::imtalker {
+namespace {
+
+using generation::TalkOptions;
+
+/// "[1, 2, 3]": a style of N numbers.
+template <std::size_t N>
+std::optional<std::array<double, N>> read_style(const Form& form, const char* field) {
+  const auto text = form.optional_text(field);
+  if (!text || *text == "null") return std::nullopt;
+  const nlohmann::json values = nlohmann::json::parse(*text, nullptr, false);
+  const auto complain = [&] {
+    refuse(500, fmt::format("{} must be a JSON list of {} numbers, such as [{}0] (got '{}')", field, N,
+                            N == 2 ? "0," : "0,0,", text->substr(0, 64)));
+  };
+  if (!values.is_array() || values.size() != N) complain();
+  std::array<double, N> style{};
+  for (std::size_t i = 0; i < N; ++i) {
+    if (!values[i].is_number()) complain();
+    style[i] = values[i].get<double>();
+  }
+  return style;
+}
+
+TalkOptions::Mode read_mode(const Form& form, TalkOptions::Mode otherwise) {
+  const auto word = form.optional_text("mode");
+  if (!word) return otherwise;
+  if (*word == "aligned") return TalkOptions::Mode::aligned;
+  if (*word == "reference") return TalkOptions::Mode::reference;
+  refuse(400, "mode must be aligned or reference");
+}
+
+}  // namespace
+
+TalkFields read_talk_fields(Form& form, FieldsOf kind, TalkOptions::Mode mode) {
+  TalkFields fields;
+  TalkOptions talk;
+  fields.image = form.file("image");
+  fields.session_id = form.optional_text("session_id");
+  talk.crop = form.boolean("crop", true);
+  fields.request.seed = form.integer("seed", 42);
+  const int64_t nfe = form.integer("nfe", 10);
+  const double cfg_scale = form.number("cfg_scale", 2.0);
+  if (kind == FieldsOf::chunked) {
+    fields.chunk_duration = form.number("chunk_duration", 1.0);
+    fields.audio_sample_rate = form.integer("audio_sample_rate", 24'000);
+  } else {
+    talk.crop_scale = form.number("crop_scale", 0.8);
+  }
+  form.check();
+  if (nfe < 5 || nfe > 50) refuse(400, "nfe must be between 5 and 50");
+  if (!(cfg_scale >= 1.0 && cfg_scale <= 5.0)) refuse(400, "cfg_scale must be between 1.0 and 5.0");
+  if (!(fields.chunk_duration >= 0.1 && fields.chunk_duration <= 10.0))
+    refuse(400, "chunk_duration must be between 0.1 and 10.0 seconds");
+  talk.mode = read_mode(form, mode);
+  talk.pose = read_style<3>(form, "pose_style");
+  talk.gaze = read_style<2>(form, "gaze_style");
+  if (kind == FieldsOf::chunked) talk.chunk_seconds = fields.chunk_duration;
+  fields.request.steps = nfe;
+  fields.request.guidance_scale = cfg_scale;
+  fields.request.talk = talk;
+  return fields;
+}
+
+/// What a client gets that names no session: random, in the form of a UUID of version 4.
+std::string random_uuid() {
+  std::string hex = generation::SessionId::random().text();
+  hex[12] = '4';
+  hex[16] = "89ab"[static_cast<unsigned char>(hex[16]) % 4];
+  return hex.substr(0, 8) + '-' + hex.substr(8, 4) + '-' + hex.substr(12, 4) + '-' + hex.substr(16, 4) + '-' +
+         hex.substr(20);
+}
+
+/// Names become parts of paths in URLs.
+std::string checked_id(const std::string& id) {
+  const bool usable = !id.empty() && id.size() <= 128 && id != "." && id != ".." &&
+                      std::all_of(id.begin(), id.end(),
+                                  [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_' || c == '.'; });
+  if (!usable) refuse(400, "session_id must be 1 to 128 letters, digits, '-', '_' and '.'");
+  return id;
+}
+
+void add_route(Router& router, std::string method, std::string pattern,
+               std::function<Response(const Request&)> answer) {
+  Route route;
+  route.method = std::move(method);
+  route.pattern = std::move(pattern);
+  route.answer = [answer = std::move(answer)](const Request& request) {
+    try {
+      return answer(request);
+    } catch (Refused& refused) {
+      return std::move(refused.response);
+    } catch (const Error& error) {
+      return error_detail(error);
+    }
+  };
+  router.add(std::move(route));
+}
+
+void add_later_route(Router& router, std::string method, std::string pattern, std::size_t max_body_bytes,
+                     std::function<net::awaitable<Response>(const Request&)> answer) {
+  Route route;
+  route.method = std::move(method);
+  route.pattern = std::move(pattern);
+  route.max_body_bytes = max_body_bytes;
+  route.answer_later = [answer = std::move(answer)](const Request& request) -> net::awaitable<Response> {
+    std::optional<Response> wrong;
+    try {
+      auto answering = answer(request);
+      co_return co_await std::move(answering);
+    } catch (Refused& refused) {
+      wrong = std::move(refused.response);
+    } catch (const Error& error) {
+      wrong = error_detail(error);
+    }
+    co_return std::move(*wrong);
+  };
+  router.add(std::move(route));
+}
+
+Response error_detail(const Error& error) {
+  switch (error.code()) {
+    // The published server answers 500 for pictures and sound that cannot be read.
+    case ErrorCode::unsupported:
+    case ErrorCode::corrupt_data: return detail(500, error.what());
+    default: return detail(http_status(error.code()), error.what());
+  }
+}
+
+}  // namespace rushes::server::imtalker

@@ -1,0 +1,39 @@
+// What IMTalker's clients send, in the words of our generator.
+#pragma once
+#include "rushes/server/api/imtalker/form.h"
+#include "rushes/server/router.h"
+#include "rushes/server/talk_table.h"
+
+namespace rushes::server::imtalker {
+
+inline constexpr std::size_t kMaxImageBytes = 32 << 20;
+inline constexpr std::size_t kMaxAudioBytes = 128 << 20;
+inline constexpr double kMaxAudioSeconds = 1800;  // of one piece
+
+/// nfe, cfg_scale, crop and so on of a session; `chunk_duration` where it has one. Throws Refused: 422 for fields that
+/// are none, 400 for values out of range in the order that the published server checks them, 500 for styles that are no
+/// JSON lists.
+struct TalkFields {
+  generation::VideoRequest request;
+  double chunk_duration = 1.0;
+  int64_t audio_sample_rate = 24'000;
+  std::optional<std::string> session_id;
+  std::string_view image;
+};
+enum class FieldsOf { chunked, whole_file };
+TalkFields read_talk_fields(Form& form, FieldsOf kind, generation::TalkOptions::Mode mode);
+
+/// What a client gets that names no session: random, in the form of a UUID of version 4.
+std::string random_uuid();
+/// Names become parts of paths in URLs. Throws Refused(400).
+std::string checked_id(const std::string& id);
+
+/// Routes whose refusals and errors are answered in this API's form.
+void add_route(Router& router, std::string method, std::string pattern, std::function<Response(const Request&)> answer);
+void add_later_route(Router& router, std::string method, std::string pattern, std::size_t max_body_bytes,
+                     std::function<net::awaitable<Response>(const Request&)> answer);
+
+/// The status that an error of ours has in this API.
+Response error_detail(const Error& error);
+
+}  // namespace rushes::server::imtalker

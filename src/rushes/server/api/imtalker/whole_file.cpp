@@ -1,0 +1,192 @@
+#include "rushes/server/api/imtalker/whole_file.h"
+
+#include <boost/asio/this_coro.hpp>
+
+#include "rushes/server/api/imtalker/decoder.h"
+#include "rushes/server/base64.h"
+#include "rushes/server/wakeup.h"
+
+namespace rushes::server {
+namespace {
+
+using namespace imtalker;
+using generation::TalkOptions;
+
+constexpr std::size_t kMaxWholeBytes = kMaxImageBytes + kMaxAudioBytes + (64 << 10);
+constexpr double kChunkSeconds = 2.0;     // all of the speech is there: large steps are the fastest
+constexpr double kLiveLeadSeconds = 0.5;  // pictures that are watched as they come are not made far ahead
+
+/// Pictures of a session as text or parts of a multipart body, no faster than they are to be seen.
+class PictureBody final : public BodySource {
+ public:
+  enum class Kind { server_sent_events, multipart };
+  PictureBody(const Entry& entry, Kind kind) : entry_(entry), kind_(kind) {}
+  ~PictureBody() override { entry_.session->stop("its viewer has left"); }
+
+  net::awaitable<std::shared_ptr<const media::Bytes>> next() override {
+    if (!pictures_) {
+      const net::any_io_executor executor = co_await net::this_coro::executor;
+      wakeup_ = std::make_shared<Wakeup>(executor);
+      pictures_ = entry_.outlets->jpeg()->watch(delivery::JpegStream::From::oldest, wakeup_->notifier());
+    }
+    for (;;) {
+      const bool ended = pictures_->ended();  // asked first, so that nothing is missed
+      const delivery::JpegPicture picture = pictures_->poll();
+      if (picture.bytes) {
+        ++video_frames_;
+        co_return part(*picture.bytes);
+      }
+      if (ended) co_return last();
+      co_await wakeup_->wait();
+    }
+  }
+
+ private:
+  static std::shared_ptr<const media::Bytes> bytes_of(std::string_view text) {
+    return std::make_shared<const media::Bytes>(text.begin(), text.end());
+  }
+  std::shared_ptr<const media::Bytes> part(const media::Bytes& jpeg) const {
+    if (kind_ == Kind::server_sent_events) return bytes_of("data: " + encode_base64(jpeg) + "\n\n");
+    std::string text = "--frame\r\nContent-Type: image/jpeg\r\n\r\n";
+    text.append(jpeg.begin(), jpeg.end());
+    return bytes_of(text + "\r\n");
+  }
+  std::shared_ptr<const media::Bytes> last() {
+    if (kind_ == Kind::multipart || std::exchange(told_end_, true)) return nullptr;
+    const generation::SessionStatus status = entry_.session->status();
+    if (status.failure) return bytes_of("event: error\ndata: " + status.failure->message + "\n\n");
+    const Json end{{"frames", video_frames_}, {"time", std::chrono::duration<double>(status.age).count()}};
+    return bytes_of("event: complete\ndata: " + end.dump() + "\n\n");
+  }
+
+  const Entry entry_;
+  const Kind kind_;
+  std::shared_ptr<Wakeup> wakeup_;
+  std::unique_ptr<delivery::JpegViewer> pictures_;
+  int64_t video_frames_ = 0;
+  bool told_end_ = false;
+};
+
+class WholeFileRoutes {
+ public:
+  WholeFileRoutes(TalkTable* talks, TalkOptions::Mode mode) : talks_(talks), mode_(mode) {}
+
+  // POST /api/audio-driven: the video as an MP4, when it is complete.
+  net::awaitable<Response> make_file(const Request& request) {
+    Form form(request);
+    require_model();
+    const std::string_view sound = form.file("audio");
+    TalkFields fields = read_talk_fields(form, FieldsOf::whole_file, mode_);
+    const auto& talk = *fields.request.talk;
+    const std::string parameters =
+        fmt::format("crop={},seed={},nfe={},cfg_scale={:.1f}", talk.crop ? "True" : "False", fields.request.seed,
+                    *fields.request.steps, *fields.request.guidance_scale);
+    const std::string name = "audio_driven_" + random_uuid();
+    auto starting = start(name, std::move(fields), sound);
+    const Entry entry = co_await std::move(starting);
+    const net::any_io_executor executor = co_await net::this_coro::executor;
+    const auto wakeup = std::make_shared<Wakeup>(executor);
+    const auto viewer = entry.video->watch(delivery::EncodedStream::From::newest, wakeup->notifier());
+    while (!entry.video->status().ended) co_await wakeup->wait();
+    const generation::SessionStatus status = entry.session->status();
+    if (status.state != generation::SessionState::finished) {
+      talks_->remove(name);
+      refuse(500, "Generation failed: " + (status.failure ? status.failure->message : std::string("it was stopped")));
+    }
+    Response response = file_response(request, entry.video->recording_path(), "video/mp4");
+    response.headers.emplace_back("Content-Disposition", fmt::format("attachment; filename=\"{}.mp4\"", name));
+    response.headers.emplace_back("X-Output-Path", fmt::format("./outputs/{}.mp4", name));
+    response.headers.emplace_back("X-Generation-Params", parameters);
+    co_return response;
+  }
+
+  // POST /api/audio-driven/stream: the same as HLS, answered at once. An id that exists goes on with its video.
+  net::awaitable<Response> make_hls(const Request& request) {
+    Form form(request);
+    require_model();
+    const std::string given = form.text("unique_id");
+    const std::string_view sound = form.file("audio");
+    const bool is_final = form.boolean("is_final_chunk", false);
+    form.number("segment_duration", 2.0);
+    form.number("fps", 25.0);
+    TalkFields fields = read_talk_fields(form, FieldsOf::whole_file, mode_);
+    const std::string id = checked_id(given);
+    auto decoding = decoder_.image(fields.image);
+    fields.request.image = co_await std::move(decoding);
+    auto hearing = decoder_.sound(sound);
+    media::DecodedAudio audio = co_await std::move(hearing);
+    fields.request.talk->chunk_seconds = kChunkSeconds;
+    TalkSession* session = talks_->find(id);
+    if (session)
+      talks_->go_on(*session, std::move(fields.request));
+    else
+      session = &talks_->create(id, std::move(fields.request));
+    talks_->keep_open(*session, !is_final);
+    talks_->feed(*session, std::move(audio.samples), audio.hz, /*is_final=*/true);
+    co_return json_response(
+        200, {{"status", "success"},
+              {"session_id", id},
+              {"hls_url", "/hls/" + id + "/playlist.m3u8"},
+              {"message", "Video generation started. Stream will begin as soon as first segments are ready."},
+              {"streaming", "progressive"}});
+  }
+
+  // POST /api/realtime-sse, /api/realtime-mjpeg: single pictures, as they are to be seen.
+  net::awaitable<Response> make_pictures(const Request& request, PictureBody::Kind kind) {
+    Form form(request);
+    require_model();
+    const std::string_view sound = form.file("audio");
+    TalkFields fields = read_talk_fields(form, FieldsOf::whole_file, mode_);
+    fields.request.max_lead_seconds = kLiveLeadSeconds;
+    auto starting = start("pictures_" + random_uuid(), std::move(fields), sound);
+    const Entry entry = co_await std::move(starting);
+    Response response;
+    response.content_type =
+        kind == PictureBody::Kind::multipart ? "multipart/x-mixed-replace; boundary=frame" : "text/event-stream";
+    response.headers.emplace_back("Cache-Control", "no-cache");
+    response.headers.emplace_back("X-Accel-Buffering", "no");
+    response.body = std::make_unique<PictureBody>(entry, kind);
+    co_return response;
+  }
+
+ private:
+  void require_model() const {
+    if (!talks_) refuse(503, "Models not loaded properly");
+  }
+
+  net::awaitable<Entry> start(std::string id, TalkFields fields, std::string_view sound) {
+    auto decoding = decoder_.image(fields.image);
+    fields.request.image = co_await std::move(decoding);
+    auto hearing = decoder_.sound(sound);
+    media::DecodedAudio audio = co_await std::move(hearing);
+    fields.request.talk->chunk_seconds = kChunkSeconds;
+    TalkSession& session = talks_->create(std::move(id), std::move(fields.request));
+    talks_->feed(session, std::move(audio.samples), audio.hz, /*is_final=*/true);
+    co_return session.newest().entry;
+  }
+
+  TalkTable* const talks_;
+  const TalkOptions::Mode mode_;
+  Decoder decoder_;
+};
+
+}  // namespace
+
+void add_whole_file_routes(Router& router, TalkTable* talks, TalkOptions::Mode mode) {
+  const auto routes = std::make_shared<WholeFileRoutes>(talks, mode);
+  const auto add = [&](const char* pattern, auto function) {
+    add_later_route(router, "POST", pattern, kMaxWholeBytes, function);
+  };
+  add("/api/audio-driven", [routes](const Request& request) { return routes->make_file(request); });
+  add("/api/audio-driven/stream", [routes](const Request& request) { return routes->make_hls(request); });
+  add("/api/realtime-sse", [routes](const Request& request) {
+    return routes->make_pictures(request, PictureBody::Kind::server_sent_events);
+  });
+  add("/api/realtime-mjpeg",
+      [routes](const Request& request) { return routes->make_pictures(request, PictureBody::Kind::multipart); });
+  // The published example client knows this path only.
+  add("/api/v1/audio-driven/stream",
+      [routes](const Request& request) { return routes->make_pictures(request, PictureBody::Kind::multipart); });
+}
+
+}  // namespace rushes::server
