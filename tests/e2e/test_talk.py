@@ -70,7 +70,7 @@ def talk_server(binary, tmp_path_factory):
 
 
 def wait_until_complete(server, session):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300  # bounds failures only
     while time.monotonic() < deadline:
         status = server.request("GET", f"/api/audio-driven/chunked/status/{session}")
         if status["status"] in ("complete", "error"):
@@ -84,7 +84,7 @@ def test_a_file_of_speech_becomes_a_video_with_its_sound_in_time(binary, tmp_pat
     (tmp_path / "speech.wav").write_bytes(wav(speech(rate=24000), 24000))
     video = tmp_path / "talk.mp4"
     run = subprocess.run([binary, "talk", "--model", "random", "--image", tmp_path / "face.png", "--audio", tmp_path / "speech.wav", "-o", video],
-                         capture_output=True, text=True, timeout=120)
+                         capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stderr
     assert "75 frames, 3.00 s of video" in run.stderr
     found = streams(video)
@@ -99,8 +99,8 @@ def test_speech_from_a_pipe_becomes_the_same_pictures(binary, tmp_path):
     samples = speech(2.0)
     (tmp_path / "speech.wav").write_bytes(wav(samples))
     arguments = [binary, "talk", "--model", "random", "--image", tmp_path / "face.png", "--chunk", "0.2", "-q", "-o"]
-    whole = subprocess.run([*arguments, tmp_path / "whole.rgb", "--audio", tmp_path / "speech.wav"], capture_output=True, timeout=120)
-    live = subprocess.run([*arguments, tmp_path / "live.rgb", "--live"], input=(samples * 32767).astype("<i2").tobytes(), capture_output=True, timeout=120)
+    whole = subprocess.run([*arguments, tmp_path / "whole.rgb", "--audio", tmp_path / "speech.wav"], capture_output=True, timeout=300)
+    live = subprocess.run([*arguments, tmp_path / "live.rgb", "--live"], input=(samples * 32767).astype("<i2").tobytes(), capture_output=True, timeout=300)
     assert whole.returncode == live.returncode == 0, whole.stderr + live.stderr
     assert (tmp_path / "whole.rgb").read_bytes() == (tmp_path / "live.rgb").read_bytes()
     assert (tmp_path / "live.rgb").stat().st_size == 50 * 128 * 128 * 3
