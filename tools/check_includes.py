@@ -16,7 +16,7 @@ ALLOWED = {
     "text": ["base", "tensor", "nn"],
     "models": ["base", "tensor", "nn", "text"],
     "generation": ["base", "audio", "tensor", "nn", "text", "models"],
-    "training": ["base", "tensor", "nn", "text", "models", "generation"],
+    "training": ["base", "audio", "tensor", "nn", "text", "models", "generation"],
     "verify": ["base", "audio", "tensor", "nn", "text", "models", "generation"],
     "media": ["base", "audio"],
     "delivery": ["base", "media", "generation"],

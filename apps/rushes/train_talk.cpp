@@ -1,0 +1,80 @@
+// The stages of rushes train that make the shipped talking head.
+#include <fmt/format.h>
+
+#include "commands.h"
+#include "rushes/base/error.h"
+#include "rushes/tensor/ops.h"
+#include "rushes/training/face_world.h"
+#include "rushes/training/png.h"
+#include "rushes/training/talk_training.h"
+
+namespace rushes::app {
+namespace {
+
+struct Options {
+  training::RunOptions run;
+  std::string directory = "build/train-talk", output = "models/shipped-talk";
+  int64_t time_limit = 600, save_every = 90;
+  int64_t people = 0, drivers = 3;
+};
+
+void add_run_options(CLI::App* command, const std::shared_ptr<Options>& options) {
+  command->add_option("--directory", options->directory, "states, loss curves and pictures of all stages")->capture_default_str();
+  command->add_option("--time-limit", options->time_limit, "seconds; the learning rate decays over them")
+      ->check(CLI::Range(1, 1'000'000))->capture_default_str();
+  command->add_option("--save-every", options->save_every, "seconds between saved states")->check(CLI::Range(1, 100'000))->capture_default_str();
+  command->add_option("--learning-rate", options->run.learning_rate, "peak of this call")->check(CLI::Range(1e-7, 1.0))->capture_default_str();
+  command->add_option("--batch", options->run.batch, "samples per update")->check(CLI::Range(1, 4096))->capture_default_str();
+  command->add_option("--seed", options->run.seed, "of the drawn data")->capture_default_str();
+  command->add_option("--threads", options->run.threads, "that share a batch, one core each")->check(CLI::Range(1, 512))->capture_default_str();
+}
+
+void prepare(Options& options) {
+  options.run.directory = options.directory;
+  options.run.time_limit = std::chrono::seconds(options.time_limit);
+  options.run.save_every = std::chrono::seconds(options.save_every);
+  at::set_num_threads(1);  // threads share the batch, not the operators
+  at::globalContext().setFlushDenormal(true);
+}
+
+void show_faces(const Options& options) {
+  std::filesystem::create_directories(options.directory);
+  std::vector<at::Tensor> people;
+  for (uint64_t i = 0; i < 8; ++i) {
+    const auto identity = training::make_identity(options.run.seed, i, training::Split::train);
+    training::Random random(options.run.seed, i);
+    std::vector<at::Tensor> row{training::draw_face(identity, {})};
+    for (int k = 0; k < 7; ++k) row.push_back(training::draw_face(identity, training::random_controls(random)));
+    people.push_back(at::stack(row));
+  }
+  const auto file = std::filesystem::path(options.directory) / "faces.png";
+  training::write_png(file, training::contact_sheet(at::stack(people), 8));
+  fmt::print("wrote {}\n", file.string());
+}
+
+}  // namespace
+
+void add_talk_stages(CLI::App* train) {
+  const auto stage = [&](const char* name, const char* what, double rate, int64_t batch, auto action) {
+    auto options = std::make_shared<Options>();
+    options->run.learning_rate = rate;
+    options->run.batch = batch;
+    CLI::App* command = train->add_subcommand(name, what);
+    add_run_options(command, options);
+    command->callback([options, action] {
+      prepare(*options);
+      action(*options);
+    });
+    return std::pair(command, options);
+  };
+  stage("faces", "Draw people of the face world", 1e-3, 1, show_faces);
+  stage("face-audio", "Train the talking head's speech encoder", 2e-3, 16, [](const Options& o) { training::train_audio_encoder(o.run); });
+  stage("face-motion", "Train the talking head's motion generator", 2e-3, 64, [](const Options& o) { training::train_motion_generator(o.run); });
+  const auto [renderer, renderer_options] = stage("face-renderer", "Train the talking head's renderer", 2e-3, 8, [](const Options& o) {
+    training::train_renderer({.run = o.run, .drivers = o.drivers, .people = o.people});
+  });
+  renderer->add_option("--people", renderer_options->people, "that are drawn; 0: without end")->check(CLI::Range(0, 1'000'000))->capture_default_str();
+  renderer->add_option("--drivers", renderer_options->drivers, "frames made of each source picture")->check(CLI::Range(1, 64))->capture_default_str();
+}
+
+}  // namespace rushes::app

@@ -1,0 +1,183 @@
+#include "rushes/training/shipped_talk.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "rushes/models/imtalker/checkpoint.h"
+#include "rushes/models/imtalker/motion_decoder.h"
+#include "rushes/models/wav2vec/checkpoint.h"
+#include "rushes/tensor/ops.h"
+#include "rushes/training/face_world.h"
+
+namespace rushes::training {
+namespace {
+
+/// What leaves a leaky ReLU of slope 0.2 with the variance that went in.
+constexpr double kEqualGain = 1.387;
+
+/// Of the first attention: logits of a place with itself are about this times sqrt(head size).
+constexpr double kSharpness = 5.0;
+
+double fan_in(const std::vector<int64_t>& shape) {
+  double product = 1;
+  for (std::size_t i = 1; i < shape.size(); ++i) product *= static_cast<double>(shape[i]);
+  return product;
+}
+
+bool has(const std::string& key, std::string_view part) { return key.find(part) != std::string::npos; }
+
+at::Tensor fresh_renderer_tensor(const std::string& key, const std::vector<int64_t>& shape) {
+  if (key.ends_with("modulation.bias")) return at::ones(shape);
+  if (has(key, "pos_embedding") || has(key, "bias_table")) return 0.02 * at::randn(shape);
+  if (key.ends_with("const")) return at::randn(shape);
+  if (key.ends_with("bias")) return at::zeros(shape);
+  if (shape.size() == 1) return at::full(shape, has(key, ".conv2.norm") ? 0.3 : 1.0);  // norms; residual branches small
+  const at::Tensor noise = at::randn(shape);
+  if (has(key, "conv.weight") && has(key, "latent_token_decoder")) return noise;
+  if (has(key, "modulation.weight")) return 0.15 * noise;  // all motions begin with nearly the same maps
+  if (key.starts_with("latent_token_encoder.res_blocks") || has(key, "equalconv")) return noise;
+  if (has(key, "linear_layers")) return kEqualGain * noise;
+  if (has(key, "final_linear") || has(key, "in_layer")) return noise;
+  return noise * std::sqrt((has(key, "attn.") || has(key, "mlp.") ? 1.0 : 2.0) / fan_in(shape));
+}
+
+/// W with W^T W = covariance^-1: the inverse of the Cholesky factor.
+at::Tensor whitening(const at::Tensor& covariance) {
+  const int64_t n = covariance.size(0);
+  const at::Tensor l = at::zeros({n, n}, at::kDouble), source = covariance.to(at::kDouble).contiguous();
+  double* L = l.data_ptr<double>();
+  const double* A = source.const_data_ptr<double>();
+  for (int64_t i = 0; i < n; ++i)
+    for (int64_t j = 0; j <= i; ++j) {
+      double sum = A[i * n + j];
+      for (int64_t k = 0; k < j; ++k) sum -= L[i * n + k] * L[j * n + k];
+      L[i * n + j] = i == j ? std::sqrt(std::max(sum, 1e-9)) : sum / L[j * n + j];
+    }
+  return at::linalg_solve(l, at::eye(n, at::kDouble)).to(at::kFloat);
+}
+
+/// Queries and keys begin as whitened motion maps: a place is most like itself and its neighbours. From plain random
+/// projections no place is like itself, and many hundred updates pass before that is found out.
+void tell_places_apart(std::map<std::string, at::Tensor>& tensors, const imtalker::RendererConfig& config) {
+  const at::NoGradGuard no_grad;
+  const tensor::WeightMap weights(tensors);
+  const imtalker::MotionDecoder decoder(config, weights.under("latent_token_decoder."));
+  const std::vector<at::Tensor> maps = decoder.forward(at::randn({16, config.dim_motion}));
+  for (int64_t level = 0; level < config.coarse_levels(); ++level) {
+    const at::Tensor cells = maps[static_cast<std::size_t>(level)].permute({1, 0, 2, 3}).flatten(1);  // [C, all cells]
+    const at::Tensor mean = cells.mean({1}), centred = cells - mean.unsqueeze(1);
+    const at::Tensor covariance = at::mm(centred, centred.t()) / cells.size(1);
+    const double spread = (covariance * at::eye(covariance.size(0))).sum().item<double>() / static_cast<double>(covariance.size(0));
+    const at::Tensor w = std::sqrt(kSharpness) * whitening(covariance + 0.02 * spread * at::eye(cells.size(0)));
+    for (const char* name : {"q_proj", "k_proj"}) {
+      const std::string key = fmt::format("imt.{}.block_efc.{}", level, name);
+      tensors[key + ".weight"] = w.clone();
+      tensors[key + ".bias"] = -at::matmul(w, mean);
+    }
+  }
+}
+
+}  // namespace
+
+bool is_equalised(const std::string& key) {
+  if (!key.ends_with("weight")) return false;
+  if (key.starts_with("latent_token_encoder.conv1")) return false;
+  return key.starts_with("latent_token_") || key.starts_with("adapt.") ||
+         (key.starts_with("dense_feature_encoder.") && (has(key, "linear_layers") || has(key, "final_linear")));
+}
+
+imtalker::RendererConfig shipped_renderer() {
+  imtalker::RendererConfig config;
+  config.feature_dims = {8, 16, 32, 48};
+  config.spatial_dims = {64, 32, 16, 8};
+  config.dim_motion = kControls;
+  config.dim_app = 48;
+  config.motion_encoder_initial = 8;
+  config.motion_encoder_channels = {16, 32, 48, 64};
+  config.const_dim = 32;
+  config.const_size = 4;
+  config.swin_res_threshold = 64;
+  config.window_size = 8;
+  config.num_heads = 2;
+  return config;
+}
+
+imtalker::GeneratorConfig shipped_motion_generator() {
+  imtalker::GeneratorConfig config;
+  config.window_seconds = 1.0;
+  config.dim_audio = shipped_audio_encoder().hidden_size;
+  config.dim_motion = kControls;
+  config.dim_condition = 32;
+  config.dim_hidden = 96;
+  config.num_heads = 4;
+  config.depth = 4;
+  config.mlp_ratio = 4.0;
+  return config;
+}
+
+wav2vec::Config shipped_audio_encoder() {
+  wav2vec::Config config;
+  config.hidden_size = 96;
+  config.num_hidden_layers = 2;
+  config.num_attention_heads = 4;
+  config.intermediate_size = 192;
+  config.conv_dim = {32, 48, 64, 64, 64, 64, 64};
+  config.num_conv_pos_embeddings = 16;
+  config.num_conv_pos_embedding_groups = 8;
+  return config;
+}
+
+bool is_running_statistic(const std::string& key) { return has(key, "running_"); }
+
+std::map<std::string, at::Tensor> fresh_renderer(const imtalker::RendererConfig& config) {
+  std::map<std::string, at::Tensor> tensors;
+  for (const auto& [key, shape] : imtalker::parameter_shapes(config)) {
+    if (is_running_statistic(key)) continue;
+    at::Tensor value = fresh_renderer_tensor(key, shape);
+    if (key == "adapt.in_layer.weight") value.narrow(1, 0, config.dim_motion).mul_(2);  // few among many: else unheard
+    if (key == "frame_decoder.final_conv.1.weight") value = 0.3 * value;
+    if (has(key, "transformer_blocks") && (has(key, "attn.proj.weight") || has(key, "mlp.2.weight") || has(key, "mlp.3.weight")))
+      value = 0.2 * value;
+    tensors[key] = value;
+  }
+  for (auto& [key, value] : tensors)
+    if (key.starts_with("imt.") && (has(key, "v_proj.weight") || has(key, ".proj.weight"))) value = at::eye(value.size(0));
+  tell_places_apart(tensors, config);
+  return tensors;
+}
+
+std::map<std::string, at::Tensor> fresh_motion_generator(const imtalker::GeneratorConfig& config) {
+  std::map<std::string, at::Tensor> tensors;
+  for (const auto& [key, shape] : imtalker::parameter_shapes(config)) {
+    if (shape.size() == 1)
+      tensors[key] = key.ends_with("bias") ? at::zeros(shape) : at::ones(shape);
+    else
+      tensors[key] = at::randn(shape) / std::sqrt(fan_in(shape)) * (has(key, "adaLN") ? 0.1 : has(key, "decoder.linear") ? 0.1 : 1.0);
+  }
+  return tensors;
+}
+
+std::map<std::string, at::Tensor> fresh_audio_encoder(const wav2vec::Config& config) {
+  std::map<std::string, at::Tensor> tensors;
+  for (const auto& [key, shape] : wav2vec::parameter_shapes(config)) {
+    if (key.ends_with("weight_g"))
+      tensors[key] = at::full(shape, 1.0);
+    else if (shape.size() == 1)
+      tensors[key] = key.ends_with("bias") ? at::zeros(shape) : at::ones(shape);
+    else
+      tensors[key] = at::randn(shape) * std::sqrt((has(key, "feature_extractor") ? 2.0 : 1.0) / fan_in(shape));
+  }
+  return tensors;
+}
+
+tensor::WeightMap with_running_statistics(const tensor::WeightMap& trained, const imtalker::RendererConfig& config) {
+  std::map<std::string, at::Tensor> all = trained.tensors();
+  for (const auto& [key, shape] : imtalker::parameter_shapes(config))
+    if (is_running_statistic(key)) all[key] = key.ends_with("var") ? at::ones(shape) : at::zeros(shape);
+  tensor::WeightMap weights(std::move(all));
+  weights.set_trainable(trained.trainable());
+  return weights;
+}
+
+}  // namespace rushes::training
