@@ -25,7 +25,7 @@ constexpr int64_t kCells = 32;          // of the grid on which places are told 
 constexpr int64_t kRow = 4 * kPixels + 2 * kControls + 2 * kCells * kCells;
 constexpr double kAttention = 4.0;     // extra weight of eyes and mouth
 constexpr double kMotionWeight = 0.3;  // of the motion encoder's error
-constexpr double kPlaceWeight = 0.04;  // of the error of where the first head of the motion transfer looks
+constexpr double kPlaceWeight = 0.05;  // of the error of where the motion transfer looks
 
 /// Pictures with their attention maps and motion latents: [N, 3, S, S], [N, 1, S, S], [N, kControls]. `wanted` may go
 /// beyond what can be drawn, `latents` may not.
@@ -99,7 +99,7 @@ class TrainedRenderer {
 
   struct Rendered {
     at::Tensor pictures;  // [G K, 3, S, S]
-    at::Tensor looks;     // [G K, L, L] log-probabilities: where each of the finest cells looks with its first head
+    at::Tensor looks;     // [G K heads, L, L] log-probabilities: where each of the finest cells looks
   };
 
   at::Tensor motion(const at::Tensor& pictures) const { return motion_.forward(pictures); }
@@ -129,7 +129,7 @@ class TrainedRenderer {
       const at::Tensor p = at::softmax(logits, -1), seen = at::matmul(p, v).transpose(1, 2).flatten(2);
       aligned.push_back(projected("proj", seen).transpose(1, 2).reshape({map.size(0), seen.size(2), map.size(2), map.size(3)}));
       if (level + 1 == static_cast<std::size_t>(config_.coarse_levels())) {
-        rendered.looks = at::log_softmax(logits.select(1, 0), -1);
+        rendered.looks = at::log_softmax(logits, -1).flatten(0, 1);
         best = p.detach().mean(1).argmax(-1);
       }
     }
@@ -189,7 +189,9 @@ Loss accumulate(const TrainedRenderer& renderer, const at::Tensor& rows, const a
   const at::Tensor motion = mixed(drivers.wanted, read_by_person.narrow(1, 1, K).reshape({G * K, kControls}), 0.03);
   const TrainedRenderer::Rendered made = renderer.render(sources.pictures, reference, motion);
   const at::Tensor picture = picture_loss(made.pictures, drivers.pictures, drivers.maps);
-  const at::Tensor place = place_loss(made.looks, drivers.places, drivers.maps);
+  const int64_t heads = made.looks.size(0) / drivers.places.size(0);
+  const auto of_heads = [&](const at::Tensor& x) { return at::repeat_interleave(x, heads, 0); };
+  const at::Tensor place = place_loss(made.looks, of_heads(drivers.places), of_heads(drivers.maps));
   ((picture + kMotionWeight * motion_loss + kPlaceWeight * place) * share).backward();
   return {picture.item<double>(), (made.pictures.detach() - drivers.pictures).abs().mean().item<double>(), motion_loss.item<double>(),
           place.item<double>()};
@@ -215,6 +217,17 @@ void save_sheet(const tensor::WeightMap& weights, const RendererOptions& options
   write_png(file, contact_sheet(at::stack(people), people[0].size(0)));
 }
 
+/// What another state knows of where things are: motion encoder, adaptation, motion maps, queries and keys.
+void take_over(Optimiser& optimiser, const std::filesystem::path& state) {
+  std::map<std::string, at::Tensor> places;
+  const tensor::WeightMap other = tensor::load_safetensors(state).under("weight.");
+  for (const std::string& key : other.keys())
+    if (key.starts_with("latent_token_") || key.starts_with("adapt.") ||
+        (key.starts_with("imt.") && (key.find("q_proj") != std::string::npos || key.find("k_proj") != std::string::npos)))
+      places[key] = other.at(key).clone();
+  log::info("took over {} tensors of {}", optimiser.adopt(tensor::WeightMap(places)), state.string());
+}
+
 }  // namespace
 
 void train_renderer(const RendererOptions& all) {
@@ -227,6 +240,7 @@ void train_renderer(const RendererOptions& all) {
   Optimiser optimiser(fresh, {.learning_rate = options.learning_rate, .weight_decay = 0.0, .average = 0.995,
                                                .warm_up_steps = 50});
   const auto state_file = options.directory / "face-renderer.state.safetensors";
+  if (!all.start.empty()) take_over(optimiser, all.start);
   const bool continued = optimiser.load(state_file);
   if (continued) log::info("continuing at step {}", optimiser.steps());
   Run run(options, "face-renderer", {"loss", "l1", "motion", "place", "gradient"});

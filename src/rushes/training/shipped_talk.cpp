@@ -42,6 +42,42 @@ at::Tensor fresh_renderer_tensor(const std::string& key, const std::vector<int64
   return noise * std::sqrt((has(key, "attn.") || has(key, "mlp.") ? 1.0 : 2.0) / fan_in(shape));
 }
 
+constexpr int64_t kColours = 3;
+
+/// The first three channels of a block pass unchanged: `from` is where they are in its input. Colours are positive, so
+/// the activations leave them alone.
+void pass_colours(std::map<std::string, at::Tensor>& tensors, const std::string& block, int64_t from) {
+  at::Tensor first = tensors.at(block + "conv1.weight"), second = tensors.at(block + "conv2.weight");
+  for (int64_t c = 0; c < kColours; ++c) {
+    first[c].zero_()[from + c][1][1].fill_(1);
+    second[c].zero_()[c][1][1].fill_(1);
+    for (const char* inner : {"feat_res_block1", "feat_res_block2"}) tensors.at(block + inner + ".conv2.norm.norm.weight")[c].zero_();
+  }
+}
+
+/// From random weights alone the renderer learns for hundreds of updates to let a colour through. So three channels do
+/// from the start, from the source picture by way of the motion transfer to the frame.
+void carry_colours(std::map<std::string, at::Tensor>& tensors, const imtalker::RendererConfig& config) {
+  const at::NoGradGuard no_grad;
+  at::Tensor initial = tensors.at("dense_feature_encoder.initial_conv.0.weight");
+  for (int64_t c = 0; c < kColours; ++c) initial[c].zero_()[c][3][3].fill_(1);
+  pass_colours(tensors, "dense_feature_encoder.down_block_0.", 0);
+  for (int64_t i = 0; i + 1 < config.levels(); ++i) {
+    pass_colours(tensors, fmt::format("dense_feature_encoder.down_blocks.{}.", i), 0);
+    pass_colours(tensors, fmt::format("frame_decoder.resblocks.{}.", i), config.width(i + 1));
+  }
+  for (auto& [key, value] : tensors)
+    if (has(key, "transformer_blocks") && (key.ends_with("attn.proj.weight") || key.ends_with("mlp.2.weight") || key.ends_with("mlp.3.weight")))
+      value.narrow(0, 0, kColours).zero_();
+  // Four pixels of each colour; 5 (x - 1/2) is about the inverse of the sigmoid that follows.
+  at::Tensor last = tensors.at("frame_decoder.final_conv.1.weight");
+  for (int64_t out = 0; out < 12; ++out) {
+    last[out].narrow(0, 0, kColours).zero_();
+    last[out][out / 4][1][1].fill_(5);
+  }
+  tensors.at("frame_decoder.final_conv.1.bias").fill_(-2.5);
+}
+
 /// W with W^T W = covariance^-1: the inverse of the Cholesky factor.
 at::Tensor whitening(const at::Tensor& covariance) {
   const int64_t n = covariance.size(0);
@@ -144,6 +180,7 @@ std::map<std::string, at::Tensor> fresh_renderer(const imtalker::RendererConfig&
   for (auto& [key, value] : tensors)
     if (key.starts_with("imt.") && (has(key, "v_proj.weight") || has(key, ".proj.weight"))) value = at::eye(value.size(0));
   tell_places_apart(tensors, config);
+  carry_colours(tensors, config);
   return tensors;
 }
 
