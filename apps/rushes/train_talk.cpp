@@ -20,14 +20,24 @@ struct Options {
 };
 
 void add_run_options(CLI::App* command, const std::shared_ptr<Options>& options) {
-  command->add_option("--directory", options->directory, "states, loss curves and pictures of all stages")->capture_default_str();
+  command->add_option("--directory", options->directory, "states, loss curves and pictures of all stages")
+      ->capture_default_str();
   command->add_option("--time-limit", options->time_limit, "seconds; the learning rate decays over them")
-      ->check(CLI::Range(1, 1'000'000))->capture_default_str();
-  command->add_option("--save-every", options->save_every, "seconds between saved states")->check(CLI::Range(1, 100'000))->capture_default_str();
-  command->add_option("--learning-rate", options->run.learning_rate, "peak of this call")->check(CLI::Range(1e-7, 1.0))->capture_default_str();
-  command->add_option("--batch", options->run.batch, "samples per update")->check(CLI::Range(1, 4096))->capture_default_str();
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  command->add_option("--save-every", options->save_every, "seconds between saved states")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  command->add_option("--learning-rate", options->run.learning_rate, "peak of this call")
+      ->check(CLI::Range(1e-7, 1.0))
+      ->capture_default_str();
+  command->add_option("--batch", options->run.batch, "samples per update")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str();
   command->add_option("--seed", options->run.seed, "of the drawn data")->capture_default_str();
-  command->add_option("--threads", options->run.threads, "that share a batch, one core each")->check(CLI::Range(1, 512))->capture_default_str();
+  command->add_option("--threads", options->run.threads, "that share a batch, one core each")
+      ->check(CLI::Range(1, 512))
+      ->capture_default_str();
 }
 
 void prepare(Options& options) {
@@ -54,11 +64,15 @@ void show_faces(const Options& options) {
 }
 
 void evaluate(const Options& options) {
-  const training::TalkQuality q = training::measure_talk(options.output, options.people, std::filesystem::path(options.directory) / "talk.png");
-  fmt::print("{} held-out people and voices: jaw against loudness {:.2f}, against the truth {:.2f}; mouth seen against loudness {:.2f}, "
-             "against the truth {:.2f}; jaw in silence {:.3f}; frames {:.1f} dB; colours {:.3f}; yaw follows {:.2f}, gaze {:.2f}\n",
-             options.people, q.jaw_loudness, q.jaw_truth, q.mouth_loudness, q.mouth_truth, q.silent_jaw, q.psnr, q.colour_distance,
-             q.yaw_response, q.gaze_response);
+  const training::TalkQuality q =
+      training::measure_talk(options.output, options.people, std::filesystem::path(options.directory) / "talk.png");
+  fmt::print(
+      "{} held-out people and voices: jaw against loudness {:.2f}, against the truth {:.2f}; mouth seen against "
+      "loudness {:.2f}, "
+      "against the truth {:.2f}; jaw in silence {:.3f}; frames {:.1f} dB; colours {:.3f}; yaw follows {:.2f}, gaze "
+      "{:.2f}\n",
+      options.people, q.jaw_loudness, q.jaw_truth, q.mouth_loudness, q.mouth_truth, q.silent_jaw, q.psnr,
+      q.colour_distance, q.yaw_response, q.gaze_response);
 }
 
 }  // namespace
@@ -77,23 +91,34 @@ void add_talk_stages(CLI::App* train) {
     return std::pair(command, options);
   };
   stage("faces", "Draw people of the face world", 1e-3, 1, show_faces);
-  stage("face-audio", "Train the talking head's speech encoder", 2e-3, 16, [](const Options& o) { training::train_audio_encoder(o.run); });
-  stage("face-motion", "Train the talking head's motion generator", 2e-3, 64, [](const Options& o) { training::train_motion_generator(o.run); });
-  const auto [renderer, renderer_options] = stage("face-renderer", "Train the talking head's renderer", 2e-3, 8, [](const Options& o) {
-    training::train_renderer({.run = o.run, .drivers = o.drivers, .people = o.people, .start = o.start});
-  });
+  stage("face-audio", "Train the talking head's speech encoder", 2e-3, 16,
+        [](const Options& o) { training::train_audio_encoder(o.run); });
+  stage("face-motion", "Train the talking head's motion generator", 2e-3, 64,
+        [](const Options& o) { training::train_motion_generator(o.run); });
+  const auto [renderer, renderer_options] =
+      stage("face-renderer", "Train the talking head's renderer", 2e-3, 8, [](const Options& o) {
+        training::train_renderer({.run = o.run, .drivers = o.drivers, .people = o.people, .start = o.start});
+      });
   renderer->add_option("--start", renderer_options->start, "saved state whose motion parts a new run begins with");
-  renderer->add_option("--people", renderer_options->people, "that are drawn; 0: without end")->check(CLI::Range(0, 1'000'000))->capture_default_str();
-  const auto [measure, measure_options] = stage("face-evaluate", "Measure the model directory on held-out people and voices", 1e-3, 1, evaluate);
+  renderer->add_option("--people", renderer_options->people, "that are drawn; 0: without end")
+      ->check(CLI::Range(0, 1'000'000))
+      ->capture_default_str();
+  const auto [measure, measure_options] =
+      stage("face-evaluate", "Measure the model directory on held-out people and voices", 1e-3, 1, evaluate);
   measure_options->people = 8;
-  measure->add_option("--people", measure_options->people, "that speak")->check(CLI::Range(1, 1000))->capture_default_str();
+  measure->add_option("--people", measure_options->people, "that speak")
+      ->check(CLI::Range(1, 1000))
+      ->capture_default_str();
   measure->add_option("--model", measure_options->output, "model directory")->capture_default_str();
-  const auto [ship, ship_options] = stage("face-export", "Write the model directory that talk and serve open", 1e-3, 1, [](const Options& o) {
-    training::export_talk(o.directory, o.output);
-    fmt::print("wrote {}\n", o.output);
-  });
+  const auto [ship, ship_options] =
+      stage("face-export", "Write the model directory that talk and serve open", 1e-3, 1, [](const Options& o) {
+        training::export_talk(o.directory, o.output);
+        fmt::print("wrote {}\n", o.output);
+      });
   ship->add_option("--output", ship_options->output, "model directory")->capture_default_str();
-  renderer->add_option("--drivers", renderer_options->drivers, "frames made of each source picture")->check(CLI::Range(1, 64))->capture_default_str();
+  renderer->add_option("--drivers", renderer_options->drivers, "frames made of each source picture")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
 }
 
 }  // namespace rushes::app

@@ -32,7 +32,8 @@ struct Speech {
   /// A batch of rows cut to `video_frames` from `first`; the wave of every second clip normalised as whole files are.
   Speech(const at::Tensor& rows, int64_t first, int64_t video_frames) {
     wave = rows.narrow(1, first * kSamplesPerFrame, video_frames * kSamplesPerFrame);
-    const at::Tensor even = wav2vec::normalise(wave.slice(0, 0, std::nullopt, 2)), odd = wave.slice(0, 1, std::nullopt, 2);
+    const at::Tensor even = wav2vec::normalise(wave.slice(0, 0, std::nullopt, 2)),
+                     odd = wave.slice(0, 1, std::nullopt, 2);
     wave = at::cat({even, odd});
     const auto in_order = [](const at::Tensor& x) {
       return at::cat({x.slice(0, 0, std::nullopt, 2), x.slice(0, 1, std::nullopt, 2)});
@@ -57,8 +58,10 @@ struct Score {
 
 Score score(const wav2vec::Encoder& encoder, const tensor::WeightMap& weights, const Speech& speech) {
   const int64_t T = speech.mouth.size(1);
-  const at::Tensor out = at::linear(encoder.forward(speech.wave, T), weights.at("head.weight"), weights.at("head.bias"));
-  const at::Tensor mouth = out.narrow(2, 0, 3), names = out.narrow(2, 3, kVisemes).flatten(0, 1), truth = speech.visemes.flatten();
+  const at::Tensor out =
+      at::linear(encoder.forward(speech.wave, T), weights.at("head.weight"), weights.at("head.bias"));
+  const at::Tensor mouth = out.narrow(2, 0, 3), names = out.narrow(2, 3, kVisemes).flatten(0, 1),
+                   truth = speech.visemes.flatten();
   const at::Tensor named = at::cross_entropy_loss(names, truth);
   const at::Tensor error = mouth - speech.mouth;
   return {named + 8 * error.square().mean(), names.argmax(1).eq(truth).to(at::kFloat).mean().item<double>(),
@@ -70,7 +73,9 @@ Score score(const wav2vec::Encoder& encoder, const tensor::WeightMap& weights, c
 void train_audio_encoder(const RunOptions& options) {
   const wav2vec::Config config = shipped_audio_encoder();
   at::manual_seed(options.seed);
-  Optimiser optimiser(fresh(config), {.learning_rate = options.learning_rate, .weight_decay = 0.01, .average = 0.995, .warm_up_steps = 50});
+  Optimiser optimiser(
+      fresh(config),
+      {.learning_rate = options.learning_rate, .weight_decay = 0.01, .average = 0.995, .warm_up_steps = 50});
   const auto state_file = options.directory / "face-audio.state.safetensors";
   if (optimiser.load(state_file)) log::info("continuing at step {}", optimiser.steps());
   const tensor::WeightMap weights = optimiser.weights();
@@ -88,11 +93,12 @@ void train_audio_encoder(const RunOptions& options) {
     std::vector<at::Tensor> rows;
     for (uint64_t i = 0; i < 24; ++i) rows.push_back(draw_row(options.seed, i, Split::held_out));
     const Score held_out = score(judged, average, Speech(at::stack(rows), 0, kClip));
-    log::info("held-out voices: loss {:.3f}, visemes {:.1f} %, jaw off by {:.3f}", held_out.loss.item<double>(), 100 * held_out.right,
-              held_out.jaw_error);
+    log::info("held-out voices: loss {:.3f}, visemes {:.1f} %, jaw off by {:.3f}", held_out.loss.item<double>(),
+              100 * held_out.right, held_out.jaw_error);
   };
   const uint64_t first = static_cast<uint64_t>(optimiser.steps()) * static_cast<uint64_t>(options.batch);
-  Drawing drawing([options](uint64_t index) { return draw_row(options.seed, index, Split::train); }, first, options.batch);
+  Drawing drawing([options](uint64_t index) { return draw_row(options.seed, index, Split::train); }, first,
+                  options.batch);
   const int64_t parts = parallel_parts(options.batch, options.threads);
   while (run.time_left()) {
     const at::Tensor batch = drawing.next_batch();

@@ -95,9 +95,8 @@ void Canvas::ellipse(const Ellipse& shape, const Rgb& colour, float alpha, const
 
 void Canvas::ring(const Ellipse& shape, const Rgb& colour, float width, float alpha) {
   const float half = width * frame_.scale / 2;
-  paint(box(shape.centre, std::max(shape.rx, shape.ry) + width), colour, alpha, [&](Point at) {
-    return std::clamp(0.5f + half - std::abs(distance(shape, at)), 0.0f, 1.0f);
-  });
+  paint(box(shape.centre, std::max(shape.rx, shape.ry) + width), colour, alpha,
+        [&](Point at) { return std::clamp(0.5f + half - std::abs(distance(shape, at)), 0.0f, 1.0f); });
 }
 
 void Canvas::stroke(Point a, Point b, Point c, const Rgb& colour, float width, float alpha) {
@@ -109,7 +108,8 @@ void Canvas::stroke(Point a, Point b, Point c, const Rgb& colour, float width, f
                                          s * s * a.y + 2 * s * t * b.y + t * t * c.y};
   }
   const Point centre{(a.x + c.x) / 2, (a.y + c.y) / 2};
-  const float reach = std::max({std::hypot(a.x - centre.x, a.y - centre.y), std::hypot(b.x - centre.x, b.y - centre.y)});
+  const float reach =
+      std::max({std::hypot(a.x - centre.x, a.y - centre.y), std::hypot(b.x - centre.x, b.y - centre.y)});
   const float half = width * frame_.scale / 2;
   paint(box(centre, reach + width), colour, alpha, [&](Point at) {
     float nearest = 1e9f;

@@ -33,7 +33,8 @@ class Canvas {
 
   /// All pixels: from `top_left` to `bottom_right` along the direction (cos, sin) of `angle`.
   void fill_gradient(const Rgb& from, const Rgb& to, float angle);
-  /// The ellipse in one colour, inside all of `clips`, with opacity `alpha`; a clip with a negative rx keeps its outside.
+  /// The ellipse in one colour, inside all of `clips`, with opacity `alpha`; a clip with a negative rx keeps its
+  /// outside.
   void ellipse(const Ellipse& shape, const Rgb& colour, float alpha = 1, const std::vector<Ellipse>& clips = {});
   /// The rim of an ellipse, `width` wide.
   void ring(const Ellipse& shape, const Rgb& colour, float width, float alpha = 1);

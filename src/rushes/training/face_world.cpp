@@ -10,14 +10,15 @@ namespace rushes::training {
 namespace {
 
 constexpr float kPitch = 0.17f, kYaw = 0.25f, kRoll = 0.18f;  // radians at control 1
-constexpr float kShift = 4, kZoom = 0.07f;                  // pixels; share of the size
+constexpr float kShift = 4, kZoom = 0.07f;                    // pixels; share of the size
 constexpr float kPixelsPerUnit = 39;
 /// Latent units per unit of a control.
 constexpr std::array<float, kControls> kLatentScale{1.5f, 1.5f, 1.5f, 1.5f, 1.5f, 1.5f, 1.5f,
                                                     1.5f, 2.0f, 1.5f, 3.0f, 2.0f, 2.5f};
 
 std::array<float, kControls> as_array(const FaceControls& c) {
-  return {c.pitch, c.yaw, c.roll, c.shift_x, c.shift_y, c.zoom, c.gaze_x, c.gaze_y, c.blink, c.brow, c.jaw, c.width, c.rounding};
+  return {c.pitch,  c.yaw,   c.roll, c.shift_x, c.shift_y, c.zoom,    c.gaze_x,
+          c.gaze_y, c.blink, c.brow, c.jaw,     c.width,   c.rounding};
 }
 
 FaceControls from_array(const std::array<float, kControls>& a) {
@@ -45,8 +46,10 @@ float between(Random& random, double low, double high) { return static_cast<floa
 class Head {
  public:
   Head(const Identity& identity, const FaceControls& controls)
-      : cos_yaw_(std::cos(kYaw * controls.yaw)), sin_yaw_(std::sin(kYaw * controls.yaw)),
-        cos_pitch_(std::cos(kPitch * controls.pitch)), sin_pitch_(std::sin(kPitch * controls.pitch)) {
+      : cos_yaw_(std::cos(kYaw * controls.yaw)),
+        sin_yaw_(std::sin(kYaw * controls.yaw)),
+        cos_pitch_(std::cos(kPitch * controls.pitch)),
+        sin_pitch_(std::sin(kPitch * controls.pitch)) {
     frame.origin = {64 + kShift * controls.shift_x, 62 + kShift * controls.shift_y};
     frame.scale = kPixelsPerUnit * identity.scale * (1 + kZoom * controls.zoom);
     frame.angle = kRoll * controls.roll;
@@ -81,7 +84,11 @@ void draw_behind(Canvas& canvas, const Identity& id, const Head& head) {
   if (id.hair_style == HairStyle::curly) {
     for (int i = 0; i < 9; ++i) {
       const float angle = std::numbers::pi_v<float> * (1.0f + static_cast<float>(i) / 8);
-      canvas.ellipse({{back.x + 0.82f * id.face_width * 1.15f * std::cos(angle), back.y + 0.1f + 0.85f * std::sin(angle)}, 0.33f, 0.33f}, dark);
+      canvas.ellipse(
+          {{back.x + 0.82f * id.face_width * 1.15f * std::cos(angle), back.y + 0.1f + 0.85f * std::sin(angle)},
+           0.33f,
+           0.33f},
+          dark);
     }
     canvas.ellipse({{back.x, back.y - 0.1f}, id.face_width * 1.15f, 0.98f}, dark);
   }
@@ -118,8 +125,10 @@ void draw_cheeks_and_nose(Canvas& canvas, const Identity& id, const Head& head) 
   const Point root = head.on_face(0, kEyeY + 0.06f, 0.08f), tip = head.on_face(0, id.nose_length, 0.2f);
   const Rgb shade = scaled(id.skin, 0.72f);
   canvas.ellipse({{tip.x, tip.y}, id.nose_width, id.nose_width * 0.72f}, scaled(id.skin, 0.9f));
-  canvas.stroke(root, {root.x + 0.5f * (tip.x - root.x) - 0.03f, (root.y + tip.y) / 2}, {tip.x - id.nose_width, tip.y}, shade, 0.035f, 0.8f);
-  canvas.stroke({tip.x - id.nose_width * 0.8f, tip.y + 0.05f}, {tip.x, tip.y + 0.11f}, {tip.x + id.nose_width * 0.8f, tip.y + 0.05f}, shade, 0.04f);
+  canvas.stroke(root, {root.x + 0.5f * (tip.x - root.x) - 0.03f, (root.y + tip.y) / 2}, {tip.x - id.nose_width, tip.y},
+                shade, 0.035f, 0.8f);
+  canvas.stroke({tip.x - id.nose_width * 0.8f, tip.y + 0.05f}, {tip.x, tip.y + 0.11f},
+                {tip.x + id.nose_width * 0.8f, tip.y + 0.05f}, shade, 0.04f);
 }
 
 void draw_eyes(Canvas& canvas, const Identity& id, const Head& head, const FaceControls& c) {
@@ -127,7 +136,8 @@ void draw_eyes(Canvas& canvas, const Identity& id, const Head& head, const FaceC
     const float x = side * id.eye_spacing;
     const Point eye = head.on_face(x, kEyeY);
     const float narrow = head.narrowed(x), open = 1 - c.blink;
-    const float rx = id.eye_size * narrow, ry = id.eye_size * id.eye_height * (0.1f + 0.9f * open) * (1 + 0.12f * c.brow);
+    const float rx = id.eye_size * narrow,
+                ry = id.eye_size * id.eye_height * (0.1f + 0.9f * open) * (1 + 0.12f * c.brow);
     canvas.ellipse({eye, rx * 1.25f, id.eye_size * 0.95f}, scaled(id.skin, 0.86f), 0.7f);
     const Point low{eye.x, eye.y + (1 - open) * 0.25f * id.eye_size};
     if (open > 0.05f) {
@@ -137,11 +147,13 @@ void draw_eyes(Canvas& canvas, const Identity& id, const Head& head, const FaceC
       canvas.ellipse({iris, 0.56f * id.eye_size * narrow, 0.56f * id.eye_size}, id.iris, 1, {opening});
       canvas.ellipse({iris, 0.27f * id.eye_size * narrow, 0.27f * id.eye_size}, {0.05f, 0.05f, 0.06f}, 1, {opening});
     }
-    canvas.stroke({low.x - rx, low.y + 0.01f}, {low.x, low.y - 2 * ry + 0.01f + 0.5f * c.blink * id.eye_size}, {low.x + rx, low.y + 0.01f},
-                  {0.12f, 0.08f, 0.08f}, 0.045f);
+    canvas.stroke({low.x - rx, low.y + 0.01f}, {low.x, low.y - 2 * ry + 0.01f + 0.5f * c.blink * id.eye_size},
+                  {low.x + rx, low.y + 0.01f}, {0.12f, 0.08f, 0.08f}, 0.045f);
     const float lift = 0.3f + 0.09f * c.brow;
-    const Point inner = head.on_face(x - side * 0.15f, kEyeY - lift + side * 0, 0.03f), outer = head.on_face(x + side * 0.17f, kEyeY - lift + id.brow_tilt, 0.0f);
-    canvas.stroke(inner, {(inner.x + outer.x) / 2, std::min(inner.y, outer.y) - 0.07f}, outer, scaled(id.hair, 0.8f), id.brow_width);
+    const Point inner = head.on_face(x - side * 0.15f, kEyeY - lift + side * 0, 0.03f),
+                outer = head.on_face(x + side * 0.17f, kEyeY - lift + id.brow_tilt, 0.0f);
+    canvas.stroke(inner, {(inner.x + outer.x) / 2, std::min(inner.y, outer.y) - 0.07f}, outer, scaled(id.hair, 0.8f),
+                  id.brow_width);
   }
 }
 
@@ -152,12 +164,14 @@ void draw_mouth(Canvas& canvas, const Identity& id, const Head& head, const Face
   const float lip = id.lip * (1 + 0.5f * c.rounding);
   canvas.ellipse({centre, half + 0.3f * lip, open + lip}, id.lips);
   if (open < 0.012f) {
-    canvas.stroke({centre.x - half, centre.y - 0.015f}, {centre.x, centre.y + 0.02f}, {centre.x + half, centre.y - 0.015f}, scaled(id.lips, 0.5f), 0.03f);
+    canvas.stroke({centre.x - half, centre.y - 0.015f}, {centre.x, centre.y + 0.02f},
+                  {centre.x + half, centre.y - 0.015f}, scaled(id.lips, 0.5f), 0.03f);
     return;
   }
   const Ellipse inner{centre, half * 0.88f, open};
   canvas.ellipse(inner, {0.22f, 0.04f, 0.06f});
-  canvas.ellipse({{centre.x, centre.y - open}, half * 0.7f, std::min(0.07f, 0.5f * open)}, {0.95f, 0.95f, 0.92f}, 1, {inner});
+  canvas.ellipse({{centre.x, centre.y - open}, half * 0.7f, std::min(0.07f, 0.5f * open)}, {0.95f, 0.95f, 0.92f}, 1,
+                 {inner});
   canvas.ellipse({{centre.x, centre.y + open}, half * 0.5f, 0.45f * open}, {0.75f, 0.3f, 0.32f}, 1, {inner});
 }
 
@@ -171,14 +185,17 @@ void draw_hair(Canvas& canvas, const Identity& id, const Head& head) {
       canvas.ellipse(cap, id.hair, 0.75f, {above({brow.x, brow.y + 0.05f}, id.face_width * 1.0f, 0.75f)});
       return;
     case HairStyle::short_hair:
-      canvas.ellipse({{cap.centre.x, cap.centre.y - 0.04f}, cap.rx * 1.04f, cap.ry * 1.04f}, id.hair, 1, {above({brow.x, brow.y + 0.12f}, id.face_width * 0.98f, 0.66f)});
+      canvas.ellipse({{cap.centre.x, cap.centre.y - 0.04f}, cap.rx * 1.04f, cap.ry * 1.04f}, id.hair, 1,
+                     {above({brow.x, brow.y + 0.12f}, id.face_width * 0.98f, 0.66f)});
       return;
     case HairStyle::long_hair:
     case HairStyle::curly:
-      canvas.ellipse({{cap.centre.x, cap.centre.y - 0.04f}, cap.rx * 1.05f, cap.ry * 1.05f}, id.hair, 1, {above({brow.x, brow.y + 0.16f}, id.face_width * 0.93f, 0.68f)});
+      canvas.ellipse({{cap.centre.x, cap.centre.y - 0.04f}, cap.rx * 1.05f, cap.ry * 1.05f}, id.hair, 1,
+                     {above({brow.x, brow.y + 0.16f}, id.face_width * 0.93f, 0.68f)});
       return;
     case HairStyle::side_parting:
-      canvas.ellipse({{cap.centre.x, cap.centre.y - 0.04f}, cap.rx * 1.05f, cap.ry * 1.05f}, id.hair, 1, {above({brow.x + 0.22f, brow.y + 0.12f}, id.face_width * 1.0f, 0.66f)});
+      canvas.ellipse({{cap.centre.x, cap.centre.y - 0.04f}, cap.rx * 1.05f, cap.ry * 1.05f}, id.hair, 1,
+                     {above({brow.x + 0.22f, brow.y + 0.12f}, id.face_width * 1.0f, 0.66f)});
       return;
   }
 }
@@ -190,10 +207,12 @@ void draw_glasses(Canvas& canvas, const Identity& id, const Head& head) {
     rims[i] = head.on_face(x, kEyeY + 0.02f, 0.05f);
     const float narrow = head.narrowed(x);
     canvas.ring({rims[i], 0.25f * narrow, 0.22f}, id.glasses_colour, 0.04f);
-    const Point ear = head.at((i == 0 ? -1.0f : 1.0f) * id.face_width, -0.12f, 0.0f), rim{rims[i].x + (i == 0 ? -0.25f : 0.25f) * narrow, rims[i].y};
+    const Point ear = head.at((i == 0 ? -1.0f : 1.0f) * id.face_width, -0.12f, 0.0f),
+                rim{rims[i].x + (i == 0 ? -0.25f : 0.25f) * narrow, rims[i].y};
     canvas.stroke(rim, {(rim.x + ear.x) / 2, (rim.y + ear.y) / 2}, ear, id.glasses_colour, 0.035f);
   }
-  canvas.stroke({rims[0].x + 0.22f, rims[0].y}, {(rims[0].x + rims[1].x) / 2, rims[0].y - 0.06f}, {rims[1].x - 0.22f, rims[1].y}, id.glasses_colour, 0.035f);
+  canvas.stroke({rims[0].x + 0.22f, rims[0].y}, {(rims[0].x + rims[1].x) / 2, rims[0].y - 0.06f},
+                {rims[1].x - 0.22f, rims[1].y}, id.glasses_colour, 0.035f);
 }
 
 }  // namespace
@@ -214,10 +233,23 @@ FaceControls controls_of(const at::Tensor& motion_latent) {
 
 Identity make_identity(uint64_t seed, uint64_t index, Split split) {
   Random random(seed ^ (split == Split::held_out ? 0xfacedULL << 20 : 0xfaceULL), index);
-  constexpr std::array<Rgb, 6> skins{{{0.98f, 0.85f, 0.75f}, {0.94f, 0.76f, 0.62f}, {0.85f, 0.65f, 0.48f}, {0.72f, 0.5f, 0.35f}, {0.52f, 0.35f, 0.24f}, {0.38f, 0.25f, 0.18f}}};
-  constexpr std::array<Rgb, 7> hairs{{{0.1f, 0.08f, 0.08f}, {0.25f, 0.15f, 0.1f}, {0.45f, 0.28f, 0.15f}, {0.85f, 0.68f, 0.35f}, {0.65f, 0.25f, 0.1f}, {0.7f, 0.7f, 0.72f}, {0.3f, 0.25f, 0.45f}}};
-  constexpr std::array<Rgb, 5> irises{{{0.3f, 0.18f, 0.1f}, {0.25f, 0.45f, 0.7f}, {0.3f, 0.5f, 0.3f}, {0.45f, 0.5f, 0.55f}, {0.5f, 0.35f, 0.15f}}};
-  constexpr std::array<Rgb, 4> frames{{{0.1f, 0.1f, 0.12f}, {0.5f, 0.1f, 0.1f}, {0.75f, 0.65f, 0.3f}, {0.15f, 0.2f, 0.5f}}};
+  constexpr std::array<Rgb, 6> skins{{{0.98f, 0.85f, 0.75f},
+                                      {0.94f, 0.76f, 0.62f},
+                                      {0.85f, 0.65f, 0.48f},
+                                      {0.72f, 0.5f, 0.35f},
+                                      {0.52f, 0.35f, 0.24f},
+                                      {0.38f, 0.25f, 0.18f}}};
+  constexpr std::array<Rgb, 7> hairs{{{0.1f, 0.08f, 0.08f},
+                                      {0.25f, 0.15f, 0.1f},
+                                      {0.45f, 0.28f, 0.15f},
+                                      {0.85f, 0.68f, 0.35f},
+                                      {0.65f, 0.25f, 0.1f},
+                                      {0.7f, 0.7f, 0.72f},
+                                      {0.3f, 0.25f, 0.45f}}};
+  constexpr std::array<Rgb, 5> irises{
+      {{0.3f, 0.18f, 0.1f}, {0.25f, 0.45f, 0.7f}, {0.3f, 0.5f, 0.3f}, {0.45f, 0.5f, 0.55f}, {0.5f, 0.35f, 0.15f}}};
+  constexpr std::array<Rgb, 4> frames{
+      {{0.1f, 0.1f, 0.12f}, {0.5f, 0.1f, 0.1f}, {0.75f, 0.65f, 0.3f}, {0.15f, 0.2f, 0.5f}}};
   const auto colour = [&](double low, double high) {
     return Rgb{between(random, low, high), between(random, low, high), between(random, low, high)};
   };
@@ -225,7 +257,8 @@ Identity make_identity(uint64_t seed, uint64_t index, Split split) {
   id.skin = mixed(random.pick(skins), random.pick(skins), between(random, 0, 0.5));
   id.hair = mixed(random.pick(hairs), colour(0, 1), between(random, 0, 0.15));
   id.iris = random.pick(irises);
-  id.lips = mixed(mixed(id.skin, {0.75f, 0.2f, 0.25f}, between(random, 0.4, 0.75)), {0.4f, 0.1f, 0.15f}, between(random, 0, 0.2));
+  id.lips = mixed(mixed(id.skin, {0.75f, 0.2f, 0.25f}, between(random, 0.4, 0.75)), {0.4f, 0.1f, 0.15f},
+                  between(random, 0, 0.2));
   id.shirt = colour(0.1, 0.9);
   id.ground_from = colour(0.15, 0.95);
   id.ground_to = mixed(id.ground_from, colour(0.15, 0.95), between(random, 0, 0.6));
@@ -270,7 +303,8 @@ at::Tensor draw_face(const Identity& id, const FaceControls& wanted) {
   draw_mouth(canvas, id, head, controls);
   if (id.beard == Beard::moustache) {
     const Point lip = head.on_face(0, id.mouth_height - id.lip - 0.06f, 0.03f);
-    canvas.stroke({lip.x - id.mouth_width, lip.y + 0.05f}, {lip.x, lip.y - 0.08f}, {lip.x + id.mouth_width, lip.y + 0.05f}, id.hair, 0.09f);
+    canvas.stroke({lip.x - id.mouth_width, lip.y + 0.05f}, {lip.x, lip.y - 0.08f},
+                  {lip.x + id.mouth_width, lip.y + 0.05f}, id.hair, 0.09f);
   }
   draw_hair(canvas, id, head);
   if (id.glasses) draw_glasses(canvas, id, head);
@@ -282,22 +316,26 @@ at::Tensor attention_map(const Identity& id, const FaceControls& wanted) {
   const Head head(id, controls);
   Canvas canvas(kFaceSide);
   canvas.set_frame(head.frame);
-  for (const float side : {-1.0f, 1.0f}) canvas.ellipse({head.on_face(side * id.eye_spacing, kEyeY), 0.26f, 0.24f}, {1, 1, 1});
+  for (const float side : {-1.0f, 1.0f})
+    canvas.ellipse({head.on_face(side * id.eye_spacing, kEyeY), 0.26f, 0.24f}, {1, 1, 1});
   canvas.ellipse({mouth_centre(id, head, controls), 0.45f, 0.38f}, {1, 1, 1});
   return canvas.picture().narrow(0, 0, 1).clone();
 }
 
-at::Tensor correspondence(const Identity& id, const FaceControls& source_wanted, const FaceControls& moved_wanted, int64_t side) {
+at::Tensor correspondence(const Identity& id, const FaceControls& source_wanted, const FaceControls& moved_wanted,
+                          int64_t side) {
   const FaceControls from = clamped(source_wanted), to = clamped(moved_wanted);
   const Head source(id, from), moved(id, to);
   const auto cell = static_cast<float>(kFaceSide) / static_cast<float>(side);
   const auto into = [](const Frame& frame, float angle, Point p) {
-    const float dx = (p.x - frame.origin.x) / frame.scale, dy = (p.y - frame.origin.y) / frame.scale, c = std::cos(angle), s = std::sin(angle);
+    const float dx = (p.x - frame.origin.x) / frame.scale, dy = (p.y - frame.origin.y) / frame.scale,
+                c = std::cos(angle), s = std::sin(angle);
     return Point{c * dx + s * dy, c * dy - s * dx};
   };
   const auto out_of = [](const Frame& frame, float angle, Point q) {
     const float c = std::cos(angle), s = std::sin(angle);
-    return Point{frame.origin.x + frame.scale * (c * q.x - s * q.y), frame.origin.y + frame.scale * (s * q.x + c * q.y)};
+    return Point{frame.origin.x + frame.scale * (c * q.x - s * q.y),
+                 frame.origin.y + frame.scale * (s * q.x + c * q.y)};
   };
   at::Tensor field = at::empty({side * side, 2}, at::kFloat);
   float* out = field.data_ptr<float>();
@@ -357,7 +395,8 @@ std::vector<FaceControls> idle_motion(Random& random, const FaceControls& centre
   std::vector<FaceControls> motion(static_cast<std::size_t>(video_frames), still);
   const auto waves = [&](float FaceControls::*field, double depth) {
     for (int wave = 0; wave < 3; ++wave) {
-      const float rate = between(random, 0.1, 0.45), phase = between(random, 0, 2 * std::numbers::pi), size = between(random, 0.2, 1) * static_cast<float>(depth);
+      const float rate = between(random, 0.1, 0.45), phase = between(random, 0, 2 * std::numbers::pi),
+                  size = between(random, 0.2, 1) * static_cast<float>(depth);
       for (std::size_t t = 0; t < motion.size(); ++t) {
         const auto seconds = static_cast<float>(t) / 25;
         const float fade = std::sin(phase) * std::exp(-seconds / 1.5f);  // nobody jumps in the first frame

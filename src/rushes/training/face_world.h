@@ -52,9 +52,10 @@ at::Tensor draw_face(const Identity& identity, const FaceControls& controls);
 /// Where a loss should look: [1, kFaceSide, kFaceSide] with 1 at eyes and mouth, 0 elsewhere, soft between.
 at::Tensor attention_map(const Identity& identity, const FaceControls& controls);
 
-/// Where each cell of a side x side grid over the moved picture comes from in the source picture: [side^2, 2] float32, x
-/// and y in cells (centre of the first: 0). Head and body move each in its own way; what opens or shuts is left out.
-at::Tensor correspondence(const Identity& identity, const FaceControls& source, const FaceControls& moved, int64_t side);
+/// Where each cell of a side x side grid over the moved picture comes from in the source picture: [side^2, 2] float32,
+/// x and y in cells (centre of the first: 0). Head and body move each in its own way; what opens or shuts is left out.
+at::Tensor correspondence(const Identity& identity, const FaceControls& source, const FaceControls& moved,
+                          int64_t side);
 
 /// Centre of the mouth and half of the largest mouth, in pixels: where its opening is measured.
 struct MouthBox {

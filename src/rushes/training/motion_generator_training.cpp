@@ -14,17 +14,21 @@
 namespace rushes::training {
 namespace {
 
-constexpr double kNoAudio = 0.1;        // share of windows that know nothing of their speech, for guidance
-constexpr double kShortWindow = 0.3;    // share that ends early and is filled with its last condition
-constexpr double kMouthWeight = 2.0;    // of jaw, width and rounding
-constexpr int64_t kMicroBatches = 4;    // of a part, each with its own flow time
+constexpr double kNoAudio = 0.1;      // share of windows that know nothing of their speech, for guidance
+constexpr double kShortWindow = 0.3;  // share that ends early and is filled with its last condition
+constexpr double kMouthWeight = 2.0;  // of jaw, width and rounding
+constexpr int64_t kMicroBatches = 4;  // of a part, each with its own flow time
 
 /// The generator's parts for training: conditions of many windows, each given or not.
 class TrainedGenerator {
  public:
   TrainedGenerator(const imtalker::GeneratorConfig& config, const tensor::WeightMap& weights)
-      : config_(config), transformer_(config, weights.under("fmt.")), audio_(weights.under("audio_projection.")),
-        gaze_(weights.under("gaze_projection.")), pose_(weights.under("pose_projection.")), cam_(weights.under("cam_projection.")) {}
+      : config_(config),
+        transformer_(config, weights.under("fmt.")),
+        audio_(weights.under("audio_projection.")),
+        gaze_(weights.under("gaze_projection.")),
+        pose_(weights.under("pose_projection.")),
+        cam_(weights.under("cam_projection.")) {}
 
   /// Mean squared error of the velocity at flow time t; `length` frames of the window are real.
   at::Tensor loss(const SpeakingBatch& batch, float t, int64_t length, const at::Generator& random) const {
@@ -42,7 +46,8 @@ class TrainedGenerator {
     const at::Tensor before = (batch.motion.narrow(1, 0, p) + 0.05 * noise({B, p, config_.dim_motion})) * past;
     const at::Tensor truth = batch.motion.narrow(1, p, n), start = noise(truth.sizes());
     const at::Tensor x = (1 - t) * start + t * truth;
-    const at::Tensor v = transformer_.forward(t, x, current, {before, all.narrow(0, p)}, batch.reference + 0.03 * noise(batch.reference.sizes()));
+    const at::Tensor v = transformer_.forward(t, x, current, {before, all.narrow(0, p)},
+                                              batch.reference + 0.03 * noise(batch.reference.sizes()));
     const at::Tensor weight = at::ones({kControls});
     weight.narrow(0, 10, 3).fill_(kMouthWeight);
     return ((v.narrow(1, p, length) - (truth - start).narrow(1, 0, length)).square() * weight).mean();
@@ -56,8 +61,8 @@ class TrainedGenerator {
 
 SpeakingBatch part_of(const SpeakingBatch& batch, int64_t parts, std::size_t index) {
   const auto part = [&](const at::Tensor& x) { return x.chunk(parts)[index]; };
-  return {part(batch.motion), part(batch.features), part(batch.pose), part(batch.gaze), part(batch.cam), part(batch.has_pose),
-          part(batch.has_gaze), part(batch.has_cam), part(batch.has_past), part(batch.reference)};
+  return {part(batch.motion),   part(batch.features), part(batch.pose),    part(batch.gaze),     part(batch.cam),
+          part(batch.has_pose), part(batch.has_gaze), part(batch.has_cam), part(batch.has_past), part(batch.reference)};
 }
 
 }  // namespace
@@ -65,12 +70,16 @@ SpeakingBatch part_of(const SpeakingBatch& batch, int64_t parts, std::size_t ind
 void train_motion_generator(const RunOptions& options) {
   const imtalker::GeneratorConfig config = shipped_motion_generator();
   at::manual_seed(options.seed);
-  Optimiser optimiser(fresh_motion_generator(config), {.learning_rate = options.learning_rate, .weight_decay = 0.01, .average = 0.995,
-                                                       .warm_up_steps = 50, .muon_prefix = "fmt.blocks."});
+  Optimiser optimiser(fresh_motion_generator(config), {.learning_rate = options.learning_rate,
+                                                       .weight_decay = 0.01,
+                                                       .average = 0.995,
+                                                       .warm_up_steps = 50,
+                                                       .muon_prefix = "fmt.blocks."});
   const auto state_file = options.directory / "face-motion.state.safetensors";
   if (optimiser.load(state_file)) log::info("continuing at step {}", optimiser.steps());
   const TrainedGenerator generator(config, optimiser.weights());
-  const wav2vec::Encoder encoder(shipped_audio_encoder(), tensor::load_safetensors(options.directory / "face-audio.safetensors"));
+  const wav2vec::Encoder encoder(shipped_audio_encoder(),
+                                 tensor::load_safetensors(options.directory / "face-audio.safetensors"));
   SpeakingPool pool(options.seed, static_cast<uint64_t>(optimiser.steps()), 768, encoder);
   pool.refill(96);
   Run run(options, "face-motion", {"loss", "gradient"});
@@ -91,8 +100,10 @@ void train_motion_generator(const RunOptions& options) {
       for (int64_t i = 0; i < kMicroBatches; ++i) {
         // One flow time in each quarter of 0 .. 1.
         const double t = (static_cast<double>(i) + random.uniform()) / kMicroBatches;
-        const int64_t length = random.uniform() < kShortWindow ? 1 + random.below(config.window_frames()) : config.window_frames();
-        const at::Tensor one = generator.loss(part_of(own, kMicroBatches, static_cast<std::size_t>(i)), static_cast<float>(t), length, noise);
+        const int64_t length =
+            random.uniform() < kShortWindow ? 1 + random.below(config.window_frames()) : config.window_frames();
+        const at::Tensor one = generator.loss(part_of(own, kMicroBatches, static_cast<std::size_t>(i)),
+                                              static_cast<float>(t), length, noise);
         (one / static_cast<double>(parts * kMicroBatches)).backward();
         loss[index] += one.item<double>() / kMicroBatches;
       }

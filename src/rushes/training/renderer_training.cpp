@@ -21,7 +21,7 @@ namespace rushes::training {
 namespace {
 
 constexpr int64_t kPixels = kFaceSide * kFaceSide;
-constexpr int64_t kCells = 32;          // of the grid on which places are told apart
+constexpr int64_t kCells = 32;  // of the grid on which places are told apart
 constexpr int64_t kRow = 4 * kPixels + 2 * kControls + 2 * kCells * kCells;
 constexpr double kAttention = 4.0;     // extra weight of eyes and mouth
 constexpr double kMotionWeight = 0.3;  // of the motion encoder's error
@@ -61,11 +61,13 @@ at::Tensor draw_person(const RendererOptions& options, uint64_t index, Split spl
     }
     at::Tensor wanted = motion_latent(controls);
     // Guided sampling overshoots: what lies beyond the range should look like its bound.
-    if (i > 0 && random.uniform() < 0.2) wanted = 1.6 * wanted - 0.15 * motion_latent({0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 1});
+    if (i > 0 && random.uniform() < 0.2)
+      wanted = 1.6 * wanted - 0.15 * motion_latent({0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1, 0, 1});
     const FaceControls shown = controls_of(wanted);
     if (i == 0) source = shown;
-    rows.push_back(at::cat({draw_face(identity, shown).flatten(), attention_map(identity, shown).flatten(),
-                            clamped_latent(wanted), wanted, correspondence(identity, source, shown, kCells).flatten()}));
+    rows.push_back(
+        at::cat({draw_face(identity, shown).flatten(), attention_map(identity, shown).flatten(), clamped_latent(wanted),
+                 wanted, correspondence(identity, source, shown, kCells).flatten()}));
   }
   return at::stack(rows);
 }
@@ -75,7 +77,8 @@ at::Tensor edges(const at::Tensor& x, int64_t axis) { return x.slice(axis, 1) - 
 at::Tensor picture_loss(const at::Tensor& made, const at::Tensor& truth, const at::Tensor& maps) {
   const at::Tensor weight = 1 + kAttention * maps, error = made - truth;
   const at::Tensor l1 = (error.abs() * weight).mean();
-  const at::Tensor edge = (edges(error, 2).abs() * weight.slice(2, 1)).mean() + (edges(error, 3).abs() * weight.slice(3, 1)).mean();
+  const at::Tensor edge =
+      (edges(error, 2).abs() * weight.slice(2, 1)).mean() + (edges(error, 3).abs() * weight.slice(3, 1)).mean();
   return l1 + 0.7 * edge + 2 * (error.square() * weight).mean();
 }
 
@@ -93,9 +96,13 @@ tensor::WeightMap presented(const tensor::WeightMap& held) {
 class TrainedRenderer {
  public:
   TrainedRenderer(const imtalker::RendererConfig& config, const tensor::WeightMap& weights)
-      : config_(config), imt_(weights.under("imt.")), appearance_(config, weights.under("dense_feature_encoder.")),
-        motion_(config, weights.under("latent_token_encoder.")), adapt_(config, weights.under("adapt.")),
-        maps_(config, weights.under("latent_token_decoder.")), decoder_(config, weights.under("frame_decoder.")) {}
+      : config_(config),
+        imt_(weights.under("imt.")),
+        appearance_(config, weights.under("dense_feature_encoder.")),
+        motion_(config, weights.under("latent_token_encoder.")),
+        adapt_(config, weights.under("adapt.")),
+        maps_(config, weights.under("latent_token_decoder.")),
+        decoder_(config, weights.under("frame_decoder.")) {}
 
   struct Rendered {
     at::Tensor pictures;  // [G K, 3, S, S]
@@ -123,11 +130,13 @@ class TrainedRenderer {
       };
       const auto heads = [&](const at::Tensor& x) { return x.reshape({x.size(0), x.size(1), N, -1}).transpose(1, 2); };
       const at::Tensor& map = moved[level];
-      const at::Tensor q = heads(projected("q_proj", tokens(map))), k = heads(each(projected("k_proj", tokens(at_rest[level])))),
+      const at::Tensor q = heads(projected("q_proj", tokens(map))),
+                       k = heads(each(projected("k_proj", tokens(at_rest[level])))),
                        v = heads(each(projected("v_proj", tokens(appearance.maps[level]))));
       const at::Tensor logits = at::matmul(q, k.transpose(-1, -2)) / std::sqrt(static_cast<double>(q.size(3)));
       const at::Tensor p = at::softmax(logits, -1), seen = at::matmul(p, v).transpose(1, 2).flatten(2);
-      aligned.push_back(projected("proj", seen).transpose(1, 2).reshape({map.size(0), seen.size(2), map.size(2), map.size(3)}));
+      aligned.push_back(
+          projected("proj", seen).transpose(1, 2).reshape({map.size(0), seen.size(2), map.size(2), map.size(3)}));
       if (level + 1 == static_cast<std::size_t>(config_.coarse_levels())) {
         rendered.looks = at::log_softmax(logits, -1).flatten(0, 1);
         best = p.detach().mean(1).argmax(-1);
@@ -136,7 +145,8 @@ class TrainedRenderer {
     int64_t ratio = 1;
     for (std::size_t level = aligned.size(); level < appearance.maps.size(); ++level) {
       ratio *= 2;
-      aligned.push_back(imtalker::gather_blocks(each(imtalker::block_means(appearance.maps[level], ratio)), best, ratio));
+      aligned.push_back(
+          imtalker::gather_blocks(each(imtalker::block_means(appearance.maps[level], ratio)), best, ratio));
     }
     rendered.pictures = decoder_.forward(aligned);
     return rendered;
@@ -161,7 +171,8 @@ at::Tensor place_loss(const at::Tensor& looks, const at::Tensor& places, const a
   for (const int64_t dx : {0, 1})
     for (const int64_t dy : {0, 1}) {
       const at::Tensor index = ((low.select(2, 1) + dy) * kCells + low.select(2, 0) + dx).to(at::kLong);
-      const at::Tensor part = (dx == 1 ? share.select(2, 0) : 1 - share.select(2, 0)) * (dy == 1 ? share.select(2, 1) : 1 - share.select(2, 1));
+      const at::Tensor part = (dx == 1 ? share.select(2, 0) : 1 - share.select(2, 0)) *
+                              (dy == 1 ? share.select(2, 1) : 1 - share.select(2, 1));
       sum = sum - part * at::gather(looks, 2, index.unsqueeze(2)).squeeze(2);
     }
   return (sum * weight).mean();
@@ -193,8 +204,8 @@ Loss accumulate(const TrainedRenderer& renderer, const at::Tensor& rows, const a
   const auto of_heads = [&](const at::Tensor& x) { return at::repeat_interleave(x, heads, 0); };
   const at::Tensor place = place_loss(made.looks, of_heads(drivers.places), of_heads(drivers.maps));
   ((picture + kMotionWeight * motion_loss + kPlaceWeight * place) * share).backward();
-  return {picture.item<double>(), (made.pictures.detach() - drivers.pictures).abs().mean().item<double>(), motion_loss.item<double>(),
-          place.item<double>()};
+  return {picture.item<double>(), (made.pictures.detach() - drivers.pictures).abs().mean().item<double>(),
+          motion_loss.item<double>(), place.item<double>()};
 }
 
 /// Rows of source, driving frame and what was made of them; twelve held-out people.
@@ -206,7 +217,8 @@ void save_sheet(const tensor::WeightMap& weights, const RendererOptions& options
     const at::Tensor rows = draw_person(options, i, options.people > 0 ? Split::train : Split::held_out);
     const Faces faces(rows);
     const at::Tensor read = renderer.motion(faces.pictures);
-    const at::Tensor made = renderer.render(faces.pictures.narrow(0, 0, 1), read.narrow(0, 0, 1), read.slice(0, 1)).pictures;
+    const at::Tensor made =
+        renderer.render(faces.pictures.narrow(0, 0, 1), read.narrow(0, 0, 1), read.slice(0, 1)).pictures;
     std::vector<at::Tensor> row{faces.pictures[0]};
     for (int64_t k = 0; k < std::min<int64_t>(options.drivers, 3); ++k) {
       row.push_back(faces.pictures[k + 1]);
@@ -223,7 +235,8 @@ void take_over(Optimiser& optimiser, const std::filesystem::path& state) {
   const tensor::WeightMap other = tensor::load_safetensors(state).under("weight.");
   for (const std::string& key : other.keys())
     if (key.starts_with("latent_token_") || key.starts_with("adapt.") ||
-        (key.starts_with("imt.") && (key.find("q_proj") != std::string::npos || key.find("k_proj") != std::string::npos)))
+        (key.starts_with("imt.") &&
+         (key.find("q_proj") != std::string::npos || key.find("k_proj") != std::string::npos)))
       places[key] = other.at(key).clone();
   log::info("took over {} tensors of {}", optimiser.adopt(tensor::WeightMap(places)), state.string());
 }
@@ -237,8 +250,8 @@ void train_renderer(const RendererOptions& all) {
   std::map<std::string, at::Tensor> fresh = fresh_renderer(config);
   for (auto& [key, value] : fresh)
     if (is_equalised(key)) value = value / kEqualisedGain;
-  Optimiser optimiser(fresh, {.learning_rate = options.learning_rate, .weight_decay = 0.0, .average = 0.995,
-                                               .warm_up_steps = 50});
+  Optimiser optimiser(
+      fresh, {.learning_rate = options.learning_rate, .weight_decay = 0.0, .average = 0.995, .warm_up_steps = 50});
   const auto state_file = options.directory / "face-renderer.state.safetensors";
   if (!all.start.empty()) take_over(optimiser, all.start);
   const bool continued = optimiser.load(state_file);
@@ -255,12 +268,14 @@ void train_renderer(const RendererOptions& all) {
   const int64_t parts = parallel_parts(options.batch, options.threads);
   while (run.time_left()) {
     const at::Tensor batch = drawing.next_batch();
-    std::vector<double> total(static_cast<std::size_t>(parts)), l1(total.size()), motion(total.size()), place(total.size());
+    std::vector<double> total(static_cast<std::size_t>(parts)), l1(total.size()), motion(total.size()),
+        place(total.size());
     in_parallel(parts, [&](int64_t part) {
       const auto index = static_cast<std::size_t>(part);
       const TrainedRenderer renderer(config, presented(optimiser.weights()));  // the gain is part of the graph
-      const Loss loss = accumulate(renderer, batch.chunk(parts)[index], generator_of(options.seed, optimiser.steps(), part),
-                                   1.0 / static_cast<double>(parts));
+      const Loss loss =
+          accumulate(renderer, batch.chunk(parts)[index], generator_of(options.seed, optimiser.steps(), part),
+                     1.0 / static_cast<double>(parts));
       total[index] = loss.total;
       l1[index] = loss.l1;
       motion[index] = loss.motion;
@@ -279,12 +294,15 @@ RendererQuality renderer_quality(const std::filesystem::path& file, int64_t peop
   const at::NoGradGuard no_grad;
   const TrainedRenderer renderer(shipped_renderer(), tensor::load_safetensors(file));
   const RendererOptions options{.run = {.seed = 78}};
-  const auto psnr = [](const at::Tensor& a, const at::Tensor& b) { return -10 * std::log10((a - b).square().mean().item<double>()); };
+  const auto psnr = [](const at::Tensor& a, const at::Tensor& b) {
+    return -10 * std::log10((a - b).square().mean().item<double>());
+  };
   RendererQuality sum{0, 0};
   for (int64_t i = 0; i < people; ++i) {
     const Faces faces(draw_person(options, static_cast<uint64_t>(i), Split::held_out));
     const at::Tensor read = renderer.motion(faces.pictures), drivers = faces.pictures.slice(0, 1);
-    const at::Tensor made = renderer.render(faces.pictures.narrow(0, 0, 1), read.narrow(0, 0, 1), read.slice(0, 1)).pictures;
+    const at::Tensor made =
+        renderer.render(faces.pictures.narrow(0, 0, 1), read.narrow(0, 0, 1), read.slice(0, 1)).pictures;
     sum.psnr += psnr(made, drivers) / static_cast<double>(people);
     sum.unmoved_psnr += psnr(faces.pictures.narrow(0, 0, 1).expand_as(drivers), drivers) / static_cast<double>(people);
   }

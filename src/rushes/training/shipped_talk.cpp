@@ -51,7 +51,8 @@ void pass_colours(std::map<std::string, at::Tensor>& tensors, const std::string&
   for (int64_t c = 0; c < kColours; ++c) {
     first[c].zero_()[from + c][1][1].fill_(1);
     second[c].zero_()[c][1][1].fill_(1);
-    for (const char* inner : {"feat_res_block1", "feat_res_block2"}) tensors.at(block + inner + ".conv2.norm.norm.weight")[c].zero_();
+    for (const char* inner : {"feat_res_block1", "feat_res_block2"})
+      tensors.at(block + inner + ".conv2.norm.norm.weight")[c].zero_();
   }
 }
 
@@ -67,7 +68,8 @@ void carry_colours(std::map<std::string, at::Tensor>& tensors, const imtalker::R
     pass_colours(tensors, fmt::format("frame_decoder.resblocks.{}.", i), config.width(i + 1));
   }
   for (auto& [key, value] : tensors)
-    if (has(key, "transformer_blocks") && (key.ends_with("attn.proj.weight") || key.ends_with("mlp.2.weight") || key.ends_with("mlp.3.weight")))
+    if (has(key, "transformer_blocks") &&
+        (key.ends_with("attn.proj.weight") || key.ends_with("mlp.2.weight") || key.ends_with("mlp.3.weight")))
       value.narrow(0, 0, kColours).zero_();
   // Four pixels of each colour; 5 (x - 1/2) is about the inverse of the sigmoid that follows.
   at::Tensor last = tensors.at("frame_decoder.final_conv.1.weight");
@@ -104,7 +106,8 @@ void tell_places_apart(std::map<std::string, at::Tensor>& tensors, const imtalke
     const at::Tensor cells = maps[static_cast<std::size_t>(level)].permute({1, 0, 2, 3}).flatten(1);  // [C, all cells]
     const at::Tensor mean = cells.mean({1}), centred = cells - mean.unsqueeze(1);
     const at::Tensor covariance = at::mm(centred, centred.t()) / cells.size(1);
-    const double spread = (covariance * at::eye(covariance.size(0))).sum().item<double>() / static_cast<double>(covariance.size(0));
+    const double spread =
+        (covariance * at::eye(covariance.size(0))).sum().item<double>() / static_cast<double>(covariance.size(0));
     const at::Tensor w = std::sqrt(kSharpness) * whitening(covariance + 0.02 * spread * at::eye(cells.size(0)));
     for (const char* name : {"q_proj", "k_proj"}) {
       const std::string key = fmt::format("imt.{}.block_efc.{}", level, name);
@@ -173,12 +176,14 @@ std::map<std::string, at::Tensor> fresh_renderer(const imtalker::RendererConfig&
     at::Tensor value = fresh_renderer_tensor(key, shape);
     if (key == "adapt.in_layer.weight") value.narrow(1, 0, config.dim_motion).mul_(2);  // few among many: else unheard
     if (key == "frame_decoder.final_conv.1.weight") value = 0.3 * value;
-    if (has(key, "transformer_blocks") && (has(key, "attn.proj.weight") || has(key, "mlp.2.weight") || has(key, "mlp.3.weight")))
+    if (has(key, "transformer_blocks") &&
+        (has(key, "attn.proj.weight") || has(key, "mlp.2.weight") || has(key, "mlp.3.weight")))
       value = 0.2 * value;
     tensors[key] = value;
   }
   for (auto& [key, value] : tensors)
-    if (key.starts_with("imt.") && (has(key, "v_proj.weight") || has(key, ".proj.weight"))) value = at::eye(value.size(0));
+    if (key.starts_with("imt.") && (has(key, "v_proj.weight") || has(key, ".proj.weight")))
+      value = at::eye(value.size(0));
   tell_places_apart(tensors, config);
   carry_colours(tensors, config);
   return tensors;
@@ -190,7 +195,10 @@ std::map<std::string, at::Tensor> fresh_motion_generator(const imtalker::Generat
     if (shape.size() == 1)
       tensors[key] = key.ends_with("bias") ? at::zeros(shape) : at::ones(shape);
     else
-      tensors[key] = at::randn(shape) / std::sqrt(fan_in(shape)) * (has(key, "adaLN") ? 0.1 : has(key, "decoder.linear") ? 0.1 : 1.0);
+      tensors[key] = at::randn(shape) / std::sqrt(fan_in(shape)) *
+                     (has(key, "adaLN")            ? 0.1
+                      : has(key, "decoder.linear") ? 0.1
+                                                   : 1.0);
   }
   return tensors;
 }

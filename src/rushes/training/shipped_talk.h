@@ -22,8 +22,8 @@ bool is_running_statistic(const std::string& key);
 bool is_equalised(const std::string& key);
 constexpr double kEqualisedGain = 12.0;
 
-/// Equalised layers N(0, 1), others He; residual branches small; motion transfer begins as "stay where you are": keys and
-/// queries are the same projection, which tells places apart, and values pass unchanged.
+/// Equalised layers N(0, 1), others He; residual branches small; motion transfer begins as "stay where you are": keys
+/// and queries are the same projection, which tells places apart, and values pass unchanged.
 std::map<std::string, at::Tensor> fresh_renderer(const imtalker::RendererConfig& config);
 /// N(0, 1/sqrt(in)); gates, shifts and the last layer begin near zero.
 std::map<std::string, at::Tensor> fresh_motion_generator(const imtalker::GeneratorConfig& config);

@@ -11,8 +11,10 @@ namespace rushes::training {
 namespace {
 
 TEST(FaceWorld, draws_the_same_person_for_the_same_number_and_another_for_another) {
-  const at::Tensor one = draw_face(make_identity(1, 2, Split::train), {}), same = draw_face(make_identity(1, 2, Split::train), {}),
-                   other = draw_face(make_identity(1, 3, Split::train), {}), held_out = draw_face(make_identity(1, 2, Split::held_out), {});
+  const at::Tensor one = draw_face(make_identity(1, 2, Split::train), {}),
+                   same = draw_face(make_identity(1, 2, Split::train), {}),
+                   other = draw_face(make_identity(1, 3, Split::train), {}),
+                   held_out = draw_face(make_identity(1, 2, Split::held_out), {});
   EXPECT_TRUE(at::equal(one, same));
   EXPECT_GT((one - other).abs().mean().item<double>(), 0.02);
   EXPECT_GT((one - held_out).abs().mean().item<double>(), 0.02);
@@ -31,7 +33,8 @@ TEST(FaceWorld, an_open_mouth_shows_its_inside_and_controls_beyond_their_range_a
 }
 
 TEST(FaceWorld, a_motion_latent_holds_every_control) {
-  const FaceControls controls{.pitch = 0.1f, .yaw = -0.2f, .roll = 0.3f, .gaze_x = 0.5f, .blink = 1, .jaw = 0.7f, .rounding = 0.4f};
+  const FaceControls controls{
+      .pitch = 0.1f, .yaw = -0.2f, .roll = 0.3f, .gaze_x = 0.5f, .blink = 1, .jaw = 0.7f, .rounding = 0.4f};
   const FaceControls back = controls_of(motion_latent(controls));
   EXPECT_FLOAT_EQ(back.yaw, controls.yaw);
   EXPECT_FLOAT_EQ(back.jaw, controls.jaw);
@@ -50,8 +53,9 @@ TEST(FaceWorld, every_cell_of_an_unmoved_face_comes_from_itself) {
 // what is missed: the frames do not open the mouth yet.
 TEST(ShippedTalk, moves_the_jaw_with_the_sound_rests_in_silence_and_follows_pose_and_gaze) {
   const TalkQuality quality = measure_talk(RUSHES_SOURCE_DIR "/models/shipped-talk", 2, {});
-  std::printf("jaw: loudness %.2f, truth %.2f, silence %.3f; yaw %.2f, gaze %.2f; frames %.1f dB, colours %.3f\n", quality.jaw_loudness,
-              quality.jaw_truth, quality.silent_jaw, quality.yaw_response, quality.gaze_response, quality.psnr, quality.colour_distance);
+  std::printf("jaw: loudness %.2f, truth %.2f, silence %.3f; yaw %.2f, gaze %.2f; frames %.1f dB, colours %.3f\n",
+              quality.jaw_loudness, quality.jaw_truth, quality.silent_jaw, quality.yaw_response, quality.gaze_response,
+              quality.psnr, quality.colour_distance);
   EXPECT_GE(quality.jaw_truth, 0.7);
   EXPECT_GE(quality.jaw_loudness, 0.35);
   EXPECT_LE(quality.silent_jaw, 0.2);

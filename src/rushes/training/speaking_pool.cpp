@@ -34,7 +34,8 @@ at::Tensor draw_speaker(uint64_t seed, uint64_t index) {
   std::vector<FaceControls> motion = idle_motion(random, centre, T);
   const float* mouth = clip.mouth.const_data_ptr<float>();
   std::vector<at::Tensor> latents, pose, gaze, cam;
-  const bool followed = random.uniform() < 0.35;  // a style is one value for all; a driving track has one for each frame
+  const bool followed =
+      random.uniform() < 0.35;  // a style is one value for all; a driving track has one for each frame
   for (std::size_t t = 0; t < motion.size(); ++t) {
     FaceControls& c = motion[t];
     c.jaw = mouth[3 * t], c.width = mouth[3 * t + 1], c.rounding = mouth[3 * t + 2];
@@ -44,8 +45,9 @@ at::Tensor draw_speaker(uint64_t seed, uint64_t index) {
     gaze.push_back(controls_row({told.gaze_x, told.gaze_y}));
     cam.push_back(controls_row({told.shift_x, told.shift_y, told.zoom}));
   }
-  return at::cat({clip.wave, at::stack(latents).flatten(), at::stack(pose).flatten(), at::stack(gaze).flatten(), at::stack(cam).flatten(),
-                  motion_latent(portrait), controls_row({has_pose ? 1.0f : 0.0f, has_gaze ? 1.0f : 0.0f, has_cam ? 1.0f : 0.0f})});
+  return at::cat({clip.wave, at::stack(latents).flatten(), at::stack(pose).flatten(), at::stack(gaze).flatten(),
+                  at::stack(cam).flatten(), motion_latent(portrait),
+                  controls_row({has_pose ? 1.0f : 0.0f, has_gaze ? 1.0f : 0.0f, has_cam ? 1.0f : 0.0f})});
 }
 
 /// Features of a wave [1, S]: of the whole at once, or as live use has them: piece by piece, each with a second of what
@@ -64,7 +66,10 @@ at::Tensor heard(const wav2vec::Encoder& encoder, const at::Tensor& wave, int64_
 }  // namespace
 
 SpeakingPool::SpeakingPool(uint64_t seed, uint64_t first, int64_t capacity, const wav2vec::Encoder& encoder)
-    : capacity_(capacity), encoder_(encoder), next_(first), random_(seed ^ 0x9001, first),
+    : capacity_(capacity),
+      encoder_(encoder),
+      next_(first),
+      random_(seed ^ 0x9001, first),
       drawing_([seed](uint64_t index) { return draw_speaker(seed, index); }, first, 1) {}
 
 void SpeakingPool::refill(int64_t count) {
@@ -114,13 +119,14 @@ SpeakingBatch SpeakingPool::batch(int64_t size, int64_t past, int64_t window) {
     gaze.push_back(window_of(entry.gaze));
     cam.push_back(window_of(entry.cam));
     reference.push_back(entry.reference);
-    has_pose.push_back(entry.has_pose), has_gaze.push_back(entry.has_gaze), has_cam.push_back(entry.has_cam), has_past.push_back(!begins);
+    has_pose.push_back(entry.has_pose), has_gaze.push_back(entry.has_gaze), has_cam.push_back(entry.has_cam),
+        has_past.push_back(!begins);
   }
   const auto flags = [&](const std::vector<float>& values) {
     return at::tensor(at::ArrayRef<float>(values), at::TensorOptions(at::kFloat)).view({size, 1, 1});
   };
-  return {at::stack(motion), at::stack(features), at::stack(pose), at::stack(gaze), at::stack(cam), flags(has_pose), flags(has_gaze),
-          flags(has_cam), flags(has_past), at::stack(reference)};
+  return {at::stack(motion), at::stack(features), at::stack(pose), at::stack(gaze), at::stack(cam),
+          flags(has_pose),   flags(has_gaze),     flags(has_cam),  flags(has_past), at::stack(reference)};
 }
 
 }  // namespace rushes::training

@@ -17,11 +17,11 @@ constexpr int64_t kSpeakerFrames = 100;
 
 /// A batch of windows with what came before, in the terms of the flow transformer.
 struct SpeakingBatch {
-  at::Tensor motion;     // [B, p + n, kControls]: past first
-  at::Tensor features;   // [B, p + n, dim_audio]
-  at::Tensor pose, gaze, cam;                       // [B, p + n, 3 | 2 | 3]
-  at::Tensor has_pose, has_gaze, has_cam, has_past; // [B, 1, 1] float: 1 where given
-  at::Tensor reference;  // [B, kControls]
+  at::Tensor motion;                                 // [B, p + n, kControls]: past first
+  at::Tensor features;                               // [B, p + n, dim_audio]
+  at::Tensor pose, gaze, cam;                        // [B, p + n, 3 | 2 | 3]
+  at::Tensor has_pose, has_gaze, has_cam, has_past;  // [B, 1, 1] float: 1 where given
+  at::Tensor reference;                              // [B, kControls]
 };
 
 /// Encoding a clip costs more than a step on one of its windows, so clips are kept and used again. One thread.

@@ -62,9 +62,10 @@ class Espeak {
 
   Espeak() {
     void* library = dlopen("libespeak-ng.so.1", RTLD_NOW | RTLD_LOCAL);
-    require(library != nullptr, ErrorCode::unavailable,
-            "training the talking head needs espeak-ng's library (libespeak-ng.so.1): install the packages libespeak-ng1 "
-            "and espeak-ng-data");
+    require(
+        library != nullptr, ErrorCode::unavailable,
+        "training the talking head needs espeak-ng's library (libespeak-ng.so.1): install the packages libespeak-ng1 "
+        "and espeak-ng-data");
     const auto take = [&](auto& function, const char* name) {
       function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(library, name));
       require(function != nullptr, ErrorCode::unavailable, "libespeak-ng.so.1 has no {}", name);
@@ -77,8 +78,10 @@ class Espeak {
     take(set_parameter_, "espeak_SetParameter");
     take(synth_, "espeak_Synth");
     take(synchronize_, "espeak_Synchronize");
-    rate_ = initialize(/*AUDIO_OUTPUT_SYNCHRONOUS*/ 2, 0, nullptr, /*phoneme events, and return instead of exit*/ 1 | 0x8000);
-    require(rate_ > 0, ErrorCode::unavailable, "espeak-ng does not find its voices: install the package espeak-ng-data");
+    rate_ = initialize(/*AUDIO_OUTPUT_SYNCHRONOUS*/ 2, 0, nullptr,
+                       /*phoneme events, and return instead of exit*/ 1 | 0x8000);
+    require(rate_ > 0, ErrorCode::unavailable,
+            "espeak-ng does not find its voices: install the package espeak-ng-data");
     set_callback(&Espeak::collect);
   }
 
@@ -101,7 +104,8 @@ class Espeak {
   double rate_ = 0;
   int (*set_voice_)(const char*) = nullptr;
   int (*set_parameter_)(int, int, int) = nullptr;
-  int (*synth_)(const void*, std::size_t, unsigned int, int, unsigned int, unsigned int, unsigned int*, void*) = nullptr;
+  int (*synth_)(const void*, std::size_t, unsigned int, int, unsigned int, unsigned int, unsigned int*,
+                void*) = nullptr;
   int (*synchronize_)() = nullptr;
 };
 
@@ -115,25 +119,71 @@ struct Shape {
   std::string_view name;
   Mouth from, to;
 };
-constexpr Mouth kRest{0, 0, 0, Viseme::silence}, kClosed{0, 0, 0.1f, Viseme::closed}, kLipTeeth{0.1f, 0.1f, 0, Viseme::lip_teeth},
-    kTongueTeeth{0.22f, 0.15f, 0, Viseme::tongue_teeth}, kTongue{0.2f, 0.15f, 0, Viseme::tongue}, kHiss{0.12f, 0.3f, 0, Viseme::hiss},
-    kHush{0.18f, -0.3f, 0.55f, Viseme::hiss}, kBack{0.3f, 0.05f, 0, Viseme::back}, kR{0.25f, -0.2f, 0.45f, Viseme::rounded},
-    kW{0.15f, -0.5f, 0.95f, Viseme::pursed}, kY{0.2f, 0.6f, 0, Viseme::spread}, kAh{0.95f, 0.05f, 0.05f, Viseme::open},
-    kA{0.85f, 0.3f, 0, Viseme::open}, kUh{0.65f, 0, 0, Viseme::open}, kSchwa{0.42f, 0, 0.05f, Viseme::middle},
-    kEr{0.42f, -0.1f, 0.3f, Viseme::middle}, kE{0.6f, 0.4f, 0, Viseme::middle}, kI{0.35f, 0.5f, 0, Viseme::spread},
-    kEe{0.28f, 0.95f, 0, Viseme::spread}, kOh{0.7f, -0.3f, 0.55f, Viseme::rounded}, kO{0.5f, -0.4f, 0.75f, Viseme::rounded},
+constexpr Mouth kRest{0, 0, 0, Viseme::silence}, kClosed{0, 0, 0.1f, Viseme::closed},
+    kLipTeeth{0.1f, 0.1f, 0, Viseme::lip_teeth}, kTongueTeeth{0.22f, 0.15f, 0, Viseme::tongue_teeth},
+    kTongue{0.2f, 0.15f, 0, Viseme::tongue}, kHiss{0.12f, 0.3f, 0, Viseme::hiss},
+    kHush{0.18f, -0.3f, 0.55f, Viseme::hiss}, kBack{0.3f, 0.05f, 0, Viseme::back},
+    kR{0.25f, -0.2f, 0.45f, Viseme::rounded}, kW{0.15f, -0.5f, 0.95f, Viseme::pursed},
+    kY{0.2f, 0.6f, 0, Viseme::spread}, kAh{0.95f, 0.05f, 0.05f, Viseme::open}, kA{0.85f, 0.3f, 0, Viseme::open},
+    kUh{0.65f, 0, 0, Viseme::open}, kSchwa{0.42f, 0, 0.05f, Viseme::middle}, kEr{0.42f, -0.1f, 0.3f, Viseme::middle},
+    kE{0.6f, 0.4f, 0, Viseme::middle}, kI{0.35f, 0.5f, 0, Viseme::spread}, kEe{0.28f, 0.95f, 0, Viseme::spread},
+    kOh{0.7f, -0.3f, 0.55f, Viseme::rounded}, kO{0.5f, -0.4f, 0.75f, Viseme::rounded},
     kU{0.35f, -0.3f, 0.65f, Viseme::rounded}, kOo{0.24f, -0.6f, 1.0f, Viseme::pursed};
 constexpr Shape kShapes[] = {  // longer names first
-    {"aI", kA, kI}, {"aU", kA, kU}, {"OI", kOh, kI}, {"oU", kO, kU}, {"eI", kE, kI}, {"i@", kEe, kSchwa}, {"e@", kE, kSchwa},
-    {"U@", kU, kSchwa}, {"A@", kAh, kSchwa}, {"O@", kOh, kSchwa}, {"o@", kOh, kSchwa}, {"tS", kHush, kHush}, {"dZ", kHush, kHush},
-    {"a#", kSchwa, kSchwa}, {"aa", kAh, kAh}, {"I#", kI, kI}, {"I2", kI, kI}, {"_", kRest, kRest},
-    {"p", kClosed, kClosed}, {"b", kClosed, kClosed}, {"m", kClosed, kClosed}, {"f", kLipTeeth, kLipTeeth}, {"v", kLipTeeth, kLipTeeth},
-    {"T", kTongueTeeth, kTongueTeeth}, {"D", kTongueTeeth, kTongueTeeth}, {"t", kTongue, kTongue}, {"d", kTongue, kTongue},
-    {"n", kTongue, kTongue}, {"l", kTongueTeeth, kTongueTeeth}, {"s", kHiss, kHiss}, {"z", kHiss, kHiss}, {"S", kHush, kHush},
-    {"Z", kHush, kHush}, {"k", kBack, kBack}, {"g", kBack, kBack}, {"N", kBack, kBack}, {"h", kBack, kBack}, {"r", kR, kR},
-    {"w", kW, kW}, {"j", kY, kY}, {"A", kAh, kAh}, {"a", kA, kA}, {"V", kUh, kUh}, {"0", kAh, kAh}, {"O", kOh, kOh},
-    {"o", kO, kO}, {"E", kE, kE}, {"e", kE, kE}, {"I", kI, kI}, {"i", kEe, kEe}, {"U", kU, kU}, {"u", kOo, kOo},
-    {"3", kEr, kEr}, {"@", kSchwa, kSchwa}};
+    {"aI", kA, kI},
+    {"aU", kA, kU},
+    {"OI", kOh, kI},
+    {"oU", kO, kU},
+    {"eI", kE, kI},
+    {"i@", kEe, kSchwa},
+    {"e@", kE, kSchwa},
+    {"U@", kU, kSchwa},
+    {"A@", kAh, kSchwa},
+    {"O@", kOh, kSchwa},
+    {"o@", kOh, kSchwa},
+    {"tS", kHush, kHush},
+    {"dZ", kHush, kHush},
+    {"a#", kSchwa, kSchwa},
+    {"aa", kAh, kAh},
+    {"I#", kI, kI},
+    {"I2", kI, kI},
+    {"_", kRest, kRest},
+    {"p", kClosed, kClosed},
+    {"b", kClosed, kClosed},
+    {"m", kClosed, kClosed},
+    {"f", kLipTeeth, kLipTeeth},
+    {"v", kLipTeeth, kLipTeeth},
+    {"T", kTongueTeeth, kTongueTeeth},
+    {"D", kTongueTeeth, kTongueTeeth},
+    {"t", kTongue, kTongue},
+    {"d", kTongue, kTongue},
+    {"n", kTongue, kTongue},
+    {"l", kTongueTeeth, kTongueTeeth},
+    {"s", kHiss, kHiss},
+    {"z", kHiss, kHiss},
+    {"S", kHush, kHush},
+    {"Z", kHush, kHush},
+    {"k", kBack, kBack},
+    {"g", kBack, kBack},
+    {"N", kBack, kBack},
+    {"h", kBack, kBack},
+    {"r", kR, kR},
+    {"w", kW, kW},
+    {"j", kY, kY},
+    {"A", kAh, kAh},
+    {"a", kA, kA},
+    {"V", kUh, kUh},
+    {"0", kAh, kAh},
+    {"O", kOh, kOh},
+    {"o", kO, kO},
+    {"E", kE, kE},
+    {"e", kE, kE},
+    {"I", kI, kI},
+    {"i", kEe, kEe},
+    {"U", kU, kU},
+    {"u", kOo, kOo},
+    {"3", kEr, kEr},
+    {"@", kSchwa, kSchwa}};
 
 const Shape& shape_of(std::string_view phoneme) {
   for (const Shape& shape : kShapes)
@@ -151,12 +201,15 @@ void add_mouth(SpeechClip& clip, const std::vector<Espeak::Phoneme>& phonemes, i
   std::vector<Mouth> track(static_cast<std::size_t>(steps), kRest);
   for (std::size_t i = 0; i < phonemes.size(); ++i) {
     const Shape& shape = shape_of(phonemes[i].name);
-    const double begin = phonemes[i].seconds - kLead, end = i + 1 < phonemes.size() ? phonemes[i + 1].seconds - kLead : begin + 0.1;
-    for (auto step = std::max<int64_t>(0, static_cast<int64_t>(begin * kSteps)); step < std::min(steps, static_cast<int64_t>(end * kSteps)); ++step) {
+    const double begin = phonemes[i].seconds - kLead,
+                 end = i + 1 < phonemes.size() ? phonemes[i + 1].seconds - kLead : begin + 0.1;
+    for (auto step = std::max<int64_t>(0, static_cast<int64_t>(begin * kSteps));
+         step < std::min(steps, static_cast<int64_t>(end * kSteps)); ++step) {
       const auto t = static_cast<float>((static_cast<double>(step) / kSteps - begin) / (end - begin));
       const auto blend = [&](float a, float b) { return a + t * (b - a); };
-      track[static_cast<std::size_t>(step)] = {blend(shape.from.jaw, shape.to.jaw), blend(shape.from.width, shape.to.width),
-                                               blend(shape.from.rounding, shape.to.rounding), t < 0.5f ? shape.from.viseme : shape.to.viseme};
+      track[static_cast<std::size_t>(step)] = {
+          blend(shape.from.jaw, shape.to.jaw), blend(shape.from.width, shape.to.width),
+          blend(shape.from.rounding, shape.to.rounding), t < 0.5f ? shape.from.viseme : shape.to.viseme};
     }
   }
   clip.mouth = at::empty({video_frames, 3}, at::kFloat);
@@ -172,7 +225,8 @@ void add_mouth(SpeechClip& clip, const std::vector<Espeak::Phoneme>& phonemes, i
     }
     float* row = clip.mouth.data_ptr<float>() + 3 * frame;
     row[0] = jaw / total, row[1] = width / total, row[2] = rounding / total;
-    clip.visemes.data_ptr<int64_t>()[frame] = static_cast<int64_t>(track[static_cast<std::size_t>(std::min(middle, steps - 1))].viseme);
+    clip.visemes.data_ptr<int64_t>()[frame] =
+        static_cast<int64_t>(track[static_cast<std::size_t>(std::min(middle, steps - 1))].viseme);
   }
 }
 
@@ -188,22 +242,27 @@ SpeechClip clip_of(const Espeak::Spoken& spoken, std::string text) {
 }
 
 constexpr std::string_view kWords[] = {
-    "hello", "today", "people", "water", "mother", "father", "morning", "evening", "yellow", "purple", "window", "garden",
-    "moon", "blue", "food", "room", "use", "you", "who", "two", "beach", "green", "see", "three", "key", "teach", "please",
-    "car", "far", "start", "calm", "heart", "stop", "rock", "body", "want", "watch", "law", "four", "more", "story", "water",
-    "cat", "hand", "black", "happy", "glad", "bad", "man", "back", "thank", "bed", "red", "many", "friend", "seven", "better",
-    "big", "sit", "little", "which", "system", "city", "river", "bird", "work", "first", "world", "turn", "early", "cup",
-    "love", "some", "under", "mountain", "house", "now", "about", "around", "loud", "time", "light", "my", "fire", "why",
-    "high", "boy", "voice", "choice", "point", "go", "home", "open", "slow", "over", "show", "day", "make", "face", "same",
-    "great", "maybe", "baby", "paper", "number", "remember", "simple", "music", "summer", "before", "above", "leave", "give",
-    "very", "voice", "five", "fish", "fly", "coffee", "after", "off", "think", "three", "bath", "mouth", "this", "that",
-    "then", "other", "breathe", "sun", "sister", "seal", "zoo", "easy", "noise", "ship", "wash", "sure", "vision", "measure",
-    "chair", "teacher", "much", "job", "page", "orange", "ready", "right", "sorry", "run", "wonder", "week", "wait", "queen",
-    "yes", "year", "young", "king", "long", "sing", "young", "good", "book", "look", "could", "get", "again", "quick", "hot",
-    "her", "behind", "and", "the", "of", "to", "a", "in", "is", "it", "was", "for", "on", "are", "with", "they", "we"};
+    "hello",  "today",  "people", "water",  "mother", "father", "morning",  "evening", "yellow",   "purple", "window",
+    "garden", "moon",   "blue",   "food",   "room",   "use",    "you",      "who",     "two",      "beach",  "green",
+    "see",    "three",  "key",    "teach",  "please", "car",    "far",      "start",   "calm",     "heart",  "stop",
+    "rock",   "body",   "want",   "watch",  "law",    "four",   "more",     "story",   "water",    "cat",    "hand",
+    "black",  "happy",  "glad",   "bad",    "man",    "back",   "thank",    "bed",     "red",      "many",   "friend",
+    "seven",  "better", "big",    "sit",    "little", "which",  "system",   "city",    "river",    "bird",   "work",
+    "first",  "world",  "turn",   "early",  "cup",    "love",   "some",     "under",   "mountain", "house",  "now",
+    "about",  "around", "loud",   "time",   "light",  "my",     "fire",     "why",     "high",     "boy",    "voice",
+    "choice", "point",  "go",     "home",   "open",   "slow",   "over",     "show",    "day",      "make",   "face",
+    "same",   "great",  "maybe",  "baby",   "paper",  "number", "remember", "simple",  "music",    "summer", "before",
+    "above",  "leave",  "give",   "very",   "voice",  "five",   "fish",     "fly",     "coffee",   "after",  "off",
+    "think",  "three",  "bath",   "mouth",  "this",   "that",   "then",     "other",   "breathe",  "sun",    "sister",
+    "seal",   "zoo",    "easy",   "noise",  "ship",   "wash",   "sure",     "vision",  "measure",  "chair",  "teacher",
+    "much",   "job",    "page",   "orange", "ready",  "right",  "sorry",    "run",     "wonder",   "week",   "wait",
+    "queen",  "yes",    "year",   "young",  "king",   "long",   "sing",     "young",   "good",     "book",   "look",
+    "could",  "get",    "again",  "quick",  "hot",    "her",    "behind",   "and",     "the",      "of",     "to",
+    "a",      "in",     "is",     "it",     "was",    "for",    "on",       "are",     "with",     "they",   "we"};
 
-constexpr std::array<std::string_view, 14> kVoices{"en-us", "en-us+m1", "en-us+m2", "en-us+m3", "en-us+m4", "en-us+m5", "en-us+m6",
-                                                   "en-us+f1", "en-us+f2", "en-us+f3", "en-us+f4", "en-gb-x-rp", "en-gb-x-rp+f2", "en-gb-x-rp+m3"};
+constexpr std::array<std::string_view, 14> kVoices{
+    "en-us",    "en-us+m1", "en-us+m2", "en-us+m3", "en-us+m4",   "en-us+m5",      "en-us+m6",
+    "en-us+f1", "en-us+f2", "en-us+f3", "en-us+f4", "en-gb-x-rp", "en-gb-x-rp+f2", "en-gb-x-rp+m3"};
 constexpr std::array<std::string_view, 4> kHeldOutVoices{"en-us+m7", "en-us+f5", "en-us+steph", "en-us+max"};
 
 }  // namespace
@@ -232,8 +291,8 @@ SpeechClip cut(const SpeechClip& clip, int64_t first, int64_t video_frames) {
     missing[0] = length - given;
     return at::cat({x.narrow(0, from, given), at::zeros(missing, x.options())});
   };
-  return {part(clip.wave, first * kSamplesPerFrame, video_frames * kSamplesPerFrame), part(clip.mouth, first, video_frames),
-          part(clip.visemes, first, video_frames), clip.text};
+  return {part(clip.wave, first * kSamplesPerFrame, video_frames * kSamplesPerFrame),
+          part(clip.mouth, first, video_frames), part(clip.visemes, first, video_frames), clip.text};
 }
 
 SpeechClip roughened(const SpeechClip& clip, Random& random) {

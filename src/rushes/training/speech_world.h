@@ -11,11 +11,24 @@
 
 namespace rushes::training {
 
-constexpr int64_t kSpeechRate = 16000;      // samples per second
-constexpr int64_t kSamplesPerFrame = 640;   // at 25 video frames per second
+constexpr int64_t kSpeechRate = 16000;     // samples per second
+constexpr int64_t kSamplesPerFrame = 640;  // at 25 video frames per second
 
 /// What the lips and the jaw do; a phoneme belongs to one class.
-enum class Viseme { silence, closed, lip_teeth, tongue_teeth, tongue, hiss, back, rounded, open, middle, spread, pursed };
+enum class Viseme {
+  silence,
+  closed,
+  lip_teeth,
+  tongue_teeth,
+  tongue,
+  hiss,
+  back,
+  rounded,
+  open,
+  middle,
+  spread,
+  pursed
+};
 constexpr int64_t kVisemes = 12;
 
 struct SpeechClip {

@@ -29,8 +29,8 @@ at::Tensor rendered(const generation::TalkParts& parts, const at::Tensor& motion
 }
 
 /// Motion [T, kControls] for speech [S].
-at::Tensor motion_of(const generation::TalkParts& parts, const at::Tensor& wave, const imtalker::Portrait& portrait, std::optional<at::Tensor> pose,
-          std::optional<at::Tensor> gaze, uint64_t seed) {
+at::Tensor motion_of(const generation::TalkParts& parts, const at::Tensor& wave, const imtalker::Portrait& portrait,
+                     std::optional<at::Tensor> pose, std::optional<at::Tensor> gaze, uint64_t seed) {
   tensor::RandomStream noise(seed);
   const at::Tensor features = parts.speech_features(wave);
   const int64_t T = features.size(1);
@@ -39,9 +39,9 @@ at::Tensor motion_of(const generation::TalkParts& parts, const at::Tensor& wave,
   };
   track(pose);
   track(gaze);
-  const imtalker::Motion motion = parts.generator.sample(
-      {.audio_features = features, .reference = portrait.motion, .gaze = gaze, .pose = pose},
-      {.guidance_scale = parts.defaults.cfg_scale, .time_points = parts.defaults.nfe}, noise);
+  const imtalker::Motion motion =
+      parts.generator.sample({.audio_features = features, .reference = portrait.motion, .gaze = gaze, .pose = pose},
+                             {.guidance_scale = parts.defaults.cfg_scale, .time_points = parts.defaults.nfe}, noise);
   return portrait.motion + parts.defaults.motion_scale * (motion.latents[0] - portrait.motion);
 }
 
@@ -81,7 +81,8 @@ void write_examples(const std::filesystem::path& folder) {
   std::filesystem::create_directories(folder);
   const char* const names[] = {"ada", "boris", "cleo"};
   for (uint64_t i = 0; i < 3; ++i)
-    write_png(folder / fmt::format("{}.png", names[i]), draw_face(make_identity(7, i, Split::held_out), {.gaze_x = 0.05f}));
+    write_png(folder / fmt::format("{}.png", names[i]),
+              draw_face(make_identity(7, i, Split::held_out), {.gaze_x = 0.05f}));
   write_wav(folder / "speech.wav",
             speak("Hello! I am a drawing, and I say what you say. How are you today?", "en-us+f5", 150, 50).wave * 0.8);
 }
@@ -89,11 +90,15 @@ void write_examples(const std::filesystem::path& folder) {
 }  // namespace
 
 at::Tensor mouth_opening(const at::Tensor& frames, const std::vector<MouthBox>& boxes) {
-  const at::Tensor inside = at::tensor({0.22, 0.04, 0.06}, at::TensorOptions(at::kFloat)).view({3, 1, 1}), opening = at::empty({frames.size(0)}, at::kFloat);
+  const at::Tensor inside = at::tensor({0.22, 0.04, 0.06}, at::TensorOptions(at::kFloat)).view({3, 1, 1}),
+                   opening = at::empty({frames.size(0)}, at::kFloat);
   for (int64_t t = 0; t < frames.size(0); ++t) {
     const MouthBox& box = boxes[static_cast<std::size_t>(t)];
-    const int64_t S = frames.size(3), left = std::clamp<int64_t>(box.x - box.half_width, 0, S - 2), top = std::clamp<int64_t>(box.y - box.half_height, 0, S - 2);
-    const at::Tensor mouth = frames[t].narrow(1, top, std::min(2 * box.half_height, S - top)).narrow(2, left, std::min(2 * box.half_width, S - left));
+    const int64_t S = frames.size(3), left = std::clamp<int64_t>(box.x - box.half_width, 0, S - 2),
+                  top = std::clamp<int64_t>(box.y - box.half_height, 0, S - 2);
+    const at::Tensor mouth = frames[t]
+                                 .narrow(1, top, std::min(2 * box.half_height, S - top))
+                                 .narrow(2, left, std::min(2 * box.half_width, S - left));
     opening.data_ptr<float>()[t] = at::exp((mouth - inside).square().sum({0}) * -20).mean().item<float>();
   }
   return opening;
@@ -106,7 +111,8 @@ double correlation(const at::Tensor& a, const at::Tensor& b) {
 
 at::Tensor loudness(const at::Tensor& wave) {
   const at::Tensor frames = wave.view({1, 1, -1, kSamplesPerFrame}).square().mean({3}).sqrt();  // [1, 1, T]
-  return at::avg_pool2d(at::constant_pad_nd(frames, {1, 1}).unsqueeze(1).squeeze(1).unsqueeze(2), {1, 3}, {1, 1}).flatten();
+  return at::avg_pool2d(at::constant_pad_nd(frames, {1, 1}).unsqueeze(1).squeeze(1).unsqueeze(2), {1, 3}, {1, 1})
+      .flatten();
 }
 
 TalkQuality measure_talk(const std::filesystem::path& directory, int64_t people, const std::filesystem::path& sheet) {
@@ -127,7 +133,8 @@ TalkQuality measure_talk(const std::filesystem::path& directory, int64_t people,
     const at::Tensor picture = draw_face(person, pose).unsqueeze(0);
     const imtalker::Portrait portrait = parts.renderer.portrait(picture);
     const SpeechClip spoken = cut(speak(91, index, Split::held_out, 12), 0, 75);
-    const at::Tensor motion = motion_of(parts, spoken.wave, portrait, {}, {}, index), frames = rendered(parts, motion, portrait);
+    const at::Tensor motion = motion_of(parts, spoken.wave, portrait, {}, {}, index),
+                     frames = rendered(parts, motion, portrait);
     const int64_t T = motion.size(0);
     std::vector<MouthBox> boxes;
     std::vector<at::Tensor> drawings;
@@ -146,15 +153,18 @@ TalkQuality measure_talk(const std::filesystem::path& directory, int64_t people,
     sum.colour_distance += share * 0.5 * (histogram(picture[0]) - histogram(frames)).abs().sum().item<double>();
     // Silence: a quiet room.
     const at::Tensor quiet = 1e-4 * tensor::RandomStream(index).normal({50 * kSamplesPerFrame});
-    const at::Tensor resting = motion_of(parts, quiet, portrait, {}, {}, index).select(1, kJaw) / motion_latent({.jaw = 1})[kJaw];
+    const at::Tensor resting =
+        motion_of(parts, quiet, portrait, {}, {}, index).select(1, kJaw) / motion_latent({.jaw = 1})[kJaw];
     sum.silent_jaw += share * resting.narrow(0, 5, 45).abs().max().item<double>();
     const auto mean_of_style = [&](float yaw, float gaze_x, int64_t dim) {
       const at::Tensor styled = motion_of(parts, quiet, portrait, row({0, yaw, 0}), row({gaze_x, 0}), index);
       return styled.select(1, dim).mean().item<double>();
     };
-    const double yaw_scale = motion_latent({.yaw = 1})[kYaw].item<double>(), gaze_scale = motion_latent({.gaze_x = 1})[kGazeX].item<double>();
+    const double yaw_scale = motion_latent({.yaw = 1})[kYaw].item<double>(),
+                 gaze_scale = motion_latent({.gaze_x = 1})[kGazeX].item<double>();
     sum.yaw_response += share * (mean_of_style(0.7f, 0, kYaw) - mean_of_style(-0.7f, 0, kYaw)) / (1.4 * yaw_scale);
-    sum.gaze_response += share * (mean_of_style(0, 0.7f, kGazeX) - mean_of_style(0, -0.7f, kGazeX)) / (1.4 * gaze_scale);
+    sum.gaze_response +=
+        share * (mean_of_style(0, 0.7f, kGazeX) - mean_of_style(0, -0.7f, kGazeX)) / (1.4 * gaze_scale);
     if (rows.size() < 6) {
       std::vector<at::Tensor> columns{picture[0]};
       for (int64_t t = 10; t < T && columns.size() < 9; t += 8) {
@@ -195,7 +205,8 @@ void export_talk(const std::filesystem::path& directory, const std::filesystem::
   write_examples(output / "examples");
   std::ofstream stream(output / generation::kTalkManifestName);
   stream << generation::talk_manifest_yaml(model);
-  require(static_cast<bool>(stream.flush()), ErrorCode::unavailable, "cannot write {}", (output / generation::kTalkManifestName).string());
+  require(static_cast<bool>(stream.flush()), ErrorCode::unavailable, "cannot write {}",
+          (output / generation::kTalkManifestName).string());
 }
 
 }  // namespace rushes::training

@@ -20,12 +20,13 @@ double correlation(const at::Tensor& a, const at::Tensor& b);
 at::Tensor loudness(const at::Tensor& wave);
 
 struct TalkQuality {
-  double jaw_loudness, jaw_truth;      // generated jaw against the sound's loudness; against the jaw that made the sound
+  double jaw_loudness, jaw_truth;  // generated jaw against the sound's loudness; against the jaw that made the sound
   double mouth_loudness, mouth_truth;  // the same of the opening seen in the frames
   double silent_jaw;                   // largest jaw opening in silence, 0 .. 1
   double psnr;                         // of frames against drawings of the same person with the same controls, in dB
   double colour_distance;              // between the colour histograms of source and frames, 0 .. 1
-  double yaw_response, gaze_response;  // yaw and gaze of the frames' motion for a style of +0.7, minus that for -0.7, over 1.4
+  double yaw_response,
+      gaze_response;  // yaw and gaze of the frames' motion for a style of +0.7, minus that for -0.7, over 1.4
 };
 
 /// Over `people` held-out people, each with a sentence of a held-out voice. Opens the model directory as the product

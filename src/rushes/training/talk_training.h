@@ -8,9 +8,9 @@
 namespace rushes::training {
 
 struct RendererOptions {
-  RunOptions run;         // batch counts source pictures
-  int64_t drivers = 3;    // frames made of each source picture
-  int64_t people = 0;     // that are drawn; 0: without end. A few: does the model learn them by heart?
+  RunOptions run;                 // batch counts source pictures
+  int64_t drivers = 3;            // frames made of each source picture
+  int64_t people = 0;             // that are drawn; 0: without end. A few: does the model learn them by heart?
   std::filesystem::path start{};  // a state whose motion parts a new run begins with; the picture's parts begin afresh
 };
 
