@@ -9,6 +9,9 @@ if(NOT EXISTS ${torch_dir}/lib/libtorch_cpu.so)
 endif()
 file(GLOB torch_nvidia_lib_dirs ${RUSHES_SITE_PACKAGES}/nvidia/*/lib)
 
+file(STRINGS ${torch_dir}/version.py RUSHES_TORCH_VERSION REGEX "^__version__")
+string(REGEX REPLACE ".*'(.*)'.*" "\\1" RUSHES_TORCH_VERSION "${RUSHES_TORCH_VERSION}")
+
 add_library(torch_wheel INTERFACE)
 # After the system's folders: the wheel brings its own copies of fmt and others, which must not shadow Debian's.
 target_compile_options(torch_wheel INTERFACE "SHELL:-idirafter ${torch_dir}/include")

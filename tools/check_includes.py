@@ -17,12 +17,13 @@ ALLOWED = {
     "models": ["base", "tensor", "nn", "text"],
     "generation": ["base", "audio", "tensor", "nn", "text", "models"],
     "training": ["base", "audio", "tensor", "nn", "text", "models", "generation"],
+    "profiling": ["base", "generation"],
     "verify": ["base", "audio", "tensor", "nn", "text", "models", "generation"],
     "media": ["base", "audio"],
     "delivery": ["base", "media", "generation"],
     "server": ["base", "audio", "media", "delivery", "generation"],
 }
-NO_TORCH = {"base", "audio", "media", "delivery", "server"}
+NO_TORCH = {"base", "audio", "profiling", "media", "delivery", "server"}
 INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]')
 
 

@@ -3,10 +3,12 @@
 
 #include <atomic>
 #include <charconv>
+#include <chrono>
 #include <filesystem>
 
 #include "commands.h"
 #include "model_options.h"
+#include "profiling_options.h"
 #include "recording.h"
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
@@ -15,6 +17,7 @@
 #include "rushes/media/rtmp_output.h"
 #include "rushes/media/video_output.h"
 #include "terminal.h"
+#include "video_name.h"
 
 namespace rushes::app {
 namespace {
@@ -27,6 +30,7 @@ struct Options {
   VideoRequest request;
   std::vector<std::string> prompts;
   std::optional<int64_t> latent_frames;  // num_output_frames
+  ProfilingOptions profiling;
   std::string size, image, output = "rushes.mp4", format = "auto", steps_list;
   int quality = 20, threads = 0;
   bool quiet = false;
@@ -113,21 +117,6 @@ VideoRequest make_request(const Options& options, bool segments_given) {
   return request;
 }
 
-/// The reference's file name for a prompt in an output folder: its first 50 characters, what is neither letter, digit,
-/// space, '_' nor '-' as '_'. Bytes beyond ASCII are taken as letters.
-std::string file_name(std::string_view prompt, bool use_ema) {
-  std::string name;
-  std::size_t characters = 0;
-  for (const char c : prompt) {
-    const auto byte = static_cast<unsigned char>(c);
-    if ((byte & 0xc0) != 0x80 && ++characters > 50) break;
-    name += byte >= 0x80 || std::isalnum(byte) || c == ' ' || c == '_' || c == '-' ? c : '_';
-  }
-  const std::size_t first = name.find_first_not_of('_');
-  name = first == std::string::npos ? std::string("video") : name.substr(first, name.find_last_not_of('_') - first + 1);
-  return name + "-0_" + (use_ema ? "ema" : "regular") + ".mp4";
-}
-
 bool names_directory(const std::string& target) {
   std::error_code status;
   if (media::is_rtmp(target)) return false;
@@ -142,7 +131,7 @@ media::VideoOutputOptions output_options(const Options& options, const VideoRequ
     std::error_code status;
     std::filesystem::create_directories(target, status);
     require(!status, ErrorCode::invalid_argument, "cannot create the folder {}: {}", target, status.message());
-    target = (std::filesystem::path(target) / file_name(request.prompts.front(), options.model.use_ema)).string();
+    target = (std::filesystem::path(target) / video_name(request.prompts.front(), 0, options.model.use_ema)).string();
   }
   return {.target = target,
           .container = media::choose_container(target, options.format),
@@ -158,19 +147,26 @@ void run(const Options& options, bool segments_given) {
   generation::ModelOptions model_options = options.model;
   if (model_options.path.empty()) model_options.path = default_model();
   use_threads(options.threads, model_options);
+  const auto load_start = std::chrono::steady_clock::now();
   const auto model = generation::load_model(model_options);
+  const auto load_time =
+      std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - load_start);
   const VideoFormat format = model->plan(request);  // before the output is touched: a bad value must not empty a file
   const auto output_to = output_options(options, request, format);
   const auto output = media::open_video_output(output_to);
-  const auto generator = model->start(request);
+  const auto profiler = start_profiler(options.profiling, *model, model_options, request, load_time);
+  auto generator = model->start(request);
+  if (profiler) generator = profiling::profiled(std::move(generator), profiler);
   Recorded recorded;
   {
     ProgressPrinter printer(format, options.quiet);
     recorded = record(*generator, *output,
                       {.max_video_frames = request.video_frames,
                        .on_progress = [&](const Progress& p) { printer.show(p); },
-                       .stop = &stop});
+                       .stop = &stop,
+                       .profiler = profiler.get()});
   }
+  if (profiler) write_profile(*profiler, options.profiling);
   if (!options.quiet) print_summary(recorded, output_to.target, output_to.fps);
   if (recorded.end == RecordingEnd::stopped)
     fail(ErrorCode::cancelled, "stopped; {} frames are complete", recorded.progress.video_frames);
@@ -232,6 +228,7 @@ void add_generate(CLI::App& app) {
   add_output_options(*command, *options);
   add_model_options(*command, options->model);
   add_threads_option(*command, options->threads);
+  add_profiling_options(*command, options->profiling);
   command->callback([options, segments] { run(*options, segments->count() > 0); });
 }
 

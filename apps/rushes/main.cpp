@@ -39,8 +39,10 @@ int main(int argc, char** argv) {
   rushes::app::add_generate(app);
   rushes::app::add_serve(app);
   rushes::app::add_talk(app);
+  rushes::app::add_stream(app);
 #endif
   rushes::app::add_inspect(app);
+  rushes::app::add_report(app);
   rushes::app::add_train(app);
   rushes::app::add_verify(app);
   try {

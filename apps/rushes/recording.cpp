@@ -22,6 +22,7 @@ constexpr std::size_t kQueuedBlocks = 2;
 /// The writing side. Reader::gone or an exception closes the channel, which ends the generating side.
 struct Writer {
   media::VideoOutput& output;
+  profiling::Profiler* profiler;
   base::Channel<generation::FrameBlock> blocks{kQueuedBlocks};
   std::atomic<int64_t> first_frame_ns{-1};
 
@@ -31,14 +32,35 @@ struct Writer {
       ~Close() { channel.close(); }
     } close_at_end{blocks};
     while (const auto block = blocks.receive()) {
+      const profiling::Stopwatch watch(profiler);
+      const media::OutputTimes before = output.times();
       const std::vector<float>* sound = block->sound.samples.get();
       const auto reader = output.write(block->rgb.get(), block->video_frames,
                                        sound ? std::span<const float>(*sound) : std::span<const float>());
       if (reader == media::Reader::gone) return media::Reader::gone;
+      if (profiler) report(*block, watch.start(), before);
       if (first_frame_ns < 0) first_frame_ns = std::chrono::nanoseconds(Clock::now() - start).count();
     }
     output.finish();
     return media::Reader::present;
+  }
+
+  /// What the write of `block` that began at `start` took. Delivery is shown after encoding; where an output does both
+  /// picture by picture, that is their sums.
+  void report(const generation::FrameBlock& block, profiling::Microseconds start, const media::OutputTimes& before) {
+    profiling::Span span;
+    span.segment = block.segment;
+    span.block = block.block;
+    span.video_frames = block.video_frames;
+    span.stage = profiling::Stage::encode;
+    span.start = start;
+    span.duration = output.times().encode - before.encode;
+    profiler->add(span);
+    span.stage = profiling::Stage::deliver;
+    span.start += span.duration;
+    span.duration = output.times().deliver - before.deliver;
+    profiler->add(span);
+    profiler->first_frame();
   }
 
   std::optional<Seconds> first_frame() const {
@@ -119,7 +141,7 @@ std::string progress_line(const Progress& progress, const generation::VideoForma
 
 Recorded record(generation::Generator& generator, media::VideoOutput& output, const RecordingOptions& options) {
   const auto start = Clock::now();
-  Writer writer{output};
+  Writer writer{output, options.profiler};
   std::future<media::Reader> written = std::async(std::launch::async, [&] { return writer.run(start); });
   Recorded recorded;
   std::exception_ptr failure;

@@ -8,6 +8,7 @@
 
 #include "rushes/generation/generator.h"
 #include "rushes/media/video_output.h"
+#include "rushes/profiling/profiler.h"
 
 namespace rushes::app {
 
@@ -39,6 +40,7 @@ struct RecordingOptions {
   /// What a generator gets that waits for input; may wait itself, but must look at `stop`. Empty: it has to do without.
   std::function<generation::Inbox()> input = {};
   const std::atomic<bool>* stop = nullptr;  // looked at between steps; set by a signal handler
+  profiling::Profiler* profiler = nullptr;  // gets the times of encoding and delivery
 };
 
 /// Steps `generator` to its end, to the wanted length, to `stop`, or until nobody reads the output; in each case

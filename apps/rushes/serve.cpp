@@ -23,6 +23,8 @@ struct Options {
   int64_t max_data_gib = 16;
   int threads = 0;
   std::string talk_model, talk_mode = "aligned";
+  generation::VideoRequest first;  // what runs from the start, if it has a prompt
+  int64_t samples = 1;
 };
 
 /// The page beside the installed program, else that of the sources.
@@ -49,6 +51,10 @@ void run(Options options) {
   if (!options.model.path.empty() && options.model.path != "none")
     server.talk_model = generation::load_talk_model(options.model);
   if (options.talk_mode == "reference") server.talk_mode = generation::TalkOptions::Mode::reference;
+  for (int64_t sample = 0; !options.first.prompts.empty() && sample < options.samples; ++sample) {
+    server.start_with.push_back(options.first);
+    server.start_with.back().seed += sample;
+  }
   server::Server serving(server, std::move(model));
   for (const std::string& url : serving.urls()) std::printf("rushes serves at %s\n", url.c_str());
   std::fflush(stdout);
@@ -107,6 +113,20 @@ void add_serve(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--max-webrtc-viewers", server.webrtc.viewers, "at a time; more are answered 503")
       ->check(CLI::Range(0, 10'000))
+      ->capture_default_str();
+  generation::VideoRequest& first = options->first;
+  CLI::Option* prompt = command->add_option("--prompt", first.prompts,
+                                            "start with a session that shows this; several take turns, a segment each");
+  command->add_option("--segments", first.segments, "of that session; 0: until stopped")
+      ->needs(prompt)
+      ->capture_default_str();
+  command->add_option("--segment-length", first.segment_latent_frames, "of that session, in latent frames")
+      ->needs(prompt);
+  command->add_option("--overlap", first.overlap_latent_frames, "of that session, in latent frames")->needs(prompt);
+  command->add_option("--seed", first.seed, "of that session")->needs(prompt)->capture_default_str();
+  command->add_option("--samples", options->samples, "such sessions, with seeds that follow each other")
+      ->needs(prompt)
+      ->check(CLI::Range(1, 64))
       ->capture_default_str();
   command->callback([options] { run(*options); });
 }

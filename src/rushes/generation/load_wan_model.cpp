@@ -58,12 +58,18 @@ tensor::WeightMap put(const tensor::WeightMap& weights, const Placement& placeme
   return weights.to(placement.dtype).to(placement.device);
 }
 
-std::shared_ptr<const wan::Autoencoder> load_autoencoder(const wan::AutoencoderPart& part, const Placement& placement) {
+/// Adds what it loads to `networks`.
+std::shared_ptr<const wan::Autoencoder> load_autoencoder(const wan::AutoencoderPart& part, const Placement& placement,
+                                                         const char* role, std::vector<ModelPart>& networks) {
   log::info("loading autoencoder {}", part.file.string());
-  if (part.kind == wan::AutoencoderKind::tiny)
-    return std::make_shared<const wan::TinyAutoencoder>(
-        part.tiny, put(wan::load_tiny_autoencoder(part.file, part.tiny), placement));
-  return std::make_shared<const wan::Vae>(part.vae, put(wan::load_vae(part.file, part.vae), placement));
+  if (part.kind == wan::AutoencoderKind::tiny) {
+    const tensor::WeightMap weights = wan::load_tiny_autoencoder(part.file, part.tiny);
+    networks.push_back({role, "TinyAutoencoder", weights.parameter_count()});
+    return std::make_shared<const wan::TinyAutoencoder>(part.tiny, put(weights, placement));
+  }
+  const tensor::WeightMap weights = wan::load_vae(part.file, part.vae);
+  networks.push_back({role, "WanVAE", weights.parameter_count()});
+  return std::make_shared<const wan::Vae>(part.vae, put(weights, placement));
 }
 
 /// The autoencoder that decodes: the model's own, or its cheaper second one.
@@ -79,11 +85,13 @@ const wan::AutoencoderPart& choose_decoder(const wan::ModelDirectory& model, con
   return *model.preview_autoencoder;
 }
 
-PromptCache::Encode load_text_encoder(const wan::ModelDirectory& model, const Placement& placement) {
+PromptCache::Encode load_text_encoder(const wan::ModelDirectory& model, const Placement& placement,
+                                      std::vector<ModelPart>& networks) {
   log::info("loading text encoder {}", model.text_encoder.file.string());
   const wan::Umt5Config& config = model.text_encoder.config;
-  const auto encoder = std::make_shared<const wan::Umt5Encoder>(
-      config, put(wan::load_text_encoder(model.text_encoder.file, config), placement));
+  const tensor::WeightMap weights = wan::load_text_encoder(model.text_encoder.file, config);
+  networks.push_back({"text_encoder", "WanTextEncoder", weights.parameter_count()});
+  const auto encoder = std::make_shared<const wan::Umt5Encoder>(config, put(weights, placement));
   const std::shared_ptr<const text::Tokenizer> tokenizer = text::load_tokenizer(model.tokenizer);
   require(tokenizer->vocabulary_size() <= config.vocab, ErrorCode::corrupt_data,
           "the tokenizer {} has {} tokens, the text encoder {} only {}", model.tokenizer.string(),
@@ -123,15 +131,21 @@ std::shared_ptr<const Model> load_model(const ModelOptions& options) {
   const Placement placement = place(options, parameters);
   auto transformer = std::make_shared<const wan::CausalTransformer>(model.transformer.config, put(weights, placement));
   const wan::AutoencoderPart& decoder_part = choose_decoder(model, options.decoder);
-  const auto decoder = load_autoencoder(decoder_part, placement);
-  const auto encoder = &decoder_part == &model.autoencoder ? decoder : load_autoencoder(model.autoencoder, placement);
+  std::vector<ModelPart> networks{{"transformer", "WanDiffusionGenerator", parameters}};
+  const auto decoder = load_autoencoder(decoder_part, placement, "decoder", networks);
+  const auto encoder = &decoder_part == &model.autoencoder
+                           ? decoder
+                           : load_autoencoder(model.autoencoder, placement, "encoder", networks);
+  auto encode_text = load_text_encoder(model, placement, networks);
   WanModel::Description description{
-      model.name, fmt::format("{}: transformer of {:.1f} M parameters, {} decoder, {} on {}", model.name,
-                              static_cast<double>(parameters) / 1e6,
-                              decoder_part.kind == wan::AutoencoderKind::vae ? "vae" : "tiny",
-                              placement.dtype == at::kFloat ? "float32" : "bfloat16", placement.device.str())};
+      model.name,
+      fmt::format("{}: transformer of {:.1f} M parameters, {} decoder, {} on {}", model.name,
+                  static_cast<double>(parameters) / 1e6,
+                  decoder_part.kind == wan::AutoencoderKind::vae ? "vae" : "tiny",
+                  placement.dtype == at::kFloat ? "float32" : "bfloat16", placement.device.str()),
+      std::move(networks)};
   auto loaded = std::make_shared<const WanModel>(std::move(description), model.defaults, std::move(transformer),
-                                                 decoder, encoder, load_text_encoder(model, placement));
+                                                 decoder, encoder, std::move(encode_text));
   const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(); };
   log::info("{}, loaded in {:.1f} s", loaded->description(), seconds());
   if (parameters <= kWarmUpParameters || placement.device.is_cuda()) loaded->warm_up();

@@ -74,6 +74,7 @@ WanGenerator::WanGenerator(const WanGenerator& other)
       prompt_(other.prompt_),
       context_(other.context_),
       newest_(other.newest_),
+      newest_step_(other.newest_step_),
       video_frames_(other.video_frames_),
       times_(other.times_) {}
 
@@ -141,6 +142,9 @@ void WanGenerator::begin_segment() {
 void WanGenerator::advance(StepResult& result) {
   const StageTimer timer(times_.denoise);
   const bool denoises = pipeline_.next() == Work::denoise;
+  if (denoises)
+    newest_step_ = {.latent_frames = pipeline_.blocks()[static_cast<size_t>(pipeline_.block())],
+                    .timestep = pipeline_.timestep()};
   phase_ = Phase::block;
   const std::optional<at::Tensor> clean = pipeline_.step(context_, *noise_);
   if (denoises)

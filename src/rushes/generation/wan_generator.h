@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "rushes/generation/generator.h"
+#include "rushes/generation/introspection.h"
 #include "rushes/generation/noise.h"
 #include "rushes/generation/wan_pipeline.h"
 #include "rushes/generation/wan_plan.h"
@@ -33,7 +34,7 @@ enum class DecodeMode {
   restart_every_block,  // the decoder forgets everything at each block: 9 a block, as Inferix's callback delivers
 };
 
-class WanGenerator final : public Generator {
+class WanGenerator final : public Generator, public DescribesSteps {
  public:
   struct Options {
     DecodeMode decode = DecodeMode::continuous;
@@ -51,6 +52,7 @@ class WanGenerator final : public Generator {
   bool at_block_border() const override { return phase_ == Phase::border; }
   std::unique_ptr<Generator> fork() const override;
   int64_t bytes() const override;
+  Step newest_step() const override { return newest_step_; }
 
   /// The newest block, before it became 8-bit: latents [1, f, C, h, w], frames [T, 3, H, W] in [-1, 1].
   struct BlockTensors {
@@ -97,6 +99,7 @@ class WanGenerator final : public Generator {
   std::string prompt_;                      // that context_ is of
   PromptContext context_;
   BlockTensors newest_;
+  Step newest_step_;
   int64_t video_frames_ = 0;  // delivered
   StageTimes times_;          // of the block in work
 };

@@ -10,6 +10,7 @@
 #include <unordered_map>
 
 #include "rushes/generation/generator.h"
+#include "rushes/generation/introspection.h"
 #include "rushes/generation/wan_generator.h"
 #include "rushes/generation/wan_plan.h"
 #include "rushes/models/wan/autoencoder.h"
@@ -38,10 +39,11 @@ class PromptCache {
   std::list<Entry> entries_;  // newest first
 };
 
-class WanModel final : public Model {
+class WanModel final : public Model, public DescribesNetworks {
  public:
   struct Description {
     std::string name, line;  // line: sizes and dtype, for people
+    std::vector<ModelPart> networks = {};
   };
   /// `encoder` of first images may be null; `decoder` and `encoder` may be the same.
   WanModel(Description description, wan::Defaults defaults, std::shared_ptr<const wan::CausalTransformer> transformer,
@@ -50,6 +52,7 @@ class WanModel final : public Model {
 
   std::string name() const override { return description_.name; }
   std::string description() const override { return description_.line; }
+  std::vector<ModelPart> networks() const override { return description_.networks; }
   std::unique_ptr<Generator> start(const VideoRequest& request) const override;
   VideoFormat plan(const VideoRequest& request) const override;
 

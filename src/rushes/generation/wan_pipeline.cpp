@@ -112,6 +112,11 @@ std::optional<at::Tensor> SegmentPipeline::step(const PromptContext& prompt, Noi
   fail(ErrorCode::internal, "step() of a finished segment");
 }
 
+double SegmentPipeline::timestep() const {
+  RUSHES_ASSERT(next_ == Work::denoise);
+  return sampling_.few_step() ? sampling_.denoising_steps[static_cast<size_t>(step_)] : solver_->timestep(step_);
+}
+
 void SegmentPipeline::skip_rerun() {
   RUSHES_ASSERT(next_ == Work::rerun);
   ++block_;

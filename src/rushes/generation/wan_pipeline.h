@@ -67,6 +67,8 @@ class SegmentPipeline {
   /// The block that step() works on, and its denoising steps done.
   int64_t block() const { return block_; }
   int64_t steps_done() const { return step_; }
+  /// Of the denoising step that is next.
+  double timestep() const;
 
   /// Does next(). Returns the block's clean latents [B, f, C, h, w] float32 when this was its last denoising step.
   std::optional<at::Tensor> step(const PromptContext& prompt, NoiseSource& noise);

@@ -32,10 +32,15 @@ class RtmpOutput final : public VideoOutput {
     if (!publisher_ && Clock::now() >= next_attempt_) reconnect();
     for (int64_t i = 0; i < video_frames; ++i) {
       const Pts pts = frame_time(next_frame_ + i, options_.fps);
-      const auto units =
-          encoder_.encode(rgb + static_cast<std::size_t>(i) * frame_bytes, pts, i == 0 ? Key::forced : Key::automatic);
+      const auto units = timed(times_.encode, [&] {
+        return encoder_.encode(rgb + static_cast<std::size_t>(i) * frame_bytes, pts,
+                               i == 0 ? Key::forced : Key::automatic);
+      });
       wait_until_due(pts);
-      for (const AccessUnit& unit : units) send(unit);
+      timed(times_.deliver, [&] {
+        for (const AccessUnit& unit : units) send(unit);
+        return publisher_ != nullptr;
+      });
     }
     next_frame_ += video_frames;
     return Reader::present;

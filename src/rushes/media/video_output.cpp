@@ -74,14 +74,19 @@ class Mp4Output final : public VideoOutput {
 
   Reader write(const uint8_t* rgb, int64_t video_frames, std::span<const float> sound) override {
     const auto frame_bytes = static_cast<std::size_t>(options_.width * options_.height * 3);
-    std::vector<AccessUnit> units;
-    for (int64_t i = 0; i < video_frames; ++i)
-      for (AccessUnit& unit :
-           encoder_.encode(rgb + static_cast<std::size_t>(i) * frame_bytes, frame_time(next_frame_ + i, options_.fps),
-                           i == 0 ? Key::forced : Key::automatic))
-        units.push_back(std::move(unit));
+    const auto units = timed(times_.encode, [&] {
+      std::vector<AccessUnit> encoded;
+      for (int64_t i = 0; i < video_frames; ++i)
+        for (AccessUnit& unit :
+             encoder_.encode(rgb + static_cast<std::size_t>(i) * frame_bytes, frame_time(next_frame_ + i, options_.fps),
+                             i == 0 ? Key::forced : Key::automatic))
+          encoded.push_back(std::move(unit));
+      return encoded;
+    });
     next_frame_ += video_frames;
-    return put(units, sound_ ? sound_->encode(sound, 0) : std::vector<AccessUnit>());
+    const auto heard =
+        sound_ ? timed(times_.encode, [&] { return sound_->encode(sound, 0); }) : std::vector<AccessUnit>();
+    return timed(times_.deliver, [&] { return put(units, heard); });
   }
 
   void finish() override { put(encoder_.flush(), sound_ ? sound_->flush() : std::vector<AccessUnit>()); }
@@ -111,8 +116,11 @@ class Y4mOutput final : public VideoOutput {
     reader_ = sink_.write({reinterpret_cast<const uint8_t*>(header.data()), header.size()});
   }
   Reader write(const uint8_t* rgb, int64_t video_frames, std::span<const float>) override {
-    for (int64_t i = 0; i < video_frames && reader_ == Reader::present; ++i)
-      reader_ = sink_.write(writer_.frame(rgb + static_cast<std::size_t>(i) * frame_bytes_));
+    for (int64_t i = 0; i < video_frames && reader_ == Reader::present; ++i) {
+      const auto frame =
+          timed(times_.encode, [&] { return writer_.frame(rgb + static_cast<std::size_t>(i) * frame_bytes_); });
+      reader_ = timed(times_.deliver, [&] { return sink_.write(frame); });
+    }
     return reader_;
   }
   void finish() override {}
@@ -129,7 +137,9 @@ class RgbOutput final : public VideoOutput {
   explicit RgbOutput(const VideoOutputOptions& options)
       : frame_bytes_(static_cast<std::size_t>(options.width * options.height * 3)), sink_(options.target) {}
   Reader write(const uint8_t* rgb, int64_t video_frames, std::span<const float>) override {
-    return sink_.write({rgb, static_cast<std::size_t>(video_frames) * frame_bytes_});
+    return timed(times_.deliver, [&] {
+      return sink_.write({rgb, static_cast<std::size_t>(video_frames) * frame_bytes_});
+    });
   }
   void finish() override {}
 
@@ -155,8 +165,11 @@ class PngOutput final : public VideoOutput {
   Reader write(const uint8_t* rgb, int64_t video_frames, std::span<const float>) override {
     const auto frame_bytes = static_cast<std::size_t>(options_.width * options_.height * 3);
     for (int64_t i = 0; i < video_frames; ++i) {
-      const Bytes png = encode_png(rgb + static_cast<std::size_t>(i) * frame_bytes, options_.width, options_.height);
-      if (ByteSink(numbered(options_.target, next_frame_++)).write(png) == Reader::gone) return Reader::gone;
+      const Bytes png = timed(times_.encode, [&] {
+        return encode_png(rgb + static_cast<std::size_t>(i) * frame_bytes, options_.width, options_.height);
+      });
+      const auto deliver = [&] { return ByteSink(numbered(options_.target, next_frame_++)).write(png); };
+      if (timed(times_.deliver, deliver) == Reader::gone) return Reader::gone;
     }
     return Reader::present;
   }

@@ -1,6 +1,7 @@
 // Where a command puts a video: a growing MP4, uncompressed frames for a pipe, or pictures. One call takes one block of
 // frames, and what the call has taken is on disk (or in the pipe) when it returns.
 #pragma once
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -28,6 +29,11 @@ struct VideoOutputOptions {
 
 enum class Reader { present, gone };
 
+/// Wall time that an output spent so far: on making bytes of pictures, and on getting rid of them.
+struct OutputTimes {
+  std::chrono::microseconds encode{0}, deliver{0};
+};
+
 /// Used by one thread. The destructor leaves what was written; it finishes nothing.
 class VideoOutput {
  public:
@@ -38,6 +44,18 @@ class VideoOutput {
   [[nodiscard]] virtual Reader write(const uint8_t* rgb, int64_t video_frames, std::span<const float> sound) = 0;
   [[nodiscard]] Reader write(const uint8_t* rgb, int64_t video_frames) { return write(rgb, video_frames, {}); }
   virtual void finish() = 0;
+  const OutputTimes& times() const { return times_; }
+
+ protected:
+  /// What `work` returns; its time is added to `total`.
+  template <typename Work>
+  static auto timed(std::chrono::microseconds& total, const Work& work) {
+    const auto start = std::chrono::steady_clock::now();
+    auto result = work();
+    total += std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - start);
+    return result;
+  }
+  OutputTimes times_;
 };
 
 /// Creates or empties the target. A directory must exist or have an existing parent.

@@ -183,6 +183,7 @@ Server::Server(ServerOptions options, std::shared_ptr<const generation::Model> m
     : state_(std::make_unique<State>(std::move(options), std::move(model))) {
   require(!state_->options.listen.empty(), ErrorCode::invalid_argument, "--listen needs at least one address");
   for (const std::string& address : state_->options.listen) state_->listen(address);
+  for (const generation::VideoRequest& request : state_->options.start_with) state_->sessions->create(request);
 }
 
 // The table first: it waits for the threads that wake the context's coroutines.

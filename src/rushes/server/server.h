@@ -22,7 +22,8 @@ struct ServerOptions {
   AccessOptions access;
   SessionLimits sessions;
   ConnectionLimits connections;
-  std::vector<std::string> push_hosts;  // that RTMP may go to; "*": any; this machine always
+  std::vector<generation::VideoRequest> start_with;  // sessions that begin with the server, before any viewer asks
+  std::vector<std::string> push_hosts;               // that RTMP may go to; "*": any; this machine always
   WhepLimits webrtc;
   std::shared_ptr<const generation::Model> talk_model;  // of talking heads; null: none
   TalkLimits talks;

@@ -1,0 +1,29 @@
+// Profiling as an option of a command: the same flags wherever a video is made.
+#pragma once
+#include <CLI/CLI.hpp>
+#include <memory>
+#include <string>
+
+#include "rushes/profiling/profiled_generator.h"
+#include "rushes/profiling/report.h"
+
+namespace rushes::app {
+
+struct ProfilingOptions {
+  bool enabled = false;
+  profiling::ReportOptions report;
+  std::string format = "both";
+};
+
+/// --enable-profiling, --profile-output-dir, --profile-format, --profile-raw-data.
+void add_profiling_options(CLI::App& command, ProfilingOptions& options);
+
+/// Null unless profiling is enabled. The clock of the profile starts with the call.
+std::shared_ptr<profiling::Profiler> start_profiler(const ProfilingOptions& options, const generation::Model& model,
+                                                    const generation::ModelOptions& model_options,
+                                                    const generation::VideoRequest& request,
+                                                    profiling::Microseconds load_time);
+/// Ends the measurement, writes the reports and says where on standard error.
+void write_profile(profiling::Profiler& profiler, const ProfilingOptions& options);
+
+}  // namespace rushes::app
