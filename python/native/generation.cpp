@@ -1,0 +1,106 @@
+#include "generation.h"
+
+#include <nlohmann/json.hpp>
+
+#include "rushes/base/error.h"
+#include "rushes/profiling/profiled_generator.h"
+
+namespace rushes::python {
+
+Model::Model(generation::ModelOptions options, int threads) : options_(std::move(options)) {
+  use_cpu_allocator();
+  const auto start = std::chrono::steady_clock::now();
+  model_ = generation::load_model(options_);
+  load_time_ = std::chrono::duration_cast<profiling::Microseconds>(std::chrono::steady_clock::now() - start);
+  int64_t parameters = 0;
+  for (const generation::ModelPart& part : networks()) parameters += part.parameters;
+  use_threads(threads, parameters);
+}
+
+std::vector<generation::ModelPart> Model::networks() const {
+  const auto* described = dynamic_cast<const generation::DescribesNetworks*>(model_.get());
+  return described ? described->networks() : std::vector<generation::ModelPart>{};
+}
+
+Generation::Generation(std::shared_ptr<const Model> model, const generation::VideoRequest& request,
+                       std::optional<profiling::ProfilerOptions> profiler)
+    : model_(std::move(model)), format_(model_->get().plan(request)) {
+  if (profiler) {
+    profiler->on_gpu = model_->options().device.starts_with("cuda");
+    profiler_ = std::make_shared<profiling::Profiler>(*profiler);
+    profiler_->describe(model_->get(), format_, request.guidance_scale.value_or(0), RUSHES_TORCH_VERSION,
+                        RUSHES_VERSION, model_->load_time());
+    profiler_->start();
+  }
+  generator_ = model_->get().start(request);
+  if (profiler_) generator_ = profiling::profiled(std::move(generator_), profiler_);
+}
+
+/// One unit of work; true when it completed a block.
+bool Generation::step() {
+  generation::Inbox inbox;
+  {
+    const std::scoped_lock lock(inbox_mutex_);
+    std::swap(inbox, inbox_);
+  }
+  generation::StepResult result = generator_->step(inbox);
+  for (generation::Event& event : result.events)
+    if (auto* block = std::get_if<generation::FrameBlock>(&event)) made_ = std::move(*block);
+  require(result.outcome != generation::StepOutcome::needs_input, ErrorCode::unsupported,
+          "the model waits for input that cannot be given here");
+  if (result.outcome == generation::StepOutcome::finished) generator_.reset();
+  return made_.has_value();
+}
+
+std::optional<generation::FrameBlock> Generation::next() {
+  const std::scoped_lock lock(stepping_);
+  while (!made_ && generator_ && !stopped_) step();
+  if (stopped_) return std::nullopt;
+  return std::exchange(made_, std::nullopt);
+}
+
+void Generation::set_prompt(std::string prompt) {
+  const std::scoped_lock lock(inbox_mutex_);
+  inbox_.prompt = std::move(prompt);
+}
+
+int64_t Generation::bytes() {
+  const std::scoped_lock lock(stepping_);
+  return generator_ ? generator_->bytes() : 0;
+}
+
+std::shared_ptr<Generation> Generation::fork() {
+  const std::scoped_lock lock(stepping_);
+  while (generator_ && !generator_->at_block_border() && !stopped_) step();
+  require(generator_ != nullptr && !stopped_, ErrorCode::conflict,
+          "the video is complete; nothing can follow from here");
+  std::shared_ptr<Generation> branch(new Generation);
+  branch->model_ = model_;
+  branch->format_ = format_;
+  branch->generator_ = generator_->fork();
+  return branch;
+}
+
+void Generation::report(profiling::Stage stage, const generation::FrameBlock& block, profiling::Microseconds duration) {
+  if (!profiler_) return;
+  profiling::Span span;
+  span.stage = stage;
+  span.duration = duration;
+  span.start = profiler_->now() - duration;
+  span.segment = block.segment;
+  span.block = block.block;
+  span.video_frames = block.video_frames;
+  profiler_->add(span);
+  profiler_->first_frame();
+}
+
+std::vector<std::filesystem::path> Generation::write_profile(const profiling::ReportOptions& options) {
+  if (!profiler_) return {};
+  const profiling::Profile profile = profiler_->finish();
+  profiler_.reset();
+  profile_json_ = profiling::report_json(profile).dump();
+  if (options.directory.empty()) return {};
+  return profiling::write_reports(profile, options);
+}
+
+}  // namespace rushes::python

@@ -1,0 +1,77 @@
+// A generation as Python steps it: block by block, from any thread, with prompts and a stop from any other.
+#pragma once
+#include <atomic>
+#include <filesystem>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "rushes/generation/generator.h"
+#include "rushes/profiling/report.h"
+
+namespace rushes::python {
+
+/// libtorch's cores; one for a small model, as the command line does. 0: decide by `parameters`.
+void use_threads(int threads, int64_t parameters);
+/// Takes tensors' memory from rushes' allocator; once.
+void use_cpu_allocator();
+
+class Model {
+ public:
+  Model(generation::ModelOptions options, int threads);
+  const generation::Model& get() const { return *model_; }
+  /// Empty if it does not say.
+  std::vector<generation::ModelPart> networks() const;
+  const generation::ModelOptions& options() const { return options_; }
+  profiling::Microseconds load_time() const { return load_time_; }
+
+ private:
+  generation::ModelOptions options_;
+  profiling::Microseconds load_time_{0};
+  std::shared_ptr<const generation::Model> model_;
+};
+
+class Generation {
+ public:
+  /// `profiler` may be null.
+  Generation(std::shared_ptr<const Model> model, const generation::VideoRequest& request,
+             std::optional<profiling::ProfilerOptions> profiler);
+
+  generation::VideoFormat format() const { return format_; }
+  /// The next block; nothing: the video is complete, or was stopped. Waits while another thread is in here.
+  std::optional<generation::FrameBlock> next();
+  /// From the next block on.
+  void set_prompt(std::string prompt);
+  /// Before the next step.
+  void stop() { stopped_ = true; }
+  bool stopped() const { return stopped_; }
+  int64_t bytes();
+  /// A copy that goes on from here on its own. Completes the block in work first: throws Error(conflict) when the
+  /// video is complete.
+  std::shared_ptr<Generation> fork();
+  /// Tells the profiler what a sink did with a block.
+  void report(profiling::Stage stage, const generation::FrameBlock& block, profiling::Microseconds duration);
+  /// Ends the measurement and writes its reports. Empty without a profiler.
+  std::vector<std::filesystem::path> write_profile(const profiling::ReportOptions& options);
+  /// As JSON text; empty without a profiler, or before write_profile().
+  const std::string& profile_json() const { return profile_json_; }
+
+ private:
+  Generation() = default;
+  bool step();
+
+  std::shared_ptr<const Model> model_;
+  generation::VideoFormat format_;
+  std::mutex stepping_;
+  std::unique_ptr<generation::Generator> generator_;  // null: complete
+  std::shared_ptr<profiling::Profiler> profiler_;
+  std::optional<generation::FrameBlock> made_;
+  std::mutex inbox_mutex_;
+  generation::Inbox inbox_;
+  std::atomic<bool> stopped_ = false;
+  std::string profile_json_;
+};
+
+}  // namespace rushes::python

@@ -1,0 +1,331 @@
+// rushes._core: the engine for Python. Names and defaults are those of the C++ side; python/rushes adds what reads
+// better in Python. The lock is released wherever something is computed or waited for.
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/map.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "generation.h"
+#include "rushes/base/error.h"
+#include "rushes/base/log.h"
+#include "rushes/media/image.h"
+#include "rushes/media/video_output.h"
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace rushes::python {
+namespace {
+
+using generation::FrameBlock;
+using generation::VideoFormat;
+using generation::VideoRequest;
+using Pixels = nb::ndarray<const uint8_t, nb::shape<-1, -1, -1, 3>, nb::c_contig, nb::device::cpu>;
+using NoLock = nb::call_guard<nb::gil_scoped_release>;
+
+/// One Python class for each code; those that Python has a word for are that, too.
+struct ErrorClasses {
+  PyObject* base = nullptr;
+  std::map<ErrorCode, PyObject*> of;
+};
+ErrorClasses g_errors;
+
+PyObject* add_class(nb::module_& module, const char* name, PyObject* bases) {
+  const std::string full = std::string("rushes.") + name;
+  PyObject* type = PyErr_NewException(full.c_str(), bases, nullptr);
+  if (type == nullptr) throw nb::python_error();
+  module.attr(name) = nb::borrow(type);
+  return type;
+}
+
+void add_errors(nb::module_& module) {
+  g_errors.base = add_class(module, "Error", PyExc_RuntimeError);
+  const auto add = [&](ErrorCode code, const char* name, PyObject* also) {
+    const nb::object bases = also ? nb::object(nb::make_tuple(nb::borrow(g_errors.base), nb::borrow(also)))
+                                  : nb::object(nb::borrow(g_errors.base));
+    g_errors.of[code] = add_class(module, name, bases.ptr());
+  };
+  add(ErrorCode::invalid_argument, "InvalidArgument", PyExc_ValueError);
+  add(ErrorCode::not_found, "NotFound", PyExc_LookupError);
+  add(ErrorCode::conflict, "Conflict", nullptr);
+  add(ErrorCode::too_large, "TooLarge", PyExc_ValueError);
+  add(ErrorCode::unsupported, "Unsupported", PyExc_ValueError);
+  add(ErrorCode::corrupt_data, "CorruptData", PyExc_ValueError);
+  add(ErrorCode::exhausted, "Exhausted", nullptr);
+  add(ErrorCode::unavailable, "Unavailable", nullptr);
+  add(ErrorCode::cancelled, "Cancelled", nullptr);
+  nb::register_exception_translator([](const std::exception_ptr& thrown, void*) {
+    try {
+      std::rethrow_exception(thrown);
+    } catch (const Error& error) {
+      const auto type = g_errors.of.find(error.code());
+      PyErr_SetString(type == g_errors.of.end() ? g_errors.base : type->second, error.what());
+    }
+  });
+}
+
+/// The block's pixels as an array that owns a share of them. Nobody else has them, so they may be written to.
+nb::ndarray<nb::numpy, uint8_t, nb::shape<-1, -1, -1, 3>> frames_of(const FrameBlock& block) {
+  auto* share = new std::shared_ptr<const uint8_t>(block.rgb);
+  nb::capsule owner(share, [](void* p) noexcept { delete static_cast<std::shared_ptr<const uint8_t>*>(p); });
+  const std::size_t shape[] = {static_cast<std::size_t>(block.video_frames), static_cast<std::size_t>(block.height),
+                               static_cast<std::size_t>(block.width), 3};
+  return nb::ndarray<nb::numpy, uint8_t, nb::shape<-1, -1, -1, 3>>(const_cast<uint8_t*>(block.rgb.get()), 4, shape,
+                                                                   owner);
+}
+
+std::shared_ptr<const uint8_t> copy_of(const uint8_t* pixels, std::size_t bytes) {
+  const auto copy = std::make_shared<std::vector<uint8_t>>(pixels, pixels + bytes);
+  return {copy, copy->data()};
+}
+
+/// What a Python call names of a request; what the model allows is checked by the model.
+VideoRequest make_request(
+    std::vector<std::string> prompts, int64_t seed, int64_t segments, std::optional<int64_t> segment_length,
+    std::optional<int64_t> overlap, std::optional<int64_t> video_frames, std::optional<int64_t> width,
+    std::optional<int64_t> height, std::optional<double> fps, std::optional<std::vector<double>> denoising_steps,
+    std::optional<int64_t> steps, std::optional<std::string> solver, std::optional<double> guidance_scale,
+    std::optional<double> timestep_shift, std::optional<std::string> negative_prompt,
+    const std::optional<nb::ndarray<const uint8_t, nb::shape<-1, -1, 3>, nb::c_contig, nb::device::cpu>>& image) {
+  VideoRequest request;
+  request.prompts = std::move(prompts);
+  request.seed = seed;
+  request.segments = segments;
+  request.segment_latent_frames = segment_length;
+  request.overlap_latent_frames = overlap;
+  request.video_frames = video_frames;
+  request.width = width;
+  request.height = height;
+  request.fps = fps;
+  request.denoising_steps = std::move(denoising_steps);
+  request.steps = steps;
+  request.solver = std::move(solver);
+  request.guidance_scale = guidance_scale;
+  request.timestep_shift = timestep_shift;
+  request.negative_prompt = std::move(negative_prompt);
+  if (image)
+    request.image = VideoRequest::Image{.rgb = copy_of(image->data(), image->size()),
+                                        .height = static_cast<int64_t>(image->shape(0)),
+                                        .width = static_cast<int64_t>(image->shape(1))};
+  return request;
+}
+
+double seconds(std::chrono::microseconds time) { return std::chrono::duration<double>(time).count(); }
+
+/// A video file, pipe, folder of pictures or live stream that frames are written to.
+class VideoWriter {
+ public:
+  VideoWriter(const std::string& target, int64_t width, int64_t height, double fps, int quality,
+              const std::string& format)
+      : width_(width),
+        height_(height),
+        output_(media::open_video_output({.target = target,
+                                          .container = media::choose_container(target, format),
+                                          .width = width,
+                                          .height = height,
+                                          .fps = fps,
+                                          .quality = quality})) {}
+  bool write(const Pixels& frames) {
+    require(frames.shape(1) == static_cast<std::size_t>(height_) && frames.shape(2) == static_cast<std::size_t>(width_),
+            ErrorCode::invalid_argument, "the frames are {}x{}, this video is {}x{}", frames.shape(2), frames.shape(1),
+            width_, height_);
+    require(output_ != nullptr, ErrorCode::conflict, "the video is closed");
+    const nb::gil_scoped_release unlocked;
+    return output_->write(frames.data(), static_cast<int64_t>(frames.shape(0))) == media::Reader::present;
+  }
+  void close() {
+    if (const auto output = std::move(output_)) output->finish();
+  }
+  double encode_seconds() const { return output_ ? seconds(output_->times().encode) : 0; }
+  double deliver_seconds() const { return output_ ? seconds(output_->times().deliver) : 0; }
+
+ private:
+  int64_t width_, height_;
+  std::unique_ptr<media::VideoOutput> output_;
+};
+
+void add_model(nb::module_& module) {
+  nb::class_<VideoFormat>(module, "Format", "What a generation's video will be, known before its first step.")
+      .def_ro("width", &VideoFormat::width)
+      .def_ro("height", &VideoFormat::height)
+      .def_ro("fps", &VideoFormat::fps)
+      .def_ro("video_frames", &VideoFormat::video_frames, "In all; None: endless.")
+      .def_ro("segments", &VideoFormat::segments, "0: endless.")
+      .def_ro("blocks_per_segment", &VideoFormat::blocks_per_segment)
+      .def_ro("blocks_per_later_segment", &VideoFormat::blocks_per_later_segment);
+  nb::class_<generation::ModelPart>(module, "Network", "One of the networks that a model consists of.")
+      .def_ro("role", &generation::ModelPart::role)
+      .def_ro("type", &generation::ModelPart::type)
+      .def_ro("parameters", &generation::ModelPart::parameters);
+  nb::class_<FrameBlock>(module, "Block", "Some frames of the video, as the model made them together.")
+      .def_prop_ro("frames", &frames_of, nb::rv_policy::automatic,
+                   "uint8 [frames, height, width, 3], RGB; the memory that the model wrote.")
+      .def("__dlpack__",
+           [](nb::handle self, const nb::kwargs& how) { return self.attr("frames").attr("__dlpack__")(**how); })
+      .def("__dlpack_device__", [](nb::handle self) { return self.attr("frames").attr("__dlpack_device__")(); })
+      .def("__len__", [](const FrameBlock& block) { return block.video_frames; })
+      .def_ro("fps", &FrameBlock::fps)
+      .def_ro("first_frame", &FrameBlock::first_video_frame, "Its place in the video: time = first_frame / fps.")
+      .def_ro("segment", &FrameBlock::segment)
+      .def_ro("block", &FrameBlock::block, "Counts within the segment.")
+      .def_ro("latent_frames", &FrameBlock::latent_frames)
+      .def_ro("prompt", &FrameBlock::prompt)
+      .def_prop_ro("text_seconds", [](const FrameBlock& block) { return seconds(block.times.text); })
+      .def_prop_ro("denoise_seconds", [](const FrameBlock& block) { return seconds(block.times.denoise); })
+      .def_prop_ro("decode_seconds", [](const FrameBlock& block) { return seconds(block.times.decode); })
+      .def("__repr__", [](const FrameBlock& block) {
+        return fmt::format("<rushes.Block {}.{}: frames {} to {}, {}x{}>", block.segment, block.block,
+                           block.first_video_frame, block.first_video_frame + block.video_frames - 1, block.width,
+                           block.height);
+      });
+  nb::class_<Model>(module, "Model", "A loaded model; any number of generations share it.")
+      .def(
+          "__init__",
+          [](Model* self, const std::string& path, const std::string& checkpoint, bool use_ema,
+             const std::string& dtype, const std::string& device, const std::string& decoder, int threads) {
+            new (self) Model({.path = path,
+                              .checkpoint = checkpoint,
+                              .use_ema = use_ema,
+                              .dtype = dtype,
+                              .device = device,
+                              .decoder = decoder},
+                             threads);
+          },
+          "path"_a, nb::kw_only(), "checkpoint"_a = "", "use_ema"_a = false, "dtype"_a = "auto", "device"_a = "cpu",
+          "decoder"_a = "auto", "threads"_a = 0, NoLock())
+      .def_prop_ro("name", [](const Model& self) { return self.get().name(); })
+      .def_prop_ro("description", [](const Model& self) { return self.get().description(); })
+      .def_prop_ro("networks", [](const Model& self) { return self.networks(); })
+      .def_prop_ro("load_seconds", [](const Model& self) { return seconds(self.load_time()); });
+  nb::class_<VideoRequest>(module, "Request", "What to generate; what is None is the model's default.")
+      .def(nb::new_(&make_request), "prompts"_a, nb::kw_only(), "seed"_a = 0, "segments"_a = 1,
+           "segment_length"_a = nb::none(), "overlap"_a = nb::none(), "video_frames"_a = nb::none(),
+           "width"_a = nb::none(), "height"_a = nb::none(), "fps"_a = nb::none(), "denoising_steps"_a = nb::none(),
+           "steps"_a = nb::none(), "solver"_a = nb::none(), "guidance_scale"_a = nb::none(),
+           "timestep_shift"_a = nb::none(), "negative_prompt"_a = nb::none(), "image"_a = nb::none())
+      .def(
+          "plan", [](const VideoRequest& self, const Model& model) { return model.get().plan(self); }, "model"_a,
+          "The format that it would give. Raises InvalidArgument naming the field and what is allowed.");
+}
+
+void add_generation(nb::module_& module) {
+  using profiling::ProfilerOptions;
+  nb::class_<ProfilerOptions>(module, "ProfilerOptions", "What is sampled while a generation is measured.")
+      .def(
+          "__init__",
+          [](ProfilerOptions* self, double gpu_interval, double cpu_interval, bool monitor_gpu, bool monitor_cpu,
+             bool real_time_display, double display_interval, std::size_t max_samples,
+             std::map<std::string, std::string> tags, const std::string& id) {
+            ProfilerOptions options{.gpu_interval = std::chrono::duration<double>(gpu_interval),
+                                    .cpu_interval = std::chrono::duration<double>(cpu_interval),
+                                    .monitor_gpu = monitor_gpu,
+                                    .monitor_cpu = monitor_cpu,
+                                    .real_time_display = real_time_display,
+                                    .display_interval = std::chrono::duration<double>(display_interval),
+                                    .max_samples = max_samples,
+                                    .tags = std::move(tags),
+                                    .id = id};
+            options.validate();
+            new (self) ProfilerOptions(std::move(options));
+          },
+          nb::kw_only(), "gpu_interval"_a = 0.5, "cpu_interval"_a = 1.0, "monitor_gpu"_a = true, "monitor_cpu"_a = true,
+          "real_time_display"_a = false, "display_interval"_a = 5.0, "max_samples"_a = 10'000,
+          "tags"_a = std::map<std::string, std::string>{}, "id"_a = "");
+  nb::class_<Generation>(module, "Generation", "A video in the making.")
+      .def(
+          "__init__",
+          [](Generation* self, std::shared_ptr<const Model> model, const VideoRequest& request,
+             const std::optional<ProfilerOptions>& profiler) {
+            new (self) Generation(std::move(model), request, profiler);
+          },
+          "model"_a, "request"_a, "profiler"_a = nb::none(), NoLock())
+      .def("next", &Generation::next, NoLock(), "The next block; None at the end. Any thread, one at a time.")
+      .def("set_prompt", &Generation::set_prompt, "prompt"_a, "From the next block on; any thread.")
+      .def("stop", &Generation::stop, "Before the next step; any thread.")
+      .def("fork", &Generation::fork, NoLock(), "A copy that goes on from the next block border on its own.")
+      .def_prop_ro("format", &Generation::format)
+      .def_prop_ro("stopped", &Generation::stopped)
+      .def_prop_ro("bytes", &Generation::bytes, NoLock(), "Memory of its caches.")
+      .def(
+          "report_output",
+          [](Generation& self, const FrameBlock& block, double encode, double deliver) {
+            const auto time = [](double value) {
+              return std::chrono::duration_cast<profiling::Microseconds>(std::chrono::duration<double>(value));
+            };
+            if (encode > 0) self.report(profiling::Stage::encode, block, time(encode));
+            self.report(profiling::Stage::deliver, block, time(deliver));
+          },
+          "block"_a, "encode_seconds"_a, "deliver_seconds"_a, "Tells the profile what a sink took for a block.")
+      .def(
+          "write_profile",
+          [](Generation& self, const std::string& directory, const std::string& format, bool raw_data) {
+            std::vector<std::string> names;
+            for (const auto& file : self.write_profile(
+                     {.directory = directory, .format = profiling::parse_report_format(format), .raw_data = raw_data}))
+              names.push_back(file.string());
+            return names;
+          },
+          "directory"_a, "format"_a = "both", "raw_data"_a = false, NoLock(),
+          "Ends the measurement; returns the files. An empty directory writes none.")
+      .def_prop_ro("profile_json", &Generation::profile_json);
+}
+
+void add_output(nb::module_& module) {
+  nb::class_<VideoWriter>(module, "VideoWriter", "Frames to a growing MP4, .y4m, .rgb, numbered PNGs or rtmp://...")
+      .def(nb::init<const std::string&, int64_t, int64_t, double, int, const std::string&>(), "target"_a, nb::kw_only(),
+           "width"_a, "height"_a, "fps"_a = 16.0, "quality"_a = 20, "format"_a = "auto", NoLock())
+      .def("write", &VideoWriter::write, "frames"_a, "uint8 [T, H, W, 3]. False: nobody reads any more.")
+      .def("close", &VideoWriter::close, NoLock())
+      .def_prop_ro("encode_seconds", &VideoWriter::encode_seconds)
+      .def_prop_ro("deliver_seconds", &VideoWriter::deliver_seconds);
+}
+
+void add_functions(nb::module_& module) {
+  module.def(
+      "set_log_level", [](const std::string& word) { log::set_level(log::parse_level(word)); }, "level"_a,
+      "debug, info, warning, error or off");
+  module.def(
+      "read_image",
+      [](const std::string& path) {
+        const media::Image image = media::read_image(path);
+        auto* share = new std::shared_ptr<const uint8_t>(image.rgb);
+        nb::capsule owner(share, [](void* p) noexcept { delete static_cast<std::shared_ptr<const uint8_t>*>(p); });
+        const std::size_t shape[] = {static_cast<std::size_t>(image.height), static_cast<std::size_t>(image.width), 3};
+        return nb::ndarray<nb::numpy, uint8_t, nb::shape<-1, -1, 3>>(const_cast<uint8_t*>(image.rgb.get()), 3, shape,
+                                                                     owner);
+      },
+      "path"_a, "JPEG, PNG or WebP to uint8 [H, W, 3].");
+  module.def(
+      "benchmark_json",
+      [](const std::string& directory) {
+        return profiling::benchmark_results(profiling::newest_report(directory)).dump();
+      },
+      "directory"_a, "The benchmark numbers of the newest profiling report in a folder, as JSON.");
+  module.def(
+      "benchmark_markdown",
+      [](const std::string& directory) {
+        return profiling::benchmark_markdown(profiling::benchmark_results(profiling::newest_report(directory)));
+      },
+      "directory"_a);
+  module.attr("__version__") = RUSHES_VERSION;
+  module.attr("TORCH_VERSION") = RUSHES_TORCH_VERSION;
+}
+
+}  // namespace
+}  // namespace rushes::python
+
+NB_MODULE(_core, module) {
+  module.doc() = "The engine of rushes.";
+  rushes::log::set_level(rushes::log::Level::warning);  // a library does not chat
+  rushes::python::add_errors(module);
+  rushes::python::add_model(module);
+  rushes::python::add_generation(module);
+  rushes::python::add_output(module);
+  rushes::python::add_functions(module);
+}

@@ -1,0 +1,206 @@
+"""The engine of rushes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated
+
+import numpy
+from numpy.typing import NDArray
+
+from rushes import (
+    Cancelled as Cancelled,
+    Conflict as Conflict,
+    CorruptData as CorruptData,
+    Error as Error,
+    Exhausted as Exhausted,
+    InvalidArgument as InvalidArgument,
+    NotFound as NotFound,
+    TooLarge as TooLarge,
+    Unavailable as Unavailable,
+    Unsupported as Unsupported
+)
+
+
+class Format:
+    """What a generation's video will be, known before its first step."""
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def height(self) -> int: ...
+
+    @property
+    def fps(self) -> float: ...
+
+    @property
+    def video_frames(self) -> int | None:
+        """In all; None: endless."""
+
+    @property
+    def segments(self) -> int:
+        """0: endless."""
+
+    @property
+    def blocks_per_segment(self) -> int: ...
+
+    @property
+    def blocks_per_later_segment(self) -> int: ...
+
+class Network:
+    """One of the networks that a model consists of."""
+
+    @property
+    def role(self) -> str: ...
+
+    @property
+    def type(self) -> str: ...
+
+    @property
+    def parameters(self) -> int: ...
+
+class Block:
+    """Some frames of the video, as the model made them together."""
+
+    @property
+    def frames(self) -> Annotated[NDArray[numpy.uint8], dict(shape=(None, None, None, 3))]:
+        """
+        uint8 [frames, height, width, 3], RGB; the memory that the model wrote.
+        """
+
+    def __dlpack__(self, **kwargs) -> object: ...
+
+    def __dlpack_device__(self) -> object: ...
+
+    def __len__(self) -> int: ...
+
+    @property
+    def fps(self) -> float: ...
+
+    @property
+    def first_frame(self) -> int:
+        """Its place in the video: time = first_frame / fps."""
+
+    @property
+    def segment(self) -> int: ...
+
+    @property
+    def block(self) -> int:
+        """Counts within the segment."""
+
+    @property
+    def latent_frames(self) -> int: ...
+
+    @property
+    def prompt(self) -> str: ...
+
+    @property
+    def text_seconds(self) -> float: ...
+
+    @property
+    def denoise_seconds(self) -> float: ...
+
+    @property
+    def decode_seconds(self) -> float: ...
+
+    def __repr__(self) -> str: ...
+
+class Model:
+    """A loaded model; any number of generations share it."""
+
+    def __init__(self, path: str, *, checkpoint: str = '', use_ema: bool = False, dtype: str = 'auto', device: str = 'cpu', decoder: str = 'auto', threads: int = 0) -> None: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def description(self) -> str: ...
+
+    @property
+    def networks(self) -> list[Network]: ...
+
+    @property
+    def load_seconds(self) -> float: ...
+
+class Request:
+    """What to generate; what is None is the model's default."""
+
+    def __init__(self, prompts: Sequence[str], *, seed: int = 0, segments: int = 1, segment_length: int | None = None, overlap: int | None = None, video_frames: int | None = None, width: int | None = None, height: int | None = None, fps: float | None = None, denoising_steps: Sequence[float] | None = None, steps: int | None = None, solver: str | None = None, guidance_scale: float | None = None, timestep_shift: float | None = None, negative_prompt: str | None = None, image: Annotated[NDArray[numpy.uint8], dict(shape=(None, None, 3), order='C', device='cpu', writable=False)] | None = None) -> None: ...
+
+    def plan(self, model: Model) -> Format:
+        """
+        The format that it would give. Raises InvalidArgument naming the field and what is allowed.
+        """
+
+class ProfilerOptions:
+    """What is sampled while a generation is measured."""
+
+    def __init__(self, *, gpu_interval: float = 0.5, cpu_interval: float = 1.0, monitor_gpu: bool = True, monitor_cpu: bool = True, real_time_display: bool = False, display_interval: float = 5.0, max_samples: int = 10000, tags: Mapping[str, str] = {}, id: str = '') -> None: ...
+
+class Generation:
+    """A video in the making."""
+
+    def __init__(self, model: Model, request: Request, profiler: ProfilerOptions | None = None) -> None: ...
+
+    def next(self) -> Block | None:
+        """The next block; None at the end. Any thread, one at a time."""
+
+    def set_prompt(self, prompt: str) -> None:
+        """From the next block on; any thread."""
+
+    def stop(self) -> None:
+        """Before the next step; any thread."""
+
+    def fork(self) -> Generation:
+        """A copy that goes on from the next block border on its own."""
+
+    @property
+    def format(self) -> Format: ...
+
+    @property
+    def stopped(self) -> bool: ...
+
+    @property
+    def bytes(self) -> int:
+        """Memory of its caches."""
+
+    def report_output(self, block: Block, encode_seconds: float, deliver_seconds: float) -> None:
+        """Tells the profile what a sink took for a block."""
+
+    def write_profile(self, directory: str, format: str = 'both', raw_data: bool = False) -> list[str]:
+        """
+        Ends the measurement; returns the files. An empty directory writes none.
+        """
+
+    @property
+    def profile_json(self) -> str: ...
+
+class VideoWriter:
+    """Frames to a growing MP4, .y4m, .rgb, numbered PNGs or rtmp://..."""
+
+    def __init__(self, target: str, *, width: int, height: int, fps: float = 16.0, quality: int = 20, format: str = 'auto') -> None: ...
+
+    def write(self, frames: Annotated[NDArray[numpy.uint8], dict(shape=(None, None, None, 3), order='C', device='cpu', writable=False)]) -> bool:
+        """uint8 [T, H, W, 3]. False: nobody reads any more."""
+
+    def close(self) -> None: ...
+
+    @property
+    def encode_seconds(self) -> float: ...
+
+    @property
+    def deliver_seconds(self) -> float: ...
+
+def set_log_level(level: str) -> None:
+    """debug, info, warning, error or off"""
+
+def read_image(path: str) -> Annotated[NDArray[numpy.uint8], dict(shape=(None, None, 3))]:
+    """JPEG, PNG or WebP to uint8 [H, W, 3]."""
+
+def benchmark_json(directory: str) -> str:
+    """
+    The benchmark numbers of the newest profiling report in a folder, as JSON.
+    """
+
+def benchmark_markdown(directory: str) -> str: ...
+
+TORCH_VERSION: str = '2.11.0+cu130'

@@ -1,0 +1,4 @@
+"""Steering while a video is made."""
+from .session import InteractiveSession
+
+__all__ = ["InteractiveSession"]

@@ -1,0 +1,4 @@
+"""As in Inferix; see docs/python.md."""
+from .streaming_backend import WebRTCStreamingBackend
+
+__all__ = ["WebRTCStreamingBackend"]

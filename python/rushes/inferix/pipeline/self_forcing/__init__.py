@@ -1,0 +1,1 @@
+"""As in Inferix; see docs/python.md."""

@@ -1,0 +1,156 @@
+"""A model and the videos it makes."""
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import pathlib
+from typing import AsyncIterator, Iterator, Sequence
+
+import numpy
+
+from . import _core
+from .profiling import Profiling
+
+
+def shipped_model() -> str:
+    """The folder of the model that comes with rushes: $RUSHES_MODEL, else models/shipped-t2v above this package or here.
+
+    Raises NotFound with the places looked at.
+    """
+    if named := os.environ.get("RUSHES_MODEL"):
+        return named
+    here = pathlib.Path(__file__).resolve()
+    places = [folder / "models" / "shipped-t2v" for folder in (here.parent, *here.parents, pathlib.Path.cwd())]
+    for place in places:
+        if place.is_dir():
+            return str(place)
+    raise _core.NotFound("no model: name a model folder, or set RUSHES_MODEL; looked at "
+                         + ", ".join(map(str, dict.fromkeys(places))))
+
+
+class Generation:
+    """A video in the making: iterate over it, in a loop or an async one; steer it from any thread meanwhile."""
+
+    def __init__(self, core: _core.Generation, profiling: Profiling | None = None):
+        self._core = core
+        self._profiling = profiling
+        self.profile_files: list[str] = []  #: when the video is complete and profiling was asked for
+
+    @property
+    def format(self) -> _core.Format:
+        """Size, rate and length of the video."""
+        return self._core.format
+
+    @property
+    def bytes(self) -> int:
+        """Memory of its caches."""
+        return self._core.bytes
+
+    def next(self) -> _core.Block | None:
+        """The next block, None at the end. The interpreter's lock is free while it is made."""
+        block = self._core.next()
+        if block is None:
+            self._finish()
+        return block
+
+    def set_prompt(self, prompt: str) -> None:
+        """What the video shows from the next block on."""
+        self._core.set_prompt(prompt)
+
+    def stop(self) -> None:
+        """Ends it before its next step."""
+        self._core.stop()
+
+    def fork(self) -> Generation:
+        """A second video that goes on from here; what was made is shared. Raises Conflict at the end of the video."""
+        return Generation(self._core.fork())
+
+    def save(self, target: str | os.PathLike, *, quality: int = 20) -> int:
+        """Writes what is still to come to .mp4, .y4m, .rgb, numbered .png or rtmp://; returns the frames written."""
+        size = self.format
+        writer = _core.VideoWriter(os.fspath(target), width=size.width, height=size.height, fps=size.fps, quality=quality)
+        frames = 0
+        while (block := self._core.next()) is not None:
+            before = writer.encode_seconds, writer.deliver_seconds
+            going_on = writer.write(block.frames)
+            self._core.report_output(block, writer.encode_seconds - before[0], writer.deliver_seconds - before[1])
+            frames += len(block)
+            if not going_on:
+                break
+        writer.close()
+        self._finish()
+        return frames
+
+    @property
+    def profile(self) -> dict | None:
+        """The report, when the video is complete and profiling was asked for."""
+        return json.loads(self._core.profile_json) if self._core.profile_json else None
+
+    def _finish(self) -> None:
+        if self._profiling and not self._core.profile_json:
+            self.profile_files = self._core.write_profile(
+                os.fspath(self._profiling.directory), self._profiling.format, self._profiling.raw_data)
+
+    def __iter__(self) -> Iterator[_core.Block]:
+        while (block := self.next()) is not None:
+            yield block
+
+    async def __aiter__(self) -> AsyncIterator[_core.Block]:
+        while (block := await asyncio.to_thread(self.next)) is not None:
+            yield block
+
+
+class Model:
+    """A loaded model; any number of generations share its weights.
+
+    `path` is a model folder (default: the shipped model); `checkpoint` replaces its transformer's weights, e.g.
+    self_forcing_dmd.pt. `dtype`: auto, float32, bfloat16. `decoder`: auto, vae, tiny. `threads` 0: as many as pay.
+    Raises InvalidArgument, NotFound or CorruptData.
+    """
+
+    def __init__(self, path: str | os.PathLike | None = None, *, checkpoint: str | os.PathLike = "", use_ema: bool = False,
+                 dtype: str = "auto", device: str = "cpu", decoder: str = "auto", threads: int = 0):
+        self.path = shipped_model() if path is None else os.fspath(path)
+        self._core = _core.Model(self.path, checkpoint=os.fspath(checkpoint), use_ema=use_ema, dtype=dtype, device=device,
+                                 decoder=decoder, threads=threads)
+
+    @property
+    def name(self) -> str:
+        return self._core.name
+
+    @property
+    def description(self) -> str:
+        """One line for people: sizes, type, device."""
+        return self._core.description
+
+    @property
+    def networks(self) -> list[_core.Network]:
+        """What it consists of, with the number of parameters of each."""
+        return self._core.networks
+
+    def generate(self, prompts: str | Sequence[str], *, seed: int = 0, segments: int | None = None,
+                 segment_length: int | None = None, overlap: int | None = None, video_frames: int | None = None,
+                 width: int | None = None, height: int | None = None, fps: float | None = None,
+                 denoising_steps: Sequence[float] | None = None, steps: int | None = None, solver: str | None = None,
+                 guidance_scale: float | None = None, timestep_shift: float | None = None,
+                 negative_prompt: str | None = None, image: numpy.ndarray | str | os.PathLike | None = None,
+                 profiling: Profiling | None = None) -> Generation:
+        """A video of `prompts`, one a segment, in turn.
+
+        `segments`: one for each prompt unless given; 0 goes on until stop(). `segment_length` and `overlap` count latent
+        frames, each of which (but the first) becomes four video frames. `image`: the first frame, uint8 [H, W, 3] or a
+        file. Nothing is computed before the first block is asked for. Raises InvalidArgument naming what is allowed.
+        """
+        texts = [prompts] if isinstance(prompts, str) else list(prompts)
+        if isinstance(image, (str, os.PathLike)):
+            image = _core.read_image(os.fspath(image))
+        if segments is None:
+            segments = 1 if video_frames is not None else max(1, len(texts))
+        request = _core.Request(
+            texts, seed=seed, segments=segments, segment_length=segment_length, overlap=overlap, video_frames=video_frames,
+            width=width, height=height, fps=fps,
+            denoising_steps=None if denoising_steps is None else [float(step) for step in denoising_steps], steps=steps,
+            solver=solver, guidance_scale=guidance_scale, timestep_shift=timestep_shift, negative_prompt=negative_prompt,
+            image=None if image is None else numpy.ascontiguousarray(image, dtype=numpy.uint8))
+        return Generation(_core.Generation(self._core, request, profiling.options() if profiling else None), profiling)
