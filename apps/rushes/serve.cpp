@@ -1,6 +1,9 @@
 // rushes serve: the server with its web page, until Ctrl-C.
+#include <sys/resource.h>
+
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 
 #include "commands.h"
@@ -10,6 +13,7 @@
 #include "rushes/delivery/recording.h"
 #include "rushes/generation/load_talk_model.h"
 #include "rushes/server/server.h"
+#include "settings.h"
 
 namespace rushes::app {
 namespace {
@@ -19,8 +23,10 @@ namespace fs = std::filesystem;
 struct Options {
   generation::ModelOptions model;
   server::ServerOptions server;
-  std::string data_directory, web_root;
+  std::string data_directory, web_root, token_file;
   int64_t max_data_gib = 16;
+  std::vector<std::string> models;
+  double idle_minutes = 15, idle_model_minutes = 15, drain_seconds = 10;
   int threads = 0;
   std::string talk_model, talk_mode = "aligned";
   generation::VideoRequest first;  // what runs from the start, if it has a prompt
@@ -35,18 +41,63 @@ fs::path default_web_root() {
   return fs::is_directory(installed, status) ? installed : fs::path(RUSHES_SOURCE_DIR) / "web/dist";
 }
 
+/// One token a line; empty lines and those that begin with '#' are left out.
+std::vector<std::string> read_tokens(const std::string& path) {
+  std::ifstream file(path);
+  require(file.is_open(), ErrorCode::invalid_argument, "--token-file {} cannot be read", path);
+  std::vector<std::string> tokens;
+  for (std::string line; std::getline(file, line);) {
+    line.erase(line.find_last_not_of(" \t\r") + 1);
+    if (!line.empty() && line.front() != '#') tokens.push_back(line);
+  }
+  require(!tokens.empty(), ErrorCode::invalid_argument, "--token-file {} has no token; write one a line", path);
+  return tokens;
+}
+
+std::chrono::milliseconds milliseconds(double seconds) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::duration<double>(seconds));
+}
+
+/// The usual soft limit of 1024 files is there for programs that use select().
+void allow_many_connections() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/// The first with all options of models, the others with those that fit any.
+std::vector<server::ModelSource> model_sources(const Options& options) {
+  std::vector<server::ModelSource> sources;
+  for (const std::string& path : options.models) {
+    generation::ModelOptions model = options.model;
+    model.path = path;
+    if (!sources.empty()) model.checkpoint.clear();
+    const fs::path folder = fs::path(path).lexically_normal();
+    sources.push_back({(folder.has_filename() ? folder : folder.parent_path()).filename().string(),
+                       [model] { return generation::load_model(model); }});
+  }
+  return sources;
+}
+
 void run(Options options) {
-  if (options.model.path.empty()) options.model.path = default_model();
+  if (options.models.empty()) options.models.push_back(default_model());
+  options.model.path = options.models.front();
   use_threads(options.threads, options.model);
   server::ServerOptions& server = options.server;
   server.data_directory = options.data_directory.empty() ? delivery::default_data_directory() / "recordings"
                                                          : fs::path(options.data_directory);
   server.web_root = options.web_root.empty() ? default_web_root() : fs::path(options.web_root);
   server.sessions.max_data_bytes = options.max_data_gib << 30;
+  server.sessions.idle = milliseconds(60 * options.idle_minutes);
+  server.sessions.idle_model = milliseconds(60 * options.idle_model_minutes);
+  server.drain = milliseconds(options.drain_seconds);
+  if (!options.token_file.empty())
+    for (std::string& token : read_tokens(options.token_file)) server.access.tokens.push_back(std::move(token));
+  allow_many_connections();
   server.handle_signals = true;
   server.version = RUSHES_VERSION;
-  auto model = generation::load_model(options.model);
-  log::info("model {}: {}", model->name(), model->description());
+  auto sources = model_sources(options);
   options.model.path = options.talk_model.empty() ? default_talk_model() : options.talk_model;
   if (!options.model.path.empty() && options.model.path != "none")
     server.talk_model = generation::load_talk_model(options.model);
@@ -55,80 +106,170 @@ void run(Options options) {
     server.start_with.push_back(options.first);
     server.start_with.back().seed += sample;
   }
-  server::Server serving(server, std::move(model));
+  server::Server serving(server, std::move(sources));
   for (const std::string& url : serving.urls()) std::printf("rushes serves at %s\n", url.c_str());
   std::fflush(stdout);
   serving.run();
   log::info("stopped");
 }
 
+// ---- settings, by the groups of the help ----
+
+const CLI::Range kCount(1, 1'000'000);
+
+void add_served_models(CLI::App& command, Options& options) {
+  add_model_options(command, options.model);
+  command.remove_option(command.get_option("--model"));
+  command
+      .add_option(
+          "--model,--model_path,--model-path", options.models,
+          "may be given several times: the first is loaded at once and used where none is named, the others when a "
+          "session asks for them (default: $RUSHES_MODEL, else the shipped model)")
+      ->type_name("DIRECTORY");
+  command
+      .add_option("--idle-model-minutes", options.idle_model_minutes,
+                  "models but the first that no session uses are unloaded then; 0: never")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
+}
+
+void add_talk_settings(CLI::App& command, Options& options) {
+  command
+      .add_option("--talk-model", options.talk_model,
+                  "of talking heads: model directory, or none (default: $RUSHES_TALK_MODEL, else the shipped model)")
+      ->type_name("DIRECTORY");
+  command
+      .add_option("--talk-mode", options.talk_mode,
+                  "of sessions that say nothing: aligned, or reference as the published server")
+      ->check(CLI::IsMember({"aligned", "reference"}))
+      ->capture_default_str();
+}
+
+/// Sessions that begin with the server.
+void add_first_session(CLI::App& command, Options& options) {
+  generation::VideoRequest& first = options.first;
+  CLI::Option* prompt = command.add_option("--prompt", first.prompts,
+                                           "start with a session that shows this; several take turns, a segment each");
+  command.add_option("--segments", first.segments, "of that session; 0: until stopped")
+      ->needs(prompt)
+      ->capture_default_str();
+  command.add_option("--segment-length", first.segment_latent_frames, "of that session, in latent frames")
+      ->needs(prompt);
+  command.add_option("--overlap", first.overlap_latent_frames, "of that session, in latent frames")->needs(prompt);
+  command.add_option("--seed", first.seed, "of that session")->needs(prompt)->capture_default_str();
+  command.add_option("--samples", options.samples, "such sessions, with seeds that follow each other")
+      ->needs(prompt)
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
+}
+
+void add_place_settings(CLI::App& command, Options& options) {
+  command.add_option("--listen", options.server.listen, "may be given several times; port 0 takes a free one")
+      ->type_name("ADDRESS:PORT")
+      ->capture_default_str();
+  command
+      .add_option("--data-dir", options.data_directory,
+                  "recordings and their catalogue; one server at a time (default: $XDG_DATA_HOME/rushes/recordings)")
+      ->type_name("DIRECTORY");
+  command.add_option("--web-root", options.web_root, "the page's files (default: those built with the program)")
+      ->type_name("DIRECTORY");
+  command
+      .add_option("--drain-timeout", options.drain_seconds,
+                  "at SIGTERM or Ctrl-C blocks in work may take so long to complete; a second signal ends at once")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(0.0, 3600.0))
+      ->capture_default_str();
+}
+
+void add_access_settings(CLI::App& command, Options& options) {
+  server::AccessOptions& access = options.server.access;
+  command
+      .add_option(
+          "--token", access.tokens,
+          "who calls the API must bring it (Authorization: Bearer TOKEN, or ?token=); may be given several times")
+      ->type_name("TOKEN");
+  command
+      .add_option("--token-file", options.token_file, "tokens, one a line: they do not show in the list of processes")
+      ->type_name("FILE");
+  command.add_flag("--no-auth", access.no_auth, "let everybody in who can reach the address");
+  command
+      .add_option("--allow-origin", access.allow_origins,
+                  "pages of this origin may call, e.g. https://example.org, or * for any; may be given several times")
+      ->type_name("ORIGIN");
+  command
+      .add_option("--allow-push", options.server.push_hosts,
+                  "RTMP may be pushed to it, * for any (this machine always); may be given several times")
+      ->type_name("HOST");
+}
+
+void add_session_limits(CLI::App& command, Options& options) {
+  server::SessionLimits& limits = options.server.sessions;
+  command.add_option("--max-sessions", limits.max_running, "that share the model at a time")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  command.add_option("--max-queued", limits.max_queued, "more that wait until one of those ends; then 429")
+      ->check(CLI::Range(0, 100'000))
+      ->capture_default_str();
+  command.add_option("--max-kept", limits.max_kept, "sessions that are remembered with their recordings")
+      ->check(kCount)
+      ->capture_default_str();
+  command.add_option("--max-data-gib", options.max_data_gib, "for all recordings; the oldest make room")
+      ->check(kCount)
+      ->capture_default_str();
+  command.add_option("--max-pixels", limits.max_pixels, "of a picture: width times height")
+      ->check(CLI::Range(int64_t{256}, int64_t{1} << 28))
+      ->capture_default_str();
+  command
+      .add_option("--max-video-seconds", limits.max_video_seconds,
+                  "of a video; an endless one is stopped there; 0: any length")
+      ->check(CLI::Range(0.0, 1e9))
+      ->capture_default_str();
+  command
+      .add_option("--idle-minutes", options.idle_minutes,
+                  "endless and paused sessions that nobody watches are stopped then; 0: never")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
+}
+
+void add_viewer_settings(CLI::App& command, Options& options) {
+  command.add_option("--max-connections", options.server.connections.connections, "at a time; more are answered 503")
+      ->check(kCount)
+      ->capture_default_str();
+  command
+      .add_option("--webrtc-address", options.server.webrtc.addresses,
+                  "of this machine, that WebRTC viewers are sent to; may be given several times")
+      ->type_name("ADDRESS")
+      ->capture_default_str();
+  command.add_option("--max-webrtc-viewers", options.server.webrtc.viewers, "at a time; more are answered 503")
+      ->check(CLI::Range(0, 10'000))
+      ->capture_default_str();
+}
+
 }  // namespace
 
 void add_serve(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  server::ServerOptions& server = options->server;
   CLI::App* command =
       app.add_subcommand("serve", "Serve the web page and the API: videos that are watched while they are generated");
-  add_model_options(*command, options->model);
+  const auto group = [command](const char* name) { command->option_defaults()->group(name); };
+  add_config_option(*command);
+  group("Model");
+  add_served_models(*command, *options);
   add_threads_option(*command, options->threads);
-  command->add_option(
-      "--talk-model", options->talk_model,
-      "of talking heads: model directory, or none (default: $RUSHES_TALK_MODEL, else the shipped model)");
-  command
-      ->add_option("--talk-mode", options->talk_mode,
-                   "of sessions that say nothing: aligned, or reference as the published server")
-      ->check(CLI::IsMember({"aligned", "reference"}))
-      ->capture_default_str();
-  command->add_option("--listen", server.listen, "ADDRESS:PORT; may be given several times, port 0 takes a free one")
-      ->envname("RUSHES_LISTEN")
-      ->capture_default_str();
-  command->add_option("--data-dir", options->data_directory,
-                      "where recordings are kept (default: $XDG_DATA_HOME/rushes/recordings)");
-  command->add_option("--web-root", options->web_root, "the page's files (default: those built with the program)");
-  command
-      ->add_option("--max-sessions", server.sessions.max_running, "sessions that run at a time; more are answered 429")
-      ->check(CLI::Range(1, 100'000))
-      ->capture_default_str();
-  command->add_option("--max-kept", server.sessions.max_kept, "sessions that are remembered with their recordings")
-      ->check(CLI::Range(1, 1'000'000))
-      ->capture_default_str();
-  command->add_option("--max-data-gib", options->max_data_gib, "for all recordings; the oldest make room")
-      ->check(CLI::Range(1, 1'000'000))
-      ->capture_default_str();
-  command->add_option("--max-connections", server.connections.connections, "clients at a time")
-      ->check(CLI::Range(1, 1'000'000))
-      ->capture_default_str();
-  command
-      ->add_option("--token", server.access.token,
-                   "every API call must bring it (Authorization: Bearer TOKEN, or ?token=)")
-      ->envname("RUSHES_TOKEN");
-  command->add_flag("--no-auth", server.access.no_auth, "let everybody in who can reach the address");
-  command->add_option("--allow-origin", server.access.allow_origins,
-                      "pages of this origin may call, e.g. https://example.org; may be given several times");
-  command->add_option("--allow-push", server.push_hosts,
-                      "host that RTMP may be pushed to, * for any (this machine always); may be given several times");
-  command
-      ->add_option("--webrtc-address", server.webrtc.addresses,
-                   "address of this machine that WebRTC viewers are sent to; may be given several times")
-      ->capture_default_str();
-  command->add_option("--max-webrtc-viewers", server.webrtc.viewers, "at a time; more are answered 503")
-      ->check(CLI::Range(0, 10'000))
-      ->capture_default_str();
-  generation::VideoRequest& first = options->first;
-  CLI::Option* prompt = command->add_option("--prompt", first.prompts,
-                                            "start with a session that shows this; several take turns, a segment each");
-  command->add_option("--segments", first.segments, "of that session; 0: until stopped")
-      ->needs(prompt)
-      ->capture_default_str();
-  command->add_option("--segment-length", first.segment_latent_frames, "of that session, in latent frames")
-      ->needs(prompt);
-  command->add_option("--overlap", first.overlap_latent_frames, "of that session, in latent frames")->needs(prompt);
-  command->add_option("--seed", first.seed, "of that session")->needs(prompt)->capture_default_str();
-  command->add_option("--samples", options->samples, "such sessions, with seeds that follow each other")
-      ->needs(prompt)
-      ->check(CLI::Range(1, 64))
-      ->capture_default_str();
-  command->callback([options] { run(*options); });
+  add_talk_settings(*command, *options);
+  add_first_session(*command, *options);
+  group("Place");
+  add_place_settings(*command, *options);
+  group("Access");
+  add_access_settings(*command, *options);
+  group("Sessions");
+  add_session_limits(*command, *options);
+  group("Viewers");
+  add_viewer_settings(*command, *options);
+  command->callback([options, command] {
+    complete_options(*command);
+    run(*options);
+  });
 }
 
 }  // namespace rushes::app

@@ -7,6 +7,7 @@
 #include "rushes/generation/device_worker.h"
 #include "rushes/media/audio_encoder.h"
 #include "rushes/media/fragmented_mp4.h"
+#include "rushes/media/recorded_file.h"
 #include "rushes/media/video_encoder.h"
 
 namespace rushes::delivery {
@@ -26,6 +27,7 @@ EncodedStream::EncodedStream(std::shared_ptr<generation::Session> session, Encod
   }
   writer_ = std::make_unique<media::FragmentWriter>(encoder_->track(), sound_track_);
   track_ = encoder_->track();
+  encoder_name_ = encoder_->encoder_name();
   mime_type_ = writer_->mime_type();
   init_segment_ = std::make_shared<const media::Bytes>(writer_->init_segment());
   if (!options_.recording.empty()) recording_ = std::make_unique<Recording>(options_.recording);
@@ -35,9 +37,27 @@ EncodedStream::EncodedStream(std::shared_ptr<generation::Session> session, Encod
   thread_ = std::jthread([this](std::stop_token stop) { run(std::move(stop)); });
 }
 
-EncodedStream::~EncodedStream() = default;
+EncodedStream::EncodedStream(std::shared_ptr<generation::Session> session, const media::RecordedFile& file,
+                             EncodedStreamOptions options)
+    : session_(std::move(session)),
+      options_(std::move(options)),
+      recording_(std::make_unique<Recording>(options_.recording, file.complete_bytes())),
+      track_(file.track),
+      init_segment_(std::make_shared<const media::Bytes>(file.init_segment)) {
+  track_.fps = session_->format().fps;
+  mime_type_ = "video/mp4; codecs=\"" + track_.codec_string() + "\"";
+  for (const media::RecordedFragment& fragment : file.fragments) {
+    recorded_.push_back({fragment.offset, fragment.size});
+    const auto since =
+        std::chrono::duration_cast<std::chrono::system_clock::duration>(fragment.pts + fragment.duration);
+    times_.push_back({fragment.pts, fragment.duration, fragment.size, session_->created() + since});
+  }
+  status_.fragments = static_cast<int64_t>(file.fragments.size());
+  status_.bytes = status_.recorded_bytes = file.complete_bytes();
+  status_.recording_complete = status_.ended = true;
+}
 
-std::string EncodedStream::encoder_name() const { return std::string(encoder_->encoder_name()); }
+EncodedStream::~EncodedStream() = default;
 
 void EncodedStream::run(std::stop_token stop) {
   try {
@@ -49,6 +69,8 @@ void EncodedStream::run(std::stop_token stop) {
     session_->fail(generation::current_failure());
   }
   frames_.reset();  // nobody has to wait for this recorder any more
+  encoder_.reset();
+  writer_.reset();
   end();
 }
 
@@ -161,6 +183,7 @@ void EncodedStream::end() {
     const std::scoped_lock lock(mutex_);
     status_.ended = true;
     status_.recording_complete = recording_ && status_.recording_failure.empty();
+    if (status_.recording_complete) ring_.clear();  // the file has it all
     changed_.notify_all();
   }
   notify_all();

@@ -17,6 +17,7 @@
 #include "rushes/media/access_unit.h"
 
 namespace rushes::media {
+struct RecordedFile;
 class VideoEncoder;
 class AudioEncoder;
 class FragmentWriter;
@@ -55,13 +56,18 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
   /// Opens the encoder and the recording and starts. To be made before the session is submitted to a worker.
   /// Throws Error(invalid_argument) for a size that cannot be encoded, Error(unavailable) for the recording.
   EncodedStream(std::shared_ptr<generation::Session> session, EncodedStreamOptions options);
+  /// Of a session of an earlier process, which has ended: `file`, the content of options.recording, is all there is and
+  /// will be. What stands behind its last complete fragment is cut off. Throws Error(unavailable).
+  EncodedStream(std::shared_ptr<generation::Session> session, const media::RecordedFile& file,
+                EncodedStreamOptions options);
   ~EncodedStream();
   EncodedStream(const EncodedStream&) = delete;
   EncodedStream& operator=(const EncodedStream&) = delete;
 
   /// video/mp4; codecs="avc1.42C01F"
   const std::string& mime_type() const noexcept { return mime_type_; }
-  std::string encoder_name() const;
+  /// Empty for a recording of an earlier process.
+  const std::string& encoder_name() const noexcept { return encoder_name_; }
   const media::VideoTrack& track() const noexcept { return track_; }
   /// Null: a silent video.
   const media::AudioTrack* sound_track() const noexcept { return sound_track_ ? &*sound_track_ : nullptr; }
@@ -127,7 +133,7 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
   std::unique_ptr<media::VideoEncoder> encoder_;
   std::unique_ptr<media::FragmentWriter> writer_;
   std::unique_ptr<Recording> recording_;
-  std::string mime_type_;
+  std::string encoder_name_, mime_type_;
   media::VideoTrack track_;
   std::unique_ptr<media::AudioEncoder> sound_encoder_;  // none for a silent video
   std::optional<media::AudioTrack> sound_track_;

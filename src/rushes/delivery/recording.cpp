@@ -14,21 +14,16 @@
 
 namespace rushes::delivery {
 namespace fs = std::filesystem;
-namespace {
-
-/// "<32 hexadecimal digits>.mp4"
-bool is_recording(const fs::path& path) {
-  const std::string stem = path.stem().string();
-  return path.extension() == ".mp4" && stem.size() == 32 &&
-         stem.find_first_not_of("0123456789abcdef") == std::string::npos;
-}
-
-}  // namespace
-
 Recording::Recording(fs::path path) : path_(std::move(path)) {
   file_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   require(file_ >= 0, ErrorCode::unavailable, "cannot create the recording {}: {}", path_.string(),
           std::strerror(errno));
+}
+
+Recording::Recording(fs::path path, int64_t size) : path_(std::move(path)), size_(size) {
+  file_ = ::open(path_.c_str(), O_RDWR | O_CLOEXEC);
+  require(file_ >= 0 && ::ftruncate(file_, size_) == 0, ErrorCode::unavailable, "cannot open the recording {}: {}",
+          path_.string(), std::strerror(errno));
 }
 
 Recording::~Recording() { ::close(file_); }
@@ -81,29 +76,11 @@ void prepare_directory(const fs::path& directory) {
           std::strerror(errno));
 }
 
-int64_t prune_recordings(const fs::path& directory, int64_t max_bytes, const std::set<std::string>& in_use) {
-  struct File {
-    fs::file_time_type time;
-    fs::path path;
-    int64_t bytes;
-  };
-  std::vector<File> files;
-  int64_t total = 0;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(directory, error)) {
-    if (!is_recording(entry.path()) || !entry.is_regular_file(error)) continue;
-    const auto bytes = static_cast<int64_t>(entry.file_size(error));
-    if (error) continue;
-    total += bytes;
-    if (!in_use.contains(entry.path().filename().string()))
-      files.push_back({entry.last_write_time(error), entry.path(), bytes});
-  }
-  std::sort(files.begin(), files.end(), [](const File& a, const File& b) { return a.time < b.time; });
-  for (const File& file : files) {
-    if (total <= max_bytes) break;
-    if (fs::remove(file.path, error)) total -= file.bytes;
-  }
-  return total;
+std::optional<std::string> recording_name(const fs::path& path) {
+  std::string stem = path.stem().string();
+  const bool fits = path.extension() == ".mp4" && stem.size() == 32 &&
+                    stem.find_first_not_of("0123456789abcdef") == std::string::npos;
+  return fits ? std::optional(std::move(stem)) : std::nullopt;
 }
 
 }  // namespace rushes::delivery

@@ -3,7 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
-#include <set>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -17,6 +17,8 @@ class Recording {
   /// Creates the file, readable by its owner only. Throws Error(unavailable) naming the path if it cannot be created
   /// or exists.
   explicit Recording(std::filesystem::path path);
+  /// One that an earlier process made, cut to its first `size` bytes. Throws Error(unavailable).
+  Recording(std::filesystem::path path, int64_t size);
   ~Recording();
   Recording(const Recording&) = delete;
   Recording& operator=(const Recording&) = delete;
@@ -42,9 +44,7 @@ std::filesystem::path default_data_directory();
 /// Creates the directory if missing. Throws Error(invalid_argument) if it is none or cannot be written to.
 void prepare_directory(const std::filesystem::path& directory);
 
-/// Removes the oldest recordings until those that stay need no more than `max_bytes`; `in_use` (file names) stay in
-/// any case. Touches nothing but files named as recordings are. Returns the bytes that stay.
-int64_t prune_recordings(const std::filesystem::path& directory, int64_t max_bytes,
-                         const std::set<std::string>& in_use);
+/// Name of a file without its ending, if it is named as recordings are: 32 hexadecimal digits and .mp4.
+std::optional<std::string> recording_name(const std::filesystem::path& path);
 
 }  // namespace rushes::delivery

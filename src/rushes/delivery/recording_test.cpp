@@ -65,20 +65,6 @@ TEST_F(RecordingTest, takes_back_a_fragment_that_did_not_fit) {
   EXPECT_EQ(fs::file_size(recording.path()), 800u);
 }
 
-TEST_F(RecordingTest, prunes_the_oldest_that_nobody_uses) {
-  for (int i = 0; i < 5; ++i) {
-    std::ofstream(path_ / file_name(i)) << std::string(100, 'x');
-    fs::last_write_time(path_ / file_name(i), fs::file_time_type::clock::now() - std::chrono::hours(10 - i));
-  }
-  std::ofstream(path_ / "holiday.mp4") << std::string(1000, 'x');
-  EXPECT_EQ(prune_recordings(path_, 250, {file_name(0)}), 200);
-  EXPECT_TRUE(fs::exists(path_ / file_name(0)));
-  EXPECT_FALSE(fs::exists(path_ / file_name(1)));
-  EXPECT_FALSE(fs::exists(path_ / file_name(3)));
-  EXPECT_TRUE(fs::exists(path_ / file_name(4)));
-  EXPECT_TRUE(fs::exists(path_ / "holiday.mp4"));
-}
-
 TEST_F(RecordingTest, refuses_a_directory_that_is_none) {
   std::ofstream(path_ / "file") << "x";
   EXPECT_THROW(prepare_directory(path_ / "file"), Error);

@@ -48,8 +48,10 @@ void DeviceWorker::Doorbell::ring() {
   rung.notify_all();
 }
 
-DeviceWorker::DeviceWorker(std::shared_ptr<const Model> model)
-    : model_(std::move(model)), thread_([this](std::stop_token stop) { run(std::move(stop)); }) {}
+DeviceWorker::DeviceWorker(std::shared_ptr<const Model> model, int64_t max_started)
+    : model_(std::move(model)),
+      max_started_(max_started),
+      thread_([this](std::stop_token stop) { run(std::move(stop)); }) {}
 
 DeviceWorker::~DeviceWorker() {
   thread_.request_stop();
@@ -127,8 +129,10 @@ bool DeviceWorker::branch_off(const Fork& fork) {
 DeviceWorker::Task* DeviceWorker::choose() {
   std::vector<Candidate> candidates;
   std::vector<Task*> tasks;
+  const int64_t started =
+      std::count_if(tasks_.begin(), tasks_.end(), [](const Task& task) { return task.generator != nullptr; });
   for (Task& task : tasks_) {
-    if (!task.session->runnable()) continue;
+    if (!task.session->runnable() || (!task.generator && started >= max_started_)) continue;
     candidates.push_back({task.session->lead_seconds(), task.turns_waited});
     tasks.push_back(&task);
   }
@@ -144,6 +148,8 @@ void DeviceWorker::run(std::stop_token stop) {
     }
     take_over_submitted();
     take_over_forks();
+    for (const Task& task : tasks_)
+      if (!task.generator || task.generator->at_block_border()) task.session->end_at_border();
     const auto before = tasks_.size();
     tasks_.remove_if([](const Task& task) { return task.session->over(); });
     int64_t bytes = 0;

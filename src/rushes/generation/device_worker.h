@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <limits>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -36,7 +37,9 @@ Failure current_failure();
 
 class DeviceWorker {
  public:
-  explicit DeviceWorker(std::shared_ptr<const Model> model);
+  static constexpr int64_t kAnyNumber = std::numeric_limits<int64_t>::max();
+  /// Of the sessions `max_started` at most have begun and not ended; the others wait their turn.
+  explicit DeviceWorker(std::shared_ptr<const Model> model, int64_t max_started = kAnyNumber);
   /// Ends the sessions that still run as stopped, after the step in progress.
   ~DeviceWorker();
   DeviceWorker(const DeviceWorker&) = delete;
@@ -89,6 +92,7 @@ class DeviceWorker {
   bool step(Task& task);
 
   const std::shared_ptr<const Model> model_;
+  const int64_t max_started_;
   const std::shared_ptr<Doorbell> doorbell_ = std::make_shared<Doorbell>();
   mutable std::mutex mutex_;  // submitted_, forks_ and status_
   std::vector<std::shared_ptr<Session>> submitted_;

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <map>
+#include <set>
 
 #include "rushes/generation/drawing_model.h"
 
@@ -117,6 +118,45 @@ TEST(DeviceWorker, serves_several_sessions_to_their_end) {
   }
   for (const auto& s : sessions) EXPECT_EQ(s->status().blocks, 28);
   EXPECT_EQ(worker.status().blocks, 84);
+}
+
+TEST(DeviceWorker, begins_no_more_sessions_than_allowed_before_others_have_ended) {
+  constexpr int64_t kSteps = 4 * 7 * 4;  // segments, blocks, steps of each
+  std::set<int64_t> begun;
+  std::size_t most = 0;
+  const auto model = std::make_shared<DrawingModel>([&](const VideoRequest& request, int64_t step) {
+    begun.insert(request.seed);
+    most = std::max(most, begun.size());
+    if (step == kSteps - 1) begun.erase(request.seed);
+  });
+  std::vector<std::shared_ptr<Session>> sessions;
+  for (int i = 0; i < 4; ++i) sessions.push_back(session(*model, "p" + std::to_string(i), i, 4));
+  {
+    DeviceWorker worker(model, 2);
+    for (const auto& s : sessions) worker.submit(s);
+    for (const auto& s : sessions) watch(*s->stream().subscribe(Stream::Role::observer, Stream::From::start));
+  }
+  for (const auto& s : sessions) EXPECT_EQ(s->status().state, SessionState::finished);
+  EXPECT_EQ(most, 2u);
+}
+
+TEST(DeviceWorker, ends_a_session_at_its_next_block_border_if_that_is_asked_for) {
+  Gate gate;
+  const auto model = std::make_shared<DrawingModel>(gate.hook());
+  DeviceWorker worker(model);
+  const auto s = session(*model, "a", 0, 0), waiting = session(*model, "b", 0, 0);
+  const auto reader = s->stream().subscribe(Stream::Role::observer, Stream::From::start);
+  worker.submit(s);
+  gate.allow(5);
+  while (!std::holds_alternative<FrameBlock>(reader->next()->what)) {}
+  s->stop_at_border("enough");
+  waiting->stop_at_border("enough");
+  EXPECT_FALSE(s->over());
+  EXPECT_TRUE(waiting->over());
+  gate.open();
+  const auto events = watch(*reader);
+  EXPECT_EQ(std::get<StateChanged>(events.back()->what).reason, "enough");
+  EXPECT_EQ(s->status().blocks, 2);
 }
 
 TEST(DeviceWorker, never_lets_one_session_get_far_ahead_of_its_equals) {

@@ -37,6 +37,21 @@ Session::Session(VideoRequest request, const VideoFormat& plan, Stream::Options 
   stream_->publish(StateChanged{SessionState::queued, {}, {}}, std::chrono::microseconds{0});
 }
 
+Session::Session(VideoRequest request, const VideoFormat& format, Past past)
+    : id_(std::move(past.id)),
+      request_(std::move(request)),
+      format_(format),
+      created_(past.created),
+      start_(Clock::now() - std::chrono::duration_cast<Clock::duration>(std::chrono::system_clock::now() - created_)),
+      stream_(std::make_shared<Stream>()),
+      status_(std::move(past.status)) {
+  const auto end = status_.end.value_or(std::chrono::microseconds{0});
+  if (!past.blocks.empty()) first_block_video_frames_ = past.blocks.front().video_frames;
+  for (FrameBlock& block : past.blocks) stream_->publish(std::move(block), end);
+  stream_->publish(StateChanged{status_.state, status_.failure, std::move(past.reason)}, end);
+  stream_->close();
+}
+
 std::chrono::microseconds Session::age() const {
   return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start_);
 }
@@ -45,7 +60,7 @@ SessionStatus Session::status() const {
   const std::scoped_lock lock(mutex_);
   SessionStatus status = status_;
   status.age = age();
-  if (status.blocks > 1) {
+  if (status.blocks > 1 && status.first_block && status.newest_block) {
     const std::chrono::duration<double> elapsed = *status.newest_block - *status.first_block;
     status.fps = static_cast<double>(status.video_frames - first_block_video_frames_) / std::max(elapsed.count(), 1e-6);
   }
@@ -146,6 +161,23 @@ bool Session::stop(std::string reason) {
   }
   wake();
   return true;
+}
+
+void Session::stop_at_border(std::string reason) {
+  {
+    const std::scoped_lock lock(mutex_);
+    if (ended(status_.state)) return;
+    if (status_.state == SessionState::running)
+      stop_reason_ = std::move(reason);
+    else
+      become(SessionState::stopped, {}, std::move(reason));
+  }
+  wake();
+}
+
+void Session::end_at_border() {
+  const std::scoped_lock lock(mutex_);
+  if (stop_reason_ && !ended(status_.state)) become(SessionState::stopped, {}, *stop_reason_);
 }
 
 void Session::set_max_lead(std::optional<double> seconds) {

@@ -9,6 +9,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "rushes/generation/generator.h"
 #include "rushes/generation/session_state.h"
@@ -48,6 +49,16 @@ class Session {
   /// `plan` is the model's for this request.
   Session(VideoRequest request, const VideoFormat& plan, Stream::Options stream = {});
 
+  /// One of an earlier process, as far as it is remembered.
+  struct Past {
+    SessionId id;
+    std::chrono::system_clock::time_point created;
+    SessionStatus status;            // with an end state
+    std::string reason;              // with `stopped`
+    std::vector<FrameBlock> blocks;  // without pixels: the stream's events
+  };
+  Session(VideoRequest request, const VideoFormat& format, Past past);
+
   const SessionId& id() const noexcept { return id_; }
   const VideoRequest& request() const noexcept { return request_; }
   const VideoFormat& format() const noexcept { return format_; }
@@ -70,6 +81,8 @@ class Session {
   void resume();
   /// Ends the session; false if it had ended before. What was made stays.
   bool stop(std::string reason = "stopped by request");
+  /// The same where the block in work is complete; at once if there is none: it waits, is paused or has not begun.
+  void stop_at_border(std::string reason);
   /// Seconds that may be made ahead of the viewers; nothing: as fast as it goes. The request's until it is set.
   void set_max_lead(std::optional<double> seconds);
   std::optional<double> max_lead() const;
@@ -79,6 +92,8 @@ class Session {
   /// After how many seconds it becomes runnable by itself, when all that it waits for are its viewers.
   std::optional<double> rests_for() const;
   bool over() const;
+  /// At a block border: ends it if stop_at_border() has asked for it.
+  void end_at_border();
   Inbox take_inbox();
   /// Publishes what a step gave. Dropped if the session was ended during the step.
   void deliver(StepResult result, std::chrono::microseconds step_time);
@@ -114,6 +129,7 @@ class Session {
   int64_t first_block_video_frames_ = 0;
   ViewerLead lead_;
   std::optional<double> max_lead_;
+  std::optional<std::string> stop_reason_;  // for the next block border
   std::shared_ptr<const std::function<void()>> control_;
 };
 

@@ -13,13 +13,19 @@ bool equal_secrets(std::string_view a, std::string_view b) {
   return difference == 0;
 }
 
+bool is_token(const AccessOptions& options, std::string_view secret) {
+  bool known = false;
+  for (const std::string& token : options.tokens) known |= equal_secrets(secret, token);
+  return known;
+}
+
 bool has_token(const AccessOptions& options, const Request& request) {
   constexpr std::string_view kBearer = "Bearer ";
   const std::string_view header = request.header("authorization");
-  if (header.starts_with(kBearer)) return equal_secrets(header.substr(kBearer.size()), options.token);
+  if (header.starts_with(kBearer)) return is_token(options, header.substr(kBearer.size()));
   // A WebSocket or a video element of a page cannot send headers.
   const auto query = request.query_value("token");
-  return query && equal_secrets(*query, options.token);
+  return query && is_token(options, *query);
 }
 
 bool same_origin(std::string_view origin, std::string_view host) {
@@ -38,7 +44,9 @@ bool is_loopback_host(std::string_view host) {
 }
 
 void require_safe_address(const AccessOptions& options, const std::string& address, bool is_loopback) {
-  require(is_loopback || options.no_auth || !options.token.empty(), ErrorCode::invalid_argument,
+  for (const std::string& token : options.tokens)
+    require(!token.empty(), ErrorCode::invalid_argument, "--token is empty; anybody would have it");
+  require(is_loopback || options.no_auth || !options.tokens.empty(), ErrorCode::invalid_argument,
           "--listen {} can be reached from other machines; give a --token, or --no-auth if everybody may use it",
           address);
 }
@@ -46,13 +54,16 @@ void require_safe_address(const AccessOptions& options, const std::string& addre
 std::optional<std::string> allowed_origin(const AccessOptions& options, const Request& request) {
   const std::string_view origin = request.header("origin");
   const auto& allowed = options.allow_origins;
-  if (origin.empty() || std::find(allowed.begin(), allowed.end(), origin) == allowed.end()) return std::nullopt;
+  const auto named = [&](std::string_view name) {
+    return std::find(allowed.begin(), allowed.end(), name) != allowed.end();
+  };
+  if (origin.empty() || !(named(origin) || named("*"))) return std::nullopt;
   return std::string(origin);
 }
 
 std::optional<Response> refuse(const AccessOptions& options, const Request& request, bool needs_token,
                                bool is_websocket) {
-  const bool open_to_all = options.no_auth || !options.token.empty();
+  const bool open_to_all = options.no_auth || !options.tokens.empty();
   if (!open_to_all && !is_loopback_host(request.header("host")))
     return error_response(403, "forbidden",
                           fmt::format("the Host header '{}' is no name of this machine; use http://127.0.0.1, or start "
@@ -63,7 +74,7 @@ std::optional<Response> refuse(const AccessOptions& options, const Request& requ
   if (changes && !origin.empty() && !same_origin(origin, request.header("host")) && !allowed_origin(options, request))
     return error_response(403, "forbidden",
                           fmt::format("pages of {} may not call this server; allow them with --allow-origin", origin));
-  if (needs_token && !options.token.empty() && !has_token(options, request)) {
+  if (needs_token && !options.tokens.empty() && !has_token(options, request)) {
     Response response = error_response(401, "unauthorized",
                                        "this server asks for a token: Authorization: Bearer TOKEN, or ?token=TOKEN");
     response.headers.emplace_back("WWW-Authenticate", "Bearer");

@@ -8,9 +8,9 @@
 namespace rushes::server {
 
 struct AccessOptions {
-  std::string token;                       // required of all API calls if not empty
+  std::vector<std::string> tokens;         // one of them is required of all API calls, if there is any
   bool no_auth = false;                    // serve other addresses than loopback without a token
-  std::vector<std::string> allow_origins;  // pages of other origins that may call, "https://example.org"
+  std::vector<std::string> allow_origins;  // pages of other origins that may call, "https://example.org"; "*": any
 };
 
 /// Throws Error(invalid_argument) if `address` (not loopback) would be open to everybody without that being asked for.

@@ -73,7 +73,7 @@ class Connection {
 
   net::awaitable<void> run() {
     bool open = true;
-    while (open && !service_.draining) {
+    while (open && !service_.closing) {
       open = co_await wait_for_request();
       if (open) open = co_await serve_request();
     }
@@ -107,7 +107,7 @@ class Connection {
       co_return false;
     }
     version_ = parser.get().version();
-    keep_alive_ = parser.get().keep_alive() && !service_.draining;
+    keep_alive_ = parser.get().keep_alive() && !service_.closing;
     const bool has_body = !parser.is_done();
     Response response;
     Feed feed;
@@ -195,7 +195,7 @@ class Connection {
       response.headers.emplace_back("Upgrade", "websocket");
       return nullptr;
     }
-    if (!service_.draining)
+    if (!service_.closing)
       feed = match.route->feed(request_);
     else
       response = error_response(503, "unavailable", "the server is shutting down");

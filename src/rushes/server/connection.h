@@ -43,7 +43,8 @@ struct Service {
   std::filesystem::path web_root;
   ConnectionLimits limits;
   Counters counters;
-  bool draining = false;
+  bool draining = false;                     // no new sessions
+  bool closing = false;                      // no new requests and viewers either
   std::set<boost::beast::tcp_stream*> idle;  // between requests: closed at once when the server ends
 };
 

@@ -15,10 +15,13 @@ constexpr const char* kRoutes = R"json({
 "GET /props": {"tag": "service", "summary": "Version, model and limits", "ok": {"200": "Props"}},
 "GET /metrics": {"tag": "service", "summary": "Figures in Prometheus' text format", "ok": {"200": "text/plain"}},
 "GET /openapi.json": {"tag": "service", "summary": "This document", "ok": {"200": "Document"}},
-"GET /v1/models": {"tag": "service", "summary": "The loaded model", "ok": {"200": "Models"}},
+"GET /v1/models": {"tag": "models", "summary": "The models of this server", "ok": {"200": "Models"}},
+"GET /v1/models/{model}": {"tag": "models", "summary": "One model", "ok": {"200": "Model"}, "errors": [404]},
+"POST /v1/models/{model}/load": {"tag": "models", "summary": "Load it; answered when that is done", "ok": {"200": "Model"}, "errors": [404, 422, 429, 500]},
+"POST /v1/models/{model}/unload": {"tag": "models", "summary": "Unload it (409: sessions use it, or it is the default)", "ok": {"200": "Model"}, "errors": [404, 409]},
 
 "POST /v1/sessions": {"tag": "sessions", "summary": "Start a generation", "body": "SessionRequest", "ok": {"201": "Session"}, "errors": [404, 415, 422, 429]},
-"GET /v1/sessions": {"tag": "sessions", "summary": "All sessions, the oldest first", "ok": {"200": "Sessions"}},
+"GET /v1/sessions": {"tag": "sessions", "summary": "All sessions, the oldest first", "query": ["state"], "ok": {"200": "Sessions"}},
 "GET /v1/sessions/{id}": {"tag": "sessions", "summary": "One session", "ok": {"200": "Session"}, "errors": [404]},
 "DELETE /v1/sessions/{id}": {"tag": "sessions", "summary": "Stop it, and remove it and its recording", "ok": {"204": null}, "errors": [404]},
 "POST /v1/sessions/{id}/prompt": {"tag": "steering", "summary": "Another prompt from the next block on", "body": "Prompt", "ok": {"202": "Session"}, "errors": [404, 409]},
@@ -43,12 +46,16 @@ constexpr const char* kRoutes = R"json({
 "DELETE /v1/sessions/{id}/whep/{viewer}": {"tag": "watching", "summary": "End a WebRTC connection", "ok": {"204": null, "200": null}, "errors": [404]},
 "DELETE /v1/sessions/{id}/rtmp/{push}": {"tag": "watching", "summary": "End a push", "ok": {"200": "Push"}, "errors": [404]},
 
+"GET /v1/recordings": {"tag": "recordings", "summary": "What is kept on disk, also of earlier processes, the oldest first", "ok": {"200": "Recordings"}},
+"GET /v1/recordings/{id}": {"tag": "recordings", "summary": "One recording", "ok": {"200": "Recording"}, "errors": [404]},
+"DELETE /v1/recordings/{id}": {"tag": "recordings", "summary": "Remove it and its session (409: that still runs)", "ok": {"204": null}, "errors": [404, 409]},
+
 "POST /v1/videos": {"tag": "videos", "summary": "Start a video (OpenAI style)", "body": "VideoRequest", "form": true, "ok": {"200": "Video"}, "errors": [404, 415, 422, 429]},
 "GET /v1/videos": {"tag": "videos", "summary": "A page of videos", "query": ["after", "limit", "order"], "ok": {"200": "Videos"}, "errors": [404]},
 "GET /v1/videos/{video_id}": {"tag": "videos", "summary": "One video", "ok": {"200": "Video"}, "errors": [404]},
 "DELETE /v1/videos/{video_id}": {"tag": "videos", "summary": "Stop and remove it", "ok": {"200": "VideoDeleted"}, "errors": [404]},
 "GET /v1/videos/{video_id}/content": {"tag": "videos", "summary": "The MP4; one that is being made comes as it grows", "query": ["variant"], "ok": {"200": "video/mp4", "206": "video/mp4"}, "errors": [404, 409, 416]},
-"POST /v1/videos/{video_id}/remix": {"tag": "videos", "summary": "The same with another prompt", "body": "Prompt", "form": true, "ok": {"200": "Video"}, "errors": [404, 429]},
+"POST /v1/videos/{video_id}/remix": {"tag": "videos", "summary": "The same with another prompt", "body": "Prompt", "form": true, "ok": {"200": "Video"}, "errors": [404, 409, 429]},
 "POST /api/audio-driven/chunked/init": {"tag": "talking heads", "summary": "A portrait that waits for speech", "form_body": "TalkInit", "error_schema": "Detail", "ok": {"200": "TalkBegun"}, "errors": [415, 422, 429, 500]},
 "POST /api/audio-driven/chunked/feed": {"tag": "talking heads", "summary": "The next piece of speech; answered before it is spoken", "form_body": "TalkPiece", "error_schema": "Detail", "ok": {"200": "TalkFed"}, "errors": [404, 422, 429, 500]},
 "GET /api/audio-driven/chunked/status/{session_id}": {"tag": "talking heads", "summary": "How far it is", "error_schema": "Detail", "ok": {"200": "TalkStatus"}, "errors": [404]},
@@ -69,12 +76,14 @@ constexpr const char* kRoutes = R"json({
 
 constexpr const char* kParameters = R"json({
 "id": {"in": "path", "required": true, "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"}, "description": "of a session"},
+"model": {"in": "path", "required": true, "schema": {"type": "string"}},
 "video_id": {"in": "path", "required": true, "schema": {"type": "string", "pattern": "^video_[0-9a-f]{32}$"}},
 "push": {"in": "path", "required": true, "schema": {"type": "integer", "minimum": 1}},
 "viewer": {"in": "path", "required": true, "schema": {"type": "string", "pattern": "^[0-9a-f]{32}$"}},
 "file": {"in": "path", "required": true, "schema": {"type": "string", "enum": ["master.m3u8", "master_ts.m3u8", "video.m3u8", "ts.m3u8", "init.mp4", "0.m4s", "0.ts"]}, "description": "segments are numbered from 0"},
 "session_id": {"in": "path", "required": true, "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"}},
 "hls_file": {"in": "path", "required": true, "schema": {"type": "string", "pattern": "^(playlist[.]m3u8|segment[0-9]{3,9}[.]ts|download)$"}},
+"state": {"in": "query", "schema": {"type": "string", "pattern": "^(queued|running|waiting|paused|finished|stopped|failed)(,(queued|running|waiting|paused|finished|stopped|failed))*$"}, "description": "only sessions in one of these states"},
 "from_start": {"name": "from", "in": "query", "schema": {"enum": ["start", "newest"], "default": "start"}},
 "from_oldest": {"name": "from", "in": "query", "schema": {"enum": ["newest", "oldest"], "default": "newest"}},
 "video": {"in": "query", "schema": {"enum": ["mp4", "none"], "default": "mp4"}},
@@ -95,6 +104,9 @@ constexpr const char* kSchemas = R"json({
   "model": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}, "description": {"type": "string"}}}}},
 "Models": {"type": "object", "required": ["object", "data", "models"], "properties": {"object": {"const": "list"}, "models": {"type": "array"},
   "data": {"type": "array", "items": {"type": "object", "required": ["id", "object", "owned_by"], "properties": {"id": {"type": "string"}}}}}},
+"Model": {"type": "object", "required": ["id", "object", "name", "state", "default", "sessions", "error"], "properties": {"id": {"type": "string"}, "object": {"const": "model"},
+  "name": {"type": "string"}, "description": {"type": "string"}, "state": {"enum": ["unloaded", "loading", "loaded", "failed"]}, "default": {"type": "boolean"},
+  "sessions": {"type": "integer"}, "error": {"type": ["string", "null"]}}},
 "SessionRequest": {"type": "object", "additionalProperties": false, "oneOf": [{"required": ["prompt"]}, {"required": ["prompts"]}], "properties": {
   "prompt": {"type": "string", "minLength": 1, "maxLength": 2048, "description": "';' separates the prompts of successive segments"},
   "prompts": {"type": "array", "minItems": 1, "maxItems": 1000, "items": {"type": "string", "minLength": 1, "maxLength": 2048}},
@@ -141,6 +153,12 @@ constexpr const char* kSchemas = R"json({
     "fps": {"type": "number"}, "video_frames": {"type": ["integer", "null"]}, "mime_type": {"type": "string"}}},
   "done": {"type": "object", "required": ["blocks", "video_frames", "fragments", "bytes"]}, "times_s": {"type": "object"}, "fps": {"type": "number"},
   "viewers": {"type": "integer"}, "recording": {"type": "object"}, "urls": {"type": "object"}}},
+"Recordings": {"type": "object", "required": ["recordings", "bytes", "max_bytes"], "properties": {"recordings": {"type": "array", "items": {"$ref": "#/components/schemas/Recording"}},
+  "bytes": {"type": "integer"}, "max_bytes": {"type": "integer"}}},
+"Recording": {"type": "object", "required": ["id", "state", "created", "prompts", "format", "video_frames", "seconds", "bytes", "complete", "urls"], "properties": {
+  "id": {"type": "string", "pattern": "^[0-9a-f]{32}$"}, "state": {"type": "string"}, "created": {"type": "string", "format": "date-time"},
+  "prompts": {"type": "array", "items": {"type": "string"}}, "format": {"type": "object"}, "video_frames": {"type": "integer"}, "seconds": {"type": "number"},
+  "bytes": {"type": "integer"}, "complete": {"type": "boolean"}, "urls": {"type": "object"}}},
 "PushRequest": {"type": "object", "required": ["url"], "additionalProperties": false, "properties": {"url": {"type": "string", "pattern": "^rtmps?://"},
   "pacing": {"enum": ["realtime", "asap"]}, "from": {"enum": ["newest", "start"]}}},
 "Push": {"type": "object", "required": ["push", "url", "state"], "properties": {"push": {"type": "integer"}, "url": {"type": "string"}, "state": {"type": "string"}, "error": {"type": ["string", "null"]}}},
@@ -180,7 +198,7 @@ const std::map<int, const char*> kStatuses{{101, "the connection is a WebSocket 
                                            {426, "connect with Upgrade: websocket"},
                                            {429, "as many as there may be; try later"},
                                            {431, "the header is too large"},
-                                           {500, "this picture or sound cannot be read"},
+                                           {500, "the model, picture or sound cannot be read"},
                                            {503, "shutting down, or too many connections"}};
 
 Json reference(const std::string& kind, const std::string& name) {

@@ -18,6 +18,8 @@
 
 #include "rushes/base/log.h"
 #include "rushes/server/api/imtalker/routes.h"
+#include "rushes/server/api/native/model_routes.h"
+#include "rushes/server/api/native/recording_routes.h"
 #include "rushes/server/api/native/routes.h"
 #include "rushes/server/api/native/rtmp_routes.h"
 #include "rushes/server/api/native/watch_routes.h"
@@ -59,15 +61,17 @@ std::string url_of(const tcp::endpoint& endpoint) {
 }  // namespace
 
 struct Server::State {
-  State(ServerOptions given, std::shared_ptr<const generation::Model> model)
+  State(ServerOptions given, std::vector<ModelSource> models)
       : options(std::move(given)),
         signals(context),
-        sessions(std::make_unique<SessionTable>(std::move(model), options.sessions, options.data_directory)) {
+        sessions(std::make_unique<SessionTable>(std::move(models), options.sessions, options.data_directory)) {
     service.access = options.access;
     service.web_root = options.web_root;
     service.limits = options.connections;
     add_native_routes(service.router, *sessions);
+    add_model_routes(service.router, *sessions);
     add_watch_routes(service.router, *sessions);
+    add_recording_routes(service.router, *sessions);
     add_rtmp_routes(service.router, *sessions, options.push_hosts);
     add_whep_routes(service.router, *sessions, options.webrtc);
     add_openai_routes(service.router, *sessions);
@@ -105,7 +109,7 @@ struct Server::State {
 
   net::awaitable<void> accept(tcp::acceptor& acceptor) {
     net::steady_timer pause(context);
-    while (!service.draining) {
+    while (!service.closing) {
       tcp::socket socket(context);
       auto accepting = acceptor.async_accept(socket, kAsTuple);
       const auto [error] = co_await std::move(accepting);
@@ -143,31 +147,55 @@ struct Server::State {
       const auto [error, number] = co_await std::move(waiting);
       if (error) co_return;
       if (service.draining) std::_Exit(128 + number);
-      log::info("stopping: no new clients, running sessions are ended; once more to exit at once");
+      log::info("stopping: no new sessions, blocks in work are completed; once more to exit at once");
       begin_drain();
     }
   }
 
   void begin_drain() {
     if (std::exchange(service.draining, true)) return;
-    error_code ignored;
-    for (tcp::acceptor& acceptor : acceptors) acceptor.close(ignored);
     sessions->drain();
     if (talks) talks->drain();
-    for (auto* stream : service.idle) stream->cancel();
     net::co_spawn(context, drain(), net::detached);
   }
 
-  net::awaitable<void> drain() {
-    const auto deadline = std::chrono::steady_clock::now() + options.drain;
+  /// Waits until `done`, or for the time at most.
+  template <typename Done>
+  net::awaitable<void> wait_until(Done done, std::chrono::milliseconds most) {
+    const auto deadline = std::chrono::steady_clock::now() + most;
     net::steady_timer tick(context);
-    while (service.counters.connections > 0 && std::chrono::steady_clock::now() < deadline) {
+    while (!done() && std::chrono::steady_clock::now() < deadline) {
       tick.expires_after(std::chrono::milliseconds(20));
       auto waiting = tick.async_wait(kAsTuple);
       co_await std::move(waiting);
     }
-    if (service.counters.connections > 0) log::warning("{} connections are cut off", service.counters.connections);
+  }
+
+  net::awaitable<void> drain() {
+    const auto none_runs = [this] { return sessions->running() == 0; };
+    auto completing = wait_until(none_runs, options.drain);
+    co_await std::move(completing);
+    if (!none_runs()) log::warning("{} sessions are ended within a block", sessions->running());
+    sessions->stop_all();
+    service.closing = true;
+    error_code ignored;
+    for (tcp::acceptor& acceptor : acceptors) acceptor.close(ignored);
+    for (auto* stream : service.idle) stream->cancel();
+    const auto none_connected = [this] { return service.counters.connections == 0; };
+    auto leaving = wait_until(none_connected, options.farewell);
+    co_await std::move(leaving);
+    if (!none_connected()) log::warning("{} connections are cut off", service.counters.connections);
     context.stop();
+  }
+
+  net::awaitable<void> sweep() {
+    net::steady_timer tick(context);
+    for (;;) {
+      tick.expires_after(options.sweep);
+      auto waiting = tick.async_wait(kAsTuple);
+      co_await std::move(waiting);
+      sessions->sweep();
+    }
   }
 
   ServerOptions options;
@@ -180,7 +208,10 @@ struct Server::State {
 };
 
 Server::Server(ServerOptions options, std::shared_ptr<const generation::Model> model)
-    : state_(std::make_unique<State>(std::move(options), std::move(model))) {
+    : Server(std::move(options), std::vector<ModelSource>{{model->name(), [model] { return model; }}}) {}
+
+Server::Server(ServerOptions options, std::vector<ModelSource> models)
+    : state_(std::make_unique<State>(std::move(options), std::move(models))) {
   require(!state_->options.listen.empty(), ErrorCode::invalid_argument, "--listen needs at least one address");
   for (const std::string& address : state_->options.listen) state_->listen(address);
   for (const generation::VideoRequest& request : state_->options.start_with) state_->sessions->create(request);
@@ -219,8 +250,9 @@ void Server::run() {
   }
   if (state.talks) net::co_spawn(state.context, state.sweep_talks(), net::detached);
   for (tcp::acceptor& acceptor : state.acceptors) net::co_spawn(state.context, state.accept(acceptor), net::detached);
+  net::co_spawn(state.context, state.sweep(), net::detached);
   state.context.run();
-  state.sessions->drain();
+  state.sessions->stop_all();
   if (state.talks) state.talks->drain();
 }
 

@@ -28,14 +28,17 @@ struct ServerOptions {
   std::shared_ptr<const generation::Model> talk_model;  // of talking heads; null: none
   TalkLimits talks;
   generation::TalkOptions::Mode talk_mode = generation::TalkOptions::Mode::aligned;  // where a request names none
-  std::chrono::milliseconds drain{10'000};  // what runs at the end has this long to complete
-  bool handle_signals = false;              // SIGINT and SIGTERM end run(), a second one the process
+  std::chrono::milliseconds drain{10'000};    // at the end: blocks in work have this long to complete
+  std::chrono::milliseconds farewell{5'000};  // then clients have this long to take what is left
+  std::chrono::milliseconds sweep{1'000};     // how often limits in time are looked at
+  bool handle_signals = false;                // SIGINT and SIGTERM end run(), a second one the process
   std::string version = "unknown";
 };
 
 class Server {
  public:
   /// Listens at once. Throws Error(invalid_argument) for options, Error(unavailable) for an address that is taken.
+  Server(ServerOptions options, std::vector<ModelSource> models);
   Server(ServerOptions options, std::shared_ptr<const generation::Model> model);
   ~Server();
   Server(const Server&) = delete;
@@ -47,8 +50,8 @@ class Server {
   /// "GET /v1/sessions/{id}", one for each.
   std::vector<std::string> routes() const;
 
-  /// Serves until stop() or a signal: then takes no new clients, ends the sessions, completes their recordings, tells
-  /// viewers why, and returns when all have left or the time for it is over.
+  /// Serves until stop() or a signal: then takes no new sessions, lets those that run complete their blocks and their
+  /// recordings, takes no new clients, tells viewers why, and returns when all have left or the time is over.
   void run();
   /// Any thread; may be called twice.
   void stop();

@@ -313,6 +313,63 @@ TEST(Server, refuses_sessions_beyond_the_limit_and_takes_them_again_later) {
   server.create();
 }
 
+TEST(Server, lets_sessions_wait_for_those_that_run) {
+  RunningServer server([](ServerOptions& options) {
+    options.sessions.max_running = 1;
+    options.sessions.max_queued = 1;
+  });
+  const auto first = server.create(), second = server.create();
+  EXPECT_EQ(server.request("POST", "/v1/sessions", R"({"prompt": "x"})").status, 429);
+  server.gate().allow(8);
+  TestClient events(server.port());
+  events.upgrade(path(first, "/events"));
+  for (int blocks = 0; blocks < 2;) blocks += json::parse(events.read_message().payload)["type"] == "frame_block";
+  EXPECT_EQ(server.status(second)["state"], "queued");
+  server.gate().open();
+  EXPECT_EQ(server.events(second).back()["state"], "finished");
+  EXPECT_EQ(server.status(first)["state"], "finished");
+}
+
+TEST(Server, refuses_pictures_and_videos_beyond_its_limits_and_stops_endless_ones_there) {
+  RunningServer server([](ServerOptions& options) {
+    options.sessions.max_pixels = 64 * 64;
+    options.sessions.max_video_seconds = 6;  // a segment of the drawing model has 5.25
+    options.sweep = std::chrono::milliseconds(5);
+  });
+  const Reply large = server.request("POST", "/v1/sessions", R"({"prompt": "x", "size": "64x80"})");
+  EXPECT_EQ(large.status, 400);
+  EXPECT_NE(large.body.find("4096"), std::string::npos);
+  const Reply longer = server.request("POST", "/v1/sessions", R"({"prompt": "x", "segments": 2})");
+  EXPECT_EQ(longer.status, 400);
+  EXPECT_NE(longer.body.find("6.0"), std::string::npos);
+  server.gate().open();
+  const auto last = server.events(server.create(R"({"prompt": "x", "segments": 0})")).back();
+  EXPECT_EQ(last["state"], "stopped");
+  EXPECT_NE(last["reason"].get<std::string>().find("longest"), std::string::npos);
+}
+
+TEST(Server, stops_endless_and_paused_sessions_that_nobody_watches) {
+  RunningServer server([](ServerOptions& options) {
+    options.sessions.idle = std::chrono::milliseconds(50);
+    options.sweep = std::chrono::milliseconds(5);
+  });
+  // One that has an end is not stopped before its viewer is there.
+  const auto watched = server.create();
+  TestClient viewer(server.port());
+  viewer.upgrade(path(watched, "/video"));
+  viewer.read_message();
+  const auto paused = server.create();
+  for (const auto& id : {watched, paused}) EXPECT_EQ(server.request("POST", path(id, "/pause")).status, 200);
+  const auto endless = server.create(R"({"prompt": "x", "segments": 0, "max_lead": 1})");
+  server.gate().open();
+  for (const auto& id : {paused, endless}) {
+    const json last = server.events(id).back();
+    EXPECT_EQ(last["state"], "stopped");
+    EXPECT_NE(last["reason"].get<std::string>().find("nobody"), std::string::npos);
+  }
+  EXPECT_EQ(server.status(watched)["state"], "paused");
+}
+
 TEST(Server, forgets_the_oldest_ended_sessions_with_their_recordings) {
   RunningServer server([](ServerOptions& options) { options.sessions.max_kept = 2; });
   server.gate().open();
@@ -368,9 +425,38 @@ TEST(Server, ends_in_good_order) {
   EXPECT_EQ(media::decode_video(server.directory() / "data" / (id + ".mp4")).size() % 12, 0u);
 }
 
+TEST(Server, completes_the_blocks_in_work_before_it_ends_and_takes_no_new_sessions_meanwhile) {
+  RunningServer server;
+  const auto id = server.create(R"({"prompt": "endless", "segments": 0})");
+  TestClient events(server.port());
+  events.upgrade(path(id, "/events"));
+  server.gate().allow(5);  // a block has four steps
+  for (json event; event["type"] != "block_progress" || event["block"] != 1;)
+    event = json::parse(events.read_message().payload);
+  events.close();
+  server.ask_to_stop();
+  while (server.request("GET", "/ready").status != 503) {}
+  EXPECT_EQ(server.request("POST", "/v1/sessions", R"({"prompt": "x"})").status, 503);
+  EXPECT_EQ(server.status(id)["state"], "running");
+  server.gate().open();
+  server.stop();
+  EXPECT_EQ(media::decode_video(server.directory() / "data" / (id + ".mp4")).size(), 2u * 12u);
+}
+
+TEST(Server, ends_even_if_a_step_does_not) {
+  RunningServer server([](ServerOptions& options) { options.drain = std::chrono::milliseconds(50); });
+  const auto id = server.create();
+  TestClient events(server.port());
+  events.upgrade(path(id, "/events"));
+  server.ask_to_stop();
+  Frame event = events.read_message();
+  for (Frame next = event; next.opcode == 1; next = events.read_message()) event = next;
+  EXPECT_EQ(json::parse(event.payload)["state"], "stopped");
+}
+
 TEST(Server, does_not_wait_for_ever_for_a_viewer_that_does_not_answer) {
   RunningServer server([](ServerOptions& options) {
-    options.drain = std::chrono::milliseconds(300);
+    options.farewell = std::chrono::milliseconds(300);
     options.connections.closing = std::chrono::hours(1);
   });
   const auto id = server.create();
@@ -429,7 +515,7 @@ TEST(Server, refuses_an_address_that_is_taken_or_open_to_all) {
 }
 
 TEST(Server, asks_for_the_token_where_one_was_given) {
-  RunningServer server([](ServerOptions& options) { options.access.token = "secret"; });
+  RunningServer server([](ServerOptions& options) { options.access.tokens = {"secret", "another"}; });
   EXPECT_EQ(server.request("GET", "/v1/sessions").status, 401);
   EXPECT_EQ(server.request("GET", "/v1/sessions", "", "Authorization: Bearer wrong\r\n").status, 401);
   EXPECT_EQ(server.request("GET", "/v1/sessions", "", "Authorization: Bearer secret\r\n").status, 200);

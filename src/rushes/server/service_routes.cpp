@@ -53,10 +53,20 @@ class MetricsText {
 };
 
 Json props(const SessionTable& sessions, const std::string& version) {
+  const SessionLimits& limits = sessions.limits();
+  Json models = Json::array();
+  for (const ModelShelf::Status& model : sessions.models().all())
+    models.push_back({{"name", model.name}, {"state", name(model.state)}});
   return {{"version", version},
           {"model", {{"name", sessions.model().name()}, {"description", sessions.model().description()}}},
+          {"models", std::move(models)},
           {"limits",
-           {{"max_sessions", sessions.limits().max_running},
+           {{"max_sessions", limits.max_running},
+            {"max_queued", limits.max_queued},
+            {"max_kept", limits.max_kept},
+            {"max_data_bytes", limits.max_data_bytes},
+            {"max_pixels", limits.max_pixels},
+            {"max_video_seconds", limits.max_video_seconds},
             {"max_prompt_bytes", kMaxPromptBytes},
             {"max_prompts", kMaxPrompts},
             {"max_image_bytes", kMaxImageBytes},
@@ -71,6 +81,9 @@ std::string metrics_text(const Service& service, const SessionTable& sessions) {
   for (const Entry& entry : sessions.all()) ++states[name(entry.session->status().state)];
   const generation::DeviceWorker::Status worker = sessions.worker_status();
   const Counters& counters = service.counters;
+  std::map<std::string, int> models;
+  for (const ModelShelf::Status& model : sessions.models().all())
+    models[model.name] = model.state == ModelShelf::State::loaded;
   const SessionTable::Totals totals = sessions.totals();
   const std::map<std::string_view, double> stages{{"text", seconds(worker.stages.text)},
                                                   {"denoise", seconds(worker.stages.denoise)},
@@ -78,6 +91,7 @@ std::string metrics_text(const Service& service, const SessionTable& sessions) {
                                                   {"encode", seconds(totals.encode_time)}};
   return MetricsText()
       .add("rushes_sessions", "gauge", "Sessions that the server knows.", "state", states)
+      .add("rushes_model_loaded", "gauge", "Models that are in memory.", "model", models)
       .add("rushes_sessions_created_total", "counter", "Sessions started.", sessions.created())
       .add("rushes_blocks_total", "counter", "Video blocks generated.", worker.blocks)
       .add("rushes_steps_total", "counter", "Units of work done.", worker.steps)

@@ -1,44 +1,149 @@
 #include "rushes/server/session_table.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
+#include <numeric>
 #include <set>
 
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
+#include "rushes/media/recorded_file.h"
+#include "rushes/server/session_record.h"
 
 namespace rushes::server {
 
 using generation::SessionId;
+using generation::SessionState;
+using Clock = std::chrono::steady_clock;
 
-SessionTable::SessionTable(std::shared_ptr<const generation::Model> model, SessionLimits limits,
-                           std::filesystem::path data_directory)
-    : model_(std::move(model)), limits_(limits), data_directory_(std::move(data_directory)) {
+namespace {
+
+constexpr const char* kShuttingDown = "the server is shutting down";
+
+/// Would go on, or wait, for ever.
+bool has_no_end(const generation::Session& session) {
+  const SessionState state = session.status().state;
+  return !session.format().video_frames || state == SessionState::paused || state == SessionState::waiting;
+}
+
+/// When the file was last written to, since 1970.
+int64_t modified_ms(const std::filesystem::path& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 ? int64_t{status.st_mtime} * 1000 : 0;
+}
+
+bool is_watched(const Entry& entry) { return entry.video->status().viewers > 0 || !entry.outlets->idle(); }
+
+}  // namespace
+
+SessionTable::SessionTable(std::vector<ModelSource> models, SessionLimits limits, std::filesystem::path data_directory)
+    : limits_(limits), data_directory_(std::move(data_directory)) {
   delivery::prepare_directory(data_directory_);
-  prune();
-  worker_ = std::make_unique<generation::DeviceWorker>(model_);
+  catalogue_ = std::make_unique<delivery::Catalogue>(data_directory_);
+  restore();
+  make_room(0);
+  models_ = std::make_unique<ModelShelf>(
+      std::move(models), ModelShelf::Options{.max_started = limits_.max_running, .idle = limits_.idle_model});
 }
 
 SessionTable::~SessionTable() {
-  drain();
+  stop_all();
   for (const Entry& entry : entries_) entry.outlets->stop();
-  worker_.reset();  // ends the streams that the encoders read
-  for (const Entry& entry : entries_) entry.video->join();
+  models_.reset();  // ends the streams that the encoders read
+  for (const Entry& entry : entries_) {
+    entry.video->join();
+    remember(entry);
+  }
   for (const Entry& entry : ending_) entry.video->join();
+}
+
+void SessionTable::restore() {
+  std::set<std::string> known;
+  for (const delivery::CatalogueRow& row : catalogue_->rows()) {
+    known.insert(row.id);
+    restore(row.id, &row);
+  }
+  std::error_code error;
+  for (const auto& file : std::filesystem::directory_iterator(data_directory_, error))
+    if (const auto id = delivery::recording_name(file.path()); id && !known.contains(*id)) restore(*id, nullptr);
+  std::stable_sort(entries_.begin(), entries_.end(),
+                   [](const Entry& a, const Entry& b) { return a.session->created() < b.session->created(); });
+  if (!entries_.empty())
+    log::info("{} sessions with their recordings are in {}", entries_.size(), data_directory_.string());
+}
+
+void SessionTable::restore(const std::string& id, const delivery::CatalogueRow* row) {
+  const auto path = data_directory_ / (id + ".mp4");
+  media::RecordedFile file;
+  try {
+    file = media::read_recorded_file(path);
+    require(!file.fragments.empty(), ErrorCode::corrupt_data, "{} has no complete picture", path.string());
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::unavailable && std::filesystem::exists(path)) {
+      log::warning("{}; it is left as it is", error.what());
+      return;
+    }
+    // Nothing of it could be played: it ended before its first block.
+    log::info("session {} of an earlier process has left no video", id);
+    std::error_code ignored;
+    std::filesystem::remove(path, ignored);
+    if (row) catalogue_->remove(id);
+    return;
+  }
+  std::optional<Entry> entry;
+  try {
+    if (row) entry = restore_entry(*row, file, path);
+  } catch (const Error& error) {
+    log::warning("{}; its video is listed without them", error.what());
+  }
+  if (!entry) entry = restore_entry(stray_row(id, file, modified_ms(path)), file, path);
+  const delivery::CatalogueRow now = catalogue_row(*entry);
+  if (!row || now != *row) catalogue_->put(now);
+  entries_.push_back(std::move(*entry));
+}
+
+void SessionTable::remember(const Entry& entry) {
+  const std::string& id = entry.session->id().text();
+  const bool over = entry.session->over() && entry.video->status().ended;  // asked first: the row is then the last one
+  const auto known = remembered_.find(id);
+  if (known == remembered_.end()) return;
+  delivery::CatalogueRow row = catalogue_row(entry);
+  if (row != known->second) catalogue_->put(row);
+  if (over)
+    remembered_.erase(known);
+  else
+    known->second = std::move(row);
 }
 
 void SessionTable::require_room() const {
   require(!draining_, ErrorCode::unavailable, "the server is shutting down and takes no new sessions");
-  require(running() < limits_.max_running, ErrorCode::exhausted,
-          "{} sessions are running, which is the limit; stop one or try again later (--max-sessions)",
-          limits_.max_running);
+  require(running() < limits_.max_running + limits_.max_queued, ErrorCode::exhausted,
+          "{} sessions are running or waiting, which is the limit; stop one or try again later (--max-sessions, "
+          "--max-queued)",
+          running());
 }
 
-Entry SessionTable::create(generation::VideoRequest request, std::optional<Origin> origin) {
+void SessionTable::require_size(const generation::VideoFormat& format) const {
+  require(format.width * format.height <= limits_.max_pixels, ErrorCode::invalid_argument,
+          "{}x{} is more than this server makes: width times height may be {} at most (--max-pixels)", format.width,
+          format.height, limits_.max_pixels);
+  const double seconds = static_cast<double>(format.video_frames.value_or(0)) / format.fps;
+  require(limits_.max_video_seconds <= 0 || seconds <= limits_.max_video_seconds, ErrorCode::invalid_argument,
+          "{:.1f} s of video are more than the {:.1f} that this server makes (--max-video-seconds); ask for fewer "
+          "segments or frames",
+          seconds, limits_.max_video_seconds);
+}
+
+Entry SessionTable::create(generation::VideoRequest request, std::optional<Origin> origin, std::string_view model) {
   require(!draining_, ErrorCode::unavailable, "the server is shutting down and takes no new sessions");
-  const generation::VideoFormat format = model_->plan(request);
+  const std::string name(model.empty() ? models_->default_name() : model);
+  generation::DeviceWorker& worker = models_->worker(name);
+  const generation::VideoFormat format = worker.model().plan(request);
+  require_size(format);
   require_room();
-  Entry entry = enter(std::move(request), format, std::move(origin), nullptr);
-  worker_->submit(entry.session);
+  Entry entry = enter(std::move(request), format, std::move(origin), nullptr, name);
+  worker.submit(entry.session);
   return entry;
 }
 
@@ -49,15 +154,17 @@ Entry SessionTable::fork(const SessionId& id, std::optional<std::string> prompt)
   require_room();
   generation::VideoRequest request = source.session->request();
   request.max_lead_seconds = source.session->max_lead();
-  Entry entry = enter(std::move(request), source.session->format(), Origin{Origin::Kind::fork, id}, source.video);
+  Entry entry =
+      enter(std::move(request), source.session->format(), Origin{Origin::Kind::fork, id}, source.video, source.model);
   if (prompt) entry.session->set_prompt(std::move(*prompt));
-  worker_->fork(source.session, entry.session);
+  models_->worker(source.model).fork(source.session, entry.session);
   return entry;
 }
 
 Entry SessionTable::enter(generation::VideoRequest request, const generation::VideoFormat& format,
-                          std::optional<Origin> origin, std::shared_ptr<delivery::EncodedStream> origin_video) {
-  make_room();
+                          std::optional<Origin> origin, std::shared_ptr<delivery::EncodedStream> origin_video,
+                          std::string model) {
+  make_room(1);
   Entry entry;
   entry.session = std::make_shared<generation::Session>(std::move(request), format);
   delivery::EncodedStreamOptions options;
@@ -68,7 +175,11 @@ Entry SessionTable::enter(generation::VideoRequest request, const generation::Vi
   entry.video = std::make_shared<delivery::EncodedStream>(entry.session, options);
   entry.outlets = std::make_shared<delivery::Outlets>(entry.video);
   entry.origin = std::move(origin);
+  entry.model = std::move(model);
+  entry.used = Clock::now();
   entries_.push_back(entry);
+  remembered_[entry.session->id().text()] = {};
+  remember(entry);
   ++created_;
   log::info("session {}: created, {}x{} at {} fps", entry.session->id().text(), format.width, format.height,
             format.fps);
@@ -94,7 +205,11 @@ std::vector<Entry>::const_iterator SessionTable::position(const SessionId& id) c
   return found;
 }
 
-const Entry& SessionTable::find(const SessionId& id) const { return *position(id); }
+const Entry& SessionTable::find(const SessionId& id) const {
+  const Entry& entry = *position(id);
+  entry.used = Clock::now();
+  return entry;
+}
 
 void SessionTable::remove(const SessionId& id) {
   const auto found = position(id);
@@ -102,6 +217,8 @@ void SessionTable::remove(const SessionId& id) {
   removed_.add(found->video->status());
   std::error_code ignored;
   std::filesystem::remove(found->video->recording_path(), ignored);  // who still reads it keeps its bytes
+  catalogue_->remove(id.text());
+  remembered_.erase(id.text());
   found->outlets->stop();
   std::erase_if(ending_, [](const Entry& entry) { return entry.video->status().ended && entry.outlets->idle(); });
   ending_.push_back(*found);
@@ -112,25 +229,47 @@ int64_t SessionTable::running() const {
   return std::count_if(entries_.begin(), entries_.end(), [](const Entry& e) { return !e.session->over(); });
 }
 
+void SessionTable::sweep() {
+  const auto now = Clock::now();
+  make_room(0);
+  models_->sweep();
+  for (const Entry& entry : entries_) {
+    generation::Session& session = *entry.session;
+    remember(entry);
+    if (session.over()) continue;
+    const double seconds = static_cast<double>(session.status().video_frames) / session.format().fps;
+    if (limits_.max_video_seconds > 0 && seconds >= limits_.max_video_seconds)
+      session.stop_at_border("the longest video that this server makes is complete");
+    if (is_watched(entry)) entry.used = now;
+    if (limits_.idle.count() > 0 && now - entry.used >= limits_.idle && has_no_end(session))
+      session.stop_at_border("nobody watched it any more");
+  }
+}
+
 void SessionTable::drain() {
   draining_ = true;
-  for (const Entry& entry : entries_) entry.session->stop("the server is shutting down");
+  for (const Entry& entry : entries_) entry.session->stop_at_border(kShuttingDown);
 }
 
-void SessionTable::make_room() {
-  while (static_cast<int64_t>(entries_.size()) >= limits_.max_kept) {
-    const auto oldest =
-        std::find_if(entries_.begin(), entries_.end(), [](const Entry& e) { return e.session->over(); });
-    if (oldest == entries_.end()) break;
-    remove(oldest->session->id());
-  }
-  prune();
+void SessionTable::stop_all() {
+  draining_ = true;
+  for (const Entry& entry : entries_) entry.session->stop(kShuttingDown);
 }
 
-void SessionTable::prune() const {
-  std::set<std::string> in_use;
-  for (const Entry& entry : entries_) in_use.insert(entry.video->recording_path().filename().string());
-  delivery::prune_recordings(data_directory_, limits_.max_data_bytes, in_use);
+bool SessionTable::remove_oldest() {
+  const auto oldest = std::find_if(entries_.begin(), entries_.end(), [](const Entry& e) { return e.session->over(); });
+  if (oldest == entries_.end()) return false;
+  remove(oldest->session->id());
+  return true;
+}
+
+void SessionTable::make_room(int64_t for_new) {
+  while (static_cast<int64_t>(entries_.size()) + for_new > limits_.max_kept && remove_oldest()) {}
+  const auto bytes = [&] {
+    return std::accumulate(entries_.begin(), entries_.end(), int64_t{0},
+                           [](int64_t sum, const Entry& entry) { return sum + entry.video->status().recorded_bytes; });
+  };
+  while (bytes() > limits_.max_data_bytes && remove_oldest()) {}
 }
 
 }  // namespace rushes::server

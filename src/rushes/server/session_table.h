@@ -1,6 +1,8 @@
-// The sessions that this server knows, each with its encoded stream; made, found and removed here, within limits.
+// The sessions that this server knows, each with its encoded stream; made, found and removed here, within limits. The
+// catalogue remembers them: those of earlier processes are found here like those that have ended since.
 // The server's thread only.
 #pragma once
+#include <chrono>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -8,18 +10,25 @@
 #include <string>
 #include <vector>
 
+#include "rushes/delivery/catalogue.h"
 #include "rushes/delivery/encoded_stream.h"
 #include "rushes/delivery/outlets.h"
 #include "rushes/generation/device_worker.h"
 #include "rushes/generation/session.h"
+#include "rushes/server/model_shelf.h"
 
 namespace rushes::server {
 
 struct SessionLimits {
-  int64_t max_running = 16;  // sessions that have not ended; more get 429
+  int64_t max_running = 16;  // sessions that have begun and not ended
+  int64_t max_queued = 0;    // more of them, which wait for those to end; then 429
   int64_t max_kept = 64;     // with those that have ended; the oldest of them go first
   int64_t max_recording_bytes = int64_t{4} << 30;
   int64_t max_data_bytes = int64_t{16} << 30;  // all recordings together
+  int64_t max_pixels = 3840 * 2160;            // of a picture
+  double max_video_seconds = 0;                // of a video; an endless one is stopped there; 0: any length
+  std::chrono::milliseconds idle_model{0};     // models without sessions are unloaded then; 0: never
+  std::chrono::milliseconds idle{0};           // endless and paused sessions without viewers end then; 0: never
 };
 
 /// What a session was made from.
@@ -34,21 +43,25 @@ struct Entry {
   std::shared_ptr<delivery::EncodedStream> video;
   std::shared_ptr<delivery::Outlets> outlets;
   std::optional<Origin> origin = {};
+  bool lost_image = false;  // began with a picture that is not remembered
+  std::string model = {};
+  // The table's own:
+  mutable std::chrono::steady_clock::time_point used = {};  // when it was last asked for or watched
 };
 
 class SessionTable {
  public:
-  /// Creates the data directory, and removes the oldest recordings there if they need more than the limit.
-  SessionTable(std::shared_ptr<const generation::Model> model, SessionLimits limits,
-               std::filesystem::path data_directory);
+  /// Creates the data directory, and takes over what an earlier process has left there, within the limits. Throws
+  /// Error(unavailable) if another process has the directory.
+  SessionTable(std::vector<ModelSource> models, SessionLimits limits, std::filesystem::path data_directory);
   /// Stops what still runs, and waits until every recording is complete.
   ~SessionTable();
   SessionTable(const SessionTable&) = delete;
   SessionTable& operator=(const SessionTable&) = delete;
 
   /// Starts a generation. Throws what the model has against the request, Error(exhausted) at the limit,
-  /// Error(unavailable) while the server shuts down.
-  Entry create(generation::VideoRequest request, std::optional<Origin> origin = {});
+  /// Error(unavailable) while the server shuts down. `model` must be loaded; empty: the default.
+  Entry create(generation::VideoRequest request, std::optional<Origin> origin = {}, std::string_view model = {});
   /// A session that goes on from the next block border of another one, whose video so far it begins with: nothing is
   /// made or encoded twice. `prompt` takes effect at once. Throws Error(not_found), Error(conflict) when the other has
   /// ended, and as create().
@@ -60,11 +73,18 @@ class SessionTable {
   /// In the order of their creation.
   const std::vector<Entry>& all() const noexcept { return entries_; }
 
-  /// No new sessions; those that run are stopped.
+  /// Ends what has run for too long, or for nobody; removes the oldest recordings beyond the limit; keeps the catalogue
+  /// up to date. To be called now and then.
+  void sweep();
+  /// No new sessions; those that run end when their blocks in work are complete.
   void drain();
+  /// Ends them at once.
+  void stop_all();
   bool draining() const noexcept { return draining_; }
 
-  const generation::Model& model() const noexcept { return *model_; }
+  /// The one that is used where none is named.
+  const generation::Model& model() const noexcept { return models_->default_model(); }
+  ModelShelf& models() const noexcept { return *models_; }
   const SessionLimits& limits() const noexcept { return limits_; }
   int64_t running() const;
   int64_t created() const noexcept { return created_; }
@@ -75,25 +95,31 @@ class SessionTable {
     void add(const delivery::EncodedStream::Status& video);
   };
   Totals totals() const;
-  generation::DeviceWorker::Status worker_status() const { return worker_->status(); }
+  generation::DeviceWorker::Status worker_status() const { return models_->totals(); }
 
  private:
   std::vector<Entry>::const_iterator position(const generation::SessionId& id) const;
   Entry enter(generation::VideoRequest request, const generation::VideoFormat& format, std::optional<Origin> origin,
-              std::shared_ptr<delivery::EncodedStream> origin_video);
+              std::shared_ptr<delivery::EncodedStream> origin_video, std::string model);
   void require_room() const;
-  void make_room();
-  void prune() const;
+  void require_size(const generation::VideoFormat& format) const;
+  void restore();
+  void restore(const std::string& id, const delivery::CatalogueRow* row);
+  void remember(const Entry& entry);
+  /// Removes the oldest that has ended; false: there is none.
+  bool remove_oldest();
+  void make_room(int64_t for_new);
 
-  const std::shared_ptr<const generation::Model> model_;
   const SessionLimits limits_;
   const std::filesystem::path data_directory_;
+  std::unique_ptr<delivery::Catalogue> catalogue_;
+  std::map<std::string, delivery::CatalogueRow> remembered_;  // of sessions whose end the catalogue does not yet have
   std::vector<Entry> entries_;
   std::vector<Entry> ending_;  // removed sessions: their threads are waited for
   int64_t created_ = 0;
   Totals removed_;
   bool draining_ = false;
-  std::unique_ptr<generation::DeviceWorker> worker_;
+  std::unique_ptr<ModelShelf> models_;
 };
 
 }  // namespace rushes::server

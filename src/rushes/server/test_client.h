@@ -228,7 +228,7 @@ class TestClient {
 /// A server on a free port of the loopback, whose model draws when the gate lets it.
 class RunningServer {
  public:
-  explicit RunningServer(const std::function<void(ServerOptions&)>& change = {}) {
+  explicit RunningServer(const std::function<void(ServerOptions&)>& change = {}, std::vector<ModelSource> more = {}) {
     std::string name = (std::filesystem::temp_directory_path() / "rushes_server_XXXXXX").string();
     directory_ = ::mkdtemp(name.data());
     ServerOptions options;
@@ -237,7 +237,8 @@ class RunningServer {
     options.web_root = directory_ / "web";
     options.drain = std::chrono::seconds(20);
     if (change) change(options);
-    server_ = std::make_unique<Server>(options, std::make_shared<generation::DrawingModel>(gate_.hook()));
+    more.insert(more.begin(), {"drawing", [this] { return std::make_shared<generation::DrawingModel>(gate_.hook()); }});
+    server_ = std::make_unique<Server>(options, std::move(more));
     port_ = server_->ports().at(0);
     thread_ = std::thread([this] { server_->run(); });
   }

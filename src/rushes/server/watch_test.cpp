@@ -108,7 +108,7 @@ TEST(Hls, playlist_waits_for_the_segment_that_the_player_lacks) {
 }
 
 TEST(Hls, keeps_the_token_in_the_addresses_of_the_playlist) {
-  RunningServer server([](ServerOptions& options) { options.access.token = "a b&c"; });
+  RunningServer server([](ServerOptions& options) { options.access.tokens = {"a b&c"}; });
   server.gate().open();
   const Reply created = server.request("POST", "/v1/sessions", R"({"prompt": "a"})", "Authorization: Bearer a b&c\r\n");
   const auto id = created.json()["id"].get<std::string>();

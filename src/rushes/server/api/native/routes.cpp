@@ -1,6 +1,8 @@
 #include "rushes/server/api/native/routes.h"
 
+#include <algorithm>
 #include <boost/asio/this_coro.hpp>
+#include <set>
 
 #include "rushes/server/api/native/session_json.h"
 #include "rushes/server/api/native/session_request.h"
@@ -29,17 +31,51 @@ bool from_start(const Request& request) {
 
 // ---- controls -------------------------------------------------------------------------------------------------------
 
-// POST /v1/sessions: starts a generation. 201 with the session; 400, 413, 415, 422 for the request, 429 at the limit.
-Response create_session(SessionTable& sessions, const Request& request) {
-  const Entry entry = sessions.create(parse_session_request(request.body, sessions.model().name()));
+// GCC 12 takes the coroutine's frame for one of another allocator where Asio's operator new is inlined.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
+// POST /v1/sessions: starts a generation, if need be after its model has been loaded. 201 with the session; 400, 413,
+// 415, 422 for the request, 404 for the model, 429 at the limit.
+net::awaitable<Response> create_session(SessionTable& sessions, const Request& request) {
+  std::string model = sessions.models().default_name();
+  if (sessions.models().all().size() > 1) model = parse_model_name(request.body).value_or(model);
+  const ModelShelf::Status known = sessions.models().status(model);  // 404
+  generation::VideoRequest wanted = parse_session_request(request.body, known.name);
+  auto loading = sessions.models().load(model);
+  co_await std::move(loading);
+  const Entry entry = sessions.create(std::move(wanted), {}, model);
   Response response = json_response(201, session_json(entry));
   response.headers.emplace_back("Location", "/v1/sessions/" + entry.session->id().text());
-  return response;
+  co_return response;
 }
 
-Response list_sessions(const SessionTable& sessions, const Request&) {
+#pragma GCC diagnostic pop
+
+/// ?state=running,paused: the states that are asked for; nothing: all.
+std::set<SessionState> wanted_states(const Request& request) {
+  std::set<SessionState> wanted;
+  const auto text = request.query_value("state");
+  if (!text) return wanted;
+  for (std::string_view rest = *text;;) {
+    const std::string_view word = rest.substr(0, rest.find(','));
+    const auto found = std::find_if(std::begin(generation::kSessionStates), std::end(generation::kSessionStates),
+                                    [&](SessionState state) { return name(state) == word; });
+    require(
+        found != std::end(generation::kSessionStates), ErrorCode::invalid_argument,
+        "state must be one or more of queued, running, waiting, paused, finished, stopped, failed, with commas (got "
+        "'{}')",
+        word.substr(0, 32));
+    wanted.insert(*found);
+    if (word.size() == rest.size()) return wanted;
+    rest.remove_prefix(word.size() + 1);
+  }
+}
+
+Response list_sessions(const SessionTable& sessions, const Request& request) {
+  const std::set<SessionState> wanted = wanted_states(request);
   Json list = Json::array();
-  for (const Entry& entry : sessions.all()) list.push_back(session_json(entry));
+  for (const Entry& entry : sessions.all())
+    if (wanted.empty() || wanted.contains(entry.session->status().state)) list.push_back(session_json(entry));
   return json_response(200, {{"sessions", std::move(list)}});
 }
 
@@ -157,17 +193,6 @@ Feed video_feed(const SessionTable& sessions, const Request& request) {
   };
 }
 
-// ---- the server -----------------------------------------------------------------------------------------------------
-
-Response list_models(const SessionTable& sessions, const Request&) {
-  const generation::Model& model = sessions.model();
-  // `data` is what clients of OpenAI-style servers read.
-  return json_response(200,
-                       {{"object", "list"},
-                        {"data", {{{"id", model.name()}, {"object", "model"}, {"created", 0}, {"owned_by", "rushes"}}}},
-                        {"models", {{{"name", model.name()}, {"description", model.description()}}}}});
-}
-
 }  // namespace
 
 void add_native_routes(Router& router, SessionTable& sessions) {
@@ -179,7 +204,6 @@ void add_native_routes(Router& router, SessionTable& sessions) {
     route.method = std::move(method);
     route.pattern = std::move(pattern);
     route.answer = bound(function);
-    if (route.method == "POST" && route.pattern == "/v1/sessions") route.max_body_bytes = kMaxCreateBytes;
     router.add(std::move(route));
   };
   const auto feed = [&](std::string pattern, auto function) {
@@ -189,7 +213,12 @@ void add_native_routes(Router& router, SessionTable& sessions) {
     route.feed = bound(function);
     router.add(std::move(route));
   };
-  answer("POST", "/v1/sessions", create_session);
+  Route create;
+  create.method = "POST";
+  create.pattern = "/v1/sessions";
+  create.max_body_bytes = kMaxCreateBytes;
+  create.answer_later = bound(create_session);
+  router.add(std::move(create));
   answer("GET", "/v1/sessions", list_sessions);
   answer("GET", "/v1/sessions/{id}", get_session);
   answer("DELETE", "/v1/sessions/{id}", delete_session);
@@ -202,7 +231,6 @@ void add_native_routes(Router& router, SessionTable& sessions) {
   answer("GET", "/v1/sessions/{id}/video.mp4", get_video);
   feed("/v1/sessions/{id}/events", events_feed);
   feed("/v1/sessions/{id}/video", video_feed);
-  answer("GET", "/v1/models", list_models);
 }
 
 }  // namespace rushes::server

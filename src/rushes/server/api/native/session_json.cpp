@@ -97,6 +97,7 @@ Json session_json(const Entry& entry) {
           {"seed", session.request().seed},
           {"max_lead_s", lead ? Json(*lead) : Json(nullptr)},
           {"origin", origin_json(entry.origin)},
+          {"model", entry.model},
           {"format",
            {{"width", format.width},
             {"height", format.height},

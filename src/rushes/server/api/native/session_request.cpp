@@ -180,6 +180,8 @@ VideoRequest parse_session_request(std::string_view body, std::string_view model
   return request;
 }
 
+std::optional<std::string> parse_model_name(std::string_view body) { return JsonFields(body).string("model"); }
+
 std::optional<std::string> parse_fork_request(std::string_view body) {
   if (body.empty()) return std::nullopt;
   JsonFields fields(body);

@@ -18,6 +18,9 @@ inline constexpr std::size_t kMaxCreateBytes = 24 << 20;  // of the whole reques
 /// and Error(corrupt_data) for pictures that cannot be read.
 generation::VideoRequest parse_session_request(std::string_view body, std::string_view model_name);
 
+/// The field `model` of such a body, whatever else stands there.
+std::optional<std::string> parse_model_name(std::string_view body);
+
 /// Body of POST /v1/sessions/{id}/prompt: {"prompt": "..."}.
 std::string parse_prompt_request(std::string_view body);
 

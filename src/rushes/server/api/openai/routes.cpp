@@ -93,6 +93,8 @@ Response get_content(SessionTable& sessions, const Request& request) {
 // POST /v1/videos/{video_id}/remix: the same once more, noise included, with another prompt.
 Response remix_video(SessionTable& sessions, const Request& request) {
   const Entry& source = entry_of(sessions, request);
+  require(!source.lost_image, ErrorCode::conflict,
+          "the video began with a picture that this server does not have any more; create it anew");
   generation::VideoRequest remix = source.session->request();
   remix.prompts = {parse_remix_request(request)};
   return json_response(200,

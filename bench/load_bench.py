@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""What many viewers cost: starts the release build with the shipped model and measures, one after the other,
+  - generation without viewers and with one, and the bare engine (`rushes generate`) for comparison,
+  - 1,000 HLS viewers and 200 WebSocket viewers of one live stream at a time, with the latency from the model's frames to
+    the viewers' last byte of them, and how much slower generation becomes,
+  - the memory of viewers that wait, and of viewers that do not read.
+
+usage: .deps/venv/bin/python bench/load_bench.py [--seconds N] [--hls N] [--websocket N] [--json FILE]
+Build before: ninja -C build/release rushes viewer_load. The machine's load is printed, since viewers, server and model share it."""
+import argparse
+import json
+import os
+import pathlib
+import platform
+import re
+import subprocess
+import tempfile
+import time
+
+from serve_bench import ROOT, Server
+
+PROMPT = "a red circle moves right on a blue background"
+
+
+class Load(Server):
+    def __init__(self, binary, data_dir):
+        super().__init__(binary, ["--max-connections", "100000"], data_dir)
+
+    def metric(self, name):
+        return float(re.search(rf"^{name} (\S+)$", self.request("GET", "/metrics").decode(), re.M).group(1))
+
+    def session(self, **fields):
+        return self.create(prompt=PROMPT, segments=0, **fields)["id"]
+
+    def end(self, session):
+        self.request("DELETE", f"/v1/sessions/{session}")
+
+    def generation(self, seconds):
+        """Video frames per second, and milliseconds of the model's time for each, over the next seconds."""
+        def sample():
+            return time.perf_counter(), self.metric("rushes_video_frames_total"), self.metric("rushes_device_busy_seconds_total")
+        before = sample()
+        time.sleep(seconds)
+        after = sample()
+        frames = max(after[1] - before[1], 1)
+        return frames / (after[0] - before[0]), 1000 * (after[2] - before[2]) / frames
+
+    def viewers(self, tool, session, seconds, **kinds):
+        """Starts that many viewers; a process that prints its report when the seconds are over."""
+        command = [str(tool), "--port", self.url.rsplit(":", 1)[1], "--session", session, "--seconds", str(seconds)]
+        for kind, count in kinds.items():
+            command += [f"--{kind}", str(count)]
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def report_of(process):
+    return json.loads(process.communicate(timeout=300)[0])
+
+
+def bare_engine(binary, segments):
+    """Frames per second of `rushes generate`, without encoding: raw pictures into nothing."""
+    command = [str(binary), "generate", PROMPT, "--segments", str(segments), "-o", "/dev/null", "--format", "y4m"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return float(re.findall(r"([\d.]+) fps", done.stderr + done.stdout)[-1]) if done.returncode == 0 else None
+
+
+def under_load(server, options, kinds, pacing):
+    """Generation without viewers, then with them; what they saw."""
+    session = server.session(**pacing)
+    time.sleep(3)
+    alone = server.generation(options.seconds / 2)
+    viewers = server.viewers(options.tool, session, options.seconds + 3, **kinds)
+    time.sleep(3)
+    loaded = server.generation(options.seconds - 2)
+    seen = report_of(viewers)
+    server.end(session)
+    result = {"viewers": kinds, "pacing": pacing or "asap", "load_average": os.getloadavg()[0],
+              "fps_alone": alone[0], "fps_loaded": loaded[0], "model_ms_per_frame_alone": alone[1], "model_ms_per_frame_loaded": loaded[1], "seen": seen}
+    print(f"{kinds} {'in real time' if pacing else 'as fast as it goes'}: {alone[0]:.1f} -> {loaded[0]:.1f} fps, model {alone[1]:.1f} -> {loaded[1]:.1f} ms a frame")
+    for kind in kinds:
+        tally = seen[kind]
+        latency = tally["latency_ms"]
+        print(f"  {kind}: {tally['connected']}/{tally['viewers']} connected, {tally['errors']} errors {tally['reasons'] or ''}, {tally['messages']} messages, "
+              f"{tally['bytes'] / seen['seconds'] / 1e6:.1f} MB/s" + (f", latency p50 {latency['p50']:.1f} p95 {latency['p95']:.1f} p99 {latency['p99']:.1f} ms" if latency["count"] else ""))
+    return result
+
+
+def memory(server, options, kind, count, paused):
+    """Bytes of the server's memory for each further viewer."""
+    session = server.session(max_lead=1)
+    time.sleep(2)
+    if paused:
+        server.request("POST", f"/v1/sessions/{session}/pause")
+    for warm_up in (True, False):  # what is allocated once is not of the viewers
+        before = server.resident_mib()
+        viewers = server.viewers(options.tool, session, 8, **{kind: count})
+        time.sleep(6)
+        connected, after = server.metric("rushes_connections"), server.resident_mib()
+        viewers.communicate(timeout=60)
+        if warm_up:
+            while server.metric("rushes_connections") > 10:
+                time.sleep(0.1)
+    server.end(session)
+    each = (after - before) * 2**20 / count
+    print(f"memory of {count} {kind} viewers ({'nothing to send' if paused else 'live'}, {connected:.0f} connections): {each / 1024:.1f} KiB each")
+    return {"kind": kind, "viewers": count, "paused": paused, "bytes_each": each}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binary", default=ROOT / "build/release/apps/rushes/rushes")
+    parser.add_argument("--tool", default=ROOT / "build/release/bench/viewer_load")
+    parser.add_argument("--seconds", type=float, default=20, help="of each measurement")
+    parser.add_argument("--hls", type=int, default=1000)
+    parser.add_argument("--websocket", type=int, default=200)
+    parser.add_argument("--json", type=pathlib.Path)
+    options = parser.parse_args()
+    print(f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, load average {os.getloadavg()[0]:.1f} before the start")
+    results = {"load_average_before": os.getloadavg()}
+    with tempfile.TemporaryDirectory() as data_dir:
+        server = Load(options.binary, data_dir)
+        try:
+            real_time = {"pacing": "realtime"}
+            results["runs"] = [
+                under_load(server, options, {"websocket": 1}, real_time),
+                under_load(server, options, {"websocket": 1}, {}),
+                under_load(server, options, {"hls": options.hls}, real_time),
+                under_load(server, options, {"websocket": options.websocket}, real_time),
+                under_load(server, options, {"hls": options.hls, "websocket": options.websocket}, real_time),
+                under_load(server, options, {"sse": 100, "ndjson": 50, "mp4": 50}, real_time),
+                under_load(server, options, {"hls": options.hls, "websocket": options.websocket}, {}),
+            ]
+            results["memory"] = [memory(server, options, "websocket", 1000, True), memory(server, options, "stalled", 200, False)]
+            results["dropped_for_not_reading"] = server.metric("rushes_viewers_dropped_total")
+        finally:
+            server.process.terminate()
+            server.process.wait(60)
+    results["bare_engine_fps"] = bare_engine(options.binary, 12)
+    print(f"bare engine: {results['bare_engine_fps']} fps")
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    main()

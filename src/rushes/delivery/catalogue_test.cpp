@@ -1,0 +1,83 @@
+#include "rushes/delivery/catalogue.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+
+#include "rushes/base/error.h"
+
+namespace rushes::delivery {
+namespace {
+namespace fs = std::filesystem;
+
+class CatalogueTest : public testing::Test {
+ protected:
+  CatalogueTest() {
+    std::string name = (fs::temp_directory_path() / "rushes_test_XXXXXX").string();
+    path_ = ::mkdtemp(name.data());
+  }
+  ~CatalogueTest() override { fs::remove_all(path_); }
+  fs::path path_;
+};
+
+CatalogueRow row(const std::string& id, int64_t created) {
+  return {.id = id,
+          .created_ms = created,
+          .state = "running",
+          .prompt = "it's a \"red\" circle; ü",
+          .width = 832,
+          .height = 480,
+          .video_frames = 81,
+          .fps = 16,
+          .recorded_bytes = int64_t{5} << 32,
+          .details = R"({"a": [1, 2]})"};
+}
+
+TEST_F(CatalogueTest, finds_what_an_earlier_process_has_left_in_order_of_creation) {
+  {
+    Catalogue catalogue(path_);
+    EXPECT_TRUE(catalogue.rows().empty());
+    catalogue.put(row("b", 2));
+    catalogue.put(row("a", 3));
+    catalogue.put(row("c", 1));
+    catalogue.put(row("d", 4));
+    CatalogueRow ended = row("c", 1);
+    ended.state = "finished";
+    catalogue.put(ended);
+    catalogue.remove("d");
+    catalogue.remove("never there");
+  }
+  Catalogue catalogue(path_);
+  CatalogueRow ended = row("c", 1);
+  ended.state = "finished";
+  EXPECT_EQ(catalogue.rows(), (std::vector<CatalogueRow>{ended, row("b", 2), row("a", 3)}));
+}
+
+TEST_F(CatalogueTest, has_a_directory_to_itself) {
+  Catalogue catalogue(path_);
+  try {
+    Catalogue second(path_);
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::unavailable);
+    EXPECT_NE(std::string(error.what()).find("--data-dir"), std::string::npos);
+  }
+}
+
+TEST_F(CatalogueTest, puts_a_damaged_database_aside) {
+  { Catalogue(path_).put(row("a", 1)); }
+  {
+    std::fstream file(path_ / "catalogue.sqlite", std::ios::in | std::ios::out | std::ios::binary);
+    file << std::string(100, 'x');
+  }
+  Catalogue catalogue(path_);
+  EXPECT_TRUE(catalogue.rows().empty());
+  catalogue.put(row("b", 2));
+  catalogue.flush();
+  EXPECT_EQ(catalogue.rows().size(), 1u);
+  EXPECT_TRUE(fs::exists(path_ / "catalogue.sqlite.damaged"));
+}
+
+}  // namespace
+}  // namespace rushes::delivery

@@ -1,0 +1,35 @@
+// What a recorded file has, read from its boxes (ISO/IEC 14496-12) and nothing else: enough to serve a recording of an
+// earlier process piece by piece, and to find where it was cut off.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <vector>
+
+#include "rushes/media/access_unit.h"
+
+namespace rushes::media {
+
+struct RecordedFragment {
+  int64_t offset = 0, size = 0;  // in the file
+  Pts pts{0}, duration{0};
+  int64_t video_frames = 0;
+};
+
+struct RecordedFile {
+  Bytes init_segment;
+  VideoTrack track;  // without its rate, which the file does not say
+  std::vector<RecordedFragment> fragments;
+
+  int64_t complete_bytes() const {
+    return fragments.empty() ? static_cast<int64_t>(init_segment.size())
+                             : fragments.back().offset + fragments.back().size;
+  }
+  int64_t video_frames() const;
+};
+
+/// Reads a file that a FragmentWriter made, whole or cut off anywhere: what follows the last complete fragment is left
+/// out. Any thread. Throws Error(corrupt_data) if not even its initialisation segment is complete, Error(unavailable)
+/// if it cannot be read.
+RecordedFile read_recorded_file(const std::filesystem::path& path);
+
+}  // namespace rushes::media

@@ -1,0 +1,82 @@
+#include "rushes/server/api/native/recording_routes.h"
+
+#include "rushes/server/api/native/session_json.h"
+
+namespace rushes::server {
+namespace {
+
+bool has_recording(const Entry& entry) {
+  return !entry.video->recording_path().empty() && entry.video->status().fragments > 0;
+}
+
+const Entry& recording_of(const SessionTable& sessions, const Request& request) {
+  const Entry& entry = sessions.find(generation::SessionId::parse(request.path_value("id")));
+  require(has_recording(entry), ErrorCode::not_found, "session {} has no recording yet", entry.session->id().text());
+  return entry;
+}
+
+Json recording_json(const Entry& entry) {
+  const delivery::EncodedStream::Status video = entry.video->status();
+  const Json session = session_json(entry);
+  const std::string& id = entry.session->id().text();
+  const std::string base = "/v1/sessions/" + id;
+  const auto frames = session["done"]["video_frames"].get<int64_t>();
+  return {{"id", id},
+          {"state", session["state"]},
+          {"created", session["created"]},
+          {"prompts", session["prompts"]},
+          {"format", session["format"]},
+          {"video_frames", frames},
+          {"seconds", static_cast<double>(frames) / entry.session->format().fps},
+          {"bytes", video.recorded_bytes},
+          {"complete", video.recording_complete},
+          {"urls",
+           {{"self", "/v1/recordings/" + id},
+            {"session", base},
+            {"mp4", base + "/recording.mp4"},
+            {"hls", base + "/hls/master.m3u8"}}}};
+}
+
+Response list_recordings(const SessionTable& sessions, const Request&) {
+  Json list = Json::array();
+  int64_t bytes = 0;
+  for (const Entry& entry : sessions.all()) {
+    if (!has_recording(entry)) continue;
+    bytes += entry.video->status().recorded_bytes;
+    list.push_back(recording_json(entry));
+  }
+  return json_response(
+      200, {{"recordings", std::move(list)}, {"bytes", bytes}, {"max_bytes", sessions.limits().max_data_bytes}});
+}
+
+Response get_recording(const SessionTable& sessions, const Request& request) {
+  return json_response(200, recording_json(recording_of(sessions, request)));
+}
+
+// DELETE /v1/recordings/{id}: with its session; 409 while that runs.
+Response delete_recording(SessionTable& sessions, const Request& request) {
+  const Entry& entry = recording_of(sessions, request);
+  require(entry.session->over(), ErrorCode::conflict, "session {} is still {}; stop it first, or delete the session",
+          entry.session->id().text(), name(entry.session->status().state));
+  sessions.remove(entry.session->id());
+  Response response;
+  response.status = 204;
+  return response;
+}
+
+}  // namespace
+
+void add_recording_routes(Router& router, SessionTable& sessions) {
+  const auto add = [&](std::string method, std::string pattern, auto function) {
+    Route route;
+    route.method = std::move(method);
+    route.pattern = std::move(pattern);
+    route.answer = [&sessions, function](const Request& request) { return function(sessions, request); };
+    router.add(std::move(route));
+  };
+  add("GET", "/v1/recordings", list_recordings);
+  add("GET", "/v1/recordings/{id}", get_recording);
+  add("DELETE", "/v1/recordings/{id}", delete_recording);
+}
+
+}  // namespace rushes::server

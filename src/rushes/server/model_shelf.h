@@ -1,0 +1,73 @@
+// The models that a server may use: the first is there from start to end, the others are loaded when somebody asks for
+// them and unloaded when told, or when nobody has used them for a while. The server's thread only.
+#pragma once
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "rushes/generation/device_worker.h"
+#include "rushes/server/background_work.h"
+
+namespace rushes::server {
+
+struct ModelSource {
+  std::string name;
+  std::function<std::shared_ptr<const generation::Model>()> load;  // on a thread of its own; may take minutes
+};
+
+class ModelShelf {
+ public:
+  enum class State { unloaded, loading, loaded, failed };
+
+  struct Options {
+    int64_t max_started = generation::DeviceWorker::kAnyNumber;  // sessions of each model
+    std::chrono::milliseconds idle{0};                           // without sessions, then unloaded; 0: never
+  };
+  /// Loads the first one, and throws what that throws; Error(invalid_argument) if two have the same name.
+  ModelShelf(std::vector<ModelSource> sources, Options options);
+  ~ModelShelf();
+  ModelShelf(const ModelShelf&) = delete;
+  ModelShelf& operator=(const ModelShelf&) = delete;
+
+  struct Status {
+    std::string name, description;  // the latter once it was loaded
+    State state = State::unloaded;
+    std::string failure;  // with `failed`
+    int64_t sessions = 0;
+    bool is_default = false;
+  };
+  std::vector<Status> all() const;
+  /// Throws Error(not_found) naming those that exist; so do all that follow.
+  Status status(std::string_view name) const;
+  const std::string& default_name() const noexcept;
+  const generation::Model& default_model() const noexcept;
+
+  /// Returns when it is loaded, at once if it was. Several may wait for the same. Throws what loading throws.
+  net::awaitable<void> load(std::string name);
+  /// Throws Error(conflict) if sessions use it, or for the default.
+  void unload(std::string_view name);
+  /// What steps its sessions. Throws Error(unavailable) if it is not loaded. Valid while it has sessions.
+  generation::DeviceWorker& worker(std::string_view name);
+  /// Unloads what nobody uses. To be called now and then.
+  void sweep();
+  /// Of all workers since the start.
+  generation::DeviceWorker::Status totals() const;
+
+ private:
+  struct Slot;
+  Slot& find(std::string_view name) const;
+  void place(Slot& slot, std::shared_ptr<const generation::Model> model);
+
+  const Options options_;
+  std::vector<std::unique_ptr<Slot>> slots_;
+  generation::DeviceWorker::Status past_;  // of workers that are gone
+  BackgroundWork loading_;
+};
+
+/// The enumerator's own spelling.
+std::string_view name(ModelShelf::State state);
+
+}  // namespace rushes::server

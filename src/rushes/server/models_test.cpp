@@ -1,0 +1,109 @@
+// Several models: loaded when they are asked for, unloaded when told or when nobody uses them.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <future>
+
+#include "rushes/server/test_client.h"
+
+namespace rushes::server {
+namespace {
+using nlohmann::json;
+
+class Models : public testing::Test {
+ protected:
+  void start(std::chrono::milliseconds idle = {}) {
+    const auto load_second = [this]() -> std::shared_ptr<const generation::Model> {
+      ++loads_;
+      allowed_.get_future().wait();
+      return std::make_shared<generation::DrawingModel>();
+    };
+    const auto fail_to_load = []() -> std::shared_ptr<const generation::Model> {
+      fail(ErrorCode::corrupt_data, "model.safetensors ends within its header");
+    };
+    server_ = std::make_unique<RunningServer>(
+        [&](ServerOptions& options) {
+          options.sessions.idle_model = idle;
+          options.sweep = std::chrono::milliseconds(5);
+        },
+        std::vector<ModelSource>{{"second", load_second}, {"broken", fail_to_load}});
+    server_->gate().open();
+  }
+  json model(const std::string& name) { return server_->request("GET", "/v1/models/" + name).json(); }
+  void wait_until(const std::string& name, const std::string& state) {
+    while (model(name)["state"] != state) {}
+  }
+
+  std::promise<void> allowed_;  // lets the second model be loaded
+  std::atomic<int> loads_ = 0;
+  std::unique_ptr<RunningServer> server_;
+};
+
+TEST_F(Models, are_listed_with_their_states) {
+  start();
+  const json list = server_->request("GET", "/v1/models").json();
+  EXPECT_EQ(list["data"][0]["id"], "drawing");
+  EXPECT_EQ(list["models"].size(), 3u);
+  EXPECT_EQ(list["models"][0]["state"], "loaded");
+  EXPECT_EQ(list["models"][0]["default"], true);
+  EXPECT_EQ(model("second")["state"], "unloaded");
+  EXPECT_EQ(server_->request("GET", "/v1/models/third").status, 404);
+  EXPECT_EQ(server_->request("POST", "/v1/models/third/load").status, 404);
+}
+
+TEST_F(Models, are_loaded_once_for_all_who_ask_while_the_server_goes_on) {
+  start();
+  auto first = std::async(std::launch::async, [&] { return server_->request("POST", "/v1/models/second/load"); });
+  auto session =
+      std::async(std::launch::async, [&] { return server_->create(R"({"prompt": "a", "model": "second"})"); });
+  wait_until("second", "loading");
+  EXPECT_EQ(server_->request("POST", "/v1/models/second/unload").status, 409);
+  EXPECT_EQ(server_->events(server_->create()).back()["state"], "finished");
+  allowed_.set_value();
+  EXPECT_EQ(first.get().json()["state"], "loaded");
+  const std::string id = session.get();
+  EXPECT_EQ(server_->status(id)["model"], "second");
+  EXPECT_EQ(server_->events(id).back()["state"], "finished");
+  EXPECT_EQ(server_->request("POST", "/v1/models/second/load").status, 200);
+  EXPECT_EQ(loads_, 1);
+  EXPECT_NE(server_->request("GET", "/metrics").body.find("rushes_blocks_total 14\n"), std::string::npos);
+}
+
+TEST_F(Models, are_unloaded_unless_sessions_use_them) {
+  start();
+  allowed_.set_value();
+  const std::string id = server_->create(R"({"prompt": "a", "model": "second", "segments": 0, "max_lead": 1})");
+  EXPECT_EQ(server_->request("POST", "/v1/models/second/unload").status, 409);
+  EXPECT_EQ(server_->request("POST", "/v1/models/drawing/unload").status, 409);
+  server_->request("POST", "/v1/sessions/" + id + "/stop");
+  while (server_->request("POST", "/v1/models/second/unload").status != 200) {}
+  EXPECT_EQ(model("second")["state"], "unloaded");
+  EXPECT_EQ(server_->request("POST", "/v1/models/second/unload").status, 200);
+}
+
+TEST_F(Models, are_unloaded_when_nobody_has_used_them_for_a_while) {
+  start(std::chrono::milliseconds(20));
+  allowed_.set_value();
+  const std::string id = server_->create(R"({"prompt": "a", "model": "second", "segments": 0, "max_lead": 1})");
+  server_->events(server_->create());  // more than the while
+  EXPECT_EQ(model("second")["state"], "loaded");
+  server_->request("POST", "/v1/sessions/" + id + "/stop");
+  wait_until("second", "unloaded");
+  EXPECT_EQ(model("drawing")["state"], "loaded");
+}
+
+TEST_F(Models, that_cannot_be_loaded_say_why) {
+  start();
+  const Reply load = server_->request("POST", "/v1/models/broken/load");
+  EXPECT_EQ(load.status, 422);
+  EXPECT_NE(load.body.find("within its header"), std::string::npos);
+  EXPECT_EQ(model("broken")["state"], "failed");
+  EXPECT_EQ(model("broken")["error"], "model.safetensors ends within its header");
+  EXPECT_EQ(server_->request("POST", "/v1/sessions", R"({"prompt": "a", "model": "broken"})").status, 422);
+  EXPECT_EQ(server_->request("POST", "/v1/sessions", R"({"prompt": "a", "model": "third"})").status, 404);
+  EXPECT_EQ(server_->request("POST", "/v1/sessions", R"({"model": "second"})").status, 400);
+  EXPECT_EQ(loads_, 0) << "a request that is wrong anyway loads nothing";
+}
+
+}  // namespace
+}  // namespace rushes::server
