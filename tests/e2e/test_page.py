@@ -145,14 +145,16 @@ def test_a_fork_goes_on_under_its_own_prompt_beside_its_origin(server, open_page
     page.wait_until_plays(0.3)
     page.tab.get_by_role("textbox", name="New prompt").fill("a green square moves left on a brown background")
     page.tab.get_by_role("button", name="Fork").click()
-    page.tab.wait_for_function("document.querySelectorAll('article.session').length === 2")
+    page.tab.wait_for_function("() => document.querySelectorAll('article.session').length === 2")
     (forked,) = session_ids(server) - {origin}
     page.tab.locator("article.session").first.locator(".block.tone-1.complete").first.wait_for(timeout=30_000)
     assert server.request("GET", f"/v1/sessions/{forked}")["prompt"].startswith("a green square")
     assert server.request("GET", f"/v1/sessions/{origin}")["prompt"] == PROMPT
     assert page.tab.locator("article.session .pill").first.inner_text().startswith("fork")
     page.tab.locator("article.session").first.get_by_role("button", name="Real time").click()
-    page.tab.locator("article.session").first.locator("button[aria-pressed=true]").wait_for()
+    page.tab.locator("article.session").first.locator("button[aria-pressed=false]").wait_for()
+    assert server.request("GET", f"/v1/sessions/{forked}")["max_lead_s"] is None
+    assert server.request("GET", f"/v1/sessions/{origin}")["max_lead_s"] is not None
     page.tab.screenshot(path=PICTURES / "page_fork.png")
     assert page.errors == []
 
@@ -162,10 +164,10 @@ def test_a_finished_video_is_scrubbed_looped_and_made_again(server, open_page):
     session = page.generate("a yellow star moves up on a black background", "Short")
     page.tab.get_by_role("button", name="Play again").wait_for(timeout=60_000)
     page.tab.locator(".block.complete").nth(1).click()
-    page.tab.wait_for_function("document.querySelector('video').currentTime < 3", timeout=30_000)
+    page.tab.wait_for_function("() => document.querySelector('video').currentTime < 3", timeout=30_000)
     page.tab.get_by_role("button", name="Loop").click()
     page.tab.evaluate("window.turns = 0; document.querySelector('video').addEventListener('seeked', () => ++window.turns)")
-    page.tab.wait_for_function("window.turns > 0", timeout=60_000)
+    page.tab.wait_for_function("() => window.turns > 0", timeout=60_000)
     page.tab.get_by_role("button", name="Use again").click()
     assert page.tab.get_by_role("textbox", name="Seed").input_value() == str(server.request("GET", f"/v1/sessions/{session}")["seed"])
     assert page.tab.get_by_role("textbox", name="What should the video show?").input_value().startswith("a yellow star")

@@ -41,7 +41,7 @@ const toFormat = (f: WireFormat): VideoFormat => ({
 
 const toSession = (s: WireSession): Session => ({
   id: s.id, state: s.state, reason: s.error?.message ?? "", format: toFormat(s.format), mimeType: s.format.mime_type,
-  prompt: s.prompt || (s.prompts[0] ?? ""), firstPrompt: s.prompts.join("; "), seed: s.seed, isFork: s.origin?.kind === "fork", realTime: s.max_lead_s !== null,
+  prompt: s.prompt || (s.prompts[0] ?? ""), firstPrompt: s.prompts.join("; "), seed: s.seed, forkedFrom: s.origin?.kind === "fork" ? s.origin.session : null, realTime: s.max_lead_s !== null,
   pendingPrompt: null, blocks: [], lastSequence: -1, firstFrameShownMs: null,
 });
 

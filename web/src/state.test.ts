@@ -5,7 +5,7 @@ import {
 } from "./state";
 
 const session = (id: string, changes: Partial<Session> = {}): Session => ({
-  id, state: "queued", reason: "", mimeType: "", prompt: "a red circle", firstPrompt: "a red circle", seed: 7, isFork: false, realTime: false, pendingPrompt: null, blocks: [], lastSequence: -1,
+  id, state: "queued", reason: "", mimeType: "", prompt: "a red circle", firstPrompt: "a red circle", seed: 7, forkedFrom: null, realTime: false, pendingPrompt: null, blocks: [], lastSequence: -1,
   firstFrameShownMs: null,
   format: { width: 128, height: 128, fps: 16, segments: 2, blocksPerSegment: 3, blocksPerLaterSegment: 2, videoFrames: 57 },
   ...changes,
@@ -43,6 +43,19 @@ describe("events", () => {
       state = reduce(state, { type: "event", id: "s", event: { at: 0, ...body, sequence } as SessionEvent }) as typeof state;
     });
     expect(state.sessions[0]).toEqual(once);
+  });
+
+  it("of a fork continue the blocks of its origin", () => {
+    const origin = after([frames(0, 0, 0, 9, 0.4), frames(0, 1, 9, 12, 0.8), frames(0, 2, 21, 12, 1.2)]);
+    let state = { sessions: [session("fork", { forkedFrom: "s", prompt: "a blue circle" }), origin], notice: null } as ReturnType<typeof reduce>;
+    const first = { ...frames(0, 2, 21, 12, 0.5, "a blue circle"), at: 0.5, sequence: 0 } as SessionEvent;
+    state = reduce(state, { type: "event", id: "fork", event: first });
+    const fork = state.sessions[0]!;
+    expect(fork.blocks.map((b) => [b.block, b.prompt])).toEqual([[0, "a red circle"], [1, "a red circle"], [2, "a blue circle"]]);
+    expect(promptAt(fork, 0.1)).toBe("a red circle");
+    // Where the origin is gone, the time line begins with what the fork made itself.
+    const orphan = reduce({ sessions: [session("fork", { forkedFrom: "gone" })], notice: null }, { type: "event", id: "fork", event: first });
+    expect(timeline(orphan.sessions[0]!)[0]!.length).toBe(1);
   });
 
   it("of one session leave the others alone", () => {

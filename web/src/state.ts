@@ -48,8 +48,8 @@ export interface Session {
   /** What the session began with, as it would be typed again. */
   firstPrompt: string;
   seed: number;
-  /** It went on from another session. */
-  isFork: boolean;
+  /** The session from which this one went on; its video begins with what that one had made. */
+  forkedFrom: string | null;
   /** Made as fast as it is watched; else as fast as the model goes. */
   realTime: boolean;
   /** A change of prompt that was sent and has not yet taken effect. */
@@ -100,7 +100,7 @@ export function reduce(state: State, action: Action): State {
       return { ...state, sessions: [...state.sessions, ...action.sessions.filter((s) => !known.has(s.id))] };
     }
     case "event":
-      return change(state, action.id, (session) => takeEvent(session, action.event));
+      return change(state, action.id, (session) => takeEvent(withInherited(session, state.sessions, action.event), action.event));
     case "prompt_sent":
       return change(state, action.id, (session) => ({ ...session, pendingPrompt: action.prompt }));
     case "prompt_refused":
@@ -119,6 +119,14 @@ export function reduce(state: State, action: Action): State {
 
 function change(state: State, id: string, how: (session: Session) => Session): State {
   return { ...state, sessions: state.sessions.map((s) => (s.id === id ? how(s) : s)) };
+}
+
+/** The events of a fork begin where it parted; the blocks before that are its origin's. */
+function withInherited(session: Session, sessions: Session[], event: SessionEvent): Session {
+  if (session.forkedFrom === null || session.blocks.length > 0 || !("block" in event)) return session;
+  const origin = sessions.find((s) => s.id === session.forkedFrom);
+  const isEarlier = (b: Block): boolean => b.segment < event.segment || (b.segment === event.segment && b.block < event.block);
+  return origin ? { ...session, blocks: origin.blocks.filter((b) => b.complete && isEarlier(b)) } : session;
 }
 
 function takeEvent(session: Session, event: SessionEvent): Session {
@@ -207,7 +215,8 @@ export const timeline = (session: Session): Block[][] => {
     const row: Block[] = [];
     const planned = segment === 0 ? blocksPerSegment : blocksPerLaterSegment;
     const made = (session.blocks.findLast((b) => b.segment === segment && b.complete)?.block ?? -1) + 1;
-    for (let block = 0; block < (ended ? made : planned); ++block)
+    const parted = segment === firstSegment ? (session.blocks[0]?.block ?? 0) : 0;
+    for (let block = session.forkedFrom === null ? 0 : parted; block < (ended ? made : planned); ++block)
       row.push(known.get(`${segment}/${block}`) ?? {
         segment, block, step: 0, steps: 0, complete: false, firstVideoFrame: 0, videoFrames: 0, prompt: "", readyAt: 0, workSeconds: 0,
       });

@@ -106,7 +106,7 @@ export function PromptForm({ draft, onGenerate, onError }: Props) {
         </label>
         <div className="start">
           <input
-            ref={chooser} className="hidden" type="file" accept="image/png,image/jpeg,image/webp" aria-label="Start picture" tabIndex={-1}
+            ref={chooser} hidden type="file" accept="image/png,image/jpeg,image/webp" aria-label="Start picture"
             onChange={(event) => { choosePicture(event.target.files?.[0]); event.target.value = ""; }}
           />
           {picture === null ? (

@@ -67,7 +67,7 @@ export function SessionCard(props: Props) {
             {played ? "Play again" : "Play"}
           </button>
         )}
-        <span className="pill">{session.isFork ? `fork, ${session.state}` : session.state}</span>
+        <span className="pill">{session.forkedFrom !== null ? `fork, ${session.state}` : session.state}</span>
       </div>
       <div className="details">
         <Timeline session={session} playedSeconds={playedSeconds} onSeek={(seconds) => seek(video.current!, seconds)} />
