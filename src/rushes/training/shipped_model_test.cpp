@@ -65,25 +65,26 @@ Shares measure(int64_t clips, int64_t segments, int64_t latent_frames) {
   return {shares.colour / all, shares.ground / all, shares.direction / all, shares.sharpness / drawn_sharpness};
 }
 
-// The bounds stand a few clips below what the weights reach; docs/models/shipped-t2v.md has the figures of larger
-// samples.
+// The bounds stand a clip or two below what the weights reach, since other processors round otherwise;
+// docs/models/shipped-t2v.md has the figures of larger samples.
 TEST(ShippedModel, shows_the_colours_the_ground_and_mostly_the_direction_of_its_prompts) {
   const Shares shares = measure(30, 1, 6);
   std::printf("shape colour %.3f, ground %.3f, direction %.3f, sharpness %.2f of drawings\n", shares.colour,
               shares.ground, shares.direction, shares.sharpness);
-  EXPECT_GE(shares.colour, 0.8);
-  EXPECT_GE(shares.ground, 0.85);
-  EXPECT_GE(shares.direction, 0.45);
-  EXPECT_GE(shares.sharpness, 0.25);
+  EXPECT_GE(shares.colour, 0.9);
+  EXPECT_GE(shares.ground, 0.9);
+  EXPECT_GE(shares.direction, 0.76);
+  EXPECT_GE(shares.sharpness, 0.35);
 }
 
 TEST(ShippedModel, keeps_its_colours_over_three_segments) {
   const Shares shares = measure(6, 3, 12);  // read at the very end
   std::printf("shape colour %.3f, ground %.3f, direction %.3f, sharpness %.2f of drawings\n", shares.colour,
               shares.ground, shares.direction, shares.sharpness);
-  EXPECT_GE(shares.colour, 0.5);
-  EXPECT_GE(shares.ground, 0.6);
-  EXPECT_GE(shares.sharpness, 0.2);
+  EXPECT_GE(shares.colour, 0.8);
+  EXPECT_GE(shares.ground, 0.8);
+  EXPECT_GE(shares.direction, 0.6);
+  EXPECT_GE(shares.sharpness, 0.35);
 }
 
 }  // namespace
