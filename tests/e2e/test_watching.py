@@ -48,6 +48,11 @@ def near(colour, wanted):
     return all(abs(a - b) <= 24 for a, b in zip(colour, wanted))
 
 
+def read(url):
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        return answer.read().decode()
+
+
 def behind_live(frame):
     """Milliseconds from drawing to being seen; both sides keep the lower 32 bits."""
     return (frame["now"] - frame["clock"]) % 2**32
@@ -78,13 +83,16 @@ def test_hls_js_plays_a_finished_video_from_its_start_to_its_end(server, tab):
     session = server.create("blue asap", segments=1)
     while server.status(session)["state"] != "finished":
         time.sleep(0.05)
+    # Before its end is written, the playlist is a live one, and a player begins near the newest segment.
+    while "#EXT-X-ENDLIST" not in read(f"{server.url}/v1/sessions/{session}/hls/video.m3u8"):
+        time.sleep(0.05)
     tab.evaluate("url => { video.playbackRate = 4; play(url); }", f"/v1/sessions/{session}/hls/master.m3u8")
     tab.wait_for_function("() => video.ended", timeout=60_000)
     seen, duration = tab.evaluate("[seen, video.duration]")
     # Which pictures the compositor shows depends on how busy the machine is; what was played does not.
     played = tab.evaluate("Array.from({ length: video.played.length }, (_, i) => [video.played.start(i), video.played.end(i)])")
     assert abs(duration - 84 / 16) < 0.05
-    assert len(played) == 1 and played[0][0] < 0.1 and abs(played[0][1] - duration) < 0.05, played
+    assert len(played) == 1 and played[0][0] < 0.5 and abs(played[0][1] - duration) < 0.05, played
     assert seen[-1]["number"] >= 48
     assert near(seen[-1]["body"], (0, 0, 255))
 
