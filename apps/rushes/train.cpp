@@ -99,27 +99,24 @@ void add_train(CLI::App& app) {
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
   world->add_option("--side", world_options->side, "pixels")->check(CLI::Range(16, 1024))->capture_default_str();
+  const auto crops = [](CLI::App* command, const std::shared_ptr<Options>& options) {
+    command->add_option("--crop", options->crop, "pixels, a multiple of 8")
+        ->check(CLI::Range(16, 128))
+        ->capture_default_str();
+    command->add_option("--frames", options->video_frames, "video frames of a clip, 1 + 4k")
+        ->check(CLI::Range(5, 81))
+        ->capture_default_str();
+  };
   const auto [autoencoder, autoencoder_options] =
       stage("autoencoder", "Train the tiny autoencoder", 1.5e-3, 12, [](const Options& o) {
         training::train_autoencoder({.run = o.run, .crop = o.crop, .video_frames = o.video_frames});
       });
-  autoencoder->add_option("--crop", autoencoder_options->crop, "pixels, a multiple of 8")
-      ->check(CLI::Range(16, 128))
-      ->capture_default_str();
-  autoencoder->add_option("--frames", autoencoder_options->video_frames, "video frames of a clip, 1 + 4k")
-      ->check(CLI::Range(5, 81))
-      ->capture_default_str();
-
+  crops(autoencoder, autoencoder_options);
   const auto [decoder, decoder_options] =
       stage("decoder", "Go on with the decoder alone; latents stay as they are", 1e-3, 6, [](const Options& o) {
         training::train_decoder({.run = o.run, .crop = o.crop, .video_frames = o.video_frames});
       });
-  decoder->add_option("--crop", decoder_options->crop, "pixels, a multiple of 8")
-      ->check(CLI::Range(16, 128))
-      ->capture_default_str();
-  decoder->add_option("--frames", decoder_options->video_frames, "video frames of a clip, 1 + 4k")
-      ->check(CLI::Range(5, 81))
-      ->capture_default_str();
+  crops(decoder, decoder_options);
 
   const auto side = [](CLI::App* command, const std::shared_ptr<Options>& options) {
     command->add_option("--side", options->side, "pixels of the clips, a multiple of 16")

@@ -21,22 +21,24 @@ std::unique_ptr<JpegViewer> JpegStream::watch(From from, std::function<void()> n
   bool start = false;
   {
     const std::scoped_lock lock(mutex_);
-    // Nobody has watched for a while: what is kept from then is old.
-    if (readers_.empty() && !ended_) {
+    start = readers_.empty() && !ended_;
+  }
+  // Nobody has watched for a while: the thread may still finish one picture, then what is kept is old.
+  if (start && thread_.joinable()) {
+    thread_.request_stop();
+    thread_.join();
+  }
+  {
+    const std::scoped_lock lock(mutex_);
+    start = start && !ended_;
+    if (start) {
       ring_.clear();
       ring_bytes_ = 0;
-      start = true;
     }
     reader->next = from == From::oldest ? first_locked() : std::max(newest_block_, first_locked());
     readers_.push_back(reader);
   }
-  if (start) {
-    if (thread_.joinable()) {  // it may still finish one picture
-      thread_.request_stop();
-      thread_.join();
-    }
-    thread_ = std::jthread([this, from](std::stop_token stop) { run(std::move(stop), from); });
-  }
+  if (start) thread_ = std::jthread([this, from](std::stop_token stop) { run(std::move(stop), from); });
   return std::make_unique<JpegViewer>(shared_from_this(), std::move(reader));
 }
 

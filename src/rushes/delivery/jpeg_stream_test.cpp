@@ -83,6 +83,18 @@ TEST(JpegStream, encodes_only_while_somebody_watches) {
   EXPECT_EQ(next(*again, ready).index, 24);
 }
 
+TEST(JpegStream, gives_a_new_viewer_nothing_of_a_picture_left_from_the_last_one) {
+  Generation g;
+  g.gate.allow(8);
+  while (g.session->status().blocks < 2) std::this_thread::yield();
+  const auto stream = std::make_shared<JpegStream>(g.session);
+  for (int i = 0; i < 200; ++i) {  // the encoder may be amid a picture whenever a viewer leaves
+    std::counting_semaphore<> ready{0};
+    const auto viewer = stream->watch(JpegStream::From::oldest, [&] { ready.release(); });
+    ASSERT_EQ(next(*viewer, ready).index, 0) << "viewer " << i;
+  }
+}
+
 TEST(JpegStream, moves_a_slow_viewer_forward_within_bounded_memory) {
   Generation g;
   const auto stream = std::make_shared<JpegStream>(g.session, JpegStreamOptions{.memory_bytes = 1});
