@@ -14,9 +14,10 @@ namespace rushes::imtalker {
 tensor::Shapes parameter_shapes(const RendererConfig& config);
 tensor::Shapes parameter_shapes(const GeneratorConfig& config);
 
-/// Weights of the renderer: the keys under "gen.", in "state_dict" or at the top, or all without a prefix; other networks of the training are
-/// left out. Complete and of the right shapes, in the dtype of the file and mapped, not copied. Throws what
-/// tensor::load_checkpoint() and check_complete() throw, Error(not_found) if nothing in the file is a renderer's.
+/// Weights of the renderer: the keys under "gen.", in "state_dict" or at the top, or all without a prefix; other
+/// networks of the training are left out. Complete and of the right shapes, in the dtype of the file and mapped, not
+/// copied. Throws what tensor::load_checkpoint() and check_complete() throw, Error(not_found) if nothing in the file is
+/// a renderer's.
 tensor::WeightMap load_renderer(const std::filesystem::path& file, const RendererConfig& config);
 
 struct GeneratorWeights {
