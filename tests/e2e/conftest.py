@@ -61,7 +61,7 @@ class Server:
     def url(self):
         return self._address
 
-    def request(self, method, path, body=None, timeout=60):
+    def request(self, method, path, body=None, timeout=180):
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.url + path, data=data, method=method,
                                          headers={"Content-Type": "application/json"})
@@ -74,7 +74,7 @@ class Server:
         request = urllib.request.Request(self.url + path, data=body if method == "POST" else None, method=method,
                                          headers=headers or {})
         try:
-            with urllib.request.urlopen(request, timeout=60) as response:
+            with urllib.request.urlopen(request, timeout=180) as response:
                 status, content = response.status, response.read()
         except urllib.error.HTTPError as error:
             status, content = error.code, error.read()

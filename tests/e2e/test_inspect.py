@@ -37,7 +37,7 @@ def write_sparse(path, tensors):
 @pytest.fixture
 def inspect(binary):
     def run(*arguments):
-        return subprocess.run([binary, "inspect", *map(str, arguments)], capture_output=True, text=True, timeout=60)
+        return subprocess.run([binary, "inspect", *map(str, arguments)], capture_output=True, text=True, timeout=180)
 
     return run
 

@@ -33,11 +33,13 @@ def test_requests_made_from_the_document_meet_no_failure_and_no_undocumented_ans
     small_server.request("POST", f"/v1/sessions/{held}/pause")
     command = [str(pathlib.Path(sys.executable).parent / "schemathesis"), "run", small_server.url + "/openapi.json", "--no-color",
                "--phases", "examples,coverage,fuzzing", "--max-examples", "10", "--max-time", str(SECONDS), "--generation-deterministic",
-               "--request-timeout", "10",
-               # IMTalker's protocol answers 500 for pictures and sound that cannot be read, and 503 without a model.
-               "--exclude-path-regex", "^/(api|hls|ws)/", "--suppress-health-check", "all", "--no-shrink",
+               "--request-timeout", "60",
+               # The content of a video comes as it grows: that of the held session would not end. IMTalker's protocol
+               # answers 500 for pictures and sound that cannot be read, and 503 without a model.
+               "--exclude-path", "/v1/videos/{video_id}/content", "--exclude-path-regex", "^/(api|hls|ws)/",
+               "--suppress-health-check", "all", "--no-shrink",
                "--checks", "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"]
-    run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=SECONDS * 4,
+    run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=SECONDS * 20,
                          env={**os.environ, "SCHEMATHESIS_HOOKS": "schemathesis_hooks", "PYTHONPATH": str(pathlib.Path(__file__).parent)})
     assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
     assert small_server.request("GET", "/ready")["status"] == "ready"
@@ -48,7 +50,7 @@ def test_requests_made_from_the_document_meet_no_failure_and_no_undocumented_ans
 def test_the_metrics_are_read_by_prometheus(small_server):
     import urllib.request
 
-    with urllib.request.urlopen(small_server.url + "/metrics", timeout=10) as answer:
+    with urllib.request.urlopen(small_server.url + "/metrics", timeout=60) as answer:
         families = {family.name: family for family in text_string_to_metric_families(answer.read().decode())}
     assert families["rushes_first_block_seconds"].type == "histogram"
     assert {sample.labels["stage"] for sample in families["rushes_stage_seconds"].samples} == {"text", "denoise", "decode", "encode"}

@@ -56,7 +56,7 @@ class Page:
         return made
 
     def wait_until_plays(self, seconds):
-        self.tab.wait_for_function(PLAYS_AT, arg=seconds, timeout=60_000)
+        self.tab.wait_for_function(PLAYS_AT, arg=seconds, timeout=180_000)
 
     def count(self, selector):
         return self.tab.locator(selector).count()
@@ -104,11 +104,11 @@ def test_a_prompt_typed_into_the_page_shows_moving_frames_before_the_generation_
 def test_the_time_line_fills_and_the_video_plays_to_its_end(server, open_page):
     page = open_page()
     session = page.generate("a yellow star moves up on a black background", "Short")
-    page.tab.get_by_text("Download").wait_for(timeout=60_000)
+    page.tab.get_by_text("Download").wait_for(timeout=180_000)
     status = server.request("GET", f"/v1/sessions/{session}")
     assert status["state"] == "finished"
     assert page.count(".block.complete") == page.count(".block") == status["done"]["blocks"]
-    page.tab.get_by_role("button", name="Play again").wait_for(timeout=30_000)
+    page.tab.get_by_role("button", name="Play again").wait_for(timeout=90_000)
     seconds = status["format"]["video_frames"] / status["format"]["fps"]
     assert page.tab.evaluate("document.querySelector('video').currentTime") == pytest.approx(seconds, abs=0.2)
     assert page.errors == []
@@ -120,7 +120,7 @@ def test_a_new_prompt_pause_and_stop_reach_the_session(server, open_page):
     page.wait_until_plays(0.3)
     page.tab.get_by_role("textbox", name="New prompt").fill("a green square moves left on a brown background")
     page.tab.get_by_role("button", name="Switch").click()
-    page.tab.locator(".block.tone-1.complete").first.wait_for(timeout=30_000)
+    page.tab.locator(".block.tone-1.complete").first.wait_for(timeout=90_000)
     assert server.request("GET", f"/v1/sessions/{session}")["prompt"].startswith("a green square")
 
     page.tab.get_by_role("button", name="Pause").click()
@@ -147,7 +147,7 @@ def test_a_fork_goes_on_under_its_own_prompt_beside_its_origin(server, open_page
     page.tab.get_by_role("button", name="Fork").click()
     page.tab.wait_for_function("() => document.querySelectorAll('article.session').length === 2")
     (forked,) = session_ids(server) - {origin}
-    page.tab.locator("article.session").first.locator(".block.tone-1.complete").first.wait_for(timeout=30_000)
+    page.tab.locator("article.session").first.locator(".block.tone-1.complete").first.wait_for(timeout=90_000)
     assert server.request("GET", f"/v1/sessions/{forked}")["prompt"].startswith("a green square")
     assert server.request("GET", f"/v1/sessions/{origin}")["prompt"] == PROMPT
     assert page.tab.locator("article.session .pill").first.inner_text().startswith("fork")
@@ -162,12 +162,12 @@ def test_a_fork_goes_on_under_its_own_prompt_beside_its_origin(server, open_page
 def test_a_finished_video_is_scrubbed_looped_and_made_again(server, open_page):
     page = open_page()
     session = page.generate("a yellow star moves up on a black background", "Short")
-    page.tab.get_by_role("button", name="Play again").wait_for(timeout=60_000)
+    page.tab.get_by_role("button", name="Play again").wait_for(timeout=180_000)
     page.tab.locator(".block.complete").nth(1).click()
-    page.tab.wait_for_function("() => document.querySelector('video').currentTime < 3", timeout=30_000)
+    page.tab.wait_for_function("() => document.querySelector('video').currentTime < 3", timeout=90_000)
     page.tab.get_by_role("button", name="Loop").click()
     page.tab.evaluate("window.turns = 0; document.querySelector('video').addEventListener('seeked', () => ++window.turns)")
-    page.tab.wait_for_function("() => window.turns > 0", timeout=60_000)
+    page.tab.wait_for_function("() => window.turns > 0", timeout=180_000)
     page.tab.get_by_role("button", name="Use again").click()
     assert page.tab.get_by_role("textbox", name="Seed").input_value() == str(server.request("GET", f"/v1/sessions/{session}")["seed"])
     assert page.tab.get_by_role("textbox", name="What should the video show?").input_value().startswith("a yellow star")
@@ -191,8 +191,8 @@ def test_a_picture_is_where_a_video_starts(server, open_page, tmp_path):
 def test_many_videos_at_once_leave_the_buttons_alive(server, open_page):
     page = open_page()
     sessions = [page.generate(f"a white ring bounces on a teal background; {i}", "Endless") for i in range(7)]
-    page.tab.get_by_role("button", name="Stop").first.click(timeout=10_000)
-    page.tab.get_by_text("Download").first.wait_for(timeout=20_000)
+    page.tab.get_by_role("button", name="Stop").first.click(timeout=60_000)
+    page.tab.get_by_text("Download").first.wait_for(timeout=60_000)
     states = [server.request("GET", f"/v1/sessions/{session}")["state"] for session in sessions]
     assert states.count("stopped") == 1
     assert page.errors == []
@@ -201,9 +201,9 @@ def test_many_videos_at_once_leave_the_buttons_alive(server, open_page):
 def test_sessions_of_others_are_found_and_played(server, open_page):
     ended = server.request("POST", "/v1/sessions", {"prompt": PROMPT})["id"]
     page = open_page()
-    page.tab.get_by_text("Download").wait_for(timeout=60_000)
+    page.tab.get_by_text("Download").wait_for(timeout=180_000)
     again = open_page()
-    again.tab.get_by_role("button", name="Play", exact=True).click(timeout=30_000)
+    again.tab.get_by_role("button", name="Play", exact=True).click(timeout=90_000)
     again.wait_until_plays(0.3)
     assert server.request("GET", f"/v1/sessions/{ended}")["state"] == "finished"
     assert page.errors == again.errors == []

@@ -19,7 +19,7 @@ using generation::Gate;
 using generation::Session;
 using generation::SessionState;
 
-constexpr auto kPatience = std::chrono::seconds(20);
+constexpr auto kPatience = std::chrono::seconds(120);
 
 class EncodedStreamTest : public testing::Test {
  protected:

@@ -20,7 +20,7 @@ using media::frame_time;
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr auto kPatience = std::chrono::seconds(20);
+constexpr auto kPatience = std::chrono::seconds(120);
 constexpr double kFps = 16;
 
 /// Times of blocks with these numbers of video frames.

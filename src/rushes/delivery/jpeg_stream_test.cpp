@@ -14,7 +14,7 @@ using generation::DeviceWorker;
 using generation::DrawingModel;
 using generation::Gate;
 
-constexpr auto kPatience = std::chrono::seconds(20);
+constexpr auto kPatience = std::chrono::seconds(120);
 
 struct Generation {
   explicit Generation(int64_t segments = 1) {

@@ -78,7 +78,8 @@ TEST(Realtime, stops_when_it_is_told_and_when_the_client_leaves) {
     left = talk.hear()["request_id"];
   }
   Conversation talk(server);
-  talk.say({{"type", "session.start"}, {"prompt", "a"}});
+  // Longer than it can run before the word arrives.
+  talk.say({{"type", "session.start"}, {"prompt", "a"}, {"num_frames", 60'000}});
   const std::string id = talk.hear()["request_id"];
   talk.say({{"type", "session.stop"}});
   server.gate().open();

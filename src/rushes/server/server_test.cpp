@@ -465,7 +465,7 @@ TEST(Server, does_not_wait_for_ever_for_a_viewer_that_does_not_answer) {
   server.gate().open();
   const auto begin = std::chrono::steady_clock::now();
   server.stop();
-  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(15));
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::minutes(5));
 }
 
 TEST(Server, reports_health_properties_models_and_metrics) {
