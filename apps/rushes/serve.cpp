@@ -99,8 +99,11 @@ void run(Options options) {
   server.version = RUSHES_VERSION;
   auto sources = model_sources(options);
   options.model.path = options.talk_model.empty() ? default_talk_model() : options.talk_model;
-  if (!options.model.path.empty() && options.model.path != "none")
+  if (!options.model.path.empty() && options.model.path != "none") {
     server.talk_model = generation::load_talk_model(options.model);
+    const fs::path examples = fs::path(options.model.path) / "examples";
+    if (fs::is_directory(examples)) server.talk_examples = examples;
+  }
   if (options.talk_mode == "reference") server.talk_mode = generation::TalkOptions::Mode::reference;
   for (int64_t sample = 0; !options.first.prompts.empty() && sample < options.samples; ++sample) {
     server.start_with.push_back(options.first);

@@ -66,8 +66,10 @@ const token = new URLSearchParams(location.search).get("token");
 
 // Relative, so that the page also works below a path of a reverse proxy. The token stands in the address because
 // neither a WebSocket nor a download can carry a header.
-const url = (path: string): string => {
-  const address = new URL(`v1/${path}`, document.baseURI);
+const url = (path: string): string => rootUrl(`v1/${path}`);
+
+const rootUrl = (path: string): string => {
+  const address = new URL(path.replace(/^\//, ""), document.baseURI);
   if (token) address.searchParams.set("token", token);
   return address.href;
 };
@@ -80,6 +82,11 @@ export const videoUrl = (id: string): string => url(`sessions/${id}/video.mp4`);
 /** The same as it grows, as messages of a WebSocket. */
 export const liveVideoUrl = (id: string): string => socketUrl(`sessions/${id}/video`);
 
+const reach = (address: string, init: RequestInit): Promise<Response> =>
+  fetch(address, init).catch(() => {
+    throw new Error("The server cannot be reached. Is `rushes serve` still running?");
+  });
+
 /** Throws Error with the server's own message. */
 async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
   const init: RequestInit = { method };
@@ -87,9 +94,7 @@ async function call<T>(method: string, path: string, body?: unknown): Promise<T>
     init.headers = { "Content-Type": "application/json" };
     init.body = JSON.stringify(body);
   }
-  const response = await fetch(url(path), init).catch(() => {
-    throw new Error("The server cannot be reached. Is `rushes serve` still running?");
-  });
+  const response = await reach(url(path), init);
   const text = await response.text();
   let json: unknown = null;
   try {
@@ -163,3 +168,56 @@ export function followEvents(id: string, onEvent: (event: SessionEvent) => void)
     socket?.close();
   };
 }
+
+// ---- talking heads ----
+
+export interface TalkExample {
+  name: string;
+  url: string;
+}
+
+export interface TalkInfo {
+  /** null: this server makes none. */
+  model: ModelInfo | null;
+  portraits: TalkExample[];
+  speech: TalkExample[];
+}
+
+export const talkInfo = async (): Promise<TalkInfo> => {
+  const info = await call<TalkInfo>("GET", "talk");
+  const here = ({ name, url: path }: TalkExample): TalkExample => ({ name, url: rootUrl(path) });
+  return { model: info.model, portraits: info.portraits.map(here), speech: info.speech.map(here) };
+};
+
+/** The file behind an example. */
+export const exampleFile = async (example: TalkExample): Promise<File> => {
+  const response = await reach(example.url, {});
+  if (!response.ok) throw new Error(`The example ${example.name} is not there: the server answered ${response.status}.`);
+  return new File([await response.blob()], new URL(example.url).pathname.split("/").pop()!);
+};
+
+async function postForm(path: string, fields: Record<string, string | File>): Promise<Response> {
+  const body = new FormData();
+  for (const [name, value] of Object.entries(fields)) body.set(name, value);
+  const response = await reach(rootUrl(path), { method: "POST", body });
+  if (response.ok) return response;
+  const json = (await response.json().catch(() => null)) as { detail?: unknown } | null;
+  throw new Error(typeof json?.detail === "string" ? json.detail : `The server answered ${response.status} ${response.statusText}.`);
+}
+
+export interface Portrait {
+  file: File;
+  /** Show the face's square; else the whole picture. */
+  crop: boolean;
+}
+
+/** A portrait that waits for speech; the address of its WebSocket. */
+export const beginTalk = async ({ file, crop }: Portrait): Promise<string> => {
+  const answer = await postForm("api/realtime/init", { image: file, crop: String(crop) });
+  const { websocket_url } = (await answer.json()) as { websocket_url: string };
+  return rootUrl(websocket_url).replace(/^http/, "ws");
+};
+
+/** All of a sound file as an MP4. */
+export const talkVideo = async ({ file, crop }: Portrait, sound: File): Promise<Blob> =>
+  (await postForm("api/audio-driven", { image: file, audio: sound, crop: String(crop) })).blob();

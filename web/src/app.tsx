@@ -3,12 +3,18 @@ import { useCallback, useEffect, useReducer, useRef, useState } from "react";
 import * as api from "./api";
 import { type Draft, PromptForm, firstDraft } from "./components/prompt_form";
 import { SessionCard } from "./components/session_card";
+import { TalkView } from "./components/talk_view";
 import { initialState, reduce } from "./state";
+
+type View = "video" | "talk";
+const VIEWS: [View, string][] = [["video", "Text to video"], ["talk", "Talking head"]];
 
 export function App() {
   const [state, dispatch] = useReducer(reduce, initialState);
   const [model, setModel] = useState<api.ModelInfo | null>(null);
   const [draft, setDraft] = useState<Draft>(firstDraft);
+  const [talk, setTalk] = useState<api.TalkInfo | null>(null);
+  const [view, setView] = useState<View>(() => (location.hash === "#talk" ? "talk" : "video"));
   const clickedAt = useRef(new Map<string, number>());
 
   const report = useCallback((error: unknown) => {
@@ -17,8 +23,15 @@ export function App() {
 
   useEffect(() => {
     api.listSessions().then((sessions) => dispatch({ type: "listed", sessions }), report);
+    api.talkInfo().then(setTalk, report);
     api.models().then((models) => setModel(models[0] ?? null), () => setModel(null));
   }, [report]);
+
+  useEffect(() => {
+    history.replaceState(null, "", view === "talk" ? "#talk" : location.pathname + location.search);
+  }, [view]);
+
+  const shown = view === "talk" ? (talk?.model ?? null) : model;
 
   const generate = async (request: api.GenerationRequest): Promise<void> => {
     const clicked = performance.now();
@@ -35,17 +48,26 @@ export function App() {
     <>
       <header className="masthead">
         <h1>rushes</h1>
-        <p className="model" title={model?.description}>{model ? model.name : ""}</p>
+        <p className="model" title={shown?.description}>{shown ? shown.name : ""}</p>
+        <nav className="choice" aria-label="What to make">
+          {VIEWS.map(([value, label]) => (
+            <label key={value} className={value === view ? "on" : ""}>
+              <input type="radio" name="view" checked={value === view} onChange={() => setView(value)} />
+              {label}
+            </label>
+          ))}
+        </nav>
       </header>
       <main>
-        <PromptForm key={`${draft.prompt} ${draft.seed}`} draft={draft} onGenerate={generate} onError={report} />
+        {view === "talk" && talk && <TalkView info={talk} onError={report} />}
+        {view === "video" && <PromptForm key={`${draft.prompt} ${draft.seed}`} draft={draft} onGenerate={generate} onError={report} />}
         {state.notice && (
           <div className="notice" role="alert">
             <span>{state.notice}</span>
             <button type="button" className="quiet" onClick={() => dispatch({ type: "notice", text: null })} aria-label="Dismiss">✕</button>
           </div>
         )}
-        <section className={`sessions ${state.sessions.length === 1 ? "alone" : ""}`} aria-label="Sessions">
+        <section hidden={view !== "video"} className={`sessions ${state.sessions.length === 1 ? "alone" : ""}`} aria-label="Sessions">
           {state.sessions.map((session) => (
             <SessionCard
               key={session.id}
@@ -78,7 +100,7 @@ export function App() {
             />
           ))}
         </section>
-        {state.sessions.length === 0 && (
+        {view === "video" && state.sessions.length === 0 && (
           <p className="empty">The video appears here block by block, while the model is still making it.</p>
         )}
       </main>

@@ -22,6 +22,7 @@
 #include "rushes/server/api/native/recording_routes.h"
 #include "rushes/server/api/native/routes.h"
 #include "rushes/server/api/native/rtmp_routes.h"
+#include "rushes/server/api/native/talk_routes.h"
 #include "rushes/server/api/native/watch_routes.h"
 #include "rushes/server/api/native/whep_routes.h"
 #include "rushes/server/api/openai/routes.h"
@@ -78,6 +79,7 @@ struct Server::State {
     add_realtime_routes(service.router, *sessions);
     if (options.talk_model)
       talks = std::make_unique<TalkTable>(options.talk_model, options.talks, options.data_directory / "talk");
+    add_talk_routes(service.router, talks.get(), options.talk_examples);
     add_imtalker_routes(service.router, talks.get(), {.mode = options.talk_mode});
     add_service_routes(service, *sessions, options.version);
   }

@@ -27,6 +27,7 @@ struct ServerOptions {
   WhepLimits webrtc;
   std::shared_ptr<const generation::Model> talk_model;  // of talking heads; null: none
   TalkLimits talks;
+  std::filesystem::path talk_examples;  // portraits and speech that the page offers; empty: none
   generation::TalkOptions::Mode talk_mode = generation::TalkOptions::Mode::aligned;  // where a request names none
   std::chrono::milliseconds drain{10'000};    // at the end: blocks in work have this long to complete
   std::chrono::milliseconds farewell{5'000};  // then clients have this long to take what is left

@@ -25,6 +25,10 @@ std::string_view mime_type(const fs::path& path) {
       {".woff2", "font/woff2"},
       {".wasm", "application/wasm"},
       {".mp4", "video/mp4"},
+      {".wav", "audio/wav"},
+      {".mp3", "audio/mpeg"},
+      {".flac", "audio/flac"},
+      {".ogg", "audio/ogg"},
       {".txt", "text/plain; charset=utf-8"}};
   const std::string extension = path.extension().string();
   for (const auto& [ending, type] : kTypes)

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "rushes/generation/drawing_talker.h"
 #include "rushes/media/image.h"
 #include "rushes/media/test_audio.h"
@@ -83,6 +85,31 @@ class TalkServer : public testing::Test {
     }
   }
 };
+
+TEST_F(TalkServer, tells_of_its_model_and_of_portraits_and_speech_to_try) {
+  const auto server = start([](ServerOptions& options) {
+    const auto folder = options.data_directory.parent_path() / "examples";
+    std::filesystem::create_directory(folder);
+    std::ofstream(folder / "ada.png") << picture();
+    std::ofstream(folder / "speech.wav") << media::wav_file(media::test_sound(160, 16'000), 16'000);
+    std::ofstream(folder / "notes.txt") << "neither";
+    options.talk_examples = folder;
+  });
+  const json about = server->request("GET", "/v1/talk").json();
+  EXPECT_TRUE(about["model"]["name"].is_string());
+  EXPECT_EQ(about["portraits"], json::parse(R"([{"name": "ada", "url": "/v1/talk/examples/ada.png"}])"));
+  EXPECT_EQ(about["speech"], json::parse(R"([{"name": "speech", "url": "/v1/talk/examples/speech.wav"}])"));
+  const Reply ada = server->request("GET", "/v1/talk/examples/ada.png");
+  EXPECT_EQ(ada.status, 200);
+  EXPECT_EQ(ada.headers.at("content-type"), "image/png");
+  EXPECT_EQ(ada.body, picture());
+  for (const char* outside : {"bob.png", "..%2f..%2fetc%2fpasswd", "%2e%2e"})
+    EXPECT_EQ(server->request("GET", std::string("/v1/talk/examples/") + outside).status, 404) << outside;
+
+  const RunningServer without;
+  EXPECT_TRUE(without.request("GET", "/v1/talk").json()["model"].is_null());
+  EXPECT_TRUE(without.request("GET", "/v1/talk").json()["portraits"].empty());
+}
 
 TEST_F(TalkServer, serves_the_published_clients_sequence) {
   const auto server = start();

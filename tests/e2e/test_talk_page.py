@@ -1,0 +1,127 @@
+"""The page's talking head in a real browser, with the shipped model: a sound file and a microphone make a portrait talk."""
+import pathlib
+import re
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PICTURES = ROOT / "docs" / "images"
+EXAMPLES = ROOT / "models" / "shipped-talk" / "examples"
+PATIENCE_MS = 180_000  # bounds failures only
+
+LOOK = """() => {
+  const canvas = document.querySelector('canvas');
+  return Array.from(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data);
+}"""
+PICTURES_SHOWN = "(least) => Number(document.querySelectorAll('.measures dd')[2].textContent) >= least"
+# Speech came back from the server: its beginning was heard again, and timed.
+SPOKE = r"() => /^\d+\.\d\d s$/.test(document.querySelectorAll('.measures dd')[0].textContent)"
+
+
+class TalkPage:
+    def __init__(self, browser, server, width=1280, height=860):
+        self.tab = browser.new_page(viewport={"width": width, "height": height})
+        self.errors = []
+        self.tab.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.tab.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
+        self.tab.goto(server.url)
+        self.tab.get_by_text("Talking head", exact=True).click()
+        self.tab.get_by_alt_text("The portrait").wait_for()
+
+    def wait_until(self, condition, argument=None):
+        self.tab.wait_for_function(condition, arg=argument, timeout=PATIENCE_MS)
+
+    def button(self, name):
+        return self.tab.get_by_role("button", name=name, exact=True)
+
+    def overflow(self):
+        return self.tab.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")
+
+
+@pytest.fixture
+def open_page(server, browser):
+    pages = []
+
+    def open_one(**size):
+        pages.append(TalkPage(browser, server, **size))
+        return pages[-1]
+
+    yield open_one
+    for page in pages:
+        page.tab.close()
+
+
+def difference(a, b):
+    return sum(abs(x - y) for x, y in zip(a, b)) / len(a)
+
+
+def test_a_portrait_says_the_example_and_comes_to_rest(open_page):
+    page = open_page()
+    page.button("Say the example").click()
+    page.wait_until(SPOKE)
+    page.wait_until(PICTURES_SHOWN, 10)
+    first = page.tab.evaluate(LOOK)
+    page.wait_until(PICTURES_SHOWN, 25)
+    later = page.tab.evaluate(LOOK)
+    assert len(first) == len(later) == 128 * 128 * 4
+    assert len(set(zip(later[0::4], later[1::4], later[2::4]))) > 100, "the picture is no portrait"
+    assert difference(first, later) > 0.05, "the portrait does not move"
+    PICTURES.mkdir(exist_ok=True)
+    page.tab.screenshot(path=PICTURES / "page_talk.png")
+    page.button("End").click()
+    page.tab.get_by_alt_text("The portrait").wait_for()
+    assert page.button("End").is_disabled()
+    assert page.errors == []
+
+
+def test_who_holds_the_button_is_heard(open_page):
+    page = open_page(width=390, height=844)
+    assert page.overflow() <= 0
+    button = page.button("Hold to speak")
+    button.hover()
+    page.tab.mouse.down()
+    page.button("Listening").wait_for()
+    page.wait_until(SPOKE)
+    page.wait_until(PICTURES_SHOWN, 5)
+    assert page.overflow() <= 0
+    page.tab.screenshot(path=PICTURES / "page_talk_phone.png")
+    page.tab.mouse.up()
+    button.wait_for()
+    page.button("End").click()
+    page.tab.get_by_alt_text("The portrait").wait_for()
+    assert page.errors == []
+
+
+def test_own_portraits_and_sounds_are_taken_and_saved_as_a_file(open_page, tmp_path):
+    from PIL import Image
+
+    Image.open(EXAMPLES / "boris.png").resize((200, 260)).save(tmp_path / "own.jpg")
+    page = open_page()
+    page.tab.get_by_label("Portrait picture").set_input_files(tmp_path / "own.jpg")
+    page.button("own.jpg").wait_for()
+    page.button("Whole picture").click()
+    page.tab.get_by_label("Sound file").set_input_files(EXAMPLES / "speech.wav")
+    page.wait_until(PICTURES_SHOWN, 3)
+    assert page.tab.evaluate("[document.querySelector('canvas').width, document.querySelector('canvas').height]") == [200, 260]
+    page.button("End").click()
+    with page.tab.expect_download(timeout=PATIENCE_MS) as download:
+        page.button("Save as MP4").click()
+    assert download.value.suggested_filename == "speech.mp4"
+    assert re.match(rb"....ftyp", pathlib.Path(download.value.path()).read_bytes(), re.DOTALL)
+    assert page.errors == []
+
+
+def test_what_is_no_portrait_and_what_is_no_sound_is_said(open_page, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing follows")
+    (tmp_path / "text.wav").write_text("these are words")
+    page = open_page()
+    page.tab.get_by_label("Sound file").set_input_files(tmp_path / "text.wav")
+    page.tab.get_by_role("alert").get_by_text("no sound").wait_for()
+    page.button("End").click()
+    page.button("Dismiss").click()
+    page.tab.get_by_label("Portrait picture").set_input_files(tmp_path / "broken.png")
+    page.button("broken.png").wait_for()
+    page.button("Say the example").click()
+    page.tab.get_by_role("alert").wait_for()
+    assert "broken" not in page.tab.get_by_role("alert").inner_text()
+    assert page.tab.get_by_role("alert").inner_text().strip()

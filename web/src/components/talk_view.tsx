@@ -1,0 +1,238 @@
+// A portrait that talks: choose it, speak or give a sound file, and watch. The live part is in talk/conversation.ts.
+import { type DragEvent, useEffect, useEffectEvent, useRef, useState } from "react";
+import * as api from "../api";
+import { type Conversation, type Figures, converse } from "../talk/conversation";
+import { type Microphone, openMicrophone, readSound, speakAtItsTime } from "../talk/speech";
+
+/** A head to which nobody speaks for so long rests: it costs the server as much as one that talks. */
+const REST_AFTER_MS = 60_000;
+const NO_FIGURES: Figures = { lagSeconds: null, firstPictureSeconds: null, pictures: 0 };
+
+interface Props {
+  info: api.TalkInfo;
+  onError: (error: unknown) => void;
+}
+
+interface Chosen {
+  file: File;
+  url: string;
+  /** Of the example that it is; else empty. */
+  example: string;
+}
+
+/** What goes on while a portrait is live. */
+interface Live {
+  conversation: Conversation;
+  stopFile: (() => void) | null;
+  restTimer: number;
+}
+
+type Phase = "resting" | "starting" | "listening" | "speaking";
+
+export function TalkView({ info, onError }: Props) {
+  const [portrait, setPortrait] = useState<Chosen | null>(null);
+  const [sound, setSound] = useState<File | null>(null);
+  const [crop, setCrop] = useState(true);
+  const [phase, setPhase] = useState<Phase>("resting");
+  const [held, setHeld] = useState(false);
+  const [muted, setMuted] = useState(false);
+  const [figures, setFigures] = useState(NO_FIGURES);
+  const [saving, setSaving] = useState(false);
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const pictureChooser = useRef<HTMLInputElement>(null);
+  const soundChooser = useRef<HTMLInputElement>(null);
+  const live = useRef<Live | null>(null);
+  const microphone = useRef<Promise<Microphone> | null>(null);
+  const listening = useRef(false);
+  const fail = useEffectEvent(onError);
+
+  const usePortrait = (file: File, example = ""): void => {
+    end();
+    setPortrait((before) => {
+      if (before) URL.revokeObjectURL(before.url);
+      return { file, url: URL.createObjectURL(file), example };
+    });
+  };
+  const useExample = (example: api.TalkExample): void => {
+    api.exampleFile(example).then((file) => usePortrait(file, example.name), onError);
+  };
+  const first = useEffectEvent(() => { if (info.portraits[0]) useExample(info.portraits[0]); });
+
+  useEffect(() => {
+    first();
+    return () => {
+      live.current?.conversation.end();
+      void microphone.current?.then((opened) => opened.close(), () => undefined);
+      microphone.current = null;
+    };
+  }, []);
+
+  // ---- live ----
+  const end = (): void => live.current?.conversation.end();
+  const rest = (): number => window.setTimeout(end, REST_AFTER_MS);
+  /** The conversation that goes on, or a new one. To be called from a click. */
+  const start = (): Live | null => {
+    if (live.current || !portrait) return live.current;
+    setPhase("starting");
+    setFigures(NO_FIGURES);
+    const conversation = converse(canvas.current!, api.beginTalk({ file: portrait.file, crop }), {
+      onFigures: (now) => {
+        setFigures(now);
+        setPhase((before) => (before === "starting" ? "listening" : before));
+      },
+      onEnd: (reason) => {
+        live.current?.stopFile?.();
+        window.clearTimeout(live.current?.restTimer);
+        live.current = null;
+        listening.current = false;
+        setHeld(false);
+        setPhase("resting");
+        if (reason !== null) fail(new Error(reason));
+      },
+    });
+    conversation.mute(muted);
+    live.current = { conversation, stopFile: null, restTimer: rest() };
+    return live.current;
+  };
+  const stopFile = (): void => {
+    const now = live.current;
+    if (!now) return;
+    now.stopFile?.();
+    now.stopFile = null;
+    now.conversation.pause();
+    window.clearTimeout(now.restTimer);
+    now.restTimer = rest();
+    setPhase("listening");
+  };
+  const heard = (samples: Float32Array): void => {
+    if (listening.current) live.current?.conversation.speak(samples);
+  };
+
+  const press = (): void => {
+    if (held || !start()) return;
+    stopFile();
+    window.clearTimeout(live.current?.restTimer);
+    listening.current = true;
+    setHeld(true);
+    microphone.current ??= openMicrophone(heard);
+    microphone.current.catch((error: unknown) => {
+      microphone.current = null;
+      release();
+      onError(error);
+    });
+  };
+  const release = (): void => {
+    if (!listening.current) return;
+    listening.current = false;
+    setHeld(false);
+    stopFile();
+  };
+
+  const say = (file: File): void => {
+    setSound(file);
+    const now = start();
+    if (!now) return;
+    stopFile();
+    setPhase("starting");
+    readSound(file).then((samples) => {
+      if (live.current !== now) return;
+      window.clearTimeout(now.restTimer);
+      setPhase("speaking");
+      now.stopFile = speakAtItsTime(samples, now.conversation.speak, stopFile);
+    }, (error: unknown) => {
+      setSound(null);
+      stopFile();
+      onError(error);
+    });
+  };
+  const save = async (): Promise<void> => {
+    setSaving(true);
+    try {
+      const video = await api.talkVideo({ file: portrait!.file, crop }, sound!);
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(video);
+      link.download = sound!.name.replace(/\.[^.]*$/, "") + ".mp4";
+      link.click();
+      window.setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+    } catch (error) {
+      onError(error);
+    }
+    setSaving(false);
+  };
+
+  const take = (file: File | undefined): void => {
+    if (!file) return;
+    if (file.type.startsWith("audio/") || file.type.startsWith("video/")) say(file);
+    else usePortrait(file);
+  };
+  const drop = (event: DragEvent): void => {
+    event.preventDefault();
+    take(event.dataTransfer.files[0]);
+  };
+
+  if (!info.model) return <p className="empty">This server has no model of talking heads: start it with <code>--talk-model</code>.</p>;
+  const isLive = phase !== "resting";
+  return (
+    <section className="sessions alone" aria-label="Talking head" onDragOver={(event) => event.preventDefault()} onDrop={drop}>
+      <article className={`session ${isLive ? "running" : ""}`}>
+        <div className="screen talk">
+          <canvas ref={canvas} hidden={!isLive} width={16} height={16} aria-label="The talking head" />
+          {portrait && (!isLive || figures.firstPictureSeconds === null) && <img src={portrait.url} alt="The portrait" className={crop ? "crop" : ""} />}
+          {phase === "starting" && <div className="veil">waiting for the first picture</div>}
+          {!portrait && <div className="veil">choose a portrait, or drop one here</div>}
+          <span className="pill">{held ? "listening to you" : phase}</span>
+        </div>
+        <div className="details">
+          <div className="portraits" role="group" aria-label="Portrait">
+            {info.portraits.map((example) => (
+              <button key={example.name} type="button" className="portrait" aria-pressed={portrait?.example === example.name} onClick={() => useExample(example)} aria-label={example.name}>
+                <img src={example.url} alt="" />
+              </button>
+            ))}
+            {portrait?.example === "" && <button type="button" className="portrait" aria-pressed={true} aria-label={portrait.file.name}><img src={portrait.url} alt="" /></button>}
+            <input
+              ref={pictureChooser} hidden type="file" accept="image/png,image/jpeg,image/webp" aria-label="Portrait picture"
+              onChange={(event) => { take(event.target.files?.[0]); event.target.value = ""; }}
+            />
+            <button type="button" onClick={() => pictureChooser.current!.click()}>Choose a portrait</button>
+            <button type="button" className="quiet" aria-pressed={!crop} onClick={() => { end(); setCrop(!crop); }}>Whole picture</button>
+          </div>
+          <p className="next">Hold the button and speak, or give a sound file. Pictures and sounds may be dropped here.</p>
+          <dl className="measures">
+            <div><dd>{seconds(figures.lagSeconds)}</dd><dt>from speaking to seeing</dt></div>
+            <div><dd>{seconds(figures.firstPictureSeconds)}</dd><dt>until the first picture</dt></div>
+            <div><dd>{figures.pictures}</dd><dt>pictures</dt></div>
+          </dl>
+          <div className="row">
+            <button
+              type="button" className={`primary hold ${held ? "held" : ""}`} disabled={!portrait} aria-pressed={held}
+              onPointerDown={(event) => { if (event.button === 0) { event.currentTarget.setPointerCapture(event.pointerId); press(); } }}
+              onPointerUp={release} onPointerCancel={release} onBlur={release} onContextMenu={(event) => event.preventDefault()}
+              onKeyDown={(event) => { if ((event.key === " " || event.key === "Enter") && !event.repeat) { event.preventDefault(); press(); } }}
+              onKeyUp={(event) => { if (event.key === " " || event.key === "Enter") release(); }}
+            >
+              {held ? "Listening" : "Hold to speak"}
+            </button>
+            <input
+              ref={soundChooser} hidden type="file" accept="audio/*,video/webm,video/mp4" aria-label="Sound file"
+              onChange={(event) => { const file = event.target.files?.[0]; if (file) say(file); event.target.value = ""; }}
+            />
+            <button type="button" disabled={!portrait} onClick={() => soundChooser.current!.click()}>Sound file</button>
+            {info.speech.map((example) => (
+              <button key={example.name} type="button" disabled={!portrait} onClick={() => { start(); api.exampleFile(example).then(say, onError); }}>
+                Say the example{info.speech.length > 1 ? ` ${example.name}` : ""}
+              </button>
+            ))}
+          </div>
+          <div className="row">
+            <button type="button" className="quiet" aria-pressed={muted} onClick={() => { live.current?.conversation.mute(!muted); setMuted(!muted); }}>{muted ? "Muted" : "Mute"}</button>
+            <button type="button" className="quiet" disabled={!sound || !portrait || saving} onClick={() => void save()}>{saving ? "Making the MP4" : "Save as MP4"}</button>
+            <button type="button" className="stop" disabled={!isLive} onClick={end}>End</button>
+          </div>
+        </div>
+      </article>
+    </section>
+  );
+}
+
+const seconds = (value: number | null): string => (value === null ? "–" : `${value.toFixed(2)} s`);
