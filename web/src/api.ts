@@ -125,8 +125,9 @@ export type Pacing = "asap" | "realtime";
 export const setPacing = (id: string, pacing: Pacing): Promise<unknown> => call("POST", `sessions/${id}/pacing`, { pacing });
 
 /** A new session that goes on from the next block border, under another prompt or the same. */
-export const fork = async (id: string, prompt: string): Promise<Session> =>
-  toSession(await call<WireSession>("POST", `sessions/${id}/fork`, prompt === "" ? {} : { prompt }));
+/** A new session that begins with the first `blocks` blocks of this one, or with all that there are. */
+export const fork = async (id: string, prompt: string, blocks: number | null): Promise<Session> =>
+  toSession(await call<WireSession>("POST", `sessions/${id}/fork`, { ...(prompt !== "" && { prompt }), ...(blocks !== null && { blocks }) }));
 
 export const stop = (id: string): Promise<unknown> => call("POST", `sessions/${id}/stop`);
 

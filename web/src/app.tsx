@@ -88,7 +88,7 @@ export function App() {
               }}
               onStop={() => void api.stop(session.id).catch(report)}
               onPause={() => void (session.state === "paused" ? api.resume : api.pause)(session.id).catch(report)}
-              onFork={(prompt) => void api.fork(session.id, prompt).then((forked) => dispatch({ type: "created", session: forked }), report)}
+              onFork={(prompt, blocks) => void api.fork(session.id, prompt, blocks).then((forked) => dispatch({ type: "created", session: forked }), report)}
               onPace={(realTime) =>
                 void api.setPacing(session.id, realTime ? "realtime" : "asap").then(() => dispatch({ type: "paced", id: session.id, realTime }), report)}
               onReuse={() => {

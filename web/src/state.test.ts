@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import {
-  type Action, type Session, type SessionEvent, MAX_BLOCKS, fill, firstBlockSeconds, generatedFrames, modelFps,
+  type Action, type Session, type SessionEvent, MAX_BLOCKS, blocksUpTo, fill, firstBlockSeconds, generatedFrames, modelFps,
   initialState, promptAt, promptIndex, reduce, timeline,
 } from "./state";
 
@@ -45,17 +45,17 @@ describe("events", () => {
     expect(state.sessions[0]).toEqual(once);
   });
 
-  it("of a fork continue the blocks of its origin", () => {
-    const origin = after([frames(0, 0, 0, 9, 0.4), frames(0, 1, 9, 12, 0.8), frames(0, 2, 21, 12, 1.2)]);
-    let state = { sessions: [session("fork", { forkedFrom: "s", prompt: "a blue circle" }), origin], notice: null } as ReturnType<typeof reduce>;
-    const first = { ...frames(0, 2, 21, 12, 0.5, "a blue circle"), at: 0.5, sequence: 0 } as SessionEvent;
-    state = reduce(state, { type: "event", id: "fork", event: first });
-    const fork = state.sessions[0]!;
-    expect(fork.blocks.map((b) => [b.block, b.prompt])).toEqual([[0, "a red circle"], [1, "a red circle"], [2, "a blue circle"]]);
+  it("tell how many blocks there are up to the one that is shown", () => {
+    const seen = after([frames(0, 0, 0, 9, 0.4), frames(0, 1, 9, 12, 0.8), frames(0, 2, 21, 12, 1.2)]);
+    expect([0, 8.9 / 16, 9 / 16, 32 / 16, 5].map((seconds) => blocksUpTo(seen, seconds))).toEqual([1, 1, 2, 3, null]);
+    // Of a fork whose oldest blocks are not told any more nobody knows.
+    expect(blocksUpTo(after([frames(0, 1, 9, 12, 0.8)]), 1)).toBe(null);
+  });
+
+  it("of a fork show what it began with, and no time to its first block", () => {
+    const fork = { ...after([frames(0, 0, 0, 9, 0, "a red circle"), frames(0, 1, 9, 12, 0.4, "a blue circle")]), forkedFrom: "s" };
     expect(promptAt(fork, 0.1)).toBe("a red circle");
-    // Where the origin is gone, the time line begins with what the fork made itself.
-    const orphan = reduce({ sessions: [session("fork", { forkedFrom: "gone" })], notice: null }, { type: "event", id: "fork", event: first });
-    expect(timeline(orphan.sessions[0]!)[0]!.length).toBe(1);
+    expect(firstBlockSeconds(fork)).toBe(null);
   });
 
   it("of one session leave the others alone", () => {

@@ -100,7 +100,7 @@ export function reduce(state: State, action: Action): State {
       return { ...state, sessions: [...state.sessions, ...action.sessions.filter((s) => !known.has(s.id))] };
     }
     case "event":
-      return change(state, action.id, (session) => takeEvent(withInherited(session, state.sessions, action.event), action.event));
+      return change(state, action.id, (session) => takeEvent(session, action.event));
     case "prompt_sent":
       return change(state, action.id, (session) => ({ ...session, pendingPrompt: action.prompt }));
     case "prompt_refused":
@@ -119,14 +119,6 @@ export function reduce(state: State, action: Action): State {
 
 function change(state: State, id: string, how: (session: Session) => Session): State {
   return { ...state, sessions: state.sessions.map((s) => (s.id === id ? how(s) : s)) };
-}
-
-/** The events of a fork begin where it parted; the blocks before that are its origin's. */
-function withInherited(session: Session, sessions: Session[], event: SessionEvent): Session {
-  if (session.forkedFrom === null || session.blocks.length > 0 || !("block" in event)) return session;
-  const origin = sessions.find((s) => s.id === session.forkedFrom);
-  const isEarlier = (b: Block): boolean => b.segment < event.segment || (b.segment === event.segment && b.block < event.block);
-  return origin ? { ...session, blocks: origin.blocks.filter((b) => b.complete && isEarlier(b)) } : session;
 }
 
 function takeEvent(session: Session, event: SessionEvent): Session {
@@ -190,7 +182,7 @@ export const generatedFrames = (session: Session): number => {
 /** Seconds from the session's creation to its first block, as the server measured it. */
 export const firstBlockSeconds = (session: Session): number | null => {
   const first = session.blocks.find((b) => b.complete);
-  return first && first.firstVideoFrame === 0 ? first.readyAt : null;
+  return first && first.firstVideoFrame === 0 && session.forkedFrom === null ? first.readyAt : null;
 };
 
 /** Video frames that the model makes in a second of its work, over the newest blocks; null before the first. Neither turns
@@ -234,6 +226,12 @@ export const promptIndex = (session: Session, prompt: string): number => {
   const prompts: string[] = [];
   for (const block of session.blocks) if (block.prompt && !prompts.includes(block.prompt)) prompts.push(block.prompt);
   return Math.max(0, prompts.indexOf(prompt));
+};
+
+/** How many blocks there are up to the one that is shown at this time, itself included; null if the page does not know. */
+export const blocksUpTo = (session: Session, seconds: number): number | null => {
+  const shown = session.blocks.findIndex((b) => b.complete && seconds * session.format.fps < b.firstVideoFrame + b.videoFrames);
+  return shown >= 0 && session.blocks[0]?.firstVideoFrame === 0 ? shown + 1 : null;
 };
 
 /** The prompt that the frame at this time was made under. */

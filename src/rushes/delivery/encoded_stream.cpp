@@ -62,7 +62,8 @@ EncodedStream::~EncodedStream() = default;
 void EncodedStream::run(std::stop_token stop) {
   try {
     while (const generation::EventPtr event = frames_->next(stop))
-      if (const auto* block = std::get_if<generation::FrameBlock>(&event->what)) encode(*block, stop);
+      if (const auto* block = std::get_if<generation::FrameBlock>(&event->what); block && block->rgb)
+        encode(*block, stop);
     finish_encoding();
     if (recording_) recording_->sync();
   } catch (...) {

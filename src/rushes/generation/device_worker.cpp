@@ -70,13 +70,14 @@ void DeviceWorker::submit(std::shared_ptr<Session> session) {
   doorbell_->ring();
 }
 
-void DeviceWorker::fork(std::shared_ptr<Session> origin, std::shared_ptr<Session> branch) {
+void DeviceWorker::fork(std::shared_ptr<Session> origin, std::shared_ptr<Session> branch,
+                        std::optional<int64_t> blocks) {
   const auto ring = [doorbell = doorbell_] { doorbell->ring(); };
   branch->on_control(ring);
   branch->stream().on_room(ring);
   {
     const std::scoped_lock lock(mutex_);
-    forks_.push_back({std::move(origin), std::move(branch)});
+    forks_.push_back({std::move(origin), std::move(branch), blocks});
     ++status_.sessions;
   }
   doorbell_->ring();
@@ -89,7 +90,7 @@ DeviceWorker::Status DeviceWorker::status() const {
 
 void DeviceWorker::take_over_submitted() {
   const std::scoped_lock lock(mutex_);
-  for (auto& session : submitted_) tasks_.push_back({std::move(session), nullptr, 0, 0});
+  for (auto& session : submitted_) tasks_.push_back({std::move(session), nullptr});
   submitted_.clear();
 }
 
@@ -101,8 +102,8 @@ void DeviceWorker::take_over_forks() {
   }
   for (const Fork& fork : forks) {
     if (fork.branch->over() || branch_off(fork)) continue;
-    fork.branch->fail(
-        {ErrorCode::conflict, "session " + fork.origin->id().text() + " ended before it could be forked"});
+    fork.branch->fail({ErrorCode::conflict, "session " + fork.origin->id().text() +
+                                                " ended, or made too many blocks more, before it could be forked"});
     const std::scoped_lock lock(mutex_);
     --status_.sessions;
   }
@@ -112,18 +113,40 @@ bool DeviceWorker::branch_off(const Fork& fork) {
   const auto origin =
       std::find_if(tasks_.begin(), tasks_.end(), [&](const Task& task) { return task.session == fork.origin; });
   if (origin == tasks_.end() || fork.origin->over()) return false;
-  // Turns end at block borders, but for a session that was paused, or whose recorder is behind.
-  while (origin->generator && !origin->generator->at_block_border())
-    if (!step(*origin)) return false;
-  if (fork.origin->over()) return false;
+  const Generator* from = nullptr;
+  int64_t blocks = 0;
+  const auto kept = std::find_if(origin->borders.begin(), origin->borders.end(),
+                                 [&](const Border& border) { return border.blocks == fork.blocks; });
+  if (kept != origin->borders.end()) {
+    from = kept->generator.get();
+    blocks = kept->blocks;
+  } else {
+    // Turns end at block borders, but for a session that was paused, or whose recorder is behind.
+    while (!fork.blocks && origin->generator && !origin->generator->at_block_border())
+      if (!step(*origin)) return false;
+    if (fork.origin->over()) return false;
+    from = origin->generator.get();
+    blocks = origin->blocks;
+    if (fork.blocks && (fork.blocks != blocks || (from && !from->at_block_border()))) return false;
+  }
   try {
     // An origin without a generator has not begun: its copy begins by itself.
-    tasks_.push_back({fork.branch, origin->generator ? origin->generator->fork() : nullptr, 0, 0});
+    tasks_.push_back({fork.branch, from ? from->fork() : nullptr, blocks});
+    fork.branch->inherit(*fork.origin, blocks);
+    if (from) keep_border(tasks_.back());
   } catch (...) {
     fork.branch->fail(current_failure());
-    tasks_.push_back({fork.branch, nullptr, 0, 0});  // counted off with all that have ended
+    tasks_.push_back({fork.branch, nullptr});  // counted off with all that have ended
   }
   return true;
+}
+
+void DeviceWorker::keep_border(Task& task) {
+  auto& borders = task.borders;
+  const int64_t most = std::min(kBorders, kBorderBytes / std::max<int64_t>(task.generator->bytes(), 1));
+  while (!borders.empty() && static_cast<int64_t>(borders.size()) >= most) borders.pop_front();
+  if (most > 0) borders.push_back({task.blocks, task.generator->fork()});
+  task.session->keep_borders_from(borders.empty() ? task.blocks : borders.front().blocks);
 }
 
 DeviceWorker::Task* DeviceWorker::choose() {
@@ -217,16 +240,23 @@ bool DeviceWorker::step(Task& task) {
   };
   try {
     const Inbox inbox = task.session->take_inbox();
-    if (!task.generator) task.generator = model_->start(task.session->request());
+    if (!task.generator) {
+      task.generator = model_->start(task.session->request());
+      if (task.generator->at_block_border()) keep_border(task);
+    }
     StepResult result = task.generator->step(inbox);
     const bool again = result.outcome == StepOutcome::again;
     task.bytes = task.generator->bytes();
     // Counted before the session's viewers hear of it: who sees a session end finds it in the figures.
     count(result, elapsed());
-    const bool has_block = std::any_of(result.events.begin(), result.events.end(),
-                                       [](const Event& event) { return std::holds_alternative<FrameBlock>(event); });
+    const auto blocks = std::count_if(result.events.begin(), result.events.end(),
+                                      [](const Event& event) { return std::holds_alternative<FrameBlock>(event); });
+    task.blocks += blocks;
     task.session->deliver(std::move(result), elapsed());
-    if (has_block && !std::exchange(task.has_block, true)) {
+    if (again && task.generator->at_block_border() &&
+        (task.borders.empty() || task.borders.back().blocks < task.blocks))
+      keep_border(task);
+    if (blocks > 0 && !std::exchange(task.has_block, true)) {
       const std::chrono::duration<double> first =
           task.session->status().first_block.value_or(std::chrono::microseconds{0});
       const std::scoped_lock lock(mutex_);
@@ -238,6 +268,7 @@ bool DeviceWorker::step(Task& task) {
     log::error("session {}: {}", task.session->id().text(), failure.message);
     count({}, elapsed());
     task.generator.reset();
+    task.borders.clear();
     task.session->fail(std::move(failure));
     return false;
   }

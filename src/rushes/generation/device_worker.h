@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <deque>
 #include <limits>
 #include <list>
 #include <memory>
@@ -48,9 +49,13 @@ class DeviceWorker {
   const Model& model() const noexcept { return *model_; }
   /// Takes the session over until it has ended; any thread. Its generator starts with its first turn.
   void submit(std::shared_ptr<Session> session);
-  /// Takes `branch` over as a copy of `origin` at its next block border; a paused one completes the block in work for
-  /// it. If `origin` ends before, `branch` fails with `conflict`. Any thread.
-  void fork(std::shared_ptr<Session> origin, std::shared_ptr<Session> branch);
+  /// Takes `branch` over as a copy of `origin` after its first `blocks` blocks, or at its next block border; a paused
+  /// one completes the block in work for it. `branch` fails with `conflict` if `origin` ends before, and if the border
+  /// is not kept (SessionStatus::oldest_border). Any thread.
+  void fork(std::shared_ptr<Session> origin, std::shared_ptr<Session> branch, std::optional<int64_t> blocks = {});
+
+  /// Earlier block borders that a session can be forked from: this many, as long as their copies take no more memory.
+  static constexpr int64_t kBorders = 16, kBorderBytes = 64 << 20;
 
   struct Status {
     int64_t sessions = 0;  // not yet ended
@@ -63,15 +68,22 @@ class DeviceWorker {
   Status status() const;
 
  private:
+  struct Border {
+    int64_t blocks;  // of the video before it
+    std::unique_ptr<Generator> generator;
+  };
   struct Task {
     std::shared_ptr<Session> session;
     std::unique_ptr<Generator> generator;
+    int64_t blocks = 0;  // made, with those that a fork began with
+    std::deque<Border> borders = {};
     int64_t turns_waited = 0;
     int64_t bytes = 0;
     bool has_block = false;
   };
   struct Fork {
     std::shared_ptr<Session> origin, branch;
+    std::optional<int64_t> blocks;
   };
   /// Wakes the worker; outlives it, since sessions and streams keep hold of it.
   struct Doorbell {
@@ -85,6 +97,7 @@ class DeviceWorker {
   void take_over_submitted();
   void take_over_forks();
   bool branch_off(const Fork& fork);
+  static void keep_border(Task& task);
   void count(const StepResult& result, std::chrono::microseconds elapsed);
   Task* choose();
   void wait_for_work(const std::stop_token& stop);

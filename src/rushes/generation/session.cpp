@@ -194,6 +194,30 @@ std::optional<double> Session::max_lead() const {
   return max_lead_;
 }
 
+void Session::inherit(const Session& origin, int64_t blocks) {
+  std::vector<FrameBlock> kept;  // the newest: a long video's oldest are counted and not told
+  const auto events = origin.stream_->subscribe(Stream::Role::observer, Stream::From::start);
+  while (const EventPtr event = events->poll())
+    if (const auto* block = std::get_if<FrameBlock>(&event->what)) kept.push_back(*block);
+  const int64_t later = origin.status().blocks - blocks;
+  kept.resize(static_cast<std::size_t>(std::max<int64_t>(0, static_cast<int64_t>(kept.size()) - later)));
+  const std::scoped_lock lock(mutex_);
+  if (ended(status_.state)) return;
+  for (FrameBlock& block : kept) {
+    block.rgb.reset();
+    block.sound = {};
+    status_.video_frames = block.first_video_frame + block.video_frames;
+    status_.prompt = block.prompt;
+    stream_->publish(std::move(block), age());
+  }
+  status_.blocks = blocks;
+}
+
+void Session::keep_borders_from(int64_t blocks) {
+  const std::scoped_lock lock(mutex_);
+  status_.oldest_border = blocks;
+}
+
 bool Session::steppable() const {
   return status_.state == SessionState::queued || status_.state == SessionState::running;
 }
@@ -245,13 +269,13 @@ void Session::deliver(StepResult result, std::chrono::microseconds step_time) {
 void Session::publish(Event event) {
   const auto now = age();
   if (const auto* block = std::get_if<FrameBlock>(&event)) {
-    if (!status_.first_block) {
-      status_.first_block = now;
-      first_block_video_frames_ = block->video_frames;
-    }
     status_.newest_block = now;
     ++status_.blocks;
-    status_.video_frames += block->video_frames;
+    status_.video_frames = block->first_video_frame + block->video_frames;
+    if (!status_.first_block) {
+      status_.first_block = now;
+      first_block_video_frames_ = status_.video_frames;
+    }
     lead_.add(now, static_cast<double>(block->video_frames) / format_.fps);
   } else if (const auto* applied = std::get_if<PromptApplied>(&event)) {
     status_.prompt = applied->prompt;

@@ -37,7 +37,8 @@ struct SessionStatus {
   SessionState state = SessionState::queued;
   std::optional<Failure> failure;
   std::string prompt;                    // that the newest block was made under
-  int64_t blocks = 0, video_frames = 0;  // done
+  int64_t blocks = 0, video_frames = 0;  // done, with those of its origin that a fork begins with
+  int64_t oldest_border = 0;             // forks may begin after this many of the blocks, up to all of them
   std::chrono::microseconds age{0};
   std::optional<std::chrono::microseconds> first_step, first_block, newest_block, end;
   std::chrono::microseconds device_time{0};  // spent in its steps
@@ -88,6 +89,11 @@ class Session {
   std::optional<double> max_lead() const;
 
   // The worker's side; one thread.
+  /// A fork begins with the blocks that `origin` has made, or the first `blocks` of them: they are told to its viewers
+  /// without pixels, before its first step.
+  void inherit(const Session& origin, int64_t blocks);
+  /// SessionStatus::oldest_border.
+  void keep_borders_from(int64_t blocks);
   bool runnable() const;
   /// After how many seconds it becomes runnable by itself, when all that it waits for are its viewers.
   std::optional<double> rests_for() const;

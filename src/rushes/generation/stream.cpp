@@ -13,6 +13,10 @@ EventPtr without_pixels(const StreamEvent& event) {
 }
 
 bool is_block(const StreamEvent& event) { return std::holds_alternative<FrameBlock>(event.what); }
+bool has_pixels(const StreamEvent& event) {
+  const auto* block = std::get_if<FrameBlock>(&event.what);
+  return block && block->rgb;
+}
 
 }  // namespace
 
@@ -22,7 +26,7 @@ void Stream::publish(std::variant<FrameBlock, PromptApplied, BlockProgress, Stat
     const std::scoped_lock lock(mutex_);
     if (closed_) return;
     auto event = std::make_shared<const StreamEvent>(StreamEvent{next_sequence_++, at, std::move(what)});
-    if (is_block(*event)) {
+    if (has_pixels(*event)) {
       blocks_.push_back(event->sequence);
       for (auto& reader : readers_) ++reader->blocks;
     }

@@ -147,17 +147,21 @@ Entry SessionTable::create(generation::VideoRequest request, std::optional<Origi
   return entry;
 }
 
-Entry SessionTable::fork(const SessionId& id, std::optional<std::string> prompt) {
+Entry SessionTable::fork(const SessionId& id, std::optional<std::string> prompt, std::optional<int64_t> blocks) {
   const Entry source = find(id);
   require(!source.session->over(), ErrorCode::conflict,
           "session {} has ended; only one that runs or is paused can be forked", id.text());
+  const generation::SessionStatus made = source.session->status();
+  require(!blocks || (*blocks >= made.oldest_border && *blocks <= made.blocks), ErrorCode::conflict,
+          "blocks must be {} to {} now (got {}): the borders of session {} that are kept", made.oldest_border,
+          made.blocks, blocks.value_or(0), id.text());
   require_room();
   generation::VideoRequest request = source.session->request();
   request.max_lead_seconds = source.session->max_lead();
   Entry entry =
       enter(std::move(request), source.session->format(), Origin{Origin::Kind::fork, id}, source.video, source.model);
   if (prompt) entry.session->set_prompt(std::move(*prompt));
-  models_->worker(source.model).fork(source.session, entry.session);
+  models_->worker(source.model).fork(source.session, entry.session, blocks);
   return entry;
 }
 

@@ -65,7 +65,7 @@ class SessionTable {
   /// A session that goes on from the next block border of another one, whose video so far it begins with: nothing is
   /// made or encoded twice. `prompt` takes effect at once. Throws Error(not_found), Error(conflict) when the other has
   /// ended, and as create().
-  Entry fork(const generation::SessionId& id, std::optional<std::string> prompt);
+  Entry fork(const generation::SessionId& id, std::optional<std::string> prompt, std::optional<int64_t> blocks = {});
   /// Throws Error(not_found).
   const Entry& find(const generation::SessionId& id) const;
   /// Stops the session, and removes it and its recording. Throws Error(not_found).

@@ -46,10 +46,12 @@ TEST(Fork, goes_on_from_the_block_border_with_another_prompt_and_begins_with_the
   int64_t blocks = 0;
   for (const json& event : told) {
     if (event["type"] != "frame_block") continue;
-    EXPECT_EQ(event["prompt"], "a blue square");
-    EXPECT_EQ(event["block"], 3 + blocks++);
+    EXPECT_EQ(event["prompt"], blocks < 3 ? "a red circle" : "a blue square");
+    EXPECT_EQ(event["block"], blocks++);
   }
-  EXPECT_EQ(blocks, kBlocks - 3);
+  EXPECT_EQ(blocks, kBlocks);
+  EXPECT_EQ(server.status(fork)["done"]["blocks"], kBlocks);
+  EXPECT_EQ(server.status(fork)["done"]["video_frames"], kBlocks * kFramesPerBlock);
   EXPECT_EQ(server.status(id)["state"], "paused");
   EXPECT_EQ(server.status(id)["done"]["blocks"], 3);
   const std::string forked = video(server, fork);
@@ -62,6 +64,41 @@ TEST(Fork, goes_on_from_the_block_border_with_another_prompt_and_begins_with_the
       std::mismatch(original.begin(), original.end(), forked.begin(), forked.end()).first - original.begin());
   EXPECT_GT(shared, original.size() / kBlocks * 2);
   EXPECT_LT(shared, original.size());
+}
+
+TEST(Fork, goes_on_from_any_earlier_block_border_that_is_kept) {
+  RunningServer server;
+  const std::string id = server.create();
+  TestClient events(server.port());
+  ASSERT_EQ(events.upgrade(path(id, "/events")).status, 101);
+  server.gate().allow(5 * kStepsPerBlock + 1);
+  for (int i = 0; i < 5; ++i) wait_for_block(events);
+  EXPECT_EQ(server.status(id)["forks"], (json{{"least_blocks", 0}, {"most_blocks", 5}}));
+  std::vector<std::string> forks;
+  for (const int64_t blocks : {0, 2, 5}) {
+    const Reply reply = server.request("POST", path(id, "/fork"), json{{"prompt", "other"}, {"blocks", blocks}}.dump());
+    ASSERT_EQ(reply.status, 201) << reply.body;
+    forks.push_back(reply.json()["id"]);
+  }
+  const Reply late = server.request("POST", path(id, "/fork"), R"({"blocks": 6})");
+  EXPECT_EQ(late.status, 409);
+  EXPECT_NE(late.body.find("0 to 5"), std::string::npos) << late.body;
+  server.gate().open();
+  for (std::size_t i = 0; i < forks.size(); ++i) {
+    const int64_t begun_with = std::array{0, 2, 5}[i];
+    int64_t blocks = 0;
+    for (const json& event : server.events(forks[i]))
+      if (event["type"] == "frame_block") {
+        EXPECT_EQ(event["prompt"], blocks < begun_with ? "a red circle" : "other")
+            << "fork " << i << ", block " << blocks;
+        EXPECT_EQ(event["first_video_frame"], kFramesPerBlock * blocks++);
+      }
+    EXPECT_EQ(blocks, kBlocks);
+    EXPECT_EQ(decoded_frames(video(server, forks[i])), static_cast<std::size_t>(kBlocks * kFramesPerBlock));
+  }
+  // The origin never knew.
+  for (const json& event : server.events(id))
+    if (event["type"] == "frame_block") EXPECT_EQ(event["prompt"], "a red circle");
 }
 
 TEST(Fork, without_a_prompt_makes_the_same_video_and_counts_as_a_session) {
@@ -80,7 +117,8 @@ TEST(Fork, without_a_prompt_makes_the_same_video_and_counts_as_a_session) {
 TEST(Fork, is_refused_for_what_has_ended_and_for_wrong_requests) {
   RunningServer server;
   const std::string id = server.create();
-  for (const char* wrong : {"[]", R"({"prompt": ""})", R"({"prompt": 1})", R"({"block": 1})"})
+  for (const char* wrong :
+       {"[]", R"({"prompt": ""})", R"({"prompt": 1})", R"({"block": 1})", R"({"blocks": -1})", R"({"blocks": "1"})"})
     EXPECT_EQ(server.request("POST", path(id, "/fork"), wrong).status, 400) << wrong;
   server.gate().open();
   server.events(id);

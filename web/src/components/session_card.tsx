@@ -1,7 +1,7 @@
 import { type FormEvent, type ReactNode, useEffect, useEffectEvent, useRef, useState } from "react";
 import { followEvents, liveVideoUrl, videoUrl } from "../api";
 import { play } from "../player";
-import { type Session, type SessionEvent, firstBlockSeconds, generatedFrames, modelFps, hasEnded, promptAt, promptIndex } from "../state";
+import { type Session, type SessionEvent, firstBlockSeconds, generatedFrames, modelFps, blocksUpTo, hasEnded, promptAt, promptIndex } from "../state";
 import { TONES, Timeline } from "./timeline";
 
 interface Props {
@@ -11,7 +11,7 @@ interface Props {
   onPrompt: (prompt: string) => void;
   onStop: () => void;
   onPause: () => void;
-  onFork: (prompt: string) => void;
+  onFork: (prompt: string, blocks: number | null) => void;
   onPace: (realTime: boolean) => void;
   onReuse: () => void;
   onRemove: () => void;
@@ -83,7 +83,10 @@ export function SessionCard(props: Props) {
           </div>
         ) : (
           <>
-            <PromptSwitch onPrompt={props.onPrompt} onFork={props.onFork} />
+            <PromptSwitch
+              onPrompt={props.onPrompt} behind={behind}
+              onFork={(prompt) => props.onFork(prompt, behind ? blocksUpTo(session, playedSeconds) : null)}
+            />
             <div className="row">
               <button type="button" onClick={props.onPause}>{session.state === "paused" ? "Resume" : "Pause"}</button>
               <button type="button" className="stop" onClick={props.onStop}>Stop</button>
@@ -143,7 +146,7 @@ function Prompts({ session, shown }: { session: Session; shown: string }) {
 const stateWords = (session: Session): string =>
   session.state === "queued" ? "waiting for its turn" : session.state === "paused" ? "paused" : "making the first block";
 
-function PromptSwitch({ onPrompt, onFork }: { onPrompt: (prompt: string) => void; onFork: (prompt: string) => void }) {
+function PromptSwitch({ onPrompt, onFork, behind }: { onPrompt: (prompt: string) => void; onFork: (prompt: string) => void; behind: boolean }) {
   const [text, setText] = useState("");
   const submit = (event: FormEvent): void => {
     event.preventDefault();
@@ -156,10 +159,11 @@ function PromptSwitch({ onPrompt, onFork }: { onPrompt: (prompt: string) => void
       <input aria-label="New prompt" placeholder="New prompt from the next block on" value={text} maxLength={10_000} onChange={(event) => setText(event.target.value)} />
       <button type="submit" disabled={text.trim() === ""}>Switch</button>
       <button
-        type="button" title="Goes on from here as a second video, under the new prompt or the same"
+        type="button"
+        title={`Goes on from ${behind ? "the block that is shown" : "the newest block"} as a second video, under the new prompt or the same`}
         onClick={() => { onFork(text.trim()); setText(""); }}
       >
-        Fork
+        {behind ? "Fork here" : "Fork"}
       </button>
     </form>
   );

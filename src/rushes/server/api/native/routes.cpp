@@ -97,10 +97,12 @@ Response set_prompt(const SessionTable& sessions, const Request& request) {
   return json_response(202, session_json(entry));
 }
 
-// POST /v1/sessions/{id}/fork: 201 with the new session; 409 when this one has ended, 429 at the limit.
+// POST /v1/sessions/{id}/fork: 201 with the new session; 409 when this one has ended or keeps no such border, 429 at
+// the limit.
 Response fork_session(SessionTable& sessions, const Request& request) {
   const SessionId id = SessionId::parse(request.path_value("id"));
-  const Entry entry = sessions.fork(id, parse_fork_request(request.body));
+  ForkRequest wanted = parse_fork_request(request.body);
+  const Entry entry = sessions.fork(id, std::move(wanted.prompt), wanted.blocks);
   Response response = json_response(201, session_json(entry));
   response.headers.emplace_back("Location", "/v1/sessions/" + entry.session->id().text());
   return response;

@@ -112,6 +112,7 @@ Json session_json(const Entry& entry) {
             {"video_frames", status.video_frames},
             {"fragments", video.fragments},
             {"bytes", video.bytes}}},
+          {"forks", {{"least_blocks", status.oldest_border}, {"most_blocks", status.blocks}}},
           {"times_s",
            {{"age", seconds(status.age)},
             {"first_step", optional_seconds(status.first_step)},

@@ -182,12 +182,13 @@ VideoRequest parse_session_request(std::string_view body, std::string_view model
 
 std::optional<std::string> parse_model_name(std::string_view body) { return JsonFields(body).string("model"); }
 
-std::optional<std::string> parse_fork_request(std::string_view body) {
-  if (body.empty()) return std::nullopt;
+ForkRequest parse_fork_request(std::string_view body) {
+  if (body.empty()) return {};
   JsonFields fields(body);
-  const auto prompt = fields.string("prompt");
+  ForkRequest request{fields.string("prompt"), fields.integer("blocks", 0, std::numeric_limits<int32_t>::max())};
   fields.require_all_known();
-  return prompt ? std::optional(checked_prompt("prompt", *prompt)) : std::nullopt;
+  if (request.prompt) request.prompt = checked_prompt("prompt", *request.prompt);
+  return request;
 }
 
 std::optional<double> parse_pacing_request(std::string_view body) {
