@@ -43,9 +43,10 @@ EncodedStream::EncodedStream(std::shared_ptr<generation::Session> session, const
       options_(std::move(options)),
       recording_(std::make_unique<Recording>(options_.recording, file.complete_bytes())),
       track_(file.track),
+      sound_track_(file.sound),
       init_segment_(std::make_shared<const media::Bytes>(file.init_segment)) {
   track_.fps = session_->format().fps;
-  mime_type_ = "video/mp4; codecs=\"" + track_.codec_string() + "\"";
+  mime_type_ = media::mp4_mime_type(track_, sound_track_.has_value());
   for (const media::RecordedFragment& fragment : file.fragments) {
     recorded_.push_back({fragment.offset, fragment.size});
     const auto since =

@@ -25,11 +25,15 @@ Bytes sample(const AccessUnit& unit, Codec codec) {
 
 }  // namespace
 
+std::string mp4_mime_type(const VideoTrack& track, bool has_sound) {
+  return "video/mp4; codecs=\"" + track.codec_string() +
+         (has_sound ? std::string(",") + AudioTrack::kCodecString : "") + "\"";
+}
+
 struct FragmentWriter::State {
   State(const VideoTrack& t, const std::optional<AudioTrack>& sound)
       : track(t),
-        mime("video/mp4; codecs=\"" + t.codec_string() + (sound ? std::string(",") + AudioTrack::kCodecString : "") +
-             "\""),
+        mime(mp4_mime_type(t, sound.has_value())),
         // frag_discont: decode times are the stream's own, also where a writer begins in the middle.
         muxer(
             "mp4", t,

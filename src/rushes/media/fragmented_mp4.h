@@ -11,6 +11,9 @@
 
 namespace rushes::media {
 
+/// For MediaSource and Content-Type (RFC 6381): video/mp4; codecs="avc1.42C01F", with sound "avc1.42C01F,mp4a.40.2".
+std::string mp4_mime_type(const VideoTrack& track, bool has_sound);
+
 /// Fragments of one video track, and possibly one of sound. Times are absolute: a viewer that comes late gets
 /// init_segment() and then any fragment that begins with a key frame. One thread at a time.
 class FragmentWriter {
@@ -23,7 +26,7 @@ class FragmentWriter {
 
   /// ftyp and moov. Valid as long as the writer lives; complete from the start.
   const Bytes& init_segment() const;
-  /// For MediaSource and Content-Type: video/mp4; codecs="avc1.42C01F".
+  /// mp4_mime_type() of its tracks.
   const std::string& mime_type() const;
   /// moof and mdat of `units`, in decoding order, and of `sound`. Empty for no units.
   Bytes fragment(std::span<const AccessUnit> units, std::span<const AccessUnit> sound = {});

@@ -21,6 +21,9 @@ constexpr uint32_t four(const char (&name)[5]) {
 
 // Headers only: what a writer of ours makes is a few hundred bytes; more is no recording.
 constexpr int64_t kMaxHeaderBytes = 1 << 20;
+constexpr uint32_t kMaxSamples = 1 << 16;       // of a fragment, which is a block of frames
+constexpr int64_t kMaxTime = int64_t{1} << 40;  // in units of any track: hundreds of years
+constexpr int kMaxDepth = 8;                    // of boxes in a track: mdia, minf, stbl
 
 /// Reads big-endian numbers off the front.
 class Fields {
@@ -57,9 +60,10 @@ void each_box(View data, Visit visit) {
 }
 
 struct Track {
-  bool is_video = false;
+  bool is_video = false, is_sound = false;
   uint32_t id = 0, timescale = 0, default_duration = 0;
   VideoTrack video;
+  AudioTrack sound;
 };
 
 /// avcC (ISO/IEC 14496-15) as parameter sets in Annex B.
@@ -94,7 +98,41 @@ void read_sample_entry(View stsd, Track& track) {
   });
 }
 
-void read_track(View data, Track& track) {
+/// DecoderSpecificInfo within an ES_Descriptor (ISO/IEC 14496-1, 7.2.6).
+Bytes decoder_config(View esds) {
+  Fields fields(esds);
+  fields.view(4);  // version, flags
+  const auto descriptor = [&](uint64_t tag) {
+    require(fields.take(1) == tag, ErrorCode::corrupt_data, "the recording's sound is described in an unknown way");
+    uint64_t size = 0, byte = 0x80;
+    for (int i = 0; i < 4 && byte & 0x80; ++i) size = size << 7 | ((byte = fields.take(1)) & 0x7f);
+    return size;
+  };
+  descriptor(0x03);
+  fields.view(3);  // id, flags
+  descriptor(0x04);
+  fields.view(13);  // object type, buffer, rates
+  const View config = fields.view(descriptor(0x05));
+  return {config.begin(), config.end()};
+}
+
+void read_sound_entry(View stsd, Track& track) {
+  Fields fields(stsd);
+  fields.view(8);  // version, flags, count
+  each_box(fields.rest(), [&](uint32_t type, View entry) {
+    if (type != four("mp4a")) return;
+    Fields sound(entry);
+    sound.view(24);
+    track.sound.hz = static_cast<int64_t>(sound.take(2));
+    sound.view(2);
+    each_box(sound.rest(), [&](uint32_t inner, View content) {
+      if (inner == four("esds")) track.sound.config = decoder_config(content);
+    });
+  });
+}
+
+void read_track(View data, Track& track, int depth = 0) {
+  require(depth < kMaxDepth, ErrorCode::corrupt_data, "the boxes of the recording are nested too deep");
   each_box(data, [&](uint32_t type, View content) {
     Fields fields(content);
     if (type == four("tkhd")) {
@@ -107,22 +145,32 @@ void read_track(View data, Track& track) {
       track.timescale = fields.u32();
     } else if (type == four("hdlr")) {
       fields.view(8);
-      track.is_video = fields.u32() == four("vide");
+      const uint32_t handler = fields.u32();
+      track.is_video = handler == four("vide");
+      track.is_sound = handler == four("soun");
     } else if (type == four("stsd")) {
       if (track.is_video) read_sample_entry(content, track);
+      if (track.is_sound) read_sound_entry(content, track);
     } else if (type == four("mdia") || type == four("minf") || type == four("stbl")) {
-      read_track(content, track);
+      read_track(content, track, depth + 1);
     }
   });
 }
 
-Track read_movie(View moov) {
+struct Movie {
+  Track video;
+  std::optional<AudioTrack> sound;
+};
+
+Movie read_movie(View moov) {
   std::optional<Track> found;
+  std::optional<AudioTrack> sound;
   std::vector<std::pair<uint32_t, uint32_t>> defaults;  // track and duration
   each_box(moov, [&](uint32_t type, View content) {
     if (type == four("trak")) {
       Track track;
       read_track(content, track);
+      if (track.is_sound && !track.sound.config.empty()) sound = std::move(track.sound);
       if (track.is_video && !found) found = std::move(track);
     } else if (type == four("mvex")) {
       each_box(content, [&](uint32_t inner, View trex) {
@@ -139,7 +187,7 @@ Track read_movie(View moov) {
           "the recording has no video track");
   for (const auto& [id, duration] : defaults)
     if (id == found->id) found->default_duration = duration;
-  return *found;
+  return {std::move(*found), std::move(sound)};
 }
 
 /// Times of a track fragment, in the track's units.
@@ -152,6 +200,7 @@ void read_samples(View trun, Run& run) {
   Fields fields(trun);
   const uint32_t version = static_cast<uint32_t>(fields.take(1)), flags = static_cast<uint32_t>(fields.take(3));
   const uint32_t count = fields.u32();
+  require(count <= kMaxSamples, ErrorCode::corrupt_data, "a fragment of the recording has {} frames", count);
   if (flags & 0x1) fields.u32();  // data offset
   if (flags & 0x4) fields.u32();  // flags of the first sample
   for (uint32_t i = 0; i < count; ++i) {
@@ -178,7 +227,9 @@ Run read_track_fragment(View traf, uint32_t default_duration) {
     } else if (type == four("tfdt")) {
       const bool is_long = fields.take(1) == 1;
       fields.view(3);
-      run.decode_time = static_cast<int64_t>(fields.take(is_long ? 8 : 4));
+      const uint64_t time = fields.take(is_long ? 8 : 4);
+      require(time <= kMaxTime, ErrorCode::corrupt_data, "a fragment of the recording has an impossible time");
+      run.decode_time = static_cast<int64_t>(time);
     } else if (type == four("trun")) {
       read_samples(content, run);
     }
@@ -256,8 +307,11 @@ RecordedFile read_recorded_file(const std::filesystem::path& path) {
   const auto type = file.next(), movie = file.next();
   require(type && type->type == four("ftyp") && movie && movie->type == four("moov"), ErrorCode::corrupt_data,
           "{} does not begin as a recording does", path.string());
-  const Track track = read_movie(file.content(*movie));
+  require(movie->offset <= kMaxHeaderBytes, ErrorCode::corrupt_data, "{} does not begin as a recording does",
+          path.string());
+  const auto [track, sound] = read_movie(file.content(*movie));
   RecordedFile recorded;
+  recorded.sound = sound;
   recorded.track = track.video;
   recorded.init_segment = file.read(0, movie->offset + movie->size);
   while (const auto head = file.next()) {
@@ -269,7 +323,11 @@ RecordedFile read_recorded_file(const std::filesystem::path& path) {
     } catch (const Error&) {
       break;  // what cannot be read was not written whole
     }
-    if (fragment.video_frames == 0) break;
+    if (fragment.video_frames == 0) {
+      // The end of the sound, behind the last picture.
+      if (!sound || recorded.fragments.empty()) break;
+      fragment.pts = recorded.fragments.back().pts + recorded.fragments.back().duration;
+    }
     fragment.offset = head->offset;
     fragment.size = head->size + data->size;
     recorded.fragments.push_back(fragment);

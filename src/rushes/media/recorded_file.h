@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <vector>
 
 #include "rushes/media/access_unit.h"
@@ -18,6 +19,7 @@ struct RecordedFragment {
 struct RecordedFile {
   Bytes init_segment;
   VideoTrack track;  // without its rate, which the file does not say
+  std::optional<AudioTrack> sound;
   std::vector<RecordedFragment> fragments;
 
   int64_t complete_bytes() const {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "rushes/base/error.h"
+#include "rushes/media/audio_encoder.h"
 #include "rushes/media/fragmented_mp4.h"
 #include "rushes/media/test_video.h"
 #include "rushes/media/video_encoder.h"
@@ -74,6 +75,29 @@ TEST_F(RecordedFileTest, that_is_cut_off_anywhere_has_its_complete_fragments) {
     EXPECT_EQ(file.complete_bytes(),
               complete ? ends_[static_cast<std::size_t>(complete - 1)] : static_cast<int64_t>(init_.size()));
   }
+}
+
+TEST_F(RecordedFileTest, with_sound_tells_its_track_and_keeps_its_end) {
+  VideoEncoder pictures({.width = 64, .height = 48, .fps = 25});
+  AudioEncoder speech(16000);
+  FragmentWriter writer(pictures.track(), speech.track());
+  bytes_ = writer.init_segment();
+  std::vector<AccessUnit> units;
+  for (int64_t t = 0; t < 5; ++t)
+    for (AccessUnit& unit : pictures.encode(test_frame(64, 48, t).data(), frame_time(t, 25), Key::automatic))
+      units.push_back(std::move(unit));
+  const auto append = [&](const Bytes& fragment) { bytes_.insert(bytes_.end(), fragment.begin(), fragment.end()); };
+  append(writer.fragment(units, speech.encode(std::vector<float>(3200, 0.1f), 0)));
+  append(writer.fragment({}, speech.flush()));
+  const RecordedFile file = read_first(static_cast<int64_t>(bytes_.size()));
+  ASSERT_TRUE(file.sound);
+  EXPECT_EQ(file.sound->hz, 16000);
+  EXPECT_EQ(file.sound->config, speech.track().config);
+  EXPECT_EQ(mp4_mime_type(file.track, true), writer.mime_type());
+  ASSERT_EQ(file.fragments.size(), 2u);
+  EXPECT_EQ(file.video_frames(), 5);
+  EXPECT_EQ(file.complete_bytes(), static_cast<int64_t>(bytes_.size()));
+  EXPECT_EQ(file.fragments[1].pts, file.fragments[0].pts + file.fragments[0].duration);
 }
 
 TEST_F(RecordedFileTest, without_its_beginning_is_refused) {
