@@ -71,10 +71,10 @@ TEST(ShippedModel, shows_the_colours_the_ground_and_mostly_the_direction_of_its_
   const Shares shares = measure(30, 1, 6);
   std::printf("shape colour %.3f, ground %.3f, direction %.3f, sharpness %.2f of drawings\n", shares.colour,
               shares.ground, shares.direction, shares.sharpness);
-  EXPECT_GE(shares.colour, 0.9);
-  EXPECT_GE(shares.ground, 0.9);
-  EXPECT_GE(shares.direction, 0.76);
-  EXPECT_GE(shares.sharpness, 0.35);
+  EXPECT_GE(shares.colour, 0.93);
+  EXPECT_GE(shares.ground, 0.93);
+  EXPECT_GE(shares.direction, 0.86);
+  EXPECT_GE(shares.sharpness, 0.42);
 }
 
 TEST(ShippedModel, keeps_its_colours_over_three_segments) {
@@ -84,7 +84,7 @@ TEST(ShippedModel, keeps_its_colours_over_three_segments) {
   EXPECT_GE(shares.colour, 0.8);
   EXPECT_GE(shares.ground, 0.8);
   EXPECT_GE(shares.direction, 0.6);
-  EXPECT_GE(shares.sharpness, 0.35);
+  EXPECT_GE(shares.sharpness, 0.42);
 }
 
 }  // namespace
