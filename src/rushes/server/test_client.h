@@ -245,13 +245,14 @@ class RunningServer {
   ~RunningServer() {
     gate_.open();
     stop();
-    server_.reset();
     std::filesystem::remove_all(directory_);
   }
+  /// Ends it, recordings included.
   void stop() {
     if (!thread_.joinable()) return;
     server_->stop();
     thread_.join();
+    server_.reset();
   }
   void ask_to_stop() { server_->stop(); }
 
