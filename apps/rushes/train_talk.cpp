@@ -14,7 +14,7 @@ namespace {
 
 struct Options {
   training::RunOptions run;
-  std::string directory = "build/train-talk", output = "models/shipped-talk", start;
+  std::string directory = "build/train-talk", output = "models/shipped-talk";
   int64_t time_limit = 600, save_every = 90;
   int64_t people = 0, drivers = 3;
 };
@@ -95,11 +95,13 @@ void add_talk_stages(CLI::App* train) {
         [](const Options& o) { training::train_audio_encoder(o.run); });
   stage("face-motion", "Train the talking head's motion generator", 2e-3, 64,
         [](const Options& o) { training::train_motion_generator(o.run); });
-  const auto [renderer, renderer_options] =
-      stage("face-renderer", "Train the talking head's renderer", 2e-3, 8, [](const Options& o) {
-        training::train_renderer({.run = o.run, .drivers = o.drivers, .people = o.people, .start = o.start});
-      });
-  renderer->add_option("--start", renderer_options->start, "saved state whose motion parts a new run begins with");
+  stage("face-places", "Train where the talking head's renderer looks", 4e-3, 4,
+        [](const Options& o) { training::train_places(o.run); });
+  stage("face-motion-encoder", "Train the talking head's reading of portraits", 4e-3, 16,
+        [](const Options& o) { training::train_motion_encoder(o.run); });
+  const auto [renderer, renderer_options] = stage(
+      "face-renderer", "Train the talking head's renderer", 3e-4, 2,
+      [](const Options& o) { training::train_renderer({.run = o.run, .drivers = o.drivers, .people = o.people}); });
   renderer->add_option("--people", renderer_options->people, "that are drawn; 0: without end")
       ->check(CLI::Range(0, 1'000'000))
       ->capture_default_str();

@@ -76,6 +76,86 @@ Point mouth_centre(const Identity& id, const Head& head, const FaceControls& c) 
   return head.on_face(0, id.mouth_height + 0.05f * c.jaw);
 }
 
+/// Half width and half height of the opening, thickness of the lips: in head units.
+struct MouthShape {
+  float half, open, lip;
+};
+
+MouthShape mouth_shape(const Identity& id, const FaceControls& c) {
+  return {id.mouth_width * (1 + 0.25f * c.width) * (1 - 0.42f * c.rounding), 0.25f * c.jaw * (1 - 0.25f * c.rounding),
+          id.lip * (1 + 0.5f * c.rounding)};
+}
+
+/// Of `value` between corresponding `knots`; beyond the last one both move on by the same.
+float through_knots(float value, std::initializer_list<std::pair<float, float>> knots) {
+  std::pair<float, float> before{0, 0};
+  for (const auto& knot : knots) {
+    if (value < knot.first)
+      return before.second +
+             (value - before.first) * (knot.second - before.second) / std::max(knot.first - before.first, 1e-4f);
+    before = knot;
+  }
+  return value + before.second - before.first;
+}
+
+float half_height_at(float x, float rx, float ry) { return ry * std::sqrt(std::max(0.0f, 1 - x * x / (rx * rx))); }
+
+/// One picture's side of the correspondence: the head and what opens and shuts on it.
+struct Posed {
+  Head head;
+  FaceControls controls;
+  MouthShape shape;
+  Point mouth;
+
+  Posed(const Identity& id, const FaceControls& c)
+      : head(id, c), controls(c), shape(mouth_shape(id, c)), mouth(mouth_centre(id, head, c)) {}
+};
+
+/// Lips and chin follow the jaw: where the point `q` of the moved face, in head units, lies in the source. False where
+/// the mouth moves nothing.
+bool follow_mouth(const Posed& source, const Posed& moved, Point q, Point& there) {
+  const float dx = q.x - moved.mouth.x, dy = q.y - moved.mouth.y;
+  const MouthShape &to = moved.shape, &from = source.shape;
+  constexpr float kAbove = 0.3f, kBelow = 0.55f, kAside = 0.2f;
+  const float height = dy < 0 ? kAbove + 0.05f * moved.controls.jaw : kBelow;
+  if (std::abs(dx) > to.half + kAside || std::abs(dy) > height) return false;
+  const float open_to = half_height_at(dx, 0.88f * to.half, to.open),
+              aside = through_knots(std::abs(dx), {{to.half, from.half}, {to.half + kAside, to.half + kAside}}),
+              open_from = half_height_at(aside, 0.88f * from.half, from.open);
+  const std::pair<float, float> inside{open_to, open_from}, lips{open_to + to.lip, open_from + from.lip};
+  const float y =
+      dy < 0 ? -through_knots(
+                   -dy, {inside, lips, {kAbove + 0.05f * moved.controls.jaw, kAbove + 0.05f * source.controls.jaw}})
+             : through_knots(dy, {inside,
+                                  lips,
+                                  {0.42f + 0.06f * moved.controls.jaw, 0.42f + 0.06f * source.controls.jaw},
+                                  {kBelow, kBelow}});
+  there = {source.mouth.x + std::copysign(aside, dx), source.mouth.y + y};
+  return true;
+}
+
+/// The same for lids and gaze.
+bool follow_eyes(const Identity& id, const Posed& source, const Posed& moved, Point q, Point& there) {
+  constexpr float kReach = 0.25f;
+  for (const float side : {-1.0f, 1.0f}) {
+    const auto eye = [&](const Posed& posed) { return posed.head.on_face(side * id.eye_spacing, kEyeY); };
+    const auto lid = [&](const Posed& p) {
+      return id.eye_size * id.eye_height * (0.1f + 0.9f * (1 - p.controls.blink)) * (1 + 0.12f * p.controls.brow);
+    };
+    const Point to = eye(moved), from = eye(source);
+    const float dx = q.x - to.x, drop = 0.25f * id.eye_size, dy = q.y - to.y - drop * moved.controls.blink;
+    if (std::abs(dx) > kReach || std::abs(dy) > kReach) continue;
+    const float near = 1 - std::max(std::abs(dx), std::abs(dy)) / kReach,
+                look = 0.5f * id.eye_size * (moved.controls.gaze_x - source.controls.gaze_x);
+    const float y = std::copysign(through_knots(std::abs(dy), {{lid(moved), lid(source)}, {kReach, kReach}}), dy);
+    const float roll = 0.42f * id.eye_size * id.eye_height * (moved.controls.gaze_y - source.controls.gaze_y);
+    there = {from.x + dx - std::min(1.0f, 2 * near) * look,
+             from.y + drop * source.controls.blink + y - std::min(1.0f, 2 * near) * roll};
+    return true;
+  }
+  return false;
+}
+
 void draw_behind(Canvas& canvas, const Identity& id, const Head& head) {
   const Rgb dark = scaled(id.hair, 0.75f);
   const Point back = head.at(0, -0.1f, -0.35f);
@@ -159,9 +239,7 @@ void draw_eyes(Canvas& canvas, const Identity& id, const Head& head, const FaceC
 
 void draw_mouth(Canvas& canvas, const Identity& id, const Head& head, const FaceControls& c) {
   const Point centre = mouth_centre(id, head, c);
-  const float half = id.mouth_width * (1 + 0.25f * c.width) * (1 - 0.42f * c.rounding);
-  const float open = 0.25f * c.jaw * (1 - 0.25f * c.rounding);
-  const float lip = id.lip * (1 + 0.5f * c.rounding);
+  const auto [half, open, lip] = mouth_shape(id, c);
   canvas.ellipse({centre, half + 0.3f * lip, open + lip}, id.lips);
   if (open < 0.012f) {
     canvas.stroke({centre.x - half, centre.y - 0.015f}, {centre.x, centre.y + 0.02f},
@@ -325,7 +403,7 @@ at::Tensor attention_map(const Identity& id, const FaceControls& wanted) {
 at::Tensor correspondence(const Identity& id, const FaceControls& source_wanted, const FaceControls& moved_wanted,
                           int64_t side) {
   const FaceControls from = clamped(source_wanted), to = clamped(moved_wanted);
-  const Head source(id, from), moved(id, to);
+  const Posed source(id, from), moved(id, to);
   const auto cell = static_cast<float>(kFaceSide) / static_cast<float>(side);
   const auto into = [](const Frame& frame, float angle, Point p) {
     const float dx = (p.x - frame.origin.x) / frame.scale, dy = (p.y - frame.origin.y) / frame.scale,
@@ -337,26 +415,45 @@ at::Tensor correspondence(const Identity& id, const FaceControls& source_wanted,
     return Point{frame.origin.x + frame.scale * (c * q.x - s * q.y),
                  frame.origin.y + frame.scale * (s * q.x + c * q.y)};
   };
-  at::Tensor field = at::empty({side * side, 2}, at::kFloat);
+  const Frame &source_frame = source.head.frame, &moved_frame = moved.head.frame;
+  const auto opened = [&](Point p) {  // share of the cell around p that shows the inside of the mouth
+    float share = 0;
+    const Point centre = into(moved_frame, moved_frame.angle, p);
+    if (moved.shape.open < 0.012f || std::abs(centre.x - moved.mouth.x) > 0.6f ||
+        std::abs(centre.y - moved.mouth.y) > 0.6f)
+      return share;
+    for (const float dx : {-0.33f, 0.0f, 0.33f})
+      for (const float dy : {-0.33f, 0.0f, 0.33f}) {
+        const Point q = into(moved_frame, moved_frame.angle, {p.x + dx * cell, p.y + dy * cell});
+        const float u = (q.x - moved.mouth.x) / (0.88f * moved.shape.half),
+                    v = (q.y - moved.mouth.y) / moved.shape.open;
+        share += u * u + v * v < 1 ? 1.0f / 9 : 0.0f;
+      }
+    return share;
+  };
+  at::Tensor field = at::empty({side * side, 3}, at::kFloat);
   float* out = field.data_ptr<float>();
   for (int64_t y = 0; y < side; ++y)
     for (int64_t x = 0; x < side; ++x) {
       const Point p{(static_cast<float>(x) + 0.5f) * cell, (static_cast<float>(y) + 0.5f) * cell};
-      const Point q = into(moved.frame, moved.frame.angle, p);
+      const Point q = into(moved_frame, moved_frame.angle, p);
       const float u = q.x / (1.25f * id.face_width), v = (q.y + 0.02f) / 1.08f;
       Point there{};
-      if (u * u + v * v < 1) {
+      if (follow_mouth(source, moved, q, there) || follow_eyes(id, source, moved, q, there)) {
+        there = out_of(source_frame, source_frame.angle, there);
+      } else if (u * u + v * v < 1) {
         Point on{q.x, q.y};  // the point of the face that is seen at q: three steps of a fixed-point iteration
         for (int i = 0; i < 3; ++i) {
-          const Point seen = moved.on_face(on.x, on.y);
+          const Point seen = moved.head.on_face(on.x, on.y);
           on = {on.x + q.x - seen.x, on.y + q.y - seen.y};
         }
-        there = out_of(source.frame, source.frame.angle, source.on_face(on.x, on.y));
+        there = out_of(source_frame, source_frame.angle, source.head.on_face(on.x, on.y));
       } else {
-        there = out_of(source.frame, 0.35f * source.frame.angle, into(moved.frame, 0.35f * moved.frame.angle, p));
+        there = out_of(source_frame, 0.35f * source_frame.angle, into(moved_frame, 0.35f * moved_frame.angle, p));
       }
       *out++ = there.x / cell - 0.5f;
       *out++ = there.y / cell - 0.5f;
+      *out++ = opened(p);
     }
   return field;
 }
@@ -387,6 +484,13 @@ FaceControls random_controls(Random& random) {
   c.width = between(random, -1, 1);
   c.rounding = amount(0.5);
   return c;
+}
+
+FaceControls portrait_controls(Random& random) {
+  FaceControls controls = random_controls(random);
+  if (random.uniform() < 0.8) controls.blink = 0;
+  if (random.uniform() < 0.6) controls.jaw *= 0.15f;
+  return controls;
 }
 
 std::vector<FaceControls> idle_motion(Random& random, const FaceControls& centre, int64_t video_frames) {

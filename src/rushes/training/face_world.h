@@ -52,8 +52,9 @@ at::Tensor draw_face(const Identity& identity, const FaceControls& controls);
 /// Where a loss should look: [1, kFaceSide, kFaceSide] with 1 at eyes and mouth, 0 elsewhere, soft between.
 at::Tensor attention_map(const Identity& identity, const FaceControls& controls);
 
-/// Where each cell of a side x side grid over the moved picture comes from in the source picture: [side^2, 2] float32,
-/// x and y in cells (centre of the first: 0). Head and body move each in its own way; what opens or shuts is left out.
+/// Where each cell of a side x side grid over the moved picture comes from in the source picture: [side^2, 3] float32,
+/// x and y in cells (centre of the first: 0), and the share of the cell that shows the inside of the mouth. Head and
+/// body move each in its own way, lips, chin and lids follow jaw and blink, the iris follows the gaze.
 at::Tensor correspondence(const Identity& identity, const FaceControls& source, const FaceControls& moved,
                           int64_t side);
 
@@ -65,6 +66,8 @@ MouthBox mouth_box(const Identity& identity, const FaceControls& controls);
 
 /// Independent controls for one picture: every movement in every strength, often near neutral.
 FaceControls random_controls(Random& random);
+/// The same for a portrait: mostly the eyes are open and the mouth is shut.
+FaceControls portrait_controls(Random& random);
 
 /// The mouth at rest; pose, gaze, blinks and brows of someone who listens or speaks, video frame by video frame at 25
 /// per second: slow waves around the pose and the gaze of `centre`, eyes that jump, a blink every three seconds or so.

@@ -42,35 +42,75 @@ at::Tensor fresh_renderer_tensor(const std::string& key, const std::vector<int64
   return noise * std::sqrt((has(key, "attn.") || has(key, "mlp.") ? 1.0 : 2.0) / fan_in(shape));
 }
 
-constexpr int64_t kColours = 3;
+constexpr int64_t kColours = 3, kMark = 3;  // channels of the frame decoder
+constexpr int64_t kPassed = 4;              // the colours and the mark
 
-/// The first three channels of a block pass unchanged: `from` is where they are in its input. Colours are positive, so
-/// the activations leave them alone.
-void pass_colours(std::map<std::string, at::Tensor>& tensors, const std::string& block, int64_t from) {
+/// A channel that a block hands on unchanged. `from` is where it is in the block's input. What it carries is positive,
+/// so the activations leave it alone.
+struct Passage {
+  int64_t from, to;
+};
+
+void pass_channels(std::map<std::string, at::Tensor>& tensors, const std::string& block,
+                   const std::vector<Passage>& passages) {
   at::Tensor first = tensors.at(block + "conv1.weight"), second = tensors.at(block + "conv2.weight");
-  for (int64_t c = 0; c < kColours; ++c) {
-    first[c].zero_()[from + c][1][1].fill_(1);
-    second[c].zero_()[c][1][1].fill_(1);
+  for (const auto [from, to] : passages) {
+    first[to].zero_()[from][1][1].fill_(1);
+    second[to].zero_()[to][1][1].fill_(1);
     for (const char* inner : {"feat_res_block1", "feat_res_block2"})
-      tensors.at(block + inner + ".conv2.norm.norm.weight")[c].zero_();
+      tensors.at(block + inner + ".conv2.norm.norm.weight")[to].zero_();
   }
 }
 
+std::vector<Passage> colours_from(int64_t from) { return {{from, 0}, {from + 1, 1}, {from + 2, 2}}; }
+
+/// The last channel of the features at the finest coarse level is 2 in the corners and 0 elsewhere: padding with zeros
+/// makes a corner's mean of a constant 4/9, that of an edge 2/3. The channel before it lends the block a place.
+void mark_corners(std::map<std::string, at::Tensor>& tensors, const std::string& block) {
+  const int64_t mark = tensors.at(block + "conv2.weight").size(0) - 1, copy = mark - 1;
+  const auto of = [&](const char* key) { return tensors.at(block + key); };
+  of("conv1.weight")[mark].zero_();
+  of("norm.norm.bias")[mark].fill_(1);
+  of("conv2.weight")[mark].zero_()[mark].fill_(1.0 / 9);
+  of("feat_res_block1.conv2.norm.norm.weight")[mark].zero_();
+  at::Tensor first = of("feat_res_block2.conv1.conv.weight"), second = of("feat_res_block2.conv2.conv.weight");
+  first[mark].zero_()[mark][1][1].fill_(-1);
+  of("feat_res_block2.conv1.norm.norm.bias")[mark].fill_(0.55);  // above a corner's mean, below an edge's
+  first[copy].zero_()[mark][1][1].fill_(1);
+  second[mark].zero_()[mark][1][1].fill_(19);
+  second[mark][copy][1][1].fill_(-1);
+  of("feat_res_block2.conv2.norm.norm.weight")[mark].fill_(1);
+}
+
 /// From random weights alone the renderer learns for hundreds of updates to let a colour through. So three channels do
-/// from the start, from the source picture by way of the motion transfer to the frame.
+/// from the start, from the source picture by way of the motion transfer to the frame, and a fourth channel of the
+/// frame decoder darkens what looked at kMouthCell.
 void carry_colours(std::map<std::string, at::Tensor>& tensors, const imtalker::RendererConfig& config) {
   const at::NoGradGuard no_grad;
   at::Tensor initial = tensors.at("dense_feature_encoder.initial_conv.0.weight");
   for (int64_t c = 0; c < kColours; ++c) initial[c].zero_()[c][3][3].fill_(1);
-  pass_colours(tensors, "dense_feature_encoder.down_block_0.", 0);
+  pass_channels(tensors, "dense_feature_encoder.down_block_0.", colours_from(0));
   for (int64_t i = 0; i + 1 < config.levels(); ++i) {
-    pass_colours(tensors, fmt::format("dense_feature_encoder.down_blocks.{}.", i), 0);
-    pass_colours(tensors, fmt::format("frame_decoder.resblocks.{}.", i), config.width(i + 1));
+    pass_channels(tensors, fmt::format("dense_feature_encoder.down_blocks.{}.", i), colours_from(0));
+    pass_channels(tensors, fmt::format("frame_decoder.resblocks.{}.", i), colours_from(config.width(i + 1)));
+  }
+  const int64_t finest = config.coarse_levels() - 1, width = config.width(finest);
+  mark_corners(tensors, fmt::format("dense_feature_encoder.down_blocks.{}.", config.levels() - 2 - finest));
+  const std::string last_coarse = fmt::format("frame_decoder.resblocks.{}.", finest - 1);
+  pass_channels(tensors, last_coarse, {{2 * width - 1, kMark}});
+  tensors.at(last_coarse + "norm.norm.bias")[kMark].fill_(-0.5);  // a quarter is as much as any other cell gets
+  pass_channels(tensors, fmt::format("frame_decoder.upconv_blocks.{}.", finest), {{kMark, kMark}});
+  // Cells come as squares: a blur makes the steps between them slopes.
+  const at::Tensor taps = at::tensor({0.25, 0.5, 0.25}, at::TensorOptions(at::kFloat)), soft = at::outer(taps, taps);
+  at::Tensor merge = tensors.at(fmt::format("frame_decoder.resblocks.{}.conv1.weight", finest));
+  for (int64_t c = 0; c < kColours; ++c) {
+    merge[c][config.width(finest + 1) + c].copy_(soft);
+    merge[c][kMark].copy_(-3 * soft);
   }
   for (auto& [key, value] : tensors)
     if (has(key, "transformer_blocks") &&
         (key.ends_with("attn.proj.weight") || key.ends_with("mlp.2.weight") || key.ends_with("mlp.3.weight")))
-      value.narrow(0, 0, kColours).zero_();
+      value.narrow(0, 0, kPassed).zero_();
   // Four pixels of each colour; 5 (x - 1/2) is about the inverse of the sigmoid that follows.
   at::Tensor last = tensors.at("frame_decoder.final_conv.1.weight");
   for (int64_t out = 0; out < 12; ++out) {
@@ -78,21 +118,6 @@ void carry_colours(std::map<std::string, at::Tensor>& tensors, const imtalker::R
     last[out][out / 4][1][1].fill_(5);
   }
   tensors.at("frame_decoder.final_conv.1.bias").fill_(-2.5);
-}
-
-/// W with W^T W = covariance^-1: the inverse of the Cholesky factor.
-at::Tensor whitening(const at::Tensor& covariance) {
-  const int64_t n = covariance.size(0);
-  const at::Tensor l = at::zeros({n, n}, at::kDouble), source = covariance.to(at::kDouble).contiguous();
-  double* L = l.data_ptr<double>();
-  const double* A = source.const_data_ptr<double>();
-  for (int64_t i = 0; i < n; ++i)
-    for (int64_t j = 0; j <= i; ++j) {
-      double sum = A[i * n + j];
-      for (int64_t k = 0; k < j; ++k) sum -= L[i * n + k] * L[j * n + k];
-      L[i * n + j] = i == j ? std::sqrt(std::max(sum, 1e-9)) : sum / L[j * n + j];
-    }
-  return at::linalg_solve(l, at::eye(n, at::kDouble)).to(at::kFloat);
 }
 
 /// Queries and keys begin as whitened motion maps: a place is most like itself and its neighbours. From plain random
@@ -119,11 +144,49 @@ void tell_places_apart(std::map<std::string, at::Tensor>& tensors, const imtalke
 
 }  // namespace
 
+at::Tensor whitening(const at::Tensor& covariance) {  // the inverse of the Cholesky factor
+  const int64_t n = covariance.size(0);
+  const at::Tensor l = at::zeros({n, n}, at::kDouble), source = covariance.to(at::kDouble).contiguous();
+  double* L = l.data_ptr<double>();
+  const double* A = source.const_data_ptr<double>();
+  for (int64_t i = 0; i < n; ++i)
+    for (int64_t j = 0; j <= i; ++j) {
+      double sum = A[i * n + j];
+      for (int64_t k = 0; k < j; ++k) sum -= L[i * n + k] * L[j * n + k];
+      L[i * n + j] = i == j ? std::sqrt(std::max(sum, 1e-9)) : sum / L[j * n + j];
+    }
+  return at::linalg_solve(l, at::eye(n, at::kDouble)).to(at::kFloat);
+}
+
 bool is_equalised(const std::string& key) {
   if (!key.ends_with("weight")) return false;
   if (key.starts_with("latent_token_encoder.conv1")) return false;
   return key.starts_with("latent_token_") || key.starts_with("adapt.") ||
          (key.starts_with("dense_feature_encoder.") && (has(key, "linear_layers") || has(key, "final_linear")));
+}
+
+RendererPart renderer_part(const std::string& key) {
+  if (key.starts_with("latent_token_encoder.")) return RendererPart::motion_encoder;
+  if (key.starts_with("latent_token_decoder.") || key.starts_with("adapt.") || has(key, "block_efc.q_proj") ||
+      has(key, "block_efc.k_proj"))
+    return RendererPart::places;
+  return RendererPart::picture;
+}
+
+std::map<std::string, at::Tensor> held_for_training(const std::map<std::string, at::Tensor>& tensors,
+                                                    RendererPart part) {
+  std::map<std::string, at::Tensor> held;
+  for (const auto& [key, value] : tensors)
+    if (renderer_part(key) == part) held[key] = is_equalised(key) ? value / kEqualisedGain : value;
+  return held;
+}
+
+tensor::WeightMap presented(const tensor::WeightMap& held) {
+  std::map<std::string, at::Tensor> tensors;
+  for (const auto& [key, value] : held.tensors()) tensors[key] = is_equalised(key) ? value * kEqualisedGain : value;
+  tensor::WeightMap weights(std::move(tensors));
+  weights.set_trainable(held.trainable());
+  return weights;
 }
 
 imtalker::RendererConfig shipped_renderer() {

@@ -22,6 +22,24 @@ bool is_running_statistic(const std::string& key);
 bool is_equalised(const std::string& key);
 constexpr double kEqualisedGain = 12.0;
 
+/// The renderer is trained in three parts, each by a stage of its own: where the motion transfer looks (motion maps,
+/// adaptation, queries and keys), what it carries and how frames are made of it, and reading a picture's motion.
+enum class RendererPart { places, picture, motion_encoder };
+RendererPart renderer_part(const std::string& key);
+
+/// Those of `tensors` that belong to a part, equalised weights divided by their gain: what an optimiser holds.
+std::map<std::string, at::Tensor> held_for_training(const std::map<std::string, at::Tensor>& tensors,
+                                                    RendererPart part);
+/// The opposite: what modules take. Differentiable. Keeps whether they are trainable.
+tensor::WeightMap presented(const tensor::WeightMap& held);
+
+/// W with W covariance W^T = 1, for a covariance [n, n] that is positive definite.
+at::Tensor whitening(const at::Tensor& covariance);
+
+/// The cell of every coarse level that a query looks at where the mouth is open: no source shows its inside. The
+/// appearance features mark it, and the frame decoder begins with darkness where it finds the mark.
+constexpr int64_t kMouthCell = 0;
+
 /// Equalised layers N(0, 1), others He; residual branches small; motion transfer begins as "stay where you are": keys
 /// and queries are the same projection, which tells places apart, and values pass unchanged.
 std::map<std::string, at::Tensor> fresh_renderer(const imtalker::RendererConfig& config);

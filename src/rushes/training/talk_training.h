@@ -8,20 +8,27 @@
 namespace rushes::training {
 
 struct RendererOptions {
-  RunOptions run;                 // batch counts source pictures
-  int64_t drivers = 3;            // frames made of each source picture
-  int64_t people = 0;             // that are drawn; 0: without end. A few: does the model learn them by heart?
-  std::filesystem::path start{};  // a state whose motion parts a new run begins with; the picture's parts begin afresh
+  RunOptions run;       // batch counts source pictures
+  int64_t drivers = 3;  // frames made of each source picture
+  int64_t people = 0;   // that are drawn; 0: without end. A few: does the model learn them by heart?
 };
 
-/// Source picture and motion of the same person to the moved picture; at the same time the motion encoder learns to
-/// read the controls off a picture, so that a motion carries nothing of a person. face-renderer.safetensors, .png.
+/// Where the motion transfer looks, from the motions of source and frame alone: no picture is needed for that, the
+/// drawing knows where everything comes from. face-places.safetensors.
+void train_places(const RunOptions& options);
+
+/// The motion encoder learns to read the controls off a picture, so that a motion carries nothing of a person.
+/// face-motion-encoder.safetensors.
+void train_motion_encoder(const RunOptions& options);
+
+/// Source picture and motion of the same person to the moved picture, with the places of face-places as they are.
+/// face-renderer.safetensors, with the weights of all three stages, and face-renderer.png.
 void train_renderer(const RendererOptions& options);
 
-/// Mean peak signal-to-noise ratio in dB over frames of held-out people, moved by the motion that the encoder read off
-/// the driving frame; and the same where the source picture is shown unmoved.
+/// Over held-out people: mean peak signal-to-noise ratio in dB of frames moved by the drawing's own motion; the same
+/// where the source picture is shown unmoved; correlation between the mouth's opening in frames and drawings.
 struct RendererQuality {
-  double psnr, unmoved_psnr;
+  double psnr, unmoved_psnr, mouth;
 };
 RendererQuality renderer_quality(const std::filesystem::path& weights, int64_t people);
 
