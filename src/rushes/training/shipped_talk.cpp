@@ -64,20 +64,23 @@ void pass_channels(std::map<std::string, at::Tensor>& tensors, const std::string
 
 std::vector<Passage> colours_from(int64_t from) { return {{from, 0}, {from + 1, 1}, {from + 2, 2}}; }
 
-/// The last channel of the features at the finest coarse level is 2 in the corners and 0 elsewhere: padding with zeros
-/// makes a corner's mean of a constant 4/9, that of an edge 2/3. The channel before it lends the block a place.
-void mark_corners(std::map<std::string, at::Tensor>& tensors, const std::string& block) {
+/// The last channel of the features at the finest coarse level is 2 in kMouthCell and 0 elsewhere: padding with zeros
+/// makes the mean of the upper and the left neighbour of a constant 0 in the first corner, 1/2 on two edges, else 1.
+/// The channel before it lends the block a place.
+void mark_mouth_cell(std::map<std::string, at::Tensor>& tensors, const std::string& block) {
   const int64_t mark = tensors.at(block + "conv2.weight").size(0) - 1, copy = mark - 1;
   const auto of = [&](const char* key) { return tensors.at(block + key); };
   of("conv1.weight")[mark].zero_();
   of("norm.norm.bias")[mark].fill_(1);
-  of("conv2.weight")[mark].zero_()[mark].fill_(1.0 / 9);
+  at::Tensor mean = of("conv2.weight")[mark].zero_()[mark];
+  mean[0][1].fill_(0.5);
+  mean[1][0].fill_(0.5);
   of("feat_res_block1.conv2.norm.norm.weight")[mark].zero_();
   at::Tensor first = of("feat_res_block2.conv1.conv.weight"), second = of("feat_res_block2.conv2.conv.weight");
   first[mark].zero_()[mark][1][1].fill_(-1);
-  of("feat_res_block2.conv1.norm.norm.bias")[mark].fill_(0.55);  // above a corner's mean, below an edge's
+  of("feat_res_block2.conv1.norm.norm.bias")[mark].fill_(0.25);  // between the corner and the edges
   first[copy].zero_()[mark][1][1].fill_(1);
-  second[mark].zero_()[mark][1][1].fill_(19);
+  second[mark].zero_()[mark][1][1].fill_(8);
   second[mark][copy][1][1].fill_(-1);
   of("feat_res_block2.conv2.norm.norm.weight")[mark].fill_(1);
 }
@@ -95,7 +98,7 @@ void carry_colours(std::map<std::string, at::Tensor>& tensors, const imtalker::R
     pass_channels(tensors, fmt::format("frame_decoder.resblocks.{}.", i), colours_from(config.width(i + 1)));
   }
   const int64_t finest = config.coarse_levels() - 1, width = config.width(finest);
-  mark_corners(tensors, fmt::format("dense_feature_encoder.down_blocks.{}.", config.levels() - 2 - finest));
+  mark_mouth_cell(tensors, fmt::format("dense_feature_encoder.down_blocks.{}.", config.levels() - 2 - finest));
   const std::string last_coarse = fmt::format("frame_decoder.resblocks.{}.", finest - 1);
   pass_channels(tensors, last_coarse, {{2 * width - 1, kMark}});
   tensors.at(last_coarse + "norm.norm.bias")[kMark].fill_(-0.5);  // a quarter is as much as any other cell gets
