@@ -147,8 +147,12 @@ TEST(DeviceWorker, ends_a_session_at_its_next_block_border_if_that_is_asked_for)
   const auto s = session(*model, "a", 0, 0), waiting = session(*model, "b", 0, 0);
   const auto reader = s->stream().subscribe(Stream::Role::observer, Stream::From::start);
   worker.submit(s);
-  gate.allow(5);
-  while (!std::holds_alternative<FrameBlock>(reader->next()->what)) {}
+  gate.allow(5);  // a block has four steps: the second has begun
+  const auto begins_second = [](const StreamEvent& event) {
+    const auto* progress = std::get_if<BlockProgress>(&event.what);
+    return progress && progress->block == 1;
+  };
+  while (!begins_second(*reader->next())) {}
   s->stop_at_border("enough");
   waiting->stop_at_border("enough");
   EXPECT_FALSE(s->over());
