@@ -21,13 +21,14 @@ net::awaitable<Response> BackgroundWork::run(std::function<Response()> work) {
   };
   const net::any_io_executor executor = co_await net::this_coro::executor;
   const auto wakeup = std::make_shared<Wakeup>(executor);
-  const auto result = std::make_shared<Result>();
-  const bool queued = queue_.try_send([work = std::move(work), result, notify = wakeup->notifier()] {
+  auto result = std::make_shared<Result>();
+  const bool queued = queue_.try_send([work = std::move(work), result, notify = wakeup->notifier()]() mutable {
     try {
       result->response = work();
     } catch (...) {
       result->failure = std::current_exception();
     }
+    result.reset();  // what was thrown is the waiter's alone
     notify();
   });
   require(queued, ErrorCode::unavailable, "too many are connecting at the moment");
