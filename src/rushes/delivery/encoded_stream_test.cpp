@@ -87,9 +87,9 @@ TEST_F(EncodedStreamTest, gives_each_viewer_the_bytes_of_the_recording) {
 
 TEST_F(EncodedStreamTest, delivers_the_first_fragment_before_the_second_block_is_begun) {
   const auto s = session();
+  std::counting_semaphore<> ready{0};  // outlives the stream, which may call once more
   const auto stream = encode(s, recorded());
   DeviceWorker worker(model_);
-  std::counting_semaphore<> ready{0};
   const auto viewer = stream->watch(EncodedStream::From::start, [&] { ready.release(); });
   worker.submit(s);
   ASSERT_EQ(viewer->poll()->index, -1);
@@ -168,9 +168,9 @@ TEST_F(EncodedStreamTest, keeps_the_live_stream_when_the_recording_is_full) {
 
 TEST_F(EncodedStreamTest, leaves_a_playable_file_when_the_session_is_stopped) {
   const auto s = session(0);
+  std::counting_semaphore<> ready{0};  // outlives the stream, which may call once more
   const auto stream = encode(s, recorded());
   DeviceWorker worker(model_);
-  std::counting_semaphore<> ready{0};
   const auto viewer = stream->watch(EncodedStream::From::start, [&] { ready.release(); });
   worker.submit(s);
   gate_.allow(8);

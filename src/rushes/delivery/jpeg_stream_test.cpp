@@ -46,8 +46,8 @@ JpegPicture next(JpegViewer& viewer, std::counting_semaphore<>& ready) {
 
 TEST(JpegStream, gives_every_picture_once_encoded_to_all_viewers) {
   Generation g;
+  std::counting_semaphore<> ready_a{0}, ready_b{0};  // outlives the stream, which may call once more
   const auto stream = std::make_shared<JpegStream>(g.session);
-  std::counting_semaphore<> ready_a{0}, ready_b{0};
   const auto a = stream->watch(JpegStream::From::oldest, [&] { ready_a.release(); });
   const auto b = stream->watch(JpegStream::From::oldest, [&] { ready_b.release(); });
   for (int64_t index = 0; index < 84; ++index) {
@@ -68,11 +68,11 @@ TEST(JpegStream, gives_every_picture_once_encoded_to_all_viewers) {
 
 TEST(JpegStream, encodes_only_while_somebody_watches) {
   Generation g;
+  std::counting_semaphore<> ready{0};  // outlives the stream, which may call once more
   const auto stream = std::make_shared<JpegStream>(g.session);
   g.gate.allow(4);
   while (g.session->status().blocks < 1) std::this_thread::yield();
   EXPECT_EQ(stream->encoded(), 0);
-  std::counting_semaphore<> ready{0};
   {
     const auto viewer = stream->watch(JpegStream::From::oldest, [&] { ready.release(); });
     EXPECT_EQ(next(*viewer, ready).index, 0);
@@ -87,9 +87,9 @@ TEST(JpegStream, gives_a_new_viewer_nothing_of_a_picture_left_from_the_last_one)
   Generation g;
   g.gate.allow(8);
   while (g.session->status().blocks < 2) std::this_thread::yield();
+  std::counting_semaphore<> ready{0};  // outlives the stream, which may call once more
   const auto stream = std::make_shared<JpegStream>(g.session);
   for (int i = 0; i < 200; ++i) {  // the encoder may be amid a picture whenever a viewer leaves
-    std::counting_semaphore<> ready{0};
     const auto viewer = stream->watch(JpegStream::From::oldest, [&] { ready.release(); });
     ASSERT_EQ(next(*viewer, ready).index, 0) << "viewer " << i;
   }
@@ -97,8 +97,8 @@ TEST(JpegStream, gives_a_new_viewer_nothing_of_a_picture_left_from_the_last_one)
 
 TEST(JpegStream, moves_a_slow_viewer_forward_within_bounded_memory) {
   Generation g;
+  std::counting_semaphore<> ready{0}, ready_slow{0};  // outlives the stream, which may call once more
   const auto stream = std::make_shared<JpegStream>(g.session, JpegStreamOptions{.memory_bytes = 1});
-  std::counting_semaphore<> ready{0}, ready_slow{0};
   const auto quick = stream->watch(JpegStream::From::oldest, [&] { ready.release(); });
   const auto slow = stream->watch(JpegStream::From::oldest, [&] { ready_slow.release(); });
   g.gate.open();
@@ -116,11 +116,11 @@ TEST(JpegStream, moves_a_slow_viewer_forward_within_bounded_memory) {
 TEST(JpegStream, is_undisturbed_by_viewers_that_come_and_go) {
   Generation g(0);
   g.gate.open();
+  std::counting_semaphore<> ready{0};  // outlives the stream, which may call once more
   const auto stream = std::make_shared<JpegStream>(g.session);
   for (int i = 0; i < 50; ++i)
     stream->watch(i % 2 ? JpegStream::From::newest : JpegStream::From::oldest, [] {})->poll();
   g.session->stop();
-  std::counting_semaphore<> ready{0};
   const auto late = stream->watch(JpegStream::From::newest, [&] { ready.release(); });
   while (next(*late, ready).bytes) {}
   EXPECT_TRUE(late->ended());
