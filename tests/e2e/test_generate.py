@@ -11,6 +11,7 @@ import time
 import numpy
 import pytest
 from PIL import Image
+from waiting import wait_for
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -46,13 +47,6 @@ def probe(path):
         capture_output=True, check=True)
     found = json.loads(out.stdout)
     return found["streams"][0], found["frames"]
-
-
-def wait_for(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.01)
 
 
 def test_a_prompt_becomes_an_mp4_with_every_frame_in_its_place(tmp_path):

@@ -3,6 +3,7 @@ import pathlib
 import re
 
 import pytest
+from page_tab import PageTab, difference, opener
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "docs" / "images"
@@ -25,24 +26,14 @@ def colours(pixels):
     return {tuple(pixels[i : i + 3]) for i in range(0, len(pixels), 4)}
 
 
-def difference(a, b):
-    return sum(abs(x - y) for x, y in zip(a, b)) / len(a)
-
-
 def session_ids(server):
     return {session["id"] for session in server.request("GET", "/v1/sessions")["sessions"]}
 
 
-class Page:
-    """A tab with the page open, which notes the errors of its scripts."""
-
-    def __init__(self, browser, server, width=1280, height=860):
+class Page(PageTab):
+    def __init__(self, browser, server, **size):
+        super().__init__(browser, server, **size)
         self.server = server
-        self.tab = browser.new_page(viewport={"width": width, "height": height})
-        self.errors = []
-        self.tab.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.tab.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
-        self.tab.goto(server.url)
         self.tab.get_by_role("textbox", name="What should the video show?").wait_for()
 
     def generate(self, prompt, length="Medium"):
@@ -61,21 +52,11 @@ class Page:
     def count(self, selector):
         return self.tab.locator(selector).count()
 
-    def overflow(self):
-        return self.tab.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")
-
 
 @pytest.fixture
 def open_page(server, browser):
-    pages = []
-
-    def open_one(**size):
-        pages.append(Page(browser, server, **size))
-        return pages[-1]
-
-    yield open_one
-    for page in pages:
-        page.tab.close()
+    with opener(Page, browser, server) as open_one:
+        yield open_one
     for session in server.request("GET", "/v1/sessions")["sessions"]:
         server.request("DELETE", "/v1/sessions/" + session["id"])
 

@@ -7,6 +7,7 @@ import subprocess
 import time
 
 from video_server import VideoServer, find_program
+from waiting import wait_for
 
 
 def frames_that_play(path):
@@ -19,10 +20,7 @@ def frames_that_play(path):
 
 
 def wait_for_fragment(server, session):
-    deadline = time.monotonic() + 60
-    while server.status(session)["done"]["fragments"] == 0:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for(lambda: server.status(session)["done"]["fragments"] > 0)
 
 
 def check(server, data):

@@ -10,6 +10,7 @@ import urllib.error
 import numpy
 import pytest
 from video_server import video_server
+from waiting import wait_for
 
 MODULE = pathlib.Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
 pytestmark = pytest.mark.skipif(not MODULE.exists(), reason="libnginx-mod-rtmp is not installed")
@@ -89,13 +90,6 @@ def pictures(path):
 def numbers(path):
     """The numbers that are drawn in the second row of cells."""
     return [sum(1 << i for i in range(32) if picture[30, i * 20 + 10] > 127) for picture in pictures(path)]
-
-
-def wait_for(condition, seconds=60):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
-        time.sleep(0.02)
 
 
 def state(server, push):

@@ -3,6 +3,7 @@ import pathlib
 import re
 
 import pytest
+from page_tab import PageTab, difference, opener
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "docs" / "images"
@@ -18,13 +19,9 @@ PICTURES_SHOWN = "(least) => Number(document.querySelectorAll('.measures dd')[2]
 SPOKE = r"() => /^\d+\.\d\d s$/.test(document.querySelectorAll('.measures dd')[0].textContent)"
 
 
-class TalkPage:
-    def __init__(self, browser, server, width=1280, height=860):
-        self.tab = browser.new_page(viewport={"width": width, "height": height})
-        self.errors = []
-        self.tab.on("pageerror", lambda error: self.errors.append(str(error)))
-        self.tab.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
-        self.tab.goto(server.url)
+class TalkPage(PageTab):
+    def __init__(self, browser, server, **size):
+        super().__init__(browser, server, **size)
         self.tab.get_by_text("Talking head", exact=True).click()
         self.tab.get_by_alt_text("The portrait").wait_for()
 
@@ -34,25 +31,11 @@ class TalkPage:
     def button(self, name):
         return self.tab.get_by_role("button", name=name, exact=True)
 
-    def overflow(self):
-        return self.tab.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")
-
 
 @pytest.fixture
 def open_page(server, browser):
-    pages = []
-
-    def open_one(**size):
-        pages.append(TalkPage(browser, server, **size))
-        return pages[-1]
-
-    yield open_one
-    for page in pages:
-        page.tab.close()
-
-
-def difference(a, b):
-    return sum(abs(x - y) for x, y in zip(a, b)) / len(a)
+    with opener(TalkPage, browser, server) as open_one:
+        yield open_one
 
 
 def test_a_portrait_says_the_example_and_comes_to_rest(open_page):

@@ -36,6 +36,13 @@ constexpr std::string_view name(SessionState state) {
   return "?";
 }
 
+/// The state of that name(), if there is one.
+constexpr std::optional<SessionState> state_named(std::string_view text) {
+  for (const SessionState state : kSessionStates)
+    if (name(state) == text) return state;
+  return std::nullopt;
+}
+
 /// No more frames will come.
 constexpr bool ended(SessionState state) {
   return state == SessionState::finished || state == SessionState::stopped || state == SessionState::failed;

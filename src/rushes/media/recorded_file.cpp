@@ -302,6 +302,11 @@ int64_t RecordedFile::video_frames() const {
                          [](int64_t sum, const RecordedFragment& fragment) { return sum + fragment.video_frames; });
 }
 
+int64_t RecordedFile::blocks() const {
+  return std::count_if(fragments.begin(), fragments.end(),
+                       [](const RecordedFragment& fragment) { return fragment.video_frames > 0; });
+}
+
 RecordedFile read_recorded_file(const std::filesystem::path& path) {
   BoxFile file(path);
   const auto type = file.next(), movie = file.next();

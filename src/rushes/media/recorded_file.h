@@ -27,6 +27,8 @@ struct RecordedFile {
                              : fragments.back().offset + fragments.back().size;
   }
   int64_t video_frames() const;
+  /// Fragments that have pictures: all but the end of the sound.
+  int64_t blocks() const;
 };
 
 /// Reads a file that a FragmentWriter made, whole or cut off anywhere: what follows the last complete fragment is left

@@ -96,6 +96,7 @@ TEST_F(RecordedFileTest, with_sound_tells_its_track_and_keeps_its_end) {
   EXPECT_EQ(mp4_mime_type(file.track, true), writer.mime_type());
   ASSERT_EQ(file.fragments.size(), 2u);
   EXPECT_EQ(file.video_frames(), 5);
+  EXPECT_EQ(file.blocks(), 1);
   EXPECT_EQ(file.complete_bytes(), static_cast<int64_t>(bytes_.size()));
   EXPECT_EQ(file.fragments[1].pts, file.fragments[0].pts + file.fragments[0].duration);
 }

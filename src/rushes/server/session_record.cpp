@@ -105,9 +105,9 @@ ErrorCode parse_code(const std::string& text) {
 }
 
 SessionState parse_state(const std::string& text) {
-  for (const SessionState state : generation::kSessionStates)
-    if (name(state) == text) return state;
-  fail(ErrorCode::corrupt_data, "'{}' is no state of a session", text);
+  const auto state = generation::state_named(text);
+  require(state.has_value(), ErrorCode::corrupt_data, "'{}' is no state of a session", text);
+  return *state;
 }
 
 /// The stream's events: a block for each fragment.
@@ -116,6 +116,7 @@ std::vector<generation::FrameBlock> blocks_of(const media::RecordedFile& file, c
   std::vector<generation::FrameBlock> blocks;
   int64_t frames = 0, segment = 0, block = 0;
   for (const media::RecordedFragment& fragment : file.fragments) {
+    if (fragment.video_frames == 0) continue;  // the end of the sound
     generation::FrameBlock& made = blocks.emplace_back();
     made.video_frames = fragment.video_frames;
     made.height = format.height;
@@ -134,7 +135,7 @@ std::vector<generation::FrameBlock> blocks_of(const media::RecordedFile& file, c
 
 /// What the end of its process has made of a session that ran.
 void end_interrupted(SessionStatus& status, const VideoFormat& format, const media::RecordedFile& file) {
-  status.blocks = static_cast<int64_t>(file.fragments.size());
+  status.blocks = file.blocks();
   status.video_frames = file.video_frames();
   if (!status.end) status.end = status.newest_block;
   if (format.video_frames && status.video_frames >= *format.video_frames) {
@@ -168,8 +169,9 @@ Entry restore(const delivery::CatalogueRow& row, const media::RecordedFile& file
       std::make_shared<delivery::EncodedStream>(entry.session, file, delivery::EncodedStreamOptions{.recording = path});
   entry.outlets = std::make_shared<delivery::Outlets>(entry.video);
   if (details.contains("origin"))
-    entry.origin = Origin{details["origin"].at("kind") == "fork" ? Origin::Kind::fork : Origin::Kind::remix,
-                          generation::SessionId::parse(details["origin"].at("session").get<std::string>())};
+    entry.origin =
+        Origin{details["origin"].at("kind") == name(Origin::Kind::fork) ? Origin::Kind::fork : Origin::Kind::remix,
+               generation::SessionId::parse(details["origin"].at("session").get<std::string>())};
   entry.lost_image = details.value("image", false);
   entry.model = details.value("model", "");
   return entry;
@@ -202,9 +204,7 @@ delivery::CatalogueRow catalogue_row(const Entry& entry) {
   if (session.request().image || entry.lost_image) details["image"] = true;
   if (!entry.model.empty()) details["model"] = entry.model;
   if (status.failure) details["error"] = {{"code", name(status.failure->code)}, {"message", status.failure->message}};
-  if (entry.origin)
-    details["origin"] = {{"kind", entry.origin->kind == Origin::Kind::fork ? "fork" : "remix"},
-                         {"session", entry.origin->session.text()}};
+  if (entry.origin) details["origin"] = {{"kind", name(entry.origin->kind)}, {"session", entry.origin->session.text()}};
   row.details = details.dump(-1, ' ', false, Json::error_handler_t::replace);
   return row;
 }
@@ -226,10 +226,10 @@ delivery::CatalogueRow stray_row(std::string id, const media::RecordedFile& file
   format.fps =
       static_cast<double>(first.video_frames) * media::Pts::period::den / static_cast<double>(first.duration.count());
   format.segments = 1;
-  format.blocks_per_segment = static_cast<int64_t>(file.fragments.size());
+  format.blocks_per_segment = file.blocks();
   SessionStatus status;
   status.state = SessionState::stopped;
-  status.blocks = static_cast<int64_t>(file.fragments.size());
+  status.blocks = file.blocks();
   status.video_frames = file.video_frames();
   auto row = columns(std::move(id), created_ms, status, format);
   row.recorded_bytes = file.complete_bytes();

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "rushes/delivery/catalogue.h"
@@ -36,6 +37,8 @@ struct Origin {
   enum class Kind { remix, fork } kind;
   generation::SessionId session;
 };
+
+constexpr std::string_view name(Origin::Kind kind) { return kind == Origin::Kind::fork ? "fork" : "remix"; }
 
 /// What a request has in hand while it works with a session; the session may be deleted meanwhile.
 struct Entry {

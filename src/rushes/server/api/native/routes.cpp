@@ -1,6 +1,5 @@
 #include "rushes/server/api/native/routes.h"
 
-#include <algorithm>
 #include <boost/asio/this_coro.hpp>
 #include <set>
 
@@ -58,10 +57,9 @@ std::set<SessionState> wanted_states(const Request& request) {
   if (!text) return wanted;
   for (std::string_view rest = *text;;) {
     const std::string_view word = rest.substr(0, rest.find(','));
-    const auto found = std::find_if(std::begin(generation::kSessionStates), std::end(generation::kSessionStates),
-                                    [&](SessionState state) { return name(state) == word; });
+    const auto found = generation::state_named(word);
     require(
-        found != std::end(generation::kSessionStates), ErrorCode::invalid_argument,
+        found.has_value(), ErrorCode::invalid_argument,
         "state must be one or more of queued, running, waiting, paused, finished, stopped, failed, with commas (got "
         "'{}')",
         word.substr(0, 32));

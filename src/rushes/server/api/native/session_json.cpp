@@ -24,7 +24,7 @@ Json failure_json(const std::optional<generation::Failure>& failure) {
 
 Json origin_json(const std::optional<Origin>& origin) {
   if (!origin) return nullptr;
-  return {{"kind", origin->kind == Origin::Kind::fork ? "fork" : "remix"}, {"session", origin->session.text()}};
+  return {{"kind", name(origin->kind)}, {"session", origin->session.text()}};
 }
 
 /// RFC 3339, UTC, to the second.

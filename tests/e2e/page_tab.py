@@ -1,0 +1,32 @@
+"""What tests of the page share: a tab that notes the errors of its scripts, and how much two pictures differ."""
+import contextlib
+
+
+class PageTab:
+    def __init__(self, browser, server, width=1280, height=860):
+        self.tab = browser.new_page(viewport={"width": width, "height": height})
+        self.errors = []
+        self.tab.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.tab.on("console", lambda message: message.type == "error" and self.errors.append(message.text))
+        self.tab.goto(server.url)
+
+    def overflow(self):
+        return self.tab.evaluate("() => document.documentElement.scrollWidth - window.innerWidth")
+
+
+@contextlib.contextmanager
+def opener(kind, browser, server):
+    """Opens tabs of a kind, and closes them all in the end."""
+    pages = []
+
+    def open_one(**size):
+        pages.append(kind(browser, server, **size))
+        return pages[-1]
+
+    yield open_one
+    for page in pages:
+        page.tab.close()
+
+
+def difference(a, b):
+    return sum(abs(x - y) for x, y in zip(a, b)) / len(a)
