@@ -4,56 +4,12 @@ import time
 import urllib.error
 
 import pytest
-from video_server import video_server
-
-SCRIPT = """
-const video = document.querySelector('video');
-const seen = [];
-let begin = 0, firstFrame = null;
-function onFrame() {
-  if (firstFrame === null) firstFrame = performance.now() - begin;
-  seen.push({...readPicture(video, video.videoWidth, video.videoHeight), now: Math.round(performance.timeOrigin + performance.now())});
-  video.requestVideoFrameCallback(onFrame);
-}
-video.requestVideoFrameCallback(onFrame);
-async function watch(url, codec, withAudio, show = true) {
-  begin = performance.now();
-  const pc = new RTCPeerConnection();
-  if (withAudio) pc.addTransceiver('audio', {direction: 'recvonly'});
-  const transceiver = pc.addTransceiver('video', {direction: 'recvonly'});
-  if (codec) transceiver.setCodecPreferences(RTCRtpReceiver.getCapabilities('video').codecs.filter((c) => c.mimeType === 'video/' + codec));
-  if (show) pc.ontrack = ({track}) => { if (track.kind === 'video') video.srcObject = new MediaStream([track]); };
-  await pc.setLocalDescription(await pc.createOffer());
-  const answer = await fetch(url, {method: 'POST', headers: {'Content-Type': 'application/sdp'}, body: pc.localDescription.sdp});
-  if (answer.status !== 201) return {status: answer.status, text: await answer.text()};
-  await pc.setRemoteDescription({type: 'answer', sdp: await answer.text()});
-  pc.location = answer.headers.get('Location');
-  (window.peers ??= []).push(pc);
-  return {status: 201, location: pc.location};
-}
-async function stats() {
-  const report = await window.peers.at(-1).getStats();
-  for (const entry of report.values()) if (entry.type === 'inbound-rtp' && entry.kind === 'video') {
-    const codec = report.get(entry.codecId);
-    return {codec: codec && codec.mimeType, decoded: entry.framesDecoded, lost: entry.packetsLost, freezes: entry.freezeCount};
-  }
-  return null;
-}
-async function decoded() {
-  const counts = [];
-  for (const pc of window.peers) {
-    let count = 0;
-    for (const entry of (await pc.getStats()).values()) if (entry.type === 'inbound-rtp' && entry.kind === 'video') count = entry.framesDecoded || 0;
-    counts.push(count);
-  }
-  return counts;
-}
-"""
+from video_server import WATCH_BY_WHEP, video_server
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    with video_server(tmp_path_factory.mktemp("whep"), SCRIPT) as running:
+    with video_server(tmp_path_factory.mktemp("whep"), WATCH_BY_WHEP) as running:
         session = running.create("red asap")
         try:
             running.request("POST", f"/v1/sessions/{session}/whep", {})

@@ -25,6 +25,51 @@ function readPicture(source, width, height) {
 }
 """
 
+# watch() opens a peer; the pictures of one that is shown are read into `seen`.
+WATCH_BY_WHEP = """
+const video = document.querySelector('video');
+const seen = [];
+let begin = 0, firstFrame = null;
+function onFrame() {
+  if (firstFrame === null) firstFrame = performance.now() - begin;
+  seen.push({...readPicture(video, video.videoWidth, video.videoHeight), now: Math.round(performance.timeOrigin + performance.now())});
+  video.requestVideoFrameCallback(onFrame);
+}
+video.requestVideoFrameCallback(onFrame);
+async function watch(url, codec, withAudio, show = true) {
+  begin = performance.now();
+  const pc = new RTCPeerConnection();
+  if (withAudio) pc.addTransceiver('audio', {direction: 'recvonly'});
+  const transceiver = pc.addTransceiver('video', {direction: 'recvonly'});
+  if (codec) transceiver.setCodecPreferences(RTCRtpReceiver.getCapabilities('video').codecs.filter((c) => c.mimeType === 'video/' + codec));
+  if (show) pc.ontrack = ({track}) => { if (track.kind === 'video') video.srcObject = new MediaStream([track]); };
+  await pc.setLocalDescription(await pc.createOffer());
+  const answer = await fetch(url, {method: 'POST', headers: {'Content-Type': 'application/sdp'}, body: pc.localDescription.sdp});
+  if (answer.status !== 201) return {status: answer.status, text: await answer.text()};
+  await pc.setRemoteDescription({type: 'answer', sdp: await answer.text()});
+  pc.location = answer.headers.get('Location');
+  (window.peers ??= []).push(pc);
+  return {status: 201, location: pc.location};
+}
+async function stats() {
+  const report = await window.peers.at(-1).getStats();
+  for (const entry of report.values()) if (entry.type === 'inbound-rtp' && entry.kind === 'video') {
+    const codec = report.get(entry.codecId);
+    return {codec: codec && codec.mimeType, decoded: entry.framesDecoded, lost: entry.packetsLost, freezes: entry.freezeCount};
+  }
+  return null;
+}
+async function decoded() {
+  const counts = [];
+  for (const pc of window.peers) {
+    let count = 0;
+    for (const entry of (await pc.getStats()).values()) if (entry.type === 'inbound-rtp' && entry.kind === 'video') count = entry.framesDecoded || 0;
+    counts.push(count);
+  }
+  return counts;
+}
+"""
+
 
 def find_program():
     if "SERVE_TEST_VIDEO" in os.environ:

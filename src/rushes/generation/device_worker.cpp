@@ -143,9 +143,11 @@ bool DeviceWorker::branch_off(const Fork& fork) {
 
 void DeviceWorker::keep_border(Task& task) {
   auto& borders = task.borders;
-  const int64_t most = std::min(kBorders, kBorderBytes / std::max<int64_t>(task.generator->bytes(), 1));
+  auto copy = task.generator->fork();
+  const int64_t bytes = copy->bytes();
+  const int64_t most = std::min(kBorders, kBorderBytes / std::max<int64_t>(bytes, 1));
   while (!borders.empty() && static_cast<int64_t>(borders.size()) >= most) borders.pop_front();
-  if (most > 0) borders.push_back({task.blocks, task.generator->fork()});
+  if (most > 0) borders.push_back({task.blocks, std::move(copy), bytes});
   task.session->keep_borders_from(borders.empty() ? task.blocks : borders.front().blocks);
 }
 
@@ -176,7 +178,10 @@ void DeviceWorker::run(std::stop_token stop) {
     const auto before = tasks_.size();
     tasks_.remove_if([](const Task& task) { return task.session->over(); });
     int64_t bytes = 0;
-    for (const Task& task : tasks_) bytes += task.bytes;
+    for (const Task& task : tasks_) {
+      bytes += task.bytes;
+      for (const Border& border : task.borders) bytes += border.bytes;
+    }
     {
       const std::scoped_lock lock(mutex_);
       status_.sessions -= static_cast<int64_t>(before - tasks_.size());

@@ -60,7 +60,7 @@ class DeviceWorker {
   struct Status {
     int64_t sessions = 0;  // not yet ended
     int64_t steps = 0, blocks = 0, video_frames = 0;
-    int64_t generator_bytes = 0;  // of all sessions, after their latest steps
+    int64_t generator_bytes = 0;  // of all sessions and their kept borders; what these share is counted for each
     std::chrono::microseconds busy{0};
     StageTimes stages;             // of all blocks
     LatencyHistogram first_block;  // from a session's creation to its first block
@@ -71,6 +71,7 @@ class DeviceWorker {
   struct Border {
     int64_t blocks;  // of the video before it
     std::unique_ptr<Generator> generator;
+    int64_t bytes;
   };
   struct Task {
     std::shared_ptr<Session> session;
@@ -78,7 +79,7 @@ class DeviceWorker {
     int64_t blocks = 0;  // made, with those that a fork began with
     std::deque<Border> borders = {};
     int64_t turns_waited = 0;
-    int64_t bytes = 0;
+    int64_t bytes = 0;  // of the generator
     bool has_block = false;
   };
   struct Fork {

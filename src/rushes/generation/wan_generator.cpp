@@ -73,7 +73,6 @@ WanGenerator::WanGenerator(const WanGenerator& other)
       live_prompt_(other.live_prompt_),
       prompt_(other.prompt_),
       context_(other.context_),
-      newest_(other.newest_),
       newest_step_(other.newest_step_),
       video_frames_(other.video_frames_),
       times_(other.times_) {}
@@ -83,7 +82,12 @@ std::unique_ptr<Generator> WanGenerator::fork() const {
   return std::unique_ptr<Generator>(new WanGenerator(*this));
 }
 
-int64_t WanGenerator::bytes() const { return pipeline_.bytes(); }
+int64_t WanGenerator::bytes() const {
+  int64_t total = pipeline_.bytes() + decoder_->bytes();
+  for (const at::Tensor* tensor : {&image_, &given_, &newest_.latents, &newest_.frames})
+    if (tensor->defined()) total += static_cast<int64_t>(tensor->nbytes());
+  return total;
+}
 
 StepResult WanGenerator::step(const Inbox& inbox) {
   const c10::InferenceMode inference;

@@ -20,6 +20,8 @@ class StreamDecoder {
   virtual at::Tensor decode(const at::Tensor& latents) = 0;
   /// A second stream that goes on from here, independent of this one.
   virtual std::unique_ptr<StreamDecoder> clone() const = 0;
+  /// Memory that it keeps from call to call.
+  virtual int64_t bytes() const = 0;
 };
 
 class Autoencoder {

@@ -248,6 +248,7 @@ class TinyStreamDecoder final : public StreamDecoder {
     return rgb.squeeze(0).mul_(2).sub_(1).clamp_(-1, 1);
   }
   std::unique_ptr<StreamDecoder> clone() const override { return std::make_unique<TinyStreamDecoder>(*this); }
+  int64_t bytes() const override { return state_.bytes(); }
 
  private:
   std::shared_ptr<const TinyDecoder> decoder_;
@@ -255,6 +256,13 @@ class TinyStreamDecoder final : public StreamDecoder {
 };
 
 }  // namespace
+
+int64_t TinyState::bytes() const {
+  int64_t total = 0;
+  for (const auto* kept : {&memory, &waiting})
+    for (const at::Tensor& frames : *kept) total += frames.defined() ? static_cast<int64_t>(frames.nbytes()) : 0;
+  return total;
+}
 
 std::map<std::string, std::vector<int64_t>> parameter_shapes(const TinyAutoencoderConfig& config) {
   Shapes shapes;

@@ -21,6 +21,7 @@ struct TinyState {
   std::vector<at::Tensor> memory;   // of each MemBlock: its previous input frame [N, C, H, W], channels last
   std::vector<at::Tensor> waiting;  // of each TPool: frames [t*N, C, H, W] that do not fill a group yet
   int64_t video_frames_seen = 0;    // decoder: that came out so far, trimmed ones included
+  int64_t bytes() const;
 };
 
 /// Shapes of all parameters by their published names ("encoder.0.weight", ...), for initialising and checking.

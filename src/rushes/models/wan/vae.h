@@ -73,6 +73,7 @@ class VaeStreamDecoder final : public StreamDecoder {
                             StreamStart start = StreamStart::first_frame_alone);
   at::Tensor decode(const at::Tensor& latents) override;
   std::unique_ptr<StreamDecoder> clone() const override { return std::make_unique<VaeStreamDecoder>(*this); }
+  int64_t bytes() const override { return state_.bytes(); }
   /// Forgets the stream: the next frame is a first frame.
   void reset() { state_ = VaeState{state_.start, {}, 0}; }
   const VaeState& state() const { return state_; }
