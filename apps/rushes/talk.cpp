@@ -15,6 +15,7 @@
 #include "rushes/base/error.h"
 #include "rushes/generation/load_talk_model.h"
 #include "rushes/media/audio_decoder.h"
+#include "rushes/media/face_finder.h"
 #include "rushes/media/image.h"
 #include "rushes/media/video_output.h"
 #include "terminal.h"
@@ -60,6 +61,17 @@ VideoRequest make_request(const Options& options) {
   if (!talk.chunk_seconds) talk.chunk_seconds = options.live ? kLiveChunk : kFileChunk;
   request.talk = talk;
   return request;
+}
+
+/// For models without a face detector.
+void look_for_face(VideoRequest& request, const generation::Model& model) {
+  const VideoRequest::Image& image = *request.image;
+  VideoRequest cropped = request;
+  cropped.talk->crop = true;
+  const auto face =
+      media::face_of_portrait({.height = image.height, .width = image.width, .rgb = image.rgb},
+                              model.plan(cropped).width, request.talk->crop ? media::Crop::yes : media::Crop::no);
+  if (face) request.talk->face = {face->x1, face->y1, face->x2, face->y2};
 }
 
 /// All of a file at once.
@@ -133,6 +145,7 @@ void run(const Options& options) {
           "no talking-head model: name a model directory with --model or RUSHES_TALK_MODEL");
   use_threads(options.threads, model_options);
   const auto model = generation::load_talk_model(model_options);
+  if (!model->finds_faces()) look_for_face(request, *model);
   const generation::VideoFormat format = model->plan(request);  // before the output is touched
   std::shared_ptr<LiveSpeech> live;
   std::function<Inbox()> input;

@@ -112,9 +112,11 @@ def test_speech_from_a_pipe_becomes_the_same_pictures(binary, tmp_path):
     (["--image", "face.png", "--audio", "face.png"], "WAV, MP3"),
     (["--image", "face.png", "--audio", "empty.wav"], "no sound"),
     (["--image", "face.png", "--audio", "speech.wav", "--model", "nowhere"], "nowhere"),
+    (["--image", "wide.png", "--audio", "speech.wav"], "no face was found"),
 ])
 def test_what_is_wrong_is_said_and_nothing_is_written(binary, tmp_path, arguments, words):
     (tmp_path / "face.png").write_bytes(portrait())
+    Image.new("RGB", (200, 100), (90, 90, 90)).save(tmp_path / "wide.png")
     (tmp_path / "speech.wav").write_bytes(wav(speech(0.5)))
     (tmp_path / "empty.wav").write_bytes(wav(speech(0)))
     model = [] if "--model" in arguments else ["--model", "random"]

@@ -116,6 +116,16 @@ class DrawingTalkModel final : public Model {
     require(request.image.has_value() && request.talk.has_value(), ErrorCode::invalid_argument, "image is missing");
     return DrawingTalker::format_of(request);
   }
+  bool finds_faces() const override { return finds_faces_; }
+  /// As a model without a face detector.
+  void leave_faces_to_others() { finds_faces_ = false; }
+  /// One colour: that of the picture's first pixel.
+  VideoRequest::Image portrait(const VideoRequest& request, int64_t side) const override {
+    const auto pixels = std::make_shared<std::vector<uint8_t>>();
+    for (int64_t i = 0; i < side * side; ++i)
+      pixels->insert(pixels->end(), request.image->rgb.get(), request.image->rgb.get() + 3);
+    return {.rgb = {pixels, pixels->data()}, .height = side, .width = side};
+  }
   std::unique_ptr<Generator> start(const VideoRequest& request) const override {
     plan(request);
     return std::make_unique<DrawingTalker>(request, before_block_);
@@ -123,6 +133,7 @@ class DrawingTalkModel final : public Model {
 
  private:
   DrawingTalker::Hook before_block_;
+  bool finds_faces_ = true;
 };
 
 }  // namespace rushes::generation

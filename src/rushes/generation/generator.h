@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "rushes/base/error.h"
 #include "rushes/generation/event.h"
 
 namespace rushes::generation {
@@ -52,6 +53,7 @@ struct TalkOptions {
   std::optional<double> chunk_seconds = {};        // speech that becomes motion at once (chunk_duration)
   bool crop = true;                                // show the face's square; else the whole picture, the face pasted in
   double crop_scale = 0.8;                         // half the square's side, in longer sides of the face's box
+  std::optional<std::array<double, 4>> face = {};  // its box in the picture, x1, y1, x2, y2, where that was looked for
   std::optional<std::array<double, 3>> pose = {};  // pose_style: pitch, yaw, roll, held throughout
   std::optional<std::array<double, 2>> gaze = {};  // gaze_style: x, y, held throughout
 };
@@ -108,6 +110,14 @@ class Model {
   virtual std::unique_ptr<Generator> start(const VideoRequest& request) const = 0;
   /// The format that the request would give, with the same checks, without allocating anything.
   virtual VideoFormat plan(const VideoRequest& request) const = 0;
+
+  // ---- talking heads only ----
+  /// The portrait's face is found by the model itself; else by who makes the request (TalkOptions::face).
+  virtual bool finds_faces() const { return true; }
+  /// What of the request's picture would talk, 8-bit RGB [side, side, 3]. Throws Error(unsupported) by other models.
+  virtual VideoRequest::Image portrait(const VideoRequest&, int64_t /*side*/) const {
+    fail(ErrorCode::unsupported, "{} makes no talking heads", name());
+  }
 };
 
 struct ModelOptions {

@@ -239,5 +239,28 @@ TEST(TalkModel, requests_out_of_range_are_refused_with_the_field) {
   }
 }
 
+TEST(TalkModel, cuts_the_portrait_around_the_face_that_it_is_told) {
+  constexpr int64_t kHeight = 100, kWidth = 200, kBorder = 70;  // dark to the left, bright to the right
+  auto pixels = std::make_shared<std::vector<uint8_t>>();
+  for (int64_t i = 0; i < kHeight * kWidth; ++i) pixels->insert(pixels->end(), 3, i % kWidth < kBorder ? 20 : 220);
+  VideoRequest request = request_of();
+  request.image = VideoRequest::Image{{pixels, pixels->data()}, kHeight, kWidth};
+  ASSERT_FALSE(model().finds_faces());
+  const auto brightness = [&](int64_t side) {
+    const VideoRequest::Image face = model().portrait(request, side);
+    EXPECT_EQ(face.height, side);
+    EXPECT_EQ(face.width, side);
+    int64_t sum = 0;
+    for (int64_t i = 0; i < side * side * 3; ++i) sum += face.rgb.get()[i];
+    return static_cast<double>(sum) / static_cast<double>(side * side * 3);
+  };
+  EXPECT_NEAR(brightness(512), 180, 4) << "the middle: a fifth of it dark";
+  request.talk->face = {100, 30, 140, 70};
+  EXPECT_NEAR(brightness(512), 220, 1);
+  EXPECT_NEAR(brightness(96), 220, 1);
+  request.talk->face = {10, 30, 40, 60};
+  EXPECT_NEAR(brightness(64), 20, 1);
+}
+
 }  // namespace
 }  // namespace rushes::generation

@@ -18,6 +18,7 @@ using Mode = TalkOptions::Mode;
 
 constexpr double kReferenceMotionScale = 0.6;  // of the published servers
 constexpr double kLeastChunk = 0.04, kMostChunk = 10.0;
+constexpr int64_t kPublishedSide = 512;
 constexpr int64_t kLeastSide = 32, kMostSide = 4096;  // of a picture that frames are pasted into
 
 /// A row that holds for every frame.
@@ -68,22 +69,35 @@ TalkPlan plan_talk(const VideoRequest& request, const TalkParts& parts) {
   return plan;
 }
 
+/// The request's picture [H, W, 3], borrowed.
+at::Tensor pixels_of(const VideoRequest::Image& image) {
+  // from_blob takes a mutable pointer; what follows only reads.
+  return at::from_blob(const_cast<uint8_t*>(image.rgb.get()), {image.height, image.width, 3}, at::kByte);
+}
+
+imtalker::Square square_of(const at::Tensor& pixels, const TalkOptions& options, const TalkParts& parts) {
+  std::vector<imtalker::FaceBox> faces;
+  if (parts.detector)
+    faces = parts.detector->detect(pixels).faces;
+  else if (const auto& face = options.face)
+    faces.push_back({.x1 = (*face)[0], .y1 = (*face)[1], .x2 = (*face)[2], .y2 = (*face)[3], .score = 1});
+  return imtalker::face_square(faces, pixels.size(0), pixels.size(1), imtalker::CropRule::server(options.crop_scale))
+      .value();
+}
+
+/// What the square shows, [side, side, 3].
+at::Tensor cut(const at::Tensor& pixels, const imtalker::Square& s, int64_t side) {
+  return tensor::resize(pixels.slice(0, s.y1, s.y2).slice(1, s.x1, s.x2).contiguous(), side, side,
+                        tensor::Resampling::bicubic);
+}
+
 TalkPicture prepare(const VideoRequest& request, const TalkParts& parts) {
   const TalkOptions& options = options_of(request);
-  const VideoRequest::Image& image = *request.image;
-  // from_blob takes a mutable pointer; what follows only reads.
-  const at::Tensor pixels =
-      at::from_blob(const_cast<uint8_t*>(image.rgb.get()), {image.height, image.width, 3}, at::kByte);
-  std::vector<imtalker::FaceBox> faces;
-  if (parts.detector) faces = parts.detector->detect(pixels).faces;
+  const at::Tensor pixels = pixels_of(*request.image);
   TalkPicture picture;
-  picture.square =
-      imtalker::face_square(faces, image.height, image.width, imtalker::CropRule::server(options.crop_scale)).value();
-  const imtalker::Square& s = picture.square;
-  const int64_t side = parts.renderer.config().picture_side();
-  const at::Tensor face = pixels.slice(0, s.y1, s.y2).slice(1, s.x1, s.x2).contiguous();
+  picture.square = square_of(pixels, options, parts);
   picture.face =
-      imtalker::pixels_to_frames(tensor::resize(face, side, side, tensor::Resampling::bicubic)).to(parts.like);
+      imtalker::pixels_to_frames(cut(pixels, picture.square, parts.renderer.config().picture_side())).to(parts.like);
   if (!options.crop) picture.whole = imtalker::pixels_to_frames(pixels).to(parts.like.device());
   return picture;
 }
@@ -133,6 +147,18 @@ VideoFormat TalkModel::plan(const VideoRequest& request) const {
           .video_frames = {},
           .sound_hz = plan.mode == Mode::aligned ? config.sampling_rate : 0,
           .speech_hz = config.sampling_rate};
+}
+
+VideoRequest::Image TalkModel::portrait(const VideoRequest& request, int64_t side) const {
+  const c10::InferenceMode inference;
+  plan_talk(request, *parts_);
+  const at::Tensor pixels = pixels_of(*request.image);
+  // As the published server: cut out at its models' size first.
+  at::Tensor face = cut(pixels, square_of(pixels, options_of(request), *parts_), kPublishedSide);
+  if (side != kPublishedSide) face = tensor::resize(face, side, side, tensor::Resampling::lanczos);
+  const auto owner = std::make_shared<at::Tensor>(face.contiguous());
+  return {
+      .rgb = std::shared_ptr<const uint8_t>(owner, owner->const_data_ptr<uint8_t>()), .height = side, .width = side};
 }
 
 std::unique_ptr<Generator> TalkModel::start(const VideoRequest& request) const {

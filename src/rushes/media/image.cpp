@@ -243,29 +243,58 @@ Bytes encode_jpeg(const uint8_t* rgb, int64_t width, int64_t height, int quality
   return Bytes(data, data + size);
 }
 
-Bytes encode_png(const uint8_t* rgb, int64_t width, int64_t height) {
+namespace {
+
+/// One picture by an encoder of libavcodec's. `row` writes a row of it, `prepare` sets what the encoder is to do.
+template <typename Prepare, typename Row>
+Bytes encode_with(const char* name, int64_t width, int64_t height, AVPixelFormat format, Prepare prepare, Row row) {
   libav::use_our_log();
-  const AVCodec* codec = avcodec_find_encoder(AV_CODEC_ID_PNG);
+  const AVCodec* codec = avcodec_find_encoder_by_name(name);
   require(codec != nullptr, ErrorCode::unavailable,
-          "FFmpeg's libavcodec has no PNG encoder; install a complete libavcodec");
-  const auto context = libav::owned(avcodec_alloc_context3(codec), "PNG encoder");
+          "FFmpeg's libavcodec has no encoder {}; install a complete libavcodec", name);
+  const auto context = libav::owned(avcodec_alloc_context3(codec), name);
   context->width = static_cast<int>(width);
   context->height = static_cast<int>(height);
-  context->pix_fmt = AV_PIX_FMT_RGB24;
+  context->pix_fmt = format;
   context->time_base = {1, 1};
-  context->compression_level = 3;  // frames are written while others are generated: speed before the last bytes
-  libav::check(avcodec_open2(context.get(), codec, nullptr), "PNG encoder");
-  const auto frame = libav::owned(av_frame_alloc(), "PNG encoder");
+  prepare(*context);
+  libav::check(avcodec_open2(context.get(), codec, nullptr), name);
+  const auto frame = libav::owned(av_frame_alloc(), name);
   frame->width = context->width;
   frame->height = context->height;
   frame->format = context->pix_fmt;
-  libav::check(av_frame_get_buffer(frame.get(), 0), "PNG encoder", ErrorCode::exhausted);
-  for (int64_t y = 0; y < height; ++y)
-    std::memcpy(frame->data[0] + y * frame->linesize[0], rgb + y * width * 3, static_cast<std::size_t>(width * 3));
-  const auto packet = libav::owned(av_packet_alloc(), "PNG encoder");
-  libav::check(avcodec_send_frame(context.get(), frame.get()), "PNG encoder");
-  libav::check(avcodec_receive_packet(context.get(), packet.get()), "PNG encoder");
+  libav::check(av_frame_get_buffer(frame.get(), 0), name, ErrorCode::exhausted);
+  for (int64_t y = 0; y < height; ++y) row(frame->data[0] + y * frame->linesize[0], y);
+  const auto packet = libav::owned(av_packet_alloc(), name);
+  libav::check(avcodec_send_frame(context.get(), frame.get()), name);
+  libav::check(avcodec_send_frame(context.get(), nullptr), name);
+  libav::check(avcodec_receive_packet(context.get(), packet.get()), name);
   return Bytes(packet->data, packet->data + packet->size);
+}
+
+}  // namespace
+
+Bytes encode_png(const uint8_t* rgb, int64_t width, int64_t height) {
+  return encode_with(
+      "png", width, height, AV_PIX_FMT_RGB24,
+      // Frames are written while others are generated: speed before the last bytes.
+      [](AVCodecContext& context) { context.compression_level = 3; },
+      [&](uint8_t* row, int64_t y) { std::memcpy(row, rgb + y * width * 3, static_cast<std::size_t>(width * 3)); });
+}
+
+Bytes encode_webp(const uint8_t* rgb, int64_t width, int64_t height, int quality) {
+  return encode_with(
+      "libwebp", width, height, AV_PIX_FMT_BGRA,
+      [&](AVCodecContext& context) { av_opt_set_double(context.priv_data, "quality", quality, 0); },
+      [&](uint8_t* row, int64_t y) {
+        for (int64_t x = 0; x < width; ++x, row += 4) {
+          const uint8_t* from = rgb + 3 * (y * width + x);
+          row[0] = from[2];
+          row[1] = from[1];
+          row[2] = from[0];
+          row[3] = 255;
+        }
+      });
 }
 
 }  // namespace rushes::media

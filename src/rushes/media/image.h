@@ -31,5 +31,7 @@ Image read_image(const std::filesystem::path& path, const ImageLimits& limits = 
 /// rgb: [H, W, 3]. Quality 1 to 100.
 Bytes encode_jpeg(const uint8_t* rgb, int64_t width, int64_t height, int quality = 90);
 Bytes encode_png(const uint8_t* rgb, int64_t width, int64_t height);
+/// Throws Error(unavailable) if libavcodec lacks libwebp.
+Bytes encode_webp(const uint8_t* rgb, int64_t width, int64_t height, int quality = 90);
 
 }  // namespace rushes::media

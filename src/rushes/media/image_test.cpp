@@ -4,6 +4,7 @@
 #include <functional>
 
 #include "rushes/base/error.h"
+#include "rushes/media/test_video.h"
 #include "rushes/media/image.h"
 #include "rushes/media/libav.h"
 
@@ -255,6 +256,14 @@ TEST(Image, no_cut_or_flipped_byte_crashes) {
       }
     }
   }
+}
+
+TEST(Image, a_picture_as_webp_is_read_back) {
+  const Bytes frame = test_frame(48, 32, 5);
+  const Image back = decode_image(encode_webp(frame.data(), 48, 32, 95));
+  ASSERT_EQ(back.width, 48);
+  ASSERT_EQ(back.height, 32);
+  for (int64_t i = 0; i < 48 * 32 * 3; ++i) ASSERT_NEAR(back.rgb.get()[i], frame[static_cast<std::size_t>(i)], 12) << i;
 }
 
 }  // namespace

@@ -80,7 +80,7 @@ struct Server::State {
     if (options.talk_model)
       talks = std::make_unique<TalkTable>(options.talk_model, options.talks, options.data_directory / "talk");
     add_talk_routes(service.router, talks.get(), options.talk_examples);
-    add_imtalker_routes(service.router, talks.get(), {.mode = options.talk_mode});
+    add_imtalker_routes(service.router, talks.get(), {.mode = options.talk_mode, .examples = options.talk_examples});
     add_service_routes(service, *sessions, options.version);
   }
 

@@ -110,6 +110,8 @@ class TalkTable {
   void sweep();
   void drain();
   const generation::Model& model() const noexcept { return *model_; }
+  /// For work that may outlast this table.
+  const std::shared_ptr<const generation::Model>& shared_model() const noexcept { return model_; }
   const std::map<std::string, TalkSession, std::less<>>& all() const noexcept { return sessions_; }
   generation::DeviceWorker::Status worker_status() const { return worker_->status(); }
 

@@ -4,87 +4,14 @@
 
 #include <fstream>
 
-#include "rushes/generation/drawing_talker.h"
-#include "rushes/media/image.h"
-#include "rushes/media/test_audio.h"
-#include "rushes/media/test_video.h"
-#include "rushes/server/test_client.h"
+#include "rushes/media/face_finder.h"
+#include "rushes/server/talk_test_server.h"
 
 namespace rushes::server {
 namespace {
 
-using nlohmann::json;
 using testing::HasSubstr;
 using testing::Not;
-
-constexpr auto kPatience = std::chrono::seconds(20);  // bounds failures only
-
-std::string picture() {
-  const media::Bytes png = media::encode_png(media::test_frame(64, 64, 3).data(), 64, 64);
-  return {png.begin(), png.end()};
-}
-
-/// A multipart form; values that begin with "@" are files.
-struct FormBody {
-  std::string text;
-  FormBody& add(const std::string& name, const std::string& value, bool is_file = false) {
-    text += "--b0undary\r\nContent-Disposition: form-data; name=\"" + name + "\"";
-    if (is_file) text += "; filename=\"" + name + ".bin\"\r\nContent-Type: application/octet-stream";
-    text += "\r\n\r\n" + value + "\r\n";
-    return *this;
-  }
-  std::string end() const { return text + "--b0undary--\r\n"; }
-};
-
-class TalkServer : public testing::Test {
- protected:
-  std::unique_ptr<RunningServer> start(const std::function<void(ServerOptions&)>& change = {},
-                                       generation::DrawingTalker::Hook hook = {}) {
-    return std::make_unique<RunningServer>([&](ServerOptions& options) {
-      options.talk_model = std::make_shared<generation::DrawingTalkModel>(hook);
-      if (change) change(options);
-    });
-  }
-  static Reply post(const RunningServer& server, const std::string& path, const FormBody& form) {
-    return server.request("POST", path, form.end(), "Content-Type: multipart/form-data; boundary=b0undary\r\n");
-  }
-  static Reply init(const RunningServer& server, const std::string& id, const std::string& mode = "reference",
-                    const std::string& chunk = "0.5") {
-    return post(server, "/api/audio-driven/chunked/init",
-                FormBody()
-                    .add("image", picture(), true)
-                    .add("session_id", id)
-                    .add("crop", "False")
-                    .add("seed", "42")
-                    .add("nfe", "5")
-                    .add("cfg_scale", "2.0")
-                    .add("chunk_duration", chunk)
-                    .add("audio_sample_rate", "24000")
-                    .add("mode", mode));
-  }
-  static Reply feed(const RunningServer& server, const std::string& id, const std::string& wav, bool is_final) {
-    return post(server, "/api/audio-driven/chunked/feed",
-                FormBody()
-                    .add("session_id", id)
-                    .add("audio_chunk", wav, true)
-                    .add("is_final_chunk", is_final ? "True" : "false"));
-  }
-  static json status(const RunningServer& server, const std::string& id) {
-    return server.request("GET", "/api/audio-driven/chunked/status/" + id).json();
-  }
-  /// Asks until the status is one of these.
-  static json wait_for(const RunningServer& server, const std::string& id, const std::string& wanted) {
-    const auto deadline = std::chrono::steady_clock::now() + kPatience;
-    for (;;) {
-      json now = status(server, id);
-      if (now["status"] == wanted || std::chrono::steady_clock::now() > deadline) {
-        EXPECT_EQ(now["status"], wanted) << now;
-        return now;
-      }
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
-  }
-};
 
 TEST_F(TalkServer, tells_of_its_model_and_of_portraits_and_speech_to_try) {
   const auto server = start([](ServerOptions& options) {
@@ -270,6 +197,24 @@ TEST_F(TalkServer, values_out_of_range_are_refused_in_the_published_words) {
            FormBody().add("image", picture(), true).add("pose_style", "[10, -5, 0]").add("gaze_style", "[0.1,0.2]"));
   EXPECT_EQ(styled.status, 200) << styled.body;
   EXPECT_EQ(styled.json()["session_id"].get<std::string>().size(), 36u);
+}
+
+TEST_F(TalkServer, a_picture_without_a_face_is_refused_unless_it_is_taken_as_it_is) {
+  if (!media::can_find_faces()) GTEST_SKIP() << "built without OpenCV, or opencv-data is not installed";
+  const auto model = std::make_shared<generation::DrawingTalkModel>();
+  model->leave_faces_to_others();
+  const auto server = start([&](ServerOptions& options) { options.talk_model = model; });
+  const auto answer = [&](const media::Bytes& image, const std::string& crop, const std::string& mode) {
+    return post(*server, "/api/audio-driven/chunked/init",
+                FormBody().add("image", {image.begin(), image.end()}, true).add("crop", crop).add("mode", mode));
+  };
+  const media::Bytes wide = media::encode_png(media::test_frame(200, 100, 3).data(), 200, 100);
+  const Reply refused = answer(wide, "true", "aligned");
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_THAT(refused.json()["detail"].get<std::string>(), HasSubstr("no face was found"));
+  EXPECT_EQ(answer(wide, "false", "aligned").status, 200);
+  EXPECT_EQ(answer(wide, "true", "reference").status, 200);
+  EXPECT_EQ(answer(media::encode_png(media::test_frame(100, 100, 3).data(), 100, 100), "true", "aligned").status, 200);
 }
 
 TEST_F(TalkServer, unknown_sessions_are_404_everywhere) {

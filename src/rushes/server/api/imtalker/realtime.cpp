@@ -162,8 +162,8 @@ void add_realtime_talk_routes(Router& router, TalkTable* talks) {
                     form.check();
                     talker.talk = talk;
                     talker.seed = 42;
-                    auto decoding = decoder->image(image);
-                    talker.image = co_await std::move(decoding);
+                    auto decoding = decoder->portrait(image, std::move(talker), talks->shared_model());
+                    talker = co_await std::move(decoding);
                     const std::string id = random_uuid();
                     talks->create(id, std::move(talker));
                     co_return json_response(200, {{"session_id", id}, {"websocket_url", "/ws/realtime/" + id}});

@@ -5,8 +5,10 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "rushes/server/api/imtalker/combined.h"
 #include "rushes/server/api/imtalker/decoder.h"
 #include "rushes/server/api/imtalker/hls.h"
+#include "rushes/server/api/imtalker/outputs.h"
 #include "rushes/server/api/imtalker/realtime.h"
 #include "rushes/server/api/imtalker/talk_request.h"
 #include "rushes/server/api/imtalker/whole_file.h"
@@ -22,16 +24,6 @@ constexpr std::size_t kMaxFeedBytes = kMaxAudioBytes + (64 << 10);
 constexpr std::chrono::milliseconds kPlaylistPatience{60'000}, kPlaylistStep{100};
 constexpr std::string_view kPlaylistType = "application/vnd.apple.mpegurl";
 
-std::string_view word(TalkSession::Status status) {
-  switch (status) {
-    case TalkSession::Status::waiting_for_audio: return "waiting_for_audio";
-    case TalkSession::Status::processing: return "processing";
-    case TalkSession::Status::complete: return "complete";
-    case TalkSession::Status::error: return "error";
-  }
-  return "?";
-}
-
 class Routes {
  public:
   Routes(TalkTable* talks, TalkRouteOptions options) : talks_(talks), options_(options) {}
@@ -42,9 +34,9 @@ class Routes {
     Form form(request);
     TalkFields fields = read_talk_fields(form, FieldsOf::chunked, options_.mode);
     const std::string id = fields.session_id ? checked_id(*fields.session_id) : random_uuid();
-    auto decoding = decoder_.image(fields.image);
-    fields.request.image = co_await std::move(decoding);
-    talks_->create(id, std::move(fields.request));
+    auto decoding = decoder_.portrait(fields.image, std::move(fields.request), talks_->shared_model());
+    generation::VideoRequest talker = co_await std::move(decoding);
+    talks_->create(id, std::move(talker));
     co_return json_response(200, {{"status", "success"},
                                   {"session_id", id},
                                   {"hls_url", "/hls/" + id + "/playlist.m3u8"},
@@ -59,7 +51,8 @@ class Routes {
     Form form(request);
     const std::string id = form.text("session_id");
     const std::string_view sound = form.file("audio_chunk");
-    const bool is_final = form.boolean("is_final_chunk", false);
+    // The combined server calls the field is_final.
+    const bool is_final = form.boolean("is_final_chunk", form.boolean("is_final", false));
     form.check();
     const auto missing = [&] {
       refuse(404, "Session " + id + " not found. Call /api/audio-driven/chunked/init first.");
@@ -227,6 +220,8 @@ void add_imtalker_routes(Router& router, TalkTable* talks, TalkRouteOptions opti
   now("DELETE", "/api/hls/session/{session_id}", &Routes::remove_hls);
   add_whole_file_routes(router, talks, options.mode);
   add_realtime_talk_routes(router, talks);
+  add_output_routes(router, talks);
+  add_combined_routes(router, talks, options.examples);
 }
 
 }  // namespace rushes::server

@@ -1,5 +1,7 @@
 // IMTalker's stand-alone server: chunked sessions, their HLS, and whole files. Existing clients work unchanged.
 #pragma once
+#include <filesystem>
+
 #include "rushes/server/router.h"
 #include "rushes/server/talk_table.h"
 
@@ -8,6 +10,7 @@ namespace rushes::server {
 /// How talking heads are made when a request does not say (field `mode`).
 struct TalkRouteOptions {
   generation::TalkOptions::Mode mode = generation::TalkOptions::Mode::aligned;
+  std::filesystem::path examples = {};  // a folder with portraits; empty: none
 };
 
 /// `talks` null: there is no talking-head model, and all of it is answered 503. Both outlive the router.

@@ -23,6 +23,9 @@ struct TalkFields {
 enum class FieldsOf { chunked, whole_file };
 TalkFields read_talk_fields(Form& form, FieldsOf kind, generation::TalkOptions::Mode mode);
 
+/// As clients know it.
+std::string_view word(TalkSession::Status status);
+
 /// What a client gets that names no session: random, in the form of a UUID of version 4.
 std::string random_uuid();
 /// Names become parts of paths in URLs. Throws Refused(400).

@@ -111,8 +111,8 @@ class WholeFileRoutes {
     form.number("fps", 25.0);
     TalkFields fields = read_talk_fields(form, FieldsOf::whole_file, mode_);
     const std::string id = checked_id(given);
-    auto decoding = decoder_.image(fields.image);
-    fields.request.image = co_await std::move(decoding);
+    auto decoding = decoder_.portrait(fields.image, std::move(fields.request), talks_->shared_model());
+    fields.request = co_await std::move(decoding);
     auto hearing = decoder_.sound(sound);
     media::DecodedAudio audio = co_await std::move(hearing);
     fields.request.talk->chunk_seconds = kChunkSeconds;
@@ -155,8 +155,8 @@ class WholeFileRoutes {
   }
 
   net::awaitable<Entry> start(std::string id, TalkFields fields, std::string_view sound) {
-    auto decoding = decoder_.image(fields.image);
-    fields.request.image = co_await std::move(decoding);
+    auto decoding = decoder_.portrait(fields.image, std::move(fields.request), talks_->shared_model());
+    fields.request = co_await std::move(decoding);
     auto hearing = decoder_.sound(sound);
     media::DecodedAudio audio = co_await std::move(hearing);
     fields.request.talk->chunk_seconds = kChunkSeconds;

@@ -1,0 +1,14 @@
+// What IMTalker's combined server (port 8000) has beyond the stand-alone one: other names of the same answers, avatars,
+// and videos as lines of JSON. What it makes from text needs a text to speech, which is not here.
+#pragma once
+#include <filesystem>
+
+#include "rushes/server/router.h"
+#include "rushes/server/talk_table.h"
+
+namespace rushes::server {
+
+/// `talks` may be null; `examples` is a folder with portraits, or empty. Both outlive the router.
+void add_combined_routes(Router& router, TalkTable* talks, const std::filesystem::path& examples);
+
+}  // namespace rushes::server

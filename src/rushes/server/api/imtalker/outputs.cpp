@@ -1,0 +1,127 @@
+#include "rushes/server/api/imtalker/outputs.h"
+
+#include "rushes/server/api/imtalker/decoder.h"
+
+namespace rushes::server {
+namespace {
+
+using namespace imtalker;
+
+constexpr std::string_view kOutput = "audio_driven_", kEnding = ".mp4";
+constexpr int kCropQuality = 95;
+constexpr int64_t kCropSide = 512;
+
+bool is_output(const TalkSession& session) { return session.id().starts_with(kOutput) && session.complete(); }
+
+Json file_json(const TalkSession& session) {
+  const std::filesystem::path& path = session.newest().entry.video->recording_path();
+  std::error_code gone;
+  const auto bytes = std::filesystem::file_size(path, gone);
+  const auto modified = session.created().time_since_epoch() + session.age();
+  return {{"filename", session.id() + std::string(kEnding)},
+          {"size", gone ? 0 : bytes},
+          {"created", std::chrono::duration<double>(session.created().time_since_epoch()).count()},
+          {"modified", std::chrono::duration<double>(modified).count()}};
+}
+
+class OutputRoutes {
+ public:
+  explicit OutputRoutes(TalkTable* talks) : talks_(talks) {}
+
+  // GET /api/outputs
+  Response list(const Request&) {
+    require_model();
+    Json files = Json::array();
+    for (const auto& [id, session] : talks_->all())
+      if (is_output(session)) files.push_back(file_json(session));
+    return json_response(200, {{"count", files.size()}, {"files", std::move(files)}});
+  }
+
+  // GET /api/outputs/{filename}
+  Response get(const Request& request) {
+    const TalkSession& session = find(request);
+    return file_response(request, session.newest().entry.video->recording_path(), "video/mp4");
+  }
+
+  // DELETE /api/outputs/{filename}
+  Response remove(const Request& request) {
+    const std::string id = find(request).id();
+    talks_->remove(id);
+    return json_response(200, {{"status", "success"}, {"message", "File " + id + std::string(kEnding) + " deleted"}});
+  }
+
+  // POST /crop: the square of a picture that would talk.
+  net::awaitable<Response> crop(const Request& request) {
+    if (!talks_) refuse(503, "Models not loaded");
+    Form form(request);
+    const std::string_view file = form.file("file");
+    generation::VideoRequest portrait;
+    portrait.talk.emplace().crop_scale = form.number("crop_scale", 0.8);
+    form.require_range("crop_scale", portrait.talk->crop_scale, 0.3, 2.0);
+    const int64_t side = form.integer("output_size", kCropSide);
+    form.require_range("output_size", static_cast<double>(side), 64, 2048);
+    const std::string format = form.optional_text("format").value_or("jpeg");
+    form.check();
+    const bool is_jpeg = format == "jpeg" || format == "jpg";
+    if (!is_jpeg && format != "png" && format != "webp") refuse(400, "Invalid format. Use jpeg, png, or webp");
+    std::optional<Response> wrong;
+    try {
+      auto decoding = decoder_.portrait(file, std::move(portrait), talks_->shared_model());
+      portrait = co_await std::move(decoding);
+      auto cropping = cutter_.run([portrait, side, format, is_jpeg, model = talks_->shared_model()] {
+        const generation::VideoRequest::Image face = model->portrait(portrait, side);
+        const media::Bytes bytes = is_jpeg           ? media::encode_jpeg(face.rgb.get(), side, side, kCropQuality)
+                                   : format == "png" ? media::encode_png(face.rgb.get(), side, side)
+                                                     : media::encode_webp(face.rgb.get(), side, side, kCropQuality);
+        Response response;
+        response.content_type = is_jpeg ? "image/jpeg" : "image/" + format;
+        response.body = std::string(bytes.begin(), bytes.end());
+        return response;
+      });
+      co_return co_await std::move(cropping);
+    } catch (const Error& error) {
+      wrong = detail(error.code() == ErrorCode::unavailable ? 503 : 500, std::string("Crop failed: ") + error.what());
+    }
+    co_return std::move(*wrong);
+  }
+
+ private:
+  void require_model() const {
+    if (!talks_) refuse(503, "Models not loaded properly");
+  }
+
+  const TalkSession& find(const Request& request) {
+    require_model();
+    const std::string& name = request.path_value("filename");
+    const TalkSession* session =
+        name.ends_with(kEnding) ? talks_->find(name.substr(0, name.size() - kEnding.size())) : nullptr;
+    if (!session || !is_output(*session)) refuse(404, "File not found");
+    return *session;
+  }
+
+  TalkTable* const talks_;
+  Decoder decoder_;
+  BackgroundWork cutter_{64};
+};
+
+}  // namespace
+
+void add_output_routes(Router& router, TalkTable* talks) {
+  const auto routes = std::make_shared<OutputRoutes>(talks);
+  add_route(router, "GET", "/api/outputs", [routes](const Request& request) { return routes->list(request); });
+  add_route(router, "GET", "/api/outputs/{filename}",
+            [routes](const Request& request) { return routes->get(request); });
+  add_route(router, "DELETE", "/api/outputs/{filename}",
+            [routes](const Request& request) { return routes->remove(request); });
+  add_later_route(router, "POST", "/crop", kMaxImageBytes + (64 << 10),
+                  [routes](const Request& request) { return routes->crop(request); });
+  // What needs another back end than ours.
+  add_later_route(router, "POST", "/api/trt-inference", kMaxImageBytes + kMaxAudioBytes + (64 << 10),
+                  [](const Request&) -> net::awaitable<Response> {
+                    co_return detail(503,
+                                     "TensorRT Inference not available. Check server logs to see if engines were "
+                                     "loaded correctly.");
+                  });
+}
+
+}  // namespace rushes::server

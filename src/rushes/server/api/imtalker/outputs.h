@@ -1,0 +1,13 @@
+// The finished files of /api/audio-driven, and the portrait that a picture would give.
+#pragma once
+#include <filesystem>
+
+#include "rushes/server/router.h"
+#include "rushes/server/talk_table.h"
+
+namespace rushes::server {
+
+/// `talks` outlives the router, and may be null.
+void add_output_routes(Router& router, TalkTable* talks);
+
+}  // namespace rushes::server

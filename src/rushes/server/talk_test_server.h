@@ -1,0 +1,84 @@
+// For tests: a server whose talking heads draw, and the forms that its clients send.
+#pragma once
+#include <gtest/gtest.h>
+
+#include "rushes/generation/drawing_talker.h"
+#include "rushes/media/image.h"
+#include "rushes/media/test_audio.h"
+#include "rushes/media/test_video.h"
+#include "rushes/server/test_client.h"
+
+namespace rushes::server {
+
+using nlohmann::json;
+
+inline constexpr auto kPatience = std::chrono::seconds(20);  // bounds failures only
+
+inline std::string picture() {
+  const media::Bytes png = media::encode_png(media::test_frame(64, 64, 3).data(), 64, 64);
+  return {png.begin(), png.end()};
+}
+
+/// A multipart form; values that begin with "@" are files.
+struct FormBody {
+  std::string text;
+  FormBody& add(const std::string& name, const std::string& value, bool is_file = false) {
+    text += "--b0undary\r\nContent-Disposition: form-data; name=\"" + name + "\"";
+    if (is_file) text += "; filename=\"" + name + ".bin\"\r\nContent-Type: application/octet-stream";
+    text += "\r\n\r\n" + value + "\r\n";
+    return *this;
+  }
+  std::string end() const { return text + "--b0undary--\r\n"; }
+};
+
+class TalkServer : public testing::Test {
+ protected:
+  std::unique_ptr<RunningServer> start(const std::function<void(ServerOptions&)>& change = {},
+                                       generation::DrawingTalker::Hook hook = {}) {
+    return std::make_unique<RunningServer>([&](ServerOptions& options) {
+      options.talk_model = std::make_shared<generation::DrawingTalkModel>(hook);
+      if (change) change(options);
+    });
+  }
+  static Reply post(const RunningServer& server, const std::string& path, const FormBody& form) {
+    return server.request("POST", path, form.end(), "Content-Type: multipart/form-data; boundary=b0undary\r\n");
+  }
+  static Reply init(const RunningServer& server, const std::string& id, const std::string& mode = "reference",
+                    const std::string& chunk = "0.5") {
+    return post(server, "/api/audio-driven/chunked/init",
+                FormBody()
+                    .add("image", picture(), true)
+                    .add("session_id", id)
+                    .add("crop", "False")
+                    .add("seed", "42")
+                    .add("nfe", "5")
+                    .add("cfg_scale", "2.0")
+                    .add("chunk_duration", chunk)
+                    .add("audio_sample_rate", "24000")
+                    .add("mode", mode));
+  }
+  static Reply feed(const RunningServer& server, const std::string& id, const std::string& wav, bool is_final) {
+    return post(server, "/api/audio-driven/chunked/feed",
+                FormBody()
+                    .add("session_id", id)
+                    .add("audio_chunk", wav, true)
+                    .add("is_final_chunk", is_final ? "True" : "false"));
+  }
+  static json status(const RunningServer& server, const std::string& id) {
+    return server.request("GET", "/api/audio-driven/chunked/status/" + id).json();
+  }
+  /// Asks until the status is one of these.
+  static json wait_for(const RunningServer& server, const std::string& id, const std::string& wanted) {
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    for (;;) {
+      json now = status(server, id);
+      if (now["status"] == wanted || std::chrono::steady_clock::now() > deadline) {
+        EXPECT_EQ(now["status"], wanted) << now;
+        return now;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+  }
+};
+
+}  // namespace rushes::server
