@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """What many viewers cost: starts the release build with the shipped model and measures, one after the other,
-  - generation without viewers and with one, and the bare engine (`rushes generate`) for comparison,
+  - the server with one viewer beside the bare engine (`rushes generate`), in turns,
   - 1,000 HLS viewers and 200 WebSocket viewers of one live stream at a time, with the latency from the model's frames to
     the viewers' last byte of them, and how much slower generation becomes,
   - the memory of viewers that wait, and of viewers that do not read.
@@ -13,6 +13,7 @@ import os
 import pathlib
 import platform
 import re
+import statistics
 import subprocess
 import tempfile
 import time
@@ -64,6 +65,26 @@ def bare_engine(binary, segments):
     return float(re.findall(r"([\d.]+) fps", done.stderr + done.stdout)[-1]) if done.returncode == 0 else None
 
 
+def overhead(server, options, rounds=7, segments=12):
+    """The same video by the bare engine and by the server with one viewer, in turns, since the machine's speed wanders."""
+    pairs = []
+    for _ in range(rounds):
+        bare = bare_engine(options.binary, segments)
+        session = server.create(prompt=PROMPT, segments=segments)
+        viewer = server.viewers(options.tool, session["id"], 60, websocket=1)
+        begin = time.perf_counter()
+        while json.loads(server.request("GET", session["urls"]["self"]))["state"] != "finished":
+            time.sleep(0.02)
+        pairs.append((bare, session["format"]["video_frames"] / (time.perf_counter() - begin)))
+        server.end(session["id"])
+        viewer.kill()
+        viewer.communicate()
+    ratios = [served / bare for bare, served in pairs]
+    print(f"bare engine against server with one viewer, {rounds} times {segments} segments in turns: median {statistics.median(b for b, _ in pairs):.1f} and "
+          f"{statistics.median(s for _, s in pairs):.1f} fps; served is {100 * statistics.median(ratios):.1f} % of bare ({100 * min(ratios):.1f} to {100 * max(ratios):.1f})")
+    return pairs
+
+
 def under_load(server, options, kinds, pacing):
     """Generation without viewers, then with them; what they saw."""
     session = server.session(**pacing)
@@ -113,6 +134,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=20, help="of each measurement")
     parser.add_argument("--hls", type=int, default=1000)
     parser.add_argument("--websocket", type=int, default=200)
+    parser.add_argument("--overhead-only", action="store_true", help="measure only what the server adds to the bare engine")
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
     print(f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, load average {os.getloadavg()[0]:.1f} before the start")
@@ -121,6 +143,9 @@ def main():
         server = Load(options.binary, data_dir)
         try:
             real_time = {"pacing": "realtime"}
+            results["overhead"] = overhead(server, options)
+            if options.overhead_only:
+                return
             results["runs"] = [
                 under_load(server, options, {"websocket": 1}, real_time),
                 under_load(server, options, {"websocket": 1}, {}),
@@ -135,8 +160,6 @@ def main():
         finally:
             server.process.terminate()
             server.process.wait(60)
-    results["bare_engine_fps"] = bare_engine(options.binary, 12)
-    print(f"bare engine: {results['bare_engine_fps']} fps")
     if options.json:
         options.json.write_text(json.dumps(results, indent=1))
 

@@ -67,7 +67,8 @@ def many(browser, server, peers, seconds):
         tab.evaluate("() => { seen.length = 0; }")
         counts, before = tab.evaluate("decoded()"), sample(server)
         time.sleep(seconds)
-        wall, processor, frames, encode, resident = (b - a for a, b in zip(before, after := sample(server)))
+        after = sample(server)
+        wall, processor, frames, encode, _ = (b - a for a, b in zip(before, after))
         each = [(b - a) / wall for a, b in zip(counts, tab.evaluate("decoded()"))]
         print(f"{viewers} peers: {frames / wall:.1f} fps drawn, {min(each):.1f} to {max(each):.1f} fps decoded by each; encoder "
               f"{1000 * encode / frames:.2f} ms a picture; server {100 * processor / wall:.0f} % of a core, {after[4]:.0f} MiB; "
@@ -82,12 +83,12 @@ def many(browser, server, peers, seconds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=500)
-    parser.add_argument("--peers", type=int, default=64)
+    parser.add_argument("--peers", type=int, default=64, help="at most 64, which is the limit of the server")
     parser.add_argument("--seconds", type=float, default=20)
     options = parser.parse_args()
     print(f"{len(os.sched_getaffinity(0))} cores, load average {os.getloadavg()[0]:.1f} before the start")
     with tempfile.TemporaryDirectory() as directory, sync_playwright() as playwright, \
-            video_server(pathlib.Path(directory), WATCH_BY_WHEP, "--max-webrtc-viewers", str(options.peers + 1)) as server:
+            video_server(pathlib.Path(directory), WATCH_BY_WHEP) as server:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", headless=True, args=CHROMIUM_FLAGS)
         for codec in ("H264", "VP8"):
             latency(browser, server, codec, options.pictures)

@@ -73,6 +73,7 @@ WanGenerator::WanGenerator(const WanGenerator& other)
       live_prompt_(other.live_prompt_),
       prompt_(other.prompt_),
       context_(other.context_),
+      newest_(other.at_block_border() ? BlockTensors() : other.newest_),  // who forks there only goes on
       newest_step_(other.newest_step_),
       video_frames_(other.video_frames_),
       times_(other.times_) {}

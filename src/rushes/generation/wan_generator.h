@@ -54,8 +54,8 @@ class WanGenerator final : public Generator, public DescribesSteps {
   int64_t bytes() const override;
   Step newest_step() const override { return newest_step_; }
 
-  /// The newest block, before it became 8-bit (a fork() begins without): latents [1, f, C, h, w], frames [T, 3, H, W]
-  /// in [-1, 1].
+  /// The newest block, before it became 8-bit (a fork() at a border begins without): latents [1, f, C, h, w], frames
+  /// [T, 3, H, W] in [-1, 1].
   struct BlockTensors {
     at::Tensor latents, frames;
   };

@@ -44,7 +44,15 @@ void KvCache::for_runs(int64_t begin, int64_t end, Visit visit) const {
 /// The layer's storage, which nobody else sees.
 KeyValue& KvCache::own(int64_t layer) {
   std::shared_ptr<KeyValue>& stored = layers_[layer];
-  if (stored.use_count() > 1) stored = std::make_shared<KeyValue>(KeyValue{stored->k.clone(), stored->v.clone()});
+  if (stored.use_count() > 1) {
+    const int64_t written = std::min(touched_, capacity_tokens());
+    const auto copy = [&](const at::Tensor& slots) {
+      at::Tensor fresh = at::empty_like(slots);
+      fresh.narrow(1, 0, written).copy_(slots.narrow(1, 0, written));
+      return fresh;
+    };
+    stored = std::make_shared<KeyValue>(KeyValue{copy(stored->k), copy(stored->v)});
+  }
   return *stored;
 }
 

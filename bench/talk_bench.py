@@ -1,0 +1,221 @@
+#!/usr/bin/env python3
+"""Measures the shipped talking head: how much faster than life it speaks, how long after the first 200 ms of speech its first
+pictures are there, how far pictures are behind speech over the realtime WebSocket with one and with two sessions, and with
+--hours whether memory and sync hold over a long speech. Clients, server and model share the machine.
+
+usage: .deps/venv/bin/python bench/talk_bench.py [--seconds N] [--hours N] [-- FLAGS OF rushes serve]
+Build before: ninja -C build/release rushes"""
+import argparse
+import array
+import asyncio
+import io
+import json
+import os
+import pathlib
+import random
+import re
+import statistics
+import struct
+import subprocess
+import tempfile
+import time
+import urllib.request
+import wave
+
+import websockets
+from serve_bench import ROOT, Server
+
+EXAMPLES = ROOT / "models/shipped-talk/examples"
+HZ, TICK = 16000, 640  # 40 ms
+FPS = 25
+HEADER = struct.Struct(">BQI")
+PREAMBLE, BIT, LOUD = 8, 8, 6000  # of a packet's mark: a bit takes so many samples
+
+
+def speech():
+    with wave.open(str(EXAMPLES / "speech.wav")) as file:
+        assert (file.getframerate(), file.getnchannels(), file.getsampwidth()) == (HZ, 1, 2)
+        return array.array("h", file.readframes(file.getnframes()))
+
+
+def wav(samples):
+    out = io.BytesIO()
+    with wave.open(out, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(HZ)
+        file.writeframes(samples.tobytes())
+    return out.getvalue()
+
+
+class TalkServer(Server):
+    def form(self, path, **fields):
+        """Posts a multipart form; bytes are files."""
+        boundary = "".join(random.choices("0123456789abcdef", k=32))
+        body = b""
+        for name, value in fields.items():
+            is_file = isinstance(value, bytes)
+            body += (f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"' + (f'; filename="{name}"' if is_file else "") + "\r\n\r\n").encode()
+            body += (value if is_file else str(value).encode()) + b"\r\n"
+        request = urllib.request.Request(self.url + path, body + f"--{boundary}--\r\n".encode(),
+                                         {"Content-Type": f"multipart/form-data; boundary={boundary}"})
+        with urllib.request.urlopen(request, timeout=600) as response:
+            return json.load(response)
+
+    def status(self, session):
+        return json.loads(self.request("GET", f"/api/audio-driven/chunked/status/{session}"))
+
+    def init(self, **fields):
+        return self.form("/api/audio-driven/chunked/init", image=(EXAMPLES / "ada.png").read_bytes(), **fields)["session_id"]
+
+    def feed(self, session, samples, final=False):
+        return self.form("/api/audio-driven/chunked/feed", session_id=session, audio_chunk=wav(samples), is_final_chunk=final)
+
+
+def one_shot(binary, seconds):
+    """Seconds of video per second, `rushes talk` as a whole: loading, encoding and writing included."""
+    with tempfile.TemporaryDirectory() as directory:
+        said = speech()
+        path = pathlib.Path(directory) / "speech.wav"
+        path.write_bytes(wav((said * (1 + seconds * HZ // len(said)))[:seconds * HZ]))
+        begin = time.perf_counter()
+        subprocess.run([str(binary), "talk", "--image", str(EXAMPLES / "ada.png"), "--audio", str(path), "-o", f"{directory}/out.mp4"],
+                       check=True, capture_output=True)
+        return seconds / (time.perf_counter() - begin)
+
+
+def first_pictures(server, rounds):
+    """Milliseconds from the end of the upload of the first 200 ms to the first pictures."""
+    said, times = speech(), []
+    for _ in range(rounds):
+        session = server.init(chunk_duration=0.2)
+        begin = time.perf_counter()
+        server.feed(session, said[:HZ // 5])
+        while server.status(session)["total_frames_generated"] == 0:
+            time.sleep(0.001)
+        times.append(1000 * (time.perf_counter() - begin))
+        server.request("DELETE", f"/api/audio-driven/chunked/session/{session}")
+    return times
+
+
+def mark(samples, number):
+    """The packet with its number in it, which survives rounding: a loud preamble, then 16 bits."""
+    for i in range(PREAMBLE):
+        samples[i] = LOUD
+    for bit in range(16):
+        for i in range(BIT):
+            samples[PREAMBLE + bit * BIT + i] = LOUD if number >> bit & 1 else -LOUD
+    return samples
+
+
+def marked(samples):
+    """The number in a packet that came back; None for silence."""
+    if min(samples[:PREAMBLE]) < LOUD // 2:
+        return None
+    return sum(1 << bit for bit in range(16) if samples[PREAMBLE + bit * BIT + BIT // 2] > 0)
+
+
+async def converse(server, seconds):
+    """Speaks in real time. Seconds from sending 40 ms of speech to their picture, the packets that never came back, and the
+    share of pictures that were not new."""
+    loop = asyncio.get_running_loop()
+    address = await loop.run_in_executor(None, lambda: server.form("/api/realtime/init", image=(EXAMPLES / "ada.png").read_bytes()))
+    said, sent, lags, pictures = speech(), {}, [], []
+    async with websockets.connect(server.url.replace("http", "ws", 1) + address["websocket_url"], max_size=None, compression=None) as socket:
+        async def hear():
+            async for message in socket:
+                kind, _, size = HEADER.unpack_from(message)
+                if kind == 2:
+                    pictures.append(hash(message[HEADER.size:]))
+                elif kind == 1 and (number := marked(array.array("h", message[HEADER.size:HEADER.size + size]))) is not None:
+                    if number in sent:
+                        lags.append(time.perf_counter() - sent.pop(number))
+        ears = asyncio.create_task(hear())
+        begin, total = time.perf_counter(), int(seconds * FPS)
+        for number in range(total):
+            await asyncio.sleep(max(0.0, begin + number / FPS - time.perf_counter()))
+            first = number * TICK % (len(said) - TICK)
+            sent[number] = time.perf_counter()
+            await socket.send(HEADER.pack(1, 0, 2 * TICK) + mark(said[first:first + TICK], number).tobytes())
+        await asyncio.sleep(2)
+        ears.cancel()
+    repeated = sum(a == b for a, b in zip(pictures, pictures[1:])) / max(len(pictures) - 1, 1)
+    return lags, len(sent), repeated
+
+
+def processor_seconds(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def realtime(server, sessions, seconds):
+    async def all_of_them():
+        return await asyncio.gather(*(converse(server, seconds) for _ in range(sessions)))
+    before, begin = processor_seconds(server.process.pid), time.perf_counter()
+    results = asyncio.run(all_of_them())
+    used = (processor_seconds(server.process.pid) - before) / (time.perf_counter() - begin)
+    lags = sorted(1000 * lag for result in results for lag in result[0])
+    lost, repeated = sum(result[1] for result in results), statistics.mean(result[2] for result in results)
+    print(f"{sessions} live session{'s' if sessions > 1 else ''}, {seconds:g} s: speech sent to its picture received p50 {lags[len(lags) // 2]:.0f} "
+          f"p95 {lags[int(0.95 * len(lags))]:.0f} worst {lags[-1]:.0f} ms of {len(lags)}; {lost} packets of 40 ms lost; "
+          f"{100 * repeated:.1f} % of the pictures repeat the one before; server {100 * used:.0f} % of a core")
+
+
+def long_speech(server, hours):
+    """Feeds a session for so long as fast as it takes it, then compares sound and pictures of the whole."""
+    said = speech()
+    session, total, fed, samples = server.init(chunk_duration=1.0), int(hours * 3600 * HZ), 0, []
+    begin, piece = time.perf_counter(), 10 * HZ
+    while fed < total:
+        count = min(piece, total - fed)
+        first = random.randrange(len(said))
+        chunk = (said[first:] + said * (1 + piece // len(said)))[:count]
+        reply = server.feed(session, chunk, final=fed + count == total)
+        fed += count
+        samples.append(server.resident_mib())
+        while fed < total and reply["buffer_samples"] / HZ * FPS - server.status(session)["total_frames_generated"] > 60 * FPS:
+            time.sleep(0.1)
+    while (status := server.status(session))["status"] != "complete":
+        assert status["error"] is None, status
+        time.sleep(0.5)
+    took = time.perf_counter() - begin
+    samples.append(server.resident_mib())
+    with tempfile.TemporaryDirectory() as directory:
+        path = pathlib.Path(directory) / "all.mp4"
+        path.write_bytes(server.request("GET", f"/api/hls/{session}/download"))
+        probe = json.loads(subprocess.run(["ffprobe", "-v", "error", "-show_entries", "stream=codec_type,duration", "-of", "json", str(path)],
+                                          capture_output=True, text=True, check=True).stdout)
+    lengths = {stream["codec_type"]: float(stream["duration"]) for stream in probe["streams"]}
+    print(f"{hours:g} h of speech in {took / 60:.1f} min ({hours * 3600 / took:.2f} x real time): {status['total_frames_generated']} pictures for "
+          f"{total / HZ:g} s; pictures {lengths['video']:.3f} s, sound {lengths['audio']:.3f} s; resident memory, each tenth: "
+          + " ".join(f"{samples[i * (len(samples) - 1) // 10]:.0f}" for i in range(11)) + " MiB")
+    server.request("DELETE", f"/api/audio-driven/chunked/session/{session}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binary", default=ROOT / "build/release/apps/rushes/rushes")
+    parser.add_argument("--seconds", type=float, default=30, help="of each live measurement")
+    parser.add_argument("--hours", type=float, default=0, help="of one long speech; 0: none")
+    parser.add_argument("flags", nargs="*", help="for rushes serve")
+    options = parser.parse_args()
+    print(f"{len(os.sched_getaffinity(0))} cores, load average {os.getloadavg()[0]:.1f} before the start")
+    print(f"rushes talk, 60 s of speech: {one_shot(options.binary, 60):.2f} x real time")
+    with tempfile.TemporaryDirectory() as data_dir:
+        server = TalkServer(options.binary, options.flags, data_dir)
+        try:
+            model = json.loads(server.request("GET", "/v1/talk"))["model"]
+            print(re.sub(r"\s+", " ", model["description"]))
+            times = first_pictures(server, 10)
+            print(f"first 200 ms of speech to first pictures: median {statistics.median(times):.0f}, worst {max(times):.0f} ms of {len(times)}")
+            for sessions in (1, 2):
+                realtime(server, sessions, options.seconds)
+            if options.hours:
+                long_speech(server, options.hours)
+        finally:
+            server.process.terminate()
+            server.process.wait(60)
+
+
+if __name__ == "__main__":
+    main()
