@@ -8,6 +8,7 @@ import inspect
 import io
 import json
 import shutil
+import socket
 import struct
 import subprocess
 import sys
@@ -186,10 +187,11 @@ def test_a_token_goes_with_each_request(server):
     assert server.asked[0][3]["Authorization"] == "Bearer secret"
 
 
-def test_a_server_that_is_not_there_is_an_os_error(server):
-    server.server_close()
-    with pytest.raises(OSError):
-        ChunkedStreamingClient(server.url).init_session(PICTURE)
+def test_a_server_that_is_not_there_is_an_os_error():
+    with socket.socket() as bound:  # and not listening
+        bound.bind(("127.0.0.1", 0))
+        with pytest.raises(OSError):
+            ChunkedStreamingClient(f"http://127.0.0.1:{bound.getsockname()[1]}").init_session(PICTURE)
 
 
 @pytest.mark.parametrize("seconds, sizes", [(2.5, [16000, 16000, 8000]), (2.0, [16000, 16000]), (0.3, [4800]), (0.0, [0])])
@@ -308,7 +310,7 @@ def packet(kind, timestamp_us, payload):
 
 
 class Head:
-    """A WebSocket server whose conversation is `talk(socket)`; counts what it has heard."""
+    """A WebSocket server whose conversation is `talk(head, connection)`; counts what it has heard."""
 
     def __init__(self, server, talk):
         self.heard = b""
@@ -321,12 +323,12 @@ class Head:
         port = self._listener.socket.getsockname()[1]
         server.answers["/api/realtime/init"] = [(200, {"session_id": "abc", "websocket_url": f"http://127.0.0.1:{port}/ws/realtime/abc"})]
 
-    def _serve(self, socket):
-        self.headers = socket.request.headers
-        self._talk(self, socket)
+    def _serve(self, connection):
+        self.headers = connection.request.headers
+        self._talk(self, connection)
 
-    def listen(self, socket, timeout=None):
-        message = socket.recv(timeout=timeout)
+    def listen(self, connection, timeout=None):
+        message = connection.recv(timeout=timeout)
         self.packets.append(struct.unpack_from(">BQI", message))
         self.heard += message[13:]
 
@@ -348,13 +350,13 @@ def head(server):
         each.stop()
 
 
-def three_frames(_, socket):
-    socket.send(packet(1, 5, b"sound without a picture"))
-    socket.send(b"short")
+def three_frames(_, connection):
+    connection.send(packet(1, 5, b"sound without a picture"))
+    connection.send(b"short")
     for number in range(3):
-        socket.send(packet(2, number, b"jpeg%d" % number))
-        socket.send(packet(9, number, b"of another kind"))
-        socket.send(packet(1, number, bytes(1280)))
+        connection.send(packet(2, number, b"jpeg%d" % number))
+        connection.send(packet(9, number, b"of another kind"))
+        connection.send(packet(1, number, bytes(1280)))
 
 
 THREE = [(number, b"jpeg%d" % number, bytes(1280)) for number in range(3)]
@@ -382,10 +384,10 @@ def test_the_same_in_an_async_loop(server, head):
 
 
 def test_speech_goes_out_in_packets_of_40_ms(server, head):
-    def listen(talking, socket):
+    def listen(talking, connection):
         for _ in range(3):
-            talking.listen(socket)
-        three_frames(talking, socket)
+            talking.listen(connection)
+        three_frames(talking, connection)
 
     talking = head(listen)
     speech = pcm(tone(0.1))  # two packets and a half
@@ -403,13 +405,13 @@ def test_speech_goes_out_in_packets_of_40_ms(server, head):
 
 @pytest.mark.parametrize("is_file", [True, False])
 def test_what_is_said_is_sent_while_pictures_come(server, head, tmp_path, is_file):
-    def talk_and_listen(talking, socket):
+    def talk_and_listen(talking, connection):
         try:
             while True:
-                socket.send(packet(2, 1, b"jpeg"))
-                socket.send(packet(1, 1, bytes(1280)))
+                connection.send(packet(2, 1, b"jpeg"))
+                connection.send(packet(1, 1, bytes(1280)))
                 try:
-                    talking.listen(socket, timeout=0.005)
+                    talking.listen(connection, timeout=0.005)
                 except TimeoutError:
                     pass
         except websockets.exceptions.ConnectionClosed:
@@ -423,13 +425,13 @@ def test_what_is_said_is_sent_while_pictures_come(server, head, tmp_path, is_fil
         client.init_session(PICTURE)
         frames = list(client.say(tmp_path / "speech.wav" if is_file else speech, tail_seconds=0.1))
         assert client.next() is not None  # the conversation goes on
-    talking.done.wait()
+    assert talking.done.wait(60)
     assert len(frames) > 6 and set(frames) == {(1, b"jpeg", bytes(1280))}
     assert talking.heard == pcm(speech).tobytes() + bytes(2 * (6 * 640 - 3520))
 
 
 def test_a_conversation_that_ends_badly_says_why(server, head):
-    head(lambda _, socket: socket.close(4004, "Session not found"))
+    head(lambda _, connection: connection.close(4004, "Session not found"))
     client = RealtimeClient(server.url)
     client.init_session(PICTURE)
     with pytest.raises(TalkError) as caught:
