@@ -2,9 +2,16 @@ import react from "@vitejs/plugin-react";
 import { defineConfig } from "vite";
 
 // In development the page comes from Vite and everything below /v1, /api and /ws from a running `rushes serve`.
-export default defineConfig({
+const page = defineConfig({
   plugins: [react()],
   base: "./",
   server: { proxy: Object.fromEntries(["/v1", "/api", "/ws"].map((path) => [path, { target: "http://127.0.0.1:8000", ws: true }])) },
   build: { target: "es2022" },
 });
+
+// The clients of talking heads as one file beside the page, for the pages and programs of others.
+const client = defineConfig({
+  build: { target: "es2022", emptyOutDir: false, lib: { entry: "src/talk/client.ts", formats: ["es"], fileName: () => "talk_client.js" } },
+});
+
+export default defineConfig(({ mode }) => (mode === "client" ? client : page));

@@ -2,14 +2,13 @@
 // speech is scheduled on an AudioContext's clock and each picture is drawn when its speech is heard, so both stay together
 // however unevenly they arrive.
 import { LagMeter } from "./lag";
-import { PACKET_SAMPLES, SPEECH_HZ, peak, readPacket, speechPacket } from "./packets";
+import { type Packet, SPEECH_HZ, peak } from "./packets";
+import { openSpeechSocket } from "./speech_socket";
 
 /** Between arrival and sound, after a gap: what evens out the network. */
 const CUSHION_S = 0.06;
 /** With more waiting than that, packets of silence are left out until it has become less. */
 const MOST_WAITING_S = 0.25;
-/** Of speech before the connection stands. */
-const MOST_UNSENT_PACKETS = 25;
 const MOST_PICTURES = 100;
 const SILENCE = 0.005;
 
@@ -51,30 +50,7 @@ export function converse(canvas: HTMLCanvasElement, address: Promise<string>, ev
   volume.connect(context.destination);
   const lag = new LagMeter();
   const figures: Figures = { lagSeconds: null, firstPictureSeconds: null, pictures: 0 };
-  let socket: WebSocket | null = null;
   let ended = false;
-
-  // ---- out ----
-  let unsent: ArrayBuffer[] = [];
-  let partial = new Float32Array(PACKET_SAMPLES), filled = 0;
-  const send = (samples: Float32Array): void => {
-    lag.sent(peak(samples), performance.now() / 1000);
-    const packet = speechPacket(samples);
-    if (socket?.readyState === WebSocket.OPEN) socket.send(packet);
-    else unsent = [...unsent.slice(1 - MOST_UNSENT_PACKETS), packet];
-  };
-  const speak = (samples: Float32Array): void => {
-    for (let from = 0; from < samples.length;) {
-      const count = Math.min(PACKET_SAMPLES - filled, samples.length - from);
-      partial.set(samples.subarray(from, from + count), filled);
-      filled += count;
-      from += count;
-      if (filled < PACKET_SAMPLES) break;
-      send(partial);
-      partial = new Float32Array(PACKET_SAMPLES);
-      filled = 0;
-    }
-  };
 
   // ---- in ----
   const pictures: DuePicture[] = [];
@@ -99,12 +75,12 @@ export function converse(canvas: HTMLCanvasElement, address: Promise<string>, ev
     if (pictures.length > MOST_PICTURES) pictures.shift();
     next += samples.length / SPEECH_HZ;
   };
-  const receive = (bytes: ArrayBuffer): void => {
-    const packet = readPacket(bytes);
-    if (packet?.type === "picture") {
+  const receive = (packet: Packet): void => {
+    if (packet.type === "speech") play(packet.samples);
+    else {
       waiting = { jpeg: packet.jpeg, isNew: newest === null || !same(newest, packet.jpeg) };
       newest = packet.jpeg;
-    } else if (packet?.type === "speech") play(packet.samples);
+    }
   };
 
   let frame = 0;
@@ -134,26 +110,20 @@ export function converse(canvas: HTMLCanvasElement, address: Promise<string>, ev
     if (ended) return;
     ended = true;
     cancelAnimationFrame(frame);
-    socket?.close(1000);
+    socket.close();
     void context.close();
     events.onEnd(reason);
   };
-  address.then((found) => {
-    if (ended) return;
-    socket = new WebSocket(found);
-    socket.binaryType = "arraybuffer";
-    socket.onopen = () => {
-      for (const packet of unsent) socket!.send(packet);
-      unsent = [];
-    };
-    socket.onmessage = (message: MessageEvent<ArrayBuffer>) => receive(message.data);
-    socket.onclose = (event) => finish(event.code === 1000 ? null : event.reason || "The connection to the talking head was lost.");
-  }, (error: unknown) => finish(error instanceof Error ? error.message : String(error)));
+  const socket = openSpeechSocket(address, {
+    onPacket: receive,
+    onSpoken: (samples) => lag.sent(peak(samples), performance.now() / 1000),
+    onEnd: finish,
+  });
 
   return {
-    speak,
+    speak: socket.speak,
     pause: () => {
-      if (filled > 0) speak(new Float32Array(PACKET_SAMPLES - filled));
+      socket.pause();
       lag.paused();
     },
     mute: (muted) => { volume.gain.value = muted ? 0 : 1; },

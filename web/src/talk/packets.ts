@@ -6,7 +6,8 @@ export const SPEECH_HZ = 16_000;
 export const PACKET_SAMPLES = 640;
 const HEADER_BYTES = 13;
 
-export type Packet = { type: "speech"; samples: Float32Array<ArrayBuffer> } | { type: "picture"; jpeg: Uint8Array<ArrayBuffer> };
+/** `timeUs`: when the server sent it, in microseconds since 1970. */
+export type Packet = { timeUs: number } & ({ type: "speech"; samples: Float32Array<ArrayBuffer> } | { type: "picture"; jpeg: Uint8Array<ArrayBuffer> });
 
 /** The server looks at the type only: what is heard first is spoken first. */
 export function speechPacket(samples: Float32Array): ArrayBuffer {
@@ -18,15 +19,16 @@ export function speechPacket(samples: Float32Array): ArrayBuffer {
   return bytes;
 }
 
-/** null for what this page does not know. */
+/** null for what is not known here. */
 export function readPacket(bytes: ArrayBuffer): Packet | null {
   if (bytes.byteLength < HEADER_BYTES) return null;
   const view = new DataView(bytes);
   const length = view.getUint32(9);
   if (HEADER_BYTES + length > bytes.byteLength) return null;
+  const timeUs = Number(view.getBigUint64(1));
   switch (view.getUint8(0)) {
-    case 1: return { type: "speech", samples: Float32Array.from({ length: length >> 1 }, (_, i) => view.getInt16(HEADER_BYTES + 2 * i, true) / 32_768) };
-    case 2: return { type: "picture", jpeg: new Uint8Array(bytes, HEADER_BYTES, length) };
+    case 1: return { type: "speech", timeUs, samples: Float32Array.from({ length: length >> 1 }, (_, i) => view.getInt16(HEADER_BYTES + 2 * i, true) / 32_768) };
+    case 2: return { type: "picture", timeUs, jpeg: new Uint8Array(bytes, HEADER_BYTES, length) };
     default: return null;
   }
 }
