@@ -4,9 +4,9 @@
 #include <functional>
 
 #include "rushes/base/error.h"
-#include "rushes/media/test_video.h"
 #include "rushes/media/image.h"
 #include "rushes/media/libav.h"
+#include "rushes/media/test_video.h"
 
 namespace rushes::media {
 namespace {
