@@ -23,6 +23,12 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 COLOURS = ["red", "green", "blue", "yellow", "white", "orange", "purple", "teal"]
 
 
+def processor_seconds(pid):
+    """That a process has used so far."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Server:
     def __init__(self, binary, flags, data_dir):
         command = [binary, "serve", "--listen", "127.0.0.1:0", "--data-dir", data_dir, *flags]

@@ -23,7 +23,7 @@ import urllib.request
 import wave
 
 import websockets
-from serve_bench import ROOT, Server
+from serve_bench import ROOT, Server, processor_seconds
 
 EXAMPLES = ROOT / "models/shipped-talk/examples"
 HZ, TICK = 16000, 640  # 40 ms
@@ -141,11 +141,6 @@ async def converse(server, seconds):
         ears.cancel()
     repeated = sum(a == b for a, b in zip(pictures, pictures[1:])) / max(len(pictures) - 1, 1)
     return lags, len(sent), repeated
-
-
-def processor_seconds(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def realtime(server, sessions, seconds):

@@ -17,6 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests/e2e"))
 from conftest import CHROMIUM_FLAGS  # noqa: E402
 from playwright.sync_api import sync_playwright  # noqa: E402
+from serve_bench import processor_seconds  # noqa: E402
 from video_server import WATCH_BY_WHEP, video_server  # noqa: E402
 
 
@@ -40,11 +41,6 @@ def latency(browser, server, codec, pictures):
     tab.close()
     print(f"{stats['codec']}, one viewer, 640x352 at 25 fps: first picture {first:.0f} ms after the offer; drawn to canvas "
           f"{percentiles(delays(seen[25:]))}; {stats['lost']} packets lost, {stats['freezes']} freezes")
-
-
-def processor_seconds(pid):
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def sample(server):

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <fstream>
 
+#include "rushes/audio/wav.h"
 #include "rushes/base/error.h"
 #include "rushes/generation/load_talk_model.h"
 #include "rushes/generation/talk_directory.h"
@@ -58,21 +59,11 @@ at::Tensor row(std::initializer_list<float> values) {
 
 /// 16-bit mono at kSpeechRate.
 void write_wav(const std::filesystem::path& file, const at::Tensor& wave) {
-  const at::Tensor samples = (wave.clamp(-1, 1) * 32767).round().to(at::kShort).contiguous();
-  const auto bytes = static_cast<uint32_t>(2 * samples.numel());
-  std::string head;
-  const auto put = [&](uint32_t value, int count) {
-    for (int i = 0; i < count; ++i) head.push_back(static_cast<char>(value >> (8 * i)));
-  };
-  head += "RIFF";
-  put(36 + bytes, 4);
-  head += "WAVEfmt ";
-  put(16, 4), put(1, 2), put(1, 2), put(kSpeechRate, 4), put(2 * kSpeechRate, 4), put(2, 2), put(16, 2);
-  head += "data";
-  put(bytes, 4);
+  const at::Tensor samples = wave.to(at::kFloat).contiguous();
+  const auto bytes =
+      audio::wav_file({samples.const_data_ptr<float>(), static_cast<std::size_t>(samples.numel())}, kSpeechRate);
   std::ofstream stream(file, std::ios::binary);
-  stream.write(head.data(), static_cast<std::streamsize>(head.size()));
-  stream.write(reinterpret_cast<const char*>(samples.const_data_ptr()), bytes);
+  stream.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
   require(static_cast<bool>(stream.flush()), ErrorCode::unavailable, "cannot write {}", file.string());
 }
 

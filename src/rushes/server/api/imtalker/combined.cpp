@@ -6,6 +6,7 @@
 #include <iterator>
 
 #include "rushes/audio/resample.h"
+#include "rushes/audio/wav.h"
 #include "rushes/server/api/imtalker/decoder.h"
 #include "rushes/server/base64.h"
 #include "rushes/server/static_files.h"
@@ -23,30 +24,6 @@ constexpr double kChunkSeconds = 1.0;
 constexpr std::string_view kNoVoice =
     "this server has no text to speech; send the speech itself: a form with 'audio', and 'image' or 'avatar', to "
     "/generate_stream";
-
-/// WAV of one channel of 16 bits.
-media::Bytes wav(std::span<const float> samples, int64_t hz) {
-  media::Bytes bytes;
-  const auto number = [&](int64_t value, int size) {
-    for (int i = 0; i < size; ++i) bytes.push_back(static_cast<uint8_t>(static_cast<uint64_t>(value) >> (8 * i)));
-  };
-  const auto word = [&](std::string_view text) { bytes.insert(bytes.end(), text.begin(), text.end()); };
-  const int64_t size = 2 * static_cast<int64_t>(samples.size());
-  word("RIFF");
-  number(36 + size, 4);
-  word("WAVEfmt ");
-  number(16, 4);
-  number(1, 2);
-  number(1, 2);
-  number(hz, 4);
-  number(2 * hz, 4);
-  number(2, 2);
-  number(16, 2);
-  word("data");
-  number(size, 4);
-  for (const float sample : samples) number(static_cast<int16_t>(std::clamp(sample, -1.0f, 1.0f) * 32767.0f), 2);
-  return bytes;
-}
 
 /// A talking head as lines of JSON: some pictures, the speech that belongs to them, and how long they took.
 class NdjsonBody final : public BodySource {
@@ -101,8 +78,9 @@ class NdjsonBody final : public BodySource {
                        {"is_last_batch", over_ || next_picture_ >= all},
                        {"total_chunk_frames", all}};
     ++lines_;
-    const Json whole{
-        {"audio", encode_base64(wav(spoken, format.speech_hz))}, {"frames", std::move(frames)}, {"metrics", metrics}};
+    const Json whole{{"audio", encode_base64(audio::wav_file(spoken, format.speech_hz))},
+                     {"frames", std::move(frames)},
+                     {"metrics", metrics}};
     const std::string text = whole.dump() + "\n";
     return std::make_shared<const media::Bytes>(text.begin(), text.end());
   }
