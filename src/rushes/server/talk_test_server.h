@@ -19,7 +19,7 @@ inline std::string picture() {
   return {png.begin(), png.end()};
 }
 
-/// A multipart form; values that begin with "@" are files.
+/// A multipart form.
 struct FormBody {
   std::string text;
   FormBody& add(const std::string& name, const std::string& value, bool is_file = false) {

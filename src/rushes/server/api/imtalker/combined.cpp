@@ -51,7 +51,7 @@ class CombinedRoutes {
 
   // POST /api/session/cleanup?session_id=: that one, or all that are complete.
   Response cleanup(const Request& request) {
-    require_model();
+    require_model(talks_);
     std::vector<std::string> gone;
     if (const auto id = request.query_value("session_id")) {
       if (talks_->remove(*id)) gone.push_back(*id);
@@ -65,19 +65,15 @@ class CombinedRoutes {
 
   // POST /warmup: models are warmed up when they are loaded.
   Response warm_up(const Request&) {
-    require_model();
+    require_model(talks_);
     return json_response(
         200,
         {{"status", "ok"}, {"timings", Json::object()}, {"message", "The model was warmed up when it was loaded"}});
   }
 
  private:
-  void require_model() const {
-    if (!talks_) refuse(503, "Models not loaded properly");
-  }
-
   const TalkSession& find(const Request& request) {
-    require_model();
+    require_model(talks_);
     const std::string& id = request.path_value("session_id");
     const TalkSession* session = talks_->find(id);
     if (!session) refuse(404, "Session " + id + " not found");

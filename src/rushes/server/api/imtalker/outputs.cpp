@@ -30,7 +30,7 @@ class OutputRoutes {
 
   // GET /api/outputs
   Response list(const Request&) {
-    require_model();
+    require_model(talks_);
     Json files = Json::array();
     for (const auto& [id, session] : talks_->all())
       if (is_output(session)) files.push_back(file_json(session));
@@ -86,12 +86,8 @@ class OutputRoutes {
   }
 
  private:
-  void require_model() const {
-    if (!talks_) refuse(503, "Models not loaded properly");
-  }
-
   const TalkSession& find(const Request& request) {
-    require_model();
+    require_model(talks_);
     const std::string& name = request.path_value("filename");
     const TalkSession* session =
         name.ends_with(kEnding) ? talks_->find(name.substr(0, name.size() - kEnding.size())) : nullptr;

@@ -30,7 +30,7 @@ class Routes {
 
   // POST /api/audio-driven/chunked/init: a session that waits for speech.
   net::awaitable<Response> init(const Request& request) {
-    require_model();
+    require_model(talks_);
     Form form(request);
     TalkFields fields = read_talk_fields(form, FieldsOf::chunked, options_.mode);
     const std::string id = fields.session_id ? checked_id(*fields.session_id) : random_uuid();
@@ -47,7 +47,7 @@ class Routes {
 
   // POST /api/audio-driven/chunked/feed: the next piece of speech. Answered before any of it is spoken.
   net::awaitable<Response> feed(const Request& request) {
-    require_model();
+    require_model(talks_);
     Form form(request);
     const std::string id = form.text("session_id");
     const std::string_view sound = form.file("audio_chunk");
@@ -85,7 +85,7 @@ class Routes {
 
   // GET /api/audio-driven/chunked/status/{session_id}
   Response status(const Request& request) {
-    require_model();
+    require_model(talks_);
     const TalkSession& session = find(request, "Session {} not found");
     const auto& error = session.error();
     const auto created = std::chrono::duration<double>(session.created().time_since_epoch()).count();
@@ -100,7 +100,7 @@ class Routes {
 
   // DELETE /api/audio-driven/chunked/session/{session_id}: ends it, and removes its HLS.
   Response remove(const Request& request) {
-    require_model();
+    require_model(talks_);
     const std::string& id = request.path_value("session_id");
     if (!talks_->remove(id)) refuse(404, "Session " + id + " not found");
     return json_response(200, {{"status", "success"}, {"message", "Session " + id + " cleaned up"}});
@@ -108,7 +108,7 @@ class Routes {
 
   // DELETE /api/hls/session/{session_id}: here a session without its HLS is of no use, so all of it goes.
   Response remove_hls(const Request& request) {
-    require_model();
+    require_model(talks_);
     const std::string& id = request.path_value("session_id");
     if (!talks_->remove(id)) refuse(404, "Session not found");
     return json_response(200, {{"status", "success"}, {"message", "Session " + id + " deleted"}});
@@ -126,7 +126,7 @@ class Routes {
 
   // GET /api/hls/{session_id}/{file}: the playlist once something can be played, a segment, or all as one file.
   net::awaitable<Response> api_hls_file(const Request& request) {
-    require_model();
+    require_model(talks_);
     const std::string& file = request.path_value("hls_file");
     if (file == "playlist.m3u8") {
       auto waiting = wait_for_playlist(request);
@@ -140,10 +140,6 @@ class Routes {
   }
 
  private:
-  void require_model() const {
-    if (!talks_) refuse(503, "Models not loaded properly");
-  }
-
   TalkSession& find(const Request& request, fmt::string_view words) {
     const std::string& id = request.path_value("session_id");
     TalkSession* session = talks_->find(id);

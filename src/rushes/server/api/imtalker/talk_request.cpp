@@ -38,6 +38,10 @@ TalkOptions::Mode read_mode(const Form& form, TalkOptions::Mode otherwise) {
 
 }  // namespace
 
+void require_model(const TalkTable* talks) {
+  if (!talks) refuse(503, "Models not loaded properly");
+}
+
 std::string_view word(TalkSession::Status status) {
   switch (status) {
     case TalkSession::Status::waiting_for_audio: return "waiting_for_audio";

@@ -23,6 +23,9 @@ struct TalkFields {
 enum class FieldsOf { chunked, whole_file };
 TalkFields read_talk_fields(Form& form, FieldsOf kind, generation::TalkOptions::Mode mode);
 
+/// Throws Refused(503) where there is no model.
+void require_model(const TalkTable* talks);
+
 /// As clients know it.
 std::string_view word(TalkSession::Status status);
 

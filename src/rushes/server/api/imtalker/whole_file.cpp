@@ -74,7 +74,7 @@ class WholeFileRoutes {
   // POST /api/audio-driven: the video as an MP4, when it is complete.
   net::awaitable<Response> make_file(const Request& request) {
     Form form(request);
-    require_model();
+    require_model(talks_);
     const std::string_view sound = form.file("audio");
     TalkFields fields = read_talk_fields(form, FieldsOf::whole_file, mode_);
     const auto& talk = *fields.request.talk;
@@ -103,7 +103,7 @@ class WholeFileRoutes {
   // POST /api/audio-driven/stream: the same as HLS, answered at once. An id that exists goes on with its video.
   net::awaitable<Response> make_hls(const Request& request) {
     Form form(request);
-    require_model();
+    require_model(talks_);
     const std::string given = form.text("unique_id");
     const std::string_view sound = form.file("audio");
     const bool is_final = form.boolean("is_final_chunk", false);
@@ -134,7 +134,7 @@ class WholeFileRoutes {
   // POST /api/realtime-sse, /api/realtime-mjpeg: single pictures, as they are to be seen.
   net::awaitable<Response> make_pictures(const Request& request, PictureBody::Kind kind) {
     Form form(request);
-    require_model();
+    require_model(talks_);
     const std::string_view sound = form.file("audio");
     TalkFields fields = read_talk_fields(form, FieldsOf::whole_file, mode_);
     fields.request.max_lead_seconds = kLiveLeadSeconds;
@@ -150,10 +150,6 @@ class WholeFileRoutes {
   }
 
  private:
-  void require_model() const {
-    if (!talks_) refuse(503, "Models not loaded properly");
-  }
-
   net::awaitable<Entry> start(std::string id, TalkFields fields, std::string_view sound) {
     auto decoding = decoder_.portrait(fields.image, std::move(fields.request), talks_->shared_model());
     fields.request = co_await std::move(decoding);
