@@ -1,0 +1,2 @@
+// Owner of the tests' precompiled header.
+#include "rushes/base/test_pch.h"
