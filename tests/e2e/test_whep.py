@@ -76,8 +76,8 @@ def test_a_finished_video_is_played_from_its_start(server, tab):
     assert tab.evaluate("url => watch(url)", f"/v1/sessions/{session}/whep")["status"] == 201
     tab.wait_for_function("() => seen.length > 0 && seen.at(-1).number >= 80", timeout=180_000)
     seen, stats = tab.evaluate("async () => [seen, await stats()]")
-    # All of it is sent; a busy machine may show less.
-    assert stats["decoded"] > 60 and near(seen[-1]["body"], (0, 255, 0))
+    # All of it arrives; a busy browser skips to the next key frame instead of decoding it.
+    assert stats["received"] > 72 and near(seen[-1]["body"], (0, 255, 0)), (stats, [f["number"] for f in seen])
 
 
 def test_eight_peers_at_once_all_get_pictures_and_leave_nothing_behind(server, tab):

@@ -55,7 +55,7 @@ async function stats() {
   const report = await window.peers.at(-1).getStats();
   for (const entry of report.values()) if (entry.type === 'inbound-rtp' && entry.kind === 'video') {
     const codec = report.get(entry.codecId);
-    return {codec: codec && codec.mimeType, decoded: entry.framesDecoded, lost: entry.packetsLost, freezes: entry.freezeCount};
+    return {codec: codec && codec.mimeType, received: entry.framesReceived, decoded: entry.framesDecoded, lost: entry.packetsLost, freezes: entry.freezeCount};
   }
   return null;
 }

@@ -25,7 +25,8 @@ constexpr Time kLinger = 2s;  // after the last picture, before the connections 
 class FragmentSource final : public UnitSource {
  public:
   explicit FragmentSource(std::shared_ptr<EncodedStream> video) : video_(std::move(video)) {
-    const auto from = video_->status().ended ? EncodedStream::From::start : EncodedStream::From::newest;
+    // The encoder may still be behind a generation that has ended.
+    const auto from = video_->session()->over() ? EncodedStream::From::start : EncodedStream::From::newest;
     viewer_ = video_->watch(from, [this] {
       const std::scoped_lock lock(mutex_);
       more_ = true;
