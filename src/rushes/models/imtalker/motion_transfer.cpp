@@ -2,20 +2,17 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
-
 #include "rushes/base/error.h"
 #include "rushes/nn/attention.h"
+#include "rushes/nn/matching_attention.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::imtalker {
 namespace {
 
-/// Attention weights that exist at a time, in numbers: fits a core's share of the last cache.
-constexpr int64_t kTileElements = 1 << 20;
-
 at::Tensor tokens(const at::Tensor& map) { return map.flatten(2).transpose(1, 2); }  // [B, h w, C]
 
+/// Channels last in memory, without a copy.
 at::Tensor as_map(const at::Tensor& rows, const at::Tensor& like) {
   return rows.transpose(1, 2).reshape({rows.size(0), rows.size(2), like.size(2), like.size(3)});
 }
@@ -49,34 +46,18 @@ at::Tensor CrossMotionAttention::align(const at::Tensor& motion_map, const Sourc
 }
 
 Alignment CrossMotionAttention::align_with_best(const at::Tensor& motion_map, const SourceTokens& source) const {
-  const at::Tensor q = heads(q_(tokens(motion_map))).transpose(1, 2);  // [B, N, L, D]
-  const at::Tensor k = source.k.permute({0, 2, 3, 1}).contiguous(), v = source.v.transpose(1, 2).contiguous();
-  const int64_t B = q.size(0), L = q.size(2), keys = k.size(3);
-  const int64_t tile = std::max<int64_t>(kTileElements / (num_heads_ * keys), 1);
-  const double scale = 1 / std::sqrt(static_cast<double>(q.size(3)));
-  std::vector<at::Tensor> values, best, weights;
-  for (int64_t b = 0; b < B; ++b) {
-    const at::Tensor own_k = k[source.k.size(0) == 1 ? 0 : b], own_v = v[source.k.size(0) == 1 ? 0 : b];
-    for (int64_t begin = 0; begin < L; begin += tile) {
-      const at::Tensor rows = q[b].narrow(1, begin, std::min(tile, L - begin));
-      const at::Tensor p = at::softmax(at::matmul(rows, own_k) * scale, -1);  // [N, tile, keys]
-      values.push_back(at::matmul(p, own_v).transpose(0, 1).flatten(1));      // [tile, C]
-      const auto [weight, index] = at::max(p.mean(0), -1);
-      best.push_back(index);
-      weights.push_back(weight);
-    }
-  }
-  const at::Tensor y = at::cat(values).view({B, L, -1});
-  return {as_map(out_(y), motion_map), at::cat(best).view({B, L}), at::cat(weights).view({B, L})};
+  const at::Tensor q = heads(q_(tokens(motion_map)));
+  nn::Matched matched = nn::matching_attention(q, source.k, source.v);
+  return {as_map(out_(matched.out.flatten(2)), motion_map), std::move(matched.best), std::move(matched.weight)};
 }
 
 at::Tensor block_means(const at::Tensor& features, int64_t ratio) { return at::avg_pool2d(features, ratio); }
 
 at::Tensor gather_blocks(const at::Tensor& means, const at::Tensor& best, int64_t ratio) {
   const int64_t B = best.size(0), C = means.size(1), h = means.size(2), w = means.size(3);
-  const at::Tensor flat = means.flatten(2).expand({B, -1, -1});
-  const at::Tensor cells = at::gather(flat, 2, best.unsqueeze(1).expand({B, C, h * w})).view({B, C, h, w});
-  return at::upsample_nearest2d(cells, {h * ratio, w * ratio});
+  const at::Tensor rows = tokens(means).expand({B, -1, -1});
+  const at::Tensor cells = at::gather(rows, 1, best.unsqueeze(2).expand({B, h * w, C}));
+  return at::upsample_nearest2d(as_map(cells, means), {h * ratio, w * ratio});
 }
 
 MotionTransfer::MotionTransfer(const RendererConfig& config, const tensor::WeightMap& weights) : config_(config) {

@@ -33,8 +33,7 @@ class CrossMotionAttention {
   SourceTokens source(const at::Tensor& motion_map, const at::Tensor& features) const;
   /// driving motion map [B, C, h, w]; a source of batch 1 serves all. Returns the aligned features, same shape.
   at::Tensor align(const at::Tensor& motion_map, const SourceTokens& source) const;
-  /// The same with the best source cells. Goes over the driving cells in tiles: of the N x L x L attention weights (0.5
-  /// GB for 64 x 64 cells) only a tile exists at a time.
+  /// The same with the best source cells, without the N x L x L attention weights (0.5 GB for 64 x 64 cells).
   Alignment align_with_best(const at::Tensor& motion_map, const SourceTokens& source) const;
 
  private:

@@ -2,18 +2,16 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
-
 #include "rushes/base/error.h"
 #include "rushes/nn/attention.h"
 #include "rushes/nn/norm.h"
+#include "rushes/nn/window_attention.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::imtalker {
 namespace {
 
 constexpr double kEps = 1e-5;
-constexpr float kHidden = -100.0f;  // added to the scores of tokens that are neighbours only because of the roll
 
 void take_norm(at::Tensor (&norm)[2], const tensor::WeightMap& weights, const std::string& key) {
   norm[0] = weights.at(key + ".weight", {-1});
@@ -34,23 +32,6 @@ at::Tensor relative_index(int64_t w) {
   for (int64_t a = 0; a < w * w; ++a)
     for (int64_t b = 0; b < w * w; ++b) *out++ = (a / w - b / w + w - 1) * (2 * w - 1) + a % w - b % w + w - 1;
   return index;
-}
-
-/// Masks of one row of windows, [side / w, 1, w^2, w^2]. After the roll the last `shift` rows and columns come from the
-/// other edge of the map.
-at::Tensor row_mask(int64_t side, int64_t w, int64_t shift, bool last_row) {
-  const int64_t windows = side / w, first_row = last_row ? side - w : 0;
-  const auto region = [&](int64_t at) { return at < side - w ? 0 : at < side - shift ? 1 : 2; };
-  at::Tensor mask = at::empty({windows, 1, w * w, w * w}, at::kFloat);
-  auto* out = mask.data_ptr<float>();
-  for (int64_t window = 0; window < windows; ++window)
-    for (int64_t a = 0; a < w * w; ++a)
-      for (int64_t b = 0; b < w * w; ++b) {
-        const bool same = region(first_row + a / w) == region(first_row + b / w) &&
-                          region(window * w + a % w) == region(window * w + b % w);
-        *out++ = same ? 0.0f : kHidden;
-      }
-  return mask;
 }
 
 }  // namespace
@@ -82,8 +63,7 @@ at::Tensor TransformerBlock::forward(const at::Tensor& x) const {
 
 WindowBlock::WindowBlock(const tensor::WeightMap& weights, int64_t side, int64_t window, bool shifted,
                          int64_t num_heads)
-    : side_(side),
-      window_(std::min(side, window)),
+    : window_(std::min(side, window)),
       shift_(shifted && side > window ? window / 2 : 0),
       num_heads_(num_heads),
       trainable_(weights.trainable()) {
@@ -97,10 +77,6 @@ WindowBlock::WindowBlock(const tensor::WeightMap& weights, int64_t side, int64_t
   bias_table_ = weights.at("attn.relative_position_bias_table", {span * span, num_heads});
   index_ = relative_index(window_).flatten().to(bias_table_.device());
   if (!trainable_) bias_ = position_bias();
-  if (shift_ > 0) {
-    mask_ = row_mask(side, window_, shift_, /*last_row=*/false).to(bias_table_.options());
-    last_row_mask_ = row_mask(side, window_, shift_, /*last_row=*/true).to(bias_table_.options());
-  }
   q_ = nn::Linear(weights, "attn.q", C, C);
   k_ = nn::Linear(weights, "attn.k", C, C);
   v_ = nn::Linear(weights, "attn.v", C, C);
@@ -111,41 +87,18 @@ WindowBlock::WindowBlock(const tensor::WeightMap& weights, int64_t side, int64_t
 
 at::Tensor WindowBlock::position_bias() const {
   const int64_t cells = window_ * window_;
-  return at::index_select(bias_table_, 0, index_).view({cells, cells, num_heads_}).permute({2, 0, 1}).contiguous();
-}
-
-// One row of windows at a time: the scores of all windows would be 128 MB for a map of 256 x 256.
-at::Tensor WindowBlock::attention(const at::Tensor& q_map, const at::Tensor& kv_map) const {
-  const int64_t B = q_map.size(0), C = q_map.size(3), w = window_, windows = side_ / w, cells = w * w;
-  const at::Tensor bias = trainable_ ? position_bias() : bias_;
-  const double scale = 1 / std::sqrt(static_cast<double>(C / num_heads_));
-  // [B, side, side, C], row r of windows, to [B, windows, N, cells, D]
-  const auto row_of = [&](const at::Tensor& map, int64_t r) {
-    return map.narrow(1, r * w, w)
-        .reshape({B, w, windows, w, num_heads_, -1})
-        .permute({0, 2, 4, 1, 3, 5})
-        .reshape({B, windows, num_heads_, cells, -1});
-  };
-  const at::Tensor q = q_(q_map) * scale, k = k_(kv_map), v = v_(kv_map);
-  std::vector<at::Tensor> rows;
-  for (int64_t r = 0; r < windows; ++r) {
-    at::Tensor scores = at::matmul(row_of(q, r), row_of(k, r).transpose(-1, -2)) + bias;
-    if (shift_ > 0) scores = scores + (r + 1 == windows ? last_row_mask_ : mask_);
-    const at::Tensor y = at::matmul(at::softmax(scores, -1), row_of(v, r));
-    rows.push_back(y.view({B, windows, num_heads_, w, w, -1}).permute({0, 3, 1, 4, 2, 5}).reshape({B, w, side_, C}));
-  }
-  return out_(at::cat(rows, 1));
+  return at::index_select(bias_table_, 0, index_)
+      .view({cells, cells, num_heads_})
+      .permute({2, 0, 1})
+      .to(at::kFloat)
+      .contiguous();
 }
 
 at::Tensor WindowBlock::forward(const at::Tensor& x) const {
-  at::Tensor q = apply(norm_q_, x), kv = apply(norm_kv_, x);
-  if (shift_ > 0) {
-    q = at::roll(q, {-shift_, -shift_}, {1, 2});
-    kv = at::roll(kv, {-shift_, -shift_}, {1, 2});
-  }
-  at::Tensor y = attention(q, kv);
-  if (shift_ > 0) y = at::roll(y, {shift_, shift_}, {1, 2});
-  y = x + y;
+  const at::Tensor kv = apply(norm_kv_, x);
+  const at::Tensor attended = nn::window_attention(q_(apply(norm_q_, x)), k_(kv), v_(kv),
+                                                   trainable_ ? position_bias() : bias_, {window_, shift_});
+  const at::Tensor y = x + out_(attended);
   return y + mlp_out_(at::gelu(mlp_in_(apply(norm_ffn_, y))));
 }
 
@@ -160,10 +113,10 @@ SelfAttention::SelfAttention(const RendererConfig& config, const tensor::WeightM
 }
 
 at::Tensor SelfAttention::forward(const at::Tensor& x) const {
-  at::Tensor y = x.permute({0, 2, 3, 1}).contiguous();
+  at::Tensor y = x.permute({0, 2, 3, 1}).contiguous();  // as it is where the convolution before left channels last
   for (const TransformerBlock& block : full_) y = block.forward(y.flatten(1, 2)).view(y.sizes());
   for (const WindowBlock& block : windowed_) y = block.forward(y);
-  return y.permute({0, 3, 1, 2}).contiguous();
+  return y.permute({0, 3, 1, 2});
 }
 
 }  // namespace rushes::imtalker

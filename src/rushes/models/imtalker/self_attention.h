@@ -37,13 +37,11 @@ class WindowBlock {
   at::Tensor forward(const at::Tensor& x) const;
 
  private:
-  at::Tensor attention(const at::Tensor& q_map, const at::Tensor& kv_map) const;
-  at::Tensor position_bias() const;  // [N, window^2, window^2]
+  at::Tensor position_bias() const;  // [N, window^2, window^2], float32
 
-  int64_t side_, window_, shift_, num_heads_;
+  int64_t window_, shift_, num_heads_;
   bool trainable_;
   at::Tensor norm_q_[2], norm_kv_[2], norm_ffn_[2], bias_table_, index_, bias_;
-  at::Tensor mask_, last_row_mask_;  // [windows of a row, 1, window^2, window^2], only if shifted
   nn::Linear q_, k_, v_, out_, mlp_in_, mlp_out_;
 };
 
@@ -52,7 +50,7 @@ class SelfAttention {
  public:
   /// Keys blocks.{0,1}.*.
   SelfAttention(const RendererConfig& config, const tensor::WeightMap& weights, int64_t side);
-  /// x [B, C, side, side]. Returns the same shape.
+  /// x [B, C, side, side]. Returns the same shape, channels last in memory.
   at::Tensor forward(const at::Tensor& x) const;
 
  private:

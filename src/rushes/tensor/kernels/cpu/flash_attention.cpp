@@ -1,6 +1,6 @@
 #include "rushes/tensor/kernels/cpu/flash_attention.h"
 
-#include "rushes/tensor/kernels/cpu/micro_gemm.h"
+#include "rushes/tensor/kernels/cpu/attention_tiles.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::tensor::kernels {
@@ -10,10 +10,6 @@ constexpr int64_t kKeyBlock = 256;      // keys and values of a block, 2 x 128 K
 constexpr int64_t kQueryBlock = 1536;   // most rows that share one packing of a key block
 constexpr int64_t kTasksPerThread = 4;  // fewer rows rather than idle threads
 
-constexpr int64_t kAhead = 8;  // rows between a prefetch and its use
-
-int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
-
 /// Buffers and steps of one thread. A task is one head and one block of queries.
 template <typename T>
 class Worker {
@@ -21,7 +17,7 @@ class Worker {
   Worker(const AttentionShape& shape, int64_t query_rows)
       : shape_(shape),
         depth_(shape.head_size),
-        width_(round_up(shape.head_size, kColumns)),
+        width_(value_width(shape.head_size)),
         q_(query_rows * depth_),
         out_(query_rows * width_),
         max_(query_rows),
@@ -39,51 +35,27 @@ class Worker {
       pack(k, v, b, head, key, keys);
       for (int64_t row = 0; row < padded; row += kRows) strip(row, keys, key == 0);
     }
-    for (int64_t row = 0; row < rows; ++row) store_row(out.row(b, first + row, head), row);
+    for (int64_t row = 0; row < rows; ++row)
+      store_scaled(out.row(b, first + row, head), out_.data() + row * width_, depth_, 1.0f / sum_[row]);
   }
 
  private:
-  /// Rows of other heads lie between those of one head, too far apart for the hardware's own prefetching. A prefetch
-  /// beyond the last key is harmless.
-  void prefetch(const T* row) const {
-    constexpr int64_t kLine = 64 / sizeof(T);
-    for (int64_t d = 0; d < depth_; d += kLine) _mm_prefetch(reinterpret_cast<const char*>(row + d), _MM_HINT_T0);
-  }
-
   /// Scaled by log2(e) / sqrt(D), so that the softmax is a power of two. Rows beyond `rows` are zeros.
   void load_queries(const HeadsView<const T>& q, int64_t b, int64_t head, int64_t first, int64_t rows, int64_t padded) {
-    const float scale = 1.4426950408889634f / std::sqrt(static_cast<float>(depth_));
+    const float scale = kLog2E / std::sqrt(static_cast<float>(depth_));
     for (int64_t row = 0; row < padded; ++row) {
       float* to = q_.data() + row * depth_;
-      if (row >= rows) {
+      if (row < rows)
+        load_query(q.row(b, first + row, head), depth_, scale, to);
+      else
         std::fill(to, to + depth_, 0.0f);
-        continue;
-      }
-      const T* from = q.row(b, first + row, head);
-      for (int64_t d = 0; d < depth_; ++d) to[d] = widen(from[d]) * scale;
     }
   }
 
   void pack(const HeadsView<const T>& k, const HeadsView<const T>& v, int64_t b, int64_t head, int64_t key,
             int64_t keys) {
-    for (int64_t i = 0; i < keys; i += kColumns) {
-      for (int64_t next = 0; next < kColumns; ++next)
-        prefetch(k.row(b, key + i, head) + (kColumns + next) * k.token_stride);
-      pack_transposed(k.row(b, key + i, head), k.token_stride, std::min(kColumns, keys - i), depth_,
-                      keys_.data() + i * depth_);
-    }
-    for (int64_t i = 0; i < keys; ++i) {
-      const T* from = v.row(b, key + i, head);
-      prefetch(from + kAhead * v.token_stride);
-      for (int64_t d = 0; d < width_; d += kLanes) {
-        float* to = values_.data() + (d / kColumns * kKeyBlock + i) * kColumns + d % kColumns;
-        if (d + kLanes <= depth_) {
-          store(to, load(from + d));
-        } else {
-          for (int64_t lane = 0; lane < kLanes; ++lane) to[lane] = d + lane < depth_ ? widen(from[d + lane]) : 0.0f;
-        }
-      }
-    }
+    pack_keys(k.row(b, key, head), k.token_stride, keys, depth_, keys_.data());
+    pack_values(v.row(b, key, head), v.token_stride, keys, depth_, kKeyBlock, values_.data());
   }
 
   /// Six queries against the packed keys: scores, their powers, and the weighted values added to the running sums.
@@ -99,48 +71,22 @@ class Worker {
         for (int64_t d = 0; d < width_; d += kLanes)
           store(sums + d, _mm256_mul_ps(load(sums + d), _mm256_set1_ps(factor)));
     }
-    for (int64_t d = 0; d < width_; d += kColumns) {
-      const float* packed = values_.data() + d * kKeyBlock;
-      float* sums = out_.data() + row * width_ + d;
-      if (first_block)
-        multiply_tile<false>(keys, scores_.data(), kKeyBlock, packed, sums, width_);
-      else
-        multiply_tile<true>(keys, scores_.data(), kKeyBlock, packed, sums, width_);
-    }
+    float* sums = out_.data() + row * width_;
+    if (first_block)
+      weigh_values<false>(keys, scores_.data(), kKeyBlock, values_.data(), depth_, kKeyBlock, sums);
+    else
+      weigh_values<true>(keys, scores_.data(), kKeyBlock, values_.data(), depth_, kKeyBlock, sums);
   }
 
   /// Scores to powers of two in place. Returns the factor by which what was summed so far shrinks.
   float soften(float* scores, int64_t row, int64_t keys, int64_t padded, bool first_block) {
-    for (int64_t i = keys; i < padded; ++i) scores[i] = -INFINITY;
-    __m256 largest = load(scores), second = load(scores + kLanes);
-    for (int64_t i = kColumns; i < padded; i += kColumns) {
-      largest = _mm256_max_ps(largest, load(scores + i));
-      second = _mm256_max_ps(second, load(scores + i + kLanes));
-    }
-    float top = max_lanes(_mm256_max_ps(largest, second));
+    float top = largest_score(scores, keys, padded);
     if (!first_block) top = std::max(top, max_[row]);
-    const __m256 shift = _mm256_set1_ps(top);
-    __m256 total = _mm256_setzero_ps(), other = _mm256_setzero_ps();
-    for (int64_t i = 0; i < padded; i += kColumns) {
-      const __m256 a = exp2(_mm256_sub_ps(load(scores + i), shift));
-      const __m256 b = exp2(_mm256_sub_ps(load(scores + i + kLanes), shift));
-      store(scores + i, a);
-      store(scores + i + kLanes, b);
-      total = _mm256_add_ps(total, a);
-      other = _mm256_add_ps(other, b);
-    }
+    const float sum = powers_of_scores(scores, padded, top);
     const float factor = first_block ? 1.0f : std::exp2(max_[row] - top);
-    sum_[row] = (first_block ? 0.0f : sum_[row] * factor) + sum_lanes(_mm256_add_ps(total, other));
+    sum_[row] = (first_block ? 0.0f : sum_[row] * factor) + sum;
     max_[row] = top;
     return factor;
-  }
-
-  void store_row(T* to, int64_t row) const {
-    const float inverse = 1.0f / sum_[row];
-    const float* from = out_.data() + row * width_;
-    int64_t d = 0;
-    for (; d + kLanes <= depth_; d += kLanes) store(to + d, _mm256_mul_ps(load(from + d), _mm256_set1_ps(inverse)));
-    for (; d < depth_; ++d) to[d] = narrow<T>(from[d] * inverse);
   }
 
   const AttentionShape& shape_;

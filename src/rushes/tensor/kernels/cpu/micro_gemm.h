@@ -7,30 +7,33 @@ namespace rushes::tensor::kernels {
 inline constexpr int64_t kRows = 6;  // of a micro tile: 12 accumulators, 2 operands of B, 2 broadcasts: 16 registers
 inline constexpr int64_t kColumns = 16;
 
-/// c[6][16] (+)= a[6][depth] b[depth][16]; a and c with row strides, b packed. `add`: into what c holds.
-template <bool add>
+/// c[6][columns] (+)= a[6][depth] b[depth][columns]; a and c with row strides, b packed. `add`: into what c holds.
+/// columns is 16, or 8 where a right operand has no more: half the work.
+template <bool add, int64_t columns = kColumns>
 inline void multiply_tile(int64_t depth, const float* a, int64_t a_stride, const float* b, float* c, int64_t c_stride) {
-  __m256 sum[kRows][2];
+  constexpr int64_t kVectors = columns / kLanes;
+  __m256 sum[kRows][kVectors];
 #pragma GCC unroll 6
-  for (int64_t row = 0; row < kRows; ++row) {
-    sum[row][0] = add ? _mm256_loadu_ps(c + row * c_stride) : _mm256_setzero_ps();
-    sum[row][1] = add ? _mm256_loadu_ps(c + row * c_stride + kLanes) : _mm256_setzero_ps();
-  }
+  for (int64_t row = 0; row < kRows; ++row)
+#pragma GCC unroll 2
+    for (int64_t i = 0; i < kVectors; ++i)
+      sum[row][i] = add ? _mm256_loadu_ps(c + row * c_stride + i * kLanes) : _mm256_setzero_ps();
 #pragma GCC unroll 2
   for (int64_t k = 0; k < depth; ++k) {
-    const __m256 left = _mm256_loadu_ps(b + k * kColumns), right = _mm256_loadu_ps(b + k * kColumns + kLanes);
+    __m256 right[kVectors];
+#pragma GCC unroll 2
+    for (int64_t i = 0; i < kVectors; ++i) right[i] = _mm256_loadu_ps(b + k * columns + i * kLanes);
 #pragma GCC unroll 6
     for (int64_t row = 0; row < kRows; ++row) {
       const __m256 value = _mm256_broadcast_ss(a + row * a_stride + k);
-      sum[row][0] = _mm256_fmadd_ps(value, left, sum[row][0]);
-      sum[row][1] = _mm256_fmadd_ps(value, right, sum[row][1]);
+#pragma GCC unroll 2
+      for (int64_t i = 0; i < kVectors; ++i) sum[row][i] = _mm256_fmadd_ps(value, right[i], sum[row][i]);
     }
   }
 #pragma GCC unroll 6
-  for (int64_t row = 0; row < kRows; ++row) {
-    _mm256_storeu_ps(c + row * c_stride, sum[row][0]);
-    _mm256_storeu_ps(c + row * c_stride + kLanes, sum[row][1]);
-  }
+  for (int64_t row = 0; row < kRows; ++row)
+#pragma GCC unroll 2
+    for (int64_t i = 0; i < kVectors; ++i) _mm256_storeu_ps(c + row * c_stride + i * kLanes, sum[row][i]);
 }
 
 /// Packs 16 rows of `depth` values (row i at from + i * stride; only `rows` of them exist, the others become 0) so that
