@@ -294,6 +294,17 @@ std::optional<Fragment> Viewer::poll() {
   }
 }
 
+std::optional<Fragment> Viewer::next(const std::stop_token& stop) {
+  for (;;) {
+    if (auto fragment = poll()) return fragment;
+    std::unique_lock lock(stream_->mutex_);
+    const EncodedStream::Status& status = stream_->status_;
+    const bool told =
+        stream_->changed_.wait(lock, stop, [&] { return status.ended || reader_->next < status.fragments; });
+    if (!told || reader_->next >= status.fragments) return std::nullopt;
+  }
+}
+
 bool Viewer::ended() const {
   const std::scoped_lock lock(stream_->mutex_);
   return stream_->status_.ended && reader_->next >= stream_->status_.fragments;

@@ -75,7 +75,8 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
   const std::shared_ptr<generation::Session>& session() const noexcept { return session_; }
 
   enum class From { start, newest };
-  /// `notify` is called by the encoding thread after each fragment and at the end: it must return at once.
+  /// `notify` is called by the encoding thread after each fragment and at the end: it must return at once. A call may
+  /// still come when the viewer is gone, so it must own what it touches.
   std::unique_ptr<Viewer> watch(From from, std::function<void()> notify = {});
   /// The same from the fragment `first` on; one that does not exist yet is waited for.
   std::unique_ptr<Viewer> watch_from(int64_t first, std::function<void()> notify = {});
@@ -164,6 +165,8 @@ class Viewer {
   /// The initialisation segment first, then fragment after fragment; nothing if none is ready. Never waits for the
   /// encoder. A viewer whose next fragment is neither in memory nor recorded goes on with the newest.
   std::optional<Fragment> poll();
+  /// As poll(), but waits for the encoder. Nothing: all has been read and no more will come, or `stop` was requested.
+  std::optional<Fragment> next(const std::stop_token& stop);
   /// All fragments have been read and no more will come.
   bool ended() const;
   /// Fragments that it was moved past.

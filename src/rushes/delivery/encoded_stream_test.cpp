@@ -103,6 +103,23 @@ TEST_F(EncodedStreamTest, delivers_the_first_fragment_before_the_second_block_is
   ASSERT_TRUE(stream->wait_until_ended(kPatience));
 }
 
+TEST_F(EncodedStreamTest, lets_a_viewer_wait_for_the_next_fragment_the_end_or_a_stop) {
+  const auto s = session();
+  const auto stream = encode(s);
+  const auto viewer = stream->watch(EncodedStream::From::start);
+  std::stop_source stop;
+  ASSERT_TRUE(viewer->next(stop.get_token()));  // the initialisation segment
+  std::jthread stopper([&] { stop.request_stop(); });
+  EXPECT_FALSE(viewer->next(stop.get_token()));  // there is no fragment yet
+  DeviceWorker worker(model_);
+  worker.submit(s);
+  gate_.open();
+  int64_t count = 0;
+  while (const auto fragment = viewer->next({})) EXPECT_EQ(fragment->index, count++);
+  EXPECT_EQ(count, stream->status().fragments);
+  EXPECT_TRUE(viewer->ended());
+}
+
 TEST_F(EncodedStreamTest, starts_a_late_viewer_at_the_newest_fragment) {
   gate_.open();
   const auto s = session();

@@ -38,6 +38,7 @@ class JpegStream : public std::enable_shared_from_this<JpegStream> {
 
   enum class From { oldest, newest };  // picture that is kept; newest: that of the newest block's first frame
   /// `notify` is called by the encoding thread after each picture and at the end: it must return at once.
+  /// A call may still come when the viewer is gone.
   std::unique_ptr<JpegViewer> watch(From from, std::function<void()> notify = {});
   /// Pictures encoded since the start.
   int64_t encoded() const;

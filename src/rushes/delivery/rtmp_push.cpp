@@ -51,11 +51,7 @@ void RtmpPush::become(RtmpState state, std::string error) {
 }
 
 void RtmpPush::run(std::stop_token stop) {
-  const auto viewer = video_->watch(options_.from, [this] {
-    const std::scoped_lock lock(mutex_);
-    more_ = true;
-    changed_.notify_all();
-  });
+  const auto viewer = video_->watch(options_.from);
   viewer->poll();  // the initialisation segment has no place in FLV
   auto pause = options_.first_retry;
   int attempts_after_end = 0;
@@ -91,20 +87,11 @@ bool RtmpPush::publish(Viewer& viewer, std::stop_token stop) {
     ++status_.connections;
   }
   while (!stop.stop_requested()) {
-    {
-      const std::scoped_lock lock(mutex_);
-      more_ = false;
-    }
-    const bool ended = viewer.ended();  // asked first, so that nothing is missed
-    if (!unsent_) unsent_ = viewer.poll();
+    if (!unsent_) unsent_ = viewer.next(stop);
     if (!unsent_) {
-      if (ended) {
-        publisher.finish();
-        return true;
-      }
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, stop, [&] { return more_; });
-      continue;
+      if (stop.stop_requested()) break;
+      publisher.finish();
+      return true;
     }
     if (reconnected_ && missed(*unsent_)) {
       unsent_.reset();

@@ -66,7 +66,6 @@ class RtmpPush {
   const RtmpOptions options_;
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;
-  bool more_ = false;  // the stream has something new
   Status status_;
   // The thread's:
   std::optional<Fragment> unsent_;

@@ -27,35 +27,17 @@ class FragmentSource final : public UnitSource {
   explicit FragmentSource(std::shared_ptr<EncodedStream> video) : video_(std::move(video)) {
     // The encoder may still be behind a generation that has ended.
     const auto from = video_->session()->over() ? EncodedStream::From::start : EncodedStream::From::newest;
-    viewer_ = video_->watch(from, [this] {
-      const std::scoped_lock lock(mutex_);
-      more_ = true;
-      changed_.notify_all();
-    });
+    viewer_ = video_->watch(from);
     viewer_->poll();  // the initialisation segment has no place here
   }
 
   UnitBlock next(const std::stop_token& stop) override {
-    while (!stop.stop_requested()) {
-      {
-        const std::scoped_lock lock(mutex_);
-        more_ = false;
-      }
-      const bool ended = viewer_->ended();  // asked first, so that nothing is missed
-      if (const auto fragment = viewer_->poll())
-        return media::read_fragments(video_->track(), *video_->init_segment(), *fragment->bytes);
-      if (ended) break;
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, stop, [&] { return more_; });
-    }
-    return {};
+    const auto fragment = viewer_->next(stop);
+    return fragment ? media::read_fragments(video_->track(), *video_->init_segment(), *fragment->bytes) : UnitBlock{};
   }
 
  private:
   const std::shared_ptr<EncodedStream> video_;
-  std::mutex mutex_;
-  std::condition_variable_any changed_;
-  bool more_ = false;
   std::unique_ptr<Viewer> viewer_;
 };
 

@@ -52,7 +52,8 @@ class Stream : public std::enable_shared_from_this<Stream> {
   bool full() const;
 
   /// `notify` is called after each publish and at the close, by the publishing thread: it must return at once and call
-  /// nothing of the session (post to an executor). From::start is the oldest event that is kept.
+  /// nothing of the session (post to an executor). A call may still come when the subscription is gone. From::start is
+  /// the oldest event that is kept.
   std::unique_ptr<Subscription> subscribe(Role role, From from, std::function<void()> notify = {});
   /// Called by a reader's thread whenever full() has become false; must return at once.
   void on_room(std::function<void()> callback);
