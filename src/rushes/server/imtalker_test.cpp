@@ -85,7 +85,7 @@ TEST_F(TalkServer, portraits_that_cannot_be_cut_are_refused_in_the_published_wor
             "Models not loaded");
 }
 
-TEST_F(TalkServer, avatars_are_the_example_portraits) {
+TEST_F(TalkServer, lines_of_json_bring_pictures_and_each_sound_once) {
   const auto server = start([](ServerOptions& options) {
     const auto folder = options.data_directory.parent_path() / "examples";
     std::filesystem::create_directory(folder);
@@ -95,6 +95,31 @@ TEST_F(TalkServer, avatars_are_the_example_portraits) {
   const json avatars = server->request("GET", "/api/avatars").json()["avatars"];
   ASSERT_TRUE(avatars.contains("assets/ada.png")) << avatars;
   EXPECT_EQ(avatars["assets/ada.png"]["name"], "ada");
+  const Reply reply = post(*server, "/generate_stream",
+                           FormBody().add("avatar", "assets/ada.png").add("audio", speech(16'000 + 640 * 2), true));
+  ASSERT_EQ(reply.status, 200) << reply.body.substr(0, 300);
+  EXPECT_EQ(reply.headers.at("content-type"), "application/x-ndjson");
+  std::istringstream lines(reply.body);
+  std::size_t pictures = 0, count = 0, sound = 0;
+  json last;
+  for (std::string line; std::getline(lines, line); ++count) {
+    last = json::parse(line);
+    EXPECT_EQ(last["metrics"]["chunk_id"], count);
+    EXPECT_EQ(last["metrics"]["is_first_batch"], count == 0);
+    EXPECT_EQ(last["metrics"]["num_frames"], last["frames"].size());
+    EXPECT_EQ(last["metrics"]["total_chunk_frames"], 27);
+    for (const json& frame : last["frames"]) EXPECT_THAT(frame.get<std::string>(), testing::StartsWith("/9j/"));
+    pictures += last["frames"].size();
+    sound += last["audio"].get<std::string>().size() / 4 * 3;
+  }
+  EXPECT_EQ(pictures, 27u);
+  EXPECT_EQ(last["metrics"]["is_last_batch"], true);
+  EXPECT_NEAR(static_cast<double>(sound), 2.0 * 640 * 27 + 44.0 * static_cast<double>(count),
+              3.0 * static_cast<double>(count));
+  EXPECT_EQ(
+      post(*server, "/generate_stream", FormBody().add("avatar", "assets/../ada.png").add("audio", speech(640), true))
+          .status,
+      404);
 }
 
 TEST_F(TalkServer, what_needs_a_voice_of_its_own_says_so) {

@@ -1,6 +1,11 @@
 #include "rushes/server/api/imtalker/combined.h"
 
+#include <cmath>
+#include <fstream>
+#include <iterator>
+
 #include "rushes/server/api/imtalker/decoder.h"
+#include "rushes/server/api/imtalker/json_lines.h"
 #include "rushes/server/static_files.h"
 
 namespace rushes::server {
@@ -9,12 +14,46 @@ namespace {
 using namespace imtalker;
 namespace fs = std::filesystem;
 
+constexpr std::size_t kMaxGenerateBytes = kMaxImageBytes + kMaxAudioBytes + (64 << 10);
+constexpr double kChunkSeconds = 1.0;
 constexpr std::string_view kNoVoice =
-    "this server has no text to speech; send the speech itself, with the portrait, to /api/audio-driven/stream";
+    "this server has no text to speech; send the speech itself: a form with 'audio', and 'image' or 'avatar', to "
+    "/generate_stream";
 
 class CombinedRoutes {
  public:
   CombinedRoutes(TalkTable* talks, fs::path examples) : talks_(talks), examples_(std::move(examples)) {}
+
+  // POST /generate_stream: a form with the speech, and its portrait as a file or by an avatar's name.
+  net::awaitable<Response> generate_stream(const Request& request) {
+    require_model(talks_);
+    if (media_type(request.header("content-type")) != "multipart/form-data") refuse(503, kNoVoice);
+    Form form(request);
+    const std::string_view sound = form.file("audio");
+    const auto avatar = form.optional_text("avatar");
+    const std::string chosen = avatar ? read_avatar(*avatar) : std::string();
+    const std::string_view image = avatar ? std::string_view(chosen) : form.file("image");
+    generation::VideoRequest request_of;
+    request_of.seed = form.integer("seed", 42);
+    request_of.talk.emplace().crop = form.boolean("crop", true);
+    request_of.talk->chunk_seconds = kChunkSeconds;
+    form.check();
+    auto decoding = decoder_.portrait(image, std::move(request_of), talks_->shared_model());
+    generation::VideoRequest talker = co_await std::move(decoding);
+    auto hearing = decoder_.sound(sound);
+    media::DecodedAudio audio = co_await std::move(hearing);
+    TalkSession& session = talks_->create("lines_" + random_uuid(), std::move(talker));
+    const Entry entry = session.newest().entry;
+    const double pictures = static_cast<double>(audio.samples.size()) * entry.session->format().fps;
+    Response response;
+    response.body =
+        std::make_unique<JsonLines>(entry, std::llround(std::ceil(pictures / static_cast<double>(audio.hz))));
+    talks_->feed(session, std::move(audio.samples), audio.hz, /*is_final=*/true);
+    response.content_type = "application/x-ndjson";
+    response.headers.emplace_back("Cache-Control", "no-cache");
+    response.headers.emplace_back("X-Accel-Buffering", "no");
+    co_return response;
+  }
 
   // GET /api/avatars: the example portraits.
   Response avatars(const Request&) {
@@ -80,8 +119,20 @@ class CombinedRoutes {
     return *session;
   }
 
+  /// The bytes of an example's picture, named as /api/avatars names it.
+  std::string read_avatar(const std::string& name) const {
+    constexpr std::string_view kFolder = "assets/";
+    const auto path = name.starts_with(kFolder) && !examples_.empty()
+                          ? static_file(examples_, "/" + name.substr(kFolder.size()))
+                          : std::nullopt;
+    if (!path || !mime_type(*path).starts_with("image/")) refuse(404, "Avatar not found; GET /api/avatars lists them");
+    std::ifstream file(*path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+
   TalkTable* const talks_;
   const fs::path examples_;
+  Decoder decoder_;
 };
 
 }  // namespace
@@ -92,6 +143,8 @@ void add_combined_routes(Router& router, TalkTable* talks, const fs::path& examp
     add_route(router, method, pattern,
               [routes, function](const Request& request) { return ((*routes).*function)(request); });
   };
+  add_later_route(router, "POST", "/generate_stream", kMaxGenerateBytes,
+                  [routes](const Request& request) { return routes->generate_stream(request); });
   now("GET", "/api/avatars", &CombinedRoutes::avatars);
   now("GET", "/api/status/{session_id}", &CombinedRoutes::status);
   now("GET", "/api/chunked/status/{session_id}", &CombinedRoutes::chunked_status);
@@ -99,7 +152,6 @@ void add_combined_routes(Router& router, TalkTable* talks, const fs::path& examp
   now("POST", "/warmup", &CombinedRoutes::warm_up);
   const auto no_voice = [](const Request&) -> Response { refuse(503, kNoVoice); };
   for (const auto& [method, pattern] : {std::pair{"POST", "/generate"},
-                                        {"POST", "/generate_stream"},
                                         {"GET", "/generate_stream_get"},
                                         {"POST", "/api/tts/generate"},
                                         {"POST", "/api/avatar/voice"},
