@@ -59,7 +59,7 @@ def many(browser, server, peers, seconds):
     tab.goto(server.url)
 
     def over(viewers):
-        tab.wait_for_function("async () => (await decoded()).every((count) => count > 16)", timeout=300_000)
+        tab.evaluate("async () => { while (!(await decoded()).every((count) => count > 16)) await new Promise((go) => setTimeout(go, 100)); }")
         tab.evaluate("() => { seen.length = 0; }")
         counts, before = tab.evaluate("decoded()"), sample(server)
         time.sleep(seconds)

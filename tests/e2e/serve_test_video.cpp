@@ -1,8 +1,10 @@
 // For tests only: the server with a model that draws what a test can read back from a picture: two rows of 32 cells,
 // black or white, hold the wall clock (milliseconds, lower 32 bits) at which the picture was drawn and its number;
 // below is one colour. Words of the prompt: red, green, blue; "asap" draws as fast as it can, else at fps; "single"
-// makes blocks of one picture. usage: serve_test_video serve --listen ADDRESS:PORT --data-dir DIRECTORY
+// makes blocks of one picture; "beep" gives it a sound: a tone of 40 ms that begins with the first picture of each
+// second, else silence. usage: serve_test_video serve --listen ADDRESS:PORT --data-dir DIRECTORY
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <map>
 #include <string>
@@ -18,6 +20,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int64_t kCell = 20, kCells = 32;
+constexpr int64_t kSoundHz = 16'000, kBeepSamples = kSoundHz / 25;
 
 class TestVideo final : public generation::Generator {
  public:
@@ -28,6 +31,7 @@ class TestVideo final : public generation::Generator {
             "the picture must have 640x80 pixels at least");
     format_.fps = request.fps.value_or(16);
     format_.segments = request.segments;
+    if (says("beep")) format_.sound_hz = kSoundHz;
     per_block_ = says("single") ? 1 : 12;
     format_.blocks_per_segment = format_.blocks_per_later_segment = says("single") ? 84 : 7;
     if (format_.segments > 0) format_.video_frames = format_.segments * format_.blocks_per_segment * per_block_;
@@ -60,6 +64,7 @@ class TestVideo final : public generation::Generator {
     block.block = blocks_ % format_.blocks_per_segment;
     block.latent_frames = 3;
     block.prompt = prompt_;
+    if (format_.sound_hz > 0) block.sound = sound(first, first + per_block_);
     ++blocks_;
     generation::StepResult result;
     result.events.push_back(std::move(block));
@@ -70,6 +75,21 @@ class TestVideo final : public generation::Generator {
 
  private:
   bool says(const std::string& word) const { return prompt_.find(word) != std::string::npos; }
+
+  generation::Sound sound(int64_t first_frame, int64_t end_frame) const {
+    const auto sample_at = [&](int64_t frame) {
+      return std::llround(static_cast<double>(frame * kSoundHz) / format_.fps);
+    };
+    const int64_t first = sample_at(first_frame), count = sample_at(end_frame) - first;
+    const auto samples = std::make_shared<std::vector<float>>(static_cast<std::size_t>(count));
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t into_second = (first + i) % kSoundHz;
+      if (into_second < kBeepSamples)
+        (*samples)[static_cast<std::size_t>(i)] =
+            0.7f * static_cast<float>(std::sin(2 * M_PI * 1000 * static_cast<double>(into_second) / kSoundHz));
+    }
+    return {.samples = samples, .first_sample = first, .hz = kSoundHz};
+  }
 
   void draw(uint8_t* rgb, int64_t number) const {
     const uint8_t body[3] = {static_cast<uint8_t>(says("red") ? 255 : 0), static_cast<uint8_t>(says("green") ? 255 : 0),

@@ -13,6 +13,7 @@ import numpy
 import pytest
 from conftest import Server
 from PIL import Image
+from waiting import wait_for
 
 SECONDS_BEFORE_TONE = 1.3
 
@@ -146,6 +147,49 @@ def test_a_served_session_plays_as_hls_with_sound_in_time(talk_server):
     assert abs(tone_begins(playlist) - float(found["video"]["start_time"]) - SECONDS_BEFORE_TONE) < 0.04 or \
         abs(tone_begins(playlist) - SECONDS_BEFORE_TONE) < 0.04
     assert talk_server.answer("DELETE", "/api/audio-driven/chunked/session/e2e")[0] == 200
+
+
+# A peer that receives both, and what it has received.
+WATCH_WITH_SOUND = """async (url) => {
+  const pc = window.peer = new RTCPeerConnection();
+  for (const kind of ['audio', 'video']) pc.addTransceiver(kind, {direction: 'recvonly'});
+  const player = document.createElement('video');
+  const stream = player.srcObject = new MediaStream();
+  player.autoplay = true;  // not muted: what is not heard has no energy
+  pc.ontrack = ({track}) => stream.addTrack(track);
+  document.body.append(player);
+  await pc.setLocalDescription(await pc.createOffer());
+  const answer = await fetch(url, {method: 'POST', headers: {'Content-Type': 'application/sdp'}, body: pc.localDescription.sdp});
+  const sdp = await answer.text();
+  if (answer.status === 201) await pc.setRemoteDescription({type: 'answer', sdp});
+  return [answer.status, answer.headers.get('Location')];
+}"""
+RECEIVED = """async () => {
+  const received = {};
+  for (const entry of (await window.peer.getStats()).values()) if (entry.type === 'inbound-rtp') received[entry.kind] = entry;
+  return received.video && received.audio ? {pictures: received.video.framesDecoded, packets: received.audio.packetsReceived, energy: received.audio.totalAudioEnergy} : null;
+}"""
+
+
+def test_a_talking_head_is_watched_and_heard_by_webrtc(talk_server, browser):
+    body, headers = form({"session_id": "heard", "chunk_duration": 0.2}, {"image": ("face.png", portrait())})
+    assert talk_server.answer("POST", "/api/audio-driven/chunked/init", body, headers)[0] == 200
+    tab = browser.new_page()
+    tab.goto(talk_server.url)
+    status, location = tab.evaluate(WATCH_WITH_SOUND, "/v1/talk/sessions/heard/whep")
+    if status == 503:
+        pytest.skip("built without WebRTC")
+    assert status == 201 and location.startswith("/v1/talk/sessions/heard/whep/")
+    for _ in range(3):
+        body, headers = form({"session_id": "heard"}, {"audio_chunk": ("chunk.wav", wav(speech(4.0)))})
+        assert talk_server.answer("POST", "/api/audio-driven/chunked/feed", body, headers)[0] == 200
+    received = wait_for(lambda: tab.evaluate(f"async () => {{ const r = await ({RECEIVED})(); return r && r.pictures > 50 && r.energy > 0.01 && r; }}"), 180)
+    assert received["packets"] > 100, received
+    assert talk_server.answer("DELETE", location)[0] == 204
+    assert talk_server.answer("DELETE", location)[0] == 404
+    assert tab.evaluate(WATCH_WITH_SOUND, "/v1/talk/sessions/nobody/whep")[0] == 404
+    tab.close()
+    assert talk_server.answer("DELETE", "/api/audio-driven/chunked/session/heard")[0] == 200
 
 
 def test_sound_of_every_kind_is_taken(talk_server, tmp_path):

@@ -1,10 +1,12 @@
-"""WebRTC in a real browser: what is drawn arrives in time, whole and in its colour; peers come and go."""
+"""WebRTC in a real browser: what is drawn arrives in time, whole and in its colour, with its sound; peers come and go."""
 import pathlib
+import statistics
 import time
 import urllib.error
 
 import pytest
 from video_server import WATCH_BY_WHEP, video_server
+from waiting import wait_for
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +71,43 @@ def test_blocks_play_at_their_times_and_audio_is_refused_politely(server, tab):
     assert sorted(map(abs, drift))[len(drift) // 2] < 250, drift  # shown as they come, half would be 350 off
 
 
+def heard_after_seen(seen, heard, fps):
+    """Milliseconds from seeing the first picture of a second to hearing its beep, for each beep."""
+    flashes = [frame["shown"] for frame in seen if frame["number"] % fps == 0]
+    return [min((beep - flash for flash in flashes), key=abs) for beep in heard]
+
+
+@pytest.mark.parametrize("codec", [None, "VP8"])
+def test_sound_is_heard_when_its_pictures_are_seen(server, tab, codec):
+    session = server.create("red beep", segments=0, fps=25)
+    assert tab.evaluate("([url, codec]) => watch(url, codec, true)", [f"/v1/sessions/{session}/whep", codec])["status"] == 201
+    tab.wait_for_function("() => seen.length > 25", timeout=180_000)
+    tab.evaluate("listen()")
+    tab.wait_for_function("() => heard.length >= 4", timeout=180_000)
+    before = tab.evaluate("soundStats()")
+    tab.wait_for_function("() => heard.length >= 12", timeout=180_000)  # the browser needs some reports to align both
+    seen, heard, after, streams = tab.evaluate("async () => [seen, heard, await soundStats(), window.peers.at(-1).streams]")
+    server.request("DELETE", f"/v1/sessions/{session}")
+    assert after["packets"] > before["packets"] > 0
+    assert len(streams) == 2 and len(set(streams)) == 1, streams
+    behind = heard_after_seen(seen, heard[-7:], 25)
+    print(f"{codec or 'H264'}: sound {statistics.median(behind):.0f} ms after its picture (of {[round(b) for b in behind]}), "
+          f"{after['concealed'] - after['silent']} of {after['samples']} samples concealed, {after['lost']} packets lost, "
+          f"held {1000 * after['delay']:.0f} ms")
+    assert abs(statistics.median(behind)) < 350  # unrelated, it would be up to 500 off; the figure is printed
+
+
+def test_a_finished_video_has_its_sound(server, tab):
+    session = server.create("green asap beep", segments=12)  # a minute: a busy browser is long in beginning to listen
+    while server.status(session)["state"] != "finished":
+        time.sleep(0.05)
+    assert tab.evaluate("url => watch(url, null, true)", f"/v1/sessions/{session}/whep")["status"] == 201
+    tab.wait_for_function("() => seen.length > 0", timeout=180_000)
+    tab.evaluate("listen()")
+    tab.wait_for_function("() => heard.length >= 2", timeout=180_000)
+    server.request("DELETE", f"/v1/sessions/{session}")
+
+
 def test_a_finished_video_is_played_from_its_start(server, tab):
     session = server.create("green asap", segments=1)
     while server.status(session)["state"] != "finished":
@@ -85,7 +124,7 @@ def test_eight_peers_at_once_all_get_pictures_and_leave_nothing_behind(server, t
     session = server.create("red", segments=0)
     url = f"/v1/sessions/{session}/whep"
     tab.evaluate("async url => { for (let i = 0; i < 8; ++i) await watch(url, null, false, false); }", url)
-    tab.wait_for_function("async () => (await decoded()).every((count) => count > 16)", timeout=180_000)
+    wait_for(lambda: tab.evaluate("async () => (await decoded()).every((count) => count > 16)"), 180)
     assert threads(server) > before
     for location in tab.evaluate("window.peers.map((pc) => pc.location)"):
         server.request("DELETE", location)

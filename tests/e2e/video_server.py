@@ -25,14 +25,32 @@ function readPicture(source, width, height) {
 }
 """
 
+# Tells at which sample a beep begins; with it its clock, which the page compares with its own again and again: the smallest
+# difference counts, as a busy page runs behind.
+FIND_BEEPS = """
+registerProcessor('beeps', class extends AudioWorkletProcessor {
+  quiet = 0;
+  process([[samples]]) {
+    this.port.postMessage({clock: currentTime});
+    for (let i = 0; samples && i < samples.length; ++i) {
+      if (Math.abs(samples[i]) < 0.1) { ++this.quiet; continue; }
+      if (this.quiet > sampleRate / 4) this.port.postMessage({beep: currentTime + i / sampleRate});
+      this.quiet = 0;
+    }
+    return true;
+  }
+});
+"""
+
 # watch() opens a peer; the pictures of one that is shown are read into `seen`.
 WATCH_BY_WHEP = """
 const video = document.querySelector('video');
-const seen = [];
+const seen = [], heard = [];  // heard: when beeps begin, on the clock of seen
 let begin = 0, firstFrame = null;
-function onFrame() {
+function onFrame(now, metadata) {
   if (firstFrame === null) firstFrame = performance.now() - begin;
-  seen.push({...readPicture(video, video.videoWidth, video.videoHeight), now: Math.round(performance.timeOrigin + performance.now())});
+  seen.push({...readPicture(video, video.videoWidth, video.videoHeight), now: Math.round(performance.timeOrigin + performance.now()),
+             shown: performance.timeOrigin + metadata.expectedDisplayTime});
   video.requestVideoFrameCallback(onFrame);
 }
 video.requestVideoFrameCallback(onFrame);
@@ -42,7 +60,12 @@ async function watch(url, codec, withAudio, show = true) {
   if (withAudio) pc.addTransceiver('audio', {direction: 'recvonly'});
   const transceiver = pc.addTransceiver('video', {direction: 'recvonly'});
   if (codec) transceiver.setCodecPreferences(RTCRtpReceiver.getCapabilities('video').codecs.filter((c) => c.mimeType === 'video/' + codec));
-  if (show) pc.ontrack = ({track}) => { if (track.kind === 'video') video.srcObject = new MediaStream([track]); };
+  const tracks = new MediaStream();
+  if (show) pc.ontrack = ({track, streams}) => {
+    (pc.streams ??= []).push(...streams.map((stream) => stream.id));
+    tracks.addTrack(track);
+    if (track.kind === 'video') video.srcObject = tracks;
+  };
   await pc.setLocalDescription(await pc.createOffer());
   const answer = await fetch(url, {method: 'POST', headers: {'Content-Type': 'application/sdp'}, body: pc.localDescription.sdp});
   if (answer.status !== 201) return {status: answer.status, text: await answer.text()};
@@ -50,6 +73,28 @@ async function watch(url, codec, withAudio, show = true) {
   pc.location = answer.headers.get('Location');
   (window.peers ??= []).push(pc);
   return {status: 201, location: pc.location};
+}
+// Notes when each beep of the peer that is shown is heard.
+async function listen() {
+  const context = new AudioContext();
+  await context.resume();
+  await context.audioWorklet.addModule('beeps.js');
+  const node = new AudioWorkletNode(context, 'beeps');
+  let behind = Infinity;
+  node.port.onmessage = ({data}) => {
+    const now = performance.timeOrigin + performance.now();
+    if (data.clock !== undefined) behind = Math.min(behind, now - 1000 * data.clock);
+    else heard.push(1000 * data.beep + behind);
+  };
+  const source = context.createMediaStreamSource(new MediaStream(video.srcObject.getAudioTracks()));
+  source.connect(node).connect(context.destination);
+  window.listening = {context, source, node};
+}
+async function soundStats() {
+  for (const entry of (await window.peers.at(-1).getStats()).values()) if (entry.type === 'inbound-rtp' && entry.kind === 'audio')
+    return {packets: entry.packetsReceived, lost: entry.packetsLost, concealed: entry.concealedSamples,
+            silent: entry.silentConcealedSamples, samples: entry.totalSamplesReceived, delay: entry.jitterBufferDelay / entry.jitterBufferEmittedCount};
+  return null;
 }
 async function stats() {
   const report = await window.peers.at(-1).getStats();
@@ -98,6 +143,7 @@ def video_server(directory, script="", *arguments):
     (web / "test.js").write_text(READ_PICTURE + script)
     (web / "index.html").write_text("<!doctype html><meta charset=utf-8><title>test</title><video muted playsinline autoplay></video>"
                                     "<script src=hls.js></script><script src=test.js></script>")
+    (web / "beeps.js").write_text(FIND_BEEPS)
     (web / "hls.js").write_text("")
     hls = ROOT / "web/node_modules/hls.js/dist/hls.min.js"
     if hls.exists():

@@ -1,5 +1,5 @@
-// A session's video over WebRTC (WHEP): every block's pictures at their own times, the same for all who watch.
-// H.264 is the stream's one encode; VP8 is encoded once more, and only while a viewer without H.264 is there.
+// A session's video over WebRTC (WHEP): every block's pictures and sound at their own times, the same for all who
+// watch. H.264 is the stream's one encode; VP8 and Opus are encoded once more, while a viewer is there who needs them.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -14,25 +14,11 @@
 #include "rushes/base/channel.h"
 #include "rushes/base/error.h"
 #include "rushes/delivery/encoded_stream.h"
+#include "rushes/delivery/playout.h"
+#include "rushes/delivery/unit_source.h"
 #include "rushes/media/webrtc_peer.h"
 
 namespace rushes::delivery {
-
-/// Access units of one block, which begins with a key frame.
-using UnitBlock = std::vector<media::AccessUnit>;
-
-/// Where a broadcast's access units come from. One thread.
-class UnitSource {
- public:
-  virtual ~UnitSource() = default;
-  /// Waits for the next block. Empty: no more come, or `stop` was requested.
-  virtual UnitBlock next(const std::stop_token& stop) = 0;
-};
-
-/// The stream's own encode; from the start if the session has ended, else from the newest block.
-std::unique_ptr<UnitSource> h264_source(std::shared_ptr<EncodedStream> video);
-/// VP8 of the blocks whose pixels are still there. Throws Error(unavailable) if libavcodec lacks libvpx.
-std::unique_ptr<UnitSource> vp8_source(const std::shared_ptr<generation::Session>& session);
 
 /// Sends one source's units to its peers at their times. Any thread.
 class WhepBroadcast {
@@ -59,6 +45,8 @@ class WhepBroadcast {
   void wait_for_viewer(const std::stop_token& stop);
   void send(const UnitBlock& block, bool at_live_end, const std::stop_token& stop);
   void schedule(const UnitBlock& block, bool at_live_end);
+  Hearing hearing() const;
+  Time due(const media::AccessUnit& unit) const;
   void reap();
 
   const std::function<std::unique_ptr<UnitSource>()> open_;
@@ -66,9 +54,8 @@ class WhepBroadcast {
   std::condition_variable_any changed_;
   std::map<std::string, std::shared_ptr<media::WebRtcPeer>> peers_;
   UnitBlock shown_;  // the newest that was sent
-  Time start_{-1};   // when the picture of time 0 is or was due
-  // How early blocks came at the least within the last seconds: what may be caught up after a delay.
-  Time least_early_ = Time::max(), watched_{0}, to_catch_up_{0};
+  Playout playout_;
+  Time shown_until_{0}, heard_until_{0};  // what was sent ends then
   bool ended_ = false;
   int idle_ = 0;  // rounds of the reaper without peers
   std::stop_source stop_;
@@ -85,8 +72,8 @@ class Whep {
     std::string sdp;
   };
   /// Negotiates with a new viewer; takes up to some hundred milliseconds. Throws as WebRtcOffer::parse() and
-  /// WebRtcPeer.
-  Answer connect(std::string_view offer, const media::WebRtcPeer::Options& options);
+  /// WebRtcPeer. Whether there is sound, the session says.
+  Answer connect(std::string_view offer, media::WebRtcPeer::Options options);
   /// Throws Error(not_found).
   void disconnect(const std::string& id);
   std::size_t peers() const;

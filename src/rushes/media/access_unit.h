@@ -38,13 +38,16 @@ struct VideoTrack {
   std::string codec_string() const;
 };
 
-/// What a container must know of sound: AAC, one channel.
-struct AudioTrack {
-  int64_t hz = 16000;
-  int64_t unit_samples = 1024;  // that one access unit decodes to
-  Bytes config = {};            // AudioSpecificConfig (ISO/IEC 14496-3)
+enum class AudioCodec { aac, opus };  // opus: WebRTC only
 
-  /// RFC 6381.
+/// What a container or a decoder must know of sound: one channel.
+struct AudioTrack {
+  AudioCodec codec = AudioCodec::aac;
+  int64_t hz = 16000;           // of what is encoded; Opus decodes to 48 kHz
+  int64_t unit_samples = 1024;  // that one access unit decodes to, at hz
+  Bytes config = {};            // AAC: AudioSpecificConfig (ISO/IEC 14496-3); Opus: none
+
+  /// RFC 6381; of AAC.
   static constexpr const char* kCodecString = "mp4a.40.2";
 };
 

@@ -4,6 +4,7 @@
 
 #include "rushes/media/audio_decoder.h"
 #include "rushes/media/audio_encoder.h"
+#include "rushes/media/audio_unit_decoder.h"
 #include "rushes/media/fragment_reader.h"
 #include "rushes/media/fragmented_mp4.h"
 #include "rushes/media/mpeg_ts.h"
@@ -150,6 +151,79 @@ TEST(AudioEncoder, units_begin_where_their_sound_does) {
 TEST(AudioEncoder, nothing_encoded_gives_nothing) {
   EXPECT_TRUE(AudioEncoder(16'000).flush().empty());
   EXPECT_THROW(AudioEncoder(12'345), Error);
+}
+
+/// Seconds at which the loudest moment of the decoded units lies.
+double loudest(const AudioTrack& track, const std::vector<AccessUnit>& units) {
+  AudioUnitDecoder decoder(track);
+  double best = 0, at = -1;
+  for (const AccessUnit& unit : units) {
+    const std::vector<float> samples = decoder.decode(unit);
+    for (std::size_t i = 0; i < samples.size(); ++i)
+      if (std::abs(samples[i]) > best) {
+        best = std::abs(samples[i]);
+        at = static_cast<double>(unit.pts.count()) / Pts::period::den +
+             static_cast<double>(i) / static_cast<double>(decoder.hz());
+      }
+  }
+  return at;
+}
+
+std::vector<AccessUnit> encode_in_pieces(AudioEncoder& encoder, const std::vector<float>& wave, std::size_t piece,
+                                         int64_t first_sample) {
+  std::vector<AccessUnit> units;
+  for (std::size_t i = 0; i < wave.size(); i += piece) {
+    const std::size_t count = std::min(piece, wave.size() - i);
+    for (AccessUnit& unit : encoder.encode({wave.data() + i, count}, first_sample + static_cast<int64_t>(i)))
+      units.push_back(std::move(unit));
+  }
+  for (AccessUnit& unit : encoder.flush()) units.push_back(std::move(unit));
+  return units;
+}
+
+TEST(AudioEncoder, a_click_comes_out_of_opus_and_aac_when_it_went_in) {
+  for (const AudioCodec codec : {AudioCodec::opus, AudioCodec::aac})
+    for (const int64_t hz : {16'000, 24'000, 44'100, 48'000})
+      for (const std::size_t piece : {3200, 640, 777}) {
+        SCOPED_TRACE(fmt::format("{} Hz in pieces of {}", hz, piece));
+        std::vector<float> wave(static_cast<std::size_t>(2 * hz));
+        const auto click = static_cast<std::size_t>(static_cast<double>(hz) * 1.2345);
+        for (std::size_t i = 0; i < static_cast<std::size_t>(hz / 1000); ++i)  // 1 ms
+          wave[click + i] = i % 2 ? 0.9f : -0.9f;
+        AudioEncoder encoder(hz, codec);
+        const auto units = encode_in_pieces(encoder, wave, piece, 5 * hz);
+        EXPECT_NEAR(loudest(encoder.track(), units), 6.2345, 0.005);
+      }
+}
+
+TEST(AudioEncoder, opus_units_follow_each_other_and_hold_back_less_than_two) {
+  AudioEncoder encoder(16'000, AudioCodec::opus);
+  EXPECT_EQ(encoder.track().unit_samples, 320);
+  const std::vector<float> wave = test_sound(32'000);
+  std::vector<AccessUnit> units;
+  for (int64_t at = 0; at < 32'000; at += 3200) {
+    for (AccessUnit& unit : encoder.encode({wave.data() + at, 3200}, 16'000 + at)) units.push_back(std::move(unit));
+    const Pts fed{90'000 + (at + 3200) * 90 / 16};
+    ASSERT_FALSE(units.empty());
+    EXPECT_LT(fed - (units.back().pts + units.back().duration), Pts{2 * 1800});
+  }
+  EXPECT_LE(units.front().pts, Pts{90'000});
+  EXPECT_GT(units.front().pts, Pts{90'000 - 1800});
+  for (std::size_t i = 1; i < units.size(); ++i) EXPECT_EQ(units[i].pts - units[i - 1].pts, Pts{1800});
+}
+
+TEST(AudioUnitDecoder, survives_damaged_units_and_refuses_a_description_that_is_none) {
+  AudioEncoder encoder(16'000);
+  std::vector<AccessUnit> units = encode_in_pieces(encoder, test_sound(16'000), 1600, 0);
+  AudioUnitDecoder decoder(encoder.track());
+  for (std::size_t i = 0; i < units.size(); ++i) {
+    Bytes bytes = *units[i].bytes;
+    if (i % 2) bytes.resize(bytes.size() / 2);
+    if (i % 3 == 0) bytes[0] ^= 0xff;
+    units[i].bytes = std::make_shared<const Bytes>(std::move(bytes));
+    EXPECT_LE(decoder.decode(units[i]).size(), 2048u);
+  }
+  EXPECT_THROW(AudioUnitDecoder({.config = {0xff}}), Error);
 }
 
 TEST(FragmentReader, gives_pictures_and_sound_apart) {

@@ -1,9 +1,10 @@
 // One WebRTC viewer that asked for a session's video (WHEP): we answer its offer and send access units that are encoded
-// already. GStreamer's webrtcbin does ICE, DTLS and SRTP; nothing is encoded here.
+// already, of pictures and of sound. GStreamer's webrtcbin does ICE, DTLS and SRTP; nothing is encoded here.
 #pragma once
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,7 @@ struct WebRtcOffer {
   };
   std::string sdp;
   std::vector<Format> formats;  // never empty: H.264 (constrained baseline, packetization mode 1) first, then VP8
+  std::optional<int> opus_payload_type;  // none: it would receive no sound, or not as Opus
 
   /// Throws Error(invalid_argument) for what is no SDP or offers to receive no video, Error(unsupported) for neither
   /// codec, Error(unavailable) in a build without WebRTC.
@@ -31,6 +33,7 @@ class WebRtcPeer {
  public:
   struct Options {
     std::vector<std::string> local_addresses{"127.0.0.1"};  // candidates; empty: all of the machine's
+    enum class Sound { none, if_offered } sound = Sound::none;
   };
   using Time = std::chrono::nanoseconds;
 
@@ -42,11 +45,16 @@ class WebRtcPeer {
   WebRtcPeer& operator=(const WebRtcPeer&) = delete;
 
   const std::string& answer() const noexcept;
+  /// The offer and the options agree on sound; else push_sound() does nothing.
+  bool takes_sound() const noexcept;
   /// The clock of push().
   static Time now();
   /// Sends `unit` at the time `play`, at once if that has passed. Never waits: when too much is queued, what comes is
   /// dropped up to the next key frame.
   void push(const AccessUnit& unit, Time play);
+  /// The same for a unit of Opus, one channel. Whoever is not connected yet gets nothing: sound that comes late in a
+  /// burst is heard late for long.
+  void push_sound(const AccessUnit& unit, Time play);
   /// What is pushed is under way to the viewer, and no longer kept for its coming.
   bool connected() const;
   /// The viewer has left, or never came.

@@ -18,8 +18,10 @@ const std::string& WebRtcPeer::answer() const noexcept {
   static const std::string none;
   return none;
 }
+bool WebRtcPeer::takes_sound() const noexcept { return false; }
 WebRtcPeer::Time WebRtcPeer::now() { return Time(0); }
 void WebRtcPeer::push(const AccessUnit&, Time) {}
+void WebRtcPeer::push_sound(const AccessUnit&, Time) {}
 bool WebRtcPeer::connected() const { return false; }
 bool WebRtcPeer::gone() const { return true; }
 

@@ -5,28 +5,41 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <optional>
+#include <set>
+
 #include "rushes/base/error.h"
 
 namespace rushes::media {
 namespace {
 
-/// As Chromium sends it, shortened.
-std::string offer(const std::string& formats, const std::string& attributes,
-                  const std::string& direction = "recvonly") {
-  return "v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\n"
-         "m=video 9 UDP/TLS/RTP/SAVPF " +
-         formats +
+std::string medium(const std::string& kind, const std::string& mid, const std::string& formats,
+                   const std::string& attributes, const std::string& direction = "recvonly") {
+  return "m=" + kind + " 9 UDP/TLS/RTP/SAVPF " + formats +
          "\r\nc=IN IP4 0.0.0.0\r\na=ice-ufrag:4ZcD\r\na=ice-pwd:2/1muCWoOi3uLifh0NuRHlBB\r\n"
          "a=fingerprint:sha-256 "
          "19:E2:1C:3B:4B:9F:81:E6:B8:5C:F4:A5:A8:D8:73:04:BB:05:2F:70:9F:04:A9:0E:05:E9:26:33:E8:70:88:A2\r\n"
-         "a=setup:actpass\r\na=mid:0\r\na=" +
-         direction + "\r\na=rtcp-mux\r\n" + attributes;
+         "a=setup:actpass\r\na=mid:" +
+         mid + "\r\na=" + direction + "\r\na=rtcp-mux\r\n" + attributes;
+}
+std::string session(const std::string& mids, const std::string& media) {
+  return "v=0\r\no=- 4611731400430051336 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE " + mids + "\r\n" + media;
+}
+/// As Chromium sends it, shortened.
+std::string offer(const std::string& formats, const std::string& attributes,
+                  const std::string& direction = "recvonly") {
+  return session("0", medium("video", "0", formats, attributes, direction));
 }
 const std::string kVp8 = "a=rtpmap:96 VP8/90000\r\n";
 const std::string kH264 =
     "a=rtpmap:102 H264/90000\r\na=fmtp:102 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42001f\r\n"
     "a=rtpmap:108 H264/90000\r\na=fmtp:108 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f\r\n"
     "a=rtpmap:104 H264/90000\r\na=fmtp:104 level-asymmetry-allowed=1;packetization-mode=0;profile-level-id=42e01f\r\n";
+
+const std::string kOpus =
+    "a=rtpmap:111 opus/48000/2\r\na=rtcp-fb:111 transport-cc\r\na=fmtp:111 minptime=10;useinbandfec=1\r\n"
+    "a=rtpmap:0 PCMU/8000\r\n";
 
 ErrorCode refusal(const std::string& sdp) {
   try {
@@ -49,6 +62,74 @@ TEST(WebRtcOffer, prefers_constrained_baseline_and_falls_back_to_vp8) {
   const auto one = WebRtcOffer::parse(offer("96", kVp8));
   ASSERT_EQ(one.formats.size(), 1u);
   EXPECT_EQ(one.formats[0].codec, Codec::vp8);
+}
+
+TEST(WebRtcOffer, takes_opus_wherever_it_stands_if_it_would_be_received) {
+  const std::string video = medium("video", "0", "96", kVp8);
+  const auto opus = [](const std::string& sdp) { return WebRtcOffer::parse(sdp).opus_payload_type; };
+  for (const std::string direction : {"recvonly", "sendrecv"}) {
+    const std::string audio = medium("audio", "1", "111 0", kOpus, direction);
+    EXPECT_EQ(opus(session("0 1", video + audio)), 111);
+    EXPECT_EQ(opus(session("1 0", audio + video)), 111);
+  }
+  EXPECT_EQ(opus(session("0", video)), std::nullopt);
+  EXPECT_EQ(opus(session("0 1", video + medium("audio", "1", "0", "a=rtpmap:0 PCMU/8000\r\n"))), std::nullopt);
+  for (const std::string direction : {"sendonly", "inactive"})
+    EXPECT_EQ(opus(session("1 0", medium("audio", "1", "111", kOpus, direction) + video)), std::nullopt);
+}
+
+/// Lines of an answer that say what becomes of its media.
+std::vector<std::string> gist(const std::string& sdp) {
+  std::vector<std::string> lines;
+  for (std::size_t begin = 0; begin < sdp.size();) {
+    const std::size_t end = std::min(sdp.find('\n', begin), sdp.size());
+    std::string line = sdp.substr(begin, end - begin);
+    while (!line.empty() && line.back() == '\r') line.pop_back();
+    if (line.starts_with("m=")) lines.push_back(line.substr(0, line.find(' ')));
+    if (line == "a=sendonly" || line == "a=inactive" || line == "a=recvonly" || line.starts_with("a=rtpmap"))
+      lines.push_back(line);
+    begin = end + 1;
+  }
+  return lines;
+}
+
+TEST(WebRtcPeer, sends_what_is_taken_in_the_order_of_the_offer) {
+  const std::string video = medium("video", "v", "96", kVp8), audio = medium("audio", "a", "111 0", kOpus);
+  using Sound = WebRtcPeer::Options::Sound;
+  const auto answer = [](const std::string& sdp, Sound sound, bool takes_sound) {
+    const auto parsed = WebRtcOffer::parse(sdp);
+    const WebRtcPeer peer(parsed, parsed.formats.at(0), {.sound = sound});
+    EXPECT_EQ(peer.takes_sound(), takes_sound);
+    return gist(peer.answer());
+  };
+  using testing::ElementsAre;
+  EXPECT_THAT(answer(session("a v", audio + video), Sound::if_offered, true),
+              ElementsAre("m=audio", "a=rtpmap:111 OPUS/48000/2", "a=sendonly", "m=video", "a=rtpmap:96 VP8/90000",
+                          "a=sendonly"));
+  EXPECT_THAT(answer(session("v a", video + audio), Sound::if_offered, true),
+              ElementsAre("m=video", "a=rtpmap:96 VP8/90000", "a=sendonly", "m=audio", "a=rtpmap:111 OPUS/48000/2",
+                          "a=sendonly"));
+  EXPECT_THAT(answer(session("v", video), Sound::if_offered, false),
+              ElementsAre("m=video", "a=rtpmap:96 VP8/90000", "a=sendonly"));
+  const auto silent = answer(session("a v", audio + video), Sound::none, false);
+  EXPECT_EQ(std::count(silent.begin(), silent.end(), "a=sendonly"), 1);
+}
+
+TEST(WebRtcPeer, names_one_stream_for_both_so_that_browsers_keep_them_together) {
+  const auto offer =
+      WebRtcOffer::parse(session("v a", medium("video", "v", "96", kVp8) + medium("audio", "a", "111 0", kOpus)));
+  const WebRtcPeer peer(offer, offer.formats.at(0), {.sound = WebRtcPeer::Options::Sound::if_offered});
+  const auto streams = [&](const std::string& mark) {
+    std::set<std::string> found;
+    const std::string& sdp = peer.answer();
+    for (std::size_t at = sdp.find(mark); at != std::string::npos; at = sdp.find(mark, at + 1)) {
+      const std::size_t begin = at + mark.size();
+      found.insert(sdp.substr(begin, sdp.find_first_of(" \r\n", begin) - begin));
+    }
+    return found;
+  };
+  EXPECT_EQ(streams(" cname:").size(), 1u) << peer.answer();
+  EXPECT_EQ(streams("msid:").size(), 1u) << peer.answer();
 }
 
 TEST(WebRtcOffer, refuses_what_it_cannot_serve) {

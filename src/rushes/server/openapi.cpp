@@ -57,6 +57,8 @@ constexpr const char* kRoutes = R"json({
 "GET /v1/videos/{video_id}/content": {"tag": "videos", "summary": "The MP4; one that is being made comes as it grows", "query": ["variant"], "ok": {"200": "video/mp4", "206": "video/mp4"}, "errors": [404, 409, 416]},
 "POST /v1/videos/{video_id}/remix": {"tag": "videos", "summary": "The same with another prompt", "body": "Prompt", "form": true, "ok": {"200": "Video"}, "errors": [404, 409, 429]},
 "GET /v1/talk": {"tag": "talking heads", "summary": "The model of talking heads, if there is one, and portraits and speech to try", "ok": {"200": "Talk"}},
+"POST /v1/talk/sessions/{session_id}/whep": {"tag": "talking heads", "summary": "WebRTC: an offer in SDP, answered in SDP; pictures and sound", "sdp": true, "ok": {"201": "application/sdp"}, "errors": [404, 409, 415, 422, 429]},
+"DELETE /v1/talk/sessions/{session_id}/whep/{viewer}": {"tag": "talking heads", "summary": "End a WebRTC connection", "ok": {"204": null, "200": null}, "errors": [404]},
 "GET /v1/talk/examples/{example}": {"tag": "talking heads", "summary": "One of those portraits or sounds", "ok": {"200": ["image/png", "image/jpeg", "image/webp", "audio/wav", "audio/mpeg", "audio/flac", "audio/ogg"], "206": ["image/png", "audio/wav"]}, "errors": [404, 416]},
 "POST /api/audio-driven/chunked/init": {"tag": "talking heads", "summary": "A portrait that waits for speech", "form_body": "TalkInit", "error_schema": "Detail", "ok": {"200": "TalkBegun"}, "errors": [415, 422, 429, 500]},
 "POST /api/audio-driven/chunked/feed": {"tag": "talking heads", "summary": "The next piece of speech; answered before it is spoken", "form_body": "TalkPiece", "error_schema": "Detail", "ok": {"200": "TalkFed"}, "errors": [404, 422, 429, 500]},

@@ -74,11 +74,11 @@ struct Server::State {
     add_watch_routes(service.router, *sessions);
     add_recording_routes(service.router, *sessions);
     add_rtmp_routes(service.router, *sessions, options.push_hosts);
-    add_whep_routes(service.router, *sessions, options.webrtc);
     add_openai_routes(service.router, *sessions);
     add_realtime_routes(service.router, *sessions);
     if (options.talk_model)
       talks = std::make_unique<TalkTable>(options.talk_model, options.talks, options.data_directory / "talk");
+    add_whep_routes(service.router, *sessions, talks.get(), options.webrtc);
     add_talk_routes(service.router, talks.get(), options.talk_examples);
     add_imtalker_routes(service.router, talks.get(), {.mode = options.talk_mode, .examples = options.talk_examples});
     add_service_routes(service, *sessions, options.version);

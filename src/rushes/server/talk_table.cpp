@@ -234,12 +234,20 @@ void TalkTable::sweep() {
   std::vector<std::string> unused;
   for (auto& [id, session] : sessions_) {
     pump(session);
+    if (session.newest().entry.outlets->peers() > 0) session.used_ = now;
     if (now - session.used_ >= limits_.idle) unused.push_back(id);
   }
   for (const std::string& id : unused) {
     log::info("talking head '{}': nobody has used it for {} s", id.substr(0, 64), limits_.idle.count());
     remove(id);
   }
+}
+
+std::size_t TalkTable::peers() const {
+  std::size_t count = 0;
+  for (const auto& [id, session] : sessions_)
+    for (const TalkRun& run : session.runs_) count += run.entry.outlets->peers();
+  return count;
 }
 
 void TalkTable::drain() {

@@ -106,6 +106,9 @@ class TalkTable {
   /// Ends and forgets it; false if there is none.
   bool remove(std::string_view id);
 
+  /// Viewers by WebRTC.
+  std::size_t peers() const;
+
   /// Goes on with what waits, and removes sessions that nobody has used for too long. To be called now and then.
   void sweep();
   void drain();

@@ -1,4 +1,4 @@
-// Watching a session by WebRTC: WHEP (WebRTC-HTTP Egress Protocol), without trickled candidates.
+// Watching a session or a talking head by WebRTC: WHEP (WebRTC-HTTP Egress Protocol), without trickled candidates.
 #pragma once
 #include <cstddef>
 #include <string>
@@ -8,13 +8,14 @@ namespace rushes::server {
 
 class Router;
 class SessionTable;
+class TalkTable;
 
 struct WhepLimits {
   std::vector<std::string> addresses{"127.0.0.1"};  // of this machine, that viewers are to send to; empty: all it has
   std::size_t viewers = 64;                         // of all sessions together; more are answered 503
 };
 
-/// `sessions` must outlive the router.
-void add_whep_routes(Router& router, SessionTable& sessions, const WhepLimits& limits);
+/// `sessions` and `talks` must outlive the router; `talks` may be null.
+void add_whep_routes(Router& router, SessionTable& sessions, TalkTable* talks, const WhepLimits& limits);
 
 }  // namespace rushes::server
