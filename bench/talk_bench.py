@@ -7,28 +7,29 @@ usage: .deps/venv/bin/python bench/talk_bench.py [--seconds N] [--hours N] [-- F
 Build before: ninja -C build/release rushes"""
 import argparse
 import array
-import asyncio
-import io
+import concurrent.futures
 import json
 import os
 import pathlib
 import random
 import re
 import statistics
-import struct
 import subprocess
+import sys
 import tempfile
+import threading
 import time
-import urllib.request
 import wave
 
-import websockets
 from serve_bench import ROOT, Server, processor_seconds
 
+sys.path.insert(0, str(ROOT / "python"))
+from rushes.talk import ChunkedStreamingClient, RealtimeClient, wav  # noqa: E402
+
 EXAMPLES = ROOT / "models/shipped-talk/examples"
+PORTRAIT = EXAMPLES / "ada.png"
 HZ, TICK = 16000, 640  # 40 ms
 FPS = 25
-HEADER = struct.Struct(">BQI")
 PREAMBLE, BIT, LOUD = 8, 8, 6000  # of a packet's mark: a bit takes so many samples
 
 
@@ -38,48 +39,14 @@ def speech():
         return array.array("h", file.readframes(file.getnframes()))
 
 
-def wav(samples):
-    out = io.BytesIO()
-    with wave.open(out, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(HZ)
-        file.writeframes(samples.tobytes())
-    return out.getvalue()
-
-
-class TalkServer(Server):
-    def form(self, path, **fields):
-        """Posts a multipart form; bytes are files."""
-        boundary = "".join(random.choices("0123456789abcdef", k=32))
-        body = b""
-        for name, value in fields.items():
-            is_file = isinstance(value, bytes)
-            body += (f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"' + (f'; filename="{name}"' if is_file else "") + "\r\n\r\n").encode()
-            body += (value if is_file else str(value).encode()) + b"\r\n"
-        request = urllib.request.Request(self.url + path, body + f"--{boundary}--\r\n".encode(),
-                                         {"Content-Type": f"multipart/form-data; boundary={boundary}"})
-        with urllib.request.urlopen(request, timeout=600) as response:
-            return json.load(response)
-
-    def status(self, session):
-        return json.loads(self.request("GET", f"/api/audio-driven/chunked/status/{session}"))
-
-    def init(self, **fields):
-        return self.form("/api/audio-driven/chunked/init", image=(EXAMPLES / "ada.png").read_bytes(), **fields)["session_id"]
-
-    def feed(self, session, samples, final=False):
-        return self.form("/api/audio-driven/chunked/feed", session_id=session, audio_chunk=wav(samples), is_final_chunk=final)
-
-
 def one_shot(binary, seconds):
     """Seconds of video per second, `rushes talk` as a whole: loading, encoding and writing included."""
     with tempfile.TemporaryDirectory() as directory:
         said = speech()
         path = pathlib.Path(directory) / "speech.wav"
-        path.write_bytes(wav((said * (1 + seconds * HZ // len(said)))[:seconds * HZ]))
+        path.write_bytes(wav((said * (1 + seconds * HZ // len(said)))[:seconds * HZ], HZ))
         begin = time.perf_counter()
-        subprocess.run([str(binary), "talk", "--image", str(EXAMPLES / "ada.png"), "--audio", str(path), "-o", f"{directory}/out.mp4"],
+        subprocess.run([str(binary), "talk", "--image", str(PORTRAIT), "--audio", str(path), "-o", f"{directory}/out.mp4"],
                        check=True, capture_output=True)
         return seconds / (time.perf_counter() - begin)
 
@@ -88,13 +55,13 @@ def first_pictures(server, rounds):
     """Milliseconds from the end of the upload of the first 200 ms to the first pictures."""
     said, times = speech(), []
     for _ in range(rounds):
-        session = server.init(chunk_duration=0.2)
-        begin = time.perf_counter()
-        server.feed(session, said[:HZ // 5])
-        while server.status(session)["total_frames_generated"] == 0:
-            time.sleep(0.001)
-        times.append(1000 * (time.perf_counter() - begin))
-        server.request("DELETE", f"/api/audio-driven/chunked/session/{session}")
+        with ChunkedStreamingClient(server.url) as client:
+            client.init_session(PORTRAIT, chunk_duration=0.2, audio_sample_rate=HZ)
+            begin = time.perf_counter()
+            client.feed_audio_chunk(said[:HZ // 5])
+            while client.get_status()["total_frames_generated"] == 0:
+                time.sleep(0.001)
+            times.append(1000 * (time.perf_counter() - begin))
     return times
 
 
@@ -115,39 +82,38 @@ def marked(samples):
     return sum(1 << bit for bit in range(16) if samples[PREAMBLE + bit * BIT + BIT // 2] > 0)
 
 
-async def converse(server, seconds):
+def converse(server, seconds):
     """Speaks in real time. Seconds from sending 40 ms of speech to their picture, the packets that never came back, and the
     share of pictures that were not new."""
-    loop = asyncio.get_running_loop()
-    address = await loop.run_in_executor(None, lambda: server.form("/api/realtime/init", image=(EXAMPLES / "ada.png").read_bytes()))
     said, sent, lags, pictures = speech(), {}, [], []
-    async with websockets.connect(server.url.replace("http", "ws", 1) + address["websocket_url"], max_size=None, compression=None) as socket:
-        async def hear():
-            async for message in socket:
-                kind, _, size = HEADER.unpack_from(message)
-                if kind == 2:
-                    pictures.append(hash(message[HEADER.size:]))
-                elif kind == 1 and (number := marked(array.array("h", message[HEADER.size:HEADER.size + size]))) is not None:
-                    if number in sent:
-                        lags.append(time.perf_counter() - sent.pop(number))
-        ears = asyncio.create_task(hear())
-        begin, total = time.perf_counter(), int(seconds * FPS)
-        for number in range(total):
-            await asyncio.sleep(max(0.0, begin + number / FPS - time.perf_counter()))
-            first = number * TICK % (len(said) - TICK)
-            sent[number] = time.perf_counter()
-            await socket.send(HEADER.pack(1, 0, 2 * TICK) + mark(said[first:first + TICK], number).tobytes())
-        await asyncio.sleep(2)
-        ears.cancel()
+    with RealtimeClient(server.url) as client:
+        client.init_session(PORTRAIT)
+        client.connect()
+
+        def speak():
+            begin = time.perf_counter()
+            for number in range(int(seconds * FPS)):
+                time.sleep(max(0.0, begin + number / FPS - time.perf_counter()))
+                first = number * TICK % (len(said) - TICK)
+                sent[number] = time.perf_counter()
+                client.send_audio(mark(said[first:first + TICK], number))
+            time.sleep(2)
+            client.close()
+        mouth = threading.Thread(target=speak)
+        mouth.start()
+        for frame in client:
+            pictures.append(frame.jpeg)
+            if (number := marked(array.array("h", frame.pcm))) in sent:
+                lags.append(time.perf_counter() - sent.pop(number))
+        mouth.join()
     repeated = sum(a == b for a, b in zip(pictures, pictures[1:])) / max(len(pictures) - 1, 1)
     return lags, len(sent), repeated
 
 
 def realtime(server, sessions, seconds):
-    async def all_of_them():
-        return await asyncio.gather(*(converse(server, seconds) for _ in range(sessions)))
     before, begin = processor_seconds(server.process.pid), time.perf_counter()
-    results = asyncio.run(all_of_them())
+    with concurrent.futures.ThreadPoolExecutor(sessions) as pool:
+        results = list(pool.map(lambda _: converse(server, seconds), range(sessions)))
     used = (processor_seconds(server.process.pid) - before) / (time.perf_counter() - begin)
     lags = sorted(1000 * lag for result in results for lag in result[0])
     lost, repeated = sum(result[1] for result in results), statistics.mean(result[2] for result in results)
@@ -158,33 +124,29 @@ def realtime(server, sessions, seconds):
 
 def long_speech(server, hours):
     """Feeds a session for so long as fast as it takes it, then compares sound and pictures of the whole."""
-    said = speech()
-    session, total, fed, samples = server.init(chunk_duration=1.0), int(hours * 3600 * HZ), 0, []
-    begin, piece = time.perf_counter(), 10 * HZ
-    while fed < total:
-        count = min(piece, total - fed)
-        first = random.randrange(len(said))
-        chunk = (said[first:] + said * (1 + piece // len(said)))[:count]
-        reply = server.feed(session, chunk, final=fed + count == total)
-        fed += count
+    said, total, fed, samples, piece = speech(), int(hours * 3600 * HZ), 0, [], 10 * HZ
+    with ChunkedStreamingClient(server.url) as client:
+        client.init_session(PORTRAIT, chunk_duration=1.0, audio_sample_rate=HZ)
+        begin = time.perf_counter()
+        while fed < total:
+            count = min(piece, total - fed)
+            first = random.randrange(len(said))
+            reply = client.feed_audio_chunk((said[first:] + said * (1 + piece // len(said)))[:count], fed + count == total)
+            fed += count
+            samples.append(server.resident_mib())
+            while fed < total and reply["buffer_samples"] / HZ * FPS - client.get_status()["total_frames_generated"] > 60 * FPS:
+                time.sleep(0.1)
+        status = client.wait_until_complete()
+        took = time.perf_counter() - begin
         samples.append(server.resident_mib())
-        while fed < total and reply["buffer_samples"] / HZ * FPS - server.status(session)["total_frames_generated"] > 60 * FPS:
-            time.sleep(0.1)
-    while (status := server.status(session))["status"] != "complete":
-        assert status["error"] is None, status
-        time.sleep(0.5)
-    took = time.perf_counter() - begin
-    samples.append(server.resident_mib())
-    with tempfile.TemporaryDirectory() as directory:
-        path = pathlib.Path(directory) / "all.mp4"
-        path.write_bytes(server.request("GET", f"/api/hls/{session}/download"))
-        probe = json.loads(subprocess.run(["ffprobe", "-v", "error", "-show_entries", "stream=codec_type,duration", "-of", "json", str(path)],
-                                          capture_output=True, text=True, check=True).stdout)
+        with tempfile.TemporaryDirectory() as directory:
+            path = client.download(f"{directory}/all.mp4")
+            probe = json.loads(subprocess.run(["ffprobe", "-v", "error", "-show_entries", "stream=codec_type,duration", "-of", "json", str(path)],
+                                              capture_output=True, text=True, check=True).stdout)
     lengths = {stream["codec_type"]: float(stream["duration"]) for stream in probe["streams"]}
     print(f"{hours:g} h of speech in {took / 60:.1f} min ({hours * 3600 / took:.2f} x real time): {status['total_frames_generated']} pictures for "
           f"{total / HZ:g} s; pictures {lengths['video']:.3f} s, sound {lengths['audio']:.3f} s; resident memory, each tenth: "
           + " ".join(f"{samples[i * (len(samples) - 1) // 10]:.0f}" for i in range(11)) + " MiB")
-    server.request("DELETE", f"/api/audio-driven/chunked/session/{session}")
 
 
 def main():
@@ -197,7 +159,7 @@ def main():
     print(f"{len(os.sched_getaffinity(0))} cores, load average {os.getloadavg()[0]:.1f} before the start")
     print(f"rushes talk, 60 s of speech: {one_shot(options.binary, 60):.2f} x real time")
     with tempfile.TemporaryDirectory() as data_dir:
-        server = TalkServer(options.binary, options.flags, data_dir)
+        server = Server(options.binary, options.flags, data_dir)
         try:
             model = json.loads(server.request("GET", "/v1/talk"))["model"]
             print(re.sub(r"\s+", " ", model["description"]))

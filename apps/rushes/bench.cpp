@@ -105,7 +105,9 @@ void run(Options options) {
   bench::bench_vae(report);
   if (report.wants("model end to end")) {
     if (options.model.path.empty()) options.model.path = default_model();
-    use_threads(options.threads, options.model);  // after everything else: a small model has one core
+    use_threads(options.threads == 0 && is_small(options.model)
+                    ? 1
+                    : options.threads);  // after everything else: a small model has one core
     bench::bench_model(report, options.model);
   }
   require(!report.operations.empty() || report.model, ErrorCode::invalid_argument,
@@ -132,7 +134,7 @@ void add_bench(CLI::App& app) {
   command->add_option("--device", options->model.device, "cpu, cuda, cuda:1, ...")->capture_default_str();
   command->add_option("--model", options->model.path,
                       "model directory (default: $RUSHES_MODEL, else the shipped model)");
-  add_threads_option(*command, options->threads);
+  add_threads_option(*command, options->threads, "all; one for models under 64 MiB");
   command->callback([options] { run(*options); });
 }
 

@@ -146,7 +146,7 @@ void run(const Options& options, bool segments_given) {
   const std::atomic<bool>& stop = catch_stop_signals();
   generation::ModelOptions model_options = options.model;
   if (model_options.path.empty()) model_options.path = default_model();
-  use_threads(options.threads, model_options);
+  use_threads(options.threads == 0 && is_small(model_options) ? 1 : options.threads);
   const auto load_start = std::chrono::steady_clock::now();
   const auto model = generation::load_model(model_options);
   const auto load_time =
@@ -227,7 +227,7 @@ void add_generate(CLI::App& app) {
   add_request_options(*command, *options);
   add_output_options(*command, *options);
   add_model_options(*command, options->model);
-  add_threads_option(*command, options->threads);
+  add_threads_option(*command, options->threads, "all; one for models under 64 MiB");
   add_profiling_options(*command, options->profiling);
   command->callback([options, segments] { run(*options, segments->count() > 0); });
 }

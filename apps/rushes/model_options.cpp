@@ -17,20 +17,6 @@ namespace fs = std::filesystem;
 constexpr const char* kShippedModel = "models/shipped-t2v";
 constexpr const char* kShippedTalkModel = "models/shipped-talk";
 
-// Loops of small models are so short that meeting at their ends costs more than a second core brings: the shipped model
-// makes 39 pictures a second on one core of a busy machine and 27 on both. Other sessions and the encoder take the
-// rest.
-bool is_small(const generation::ModelOptions& model) {
-  constexpr std::uintmax_t kSmall = std::uintmax_t{64} << 20;
-  if (!model.checkpoint.empty()) return false;
-  std::error_code status;
-  std::uintmax_t bytes = 0;
-  for (fs::recursive_directory_iterator file(model.path, status), end; !status && file != end && bytes < kSmall;
-       file.increment(status))
-    if (std::error_code ignored; file->is_regular_file(ignored)) bytes += file->file_size(ignored);
-  return !status && bytes > 0 && bytes < kSmall;
-}
-
 fs::path program_path() {
   std::error_code status;
   return fs::read_symlink("/proc/self/exe", status);
@@ -68,6 +54,20 @@ std::string default_talk_model() {
   return find_shipped(kShippedTalkModel);
 }
 
+// Loops of small models are so short that meeting at their ends costs more than a second core brings: the shipped model
+// makes 39 pictures a second on one core of a busy machine and 27 on both. Other sessions and the encoder take the
+// rest.
+bool is_small(const generation::ModelOptions& model) {
+  constexpr std::uintmax_t kSmall = std::uintmax_t{64} << 20;
+  if (!model.checkpoint.empty()) return false;
+  std::error_code status;
+  std::uintmax_t bytes = 0;
+  for (fs::recursive_directory_iterator file(model.path, status), end; !status && file != end && bytes < kSmall;
+       file.increment(status))
+    if (std::error_code ignored; file->is_regular_file(ignored)) bytes += file->file_size(ignored);
+  return !status && bytes > 0 && bytes < kSmall;
+}
+
 void add_model_options(CLI::App& command, generation::ModelOptions& options) {
   command.add_option("--model,--model_path,--model-path", options.path,
                      "model directory (default: $RUSHES_MODEL, else the shipped model)");
@@ -83,16 +83,13 @@ void add_model_options(CLI::App& command, generation::ModelOptions& options) {
       ->capture_default_str();
 }
 
-void add_threads_option(CLI::App& command, int& threads) {
-  command.add_option("--threads", threads, "cores for the model (default: all; one for models under 64 MiB)")
+void add_threads_option(CLI::App& command, int& threads, const std::string& by_default) {
+  command.add_option("--threads", threads, "cores for the model (default: " + by_default + ")")
       ->check(CLI::Range(1, 1024));
 }
 
-void use_threads(int threads, const generation::ModelOptions& model) {
-  if (threads > 0)
-    at::set_num_threads(threads);
-  else if (is_small(model))
-    at::set_num_threads(1);
+void use_threads(int threads) {
+  if (threads > 0) at::set_num_threads(threads);
 }
 
 }  // namespace rushes::app

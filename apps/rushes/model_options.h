@@ -10,9 +10,13 @@ namespace rushes::app {
 /// which must outlive the parsing.
 void add_model_options(CLI::App& command, generation::ModelOptions& options);
 
-/// --threads: how many cores the model may use. 0: one for a small model, all for others. `model.path` is resolved.
-void add_threads_option(CLI::App& command, int& threads);
-void use_threads(int threads, const generation::ModelOptions& model);
+/// A model of so few bytes gains nothing from several cores for one operator. `model.path` is resolved.
+bool is_small(const generation::ModelOptions& model);
+
+/// --threads: how many cores the model may use; 0, told in the help as `by_default`, where it is not given.
+void add_threads_option(CLI::App& command, int& threads, const std::string& by_default);
+/// 0: all.
+void use_threads(int threads);
 
 /// The model that is used when none is named: $RUSHES_MODEL, else the one shipped with this program.
 /// Throws Error(invalid_argument) with the places looked at.

@@ -1,10 +1,12 @@
 // rushes serve: the server with its web page, until Ctrl-C.
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <thread>
 
 #include "commands.h"
 #include "model_options.h"
@@ -28,6 +30,7 @@ struct Options {
   std::vector<std::string> models;
   double idle_minutes = 15, idle_model_minutes = 15, drain_seconds = 10;
   int threads = 0;
+  int64_t talk_workers = 0;
   std::string talk_model, talk_mode = "aligned";
   generation::VideoRequest first;  // what runs from the start, if it has a prompt
   int64_t samples = 1;
@@ -80,10 +83,12 @@ std::vector<server::ModelSource> model_sources(const Options& options) {
   return sources;
 }
 
+const auto kCores = static_cast<int64_t>(std::max(1u, std::thread::hardware_concurrency()));
+
 void run(Options options) {
   if (options.models.empty()) options.models.push_back(default_model());
   options.model.path = options.models.front();
-  use_threads(options.threads, options.model);
+  use_threads(options.threads == 0 && is_small(options.model) ? 1 : options.threads);
   server::ServerOptions& server = options.server;
   server.data_directory = options.data_directory.empty() ? delivery::default_data_directory() / "recordings"
                                                          : fs::path(options.data_directory);
@@ -101,6 +106,8 @@ void run(Options options) {
   options.model.path = options.talk_model.empty() ? default_talk_model() : options.talk_model;
   if (!options.model.path.empty() && options.model.path != "none") {
     server.talk_model = generation::load_talk_model(options.model);
+    const bool has_cores_to_spare = options.model.device == "cpu" && is_small(options.model);
+    server.talks.workers = options.talk_workers > 0 ? options.talk_workers : has_cores_to_spare ? kCores : 1;
     const fs::path examples = fs::path(options.model.path) / "examples";
     if (fs::is_directory(examples)) server.talk_examples = examples;
   }
@@ -141,6 +148,11 @@ void add_talk_settings(CLI::App& command, Options& options) {
       .add_option("--talk-model", options.talk_model,
                   "of talking heads: model directory, or none (default: $RUSHES_TALK_MODEL, else the shipped model)")
       ->type_name("DIRECTORY");
+  command
+      .add_option("--talk-workers", options.talk_workers,
+                  "talking heads that are drawn at a time (default: one; as many as there are cores for models under "
+                  "64 MiB on the CPU)")
+      ->check(CLI::Range(1, 64));
   command
       .add_option("--talk-mode", options.talk_mode,
                   "of sessions that say nothing: aligned, or reference as the published server")
@@ -258,7 +270,7 @@ void add_serve(CLI::App& app) {
   add_config_option(*command);
   group("Model");
   add_served_models(*command, *options);
-  add_threads_option(*command, options->threads);
+  add_threads_option(*command, options->threads, "all; one for models under 64 MiB");
   add_talk_settings(*command, *options);
   add_first_session(*command, *options);
   group("Place");

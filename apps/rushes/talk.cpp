@@ -143,7 +143,7 @@ void run(const Options& options) {
   if (model_options.path.empty()) model_options.path = default_talk_model();
   require(!model_options.path.empty(), ErrorCode::invalid_argument,
           "no talking-head model: name a model directory with --model or RUSHES_TALK_MODEL");
-  use_threads(options.threads, model_options);
+  use_threads(options.threads);
   const auto model = generation::load_talk_model(model_options);
   if (!model->finds_faces()) look_for_face(request, *model);
   const generation::VideoFormat format = model->plan(request);  // before the output is touched
@@ -231,7 +231,7 @@ void add_talk(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--device", options->model.device, "cpu, cuda, cuda:1, ...")->capture_default_str();
   command->add_flag("-q,--quiet", options->quiet, "no progress");
-  add_threads_option(*command, options->threads);
+  add_threads_option(*command, options->threads, "all");
   command->callback([options] { run(*options); });
 }
 

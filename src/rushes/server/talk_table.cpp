@@ -64,12 +64,12 @@ TalkTable::TalkTable(std::shared_ptr<const generation::Model> model, TalkLimits 
   std::error_code ignored;
   std::filesystem::remove_all(directory_, ignored);
   delivery::prepare_directory(directory_);
-  worker_ = std::make_unique<generation::DeviceWorker>(model_);
+  for (int64_t i = 0; i < limits_.workers; ++i) workers_.push_back(std::make_unique<generation::DeviceWorker>(model_));
 }
 
 TalkTable::~TalkTable() {
   drain();
-  worker_.reset();  // ends the streams that the encoders read
+  workers_.clear();  // ends the streams that the encoders read
   for (const auto& [id, session] : sessions_)
     for (const TalkRun& run : session.runs_) run.entry.video->join();
   for (const Entry& entry : ending_) entry.video->join();
@@ -93,7 +93,12 @@ void TalkTable::begin_run(TalkSession& session) {
   session.runs_.push_back(run);
   session.ended_ = false;
   session.resampler_.reset();
-  worker_->submit(run.entry.session);
+  idlest_worker().submit(run.entry.session);
+}
+
+generation::DeviceWorker& TalkTable::idlest_worker() {
+  return **std::min_element(workers_.begin(), workers_.end(),
+                            [](const auto& a, const auto& b) { return a->status().sessions < b->status().sessions; });
 }
 
 TalkSession& TalkTable::create(std::string id, generation::VideoRequest request) {

@@ -20,6 +20,7 @@ struct TalkLimits {
   int64_t max_sessions = 64;
   std::chrono::seconds idle{50 * 60};  // without being fed, watched or asked for: then all of it goes
   double max_waiting_seconds = 900;    // of speech that is not yet spoken
+  int64_t workers = 1;                 // threads that make pictures; a session stays with one of them
 };
 
 /// One generation: what was said between two ends.
@@ -116,11 +117,11 @@ class TalkTable {
   /// For work that may outlast this table.
   const std::shared_ptr<const generation::Model>& shared_model() const noexcept { return model_; }
   const std::map<std::string, TalkSession, std::less<>>& all() const noexcept { return sessions_; }
-  generation::DeviceWorker::Status worker_status() const { return worker_->status(); }
 
  private:
   void make_room();
   void begin_run(TalkSession& session);
+  generation::DeviceWorker& idlest_worker();
   void speak(TalkSession& session, const TalkSession::Piece& piece);
   void pump(TalkSession& session);
   void end(TalkSession& session, const char* reason);
@@ -131,7 +132,7 @@ class TalkTable {
   std::map<std::string, TalkSession, std::less<>> sessions_;
   std::vector<Entry> ending_;  // their threads are waited for
   bool draining_ = false;
-  std::unique_ptr<generation::DeviceWorker> worker_;
+  std::vector<std::unique_ptr<generation::DeviceWorker>> workers_;
 };
 
 }  // namespace rushes::server

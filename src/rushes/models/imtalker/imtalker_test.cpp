@@ -43,6 +43,20 @@ TEST(ImtalkerRenderer, frames_of_a_batch_are_those_rendered_alone) {
         << b;
 }
 
+TEST(ImtalkerRenderer, cores_that_share_a_batch_give_the_frames_of_one_core) {
+  const c10::InferenceMode inference;
+  const Renderer renderer(kRenderer, random_weights(parameter_shapes(kRenderer)));
+  const Portrait portrait = renderer.portrait(at::rand({1, 3, 128, 128}));
+  const at::Tensor motion = at::randn({5, 4});
+  const int before = at::get_num_threads();
+  at::set_num_threads(1);
+  const at::Tensor alone = renderer.render(motion, portrait);
+  at::set_num_threads(3);
+  const at::Tensor shared = renderer.render(motion, portrait);
+  at::set_num_threads(before);
+  EXPECT_TRUE(at::allclose(shared, alone, 1e-3, 1e-4));
+}
+
 TEST(ImtalkerRenderer, trained_weights_get_gradients_and_give_the_same_frames) {
   const at::Tensor picture = at::rand({1, 3, 128, 128}), motion = at::randn({1, 4});
   const Renderer packed(kRenderer, random_weights(parameter_shapes(kRenderer)));

@@ -30,6 +30,17 @@ Portrait Renderer::portrait(const at::Tensor& picture) const {
 at::Tensor Renderer::render(const at::Tensor& motion, const Portrait& portrait) const {
   require(motion.dim() == 2 && motion.size(1) == config_.dim_motion, ErrorCode::invalid_argument,
           "motion has shape [{}], expected [B, {}]", fmt::join(motion.sizes(), ", "), config_.dim_motion);
+  if (!motion.is_cpu() || at::GradMode::is_enabled()) return render_together(motion, portrait);
+  const int64_t S = config_.picture_side();
+  const at::Tensor frames = at::empty({motion.size(0), 3, S, S}, motion.options());
+  at::parallel_for(0, motion.size(0), 1, [&](int64_t begin, int64_t end) {
+    const c10::InferenceMode inference;
+    frames.slice(0, begin, end).copy_(render_together(motion.slice(0, begin, end), portrait));
+  });
+  return frames;
+}
+
+at::Tensor Renderer::render_together(const at::Tensor& motion, const Portrait& portrait) const {
   const at::Tensor adapted = adapt_.forward(motion, portrait.identity);
   return frame_decoder_.forward(transfer_.align(motion_decoder_.forward(adapted), portrait.source));
 }
