@@ -105,9 +105,7 @@ void run(Options options) {
   bench::bench_vae(report);
   if (report.wants("model end to end")) {
     if (options.model.path.empty()) options.model.path = default_model();
-    use_threads(options.threads == 0 && is_small(options.model)
-                    ? 1
-                    : options.threads);  // after everything else: a small model has one core
+    use_threads(options.threads, options.model);  // after everything else: a small model has one core
     bench::bench_model(report, options.model);
   }
   require(!report.operations.empty() || report.model, ErrorCode::invalid_argument,

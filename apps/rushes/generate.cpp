@@ -146,7 +146,7 @@ void run(const Options& options, bool segments_given) {
   const std::atomic<bool>& stop = catch_stop_signals();
   generation::ModelOptions model_options = options.model;
   if (model_options.path.empty()) model_options.path = default_model();
-  use_threads(options.threads == 0 && is_small(model_options) ? 1 : options.threads);
+  use_threads(options.threads, model_options);
   const auto load_start = std::chrono::steady_clock::now();
   const auto model = generation::load_model(model_options);
   const auto load_time =

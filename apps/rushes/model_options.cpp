@@ -92,4 +92,8 @@ void use_threads(int threads) {
   if (threads > 0) at::set_num_threads(threads);
 }
 
+void use_threads(int threads, const generation::ModelOptions& model) {
+  use_threads(threads == 0 && is_small(model) ? 1 : threads);
+}
+
 }  // namespace rushes::app

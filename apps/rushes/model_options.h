@@ -15,8 +15,9 @@ bool is_small(const generation::ModelOptions& model);
 
 /// --threads: how many cores the model may use; 0, told in the help as `by_default`, where it is not given.
 void add_threads_option(CLI::App& command, int& threads, const std::string& by_default);
-/// 0: all.
+/// 0: all; with a model, one for a small one.
 void use_threads(int threads);
+void use_threads(int threads, const generation::ModelOptions& model);
 
 /// The model that is used when none is named: $RUSHES_MODEL, else the one shipped with this program.
 /// Throws Error(invalid_argument) with the places looked at.

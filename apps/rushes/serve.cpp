@@ -88,7 +88,7 @@ const auto kCores = static_cast<int64_t>(std::max(1u, std::thread::hardware_conc
 void run(Options options) {
   if (options.models.empty()) options.models.push_back(default_model());
   options.model.path = options.models.front();
-  use_threads(options.threads == 0 && is_small(options.model) ? 1 : options.threads);
+  use_threads(options.threads, options.model);
   server::ServerOptions& server = options.server;
   server.data_directory = options.data_directory.empty() ? delivery::default_data_directory() / "recordings"
                                                          : fs::path(options.data_directory);
