@@ -4,20 +4,13 @@
 
 #include <benchmark/benchmark.h>
 
-#include <chrono>
 #include <cstdio>
 #include <functional>
 
-#include "rushes/tensor/ops.h"
+#include "rushes/nn/measure.h"
 
 namespace rushes::nn {
 namespace {
-
-double seconds(const std::function<void()>& run) {
-  const auto start = std::chrono::steady_clock::now();
-  run();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 struct Shape {
   int64_t L, M, N, D;
@@ -42,8 +35,7 @@ void attention_of_wan(benchmark::State& state) {
     state.SetIterationTime(mine);
   }
   theirs = seconds([&] { stock = stock_attention(q, k, v); });
-  const double error =
-      ((out.to(at::kFloat) - stock.to(at::kFloat)).norm() / stock.to(at::kFloat).norm()).item<double>();
+  const double error = relative_error(out, stock);
   if (!(error < (dtype == at::kFloat ? 1e-5 : 6e-3))) state.SkipWithError("wrong result");
   const double flop = 4.0 * s.L * s.M * s.N * s.D;
   state.counters["GFLOP/s"] = flop / ours / 1e9;

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "rushes/nn/measure.h"
 #include "rushes/tensor/kernels/cpu/flash_attention.h"
 #include "rushes/tensor/ops.h"
 
@@ -22,11 +23,6 @@ const Shape kShapes[] = {{"one of everything", 1, 1, 1, 1, 2},
 
 at::Tensor random(int64_t B, int64_t L, int64_t N, int64_t D, double scale = 1) {
   return at::randn({B, L, N, D}, at::TensorOptions(at::kFloat)) * scale;
-}
-
-double relative_error(const at::Tensor& got, const at::Tensor& wanted) {
-  const at::Tensor a = got.to(at::kDouble), b = wanted.to(at::kDouble);
-  return ((a - b).norm() / b.norm()).item<double>();
 }
 
 at::Tensor in_double(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {

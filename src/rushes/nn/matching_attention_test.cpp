@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "rushes/base/error.h"
+#include "rushes/nn/measure.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::nn {
@@ -21,11 +22,6 @@ const Shape kShapes[] = {{"one of everything", 1, 1, 1, 1, 1, 2},
 
 at::Tensor random(int64_t B, int64_t L, int64_t N, int64_t D) {
   return at::randn({B, L, N, D}, at::TensorOptions(at::kFloat));
-}
-
-double relative_error(const at::Tensor& got, const at::Tensor& wanted) {
-  const at::Tensor a = got.to(at::kDouble), b = wanted.to(at::kDouble);
-  return ((a - b).norm() / b.norm()).item<double>();
 }
 
 Matched in_double(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {

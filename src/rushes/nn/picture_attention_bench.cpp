@@ -2,21 +2,14 @@
 // libtorch's operators in the same run. The result is checked first.
 #include <benchmark/benchmark.h>
 
-#include <chrono>
 #include <functional>
 
 #include "rushes/nn/matching_attention.h"
+#include "rushes/nn/measure.h"
 #include "rushes/nn/window_attention.h"
-#include "rushes/tensor/ops.h"
 
 namespace rushes::nn {
 namespace {
-
-double seconds(const std::function<void()>& run) {
-  const auto start = std::chrono::steady_clock::now();
-  run();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 at::Tensor random(at::IntArrayRef sizes) { return at::randn(sizes, at::TensorOptions(at::kFloat)); }
 
@@ -33,7 +26,7 @@ void compare(benchmark::State& state, double flop, const std::function<at::Tenso
     mine = std::min(mine, now);
     state.SetIterationTime(now);
   }
-  if (!((got - wanted).norm() < 1e-5 * wanted.norm()).item<bool>()) state.SkipWithError("wrong result");
+  if (!(relative_error(got, wanted) < 1e-5)) state.SkipWithError("wrong result");
   state.counters["GFLOP/s"] = flop / mine / 1e9;
   state.counters["of_f32_gemm"] = flop / mine / (2.0 * 1024 * 1024 * 1024 / gemm);
   state.counters["times_stock"] = theirs / mine;

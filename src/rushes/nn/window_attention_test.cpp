@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "rushes/base/error.h"
+#include "rushes/nn/measure.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::nn {
@@ -28,11 +29,6 @@ Inputs random(const Shape& s) {
   const auto map = [&] { return at::randn({s.B, s.S, s.S, s.C}, at::TensorOptions(at::kFloat)); };
   const int64_t cells = s.windows.side * s.windows.side;
   return {3 * map(), map(), map(), at::randn({s.N, cells, cells}, at::TensorOptions(at::kFloat))};
-}
-
-double relative_error(const at::Tensor& got, const at::Tensor& wanted) {
-  const at::Tensor a = got.to(at::kDouble), b = wanted.to(at::kDouble);
-  return ((a - b).norm() / b.norm()).item<double>();
 }
 
 at::Tensor in_double(const Inputs& in, const Windows& windows) {
