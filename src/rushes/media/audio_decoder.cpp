@@ -83,7 +83,7 @@ DecodedAudio decode_audio(std::span<const uint8_t> bytes, const AudioLimits& lim
   require(!bytes.empty(), ErrorCode::corrupt_data, "the sound is empty (0 bytes); send {}", kFormats);
   require(static_cast<int64_t>(bytes.size()) <= limits.max_bytes, ErrorCode::too_large,
           "the sound has {} bytes, {} are allowed", bytes.size(), limits.max_bytes);
-  libav::use_our_log();
+  libav::set_up();
   Source source{bytes};
   auto* buffer = static_cast<uint8_t*>(av_malloc(kIoBufferBytes));
   require(buffer != nullptr, ErrorCode::exhausted, "sound: out of memory");

@@ -75,7 +75,7 @@ struct AudioEncoder::State {
 };
 
 AudioEncoder::AudioEncoder(int64_t hz, AudioCodec kind) : state_(std::make_unique<State>()) {
-  libav::use_our_log();
+  libav::set_up();
   const bool aac = kind == AudioCodec::aac;
   const AVCodec* codec = find_encoder(kind);
   require(codec != nullptr, ErrorCode::unavailable,

@@ -1,6 +1,10 @@
 // Sound in and out: what is decoded is what was there, sound and pictures of a container belong together.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <fstream>
+#include <iterator>
 
 #include "rushes/media/audio_decoder.h"
 #include "rushes/media/audio_encoder.h"
@@ -53,6 +57,20 @@ TEST(DecodeAudio, a_header_that_lies_about_the_length_gives_what_is_there) {
     const DecodedAudio decoded = decode_audio(bytes_of(wav_file(wave, 16'000, 1, claim)));
     EXPECT_EQ(decoded.samples.size(), 3000u) << claim;
   }
+}
+
+TEST(DecodeAudio, a_header_that_asks_for_gigabytes_gets_none) {
+  std::ifstream file(RUSHES_SOURCE_DIR "/fuzz/corpus/audio/wav_gigabytes", std::ios::binary);
+  const std::vector<uint8_t> bytes{std::istreambuf_iterator<char>(file), {}};
+  ASSERT_EQ(bytes.size(), 130u);
+  const auto most_mib = [] {
+    rusage usage{};
+    ::getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss >> 10;
+  };
+  const auto before = most_mib();
+  EXPECT_THROW(decode_audio(std::span(bytes).subspan(1)), Error);
+  EXPECT_LT(most_mib() - before, 512);
 }
 
 TEST(DecodeAudio, an_empty_wav_file_is_no_sound_and_no_error) {

@@ -15,7 +15,7 @@ struct AudioUnitDecoder::State {
 };
 
 AudioUnitDecoder::AudioUnitDecoder(const AudioTrack& track) : state_(std::make_unique<State>()) {
-  libav::use_our_log();
+  libav::set_up();
   const bool aac = track.codec == AudioCodec::aac;
   const AVCodec* codec = avcodec_find_decoder_by_name(aac ? "aac" : "opus");
   require(codec != nullptr, ErrorCode::unavailable,

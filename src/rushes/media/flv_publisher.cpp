@@ -82,7 +82,7 @@ struct FlvPublisher::State {
 FlvPublisher::FlvPublisher(const VideoTrack& track, const RtmpUrl& url, Options options)
     : state_(std::make_unique<State>()) {
   require(track.codec == Codec::h264, ErrorCode::unsupported, "RTMP needs H.264, and no encoder for it is installed");
-  libav::use_our_log();
+  libav::set_up();
   State& s = *state_;
   s.options = std::move(options);
   AVFormatContext* created = nullptr;

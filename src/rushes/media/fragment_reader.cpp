@@ -58,7 +58,7 @@ struct CloseInput {
 
 std::vector<AccessUnit> read_fragments(const VideoTrack& track, std::span<const uint8_t> init_segment,
                                        std::span<const uint8_t> fragments, std::vector<AccessUnit>* sound) {
-  libav::use_our_log();
+  libav::set_up();
   Source source{init_segment, fragments};
   auto* buffer = static_cast<uint8_t*>(av_malloc(kIoBufferBytes));
   require(buffer != nullptr, ErrorCode::exhausted, "MP4 fragment: out of memory");

@@ -96,7 +96,7 @@ std::optional<Format> recognise(std::span<const uint8_t> bytes) {
 
 /// The whole file is one packet for these decoders, so that no demuxer ever sees it.
 Owned<AVFrame> decode(const Format& format, std::span<const uint8_t> bytes, const ImageLimits& limits) {
-  libav::use_our_log();
+  libav::set_up();
   const AVCodec* codec = avcodec_find_decoder(format.codec);
   require(codec != nullptr, ErrorCode::unavailable,
           "FFmpeg's libavcodec has no {} decoder; install a complete libavcodec", format.name);
@@ -248,7 +248,7 @@ namespace {
 /// One picture by an encoder of libavcodec's. `row` writes a row of it, `prepare` sets what the encoder is to do.
 template <typename Prepare, typename Row>
 Bytes encode_with(const char* name, int64_t width, int64_t height, AVPixelFormat format, Prepare prepare, Row row) {
-  libav::use_our_log();
+  libav::set_up();
   const AVCodec* codec = avcodec_find_encoder_by_name(name);
   require(codec != nullptr, ErrorCode::unavailable,
           "FFmpeg's libavcodec has no encoder {}; install a complete libavcodec", name);

@@ -10,6 +10,8 @@
 namespace rushes::media::libav {
 namespace {
 
+constexpr std::size_t kMostBytesAtATime = std::size_t{256} << 20;  // a raw picture of 8K has 100 MB
+
 /// What went wrong reaches people as our Error; FFmpeg's own lines help only who looks for a cause.
 void write_line(void*, int level, const char* format, va_list arguments) {
   if (level > AV_LOG_WARNING) return;
@@ -22,9 +24,12 @@ void write_line(void*, int level, const char* format, va_list arguments) {
 
 }  // namespace
 
-void use_our_log() {
+void set_up() {
   static std::once_flag once;
-  std::call_once(once, [] { av_log_set_callback(write_line); });
+  std::call_once(once, [] {
+    av_log_set_callback(write_line);
+    av_max_alloc(kMostBytesAtATime);
+  });
 }
 
 }  // namespace rushes::media::libav

@@ -31,8 +31,9 @@ struct Free {
 template <typename T>
 using Owned = std::unique_ptr<T, Free>;
 
-/// Sends FFmpeg's log lines to ours, as debug lines. Called by whatever opens a codec or a container; any thread.
-void use_our_log();
+/// Sends FFmpeg's log lines to ours, as debug lines, and bounds what a file that lies can make it allocate at a time.
+/// Called by whatever opens a codec or a container; any thread.
+void set_up();
 
 inline std::string message(int error) {
   char text[AV_ERROR_MAX_STRING_SIZE] = {};

@@ -78,7 +78,7 @@ void fill_packet(AVPacket& packet, const AccessUnit& unit, const Bytes& bytes) {
 MemoryMuxer::MemoryMuxer(const char* format, const VideoTrack& track, const std::map<std::string, std::string>& options,
                          const AudioTrack* sound)
     : what_(std::string(format) + " muxer") {
-  libav::use_our_log();
+  libav::set_up();
   AVFormatContext* created = nullptr;
   check(avformat_alloc_output_context2(&created, nullptr, format, nullptr), what_.c_str(), ErrorCode::unavailable);
   muxer_.reset(created);

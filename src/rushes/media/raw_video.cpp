@@ -18,7 +18,7 @@ Y4mWriter::Y4mWriter(int64_t width, int64_t height, double fps) : state_(std::ma
   require(width >= 1 && width <= 16384 && height >= 1 && height <= 16384, ErrorCode::invalid_argument,
           "y4m frames must be 1 to 16384 on a side (got {}x{})", width, height);
   require(fps >= 1 && fps <= 240, ErrorCode::invalid_argument, "fps must be 1 to 240 (got {})", fps);
-  libav::use_our_log();
+  libav::set_up();
   State& s = *state_;
   s.width = static_cast<int>(width);
   s.height = static_cast<int>(height);

@@ -120,7 +120,7 @@ struct VideoEncoder::State {
 
 VideoEncoder::VideoEncoder(Options options) : state_(std::make_unique<State>()) {
   options.validate();
-  libav::use_our_log();
+  libav::set_up();
   State& s = *state_;
   s.candidate = choose(options.encoder);
   s.context = libav::owned(avcodec_alloc_context3(avcodec_find_encoder_by_name(s.candidate.name)), s.candidate.name);
