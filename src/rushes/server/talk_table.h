@@ -20,7 +20,7 @@ struct TalkLimits {
   int64_t max_sessions = 64;
   std::chrono::seconds idle{50 * 60};  // without being fed, watched or asked for: then all of it goes
   double max_waiting_seconds = 900;    // of speech that is not yet spoken
-  int64_t workers = 1;                 // threads that make pictures; a session stays with one of them
+  int64_t workers = 1;                 // threads that make pictures; each run stays with one of them
 };
 
 /// One generation: what was said between two ends.

@@ -4,11 +4,6 @@
 
 namespace rushes::tensor::kernels {
 
-/// Scores are multiplied by it, so that the softmax is a power of two.
-inline constexpr float kLog2E = 1.4426950408889634f;
-
-inline int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
-
 /// Rows of other heads lie between those of one head, too far apart for the hardware's own prefetching. A prefetch
 /// beyond the last row is harmless.
 template <typename T>

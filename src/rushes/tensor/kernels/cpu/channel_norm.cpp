@@ -9,8 +9,6 @@
 namespace rushes::tensor::kernels {
 namespace {
 
-constexpr float kLog2E = 1.4426950408889634f;
-
 /// y * sigmoid(y) = y / (1 + 2^(-y log2 e)). The exponent is bounded, so that 2^x stays finite: beyond it y / inf = 0.
 __m256 silu(__m256 y) {
   const __m256 power = exp2(_mm256_min_ps(_mm256_mul_ps(y, _mm256_set1_ps(-kLog2E)), _mm256_set1_ps(126.0f)));

@@ -15,8 +15,6 @@ constexpr int64_t kKeyBlock = 512;
 constexpr int64_t kQueryBlock = 192;  // its scores, 192 x 512 float32, stay in L2
 constexpr int64_t kKeyStep = 16;      // keys of a block are padded to this with zeros, and masked
 
-int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
-
 /// Keys [n][D] as pairs of depth, to[D / 2][width][2]: the right operand of brgemm in its VNNI order.
 void pack_keys(const HeadsView<const Bf16>& k, int64_t b, int64_t head, int64_t first, int64_t n, int64_t width,
                int64_t depth, Bf16* to) {
@@ -81,7 +79,7 @@ void flash_attention_bf16(const AttentionShape& shape, const HeadsView<const Bf1
   });
 
   const int64_t query_blocks = (shape.queries + kQueryBlock - 1) / kQueryBlock;
-  const float scale = 1.4426950408889634f / std::sqrt(static_cast<float>(D));
+  const float scale = kLog2E / std::sqrt(static_cast<float>(D));
   at::parallel_for(0, pairs * query_blocks, 1, [&](int64_t begin, int64_t end) {
     std::vector<float> scores(kQueryBlock * kKeyBlock), sums(kQueryBlock * D);
     std::vector<Bf16> powers(kQueryBlock * kKeyBlock);

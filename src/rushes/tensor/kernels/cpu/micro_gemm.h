@@ -7,6 +7,8 @@ namespace rushes::tensor::kernels {
 inline constexpr int64_t kRows = 6;  // of a micro tile: 12 accumulators, 2 operands of B, 2 broadcasts: 16 registers
 inline constexpr int64_t kColumns = 16;
 
+inline int64_t round_up(int64_t n, int64_t step) { return (n + step - 1) / step * step; }
+
 /// c[6][columns] (+)= a[6][depth] b[depth][columns]; a and c with row strides, b packed. `add`: into what c holds.
 /// columns is 16, or 8 where a right operand has no more: half the work.
 template <bool add, int64_t columns = kColumns>

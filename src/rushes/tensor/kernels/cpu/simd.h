@@ -14,6 +14,7 @@ struct Bf16 {
 };
 
 inline constexpr int64_t kLanes = 8;
+inline constexpr float kLog2E = 1.4426950408889634f;  // e^x = 2^(x kLog2E)
 
 inline float widen(float x) { return x; }
 inline float widen(Bf16 x) {
@@ -80,7 +81,7 @@ inline __m256 exp2(__m256 x) {
 
 /// x * sigmoid(2 u), u = sqrt(2 / pi) (x + 0.044715 x^3): gelu in its tanh form, (1 + tanh u) / 2 = sigmoid(2 u).
 inline __m256 gelu_tanh(__m256 x) {
-  constexpr float kSlope = 2 * 0.7978845608028654f * 1.4426950408889634f;  // 2 sqrt(2 / pi) log2(e)
+  constexpr float kSlope = 2 * 0.7978845608028654f * kLog2E;  // 2 sqrt(2 / pi) log2(e)
   const __m256 cubic = _mm256_fmadd_ps(_mm256_mul_ps(x, x), _mm256_set1_ps(0.044715f), _mm256_set1_ps(1.0f));
   const __m256 u = _mm256_mul_ps(_mm256_mul_ps(x, cubic), _mm256_set1_ps(-kSlope));
   const __m256 e = exp2(_mm256_min_ps(u, _mm256_set1_ps(126.0f)));
