@@ -37,5 +37,5 @@ endfunction()
 
 # Tests gain nothing from optimisation, and take half the time to compile without.
 function(rushes_test_flags target)
-  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O0>)
+  target_compile_options(${target} PRIVATE -O0)
 endfunction()

@@ -18,7 +18,7 @@ target_compile_options(torch_wheel INTERFACE "SHELL:-idirafter ${torch_dir}/incl
 # A slip to the heavy ATen/ATen.h or torch/torch.h becomes a compile error.
 target_compile_definitions(torch_wheel INTERFACE AT_PER_OPERATOR_HEADERS TORCH_ASSERT_ONLY_METHOD_OPERATORS)
 # -fopenmp at compile time only: at::parallel_for is serial without it; the wheel's own libgomp serves at link time.
-# Clang, which only the fuzz targets use, has no omp.h on Debian: their loops are serial.
+# Clang, which only the asan preset uses, has no omp.h on Debian: their loops are serial.
 target_compile_options(torch_wheel INTERFACE $<$<CXX_COMPILER_ID:GNU>:-fopenmp> $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)
 target_link_libraries(torch_wheel INTERFACE ${torch_dir}/lib/libtorch_cpu.so ${torch_dir}/lib/libc10.so
                                             ${torch_dir}/lib/libgomp.so.1)
