@@ -110,11 +110,14 @@ def main():
     with tempfile.TemporaryDirectory() as data_dir:
         server = Load(options.binary, data_dir)
         soak = Soak(server, options.tool, options.seed)
-        samples, begin = [], time.perf_counter()
+        samples, begin, told = [], time.perf_counter(), 1
         try:
             while (now := time.perf_counter() - begin) < 60 * options.minutes:
                 soak.step()
                 samples.append((now, server.resident_mib()))
+                if now >= 60 * told:
+                    print(f"{told} min: {samples[-1][1]:.0f} MiB, {sum(soak.counts.values())} calls, {len(soak.errors)} errors", flush=True)
+                    told += 1
                 time.sleep(0.2)
             late = samples[len(samples) // 2:]
             print(f"{options.minutes:g} minutes: {soak.counts}")

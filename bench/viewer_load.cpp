@@ -258,6 +258,8 @@ net::awaitable<void> watch_hls(Load& load, Tally& tally, double delay) {
         segments.emplace_back(line);
       at = end + 1;
     }
+    const bool is_over = playlist.find("#EXT-X-ENDLIST") != std::string::npos;
+    if (segments.empty() && is_over) co_return;  // stopped before its first block
     if (segments.empty()) throw std::runtime_error("a playlist without segments");
     const auto known = std::find(segments.begin(), segments.end(), newest);
     const auto first = newest.empty() ? segments.end() - 1 : known == segments.end() ? segments.begin() : known + 1;
@@ -267,7 +269,7 @@ net::awaitable<void> watch_hls(Load& load, Tally& tally, double delay) {
     }
     const bool is_new = first != segments.end();
     newest = segments.back();
-    if (playlist.find("#EXT-X-ENDLIST") != std::string::npos) co_return;
+    if (is_over) co_return;
     timer.expires_after(std::chrono::duration_cast<Clock::duration>(
         std::chrono::duration<double>(std::max(0.0, asked + (is_new ? duration : duration / 2) - load.now()))));
     co_await timer.async_wait(kAwait);

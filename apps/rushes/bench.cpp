@@ -103,13 +103,15 @@ void run(Options options) {
   bench::bench_passes(report);
   bench::bench_layer(report);
   bench::bench_vae(report);
+  bench::bench_talk(report);
   if (report.wants("model end to end")) {
     if (options.model.path.empty()) options.model.path = default_model();
     use_threads(options.threads, options.model);  // after everything else: a small model has one core
     bench::bench_model(report, options.model);
   }
   require(!report.operations.empty() || report.model, ErrorCode::invalid_argument,
-          "--filter names nothing that is measured; use words like self-attention, linear, norm, layer, VAE, model");
+          "--filter names nothing that is measured; use words like self-attention, linear, norm, layer, VAE, IMTalker, "
+          "model");
   if (file.is_open()) {
     file << document(options, report).dump(2) << '\n';
     require(file.flush().good(), ErrorCode::exhausted, "--json '{}' could not be written", options.json_path);
@@ -122,8 +124,9 @@ void add_bench(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command =
       app.add_subcommand("bench", "Measure this machine, the operations of the models on it, and a model end to end");
-  command->add_option("--filter", options->setup.filters,
-                      "measure only what has one of these words in its name, e.g. self-attention, layer, VAE, model");
+  command->add_option(
+      "--filter", options->setup.filters,
+      "measure only what has one of these words in its name, e.g. self-attention, layer, VAE, IMTalker, model");
   command->add_flag("--quick", options->setup.quick, "smaller shapes, few repetitions: half a minute or so");
   command->add_option("--json", options->json_path, "write all figures to this file");
   command->add_option("--dtype", options->dtype, "of the operations; the model chooses its own")

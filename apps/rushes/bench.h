@@ -96,6 +96,7 @@ void bench_linear(Report& report);
 void bench_passes(Report& report);
 void bench_layer(Report& report);                                           // bench_layer.cpp
 void bench_vae(Report& report);                                             // bench_vae.cpp
+void bench_talk(Report& report);                                            // bench_talk.cpp
 void bench_model(Report& report, const generation::ModelOptions& options);  // bench_model.cpp
 
 }  // namespace rushes::app::bench

@@ -177,7 +177,7 @@ void EncodedStream::append(media::Bytes bytes, media::Pts pts, media::Pts durati
     }
     changed_.notify_all();
   }
-  notify_all();
+  base::notify_all(mutex_, readers_);
 }
 
 void EncodedStream::end() {
@@ -188,17 +188,7 @@ void EncodedStream::end() {
     if (status_.recording_complete) ring_.clear();  // the file has it all
     changed_.notify_all();
   }
-  notify_all();
-}
-
-void EncodedStream::notify_all() {
-  std::vector<std::shared_ptr<const std::function<void()>>> calls;
-  {
-    const std::scoped_lock lock(mutex_);
-    for (const auto& reader : readers_)
-      if (reader->notify) calls.push_back(reader->notify);
-  }
-  for (const auto& call : calls) (*call)();
+  base::notify_all(mutex_, readers_);
 }
 
 std::unique_ptr<Viewer> EncodedStream::watch(From from, std::function<void()> notify) {
@@ -208,7 +198,7 @@ std::unique_ptr<Viewer> EncodedStream::watch(From from, std::function<void()> no
 std::unique_ptr<Viewer> EncodedStream::watch_from(int64_t first, std::function<void()> notify) {
   auto reader = std::make_shared<Reader>();
   reader->first = first;
-  if (notify) reader->notify = std::make_shared<const std::function<void()>>(std::move(notify));
+  reader->notify = base::notifier(std::move(notify));
   const std::scoped_lock lock(mutex_);
   readers_.push_back(reader);
   return std::make_unique<Viewer>(shared_from_this(), std::move(reader));

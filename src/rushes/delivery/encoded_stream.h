@@ -12,6 +12,7 @@
 #include <thread>
 #include <vector>
 
+#include "rushes/base/notify.h"
 #include "rushes/delivery/recording.h"
 #include "rushes/generation/session.h"
 #include "rushes/media/access_unit.h"
@@ -112,7 +113,7 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
     int64_t next = -1;  // index of a fragment; -1: the initialisation segment
     int64_t first = 0;  // fragment that follows the initialisation segment
     int64_t skipped = 0;
-    std::shared_ptr<const std::function<void()>> notify;
+    base::Notifier notify;
   };
   struct Span {  // in the recording
     int64_t offset, size;
@@ -127,7 +128,6 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
   int64_t oldest_in_memory_locked() const { return status_.fragments - static_cast<int64_t>(ring_.size()); }
   void end();
   void record(const media::Bytes& bytes);
-  void notify_all();
 
   const std::shared_ptr<generation::Session> session_;
   EncodedStreamOptions options_;

@@ -16,7 +16,7 @@ JpegStream::~JpegStream() = default;
 
 std::unique_ptr<JpegViewer> JpegStream::watch(From from, std::function<void()> notify) {
   auto reader = std::make_shared<Reader>();
-  if (notify) reader->notify = std::make_shared<const std::function<void()>>(std::move(notify));
+  reader->notify = base::notifier(std::move(notify));
   const std::scoped_lock starting(thread_mutex_);
   bool start = false;
   {
@@ -58,7 +58,7 @@ void JpegStream::run(std::stop_token stop, From from) {
     const std::scoped_lock lock(mutex_);
     ended_ = true;
   }
-  notify_all();
+  base::notify_all(mutex_, readers_);
 }
 
 void JpegStream::encode(const generation::FrameBlock& block, std::stop_token stop) {
@@ -77,18 +77,8 @@ void JpegStream::encode(const generation::FrameBlock& block, std::stop_token sto
         ring_.pop_front();
       }
     }
-    notify_all();
+    base::notify_all(mutex_, readers_);
   }
-}
-
-void JpegStream::notify_all() {
-  std::vector<std::shared_ptr<const std::function<void()>>> calls;
-  {
-    const std::scoped_lock lock(mutex_);
-    for (const auto& reader : readers_)
-      if (reader->notify) calls.push_back(reader->notify);
-  }
-  for (const auto& call : calls) (*call)();
 }
 
 int64_t JpegStream::encoded() const {

@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include "rushes/base/notify.h"
 #include "rushes/generation/session.h"
 #include "rushes/media/access_unit.h"
 
@@ -48,12 +49,11 @@ class JpegStream : public std::enable_shared_from_this<JpegStream> {
   struct Reader {
     int64_t next = 0;  // number of a picture, counted as they were encoded
     int64_t skipped = 0;
-    std::shared_ptr<const std::function<void()>> notify;
+    base::Notifier notify;
   };
 
   void run(std::stop_token stop, From from);
   void encode(const generation::FrameBlock& block, std::stop_token stop);
-  void notify_all();
   int64_t first_locked() const { return encoded_ - static_cast<int64_t>(ring_.size()); }
 
   const std::shared_ptr<generation::Session> session_;

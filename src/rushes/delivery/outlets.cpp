@@ -58,6 +58,12 @@ void Outlets::stop() {
   if (whep_) whep_->stop();
 }
 
+void Outlets::forget_caches() {
+  const std::scoped_lock lock(mutex_);
+  hls_.reset();
+  jpeg_.reset();
+}
+
 bool Outlets::idle() const {
   const std::scoped_lock lock(mutex_);
   return (!whep_ || whep_->idle()) &&

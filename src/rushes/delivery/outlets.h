@@ -35,6 +35,8 @@ class Outlets {
   /// nothing.
   void stop();
   bool idle() const;
+  /// Gives up what can be made again when it is asked for.
+  void forget_caches();
   /// Viewers by WebRTC.
   std::size_t peers() const;
 

@@ -168,6 +168,8 @@ std::shared_ptr<WhepBroadcast> Whep::broadcast(media::Codec codec) {
 
 Whep::Answer Whep::connect(std::string_view text, media::WebRtcPeer::Options options) {
   const auto offer = media::WebRtcOffer::parse(text);
+  require(!offer.formats.empty(), ErrorCode::invalid_argument,
+          "the SDP offer has no video that it would receive (a=recvonly)");
   const auto wanted = std::find_if(offer.formats.begin(), offer.formats.end(), [&](const auto& format) {
     return format.codec == media::Codec::vp8 || video_->track().codec == media::Codec::h264;
   });
@@ -176,7 +178,7 @@ Whep::Answer Whep::connect(std::string_view text, media::WebRtcPeer::Options opt
   if (video_->sound_track() && media::AudioEncoder::knows(media::AudioCodec::opus))
     options.sound = media::WebRtcPeer::Options::Sound::if_offered;
   auto peer = std::make_shared<media::WebRtcPeer>(offer, *wanted, options);
-  Answer answer{.id = generation::SessionId::random().text(), .sdp = peer->answer()};
+  Answer answer{.id = generation::SessionId::random().text(), .sdp = peer->answer(), .peer = peer};
   broadcast(wanted->codec)->add(answer.id, std::move(peer));
   return answer;
 }

@@ -70,9 +70,10 @@ class Whep {
   struct Answer {
     std::string id;  // of the new viewer, not to be guessed
     std::string sdp;
+    std::shared_ptr<media::WebRtcPeer> peer;
   };
   /// Negotiates with a new viewer; takes up to some hundred milliseconds. Throws as WebRtcOffer::parse() and
-  /// WebRtcPeer. Whether there is sound, the session says.
+  /// WebRtcPeer, and Error(invalid_argument) if it would receive no video. Whether there is sound, the session says.
   Answer connect(std::string_view offer, media::WebRtcPeer::Options options);
   /// Throws Error(not_found).
   void disconnect(const std::string& id);

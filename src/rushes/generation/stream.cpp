@@ -39,7 +39,7 @@ void Stream::publish(std::variant<FrameBlock, PromptApplied, BlockProgress, Stat
     while (events_.size() > options_.max_events && first() < oldest_needed) events_.pop_front();
     changed_.notify_all();
   }
-  notify_all();
+  base::notify_all(mutex_, readers_);
 }
 
 void Stream::drop_old_pixels() {
@@ -47,10 +47,7 @@ void Stream::drop_old_pixels() {
     const int64_t sequence = blocks_.front();
     for (const auto& reader : readers_)
       if (reader->role == Role::recorder && reader->next <= sequence) return;
-    if (sequence >= first()) {
-      EventPtr& slot = events_[static_cast<std::size_t>(sequence - first())];
-      slot = without_pixels(*slot);
-    }
+    thin_locked(sequence);
     blocks_.pop_front();
   }
 }
@@ -62,12 +59,25 @@ void Stream::close() {
     closed_ = true;
     changed_.notify_all();
   }
-  notify_all();
+  base::notify_all(mutex_, readers_);
 }
 
 bool Stream::closed() const {
   const std::scoped_lock lock(mutex_);
   return closed_;
+}
+
+void Stream::forget_pixels() {
+  const std::scoped_lock lock(mutex_);
+  if (!closed_ || !readers_.empty()) return;
+  for (const int64_t sequence : blocks_) thin_locked(sequence);
+  blocks_.clear();
+}
+
+void Stream::thin_locked(int64_t sequence) {
+  if (sequence < first()) return;
+  EventPtr& slot = events_[static_cast<std::size_t>(sequence - first())];
+  slot = without_pixels(*slot);
 }
 
 bool Stream::full_locked() const {
@@ -87,28 +97,18 @@ std::unique_ptr<Subscription> Stream::subscribe(Role role, From from, std::funct
   reader->role = role;
   reader->next = from == From::newest_block && !blocks_.empty() ? blocks_.back() : first();
   reader->blocks = std::count_if(blocks_.begin(), blocks_.end(), [&](int64_t b) { return b >= reader->next; });
-  if (notify) reader->notify = std::make_shared<const std::function<void()>>(std::move(notify));
+  reader->notify = base::notifier(std::move(notify));
   readers_.push_back(reader);
   return std::make_unique<Subscription>(shared_from_this(), std::move(reader));
 }
 
 void Stream::on_room(std::function<void()> callback) {
   const std::scoped_lock lock(mutex_);
-  room_ = std::make_shared<const std::function<void()>>(std::move(callback));
-}
-
-void Stream::notify_all() {
-  std::vector<std::shared_ptr<const std::function<void()>>> calls;
-  {
-    const std::scoped_lock lock(mutex_);
-    for (const auto& reader : readers_)
-      if (reader->notify) calls.push_back(reader->notify);
-  }
-  for (const auto& call : calls) (*call)();
+  room_ = base::notifier(std::move(callback));
 }
 
 Subscription::~Subscription() {
-  std::shared_ptr<const std::function<void()>> room;
+  base::Notifier room;
   {
     const std::scoped_lock lock(stream_->mutex_);
     const bool was_full = stream_->full_locked();
@@ -147,7 +147,7 @@ EventPtr Subscription::take_locked(bool& made_room) {
 
 EventPtr Subscription::poll() {
   EventPtr event;
-  std::shared_ptr<const std::function<void()>> room;
+  base::Notifier room;
   {
     const std::scoped_lock lock(stream_->mutex_);
     bool made_room = false;

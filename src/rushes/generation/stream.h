@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "rushes/base/notify.h"
 #include "rushes/generation/event.h"
 #include "rushes/generation/session_state.h"
 
@@ -48,6 +49,8 @@ class Stream : public std::enable_shared_from_this<Stream> {
   /// Nothing more will come; subscribers still get what is kept.
   void close();
   bool closed() const;
+  /// Of a closed stream that nobody reads: gives up the pixels that it still has.
+  void forget_pixels();
   /// A recorder is `pixel_blocks` behind: step the session when it has caught up.
   bool full() const;
 
@@ -65,12 +68,12 @@ class Stream : public std::enable_shared_from_this<Stream> {
     int64_t next;         // sequence number
     int64_t blocks = 0;   // frame blocks not yet read
     int64_t skipped = 0;  // events that it was moved past
-    std::shared_ptr<const std::function<void()>> notify;
+    base::Notifier notify;
   };
   int64_t first() const { return events_.empty() ? next_sequence_ : events_.front()->sequence; }
   bool full_locked() const;
   void drop_old_pixels();
-  void notify_all();
+  void thin_locked(int64_t sequence);
 
   const Options options_;
   mutable std::mutex mutex_;
@@ -80,7 +83,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   int64_t next_sequence_ = 0;
   bool closed_ = false;
   std::vector<std::shared_ptr<Reader>> readers_;
-  std::shared_ptr<const std::function<void()>> room_;
+  base::Notifier room_;
 };
 
 /// One reader's place in a stream. Destroying it leaves the stream undisturbed.

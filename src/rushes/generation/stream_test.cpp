@@ -55,6 +55,27 @@ TEST(Stream, keeps_the_pixels_of_the_newest_blocks_only) {
   }
 }
 
+TEST(Stream, forgets_its_last_pixels_when_it_is_closed_and_nobody_reads) {
+  const auto s = stream(4096, 2);
+  for (int i = 0; i < 3; ++i) s->publish(block(i), {});
+  const auto pixels = [&] {
+    const auto reader = s->subscribe(Stream::Role::observer, Stream::From::start);
+    int count = 0;
+    for (int i = 0; i < 3; ++i) count += as_block(reader->poll())->rgb != nullptr;
+    return count;
+  };
+  s->forget_pixels();
+  EXPECT_EQ(pixels(), 2);  // more may come
+  s->close();
+  {
+    const auto viewer = s->subscribe(Stream::Role::viewer, Stream::From::newest_block);
+    s->forget_pixels();
+    EXPECT_EQ(pixels(), 2);
+  }
+  s->forget_pixels();
+  EXPECT_EQ(pixels(), 0);
+}
+
 TEST(Stream, starts_a_late_viewer_at_the_newest_block) {
   const auto s = stream();
   for (int i = 0; i < 6; ++i) {

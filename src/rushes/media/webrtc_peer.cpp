@@ -1,11 +1,8 @@
 #include "rushes/media/webrtc_peer.h"
 
-#define GST_USE_UNSTABLE_API
+#include <gst/app/gstappsink.h>
 #include <gst/app/gstappsrc.h>
-#include <gst/gst.h>
-#include <gst/sdp/sdp.h>
 #include <gst/video/video.h>
-#include <gst/webrtc/webrtc.h>
 
 #include <atomic>
 #include <condition_variable>
@@ -14,125 +11,20 @@
 
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
+#include "rushes/media/gstreamer.h"
 
 namespace rushes::media {
 namespace {
 
 using namespace std::chrono_literals;
+using namespace gstreamer;
 
-constexpr std::size_t kMaxOfferBytes = 64 << 10;
-constexpr guint kMaxMedia = 16;
 constexpr guint64 kMaxQueuedBytes = 4 << 20, kMaxQueuedSoundBytes = 32 << 10;  // sound: some five seconds
+constexpr guint kMicrophoneLatency = 40;  // ms that packets are waited for; a browser sends one each 20 ms
+constexpr std::size_t kMaxCandidateBytes = 1 << 10;
 constexpr auto kGatheringTimeout = 5s;
 constexpr WebRtcPeer::Time kSilence = 10s;  // a browser reports about once a second
 constexpr WebRtcPeer::Time kTimeToConnect = 15s;
-
-template <auto Function>
-struct Freed {
-  template <typename T>
-  void operator()(T* pointer) const {
-    Function(pointer);
-  }
-};
-using Element = std::unique_ptr<GstElement, Freed<gst_object_unref>>;
-using Object = std::unique_ptr<GObject, Freed<g_object_unref>>;
-using Caps = std::unique_ptr<GstCaps, Freed<gst_caps_unref>>;
-using Sdp = std::unique_ptr<GstSDPMessage, Freed<gst_sdp_message_free>>;
-using Promise = std::unique_ptr<GstPromise, Freed<gst_promise_unref>>;
-using Description = std::unique_ptr<GstWebRTCSessionDescription, Freed<gst_webrtc_session_description_free>>;
-
-/// The system's clock and the moment that all peers count from.
-struct SharedClock {
-  GstClock* clock = nullptr;
-  GstClockTime base = 0;
-};
-
-const SharedClock& shared_clock() {
-  static const SharedClock shared = [] {
-    GError* error = nullptr;
-    const bool ready = gst_init_check(nullptr, nullptr, &error);
-    const std::string reason = error ? error->message : "unknown reason";
-    g_clear_error(&error);
-    require(ready, ErrorCode::unavailable, "GStreamer does not start: {}", reason);
-    SharedClock made;
-    made.clock = gst_system_clock_obtain();
-    made.base = gst_clock_get_time(made.clock);
-    return made;
-  }();
-  return shared;
-}
-
-Sdp parse_sdp(std::string_view sdp) {
-  GstSDPMessage* message = nullptr;
-  const bool ok = gst_sdp_message_new_from_text(std::string(sdp).c_str(), &message) == GST_SDP_OK;
-  Sdp owned(message);
-  require(ok && message != nullptr, ErrorCode::invalid_argument, "the body is no SDP offer");
-  return owned;
-}
-
-std::string_view text(const char* value) { return value ? value : ""; }
-
-/// 0: cannot be used; else the more, the better.
-int rank(const GstCaps* caps, Codec& codec) {
-  const GstStructure* format = gst_caps_get_structure(caps, 0);
-  const std::string_view name = text(gst_structure_get_string(format, "encoding-name"));
-  const auto says = [&](const char* field, std::string_view wanted) {
-    const char* value = gst_structure_get_string(format, field);
-    return value && value == wanted;
-  };
-  codec = name == "VP8" ? Codec::vp8 : Codec::h264;
-  if (name == "VP8") return 1;
-  if (name != "H264" || !says("packetization-mode", "1")) return 0;
-  // GStreamer turns profile-level-id into a profile's name.
-  if (says("profile", "constrained-baseline")) return 4;
-  return says("profile", "baseline") ? 3 : 2;
-}
-
-/// Would the other side receive `kind` by this medium?
-bool receives(const GstSDPMedia* media, std::string_view kind) {
-  return text(gst_sdp_media_get_media(media)) == kind && !gst_sdp_media_get_attribute_val(media, "sendonly") &&
-         !gst_sdp_media_get_attribute_val(media, "inactive");
-}
-
-/// Each payload type of `media` that an offer may have, with what is said of it.
-template <typename Use>
-void each_format(const GstSDPMedia* media, const Use& use) {
-  for (guint i = 0; i < gst_sdp_media_formats_len(media); ++i) {
-    const int payload_type = std::atoi(gst_sdp_media_get_format(media, i));
-    if (payload_type < 0 || payload_type > 127) continue;
-    const Caps caps(gst_sdp_media_get_caps_from_media(media, payload_type));
-    if (caps && gst_caps_get_size(caps.get()) > 0) use(payload_type, caps.get());
-  }
-}
-
-void read_video(const GstSDPMedia* media, WebRtcOffer& offer) {
-  int best_h264 = 0;
-  WebRtcOffer::Format h264, vp8{.codec = Codec::vp8, .payload_type = -1};
-  each_format(media, [&](int payload_type, const GstCaps* caps) {
-    Codec codec{};
-    const int value = rank(caps, codec);
-    if (codec == Codec::h264 && value > best_h264) {
-      best_h264 = value;
-      h264.payload_type = payload_type;
-    } else if (codec == Codec::vp8 && value > 0 && vp8.payload_type < 0) {
-      vp8.payload_type = payload_type;
-    }
-  });
-  if (best_h264 > 0) offer.formats.push_back(h264);
-  if (vp8.payload_type >= 0) offer.formats.push_back(vp8);
-}
-
-/// Opus is always written as 48 kHz and two channels, whatever it carries (RFC 7587).
-void read_sound(const GstSDPMedia* media, WebRtcOffer& offer) {
-  each_format(media, [&](int payload_type, const GstCaps* caps) {
-    const GstStructure* format = gst_caps_get_structure(caps, 0);
-    int clock_rate = 0;
-    gst_structure_get_int(format, "clock-rate", &clock_rate);
-    if (!offer.opus_payload_type && payload_type >= 96 && clock_rate == 48'000 &&
-        text(gst_structure_get_string(format, "encoding-name")) == "OPUS")
-      offer.opus_payload_type = payload_type;
-  });
-}
 
 /// A branch of the pipeline. clocksync lets each unit go at its own time: webrtcbin would do that too, but behind the
 /// place where pictures and sound become one stream, where either holds up the other.
@@ -156,12 +48,22 @@ std::string sound_branch(int payload_type, uint32_t ssrc) {
       fmt::arg("ssrc", ssrc), fmt::arg("pt", payload_type));
 }
 
-bool sends(const GstSDPMessage* answer, std::string_view kind) {
+/// From one packet to the next: what a browser sends, as one channel of samples.
+std::string microphone_bin(int64_t hz) {
+  return fmt::format(
+      "rtpopusdepay ! opusdec plc=true use-inband-fec=true ! audioconvert ! audioresample ! "
+      "audio/x-raw,format=F32LE,layout=interleaved,channels=1,rate={} ! "
+      "appsink name=heard sync=false max-buffers=64 drop=true",
+      hz);
+}
+
+/// Has the answer a medium of this kind in one of these directions?
+bool agrees(const GstSDPMessage* answer, std::string_view kind, std::initializer_list<const char*> directions) {
   for (guint i = 0; i < gst_sdp_message_medias_len(answer); ++i) {
     const GstSDPMedia* media = gst_sdp_message_get_media(answer, i);
-    if (text(gst_sdp_media_get_media(media)) == kind && gst_sdp_media_get_port(media) != 0 &&
-        gst_sdp_media_get_attribute_val(media, "sendonly"))
-      return true;
+    if (text(gst_sdp_media_get_media(media)) != kind || gst_sdp_media_get_port(media) == 0) continue;
+    for (const char* direction : directions)
+      if (gst_sdp_media_get_attribute_val(media, direction)) return true;
   }
   return false;
 }
@@ -173,40 +75,15 @@ GstPadProbeReturn drop_key_requests(GstPad*, GstPadProbeInfo* info, gpointer) {
 
 }  // namespace
 
-WebRtcOffer WebRtcOffer::parse(std::string_view sdp) {
-  require(sdp.size() <= kMaxOfferBytes, ErrorCode::too_large, "the SDP offer has {} bytes; {} are allowed", sdp.size(),
-          kMaxOfferBytes);
-  require(sdp.starts_with("v=0") && sdp.find('\0') == std::string_view::npos, ErrorCode::invalid_argument,
-          "the body is no SDP offer");
-  shared_clock();
-  const Sdp message = parse_sdp(sdp);
-  const guint medias = gst_sdp_message_medias_len(message.get());
-  require(medias <= kMaxMedia, ErrorCode::invalid_argument, "the SDP offer has {} media; {} are allowed", medias,
-          kMaxMedia);
-  WebRtcOffer offer{.sdp = std::string(sdp), .formats = {}, .opus_payload_type = {}};
-  const GstSDPMedia *video = nullptr, *sound = nullptr;  // the first of each that it would receive
-  for (guint i = 0; i < medias; ++i) {
-    const GstSDPMedia* media = gst_sdp_message_get_media(message.get(), i);
-    if (!video && receives(media, "video")) video = media;
-    if (!sound && receives(media, "audio")) sound = media;
-  }
-  require(video != nullptr, ErrorCode::invalid_argument,
-          "the SDP offer has no video that it would receive (a=recvonly)");
-  read_video(video, offer);
-  require(!offer.formats.empty(), ErrorCode::unsupported,
-          "the SDP offer has neither H.264 (packetization-mode=1) nor VP8");
-  if (sound) read_sound(sound, offer);
-  return offer;
-}
-
 /// Where units of one kind go in.
 struct Inlet {
-  Element source = {};  // null: this kind is not sent
+  Element source = {};  // null: this kind is not sent, and is dropped
   guint64 max_queued_bytes = 0;
   std::mutex pushing = {};
   bool dropping = false;  // until the next key frame
 
   void push(const AccessUnit& unit, WebRtcPeer::Time play) {
+    if (!source) return;
     const std::scoped_lock lock(pushing);
     auto* to = GST_APP_SRC(source.get());
     if (unit.is_key) dropping = false;
@@ -226,6 +103,9 @@ struct Inlet {
 struct WebRtcPeer::State {
   Element pipeline, webrtc;
   Inlet video{.max_queued_bytes = kMaxQueuedBytes}, sound{.max_queued_bytes = kMaxQueuedSoundBytes};
+  int64_t microphone_hz = 0;
+  bool listens = false;
+  Element heard;  // under `mutex`: comes with the first packet
   std::string answer;
   std::mutex mutex;
   std::condition_variable gathered;
@@ -264,17 +144,46 @@ struct WebRtcPeer::State {
     static_cast<State*>(opaque)->heard_ns = now().count();
   }
 
+  /// The first that brings Opus is the microphone, whatever else comes goes nowhere.
+  static void on_pad(GstElement*, GstPad* pad, gpointer opaque) {
+    auto& state = *static_cast<State*>(opaque);
+    if (gst_pad_get_direction(pad) != GST_PAD_SRC) return;
+    const Caps caps(gst_pad_get_current_caps(pad));
+    const std::scoped_lock lock(state.mutex);
+    const bool is_opus =
+        caps && text(gst_structure_get_string(gst_caps_get_structure(caps.get(), 0), "encoding-name")) == "OPUS";
+    const bool is_microphone = is_opus && state.listens && !state.heard;
+    GError* error = nullptr;
+    const std::string line = is_microphone ? microphone_bin(state.microphone_hz) : "fakesink sync=false";
+    GstElement* bin = gst_parse_bin_from_description(line.c_str(), TRUE, &error);
+    if (error) log::warning("WebRTC: a microphone is not heard: {}", error->message);
+    g_clear_error(&error);
+    if (!bin) return;
+    gst_bin_add(GST_BIN(state.pipeline.get()), bin);
+    GstPad* sink = gst_element_get_static_pad(bin, "sink");
+    gst_pad_link(pad, sink);
+    gst_object_unref(sink);
+    gst_element_sync_state_with_parent(bin);
+    if (is_microphone) state.heard.reset(gst_bin_get_by_name(GST_BIN(bin), "heard"));
+  }
+
   // ---- steps of the negotiation ----
 
-  void build(const WebRtcOffer& offer, const WebRtcOffer::Format& format, const Options& options) {
+  void build(const WebRtcOffer& offer, const std::optional<WebRtcOffer::Format>& format, const Options& options) {
     std::random_device random;
     const uint32_t ssrc = random() | 1u;
-    std::string line = "webrtcbin name=peer bundle-policy=max-bundle " + video_branch(format, ssrc);
+    std::string line = fmt::format("webrtcbin name=peer bundle-policy=max-bundle latency={} ", kMicrophoneLatency);
+    if (format) line += video_branch(*format, ssrc);
     if (options.sound == Options::Sound::if_offered && offer.opus_payload_type)
       line += sound_branch(*offer.opus_payload_type, ssrc ^ 2u);
     GError* error = nullptr;
     pipeline.reset(gst_parse_launch(line.c_str(), &error));
     if (pipeline) gst_object_ref_sink(pipeline.get());
+    if (pipeline && !GST_IS_PIPELINE(pipeline.get())) {  // a single element comes without
+      Element whole(GST_ELEMENT(gst_object_ref_sink(gst_pipeline_new(nullptr))));
+      gst_bin_add(GST_BIN(whole.get()), pipeline.get());
+      pipeline = std::move(whole);
+    }
     const std::string reason = error ? error->message : "";
     g_clear_error(&error);
     require(pipeline && reason.empty(), ErrorCode::unavailable,
@@ -290,6 +199,9 @@ struct WebRtcPeer::State {
     GstBus* bus = gst_pipeline_get_bus(GST_PIPELINE(pipeline.get()));
     gst_bus_set_sync_handler(bus, on_message, this, nullptr);
     gst_object_unref(bus);
+    microphone_hz = options.microphone_hz;
+    listens = microphone_hz > 0 && offer.microphone_payload_type;
+    if (!video.source) return;
     GstPad* pad = gst_element_get_static_pad(video.source.get(), "src");
     gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_EVENT_UPSTREAM, drop_key_requests, nullptr, nullptr);
     gst_object_unref(pad);
@@ -311,16 +223,29 @@ struct WebRtcPeer::State {
     g_object_set(agent.get(), "upnp", FALSE, "ice-tcp", FALSE, "keepalive-conncheck", TRUE, nullptr);
   }
 
-  /// Both at the same; which of the offer's media each serves, webrtcbin finds by their kinds.
-  void only_send() {
+  /// Which of the offer's media each serves, webrtcbin finds by their kinds. Our sound and their microphone may share
+  /// one.
+  void set_directions(const WebRtcOffer& offer) {
     GArray* transceivers = nullptr;
     g_signal_emit_by_name(webrtc.get(), "get-transceivers", &transceivers);
-    require(transceivers != nullptr && transceivers->len == (sound.source ? 2u : 1u), ErrorCode::internal,
-            "WebRTC: {} transceivers", transceivers ? transceivers->len : 0);
-    for (guint i = 0; i < transceivers->len; ++i)
+    const guint count = transceivers ? transceivers->len : 0;
+    for (guint i = 0; i < count; ++i) {  // in the order of build()
+      const bool both = listens && sound.source && i + 1 == count;
       g_object_set(g_array_index(transceivers, GstWebRTCRTPTransceiver*, i), "direction",
-                   GST_WEBRTC_RTP_TRANSCEIVER_DIRECTION_SENDONLY, "do-nack", TRUE, nullptr);
-    g_array_unref(transceivers);
+                   both ? GST_WEBRTC_RTP_TRANSCEIVER_DIRECTION_SENDRECV : GST_WEBRTC_RTP_TRANSCEIVER_DIRECTION_SENDONLY,
+                   "do-nack", TRUE, nullptr);
+    }
+    if (transceivers) g_array_unref(transceivers);
+    require(count == (video.source ? 1u : 0u) + (sound.source ? 1u : 0u), ErrorCode::internal,
+            "WebRTC: {} transceivers", count);
+    if (!listens || sound.source) return;
+    const Caps opus(gst_caps_new_simple("application/x-rtp", "media", G_TYPE_STRING, "audio", "encoding-name",
+                                        G_TYPE_STRING, "OPUS", "clock-rate", G_TYPE_INT, 48'000, "payload", G_TYPE_INT,
+                                        *offer.microphone_payload_type, nullptr));
+    GstWebRTCRTPTransceiver* added = nullptr;
+    g_signal_emit_by_name(webrtc.get(), "add-transceiver", GST_WEBRTC_RTP_TRANSCEIVER_DIRECTION_RECVONLY, opus.get(),
+                          &added);
+    if (added) gst_object_unref(added);
   }
 
   /// Emits `action` and waits for its reply. Throws Error(invalid_argument) with its error.
@@ -374,8 +299,11 @@ struct WebRtcPeer::State {
     gchar* lines = gst_sdp_message_as_text(local->sdp);
     answer = lines;
     g_free(lines);
-    require(sends(local->sdp, "video"), ErrorCode::unsupported, "the offered video formats cannot be sent");
-    if (!sends(local->sdp, "audio")) sound.source.reset();
+    require(!video.source || agrees(local->sdp, "video", {"sendonly"}), ErrorCode::unsupported,
+            "the offered video formats cannot be sent");
+    if (!agrees(local->sdp, "audio", {"sendonly", "sendrecv"})) sound.source.reset();
+    const std::scoped_lock listening(mutex);
+    listens = listens && agrees(local->sdp, "audio", {"recvonly", "sendrecv"});
   }
 
   ~State() {
@@ -388,14 +316,16 @@ struct WebRtcPeer::State {
   }
 };
 
-WebRtcPeer::WebRtcPeer(const WebRtcOffer& offer, const WebRtcOffer::Format& format, const Options& options)
+WebRtcPeer::WebRtcPeer(const WebRtcOffer& offer, const std::optional<WebRtcOffer::Format>& format,
+                       const Options& options)
     : state_(std::make_unique<State>()) {
   State& s = *state_;
   s.created_ns = now().count();
   s.build(offer, format, options);
   s.restrict_ice(options);
-  s.only_send();
+  s.set_directions(offer);
   g_signal_connect(s.webrtc.get(), "notify::ice-gathering-state", G_CALLBACK(State::on_gathering), &s);
+  g_signal_connect(s.webrtc.get(), "pad-added", G_CALLBACK(State::on_pad), &s);
   if (const Element rtp(gst_bin_get_by_name(GST_BIN(s.webrtc.get()), "rtpbin")); rtp)
     g_signal_connect(rtp.get(), "on-ssrc-active", G_CALLBACK(State::on_report), &s);
   gst_element_set_state(s.pipeline.get(), GST_STATE_PLAYING);
@@ -413,6 +343,36 @@ WebRtcPeer::Time WebRtcPeer::now() {
 }
 
 bool WebRtcPeer::takes_sound() const noexcept { return state_->sound.source != nullptr; }
+
+bool WebRtcPeer::listens() const noexcept { return state_->listens; }
+
+void WebRtcPeer::add_candidate(unsigned medium, const std::string& candidate) {
+  // "a=" stands before it in SDP only.
+  const bool plausible =
+      candidate.size() <= kMaxCandidateBytes && candidate.find_first_of("\r\n\0", 0, 3) == std::string::npos;
+  require(plausible && (candidate.empty() || candidate.starts_with("candidate:")), ErrorCode::invalid_argument,
+          "this is no ICE candidate");
+  if (!candidate.empty()) g_signal_emit_by_name(state_->webrtc.get(), "add-ice-candidate", medium, candidate.c_str());
+}
+
+std::vector<float> WebRtcPeer::heard() {
+  Element from;
+  {
+    const std::scoped_lock lock(state_->mutex);
+    if (!state_->heard) return {};
+    from.reset(GST_ELEMENT(gst_object_ref(state_->heard.get())));
+  }
+  std::vector<float> samples;
+  while (const Sample sample{gst_app_sink_try_pull_sample(GST_APP_SINK(from.get()), 0)}) {
+    GstBuffer* buffer = gst_sample_get_buffer(sample.get());
+    GstMapInfo map;
+    if (!buffer || !gst_buffer_map(buffer, &map, GST_MAP_READ)) continue;
+    const auto* begin = reinterpret_cast<const float*>(map.data);
+    samples.insert(samples.end(), begin, begin + map.size / sizeof(float));
+    gst_buffer_unmap(buffer, &map);
+  }
+  return samples;
+}
 
 void WebRtcPeer::push(const AccessUnit& unit, Time play) { state_->video.push(unit, play); }
 

@@ -1,5 +1,6 @@
-// One WebRTC viewer that asked for a session's video (WHEP): we answer its offer and send access units that are encoded
-// already, of pictures and of sound. GStreamer's webrtcbin does ICE, DTLS and SRTP; nothing is encoded here.
+// One WebRTC peer whose offer we answer: it gets access units that are encoded already, of pictures and of sound
+// (WHEP), and what its microphone sends is decoded (WHIP). GStreamer's webrtcbin does ICE, DTLS and SRTP; nothing is
+// encoded here.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -10,23 +11,9 @@
 #include <vector>
 
 #include "rushes/media/access_unit.h"
+#include "rushes/media/webrtc_offer.h"
 
 namespace rushes::media {
-
-/// What an SDP offer lets us send, in the order of our preference.
-struct WebRtcOffer {
-  struct Format {
-    Codec codec = Codec::h264;
-    int payload_type = 0;
-  };
-  std::string sdp;
-  std::vector<Format> formats;  // never empty: H.264 (constrained baseline, packetization mode 1) first, then VP8
-  std::optional<int> opus_payload_type;  // none: it would receive no sound, or not as Opus
-
-  /// Throws Error(invalid_argument) for what is no SDP or offers to receive no video, Error(unsupported) for neither
-  /// codec, Error(unavailable) in a build without WebRTC.
-  static WebRtcOffer parse(std::string_view sdp);
-};
 
 /// Any thread but those of GStreamer; a peer has about eight of its own.
 class WebRtcPeer {
@@ -34,12 +21,13 @@ class WebRtcPeer {
   struct Options {
     std::vector<std::string> local_addresses{"127.0.0.1"};  // candidates; empty: all of the machine's
     enum class Sound { none, if_offered } sound = Sound::none;
+    int64_t microphone_hz = 0;  // what heard() gives; 0: it is not listened to
   };
   using Time = std::chrono::nanoseconds;
 
-  /// Negotiates; takes up to some hundred milliseconds. Throws Error(invalid_argument) if the offer cannot be answered,
-  /// Error(unavailable) if GStreamer's plugins are missing.
-  WebRtcPeer(const WebRtcOffer& offer, const WebRtcOffer::Format& format, const Options& options);
+  /// Negotiates; takes up to some hundred milliseconds. Without `format` no video is sent. Throws
+  /// Error(invalid_argument) if the offer cannot be answered, Error(unavailable) if GStreamer's plugins are missing.
+  WebRtcPeer(const WebRtcOffer& offer, const std::optional<WebRtcOffer::Format>& format, const Options& options);
   ~WebRtcPeer();
   WebRtcPeer(const WebRtcPeer&) = delete;
   WebRtcPeer& operator=(const WebRtcPeer&) = delete;
@@ -47,6 +35,11 @@ class WebRtcPeer {
   const std::string& answer() const noexcept;
   /// The offer and the options agree on sound; else push_sound() does nothing.
   bool takes_sound() const noexcept;
+  /// The offer and the options agree on a microphone; else heard() gives nothing.
+  bool listens() const noexcept;
+  /// One more candidate of the other side (trickle ICE), as its browser writes it: "candidate:..."; empty: that was
+  /// all. Throws Error(invalid_argument) for what is none.
+  void add_candidate(unsigned medium, const std::string& candidate);
   /// The clock of push().
   static Time now();
   /// Sends `unit` at the time `play`, at once if that has passed. Never waits: when too much is queued, what comes is
@@ -55,9 +48,12 @@ class WebRtcPeer {
   /// The same for a unit of Opus, one channel. Whoever is not connected yet gets nothing: sound that comes late in a
   /// burst is heard late for long.
   void push_sound(const AccessUnit& unit, Time play);
+  /// What has come from the microphone since the last call: one channel of Options::microphone_hz, in [-1, 1]. Of what
+  /// is not fetched, the newest second or so is kept.
+  std::vector<float> heard();
   /// What is pushed is under way to the viewer, and no longer kept for its coming.
   bool connected() const;
-  /// The viewer has left, or never came.
+  /// The other side has left, or never came.
   bool gone() const;
 
  private:

@@ -12,13 +12,16 @@ namespace {
 struct WebRtcPeer::State {};
 
 WebRtcOffer WebRtcOffer::parse(std::string_view) { absent(); }
-WebRtcPeer::WebRtcPeer(const WebRtcOffer&, const WebRtcOffer::Format&, const Options&) { absent(); }
+WebRtcPeer::WebRtcPeer(const WebRtcOffer&, const std::optional<WebRtcOffer::Format>&, const Options&) { absent(); }
 WebRtcPeer::~WebRtcPeer() = default;
 const std::string& WebRtcPeer::answer() const noexcept {
   static const std::string none;
   return none;
 }
 bool WebRtcPeer::takes_sound() const noexcept { return false; }
+bool WebRtcPeer::listens() const noexcept { return false; }
+void WebRtcPeer::add_candidate(unsigned, const std::string&) { absent(); }
+std::vector<float> WebRtcPeer::heard() { return {}; }
 WebRtcPeer::Time WebRtcPeer::now() { return Time(0); }
 void WebRtcPeer::push(const AccessUnit&, Time) {}
 void WebRtcPeer::push_sound(const AccessUnit&, Time) {}

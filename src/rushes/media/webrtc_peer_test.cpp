@@ -86,7 +86,8 @@ std::vector<std::string> gist(const std::string& sdp) {
     std::string line = sdp.substr(begin, end - begin);
     while (!line.empty() && line.back() == '\r') line.pop_back();
     if (line.starts_with("m=")) lines.push_back(line.substr(0, line.find(' ')));
-    if (line == "a=sendonly" || line == "a=inactive" || line == "a=recvonly" || line.starts_with("a=rtpmap"))
+    if (line == "a=sendonly" || line == "a=inactive" || line == "a=recvonly" || line == "a=sendrecv" ||
+        line.starts_with("a=rtpmap"))
       lines.push_back(line);
     begin = end + 1;
   }
@@ -113,6 +114,58 @@ TEST(WebRtcPeer, sends_what_is_taken_in_the_order_of_the_offer) {
               ElementsAre("m=video", "a=rtpmap:96 VP8/90000", "a=sendonly"));
   const auto silent = answer(session("a v", audio + video), Sound::none, false);
   EXPECT_EQ(std::count(silent.begin(), silent.end(), "a=sendonly"), 1);
+}
+
+TEST(WebRtcOffer, finds_a_microphone_that_speaks_opus) {
+  const std::string video = medium("video", "0", "96", kVp8);
+  const auto microphone = [](const std::string& sdp) { return WebRtcOffer::parse(sdp).microphone_payload_type; };
+  for (const std::string direction : {"sendonly", "sendrecv"}) {
+    const std::string audio = medium("audio", "1", "111 0", kOpus, direction);
+    EXPECT_EQ(microphone(session("1", audio)), 111);
+    EXPECT_EQ(microphone(session("0 1", video + audio)), 111);
+  }
+  for (const std::string direction : {"recvonly", "inactive"})
+    EXPECT_EQ(microphone(session("0 1", video + medium("audio", "1", "111", kOpus, direction))), std::nullopt);
+  EXPECT_TRUE(WebRtcOffer::parse(session("1", medium("audio", "1", "111", kOpus, "sendonly"))).formats.empty());
+  EXPECT_EQ(refusal(session("1", medium("audio", "1", "0", "a=rtpmap:0 PCMU/8000\r\n", "sendonly"))),
+            ErrorCode::unsupported);
+  EXPECT_EQ(refusal(session("1", medium("audio", "1", "111", kOpus, "recvonly"))), ErrorCode::invalid_argument);
+}
+
+TEST(WebRtcPeer, hears_a_microphone_beside_what_it_sends_or_alone) {
+  using testing::ElementsAre;
+  const auto answer = [](const std::string& sdp, int64_t hz, bool listens) {
+    const auto parsed = WebRtcOffer::parse(sdp);
+    const auto format = parsed.formats.empty() ? std::nullopt : std::optional(parsed.formats.front());
+    WebRtcPeer peer(parsed, format, {.sound = WebRtcPeer::Options::Sound::if_offered, .microphone_hz = hz});
+    EXPECT_EQ(peer.listens(), listens);
+    EXPECT_TRUE(peer.heard().empty());
+    return gist(peer.answer());
+  };
+  const std::string video = medium("video", "v", "96", kVp8);
+  const std::string opus = "a=rtpmap:111 OPUS/48000/2", vp8 = "a=rtpmap:96 VP8/90000";
+  const std::string both = session("a v", medium("audio", "a", "111 0", kOpus, "sendrecv") + video);
+  EXPECT_THAT(answer(both, 16'000, true), ElementsAre("m=audio", opus, "a=sendrecv", "m=video", vp8, "a=sendonly"));
+  EXPECT_THAT(answer(both, 0, false), ElementsAre("m=audio", opus, "a=sendonly", "m=video", vp8, "a=sendonly"));
+  EXPECT_THAT(answer(session("a", medium("audio", "a", "0 111", kOpus, "sendonly")), 16'000, true),
+              ElementsAre("m=audio", opus, "a=recvonly"));
+  // A page that receives sound by one medium and sends its microphone by another.
+  EXPECT_THAT(answer(session("a v m", medium("audio", "a", "111", kOpus) + video +
+                                          medium("audio", "m", "111", kOpus, "sendrecv")),
+                     16'000, true),
+              ElementsAre("m=audio", opus, "a=sendonly", "m=video", vp8, "a=sendonly", "m=audio", opus, "a=recvonly"));
+}
+
+TEST(WebRtcPeer, takes_candidates_and_nothing_else) {
+  const auto offer = WebRtcOffer::parse(session("v", medium("video", "v", "96", kVp8)));
+  WebRtcPeer peer(offer, offer.formats.at(0), {});
+  peer.add_candidate(0, "candidate:1 1 UDP 2122252543 127.0.0.1 50000 typ host");
+  peer.add_candidate(7, "candidate:1 1 UDP 2122252543 127.0.0.1 50000 typ host");
+  peer.add_candidate(0, "candidate:this is none");
+  peer.add_candidate(0, "");
+  for (const std::string& bad : {std::string("a=x"), std::string("candidate:1\r\na=x"), std::string("candidate:\0", 11),
+                                 "candidate:" + std::string(5000, '1')})
+    EXPECT_THROW(peer.add_candidate(0, bad), Error) << bad;
 }
 
 TEST(WebRtcPeer, names_one_stream_for_both_so_that_browsers_keep_them_together) {

@@ -1,5 +1,9 @@
 #include "rushes/server/base64.h"
 
+#include <array>
+
+#include "rushes/base/error.h"
+
 namespace rushes::server {
 
 std::string encode_base64(std::span<const uint8_t> bytes) {
@@ -19,6 +23,38 @@ std::string encode_base64(std::span<const uint8_t> bytes) {
   *out++ = kAlphabet[bits >> 12 & 63];
   if (two) *out = kAlphabet[bits >> 6 & 63];
   return text;
+}
+
+std::string decode_base64(std::string_view field, std::string_view text) {
+  if (text.starts_with("data:")) {
+    const std::size_t comma = text.find(',');
+    require(comma != std::string_view::npos && text.substr(0, comma).ends_with(";base64"), ErrorCode::invalid_argument,
+            "{}: a data address must be of the form data:image/png;base64,...", field);
+    text.remove_prefix(comma + 1);
+  }
+  static constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  static const auto kValues = [] {
+    std::array<int8_t, 256> values;
+    values.fill(-1);
+    for (std::size_t i = 0; i < kAlphabet.size(); ++i)
+      values[static_cast<unsigned char>(kAlphabet[i])] = static_cast<int8_t>(i);
+    return values;
+  }();
+  for (int padding = 0; padding < 2 && text.ends_with('='); ++padding) text.remove_suffix(1);
+  require(text.size() % 4 != 1, ErrorCode::invalid_argument, "{} is no base64: it has a single character too many",
+          field);
+  std::string bytes;
+  bytes.reserve(text.size() * 3 / 4);
+  uint32_t bits = 0;
+  int count = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const int8_t value = kValues[static_cast<unsigned char>(text[i])];
+    require(value >= 0, ErrorCode::invalid_argument, "{} is no base64: unexpected character at {}", field, i);
+    bits = bits << 6 | static_cast<uint32_t>(value);
+    count += 6;
+    if (count >= 8) bytes += static_cast<char>(bits >> (count -= 8) & 0xff);
+  }
+  return bytes;
 }
 
 }  // namespace rushes::server

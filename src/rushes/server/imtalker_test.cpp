@@ -122,15 +122,50 @@ TEST_F(TalkServer, lines_of_json_bring_pictures_and_each_sound_once) {
       404);
 }
 
-TEST_F(TalkServer, what_needs_a_voice_of_its_own_says_so) {
+TEST_F(TalkServer, text_is_spoken_where_there_is_a_voice) {
+  const auto server = start([](ServerOptions& options) {
+    const auto folder = options.data_directory.parent_path() / "examples";
+    std::filesystem::create_directory(folder);
+    std::ofstream(folder / "ada.png") << picture();
+    options.talk_examples = folder;
+  });
+  const std::string as_json = "Content-Type: application/json\r\n";
+  const Reply speech = post(*server, "/api/tts/generate", FormBody().add("text", "Good morning, my friend."));
+  if (speech.status == 503) {
+    EXPECT_THAT(speech.json()["detail"].get<std::string>(), HasSubstr("libespeak-ng1"));
+    GTEST_SKIP() << "espeak-ng is not installed";
+  }
+  ASSERT_EQ(speech.status, 200);
+  EXPECT_THAT(speech.body, testing::StartsWith("RIFF"));
+  const double seconds = static_cast<double>(speech.body.size() - 44) / 2 / 22'050;
+  EXPECT_GT(seconds, 0.8);
+  const Reply lines = server->request(
+      "POST", "/generate_stream", R"({"text": "Good morning, my friend.", "avatar": "assets/source_1.png"})", as_json);
+  for (const Reply& reply :
+       {lines, server->request("GET", "/generate_stream_get?text=Good%20morning,%20my%20friend.")}) {
+    ASSERT_EQ(reply.status, 200) << reply.body.substr(0, 300);
+    std::istringstream all(reply.body);
+    std::size_t pictures = 0;
+    for (std::string line; std::getline(all, line);) pictures += json::parse(line)["frames"].size();
+    EXPECT_NEAR(static_cast<double>(pictures), 25 * seconds, 1.0);
+  }
+  const Reply made =
+      server->request("POST", "/generate", R"({"text": "Hello.", "output_path": "/etc/passwd"})", as_json);
+  ASSERT_EQ(made.status, 200) << made.body;
+  EXPECT_GT(made.json()["frames"], 5);
+  const std::string path = made.json()["output_path"];
+  EXPECT_EQ(server->request("GET", "/api/outputs/" + path.substr(path.rfind('/') + 1)).status, 200);
+  for (const char* body : {R"({"text": " "})", R"({"avatar": "assets/ada.png"})", R"({"text": 5})", "[]", "{"})
+    EXPECT_EQ(server->request("POST", "/generate", body, as_json).status, 400) << body;
+  EXPECT_EQ(server->request("POST", "/generate", R"({"text": "x", "avatar": "assets/source_7.png"})", as_json).status,
+            404);
+  EXPECT_EQ(server->request("POST", "/generate", "{\"text\": \"" + std::string(5000, 'a') + "\"}", as_json).status,
+            400);
+}
+
+TEST_F(TalkServer, what_is_not_here_says_so) {
   const auto server = start();
-  const Reply text =
-      server->request("POST", "/generate_stream", R"({"text": "hello"})", "Content-Type: application/json\r\n");
-  EXPECT_EQ(text.status, 503);
-  EXPECT_THAT(text.json()["detail"].get<std::string>(), HasSubstr("no text to speech"));
-  for (const char* path : {"/generate", "/api/tts/generate", "/api/avatar/voice"})
-    EXPECT_EQ(server->request("POST", path).status, 503) << path;
-  EXPECT_EQ(server->request("GET", "/generate_stream_get?text=hello").status, 503);
+  EXPECT_EQ(server->request("POST", "/api/avatar/voice").status, 503);
   EXPECT_EQ(server->request("POST", "/api/trt-inference").status, 503);
 }
 

@@ -24,7 +24,7 @@
 #include "rushes/server/api/native/rtmp_routes.h"
 #include "rushes/server/api/native/talk_routes.h"
 #include "rushes/server/api/native/watch_routes.h"
-#include "rushes/server/api/native/whep_routes.h"
+#include "rushes/server/api/native/webrtc_routes.h"
 #include "rushes/server/api/openai/routes.h"
 #include "rushes/server/api/realtime/routes.h"
 #include "rushes/server/service_routes.h"
@@ -78,9 +78,10 @@ struct Server::State {
     add_realtime_routes(service.router, *sessions);
     if (options.talk_model)
       talks = std::make_unique<TalkTable>(options.talk_model, options.talks, options.data_directory / "talk");
-    add_whep_routes(service.router, *sessions, talks.get(), options.webrtc);
+    add_webrtc_routes(service.router, *sessions, talks.get(), options.webrtc);
     add_talk_routes(service.router, talks.get(), options.talk_examples);
-    add_imtalker_routes(service.router, talks.get(), {.mode = options.talk_mode, .examples = options.talk_examples});
+    add_imtalker_routes(service.router, talks.get(),
+                        {.mode = options.talk_mode, .examples = options.talk_examples, .webrtc = options.webrtc});
     add_service_routes(service, *sessions, options.version);
   }
 

@@ -8,7 +8,7 @@
 
 #include "rushes/generation/generator.h"
 #include "rushes/server/access.h"
-#include "rushes/server/api/native/whep_routes.h"
+#include "rushes/server/api/native/webrtc_routes.h"
 #include "rushes/server/connection.h"
 #include "rushes/server/session_table.h"
 #include "rushes/server/talk_table.h"
@@ -24,7 +24,7 @@ struct ServerOptions {
   ConnectionLimits connections;
   std::vector<generation::VideoRequest> start_with;  // sessions that begin with the server, before any viewer asks
   std::vector<std::string> push_hosts;               // that RTMP may go to; "*": any; this machine always
-  WhepLimits webrtc;
+  WebRtcLimits webrtc;
   std::shared_ptr<const generation::Model> talk_model;  // of talking heads; null: none
   TalkLimits talks;
   std::filesystem::path talk_examples;  // portraits and speech that the page offers; empty: none

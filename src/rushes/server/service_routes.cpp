@@ -10,13 +10,6 @@
 namespace rushes::server {
 namespace {
 
-int64_t resident_bytes() {
-  std::ifstream statm("/proc/self/statm");
-  int64_t all = 0, resident = 0;
-  statm >> all >> resident;
-  return resident * ::sysconf(_SC_PAGESIZE);
-}
-
 double seconds(std::chrono::microseconds time) { return static_cast<double>(time.count()) * 1e-6; }
 
 class MetricsText {
@@ -74,6 +67,13 @@ Json props(const SessionTable& sessions, const std::string& version) {
 }
 
 }  // namespace
+
+int64_t resident_bytes() {
+  std::ifstream statm("/proc/self/statm");
+  int64_t all = 0, resident = 0;
+  statm >> all >> resident;
+  return resident * ::sysconf(_SC_PAGESIZE);
+}
 
 std::string metrics_text(const Service& service, const SessionTable& sessions) {
   std::map<std::string_view, int64_t> states;

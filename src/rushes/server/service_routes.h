@@ -8,6 +8,9 @@ namespace rushes::server {
 /// `service` gets the routes; it and `sessions` must outlive them.
 void add_service_routes(Service& service, const SessionTable& sessions, std::string version);
 
+/// Of this process.
+int64_t resident_bytes();
+
 /// Prometheus text exposition format 0.0.4.
 std::string metrics_text(const Service& service, const SessionTable& sessions);
 

@@ -19,6 +19,7 @@ using Clock = std::chrono::steady_clock;
 
 namespace {
 
+constexpr std::chrono::minutes kKeptInMemory{1};
 constexpr const char* kShuttingDown = "the server is shutting down";
 
 /// Would go on, or wait, for ever.
@@ -233,6 +234,15 @@ int64_t SessionTable::running() const {
   return std::count_if(entries_.begin(), entries_.end(), [](const Entry& e) { return !e.session->over(); });
 }
 
+/// What is over and was neither watched nor asked for lately keeps its recording only.
+void SessionTable::forget_unused(const Entry& entry, std::chrono::steady_clock::time_point now) {
+  if (is_watched(entry)) entry.used = now;
+  const generation::SessionStatus status = entry.session->status();
+  if (now - entry.used < kKeptInMemory || status.age - status.end.value_or(status.age) < kKeptInMemory) return;
+  entry.session->stream().forget_pixels();
+  entry.outlets->forget_caches();
+}
+
 void SessionTable::sweep() {
   const auto now = Clock::now();
   make_room(0);
@@ -240,7 +250,10 @@ void SessionTable::sweep() {
   for (const Entry& entry : entries_) {
     generation::Session& session = *entry.session;
     remember(entry);
-    if (session.over()) continue;
+    if (session.over()) {
+      forget_unused(entry, now);
+      continue;
+    }
     const double seconds = static_cast<double>(session.status().video_frames) / session.format().fps;
     if (limits_.max_video_seconds > 0 && seconds >= limits_.max_video_seconds)
       session.stop_at_border("the longest video that this server makes is complete");

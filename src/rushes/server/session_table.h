@@ -109,6 +109,7 @@ class SessionTable {
   void restore();
   void restore(const std::string& id, const delivery::CatalogueRow* row);
   void remember(const Entry& entry);
+  static void forget_unused(const Entry& entry, std::chrono::steady_clock::time_point now);
   /// Removes the oldest that has ended; false: there is none.
   bool remove_oldest();
   void make_room(int64_t for_new);

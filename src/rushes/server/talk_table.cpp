@@ -207,6 +207,24 @@ void TalkTable::speak(TalkSession& session, const TalkSession::Piece& piece) {
   session.ended_ = true;
 }
 
+const delivery::Microphone& TalkTable::listen(TalkSession& session, std::shared_ptr<media::WebRtcPeer> peer) {
+  require(!session.microphone_ || session.microphone_->ended(), ErrorCode::conflict,
+          "somebody speaks to this talking head already");
+  pump(session);
+  if (session.ended_ || session.newest().entry.session->over()) {
+    require(is_over(session.newest()) && session.pieces_.empty(), ErrorCode::conflict,
+            "what was said before its end is still being spoken; try again when it is complete");
+    begin_run(session);
+  }
+  session.microphone_ = std::make_unique<delivery::Microphone>(std::move(peer), session.newest().entry.session);
+  return *session.microphone_;
+}
+
+void TalkTable::call(TalkSession& session, std::shared_ptr<media::WebRtcPeer> peer) {
+  listen(session, std::move(peer));
+  session.is_call_ = true;
+}
+
 void TalkTable::fail_piece(TalkSession& session, std::string message) {
   session.error_ = std::move(message);
   session.bad_piece_ = true;
@@ -214,6 +232,7 @@ void TalkTable::fail_piece(TalkSession& session, std::string message) {
 
 void TalkTable::end(TalkSession& session, const char* reason) {
   session.pieces_.clear();
+  session.microphone_.reset();
   for (const TalkRun& run : session.runs_) {
     run.entry.session->stop(reason);
     run.entry.outlets->stop();
@@ -236,12 +255,15 @@ bool TalkTable::remove(std::string_view id) {
 
 void TalkTable::sweep() {
   const auto now = std::chrono::steady_clock::now();
-  std::vector<std::string> unused;
+  std::vector<std::string> unused, hung_up;
   for (auto& [id, session] : sessions_) {
     pump(session);
-    if (session.newest().entry.outlets->peers() > 0) session.used_ = now;
+    const bool listens = session.microphone_ && !session.microphone_->ended();
+    if (listens || session.newest().entry.outlets->peers() > 0) session.used_ = now;
+    if (session.is_call_ && !listens) hung_up.push_back(id);
     if (now - session.used_ >= limits_.idle) unused.push_back(id);
   }
+  for (const std::string& id : hung_up) remove(id);
   for (const std::string& id : unused) {
     log::info("talking head '{}': nobody has used it for {} s", id.substr(0, 64), limits_.idle.count());
     remove(id);
@@ -252,6 +274,8 @@ std::size_t TalkTable::peers() const {
   std::size_t count = 0;
   for (const auto& [id, session] : sessions_)
     for (const TalkRun& run : session.runs_) count += run.entry.outlets->peers();
+  for (const auto& [id, session] : sessions_)
+    if (session.microphone_ && !session.is_call_ && !session.microphone_->ended()) ++count;
   return count;
 }
 

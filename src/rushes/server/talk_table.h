@@ -11,6 +11,7 @@
 
 #include "rushes/audio/stream_resampler.h"
 #include "rushes/delivery/hls.h"
+#include "rushes/delivery/microphone.h"
 #include "rushes/generation/device_worker.h"
 #include "rushes/server/session_table.h"
 
@@ -55,6 +56,10 @@ class TalkSession {
   /// All has been said, and every segment is complete.
   bool complete() const { return status() == Status::complete; }
   bool open_ended() const noexcept { return open_ended_; }
+  /// Who speaks to it by WebRTC, or did last; null: nobody has.
+  const delivery::Microphone* microphone() const noexcept { return microphone_.get(); }
+  /// It ends when its microphone does.
+  bool is_call() const noexcept { return is_call_; }
   const TalkRun& newest() const { return runs_.back(); }
   const std::vector<TalkRun>& runs() const noexcept { return runs_; }
 
@@ -78,6 +83,8 @@ class TalkSession {
   std::optional<audio::StreamResampler> resampler_;
   int64_t samples_ = 0;
   bool bad_piece_ = false;  // the newest piece could not be decoded
+  std::unique_ptr<delivery::Microphone> microphone_;
+  bool is_call_ = false;
   mutable std::optional<std::string> error_;
 };
 
@@ -102,12 +109,19 @@ class TalkTable {
   void go_on(TalkSession& session, generation::VideoRequest request);
   /// More will come though all is spoken: the playlist gets no end.
   void keep_open(TalkSession& session, bool open) { session.open_ended_ = open; }
+  /// From now on it says what `peer` says. Throws Error(conflict) while another one speaks, or what came before an end
+  /// is still being spoken.
+  const delivery::Microphone& listen(TalkSession& session, std::shared_ptr<media::WebRtcPeer> peer);
+  /// The same, and the session ends when the peer leaves.
+  void call(TalkSession& session, std::shared_ptr<media::WebRtcPeer> peer);
+  /// Nobody speaks any more.
+  void hang_up(TalkSession& session) { session.microphone_.reset(); }
   /// The newest piece was no sound.
   void fail_piece(TalkSession& session, std::string message);
   /// Ends and forgets it; false if there is none.
   bool remove(std::string_view id);
 
-  /// Viewers by WebRTC.
+  /// Viewers by WebRTC, and those who only speak.
   std::size_t peers() const;
 
   /// Goes on with what waits, and removes sessions that nobody has used for too long. To be called now and then.

@@ -3,6 +3,7 @@
 
 #include "rushes/server/access.h"
 #include "rushes/server/api/native/session_request.h"
+#include "rushes/server/base64.h"
 #include "rushes/server/http.h"
 #include "rushes/server/router.h"
 

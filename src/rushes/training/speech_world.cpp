@@ -1,113 +1,16 @@
 #include "rushes/training/speech_world.h"
 
-#include <dlfcn.h>
-
 #include <algorithm>
 #include <cmath>
-#include <mutex>
 #include <string_view>
 
+#include "rushes/audio/espeak.h"
 #include "rushes/audio/resample.h"
 #include "rushes/base/error.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::training {
 namespace {
-
-/// The part of espeak-ng's interface (speak_lib.h, revision 12) that is used here. Loaded when speech is wanted: the
-/// program runs without the library, and is not made of it.
-class Espeak {
- public:
-  struct Phoneme {
-    double seconds;
-    std::string name;
-  };
-  struct Spoken {
-    std::vector<float> samples;
-    double rate;
-    std::vector<Phoneme> phonemes;
-  };
-
-  static Espeak& instance() {
-    static Espeak espeak;
-    return espeak;
-  }
-
-  Spoken speak(const std::string& text, const std::string& voice, int words_per_minute, int pitch, int pitch_range) {
-    const std::lock_guard lock(mutex_);
-    spoken() = {.samples = {}, .rate = rate_, .phonemes = {}};
-    require(set_voice_(voice.c_str()) == 0, ErrorCode::not_found, "espeak-ng has no voice '{}'", voice);
-    set_parameter_(kRate, words_per_minute, 0);
-    set_parameter_(kPitch, pitch, 0);
-    set_parameter_(kRange, pitch_range, 0);
-    synth_(text.c_str(), text.size() + 1, 0, /*POS_CHARACTER*/ 1, 0, /*espeakCHARS_UTF8*/ 1, nullptr, nullptr);
-    synchronize_();
-    return std::move(spoken());
-  }
-
- private:
-  struct Event {  // espeak_EVENT
-    int type;
-    unsigned int unique_identifier;
-    int text_position, length, audio_position, sample;
-    void* user_data;
-    union {
-      int number;
-      const char* name;
-      char string[8];
-    } id;
-  };
-  static constexpr int kRate = 1, kPitch = 3, kRange = 4;  // espeak_PARAMETER
-  static constexpr int kPhonemeEvent = 7;
-
-  Espeak() {
-    void* library = dlopen("libespeak-ng.so.1", RTLD_NOW | RTLD_LOCAL);
-    require(
-        library != nullptr, ErrorCode::unavailable,
-        "training the talking head needs espeak-ng's library (libespeak-ng.so.1): install the packages libespeak-ng1 "
-        "and espeak-ng-data");
-    const auto take = [&](auto& function, const char* name) {
-      function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(library, name));
-      require(function != nullptr, ErrorCode::unavailable, "libespeak-ng.so.1 has no {}", name);
-    };
-    int (*initialize)(int, int, const char*, int) = nullptr;
-    void (*set_callback)(int (*)(short*, int, Event*)) = nullptr;
-    take(initialize, "espeak_Initialize");
-    take(set_callback, "espeak_SetSynthCallback");
-    take(set_voice_, "espeak_SetVoiceByName");
-    take(set_parameter_, "espeak_SetParameter");
-    take(synth_, "espeak_Synth");
-    take(synchronize_, "espeak_Synchronize");
-    rate_ = initialize(/*AUDIO_OUTPUT_SYNCHRONOUS*/ 2, 0, nullptr,
-                       /*phoneme events, and return instead of exit*/ 1 | 0x8000);
-    require(rate_ > 0, ErrorCode::unavailable,
-            "espeak-ng does not find its voices: install the package espeak-ng-data");
-    set_callback(&Espeak::collect);
-  }
-
-  static Spoken& spoken() {
-    static Spoken spoken;
-    return spoken;
-  }
-
-  static int collect(short* samples, int count, Event* event) {
-    for (int i = 0; samples != nullptr && i < count; ++i)
-      spoken().samples.push_back(static_cast<float>(samples[i]) / 32768.0f);
-    for (; event->type != 0; ++event)
-      if (event->type == kPhonemeEvent)
-        spoken().phonemes.push_back({static_cast<double>(event->sample) / spoken().rate,
-                                     std::string(event->id.string, strnlen(event->id.string, 8))});
-    return 0;
-  }
-
-  std::mutex mutex_;
-  double rate_ = 0;
-  int (*set_voice_)(const char*) = nullptr;
-  int (*set_parameter_)(int, int, int) = nullptr;
-  int (*synth_)(const void*, std::size_t, unsigned int, int, unsigned int, unsigned int, unsigned int*,
-                void*) = nullptr;
-  int (*synchronize_)() = nullptr;
-};
 
 struct Mouth {
   float jaw, width, rounding;
@@ -194,7 +97,7 @@ const Shape& shape_of(std::string_view phoneme) {
 
 /// Mouth at 200 per second: each phoneme's shape, smoothed as lips and jaw are (both move before the sound does, and
 /// a neighbour's shape colours a phoneme), then taken at the middle of each video frame.
-void add_mouth(SpeechClip& clip, const std::vector<Espeak::Phoneme>& phonemes, int64_t video_frames) {
+void add_mouth(SpeechClip& clip, const std::vector<audio::SpokenPhoneme>& phonemes, int64_t video_frames) {
   constexpr double kSteps = 200, kLead = 0.02;  // seconds
   constexpr int kSpread = 6;                    // steps: standard deviation of the smoothing
   const auto steps = static_cast<int64_t>(kSteps * static_cast<double>(video_frames) / 25) + 1;
@@ -230,10 +133,10 @@ void add_mouth(SpeechClip& clip, const std::vector<Espeak::Phoneme>& phonemes, i
   }
 }
 
-SpeechClip clip_of(const Espeak::Spoken& spoken, std::string text) {
+SpeechClip clip_of(const audio::SpokenText& spoken, std::string text) {
   SpeechClip clip;
   clip.text = std::move(text);
-  const std::vector<float> samples = audio::resample(spoken.samples, static_cast<int64_t>(spoken.rate), kSpeechRate);
+  const std::vector<float> samples = audio::resample(spoken.samples, spoken.hz, kSpeechRate);
   const auto video_frames = static_cast<int64_t>((samples.size() + kSamplesPerFrame - 1) / kSamplesPerFrame);
   clip.wave = at::zeros({std::max<int64_t>(video_frames, 1) * kSamplesPerFrame}, at::kFloat);
   std::copy(samples.begin(), samples.end(), clip.wave.data_ptr<float>());
@@ -277,11 +180,11 @@ SpeechClip speak(uint64_t seed, uint64_t index, Split split, int64_t words) {
   const std::string_view voice = split == Split::train ? random.pick(kVoices) : random.pick(kHeldOutVoices);
   const auto rate = static_cast<int>(120 + random.below(90)), pitch = static_cast<int>(25 + random.below(50)),
              range = static_cast<int>(25 + random.below(50));
-  return clip_of(Espeak::instance().speak(text, std::string(voice), rate, pitch, range), text);
+  return clip_of(audio::speak_text(text, {std::string(voice), rate, pitch, range}), text);
 }
 
 SpeechClip speak(const std::string& text, const std::string& voice, int words_per_minute, int pitch) {
-  return clip_of(Espeak::instance().speak(text, voice, words_per_minute, pitch, 50), text);
+  return clip_of(audio::speak_text(text, {voice, words_per_minute, pitch, 50}), text);
 }
 
 SpeechClip cut(const SpeechClip& clip, int64_t first, int64_t video_frames) {

@@ -1,12 +1,14 @@
 #include "rushes/server/api/imtalker/combined.h"
 
 #include <cmath>
-#include <fstream>
-#include <iterator>
 
+#include "rushes/audio/wav.h"
+#include "rushes/server/api/imtalker/avatars.h"
 #include "rushes/server/api/imtalker/decoder.h"
+#include "rushes/server/api/imtalker/json_body.h"
 #include "rushes/server/api/imtalker/json_lines.h"
-#include "rushes/server/static_files.h"
+#include "rushes/server/api/imtalker/whole_file.h"
+#include "rushes/server/service_routes.h"
 
 namespace rushes::server {
 namespace {
@@ -16,53 +18,90 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kMaxGenerateBytes = kMaxImageBytes + kMaxAudioBytes + (64 << 10);
 constexpr double kChunkSeconds = 1.0;
-constexpr std::string_view kNoVoice =
-    "this server has no text to speech; send the speech itself: a form with 'audio', and 'image' or 'avatar', to "
-    "/generate_stream";
+constexpr std::size_t kMaxText = 4000;  // bytes
+
+/// The voice that a client asks for by a word.
+audio::Voice voice_of(std::string_view gender) {
+  audio::Voice voice;
+  if (gender == "female") voice.name = "en-us+f3";
+  return voice;
+}
 
 class CombinedRoutes {
  public:
   CombinedRoutes(TalkTable* talks, fs::path examples) : talks_(talks), examples_(std::move(examples)) {}
 
-  // POST /generate_stream: a form with the speech, and its portrait as a file or by an avatar's name.
+  // POST /generate_stream: a form with the speech, and its portrait as a file or by an avatar's name; or JSON with
+  // text.
   net::awaitable<Response> generate_stream(const Request& request) {
     require_model(talks_);
-    if (media_type(request.header("content-type")) != "multipart/form-data") refuse(503, kNoVoice);
+    if (media_type(request.header("content-type")) != "multipart/form-data") {
+      const JsonBody body(request);
+      auto lines = lines_of_text(body.text("text"), body.text("avatar"), body.text("voice_gender"));
+      co_return co_await std::move(lines);
+    }
     Form form(request);
     const std::string_view sound = form.file("audio");
     const auto avatar = form.optional_text("avatar");
-    const std::string chosen = avatar ? read_avatar(*avatar) : std::string();
+    const std::string chosen = avatar ? read_avatar(examples_, *avatar) : std::string();
     const std::string_view image = avatar ? std::string_view(chosen) : form.file("image");
-    generation::VideoRequest request_of;
-    request_of.seed = form.integer("seed", 42);
-    request_of.talk.emplace().crop = form.boolean("crop", true);
-    request_of.talk->chunk_seconds = kChunkSeconds;
+    generation::VideoRequest talker = a_talker();
+    talker.seed = form.integer("seed", 42);
+    talker.talk->crop = form.boolean("crop", true);
     form.check();
-    auto decoding = decoder_.portrait(image, std::move(request_of), talks_->shared_model());
-    generation::VideoRequest talker = co_await std::move(decoding);
+    auto decoding = decoder_.portrait(image, std::move(talker), talks_->shared_model());
+    talker = co_await std::move(decoding);
     auto hearing = decoder_.sound(sound);
     media::DecodedAudio audio = co_await std::move(hearing);
-    TalkSession& session = talks_->create("lines_" + random_uuid(), std::move(talker));
-    const Entry entry = session.newest().entry;
-    const double pictures = static_cast<double>(audio.samples.size()) * entry.session->format().fps;
+    co_return lines_of(std::move(talker), std::move(audio));
+  }
+
+  // GET /generate_stream_get?text=&avatar=: the same of text.
+  net::awaitable<Response> generate_stream_get(const Request& request) {
+    require_model(talks_);
+    auto lines = lines_of_text(request.query_value("text").value_or(""), request.query_value("avatar").value_or(""),
+                               request.query_value("voice_gender").value_or(""));
+    co_return co_await std::move(lines);
+  }
+
+  // POST /generate: JSON with text; answered when the video is complete, which is then one of /api/outputs. Where it
+  // lies is not for its client to choose.
+  net::awaitable<Response> generate(const Request& request) {
+    require_model(talks_);
+    const JsonBody body(request);
+    auto speaking = speak(body.text("text"), body.text("voice_gender"));
+    media::DecodedAudio audio = co_await std::move(speaking);
+    auto decoding = avatar(body.text("avatar"));
+    generation::VideoRequest talker = co_await std::move(decoding);
+    const std::string name = output_name();
+    auto making = make_whole_file(*talks_, name, std::move(talker), std::move(audio));
+    const Entry entry = co_await std::move(making);
+    co_return json_response(200, {{"status", "success"},
+                                  {"output_path", "./outputs/" + name + ".mp4"},
+                                  {"frames", entry.session->status().video_frames}});
+  }
+
+  // POST /api/tts/generate: a form with text, spoken as a WAV file.
+  net::awaitable<Response> text_to_speech(const Request& request) {
+    Form form(request);
+    const std::string text = form.text("text");
+    const std::string gender = form.optional_text("voice_gender").value_or("male");
+    form.check();
+    auto speaking = speak(text, gender);
+    const media::DecodedAudio audio = co_await std::move(speaking);
+    const auto file = audio::wav_file(audio.samples, audio.hz);
     Response response;
-    response.body =
-        std::make_unique<JsonLines>(entry, std::llround(std::ceil(pictures / static_cast<double>(audio.hz))));
-    talks_->feed(session, std::move(audio.samples), audio.hz, /*is_final=*/true);
-    response.content_type = "application/x-ndjson";
-    response.headers.emplace_back("Cache-Control", "no-cache");
-    response.headers.emplace_back("X-Accel-Buffering", "no");
+    response.content_type = "audio/wav";
+    response.body = std::string(file.begin(), file.end());
     co_return response;
   }
 
   // GET /api/avatars: the example portraits.
   Response avatars(const Request&) {
     Json avatars = Json::object();
-    std::error_code missing;
-    for (const auto& entry : fs::directory_iterator(examples_, missing))
-      if (mime_type(entry.path()).starts_with("image/"))
-        avatars["assets/" + entry.path().filename().string()] = {
-            {"name", entry.path().stem().string()}, {"voice", nullptr}, {"voice_type", nullptr}, {"greeting", ""}};
+    for (const std::string& name : avatar_names(examples_))
+      avatars[name] = {
+          {"name", fs::path(name).stem().string()}, {"voice", nullptr}, {"voice_type", nullptr}, {"greeting", ""}};
     return json_response(
         200, {{"avatars", std::move(avatars)}, {"default_voice", nullptr}, {"default_voice_type", nullptr}});
   }
@@ -102,6 +141,12 @@ class CombinedRoutes {
     return json_response(200, {{"status", "success"}, {"cleaned_sessions", gone}});
   }
 
+  // GET /gpu_stats: memory of the process; of GPUs their own tools tell more.
+  Response memory(const Request&) {
+    const double resident_mb = static_cast<double>(resident_bytes()) / (1 << 20);
+    return json_response(200, {{"resident_memory_mb", resident_mb}});
+  }
+
   // POST /warmup: models are warmed up when they are loaded.
   Response warm_up(const Request&) {
     require_model(talks_);
@@ -111,23 +156,57 @@ class CombinedRoutes {
   }
 
  private:
+  static generation::VideoRequest a_talker() {
+    generation::VideoRequest talker;
+    talker.seed = 42;
+    talker.talk.emplace().chunk_seconds = kChunkSeconds;
+    return talker;
+  }
+
+  /// An example's portrait; without a name the first.
+  net::awaitable<generation::VideoRequest> avatar(std::string name) {
+    const std::string picture = read_avatar(examples_, name.empty() ? "assets/source_1.png" : name);
+    auto decoding = decoder_.portrait(picture, a_talker(), talks_->shared_model());
+    co_return co_await std::move(decoding);
+  }
+
+  net::awaitable<media::DecodedAudio> speak(std::string text, std::string gender) {
+    if (text.find_first_not_of(" \t\r\n") == std::string::npos) refuse(400, "text is required");
+    if (text.size() > kMaxText) refuse(400, fmt::format("text has {} bytes; {} are allowed", text.size(), kMaxText));
+    auto speaking = decoder_.speech(std::move(text), voice_of(gender));
+    media::DecodedAudio audio = co_await std::move(speaking);
+    if (audio.samples.empty()) refuse(400, "there is nothing in text that can be spoken");
+    co_return audio;
+  }
+
+  net::awaitable<Response> lines_of_text(std::string text, std::string name, std::string gender) {
+    auto speaking = speak(std::move(text), std::move(gender));
+    media::DecodedAudio audio = co_await std::move(speaking);
+    auto decoding = avatar(std::move(name));
+    generation::VideoRequest talker = co_await std::move(decoding);
+    co_return lines_of(std::move(talker), std::move(audio));
+  }
+
+  Response lines_of(generation::VideoRequest talker, media::DecodedAudio audio) {
+    TalkSession& session = talks_->create("lines_" + random_uuid(), std::move(talker));
+    const Entry entry = session.newest().entry;
+    const double pictures = static_cast<double>(audio.samples.size()) * entry.session->format().fps;
+    Response response;
+    response.body =
+        std::make_unique<JsonLines>(entry, std::llround(std::ceil(pictures / static_cast<double>(audio.hz))));
+    talks_->feed(session, std::move(audio.samples), audio.hz, /*is_final=*/true);
+    response.content_type = "application/x-ndjson";
+    response.headers.emplace_back("Cache-Control", "no-cache");
+    response.headers.emplace_back("X-Accel-Buffering", "no");
+    return response;
+  }
+
   const TalkSession& find(const Request& request) {
     require_model(talks_);
     const std::string& id = request.path_value("session_id");
     const TalkSession* session = talks_->find(id);
     if (!session) refuse(404, "Session " + id + " not found");
     return *session;
-  }
-
-  /// The bytes of an example's picture, named as /api/avatars names it.
-  std::string read_avatar(const std::string& name) const {
-    constexpr std::string_view kFolder = "assets/";
-    const auto path = name.starts_with(kFolder) && !examples_.empty()
-                          ? static_file(examples_, "/" + name.substr(kFolder.size()))
-                          : std::nullopt;
-    if (!path || !mime_type(*path).starts_with("image/")) refuse(404, "Avatar not found; GET /api/avatars lists them");
-    std::ifstream file(*path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(file), {}};
   }
 
   TalkTable* const talks_;
@@ -143,20 +222,25 @@ void add_combined_routes(Router& router, TalkTable* talks, const fs::path& examp
     add_route(router, method, pattern,
               [routes, function](const Request& request) { return ((*routes).*function)(request); });
   };
-  add_later_route(router, "POST", "/generate_stream", kMaxGenerateBytes,
-                  [routes](const Request& request) { return routes->generate_stream(request); });
+  const auto later = [&](const char* method, const char* pattern, std::size_t max_body_bytes,
+                         net::awaitable<Response> (CombinedRoutes::*function)(const Request&)) {
+    add_later_route(router, method, pattern, max_body_bytes,
+                    [routes, function](const Request& request) { return ((*routes).*function)(request); });
+  };
+  later("POST", "/generate_stream", kMaxGenerateBytes, &CombinedRoutes::generate_stream);
+  later("GET", "/generate_stream_get", 64 << 10, &CombinedRoutes::generate_stream_get);
+  later("POST", "/generate", 64 << 10, &CombinedRoutes::generate);
+  later("POST", "/api/tts/generate", kMaxGenerateBytes, &CombinedRoutes::text_to_speech);
   now("GET", "/api/avatars", &CombinedRoutes::avatars);
   now("GET", "/api/status/{session_id}", &CombinedRoutes::status);
   now("GET", "/api/chunked/status/{session_id}", &CombinedRoutes::chunked_status);
   now("POST", "/api/session/cleanup", &CombinedRoutes::cleanup);
+  now("GET", "/gpu_stats", &CombinedRoutes::memory);
   now("POST", "/warmup", &CombinedRoutes::warm_up);
-  const auto no_voice = [](const Request&) -> Response { refuse(503, kNoVoice); };
-  for (const auto& [method, pattern] : {std::pair{"POST", "/generate"},
-                                        {"GET", "/generate_stream_get"},
-                                        {"POST", "/api/tts/generate"},
-                                        {"POST", "/api/avatar/voice"},
-                                        {"DELETE", "/api/avatar/voice"}})
-    add_route(router, method, pattern, no_voice);
+  for (const char* method : {"POST", "DELETE"})
+    add_route(router, method, "/api/avatar/voice", [](const Request&) -> Response {
+      refuse(503, "voices of avatars are not supported; speech comes from espeak-ng's voices, or from the client");
+    });
 }
 
 }  // namespace rushes::server

@@ -1,5 +1,5 @@
-// What IMTalker's combined server (port 8000) has beyond the stand-alone one: other names of the same answers, and
-// avatars. What it makes from text needs a text to speech, which is not here.
+// What IMTalker's combined server (port 8000) has beyond the stand-alone one: other names of the same answers, avatars,
+// and speech from text, where espeak-ng is installed.
 #pragma once
 #include <filesystem>
 

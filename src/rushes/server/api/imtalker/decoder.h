@@ -1,5 +1,5 @@
-// Uploaded pictures and sound, decoded away from the server's thread, one after the other in the order of their
-// arrival.
+// Uploaded pictures and sound, decoded, and text, spoken, away from the server's thread, one after the other in the
+// order of their arrival.
 #pragma once
 #include <array>
 #include <memory>
@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "rushes/audio/espeak.h"
 #include "rushes/media/audio_decoder.h"
 #include "rushes/media/face_finder.h"
 #include "rushes/media/image.h"
@@ -33,6 +34,18 @@ class Decoder {
     });
     co_await std::move(work);
     co_return std::move(*whole);
+  }
+
+  /// Throws Error(unavailable) where there is no text to speech.
+  net::awaitable<media::DecodedAudio> speech(std::string text, audio::Voice voice) {
+    const auto sound = std::make_shared<media::DecodedAudio>();
+    auto work = work_.run([sound, text = std::move(text), voice = std::move(voice)] {
+      audio::SpokenText spoken = audio::speak_text(text, voice);
+      *sound = {std::move(spoken.samples), spoken.hz};
+      return Response();
+    });
+    co_await std::move(work);
+    co_return std::move(*sound);
   }
 
   net::awaitable<media::DecodedAudio> sound(std::string_view file) {

@@ -38,6 +38,7 @@ class Form {
   int64_t integer(const char* field, int64_t otherwise);
   double number(const char* field, double otherwise);
   bool boolean(const char* field, bool otherwise);
+  bool has(const char* field) const { return fields_.contains(field); }
   /// The bytes of an uploaded file, within the request's body.
   std::string_view file(const char* field);
   /// Throws Refused(422) listing all that was wrong so far.

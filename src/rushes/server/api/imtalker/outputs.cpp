@@ -1,13 +1,14 @@
 #include "rushes/server/api/imtalker/outputs.h"
 
 #include "rushes/server/api/imtalker/decoder.h"
+#include "rushes/server/api/imtalker/whole_file.h"
 
 namespace rushes::server {
 namespace {
 
 using namespace imtalker;
 
-constexpr std::string_view kOutput = "audio_driven_", kEnding = ".mp4";
+constexpr std::string_view kEnding = ".mp4";
 constexpr int kCropQuality = 95;
 constexpr int64_t kCropSide = 512;
 

@@ -6,6 +6,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <deque>
 
+#include "rushes/delivery/live_speech.h"
 #include "rushes/server/api/imtalker/decoder.h"
 #include "rushes/server/wakeup.h"
 #include "rushes/server/websocket.h"
@@ -20,9 +21,6 @@ constexpr auto kTick = std::chrono::milliseconds(40), kMostBehind = std::chrono:
 constexpr std::size_t kHeaderBytes = 13;
 constexpr uint8_t kAudio = 1, kVideo = 2;
 constexpr double kChunkSeconds = 0.2;
-constexpr int64_t kMostWaitingFrames = 50;           // of speech in the generator: beyond that what comes is dropped
-constexpr std::size_t kMostWaitingSamples = 16'000;  // of the client's, that are not yet due
-constexpr int kPatientTicks = 3;                     // a late client is waited for, then silence takes its place
 
 /// One packet: type, microseconds since 1970, length, payload; numbers big-endian.
 std::shared_ptr<const media::Bytes> packet(uint8_t type, uint64_t time_us, std::span<const uint8_t> payload) {
@@ -51,7 +49,7 @@ media::Bytes pcm(std::span<const float> samples) {
 /// What a client has sent and what of it is on its way through the generator.
 class Conversation {
  public:
-  explicit Conversation(Entry entry) : entry_(std::move(entry)) {}
+  explicit Conversation(const Entry& entry) : session_(entry.session), speech_(entry.session) {}
 
   /// A message of the client's. An empty one ends the conversation.
   void take(const std::string& message) {
@@ -59,23 +57,13 @@ class Conversation {
     if (message.size() < kHeaderBytes || static_cast<uint8_t>(message[0]) != kAudio) return;
     const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(message.data()), message.size());
     const media::DecodedAudio audio = media::decode_pcm16(bytes.subspan(kHeaderBytes), 16'000);
-    heard_.insert(heard_.end(), audio.samples.begin(), audio.samples.end());
-    if (heard_.size() > kMostWaitingSamples) heard_.erase(heard_.begin(), heard_.end() - kMostWaitingSamples);
-    patience_ = kPatientTicks;
+    speech_.hear(audio.samples);
   }
-  bool ended() const { return ended_ || entry_.session->over(); }
+  bool ended() const { return ended_ || session_->over(); }
 
-  /// Hands the next 40 ms to the generator, silence where nothing has come.
+  /// Hands the next 40 ms to the generator.
   void tick(int64_t frames_shown) {
-    if (heard_.size() < kTickSamples && patience_-- > 0) return;
-    if (fed_ - frames_shown >= kMostWaitingFrames) return;  // slower than life: what is said meanwhile is lost
-    std::vector<float> samples(kTickSamples, 0.0f);
-    const std::size_t count = std::min<std::size_t>(heard_.size(), kTickSamples);
-    std::copy_n(heard_.begin(), count, samples.begin());
-    heard_.erase(heard_.begin(), heard_.begin() + static_cast<std::ptrdiff_t>(count));
-    entry_.session->feed_speech(samples);
-    spoken_.push_back(std::move(samples));
-    ++fed_;
+    if (auto samples = speech_.step(frames_shown)) spoken_.push_back(std::move(*samples));
   }
   /// The speech of the next frame.
   std::vector<float> next_sound() {
@@ -86,11 +74,9 @@ class Conversation {
   }
 
  private:
-  Entry entry_;
-  std::deque<float> heard_;
+  const std::shared_ptr<generation::Session> session_;
+  delivery::LiveSpeech speech_;
   std::deque<std::vector<float>> spoken_;
-  int64_t fed_ = 0;
-  int patience_ = 0;
   bool ended_ = false;
 };
 

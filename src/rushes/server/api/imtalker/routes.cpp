@@ -5,6 +5,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
+#include "rushes/server/api/imtalker/calls.h"
 #include "rushes/server/api/imtalker/combined.h"
 #include "rushes/server/api/imtalker/decoder.h"
 #include "rushes/server/api/imtalker/hls.h"
@@ -218,6 +219,7 @@ void add_imtalker_routes(Router& router, TalkTable* talks, TalkRouteOptions opti
   add_realtime_talk_routes(router, talks);
   add_output_routes(router, talks);
   add_combined_routes(router, talks, options.examples);
+  add_call_routes(router, talks, options.examples, options.webrtc);
 }
 
 }  // namespace rushes::server

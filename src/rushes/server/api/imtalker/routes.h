@@ -2,6 +2,7 @@
 #pragma once
 #include <filesystem>
 
+#include "rushes/server/api/native/webrtc_routes.h"
 #include "rushes/server/router.h"
 #include "rushes/server/talk_table.h"
 
@@ -11,6 +12,7 @@ namespace rushes::server {
 struct TalkRouteOptions {
   generation::TalkOptions::Mode mode = generation::TalkOptions::Mode::aligned;
   std::filesystem::path examples = {};  // a folder with portraits; empty: none
+  WebRtcLimits webrtc = {};
 };
 
 /// `talks` null: there is no talking-head model, and all of it is answered 503. Both outlive the router.

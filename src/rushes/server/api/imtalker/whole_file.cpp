@@ -81,18 +81,13 @@ class WholeFileRoutes {
     const std::string parameters =
         fmt::format("crop={},seed={},nfe={},cfg_scale={:.1f}", talk.crop ? "True" : "False", fields.request.seed,
                     *fields.request.steps, *fields.request.guidance_scale);
-    const std::string name = "audio_driven_" + random_uuid();
-    auto starting = start(name, std::move(fields), sound);
-    const Entry entry = co_await std::move(starting);
-    const net::any_io_executor executor = co_await net::this_coro::executor;
-    const auto wakeup = std::make_shared<Wakeup>(executor);
-    const auto viewer = entry.video->watch(delivery::EncodedStream::From::newest, wakeup->notifier());
-    while (!entry.video->status().ended) co_await wakeup->wait();
-    const generation::SessionStatus status = entry.session->status();
-    if (status.state != generation::SessionState::finished) {
-      talks_->remove(name);
-      refuse(500, "Generation failed: " + (status.failure ? status.failure->message : std::string("it was stopped")));
-    }
+    const std::string name = output_name();
+    auto decoding = decoder_.portrait(fields.image, std::move(fields.request), talks_->shared_model());
+    fields.request = co_await std::move(decoding);
+    auto hearing = decoder_.sound(sound);
+    media::DecodedAudio audio = co_await std::move(hearing);
+    auto making = make_whole_file(*talks_, name, std::move(fields.request), std::move(audio));
+    const Entry entry = co_await std::move(making);
     Response response = file_response(request, entry.video->recording_path(), "video/mp4");
     response.headers.emplace_back("Content-Disposition", fmt::format("attachment; filename=\"{}.mp4\"", name));
     response.headers.emplace_back("X-Output-Path", fmt::format("./outputs/{}.mp4", name));
@@ -167,6 +162,30 @@ class WholeFileRoutes {
 };
 
 }  // namespace
+
+namespace imtalker {
+
+std::string output_name() { return std::string(kOutput) + random_uuid(); }
+
+net::awaitable<Entry> make_whole_file(TalkTable& talks, std::string name, generation::VideoRequest talker,
+                                      media::DecodedAudio audio) {
+  talker.talk->chunk_seconds = kChunkSeconds;
+  TalkSession& session = talks.create(name, std::move(talker));
+  const Entry entry = session.newest().entry;
+  talks.feed(session, std::move(audio.samples), audio.hz, /*is_final=*/true);
+  const net::any_io_executor executor = co_await net::this_coro::executor;
+  const auto wakeup = std::make_shared<Wakeup>(executor);
+  const auto viewer = entry.video->watch(delivery::EncodedStream::From::newest, wakeup->notifier());
+  while (!entry.video->status().ended) co_await wakeup->wait();
+  const generation::SessionStatus status = entry.session->status();
+  if (status.state != generation::SessionState::finished) {
+    talks.remove(name);
+    refuse(500, "Generation failed: " + (status.failure ? status.failure->message : std::string("it was stopped")));
+  }
+  co_return entry;
+}
+
+}  // namespace imtalker
 
 void add_whole_file_routes(Router& router, TalkTable* talks, TalkOptions::Mode mode) {
   const auto routes = std::make_shared<WholeFileRoutes>(talks, mode);

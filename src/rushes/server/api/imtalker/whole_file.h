@@ -1,9 +1,24 @@
 // Routes that get all of the speech in one request: the video as a file, as HLS, or as single pictures.
 #pragma once
+#include <string>
+#include <string_view>
+
+#include "rushes/media/audio_decoder.h"
 #include "rushes/server/router.h"
 #include "rushes/server/talk_table.h"
 
 namespace rushes::server {
+namespace imtalker {
+
+inline constexpr std::string_view kOutput = "audio_driven_";  // what names of finished files begin with
+
+/// Names a session whose video is to be one of /api/outputs.
+std::string output_name();
+/// Makes all of it, and returns when it is complete. Throws Refused(500) if that fails.
+net::awaitable<Entry> make_whole_file(TalkTable& talks, std::string name, generation::VideoRequest talker,
+                                      media::DecodedAudio audio);
+
+}  // namespace imtalker
 
 /// Both outlive the router; `talks` may be null.
 void add_whole_file_routes(Router& router, TalkTable* talks, generation::TalkOptions::Mode mode);

@@ -35,7 +35,4 @@ ForkRequest parse_fork_request(std::string_view body);
 /// allowed; nothing: any.
 std::optional<double> parse_pacing_request(std::string_view body);
 
-/// RFC 4648 with or without padding, after an optional "data:...;base64," head. Throws Error(invalid_argument).
-std::string decode_base64(std::string_view field, std::string_view text);
-
 }  // namespace rushes::server

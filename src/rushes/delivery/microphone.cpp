@@ -1,0 +1,61 @@
+#include "rushes/delivery/microphone.h"
+
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+
+#include "rushes/base/error.h"
+#include "rushes/base/log.h"
+#include "rushes/delivery/live_speech.h"
+
+namespace rushes::delivery {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr auto kMostBehind = std::chrono::milliseconds(100);  // then the clock begins anew, without a burst
+
+}  // namespace
+
+std::shared_ptr<media::WebRtcPeer> connect_microphone(std::string_view text,
+                                                      const media::WebRtcPeer::Options& options) {
+  const auto offer = media::WebRtcOffer::parse(text);
+  require(offer.microphone_payload_type.has_value(), ErrorCode::invalid_argument,
+          "the SDP offer would send no sound as Opus (a=sendonly)");
+  auto peer = std::make_shared<media::WebRtcPeer>(offer, std::nullopt, options);
+  require(peer->listens(), ErrorCode::unsupported, "the sound that is offered cannot be received");
+  return peer;
+}
+
+Microphone::Microphone(std::shared_ptr<media::WebRtcPeer> peer, std::shared_ptr<generation::Session> session)
+    : peer_(std::move(peer)), session_(std::move(session)) {
+  thread_ = std::jthread([this](const std::stop_token& stop) {
+    try {
+      run(stop);
+    } catch (const Error& error) {
+      log::debug("microphone: {}", error.what());  // the session ended just now
+    }
+    ended_ = true;
+  });
+}
+
+void Microphone::run(const std::stop_token& stop) {
+  LiveSpeech speech(session_);
+  const auto step =
+      std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(1 / session_->format().fps));
+  std::mutex mutex;
+  std::condition_variable_any never;
+  std::unique_lock lock(mutex);
+  auto due = Clock::now();
+  while (!stop.stop_requested() && !session_->over() && !peer_->gone()) {
+    if (peer_->connected()) {
+      speech.hear(peer_->heard());
+      speech.step(session_->status().video_frames);
+    }
+    due += step;
+    if (Clock::now() - due > kMostBehind) due = Clock::now();
+    never.wait_until(lock, stop, due, [] { return false; });
+  }
+}
+
+}  // namespace rushes::delivery

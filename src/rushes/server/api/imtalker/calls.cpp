@@ -1,0 +1,211 @@
+#include "rushes/server/api/imtalker/calls.h"
+
+#include "rushes/server/api/imtalker/avatars.h"
+#include "rushes/server/api/imtalker/decoder.h"
+#include "rushes/server/api/imtalker/json_body.h"
+#include "rushes/server/base64.h"
+
+namespace rushes::server {
+namespace {
+
+using namespace imtalker;
+namespace fs = std::filesystem;
+
+constexpr std::size_t kMaxOfferBytes = kMaxImageBytes / 3 * 4 + (256 << 10);  // the picture may be in base64
+constexpr double kChunkSeconds = 0.2;
+constexpr std::size_t kMostCalls = 3, kMostConnecting = 16;
+constexpr std::size_t kLeastBase64 = 200;  // longer ones are no names
+
+class CallRoutes {
+ public:
+  CallRoutes(TalkTable* talks, fs::path examples, WebRtcLimits limits)
+      : talks_(talks), examples_(std::move(examples)), limits_(std::move(limits)), work_(kMostConnecting) {}
+
+  // POST /offer: JSON as the combined server takes it, or the bridge's form.
+  net::awaitable<Response> offer(const Request& request) {
+    if (media_type(request.header("content-type")) == "multipart/form-data") {
+      auto bridging = bridge(request);
+      co_return co_await std::move(bridging);
+    }
+    require_model(talks_);
+    const JsonBody body(request);
+    const std::string sdp = body.text("sdp");
+    if (sdp.empty()) refuse(400, "SDP is required");
+    const bool force = body.boolean("force", false), conv_mode = body.boolean("conv_mode", false);
+    auto connecting = connect(sdp, portrait(body.text("avatar")), body.boolean("crop", true), force);
+    const Call call = co_await std::move(connecting);
+    co_return json_response(200, {{"sdp", call.sdp},
+                                  {"type", "answer"},
+                                  {"session_id", call.session_id},
+                                  {"oshara_session_id", call.session_id},
+                                  {"status", "connecting"},
+                                  {"greeting", ""},  // there is no text to speech
+                                  {"conv_mode", conv_mode}});
+  }
+
+  // POST /ice: one more candidate of the caller's. The combined server answers 200 also for what goes wrong.
+  Response ice(const Request& request) {
+    const JsonBody body(request);
+    const Json* candidate = body.find("candidate");
+    const bool of_bridge = candidate && candidate->is_string();
+    TalkSession* session = talks_ ? talks_->find(body.text("session_id")) : nullptr;
+    if (!session || !session->microphone()) {
+      if (of_bridge) return json_response(404, {{"error", "session not found"}});
+      return json_response(200, {{"status", "error"}, {"detail", "session not found"}});
+    }
+    try {
+      const Json fields = of_bridge ? Json{{"candidate", *candidate}} : candidate ? *candidate : Json::object();
+      const Json* index = of_bridge ? body.find("sdpMLineIndex") : nullptr;
+      const Json medium = index ? *index : fields.value("sdpMLineIndex", Json());
+      session->microphone()->peer()->add_candidate(medium.is_number_unsigned() ? medium.get<unsigned>() : 0,
+                                                   fields.value("candidate", ""));
+    } catch (const std::exception& error) {  // no candidate, or a field of another type
+      if (of_bridge) return json_response(400, {{"error", error.what()}});
+      return json_response(200, {{"status", "error"}, {"detail", error.what()}});
+    }
+    return json_response(200, {{"status", "ok"}});
+  }
+
+  // POST /disconnect: ends a call; without session_id the only one, if there is one.
+  Response disconnect(const Request& request) {
+    const TalkSession* call = find_call(JsonBody(request).text("session_id"));
+    Json ended = Json::array();
+    if (call) ended.push_back(call->id());
+    if (call) talks_->remove(std::string(call->id()));
+    return json_response(200, {{"status", "ok"}, {"disconnected", std::move(ended)}});
+  }
+
+  // GET /session/status?session_id=
+  Response status(const Request& request) {
+    const TalkSession* call = find_call(request.query_value("session_id").value_or(""));
+    if (!call)
+      return json_response(
+          200, {{"status", "no_session"}, {"active_session", nullptr}, {"detail", "there is no such call"}});
+    const bool ready = call->microphone()->peer()->connected();
+    return json_response(200, {{"session_id", call->id()},
+                               {"status", ready ? "ready" : "connecting"},
+                               {"greeting_done", ready},
+                               {"conv_mode", call->microphone()->peer()->listens()},
+                               {"uptime_s", call->age().count()}});
+  }
+
+ private:
+  struct Call {
+    std::string session_id, sdp;
+  };
+
+  // The bridge's errors have another form.
+  net::awaitable<Response> bridge(const Request& request) {
+    std::optional<Response> wrong;
+    try {
+      require_model(talks_);
+      Form form(request);
+      const std::string sdp = form.optional_text("sdp").value_or("");
+      const std::string image = form.has("image") ? std::string(form.file("image")) : std::string();
+      if (image.empty()) co_return json_response(400, {{"error", "image file required"}});
+      if (sdp.empty()) co_return json_response(400, {{"error", "sdp required"}});
+      auto connecting = connect(sdp, image, /*crop=*/true, /*force=*/false);
+      const Call call = co_await std::move(connecting);
+      const std::string url = fmt::format("http://{}/hls/{}/playlist.m3u8", request.header("host"), call.session_id);
+      co_return json_response(
+          200, {{"sdp", call.sdp}, {"type", "answer"}, {"session_id", call.session_id}, {"hls_url", url}});
+    } catch (Refused& refused) {
+      const Json told = Json::parse(std::get<std::string>(refused.response.body), nullptr, false);
+      wrong = json_response(refused.response.status, {{"error", told.value("detail", Json("refused"))}});
+    } catch (const Error& error) {
+      wrong = json_response(error_detail(error).status, {{"error", error.what()}});
+    }
+    co_return std::move(*wrong);
+  }
+
+  net::awaitable<Call> connect(std::string sdp, std::string image, bool crop, bool force) {
+    make_room(force);
+    ++connecting_;
+    const std::shared_ptr<void> connected(nullptr, [this](void*) { --connecting_; });
+    generation::VideoRequest talker;
+    talker.seed = 42;
+    talker.talk.emplace().crop = crop;
+    talker.talk->chunk_seconds = kChunkSeconds;
+    auto decoding = decoder_.portrait(image, std::move(talker), talks_->shared_model());
+    talker = co_await std::move(decoding);
+    const std::string id = random_uuid();
+    const Entry entry = talks_->create(id, std::move(talker)).newest().entry;
+    const auto peer = std::make_shared<std::shared_ptr<media::WebRtcPeer>>();
+    const media::WebRtcPeer::Options options{.local_addresses = limits_.addresses,
+                                             .microphone_hz = entry.session->format().speech_hz};
+    auto negotiating = work_.run([entry, peer, sdp = std::move(sdp), options] {
+      // Some callers send a microphone only, and watch by HLS.
+      const bool watches = !media::WebRtcOffer::parse(sdp).formats.empty();
+      *peer = watches ? entry.outlets->whep()->connect(sdp, options).peer : delivery::connect_microphone(sdp, options);
+      return Response();
+    });
+    try {
+      co_await std::move(negotiating);
+    } catch (...) {
+      talks_->remove(id);
+      throw;
+    }
+    TalkSession* session = talks_->find(id);
+    if (!session) refuse(500, "the call was ended while it began");
+    talks_->call(*session, *peer);
+    co_return Call{id, (*peer)->answer()};
+  }
+
+  /// The oldest call ends if the caller insists.
+  void make_room(bool force) {
+    std::vector<const TalkSession*> calls = all_calls();
+    if (calls.size() + connecting_ < kMostCalls) return;
+    if (!force || calls.empty())
+      refuse(409, fmt::format("{} calls are active, which is the limit; force=true ends the oldest", kMostCalls));
+    const auto oldest = std::min_element(calls.begin(), calls.end(),
+                                         [](const auto* a, const auto* b) { return a->created() < b->created(); });
+    talks_->remove(std::string((*oldest)->id()));
+  }
+
+  std::vector<const TalkSession*> all_calls() const {
+    std::vector<const TalkSession*> calls;
+    if (!talks_) return calls;
+    for (const auto& [id, session] : talks_->all())
+      if (session.is_call() && session.microphone()) calls.push_back(&session);
+    return calls;
+  }
+
+  /// Null: there is none. Without an id: the only one.
+  const TalkSession* find_call(const std::string& id) const {
+    const auto calls = all_calls();
+    if (id.empty()) return calls.size() == 1 ? calls.front() : nullptr;
+    const auto found = std::find_if(calls.begin(), calls.end(), [&](const auto* call) { return call->id() == id; });
+    return found == calls.end() ? nullptr : *found;
+  }
+
+  /// A name of /api/avatars, or the picture itself in base64; nothing: the first of the examples. Addresses are not
+  /// fetched: what a server can reach is not for its clients to choose.
+  std::string portrait(const std::string& avatar) const {
+    if (avatar.starts_with("http:") || avatar.starts_with("https:"))
+      refuse(400, "avatar: addresses are not fetched; send the picture as data:image/png;base64,...");
+    if (avatar.starts_with("data:") || avatar.size() > kLeastBase64) return decode_base64("avatar", avatar);
+    const auto names = avatar_names(examples_);
+    if (avatar.empty() && !names.empty()) return read_avatar(examples_, names.front());
+    return read_avatar(examples_, avatar);
+  }
+
+  TalkTable* const talks_;
+  const fs::path examples_;
+  const WebRtcLimits limits_;
+  Decoder decoder_;
+  BackgroundWork work_;
+  std::size_t connecting_ = 0;
+};
+
+}  // namespace
+
+void add_call_routes(Router& router, TalkTable* talks, const fs::path& examples, const WebRtcLimits& limits) {
+  const auto routes = std::make_shared<CallRoutes>(talks, examples, limits);
+  add_later_route(router, "POST", "/offer", kMaxOfferBytes,
+                  [routes](const Request& request) { return routes->offer(request); });
+  add_route(router, "POST", "/ice", [routes](const Request& request) { return routes->ice(request); });
+  add_route(router, "POST", "/disconnect", [routes](const Request& request) { return routes->disconnect(request); });
+  add_route(router, "GET", "/session/status", [routes](const Request& request) { return routes->status(request); });
+}
+
+}  // namespace rushes::server

@@ -1,0 +1,35 @@
+// Bodies in JSON as IMTalker's servers read them.
+#pragma once
+#include <string>
+
+#include "rushes/server/api/imtalker/form.h"
+
+namespace rushes::server::imtalker {
+
+/// Unknown fields are ignored, as are those that are null. What is wrong is thrown as Refused(400).
+class JsonBody {
+ public:
+  explicit JsonBody(const Request& request)
+      : fields_(Json::parse(request.body.empty() ? "{}" : request.body, nullptr, false)) {
+    if (!fields_.is_object()) refuse(400, "The body must be a JSON object");
+  }
+  std::string text(const char* field) const {
+    const Json* value = find(field);
+    if (value && !value->is_string()) refuse(400, fmt::format("{} must be a string", field));
+    return value ? value->get<std::string>() : std::string();
+  }
+  bool boolean(const char* field, bool otherwise) const {
+    const Json* value = find(field);
+    if (value && !value->is_boolean()) refuse(400, fmt::format("{} must be true or false", field));
+    return value ? value->get<bool>() : otherwise;
+  }
+  const Json* find(const char* field) const {
+    const auto found = fields_.find(field);
+    return found == fields_.end() || found->is_null() ? nullptr : &*found;
+  }
+
+ private:
+  Json fields_;
+};
+
+}  // namespace rushes::server::imtalker

@@ -1,0 +1,22 @@
+// Watching a session or a talking head by WebRTC, and speaking to a talking head: WHEP and WHIP (WebRTC-HTTP Egress and
+// Ingestion Protocol), without trickled candidates.
+#pragma once
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace rushes::server {
+
+class Router;
+class SessionTable;
+class TalkTable;
+
+struct WebRtcLimits {
+  std::vector<std::string> addresses{"127.0.0.1"};  // of this machine, that viewers are to send to; empty: all it has
+  std::size_t viewers = 64;                         // of all sessions together, with speakers; more are answered 503
+};
+
+/// `sessions` and `talks` must outlive the router; `talks` may be null.
+void add_webrtc_routes(Router& router, SessionTable& sessions, TalkTable* talks, const WebRtcLimits& limits);
+
+}  // namespace rushes::server
