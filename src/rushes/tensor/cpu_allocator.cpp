@@ -17,6 +17,9 @@ constexpr size_t kLarge = size_t{64} << 10;      // smaller blocks stay with mal
 constexpr size_t kSmallStep = size_t{16} << 10;  // kept blocks are whole steps, so that sizes meet again:
 constexpr size_t kStep = size_t{1} << 20;        // small ones up to a MiB, large ones above
 constexpr size_t kHugePage = size_t{2} << 20;
+// A kept block that so many allocations could not use goes back to the system: after sessions of other shapes, or more of
+// them at a time, than there are now. Counted, not timed, so that an idle server stays ready.
+constexpr int64_t kUnusedFor = 100'000, kLookEvery = 8192;
 // Blocks come at page borders. Their data begin at different places in the page, or the rows of several tensors would
 // compete for the same lines of the cache.
 constexpr size_t kColours = 16, kColourStep = 256;
@@ -52,7 +55,7 @@ class KeepingAllocator final : public c10::Allocator {
 
   CpuMemory memory() {
     const std::lock_guard lock(mutex_);
-    return {used_, peak_, kept_, kept_blocks_, reused_blocks_};
+    return {used_, peak_, kept_, large_blocks_, reused_blocks_};
   }
 
   void trim(int64_t keep) {
@@ -88,12 +91,15 @@ class KeepingAllocator final : public c10::Allocator {
     size_t offset;
     {
       const std::lock_guard lock(mutex_);
-      ++kept_blocks_;
-      offset = kept_blocks_ % kColours * kColourStep;
+      if (++large_blocks_ % kLookEvery == 0) give_back_unused_locked();
+      offset = large_blocks_ % kColours * kColourStep;
       // A kept block may be a quarter larger than needed; more would waste what other tensors could use.
-      const auto found = free_.lower_bound(size);
-      if (found != free_.end() && found->first <= size + size / 4) {
-        const auto [kept_size, block] = *found;
+      const auto fitting = free_.lower_bound(size);
+      if (fitting != free_.end() && fitting->first <= size + size / 4) {
+        // Of its size the one that was used last, so that those that are too many stay unused.
+        const auto found = std::prev(free_.upper_bound(fitting->first));
+        const size_t kept_size = found->first;
+        void* const block = found->second.block;
         count(static_cast<int64_t>(kept_size));
         kept_ -= static_cast<int64_t>(kept_size);
         free_.erase(found);
@@ -135,7 +141,7 @@ class KeepingAllocator final : public c10::Allocator {
       return;
     }
     const std::lock_guard lock(self.mutex_);
-    self.free_.emplace(size, block);
+    self.free_.emplace(size, Kept{block, self.large_blocks_});
     self.kept_ += static_cast<int64_t>(size);
     self.trim_locked(self.kept_limit_);
   }
@@ -145,15 +151,32 @@ class KeepingAllocator final : public c10::Allocator {
     while (kept_ > keep && !free_.empty()) {
       const auto largest = std::prev(free_.end());
       kept_ -= static_cast<int64_t>(largest->first);
-      munmap(largest->second, largest->first);
+      munmap(largest->second.block, largest->first);
       free_.erase(largest);
     }
   }
 
+  void give_back_unused_locked() {
+    for (auto each = free_.begin(); each != free_.end();) {
+      if (large_blocks_ - each->second.since <= kUnusedFor) {
+        ++each;
+        continue;
+      }
+      kept_ -= static_cast<int64_t>(each->first);
+      munmap(each->second.block, each->first);
+      each = free_.erase(each);
+    }
+  }
+
+  struct Kept {
+    void* block;
+    int64_t since;  // large_blocks_ when it was released
+  };
+
   std::mutex mutex_;  // guards all but the atomics
-  std::multimap<size_t, void*> free_;
+  std::multimap<size_t, Kept> free_;  // of one size in the order of their release
   std::atomic<int64_t> used_ = 0, peak_ = 0, used_limit_ = 0;
-  int64_t kept_ = 0, kept_limit_ = 0, kept_blocks_ = 0, reused_blocks_ = 0;
+  int64_t kept_ = 0, kept_limit_ = 0, large_blocks_ = 0, reused_blocks_ = 0;
 };
 
 }  // namespace

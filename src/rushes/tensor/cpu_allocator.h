@@ -1,6 +1,6 @@
 // Memory of tensors on the CPU: kept for the next tensor instead of being given back, counted, and bounded.
 // glibc returns every large block to the kernel, which then clears it anew page by page: on the shapes of a video model
-// that costs more than most operators (docs/performance.md).
+// that costs more than most operators.
 #pragma once
 #include <cstdint>
 

@@ -74,6 +74,15 @@ TEST_F(CpuAllocator, keeps_no_more_than_it_may) {
   EXPECT_EQ(cpu_memory().kept_bytes, 0);
 }
 
+TEST_F(CpuAllocator, gives_back_what_was_of_no_use_for_long) {
+  trim_cpu_memory();
+  { const at::Tensor a = bytes(40 * kMiB), b = bytes(2 * kMiB), c = bytes(2 * kMiB); }
+  EXPECT_GE(cpu_memory().kept_bytes, 44 * kMiB);
+  for (int i = 0; i < 120'000; ++i) bytes(2 * kMiB);  // uses one of the two
+  EXPECT_LE(cpu_memory().kept_bytes, 4 * kMiB);
+  EXPECT_GE(cpu_memory().kept_bytes, 2 * kMiB);
+}
+
 TEST_F(CpuAllocator, data_is_aligned_and_empty_tensors_work) {
   EXPECT_EQ(at::empty({0}, at::TensorOptions(at::kFloat)).numel(), 0);
   for (const int64_t size : {int64_t{1}, int64_t{100}, kMiB - 64, kMiB, 3 * kMiB})
