@@ -19,7 +19,7 @@ constexpr size_t kStep = size_t{1} << 20;        // small ones up to a MiB, larg
 constexpr size_t kHugePage = size_t{2} << 20;
 // A kept block that so many allocations could not use goes back to the system: after sessions of other shapes, or more of
 // them at a time, than there are now. Counted, not timed, so that an idle server stays ready.
-constexpr int64_t kUnusedFor = 100'000, kLookEvery = 8192;
+constexpr int64_t kUnusedFor = 20'000, kLookEvery = 2048;
 // Blocks come at page borders. Their data begin at different places in the page, or the rows of several tensors would
 // compete for the same lines of the cache.
 constexpr size_t kColours = 16, kColourStep = 256;

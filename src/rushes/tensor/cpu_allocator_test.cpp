@@ -78,7 +78,7 @@ TEST_F(CpuAllocator, gives_back_what_was_of_no_use_for_long) {
   trim_cpu_memory();
   { const at::Tensor a = bytes(40 * kMiB), b = bytes(2 * kMiB), c = bytes(2 * kMiB); }
   EXPECT_GE(cpu_memory().kept_bytes, 44 * kMiB);
-  for (int i = 0; i < 120'000; ++i) bytes(2 * kMiB);  // uses one of the two
+  for (int i = 0; i < 30'000; ++i) bytes(2 * kMiB);  // uses one of the two
   EXPECT_LE(cpu_memory().kept_bytes, 4 * kMiB);
   EXPECT_GE(cpu_memory().kept_bytes, 2 * kMiB);
 }
