@@ -17,8 +17,8 @@ constexpr size_t kLarge = size_t{64} << 10;      // smaller blocks stay with mal
 constexpr size_t kSmallStep = size_t{16} << 10;  // kept blocks are whole steps, so that sizes meet again:
 constexpr size_t kStep = size_t{1} << 20;        // small ones up to a MiB, large ones above
 constexpr size_t kHugePage = size_t{2} << 20;
-// A kept block that so many allocations could not use goes back to the system: after sessions of other shapes, or more of
-// them at a time, than there are now. Counted, not timed, so that an idle server stays ready.
+// A kept block that so many allocations could not use goes back to the system: after sessions of other shapes, or more
+// of them at a time, than there are now. Counted, not timed, so that an idle server stays ready.
 constexpr int64_t kUnusedFor = 20'000, kLookEvery = 2048;
 // Blocks come at page borders. Their data begin at different places in the page, or the rows of several tensors would
 // compete for the same lines of the cache.
@@ -173,7 +173,7 @@ class KeepingAllocator final : public c10::Allocator {
     int64_t since;  // large_blocks_ when it was released
   };
 
-  std::mutex mutex_;  // guards all but the atomics
+  std::mutex mutex_;                  // guards all but the atomics
   std::multimap<size_t, Kept> free_;  // of one size in the order of their release
   std::atomic<int64_t> used_ = 0, peak_ = 0, used_limit_ = 0;
   int64_t kept_ = 0, kept_limit_ = 0, large_blocks_ = 0, reused_blocks_ = 0;
