@@ -43,7 +43,7 @@ std::vector<std::string> avatar_names(const fs::path& examples) {
 
 std::string read_avatar(const fs::path& examples, const std::string& asked) {
   const auto names = avatar_names(examples);
-  const auto number = published_number(asked);
+  const auto number = asked.empty() ? 1 : published_number(asked);
   const std::string& name = number && *number <= names.size() ? names[*number - 1] : asked;
   const auto path = name.starts_with(kFolder) && !examples.empty()
                         ? static_file(examples, "/" + name.substr(kFolder.size()))

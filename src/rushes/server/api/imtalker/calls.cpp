@@ -12,7 +12,6 @@ using namespace imtalker;
 namespace fs = std::filesystem;
 
 constexpr std::size_t kMaxOfferBytes = kMaxImageBytes / 3 * 4 + (256 << 10);  // the picture may be in base64
-constexpr double kChunkSeconds = 0.2;
 constexpr std::size_t kMostCalls = 3, kMostConnecting = 16;
 constexpr std::size_t kLeastBase64 = 200;  // longer ones are no names
 
@@ -39,7 +38,7 @@ class CallRoutes {
                                   {"session_id", call.session_id},
                                   {"oshara_session_id", call.session_id},
                                   {"status", "connecting"},
-                                  {"greeting", ""},  // there is no text to speech
+                                  {"greeting", ""},  // none is spoken
                                   {"conv_mode", conv_mode}});
   }
 
@@ -122,10 +121,8 @@ class CallRoutes {
     make_room(force);
     ++connecting_;
     const std::shared_ptr<void> connected(nullptr, [this](void*) { --connecting_; });
-    generation::VideoRequest talker;
-    talker.seed = 42;
-    talker.talk.emplace().crop = crop;
-    talker.talk->chunk_seconds = kChunkSeconds;
+    generation::VideoRequest talker = a_talker(kLiveChunkSeconds);
+    talker.talk->crop = crop;
     auto decoding = decoder_.portrait(image, std::move(talker), talks_->shared_model());
     talker = co_await std::move(decoding);
     const std::string id = random_uuid();
@@ -184,8 +181,6 @@ class CallRoutes {
     if (avatar.starts_with("http:") || avatar.starts_with("https:"))
       refuse(400, "avatar: addresses are not fetched; send the picture as data:image/png;base64,...");
     if (avatar.starts_with("data:") || avatar.size() > kLeastBase64) return decode_base64("avatar", avatar);
-    const auto names = avatar_names(examples_);
-    if (avatar.empty() && !names.empty()) return read_avatar(examples_, names.front());
     return read_avatar(examples_, avatar);
   }
 

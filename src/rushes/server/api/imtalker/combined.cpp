@@ -45,7 +45,7 @@ class CombinedRoutes {
     const auto avatar = form.optional_text("avatar");
     const std::string chosen = avatar ? read_avatar(examples_, *avatar) : std::string();
     const std::string_view image = avatar ? std::string_view(chosen) : form.file("image");
-    generation::VideoRequest talker = a_talker();
+    generation::VideoRequest talker = a_talker(kChunkSeconds);
     talker.seed = form.integer("seed", 42);
     talker.talk->crop = form.boolean("crop", true);
     form.check();
@@ -74,8 +74,9 @@ class CombinedRoutes {
     auto decoding = avatar(body.text("avatar"));
     generation::VideoRequest talker = co_await std::move(decoding);
     const std::string name = output_name();
-    auto making = make_whole_file(*talks_, name, std::move(talker), std::move(audio));
-    const Entry entry = co_await std::move(making);
+    const Entry entry = begin_whole_file(*talks_, name, std::move(talker), std::move(audio));
+    auto waiting = wait_until_made(*talks_, name, entry);
+    co_await std::move(waiting);
     co_return json_response(200, {{"status", "success"},
                                   {"output_path", "./outputs/" + name + ".mp4"},
                                   {"frames", entry.session->status().video_frames}});
@@ -156,17 +157,10 @@ class CombinedRoutes {
   }
 
  private:
-  static generation::VideoRequest a_talker() {
-    generation::VideoRequest talker;
-    talker.seed = 42;
-    talker.talk.emplace().chunk_seconds = kChunkSeconds;
-    return talker;
-  }
-
   /// An example's portrait; without a name the first.
   net::awaitable<generation::VideoRequest> avatar(std::string name) {
-    const std::string picture = read_avatar(examples_, name.empty() ? "assets/source_1.png" : name);
-    auto decoding = decoder_.portrait(picture, a_talker(), talks_->shared_model());
+    const std::string picture = read_avatar(examples_, name);
+    auto decoding = decoder_.portrait(picture, a_talker(kChunkSeconds), talks_->shared_model());
     co_return co_await std::move(decoding);
   }
 

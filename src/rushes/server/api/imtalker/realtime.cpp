@@ -20,7 +20,6 @@ constexpr int64_t kTickSamples = 640;  // 40 ms at 16 kHz: one video frame
 constexpr auto kTick = std::chrono::milliseconds(40), kMostBehind = std::chrono::milliseconds(100);
 constexpr std::size_t kHeaderBytes = 13;
 constexpr uint8_t kAudio = 1, kVideo = 2;
-constexpr double kChunkSeconds = 0.2;
 
 /// One packet: type, microseconds since 1970, length, payload; numbers big-endian.
 std::shared_ptr<const media::Bytes> packet(uint8_t type, uint64_t time_us, std::span<const uint8_t> payload) {
@@ -141,13 +140,9 @@ void add_realtime_talk_routes(Router& router, TalkTable* talks) {
                     Form form(request);
                     if (!talks) refuse(500, "503: Models not loaded");
                     const std::string_view image = form.file("image");
-                    generation::VideoRequest talker;
-                    generation::TalkOptions talk;
-                    talk.crop = form.boolean("crop", true);
-                    talk.chunk_seconds = kChunkSeconds;
+                    generation::VideoRequest talker = a_talker(kLiveChunkSeconds);
+                    talker.talk->crop = form.boolean("crop", true);
                     form.check();
-                    talker.talk = talk;
-                    talker.seed = 42;
                     auto decoding = decoder->portrait(image, std::move(talker), talks->shared_model());
                     talker = co_await std::move(decoding);
                     const std::string id = random_uuid();

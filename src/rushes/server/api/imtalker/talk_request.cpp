@@ -38,6 +38,13 @@ TalkOptions::Mode read_mode(const Form& form, TalkOptions::Mode otherwise) {
 
 }  // namespace
 
+generation::VideoRequest a_talker(double chunk_seconds) {
+  generation::VideoRequest talker;
+  talker.seed = 42;
+  talker.talk.emplace().chunk_seconds = chunk_seconds;
+  return talker;
+}
+
 void require_model(const TalkTable* talks) {
   if (!talks) refuse(503, "Models not loaded properly");
 }

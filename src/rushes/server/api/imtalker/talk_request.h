@@ -23,6 +23,10 @@ struct TalkFields {
 enum class FieldsOf { chunked, whole_file };
 TalkFields read_talk_fields(Form& form, FieldsOf kind, generation::TalkOptions::Mode mode);
 
+/// The same without such fields: what is published as their defaults.
+generation::VideoRequest a_talker(double chunk_seconds);
+inline constexpr double kLiveChunkSeconds = 0.2;
+
 /// Throws Refused(503) where there is no model.
 void require_model(const TalkTable* talks);
 

@@ -82,12 +82,10 @@ class WholeFileRoutes {
         fmt::format("crop={},seed={},nfe={},cfg_scale={:.1f}", talk.crop ? "True" : "False", fields.request.seed,
                     *fields.request.steps, *fields.request.guidance_scale);
     const std::string name = output_name();
-    auto decoding = decoder_.portrait(fields.image, std::move(fields.request), talks_->shared_model());
-    fields.request = co_await std::move(decoding);
-    auto hearing = decoder_.sound(sound);
-    media::DecodedAudio audio = co_await std::move(hearing);
-    auto making = make_whole_file(*talks_, name, std::move(fields.request), std::move(audio));
-    const Entry entry = co_await std::move(making);
+    auto starting = start(name, std::move(fields), sound);
+    const Entry entry = co_await std::move(starting);
+    auto waiting = wait_until_made(*talks_, name, entry);
+    co_await std::move(waiting);
     Response response = file_response(request, entry.video->recording_path(), "video/mp4");
     response.headers.emplace_back("Content-Disposition", fmt::format("attachment; filename=\"{}.mp4\"", name));
     response.headers.emplace_back("X-Output-Path", fmt::format("./outputs/{}.mp4", name));
@@ -150,10 +148,7 @@ class WholeFileRoutes {
     fields.request = co_await std::move(decoding);
     auto hearing = decoder_.sound(sound);
     media::DecodedAudio audio = co_await std::move(hearing);
-    fields.request.talk->chunk_seconds = kChunkSeconds;
-    TalkSession& session = talks_->create(std::move(id), std::move(fields.request));
-    talks_->feed(session, std::move(audio.samples), audio.hz, /*is_final=*/true);
-    co_return session.newest().entry;
+    co_return begin_whole_file(*talks_, std::move(id), std::move(fields.request), std::move(audio));
   }
 
   TalkTable* const talks_;
@@ -167,12 +162,14 @@ namespace imtalker {
 
 std::string output_name() { return std::string(kOutput) + random_uuid(); }
 
-net::awaitable<Entry> make_whole_file(TalkTable& talks, std::string name, generation::VideoRequest talker,
-                                      media::DecodedAudio audio) {
+Entry begin_whole_file(TalkTable& talks, std::string name, generation::VideoRequest talker, media::DecodedAudio audio) {
   talker.talk->chunk_seconds = kChunkSeconds;
-  TalkSession& session = talks.create(name, std::move(talker));
-  const Entry entry = session.newest().entry;
+  TalkSession& session = talks.create(std::move(name), std::move(talker));
   talks.feed(session, std::move(audio.samples), audio.hz, /*is_final=*/true);
+  return session.newest().entry;
+}
+
+net::awaitable<void> wait_until_made(TalkTable& talks, std::string name, Entry entry) {
   const net::any_io_executor executor = co_await net::this_coro::executor;
   const auto wakeup = std::make_shared<Wakeup>(executor);
   const auto viewer = entry.video->watch(delivery::EncodedStream::From::newest, wakeup->notifier());
@@ -182,7 +179,6 @@ net::awaitable<Entry> make_whole_file(TalkTable& talks, std::string name, genera
     talks.remove(name);
     refuse(500, "Generation failed: " + (status.failure ? status.failure->message : std::string("it was stopped")));
   }
-  co_return entry;
 }
 
 }  // namespace imtalker

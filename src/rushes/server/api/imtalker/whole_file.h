@@ -14,9 +14,10 @@ inline constexpr std::string_view kOutput = "audio_driven_";  // what names of f
 
 /// Names a session whose video is to be one of /api/outputs.
 std::string output_name();
-/// Makes all of it, and returns when it is complete. Throws Refused(500) if that fails.
-net::awaitable<Entry> make_whole_file(TalkTable& talks, std::string name, generation::VideoRequest talker,
-                                      media::DecodedAudio audio);
+/// Starts a session that gets all of its speech at once.
+Entry begin_whole_file(TalkTable& talks, std::string name, generation::VideoRequest talker, media::DecodedAudio audio);
+/// Returns when its video is complete. Throws Refused(500) if that fails.
+net::awaitable<void> wait_until_made(TalkTable& talks, std::string name, Entry entry);
 
 }  // namespace imtalker
 
