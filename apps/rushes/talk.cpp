@@ -13,6 +13,7 @@
 #include "recording.h"
 #include "rushes/audio/stream_resampler.h"
 #include "rushes/base/error.h"
+#include "rushes/delivery/driving_file.h"
 #include "rushes/generation/load_talk_model.h"
 #include "rushes/media/audio_decoder.h"
 #include "rushes/media/face_finder.h"
@@ -34,7 +35,7 @@ struct Options {
   generation::ModelOptions model;
   VideoRequest request;
   TalkOptions talk;
-  std::string image, audio, output = "talk.mp4", format = "auto", mode = "aligned";
+  std::string image, audio, video, output = "talk.mp4", format = "auto", mode = "aligned";
   std::vector<double> pose, gaze;
   int64_t rate = 16'000, channels = 1;
   int quality = 20, threads = 0;
@@ -132,8 +133,9 @@ class LiveSpeech {
 };
 
 void run(const Options& options) {
-  require(options.live != !options.audio.empty(), ErrorCode::invalid_argument,
-          "say where the speech comes from: --audio FILE, or --live for bare PCM from standard input (one of them)");
+  require(options.live + !options.audio.empty() + !options.video.empty() == 1, ErrorCode::invalid_argument,
+          "say what moves the portrait: --audio FILE, --live for bare PCM from standard input, or --video FILE (one of "
+          "them)");
   require(!options.live || !isatty(STDIN_FILENO), ErrorCode::invalid_argument,
           "standard input is a terminal; pipe speech into it, e.g. arecord -f S16_LE -r 16000 -t raw | rushes talk "
           "--live ...");
@@ -146,13 +148,18 @@ void run(const Options& options) {
   use_threads(options.threads);
   const auto model = generation::load_talk_model(model_options);
   if (!model->finds_faces()) look_for_face(request, *model);
+  if (!options.video.empty()) {
+    const auto driving = std::make_shared<const delivery::DrivingFile>(media::read_video_file(options.video));
+    if (request.talk->crop && !model->finds_faces()) request.talk->driving_faces = delivery::faces_of(*driving);
+    request.talk->driving = driving;
+  }
   const generation::VideoFormat format = model->plan(request);  // before the output is touched
   std::shared_ptr<LiveSpeech> live;
   std::function<Inbox()> input;
   if (options.live) {
     live = std::make_shared<LiveSpeech>(options, format.speech_hz, stop);
     input = [live] { return live->next(); };
-  } else {
+  } else if (options.video.empty()) {
     input = speech_from_file(options, format.speech_hz);
   }
   const auto output = media::open_video_output({.target = options.output,
@@ -186,6 +193,9 @@ void add_talk(CLI::App& app) {
                       "model directory (default: $RUSHES_TALK_MODEL, else the shipped model)");
   command->add_option("--image,-i", options->image, "the portrait: JPEG, PNG or WebP")->required();
   command->add_option("--audio,-a", options->audio, "the speech: WAV, MP3, FLAC, Ogg, WebM or MP4");
+  command->add_option("--video,-v", options->video,
+                      "instead of speech: a video whose face moves the portrait, with its length and sound; MP4, WebM, "
+                      "Matroska, AVI or MPEG-TS");
   command->add_flag("--live", options->live,
                     "take the speech from standard input as it comes: bare PCM, signed 16 bit, little-endian");
   command->add_option("--rate", options->rate, "sampling rate of --live")

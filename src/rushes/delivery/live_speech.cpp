@@ -25,12 +25,13 @@ void LiveSpeech::hear(std::span<const float> samples) {
 }
 
 std::optional<std::vector<float>> LiveSpeech::step(int64_t frames_shown) {
-  if (static_cast<int64_t>(heard_.size()) < step_samples_ && patience_-- > 0) return std::nullopt;
+  std::deque<float>& source = says() ? to_say_ : heard_;
+  if (!says() && static_cast<int64_t>(heard_.size()) < step_samples_ && patience_-- > 0) return std::nullopt;
   if (fed_ - frames_shown >= kMostWaitingFrames) return std::nullopt;
   std::vector<float> samples(static_cast<std::size_t>(step_samples_), 0.0f);
-  const auto count = static_cast<std::ptrdiff_t>(std::min(heard_.size(), samples.size()));
-  std::copy_n(heard_.begin(), count, samples.begin());
-  heard_.erase(heard_.begin(), heard_.begin() + count);
+  const auto count = static_cast<std::ptrdiff_t>(std::min(source.size(), samples.size()));
+  std::copy_n(source.begin(), count, samples.begin());
+  source.erase(source.begin(), source.begin() + count);
   session_->feed_speech(samples);
   ++fed_;
   return samples;

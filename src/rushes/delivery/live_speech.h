@@ -19,6 +19,9 @@ class LiveSpeech {
 
   /// Samples of one video frame, at the session's speech_hz.
   int64_t step_samples() const noexcept { return step_samples_; }
+  /// To be said before what is heard from now on, in [-1, 1] at speech_hz, however long it is.
+  void say(std::span<const float> samples) { to_say_.insert(to_say_.end(), samples.begin(), samples.end()); }
+  bool says() const noexcept { return !to_say_.empty(); }
   /// What was heard, in [-1, 1] at speech_hz. Of what is not yet due, the newest second is kept.
   void hear(std::span<const float> samples);
   /// To be called once for each video frame's time: feeds what is due, and gives it. Nothing, if a late speaker is
@@ -28,7 +31,7 @@ class LiveSpeech {
  private:
   const std::shared_ptr<generation::Session> session_;
   const int64_t step_samples_;
-  std::deque<float> heard_;
+  std::deque<float> to_say_, heard_;
   int64_t fed_ = 0;  // frames
   int patience_ = 0;
 };

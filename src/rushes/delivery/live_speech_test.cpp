@@ -77,5 +77,20 @@ TEST(LiveSpeech, drops_speech_while_the_generator_is_slower_than_life) {
   EXPECT_FALSE(speech.step(1).has_value());
 }
 
+TEST(LiveSpeech, says_what_it_is_told_to_before_what_it_hears_however_long_that_is) {
+  LiveSpeech speech(talk_session());
+  speech.say(loud(30 * kStep + 10, 0.25f));
+  speech.hear(loud(kStep));
+  for (int i = 0; i < 30; ++i) {
+    EXPECT_TRUE(speech.says());
+    EXPECT_EQ(speech.step(i), loud(kStep, 0.25f));
+  }
+  const auto last = speech.step(30);
+  ASSERT_TRUE(last);
+  EXPECT_EQ(std::count(last->begin(), last->end(), 0.25f), 10);
+  EXPECT_FALSE(speech.says());
+  EXPECT_EQ(speech.step(31), loud(kStep));
+}
+
 }  // namespace
 }  // namespace rushes::delivery

@@ -27,11 +27,12 @@ std::shared_ptr<media::WebRtcPeer> connect_microphone(std::string_view text,
   return peer;
 }
 
-Microphone::Microphone(std::shared_ptr<media::WebRtcPeer> peer, std::shared_ptr<generation::Session> session)
-    : peer_(std::move(peer)), session_(std::move(session)) {
-  thread_ = std::jthread([this](const std::stop_token& stop) {
+Microphone::Microphone(std::shared_ptr<media::WebRtcPeer> peer, std::shared_ptr<generation::Session> session,
+                       std::vector<float> greeting)
+    : peer_(std::move(peer)), session_(std::move(session)), greets_(!greeting.empty()) {
+  thread_ = std::jthread([this, greeting = std::move(greeting)](const std::stop_token& stop) {
     try {
-      run(stop);
+      run(stop, greeting);
     } catch (const Error& error) {
       log::debug("microphone: {}", error.what());  // the session ended just now
     }
@@ -39,8 +40,9 @@ Microphone::Microphone(std::shared_ptr<media::WebRtcPeer> peer, std::shared_ptr<
   });
 }
 
-void Microphone::run(const std::stop_token& stop) {
+void Microphone::run(const std::stop_token& stop, std::span<const float> greeting) {
   LiveSpeech speech(session_);
+  speech.say(greeting);
   const auto step =
       std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(1 / session_->format().fps));
   std::mutex mutex;
@@ -49,8 +51,10 @@ void Microphone::run(const std::stop_token& stop) {
   auto due = Clock::now();
   while (!stop.stop_requested() && !session_->over() && !peer_->gone()) {
     if (peer_->connected()) {
-      speech.hear(peer_->heard());
+      const std::vector<float> heard = peer_->heard();
+      if (!speech.says()) speech.hear(heard);  // nobody interrupts the greeting
       speech.step(session_->status().video_frames);
+      greets_ = speech.says();
     }
     due += step;
     if (Clock::now() - due > kMostBehind) due = Clock::now();

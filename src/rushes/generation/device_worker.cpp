@@ -216,10 +216,37 @@ void DeviceWorker::wait_for_work(const std::stop_token& stop) {
     doorbell_->rung.wait(lock, stop, rung);
 }
 
+/// Whose steps have the shape of this one's get their share of one forward, each before its turn.
+void DeviceWorker::prepare(Task& task) {
+  const auto look = [](Task& other) {
+    if (!other.generator || !other.session->runnable()) return std::string();
+    other.inbox.append(other.session->take_inbox());
+    return other.generator->shape_of_step(other.inbox);
+  };
+  if (tasks_.size() < 2) return;
+  const std::string shape = look(task);
+  if (shape.empty()) return;
+  std::vector<Waiting> together{{task.generator.get(), &task.inbox}};
+  for (Task& other : tasks_)
+    if (&other != &task && together.size() < kMostTogether && look(other) == shape)
+      together.push_back({other.generator.get(), &other.inbox});
+  if (together.size() < 2) return;
+  const auto begin = std::chrono::steady_clock::now();
+  try {
+    model_->prepare(together);
+  } catch (...) {
+    log::warning("{} sessions in one forward: {}; each goes on for itself", together.size(), current_failure().message);
+  }
+  const std::scoped_lock lock(mutex_);
+  ++status_.shared_forwards;
+  status_.busy += std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin);
+}
+
 void DeviceWorker::turn(Task& task, std::stop_token stop) {
   for (Task& other : tasks_)
     if (&other != &task && other.session->runnable()) ++other.turns_waited;
   task.turns_waited = 0;
+  prepare(task);
   while (step(task) && !task.generator->at_block_border() && task.session->runnable() && !stop.stop_requested()) {}
 }
 
@@ -244,7 +271,8 @@ bool DeviceWorker::step(Task& task) {
     return std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin);
   };
   try {
-    const Inbox inbox = task.session->take_inbox();
+    Inbox inbox = std::exchange(task.inbox, {});
+    inbox.append(task.session->take_inbox());
     if (!task.generator) {
       task.generator = model_->start(task.session->request());
       if (task.generator->at_block_border()) keep_border(task);

@@ -56,10 +56,13 @@ class DeviceWorker {
 
   /// Earlier block borders that a session can be forked from: this many, as long as their copies take no more memory.
   static constexpr int64_t kBorders = 16, kBorderBytes = 64 << 20;
+  /// Sessions whose next steps are prepared in one forward: this many at most.
+  static constexpr std::size_t kMostTogether = 8;
 
   struct Status {
     int64_t sessions = 0;  // not yet ended
     int64_t steps = 0, blocks = 0, video_frames = 0;
+    int64_t shared_forwards = 0;  // Model::prepare() for several sessions
     int64_t generator_bytes = 0;  // of all sessions and their kept borders; what these share is counted for each
     std::chrono::microseconds busy{0};
     StageTimes stages;             // of all blocks
@@ -80,6 +83,7 @@ class DeviceWorker {
     std::deque<Border> borders = {};
     int64_t turns_waited = 0;
     int64_t bytes = 0;  // of the generator
+    Inbox inbox = {};   // taken from the session for its next step
     bool has_block = false;
   };
   struct Fork {
@@ -102,6 +106,7 @@ class DeviceWorker {
   void count(const StepResult& result, std::chrono::microseconds elapsed);
   Task* choose();
   void wait_for_work(const std::stop_token& stop);
+  void prepare(Task& task);
   void turn(Task& task, std::stop_token stop);
   bool step(Task& task);
 

@@ -340,5 +340,66 @@ TEST(DeviceWorker, survives_controls_from_many_threads) {
   EXPECT_EQ(stops, 4);
 }
 
+/// Draws; counts whom it prepared, and may fail at it.
+class SharingModel final : public Model {
+ public:
+  class Sharing final : public Generator {
+   public:
+    Sharing(std::unique_ptr<Generator> own, std::string shape) : own_(std::move(own)), shape_(std::move(shape)) {}
+    VideoFormat format() const override { return own_->format(); }
+    StepResult step(const Inbox& inbox) override { return own_->step(inbox); }
+    bool at_block_border() const override { return own_->at_block_border(); }
+    std::unique_ptr<Generator> fork() const override { return std::make_unique<Sharing>(own_->fork(), shape_); }
+    int64_t bytes() const override { return own_->bytes(); }
+    std::string shape_of_step(const Inbox&) const override { return shape_; }
+
+   private:
+    std::unique_ptr<Generator> own_;
+    std::string shape_;
+  };
+  std::string name() const override { return "sharing"; }
+  std::string description() const override { return "for tests"; }
+  /// The prompt is the shape.
+  std::unique_ptr<Generator> start(const VideoRequest& request) const override {
+    return std::make_unique<Sharing>(drawing_.start(request), request.prompts.front());
+  }
+  VideoFormat plan(const VideoRequest& request) const override { return drawing_.plan(request); }
+  void prepare(std::span<const Waiting> together) const override {
+    for (const Waiting& waiting : together)
+      EXPECT_EQ(waiting.generator->shape_of_step(*waiting.inbox), together[0].generator->shape_of_step({}));
+    EXPECT_GE(together.size(), 2u);
+    prepared += static_cast<int64_t>(together.size());
+    if (fails) throw std::runtime_error("out of memory");
+  }
+
+  mutable std::atomic<int64_t> prepared = 0;
+  bool fails = false;
+
+ private:
+  DrawingModel drawing_;
+};
+
+TEST(DeviceWorker, sessions_whose_steps_have_one_shape_share_forwards_and_failures_of_these_harm_nobody) {
+  for (const bool fails : {false, true}) {
+    SCOPED_TRACE(fails);
+    const auto model = std::make_shared<SharingModel>();
+    model->fails = fails;
+    std::vector<std::shared_ptr<Session>> sessions;
+    std::vector<std::unique_ptr<Subscription>> readers;
+    for (const char* shape : {"a red circle", "a red circle", "a blue square", ""}) {
+      sessions.push_back(session(*model, shape, 3, 2));
+      readers.push_back(record(*sessions.back()));
+    }
+    std::vector<std::string> videos;
+    DeviceWorker worker(model);
+    for (const auto& s : sessions) worker.submit(s);
+    for (const auto& reader : readers) videos.push_back(pixels(watch(*reader)));
+    EXPECT_GT(model->prepared, 0);
+    EXPECT_EQ(worker.status().shared_forwards * 2, model->prepared) << "the third and the fourth share with nobody";
+    EXPECT_EQ(videos[0], videos[1]);
+    for (const auto& s : sessions) EXPECT_EQ(s->status().state, SessionState::finished);
+  }
+}
+
 }  // namespace
 }  // namespace rushes::generation

@@ -1,5 +1,6 @@
 // A talking head that draws instead of generating: each frame is as bright as its speech is loud. For the tests of
-// everything above the models; frames and sound add up as with a real one.
+// everything above the models; frames and sound add up as with a real one. With a driving video each frame has the
+// colour of the video's first pixel.
 #pragma once
 #include <algorithm>
 #include <cmath>
@@ -27,6 +28,13 @@ class DrawingTalker final : public Generator {
         windows_(audio::ChunkBuffer::Options::of_seconds(request.talk->chunk_seconds.value_or(1.0), kHz)) {}
 
   static VideoFormat format_of(const VideoRequest& request) {
+    if (const auto& driving = request.talk->driving)
+      return {.height = kSide,
+              .width = kSide,
+              .fps = driving->fps(),
+              .video_frames = {},
+              .sound_hz = driving->sound_hz(),
+              .speech_hz = 0};
     return {.height = kSide,
             .width = kSide,
             .fps = 25,
@@ -37,6 +45,7 @@ class DrawingTalker final : public Generator {
   VideoFormat format() const override { return format_of(request_); }
 
   StepResult step(const Inbox& inbox) override {
+    if (request_.talk->driving) return follow();
     const bool aligned = request_.talk->mode == TalkOptions::Mode::aligned;
     ended_ = ended_ || inbox.end_of_speech;
     if (aligned) {
@@ -73,6 +82,42 @@ class DrawingTalker final : public Generator {
   int64_t bytes() const override { return 1 << 20; }
 
  private:
+  StepResult follow() {
+    StepResult result;
+    const auto picture = request_.talk->driving->frame(frames_);
+    if (!picture) {
+      result.outcome = StepOutcome::finished;
+      return result;
+    }
+    if (before_block_) before_block_(request_);
+    const auto pixels = std::make_shared<std::vector<uint8_t>>();
+    for (int64_t i = 0; i < kSide * kSide; ++i)
+      pixels->insert(pixels->end(), picture->rgb.get(), picture->rgb.get() + 3);
+    FrameBlock block = block_of(pixels, 1, request_.talk->driving->fps());
+    const auto& sound = request_.talk->driving->sound();
+    const auto hz = request_.talk->driving->sound_hz();
+    const auto at = [&](int64_t frame) {
+      return std::min<int64_t>(std::llround(static_cast<double>(frame * hz) / block.fps),
+                               static_cast<int64_t>(sound.size()));
+    };
+    block.sound = {
+        std::make_shared<const std::vector<float>>(sound.begin() + at(frames_), sound.begin() + at(frames_ + 1)),
+        at(frames_), hz};
+    ++frames_;
+    result.events.push_back(std::move(block));
+    return result;
+  }
+
+  FrameBlock block_of(const std::shared_ptr<std::vector<uint8_t>>& pixels, int64_t count, double fps) const {
+    FrameBlock block;
+    block.rgb = std::shared_ptr<const uint8_t>(pixels, pixels->data());
+    block.video_frames = count;
+    block.height = block.width = kSide;
+    block.fps = fps;
+    block.first_video_frame = frames_;
+    return block;
+  }
+
   FrameBlock draw(int64_t count) {
     const int64_t frame_bytes = kSide * kSide * 3;
     const auto pixels = std::make_shared<std::vector<uint8_t>>();
@@ -86,12 +131,7 @@ class DrawingTalker final : public Generator {
     }
     const auto used =
         waiting_.begin() + std::min<int64_t>(count * kFrameSamples, static_cast<int64_t>(waiting_.size()));
-    FrameBlock block;
-    block.rgb = std::shared_ptr<const uint8_t>(pixels, pixels->data());
-    block.video_frames = count;
-    block.height = block.width = kSide;
-    block.fps = 25;
-    block.first_video_frame = frames_;
+    FrameBlock block = block_of(pixels, count, 25);
     if (request_.talk->mode == TalkOptions::Mode::aligned)
       block.sound = {std::make_shared<const std::vector<float>>(waiting_.begin(), used), frames_ * kFrameSamples, kHz};
     waiting_.erase(waiting_.begin(), used);

@@ -6,10 +6,12 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "rushes/base/error.h"
+#include "rushes/generation/driving_video.h"
 #include "rushes/generation/event.h"
 
 namespace rushes::generation {
@@ -19,6 +21,16 @@ struct Inbox {
   std::optional<std::string> prompt;  // from the next block on
   std::vector<float> speech = {};     // one channel at VideoFormat::speech_hz, follows what came before
   bool end_of_speech = false;         // nothing follows
+
+  /// What came later.
+  void append(Inbox more) {
+    if (more.prompt) prompt = std::move(more.prompt);
+    if (speech.empty())
+      speech = std::move(more.speech);
+    else
+      speech.insert(speech.end(), more.speech.begin(), more.speech.end());
+    end_of_speech = end_of_speech || more.end_of_speech;
+  }
 };
 
 enum class StepOutcome {
@@ -56,6 +68,9 @@ struct TalkOptions {
   std::optional<std::array<double, 4>> face = {};  // its box in the picture, x1, y1, x2, y2, where that was looked for
   std::optional<std::array<double, 3>> pose = {};  // pose_style: pitch, yaw, roll, held throughout
   std::optional<std::array<double, 2>> gaze = {};  // gaze_style: x, y, held throughout
+  /// Its face moves the portrait instead of speech: the video has its frame rate, length and sound.
+  std::shared_ptr<const DrivingVideo> driving = {};
+  std::vector<std::array<double, 4>> driving_faces = {};  // as `face`, in some of its frames, with crop only
 };
 
 class Generator {
@@ -70,6 +85,15 @@ class Generator {
   virtual std::unique_ptr<Generator> fork() const = 0;
   /// Memory held for this session (caches, latents), in bytes.
   virtual int64_t bytes() const = 0;
+  /// The shape of what step(inbox) would compute, if Model::prepare() can compute it for several generators in one
+  /// forward: those with equal shapes. Empty: it cannot.
+  virtual std::string shape_of_step(const Inbox&) const { return {}; }
+};
+
+/// A generator before its step.
+struct Waiting {
+  Generator* generator;
+  const Inbox* inbox;  // that its step will get, with more behind it
 };
 
 /// A request for text-to-video or image-to-video, parsed and in its own units; validate() with the model's limits is
@@ -90,11 +114,8 @@ struct VideoRequest {
   std::optional<double> guidance_scale, timestep_shift;
   std::optional<std::string> negative_prompt;
   std::optional<double> max_lead_seconds;  // ahead of its viewers, then generation rests; nothing: as fast as it goes
-  struct Image {                           // first frame, 8-bit RGB [H, W, 3]
-    std::shared_ptr<const uint8_t> rgb;
-    int64_t height = 0, width = 0;
-  };
-  std::optional<Image> image;
+  using Image = Picture;
+  std::optional<Image> image;  // first frame
   std::optional<TalkOptions>
       talk;  // for talking heads: `image` is the portrait, `steps` the solver's time points (nfe)
 };
@@ -110,6 +131,11 @@ class Model {
   virtual std::unique_ptr<Generator> start(const VideoRequest& request) const = 0;
   /// The format that the request would give, with the same checks, without allocating anything.
   virtual VideoFormat plan(const VideoRequest& request) const = 0;
+
+  /// Computes what the next steps of these generators have in common in one forward, and leaves it with them; each is
+  /// then stepped as usual, when its turn comes. Their shape_of_step() is equal and not empty. What they make does not
+  /// depend on it. After a throw nothing has changed: each computes for itself.
+  virtual void prepare(std::span<const Waiting>) const {}
 
   // ---- talking heads only ----
   /// The portrait's face is found by the model itself; else by who makes the request (TalkOptions::face).

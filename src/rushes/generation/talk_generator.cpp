@@ -1,9 +1,14 @@
 #include "rushes/generation/talk_generator.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
+#include <cmath>
+
 #include "rushes/base/error.h"
+#include "rushes/tensor/image_resize.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::generation {
@@ -37,19 +42,23 @@ TalkGenerator::TalkGenerator(std::shared_ptr<const TalkParts> parts, TalkPlan pl
   if (picture_.whole.defined()) paste_mask_ = imtalker::border_mask(kMaskSide, kMaskMargin).to(picture_.whole.device());
 }
 
-VideoFormat TalkGenerator::format() const {
-  const imtalker::GeneratorConfig& config = parts_->generator.config();
-  return {.height = plan_.height,
-          .width = plan_.width,
-          .fps = config.fps,
+VideoFormat TalkPlan::format(int64_t speech_hz) const {
+  const int64_t speech_sound = mode == Mode::aligned ? speech_hz : 0;
+  return {.height = height,
+          .width = width,
+          .fps = fps,
           .video_frames = {},
-          .sound_hz = plan_.mode == Mode::aligned ? config.sampling_rate : 0,
-          .speech_hz = config.sampling_rate};
+          .sound_hz = driving ? driving->sound_hz() : speech_sound,
+          .speech_hz = driving ? 0 : speech_hz};
 }
+
+VideoFormat TalkGenerator::format() const { return plan_.format(parts_->generator.config().sampling_rate); }
 
 std::unique_ptr<Generator> TalkGenerator::fork() const {
   // What is shared is never written to.
-  return std::make_unique<TalkGenerator>(*this);
+  auto copy = std::make_unique<TalkGenerator>(*this);
+  copy->prepared_.reset();  // perhaps from speech that is still in this one's inbox
+  return copy;
 }
 
 int64_t TalkGenerator::bytes() const {
@@ -72,7 +81,7 @@ StepResult TalkGenerator::step(const Inbox& inbox) {
     speech_.insert(speech_.end(), inbox.speech.begin(), inbox.speech.end());
   else if (!inbox.speech.empty())
     for (auto& window : windows_.feed(inbox.speech)) waiting_windows_.push_back(std::move(window));
-  if (inbox.end_of_speech && !std::exchange(speech_ended_, true) && plan_.mode == Mode::reference)
+  if (!plan_.driving && inbox.end_of_speech && !std::exchange(speech_ended_, true) && plan_.mode == Mode::reference)
     if (auto rest = windows_.flush()) waiting_windows_.push_back(std::move(*rest));
 
   if (!portrait_) {
@@ -87,9 +96,10 @@ StepResult TalkGenerator::step(const Inbox& inbox) {
     return result;
   }
   // The end is told with the last pictures, so that whoever records them can close the file at once.
-  const bool nothing_left = !spoken_.defined() && speech_ended_ && waiting_windows_.empty() &&
-                            (plan_.mode == Mode::reference || spoken_frames_ * parts_->samples_per_frame() >=
-                                                                  speech_begin_ + static_cast<int64_t>(speech_.size()));
+  const bool nothing_left =
+      !spoken_.defined() && speech_ended_ && waiting_windows_.empty() &&
+      (plan_.driving || plan_.mode == Mode::reference ||
+       spoken_frames_ * parts_->samples_per_frame() >= speech_begin_ + static_cast<int64_t>(speech_.size()));
   if (nothing_left) result.outcome = StepOutcome::finished;
   return result;
 }
@@ -97,55 +107,144 @@ StepResult TalkGenerator::step(const Inbox& inbox) {
 /// Makes the motion of the next chunk; false if there is not enough speech for one.
 bool TalkGenerator::speak() {
   const auto begin = Clock::now();
-  const bool spoken = plan_.mode == Mode::aligned ? speak_aligned() : speak_reference();
+  const bool spoken = plan_.driving ? follow() : plan_.mode == Mode::aligned ? speak_aligned() : speak_reference();
   if (spoken) times_.denoise += since(begin);
   return spoken;
 }
 
-bool TalkGenerator::speak_aligned() {
+/// Nothing, if there is not enough speech for one, `more_samples` included.
+std::optional<TalkGenerator::Hearing> TalkGenerator::next_chunk(std::size_t more_samples, bool ended) const {
   const int64_t per_frame = parts_->samples_per_frame();
-  const int64_t received = speech_begin_ + static_cast<int64_t>(speech_.size());
+  const int64_t received = speech_begin_ + static_cast<int64_t>(speech_.size() + more_samples);
   const int64_t whole_frames = received / per_frame, all_frames = (received + per_frame - 1) / per_frame;
   int64_t end = spoken_frames_ + plan_.chunk_frames;
   if (whole_frames < end) {
-    if (!speech_ended_ || all_frames == spoken_frames_) return false;
+    if (!ended || all_frames == spoken_frames_) return std::nullopt;
     end = std::min(end, all_frames);
   }
   // The encoder hears as much as a window of its training has, most of it from before the new frames.
   const imtalker::GeneratorConfig& config = parts_->generator.config();
   const int64_t heard = std::max(config.window_frames(), plan_.chunk_frames + config.num_prev_frames);
-  const int64_t from = std::max<int64_t>(0, end - heard), fresh = end - spoken_frames_;
-  const at::Tensor wave = samples(from * per_frame, std::min(end * per_frame, received) - from * per_frame);
-  const at::Tensor features = parts_->speech_features(wave);
-  spoken_ = motion_of(features.narrow(1, features.size(1) - fresh, fresh), noise_, /*continued=*/true);
-  spoken_frames_ = end;
+  const int64_t from = std::max<int64_t>(0, end - heard) * per_frame;
+  return Hearing{from, std::min(end * per_frame, received) - from, end};
+}
+
+std::string TalkGenerator::shape_of_step(const Inbox& inbox) const {
+  if (plan_.mode != Mode::aligned || plan_.driving || !portrait_ || spoken_.defined() || prepared_) return {};
+  if (!parts_->generator.samples_are_independent()) return {};
+  const auto chunk = next_chunk(inbox.speech.size(), speech_ended_ || inbox.end_of_speech);
+  if (!chunk) return {};
+  return fmt::format("{} samples, {} frames, {} time points, guidance {}", chunk->samples, chunk->end - spoken_frames_,
+                     plan_.motion.time_points, plan_.motion.guidance_scale);
+}
+
+void TalkGenerator::hear(const std::vector<TalkGenerator*>& speakers, const std::vector<const Inbox*>& inboxes) {
+  const TalkParts& parts = *speakers.front()->parts_;
+  const TalkPlan& plan = speakers.front()->plan_;
+  std::vector<Hearing> chunks;
+  std::vector<at::Tensor> references;
+  std::vector<imtalker::MotionContext> past;
+  std::vector<tensor::RandomStream> noise;
+  for (std::size_t i = 0; i < speakers.size(); ++i) {
+    const TalkGenerator& speaker = *speakers[i];
+    chunks.push_back(
+        speaker.next_chunk(inboxes[i]->speech.size(), speaker.speech_ended_ || inboxes[i]->end_of_speech).value());
+    references.push_back(speaker.portrait_->motion);
+    past.push_back(speaker.context_ ? *speaker.context_ : parts.generator.no_past(1));
+    noise.push_back(speaker.noise_);
+  }
+  const int64_t T = chunks.front().end - speakers.front()->spoken_frames_;
+  std::vector<imtalker::Conditions> conditions;
+  std::vector<tensor::RandomStream*> streams;
+  for (std::size_t i = 0; i < speakers.size(); ++i) {
+    // Each by itself: convolutions of a batch are not, to the bit, those of its samples.
+    const at::Tensor heard = parts.speech_features(speakers[i]->wave(chunks[i], inboxes[i]->speech));
+    conditions.push_back(parts.generator.project({.audio_features = heard.narrow(1, heard.size(1) - T, T),
+                                                  .reference = references[i],
+                                                  .gaze = held(speakers[i]->plan_.gaze, T),
+                                                  .pose = held(speakers[i]->plan_.pose, T)}));
+    streams.push_back(&noise[i]);
+  }
+  const imtalker::Motion motion = parts.generator.sample(imtalker::Conditions::batch(conditions), at::cat(references),
+                                                         plan.motion, streams, imtalker::MotionContext::batch(past));
+  for (std::size_t i = 0; i < speakers.size(); ++i) {
+    const auto b = static_cast<int64_t>(i);
+    speakers[i]->prepared_ =
+        Prepared{chunks[i].end, motion.latents.narrow(0, b, 1), motion.context.sample(b), std::move(noise[i])};
+  }
+}
+
+bool TalkGenerator::speak_aligned() {
+  const auto chunk = next_chunk(0, speech_ended_);
+  if (!chunk) return false;
+  if (!prepared_) {
+    const Inbox nothing;
+    hear({this}, {&nothing});
+  }
+  Prepared prepared = *std::exchange(prepared_, std::nullopt);
+  RUSHES_ASSERT(prepared.end == chunk->end);
+  context_ = std::move(prepared.context);
+  noise_ = std::move(prepared.noise);
+  show(prepared.latents);
+  spoken_frames_ = chunk->end;
   return true;
 }
 
+/// A window that knows nothing of the one before it.
 bool TalkGenerator::speak_reference() {
   if (waiting_windows_.empty()) return false;
   tensor::RandomStream noise(plan_.seed);  // every window starts from the same noise
   const at::Tensor wave = at::tensor(waiting_windows_.front(), at::TensorOptions(at::kFloat));
   waiting_windows_.erase(waiting_windows_.begin());
-  spoken_ = motion_of(parts_->speech_features(wave), noise, /*continued=*/false);
-  spoken_frames_ += spoken_.size(0);
-  return true;
-}
-
-/// features [1, T, dim_audio] to motion latents [T, dim_motion].
-at::Tensor TalkGenerator::motion_of(const at::Tensor& features, tensor::RandomStream& noise, bool continued) {
+  const at::Tensor features = parts_->speech_features(wave);
   const int64_t T = features.size(1);
   const imtalker::MotionRequest request{.audio_features = features,
                                         .reference = portrait_->motion,
                                         .gaze = held(plan_.gaze, T),
                                         .pose = held(plan_.pose, T)};
-  imtalker::Motion motion =
-      parts_->generator.sample(request, plan_.motion, noise, continued && context_ ? &*context_ : nullptr);
-  if (continued) context_ = std::move(motion.context);
+  show(parts_->generator.sample(request, plan_.motion, noise).latents);
+  spoken_frames_ += spoken_.size(0);
+  return true;
+}
+
+/// latents [1, T, dim_motion]: what the next steps render.
+void TalkGenerator::show(const at::Tensor& latents) {
   rendered_ = 0;
-  const at::Tensor calmed =
-      (1 - plan_.motion_scale) * portrait_->motion.unsqueeze(1) + plan_.motion_scale * motion.latents;
-  return calmed.squeeze(0);
+  const double scale = plan_.motion_scale;
+  spoken_ = ((1 - scale) * portrait_->motion.unsqueeze(1) + scale * latents).squeeze(0);
+}
+
+/// The motion of the driving video's next frames.
+bool TalkGenerator::follow() {
+  if (speech_ended_) return false;
+  std::vector<at::Tensor> faces;
+  for (int64_t i = 0; i < kBlockFrames; ++i) {
+    const at::Tensor face = driving_face(spoken_frames_ + i);
+    if (!face.defined()) break;
+    faces.push_back(face);
+  }
+  speech_ended_ = !plan_.driving->frame(spoken_frames_ + static_cast<int64_t>(faces.size()));
+  if (faces.empty()) return false;
+  spoken_ = parts_->renderer.motion(at::cat(faces));
+  spoken_frames_ += spoken_.size(0);
+  rendered_ = 0;
+  return true;
+}
+
+/// As the networks take it, [1, 3, S, S]; undefined behind the end.
+at::Tensor TalkGenerator::driving_face(int64_t frame) const {
+  const std::optional<Picture> picture = plan_.driving->frame(frame);
+  if (!picture) return {};
+  // from_blob takes a mutable pointer; what follows only reads.
+  at::Tensor pixels =
+      at::from_blob(const_cast<uint8_t*>(picture->rgb.get()), {picture->height, picture->width, 3}, at::kByte);
+  const int64_t side = parts_->renderer.config().picture_side();
+  if (const auto& s = plan_.driving_square)
+    pixels = tensor::resize(pixels.slice(0, s->y1, s->y2).slice(1, s->x1, s->x2).contiguous(), side, side,
+                            tensor::Resampling::lanczos);
+  else
+    pixels = tensor::resize(pixels, side, side, tensor::Resampling::bilinear);
+  return imtalker::pixels_to_frames(pixels).to(parts_->like);
 }
 
 FrameBlock TalkGenerator::render() {
@@ -163,7 +262,7 @@ FrameBlock TalkGenerator::render() {
   block.video_frames = count;
   block.height = pixels.size(1);
   block.width = pixels.size(2);
-  block.fps = parts_->generator.config().fps;
+  block.fps = plan_.fps;
   block.first_video_frame = video_frames_;
   block.block = blocks_++;
   block.latent_frames = count;
@@ -173,23 +272,42 @@ FrameBlock TalkGenerator::render() {
   video_frames_ += count;
   rendered_ += count;
   if (rendered_ == spoken_.size(0)) spoken_.reset();
-  if (plan_.mode == Mode::aligned) forget_old_samples();
+  if (plan_.mode == Mode::aligned && !plan_.driving) forget_old_samples();
   return block;
 }
 
-/// `count` samples from `first` on, as a tensor of their own.
-at::Tensor TalkGenerator::samples(int64_t first, int64_t count) const {
-  const auto begin = speech_.begin() + (first - speech_begin_);
-  return at::tensor(at::ArrayRef<float>(&*begin, static_cast<std::size_t>(count)), at::TensorOptions(at::kFloat));
+/// Of speech_ and, behind it, `more`: [samples].
+at::Tensor TalkGenerator::wave(const Hearing& hearing, const std::vector<float>& more) const {
+  const at::Tensor wave = at::empty({hearing.samples}, at::kFloat);
+  const auto own = static_cast<int64_t>(speech_.size()), first = hearing.from - speech_begin_,
+             of_own = std::clamp<int64_t>(own - first, 0, hearing.samples), skipped = std::max<int64_t>(0, first - own);
+  auto* out = std::copy_n(speech_.begin() + std::min(first, own), of_own, wave.data_ptr<float>());
+  std::copy_n(more.begin() + skipped, hearing.samples - of_own, out);
+  return wave;
 }
 
 Sound TalkGenerator::sound(int64_t first_frame, int64_t frames) const {
+  if (plan_.driving) return driving_sound(first_frame, frames);
   const int64_t per_frame = parts_->samples_per_frame();
   const int64_t first = first_frame * per_frame - speech_begin_;
   const int64_t last = std::min<int64_t>(first + frames * per_frame, static_cast<int64_t>(speech_.size()));
   return {.samples = std::make_shared<const std::vector<float>>(speech_.begin() + first, speech_.begin() + last),
           .first_sample = first_frame * per_frame,
           .hz = parts_->generator.config().sampling_rate};
+}
+
+Sound TalkGenerator::driving_sound(int64_t first_frame, int64_t frames) const {
+  const std::vector<float>& all = plan_.driving->sound();
+  const int64_t hz = plan_.driving->sound_hz();
+  const auto sample = [&](int64_t frame) {
+    const double at = static_cast<double>(frame) * static_cast<double>(hz) / plan_.fps;
+    return std::min<int64_t>(std::llround(at), static_cast<int64_t>(all.size()));
+  };
+  const int64_t first = sample(first_frame);
+  return {.samples = std::make_shared<const std::vector<float>>(all.begin() + first,
+                                                                all.begin() + sample(first_frame + frames)),
+          .first_sample = first,
+          .hz = hz};
 }
 
 /// Keeps what the next chunk hears and what has not gone out with its frames.

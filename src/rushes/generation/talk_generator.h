@@ -18,13 +18,18 @@ namespace rushes::generation {
 /// A request in the model's units, checked.
 struct TalkPlan {
   TalkOptions::Mode mode = TalkOptions::Mode::aligned;
-  int64_t chunk_frames = 0;   // aligned: video frames whose motion is made at once
-  double chunk_seconds = 0;   // reference: length of a window
-  double motion_scale = 1.0;  // of the motion away from the portrait's own
+  int64_t chunk_frames = 0;                        // aligned: video frames whose motion is made at once
+  double chunk_seconds = 0;                        // reference: length of a window
+  double motion_scale = 1.0;                       // of the motion away from the portrait's own
+  double fps = 0;                                  // of the video
+  std::shared_ptr<const DrivingVideo> driving;     // null: speech drives
+  std::optional<imtalker::Square> driving_square;  // of its face; nothing: its whole picture
   imtalker::MotionOptions motion;
   uint64_t seed = 0;
   std::optional<at::Tensor> pose, gaze;  // [1, 3], [1, 2] float32
   int64_t height = 0, width = 0;         // of the video
+
+  VideoFormat format(int64_t speech_hz) const;
 };
 
 /// The picture as the networks take it, and where its frames go.
@@ -39,24 +44,44 @@ class TalkGenerator final : public Generator {
   TalkGenerator(std::shared_ptr<const TalkParts> parts, TalkPlan plan, TalkPicture picture);
 
   VideoFormat format() const override;
-  /// A step is: the portrait; the motion of one chunk of speech; or the pictures of a few frames.
+  /// A step is: the portrait; the motion of one chunk of speech, or of a few driving frames; or the pictures of a few
+  /// frames.
   StepResult step(const Inbox& inbox) override;
   bool at_block_border() const override { return !spoken_.defined() || rendered_ == 0 || block_done_; }
   std::unique_ptr<Generator> fork() const override;
   int64_t bytes() const override;
+  std::string shape_of_step(const Inbox& inbox) const override;
+  /// The motion of each speaker's next chunk, in one forward; kept for its next step. Their shape_of_step() is equal
+  /// and not empty.
+  static void hear(const std::vector<TalkGenerator*>& speakers, const std::vector<const Inbox*>& inboxes);
 
  private:
   // The published servers cut their video into segments of so many frames; no block goes over such a border.
   static constexpr int64_t kSegmentFrames = 50;
   static constexpr int64_t kBlockFrames = 5;
 
+  /// Speech that the next chunk is made from, in samples of the session, and the video frame behind it.
+  struct Hearing {
+    int64_t from, samples, end;
+  };
+  /// The motion of a chunk that has not begun, and where it leaves the generator.
+  struct Prepared {
+    int64_t end;
+    at::Tensor latents;  // [1, T, dim_motion]
+    imtalker::MotionContext context;
+    tensor::RandomStream noise;
+  };
+  std::optional<Hearing> next_chunk(std::size_t more_samples, bool ended) const;
+  void show(const at::Tensor& latents);
   bool speak();
   bool speak_aligned();
   bool speak_reference();
-  at::Tensor motion_of(const at::Tensor& features, tensor::RandomStream& noise, bool continued);
+  bool follow();
+  at::Tensor driving_face(int64_t frame) const;
   FrameBlock render();
-  at::Tensor samples(int64_t first, int64_t count) const;
+  at::Tensor wave(const Hearing& hearing, const std::vector<float>& more) const;
   Sound sound(int64_t first_frame, int64_t frames) const;
+  Sound driving_sound(int64_t first_frame, int64_t frames) const;
   void forget_old_samples();
 
   std::shared_ptr<const TalkParts> parts_;
@@ -67,13 +92,14 @@ class TalkGenerator final : public Generator {
 
   // Speech that is still needed: to be spoken, to give context, or to go out with its frames.
   std::vector<float> speech_;
-  int64_t speech_begin_ = 0;  // index of its first sample in the session's speech
-  bool speech_ended_ = false;
+  int64_t speech_begin_ = 0;    // index of its first sample in the session's speech
+  bool speech_ended_ = false;   // or the driving video has
   audio::ChunkBuffer windows_;  // reference mode
   std::vector<std::vector<float>> waiting_windows_;
 
   tensor::RandomStream noise_;
   std::optional<imtalker::MotionContext> context_;
+  std::optional<Prepared> prepared_;
   int64_t spoken_frames_ = 0;              // whose motion has been made
   at::Tensor spoken_;                      // motion of the newest chunk [T, dim_motion], until all of it is rendered
   int64_t rendered_ = 0;                   // of its frames

@@ -9,6 +9,9 @@
 
 #include "rushes/base/error.h"
 #include "rushes/generation/load_talk_model.h"
+#include "rushes/generation/talk_model.h"
+#include "rushes/tensor/image_resize.h"
+#include "rushes/tensor/ops.h"
 
 namespace rushes::generation {
 namespace {
@@ -260,6 +263,167 @@ TEST(TalkModel, cuts_the_portrait_around_the_face_that_it_is_told) {
   EXPECT_NEAR(brightness(96), 220, 1);
   request.talk->face = {10, 30, 40, 60};
   EXPECT_NEAR(brightness(64), 20, 1);
+}
+
+/// Frames of one grey each, brighter from one to the next.
+class GreyVideo final : public DrivingVideo {
+ public:
+  GreyVideo(int64_t frames, double fps, int64_t sound_hz)
+      : frames_(frames), fps_(fps), hz_(sound_hz), sound_(speech(std::llround(frames * sound_hz / fps))) {}
+  double fps() const override { return fps_; }
+  std::optional<Picture> frame(int64_t index) const override {
+    if (index >= frames_) return std::nullopt;
+    const auto pixels = std::make_shared<std::vector<uint8_t>>(60 * 80 * 3);
+    for (std::size_t i = 0; i < pixels->size(); ++i)
+      (*pixels)[i] = static_cast<uint8_t>((i * 31 + static_cast<std::size_t>(index) * 977) % 256);
+    return Picture{{pixels, pixels->data()}, 60, 80};
+  }
+  int64_t sound_hz() const override { return hz_; }
+  const std::vector<float>& sound() const override { return sound_; }
+
+ private:
+  int64_t frames_;
+  double fps_;
+  int64_t hz_;
+  std::vector<float> sound_;
+};
+
+Video driven(const VideoRequest& request, const std::function<void(const FrameBlock&)>& look = {}) {
+  const auto generator = model().start(request);
+  Video video;
+  for (;;) {
+    const StepResult result = generator->step({});
+    for (const Event& event : result.events) {
+      const auto& block = std::get<FrameBlock>(event);
+      EXPECT_EQ(block.first_video_frame, video.video_frames);
+      video.video_frames += block.video_frames;
+      video.pixels.insert(video.pixels.end(), block.frame(0), block.frame(block.video_frames));
+      if (block.sound.samples)
+        video.sound.insert(video.sound.end(), block.sound.samples->begin(), block.sound.samples->end());
+      if (look) look(block);
+    }
+    if (result.outcome == StepOutcome::finished) return video;
+    EXPECT_EQ(result.outcome, StepOutcome::again) << "a driven portrait waits for nothing";
+    if (result.outcome != StepOutcome::again) return video;
+  }
+}
+
+TEST(TalkGenerator, a_driven_portrait_has_the_rate_the_length_and_the_sound_of_its_video) {
+  for (const double fps : {25.0, 29.97}) {
+    for (const int64_t frames : {1, 5, 13}) {
+      SCOPED_TRACE(frames);
+      VideoRequest request = request_of();
+      const auto video = std::make_shared<const GreyVideo>(frames, fps, 48'000);
+      request.talk->driving = video;
+      const VideoFormat format = model().plan(request);
+      EXPECT_EQ(format.fps, fps);
+      EXPECT_EQ(format.sound_hz, 48'000);
+      EXPECT_EQ(format.speech_hz, 0);
+      const Video made = driven(request, [&](const FrameBlock& block) { EXPECT_EQ(block.fps, fps); });
+      EXPECT_EQ(made.video_frames, frames);
+      EXPECT_EQ(made.sound, video->sound());
+    }
+  }
+}
+
+TEST(TalkGenerator, a_driven_portrait_moves_as_its_video_does) {
+  VideoRequest request = request_of();
+  request.talk->driving = std::make_shared<const GreyVideo>(7, 25, 0);
+  const Video made = driven(request);
+  EXPECT_TRUE(made.sound.empty());
+  ASSERT_EQ(made.video_frames, 7);
+  const std::size_t frame = made.pixels.size() / 7;
+  // What the reference computes for each frame by itself: the motion encoder's reading, rendered.
+  const auto& parts = *dynamic_cast<const TalkModel&>(model()).parts();
+  const c10::InferenceMode inference;
+  const auto picture = [](const Picture& p) {
+    return at::from_blob(const_cast<uint8_t*>(p.rgb.get()), {p.height, p.width, 3}, at::kByte);
+  };
+  const imtalker::Portrait portrait = parts.renderer.portrait(imtalker::pixels_to_frames(picture(*request.image)));
+  for (const int64_t index : {0, 6}) {
+    const auto shown = request.talk->driving->frame(index);
+    const at::Tensor face = imtalker::pixels_to_frames(
+        tensor::resize(picture(*shown).slice(1, 10, 70).contiguous(), 128, 128, tensor::Resampling::lanczos));
+    const at::Tensor wanted = imtalker::frames_to_pixels(parts.renderer.render(parts.renderer.motion(face), portrait));
+    const at::Tensor got =
+        at::from_blob(const_cast<uint8_t*>(made.pixels.data()) + static_cast<std::size_t>(index) * frame,
+                      {1, 128, 128, 3}, at::kByte);
+    EXPECT_LE((wanted.to(at::kInt) - got.to(at::kInt)).abs().max().item<int>(), 1) << index;
+  }
+}
+
+TEST(TalkGenerator, a_driving_video_and_windows_of_speech_exclude_each_other) {
+  VideoRequest request = request_of(Mode::reference);
+  request.talk->driving = std::make_shared<const GreyVideo>(3, 25, 0);
+  EXPECT_THROW(model().plan(request), Error);
+}
+
+TEST(TalkGenerator, who_shares_forwards_with_others_makes_the_same_video) {
+  std::vector<VideoRequest> requests;
+  for (int64_t i = 0; i < 3; ++i) {
+    requests.push_back(request_of());
+    requests.back().seed = 7 + i;
+  }
+  requests[1].talk->pose = {0.5, -0.5, 0.1};
+  requests[2].talk->gaze = {0.3, 0.2};
+  const std::vector<float> wave = speech(640 * 15);
+  std::vector<Video> alone, together(3);
+  for (const VideoRequest& request : requests) alone.push_back(talk(request, wave, {3200}, true));
+
+  std::vector<std::unique_ptr<Generator>> generators;
+  for (const VideoRequest& request : requests) generators.push_back(model().start(request));
+  int64_t shared = 0;
+  for (std::size_t at = 0; at <= wave.size(); at += 3200) {
+    Inbox piece;
+    const std::size_t count = std::min<std::size_t>(3200, wave.size() - at);
+    piece.speech.assign(wave.begin() + static_cast<std::ptrdiff_t>(at),
+                        wave.begin() + static_cast<std::ptrdiff_t>(at + count));
+    piece.end_of_speech = count == 0;
+    if (at == 0)  // a portrait first
+      for (const auto& generator : generators) generator->step({});
+    std::vector<Waiting> waiting;
+    for (const auto& generator : generators) {
+      EXPECT_EQ(generator->shape_of_step(piece), generators[0]->shape_of_step(piece));
+      waiting.push_back({generator.get(), &piece});
+    }
+    if (!generators[0]->shape_of_step(piece).empty()) {
+      model().prepare(waiting);
+      ++shared;
+      EXPECT_TRUE(generators[0]->shape_of_step(piece).empty()) << "it is prepared already";
+    }
+    for (std::size_t i = 0; i < generators.size(); ++i) {
+      StepResult result = generators[i]->step(piece);
+      take(result, together[i]);
+      while (result.outcome == StepOutcome::again) take(result = generators[i]->step({}), together[i]);
+    }
+  }
+  EXPECT_EQ(shared, 3);
+  for (std::size_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(together[i].video_frames, alone[i].video_frames);
+    EXPECT_TRUE(together[i].pixels == alone[i].pixels) << i;
+    EXPECT_EQ(together[i].sound, alone[i].sound);
+  }
+  EXPECT_FALSE(alone[0].pixels == alone[1].pixels);
+}
+
+TEST(TalkGenerator, only_speech_of_one_shape_is_shared) {
+  const auto generator = model().start(request_of());
+  Inbox piece;
+  piece.speech = speech(3200);
+  EXPECT_EQ(generator->shape_of_step(piece), "") << "the portrait comes first";
+  generator->step({});
+  EXPECT_EQ(generator->shape_of_step({}), "") << "nothing to say";
+  const std::string shape = generator->shape_of_step(piece);
+  EXPECT_NE(shape, "");
+  VideoRequest other = request_of();
+  other.steps = 9;
+  const auto slower = model().start(other);
+  slower->step({});
+  EXPECT_NE(slower->shape_of_step(piece), shape);
+  const auto copy = generator->fork();
+  model().prepare(std::vector<Waiting>{{generator.get(), &piece}});
+  EXPECT_EQ(copy->shape_of_step(piece), shape);
+  EXPECT_EQ(generator->fork()->shape_of_step({}), "") << "a copy has not heard what the origin waits to step with";
 }
 
 }  // namespace

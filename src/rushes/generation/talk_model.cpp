@@ -60,6 +60,10 @@ TalkPlan plan_talk(const VideoRequest& request, const TalkParts& parts) {
   require(options.crop_scale >= 0.1 && options.crop_scale <= 4, ErrorCode::invalid_argument,
           "crop_scale must be 0.1 to 4 (got {})", options.crop_scale);
   plan.seed = static_cast<uint64_t>(request.seed);
+  plan.fps = options.driving ? options.driving->fps() : parts.generator.config().fps;
+  plan.driving = options.driving;
+  require(!plan.driving || plan.mode == Mode::aligned, ErrorCode::invalid_argument,
+          "mode reference is a way to cut speech into windows; a driving video has none");
   plan.pose = row("pose_style", options.pose);
   plan.gaze = row("gaze_style", options.gaze);
   const int64_t side = parts.renderer.config().picture_side();
@@ -91,7 +95,7 @@ at::Tensor cut(const at::Tensor& pixels, const imtalker::Square& s, int64_t side
                         tensor::Resampling::bicubic);
 }
 
-TalkPicture prepare(const VideoRequest& request, const TalkParts& parts) {
+TalkPicture picture_of(const VideoRequest& request, const TalkParts& parts) {
   const TalkOptions& options = options_of(request);
   const at::Tensor pixels = pixels_of(*request.image);
   TalkPicture picture;
@@ -100,6 +104,32 @@ TalkPicture prepare(const VideoRequest& request, const TalkParts& parts) {
       imtalker::pixels_to_frames(cut(pixels, picture.square, parts.renderer.config().picture_side())).to(parts.like);
   if (!options.crop) picture.whole = imtalker::pixels_to_frames(pixels).to(parts.like.device());
   return picture;
+}
+
+/// The widest face of some frames, looked for on copies of height 360 as published.
+imtalker::Square square_of_driving(const TalkOptions& options, const TalkParts& parts) {
+  constexpr int64_t kSearchedHeight = 360;
+  std::vector<imtalker::FaceBox> faces;
+  for (const auto& face : options.driving_faces)
+    faces.push_back({.x1 = face[0], .y1 = face[1], .x2 = face[2], .y2 = face[3], .score = 1});
+  const auto first = options.driving->frame(0);
+  require(first.has_value(), ErrorCode::corrupt_data, "the driving video has no frames");
+  for (int64_t i = 0; parts.detector && i < kMostFacesLookedFor; ++i) {
+    const auto picture = options.driving->frame(i * kFaceEvery);
+    if (!picture) break;
+    const double scale = static_cast<double>(picture->height) / static_cast<double>(kSearchedHeight);
+    const auto width = std::max<int64_t>(1, std::llround(static_cast<double>(picture->width) / scale));
+    const auto found =
+        parts.detector
+            ->detect(tensor::resize(pixels_of(*picture), kSearchedHeight, width, tensor::Resampling::bilinear))
+            .faces;
+    const auto widest = std::max_element(found.begin(), found.end(), [](const auto& a, const auto& b) {
+      return (a.score > 0.5) < (b.score > 0.5) || ((a.score > 0.5) == (b.score > 0.5) && a.x2 - a.x1 < b.x2 - b.x1);
+    });
+    if (widest == found.end() || widest->score <= 0.5) continue;
+    faces.push_back({widest->x1 * scale, widest->y1 * scale, widest->x2 * scale, widest->y2 * scale, widest->score});
+  }
+  return imtalker::driving_square(faces, first->height, first->width);
 }
 
 }  // namespace
@@ -139,14 +169,7 @@ TalkModel::TalkModel(const TalkDirectory& model, const TalkWeights& weights)
 }
 
 VideoFormat TalkModel::plan(const VideoRequest& request) const {
-  const TalkPlan plan = plan_talk(request, *parts_);
-  const imtalker::GeneratorConfig& config = parts_->generator.config();
-  return {.height = plan.height,
-          .width = plan.width,
-          .fps = config.fps,
-          .video_frames = {},
-          .sound_hz = plan.mode == Mode::aligned ? config.sampling_rate : 0,
-          .speech_hz = config.sampling_rate};
+  return plan_talk(request, *parts_).format(parts_->generator.config().sampling_rate);
 }
 
 VideoRequest::Image TalkModel::portrait(const VideoRequest& request, int64_t side) const {
@@ -164,7 +187,19 @@ VideoRequest::Image TalkModel::portrait(const VideoRequest& request, int64_t sid
 std::unique_ptr<Generator> TalkModel::start(const VideoRequest& request) const {
   const c10::InferenceMode inference;
   TalkPlan plan = plan_talk(request, *parts_);
-  return std::make_unique<TalkGenerator>(parts_, std::move(plan), prepare(request, *parts_));
+  if (plan.driving && options_of(request).crop) plan.driving_square = square_of_driving(options_of(request), *parts_);
+  return std::make_unique<TalkGenerator>(parts_, std::move(plan), picture_of(request, *parts_));
+}
+
+void TalkModel::prepare(std::span<const Waiting> together) const {
+  const c10::InferenceMode inference;
+  std::vector<TalkGenerator*> speakers;
+  std::vector<const Inbox*> inboxes;
+  for (const Waiting& waiting : together) {
+    speakers.push_back(&dynamic_cast<TalkGenerator&>(*waiting.generator));
+    inboxes.push_back(waiting.inbox);
+  }
+  TalkGenerator::hear(speakers, inboxes);
 }
 
 void TalkModel::warm_up() const {

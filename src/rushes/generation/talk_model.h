@@ -47,6 +47,7 @@ class TalkModel final : public Model {
   /// Finds the face too, which takes a while where there is a detector.
   std::unique_ptr<Generator> start(const VideoRequest& request) const override;
   VideoFormat plan(const VideoRequest& request) const override;
+  void prepare(std::span<const Waiting> together) const override;
   bool finds_faces() const override { return parts_->detector.has_value(); }
   VideoRequest::Image portrait(const VideoRequest& request, int64_t side) const override;
 

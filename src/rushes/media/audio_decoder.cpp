@@ -5,51 +5,21 @@
 #include <fstream>
 #include <iterator>
 
-#include "rushes/media/libav.h"
+#include "rushes/audio/resample.h"
+#include "rushes/media/decoded_stream.h"
 
 namespace rushes::media {
 namespace {
 
-using libav::check;
-
-// What may read bytes from outside. Everything else of FFmpeg stays out of their reach.
-constexpr const char* kDemuxers = "wav,w64,mp3,flac,ogg,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,aac";
-constexpr const char* kDecoders =
-    "pcm_s16le,pcm_s16be,pcm_s24le,pcm_s32le,pcm_u8,pcm_f32le,pcm_f64le,pcm_alaw,pcm_mulaw,mp3float,mp3,flac,vorbis,"
-    "opus,libopus,aac,alac";
-constexpr const char* kFormats = "WAV, MP3, FLAC, Ogg, WebM or MP4";
-constexpr int kIoBufferBytes = 32 << 10;
+constexpr libav::Readable kSound{
+    .type = AVMEDIA_TYPE_AUDIO,
+    .what = "the sound",
+    .formats = "WAV, MP3, FLAC, Ogg, WebM or MP4",
+    .demuxers = "wav,w64,mp3,flac,ogg,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,aac,avi,mpegts",
+    .decoders =
+        "pcm_s16le,pcm_s16be,pcm_s24le,pcm_s32le,pcm_u8,pcm_f32le,pcm_f64le,pcm_alaw,pcm_mulaw,mp3float,mp3,flac,"
+        "vorbis,opus,libopus,aac,alac"};
 constexpr int64_t kMaxChannels = 32;
-
-/// Bytes in memory, read as a file.
-struct Source {
-  std::span<const uint8_t> bytes;
-  int64_t position = 0;
-
-  static int read(void* opaque, uint8_t* target, int wanted) {
-    auto& source = *static_cast<Source*>(opaque);
-    const int64_t left = static_cast<int64_t>(source.bytes.size()) - source.position;
-    const int64_t count = std::min<int64_t>(left, wanted);
-    if (count <= 0) return AVERROR_EOF;
-    std::memcpy(target, source.bytes.data() + source.position, static_cast<std::size_t>(count));
-    source.position += count;
-    return static_cast<int>(count);
-  }
-  static int64_t seek(void* opaque, int64_t offset, int whence) {
-    auto& source = *static_cast<Source*>(opaque);
-    const auto size = static_cast<int64_t>(source.bytes.size());
-    if (whence == AVSEEK_SIZE) return size;
-    const int64_t to = (whence & ~AVSEEK_FORCE) == SEEK_CUR   ? source.position + offset
-                       : (whence & ~AVSEEK_FORCE) == SEEK_END ? size + offset
-                                                              : offset;
-    if (to < 0 || to > size) return AVERROR(EINVAL);
-    return source.position = to;
-  }
-};
-
-struct CloseInput {
-  void operator()(AVFormatContext* p) const { avformat_close_input(&p); }
-};
 
 /// One value of a decoded frame in [-1, 1].
 float value(const AVFrame& frame, int channel, int i) {
@@ -80,68 +50,24 @@ void append_mean(const AVFrame& frame, std::vector<float>& samples) {
 }  // namespace
 
 DecodedAudio decode_audio(std::span<const uint8_t> bytes, const AudioLimits& limits) {
-  require(!bytes.empty(), ErrorCode::corrupt_data, "the sound is empty (0 bytes); send {}", kFormats);
+  require(!bytes.empty(), ErrorCode::corrupt_data, "the sound is empty (0 bytes); send {}", kSound.formats);
   require(static_cast<int64_t>(bytes.size()) <= limits.max_bytes, ErrorCode::too_large,
           "the sound has {} bytes, {} are allowed", bytes.size(), limits.max_bytes);
-  libav::set_up();
-  Source source{bytes};
-  auto* buffer = static_cast<uint8_t*>(av_malloc(kIoBufferBytes));
-  require(buffer != nullptr, ErrorCode::exhausted, "sound: out of memory");
-  const auto io = libav::owned(
-      avio_alloc_context(buffer, kIoBufferBytes, 0, &source, Source::read, nullptr, Source::seek), "sound");
-  AVFormatContext* opened = avformat_alloc_context();
-  require(opened != nullptr, ErrorCode::exhausted, "sound: out of memory");
-  opened->pb = io.get();
-  opened->flags |= AVFMT_FLAG_CUSTOM_IO;
-  opened->format_whitelist = av_strdup(kDemuxers);
-  opened->codec_whitelist = av_strdup(kDecoders);
-  opened->protocol_whitelist = av_strdup("none");
-  opened->max_streams = 16;
-  const int result = avformat_open_input(&opened, nullptr, nullptr, nullptr);
-  require(result >= 0, ErrorCode::unsupported, "this is no sound that can be read ({}); send {}",
-          libav::message(result), kFormats);
-  const std::unique_ptr<AVFormatContext, CloseInput> input(opened);
-  // Nothing to find is told by the lack of a stream below.
-  avformat_find_stream_info(input.get(), nullptr);
-  const int index = av_find_best_stream(input.get(), AVMEDIA_TYPE_AUDIO, -1, -1, nullptr, 0);
-  require(index >= 0, ErrorCode::unsupported, "the file has no sound that can be read; send {}", kFormats);
-  const AVCodecParameters& parameters = *input->streams[index]->codecpar;
-  const AVCodec* codec = avcodec_find_decoder(parameters.codec_id);
-  require(codec != nullptr, ErrorCode::unsupported, "the sound is coded as {}, which is not known; send {}",
-          avcodec_get_name(parameters.codec_id), kFormats);
-  const auto context = libav::owned(avcodec_alloc_context3(codec), "sound decoder");
-  check(avcodec_parameters_to_context(context.get(), &parameters), "sound decoder", ErrorCode::corrupt_data);
-  context->codec_whitelist = av_strdup(kDecoders);
-  context->pkt_timebase = input->streams[index]->time_base;
-  context->thread_count = 1;
-  require(avcodec_open2(context.get(), codec, nullptr) >= 0, ErrorCode::unsupported,
-          "the sound is coded as {}, which cannot be read here; send {}", avcodec_get_name(parameters.codec_id),
-          kFormats);
-
+  libav::DecodedStream stream(bytes, kSound);
   DecodedAudio decoded;
-  const auto packet = libav::owned(av_packet_alloc(), "sound");
-  const auto frame = libav::owned(av_frame_alloc(), "sound");
-  const auto receive = [&] {
-    while (avcodec_receive_frame(context.get(), frame.get()) >= 0) {
-      require(frame->sample_rate > 0 && frame->sample_rate <= 768'000 && frame->ch_layout.nb_channels > 0 &&
-                  frame->ch_layout.nb_channels <= kMaxChannels,
-              ErrorCode::unsupported, "the sound has {} channels at {} Hz; allowed are 1 to {} at up to 768000",
-              frame->ch_layout.nb_channels, frame->sample_rate, kMaxChannels);
-      if (decoded.hz == 0) decoded.hz = frame->sample_rate;
-      require(decoded.hz == frame->sample_rate, ErrorCode::unsupported,
-              "the sound changes its sampling rate from {} to {} Hz", decoded.hz, frame->sample_rate);
-      append_mean(*frame, decoded.samples);
-      require(decoded.seconds() <= limits.max_seconds, ErrorCode::too_large,
-              "the sound is longer than {} s; send it in pieces", limits.max_seconds);
-    }
-  };
-  while (av_read_frame(input.get(), packet.get()) >= 0) {
-    // A damaged packet is left out, as players do.
-    if (packet->stream_index == index && avcodec_send_packet(context.get(), packet.get()) >= 0) receive();
-    av_packet_unref(packet.get());
+  while (const AVFrame* frame = stream.next()) {
+    require(frame->sample_rate > 0 && frame->sample_rate <= 768'000 && frame->ch_layout.nb_channels > 0 &&
+                frame->ch_layout.nb_channels <= kMaxChannels,
+            ErrorCode::unsupported, "the sound has {} channels at {} Hz; allowed are 1 to {} at up to 768000",
+            frame->ch_layout.nb_channels, frame->sample_rate, kMaxChannels);
+    if (decoded.hz == 0) decoded.hz = frame->sample_rate;
+    require(decoded.hz == frame->sample_rate, ErrorCode::unsupported,
+            "the sound changes its sampling rate from {} to {} Hz", decoded.hz, frame->sample_rate);
+    append_mean(*frame, decoded.samples);
+    require(decoded.seconds() <= limits.max_seconds, ErrorCode::too_large,
+            "the sound is longer than {} s; send it in pieces", limits.max_seconds);
   }
-  if (avcodec_send_packet(context.get(), nullptr) >= 0) receive();
-  if (decoded.hz == 0) decoded.hz = parameters.sample_rate;
+  if (decoded.hz == 0) decoded.hz = stream.stream().codecpar->sample_rate;
   require(decoded.hz > 0 && (!decoded.samples.empty() || bytes.size() <= 64), ErrorCode::corrupt_data,
           "nothing in the {} bytes of sound could be decoded; is the file damaged?", bytes.size());
   return decoded;
@@ -162,6 +88,10 @@ DecodedAudio read_audio(const std::filesystem::path& path, const AudioLimits& li
   } catch (const Error& error) {
     fail(error.code(), "{}: {}", path.string(), error.what());
   }
+}
+
+DecodedAudio resampled(const DecodedAudio& audio, int64_t hz) {
+  return {audio::resample(audio.samples, audio.hz, hz), hz};
 }
 
 DecodedAudio decode_pcm16(std::span<const uint8_t> bytes, int64_t hz, int64_t channels) {

@@ -28,6 +28,9 @@ DecodedAudio decode_audio(std::span<const uint8_t> bytes, const AudioLimits& lim
 /// The same from a file. Throws Error(not_found) too.
 DecodedAudio read_audio(const std::filesystem::path& path, const AudioLimits& limits = {});
 
+/// At another rate.
+DecodedAudio resampled(const DecodedAudio& audio, int64_t hz);
+
 /// Signed 16-bit little-endian samples, channels interleaved; a cut-off last one is left out.
 DecodedAudio decode_pcm16(std::span<const uint8_t> bytes, int64_t hz, int64_t channels = 1);
 

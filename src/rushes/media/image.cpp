@@ -11,10 +11,10 @@
 #include <system_error>
 
 #include "rushes/media/libav.h"
+#include "rushes/media/rgb_picture.h"
 
 extern "C" {
 #include <libavutil/display.h>
-#include <libavutil/pixdesc.h>
 }
 
 namespace rushes::media {
@@ -117,77 +117,6 @@ Owned<AVFrame> decode(const Format& format, std::span<const uint8_t> bytes, cons
   return frame;
 }
 
-struct Pixels {
-  int64_t width, height;
-  std::shared_ptr<uint8_t> rgb;
-};
-
-Pixels allocate(int64_t width, int64_t height) {
-  return {width, height,
-          std::shared_ptr<uint8_t>(new uint8_t[static_cast<std::size_t>(width * height * 3)],
-                                   std::default_delete<uint8_t[]>())};
-}
-
-/// JPEG's full-range formats by their present names; swscale takes the range as an argument.
-AVPixelFormat without_range(AVPixelFormat format) {
-  switch (format) {
-    case AV_PIX_FMT_YUVJ420P: return AV_PIX_FMT_YUV420P;
-    case AV_PIX_FMT_YUVJ422P: return AV_PIX_FMT_YUV422P;
-    case AV_PIX_FMT_YUVJ444P: return AV_PIX_FMT_YUV444P;
-    case AV_PIX_FMT_YUVJ440P: return AV_PIX_FMT_YUV440P;
-    case AV_PIX_FMT_YUVJ411P: return AV_PIX_FMT_YUV411P;
-    default: return format;
-  }
-}
-
-Pixels to_rgb(const AVFrame& frame) {
-  const auto format = without_range(static_cast<AVPixelFormat>(frame.format));
-  const bool has_alpha = (av_pix_fmt_desc_get(format)->flags & AV_PIX_FMT_FLAG_ALPHA) != 0;
-  const auto target = has_alpha ? AV_PIX_FMT_RGBA : AV_PIX_FMT_RGB24;
-  const int channels = has_alpha ? 4 : 3;
-  const auto convert =
-      libav::owned(sws_getContext(frame.width, frame.height, format, frame.width, frame.height, target,
-                                  SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT, nullptr, nullptr, nullptr),
-                   "colour conversion of the image");
-  const bool full_range = format != frame.format || frame.color_range == AVCOL_RANGE_JPEG;
-  const int* bt601 = sws_getCoefficients(SWS_CS_ITU601);  // what JPEG and WebP mean by YCbCr
-  sws_setColorspaceDetails(convert.get(), bt601, full_range, bt601, 1, 0, 1 << 16,
-                           1 << 16);  // refused for RGB, rightly
-  Pixels pixels = allocate(frame.width, frame.height);
-  // Row by row into a padded buffer: swscale's vector code writes past the end of a row.
-  const int stride = (frame.width * channels + 63) / 32 * 32;
-  std::vector<uint8_t> buffer(static_cast<std::size_t>(stride) * frame.height + 64);
-  uint8_t* destination = buffer.data();
-  libav::check(sws_scale(convert.get(), frame.data, frame.linesize, 0, frame.height, &destination, &stride),
-               "colour conversion of the image");
-  uint8_t* out = pixels.rgb.get();
-  for (int y = 0; y < frame.height; ++y) {
-    const uint8_t* row = buffer.data() + static_cast<std::size_t>(y) * stride;
-    if (!has_alpha) {
-      std::memcpy(out, row, static_cast<std::size_t>(frame.width) * 3);
-      out += frame.width * 3;
-      continue;
-    }
-    for (int x = 0; x < frame.width; ++x, row += 4)
-      for (int c = 0; c < 3; ++c) *out++ = static_cast<uint8_t>((row[c] * row[3] + 127) / 255);
-  }
-  return pixels;
-}
-
-/// Applies a rotation or reflection by quarter turns: the 2x2 corner of FFmpeg's display matrix, entries 0 or +-1.
-Pixels turn(const Pixels& from, const int32_t* matrix) {
-  const auto sign = [&](int index) { return (matrix[index] > 0) - (matrix[index] < 0); };
-  const int a = sign(0), b = sign(1), c = sign(3), d = sign(4);
-  if (std::abs(a) + std::abs(b) != 1 || std::abs(c) + std::abs(d) != 1 || a * d - b * c == 0) return from;
-  Pixels to = a != 0 ? allocate(from.width, from.height) : allocate(from.height, from.width);
-  const int64_t x0 = a + c < 0 ? to.width - 1 : 0, y0 = b + d < 0 ? to.height - 1 : 0;
-  for (int64_t y = 0; y < from.height; ++y)
-    for (int64_t x = 0; x < from.width; ++x)
-      std::memcpy(to.rgb.get() + ((y0 + b * x + d * y) * to.width + x0 + a * x + c * y) * 3,
-                  from.rgb.get() + (y * from.width + x) * 3, 3);
-  return to;
-}
-
 }  // namespace
 
 Image decode_image(std::span<const uint8_t> bytes, const ImageLimits& limits) {
@@ -205,10 +134,9 @@ Image decode_image(std::span<const uint8_t> bytes, const ImageLimits& limits) {
           ErrorCode::too_large, "the {} image is {}x{}; at most {} pixels, {} on a side, are taken", format->name,
           size->width, size->height, limits.max_pixels, limits.max_side);
   const auto frame = decode(*format, bytes, limits);
-  Pixels pixels = to_rgb(*frame);
-  if (const AVFrameSideData* side = av_frame_get_side_data(frame.get(), AV_FRAME_DATA_DISPLAYMATRIX))
-    pixels = turn(pixels, reinterpret_cast<const int32_t*>(side->data));
-  return {pixels.height, pixels.width, std::move(pixels.rgb)};
+  const Image image = RgbConverter().convert(*frame, AVCOL_SPC_SMPTE170M);  // what JPEG and WebP mean by YCbCr
+  const AVFrameSideData* side = av_frame_get_side_data(frame.get(), AV_FRAME_DATA_DISPLAYMATRIX);
+  return side ? turned(image, reinterpret_cast<const int32_t*>(side->data)) : image;
 }
 
 Image read_image(const std::filesystem::path& path, const ImageLimits& limits) {

@@ -1,6 +1,9 @@
 #include "rushes/nn/linear.h"
 
+#include "rushes/base/error.h"
+#include "rushes/nn/stock_operators.h"
 #include "rushes/tensor/kernels/cpu/flash_attention.h"
+#include "rushes/tensor/kernels/cpu/narrow_linear.h"
 #include "rushes/tensor/kernels/cpu/transformer_kernels.h"
 #include "rushes/tensor/ops.h"
 
@@ -30,7 +33,18 @@ at::Tensor bfloat16_by_float32(const at::Tensor& x, const at::Tensor& weight, co
 }  // namespace
 
 Linear::Linear(const tensor::WeightMap& weights, const std::string& key, int64_t out, int64_t in)
-    : weight_(weights.at(key + ".weight", {out, in})), bias_(weights.at(key + ".bias", {out})) {}
+    : weight_(weights.at(key + ".weight", {out, in})), bias_(weights.at(key + ".bias", {out})) {
+  if (!weights.trainable()) pack();
+}
+
+void Linear::pack() {
+  const int64_t out = weight_.size(0), in = weight_.size(1);
+  if (!weight_.is_cpu() || weight_.scalar_type() != at::kFloat || !is_narrow(out, in)) return;
+  const at::Tensor weight = weight_.detach().contiguous();
+  bias_ = bias_.detach().contiguous();
+  packed_ = at::empty({kernels::packed_narrow_size(out, in)}, weight.options());
+  kernels::pack_narrow(weight.const_data_ptr<float>(), out, in, packed_.mutable_data_ptr<float>());
+}
 
 Linear Linear::fused(const std::vector<Linear>& layers) {
   std::vector<at::Tensor> weights, biases;
@@ -38,7 +52,9 @@ Linear Linear::fused(const std::vector<Linear>& layers) {
     weights.push_back(layer.weight_);
     biases.push_back(layer.bias_);
   }
-  return {at::cat(weights, 0), at::cat(biases, 0)};
+  Linear all(at::cat(weights, 0), at::cat(biases, 0));
+  if (layers.front().packed_.defined()) all.pack();
+  return all;
 }
 
 at::Tensor Linear::operator()(const at::Tensor& x, Activation activation) const {
@@ -46,6 +62,22 @@ at::Tensor Linear::operator()(const at::Tensor& x, Activation activation) const 
   if (wants_gradients(x, weight_) || !x.is_cpu()) {
     const at::Tensor y = at::linear(x, weight_, bias_);
     return gelu ? at::gelu(y, "tanh") : y;
+  }
+  if (packed_.defined() && x.scalar_type() == at::kFloat && !StockOperators::wanted()) {
+    RUSHES_ASSERT(x.size(-1) == weight_.size(1));
+    const at::Tensor rows = x.contiguous();
+    std::vector<int64_t> shape = x.sizes().vec();
+    shape.back() = weight_.size(0);
+    const at::Tensor out = at::empty(shape, x.options());
+    kernels::narrow_linear({.rows = rows.numel() / weight_.size(1),
+                            .columns = weight_.size(0),
+                            .depth = weight_.size(1),
+                            .x = rows.const_data_ptr<float>(),
+                            .packed = packed_.const_data_ptr<float>(),
+                            .bias = bias_.const_data_ptr<float>(),
+                            .gelu = gelu,
+                            .out = out.mutable_data_ptr<float>()});
+    return out;
   }
   if (x.scalar_type() == at::kBFloat16 && !kernels::has_bf16_products())
     return bfloat16_by_float32(x, weight_, bias_, gelu ? kernels::Activation::gelu_tanh : kernels::Activation::none);

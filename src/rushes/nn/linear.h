@@ -12,11 +12,14 @@ enum class Activation { none, gelu_tanh };
 
 /// y = activation(x W^T + b). Borrows the storage of its tensors; differentiable where gradients are wanted.
 /// bfloat16 on CPUs without AVX512-BF16: products and sums in float32, one rounding of the result; libtorch's own
-/// operator is some eight times slower there.
+/// operator is some eight times slower there. float32 on CPUs with narrow weights (is_narrow()): packed at
+/// construction; what a row becomes does not depend, to the bit, on the rows beside it.
 class Linear {
  public:
   Linear() = default;
   Linear(at::Tensor weight, at::Tensor bias) : weight_(std::move(weight)), bias_(std::move(bias)) {}
+  /// Weights that stay in a core's caches: [out, in] of at most 1024 by 512, and 2^18 in all.
+  static bool is_narrow(int64_t out, int64_t in) { return out <= 1024 && in <= 512 && out * in <= (1 << 18); }
   /// `key`.weight [out, in] and `key`.bias [out]. Throws Error(corrupt_data) naming a missing or misshapen one.
   Linear(const tensor::WeightMap& weights, const std::string& key, int64_t out, int64_t in);
   /// Several layers of one input as one: their outputs side by side. Copies the weights.
@@ -29,7 +32,10 @@ class Linear {
   const at::Tensor& bias() const noexcept { return bias_; }
 
  private:
+  void pack();
+
   at::Tensor weight_, bias_;
+  at::Tensor packed_;  // undefined where general products are used
 };
 
 }  // namespace rushes::nn

@@ -2,35 +2,14 @@
 // libtorch's operators in the same run. The result is checked first.
 #include <benchmark/benchmark.h>
 
-#include <functional>
-
+#include "rushes/nn/beside_stock.h"
 #include "rushes/nn/matching_attention.h"
-#include "rushes/nn/measure.h"
 #include "rushes/nn/window_attention.h"
 
 namespace rushes::nn {
 namespace {
 
 at::Tensor random(at::IntArrayRef sizes) { return at::randn(sizes, at::TensorOptions(at::kFloat)); }
-
-/// Runs ours and stock in turns. Counters: what fraction of a large float32 product's speed ours has, ratio to stock.
-void compare(benchmark::State& state, double flop, const std::function<at::Tensor()>& ours,
-             const std::function<at::Tensor()>& stock) {
-  const at::Tensor a = random({1024, 1024}), b = random({1024, 1024});
-  at::Tensor product = at::mm(a, b), got, wanted;
-  double gemm = 1e9, mine = 1e9, theirs = 1e9;
-  for (auto _ : state) {
-    gemm = std::min(gemm, seconds([&] { at::mm_out(product, a, b); }));
-    theirs = std::min(theirs, seconds([&] { wanted = stock(); }));
-    const double now = seconds([&] { got = ours(); });
-    mine = std::min(mine, now);
-    state.SetIterationTime(now);
-  }
-  if (!(relative_error(got, wanted) < 1e-5)) state.SkipWithError("wrong result");
-  state.counters["GFLOP/s"] = flop / mine / 1e9;
-  state.counters["of_f32_gemm"] = flop / mine / (2.0 * 1024 * 1024 * 1024 / gemm);
-  state.counters["times_stock"] = theirs / mine;
-}
 
 /// Range 0: frames, 1: cells, 2: heads, 3: head size.
 void matching_attention_of_imtalker(benchmark::State& state) {

@@ -1,4 +1,5 @@
-// For benchmarks: while one of these lives, attention on its thread runs by libtorch's operators.
+// For benchmarks: while one of these lives, attention and narrow linear layers on its thread run by libtorch's
+// operators.
 #pragma once
 
 namespace rushes::nn {

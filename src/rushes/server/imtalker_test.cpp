@@ -4,6 +4,9 @@
 
 #include <fstream>
 
+#include "rushes/media/audio_decoder.h"
+#include "rushes/media/video_output.h"
+#include "rushes/media/video_reader.h"
 #include "rushes/server/talk_test_server.h"
 
 namespace rushes::server {
@@ -42,6 +45,74 @@ TEST_F(TalkServer, files_that_were_made_are_listed_sent_and_removed) {
     EXPECT_EQ(missing.status, 404) << gone;
     EXPECT_EQ(missing.json()["detail"], "File not found");
   }
+}
+
+std::string driving_video(int64_t frames, double fps) {
+  const auto path = std::filesystem::temp_directory_path() / ("rushes_driving_" + std::to_string(getpid()) + ".mp4");
+  const auto output =
+      media::open_video_output({.target = path.string(), .width = 64, .height = 48, .fps = fps, .sound_hz = 16'000});
+  const auto per_frame = static_cast<std::size_t>(16'000 / fps);
+  for (int64_t i = 0; i < frames; ++i)
+    output->write(media::test_frame(64, 48, i).data(), 1, media::test_sound(per_frame));
+  output->finish();
+  const auto bytes = media::read_video_file(path);
+  std::filesystem::remove(path);
+  return {bytes->begin(), bytes->end()};
+}
+
+TEST_F(TalkServer, a_video_moves_a_portrait_with_its_own_rate_length_and_sound) {
+  const auto server = start();
+  const std::string video = driving_video(40, 20);
+  for (const bool combined : {false, true}) {
+    const Reply made = post(*server, "/api/video-driven",
+                            FormBody()
+                                .add(combined ? "source_image" : "image", picture(), true)
+                                .add(combined ? "driving_video" : "video", video, true));
+    ASSERT_EQ(made.status, 200) << made.body.substr(0, 300);
+    EXPECT_EQ(made.headers.at("content-type"), "video/mp4");
+    EXPECT_EQ(made.headers.at("x-generation-params"), combined ? "crop=True" : "crop=False");
+    EXPECT_NE(made.headers.at("content-disposition").find("video_driven_"), std::string::npos);
+    const auto frames = media::decode_bytes("driven.mp4", media::Bytes(made.body.begin(), made.body.end()));
+    ASSERT_EQ(frames.size(), 40u);
+    EXPECT_NEAR(frames.back().seconds, 39 / 20.0, 0.01);
+    for (const int64_t i : {0, 20, 39})  // each frame has its driving frame's colour
+      EXPECT_NEAR(frames[static_cast<std::size_t>(i)].rgb[0], media::test_frame(1, 1, i)[0], 12) << i;
+    const media::DecodedAudio sound =
+        media::decode_audio({reinterpret_cast<const uint8_t*>(made.body.data()), made.body.size()});
+    EXPECT_NEAR(sound.seconds(), 2.0, 0.08);
+  }
+  const json files = server->request("GET", "/api/outputs").json();
+  EXPECT_EQ(files["count"], 2);
+  const std::string name = files["files"][0]["filename"];
+  EXPECT_TRUE(name.starts_with("video_driven_")) << name;
+  const Reply fed = feed(*server, name.substr(0, name.size() - 4), speech(8'000), true);
+  EXPECT_EQ(fed.status, 409) << fed.body;
+}
+
+TEST_F(TalkServer, a_driven_portrait_comes_as_single_pictures_where_a_published_client_looks_for_them) {
+  const auto server = start();
+  const Reply pictures =
+      post(*server, "/api/v1/video-driven/stream",
+           FormBody().add("image", picture(), true).add("video", driving_video(8, 25), true).add("format", "mjpeg"));
+  ASSERT_EQ(pictures.status, 200) << pictures.body.substr(0, 300);
+  EXPECT_EQ(pictures.headers.at("content-type"), "multipart/x-mixed-replace; boundary=frame");
+  std::size_t count = 0;
+  for (std::size_t at = 0; (at = pictures.body.find("\xff\xd8\xff", at)) != std::string::npos; ++at) ++count;
+  EXPECT_EQ(count, 8u);
+}
+
+TEST_F(TalkServer, what_is_no_video_is_refused_with_the_reason) {
+  const auto server = start();
+  const auto post_video = [&](const std::string& video) {
+    return post(*server, "/api/video-driven", FormBody().add("image", picture(), true).add("video", video, true));
+  };
+  for (const std::string& wrong : {std::string(), std::string("no video"), speech(8'000)}) {
+    const Reply reply = post_video(wrong);
+    EXPECT_EQ(reply.status, 500) << reply.body;
+    EXPECT_NE(reply.json()["detail"].get<std::string>().find("video"), std::string::npos) << reply.body;
+  }
+  EXPECT_EQ(post(*server, "/api/video-driven", FormBody().add("image", picture(), true)).status, 422);
+  EXPECT_EQ(post_video(driving_video(4, 25)).status, 200);
 }
 
 TEST_F(TalkServer, chunked_sessions_are_no_outputs) {

@@ -24,6 +24,11 @@ media::Pts duration_of(const std::vector<TalkRun>& runs) {
   return total;
 }
 
+void require_speech(const TalkRun& run) {
+  require(run.entry.session->format().speech_hz > 0, ErrorCode::conflict,
+          "a video moves this portrait; it takes no speech");
+}
+
 bool is_over(const TalkRun& run) { return run.entry.session->over() && run.entry.video->status().ended; }
 
 }  // namespace
@@ -145,6 +150,7 @@ TalkSession* TalkTable::find(std::string_view id) {
 
 void TalkTable::feed(TalkSession& session, std::vector<float> samples, int64_t hz, bool is_final) {
   pump(session);
+  require_speech(session.newest());
   const int64_t to_hz = session.newest().entry.session->format().speech_hz;
   const int64_t more = (static_cast<int64_t>(samples.size()) * to_hz + hz - 1) / hz;
   const double waiting = static_cast<double>(session.samples_ + more) / static_cast<double>(to_hz) -
@@ -207,21 +213,24 @@ void TalkTable::speak(TalkSession& session, const TalkSession::Piece& piece) {
   session.ended_ = true;
 }
 
-const delivery::Microphone& TalkTable::listen(TalkSession& session, std::shared_ptr<media::WebRtcPeer> peer) {
+const delivery::Microphone& TalkTable::listen(TalkSession& session, std::shared_ptr<media::WebRtcPeer> peer,
+                                              std::vector<float> greeting) {
   require(!session.microphone_ || session.microphone_->ended(), ErrorCode::conflict,
           "somebody speaks to this talking head already");
   pump(session);
+  require_speech(session.newest());
   if (session.ended_ || session.newest().entry.session->over()) {
     require(is_over(session.newest()) && session.pieces_.empty(), ErrorCode::conflict,
             "what was said before its end is still being spoken; try again when it is complete");
     begin_run(session);
   }
-  session.microphone_ = std::make_unique<delivery::Microphone>(std::move(peer), session.newest().entry.session);
+  session.microphone_ =
+      std::make_unique<delivery::Microphone>(std::move(peer), session.newest().entry.session, std::move(greeting));
   return *session.microphone_;
 }
 
-void TalkTable::call(TalkSession& session, std::shared_ptr<media::WebRtcPeer> peer) {
-  listen(session, std::move(peer));
+void TalkTable::call(TalkSession& session, std::shared_ptr<media::WebRtcPeer> peer, std::vector<float> greeting) {
+  listen(session, std::move(peer), std::move(greeting));
   session.is_call_ = true;
 }
 

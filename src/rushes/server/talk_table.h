@@ -102,18 +102,20 @@ class TalkTable {
   TalkSession& create(std::string id, generation::VideoRequest request);
   /// Null if there is none. Counts as use.
   TalkSession* find(std::string_view id);
-  /// Takes the next piece of speech. Throws Error(exhausted), having taken nothing, if too much of it waits.
+  /// Takes the next piece of speech. Throws Error(exhausted), having taken nothing, if too much of it waits,
+  /// Error(conflict) if a video moves the portrait.
   void feed(TalkSession& session, std::vector<float> samples, int64_t hz, bool is_final);
   /// What is fed from now on is spoken by the portrait of `request`, after all that was fed before. Throws what the
   /// model has against it.
   void go_on(TalkSession& session, generation::VideoRequest request);
   /// More will come though all is spoken: the playlist gets no end.
   void keep_open(TalkSession& session, bool open) { session.open_ended_ = open; }
-  /// From now on it says what `peer` says. Throws Error(conflict) while another one speaks, or what came before an end
-  /// is still being spoken.
-  const delivery::Microphone& listen(TalkSession& session, std::shared_ptr<media::WebRtcPeer> peer);
+  /// From now on it says what `peer` says. Throws Error(conflict) as feed(), while another one speaks, or what came
+  /// before an end is still being spoken. `greeting`, at speech_hz, is said first.
+  const delivery::Microphone& listen(TalkSession& session, std::shared_ptr<media::WebRtcPeer> peer,
+                                     std::vector<float> greeting = {});
   /// The same, and the session ends when the peer leaves.
-  void call(TalkSession& session, std::shared_ptr<media::WebRtcPeer> peer);
+  void call(TalkSession& session, std::shared_ptr<media::WebRtcPeer> peer, std::vector<float> greeting);
   /// Nobody speaks any more.
   void hang_up(TalkSession& session) { session.microphone_.reset(); }
   /// The newest piece was no sound.

@@ -493,6 +493,12 @@ FaceControls portrait_controls(Random& random) {
   return controls;
 }
 
+void calm(FaceControls& controls, const FaceControls& centre, float share) {
+  for (float FaceControls::*field : {&FaceControls::pitch, &FaceControls::yaw, &FaceControls::roll,
+                                     &FaceControls::shift_x, &FaceControls::shift_y, &FaceControls::zoom})
+    controls.*field = centre.*field + share * controls.*field;
+}
+
 std::vector<FaceControls> idle_motion(Random& random, const FaceControls& centre, int64_t video_frames) {
   FaceControls still = centre;
   still.blink = still.jaw = still.width = still.rounding = 0;

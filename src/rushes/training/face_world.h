@@ -69,6 +69,9 @@ FaceControls random_controls(Random& random);
 /// The same for a portrait: mostly the eyes are open and the mouth is shut.
 FaceControls portrait_controls(Random& random);
 
+/// Makes the head's pose, shift and zoom `share` of what they are, around those of `centre`.
+void calm(FaceControls& controls, const FaceControls& centre, float share);
+
 /// The mouth at rest; pose, gaze, blinks and brows of someone who listens or speaks, video frame by video frame at 25
 /// per second: slow waves around the pose and the gaze of `centre`, eyes that jump, a blink every three seconds or so.
 std::vector<FaceControls> idle_motion(Random& random, const FaceControls& centre, int64_t video_frames);

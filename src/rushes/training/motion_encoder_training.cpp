@@ -29,9 +29,34 @@ at::Tensor pictures_of(const at::Tensor& rows) {
   return rows.narrow(1, 0, kPixels).reshape({-1, 3, kFaceSide, kFaceSide});
 }
 
-at::Tensor read_error(const tensor::WeightMap& weights, const at::Tensor& rows) {
+/// Reads the controls off the encoder's last map cell by cell. The mean over the map, which the model reads, tells a
+/// random encoder nothing about what moves, and hundreds of updates find nothing; this head learns at once where things
+/// are and teaches the layers below it. It does not ship.
+const std::string kMapHead = "map_head";
+
+void add_map_head(std::map<std::string, at::Tensor>& held, const imtalker::RendererConfig& config) {
+  const int64_t side = config.picture_side() >> config.motion_encoder_channels.size();
+  held[kMapHead + ".weight"] = at::zeros({kControls, config.motion_encoder_channels.back() * side * side});
+  held[kMapHead + ".bias"] = at::zeros({kControls});
+}
+
+struct Reading {
+  at::Tensor of_mean, of_map;  // squared errors, [B, kControls]
+};
+
+Reading read_error(const tensor::WeightMap& weights, const at::Tensor& rows) {
   const imtalker::MotionEncoder encoder(shipped_renderer(), weights.under("latent_token_encoder."));
-  return (encoder.forward(pictures_of(rows)) - rows.narrow(1, kPixels, kControls)).square();
+  const at::Tensor map = encoder.map(pictures_of(rows)), truth = rows.narrow(1, kPixels, kControls);
+  const at::Tensor by_cell =
+      at::linear(map.flatten(1), weights.at(kMapHead + ".weight"), weights.at(kMapHead + ".bias"));
+  return {(encoder.read(map) - truth).square(), (by_cell - truth).square()};
+}
+
+std::string explained(const at::Tensor& error, const at::Tensor& truth) {
+  const at::Tensor share = 1 - error.mean({0}) / (truth - truth.mean({0}, true)).square().mean({0});
+  std::string line;
+  for (int64_t i = 0; i < kControls; ++i) line += fmt::format(" {:.2f}", share[i].item<double>());
+  return line;
 }
 
 /// A random encoder sees the ground and the hair: what all pictures share and what moves in them is lost beside it, and
@@ -69,24 +94,25 @@ void train_motion_encoder(const RunOptions& options) {
   const auto state_file = options.directory / "face-motion-encoder.state.safetensors";
   std::map<std::string, at::Tensor> fresh = fresh_renderer(shipped_renderer());
   if (!std::filesystem::exists(state_file)) whiten(fresh, options.seed);
+  std::map<std::string, at::Tensor> held = held_for_training(fresh, RendererPart::motion_encoder);
+  add_map_head(held, shipped_renderer());
   Optimiser optimiser(
-      held_for_training(fresh, RendererPart::motion_encoder),
-      {.learning_rate = options.learning_rate, .weight_decay = 0.0, .average = 0.99, .warm_up_steps = 30});
+      held, {.learning_rate = options.learning_rate, .weight_decay = 0.0, .average = 0.99, .warm_up_steps = 30});
   if (optimiser.load(state_file)) log::info("continuing at step {}", optimiser.steps());
-  Run run(options, "face-motion-encoder", {"error", "gradient"});
+  Run run(options, "face-motion-encoder", {"error", "map_error", "gradient"});
   const auto save = [&] {
     optimiser.save(state_file);
     const tensor::WeightMap average = presented(optimiser.average());
-    tensor::save_safetensors(options.directory / "face-motion-encoder.safetensors", average.tensors());
+    std::map<std::string, at::Tensor> shipped = average.tensors();
+    std::erase_if(shipped, [](const auto& entry) { return entry.first.starts_with(kMapHead); });
+    tensor::save_safetensors(options.directory / "face-motion-encoder.safetensors", shipped);
     const at::NoGradGuard no_grad;
     std::vector<at::Tensor> rows;
-    for (uint64_t i = 0; i < 32; ++i) rows.push_back(draw_row(options.seed, i, Split::held_out));
-    const at::Tensor held_out = at::stack(rows), error = read_error(average, held_out);
-    const at::Tensor truth = held_out.narrow(1, kPixels, kControls), centred = truth - truth.mean({0}, true);
-    const at::Tensor explained = 1 - error.mean({0}) / centred.square().mean({0});
-    std::string line;
-    for (int64_t i = 0; i < kControls; ++i) line += fmt::format(" {:.2f}", explained[i].item<double>());
-    log::info("held-out people: variance explained{}", line);
+    for (uint64_t i = 0; i < 64; ++i) rows.push_back(draw_row(options.seed, i, Split::held_out));
+    const at::Tensor held_out = at::stack(rows), truth = held_out.narrow(1, kPixels, kControls);
+    const Reading reading = read_error(average, held_out);
+    log::info("held-out people: variance explained{}; cell by cell{}", explained(reading.of_mean, truth),
+              explained(reading.of_map, truth));
   };
   const uint64_t first = static_cast<uint64_t>(optimiser.steps()) * static_cast<uint64_t>(options.batch);
   Drawing drawing([seed = options.seed](uint64_t index) { return draw_row(seed, index, Split::train); }, first,
@@ -94,15 +120,17 @@ void train_motion_encoder(const RunOptions& options) {
   const int64_t parts = parallel_parts(options.batch, options.threads);
   while (run.time_left()) {
     const at::Tensor batch = drawing.next_batch();
-    std::vector<double> loss(static_cast<std::size_t>(parts));
+    std::vector<double> loss(static_cast<std::size_t>(parts)), map_loss(loss.size());
     in_parallel(parts, [&](int64_t part) {
       const auto index = static_cast<std::size_t>(part);
-      const at::Tensor error = read_error(presented(optimiser.weights()), batch.chunk(parts)[index]).mean();
-      (error / static_cast<double>(parts)).backward();
-      loss[index] = error.item<double>();
+      const Reading reading = read_error(presented(optimiser.weights()), batch.chunk(parts)[index]);
+      const at::Tensor of_mean = reading.of_mean.mean(), of_map = reading.of_map.mean();
+      ((of_mean + of_map) / static_cast<double>(parts)).backward();
+      loss[index] = of_mean.item<double>();
+      map_loss[index] = of_map.item<double>();
     });
     const double gradient = optimiser.step(run.schedule());
-    run.record(optimiser.steps(), {mean_of(loss), gradient}, 10);
+    run.record(optimiser.steps(), {mean_of(loss), mean_of(map_loss), gradient}, 10);
     if (run.due()) save();
   }
   save();

@@ -24,23 +24,16 @@ constexpr int64_t kAtMouth = 100, kInFace = 60, kAnywhere = 60;
 constexpr double kMouthWeight = 4;  // extra weight of cells that show the inside of the mouth
 constexpr double kOpenWeight = 3;   // of the question whether they do
 
-/// Heads mostly stay near where the portrait has them; full turns would hide for long what the mouth does.
-void calm(FaceControls& controls, const FaceControls& centre) {
-  for (float FaceControls::*field : {&FaceControls::pitch, &FaceControls::yaw, &FaceControls::roll,
-                                     &FaceControls::shift_x, &FaceControls::shift_y, &FaceControls::zoom})
-    controls.*field = centre.*field + 0.4f * controls.*field;
-}
-
 /// The motion of a source, then of its drivers each with where its cells come from.
 at::Tensor draw_motions(uint64_t seed, uint64_t index) {
   Random random(seed ^ 0x91ace, index);
   const Identity identity = make_identity(seed, index, Split::train);
   FaceControls source = portrait_controls(random);
-  calm(source, {});
+  calm(source, {}, 0.4f);
   std::vector<at::Tensor> row{motion_latent(source)};
   for (int64_t i = 0; i < kDrivers; ++i) {
     FaceControls moved = random_controls(random);
-    calm(moved, random.uniform() < 0.7 ? source : FaceControls{});
+    calm(moved, random.uniform() < 0.7 ? source : FaceControls{}, 0.4f);
     row.push_back(motion_latent(moved));
     row.push_back(correspondence(identity, source, moved, kCells).flatten());
   }

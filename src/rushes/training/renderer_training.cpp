@@ -23,6 +23,9 @@ namespace {
 
 constexpr int64_t kPixels = kFaceSide * kFaceSide;
 constexpr double kAttention = 4.0;  // extra weight of eyes and mouth
+/// Who speaks stays near the pose of the portrait: this share of the frames has that much of a random change of pose.
+constexpr double kNear = 0.6;
+constexpr float kNearShare = 0.25f;
 
 /// Pictures with their attention maps and motion latents: [N, 3, S, S], [N, 1, S, S], [N, kControls].
 struct Faces {
@@ -40,8 +43,10 @@ at::Tensor draw_person(const RendererOptions& options, uint64_t index, Split spl
   const Identity identity = make_identity(options.run.seed, person, split);
   Random random(options.run.seed ^ 0xd41fe, index);
   std::vector<at::Tensor> rows;
+  const FaceControls source = portrait_controls(random);
   for (int64_t i = 0; i <= options.drivers; ++i) {
-    const FaceControls shown = i == 0 ? portrait_controls(random) : random_controls(random);
+    FaceControls shown = i == 0 ? source : random_controls(random);
+    if (i > 0 && random.uniform() < kNear) calm(shown, source, kNearShare);
     rows.push_back(at::cat(
         {draw_face(identity, shown).flatten(), attention_map(identity, shown).flatten(), motion_latent(shown)}));
   }
@@ -75,11 +80,7 @@ class TrainedRenderer {
   at::Tensor render(const at::Tensor& sources, const at::Tensor& reference, const at::Tensor& motion) const {
     const int64_t repeats = motion.size(0) / sources.size(0);
     const auto each = [&](const at::Tensor& x) { return at::repeat_interleave(x, repeats, 0); };
-    const imtalker::Appearance appearance = [&] {
-      // Stays as it begins: its mark of the mouth's cell did not survive thirty updates.
-      const at::NoGradGuard no_grad;
-      return appearance_.forward(sources);
-    }();
+    const imtalker::Appearance appearance = appearance_.forward(sources);
     const std::vector<at::Tensor> weights = looks(reference, motion, appearance.identity, repeats);
     std::vector<at::Tensor> aligned;
     for (std::size_t level = 0; level < weights.size(); ++level) {

@@ -106,10 +106,7 @@ void carry_colours(std::map<std::string, at::Tensor>& tensors, const imtalker::R
   // Cells come as squares: a blur makes the steps between them slopes.
   const at::Tensor taps = at::tensor({0.25, 0.5, 0.25}, at::TensorOptions(at::kFloat)), soft = at::outer(taps, taps);
   at::Tensor merge = tensors.at(fmt::format("frame_decoder.resblocks.{}.conv1.weight", finest));
-  for (int64_t c = 0; c < kColours; ++c) {
-    merge[c][config.width(finest + 1) + c].copy_(soft);
-    merge[c][kMark].copy_(-3 * soft);
-  }
+  for (int64_t c = 0; c < kColours; ++c) merge[c][config.width(finest + 1) + c].copy_(soft);
   for (auto& [key, value] : tensors)
     if (has(key, "transformer_blocks") &&
         (key.ends_with("attn.proj.weight") || key.ends_with("mlp.2.weight") || key.ends_with("mlp.3.weight")))

@@ -37,12 +37,12 @@ MotionEncoder::MotionEncoder(const RendererConfig& config, const tensor::WeightM
     blocks_.emplace_back(weights.under(fmt::format("res_blocks.{}.", i)));
 }
 
-at::Tensor MotionEncoder::forward(const at::Tensor& picture) const {
+at::Tensor MotionEncoder::map(const at::Tensor& picture) const {
   require(picture.dim() == 4 && picture.size(1) == 3, ErrorCode::invalid_argument,
           "the motion encoder takes a picture [B, 3, S, S], got {} axes", picture.dim());
   at::Tensor x = at::leaky_relu(at::conv2d(picture, conv1_weight_, conv1_bias_, 1, 1), 0.2);
   for (const DownResBlock& block : blocks_) x = block(x);
-  return head_(at::conv2d(x, last_(), last_bias_, 1, 1).mean({2, 3}));
+  return at::conv2d(x, last_(), last_bias_, 1, 1);
 }
 
 IdentityAdaptation::IdentityAdaptation(const RendererConfig& config, const tensor::WeightMap& weights)

@@ -37,7 +37,10 @@ class MotionEncoder {
   /// Keys conv1.*, res_blocks.{i}.*, equalconv.*, linear_layers.{i}.*, final_linear.*.
   MotionEncoder(const RendererConfig& config, const tensor::WeightMap& weights);
   /// picture [B, 3, S, S] in [0, 1]. Returns [B, dim_motion].
-  at::Tensor forward(const at::Tensor& picture) const;
+  at::Tensor forward(const at::Tensor& picture) const { return read(map(picture)); }
+  /// Both halves of it, for training: features [B, C, side, side], and the motion that their mean tells.
+  at::Tensor map(const at::Tensor& picture) const;
+  at::Tensor read(const at::Tensor& map) const { return head_(map.mean({2, 3})); }
 
  private:
   at::Tensor conv1_weight_, conv1_bias_, last_bias_;

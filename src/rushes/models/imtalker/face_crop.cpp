@@ -62,6 +62,27 @@ std::optional<Square> face_square(const std::vector<FaceBox>& boxes, int64_t hei
   return square;
 }
 
+Square driving_square(const std::vector<FaceBox>& faces, int64_t height, int64_t width) {
+  if (faces.empty()) return face_square({}, height, width, CropRule::server(1)).value();
+  const auto median = [&](auto of_box) {
+    std::vector<double> values;
+    for (const FaceBox& box : faces) values.push_back(of_box(box));
+    std::sort(values.begin(), values.end());
+    const std::size_t half = values.size() / 2;
+    return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
+  };
+  const double w = median([](const FaceBox&b) { return b.x2 - b.x1; }),
+               h = median([](const FaceBox&b) { return b.y2 - b.y1; });
+  const int64_t side = std::min({static_cast<int64_t>(1.6 * std::max(w, h)), width, height});
+  require(side > 0, ErrorCode::invalid_argument, "the faces of the driving video are too small");
+  const auto begin = [&](double centre, int64_t size) {
+    return std::clamp<int64_t>(static_cast<int64_t>(centre) - side / 2, 0, size - side);
+  };
+  const int64_t x = begin(median([](const FaceBox&b) { return (b.x1 + b.x2) / 2; }), width),
+                y = begin(median([](const FaceBox&b) { return (b.y1 + b.y2) / 2; }), height);
+  return {x, y, x + side, y + side};
+}
+
 at::Tensor border_mask(int64_t side, int64_t margin) {
   require(side > 0 && margin > 0, ErrorCode::invalid_argument,
           "a mask needs a side and a margin of at least 1, got {} and {}", side, margin);

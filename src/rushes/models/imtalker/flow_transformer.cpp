@@ -42,6 +42,31 @@ Conditions Conditions::padded_to(int64_t length) const {
   return followed_by({repeat(end.audio), repeat(end.gaze), repeat(end.pose), repeat(end.cam)});
 }
 
+Conditions Conditions::sample(int64_t b) const {
+  return {audio.narrow(0, b, 1), gaze.narrow(0, b, 1), pose.narrow(0, b, 1), cam.narrow(0, b, 1)};
+}
+
+Conditions Conditions::batch(const std::vector<Conditions>& parts) {
+  const auto all = [&](at::Tensor Conditions::*field) {
+    std::vector<at::Tensor> tensors;
+    for (const Conditions& part : parts) tensors.push_back(part.*field);
+    return at::cat(tensors);
+  };
+  return {all(&Conditions::audio), all(&Conditions::gaze), all(&Conditions::pose), all(&Conditions::cam)};
+}
+
+MotionContext MotionContext::sample(int64_t b) const { return {motion.narrow(0, b, 1), conditions.sample(b)}; }
+
+MotionContext MotionContext::batch(const std::vector<MotionContext>& parts) {
+  std::vector<at::Tensor> motions;
+  std::vector<Conditions> conditions;
+  for (const MotionContext& part : parts) {
+    motions.push_back(part.motion);
+    conditions.push_back(part.conditions);
+  }
+  return {at::cat(motions), Conditions::batch(conditions)};
+}
+
 TimeEmbedding::TimeEmbedding(const tensor::WeightMap& weights)
     : in_(weights, "mlp.0", -1, -1), out_(weights, "mlp.2", -1, -1) {}
 

@@ -24,12 +24,19 @@ struct Conditions {
   Conditions last(int64_t length) const { return narrow(audio.size(1) - length, length); }
   /// Lengthened by repeating the last frame.
   Conditions padded_to(int64_t length) const;
+  /// Sample `b` of the batch, B = 1.
+  Conditions sample(int64_t b) const;
+  /// Batches, one behind the other.
+  static Conditions batch(const std::vector<Conditions>& parts);
 };
 
 /// Motion of p past frames and their conditions: what a window sees of what was before.
 struct MotionContext {
   at::Tensor motion;  // [B, p, dim_motion]
   Conditions conditions;
+
+  MotionContext sample(int64_t b) const;
+  static MotionContext batch(const std::vector<MotionContext>& parts);
 };
 
 /// Embedding of the flow time: [cos | sin] of t e^(-ln(10000) i / half), then a small MLP. Any thread: no state.

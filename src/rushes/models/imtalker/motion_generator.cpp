@@ -54,6 +54,14 @@ at::Tensor MotionGenerator::project_optional(const ConditionProjection& projecti
   return projection(fitted.to(like.options())).expand_as(like);
 }
 
+bool MotionGenerator::samples_are_independent() const {
+  const int64_t C = config_.dim_hidden;
+  const auto mlp = static_cast<int64_t>(static_cast<double>(C) * config_.mlp_ratio);
+  return !transformer_.options().device().is_cpu() ||
+         (transformer_.options().dtype() == at::kFloat && nn::Linear::is_narrow(6 * C, C) &&
+          nn::Linear::is_narrow(mlp, C) && nn::Linear::is_narrow(C, mlp));
+}
+
 Conditions MotionGenerator::project(const MotionRequest& request) const {
   const at::Tensor& features = request.audio_features;
   require(features.dim() == 3 && features.size(1) > 0 && features.size(2) == config_.dim_audio,
@@ -74,12 +82,31 @@ MotionContext MotionGenerator::no_past(int64_t batch) const {
 Motion MotionGenerator::sample(const MotionRequest& request, const MotionOptions& options, tensor::RandomStream& noise,
                                const MotionContext* past) const {
   const Conditions conditions = project(request);
+  const int64_t B = conditions.audio.size(0);
+  const auto draw = [&] { return noise.normal({B, config_.window_frames(), config_.dim_motion}); };
+  return solve(conditions, request.reference, options, draw, past != nullptr ? *past : no_past(B));
+}
+
+Motion MotionGenerator::sample(const Conditions& conditions, const at::Tensor& reference, const MotionOptions& options,
+                               std::span<tensor::RandomStream* const> noise, const MotionContext& past) const {
+  require(static_cast<int64_t>(noise.size()) == conditions.audio.size(0), ErrorCode::invalid_argument,
+          "{} streams of noise for {} samples", noise.size(), conditions.audio.size(0));
+  const auto draw = [&] {
+    std::vector<at::Tensor> drawn;
+    for (tensor::RandomStream* stream : noise)
+      drawn.push_back(stream->normal({1, config_.window_frames(), config_.dim_motion}));
+    return at::cat(drawn);
+  };
+  return solve(conditions, reference, options, draw, past);
+}
+
+Motion MotionGenerator::solve(const Conditions& conditions, const at::Tensor& reference, const MotionOptions& options,
+                              const Noise& noise, const MotionContext& before) const {
   const int64_t B = conditions.audio.size(0), T = conditions.audio.size(1), n = config_.window_frames(),
                 p = config_.num_prev_frames;
-  require(request.reference.sizes() == at::IntArrayRef({B, config_.dim_motion}), ErrorCode::invalid_argument,
-          "the reference motion has shape [{}], expected [{}, {}]", fmt::join(request.reference.sizes(), ", "), B,
+  require(reference.sizes() == at::IntArrayRef({B, config_.dim_motion}), ErrorCode::invalid_argument,
+          "the reference motion has shape [{}], expected [{}, {}]", fmt::join(reference.sizes(), ", "), B,
           config_.dim_motion);
-  const MotionContext before = past != nullptr ? *past : no_past(B);
   require(before.motion.sizes() == at::IntArrayRef({B, p, config_.dim_motion}), ErrorCode::invalid_argument,
           "the context has motion of shape [{}], expected [{}, {}, {}]", fmt::join(before.motion.sizes(), ", "), B, p,
           config_.dim_motion);
@@ -90,10 +117,9 @@ Motion MotionGenerator::sample(const MotionRequest& request, const MotionOptions
   for (int64_t start = 0; start < T; start += n) {
     const Conditions current = conditions.narrow(start, std::min(n, T - start)).padded_to(n);
     const auto velocity = [&](float t, const at::Tensor& x) {
-      return transformer_.guided(t, x, current, seen, request.reference, options.guidance_scale).narrow(1, p, n);
+      return transformer_.guided(t, x, current, seen, reference, options.guidance_scale).narrow(1, p, n);
     };
-    const at::Tensor x0 = noise.normal({B, n, config_.dim_motion}).to(request.reference.options());
-    windows.push_back(nn::integrate(velocity, x0, times, options.method));
+    windows.push_back(nn::integrate(velocity, noise().to(reference.options()), times, options.method));
     seen = shifted(seen, windows.back(), current, p);  // padded conditions; the next call gets the unpadded ones
   }
   Motion motion;

@@ -3,7 +3,9 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <optional>
+#include <span>
 
 #include "rushes/models/imtalker/config.h"
 #include "rushes/models/imtalker/flow_transformer.h"
@@ -56,15 +58,27 @@ class MotionGenerator {
   /// returned, or none at the beginning. Throws Error(invalid_argument) for shapes that do not fit.
   Motion sample(const MotionRequest& request, const MotionOptions& options, tensor::RandomStream& noise,
                 const MotionContext* past = nullptr) const;
+  /// The same for projected conditions, each sample of the batch with a noise of its own: `noise` has one stream for
+  /// each. reference [B, dim_motion].
+  Motion sample(const Conditions& conditions, const at::Tensor& reference, const MotionOptions& options,
+                std::span<tensor::RandomStream* const> noise, const MotionContext& past) const;
 
   /// Projected conditions of all T frames of a request.
   Conditions project(const MotionRequest& request) const;
   /// The context of a beginning: zeros.
   MotionContext no_past(int64_t batch) const;
 
+  /// A sample's motion does not depend on those that share its batch: to the bit on CPUs, where that holds for narrow
+  /// layers only; to rounding on other devices.
+  bool samples_are_independent() const;
+
   const GeneratorConfig& config() const noexcept { return config_; }
 
  private:
+  /// noise [B, window_frames, dim_motion] of a window.
+  using Noise = std::function<at::Tensor()>;
+  Motion solve(const Conditions& conditions, const at::Tensor& reference, const MotionOptions& options,
+               const Noise& noise, const MotionContext& past) const;
   at::Tensor project_optional(const ConditionProjection& projection, const std::optional<at::Tensor>& rows,
                               const char* name, const at::Tensor& like) const;
 

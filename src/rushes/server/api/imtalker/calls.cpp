@@ -1,5 +1,7 @@
 #include "rushes/server/api/imtalker/calls.h"
 
+#include "rushes/audio/resample.h"
+#include "rushes/base/log.h"
 #include "rushes/server/api/imtalker/avatars.h"
 #include "rushes/server/api/imtalker/decoder.h"
 #include "rushes/server/api/imtalker/json_body.h"
@@ -31,14 +33,18 @@ class CallRoutes {
     const std::string sdp = body.text("sdp");
     if (sdp.empty()) refuse(400, "SDP is required");
     const bool force = body.boolean("force", false), conv_mode = body.boolean("conv_mode", false);
-    auto connecting = connect(sdp, portrait(body.text("avatar")), body.boolean("crop", true), force);
+    std::string greeting = body.text("text");
+    if (greeting.empty()) greeting = body.text("initial_text");
+    if (greeting.size() > kMaxText)
+      refuse(400, fmt::format("the greeting has {} bytes; {} are allowed", greeting.size(), kMaxText));
+    auto connecting = connect(sdp, portrait(body.text("avatar")), body.boolean("crop", true), force, greeting);
     const Call call = co_await std::move(connecting);
     co_return json_response(200, {{"sdp", call.sdp},
                                   {"type", "answer"},
                                   {"session_id", call.session_id},
                                   {"oshara_session_id", call.session_id},
                                   {"status", "connecting"},
-                                  {"greeting", ""},  // none is spoken
+                                  {"greeting", call.greeting},
                                   {"conv_mode", conv_mode}});
   }
 
@@ -80,9 +86,11 @@ class CallRoutes {
     if (!call)
       return json_response(
           200, {{"status", "no_session"}, {"active_session", nullptr}, {"detail", "there is no such call"}});
-    const bool ready = call->microphone()->peer()->connected();
+    const bool connected = call->microphone()->peer()->connected(), ready = connected && !call->microphone()->greets();
     return json_response(200, {{"session_id", call->id()},
-                               {"status", ready ? "ready" : "connecting"},
+                               {"status", ready       ? "ready"
+                                          : connected ? "greeting"
+                                                      : "connecting"},
                                {"greeting_done", ready},
                                {"conv_mode", call->microphone()->peer()->listens()},
                                {"uptime_s", call->age().count()}});
@@ -90,7 +98,7 @@ class CallRoutes {
 
  private:
   struct Call {
-    std::string session_id, sdp;
+    std::string session_id, sdp, greeting;
   };
 
   // The bridge's errors have another form.
@@ -103,7 +111,7 @@ class CallRoutes {
       const std::string image = form.has("image") ? std::string(form.file("image")) : std::string();
       if (image.empty()) co_return json_response(400, {{"error", "image file required"}});
       if (sdp.empty()) co_return json_response(400, {{"error", "sdp required"}});
-      auto connecting = connect(sdp, image, /*crop=*/true, /*force=*/false);
+      auto connecting = connect(sdp, image, /*crop=*/true, /*force=*/false, /*greeting=*/"");
       const Call call = co_await std::move(connecting);
       const std::string url = fmt::format("http://{}/hls/{}/playlist.m3u8", request.header("host"), call.session_id);
       co_return json_response(
@@ -117,7 +125,7 @@ class CallRoutes {
     co_return std::move(*wrong);
   }
 
-  net::awaitable<Call> connect(std::string sdp, std::string image, bool crop, bool force) {
+  net::awaitable<Call> connect(std::string sdp, std::string image, bool crop, bool force, std::string greeting) {
     make_room(force);
     ++connecting_;
     const std::shared_ptr<void> connected(nullptr, [this](void*) { --connecting_; });
@@ -125,6 +133,9 @@ class CallRoutes {
     talker.talk->crop = crop;
     auto decoding = decoder_.portrait(image, std::move(talker), talks_->shared_model());
     talker = co_await std::move(decoding);
+    auto greeted = speech_of(greeting);
+    media::DecodedAudio spoken = co_await std::move(greeted);
+    if (spoken.samples.empty()) greeting.clear();
     const std::string id = random_uuid();
     const Entry entry = talks_->create(id, std::move(talker)).newest().entry;
     const auto peer = std::make_shared<std::shared_ptr<media::WebRtcPeer>>();
@@ -144,8 +155,24 @@ class CallRoutes {
     }
     TalkSession* session = talks_->find(id);
     if (!session) refuse(500, "the call was ended while it began");
-    talks_->call(*session, *peer);
-    co_return Call{id, (*peer)->answer()};
+    std::vector<float> said;
+    if (!spoken.samples.empty()) said = audio::resample(spoken.samples, spoken.hz, options.microphone_hz);
+    talks_->call(*session, *peer, std::move(said));
+    co_return Call{id, (*peer)->answer(), std::move(greeting)};
+  }
+
+  /// A call without its greeting is better than none: nothing, where text cannot be spoken.
+  net::awaitable<media::DecodedAudio> speech_of(std::string text) {
+    if (text.find_first_not_of(" \t\r\n") == std::string::npos) co_return media::DecodedAudio{};
+    auto speaking = decoder_.speech(std::move(text), audio::Voice());
+    media::DecodedAudio spoken;
+    try {
+      spoken = co_await std::move(speaking);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::unavailable) throw;
+      log::warning("a call begins without its greeting: {}", error.what());
+    }
+    co_return spoken;
   }
 
   /// The oldest call ends if the caller insists.

@@ -18,7 +18,6 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kMaxGenerateBytes = kMaxImageBytes + kMaxAudioBytes + (64 << 10);
 constexpr double kChunkSeconds = 1.0;
-constexpr std::size_t kMaxText = 4000;  // bytes
 
 /// The voice that a client asks for by a word.
 audio::Voice voice_of(std::string_view gender) {

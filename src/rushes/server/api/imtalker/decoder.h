@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "rushes/audio/espeak.h"
+#include "rushes/delivery/driving_file.h"
 #include "rushes/media/audio_decoder.h"
 #include "rushes/media/face_finder.h"
 #include "rushes/media/image.h"
@@ -46,6 +47,23 @@ class Decoder {
     });
     co_await std::move(work);
     co_return std::move(*sound);
+  }
+
+  /// `request` with the video that moves its portrait, and with faces in it where they are to be cut out and the model
+  /// leaves that to us.
+  net::awaitable<generation::VideoRequest> driving(std::string_view file, generation::VideoRequest request,
+                                                   std::shared_ptr<const generation::Model> model) {
+    const auto whole = std::make_shared<generation::VideoRequest>(std::move(request));
+    auto work = work_.run([whole, model = std::move(model), bytes = media::Bytes(file.begin(), file.end())]() mutable {
+      const media::VideoLimits limits{.max_bytes = kMaxVideoBytes, .max_seconds = kMaxAudioSeconds};
+      const auto video =
+          std::make_shared<const delivery::DrivingFile>(std::make_shared<const media::Bytes>(std::move(bytes)), limits);
+      if (whole->talk->crop && !model->finds_faces()) whole->talk->driving_faces = delivery::faces_of(*video);
+      whole->talk->driving = video;
+      return Response();
+    });
+    co_await std::move(work);
+    co_return std::move(*whole);
   }
 
   net::awaitable<media::DecodedAudio> sound(std::string_view file) {

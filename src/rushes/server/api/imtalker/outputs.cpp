@@ -12,7 +12,9 @@ constexpr std::string_view kEnding = ".mp4";
 constexpr int kCropQuality = 95;
 constexpr int64_t kCropSide = 512;
 
-bool is_output(const TalkSession& session) { return session.id().starts_with(kOutput) && session.complete(); }
+bool is_output(const TalkSession& session) {
+  return (session.id().starts_with(kOutput) || session.id().starts_with(kDrivenOutput)) && session.complete();
+}
 
 Json file_json(const TalkSession& session) {
   const std::filesystem::path& path = session.newest().entry.video->recording_path();

@@ -9,6 +9,8 @@ namespace rushes::server::imtalker {
 inline constexpr std::size_t kMaxImageBytes = 32 << 20;
 inline constexpr std::size_t kMaxAudioBytes = 128 << 20;
 inline constexpr double kMaxAudioSeconds = 1800;  // of one piece
+inline constexpr std::size_t kMaxVideoBytes = 256 << 20;
+inline constexpr std::size_t kMaxText = 4000;  // bytes that are spoken
 
 /// nfe, cfg_scale, crop and so on of a session; `chunk_duration` where it has one. Throws Refused: 422 for fields that
 /// are none, 400 for values out of range in the order that the published server checks them, 500 for styles that are no

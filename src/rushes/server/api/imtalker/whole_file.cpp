@@ -12,6 +12,7 @@ namespace {
 using namespace imtalker;
 using generation::TalkOptions;
 
+constexpr std::size_t kMaxDrivenBytes = kMaxImageBytes + kMaxVideoBytes + (64 << 10);
 constexpr std::size_t kMaxWholeBytes = kMaxImageBytes + kMaxAudioBytes + (64 << 10);
 constexpr double kChunkSeconds = 2.0;     // all of the speech is there: large steps are the fastest
 constexpr double kLiveLeadSeconds = 0.5;  // pictures that are watched as they come are not made far ahead
@@ -86,11 +87,23 @@ class WholeFileRoutes {
     const Entry entry = co_await std::move(starting);
     auto waiting = wait_until_made(*talks_, name, entry);
     co_await std::move(waiting);
-    Response response = file_response(request, entry.video->recording_path(), "video/mp4");
-    response.headers.emplace_back("Content-Disposition", fmt::format("attachment; filename=\"{}.mp4\"", name));
-    response.headers.emplace_back("X-Output-Path", fmt::format("./outputs/{}.mp4", name));
-    response.headers.emplace_back("X-Generation-Params", parameters);
-    co_return response;
+    co_return finished(request, entry, name, parameters);
+  }
+
+  // POST /api/video-driven: the motion of a video's face, its length and its sound, as an MP4.
+  net::awaitable<Response> make_driven_file(const Request& request) {
+    auto following = follow(request, std::string(kDrivenOutput) + random_uuid(), {});
+    const Driven driven = co_await std::move(following);
+    auto waiting = wait_until_made(*talks_, driven.name, driven.entry);
+    co_await std::move(waiting);
+    co_return finished(request, driven.entry, driven.name, fmt::format("crop={}", driven.crop ? "True" : "False"));
+  }
+
+  // POST /api/v1/video-driven/stream: the same as single pictures.
+  net::awaitable<Response> make_driven_pictures(const Request& request) {
+    auto following = follow(request, "pictures_" + random_uuid(), kLiveLeadSeconds);
+    const Driven driven = co_await std::move(following);
+    co_return pictures_response(driven.entry, PictureBody::Kind::multipart);
   }
 
   // POST /api/audio-driven/stream: the same as HLS, answered at once. An id that exists goes on with its video.
@@ -133,16 +146,56 @@ class WholeFileRoutes {
     fields.request.max_lead_seconds = kLiveLeadSeconds;
     auto starting = start("pictures_" + random_uuid(), std::move(fields), sound);
     const Entry entry = co_await std::move(starting);
+    co_return pictures_response(entry, kind);
+  }
+
+ private:
+  struct Driven {
+    std::string name;
+    Entry entry;
+    bool crop;
+  };
+
+  static Response finished(const Request& request, const Entry& entry, const std::string& name,
+                           const std::string& parameters) {
+    Response response = file_response(request, entry.video->recording_path(), "video/mp4");
+    response.headers.emplace_back("Content-Disposition", fmt::format("attachment; filename=\"{}.mp4\"", name));
+    response.headers.emplace_back("X-Output-Path", fmt::format("./outputs/{}.mp4", name));
+    response.headers.emplace_back("X-Generation-Params", parameters);
+    return response;
+  }
+
+  static Response pictures_response(const Entry& entry, PictureBody::Kind kind) {
     Response response;
     response.content_type =
         kind == PictureBody::Kind::multipart ? "multipart/x-mixed-replace; boundary=frame" : "text/event-stream";
     response.headers.emplace_back("Cache-Control", "no-cache");
     response.headers.emplace_back("X-Accel-Buffering", "no");
     response.body = std::make_unique<PictureBody>(entry, kind);
-    co_return response;
+    return response;
   }
 
- private:
+  /// Starts what a driving video asks for. The combined server has other names for the files, and cuts by default.
+  net::awaitable<Driven> follow(const Request& request, std::string name, std::optional<double> max_lead_seconds) {
+    Form form(request);
+    require_model(talks_);
+    const bool combined = form.has("source_image") || form.has("driving_video");
+    const std::string_view image = form.file(combined ? "source_image" : "image"),
+                           video = form.file(combined ? "driving_video" : "video");
+    generation::VideoRequest talker = a_talker(kChunkSeconds);
+    talker.talk->crop = form.boolean("crop", combined);
+    talker.talk->crop_scale = form.number("crop_scale", 0.8);
+    form.check();
+    talker.max_lead_seconds = max_lead_seconds;
+    auto decoding = decoder_.portrait(image, std::move(talker), talks_->shared_model());
+    talker = co_await std::move(decoding);
+    auto opening = decoder_.driving(video, std::move(talker), talks_->shared_model());
+    talker = co_await std::move(opening);
+    const bool crop = talker.talk->crop;
+    const Entry entry = talks_->create(name, std::move(talker)).newest().entry;
+    co_return Driven{std::move(name), entry, crop};
+  }
+
   net::awaitable<Entry> start(std::string id, TalkFields fields, std::string_view sound) {
     auto decoding = decoder_.portrait(fields.image, std::move(fields.request), talks_->shared_model());
     fields.request = co_await std::move(decoding);
@@ -189,6 +242,12 @@ void add_whole_file_routes(Router& router, TalkTable* talks, TalkOptions::Mode m
     add_later_route(router, "POST", pattern, kMaxWholeBytes, function);
   };
   add("/api/audio-driven", [routes](const Request& request) { return routes->make_file(request); });
+  const auto add_driven = [&](const char* pattern, auto function) {
+    add_later_route(router, "POST", pattern, kMaxDrivenBytes, function);
+  };
+  add_driven("/api/video-driven", [routes](const Request& request) { return routes->make_driven_file(request); });
+  add_driven("/api/v1/video-driven/stream",
+             [routes](const Request& request) { return routes->make_driven_pictures(request); });
   add("/api/audio-driven/stream", [routes](const Request& request) { return routes->make_hls(request); });
   add("/api/realtime-sse", [routes](const Request& request) {
     return routes->make_pictures(request, PictureBody::Kind::server_sent_events);

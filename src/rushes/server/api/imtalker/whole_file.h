@@ -10,7 +10,8 @@
 namespace rushes::server {
 namespace imtalker {
 
-inline constexpr std::string_view kOutput = "audio_driven_";  // what names of finished files begin with
+// What names of finished files begin with.
+inline constexpr std::string_view kOutput = "audio_driven_", kDrivenOutput = "video_driven_";
 
 /// Names a session whose video is to be one of /api/outputs.
 std::string output_name();

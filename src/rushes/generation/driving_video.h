@@ -1,0 +1,30 @@
+// A video whose face moves a portrait, as the generator sees it. No libtorch here.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace rushes::generation {
+
+/// 8-bit RGB [H, W, 3], rows without padding.
+struct Picture {
+  std::shared_ptr<const uint8_t> rgb;
+  int64_t height = 0, width = 0;
+};
+
+class DrivingVideo {
+ public:
+  virtual ~DrivingVideo() = default;
+  virtual double fps() const = 0;
+  /// Frames are of one size; nothing behind the last one. Quickest in order. Any thread. Throws Error.
+  virtual std::optional<Picture> frame(int64_t index) const = 0;
+  /// Its sound, one channel in [-1, 1]; hz 0: it has none.
+  virtual int64_t sound_hz() const = 0;
+  virtual const std::vector<float>& sound() const = 0;
+};
+
+/// Which frames are looked at for where the face is (imtalker_api.md, A.12), and how many of them at most.
+constexpr int64_t kFaceEvery = 15, kMostFacesLookedFor = 40;
+
+}  // namespace rushes::generation

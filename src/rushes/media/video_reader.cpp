@@ -1,0 +1,132 @@
+#include "rushes/media/video_reader.h"
+
+#include <cmath>
+#include <fstream>
+
+#include "rushes/media/decoded_stream.h"
+#include "rushes/media/rgb_picture.h"
+
+extern "C" {
+#include <libavutil/display.h>
+}
+
+namespace rushes::media {
+namespace {
+
+constexpr libav::Readable kVideo{
+    .type = AVMEDIA_TYPE_VIDEO,
+    .what = "the video",
+    .formats = "MP4, WebM, Matroska, AVI or MPEG-TS",
+    .demuxers = "matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,avi,mpegts",
+    .decoders = "h264,hevc,mpeg4,mpeg2video,mjpeg,vp8,vp9,libvpx,libvpx-vp9,av1,libdav1d,rawvideo"};
+constexpr double kLeastFps = 1, kMostFps = 60, kUsualFps = 25;
+
+/// Of what files say of themselves the first that can be: some count fields, some nothing.
+double constant_rate(const AVStream& stream) {
+  for (const AVRational rate : {stream.avg_frame_rate, stream.r_frame_rate})
+    if (rate.num > 0 && rate.den > 0 && av_q2d(rate) >= kLeastFps) return std::min(av_q2d(rate), kMostFps);
+  return kUsualFps;
+}
+
+/// YCbCr of files that do not say what they mean: players take the matrix of the size's usual television.
+AVColorSpace matrix_of(const AVFrame& frame) {
+  if (frame.colorspace != AVCOL_SPC_UNSPECIFIED) return frame.colorspace;
+  return frame.height >= 720 ? AVCOL_SPC_BT709 : AVCOL_SPC_SMPTE170M;
+}
+
+}  // namespace
+
+struct VideoReader::State {
+  struct Seen {
+    Image image;
+    double seconds;
+  };
+
+  State(std::shared_ptr<const Bytes> bytes, const VideoLimits& allowed)
+      : file(std::move(bytes)), limits(allowed), stream(*file, kVideo, limits.max_pixels) {
+    fps = constant_rate(stream.stream());
+    step = 1 / fps;
+    std::size_t size = 0;
+    const uint8_t* side = av_stream_get_side_data(&stream.stream(), AV_PKT_DATA_DISPLAYMATRIX, &size);
+    if (side && size >= 9 * sizeof(int32_t)) matrix = reinterpret_cast<const int32_t*>(side);
+    ahead = decode();
+    require(ahead.has_value(), ErrorCode::corrupt_data,
+            "nothing in the {} bytes of video could be decoded; is the file damaged?", file->size());
+  }
+
+  std::optional<Seen> decode() {
+    while (const AVFrame* frame = stream.next()) {
+      if (frame->width <= 0 || frame->height <= 0 || (width && (frame->width != width || frame->height != height)))
+        continue;
+      width = frame->width, height = frame->height;
+      const int64_t pts = frame->best_effort_timestamp;
+      double at = last + 1 / fps;
+      if (pts != AV_NOPTS_VALUE) {
+        const double given = static_cast<double>(pts) * av_q2d(stream.stream().time_base);
+        if (!origin) origin = given;
+        at = std::max(given - *origin, last);
+      }
+      if (at > last) step = std::min(at - last, 1 / fps);
+      last = std::max(at, 0.0);
+      const Image image = converter.convert(*frame, matrix_of(*frame));
+      return Seen{matrix ? turned(image, matrix) : image, last};
+    }
+    return std::nullopt;
+  }
+
+  const std::shared_ptr<const Bytes> file;
+  const VideoLimits limits;
+  libav::DecodedStream stream;
+  RgbConverter converter;
+  const int32_t* matrix = nullptr;
+  double fps = 0;
+  int width = 0, height = 0;
+  std::optional<double> origin;
+  double last = 0;  // seconds, of what was decoded
+  double step = 0;  // how long the newest one is to be seen
+  std::optional<Seen> shown, ahead;
+  int64_t index = 0;
+};
+
+VideoReader::VideoReader(std::shared_ptr<const Bytes> file, const VideoLimits& limits) {
+  require(file && !file->empty(), ErrorCode::corrupt_data, "the video is empty (0 bytes); send {}", kVideo.formats);
+  require(static_cast<int64_t>(file->size()) <= limits.max_bytes, ErrorCode::too_large,
+          "the video has {} bytes, {} are allowed", file->size(), limits.max_bytes);
+  state_ = std::make_unique<State>(std::move(file), limits);
+}
+
+VideoReader::~VideoReader() = default;
+VideoReader::VideoReader(VideoReader&&) noexcept = default;
+VideoReader& VideoReader::operator=(VideoReader&&) noexcept = default;
+
+double VideoReader::fps() const { return state_->fps; }
+
+std::optional<Image> VideoReader::next() {
+  State& s = *state_;
+  const double time = static_cast<double>(s.index) / s.fps, slack = 0.5 / s.fps;
+  while (s.ahead && s.ahead->seconds < time + slack) {
+    s.shown = std::move(s.ahead);
+    s.ahead = s.decode();
+  }
+  if (!s.ahead && (!s.shown || time > s.last + s.step - 0.5 * slack)) return std::nullopt;
+  require(time <= s.limits.max_seconds, ErrorCode::too_large, "the video is longer than {} s; cut it into pieces",
+          s.limits.max_seconds);
+  ++s.index;
+  return s.shown->image;
+}
+
+std::shared_ptr<const Bytes> read_video_file(const std::filesystem::path& path, const VideoLimits& limits) {
+  std::error_code status;
+  require(std::filesystem::is_regular_file(path, status), ErrorCode::not_found, "there is no video file {}",
+          path.string());
+  const auto size = static_cast<int64_t>(std::filesystem::file_size(path, status));
+  require(!status && size <= limits.max_bytes, ErrorCode::too_large, "{} has {} bytes, {} are allowed", path.string(),
+          size, limits.max_bytes);
+  auto bytes = std::make_shared<Bytes>(static_cast<std::size_t>(size));
+  std::ifstream file(path, std::ios::binary);
+  file.read(reinterpret_cast<char*>(bytes->data()), size);
+  require(file.good() || size == 0, ErrorCode::unavailable, "cannot read {}", path.string());
+  return bytes;
+}
+
+}  // namespace rushes::media

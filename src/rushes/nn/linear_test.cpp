@@ -1,0 +1,67 @@
+#include "rushes/nn/linear.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "rushes/nn/measure.h"
+#include "rushes/nn/stock_operators.h"
+#include "rushes/tensor/ops.h"
+
+namespace rushes::nn {
+namespace {
+
+Linear layer(int64_t out, int64_t in) {
+  return {tensor::WeightMap({{"l.weight", repeatable_randn({out, in})}, {"l.bias", repeatable_randn({out})}}), "l", out,
+          in};
+}
+
+TEST(Linear, narrow_layers_compute_what_libtorch_does_for_every_remainder_of_their_sides) {
+  const c10::InferenceMode inference;
+  for (const int64_t rows : {1, 5, 6, 7, 64})
+    for (const int64_t in : {1, 3, 8, 96, 512})
+      for (const int64_t out : {1, 7, 8, 9, 16, 17, 40, 100})
+        for (const Activation activation : {Activation::none, Activation::gelu_tanh}) {
+          SCOPED_TRACE(testing::Message() << rows << " x " << in << " to " << out);
+          const Linear linear = layer(out, in);
+          const at::Tensor x = repeatable_randn({rows, in});
+          at::Tensor wanted =
+              at::linear(x.to(at::kDouble), linear.weight().to(at::kDouble), linear.bias().to(at::kDouble));
+          if (activation == Activation::gelu_tanh) wanted = at::gelu(wanted, "tanh");
+          const double error = (linear(x, activation) - wanted.to(at::kFloat)).abs().max().item<double>();
+          EXPECT_LT(error, 1e-5 * std::sqrt(static_cast<double>(in)));  // values are about sqrt(in)
+        }
+}
+
+TEST(Linear, a_row_of_a_narrow_layer_does_not_depend_on_the_rows_beside_it) {
+  const c10::InferenceMode inference;
+  const Linear linear = layer(289, 97);
+  const at::Tensor x = repeatable_randn({3, 35, 97}), together = linear(x, Activation::gelu_tanh);
+  for (int64_t b = 0; b < 3; ++b)
+    EXPECT_TRUE(at::equal(linear(x.narrow(0, b, 1), Activation::gelu_tanh), together.narrow(0, b, 1)));
+  EXPECT_TRUE(at::equal(linear(x.select(0, 1).narrow(0, 34, 1), Activation::gelu_tanh).select(0, 0),
+                        together.select(0, 1).select(0, 34)));
+}
+
+TEST(Linear, takes_inputs_that_are_not_contiguous) {
+  const c10::InferenceMode inference;
+  const Linear linear = layer(24, 16);
+  const at::Tensor x = repeatable_randn({16, 10}).t();
+  EXPECT_TRUE(at::equal(linear(x), linear(x.contiguous())));
+}
+
+TEST(Linear, trainable_layers_see_changes_of_their_weights_and_have_gradients) {
+  const at::Tensor weight = repeatable_randn({8, 4}).set_requires_grad(true), bias = at::zeros({8});
+  tensor::WeightMap weights({{"l.weight", weight}, {"l.bias", bias}});
+  weights.set_trainable(true);
+  const Linear linear(weights, "l", 8, 4);
+  const at::Tensor x = repeatable_randn({3, 4});
+  linear(x).sum().backward();
+  EXPECT_TRUE(weight.grad().defined());
+  const at::NoGradGuard no_grad;
+  weight.mul_(2);
+  EXPECT_LT(relative_error(linear(x), at::linear(x, weight, bias)), 1e-6);
+}
+
+}  // namespace
+}  // namespace rushes::nn
