@@ -1,4 +1,5 @@
-// IMTalker's renderer in its published size: one picture of 512x512 from one motion latent.
+// IMTalker's renderer in its published size: pictures of 512x512 from motion latents, a few at a time as streams make
+// them.
 #include <fmt/format.h>
 
 #include "bench.h"
@@ -7,10 +8,12 @@
 #include "rushes/models/imtalker/renderer.h"
 #include "rushes/nn/stock_operators.h"
 #include "rushes/tensor/ops.h"
+#include "stock_renderer.h"
 
 namespace rushes::app::bench {
 namespace {
 
+constexpr int64_t kFrames = 4;
 constexpr double kFlopPerFrame = 124e9;  // of the published sizes, multiplications and additions counted
 
 }  // namespace
@@ -19,19 +22,30 @@ void bench_talk(Report& report) {
   const Setup& setup = report.setup();
   const imtalker::RendererConfig config;
   const int64_t side = config.picture_side();
-  const std::string name = fmt::format("IMTalker renderer, one frame of {} x {}", side, side);
+  const std::string name = fmt::format("IMTalker renderer, {} frames of {} x {}", kFrames, side, side);
   if (setup.quick || !report.wants(name)) return;
   const tensor::WeightMap weights =
       imtalker::random_weights(imtalker::parameter_shapes(config)).to(setup.dtype).to(setup.device);
   const imtalker::Renderer renderer(config, weights);
-  const imtalker::Portrait portrait = renderer.portrait(at::rand({1, 3, side, side}, setup.floats()).to(setup.dtype));
-  const at::Tensor motion = at::randn({1, config.dim_motion}, setup.floats()).to(setup.dtype);
-  Operation operation{.name = name, .flop = kFlopPerFrame, .tolerance = 0.1};
+  const at::Tensor picture = at::rand({1, 3, side, side}, setup.floats()).to(setup.dtype);
+  const imtalker::Portrait portrait = renderer.portrait(picture);
+  const at::Tensor motion = at::randn({kFrames, config.dim_motion}, setup.floats()).to(setup.dtype);
+  Operation operation{.name = name, .flop = kFrames * kFlopPerFrame, .tolerance = 0.1};
   operation.candidates.push_back({"rushes", [&] { return renderer.render(motion, portrait); }});
-  operation.candidates.push_back({"stock", [&] {
+  operation.candidates.push_back({"ours with stock attention", [&] {
                                     const nn::StockOperators stock;
                                     return renderer.render(motion, portrait);
                                   }});
+  std::optional<StockRenderer> published;
+  StockRenderer::Source source;
+  if (setup.dtype == at::kFloat) {
+    const c10::InferenceMode inference;
+    source = published.emplace(config, weights).source(picture);
+    operation.candidates.push_back({"published graph", [&] {
+                                      const c10::InferenceMode quiet;
+                                      return published->frames(motion, source);
+                                    }});
+  }
   report.measure(operation);
 }
 

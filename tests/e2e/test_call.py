@@ -185,3 +185,30 @@ def test_calls_are_limited_and_the_oldest_makes_way(talk_server, tab):  # noqa: 
 def test_a_wrong_offer_is_told_what_is_wrong(talk_server, fields, status, words):  # noqa: F811
     got, told = talk_server.answer("POST", "/offer", json.dumps(fields).encode(), {"Content-Type": "application/json"})
     assert got == status and words in told["detail"], (got, told)
+
+
+def test_a_call_begins_with_its_greeting_and_hears_its_caller_afterwards(talk_server, tab):  # noqa: F811
+    tab.evaluate("volume.gain.value = 0")  # the caller says nothing: what is heard is the greeting
+    text = "Good morning. This is a portrait that talks to you, and it is glad that you have called."
+    status, call = tab.evaluate(OFFER, [{"avatar": PICTURE, "crop": False, "text": text}, BOTH_WAYS])
+    if status == 503:
+        pytest.skip("built without WebRTC")
+    assert status == 200, call
+    assert call["greeting"] == text
+    about = f"/session/status?session_id={call['session_id']}"
+    seen = []
+
+    def greeted():
+        now = talk_server.answer("GET", about)[1]
+        if not seen or seen[-1] != now["status"]:
+            seen.append(now["status"])
+        assert now["greeting_done"] is (now["status"] == "ready")
+        return now["greeting_done"]
+    wait_for(greeted, 120)
+    assert seen[-2:] == ["greeting", "ready"], seen
+    heard = wait_for(lambda: (now := tab.evaluate(RECEIVED))["energy"] > 0.01 and now, 60)
+    assert heard["pictures"] > 20
+    wait_until_silent(tab)
+    tab.evaluate("volume.gain.value = 0.5")
+    wait_until_heard(tab)
+    hang_up(talk_server, tab, call)

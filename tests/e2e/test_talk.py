@@ -109,7 +109,7 @@ def test_speech_from_a_pipe_becomes_the_same_pictures(binary, tmp_path):
 
 @pytest.mark.parametrize("arguments, words", [
     (["--image", "none.png", "--audio", "x.wav"], "none.png"),
-    (["--image", "face.png"], "--audio FILE, or --live"),
+    (["--image", "face.png"], "--audio FILE, --live"),
     (["--image", "face.png", "--audio", "face.png"], "WAV, MP3"),
     (["--image", "face.png", "--audio", "empty.wav"], "no sound"),
     (["--image", "face.png", "--audio", "speech.wav", "--model", "nowhere"], "nowhere"),
@@ -124,6 +124,26 @@ def test_what_is_wrong_is_said_and_nothing_is_written(binary, tmp_path, argument
     run = subprocess.run([binary, "talk", *model, *arguments, "-o", "out.mp4"], capture_output=True, text=True, timeout=60, cwd=tmp_path)
     assert run.returncode != 0 and words in run.stderr
     assert not (tmp_path / "out.mp4").exists()
+
+
+def test_a_video_moves_a_portrait_with_its_length_its_rate_and_its_sound(binary, talk_server, tmp_path):
+    driving, made, served = tmp_path / "driving.webm", tmp_path / "made.mp4", tmp_path / "served.mp4"
+    (tmp_path / "face.png").write_bytes(portrait())
+    (tmp_path / "speech.wav").write_bytes(wav(speech(2.4)))
+    subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc=size=160x120:rate=30:duration=2.4", "-i", str(tmp_path / "speech.wav"),
+                    "-c:v", "libvpx", "-b:v", "1M", "-c:a", "libopus", str(driving)], check=True, timeout=120)
+    subprocess.run([binary, "talk", "--model", "random", "--image", str(tmp_path / "face.png"), "--video", str(driving), "--no-crop", "-o", str(made), "-q"],
+                   check=True, timeout=120)
+    body, headers = form({"crop": "false"}, {"image": ("face.png", portrait()), "video": ("driving.webm", driving.read_bytes())})
+    request = urllib.request.Request(f"{talk_server.url}/api/video-driven", body, headers)
+    with urllib.request.urlopen(request, timeout=120) as reply:
+        assert reply.headers["X-Generation-Params"] == "crop=False"
+        served.write_bytes(reply.read())
+    for path in (made, served):
+        told = streams(path)
+        assert told["video"]["nb_read_packets"] == "72" and told["video"]["width"] == 160
+        assert abs(float(told["video"]["duration"]) - 2.4) < 0.05 and abs(float(told["audio"]["duration"]) - 2.4) < 0.06
+        assert abs(tone_begins(path) - SECONDS_BEFORE_TONE) < 0.04
 
 
 def test_a_served_session_plays_as_hls_with_sound_in_time(talk_server):
