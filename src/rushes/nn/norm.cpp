@@ -1,6 +1,10 @@
 #include "rushes/nn/norm.h"
 
+#include <algorithm>
+
 #include "rushes/base/error.h"
+#include "rushes/nn/stock_operators.h"
+#include "rushes/tensor/kernels/cpu/transformer_kernels.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::nn {
@@ -23,7 +27,23 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps) {
 }
 
 at::Tensor layer_norm(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, double eps) {
-  return at::layer_norm(x, {x.size(-1)}, weight, bias, eps);
+  const auto plain = [](const at::Tensor& t) {
+    return t.defined() && t.is_cpu() && t.scalar_type() == at::kFloat && t.is_contiguous() &&
+           !(at::GradMode::is_enabled() && t.requires_grad());
+  };
+  if (!plain(x) || !plain(weight) || !plain(bias) || StockOperators::wanted())
+    return at::layer_norm(x, {x.size(-1)}, weight, bias, eps);
+  const int64_t C = x.size(-1), rows = x.numel() / C;
+  const at::Tensor out = at::empty_like(x);
+  tensor::kernels::residual_norm<float>({.rows = rows,
+                                         .width = C,
+                                         .rows_per_frame = std::max<int64_t>(rows, 1),
+                                         .x = const_cast<float*>(x.const_data_ptr<float>()),  // only read without y
+                                         .scale = weight.const_data_ptr<float>(),
+                                         .shift = bias.const_data_ptr<float>(),
+                                         .out = out.mutable_data_ptr<float>(),
+                                         .eps = static_cast<float>(eps)});
+  return out;
 }
 
 at::Tensor modulate(const at::Tensor& x, const at::Tensor& shift, const at::Tensor& scale) {
