@@ -157,8 +157,7 @@ at::Tensor window_block(const WeightMap& w, const at::Tensor& x, int64_t count, 
 StockRenderer::Source StockRenderer::source(const at::Tensor& picture) const {
   const imtalker::Appearance appearance =
       imtalker::AppearanceEncoder(config_, weights_.under("dense_feature_encoder.")).forward(picture);
-  const at::Tensor motion =
-      imtalker::MotionEncoder(config_, weights_.under("latent_token_encoder.")).forward(picture);
+  const at::Tensor motion = imtalker::MotionEncoder(config_, weights_.under("latent_token_encoder.")).forward(picture);
   return {appearance.identity, appearance.maps, motion_maps(adapt(motion, appearance.identity))};
 }
 
