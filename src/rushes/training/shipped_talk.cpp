@@ -86,8 +86,8 @@ void mark_mouth_cell(std::map<std::string, at::Tensor>& tensors, const std::stri
 }
 
 /// From random weights alone the renderer learns for hundreds of updates to let a colour through. So three channels do
-/// from the start, from the source picture by way of the motion transfer to the frame, and a fourth channel of the
-/// frame decoder darkens what looked at kMouthCell.
+/// from the start, from the source picture by way of the motion transfer to the frame; a fourth channel of the frame
+/// decoder carries the mark of kMouthCell.
 void carry_colours(std::map<std::string, at::Tensor>& tensors, const imtalker::RendererConfig& config) {
   const at::NoGradGuard no_grad;
   at::Tensor initial = tensors.at("dense_feature_encoder.initial_conv.0.weight");

@@ -37,7 +37,7 @@ tensor::WeightMap presented(const tensor::WeightMap& held);
 at::Tensor whitening(const at::Tensor& covariance);
 
 /// The cell of every coarse level that a query looks at where the mouth is open: no source shows its inside. The
-/// appearance features mark it, and the frame decoder begins with darkness where it finds the mark.
+/// appearance features mark it for the frame decoder.
 constexpr int64_t kMouthCell = 0;
 
 /// Equalised layers N(0, 1), others He; residual branches small; motion transfer begins as "stay where you are": keys
