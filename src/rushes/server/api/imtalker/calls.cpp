@@ -141,7 +141,9 @@ class CallRoutes {
     const auto peer = std::make_shared<std::shared_ptr<media::WebRtcPeer>>();
     const media::WebRtcPeer::Options options{.local_addresses = limits_.addresses,
                                              .microphone_hz = entry.session->format().speech_hz};
-    auto negotiating = work_.run([entry, peer, sdp = std::move(sdp), options] {
+    const auto said = std::make_shared<std::vector<float>>();
+    auto negotiating = work_.run([entry, peer, sdp = std::move(sdp), options, said, spoken = std::move(spoken)] {
+      if (!spoken.samples.empty()) *said = audio::resample(spoken.samples, spoken.hz, options.microphone_hz);
       // Some callers send a microphone only, and watch by HLS.
       const bool watches = !media::WebRtcOffer::parse(sdp).formats.empty();
       *peer = watches ? entry.outlets->whep()->connect(sdp, options).peer : delivery::connect_microphone(sdp, options);
@@ -155,9 +157,7 @@ class CallRoutes {
     }
     TalkSession* session = talks_->find(id);
     if (!session) refuse(500, "the call was ended while it began");
-    std::vector<float> said;
-    if (!spoken.samples.empty()) said = audio::resample(spoken.samples, spoken.hz, options.microphone_hz);
-    talks_->call(*session, *peer, std::move(said));
+    talks_->call(*session, *peer, std::move(*said));
     co_return Call{id, (*peer)->answer(), std::move(greeting)};
   }
 
