@@ -17,6 +17,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Mode = TalkOptions::Mode;
 
+constexpr double kKept = 0.25;                        // of the motion before a chunk, in its first frame
 constexpr int64_t kMaskMargin = 32, kMaskSide = 512;  // of the blended border, in pixels of a mask of that side
 
 std::chrono::microseconds since(Clock::time_point begin) {
@@ -38,8 +39,19 @@ TalkGenerator::TalkGenerator(std::shared_ptr<const TalkParts> parts, TalkPlan pl
       plan_(std::move(plan)),
       picture_(std::move(picture)),
       windows_(windows_of(plan_, *parts_)),
-      noise_(plan_.seed) {
+      noise_(plan_.seed, parts_->generator.config().dim_motion) {
   if (picture_.whole.defined()) paste_mask_ = imtalker::border_mask(kMaskSide, kMaskMargin).to(picture_.whole.device());
+}
+
+at::Tensor NoiseTape::take(int64_t frames, int64_t used) {
+  const int64_t drawn = ahead_.defined() ? ahead_.size(1) : 0;
+  if (drawn < frames) {
+    const at::Tensor more = stream_.normal({1, frames - drawn, width_});
+    ahead_ = drawn > 0 ? at::cat({ahead_, more}, 1) : more;
+  }
+  const at::Tensor taken = ahead_.narrow(1, 0, frames);
+  ahead_ = ahead_.narrow(1, used, ahead_.size(1) - used).clone();  // what is used is not kept alive
+  return taken;
 }
 
 VideoFormat TalkPlan::format(int64_t speech_hz) const {
@@ -144,7 +156,7 @@ void TalkGenerator::hear(const std::vector<TalkGenerator*>& speakers, const std:
   std::vector<Hearing> chunks;
   std::vector<at::Tensor> references;
   std::vector<imtalker::MotionContext> past;
-  std::vector<tensor::RandomStream> noise;
+  std::vector<NoiseTape> noise;
   for (std::size_t i = 0; i < speakers.size(); ++i) {
     const TalkGenerator& speaker = *speakers[i];
     chunks.push_back(
@@ -155,7 +167,7 @@ void TalkGenerator::hear(const std::vector<TalkGenerator*>& speakers, const std:
   }
   const int64_t T = chunks.front().end - speakers.front()->spoken_frames_;
   std::vector<imtalker::Conditions> conditions;
-  std::vector<tensor::RandomStream*> streams;
+  std::vector<at::Tensor> drawn;
   for (std::size_t i = 0; i < speakers.size(); ++i) {
     // Each by itself: convolutions of a batch are not, to the bit, those of its samples.
     const at::Tensor heard = parts.speech_features(speakers[i]->wave(chunks[i], inboxes[i]->speech));
@@ -163,10 +175,11 @@ void TalkGenerator::hear(const std::vector<TalkGenerator*>& speakers, const std:
                                                   .reference = references[i],
                                                   .gaze = held(speakers[i]->plan_.gaze, T),
                                                   .pose = held(speakers[i]->plan_.pose, T)}));
-    streams.push_back(&noise[i]);
+    drawn.push_back(noise[i].take(parts.generator.whole_windows(T), T));
   }
-  const imtalker::Motion motion = parts.generator.sample(imtalker::Conditions::batch(conditions), at::cat(references),
-                                                         plan.motion, streams, imtalker::MotionContext::batch(past));
+  const imtalker::Motion motion =
+      parts.generator.sample(imtalker::Conditions::batch(conditions), at::cat(references), plan.motion, at::cat(drawn),
+                             imtalker::MotionContext::batch(past));
   for (std::size_t i = 0; i < speakers.size(); ++i) {
     const auto b = static_cast<int64_t>(i);
     speakers[i]->prepared_ =
@@ -186,6 +199,10 @@ bool TalkGenerator::speak_aligned() {
   context_ = std::move(prepared.context);
   noise_ = std::move(prepared.noise);
   show(prepared.latents);
+  // A chunk knows the one before, but need not begin where that ended: its first frame meets it part of the way.
+  if (last_shown_.defined())
+    spoken_ = at::cat({(1 - kKept) * spoken_.narrow(0, 0, 1) + kKept * last_shown_, spoken_.slice(0, 1)});
+  last_shown_ = spoken_.narrow(0, spoken_.size(0) - 1, 1).clone();
   spoken_frames_ = chunk->end;
   return true;
 }

@@ -39,6 +39,20 @@ struct TalkPicture {
   imtalker::Square square{};  // of the face in `whole`
 };
 
+/// Noise by video frame: windows that overlap see the same noise in the same frame, so that what one would have made of
+/// a frame that the next one makes is nearly what that makes of it. A copy continues alike.
+class NoiseTape {
+ public:
+  NoiseTape(uint64_t seed, int64_t width) : stream_(seed), width_(width) {}
+  /// [1, frames, width] from the present frame on, which then moves by `used` frames.
+  at::Tensor take(int64_t frames, int64_t used);
+
+ private:
+  tensor::RandomStream stream_;
+  int64_t width_;
+  at::Tensor ahead_;  // drawn already; never written to
+};
+
 class TalkGenerator final : public Generator {
  public:
   TalkGenerator(std::shared_ptr<const TalkParts> parts, TalkPlan plan, TalkPicture picture);
@@ -69,7 +83,7 @@ class TalkGenerator final : public Generator {
     int64_t end;
     at::Tensor latents;  // [1, T, dim_motion]
     imtalker::MotionContext context;
-    tensor::RandomStream noise;
+    NoiseTape noise;
   };
   std::optional<Hearing> next_chunk(std::size_t more_samples, bool ended) const;
   void show(const at::Tensor& latents);
@@ -97,9 +111,10 @@ class TalkGenerator final : public Generator {
   audio::ChunkBuffer windows_;  // reference mode
   std::vector<std::vector<float>> waiting_windows_;
 
-  tensor::RandomStream noise_;
+  NoiseTape noise_;
   std::optional<imtalker::MotionContext> context_;
   std::optional<Prepared> prepared_;
+  at::Tensor last_shown_;                  // motion of the newest chunk's last frame [1, dim_motion], aligned mode
   int64_t spoken_frames_ = 0;              // whose motion has been made
   at::Tensor spoken_;                      // motion of the newest chunk [T, dim_motion], until all of it is rendered
   int64_t rendered_ = 0;                   // of its frames

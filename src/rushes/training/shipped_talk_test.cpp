@@ -2,9 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <cstdio>
+#include <vector>
 
+#include "rushes/generation/load_talk_model.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/training/face_world.h"
+#include "rushes/training/speech_world.h"
 #include "rushes/training/talk_evaluation.h"
 
 namespace rushes::training {
@@ -75,6 +78,58 @@ TEST(ShippedTalk, opens_the_mouth_with_the_sound_rests_in_silence_and_follows_po
   EXPECT_GE(quality.gaze_response, 0.65);
   EXPECT_GE(quality.psnr, 22);
   EXPECT_LE(quality.colour_distance, 0.12);
+}
+
+/// Mean absolute step of the pixels from each frame to the next.
+std::vector<double> steps_of(const generation::Model& model, double chunk_seconds, const at::Tensor& wave) {
+  const at::Tensor picture =
+      draw_face(make_identity(7, 1, Split::held_out), {}).permute({1, 2, 0}).mul(255).to(at::kByte).contiguous();
+  generation::VideoRequest request;
+  request.image =
+      generation::Picture{{std::shared_ptr<void>(), picture.const_data_ptr<uint8_t>()}, kFaceSide, kFaceSide};
+  request.talk.emplace().chunk_seconds = chunk_seconds;
+  const auto generator = model.start(request);
+  generation::Inbox inbox;
+  inbox.speech.assign(wave.const_data_ptr<float>(), wave.const_data_ptr<float>() + wave.numel());
+  inbox.end_of_speech = true;
+  std::vector<double> steps;
+  at::Tensor before;
+  for (auto outcome = generation::StepOutcome::again; outcome == generation::StepOutcome::again; inbox = {}) {
+    const generation::StepResult result = generator->step(inbox);
+    outcome = result.outcome;
+    for (const generation::Event& event : result.events) {
+      const auto& block = std::get<generation::FrameBlock>(event);
+      for (int64_t t = 0; t < block.video_frames; ++t) {
+        const at::Tensor frame =
+            at::from_blob(const_cast<uint8_t*>(block.frame(t)), {kFaceSide * kFaceSide * 3}, at::kByte).to(at::kFloat);
+        if (before.defined()) steps.push_back((frame - before).abs().mean().item<double>());
+        before = frame;
+      }
+    }
+  }
+  return steps;
+}
+
+TEST(ShippedTalk, frames_step_no_further_where_chunks_meet_than_within_them) {
+  const auto model = generation::load_talk_model({.path = RUSHES_SOURCE_DIR "/models/shipped-talk"});
+  const at::Tensor wave =
+      speak("The weather is fine, and everybody in the village goes out to see the boats.", "en-us", 150, 50).wave;
+  for (const int64_t chunk : {5, 10}) {
+    const std::vector<double> steps = steps_of(*model, static_cast<double>(chunk) / 25, wave);
+    ASSERT_GT(steps.size(), 60u);
+    double border = 0, inside = 0;
+    int64_t borders = 0;
+    for (std::size_t i = 0; i < steps.size(); ++i) {  // step i leads to frame i + 1
+      const bool meets = static_cast<int64_t>(i + 1) % chunk == 0;
+      (meets ? border : inside) += steps[i];
+      borders += meets;
+    }
+    const double ratio = (border / static_cast<double>(borders)) /
+                         (inside / static_cast<double>(static_cast<int64_t>(steps.size()) - borders));
+    std::printf("chunks of %ld frames: step at their borders %.2f of that within\n", static_cast<long>(chunk), ratio);
+    EXPECT_GT(inside, 0);
+    EXPECT_LE(ratio, 1.5);
+  }
 }
 
 }  // namespace

@@ -83,21 +83,23 @@ Motion MotionGenerator::sample(const MotionRequest& request, const MotionOptions
                                const MotionContext* past) const {
   const Conditions conditions = project(request);
   const int64_t B = conditions.audio.size(0);
-  const auto draw = [&] { return noise.normal({B, config_.window_frames(), config_.dim_motion}); };
+  const auto draw = [&](int64_t) { return noise.normal({B, config_.window_frames(), config_.dim_motion}); };
   return solve(conditions, request.reference, options, draw, past != nullptr ? *past : no_past(B));
 }
 
+int64_t MotionGenerator::whole_windows(int64_t T) const {
+  const int64_t n = config_.window_frames();
+  return (T + n - 1) / n * n;
+}
+
 Motion MotionGenerator::sample(const Conditions& conditions, const at::Tensor& reference, const MotionOptions& options,
-                               std::span<tensor::RandomStream* const> noise, const MotionContext& past) const {
-  require(static_cast<int64_t>(noise.size()) == conditions.audio.size(0), ErrorCode::invalid_argument,
-          "{} streams of noise for {} samples", noise.size(), conditions.audio.size(0));
-  const auto draw = [&] {
-    std::vector<at::Tensor> drawn;
-    for (tensor::RandomStream* stream : noise)
-      drawn.push_back(stream->normal({1, config_.window_frames(), config_.dim_motion}));
-    return at::cat(drawn);
-  };
-  return solve(conditions, reference, options, draw, past);
+                               const at::Tensor& noise, const MotionContext& past) const {
+  const int64_t B = conditions.audio.size(0), frames = whole_windows(conditions.audio.size(1));
+  require(noise.sizes() == at::IntArrayRef({B, frames, config_.dim_motion}), ErrorCode::invalid_argument,
+          "the noise has shape [{}], expected [{}, {}, {}]", fmt::join(noise.sizes(), ", "), B, frames,
+          config_.dim_motion);
+  const auto of_window = [&](int64_t first_frame) { return noise.narrow(1, first_frame, config_.window_frames()); };
+  return solve(conditions, reference, options, of_window, past);
 }
 
 Motion MotionGenerator::solve(const Conditions& conditions, const at::Tensor& reference, const MotionOptions& options,
@@ -119,7 +121,7 @@ Motion MotionGenerator::solve(const Conditions& conditions, const at::Tensor& re
     const auto velocity = [&](float t, const at::Tensor& x) {
       return transformer_.guided(t, x, current, seen, reference, options.guidance_scale).narrow(1, p, n);
     };
-    windows.push_back(nn::integrate(velocity, noise().to(reference.options()), times, options.method));
+    windows.push_back(nn::integrate(velocity, noise(start).to(reference.options()), times, options.method));
     seen = shifted(seen, windows.back(), current, p);  // padded conditions; the next call gets the unpadded ones
   }
   Motion motion;

@@ -5,7 +5,6 @@
 
 #include <functional>
 #include <optional>
-#include <span>
 
 #include "rushes/models/imtalker/config.h"
 #include "rushes/models/imtalker/flow_transformer.h"
@@ -58,10 +57,12 @@ class MotionGenerator {
   /// returned, or none at the beginning. Throws Error(invalid_argument) for shapes that do not fit.
   Motion sample(const MotionRequest& request, const MotionOptions& options, tensor::RandomStream& noise,
                 const MotionContext* past = nullptr) const;
-  /// The same for projected conditions, each sample of the batch with a noise of its own: `noise` has one stream for
-  /// each. reference [B, dim_motion].
+  /// The same for projected conditions and noise that is there: [B, whole windows, dim_motion], T rounded up to whole
+  /// windows. reference [B, dim_motion].
   Motion sample(const Conditions& conditions, const at::Tensor& reference, const MotionOptions& options,
-                std::span<tensor::RandomStream* const> noise, const MotionContext& past) const;
+                const at::Tensor& noise, const MotionContext& past) const;
+  /// Video frames of the windows that T frames take.
+  int64_t whole_windows(int64_t T) const;
 
   /// Projected conditions of all T frames of a request.
   Conditions project(const MotionRequest& request) const;
@@ -75,8 +76,8 @@ class MotionGenerator {
   const GeneratorConfig& config() const noexcept { return config_; }
 
  private:
-  /// noise [B, window_frames, dim_motion] of a window.
-  using Noise = std::function<at::Tensor()>;
+  /// The noise [B, window_frames, dim_motion] of the window that begins with a frame.
+  using Noise = std::function<at::Tensor(int64_t first_frame)>;
   Motion solve(const Conditions& conditions, const at::Tensor& reference, const MotionOptions& options,
                const Noise& noise, const MotionContext& past) const;
   at::Tensor project_optional(const ConditionProjection& projection, const std::optional<at::Tensor>& rows,
