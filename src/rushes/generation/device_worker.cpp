@@ -218,8 +218,9 @@ void DeviceWorker::wait_for_work(const std::stop_token& stop) {
 
 /// Whose steps have the shape of this one's get their share of one forward, each before its turn.
 void DeviceWorker::prepare(Task& task) {
+  // Only what takes speech is made in windows of equal shapes; a prompt stays with its session until its step.
   const auto look = [](Task& other) {
-    if (!other.generator || !other.session->runnable()) return std::string();
+    if (!other.generator || other.session->format().speech_hz == 0 || !other.session->runnable()) return std::string();
     other.inbox.append(other.session->take_inbox());
     return other.generator->shape_of_step(other.inbox);
   };

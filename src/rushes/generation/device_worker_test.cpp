@@ -363,7 +363,11 @@ class SharingModel final : public Model {
   std::unique_ptr<Generator> start(const VideoRequest& request) const override {
     return std::make_unique<Sharing>(drawing_.start(request), request.prompts.front());
   }
-  VideoFormat plan(const VideoRequest& request) const override { return drawing_.plan(request); }
+  VideoFormat plan(const VideoRequest& request) const override {
+    VideoFormat format = drawing_.plan(request);
+    format.speech_hz = 16'000;
+    return format;
+  }
   void prepare(std::span<const Waiting> together) const override {
     for (const Waiting& waiting : together)
       EXPECT_EQ(waiting.generator->shape_of_step(*waiting.inbox), together[0].generator->shape_of_step({}));

@@ -19,11 +19,12 @@ std::size_t decoded_frames(const std::string& mp4) {
 }
 
 /// Ends with the event that the block brings.
-void wait_for_block(TestClient& events) {
+void wait_for(TestClient& events, const char* type) {
   for (Frame frame = events.read_message(); frame.opcode == 1; frame = events.read_message())
-    if (json::parse(frame.payload)["type"] == "frame_block") return;
-  ADD_FAILURE() << "no block came";
+    if (json::parse(frame.payload)["type"] == type) return;
+  ADD_FAILURE() << "no " << type << " came";
 }
+void wait_for_block(TestClient& events) { wait_for(events, "frame_block"); }
 
 TEST(Fork, goes_on_from_the_block_border_with_another_prompt_and_begins_with_the_same_video) {
   RunningServer server;
@@ -33,6 +34,7 @@ TEST(Fork, goes_on_from_the_block_border_with_another_prompt_and_begins_with_the
   server.gate().allow(2 * kStepsPerBlock + 1);
   wait_for_block(events);
   wait_for_block(events);
+  wait_for(events, "block_progress");  // the third block is in work
   ASSERT_EQ(server.request("POST", path(id, "/pause")).status, 200);
   const Reply reply = server.request("POST", path(id, "/fork"), R"({"prompt": "a blue square"})");
   ASSERT_EQ(reply.status, 201) << reply.body;
