@@ -148,11 +148,7 @@ void run(const Options& options) {
   use_threads(options.threads);
   const auto model = generation::load_talk_model(model_options);
   if (!model->finds_faces()) look_for_face(request, *model);
-  if (!options.video.empty()) {
-    const auto driving = std::make_shared<const delivery::DrivingFile>(media::read_video_file(options.video));
-    if (request.talk->crop && !model->finds_faces()) request.talk->driving_faces = delivery::faces_of(*driving);
-    request.talk->driving = driving;
-  }
+  if (!options.video.empty()) delivery::drive(request, *model, media::read_video_file(options.video));
   const generation::VideoFormat format = model->plan(request);  // before the output is touched
   std::shared_ptr<LiveSpeech> live;
   std::function<Inbox()> input;

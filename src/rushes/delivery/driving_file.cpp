@@ -8,6 +8,19 @@ namespace {
 
 constexpr int64_t kSoundHz = 48'000;
 
+/// Boxes x1, y1, x2, y2 of the faces that are seen in some frames.
+std::vector<std::array<double, 4>> faces_of(const DrivingFile& video) {
+  std::vector<std::array<double, 4>> faces;
+  if (!media::can_find_faces()) return faces;
+  for (int64_t i = 0; i < generation::kMostFacesLookedFor; ++i) {
+    const auto picture = video.frame(i * generation::kFaceEvery);
+    if (!picture) break;
+    if (const auto face = media::find_face({picture->height, picture->width, picture->rgb}))
+      faces.push_back({face->x1, face->y1, face->x2, face->y2});
+  }
+  return faces;
+}
+
 }  // namespace
 
 DrivingFile::DrivingFile(std::shared_ptr<const media::Bytes> file, const media::VideoLimits& limits)
@@ -40,16 +53,11 @@ std::optional<generation::Picture> DrivingFile::frame(int64_t index) const {
   return newest_;
 }
 
-std::vector<std::array<double, 4>> faces_of(const generation::DrivingVideo& video) {
-  std::vector<std::array<double, 4>> faces;
-  if (!media::can_find_faces()) return faces;
-  for (int64_t i = 0; i < generation::kMostFacesLookedFor; ++i) {
-    const auto picture = video.frame(i * generation::kFaceEvery);
-    if (!picture) break;
-    if (const auto face = media::find_face({picture->height, picture->width, picture->rgb}))
-      faces.push_back({face->x1, face->y1, face->x2, face->y2});
-  }
-  return faces;
+void drive(generation::VideoRequest& request, const generation::Model& model, std::shared_ptr<const media::Bytes> file,
+           const media::VideoLimits& limits) {
+  const auto video = std::make_shared<const DrivingFile>(std::move(file), limits);
+  if (request.talk->crop && !model.finds_faces()) request.talk->driving_faces = faces_of(*video);
+  request.talk->driving = video;
 }
 
 }  // namespace rushes::delivery

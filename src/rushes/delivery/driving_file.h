@@ -1,10 +1,9 @@
 // A video file that moves a portrait.
 #pragma once
-#include <array>
 #include <mutex>
 #include <vector>
 
-#include "rushes/generation/driving_video.h"
+#include "rushes/generation/generator.h"
 #include "rushes/media/audio_decoder.h"
 #include "rushes/media/video_reader.h"
 
@@ -32,7 +31,9 @@ class DrivingFile final : public generation::DrivingVideo {
   mutable std::optional<generation::Picture> newest_;
 };
 
-/// Boxes x1, y1, x2, y2 of the faces that are seen in some frames, for models that find none themselves. Empty: none.
-std::vector<std::array<double, 4>> faces_of(const generation::DrivingVideo& video);
+/// Lets the file's face move the portrait of a talking head's request; where it is to be cut out and the model finds no
+/// faces, they are looked for here. Throws as DrivingFile.
+void drive(generation::VideoRequest& request, const generation::Model& model, std::shared_ptr<const media::Bytes> file,
+           const media::VideoLimits& limits = {});
 
 }  // namespace rushes::delivery

@@ -176,7 +176,11 @@ void DeviceWorker::run(std::stop_token stop) {
     for (const Task& task : tasks_)
       if (!task.generator || task.generator->at_block_border()) task.session->end_at_border();
     const auto before = tasks_.size();
-    tasks_.remove_if([](const Task& task) { return task.session->over(); });
+    tasks_.remove_if([](Task& task) {
+      if (!task.session->over()) return false;
+      task.session->let_go();
+      return true;
+    });
     int64_t bytes = 0;
     for (const Task& task : tasks_) {
       bytes += task.bytes;

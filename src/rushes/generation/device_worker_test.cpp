@@ -104,6 +104,37 @@ TEST(DeviceWorker, makes_a_whole_video) {
   EXPECT_EQ(std::get<StateChanged>(events.back()->what).state, SessionState::finished);
 }
 
+/// Never looked at by a model that draws.
+class UnseenVideo final : public DrivingVideo {
+ public:
+  double fps() const override { return 25; }
+  std::optional<Picture> frame(int64_t) const override { return {}; }
+  int64_t sound_hz() const override { return 0; }
+  const std::vector<float>& sound() const override { return sound_; }
+
+ private:
+  std::vector<float> sound_;
+};
+
+TEST(DeviceWorker, lets_go_of_a_driving_video_when_its_session_has_ended) {
+  const auto model = std::make_shared<DrawingModel>();
+  VideoRequest request;
+  request.prompts = {"a red circle"};
+  request.talk.emplace().driving = std::make_shared<const UnseenVideo>();
+  const std::weak_ptr<const DrivingVideo> driving = request.talk->driving;
+  const auto s = std::make_shared<Session>(request, model->plan(request));
+  request = {};
+  EXPECT_FALSE(driving.expired());
+  DeviceWorker worker(model);
+  const auto next = session(*model, "a blue square");  // begins when the first has been put away
+  for (const auto& each : {s, next}) {
+    const auto reader = record(*each);
+    worker.submit(each);
+    watch(*reader);
+  }
+  EXPECT_TRUE(driving.expired());
+}
+
 TEST(DeviceWorker, serves_several_sessions_to_their_end) {
   Gate gate;
   const auto model = std::make_shared<DrawingModel>(gate.hook());

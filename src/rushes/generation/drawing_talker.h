@@ -12,6 +12,7 @@
 
 #include "rushes/audio/chunk_buffer.h"
 #include "rushes/base/error.h"
+#include "rushes/generation/driving_sound.h"
 #include "rushes/generation/generator.h"
 
 namespace rushes::generation {
@@ -94,15 +95,7 @@ class DrawingTalker final : public Generator {
     for (int64_t i = 0; i < kSide * kSide; ++i)
       pixels->insert(pixels->end(), picture->rgb.get(), picture->rgb.get() + 3);
     FrameBlock block = block_of(pixels, 1, request_.talk->driving->fps());
-    const auto& sound = request_.talk->driving->sound();
-    const auto hz = request_.talk->driving->sound_hz();
-    const auto at = [&](int64_t frame) {
-      return std::min<int64_t>(std::llround(static_cast<double>(frame * hz) / block.fps),
-                               static_cast<int64_t>(sound.size()));
-    };
-    block.sound = {
-        std::make_shared<const std::vector<float>>(sound.begin() + at(frames_), sound.begin() + at(frames_ + 1)),
-        at(frames_), hz};
+    block.sound = sound_of(*request_.talk->driving, frames_, 1);
     ++frames_;
     result.events.push_back(std::move(block));
     return result;

@@ -24,7 +24,7 @@ class DrivingVideo {
   virtual const std::vector<float>& sound() const = 0;
 };
 
-/// Which frames are looked at for where the face is (imtalker_api.md, A.12), and how many of them at most.
+/// Which frames are looked at for where the face is (as the published server), and how many of them at most.
 constexpr int64_t kFaceEvery = 15, kMostFacesLookedFor = 40;
 
 }  // namespace rushes::generation

@@ -243,6 +243,10 @@ bool Session::over() const {
   return ended(status_.state);
 }
 
+void Session::let_go() {
+  if (request_.talk) request_.talk->driving.reset();
+}
+
 Inbox Session::take_inbox() {
   const std::scoped_lock lock(mutex_);
   if (status_.state == SessionState::queued) become(SessionState::running);

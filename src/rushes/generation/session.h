@@ -100,6 +100,8 @@ class Session {
   bool over() const;
   /// At a block border: ends it if stop_at_border() has asked for it.
   void end_at_border();
+  /// Its generator is gone: what only that needed, a driving video above all, may go too.
+  void let_go();
   Inbox take_inbox();
   /// Publishes what a step gave. Dropped if the session was ended during the step.
   void deliver(StepResult result, std::chrono::microseconds step_time);
@@ -121,7 +123,7 @@ class Session {
   void wake();
 
   const SessionId id_;
-  const VideoRequest request_;
+  VideoRequest request_;  // changed by let_go() only, and there what no other thread looks at
   const VideoFormat format_;
   const std::chrono::system_clock::time_point created_;
   const Clock::time_point start_;

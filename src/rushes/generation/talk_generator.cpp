@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "rushes/base/error.h"
+#include "rushes/generation/driving_sound.h"
 #include "rushes/tensor/image_resize.h"
 #include "rushes/tensor/ops.h"
 
@@ -304,27 +305,13 @@ at::Tensor TalkGenerator::wave(const Hearing& hearing, const std::vector<float>&
 }
 
 Sound TalkGenerator::sound(int64_t first_frame, int64_t frames) const {
-  if (plan_.driving) return driving_sound(first_frame, frames);
+  if (plan_.driving) return sound_of(*plan_.driving, first_frame, frames);
   const int64_t per_frame = parts_->samples_per_frame();
   const int64_t first = first_frame * per_frame - speech_begin_;
   const int64_t last = std::min<int64_t>(first + frames * per_frame, static_cast<int64_t>(speech_.size()));
   return {.samples = std::make_shared<const std::vector<float>>(speech_.begin() + first, speech_.begin() + last),
           .first_sample = first_frame * per_frame,
           .hz = parts_->generator.config().sampling_rate};
-}
-
-Sound TalkGenerator::driving_sound(int64_t first_frame, int64_t frames) const {
-  const std::vector<float>& all = plan_.driving->sound();
-  const int64_t hz = plan_.driving->sound_hz();
-  const auto sample = [&](int64_t frame) {
-    const double at = static_cast<double>(frame) * static_cast<double>(hz) / plan_.fps;
-    return std::min<int64_t>(std::llround(at), static_cast<int64_t>(all.size()));
-  };
-  const int64_t first = sample(first_frame);
-  return {.samples = std::make_shared<const std::vector<float>>(all.begin() + first,
-                                                                all.begin() + sample(first_frame + frames)),
-          .first_sample = first,
-          .hz = hz};
 }
 
 /// Keeps what the next chunk hears and what has not gone out with its frames.

@@ -95,7 +95,6 @@ class TalkGenerator final : public Generator {
   FrameBlock render();
   at::Tensor wave(const Hearing& hearing, const std::vector<float>& more) const;
   Sound sound(int64_t first_frame, int64_t frames) const;
-  Sound driving_sound(int64_t first_frame, int64_t frames) const;
   void forget_old_samples();
 
   std::shared_ptr<const TalkParts> parts_;

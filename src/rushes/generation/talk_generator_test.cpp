@@ -265,10 +265,10 @@ TEST(TalkModel, cuts_the_portrait_around_the_face_that_it_is_told) {
   EXPECT_NEAR(brightness(64), 20, 1);
 }
 
-/// Frames of one grey each, brighter from one to the next.
-class GreyVideo final : public DrivingVideo {
+/// Each frame has a pattern of its own.
+class PatternVideo final : public DrivingVideo {
  public:
-  GreyVideo(int64_t frames, double fps, int64_t sound_hz)
+  PatternVideo(int64_t frames, double fps, int64_t sound_hz)
       : frames_(frames), fps_(fps), hz_(sound_hz), sound_(speech(std::llround(frames * sound_hz / fps))) {}
   double fps() const override { return fps_; }
   std::optional<Picture> frame(int64_t index) const override {
@@ -313,7 +313,7 @@ TEST(TalkGenerator, a_driven_portrait_has_the_rate_the_length_and_the_sound_of_i
     for (const int64_t frames : {1, 5, 13}) {
       SCOPED_TRACE(frames);
       VideoRequest request = request_of();
-      const auto video = std::make_shared<const GreyVideo>(frames, fps, 48'000);
+      const auto video = std::make_shared<const PatternVideo>(frames, fps, 48'000);
       request.talk->driving = video;
       const VideoFormat format = model().plan(request);
       EXPECT_EQ(format.fps, fps);
@@ -328,7 +328,7 @@ TEST(TalkGenerator, a_driven_portrait_has_the_rate_the_length_and_the_sound_of_i
 
 TEST(TalkGenerator, a_driven_portrait_moves_as_its_video_does) {
   VideoRequest request = request_of();
-  request.talk->driving = std::make_shared<const GreyVideo>(7, 25, 0);
+  request.talk->driving = std::make_shared<const PatternVideo>(7, 25, 0);
   const Video made = driven(request);
   EXPECT_TRUE(made.sound.empty());
   ASSERT_EQ(made.video_frames, 7);
@@ -354,7 +354,7 @@ TEST(TalkGenerator, a_driven_portrait_moves_as_its_video_does) {
 
 TEST(TalkGenerator, a_driving_video_and_windows_of_speech_exclude_each_other) {
   VideoRequest request = request_of(Mode::reference);
-  request.talk->driving = std::make_shared<const GreyVideo>(3, 25, 0);
+  request.talk->driving = std::make_shared<const PatternVideo>(3, 25, 0);
   EXPECT_THROW(model().plan(request), Error);
 }
 

@@ -86,6 +86,7 @@ void TalkTable::begin_run(TalkSession& session) {
   const generation::VideoFormat format = model_->plan(session.request_);
   TalkRun run;
   run.entry.session = std::make_shared<generation::Session>(session.request_, format);
+  if (session.request_.talk) session.request_.talk->driving.reset();  // moves one run; a video may be large
   delivery::EncodedStreamOptions options;
   options.recording = directory_ / (run.entry.session->id().text() + ".mp4");
   options.memory_bytes = 4 << 20;

@@ -38,7 +38,7 @@ std::optional<Square> face_square(const std::vector<FaceBox>& boxes, int64_t hei
 
 /// The square of a driving video, one for all its frames: around the medians of the centres and of the longer sides of
 /// the faces seen in some of them, 1.6 times as large, inside the picture; of boxes of one frame the widest counts.
-/// Without any the largest centred square. Source: shared spec of IMTalker's API, A.12.
+/// Without any the largest centred square. As the published server does it.
 Square driving_square(const std::vector<FaceBox>& faces, int64_t height, int64_t width);
 
 /// Weights of a pasted face [side, side]: 0 at the border, rising to 1 over `margin` pixels.

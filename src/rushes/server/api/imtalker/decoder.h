@@ -56,10 +56,7 @@ class Decoder {
     const auto whole = std::make_shared<generation::VideoRequest>(std::move(request));
     auto work = work_.run([whole, model = std::move(model), bytes = media::Bytes(file.begin(), file.end())]() mutable {
       const media::VideoLimits limits{.max_bytes = kMaxVideoBytes, .max_seconds = kMaxAudioSeconds};
-      const auto video =
-          std::make_shared<const delivery::DrivingFile>(std::make_shared<const media::Bytes>(std::move(bytes)), limits);
-      if (whole->talk->crop && !model->finds_faces()) whole->talk->driving_faces = delivery::faces_of(*video);
-      whole->talk->driving = video;
+      delivery::drive(*whole, *model, std::make_shared<const media::Bytes>(std::move(bytes)), limits);
       return Response();
     });
     co_await std::move(work);
