@@ -58,6 +58,7 @@ json document(const Options& options, const bench::Report& report) {
                                      {operation.flop > 0 ? "gflops" : "gbps", figures.rate},
                                      {"share_of_peak", figures.share_of_peak},
                                      {"times_rushes", figures.times_first},
+                                     {"tensor_bytes", figures.tensor_bytes},
                                      {"difference", figures.difference}});
     result["operations"].push_back(std::move(entry));
   }

@@ -52,6 +52,7 @@ struct Figures {
   double share_of_peak = 0;  // of the faster matrix product, or of the copy
   double times_first = 1;    // its seconds by those of the first candidate
   double difference = 0;     // relative L2 distance to the first candidate's result
+  int64_t tensor_bytes = 0;  // most that its tensors held beyond what was there before; on CPUs
 };
 
 struct Measured {

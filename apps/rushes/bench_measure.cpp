@@ -7,6 +7,7 @@
 
 #include "bench.h"
 #include "rushes/base/error.h"
+#include "rushes/tensor/cpu_allocator.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::app::bench {
@@ -59,10 +60,14 @@ void Report::measure(const Operation& operation) {
   for (std::size_t i = 0; i < samples.size(); ++i) {
     const Candidate& candidate = operation.candidates[i];
     at::Tensor result;
+    const int64_t held = tensor::cpu_memory().used_bytes;
+    tensor::forget_cpu_peak();
     const double seconds = sampler.seconds_of(candidate, &result);
     if (seconds > kLongRunSeconds) samples[i].push_back(seconds);
     if (i == 0) first = result.clone();  // later runs may write to the same place
-    measured.candidates.push_back({.name = candidate.name, .difference = difference(result, first)});
+    const int64_t most = tensor::cpu_memory().peak_bytes - held;
+    measured.candidates.push_back(
+        {.name = candidate.name, .difference = difference(result, first), .tensor_bytes = most});
     require(measured.candidates[i].difference <= operation.tolerance, ErrorCode::internal,
             "{}: '{}' and '{}' differ by {:.3g}, allowed {:.3g}", operation.name, candidate.name,
             operation.candidates[0].name, measured.candidates[i].difference, operation.tolerance);
@@ -82,8 +87,9 @@ void Report::measure(const Operation& operation) {
     const bool by_flop = operation.flop > 0;
     figures.rate = (by_flop ? operation.flop : operation.bytes) / figures.seconds * 1e-9;
     figures.share_of_peak = figures.rate / (by_flop ? peak.gflops() : peak.copy_gbps);
-    fmt::print("  {:<30} {:>10.2f} ms {:>9.1f} {} {:>4.0f} % of {}", figures.name, figures.seconds * 1e3, figures.rate,
-               by_flop ? "GFLOP/s" : "GB/s   ", 100 * figures.share_of_peak, by_flop ? "the product" : "the copy   ");
+    fmt::print("  {:<30} {:>10.2f} ms {:>9.1f} {} {:>4.0f} % of {} {:>6.0f} MiB", figures.name, figures.seconds * 1e3,
+               figures.rate, by_flop ? "GFLOP/s" : "GB/s   ", 100 * figures.share_of_peak,
+               by_flop ? "the product" : "the copy   ", static_cast<double>(figures.tensor_bytes) / (1 << 20));
     if (i > 0) fmt::print("   rushes takes 1/{:.2f} of it", figures.times_first);
     fmt::print("\n");
   }

@@ -61,6 +61,7 @@ Run generate(const generation::Model& model, const generation::VideoRequest& req
 void bench_model(Report& report, const generation::ModelOptions& options) {
   if (!report.wants("model end to end")) return;
   reset_peak_resident();
+  tensor::forget_cpu_peak();
   ModelFigures figures;
   const auto start = Clock::now();
   const auto model = generation::load_model(options);

@@ -57,6 +57,7 @@ class KeepingAllocator final : public c10::Allocator {
     const std::lock_guard lock(mutex_);
     return {used_, peak_, kept_, large_blocks_, reused_blocks_};
   }
+  void forget_peak() { peak_ = used_.load(); }
 
   void trim(int64_t keep) {
     const std::lock_guard lock(mutex_);
@@ -188,6 +189,8 @@ void install_cpu_allocator(const CpuAllocatorOptions& options) {
 }
 
 CpuMemory cpu_memory() { return KeepingAllocator::instance().memory(); }
+
+void forget_cpu_peak() { KeepingAllocator::instance().forget_peak(); }
 
 void trim_cpu_memory() { KeepingAllocator::instance().trim(0); }
 

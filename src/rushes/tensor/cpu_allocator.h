@@ -13,7 +13,7 @@ struct CpuAllocatorOptions {
 
 struct CpuMemory {
   int64_t used_bytes;     // held by tensors now
-  int64_t peak_bytes;     // the most they held so far
+  int64_t peak_bytes;     // the most they held since the start or forget_cpu_peak()
   int64_t kept_bytes;     // free, ready for the next tensor
   int64_t large_blocks;   // allocations above 64 KiB since the start
   int64_t reused_blocks;  // of these, served from kept ones
@@ -25,6 +25,9 @@ void install_cpu_allocator(const CpuAllocatorOptions& options = {});
 
 /// Zeros before install_cpu_allocator(). Any thread.
 CpuMemory cpu_memory();
+
+/// The peak begins anew at what tensors hold now. Any thread.
+void forget_cpu_peak();
 
 /// Gives all free blocks back to the system, as between sessions. Any thread.
 void trim_cpu_memory();

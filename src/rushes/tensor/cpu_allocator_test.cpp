@@ -51,6 +51,8 @@ TEST_F(CpuAllocator, counts_what_tensors_hold) {
   }
   EXPECT_EQ(cpu_memory().used_bytes, before);
   EXPECT_GE(cpu_memory().peak_bytes, before + 5 * kMiB);
+  forget_cpu_peak();
+  EXPECT_EQ(cpu_memory().peak_bytes, cpu_memory().used_bytes);
 }
 
 TEST_F(CpuAllocator, refuses_what_exceeds_the_limit_and_goes_on) {
