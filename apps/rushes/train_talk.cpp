@@ -1,5 +1,6 @@
 // The stages of rushes train that make the shipped talking head.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "commands.h"
 #include "rushes/base/error.h"
@@ -68,11 +69,14 @@ void evaluate(const Options& options) {
       training::measure_talk(options.output, options.people, std::filesystem::path(options.directory) / "talk.png");
   fmt::print(
       "{} held-out people and voices: jaw against loudness {:.2f}, against the truth {:.2f}; mouth seen against "
-      "loudness {:.2f}, "
-      "against the truth {:.2f}; jaw in silence {:.3f}; frames {:.1f} dB; colours {:.3f}; yaw follows {:.2f}, gaze "
-      "{:.2f}\n",
-      options.people, q.jaw_loudness, q.jaw_truth, q.mouth_loudness, q.mouth_truth, q.silent_jaw, q.psnr,
-      q.colour_distance, q.yaw_response, q.gaze_response);
+      "loudness {:.2f}, against the truth {:.2f}; the truth against loudness {:.2f}; jaw in silence {:.3f}; frames "
+      "{:.1f} dB; colours {:.3f}; yaw follows {:.2f}, gaze {:.2f}\n",
+      options.people, q.jaw_loudness, q.jaw_truth, q.mouth_loudness, q.mouth_truth, q.truth_loudness, q.silent_jaw,
+      q.psnr, q.colour_distance, q.yaw_response, q.gaze_response);
+  const training::DrivingQuality driven = training::measure_driving(
+      options.output, options.people, std::filesystem::path(options.directory) / "driven.png");
+  fmt::print("driven by another face: {:.1f} dB, unmoved {:.1f} dB; read off that face, correlation {:.2f}\n",
+             driven.psnr, driven.unmoved_psnr, fmt::join(driven.read, " "));
 }
 
 }  // namespace
@@ -97,7 +101,7 @@ void add_talk_stages(CLI::App* train) {
         [](const Options& o) { training::train_motion_generator(o.run); });
   stage("face-places", "Train where the talking head's renderer looks", 4e-3, 4,
         [](const Options& o) { training::train_places(o.run); });
-  stage("face-motion-encoder", "Train the talking head's reading of portraits", 4e-3, 16,
+  stage("face-motion-encoder", "Train the talking head's reading of portraits", 1.5e-3, 16,
         [](const Options& o) { training::train_motion_encoder(o.run); });
   const auto [renderer, renderer_options] = stage(
       "face-renderer", "Train the talking head's renderer", 3e-4, 2,
@@ -118,6 +122,13 @@ void add_talk_stages(CLI::App* train) {
         fmt::print("wrote {}\n", o.output);
       });
   ship->add_option("--output", ship_options->output, "model directory")->capture_default_str();
+  const auto [taking, taking_options] =
+      stage("face-import", "Write a model directory's weights as the stages leave them, to train on from there", 1e-3,
+            1, [](const Options& o) {
+              training::import_talk(o.output, o.directory);
+              fmt::print("wrote {}\n", o.directory);
+            });
+  taking->add_option("--model", taking_options->output, "model directory")->capture_default_str();
   renderer->add_option("--drivers", renderer_options->drivers, "frames made of each source picture")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();

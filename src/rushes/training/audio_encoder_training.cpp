@@ -43,9 +43,10 @@ struct Speech {
   }
 };
 
-std::map<std::string, at::Tensor> fresh(const wav2vec::Config& config) {
-  std::map<std::string, at::Tensor> tensors;
-  for (const auto& [key, value] : fresh_audio_encoder(config)) tensors["encoder_model." + key] = value;
+std::map<std::string, at::Tensor> fresh(const wav2vec::Config& config, const std::filesystem::path& earlier) {
+  std::map<std::string, at::Tensor> tensors, encoder = fresh_audio_encoder(config);
+  begin_with(encoder, earlier);
+  for (const auto& [key, value] : encoder) tensors["encoder_model." + key] = value;
   tensors["head.weight"] = 0.05 * at::randn({3 + kVisemes, config.hidden_size});
   tensors["head.bias"] = at::zeros({3 + kVisemes});
   return tensors;
@@ -74,7 +75,7 @@ void train_audio_encoder(const RunOptions& options) {
   const wav2vec::Config config = shipped_audio_encoder();
   at::manual_seed(options.seed);
   Optimiser optimiser(
-      fresh(config),
+      fresh(config, options.directory / "face-audio.safetensors"),
       {.learning_rate = options.learning_rate, .weight_decay = 0.01, .average = 0.995, .warm_up_steps = 50});
   const auto state_file = options.directory / "face-audio.state.safetensors";
   if (optimiser.load(state_file)) log::info("continuing at step {}", optimiser.steps());

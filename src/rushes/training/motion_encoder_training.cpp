@@ -29,27 +29,29 @@ at::Tensor pictures_of(const at::Tensor& rows) {
   return rows.narrow(1, 0, kPixels).reshape({-1, 3, kFaceSide, kFaceSide});
 }
 
-/// Reads the controls off the encoder's last map cell by cell. The mean over the map, which the model reads, tells a
-/// random encoder nothing about what moves, and hundreds of updates find nothing; this head learns at once where things
-/// are and teaches the layers below it. It does not ship.
+/// Reads the controls off the map of a middle block cell by cell. What is left at the end of a random encoder tells
+/// nothing about what moves, and thousands of updates find nothing; this head learns at once where things are and
+/// teaches the layers below it, from whose maps the later blocks learn. It does not ship.
 const std::string kMapHead = "map_head";
+constexpr std::size_t kMapBlock = 3;
 
 void add_map_head(std::map<std::string, at::Tensor>& held, const imtalker::RendererConfig& config) {
-  const int64_t side = config.picture_side() >> config.motion_encoder_channels.size();
-  held[kMapHead + ".weight"] = at::zeros({kControls, config.motion_encoder_channels.back() * side * side});
+  const int64_t side = config.picture_side() >> (kMapBlock + 1);
+  held[kMapHead + ".weight"] = at::zeros({kControls, config.motion_encoder_channels.at(kMapBlock) * side * side});
   held[kMapHead + ".bias"] = at::zeros({kControls});
 }
 
 struct Reading {
-  at::Tensor of_mean, of_map;  // squared errors, [B, kControls]
+  at::Tensor at_end, of_map;  // squared errors, [B, kControls]
 };
 
 Reading read_error(const tensor::WeightMap& weights, const at::Tensor& rows) {
   const imtalker::MotionEncoder encoder(shipped_renderer(), weights.under("latent_token_encoder."));
-  const at::Tensor map = encoder.map(pictures_of(rows)), truth = rows.narrow(1, kPixels, kControls);
-  const at::Tensor by_cell =
-      at::linear(map.flatten(1), weights.at(kMapHead + ".weight"), weights.at(kMapHead + ".bias"));
-  return {(encoder.read(map) - truth).square(), (by_cell - truth).square()};
+  const std::vector<at::Tensor> maps = encoder.maps(pictures_of(rows));
+  const at::Tensor truth = rows.narrow(1, kPixels, kControls);
+  const at::Tensor cells = maps[kMapBlock].flatten(1) / std::sqrt(static_cast<double>(maps[kMapBlock][0].numel()));
+  const at::Tensor by_cell = at::linear(cells, weights.at(kMapHead + ".weight"), weights.at(kMapHead + ".bias"));
+  return {(encoder.read(maps.back()) - truth).square(), (by_cell - truth).square()};
 }
 
 std::string explained(const at::Tensor& error, const at::Tensor& truth) {
@@ -60,7 +62,7 @@ std::string explained(const at::Tensor& error, const at::Tensor& truth) {
 }
 
 /// A random encoder sees the ground and the hair: what all pictures share and what moves in them is lost beside it, and
-/// hundreds of updates find nothing. So pictures are centred, and the means over the picture begin whitened over
+/// hundreds of updates find nothing. So pictures are centred, and the means over the last map begin whitened over
 /// people.
 void whiten(std::map<std::string, at::Tensor>& tensors, uint64_t seed) {
   const at::NoGradGuard no_grad;
@@ -93,7 +95,7 @@ void train_motion_encoder(const RunOptions& options) {
   at::manual_seed(options.seed);
   const auto state_file = options.directory / "face-motion-encoder.state.safetensors";
   std::map<std::string, at::Tensor> fresh = fresh_renderer(shipped_renderer());
-  if (!std::filesystem::exists(state_file)) whiten(fresh, options.seed);
+  if (begin_with(fresh, options.directory / "face-motion-encoder.safetensors") == 0) whiten(fresh, options.seed);
   std::map<std::string, at::Tensor> held = held_for_training(fresh, RendererPart::motion_encoder);
   add_map_head(held, shipped_renderer());
   Optimiser optimiser(
@@ -111,7 +113,7 @@ void train_motion_encoder(const RunOptions& options) {
     for (uint64_t i = 0; i < 64; ++i) rows.push_back(draw_row(options.seed, i, Split::held_out));
     const at::Tensor held_out = at::stack(rows), truth = held_out.narrow(1, kPixels, kControls);
     const Reading reading = read_error(average, held_out);
-    log::info("held-out people: variance explained{}; cell by cell{}", explained(reading.of_mean, truth),
+    log::info("held-out people: variance explained{}; cell by cell{}", explained(reading.at_end, truth),
               explained(reading.of_map, truth));
   };
   const uint64_t first = static_cast<uint64_t>(optimiser.steps()) * static_cast<uint64_t>(options.batch);
@@ -124,9 +126,9 @@ void train_motion_encoder(const RunOptions& options) {
     in_parallel(parts, [&](int64_t part) {
       const auto index = static_cast<std::size_t>(part);
       const Reading reading = read_error(presented(optimiser.weights()), batch.chunk(parts)[index]);
-      const at::Tensor of_mean = reading.of_mean.mean(), of_map = reading.of_map.mean();
-      ((of_mean + of_map) / static_cast<double>(parts)).backward();
-      loss[index] = of_mean.item<double>();
+      const at::Tensor at_end = reading.at_end.mean(), of_map = reading.of_map.mean();
+      ((at_end + of_map) / static_cast<double>(parts)).backward();
+      loss[index] = at_end.item<double>();
       map_loss[index] = of_map.item<double>();
     });
     const double gradient = optimiser.step(run.schedule());

@@ -70,11 +70,13 @@ SpeakingBatch part_of(const SpeakingBatch& batch, int64_t parts, std::size_t ind
 void train_motion_generator(const RunOptions& options) {
   const imtalker::GeneratorConfig config = shipped_motion_generator();
   at::manual_seed(options.seed);
-  Optimiser optimiser(fresh_motion_generator(config), {.learning_rate = options.learning_rate,
-                                                       .weight_decay = 0.01,
-                                                       .average = 0.995,
-                                                       .warm_up_steps = 50,
-                                                       .muon_prefix = "fmt.blocks."});
+  std::map<std::string, at::Tensor> fresh = fresh_motion_generator(config);
+  begin_with(fresh, options.directory / "face-motion.safetensors");
+  Optimiser optimiser(fresh, {.learning_rate = options.learning_rate,
+                              .weight_decay = 0.01,
+                              .average = 0.995,
+                              .warm_up_steps = 50,
+                              .muon_prefix = "fmt.blocks."});
   const auto state_file = options.directory / "face-motion.state.safetensors";
   if (optimiser.load(state_file)) log::info("continuing at step {}", optimiser.steps());
   const TrainedGenerator generator(config, optimiser.weights());

@@ -97,8 +97,10 @@ Looks look(const at::Tensor& logits, const at::Tensor& places, int64_t side) {
 void train_places(const RunOptions& options) {
   const imtalker::RendererConfig config = shipped_renderer();
   at::manual_seed(options.seed);
+  std::map<std::string, at::Tensor> fresh = fresh_renderer(config);
+  begin_with(fresh, options.directory / "face-places.safetensors");
   Optimiser optimiser(
-      held_for_training(fresh_renderer(config), RendererPart::places),
+      held_for_training(fresh, RendererPart::places),
       {.learning_rate = options.learning_rate, .weight_decay = 0.0, .average = 0.98, .warm_up_steps = 30});
   const auto state_file = options.directory / "face-places.state.safetensors";
   if (optimiser.load(state_file)) log::info("continuing at step {}", optimiser.steps());

@@ -24,8 +24,8 @@ namespace {
 constexpr int64_t kPixels = kFaceSide * kFaceSide;
 constexpr double kAttention = 4.0;  // extra weight of eyes and mouth
 /// Who speaks stays near the pose of the portrait: this share of the frames has that much of a random change of pose.
-constexpr double kNear = 0.6;
-constexpr float kNearShare = 0.25f;
+constexpr double kNear = 0.8;
+constexpr float kNearShare = 0.2f;
 
 /// Pictures with their attention maps and motion latents: [N, 3, S, S], [N, 1, S, S], [N, kControls].
 struct Faces {
@@ -195,7 +195,8 @@ void train_renderer(const RendererOptions& all) {
   const RunOptions& options = all.run;
   const imtalker::RendererConfig config = shipped_renderer();
   at::manual_seed(options.seed);
-  const std::map<std::string, at::Tensor> fresh = fresh_renderer(config);
+  std::map<std::string, at::Tensor> fresh = fresh_renderer(config);
+  begin_with(fresh, options.directory / "face-renderer.safetensors");
   Optimiser optimiser(
       held_for_training(fresh, RendererPart::picture),
       {.learning_rate = options.learning_rate, .weight_decay = 0.0, .average = 0.99, .warm_up_steps = 30});

@@ -4,10 +4,12 @@
 
 #include <cmath>
 
+#include "rushes/base/error.h"
 #include "rushes/models/imtalker/checkpoint.h"
 #include "rushes/models/imtalker/motion_decoder.h"
 #include "rushes/models/wav2vec/checkpoint.h"
 #include "rushes/tensor/ops.h"
+#include "rushes/tensor/safetensors.h"
 #include "rushes/training/face_world.h"
 
 namespace rushes::training {
@@ -173,6 +175,20 @@ RendererPart renderer_part(const std::string& key) {
   return RendererPart::picture;
 }
 
+int64_t begin_with(std::map<std::string, at::Tensor>& tensors, const std::filesystem::path& file) {
+  if (!std::filesystem::exists(file)) return 0;
+  const tensor::WeightMap earlier = tensor::load_safetensors(file);
+  int64_t taken = 0;
+  for (auto& [key, value] : tensors) {
+    if (!earlier.contains(key)) continue;
+    require(earlier.at(key).sizes() == value.sizes(), ErrorCode::corrupt_data,
+            "{}: '{}' is of a model with other dimensions; train into another folder", file.string(), key);
+    value = earlier.at(key).to(at::kFloat);
+    ++taken;
+  }
+  return taken;
+}
+
 std::map<std::string, at::Tensor> held_for_training(const std::map<std::string, at::Tensor>& tensors,
                                                     RendererPart part) {
   std::map<std::string, at::Tensor> held;
@@ -196,7 +212,7 @@ imtalker::RendererConfig shipped_renderer() {
   config.dim_motion = kControls;
   config.dim_app = 48;
   config.motion_encoder_initial = 8;
-  config.motion_encoder_channels = {16, 32, 48, 64};
+  config.motion_encoder_channels = {16, 32, 48, 64, 64, 64, 64};  // down to one cell: it knows where things are
   config.const_dim = 32;
   config.const_size = 4;
   config.swin_res_threshold = 64;

@@ -1,5 +1,6 @@
 // The dimensions of the shipped talking head, fresh weights for its parts, and the files that its training leaves.
 #pragma once
+#include <filesystem>
 #include <map>
 #include <string>
 
@@ -26,6 +27,10 @@ constexpr double kEqualisedGain = 12.0;
 /// adaptation, queries and keys), what it carries and how frames are made of it, and reading a picture's motion.
 enum class RendererPart { places, picture, motion_encoder };
 RendererPart renderer_part(const std::string& key);
+
+/// Replaces those of `tensors` that an earlier run left in `file`, in float32, and tells how many: a stage whose state
+/// is gone begins with them. 0 without a file. Throws Error(corrupt_data) for shapes of another model.
+int64_t begin_with(std::map<std::string, at::Tensor>& tensors, const std::filesystem::path& file);
 
 /// Those of `tensors` that belong to a part, equalised weights divided by their gain: what an optimiser holds.
 std::map<std::string, at::Tensor> held_for_training(const std::map<std::string, at::Tensor>& tensors,

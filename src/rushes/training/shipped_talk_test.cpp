@@ -1,12 +1,16 @@
 // The weights in models/shipped-talk through the code that serves them: does the mouth follow the sound?
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
 #include <cstdio>
+#include <filesystem>
 #include <vector>
 
 #include "rushes/generation/load_talk_model.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/training/face_world.h"
+#include "rushes/training/shipped_talk.h"
 #include "rushes/training/speech_world.h"
 #include "rushes/training/talk_evaluation.h"
 
@@ -78,6 +82,37 @@ TEST(ShippedTalk, opens_the_mouth_with_the_sound_rests_in_silence_and_follows_po
   EXPECT_GE(quality.gaze_response, 0.65);
   EXPECT_GE(quality.psnr, 22);
   EXPECT_LE(quality.colour_distance, 0.12);
+}
+
+TEST(ShippedTalk, a_portrait_turns_steps_aside_looks_and_speaks_as_the_face_of_somebody_else_does) {
+  const DrivingQuality quality = measure_driving(RUSHES_SOURCE_DIR "/models/shipped-talk", 3, {});
+  std::printf("driven: %.1f dB, unmoved %.1f dB; read:", quality.psnr, quality.unmoved_psnr);
+  for (const double control : quality.read) std::printf(" %.2f", control);
+  std::printf("\n");
+  EXPECT_GE(quality.psnr, quality.unmoved_psnr + 1.5);
+  // Of the size of a stranger's head and mouth a picture tells half: zoom, width and rounding are not asked for.
+  for (const std::size_t control : {0, 1, 2, 3, 4, 6, 7, 8, 9, 10}) EXPECT_GE(quality.read[control], 0.9) << control;
+}
+
+TEST(ShippedTalk, training_goes_on_from_the_shipped_weights) {
+  const auto directory = std::filesystem::temp_directory_path() / ("rushes_import_" + std::to_string(getpid()));
+  import_talk(RUSHES_SOURCE_DIR "/models/shipped-talk", directory);
+  const struct {
+    const char* file;
+    std::map<std::string, at::Tensor> tensors;
+  } stages[] = {{"face-renderer", fresh_renderer(shipped_renderer())},
+                {"face-motion", fresh_motion_generator(shipped_motion_generator())},
+                {"face-audio", fresh_audio_encoder(shipped_audio_encoder())}};
+  for (auto [file, tensors] : stages)
+    EXPECT_EQ(begin_with(tensors, directory / (std::string(file) + ".safetensors")),
+              static_cast<int64_t>(tensors.size()))
+        << file;
+  std::map<std::string, at::Tensor> reading = fresh_renderer(shipped_renderer());
+  const int64_t of_all = static_cast<int64_t>(reading.size()),
+                taken = begin_with(reading, directory / "face-motion-encoder.safetensors");
+  EXPECT_GT(taken, 0);
+  EXPECT_LT(taken, of_all);
+  std::filesystem::remove_all(directory);
 }
 
 /// Mean absolute step of the pixels from each frame to the next.

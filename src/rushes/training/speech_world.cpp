@@ -163,9 +163,18 @@ constexpr std::string_view kWords[] = {
     "could",  "get",    "again",  "quick",  "hot",    "her",    "behind",   "and",     "the",      "of",     "to",
     "a",      "in",     "is",     "it",     "was",    "for",    "on",       "are",     "with",     "they",   "we"};
 
-constexpr std::array<std::string_view, 14> kVoices{
-    "en-us",    "en-us+m1", "en-us+m2", "en-us+m3", "en-us+m4",   "en-us+m5",      "en-us+m6",
-    "en-us+f1", "en-us+f2", "en-us+f3", "en-us+f4", "en-gb-x-rp", "en-gb-x-rp+f2", "en-gb-x-rp+m3"};
+constexpr std::array<std::string_view, 64> kVoices{
+    "en-us",          "en-us+m1",      "en-us+m2",      "en-us+m3",      "en-us+m4",         "en-us+m5",
+    "en-us+m6",       "en-us+m8",      "en-us+f1",      "en-us+f2",      "en-us+f3",         "en-us+f4",
+    "en-gb-x-rp",     "en-gb-x-rp+f2", "en-gb-x-rp+m3", "en-us+Alex",    "en-us+Alicia",     "en-us+Andrea",
+    "en-us+Andy",     "en-us+Annie",   "en-us+Denis",   "en-us+Diogo",   "en-us+Gene",       "en-us+Henrique",
+    "en-us+Hugo",     "en-us+Jacky",   "en-us+Lee",     "en-us+Marco",   "en-us+Mario",      "en-us+Michael",
+    "en-us+Mike",     "en-us+adam",    "en-us+anika",   "en-us+antonio", "en-us+aunty",      "en-us+belinda",
+    "en-us+benjamin", "en-us+boris",   "en-us+caleb",   "en-us+david",   "en-us+ed",         "en-us+edward",
+    "en-us+grandma",  "en-us+grandpa", "en-us+iven",    "en-us+john",    "en-us+kaukovalta", "en-us+klatt",
+    "en-us+klatt3",   "en-us+linda",   "en-us+marcelo", "en-us+michel",  "en-us+miguel",     "en-us+norbert",
+    "en-us+pablo",    "en-us+paul",    "en-us+pedro",   "en-us+quincy",  "en-us+rob",        "en-us+robert",
+    "en-us+sandro",   "en-us+shelby",  "en-us+victor",  "en-us+zac"};
 constexpr std::array<std::string_view, 4> kHeldOutVoices{"en-us+m7", "en-us+f5", "en-us+steph", "en-us+max"};
 
 }  // namespace

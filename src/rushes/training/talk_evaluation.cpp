@@ -22,6 +22,17 @@ namespace {
 
 constexpr int64_t kJaw = 10, kYaw = 1, kGazeX = 6;  // in a motion latent
 
+std::shared_ptr<const generation::TalkParts> open_parts(const std::filesystem::path& directory) {
+  const auto loaded = generation::load_talk_model({.path = directory.string()});
+  const auto* model = dynamic_cast<const generation::TalkModel*>(loaded.get());
+  require(model != nullptr, ErrorCode::invalid_argument, "'{}' is no talking head", directory.string());
+  return model->parts();
+}
+
+double psnr(const at::Tensor& made, const at::Tensor& truth) {
+  return -10 * std::log10((made - truth).square().mean().item<double>());
+}
+
 /// Frames a time: the activations of more do not fit the caches.
 at::Tensor rendered(const generation::TalkParts& parts, const at::Tensor& motion, const imtalker::Portrait& portrait) {
   std::vector<at::Tensor> frames;
@@ -108,10 +119,8 @@ at::Tensor loudness(const at::Tensor& wave) {
 
 TalkQuality measure_talk(const std::filesystem::path& directory, int64_t people, const std::filesystem::path& sheet) {
   const at::NoGradGuard no_grad;
-  const auto loaded = generation::load_talk_model({.path = directory.string()});
-  const auto* model = dynamic_cast<const generation::TalkModel*>(loaded.get());
-  require(model != nullptr, ErrorCode::invalid_argument, "'{}' is no talking head", directory.string());
-  const generation::TalkParts& parts = *model->parts();
+  const auto opened = open_parts(directory);
+  const generation::TalkParts& parts = *opened;
   TalkQuality sum{};
   std::vector<at::Tensor> rows;
   const double share = 1 / static_cast<double>(people);
@@ -137,10 +146,11 @@ TalkQuality measure_talk(const std::filesystem::path& directory, int64_t people,
     const at::Tensor sound = loudness(spoken.wave), jaw = motion.select(1, kJaw), truth = spoken.mouth.select(1, 0);
     const at::Tensor seen = mouth_opening(frames, boxes);
     sum.jaw_loudness += share * correlation(jaw, sound);
+    sum.truth_loudness += share * correlation(truth, sound);
     sum.jaw_truth += share * correlation(jaw, truth);
     sum.mouth_loudness += share * correlation(seen, sound);
     sum.mouth_truth += share * correlation(seen, truth);
-    sum.psnr += share * -10 * std::log10((frames - at::stack(drawings)).square().mean().item<double>());
+    sum.psnr += share * psnr(frames, at::stack(drawings));
     sum.colour_distance += share * 0.5 * (histogram(picture[0]) - histogram(frames)).abs().sum().item<double>();
     // Silence: a quiet room.
     const at::Tensor quiet = 1e-4 * tensor::RandomStream(index).normal({50 * kSamplesPerFrame});
@@ -167,6 +177,67 @@ TalkQuality measure_talk(const std::filesystem::path& directory, int64_t people,
   }
   if (!sheet.empty()) write_png(sheet, contact_sheet(at::stack(rows), rows[0].size(0)));
   return sum;
+}
+
+DrivingQuality measure_driving(const std::filesystem::path& directory, int64_t people,
+                               const std::filesystem::path& sheet) {
+  constexpr int64_t kPictures = 12;
+  const at::NoGradGuard no_grad;
+  const auto opened = open_parts(directory);
+  const generation::TalkParts& parts = *opened;
+  DrivingQuality quality{};
+  std::vector<at::Tensor> rows, read, truth;
+  for (int64_t i = 0; i < people; ++i) {
+    const auto index = static_cast<uint64_t>(i);
+    const Identity person = make_identity(91, index, Split::held_out),
+                   driver = make_identity(92, index, Split::held_out);
+    Random random(92, index);
+    const FaceControls at_rest = portrait_controls(random);
+    std::vector<at::Tensor> pictures, drawings;
+    for (int64_t k = 0; k < kPictures; ++k) {
+      FaceControls shown = random_controls(random);
+      calm(shown, {}, 0.6f);
+      pictures.push_back(draw_face(driver, shown));
+      drawings.push_back(draw_face(person, shown));
+      truth.push_back(motion_latent(shown));
+    }
+    const at::Tensor portrait = draw_face(person, at_rest), driving = at::stack(pictures), wanted = at::stack(drawings),
+                     motion = parts.renderer.motion(driving),
+                     frames = rendered(parts, motion, parts.renderer.portrait(portrait.unsqueeze(0)));
+    read.push_back(motion);
+    quality.psnr += psnr(frames, wanted) / static_cast<double>(people);
+    quality.unmoved_psnr += psnr(portrait.expand_as(wanted), wanted) / static_cast<double>(people);
+    if (rows.size() < 6) {
+      std::vector<at::Tensor> columns{portrait};
+      for (int64_t k = 0; k < 4; ++k) columns.insert(columns.end(), {driving[k], frames[k]});
+      rows.push_back(at::stack(columns));
+    }
+  }
+  const at::Tensor all = at::cat(read), true_ones = at::stack(truth);
+  for (int64_t c = 0; c < kControls; ++c)
+    quality.read[static_cast<std::size_t>(c)] = correlation(all.select(1, c), true_ones.select(1, c));
+  if (!sheet.empty()) write_png(sheet, contact_sheet(at::stack(rows), rows[0].size(0)));
+  return quality;
+}
+
+void import_talk(const std::filesystem::path& model, const std::filesystem::path& directory) {
+  std::filesystem::create_directories(directory);
+  const auto write = [&](const char* from, const char* to, auto belongs) {
+    std::map<std::string, at::Tensor> tensors;
+    const tensor::WeightMap weights = tensor::load_safetensors(model / from);
+    for (const auto& [key, value] : weights.tensors())
+      if (belongs(key)) tensors[key] = value.to(at::kFloat);
+    tensor::save_safetensors(directory / to, tensors);
+  };
+  const auto every = [](const std::string&) { return true; };
+  const auto of = [](RendererPart part) {
+    return [part](const std::string& key) { return renderer_part(key) == part; };
+  };
+  write("renderer.safetensors", "face-places.safetensors", of(RendererPart::places));
+  write("renderer.safetensors", "face-motion-encoder.safetensors", of(RendererPart::motion_encoder));
+  write("renderer.safetensors", "face-renderer.safetensors", every);
+  write("motion_generator.safetensors", "face-motion.safetensors", every);
+  write("audio_encoder.safetensors", "face-audio.safetensors", every);
 }
 
 void export_talk(const std::filesystem::path& directory, const std::filesystem::path& output) {

@@ -37,12 +37,17 @@ MotionEncoder::MotionEncoder(const RendererConfig& config, const tensor::WeightM
     blocks_.emplace_back(weights.under(fmt::format("res_blocks.{}.", i)));
 }
 
-at::Tensor MotionEncoder::map(const at::Tensor& picture) const {
+std::vector<at::Tensor> MotionEncoder::maps(const at::Tensor& picture) const {
   require(picture.dim() == 4 && picture.size(1) == 3, ErrorCode::invalid_argument,
           "the motion encoder takes a picture [B, 3, S, S], got {} axes", picture.dim());
   at::Tensor x = at::leaky_relu(at::conv2d(picture, conv1_weight_, conv1_bias_, 1, 1), 0.2);
-  for (const DownResBlock& block : blocks_) x = block(x);
-  return at::conv2d(x, last_(), last_bias_, 1, 1);
+  std::vector<at::Tensor> maps;
+  for (const DownResBlock& block : blocks_) maps.push_back(x = block(x));
+  return maps;
+}
+
+at::Tensor MotionEncoder::read(const at::Tensor& last_map) const {
+  return head_(at::conv2d(last_map, last_(), last_bias_, 1, 1).mean({2, 3}));
 }
 
 IdentityAdaptation::IdentityAdaptation(const RendererConfig& config, const tensor::WeightMap& weights)

@@ -37,10 +37,11 @@ class MotionEncoder {
   /// Keys conv1.*, res_blocks.{i}.*, equalconv.*, linear_layers.{i}.*, final_linear.*.
   MotionEncoder(const RendererConfig& config, const tensor::WeightMap& weights);
   /// picture [B, 3, S, S] in [0, 1]. Returns [B, dim_motion].
-  at::Tensor forward(const at::Tensor& picture) const { return read(map(picture)); }
-  /// Both halves of it, for training: features [B, C, side, side], and the motion that their mean tells.
-  at::Tensor map(const at::Tensor& picture) const;
-  at::Tensor read(const at::Tensor& map) const { return head_(map.mean({2, 3})); }
+  at::Tensor forward(const at::Tensor& picture) const { return read(maps(picture).back()); }
+  /// Both halves of it, for training: what each block makes, [B, C, side, side], and the motion that the last one
+  /// tells.
+  std::vector<at::Tensor> maps(const at::Tensor& picture) const;
+  at::Tensor read(const at::Tensor& last_map) const;
 
  private:
   at::Tensor conv1_weight_, conv1_bias_, last_bias_;
