@@ -73,15 +73,15 @@ TEST(ShippedTalk, opens_the_mouth_with_the_sound_rests_in_silence_and_follows_po
       "frames %.1f dB, colours %.3f\n",
       quality.mouth_truth, quality.mouth_loudness, quality.jaw_truth, quality.jaw_loudness, quality.silent_jaw,
       quality.yaw_response, quality.gaze_response, quality.psnr, quality.colour_distance);
-  EXPECT_GE(quality.mouth_truth, 0.65);
-  EXPECT_GE(quality.mouth_loudness, 0.33);
-  EXPECT_GE(quality.jaw_truth, 0.78);
-  EXPECT_GE(quality.jaw_loudness, 0.45);
-  EXPECT_LE(quality.silent_jaw, 0.12);
-  EXPECT_GE(quality.yaw_response, 0.55);
-  EXPECT_GE(quality.gaze_response, 0.65);
-  EXPECT_GE(quality.psnr, 22);
-  EXPECT_LE(quality.colour_distance, 0.12);
+  EXPECT_GE(quality.mouth_truth, 0.8);
+  EXPECT_GE(quality.mouth_loudness, 0.42);
+  EXPECT_GE(quality.jaw_truth, 0.9);
+  EXPECT_GE(quality.jaw_loudness, 0.5);
+  EXPECT_LE(quality.silent_jaw, 0.06);
+  EXPECT_GE(quality.yaw_response, 0.85);
+  EXPECT_GE(quality.gaze_response, 0.8);
+  EXPECT_GE(quality.psnr, 24);
+  EXPECT_LE(quality.colour_distance, 0.1);
 }
 
 TEST(ShippedTalk, a_portrait_turns_steps_aside_looks_and_speaks_as_the_face_of_somebody_else_does) {
