@@ -99,8 +99,11 @@ TEST(Fork, goes_on_from_any_earlier_block_border_that_is_kept) {
     EXPECT_EQ(decoded_frames(video(server, forks[i])), static_cast<std::size_t>(kBlocks * kFramesPerBlock));
   }
   // The origin never knew.
-  for (const json& event : server.events(id))
-    if (event["type"] == "frame_block") EXPECT_EQ(event["prompt"], "a red circle");
+  for (const json& event : server.events(id)) {
+    if (event["type"] == "frame_block") {
+      EXPECT_EQ(event["prompt"], "a red circle");
+    }
+  }
 }
 
 TEST(Fork, without_a_prompt_makes_the_same_video_and_counts_as_a_session) {
