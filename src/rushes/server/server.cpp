@@ -82,7 +82,7 @@ struct Server::State {
     add_talk_routes(service.router, talks.get(), options.talk_examples);
     add_imtalker_routes(service.router, talks.get(),
                         {.mode = options.talk_mode, .examples = options.talk_examples, .webrtc = options.webrtc});
-    add_service_routes(service, *sessions, options.version);
+    add_service_routes(service, *sessions, talks.get(), options.version);
   }
 
   /// Until the server ends.

@@ -45,6 +45,23 @@ class MetricsText {
   std::string text_;
 };
 
+void add_talks(MetricsText& text, const TalkTable& talks) {
+  std::map<std::string_view, int64_t> states;
+  for (const auto status : {TalkSession::Status::waiting_for_audio, TalkSession::Status::processing,
+                            TalkSession::Status::complete, TalkSession::Status::error})
+    states[name(status)] = 0;
+  for (const auto& [id, session] : talks.all()) ++states[name(session.status())];
+  const generation::DeviceWorker::Status workers = talks.workers_status();
+  text.add("rushes_talk_sessions", "gauge", "Talking heads that the server knows.", "state", states)
+      .add("rushes_talk_video_frames_total", "counter", "Their video frames generated.", workers.video_frames)
+      .add("rushes_talk_busy_seconds_total", "counter", "Time spent in their model, all workers together.",
+           seconds(workers.busy))
+      .add("rushes_talk_shared_forwards_total", "counter", "Forwards that several of them shared.",
+           workers.shared_forwards)
+      .add("rushes_talk_generator_bytes", "gauge", "Memory of their generators.", workers.generator_bytes)
+      .add("rushes_talk_peers", "gauge", "Viewers and callers by WebRTC.", talks.peers());
+}
+
 Json props(const SessionTable& sessions, const std::string& version) {
   const SessionLimits& limits = sessions.limits();
   Json models = Json::array();
@@ -75,7 +92,7 @@ int64_t resident_bytes() {
   return resident * ::sysconf(_SC_PAGESIZE);
 }
 
-std::string metrics_text(const Service& service, const SessionTable& sessions) {
+std::string metrics_text(const Service& service, const SessionTable& sessions, const TalkTable* talks) {
   std::map<std::string_view, int64_t> states;
   for (const auto state : generation::kSessionStates) states[name(state)] = 0;
   for (const Entry& entry : sessions.all()) ++states[name(entry.session->status().state)];
@@ -89,8 +106,8 @@ std::string metrics_text(const Service& service, const SessionTable& sessions) {
                                                   {"denoise", seconds(worker.stages.denoise)},
                                                   {"decode", seconds(worker.stages.decode)},
                                                   {"encode", seconds(totals.encode_time)}};
-  return MetricsText()
-      .add("rushes_sessions", "gauge", "Sessions that the server knows.", "state", states)
+  MetricsText text;
+  text.add("rushes_sessions", "gauge", "Sessions that the server knows.", "state", states)
       .add("rushes_model_loaded", "gauge", "Models that are in memory.", "model", models)
       .add("rushes_sessions_created_total", "counter", "Sessions started.", sessions.created())
       .add("rushes_blocks_total", "counter", "Video blocks generated.", worker.blocks)
@@ -115,11 +132,12 @@ std::string metrics_text(const Service& service, const SessionTable& sessions) {
       .add("rushes_connections_refused_total", "counter", "Connections beyond the limit.", counters.connections_refused)
       .add("rushes_viewers", "gauge", "Open WebSockets.", counters.viewers)
       .add("rushes_viewers_dropped_total", "counter", "Viewers closed for not reading.", counters.viewers_dropped)
-      .add("process_resident_memory_bytes", "gauge", "Resident memory.", resident_bytes())
-      .text();
+      .add("process_resident_memory_bytes", "gauge", "Resident memory.", resident_bytes());
+  if (talks) add_talks(text, *talks);
+  return text.text();
 }
 
-void add_service_routes(Service& service, const SessionTable& sessions, std::string version) {
+void add_service_routes(Service& service, const SessionTable& sessions, const TalkTable* talks, std::string version) {
   const auto get = [&](std::string path, Route::Access access, std::function<Response(const Request&)> answer) {
     Route route;
     route.method = "GET";
@@ -137,10 +155,10 @@ void add_service_routes(Service& service, const SessionTable& sessions, std::str
   get("/props", Route::Access::token, [&sessions, version = std::move(version)](const Request&) {
     return json_response(200, props(sessions, version));
   });
-  get("/metrics", Route::Access::token, [&service, &sessions](const Request&) {
+  get("/metrics", Route::Access::token, [&service, &sessions, talks](const Request&) {
     Response response;
     response.content_type = "text/plain; version=0.0.4; charset=utf-8";
-    response.body = metrics_text(service, sessions);
+    response.body = metrics_text(service, sessions, talks);
     return response;
   });
 }

@@ -2,16 +2,17 @@
 #pragma once
 #include "rushes/server/connection.h"
 #include "rushes/server/session_table.h"
+#include "rushes/server/talk_table.h"
 
 namespace rushes::server {
 
-/// `service` gets the routes; it and `sessions` must outlive them.
-void add_service_routes(Service& service, const SessionTable& sessions, std::string version);
+/// `service` gets the routes; it, `sessions` and `talks` (null: no talking heads) must outlive them.
+void add_service_routes(Service& service, const SessionTable& sessions, const TalkTable* talks, std::string version);
 
 /// Of this process.
 int64_t resident_bytes();
 
 /// Prometheus text exposition format 0.0.4.
-std::string metrics_text(const Service& service, const SessionTable& sessions);
+std::string metrics_text(const Service& service, const SessionTable& sessions, const TalkTable* talks);
 
 }  // namespace rushes::server

@@ -33,6 +33,16 @@ bool is_over(const TalkRun& run) { return run.entry.session->over() && run.entry
 
 }  // namespace
 
+std::string_view name(TalkSession::Status status) {
+  switch (status) {
+    case TalkSession::Status::waiting_for_audio: return "waiting_for_audio";
+    case TalkSession::Status::processing: return "processing";
+    case TalkSession::Status::complete: return "complete";
+    case TalkSession::Status::error: return "error";
+  }
+  return "?";
+}
+
 TalkSession::Status TalkSession::status() const {
   const generation::SessionStatus run = newest().entry.session->status();
   if (bad_piece_ || run.state == SessionState::failed) return Status::error;
@@ -278,6 +288,19 @@ void TalkTable::sweep() {
     log::info("talking head '{}': nobody has used it for {} s", id.substr(0, 64), limits_.idle.count());
     remove(id);
   }
+}
+
+generation::DeviceWorker::Status TalkTable::workers_status() const {
+  generation::DeviceWorker::Status sum;
+  for (const auto& worker : workers_) {
+    const generation::DeviceWorker::Status one = worker->status();
+    sum.sessions += one.sessions;
+    sum.video_frames += one.video_frames;
+    sum.shared_forwards += one.shared_forwards;
+    sum.generator_bytes += one.generator_bytes;
+    sum.busy += one.busy;
+  }
+  return sum;
 }
 
 std::size_t TalkTable::peers() const {

@@ -88,6 +88,9 @@ class TalkSession {
   mutable std::optional<std::string> error_;
 };
 
+/// As clients know it.
+std::string_view name(TalkSession::Status status);
+
 class TalkTable {
  public:
   /// Empties the directory: nothing of an earlier process is used.
@@ -123,6 +126,8 @@ class TalkTable {
   /// Ends and forgets it; false if there is none.
   bool remove(std::string_view id);
 
+  /// Sums over the workers.
+  generation::DeviceWorker::Status workers_status() const;
   /// Viewers by WebRTC, and those who only speak.
   std::size_t peers() const;
 

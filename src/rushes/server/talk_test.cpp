@@ -65,6 +65,10 @@ TEST_F(TalkServer, serves_the_published_clients_sequence) {
   EXPECT_TRUE(done["error"].is_null());
   EXPECT_GT(done["created_at"], 1.6e9);
   EXPECT_GE(done["uptime_seconds"], 0.0);
+  const std::string metrics = server->request("GET", "/metrics").body;
+  EXPECT_THAT(metrics, HasSubstr("rushes_talk_sessions{state=\"complete\"} 1\n"));
+  EXPECT_THAT(metrics, HasSubstr("rushes_talk_video_frames_total 52\n"));
+  EXPECT_THAT(metrics, HasSubstr("rushes_talk_shared_forwards_total 0\n"));
 
   const Reply playlist = server->request("GET", "/api/hls/abc/playlist.m3u8");
   EXPECT_EQ(playlist.status, 200);

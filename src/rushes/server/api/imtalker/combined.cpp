@@ -121,7 +121,7 @@ class CombinedRoutes {
     const auto& error = session.error();
     return json_response(200,
                          {{"session_id", session.id()},
-                          {"status", word(session.status())},
+                          {"status", name(session.status())},
                           {"error_message", error ? Json(*error) : Json()},
                           {"total_frames", session.video_frames()},
                           {"created_at", std::chrono::duration<double>(session.created().time_since_epoch()).count()}});

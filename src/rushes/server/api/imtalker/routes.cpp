@@ -80,7 +80,7 @@ class Routes {
                                   {"session_id", id},
                                   {"buffer_samples", session->samples()},
                                   {"frames_generated", video_frames},
-                                  {"session_status", word(status)},
+                                  {"session_status", name(status)},
                                   {"message", "Audio chunk received and queued for processing"}});
   }
 
@@ -91,7 +91,7 @@ class Routes {
     const auto& error = session.error();
     const auto created = std::chrono::duration<double>(session.created().time_since_epoch()).count();
     return json_response(200, {{"session_id", session.id()},
-                               {"status", word(session.status())},
+                               {"status", name(session.status())},
                                {"total_frames_generated", session.video_frames()},
                                {"buffer_samples", session.samples()},
                                {"error", error ? Json(*error) : Json()},

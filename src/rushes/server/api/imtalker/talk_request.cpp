@@ -49,16 +49,6 @@ void require_model(const TalkTable* talks) {
   if (!talks) refuse(503, "Models not loaded properly");
 }
 
-std::string_view word(TalkSession::Status status) {
-  switch (status) {
-    case TalkSession::Status::waiting_for_audio: return "waiting_for_audio";
-    case TalkSession::Status::processing: return "processing";
-    case TalkSession::Status::complete: return "complete";
-    case TalkSession::Status::error: return "error";
-  }
-  return "?";
-}
-
 TalkFields read_talk_fields(Form& form, FieldsOf kind, TalkOptions::Mode mode) {
   TalkFields fields;
   TalkOptions talk;

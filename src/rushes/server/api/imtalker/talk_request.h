@@ -32,9 +32,6 @@ inline constexpr double kLiveChunkSeconds = 0.2;
 /// Throws Refused(503) where there is no model.
 void require_model(const TalkTable* talks);
 
-/// As clients know it.
-std::string_view word(TalkSession::Status status);
-
 /// What a client gets that names no session: random, in the form of a UUID of version 4.
 std::string random_uuid();
 /// Names become parts of paths in URLs. Throws Refused(400).
