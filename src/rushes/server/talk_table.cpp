@@ -92,7 +92,7 @@ TalkTable::~TalkTable() {
   std::filesystem::remove_all(directory_, ignored);
 }
 
-void TalkTable::begin_run(TalkSession& session) {
+void TalkTable::begin_run(TalkSession& session, const Watch& watch) {
   const generation::VideoFormat format = model_->plan(session.request_);
   TalkRun run;
   run.entry.session = std::make_shared<generation::Session>(session.request_, format);
@@ -109,6 +109,7 @@ void TalkTable::begin_run(TalkSession& session) {
   session.runs_.push_back(run);
   session.ended_ = false;
   session.resampler_.reset();
+  if (watch) watch(run.entry);
   idlest_worker().submit(run.entry.session);
 }
 
@@ -117,7 +118,7 @@ generation::DeviceWorker& TalkTable::idlest_worker() {
                             [](const auto& a, const auto& b) { return a->status().sessions < b->status().sessions; });
 }
 
-TalkSession& TalkTable::create(std::string id, generation::VideoRequest request) {
+TalkSession& TalkTable::create(std::string id, generation::VideoRequest request, const Watch& watch) {
   require(!draining_, ErrorCode::unavailable, "the server is shutting down and takes no new sessions");
   const auto before = sessions_.find(id);
   if (before == sessions_.end()) make_room();
@@ -136,7 +137,7 @@ TalkSession& TalkTable::create(std::string id, generation::VideoRequest request)
     for (const TalkRun& run : session.runs_) run.entry.video->join();
     sessions_.erase(before);
   }
-  begin_run(session);
+  begin_run(session, watch);
   log::info("talking head '{}': session {}", id.substr(0, 64), session.newest().entry.session->id().text());
   return sessions_.emplace(std::move(id), std::move(session)).first->second;
 }

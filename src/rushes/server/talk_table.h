@@ -3,6 +3,7 @@
 #pragma once
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -93,6 +94,7 @@ std::string_view name(TalkSession::Status status);
 
 class TalkTable {
  public:
+  using Watch = std::function<void(const Entry&)>;
   /// Empties the directory: nothing of an earlier process is used.
   TalkTable(std::shared_ptr<const generation::Model> model, TalkLimits limits, std::filesystem::path directory);
   /// Stops what still runs.
@@ -101,8 +103,9 @@ class TalkTable {
   TalkTable& operator=(const TalkTable&) = delete;
 
   /// Starts a session. One of the same name ends; the new video goes on where its video stopped. Throws what the model
-  /// has against the request, Error(exhausted) at the limit, Error(unavailable) while the server shuts down.
-  TalkSession& create(std::string id, generation::VideoRequest request);
+  /// has against the request, Error(exhausted) at the limit, Error(unavailable) while the server shuts down. `watch` is
+  /// called before anything is made: for who must miss nothing.
+  TalkSession& create(std::string id, generation::VideoRequest request, const Watch& watch = {});
   /// Null if there is none. Counts as use.
   TalkSession* find(std::string_view id);
   /// Takes the next piece of speech. Throws Error(exhausted), having taken nothing, if too much of it waits,
@@ -141,7 +144,7 @@ class TalkTable {
 
  private:
   void make_room();
-  void begin_run(TalkSession& session);
+  void begin_run(TalkSession& session, const Watch& watch = {});
   generation::DeviceWorker& idlest_worker();
   void speak(TalkSession& session, const TalkSession::Piece& piece);
   void pump(TalkSession& session);

@@ -21,15 +21,15 @@ constexpr double kLiveLeadSeconds = 0.5;  // pictures that are watched as they c
 class PictureBody final : public BodySource {
  public:
   enum class Kind { server_sent_events, multipart };
-  PictureBody(const Entry& entry, Kind kind) : entry_(entry), kind_(kind) {}
+  /// Sees all pictures if nothing has been made yet.
+  PictureBody(const Entry& entry, Kind kind, const net::any_io_executor& executor)
+      : entry_(entry),
+        kind_(kind),
+        wakeup_(std::make_shared<Wakeup>(executor)),
+        pictures_(entry_.outlets->jpeg()->watch(delivery::JpegStream::From::oldest, wakeup_->notifier())) {}
   ~PictureBody() override { entry_.session->stop("its viewer has left"); }
 
   net::awaitable<std::shared_ptr<const media::Bytes>> next() override {
-    if (!pictures_) {
-      const net::any_io_executor executor = co_await net::this_coro::executor;
-      wakeup_ = std::make_shared<Wakeup>(executor);
-      pictures_ = entry_.outlets->jpeg()->watch(delivery::JpegStream::From::oldest, wakeup_->notifier());
-    }
     for (;;) {
       const bool ended = pictures_->ended();  // asked first, so that nothing is missed
       const delivery::JpegPicture picture = pictures_->poll();
@@ -62,8 +62,8 @@ class PictureBody final : public BodySource {
 
   const Entry entry_;
   const Kind kind_;
-  std::shared_ptr<Wakeup> wakeup_;
-  std::unique_ptr<delivery::JpegViewer> pictures_;
+  const std::shared_ptr<Wakeup> wakeup_;
+  const std::unique_ptr<delivery::JpegViewer> pictures_;
   int64_t video_frames_ = 0;
   bool told_end_ = false;
 };
@@ -101,9 +101,12 @@ class WholeFileRoutes {
 
   // POST /api/v1/video-driven/stream: the same as single pictures.
   net::awaitable<Response> make_driven_pictures(const Request& request) {
-    auto following = follow(request, "pictures_" + random_uuid(), kLiveLeadSeconds);
-    const Driven driven = co_await std::move(following);
-    co_return pictures_response(driven.entry, PictureBody::Kind::multipart);
+    const net::any_io_executor executor = co_await net::this_coro::executor;
+    std::unique_ptr<PictureBody> body;
+    const TalkTable::Watch watch = body_for(body, PictureBody::Kind::multipart, executor);
+    auto following = follow(request, "pictures_" + random_uuid(), kLiveLeadSeconds, watch);
+    co_await std::move(following);
+    co_return pictures_response(std::move(body), PictureBody::Kind::multipart);
   }
 
   // POST /api/audio-driven/stream: the same as HLS, answered at once. An id that exists goes on with its video.
@@ -144,9 +147,12 @@ class WholeFileRoutes {
     const std::string_view sound = form.file("audio");
     TalkFields fields = read_talk_fields(form, FieldsOf::whole_file, mode_);
     fields.request.max_lead_seconds = kLiveLeadSeconds;
-    auto starting = start("pictures_" + random_uuid(), std::move(fields), sound);
-    const Entry entry = co_await std::move(starting);
-    co_return pictures_response(entry, kind);
+    const net::any_io_executor executor = co_await net::this_coro::executor;
+    std::unique_ptr<PictureBody> body;
+    const TalkTable::Watch watch = body_for(body, kind, executor);
+    auto starting = start("pictures_" + random_uuid(), std::move(fields), sound, watch);
+    co_await std::move(starting);
+    co_return pictures_response(std::move(body), kind);
   }
 
  private:
@@ -165,18 +171,27 @@ class WholeFileRoutes {
     return response;
   }
 
-  static Response pictures_response(const Entry& entry, PictureBody::Kind kind) {
+  /// `body` must live until the session is created.
+  static TalkTable::Watch body_for(std::unique_ptr<PictureBody>& body, PictureBody::Kind kind,
+                                   net::any_io_executor executor) {
+    return [&body, kind, executor = std::move(executor)](const Entry& entry) {
+      body = std::make_unique<PictureBody>(entry, kind, executor);
+    };
+  }
+
+  static Response pictures_response(std::unique_ptr<PictureBody> body, PictureBody::Kind kind) {
     Response response;
     response.content_type =
         kind == PictureBody::Kind::multipart ? "multipart/x-mixed-replace; boundary=frame" : "text/event-stream";
     response.headers.emplace_back("Cache-Control", "no-cache");
     response.headers.emplace_back("X-Accel-Buffering", "no");
-    response.body = std::make_unique<PictureBody>(entry, kind);
+    response.body = std::move(body);
     return response;
   }
 
   /// Starts what a driving video asks for. The combined server has other names for the files, and cuts by default.
-  net::awaitable<Driven> follow(const Request& request, std::string name, std::optional<double> max_lead_seconds) {
+  net::awaitable<Driven> follow(const Request& request, std::string name, std::optional<double> max_lead_seconds,
+                                TalkTable::Watch watch = {}) {
     Form form(request);
     require_model(talks_);
     const bool combined = form.has("source_image") || form.has("driving_video");
@@ -192,16 +207,16 @@ class WholeFileRoutes {
     auto opening = decoder_.driving(video, std::move(talker), talks_->shared_model());
     talker = co_await std::move(opening);
     const bool crop = talker.talk->crop;
-    const Entry entry = talks_->create(name, std::move(talker)).newest().entry;
+    const Entry entry = talks_->create(name, std::move(talker), watch).newest().entry;
     co_return Driven{std::move(name), entry, crop};
   }
 
-  net::awaitable<Entry> start(std::string id, TalkFields fields, std::string_view sound) {
+  net::awaitable<Entry> start(std::string id, TalkFields fields, std::string_view sound, TalkTable::Watch watch = {}) {
     auto decoding = decoder_.portrait(fields.image, std::move(fields.request), talks_->shared_model());
     fields.request = co_await std::move(decoding);
     auto hearing = decoder_.sound(sound);
     media::DecodedAudio audio = co_await std::move(hearing);
-    co_return begin_whole_file(*talks_, std::move(id), std::move(fields.request), std::move(audio));
+    co_return begin_whole_file(*talks_, std::move(id), std::move(fields.request), std::move(audio), watch);
   }
 
   TalkTable* const talks_;
@@ -215,9 +230,10 @@ namespace imtalker {
 
 std::string output_name() { return std::string(kOutput) + random_uuid(); }
 
-Entry begin_whole_file(TalkTable& talks, std::string name, generation::VideoRequest talker, media::DecodedAudio audio) {
+Entry begin_whole_file(TalkTable& talks, std::string name, generation::VideoRequest talker, media::DecodedAudio audio,
+                       const TalkTable::Watch& watch) {
   talker.talk->chunk_seconds = kChunkSeconds;
-  TalkSession& session = talks.create(std::move(name), std::move(talker));
+  TalkSession& session = talks.create(std::move(name), std::move(talker), watch);
   talks.feed(session, std::move(audio.samples), audio.hz, /*is_final=*/true);
   return session.newest().entry;
 }

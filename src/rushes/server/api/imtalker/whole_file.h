@@ -16,7 +16,8 @@ inline constexpr std::string_view kOutput = "audio_driven_", kDrivenOutput = "vi
 /// Names a session whose video is to be one of /api/outputs.
 std::string output_name();
 /// Starts a session that gets all of its speech at once.
-Entry begin_whole_file(TalkTable& talks, std::string name, generation::VideoRequest talker, media::DecodedAudio audio);
+Entry begin_whole_file(TalkTable& talks, std::string name, generation::VideoRequest talker, media::DecodedAudio audio,
+                       const TalkTable::Watch& watch = {});
 /// Returns when its video is complete. Throws Refused(500) if that fails.
 net::awaitable<void> wait_until_made(TalkTable& talks, std::string name, Entry entry);
 
