@@ -7,6 +7,7 @@
 #include "rushes/tensor/ops.h"
 #include "rushes/tensor/safetensors.h"
 #include "rushes/training/drawing.h"
+#include "rushes/training/fidelity.h"
 #include "rushes/training/optimiser.h"
 #include "rushes/training/parallel.h"
 #include "rushes/training/png.h"
@@ -186,7 +187,7 @@ double autoencoder_psnr(const std::filesystem::path& file, int64_t clips, int64_
     const at::Tensor clip = draw(make_scene(78, static_cast<uint64_t>(i), Split::held_out), 0, 17, side, side);
     wan::TinyState state;
     const at::Tensor made = decoder.forward_trimmed(encoder.encode(clip.unsqueeze(0)), state)[0].clamp(0, 1);
-    sum += -10 * std::log10((made - clip).square().mean().item<double>());
+    sum += psnr(made, clip);
   }
   return sum / static_cast<double>(clips);
 }

@@ -178,4 +178,8 @@ double sharpness(const at::Tensor& frames) {
   return strong.mean().item<double>();
 }
 
+double psnr(const at::Tensor& made, const at::Tensor& truth) {
+  return -10 * std::log10((made - truth).square().mean().item<double>());
+}
+
 }  // namespace rushes::training

@@ -23,4 +23,7 @@ Reading read_clip(const at::Tensor& frames);
 /// Mean gradient magnitude over the edges' pixels: sharp drawings score high, blur scores low.
 double sharpness(const at::Tensor& frames);
 
+/// Peak signal-to-noise ratio in dB of pictures in [0, 1], of any one shape: -10 log10 of the mean squared error.
+double psnr(const at::Tensor& made, const at::Tensor& truth);
+
 }  // namespace rushes::training

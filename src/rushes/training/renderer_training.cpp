@@ -11,6 +11,7 @@
 #include "rushes/tensor/safetensors.h"
 #include "rushes/training/drawing.h"
 #include "rushes/training/face_world.h"
+#include "rushes/training/fidelity.h"
 #include "rushes/training/optimiser.h"
 #include "rushes/training/parallel.h"
 #include "rushes/training/png.h"
@@ -244,9 +245,6 @@ RendererQuality renderer_quality(const std::filesystem::path& file, int64_t peop
   const at::NoGradGuard no_grad;
   const TrainedRenderer renderer(shipped_renderer(), tensor::load_safetensors(file));
   const RendererOptions options{.run = {.seed = 78}};
-  const auto psnr = [](const at::Tensor& a, const at::Tensor& b) {
-    return -10 * std::log10((a - b).square().mean().item<double>());
-  };
   RendererQuality sum{0, 0, 0};
   std::vector<at::Tensor> seen, drawn;
   for (int64_t i = 0; i < people; ++i) {

@@ -13,6 +13,7 @@
 #include "rushes/tensor/ops.h"
 #include "rushes/tensor/random.h"
 #include "rushes/tensor/safetensors.h"
+#include "rushes/training/fidelity.h"
 #include "rushes/training/png.h"
 #include "rushes/training/shipped_talk.h"
 #include "rushes/training/speech_world.h"
@@ -27,10 +28,6 @@ std::shared_ptr<const generation::TalkParts> open_parts(const std::filesystem::p
   const auto* model = dynamic_cast<const generation::TalkModel*>(loaded.get());
   require(model != nullptr, ErrorCode::invalid_argument, "'{}' is no talking head", directory.string());
   return model->parts();
-}
-
-double psnr(const at::Tensor& made, const at::Tensor& truth) {
-  return -10 * std::log10((made - truth).square().mean().item<double>());
 }
 
 /// Frames a time: the activations of more do not fit the caches.
