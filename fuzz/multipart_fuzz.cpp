@@ -3,7 +3,7 @@
 #include <string_view>
 
 #include "rushes/base/error.h"
-#include "rushes/server/multipart.h"
+#include "rushes/server/http/multipart.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::string_view input(reinterpret_cast<const char*>(data), size);

@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "rushes/delivery/encoded_stream.h"
-#include "rushes/server/http.h"
-#include "rushes/server/wakeup.h"
-#include "rushes/server/websocket.h"
+#include "rushes/server/http/http.h"
+#include "rushes/server/http/wakeup.h"
+#include "rushes/server/http/websocket.h"
 
 namespace rushes::server {
 

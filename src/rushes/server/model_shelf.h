@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "rushes/generation/device_worker.h"
-#include "rushes/server/background_work.h"
+#include "rushes/server/http/background_work.h"
 
 namespace rushes::server {
 

@@ -3,7 +3,7 @@
 #pragma once
 #include <string_view>
 
-#include "rushes/server/router.h"
+#include "rushes/server/http/router.h"
 
 namespace rushes::server {
 

@@ -2,8 +2,8 @@
 
 #include <boost/asio/as_tuple.hpp>
 
-#include "rushes/server/base64.h"
 #include "rushes/server/growing_video.h"
+#include "rushes/server/http/base64.h"
 
 namespace rushes::server {
 namespace {

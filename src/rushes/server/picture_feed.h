@@ -1,9 +1,9 @@
 // A session's video as single pictures on a WebSocket.
 #pragma once
 #include "rushes/delivery/jpeg_stream.h"
-#include "rushes/server/http.h"
+#include "rushes/server/http/http.h"
+#include "rushes/server/http/websocket.h"
 #include "rushes/server/session_table.h"
-#include "rushes/server/websocket.h"
 
 namespace rushes::server {
 

@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "rushes/generation/generator.h"
-#include "rushes/server/access.h"
 #include "rushes/server/api/native/webrtc_routes.h"
-#include "rushes/server/connection.h"
+#include "rushes/server/http/access.h"
+#include "rushes/server/http/connection.h"
 #include "rushes/server/session_table.h"
 #include "rushes/server/talk_table.h"
 

@@ -1,6 +1,6 @@
 // What tells operators and programs how the server does: /health, /ready, /props, /metrics.
 #pragma once
-#include "rushes/server/connection.h"
+#include "rushes/server/http/connection.h"
 #include "rushes/server/session_table.h"
 #include "rushes/server/talk_table.h"
 

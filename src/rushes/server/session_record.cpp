@@ -1,6 +1,6 @@
 #include "rushes/server/session_record.h"
 
-#include "rushes/server/http.h"
+#include "rushes/server/http/http.h"
 
 namespace rushes::server {
 namespace {

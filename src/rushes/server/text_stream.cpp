@@ -4,7 +4,7 @@
 #include <charconv>
 
 #include "rushes/server/api/native/session_json.h"
-#include "rushes/server/base64.h"
+#include "rushes/server/http/base64.h"
 
 namespace rushes::server {
 namespace {

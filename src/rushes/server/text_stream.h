@@ -7,9 +7,9 @@
 #include <string>
 #include <string_view>
 
-#include "rushes/server/http.h"
+#include "rushes/server/http/http.h"
+#include "rushes/server/http/wakeup.h"
 #include "rushes/server/session_table.h"
-#include "rushes/server/wakeup.h"
 
 namespace rushes::server {
 

@@ -1,11 +1,11 @@
 // The server's plain functions, without a socket.
 #include <gtest/gtest.h>
 
-#include "rushes/server/access.h"
 #include "rushes/server/api/native/session_request.h"
-#include "rushes/server/base64.h"
-#include "rushes/server/http.h"
-#include "rushes/server/router.h"
+#include "rushes/server/http/access.h"
+#include "rushes/server/http/base64.h"
+#include "rushes/server/http/http.h"
+#include "rushes/server/http/router.h"
 
 namespace rushes::server {
 namespace {

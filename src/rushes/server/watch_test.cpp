@@ -7,7 +7,7 @@
 #include "rushes/media/image.h"
 #include "rushes/media/test_video.h"
 #include "rushes/server/api/native/session_request.h"
-#include "rushes/server/base64.h"
+#include "rushes/server/http/base64.h"
 #include "rushes/server/test_client.h"
 
 namespace rushes::server {

@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "rushes/server/api/imtalker/form.h"
-#include "rushes/server/static_files.h"
+#include "rushes/server/http/static_files.h"
 
 namespace rushes::server::imtalker {
 namespace {

@@ -5,7 +5,7 @@
 #include "rushes/server/api/imtalker/avatars.h"
 #include "rushes/server/api/imtalker/decoder.h"
 #include "rushes/server/api/imtalker/json_body.h"
-#include "rushes/server/base64.h"
+#include "rushes/server/http/base64.h"
 
 namespace rushes::server {
 namespace {

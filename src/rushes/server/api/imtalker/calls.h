@@ -4,7 +4,7 @@
 #include <filesystem>
 
 #include "rushes/server/api/native/webrtc_routes.h"
-#include "rushes/server/router.h"
+#include "rushes/server/http/router.h"
 #include "rushes/server/talk_table.h"
 
 namespace rushes::server {

@@ -3,7 +3,7 @@
 #pragma once
 #include <filesystem>
 
-#include "rushes/server/router.h"
+#include "rushes/server/http/router.h"
 #include "rushes/server/talk_table.h"
 
 namespace rushes::server {

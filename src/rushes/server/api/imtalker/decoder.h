@@ -13,7 +13,7 @@
 #include "rushes/media/face_finder.h"
 #include "rushes/media/image.h"
 #include "rushes/server/api/imtalker/talk_request.h"
-#include "rushes/server/background_work.h"
+#include "rushes/server/http/background_work.h"
 
 namespace rushes::server::imtalker {
 

@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "rushes/server/http.h"
-#include "rushes/server/multipart.h"
+#include "rushes/server/http/http.h"
+#include "rushes/server/http/multipart.h"
 
 namespace rushes::server::imtalker {
 

@@ -6,7 +6,7 @@
 #include "rushes/audio/wav.h"
 #include "rushes/generation/device_worker.h"
 #include "rushes/media/image.h"
-#include "rushes/server/base64.h"
+#include "rushes/server/http/base64.h"
 
 namespace rushes::server {
 namespace {

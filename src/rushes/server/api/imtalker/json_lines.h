@@ -5,9 +5,9 @@
 
 #include "rushes/base/channel.h"
 #include "rushes/generation/stream.h"
-#include "rushes/server/http.h"
+#include "rushes/server/http/http.h"
+#include "rushes/server/http/wakeup.h"
 #include "rushes/server/session_table.h"
-#include "rushes/server/wakeup.h"
 
 namespace rushes::server {
 

@@ -8,8 +8,8 @@
 
 #include "rushes/delivery/live_speech.h"
 #include "rushes/server/api/imtalker/decoder.h"
-#include "rushes/server/wakeup.h"
-#include "rushes/server/websocket.h"
+#include "rushes/server/http/wakeup.h"
+#include "rushes/server/http/websocket.h"
 
 namespace rushes::server {
 namespace {

@@ -1,6 +1,6 @@
 // The realtime WebSocket: speech in while it is spoken, pictures and the same speech out, every 40 ms.
 #pragma once
-#include "rushes/server/router.h"
+#include "rushes/server/http/router.h"
 #include "rushes/server/talk_table.h"
 
 namespace rushes::server {

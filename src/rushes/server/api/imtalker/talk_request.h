@@ -1,7 +1,7 @@
 // What IMTalker's clients send, in the words of our generator.
 #pragma once
 #include "rushes/server/api/imtalker/form.h"
-#include "rushes/server/router.h"
+#include "rushes/server/http/router.h"
 #include "rushes/server/talk_table.h"
 
 namespace rushes::server::imtalker {

@@ -3,8 +3,8 @@
 #include <boost/asio/this_coro.hpp>
 
 #include "rushes/server/api/imtalker/decoder.h"
-#include "rushes/server/base64.h"
-#include "rushes/server/wakeup.h"
+#include "rushes/server/http/base64.h"
+#include "rushes/server/http/wakeup.h"
 
 namespace rushes::server {
 namespace {

@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "rushes/media/audio_decoder.h"
-#include "rushes/server/router.h"
+#include "rushes/server/http/router.h"
 #include "rushes/server/talk_table.h"
 
 namespace rushes::server {

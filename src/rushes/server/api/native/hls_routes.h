@@ -1,6 +1,6 @@
 // A session as HLS (RFC 8216).
 #pragma once
-#include "rushes/server/http.h"
+#include "rushes/server/http/http.h"
 #include "rushes/server/session_table.h"
 
 namespace rushes::server {

@@ -1,6 +1,6 @@
 // The models that the server may use: list, load, unload.
 #pragma once
-#include "rushes/server/router.h"
+#include "rushes/server/http/router.h"
 #include "rushes/server/session_table.h"
 
 namespace rushes::server {

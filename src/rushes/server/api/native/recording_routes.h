@@ -1,6 +1,6 @@
 // What is kept on disk: the recordings of this process and of those before.
 #pragma once
-#include "rushes/server/router.h"
+#include "rushes/server/http/router.h"
 #include "rushes/server/session_table.h"
 
 namespace rushes::server {

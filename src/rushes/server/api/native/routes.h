@@ -1,6 +1,6 @@
 // The native API: sessions and what is watched of them. docs/api.md describes it for clients.
 #pragma once
-#include "rushes/server/router.h"
+#include "rushes/server/http/router.h"
 #include "rushes/server/session_table.h"
 
 namespace rushes::server {

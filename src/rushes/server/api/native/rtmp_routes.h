@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "rushes/server/router.h"
+#include "rushes/server/http/router.h"
 #include "rushes/server/session_table.h"
 
 namespace rushes::server {

@@ -1,7 +1,7 @@
 // Sessions and their events as the JSON of the native API (docs/api.md).
 #pragma once
 #include "rushes/generation/stream.h"
-#include "rushes/server/http.h"
+#include "rushes/server/http/http.h"
 #include "rushes/server/session_table.h"
 
 namespace rushes::server {

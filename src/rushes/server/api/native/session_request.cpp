@@ -8,7 +8,7 @@
 #include "rushes/base/error.h"
 #include "rushes/media/image.h"
 #include "rushes/server/api/native/json_fields.h"
-#include "rushes/server/base64.h"
+#include "rushes/server/http/base64.h"
 
 namespace rushes::server {
 namespace {

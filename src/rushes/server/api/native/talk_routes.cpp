@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "rushes/server/static_files.h"
+#include "rushes/server/http/static_files.h"
 
 namespace rushes::server {
 namespace {

@@ -1,7 +1,7 @@
 // Routes of the native API for further ways to watch a session: HLS, the recording as a download, server-sent events,
 // NDJSON, single pictures.
 #pragma once
-#include "rushes/server/router.h"
+#include "rushes/server/http/router.h"
 #include "rushes/server/session_table.h"
 
 namespace rushes::server {

@@ -3,8 +3,8 @@
 #include <functional>
 #include <numeric>
 
-#include "rushes/server/background_work.h"
-#include "rushes/server/router.h"
+#include "rushes/server/http/background_work.h"
+#include "rushes/server/http/router.h"
 #include "rushes/server/session_table.h"
 #include "rushes/server/talk_table.h"
 

@@ -1,6 +1,6 @@
 // Sessions and errors as the OpenAI-style video API writes them.
 #pragma once
-#include "rushes/server/http.h"
+#include "rushes/server/http/http.h"
 #include "rushes/server/session_table.h"
 
 namespace rushes::server {

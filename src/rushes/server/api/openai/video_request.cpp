@@ -8,8 +8,8 @@
 
 #include "rushes/server/api/native/json_fields.h"
 #include "rushes/server/api/native/session_request.h"
-#include "rushes/server/base64.h"
-#include "rushes/server/multipart.h"
+#include "rushes/server/http/base64.h"
+#include "rushes/server/http/multipart.h"
 
 namespace rushes::server {
 namespace {

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "rushes/generation/generator.h"
-#include "rushes/server/http.h"
+#include "rushes/server/http/http.h"
 
 namespace rushes::server {
 

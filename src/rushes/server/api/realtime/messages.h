@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "rushes/generation/generator.h"
-#include "rushes/server/http.h"
+#include "rushes/server/http/http.h"
 
 namespace rushes::server {
 

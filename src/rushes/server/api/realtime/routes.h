@@ -1,7 +1,7 @@
 // The live dialect of vLLM-Omni's video output: WS /v1/realtime/video. One connection starts one session, steers it and
 // gets its video as fragmented MP4, each piece announced by a JSON message.
 #pragma once
-#include "rushes/server/router.h"
+#include "rushes/server/http/router.h"
 #include "rushes/server/session_table.h"
 
 namespace rushes::server {

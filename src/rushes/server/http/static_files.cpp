@@ -1,4 +1,4 @@
-#include "rushes/server/static_files.h"
+#include "rushes/server/http/static_files.h"
 
 #include <algorithm>
 #include <utility>

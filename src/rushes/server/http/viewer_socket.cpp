@@ -1,4 +1,4 @@
-#include "rushes/server/viewer_socket.h"
+#include "rushes/server/http/viewer_socket.h"
 
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
@@ -11,7 +11,7 @@
 
 #include "rushes/base/log.h"
 #include "rushes/generation/device_worker.h"
-#include "rushes/server/websocket.h"
+#include "rushes/server/http/websocket.h"
 
 namespace rushes::server {
 namespace {

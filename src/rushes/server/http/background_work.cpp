@@ -1,9 +1,9 @@
-#include "rushes/server/background_work.h"
+#include "rushes/server/http/background_work.h"
 
 #include <boost/asio/this_coro.hpp>
 #include <exception>
 
-#include "rushes/server/wakeup.h"
+#include "rushes/server/http/wakeup.h"
 
 namespace rushes::server {
 

@@ -1,4 +1,4 @@
-#include "rushes/server/base64.h"
+#include "rushes/server/http/base64.h"
 
 #include <array>
 

@@ -1,4 +1,4 @@
-#include "rushes/server/router.h"
+#include "rushes/server/http/router.h"
 
 namespace rushes::server {
 namespace {

@@ -6,7 +6,7 @@
 #include <boost/beast/http/message.hpp>
 #include <boost/beast/http/string_body.hpp>
 
-#include "rushes/server/connection.h"
+#include "rushes/server/http/connection.h"
 
 namespace rushes::server {
 

@@ -1,4 +1,4 @@
-#include "rushes/server/access.h"
+#include "rushes/server/http/access.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "rushes/server/connection.h"
+#include "rushes/server/http/connection.h"
 
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
@@ -13,9 +13,9 @@
 
 #include "rushes/base/log.h"
 #include "rushes/generation/device_worker.h"
-#include "rushes/server/static_files.h"
-#include "rushes/server/viewer_socket.h"
-#include "rushes/server/websocket.h"
+#include "rushes/server/http/static_files.h"
+#include "rushes/server/http/viewer_socket.h"
+#include "rushes/server/http/websocket.h"
 
 namespace rushes::server {
 namespace {

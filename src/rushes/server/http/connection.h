@@ -8,8 +8,8 @@
 #include <map>
 #include <set>
 
-#include "rushes/server/access.h"
-#include "rushes/server/router.h"
+#include "rushes/server/http/access.h"
+#include "rushes/server/http/router.h"
 
 namespace rushes::server {
 

@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <optional>
 
-#include "rushes/server/http.h"
+#include "rushes/server/http/http.h"
 
 namespace rushes::server {
 

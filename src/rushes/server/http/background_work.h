@@ -4,7 +4,7 @@
 #include <thread>
 
 #include "rushes/base/channel.h"
-#include "rushes/server/http.h"
+#include "rushes/server/http/http.h"
 
 namespace rushes::server {
 

@@ -1,4 +1,4 @@
-#include "rushes/server/http.h"
+#include "rushes/server/http/http.h"
 
 #include <charconv>
 

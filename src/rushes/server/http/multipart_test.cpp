@@ -1,4 +1,4 @@
-#include "rushes/server/multipart.h"
+#include "rushes/server/http/multipart.h"
 
 #include <gtest/gtest.h>
 
