@@ -21,7 +21,7 @@ ALLOWED = {
     "verify": ["base", "audio", "tensor", "nn", "text", "models", "generation"],
     "media": ["base", "audio"],
     "delivery": ["base", "media", "generation"],
-    "server": ["base", "audio", "media", "delivery", "generation"],
+    "server": ["base", "audio", "text", "media", "delivery", "generation"],
 }
 NO_TORCH = {"base", "audio", "profiling", "media", "delivery", "server"}
 INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]')

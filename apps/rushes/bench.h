@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "rushes/generation/generator.h"
+#include "rushes/generation/registry.h"
 
 namespace rushes::app::bench {
 

@@ -38,10 +38,10 @@ struct Run {
   int64_t video_frames = 0;
 };
 
-Run generate(const generation::Model& model, const generation::VideoRequest& request) {
+Run generate(const generation::Model& model, const generation::Request& request) {
   Run run;
   const auto start = Clock::now();
-  const auto generator = model.start(request);
+  const auto generator = generation::start(model, request);
   for (auto outcome = generation::StepOutcome::again; outcome == generation::StepOutcome::again;) {
     const generation::StepResult result = generator->step({});
     outcome = result.outcome;
@@ -67,16 +67,16 @@ void bench_model(Report& report, const generation::ModelOptions& options) {
   const auto model = generation::load_model(options);
   figures.load_seconds = seconds_since(start);
 
-  generation::VideoRequest request;
+  generation::Request request;
   request.prompts = {"a red circle moves to the right on a blue background"};
   request.segments = report.setup().quick ? 1 : 3;
-  const generation::VideoFormat format = model->plan(request);
+  const generation::VideoFormat format = model->plan(request)->format();
   std::vector<Run> runs;
   for (int i = 0; i < (report.setup().quick ? 2 : 4); ++i) {
     request.seed = i;
     runs.push_back(generate(*model, request));
   }
-  figures.name = model->name();
+  figures.name = model->card().name;
   figures.height = format.height;
   figures.width = format.width;
   figures.playback_fps = format.fps;
@@ -94,7 +94,7 @@ void bench_model(Report& report, const generation::ModelOptions& options) {
   figures.peak_resident_bytes = peak_resident_bytes();
   figures.peak_tensor_bytes = tensor::cpu_memory().peak_bytes;
   fmt::print("model end to end: {}, {}x{}, {} video frames; {}\n", figures.name, figures.width, figures.height,
-             figures.video_frames, model->description());
+             figures.video_frames, model->card().description);
   fmt::print(
       "  load {:.2f} s; first frame {:.0f} ms after the request, {:.0f} ms after the first request; {:.1f} fps, {:.1f} "
       "x playback; peak resident {:.0f} MB\n",

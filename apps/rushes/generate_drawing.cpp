@@ -8,6 +8,7 @@
 #include "commands.h"
 #include "rushes/base/error.h"
 #include "rushes/generation/drawing_model.h"
+#include "rushes/generation/registry.h"
 
 namespace rushes::generation {
 
@@ -17,7 +18,7 @@ std::shared_ptr<const Model> load_model(const ModelOptions&) {
     return value ? std::atoll(value) : otherwise;
   };
   return std::make_shared<DrawingModel>([pause = std::chrono::milliseconds(number("DRAWING_STEP_MS", 0)),
-                                         fails_at = number("DRAWING_FAILS_AT", -1)](const VideoRequest&, int64_t step) {
+                                         fails_at = number("DRAWING_FAILS_AT", -1)](const Request&, int64_t step) {
     require(step != fails_at, ErrorCode::exhausted, "the device is out of memory");
     std::this_thread::sleep_for(pause);
   });

@@ -7,10 +7,11 @@
 
 #include "commands.h"
 #include "rushes/base/error.h"
+#include "rushes/base/manifest.h"
 #include "rushes/models/wan/checkpoint.h"
 #include "rushes/models/wan/config_fields.h"
 #include "rushes/tensor/checkpoint.h"
-#include "rushes/tensor/file_bytes.h"
+#include "rushes/base/printable.h"
 
 namespace rushes::app {
 namespace {
@@ -28,7 +29,7 @@ struct Options {
 struct JsonWriter {
   json& object;
   template <typename T>
-  void operator()(const char* key, const T& value, wan::FieldRange = wan::kAny) {
+  void operator()(const char* key, const T& value, FieldRange = kAny) {
     object[key] = value;
   }
   void operator()(const char* key, const wan::ModelType& value) {
@@ -189,7 +190,7 @@ void print_checkpoint(const json& report) {
                part["complete"].get<bool>() ? "complete" : "INCOMPLETE: " + part["problem"].get<std::string>());
   }
   for (const auto& [key, value] : report["metadata"].items())
-    fmt::print("  metadata {}: {}\n", tensor::printable(key), tensor::printable(value.get<std::string>()));
+    fmt::print("  metadata {}: {}\n", printable(key), printable(value.get<std::string>()));
   if (report.contains("tensor_list"))
     for (const json& tensor : report["tensor_list"])
       fmt::print("  {:<72} {:<10} {}\n", tensor["name"].get<std::string>(), tensor["dtype"].get<std::string>(),
@@ -200,13 +201,13 @@ void run(const Options& options) {
   const fs::path path = options.path;
   std::error_code ignored;
   // A folder with a manifest, or with the files of a whole published model; other folders hold one checkpoint.
-  const bool is_model = fs::is_directory(path, ignored) && (fs::exists(path / wan::kManifestName, ignored) ||
+  const bool is_model = fs::is_directory(path, ignored) && (fs::exists(path / kManifestName, ignored) ||
                                                             fs::exists(path / "Wan2.1_VAE.pth", ignored));
   const json report = is_model ? inspect_model(path, options.tensors) : inspect_checkpoint(path, options.tensors);
   if (options.json) {
     fmt::print("{}\n", report.dump(2, ' ', false, json::error_handler_t::replace));
   } else if (is_model) {
-    fmt::print("model '{}' of the wan family in {}\n", tensor::printable(report["name"].get<std::string>()),
+    fmt::print("model '{}' of the wan family in {}\n", printable(report["name"].get<std::string>()),
                report["path"].get<std::string>());
     for (const json& checkpoint : report["checkpoints"]) print_checkpoint(checkpoint);
     fmt::print("tokenizer {}\ndefaults {}\n", report["tokenizer"].get<std::string>(), report["defaults"].dump());

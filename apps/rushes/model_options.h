@@ -2,7 +2,7 @@
 #pragma once
 #include <CLI/CLI.hpp>
 
-#include "rushes/generation/generator.h"
+#include "rushes/generation/registry.h"
 
 namespace rushes::app {
 

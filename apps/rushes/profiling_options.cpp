@@ -20,10 +20,10 @@ void add_profiling_options(CLI::App& command, ProfilingOptions& options) {
 
 std::shared_ptr<profiling::Profiler> start_profiler(const ProfilingOptions& options, const generation::Model& model,
                                                     const generation::ModelOptions& model_options,
-                                                    const generation::VideoRequest& request,
+                                                    const generation::Request& request,
                                                     profiling::Microseconds load_time) {
   if (!options.enabled) return nullptr;
-  const generation::VideoFormat format = model.plan(request);
+  const generation::VideoFormat format = model.plan(request)->format();
   auto profiler = std::make_shared<profiling::Profiler>(
       profiling::ProfilerOptions{.tags = {{"num_prompts", std::to_string(request.prompts.size())},
                                           {"num_segments", std::to_string(format.segments)},
@@ -33,7 +33,7 @@ std::shared_ptr<profiling::Profiler> start_profiler(const ProfilingOptions& opti
                                           {"mode", request.image ? "i2v" : "t2v"}},
                                  .id = request.image ? "i2v_generation" : "t2v_generation",
                                  .on_gpu = model_options.device.starts_with("cuda")});
-  profiler->describe(model, format, request.guidance_scale.value_or(0), RUSHES_TORCH_VERSION, RUSHES_VERSION,
+  profiler->describe(model, format, request.options.get<double>("guidance_scale").value_or(0), RUSHES_TORCH_VERSION, RUSHES_VERSION,
                      load_time);
   profiler->start();
   return profiler;

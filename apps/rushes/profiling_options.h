@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "rushes/generation/registry.h"
 #include "rushes/profiling/profiled_generator.h"
 #include "rushes/profiling/report.h"
 
@@ -21,7 +22,7 @@ void add_profiling_options(CLI::App& command, ProfilingOptions& options);
 /// Null unless profiling is enabled. The clock of the profile starts with the call.
 std::shared_ptr<profiling::Profiler> start_profiler(const ProfilingOptions& options, const generation::Model& model,
                                                     const generation::ModelOptions& model_options,
-                                                    const generation::VideoRequest& request,
+                                                    const generation::Request& request,
                                                     profiling::Microseconds load_time);
 /// Ends the measurement, writes the reports and says where on standard error.
 void write_profile(profiling::Profiler& profiler, const ProfilingOptions& options);

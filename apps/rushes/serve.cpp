@@ -10,10 +10,11 @@
 
 #include "commands.h"
 #include "model_options.h"
+#include "option_flags.h"
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
 #include "rushes/delivery/recording.h"
-#include "rushes/generation/load_talk_model.h"
+#include "rushes/generation/registry.h"
 #include "rushes/server/server.h"
 #include "settings.h"
 
@@ -30,9 +31,9 @@ struct Options {
   std::vector<std::string> models;
   double idle_minutes = 15, idle_model_minutes = 15, drain_seconds = 10;
   int threads = 0;
-  int64_t talk_workers = 0;
+  int64_t lanes = 0;
   std::string talk_model, talk_mode = "aligned";
-  generation::VideoRequest first;  // what runs from the start, if it has a prompt
+  generation::Request first;  // what runs from the start, if it has a prompt
   int64_t samples = 1;
 };
 
@@ -97,6 +98,7 @@ void run(Options options) {
   server.sessions.idle = milliseconds(60 * options.idle_minutes);
   server.sessions.idle_model = milliseconds(60 * options.idle_model_minutes);
   server.drain = milliseconds(options.drain_seconds);
+  server.sessions.lanes = options.lanes > 0 ? options.lanes : options.model.device == "cpu" ? kCores : 1;
   if (!options.token_file.empty())
     for (std::string& token : read_tokens(options.token_file)) server.access.tokens.push_back(std::move(token));
   allow_many_connections();
@@ -105,13 +107,12 @@ void run(Options options) {
   auto sources = model_sources(options);
   options.model.path = options.talk_model.empty() ? default_talk_model() : options.talk_model;
   if (!options.model.path.empty() && options.model.path != "none") {
-    server.talk_model = generation::load_talk_model(options.model);
-    const bool has_cores_to_spare = options.model.device == "cpu" && is_small(options.model);
-    server.talks.workers = options.talk_workers > 0 ? options.talk_workers : has_cores_to_spare ? kCores : 1;
+    options.model.checkpoint.clear();  // of the first model's transformer
+    server.talk_model = generation::load_model(options.model);
     const fs::path examples = fs::path(options.model.path) / "examples";
     if (fs::is_directory(examples)) server.talk_examples = examples;
   }
-  if (options.talk_mode == "reference") server.talk_mode = generation::TalkOptions::Mode::reference;
+  server.talk_mode = options.talk_mode;
   for (int64_t sample = 0; !options.first.prompts.empty() && sample < options.samples; ++sample) {
     server.start_with.push_back(options.first);
     server.start_with.back().seed += sample;
@@ -149,11 +150,6 @@ void add_talk_settings(CLI::App& command, Options& options) {
                   "of talking heads: model directory, or none (default: $RUSHES_TALK_MODEL, else the shipped model)")
       ->type_name("DIRECTORY");
   command
-      .add_option("--talk-workers", options.talk_workers,
-                  "talking heads that are drawn at a time (default: one; as many as there are cores for models under "
-                  "64 MiB on the CPU)")
-      ->check(CLI::Range(1, 64));
-  command
       .add_option("--talk-mode", options.talk_mode,
                   "of sessions that say nothing: aligned, or reference as the published server")
       ->check(CLI::IsMember({"aligned", "reference"}))
@@ -162,15 +158,12 @@ void add_talk_settings(CLI::App& command, Options& options) {
 
 /// Sessions that begin with the server.
 void add_first_session(CLI::App& command, Options& options) {
-  generation::VideoRequest& first = options.first;
+  generation::Request& first = options.first;
   CLI::Option* prompt = command.add_option("--prompt", first.prompts,
                                            "start with a session that shows this; several take turns, a segment each");
   command.add_option("--segments", first.segments, "of that session; 0: until stopped")
       ->needs(prompt)
       ->capture_default_str();
-  command.add_option("--segment-length", first.segment_latent_frames, "of that session, in latent frames")
-      ->needs(prompt);
-  command.add_option("--overlap", first.overlap_latent_frames, "of that session, in latent frames")->needs(prompt);
   command.add_option("--seed", first.seed, "of that session")->needs(prompt)->capture_default_str();
   command.add_option("--samples", options.samples, "such sessions, with seeds that follow each other")
       ->needs(prompt)
@@ -271,6 +264,11 @@ void add_serve(CLI::App& app) {
   group("Model");
   add_served_models(*command, *options);
   add_threads_option(*command, options->threads, "all; one for models under 64 MiB");
+  command
+      ->add_option("--lanes", options->lanes,
+                   "sessions of small models that are stepped at a time (default: one for each core of the CPU; 1 on a "
+                   "GPU)")
+      ->check(CLI::Range(1, 64));
   add_talk_settings(*command, *options);
   add_first_session(*command, *options);
   group("Place");
@@ -281,6 +279,7 @@ void add_serve(CLI::App& app) {
   add_session_limits(*command, *options);
   group("Viewers");
   add_viewer_settings(*command, *options);
+  add_option_flags(*command, options->first.options, takes_text);
   command->callback([options, command] {
     complete_options(*command);
     run(*options);

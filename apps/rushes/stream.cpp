@@ -8,11 +8,10 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
-#include <sstream>
 
 #include "commands.h"
 #include "rushes/base/error.h"
-#include "video_name.h"
+#include "rushes/text/prompt.h"
 
 namespace rushes::app {
 namespace {
@@ -140,15 +139,14 @@ void generate_files(const Options& options) {
   fs::create_directories(options.output_folder, status);
   require(!status, ErrorCode::invalid_argument, "cannot create the folder {}: {}", options.output_folder,
           status.message());
-  std::istringstream prompts(options.prompt);
   int64_t index = 0, made = 0;
-  for (std::string prompt; std::getline(prompts, prompt, ';');) {
-    prompt.erase(0, prompt.find_first_not_of(" \t"));
-    prompt.erase(prompt.find_last_not_of(" \t") + 1);
-    if (prompt.empty()) continue;
+  for (const std::string& prompt : text::split_prompts(options.prompt)) {
     for (int64_t sample = 0; sample < options.samples; ++sample) {
-      const std::string name =
-          video_name(options.save_with_index ? std::to_string(index) : prompt, sample, options.use_ema);
+      const std::string name = text::output_file_name({.prompt = prompt,
+                                                       .prompt_index = index,
+                                                       .sample_index = sample,
+                                                       .use_ema = options.use_ema,
+                                                       .save_with_index = options.save_with_index});
       generate(options, prompt, (fs::path(options.output_folder) / name).string(), made++);
     }
     ++index;

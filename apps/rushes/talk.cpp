@@ -10,13 +10,13 @@
 
 #include "commands.h"
 #include "model_options.h"
+#include "option_flags.h"
 #include "recording.h"
 #include "rushes/audio/stream_resampler.h"
 #include "rushes/base/error.h"
 #include "rushes/delivery/driving_file.h"
-#include "rushes/generation/load_talk_model.h"
+#include "rushes/generation/registry.h"
 #include "rushes/media/audio_decoder.h"
-#include "rushes/media/face_finder.h"
 #include "rushes/media/image.h"
 #include "rushes/media/video_output.h"
 #include "terminal.h"
@@ -25,54 +25,27 @@ namespace rushes::app {
 namespace {
 
 using generation::Inbox;
-using generation::TalkOptions;
-using generation::VideoRequest;
+using generation::Request;
 
 constexpr double kFileChunk = 2.0;  // a file is there as a whole: large steps are the fastest
 constexpr double kLiveChunk = 0.2;
 
 struct Options {
   generation::ModelOptions model;
-  VideoRequest request;
-  TalkOptions talk;
-  std::string image, audio, video, output = "talk.mp4", format = "auto", mode = "aligned";
-  std::vector<double> pose, gaze;
+  Request request;
+  std::string image, audio, video, output = "talk.mp4", format = "auto";
   int64_t rate = 16'000, channels = 1;
   int quality = 20, threads = 0;
-  bool live = false, no_crop = false, quiet = false;
+  bool live = false, quiet = false;
 };
 
-template <std::size_t N>
-std::optional<std::array<double, N>> numbers(const std::vector<double>& given) {
-  if (given.empty()) return std::nullopt;
-  std::array<double, N> values{};
-  std::copy_n(given.begin(), N, values.begin());
-  return values;
-}
-
-VideoRequest make_request(const Options& options) {
-  VideoRequest request = options.request;
+Request make_request(const Options& options) {
+  Request request = options.request;
   media::Image image = media::read_image(options.image);
-  request.image = VideoRequest::Image{.rgb = std::move(image.rgb), .height = image.height, .width = image.width};
-  TalkOptions talk = options.talk;
-  talk.mode = options.mode == "reference" ? TalkOptions::Mode::reference : TalkOptions::Mode::aligned;
-  talk.crop = !options.no_crop;
-  talk.pose = numbers<3>(options.pose);
-  talk.gaze = numbers<2>(options.gaze);
-  if (!talk.chunk_seconds) talk.chunk_seconds = options.live ? kLiveChunk : kFileChunk;
-  request.talk = talk;
+  request.image = Picture{.rgb = std::move(image.rgb), .height = image.height, .width = image.width};
+  if (!request.options.has("chunk_duration"))
+    request.options.set("chunk_duration", options.live ? kLiveChunk : kFileChunk);
   return request;
-}
-
-/// For models without a face detector.
-void look_for_face(VideoRequest& request, const generation::Model& model) {
-  const VideoRequest::Image& image = *request.image;
-  VideoRequest cropped = request;
-  cropped.talk->crop = true;
-  const auto face =
-      media::face_of_portrait({.height = image.height, .width = image.width, .rgb = image.rgb},
-                              model.plan(cropped).width, request.talk->crop ? media::Crop::yes : media::Crop::no);
-  if (face) request.talk->face = {face->x1, face->y1, face->x2, face->y2};
 }
 
 /// All of a file at once.
@@ -140,16 +113,20 @@ void run(const Options& options) {
           "standard input is a terminal; pipe speech into it, e.g. arecord -f S16_LE -r 16000 -t raw | rushes talk "
           "--live ...");
   const std::atomic<bool>& stop = catch_stop_signals();
-  VideoRequest request = make_request(options);
+  Request request = make_request(options);
   generation::ModelOptions model_options = options.model;
   if (model_options.path.empty()) model_options.path = default_talk_model();
   require(!model_options.path.empty(), ErrorCode::invalid_argument,
           "no talking-head model: name a model directory with --model or RUSHES_TALK_MODEL");
   use_threads(options.threads);
-  const auto model = generation::load_talk_model(model_options);
-  if (!model->finds_faces()) look_for_face(request, *model);
+  const auto model = generation::load_model(model_options);
+  require(model->capabilities().feeds.has(generation::Modality::audio), ErrorCode::unsupported,
+          "'{}' is a model of the family {} and is not fed with speech; use rushes generate", model->card().name,
+          model->card().family);
+  delivery::find_face(request, *model);
   if (!options.video.empty()) delivery::drive(request, *model, media::read_video_file(options.video));
-  const generation::VideoFormat format = model->plan(request);  // before the output is touched
+  auto plan = model->plan(request);
+  const generation::VideoFormat format = plan->format();  // before the output is touched
   std::shared_ptr<LiveSpeech> live;
   std::function<Inbox()> input;
   if (options.live) {
@@ -165,7 +142,7 @@ void run(const Options& options) {
                                                 .fps = format.fps,
                                                 .quality = options.quality,
                                                 .sound_hz = format.sound_hz});
-  const auto generator = model->start(request);
+  const auto generator = model->start(std::move(plan));
   Recorded recorded;
   {
     ProgressPrinter printer(format, options.quiet);
@@ -183,7 +160,7 @@ void add_talk(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand(
       "talk", "Make a portrait talk: a picture and speech to a video, also while the speech comes in");
-  VideoRequest& request = options->request;
+  Request& request = options->request;
   request.seed = 42;
   command->add_option("--model,--talk-model", options->model.path,
                       "model directory (default: $RUSHES_TALK_MODEL, else the shipped model)");
@@ -206,29 +183,6 @@ void add_talk(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--format", options->format, "auto, mp4, y4m, rgb24 or png")->capture_default_str();
   command->add_option("--seed", request.seed, "the same seed gives the same video")->capture_default_str();
-  command->add_option("--nfe,--steps", request.steps,
-                      "time points of the solver, one more than its steps (default: the model's)");
-  command->add_option("--cfg-scale,--cfg_scale", request.guidance_scale,
-                      "how strongly the mouth follows the speech (default: the model's)");
-  command->add_option("--pose,--pose_style", options->pose, "head pose, held throughout: PITCH YAW ROLL")
-      ->expected(3)
-      ->delimiter(',');
-  command->add_option("--gaze,--gaze_style", options->gaze, "direction of the eyes, held throughout: X Y")
-      ->expected(2)
-      ->delimiter(',');
-  command->add_option("--chunk,--chunk_duration", options->talk.chunk_seconds,
-                      "seconds of speech that become motion at once (default: 2, with --live 0.2)");
-  command
-      ->add_option("--crop-scale,--crop_scale", options->talk.crop_scale,
-                   "half the face's square, in sides of the face that was found")
-      ->capture_default_str();
-  command->add_flag("--no-crop", options->no_crop, "show the whole picture, with the face moving in it");
-  command
-      ->add_option(
-          "--mode", options->mode,
-          "aligned: 25 frames for each second; reference: overlapping windows without sound, as the published server")
-      ->check(CLI::IsMember({"aligned", "reference"}))
-      ->capture_default_str();
   command->add_option("--quality", options->quality, "of H.264: 0 is lossless, 51 the worst")
       ->check(CLI::Range(0, 51))
       ->capture_default_str();
@@ -238,6 +192,7 @@ void add_talk(CLI::App& app) {
   command->add_option("--device", options->model.device, "cpu, cuda, cuda:1, ...")->capture_default_str();
   command->add_flag("-q,--quiet", options->quiet, "no progress");
   add_threads_option(*command, options->threads, "all");
+  add_option_flags(*command, request.options, is_fed_audio);
   command->callback([options] { run(*options); });
 }
 

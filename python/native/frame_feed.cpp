@@ -57,19 +57,34 @@ class FeedGenerator final : public generation::Generator {
 class FeedModel final : public generation::Model {
  public:
   FeedModel(std::shared_ptr<FrameQueue> frames, double fps) : frames_(std::move(frames)), fps_(fps) {}
-  std::string name() const override { return "frames"; }
-  std::string description() const override { return "frames of a program"; }
-  std::unique_ptr<generation::Generator> start(const generation::VideoRequest& request) const override {
-    return std::make_unique<FeedGenerator>(frames_, plan(request), request.prompts.at(0));
+  const generation::ModelCard& card() const override { return card_; }
+  generation::Capabilities capabilities() const override {
+    using generation::Modality;
+    return {.takes = Modality::text, .needs = {}, .feeds = Modality::text, .yields = Modality::video, .endless = true};
   }
-  generation::VideoFormat plan(const generation::VideoRequest&) const override {
+  std::span<const OptionField> options() const override { return {}; }
+  std::unique_ptr<generation::Plan> plan(const generation::Request& request) const override {
+    auto planned = std::make_unique<Planned>();
     const FrameQueue::Size size = frames_->size();
-    return {.height = size.height, .width = size.width, .fps = fps_, .video_frames = {}};
+    planned->video = {.height = size.height, .width = size.width, .fps = fps_, .video_frames = {}};
+    if (!request.prompts.empty()) planned->prompt = request.prompts.front();
+    return planned;
+  }
+  std::unique_ptr<generation::Generator> start(std::unique_ptr<generation::Plan> plan) const override {
+    const auto& planned = dynamic_cast<const Planned&>(*plan);
+    return std::make_unique<FeedGenerator>(frames_, planned.video, planned.prompt);
   }
 
  private:
+  struct Planned final : generation::Plan {
+    generation::VideoFormat video;
+    std::string prompt;
+    generation::VideoFormat format() const override { return video; }
+  };
+
   std::shared_ptr<FrameQueue> frames_;
   double fps_;
+  const generation::ModelCard card_{.name = "frames", .family = "frames", .description = "frames of a program"};
 };
 
 server::ServerOptions server_options(const FrameServerOptions& options) {

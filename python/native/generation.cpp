@@ -12,27 +12,22 @@ Model::Model(generation::ModelOptions options, int threads) : options_(std::move
   const auto start = std::chrono::steady_clock::now();
   model_ = generation::load_model(options_);
   load_time_ = std::chrono::duration_cast<profiling::Microseconds>(std::chrono::steady_clock::now() - start);
-  int64_t parameters = 0;
-  for (const generation::ModelPart& part : networks()) parameters += part.parameters;
-  use_threads(threads, parameters);
+  use_threads(threads, generation::parameter_count(model_->card()));
 }
 
-std::vector<generation::ModelPart> Model::networks() const {
-  const auto* described = dynamic_cast<const generation::DescribesNetworks*>(model_.get());
-  return described ? described->networks() : std::vector<generation::ModelPart>{};
-}
-
-Generation::Generation(std::shared_ptr<const Model> model, const generation::VideoRequest& request,
+Generation::Generation(std::shared_ptr<const Model> model, const generation::Request& request,
                        std::optional<profiling::ProfilerOptions> profiler)
-    : model_(std::move(model)), format_(model_->get().plan(request)) {
+    : model_(std::move(model)) {
+  auto plan = model_->get().plan(request);
+  format_ = plan->format();
   if (profiler) {
     profiler->on_gpu = model_->options().device.starts_with("cuda");
     profiler_ = std::make_shared<profiling::Profiler>(*profiler);
-    profiler_->describe(model_->get(), format_, request.guidance_scale.value_or(0), RUSHES_TORCH_VERSION,
+    profiler_->describe(model_->get(), format_, request.options.get<double>("guidance_scale").value_or(0), RUSHES_TORCH_VERSION,
                         RUSHES_VERSION, model_->load_time());
     profiler_->start();
   }
-  generator_ = model_->get().start(request);
+  generator_ = model_->get().start(std::move(plan));
   if (profiler_) generator_ = profiling::profiled(std::move(generator_), profiler_);
 }
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "rushes/generation/generator.h"
+#include "rushes/generation/registry.h"
 #include "rushes/profiling/report.h"
 
 namespace rushes::python {
@@ -22,8 +22,6 @@ class Model {
  public:
   Model(generation::ModelOptions options, int threads);
   const generation::Model& get() const { return *model_; }
-  /// Empty if it does not say.
-  std::vector<generation::ModelPart> networks() const;
   const generation::ModelOptions& options() const { return options_; }
   profiling::Microseconds load_time() const { return load_time_; }
 
@@ -36,7 +34,7 @@ class Model {
 class Generation {
  public:
   /// `profiler` may be null.
-  Generation(std::shared_ptr<const Model> model, const generation::VideoRequest& request,
+  Generation(std::shared_ptr<const Model> model, const generation::Request& request,
              std::optional<profiling::ProfilerOptions> profiler);
 
   generation::VideoFormat format() const { return format_; }

@@ -25,7 +25,7 @@ namespace {
 
 using generation::FrameBlock;
 using generation::VideoFormat;
-using generation::VideoRequest;
+using generation::Request;
 using Pixels = nb::ndarray<const uint8_t, nb::shape<-1, -1, -1, 3>, nb::c_contig, nb::device::cpu>;
 using NoLock = nb::call_guard<nb::gil_scoped_release>;
 
@@ -85,34 +85,40 @@ std::shared_ptr<const uint8_t> copy_of(const uint8_t* pixels, std::size_t bytes)
   return {copy, copy->data()};
 }
 
+/// A Python value as an option's. Throws TypeError for what none can be.
+OptionValue option_value(const std::string& name, nb::handle value) {
+  if (value.is_none()) return {};
+  if (nb::isinstance<nb::bool_>(value)) return nb::cast<bool>(value);
+  if (nb::isinstance<nb::int_>(value)) return nb::cast<int64_t>(value);
+  if (nb::isinstance<nb::float_>(value)) return nb::cast<double>(value);
+  if (nb::isinstance<nb::str>(value)) return nb::cast<std::string>(value);
+  if (nb::isinstance<nb::sequence>(value)) return nb::cast<std::vector<double>>(value);
+  throw nb::type_error((name + " must be a bool, a number, a string or a list of numbers").c_str());
+}
+
 /// What a Python call names of a request; what the model allows is checked by the model.
-VideoRequest make_request(
-    std::vector<std::string> prompts, int64_t seed, int64_t segments, std::optional<int64_t> segment_length,
-    std::optional<int64_t> overlap, std::optional<int64_t> video_frames, std::optional<int64_t> width,
-    std::optional<int64_t> height, std::optional<double> fps, std::optional<std::vector<double>> denoising_steps,
-    std::optional<int64_t> steps, std::optional<std::string> solver, std::optional<double> guidance_scale,
-    std::optional<double> timestep_shift, std::optional<std::string> negative_prompt,
-    const std::optional<nb::ndarray<const uint8_t, nb::shape<-1, -1, 3>, nb::c_contig, nb::device::cpu>>& image) {
-  VideoRequest request;
+Request make_request(
+    std::vector<std::string> prompts, int64_t seed, int64_t segments, std::optional<int64_t> video_frames,
+    std::optional<int64_t> width, std::optional<int64_t> height, std::optional<double> fps,
+    const std::optional<nb::ndarray<const uint8_t, nb::shape<-1, -1, 3>, nb::c_contig, nb::device::cpu>>& image,
+    const nb::kwargs& options) {
+  Request request;
   request.prompts = std::move(prompts);
   request.seed = seed;
   request.segments = segments;
-  request.segment_latent_frames = segment_length;
-  request.overlap_latent_frames = overlap;
   request.video_frames = video_frames;
   request.width = width;
   request.height = height;
   request.fps = fps;
-  request.denoising_steps = std::move(denoising_steps);
-  request.steps = steps;
-  request.solver = std::move(solver);
-  request.guidance_scale = guidance_scale;
-  request.timestep_shift = timestep_shift;
-  request.negative_prompt = std::move(negative_prompt);
   if (image)
-    request.image = VideoRequest::Image{.rgb = copy_of(image->data(), image->size()),
-                                        .height = static_cast<int64_t>(image->shape(0)),
-                                        .width = static_cast<int64_t>(image->shape(1))};
+    request.image = Picture{.rgb = copy_of(image->data(), image->size()),
+                            .height = static_cast<int64_t>(image->shape(0)),
+                            .width = static_cast<int64_t>(image->shape(1))};
+  for (const auto& [key, value] : options) {
+    const auto name = nb::cast<std::string>(key);
+    if (OptionValue given = option_value(name, value); !std::holds_alternative<std::monostate>(given))
+      request.options.set(name, std::move(given));
+  }
   return request;
 }
 
@@ -199,18 +205,23 @@ void add_model(nb::module_& module) {
           },
           "path"_a, nb::kw_only(), "checkpoint"_a = "", "use_ema"_a = false, "dtype"_a = "auto", "device"_a = "cpu",
           "decoder"_a = "auto", "threads"_a = 0, NoLock())
-      .def_prop_ro("name", [](const Model& self) { return self.get().name(); })
-      .def_prop_ro("description", [](const Model& self) { return self.get().description(); })
-      .def_prop_ro("networks", [](const Model& self) { return self.networks(); })
+      .def_prop_ro("name", [](const Model& self) { return self.get().card().name; })
+      .def_prop_ro("description", [](const Model& self) { return self.get().card().description; })
+      .def_prop_ro("networks", [](const Model& self) { return self.get().card().networks; })
+      .def_prop_ro("options",
+                   [](const Model& self) {
+                     std::map<std::string, std::string> options;
+                     for (const OptionField& field : self.get().options())
+                       options[field.name] = field.doc + "; " + field.allowed();
+                     return options;
+                   })
       .def_prop_ro("load_seconds", [](const Model& self) { return seconds(self.load_time()); });
-  nb::class_<VideoRequest>(module, "Request", "What to generate; what is None is the model's default.")
+  nb::class_<Request>(module, "Request", "What to generate; what is None is the model's default.")
       .def(nb::new_(&make_request), "prompts"_a, nb::kw_only(), "seed"_a = 0, "segments"_a = 1,
-           "segment_length"_a = nb::none(), "overlap"_a = nb::none(), "video_frames"_a = nb::none(),
-           "width"_a = nb::none(), "height"_a = nb::none(), "fps"_a = nb::none(), "denoising_steps"_a = nb::none(),
-           "steps"_a = nb::none(), "solver"_a = nb::none(), "guidance_scale"_a = nb::none(),
-           "timestep_shift"_a = nb::none(), "negative_prompt"_a = nb::none(), "image"_a = nb::none())
+           "video_frames"_a = nb::none(), "width"_a = nb::none(), "height"_a = nb::none(), "fps"_a = nb::none(),
+           "image"_a = nb::none(), "options"_a)
       .def(
-          "plan", [](const VideoRequest& self, const Model& model) { return model.get().plan(self); }, "model"_a,
+          "plan", [](const Request& self, const Model& model) { return model.get().plan(self)->format(); }, "model"_a,
           "The format that it would give. Raises InvalidArgument naming the field and what is allowed.");
 }
 
@@ -240,7 +251,7 @@ void add_generation(nb::module_& module) {
   nb::class_<Generation>(module, "Generation", "A video in the making.")
       .def(
           "__init__",
-          [](Generation* self, std::shared_ptr<const Model> model, const VideoRequest& request,
+          [](Generation* self, std::shared_ptr<const Model> model, const Request& request,
              const std::optional<ProfilerOptions>& profiler) {
             new (self) Generation(std::move(model), request, profiler);
           },

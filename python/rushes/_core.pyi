@@ -119,12 +119,15 @@ class Model:
     def networks(self) -> list[Network]: ...
 
     @property
+    def options(self) -> dict[str, str]: ...
+
+    @property
     def load_seconds(self) -> float: ...
 
 class Request:
     """What to generate; what is None is the model's default."""
 
-    def __init__(self, prompts: Sequence[str], *, seed: int = 0, segments: int = 1, segment_length: int | None = None, overlap: int | None = None, video_frames: int | None = None, width: int | None = None, height: int | None = None, fps: float | None = None, denoising_steps: Sequence[float] | None = None, steps: int | None = None, solver: str | None = None, guidance_scale: float | None = None, timestep_shift: float | None = None, negative_prompt: str | None = None, image: Annotated[NDArray[numpy.uint8], dict(shape=(None, None, 3), order='C', device='cpu', writable=False)] | None = None) -> None: ...
+    def __init__(self, prompts: Sequence[str], *, seed: int = 0, segments: int = 1, video_frames: int | None = None, width: int | None = None, height: int | None = None, fps: float | None = None, image: Annotated[NDArray[numpy.uint8], dict(shape=(None, None, 3), order='C', device='cpu', writable=False)] | None = None, **options) -> None: ...
 
     def plan(self, model: Model) -> Format:
         """

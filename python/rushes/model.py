@@ -129,18 +129,22 @@ class Model:
         """What it consists of, with the number of parameters of each."""
         return self._core.networks
 
+    @property
+    def options(self) -> dict[str, str]:
+        """Names and meanings of the options that generate() takes beside the named ones."""
+        return self._core.options
+
     def generate(self, prompts: str | Sequence[str], *, seed: int = 0, segments: int | None = None,
-                 segment_length: int | None = None, overlap: int | None = None, video_frames: int | None = None,
-                 width: int | None = None, height: int | None = None, fps: float | None = None,
-                 denoising_steps: Sequence[float] | None = None, steps: int | None = None, solver: str | None = None,
-                 guidance_scale: float | None = None, timestep_shift: float | None = None,
-                 negative_prompt: str | None = None, image: numpy.ndarray | str | os.PathLike | None = None,
-                 profiling: Profiling | None = None) -> Generation:
+                 video_frames: int | None = None, width: int | None = None, height: int | None = None,
+                 fps: float | None = None, image: numpy.ndarray | str | os.PathLike | None = None,
+                 profiling: Profiling | None = None,
+                 **options: bool | float | str | Sequence[float] | None) -> Generation:
         """A video of `prompts`, one a segment, in turn.
 
-        `segments`: one for each prompt unless given; 0 goes on until stop(). `segment_length` and `overlap` count latent
-        frames, each of which (but the first) becomes four video frames. `image`: the first frame, uint8 [H, W, 3] or a
-        file. Nothing is computed before the first block is asked for. Raises InvalidArgument naming what is allowed.
+        `segments`: one for each prompt unless given; 0 goes on until stop(). `image`: the first frame, uint8 [H, W, 3] or
+        a file. `options`: of the model, such as steps=4 or guidance_scale=5.0; Model.options lists them, and what is None
+        is the model's default. Nothing is computed before the first block is asked for. Raises InvalidArgument naming
+        what is allowed.
         """
         texts = [prompts] if isinstance(prompts, str) else list(prompts)
         if isinstance(image, (str, os.PathLike)):
@@ -148,9 +152,6 @@ class Model:
         if segments is None:
             segments = 1 if video_frames is not None else max(1, len(texts))
         request = _core.Request(
-            texts, seed=seed, segments=segments, segment_length=segment_length, overlap=overlap, video_frames=video_frames,
-            width=width, height=height, fps=fps,
-            denoising_steps=None if denoising_steps is None else [float(step) for step in denoising_steps], steps=steps,
-            solver=solver, guidance_scale=guidance_scale, timestep_shift=timestep_shift, negative_prompt=negative_prompt,
-            image=None if image is None else numpy.ascontiguousarray(image, dtype=numpy.uint8))
+            texts, seed=seed, segments=segments, video_frames=video_frames, width=width, height=height, fps=fps,
+            image=None if image is None else numpy.ascontiguousarray(image, dtype=numpy.uint8), **options)
         return Generation(_core.Generation(self._core, request, profiling.options() if profiling else None), profiling)

@@ -11,7 +11,7 @@
 #include <thread>
 
 #include "rushes/base/error.h"
-#include "rushes/generation/generator.h"
+#include "rushes/generation/model.h"
 #include "rushes/server/server.h"
 
 namespace rushes {
@@ -24,7 +24,7 @@ constexpr int64_t kSoundHz = 16'000, kBeepSamples = kSoundHz / 25;
 
 class TestVideo final : public generation::Generator {
  public:
-  explicit TestVideo(const generation::VideoRequest& request) : prompt_(request.prompts.at(0)) {
+  explicit TestVideo(const generation::Request& request) : prompt_(request.prompts.at(0)) {
     format_.width = request.width.value_or(kCells * kCell);
     format_.height = request.height.value_or(352);
     require(format_.width >= kCells * kCell && format_.height >= 4 * kCell, ErrorCode::invalid_argument,
@@ -113,14 +113,32 @@ class TestVideo final : public generation::Generator {
 
 class TestVideoModel final : public generation::Model {
  public:
-  std::string name() const override { return "test-video"; }
-  std::string description() const override { return "draws numbers, for tests"; }
-  std::unique_ptr<generation::Generator> start(const generation::VideoRequest& request) const override {
-    return std::make_unique<TestVideo>(request);
+  const generation::ModelCard& card() const override { return card_; }
+  generation::Capabilities capabilities() const override {
+    using generation::Modality;
+    return {.takes = Modality::text,
+            .needs = Modality::text,
+            .feeds = Modality::text,
+            .yields = Modality::video,
+            .forks = true,
+            .endless = true};
   }
-  generation::VideoFormat plan(const generation::VideoRequest& request) const override {
-    return TestVideo(request).format();
+  std::span<const OptionField> options() const override { return {}; }
+  std::unique_ptr<generation::Plan> plan(const generation::Request& request) const override {
+    return std::make_unique<Planned>(request);
   }
+  std::unique_ptr<generation::Generator> start(std::unique_ptr<generation::Plan> plan) const override {
+    return std::make_unique<TestVideo>(dynamic_cast<Planned&>(*plan).request);
+  }
+
+ private:
+  struct Planned final : generation::Plan {
+    explicit Planned(generation::Request given) : request(std::move(given)) {}
+    generation::VideoFormat format() const override { return TestVideo(request).format(); }
+    generation::Request request;
+  };
+  const generation::ModelCard card_{
+      .name = "test-video", .family = "test", .description = "draws numbers, for tests"};
 };
 
 int run(int argc, char** argv) {

@@ -40,7 +40,8 @@ void StreamResampler::open() {
 }
 
 std::vector<float> StreamResampler::feed(std::span<const float> samples) {
-  if (!state_) return {samples.begin(), samples.end()};
+  // To the library no samples, or a null pointer, mean the end of the stream, after which it takes none.
+  if (!state_ || samples.empty()) return {samples.begin(), samples.end()};
   fed_ += static_cast<int64_t>(samples.size());
   const double ratio = static_cast<double>(to_hz_) / static_cast<double>(from_hz_);
   std::vector<float> out(static_cast<std::size_t>(static_cast<double>(samples.size()) * ratio) + 8192);

@@ -18,6 +18,7 @@ class StreamResampler {
   StreamResampler& operator=(StreamResampler&&) noexcept;
 
   int64_t from_hz() const noexcept { return from_hz_; }
+  /// A piece without samples changes nothing.
   std::vector<float> feed(std::span<const float> samples);
   /// What was held back; afterwards a new stream begins. All that came out since the last one has in all
   /// ceil(fed to_hz / from_hz) samples.

@@ -49,6 +49,19 @@ TEST(StreamResampler, begins_anew_after_the_end) {
   EXPECT_TRUE(resampler.flush().empty());
 }
 
+TEST(StreamResampler, a_piece_without_samples_is_not_the_end) {
+  const std::vector<float> wave = tone(3000), nothing;
+  StreamResampler plain(24'000, 16'000), interrupted(24'000, 16'000);
+  EXPECT_TRUE(interrupted.feed(nothing).empty());
+  std::vector<float> out = interrupted.feed({wave.data(), 1000});
+  const auto append = [&](const std::vector<float>& more) { out.insert(out.end(), more.begin(), more.end()); };
+  append(interrupted.feed(nothing));
+  append(interrupted.feed({wave.data() + 1000, 0}));
+  append(interrupted.feed({wave.data() + 1000, 2000}));
+  append(interrupted.flush());
+  EXPECT_EQ(out, in_pieces(plain, wave, 1000));
+}
+
 TEST(StreamResampler, refuses_rates_that_are_none) {
   EXPECT_THROW(StreamResampler(0, 16'000), Error);
   EXPECT_THROW(StreamResampler(16'000, 100'000'000), Error);

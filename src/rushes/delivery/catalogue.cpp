@@ -111,17 +111,24 @@ void require_version(sqlite3* database, const fs::path& path) {
           "the catalogue {} was written by a newer version of rushes; choose another --data-dir", path.string());
 }
 
+/// Renames a database with what belongs to it, never over what was put aside before. Returns the new name.
+std::string put_aside(const fs::path& path) {
+  std::string aside = path.string() + ".damaged";
+  std::error_code status;
+  for (int number = 2; fs::exists(fs::symlink_status(aside, status)); ++number)
+    aside = fmt::format("{}.damaged.{}", path.string(), number);
+  for (const char* suffix : {"", "-wal", "-shm"}) fs::rename(path.string() + suffix, aside + suffix, status);
+  return aside;
+}
+
 /// As Catalogue's constructor.
 Handle open_catalogue(const fs::path& path) {
   Handle database;
   try {
     database = open_database(path);
   } catch (const Error& error) {
-    const std::string aside = path.string() + ".damaged";
+    const std::string aside = put_aside(path);
     log::warning("{}; it is put aside as {}, and the recordings are listed anew", error.what(), aside);
-    std::error_code status;
-    fs::rename(path, aside, status);
-    for (const char* suffix : {"-wal", "-shm"}) fs::remove(path.string() + suffix, status);
     database = open_database(path);
   }
   require_version(database.get(), path);

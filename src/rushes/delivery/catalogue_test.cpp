@@ -65,18 +65,31 @@ TEST_F(CatalogueTest, has_a_directory_to_itself) {
   }
 }
 
+void damage(const fs::path& path, char with) {
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  file << std::string(100, with);
+}
+
 TEST_F(CatalogueTest, puts_a_damaged_database_aside) {
   { Catalogue(path_).put(row("a", 1)); }
-  {
-    std::fstream file(path_ / "catalogue.sqlite", std::ios::in | std::ios::out | std::ios::binary);
-    file << std::string(100, 'x');
-  }
+  damage(path_ / "catalogue.sqlite", 'x');
   Catalogue catalogue(path_);
   EXPECT_TRUE(catalogue.rows().empty());
   catalogue.put(row("b", 2));
   catalogue.flush();
   EXPECT_EQ(catalogue.rows().size(), 1u);
   EXPECT_TRUE(fs::exists(path_ / "catalogue.sqlite.damaged"));
+}
+
+TEST_F(CatalogueTest, puts_nothing_over_what_was_put_aside_before) {
+  for (const char with : {'x', 'y'}) {
+    { Catalogue(path_).put(row("a", 1)); }
+    damage(path_ / "catalogue.sqlite", with);
+  }
+  Catalogue catalogue(path_);
+  const auto first_byte = [&](const char* name) { return std::ifstream(path_ / name).get(); };
+  EXPECT_EQ(first_byte("catalogue.sqlite.damaged"), 'x');
+  EXPECT_EQ(first_byte("catalogue.sqlite.damaged.2"), 'y');
 }
 
 }  // namespace

@@ -8,20 +8,23 @@ namespace {
 
 constexpr int64_t kSoundHz = 48'000;
 
-/// Boxes x1, y1, x2, y2 of the faces that are seen in some frames.
-std::vector<std::array<double, 4>> faces_of(const DrivingFile& video) {
-  std::vector<std::array<double, 4>> faces;
-  if (!media::can_find_faces()) return faces;
-  for (int64_t i = 0; i < generation::kMostFacesLookedFor; ++i) {
-    const auto picture = video.frame(i * generation::kFaceEvery);
-    if (!picture) break;
-    if (const auto face = media::find_face({picture->height, picture->width, picture->rgb}))
-      faces.push_back({face->x1, face->y1, face->x2, face->y2});
-  }
-  return faces;
+/// Null: the model does not cut faces out, or looks for them itself.
+const generation::FaceCrop* left_to_others(const generation::Model& model) {
+  const auto* cropper = dynamic_cast<const generation::FaceCrop*>(&model);
+  return cropper && !cropper->finds_faces() ? cropper : nullptr;
 }
 
 }  // namespace
+
+void DrivingFile::find_faces() {
+  if (!media::can_find_faces()) return;
+  for (int64_t i = 0; i < generation::kMostFacesLookedFor; ++i) {
+    const auto picture = frame(i * generation::kFaceEvery);
+    if (!picture) break;
+    if (const auto face = media::find_face({picture->height, picture->width, picture->rgb}))
+      faces_.push_back({face->x1, face->y1, face->x2, face->y2});
+  }
+}
 
 DrivingFile::DrivingFile(std::shared_ptr<const media::Bytes> file, const media::VideoLimits& limits)
     : file_(std::move(file)), limits_(limits), reader_(std::in_place, file_, limits) {
@@ -34,7 +37,7 @@ DrivingFile::DrivingFile(std::shared_ptr<const media::Bytes> file, const media::
   }
 }
 
-std::optional<generation::Picture> DrivingFile::frame(int64_t index) const {
+std::optional<Picture> DrivingFile::frame(int64_t index) const {
   const std::scoped_lock lock(mutex_);
   if (index + 1 == next_) return newest_;
   if (index < next_) {
@@ -43,7 +46,7 @@ std::optional<generation::Picture> DrivingFile::frame(int64_t index) const {
   }
   while (next_ <= index) {
     const std::optional<media::Image> image = reader_->next();
-    newest_ = image ? std::optional(generation::Picture{image->rgb, image->height, image->width}) : std::nullopt;
+    newest_ = image ? std::optional(Picture{image->rgb, image->height, image->width}) : std::nullopt;
     ++next_;
     if (!image) {  // stays behind the end, for whoever asks again
       next_ = index + 1;
@@ -53,11 +56,21 @@ std::optional<generation::Picture> DrivingFile::frame(int64_t index) const {
   return newest_;
 }
 
-void drive(generation::VideoRequest& request, const generation::Model& model, std::shared_ptr<const media::Bytes> file,
+void drive(generation::Request& request, const generation::Model& model, std::shared_ptr<const media::Bytes> file,
            const media::VideoLimits& limits) {
-  const auto video = std::make_shared<const DrivingFile>(std::move(file), limits);
-  if (request.talk->crop && !model.finds_faces()) request.talk->driving_faces = faces_of(*video);
-  request.talk->driving = video;
+  const auto video = std::make_shared<DrivingFile>(std::move(file), limits);
+  if (const auto* cropper = left_to_others(model); cropper && cropper->crops(request)) video->find_faces();
+  request.video = video;
+}
+
+void find_face(generation::Request& request, const generation::Model& model) {
+  const auto* cropper = left_to_others(model);
+  if (!cropper || !request.image || request.options.has("face")) return;
+  const Picture& image = *request.image;
+  const auto face =
+      media::face_of_portrait({.height = image.height, .width = image.width, .rgb = image.rgb}, cropper->side(),
+                              cropper->crops(request) ? media::Crop::yes : media::Crop::no);
+  if (face) request.options.set("face", std::vector<double>{face->x1, face->y1, face->x2, face->y2});
 }
 
 }  // namespace rushes::delivery

@@ -1,9 +1,10 @@
 // A video file that moves a portrait.
 #pragma once
+#include <array>
 #include <mutex>
 #include <vector>
 
-#include "rushes/generation/generator.h"
+#include "rushes/generation/model.h"
 #include "rushes/media/audio_decoder.h"
 #include "rushes/media/video_reader.h"
 
@@ -15,25 +16,33 @@ class DrivingFile final : public generation::DrivingVideo {
   explicit DrivingFile(std::shared_ptr<const media::Bytes> file, const media::VideoLimits& limits = {});
 
   double fps() const override { return fps_; }
-  std::optional<generation::Picture> frame(int64_t index) const override;
+  std::optional<Picture> frame(int64_t index) const override;
   int64_t sound_hz() const override { return sound_.hz; }
   const std::vector<float>& sound() const override { return sound_.samples; }
+  std::vector<std::array<double, 4>> faces() const override { return faces_; }
+  /// Looks for the faces in some of its frames, where this build can. Before others see it.
+  void find_faces();
 
  private:
   const std::shared_ptr<const media::Bytes> file_;
   const media::VideoLimits limits_;
   double fps_ = 0;
   media::DecodedAudio sound_;
+  std::vector<std::array<double, 4>> faces_;
 
   mutable std::mutex mutex_;
   mutable std::optional<media::VideoReader> reader_;
   mutable int64_t next_ = 0;  // index of the reader's next frame
-  mutable std::optional<generation::Picture> newest_;
+  mutable std::optional<Picture> newest_;
 };
 
-/// Lets the file's face move the portrait of a talking head's request; where it is to be cut out and the model finds no
-/// faces, they are looked for here. Throws as DrivingFile.
-void drive(generation::VideoRequest& request, const generation::Model& model, std::shared_ptr<const media::Bytes> file,
+/// Lets the file's face move the portrait of a request; where it is to be cut out and the model finds no faces, they are
+/// looked for here. Throws as DrivingFile.
+void drive(generation::Request& request, const generation::Model& model, std::shared_ptr<const media::Bytes> file,
            const media::VideoLimits& limits = {});
+
+/// Where the face is in the request's picture, if its model leaves that to others: sets the option `face`. Any thread;
+/// takes a while.
+void find_face(generation::Request& request, const generation::Model& model);
 
 }  // namespace rushes::delivery

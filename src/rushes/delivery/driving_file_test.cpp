@@ -25,7 +25,7 @@ std::shared_ptr<const media::Bytes> video(int64_t frames, int64_t sound_hz) {
   return bytes;
 }
 
-int red(const std::optional<generation::Picture>& picture) { return picture ? picture->rgb.get()[0] : -1; }
+int red(const std::optional<Picture>& picture) { return picture ? picture->rgb.get()[0] : -1; }
 
 TEST(DrivingFile, gives_the_frame_that_is_asked_for_in_any_order) {
   const DrivingFile file(video(24, 0));

@@ -30,7 +30,7 @@ class EncodedStreamTest : public testing::Test {
   void TearDown() override { fs::remove_all(path_); }
 
   std::shared_ptr<Session> session(int64_t segments = 1) const {
-    generation::VideoRequest request;
+    generation::Request request;
     request.prompts = {"a red circle"};
     request.segments = segments;
     return std::make_shared<Session>(request, model_->plan(request));
@@ -64,9 +64,9 @@ TEST_F(EncodedStreamTest, gives_each_viewer_the_bytes_of_the_recording) {
   gate_.open();
   const auto s = session(2);
   const auto stream = encode(s, recorded());
-  DeviceWorker worker(model_);
+  DeviceWorker worker;
   const auto early = stream->watch(EncodedStream::From::start);
-  worker.submit(s);
+  worker.submit(s, model_);
   ASSERT_TRUE(stream->wait_until_ended(kPatience));
   const auto late = stream->watch(EncodedStream::From::start);
   const media::Bytes file = contents(path_ / "video.mp4");
@@ -89,9 +89,9 @@ TEST_F(EncodedStreamTest, delivers_the_first_fragment_before_the_second_block_is
   const auto s = session();
   std::counting_semaphore<> ready{0};  // outlives the stream, which may call once more
   const auto stream = encode(s, recorded());
-  DeviceWorker worker(model_);
+  DeviceWorker worker;
   const auto viewer = stream->watch(EncodedStream::From::start, [&] { ready.release(); });
-  worker.submit(s);
+  worker.submit(s, model_);
   ASSERT_EQ(viewer->poll()->index, -1);
   EXPECT_FALSE(viewer->poll());
   gate_.allow(4);  // one block
@@ -111,8 +111,8 @@ TEST_F(EncodedStreamTest, lets_a_viewer_wait_for_the_next_fragment_the_end_or_a_
   ASSERT_TRUE(viewer->next(stop.get_token()));  // the initialisation segment
   std::jthread stopper([&] { stop.request_stop(); });
   EXPECT_FALSE(viewer->next(stop.get_token()));  // there is no fragment yet
-  DeviceWorker worker(model_);
-  worker.submit(s);
+  DeviceWorker worker;
+  worker.submit(s, model_);
   gate_.open();
   int64_t count = 0;
   while (const auto fragment = viewer->next({})) EXPECT_EQ(fragment->index, count++);
@@ -124,8 +124,8 @@ TEST_F(EncodedStreamTest, starts_a_late_viewer_at_the_newest_fragment) {
   gate_.open();
   const auto s = session();
   const auto stream = encode(s, recorded());
-  DeviceWorker worker(model_);
-  worker.submit(s);
+  DeviceWorker worker;
+  worker.submit(s, model_);
   ASSERT_TRUE(stream->wait_until_ended(kPatience));
   const auto viewer = stream->watch(EncodedStream::From::newest);
   const auto frames = media::decode_bytes("late.mp4", read_all(*viewer));
@@ -140,8 +140,8 @@ TEST_F(EncodedStreamTest, reads_what_left_memory_from_the_recording) {
   auto options = recorded();
   options.memory_bytes = 1;
   const auto stream = encode(s, options);
-  DeviceWorker worker(model_);
-  worker.submit(s);
+  DeviceWorker worker;
+  worker.submit(s, model_);
   ASSERT_TRUE(stream->wait_until_ended(kPatience));
   const auto viewer = stream->watch(EncodedStream::From::start);
   EXPECT_EQ(read_all(*viewer), contents(path_ / "video.mp4"));
@@ -154,9 +154,9 @@ TEST_F(EncodedStreamTest, moves_a_viewer_forward_when_nothing_was_recorded) {
   EncodedStreamOptions options;
   options.memory_bytes = 1;
   const auto stream = encode(s, options);
-  DeviceWorker worker(model_);
+  DeviceWorker worker;
   const auto slow = stream->watch(EncodedStream::From::start);
-  worker.submit(s);
+  worker.submit(s, model_);
   ASSERT_TRUE(stream->wait_until_ended(kPatience));
   EXPECT_EQ(slow->poll()->index, -1);
   EXPECT_EQ(slow->poll()->index, 6);
@@ -171,9 +171,9 @@ TEST_F(EncodedStreamTest, keeps_the_live_stream_when_the_recording_is_full) {
   auto options = recorded();
   options.max_recording_bytes = 2000;
   const auto stream = encode(s, options);
-  DeviceWorker worker(model_);
+  DeviceWorker worker;
   const auto viewer = stream->watch(EncodedStream::From::start);
-  worker.submit(s);
+  worker.submit(s, model_);
   ASSERT_TRUE(stream->wait_until_ended(kPatience));
   EXPECT_EQ(s->status().state, SessionState::finished);
   const auto status = stream->status();
@@ -187,9 +187,9 @@ TEST_F(EncodedStreamTest, leaves_a_playable_file_when_the_session_is_stopped) {
   const auto s = session(0);
   std::counting_semaphore<> ready{0};  // outlives the stream, which may call once more
   const auto stream = encode(s, recorded());
-  DeviceWorker worker(model_);
+  DeviceWorker worker;
   const auto viewer = stream->watch(EncodedStream::From::start, [&] { ready.release(); });
-  worker.submit(s);
+  worker.submit(s, model_);
   gate_.allow(8);
   ready.acquire();
   ready.acquire();
@@ -203,10 +203,10 @@ TEST_F(EncodedStreamTest, is_undisturbed_by_viewers_that_leave) {
   gate_.open();
   const auto s = session();
   const auto stream = encode(s, recorded());
-  DeviceWorker worker(model_);
+  DeviceWorker worker;
   for (int i = 0; i < 20; ++i) stream->watch(EncodedStream::From::start, [] {});
   EXPECT_EQ(stream->status().viewers, 0);
-  worker.submit(s);
+  worker.submit(s, model_);
   for (int i = 0; i < 50; ++i) {
     const auto viewer = stream->watch(EncodedStream::From::newest);
     viewer->poll();
@@ -218,9 +218,9 @@ TEST_F(EncodedStreamTest, is_undisturbed_by_viewers_that_leave) {
 TEST_F(EncodedStreamTest, ends_at_once_when_dropped) {
   gate_.open();
   const auto s = session(0);
-  DeviceWorker worker(model_);
+  DeviceWorker worker;
   auto stream = encode(s, recorded());
-  worker.submit(s);
+  worker.submit(s, model_);
   stream.reset();
   EXPECT_TRUE(s->stop());
 }

@@ -122,12 +122,12 @@ class HlsStreamTest : public testing::Test {
   void TearDown() override { fs::remove_all(path_); }
 
   std::shared_ptr<EncodedStream> run(EncodedStreamOptions options) {
-    generation::VideoRequest request;
+    generation::Request request;
     request.prompts = {"a red circle"};
     const auto session = std::make_shared<generation::Session>(request, model_->plan(request));
     auto video = std::make_shared<EncodedStream>(session, options);
-    DeviceWorker worker(model_);
-    worker.submit(session);
+    DeviceWorker worker;
+    worker.submit(session, model_);
     EXPECT_TRUE(video->wait_until_ended(kPatience));
     return video;
   }

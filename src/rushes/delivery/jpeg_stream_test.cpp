@@ -18,11 +18,11 @@ constexpr auto kPatience = std::chrono::seconds(120);
 
 struct Generation {
   explicit Generation(int64_t segments = 1) {
-    generation::VideoRequest request;
+    generation::Request request;
     request.prompts = {"a red circle"};
     request.segments = segments;
     session = std::make_shared<generation::Session>(request, model->plan(request));
-    worker.submit(session);
+    worker.submit(session, model);
   }
   ~Generation() {
     session->stop();
@@ -31,7 +31,7 @@ struct Generation {
   Gate gate;
   std::shared_ptr<const DrawingModel> model = std::make_shared<DrawingModel>(gate.hook());
   std::shared_ptr<generation::Session> session;
-  DeviceWorker worker{model};
+  DeviceWorker worker;
 };
 
 /// Waits for the next picture; one without bytes at the end.

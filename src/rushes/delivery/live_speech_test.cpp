@@ -12,9 +12,8 @@ namespace {
 constexpr int64_t kStep = 640;  // 40 ms at 16 kHz
 
 std::shared_ptr<generation::Session> talk_session() {
-  generation::VideoRequest request;
+  generation::Request request;
   request.image.emplace();
-  request.talk.emplace();
   return std::make_shared<generation::Session>(request, generation::DrawingTalkModel().plan(request));
 }
 

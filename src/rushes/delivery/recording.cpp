@@ -21,9 +21,8 @@ Recording::Recording(fs::path path) : path_(std::move(path)) {
 }
 
 Recording::Recording(fs::path path, int64_t size) : path_(std::move(path)), size_(size) {
-  file_ = ::open(path_.c_str(), O_RDWR | O_CLOEXEC);
-  require(file_ >= 0 && ::ftruncate(file_, size_) == 0, ErrorCode::unavailable, "cannot open the recording {}: {}",
-          path_.string(), std::strerror(errno));
+  file_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  require(file_ >= 0, ErrorCode::unavailable, "cannot open the recording {}: {}", path_.string(), std::strerror(errno));
 }
 
 Recording::~Recording() { ::close(file_); }

@@ -17,7 +17,7 @@ class Recording {
   /// Creates the file, readable by its owner only. Throws Error(unavailable) naming the path if it cannot be created
   /// or exists.
   explicit Recording(std::filesystem::path path);
-  /// One that an earlier process made, cut to its first `size` bytes. Throws Error(unavailable).
+  /// One that an earlier process made, to read its first `size` bytes; nothing is written. Throws Error(unavailable).
   Recording(std::filesystem::path path, int64_t size);
   ~Recording();
   Recording(const Recording&) = delete;

@@ -45,6 +45,13 @@ TEST_F(RecordingTest, never_overwrites_a_file) {
   EXPECT_EQ(fs::file_size(path_ / file_name(1)), 4u);
 }
 
+TEST_F(RecordingTest, of_an_earlier_process_is_read_and_left_as_it_is) {
+  std::ofstream(path_ / file_name(1)) << "0123456789";
+  fs::permissions(path_ / file_name(1), fs::perms::owner_read);
+  EXPECT_EQ(Recording(path_ / file_name(1), 4).read(1, 3), (media::Bytes{'1', '2', '3'}));
+  EXPECT_EQ(fs::file_size(path_ / file_name(1)), 10u);
+}
+
 TEST_F(RecordingTest, takes_back_a_fragment_that_did_not_fit) {
   Recording recording(path_ / file_name(1));
   rlimit before{};

@@ -65,12 +65,12 @@ class Nonsense {
 class RtmpPushTest : public testing::Test {
  protected:
   std::shared_ptr<EncodedStream> video() {
-    generation::VideoRequest request;
+    generation::Request request;
     request.prompts = {"a"};
     const auto session = std::make_shared<generation::Session>(request, model_->plan(request));
     auto stream = std::make_shared<EncodedStream>(session, EncodedStreamOptions{});
-    DeviceWorker worker(model_);
-    worker.submit(session);
+    DeviceWorker worker;
+    worker.submit(session, model_);
     EXPECT_TRUE(stream->wait_until_ended(20s));
     return stream;
   }

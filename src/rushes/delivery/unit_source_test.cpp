@@ -36,16 +36,15 @@ class UnitSourceTest : public testing::Test {
   void SetUp() override {
     std::string name = (fs::temp_directory_path() / "rushes_test_XXXXXX").string();
     path_ = ::mkdtemp(name.data());
-    generation::VideoRequest request;
+    generation::Request request;
     request.prompts = {"talk"};
-    request.talk = generation::TalkOptions{};
     const auto pixel = std::make_shared<std::vector<uint8_t>>(3, 0);
     request.image = {.rgb = {pixel, pixel->data()}, .height = 1, .width = 1};
     session_ = std::make_shared<generation::Session>(request, model_->plan(request));
     EncodedStreamOptions options;
     options.recording = path_ / "video.mp4";
     video_ = std::make_shared<EncodedStream>(session_, options);
-    worker_.submit(session_);
+    worker_.submit(session_, model_);
   }
   void TearDown() override {
     session_->stop();
@@ -61,7 +60,7 @@ class UnitSourceTest : public testing::Test {
   std::shared_ptr<const generation::DrawingTalkModel> model_ = std::make_shared<generation::DrawingTalkModel>();
   std::shared_ptr<generation::Session> session_;
   std::shared_ptr<EncodedStream> video_;
-  generation::DeviceWorker worker_{model_};
+  generation::DeviceWorker worker_;
 };
 
 UnitBlock read_all(UnitSource& source, Hearing hearing) {

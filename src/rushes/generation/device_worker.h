@@ -1,124 +1,50 @@
-// Who is stepped next on a device. One thread steps all sessions of a device, one unit of work at a time, and changes
-// between sessions where a block ends. What a session's video is does not depend on what else runs.
+// All that is computed on one device: one queue for the sessions of all its models, stepped by its lanes. Small models
+// on a processor of many cores run side by side, a lane each; a large one uses all cores for itself.
 #pragma once
-#include <chrono>
-#include <condition_variable>
-#include <cstdint>
-#include <deque>
 #include <limits>
-#include <list>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <span>
-#include <thread>
 #include <vector>
 
-#include "rushes/generation/generator.h"
-#include "rushes/generation/latency_histogram.h"
-#include "rushes/generation/session.h"
+#include "rushes/generation/device_lane.h"
 
 namespace rushes::generation {
-
-/// A session that could be stepped now.
-struct Candidate {
-  std::optional<double> lead_seconds;  // Session::lead_seconds()
-  int64_t turns_waited = 0;            // blocks of others since its own last one
-};
-
-/// Index of the candidate whose viewers need the next block most: first whoever has none yet, then the least ahead. All
-/// that are kEnoughLead ahead count alike, so that among them the longest waiting is next (round robin). Whoever
-/// has waited for two rounds is next in any case: nobody starves. `candidates` must not be empty.
-std::size_t next_candidate(std::span<const Candidate> candidates);
-inline constexpr double kEnoughLead = 2.0;  // seconds of video: more than a step that runs could take away
-
-/// What a thrown exception means to a session: Error keeps its code; memory that ran out, of any library, is
-/// `exhausted`; all else is `internal`. To be called inside a catch block.
-Failure current_failure();
 
 class DeviceWorker {
  public:
   static constexpr int64_t kAnyNumber = std::numeric_limits<int64_t>::max();
   /// Of the sessions `max_started` at most have begun and not ended; the others wait their turn.
-  explicit DeviceWorker(std::shared_ptr<const Model> model, int64_t max_started = kAnyNumber);
-  /// Ends the sessions that still run as stopped, after the step in progress.
+  explicit DeviceWorker(int64_t lanes = 1, int64_t max_started = kAnyNumber);
+  /// Ends the sessions that still run as stopped, after the steps in progress.
   ~DeviceWorker();
   DeviceWorker(const DeviceWorker&) = delete;
   DeviceWorker& operator=(const DeviceWorker&) = delete;
 
-  const Model& model() const noexcept { return *model_; }
   /// Takes the session over until it has ended; any thread. Its generator starts with its first turn.
-  void submit(std::shared_ptr<Session> session);
+  void submit(std::shared_ptr<Session> session, std::shared_ptr<const Model> model);
   /// Takes `branch` over as a copy of `origin` after its first `blocks` blocks, or at its next block border; a paused
   /// one completes the block in work for it. `branch` fails with `conflict` if `origin` ends before, and if the border
   /// is not kept (SessionStatus::oldest_border). Any thread.
   void fork(std::shared_ptr<Session> origin, std::shared_ptr<Session> branch, std::optional<int64_t> blocks = {});
 
-  /// Earlier block borders that a session can be forked from: this many, as long as their copies take no more memory.
-  static constexpr int64_t kBorders = 16, kBorderBytes = 64 << 20;
-  /// Sessions whose next steps are prepared in one forward: this many at most.
-  static constexpr std::size_t kMostTogether = 8;
-
-  struct Status {
-    int64_t sessions = 0;  // not yet ended
-    int64_t steps = 0, blocks = 0, video_frames = 0;
-    int64_t shared_forwards = 0;  // Model::prepare() for several sessions
-    int64_t generator_bytes = 0;  // of all sessions and their kept borders; what these share is counted for each
-    std::chrono::microseconds busy{0};
-    StageTimes stages;             // of all blocks
-    LatencyHistogram first_block;  // from a session's creation to its first block
-  };
-  Status status() const;
+  WorkerStatus status() const;
+  /// Sessions of this model that have not ended.
+  int64_t sessions_of(const Model& model) const;
 
  private:
-  struct Border {
-    int64_t blocks;  // of the video before it
-    std::unique_ptr<Generator> generator;
-    int64_t bytes;
+  struct Home {
+    std::size_t lane;
+    std::shared_ptr<const Model> model;
   };
-  struct Task {
-    std::shared_ptr<Session> session;
-    std::unique_ptr<Generator> generator;
-    int64_t blocks = 0;  // made, with those that a fork began with
-    std::deque<Border> borders = {};
-    int64_t turns_waited = 0;
-    int64_t bytes = 0;  // of the generator
-    Inbox inbox = {};   // taken from the session for its next step
-    bool has_block = false;
-  };
-  struct Fork {
-    std::shared_ptr<Session> origin, branch;
-    std::optional<int64_t> blocks;
-  };
-  /// Wakes the worker; outlives it, since sessions and streams keep hold of it.
-  struct Doorbell {
-    std::mutex mutex;
-    std::condition_variable_any rung;
-    bool pending = false;
-    void ring();
-  };
+  std::size_t choose_lane(const Model& model) const;
+  void forget(const SessionId& id);
 
-  void run(std::stop_token stop);
-  void take_over_submitted();
-  void take_over_forks();
-  bool branch_off(const Fork& fork);
-  static void keep_border(Task& task);
-  void count(const StepResult& result, std::chrono::microseconds elapsed);
-  Task* choose();
-  void wait_for_work(const std::stop_token& stop);
-  void prepare(Task& task);
-  void turn(Task& task, std::stop_token stop);
-  bool step(Task& task);
-
-  const std::shared_ptr<const Model> model_;
-  const int64_t max_started_;
-  const std::shared_ptr<Doorbell> doorbell_ = std::make_shared<Doorbell>();
-  mutable std::mutex mutex_;  // submitted_, forks_ and status_
-  std::vector<std::shared_ptr<Session>> submitted_;
-  std::vector<Fork> forks_;
-  Status status_;
-  std::list<Task> tasks_;  // the thread's own
-  std::jthread thread_;
+  const std::shared_ptr<StartedSessions> started_;
+  mutable std::mutex mutex_;
+  std::map<SessionId, Home> homes_;  // of the sessions that have not ended
+  std::vector<std::unique_ptr<DeviceLane>> lanes_;
 };
 
 }  // namespace rushes::generation

@@ -13,7 +13,7 @@ namespace {
 
 std::shared_ptr<Session> session(const Model& model, const std::string& prompt, int64_t seed = 0,
                                  int64_t segments = 1) {
-  VideoRequest request;
+  Request request;
   request.prompts = {prompt};
   request.seed = seed;
   request.segments = segments;
@@ -73,7 +73,7 @@ TEST(NextCandidate, starves_nobody) {
 
 TEST(DeviceWorker, rests_while_the_viewers_of_a_session_have_enough) {
   const auto model = std::make_shared<DrawingModel>();
-  VideoRequest request;
+  Request request;
   request.prompts = {"a red circle"};
   request.fps = 120;  // a block of 12 frames plays 100 ms
   request.max_lead_seconds = 0.05;
@@ -81,9 +81,9 @@ TEST(DeviceWorker, rests_while_the_viewers_of_a_session_have_enough) {
   request.max_lead_seconds.reset();
   const auto hurried = std::make_shared<Session>(request, model->plan(request));
   const auto paced_reader = record(*paced), hurried_reader = record(*hurried);
-  DeviceWorker worker(model);
-  worker.submit(paced);
-  worker.submit(hurried);
+  DeviceWorker worker;
+  worker.submit(paced, model);
+  worker.submit(hurried, model);
   watch(*hurried_reader);
   EXPECT_LT(paced->status().blocks, 7) << "others go on meanwhile";
   watch(*paced_reader);
@@ -94,10 +94,10 @@ TEST(DeviceWorker, rests_while_the_viewers_of_a_session_have_enough) {
 
 TEST(DeviceWorker, makes_a_whole_video) {
   const auto model = std::make_shared<DrawingModel>();
-  DeviceWorker worker(model);
+  DeviceWorker worker;
   const auto s = session(*model, "a red circle");
   const auto reader = record(*s);
-  worker.submit(s);
+  worker.submit(s, model);
   const auto events = watch(*reader);
   EXPECT_EQ(s->status().state, SessionState::finished);
   EXPECT_EQ(s->status().blocks, 7);
@@ -111,6 +111,7 @@ class UnseenVideo final : public DrivingVideo {
   std::optional<Picture> frame(int64_t) const override { return {}; }
   int64_t sound_hz() const override { return 0; }
   const std::vector<float>& sound() const override { return sound_; }
+  std::vector<std::array<double, 4>> faces() const override { return {}; }
 
  private:
   std::vector<float> sound_;
@@ -118,18 +119,18 @@ class UnseenVideo final : public DrivingVideo {
 
 TEST(DeviceWorker, lets_go_of_a_driving_video_when_its_session_has_ended) {
   const auto model = std::make_shared<DrawingModel>();
-  VideoRequest request;
+  Request request;
   request.prompts = {"a red circle"};
-  request.talk.emplace().driving = std::make_shared<const UnseenVideo>();
-  const std::weak_ptr<const DrivingVideo> driving = request.talk->driving;
+  request.video = std::make_shared<const UnseenVideo>();
+  const std::weak_ptr<const DrivingVideo> driving = request.video;
   const auto s = std::make_shared<Session>(request, model->plan(request));
   request = {};
   EXPECT_FALSE(driving.expired());
-  DeviceWorker worker(model);
+  DeviceWorker worker;
   const auto next = session(*model, "a blue square");  // begins when the first has been put away
   for (const auto& each : {s, next}) {
     const auto reader = record(*each);
-    worker.submit(each);
+    worker.submit(each, model);
     watch(*reader);
   }
   EXPECT_TRUE(driving.expired());
@@ -138,10 +139,10 @@ TEST(DeviceWorker, lets_go_of_a_driving_video_when_its_session_has_ended) {
 TEST(DeviceWorker, serves_several_sessions_to_their_end) {
   Gate gate;
   const auto model = std::make_shared<DrawingModel>(gate.hook());
-  DeviceWorker worker(model);
+  DeviceWorker worker;
   std::vector<std::shared_ptr<Session>> sessions;
   for (int i = 0; i < 3; ++i) sessions.push_back(session(*model, "p" + std::to_string(i), i, 4));
-  for (const auto& s : sessions) worker.submit(s);
+  for (const auto& s : sessions) worker.submit(s, model);
   gate.open();
   for (const auto& s : sessions) {
     const auto reader = s->stream().subscribe(Stream::Role::observer, Stream::From::start);
@@ -155,7 +156,7 @@ TEST(DeviceWorker, begins_no_more_sessions_than_allowed_before_others_have_ended
   constexpr int64_t kSteps = 4 * 7 * 4;  // segments, blocks, steps of each
   std::set<int64_t> begun;
   std::size_t most = 0;
-  const auto model = std::make_shared<DrawingModel>([&](const VideoRequest& request, int64_t step) {
+  const auto model = std::make_shared<DrawingModel>([&](const Request& request, int64_t step) {
     begun.insert(request.seed);
     most = std::max(most, begun.size());
     if (step == kSteps - 1) begun.erase(request.seed);
@@ -163,8 +164,8 @@ TEST(DeviceWorker, begins_no_more_sessions_than_allowed_before_others_have_ended
   std::vector<std::shared_ptr<Session>> sessions;
   for (int i = 0; i < 4; ++i) sessions.push_back(session(*model, "p" + std::to_string(i), i, 4));
   {
-    DeviceWorker worker(model, 2);
-    for (const auto& s : sessions) worker.submit(s);
+    DeviceWorker worker(1, 2);
+    for (const auto& s : sessions) worker.submit(s, model);
     for (const auto& s : sessions) watch(*s->stream().subscribe(Stream::Role::observer, Stream::From::start));
   }
   for (const auto& s : sessions) EXPECT_EQ(s->status().state, SessionState::finished);
@@ -174,10 +175,10 @@ TEST(DeviceWorker, begins_no_more_sessions_than_allowed_before_others_have_ended
 TEST(DeviceWorker, ends_a_session_at_its_next_block_border_if_that_is_asked_for) {
   Gate gate;
   const auto model = std::make_shared<DrawingModel>(gate.hook());
-  DeviceWorker worker(model);
+  DeviceWorker worker;
   const auto s = session(*model, "a", 0, 0), waiting = session(*model, "b", 0, 0);
   const auto reader = s->stream().subscribe(Stream::Role::observer, Stream::From::start);
-  worker.submit(s);
+  worker.submit(s, model);
   gate.allow(5);  // a block has four steps: the second has begun
   const auto begins_second = [](const StreamEvent& event) {
     const auto* progress = std::get_if<BlockProgress>(&event.what);
@@ -198,15 +199,15 @@ TEST(DeviceWorker, never_lets_one_session_get_far_ahead_of_its_equals) {
   std::mutex mutex;
   std::vector<int64_t> order;  // seeds, by step
   Gate gate;
-  const auto model = std::make_shared<DrawingModel>([&, wait = gate.hook()](const VideoRequest& request, int64_t step) {
+  const auto model = std::make_shared<DrawingModel>([&, wait = gate.hook()](const Request& request, int64_t step) {
     wait(request, step);
     const std::scoped_lock lock(mutex);
     order.push_back(request.seed);
   });
-  DeviceWorker worker(model);
+  DeviceWorker worker;
   std::vector<std::shared_ptr<Session>> sessions;
   for (int64_t seed = 0; seed < 3; ++seed) sessions.push_back(session(*model, "p", seed, 3));
-  for (const auto& s : sessions) worker.submit(s);
+  for (const auto& s : sessions) worker.submit(s, model);
   gate.open();
   for (const auto& s : sessions) watch(*s->stream().subscribe(Stream::Role::observer, Stream::From::start));
   std::map<int64_t, int64_t> steps;
@@ -225,17 +226,17 @@ TEST(DeviceWorker, makes_the_same_video_alone_and_in_company) {
   const auto model = std::make_shared<DrawingModel>();
   std::string alone;
   {
-    DeviceWorker worker(model);
+    DeviceWorker worker;
     const auto s = session(*model, "blue square", 5, 2);
     const auto reader = record(*s);
-    worker.submit(s);
+    worker.submit(s, model);
     alone = pixels(watch(*reader));
   }
-  DeviceWorker worker(model);
+  DeviceWorker worker;
   const auto s = session(*model, "blue square", 5, 2), other = session(*model, "noise", 6, 2),
              third = session(*model, "x", 7, 2);
   const auto reader = record(*s);
-  for (const auto& each : {other, s, third}) worker.submit(each);
+  for (const auto& each : {other, s, third}) worker.submit(each, model);
   EXPECT_EQ(pixels(watch(*reader)), alone);
   EXPECT_FALSE(alone.empty());
 }
@@ -249,7 +250,7 @@ TEST(DeviceWorker, fails_only_the_session_whose_step_throws) {
                {2, ErrorCode::exhausted, "DefaultCPUAllocator"},
                {3, ErrorCode::internal, "surprise"},
                {4, ErrorCode::corrupt_data, "bad weights"}};
-  const auto model = std::make_shared<DrawingModel>([](const VideoRequest& request, int64_t step) {
+  const auto model = std::make_shared<DrawingModel>([](const Request& request, int64_t step) {
     if (step != 9) return;
     if (request.seed == 1) throw std::bad_alloc();
     if (request.seed == 2)
@@ -259,10 +260,10 @@ TEST(DeviceWorker, fails_only_the_session_whose_step_throws) {
     if (request.seed == 3) throw std::runtime_error("surprise");
     if (request.seed == 4) fail(ErrorCode::corrupt_data, "bad weights");
   });
-  DeviceWorker worker(model);
+  DeviceWorker worker;
   std::vector<std::shared_ptr<Session>> sessions;
   for (int64_t seed = 0; seed <= 4; ++seed) sessions.push_back(session(*model, "p", seed));
-  for (const auto& s : sessions) worker.submit(s);
+  for (const auto& s : sessions) worker.submit(s, model);
   for (const auto& s : sessions) watch(*s->stream().subscribe(Stream::Role::observer, Stream::From::start));
   EXPECT_EQ(sessions[0]->status().state, SessionState::finished);
   for (const auto& kind : kinds) {
@@ -277,10 +278,10 @@ TEST(DeviceWorker, fails_only_the_session_whose_step_throws) {
 TEST(DeviceWorker, takes_a_new_prompt_at_the_next_block) {
   Gate gate;
   const auto model = std::make_shared<DrawingModel>(gate.hook());
-  DeviceWorker worker(model);
+  DeviceWorker worker;
   const auto s = session(*model, "first");
   const auto reader = s->stream().subscribe(Stream::Role::observer, Stream::From::start);
-  worker.submit(s);
+  worker.submit(s, model);
   gate.allow(2);
   while (const EventPtr event = reader->next())
     if (const auto* progress = std::get_if<BlockProgress>(&event->what); progress && progress->step == 2) break;
@@ -297,14 +298,14 @@ TEST(DeviceWorker, takes_a_new_prompt_at_the_next_block) {
 TEST(DeviceWorker, goes_on_where_a_paused_session_was) {
   Gate gate;
   const auto model = std::make_shared<DrawingModel>(gate.hook());
-  DeviceWorker worker(model);
+  DeviceWorker worker;
   const auto s = session(*model, "p");
   const auto reader = record(*s);
   s->pause();
-  worker.submit(s);
+  worker.submit(s, model);
   gate.open();
   const auto other = session(*model, "q");
-  worker.submit(other);
+  worker.submit(other, model);
   watch(*other->stream().subscribe(Stream::Role::observer, Stream::From::start));
   EXPECT_EQ(s->status().blocks, 0);
   s->resume();
@@ -314,11 +315,11 @@ TEST(DeviceWorker, goes_on_where_a_paused_session_was) {
 
 TEST(DeviceWorker, waits_for_a_recorder_and_serves_others_meanwhile) {
   const auto model = std::make_shared<DrawingModel>();
-  DeviceWorker worker(model);
+  DeviceWorker worker;
   const auto held = session(*model, "p", 0, 2), other = session(*model, "q", 1, 2);
   const auto recorder = record(*held);
-  worker.submit(held);
-  worker.submit(other);
+  worker.submit(held, model);
+  worker.submit(other, model);
   watch(*other->stream().subscribe(Stream::Role::observer, Stream::From::start));
   EXPECT_EQ(other->status().blocks, 14);
   EXPECT_LE(held->status().blocks, 4);
@@ -331,9 +332,9 @@ TEST(DeviceWorker, stops_what_runs_when_it_ends) {
   const auto endless = session(*model, "p", 0, 0), paused = session(*model, "q", 0, 0);
   paused->pause();
   {
-    DeviceWorker worker(model);
-    worker.submit(endless);
-    worker.submit(paused);
+    DeviceWorker worker;
+    worker.submit(endless, model);
+    worker.submit(paused, model);
     const auto reader = endless->stream().subscribe(Stream::Role::observer, Stream::From::start);
     while (!std::holds_alternative<FrameBlock>(reader->next()->what)) {}
   }
@@ -343,10 +344,10 @@ TEST(DeviceWorker, stops_what_runs_when_it_ends) {
 
 TEST(DeviceWorker, survives_controls_from_many_threads) {
   const auto model = std::make_shared<DrawingModel>();
-  DeviceWorker worker(model);
+  DeviceWorker worker;
   std::vector<std::shared_ptr<Session>> sessions;
   for (int i = 0; i < 4; ++i) sessions.push_back(session(*model, "p", i, 0));
-  for (const auto& s : sessions) worker.submit(s);
+  for (const auto& s : sessions) worker.submit(s, model);
   std::atomic<int> stops = 0;
   {
     std::vector<std::jthread> clients;
@@ -388,16 +389,28 @@ class SharingModel final : public Model {
     std::unique_ptr<Generator> own_;
     std::string shape_;
   };
-  std::string name() const override { return "sharing"; }
-  std::string description() const override { return "for tests"; }
+  struct Planned final : Plan {
+    std::unique_ptr<Plan> own;
+    std::string shape;
+    VideoFormat format() const override {
+      VideoFormat format = own->format();
+      format.speech_hz = 16'000;
+      return format;
+    }
+  };
+  const ModelCard& card() const override { return drawing_.card(); }
+  Capabilities capabilities() const override { return drawing_.capabilities(); }
+  std::span<const OptionField> options() const override { return drawing_.options(); }
   /// The prompt is the shape.
-  std::unique_ptr<Generator> start(const VideoRequest& request) const override {
-    return std::make_unique<Sharing>(drawing_.start(request), request.prompts.front());
+  std::unique_ptr<Plan> plan(const Request& request) const override {
+    auto planned = std::make_unique<Planned>();
+    planned->own = drawing_.plan(request);
+    planned->shape = request.prompts.front();
+    return planned;
   }
-  VideoFormat plan(const VideoRequest& request) const override {
-    VideoFormat format = drawing_.plan(request);
-    format.speech_hz = 16'000;
-    return format;
+  std::unique_ptr<Generator> start(std::unique_ptr<Plan> plan) const override {
+    auto& planned = dynamic_cast<Planned&>(*plan);
+    return std::make_unique<Sharing>(drawing_.start(std::move(planned.own)), planned.shape);
   }
   void prepare(std::span<const Waiting> together) const override {
     for (const Waiting& waiting : together)
@@ -426,14 +439,73 @@ TEST(DeviceWorker, sessions_whose_steps_have_one_shape_share_forwards_and_failur
       readers.push_back(record(*sessions.back()));
     }
     std::vector<std::string> videos;
-    DeviceWorker worker(model);
-    for (const auto& s : sessions) worker.submit(s);
+    DeviceWorker worker;
+    for (const auto& s : sessions) worker.submit(s, model);
     for (const auto& reader : readers) videos.push_back(pixels(watch(*reader)));
     EXPECT_GT(model->prepared, 0);
     EXPECT_EQ(worker.status().shared_forwards * 2, model->prepared) << "the third and the fourth share with nobody";
     EXPECT_EQ(videos[0], videos[1]);
     for (const auto& s : sessions) EXPECT_EQ(s->status().state, SessionState::finished);
   }
+}
+
+/// Draws, as a small model does, and says which threads it was stepped by.
+class SmallModel final : public Model {
+ public:
+  explicit SmallModel(DrawingGenerator::Hook hook) : drawing_(std::move(hook)) { card_.is_small = true; }
+  const ModelCard& card() const override { return card_; }
+  Capabilities capabilities() const override { return drawing_.capabilities(); }
+  std::span<const OptionField> options() const override { return drawing_.options(); }
+  std::unique_ptr<Plan> plan(const Request& request) const override { return drawing_.plan(request); }
+  std::unique_ptr<Generator> start(std::unique_ptr<Plan> plan) const override {
+    return drawing_.start(std::move(plan));
+  }
+
+ private:
+  ModelCard card_{.name = "small", .family = "drawing", .description = "draws, for tests"};
+  DrawingModel drawing_;
+};
+
+TEST(DeviceWorker, sessions_of_small_models_run_side_by_side_and_those_of_large_ones_in_one_lane) {
+  std::mutex mutex;
+  std::map<std::string, std::set<std::thread::id>> threads;
+  const auto note = [&](const Request& request, int64_t) {
+    const std::scoped_lock lock(mutex);
+    threads[request.prompts.front()].insert(std::this_thread::get_id());
+  };
+  const auto small = std::make_shared<SmallModel>(note);
+  const auto large = std::make_shared<DrawingModel>(note);
+  std::vector<std::unique_ptr<Subscription>> readers;
+  DeviceWorker worker(2);
+  const auto submit = [&](const std::shared_ptr<const Model>& model, const char* prompt) {
+    const auto s = session(*model, prompt);
+    readers.push_back(record(*s));
+    worker.submit(s, model);
+  };
+  for (const char* prompt : {"small 1", "small 2"}) submit(small, prompt);
+  for (const char* prompt : {"large 1", "large 2"}) submit(large, prompt);
+  for (const auto& reader : readers) watch(*reader);
+  EXPECT_EQ(threads["large 1"], threads["large 2"]);
+  EXPECT_NE(threads["small 1"], threads["small 2"]);
+  for (const auto& [prompt, ids] : threads) EXPECT_EQ(ids.size(), 1u) << prompt;
+}
+
+TEST(DeviceWorker, counts_the_sessions_of_each_model_until_they_have_ended) {
+  Gate gate;
+  const auto one = std::make_shared<DrawingModel>(gate.hook()), other = std::make_shared<DrawingModel>();
+  DeviceWorker worker;
+  const auto s = session(*one, "a red circle");
+  const auto reader = record(*s);
+  worker.submit(s, one);
+  EXPECT_EQ(worker.sessions_of(*one), 1);
+  EXPECT_EQ(worker.sessions_of(*other), 0);
+  gate.open();
+  watch(*reader);
+  const auto last = session(*other, "a blue square");  // begins when the first has been put away
+  const auto last_reader = record(*last);
+  worker.submit(last, other);
+  watch(*last_reader);
+  EXPECT_EQ(worker.sessions_of(*one), 0);
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "rushes/base/error.h"
-#include "rushes/generation/generator.h"
+#include "rushes/generation/model.h"
 
 namespace rushes::generation {
 
@@ -23,9 +23,9 @@ class DrawingGenerator final : public Generator {
     int64_t segments = 1, blocks_per_segment = 7, steps_per_block = 4, frames_per_block = 12;
   };
   /// `before_step` runs before each step and may wait or throw; it gets the request and the number of the step.
-  using Hook = std::function<void(const VideoRequest&, int64_t)>;
+  using Hook = std::function<void(const Request&, int64_t)>;
 
-  DrawingGenerator(VideoRequest request, Shape shape, Hook before_step)
+  DrawingGenerator(Request request, Shape shape, Hook before_step)
       : request_(std::move(request)),
         shape_(shape),
         before_step_(std::move(before_step)),
@@ -101,7 +101,7 @@ class DrawingGenerator final : public Generator {
     return drawn;
   }
 
-  VideoRequest request_;
+  Request request_;
   Shape shape_;
   Hook before_step_;
   std::string prompt_, announced_;
@@ -113,17 +113,36 @@ class DrawingModel final : public Model {
  public:
   explicit DrawingModel(DrawingGenerator::Hook before_step = {}) : before_step_(std::move(before_step)) {}
 
-  std::string name() const override { return "drawing"; }
-  std::string description() const override { return "draws bars, for tests"; }
-  std::unique_ptr<Generator> start(const VideoRequest& request) const override {
-    return std::make_unique<DrawingGenerator>(request, shape(request), before_step_);
+  const ModelCard& card() const override { return card_; }
+  Capabilities capabilities() const override {
+    return {.takes = Modality::text,
+            .needs = Modality::text,
+            .feeds = Modality::text,
+            .yields = Modality::video,
+            .forks = true,
+            .endless = true};
   }
-  VideoFormat plan(const VideoRequest& request) const override {
-    return DrawingGenerator(request, shape(request), {}).format();
+  std::span<const OptionField> options() const override { return options_; }
+  std::unique_ptr<Plan> plan(const Request& request) const override {
+    auto planned = std::make_unique<Planned>();
+    planned->request = request;
+    planned->request.options = checked(request.options, options_);
+    planned->shape = shape(request);
+    return planned;
+  }
+  std::unique_ptr<Generator> start(std::unique_ptr<Plan> plan) const override {
+    auto& planned = dynamic_cast<Planned&>(*plan);
+    return std::make_unique<DrawingGenerator>(std::move(planned.request), planned.shape, before_step_);
   }
 
  private:
-  static DrawingGenerator::Shape shape(const VideoRequest& request) {
+  struct Planned final : Plan {
+    Request request;
+    DrawingGenerator::Shape shape;
+    VideoFormat format() const override { return DrawingGenerator(request, shape, {}).format(); }
+  };
+  static DrawingGenerator::Shape shape(const Request& request) {
+    require(!request.prompts.empty(), ErrorCode::invalid_argument, "prompts must hold at least one prompt");
     DrawingGenerator::Shape shape;
     shape.height = request.height.value_or(64);
     shape.width = request.width.value_or(64);
@@ -137,6 +156,17 @@ class DrawingModel final : public Model {
   }
 
   DrawingGenerator::Hook before_step_;
+  const ModelCard card_{.name = "drawing", .family = "drawing", .description = "draws bars, for tests"};
+  // Taken and without effect: of requests that are meant for real models.
+  const std::vector<OptionField> options_{
+      {.name = "steps", .type = OptionType::integer, .doc = "steps", .standard = int64_t{4}, .least = 1, .most = 200},
+      {.name = "solver", .type = OptionType::choice, .doc = "solver", .choices = {"few_step", "unipc"}},
+      {.name = "guidance_scale", .doc = "guidance", .standard = 3.0, .least = 0, .most = 100},
+      {.name = "timestep_shift", .doc = "shift", .standard = 5.0, .least = 0.01, .most = 100},
+      {.name = "negative_prompt", .type = OptionType::text, .doc = "what to leave out", .most = 8192},
+      {.name = "segment_length", .type = OptionType::integer, .doc = "length", .least = 1, .most = 252},
+      {.name = "overlap", .type = OptionType::integer, .doc = "overlap", .least = 0, .most = 252},
+      {.name = "denoising_steps", .type = OptionType::numbers, .doc = "steps", .least = 0, .most = 1000, .most_count = 200}};
 };
 
 /// Lets a model's steps through one by one, as the test allows.
@@ -148,7 +178,7 @@ class Gate {
     permits_.release(1000);  // for those that wait already
   }
   DrawingGenerator::Hook hook() {
-    return [this](const VideoRequest&, int64_t) {
+    return [this](const Request&, int64_t) {
       if (!open_) permits_.acquire();
     };
   }

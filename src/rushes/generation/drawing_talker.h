@@ -13,7 +13,7 @@
 #include "rushes/audio/chunk_buffer.h"
 #include "rushes/base/error.h"
 #include "rushes/generation/driving_sound.h"
-#include "rushes/generation/generator.h"
+#include "rushes/generation/model.h"
 
 namespace rushes::generation {
 
@@ -21,15 +21,18 @@ class DrawingTalker final : public Generator {
  public:
   static constexpr int64_t kSide = 64, kHz = 16'000, kFrameSamples = 640, kBlockFrames = 5, kSegmentFrames = 50;
   /// `before_block` runs before each block and may wait or throw.
-  using Hook = std::function<void(const VideoRequest&)>;
+  using Hook = std::function<void(const Request&)>;
 
-  DrawingTalker(const VideoRequest& request, Hook before_block)
+  DrawingTalker(const Request& request, Hook before_block)
       : request_(request),
         before_block_(std::move(before_block)),
-        windows_(audio::ChunkBuffer::Options::of_seconds(request.talk->chunk_seconds.value_or(1.0), kHz)) {}
+        windows_(audio::ChunkBuffer::Options::of_seconds(request.options.get<double>("chunk_duration").value_or(1.0), kHz)) {}
 
-  static VideoFormat format_of(const VideoRequest& request) {
-    if (const auto& driving = request.talk->driving)
+  static bool is_aligned(const Request& request) {
+    return request.options.get<std::string>("mode").value_or("aligned") == "aligned";
+  }
+  static VideoFormat format_of(const Request& request) {
+    if (const auto& driving = request.video)
       return {.height = kSide,
               .width = kSide,
               .fps = driving->fps(),
@@ -40,14 +43,14 @@ class DrawingTalker final : public Generator {
             .width = kSide,
             .fps = 25,
             .video_frames = {},
-            .sound_hz = request.talk->mode == TalkOptions::Mode::aligned ? kHz : 0,
+            .sound_hz = is_aligned(request) ? kHz : 0,
             .speech_hz = kHz};
   }
   VideoFormat format() const override { return format_of(request_); }
 
   StepResult step(const Inbox& inbox) override {
-    if (request_.talk->driving) return follow();
-    const bool aligned = request_.talk->mode == TalkOptions::Mode::aligned;
+    if (request_.video) return follow();
+    const bool aligned = is_aligned(request_);
     ended_ = ended_ || inbox.end_of_speech;
     if (aligned) {
       waiting_.insert(waiting_.end(), inbox.speech.begin(), inbox.speech.end());
@@ -85,7 +88,7 @@ class DrawingTalker final : public Generator {
  private:
   StepResult follow() {
     StepResult result;
-    const auto picture = request_.talk->driving->frame(frames_);
+    const auto picture = request_.video->frame(frames_);
     if (!picture) {
       result.outcome = StepOutcome::finished;
       return result;
@@ -94,8 +97,8 @@ class DrawingTalker final : public Generator {
     const auto pixels = std::make_shared<std::vector<uint8_t>>();
     for (int64_t i = 0; i < kSide * kSide; ++i)
       pixels->insert(pixels->end(), picture->rgb.get(), picture->rgb.get() + 3);
-    FrameBlock block = block_of(pixels, 1, request_.talk->driving->fps());
-    block.sound = sound_of(*request_.talk->driving, frames_, 1);
+    FrameBlock block = block_of(pixels, 1, request_.video->fps());
+    block.sound = sound_of(*request_.video, frames_, 1);
     ++frames_;
     result.events.push_back(std::move(block));
     return result;
@@ -125,14 +128,14 @@ class DrawingTalker final : public Generator {
     const auto used =
         waiting_.begin() + std::min<int64_t>(count * kFrameSamples, static_cast<int64_t>(waiting_.size()));
     FrameBlock block = block_of(pixels, count, 25);
-    if (request_.talk->mode == TalkOptions::Mode::aligned)
+    if (is_aligned(request_))
       block.sound = {std::make_shared<const std::vector<float>>(waiting_.begin(), used), frames_ * kFrameSamples, kHz};
     waiting_.erase(waiting_.begin(), used);
     frames_ += count;
     return block;
   }
 
-  VideoRequest request_;
+  Request request_;
   Hook before_block_;
   audio::ChunkBuffer windows_;
   std::vector<float> waiting_;
@@ -140,33 +143,72 @@ class DrawingTalker final : public Generator {
   int64_t frames_ = 0;
 };
 
-class DrawingTalkModel final : public Model {
+class DrawingTalkModel final : public Model, public FaceCrop {
  public:
   explicit DrawingTalkModel(DrawingTalker::Hook before_block = {}) : before_block_(std::move(before_block)) {}
-  std::string name() const override { return "drawing-talk"; }
-  std::string description() const override { return "draws loudness, for tests"; }
-  VideoFormat plan(const VideoRequest& request) const override {
-    require(request.image.has_value() && request.talk.has_value(), ErrorCode::invalid_argument, "image is missing");
-    return DrawingTalker::format_of(request);
+  const ModelCard& card() const override { return card_; }
+  Capabilities capabilities() const override {
+    return {.takes = Modality::image | Modality::video,
+            .needs = Modality::image,
+            .feeds = Modality::audio,
+            .yields = Modality::video | Modality::audio,
+            .forks = true,
+            .endless = true};
+  }
+  std::span<const OptionField> options() const override { return options_; }
+  std::unique_ptr<Plan> plan(const Request& request) const override {
+    require(request.image.has_value(), ErrorCode::invalid_argument, "image is missing");
+    auto planned = std::make_unique<Planned>();
+    planned->request = request;
+    planned->request.options = checked(request.options, options_);
+    return planned;
+  }
+  std::unique_ptr<Generator> start(std::unique_ptr<Plan> plan) const override {
+    return std::make_unique<DrawingTalker>(dynamic_cast<Planned&>(*plan).request, before_block_);
   }
   bool finds_faces() const override { return finds_faces_; }
+  int64_t side() const override { return DrawingTalker::kSide; }
+  bool crops(const Request& request) const override {
+    return request.options.get<bool>("crop").value_or(true) && DrawingTalker::is_aligned(request);
+  }
   /// As a model without a face detector.
   void leave_faces_to_others() { finds_faces_ = false; }
   /// One colour: that of the picture's first pixel.
-  VideoRequest::Image portrait(const VideoRequest& request, int64_t side) const override {
+  Picture crop(const Request& request, int64_t side) const override {
     const auto pixels = std::make_shared<std::vector<uint8_t>>();
     for (int64_t i = 0; i < side * side; ++i)
       pixels->insert(pixels->end(), request.image->rgb.get(), request.image->rgb.get() + 3);
     return {.rgb = {pixels, pixels->data()}, .height = side, .width = side};
   }
-  std::unique_ptr<Generator> start(const VideoRequest& request) const override {
-    plan(request);
-    return std::make_unique<DrawingTalker>(request, before_block_);
-  }
 
  private:
+  struct Planned final : Plan {
+    Request request;
+    VideoFormat format() const override { return DrawingTalker::format_of(request); }
+  };
+  static OptionField numbers(const char* name, std::size_t count) {
+    return {.name = name,
+            .type = OptionType::numbers,
+            .doc = name,
+            .least = -100'000,
+            .most = 100'000,
+            .least_count = count,
+            .most_count = count};
+  }
+
   DrawingTalker::Hook before_block_;
   bool finds_faces_ = true;
+  const ModelCard card_{.name = "drawing-talk", .family = "drawing", .description = "draws loudness, for tests", .is_small = true};
+  const std::vector<OptionField> options_{
+      {.name = "mode", .type = OptionType::choice, .doc = "mode", .choices = {"aligned", "reference"}},
+      {.name = "chunk_duration", .doc = "seconds", .standard = 1.0, .least = 0.04, .most = 10},
+      {.name = "crop", .type = OptionType::boolean, .doc = "crop", .standard = true},
+      {.name = "crop_scale", .doc = "crop scale", .standard = 0.8, .least = 0.1, .most = 4},
+      {.name = "nfe", .type = OptionType::integer, .doc = "time points", .least = 2, .most = 1000, .aliases = {"steps"}},
+      {.name = "cfg_scale", .doc = "guidance", .least = 0, .most = 20},
+      numbers("face", 4),
+      numbers("pose_style", 3),
+      numbers("gaze_style", 2)};
 };
 
 }  // namespace rushes::generation

@@ -1,17 +1,14 @@
 // A video whose face moves a portrait, as the generator sees it. No libtorch here.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <vector>
 
-namespace rushes::generation {
+#include "rushes/base/picture.h"
 
-/// 8-bit RGB [H, W, 3], rows without padding.
-struct Picture {
-  std::shared_ptr<const uint8_t> rgb;
-  int64_t height = 0, width = 0;
-};
+namespace rushes::generation {
 
 class DrivingVideo {
  public:
@@ -22,6 +19,8 @@ class DrivingVideo {
   /// Its sound, one channel in [-1, 1]; hz 0: it has none.
   virtual int64_t sound_hz() const = 0;
   virtual const std::vector<float>& sound() const = 0;
+  /// Boxes x1, y1, x2, y2 of the faces in some of its frames, for models that do not find faces themselves.
+  virtual std::vector<std::array<double, 4>> faces() const = 0;
 };
 
 /// Which frames are looked at for where the face is (as the published server), and how many of them at most.

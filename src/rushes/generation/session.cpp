@@ -26,10 +26,11 @@ SessionId SessionId::parse(std::string_view text) {
   return SessionId(std::string(text));
 }
 
-Session::Session(VideoRequest request, const VideoFormat& plan, Stream::Options stream)
+Session::Session(Request request, std::unique_ptr<Plan> plan, Stream::Options stream)
     : id_(SessionId::random()),
       request_(std::move(request)),
-      format_(plan),
+      plan_(std::move(plan)),
+      format_(plan_->format()),
       created_(std::chrono::system_clock::now()),
       start_(Clock::now()),
       stream_(std::make_shared<Stream>(stream)),
@@ -37,7 +38,7 @@ Session::Session(VideoRequest request, const VideoFormat& plan, Stream::Options 
   stream_->publish(StateChanged{SessionState::queued, {}, {}}, std::chrono::microseconds{0});
 }
 
-Session::Session(VideoRequest request, const VideoFormat& format, Past past)
+Session::Session(Request request, const VideoFormat& format, Past past)
     : id_(std::move(past.id)),
       request_(std::move(request)),
       format_(format),
@@ -244,7 +245,8 @@ bool Session::over() const {
 }
 
 void Session::let_go() {
-  if (request_.talk) request_.talk->driving.reset();
+  plan_.reset();
+  request_.video.reset();
 }
 
 Inbox Session::take_inbox() {

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "rushes/generation/generator.h"
+#include "rushes/generation/model.h"
 #include "rushes/generation/session_state.h"
 #include "rushes/generation/stream.h"
 #include "rushes/generation/viewer_lead.h"
@@ -48,7 +48,7 @@ struct SessionStatus {
 class Session {
  public:
   /// `plan` is the model's for this request.
-  Session(VideoRequest request, const VideoFormat& plan, Stream::Options stream = {});
+  Session(Request request, std::unique_ptr<Plan> plan, Stream::Options stream = {});
 
   /// One of an earlier process, as far as it is remembered.
   struct Past {
@@ -58,10 +58,10 @@ class Session {
     std::string reason;              // with `stopped`
     std::vector<FrameBlock> blocks;  // without pixels: the stream's events
   };
-  Session(VideoRequest request, const VideoFormat& format, Past past);
+  Session(Request request, const VideoFormat& format, Past past);
 
   const SessionId& id() const noexcept { return id_; }
-  const VideoRequest& request() const noexcept { return request_; }
+  const Request& request() const noexcept { return request_; }
   const VideoFormat& format() const noexcept { return format_; }
   std::chrono::system_clock::time_point created() const noexcept { return created_; }
   Stream& stream() noexcept { return *stream_; }
@@ -100,6 +100,8 @@ class Session {
   bool over() const;
   /// At a block border: ends it if stop_at_border() has asked for it.
   void end_at_border();
+  /// The plan that it was made with; once.
+  std::unique_ptr<Plan> take_plan() { return std::move(plan_); }
   /// Its generator is gone: what only that needed, a driving video above all, may go too.
   void let_go();
   Inbox take_inbox();
@@ -123,7 +125,8 @@ class Session {
   void wake();
 
   const SessionId id_;
-  VideoRequest request_;  // changed by let_go() only, and there what no other thread looks at
+  Request request_;  // changed by let_go() only, and there what no other thread looks at
+  std::unique_ptr<Plan> plan_;  // until the worker takes it
   const VideoFormat format_;
   const std::chrono::system_clock::time_point created_;
   const Clock::time_point start_;

@@ -14,7 +14,7 @@ using enum SessionState;
 using std::chrono::microseconds;
 
 std::shared_ptr<Session> session() {
-  VideoRequest request;
+  Request request;
   request.prompts = {"a red circle"};
   const DrawingModel model;
   return std::make_shared<Session>(request, model.plan(request));
@@ -68,9 +68,8 @@ TEST(Session, can_be_stopped_twice_and_ends_once) {
 }
 
 std::shared_ptr<Session> talk_session() {
-  VideoRequest request;
+  Request request;
   request.image.emplace();
-  request.talk.emplace();
   return std::make_shared<Session>(request, DrawingTalkModel().plan(request));
 }
 

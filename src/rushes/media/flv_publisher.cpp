@@ -1,8 +1,5 @@
 #include "rushes/media/flv_publisher.h"
 
-#include <algorithm>
-#include <cctype>
-
 #include "rushes/media/muxer.h"
 
 namespace rushes::media {
@@ -10,47 +7,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::size_t kMaxUrlBytes = 2048;
-
 }  // namespace
-
-RtmpUrl RtmpUrl::parse(std::string_view text) {
-  constexpr const char* kForm = "rtmp://host[:port]/application/stream";
-  require(text.size() <= kMaxUrlBytes, ErrorCode::invalid_argument, "the RTMP address has {} bytes; {} are allowed",
-          text.size(), kMaxUrlBytes);
-  for (const unsigned char c : text)
-    require(c > 0x20 && c < 0x7f, ErrorCode::invalid_argument,
-            "the RTMP address must be of the form {}, without spaces and control characters", kForm);
-  const std::string_view scheme = text.starts_with("rtmps://") ? "rtmps://" : "rtmp://";
-  require(text.starts_with(scheme), ErrorCode::invalid_argument, "the RTMP address must be of the form {}", kForm);
-  std::string_view rest = text.substr(scheme.size());
-  const std::size_t slash = rest.find('/');
-  require(slash != std::string_view::npos && slash > 0 && slash + 1 < rest.size(), ErrorCode::invalid_argument,
-          "the RTMP address must be of the form {}", kForm);
-  std::string_view place = rest.substr(0, slash);
-  place.remove_prefix(place.rfind('@') == std::string_view::npos ? 0 : place.rfind('@') + 1);
-  std::string_view host = place, port;
-  if (place.starts_with('[')) {
-    const std::size_t close = place.find(']');
-    require(close != std::string_view::npos, ErrorCode::invalid_argument, "the RTMP address has a '[' without ']'");
-    host = place.substr(1, close - 1);
-    port = place.substr(close + 1);
-  } else if (const std::size_t colon = place.find(':'); colon != std::string_view::npos) {
-    host = place.substr(0, colon);
-    port = place.substr(colon);
-  }
-  const bool port_ok =
-      port.empty() || (port.size() >= 2 && port.size() <= 6 && port[0] == ':' &&
-                       std::all_of(port.begin() + 1, port.end(), [](unsigned char c) { return std::isdigit(c); }));
-  require(!host.empty() && port_ok, ErrorCode::invalid_argument, "the RTMP address must be of the form {}", kForm);
-  RtmpUrl url;
-  url.text = text;
-  url.host = host;
-  std::transform(url.host.begin(), url.host.end(), url.host.begin(), [](unsigned char c) { return std::tolower(c); });
-  const std::string_view application = rest.substr(slash + 1).substr(0, rest.substr(slash + 1).find_first_of("/?"));
-  url.shown = fmt::format("{}{}/{}/...", scheme, place, application);
-  return url;
-}
 
 struct FlvPublisher::State {
   Options options;

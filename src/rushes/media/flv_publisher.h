@@ -12,8 +12,8 @@ namespace rushes::media {
 
 /// An RTMP address, checked: "rtmp://host[:port]/application/stream".
 struct RtmpUrl {
-  std::string text;   // may hold a stream key: never to be shown
-  std::string host;   // lower case, without brackets
+  std::string text;   // made anew of what was understood, and so read alike; may hold a stream key: never to be shown
+  std::string host;   // a name in lower case, or an address in its shortest form, without brackets
   std::string shown;  // without what follows the application, and without a password
 
   /// Throws Error(invalid_argument) for anything else, e.g. spaces, which would be options to FFmpeg.

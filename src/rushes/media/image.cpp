@@ -10,6 +10,7 @@
 #include <string_view>
 #include <system_error>
 
+#include "rushes/media/image_bounds.h"
 #include "rushes/media/libav.h"
 #include "rushes/media/rgb_picture.h"
 
@@ -133,7 +134,9 @@ Image decode_image(std::span<const uint8_t> bytes, const ImageLimits& limits) {
               size->width * size->height <= limits.max_pixels,
           ErrorCode::too_large, "the {} image is {}x{}; at most {} pixels, {} on a side, are taken", format->name,
           size->width, size->height, limits.max_pixels, limits.max_side);
-  const auto frame = decode(*format, bytes, limits);
+  if (format->codec == AV_CODEC_ID_MJPEG) require_usual_jpeg(bytes);
+  const Bytes png = format->codec == AV_CODEC_ID_PNG ? picture_of_png(bytes) : Bytes();
+  const auto frame = decode(*format, png.empty() ? bytes : png, limits);
   const Image image = RgbConverter().convert(*frame, AVCOL_SPC_SMPTE170M);  // what JPEG and WebP mean by YCbCr
   const AVFrameSideData* side = av_frame_get_side_data(frame.get(), AV_FRAME_DATA_DISPLAYMATRIX);
   return side ? turned(image, reinterpret_cast<const int32_t*>(side->data)) : image;

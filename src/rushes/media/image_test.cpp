@@ -1,6 +1,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <zlib.h>
 
+#include <algorithm>
 #include <functional>
 
 #include "rushes/base/error.h"
@@ -187,6 +190,85 @@ Bytes jpeg_that_claims(uint16_t width, uint16_t height) {
 
 Bytes text(std::string_view words) { return Bytes(words.begin(), words.end()); }
 
+Bytes joined(std::initializer_list<Bytes> pieces) {
+  Bytes all;
+  for (const Bytes& piece : pieces) all.insert(all.end(), piece.begin(), piece.end());
+  return all;
+}
+
+Bytes slice(const Bytes& bytes, std::size_t from, std::size_t to) {
+  return Bytes(bytes.begin() + static_cast<std::ptrdiff_t>(from), bytes.begin() + static_cast<std::ptrdiff_t>(to));
+}
+
+/// With the bytes from `from` to `to` many times.
+Bytes repeated(const Bytes& bytes, std::size_t from, std::size_t to, int times) {
+  Bytes all = slice(bytes, 0, from);
+  for (int i = 0; i < times; ++i) all = joined({all, slice(bytes, from, to)});
+  return joined({all, slice(bytes, to, bytes.size())});
+}
+
+std::size_t jpeg_marker(const Bytes& jpeg, uint8_t marker) {
+  const uint8_t wanted[] = {0xff, marker};
+  return static_cast<std::size_t>(std::search(jpeg.begin(), jpeg.end(), wanted, wanted + 2) - jpeg.begin());
+}
+
+Bytes zlib_zeros(std::size_t size) {
+  Bytes packed(compressBound(size));
+  uLongf used = packed.size();
+  compress(packed.data(), &used, Bytes(size).data(), size);
+  packed.resize(used);
+  return packed;
+}
+
+Bytes png_chunk(const std::string& type, const Bytes& content) {
+  const auto number = [](uLong value) {
+    return Bytes{static_cast<uint8_t>(value >> 24), static_cast<uint8_t>(value >> 16), static_cast<uint8_t>(value >> 8),
+                 static_cast<uint8_t>(value)};
+  };
+  const Bytes body = joined({Bytes(type.begin(), type.end()), content});
+  return joined({number(content.size()), body, number(crc32(0, body.data(), static_cast<uInt>(body.size())))});
+}
+
+constexpr std::size_t kPngHeadBytes = 33;  // signature and IHDR
+
+TEST(Image, texts_in_a_png_are_not_unpacked) {
+  const Bytes png = encode_png(picture(64, 64).data(), 64, 64);
+  const Bytes text = png_chunk("zTXt", joined({Bytes{'a', 0, 0}, zlib_zeros(100 << 20)}));
+  Bytes bomb = joined({slice(png, 0, kPngHeadBytes), text, text, text, text});
+  bomb = joined({bomb, slice(png, kPngHeadBytes, png.size())});
+  const auto most_mib = [] {
+    rusage usage{};
+    ::getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss >> 10;
+  };
+  const auto before = most_mib();
+  EXPECT_EQ(mean_error(decode_image(bomb), picture(64, 64)), 0);
+  EXPECT_LT(most_mib() - before, 64);
+}
+
+TEST(Image, a_png_may_have_any_depth_and_be_interlaced) {
+  // IHDR and the rows' bytes, filter types included: 5x3 pixels.
+  const struct {
+    uint8_t depth, kind, interlaced;
+    std::size_t rows;
+  } cases[] = {{8, 2, 0, 3 * 16}, {1, 0, 0, 3 * 2}, {16, 6, 0, 3 * 41}, {8, 0, 1, 2 + 2 + 3 + 4 + 3 * 2 - 2 + 6 + 6}};
+  for (const auto& each : cases) {
+    const Bytes head = slice(encode_png(picture(5, 3).data(), 5, 3), 0, 8);
+    const auto file = [&](std::size_t rows) {
+      return joined({head, png_chunk("IHDR", {0, 0, 0, 5, 0, 0, 0, 3, each.depth, each.kind, 0, 0, each.interlaced}),
+                     png_chunk("IDAT", zlib_zeros(rows)), png_chunk("IEND", {})});
+    };
+    SCOPED_TRACE(testing::Message() << int{each.depth} << " bits of kind " << int{each.kind});
+    EXPECT_EQ(decode_image(file(each.rows)).width, 5);
+    EXPECT_THROW(decode_image(file(each.rows + (1 << 20))), Error);
+  }
+}
+
+TEST(Image, a_jpeg_may_have_another_picture_behind_it) {
+  const Bytes jpeg = encode_jpeg(picture(64, 64).data(), 64, 64);
+  EXPECT_EQ(decode_image(joined({jpeg, jpeg, jpeg})).width, 64);
+}
+
 TEST(Image, hostile_and_damaged_images_are_refused_with_the_reason) {
   using namespace std::string_view_literals;
   const Bytes png = encode_png(picture(64, 64).data(), 64, 64), jpeg = encode_jpeg(picture(64, 64).data(), 64, 64);
@@ -195,6 +277,11 @@ TEST(Image, hostile_and_damaged_images_are_refused_with_the_reason) {
   };
   Bytes flipped = png;
   flipped[flipped.size() / 2] ^= 0x55;
+  const Bytes table = slice(jpeg, jpeg_marker(jpeg, 0xc4), jpeg_marker(jpeg, 0xda));
+  const Bytes tables = repeated(table, 0, table.size(), 100);
+  const Bytes unknown = joined(
+      {Bytes{0xff, 0xf0, static_cast<uint8_t>((tables.size() + 2) >> 8), static_cast<uint8_t>(tables.size() + 2)},
+       tables});
   struct Case {
     const char* name;
     Bytes bytes;
@@ -218,6 +305,15 @@ TEST(Image, hostile_and_damaged_images_are_refused_with_the_reason) {
       {"PNG bomb by its header", png_that_claims(60000, 60000), ErrorCode::too_large, "60000x60000"},
       {"PNG of negative size", png_that_claims(0xffffffff, 0xffffffff), ErrorCode::too_large, "pixels"},
       {"PNG of many pixels", png_that_claims(16000, 16000), ErrorCode::too_large, "16000x16000"},
+      {"PNG whose data go on behind its picture",
+       joined({head(png, kPngHeadBytes), png_chunk("IDAT", zlib_zeros(1 << 20)), png_chunk("IEND", {})}),
+       ErrorCode::corrupt_data, "unpack to more"},
+      {"JPEG of many scans", repeated(jpeg, jpeg_marker(jpeg, 0xda), jpeg.size() - 2, 40), ErrorCode::unsupported,
+       "scans"},
+      {"JPEG of many tables", repeated(jpeg, jpeg_marker(jpeg, 0xc4), jpeg_marker(jpeg, 0xda), 400),
+       ErrorCode::unsupported, "tables"},
+      {"JPEG of many tables in segments that nobody knows",
+       joined({head(jpeg, 2), unknown, unknown, slice(jpeg, 2, jpeg.size())}), ErrorCode::unsupported, "tables"},
       {"JPEG marker alone", head(jpeg, 3), ErrorCode::corrupt_data, "header"},
       {"JPEG cut in its tables", head(jpeg, 60), ErrorCode::corrupt_data, "JPEG"},
       {"JPEG of 65535x65535", jpeg_that_claims(65535, 65535), ErrorCode::too_large, "65535x65535"},

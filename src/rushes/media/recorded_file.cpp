@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <initializer_list>
 #include <numeric>
 #include <optional>
 #include <span>
@@ -192,8 +193,8 @@ Movie read_movie(View moov) {
 
 /// Times of a track fragment, in the track's units.
 struct Run {
-  uint32_t track = 0, default_duration = 0;
-  int64_t decode_time = 0, first_offset = 0, duration = 0, samples = 0;
+  uint32_t track = 0, default_duration = 0, default_size = 0;
+  int64_t decode_time = 0, first_offset = 0, duration = 0, samples = 0, bytes = 0;
 };
 
 void read_samples(View trun, Run& run) {
@@ -205,7 +206,7 @@ void read_samples(View trun, Run& run) {
   if (flags & 0x4) fields.u32();  // flags of the first sample
   for (uint32_t i = 0; i < count; ++i) {
     run.duration += flags & 0x100 ? fields.u32() : run.default_duration;
-    if (flags & 0x200) fields.u32();  // size
+    run.bytes += flags & 0x200 ? fields.u32() : run.default_size;
     if (flags & 0x400) fields.u32();  // flags
     if (!(flags & 0x800)) continue;
     const uint32_t offset = fields.u32();
@@ -224,6 +225,7 @@ Run read_track_fragment(View traf, uint32_t default_duration) {
       if (flags & 0x1) fields.view(8);  // base data offset
       if (flags & 0x2) fields.view(4);  // sample description
       if (flags & 0x8) run.default_duration = fields.u32();
+      if (flags & 0x10) run.default_size = fields.u32();
     } else if (type == four("tfdt")) {
       const bool is_long = fields.take(1) == 1;
       fields.view(3);
@@ -237,20 +239,27 @@ Run read_track_fragment(View traf, uint32_t default_duration) {
   return run;
 }
 
-RecordedFragment read_fragment(View moof, const Track& track) {
+struct FragmentHead {
   RecordedFragment fragment;
+  int64_t data_bytes = 8;  // of the box with the samples, which follows
+};
+
+FragmentHead read_fragment(View moof, const Track& track) {
+  FragmentHead head;
+  RecordedFragment& fragment = head.fragment;
   const auto ticks = [&](int64_t units) {
     return Pts{(units * Pts::period::den + track.timescale / 2) / track.timescale};
   };
   each_box(moof, [&](uint32_t type, View content) {
     if (type != four("traf")) return;
     const Run run = read_track_fragment(content, track.default_duration);
+    head.data_bytes += run.bytes;
     if (run.track != track.id) return;
     fragment.pts = ticks(run.decode_time + run.first_offset);
     fragment.duration = ticks(run.decode_time + run.duration) - ticks(run.decode_time);
     fragment.video_frames = run.samples;
   });
-  return fragment;
+  return head;
 }
 
 /// The file's boxes one after the other.
@@ -261,6 +270,7 @@ class BoxFile {
     file_.seekg(0, std::ios::end);
     size_ = static_cast<int64_t>(file_.tellg());
   }
+  int64_t size() const { return size_; }
 
   struct Box {
     uint32_t type = 0;
@@ -295,6 +305,45 @@ class BoxFile {
   int64_t size_ = 0, position_ = 0;
 };
 
+/// Whether the file ends with a part of a box of these types, or of `size` bytes where that is given, at `offset`.
+bool ends_within_box(BoxFile& file, int64_t offset, std::initializer_list<uint32_t> types, int64_t size = 0) {
+  const int64_t left = file.size() - offset;
+  if (left >= 8) {
+    const Bytes head = file.read(offset, 8);
+    Fields fields(head);
+    const int64_t said = fields.u32();
+    const uint32_t type = fields.u32();
+    return said > left && (size == 0 || said == size) && std::find(types.begin(), types.end(), type) != types.end();
+  }
+  return left > 0;  // too little to tell
+}
+
+/// Whether what lies from `offset` on is a fragment that was not written whole: all that is there belongs to one.
+bool begins_fragment(BoxFile& file, int64_t offset, const Track& track) {
+  const int64_t left = file.size() - offset;
+  if (left < 8) return left > 0;
+  const Bytes bytes = file.read(offset, 8);
+  Fields fields(bytes);
+  const int64_t size = fields.u32();
+  if (fields.u32() != four("moof") || size < 8 || size > kMaxHeaderBytes) return false;
+  if (size <= left) try {
+      const int64_t data_bytes = read_fragment(file.read(offset + 8, size - 8), track).data_bytes;
+      return left == size || ends_within_box(file, offset + size, {four("mdat")}, data_bytes);
+    } catch (const Error&) {
+      return false;
+    }
+  for (int64_t at = offset + 8; at < offset + left;) {
+    if (ends_within_box(file, at, {four("mfhd"), four("traf")})) return true;
+    const Bytes head = file.read(at, 8);
+    Fields inner(head);
+    const int64_t child = inner.u32();
+    const uint32_t type = inner.u32();
+    if (child < 8 || (type != four("mfhd") && type != four("traf"))) return false;
+    at += child;
+  }
+  return true;
+}
+
 }  // namespace
 
 int64_t RecordedFile::video_frames() const {
@@ -319,14 +368,17 @@ RecordedFile read_recorded_file(const std::filesystem::path& path) {
   recorded.sound = sound;
   recorded.track = track.video;
   recorded.init_segment = file.read(0, movie->offset + movie->size);
+  recorded.file_bytes = file.size();
   while (const auto head = file.next()) {
     const auto data = file.next();
     if (head->type != four("moof") || !data || data->type != four("mdat")) break;
     RecordedFragment fragment;
     try {
-      fragment = read_fragment(file.content(*head), track);
+      const FragmentHead read = read_fragment(file.content(*head), track);
+      if (read.data_bytes != data->size) break;
+      fragment = read.fragment;
     } catch (const Error&) {
-      break;  // what cannot be read was not written whole
+      break;
     }
     if (fragment.video_frames == 0) {
       // The end of the sound, behind the last picture.
@@ -337,6 +389,7 @@ RecordedFile read_recorded_file(const std::filesystem::path& path) {
     fragment.size = head->size + data->size;
     recorded.fragments.push_back(fragment);
   }
+  recorded.cut_off = begins_fragment(file, recorded.complete_bytes(), track);
   return recorded;
 }
 

@@ -21,6 +21,10 @@ struct RecordedFile {
   VideoTrack track;  // without its rate, which the file does not say
   std::optional<AudioTrack> sound;
   std::vector<RecordedFragment> fragments;
+  int64_t file_bytes = 0;
+  /// What follows the fragments is the beginning of one more, as a process that was killed leaves it. Anything else
+  /// there is damage.
+  bool cut_off = false;
 
   int64_t complete_bytes() const {
     return fragments.empty() ? static_cast<int64_t>(init_segment.size())

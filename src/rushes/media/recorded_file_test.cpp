@@ -74,7 +74,31 @@ TEST_F(RecordedFileTest, that_is_cut_off_anywhere_has_its_complete_fragments) {
     ASSERT_EQ(static_cast<int64_t>(file.fragments.size()), complete);
     EXPECT_EQ(file.complete_bytes(),
               complete ? ends_[static_cast<std::size_t>(complete - 1)] : static_cast<int64_t>(init_.size()));
+    EXPECT_EQ(file.file_bytes, size);
+    EXPECT_EQ(file.cut_off, file.complete_bytes() < size);
   }
+}
+
+TEST_F(RecordedFileTest, that_is_damaged_is_not_taken_for_one_that_is_cut_off) {
+  const auto begin = ends_[2], end = ends_[3];  // of a fragment with more behind it
+  const auto mdat = std::search(bytes_.begin() + begin, bytes_.end(), "mdat", "mdat" + 4) - bytes_.begin();
+  const struct {
+    const char* name;
+    int64_t at;
+  } cases[] = {{"size of moof, larger", begin + 2},  {"size of moof, enormous", begin},
+               {"size of moof", begin + 3},          {"type of moof", begin + 4},
+               {"size of mdat, larger", mdat - 2},   {"size of mdat", mdat - 1},
+               {"size of mdat, enormous", mdat - 4}, {"type of mdat", mdat}};
+  const Bytes whole = bytes_;
+  for (const bool last : {false, true})  // the same damage at the file's end looks most like a cut
+    for (const auto& each : cases) {
+      SCOPED_TRACE(fmt::format("{}, {}", each.name, last));
+      bytes_ = whole;
+      bytes_[static_cast<std::size_t>(each.at)] ^= 0x15;
+      const RecordedFile file = read_first(last ? end : ends_.back());
+      EXPECT_EQ(file.complete_bytes(), begin);
+      EXPECT_FALSE(file.cut_off);
+    }
 }
 
 TEST_F(RecordedFileTest, with_sound_tells_its_track_and_keeps_its_end) {

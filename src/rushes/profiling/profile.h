@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "rushes/generation/generator.h"
+#include "rushes/generation/model.h"
 #include "rushes/generation/introspection.h"
 
 namespace rushes::profiling {

@@ -85,9 +85,8 @@ Profiler::~Profiler() {
 void Profiler::describe(const generation::Model& model, const generation::VideoFormat& format, double guidance_scale,
                         std::string torch_version, std::string rushes_version, Microseconds load_time) {
   const std::scoped_lock lock(mutex_);
-  profile_.model = model.name();
-  if (const auto* described = dynamic_cast<const generation::DescribesNetworks*>(&model))
-    profile_.networks = described->networks();
+  profile_.model = model.card().name;
+  profile_.networks = model.card().networks;
   profile_.format = format;
   profile_.guidance_scale = guidance_scale;
   profile_.system.torch_version = std::move(torch_version);

@@ -82,11 +82,11 @@ TEST(ProfiledGenerator, names_each_step_by_what_came_of_it) {
 }
 
 TEST(ProfiledGenerator, leaves_the_video_as_it_is) {
-  generation::VideoRequest request;
+  generation::Request request;
   request.prompts = {"bars"};
   const generation::DrawingModel model;
-  const auto plain = model.start(request);
-  const auto measured = profiled(model.start(request), std::make_shared<Profiler>(ProfilerOptions{}));
+  const auto plain = start(model, request);
+  const auto measured = profiled(start(model, request), std::make_shared<Profiler>(ProfilerOptions{}));
   for (;;) {
     const auto a = plain->step({}), b = measured->step({});
     ASSERT_EQ(a.events.size(), b.events.size());

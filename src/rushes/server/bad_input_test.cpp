@@ -34,23 +34,34 @@ void expect_mistakes(const RunningServer& server, const std::vector<Mistake>& mi
 
 std::string prompt_of(std::size_t size) { return R"({"prompt": ")" + std::string(size, 'x') + "\"}"; }
 
+std::string repeated(std::string_view text, int times) {
+  std::string all;
+  for (int i = 0; i < times; ++i) all += text;
+  return all;
+}
+
 TEST(BadInput, in_session_requests_is_named) {
   RunningServer server;
   const std::string sessions = "/v1/sessions";
+  std::string many_names;
+  for (int i = 0; i < 50'000; ++i) many_names += fmt::format("\"{}\":1,", i);
   const auto post = [&](const char* name, std::string body, int status, const char* words) {
     return Mistake{name, "POST", sessions, std::move(body), status, words};
   };
   expect_mistakes(
       server,
       {
-          post("no body", "", 400, "no JSON"),
-          post("no JSON", "prompt=a", 400, "no JSON"),
+          post("no body", "", 400, "not JSON"),
+          post("no JSON", "prompt=a", 400, "not JSON"),
           post("cut off", R"({"prompt": "a)", 400, "byte 14"),
           post("list", R"(["a"])", 400, "object (got array)"),
-          post("text after it", R"({"prompt":"a"} x)", 400, "no JSON"),
-          post("not UTF-8", "{\"prompt\": \"\xff\xfe\"}", 400, "no JSON"),
-          post("deep", std::string(60000, '['), 400, "no JSON"),
+          post("text after it", R"({"prompt":"a"} x)", 400, "not JSON"),
+          post("not UTF-8", "{\"prompt\": \"\xff\xfe\"}", 400, "not JSON"),
+          post("deep", std::string(60000, '['), 400, "not JSON"),
           post("deep and whole", std::string(20000, '[') + std::string(20000, ']'), 400, "object"),
+          post("very many values", "{\"prompt\":[" + repeated("[],", 100'000) + "1]}", 413, "more than 65536 values"),
+          post("very many objects", "{\"a\":[" + repeated("{\"a\":1},", 60'000) + "1]}", 413, "values"),
+          post("very many fields", "{" + many_names + "\"a\":1}", 413, "more than 1000 fields"),
           post("twice", R"({"prompt":"a","prompt":"b"})", 400, "'prompt' stands there twice"),
           post("nothing", "{}", 400, "give prompt or prompts"),
           post("both", R"({"prompt":"a","prompts":["b"]})", 400, "not both"),
@@ -60,8 +71,8 @@ TEST(BadInput, in_session_requests_is_named) {
           post("separators only", R"({"prompt":" ; ;"})", 400, "separators"),
           post("empty prompt in a list", R"({"prompts":["a",""]})", 400, "prompts[1] is empty"),
           post("empty list", R"({"prompts":[]})", 400, "prompts is empty"),
-          post("9 kB prompt", prompt_of(9000), 413, "8192 are allowed"),
-          post("100 kB prompt", prompt_of(100'000), 413, "8192 are allowed"),
+          post("9 kB prompt", prompt_of(9000), 413, "the limit is 8192"),
+          post("100 kB prompt", prompt_of(100'000), 413, "the limit is 8192"),
           post("long prompt in a list", R"({"prompts":[")" + std::string(9000, 'x') + "\"]}", 413, "prompts[0]"),
           post("prompt number", R"({"prompt":5})", 400, "prompt must be a string (got number)"),
           post("prompts string", R"({"prompts":"a"})", 400, "prompts must be a list"),
@@ -88,7 +99,7 @@ TEST(BadInput, in_session_requests_is_named) {
           post("height beyond the model", R"({"prompt":"a","height":100000})", 400, "height must be"),
           post("steps list", R"({"prompt":"a","denoising_steps":[1000,"x"]})", 400, "denoising_steps[1]"),
           post("guidance", R"({"prompt":"a","guidance_scale":1e9})", 400, "guidance_scale must be"),
-          post("another model", R"({"prompt":"a","model":"gpt"})", 404, "'gpt' is not loaded"),
+          post("another model", R"({"prompt":"a","model":"gpt"})", 404, "there is no model 'gpt'"),
           post("image address", R"({"prompt":"a","image":"http://127.0.0.1/x.png"})", 400, "fetches no addresses"),
           post("image no base64", R"({"prompt":"a","image":"?*"})", 400, "image is no base64"),
           post("image no picture", R"({"prompt":"a","image":"aGVsbG8="})", 415, ""),

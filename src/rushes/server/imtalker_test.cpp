@@ -47,6 +47,35 @@ TEST_F(TalkServer, files_that_were_made_are_listed_sent_and_removed) {
   }
 }
 
+TEST_F(TalkServer, a_piece_of_speech_without_samples_changes_nothing) {
+  const auto server = start();
+  for (const char* mode : {"aligned", "reference"}) {
+    init(*server, mode, mode);
+    const std::string nothing = media::wav_file({}, 24'000), wav = media::wav_file(media::test_sound(12'000), 24'000);
+    for (const std::string& piece : {nothing, wav, nothing, nothing}) {
+      const Reply fed = feed(*server, mode, piece, false);
+      EXPECT_EQ(fed.status, 200) << fed.body.substr(0, 300);
+    }
+    EXPECT_EQ(feed(*server, mode, wav, true).json()["buffer_samples"], 16'000);
+    EXPECT_GE(wait_for(*server, mode, "complete")["total_frames_generated"], 25);
+  }
+}
+
+TEST_F(TalkServer, a_form_of_very_many_fields_is_refused) {
+  const auto server = start();
+  std::string fields;
+  for (int i = 0; i < 100'000; ++i) fields += std::to_string(i) + "=&";
+  const std::string encoded = "Content-Type: application/x-www-form-urlencoded\r\n";
+  for (const std::string& body : {fields, "text=" + std::string(2 << 20, 'x')}) {
+    const Reply refused = server->request("POST", "/api/audio-driven", body, encoded);
+    EXPECT_EQ(refused.status, 413) << refused.body.substr(0, 300);
+    EXPECT_THAT(refused.json()["detail"], HasSubstr("fields"));
+  }
+  std::string json = "{\"text\": [0";
+  for (int i = 0; i < 100'000; ++i) json += ",0";
+  EXPECT_EQ(server->request("POST", "/generate_stream", json + "]}", "Content-Type: application/json\r\n").status, 413);
+}
+
 std::string driving_video(int64_t frames, double fps) {
   const auto path = std::filesystem::temp_directory_path() / ("rushes_driving_" + std::to_string(getpid()) + ".mp4");
   const auto output =

@@ -12,24 +12,8 @@ namespace rushes::server {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-using WorkerStatus = generation::DeviceWorker::Status;
 
 constexpr std::size_t kMostLoads = 16;  // that wait for each other
-
-void add(WorkerStatus& sum, const WorkerStatus& one) {
-  sum.sessions += one.sessions;
-  sum.steps += one.steps;
-  sum.blocks += one.blocks;
-  sum.video_frames += one.video_frames;
-  sum.generator_bytes += one.generator_bytes;
-  sum.busy += one.busy;
-  sum.stages.text += one.stages.text;
-  sum.stages.denoise += one.stages.denoise;
-  sum.stages.decode += one.stages.decode;
-  sum.first_block.sum_seconds += one.first_block.sum_seconds;
-  for (std::size_t i = 0; i < sum.first_block.counts.size(); ++i)
-    sum.first_block.counts[i] += one.first_block.counts[i];
-}
 
 }  // namespace
 
@@ -38,13 +22,14 @@ struct ModelShelf::Slot {
   State state = State::unloaded;
   std::string description, failure;
   std::shared_ptr<const generation::Model> model;
-  std::unique_ptr<generation::DeviceWorker> worker;
   /// What is being loaded; all who wait for it have the same one.
   std::shared_ptr<std::shared_ptr<const generation::Model>> pending;
   Clock::time_point used = Clock::now();
 };
 
-ModelShelf::ModelShelf(std::vector<ModelSource> sources, Options options) : options_(options), loading_(kMostLoads) {
+ModelShelf::ModelShelf(std::vector<ModelSource> sources, Options options) : options_(options),
+      worker_(std::make_unique<generation::DeviceWorker>(options.lanes, options.max_started)),
+      loading_(kMostLoads) {
   require(!sources.empty(), ErrorCode::invalid_argument, "the server needs a model");
   for (ModelSource& source : sources) {
     slots_.push_back(std::make_unique<Slot>());
@@ -52,7 +37,7 @@ ModelShelf::ModelShelf(std::vector<ModelSource> sources, Options options) : opti
   }
   Slot& first = *slots_.front();
   place(first, first.source.load());
-  first.source.name = first.model->name();
+  first.source.name = first.model->card().name;
   std::set<std::string> names;
   for (const auto& slot : slots_)
     require(names.insert(slot->source.name).second, ErrorCode::invalid_argument,
@@ -63,11 +48,10 @@ ModelShelf::~ModelShelf() = default;
 
 void ModelShelf::place(Slot& slot, std::shared_ptr<const generation::Model> model) {
   slot.model = std::move(model);
-  slot.description = slot.model->description();
-  slot.worker = std::make_unique<generation::DeviceWorker>(slot.model, options_.max_started);
+  slot.description = slot.model->card().description;
   slot.state = State::loaded;
   slot.used = Clock::now();
-  log::info("model {}: {}", slot.source.name.empty() ? slot.model->name() : slot.source.name, slot.description);
+  log::info("model {}: {}", slot.source.name.empty() ? slot.model->card().name : slot.source.name, slot.description);
 }
 
 ModelShelf::Slot& ModelShelf::find(std::string_view name) const {
@@ -84,7 +68,7 @@ ModelShelf::Status ModelShelf::status(std::string_view name) const {
           .description = slot.description,
           .state = slot.state,
           .failure = slot.failure,
-          .sessions = slot.worker ? slot.worker->status().sessions : 0,
+          .sessions = slot.model ? worker_->sessions_of(*slot.model) : 0,
           .is_default = &slot == slots_.front().get()};
 }
 
@@ -100,7 +84,7 @@ const generation::Model& ModelShelf::default_model() const noexcept { return *sl
 net::awaitable<void> ModelShelf::load(std::string name) {
   Slot& slot = find(name);
   slot.used = Clock::now();
-  if (slot.worker) co_return;
+  if (slot.model) co_return;
   if (!slot.pending) slot.pending = std::make_shared<std::shared_ptr<const generation::Model>>();
   slot.state = State::loading;
   const auto pending = slot.pending;
@@ -118,7 +102,7 @@ net::awaitable<void> ModelShelf::load(std::string name) {
     throw;
   }
   slot.pending.reset();
-  if (slot.worker) co_return;
+  if (slot.model) co_return;
   slot.failure.clear();
   place(slot, *pending);
 }
@@ -128,24 +112,20 @@ void ModelShelf::unload(std::string_view name) {
   require(&slot != slots_.front().get(), ErrorCode::conflict,
           "'{}' is the model that is used when none is named; it stays", name);
   require(slot.state != State::loading, ErrorCode::conflict, "'{}' is being loaded", name);
-  if (!slot.worker) return;
-  const int64_t sessions = slot.worker->status().sessions;
+  if (!slot.model) return;
+  const int64_t sessions = worker_->sessions_of(*slot.model);
   require(sessions == 0, ErrorCode::conflict, "{} sessions use '{}'; stop them first", sessions, name);
-  WorkerStatus last = slot.worker->status();
-  last.generator_bytes = 0;
-  add(past_, last);
-  slot.worker.reset();
   slot.model.reset();
   slot.state = State::unloaded;
   log::info("model {}: unloaded", slot.source.name);
 }
 
-generation::DeviceWorker& ModelShelf::worker(std::string_view name) {
+const std::shared_ptr<const generation::Model>& ModelShelf::model(std::string_view name) {
   Slot& slot = find(name);
-  require(slot.worker != nullptr, ErrorCode::unavailable, "model '{}' is not loaded: POST /v1/models/{}/load", name,
+  require(slot.model != nullptr, ErrorCode::unavailable, "model '{}' is not loaded: POST /v1/models/{}/load", name,
           name);
   slot.used = Clock::now();
-  return *slot.worker;
+  return slot.model;
 }
 
 void ModelShelf::sweep() {
@@ -153,16 +133,9 @@ void ModelShelf::sweep() {
   const auto now = Clock::now();
   for (std::size_t i = 1; i < slots_.size(); ++i) {
     Slot& slot = *slots_[i];
-    if (slot.worker && slot.worker->status().sessions > 0) slot.used = now;
-    if (slot.worker && now - slot.used >= options_.idle) unload(slot.source.name);
+    if (slot.model && worker_->sessions_of(*slot.model) > 0) slot.used = now;
+    if (slot.model && now - slot.used >= options_.idle) unload(slot.source.name);
   }
-}
-
-WorkerStatus ModelShelf::totals() const {
-  WorkerStatus sum = past_;
-  for (const auto& slot : slots_)
-    if (slot->worker) add(sum, slot->worker->status());
-  return sum;
 }
 
 std::string_view name(ModelShelf::State state) {

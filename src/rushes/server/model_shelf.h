@@ -23,7 +23,8 @@ class ModelShelf {
   enum class State { unloaded, loading, loaded, failed };
 
   struct Options {
-    int64_t max_started = generation::DeviceWorker::kAnyNumber;  // sessions of each model
+    int64_t max_started = generation::DeviceWorker::kAnyNumber;  // sessions that have begun and not ended
+    int64_t lanes = 1;                                           // of the device, for small models
     std::chrono::milliseconds idle{0};                           // without sessions, then unloaded; 0: never
   };
   /// Loads the first one, and throws what that throws; Error(invalid_argument) if two have the same name.
@@ -49,13 +50,12 @@ class ModelShelf {
   net::awaitable<void> load(std::string name);
   /// Throws Error(conflict) if sessions use it, or for the default.
   void unload(std::string_view name);
-  /// What steps its sessions. Throws Error(unavailable) if it is not loaded. Valid while it has sessions.
-  generation::DeviceWorker& worker(std::string_view name);
+  /// Throws Error(unavailable) if it is not loaded.
+  const std::shared_ptr<const generation::Model>& model(std::string_view name);
+  /// What steps the sessions of all models.
+  generation::DeviceWorker& worker() noexcept { return *worker_; }
   /// Unloads what nobody uses. To be called now and then.
   void sweep();
-  /// Of all workers since the start.
-  generation::DeviceWorker::Status totals() const;
-
  private:
   struct Slot;
   Slot& find(std::string_view name) const;
@@ -63,7 +63,7 @@ class ModelShelf {
 
   const Options options_;
   std::vector<std::unique_ptr<Slot>> slots_;
-  generation::DeviceWorker::Status past_;  // of workers that are gone
+  std::unique_ptr<generation::DeviceWorker> worker_;
   BackgroundWork loading_;
 };
 

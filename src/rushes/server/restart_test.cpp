@@ -1,10 +1,13 @@
 // What a server finds that an earlier one has left, in good order or not.
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <fstream>
+#include <iterator>
 #include <set>
 
 #include "rushes/delivery/catalogue.h"
+#include "rushes/generation/drawing_talker.h"
 #include "rushes/media/test_video.h"
 #include "rushes/server/test_client.h"
 
@@ -164,6 +167,66 @@ TEST_F(Restart, does_not_bring_back_what_was_deleted) {
   EXPECT_EQ(server_->request("DELETE", "/v1/recordings/" + other).status, 204);
   EXPECT_EQ(server_->request("DELETE", "/v1/recordings/" + other).status, 404);
   EXPECT_FALSE(fs::exists(file(other)));
+}
+
+TEST_F(Restart, leaves_files_that_it_did_not_make_or_cannot_read) {
+  const std::string unreadable = make_video(), odd = make_video(), good = make_video();
+  stop();
+  const fs::path talk = directory_ / "talk", mine = talk / "slides.odp", outside = directory_.string() + "_outside.mp4";
+  fs::create_directory(talk);
+  for (const fs::path& path : {mine, outside}) std::ofstream(path) << "mine";
+  {
+    delivery::Catalogue catalogue(directory_);
+    for (const std::string& id :
+         {"../" + directory_.filename().string() + "_outside", std::string("talk/slides"), std::string()})
+      catalogue.put({.id = id, .state = "finished", .details = "{}"});
+  }
+  fs::remove(file(unreadable));
+  ASSERT_EQ(::mkfifo(file(unreadable).c_str(), 0600), 0);  // who opens it waits for ever
+  fs::remove(file(odd));
+  fs::create_directory(file(odd));
+  start([](ServerOptions& options) { options.talk_model = std::make_shared<generation::DrawingTalkModel>(); });
+  EXPECT_EQ(server_->status(good)["state"], "finished");
+  EXPECT_EQ(server_->request("GET", "/v1/sessions").json()["sessions"].size(), 1u);
+  stop();
+  for (const fs::path& path : {mine, outside, file(unreadable), file(odd), file(good)})
+    EXPECT_TRUE(fs::exists(path)) << path;
+  fs::remove(outside);
+}
+
+TEST_F(Restart, after_damage_to_a_recording_starts_and_cuts_nothing_off) {
+  const std::string id = make_video(), other = make_video();
+  stop();
+  std::ifstream whole(file(id), std::ios::binary);
+  const std::string good{std::istreambuf_iterator<char>(whole), {}};
+  const auto at = [&](const char* box, std::size_t offset = 0) { return good.find(box) + offset; };
+  const std::size_t second = good.find("moof", at("moof", 4)), last_data = good.rfind("mdat");
+  const struct {
+    const char* name;
+    std::size_t at;
+    char value;
+    bool is_listed;
+  } cases[] = {{"no parameter sets", at("avcC", 9), '\xe0', false},
+               {"moov has another name", at("moov", 3), 'w', false},
+               {"first moof has another name", at("moof", 3), 'x', false},
+               {"second moof has another name", second + 3, 'x', true},
+               {"last data claims more", last_data - 1, static_cast<char>(good[last_data - 1] + 1), true}};
+  for (const auto& each : cases) {
+    SCOPED_TRACE(each.name);
+    std::string damaged = good;
+    damaged[each.at] = each.value;
+    std::ofstream(file(id), std::ios::binary) << damaged;
+    start();
+    EXPECT_EQ(server_->request("GET", path(id)).status, each.is_listed ? 200 : 404);
+    EXPECT_EQ(server_->request("GET", path(other)).status, 200);
+    stop();
+    ASSERT_TRUE(fs::exists(file(id)));
+    EXPECT_EQ(fs::file_size(file(id)), good.size());
+  }
+  // Nothing of it is forgotten either.
+  std::ofstream(file(id), std::ios::binary) << good;
+  start();
+  EXPECT_EQ(server_->status(id)["prompts"], json({"a red circle"}));
 }
 
 TEST_F(Restart, refuses_a_directory_that_another_server_has) {

@@ -35,6 +35,8 @@ namespace {
 using tcp = net::ip::tcp;
 using boost::system::error_code;
 constexpr auto kAsTuple = net::as_tuple(net::use_awaitable);
+// Beside the recordings, for videos that end with the process. People have folders called "talk".
+constexpr const char* kTalkDirectory = ".rushes-talk";
 
 tcp::endpoint parse_endpoint(const std::string& text) {
   const std::size_t colon = text.rfind(':');
@@ -77,7 +79,8 @@ struct Server::State {
     add_openai_routes(service.router, *sessions);
     add_realtime_routes(service.router, *sessions);
     if (options.talk_model)
-      talks = std::make_unique<TalkTable>(options.talk_model, options.talks, options.data_directory / "talk");
+      talks = std::make_unique<TalkTable>(options.talk_model, sessions->models().worker(), options.talks,
+                                          options.data_directory / kTalkDirectory);
     add_webrtc_routes(service.router, *sessions, talks.get(), options.webrtc);
     add_talk_routes(service.router, talks.get(), options.talk_examples);
     add_imtalker_routes(service.router, talks.get(),
@@ -211,19 +214,19 @@ struct Server::State {
 };
 
 Server::Server(ServerOptions options, std::shared_ptr<const generation::Model> model)
-    : Server(std::move(options), std::vector<ModelSource>{{model->name(), [model] { return model; }}}) {}
+    : Server(std::move(options), std::vector<ModelSource>{{model->card().name, [model] { return model; }}}) {}
 
 Server::Server(ServerOptions options, std::vector<ModelSource> models)
     : state_(std::make_unique<State>(std::move(options), std::move(models))) {
   require(!state_->options.listen.empty(), ErrorCode::invalid_argument, "--listen needs at least one address");
   for (const std::string& address : state_->options.listen) state_->listen(address);
-  for (const generation::VideoRequest& request : state_->options.start_with) state_->sessions->create(request);
+  for (const generation::Request& request : state_->options.start_with) state_->sessions->create(request);
 }
 
-// The table first: it waits for the threads that wake the context's coroutines.
+// The tables first: they wait for the threads that wake the context's coroutines.
 Server::~Server() {
-  state_->sessions.reset();
   state_->talks.reset();
+  state_->sessions.reset();
 }
 
 std::vector<std::string> Server::urls() const {

@@ -6,6 +6,7 @@
 
 #include "rushes/server/api/native/session_request.h"
 #include "rushes/server/openapi.h"
+#include "rushes/text/prompt.h"
 
 namespace rushes::server {
 namespace {
@@ -51,14 +52,7 @@ void add_talks(MetricsText& text, const TalkTable& talks) {
                             TalkSession::Status::complete, TalkSession::Status::error})
     states[name(status)] = 0;
   for (const auto& [id, session] : talks.all()) ++states[name(session.status())];
-  const generation::DeviceWorker::Status workers = talks.workers_status();
   text.add("rushes_talk_sessions", "gauge", "Talking heads that the server knows.", "state", states)
-      .add("rushes_talk_video_frames_total", "counter", "Their video frames generated.", workers.video_frames)
-      .add("rushes_talk_busy_seconds_total", "counter", "Time spent in their model, all workers together.",
-           seconds(workers.busy))
-      .add("rushes_talk_shared_forwards_total", "counter", "Forwards that several of them shared.",
-           workers.shared_forwards)
-      .add("rushes_talk_generator_bytes", "gauge", "Memory of their generators.", workers.generator_bytes)
       .add("rushes_talk_peers", "gauge", "Viewers and callers by WebRTC.", talks.peers());
 }
 
@@ -68,7 +62,7 @@ Json props(const SessionTable& sessions, const std::string& version) {
   for (const ModelShelf::Status& model : sessions.models().all())
     models.push_back({{"name", model.name}, {"state", name(model.state)}});
   return {{"version", version},
-          {"model", {{"name", sessions.model().name()}, {"description", sessions.model().description()}}},
+          {"model", {{"name", sessions.model().card().name}, {"description", sessions.model().card().description}}},
           {"models", std::move(models)},
           {"limits",
            {{"max_sessions", limits.max_running},
@@ -77,8 +71,8 @@ Json props(const SessionTable& sessions, const std::string& version) {
             {"max_data_bytes", limits.max_data_bytes},
             {"max_pixels", limits.max_pixels},
             {"max_video_seconds", limits.max_video_seconds},
-            {"max_prompt_bytes", kMaxPromptBytes},
-            {"max_prompts", kMaxPrompts},
+            {"max_prompt_bytes", text::kMaxPromptBytes},
+            {"max_prompts", generation::kMaxPrompts},
             {"max_image_bytes", kMaxImageBytes},
             {"max_request_bytes", kMaxCreateBytes}}}};
 }
@@ -96,7 +90,7 @@ std::string metrics_text(const Service& service, const SessionTable& sessions, c
   std::map<std::string_view, int64_t> states;
   for (const auto state : generation::kSessionStates) states[name(state)] = 0;
   for (const Entry& entry : sessions.all()) ++states[name(entry.session->status().state)];
-  const generation::DeviceWorker::Status worker = sessions.worker_status();
+  const generation::WorkerStatus worker = sessions.worker_status();
   const Counters& counters = service.counters;
   std::map<std::string, int> models;
   for (const ModelShelf::Status& model : sessions.models().all())
@@ -115,6 +109,7 @@ std::string metrics_text(const Service& service, const SessionTable& sessions, c
       .add("rushes_device_busy_seconds_total", "counter", "Time spent in the model.",
            static_cast<double>(worker.busy.count()) * 1e-6)
       .add("rushes_generator_bytes", "gauge", "Memory of all sessions' caches.", worker.generator_bytes)
+      .add("rushes_shared_forwards_total", "counter", "Forwards that several sessions shared.", worker.shared_forwards)
       .add("rushes_video_frames_total", "counter", "Video frames generated.", worker.video_frames)
       .add("rushes_stage_seconds_total", "counter", "Time that blocks took, by stage.", "stage", stages)
       .add_histogram("rushes_first_block_seconds", "From a session's creation to its first block of frames.",

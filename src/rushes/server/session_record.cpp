@@ -1,5 +1,6 @@
 #include "rushes/server/session_record.h"
 
+#include "rushes/server/api/native/json_fields.h"
 #include "rushes/server/http/http.h"
 
 namespace rushes::server {
@@ -8,29 +9,21 @@ namespace {
 using generation::SessionState;
 using generation::SessionStatus;
 using generation::VideoFormat;
-using generation::VideoRequest;
 using Microseconds = std::chrono::microseconds;
 
 // Each struct's fields are listed once, for both directions.
 
 template <typename Request, typename Visit>
-void each_field(Request& request, Visit visit, const VideoRequest*) {
+void each_field(Request& request, Visit visit, const generation::Request*) {
   visit("prompts", request.prompts);
   visit("seed", request.seed);
   visit("segments", request.segments);
-  visit("segment_length", request.segment_latent_frames);
-  visit("overlap", request.overlap_latent_frames);
   visit("frames", request.video_frames);
   visit("height", request.height);
   visit("width", request.width);
   visit("fps", request.fps);
-  visit("denoising_steps", request.denoising_steps);
-  visit("steps", request.steps);
-  visit("solver", request.solver);
-  visit("guidance_scale", request.guidance_scale);
-  visit("timestep_shift", request.timestep_shift);
-  visit("negative_prompt", request.negative_prompt);
   visit("max_lead", request.max_lead_seconds);
+  visit("options", request.options);
 }
 
 template <typename Format, typename Visit>
@@ -60,6 +53,14 @@ void each_field(Status& status, Visit visit, const SessionStatus*) {
 
 struct Write {
   Json& json;
+  void operator()(const char* name, const Options& options) const {
+    Json all = Json::object();
+    for (const auto& [key, value] : options.values())
+      std::visit([&, &key = key](const auto& of) {
+        if constexpr (!std::is_same_v<std::decay_t<decltype(of)>, std::monostate>) all[key] = of;
+      }, value);
+    json[name] = std::move(all);
+  }
   template <typename T>
   void operator()(const char* name, const T& value) const {
     json[name] = value;
@@ -73,6 +74,12 @@ struct Write {
 
 struct Read {
   const Json& json;
+  void operator()(const char* name, Options& options) const {
+    if (!json.contains(name)) return;
+    JsonFields fields = JsonFields::of(nlohmann::json(json.at(name)));
+    for (const auto& [key, value] : json.at(name).items())
+      if (auto read = fields.option(key)) options.set(key, std::move(*read));
+  }
   template <typename T>
   void operator()(const char* name, T& value) const {
     value = json.at(name).get<T>();
@@ -149,7 +156,7 @@ void end_interrupted(SessionStatus& status, const VideoFormat& format, const med
 
 Entry restore(const delivery::CatalogueRow& row, const media::RecordedFile& file, const std::filesystem::path& path) {
   const Json details = Json::parse(row.details);
-  auto request = from_json<VideoRequest>(details.at("request"));
+  auto request = from_json<generation::Request>(details.at("request"));
   const auto format = from_json<VideoFormat>(details.at("format"));
   auto status = from_json<SessionStatus>(details.at("status"));
   status.state = parse_state(row.state);
@@ -233,7 +240,7 @@ delivery::CatalogueRow stray_row(std::string id, const media::RecordedFile& file
   status.video_frames = file.video_frames();
   auto row = columns(std::move(id), created_ms, status, format);
   row.recorded_bytes = file.complete_bytes();
-  VideoRequest request;
+  generation::Request request;
   request.prompts = {""};
   row.details = Json{{"request", to_json(request)}, {"format", to_json(format)}, {"status", to_json(status)}}.dump();
   return row;

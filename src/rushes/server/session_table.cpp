@@ -34,6 +34,14 @@ int64_t modified_ms(const std::filesystem::path& path) {
   return ::stat(path.c_str(), &status) == 0 ? int64_t{status.st_mtime} * 1000 : 0;
 }
 
+/// It ended before its first block was written: there is nothing that could be played.
+void forget_without_video(const std::string& id, const std::filesystem::path& path, delivery::Catalogue& catalogue) {
+  log::info("session {} of an earlier process has left no video", id);
+  std::error_code ignored;
+  std::filesystem::remove(path, ignored);
+  catalogue.remove(id);
+}
+
 bool is_watched(const Entry& entry) { return entry.video->status().viewers > 0 || !entry.outlets->idle(); }
 
 }  // namespace
@@ -45,7 +53,8 @@ SessionTable::SessionTable(std::vector<ModelSource> models, SessionLimits limits
   restore();
   make_room(0);
   models_ = std::make_unique<ModelShelf>(
-      std::move(models), ModelShelf::Options{.max_started = limits_.max_running, .idle = limits_.idle_model});
+      std::move(models), ModelShelf::Options{
+                             .max_started = limits_.max_running, .lanes = limits_.lanes, .idle = limits_.idle_model});
 }
 
 SessionTable::~SessionTable() {
@@ -61,37 +70,42 @@ SessionTable::~SessionTable() {
 
 void SessionTable::restore() {
   std::set<std::string> known;
+  const auto restore_if_possible = [&](const std::string& id, const delivery::CatalogueRow* row) {
+    try {
+      restore(id, row);
+    } catch (const std::exception& error) {  // one that nobody can read must not keep the server from its start
+      log::warning("session '{}' of an earlier process is not listed, its file is left as it is: {}", id.substr(0, 64),
+                   error.what());
+    }
+  };
   for (const delivery::CatalogueRow& row : catalogue_->rows()) {
     known.insert(row.id);
-    restore(row.id, &row);
+    restore_if_possible(row.id, &row);
   }
+  std::vector<std::string> strays;
   std::error_code error;
-  for (const auto& file : std::filesystem::directory_iterator(data_directory_, error))
-    if (const auto id = delivery::recording_name(file.path()); id && !known.contains(*id)) restore(*id, nullptr);
+  for (std::filesystem::directory_iterator file(data_directory_, error), end; !error && file != end;
+       file.increment(error))
+    if (auto id = delivery::recording_name(file->path()); id && !known.contains(*id)) strays.push_back(std::move(*id));
+  for (const std::string& id : strays) restore_if_possible(id, nullptr);
   std::stable_sort(entries_.begin(), entries_.end(),
                    [](const Entry& a, const Entry& b) { return a.session->created() < b.session->created(); });
   if (!entries_.empty())
     log::info("{} sessions with their recordings are in {}", entries_.size(), data_directory_.string());
 }
 
+/// Throws if its recording cannot be used; nothing is changed then.
 void SessionTable::restore(const std::string& id, const delivery::CatalogueRow* row) {
-  const auto path = data_directory_ / (id + ".mp4");
-  media::RecordedFile file;
-  try {
-    file = media::read_recorded_file(path);
-    require(!file.fragments.empty(), ErrorCode::corrupt_data, "{} has no complete picture", path.string());
-  } catch (const Error& error) {
-    if (error.code() == ErrorCode::unavailable && std::filesystem::exists(path)) {
-      log::warning("{}; it is left as it is", error.what());
-      return;
-    }
-    // Nothing of it could be played: it ended before its first block.
-    log::info("session {} of an earlier process has left no video", id);
-    std::error_code ignored;
-    std::filesystem::remove(path, ignored);
-    if (row) catalogue_->remove(id);
-    return;
-  }
+  const auto path = data_directory_ / (SessionId::parse(id).text() + ".mp4");
+  std::error_code status;
+  const auto size = std::filesystem::file_size(path, status);
+  if (status == std::errc::no_such_file_or_directory || (!status && size == 0))
+    return forget_without_video(id, path, *catalogue_);
+  require(!status, ErrorCode::unavailable, "{}: {}", path.string(), status.message());
+  const media::RecordedFile file = media::read_recorded_file(path);
+  if (file.fragments.empty() && file.complete_bytes() == file.file_bytes)
+    return forget_without_video(id, path, *catalogue_);
+  require(!file.fragments.empty(), ErrorCode::corrupt_data, "{} has no complete picture", path.string());
   std::optional<Entry> entry;
   try {
     if (row) entry = restore_entry(*row, file, path);
@@ -99,6 +113,12 @@ void SessionTable::restore(const std::string& id, const delivery::CatalogueRow* 
     log::warning("{}; its video is listed without them", error.what());
   }
   if (!entry) entry = restore_entry(stray_row(id, file, modified_ms(path)), file, path);
+  if (file.cut_off) {
+    std::filesystem::resize_file(path, static_cast<std::uintmax_t>(file.complete_bytes()), status);
+  } else if (file.complete_bytes() < file.file_bytes) {
+    log::warning("{} is damaged behind its first {} bytes, of which its video is made; it is left as it is",
+                 path.string(), file.complete_bytes());
+  }
   const delivery::CatalogueRow now = catalogue_row(*entry);
   if (!row || now != *row) catalogue_->put(now);
   entries_.push_back(std::move(*entry));
@@ -136,15 +156,15 @@ void SessionTable::require_size(const generation::VideoFormat& format) const {
           seconds, limits_.max_video_seconds);
 }
 
-Entry SessionTable::create(generation::VideoRequest request, std::optional<Origin> origin, std::string_view model) {
+Entry SessionTable::create(generation::Request request, std::optional<Origin> origin, std::string_view model) {
   require(!draining_, ErrorCode::unavailable, "the server is shutting down and takes no new sessions");
   const std::string name(model.empty() ? models_->default_name() : model);
-  generation::DeviceWorker& worker = models_->worker(name);
-  const generation::VideoFormat format = worker.model().plan(request);
-  require_size(format);
+  const auto loaded = models_->model(name);
+  auto plan = loaded->plan(request);
+  require_size(plan->format());
   require_room();
-  Entry entry = enter(std::move(request), format, std::move(origin), nullptr, name);
-  worker.submit(entry.session);
+  Entry entry = enter(std::move(request), std::move(plan), std::move(origin), nullptr, name);
+  models_->worker().submit(entry.session, loaded);
   return entry;
 }
 
@@ -157,21 +177,23 @@ Entry SessionTable::fork(const SessionId& id, std::optional<std::string> prompt,
           "blocks must be {} to {} now (got {}): the borders of session {} that are kept", made.oldest_border,
           made.blocks, blocks.value_or(0), id.text());
   require_room();
-  generation::VideoRequest request = source.session->request();
+  generation::Request request = source.session->request();
   request.max_lead_seconds = source.session->max_lead();
+  auto plan = models_->model(source.model)->plan(request);
   Entry entry =
-      enter(std::move(request), source.session->format(), Origin{Origin::Kind::fork, id}, source.video, source.model);
+      enter(std::move(request), std::move(plan), Origin{Origin::Kind::fork, id}, source.video, source.model);
   if (prompt) entry.session->set_prompt(std::move(*prompt));
-  models_->worker(source.model).fork(source.session, entry.session, blocks);
+  models_->worker().fork(source.session, entry.session, blocks);
   return entry;
 }
 
-Entry SessionTable::enter(generation::VideoRequest request, const generation::VideoFormat& format,
+Entry SessionTable::enter(generation::Request request, std::unique_ptr<generation::Plan> plan,
                           std::optional<Origin> origin, std::shared_ptr<delivery::EncodedStream> origin_video,
                           std::string model) {
   make_room(1);
   Entry entry;
-  entry.session = std::make_shared<generation::Session>(std::move(request), format);
+  entry.session = std::make_shared<generation::Session>(std::move(request), std::move(plan));
+  const generation::VideoFormat& format = entry.session->format();
   delivery::EncodedStreamOptions options;
   options.recording = data_directory_ / (entry.session->id().text() + ".mp4");
   options.max_recording_bytes = limits_.max_recording_bytes;

@@ -23,6 +23,7 @@ namespace rushes::server {
 struct SessionLimits {
   int64_t max_running = 16;  // sessions that have begun and not ended
   int64_t max_queued = 0;    // more of them, which wait for those to end; then 429
+  int64_t lanes = 1;         // of the device: sessions of small models that are stepped at a time
   int64_t max_kept = 64;     // with those that have ended; the oldest of them go first
   int64_t max_recording_bytes = int64_t{4} << 30;
   int64_t max_data_bytes = int64_t{16} << 30;  // all recordings together
@@ -64,7 +65,7 @@ class SessionTable {
 
   /// Starts a generation. Throws what the model has against the request, Error(exhausted) at the limit,
   /// Error(unavailable) while the server shuts down. `model` must be loaded; empty: the default.
-  Entry create(generation::VideoRequest request, std::optional<Origin> origin = {}, std::string_view model = {});
+  Entry create(generation::Request request, std::optional<Origin> origin = {}, std::string_view model = {});
   /// A session that goes on from the next block border of another one, whose video so far it begins with: nothing is
   /// made or encoded twice. `prompt` takes effect at once. Throws Error(not_found), Error(conflict) when the other has
   /// ended, and as create().
@@ -98,11 +99,11 @@ class SessionTable {
     void add(const delivery::EncodedStream::Status& video);
   };
   Totals totals() const;
-  generation::DeviceWorker::Status worker_status() const { return models_->totals(); }
+  generation::WorkerStatus worker_status() const { return models_->worker().status(); }
 
  private:
   std::vector<Entry>::const_iterator position(const generation::SessionId& id) const;
-  Entry enter(generation::VideoRequest request, const generation::VideoFormat& format, std::optional<Origin> origin,
+  Entry enter(generation::Request request, std::unique_ptr<generation::Plan> plan, std::optional<Origin> origin,
               std::shared_ptr<delivery::EncodedStream> origin_video, std::string model);
   void require_room() const;
   void require_size(const generation::VideoFormat& format) const;

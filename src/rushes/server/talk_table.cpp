@@ -11,7 +11,6 @@ namespace rushes::server {
 namespace {
 
 using generation::SessionState;
-using generation::TalkOptions;
 
 // What the published server's segments are: 50 frames, counted from where its muxer begins.
 constexpr media::Pts kSegment{2 * 90'000};
@@ -27,6 +26,15 @@ media::Pts duration_of(const std::vector<TalkRun>& runs) {
 void require_speech(const TalkRun& run) {
   require(run.entry.session->format().speech_hz > 0, ErrorCode::conflict,
           "a video moves this portrait; it takes no speech");
+}
+
+/// What this process or one before it has made there: no other file is named so, and none is ours to remove.
+void remove_recordings(const std::filesystem::path& directory) {
+  std::vector<std::filesystem::path> found;
+  std::error_code error;
+  for (std::filesystem::directory_iterator file(directory, error), end; !error && file != end; file.increment(error))
+    if (delivery::recording_name(file->path())) found.push_back(file->path());
+  for (const auto& path : found) std::filesystem::remove(path, error);
 }
 
 bool is_over(const TalkRun& run) { return run.entry.session->over() && run.entry.video->status().ended; }
@@ -74,29 +82,27 @@ std::vector<TalkSegment> TalkSession::segments() const {
   return segments;
 }
 
-TalkTable::TalkTable(std::shared_ptr<const generation::Model> model, TalkLimits limits, std::filesystem::path directory)
-    : model_(std::move(model)), limits_(limits), directory_(std::move(directory)) {
-  std::error_code ignored;
-  std::filesystem::remove_all(directory_, ignored);
+TalkTable::TalkTable(std::shared_ptr<const generation::Model> model, generation::DeviceWorker& worker, TalkLimits limits,
+                     std::filesystem::path directory)
+    : model_(std::move(model)), worker_(worker), limits_(limits), directory_(std::move(directory)) {
+  remove_recordings(directory_);
   delivery::prepare_directory(directory_);
-  for (int64_t i = 0; i < limits_.workers; ++i) workers_.push_back(std::make_unique<generation::DeviceWorker>(model_));
 }
 
 TalkTable::~TalkTable() {
   drain();
-  workers_.clear();  // ends the streams that the encoders read
   for (const auto& [id, session] : sessions_)
     for (const TalkRun& run : session.runs_) run.entry.video->join();
   for (const Entry& entry : ending_) entry.video->join();
-  std::error_code ignored;
-  std::filesystem::remove_all(directory_, ignored);
+  remove_recordings(directory_);
+  std::error_code not_empty;
+  std::filesystem::remove(directory_, not_empty);
 }
 
 void TalkTable::begin_run(TalkSession& session, const Watch& watch) {
-  const generation::VideoFormat format = model_->plan(session.request_);
   TalkRun run;
-  run.entry.session = std::make_shared<generation::Session>(session.request_, format);
-  if (session.request_.talk) session.request_.talk->driving.reset();  // moves one run; a video may be large
+  run.entry.session = std::make_shared<generation::Session>(session.request_, model_->plan(session.request_));
+  session.request_.video.reset();  // moves one run; a video may be large
   delivery::EncodedStreamOptions options;
   options.recording = directory_ / (run.entry.session->id().text() + ".mp4");
   options.memory_bytes = 4 << 20;
@@ -110,15 +116,10 @@ void TalkTable::begin_run(TalkSession& session, const Watch& watch) {
   session.ended_ = false;
   session.resampler_.reset();
   if (watch) watch(run.entry);
-  idlest_worker().submit(run.entry.session);
+  worker_.submit(run.entry.session, model_);
 }
 
-generation::DeviceWorker& TalkTable::idlest_worker() {
-  return **std::min_element(workers_.begin(), workers_.end(),
-                            [](const auto& a, const auto& b) { return a->status().sessions < b->status().sessions; });
-}
-
-TalkSession& TalkTable::create(std::string id, generation::VideoRequest request, const Watch& watch) {
+TalkSession& TalkTable::create(std::string id, generation::Request request, const Watch& watch) {
   require(!draining_, ErrorCode::unavailable, "the server is shutting down and takes no new sessions");
   const auto before = sessions_.find(id);
   if (before == sessions_.end()) make_room();
@@ -176,7 +177,7 @@ void TalkTable::feed(TalkSession& session, std::vector<float> samples, int64_t h
   pump(session);
 }
 
-void TalkTable::go_on(TalkSession& session, generation::VideoRequest request) {
+void TalkTable::go_on(TalkSession& session, generation::Request request) {
   model_->plan(request);
   pump(session);
   session.request_ = std::move(request);
@@ -208,7 +209,7 @@ void TalkTable::pump(TalkSession& session) {
 void TalkTable::speak(TalkSession& session, const TalkSession::Piece& piece) {
   generation::Session& run = *session.newest().entry.session;
   const int64_t to_hz = run.format().speech_hz;
-  const bool aligned = !session.request_.talk || session.request_.talk->mode == TalkOptions::Mode::aligned;
+  const bool aligned = session.request_.options.get<std::string>("mode") != "reference";
   if (!aligned) {
     run.feed_speech(audio::resample(piece.samples, piece.hz, to_hz));
   } else {
@@ -289,19 +290,6 @@ void TalkTable::sweep() {
     log::info("talking head '{}': nobody has used it for {} s", id.substr(0, 64), limits_.idle.count());
     remove(id);
   }
-}
-
-generation::DeviceWorker::Status TalkTable::workers_status() const {
-  generation::DeviceWorker::Status sum;
-  for (const auto& worker : workers_) {
-    const generation::DeviceWorker::Status one = worker->status();
-    sum.sessions += one.sessions;
-    sum.video_frames += one.video_frames;
-    sum.shared_forwards += one.shared_forwards;
-    sum.generator_bytes += one.generator_bytes;
-    sum.busy += one.busy;
-  }
-  return sum;
 }
 
 std::size_t TalkTable::peers() const {

@@ -22,7 +22,6 @@ struct TalkLimits {
   int64_t max_sessions = 64;
   std::chrono::seconds idle{50 * 60};  // without being fed, watched or asked for: then all of it goes
   double max_waiting_seconds = 900;    // of speech that is not yet spoken
-  int64_t workers = 1;                 // threads that make pictures; each run stays with one of them
 };
 
 /// One generation: what was said between two ends.
@@ -73,7 +72,7 @@ class TalkSession {
   };
 
   std::string id_;
-  generation::VideoRequest request_;
+  generation::Request request_;
   std::chrono::system_clock::time_point created_ = std::chrono::system_clock::now();
   std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now(), used_ = begun_;
   std::vector<TalkRun> runs_;  // never empty
@@ -96,7 +95,8 @@ class TalkTable {
  public:
   using Watch = std::function<void(const Entry&)>;
   /// Empties the directory: nothing of an earlier process is used.
-  TalkTable(std::shared_ptr<const generation::Model> model, TalkLimits limits, std::filesystem::path directory);
+  TalkTable(std::shared_ptr<const generation::Model> model, generation::DeviceWorker& worker, TalkLimits limits,
+            std::filesystem::path directory);
   /// Stops what still runs.
   ~TalkTable();
   TalkTable(const TalkTable&) = delete;
@@ -105,7 +105,7 @@ class TalkTable {
   /// Starts a session. One of the same name ends; the new video goes on where its video stopped. Throws what the model
   /// has against the request, Error(exhausted) at the limit, Error(unavailable) while the server shuts down. `watch` is
   /// called before anything is made: for who must miss nothing.
-  TalkSession& create(std::string id, generation::VideoRequest request, const Watch& watch = {});
+  TalkSession& create(std::string id, generation::Request request, const Watch& watch = {});
   /// Null if there is none. Counts as use.
   TalkSession* find(std::string_view id);
   /// Takes the next piece of speech. Throws Error(exhausted), having taken nothing, if too much of it waits,
@@ -113,7 +113,7 @@ class TalkTable {
   void feed(TalkSession& session, std::vector<float> samples, int64_t hz, bool is_final);
   /// What is fed from now on is spoken by the portrait of `request`, after all that was fed before. Throws what the
   /// model has against it.
-  void go_on(TalkSession& session, generation::VideoRequest request);
+  void go_on(TalkSession& session, generation::Request request);
   /// More will come though all is spoken: the playlist gets no end.
   void keep_open(TalkSession& session, bool open) { session.open_ended_ = open; }
   /// From now on it says what `peer` says. Throws Error(conflict) as feed(), while another one speaks, or what came
@@ -129,8 +129,6 @@ class TalkTable {
   /// Ends and forgets it; false if there is none.
   bool remove(std::string_view id);
 
-  /// Sums over the workers.
-  generation::DeviceWorker::Status workers_status() const;
   /// Viewers by WebRTC, and those who only speak.
   std::size_t peers() const;
 
@@ -145,18 +143,17 @@ class TalkTable {
  private:
   void make_room();
   void begin_run(TalkSession& session, const Watch& watch = {});
-  generation::DeviceWorker& idlest_worker();
   void speak(TalkSession& session, const TalkSession::Piece& piece);
   void pump(TalkSession& session);
   void end(TalkSession& session, const char* reason);
 
   const std::shared_ptr<const generation::Model> model_;
+  generation::DeviceWorker& worker_;
   const TalkLimits limits_;
   const std::filesystem::path directory_;
   std::map<std::string, TalkSession, std::less<>> sessions_;
   std::vector<Entry> ending_;  // their threads are waited for
   bool draining_ = false;
-  std::vector<std::unique_ptr<generation::DeviceWorker>> workers_;
 };
 
 }  // namespace rushes::server

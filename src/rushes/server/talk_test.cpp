@@ -67,8 +67,8 @@ TEST_F(TalkServer, serves_the_published_clients_sequence) {
   EXPECT_GE(done["uptime_seconds"], 0.0);
   const std::string metrics = server->request("GET", "/metrics").body;
   EXPECT_THAT(metrics, HasSubstr("rushes_talk_sessions{state=\"complete\"} 1\n"));
-  EXPECT_THAT(metrics, HasSubstr("rushes_talk_video_frames_total 52\n"));
-  EXPECT_THAT(metrics, HasSubstr("rushes_talk_shared_forwards_total 0\n"));
+  EXPECT_THAT(metrics, HasSubstr("rushes_video_frames_total 52\n"));
+  EXPECT_THAT(metrics, HasSubstr("rushes_shared_forwards_total 0\n"));
 
   const Reply playlist = server->request("GET", "/api/hls/abc/playlist.m3u8");
   EXPECT_EQ(playlist.status, 200);
@@ -248,7 +248,7 @@ TEST_F(TalkServer, without_a_model_all_of_it_is_503) {
 TEST_F(TalkServer, more_speech_than_may_wait_is_refused_and_nothing_is_lost) {
   generation::Gate gate;
   const auto server = start([](ServerOptions& options) { options.talks.max_waiting_seconds = 2; },
-                            [&, hook = gate.hook()](const generation::VideoRequest& request) { hook(request, 0); });
+                            [&, hook = gate.hook()](const generation::Request& request) { hook(request, 0); });
   const std::shared_ptr<void> open_at_end(nullptr, [&](void*) { gate.open(); });  // the server waits for its steps
   ASSERT_EQ(init(*server, "abc", "aligned").status, 200);
   const std::string second = media::wav_file(media::test_sound(16'000), 16'000);
@@ -267,7 +267,7 @@ TEST_F(TalkServer, more_speech_than_may_wait_is_refused_and_nothing_is_lost) {
 }
 
 TEST_F(TalkServer, one_session_that_fails_leaves_the_others_alone) {
-  const auto server = start({}, [](const generation::VideoRequest& request) {
+  const auto server = start({}, [](const generation::Request& request) {
     require(request.seed != 13, ErrorCode::exhausted, "the device is out of memory");
   });
   ASSERT_EQ(init(*server, "good", "aligned").status, 200);
@@ -301,7 +301,7 @@ TEST_F(TalkServer, a_whole_file_becomes_a_video_with_its_sound) {
 
 TEST_F(TalkServer, a_generation_that_fails_is_told) {
   const auto server =
-      start({}, [](const generation::VideoRequest&) { fail(ErrorCode::exhausted, "the device is out of memory"); });
+      start({}, [](const generation::Request&) { fail(ErrorCode::exhausted, "the device is out of memory"); });
   const Reply made = post(
       *server, "/api/audio-driven",
       FormBody().add("image", picture(), true).add("audio", media::wav_file(media::test_sound(4000), 16'000), true));

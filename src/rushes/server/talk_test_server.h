@@ -37,7 +37,7 @@ class TalkServer : public testing::Test {
                                        generation::DrawingTalker::Hook hook = {}) {
     return std::make_unique<RunningServer>([&](ServerOptions& options) {
       options.talk_model = std::make_shared<generation::DrawingTalkModel>(hook);
-      options.talks.workers = 2;
+      options.sessions.lanes = 2;
       if (change) change(options);
     });
   }

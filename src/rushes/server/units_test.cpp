@@ -1,6 +1,7 @@
 // The server's plain functions, without a socket.
 #include <gtest/gtest.h>
 
+#include "rushes/generation/drawing_model.h"
 #include "rushes/server/api/native/session_request.h"
 #include "rushes/server/http/access.h"
 #include "rushes/server/http/base64.h"
@@ -21,6 +22,23 @@ TEST(ParseQuery, splits_and_decodes) {
   const Values values = parse_query("a=1&b=%20x&&c&a=2");
   EXPECT_EQ(values, (Values{{"a", "2"}, {"b", " x"}, {"c", ""}}));
   EXPECT_THROW(parse_query("a=%"), Error);
+}
+
+TEST(ParseQuery, refuses_more_fields_than_anybody_has) {
+  std::string many, large = "a=";
+  for (int i = 0; i < 1001; ++i) many += "&" + std::to_string(i) + "=";
+  large.resize((1 << 20) + 1, 'x');
+  for (const std::string& query : {many, large})
+    EXPECT_EQ(http_status([&] {
+                try {
+                  parse_query(query);
+                } catch (const Error& error) {
+                  return error.code();
+                }
+                return ErrorCode::internal;
+              }()),
+              413);
+  EXPECT_EQ(parse_query(many.substr(0, many.rfind('&'))).size(), 1000u);
 }
 
 TEST(MatchPath, fits_whole_parts_only) {
@@ -67,42 +85,47 @@ TEST(Base64, decodes_with_and_without_padding) {
     }
 }
 
+const generation::Model& model() {
+  static const generation::DrawingModel drawing;
+  return drawing;
+}
+
 TEST(SessionRequest, takes_over_every_field) {
   const auto request = parse_session_request(
       R"({"prompts": ["a", "b;c"], "seed": 5, "segments": 3, "segment_length": 21, "overlap": 3, "frames": 100,
     "steps": 4, "width": 64, "height": 48, "fps": 12.5, "denoising_steps": [1000, 500.5], "solver": "unipc", "guidance_scale": 3, "timestep_shift": 5.0,
-    "negative_prompt": "blur", "model": "m"})",
-      "m");
+    "negative_prompt": "blur", "model": "drawing"})",
+      model(), "drawing");
   EXPECT_EQ(request.prompts, (std::vector<std::string>{"a", "b;c"}));
   EXPECT_EQ(request.seed, 5);
   EXPECT_EQ(request.segments, 3);
-  EXPECT_EQ(request.segment_latent_frames, 21);
-  EXPECT_EQ(request.overlap_latent_frames, 3);
+  EXPECT_EQ(request.options.get<int64_t>("segment_length"), 21);
+  EXPECT_EQ(request.options.get<int64_t>("overlap"), 3);
   EXPECT_EQ(request.video_frames, 100);
-  EXPECT_EQ(request.steps, 4);
+  EXPECT_EQ(request.options.get<int64_t>("steps"), 4);
   EXPECT_EQ(request.width, 64);
   EXPECT_EQ(request.height, 48);
   EXPECT_EQ(request.fps, 12.5);
-  EXPECT_EQ(request.denoising_steps, (std::vector<double>{1000, 500.5}));
-  EXPECT_EQ(request.solver, "unipc");
-  EXPECT_EQ(request.guidance_scale, 3);
-  EXPECT_EQ(request.timestep_shift, 5);
-  EXPECT_EQ(request.negative_prompt, "blur");
+  EXPECT_EQ(request.options.get<std::vector<double>>("denoising_steps"), (std::vector<double>{1000, 500.5}));
+  EXPECT_EQ(request.options.get<std::string>("solver"), "unipc");
+  EXPECT_EQ(request.options.get<int64_t>("guidance_scale"), 3);
+  EXPECT_EQ(request.options.get<double>("timestep_shift"), 5);
+  EXPECT_EQ(request.options.get<std::string>("negative_prompt"), "blur");
 }
 
 TEST(SessionRequest, splits_a_prompt_line_into_a_segment_each) {
-  const auto request = parse_session_request(R"({"prompt": "a red circle; a blue square ;"})", "m");
+  const auto request = parse_session_request(R"({"prompt": "a red circle; a blue square ;"})", model(), "drawing");
   EXPECT_EQ(request.prompts, (std::vector<std::string>{"a red circle", "a blue square"}));
   EXPECT_EQ(request.segments, 2);
-  EXPECT_EQ(parse_session_request(R"({"prompt": "a;b", "segments": 5})", "m").segments, 5);
-  EXPECT_EQ(parse_session_request(R"({"prompt": "a;b", "frames": 50})", "m").segments, 1);
+  EXPECT_EQ(parse_session_request(R"({"prompt": "a;b", "segments": 5})", model(), "drawing").segments, 5);
+  EXPECT_EQ(parse_session_request(R"({"prompt": "a;b", "frames": 50})", model(), "drawing").segments, 1);
 }
 
 TEST(SessionRequest, decodes_a_picture) {
   // 1x1 red PNG.
   const auto request = parse_session_request(
       R"({"prompt": "a", "image": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"})",
-      "m");
+      model(), "drawing");
   ASSERT_TRUE(request.image);
   EXPECT_EQ(request.image->width, 1);
   EXPECT_EQ(request.image->height, 1);

@@ -8,6 +8,7 @@
 #include <set>
 
 #include "rushes/base/error.h"
+#include "rushes/base/printable.h"
 #include "rushes/tensor/file_bytes.h"
 #include "rushes/tensor/pickle_checkpoint.h"
 #include "rushes/tensor/safetensors.h"

@@ -1,5 +1,5 @@
 // The bytes of a file that comes from outside, mapped read-only. Tensors of a checkpoint point into it and keep it
-// alive. Also where the readers' shared rules on names stand: what a key may look like, how text is quoted in messages.
+// alive. Also what the key of a tensor may look like.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -34,9 +34,6 @@ class FileBytes {
   bool mapped_;
   std::string name_;
 };
-
-/// Text from a file as it may stand in a message or on a terminal: control characters escaped, at most 120 bytes.
-std::string printable(std::string_view text);
 
 /// Throws Error(corrupt_data) unless `key` may name a tensor: 1 to 512 bytes, no control characters, valid UTF-8.
 void check_key(std::string_view key, const std::string& file);

@@ -4,7 +4,7 @@
 #include <unordered_map>
 
 #include "rushes/base/error.h"
-#include "rushes/tensor/file_bytes.h"
+#include "rushes/base/printable.h"
 
 namespace rushes::tensor {
 namespace {

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "rushes/base/error.h"
+#include "rushes/base/printable.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/tensor/pickle.h"
 #include "rushes/tensor/zip_archive.h"

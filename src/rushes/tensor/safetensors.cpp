@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "rushes/base/error.h"
+#include "rushes/base/printable.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::tensor {

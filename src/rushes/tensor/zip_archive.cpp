@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "rushes/base/error.h"
+#include "rushes/base/printable.h"
 
 namespace rushes::tensor {
 namespace {

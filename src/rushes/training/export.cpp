@@ -2,6 +2,7 @@
 #include <fstream>
 
 #include "rushes/base/error.h"
+#include "rushes/base/manifest.h"
 #include "rushes/models/wan/model_directory.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/tensor/safetensors.h"
@@ -39,14 +40,14 @@ void export_model(const std::filesystem::path& directory, const std::string& wei
   model.tokenizer = model.directory / "tokenizer.model";
   model.defaults = shipped_defaults();
   const std::string manifest = wan::manifest_yaml(model);
-  std::ofstream stream(output / wan::kManifestName);
+  std::ofstream stream(output / kManifestName);
   stream << manifest;
   require(static_cast<bool>(stream.flush()), ErrorCode::unavailable, "cannot write {}",
-          (output / wan::kManifestName).string());
+          (output / kManifestName).string());
   // What was written must be what a later start reads.
   const wan::ModelDirectory read = wan::open_model_directory(output);
   require(read.transformer.config == model.transformer.config && read.defaults == model.defaults, ErrorCode::internal,
-          "{} does not read back as it was written", (output / wan::kManifestName).string());
+          "{} does not read back as it was written", (output / kManifestName).string());
 }
 
 }  // namespace rushes::training

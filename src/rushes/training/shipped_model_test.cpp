@@ -19,12 +19,12 @@ const generation::Model& shipped() {
 
 /// Video frames [T, 3, H, W] in [0, 1] of a prompt.
 at::Tensor generate(const std::string& prompt, int64_t seed, int64_t segments, int64_t segment_latent_frames) {
-  generation::VideoRequest request;
+  generation::Request request;
   request.prompts = {prompt};
   request.seed = seed;
   request.segments = segments;
-  request.segment_latent_frames = segment_latent_frames;
-  const auto generator = shipped().start(request);
+  request.options.set("segment_length", segment_latent_frames);
+  const auto generator = start(shipped(), request);
   std::vector<at::Tensor> blocks;
   for (;;) {
     const generation::StepResult result = generator->step({});

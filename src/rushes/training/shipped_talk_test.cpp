@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <vector>
 
-#include "rushes/generation/load_talk_model.h"
+#include "rushes/generation/imtalker/family.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/training/face_world.h"
 #include "rushes/training/shipped_talk.h"
@@ -119,11 +119,11 @@ TEST(ShippedTalk, training_goes_on_from_the_shipped_weights) {
 std::vector<double> steps_of(const generation::Model& model, double chunk_seconds, const at::Tensor& wave) {
   const at::Tensor picture =
       draw_face(make_identity(7, 1, Split::held_out), {}).permute({1, 2, 0}).mul(255).to(at::kByte).contiguous();
-  generation::VideoRequest request;
+  generation::Request request;
   request.image =
-      generation::Picture{{std::shared_ptr<void>(), picture.const_data_ptr<uint8_t>()}, kFaceSide, kFaceSide};
-  request.talk.emplace().chunk_seconds = chunk_seconds;
-  const auto generator = model.start(request);
+      Picture{{std::shared_ptr<void>(), picture.const_data_ptr<uint8_t>()}, kFaceSide, kFaceSide};
+  request.options.set("chunk_duration", chunk_seconds);
+  const auto generator = start(model, request);
   generation::Inbox inbox;
   inbox.speech.assign(wave.const_data_ptr<float>(), wave.const_data_ptr<float>() + wave.numel());
   inbox.end_of_speech = true;
@@ -146,7 +146,7 @@ std::vector<double> steps_of(const generation::Model& model, double chunk_second
 }
 
 TEST(ShippedTalk, frames_step_no_further_where_chunks_meet_than_within_them) {
-  const auto model = generation::load_talk_model({.path = RUSHES_SOURCE_DIR "/models/shipped-talk"});
+  const auto model = generation::load_model({.path = RUSHES_SOURCE_DIR "/models/shipped-talk"});
   const at::Tensor wave =
       speak("The weather is fine, and everybody in the village goes out to see the boats.", "en-us", 150, 50).wave;
   for (const int64_t chunk : {5, 10}) {

@@ -7,9 +7,10 @@
 
 #include "rushes/audio/wav.h"
 #include "rushes/base/error.h"
-#include "rushes/generation/load_talk_model.h"
-#include "rushes/generation/talk_directory.h"
-#include "rushes/generation/talk_model.h"
+#include "rushes/base/manifest.h"
+#include "rushes/generation/imtalker/family.h"
+#include "rushes/generation/imtalker/directory.h"
+#include "rushes/generation/imtalker/model.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/tensor/random.h"
 #include "rushes/tensor/safetensors.h"
@@ -24,7 +25,7 @@ namespace {
 constexpr int64_t kJaw = 10, kYaw = 1, kGazeX = 6;  // in a motion latent
 
 std::shared_ptr<const generation::TalkParts> open_parts(const std::filesystem::path& directory) {
-  const auto loaded = generation::load_talk_model({.path = directory.string()});
+  const auto loaded = generation::load_model({.path = directory.string()});
   const auto* model = dynamic_cast<const generation::TalkModel*>(loaded.get());
   require(model != nullptr, ErrorCode::invalid_argument, "'{}' is no talking head", directory.string());
   return model->parts();
@@ -262,10 +263,10 @@ void export_talk(const std::filesystem::path& directory, const std::filesystem::
   model.defaults.nfe = 7;
   model.defaults.chunk_seconds = 0.4;
   write_examples(output / "examples");
-  std::ofstream stream(output / generation::kTalkManifestName);
+  std::ofstream stream(output / kManifestName);
   stream << generation::talk_manifest_yaml(model);
   require(static_cast<bool>(stream.flush()), ErrorCode::unavailable, "cannot write {}",
-          (output / generation::kTalkManifestName).string());
+          (output / kManifestName).string());
 }
 
 }  // namespace rushes::training

@@ -3,8 +3,8 @@
 
 #include "rushes/base/error.h"
 #include "rushes/generation/interactive_session.h"
-#include "rushes/generation/wan_generator.h"
-#include "rushes/generation/wan_pipeline.h"
+#include "rushes/generation/wan/generator.h"
+#include "rushes/generation/wan/pipeline.h"
 #include "rushes/models/wan/pixels.h"
 #include "rushes/models/wan/umt5.h"
 #include "rushes/models/wan/vae.h"

@@ -3,11 +3,18 @@
 #pragma once
 #include <array>
 #include <cstdint>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace rushes::wan {
 
 enum class ModelType { t2v, i2v };  // i2v: in_dim 36, image tokens before the text tokens
+
+/// As manifests write it.
+constexpr std::array<std::pair<std::string_view, ModelType>, 2> words_of(ModelType) {
+  return {{{"t2v", ModelType::t2v}, {"i2v", ModelType::i2v}}};
+}
 
 /// The diffusion transformer, causal or bidirectional (their weights have the same names and shapes).
 struct TransformerConfig {

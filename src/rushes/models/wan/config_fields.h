@@ -2,17 +2,11 @@
 // A visitor is called as visit(name, field, range) for numbers and lists of numbers (the range holds for each entry),
 // as visit(name, field) for the rest. Names are those of the reference's configurations.
 #pragma once
+#include "rushes/base/manifest.h"
 #include "rushes/models/wan/config.h"
 #include "rushes/models/wan/model_directory.h"
 
 namespace rushes::wan {
-
-struct FieldRange {
-  double least, most;
-};
-// Far above every published model; small enough that no product of two overflows.
-inline constexpr FieldRange kExtent{1, 1 << 20};
-inline constexpr FieldRange kAny{-1e9, 1e9};
 
 // `Config` is const when fields are written out.
 template <typename Config, typename Visitor>

@@ -3,10 +3,8 @@
 
 #include <fmt/ranges.h>
 
-#include <fstream>
-#include <sstream>
-
 #include "rushes/base/error.h"
+#include "rushes/base/manifest.h"
 #include "rushes/models/wan/checkpoint.h"
 
 namespace rushes::wan {
@@ -25,14 +23,6 @@ constexpr const char* kSelfForcing = "self_forcing_dmd.pt";
 bool is_there(const fs::path& path) {
   std::error_code ignored;
   return fs::exists(path, ignored);
-}
-
-std::string read_text(const fs::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  require(in.good(), ErrorCode::not_found, "cannot read '{}'", file.string());
-  std::ostringstream text;
-  text << in.rdbuf();
-  return text.str();
 }
 
 struct Published {
@@ -113,12 +103,16 @@ void apply(const ModelDirectoryOverrides& overrides, ModelDirectory& model) {
 
 }  // namespace
 
+bool has_published_layout(const fs::path& directory) {
+  return is_there(directory / kPublishedVae) || is_there(directory / kPublishedTextEncoder);
+}
+
 ModelDirectory open_model_directory(const fs::path& directory, const ModelDirectoryOverrides& overrides) {
   const fs::path folder = fs::absolute(directory).lexically_normal();
   std::error_code ignored;
   require(fs::is_directory(folder, ignored), ErrorCode::not_found, "there is no model folder '{}'", folder.string());
   const fs::path manifest = folder / kManifestName;
-  ModelDirectory model = is_there(manifest) ? parse_manifest(read_text(manifest), folder, "'" + manifest.string() + "'")
+  ModelDirectory model = is_there(manifest) ? parse_manifest(manifest_text(folder), folder, "'" + manifest.string() + "'")
                                             : open_published(folder, overrides);
   apply(overrides, model);
   return model;

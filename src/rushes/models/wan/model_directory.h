@@ -22,8 +22,6 @@
 
 namespace rushes::wan {
 
-inline constexpr const char* kManifestName = "model.yaml";
-
 /// Which of the weights of a training checkpoint to take. The other one is the fallback, with a warning.
 enum class Branch { generator, generator_ema };
 
@@ -96,6 +94,9 @@ struct ModelDirectoryOverrides {
 /// Error(corrupt_data) naming the file and the field. Any thread.
 ModelDirectory open_model_directory(const std::filesystem::path& directory,
                                     const ModelDirectoryOverrides& overrides = {});
+
+/// The files of a whole published model are there.
+bool has_published_layout(const std::filesystem::path& directory);
 
 /// The manifest alone, from text: files must exist below `directory`. `source` stands in messages.
 /// Throws Error(invalid_argument): unknown key, wrong type, value out of range, file outside the directory.

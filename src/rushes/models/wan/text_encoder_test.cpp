@@ -3,8 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <thread>
-
 #include "rushes/base/error.h"
 #include "rushes/models/wan/umt5_random_weights.h"
 #include "rushes/tensor/ops.h"
@@ -46,48 +44,6 @@ TEST(TextEncoder, an_empty_prompt_is_one_token) {
   EXPECT_EQ(rows.narrow(0, 1, 15).max().item<float>(), 0);
 }
 
-TEST(TextEncoder, prompts_that_clean_to_the_same_text_are_encoded_once) {
-  TextEncoder text(tokenizer(), encoder());
-  const at::Tensor first = text.encode("a b");
-  EXPECT_TRUE(text.encode("  a \n b ").is_same(first));
-  EXPECT_TRUE(text.encode("ａ&nbsp;b").is_same(first));
-  EXPECT_EQ(text.cached_prompts(), 1);
-}
-
-TEST(TextEncoder, keeps_the_prompts_that_were_used_last) {
-  TextEncoder text(tokenizer(), encoder(), {.cached_prompts = 2});
-  const at::Tensor a = text.encode("a"), b = text.encode("b");
-  EXPECT_TRUE(text.encode("a").is_same(a));
-  text.encode("a a");  // b goes
-  EXPECT_EQ(text.cached_prompts(), 2);
-  EXPECT_TRUE(text.encode("a").is_same(a));
-  const at::Tensor again = text.encode("b");
-  EXPECT_FALSE(again.is_same(b));
-  EXPECT_TRUE(at::equal(again, b));
-  TextEncoder none(tokenizer(), encoder(), {.cached_prompts = 0});
-  none.encode("a");
-  EXPECT_EQ(none.cached_prompts(), 0);
-}
-
-TEST(TextEncoder, threads_get_the_same_contexts) {
-  TextEncoder text(tokenizer(), encoder(), {.cached_prompts = 3});
-  const std::vector<std::string> prompts = {"a", "b", "a b", "b a", "bb"};
-  std::vector<at::Tensor> alone;
-  for (const std::string& prompt : prompts) alone.push_back(text.encode(prompt));
-  std::vector<std::jthread> threads;
-  std::atomic<int> wrong = 0;
-  for (int t = 0; t < 4; ++t)
-    threads.emplace_back([&, t] {
-      for (size_t i = 0; i < 200; ++i) {
-        const size_t k = (i * (static_cast<size_t>(t) + 1)) % prompts.size();
-        if (!at::equal(text.encode(prompts[k]), alone[k])) ++wrong;
-      }
-    });
-  threads.clear();
-  EXPECT_EQ(wrong, 0);
-  EXPECT_LE(text.cached_prompts(), 3);
-}
-
 TEST(TextEncoder, bad_prompts_and_a_foreign_tokenizer_are_refused) {
   struct Bad {
     const char* name;
@@ -108,7 +64,6 @@ TEST(TextEncoder, bad_prompts_and_a_foreign_tokenizer_are_refused) {
       EXPECT_THAT(error.what(), ::testing::HasSubstr(bad.words));
     }
   }
-  EXPECT_EQ(text.cached_prompts(), 0);
   EXPECT_THROW(TextEncoder(tokenizer(), encoder(6)), Error);
 }
 

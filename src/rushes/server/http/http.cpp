@@ -76,16 +76,21 @@ std::optional<std::string> percent_decode(std::string_view text, bool plus_is_sp
 }
 
 Values parse_query(std::string_view query) {
+  // Far more than any address or form has, and few enough to be read between two pieces of somebody's video.
+  constexpr std::size_t kMaxPairs = 1000, kMaxBytes = 1 << 20;
+  require(query.size() <= kMaxBytes, ErrorCode::too_large, "the fields have {} bytes in all; {} are allowed",
+          query.size(), kMaxBytes);
   Values values;
-  while (!query.empty()) {
+  for (std::size_t pairs = 0; !query.empty();) {
     const std::string_view pair = query.substr(0, query.find('&'));
     query.remove_prefix(std::min(query.size(), pair.size() + 1));
     if (pair.empty()) continue;
+    require(++pairs <= kMaxPairs, ErrorCode::too_large, "there are more than {} fields", kMaxPairs);
     const std::size_t equals = pair.find('=');
     auto key = percent_decode(pair.substr(0, equals), true);
     auto value = percent_decode(equals == std::string_view::npos ? std::string_view{} : pair.substr(equals + 1), true);
     require(key && value, ErrorCode::invalid_argument, "the query '{}' has a '%' that no two hexadecimal digits follow",
-            pair);
+            pair.substr(0, 64));
     values.insert_or_assign(std::move(*key), std::move(*value));
   }
   return values;

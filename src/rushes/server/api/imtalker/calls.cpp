@@ -129,8 +129,8 @@ class CallRoutes {
     make_room(force);
     ++connecting_;
     const std::shared_ptr<void> connected(nullptr, [this](void*) { --connecting_; });
-    generation::VideoRequest talker = a_talker(kLiveChunkSeconds);
-    talker.talk->crop = crop;
+    generation::Request talker = a_talker(kLiveChunkSeconds);
+    talker.options.set("crop", crop);
     auto decoding = decoder_.portrait(image, std::move(talker), talks_->shared_model());
     talker = co_await std::move(decoding);
     auto greeted = speech_of(greeting);

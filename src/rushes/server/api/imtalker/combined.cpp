@@ -44,9 +44,9 @@ class CombinedRoutes {
     const auto avatar = form.optional_text("avatar");
     const std::string chosen = avatar ? read_avatar(examples_, *avatar) : std::string();
     const std::string_view image = avatar ? std::string_view(chosen) : form.file("image");
-    generation::VideoRequest talker = a_talker(kChunkSeconds);
+    generation::Request talker = a_talker(kChunkSeconds);
     talker.seed = form.integer("seed", 42);
-    talker.talk->crop = form.boolean("crop", true);
+    talker.options.set("crop", form.boolean("crop", true));
     form.check();
     auto decoding = decoder_.portrait(image, std::move(talker), talks_->shared_model());
     talker = co_await std::move(decoding);
@@ -71,7 +71,7 @@ class CombinedRoutes {
     auto speaking = speak(body.text("text"), body.text("voice_gender"));
     media::DecodedAudio audio = co_await std::move(speaking);
     auto decoding = avatar(body.text("avatar"));
-    generation::VideoRequest talker = co_await std::move(decoding);
+    generation::Request talker = co_await std::move(decoding);
     const std::string name = output_name();
     const Entry entry = begin_whole_file(*talks_, name, std::move(talker), std::move(audio));
     auto waiting = wait_until_made(*talks_, name, entry);
@@ -157,7 +157,7 @@ class CombinedRoutes {
 
  private:
   /// An example's portrait; without a name the first.
-  net::awaitable<generation::VideoRequest> avatar(std::string name) {
+  net::awaitable<generation::Request> avatar(std::string name) {
     const std::string picture = read_avatar(examples_, name);
     auto decoding = decoder_.portrait(picture, a_talker(kChunkSeconds), talks_->shared_model());
     co_return co_await std::move(decoding);
@@ -176,11 +176,11 @@ class CombinedRoutes {
     auto speaking = speak(std::move(text), std::move(gender));
     media::DecodedAudio audio = co_await std::move(speaking);
     auto decoding = avatar(std::move(name));
-    generation::VideoRequest talker = co_await std::move(decoding);
+    generation::Request talker = co_await std::move(decoding);
     co_return lines_of(std::move(talker), std::move(audio));
   }
 
-  Response lines_of(generation::VideoRequest talker, media::DecodedAudio audio) {
+  Response lines_of(generation::Request talker, media::DecodedAudio audio) {
     TalkSession& session = talks_->create("lines_" + random_uuid(), std::move(talker));
     const Entry entry = session.newest().entry;
     const double pictures = static_cast<double>(audio.samples.size()) * entry.session->format().fps;

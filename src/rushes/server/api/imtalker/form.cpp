@@ -42,7 +42,7 @@ Form::Form(const Request& request) {
       refuse(400, fmt::format("There was an error parsing the body: {}", error.what()));
     }
   } else if (type == "application/x-www-form-urlencoded") {
-    const Values values = parse_query(request.body);
+    const Values values = parse_query(request.body);  // throws: files do not come in this way
     decoded_.reserve(values.size());
     for (const auto& [name, value] : values) {
       decoded_.push_back(value);

@@ -3,14 +3,17 @@
 #include <string>
 
 #include "rushes/server/api/imtalker/form.h"
+#include "rushes/server/json_check.h"
 
 namespace rushes::server::imtalker {
 
-/// Unknown fields are ignored, as are those that are null. What is wrong is thrown as Refused(400).
+/// Unknown fields are ignored, as are those that are null. What is wrong is thrown as Refused(400),
+/// more values than any request has as Error(too_large).
 class JsonBody {
  public:
-  explicit JsonBody(const Request& request)
-      : fields_(Json::parse(request.body.empty() ? "{}" : request.body, nullptr, false)) {
+  explicit JsonBody(const Request& request) {
+    check_json(request.body, EqualNames::allowed);
+    fields_ = Json::parse(request.body.empty() ? "{}" : request.body, nullptr, false);
     if (!fields_.is_object()) refuse(400, "The body must be a JSON object");
   }
   std::string text(const char* field) const {

@@ -58,9 +58,10 @@ class OutputRoutes {
     if (!talks_) refuse(503, "Models not loaded");
     Form form(request);
     const std::string_view file = form.file("file");
-    generation::VideoRequest portrait;
-    portrait.talk.emplace().crop_scale = form.number("crop_scale", 0.8);
-    form.require_range("crop_scale", portrait.talk->crop_scale, 0.3, 2.0);
+    generation::Request portrait;
+    const double crop_scale = form.number("crop_scale", 0.8);
+    form.require_range("crop_scale", crop_scale, 0.3, 2.0);
+    portrait.options.set("crop_scale", crop_scale);
     const int64_t side = form.integer("output_size", kCropSide);
     form.require_range("output_size", static_cast<double>(side), 64, 2048);
     const std::string format = form.optional_text("format").value_or("jpeg");
@@ -72,7 +73,9 @@ class OutputRoutes {
       auto decoding = decoder_.portrait(file, std::move(portrait), talks_->shared_model());
       portrait = co_await std::move(decoding);
       auto cropping = cutter_.run([portrait, side, format, is_jpeg, model = talks_->shared_model()] {
-        const generation::VideoRequest::Image face = model->portrait(portrait, side);
+        const auto* cropper = dynamic_cast<const generation::FaceCrop*>(model.get());
+        require(cropper != nullptr, ErrorCode::unavailable, "the model '{}' does not cut faces out", model->card().name);
+        const Picture face = cropper->crop(portrait, side);
         const media::Bytes bytes = is_jpeg           ? media::encode_jpeg(face.rgb.get(), side, side, kCropQuality)
                                    : format == "png" ? media::encode_png(face.rgb.get(), side, side)
                                                      : media::encode_webp(face.rgb.get(), side, side, kCropQuality);

@@ -140,8 +140,8 @@ void add_realtime_talk_routes(Router& router, TalkTable* talks) {
                     Form form(request);
                     if (!talks) refuse(500, "503: Models not loaded");
                     const std::string_view image = form.file("image");
-                    generation::VideoRequest talker = a_talker(kLiveChunkSeconds);
-                    talker.talk->crop = form.boolean("crop", true);
+                    generation::Request talker = a_talker(kLiveChunkSeconds);
+                    talker.options.set("crop", form.boolean("crop", true));
                     form.check();
                     auto decoding = decoder->portrait(image, std::move(talker), talks->shared_model());
                     talker = co_await std::move(decoding);

@@ -18,7 +18,6 @@ namespace rushes::server {
 namespace {
 
 using namespace imtalker;
-using generation::TalkOptions;
 
 constexpr std::size_t kMaxInitBytes = kMaxImageBytes + (64 << 10);
 constexpr std::size_t kMaxFeedBytes = kMaxAudioBytes + (64 << 10);
@@ -36,7 +35,7 @@ class Routes {
     TalkFields fields = read_talk_fields(form, FieldsOf::chunked, options_.mode);
     const std::string id = fields.session_id ? checked_id(*fields.session_id) : random_uuid();
     auto decoding = decoder_.portrait(fields.image, std::move(fields.request), talks_->shared_model());
-    generation::VideoRequest talker = co_await std::move(decoding);
+    generation::Request talker = co_await std::move(decoding);
     talks_->create(id, std::move(talker));
     co_return json_response(200, {{"status", "success"},
                                   {"session_id", id},

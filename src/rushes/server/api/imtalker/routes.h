@@ -10,7 +10,7 @@ namespace rushes::server {
 
 /// How talking heads are made when a request does not say (field `mode`).
 struct TalkRouteOptions {
-  generation::TalkOptions::Mode mode = generation::TalkOptions::Mode::aligned;
+  std::string mode = "aligned";
   std::filesystem::path examples = {};  // a folder with portraits; empty: none
   WebRtcLimits webrtc = {};
 };

@@ -7,41 +7,39 @@
 namespace rushes::server::imtalker {
 namespace {
 
-using generation::TalkOptions;
-
 /// "[1, 2, 3]": a style of N numbers.
 template <std::size_t N>
-std::optional<std::array<double, N>> read_style(const Form& form, const char* field) {
+void read_style(const Form& form, const char* field, Options& options) {
   const auto text = form.optional_text(field);
-  if (!text || *text == "null") return std::nullopt;
-  const nlohmann::json values = nlohmann::json::parse(*text, nullptr, false);
+  if (!text || *text == "null") return;
+  constexpr std::size_t kMaxStyleBytes = 1000;
+  const auto values = text->size() <= kMaxStyleBytes ? nlohmann::json::parse(*text, nullptr, false) : nlohmann::json();
   const auto complain = [&] {
     refuse(500, fmt::format("{} must be a JSON list of {} numbers, such as [{}0] (got '{}')", field, N,
                             N == 2 ? "0," : "0,0,", text->substr(0, 64)));
   };
   if (!values.is_array() || values.size() != N) complain();
-  std::array<double, N> style{};
+  std::vector<double> style(N);
   for (std::size_t i = 0; i < N; ++i) {
     if (!values[i].is_number()) complain();
     style[i] = values[i].get<double>();
   }
-  return style;
+  options.set(field, std::move(style));
 }
 
-TalkOptions::Mode read_mode(const Form& form, TalkOptions::Mode otherwise) {
+std::string read_mode(const Form& form, const std::string& otherwise) {
   const auto word = form.optional_text("mode");
   if (!word) return otherwise;
-  if (*word == "aligned") return TalkOptions::Mode::aligned;
-  if (*word == "reference") return TalkOptions::Mode::reference;
-  refuse(400, "mode must be aligned or reference");
+  if (*word != "aligned" && *word != "reference") refuse(400, "mode must be aligned or reference");
+  return *word;
 }
 
 }  // namespace
 
-generation::VideoRequest a_talker(double chunk_seconds) {
-  generation::VideoRequest talker;
+generation::Request a_talker(double chunk_seconds) {
+  generation::Request talker;
   talker.seed = 42;
-  talker.talk.emplace().chunk_seconds = chunk_seconds;
+  talker.options.set("chunk_duration", chunk_seconds);
   return talker;
 }
 
@@ -49,12 +47,12 @@ void require_model(const TalkTable* talks) {
   if (!talks) refuse(503, "Models not loaded properly");
 }
 
-TalkFields read_talk_fields(Form& form, FieldsOf kind, TalkOptions::Mode mode) {
+TalkFields read_talk_fields(Form& form, FieldsOf kind, const std::string& mode) {
   TalkFields fields;
-  TalkOptions talk;
+  Options& talk = fields.request.options;
   fields.image = form.file("image");
   fields.session_id = form.optional_text("session_id");
-  talk.crop = form.boolean("crop", true);
+  talk.set("crop", form.boolean("crop", true));
   fields.request.seed = form.integer("seed", 42);
   const int64_t nfe = form.integer("nfe", 10);
   const double cfg_scale = form.number("cfg_scale", 2.0);
@@ -62,20 +60,19 @@ TalkFields read_talk_fields(Form& form, FieldsOf kind, TalkOptions::Mode mode) {
     fields.chunk_duration = form.number("chunk_duration", 1.0);
     fields.audio_sample_rate = form.integer("audio_sample_rate", 24'000);
   } else {
-    talk.crop_scale = form.number("crop_scale", 0.8);
+    talk.set("crop_scale", form.number("crop_scale", 0.8));
   }
   form.check();
   if (nfe < 5 || nfe > 50) refuse(400, "nfe must be between 5 and 50");
   if (!(cfg_scale >= 1.0 && cfg_scale <= 5.0)) refuse(400, "cfg_scale must be between 1.0 and 5.0");
   if (!(fields.chunk_duration >= 0.1 && fields.chunk_duration <= 10.0))
     refuse(400, "chunk_duration must be between 0.1 and 10.0 seconds");
-  talk.mode = read_mode(form, mode);
-  talk.pose = read_style<3>(form, "pose_style");
-  talk.gaze = read_style<2>(form, "gaze_style");
-  if (kind == FieldsOf::chunked) talk.chunk_seconds = fields.chunk_duration;
-  fields.request.steps = nfe;
-  fields.request.guidance_scale = cfg_scale;
-  fields.request.talk = talk;
+  talk.set("mode", read_mode(form, mode));
+  read_style<3>(form, "pose_style", talk);
+  read_style<2>(form, "gaze_style", talk);
+  if (kind == FieldsOf::chunked) talk.set("chunk_duration", fields.chunk_duration);
+  talk.set("nfe", nfe);
+  talk.set("cfg_scale", cfg_scale);
   return fields;
 }
 

@@ -16,17 +16,17 @@ inline constexpr std::size_t kMaxText = 4000;  // bytes that are spoken
 /// are none, 400 for values out of range in the order that the published server checks them, 500 for styles that are no
 /// JSON lists.
 struct TalkFields {
-  generation::VideoRequest request;
+  generation::Request request;
   double chunk_duration = 1.0;
   int64_t audio_sample_rate = 24'000;
   std::optional<std::string> session_id;
   std::string_view image;
 };
 enum class FieldsOf { chunked, whole_file };
-TalkFields read_talk_fields(Form& form, FieldsOf kind, generation::TalkOptions::Mode mode);
+TalkFields read_talk_fields(Form& form, FieldsOf kind, const std::string& mode);
 
 /// The same without such fields: what is published as their defaults.
-generation::VideoRequest a_talker(double chunk_seconds);
+generation::Request a_talker(double chunk_seconds);
 inline constexpr double kLiveChunkSeconds = 0.2;
 
 /// Throws Refused(503) where there is no model.

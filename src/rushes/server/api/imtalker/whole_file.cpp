@@ -10,7 +10,6 @@ namespace rushes::server {
 namespace {
 
 using namespace imtalker;
-using generation::TalkOptions;
 
 constexpr std::size_t kMaxDrivenBytes = kMaxImageBytes + kMaxVideoBytes + (64 << 10);
 constexpr std::size_t kMaxWholeBytes = kMaxImageBytes + kMaxAudioBytes + (64 << 10);
@@ -70,7 +69,7 @@ class PictureBody final : public BodySource {
 
 class WholeFileRoutes {
  public:
-  WholeFileRoutes(TalkTable* talks, TalkOptions::Mode mode) : talks_(talks), mode_(mode) {}
+  WholeFileRoutes(TalkTable* talks, std::string mode) : talks_(talks), mode_(std::move(mode)) {}
 
   // POST /api/audio-driven: the video as an MP4, when it is complete.
   net::awaitable<Response> make_file(const Request& request) {
@@ -78,10 +77,10 @@ class WholeFileRoutes {
     require_model(talks_);
     const std::string_view sound = form.file("audio");
     TalkFields fields = read_talk_fields(form, FieldsOf::whole_file, mode_);
-    const auto& talk = *fields.request.talk;
+    const Options& talk = fields.request.options;
     const std::string parameters =
-        fmt::format("crop={},seed={},nfe={},cfg_scale={:.1f}", talk.crop ? "True" : "False", fields.request.seed,
-                    *fields.request.steps, *fields.request.guidance_scale);
+        fmt::format("crop={},seed={},nfe={},cfg_scale={:.1f}", *talk.get<bool>("crop") ? "True" : "False",
+                    fields.request.seed, *talk.get<int64_t>("nfe"), *talk.get<double>("cfg_scale"));
     const std::string name = output_name();
     auto starting = start(name, std::move(fields), sound);
     const Entry entry = co_await std::move(starting);
@@ -124,7 +123,7 @@ class WholeFileRoutes {
     fields.request = co_await std::move(decoding);
     auto hearing = decoder_.sound(sound);
     media::DecodedAudio audio = co_await std::move(hearing);
-    fields.request.talk->chunk_seconds = kChunkSeconds;
+    fields.request.options.set("chunk_duration", kChunkSeconds);
     TalkSession* session = talks_->find(id);
     if (session)
       talks_->go_on(*session, std::move(fields.request));
@@ -197,16 +196,16 @@ class WholeFileRoutes {
     const bool combined = form.has("source_image") || form.has("driving_video");
     const std::string_view image = form.file(combined ? "source_image" : "image"),
                            video = form.file(combined ? "driving_video" : "video");
-    generation::VideoRequest talker = a_talker(kChunkSeconds);
-    talker.talk->crop = form.boolean("crop", combined);
-    talker.talk->crop_scale = form.number("crop_scale", 0.8);
+    generation::Request talker = a_talker(kChunkSeconds);
+    talker.options.set("crop", form.boolean("crop", combined));
+    talker.options.set("crop_scale", form.number("crop_scale", 0.8));
     form.check();
     talker.max_lead_seconds = max_lead_seconds;
     auto decoding = decoder_.portrait(image, std::move(talker), talks_->shared_model());
     talker = co_await std::move(decoding);
     auto opening = decoder_.driving(video, std::move(talker), talks_->shared_model());
     talker = co_await std::move(opening);
-    const bool crop = talker.talk->crop;
+    const bool crop = talker.options.get<bool>("crop").value_or(true);
     const Entry entry = talks_->create(name, std::move(talker), watch).newest().entry;
     co_return Driven{std::move(name), entry, crop};
   }
@@ -220,7 +219,7 @@ class WholeFileRoutes {
   }
 
   TalkTable* const talks_;
-  const TalkOptions::Mode mode_;
+  const std::string mode_;
   Decoder decoder_;
 };
 
@@ -230,9 +229,9 @@ namespace imtalker {
 
 std::string output_name() { return std::string(kOutput) + random_uuid(); }
 
-Entry begin_whole_file(TalkTable& talks, std::string name, generation::VideoRequest talker, media::DecodedAudio audio,
+Entry begin_whole_file(TalkTable& talks, std::string name, generation::Request talker, media::DecodedAudio audio,
                        const TalkTable::Watch& watch) {
-  talker.talk->chunk_seconds = kChunkSeconds;
+  talker.options.set("chunk_duration", kChunkSeconds);
   TalkSession& session = talks.create(std::move(name), std::move(talker), watch);
   talks.feed(session, std::move(audio.samples), audio.hz, /*is_final=*/true);
   return session.newest().entry;
@@ -252,8 +251,8 @@ net::awaitable<void> wait_until_made(TalkTable& talks, std::string name, Entry e
 
 }  // namespace imtalker
 
-void add_whole_file_routes(Router& router, TalkTable* talks, TalkOptions::Mode mode) {
-  const auto routes = std::make_shared<WholeFileRoutes>(talks, mode);
+void add_whole_file_routes(Router& router, TalkTable* talks, std::string mode) {
+  const auto routes = std::make_shared<WholeFileRoutes>(talks, std::move(mode));
   const auto add = [&](const char* pattern, auto function) {
     add_later_route(router, "POST", pattern, kMaxWholeBytes, function);
   };

@@ -16,7 +16,7 @@ inline constexpr std::string_view kOutput = "audio_driven_", kDrivenOutput = "vi
 /// Names a session whose video is to be one of /api/outputs.
 std::string output_name();
 /// Starts a session that gets all of its speech at once.
-Entry begin_whole_file(TalkTable& talks, std::string name, generation::VideoRequest talker, media::DecodedAudio audio,
+Entry begin_whole_file(TalkTable& talks, std::string name, generation::Request talker, media::DecodedAudio audio,
                        const TalkTable::Watch& watch = {});
 /// Returns when its video is complete. Throws Refused(500) if that fails.
 net::awaitable<void> wait_until_made(TalkTable& talks, std::string name, Entry entry);
@@ -24,6 +24,6 @@ net::awaitable<void> wait_until_made(TalkTable& talks, std::string name, Entry e
 }  // namespace imtalker
 
 /// Both outlive the router; `talks` may be null.
-void add_whole_file_routes(Router& router, TalkTable* talks, generation::TalkOptions::Mode mode);
+void add_whole_file_routes(Router& router, TalkTable* talks, std::string mode);
 
 }  // namespace rushes::server

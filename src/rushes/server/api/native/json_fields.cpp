@@ -5,11 +5,14 @@
 #include <cmath>
 
 #include "rushes/base/error.h"
+#include "rushes/server/json_check.h"
 
 namespace rushes::server {
 namespace {
 
 using nlohmann::json;
+
+constexpr std::size_t kMostNumbers = 1000;  // in a list
 
 /// Field names as an error message may repeat them.
 std::string shortened(const std::string& name) { return name.size() <= 64 ? name : name.substr(0, 64) + "..."; }
@@ -20,23 +23,13 @@ std::string type_of(const json& value) {
 
 json parse_object(std::string_view text) {
   // nlohmann keeps the last of two equal keys; two clients' worth of meaning in one request is a mistake.
-  std::vector<std::set<std::string>> keys;
-  const auto check = [&](int, json::parse_event_t event, json& parsed) {
-    if (event == json::parse_event_t::object_start) keys.emplace_back();
-    if (event == json::parse_event_t::object_end) keys.pop_back();
-    if (event == json::parse_event_t::key) {
-      const auto& key = parsed.get_ref<const std::string&>();
-      require(keys.back().insert(key).second, ErrorCode::invalid_argument, "the field '{}' stands there twice",
-              shortened(key));
-    }
-    return true;
-  };
+  check_json(text, EqualNames::refused);
   json object;
   try {
-    object = json::parse(text, check);
+    object = json::parse(text);
   } catch (const json::parse_error& error) {
     fail(ErrorCode::invalid_argument,
-         "the body is no JSON: mistake at byte {}; a JSON object such as {{\"prompt\": \"a red circle\"}} was expected",
+         "the body is not JSON: mistake at byte {}; a JSON object such as {{\"prompt\": \"a red circle\"}} was expected",
          error.byte);
   } catch (const json::out_of_range&) {
     fail(ErrorCode::invalid_argument, "the body has a number that is too great to be meant");
@@ -115,6 +108,20 @@ std::optional<std::vector<double>> JsonFields::numbers(std::string_view field, s
     all.push_back(each.get<double>());
   }
   return all;
+}
+
+std::optional<OptionValue> JsonFields::option(std::string_view field) {
+  const json* value = find(field);
+  if (!value) return std::nullopt;
+  if (value->is_boolean()) return OptionValue(value->get<bool>());
+  if (value->is_string()) return OptionValue(value->get<std::string>());
+  if (value->is_number_unsigned() && value->get<uint64_t>() > static_cast<uint64_t>(INT64_MAX))
+    return OptionValue(value->get<double>());
+  if (value->is_number_integer()) return OptionValue(value->get<int64_t>());
+  if (value->is_number()) return OptionValue(value->get<double>());
+  require(value->is_array(), ErrorCode::invalid_argument, "{} must be a value or a list of numbers (got {})", field,
+          type_of(*value));
+  return OptionValue(*numbers(field, kMostNumbers));
 }
 
 void JsonFields::require_all_known() const {

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "rushes/base/options.h"
+
 namespace rushes::server {
 
 class JsonFields {
@@ -16,6 +18,8 @@ class JsonFields {
   /// Throws Error(invalid_argument) if `text` is no JSON object, with the place of the first mistake, or if it names a
   /// field twice.
   explicit JsonFields(std::string_view text);
+  /// Of an object that was parsed already, a form's say.
+  static JsonFields of(nlohmann::json object) { return JsonFields(Parsed{std::move(object)}); }
 
   /// A field that is absent or null gives nothing. Each throws Error(invalid_argument) for a value of another type.
   std::optional<std::string> string(std::string_view field);
@@ -24,12 +28,19 @@ class JsonFields {
   std::optional<std::vector<std::string>> strings(std::string_view field, std::size_t most);
   std::optional<std::vector<double>> numbers(std::string_view field, std::size_t most);
 
+  /// As a model's option: a bool, a number, a string or a list of numbers.
+  std::optional<OptionValue> option(std::string_view field);
+
   /// Makes a field known that is read later.
   void declare(std::string_view field) { known_.emplace(field); }
   /// Throws Error(invalid_argument) naming the fields that were never asked for and those that exist.
   void require_all_known() const;
 
  private:
+  struct Parsed {
+    nlohmann::json object;
+  };
+  explicit JsonFields(Parsed parsed) : object_(std::move(parsed.object)) {}
   const nlohmann::json* find(std::string_view field);
 
   nlohmann::json object_;

@@ -37,11 +37,10 @@ bool from_start(const Request& request) {
 // 415, 422 for the request, 404 for the model, 429 at the limit.
 net::awaitable<Response> create_session(SessionTable& sessions, const Request& request) {
   std::string model = sessions.models().default_name();
-  if (sessions.models().all().size() > 1) model = parse_model_name(request.body).value_or(model);
-  const ModelShelf::Status known = sessions.models().status(model);  // 404
-  generation::VideoRequest wanted = parse_session_request(request.body, known.name);
-  auto loading = sessions.models().load(model);
+  if (auto named = parse_model_name(request.body)) model = std::move(*named);
+  auto loading = sessions.models().load(model);  // 404
   co_await std::move(loading);
+  generation::Request wanted = parse_session_request(request.body, *sessions.models().model(model), model);
   const Entry entry = sessions.create(std::move(wanted), {}, model);
   Response response = json_response(201, session_json(entry));
   response.headers.emplace_back("Location", "/v1/sessions/" + entry.session->id().text());
@@ -91,7 +90,7 @@ Response delete_session(SessionTable& sessions, const Request& request) {
 // POST /v1/sessions/{id}/prompt: from the next block on. 202; 409 when the session has ended.
 Response set_prompt(const SessionTable& sessions, const Request& request) {
   const Entry& entry = entry_of(sessions, request);
-  entry.session->set_prompt(parse_prompt_request(request.body));
+  entry.session->set_prompt(parse_prompt_request(JsonFields(request.body)));
   return json_response(202, session_json(entry));
 }
 

@@ -1,6 +1,6 @@
 #include "rushes/server/api/native/session_request.h"
 
-#include <array>
+#include <algorithm>
 #include <charconv>
 #include <limits>
 #include <utility>
@@ -9,11 +9,10 @@
 #include "rushes/media/image.h"
 #include "rushes/server/api/native/json_fields.h"
 #include "rushes/server/http/base64.h"
+#include "rushes/text/prompt.h"
 
 namespace rushes::server {
 namespace {
-
-using generation::VideoRequest;
 
 constexpr int64_t kMost = std::numeric_limits<int32_t>::max();  // beyond any model's limit; those speak for themselves
 
@@ -24,40 +23,27 @@ std::string_view trim(std::string_view text) {
                                          : text.substr(first, text.find_last_not_of(kSpace) - first + 1);
 }
 
-std::string checked_prompt(std::string_view field, std::string_view text) {
-  require(text.size() <= kMaxPromptBytes, ErrorCode::too_large, "{} has {} bytes; {} are allowed", field, text.size(),
-          kMaxPromptBytes);
-  const std::string_view prompt = trim(text);
-  require(!prompt.empty(), ErrorCode::invalid_argument,
-          "{} is empty; say what the video shows, e.g. \"a red circle moves right\"", field);
-  return std::string(prompt);
-}
-
 /// `prompt`, in which ';' separates the prompts of successive segments, or `prompts`, which are taken as they are.
-std::vector<std::string> parse_prompts(JsonFields& fields) {
+std::vector<std::string> parse_prompts(JsonFields& fields, bool needed) {
   const auto line = fields.string("prompt");
-  const auto list = fields.strings("prompts", kMaxPrompts);
-  require(line.has_value() != list.has_value(), ErrorCode::invalid_argument, "give prompt or prompts{}",
-          line ? ", not both" : ": what the video shows");
+  const auto list = fields.strings("prompts", generation::kMaxPrompts);
+  require(!line || !list, ErrorCode::invalid_argument, "give prompt or prompts, not both");
+  require(line || list || !needed, ErrorCode::invalid_argument, "give prompt or prompts: what the video shows");
   std::vector<std::string> prompts;
   if (list) {
     require(!list->empty(), ErrorCode::invalid_argument, "prompts is empty; it needs at least one entry");
     for (const std::string& prompt : *list)
       prompts.push_back(checked_prompt(fmt::format("prompts[{}]", prompts.size()), prompt));
-    return prompts;
+  } else if (line) {
+    checked_prompt("prompt", *line);
+    prompts = text::split_prompts(*line);
+    require(!prompts.empty(), ErrorCode::invalid_argument, "prompt has nothing but separators");
   }
-  checked_prompt("prompt", *line);
-  for (std::string_view rest = *line; !rest.empty();) {
-    const std::string_view part = rest.substr(0, rest.find(';'));
-    rest.remove_prefix(std::min(rest.size(), part.size() + 1));
-    if (!trim(part).empty()) prompts.emplace_back(trim(part));
-  }
-  require(!prompts.empty(), ErrorCode::invalid_argument, "prompt has nothing but separators");
   return prompts;
 }
 
 /// "832x480", or as the reference writes it "832*480": width, then height.
-void parse_size(std::string_view text, VideoRequest& request) {
+void parse_size(std::string_view text, generation::Request& request) {
   const auto number = [&](std::string_view digits) {
     int64_t value = 0;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
@@ -71,15 +57,6 @@ void parse_size(std::string_view text, VideoRequest& request) {
   request.height = number(text.substr(cross + 1));
 }
 
-void parse_dimensions(JsonFields& fields, VideoRequest& request) {
-  const auto size = fields.string("size");
-  request.width = fields.integer("width", 1, kMost);
-  request.height = fields.integer("height", 1, kMost);
-  if (!size) return;
-  require(!request.width && !request.height, ErrorCode::invalid_argument, "give size, or width and height, not both");
-  parse_size(*size, request);
-}
-
 /// `pacing` and `max_lead`.
 std::optional<double> parse_pacing(JsonFields& fields) {
   const auto pacing = fields.string("pacing");
@@ -91,61 +68,77 @@ std::optional<double> parse_pacing(JsonFields& fields) {
   return lead || pacing != "realtime" ? lead : std::optional(kRealtimeLeadSeconds);
 }
 
-std::optional<VideoRequest::Image> parse_image(JsonFields& fields) {
-  const auto text = fields.string("image");
-  if (!text) return std::nullopt;
-  require(!text->starts_with("http:") && !text->starts_with("https:") && !text->starts_with("file:"),
-          ErrorCode::invalid_argument, "image must be the picture itself in base64; this server fetches no addresses");
-  const std::string bytes = decode_base64("image", *text);
-  require(bytes.size() <= kMaxImageBytes, ErrorCode::too_large, "image has {} bytes; {} are allowed", bytes.size(),
-          kMaxImageBytes);
-  media::ImageLimits limits;
-  limits.max_bytes = kMaxImageBytes;
-  limits.max_pixels = 16 << 20;
-  media::Image image = media::decode_image({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, limits);
-  VideoRequest::Image parsed;
-  parsed.rgb = std::move(image.rgb);
-  parsed.height = image.height;
-  parsed.width = image.width;
-  return parsed;
-}
+}  // namespace
 
-void require_model(JsonFields& fields, std::string_view loaded) {
+void check_model(JsonFields& fields, std::string_view loaded) {
   const auto wanted = fields.string("model");
   require(!wanted || *wanted == loaded, ErrorCode::not_found, "model '{}' is not loaded; this server has '{}'",
           wanted.value_or("").substr(0, 64), loaded);
 }
 
-}  // namespace
+void read_size(JsonFields& fields, generation::Request& request) {
+  const auto size = fields.string("size");
+  request.width = fields.integer("width", 1, kMost);
+  request.height = fields.integer("height", 1, kMost);
+  if (!size) return;
+  require(!request.width && !request.height, ErrorCode::invalid_argument, "give size, or width and height, not both");
+  parse_size(*size, request);
+}
 
-VideoRequest parse_session_request(std::string_view body, std::string_view model_name) {
+void read_options(JsonFields& fields, const generation::Model& model, generation::Request& request) {
+  const auto read = [&](const std::string& name) {
+    if (auto value = fields.option(name)) request.options.set(name, std::move(*value));
+  };
+  for (const OptionField& field : model.options()) {
+    read(field.name);
+    for (const std::string& alias : field.aliases) read(alias);
+  }
+}
+
+std::string checked_prompt(std::string_view field, std::string_view text) {
+  const std::string_view prompt = trim(text);
+  require(!prompt.empty(), ErrorCode::invalid_argument,
+          "{} is empty; say what the video shows, e.g. \"a red circle moves right\"", field);
+  generation::check_prompt(text, field);
+  return std::string(prompt);
+}
+
+Picture decode_picture(std::string_view field, std::string_view text) {
+  require(!text.starts_with("http:") && !text.starts_with("https:") && !text.starts_with("file:"),
+          ErrorCode::invalid_argument, "{} must be the picture itself in base64; this server fetches no addresses",
+          field);
+  const std::string bytes = decode_base64(field, text);
+  require(bytes.size() <= kMaxImageBytes, ErrorCode::too_large, "{} has {} bytes; {} are allowed", field, bytes.size(),
+          kMaxImageBytes);
+  media::ImageLimits limits;
+  limits.max_bytes = kMaxImageBytes;
+  limits.max_pixels = 16 << 20;
+  media::Image image = media::decode_image({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, limits);
+  return {.rgb = std::move(image.rgb), .height = image.height, .width = image.width};
+}
+
+generation::Request parse_session_request(std::string_view body, const generation::Model& model,
+                                          std::string_view name) {
   JsonFields fields(body);
-  VideoRequest request;
+  generation::Request request;
   // All fields are asked for, and thus known, before the first one's value is looked into: a misspelt name is then
   // reported as such.
   const auto segments = fields.integer("segments", 0, kMost);
   request.seed = fields.integer("seed", 0, std::numeric_limits<int64_t>::max()).value_or(0);
-  request.segment_latent_frames = fields.integer("segment_length", 1, kMost);
-  request.overlap_latent_frames = fields.integer("overlap", 0, kMost);
   request.video_frames = fields.integer("frames", 1, kMost);
   request.fps = fields.number("fps", 1, 240);
   request.max_lead_seconds = parse_pacing(fields);
-  request.steps = fields.integer("steps", 1, kMost);
-  request.denoising_steps = fields.numbers("denoising_steps", 1000);
-  request.solver = fields.string("solver");
-  request.guidance_scale = fields.number("guidance_scale", 0, 100);
-  request.timestep_shift = fields.number("timestep_shift", 0, 1000);
-  request.negative_prompt = fields.string("negative_prompt");
-  parse_dimensions(fields, request);
+  read_options(fields, model, request);
+  read_size(fields, request);
   for (const char* later : {"prompt", "prompts", "image", "model"}) fields.declare(later);
   fields.require_all_known();
-  require_model(fields, model_name);
-  require(!request.negative_prompt || request.negative_prompt->size() <= kMaxPromptBytes, ErrorCode::too_large,
-          "negative_prompt has more than {} bytes", kMaxPromptBytes);
-  request.prompts = parse_prompts(fields);
-  request.image = parse_image(fields);
+  check_model(fields, name);
+  const bool takes_text = model.capabilities().needs.has(generation::Modality::text);
+  request.prompts = parse_prompts(fields, takes_text);
+  if (const auto image = fields.string("image")) request.image = decode_picture("image", *image);
   // As many segments as prompts, so that each prompt is seen.
-  request.segments = segments.value_or(request.video_frames ? 1 : static_cast<int64_t>(request.prompts.size()));
+  const auto prompts = std::max<int64_t>(1, static_cast<int64_t>(request.prompts.size()));
+  request.segments = segments.value_or(request.video_frames ? 1 : prompts);
   return request;
 }
 
@@ -168,8 +161,7 @@ std::optional<double> parse_pacing_request(std::string_view body) {
   return lead;
 }
 
-std::string parse_prompt_request(std::string_view body) {
-  JsonFields fields(body);
+std::string parse_prompt_request(JsonFields fields) {
   const auto prompt = fields.string("prompt");
   fields.require_all_known();
   require(prompt.has_value(), ErrorCode::invalid_argument, "prompt is missing");

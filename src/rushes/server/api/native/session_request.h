@@ -3,26 +3,37 @@
 #include <string>
 #include <string_view>
 
-#include "rushes/generation/generator.h"
+#include "rushes/generation/model.h"
+#include "rushes/server/api/native/json_fields.h"
 
 namespace rushes::server {
 
-inline constexpr std::size_t kMaxPromptBytes = 8 << 10;   // the text encoders read far less
 inline constexpr double kRealtimeLeadSeconds = 2;         // covers a block's time and a busy moment
-inline constexpr std::size_t kMaxPrompts = 1000;          // one a segment
 inline constexpr std::size_t kMaxImageBytes = 16 << 20;   // of the picture's file
 inline constexpr std::size_t kMaxCreateBytes = 24 << 20;  // of the whole request: that picture in base64, and prompts
 
-/// Body of POST /v1/sessions (docs/api.md lists the fields). What a model allows, the model checks.
-/// Throws Error(invalid_argument) naming the field, Error(too_large) for long prompts and pictures, Error(unsupported)
-/// and Error(corrupt_data) for pictures that cannot be read.
-generation::VideoRequest parse_session_request(std::string_view body, std::string_view model_name);
+/// Body of POST /v1/sessions (docs/api.md lists the fields): what all models know, and the options of this one, which
+/// the server calls `name`. Its plan() checks the values. Throws Error(invalid_argument) naming the field, Error(too_large) for pictures,
+/// Error(unsupported) and Error(corrupt_data) for pictures that cannot be read.
+generation::Request parse_session_request(std::string_view body, const generation::Model& model, std::string_view name);
+
+// Parts of it, for other dialects.
+/// width and height, or size: "832x480".
+void read_size(JsonFields& fields, generation::Request& request);
+/// `model`, if it is given, must be `name`. Throws Error(not_found).
+void check_model(JsonFields& fields, std::string_view name);
+/// All that the model offers, under the names and other spellings of its fields.
+void read_options(JsonFields& fields, const generation::Model& model, generation::Request& request);
+/// A prompt without the white space around it; `field` stands in messages.
+std::string checked_prompt(std::string_view field, std::string_view text);
+/// A picture in base64, also as a data: address.
+Picture decode_picture(std::string_view field, std::string_view text);
 
 /// The field `model` of such a body, whatever else stands there.
 std::optional<std::string> parse_model_name(std::string_view body);
 
 /// Body of POST /v1/sessions/{id}/prompt: {"prompt": "..."}.
-std::string parse_prompt_request(std::string_view body);
+std::string parse_prompt_request(JsonFields fields);
 
 /// Body of POST /v1/sessions/{id}/fork: {"prompt": "..."}, or nothing to go on with the same.
 struct ForkRequest {

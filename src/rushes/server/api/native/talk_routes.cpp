@@ -32,7 +32,7 @@ void add_talk_routes(Router& router, const TalkTable* talks, const fs::path& exa
   about.pattern = "/v1/talk";
   about.answer = [talks, examples](const Request&) {
     Json model;
-    if (talks) model = {{"name", talks->model().name()}, {"description", talks->model().description()}};
+    if (talks) model = {{"name", talks->model().card().name}, {"description", talks->model().card().description}};
     return json_response(200, {{"model", std::move(model)},
                                {"portraits", examples_of(examples, "image/")},
                                {"speech", examples_of(examples, "audio/")}});

@@ -22,11 +22,11 @@ const Entry& entry_of(const SessionTable& sessions, const Request& request) {
 // POST /v1/videos: starts a video. 200 with it; 400, 413, 415, 422 for the request, 404 for another model, 429.
 Response create_video(SessionTable& sessions, const Request& request) {
   return json_response(
-      200, video_json(sessions.create(parse_video_request(request, sessions.model())), sessions.model().name()));
+      200, video_json(sessions.create(parse_video_request(request, sessions.model(), sessions.models().default_name())), sessions.model().card().name));
 }
 
 Response get_video(SessionTable& sessions, const Request& request) {
-  Response response = json_response(200, video_json(entry_of(sessions, request), sessions.model().name()));
+  Response response = json_response(200, video_json(entry_of(sessions, request), sessions.model().card().name));
   response.headers.emplace_back("openai-poll-after-ms", kPollAfterMs);
   return response;
 }
@@ -55,7 +55,7 @@ Response list_videos(SessionTable& sessions, const Request& request) {
   }
   const auto last = first + std::min<int64_t>(limit, all.end() - first);
   Json data = Json::array();
-  for (auto each = first; each != last; ++each) data.push_back(video_json(*each, sessions.model().name()));
+  for (auto each = first; each != last; ++each) data.push_back(video_json(*each, sessions.model().card().name));
   const Json first_id = data.empty() ? Json() : data.front()["id"], last_id = data.empty() ? Json() : data.back()["id"];
   return json_response(200, {{"object", "list"},
                              {"data", std::move(data)},
@@ -95,11 +95,11 @@ Response remix_video(SessionTable& sessions, const Request& request) {
   const Entry& source = entry_of(sessions, request);
   require(!source.lost_image, ErrorCode::conflict,
           "the video began with a picture that this server does not have any more; create it anew");
-  generation::VideoRequest remix = source.session->request();
+  generation::Request remix = source.session->request();
   remix.prompts = {parse_remix_request(request)};
   return json_response(200,
                        video_json(sessions.create(std::move(remix), Origin{Origin::Kind::remix, source.session->id()}),
-                                  sessions.model().name()));
+                                  sessions.model().card().name));
 }
 
 }  // namespace

@@ -1,9 +1,8 @@
 #include "rushes/server/api/openai/video_request.h"
 
-#include <fmt/ranges.h>
-
 #include <charconv>
 #include <cmath>
+#include <limits>
 #include <set>
 
 #include "rushes/server/api/native/json_fields.h"
@@ -89,31 +88,36 @@ double parse_seconds(const nlohmann::json& value) {
 
 }  // namespace
 
-generation::VideoRequest parse_video_request(const Request& request, const generation::Model& model) {
-  static const std::set<std::string, std::less<>> kKnown{
-      "prompt", "model", "seconds",        "size",           "input_reference", "seed",
-      "fps",    "steps", "guidance_scale", "timestep_shift", "negative_prompt"};
-  nlohmann::json fields = is_form(request) ? form_fields(request) : json_fields(request.body);
-  for (const auto& [name, value] : fields.items())
-    require(kKnown.contains(name), ErrorCode::invalid_argument, "unknown field {}; known are: {}", name.substr(0, 64),
-            fmt::join(kKnown, ", "));
-  require(fields.contains("prompt") && fields["prompt"].is_string(), ErrorCode::invalid_argument,
+generation::Request parse_video_request(const Request& request, const generation::Model& model, std::string_view name) {
+  nlohmann::json given = is_form(request) ? form_fields(request) : json_fields(request.body);
+  const double seconds = parse_seconds(given.value("seconds", nlohmann::json()));
+  std::optional<nlohmann::json> image;
+  if (given.contains("input_reference") && !given["input_reference"].is_null())
+    image = image_of(given["input_reference"]);
+  given.erase("seconds");
+  given.erase("input_reference");
+  JsonFields fields = JsonFields::of(std::move(given));
+  generation::Request parsed;
+  parsed.seed = fields.integer("seed", 0, std::numeric_limits<int64_t>::max()).value_or(0);
+  parsed.fps = fields.number("fps", 1, 240);
+  read_options(fields, model, parsed);
+  read_size(fields, parsed);
+  const auto prompt = fields.string("prompt");
+  fields.declare("model");
+  for (const char* read_before : {"seconds", "input_reference"}) fields.declare(read_before);
+  fields.require_all_known();
+  check_model(fields, name);
+  require(prompt.has_value(), ErrorCode::invalid_argument,
           "prompt is missing: a string that says what the video shows");
-  const double seconds = parse_seconds(fields.value("seconds", nlohmann::json()));
-  fields["prompts"] = nlohmann::json::array({fields["prompt"]});  // one prompt, also with a ';' in it
-  if (fields.contains("input_reference") && !fields["input_reference"].is_null())
-    fields["image"] = image_of(fields["input_reference"]);
-  for (const char* field : {"prompt", "seconds", "input_reference"}) fields.erase(field);
-  // Bytes that are no UTF-8 come only from a form; as U+FFFD they are a prompt like any other.
-  generation::VideoRequest parsed =
-      parse_session_request(fields.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace), model.name());
-  parsed.video_frames = std::max<int64_t>(1, std::llround(seconds * model.plan(parsed).fps));
+  parsed.prompts = {checked_prompt("prompt", *prompt)};  // one, also with a ';' in it
+  if (image) parsed.image = decode_picture("input_reference", image->get_ref<const std::string&>());
+  parsed.video_frames = std::max<int64_t>(1, std::llround(seconds * model.plan(parsed)->format().fps));
   return parsed;
 }
 
 std::string parse_remix_request(const Request& request) {
-  if (!is_form(request)) return parse_prompt_request(request.body);
-  return parse_prompt_request(form_fields(request).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
+  if (!is_form(request)) return parse_prompt_request(JsonFields(request.body));
+  return parse_prompt_request(JsonFields::of(form_fields(request)));
 }
 
 }  // namespace rushes::server

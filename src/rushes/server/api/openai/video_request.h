@@ -2,7 +2,7 @@
 #pragma once
 #include <string>
 
-#include "rushes/generation/generator.h"
+#include "rushes/generation/model.h"
 #include "rushes/server/http/http.h"
 
 namespace rushes::server {
@@ -11,7 +11,7 @@ inline constexpr double kDefaultVideoSeconds = 4;  // as the API's own
 
 /// Body of POST /v1/videos, JSON or multipart/form-data: prompt, model, seconds, size, input_reference, and the native
 /// API's seed, fps, steps, guidance_scale, timestep_shift and negative_prompt. Throws as parse_session_request().
-generation::VideoRequest parse_video_request(const Request& request, const generation::Model& model);
+generation::Request parse_video_request(const Request& request, const generation::Model& model, std::string_view name);
 
 /// Body of POST /v1/videos/{id}/remix: {"prompt": "..."}, JSON or a form.
 std::string parse_remix_request(const Request& request);

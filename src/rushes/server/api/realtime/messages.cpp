@@ -1,6 +1,8 @@
 #include "rushes/server/api/realtime/messages.h"
 
 #include <array>
+#include <limits>
+#include <map>
 #include <utility>
 
 #include "rushes/server/api/native/json_fields.h"
@@ -35,37 +37,43 @@ ClientMessage parse_client_message(std::string_view text) {
        "type must be session.start, session.interaction, session.stop or session.ping (got '{}')", type.substr(0, 64));
 }
 
-generation::VideoRequest parse_start(const Json& fields, std::string_view model) {
-  static const std::map<std::string_view, std::string_view> kNames{{"model", "model"},
-                                                                   {"width", "width"},
-                                                                   {"height", "height"},
-                                                                   {"size", "size"},
-                                                                   {"fps", "fps"},
-                                                                   {"seed", "seed"},
-                                                                   {"num_frames", "frames"},
-                                                                   {"num_inference_steps", "steps"},
-                                                                   {"guidance_scale", "guidance_scale"},
-                                                                   {"negative_prompt", "negative_prompt"}};
+generation::Request parse_start(const Json& fields, const generation::Model& model, std::string_view model_name) {
+  static const std::map<std::string_view, std::string_view> kOptions{{"num_inference_steps", "steps"},
+                                                                     {"guidance_scale", "guidance_scale"},
+                                                                     {"negative_prompt", "negative_prompt"}};
   const std::string format =
       fields.value("format", Json("m4s")).is_string() ? fields.value("format", std::string("m4s")) : "";
   require(format == "m4s", ErrorCode::invalid_argument, "format must be m4s");
-  Json native = Json::object();
-  native["prompts"] = Json::array({string_of(fields, "prompt", "session.start")});
+  nlohmann::json common = nlohmann::json::object(), options = nlohmann::json::object();
+  generation::Request request;
+  request.prompts = {checked_prompt("prompt", string_of(fields, "prompt", "session.start"))};
   for (const auto& [name, value] : fields.items()) {
     if (name == "type" || name == "format" || name == "prompt" || name == "extra_params") continue;
     if (name == "image_reference") {
       require(value.is_object(), ErrorCode::invalid_argument,
               "image_reference must be {{\"image_url\": \"data:image/png;base64,...\"}}");
-      native["image"] = string_of(value, "image_url", "image_reference");
+      request.image = decode_picture("image_reference", string_of(value, "image_url", "image_reference"));
       continue;
     }
-    const auto known = kNames.find(name);
-    require(known != kNames.end(), ErrorCode::invalid_argument, "unknown field {} in session.start",
-            name.substr(0, 64));
     require(!value.is_structured(), ErrorCode::invalid_argument, "{} must be a string or a number", name);
-    native[std::string(known->second)] = value;
+    if (const auto option = kOptions.find(name); option != kOptions.end())
+      options[std::string(option->second)] = value;
+    else
+      common[name] = value;
   }
-  return parse_session_request(native.dump(), model);
+  JsonFields known = JsonFields::of(std::move(common));
+  known.declare("model");
+  request.video_frames = known.integer("num_frames", 1, std::numeric_limits<int32_t>::max());
+  request.fps = known.number("fps", 1, 240);
+  request.seed = known.integer("seed", 0, std::numeric_limits<int64_t>::max()).value_or(0);
+  read_size(known, request);
+  for (const auto& [name, option] : kOptions) known.declare(name);
+  known.require_all_known();
+  check_model(known, model_name);
+  JsonFields of_model = JsonFields::of(std::move(options));
+  read_options(of_model, model, request);
+  of_model.require_all_known();
+  return request;
 }
 
 Interaction parse_interaction(const Json& fields, int64_t number) {
@@ -77,8 +85,7 @@ Interaction parse_interaction(const Json& fields, int64_t number) {
   require(!interaction["event"].contains("multi_modal_data"), ErrorCode::invalid_argument,
           "this model takes no camera; interaction.event may bring a prompt");
   Interaction parsed;
-  parsed.prompt =
-      parse_prompt_request(Json{{"prompt", string_of(interaction["event"], "prompt", "interaction.event")}}.dump());
+  parsed.prompt = checked_prompt("prompt", string_of(interaction["event"], "prompt", "interaction.event"));
   parsed.event_id = interaction.contains("event_id") && !interaction["event_id"].is_null()
                         ? string_of(interaction, "event_id", "interaction")
                         : fmt::format("interaction-{}", number);

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "rushes/generation/generator.h"
+#include "rushes/generation/model.h"
 #include "rushes/server/http/http.h"
 
 namespace rushes::server {
@@ -20,7 +20,7 @@ struct ClientMessage {
 ClientMessage parse_client_message(std::string_view text);
 
 /// Of session.start. `extra_params` are other servers' and ignored. Throws as parse_session_request().
-generation::VideoRequest parse_start(const Json& fields, std::string_view model);
+generation::Request parse_start(const Json& fields, const generation::Model& model, std::string_view name);
 
 struct Interaction {
   std::string event_id, prompt;

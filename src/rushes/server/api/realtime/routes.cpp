@@ -102,13 +102,13 @@ class RealtimeConversation {
 
   Json start(const Json& fields) {
     require(!entry_.session, ErrorCode::conflict, "the session of this connection has started already");
-    entry_ = sessions_.create(parse_start(fields, sessions_.model().name()));
+    entry_ = sessions_.create(parse_start(fields, sessions_.model(), sessions_.models().default_name()));
     const generation::VideoFormat& format = entry_.session->format();
     return {{"type", "video.start"},
             {"request_id", request_id()},
             {"format", "m4s"},
             {"config",
-             {{"model", sessions_.model().name()},
+             {{"model", sessions_.model().card().name},
               {"prompt", entry_.session->request().prompts.front()},
               {"width", format.width},
               {"height", format.height},

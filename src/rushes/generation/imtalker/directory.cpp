@@ -1,0 +1,174 @@
+#include "rushes/generation/imtalker/directory.h"
+
+#include <cmath>
+#include <tuple>
+
+#include "rushes/base/error.h"
+#include "rushes/base/manifest.h"
+#include "rushes/models/wav2vec/checkpoint.h"
+
+namespace rushes::generation {
+namespace {
+
+namespace fs = std::filesystem;
+// Far above every published model; small enough that no product of two overflows.
+constexpr FieldRange kWidth{1, 1 << 16};
+
+template <typename Config, typename Visitor>
+void visit_renderer(Config& config, Visitor&& visit) {
+  visit("feature_dims", config.feature_dims, kWidth);
+  visit("spatial_dims", config.spatial_dims, FieldRange{1, 2048});
+  visit("dim_motion", config.dim_motion, kWidth);
+  visit("dim_app", config.dim_app, kWidth);
+  visit("motion_encoder_initial", config.motion_encoder_initial, kWidth);
+  visit("motion_encoder_channels", config.motion_encoder_channels, kWidth);
+  visit("const_dim", config.const_dim, kWidth);
+  visit("const_size", config.const_size, FieldRange{1, 64});
+  visit("swin_res_threshold", config.swin_res_threshold, FieldRange{1, 4096});
+  visit("window_size", config.window_size, FieldRange{1, 64});
+  visit("num_heads", config.num_heads, FieldRange{1, 1024});
+}
+
+template <typename Config, typename Visitor>
+void visit_generator(Config& config, Visitor&& visit) {
+  visit("fps", config.fps, FieldRange{1, 240});
+  visit("sampling_rate", config.sampling_rate, FieldRange{1000, 192'000});
+  visit("window_seconds", config.window_seconds, FieldRange{0.01, 60});
+  visit("num_prev_frames", config.num_prev_frames, FieldRange{1, 1000});
+  visit("dim_audio", config.dim_audio, kWidth);
+  visit("dim_condition", config.dim_condition, kWidth);
+  visit("dim_motion", config.dim_motion, kWidth);
+  visit("dim_hidden", config.dim_hidden, kWidth);
+  visit("num_heads", config.num_heads, FieldRange{1, 1024});
+  visit("depth", config.depth, FieldRange{1, 1000});
+  visit("mlp_ratio", config.mlp_ratio, FieldRange{0.1, 64});
+}
+
+template <typename Config, typename Visitor>
+void visit_audio(Config& config, Visitor&& visit) {
+  visit("hidden_size", config.hidden_size, kWidth);
+  visit("num_hidden_layers", config.num_hidden_layers, FieldRange{1, 1000});
+  visit("num_attention_heads", config.num_attention_heads, FieldRange{1, 1024});
+  visit("intermediate_size", config.intermediate_size, kWidth);
+  visit("conv_dim", config.conv_dim, kWidth);
+  visit("conv_kernel", config.conv_kernel, FieldRange{1, 1024});
+  visit("conv_stride", config.conv_stride, FieldRange{1, 1024});
+  visit("num_conv_pos_embeddings", config.num_conv_pos_embeddings, FieldRange{1, 4096});
+  visit("num_conv_pos_embedding_groups", config.num_conv_pos_embedding_groups, FieldRange{1, 4096});
+  visit("layer_norm_eps", config.layer_norm_eps, FieldRange{0, 1});
+}
+
+template <typename Config, typename Visitor>
+void visit_defaults(Config& defaults, Visitor&& visit) {
+  visit("nfe", defaults.nfe, FieldRange{2, 1000});
+  visit("cfg_scale", defaults.cfg_scale, FieldRange{0, 20});
+  visit("motion_scale", defaults.motion_scale, FieldRange{0, 4});
+  visit("normalise_audio", defaults.normalise_audio, FieldRange{0, 1});
+  visit("chunk_seconds", defaults.chunk_seconds, FieldRange{0.04, 10});
+}
+
+void check_dimensions(const TalkDirectory& model, const std::string& source) {
+  const auto& [renderer, generator, audio] =
+      std::tie(model.renderer_config, model.generator_config, model.audio_config);
+  const auto equal = [&](const char* first, int64_t a, const char* second, int64_t b) {
+    require(a == b, ErrorCode::invalid_argument, "{}: {} is {}, but {} is {}; they must be equal", source, first, a,
+            second, b);
+  };
+  equal("renderer.dim_motion", renderer.dim_motion, "motion_generator.dim_motion", generator.dim_motion);
+  equal("motion_generator.dim_audio", generator.dim_audio, "audio_encoder.hidden_size", audio.hidden_size);
+  equal("the length of renderer.feature_dims", renderer.levels(), "that of renderer.spatial_dims",
+        static_cast<int64_t>(renderer.spatial_dims.size()));
+  equal("the length of audio_encoder.conv_dim", static_cast<int64_t>(audio.conv_dim.size()), "that of conv_kernel",
+        static_cast<int64_t>(audio.conv_kernel.size()));
+  equal("the length of audio_encoder.conv_dim", static_cast<int64_t>(audio.conv_dim.size()), "that of conv_stride",
+        static_cast<int64_t>(audio.conv_stride.size()));
+  const double samples = static_cast<double>(generator.sampling_rate) / generator.fps;
+  require(samples == std::floor(samples), ErrorCode::unsupported,
+          "{}: motion_generator: {} samples a second are not a whole number for each of {} video frames", source,
+          generator.sampling_rate, generator.fps);
+}
+
+TalkDirectory published_layout(const fs::path& directory) {
+  TalkDirectory model;
+  model.directory = directory;
+  model.name = directory.filename().string();
+  model.renderer = directory / "renderer.ckpt";
+  model.motion_generator = directory / "generator.ckpt";
+  model.audio_encoder = directory / "wav2vec2-base-960h";
+  for (const fs::path& file : {model.renderer, model.motion_generator, model.audio_encoder})
+    require(fs::exists(file), ErrorCode::not_found,
+            "'{}' is not a talking-head model: it has neither {} nor, as published, {}", directory.string(),
+            kManifestName, file.filename().string());
+  model.audio_config = wav2vec::read_config(model.audio_encoder);
+  model.generator_config.dim_audio = model.audio_config.hidden_size;
+  model.defaults.motion_scale = 0.6;
+  check_dimensions(model, directory.string());
+  return model;
+}
+
+std::optional<fs::path> find_detector(const fs::path& directory) {
+  for (const char* name : {"face_detector.safetensors", "s3fd.pth"})
+    if (fs::exists(directory / name)) return directory / name;
+  return std::nullopt;
+}
+
+}  // namespace
+
+TalkDirectory parse_talk_manifest(const std::string& yaml, const fs::path& directory, const std::string& source) {
+  TalkDirectory model;
+  model.directory = directory;
+  read_manifest(yaml, directory, source, "imtalker", [&](std::string name, ManifestSection& top) {
+    model.name = std::move(name);
+    const auto read = [&](const char* key, auto visit_fields, auto& config) {
+      if (!top.has(key)) return;
+      ManifestSection section = top.section(key);
+      visit_fields(config, section);
+      section.finish();
+    };
+    read("renderer", [](auto& config, auto& section) { visit_renderer(config, section); }, model.renderer_config);
+    read("motion_generator", [](auto& config, auto& section) { visit_generator(config, section); },
+         model.generator_config);
+    read("audio_encoder", [](auto& config, auto& section) { visit_audio(config, section); }, model.audio_config);
+    read("defaults", [](auto& config, auto& section) { visit_defaults(config, section); }, model.defaults);
+  });
+  check_dimensions(model, source);
+  model.renderer = directory / "renderer.safetensors";
+  model.motion_generator = directory / "motion_generator.safetensors";
+  model.audio_encoder = directory / "audio_encoder.safetensors";
+  model.face_detector = find_detector(directory);
+  return model;
+}
+
+TalkDirectory open_talk_directory(const fs::path& directory) {
+  require(fs::is_directory(directory), ErrorCode::not_found, "'{}' is not a directory; name a talking-head model",
+          directory.string());
+  const fs::path manifest = directory / kManifestName;
+  if (!fs::exists(manifest)) {
+    TalkDirectory model = published_layout(directory);
+    model.face_detector = find_detector(directory);
+    return model;
+  }
+  return parse_talk_manifest(manifest_text(directory), directory, manifest.string());
+}
+
+std::string talk_manifest_yaml(const TalkDirectory& model) {
+  ManifestWriter out(model.name, "imtalker");
+  const auto write = [&](const char* key, auto visit_fields, const auto& config) {
+    out.begin(key);
+    visit_fields(config, out);
+    out.end();
+  };
+  write("renderer", [](const auto& config, auto& to) { visit_renderer(config, to); }, model.renderer_config);
+  write("motion_generator", [](const auto& config, auto& to) { visit_generator(config, to); }, model.generator_config);
+  write("audio_encoder", [](const auto& config, auto& to) { visit_audio(config, to); }, model.audio_config);
+  write("defaults", [](const auto& config, auto& to) { visit_defaults(config, to); }, model.defaults);
+  return out.finish();
+}
+
+bool is_talk_directory(const fs::path& directory) {
+  std::error_code status;
+  return manifest_family(directory) == "imtalker" ||
+         (fs::exists(directory / "renderer.ckpt", status) && fs::exists(directory / "generator.ckpt", status));
+}
+
+}  // namespace rushes::generation

@@ -1,0 +1,69 @@
+// A loaded talking-head model: the parts that all its sessions share, and what a request must fulfil.
+#pragma once
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "rushes/generation/imtalker/plan.h"
+#include "rushes/generation/imtalker/directory.h"
+#include "rushes/models/imtalker/face_detector.h"
+#include "rushes/models/imtalker/motion_generator.h"
+#include "rushes/models/imtalker/renderer.h"
+#include "rushes/models/wav2vec/encoder.h"
+
+namespace rushes::generation {
+
+/// The weights of all parts, in the dtype that they compute in.
+struct TalkWeights {
+  tensor::WeightMap renderer, motion_generator, audio_encoder;
+  tensor::WeightMap face_detector;  // empty: pictures are cut in their centre
+
+  int64_t parameter_count() const;
+};
+
+/// Immutable; any thread.
+struct TalkParts {
+  TalkParts(const TalkDirectory& model, const TalkWeights& weights);
+
+  /// Features of speech [S] for the video frames that it fills, [1, T, dim_audio].
+  at::Tensor speech_features(const at::Tensor& wave) const;
+  int64_t samples_per_frame() const;
+
+  imtalker::Renderer renderer;
+  imtalker::MotionGenerator generator;
+  wav2vec::Encoder encoder;
+  std::optional<imtalker::FaceDetector> detector;
+  TalkDefaults defaults;
+  at::TensorOptions like;  // dtype and device of the networks
+};
+
+class TalkModel final : public Model, public FaceCrop {
+ public:
+  /// Throws Error(corrupt_data) for weights that do not fit the configurations.
+  TalkModel(const TalkDirectory& model, const TalkWeights& weights);
+
+  const ModelCard& card() const override { return card_; }
+  Capabilities capabilities() const override;
+  std::span<const OptionField> options() const override { return options_; }
+  std::unique_ptr<Plan> plan(const Request& request) const override;
+  /// Finds the face too, which takes a while where there is a detector.
+  std::unique_ptr<Generator> start(std::unique_ptr<Plan> plan) const override;
+  void prepare(std::span<const Waiting> together) const override;
+
+  bool finds_faces() const override { return parts_->detector.has_value(); }
+  int64_t side() const override { return shape_.side; }
+  bool crops(const Request& request) const override;
+  Picture crop(const Request& request, int64_t side) const override;
+
+  const std::shared_ptr<const TalkParts>& parts() const { return parts_; }
+  /// Makes one chunk, so that the first request finds kernels chosen and memory mapped.
+  void warm_up() const;
+
+ private:
+  ModelCard card_;
+  TalkShape shape_;
+  std::vector<OptionField> options_;
+  std::shared_ptr<const TalkParts> parts_;
+};
+
+}  // namespace rushes::generation

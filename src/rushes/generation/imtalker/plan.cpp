@@ -1,0 +1,154 @@
+#include "rushes/generation/imtalker/plan.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "rushes/base/error.h"
+#include "rushes/tensor/ops.h"
+
+namespace rushes::generation {
+namespace {
+
+constexpr ErrorCode kBad = ErrorCode::invalid_argument;
+constexpr double kReferenceMotionScale = 0.6;         // of the published servers
+constexpr int64_t kLeastSide = 32, kMostSide = 4096;  // of a picture that frames are pasted into
+
+/// A row that holds for every frame.
+std::optional<at::Tensor> row(const std::optional<std::vector<double>>& values) {
+  if (!values) return std::nullopt;
+  return at::tensor(std::vector<float>(values->begin(), values->end()), at::TensorOptions(at::kFloat)).unsqueeze(0);
+}
+
+OptionField style(const char* name, const char* alias, const char* doc, std::size_t count) {
+  return {.name = name,
+          .type = OptionType::numbers,
+          .doc = doc,
+          .least = -1000,
+          .most = 1000,
+          .least_count = count,
+          .most_count = count,
+          .aliases = {alias}};
+}
+
+void check_picture(const Request& request, bool crop) {
+  require(request.image.has_value(), kBad, "image is missing: the portrait that shall talk");
+  const Picture& image = *request.image;
+  require(image.rgb && image.height >= kLeastSide && image.width >= kLeastSide, kBad,
+          "image is {}x{}; a portrait has at least {} pixels a side", image.width, image.height, kLeastSide);
+  require(crop || std::max(image.height, image.width) <= kMostSide, ErrorCode::too_large,
+          "image is {}x{}; without crop at most {} pixels a side become a video", image.width, image.height, kMostSide);
+}
+
+/// What this family's models do not offer must not be lost in silence.
+void check_unused(const Request& request, const TalkShape& shape) {
+  require(request.prompts.empty(), ErrorCode::unsupported, "prompt: this model takes no text; speech moves the portrait");
+  require(!request.video_frames && request.segments <= 1, ErrorCode::unsupported,
+          "segments and frames: the length of a talking head is that of its speech");
+  require(!request.width && !request.height, ErrorCode::unsupported,
+          "size: this model shows {0}x{0}, or without crop the picture's own size", shape.side);
+  require(!request.fps || request.video || *request.fps == shape.fps, ErrorCode::unsupported,
+          "fps: this model makes {} frames a second", shape.fps);
+  require(request.seed >= 0, kBad, "seed must be 0 or more (got {})", request.seed);
+}
+
+}  // namespace
+
+Capabilities talk_capabilities() {
+  return {.takes = Modality::image | Modality::video,
+          .needs = Modality::image,
+          .feeds = Modality::audio,
+          .yields = Modality::video | Modality::audio,
+          .forks = true,
+          .endless = true};
+}
+
+std::vector<OptionField> talk_options(const TalkDefaults& defaults) {
+  return {{.name = "nfe",
+           .type = OptionType::integer,
+           .doc = "time points of the solver, one more than its steps",
+           .standard = defaults.nfe,
+           .least = 2,
+           .most = 1000,
+           .aliases = {"steps"}},
+          {.name = "cfg_scale",
+           .type = OptionType::number,
+           .doc = "how strongly the mouth follows the speech",
+           .standard = defaults.cfg_scale,
+           .least = 0,
+           .most = 20,
+           .aliases = {"guidance_scale"}},
+          {.name = "chunk_duration",
+           .type = OptionType::number,
+           .doc = "seconds of speech that become motion at once",
+           .standard = defaults.chunk_seconds,
+           .least = 0.04,
+           .most = 10,
+           .aliases = {"chunk"}},
+          {.name = "mode",
+           .type = OptionType::choice,
+           .doc = "aligned: one frame for each 1/fps s of speech, with sound; reference: overlapping windows without "
+                  "sound, as the published server",
+           .standard = std::string("aligned"),
+           .choices = {"aligned", "reference"}},
+          {.name = "crop",
+           .type = OptionType::boolean,
+           .doc = "show the face's square; else the whole picture, with the face moving in it",
+           .standard = true},
+          {.name = "crop_scale",
+           .type = OptionType::number,
+           .doc = "half the square's side, in longer sides of the face's box",
+           .standard = 0.8,
+           .least = 0.1,
+           .most = 4},
+          {.name = "face",
+           .type = OptionType::numbers,
+           .doc = "box of the face in the picture, in pixels: x1, y1, x2, y2; else it is looked for",
+           .least = -100'000,
+           .most = 100'000,
+           .least_count = 4,
+           .most_count = 4},
+          style("pose_style", "pose", "head pose, held throughout: pitch, yaw, roll", 3),
+          style("gaze_style", "gaze", "direction of the eyes, held throughout: x, y", 2)};
+}
+
+VideoFormat TalkPlan::format() const {
+  const int64_t speech_sound = mode == TalkMode::aligned ? speech_hz : 0;
+  return {.height = height,
+          .width = width,
+          .fps = fps,
+          .video_frames = {},
+          .sound_hz = driving ? driving->sound_hz() : speech_sound,
+          .speech_hz = driving ? 0 : speech_hz};
+}
+
+std::unique_ptr<TalkPlan> plan_talk(const Request& request, const TalkShape& shape,
+                                    std::span<const OptionField> fields) {
+  const Options options = checked(request.options, fields);
+  auto plan = std::make_unique<TalkPlan>();
+  plan->crop = options.get<bool>("crop").value_or(true);
+  check_picture(request, plan->crop);
+  check_unused(request, shape);
+  plan->image = *request.image;
+  plan->crop_scale = options.get<double>("crop_scale").value_or(0.8);
+  plan->face = options.get<std::vector<double>>("face");
+  plan->mode = options.get<std::string>("mode") == "reference" ? TalkMode::reference : TalkMode::aligned;
+  plan->chunk_seconds = options.get<double>("chunk_duration").value_or(shape.defaults.chunk_seconds);
+  plan->chunk_frames = std::max<int64_t>(1, std::llround(plan->chunk_seconds * shape.fps));
+  plan->motion_scale = plan->mode == TalkMode::reference ? kReferenceMotionScale : shape.defaults.motion_scale;
+  plan->motion.guidance_scale = options.get<double>("cfg_scale").value_or(shape.defaults.cfg_scale);
+  plan->motion.time_points = options.get<int64_t>("nfe").value_or(shape.defaults.nfe);
+  plan->seed = static_cast<uint64_t>(request.seed);
+  plan->driving = request.video;
+  plan->fps = plan->driving ? plan->driving->fps() : shape.fps;
+  plan->speech_hz = shape.speech_hz;
+  require(!plan->driving || plan->mode == TalkMode::aligned, kBad,
+          "mode reference is a way to cut speech into windows; a driving video has none");
+  plan->pose = row(options.get<std::vector<double>>("pose_style"));
+  plan->gaze = row(options.get<std::vector<double>>("gaze_style"));
+  // The usual video formats know even sides only.
+  plan->height = plan->crop ? shape.side : request.image->height / 2 * 2;
+  plan->width = plan->crop ? shape.side : request.image->width / 2 * 2;
+  return plan;
+}
+
+}  // namespace rushes::generation

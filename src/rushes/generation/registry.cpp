@@ -1,0 +1,50 @@
+#include "rushes/generation/registry.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+
+#include "rushes/base/error.h"
+#include "rushes/base/printable.h"
+#include "rushes/generation/imtalker/family.h"
+#include "rushes/generation/wan/family.h"
+
+namespace rushes::generation {
+namespace {
+
+std::string names() {
+  std::vector<std::string_view> all;
+  for (const Family& family : families()) all.push_back(family.name);
+  return fmt::format("{}", fmt::join(all, ", "));
+}
+
+}  // namespace
+
+std::span<const Family> families() {
+  static const std::array all{wan_family(), imtalker_family()};
+  return all;
+}
+
+const Family& family_named(std::string_view name) {
+  for (const Family& family : families())
+    if (family.name == name) return family;
+  fail(ErrorCode::not_found, "there is no family of models '{}'; this build knows {}", printable(name), names());
+}
+
+std::vector<FamilyOption> family_options(const std::function<bool(const Family&)>& wanted) {
+  std::vector<FamilyOption> all;
+  for (const Family& family : families()) {
+    if (!wanted(family)) continue;
+    for (const OptionField& field : family.options()) {
+      const auto known = std::find_if(all.begin(), all.end(), [&](const auto& o) { return o.field->name == field.name; });
+      if (known == all.end())
+        all.push_back({&field, {family.name}});
+      else
+        known->families.push_back(family.name);
+    }
+  }
+  return all;
+}
+
+}  // namespace rushes::generation

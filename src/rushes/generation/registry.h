@@ -1,0 +1,54 @@
+// The families of models: one line each in registry.cpp. A family recognises its files, loads them and makes a tiny
+// model with random weights for tests. No libtorch here.
+#pragma once
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "rushes/generation/model.h"
+
+namespace rushes::generation {
+
+struct ModelOptions {
+  std::string path;        // model directory or official layout; "random", "random:FAMILY": random weights, for tests
+  std::string checkpoint;  // optional: weights that replace the transformer's (self_forcing_dmd.pt)
+  bool use_ema = false;
+  std::string dtype = "auto";  // float32, bfloat16, auto
+  std::string device = "cpu";
+  std::string decoder = "auto";  // vae, tiny, auto: which autoencoder decodes
+};
+
+struct Family {
+  std::string_view name;
+  Capabilities capabilities;  // of its models, as published
+  /// The options of its models, with the defaults of the published one.
+  std::span<const OptionField> (*options)();
+  /// The directory is one of its models: its manifest says so, or it has the published layout. Reads no weights and
+  /// throws nothing.
+  bool (*recognise)(const std::filesystem::path& directory);
+  /// Shows progress through the log. Throws Error.
+  std::shared_ptr<const Model> (*load)(const ModelOptions& options);
+  /// Small enough for tests, ready in milliseconds, deterministic. Sets libtorch to one thread.
+  std::shared_ptr<const Model> (*tiny)(uint64_t seed);
+};
+
+std::span<const Family> families();
+/// Throws Error(not_found) naming those that exist.
+const Family& family_named(std::string_view name);
+
+/// Loads a model of whatever family. Throws Error(not_found) if no family knows the directory, and what loading throws.
+std::shared_ptr<const Model> load_model(const ModelOptions& options);
+
+/// The options of the families that `wanted` chooses, each name once, with the names of the families that have it. For
+/// flags and documents that must be known before a model is.
+struct FamilyOption {
+  const OptionField* field;
+  std::vector<std::string_view> families;
+};
+std::vector<FamilyOption> family_options(const std::function<bool(const Family&)>& wanted);
+
+}  // namespace rushes::generation

@@ -1,0 +1,122 @@
+// The family wan: files to a model that is ready to start sessions.
+#include <chrono>
+
+#include "rushes/base/error.h"
+#include "rushes/base/log.h"
+#include "rushes/base/manifest.h"
+#include "rushes/generation/registry.h"
+#include "rushes/generation/wan/family.h"
+#include "rushes/generation/wan/model.h"
+#include "rushes/generation/wan/tiny.h"
+#include "rushes/models/wan/checkpoint.h"
+#include "rushes/models/wan/model_directory.h"
+#include "rushes/models/wan/text_encoder.h"
+#include "rushes/models/wan/tiny_autoencoder.h"
+#include "rushes/models/wan/umt5.h"
+#include "rushes/models/wan/vae.h"
+#include "rushes/tensor/ops.h"
+#include "rushes/tensor/placement.h"
+#include "rushes/text/tokenizer.h"
+
+namespace rushes::generation {
+namespace {
+
+// Above this a block takes so long that warming up costs more than it saves.
+constexpr int64_t kWarmUpParameters = 200'000'000;
+
+/// Adds what it loads to `networks`.
+std::shared_ptr<const wan::Autoencoder> load_autoencoder(const wan::AutoencoderPart& part, const tensor::Placement& placement,
+                                                         const char* role, std::vector<ModelPart>& networks) {
+  log::info("loading autoencoder {}", part.file.string());
+  if (part.kind == wan::AutoencoderKind::tiny) {
+    const tensor::WeightMap weights = wan::load_tiny_autoencoder(part.file, part.tiny);
+    networks.push_back({role, "TinyAutoencoder", weights.parameter_count()});
+    return std::make_shared<const wan::TinyAutoencoder>(part.tiny, placement.put(weights));
+  }
+  const tensor::WeightMap weights = wan::load_vae(part.file, part.vae);
+  networks.push_back({role, "WanVAE", weights.parameter_count()});
+  return std::make_shared<const wan::Vae>(part.vae, placement.put(weights));
+}
+
+/// The autoencoder that decodes: the model's own, or its cheaper second one.
+const wan::AutoencoderPart& choose_decoder(const wan::ModelDirectory& model, const std::string& wanted) {
+  const auto is = [](const wan::AutoencoderPart& part, wan::AutoencoderKind kind) { return part.kind == kind; };
+  if (wanted == "auto") return model.autoencoder;
+  require(wanted == "vae" || wanted == "tiny", ErrorCode::invalid_argument,
+          "decoder must be auto, vae or tiny (got '{}')", wanted);
+  const auto kind = wanted == "vae" ? wan::AutoencoderKind::vae : wan::AutoencoderKind::tiny;
+  if (is(model.autoencoder, kind)) return model.autoencoder;
+  require(model.preview_autoencoder && is(*model.preview_autoencoder, kind), ErrorCode::not_found,
+          "decoder: the model '{}' has no {} autoencoder", model.name, wanted);
+  return *model.preview_autoencoder;
+}
+
+PromptCache::Encode load_text_encoder(const wan::ModelDirectory& model, const tensor::Placement& placement,
+                                      std::vector<ModelPart>& networks) {
+  log::info("loading text encoder {}", model.text_encoder.file.string());
+  const wan::Umt5Config& config = model.text_encoder.config;
+  const tensor::WeightMap weights = wan::load_text_encoder(model.text_encoder.file, config);
+  networks.push_back({"text_encoder", "WanTextEncoder", weights.parameter_count()});
+  const auto encoder = std::make_shared<const wan::TextEncoder>(
+      text::load_tokenizer(model.tokenizer),
+      std::make_shared<const wan::Umt5Encoder>(config, placement.put(weights)), placement.device);
+  return [encoder](const std::string& prompt) { return encoder->encode(prompt); };
+}
+
+std::span<const OptionField> published_options() {
+  static const std::vector<OptionField> fields = wan_options({}, {});
+  return fields;
+}
+
+bool recognise(const std::filesystem::path& directory) {
+  return manifest_family(directory) == "wan" || wan::has_published_layout(directory);
+}
+
+std::shared_ptr<const Model> load(const ModelOptions& options) {
+  const auto begin = std::chrono::steady_clock::now();
+  wan::ModelDirectoryOverrides overrides;
+  if (!options.checkpoint.empty()) overrides.checkpoint = options.checkpoint;
+  if (options.use_ema) overrides.branch = wan::Branch::generator_ema;
+  const wan::ModelDirectory model = wan::open_model_directory(options.path, overrides);
+  require(
+      model.transformer.config.model_type == wan::ModelType::t2v, ErrorCode::unsupported,
+      "'{}' is an image-to-video transformer; video is generated block by block with text-to-video transformers, which "
+      "take a first image too",
+      model.name);
+
+  log::info("loading transformer {}", model.transformer.file.string());
+  const tensor::WeightMap weights =
+      wan::load_transformer(model.transformer.file, model.transformer.config, model.transformer.branch);
+  const int64_t parameters = weights.parameter_count();
+  const tensor::Placement placement = tensor::place(options.device, options.dtype, parameters);
+  auto transformer =
+      std::make_shared<const wan::CausalTransformer>(model.transformer.config, placement.put(weights));
+  const wan::AutoencoderPart& decoder_part = choose_decoder(model, options.decoder);
+  ModelCard card;
+  card.networks = {{"transformer", "WanDiffusionGenerator", parameters}};
+  const auto decoder = load_autoencoder(decoder_part, placement, "decoder", card.networks);
+  const auto encoder = &decoder_part == &model.autoencoder
+                           ? decoder
+                           : load_autoencoder(model.autoencoder, placement, "encoder", card.networks);
+  auto encode_text = load_text_encoder(model, placement, card.networks);
+  card.name = model.name;
+  card.description = fmt::format("{}: transformer of {:.1f} M parameters, {} decoder, {}", model.name,
+                                 static_cast<double>(parameters) / 1e6,
+                                 decoder_part.kind == wan::AutoencoderKind::vae ? "vae" : "tiny", placement.text());
+  card.is_small = placement.device.is_cpu() && parameter_count(card) < kSmallParameters;
+  auto loaded = std::make_shared<const WanModel>(std::move(card), model.defaults, std::move(transformer), decoder,
+                                                 encoder, std::move(encode_text));
+  const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(); };
+  log::info("{}, loaded in {:.1f} s", loaded->card().description, seconds());
+  if (parameters <= kWarmUpParameters || placement.device.is_cuda()) loaded->warm_up();
+  return loaded;
+}
+
+}  // namespace
+
+const Family& wan_family() {
+  static const Family family{"wan", wan_capabilities(true), published_options, recognise, load, random_wan_model};
+  return family;
+}
+
+}  // namespace rushes::generation

@@ -1,0 +1,105 @@
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "rushes/base/error.h"
+#include "rushes/generation/registry.h"
+#include "rushes/generation/wan/tiny.h"
+
+namespace rushes::generation {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// A model directory with random weights, made once.
+const fs::path& directory() {
+  struct Scratch {
+    fs::path path = fs::temp_directory_path() / ("rushes_load_model_" + std::to_string(::getpid()));
+    Scratch() { write_random_model(path, RUSHES_SOURCE_DIR "/tests/golden/wan/tokenizer_unigram/tokenizer.json"); }
+    ~Scratch() { fs::remove_all(path); }
+  };
+  static const Scratch scratch;
+  return scratch.path;
+}
+
+Request request() {
+  Request r;
+  r.prompts = {"abc"};
+  r.options.set("segment_length", int64_t{6});
+  return r;
+}
+
+std::vector<uint8_t> generate(const Model& model) {
+  std::vector<uint8_t> rgb;
+  const auto generator = start(model, request());
+  for (;;) {
+    const StepResult result = generator->step({});
+    for (const Event& event : result.events)
+      if (const auto* block = std::get_if<FrameBlock>(&event))
+        rgb.insert(rgb.end(), block->rgb.get(),
+                   block->rgb.get() + block->video_frames * static_cast<int64_t>(block->frame_bytes()));
+    if (result.outcome == StepOutcome::finished) return rgb;
+  }
+}
+
+TEST(LoadModel, a_directory_gives_the_same_video_at_every_start) {
+  const auto one = load_model({.path = directory(), .dtype = "float32"}),
+             two = load_model({.path = directory(), .dtype = "auto"});
+  EXPECT_EQ(one->card().name, "random");
+  const auto video = generate(*one);
+  EXPECT_EQ(video.size(), 21u * 32 * 32 * 3);
+  EXPECT_EQ(video, generate(*two));
+}
+
+TEST(LoadModel, bfloat16_weights_give_nearly_the_same_frames) {
+  const auto exact = generate(*load_model({.path = directory(), .dtype = "float32"}));
+  const auto rough = generate(*load_model({.path = directory(), .dtype = "bfloat16"}));
+  ASSERT_EQ(exact.size(), rough.size());
+  double difference = 0;
+  for (size_t i = 0; i < exact.size(); ++i) difference += std::abs(exact[i] - rough[i]);
+  EXPECT_LT(difference / static_cast<double>(exact.size()), 8);
+  EXPECT_GT(difference, 0);
+}
+
+TEST(LoadModel, another_checkpoint_replaces_the_transformer) {
+  const fs::path other = directory() / "other";
+  write_random_model(other, directory() / "tokenizer.json", 1);
+  const auto changed = load_model({.path = directory(), .checkpoint = other / "transformer.safetensors"});
+  EXPECT_NE(generate(*changed), generate(*load_model({.path = directory()})));
+}
+
+TEST(LoadModel, wrong_options_are_refused_by_name) {
+  const struct {
+    const char* name;
+    ModelOptions options;
+    ErrorCode code;
+    const char* words;
+  } rows[] = {
+      {"no model", {}, ErrorCode::invalid_argument, "model must name"},
+      {"missing directory", {.path = "/nowhere/at/all"}, ErrorCode::not_found, "/nowhere/at/all"},
+      {"dtype", {.path = directory(), .dtype = "float8"}, ErrorCode::invalid_argument, "auto, float32 or bfloat16"},
+      {"device", {.path = directory(), .device = "toaster"}, ErrorCode::invalid_argument, "cpu, cuda"},
+      {"decoder", {.path = directory(), .decoder = "huge"}, ErrorCode::invalid_argument, "auto, vae or tiny"},
+      {"no such decoder", {.path = directory(), .decoder = "vae"}, ErrorCode::not_found, "no vae autoencoder"},
+      {"missing checkpoint", {.path = directory(), .checkpoint = "/nowhere.pt"}, ErrorCode::not_found, "/nowhere.pt"},
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.name);
+    try {
+      load_model(row.options);
+      ADD_FAILURE() << "no error";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), row.code) << error.what();
+      EXPECT_NE(std::string(error.what()).find(row.words), std::string::npos) << error.what();
+    }
+  }
+}
+
+TEST(LoadModel, the_word_random_needs_no_files) {
+  EXPECT_EQ(generate(*load_model({.path = "random"})).size(), 21u * 32 * 32 * 3);
+}
+
+}  // namespace
+}  // namespace rushes::generation
