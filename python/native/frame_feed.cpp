@@ -19,7 +19,7 @@ class FeedGenerator final : public generation::Generator {
   generation::VideoFormat format() const override { return format_; }
   bool at_block_border() const override { return true; }
   std::unique_ptr<Generator> fork() const override {
-    fail(ErrorCode::unsupported, "these frames come from a program; they cannot go on in another way");
+    fail(ErrorCode::unsupported, "frames that a program feeds cannot be forked");
   }
   int64_t bytes() const override { return 0; }
 

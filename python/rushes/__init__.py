@@ -51,11 +51,13 @@ _HOMES = {"Generation": "model", "Model": "model", "shipped_model": "model", "Pr
 
 
 def __getattr__(name: str) -> object:
+    if name == "_core":  # all that needs the engine comes by here first, `from . import _core` too
+        _importlib.import_module("._libtorch", __name__).load()
     if name in _MODULES:
         return _importlib.import_module("." + name, __name__)
     if name not in __all__:
         raise AttributeError(f"module 'rushes' has no attribute '{name}'")
-    globals()[name] = value = getattr(_importlib.import_module("." + _HOMES.get(name, "_core"), __name__), name)
+    globals()[name] = value = getattr(__getattr__(_HOMES.get(name, "_core")), name)
     return value
 
 

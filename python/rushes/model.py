@@ -14,14 +14,15 @@ from .profiling import Profiling
 
 
 def shipped_model() -> str:
-    """The folder of the model that comes with rushes: $RUSHES_MODEL, else models/shipped-t2v above this package or here.
+    """The folder of the model that comes with rushes: $RUSHES_MODEL, else that in the package, or in a checkout above it
+    or here.
 
     Raises NotFound with the places looked at.
     """
     if named := os.environ.get("RUSHES_MODEL"):
         return named
     here = pathlib.Path(__file__).resolve()
-    places = [folder / "models" / "shipped-t2v" for folder in (here.parent, *here.parents, pathlib.Path.cwd())]
+    places = [folder / "models" / "shipped-t2v" for folder in (here.parent / "share" / "rushes", *here.parents, pathlib.Path.cwd())]
     for place in places:
         if place.is_dir():
             return str(place)

@@ -21,8 +21,18 @@ export function App() {
     dispatch({ type: "notice", text: error instanceof Error ? error.message : String(error) });
   }, []);
 
+  // A program that feeds frames begins its session when it has the first ones, be the page open or not.
+  const empty = state.sessions.length === 0;
   useEffect(() => {
-    api.listSessions().then((sessions) => dispatch({ type: "listed", sessions }), report);
+    const list = (failed: (error: unknown) => void): void =>
+      void api.listSessions().then((sessions) => dispatch({ type: "listed", sessions }), failed);
+    list(report);
+    if (!empty) return;
+    const again = setInterval(() => list(() => {}), 1000);
+    return () => clearInterval(again);
+  }, [empty, report]);
+
+  useEffect(() => {
     api.talkInfo().then(setTalk, report);
     api.models().then((models) => setModel(models[0] ?? null), () => setModel(null));
   }, [report]);

@@ -8,12 +8,24 @@
 namespace rushes::log {
 namespace {
 
-spdlog::logger& logger() {
-  static const auto instance = [] {
-    auto created = spdlog::stderr_color_mt("rushes");
+constexpr const char* kName = "rushes";
+
+/// One logger, with one level, for the whole process. A process may hold this file several times (each native module
+/// of the Python package has its own copy) while spdlog's registry is there once: who comes second takes what is there.
+std::shared_ptr<spdlog::logger> find_or_create() {
+  if (auto present = spdlog::get(kName)) return present;
+  try {
+    auto created = spdlog::stderr_color_mt(kName);
     created->set_pattern("%Y-%m-%dT%H:%M:%S.%e %^%l%$ %v");
     return created;
-  }();
+  } catch (const spdlog::spdlog_ex&) {
+    if (auto present = spdlog::get(kName)) return present;  // another thread was faster
+    throw;
+  }
+}
+
+spdlog::logger& logger() {
+  static const std::shared_ptr<spdlog::logger> instance = find_or_create();
   return *instance;
 }
 

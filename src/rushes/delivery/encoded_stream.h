@@ -1,9 +1,7 @@
-// A session's video, encoded once for all who watch: H.264 in fragmented MP4, one fragment a frame block, each
-// beginning with a key frame. The newest fragments are in memory, all are in the recording.
+// A session's video, encoded once for all who watch: one GOP a frame block. The newest GOPs are in memory, all are in
+// the recording, whose fragments are also what viewers of MP4 get.
 #pragma once
-#include <condition_variable>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -12,10 +10,11 @@
 #include <thread>
 #include <vector>
 
-#include "rushes/base/notify.h"
+#include "rushes/base/ring.h"
+#include "rushes/delivery/gop.h"
 #include "rushes/delivery/recording.h"
 #include "rushes/generation/session.h"
-#include "rushes/media/access_unit.h"
+#include "rushes/media/fragment_parser.h"
 
 namespace rushes::media {
 struct RecordedFile;
@@ -26,30 +25,18 @@ class FragmentWriter;
 
 namespace rushes::delivery {
 
-/// What a viewer gets: the initialisation segment (index -1) or the fragment of one frame block.
-struct Fragment {
-  int64_t index = -1;
-  std::shared_ptr<const media::Bytes> bytes = {};
-  media::Pts pts{0}, duration{0};
-};
-
-/// What is known of a fragment without its bytes.
-struct FragmentTimes {
-  media::Pts pts{0}, duration{0};
-  int64_t bytes = 0;
-  std::chrono::system_clock::time_point out;  // when it left the encoder
-};
-
 struct EncodedStreamOptions {
   std::filesystem::path recording = {};            // file to create; empty: none, late viewers get what is in memory
-  int64_t memory_bytes = 32 << 20;                 // of the newest fragments
+  int64_t memory_bytes = 32 << 20;                 // of the newest GOPs with their fragments
   int64_t max_recording_bytes = int64_t{8} << 30;  // a recording ends there; live viewing goes on
   int quality = 20;                                // as media::VideoEncoder
-  /// Of the session that this one was forked from: its fragments up to the fork come first, as they are.
+  /// Of the session that this one was forked from: its GOPs up to the fork come first, shared.
   std::shared_ptr<class EncodedStream> origin = {};
 };
 
-class Viewer;
+/// One viewer's place: GOP after GOP. It keeps the stream alive. A viewer whose next GOP is neither in memory nor
+/// recorded goes on with the newest.
+using Viewer = base::Cursor<Gop>;
 
 /// Encodes on a thread of its own, so that the next block is generated meanwhile. Any thread may watch.
 class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
@@ -71,110 +58,78 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
   const std::string& encoder_name() const noexcept { return encoder_name_; }
   const media::VideoTrack& track() const noexcept { return track_; }
   /// Null: a silent video.
-  const media::AudioTrack* sound_track() const noexcept { return sound_track_ ? &*sound_track_ : nullptr; }
+  const media::AudioTrack* audio_track() const noexcept { return audio_track_ ? &*audio_track_ : nullptr; }
+  /// What stands before fragments in MP4.
   const std::shared_ptr<const media::Bytes>& init_segment() const noexcept { return init_segment_; }
   const std::shared_ptr<generation::Session>& session() const noexcept { return session_; }
 
   enum class From { start, newest };
-  /// `notify` is called by the encoding thread after each fragment and at the end: it must return at once. A call may
-  /// still come when the viewer is gone, so it must own what it touches.
+  /// `notify` is called by the encoding thread after each GOP and at the end, see base::Cursor.
   std::unique_ptr<Viewer> watch(From from, std::function<void()> notify = {});
-  /// The same from the fragment `first` on; one that does not exist yet is waited for.
+  /// The same from the GOP `first` on; one that does not exist yet is waited for.
   std::unique_ptr<Viewer> watch_from(int64_t first, std::function<void()> notify = {});
 
-  /// Times of the fragments from `first` on.
-  std::vector<FragmentTimes> times(int64_t first = 0) const;
-  /// The oldest fragment from which on all can still be had.
-  int64_t oldest() const;
-  /// Nothing if it does not exist yet, or is neither in memory nor recorded.
-  std::optional<Fragment> fragment(int64_t index) const;
+  /// Times of the GOPs from `first` on.
+  std::vector<GopTimes> times(int64_t first = 0) const;
+  /// The oldest GOP from which on all can still be had.
+  int64_t oldest() const { return ring_.oldest(); }
+  /// Null if it does not exist yet, or is neither in memory nor recorded. Throws as Recording::read() and
+  /// FragmentParser::units() if the recording was changed by somebody else.
+  GopPtr gop(int64_t index) const { return ring_.at(index); }
 
   struct Status {
-    int64_t fragments = 0, bytes = 0;  // encoded, with the initialisation segment
+    int64_t gops = 0, bytes = 0;  // encoded; bytes of MP4 with the initialisation segment
     int64_t recorded_bytes = 0;
     bool recording_complete = false;  // everything is in the file, and no more comes
     bool ended = false;
     int64_t viewers = 0;
     std::string recording_failure;  // why the recording ended early
     std::chrono::microseconds encode_time{0};
-    int64_t skipped = 0;  // fragments that slow viewers were moved past
+    int64_t skipped = 0;  // GOPs that slow viewers were moved past
   };
   Status status() const;
   const std::filesystem::path& recording_path() const noexcept { return options_.recording; }
 
   /// Waits for the end of the encoding thread, which comes when the session has ended; nobody is notified afterwards.
   void join();
-  /// Waits until the last fragment is out, or the time has passed (false).
-  bool wait_until_ended(std::chrono::milliseconds timeout) const;
+  /// Waits until the last GOP is out, or the time has passed (false).
+  bool wait_until_ended(std::chrono::milliseconds timeout) const { return ring_.wait_until_ended(timeout); }
 
  private:
-  friend class Viewer;
-  struct Reader {
-    int64_t next = -1;  // index of a fragment; -1: the initialisation segment
-    int64_t first = 0;  // fragment that follows the initialisation segment
-    int64_t skipped = 0;
-    base::Notifier notify;
-  };
-  struct Span {  // in the recording
-    int64_t offset, size;
+  struct Record {
+    GopTimes times;
+    int64_t offset = -1;  // in the recording
   };
 
   void run(std::stop_token stop);
   void encode(const generation::FrameBlock& block, std::stop_token stop);
-  void adopt_fragments(const EncodedStream& origin, media::Pts until, const std::stop_token& stop);
-  std::optional<Fragment> wait_for_fragment(int64_t index, media::Pts until, const std::stop_token& stop) const;
-  void finish_encoding();
-  void append(media::Bytes bytes, media::Pts pts, media::Pts duration);
-  int64_t oldest_in_memory_locked() const { return status_.fragments - static_cast<int64_t>(ring_.size()); }
+  void adopt_gops(const EncodedStream& origin, media::Pts until, const std::stop_token& stop);
+  GopPtr make_gop(std::vector<media::AccessUnit> pictures, std::vector<media::AccessUnit> audio);
+  void append(GopPtr gop);
+  bool record(const media::Bytes& bytes);
   void end();
-  void record(const media::Bytes& bytes);
+  GopPtr read_back(int64_t index) const;
 
   const std::shared_ptr<generation::Session> session_;
   EncodedStreamOptions options_;
   std::unique_ptr<media::VideoEncoder> encoder_;
   std::unique_ptr<media::FragmentWriter> writer_;
+  std::unique_ptr<media::AudioEncoder> audio_encoder_;  // none for a silent video
   std::unique_ptr<Recording> recording_;
   std::string encoder_name_, mime_type_;
   media::VideoTrack track_;
-  std::unique_ptr<media::AudioEncoder> sound_encoder_;  // none for a silent video
-  std::optional<media::AudioTrack> sound_track_;
+  std::optional<media::AudioTrack> audio_track_;
   std::shared_ptr<const media::Bytes> init_segment_;
+  std::optional<media::FragmentParser> parser_;
   std::unique_ptr<generation::Subscription> frames_;
-  std::shared_ptr<EncodedStream> origin_;  // until its fragments have been taken over; the thread's own
+  std::shared_ptr<EncodedStream> origin_;  // until its GOPs have been taken over; the thread's own
+  media::Pts end_{0};                      // of the GOPs so far; the thread's own
 
   mutable std::mutex mutex_;
-  mutable std::condition_variable_any changed_;
-  Status status_;
-  std::deque<std::shared_ptr<const media::Bytes>> ring_;  // the newest fragments
-  int64_t ring_bytes_ = 0;
-  std::vector<Span> recorded_;  // by index
-  std::vector<FragmentTimes> times_;
-  std::vector<std::shared_ptr<Reader>> readers_;
+  Status status_;                // but for what the ring knows
+  std::vector<Record> records_;  // by index; the ring has a GOP only when it has a record
+  base::Ring<Gop> ring_;
   std::jthread thread_;
-};
-
-/// One viewer's place. It holds no data of its own, so a viewer that never reads costs nothing.
-class Viewer {
- public:
-  Viewer(std::shared_ptr<EncodedStream> stream, std::shared_ptr<EncodedStream::Reader> reader)
-      : stream_(std::move(stream)), reader_(std::move(reader)) {}
-  ~Viewer();
-  Viewer(const Viewer&) = delete;
-  Viewer& operator=(const Viewer&) = delete;
-
-  /// The initialisation segment first, then fragment after fragment; nothing if none is ready. Never waits for the
-  /// encoder. A viewer whose next fragment is neither in memory nor recorded goes on with the newest.
-  std::optional<Fragment> poll();
-  /// As poll(), but waits for the encoder. Nothing: all has been read and no more will come, or `stop` was requested.
-  std::optional<Fragment> next(const std::stop_token& stop);
-  /// All fragments have been read and no more will come.
-  bool ended() const;
-  /// Fragments that it was moved past.
-  int64_t skipped() const;
-
- private:
-  std::shared_ptr<EncodedStream> stream_;
-  std::shared_ptr<EncodedStream::Reader> reader_;
 };
 
 }  // namespace rushes::delivery

@@ -49,9 +49,10 @@ class EncodedStreamTest : public testing::Test {
   std::shared_ptr<const DrawingModel> model_ = std::make_shared<DrawingModel>(gate_.hook());
 };
 
-media::Bytes read_all(Viewer& viewer) {
-  media::Bytes all;
-  while (const auto fragment = viewer.poll()) all.insert(all.end(), fragment->bytes->begin(), fragment->bytes->end());
+/// As viewers of MP4 get it.
+media::Bytes read_all(const EncodedStream& stream, Viewer& viewer) {
+  media::Bytes all = *stream.init_segment();
+  while (const auto gop = viewer.poll()) all.insert(all.end(), gop->fragment->begin(), gop->fragment->end());
   return all;
 }
 
@@ -70,11 +71,11 @@ TEST_F(EncodedStreamTest, gives_each_viewer_the_bytes_of_the_recording) {
   ASSERT_TRUE(stream->wait_until_ended(kPatience));
   const auto late = stream->watch(EncodedStream::From::start);
   const media::Bytes file = contents(path_ / "video.mp4");
-  EXPECT_EQ(read_all(*early), file);
-  EXPECT_EQ(read_all(*late), file);
+  EXPECT_EQ(read_all(*stream, *early), file);
+  EXPECT_EQ(read_all(*stream, *late), file);
   EXPECT_TRUE(early->ended());
   EXPECT_TRUE(stream->status().recording_complete);
-  EXPECT_EQ(stream->status().fragments, 14);
+  EXPECT_EQ(stream->status().gops, 14);
   const auto frames = media::decode_video(path_ / "video.mp4");
   ASSERT_EQ(frames.size(), 2u * 7 * 12);
   for (std::size_t i = 0; i < frames.size(); ++i) {
@@ -85,14 +86,13 @@ TEST_F(EncodedStreamTest, gives_each_viewer_the_bytes_of_the_recording) {
   }
 }
 
-TEST_F(EncodedStreamTest, delivers_the_first_fragment_before_the_second_block_is_begun) {
+TEST_F(EncodedStreamTest, delivers_the_first_gop_before_the_second_block_is_begun) {
   const auto s = session();
   std::counting_semaphore<> ready{0};  // outlives the stream, which may call once more
   const auto stream = encode(s, recorded());
   DeviceWorker worker;
   const auto viewer = stream->watch(EncodedStream::From::start, [&] { ready.release(); });
   worker.submit(s, model_);
-  ASSERT_EQ(viewer->poll()->index, -1);
   EXPECT_FALSE(viewer->poll());
   gate_.allow(4);  // one block
   ASSERT_TRUE(ready.try_acquire_for(kPatience));
@@ -103,24 +103,23 @@ TEST_F(EncodedStreamTest, delivers_the_first_fragment_before_the_second_block_is
   ASSERT_TRUE(stream->wait_until_ended(kPatience));
 }
 
-TEST_F(EncodedStreamTest, lets_a_viewer_wait_for_the_next_fragment_the_end_or_a_stop) {
+TEST_F(EncodedStreamTest, lets_a_viewer_wait_for_the_next_gop_the_end_or_a_stop) {
   const auto s = session();
   const auto stream = encode(s);
   const auto viewer = stream->watch(EncodedStream::From::start);
   std::stop_source stop;
-  ASSERT_TRUE(viewer->next(stop.get_token()));  // the initialisation segment
   std::jthread stopper([&] { stop.request_stop(); });
-  EXPECT_FALSE(viewer->next(stop.get_token()));  // there is no fragment yet
+  EXPECT_FALSE(viewer->next(stop.get_token()));  // there is none yet
   DeviceWorker worker;
   worker.submit(s, model_);
   gate_.open();
   int64_t count = 0;
-  while (const auto fragment = viewer->next({})) EXPECT_EQ(fragment->index, count++);
-  EXPECT_EQ(count, stream->status().fragments);
+  while (const auto gop = viewer->next({})) EXPECT_EQ(gop->index, count++);
+  EXPECT_EQ(count, stream->status().gops);
   EXPECT_TRUE(viewer->ended());
 }
 
-TEST_F(EncodedStreamTest, starts_a_late_viewer_at_the_newest_fragment) {
+TEST_F(EncodedStreamTest, starts_a_late_viewer_at_the_newest_gop) {
   gate_.open();
   const auto s = session();
   const auto stream = encode(s, recorded());
@@ -128,7 +127,7 @@ TEST_F(EncodedStreamTest, starts_a_late_viewer_at_the_newest_fragment) {
   worker.submit(s, model_);
   ASSERT_TRUE(stream->wait_until_ended(kPatience));
   const auto viewer = stream->watch(EncodedStream::From::newest);
-  const auto frames = media::decode_bytes("late.mp4", read_all(*viewer));
+  const auto frames = media::decode_bytes("late.mp4", read_all(*stream, *viewer));
   ASSERT_EQ(frames.size(), 12u);
   EXPECT_TRUE(frames[0].is_key);
   EXPECT_NEAR(frames[0].seconds, 6 * 12 / 16.0, 1e-3);
@@ -144,7 +143,7 @@ TEST_F(EncodedStreamTest, reads_what_left_memory_from_the_recording) {
   worker.submit(s, model_);
   ASSERT_TRUE(stream->wait_until_ended(kPatience));
   const auto viewer = stream->watch(EncodedStream::From::start);
-  EXPECT_EQ(read_all(*viewer), contents(path_ / "video.mp4"));
+  EXPECT_EQ(read_all(*stream, *viewer), contents(path_ / "video.mp4"));
   EXPECT_EQ(viewer->skipped(), 0);
 }
 
@@ -158,7 +157,6 @@ TEST_F(EncodedStreamTest, moves_a_viewer_forward_when_nothing_was_recorded) {
   const auto slow = stream->watch(EncodedStream::From::start);
   worker.submit(s, model_);
   ASSERT_TRUE(stream->wait_until_ended(kPatience));
-  EXPECT_EQ(slow->poll()->index, -1);
   EXPECT_EQ(slow->poll()->index, 6);
   EXPECT_EQ(slow->skipped(), 6);
   EXPECT_TRUE(slow->ended());
@@ -180,7 +178,7 @@ TEST_F(EncodedStreamTest, keeps_the_live_stream_when_the_recording_is_full) {
   EXPECT_FALSE(status.recording_complete);
   EXPECT_NE(status.recording_failure.find("limit"), std::string::npos);
   EXPECT_LE(fs::file_size(path_ / "video.mp4"), 2000u);
-  EXPECT_EQ(media::decode_bytes("full.mp4", read_all(*viewer)).size(), 84u);
+  EXPECT_EQ(media::decode_bytes("full.mp4", read_all(*stream, *viewer)).size(), 84u);
 }
 
 TEST_F(EncodedStreamTest, leaves_a_playable_file_when_the_session_is_stopped) {
@@ -212,7 +210,49 @@ TEST_F(EncodedStreamTest, is_undisturbed_by_viewers_that_leave) {
     viewer->poll();
   }
   ASSERT_TRUE(stream->wait_until_ended(kPatience));
-  EXPECT_EQ(stream->status().fragments, 7);
+  EXPECT_EQ(stream->status().gops, 7);
+}
+
+TEST_F(EncodedStreamTest, gives_all_viewers_the_same_gop) {
+  gate_.open();
+  const auto s = session();
+  const auto stream = encode(s);
+  DeviceWorker worker;
+  const auto a = stream->watch(EncodedStream::From::start), b = stream->watch(EncodedStream::From::start);
+  worker.submit(s, model_);
+  while (const GopPtr gop = a->next({})) EXPECT_EQ(b->next({}), gop);
+}
+
+TEST_F(EncodedStreamTest, of_a_fork_shares_the_gops_of_its_origin_up_to_the_fork) {
+  gate_.open();
+  const auto s = session();
+  const auto origin = encode(s);
+  DeviceWorker worker;
+  worker.submit(s, model_);
+  ASSERT_TRUE(origin->wait_until_ended(kPatience));
+  const auto forked = session();
+  auto options = recorded();
+  options.origin = origin;
+  const auto fork = encode(forked, options);
+  const auto viewer = fork->watch(EncodedStream::From::start);
+  const generation::VideoFormat& format = forked->format();
+  const auto pixels = std::make_shared<media::Bytes>(static_cast<std::size_t>(12 * format.height * format.width * 3));
+  generation::FrameBlock block;
+  block.rgb = {pixels, pixels->data()};
+  block.video_frames = 12;
+  block.height = format.height;
+  block.width = format.width;
+  block.fps = format.fps;
+  block.first_video_frame = 3 * 12;
+  forked->stream().publish(block, {});
+  for (int64_t index = 0; index < 3; ++index) EXPECT_EQ(viewer->next({}), origin->gop(index));
+  const GopPtr own = viewer->next({});
+  EXPECT_EQ(own->index, 3);
+  EXPECT_EQ(own->begin, origin->gop(3)->begin);
+  EXPECT_NE(own, origin->gop(3));
+  forked->stream().close();
+  ASSERT_TRUE(fork->wait_until_ended(kPatience));
+  EXPECT_EQ(media::decode_video(path_ / "video.mp4").size(), 4u * 12);
 }
 
 TEST_F(EncodedStreamTest, ends_at_once_when_dropped) {

@@ -1,10 +1,6 @@
 #include "rushes/delivery/hls.h"
 
-#include <algorithm>
-
 #include "rushes/base/error.h"
-#include "rushes/media/fragment_reader.h"
-#include "rushes/media/mpeg_ts.h"
 
 namespace rushes::delivery {
 
@@ -12,7 +8,9 @@ HlsStream::HlsStream(std::shared_ptr<const EncodedStream> video, HlsOptions opti
     : video_(std::move(video)),
       options_(options),
       endless_(video_->session()->format().segments == 0),
-      segments_(options.least_segment) {}
+      segments_(options.least_segment),
+      fmp4_(video_, as_fragments(), options.cached_segments),
+      mpeg_ts_(video_, as_mpeg_ts(*video_, options.mpeg_ts_shift), options.cached_segments) {}
 
 void HlsStream::update_locked() {
   if (ended_) return;
@@ -26,7 +24,7 @@ std::size_t HlsStream::first_locked() const {
   const auto& all = segments_.complete();
   std::size_t first = endless_ && all.size() > options_.window_segments ? all.size() - options_.window_segments : 0;
   const int64_t oldest = video_->oldest();
-  while (first < all.size() && all[first].first_fragment < oldest) ++first;
+  while (first < all.size() && all[first].first_gop < oldest) ++first;
   return first;
 }
 
@@ -34,7 +32,7 @@ std::string HlsStream::master(HlsFormat format) {
   const std::scoped_lock lock(mutex_);
   update_locked();
   return master_playlist(video_->track(), segments_.complete(), format == HlsFormat::fmp4 ? "video.m3u8" : "ts.m3u8",
-                         video_->sound_track() != nullptr);
+                         video_->audio_track() != nullptr);
 }
 
 std::string HlsStream::playlist(HlsFormat format, bool from_start) {
@@ -74,7 +72,7 @@ bool HlsStream::has(int64_t number, std::optional<int64_t> part) {
   update_locked();
   const auto complete = static_cast<int64_t>(segments_.complete().size());
   return ended_ || number < complete ||
-         (part && number == complete && segments_.open() && segments_.open()->fragments > *part);
+         (part && number == complete && segments_.open() && segments_.open()->gops > *part);
 }
 
 bool HlsStream::ended() {
@@ -83,25 +81,13 @@ bool HlsStream::ended() {
   return ended_;
 }
 
-std::shared_ptr<const media::Bytes> HlsStream::read(const HlsSegment& segment) const {
-  auto all = std::make_shared<media::Bytes>();
-  for (int64_t index = segment.first_fragment; index < segment.first_fragment + segment.fragments; ++index) {
-    const auto fragment = video_->fragment(index);
-    require(fragment.has_value(), ErrorCode::not_found,
-            "this segment is no longer kept; begin again with the playlist");
-    if (segment.fragments == 1) return fragment->bytes;
-    all->insert(all->end(), fragment->bytes->begin(), fragment->bytes->end());
-  }
-  return all;
+SharedBytes HlsStream::part(int64_t number) const {
+  const GopPtr gop = video_->gop(number);
+  require(gop != nullptr, ErrorCode::not_found, "there is no part {} (yet, or any more)", number);
+  return gop->fragment;
 }
 
-std::shared_ptr<const media::Bytes> HlsStream::part(int64_t number) const {
-  const auto fragment = video_->fragment(number);
-  require(fragment.has_value(), ErrorCode::not_found, "there is no part {} (yet, or any more)", number);
-  return fragment->bytes;
-}
-
-std::shared_ptr<const media::Bytes> HlsStream::segment(int64_t number, HlsFormat format) {
+SharedBytes HlsStream::segment(int64_t number, HlsFormat format) {
   HlsSegment segment;
   {
     const std::scoped_lock lock(mutex_);
@@ -110,20 +96,8 @@ std::shared_ptr<const media::Bytes> HlsStream::segment(int64_t number, HlsFormat
     require(number >= 0 && number < count, ErrorCode::not_found, "there is no segment {}; so far there are {}", number,
             count);
     segment = segments_.complete()[static_cast<std::size_t>(number)];
-    if (format == HlsFormat::mpeg_ts)
-      for (const Cached& cached : mpeg_ts_)
-        if (cached.number == number) return cached.bytes;
   }
-  auto bytes = read(segment);
-  if (format == HlsFormat::fmp4) return bytes;
-  std::vector<media::AccessUnit> sound;
-  const auto units = media::read_fragments(video_->track(), *video_->init_segment(), *bytes, &sound);
-  bytes = std::make_shared<const media::Bytes>(
-      media::mpeg_ts_segment(video_->track(), units, video_->sound_track(), sound, options_.mpeg_ts_shift));
-  const std::scoped_lock lock(mutex_);
-  mpeg_ts_.push_back({number, bytes});
-  if (mpeg_ts_.size() > options_.cached_segments) mpeg_ts_.pop_front();
-  return bytes;
+  return (format == HlsFormat::fmp4 ? fmp4_ : mpeg_ts_).piece(segment.first_gop, segment.gops);
 }
 
 }  // namespace rushes::delivery

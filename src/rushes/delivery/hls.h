@@ -1,7 +1,6 @@
-// A session's video as HLS: playlists that grow with it, segments from memory or the recording. Nothing is encoded or
-// kept twice; MPEG-TS is made from the same fragments when it is asked for.
+// A session's video as HLS: playlists that grow with it, segments of its GOPs. Nothing is encoded twice, and each
+// segment is made once for all who ask for it at about the same time.
 #pragma once
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -9,12 +8,13 @@
 
 #include "rushes/delivery/encoded_stream.h"
 #include "rushes/delivery/hls_playlist.h"
+#include "rushes/delivery/packager.h"
 
 namespace rushes::delivery {
 
 struct HlsOptions {
   std::size_t window_segments = 600;  // of an endless video's playlist, after which the oldest leave it
-  std::size_t cached_segments = 8;    // in MPEG-TS: live viewers ask for the same ones
+  std::size_t cached_segments = 8;    // of each format: live viewers ask for the same ones
   media::Pts least_segment = HlsSegments::kLeastSegment;
   media::Pts mpeg_ts_shift{0};  // added to all times in MPEG-TS
 };
@@ -37,15 +37,14 @@ class HlsStream {
 
   /// The bytes of segment `number`. Throws Error(not_found) naming those that exist, Error(unsupported) for MPEG-TS
   /// without H.264.
-  std::shared_ptr<const media::Bytes> segment(int64_t number, HlsFormat format);
-  /// One fragment. Throws Error(not_found).
-  std::shared_ptr<const media::Bytes> part(int64_t number) const;
-  const std::shared_ptr<const media::Bytes>& init_segment() const noexcept { return video_->init_segment(); }
+  SharedBytes segment(int64_t number, HlsFormat format);
+  /// The fragment of one GOP. Throws Error(not_found).
+  SharedBytes part(int64_t number) const;
+  const SharedBytes& init_segment() const noexcept { return video_->init_segment(); }
 
  private:
   void update_locked();
   std::size_t first_locked() const;
-  std::shared_ptr<const media::Bytes> read(const HlsSegment& segment) const;
 
   const std::shared_ptr<const EncodedStream> video_;
   const HlsOptions options_;
@@ -59,11 +58,7 @@ class HlsStream {
     std::string text;
   };
   Text texts_[2][2];  // by format and from_start
-  struct Cached {
-    int64_t number;
-    std::shared_ptr<const media::Bytes> bytes;
-  };
-  std::deque<Cached> mpeg_ts_;  // the newest last
+  Packager fmp4_, mpeg_ts_;
 };
 
 }  // namespace rushes::delivery

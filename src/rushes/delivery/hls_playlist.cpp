@@ -20,21 +20,19 @@ std::string date_time(std::chrono::system_clock::time_point time) {
 
 }  // namespace
 
-void HlsSegments::add(std::span<const FragmentTimes> fragments) {
-  for (const FragmentTimes& fragment : fragments) {
-    if (fragment.duration.count() == 0 && !open_ && !complete_.empty()) {
-      ++complete_.back().fragments;
-      complete_.back().bytes += fragment.bytes;
-      parts_.push_back(fragment.duration);
+void HlsSegments::add(std::span<const GopTimes> gops) {
+  for (const GopTimes& gop : gops) {
+    if (gop.duration.count() == 0 && !open_ && !complete_.empty()) {
+      ++complete_.back().gops;
+      complete_.back().bytes += gop.bytes;
+      parts_.push_back(gop.duration);
       continue;
     }
-    if (!open_)
-      open_ =
-          HlsSegment{.first_fragment = static_cast<int64_t>(parts_.size()), .pts = fragment.pts, .out = fragment.out};
-    ++open_->fragments;
-    open_->duration += fragment.duration;
-    open_->bytes += fragment.bytes;
-    parts_.push_back(fragment.duration);
+    if (!open_) open_ = HlsSegment{.first_gop = static_cast<int64_t>(parts_.size()), .pts = gop.pts, .out = gop.out};
+    ++open_->gops;
+    open_->duration += gop.duration;
+    open_->bytes += gop.bytes;
+    parts_.push_back(gop.duration);
     if (open_->duration >= least_) end();
   }
 }
@@ -61,7 +59,7 @@ std::string media_playlist(const HlsPlaylist& playlist, const HlsSegments& segme
   if (playlist.format == HlsFormat::fmp4) text += "#EXT-X-MAP:URI=\"init.mp4\"\n";
   const std::string_view ending = playlist.format == HlsFormat::fmp4 ? "m4s" : "ts";
   const auto list_parts = [&](const HlsSegment& segment) {
-    for (int64_t part = segment.first_fragment; part < segment.first_fragment + segment.fragments; ++part)
+    for (int64_t part = segment.first_gop; part < segment.first_gop + segment.gops; ++part)
       text += fmt::format("#EXT-X-PART:DURATION={:.5f},URI=\"part{}.m4s\",INDEPENDENT=YES\n",
                           seconds(segments.parts()[static_cast<std::size_t>(part)]), part);
   };
@@ -89,7 +87,7 @@ std::string media_playlist(const HlsPlaylist& playlist, const HlsSegments& segme
 }
 
 std::string master_playlist(const media::VideoTrack& track, std::span<const HlsSegment> segments,
-                            std::string_view media_url, bool has_sound) {
+                            std::string_view media_url, bool has_audio) {
   double peak = 0, bytes = 0, duration = 0;
   for (const HlsSegment& segment : segments) {
     peak = std::max(peak, static_cast<double>(segment.bytes) / seconds(segment.duration));
@@ -103,7 +101,7 @@ std::string master_playlist(const media::VideoTrack& track, std::span<const HlsS
       "#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n"
       "#EXT-X-STREAM-INF:BANDWIDTH={},AVERAGE-BANDWIDTH={},CODECS=\"{}{}\",RESOLUTION={}x{},FRAME-RATE={:.3f}\n{}\n",
       bits(segments.empty() ? guess : peak), bits(segments.empty() ? guess : bytes / duration), track.codec_string(),
-      has_sound ? std::string(",") + media::AudioTrack::kCodecString : "", track.width, track.height, track.fps,
+      has_audio ? std::string(",") + media::AudioTrack::kCodecString : "", track.width, track.height, track.fps,
       media_url);
 }
 

@@ -1,4 +1,4 @@
-// HLS playlists (RFC 8216) as pure text, and how fragments become segments.
+// HLS playlists (RFC 8216) as pure text, and how GOPs become segments.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -8,18 +8,18 @@
 #include <string_view>
 #include <vector>
 
-#include "rushes/delivery/encoded_stream.h"
+#include "rushes/delivery/gop.h"
 
 namespace rushes::delivery {
 
 enum class HlsFormat { fmp4, mpeg_ts };
 
-/// Fragments in a row that one URL gives out; each begins with a key frame.
+/// GOPs in a row that one URL gives out.
 struct HlsSegment {
-  int64_t first_fragment = 0, fragments = 0;
+  int64_t first_gop = 0, gops = 0;
   media::Pts pts{0}, duration{0};
   int64_t bytes = 0;                          // as fMP4
-  std::chrono::system_clock::time_point out;  // of its first fragment
+  std::chrono::system_clock::time_point out;  // of its first GOP
 };
 
 /// Segments of at least `kLeastSegment`: a block each, except where blocks are very short.
@@ -29,15 +29,15 @@ class HlsSegments {
 
   explicit HlsSegments(media::Pts least = kLeastSegment) : least_(least) {}
 
-  /// Fragments follow each other without gaps; one that takes no time (the end of the sound) joins the segment before.
+  /// GOPs follow each other without gaps; one that takes no time (the end of the audio) joins the segment before.
   /// After `ended` the last segment may be shorter.
-  void add(std::span<const FragmentTimes> fragments);
+  void add(std::span<const GopTimes> gops);
   void end();
 
   const std::vector<HlsSegment>& complete() const noexcept { return complete_; }
   /// What may still grow.
   const std::optional<HlsSegment>& open() const noexcept { return open_; }
-  /// Durations of all fragments; each is a part of low-latency HLS.
+  /// Durations of all GOPs; each is a part of low-latency HLS.
   const std::vector<media::Pts>& parts() const noexcept { return parts_; }
 
  private:
@@ -63,9 +63,9 @@ std::string media_playlist(const HlsPlaylist& playlist, const HlsSegments& segme
 
 /// master.m3u8 with its one variant, at `media_url`.
 std::string master_playlist(const media::VideoTrack& track, std::span<const HlsSegment> segments,
-                            std::string_view media_url, bool has_sound = false);
+                            std::string_view media_url, bool has_audio = false);
 
-/// The longest fragment (segment) to be expected, from the first alone: a block-causal model's first block has 3 video
+/// The longest GOP (segment) to be expected, from the first alone: a block-causal model's first block has 3 video
 /// frames fewer than the later ones, and further change is not expected.
 media::Pts longest_from_first(media::Pts first, double fps);
 /// EXT-X-TARGETDURATION from the first segment.

@@ -24,8 +24,8 @@ constexpr auto kPatience = std::chrono::seconds(120);
 constexpr double kFps = 16;
 
 /// Times of blocks with these numbers of video frames.
-std::vector<FragmentTimes> blocks(const std::vector<int64_t>& video_frames) {
-  std::vector<FragmentTimes> times;
+std::vector<GopTimes> blocks(const std::vector<int64_t>& video_frames) {
+  std::vector<GopTimes> times;
   int64_t first = 0;
   for (const int64_t count : video_frames) {
     times.push_back({.pts = frame_time(first, kFps),
@@ -83,11 +83,11 @@ TEST(HlsSegments, join_very_short_blocks) {
   HlsSegments segments;
   segments.add(blocks({1, 4, 4, 4, 4, 4}));
   ASSERT_EQ(segments.complete().size(), 2u);
-  EXPECT_EQ(segments.complete()[0].fragments, 3);
-  EXPECT_EQ(segments.complete()[1].first_fragment, 3);
+  EXPECT_EQ(segments.complete()[0].gops, 3);
+  EXPECT_EQ(segments.complete()[1].first_gop, 3);
   segments.end();
   ASSERT_EQ(segments.complete().size(), 3u);
-  EXPECT_EQ(segments.complete()[2].fragments, 1);
+  EXPECT_EQ(segments.complete()[2].gops, 1);
 }
 
 TEST(HlsPlaylist, target_duration_is_known_from_the_first_block) {

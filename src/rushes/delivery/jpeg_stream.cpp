@@ -1,6 +1,5 @@
 #include "rushes/delivery/jpeg_stream.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "rushes/base/log.h"
@@ -10,36 +9,24 @@
 namespace rushes::delivery {
 
 JpegStream::JpegStream(std::shared_ptr<generation::Session> session, JpegStreamOptions options)
-    : session_(std::move(session)), options_(options) {}
+    : session_(std::move(session)), options_(options), ring_(options.memory_bytes) {}
 
 JpegStream::~JpegStream() = default;
 
 std::unique_ptr<JpegViewer> JpegStream::watch(From from, std::function<void()> notify) {
-  auto reader = std::make_shared<Reader>();
-  reader->notify = base::notifier(std::move(notify));
   const std::scoped_lock starting(thread_mutex_);
-  bool start = false;
-  {
-    const std::scoped_lock lock(mutex_);
-    start = readers_.empty() && !ended_;
-  }
+  const bool start = ring_.readers() == 0 && !ring_.ended();
   // Nobody has watched for a while: the thread may still finish one picture, then what is kept is old.
   if (start && thread_.joinable()) {
     thread_.request_stop();
     thread_.join();
   }
-  {
-    const std::scoped_lock lock(mutex_);
-    start = start && !ended_;
-    if (start) {
-      ring_.clear();
-      ring_bytes_ = 0;
-    }
-    reader->next = from == From::oldest ? first_locked() : std::max(newest_block_, first_locked());
-    readers_.push_back(reader);
-  }
-  if (start) thread_ = std::jthread([this, from](std::stop_token stop) { run(std::move(stop), from); });
-  return std::make_unique<JpegViewer>(shared_from_this(), std::move(reader));
+  const bool begins = start && !ring_.ended();
+  if (begins) ring_.forget();
+  auto viewer = std::make_unique<JpegViewer>(
+      shared_from_this(), from == From::oldest ? ring_.oldest() : ring_.newest_entry(), std::move(notify));
+  if (begins) thread_ = std::jthread([this, from](std::stop_token stop) { run(std::move(stop), from); });
+  return viewer;
 }
 
 void JpegStream::run(std::stop_token stop, From from) {
@@ -53,12 +40,7 @@ void JpegStream::run(std::stop_token stop, From from) {
   } catch (...) {
     log::warning("session {}: pictures end: {}", session_->id().text(), generation::current_failure().message);
   }
-  if (stop.stop_requested()) return;
-  {
-    const std::scoped_lock lock(mutex_);
-    ended_ = true;
-  }
-  base::notify_all(mutex_, readers_);
+  if (!stop.stop_requested()) ring_.end();
 }
 
 void JpegStream::encode(const generation::FrameBlock& block, std::stop_token stop) {
@@ -66,53 +48,27 @@ void JpegStream::encode(const generation::FrameBlock& block, std::stop_token sto
     const int64_t index = block.first_video_frame + t;
     auto bytes = std::make_shared<const media::Bytes>(
         media::encode_jpeg(block.frame(t), block.width, block.height, options_.quality));
-    {
-      const std::scoped_lock lock(mutex_);
-      if (t == 0) newest_block_ = encoded_;
-      ring_bytes_ += static_cast<int64_t>(bytes->size());
-      ring_.push_back({index, static_cast<double>(index) / block.fps, std::move(bytes)});
-      ++encoded_;
-      while (ring_bytes_ > options_.memory_bytes && ring_.size() > 1) {
-        ring_bytes_ -= static_cast<int64_t>(ring_.front().bytes->size());
-        ring_.pop_front();
-      }
-    }
-    base::notify_all(mutex_, readers_);
+    const auto size = static_cast<int64_t>(bytes->size());
+    ring_.push(std::make_shared<const JpegPicture>(
+                   JpegPicture{index, static_cast<double>(index) / block.fps, std::move(bytes)}),
+               size, t == 0 ? base::Ring<JpegPicture>::Entry::yes : base::Ring<JpegPicture>::Entry::no);
   }
 }
 
-int64_t JpegStream::encoded() const {
-  const std::scoped_lock lock(mutex_);
-  return encoded_;
+JpegViewer::JpegViewer(std::shared_ptr<JpegStream> stream, int64_t first, std::function<void()> notify)
+    : stream_(std::move(stream)) {
+  place_.emplace(std::shared_ptr<base::Ring<JpegPicture>>(stream_, &stream_->ring_), first, std::move(notify));
 }
 
 JpegViewer::~JpegViewer() {
   const std::scoped_lock starting(stream_->thread_mutex_);
-  const std::scoped_lock lock(stream_->mutex_);
-  std::erase(stream_->readers_, reader_);
-  if (stream_->readers_.empty()) stream_->thread_.request_stop();
+  place_.reset();
+  if (stream_->ring_.readers() == 0) stream_->thread_.request_stop();
 }
 
 JpegPicture JpegViewer::poll() {
-  JpegStream& stream = *stream_;
-  const std::scoped_lock lock(stream.mutex_);
-  if (reader_->next >= stream.encoded_) return {};
-  if (const int64_t first = stream.first_locked(); reader_->next < first) {
-    const int64_t to = std::max(first, stream.newest_block_);
-    reader_->skipped += to - reader_->next;
-    reader_->next = to;
-  }
-  return stream.ring_[static_cast<std::size_t>(reader_->next++ - stream.first_locked())];
-}
-
-bool JpegViewer::ended() const {
-  const std::scoped_lock lock(stream_->mutex_);
-  return stream_->ended_ && reader_->next >= stream_->encoded_;
-}
-
-int64_t JpegViewer::skipped() const {
-  const std::scoped_lock lock(stream_->mutex_);
-  return reader_->skipped;
+  const auto picture = place_->poll();
+  return picture ? *picture : JpegPicture{};
 }
 
 }  // namespace rushes::delivery

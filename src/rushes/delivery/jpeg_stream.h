@@ -1,15 +1,14 @@
 // A session's video as single JPEG pictures, encoded once for all who watch, and only while somebody does.
 #pragma once
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
-#include <vector>
 
-#include "rushes/base/notify.h"
+#include "rushes/base/ring.h"
 #include "rushes/generation/session.h"
 #include "rushes/media/access_unit.h"
 
@@ -42,37 +41,24 @@ class JpegStream : public std::enable_shared_from_this<JpegStream> {
   /// A call may still come when the viewer is gone.
   std::unique_ptr<JpegViewer> watch(From from, std::function<void()> notify = {});
   /// Pictures encoded since the start.
-  int64_t encoded() const;
+  int64_t encoded() const { return ring_.size(); }
 
  private:
   friend class JpegViewer;
-  struct Reader {
-    int64_t next = 0;  // number of a picture, counted as they were encoded
-    int64_t skipped = 0;
-    base::Notifier notify;
-  };
-
   void run(std::stop_token stop, From from);
   void encode(const generation::FrameBlock& block, std::stop_token stop);
-  int64_t first_locked() const { return encoded_ - static_cast<int64_t>(ring_.size()); }
 
   const std::shared_ptr<generation::Session> session_;
   const JpegStreamOptions options_;
-  mutable std::mutex mutex_;
-  std::deque<JpegPicture> ring_;
-  int64_t ring_bytes_ = 0, encoded_ = 0;
-  int64_t newest_block_ = 0;  // number of its first picture
-  bool ended_ = false;
-  std::vector<std::shared_ptr<Reader>> readers_;
-  std::mutex thread_mutex_;  // start and join
+  base::Ring<JpegPicture> ring_;  // a viewer begins at a block's first
+  std::mutex thread_mutex_;       // start and join
   std::jthread thread_;
 };
 
-/// One viewer's place. It holds no pictures of its own.
+/// One viewer's place. It holds no pictures of its own. One thread.
 class JpegViewer {
  public:
-  JpegViewer(std::shared_ptr<JpegStream> stream, std::shared_ptr<JpegStream::Reader> reader)
-      : stream_(std::move(stream)), reader_(std::move(reader)) {}
+  JpegViewer(std::shared_ptr<JpegStream> stream, int64_t first, std::function<void()> notify);
   ~JpegViewer();
   JpegViewer(const JpegViewer&) = delete;
   JpegViewer& operator=(const JpegViewer&) = delete;
@@ -80,13 +66,13 @@ class JpegViewer {
   /// The next picture, or one with no bytes if none is ready. A viewer that is too slow goes on with the newest block.
   JpegPicture poll();
   /// All pictures have been read and no more will come.
-  bool ended() const;
+  bool ended() const { return place_->ended(); }
   /// Pictures that it was moved past.
-  int64_t skipped() const;
+  int64_t skipped() const { return place_->skipped(); }
 
  private:
-  std::shared_ptr<JpegStream> stream_;
-  std::shared_ptr<JpegStream::Reader> reader_;
+  const std::shared_ptr<JpegStream> stream_;
+  std::optional<base::Cursor<JpegPicture>> place_;
 };
 
 }  // namespace rushes::delivery

@@ -6,7 +6,6 @@
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
 #include "rushes/generation/device_worker.h"
-#include "rushes/media/fragment_reader.h"
 
 namespace rushes::delivery {
 
@@ -52,7 +51,6 @@ void RtmpPush::become(RtmpState state, std::string error) {
 
 void RtmpPush::run(std::stop_token stop) {
   const auto viewer = video_->watch(options_.from);
-  viewer->poll();  // the initialisation segment has no place in FLV
   auto pause = options_.first_retry;
   int attempts_after_end = 0;
   while (!stop.stop_requested()) {
@@ -108,16 +106,14 @@ bool RtmpPush::publish(Viewer& viewer, std::stop_token stop) {
 
 /// While there was no connection a live programme went on; only the newest block, after which nothing is there to be
 /// shown, is sent in any case.
-bool RtmpPush::missed(const Fragment& fragment) const {
+bool RtmpPush::missed(const Gop& gop) const {
   if (options_.pacing == RtmpOptions::Pacing::asap || !start_) return false;
-  const bool newest = fragment.index + 1 >= video_->status().fragments;
-  return !newest &&
-         *start_ + std::chrono::duration_cast<Clock::duration>(fragment.pts + fragment.duration) < Clock::now();
+  const bool newest = gop.index + 1 >= video_->status().gops;
+  return !newest && *start_ + std::chrono::duration_cast<Clock::duration>(gop.end()) < Clock::now();
 }
 
-bool RtmpPush::send(media::FlvPublisher& publisher, const Fragment& fragment, std::stop_token stop) {
-  for (const media::AccessUnit& unit :
-       media::read_fragments(video_->track(), *video_->init_segment(), *fragment.bytes)) {
+bool RtmpPush::send(media::FlvPublisher& publisher, const Gop& gop, std::stop_token stop) {
+  for (const media::AccessUnit& unit : gop.pictures) {
     if (options_.pacing == RtmpOptions::Pacing::realtime && !wait_until_due(unit.pts, stop)) return false;
     publisher.write(unit);
     const std::scoped_lock lock(mutex_);

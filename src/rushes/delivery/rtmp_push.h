@@ -56,9 +56,9 @@ class RtmpPush {
   void run(std::stop_token stop);
   /// Sends until the video ends (true) or it is to stop (false). Throws when the connection fails.
   bool publish(Viewer& viewer, std::stop_token stop);
-  bool send(media::FlvPublisher& publisher, const Fragment& fragment, std::stop_token stop);
+  bool send(media::FlvPublisher& publisher, const Gop& gop, std::stop_token stop);
   bool wait_until_due(media::Pts pts, std::stop_token stop);
-  bool missed(const Fragment& fragment) const;
+  bool missed(const Gop& gop) const;
   void become(RtmpState state, std::string error = {});
 
   const std::shared_ptr<EncodedStream> video_;
@@ -68,7 +68,7 @@ class RtmpPush {
   std::condition_variable_any changed_;
   Status status_;
   // The thread's:
-  std::optional<Fragment> unsent_;
+  GopPtr unsent_;
   std::optional<Clock::time_point> start_;  // when the picture of time 0 is or was due
   bool reconnected_ = false;
   std::jthread thread_;

@@ -7,7 +7,6 @@
 
 #include "rushes/media/audio_encoder.h"
 #include "rushes/media/audio_unit_decoder.h"
-#include "rushes/media/fragment_reader.h"
 #include "rushes/media/video_encoder.h"
 
 namespace rushes::delivery {
@@ -24,7 +23,7 @@ int64_t sample_at(Pts time, int64_t hz) {
 }
 
 /// Samples to Opus. Where some are missing, what follows keeps its times.
-class OpusSound {
+class OpusAudio {
  public:
   void encode(std::span<const float> samples, int64_t first_sample, int64_t hz, std::vector<AccessUnit>& units) {
     // Times that went through a container are a sample off now and then.
@@ -53,14 +52,14 @@ class OpusSound {
   int64_t next_ = 0, hz_ = 0;  // sample that is to follow
 };
 
-/// The sound of a session that runs: the samples of its frame blocks, which its stream keeps longer than pixels.
-class LiveSound {
+/// The audio of a session that runs: the samples of its frame blocks, which its stream keeps longer than pixels.
+class LiveAudio {
  public:
-  explicit LiveSound(const std::shared_ptr<generation::Session>& session)
+  explicit LiveAudio(const std::shared_ptr<generation::Session>& session)
       : events_(session->stream().subscribe(generation::Stream::Role::observer, generation::Stream::From::start)) {}
 
-  /// Encodes the sound of the frames from `begin` to `end`.
-  void encode(Pts begin, Pts end, OpusSound& opus, std::vector<AccessUnit>& units) {
+  /// Encodes the audio of the frames from `begin` to `end`.
+  void encode(Pts begin, Pts end, OpusAudio& opus, std::vector<AccessUnit>& units) {
     for (;; read_.reset()) {
       if (!read_) read_ = events_->poll();
       if (!read_) return;
@@ -78,12 +77,12 @@ class LiveSound {
   generation::EventPtr read_;  // that is not used yet
 };
 
-/// The sound of a recording, decoded.
-class RecordedSound {
+/// The audio of a recording, decoded.
+class RecordedAudio {
  public:
-  explicit RecordedSound(const media::AudioTrack& track) : decoder_(track) {}
+  explicit RecordedAudio(const media::AudioTrack& track) : decoder_(track) {}
 
-  void encode(const std::vector<AccessUnit>& aac, OpusSound& opus, std::vector<AccessUnit>& units) {
+  void encode(const std::vector<AccessUnit>& aac, OpusAudio& opus, std::vector<AccessUnit>& units) {
     for (const AccessUnit& unit : aac) {
       const std::vector<float> samples = decoder_.decode(unit);
       if (!samples.empty()) opus.encode(samples, sample_at(unit.pts, decoder_.hz()), decoder_.hz(), units);
@@ -94,46 +93,40 @@ class RecordedSound {
   media::AudioUnitDecoder decoder_;
 };
 
-class FragmentSource final : public UnitSource {
+class StreamSource final : public UnitSource {
  public:
-  explicit FragmentSource(std::shared_ptr<EncodedStream> video) : video_(std::move(video)) {
+  explicit StreamSource(std::shared_ptr<EncodedStream> video) : video_(std::move(video)) {
     const bool over = video_->session()->over();  // the encoder may still be behind
-    if (video_->sound_track()) {
+    if (video_->audio_track()) {
       if (over)
-        recorded_sound_.emplace(*video_->sound_track());
+        recorded_audio_.emplace(*video_->audio_track());
       else
-        live_sound_.emplace(video_->session());
+        live_audio_.emplace(video_->session());
     }
-    const auto from = over ? EncodedStream::From::start : EncodedStream::From::newest;
-    viewer_ = video_->watch(from);
-    viewer_->poll();  // the initialisation segment has no place here
+    viewer_ = video_->watch(over ? EncodedStream::From::start : EncodedStream::From::newest);
   }
 
-  UnitBlock next(const std::stop_token& stop, Hearing hearing) override {
-    while (const auto fragment = viewer_->next(stop))
-      if (UnitBlock block = read(*fragment, hearing); !block.empty()) return block;
-    UnitBlock rest;
-    if (!stop.stop_requested()) opus_.flush(rest.sound);
+  Gop next(const std::stop_token& stop, Hearing hearing) override {
+    while (const GopPtr gop = viewer_->next(stop))
+      if (Gop sent = read(*gop, hearing); !sent.empty()) return sent;
+    Gop rest;
+    if (!stop.stop_requested()) opus_.flush(rest.audio);
     return rest;
   }
 
  private:
-  UnitBlock read(const Fragment& fragment, Hearing hearing) {
-    UnitBlock block;
-    std::vector<AccessUnit> aac;
-    block.pictures = media::read_fragments(video_->track(), *video_->init_segment(), *fragment.bytes, &aac);
-    if (hearing == Hearing::nobody) return block;
-    if (recorded_sound_) recorded_sound_->encode(aac, opus_, block.sound);
-    if (live_sound_ && !block.pictures.empty())
-      live_sound_->encode(block.pictures.front().pts, block.pictures.back().pts + block.pictures.back().duration, opus_,
-                          block.sound);
-    return block;
+  Gop read(const Gop& gop, Hearing hearing) {
+    Gop sent{.index = gop.index, .pictures = gop.pictures, .begin = gop.begin, .duration = gop.duration};
+    if (hearing == Hearing::nobody) return sent;
+    if (recorded_audio_) recorded_audio_->encode(gop.audio, opus_, sent.audio);
+    if (live_audio_ && !gop.pictures.empty()) live_audio_->encode(gop.begin, gop.end(), opus_, sent.audio);
+    return sent;
   }
 
   const std::shared_ptr<EncodedStream> video_;
-  std::optional<LiveSound> live_sound_;          // at most one of these
-  std::optional<RecordedSound> recorded_sound_;  // two is there
-  OpusSound opus_;
+  std::optional<LiveAudio> live_audio_;          // at most one of these
+  std::optional<RecordedAudio> recorded_audio_;  // two is there
+  OpusAudio opus_;
   std::unique_ptr<Viewer> viewer_;
 };
 
@@ -147,34 +140,34 @@ class Vp8Source final : public UnitSource {
         frames_(session->stream().subscribe(generation::Stream::Role::viewer, generation::Stream::From::newest_block)) {
   }
 
-  UnitBlock next(const std::stop_token& stop, Hearing hearing) override {
-    UnitBlock units;
+  Gop next(const std::stop_token& stop, Hearing hearing) override {
+    Gop gop;
     while (const generation::EventPtr event = frames_->next(stop)) {
       const auto* block = std::get_if<generation::FrameBlock>(&event->what);
       if (!block || !block->rgb) continue;
       for (int64_t t = 0; t < block->video_frames && !stop.stop_requested(); ++t)
         for (auto& unit : encoder_.encode(block->frame(t), media::frame_time(block->first_video_frame + t, block->fps),
                                           t == 0 ? media::Key::forced : media::Key::automatic))
-          units.pictures.push_back(std::move(unit));
-      if (units.pictures.empty()) continue;
+          gop.pictures.push_back(std::move(unit));
+      if (gop.pictures.empty()) continue;
       if (hearing == Hearing::somebody && block->sound.samples)
-        opus_.encode(*block->sound.samples, block->sound.first_sample, block->sound.hz, units.sound);
-      return units;
+        opus_.encode(*block->sound.samples, block->sound.first_sample, block->sound.hz, gop.audio);
+      return gop;
     }
-    opus_.flush(units.sound);
-    return units;
+    opus_.flush(gop.audio);
+    return gop;
   }
 
  private:
   media::VideoEncoder encoder_;
-  OpusSound opus_;
+  OpusAudio opus_;
   const std::unique_ptr<generation::Subscription> frames_;
 };
 
 }  // namespace
 
 std::unique_ptr<UnitSource> h264_source(std::shared_ptr<EncodedStream> video) {
-  return std::make_unique<FragmentSource>(std::move(video));
+  return std::make_unique<StreamSource>(std::move(video));
 }
 std::unique_ptr<UnitSource> vp8_source(const std::shared_ptr<generation::Session>& session) {
   return std::make_unique<Vp8Source>(session);

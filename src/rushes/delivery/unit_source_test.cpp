@@ -63,13 +63,13 @@ class UnitSourceTest : public testing::Test {
   generation::DeviceWorker worker_;
 };
 
-UnitBlock read_all(UnitSource& source, Hearing hearing) {
-  UnitBlock all;
+Gop read_all(UnitSource& source, Hearing hearing) {
+  Gop all;
   for (;;) {
-    UnitBlock block = source.next({}, hearing);
-    if (block.empty()) return all;
-    all.pictures.insert(all.pictures.end(), block.pictures.begin(), block.pictures.end());
-    all.sound.insert(all.sound.end(), block.sound.begin(), block.sound.end());
+    Gop gop = source.next({}, hearing);
+    if (gop.empty()) return all;
+    all.pictures.insert(all.pictures.end(), gop.pictures.begin(), gop.pictures.end());
+    all.audio.insert(all.audio.end(), gop.audio.begin(), gop.audio.end());
   }
 }
 
@@ -88,14 +88,14 @@ std::vector<double> heard(const std::vector<AccessUnit>& units) {
   return at;
 }
 
-void expect_in_time(const UnitBlock& all, double seconds) {
+void expect_in_time(const Gop& all, double seconds) {
   EXPECT_EQ(all.pictures.size(), static_cast<std::size_t>(seconds * 25));
-  const std::vector<double> clicks = heard(all.sound);
+  const std::vector<double> clicks = heard(all.audio);
   ASSERT_EQ(clicks.size(), static_cast<std::size_t>(seconds * 2));
   for (std::size_t i = 0; i < clicks.size(); ++i)
     EXPECT_NEAR(clicks[i], 0.25 + 0.5 * static_cast<double>(i), 0.01) << "click " << i;
-  for (std::size_t i = 1; i < all.sound.size(); ++i)
-    EXPECT_NEAR(static_cast<double>((all.sound[i].pts - all.sound[i - 1].pts).count()), 1800, 12);
+  for (std::size_t i = 1; i < all.audio.size(); ++i)
+    EXPECT_NEAR(static_cast<double>((all.audio[i].pts - all.audio[i - 1].pts).count()), 1800, 12);
 }
 
 TEST_F(UnitSourceTest, a_session_that_runs_has_its_sound_beside_the_pictures_of_the_same_time) {
@@ -109,21 +109,21 @@ TEST_F(UnitSourceTest, a_session_that_runs_has_its_sound_beside_the_pictures_of_
     const auto source = vp8 ? vp8_source(session_) : h264_source(video_);
     const std::vector<float> wave = clicks(3);
     // Block by block, so that nobody lags.
-    UnitBlock all;
+    Gop all;
     for (std::size_t at = 0; at < wave.size(); at += 3200) {
       session_->feed_speech({wave.data() + at, 3200});
-      const UnitBlock block = source->next({}, Hearing::somebody);
-      ASSERT_EQ(block.pictures.size(), 5u);
-      ASSERT_FALSE(block.sound.empty());
-      const Pts behind = block.pictures.back().pts + block.pictures.back().duration -
-                         (block.sound.back().pts + block.sound.back().duration);
+      const Gop gop = source->next({}, Hearing::somebody);
+      ASSERT_EQ(gop.pictures.size(), 5u);
+      ASSERT_FALSE(gop.audio.empty());
+      const Pts behind =
+          gop.pictures.back().pts + gop.pictures.back().duration - (gop.audio.back().pts + gop.audio.back().duration);
       EXPECT_LT(behind, Pts{90 * 10}) << "sound of a block comes with it, but for some milliseconds";
-      all.pictures.insert(all.pictures.end(), block.pictures.begin(), block.pictures.end());
-      all.sound.insert(all.sound.end(), block.sound.begin(), block.sound.end());
+      all.pictures.insert(all.pictures.end(), gop.pictures.begin(), gop.pictures.end());
+      all.audio.insert(all.audio.end(), gop.audio.begin(), gop.audio.end());
     }
     session_->end_speech();
-    const UnitBlock rest = read_all(*source, Hearing::somebody);
-    all.sound.insert(all.sound.end(), rest.sound.begin(), rest.sound.end());
+    const Gop rest = read_all(*source, Hearing::somebody);
+    all.audio.insert(all.audio.end(), rest.audio.begin(), rest.audio.end());
     expect_in_time(all, 3);
   }
 }
@@ -146,10 +146,10 @@ TEST_F(UnitSourceTest, sound_begins_when_somebody_hears_it_and_keeps_its_times) 
   if (!media::AudioEncoder::knows(media::AudioCodec::opus)) GTEST_SKIP() << "libavcodec was built without libopus";
   speak(clicks(3));
   ASSERT_TRUE(video_->wait_until_ended(kPatience));
-  EXPECT_TRUE(read_all(*h264_source(video_), Hearing::nobody).sound.empty());
+  EXPECT_TRUE(read_all(*h264_source(video_), Hearing::nobody).audio.empty());
   const auto source = h264_source(video_);
-  for (int i = 0; i < 8; ++i) EXPECT_TRUE(source->next({}, Hearing::nobody).sound.empty());
-  const std::vector<double> times = heard(read_all(*source, Hearing::somebody).sound);
+  for (int i = 0; i < 8; ++i) EXPECT_TRUE(source->next({}, Hearing::nobody).audio.empty());
+  const std::vector<double> times = heard(read_all(*source, Hearing::somebody).audio);
   ASSERT_EQ(times.size(), 3u);  // of six, 1.6 s have passed, of the sound a little less
   EXPECT_NEAR(times[0], 1.75, 0.01);
 }

@@ -16,7 +16,7 @@ using Time = media::WebRtcPeer::Time;
 constexpr Time kAhead = 500ms;
 constexpr auto kReapEvery = 1s;
 constexpr int kIdleRounds = 5;
-constexpr Time kWaited = 2ms;  // for a block: nothing was ready, we are at the live end
+constexpr Time kWaited = 2ms;  // for a GOP: nothing was ready, we are at the live end
 constexpr Time kTimeToConnect = 10s;
 constexpr Time kLinger = 2s;  // after the last picture, before the connections are closed
 
@@ -52,9 +52,9 @@ void WhepBroadcast::run(const std::stop_token& stop) {
   const auto source = open_();
   while (!stop.stop_requested()) {
     const Time asked = media::WebRtcPeer::now();
-    const UnitBlock block = source->next(stop, hearing());
-    if (block.empty()) break;
-    send(block, media::WebRtcPeer::now() - asked > kWaited, stop);
+    const Gop gop = source->next(stop, hearing());
+    if (gop.empty()) break;
+    send(gop, media::WebRtcPeer::now() - asked > kWaited, stop);
   }
   std::unique_lock lock(mutex_);
   if (!playout_.begun()) return;
@@ -80,39 +80,39 @@ Hearing WhepBroadcast::hearing() const {
 
 Time WhepBroadcast::due(const media::AccessUnit& unit) const { return playout_.start() + nanoseconds(unit.pts); }
 
-void WhepBroadcast::schedule(const UnitBlock& block, bool at_live_end) {
-  const auto& units = block.pictures.empty() ? block.sound : block.pictures;
+void WhepBroadcast::schedule(const Gop& gop, bool at_live_end) {
+  const auto& units = gop.pictures.empty() ? gop.audio : gop.pictures;
   playout_.come({.begin = nanoseconds(units.front().pts),
                  .end = nanoseconds(units.back().pts + units.back().duration),
                  .at_live_end = at_live_end,
-                 .heard = !block.sound.empty()},
+                 .heard = !gop.audio.empty()},
                 media::WebRtcPeer::now());
 }
 
-void WhepBroadcast::send(const UnitBlock& block, bool at_live_end, const std::stop_token& stop) {
+void WhepBroadcast::send(const Gop& gop, bool at_live_end, const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
-  schedule(block, at_live_end);
-  const auto& first = block.pictures.empty() ? block.sound.front() : block.pictures.front();
+  schedule(gop, at_live_end);
+  const auto& first = gop.pictures.empty() ? gop.audio.front() : gop.pictures.front();
   changed_.wait_for(lock, stop, due(first) - kAhead - media::WebRtcPeer::now(), [] { return false; });
   if (stop.stop_requested()) return;
-  shown_ = {.pictures = block.pictures};
-  for (const media::AccessUnit& unit : block.sound) {
-    // Where a delay was caught up, sound is left out: a decoder has no use for two units of the same time.
+  shown_ = {.pictures = gop.pictures};
+  for (const media::AccessUnit& unit : gop.audio) {
+    // Where a delay was caught up, audio is left out: a decoder has no use for two units of the same time.
     if (due(unit) + Playout::kSoundUnit / 4 < heard_until_) continue;
     heard_until_ = due(unit) + nanoseconds(unit.duration);
-    shown_.sound.push_back(unit);
+    shown_.audio.push_back(unit);
   }
-  if (!block.pictures.empty()) shown_until_ = due(block.pictures.back()) + nanoseconds(block.pictures.back().duration);
+  if (!gop.pictures.empty()) shown_until_ = due(gop.pictures.back()) + nanoseconds(gop.pictures.back().duration);
   for (const auto& [id, peer] : peers_) {
     for (const media::AccessUnit& unit : shown_.pictures) peer->push(unit, due(unit));
-    for (const media::AccessUnit& unit : shown_.sound) peer->push_sound(unit, due(unit));
+    for (const media::AccessUnit& unit : shown_.audio) peer->push_sound(unit, due(unit));
   }
 }
 
 void WhepBroadcast::add(std::string id, std::shared_ptr<media::WebRtcPeer> peer) {
   const std::scoped_lock lock(mutex_);
   require(!ended_, ErrorCode::conflict, "the video has just ended; ask again to see it from its start");
-  // In one burst what the others have seen of this block; a decoder catches up within a few pictures. Its sound is left
+  // In one burst what the others have seen of this GOP; a decoder catches up within a few pictures. Its audio is left
   // out: nobody is connected yet.
   for (const media::AccessUnit& unit : shown_.pictures) peer->push(unit, due(unit));
   peers_.emplace(std::move(id), std::move(peer));
@@ -175,7 +175,7 @@ Whep::Answer Whep::connect(std::string_view text, media::WebRtcPeer::Options opt
   });
   require(wanted != offer.formats.end(), ErrorCode::unsupported,
           "the viewer takes H.264 only, and no encoder for it is installed");
-  if (video_->sound_track() && media::AudioEncoder::knows(media::AudioCodec::opus))
+  if (video_->audio_track() && media::AudioEncoder::knows(media::AudioCodec::opus))
     options.sound = media::WebRtcPeer::Options::Sound::if_offered;
   auto peer = std::make_shared<media::WebRtcPeer>(offer, *wanted, options);
   Answer answer{.id = generation::SessionId::random().text(), .sdp = peer->answer(), .peer = peer};

@@ -1,4 +1,4 @@
-// A session's video over WebRTC (WHEP): every block's pictures and sound at their own times, the same for all who
+// A session's video over WebRTC (WHEP): every GOP's pictures and audio at their own times, the same for all who
 // watch. H.264 is the stream's one encode; VP8 and Opus are encoded once more, while a viewer is there who needs them.
 #pragma once
 #include <chrono>
@@ -31,7 +31,7 @@ class WhepBroadcast {
   /// Closes all connections; returns at once.
   void stop() { stop_.request_stop(); }
 
-  /// The peer gets the block that is being shown at once, then what follows.
+  /// The peer gets the GOP that is being shown at once, then what follows.
   void add(std::string id, std::shared_ptr<media::WebRtcPeer> peer);
   /// False if there is no such peer (any more).
   bool remove(const std::string& id);
@@ -43,8 +43,8 @@ class WhepBroadcast {
   using Time = media::WebRtcPeer::Time;
   void run(const std::stop_token& stop);
   void wait_for_viewer(const std::stop_token& stop);
-  void send(const UnitBlock& block, bool at_live_end, const std::stop_token& stop);
-  void schedule(const UnitBlock& block, bool at_live_end);
+  void send(const Gop& gop, bool at_live_end, const std::stop_token& stop);
+  void schedule(const Gop& gop, bool at_live_end);
   Hearing hearing() const;
   Time due(const media::AccessUnit& unit) const;
   void reap();
@@ -53,7 +53,7 @@ class WhepBroadcast {
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;
   std::map<std::string, std::shared_ptr<media::WebRtcPeer>> peers_;
-  UnitBlock shown_;  // the newest that was sent
+  Gop shown_;  // the newest that was sent
   Playout playout_;
   Time shown_until_{0}, heard_until_{0};  // what was sent ends then
   bool ended_ = false;

@@ -162,6 +162,7 @@ bool DeviceLane::branch_off(const Fork& fork) {
 
 void DeviceLane::keep_border(Task& task) {
   auto& borders = task.borders;
+  if (!task.model->capabilities().forks) return task.session->keep_borders_from(task.blocks);  // none is kept
   auto copy = task.generator->fork();
   const int64_t bytes = copy->bytes();
   const int64_t most = std::min(kBorders, kBorderBytes / std::max<int64_t>(bytes, 1));

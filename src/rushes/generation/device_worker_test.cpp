@@ -275,6 +275,57 @@ TEST(DeviceWorker, fails_only_the_session_whose_step_throws) {
   }
 }
 
+/// Draws what cannot go on in two ways.
+class SingleModel final : public Model {
+ public:
+  explicit SingleModel(DrawingGenerator::Hook hook) : drawing_(std::move(hook)) {}
+  const ModelCard& card() const override { return drawing_.card(); }
+  Capabilities capabilities() const override {
+    Capabilities capabilities = drawing_.capabilities();
+    capabilities.forks = false;
+    return capabilities;
+  }
+  std::span<const OptionField> options() const override { return drawing_.options(); }
+  std::unique_ptr<Plan> plan(const Request& request) const override { return drawing_.plan(request); }
+  std::unique_ptr<Generator> start(std::unique_ptr<Plan> plan) const override {
+    return std::make_unique<Single>(drawing_.start(std::move(plan)));
+  }
+
+ private:
+  class Single final : public Generator {
+   public:
+    explicit Single(std::unique_ptr<Generator> own) : own_(std::move(own)) {}
+    VideoFormat format() const override { return own_->format(); }
+    StepResult step(const Inbox& inbox) override { return own_->step(inbox); }
+    bool at_block_border() const override { return own_->at_block_border(); }
+    std::unique_ptr<Generator> fork() const override { fail(ErrorCode::unsupported, "there is one source only"); }
+    int64_t bytes() const override { return own_->bytes(); }
+
+   private:
+    std::unique_ptr<Generator> own_;
+  };
+  DrawingModel drawing_;
+};
+
+TEST(DeviceWorker, completes_a_video_that_cannot_be_forked_and_fails_only_the_fork) {
+  Gate gate;
+  const auto model = std::make_shared<SingleModel>(gate.hook());
+  DeviceWorker worker;
+  const auto s = session(*model, "p"), branch = session(*model, "p");
+  const auto reader = record(*s);
+  worker.submit(s, model);
+  gate.allow(2);
+  while (const EventPtr event = reader->next())
+    if (std::holds_alternative<BlockProgress>(event->what)) break;
+  worker.fork(s, branch);
+  gate.open();
+  watch(*reader);
+  watch(*branch->stream().subscribe(Stream::Role::observer, Stream::From::start));
+  EXPECT_EQ(s->status().state, SessionState::finished);
+  EXPECT_EQ(s->status().blocks, 7);
+  EXPECT_EQ(branch->status().failure->code, ErrorCode::unsupported);
+}
+
 TEST(DeviceWorker, takes_a_new_prompt_at_the_next_block) {
   Gate gate;
   const auto model = std::make_shared<DrawingModel>(gate.hook());

@@ -60,7 +60,7 @@ class Generator {
   virtual StepResult step(const Inbox& inbox) = 0;
   /// True when the next step would begin a new block: where fairness lets another session go first.
   virtual bool at_block_border() const = 0;
-  /// Copy that continues from here independently (caches copy-on-write). Only at a block border.
+  /// Copy that continues from here (caches copy-on-write), at a block border. Error(unsupported): there can be none.
   virtual std::unique_ptr<Generator> fork() const = 0;
   /// Memory held for this session (caches, latents), in bytes.
   virtual int64_t bytes() const = 0;

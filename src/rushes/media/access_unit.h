@@ -22,7 +22,7 @@ enum class Codec { h264, vp9, vp8 };  // vp8: WebRTC only
 
 /// One encoded picture.
 struct AccessUnit {
-  std::shared_ptr<const Bytes> bytes;  // H.264: Annex B, parameter sets before every key frame
+  std::shared_ptr<const Bytes> bytes;  // H.264: Annex B, the track's parameter sets before every key frame
   Pts pts{0}, dts{0}, duration{0};
   bool is_key = false;  // a decoder may start here
 };

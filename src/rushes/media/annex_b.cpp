@@ -22,4 +22,18 @@ std::vector<std::span<const uint8_t>> units(std::span<const uint8_t> stream) {
   return found;
 }
 
+void append(std::span<const uint8_t> unit, Bytes& bytes) {
+  bytes.insert(bytes.end(), {0, 0, 0, 1});
+  bytes.insert(bytes.end(), unit.begin(), unit.end());
+}
+
+Bytes picture(std::span<const uint8_t> encoded, const Bytes& parameter_sets, bool is_key) {
+  Bytes bytes;
+  bytes.reserve(parameter_sets.size() + encoded.size() + 16);
+  if (is_key) bytes = parameter_sets;
+  for (const auto unit : units(encoded))
+    if (type(unit) != Type::sps && type(unit) != Type::pps && type(unit) != Type::delimiter) append(unit, bytes);
+  return bytes;
+}
+
 }  // namespace rushes::media::annex_b

@@ -9,7 +9,7 @@
 #include "rushes/media/audio_decoder.h"
 #include "rushes/media/audio_encoder.h"
 #include "rushes/media/audio_unit_decoder.h"
-#include "rushes/media/fragment_reader.h"
+#include "rushes/media/fragment_parser.h"
 #include "rushes/media/fragmented_mp4.h"
 #include "rushes/media/mpeg_ts.h"
 #include "rushes/media/test_audio.h"
@@ -126,30 +126,37 @@ TEST(DecodePcm, takes_the_mean_of_the_channels_and_leaves_out_half_a_sample) {
 
 /// One second of video at 25 fps with sound, in five blocks.
 struct Talk {
-  VideoEncoder video{{.width = 64, .height = 64, .fps = 25}};
-  AudioEncoder audio{16'000};
-  FragmentWriter writer{video.track(), audio.track()};
-  std::vector<float> wave = test_sound(16'000);
-  Bytes fragments;
-
-  Talk() {
+  explicit Talk(int64_t hz = 16'000) : audio(hz), wave(test_sound(static_cast<std::size_t>(hz))) {
+    const std::size_t samples = wave.size() / 5;
     for (int64_t block = 0; block < 5; ++block) {
-      std::vector<AccessUnit> units;
+      std::vector<AccessUnit> pictures;
       for (int64_t t = 5 * block; t < 5 * block + 5; ++t)
         for (AccessUnit& unit : video.encode(test_frame(64, 64, t).data(), frame_time(t, 25)))
-          units.push_back(std::move(unit));
-      append(writer.fragment(units, audio.encode({wave.data() + block * 3200, 3200}, block * 3200)));
+          pictures.push_back(std::move(unit));
+      const auto first = block * static_cast<int64_t>(samples);
+      append(pictures, audio.encode({wave.data() + first, samples}, first));
     }
-    append(writer.fragment({}, audio.flush()));
+    append({}, audio.flush());
   }
-  void append(const Bytes& bytes) { fragments.insert(fragments.end(), bytes.begin(), bytes.end()); }
+  void append(const std::vector<AccessUnit>& pictures, const std::vector<AccessUnit>& heard) {
+    fragments.push_back(writer.fragment(pictures, heard));
+    units.pictures.insert(units.pictures.end(), pictures.begin(), pictures.end());
+    units.audio.insert(units.audio.end(), heard.begin(), heard.end());
+  }
+
+  VideoEncoder video{{.width = 64, .height = 64, .fps = 25}};
+  AudioEncoder audio;
+  FragmentWriter writer{video.track(), audio.track()};
+  std::vector<float> wave;
+  FragmentParser::Units units;  // that went in
+  std::vector<Bytes> fragments;
 };
 
 TEST(AudioEncoder, sound_comes_back_at_its_own_time_and_length) {
   Talk talk;
   EXPECT_THAT(talk.writer.mime_type(), testing::HasSubstr("mp4a.40.2"));
   Bytes file = talk.writer.init_segment();
-  file.insert(file.end(), talk.fragments.begin(), talk.fragments.end());
+  for (const Bytes& fragment : talk.fragments) file.insert(file.end(), fragment.begin(), fragment.end());
   const DecodedAudio decoded = decode_audio(file);
   EXPECT_EQ(decoded.hz, 16'000);
   EXPECT_NEAR(static_cast<double>(decoded.samples.size()), 16'000, 1024);
@@ -244,19 +251,39 @@ TEST(AudioUnitDecoder, survives_damaged_units_and_refuses_a_description_that_is_
   EXPECT_THROW(AudioUnitDecoder({.config = {0xff}}), Error);
 }
 
-TEST(FragmentReader, gives_pictures_and_sound_apart) {
-  Talk talk;
-  std::vector<AccessUnit> sound;
-  const auto units = read_fragments(talk.video.track(), talk.writer.init_segment(), talk.fragments, &sound);
-  EXPECT_EQ(units.size(), 25u);
-  EXPECT_GE(sound.size(), 15u);
-  EXPECT_EQ(sound[0].pts, Pts{0});
-  EXPECT_EQ(read_fragments(talk.video.track(), talk.writer.init_segment(), talk.fragments).size(), 25u);
-  const AudioTrack track = talk.audio.track();
-  const Bytes segment = mpeg_ts_segment(talk.video.track(), units, &track, sound, Pts{126'000});
-  const auto frames = decode_bytes("talk.ts", segment);
-  ASSERT_EQ(frames.size(), 25u);
-  EXPECT_NEAR(frames[0].seconds, 1.4, 1e-3);
+TEST(FragmentParser, gives_pictures_and_audio_apart_as_they_were) {
+  for (const int64_t hz : {16'000, 24'000, 44'100, 48'000}) {
+    SCOPED_TRACE(hz);
+    Talk talk(hz);
+    const FragmentParser parser(talk.writer.init_segment());
+    FragmentParser::Units all;
+    for (const Bytes& fragment : talk.fragments) {
+      const auto units = parser.units(fragment);
+      all.pictures.insert(all.pictures.end(), units.pictures.begin(), units.pictures.end());
+      all.audio.insert(all.audio.end(), units.audio.begin(), units.audio.end());
+    }
+    EXPECT_EQ(all.pictures.size(), 25u);
+    ASSERT_GE(all.audio.size(), 15u);
+    ASSERT_EQ(all.audio.size(), talk.units.audio.size());
+    EXPECT_EQ(all.audio[0].pts, Pts{0});
+    for (std::size_t i = 0; i < all.audio.size(); ++i) {
+      const AccessUnit &unit = all.audio[i], &wanted = talk.units.audio[i];
+      EXPECT_EQ(unit.pts, wanted.pts);
+      EXPECT_EQ(unit.dts, wanted.dts);
+      EXPECT_EQ(unit.duration, wanted.duration);
+      EXPECT_EQ(unit.is_key, wanted.is_key);
+      EXPECT_EQ(*unit.bytes, *wanted.bytes);
+    }
+    EXPECT_EQ(parser.times(talk.fragments.back()).pictures, 0);
+    const AudioTrack track = talk.audio.track();
+    EXPECT_EQ(parser.audio_track()->config, track.config);
+    const Bytes segment = mpeg_ts_segment(talk.video.track(), all.pictures, &track, all.audio, Pts{126'000});
+    EXPECT_EQ(segment,
+              mpeg_ts_segment(talk.video.track(), talk.units.pictures, &track, talk.units.audio, Pts{126'000}));
+    const auto frames = decode_bytes("talk.ts", segment);
+    ASSERT_EQ(frames.size(), 25u);
+    EXPECT_NEAR(frames[0].seconds, 1.4, 1e-3);
+  }
 }
 
 TEST(VideoOutput, an_mp4_with_sound_has_both_at_their_time) {

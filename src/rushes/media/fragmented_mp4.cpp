@@ -1,26 +1,13 @@
 #include "rushes/media/fragmented_mp4.h"
 
-#include <iterator>
-
-#include "rushes/media/annex_b.h"
 #include "rushes/media/muxer.h"
 
 namespace rushes::media {
 namespace {
 
 /// The picture's own units: parameter sets stand in the header once, and "avc1" wants them there only.
-Bytes sample(const AccessUnit& unit, Codec codec) {
-  if (codec != Codec::h264) return *unit.bytes;
-  constexpr uint8_t kStartCode[] = {0, 0, 0, 1};
-  Bytes bytes;
-  bytes.reserve(unit.bytes->size() + 16);
-  for (const auto nal : annex_b::units(*unit.bytes)) {
-    const auto type = annex_b::type(nal);
-    if (type == annex_b::Type::sps || type == annex_b::Type::pps || type == annex_b::Type::delimiter) continue;
-    bytes.insert(bytes.end(), std::begin(kStartCode), std::end(kStartCode));
-    bytes.insert(bytes.end(), nal.begin(), nal.end());
-  }
-  return bytes;
+std::span<const uint8_t> sample(const AccessUnit& unit, const VideoTrack& track) {
+  return std::span(*unit.bytes).subspan(unit.is_key && track.codec == Codec::h264 ? track.parameter_sets.size() : 0);
 }
 
 }  // namespace
@@ -59,7 +46,7 @@ const std::string& FragmentWriter::mime_type() const { return state_->mime; }
 Bytes FragmentWriter::fragment(std::span<const AccessUnit> units, std::span<const AccessUnit> sound) {
   State& s = *state_;
   if (units.empty() && sound.empty()) return {};
-  for (const AccessUnit& unit : units) s.muxer.write(unit, sample(unit, s.track.codec));
+  for (const AccessUnit& unit : units) s.muxer.write(unit, sample(unit, s.track));
   for (const AccessUnit& unit : sound) s.muxer.write_sound(unit);
   s.muxer.flush();
   return s.muxer.take();

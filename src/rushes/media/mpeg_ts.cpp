@@ -4,10 +4,6 @@
 
 namespace rushes::media {
 
-Bytes mpeg_ts_segment(const VideoTrack& track, std::span<const AccessUnit> units) {
-  return mpeg_ts_segment(track, units, nullptr, {}, Pts{0});
-}
-
 Bytes mpeg_ts_segment(const VideoTrack& track, std::span<const AccessUnit> units, const AudioTrack* sound_track,
                       std::span<const AccessUnit> sound, Pts shift) {
   require(track.codec == Codec::h264, ErrorCode::unsupported,

@@ -66,7 +66,7 @@ AVStream& add_audio_stream(AVFormatContext& muxer, const AudioTrack& track) {
   return *stream;
 }
 
-void fill_packet(AVPacket& packet, const AccessUnit& unit, const Bytes& bytes) {
+void fill_packet(AVPacket& packet, const AccessUnit& unit, std::span<const uint8_t> bytes) {
   check(av_new_packet(&packet, static_cast<int>(bytes.size())), "media packet", ErrorCode::exhausted);
   std::memcpy(packet.data, bytes.data(), bytes.size());
   packet.pts = unit.pts.count();
@@ -101,7 +101,7 @@ MemoryMuxer::MemoryMuxer(const char* format, const VideoTrack& track, const std:
   check(result, what_.c_str(), ErrorCode::invalid_argument);
 }
 
-void MemoryMuxer::write(const AccessUnit& unit, const Bytes& bytes, int stream) {
+void MemoryMuxer::write(const AccessUnit& unit, std::span<const uint8_t> bytes, int stream) {
   fill_packet(*packet_, unit, bytes);
   packet_->stream_index = stream;
   av_packet_rescale_ts(packet_.get(), {1, Pts::period::den}, muxer_->streams[stream]->time_base);

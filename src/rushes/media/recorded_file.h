@@ -1,5 +1,5 @@
-// What a recorded file has, read from its boxes (ISO/IEC 14496-12) and nothing else: enough to serve a recording of an
-// earlier process piece by piece, and to find where it was cut off.
+// What a recorded file has, read from its boxes and nothing else: enough to serve a recording of an earlier process
+// piece by piece, and to find where it was cut off.
 #pragma once
 #include <cstdint>
 #include <filesystem>

@@ -4,7 +4,9 @@
 #include <array>
 #include <cmath>
 #include <optional>
+#include <span>
 
+#include "rushes/media/annex_b.h"
 #include "rushes/media/libav.h"
 
 namespace rushes::media {
@@ -95,14 +97,15 @@ struct VideoEncoder::State {
   AccessUnit take_packet() {
     AccessUnit unit;
     unit.is_key = (packet->flags & AV_PKT_FLAG_KEY) != 0;
-    Bytes bytes;
-    bytes.reserve(track.parameter_sets.size() + packet->size);
-    if (unit.is_key) bytes = track.parameter_sets;
-    bytes.insert(bytes.end(), packet->data, packet->data + packet->size);
-    unit.bytes = std::make_shared<const Bytes>(std::move(bytes));
+    const std::span<const uint8_t> encoded(packet->data, static_cast<std::size_t>(packet->size));
+    unit.bytes = std::make_shared<const Bytes>(track.codec == Codec::h264
+                                                   ? annex_b::picture(encoded, track.parameter_sets, unit.is_key)
+                                                   : Bytes(encoded.begin(), encoded.end()));
     unit.pts = Pts{packet->pts};
     unit.dts = Pts{packet->dts};
-    unit.duration = frame_time(1, options.fps);
+    // Until the next picture, which is rounded to a tick by itself.
+    const auto index = std::llround(static_cast<double>(packet->pts) * options.fps / Pts::period::den);
+    unit.duration = frame_time(index + 1, options.fps) - unit.pts;
     av_packet_unref(packet.get());
     return unit;
   }

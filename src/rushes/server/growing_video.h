@@ -22,7 +22,7 @@ inline std::pair<CloseCode, std::string> farewell(const generation::Session& ses
   return {CloseCode::normal, std::string(name(status.state))};
 }
 
-/// Fragments as they come, for the viewer of a growing file.
+/// The initialisation segment, then fragments as they come, for the viewer of a growing file.
 class GrowingVideo final : public BodySource {
  public:
   GrowingVideo(std::shared_ptr<delivery::EncodedStream> video, delivery::EncodedStream::From from)
@@ -33,9 +33,10 @@ class GrowingVideo final : public BodySource {
       const net::any_io_executor executor = co_await net::this_coro::executor;
       wakeup_ = std::make_shared<Wakeup>(executor);
       viewer_ = video_->watch(from_, wakeup_->notifier());
+      co_return video_->init_segment();
     }
     for (;;) {
-      if (const auto fragment = viewer_->poll()) co_return fragment->bytes;
+      if (const auto gop = viewer_->poll()) co_return gop->fragment;
       if (viewer_->ended()) co_return nullptr;
       co_await wakeup_->wait();
     }

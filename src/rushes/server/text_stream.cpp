@@ -47,17 +47,18 @@ std::optional<std::string> TextStream::poll() {
     return message(json["type"].get<std::string>(), json);
   }
   if (!viewer_) return std::nullopt;
-  const auto fragment = viewer_->poll();
-  if (!fragment) return std::nullopt;
-  std::string data = encode_base64(*fragment->bytes);
-  if (fragment->index < 0)
-    return message("init", {{"type", "init"}, {"mime_type", video_->mime_type()}, {"data", std::move(data)}});
-  options_.position.fragment = fragment->index + 1;
+  if (!std::exchange(told_init_, true))
+    return message(
+        "init",
+        {{"type", "init"}, {"mime_type", video_->mime_type()}, {"data", encode_base64(*video_->init_segment())}});
+  const auto gop = viewer_->poll();
+  if (!gop) return std::nullopt;
+  options_.position.fragment = gop->index + 1;
   return message("fragment", {{"type", "fragment"},
-                              {"index", fragment->index},
-                              {"pts_s", seconds(fragment->pts)},
-                              {"duration_s", seconds(fragment->duration)},
-                              {"data", std::move(data)}});
+                              {"index", gop->index},
+                              {"pts_s", seconds(gop->begin)},
+                              {"duration_s", seconds(gop->duration)},
+                              {"data", encode_base64(*gop->fragment)}});
 }
 
 net::awaitable<std::shared_ptr<const std::vector<uint8_t>>> TextStream::next() {

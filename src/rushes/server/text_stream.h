@@ -50,6 +50,7 @@ class TextStream final : public BodySource {
   std::shared_ptr<Wakeup> wakeup_;
   std::unique_ptr<generation::Subscription> events_;
   std::unique_ptr<delivery::Viewer> viewer_;
+  bool told_init_ = false;
 };
 
 }  // namespace rushes::server

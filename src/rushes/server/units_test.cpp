@@ -61,6 +61,28 @@ TEST(ErrorResponse, survives_bytes_that_are_no_text) {
   EXPECT_NE(std::get<std::string>(response.body).find("\xef\xbf\xbd"), std::string::npos);
 }
 
+TEST(BytesResponse, sends_the_bytes_that_all_share_or_a_part_of_them) {
+  const auto bytes = std::make_shared<const std::vector<uint8_t>>(std::vector<uint8_t>{'a', 'b', 'c', 'd'});
+  struct Case {
+    const char* range;
+    int status;
+    const char* body;
+  };
+  for (const Case& c : {Case{"", 200, "abcd"}, Case{"bytes=1-2", 206, "bc"}, Case{"bytes=3-", 206, "d"},
+                        Case{"bytes=-3", 206, "bcd"}}) {
+    SCOPED_TRACE(c.range);
+    Request request;
+    if (*c.range) request.headers["range"] = c.range;
+    const Response response = bytes_response(request, bytes, "video/mp2t");
+    EXPECT_EQ(response.status, c.status);
+    EXPECT_EQ(std::get<SharedRange>(response.body).bytes, bytes);
+    EXPECT_EQ(std::get<SharedRange>(response.body).view(), c.body);
+  }
+  Request beyond;
+  beyond.headers["range"] = "bytes=4-";
+  EXPECT_EQ(bytes_response(beyond, bytes, "video/mp2t").status, 416);
+}
+
 TEST(LoopbackHost, is_known_by_name_and_number_only) {
   for (const char* host :
        {"localhost", "localhost:8000", "127.0.0.1", "127.0.0.1:80", "127.8.9.1", "[::1]", "[::1]:8000"})

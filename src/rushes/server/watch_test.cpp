@@ -120,6 +120,22 @@ TEST(Hls, keeps_the_token_in_the_addresses_of_the_playlist) {
   EXPECT_THAT(list, HasSubstr("\n0.m4s?token=a%20b%26c\n"));
 }
 
+TEST(Hls, gives_a_part_of_a_segment_to_who_asks_for_a_range) {
+  RunningServer server;
+  const auto id = finished_session(server);
+  for (const char* file : {"/hls/init.mp4", "/hls/2.m4s", "/hls/2.ts", "/hls/part2.m4s"}) {
+    SCOPED_TRACE(file);
+    const Reply whole = server.request("GET", path(id, file));
+    ASSERT_EQ(whole.status, 200);
+    const Reply part = server.request("GET", path(id, file), "", "Range: bytes=10-29\r\n");
+    EXPECT_EQ(part.status, 206);
+    EXPECT_EQ(part.body, whole.body.substr(10, 20));
+    EXPECT_EQ(part.headers.at("content-range"), "bytes 10-29/" + std::to_string(whole.body.size()));
+    const Reply head = server.request("HEAD", path(id, file));
+    EXPECT_EQ(head.headers.at("content-length"), std::to_string(whole.body.size()));
+  }
+}
+
 TEST(Hls, refuses_what_does_not_exist_with_a_reason) {
   RunningServer server;
   const auto id = finished_session(server);

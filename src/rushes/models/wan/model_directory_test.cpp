@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "rushes/base/error.h"
+#include "rushes/base/manifest.h"
 #include "rushes/models/wan/checkpoint.h"
 #include "rushes/tensor/checkpoint_forge.h"
 

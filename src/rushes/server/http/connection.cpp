@@ -8,6 +8,7 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
+#include <boost/beast/http/span_body.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
 #include <fstream>
 
@@ -289,18 +290,22 @@ class Connection {
   net::awaitable<bool> send(Response response) {
     ++service_.counters.answers[response.status];
     if (const auto* text = std::get_if<std::string>(&response.body)) co_return co_await send_text(response, *text);
+    if (const auto* bytes = std::get_if<SharedRange>(&response.body))
+      co_return co_await send_text(response, bytes->view());
     if (const auto* file = std::get_if<FileRange>(&response.body)) co_return co_await send_file(response, *file);
     co_return co_await send_stream(response, *std::get<std::unique_ptr<BodySource>>(response.body));
   }
 
-  net::awaitable<bool> send_text(const Response& response, const std::string& text) {
-    http::response<http::string_body> message;
+  /// `text` is sent from where it lies.
+  net::awaitable<bool> send_text(const Response& response, std::string_view text) {
+    using Body = http::span_body<const char>;
+    http::response<Body> message;
     fill_header(message, response);
     message.keep_alive(keep_alive_);
     if (response.status != 204) message.content_length(text.size());
-    if (!request_.head) message.body() = text;
+    if (!request_.head) message.body() = {text.data(), text.size()};
     stream_.expires_after(service_.limits.stall);
-    http::response_serializer<http::string_body> serializer(message);
+    http::response_serializer<Body> serializer(message);
     auto writing = http::async_write(stream_, serializer, kAsTuple);
     const auto [error, bytes] = co_await std::move(writing);
     service_.counters.bytes_sent += static_cast<int64_t>(bytes);

@@ -162,11 +162,12 @@ Response file_response(const Request& request, const std::filesystem::path& path
   return std::move(response);
 }
 
-Response bytes_response(const Request& request, std::string_view bytes, std::string content_type) {
-  auto [response, range] = range_response(request, static_cast<int64_t>(bytes.size()), std::move(content_type));
-  if (response.status != 416)
-    response.body = std::string(
-        bytes.substr(static_cast<std::size_t>(range.first), static_cast<std::size_t>(range.last - range.first + 1)));
+Response bytes_response(const Request& request, SharedRange bytes, std::string content_type) {
+  auto [response, range] = range_response(request, static_cast<int64_t>(bytes.size), std::move(content_type));
+  if (response.status == 416) return std::move(response);
+  bytes.offset += static_cast<std::size_t>(range.first);
+  bytes.size = static_cast<std::size_t>(range.last - range.first + 1);
+  response.body = std::move(bytes);
   return std::move(response);
 }
 

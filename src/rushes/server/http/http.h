@@ -44,6 +44,16 @@ struct FileRange {
   int64_t offset = 0, size = 0;
 };
 
+/// Bytes that others send too, or a part of them: they go to the socket without a copy.
+struct SharedRange {
+  SharedRange(std::shared_ptr<const std::vector<uint8_t>> all)  // NOLINT: a whole is a range
+      : bytes(std::move(all)), size(bytes->size()) {}
+  std::string_view view() const { return {reinterpret_cast<const char*>(bytes->data()) + offset, size}; }
+
+  std::shared_ptr<const std::vector<uint8_t>> bytes;
+  std::size_t offset = 0, size = 0;
+};
+
 /// A body that comes into being while it is sent.
 class BodySource {
  public:
@@ -56,7 +66,7 @@ struct Response {
   int status = 200;
   std::string content_type = "application/json";
   std::vector<std::pair<std::string, std::string>> headers;
-  std::variant<std::string, FileRange, std::unique_ptr<BodySource>> body;
+  std::variant<std::string, FileRange, SharedRange, std::unique_ptr<BodySource>> body;
 };
 
 Response json_response(int status, const Json& value);
@@ -75,7 +85,7 @@ Values parse_query(std::string_view query);
 Response file_response(const Request& request, const std::filesystem::path& path, std::string content_type);
 
 /// The same of bytes in memory.
-Response bytes_response(const Request& request, std::string_view bytes, std::string content_type);
+Response bytes_response(const Request& request, SharedRange bytes, std::string content_type);
 
 /// The same of a file that still grows and has `so_far` bytes: the range that exists, of an unknown total. Nothing: all
 /// of it is asked for, or its end, which is not known.

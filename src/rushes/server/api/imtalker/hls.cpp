@@ -3,9 +3,6 @@
 #include <algorithm>
 #include <charconv>
 
-#include "rushes/media/fragment_reader.h"
-#include "rushes/media/fragmented_mp4.h"
-
 namespace rushes::server::imtalker {
 namespace {
 
@@ -38,32 +35,10 @@ std::optional<TalkSegment> find_segment(const TalkSession& session, std::string_
   return number < segments.size() ? std::optional(segments[number]) : std::nullopt;
 }
 
-media::Bytes merged_mp4(const TalkSession& session) {
-  const delivery::EncodedStream& first = *session.runs().front().entry.video;
-  const media::AudioTrack* sound_track = first.sound_track();
-  media::FragmentWriter writer(first.track(), sound_track ? std::optional(*sound_track) : std::nullopt);
-  media::Bytes all = writer.init_segment();
-  media::Pts shift{0};
-  for (const TalkRun& run : session.runs()) {
-    const delivery::EncodedStream& video = *run.entry.video;
-    const auto times = video.times();
-    for (std::size_t index = 0; index < times.size(); ++index) {
-      const auto fragment = video.fragment(static_cast<int64_t>(index));
-      if (!fragment) continue;
-      std::vector<media::AccessUnit> sound;
-      auto units = media::read_fragments(video.track(), *video.init_segment(), *fragment->bytes, &sound);
-      for (auto* list : {&units, &sound})
-        for (media::AccessUnit& unit : *list) {
-          unit.pts += shift;
-          unit.dts += shift;
-        }
-      if (!sound_track) sound.clear();
-      const media::Bytes bytes = writer.fragment(units, sound);
-      all.insert(all.end(), bytes.begin(), bytes.end());
-    }
-    if (!times.empty()) shift += times.back().pts + times.back().duration;
-  }
-  return all;
+delivery::SharedBytes merged_mp4(const TalkSession& session) {
+  std::vector<std::shared_ptr<const delivery::EncodedStream>> videos;
+  for (const TalkRun& run : session.runs()) videos.push_back(run.entry.video);
+  return delivery::joined_mp4(videos);
 }
 
 }  // namespace rushes::server::imtalker

@@ -11,6 +11,6 @@ std::string playlist(const TalkSession& session);
 std::optional<TalkSegment> find_segment(const TalkSession& session, std::string_view file);
 
 /// All segments in one MP4, made anew without encoding anything again.
-media::Bytes merged_mp4(const TalkSession& session);
+delivery::SharedBytes merged_mp4(const TalkSession& session);
 
 }  // namespace rushes::server::imtalker

@@ -76,12 +76,12 @@ class OutputRoutes {
         const auto* cropper = dynamic_cast<const generation::FaceCrop*>(model.get());
         require(cropper != nullptr, ErrorCode::unavailable, "the model '{}' does not cut faces out", model->card().name);
         const Picture face = cropper->crop(portrait, side);
-        const media::Bytes bytes = is_jpeg           ? media::encode_jpeg(face.rgb.get(), side, side, kCropQuality)
+        media::Bytes bytes = is_jpeg           ? media::encode_jpeg(face.rgb.get(), side, side, kCropQuality)
                                    : format == "png" ? media::encode_png(face.rgb.get(), side, side)
                                                      : media::encode_webp(face.rgb.get(), side, side, kCropQuality);
         Response response;
         response.content_type = is_jpeg ? "image/jpeg" : "image/" + format;
-        response.body = std::string(bytes.begin(), bytes.end());
+        response.body = std::make_shared<const media::Bytes>(std::move(bytes));
         return response;
       });
       co_return co_await std::move(cropping);

@@ -156,9 +156,8 @@ class Routes {
   }
 
   static Response segment_response(const Request& request, const TalkSegment& segment) {
-    const auto bytes = segment.hls->segment(segment.number, delivery::HlsFormat::mpeg_ts);
     Response response =
-        bytes_response(request, {reinterpret_cast<const char*>(bytes->data()), bytes->size()}, "video/mp2t");
+        bytes_response(request, segment.hls->segment(segment.number, delivery::HlsFormat::mpeg_ts), "video/mp2t");
     response.headers.emplace_back("Cache-Control", "no-cache");
     return response;
   }
@@ -181,11 +180,10 @@ class Routes {
   }
 
   static Response download(const TalkSession& session) {
-    const media::Bytes video = merged_mp4(session);
     Response response;
     response.content_type = "video/mp4";
     response.headers.emplace_back("Content-Disposition", "attachment; filename=" + session.id() + ".mp4");
-    response.body = std::string(video.begin(), video.end());
+    response.body = merged_mp4(session);
     return response;
   }
 

@@ -89,7 +89,7 @@ class NextPartBody final : public BodySource {
     const auto viewer = video_->watch(EncodedStream::From::newest, wakeup->notifier());
     for (;;) {
       const bool ended = video_->status().ended;  // asked first, so that nothing is missed
-      if (const auto fragment = video_->fragment(number_)) co_return fragment->bytes;
+      if (const auto gop = video_->gop(number_)) co_return gop->fragment;
       if (ended) co_return nullptr;
       co_await wakeup->wait();
     }
@@ -143,18 +143,17 @@ Response get_master(const Entry& entry, const Request& request, HlsFormat format
   return response;
 }
 
-Response bytes_response(const media::Bytes& bytes, std::string content_type) {
-  Response response;
-  response.content_type = std::move(content_type);
+/// Bytes that never change.
+Response media_response(const Request& request, delivery::SharedBytes bytes, std::string content_type) {
+  Response response = bytes_response(request, std::move(bytes), std::move(content_type));
   response.headers.emplace_back("Cache-Control", "private, max-age=3600, immutable");
-  response.body = std::string(bytes.begin(), bytes.end());
   return response;
 }
 
-Response get_part(const Entry& entry, int64_t number) {
+Response get_part(const Entry& entry, const Request& request, int64_t number) {
   const EncodedStream::Status status = entry.video->status();
-  if (status.ended || number != status.fragments)
-    return bytes_response(*entry.outlets->hls()->part(number), "video/iso.segment");
+  if (status.ended || number != status.gops)
+    return media_response(request, entry.outlets->hls()->part(number), "video/iso.segment");
   Response response;
   response.content_type = "video/iso.segment";
   response.body = std::make_unique<NextPartBody>(entry.video, number);
@@ -171,16 +170,17 @@ Response get_hls(const SessionTable& sessions, const Request& request) {
   if (file == "master_ts.m3u8") return get_master(entry, request, HlsFormat::mpeg_ts);
   if (file == "video.m3u8") return get_playlist(entry, request, HlsFormat::fmp4);
   if (file == "ts.m3u8") return get_playlist(entry, request, HlsFormat::mpeg_ts);
-  if (file == "init.mp4") return bytes_response(*entry.video->init_segment(), "video/mp4");
+  if (file == "init.mp4") return media_response(request, entry.video->init_segment(), "video/mp4");
   const std::string_view name = file;
   const std::size_t dot = name.find('.');
   const std::string_view ending = dot == std::string_view::npos ? std::string_view{} : name.substr(dot);
   require(ending == ".m4s" || ending == ".ts", ErrorCode::not_found,
           "there is no hls/{}; try master.m3u8, video.m3u8, ts.m3u8, init.mp4, 0.m4s or 0.ts", name.substr(0, 64));
   if (name.starts_with("part") && ending == ".m4s")
-    return get_part(entry, parse_number("the part", name.substr(4, dot - 4)));
+    return get_part(entry, request, parse_number("the part", name.substr(4, dot - 4)));
   const HlsFormat format = ending == ".ts" ? HlsFormat::mpeg_ts : HlsFormat::fmp4;
-  return bytes_response(*entry.outlets->hls()->segment(parse_number("the segment", name.substr(0, dot)), format),
+  return media_response(request,
+                        entry.outlets->hls()->segment(parse_number("the segment", name.substr(0, dot)), format),
                         format == HlsFormat::mpeg_ts ? "video/mp2t" : "video/iso.segment");
 }
 

@@ -6,7 +6,7 @@ namespace rushes::server {
 namespace {
 
 bool has_recording(const Entry& entry) {
-  return !entry.video->recording_path().empty() && entry.video->status().fragments > 0;
+  return !entry.video->recording_path().empty() && entry.video->status().gops > 0;
 }
 
 const Entry& recording_of(const SessionTable& sessions, const Request& request) {

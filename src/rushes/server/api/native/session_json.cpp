@@ -110,7 +110,7 @@ Json session_json(const Entry& entry) {
           {"done",
            {{"blocks", status.blocks},
             {"video_frames", status.video_frames},
-            {"fragments", video.fragments},
+            {"fragments", video.gops},
             {"bytes", video.bytes}}},
           {"forks", {{"least_blocks", status.oldest_border}, {"most_blocks", status.blocks}}},
           {"times_s",

@@ -56,7 +56,7 @@ Response text_stream(const SessionTable& sessions, const Request& request, TextF
     options.from_newest = false;
     // An EventSource connects again also after the end; this answer tells it to stop.
     const EncodedStream::Status status = entry.video->status();
-    if (status.ended && (!options.video || options.position.fragment >= status.fragments)) {
+    if (status.ended && (!options.video || options.position.fragment >= status.gops)) {
       response.status = 204;
       return response;
     }

@@ -78,7 +78,7 @@ Response get_content(SessionTable& sessions, const Request& request) {
           "variant must be video (got '{}'); this server makes no thumbnails and spritesheets", variant.substr(0, 32));
   const Entry& entry = entry_of(sessions, request);
   const auto status = entry.video->status();
-  require(!status.ended || status.fragments > 0, ErrorCode::conflict, "the video ended before anything of it was made");
+  require(!status.ended || status.gops > 0, ErrorCode::conflict, "the video ended before anything of it was made");
   Response response;
   if (status.recording_complete) {
     response = file_response(request, entry.video->recording_path(), "video/mp4");

@@ -125,9 +125,8 @@ class RealtimeConversation {
     for (;;) {
       auto answering = answer_messages();
       co_await std::move(answering);
-      if (const auto fragment = viewer->poll()) {
-        if (fragment->index < 0) continue;  // goes with the first chunk, so that each chunk is media
-        auto sending = send_chunk(*fragment);
+      if (const auto gop = viewer->poll()) {
+        auto sending = send_chunk(*gop);
         co_await std::move(sending);
       } else if (viewer->ended()) {
         break;
@@ -140,27 +139,22 @@ class RealtimeConversation {
     co_await std::move(ending);
   }
 
-  net::awaitable<void> send_chunk(const delivery::Fragment& fragment) {
+  net::awaitable<void> send_chunk(const delivery::Gop& gop) {
     const auto [prompt, video_frames] = next_block();
     Json events = Json::array();
     if (const auto id = pending_.take(prompt)) events.push_back(*id);
-    auto bytes = fragment.bytes;
-    if (chunks_ == 0) {
+    auto bytes = gop.fragment;
+    if (chunks_ == 0) {  // the initialisation segment goes with it, so that each chunk is media
       auto joined = std::make_shared<media::Bytes>(*entry_.video->init_segment());
       joined->insert(joined->end(), bytes->begin(), bytes->end());
       bytes = std::move(joined);
     }
     // A prompt takes over within one chunk: it starts and completes in the same.
-    Json metadata{{"type", "video.chunk_metadata"},
-                  {"request_id", request_id()},
-                  {"kind", "media"},
-                  {"transport_chunk_index", chunks_},
-                  {"generation_chunk_index", fragment.index},
-                  {"num_frames", video_frames},
-                  {"byte_length", bytes->size()},
-                  {"started_event_ids", events},
-                  {"active_event_ids", events},
-                  {"completed_event_ids", events}};
+    Json metadata{
+        {"type", "video.chunk_metadata"},   {"request_id", request_id()},          {"kind", "media"},
+        {"transport_chunk_index", chunks_}, {"generation_chunk_index", gop.index}, {"num_frames", video_frames},
+        {"byte_length", bytes->size()},     {"started_event_ids", events},         {"active_event_ids", events},
+        {"completed_event_ids", events}};
     ++chunks_;
     auto telling = send(std::move(metadata));
     co_await std::move(telling);
