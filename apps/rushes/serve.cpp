@@ -172,8 +172,12 @@ void add_first_session(CLI::App& command, Options& options) {
 }
 
 void add_place_settings(CLI::App& command, Options& options) {
-  command.add_option("--listen", options.server.listen, "may be given several times; port 0 takes a free one")
-      ->type_name("ADDRESS:PORT")
+  command
+      .add_option(
+          "--listen", options.server.listen,
+          "may be given several times; port 0 takes a free one; with names, which --listen 8080=openai,imtalker has, "
+          "only these APIs and the native one are served there")
+      ->type_name("ADDRESS:PORT[=API,...]")
       ->capture_default_str();
   command
       .add_option("--data-dir", options.data_directory,

@@ -7,7 +7,7 @@ import pathlib
 import re
 
 _INSTALL = ("pip install --no-deps torch=={version}: its libraries are enough for a machine without a GPU; "
-            "with CUDA: pip install 'rushes[torch]'")
+            "with CUDA: pip install torch=={version}")
 #: What libtorch_cpu.so of a wheel with CUDA is linked with; small, and among the dependencies of rushes.
 _CUDA = ("libcudart.so.*", "libcupti.so.*")
 

@@ -299,6 +299,12 @@ def test_an_address_for_all_needs_a_token(binary, tmp_path):
     assert "--token" in line and "--no-auth" in line
 
 
+def test_an_api_that_does_not_exist_is_named_with_those_that_do(binary, tmp_path):
+    code, line = serve_fails(binary, tmp_path, "--listen", "127.0.0.1:0=openay")
+    assert code == 2
+    assert "openay" in line and "openai" in line and "imtalker" in line
+
+
 def test_a_taken_address_is_named(binary, tmp_path, server):
     address = server.url.removeprefix("http://")
     code, line = serve_fails(binary, tmp_path, "--listen", address)

@@ -59,15 +59,14 @@ class PackagerTest : public testing::Test {
     const auto model = std::make_shared<generation::DrawingTalkModel>();
     generation::Request request;
     request.prompts = {"talk"};
-    request.talk = generation::TalkOptions{};
     const auto pixel = std::make_shared<std::vector<uint8_t>>(3, 0);
-    request.image = {.rgb = {pixel, pixel->data()}, .height = 1, .width = 1};
+    request.image = Picture{.rgb = {pixel, pixel->data()}, .height = 1, .width = 1};
     const auto session = std::make_shared<Session>(request, model->plan(request));
     EncodedStreamOptions options;
     options.recording = path_ / "talk.mp4";
     auto video = std::make_shared<EncodedStream>(session, options);
-    generation::DeviceWorker worker(model);
-    worker.submit(session, model_);
+    generation::DeviceWorker worker;
+    worker.submit(session, model);
     const auto viewer = video->watch(EncodedStream::From::start);
     std::vector<float> wave(3200);
     for (std::size_t i = 0; i < wave.size(); ++i) wave[i] = static_cast<float>(i % 160) / 160 - 0.5f;

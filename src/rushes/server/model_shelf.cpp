@@ -3,6 +3,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <boost/asio/cancellation_state.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <set>
 
 #include "rushes/base/error.h"
@@ -27,9 +29,10 @@ struct ModelShelf::Slot {
   Clock::time_point used = Clock::now();
 };
 
-ModelShelf::ModelShelf(std::vector<ModelSource> sources, Options options) : options_(options),
+ModelShelf::ModelShelf(std::vector<ModelSource> sources, Options options, WorkPool& work)
+    : options_(options),
       worker_(std::make_unique<generation::DeviceWorker>(options.lanes, options.max_started)),
-      loading_(kMostLoads) {
+      loading_(work, kMostLoads) {
   require(!sources.empty(), ErrorCode::invalid_argument, "the server needs a model");
   for (ModelSource& source : sources) {
     slots_.push_back(std::make_unique<Slot>());
@@ -82,6 +85,8 @@ const std::string& ModelShelf::default_name() const noexcept { return slots_.fro
 const generation::Model& ModelShelf::default_model() const noexcept { return *slots_.front()->model; }
 
 net::awaitable<void> ModelShelf::load(std::string name) {
+  // Who leaves does not take a model away from the others who wait for it.
+  co_await net::this_coro::reset_cancellation_state(net::disable_cancellation());
   Slot& slot = find(name);
   slot.used = Clock::now();
   if (slot.model) co_return;
@@ -89,10 +94,10 @@ net::awaitable<void> ModelShelf::load(std::string name) {
   slot.state = State::loading;
   const auto pending = slot.pending;
   try {
-    // One after the other on one thread: who comes second finds it loaded.
-    auto loading = loading_.run([pending, load = slot.source.load] {
-      if (!*pending) *pending = load();
-      return Response{};
+    // One after the other: who comes second finds it loaded.
+    auto loading = loading_.run([&] {
+      if (!*pending) *pending = slot.source.load();
+      return true;
     });
     co_await std::move(loading);
   } catch (...) {

@@ -9,13 +9,13 @@
 #include <vector>
 
 #include "rushes/generation/device_worker.h"
-#include "rushes/server/http/background_work.h"
+#include "rushes/server/http/work_pool.h"
 
 namespace rushes::server {
 
 struct ModelSource {
   std::string name;
-  std::function<std::shared_ptr<const generation::Model>()> load;  // on a thread of its own; may take minutes
+  std::function<std::shared_ptr<const generation::Model>()> load;  // away from the server's thread; may take minutes
 };
 
 class ModelShelf {
@@ -27,8 +27,9 @@ class ModelShelf {
     int64_t lanes = 1;                                           // of the device, for small models
     std::chrono::milliseconds idle{0};                           // without sessions, then unloaded; 0: never
   };
-  /// Loads the first one, and throws what that throws; Error(invalid_argument) if two have the same name.
-  ModelShelf(std::vector<ModelSource> sources, Options options);
+  /// The others are loaded in `work`, which must outlive it. Loads the first one, and throws what that throws;
+  /// Error(invalid_argument) if two have the same name.
+  ModelShelf(std::vector<ModelSource> sources, Options options, WorkPool& work);
   ~ModelShelf();
   ModelShelf(const ModelShelf&) = delete;
   ModelShelf& operator=(const ModelShelf&) = delete;
@@ -46,7 +47,8 @@ class ModelShelf {
   const std::string& default_name() const noexcept;
   const generation::Model& default_model() const noexcept;
 
-  /// Returns when it is loaded, at once if it was. Several may wait for the same. Throws what loading throws.
+  /// Returns when it is loaded, at once if it was. Several may wait for the same. Throws what loading throws. Goes on
+  /// when it is cancelled.
   net::awaitable<void> load(std::string name);
   /// Throws Error(conflict) if sessions use it, or for the default.
   void unload(std::string_view name);
@@ -64,7 +66,7 @@ class ModelShelf {
   const Options options_;
   std::vector<std::unique_ptr<Slot>> slots_;
   std::unique_ptr<generation::DeviceWorker> worker_;
-  BackgroundWork loading_;
+  WorkPool::Lane loading_;
 };
 
 /// The enumerator's own spelling.

@@ -51,6 +51,16 @@ TEST_F(Models, are_listed_with_their_states) {
   EXPECT_EQ(server_->request("POST", "/v1/models/third/load").status, 404);
 }
 
+TEST_F(Models, have_names_that_metrics_can_tell) {
+  const RunningServer server(
+      {}, {{"my \"best\"\\model\nof all", [] { return std::make_shared<generation::DrawingModel>(); }}});
+  const std::string metrics = server.request("GET", "/metrics").body;
+  EXPECT_NE(metrics.find(R"(rushes_model_loaded{model="my \"best\"\\model\nof all"} 0)"
+                         "\n"),
+            std::string::npos)
+      << metrics;
+}
+
 TEST_F(Models, are_loaded_once_for_all_who_ask_while_the_server_goes_on) {
   start();
   auto first = std::async(std::launch::async, [&] { return server_->request("POST", "/v1/models/second/load"); });

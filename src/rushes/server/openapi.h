@@ -1,12 +1,31 @@
-// The OpenAPI 3.1 document that /openapi.json serves: of every route that the router has and that is described here. A
-// test finds those that are not.
+// The OpenAPI 3.1 document that /openapi.json serves: of every route that the router has and that is described in the
+// openapi.json beside the routes of its family. A test finds those that are not.
+//
+// Such a file is written for people, and written out here. Its sections:
+//   routes      "METHOD /path/{name}": `tag` and `summary`; `ok` has the content of each success, the name of a schema
+//               or a media type (null: no body); `errors` the statuses beyond those that any request may get, their
+//               body being `error_schema`; `body` a schema of the JSON body, with `form` also as multipart/form-data;
+//               `form_body` of one that is a form only; `sdp`, `websocket`; `query` names of parameters. Parameters of
+//               the path follow from its names.
+//   parameters  by name; their own name may be another ("name")
+//   schemas     of JSON
+// It may refer to parameters and schemas of its own and of api/native.
 #pragma once
+#include <span>
 #include <string_view>
 
 #include "rushes/server/http/router.h"
 
 namespace rushes::server {
 
-Json openapi_document(std::string_view version, const Router& router);
+/// The file of one family, as the build has put it into the program.
+struct OpenApiFragment {
+  std::string_view set, json;
+};
+std::span<const OpenApiFragment> openapi_fragments();
+
+/// `schemas`: those that are known only while the server runs, by name, in place of what the files have: what the
+/// options of the models make of "SessionRequest".
+Json openapi_document(std::string_view version, const Router& router, const Json& schemas = Json::object());
 
 }  // namespace rushes::server

@@ -24,7 +24,8 @@ TEST(OpenApi, documents_every_route_and_nothing_else) {
       for (char& c : upper) c = static_cast<char>(std::toupper(c));
       documented.insert(upper + " " + path);
     }
-  for (const std::string& route : routes) EXPECT_TRUE(documented.erase(route)) << route << " stands not in openapi.cpp";
+  for (const std::string& route : routes)
+    EXPECT_TRUE(documented.erase(route)) << route << " is not described in an openapi.json";
   for (const std::string& left : documented) ADD_FAILURE() << left << " is documented but does not exist";
 }
 
@@ -43,6 +44,37 @@ TEST(OpenApi, refers_to_nothing_that_is_missing) {
   };
   walk(document);
   EXPECT_GT(references, 50);
+}
+
+TEST(OpenApi, has_each_name_of_a_schema_or_parameter_in_one_family) {
+  std::map<std::string, std::string_view> owners;
+  for (const OpenApiFragment& fragment : openapi_fragments()) {
+    const json parsed = json::parse(fragment.json);
+    for (const char* section : {"schemas", "parameters"}) {
+      const json entries = parsed.value(section, json::object());
+      for (const auto& [name, value] : entries.items()) {
+        const auto [owner, is_new] = owners.emplace(std::string(section) + "/" + name, fragment.set);
+        EXPECT_TRUE(is_new) << name << " is in " << owner->second << " and in " << fragment.set;
+      }
+    }
+  }
+  EXPECT_GT(owners.size(), 50u);
+}
+
+TEST(OpenApi, describes_what_its_router_serves_and_takes_schemas_that_are_known_later) {
+  Router router;
+  Route route;
+  route.method = "POST";
+  route.pattern = "/v1/sessions";
+  router.add(route, "native");
+  const Json document = openapi_document("1", router, {{"SessionRequest", {{"const", 7}}}});
+  ASSERT_EQ(document["paths"].size(), 1u);
+  EXPECT_EQ(document["components"]["schemas"]["SessionRequest"], (Json{{"const", 7}}));
+  EXPECT_TRUE(document["components"]["schemas"].contains("Session"));
+  EXPECT_FALSE(document["components"]["schemas"].contains("Video"));  // of the OpenAI API
+  route.pattern = "/v1/videos";
+  router.add(route, "openai");
+  EXPECT_TRUE(openapi_document("1", router)["components"]["schemas"].contains("Video"));
 }
 
 }  // namespace

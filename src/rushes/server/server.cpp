@@ -4,14 +4,12 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/ip/address.hpp>
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
-#include <charconv>
 #include <csignal>
 #include <cstdlib>
 #include <list>
@@ -26,7 +24,9 @@
 #include "rushes/server/api/native/watch_routes.h"
 #include "rushes/server/api/native/webrtc_routes.h"
 #include "rushes/server/api/openai/routes.h"
-#include "rushes/server/api/realtime/routes.h"
+#include "rushes/server/api/vllm_omni/routes.h"
+#include "rushes/server/http/listen_address.h"
+#include "rushes/server/http/route_sets.h"
 #include "rushes/server/service_routes.h"
 
 namespace rushes::server {
@@ -38,54 +38,46 @@ constexpr auto kAsTuple = net::as_tuple(net::use_awaitable);
 // Beside the recordings, for videos that end with the process. People have folders called "talk".
 constexpr const char* kTalkDirectory = ".rushes-talk";
 
-tcp::endpoint parse_endpoint(const std::string& text) {
-  const std::size_t colon = text.rfind(':');
-  std::string host = colon == std::string::npos ? "127.0.0.1" : text.substr(0, colon);
-  const std::string_view digits =
-      colon == std::string::npos ? std::string_view(text) : std::string_view(text).substr(colon + 1);
-  uint16_t port = 0;
-  const auto [end, wrong] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-  const bool port_ok = wrong == std::errc{} && end == digits.data() + digits.size();
-  if (host.starts_with('[') && host.ends_with(']')) host = host.substr(1, host.size() - 2);
-  if (host == "localhost") host = "127.0.0.1";
-  error_code error;
-  const auto address = net::ip::make_address(host, error);
-  require(port_ok && !error, ErrorCode::invalid_argument,
-          "--listen '{}' must be ADDRESS:PORT with a numeric address, e.g. 127.0.0.1:8000, 0.0.0.0:8000 or [::1]:8000",
-          text);
-  return {address, port};
-}
-
-std::string url_of(const tcp::endpoint& endpoint) {
-  const std::string address = endpoint.address().to_string();
-  return fmt::format("http://{}:{}", endpoint.address().is_v6() ? "[" + address + "]" : address, endpoint.port());
-}
-
 }  // namespace
 
 struct Server::State {
+  struct Listener {
+    tcp::acceptor acceptor;
+    ServedRoutes served;
+  };
+
   State(ServerOptions given, std::vector<ModelSource> models)
       : options(std::move(given)),
+        work(options.work),
         signals(context),
-        sessions(std::make_unique<SessionTable>(std::move(models), options.sessions, options.data_directory)) {
+        sessions(std::make_unique<SessionTable>(std::move(models), options.sessions, options.data_directory, work)) {
     service.access = options.access;
     service.web_root = options.web_root;
     service.limits = options.connections;
-    add_native_routes(service.router, *sessions);
-    add_model_routes(service.router, *sessions);
-    add_watch_routes(service.router, *sessions);
-    add_recording_routes(service.router, *sessions);
-    add_rtmp_routes(service.router, *sessions, options.push_hosts);
-    add_openai_routes(service.router, *sessions);
-    add_realtime_routes(service.router, *sessions);
     if (options.talk_model)
       talks = std::make_unique<TalkTable>(options.talk_model, sessions->models().worker(), options.talks,
                                           options.data_directory / kTalkDirectory);
-    add_webrtc_routes(service.router, *sessions, talks.get(), options.webrtc);
-    add_talk_routes(service.router, talks.get(), options.talk_examples);
-    add_imtalker_routes(service.router, talks.get(),
+    add_routes();
+  }
+
+  /// The table of APIs: the first is part of every listener; where two of the others cannot be served together, a
+  /// listener that names none has the one that comes first.
+  void add_routes() {
+    const auto add = [this](const char* name) -> Router& { return sets.emplace_back(RouteSet{name, {}}).routes; };
+    sets.reserve(8);
+    Router& native = add("native");
+    add_native_routes(native, *sessions, work);
+    add_model_routes(native, *sessions);
+    add_watch_routes(native, *sessions);
+    add_recording_routes(native, *sessions);
+    add_rtmp_routes(native, *sessions, options.push_hosts);
+    add_webrtc_routes(native, *sessions, talks.get(), work, options.webrtc);
+    add_talk_routes(native, talks.get(), options.talk_examples);
+    add_service_routes(native, service, *sessions, talks.get(), options.version);
+    add_openai_routes(add("openai"), *sessions, work);
+    add_realtime_routes(add("vllm_omni"), *sessions, work);
+    add_imtalker_routes(add("imtalker"), talks.get(), work,
                         {.mode = options.talk_mode, .examples = options.talk_examples, .webrtc = options.webrtc});
-    add_service_routes(service, *sessions, talks.get(), options.version);
   }
 
   /// Until the server ends.
@@ -99,25 +91,28 @@ struct Server::State {
     }
   }
 
-  void listen(const std::string& text) {
-    const tcp::endpoint endpoint = parse_endpoint(text);
-    require_safe_address(options.access, text, endpoint.address().is_loopback());
-    tcp::acceptor& acceptor = acceptors.emplace_back(context);
+  void listen(const ListenAddress& address) {
+    const tcp::endpoint& endpoint = address.endpoint;
+    require_safe_address(options.access, address.text, endpoint.address().is_loopback());
+    Listener& listener = listeners.emplace_back(Listener{tcp::acceptor(context), choose_routes(sets, address.sets)});
+    listener.served.router.add(openapi_route(listener.served.router, options.version), sets.front().name);
+    for (const std::string& sentence : listener.served.left_out) log::warning("{}: {}", address.text, sentence);
+    tcp::acceptor& acceptor = listener.acceptor;
     error_code error;
     acceptor.open(endpoint.protocol(), error);
     if (!error) acceptor.set_option(net::socket_base::reuse_address(true), error);
     if (!error && endpoint.address().is_v6()) acceptor.set_option(net::ip::v6_only(true), error);
     if (!error) acceptor.bind(endpoint, error);
     if (!error) acceptor.listen(net::socket_base::max_listen_connections, error);
-    require(!error, ErrorCode::unavailable, "cannot listen at {}: {}; choose another with --listen", text,
+    require(!error, ErrorCode::unavailable, "cannot listen at {}: {}; choose another with --listen", address.text,
             error.message());
   }
 
-  net::awaitable<void> accept(tcp::acceptor& acceptor) {
+  net::awaitable<void> accept(Listener& listener) {
     net::steady_timer pause(context);
     while (!service.closing) {
       tcp::socket socket(context);
-      auto accepting = acceptor.async_accept(socket, kAsTuple);
+      auto accepting = listener.acceptor.async_accept(socket, kAsTuple);
       const auto [error] = co_await std::move(accepting);
       if (error == net::error::operation_aborted || error == net::error::bad_descriptor) break;
       if (error) {  // out of file descriptors: those who wait stay in the queue
@@ -128,7 +123,7 @@ struct Server::State {
         ++service.counters.connections_refused;
         refuse_connection(std::move(socket));
       } else {
-        net::co_spawn(context, serve_connection(std::move(socket), service), net::detached);
+        net::co_spawn(context, serve_connection(std::move(socket), service, listener.served.router), net::detached);
       }
     }
   }
@@ -185,7 +180,7 @@ struct Server::State {
     sessions->stop_all();
     service.closing = true;
     error_code ignored;
-    for (tcp::acceptor& acceptor : acceptors) acceptor.close(ignored);
+    for (Listener& listener : listeners) listener.acceptor.close(ignored);
     for (auto* stream : service.idle) stream->cancel();
     const auto none_connected = [this] { return service.counters.connections == 0; };
     auto leaving = wait_until(none_connected, options.farewell);
@@ -206,8 +201,10 @@ struct Server::State {
 
   ServerOptions options;
   net::io_context context{1};
+  WorkPool work;  // before all that has work done
   Service service;
-  std::list<tcp::acceptor> acceptors;
+  std::vector<RouteSet> sets;
+  std::list<Listener> listeners;  // nodes stay where they are
   net::signal_set signals;
   std::unique_ptr<SessionTable> sessions;
   std::unique_ptr<TalkTable> talks;  // null: no talking-head model
@@ -219,31 +216,34 @@ Server::Server(ServerOptions options, std::shared_ptr<const generation::Model> m
 Server::Server(ServerOptions options, std::vector<ModelSource> models)
     : state_(std::make_unique<State>(std::move(options), std::move(models))) {
   require(!state_->options.listen.empty(), ErrorCode::invalid_argument, "--listen needs at least one address");
-  for (const std::string& address : state_->options.listen) state_->listen(address);
+  for (const ListenAddress& address : parse_listen_addresses(state_->options.listen)) state_->listen(address);
   for (const generation::Request& request : state_->options.start_with) state_->sessions->create(request);
 }
 
-// The tables first: they wait for the threads that wake the context's coroutines.
+// First all that wakes the context's coroutines: work, which refers to what they hold, then the tables with their
+// threads.
 Server::~Server() {
+  state_->work.close();
   state_->talks.reset();
   state_->sessions.reset();
 }
 
 std::vector<std::string> Server::urls() const {
   std::vector<std::string> urls;
-  for (const tcp::acceptor& acceptor : state_->acceptors) urls.push_back(url_of(acceptor.local_endpoint()));
+  for (const auto& listener : state_->listeners) urls.push_back(url_of(listener.acceptor.local_endpoint()));
   return urls;
 }
 
 std::vector<uint16_t> Server::ports() const {
   std::vector<uint16_t> ports;
-  for (const tcp::acceptor& acceptor : state_->acceptors) ports.push_back(acceptor.local_endpoint().port());
+  for (const auto& listener : state_->listeners) ports.push_back(listener.acceptor.local_endpoint().port());
   return ports;
 }
 
 std::vector<std::string> Server::routes() const {
   std::vector<std::string> routes;
-  for (const Route& route : state_->service.router.routes()) routes.push_back(route.method + " " + route.pattern);
+  for (const auto& known : state_->listeners.front().served.router.routes())
+    routes.push_back(known.route.method + " " + known.route.pattern);
   return routes;
 }
 
@@ -255,7 +255,7 @@ void Server::run() {
     net::co_spawn(state.context, state.watch_signals(), net::detached);
   }
   if (state.talks) net::co_spawn(state.context, state.sweep_talks(), net::detached);
-  for (tcp::acceptor& acceptor : state.acceptors) net::co_spawn(state.context, state.accept(acceptor), net::detached);
+  for (auto& listener : state.listeners) net::co_spawn(state.context, state.accept(listener), net::detached);
   net::co_spawn(state.context, state.sweep(), net::detached);
   state.context.run();
   state.sessions->stop_all();

@@ -10,18 +10,21 @@
 #include "rushes/server/api/native/webrtc_routes.h"
 #include "rushes/server/http/access.h"
 #include "rushes/server/http/connection.h"
+#include "rushes/server/http/work_pool.h"
 #include "rushes/server/session_table.h"
 #include "rushes/server/talk_table.h"
 
 namespace rushes::server {
 
 struct ServerOptions {
-  std::vector<std::string> listen{"127.0.0.1:8000"};  // ADDRESS:PORT, [ADDRESS]:PORT or PORT; port 0: any free one
-  std::filesystem::path data_directory;               // recordings
-  std::filesystem::path web_root;                     // the page's files
+  /// ADDRESS:PORT, [ADDRESS]:PORT or PORT, port 0: any free one; with =openai,imtalker: these APIs and the native one.
+  std::vector<std::string> listen{"127.0.0.1:8000"};
+  std::filesystem::path data_directory;  // recordings
+  std::filesystem::path web_root;        // the page's files
   AccessOptions access;
   SessionLimits sessions;
   ConnectionLimits connections;
+  WorkLimits work;
   std::vector<generation::Request> start_with;  // sessions that begin with the server, before any viewer asks
   std::vector<std::string> push_hosts;               // that RTMP may go to; "*": any; this machine always
   WebRtcLimits webrtc;
@@ -38,7 +41,8 @@ struct ServerOptions {
 
 class Server {
  public:
-  /// Listens at once. Throws Error(invalid_argument) for options, Error(unavailable) for an address that is taken.
+  /// Listens at once. Throws Error(invalid_argument) for options, also for APIs that one address cannot serve together,
+  /// Error(unavailable) for an address that is taken.
   Server(ServerOptions options, std::vector<ModelSource> models);
   Server(ServerOptions options, std::shared_ptr<const generation::Model> model);
   ~Server();
@@ -48,7 +52,7 @@ class Server {
   /// "http://127.0.0.1:8000", one for each address.
   std::vector<std::string> urls() const;
   std::vector<uint16_t> ports() const;
-  /// "GET /v1/sessions/{id}", one for each.
+  /// "GET /v1/sessions/{id}", one for each of the first address.
   std::vector<std::string> routes() const;
 
   /// Serves until stop() or a signal: then takes no new sessions, lets those that run complete their blocks and their

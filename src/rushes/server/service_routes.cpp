@@ -2,7 +2,11 @@
 
 #include <unistd.h>
 
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
 #include <fstream>
+#include <limits>
 
 #include "rushes/server/api/native/session_request.h"
 #include "rushes/server/openapi.h"
@@ -13,47 +17,62 @@ namespace {
 
 double seconds(std::chrono::microseconds time) { return static_cast<double>(time.count()) * 1e-6; }
 
-class MetricsText {
+using prometheus::MetricType;
+
+/// Figures of this moment, one family of the client library's after the other.
+class Metrics {
  public:
-  template <typename Value>
-  MetricsText& add(std::string_view name, std::string_view type, std::string_view help, Value value) {
-    text_ += fmt::format("# HELP {0} {1}\n# TYPE {0} {2}\n{0} {3}\n", name, help, type, value);
+  Metrics& add(std::string name, MetricType type, std::string help, double value) {
+    family(std::move(name), type, std::move(help)).push_back(metric(type, value));
     return *this;
   }
   /// Several values of one metric, told apart by a label.
   template <typename Pairs>
-  MetricsText& add(std::string_view name, std::string_view type, std::string_view help, std::string_view label,
-                   const Pairs& pairs) {
-    text_ += fmt::format("# HELP {0} {1}\n# TYPE {0} {2}\n", name, help, type);
-    for (const auto& [key, value] : pairs) text_ += fmt::format("{}{{{}=\"{}\"}} {}\n", name, label, key, value);
+  Metrics& add(std::string name, MetricType type, std::string help, const char* label, const Pairs& pairs) {
+    auto& metrics = family(std::move(name), type, std::move(help));
+    for (const auto& [key, value] : pairs) {
+      metrics.push_back(metric(type, static_cast<double>(value)));
+      metrics.back().label.push_back({label, fmt::format("{}", key)});
+    }
     return *this;
   }
-  MetricsText& add_histogram(std::string_view name, std::string_view help,
-                             const generation::LatencyHistogram& histogram) {
-    text_ += fmt::format("# HELP {0} {1}\n# TYPE {0} histogram\n", name, help);
-    int64_t below = 0;
-    for (std::size_t i = 0; i < histogram.kBoundsSeconds.size(); ++i)
-      text_ +=
-          fmt::format("{}_bucket{{le=\"{}\"}} {}\n", name, histogram.kBoundsSeconds[i], below += histogram.counts[i]);
-    below += histogram.counts.back();
-    text_ +=
-        fmt::format("{0}_bucket{{le=\"+Inf\"}} {1}\n{0}_sum {2}\n{0}_count {1}\n", name, below, histogram.sum_seconds);
+  Metrics& add(std::string name, std::string help, const generation::LatencyHistogram& histogram) {
+    prometheus::ClientMetric metric;
+    uint64_t below = 0;
+    for (std::size_t i = 0; i < histogram.counts.size(); ++i) {
+      below += static_cast<uint64_t>(histogram.counts[i]);
+      const double bound =
+          i < histogram.kBoundsSeconds.size() ? histogram.kBoundsSeconds[i] : std::numeric_limits<double>::infinity();
+      metric.histogram.bucket.push_back({below, bound});
+    }
+    metric.histogram.sample_count = below;
+    metric.histogram.sample_sum = histogram.sum_seconds;
+    family(std::move(name), MetricType::Histogram, std::move(help)).push_back(std::move(metric));
     return *this;
   }
-  const std::string& text() const { return text_; }
+  std::string text() const { return prometheus::TextSerializer().Serialize(families_); }
 
  private:
-  std::string text_;
+  std::vector<prometheus::ClientMetric>& family(std::string name, MetricType type, std::string help) {
+    return families_.emplace_back(prometheus::MetricFamily{std::move(name), std::move(help), type, {}}).metric;
+  }
+  static prometheus::ClientMetric metric(MetricType type, double value) {
+    prometheus::ClientMetric metric;
+    (type == MetricType::Counter ? metric.counter.value : metric.gauge.value) = value;
+    return metric;
+  }
+
+  std::vector<prometheus::MetricFamily> families_;
 };
 
-void add_talks(MetricsText& text, const TalkTable& talks) {
+void add_talks(Metrics& metrics, const TalkTable& talks) {
   std::map<std::string_view, int64_t> states;
   for (const auto status : {TalkSession::Status::waiting_for_audio, TalkSession::Status::processing,
                             TalkSession::Status::complete, TalkSession::Status::error})
     states[name(status)] = 0;
   for (const auto& [id, session] : talks.all()) ++states[name(session.status())];
-  text.add("rushes_talk_sessions", "gauge", "Talking heads that the server knows.", "state", states)
-      .add("rushes_talk_peers", "gauge", "Viewers and callers by WebRTC.", talks.peers());
+  metrics.add("rushes_talk_sessions", MetricType::Gauge, "Talking heads that the server knows.", "state", states)
+      .add("rushes_talk_peers", MetricType::Gauge, "Viewers and callers by WebRTC.", talks.peers());
 }
 
 Json props(const SessionTable& sessions, const std::string& version) {
@@ -100,62 +119,73 @@ std::string metrics_text(const Service& service, const SessionTable& sessions, c
                                                   {"denoise", seconds(worker.stages.denoise)},
                                                   {"decode", seconds(worker.stages.decode)},
                                                   {"encode", seconds(totals.encode_time)}};
-  MetricsText text;
-  text.add("rushes_sessions", "gauge", "Sessions that the server knows.", "state", states)
-      .add("rushes_model_loaded", "gauge", "Models that are in memory.", "model", models)
-      .add("rushes_sessions_created_total", "counter", "Sessions started.", sessions.created())
-      .add("rushes_blocks_total", "counter", "Video blocks generated.", worker.blocks)
-      .add("rushes_steps_total", "counter", "Units of work done.", worker.steps)
-      .add("rushes_device_busy_seconds_total", "counter", "Time spent in the model.",
-           static_cast<double>(worker.busy.count()) * 1e-6)
-      .add("rushes_generator_bytes", "gauge", "Memory of all sessions' caches.", worker.generator_bytes)
-      .add("rushes_shared_forwards_total", "counter", "Forwards that several sessions shared.", worker.shared_forwards)
-      .add("rushes_video_frames_total", "counter", "Video frames generated.", worker.video_frames)
-      .add("rushes_stage_seconds_total", "counter", "Time that blocks took, by stage.", "stage", stages)
-      .add_histogram("rushes_first_block_seconds", "From a session's creation to its first block of frames.",
-                     worker.first_block)
-      .add("rushes_encoded_bytes_total", "counter", "Video encoded.", totals.encoded_bytes)
-      .add("rushes_fragments_skipped_total", "counter", "Blocks that viewers missed for being slow.",
+  Metrics metrics;
+  metrics.add("rushes_sessions", MetricType::Gauge, "Sessions that the server knows.", "state", states)
+      .add("rushes_model_loaded", MetricType::Gauge, "Models that are in memory.", "model", models)
+      .add("rushes_sessions_created_total", MetricType::Counter, "Sessions started.", sessions.created())
+      .add("rushes_blocks_total", MetricType::Counter, "Video blocks generated.", worker.blocks)
+      .add("rushes_steps_total", MetricType::Counter, "Units of work done.", worker.steps)
+      .add("rushes_device_busy_seconds_total", MetricType::Counter, "Time spent in the model.", seconds(worker.busy))
+      .add("rushes_generator_bytes", MetricType::Gauge, "Memory of all sessions' caches.", worker.generator_bytes)
+      .add("rushes_shared_forwards_total", MetricType::Counter, "Forwards that several sessions shared.",
+           worker.shared_forwards)
+      .add("rushes_video_frames_total", MetricType::Counter, "Video frames generated.", worker.video_frames)
+      .add("rushes_stage_seconds_total", MetricType::Counter, "Time that blocks took, by stage.", "stage", stages)
+      .add("rushes_first_block_seconds", "From a session's creation to its first block of frames.", worker.first_block)
+      .add("rushes_encoded_bytes_total", MetricType::Counter, "Video encoded.", totals.encoded_bytes)
+      .add("rushes_fragments_skipped_total", MetricType::Counter, "Blocks that viewers missed for being slow.",
            totals.skipped_fragments)
-      .add("rushes_viewers_by_kind", "gauge", "Open WebSockets and growing downloads.", "kind",
+      .add("rushes_viewers_by_kind", MetricType::Gauge, "Open WebSockets and growing downloads.", "kind",
            counters.viewers_by_kind)
-      .add("rushes_sent_bytes_total", "counter", "Bodies and messages sent.", counters.bytes_sent)
-      .add("rushes_queue_sessions", "gauge", "Sessions that wait for their first step.",
+      .add("rushes_sent_bytes_total", MetricType::Counter, "Bodies and messages sent.", counters.bytes_sent)
+      .add("rushes_queue_sessions", MetricType::Gauge, "Sessions that wait for their first step.",
            states[name(generation::SessionState::queued)])
-      .add("rushes_http_answers_total", "counter", "Answers sent.", "status", counters.answers)
-      .add("rushes_connections", "gauge", "Open connections.", counters.connections)
-      .add("rushes_connections_refused_total", "counter", "Connections beyond the limit.", counters.connections_refused)
-      .add("rushes_viewers", "gauge", "Open WebSockets.", counters.viewers)
-      .add("rushes_viewers_dropped_total", "counter", "Viewers closed for not reading.", counters.viewers_dropped)
-      .add("process_resident_memory_bytes", "gauge", "Resident memory.", resident_bytes());
-  if (talks) add_talks(text, *talks);
-  return text.text();
+      .add("rushes_http_answers_total", MetricType::Counter, "Answers sent.", "status", counters.answers)
+      .add("rushes_connections", MetricType::Gauge, "Open connections.", counters.connections)
+      .add("rushes_connections_refused_total", MetricType::Counter, "Connections beyond the limit.",
+           counters.connections_refused)
+      .add("rushes_viewers", MetricType::Gauge, "Open WebSockets.", counters.viewers)
+      .add("rushes_viewers_dropped_total", MetricType::Counter, "Viewers closed for not reading.",
+           counters.viewers_dropped)
+      .add("process_resident_memory_bytes", MetricType::Gauge, "Resident memory.", resident_bytes());
+  if (talks) add_talks(metrics, *talks);
+  return metrics.text();
 }
 
-void add_service_routes(Service& service, const SessionTable& sessions, const TalkTable* talks, std::string version) {
+void add_service_routes(Router& router, const Service& service, const SessionTable& sessions, const TalkTable* talks,
+                        const std::string& version) {
   const auto get = [&](std::string path, Route::Access access, std::function<Response(const Request&)> answer) {
     Route route;
     route.method = "GET";
     route.pattern = std::move(path);
     route.access = access;
     route.answer = std::move(answer);
-    service.router.add(std::move(route));
+    route.yields = route.pattern == "/health";  // load balancers look at the status only, clients of a system at more
+    router.add(std::move(route));
   };
-  get("/openapi.json", Route::Access::open,
-      [&service, version](const Request&) { return json_response(200, openapi_document(version, service.router)); });
   get("/health", Route::Access::open, [](const Request&) { return json_response(200, {{"status", "ok"}}); });
   get("/ready", Route::Access::open, [&service](const Request&) {
     return service.draining ? json_response(503, {{"status", "draining"}}) : json_response(200, {{"status", "ready"}});
   });
-  get("/props", Route::Access::token, [&sessions, version = std::move(version)](const Request&) {
-    return json_response(200, props(sessions, version));
-  });
+  get("/props", Route::Access::token,
+      [&sessions, version](const Request&) { return json_response(200, props(sessions, version)); });
   get("/metrics", Route::Access::token, [&service, &sessions, talks](const Request&) {
     Response response;
     response.content_type = "text/plain; version=0.0.4; charset=utf-8";
     response.body = metrics_text(service, sessions, talks);
     return response;
   });
+}
+
+Route openapi_route(const Router& router, std::string version) {
+  Route route;
+  route.method = "GET";
+  route.pattern = "/openapi.json";
+  route.access = Route::Access::open;
+  route.answer = [&router, version = std::move(version)](const Request&) {
+    return json_response(200, openapi_document(version, router));
+  };
+  return route;
 }
 
 }  // namespace rushes::server

@@ -6,8 +6,11 @@
 
 namespace rushes::server {
 
-/// `service` gets the routes; it, `sessions` and `talks` (null: no talking heads) must outlive them.
-void add_service_routes(Service& service, const SessionTable& sessions, const TalkTable* talks, std::string version);
+/// `service`, `sessions` and `talks` (null: no talking heads) must outlive the router.
+void add_service_routes(Router& router, const Service& service, const SessionTable& sessions, const TalkTable* talks,
+                        const std::string& version);
+/// GET /openapi.json: what `router`, which must outlive it, serves.
+Route openapi_route(const Router& router, std::string version);
 
 /// Of this process.
 int64_t resident_bytes();

@@ -46,15 +46,16 @@ bool is_watched(const Entry& entry) { return entry.video->status().viewers > 0 |
 
 }  // namespace
 
-SessionTable::SessionTable(std::vector<ModelSource> models, SessionLimits limits, std::filesystem::path data_directory)
+SessionTable::SessionTable(std::vector<ModelSource> models, SessionLimits limits, std::filesystem::path data_directory,
+                           WorkPool& work)
     : limits_(limits), data_directory_(std::move(data_directory)) {
   delivery::prepare_directory(data_directory_);
   catalogue_ = std::make_unique<delivery::Catalogue>(data_directory_);
   restore();
   make_room(0);
   models_ = std::make_unique<ModelShelf>(
-      std::move(models), ModelShelf::Options{
-                             .max_started = limits_.max_running, .lanes = limits_.lanes, .idle = limits_.idle_model});
+      std::move(models),
+      ModelShelf::Options{.max_started = limits_.max_running, .lanes = limits_.lanes, .idle = limits_.idle_model}, work);
 }
 
 SessionTable::~SessionTable() {

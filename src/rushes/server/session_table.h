@@ -56,8 +56,9 @@ struct Entry {
 class SessionTable {
  public:
   /// Creates the data directory, and takes over what an earlier process has left there, within the limits. Throws
-  /// Error(unavailable) if another process has the directory.
-  SessionTable(std::vector<ModelSource> models, SessionLimits limits, std::filesystem::path data_directory);
+  /// Error(unavailable) if another process has the directory. Models are loaded in `work`, which must outlive it.
+  SessionTable(std::vector<ModelSource> models, SessionLimits limits, std::filesystem::path data_directory,
+               WorkPool& work);
   /// Stops what still runs, and waits until every recording is complete.
   ~SessionTable();
   SessionTable(const SessionTable&) = delete;

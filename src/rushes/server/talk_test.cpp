@@ -19,12 +19,16 @@ TEST_F(TalkServer, tells_of_its_model_and_of_portraits_and_speech_to_try) {
     std::filesystem::create_directory(folder);
     std::ofstream(folder / "ada.png") << picture();
     std::ofstream(folder / "speech.wav") << media::wav_file(media::test_sound(160, 16'000), 16'000);
+    std::ofstream(folder / "Zoë 100%25.png") << picture();
     std::ofstream(folder / "notes.txt") << "neither";
     options.talk_examples = folder;
   });
   const json about = server->request("GET", "/v1/talk").json();
   EXPECT_TRUE(about["model"]["name"].is_string());
-  EXPECT_EQ(about["portraits"], json::parse(R"([{"name": "ada", "url": "/v1/talk/examples/ada.png"}])"));
+  EXPECT_EQ(about["portraits"],
+            json::parse(R"([{"name": "Zoë 100%25", "url": "/v1/talk/examples/Zo%C3%AB%20100%2525.png"},
+                            {"name": "ada", "url": "/v1/talk/examples/ada.png"}])"));
+  EXPECT_EQ(server->request("GET", about["portraits"][0]["url"].get<std::string>()).body, picture());
   EXPECT_EQ(about["speech"], json::parse(R"([{"name": "speech", "url": "/v1/talk/examples/speech.wav"}])"));
   const Reply ada = server->request("GET", "/v1/talk/examples/ada.png");
   EXPECT_EQ(ada.status, 200);

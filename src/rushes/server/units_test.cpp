@@ -6,23 +6,9 @@
 #include "rushes/server/http/access.h"
 #include "rushes/server/http/base64.h"
 #include "rushes/server/http/http.h"
-#include "rushes/server/http/router.h"
 
 namespace rushes::server {
 namespace {
-
-TEST(PercentDecode, reverses_escapes_and_refuses_broken_ones) {
-  EXPECT_EQ(percent_decode("a%20b+c"), "a b+c");
-  EXPECT_EQ(percent_decode("a+b", true), "a b");
-  EXPECT_EQ(percent_decode("%41%7e"), "A~");
-  for (const char* broken : {"%", "%4", "%zz", "a%0", "%00", "%-1"}) EXPECT_FALSE(percent_decode(broken)) << broken;
-}
-
-TEST(ParseQuery, splits_and_decodes) {
-  const Values values = parse_query("a=1&b=%20x&&c&a=2");
-  EXPECT_EQ(values, (Values{{"a", "2"}, {"b", " x"}, {"c", ""}}));
-  EXPECT_THROW(parse_query("a=%"), Error);
-}
 
 TEST(ParseQuery, refuses_more_fields_than_anybody_has) {
   std::string many, large = "a=";
@@ -39,14 +25,6 @@ TEST(ParseQuery, refuses_more_fields_than_anybody_has) {
               }()),
               413);
   EXPECT_EQ(parse_query(many.substr(0, many.rfind('&'))).size(), 1000u);
-}
-
-TEST(MatchPath, fits_whole_parts_only) {
-  EXPECT_EQ(match_path("/v1/sessions/{id}/stop", "/v1/sessions/abc/stop"), (Values{{"id", "abc"}}));
-  EXPECT_EQ(match_path("/", "/"), Values{});
-  for (const char* path : {"", "/", "/v1/sessions", "/v1/sessions/", "/v1/sessions/abc/", "/v1/sessions/a/b",
-                           "v1/sessions/abc", "/v1/sessionsx/abc"})
-    EXPECT_FALSE(match_path("/v1/sessions/{id}", path)) << path;
 }
 
 TEST(HttpStatus, is_an_error_for_every_code) {

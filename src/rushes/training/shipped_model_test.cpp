@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 
-#include "rushes/generation/generator.h"
+#include "rushes/generation/registry.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/training/fidelity.h"
 #include "rushes/training/world.h"

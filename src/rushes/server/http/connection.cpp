@@ -70,7 +70,8 @@ class Counted {
 
 class Connection {
  public:
-  Connection(tcp::socket socket, Service& service) : stream_(std::move(socket)), service_(service) {}
+  Connection(tcp::socket socket, Service& service, const Router& router)
+      : stream_(std::move(socket)), service_(service), router_(router) {}
 
   net::awaitable<void> run() {
     bool open = true;
@@ -125,7 +126,9 @@ class Connection {
       request_.body = std::move(parser.get().body());
       if (route->answer_later) {
         auto answering = answer_later(*route);
-        response = co_await std::move(answering);
+        std::optional<Response> answer = co_await std::move(answering);
+        if (!answer) co_return false;
+        response = std::move(*answer);
       } else {
         response = answer(*route);
       }
@@ -167,7 +170,7 @@ class Connection {
       response = preflight();
       return nullptr;
     }
-    Router::Match match = service_.router.match(request_.method, request_.path);
+    Router::Match match = router_.match(request_.method, request_.path);
     const bool is_page = !match.route && match.allowed.empty() && !request_.path.starts_with("/v1/");
     const bool needs_token = !is_page && (!match.route || match.route->access == Route::Access::token);
     if (auto refusal = refuse(service_.access, request_, needs_token, is_upgrade)) {
@@ -260,11 +263,23 @@ class Connection {
     }
   }
 
-  net::awaitable<Response> answer_later(const Route& route) {
+  /// Nothing: the client has left. What was done for it ends where it waits.
+  net::awaitable<std::optional<Response>> answer_later(const Route& route) {
     stream_.expires_never();
+    auto answering = answer_or_failure(route);
+    auto gone = client_gone();
+    auto first = co_await (std::move(answering) || std::move(gone));
+    if (first.index() != 0) co_return std::nullopt;
+    co_return std::get<0>(std::move(first));
+  }
+
+  net::awaitable<Response> answer_or_failure(const Route& route) {
     try {
       auto answering = route.answer_later(request_);
       co_return co_await std::move(answering);
+    } catch (const boost::system::system_error& error) {
+      if (error.code() == net::error::operation_aborted) throw;  // nobody is there to be told
+      co_return failure();
     } catch (...) {
       co_return failure();
     }
@@ -429,6 +444,7 @@ class Connection {
   beast::tcp_stream stream_;
   beast::flat_buffer buffer_;
   Service& service_;
+  const Router& router_;
   Request request_;
   std::string kind_;  // of viewer that the request makes of its client
   unsigned version_ = 11;
@@ -437,13 +453,13 @@ class Connection {
 
 }  // namespace
 
-net::awaitable<void> serve_connection(tcp::socket socket, Service& service) {
+net::awaitable<void> serve_connection(tcp::socket socket, Service& service, const Router& router) {
   ++service.counters.connections;
   error_code ignored;
   socket.set_option(tcp::no_delay(true), ignored);
   socket.set_option(tcp::socket::send_buffer_size(service.limits.send_buffer_bytes), ignored);
   try {
-    Connection connection(std::move(socket), service);
+    Connection connection(std::move(socket), service, router);
     co_await connection.run();
   } catch (...) {
     log::warning("connection: {}", generation::current_failure().message);

@@ -38,7 +38,6 @@ struct Counters {
 
 /// What all connections share; lives longer than they. The server's thread only.
 struct Service {
-  Router router;
   AccessOptions access;
   std::filesystem::path web_root;
   ConnectionLimits limits;
@@ -48,7 +47,7 @@ struct Service {
   std::set<boost::beast::tcp_stream*> idle;  // between requests: closed at once when the server ends
 };
 
-/// Serves the connection until it ends. Throws nothing.
-net::awaitable<void> serve_connection(net::ip::tcp::socket socket, Service& service);
+/// Serves the connection until it ends, by the routes of its listener. Throws nothing.
+net::awaitable<void> serve_connection(net::ip::tcp::socket socket, Service& service, const Router& router);
 
 }  // namespace rushes::server

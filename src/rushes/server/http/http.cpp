@@ -1,8 +1,13 @@
 #include "rushes/server/http/http.h"
 
+#include <boost/url/encode.hpp>
+#include <boost/url/pct_string_view.hpp>
+#include <boost/url/rfc/unreserved_chars.hpp>
 #include <charconv>
 
 namespace rushes::server {
+
+namespace urls = boost::urls;
 
 std::string_view Request::header(std::string_view lower_case_name) const {
   const auto found = headers.find(lower_case_name);
@@ -55,26 +60,19 @@ Response error_response(const Error& error) {
   return response;
 }
 
+std::string percent_encode(std::string_view text) { return urls::encode(text, urls::unreserved_chars); }
+
 std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space) {
-  std::string decoded;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    char c = text[i];
-    if (c == '+' && plus_is_space) c = ' ';
-    if (text[i] == '%') {
-      unsigned value = 0;
-      if (i + 2 >= text.size()) return std::nullopt;
-      const char* digits = text.data() + i + 1;
-      const auto [end, error] = std::from_chars(digits, digits + 2, value, 16);
-      if (error != std::errc{} || end != digits + 2) return std::nullopt;
-      c = static_cast<char>(value);
-      i += 2;
-    }
-    if (c == '\0') return std::nullopt;
-    decoded += c;
-  }
-  return decoded;
+  // Boost.URL has nothing against NUL bytes; a file's name with one is another name to the system.
+  if (text.find('\0') != std::string_view::npos || text.find("%00") != std::string_view::npos) return std::nullopt;
+  const auto encoded = urls::make_pct_string_view(text);
+  if (!encoded) return std::nullopt;
+  urls::encoding_opts options;
+  options.space_as_plus = plus_is_space;
+  return encoded->decode(options);
 }
 
+// Not urls::parse_query(), which refuses what people type and browsers send: letters beyond ASCII, '|', '"'.
 Values parse_query(std::string_view query) {
   // Far more than any address or form has, and few enough to be read between two pieces of somebody's video.
   constexpr std::size_t kMaxPairs = 1000, kMaxBytes = 1 << 20;

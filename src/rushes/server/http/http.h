@@ -29,7 +29,7 @@ struct Request {
   std::string path;    // as sent, without the query
   Values query;        // decoded
   Values headers;      // names in lower case
-  Values path_values;  // what the route's {names} stand for
+  Values path_values;  // what the route's {names} stand for, decoded
   std::string body;
 
   /// Empty if there is none.
@@ -76,6 +76,8 @@ Response error_response(int status, std::string_view code, std::string_view mess
 /// The one table of error codes and HTTP statuses.
 int http_status(ErrorCode code);
 
+/// Percent-encodes all but letters, digits, '-', '.', '_' and '~': a part of a path, or a value of a query.
+std::string percent_encode(std::string_view text);
 /// Percent-decodes. Nothing: a '%' is not followed by two hexadecimal digits, or a NUL byte would come out.
 std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space = false);
 /// "a=1&b=2"; later ones win. Throws Error(invalid_argument) for broken escapes.

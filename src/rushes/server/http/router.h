@@ -1,5 +1,5 @@
-// The table of routes: method, path pattern, who may call, and the function. One table serves requests, answers 405
-// with the methods that exist, and is what documentation and tests are checked against.
+// The table of routes: method, path pattern, who may call, and the function. One table serves the requests of a
+// listener, answers 405 with the methods that exist, and is what documentation and tests are checked against.
 #pragma once
 #include <functional>
 #include <string>
@@ -21,30 +21,44 @@ struct Route {
   std::string pattern;  // "/v1/sessions/{id}": a name in braces stands for one part of the path
   Access access = Access::token;
   std::function<Response(const Request&)> answer;
-  /// Instead of `answer`: one that takes its time. It must not block; `request` lives until it ends.
+  /// Instead of `answer`: one that takes its time. It must not block; `request` lives until it ends. It is cancelled
+  /// when the client leaves.
   std::function<net::awaitable<Response>(const Request& request)> answer_later = {};
   /// Instead of `answer`: checks the request, throwing before the upgrade, and gives what runs after it.
   std::function<Feed(const Request&)> feed = {};
   std::size_t max_body_bytes = 64 << 10;
+  /// Gives way where another set of the listener's routes has the same.
+  bool yields = false;
 };
 
 class Router {
  public:
-  void add(Route route);
+  /// Throws Error(invalid_argument) naming both if there is a route of this method whose pattern is the same or differs
+  /// only in the names in braces. To be called before the first match(). `set`: the RouteSet that it comes from.
+  void add(Route route, std::string set = {});
 
   struct Match {
     const Route* route = nullptr;
-    Values path_values;
+    Values path_values;   // decoded
     std::string allowed;  // methods of the path, if it is known but not with this method
   };
+  /// `path` as it was sent. Each of its parts is percent-decoded once, before it is compared; an encoded '/' does not
+  /// separate parts. Where several patterns fit, a literal part wins over a name, the first part first, in whatever
+  /// order they were added. A path with a broken escape fits no pattern.
   Match match(std::string_view method, std::string_view path) const;
-  const std::vector<Route>& routes() const noexcept { return routes_; }
+
+  struct Known {
+    Route route;
+    std::string set;
+    std::vector<std::string> parts;  // of the pattern
+  };
+  /// In the order of their precedence.
+  const std::vector<Known>& routes() const noexcept { return known_; }
+  /// Null: there is no route of this method and path, names in braces apart.
+  const Route* find(std::string_view method, std::string_view pattern) const;
 
  private:
-  std::vector<Route> routes_;
+  std::vector<Known> known_;
 };
-
-/// The path's parts that the pattern's names stand for; nothing if the path does not fit.
-std::optional<Values> match_path(std::string_view pattern, std::string_view path);
 
 }  // namespace rushes::server

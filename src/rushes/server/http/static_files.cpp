@@ -37,9 +37,8 @@ std::string_view mime_type(const fs::path& path) {
 }
 
 std::optional<fs::path> static_file(const fs::path& root, std::string_view path) {
-  const auto decoded = percent_decode(path);
-  if (!decoded || !decoded->starts_with('/') || decoded->find('\\') != std::string::npos) return std::nullopt;
-  const fs::path relative = *decoded == "/" ? fs::path("index.html") : fs::path(decoded->substr(1));
+  if (!path.starts_with('/') || path.find('\\') != std::string_view::npos) return std::nullopt;
+  const fs::path relative = path == "/" ? fs::path("index.html") : fs::path(path.substr(1));
   if (relative.is_absolute()) return std::nullopt;
   for (const fs::path& part : relative)
     if (part.empty() || part.string().starts_with('.')) return std::nullopt;  // "..", hidden files, "a//b"
@@ -54,7 +53,8 @@ std::optional<fs::path> static_file(const fs::path& root, std::string_view path)
 }
 
 Response serve_static(const fs::path& root, const Request& request) {
-  const auto file = static_file(root, request.path);
+  const auto path = percent_decode(request.path);
+  const auto file = path ? static_file(root, *path) : std::nullopt;
   if (!file && request.path == "/") {
     Response response;
     response.content_type = "text/plain; charset=utf-8";

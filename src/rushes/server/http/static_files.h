@@ -14,7 +14,7 @@ Response serve_static(const std::filesystem::path& root, const Request& request)
 /// By the file name's ending; application/octet-stream if unknown.
 std::string_view mime_type(const std::filesystem::path& path);
 
-/// The file that a request's path names, if it may be served.
+/// The file that a path names, if it may be served: percent-decoded, from '/' at the root on.
 std::optional<std::filesystem::path> static_file(const std::filesystem::path& root, std::string_view path);
 
 }  // namespace rushes::server

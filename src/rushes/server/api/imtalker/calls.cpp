@@ -14,13 +14,13 @@ using namespace imtalker;
 namespace fs = std::filesystem;
 
 constexpr std::size_t kMaxOfferBytes = kMaxImageBytes / 3 * 4 + (256 << 10);  // the picture may be in base64
-constexpr std::size_t kMostCalls = 3, kMostConnecting = 16;
+constexpr std::size_t kMostCalls = 3;
 constexpr std::size_t kLeastBase64 = 200;  // longer ones are no names
 
 class CallRoutes {
  public:
-  CallRoutes(TalkTable* talks, fs::path examples, WebRtcLimits limits)
-      : talks_(talks), examples_(std::move(examples)), limits_(std::move(limits)), work_(kMostConnecting) {}
+  CallRoutes(TalkTable* talks, WorkPool& work, fs::path examples, WebRtcLimits limits)
+      : talks_(talks), examples_(std::move(examples)), limits_(std::move(limits)), decoder_(work), work_(work) {}
 
   // POST /offer: JSON as the combined server takes it, or the bridge's form.
   net::awaitable<Response> offer(const Request& request) {
@@ -29,7 +29,8 @@ class CallRoutes {
       co_return co_await std::move(bridging);
     }
     require_model(talks_);
-    const JsonBody body(request);
+    auto reading = decoder_.json(request);
+    const JsonBody body = co_await std::move(reading);
     const std::string sdp = body.text("sdp");
     if (sdp.empty()) refuse(400, "SDP is required");
     const bool force = body.boolean("force", false), conv_mode = body.boolean("conv_mode", false);
@@ -37,7 +38,10 @@ class CallRoutes {
     if (greeting.empty()) greeting = body.text("initial_text");
     if (greeting.size() > kMaxText)
       refuse(400, fmt::format("the greeting has {} bytes; {} are allowed", greeting.size(), kMaxText));
-    auto connecting = connect(sdp, portrait(body.text("avatar")), body.boolean("crop", true), force, greeting);
+    const bool crop = body.boolean("crop", true);
+    auto choosing = work_.run([&] { return portrait(body.text("avatar")); });
+    std::string image = co_await std::move(choosing);
+    auto connecting = connect(sdp, std::move(image), crop, force, greeting);
     const Call call = co_await std::move(connecting);
     co_return json_response(200, {{"sdp", call.sdp},
                                   {"type", "answer"},
@@ -106,7 +110,8 @@ class CallRoutes {
     std::optional<Response> wrong;
     try {
       require_model(talks_);
-      Form form(request);
+      auto reading = decoder_.form(request);
+      Form form = co_await std::move(reading);
       const std::string sdp = form.optional_text("sdp").value_or("");
       const std::string image = form.has("image") ? std::string(form.file("image")) : std::string();
       if (image.empty()) co_return json_response(400, {{"error", "image file required"}});
@@ -127,8 +132,8 @@ class CallRoutes {
 
   net::awaitable<Call> connect(std::string sdp, std::string image, bool crop, bool force, std::string greeting) {
     make_room(force);
-    ++connecting_;
-    const std::shared_ptr<void> connected(nullptr, [this](void*) { --connecting_; });
+    ++*connecting_;
+    const std::shared_ptr<void> connected(nullptr, [connecting = connecting_](void*) { --*connecting; });
     generation::Request talker = a_talker(kLiveChunkSeconds);
     talker.options.set("crop", crop);
     auto decoding = decoder_.portrait(image, std::move(talker), talks_->shared_model());
@@ -138,27 +143,26 @@ class CallRoutes {
     if (spoken.samples.empty()) greeting.clear();
     const std::string id = random_uuid();
     const Entry entry = talks_->create(id, std::move(talker)).newest().entry;
-    const auto peer = std::make_shared<std::shared_ptr<media::WebRtcPeer>>();
     const media::WebRtcPeer::Options options{.local_addresses = limits_.addresses,
                                              .microphone_hz = entry.session->format().speech_hz};
-    const auto said = std::make_shared<std::vector<float>>();
-    auto negotiating = work_.run([entry, peer, sdp = std::move(sdp), options, said, spoken = std::move(spoken)] {
-      if (!spoken.samples.empty()) *said = audio::resample(spoken.samples, spoken.hz, options.microphone_hz);
+    std::vector<float> said;
+    auto negotiating = work_.run([&] {
+      if (!spoken.samples.empty()) said = audio::resample(spoken.samples, spoken.hz, options.microphone_hz);
       // Some callers send a microphone only, and watch by HLS.
       const bool watches = !media::WebRtcOffer::parse(sdp).formats.empty();
-      *peer = watches ? entry.outlets->whep()->connect(sdp, options).peer : delivery::connect_microphone(sdp, options);
-      return Response();
+      return watches ? entry.outlets->whep()->connect(sdp, options).peer : delivery::connect_microphone(sdp, options);
     });
+    std::shared_ptr<media::WebRtcPeer> peer;
     try {
-      co_await std::move(negotiating);
+      peer = co_await std::move(negotiating);
     } catch (...) {
       talks_->remove(id);
       throw;
     }
     TalkSession* session = talks_->find(id);
     if (!session) refuse(500, "the call was ended while it began");
-    talks_->call(*session, *peer, std::move(*said));
-    co_return Call{id, (*peer)->answer(), std::move(greeting)};
+    talks_->call(*session, peer, std::move(said));
+    co_return Call{id, peer->answer(), std::move(greeting)};
   }
 
   /// A call without its greeting is better than none: nothing, where text cannot be spoken.
@@ -178,7 +182,7 @@ class CallRoutes {
   /// The oldest call ends if the caller insists.
   void make_room(bool force) {
     std::vector<const TalkSession*> calls = all_calls();
-    if (calls.size() + connecting_ < kMostCalls) return;
+    if (calls.size() + *connecting_ < kMostCalls) return;
     if (!force || calls.empty())
       refuse(409, fmt::format("{} calls are active, which is the limit; force=true ends the oldest", kMostCalls));
     const auto oldest = std::min_element(calls.begin(), calls.end(),
@@ -215,14 +219,15 @@ class CallRoutes {
   const fs::path examples_;
   const WebRtcLimits limits_;
   Decoder decoder_;
-  BackgroundWork work_;
-  std::size_t connecting_ = 0;
+  WorkPool& work_;
+  const std::shared_ptr<std::size_t> connecting_ = std::make_shared<std::size_t>(0);
 };
 
 }  // namespace
 
-void add_call_routes(Router& router, TalkTable* talks, const fs::path& examples, const WebRtcLimits& limits) {
-  const auto routes = std::make_shared<CallRoutes>(talks, examples, limits);
+void add_call_routes(Router& router, TalkTable* talks, WorkPool& work, const fs::path& examples,
+                     const WebRtcLimits& limits) {
+  const auto routes = std::make_shared<CallRoutes>(talks, work, examples, limits);
   add_later_route(router, "POST", "/offer", kMaxOfferBytes,
                   [routes](const Request& request) { return routes->offer(request); });
   add_route(router, "POST", "/ice", [routes](const Request& request) { return routes->ice(request); });

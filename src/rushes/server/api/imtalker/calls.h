@@ -10,7 +10,7 @@
 namespace rushes::server {
 
 /// `talks` may be null; `examples` is a folder with portraits, or empty.
-void add_call_routes(Router& router, TalkTable* talks, const std::filesystem::path& examples,
+void add_call_routes(Router& router, TalkTable* talks, WorkPool& work, const std::filesystem::path& examples,
                      const WebRtcLimits& limits);
 
 }  // namespace rushes::server

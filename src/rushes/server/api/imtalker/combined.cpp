@@ -28,18 +28,21 @@ audio::Voice voice_of(std::string_view gender) {
 
 class CombinedRoutes {
  public:
-  CombinedRoutes(TalkTable* talks, fs::path examples) : talks_(talks), examples_(std::move(examples)) {}
+  CombinedRoutes(TalkTable* talks, WorkPool& work, fs::path examples)
+      : talks_(talks), examples_(std::move(examples)), decoder_(work) {}
 
   // POST /generate_stream: a form with the speech, and its portrait as a file or by an avatar's name; or JSON with
   // text.
   net::awaitable<Response> generate_stream(const Request& request) {
     require_model(talks_);
     if (media_type(request.header("content-type")) != "multipart/form-data") {
-      const JsonBody body(request);
+      auto reading = decoder_.json(request);
+      const JsonBody body = co_await std::move(reading);
       auto lines = lines_of_text(body.text("text"), body.text("avatar"), body.text("voice_gender"));
       co_return co_await std::move(lines);
     }
-    Form form(request);
+    auto reading = decoder_.form(request);
+    Form form = co_await std::move(reading);
     const std::string_view sound = form.file("audio");
     const auto avatar = form.optional_text("avatar");
     const std::string chosen = avatar ? read_avatar(examples_, *avatar) : std::string();
@@ -52,7 +55,8 @@ class CombinedRoutes {
     talker = co_await std::move(decoding);
     auto hearing = decoder_.sound(sound);
     media::DecodedAudio audio = co_await std::move(hearing);
-    co_return lines_of(std::move(talker), std::move(audio));
+    auto speaking = lines_of(std::move(talker), std::move(audio));
+    co_return co_await std::move(speaking);
   }
 
   // GET /generate_stream_get?text=&avatar=: the same of text.
@@ -72,6 +76,8 @@ class CombinedRoutes {
     media::DecodedAudio audio = co_await std::move(speaking);
     auto decoding = avatar(body.text("avatar"));
     generation::Request talker = co_await std::move(decoding);
+    auto resampling = at_rate(std::move(audio), talker);
+    audio = co_await std::move(resampling);
     const std::string name = output_name();
     const Entry entry = begin_whole_file(*talks_, name, std::move(talker), std::move(audio));
     auto waiting = wait_until_made(*talks_, name, entry);
@@ -83,7 +89,8 @@ class CombinedRoutes {
 
   // POST /api/tts/generate: a form with text, spoken as a WAV file.
   net::awaitable<Response> text_to_speech(const Request& request) {
-    Form form(request);
+    auto reading = decoder_.form(request);
+    Form form = co_await std::move(reading);
     const std::string text = form.text("text");
     const std::string gender = form.optional_text("voice_gender").value_or("male");
     form.check();
@@ -177,10 +184,18 @@ class CombinedRoutes {
     media::DecodedAudio audio = co_await std::move(speaking);
     auto decoding = avatar(std::move(name));
     generation::Request talker = co_await std::move(decoding);
-    co_return lines_of(std::move(talker), std::move(audio));
+    auto saying = lines_of(std::move(talker), std::move(audio));
+    co_return co_await std::move(saying);
   }
 
-  Response lines_of(generation::Request talker, media::DecodedAudio audio) {
+  net::awaitable<media::DecodedAudio> at_rate(media::DecodedAudio audio, const generation::Request& talker) {
+    auto resampling = decoder_.whole_at_rate(std::move(audio), talks_->model().plan(talker)->format().speech_hz);
+    co_return co_await std::move(resampling);
+  }
+
+  net::awaitable<Response> lines_of(generation::Request talker, media::DecodedAudio audio) {
+    auto resampling = at_rate(std::move(audio), talker);
+    audio = co_await std::move(resampling);
     TalkSession& session = talks_->create("lines_" + random_uuid(), std::move(talker));
     const Entry entry = session.newest().entry;
     const double pictures = static_cast<double>(audio.samples.size()) * entry.session->format().fps;
@@ -191,7 +206,7 @@ class CombinedRoutes {
     response.content_type = "application/x-ndjson";
     response.headers.emplace_back("Cache-Control", "no-cache");
     response.headers.emplace_back("X-Accel-Buffering", "no");
-    return response;
+    co_return response;
   }
 
   const TalkSession& find(const Request& request) {
@@ -209,8 +224,8 @@ class CombinedRoutes {
 
 }  // namespace
 
-void add_combined_routes(Router& router, TalkTable* talks, const fs::path& examples) {
-  const auto routes = std::make_shared<CombinedRoutes>(talks, examples);
+void add_combined_routes(Router& router, TalkTable* talks, WorkPool& work, const fs::path& examples) {
+  const auto routes = std::make_shared<CombinedRoutes>(talks, work, examples);
   const auto now = [&](const char* method, const char* pattern, Response (CombinedRoutes::*function)(const Request&)) {
     add_route(router, method, pattern,
               [routes, function](const Request& request) { return ((*routes).*function)(request); });

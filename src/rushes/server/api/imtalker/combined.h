@@ -8,7 +8,7 @@
 
 namespace rushes::server {
 
-/// `talks` may be null; `examples` is a folder with portraits, or empty. Both outlive the router.
-void add_combined_routes(Router& router, TalkTable* talks, const std::filesystem::path& examples);
+/// `talks` may be null; `examples` is a folder with portraits, or empty. All outlive the router.
+void add_combined_routes(Router& router, TalkTable* talks, WorkPool& work, const std::filesystem::path& examples);
 
 }  // namespace rushes::server

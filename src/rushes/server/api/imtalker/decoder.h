@@ -1,81 +1,96 @@
-// Uploaded pictures and sound, decoded, and text, spoken, away from the server's thread, one after the other in the
-// order of their arrival.
+// Uploads of this API, read, decoded and resampled away from the server's thread, and text, spoken there.
 #pragma once
 #include <memory>
 #include <string>
 #include <string_view>
 
 #include "rushes/audio/espeak.h"
+#include "rushes/audio/resample.h"
 #include "rushes/delivery/driving_file.h"
 #include "rushes/media/audio_decoder.h"
 #include "rushes/media/image.h"
+#include "rushes/server/api/imtalker/json_body.h"
 #include "rushes/server/api/imtalker/talk_request.h"
-#include "rushes/server/http/background_work.h"
+#include "rushes/server/http/work_pool.h"
 
 namespace rushes::server::imtalker {
 
-/// The bytes are copied: the work goes on when the client has left. Throws what decoding throws, Error(unavailable) if
-/// too much waits.
+/// Throws what decoding throws, Error(unavailable) if too much waits. What is handed over as a view must live until the
+/// call ends, as everything that a request has does.
 class Decoder {
  public:
-  Decoder() : work_(256) {}
+  explicit Decoder(WorkPool& work) : work_(work) {}
+
+  /// Throws Refused as Form() does.
+  net::awaitable<Form> form(const Request& request) {
+    auto work = work_.run_if_large(request.body.size(), [&] { return Form(request); });
+    co_return co_await std::move(work);
+  }
+
+  /// Throws Refused as JsonBody() does.
+  net::awaitable<JsonBody> json(const Request& request) {
+    auto work = work_.run_if_large(request.body.size(), [&] { return JsonBody(request); });
+    co_return co_await std::move(work);
+  }
 
   /// `request` with the picture, and with its face where the model leaves that to us.
   net::awaitable<generation::Request> portrait(std::string_view file, generation::Request request,
                                                     std::shared_ptr<const generation::Model> model) {
-    const auto whole = std::make_shared<generation::Request>(std::move(request));
-    auto work = work_.run([whole, model = std::move(model), bytes = std::string(file)] {
-      const media::Image image = media::decode_image(bytes_of(bytes), {.max_bytes = kMaxImageBytes});
-      whole->image = Picture{image.rgb, image.height, image.width};
-      delivery::find_face(*whole, *model);
-      return Response();
+    auto work = work_.run([&] {
+      const media::Image image = media::decode_image(bytes_of(file), {.max_bytes = kMaxImageBytes});
+      request.image = Picture{image.rgb, image.height, image.width};
+      delivery::find_face(request, *model);
+      return std::move(request);
     });
-    co_await std::move(work);
-    co_return std::move(*whole);
+    co_return co_await std::move(work);
   }
 
   /// Throws Error(unavailable) where there is no text to speech.
   net::awaitable<media::DecodedAudio> speech(std::string text, audio::Voice voice) {
-    const auto sound = std::make_shared<media::DecodedAudio>();
-    auto work = work_.run([sound, text = std::move(text), voice = std::move(voice)] {
+    auto work = work_.run([&] {
       audio::SpokenText spoken = audio::speak_text(text, voice);
-      *sound = {std::move(spoken.samples), spoken.hz};
-      return Response();
+      return media::DecodedAudio{std::move(spoken.samples), spoken.hz};
     });
-    co_await std::move(work);
-    co_return std::move(*sound);
+    co_return co_await std::move(work);
   }
 
   /// `request` with the video that moves its portrait, and with faces in it where they are to be cut out and the model
   /// leaves that to us.
   net::awaitable<generation::Request> driving(std::string_view file, generation::Request request,
                                                    std::shared_ptr<const generation::Model> model) {
-    const auto whole = std::make_shared<generation::Request>(std::move(request));
-    auto work = work_.run([whole, model = std::move(model), bytes = media::Bytes(file.begin(), file.end())]() mutable {
+    auto work = work_.run([&] {
       const media::VideoLimits limits{.max_bytes = kMaxVideoBytes, .max_seconds = kMaxAudioSeconds};
-      delivery::drive(*whole, *model, std::make_shared<const media::Bytes>(std::move(bytes)), limits);
-      return Response();
+      delivery::drive(request, *model, std::make_shared<const media::Bytes>(file.begin(), file.end()), limits);
+      return std::move(request);
     });
-    co_await std::move(work);
-    co_return std::move(*whole);
+    co_return co_await std::move(work);
   }
 
   net::awaitable<media::DecodedAudio> sound(std::string_view file) {
-    const auto sound = std::make_shared<media::DecodedAudio>();
-    auto work = work_.run([sound, bytes = std::string(file)] {
-      *sound = media::decode_audio(bytes_of(bytes), {.max_bytes = kMaxAudioBytes, .max_seconds = kMaxAudioSeconds});
-      return Response();
-    });
-    co_await std::move(work);
-    co_return std::move(*sound);
+    auto work = work_.run([&] { return decode_sound(file); });
+    co_return co_await std::move(work);
   }
+
+  /// All that is ever said, at the rate that a model listens at. Pieces would not join.
+  net::awaitable<media::DecodedAudio> whole_at_rate(media::DecodedAudio audio, int64_t hz) {
+    if (audio.hz == hz || hz == 0 || audio.samples.empty()) co_return audio;
+    auto work = work_.run([&] { return media::DecodedAudio{audio::resample(audio.samples, audio.hz, hz), hz}; });
+    co_return co_await std::move(work);
+  }
+
+  /// Any thread but the server's.
+  static media::DecodedAudio decode_sound(std::string_view file) {
+    return media::decode_audio(bytes_of(file), {.max_bytes = kMaxAudioBytes, .max_seconds = kMaxAudioSeconds});
+  }
+
+  WorkPool& work() const noexcept { return work_; }
 
  private:
   static std::span<const uint8_t> bytes_of(std::string_view text) {
     return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
   }
 
-  BackgroundWork work_;
+  WorkPool& work_;
 };
 
 }  // namespace rushes::server::imtalker

@@ -35,9 +35,9 @@ std::optional<TalkSegment> find_segment(const TalkSession& session, std::string_
   return number < segments.size() ? std::optional(segments[number]) : std::nullopt;
 }
 
-delivery::SharedBytes merged_mp4(const TalkSession& session) {
+delivery::SharedBytes merged_mp4(const std::vector<TalkRun>& runs) {
   std::vector<std::shared_ptr<const delivery::EncodedStream>> videos;
-  for (const TalkRun& run : session.runs()) videos.push_back(run.entry.video);
+  for (const TalkRun& run : runs) videos.push_back(run.entry.video);
   return delivery::joined_mp4(videos);
 }
 

@@ -10,7 +10,7 @@ std::string playlist(const TalkSession& session);
 /// The segment that a file name such as segment007.ts stands for; nothing if it is none or does not exist (yet).
 std::optional<TalkSegment> find_segment(const TalkSession& session, std::string_view file);
 
-/// All segments in one MP4, made anew without encoding anything again.
-delivery::SharedBytes merged_mp4(const TalkSession& session);
+/// All segments of a session's runs in one MP4, made anew without encoding anything again. Any thread.
+delivery::SharedBytes merged_mp4(const std::vector<TalkRun>& runs);
 
 }  // namespace rushes::server::imtalker

@@ -29,7 +29,7 @@ Json file_json(const TalkSession& session) {
 
 class OutputRoutes {
  public:
-  explicit OutputRoutes(TalkTable* talks) : talks_(talks) {}
+  OutputRoutes(TalkTable* talks, WorkPool& work) : talks_(talks), decoder_(work) {}
 
   // GET /api/outputs
   Response list(const Request&) {
@@ -56,7 +56,8 @@ class OutputRoutes {
   // POST /crop: the square of a picture that would talk.
   net::awaitable<Response> crop(const Request& request) {
     if (!talks_) refuse(503, "Models not loaded");
-    Form form(request);
+    auto reading = decoder_.form(request);
+    Form form = co_await std::move(reading);
     const std::string_view file = form.file("file");
     generation::Request portrait;
     const double crop_scale = form.number("crop_scale", 0.8);
@@ -72,7 +73,8 @@ class OutputRoutes {
     try {
       auto decoding = decoder_.portrait(file, std::move(portrait), talks_->shared_model());
       portrait = co_await std::move(decoding);
-      auto cropping = cutter_.run([portrait, side, format, is_jpeg, model = talks_->shared_model()] {
+      const auto model = talks_->shared_model();
+      auto cropping = decoder_.work().run([&] {
         const auto* cropper = dynamic_cast<const generation::FaceCrop*>(model.get());
         require(cropper != nullptr, ErrorCode::unavailable, "the model '{}' does not cut faces out", model->card().name);
         const Picture face = cropper->crop(portrait, side);
@@ -103,13 +105,12 @@ class OutputRoutes {
 
   TalkTable* const talks_;
   Decoder decoder_;
-  BackgroundWork cutter_{64};
 };
 
 }  // namespace
 
-void add_output_routes(Router& router, TalkTable* talks) {
-  const auto routes = std::make_shared<OutputRoutes>(talks);
+void add_output_routes(Router& router, TalkTable* talks, WorkPool& work) {
+  const auto routes = std::make_shared<OutputRoutes>(talks, work);
   add_route(router, "GET", "/api/outputs", [routes](const Request& request) { return routes->list(request); });
   add_route(router, "GET", "/api/outputs/{filename}",
             [routes](const Request& request) { return routes->get(request); });

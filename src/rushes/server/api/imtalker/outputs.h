@@ -8,6 +8,6 @@
 namespace rushes::server {
 
 /// `talks` outlives the router, and may be null.
-void add_output_routes(Router& router, TalkTable* talks);
+void add_output_routes(Router& router, TalkTable* talks, WorkPool& work);
 
 }  // namespace rushes::server

@@ -132,12 +132,13 @@ net::awaitable<void> converse(TalkTable& talks, std::string id, WebSocket& viewe
 
 }  // namespace
 
-void add_realtime_talk_routes(Router& router, TalkTable* talks) {
-  const auto decoder = std::make_shared<Decoder>();
+void add_realtime_talk_routes(Router& router, TalkTable* talks, WorkPool& work) {
+  const auto decoder = std::make_shared<Decoder>(work);
   // POST /api/realtime/init: a portrait that waits for its WebSocket.
   add_later_route(router, "POST", "/api/realtime/init", kMaxImageBytes + (64 << 10),
                   [talks, decoder](const Request& request) -> net::awaitable<Response> {
-                    Form form(request);
+                    auto reading = decoder->form(request);
+                    Form form = co_await std::move(reading);
                     if (!talks) refuse(500, "503: Models not loaded");
                     const std::string_view image = form.file("image");
                     generation::Request talker = a_talker(kLiveChunkSeconds);

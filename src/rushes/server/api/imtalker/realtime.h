@@ -5,7 +5,7 @@
 
 namespace rushes::server {
 
-/// Both outlive the router; `talks` may be null.
-void add_realtime_talk_routes(Router& router, TalkTable* talks);
+/// They outlive the router; `talks` may be null.
+void add_realtime_talk_routes(Router& router, TalkTable* talks, WorkPool& work);
 
 }  // namespace rushes::server

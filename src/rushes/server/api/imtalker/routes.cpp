@@ -22,16 +22,21 @@ using namespace imtalker;
 constexpr std::size_t kMaxInitBytes = kMaxImageBytes + (64 << 10);
 constexpr std::size_t kMaxFeedBytes = kMaxAudioBytes + (64 << 10);
 constexpr std::chrono::milliseconds kPlaylistPatience{60'000}, kPlaylistStep{100};
+constexpr int kSpeechLanes = 8;
 constexpr std::string_view kPlaylistType = "application/vnd.apple.mpegurl";
 
 class Routes {
  public:
-  Routes(TalkTable* talks, TalkRouteOptions options) : talks_(talks), options_(options) {}
+  Routes(TalkTable* talks, WorkPool& work, TalkRouteOptions options)
+      : talks_(talks), options_(options), decoder_(work), pieces_(work) {
+    for (int i = 0; i < kSpeechLanes; ++i) speech_.emplace_back(work);
+  }
 
   // POST /api/audio-driven/chunked/init: a session that waits for speech.
   net::awaitable<Response> init(const Request& request) {
     require_model(talks_);
-    Form form(request);
+    auto reading = decoder_.form(request);
+    Form form = co_await std::move(reading);
     TalkFields fields = read_talk_fields(form, FieldsOf::chunked, options_.mode);
     const std::string id = fields.session_id ? checked_id(*fields.session_id) : random_uuid();
     auto decoding = decoder_.portrait(fields.image, std::move(fields.request), talks_->shared_model());
@@ -48,7 +53,9 @@ class Routes {
   // POST /api/audio-driven/chunked/feed: the next piece of speech. Answered before any of it is spoken.
   net::awaitable<Response> feed(const Request& request) {
     require_model(talks_);
-    Form form(request);
+    // In the order of arrival, also small ones, so that none overtakes another.
+    auto reading = pieces_.run([&] { return Form(request); });
+    Form form = co_await std::move(reading);
     const std::string id = form.text("session_id");
     const std::string_view sound = form.file("audio_chunk");
     // The combined server calls the field is_final.
@@ -61,7 +68,7 @@ class Routes {
     media::DecodedAudio audio;
     std::optional<Response> wrong;
     try {
-      auto decoding = decoder_.sound(sound);
+      auto decoding = lane_of(id).run([&] { return Decoder::decode_sound(sound); });
       audio = co_await std::move(decoding);
     } catch (const Error& error) {
       if (TalkSession* session = talks_->find(id); session && error.code() != ErrorCode::unavailable)
@@ -132,7 +139,10 @@ class Routes {
       auto waiting = wait_for_playlist(request);
       co_return co_await std::move(waiting);
     }
-    if (file == "download") co_return download(find(request, "Session not found"));
+    if (file == "download") {
+      auto merging = download(find(request, "Session not found"));
+      co_return co_await std::move(merging);
+    }
     const TalkSession* session = talks_->find(request.path_value("session_id"));
     const auto segment = session ? find_segment(*session, file) : std::nullopt;
     if (!segment) refuse(404, "Segment not found");
@@ -179,23 +189,30 @@ class Routes {
     }
   }
 
-  static Response download(const TalkSession& session) {
+  net::awaitable<Response> download(const TalkSession& session) {
     Response response;
     response.content_type = "video/mp4";
     response.headers.emplace_back("Content-Disposition", "attachment; filename=" + session.id() + ".mp4");
-    response.body = merged_mp4(session);
-    return response;
+    const std::vector<TalkRun> runs = session.runs();  // the session may be deleted meanwhile
+    auto merging = decoder_.work().run([&] { return merged_mp4(runs); });
+    response.body = co_await std::move(merging);
+    co_return response;
   }
+
+  /// Pieces of one session are decoded one after the other, those of others meanwhile.
+  WorkPool::Lane& lane_of(const std::string& id) { return speech_[std::hash<std::string>()(id) % speech_.size()]; }
 
   TalkTable* const talks_;
   const TalkRouteOptions options_;
   Decoder decoder_;
+  WorkPool::Lane pieces_;
+  std::vector<WorkPool::Lane> speech_;
 };
 
 }  // namespace
 
-void add_imtalker_routes(Router& router, TalkTable* talks, TalkRouteOptions options) {
-  const auto routes = std::make_shared<Routes>(talks, options);
+void add_imtalker_routes(Router& router, TalkTable* talks, WorkPool& work, TalkRouteOptions options) {
+  const auto routes = std::make_shared<Routes>(talks, work, options);
   const auto now = [&](std::string method, std::string pattern, Response (Routes::*function)(const Request&)) {
     add_route(router, std::move(method), std::move(pattern),
               [routes, function](const Request& request) { return ((*routes).*function)(request); });
@@ -212,11 +229,11 @@ void add_imtalker_routes(Router& router, TalkTable* talks, TalkRouteOptions opti
   now("GET", "/hls/{session_id}/{hls_file}", &Routes::hls_file);
   later("GET", "/api/hls/{session_id}/{hls_file}", 64 << 10, &Routes::api_hls_file);
   now("DELETE", "/api/hls/session/{session_id}", &Routes::remove_hls);
-  add_whole_file_routes(router, talks, options.mode);
-  add_realtime_talk_routes(router, talks);
-  add_output_routes(router, talks);
-  add_combined_routes(router, talks, options.examples);
-  add_call_routes(router, talks, options.examples, options.webrtc);
+  add_whole_file_routes(router, talks, work, options.mode);
+  add_realtime_talk_routes(router, talks, work);
+  add_output_routes(router, talks, work);
+  add_combined_routes(router, talks, work, options.examples);
+  add_call_routes(router, talks, work, options.examples, options.webrtc);
 }
 
 }  // namespace rushes::server

@@ -4,6 +4,7 @@
 
 #include "rushes/server/api/native/webrtc_routes.h"
 #include "rushes/server/http/router.h"
+#include "rushes/server/http/work_pool.h"
 #include "rushes/server/talk_table.h"
 
 namespace rushes::server {
@@ -15,7 +16,7 @@ struct TalkRouteOptions {
   WebRtcLimits webrtc = {};
 };
 
-/// `talks` null: there is no talking-head model, and all of it is answered 503. Both outlive the router.
-void add_imtalker_routes(Router& router, TalkTable* talks, TalkRouteOptions options = {});
+/// `talks` null: there is no talking-head model, and all of it is answered 503. All outlive the router.
+void add_imtalker_routes(Router& router, TalkTable* talks, WorkPool& work, TalkRouteOptions options = {});
 
 }  // namespace rushes::server

@@ -69,11 +69,13 @@ class PictureBody final : public BodySource {
 
 class WholeFileRoutes {
  public:
-  WholeFileRoutes(TalkTable* talks, std::string mode) : talks_(talks), mode_(std::move(mode)) {}
+  WholeFileRoutes(TalkTable* talks, WorkPool& work, std::string mode)
+      : talks_(talks), mode_(std::move(mode)), decoder_(work) {}
 
   // POST /api/audio-driven: the video as an MP4, when it is complete.
   net::awaitable<Response> make_file(const Request& request) {
-    Form form(request);
+    auto reading = decoder_.form(request);
+    Form form = co_await std::move(reading);
     require_model(talks_);
     const std::string_view sound = form.file("audio");
     TalkFields fields = read_talk_fields(form, FieldsOf::whole_file, mode_);
@@ -110,7 +112,8 @@ class WholeFileRoutes {
 
   // POST /api/audio-driven/stream: the same as HLS, answered at once. An id that exists goes on with its video.
   net::awaitable<Response> make_hls(const Request& request) {
-    Form form(request);
+    auto reading = decoder_.form(request);
+    Form form = co_await std::move(reading);
     require_model(talks_);
     const std::string given = form.text("unique_id");
     const std::string_view sound = form.file("audio");
@@ -121,7 +124,7 @@ class WholeFileRoutes {
     const std::string id = checked_id(given);
     auto decoding = decoder_.portrait(fields.image, std::move(fields.request), talks_->shared_model());
     fields.request = co_await std::move(decoding);
-    auto hearing = decoder_.sound(sound);
+    auto hearing = hear(sound, fields.request);
     media::DecodedAudio audio = co_await std::move(hearing);
     fields.request.options.set("chunk_duration", kChunkSeconds);
     TalkSession* session = talks_->find(id);
@@ -141,7 +144,8 @@ class WholeFileRoutes {
 
   // POST /api/realtime-sse, /api/realtime-mjpeg: single pictures, as they are to be seen.
   net::awaitable<Response> make_pictures(const Request& request, PictureBody::Kind kind) {
-    Form form(request);
+    auto reading = decoder_.form(request);
+    Form form = co_await std::move(reading);
     require_model(talks_);
     const std::string_view sound = form.file("audio");
     TalkFields fields = read_talk_fields(form, FieldsOf::whole_file, mode_);
@@ -191,7 +195,8 @@ class WholeFileRoutes {
   /// Starts what a driving video asks for. The combined server has other names for the files, and cuts by default.
   net::awaitable<Driven> follow(const Request& request, std::string name, std::optional<double> max_lead_seconds,
                                 TalkTable::Watch watch = {}) {
-    Form form(request);
+    auto reading = decoder_.form(request);
+    Form form = co_await std::move(reading);
     require_model(talks_);
     const bool combined = form.has("source_image") || form.has("driving_video");
     const std::string_view image = form.file(combined ? "source_image" : "image"),
@@ -213,9 +218,17 @@ class WholeFileRoutes {
   net::awaitable<Entry> start(std::string id, TalkFields fields, std::string_view sound, TalkTable::Watch watch = {}) {
     auto decoding = decoder_.portrait(fields.image, std::move(fields.request), talks_->shared_model());
     fields.request = co_await std::move(decoding);
-    auto hearing = decoder_.sound(sound);
+    auto hearing = hear(sound, fields.request);
     media::DecodedAudio audio = co_await std::move(hearing);
     co_return begin_whole_file(*talks_, std::move(id), std::move(fields.request), std::move(audio), watch);
+  }
+
+  /// All that `talker` is to say, at the rate that it listens at.
+  net::awaitable<media::DecodedAudio> hear(std::string_view sound, const generation::Request& talker) {
+    auto decoding = decoder_.sound(sound);
+    media::DecodedAudio audio = co_await std::move(decoding);
+    auto resampling = decoder_.whole_at_rate(std::move(audio), talks_->model().plan(talker)->format().speech_hz);
+    co_return co_await std::move(resampling);
   }
 
   TalkTable* const talks_;
@@ -251,8 +264,8 @@ net::awaitable<void> wait_until_made(TalkTable& talks, std::string name, Entry e
 
 }  // namespace imtalker
 
-void add_whole_file_routes(Router& router, TalkTable* talks, std::string mode) {
-  const auto routes = std::make_shared<WholeFileRoutes>(talks, std::move(mode));
+void add_whole_file_routes(Router& router, TalkTable* talks, WorkPool& work, std::string mode) {
+  const auto routes = std::make_shared<WholeFileRoutes>(talks, work, std::move(mode));
   const auto add = [&](const char* pattern, auto function) {
     add_later_route(router, "POST", pattern, kMaxWholeBytes, function);
   };

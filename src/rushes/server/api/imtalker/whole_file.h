@@ -5,6 +5,7 @@
 
 #include "rushes/media/audio_decoder.h"
 #include "rushes/server/http/router.h"
+#include "rushes/server/http/work_pool.h"
 #include "rushes/server/talk_table.h"
 
 namespace rushes::server {
@@ -23,7 +24,7 @@ net::awaitable<void> wait_until_made(TalkTable& talks, std::string name, Entry e
 
 }  // namespace imtalker
 
-/// Both outlive the router; `talks` may be null.
-void add_whole_file_routes(Router& router, TalkTable* talks, std::string mode);
+/// All outlive the router; `talks` may be null.
+void add_whole_file_routes(Router& router, TalkTable* talks, WorkPool& work, std::string mode);
 
 }  // namespace rushes::server

@@ -17,10 +17,7 @@ constexpr std::string_view kPlaylistType = "application/vnd.apple.mpegurl";
 std::string with_token(const std::string& playlist, const Request& request) {
   const auto token = request.query_value("token");
   if (!token) return playlist;
-  std::string query = "?token=";
-  for (const unsigned char c : *token)
-    query += std::isalnum(c) || c == '-' || c == '_' || c == '.' ? std::string(1, static_cast<char>(c))
-                                                                 : fmt::format("%{:02X}", c);
+  const std::string query = "?token=" + percent_encode(*token);
   std::string text;
   for (std::string_view rest = playlist; !rest.empty();) {
     const std::string_view line = rest.substr(0, rest.find('\n'));

@@ -30,24 +30,30 @@ bool from_start(const Request& request) {
 
 // ---- controls -------------------------------------------------------------------------------------------------------
 
-// GCC 12 takes the coroutine's frame for one of another allocator where Asio's operator new is inlined.
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wmismatched-new-delete"
 // POST /v1/sessions: starts a generation, if need be after its model has been loaded. 201 with the session; 400, 413,
 // 415, 422 for the request, 404 for the model, 429 at the limit.
-net::awaitable<Response> create_session(SessionTable& sessions, const Request& request) {
+net::awaitable<Response> create_session(SessionTable& sessions, WorkPool& work, const Request& request) {
   std::string model = sessions.models().default_name();
-  if (auto named = parse_model_name(request.body)) model = std::move(*named);
-  auto loading = sessions.models().load(model);  // 404
+  auto naming = work.run_if_large(request.body.size(), [&] { return parse_model_name(request.body); });
+  if (auto named = co_await std::move(naming)) model = std::move(*named);
+  if (sessions.models().status(model).state != ModelShelf::State::loaded) {  // 404
+    auto checking = work.run_if_large(request.body.size(), [&] {
+      check_session_request(request.body);
+      return true;
+    });
+    co_await std::move(checking);
+  }
+  auto loading = sessions.models().load(model);
   co_await std::move(loading);
-  generation::Request wanted = parse_session_request(request.body, *sessions.models().model(model), model);
+  const auto loaded = sessions.models().model(model);
+  auto parsing =
+      work.run_if_large(request.body.size(), [&] { return parse_session_request(request.body, *loaded, model); });
+  generation::Request wanted = co_await std::move(parsing);
   const Entry entry = sessions.create(std::move(wanted), {}, model);
   Response response = json_response(201, session_json(entry));
   response.headers.emplace_back("Location", "/v1/sessions/" + entry.session->id().text());
   co_return response;
 }
-
-#pragma GCC diagnostic pop
 
 /// ?state=running,paused: the states that are asked for; nothing: all.
 std::set<SessionState> wanted_states(const Request& request) {
@@ -194,7 +200,7 @@ Feed video_feed(const SessionTable& sessions, const Request& request) {
 
 }  // namespace
 
-void add_native_routes(Router& router, SessionTable& sessions) {
+void add_native_routes(Router& router, SessionTable& sessions, WorkPool& work) {
   const auto bound = [&sessions](auto function) {
     return [&sessions, function](const Request& request) { return function(sessions, request); };
   };
@@ -216,7 +222,7 @@ void add_native_routes(Router& router, SessionTable& sessions) {
   create.method = "POST";
   create.pattern = "/v1/sessions";
   create.max_body_bytes = kMaxCreateBytes;
-  create.answer_later = bound(create_session);
+  create.answer_later = [&sessions, &work](const Request& request) { return create_session(sessions, work, request); };
   router.add(std::move(create));
   answer("GET", "/v1/sessions", list_sessions);
   answer("GET", "/v1/sessions/{id}", get_session);

@@ -5,7 +5,7 @@
 
 namespace rushes::server {
 
-/// `sessions` must outlive the router.
-void add_native_routes(Router& router, SessionTable& sessions);
+/// `sessions` and `work`, in which large requests are read, must outlive the router.
+void add_native_routes(Router& router, SessionTable& sessions, WorkPool& work);
 
 }  // namespace rushes::server

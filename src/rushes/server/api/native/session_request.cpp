@@ -117,24 +117,41 @@ Picture decode_picture(std::string_view field, std::string_view text) {
   return {.rgb = std::move(image.rgb), .height = image.height, .width = image.width};
 }
 
+namespace {
+
+/// All but the prompts and the picture, which cost more to look at. Segments: nothing, where as many as prompts are meant.
+std::optional<int64_t> read_common(JsonFields& fields, generation::Request& request) {
+  const auto segments = fields.integer("segments", 0, kMost);
+  request.seed = fields.integer("seed", 0, std::numeric_limits<int64_t>::max()).value_or(0);
+  request.video_frames = fields.integer("frames", 1, kMost);
+  request.fps = fields.number("fps", 1, 240);
+  request.max_lead_seconds = parse_pacing(fields);
+  read_size(fields, request);
+  return segments;
+}
+
+}  // namespace
+
+void check_session_request(std::string_view body) {
+  JsonFields fields(body);
+  generation::Request request;
+  read_common(fields, request);
+  const bool has_input = fields.string("image") || fields.string("video");
+  parse_prompts(fields, /*needed=*/!has_input);
+}
+
 generation::Request parse_session_request(std::string_view body, const generation::Model& model,
                                           std::string_view name) {
   JsonFields fields(body);
   generation::Request request;
   // All fields are asked for, and thus known, before the first one's value is looked into: a misspelt name is then
   // reported as such.
-  const auto segments = fields.integer("segments", 0, kMost);
-  request.seed = fields.integer("seed", 0, std::numeric_limits<int64_t>::max()).value_or(0);
-  request.video_frames = fields.integer("frames", 1, kMost);
-  request.fps = fields.number("fps", 1, 240);
-  request.max_lead_seconds = parse_pacing(fields);
+  const auto segments = read_common(fields, request);
   read_options(fields, model, request);
-  read_size(fields, request);
   for (const char* later : {"prompt", "prompts", "image", "model"}) fields.declare(later);
   fields.require_all_known();
   check_model(fields, name);
-  const bool takes_text = model.capabilities().needs.has(generation::Modality::text);
-  request.prompts = parse_prompts(fields, takes_text);
+  request.prompts = parse_prompts(fields, model.capabilities().needs.has(generation::Modality::text));
   if (const auto image = fields.string("image")) request.image = decode_picture("image", *image);
   // As many segments as prompts, so that each prompt is seen.
   const auto prompts = std::max<int64_t>(1, static_cast<int64_t>(request.prompts.size()));

@@ -17,6 +17,9 @@ inline constexpr std::size_t kMaxCreateBytes = 24 << 20;  // of the whole reques
 /// Error(unsupported) and Error(corrupt_data) for pictures that cannot be read.
 generation::Request parse_session_request(std::string_view body, const generation::Model& model, std::string_view name);
 
+/// What is wrong with such a body whatever the model: for one that must be loaded first. Throws as above.
+void check_session_request(std::string_view body);
+
 // Parts of it, for other dialects.
 /// width and height, or size: "832x480".
 void read_size(JsonFields& fields, generation::Request& request);

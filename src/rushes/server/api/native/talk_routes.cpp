@@ -19,7 +19,8 @@ Json examples_of(const fs::path& folder, std::string_view type) {
   std::sort(files.begin(), files.end());
   Json list = Json::array();
   for (const fs::path& file : files)
-    list.push_back({{"name", file.stem().string()}, {"url", "/v1/talk/examples/" + file.filename().string()}});
+    list.push_back(
+        {{"name", file.stem().string()}, {"url", "/v1/talk/examples/" + percent_encode(file.filename().string())}});
   return list;
 }
 

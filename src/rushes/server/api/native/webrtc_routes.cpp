@@ -3,15 +3,13 @@
 #include <functional>
 #include <numeric>
 
-#include "rushes/server/http/background_work.h"
 #include "rushes/server/http/router.h"
+#include "rushes/server/http/work_pool.h"
 #include "rushes/server/session_table.h"
 #include "rushes/server/talk_table.h"
 
 namespace rushes::server {
 namespace {
-
-constexpr std::size_t kMostConnecting = 64;
 
 /// What can be watched, and the path below which its viewers are.
 struct Watched {
@@ -68,34 +66,30 @@ Response no_content() {
 
 // POST .../whep: an SDP offer. 201 with the answer and the viewer's Location; 400 and 415 for the offer, 503 when there
 // are too many viewers.
-net::awaitable<Response> connect_viewer(Watched watched, std::size_t viewers, BackgroundWork& work,
+net::awaitable<Response> connect_viewer(Watched watched, std::size_t viewers, WorkPool& work,
                                         const WebRtcLimits& limits, const Request& request) {
   require_offer(request, viewers, limits);
-  auto connecting = work.run([watched = std::move(watched), offer = request.body,
-                              options = media::WebRtcPeer::Options{.local_addresses = limits.addresses}] {
-    auto answer = watched.whep->connect(offer, options);
+  const media::WebRtcPeer::Options options{.local_addresses = limits.addresses};
+  auto connecting = work.run([&] {
+    auto answer = watched.whep->connect(request.body, options);
     return sdp_answer(std::move(answer.sdp), watched.path + answer.id);
   });
   co_return co_await std::move(connecting);
 }
 
 // POST /v1/talk/sessions/{session_id}/whip: an SDP offer that sends sound. As above; 409 while another one speaks.
-net::awaitable<Response> connect_speaker(TalkTable* talks, std::size_t viewers, BackgroundWork& work,
+net::awaitable<Response> connect_speaker(TalkTable* talks, std::size_t viewers, WorkPool& work,
                                          const WebRtcLimits& limits, const Request& request) {
   require_offer(request, viewers, limits);
   const TalkSession& session = talk_of(talks, request);
   const std::string path = "/v1/talk/sessions/" + session.id() + "/whip/";
   const media::WebRtcPeer::Options options{.local_addresses = limits.addresses,
                                            .microphone_hz = session.newest().entry.session->format().speech_hz};
-  const auto peer = std::make_shared<std::shared_ptr<media::WebRtcPeer>>();
-  auto connecting = work.run([peer, offer = request.body, options] {
-    *peer = delivery::connect_microphone(offer, options);
-    return Response();
-  });
-  co_await std::move(connecting);
+  auto connecting = work.run([&] { return delivery::connect_microphone(request.body, options); });
+  const std::shared_ptr<media::WebRtcPeer> peer = co_await std::move(connecting);
   // It may have been deleted meanwhile.
-  const delivery::Microphone& microphone = talks->listen(talk_of(talks, request), *peer);
-  co_return sdp_answer((*peer)->answer(), path + microphone.id());
+  const delivery::Microphone& microphone = talks->listen(talk_of(talks, request), peer);
+  co_return sdp_answer(peer->answer(), path + microphone.id());
 }
 
 // DELETE /v1/talk/sessions/{session_id}/whip/{viewer}: the speaker falls silent. 204.
@@ -109,10 +103,10 @@ Response disconnect_speaker(TalkTable* talks, const Request& request) {
 }
 
 // DELETE .../whep/{viewer}: ends the connection. 204.
-net::awaitable<Response> disconnect_viewer(Watched watched, BackgroundWork& work, const Request& request) {
+net::awaitable<Response> disconnect_viewer(Watched watched, WorkPool& work, const Request& request) {
   const auto viewer = generation::SessionId::parse(request.path_value("viewer"));
-  auto closing = work.run([whep = std::move(watched.whep), viewer] {
-    whep->disconnect(viewer.text());
+  auto closing = work.run([&] {
+    watched.whep->disconnect(viewer.text());
     return no_content();
   });
   co_return co_await std::move(closing);
@@ -120,21 +114,21 @@ net::awaitable<Response> disconnect_viewer(Watched watched, BackgroundWork& work
 
 }  // namespace
 
-void add_webrtc_routes(Router& router, SessionTable& sessions, TalkTable* talks, const WebRtcLimits& limits) {
-  const auto work = std::make_shared<BackgroundWork>(kMostConnecting);
+void add_webrtc_routes(Router& router, SessionTable& sessions, TalkTable* talks, WorkPool& work,
+                       const WebRtcLimits& limits) {
   const auto add = [&](const std::string& pattern, const Find& find) {
     Route connect;
     connect.method = "POST";
     connect.pattern = pattern;
-    connect.answer_later = [&sessions, talks, work, limits, find](const Request& request) {
-      return connect_viewer(find(request), viewers(sessions, talks), *work, limits, request);
+    connect.answer_later = [&sessions, talks, &work, limits, find](const Request& request) {
+      return connect_viewer(find(request), viewers(sessions, talks), work, limits, request);
     };
     router.add(std::move(connect));
     Route disconnect;
     disconnect.method = "DELETE";
     disconnect.pattern = pattern + "/{viewer}";
-    disconnect.answer_later = [work, find](const Request& request) {
-      return disconnect_viewer(find(request), *work, request);
+    disconnect.answer_later = [&work, find](const Request& request) {
+      return disconnect_viewer(find(request), work, request);
     };
     router.add(std::move(disconnect));
   };
@@ -143,8 +137,8 @@ void add_webrtc_routes(Router& router, SessionTable& sessions, TalkTable* talks,
   Route speak;
   speak.method = "POST";
   speak.pattern = "/v1/talk/sessions/{session_id}/whip";
-  speak.answer_later = [&sessions, talks, work, limits](const Request& request) {
-    return connect_speaker(talks, viewers(sessions, talks), *work, limits, request);
+  speak.answer_later = [&sessions, talks, &work, limits](const Request& request) {
+    return connect_speaker(talks, viewers(sessions, talks), work, limits, request);
   };
   router.add(std::move(speak));
   Route fall_silent;

@@ -10,13 +10,15 @@ namespace rushes::server {
 class Router;
 class SessionTable;
 class TalkTable;
+class WorkPool;
 
 struct WebRtcLimits {
   std::vector<std::string> addresses{"127.0.0.1"};  // of this machine, that viewers are to send to; empty: all it has
   std::size_t viewers = 64;                         // of all sessions together, with speakers; more are answered 503
 };
 
-/// `sessions` and `talks` must outlive the router; `talks` may be null.
-void add_webrtc_routes(Router& router, SessionTable& sessions, TalkTable* talks, const WebRtcLimits& limits);
+/// `sessions`, `talks` and `work`, in which connections are made, must outlive the router; `talks` may be null.
+void add_webrtc_routes(Router& router, SessionTable& sessions, TalkTable* talks, WorkPool& work,
+                       const WebRtcLimits& limits);
 
 }  // namespace rushes::server

@@ -20,9 +20,21 @@ const Entry& entry_of(const SessionTable& sessions, const Request& request) {
 }
 
 // POST /v1/videos: starts a video. 200 with it; 400, 413, 415, 422 for the request, 404 for another model, 429.
-Response create_video(SessionTable& sessions, const Request& request) {
-  return json_response(
-      200, video_json(sessions.create(parse_video_request(request, sessions.model(), sessions.models().default_name())), sessions.model().card().name));
+net::awaitable<Response> create_video(SessionTable& sessions, WorkPool& work, const Request& request) {
+  const generation::Model& model = sessions.model();
+  auto parsing = work.run_if_large(request.body.size(), [&] { return parse_video_request(request, model, sessions.models().default_name()); });
+  generation::Request wanted = co_await std::move(parsing);
+  co_return json_response(200, video_json(sessions.create(std::move(wanted)), model.card().name));
+}
+
+/// Errors are answered in this API's form.
+net::awaitable<Response> create_video_or_tell(SessionTable& sessions, WorkPool& work, const Request& request) {
+  try {
+    auto creating = create_video(sessions, work, request);
+    co_return co_await std::move(creating);
+  } catch (const Error& error) {
+    co_return openai_error(error);
+  }
 }
 
 Response get_video(SessionTable& sessions, const Request& request) {
@@ -104,12 +116,19 @@ Response remix_video(SessionTable& sessions, const Request& request) {
 
 }  // namespace
 
-void add_openai_routes(Router& router, SessionTable& sessions) {
-  const auto add = [&](std::string method, std::string pattern, auto function, std::size_t max_body_bytes = 64 << 10) {
+void add_openai_routes(Router& router, SessionTable& sessions, WorkPool& work) {
+  Route create;
+  create.method = "POST";
+  create.pattern = "/v1/videos";
+  create.max_body_bytes = kMaxCreateBytes;
+  create.answer_later = [&sessions, &work](const Request& request) {
+    return create_video_or_tell(sessions, work, request);
+  };
+  router.add(std::move(create));
+  const auto add = [&](std::string method, std::string pattern, auto function) {
     Route route;
     route.method = std::move(method);
     route.pattern = std::move(pattern);
-    route.max_body_bytes = max_body_bytes;
     route.answer = [&sessions, function](const Request& request) {
       try {
         return function(sessions, request);
@@ -119,7 +138,6 @@ void add_openai_routes(Router& router, SessionTable& sessions) {
     };
     router.add(std::move(route));
   };
-  add("POST", "/v1/videos", create_video, kMaxCreateBytes);
   add("GET", "/v1/videos", list_videos);
   add("GET", "/v1/videos/{video_id}", get_video);
   add("DELETE", "/v1/videos/{video_id}", delete_video);

@@ -94,6 +94,8 @@ generation::Request parse_video_request(const Request& request, const generation
   std::optional<nlohmann::json> image;
   if (given.contains("input_reference") && !given["input_reference"].is_null())
     image = image_of(given["input_reference"]);
+  require(!given.contains("prompt") || given["prompt"].is_null() || given["prompt"].is_string(),
+          ErrorCode::invalid_argument, "prompt is missing: a string that says what the video shows");
   given.erase("seconds");
   given.erase("input_reference");
   JsonFields fields = JsonFields::of(std::move(given));

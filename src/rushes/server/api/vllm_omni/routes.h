@@ -7,6 +7,6 @@
 namespace rushes::server {
 
 /// `sessions` must outlive the router.
-void add_realtime_routes(Router& router, SessionTable& sessions);
+void add_realtime_routes(Router& router, SessionTable& sessions, WorkPool& work);
 
 }  // namespace rushes::server

@@ -1,9 +1,9 @@
-#include "rushes/server/api/realtime/routes.h"
+#include "rushes/server/api/vllm_omni/routes.h"
 
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 
-#include "rushes/server/api/realtime/messages.h"
+#include "rushes/server/api/vllm_omni/messages.h"
 #include "rushes/server/growing_video.h"
 
 namespace rushes::server {
@@ -15,7 +15,8 @@ constexpr std::size_t kMaxWaitingMessages = 64;  // of a client that talks faste
 /// One client's session from session.start to session.done.
 class RealtimeConversation {
  public:
-  RealtimeConversation(SessionTable& sessions, WebSocket& viewer) : sessions_(sessions), viewer_(viewer) {}
+  RealtimeConversation(SessionTable& sessions, WorkPool& work, WebSocket& viewer)
+      : sessions_(sessions), work_(work), viewer_(viewer) {}
   RealtimeConversation(const RealtimeConversation&) = delete;
   RealtimeConversation& operator=(const RealtimeConversation&) = delete;
   /// Nobody is left to watch; what was made stays.
@@ -68,25 +69,31 @@ class RealtimeConversation {
       const bool flood = inbox_->size() > kMaxWaitingMessages;
       const std::string text = std::move(inbox_->front());
       inbox_->pop_front();
-      Json reply = flood ? error_json("too many messages wait; some are lost") : answer(text);
+      Json reply = error_json("too many messages wait; some are lost");
+      if (!flood) {
+        auto answering = answer(text);
+        reply = co_await std::move(answering);
+      }
       auto sending = send(std::move(reply));
       co_await std::move(sending);
     }
   }
 
-  Json answer(const std::string& text) {
+  net::awaitable<Json> answer(const std::string& text) {
     try {
-      return answer(parse_client_message(text));
+      const ClientMessage message = parse_client_message(text);
+      if (message.type != ClientMessage::Type::start) co_return answer(message);
+      auto starting = start(message.fields, text.size());
+      co_return co_await std::move(starting);
     } catch (const Error& error) {
       refused_ = !entry_.session;
-      return error_json(error.what());
+      co_return error_json(error.what());
     }
   }
 
   Json answer(const ClientMessage& message) {
     using Type = ClientMessage::Type;
     if (message.type == Type::ping) return {{"type", "session.pong"}};
-    if (message.type == Type::start) return start(message.fields);
     require(entry_.session != nullptr, ErrorCode::conflict, "session.start must come first");
     if (message.type == Type::stop) {
       entry_.session->stop("stopped by its client");
@@ -100,21 +107,24 @@ class RealtimeConversation {
     return reply;
   }
 
-  Json start(const Json& fields) {
+  net::awaitable<Json> start(const Json& fields, std::size_t bytes) {
     require(!entry_.session, ErrorCode::conflict, "the session of this connection has started already");
-    entry_ = sessions_.create(parse_start(fields, sessions_.model(), sessions_.models().default_name()));
+    auto parsing = work_.run_if_large(bytes, [&] { return parse_start(fields, sessions_.model(), sessions_.models().default_name()); });
+    generation::Request wanted = co_await std::move(parsing);
+    entry_ = sessions_.create(std::move(wanted));
     const generation::VideoFormat& format = entry_.session->format();
-    return {{"type", "video.start"},
-            {"request_id", request_id()},
-            {"format", "m4s"},
-            {"config",
-             {{"model", sessions_.model().card().name},
-              {"prompt", entry_.session->request().prompts.front()},
-              {"width", format.width},
-              {"height", format.height},
-              {"fps", format.fps},
-              {"num_frames", format.video_frames ? Json(*format.video_frames) : Json(nullptr)},
-              {"seed", entry_.session->request().seed}}}};
+    Json reply{{"type", "video.start"},
+               {"request_id", request_id()},
+               {"format", "m4s"},
+               {"config",
+                {{"model", sessions_.model().card().name},
+                 {"prompt", entry_.session->request().prompts.front()},
+                 {"width", format.width},
+                 {"height", format.height},
+                 {"fps", format.fps},
+                 {"num_frames", format.video_frames ? Json(*format.video_frames) : Json(nullptr)},
+                 {"seed", entry_.session->request().seed}}}};
+    co_return reply;
   }
 
   // ---- the video ----
@@ -203,6 +213,7 @@ class RealtimeConversation {
   }
 
   SessionTable& sessions_;
+  WorkPool& work_;
   WebSocket& viewer_;
   const std::shared_ptr<std::deque<std::string>> inbox_ = std::make_shared<std::deque<std::string>>();
   std::shared_ptr<Wakeup> wakeup_;
@@ -213,20 +224,20 @@ class RealtimeConversation {
   bool refused_ = false;
 };
 
-net::awaitable<void> converse(SessionTable* sessions, WebSocket* viewer) {
-  RealtimeConversation conversation(*sessions, *viewer);
+net::awaitable<void> converse(SessionTable* sessions, WorkPool* work, WebSocket* viewer) {
+  RealtimeConversation conversation(*sessions, *work, *viewer);
   auto running = conversation.run();
   co_await std::move(running);
 }
 
 }  // namespace
 
-void add_realtime_routes(Router& router, SessionTable& sessions) {
+void add_realtime_routes(Router& router, SessionTable& sessions, WorkPool& work) {
   Route route;
   route.method = "GET";
   route.pattern = "/v1/realtime/video";
-  route.feed = [&sessions](const Request&) -> Feed {
-    return [&sessions](WebSocket& viewer) { return converse(&sessions, &viewer); };
+  route.feed = [&sessions, &work](const Request&) -> Feed {
+    return [&sessions, &work](WebSocket& viewer) { return converse(&sessions, &work, &viewer); };
   };
   router.add(std::move(route));
 }

@@ -1,4 +1,4 @@
-#include "rushes/server/api/realtime/messages.h"
+#include "rushes/server/api/vllm_omni/messages.h"
 
 #include <array>
 #include <limits>

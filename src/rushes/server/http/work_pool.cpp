@@ -1,0 +1,87 @@
+#include "rushes/server/http/work_pool.h"
+
+#include <algorithm>
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <exception>
+#include <thread>
+
+#include "rushes/server/http/wakeup.h"
+
+namespace rushes::server {
+namespace {
+
+/// Work on its way. Whoever changes its state from `waiting` owns it: the pool's thread to do it, or the one who waits,
+/// to leave.
+struct Ticket {
+  enum class State { waiting, started, left };
+  std::atomic<State> state = State::waiting;
+  std::exception_ptr failure;
+
+  bool become(State next) {
+    State expected = State::waiting;
+    return state.compare_exchange_strong(expected, next);
+  }
+};
+
+}  // namespace
+
+WorkPool::WorkPool(const WorkLimits& limits)
+    : threads_(limits.threads ? limits.threads : std::max<std::size_t>(2, std::thread::hardware_concurrency())),
+      queue_{.post = [this](std::function<void()> job) { net::post(threads_, std::move(job)); },
+             .most_waiting = limits.waiting} {}
+
+void WorkPool::close() {
+  threads_.stop();
+  threads_.join();
+}
+
+WorkPool::Lane::Lane(WorkPool& pool) : Lane(pool, pool.queue_.most_waiting) {}
+
+WorkPool::Lane::Lane(WorkPool& pool, std::size_t most_waiting)
+    : queue_{.post = [strand = net::make_strand(pool.threads_.get_executor())](
+                         std::function<void()> job) { net::post(strand, std::move(job)); },
+             .most_waiting = most_waiting} {}
+
+net::awaitable<void> WorkPool::run_job(const Queue& queue, std::function<void()> job) {
+  const auto waiting = queue.waiting;
+  require(*waiting < queue.most_waiting, ErrorCode::unavailable,
+          "the server has too much work waiting ({} pieces); try again later", queue.most_waiting);
+  ++*waiting;
+  const net::any_io_executor executor = co_await net::this_coro::executor;
+  const auto wakeup = std::make_shared<Wakeup>(executor);
+  const auto ticket = std::make_shared<Ticket>();
+  std::function<void()> posted = [ticket = ticket, waiting, job = std::move(job),
+                                  notify = wakeup->notifier()]() mutable {
+    if (!ticket->become(Ticket::State::started)) return;
+    --*waiting;
+    try {
+      job();
+    } catch (...) {
+      ticket->failure = std::current_exception();
+    }
+    ticket.reset();  // what was thrown is the waiter's alone
+    notify();
+  };
+  queue.post(std::move(posted));
+  std::exception_ptr cancelled;
+  try {
+    auto done = wakeup->wait();
+    co_await std::move(done);
+  } catch (...) {
+    cancelled = std::current_exception();
+  }
+  if (cancelled) {
+    if (ticket->become(Ticket::State::left)) {
+      --*waiting;
+    } else {  // the work refers to what the caller holds
+      co_await net::this_coro::reset_cancellation_state(net::disable_cancellation());
+      auto done = wakeup->wait();
+      co_await std::move(done);
+    }
+    std::rethrow_exception(cancelled);
+  }
+  if (ticket->failure) std::rethrow_exception(ticket->failure);
+}
+
+}  // namespace rushes::server
