@@ -23,8 +23,8 @@
 namespace rushes::app {
 namespace {
 
-using generation::VideoFormat;
 using generation::Request;
+using generation::VideoFormat;
 
 struct Options {
   generation::ModelOptions model;
@@ -41,8 +41,8 @@ constexpr std::size_t kMaxPromptArgument = 64 << 10;  // beyond this it is a fil
 std::vector<std::string> split_prompts(const std::vector<std::string>& given) {
   std::vector<std::string> prompts;
   for (const std::string& argument : given) {
-    require(argument.size() <= kMaxPromptArgument, ErrorCode::invalid_argument, "prompt: {} bytes, at most {} are taken",
-            argument.size(), kMaxPromptArgument);
+    require(argument.size() <= kMaxPromptArgument, ErrorCode::invalid_argument,
+            "prompt: {} bytes, at most {} are taken", argument.size(), kMaxPromptArgument);
     for (std::string& prompt : text::split_prompts(argument)) prompts.push_back(std::move(prompt));
   }
   require(!prompts.empty(), ErrorCode::invalid_argument,
@@ -87,8 +87,7 @@ bool names_directory(const std::string& target) {
 }
 
 /// Where and as what the video goes; a directory gets an MP4 named by its prompt, unless pictures are asked for.
-media::VideoOutputOptions output_options(const Options& options, const Request& request,
-                                         const VideoFormat& format) {
+media::VideoOutputOptions output_options(const Options& options, const Request& request, const VideoFormat& format) {
   std::string target = options.output;
   if (names_directory(target) && options.format != "png") {
     std::error_code status;

@@ -8,10 +8,10 @@
 #include "commands.h"
 #include "rushes/base/error.h"
 #include "rushes/base/manifest.h"
+#include "rushes/base/printable.h"
 #include "rushes/models/wan/checkpoint.h"
 #include "rushes/models/wan/config_fields.h"
 #include "rushes/tensor/checkpoint.h"
-#include "rushes/base/printable.h"
 
 namespace rushes::app {
 namespace {
@@ -201,8 +201,8 @@ void run(const Options& options) {
   const fs::path path = options.path;
   std::error_code ignored;
   // A folder with a manifest, or with the files of a whole published model; other folders hold one checkpoint.
-  const bool is_model = fs::is_directory(path, ignored) && (fs::exists(path / kManifestName, ignored) ||
-                                                            fs::exists(path / "Wan2.1_VAE.pth", ignored));
+  const bool is_model = fs::is_directory(path, ignored) &&
+                        (fs::exists(path / kManifestName, ignored) || fs::exists(path / "Wan2.1_VAE.pth", ignored));
   const json report = is_model ? inspect_model(path, options.tensors) : inspect_checkpoint(path, options.tensors);
   if (options.json) {
     fmt::print("{}\n", report.dump(2, ' ', false, json::error_handler_t::replace));

@@ -1,7 +1,9 @@
 #include "model_options.h"
 
 #include <ATen/Parallel.h>
+#include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 #include <system_error>
@@ -52,6 +54,16 @@ std::string default_model() {
 std::string default_talk_model() {
   if (const char* named = std::getenv("RUSHES_TALK_MODEL"); named && *named) return named;
   return find_shipped(kShippedTalkModel);
+}
+
+std::string talk_model(const std::string& named) {
+  if (named.empty()) return default_talk_model();
+  if (named != "random") return named;
+  const auto families = generation::families();
+  const auto fed = std::find_if(families.begin(), families.end(), [](const generation::Family& family) {
+    return family.capabilities.feeds.has(generation::Modality::audio);
+  });
+  return fed == families.end() ? named : fmt::format("random:{}", fed->name);
 }
 
 // Loops of small models are so short that meeting at their ends costs more than a second core brings: the shipped model

@@ -26,5 +26,7 @@ std::string default_model();
 /// The talking-head model that is used when none is named: $RUSHES_TALK_MODEL, else the one shipped with this program.
 /// Empty if there is none.
 std::string default_talk_model();
+/// What `named` means where a model is fed with speech: "" the default, "random" the small one of such a family.
+std::string talk_model(const std::string& named);
 
 }  // namespace rushes::app

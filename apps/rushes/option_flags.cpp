@@ -28,10 +28,10 @@ std::vector<std::string> spellings(const OptionField& field, std::set<std::strin
 
 void add_flag(CLI::App& command, Options& options, const OptionField& field, const std::vector<std::string>& flags,
               const std::string& group) {
-  const std::string standard = std::holds_alternative<std::monostate>(field.standard) ||
-                                       field.standard == OptionValue(std::string())
-                                   ? ""
-                                   : fmt::format(" (published default: {})", to_text(field.standard));
+  const std::string standard =
+      std::holds_alternative<std::monostate>(field.standard) || field.standard == OptionValue(std::string())
+          ? ""
+          : fmt::format(" (published default: {})", to_text(field.standard));
   const std::string doc = fmt::format("{}; {}{}", field.doc, field.allowed(), standard);
   CLI::Option* flag = nullptr;
   if (field.type == OptionType::boolean) {
@@ -47,9 +47,19 @@ void add_flag(CLI::App& command, Options& options, const OptionField& field, con
                ->expected(static_cast<int>(field.least_count))
                ->delimiter(',');
   } else {
-    flag = command.add_option_function<std::string>(
-        fmt::format("{}", fmt::join(flags, ",")),
-        [&options, &field](const std::string& text) { options.set(field.name, parse_option(field, text)); }, doc);
+    // One option may have several names, of which scripts give more than one.
+    flag = command
+               .add_option_function<std::vector<std::string>>(
+                   fmt::format("{}", fmt::join(flags, ",")),
+                   [&options, &field](const std::vector<std::string>& texts) {
+                     for (const std::string& text : texts)
+                       require(text == texts.front(), ErrorCode::invalid_argument,
+                               "{} is said to be {} and {}; give one", field.name, texts.front(), text);
+                     options.set(field.name, parse_option(field, texts.front()));
+                   },
+                   doc)
+               ->expected(1)
+               ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   }
   flag->group(group);
 }
@@ -74,6 +84,8 @@ void add_option_flags(CLI::App& command, Options& options,
 }
 
 bool takes_text(const generation::Family& family) { return family.capabilities.takes.has(generation::Modality::text); }
-bool is_fed_audio(const generation::Family& family) { return family.capabilities.feeds.has(generation::Modality::audio); }
+bool is_fed_audio(const generation::Family& family) {
+  return family.capabilities.feeds.has(generation::Modality::audio);
+}
 
 }  // namespace rushes::app

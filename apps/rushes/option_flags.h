@@ -11,7 +11,8 @@ namespace rushes::app {
 /// A flag for each option of the families that `wanted` chooses, with underscores and with dashes, under each of its
 /// spellings that no other option has, in groups of the help by family. What is given goes into `options`, which must
 /// outlive the parsing; the model checks it.
-void add_option_flags(CLI::App& command, Options& options, const std::function<bool(const generation::Family&)>& wanted);
+void add_option_flags(CLI::App& command, Options& options,
+                      const std::function<bool(const generation::Family&)>& wanted);
 
 /// Families whose models are prompted with text.
 bool takes_text(const generation::Family& family);

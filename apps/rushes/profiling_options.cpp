@@ -33,8 +33,8 @@ std::shared_ptr<profiling::Profiler> start_profiler(const ProfilingOptions& opti
                                           {"mode", request.image ? "i2v" : "t2v"}},
                                  .id = request.image ? "i2v_generation" : "t2v_generation",
                                  .on_gpu = model_options.device.starts_with("cuda")});
-  profiler->describe(model, format, request.options.get<double>("guidance_scale").value_or(0), RUSHES_TORCH_VERSION, RUSHES_VERSION,
-                     load_time);
+  profiler->describe(model, format, request.options.get<double>("guidance_scale").value_or(0), RUSHES_TORCH_VERSION,
+                     RUSHES_VERSION, load_time);
   profiler->start();
   return profiler;
 }

@@ -105,7 +105,7 @@ void run(Options options) {
   server.handle_signals = true;
   server.version = RUSHES_VERSION;
   auto sources = model_sources(options);
-  options.model.path = options.talk_model.empty() ? default_talk_model() : options.talk_model;
+  options.model.path = talk_model(options.talk_model);
   if (!options.model.path.empty() && options.model.path != "none") {
     options.model.checkpoint.clear();  // of the first model's transformer
     server.talk_model = generation::load_model(options.model);

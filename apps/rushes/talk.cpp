@@ -115,7 +115,7 @@ void run(const Options& options) {
   const std::atomic<bool>& stop = catch_stop_signals();
   Request request = make_request(options);
   generation::ModelOptions model_options = options.model;
-  if (model_options.path.empty()) model_options.path = default_talk_model();
+  model_options.path = talk_model(model_options.path);
   require(!model_options.path.empty(), ErrorCode::invalid_argument,
           "no talking-head model: name a model directory with --model or RUSHES_TALK_MODEL");
   use_threads(options.threads);

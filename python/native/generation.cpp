@@ -23,8 +23,8 @@ Generation::Generation(std::shared_ptr<const Model> model, const generation::Req
   if (profiler) {
     profiler->on_gpu = model_->options().device.starts_with("cuda");
     profiler_ = std::make_shared<profiling::Profiler>(*profiler);
-    profiler_->describe(model_->get(), format_, request.options.get<double>("guidance_scale").value_or(0), RUSHES_TORCH_VERSION,
-                        RUSHES_VERSION, model_->load_time());
+    profiler_->describe(model_->get(), format_, request.options.get<double>("guidance_scale").value_or(0),
+                        RUSHES_TORCH_VERSION, RUSHES_VERSION, model_->load_time());
     profiler_->start();
   }
   generator_ = model_->get().start(std::move(plan));

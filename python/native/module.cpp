@@ -24,8 +24,8 @@ namespace rushes::python {
 namespace {
 
 using generation::FrameBlock;
-using generation::VideoFormat;
 using generation::Request;
+using generation::VideoFormat;
 using Pixels = nb::ndarray<const uint8_t, nb::shape<-1, -1, -1, 3>, nb::c_contig, nb::device::cpu>;
 using NoLock = nb::call_guard<nb::gil_scoped_release>;
 

@@ -137,8 +137,7 @@ class TestVideoModel final : public generation::Model {
     generation::VideoFormat format() const override { return TestVideo(request).format(); }
     generation::Request request;
   };
-  const generation::ModelCard card_{
-      .name = "test-video", .family = "test", .description = "draws numbers, for tests"};
+  const generation::ModelCard card_{.name = "test-video", .family = "test", .description = "draws numbers, for tests"};
 };
 
 int run(int argc, char** argv) {

@@ -172,7 +172,7 @@ BAD = {
     "size of nothing": (["a", "--size", "x"], "WIDTHxHEIGHT"),
     "no frames": (["a", "--frames", "0"], "frames"),
     "two lengths of a segment": (["a", "--segment_length", "21", "--num_output_frames", "18"], "give one"),
-    "steps that are no numbers": (["a", "--denoising_step_list", "1000,x"], "denoising_step_list"),
+    "steps that are no numbers": (["a", "--denoising_step_list", "1000,x"], "denoising_steps"),
     "unknown format": (["a", "--format", "avi"], "format must be"),
     "unknown ending": (["a", "-o", "out.avi"], "--format"),
     "folder that is not there": (["a", "-o", "/nonexistent/out.mp4"], "cannot write /nonexistent/out.mp4"),

@@ -110,7 +110,15 @@ def test_the_same_seed_makes_the_same_video(server):
 # ---- several sessions -------------------------------------------------------------------------------------------------
 
 
-def test_sessions_share_the_device_block_by_block(server):
+@pytest.fixture
+def one_lane(binary, tmp_path):
+    running = Server(binary, tmp_path, "--lanes", "1")
+    yield running
+    running.stop()
+
+
+def test_sessions_share_a_lane_of_the_device_block_by_block(one_lane):
+    server = one_lane
     sessions = [create(server, segments=2, seed=i)["id"] for i in range(3)]
     with concurrent.futures.ThreadPoolExecutor() as pool:
         seen = list(pool.map(lambda session: list(events(server, session)), sessions))
@@ -218,13 +226,13 @@ def test_a_session_goes_on_without_viewers(server):
 # ---- bad input --------------------------------------------------------------------------------------------------------
 
 REFUSED = [
-    ("no JSON", b"prompt=a", 400, "no JSON"),
+    ("no JSON", b"prompt=a", 400, "not JSON"),
     ("cut off", b'{"prompt": "a', 400, "byte"),
     ("a list", b'["a"]', 400, "object"),
     ("no prompt", b"{}", 400, "give prompt"),
     ("empty prompt", b'{"prompt": ""}', 400, "prompt is empty"),
     ("blank prompt", b'{"prompt": "  "}', 400, "prompt is empty"),
-    ("100 kB prompt", json.dumps({"prompt": "x" * 100_000}).encode(), 413, "8192 are allowed"),
+    ("100 kB prompt", json.dumps({"prompt": "x" * 100_000}).encode(), 413, "the limit is 8192"),
     ("prompt of another type", b'{"prompt": 5}', 400, "prompt must be a string"),
     ("seed of another type", b'{"prompt": "a", "seed": "7"}', 400, "seed must be an integer"),
     ("unknown field", b'{"prompt": "a", "sead": 7}', 400, "unknown field sead"),
@@ -233,7 +241,7 @@ REFUSED = [
     ("no size", b'{"prompt": "a", "size": "large"}', 400, "WIDTHxHEIGHT"),
     ("segment length between blocks", b'{"prompt": "a", "segment_length": 20}', 400, "multiple of 3"),
     ("too many steps", b'{"prompt": "a", "steps": 100000}', 400, "steps"),
-    ("another model", b'{"prompt": "a", "model": "other"}', 404, "not loaded"),
+    ("another model", b'{"prompt": "a", "model": "other"}', 404, "no model 'other'"),
     ("no picture", b'{"prompt": "a", "image": "aGVsbG8="}', 415, "image"),
 ]
 

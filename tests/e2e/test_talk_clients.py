@@ -10,9 +10,10 @@ import urllib.request
 import numpy
 import pytest
 from PIL import Image
+from python_package import PACKAGE
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "python"))  # the clients need no build
+sys.path.insert(0, str(PACKAGE))
 from rushes import talk  # noqa: E402
 from rushes.talk import ChunkedStreamingClient, RealtimeClient, TalkError  # noqa: E402
 

@@ -70,7 +70,7 @@ def test_the_wheel_has_modules_program_page_and_models_and_asks_for_no_cuda(whee
         names = content.namelist()
         (metadata,) = [content.read(name).decode() for name in names if name.endswith(".dist-info/METADATA")]
     for pattern in (r"rushes/_core\..*so", r"rushes/_server\..*so", "rushes/bin/rushes", "rushes/share/rushes/web/index.html",
-                    "rushes/share/rushes/models/shipped-t2v/model.yaml", "rushes/share/rushes/models/shipped-talk/rushes.yaml",
+                    "rushes/share/rushes/models/shipped-t2v/model.yaml", "rushes/share/rushes/models/shipped-talk/model.yaml",
                     r"rushes/_core\.pyi", r"rushes/py\.typed", "rushes/inferix/__main__.py"):
         assert any(re.fullmatch(pattern, name) for name in names), f"no {pattern} in {sorted(names)[:40]}"
     required = re.findall(r"^Requires-Dist: ([\w-]+)(?!.*extra)", metadata, re.MULTILINE)

@@ -15,7 +15,8 @@ constexpr std::size_t kMaxListEntries = 100'000;
 
 }  // namespace
 
-ManifestSection::ManifestSection(YAML::Node node, std::string path, const std::string& source, const fs::path& directory)
+ManifestSection::ManifestSection(YAML::Node node, std::string path, const std::string& source,
+                                 const fs::path& directory)
     : node_(std::move(node)), path_(std::move(path)), source_(source), directory_(directory) {
   require(node_.IsMap(), ErrorCode::invalid_argument, "{}: {} must be a mapping of keys to values", source_,
           path_.empty() ? "the file" : "'" + path_ + "'");
@@ -91,9 +92,7 @@ ManifestWriter::ManifestWriter(const std::string& name, const std::string& famil
   out_ << YAML::Key << "family" << YAML::Value << family;
 }
 
-void ManifestWriter::begin(const char* section) {
-  out_ << YAML::Key << section << YAML::Value << YAML::BeginMap;
-}
+void ManifestWriter::begin(const char* section) { out_ << YAML::Key << section << YAML::Value << YAML::BeginMap; }
 void ManifestWriter::end() { out_ << YAML::EndMap; }
 
 std::string ManifestWriter::finish() {

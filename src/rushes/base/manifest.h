@@ -36,7 +36,9 @@ inline constexpr FieldRange kAny{-1e9, 1e9};
 
 /// An enumeration whose words are listed by words_of(T{}): pairs of a word and a value, found by argument.
 template <typename T>
-concept Worded = std::is_enum_v<T> && requires(T value) { words_of(value); };
+concept Worded = std::is_enum_v<T> && requires(T value) {
+  words_of(value);
+};
 
 /// One mapping of the manifest, with the path to it for messages. Knows which of its keys were asked for. Also the
 /// visitor of the families' lists of fields: section(name, field, range) reads what is given and leaves the default

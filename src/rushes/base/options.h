@@ -23,8 +23,8 @@ std::string_view name(OptionType type);
 struct OptionField {
   std::string name;  // snake_case: the key in JSON and YAML; on the command line with dashes
   OptionType type = OptionType::number;
-  std::string doc;            // what it does, without its range and default
-  OptionValue standard = {};  // what holds where it is not given; monostate: follows from other values
+  std::string doc;             // what it does, without its range and default
+  OptionValue standard = {};   // what holds where it is not given; monostate: follows from other values
   double least = 0, most = 0;  // of integer and number, and of each of `numbers`; most: bytes of a text
   std::size_t least_count = 1, most_count = 1;  // of `numbers`
   std::vector<std::string> choices = {};        // of `choice`

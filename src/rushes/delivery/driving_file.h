@@ -36,8 +36,8 @@ class DrivingFile final : public generation::DrivingVideo {
   mutable std::optional<Picture> newest_;
 };
 
-/// Lets the file's face move the portrait of a request; where it is to be cut out and the model finds no faces, they are
-/// looked for here. Throws as DrivingFile.
+/// Lets the file's face move the portrait of a request; where it is to be cut out and the model finds no faces, they
+/// are looked for here. Throws as DrivingFile.
 void drive(generation::Request& request, const generation::Model& model, std::shared_ptr<const media::Bytes> file,
            const media::VideoLimits& limits = {});
 

@@ -64,9 +64,9 @@ void WorkerStatus::add(const WorkerStatus& other) {
 }
 
 DeviceLane::DeviceLane(std::shared_ptr<StartedSessions> started, std::function<void(const SessionId&)> ended)
-    : started_(std::move(started)), ended_(std::move(ended)), thread_([this](std::stop_token stop) {
-        run(std::move(stop));
-      }) {}
+    : started_(std::move(started)),
+      ended_(std::move(ended)),
+      thread_([this](std::stop_token stop) { run(std::move(stop)); }) {}
 
 DeviceLane::~DeviceLane() {
   thread_.request_stop();
@@ -85,8 +85,7 @@ void DeviceLane::submit(std::shared_ptr<Session> session, std::shared_ptr<const 
   doorbell_->ring();
 }
 
-void DeviceLane::fork(std::shared_ptr<Session> origin, std::shared_ptr<Session> branch,
-                        std::optional<int64_t> blocks) {
+void DeviceLane::fork(std::shared_ptr<Session> origin, std::shared_ptr<Session> branch, std::optional<int64_t> blocks) {
   const auto ring = [doorbell = doorbell_] { doorbell->ring(); };
   branch->on_control(ring);
   branch->stream().on_room(ring);

@@ -15,8 +15,8 @@
 #include <thread>
 #include <vector>
 
-#include "rushes/generation/model.h"
 #include "rushes/generation/latency_histogram.h"
+#include "rushes/generation/model.h"
 #include "rushes/generation/session.h"
 
 namespace rushes::generation {

@@ -69,7 +69,8 @@ WorkerStatus DeviceWorker::status() const {
 
 int64_t DeviceWorker::sessions_of(const Model& model) const {
   const std::scoped_lock lock(mutex_);
-  return std::count_if(homes_.begin(), homes_.end(), [&](const auto& home) { return home.second.model.get() == &model; });
+  return std::count_if(homes_.begin(), homes_.end(),
+                       [&](const auto& home) { return home.second.model.get() == &model; });
 }
 
 }  // namespace rushes::generation

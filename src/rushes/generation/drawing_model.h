@@ -166,7 +166,12 @@ class DrawingModel final : public Model {
       {.name = "negative_prompt", .type = OptionType::text, .doc = "what to leave out", .most = 8192},
       {.name = "segment_length", .type = OptionType::integer, .doc = "length", .least = 1, .most = 252},
       {.name = "overlap", .type = OptionType::integer, .doc = "overlap", .least = 0, .most = 252},
-      {.name = "denoising_steps", .type = OptionType::numbers, .doc = "steps", .least = 0, .most = 1000, .most_count = 200}};
+      {.name = "denoising_steps",
+       .type = OptionType::numbers,
+       .doc = "steps",
+       .least = 0,
+       .most = 1000,
+       .most_count = 200}};
 };
 
 /// Lets a model's steps through one by one, as the test allows.

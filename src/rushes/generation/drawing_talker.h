@@ -26,7 +26,8 @@ class DrawingTalker final : public Generator {
   DrawingTalker(const Request& request, Hook before_block)
       : request_(request),
         before_block_(std::move(before_block)),
-        windows_(audio::ChunkBuffer::Options::of_seconds(request.options.get<double>("chunk_duration").value_or(1.0), kHz)) {}
+        windows_(audio::ChunkBuffer::Options::of_seconds(request.options.get<double>("chunk_duration").value_or(1.0),
+                                                         kHz)) {}
 
   static bool is_aligned(const Request& request) {
     return request.options.get<std::string>("mode").value_or("aligned") == "aligned";
@@ -198,13 +199,19 @@ class DrawingTalkModel final : public Model, public FaceCrop {
 
   DrawingTalker::Hook before_block_;
   bool finds_faces_ = true;
-  const ModelCard card_{.name = "drawing-talk", .family = "drawing", .description = "draws loudness, for tests", .is_small = true};
+  const ModelCard card_{
+      .name = "drawing-talk", .family = "drawing", .description = "draws loudness, for tests", .is_small = true};
   const std::vector<OptionField> options_{
       {.name = "mode", .type = OptionType::choice, .doc = "mode", .choices = {"aligned", "reference"}},
       {.name = "chunk_duration", .doc = "seconds", .standard = 1.0, .least = 0.04, .most = 10},
       {.name = "crop", .type = OptionType::boolean, .doc = "crop", .standard = true},
       {.name = "crop_scale", .doc = "crop scale", .standard = 0.8, .least = 0.1, .most = 4},
-      {.name = "nfe", .type = OptionType::integer, .doc = "time points", .least = 2, .most = 1000, .aliases = {"steps"}},
+      {.name = "nfe",
+       .type = OptionType::integer,
+       .doc = "time points",
+       .least = 2,
+       .most = 1000,
+       .aliases = {"steps"}},
       {.name = "cfg_scale", .doc = "guidance", .least = 0, .most = 20},
       numbers("face", 4),
       numbers("pose_style", 3),

@@ -31,7 +31,9 @@ class Modalities {
  public:
   constexpr Modalities() = default;
   constexpr Modalities(Modality one) : bits_(static_cast<uint8_t>(one)) {}
-  constexpr Modalities operator|(Modalities other) const { return Modalities(static_cast<uint8_t>(bits_ | other.bits_)); }
+  constexpr Modalities operator|(Modalities other) const {
+    return Modalities(static_cast<uint8_t>(bits_ | other.bits_));
+  }
   constexpr bool has(Modality one) const { return (bits_ & static_cast<uint8_t>(one)) != 0; }
   constexpr bool operator==(const Modalities&) const = default;
 

@@ -37,7 +37,8 @@ std::vector<FamilyOption> family_options(const std::function<bool(const Family&)
   for (const Family& family : families()) {
     if (!wanted(family)) continue;
     for (const OptionField& field : family.options()) {
-      const auto known = std::find_if(all.begin(), all.end(), [&](const auto& o) { return o.field->name == field.name; });
+      const auto known =
+          std::find_if(all.begin(), all.end(), [&](const auto& o) { return o.field->name == field.name; });
       if (known == all.end())
         all.push_back({&field, {family.name}});
       else

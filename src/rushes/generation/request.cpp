@@ -13,8 +13,8 @@ void check_prompt(std::string_view prompt, std::string_view field) {
           prompt.size(), text::kMaxPromptBytes);
   require(prompt.find_first_not_of(" \t\r\n\v\f") != std::string_view::npos, ErrorCode::invalid_argument,
           "{} must not be empty", field);
-  require(prompt.find('\0') == std::string_view::npos, ErrorCode::invalid_argument,
-          "{} must not hold NUL characters", field);
+  require(prompt.find('\0') == std::string_view::npos, ErrorCode::invalid_argument, "{} must not hold NUL characters",
+          field);
   text::require_utf8(prompt, field);
 }
 

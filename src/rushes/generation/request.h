@@ -18,16 +18,17 @@ inline constexpr std::size_t kMaxPrompts = 1000;
 
 /// Model::plan() checks all of it.
 struct Request {
-  std::vector<std::string> prompts = {};                // one a segment, cycled
-  std::optional<Picture> image = {};                    // first frame, portrait, or what the prompt speaks of
-  std::shared_ptr<const DrivingVideo> video = {};       // whose face moves a portrait
-  int64_t seed = 0;                                     // the same seed and request give the same frames
-  int64_t segments = 1;                                 // 0: endless until stopped
-  std::optional<int64_t> video_frames = {};             // wanted length instead of segments
-  std::optional<int64_t> height = {}, width = {};       // pixels
+  std::vector<std::string> prompts = {};           // one a segment, cycled
+  std::optional<Picture> image = {};               // first frame, portrait, or what the prompt speaks of
+  std::shared_ptr<const DrivingVideo> video = {};  // whose face moves a portrait
+  int64_t seed = 0;                                // the same seed and request give the same frames
+  int64_t segments = 1;                            // 0: endless until stopped
+  std::optional<int64_t> video_frames = {};        // wanted length instead of segments
+  std::optional<int64_t> height = {}, width = {};  // pixels
   std::optional<double> fps = {};
-  std::optional<double> max_lead_seconds = {};  // ahead of its viewers, then generation rests; nothing: as fast as it goes
-  Options options = {};                         // of the model: Model::options()
+  std::optional<double> max_lead_seconds =
+      {};                // ahead of its viewers, then generation rests; nothing: as fast as it goes
+  Options options = {};  // of the model: Model::options()
 };
 
 /// The check of one prompt, also of a switch while the video is made. `field` stands in the message. Throws

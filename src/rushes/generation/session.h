@@ -125,7 +125,7 @@ class Session {
   void wake();
 
   const SessionId id_;
-  Request request_;  // changed by let_go() only, and there what no other thread looks at
+  Request request_;             // changed by let_go() only, and there what no other thread looks at
   std::unique_ptr<Plan> plan_;  // until the worker takes it
   const VideoFormat format_;
   const std::chrono::system_clock::time_point created_;

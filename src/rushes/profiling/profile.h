@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "rushes/generation/model.h"
 #include "rushes/generation/introspection.h"
+#include "rushes/generation/model.h"
 
 namespace rushes::profiling {
 

@@ -58,6 +58,7 @@ class ModelShelf {
   generation::DeviceWorker& worker() noexcept { return *worker_; }
   /// Unloads what nobody uses. To be called now and then.
   void sweep();
+
  private:
   struct Slot;
   Slot& find(std::string_view name) const;

@@ -56,9 +56,11 @@ struct Write {
   void operator()(const char* name, const Options& options) const {
     Json all = Json::object();
     for (const auto& [key, value] : options.values())
-      std::visit([&, &key = key](const auto& of) {
-        if constexpr (!std::is_same_v<std::decay_t<decltype(of)>, std::monostate>) all[key] = of;
-      }, value);
+      std::visit(
+          [&, &key = key](const auto& of) {
+            if constexpr (!std::is_same_v<std::decay_t<decltype(of)>, std::monostate>) all[key] = of;
+          },
+          value);
     json[name] = std::move(all);
   }
   template <typename T>

@@ -55,7 +55,8 @@ SessionTable::SessionTable(std::vector<ModelSource> models, SessionLimits limits
   make_room(0);
   models_ = std::make_unique<ModelShelf>(
       std::move(models),
-      ModelShelf::Options{.max_started = limits_.max_running, .lanes = limits_.lanes, .idle = limits_.idle_model}, work);
+      ModelShelf::Options{.max_started = limits_.max_running, .lanes = limits_.lanes, .idle = limits_.idle_model},
+      work);
 }
 
 SessionTable::~SessionTable() {
@@ -181,8 +182,7 @@ Entry SessionTable::fork(const SessionId& id, std::optional<std::string> prompt,
   generation::Request request = source.session->request();
   request.max_lead_seconds = source.session->max_lead();
   auto plan = models_->model(source.model)->plan(request);
-  Entry entry =
-      enter(std::move(request), std::move(plan), Origin{Origin::Kind::fork, id}, source.video, source.model);
+  Entry entry = enter(std::move(request), std::move(plan), Origin{Origin::Kind::fork, id}, source.video, source.model);
   if (prompt) entry.session->set_prompt(std::move(*prompt));
   models_->worker().fork(source.session, entry.session, blocks);
   return entry;

@@ -82,8 +82,8 @@ std::vector<TalkSegment> TalkSession::segments() const {
   return segments;
 }
 
-TalkTable::TalkTable(std::shared_ptr<const generation::Model> model, generation::DeviceWorker& worker, TalkLimits limits,
-                     std::filesystem::path directory)
+TalkTable::TalkTable(std::shared_ptr<const generation::Model> model, generation::DeviceWorker& worker,
+                     TalkLimits limits, std::filesystem::path directory)
     : model_(std::move(model)), worker_(worker), limits_(limits), directory_(std::move(directory)) {
   remove_recordings(directory_);
   delivery::prepare_directory(directory_);

@@ -18,8 +18,8 @@ struct Placement {
   std::string text() const;
 };
 
-/// "cpu", "cuda", "cuda:1". Throws Error(invalid_argument) for other words, Error(unavailable) for a GPU that this build
-/// or machine does not have.
+/// "cpu", "cuda", "cuda:1". Throws Error(invalid_argument) for other words, Error(unavailable) for a GPU that this
+/// build or machine does not have.
 at::Device parse_device(const std::string& word);
 
 /// dtype: "float32", "bfloat16", or "auto": bfloat16 on GPUs, and for `parameters` that are many on processors that

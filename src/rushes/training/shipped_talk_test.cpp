@@ -120,8 +120,7 @@ std::vector<double> steps_of(const generation::Model& model, double chunk_second
   const at::Tensor picture =
       draw_face(make_identity(7, 1, Split::held_out), {}).permute({1, 2, 0}).mul(255).to(at::kByte).contiguous();
   generation::Request request;
-  request.image =
-      Picture{{std::shared_ptr<void>(), picture.const_data_ptr<uint8_t>()}, kFaceSide, kFaceSide};
+  request.image = Picture{{std::shared_ptr<void>(), picture.const_data_ptr<uint8_t>()}, kFaceSide, kFaceSide};
   request.options.set("chunk_duration", chunk_seconds);
   const auto generator = start(model, request);
   generation::Inbox inbox;

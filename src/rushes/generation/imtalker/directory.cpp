@@ -125,11 +125,15 @@ TalkDirectory parse_talk_manifest(const std::string& yaml, const fs::path& direc
       visit_fields(config, section);
       section.finish();
     };
-    read("renderer", [](auto& config, auto& section) { visit_renderer(config, section); }, model.renderer_config);
-    read("motion_generator", [](auto& config, auto& section) { visit_generator(config, section); },
-         model.generator_config);
-    read("audio_encoder", [](auto& config, auto& section) { visit_audio(config, section); }, model.audio_config);
-    read("defaults", [](auto& config, auto& section) { visit_defaults(config, section); }, model.defaults);
+    read(
+        "renderer", [](auto& config, auto& section) { visit_renderer(config, section); }, model.renderer_config);
+    read(
+        "motion_generator", [](auto& config, auto& section) { visit_generator(config, section); },
+        model.generator_config);
+    read(
+        "audio_encoder", [](auto& config, auto& section) { visit_audio(config, section); }, model.audio_config);
+    read(
+        "defaults", [](auto& config, auto& section) { visit_defaults(config, section); }, model.defaults);
   });
   check_dimensions(model, source);
   model.renderer = directory / "renderer.safetensors";
@@ -158,10 +162,14 @@ std::string talk_manifest_yaml(const TalkDirectory& model) {
     visit_fields(config, out);
     out.end();
   };
-  write("renderer", [](const auto& config, auto& to) { visit_renderer(config, to); }, model.renderer_config);
-  write("motion_generator", [](const auto& config, auto& to) { visit_generator(config, to); }, model.generator_config);
-  write("audio_encoder", [](const auto& config, auto& to) { visit_audio(config, to); }, model.audio_config);
-  write("defaults", [](const auto& config, auto& to) { visit_defaults(config, to); }, model.defaults);
+  write(
+      "renderer", [](const auto& config, auto& to) { visit_renderer(config, to); }, model.renderer_config);
+  write(
+      "motion_generator", [](const auto& config, auto& to) { visit_generator(config, to); }, model.generator_config);
+  write(
+      "audio_encoder", [](const auto& config, auto& to) { visit_audio(config, to); }, model.audio_config);
+  write(
+      "defaults", [](const auto& config, auto& to) { visit_defaults(config, to); }, model.defaults);
   return out.finish();
 }
 

@@ -29,9 +29,9 @@ TalkWeights load_weights(const TalkDirectory& model, const ModelOptions& options
   weights.renderer = placement.put(imtalker::load_renderer(model.renderer, model.renderer_config));
   imtalker::GeneratorWeights generator = imtalker::load_generator(model.motion_generator, model.generator_config);
   weights.motion_generator = placement.put(generator.generator);
-  weights.audio_encoder = placement.put(wav2vec::load(model.audio_encoder, model.audio_config, generator.audio_encoder));
-  if (model.face_detector)
-    weights.face_detector = placement.put(imtalker::load_face_detector(*model.face_detector));
+  weights.audio_encoder =
+      placement.put(wav2vec::load(model.audio_encoder, model.audio_config, generator.audio_encoder));
+  if (model.face_detector) weights.face_detector = placement.put(imtalker::load_face_detector(*model.face_detector));
   return weights;
 }
 
@@ -103,7 +103,8 @@ std::shared_ptr<const Model> load(const ModelOptions& options) {
 }  // namespace
 
 const Family& imtalker_family() {
-  static const Family family{"imtalker", talk_capabilities(), published_options, is_talk_directory, load, random_talk_model};
+  static const Family family{"imtalker", talk_capabilities(), published_options, is_talk_directory,
+                             load,       random_talk_model};
   return family;
 }
 

@@ -24,8 +24,7 @@ const Model& model() {
   return *kModel;
 }
 
-Request request_of(Mode mode = Mode::aligned, double chunk_seconds = 0.2, int64_t height = 128,
-                        int64_t width = 128) {
+Request request_of(Mode mode = Mode::aligned, double chunk_seconds = 0.2, int64_t height = 128, int64_t width = 128) {
   auto pixels = std::make_shared<std::vector<uint8_t>>(static_cast<std::size_t>(height * width * 3));
   for (std::size_t i = 0; i < pixels->size(); ++i) (*pixels)[i] = static_cast<uint8_t>(i * 7919 % 251);
   Request request;
@@ -66,8 +65,7 @@ void take(const StepResult& result, Video& video) {
 }
 
 /// All of `wave` in pieces of so many samples each; the end comes with the last piece or, where `apart`, after it.
-Video talk(const Request& request, const std::vector<float>& wave, const std::vector<int64_t>& pieces,
-           bool apart) {
+Video talk(const Request& request, const std::vector<float>& wave, const std::vector<int64_t>& pieces, bool apart) {
   const auto generator = start(model(), request);
   Video video;
   std::size_t at = 0, piece = 0;

@@ -4,8 +4,8 @@
 #include <optional>
 #include <string>
 
-#include "rushes/generation/imtalker/plan.h"
 #include "rushes/generation/imtalker/directory.h"
+#include "rushes/generation/imtalker/plan.h"
 #include "rushes/models/imtalker/face_detector.h"
 #include "rushes/models/imtalker/motion_generator.h"
 #include "rushes/models/imtalker/renderer.h"

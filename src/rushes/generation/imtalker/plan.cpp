@@ -41,7 +41,8 @@ void check_picture(const Request& request, bool crop) {
 
 /// What this family's models do not offer must not be lost in silence.
 void check_unused(const Request& request, const TalkShape& shape) {
-  require(request.prompts.empty(), ErrorCode::unsupported, "prompt: this model takes no text; speech moves the portrait");
+  require(request.prompts.empty(), ErrorCode::unsupported,
+          "prompt: this model takes no text; speech moves the portrait");
   require(!request.video_frames && request.segments <= 1, ErrorCode::unsupported,
           "segments and frames: the length of a talking head is that of its speech");
   require(!request.width && !request.height, ErrorCode::unsupported,

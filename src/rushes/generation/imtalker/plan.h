@@ -57,6 +57,7 @@ Capabilities talk_capabilities();
 std::vector<OptionField> talk_options(const TalkDefaults& defaults);
 
 /// `fields` are talk_options() of the same model. Throws Error(invalid_argument), Error(too_large) naming the field.
-std::unique_ptr<TalkPlan> plan_talk(const Request& request, const TalkShape& shape, std::span<const OptionField> fields);
+std::unique_ptr<TalkPlan> plan_talk(const Request& request, const TalkShape& shape,
+                                    std::span<const OptionField> fields);
 
 }  // namespace rushes::generation

@@ -25,8 +25,9 @@ namespace {
 constexpr int64_t kWarmUpParameters = 200'000'000;
 
 /// Adds what it loads to `networks`.
-std::shared_ptr<const wan::Autoencoder> load_autoencoder(const wan::AutoencoderPart& part, const tensor::Placement& placement,
-                                                         const char* role, std::vector<ModelPart>& networks) {
+std::shared_ptr<const wan::Autoencoder> load_autoencoder(const wan::AutoencoderPart& part,
+                                                         const tensor::Placement& placement, const char* role,
+                                                         std::vector<ModelPart>& networks) {
   log::info("loading autoencoder {}", part.file.string());
   if (part.kind == wan::AutoencoderKind::tiny) {
     const tensor::WeightMap weights = wan::load_tiny_autoencoder(part.file, part.tiny);
@@ -58,8 +59,8 @@ PromptCache::Encode load_text_encoder(const wan::ModelDirectory& model, const te
   const tensor::WeightMap weights = wan::load_text_encoder(model.text_encoder.file, config);
   networks.push_back({"text_encoder", "WanTextEncoder", weights.parameter_count()});
   const auto encoder = std::make_shared<const wan::TextEncoder>(
-      text::load_tokenizer(model.tokenizer),
-      std::make_shared<const wan::Umt5Encoder>(config, placement.put(weights)), placement.device);
+      text::load_tokenizer(model.tokenizer), std::make_shared<const wan::Umt5Encoder>(config, placement.put(weights)),
+      placement.device);
   return [encoder](const std::string& prompt) { return encoder->encode(prompt); };
 }
 
@@ -89,8 +90,7 @@ std::shared_ptr<const Model> load(const ModelOptions& options) {
       wan::load_transformer(model.transformer.file, model.transformer.config, model.transformer.branch);
   const int64_t parameters = weights.parameter_count();
   const tensor::Placement placement = tensor::place(options.device, options.dtype, parameters);
-  auto transformer =
-      std::make_shared<const wan::CausalTransformer>(model.transformer.config, placement.put(weights));
+  auto transformer = std::make_shared<const wan::CausalTransformer>(model.transformer.config, placement.put(weights));
   const wan::AutoencoderPart& decoder_part = choose_decoder(model, options.decoder);
   ModelCard card;
   card.networks = {{"transformer", "WanDiffusionGenerator", parameters}};

@@ -6,8 +6,8 @@
 #include <fstream>
 
 #include "rushes/base/error.h"
-#include "rushes/generation/wan/tiny.h"
 #include "rushes/generation/wan/model.h"
+#include "rushes/generation/wan/tiny.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::generation {
@@ -282,12 +282,15 @@ TEST(WanModel, a_bad_request_is_refused_with_the_field_and_what_is_allowed) {
       {"NUL", [](R& r) { r.prompts = {std::string("a\0b", 3)}; }, bad, "NUL"},
       {"length no multiple", [](R& r) { r.options.set("segment_length", int64_t{20}); }, bad,
        "segment_length must be a multiple of 3 (got 20; use 18 or 21)"},
-      {"length zero", [](R& r) { r.options.set("segment_length", int64_t{0}); }, bad, "segment_length must be a whole number from 1 to 252 (got 0)"},
+      {"length zero", [](R& r) { r.options.set("segment_length", int64_t{0}); }, bad,
+       "segment_length must be a whole number from 1 to 252 (got 0)"},
       {"length 2", [](R& r) { r.options.set("segment_length", int64_t{2}); }, bad, "use 3"},
       {"overlap no multiple", [](R& r) { r.options.set("overlap", int64_t{4}); }, bad,
        "overlap must be 0 or a multiple of 3 (got 4; use 3 or 6)"},
-      {"overlap too long", [](R& r) { r.options.set("overlap", int64_t{9}); }, bad, "less than segment_length, 9 (got 9)"},
-      {"overlap negative", [](R& r) { r.options.set("overlap", int64_t{-3}); }, bad, "overlap must be a whole number from 0"},
+      {"overlap too long", [](R& r) { r.options.set("overlap", int64_t{9}); }, bad,
+       "less than segment_length, 9 (got 9)"},
+      {"overlap negative", [](R& r) { r.options.set("overlap", int64_t{-3}); }, bad,
+       "overlap must be a whole number from 0"},
       {"segments negative", [](R& r) { r.segments = -1; }, bad, "segments must be from 0"},
       {"frames zero", [](R& r) { r.video_frames = 0; }, bad, "frames must be from 1"},
       {"frames huge", [](R& r) { r.video_frames = INT64_MAX; }, bad, "frames must be from 1"},
@@ -296,7 +299,8 @@ TEST(WanModel, a_bad_request_is_refused_with_the_field_and_what_is_allowed) {
       {"fps", [](R& r) { r.fps = 0; }, bad, "fps must be from 1 to 120 (got 0)"},
       {"fps not a number", [](R& r) { r.fps = std::nan(""); }, bad, "fps must be"},
       {"seed", [](R& r) { r.seed = -1; }, bad, "seed must be 0 or more (got -1)"},
-      {"steps", [](R& r) { r.options.set("steps", int64_t{0}); }, bad, "steps must be a whole number from 1 to 200 (got 0)"},
+      {"steps", [](R& r) { r.options.set("steps", int64_t{0}); }, bad,
+       "steps must be a whole number from 1 to 200 (got 0)"},
       {"list rises",
        [](R& r) {
          r.options.set("denoising_steps", std::vector<double>{500, 1000});
@@ -316,7 +320,8 @@ TEST(WanModel, a_bad_request_is_refused_with_the_field_and_what_is_allowed) {
       {"solver", [](R& r) { r.options.set("solver", std::string("heun")); }, bad,
        "solver must be one of few_step, unipc, dpm++, euler (got heun)"},
       {"shift", [](R& r) { r.options.set("timestep_shift", double{0}); }, bad, "timestep_shift must be a number from"},
-      {"guidance", [](R& r) { r.options.set("guidance_scale", double{-1}); }, bad, "guidance_scale must be a number from 0 to 100 (got -1)"},
+      {"guidance", [](R& r) { r.options.set("guidance_scale", double{-1}); }, bad,
+       "guidance_scale must be a number from 0 to 100 (got -1)"},
       {"image without pixels", [](R& r) { r.image = Picture{}; }, bad, "image must not be empty"},
   };
   for (const BadRequest& row : table) {

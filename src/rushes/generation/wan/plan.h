@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "rushes/generation/wan/block_layout.h"
 #include "rushes/generation/model.h"
+#include "rushes/generation/wan/block_layout.h"
 #include "rushes/models/wan/model_directory.h"
 
 namespace rushes::generation {
@@ -58,8 +58,8 @@ Capabilities wan_capabilities(bool encodes_images);
 /// The options of a model with these defaults.
 std::vector<OptionField> wan_options(const wan::Defaults& defaults, const WanLimits& limits);
 
-/// `options` are wan_options() of the same model. Throws Error(invalid_argument), which names the field, the value, what
-/// is allowed and, where there is one, the nearest value that would do.
+/// `options` are wan_options() of the same model. Throws Error(invalid_argument), which names the field, the value,
+/// what is allowed and, where there is one, the nearest value that would do.
 WanPlan plan_video(const Request& request, const wan::Defaults& defaults, const WanLimits& limits,
                    std::span<const OptionField> options);
 

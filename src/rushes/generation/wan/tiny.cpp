@@ -143,9 +143,9 @@ std::shared_ptr<const Model> random_wan_model(uint64_t seed) {
   const auto transformer = std::make_shared<const wan::CausalTransformer>(parts.transformer, parts.transformer_weights);
   const auto autoencoder = std::make_shared<const wan::TinyAutoencoder>(parts.autoencoder, parts.autoencoder_weights);
   return std::make_shared<const WanModel>(ModelCard{.name = "random",
-                                                              .family = "wan",
-                                                              .description = "random weights, for tests; float32 on cpu",
-                                                              .is_small = true},
+                                                    .family = "wan",
+                                                    .description = "random weights, for tests; float32 on cpu",
+                                                    .is_small = true},
                                           parts.defaults, transformer, autoencoder, autoencoder,
                                           [encoder](const std::string& prompt) {
                                             const at::Tensor ids = word_ids(prompt, encoder->config());

@@ -1,9 +1,9 @@
 // model.yaml, read strictly: every key is known, every value has its type and range, every file lies below the folder.
-#include "rushes/base/error.h"
 #include "rushes/base/manifest.h"
+#include "rushes/base/error.h"
+#include "rushes/base/printable.h"
 #include "rushes/models/wan/config_fields.h"
 #include "rushes/models/wan/model_directory.h"
-#include "rushes/base/printable.h"
 
 namespace rushes::wan {
 namespace {
@@ -22,13 +22,13 @@ TransformerPart read_transformer(ManifestSection section) {
   visit_transformer_fields(config, section);
   section.finish();
   section.check(config.dim % config.num_heads == 0, "num_heads", "{} does not divide dim {}", config.num_heads,
-        config.dim);
-  section.check(config.head_size() % 2 == 0, "num_heads",
-        "gives heads of size {}; rotary embedding needs an even size", config.head_size());
+                config.dim);
+  section.check(config.head_size() % 2 == 0, "num_heads", "gives heads of size {}; rotary embedding needs an even size",
+                config.head_size());
   section.check(config.freq_dim % 2 == 0, "freq_dim", "must be even, not {}", config.freq_dim);
   section.check(config.local_attn_size != 0, "local_attn_size", "must be -1 (all) or at least 1");
   section.check(config.local_attn_size < 0 || config.sink_size < config.local_attn_size, "sink_size",
-        "{} leaves nothing of a window of {} latent frames", config.sink_size, config.local_attn_size);
+                "{} leaves nothing of a window of {} latent frames", config.sink_size, config.local_attn_size);
   return part;
 }
 
@@ -39,7 +39,7 @@ TextEncoderPart read_text_encoder(ManifestSection section) {
   visit_umt5_fields(config, section);
   section.finish();
   section.check(config.dim_attn % config.num_heads == 0, "num_heads", "{} does not divide dim_attn {}",
-        config.num_heads, config.dim_attn);
+                config.num_heads, config.dim_attn);
   section.check(config.num_buckets % 4 == 0, "num_buckets", "must be a multiple of 4, not {}", config.num_buckets);
   return part;
 }
@@ -56,12 +56,12 @@ AutoencoderPart read_autoencoder(ManifestSection section) {
     section.finish();
     const auto channels = static_cast<std::size_t>(config.z_dim);
     section.check(config.mean.size() == channels, "mean", "needs one number for each of the {} latent channels",
-          channels);
+                  channels);
     section.check(config.std.size() == channels, "std", "needs one number for each of the {} latent channels",
-          channels);
+                  channels);
     section.check(!config.dim_mult.empty() && config.dim_mult.size() <= 8, "dim_mult", "needs 1 to 8 levels");
     section.check(config.temporal_downsample.size() + 1 == config.dim_mult.size(), "temporal_downsample",
-          "needs {} entries, one fewer than dim_mult", config.dim_mult.size() - 1);
+                  "needs {} entries, one fewer than dim_mult", config.dim_mult.size() - 1);
   } else {
     TinyAutoencoderConfig& config = part.tiny;
     visit_tiny_autoencoder_fields(config, section);
@@ -80,16 +80,17 @@ Defaults read_defaults(ManifestSection section) {
   const auto& list = defaults.denoising_step_list;
   for (std::size_t i = 0; i < list.size(); ++i) {
     section.check(list[i] <= static_cast<double>(defaults.num_train_timestep), "denoising_step_list",
-          "has {}, more than num_train_timestep {}", list[i], defaults.num_train_timestep);
+                  "has {}, more than num_train_timestep {}", list[i], defaults.num_train_timestep);
     section.check(i == 0 || list[i] < list[i - 1], "denoising_step_list",
-          "must fall from entry to entry ({} follows {})", list[i], list[i == 0 ? 0 : i - 1]);
+                  "must fall from entry to entry ({} follows {})", list[i], list[i == 0 ? 0 : i - 1]);
   }
   const int64_t block = defaults.num_frame_per_block, first = defaults.independent_first_frame ? 1 : 0;
   section.check((defaults.segment_latent_frames - first) % block == 0, "segment_length",
-        "must be {} multiple of {} (got {})", first != 0 ? "1 more than a" : "a", block,
-        defaults.segment_latent_frames);
+                "must be {} multiple of {} (got {})", first != 0 ? "1 more than a" : "a", block,
+                defaults.segment_latent_frames);
   section.check(defaults.overlap_latent_frames < defaults.segment_latent_frames, "overlap_frames",
-        "{} must be less than segment_length {}", defaults.overlap_latent_frames, defaults.segment_latent_frames);
+                "{} must be less than segment_length {}", defaults.overlap_latent_frames,
+                defaults.segment_latent_frames);
   return defaults;
 }
 

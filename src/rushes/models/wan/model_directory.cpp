@@ -112,8 +112,9 @@ ModelDirectory open_model_directory(const fs::path& directory, const ModelDirect
   std::error_code ignored;
   require(fs::is_directory(folder, ignored), ErrorCode::not_found, "there is no model folder '{}'", folder.string());
   const fs::path manifest = folder / kManifestName;
-  ModelDirectory model = is_there(manifest) ? parse_manifest(manifest_text(folder), folder, "'" + manifest.string() + "'")
-                                            : open_published(folder, overrides);
+  ModelDirectory model = is_there(manifest)
+                             ? parse_manifest(manifest_text(folder), folder, "'" + manifest.string() + "'")
+                             : open_published(folder, overrides);
   apply(overrides, model);
   return model;
 }

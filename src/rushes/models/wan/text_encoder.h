@@ -13,14 +13,14 @@ namespace rushes::wan {
 /// Any thread.
 class TextEncoder {
  public:
-  /// `device` is that of the encoder's weights. Throws Error(corrupt_data) if the tokenizer has ids that the encoder has
-  /// no embedding for.
+  /// `device` is that of the encoder's weights. Throws Error(corrupt_data) if the tokenizer has ids that the encoder
+  /// has no embedding for.
   TextEncoder(std::shared_ptr<const text::Tokenizer> tokenizer, std::shared_ptr<const Umt5Encoder> encoder,
               at::Device device = at::kCPU);
 
-  /// [1, text_len, dim], dtype and device of the encoder's weights, rows behind the prompt's tokens 0. An empty prompt is
-  /// the end token alone. Not differentiable.
-  /// Throws Error(too_large) for a prompt above text::kMaxPromptBytes, Error(invalid_argument) if it is not UTF-8.
+  /// [1, text_len, dim], dtype and device of the encoder's weights, rows behind the prompt's tokens 0. An empty prompt
+  /// is the end token alone. Not differentiable. Throws Error(too_large) for a prompt above text::kMaxPromptBytes,
+  /// Error(invalid_argument) if it is not UTF-8.
   at::Tensor encode(std::string_view prompt) const;
 
   const Umt5Encoder& encoder() const noexcept { return *encoder_; }

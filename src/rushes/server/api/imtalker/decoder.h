@@ -35,7 +35,7 @@ class Decoder {
 
   /// `request` with the picture, and with its face where the model leaves that to us.
   net::awaitable<generation::Request> portrait(std::string_view file, generation::Request request,
-                                                    std::shared_ptr<const generation::Model> model) {
+                                               std::shared_ptr<const generation::Model> model) {
     auto work = work_.run([&] {
       const media::Image image = media::decode_image(bytes_of(file), {.max_bytes = kMaxImageBytes});
       request.image = Picture{image.rgb, image.height, image.width};
@@ -57,7 +57,7 @@ class Decoder {
   /// `request` with the video that moves its portrait, and with faces in it where they are to be cut out and the model
   /// leaves that to us.
   net::awaitable<generation::Request> driving(std::string_view file, generation::Request request,
-                                                   std::shared_ptr<const generation::Model> model) {
+                                              std::shared_ptr<const generation::Model> model) {
     auto work = work_.run([&] {
       const media::VideoLimits limits{.max_bytes = kMaxVideoBytes, .max_seconds = kMaxAudioSeconds};
       delivery::drive(request, *model, std::make_shared<const media::Bytes>(file.begin(), file.end()), limits);

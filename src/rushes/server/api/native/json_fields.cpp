@@ -28,9 +28,10 @@ json parse_object(std::string_view text) {
   try {
     object = json::parse(text);
   } catch (const json::parse_error& error) {
-    fail(ErrorCode::invalid_argument,
-         "the body is not JSON: mistake at byte {}; a JSON object such as {{\"prompt\": \"a red circle\"}} was expected",
-         error.byte);
+    fail(
+        ErrorCode::invalid_argument,
+        "the body is not JSON: mistake at byte {}; a JSON object such as {{\"prompt\": \"a red circle\"}} was expected",
+        error.byte);
   } catch (const json::out_of_range&) {
     fail(ErrorCode::invalid_argument, "the body has a number that is too great to be meant");
   }

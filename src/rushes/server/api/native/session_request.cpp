@@ -119,7 +119,8 @@ Picture decode_picture(std::string_view field, std::string_view text) {
 
 namespace {
 
-/// All but the prompts and the picture, which cost more to look at. Segments: nothing, where as many as prompts are meant.
+/// All but the prompts and the picture, which cost more to look at. Segments: nothing, where as many as prompts are
+/// meant.
 std::optional<int64_t> read_common(JsonFields& fields, generation::Request& request) {
   const auto segments = fields.integer("segments", 0, kMost);
   request.seed = fields.integer("seed", 0, std::numeric_limits<int64_t>::max()).value_or(0);

@@ -13,8 +13,8 @@ inline constexpr std::size_t kMaxImageBytes = 16 << 20;   // of the picture's fi
 inline constexpr std::size_t kMaxCreateBytes = 24 << 20;  // of the whole request: that picture in base64, and prompts
 
 /// Body of POST /v1/sessions (docs/api.md lists the fields): what all models know, and the options of this one, which
-/// the server calls `name`. Its plan() checks the values. Throws Error(invalid_argument) naming the field, Error(too_large) for pictures,
-/// Error(unsupported) and Error(corrupt_data) for pictures that cannot be read.
+/// the server calls `name`. Its plan() checks the values. Throws Error(invalid_argument) naming the field,
+/// Error(too_large) for pictures, Error(unsupported) and Error(corrupt_data) for pictures that cannot be read.
 generation::Request parse_session_request(std::string_view body, const generation::Model& model, std::string_view name);
 
 /// What is wrong with such a body whatever the model: for one that must be loaded first. Throws as above.

@@ -22,7 +22,8 @@ const Entry& entry_of(const SessionTable& sessions, const Request& request) {
 // POST /v1/videos: starts a video. 200 with it; 400, 413, 415, 422 for the request, 404 for another model, 429.
 net::awaitable<Response> create_video(SessionTable& sessions, WorkPool& work, const Request& request) {
   const generation::Model& model = sessions.model();
-  auto parsing = work.run_if_large(request.body.size(), [&] { return parse_video_request(request, model, sessions.models().default_name()); });
+  auto parsing = work.run_if_large(
+      request.body.size(), [&] { return parse_video_request(request, model, sessions.models().default_name()); });
   generation::Request wanted = co_await std::move(parsing);
   co_return json_response(200, video_json(sessions.create(std::move(wanted)), model.card().name));
 }

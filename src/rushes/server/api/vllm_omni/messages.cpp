@@ -38,9 +38,8 @@ ClientMessage parse_client_message(std::string_view text) {
 }
 
 generation::Request parse_start(const Json& fields, const generation::Model& model, std::string_view model_name) {
-  static const std::map<std::string_view, std::string_view> kOptions{{"num_inference_steps", "steps"},
-                                                                     {"guidance_scale", "guidance_scale"},
-                                                                     {"negative_prompt", "negative_prompt"}};
+  static const std::map<std::string_view, std::string_view> kOptions{
+      {"num_inference_steps", "steps"}, {"guidance_scale", "guidance_scale"}, {"negative_prompt", "negative_prompt"}};
   const std::string format =
       fields.value("format", Json("m4s")).is_string() ? fields.value("format", std::string("m4s")) : "";
   require(format == "m4s", ErrorCode::invalid_argument, "format must be m4s");

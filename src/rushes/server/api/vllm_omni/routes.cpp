@@ -109,7 +109,8 @@ class RealtimeConversation {
 
   net::awaitable<Json> start(const Json& fields, std::size_t bytes) {
     require(!entry_.session, ErrorCode::conflict, "the session of this connection has started already");
-    auto parsing = work_.run_if_large(bytes, [&] { return parse_start(fields, sessions_.model(), sessions_.models().default_name()); });
+    auto parsing = work_.run_if_large(
+        bytes, [&] { return parse_start(fields, sessions_.model(), sessions_.models().default_name()); });
     generation::Request wanted = co_await std::move(parsing);
     entry_ = sessions_.create(std::move(wanted));
     const generation::VideoFormat& format = entry_.session->format();
