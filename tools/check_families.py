@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""Counts the files outside a model family's own rooms that name it: a new family should touch a few shared lines and no
+more. Exit code 1 and one line for each file that is not allowed.
+
+A family is a folder of src/rushes/generation. Its name counts as a word, also as part of an identifier or a file name
+(wan::, WanModel, add_imtalker_routes), not as part of another word (wanted)."""
+import fnmatch
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+# Where a family may be named: {family} stands for its name.
+ROOMS = [
+    "src/rushes/models/{family}/*",
+    "src/rushes/generation/{family}/*",
+    "src/rushes/verify/{family}*",
+    "src/rushes/server/api/{family}/*",
+    "src/rushes/training/*",  # recipes of the shipped models
+    "models/*",
+    "docs/*",
+    "tests/*",
+    "fuzz/*",  # a target for each parser of outside bytes, and its corpus
+    "*_test.cpp",  # tests and benchmarks beside their sources
+    "*.test.ts",
+    "*_bench.cpp",
+]
+
+# Every other file that names one: pattern -> families, reason. A file that is not here needs another solution first: a
+# capability, an option, something the model says about itself.
+ALLOWED = {
+    # Shared lines that a new family edits.
+    "src/rushes/generation/registry.cpp": ("*", "the list of families"),
+    "src/rushes/CMakeLists.txt": ("*", "the folder of its modules"),
+    "src/rushes/generation/CMakeLists.txt": ("*", "its sources and its libraries"),
+    "src/rushes/verify/CMakeLists.txt": ("*", "its golden cases"),
+    "src/rushes/verify/runners.*": ("*", "its golden cases"),
+    "src/rushes/server/CMakeLists.txt": ("*", "its API"),
+    "src/rushes/server/server.cpp": ("*", "its API: one line in the table of route sets"),
+    "README.md": ("*", "says which models there are"),
+    "CHANGELOG.md": ("*", "says when they came"),
+    "tools/check_families.py": ("*", "this list"),
+    "tools/check_unused.py": ("*", "names functions by their headers"),
+    # Benchmarks at the published sizes of a network.
+    "apps/rushes/bench*": ("*", "`rushes bench` measures networks at their published sizes"),
+    "apps/rushes/stock_renderer.*": ("imtalker", "the yardstick of `rushes bench`"),
+    "apps/rushes/CMakeLists.txt": ("*", "`rushes bench` and `rushes inspect` link the networks"),
+    # Clients that have the interface of a published system.
+    "python/rushes/inferix/*": ("wan", "scripts written for Inferix name Wan's files and modules"),
+    "python/rushes/talk.py": ("imtalker", "the client of IMTalker's chunked and realtime API"),
+    "web/src/talk/client.ts": ("imtalker", "the same in TypeScript"),
+    "apps/rushes/stream.cpp": ("wan", "the default paths of Inferix's scripts"),
+    # Examples in help and comments.
+    "apps/rushes/serve.cpp": ("imtalker", "the help of --listen has an example of a route set"),
+    "src/rushes/server/server.h": ("imtalker", "the same example"),
+    "src/rushes/base/manifest.h": ("wan", "an example of a manifest"),
+    "src/rushes/verify/case.h": ("wan", "an example of a name"),
+    # Sources of formulas.
+    "src/rushes/nn/norm.h": ("wan", "source of the formula"),
+    "src/rushes/nn/rope.h": ("wan", "source of the formula"),
+    "src/rushes/text/clean.h": ("wan", "source of the cleaning of prompts"),
+    # To go.
+    "apps/rushes/inspect.cpp": ("wan", "describes checkpoints of one family; Family has no inspect() yet"),
+    "tools/sanitize": ("wan", "names the test programs that run under the address sanitizer"),
+}
+
+
+def families() -> list[str]:
+    return sorted(p.name for p in (ROOT / "src/rushes/generation").iterdir() if p.is_dir())
+
+
+def names(family: str, text: str) -> bool:
+    """A word of its own: no letter before it unless it begins a part of a CamelCase name, no small letter after it."""
+    for found in re.finditer(family, text, re.IGNORECASE):
+        before, after = text[: found.start()][-1:], text[found.end() : found.end() + 1]
+        if before.isalpha() and not (before.islower() and found.group()[0].isupper()):
+            continue
+        if after.isalpha() and (after.islower() or found.group().isupper()):
+            continue
+        return True
+    return False
+
+
+def files() -> list[str]:
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True
+    ).stdout
+    return sorted({name for name in listed.decode().split("\0") if name and (ROOT / name).is_file()})
+
+
+def matches(path: str, pattern: str) -> bool:
+    return fnmatch.fnmatchcase(path, pattern)
+
+
+def main() -> int:
+    known = families()
+    elsewhere: dict[str, list[str]] = {family: [] for family in known}
+    used, refused = set(), []
+    for path in files():
+        in_rooms = {f for f in known if any(matches(path, room.format(family=f)) for room in ROOMS)}
+        if len(in_rooms) == len(known):
+            continue
+        try:
+            text = path + "\n" + (ROOT / path).read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue  # a picture or weights
+        for family in known:
+            if family in in_rooms or not names(family, text):
+                continue
+            elsewhere[family].append(path)
+            allowing = [p for p, (of, _) in ALLOWED.items() if of in ("*", family) and matches(path, p)]
+            used.update(allowing)
+            if not allowing:
+                refused.append(f"{path}: names the family '{family}' outside its rooms (tools/check_families.py)")
+    for pattern in ALLOWED:
+        if pattern not in used:
+            print(f"tools/check_families.py: '{pattern}' is allowed and not needed any more; take it out")
+    print("\n".join(refused) or "families outside their rooms: " + ", ".join(f"{f} in {len(p)} files" for f, p in elsewhere.items()))
+    return 1 if refused else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
