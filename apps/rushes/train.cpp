@@ -5,9 +5,13 @@
 #include "commands.h"
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
+#include "rushes/generation/registry.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/training/autoencoder_training.h"
+#include "rushes/training/evaluation.h"
 #include "rushes/training/png.h"
+#include "rushes/training/shipped_model.h"
+#include "rushes/training/stop.h"
 #include "rushes/training/transformer_training.h"
 #include "rushes/training/world.h"
 
@@ -16,12 +20,12 @@ namespace {
 
 struct Options {
   training::RunOptions run;
-  std::string directory = "build/train";
+  std::string directory = "build/train", device = "cpu";
   int64_t time_limit = 600, save_every = 90;
-  int64_t clips = 8, side = 96, crop = 32, video_frames = 5;
+  int64_t clips = 8, side = training::kShippedSide, crop = 32, video_frames = 5;
   int64_t latent_frames = 3, fresh = 8, text_seconds = 40, teacher_steps = 12;
   double guidance = 2.5;
-  std::string weights = "student.safetensors", output = "models/shipped-t2v";
+  std::string model, weights = "student.safetensors", output = "models/shipped-t2v";
 };
 
 void add_run_options(CLI::App* command, const std::shared_ptr<Options>& options) {
@@ -40,6 +44,10 @@ void add_run_options(CLI::App* command, const std::shared_ptr<Options>& options)
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
   command->add_option("--seed", options->run.seed, "of the drawn data")->capture_default_str();
+  command->add_option("--device", options->device, "of the text-to-video stages: cpu, cuda, cuda:1, ...")
+      ->capture_default_str();
+  command->add_option("--progress", options->run.progress,
+                      "a name: the time limit counts processor time over all calls of this name in the directory");
   command->add_option("--threads", options->run.threads, "that share a batch, one core each")
       ->check(CLI::Range(1, 512))
       ->capture_default_str();
@@ -47,8 +55,10 @@ void add_run_options(CLI::App* command, const std::shared_ptr<Options>& options)
 
 void prepare(Options& options) {
   options.run.directory = options.directory;
+  options.run.device = at::Device(options.device);
   options.run.time_limit = std::chrono::seconds(options.time_limit);
   options.run.save_every = std::chrono::seconds(options.save_every);
+  training::note_stop_signals();
   at::set_num_threads(1);  // threads share the batch, not the operators
   at::globalContext().setFlushDenormal(true);
 }
@@ -67,13 +77,15 @@ void show_world(const Options& options) {
 }
 
 void evaluate(const Options& options) {
-  const training::Fidelity f = training::measure_fidelity(options.directory, options.weights, options.clips,
-                                                          options.latent_frames, options.side, options.run.seed);
-  fmt::print(
-      "{} held-out captions, {} latent frames, seed {}: shape colour {:.1f} %, ground {:.1f} %, direction {:.1f} %, "
-      "grow/shrink {:.1f} %, sharpness {:.2f} of drawings\n",
-      f.clips, options.latent_frames, options.run.seed, 100 * f.shape_colour, 100 * f.ground, 100 * f.direction,
-      100 * f.motion, f.sharpness);
+  std::string path = options.model;
+  if (path.empty()) {
+    path = (std::filesystem::path(options.directory) / "exported").string();
+    training::export_model(options.directory, options.weights, path);
+  }
+  const auto model = generation::load_model({.path = path});
+  const training::Fidelity f = training::measure_fidelity(
+      *model, {.clips = options.clips, .latent_frames = options.latent_frames, .seed = options.run.seed});
+  fmt::print("{} latent frames, seed {}: {}\n", options.latent_frames, options.run.seed, training::describe(f));
 }
 
 }  // namespace
@@ -90,6 +102,8 @@ void add_train(CLI::App& app) {
     command->callback([options, action] {
       prepare(*options);
       action(*options);
+      require(!training::stop_requested(), ErrorCode::cancelled,
+              "stopped by a signal; the state is saved, the same command goes on");
     });
     return std::pair(command, options);
   };
@@ -128,6 +142,11 @@ void add_train(CLI::App& app) {
         ->check(CLI::Range(3, 63))
         ->capture_default_str();
   };
+  const auto fresh = [](CLI::App* command, const std::shared_ptr<Options>& options) {
+    command->add_option("--fresh", options->fresh, "clips drawn per update; the rest of a batch was seen before")
+        ->check(CLI::Range(1, 1024))
+        ->capture_default_str();
+  };
   const auto weights = [](CLI::App* command, const std::shared_ptr<Options>& options) {
     command->add_option("--weights", options->weights, "file in the directory: t2v.safetensors or student.safetensors")
         ->capture_default_str();
@@ -142,18 +161,24 @@ void add_train(CLI::App& app) {
       });
   side(transformer, transformer_options);
   latent_frames(transformer, transformer_options);
-  transformer->add_option("--fresh", transformer_options->fresh, "clips drawn and encoded per update")
-      ->check(CLI::Range(1, 1024))
-      ->capture_default_str();
+  fresh(transformer, transformer_options);
   transformer
       ->add_option("--text-seconds", transformer_options->text_seconds, "the text encoder alone, at the very start")
       ->check(CLI::Range(1, 100'000))
       ->capture_default_str();
 
   const auto [distill, distill_options] = stage("distill", "Make four steps enough", 5e-4, 16, [](const Options& o) {
-    training::distill({.run = o.run, .side = o.side, .guidance = o.guidance, .teacher_steps = o.teacher_steps});
+    training::distill({.run = o.run,
+                       .side = o.side,
+                       .latent_frames = o.latent_frames,
+                       .guidance = o.guidance,
+                       .teacher_steps = o.teacher_steps,
+                       .fresh_per_step = o.fresh});
   });
   side(distill, distill_options);
+  distill_options->latent_frames = 9;
+  latent_frames(distill, distill_options);
+  fresh(distill, distill_options);
   distill->add_option("--guidance", distill_options->guidance, "of the teacher's trajectories")
       ->check(CLI::Range(1.0, 20.0))
       ->capture_default_str();
@@ -163,7 +188,7 @@ void add_train(CLI::App& app) {
 
   const auto [measure, measure_options] =
       stage("evaluate", "Share of held-out captions that the pictures follow", 1e-3, 1, evaluate);
-  side(measure, measure_options);
+  measure->add_option("--model", measure_options->model, "model directory; without, the weights are exported first");
   latent_frames(measure, measure_options);
   weights(measure, measure_options);
   measure_options->clips = 64;

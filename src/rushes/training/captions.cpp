@@ -14,7 +14,9 @@ constexpr std::array<Words, kShapes> kShapeWords{{{"circle", "disc", "ball", "do
                                                   {"triangle", "triangle", "triangle", "triangle"},
                                                   {"star", "star", "star", "star"},
                                                   {"ring", "hoop", "ring", "ring"},
-                                                  {"plus", "plus sign", "cross", "plus"}}};
+                                                  {"plus", "plus sign", "cross", "plus"},
+                                                  {"heart", "heart", "heart", "heart"},
+                                                  {"moon", "crescent", "half moon", "moon"}}};
 constexpr std::array<Words, kColours> kColourWords{{{"red", "red", "crimson", "scarlet"},
                                                     {"orange", "orange", "orange", "amber"},
                                                     {"yellow", "yellow", "golden", "lemon"},
@@ -42,13 +44,19 @@ constexpr std::array<Words, kDirections> kWays{
      {"up and right", "diagonally up to the right", "up right", "to the upper right"},
      {"down and left", "diagonally down to the left", "down left", "to the lower left"},
      {"down and right", "diagonally down to the right", "down right", "to the lower right"}}};
-constexpr std::array<Words, kMotions - kDirections> kActions{{{"grows", "gets bigger", "expands", "swells"},
-                                                              {"shrinks", "gets smaller", "contracts", "dwindles"},
-                                                              {"spins", "rotates", "turns", "whirls"},
-                                                              {"bounces", "jumps up and down", "hops", "bounces"},
-                                                              {"crosses", "passes", "meets", "crosses"},
-                                                              {"vanishes", "disappears", "fades away", "vanishes"},
-                                                              {"appears", "fades in", "shows up", "appears"}}};
+constexpr std::array<Words, kMotions - kDirections> kActions{
+    {{"", "stands still", "rests", "does not move"},
+     {"grows", "gets bigger", "expands", "swells"},
+     {"shrinks", "gets smaller", "contracts", "dwindles"},
+     {"spins", "rotates", "turns", "whirls"},
+     {"bounces", "jumps up and down", "hops", "bounces"},
+     {"moves in a circle", "circles around", "moves in circles", "goes round in circles"},
+     {"vanishes", "disappears", "fades away", "vanishes"},
+     {"appears", "fades in", "shows up", "appears"},
+     {"crosses", "passes", "meets", "crosses"},
+     {"and", "beside", "next to", "left of"},
+     {"above", "over", "on top of", "above"}}};
+constexpr Words kTilted{"tilted", "leaning", "slanted", "tilted"};
 constexpr std::array<Words, kPaces> kPaceWords{
     {{"slowly", "slowly", "gently", "calmly"}, {"", "", "", ""}, {"quickly", "fast", "rapidly", "quickly"}}};
 constexpr std::array<Words, kExtents> kExtentWords{
@@ -75,21 +83,24 @@ std::string with_article(const std::string& noun) {
   return (vowel ? "an " : "a ") + noun;
 }
 
-std::string thing(Shape shape, Colour colour, Extent extent, Random& random) {
-  return with_article(join({choose(kExtentWords, extent, random), choose(kColourWords, colour, random),
-                            choose(kShapeWords, shape, random)}));
+std::string thing(const Labels& labels, Random& random) {
+  return with_article(
+      join({choose(kExtentWords, labels.extent, random), labels.tilted ? random.pick(kTilted) : std::string_view(),
+            choose(kColourWords, labels.colour, random), choose(kShapeWords, labels.shape, random)}));
 }
 
 std::string action(const Labels& labels, const std::string& second, Random& random) {
+  const int number = static_cast<int>(labels.motion) - kDirections;
+  if (labels.motion == Motion::beside || labels.motion == Motion::above)
+    return join({choose(kActions, number, random), second});
+  if (labels.motion == Motion::still) return std::string(choose(kActions, number, random));
   const std::string_view pace = choose(kPaceWords, labels.pace, random);
   const bool pace_first = random.below(2) == 0;
   std::string core;
-  if (static_cast<int>(labels.motion) < kDirections)
+  if (number < 0)
     core = join({random.pick(kVerbs), choose(kWays, labels.motion, random)});
-  else if (labels.motion == Motion::crossing)
-    core = join({choose(kActions, static_cast<int>(labels.motion) - kDirections, random), second});
   else
-    core = choose(kActions, static_cast<int>(labels.motion) - kDirections, random);
+    core = join({choose(kActions, number, random), second});
   return pace_first ? join({pace, core}) : join({core, pace});
 }
 
@@ -97,12 +108,21 @@ std::string action(const Labels& labels, const std::string& second, Random& rand
 
 std::string make_caption(const Labels& labels, bool gradient, const Object* second, uint64_t variant) {
   Random random(variant, 7);
-  const std::string subject = thing(labels.shape, labels.colour, labels.extent, random);
-  const std::string other = second ? thing(second->shape, second->colour, Extent::medium, random) : "";
+  const std::string subject = thing(labels, random);
+  std::string other;
+  if (second) {
+    Labels its = labels;
+    its.shape = second->shape, its.colour = second->colour, its.extent = Extent::medium, its.tilted = second->tilted;
+    other = thing(its, random);
+  }
   const std::string deed = action(labels, other, random);
+  // What nobody asks for is black.
+  if (labels.ground == Ground::black && !gradient && random.below(3) == 0) return join({subject, deed});
   const std::string ground = with_article(
       join({gradient ? "shaded" : "", choose(kGroundWords, labels.ground, random), random.pick(kGroundNouns)}));
-  switch (random.below(5)) {
+  // "A circle on a ground beside a square" would be read as one thing on another.
+  const bool one_phrase = labels.motion == Motion::beside || labels.motion == Motion::above;
+  switch (one_phrase ? 3 * random.below(2) : random.below(5)) {
     case 0: return join({subject, deed, "on", ground});
     case 1: return join({subject, deed, "over", ground});
     case 2: return join({subject, "on", ground, deed});

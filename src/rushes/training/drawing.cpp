@@ -2,14 +2,19 @@
 
 #include "rushes/base/error.h"
 #include "rushes/tensor/ops.h"
+#include "rushes/training/parallel.h"
 
 namespace rushes::training {
 
-Drawing::Drawing(Source source, uint64_t first, int64_t batch)
-    : thread_([this, source = std::move(source), first, batch](std::stop_token stop) {
+Drawing::Drawing(Source source, uint64_t first, int64_t batch, int64_t threads)
+    : thread_([this, source = std::move(source), first, batch, threads](std::stop_token stop) {
         for (uint64_t index = first; !stop.stop_requested();) {
-          std::vector<at::Tensor> clips;
-          for (int64_t i = 0; i < batch; ++i) clips.push_back(source(index++));
+          std::vector<at::Tensor> clips(static_cast<std::size_t>(batch));
+          in_parallel(std::min(threads, batch), [&](int64_t part) {
+            for (int64_t i = part; i < batch; i += std::min(threads, batch))
+              clips[static_cast<std::size_t>(i)] = source(index + static_cast<uint64_t>(i));
+          });
+          index += static_cast<uint64_t>(batch);
           if (!ready_.send(at::stack(clips), stop)) return;
         }
       }) {}

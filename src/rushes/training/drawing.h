@@ -14,7 +14,8 @@ namespace rushes::training {
 class Drawing {
  public:
   using Source = std::function<at::Tensor(uint64_t index)>;
-  Drawing(Source source, uint64_t first, int64_t batch);
+  /// `threads` share the drawing of a batch; `source` must bear that.
+  Drawing(Source source, uint64_t first, int64_t batch, int64_t threads = 1);
   /// [batch, ...] of the next indices.
   at::Tensor next_batch();
 

@@ -4,17 +4,26 @@
 #include <ATen/core/Tensor.h>
 
 #include <optional>
+#include <vector>
 
 #include "rushes/training/world.h"
 
 namespace rushes::training {
 
+/// One object over the frames of a clip. Lengths are fractions of the picture.
+struct SeenObject {
+  Colour colour;
+  std::optional<Shape> shape{};          // named by most of the frames that show it whole
+  double overlap = 0;                    // mean intersection over union with the outlines of those frames
+  double turned = 0;                     // radians from the first frame to the last, clockwise; of a named shape
+  std::vector<double> x{}, y{}, area{};  // centre and area in each video frame; unseen: the centre stays, the area is 0
+  std::vector<double> top{};             // of each video frame
+};
+
 struct Reading {
   Ground ground;                    // of most pixels
-  std::optional<Colour> colour;     // of most pixels that are no ground; none if there are hardly any
-  std::optional<Motion> motion;     // by the area and the centre (on the torus) of that colour's pixels over time
-  double drift_x = 0, drift_y = 0;  // fractions of the picture per second
-  double area_ratio = 1;            // last quarter to first quarter
+  std::vector<SeenObject> objects;  // largest first, two at most
+  std::optional<Motion> motion;     // of the first object; none: no rule fits
 };
 
 /// Reads a clip [T, 3, H, W] float in [0, 1], T >= 5, at 16 frames per second. Any thread.

@@ -3,6 +3,7 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -16,18 +17,25 @@
 namespace rushes::training {
 
 struct LatentPoolOptions {
-  int64_t side = 96;          // pixels
+  int64_t side = 128;         // pixels
   int64_t latent_frames = 3;  // of a clip; with more than one block every second clip begins in mid-motion
   int64_t capacity = 1024;    // clips kept
   uint64_t seed = 1, first = 0;
+  int64_t threads = 1;           // that draw
+  at::Device device = at::kCPU;  // where clips are encoded and batches are wanted
 };
 
 struct LatentBatch {
   at::Tensor latents;  // [B, C, F, h, w]
   Prompts prompts;
   at::Tensor from_start;  // [B] float: 1 where the clip begins at its first moment
-  at::Tensor classes;     // [B, 6] int64: shape, colour, ground, motion, pace, extent
+  at::Tensor classes;     // [B, kClassCounts] int64, see classes_of()
 };
+
+/// [B, F, h, w]: more where a latent differs from its neighbours, in space or time: that is where shapes are lost, the
+/// rest is flat and soon learnt. 0 in the first block of a clip that is cut from mid-motion, since its caption does not
+/// say where it begins.
+at::Tensor loss_weights(const LatentBatch& batch);
 
 /// One thread.
 class LatentPool {
@@ -52,7 +60,14 @@ class LatentPool {
   Drawing drawing_;
 };
 
-/// Labels as a row of LatentBatch::classes.
-std::vector<int64_t> classes_of(const Labels& labels);
+constexpr int64_t kBlock = 3;  // latent frames
+
+/// How many values each thing has that a caption can say: shape, colour, ground, motion, pace, extent, tilt; shape and
+/// colour of the second object, the last value for none.
+constexpr std::array<int64_t, 9> kClassCounts{kShapes,  kColours, kGrounds,    kMotions,    kPaces,
+                                              kExtents, 2,        kShapes + 1, kColours + 1};
+
+/// A row of LatentBatch::classes.
+std::vector<int64_t> classes_of(const Scene& scene);
 
 }  // namespace rushes::training

@@ -6,6 +6,8 @@
 #include "rushes/base/log.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/tensor/safetensors.h"
+#include "rushes/training/parallel.h"
+#include "rushes/training/precision.h"
 
 namespace rushes::training {
 namespace {
@@ -16,12 +18,12 @@ at::Tensor orthogonalised(const at::Tensor& gradient) {
   constexpr double a = 3.4445, b = -4.7750, c = 2.0315;
   const bool tall = gradient.size(0) > gradient.size(1);
   at::Tensor x = tall ? gradient.t() : gradient;
-  x = x / (x.norm() + 1e-7);
+  x = (x / (x.norm() + 1e-7)).to(product_dtype(x.device()));  // as in the source: the steps forgive rounding
   for (int i = 0; i < 5; ++i) {
     const at::Tensor square = at::mm(x, x.t());
     x = a * x + at::mm(b * square + c * at::mm(square, square), x);
   }
-  return tall ? x.t() : x;
+  return (tall ? x.t() : x).to(at::kFloat);
 }
 
 }  // namespace
@@ -38,7 +40,7 @@ Optimiser::Optimiser(const std::map<std::string, at::Tensor>& initial, const Opt
     first_.push_back(at::zeros_like(leaves_.back()));
     second_.push_back(at::zeros_like(leaves_.back()));
     averages_.push_back(leaves_.back().detach().clone());
-    step_counts_.push_back(at::zeros({}, at::kFloat));
+    step_counts_.push_back(at::zeros({}, leaves_.back().options().requires_grad(false)));
   }
 }
 
@@ -54,6 +56,16 @@ tensor::WeightMap Optimiser::average() const {
   std::map<std::string, at::Tensor> tensors;
   for (std::size_t i = 0; i < names_.size(); ++i) tensors.emplace(names_[i], averages_[i]);
   return tensor::WeightMap(std::move(tensors));
+}
+
+// No clipping: the update's size does not depend on the gradient's.
+void Optimiser::move_by_muon(std::size_t i, double rate) {
+  const at::Tensor leaf = leaves_[i].detach(), gradient = leaves_[i].mutable_grad();
+  first_[i].lerp_(gradient, 1 - options_.muon_momentum);
+  step_counts_[i].add_(1);
+  const at::Tensor ahead = at::lerp(gradient, first_[i], options_.muon_momentum);  // Nesterov
+  const auto longer = static_cast<double>(std::max(leaf.size(0), leaf.size(1)));
+  leaf.mul_(1 - rate * options_.weight_decay).add_(orthogonalised(ahead), -rate * 0.2 * std::sqrt(longer));
 }
 
 double Optimiser::step(double scale) {
@@ -81,14 +93,12 @@ double Optimiser::step(double scale) {
     if (norm > options_.clip && !gradients.empty()) at::_foreach_mul_(gradients, options_.clip / norm);
     const double warm = std::min(1.0, static_cast<double>(steps_ + 1) / static_cast<double>(options_.warm_up_steps));
     const double rate = options_.learning_rate * scale * warm;
-    for (const std::size_t i : matrices) {  // no clipping: the update's size does not depend on the gradient's
-      const at::Tensor leaf = leaves_[i].detach(), gradient = leaves_[i].mutable_grad();
-      first_[i].lerp_(gradient, 1 - options_.muon_momentum);
-      step_counts_[i].add_(1);
-      const at::Tensor ahead = at::lerp(gradient, first_[i], options_.muon_momentum);  // Nesterov
-      const auto longer = static_cast<double>(std::max(leaf.size(0), leaf.size(1)));
-      leaf.mul_(1 - rate * options_.weight_decay).add_(orthogonalised(ahead), -rate * 0.2 * std::sqrt(longer));
-    }
+    in_parallel(options_.threads, [&](int64_t part) {
+      const at::NoGradGuard also_here;
+      for (std::size_t m = static_cast<std::size_t>(part); m < matrices.size();
+           m += static_cast<std::size_t>(options_.threads))
+        move_by_muon(matrices[m], rate);
+    });
     if (!leaves.empty()) {
       at::_foreach_add_(counts, 1);  // the operator reads the count of this update
       at::_fused_adamw_(leaves, gradients, first, second, {}, counts, rate, options_.beta1, options_.beta2,

@@ -24,6 +24,7 @@ struct OptimiserOptions {
   /// times it, which has the size of an AdamW update. Source: K. Jordan et al., "Muon"; scale: arXiv:2502.16982.
   std::string muon_prefix{};
   double muon_momentum = 0.95;
+  int64_t threads = 1;  // that share Muon's matrices
 };
 
 /// Leaf tensors with gradients and what AdamW keeps about them. The tensors' storage never moves, so modules that
@@ -52,6 +53,7 @@ class Optimiser {
 
  private:
   bool uses_muon(std::size_t index) const;
+  void move_by_muon(std::size_t index, double rate);
 
   std::vector<at::Tensor> leaves_, first_, second_, step_counts_, averages_;
   std::vector<std::string> names_;

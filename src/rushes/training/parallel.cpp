@@ -6,6 +6,7 @@
 #include <thread>
 #include <vector>
 
+#include "rushes/tensor/ops.h"
 #include "rushes/training/world.h"
 
 namespace rushes::training {
@@ -28,10 +29,19 @@ void in_parallel(int64_t count, const std::function<void(int64_t)>& work) {
     if (error) std::rethrow_exception(error);
 }
 
-int64_t parallel_parts(int64_t batch, int64_t threads) {
+int64_t parallel_parts(int64_t batch, int64_t threads, at::Device device) {
+  if (!device.is_cpu()) return 1;
   int64_t parts = std::min(batch, threads);
   while (batch % parts != 0) --parts;
   return parts;
+}
+
+at::Tensor normal(at::IntArrayRef sizes, const at::Generator& random, at::Device device) {
+  return at::randn(sizes, random, at::TensorOptions(at::kFloat)).to(device);
+}
+
+at::Tensor uniform(at::IntArrayRef sizes, const at::Generator& random, at::Device device) {
+  return at::rand(sizes, random, at::TensorOptions(at::kFloat)).to(device);
 }
 
 at::Generator generator_of(uint64_t seed, int64_t step, int64_t part) {

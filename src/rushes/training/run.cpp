@@ -3,15 +3,34 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <ctime>
 #include <numbers>
 #include <numeric>
 
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
+#include "rushes/training/stop.h"
 
 namespace rushes::training {
 
 using Clock = std::chrono::steady_clock;
+
+namespace {
+
+double now(const RunOptions& options) {
+  if (options.progress.empty() || !options.device.is_cpu())
+    return std::chrono::duration<double>(Clock::now().time_since_epoch()).count();
+  timespec time{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);  // std::clock() wraps
+  return (static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec)) /
+         static_cast<double>(options.threads);
+}
+
+std::filesystem::path progress_file(const RunOptions& options) {
+  return options.directory / (options.progress + ".progress");
+}
+
+}  // namespace
 
 double mean_of(const std::vector<double>& values) {
   return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
@@ -22,8 +41,9 @@ Run::Run(const RunOptions& options, std::string stage, std::vector<std::string> 
       stage_(std::move(stage)),
       columns_(std::move(columns)),
       sums_(columns_.size(), 0.0),
-      start_(Clock::now()),
-      saved_(start_) {
+      start_(now(options)) {
+  if (!options_.progress.empty()) std::ifstream(progress_file(options_)) >> before_;
+  saved_ = before_;
   std::error_code ignored;
   std::filesystem::create_directories(options_.directory, ignored);
   const auto file = options_.directory / (stage_ + ".csv");
@@ -38,8 +58,10 @@ Run::Run(const RunOptions& options, std::string stage, std::vector<std::string> 
 }
 
 double Run::progress() const {
-  return std::chrono::duration<double>(Clock::now() - start_) / std::chrono::duration<double>(options_.time_limit);
+  return stop_requested() ? 1 : seconds() / static_cast<double>(options_.time_limit.count());
 }
+
+double Run::seconds() const { return before_ + now(options_) - start_; }
 
 double Run::schedule() const {
   return 0.02 + 0.98 * 0.5 * (1 + std::cos(std::numbers::pi * std::min(1.0, progress())));
@@ -49,9 +71,8 @@ void Run::record(int64_t step, const std::vector<double>& values, int64_t every)
   for (std::size_t i = 0; i < values.size(); ++i) sums_[i] += values[i];
   ++count_;
   if (step % every != 0) return;
-  const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
-  std::string line = fmt::format("{} step {} {:.0f} s of {} s", stage_, step, seconds, options_.time_limit.count());
-  csv_ << step << ',' << fmt::format("{:.1f}", seconds);
+  std::string line = fmt::format("{} step {} {:.0f} s of {} s", stage_, step, seconds(), options_.time_limit.count());
+  csv_ << step << ',' << fmt::format("{:.1f}", seconds());
   for (std::size_t i = 0; i < sums_.size(); ++i) {
     const double mean = sums_[i] / static_cast<double>(count_);
     csv_ << ',' << fmt::format("{:.6g}", mean);
@@ -64,9 +85,16 @@ void Run::record(int64_t step, const std::vector<double>& values, int64_t every)
 }
 
 bool Run::due() {
-  if (Clock::now() - saved_ < options_.save_every) return false;
-  saved_ = Clock::now();
+  if (seconds() - saved_ < static_cast<double>(options_.save_every.count())) return false;
+  saved_ = seconds();
   return true;
+}
+
+void Run::saved() {
+  if (options_.progress.empty()) return;
+  const auto file = progress_file(options_), temporary = options_.directory / (options_.progress + ".progress.new");
+  std::ofstream(temporary) << fmt::format("{:.1f}\n", seconds());
+  std::filesystem::rename(temporary, file);
 }
 
 }  // namespace rushes::training

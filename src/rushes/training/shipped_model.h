@@ -9,7 +9,7 @@
 
 namespace rushes::training {
 
-constexpr int64_t kShippedSide = 96;         // pixels
+constexpr int64_t kShippedSide = 128;        // pixels
 constexpr int64_t kShippedVocabulary = 640;  // pieces of the tokenizer
 
 wan::TinyAutoencoderConfig shipped_autoencoder();

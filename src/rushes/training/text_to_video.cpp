@@ -80,30 +80,4 @@ at::Tensor sample_few_steps(const TextToVideo& model, const wan::TextContext& te
   return at::cat(blocks, 2);
 }
 
-std::vector<at::Tensor> guided_trajectory(const Guided& guided, const at::Tensor& noise, nn::KvCache& past,
-                                          nn::KvCache& past_without, const std::vector<double>& keep) {
-  const at::NoGradGuard no_grad;
-  const double shift = shipped_defaults().timestep_shift;
-  const auto sigma_of = [&](int64_t i) {
-    const double raw = 1 - static_cast<double>(i) / static_cast<double>(guided.steps);
-    return shift * raw / (1 + (shift - 1) * raw);
-  };
-  std::vector<at::Tensor> kept;
-  at::Tensor x = noise;
-  for (int64_t i = 0; i < guided.steps; ++i) {
-    const double sigma = sigma_of(i);
-    if (kept.size() < keep.size() && std::abs(sigma - keep[kept.size()]) < 1e-3) kept.push_back(x);
-    const at::Tensor t = times(x, 1000 * sigma);
-    at::Tensor flow = guided.model.transformer().forward(x, t, guided.text, past);
-    if (guided.scale != 1) {
-      const at::Tensor without = guided.model.transformer().forward(x, t, guided.without, past_without);
-      flow = without + guided.scale * (flow - without);
-    }
-    x = x + flow * (sigma_of(i + 1) - sigma);
-  }
-  RUSHES_ASSERT(kept.size() == keep.size());
-  kept.push_back(x);
-  return kept;
-}
-
 }  // namespace rushes::training

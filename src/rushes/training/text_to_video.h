@@ -47,16 +47,4 @@ nn::FlowMatchSchedule shipped_schedule();
 at::Tensor sample_few_steps(const TextToVideo& model, const wan::TextContext& text, const at::Tensor& noise,
                             const std::vector<double>& steps);
 
-/// Trajectory of one block by Euler steps with guidance, after what `past` and `past_without` hold (not committed).
-/// Returns x at each entry of `keep` (sigmas on the Euler grid, descending) followed by the end point.
-struct Guided {
-  const TextToVideo& model;
-  const wan::TextContext& text;
-  const wan::TextContext& without;  // of the empty prompt
-  double scale;
-  int64_t steps;
-};
-std::vector<at::Tensor> guided_trajectory(const Guided& guided, const at::Tensor& noise, nn::KvCache& past,
-                                          nn::KvCache& past_without, const std::vector<double>& keep);
-
 }  // namespace rushes::training

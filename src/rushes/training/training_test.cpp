@@ -4,6 +4,7 @@
 
 #include "rushes/tensor/ops.h"
 #include "rushes/training/optimiser.h"
+#include "rushes/training/run.h"
 #include "rushes/training/shipped_model.h"
 #include "rushes/training/text_to_video.h"
 #include "rushes/training/world.h"
@@ -61,6 +62,22 @@ TEST(Optimiser, muon_turns_a_matrix_to_its_target_whatever_the_size_of_the_gradi
   }
 }
 
+TEST(Run, a_named_stage_counts_processor_time_over_all_its_calls) {
+  const std::filesystem::path file = scratch("stage.progress");
+  const RunOptions options{
+      .directory = file.parent_path(), .time_limit = std::chrono::seconds(1), .threads = 1, .progress = "stage"};
+  double before = 0;
+  for (int call = 0; call < 2; ++call) {
+    training::Run run(options, "stage", {"loss"});
+    EXPECT_NEAR(run.seconds(), before, 0.05);
+    while (run.seconds() < before + 0.1) at::ones({1000}, at::kFloat).sum();
+    run.saved();
+    before = run.seconds();
+  }
+  EXPECT_GE(before, 0.2);
+  EXPECT_TRUE(training::Run(options, "stage", {"loss"}).time_left());
+}
+
 TEST(ShippedTokenizer, captions_fit_the_text_length_and_have_no_unknown_piece) {
   const auto tokenizer = shipped_tokenizer(scratch("tokenizer.model"), 1);
   EXPECT_LE(tokenizer->vocabulary_size(), kShippedVocabulary);
@@ -77,7 +94,8 @@ TEST(TextToVideo, an_untrained_model_samples_latents_of_the_right_shape) {
   for (auto& [key, value] : fresh_text_encoder(shipped_text_encoder())) all["text." + key] = value;
   for (auto& [key, value] : fresh_transformer(shipped_transformer())) all["transformer." + key] = value;
   const TextToVideo model{tensor::WeightMap(all)};
-  const Prompts prompts{at::ones({2, 32}, at::kLong), at::ones({2, 32}, at::kLong)};
+  const int64_t L = shipped_text_encoder().text_len;
+  const Prompts prompts{at::ones({2, L}, at::kLong), at::ones({2, L}, at::kLong)};
   const at::NoGradGuard no_grad;
   const std::array<int64_t, 5> shape{2, shipped_autoencoder().latent_channels, 6, 4, 4};
   const auto latents = sample_few_steps(model, model.context(model.read(prompts)), at::randn(shape, at::kFloat),

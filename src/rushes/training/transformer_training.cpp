@@ -3,21 +3,21 @@
 #include <cmath>
 
 #include "rushes/base/log.h"
-#include "rushes/models/wan/teacher_forcing.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/tensor/safetensors.h"
 #include "rushes/training/latent_pool.h"
 #include "rushes/training/optimiser.h"
 #include "rushes/training/parallel.h"
+#include "rushes/training/precision.h"
 #include "rushes/training/previews.h"
 #include "rushes/training/shipped_model.h"
+#include "rushes/training/stop.h"
+#include "rushes/training/training_forward.h"
 
 namespace rushes::training {
 namespace {
 
-constexpr int64_t kBlock = 3;
 constexpr double kDropText = 0.1, kContextNoise = 0.15, kProbeWeight = 0.05;
-constexpr std::array<int64_t, 6> kClassCounts{kShapes, kColours, kGrounds, kMotions, kPaces, kExtents};
 
 std::map<std::string, at::Tensor> fresh_weights() {
   std::map<std::string, at::Tensor> all;
@@ -36,9 +36,9 @@ struct Probe {
 };
 
 Probe probe(const at::Tensor& rows, const at::Tensor& mask, const at::Tensor& weight, const at::Tensor& classes) {
-  const at::Tensor pooled = rows.sum({1}) / mask.to(at::kFloat).sum({1}, true);
+  const at::Tensor pooled = rows.sum({1}) / mask.to(rows.device(), at::kFloat).sum({1}, true);
   const at::Tensor logits = at::linear(pooled, weight);
-  Probe result{at::zeros({}, at::kFloat), 0};
+  Probe result{at::zeros({}, rows.options()), 0};
   int64_t begin = 0;
   for (std::size_t i = 0; i < kClassCounts.size(); ++i) {
     const at::Tensor part = logits.narrow(1, begin, kClassCounts[i]);
@@ -64,12 +64,13 @@ void learn_to_read(Optimiser& optimiser, const text::Tokenizer& tokenizer, const
     for (int64_t i = 0; i < 128; ++i) {
       const Scene scene = make_scene(options.run.seed ^ 0x7e47, index++, Split::train);
       captions.push_back(scene.caption);
-      for (const int64_t c : classes_of(scene.labels)) classes.push_back(c);
+      for (const int64_t c : classes_of(scene)) classes.push_back(c);
     }
     const Prompts prompts = tokenize(tokenizer, captions, shipped_text_encoder().text_len);
-    const Probe read =
-        probe(model.read(prompts), prompts.mask, weight,
-              at::tensor(at::ArrayRef<int64_t>(classes)).view({128, static_cast<int64_t>(kClassCounts.size())}));
+    const Probe read = probe(model.read(prompts), prompts.mask, weight,
+                             at::tensor(at::ArrayRef<int64_t>(classes))
+                                 .view({128, static_cast<int64_t>(kClassCounts.size())})
+                                 .to(options.run.device));
     read.loss.backward();
     optimiser.step(run.schedule());
     run.record(optimiser.steps(), {read.loss.item<double>(), read.right}, 25);
@@ -77,32 +78,28 @@ void learn_to_read(Optimiser& optimiser, const text::Tokenizer& tokenizer, const
 }
 
 // Sigmas of each block [B, blocks]: uniform before the shift of the schedule.
-at::Tensor draw_sigmas(int64_t batch, int64_t blocks, const at::Generator& random) {
+at::Tensor draw_sigmas(int64_t batch, int64_t blocks, const at::Generator& random, at::Device device) {
   const double shift = shipped_defaults().timestep_shift;
-  const at::Tensor raw = at::rand({batch, blocks}, random, at::kFloat);
+  const at::Tensor raw = uniform({batch, blocks}, random, device);
   return shift * raw / (1 + (shift - 1) * raw);
 }
 
-at::Tensor flow_loss(const TextToVideo& model, const wan::TextContext& text, const LatentBatch& batch,
-                     const at::Generator& random) {
+at::Tensor flow_loss(const TextToVideo& model, const tensor::WeightMap& transformer, const wan::TextContext& text,
+                     const LatentBatch& batch, const at::Generator& random) {
   const at::Tensor& x = batch.latents;
   const int64_t B = x.size(0), F = x.size(2), blocks = F / kBlock;
-  const at::Tensor sigma = draw_sigmas(B, blocks, random).repeat_interleave(kBlock, 1);  // [B, F]
+  const at::Tensor sigma = draw_sigmas(B, blocks, random, x.device()).repeat_interleave(kBlock, 1);  // [B, F]
   const at::Tensor s = sigma.view({B, 1, F, 1, 1});
-  const at::Tensor noise = at::randn(x.sizes(), random, x.options());
+  const at::Tensor noise = normal(x.sizes(), random, x.device());
   at::Tensor context = x;
   if (F > kBlock)
     context =
-        x + at::randn(x.sizes(), random, x.options()) * (at::rand({B, 1, 1, 1, 1}, random, at::kFloat) * kContextNoise);
-  wan::TeacherForcing forcing;
-  forcing.block_latent_frames = wan::uniform_blocks(F, kBlock);
-  forcing.window_latent_frames = std::max<int64_t>(0, shipped_transformer().local_attn_size);
-  const at::Tensor flow = wan::forward_teacher_forcing(model.transformer().core(), context, (1 - s) * x + s * noise,
-                                                       1000 * sigma, text, forcing);
-  const at::Tensor error = (flow - (noise - x)).square().mean({1, 3, 4});  // [B, F]
-  // A clip cut from mid-motion has no beginning that could be asked for by its caption.
-  at::Tensor weight = at::ones({B, F}, at::kFloat);
-  if (F > kBlock) weight.narrow(1, 0, kBlock).mul_(batch.from_start.unsqueeze(1));
+        x + normal(x.sizes(), random, x.device()) * (uniform({B, 1, 1, 1, 1}, random, x.device()) * kContextNoise);
+  const at::Tensor flow =
+      forward_for_training(model.transformer().core(), transformer, context, (1 - s) * x + s * noise, 1000 * sigma,
+                           text, shipped_blocks(F), product_dtype(x.device()));
+  const at::Tensor error = (flow - (noise - x)).square().mean({1});  // [B, F, h, w]
+  const at::Tensor weight = loss_weights(batch);
   return (error * weight).sum() / weight.sum();
 }
 
@@ -112,9 +109,12 @@ void train_transformer(const TransformerOptions& options) {
   at::manual_seed(options.run.seed);
   const auto& directory = options.run.directory;
   const auto tokenizer = shipped_tokenizer(directory / "tokenizer.model", options.run.seed);
-  Optimiser optimiser(
-      fresh_weights(),
-      {.learning_rate = options.run.learning_rate, .average = 0.998, .muon_prefix = "transformer.blocks."});
+  const at::Device device = options.run.device;
+  Optimiser optimiser(tensor::WeightMap(fresh_weights()).to(device).tensors(),
+                      {.learning_rate = options.run.learning_rate,
+                       .average = 0.9985,
+                       .muon_prefix = "transformer.blocks.",
+                       .threads = device.is_cpu() ? options.run.threads : 1});
   const auto state_file = directory / "t2v.state.safetensors";
   if (optimiser.load(state_file))
     log::info("continuing at step {}", optimiser.steps());
@@ -122,7 +122,8 @@ void train_transformer(const TransformerOptions& options) {
     learn_to_read(optimiser, *tokenizer, options);
 
   // Other clips in every call, whatever the batch sizes were before.
-  const int64_t parts = parallel_parts(options.run.batch, options.run.threads), share = options.run.batch / parts;
+  const int64_t parts = parallel_parts(options.run.batch, options.run.threads, device),
+                share = options.run.batch / parts;
   const tensor::WeightMap autoencoder = tensor::load_safetensors(directory / "autoencoder.safetensors");
   std::vector<std::unique_ptr<LatentPool>> pools;
   for (int64_t i = 0; i < parts; ++i)
@@ -131,16 +132,22 @@ void train_transformer(const TransformerOptions& options) {
                                                        .latent_frames = options.latent_frames,
                                                        .capacity = 1024 / parts,
                                                        .seed = options.run.seed + 1000 * static_cast<uint64_t>(i),
-                                                       .first = static_cast<uint64_t>(optimiser.steps()) * 64},
+                                                       .first = static_cast<uint64_t>(optimiser.steps()) * 64,
+                                                       .threads = device.is_cpu() ? 1 : options.run.threads,
+                                                       .device = device},
                                      autoencoder, *tokenizer));
   in_parallel(parts, [&](int64_t part) { pools[static_cast<std::size_t>(part)]->refill(share); });
-  const TextToVideo model(optimiser.weights());
-  const at::Tensor probe_weight = optimiser.weights().at("probe.weight");
-  const Prompts nothing = tokenize(*tokenizer, std::vector<std::string>{""}, shipped_text_encoder().text_len);
+  const tensor::WeightMap weights = optimiser.weights(), transformer = weights.under("transformer.");
+  const TextToVideo model(weights);
+  const at::Tensor probe_weight = weights.at("probe.weight");
+  Prompts nothing = tokenize(*tokenizer, std::vector<std::string>{""}, shipped_text_encoder().text_len);
+  nothing = {nothing.ids.to(device), nothing.mask.to(device)};
   Run run(options.run, "transformer", {"loss", "probe", "gradient"});
   const auto save = [&] {
     optimiser.save(state_file);
+    run.saved();
     tensor::save_safetensors(directory / "t2v.safetensors", optimiser.average().tensors());
+    if (stop_requested()) return;
     save_samples(directory, "t2v.safetensors", directory / "transformer.png", 6, options.side);
   };
   while (run.time_left()) {
@@ -150,11 +157,11 @@ void train_transformer(const TransformerOptions& options) {
       const at::Generator random = generator_of(options.run.seed, optimiser.steps(), part);
       pools[index]->refill(std::max<int64_t>(1, options.fresh_per_step / parts));
       const LatentBatch batch = pools[index]->batch(share);
-      const at::Tensor silent = at::rand({share, 1}, random, at::kFloat).lt(kDropText);
+      const at::Tensor silent = uniform({share, 1}, random, device).lt(kDropText);
       const Prompts prompts{at::where(silent, nothing.ids, batch.prompts.ids),
                             at::where(silent, nothing.mask, batch.prompts.mask)};
       const at::Tensor rows = model.read(prompts);
-      const at::Tensor flow = flow_loss(model, model.context(rows), batch, random);
+      const at::Tensor flow = flow_loss(model, transformer, model.context(rows), batch, random);
       const Probe read = probe(rows, prompts.mask, probe_weight, batch.classes);
       ((flow + kProbeWeight * read.loss) / static_cast<double>(parts)).backward();
       losses[index] = flow.item<double>();

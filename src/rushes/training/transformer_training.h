@@ -7,7 +7,7 @@ namespace rushes::training {
 
 struct TransformerOptions {
   RunOptions run;
-  int64_t side = 96;           // pixels; smaller ones are a cheap start
+  int64_t side = 128;          // pixels; smaller ones are a cheap start
   int64_t latent_frames = 3;   // 3: beginnings only; 6, 9: with context
   int64_t fresh_per_step = 8;  // clips encoded per update; the rest of a batch was seen before
   int64_t text_seconds = 40;   // at the very start: the text encoder alone learns to name what captions say
@@ -19,25 +19,18 @@ void train_transformer(const TransformerOptions& options);
 
 struct DistillOptions {
   RunOptions run;
-  int64_t side = 96;
+  int64_t side = 128, latent_frames = 9;
   double guidance = 2.5;       // of the teacher
   int64_t teacher_steps = 12;  // Euler steps of a trajectory
+  int64_t fresh_per_step = 4;  // trajectories made per update; the rest of a batch was seen before
 };
 
 /// Makes four steps enough: the student, which begins as the teacher (t2v.safetensors), learns to name the end of the
-/// teacher's guided trajectories from each of the points where the few-step sampler stands. Continues from
-/// DIRECTORY/student.state.safetensors; writes student.safetensors, distill.csv and distill.png.
-/// Source: ODE initialisation of arXiv:2412.07772 and arXiv:2506.08009.
+/// teacher's guided trajectories from each of the points where the few-step sampler stands; all blocks of a clip at
+/// once, each after the drawn ones before it. Continues from DIRECTORY/student.state.safetensors; writes
+/// student.safetensors, distill.csv and distill.png. Source: ODE initialisation of arXiv:2412.07772 and
+/// arXiv:2506.08009.
 void distill(const DistillOptions& options);
-
-struct Fidelity {
-  double shape_colour, ground, direction, motion, sharpness;  // shares of right ones; sharpness relative to drawings
-  int64_t clips;
-};
-
-/// Four-step samples of held-out captions, decoded and read by rules. `weights`: file name in the directory.
-Fidelity measure_fidelity(const std::filesystem::path& directory, const std::string& weights, int64_t clips,
-                          int64_t latent_frames, int64_t side, uint64_t seed);
 
 /// Writes the shipped model: model.yaml, transformer, text_encoder and autoencoder safetensors, tokenizer.model.
 void export_model(const std::filesystem::path& directory, const std::string& weights,
