@@ -161,7 +161,8 @@ def main():
     with tempfile.TemporaryDirectory() as data_dir:
         server = Server(options.binary, options.flags, data_dir)
         try:
-            model = json.loads(server.request("GET", "/v1/talk"))["model"]
+            models = json.loads(server.request("GET", "/v1/models"))["models"]
+            model = next(model for model in models if "audio" in model["capabilities"]["feeds"])
             print(re.sub(r"\s+", " ", model["description"]))
             times = first_pictures(server, 10)
             print(f"first 200 ms of speech to first pictures: median {statistics.median(times):.0f}, worst {max(times):.0f} ms of {len(times)}")

@@ -20,7 +20,7 @@ ALLOWED = {
     "profiling": ["base", "generation"],
     "verify": ["base", "audio", "tensor", "nn", "text", "models", "generation"],
     "media": ["base", "audio"],
-    "delivery": ["base", "media", "generation"],
+    "delivery": ["base", "audio", "media", "generation"],
     "server": ["base", "audio", "text", "media", "delivery", "generation"],
 }
 NO_TORCH = {"base", "audio", "profiling", "media", "delivery", "server"}

@@ -87,6 +87,7 @@ struct Follow {
     ++progress.blocks;
     progress.video_frames += event.video_frames;
   }
+  void operator()(const generation::UtteranceEnded&) const {}
 };
 
 /// Cuts what exceeds `wanted` video frames in all.

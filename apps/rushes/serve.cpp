@@ -70,16 +70,38 @@ void allow_many_connections() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/// The first with all options of models, the others with those that fit any.
+/// What is known of a model before it is loaded.
+server::ModelSource model_source(const generation::ModelOptions& model) {
+  const fs::path folder = fs::path(model.path).lexically_normal();
+  server::ModelSource source{.name = (folder.has_filename() ? folder : folder.parent_path()).filename().string(),
+                             .load = [model] { return generation::load_model(model); }};
+  for (const generation::Family& family : generation::families()) {
+    if (!family.recognise(folder)) continue;
+    source.family = family.name;
+    source.capabilities = family.capabilities;
+    source.options.assign(family.options().begin(), family.options().end());
+    break;
+  }
+  std::error_code missing;
+  if (fs::is_directory(folder / "examples", missing)) source.examples = folder / "examples";
+  return source;
+}
+
+/// The first with all options of models, the others with those that fit any; then the model of talking heads.
 std::vector<server::ModelSource> model_sources(const Options& options) {
   std::vector<server::ModelSource> sources;
+  generation::ModelOptions model = options.model;
   for (const std::string& path : options.models) {
-    generation::ModelOptions model = options.model;
     model.path = path;
-    if (!sources.empty()) model.checkpoint.clear();
-    const fs::path folder = fs::path(path).lexically_normal();
-    sources.push_back({(folder.has_filename() ? folder : folder.parent_path()).filename().string(),
-                       [model] { return generation::load_model(model); }});
+    sources.push_back(model_source(model));
+    model.checkpoint.clear();  // of the first model's transformer
+  }
+  model.path = talk_model(options.talk_model);
+  const bool is_wanted = !model.path.empty() && model.path != "none";
+  const auto is_named = [&](const std::string& path) { return path == model.path; };
+  if (is_wanted && std::none_of(options.models.begin(), options.models.end(), is_named)) {
+    sources.push_back(model_source(model));
+    sources.back().at_start = true;
   }
   return sources;
 }
@@ -105,14 +127,7 @@ void run(Options options) {
   server.handle_signals = true;
   server.version = RUSHES_VERSION;
   auto sources = model_sources(options);
-  options.model.path = talk_model(options.talk_model);
-  if (!options.model.path.empty() && options.model.path != "none") {
-    options.model.checkpoint.clear();  // of the first model's transformer
-    server.talk_model = generation::load_model(options.model);
-    const fs::path examples = fs::path(options.model.path) / "examples";
-    if (fs::is_directory(examples)) server.talk_examples = examples;
-  }
-  server.talk_mode = options.talk_mode;
+  server.head_mode = options.talk_mode;
   for (int64_t sample = 0; !options.first.prompts.empty() && sample < options.samples; ++sample) {
     server.start_with.push_back(options.first);
     server.start_with.back().seed += sample;

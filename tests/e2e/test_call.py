@@ -5,7 +5,7 @@ import json
 import urllib.request
 
 import pytest
-from test_talk import form, portrait, talk_server  # noqa: F401 (a fixture)
+from test_talk import portrait, talk_server, talking_head  # noqa: F401 (a fixture)
 from waiting import wait_for
 
 # A microphone that hums, and a player that is not muted: what is not heard has no energy.
@@ -100,9 +100,7 @@ def hang_up(server, tab, call):
 
 
 def test_a_portrait_speaks_what_comes_by_whip_and_is_seen_by_whep(talk_server, tab):  # noqa: F811
-    body, headers = form({"session_id": "whip", "chunk_duration": 0.2}, {"image": ("face.png", portrait())})
-    assert talk_server.answer("POST", "/api/audio-driven/chunked/init", body, headers)[0] == 200
-    base = "/v1/talk/sessions/whip"
+    base = talking_head(talk_server, chunk_duration=0.2)
     status, _ = tab.evaluate(WHIP, [base + "/whep", [["audio", "recvonly"], ["video", "recvonly"]]])
     if status == 503:
         pytest.skip("built without WebRTC")
@@ -114,8 +112,8 @@ def test_a_portrait_speaks_what_comes_by_whip_and_is_seen_by_whep(talk_server, t
     assert tab.evaluate(WHIP, [base + "/whip", [["audio", "recvonly"], ["video", "recvonly"]]])[0] == 400
     assert talk_server.answer("DELETE", location)[0] == 204
     assert talk_server.answer("DELETE", location)[0] == 404
-    assert tab.evaluate(WHIP, ["/v1/talk/sessions/nobody/whip", [["microphone", "sendonly"]]])[0] == 404
-    assert talk_server.answer("DELETE", "/api/audio-driven/chunked/session/whip")[0] == 200
+    assert tab.evaluate(WHIP, [f"/v1/sessions/{'0' * 32}/whip", [["microphone", "sendonly"]]])[0] == 404
+    assert talk_server.answer("DELETE", base)[0] == 204
 
 
 def test_a_call_as_the_combined_server_signals_it(talk_server, tab):  # noqa: F811

@@ -70,4 +70,4 @@ def test_a_picture_comes_along_as_a_file(client):
 
 
 def test_the_model_list_is_the_librarys(client):
-    assert len(client.models.list().data) == 1
+    assert [model.id for model in client.models.list()] == ["rushes-shapes", "shipped-talk"]

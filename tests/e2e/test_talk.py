@@ -1,6 +1,7 @@
 """Talking heads as a user meets them: `rushes talk`, and a served session from its picture to its HLS; FFmpeg judges.
 
 The model has random weights: its faces are noise, but frames, sound and times are as with a trained one."""
+import base64
 import io
 import json
 import subprocess
@@ -191,25 +192,30 @@ RECEIVED = """async () => {
 }"""
 
 
+def talking_head(server, **options):
+    """A session of the native API; its path."""
+    model = next(model["name"] for model in server.request("GET", "/v1/models")["models"] if "audio" in model["capabilities"]["feeds"])
+    picture = base64.b64encode(portrait()).decode()
+    return "/v1/sessions/" + server.request("POST", "/v1/sessions", {"model": model, "image": picture, **options})["id"]
+
+
 def test_a_talking_head_is_watched_and_heard_by_webrtc(talk_server, browser):
-    body, headers = form({"session_id": "heard", "chunk_duration": 0.2}, {"image": ("face.png", portrait())})
-    assert talk_server.answer("POST", "/api/audio-driven/chunked/init", body, headers)[0] == 200
+    session = talking_head(talk_server, chunk_duration=0.2)
     tab = browser.new_page()
     tab.goto(talk_server.url)
-    status, location = tab.evaluate(WATCH_WITH_SOUND, "/v1/talk/sessions/heard/whep")
+    status, location = tab.evaluate(WATCH_WITH_SOUND, session + "/whep")
     if status == 503:
         pytest.skip("built without WebRTC")
-    assert status == 201 and location.startswith("/v1/talk/sessions/heard/whep/")
+    assert status == 201 and location.startswith(session + "/whep/")
     for _ in range(3):
-        body, headers = form({"session_id": "heard"}, {"audio_chunk": ("chunk.wav", wav(speech(4.0)))})
-        assert talk_server.answer("POST", "/api/audio-driven/chunked/feed", body, headers)[0] == 200
+        assert talk_server.answer("POST", session + "/audio", wav(speech(4.0)), {"Content-Type": "audio/wav"})[0] == 202
     received = wait_for(lambda: tab.evaluate(f"async () => {{ const r = await ({RECEIVED})(); return r && r.pictures > 50 && r.energy > 0.01 && r; }}"), 180)
     assert received["packets"] > 100, received
     assert talk_server.answer("DELETE", location)[0] == 204
     assert talk_server.answer("DELETE", location)[0] == 404
-    assert tab.evaluate(WATCH_WITH_SOUND, "/v1/talk/sessions/nobody/whep")[0] == 404
+    assert tab.evaluate(WATCH_WITH_SOUND, f"/v1/sessions/{'0' * 32}/whep")[0] == 404
     tab.close()
-    assert talk_server.answer("DELETE", "/api/audio-driven/chunked/session/heard")[0] == 200
+    assert talk_server.answer("DELETE", session)[0] == 204
 
 
 def test_sound_of_every_kind_is_taken(talk_server, tmp_path):

@@ -156,7 +156,7 @@ def test_the_client_for_node_does_the_same(server, tmp_path):
 BROWSER_PROGRAM = """async (mostFrames) => {
   const { RealtimeClient } = await import("/talk_client.js");
   const client = new RealtimeClient(location.origin);
-  await client.initSession(await (await fetch("/v1/talk/examples/boris.png")).blob());
+  await client.initSession(await (await fetch("/v1/models/shipped-talk/examples/boris.png")).blob());
   let frames = 0, loudest = 0, width = 0;
   void client.say(Float32Array.from({ length: 16000 }, (_, i) => Math.sin(i / 10) / 2));
   for await (const { jpeg, samples } of client) {

@@ -11,7 +11,11 @@ EXAMPLES = ROOT / "models" / "shipped-talk" / "examples"
 PATIENCE_MS = 180_000  # bounds failures only
 
 LOOK = """() => {
-  const canvas = document.querySelector('canvas');
+  const video = document.querySelector('.screen.talk video');
+  const canvas = document.createElement('canvas');
+  canvas.width = video.videoWidth;
+  canvas.height = video.videoHeight;
+  canvas.getContext('2d').drawImage(video, 0, 0);
   return Array.from(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data);
 }"""
 PICTURES_SHOWN = "(least) => Number(document.querySelectorAll('.measures dd')[2].textContent) >= least"
@@ -85,7 +89,7 @@ def test_own_portraits_and_sounds_are_taken_and_saved_as_a_file(open_page, tmp_p
     page.button("Whole picture").click()
     page.tab.get_by_label("Sound file").set_input_files(EXAMPLES / "speech.wav")
     page.wait_until(PICTURES_SHOWN, 3)
-    assert page.tab.evaluate("[document.querySelector('canvas').width, document.querySelector('canvas').height]") == [200, 260]
+    assert page.tab.evaluate("[document.querySelector('.screen.talk video').videoWidth, document.querySelector('.screen.talk video').videoHeight]") == [200, 260]
     page.button("End").click()
     with page.tab.expect_download(timeout=PATIENCE_MS) as download:
         page.button("Save as MP4").click()

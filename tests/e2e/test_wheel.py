@@ -103,7 +103,7 @@ def test_its_command_generates_and_serves_the_page(installed, tmp_path):
         with urllib.request.urlopen(server.url + "/" + script.lstrip("./"), timeout=60) as answer:
             assert len(answer.read()) > 50_000
         assert str(installed.site / "rushes/share/rushes/models/shipped-t2v") in "".join(server.log)
-        assert server.request("GET", "/v1/talk")["model"] is not None
+        assert any("audio" in model["capabilities"]["feeds"] for model in server.request("GET", "/v1/models")["models"])
     finally:
         server.stop()
 

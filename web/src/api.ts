@@ -1,5 +1,6 @@
 // The server's JSON, turned into the page's values once. Nothing else in the page knows how it is spelled.
-import type { Session, SessionEvent, SessionState, VideoFormat } from "./state";
+import { dataUrl } from "./files";
+import { type Session, type SessionEvent, type SessionState, type VideoFormat, hasEnded } from "./state";
 
 export interface GenerationRequest {
   prompt: string;
@@ -9,11 +10,36 @@ export interface GenerationRequest {
   max_lead?: number;
   /** The first frame: a picture file as `data:` address. */
   image?: string;
+  /** Without it the server's default. */
+  model?: string;
+}
+
+/** A file to try a model with. */
+export interface Example {
+  name: string;
+  url: string;
 }
 
 export interface ModelInfo {
   name: string;
   description: string;
+  isDefault: boolean;
+  /** Makes videos of prompts. */
+  takesPrompts: boolean;
+  /** Speaks what it hears: a talking head. */
+  hears: boolean;
+  /** By the names that requests have for them. */
+  options: ReadonlySet<string>;
+  portraits: Example[];
+  speech: Example[];
+}
+
+type Modality = "text" | "image" | "audio" | "video";
+interface WireModel {
+  name: string; description: string; default: boolean;
+  capabilities: { takes: Modality[]; feeds: Modality[] } | null;
+  options: { name: string }[] | null;
+  examples: { images: Example[]; audio: Example[] } | null;
 }
 
 interface WireFormat {
@@ -25,14 +51,27 @@ interface WireSession {
   id: string; state: SessionState; prompt: string; prompts: string[]; seed: number; format: WireFormat;
   max_lead_s: number | null; origin: { kind: "fork" | "remix"; session: string } | null;
   error?: { message: string } | null;
+  /** null: it takes no speech. */
+  speech: object | null;
 }
 type WireEvent = { sequence: number; at_s: number } & (
   | { type: "block_progress"; segment: number; block: number; step: number; steps: number }
   | { type: "frame_block"; segment: number; block: number; first_video_frame: number; video_frames: number; prompt: string;
       times_ms: { text: number; denoise: number; decode: number } }
   | { type: "prompt_applied"; segment: number; block: number; prompt: string }
+  | { type: "utterance_ended" }
   | { type: "state"; state: SessionState; reason?: string; error?: { message: string } | null }
 );
+
+const toModel = (m: WireModel): ModelInfo => {
+  const here = ({ name, url: path }: Example): Example => ({ name, url: rootUrl(path) });
+  return {
+    name: m.name, description: m.description, isDefault: m.default,
+    takesPrompts: m.capabilities?.takes.includes("text") ?? false, hears: m.capabilities?.feeds.includes("audio") ?? false,
+    options: new Set(m.options?.map((option) => option.name)),
+    portraits: (m.examples?.images ?? []).map(here), speech: (m.examples?.audio ?? []).map(here),
+  };
+};
 
 const toFormat = (f: WireFormat): VideoFormat => ({
   width: f.width, height: f.height, fps: f.fps, segments: f.segments, blocksPerSegment: f.blocks_per_segment,
@@ -56,6 +95,7 @@ export const toEvent = (e: WireEvent): SessionEvent | null => {
         prompt: e.prompt, workSeconds: (e.times_ms.text + e.times_ms.denoise + e.times_ms.decode) / 1000,
       };
     case "prompt_applied": return { ...when, type: e.type, segment: e.segment, block: e.block, prompt: e.prompt };
+    case "utterance_ended": return { ...when, type: e.type };
     case "state": return { ...when, type: e.type, state: e.state, reason: e.error?.message ?? e.reason ?? "" };
     default: return null;
   }
@@ -82,41 +122,37 @@ export const videoUrl = (id: string): string => url(`sessions/${id}/video.mp4`);
 /** The same as it grows, as messages of a WebSocket. */
 export const liveVideoUrl = (id: string): string => socketUrl(`sessions/${id}/video`);
 
+/** A WebSocket for speech as 16-bit PCM of one channel. */
+export const speechUrl = (id: string, rate: number): string => socketUrl(`sessions/${id}/audio?rate=${rate}`);
+
 const reach = (address: string, init: RequestInit): Promise<Response> =>
   fetch(address, init).catch(() => {
     throw new Error("The server cannot be reached. Is `rushes serve` still running?");
   });
 
-/** Throws Error with the server's own message. */
+/** Throws Error with the server's own message. What removes something gets through although the page is being left. */
+async function answerOf(method: string, path: string, init: RequestInit = {}): Promise<Response> {
+  const response = await reach(url(path), { method, keepalive: method === "DELETE", ...init });
+  if (response.ok) return response;
+  // Not JSON: a proxy's error page. The status says enough.
+  const told = (await response.json().catch(() => null)) as { error?: { message?: string } } | null;
+  throw new Error(told?.error?.message ?? `The server answered ${response.status} ${response.statusText}.`);
+}
+
 async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
-  const init: RequestInit = { method };
-  if (body !== undefined) {
-    init.headers = { "Content-Type": "application/json" };
-    init.body = JSON.stringify(body);
-  }
-  const response = await reach(url(path), init);
+  const response = await answerOf(method, path, body === undefined ? {} : { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
   const text = await response.text();
-  let json: unknown = null;
-  try {
-    json = text ? JSON.parse(text) : null;
-  } catch {
-    // Not ours: a proxy's error page. The status says enough.
-  }
-  if (!response.ok) {
-    const message = (json as { error?: { message?: string } } | null)?.error?.message;
-    throw new Error(message ?? `The server answered ${response.status} ${response.statusText}.`);
-  }
-  return json as T;
+  return (text ? JSON.parse(text) : null) as T;
 }
 
 export const createSession = async (request: GenerationRequest): Promise<Session> =>
   toSession(await call<WireSession>("POST", "sessions", request));
 
-/** Newest first. */
+/** Newest first, without talking heads: those belong to whoever speaks to them. */
 export const listSessions = async (): Promise<Session[]> =>
-  (await call<{ sessions: WireSession[] }>("GET", "sessions")).sessions.map(toSession).reverse();
+  (await call<{ sessions: WireSession[] }>("GET", "sessions")).sessions.filter((session) => !session.speech).map(toSession).reverse();
 
-export const models = async (): Promise<ModelInfo[]> => (await call<{ models: ModelInfo[] }>("GET", "models")).models;
+export const models = async (): Promise<ModelInfo[]> => (await call<{ models: WireModel[] }>("GET", "models")).models.map(toModel);
 
 export const sendPrompt = (id: string, prompt: string): Promise<unknown> => call("POST", `sessions/${id}/prompt`, { prompt });
 
@@ -124,7 +160,6 @@ export type Pacing = "asap" | "realtime";
 
 export const setPacing = (id: string, pacing: Pacing): Promise<unknown> => call("POST", `sessions/${id}/pacing`, { pacing });
 
-/** A new session that goes on from the next block border, under another prompt or the same. */
 /** A new session that begins with the first `blocks` blocks of this one, or with all that there are. */
 export const fork = async (id: string, prompt: string, blocks: number | null): Promise<Session> =>
   toSession(await call<WireSession>("POST", `sessions/${id}/fork`, { ...(prompt !== "" && { prompt }), ...(blocks !== null && { blocks }) }));
@@ -140,9 +175,9 @@ export const resume = (id: string): Promise<unknown> => call("POST", `sessions/$
 
 /**
  * Follows a session's events until it has ended or the returned function is called. A lost connection is made again,
- * with growing pauses; the events then come from the start, which the reducer allows for.
+ * with growing pauses; the events then come from the start, which the reducer allows for. `onLost`: it was tried too often.
  */
-export function followEvents(id: string, onEvent: (event: SessionEvent) => void): () => void {
+export function followEvents(id: string, onEvent: (event: SessionEvent) => void, onLost?: () => void): () => void {
   const address = socketUrl(`sessions/${id}/events`);
   let closed = false, ended = false, attempts = 0;
   let socket: WebSocket | null = null;
@@ -158,7 +193,8 @@ export function followEvents(id: string, onEvent: (event: SessionEvent) => void)
       onEvent(event);
     };
     socket.onclose = () => {
-      if (closed || ended || ++attempts > 6) return;
+      if (closed || ended) return;
+      if (++attempts > 6) return onLost?.();
       timer = window.setTimeout(connect, 250 * 2 ** attempts);
     };
   };
@@ -172,39 +208,13 @@ export function followEvents(id: string, onEvent: (event: SessionEvent) => void)
 
 // ---- talking heads ----
 
-export interface TalkExample {
-  name: string;
-  url: string;
-}
-
-export interface TalkInfo {
-  /** null: this server makes none. */
-  model: ModelInfo | null;
-  portraits: TalkExample[];
-  speech: TalkExample[];
-}
-
-export const talkInfo = async (): Promise<TalkInfo> => {
-  const info = await call<TalkInfo>("GET", "talk");
-  const here = ({ name, url: path }: TalkExample): TalkExample => ({ name, url: rootUrl(path) });
-  return { model: info.model, portraits: info.portraits.map(here), speech: info.speech.map(here) };
-};
-
 /** The file behind an example. */
-export const exampleFile = async (example: TalkExample): Promise<File> => {
+export const exampleFile = async (example: Example): Promise<File> => {
   const response = await reach(example.url, {});
   if (!response.ok) throw new Error(`The example ${example.name} is not there: the server answered ${response.status}.`);
-  return new File([await response.blob()], new URL(example.url).pathname.split("/").pop()!);
+  const content = await response.blob();
+  return new File([content], new URL(example.url).pathname.split("/").pop()!, { type: content.type });
 };
-
-async function postForm(path: string, fields: Record<string, string | File>): Promise<Response> {
-  const body = new FormData();
-  for (const [name, value] of Object.entries(fields)) body.set(name, value);
-  const response = await reach(rootUrl(path), { method: "POST", body });
-  if (response.ok) return response;
-  const json = (await response.json().catch(() => null)) as { detail?: unknown } | null;
-  throw new Error(typeof json?.detail === "string" ? json.detail : `The server answered ${response.status} ${response.statusText}.`);
-}
 
 export interface Portrait {
   file: File;
@@ -212,13 +222,40 @@ export interface Portrait {
   crop: boolean;
 }
 
-/** A portrait that waits for speech; the address of its WebSocket. */
-export const beginTalk = async ({ file, crop }: Portrait): Promise<string> => {
-  const answer = await postForm("api/realtime/init", { image: file, crop: String(crop) });
-  const { websocket_url } = (await answer.json()) as { websocket_url: string };
-  return rootUrl(websocket_url).replace(/^http/, "ws");
+/** A session of a portrait that waits for speech. */
+export interface PortraitSession {
+  id: string;
+  mimeType: string;
+}
+
+/** `chunkSeconds`: of speech that become motion at once; without it as the model has it. */
+export const createPortrait = async (model: ModelInfo, { file, crop }: Portrait, chunkSeconds?: number): Promise<PortraitSession> => {
+  const wanted: [string, unknown][] = [["crop", crop], ["chunk_duration", chunkSeconds]];
+  const options = Object.fromEntries(wanted.filter(([name, value]) => value !== undefined && model.options.has(name)));
+  const session = await call<WireSession>("POST", "sessions", { model: model.name, image: await dataUrl(file), ...options });
+  return { id: session.id, mimeType: session.format.mime_type };
 };
 
 /** All of a sound file as an MP4. */
-export const talkVideo = async ({ file, crop }: Portrait, sound: File): Promise<Blob> =>
-  (await postForm("api/audio-driven", { image: file, audio: sound, crop: String(crop) })).blob();
+export const talkVideo = async (model: ModelInfo, portrait: Portrait, sound: File): Promise<Blob> => {
+  const { id } = await createPortrait(model, portrait);
+  try {
+    await answerOf("POST", `sessions/${id}/audio?end=true`, { body: sound });
+    await spoken(id);
+    await stop(id);
+    return await (await answerOf("GET", `sessions/${id}/recording.mp4`)).blob();
+  } finally {
+    void remove(id).catch(() => undefined);
+  }
+};
+
+/** Waits until all speech up to the end of an utterance is video. Throws Error if the session ends before. */
+const spoken = (id: string): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const leave = followEvents(id, (event) => {
+      if (event.type === "utterance_ended") resolve();
+      else if (event.type === "state" && hasEnded(event.state)) reject(new Error(event.reason || "The session was ended before all was said."));
+      else return;
+      leave();
+    }, () => reject(new Error("The connection to the server was lost.")));
+  });

@@ -11,10 +11,9 @@ const VIEWS: [View, string][] = [["video", "Text to video"], ["talk", "Talking h
 
 export function App() {
   const [state, dispatch] = useReducer(reduce, initialState);
-  const [model, setModel] = useState<api.ModelInfo | null>(null);
+  const [models, setModels] = useState<api.ModelInfo[] | null>(null);
   const [draft, setDraft] = useState<Draft>(firstDraft);
-  const [talk, setTalk] = useState<api.TalkInfo | null>(null);
-  const [view, setView] = useState<View>(() => (location.hash === "#talk" ? "talk" : "video"));
+  const [wanted, setWanted] = useState<View>(() => (location.hash === "#talk" ? "talk" : "video"));
   const clickedAt = useRef(new Map<string, number>());
 
   const report = useCallback((error: unknown) => {
@@ -33,20 +32,23 @@ export function App() {
   }, [empty, report]);
 
   useEffect(() => {
-    api.talkInfo().then(setTalk, report);
-    api.models().then((models) => setModel(models[0] ?? null), () => setModel(null));
+    api.models().then(setModels, report);
   }, [report]);
+
+  const ofPrompts = models?.filter((model) => model.takesPrompts) ?? [];
+  const video = ofPrompts.find((model) => model.isDefault) ?? ofPrompts[0] ?? null;
+  const talk = models?.find((model) => model.hears) ?? null;
+  const view: View = models === null ? wanted : talk && (wanted === "talk" || !video) ? "talk" : "video";
+  const shown = view === "talk" ? talk : video;
 
   useEffect(() => {
     history.replaceState(null, "", view === "talk" ? "#talk" : location.pathname + location.search);
   }, [view]);
 
-  const shown = view === "talk" ? (talk?.model ?? null) : model;
-
   const generate = async (request: api.GenerationRequest): Promise<void> => {
     const clicked = performance.now();
     try {
-      const session = await api.createSession(request);
+      const session = await api.createSession({ ...request, ...(video && !video.isDefault && { model: video.name }) });
       clickedAt.current.set(session.id, clicked);
       dispatch({ type: "created", session });
     } catch (error) {
@@ -59,17 +61,19 @@ export function App() {
       <header className="masthead">
         <h1>rushes</h1>
         <p className="model" title={shown?.description}>{shown ? shown.name : ""}</p>
-        <nav className="choice" aria-label="What to make">
-          {VIEWS.map(([value, label]) => (
-            <label key={value} className={value === view ? "on" : ""}>
-              <input type="radio" name="view" checked={value === view} onChange={() => setView(value)} />
-              {label}
-            </label>
-          ))}
-        </nav>
+        {talk && video && (
+          <nav className="choice" aria-label="What to make">
+            {VIEWS.map(([value, label]) => (
+              <label key={value} className={value === view ? "on" : ""}>
+                <input type="radio" name="view" checked={value === view} onChange={() => setWanted(value)} />
+                {label}
+              </label>
+            ))}
+          </nav>
+        )}
       </header>
       <main>
-        {view === "talk" && talk && <TalkView info={talk} onError={report} />}
+        {view === "talk" && talk && <TalkView model={talk} onError={report} />}
         {view === "video" && <PromptForm key={`${draft.prompt} ${draft.seed}`} draft={draft} onGenerate={generate} onError={report} />}
         {state.notice && (
           <div className="notice" role="alert">

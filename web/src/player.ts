@@ -6,33 +6,52 @@ const KEEP_BEHIND_S = 60;
 /** Seconds of video that are decoded ahead; what comes earlier waits as it came, which is smaller. */
 const MAX_AHEAD_S = 120;
 
+/** The WebSocket of a session's video and its format. */
+export interface Source {
+  address: string;
+  mimeType: string;
+}
+
 export interface PlayerEvents {
   /** The first frame is on the screen. */
-  onFirstFrame: () => void;
+  onFirstFrame?: () => void;
   onError: (message: string) => void;
 }
 
+export interface PlayerOptions {
+  /** Stay near the newest moment, as in a conversation. */
+  live?: boolean;
+}
+
+/** How a live video goes on that has so many seconds before it: a little faster after a stall, or from the newest moment on. */
+export const followLive = (aheadSeconds: number, rate: number): { rate: number; skipSeconds: number } =>
+  aheadSeconds > 2 ? { rate: 1, skipSeconds: aheadSeconds - 0.4 }
+    : { rate: aheadSeconds > 0.6 || (rate > 1 && aheadSeconds > 0.4) ? 1.1 : 1, skipSeconds: 0 };
+
 /** Starts at once; the returned function ends playback and frees everything. */
-export function play(video: HTMLVideoElement, address: string, mimeType: string, events: PlayerEvents): () => void {
+export function play(video: HTMLVideoElement, source: Source | Promise<Source>, events: PlayerEvents, { live = false }: PlayerOptions = {}): () => void {
   const abort = new AbortController();
-  const source = new MediaSource();
-  const objectUrl = URL.createObjectURL(source);
+  const media = new MediaSource();
+  const objectUrl = URL.createObjectURL(media);
   // Before anything is awaited, else "sourceopen" could be missed.
-  const opened = new Promise<void>((resolve) => source.addEventListener("sourceopen", () => resolve(), { once: true }));
-  const pieces = receive(address, abort.signal);
+  const opened = new Promise<void>((resolve) => media.addEventListener("sourceopen", () => resolve(), { once: true }));
   video.src = objectUrl;
-  video.requestVideoFrameCallback(() => events.onFirstFrame());
+  video.requestVideoFrameCallback(() => events.onFirstFrame?.());
 
   const run = async (): Promise<void> => {
+    const { address, mimeType } = await source;
+    abort.signal.throwIfAborted();
+    const pieces = receive(address, abort.signal);
     await opened;
     if (!MediaSource.isTypeSupported(mimeType)) throw new Error(`This browser cannot play ${mimeType}.`);
-    const buffer = source.addSourceBuffer(mimeType);
+    const buffer = media.addSourceBuffer(mimeType);
     for await (const piece of pieces) {
       await append(buffer, piece, video, abort.signal);
       startAtFirstFrame(video, buffer);
+      if (live) stayNearNewest(video, buffer);
       await roomAhead(video, buffer, abort.signal);
     }
-    if (source.readyState === "open") source.endOfStream();
+    if (media.readyState === "open") media.endOfStream();
   };
   run().catch((error: unknown) => {
     if (!abort.signal.aborted) events.onError(error instanceof Error ? error.message : String(error));
@@ -108,6 +127,13 @@ async function append(buffer: SourceBuffer, bytes: BufferSource, video: HTMLVide
 /** Who comes late gets the newest fragments only; the first of them does not begin at zero. */
 function startAtFirstFrame(video: HTMLVideoElement, buffer: SourceBuffer): void {
   if (buffer.buffered.length > 0 && video.currentTime < buffer.buffered.start(0)) video.currentTime = buffer.buffered.start(0);
+}
+
+function stayNearNewest(video: HTMLVideoElement, buffer: SourceBuffer): void {
+  if (buffer.buffered.length === 0) return;
+  const { rate, skipSeconds } = followLive(buffer.buffered.end(buffer.buffered.length - 1) - video.currentTime, video.playbackRate);
+  if (skipSeconds > 0) video.currentTime += skipSeconds;
+  if (rate !== video.playbackRate) video.playbackRate = rate;
 }
 
 async function roomAhead(video: HTMLVideoElement, buffer: SourceBuffer, signal: AbortSignal): Promise<void> {

@@ -67,6 +67,10 @@ describe("events", () => {
     expect(state.sessions[1]).toBe(other);
   });
 
+  it("that say nothing of the video only count", () => {
+    expect(after([{ type: "utterance_ended" }])).toEqual({ ...session("s"), lastSequence: 0 });
+  });
+
   it("of an unknown session are ignored", () => {
     expect(reduce(initialState, { type: "event", id: "?", event: { sequence: 0, at: 0, type: "state", state: "running", reason: "" } })).toEqual(initialState);
   });

@@ -74,6 +74,7 @@ export type SessionEvent = { sequence: number; at: number } & (
   | { type: "block_progress"; segment: number; block: number; step: number; steps: number }
   | { type: "frame_block"; segment: number; block: number; firstVideoFrame: number; videoFrames: number; prompt: string; workSeconds: number }
   | { type: "prompt_applied"; segment: number; block: number; prompt: string }
+  | { type: "utterance_ended" }
   | { type: "state"; state: SessionState; reason: string }
 );
 
@@ -148,6 +149,8 @@ function takeEvent(session: Session, event: SessionEvent): Session {
         pendingPrompt: seen.pendingPrompt === event.prompt ? null : seen.pendingPrompt,
         blocks: withBlock(seen, event, (b) => ({ ...b, prompt: event.prompt })),
       };
+    case "utterance_ended":
+      return seen;
     case "state":
       return {
         ...seen,

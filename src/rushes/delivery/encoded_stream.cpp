@@ -85,9 +85,12 @@ EncodedStream::~EncodedStream() = default;
 
 void EncodedStream::run(std::stop_token stop) {
   try {
-    while (const generation::EventPtr event = frames_->next(stop))
+    while (const generation::EventPtr event = frames_->next(stop)) {
       if (const auto* block = std::get_if<generation::FrameBlock>(&event->what); block && block->rgb)
         encode(*block, stop);
+      else if (std::holds_alternative<generation::UtteranceEnded>(event->what))
+        end_utterance();
+    }
     auto pictures = encoder_->flush();
     auto audio = audio_encoder_ ? audio_encoder_->flush() : std::vector<media::AccessUnit>();
     if (!pictures.empty() || !audio.empty()) append(make_gop(std::move(pictures), std::move(audio)));
@@ -112,8 +115,10 @@ void EncodedStream::encode(const generation::FrameBlock& block, std::stop_token 
     std::move(encoded.begin(), encoded.end(), std::back_inserter(pictures));
   }
   if (stop.stop_requested() || pictures.empty()) return;
-  if (audio_encoder_ && block.sound.samples)
+  if (audio_track_ && block.sound.samples) {
+    if (!audio_encoder_) audio_encoder_ = std::make_unique<media::AudioEncoder>(audio_track_->hz);
     audio = audio_encoder_->encode(*block.sound.samples, block.sound.first_sample);
+  }
   GopPtr gop = make_gop(std::move(pictures), std::move(audio));
   {
     const std::scoped_lock lock(mutex_);
@@ -121,6 +126,23 @@ void EncodedStream::encode(const generation::FrameBlock& block, std::stop_token 
         std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - begin);
   }
   append(std::move(gop));
+}
+
+/// What the audio encoder holds back goes out now: nobody knows when more will be said. The next utterance begins with
+/// an encoder of its own, at the time of its first picture.
+void EncodedStream::end_utterance() {
+  if (audio_encoder_) {
+    auto audio = audio_encoder_->flush();
+    audio_encoder_.reset();
+    if (!audio.empty()) append(make_gop({}, std::move(audio)));
+  }
+  const std::scoped_lock lock(mutex_);
+  utterance_ends_.push_back(static_cast<int64_t>(records_.size()));
+}
+
+std::vector<int64_t> EncodedStream::utterance_ends() const {
+  const std::scoped_lock lock(mutex_);
+  return utterance_ends_;
 }
 
 GopPtr EncodedStream::make_gop(std::vector<media::AccessUnit> pictures, std::vector<media::AccessUnit> audio) {

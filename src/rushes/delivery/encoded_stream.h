@@ -88,6 +88,9 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
     int64_t skipped = 0;  // GOPs that slow viewers were moved past
   };
   Status status() const;
+  /// After how many GOPs each utterance has ended, with all its audio.
+  std::vector<int64_t> utterance_ends() const;
+  int64_t utterances() const { return static_cast<int64_t>(utterance_ends().size()); }
   const std::filesystem::path& recording_path() const noexcept { return options_.recording; }
 
   /// Waits for the end of the encoding thread, which comes when the session has ended; nobody is notified afterwards.
@@ -103,6 +106,7 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
 
   void run(std::stop_token stop);
   void encode(const generation::FrameBlock& block, std::stop_token stop);
+  void end_utterance();
   void adopt_gops(const EncodedStream& origin, media::Pts until, const std::stop_token& stop);
   GopPtr make_gop(std::vector<media::AccessUnit> pictures, std::vector<media::AccessUnit> audio);
   void append(GopPtr gop);
@@ -114,7 +118,7 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
   EncodedStreamOptions options_;
   std::unique_ptr<media::VideoEncoder> encoder_;
   std::unique_ptr<media::FragmentWriter> writer_;
-  std::unique_ptr<media::AudioEncoder> audio_encoder_;  // none for a silent video
+  std::unique_ptr<media::AudioEncoder> audio_encoder_;  // none for a silent video, and between utterances
   std::unique_ptr<Recording> recording_;
   std::string encoder_name_, mime_type_;
   media::VideoTrack track_;
@@ -126,7 +130,8 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
   media::Pts end_{0};                      // of the GOPs so far; the thread's own
 
   mutable std::mutex mutex_;
-  Status status_;                // but for what the ring knows
+  Status status_;  // but for what the ring knows
+  std::vector<int64_t> utterance_ends_;
   std::vector<Record> records_;  // by index; the ring has a GOP only when it has a record
   base::Ring<Gop> ring_;
   std::jthread thread_;

@@ -1,5 +1,8 @@
 #include "rushes/delivery/hls.h"
 
+#include <algorithm>
+#include <span>
+
 #include "rushes/base/error.h"
 
 namespace rushes::delivery {
@@ -15,7 +18,19 @@ HlsStream::HlsStream(std::shared_ptr<const EncodedStream> video, HlsOptions opti
 void HlsStream::update_locked() {
   if (ended_) return;
   const bool over = video_->status().ended;  // asked first, so that no fragment is missed
-  segments_.add(video_->times(static_cast<int64_t>(segments_.parts().size())));
+  const auto known = static_cast<int64_t>(segments_.parts().size());
+  const std::vector<GopTimes> all = video_->times(known);
+  std::span<const GopTimes> more = all;
+  // Asked after the times: the end of an utterance is known before what follows it.
+  const std::vector<int64_t> ends = video_->utterance_ends();
+  for (; utterances_ < ends.size() && ends[utterances_] <= known + static_cast<int64_t>(all.size()); ++utterances_) {
+    const auto before =
+        static_cast<std::size_t>(std::max<int64_t>(0, ends[utterances_] - known)) - (all.size() - more.size());
+    segments_.add(more.first(before));
+    more = more.subspan(before);
+    segments_.end();
+  }
+  segments_.add(more);
   if (over) segments_.end();
   ended_ = over;
 }

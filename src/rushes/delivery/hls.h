@@ -17,6 +17,7 @@ struct HlsOptions {
   std::size_t cached_segments = 8;    // of each format: live viewers ask for the same ones
   media::Pts least_segment = HlsSegments::kLeastSegment;
   media::Pts mpeg_ts_shift{0};  // added to all times in MPEG-TS
+  bool operator==(const HlsOptions&) const = default;
 };
 
 /// Any thread.
@@ -52,6 +53,7 @@ class HlsStream {
   std::mutex mutex_;
   HlsSegments segments_;
   bool ended_ = false;
+  std::size_t utterances_ = 0;  // whose ends have been taken over
   struct Text {
     int64_t parts = -1;
     bool ended = false;

@@ -32,6 +32,7 @@ class HlsSegments {
   /// GOPs follow each other without gaps; one that takes no time (the end of the audio) joins the segment before.
   /// After `ended` the last segment may be shorter.
   void add(std::span<const GopTimes> gops);
+  /// The open segment is complete, however short: nobody knows when more will come.
   void end();
 
   const std::vector<HlsSegment>& complete() const noexcept { return complete_; }

@@ -25,16 +25,21 @@ std::unique_ptr<JpegViewer> JpegStream::watch(From from, std::function<void()> n
   if (begins) ring_.forget();
   auto viewer = std::make_unique<JpegViewer>(
       shared_from_this(), from == From::oldest ? ring_.oldest() : ring_.newest_entry(), std::move(notify));
-  if (begins) thread_ = std::jthread([this, from](std::stop_token stop) { run(std::move(stop), from); });
+  if (begins) {
+    using generation::Stream;
+    // From here on, not from when the thread has got its first moment. Who wants all pictures gets all: then generation
+    // waits for their encoding, though not for any viewer.
+    const bool all = from == From::oldest;
+    std::unique_ptr<generation::Subscription> frames = session_->stream().subscribe(
+        all ? Stream::Role::recorder : Stream::Role::viewer, all ? Stream::From::start : Stream::From::newest_block);
+    thread_ = std::jthread([this, frames = std::move(frames)](std::stop_token stop) { run(std::move(stop), *frames); });
+  }
   return viewer;
 }
 
-void JpegStream::run(std::stop_token stop, From from) {
+void JpegStream::run(std::stop_token stop, generation::Subscription& frames) {
   try {
-    using generation::Stream;
-    const auto frames = session_->stream().subscribe(
-        Stream::Role::viewer, from == From::oldest ? Stream::From::start : Stream::From::newest_block);
-    while (const generation::EventPtr event = frames->next(stop))
+    while (const generation::EventPtr event = frames.next(stop))
       if (const auto* block = std::get_if<generation::FrameBlock>(&event->what); block && block->rgb)
         encode(*block, stop);
   } catch (...) {

@@ -45,7 +45,7 @@ class JpegStream : public std::enable_shared_from_this<JpegStream> {
 
  private:
   friend class JpegViewer;
-  void run(std::stop_token stop, From from);
+  void run(std::stop_token stop, generation::Subscription& frames);
   void encode(const generation::FrameBlock& block, std::stop_token stop);
 
   const std::shared_ptr<generation::Session> session_;

@@ -6,10 +6,11 @@
 
 namespace rushes::delivery {
 
-std::shared_ptr<HlsStream> Outlets::hls() {
+std::shared_ptr<HlsStream> Outlets::hls(const HlsOptions& options) {
   const std::scoped_lock lock(mutex_);
-  if (!hls_) hls_ = std::make_shared<HlsStream>(video_);
-  return hls_;
+  for (const auto& [known, stream] : hls_)
+    if (known == options) return stream;
+  return hls_.emplace_back(options, std::make_shared<HlsStream>(video_, options)).second;
 }
 
 std::shared_ptr<JpegStream> Outlets::jpeg() {
@@ -60,7 +61,7 @@ void Outlets::stop() {
 
 void Outlets::forget_caches() {
   const std::scoped_lock lock(mutex_);
-  hls_.reset();
+  hls_.clear();
   jpeg_.reset();
 }
 

@@ -3,6 +3,8 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <utility>
+#include <vector>
 
 #include "rushes/delivery/encoded_stream.h"
 #include "rushes/delivery/hls.h"
@@ -20,7 +22,7 @@ class Outlets {
 
   explicit Outlets(std::shared_ptr<EncodedStream> video) : video_(std::move(video)) {}
 
-  std::shared_ptr<HlsStream> hls();
+  std::shared_ptr<HlsStream> hls(const HlsOptions& options = {});
   std::shared_ptr<JpegStream> jpeg();
   std::shared_ptr<Whep> whep();
 
@@ -43,7 +45,7 @@ class Outlets {
  private:
   const std::shared_ptr<EncodedStream> video_;
   mutable std::mutex mutex_;
-  std::shared_ptr<HlsStream> hls_;
+  std::vector<std::pair<HlsOptions, std::shared_ptr<HlsStream>>> hls_;  // few
   std::shared_ptr<JpegStream> jpeg_;
   std::shared_ptr<Whep> whep_;
   Pushes pushes_;

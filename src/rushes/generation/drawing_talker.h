@@ -4,6 +4,7 @@
 #pragma once
 #include <algorithm>
 #include <cmath>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -53,22 +54,35 @@ class DrawingTalker final : public Generator {
     if (request_.video) return follow();
     const bool aligned = is_aligned(request_);
     ended_ = ended_ || inbox.end_of_speech;
-    if (aligned) {
-      waiting_.insert(waiting_.end(), inbox.speech.begin(), inbox.speech.end());
-    } else {
-      auto windows = windows_.feed(inbox.speech);
-      if (inbox.end_of_speech)
+    std::size_t begin = 0;
+    const auto hear = [&](std::size_t end, bool is_end) {
+      const std::vector<float> piece(inbox.speech.begin() + static_cast<std::ptrdiff_t>(begin),
+                                     inbox.speech.begin() + static_cast<std::ptrdiff_t>(end));
+      begin = end;
+      if (aligned) {
+        waiting_.insert(waiting_.end(), piece.begin(), piece.end());
+        return;
+      }
+      auto windows = windows_.feed(piece);
+      if (is_end)
         if (auto rest = windows_.flush()) windows.push_back(std::move(*rest));
       for (auto& window : windows) {
         window.resize((window.size() + kFrameSamples - 1) / kFrameSamples * kFrameSamples);
         waiting_.insert(waiting_.end(), window.begin(), window.end());
       }
+    };
+    for (const std::size_t end : inbox.utterance_ends) {
+      hear(end, true);
+      waiting_.resize((waiting_.size() + kFrameSamples - 1) / kFrameSamples * kFrameSamples);
+      utterance_ends_.push_back(static_cast<int64_t>(waiting_.size()));
     }
+    hear(inbox.speech.size(), inbox.end_of_speech);
     StepResult result;
-    const auto samples = static_cast<int64_t>(waiting_.size());
-    int64_t count = std::min(kBlockFrames, kSegmentFrames - frames_ % kSegmentFrames);
+    const bool has_end = !utterance_ends_.empty();
+    const auto samples = has_end ? utterance_ends_.front() : static_cast<int64_t>(waiting_.size());
+    int64_t count = std::min(kBlockFrames, kSegmentFrames - (frames_ - utterance_begin_) % kSegmentFrames);
     if (samples < count * kFrameSamples) {
-      if (!ended_ && (aligned || samples == 0)) {
+      if (!ended_ && !has_end && (aligned || samples == 0)) {
         result.outcome = StepOutcome::needs_input;
         return result;
       }
@@ -77,6 +91,11 @@ class DrawingTalker final : public Generator {
     if (count > 0) {
       if (before_block_) before_block_(request_);
       result.events.push_back(draw(count));
+    }
+    if (has_end && utterance_ends_.front() == 0) {
+      utterance_ends_.pop_front();
+      utterance_begin_ = frames_;
+      result.events.push_back(UtteranceEnded{});
     }
     if (ended_ && waiting_.empty()) result.outcome = StepOutcome::finished;
     return result;
@@ -131,6 +150,7 @@ class DrawingTalker final : public Generator {
     FrameBlock block = block_of(pixels, count, 25);
     if (is_aligned(request_))
       block.sound = {std::make_shared<const std::vector<float>>(waiting_.begin(), used), frames_ * kFrameSamples, kHz};
+    for (int64_t& end : utterance_ends_) end = std::max<int64_t>(0, end - (used - waiting_.begin()));
     waiting_.erase(waiting_.begin(), used);
     frames_ += count;
     return block;
@@ -140,8 +160,9 @@ class DrawingTalker final : public Generator {
   Hook before_block_;
   audio::ChunkBuffer windows_;
   std::vector<float> waiting_;
+  std::deque<int64_t> utterance_ends_;  // samples of waiting_ up to each
   bool ended_ = false;
-  int64_t frames_ = 0;
+  int64_t frames_ = 0, utterance_begin_ = 0;
 };
 
 class DrawingTalkModel final : public Model, public FaceCrop {

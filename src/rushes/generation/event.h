@@ -51,6 +51,9 @@ struct BlockProgress {
   int64_t step = 0, steps = 0;
 };
 
-using Event = std::variant<FrameBlock, PromptApplied, BlockProgress>;
+/// All that was said up to the end of an utterance has been shown.
+struct UtteranceEnded {};
+
+using Event = std::variant<FrameBlock, PromptApplied, BlockProgress, UtteranceEnded>;
 
 }  // namespace rushes::generation

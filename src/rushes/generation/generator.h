@@ -17,11 +17,17 @@ namespace rushes::generation {
 struct Inbox {
   std::optional<std::string> prompt;  // from the next block on
   std::vector<float> speech = {};     // one channel at VideoFormat::speech_hz, follows what came before
-  bool end_of_speech = false;         // nothing follows
+  /// After so many samples of `speech` an utterance is complete: it is spoken without waiting for more, and told by an
+  /// UtteranceEnded; what follows is another one. They rise.
+  std::vector<std::size_t> utterance_ends = {};
+  bool end_of_speech = false;  // nothing follows
+
+  bool empty() const { return !prompt && speech.empty() && utterance_ends.empty() && !end_of_speech; }
 
   /// What came later.
   void append(Inbox more) {
     if (more.prompt) prompt = std::move(more.prompt);
+    for (const std::size_t end : more.utterance_ends) utterance_ends.push_back(speech.size() + end);
     if (speech.empty())
       speech = std::move(more.speech);
     else

@@ -61,6 +61,8 @@ SessionStatus Session::status() const {
   const std::scoped_lock lock(mutex_);
   SessionStatus status = status_;
   status.age = age();
+  status.at_rest =
+      status.state == SessionState::waiting && utterances_ > 0 && !in_utterance_ && status.utterances >= utterances_;
   if (status.blocks > 1 && status.first_block && status.newest_block) {
     const std::chrono::duration<double> elapsed = *status.newest_block - *status.first_block;
     status.fps = static_cast<double>(status.video_frames - first_block_video_frames_) / std::max(elapsed.count(), 1e-6);
@@ -123,6 +125,23 @@ void Session::feed_speech(std::span<const float> samples) {
             waiting, id_.text(), kMaxWaitingSpeech);
     if (samples.empty()) return;
     inbox_.speech.insert(inbox_.speech.end(), samples.begin(), samples.end());
+    status_.speech_samples += static_cast<int64_t>(samples.size());
+    in_utterance_ = true;
+    input_came();
+  }
+  wake();
+}
+
+void Session::end_utterance() {
+  {
+    const std::scoped_lock lock(mutex_);
+    require_open("end an utterance");
+    require(format_.speech_hz > 0, ErrorCode::unsupported, "session {} takes no speech", id_.text());
+    require(!speech_ended_, ErrorCode::conflict, "session {} has had its last piece of speech", id_.text());
+    if (!in_utterance_) return;
+    in_utterance_ = false;
+    ++utterances_;
+    inbox_.utterance_ends.push_back(inbox_.speech.size());
     input_came();
   }
   wake();
@@ -262,8 +281,7 @@ void Session::deliver(StepResult result, std::chrono::microseconds step_time) {
   if (ended(status_.state)) return;
   for (Event& event : result.events) publish(std::move(event));
   // What arrived during the step counts as input; a pause during the step lasts, unless the video is complete.
-  needs_input_ =
-      result.outcome == StepOutcome::needs_input && !inbox_.prompt && inbox_.speech.empty() && !inbox_.end_of_speech;
+  needs_input_ = result.outcome == StepOutcome::needs_input && inbox_.empty();
   if (result.outcome == StepOutcome::finished) {
     if (status_.state == SessionState::paused) become(SessionState::running);
     become(SessionState::finished);
@@ -285,6 +303,8 @@ void Session::publish(Event event) {
     lead_.add(now, static_cast<double>(block->video_frames) / format_.fps);
   } else if (const auto* applied = std::get_if<PromptApplied>(&event)) {
     status_.prompt = applied->prompt;
+  } else if (std::holds_alternative<UtteranceEnded>(event)) {
+    ++status_.utterances;
   }
   std::visit([&](auto&& what) { stream_->publish(std::move(what), now); }, std::move(event));
 }

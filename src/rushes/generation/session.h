@@ -38,6 +38,9 @@ struct SessionStatus {
   std::optional<Failure> failure;
   std::string prompt;                    // that the newest block was made under
   int64_t blocks = 0, video_frames = 0;  // done, with those of its origin that a fork begins with
+  int64_t speech_samples = 0;            // received, at the format's speech_hz
+  int64_t utterances = 0;                // shown to their end
+  bool at_rest = false;                  // waits, and all that was said up to the end of an utterance has been shown
   int64_t oldest_border = 0;             // forks may begin after this many of the blocks, up to all of them
   std::chrono::microseconds age{0};
   std::optional<std::chrono::microseconds> first_step, first_block, newest_block, end;
@@ -75,6 +78,8 @@ class Session {
   /// kMaxWaitingSpeech would wait for the next step.
   void feed_speech(std::span<const float> samples);
   static constexpr double kMaxWaitingSpeech = 1800;  // seconds
+  /// What came so far is an utterance: it is shown to its end without waiting for more. Throws as feed_speech().
+  void end_utterance();
   /// No more will come: the video ends when what was fed is spoken. May be called twice.
   void end_speech();
   /// Takes effect between two steps. Nothing changes if it is paused already.
@@ -137,6 +142,8 @@ class Session {
   Inbox inbox_;
   bool needs_input_ = false;  // remembered through a pause
   bool speech_ended_ = false;
+  int64_t utterances_ = 0;     // that were ended by whoever speaks
+  bool in_utterance_ = false;  // samples came since
   int64_t first_block_video_frames_ = 0;
   ViewerLead lead_;
   std::optional<double> max_lead_;

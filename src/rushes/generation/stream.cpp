@@ -20,8 +20,7 @@ bool has_pixels(const StreamEvent& event) {
 
 }  // namespace
 
-void Stream::publish(std::variant<FrameBlock, PromptApplied, BlockProgress, StateChanged> what,
-                     std::chrono::microseconds at) {
+void Stream::publish(StreamItem what, std::chrono::microseconds at) {
   {
     const std::scoped_lock lock(mutex_);
     if (closed_) return;

@@ -18,10 +18,13 @@
 
 namespace rushes::generation {
 
+/// What a generator yields, and what a session reports about itself.
+using StreamItem = std::variant<FrameBlock, PromptApplied, BlockProgress, UtteranceEnded, StateChanged>;
+
 struct StreamEvent {
   int64_t sequence = 0;             // without gaps within a stream
   std::chrono::microseconds at{0};  // since the session was created
-  std::variant<FrameBlock, PromptApplied, BlockProgress, StateChanged> what;
+  StreamItem what;
 };
 using EventPtr = std::shared_ptr<const StreamEvent>;
 
@@ -45,7 +48,7 @@ class Stream : public std::enable_shared_from_this<Stream> {
   Stream() : Stream(Options{}) {}
   explicit Stream(Options options) : options_(options) {}
 
-  void publish(std::variant<FrameBlock, PromptApplied, BlockProgress, StateChanged> what, std::chrono::microseconds at);
+  void publish(StreamItem what, std::chrono::microseconds at);
   /// Nothing more will come; subscribers still get what is kept.
   void close();
   bool closed() const;

@@ -16,12 +16,6 @@ using testing::HasSubstr;
 
 std::string speech(int64_t samples) { return media::wav_file(media::test_sound(samples, 16'000), 16'000); }
 
-void with_an_example(ServerOptions& options) {
-  options.talk_examples = options.data_directory.parent_path() / "examples";
-  std::filesystem::create_directory(options.talk_examples);
-  std::ofstream(options.talk_examples / "ada.png") << picture();
-}
-
 TEST_F(TalkServer, files_that_were_made_are_listed_sent_and_removed) {
   const auto server = start();
   EXPECT_EQ(server->request("GET", "/api/outputs").json(), json::parse(R"({"count": 0, "files": []})"));
@@ -192,7 +186,7 @@ TEST_F(TalkServer, portraits_that_cannot_be_cut_are_refused_in_the_published_wor
 }
 
 TEST_F(TalkServer, lines_of_json_bring_pictures_and_each_sound_once) {
-  const auto server = start(with_an_example);
+  const auto server = start({}, {}, {}, with_an_example());
   const json avatars = server->request("GET", "/api/avatars").json()["avatars"];
   ASSERT_TRUE(avatars.contains("assets/ada.png")) << avatars;
   EXPECT_EQ(avatars["assets/ada.png"]["name"], "ada");
@@ -224,7 +218,7 @@ TEST_F(TalkServer, lines_of_json_bring_pictures_and_each_sound_once) {
 }
 
 TEST_F(TalkServer, text_is_spoken_where_there_is_a_voice) {
-  const auto server = start(with_an_example);
+  const auto server = start({}, {}, {}, with_an_example());
   const std::string as_json = "Content-Type: application/json\r\n";
   const Reply speech = post(*server, "/api/tts/generate", FormBody().add("text", "Good morning, my friend."));
   if (speech.status == 503) {

@@ -41,6 +41,8 @@ ModelShelf::ModelShelf(std::vector<ModelSource> sources, Options options, WorkPo
   Slot& first = *slots_.front();
   place(first, first.source.load());
   first.source.name = first.model->card().name;
+  for (std::size_t i = 1; i < slots_.size(); ++i)
+    if (slots_[i]->source.at_start) place(*slots_[i], slots_[i]->source.load());
   std::set<std::string> names;
   for (const auto& slot : slots_)
     require(names.insert(slot->source.name).second, ErrorCode::invalid_argument,
@@ -52,6 +54,9 @@ ModelShelf::~ModelShelf() = default;
 void ModelShelf::place(Slot& slot, std::shared_ptr<const generation::Model> model) {
   slot.model = std::move(model);
   slot.description = slot.model->card().description;
+  slot.source.family = slot.model->card().family;
+  slot.source.capabilities = slot.model->capabilities();
+  slot.source.options.assign(slot.model->options().begin(), slot.model->options().end());
   slot.state = State::loaded;
   slot.used = Clock::now();
   log::info("model {}: {}", slot.source.name.empty() ? slot.model->card().name : slot.source.name, slot.description);
@@ -68,7 +73,11 @@ ModelShelf::Slot& ModelShelf::find(std::string_view name) const {
 ModelShelf::Status ModelShelf::status(std::string_view name) const {
   const Slot& slot = find(name);
   return {.name = slot.source.name,
+          .family = slot.source.family,
           .description = slot.description,
+          .capabilities = slot.source.capabilities,
+          .options = slot.source.options,
+          .examples = slot.source.examples,
           .state = slot.state,
           .failure = slot.failure,
           .sessions = slot.model ? worker_->sessions_of(*slot.model) : 0,

@@ -2,6 +2,7 @@
 // them and unloaded when told, or when nobody has used them for a while. The server's thread only.
 #pragma once
 #include <chrono>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -16,6 +17,11 @@ namespace rushes::server {
 struct ModelSource {
   std::string name;
   std::function<std::shared_ptr<const generation::Model>()> load;  // away from the server's thread; may take minutes
+  std::string family = {};                                         // as far as it is known before it is loaded
+  generation::Capabilities capabilities = {};
+  std::vector<OptionField> options = {};
+  std::filesystem::path examples = {};  // pictures and speech to try it with; empty: none
+  bool at_start = false;                // loaded with the first
 };
 
 class ModelShelf {
@@ -35,7 +41,10 @@ class ModelShelf {
   ModelShelf& operator=(const ModelShelf&) = delete;
 
   struct Status {
-    std::string name, description;  // the latter once it was loaded
+    std::string name, family, description;  // the latter once it was loaded
+    generation::Capabilities capabilities;
+    std::vector<OptionField> options;  // of the loaded model; else of its family, as far as that is known
+    std::filesystem::path examples;
     State state = State::unloaded;
     std::string failure;  // with `failed`
     int64_t sessions = 0;

@@ -103,6 +103,8 @@ Json operation_of(std::string_view method, std::string_view pattern, const Json&
     operation["requestBody"] = {
         {"required", true},
         {"content", {{"multipart/form-data", {{"schema", reference("schemas", route["form_body"])}}}}}};
+  if (route.contains("binary"))
+    operation["requestBody"] = {{"required", true}, {"content", content_of("application/octet-stream")}};
   if (route.contains("sdp"))
     operation["requestBody"] = {{"required", true}, {"content", content_of("application/sdp")}};
   operation["responses"] = responses_of(route);

@@ -5,8 +5,8 @@
 //   routes      "METHOD /path/{name}": `tag` and `summary`; `ok` has the content of each success, the name of a schema
 //               or a media type (null: no body); `errors` the statuses beyond those that any request may get, their
 //               body being `error_schema`; `body` a schema of the JSON body, with `form` also as multipart/form-data;
-//               `form_body` of one that is a form only; `sdp`, `websocket`; `query` names of parameters. Parameters of
-//               the path follow from its names.
+//               `form_body` of one that is a form only; `binary`, `sdp`, `websocket`; `query` names of parameters.
+//               Parameters of the path follow from its names.
 //   parameters  by name; their own name may be another ("name")
 //   schemas     of JSON
 // It may refer to parameters and schemas of its own and of api/native.

@@ -7,7 +7,6 @@
 #include <set>
 
 #include "rushes/delivery/catalogue.h"
-#include "rushes/generation/drawing_talker.h"
 #include "rushes/media/test_video.h"
 #include "rushes/server/test_client.h"
 
@@ -185,7 +184,7 @@ TEST_F(Restart, leaves_files_that_it_did_not_make_or_cannot_read) {
   ASSERT_EQ(::mkfifo(file(unreadable).c_str(), 0600), 0);  // who opens it waits for ever
   fs::remove(file(odd));
   fs::create_directory(file(odd));
-  start([](ServerOptions& options) { options.talk_model = std::make_shared<generation::DrawingTalkModel>(); });
+  start();
   EXPECT_EQ(server_->status(good)["state"], "finished");
   EXPECT_EQ(server_->request("GET", "/v1/sessions").json()["sessions"].size(), 1u);
   stop();

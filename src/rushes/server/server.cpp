@@ -15,12 +15,13 @@
 #include <list>
 
 #include "rushes/base/log.h"
+#include "rushes/server/api/imtalker/heads.h"
 #include "rushes/server/api/imtalker/routes.h"
 #include "rushes/server/api/native/model_routes.h"
 #include "rushes/server/api/native/recording_routes.h"
 #include "rushes/server/api/native/routes.h"
 #include "rushes/server/api/native/rtmp_routes.h"
-#include "rushes/server/api/native/talk_routes.h"
+#include "rushes/server/api/native/speech_routes.h"
 #include "rushes/server/api/native/watch_routes.h"
 #include "rushes/server/api/native/webrtc_routes.h"
 #include "rushes/server/api/openai/routes.h"
@@ -36,7 +37,6 @@ using tcp = net::ip::tcp;
 using boost::system::error_code;
 constexpr auto kAsTuple = net::as_tuple(net::use_awaitable);
 // Beside the recordings, for videos that end with the process. People have folders called "talk".
-constexpr const char* kTalkDirectory = ".rushes-talk";
 
 }  // namespace
 
@@ -54,9 +54,7 @@ struct Server::State {
     service.access = options.access;
     service.web_root = options.web_root;
     service.limits = options.connections;
-    if (options.talk_model)
-      talks = std::make_unique<TalkTable>(options.talk_model, sessions->models().worker(), options.talks,
-                                          options.data_directory / kTalkDirectory);
+    heads = std::make_unique<imtalker::Heads>(*sessions, options.head_idle);
     add_routes();
   }
 
@@ -71,24 +69,13 @@ struct Server::State {
     add_watch_routes(native, *sessions);
     add_recording_routes(native, *sessions);
     add_rtmp_routes(native, *sessions, options.push_hosts);
-    add_webrtc_routes(native, *sessions, talks.get(), work, options.webrtc);
-    add_talk_routes(native, talks.get(), options.talk_examples);
-    add_service_routes(native, service, *sessions, talks.get(), options.version);
+    add_speech_routes(native, *sessions, work);
+    add_webrtc_routes(native, *sessions, work, options.webrtc);
+    add_service_routes(native, service, *sessions, options.version);
     add_openai_routes(add("openai"), *sessions, work);
     add_realtime_routes(add("vllm_omni"), *sessions, work);
-    add_imtalker_routes(add("imtalker"), talks.get(), work,
-                        {.mode = options.talk_mode, .examples = options.talk_examples, .webrtc = options.webrtc});
-  }
-
-  /// Until the server ends.
-  net::awaitable<void> sweep_talks() {
-    net::steady_timer tick(context);
-    while (!service.draining) {
-      talks->sweep();
-      tick.expires_after(std::chrono::milliseconds(500));
-      auto waiting = tick.async_wait(kAsTuple);
-      co_await std::move(waiting);
-    }
+    add_imtalker_routes(add("imtalker"), heads->has_model() ? heads.get() : nullptr, work,
+                        {.mode = options.head_mode, .examples = heads->examples(), .webrtc = options.webrtc});
   }
 
   void listen(const ListenAddress& address) {
@@ -156,7 +143,6 @@ struct Server::State {
   void begin_drain() {
     if (std::exchange(service.draining, true)) return;
     sessions->drain();
-    if (talks) talks->drain();
     net::co_spawn(context, drain(), net::detached);
   }
 
@@ -196,6 +182,7 @@ struct Server::State {
       auto waiting = tick.async_wait(kAsTuple);
       co_await std::move(waiting);
       sessions->sweep();
+      heads->sweep();
     }
   }
 
@@ -207,7 +194,7 @@ struct Server::State {
   std::list<Listener> listeners;  // nodes stay where they are
   net::signal_set signals;
   std::unique_ptr<SessionTable> sessions;
-  std::unique_ptr<TalkTable> talks;  // null: no talking-head model
+  std::unique_ptr<imtalker::Heads> heads;
 };
 
 Server::Server(ServerOptions options, std::shared_ptr<const generation::Model> model)
@@ -224,7 +211,6 @@ Server::Server(ServerOptions options, std::vector<ModelSource> models)
 // threads.
 Server::~Server() {
   state_->work.close();
-  state_->talks.reset();
   state_->sessions.reset();
 }
 
@@ -254,12 +240,10 @@ void Server::run() {
     state.signals.add(SIGTERM);
     net::co_spawn(state.context, state.watch_signals(), net::detached);
   }
-  if (state.talks) net::co_spawn(state.context, state.sweep_talks(), net::detached);
   for (auto& listener : state.listeners) net::co_spawn(state.context, state.accept(listener), net::detached);
   net::co_spawn(state.context, state.sweep(), net::detached);
   state.context.run();
   state.sessions->stop_all();
-  if (state.talks) state.talks->drain();
 }
 
 void Server::stop() {

@@ -12,7 +12,6 @@
 #include "rushes/server/http/connection.h"
 #include "rushes/server/http/work_pool.h"
 #include "rushes/server/session_table.h"
-#include "rushes/server/talk_table.h"
 
 namespace rushes::server {
 
@@ -28,10 +27,9 @@ struct ServerOptions {
   std::vector<generation::Request> start_with;  // sessions that begin with the server, before any viewer asks
   std::vector<std::string> push_hosts;          // that RTMP may go to; "*": any; this machine always
   WebRtcLimits webrtc;
-  std::shared_ptr<const generation::Model> talk_model;  // of talking heads; null: none
-  TalkLimits talks;
-  std::filesystem::path talk_examples;        // portraits and speech that the page offers; empty: none
-  std::string talk_mode = "aligned";          // where a request names none
+  /// IMTalker's heads go then, unless they are fed, watched or asked for.
+  std::chrono::milliseconds head_idle = std::chrono::minutes(50);
+  std::string head_mode = "aligned";          // of IMTalker's heads, where a request names none
   std::chrono::milliseconds drain{10'000};    // at the end: blocks in work have this long to complete
   std::chrono::milliseconds farewell{5'000};  // then clients have this long to take what is left
   std::chrono::milliseconds sweep{1'000};     // how often limits in time are looked at

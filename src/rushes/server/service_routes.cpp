@@ -65,16 +65,6 @@ class Metrics {
   std::vector<prometheus::MetricFamily> families_;
 };
 
-void add_talks(Metrics& metrics, const TalkTable& talks) {
-  std::map<std::string_view, int64_t> states;
-  for (const auto status : {TalkSession::Status::waiting_for_audio, TalkSession::Status::processing,
-                            TalkSession::Status::complete, TalkSession::Status::error})
-    states[name(status)] = 0;
-  for (const auto& [id, session] : talks.all()) ++states[name(session.status())];
-  metrics.add("rushes_talk_sessions", MetricType::Gauge, "Talking heads that the server knows.", "state", states)
-      .add("rushes_talk_peers", MetricType::Gauge, "Viewers and callers by WebRTC.", talks.peers());
-}
-
 Json props(const SessionTable& sessions, const std::string& version) {
   const SessionLimits& limits = sessions.limits();
   Json models = Json::array();
@@ -105,7 +95,7 @@ int64_t resident_bytes() {
   return resident * ::sysconf(_SC_PAGESIZE);
 }
 
-std::string metrics_text(const Service& service, const SessionTable& sessions, const TalkTable* talks) {
+std::string metrics_text(const Service& service, const SessionTable& sessions) {
   std::map<std::string_view, int64_t> states;
   for (const auto state : generation::kSessionStates) states[name(state)] = 0;
   for (const Entry& entry : sessions.all()) ++states[name(entry.session->status().state)];
@@ -148,11 +138,10 @@ std::string metrics_text(const Service& service, const SessionTable& sessions, c
       .add("rushes_viewers_dropped_total", MetricType::Counter, "Viewers closed for not reading.",
            counters.viewers_dropped)
       .add("process_resident_memory_bytes", MetricType::Gauge, "Resident memory.", resident_bytes());
-  if (talks) add_talks(metrics, *talks);
   return metrics.text();
 }
 
-void add_service_routes(Router& router, const Service& service, const SessionTable& sessions, const TalkTable* talks,
+void add_service_routes(Router& router, const Service& service, const SessionTable& sessions,
                         const std::string& version) {
   const auto get = [&](std::string path, Route::Access access, std::function<Response(const Request&)> answer) {
     Route route;
@@ -169,10 +158,10 @@ void add_service_routes(Router& router, const Service& service, const SessionTab
   });
   get("/props", Route::Access::token,
       [&sessions, version](const Request&) { return json_response(200, props(sessions, version)); });
-  get("/metrics", Route::Access::token, [&service, &sessions, talks](const Request&) {
+  get("/metrics", Route::Access::token, [&service, &sessions](const Request&) {
     Response response;
     response.content_type = "text/plain; version=0.0.4; charset=utf-8";
-    response.body = metrics_text(service, sessions, talks);
+    response.body = metrics_text(service, sessions);
     return response;
   });
 }

@@ -2,12 +2,11 @@
 #pragma once
 #include "rushes/server/http/connection.h"
 #include "rushes/server/session_table.h"
-#include "rushes/server/talk_table.h"
 
 namespace rushes::server {
 
-/// `service`, `sessions` and `talks` (null: no talking heads) must outlive the router.
-void add_service_routes(Router& router, const Service& service, const SessionTable& sessions, const TalkTable* talks,
+/// `service` and `sessions` must outlive the router.
+void add_service_routes(Router& router, const Service& service, const SessionTable& sessions,
                         const std::string& version);
 /// GET /openapi.json: what `router`, which must outlive it, serves.
 Route openapi_route(const Router& router, std::string version);
@@ -16,6 +15,6 @@ Route openapi_route(const Router& router, std::string version);
 int64_t resident_bytes();
 
 /// Prometheus text exposition format 0.0.4.
-std::string metrics_text(const Service& service, const SessionTable& sessions, const TalkTable* talks);
+std::string metrics_text(const Service& service, const SessionTable& sessions);
 
 }  // namespace rushes::server

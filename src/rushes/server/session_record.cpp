@@ -177,6 +177,7 @@ Entry restore(const delivery::CatalogueRow& row, const media::RecordedFile& file
   entry.video =
       std::make_shared<delivery::EncodedStream>(entry.session, file, delivery::EncodedStreamOptions{.recording = path});
   entry.outlets = std::make_shared<delivery::Outlets>(entry.video);
+  entry.speech = std::make_shared<delivery::SpeechInput>(entry.session);
   if (details.contains("origin"))
     entry.origin =
         Origin{details["origin"].at("kind") == name(Origin::Kind::fork) ? Origin::Kind::fork : Origin::Kind::remix,

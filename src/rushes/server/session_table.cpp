@@ -139,12 +139,29 @@ void SessionTable::remember(const Entry& entry) {
     known->second = std::move(row);
 }
 
-void SessionTable::require_room() const {
+bool SessionTable::make_room_for_speech() {
+  const Entry* least = nullptr;
+  for (const Entry& entry : entries_)
+    if (entry.session->status().at_rest && !is_watched(entry) && !entry.speech->listens() &&
+        (!least || entry.used < least->used))
+      least = &entry;
+  if (!least) return false;
+  least->session->stop("made room for another one");
+  return true;
+}
+
+void SessionTable::require_room() {
   require(!draining_, ErrorCode::unavailable, "the server is shutting down and takes no new sessions");
   require(running() < limits_.max_running + limits_.max_queued, ErrorCode::exhausted,
           "{} sessions are running or waiting, which is the limit; stop one or try again later (--max-sessions, "
           "--max-queued)",
           running());
+  const auto waiting = [&] {
+    return std::count_if(entries_.begin(), entries_.end(),
+                         [](const Entry& e) { return e.session->status().state == SessionState::waiting; });
+  };
+  require(waiting() < limits_.max_waiting || make_room_for_speech(), ErrorCode::exhausted,
+          "{} sessions wait for speech, which is the limit; end one or try again later", waiting());
 }
 
 void SessionTable::require_size(const generation::VideoFormat& format) const {
@@ -158,14 +175,15 @@ void SessionTable::require_size(const generation::VideoFormat& format) const {
           seconds, limits_.max_video_seconds);
 }
 
-Entry SessionTable::create(generation::Request request, std::optional<Origin> origin, std::string_view model) {
+Entry SessionTable::create(generation::Request request, const NewSession& how) {
   require(!draining_, ErrorCode::unavailable, "the server is shutting down and takes no new sessions");
-  const std::string name(model.empty() ? models_->default_name() : model);
+  const std::string name(how.model.empty() ? models_->default_name() : how.model);
   const auto loaded = models_->model(name);
   auto plan = loaded->plan(request);
   require_size(plan->format());
   require_room();
-  Entry entry = enter(std::move(request), std::move(plan), std::move(origin), nullptr, name);
+  Entry entry = enter(std::move(request), std::move(plan), how, nullptr, name);
+  if (how.before) how.before(entry);
   models_->worker().submit(entry.session, loaded);
   return entry;
 }
@@ -182,15 +200,17 @@ Entry SessionTable::fork(const SessionId& id, std::optional<std::string> prompt,
   generation::Request request = source.session->request();
   request.max_lead_seconds = source.session->max_lead();
   auto plan = models_->model(source.model)->plan(request);
-  Entry entry = enter(std::move(request), std::move(plan), Origin{Origin::Kind::fork, id}, source.video, source.model);
+  Entry entry =
+      enter(std::move(request), std::move(plan),
+            {.origin = Origin{Origin::Kind::fork, id}, .model = {}, .retention = source.retention, .before = {}},
+            source.video, source.model);
   if (prompt) entry.session->set_prompt(std::move(*prompt));
   models_->worker().fork(source.session, entry.session, blocks);
   return entry;
 }
 
-Entry SessionTable::enter(generation::Request request, std::unique_ptr<generation::Plan> plan,
-                          std::optional<Origin> origin, std::shared_ptr<delivery::EncodedStream> origin_video,
-                          std::string model) {
+Entry SessionTable::enter(generation::Request request, std::unique_ptr<generation::Plan> plan, const NewSession& how,
+                          std::shared_ptr<delivery::EncodedStream> origin_video, std::string model) {
   make_room(1);
   Entry entry;
   entry.session = std::make_shared<generation::Session>(std::move(request), std::move(plan));
@@ -202,7 +222,9 @@ Entry SessionTable::enter(generation::Request request, std::unique_ptr<generatio
   options.origin = std::move(origin_video);
   entry.video = std::make_shared<delivery::EncodedStream>(entry.session, options);
   entry.outlets = std::make_shared<delivery::Outlets>(entry.video);
-  entry.origin = std::move(origin);
+  entry.origin = how.origin;
+  entry.retention = how.retention;
+  entry.speech = std::make_shared<delivery::SpeechInput>(entry.session);
   entry.model = std::move(model);
   entry.used = Clock::now();
   entries_.push_back(entry);
@@ -248,13 +270,60 @@ void SessionTable::remove(const SessionId& id) {
   catalogue_->remove(id.text());
   remembered_.erase(id.text());
   found->outlets->stop();
+  found->speech->hang_up();
   std::erase_if(ending_, [](const Entry& entry) { return entry.video->status().ended && entry.outlets->idle(); });
   ending_.push_back(*found);
   entries_.erase(found);
 }
 
+bool SessionTable::has(const SessionId& id) const {
+  return std::any_of(entries_.begin(), entries_.end(), [&](const Entry& entry) { return entry.session->id() == id; });
+}
+
+void SessionTable::feed(const Entry& entry, const std::vector<float>& samples, int64_t hz, bool ends_utterance) {
+  entry.used = Clock::now();
+  const generation::VideoFormat& format = entry.session->format();
+  const generation::SessionStatus status = entry.session->status();
+  if (format.speech_hz > 0) {
+    const double more = static_cast<double>(samples.size()) / static_cast<double>(hz);
+    const double waiting = static_cast<double>(status.speech_samples) / static_cast<double>(format.speech_hz) + more -
+                           static_cast<double>(status.video_frames) / format.fps;
+    require(waiting <= limits_.max_waiting_speech, ErrorCode::exhausted,
+            "{:.0f} s of speech would wait to be spoken, {:.0f} are allowed; send this piece again a little later",
+            waiting, limits_.max_waiting_speech);
+  }
+  entry.speech->feed(samples, hz);
+  if (ends_utterance) entry.speech->end_utterance();
+}
+
+const delivery::Microphone& SessionTable::listen(const Entry& entry, std::shared_ptr<media::WebRtcPeer> peer,
+                                                 std::vector<float> greeting, EndsWith ends) {
+  require(entry.session->format().speech_hz > 0, ErrorCode::conflict, "session {} takes no speech",
+          entry.session->id().text());
+  require(!entry.session->over(), ErrorCode::conflict, "session {} has ended; it cannot listen any more",
+          entry.session->id().text());
+  entry.used = Clock::now();
+  const delivery::Microphone& microphone = entry.speech->listen(std::move(peer), std::move(greeting));
+  *entry.ends_with_microphone = ends == EndsWith::microphone;
+  return microphone;
+}
+
+std::size_t SessionTable::peers() const {
+  std::size_t count = 0;
+  for (const Entry& entry : entries_) {
+    const std::size_t viewers = entry.outlets->peers();
+    // A caller hears and is heard by one connection.
+    count += viewers == 0 && entry.speech->listens() ? 1 : viewers;
+  }
+  return count;
+}
+
+/// Those that wait for speech do not count: they need nothing of the device.
 int64_t SessionTable::running() const {
-  return std::count_if(entries_.begin(), entries_.end(), [](const Entry& e) { return !e.session->over(); });
+  return std::count_if(entries_.begin(), entries_.end(), [](const Entry& e) {
+    const SessionState state = e.session->status().state;
+    return !generation::ended(state) && state != SessionState::waiting;
+  });
 }
 
 /// What is over and was neither watched nor asked for lately keeps its recording only.
@@ -270,20 +339,39 @@ void SessionTable::sweep() {
   const auto now = Clock::now();
   make_room(0);
   models_->sweep();
+  std::vector<SessionId> gone;
   for (const Entry& entry : entries_) {
     generation::Session& session = *entry.session;
     remember(entry);
     if (session.over()) {
       forget_unused(entry, now);
+      if (entry.retention.removed && entry.retention.idle && now - entry.used >= *entry.retention.idle)
+        gone.push_back(session.id());
+      continue;
+    }
+    if (sweep_running(entry, now)) {
+      gone.push_back(session.id());
       continue;
     }
     const double seconds = static_cast<double>(session.status().video_frames) / session.format().fps;
     if (limits_.max_video_seconds > 0 && seconds >= limits_.max_video_seconds)
       session.stop_at_border("the longest video that this server makes is complete");
-    if (is_watched(entry)) entry.used = now;
-    if (limits_.idle.count() > 0 && now - entry.used >= limits_.idle && has_no_end(session))
+    const auto idle = entry.retention.idle.value_or(limits_.idle);
+    if (!entry.retention.idle && idle.count() > 0 && now - entry.used >= idle && has_no_end(session))
       session.stop_at_border("nobody watched it any more");
   }
+  for (const SessionId& id : gone) remove(id);
+}
+
+/// True: it goes.
+bool SessionTable::sweep_running(const Entry& entry, Clock::time_point now) {
+  if (is_watched(entry) || entry.speech->listens()) entry.used = now;
+  if (*entry.ends_with_microphone && !entry.speech->listens()) return true;
+  if (!entry.retention.idle || now - entry.used < *entry.retention.idle) return false;
+  log::info("session {}: nobody has used it for {} s", entry.session->id().text(),
+            std::chrono::duration_cast<std::chrono::seconds>(*entry.retention.idle).count());
+  if (!entry.retention.removed) entry.session->stop_at_border("nobody used it any more");
+  return entry.retention.removed;
 }
 
 void SessionTable::drain() {
@@ -293,6 +381,7 @@ void SessionTable::drain() {
 
 void SessionTable::stop_all() {
   draining_ = true;
+  for (const Entry& entry : entries_) entry.speech->hang_up();
   for (const Entry& entry : entries_) entry.session->stop(kShuttingDown);
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -14,6 +15,7 @@
 #include "rushes/delivery/catalogue.h"
 #include "rushes/delivery/encoded_stream.h"
 #include "rushes/delivery/outlets.h"
+#include "rushes/delivery/speech_input.h"
 #include "rushes/generation/device_worker.h"
 #include "rushes/generation/session.h"
 #include "rushes/server/model_shelf.h"
@@ -21,10 +23,12 @@
 namespace rushes::server {
 
 struct SessionLimits {
-  int64_t max_running = 16;  // sessions that have begun and not ended
-  int64_t max_queued = 0;    // more of them, which wait for those to end; then 429
-  int64_t lanes = 1;         // of the device: sessions of small models that are stepped at a time
-  int64_t max_kept = 64;     // with those that have ended; the oldest of them go first
+  int64_t max_running = 16;         // sessions that have begun and not ended
+  int64_t max_queued = 0;           // more of them, which wait for those to end; then 429
+  int64_t lanes = 1;                // of the device: sessions of small models that are stepped at a time
+  int64_t max_waiting = 64;         // that wait for speech; the least used that is at rest makes room
+  double max_waiting_speech = 900;  // seconds of speech of a session that are not yet spoken
+  int64_t max_kept = 64;            // with those that have ended; the oldest of them go first
   int64_t max_recording_bytes = int64_t{4} << 30;
   int64_t max_data_bytes = int64_t{16} << 30;  // all recordings together
   int64_t max_pixels = 3840 * 2160;            // of a picture
@@ -41,6 +45,12 @@ struct Origin {
 
 constexpr std::string_view name(Origin::Kind kind) { return kind == Origin::Kind::fork ? "fork" : "remix"; }
 
+/// When a session goes by itself, beyond what holds for all.
+struct Retention {
+  std::optional<std::chrono::milliseconds> idle = {};  // without being fed, watched or asked for
+  bool removed = false;                                // it goes then with its recording; else it ends
+};
+
 /// What a request has in hand while it works with a session; the session may be deleted meanwhile.
 struct Entry {
   std::shared_ptr<generation::Session> session;
@@ -49,9 +59,22 @@ struct Entry {
   std::optional<Origin> origin = {};
   bool lost_image = false;  // began with a picture that is not remembered
   std::string model = {};
+  Retention retention = {};
+  std::shared_ptr<delivery::SpeechInput> speech = {};
+  std::shared_ptr<bool> ends_with_microphone = std::make_shared<bool>(false);
   // The table's own:
   mutable std::chrono::steady_clock::time_point used = {};  // when it was last asked for or watched
 };
+
+/// How a session is made, beside its request.
+struct NewSession {
+  std::optional<Origin> origin = {};
+  std::string_view model = {};  // must be loaded; empty: the default
+  Retention retention = {};
+  std::function<void(const Entry&)> before = {};  // called before anything is made: for who must miss nothing
+};
+
+enum class EndsWith { nothing, microphone };
 
 class SessionTable {
  public:
@@ -65,14 +88,24 @@ class SessionTable {
   SessionTable& operator=(const SessionTable&) = delete;
 
   /// Starts a generation. Throws what the model has against the request, Error(exhausted) at the limit,
-  /// Error(unavailable) while the server shuts down. `model` must be loaded; empty: the default.
-  Entry create(generation::Request request, std::optional<Origin> origin = {}, std::string_view model = {});
+  /// Error(unavailable) while the server shuts down.
+  Entry create(generation::Request request, const NewSession& how = {});
   /// A session that goes on from the next block border of another one, whose video so far it begins with: nothing is
   /// made or encoded twice. `prompt` takes effect at once. Throws Error(not_found), Error(conflict) when the other has
   /// ended, and as create().
   Entry fork(const generation::SessionId& id, std::optional<std::string> prompt, std::optional<int64_t> blocks = {});
   /// Throws Error(not_found).
   const Entry& find(const generation::SessionId& id) const;
+  bool has(const generation::SessionId& id) const;
+  /// More speech, one channel in [-1, 1] at `hz`; `ends_utterance`: all of it is spoken without waiting for more.
+  /// Throws Error(exhausted), having taken nothing, if too much waits to be spoken, and as Session::feed_speech().
+  void feed(const Entry& entry, const std::vector<float>& samples, int64_t hz, bool ends_utterance);
+  /// From now on it says what `peer` says, `greeting`, at its speech_hz, first. Throws as SpeechInput::listen(), and
+  /// Error(unsupported) if it takes no speech.
+  const delivery::Microphone& listen(const Entry& entry, std::shared_ptr<media::WebRtcPeer> peer,
+                                     std::vector<float> greeting = {}, EndsWith ends = EndsWith::nothing);
+  /// Viewers by WebRTC, and those who only speak.
+  std::size_t peers() const;
   /// Stops the session, and removes it and its recording. Throws Error(not_found).
   void remove(const generation::SessionId& id);
   /// In the order of their creation.
@@ -104,9 +137,11 @@ class SessionTable {
 
  private:
   std::vector<Entry>::const_iterator position(const generation::SessionId& id) const;
-  Entry enter(generation::Request request, std::unique_ptr<generation::Plan> plan, std::optional<Origin> origin,
+  Entry enter(generation::Request request, std::unique_ptr<generation::Plan> plan, const NewSession& how,
               std::shared_ptr<delivery::EncodedStream> origin_video, std::string model);
-  void require_room() const;
+  void require_room();
+  bool make_room_for_speech();
+  bool sweep_running(const Entry& entry, std::chrono::steady_clock::time_point now);
   void require_size(const generation::VideoFormat& format) const;
   void restore();
   void restore(const std::string& id, const delivery::CatalogueRow* row);

@@ -14,32 +14,27 @@ using testing::HasSubstr;
 using testing::Not;
 
 TEST_F(TalkServer, tells_of_its_model_and_of_portraits_and_speech_to_try) {
-  const auto server = start([](ServerOptions& options) {
-    const auto folder = options.data_directory.parent_path() / "examples";
-    std::filesystem::create_directory(folder);
-    std::ofstream(folder / "ada.png") << picture();
-    std::ofstream(folder / "speech.wav") << media::wav_file(media::test_sound(160, 16'000), 16'000);
-    std::ofstream(folder / "Zoë 100%25.png") << picture();
-    std::ofstream(folder / "notes.txt") << "neither";
-    options.talk_examples = folder;
-  });
-  const json about = server->request("GET", "/v1/talk").json();
-  EXPECT_TRUE(about["model"]["name"].is_string());
-  EXPECT_EQ(about["portraits"],
-            json::parse(R"([{"name": "Zoë 100%25", "url": "/v1/talk/examples/Zo%C3%AB%20100%2525.png"},
-                            {"name": "ada", "url": "/v1/talk/examples/ada.png"}])"));
-  EXPECT_EQ(server->request("GET", about["portraits"][0]["url"].get<std::string>()).body, picture());
-  EXPECT_EQ(about["speech"], json::parse(R"([{"name": "speech", "url": "/v1/talk/examples/speech.wav"}])"));
-  const Reply ada = server->request("GET", "/v1/talk/examples/ada.png");
+  std::string name = (std::filesystem::temp_directory_path() / "rushes_examples_XXXXXX").string();
+  const std::filesystem::path folder = ::mkdtemp(name.data());
+  const std::shared_ptr<void> removed(nullptr, [&](void*) { std::filesystem::remove_all(folder); });
+  std::ofstream(folder / "ada.png") << picture();
+  std::ofstream(folder / "speech.wav") << media::wav_file(media::test_sound(160, 16'000), 16'000);
+  std::ofstream(folder / "notes.txt") << "neither";
+  const auto server = start({}, {}, {}, folder);
+  const json about = server->request("GET", "/v1/models/heads").json();
+  EXPECT_EQ(about["capabilities"]["feeds"], json::parse(R"(["audio"])"));
+  EXPECT_EQ(about["capabilities"]["needs"], json::parse(R"(["image"])"));
+  EXPECT_EQ(about["options"][0]["name"], "mode");
+  EXPECT_EQ(about["examples"]["images"],
+            json::parse(R"([{"name": "ada", "url": "/v1/models/heads/examples/ada.png"}])"));
+  EXPECT_EQ(about["examples"]["audio"],
+            json::parse(R"([{"name": "speech", "url": "/v1/models/heads/examples/speech.wav"}])"));
+  const Reply ada = server->request("GET", "/v1/models/heads/examples/ada.png");
   EXPECT_EQ(ada.status, 200);
   EXPECT_EQ(ada.headers.at("content-type"), "image/png");
   EXPECT_EQ(ada.body, picture());
   for (const char* outside : {"bob.png", "..%2f..%2fetc%2fpasswd", "%2e%2e"})
-    EXPECT_EQ(server->request("GET", std::string("/v1/talk/examples/") + outside).status, 404) << outside;
-
-  const RunningServer without;
-  EXPECT_TRUE(without.request("GET", "/v1/talk").json()["model"].is_null());
-  EXPECT_TRUE(without.request("GET", "/v1/talk").json()["portraits"].empty());
+    EXPECT_EQ(server->request("GET", std::string("/v1/models/heads/examples/") + outside).status, 404) << outside;
 }
 
 TEST_F(TalkServer, serves_the_published_clients_sequence) {
@@ -70,7 +65,7 @@ TEST_F(TalkServer, serves_the_published_clients_sequence) {
   EXPECT_GT(done["created_at"], 1.6e9);
   EXPECT_GE(done["uptime_seconds"], 0.0);
   const std::string metrics = server->request("GET", "/metrics").body;
-  EXPECT_THAT(metrics, HasSubstr("rushes_talk_sessions{state=\"complete\"} 1\n"));
+  EXPECT_THAT(metrics, HasSubstr("rushes_sessions{state=\"waiting\"} 1\n"));
   EXPECT_THAT(metrics, HasSubstr("rushes_video_frames_total 52\n"));
   EXPECT_THAT(metrics, HasSubstr("rushes_shared_forwards_total 0\n"));
 
@@ -211,7 +206,7 @@ TEST_F(TalkServer, a_picture_without_a_face_is_refused_unless_it_is_taken_as_it_
   if (!media::can_find_faces()) GTEST_SKIP() << "built without OpenCV, or opencv-data is not installed";
   const auto model = std::make_shared<generation::DrawingTalkModel>();
   model->leave_faces_to_others();
-  const auto server = start([&](ServerOptions& options) { options.talk_model = model; });
+  const auto server = start({}, {}, model);
   const auto answer = [&](const media::Bytes& image, const std::string& crop, const std::string& mode) {
     return post(*server, "/api/audio-driven/chunked/init",
                 FormBody().add("image", {image.begin(), image.end()}, true).add("crop", crop).add("mode", mode));
@@ -251,7 +246,7 @@ TEST_F(TalkServer, without_a_model_all_of_it_is_503) {
 
 TEST_F(TalkServer, more_speech_than_may_wait_is_refused_and_nothing_is_lost) {
   generation::Gate gate;
-  const auto server = start([](ServerOptions& options) { options.talks.max_waiting_seconds = 2; },
+  const auto server = start([](ServerOptions& options) { options.sessions.max_waiting_speech = 2; },
                             [&, hook = gate.hook()](const generation::Request& request) { hook(request, 0); });
   const std::shared_ptr<void> open_at_end(nullptr, [&](void*) { gate.open(); });  // the server waits for its steps
   ASSERT_EQ(init(*server, "abc", "aligned").status, 200);
@@ -388,7 +383,7 @@ TEST_F(TalkServer, the_realtime_socket_sends_pictures_and_sound_even_to_who_is_s
 }
 
 TEST_F(TalkServer, sessions_that_nobody_uses_go) {
-  const auto server = start([](ServerOptions& options) { options.talks.idle = std::chrono::seconds(0); });
+  const auto server = start([](ServerOptions& options) { options.head_idle = std::chrono::seconds(0); });
   ASSERT_EQ(init(*server, "abc", "aligned").status, 200);
   const auto deadline = std::chrono::steady_clock::now() + kPatience;
   int status = 200;

@@ -2,6 +2,8 @@
 #pragma once
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "rushes/generation/drawing_talker.h"
 #include "rushes/media/image.h"
 #include "rushes/media/test_audio.h"
@@ -33,13 +35,30 @@ struct FormBody {
 
 class TalkServer : public testing::Test {
  protected:
+  /// `hook`: before each block; `model`: another one that draws heads; `examples`: beside it.
   std::unique_ptr<RunningServer> start(const std::function<void(ServerOptions&)>& change = {},
-                                       generation::DrawingTalker::Hook hook = {}) {
-    return std::make_unique<RunningServer>([&](ServerOptions& options) {
-      options.talk_model = std::make_shared<generation::DrawingTalkModel>(hook);
-      options.sessions.lanes = 2;
-      if (change) change(options);
-    });
+                                       generation::DrawingTalker::Hook hook = {},
+                                       std::shared_ptr<const generation::DrawingTalkModel> model = {},
+                                       std::filesystem::path examples = {}) {
+    if (!model) model = std::make_shared<generation::DrawingTalkModel>(std::move(hook));
+    ModelSource source{.name = "heads", .load = [model] { return model; }, .at_start = true};
+    source.examples = std::move(examples);
+    return std::make_unique<RunningServer>(
+        [&](ServerOptions& options) {
+          options.sessions.lanes = 2;
+          if (change) change(options);
+        },
+        std::vector<ModelSource>{std::move(source)});
+  }
+  /// A folder with a portrait, removed at the end.
+  std::filesystem::path with_an_example() {
+    std::string name = (std::filesystem::temp_directory_path() / "rushes_examples_XXXXXX").string();
+    examples_ = ::mkdtemp(name.data());
+    std::ofstream(examples_ / "ada.png") << picture();
+    return examples_;
+  }
+  void TearDown() override {
+    if (!examples_.empty()) std::filesystem::remove_all(examples_);
   }
   static Reply post(const RunningServer& server, const std::string& path, const FormBody& form) {
     return server.request("POST", path, form.end(), "Content-Type: multipart/form-data; boundary=b0undary\r\n");
@@ -80,6 +99,9 @@ class TalkServer : public testing::Test {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
   }
+
+ private:
+  std::filesystem::path examples_;
 };
 
 }  // namespace rushes::server

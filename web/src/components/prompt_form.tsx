@@ -1,5 +1,6 @@
 import { type DragEvent, type FormEvent, useRef, useState } from "react";
 import type { GenerationRequest } from "../api";
+import { dataUrl } from "../files";
 
 // Within what the shipped model has learnt, so that the first click shows something good.
 const EXAMPLES = [
@@ -32,14 +33,6 @@ interface Props {
   onError: (error: unknown) => void;
 }
 
-const readPicture = (file: File): Promise<string> =>
-  new Promise((resolve, reject) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve(reader.result as string);
-    reader.onerror = () => reject(new Error(`The picture ${file.name} cannot be read.`));
-    reader.readAsDataURL(file);
-  });
-
 export function PromptForm({ draft, onGenerate, onError }: Props) {
   const [prompt, setPrompt] = useState(draft.prompt);
   const [segments, setSegments] = useState(3);
@@ -65,7 +58,7 @@ export function PromptForm({ draft, onGenerate, onError }: Props) {
   };
 
   const choosePicture = (file: File | undefined): void => {
-    if (file) readPicture(file).then(setPicture, onError);
+    if (file) dataUrl(file).then(setPicture, onError);
   };
   const drop = (event: DragEvent): void => {
     event.preventDefault();

@@ -45,7 +45,7 @@ export function SessionCard(props: Props) {
     let handle = element.requestVideoFrameCallback(follow);
     const stop = endedBefore
       ? showFile(element, videoUrl(session.id))
-      : play(element, liveVideoUrl(session.id), session.mimeType, { onFirstFrame: () => onFirstFrame(), onError: (message) => onError(message) });
+      : play(element, { address: liveVideoUrl(session.id), mimeType: session.mimeType }, { onFirstFrame: () => onFirstFrame(), onError: (message) => onError(message) });
     return () => {
       element.cancelVideoFrameCallback(handle);
       stop();

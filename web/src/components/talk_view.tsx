@@ -2,14 +2,17 @@
 import { type DragEvent, useEffect, useEffectEvent, useRef, useState } from "react";
 import * as api from "../api";
 import { type Conversation, type Figures, converse } from "../talk/conversation";
+import { SPEECH_HZ } from "../talk/packets";
 import { type Microphone, openMicrophone, readSound, speakAtItsTime } from "../talk/speech";
 
 /** A head to which nobody speaks for so long rests: it costs the server as much as one that talks. */
 const REST_AFTER_MS = 60_000;
+/** Of speech that become motion at once: short, so that the answer comes soon. */
+const CHUNK_S = 0.2;
 const NO_FIGURES: Figures = { lagSeconds: null, firstPictureSeconds: null, pictures: 0 };
 
 interface Props {
-  info: api.TalkInfo;
+  model: api.ModelInfo;
   onError: (error: unknown) => void;
 }
 
@@ -29,7 +32,7 @@ interface Live {
 
 type Phase = "resting" | "starting" | "listening" | "speaking";
 
-export function TalkView({ info, onError }: Props) {
+export function TalkView({ model, onError }: Props) {
   const [portrait, setPortrait] = useState<Chosen | null>(null);
   const [sound, setSound] = useState<File | null>(null);
   const [crop, setCrop] = useState(true);
@@ -38,7 +41,7 @@ export function TalkView({ info, onError }: Props) {
   const [muted, setMuted] = useState(false);
   const [figures, setFigures] = useState(NO_FIGURES);
   const [saving, setSaving] = useState(false);
-  const canvas = useRef<HTMLCanvasElement>(null);
+  const stage = useRef<HTMLDivElement>(null);
   const pictureChooser = useRef<HTMLInputElement>(null);
   const soundChooser = useRef<HTMLInputElement>(null);
   const live = useRef<Live | null>(null);
@@ -53,15 +56,18 @@ export function TalkView({ info, onError }: Props) {
       return { file, url: URL.createObjectURL(file), example };
     });
   };
-  const useExample = (example: api.TalkExample): void => {
+  const useExample = (example: api.Example): void => {
     api.exampleFile(example).then((file) => usePortrait(file, example.name), onError);
   };
-  const first = useEffectEvent(() => { if (info.portraits[0]) useExample(info.portraits[0]); });
+  const first = useEffectEvent(() => { if (model.portraits[0]) useExample(model.portraits[0]); });
 
   useEffect(() => {
     first();
+    const leave = (): void => live.current?.conversation.end();
+    window.addEventListener("pagehide", leave);
     return () => {
-      live.current?.conversation.end();
+      window.removeEventListener("pagehide", leave);
+      leave();
       void microphone.current?.then((opened) => opened.close(), () => undefined);
       microphone.current = null;
     };
@@ -75,12 +81,15 @@ export function TalkView({ info, onError }: Props) {
     if (live.current || !portrait) return live.current;
     setPhase("starting");
     setFigures(NO_FIGURES);
-    const conversation = converse(canvas.current!, api.beginTalk({ file: portrait.file, crop }), {
+    const session = api.createPortrait(model, { file: portrait.file, crop }, CHUNK_S);
+    const line = session.then(({ id, mimeType }) => ({ address: api.liveVideoUrl(id), mimeType, speech: api.speechUrl(id, SPEECH_HZ) }));
+    const conversation = converse(stage.current!, line, {
       onFigures: (now) => {
         setFigures(now);
         setPhase((before) => (before === "starting" ? "listening" : before));
       },
       onEnd: (reason) => {
+        void session.then(({ id }) => api.remove(id)).catch(() => undefined);
         live.current?.stopFile?.();
         window.clearTimeout(live.current?.restTimer);
         live.current = null;
@@ -99,7 +108,6 @@ export function TalkView({ info, onError }: Props) {
     if (!now) return;
     now.stopFile?.();
     now.stopFile = null;
-    now.conversation.pause();
     window.clearTimeout(now.restTimer);
     now.restTimer = rest();
     setPhase("listening");
@@ -134,7 +142,8 @@ export function TalkView({ info, onError }: Props) {
     if (!now) return;
     stopFile();
     setPhase("starting");
-    readSound(file).then((samples) => {
+    readSound(file).then(async (samples) => {
+      await now.conversation.ready;
       if (live.current !== now) return;
       window.clearTimeout(now.restTimer);
       setPhase("speaking");
@@ -148,7 +157,7 @@ export function TalkView({ info, onError }: Props) {
   const save = async (): Promise<void> => {
     setSaving(true);
     try {
-      const video = await api.talkVideo({ file: portrait!.file, crop }, sound!);
+      const video = await api.talkVideo(model, { file: portrait!.file, crop }, sound!);
       const link = document.createElement("a");
       link.href = URL.createObjectURL(video);
       link.download = sound!.name.replace(/\.[^.]*$/, "") + ".mp4";
@@ -170,13 +179,12 @@ export function TalkView({ info, onError }: Props) {
     take(event.dataTransfer.files[0]);
   };
 
-  if (!info.model) return <p className="empty">This server has no model of talking heads: start it with <code>--talk-model</code>.</p>;
   const isLive = phase !== "resting";
   return (
     <section className="sessions alone" aria-label="Talking head" onDragOver={(event) => event.preventDefault()} onDrop={drop}>
       <article className={`session ${isLive ? "running" : ""}`}>
         <div className="screen talk">
-          <canvas ref={canvas} hidden={!isLive} width={16} height={16} aria-label="The talking head" />
+          <div ref={stage} className="stage" />
           {portrait && (!isLive || figures.firstPictureSeconds === null) && <img src={portrait.url} alt="The portrait" className={crop ? "crop" : ""} />}
           {phase === "starting" && <div className="veil">waiting for the first picture</div>}
           {!portrait && <div className="veil">choose a portrait, or drop one here</div>}
@@ -184,7 +192,7 @@ export function TalkView({ info, onError }: Props) {
         </div>
         <div className="details">
           <div className="portraits" role="group" aria-label="Portrait">
-            {info.portraits.map((example) => (
+            {model.portraits.map((example) => (
               <button key={example.name} type="button" className="portrait" aria-pressed={portrait?.example === example.name} onClick={() => useExample(example)} aria-label={example.name}>
                 <img src={example.url} alt="" />
               </button>
@@ -218,9 +226,9 @@ export function TalkView({ info, onError }: Props) {
               onChange={(event) => { const file = event.target.files?.[0]; if (file) say(file); event.target.value = ""; }}
             />
             <button type="button" disabled={!portrait} onClick={() => soundChooser.current!.click()}>Sound file</button>
-            {info.speech.map((example) => (
+            {model.speech.map((example) => (
               <button key={example.name} type="button" disabled={!portrait} onClick={() => { start(); api.exampleFile(example).then(say, onError); }}>
-                Say the example{info.speech.length > 1 ? ` ${example.name}` : ""}
+                Say the example{model.speech.length > 1 ? ` ${example.name}` : ""}
               </button>
             ))}
           </div>

@@ -1,7 +1,7 @@
 // Clients of a server's talking heads for programs and pages of others, in a browser or in Node from version 18 on: speech
 // in pieces that becomes HLS, and a conversation picture by picture. They speak the protocol of IMTalker's stand-alone
 // server (docs/talking_heads.md) and import nothing but what lies beside them.
-import { SPEECH_HZ } from "./packets";
+import { SPEECH_HZ, writePcm } from "./packets";
 import { type SpeechSocket, openSpeechSocket } from "./speech_socket";
 
 const DEFAULT_SERVER = "http://localhost:9999";
@@ -82,7 +82,7 @@ export function wav(samples: Float32Array, sampleRate: number): Blob {
   bytes.setUint16(34, 16, true);
   text(36, "data");
   bytes.setUint32(40, 2 * samples.length, true);
-  samples.forEach((sample, i) => bytes.setInt16(44 + 2 * i, Math.round(Math.max(-1, Math.min(1, sample)) * 32_767), true));
+  writePcm(bytes, 44, samples);
   return new Blob([bytes.buffer], { type: "audio/wav" });
 }
 
@@ -243,7 +243,7 @@ export interface RealtimeOptions extends ClientOptions {
 
 /**
  * A portrait to which one speaks: `speak` takes what comes of the speech, and iterating over the client gives a picture with
- * its sound every 40 ms, from the beginning on. For a page that only shows it there is `converse` in conversation.ts.
+ * its sound every 40 ms, from the beginning on.
  */
 export class RealtimeClient {
   sessionId: string | null = null;

@@ -1,134 +1,124 @@
-// A portrait that talks, live: speech goes out over a WebSocket, pictures and their speech come back every 40 ms. The
-// speech is scheduled on an AudioContext's clock and each picture is drawn when its speech is heard, so both stay together
-// however unevenly they arrive.
+// A portrait that talks, live: speech goes out over a WebSocket as it is said, and silence while nobody speaks; the video
+// with its sound comes back as any other and is played near its newest moment.
+import { type Source, play } from "../player";
+import { openAudioSocket } from "./audio_socket";
 import { LagMeter } from "./lag";
-import { type Packet, SPEECH_HZ, peak } from "./packets";
-import { openSpeechSocket } from "./speech_socket";
+import { Pace } from "./pace";
+import { SPEECH_HZ, peak } from "./packets";
 
-/** Between arrival and sound, after a gap: what evens out the network. */
-const CUSHION_S = 0.06;
-/** With more waiting than that, packets of silence are left out until it has become less. */
-const MOST_WAITING_S = 0.25;
-const MOST_PICTURES = 100;
-const SILENCE = 0.005;
+const TICK_MS = 40;
+/** Of the sound that is looked at for each measurement: 43 ms at 48 kHz. */
+const MEASURED_SAMPLES = 2048;
 
 export interface Figures {
   /** From speaking to hearing, the newest measurement. */
   lagSeconds: number | null;
   /** From the start of the conversation to the first picture on the screen. */
   firstPictureSeconds: number | null;
-  /** Different pictures that were drawn. */
+  /** That were shown. */
   pictures: number;
 }
 
 export interface Conversation {
   /** What comes next of the speech, one channel at 16 kHz. */
   speak: (samples: Float32Array) => void;
-  /** Nothing more for now: what does not fill a packet goes out with silence. */
-  pause: () => void;
+  /** The portrait listens. Never done if the conversation ends before. */
+  ready: Promise<void>;
   mute: (muted: boolean) => void;
   end: () => void;
 }
 
 interface Events {
   onFigures: (figures: Figures) => void;
-  /** null: as it should be. */
+  /** Once. null: as it should be. */
   onEnd: (reason: string | null) => void;
 }
 
-interface DuePicture {
-  at: number;
-  bitmap: Promise<ImageBitmap>;
-  isNew: boolean;
+/** Where a session's video comes from and its speech goes to: PCM at 16 kHz. */
+export interface Line extends Source {
+  speech: string;
 }
 
-/** To be called from a click: browsers play no sound otherwise. `address` as the server gave it, once it has. */
-export function converse(canvas: HTMLCanvasElement, address: Promise<string>, events: Events): Conversation {
+/**
+ * Shows the video in `stage` until the conversation ends. To be called from a click: browsers play no sound otherwise.
+ * `line`: once there is a session.
+ */
+export function converse(stage: HTMLElement, line: Promise<Line>, events: Events): Conversation {
   const begun = performance.now();
-  const context = new AudioContext({ sampleRate: SPEECH_HZ, latencyHint: "interactive" });
-  const volume = new GainNode(context);
-  volume.connect(context.destination);
-  const lag = new LagMeter();
   const figures: Figures = { lagSeconds: null, firstPictureSeconds: null, pictures: 0 };
   let ended = false;
 
-  // ---- in ----
-  const pictures: DuePicture[] = [];
-  let next = 0;  // when the next packet of speech is due, on the context's clock
-  let newest: Uint8Array<ArrayBuffer> | null = null;
-  let waiting: { jpeg: Uint8Array<ArrayBuffer>; isNew: boolean } | null = null;
-  const play = (samples: Float32Array<ArrayBuffer>): void => {
-    const now = context.currentTime;
-    const picture = waiting;
-    waiting = null;
-    const loudest = peak(samples);
-    if (next - now > MOST_WAITING_S && loudest < SILENCE) return;
-    if (next < now) next = now + CUSHION_S;
-    const buffer = new AudioBuffer({ length: samples.length, sampleRate: SPEECH_HZ });
-    buffer.copyToChannel(samples, 0);
-    const source = new AudioBufferSourceNode(context, { buffer });
-    source.connect(volume);
-    source.start(next);
-    const measured = lag.played(loudest, performance.now() / 1000 + next - now + (context.outputLatency || 0));
-    if (measured !== null) figures.lagSeconds = measured;
-    if (picture) pictures.push({ at: next, isNew: picture.isNew, bitmap: createImageBitmap(new Blob([picture.jpeg], { type: "image/jpeg" })) });
-    if (pictures.length > MOST_PICTURES) pictures.shift();
-    next += samples.length / SPEECH_HZ;
-  };
-  const receive = (packet: Packet): void => {
-    if (packet.type === "speech") play(packet.samples);
-    else {
-      waiting = { jpeg: packet.jpeg, isNew: newest === null || !same(newest, packet.jpeg) };
-      newest = packet.jpeg;
-    }
-  };
+  const video = document.createElement("video");
+  video.autoplay = video.playsInline = true;
+  video.setAttribute("aria-label", "The talking head");
+  stage.append(video);
 
-  let frame = 0;
-  const draw = (): void => {
-    frame = requestAnimationFrame(draw);
-    const heard = context.currentTime - (context.outputLatency || 0);
-    let due: DuePicture | null = null;
-    while (pictures.length > 0 && pictures[0]!.at <= heard) {
-      due = pictures.shift()!;
-      if (due.isNew) ++figures.pictures;
-    }
-    if (!due) return;
-    void due.bitmap.then((bitmap) => {
-      if (ended) return;
-      if (canvas.width !== bitmap.width) canvas.width = bitmap.width;
-      if (canvas.height !== bitmap.height) canvas.height = bitmap.height;
-      canvas.getContext("2d")!.drawImage(bitmap, 0, 0);
-      bitmap.close();
-      figures.firstPictureSeconds ??= (performance.now() - begun) / 1000;
-      events.onFigures({ ...figures });
-    }, () => undefined);
+  // What is heard goes through here, so that it can be measured.
+  const context = new AudioContext({ latencyHint: "interactive" });
+  const analyser = new AnalyserNode(context, { fftSize: MEASURED_SAMPLES });
+  const volume = new GainNode(context);
+  new MediaElementAudioSourceNode(context, { mediaElement: video }).connect(analyser).connect(volume).connect(context.destination);
+  const lag = new LagMeter();
+  const heard = new Float32Array(MEASURED_SAMPLES);
+  const measure = (): void => {
+    frame = requestAnimationFrame(measure);
+    analyser.getFloatTimeDomainData(heard);
+    const measured = lag.played(peak(heard), performance.now() / 1000 + (context.outputLatency || 0));
+    if (measured === null) return;
+    figures.lagSeconds = measured;
+    events.onFigures({ ...figures });
   };
-  frame = requestAnimationFrame(draw);
+  let frame = requestAnimationFrame(measure);
 
-  // ---- the connection ----
+  const count = (_now: number, metadata: VideoFrameCallbackMetadata): void => {
+    if (ended) return;
+    figures.firstPictureSeconds ??= (performance.now() - begun) / 1000;
+    figures.pictures = metadata.presentedFrames;
+    events.onFigures({ ...figures });
+    video.requestVideoFrameCallback(count);
+  };
+  video.requestVideoFrameCallback(count);
+
   const finish = (reason: string | null): void => {
     if (ended) return;
     ended = true;
+    window.clearInterval(timer);
     cancelAnimationFrame(frame);
     socket.close();
+    stopPlaying();
+    video.remove();
     void context.close();
     events.onEnd(reason);
   };
-  const socket = openSpeechSocket(address, {
-    onPacket: receive,
-    onSpoken: (samples) => lag.sent(peak(samples), performance.now() / 1000),
+  const stopPlaying = play(video, line, { onError: finish }, { live: true });
+  void video.play().catch(() => undefined);
+
+  let pace: Pace | null = null;
+  let opened = (): void => undefined;
+  const ready = new Promise<void>((resolve) => { opened = resolve; });
+  const socket = openAudioSocket(line.then(({ speech }) => speech), {
+    onOpen: () => {
+      pace = new Pace(SPEECH_HZ, performance.now() / 1000);
+      opened();
+    },
     onEnd: finish,
   });
+  /** Seconds of sound that went out and have not come back. */
+  const behind = (): number => socket.sent / SPEECH_HZ - (video.buffered.length > 0 ? video.buffered.end(video.buffered.length - 1) : 0);
+  const timer = window.setInterval(() => {
+    const silence = pace?.silence(performance.now() / 1000, behind()) ?? 0;
+    if (silence > 0) socket.speak(new Float32Array(silence));
+  }, TICK_MS);
 
   return {
-    speak: socket.speak,
-    pause: () => {
-      socket.pause();
-      lag.paused();
+    speak: (samples) => {
+      const now = performance.now() / 1000;
+      lag.sent(peak(samples), now);
+      pace?.spoke(samples.length, now);
+      socket.speak(samples);
     },
+    ready,
     mute: (muted) => { volume.gain.value = muted ? 0 : 1; },
     end: () => finish(null),
   };
 }
-
-const same = (a: Uint8Array, b: Uint8Array): boolean => a.length === b.length && a.every((byte, i) => byte === b[i]);

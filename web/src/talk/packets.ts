@@ -15,8 +15,13 @@ export function speechPacket(samples: Float32Array): ArrayBuffer {
   const view = new DataView(bytes);
   view.setUint8(0, 1);
   view.setUint32(9, 2 * samples.length);
-  samples.forEach((sample, i) => view.setInt16(HEADER_BYTES + 2 * i, Math.round(Math.max(-1, Math.min(1, sample)) * 32_767), true));
+  writePcm(view, HEADER_BYTES, samples);
   return bytes;
+}
+
+/** Samples in [-1, 1] as 16-bit PCM, little-endian, from this byte on. */
+export function writePcm(view: DataView, at: number, samples: Float32Array): void {
+  samples.forEach((sample, i) => view.setInt16(at + 2 * i, Math.round(Math.max(-1, Math.min(1, sample)) * 32_767), true));
 }
 
 /** null for what is not known here. */

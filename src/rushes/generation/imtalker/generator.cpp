@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include <cmath>
@@ -80,12 +81,7 @@ StepResult TalkGenerator::step(const Inbox& inbox) {
   const c10::InferenceMode inference;
   StepResult result;
   block_done_ = false;
-  if (plan_.mode == Mode::aligned)
-    speech_.insert(speech_.end(), inbox.speech.begin(), inbox.speech.end());
-  else if (!inbox.speech.empty())
-    for (auto& window : windows_.feed(inbox.speech)) waiting_windows_.push_back(std::move(window));
-  if (!plan_.driving && inbox.end_of_speech && !std::exchange(speech_ended_, true) && plan_.mode == Mode::reference)
-    if (auto rest = windows_.flush()) waiting_windows_.push_back(std::move(*rest));
+  if (!plan_.driving) hear_inbox(inbox);
 
   if (!portrait_) {
     const auto begin = Clock::now();
@@ -94,9 +90,14 @@ StepResult TalkGenerator::step(const Inbox& inbox) {
   } else if (spoken_.defined()) {
     result.events.push_back(render());
     block_done_ = true;
-  } else if (!speak()) {
+  } else if (!utterance_over() && !speak()) {
     result.outcome = speech_ended_ ? StepOutcome::finished : StepOutcome::needs_input;
     return result;
+  }
+  if (utterance_over()) {
+    utterance_ends_.pop_front();
+    utterance_begin_ = video_frames_;
+    result.events.push_back(UtteranceEnded{});
   }
   // The end is told with the last pictures, so that whoever records them can close the file at once.
   const bool nothing_left =
@@ -105,6 +106,59 @@ StepResult TalkGenerator::step(const Inbox& inbox) {
        spoken_frames_ * parts_->samples_per_frame() >= speech_begin_ + static_cast<int64_t>(speech_.size()));
   if (nothing_left) result.outcome = StepOutcome::finished;
   return result;
+}
+
+/// Speech of this step, and where its utterances end.
+void TalkGenerator::hear_inbox(const Inbox& inbox) {
+  std::size_t begin = 0;
+  const auto hear = [&](std::size_t end) {
+    const std::span<const float> piece(inbox.speech.begin() + static_cast<std::ptrdiff_t>(begin),
+                                       inbox.speech.begin() + static_cast<std::ptrdiff_t>(end));
+    begin = end;
+    if (plan_.mode == Mode::aligned) {
+      speech_.insert(speech_.end(), piece.begin(), piece.end());
+    } else if (!piece.empty()) {
+      for (auto& window : windows_.feed({piece.begin(), piece.end()})) {
+        waiting_windows_.push_back(std::move(window));
+        ++windows_made_;
+      }
+    }
+  };
+  for (const std::size_t end : inbox.utterance_ends) {
+    hear(end);
+    end_utterance();
+  }
+  hear(inbox.speech.size());
+  if (!inbox.end_of_speech || std::exchange(speech_ended_, true) || plan_.mode == Mode::aligned) return;
+  if (auto rest = windows_.flush()) {
+    waiting_windows_.push_back(std::move(*rest));
+    ++windows_made_;
+  }
+}
+
+/// The next utterance begins with a video frame of its own.
+void TalkGenerator::end_utterance() {
+  if (plan_.mode == Mode::aligned) {
+    const int64_t per_frame = parts_->samples_per_frame();
+    const int64_t received = speech_begin_ + static_cast<int64_t>(speech_.size());
+    const int64_t end = (received + per_frame - 1) / per_frame * per_frame;
+    speech_.resize(speech_.size() + static_cast<std::size_t>(end - received));
+    utterance_ends_.push_back(end);
+    return;
+  }
+  if (auto rest = windows_.flush()) {
+    waiting_windows_.push_back(std::move(*rest));
+    ++windows_made_;
+  }
+  windows_ = audio::ChunkBuffer(windows_of(plan_, *parts_));
+  utterance_ends_.push_back(windows_made_);
+}
+
+/// All of the oldest utterance that has an end has been shown.
+bool TalkGenerator::utterance_over() const {
+  if (utterance_ends_.empty() || spoken_.defined()) return false;
+  if (plan_.mode == Mode::reference) return windows_spoken_ >= utterance_ends_.front();
+  return spoken_frames_ * parts_->samples_per_frame() >= utterance_ends_.front();
 }
 
 /// Makes the motion of the next chunk; false if there is not enough speech for one.
@@ -118,7 +172,11 @@ bool TalkGenerator::speak() {
 /// Nothing, if there is not enough speech for one, `more_samples` included.
 std::optional<TalkGenerator::Hearing> TalkGenerator::next_chunk(std::size_t more_samples, bool ended) const {
   const int64_t per_frame = parts_->samples_per_frame();
-  const int64_t received = speech_begin_ + static_cast<int64_t>(speech_.size() + more_samples);
+  int64_t received = speech_begin_ + static_cast<int64_t>(speech_.size() + more_samples);
+  if (!utterance_ends_.empty()) {
+    received = std::min(received, utterance_ends_.front());
+    ended = true;
+  }
   const int64_t whole_frames = received / per_frame, all_frames = (received + per_frame - 1) / per_frame;
   int64_t end = spoken_frames_ + plan_.chunk_frames;
   if (whole_frames < end) {
@@ -134,7 +192,7 @@ std::optional<TalkGenerator::Hearing> TalkGenerator::next_chunk(std::size_t more
 
 std::string TalkGenerator::shape_of_step(const Inbox& inbox) const {
   if (plan_.mode != Mode::aligned || plan_.driving || !portrait_ || spoken_.defined() || prepared_) return {};
-  if (!parts_->generator.samples_are_independent()) return {};
+  if (!parts_->generator.samples_are_independent() || !inbox.utterance_ends.empty()) return {};
   const auto chunk = next_chunk(inbox.speech.size(), speech_ended_ || inbox.end_of_speech);
   if (!chunk) return {};
   return fmt::format("{} samples, {} frames, {} time points, guidance {}", chunk->samples, chunk->end - spoken_frames_,
@@ -204,6 +262,7 @@ bool TalkGenerator::speak_reference() {
   tensor::RandomStream noise(plan_.seed);  // every window starts from the same noise
   const at::Tensor wave = at::tensor(waiting_windows_.front(), at::TensorOptions(at::kFloat));
   waiting_windows_.erase(waiting_windows_.begin());
+  ++windows_spoken_;
   const at::Tensor features = parts_->speech_features(wave);
   const int64_t T = features.size(1);
   const imtalker::MotionRequest request{.audio_features = features,
@@ -257,7 +316,7 @@ at::Tensor TalkGenerator::driving_face(int64_t frame) const {
 
 FrameBlock TalkGenerator::render() {
   const auto begin = Clock::now();
-  const int64_t to_border = kSegmentFrames - video_frames_ % kSegmentFrames;
+  const int64_t to_border = kSegmentFrames - (video_frames_ - utterance_begin_) % kSegmentFrames;
   const int64_t count = std::min({kBlockFrames, spoken_.size(0) - rendered_, to_border});
   at::Tensor frames = parts_->renderer.render(spoken_.narrow(0, rendered_, count), *portrait_).to(at::kFloat);
   if (picture_.whole.defined())

@@ -3,6 +3,7 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
+#include <deque>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -70,6 +71,9 @@ class TalkGenerator final : public Generator {
     NoiseTape noise;
   };
   std::optional<Hearing> next_chunk(std::size_t more_samples, bool ended) const;
+  void hear_inbox(const Inbox& inbox);
+  void end_utterance();
+  bool utterance_over() const;
   void show(const at::Tensor& latents);
   bool speak();
   bool speak_aligned();
@@ -89,9 +93,12 @@ class TalkGenerator final : public Generator {
 
   // Speech that is still needed: to be spoken, to give context, or to go out with its frames.
   std::vector<float> speech_;
-  int64_t speech_begin_ = 0;    // index of its first sample in the session's speech
-  bool speech_ended_ = false;   // or the driving video has
-  audio::ChunkBuffer windows_;  // reference mode
+  int64_t speech_begin_ = 0;            // index of its first sample in the session's speech
+  bool speech_ended_ = false;           // or the driving video has
+  std::deque<int64_t> utterance_ends_;  // aligned: indices of samples, whole frames; reference: of windows
+  int64_t windows_made_ = 0, windows_spoken_ = 0;
+  int64_t utterance_begin_ = 0;  // video frame that the present utterance begins with
+  audio::ChunkBuffer windows_;   // reference mode
   std::vector<std::vector<float>> waiting_windows_;
 
   NoiseTape noise_;

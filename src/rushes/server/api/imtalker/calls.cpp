@@ -19,7 +19,7 @@ constexpr std::size_t kLeastBase64 = 200;  // longer ones are no names
 
 class CallRoutes {
  public:
-  CallRoutes(TalkTable* talks, WorkPool& work, fs::path examples, WebRtcLimits limits)
+  CallRoutes(Heads* talks, WorkPool& work, fs::path examples, WebRtcLimits limits)
       : talks_(talks), examples_(std::move(examples)), limits_(std::move(limits)), decoder_(work), work_(work) {}
 
   // POST /offer: JSON as the combined server takes it, or the bridge's form.
@@ -57,7 +57,7 @@ class CallRoutes {
     const JsonBody body(request);
     const Json* candidate = body.find("candidate");
     const bool of_bridge = candidate && candidate->is_string();
-    TalkSession* session = talks_ ? talks_->find(body.text("session_id")) : nullptr;
+    Head* session = talks_ ? talks_->find(body.text("session_id")) : nullptr;
     if (!session || !session->microphone()) {
       if (of_bridge) return json_response(404, {{"error", "session not found"}});
       return json_response(200, {{"status", "error"}, {"detail", "session not found"}});
@@ -77,7 +77,7 @@ class CallRoutes {
 
   // POST /disconnect: ends a call; without session_id the only one, if there is one.
   Response disconnect(const Request& request) {
-    const TalkSession* call = find_call(JsonBody(request).text("session_id"));
+    const Head* call = find_call(JsonBody(request).text("session_id"));
     Json ended = Json::array();
     if (call) ended.push_back(call->id());
     if (call) talks_->remove(std::string(call->id()));
@@ -86,7 +86,7 @@ class CallRoutes {
 
   // GET /session/status?session_id=
   Response status(const Request& request) {
-    const TalkSession* call = find_call(request.query_value("session_id").value_or(""));
+    const Head* call = find_call(request.query_value("session_id").value_or(""));
     if (!call)
       return json_response(
           200, {{"status", "no_session"}, {"active_session", nullptr}, {"detail", "there is no such call"}});
@@ -142,7 +142,7 @@ class CallRoutes {
     media::DecodedAudio spoken = co_await std::move(greeted);
     if (spoken.samples.empty()) greeting.clear();
     const std::string id = random_uuid();
-    const Entry entry = talks_->create(id, std::move(talker)).newest().entry;
+    const Entry entry = talks_->create(id, std::move(talker)).newest();
     const media::WebRtcPeer::Options options{.local_addresses = limits_.addresses,
                                              .microphone_hz = entry.session->format().speech_hz};
     std::vector<float> said;
@@ -159,7 +159,7 @@ class CallRoutes {
       talks_->remove(id);
       throw;
     }
-    TalkSession* session = talks_->find(id);
+    Head* session = talks_->find(id);
     if (!session) refuse(500, "the call was ended while it began");
     talks_->call(*session, peer, std::move(said));
     co_return Call{id, peer->answer(), std::move(greeting)};
@@ -181,7 +181,7 @@ class CallRoutes {
 
   /// The oldest call ends if the caller insists.
   void make_room(bool force) {
-    std::vector<const TalkSession*> calls = all_calls();
+    std::vector<const Head*> calls = all_calls();
     if (calls.size() + *connecting_ < kMostCalls) return;
     if (!force || calls.empty())
       refuse(409, fmt::format("{} calls are active, which is the limit; force=true ends the oldest", kMostCalls));
@@ -190,8 +190,8 @@ class CallRoutes {
     talks_->remove(std::string((*oldest)->id()));
   }
 
-  std::vector<const TalkSession*> all_calls() const {
-    std::vector<const TalkSession*> calls;
+  std::vector<const Head*> all_calls() const {
+    std::vector<const Head*> calls;
     if (!talks_) return calls;
     for (const auto& [id, session] : talks_->all())
       if (session.is_call() && session.microphone()) calls.push_back(&session);
@@ -199,7 +199,7 @@ class CallRoutes {
   }
 
   /// Null: there is none. Without an id: the only one.
-  const TalkSession* find_call(const std::string& id) const {
+  const Head* find_call(const std::string& id) const {
     const auto calls = all_calls();
     if (id.empty()) return calls.size() == 1 ? calls.front() : nullptr;
     const auto found = std::find_if(calls.begin(), calls.end(), [&](const auto* call) { return call->id() == id; });
@@ -215,7 +215,7 @@ class CallRoutes {
     return read_avatar(examples_, avatar);
   }
 
-  TalkTable* const talks_;
+  Heads* const talks_;
   const fs::path examples_;
   const WebRtcLimits limits_;
   Decoder decoder_;
@@ -225,7 +225,7 @@ class CallRoutes {
 
 }  // namespace
 
-void add_call_routes(Router& router, TalkTable* talks, WorkPool& work, const fs::path& examples,
+void add_call_routes(Router& router, Heads* talks, WorkPool& work, const fs::path& examples,
                      const WebRtcLimits& limits) {
   const auto routes = std::make_shared<CallRoutes>(talks, work, examples, limits);
   add_later_route(router, "POST", "/offer", kMaxOfferBytes,

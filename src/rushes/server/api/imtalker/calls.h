@@ -3,14 +3,14 @@
 #pragma once
 #include <filesystem>
 
+#include "rushes/server/api/imtalker/heads.h"
 #include "rushes/server/api/native/webrtc_routes.h"
 #include "rushes/server/http/router.h"
-#include "rushes/server/talk_table.h"
 
 namespace rushes::server {
 
 /// `talks` may be null; `examples` is a folder with portraits, or empty.
-void add_call_routes(Router& router, TalkTable* talks, WorkPool& work, const std::filesystem::path& examples,
+void add_call_routes(Router& router, imtalker::Heads* talks, WorkPool& work, const std::filesystem::path& examples,
                      const WebRtcLimits& limits);
 
 }  // namespace rushes::server

@@ -28,7 +28,7 @@ audio::Voice voice_of(std::string_view gender) {
 
 class CombinedRoutes {
  public:
-  CombinedRoutes(TalkTable* talks, WorkPool& work, fs::path examples)
+  CombinedRoutes(Heads* talks, WorkPool& work, fs::path examples)
       : talks_(talks), examples_(std::move(examples)), decoder_(work) {}
 
   // POST /generate_stream: a form with the speech, and its portrait as a file or by an avatar's name; or JSON with
@@ -115,7 +115,7 @@ class CombinedRoutes {
 
   // GET /api/status/{session_id}
   Response status(const Request& request) {
-    const TalkSession& session = find(request);
+    const Head& session = find(request);
     return json_response(200, {{"session_id", session.id()},
                                {"is_complete", session.complete()},
                                {"playlist_ready", !session.segments().empty()},
@@ -124,7 +124,7 @@ class CombinedRoutes {
 
   // GET /api/chunked/status/{session_id}
   Response chunked_status(const Request& request) {
-    const TalkSession& session = find(request);
+    const Head& session = find(request);
     const auto& error = session.error();
     return json_response(200,
                          {{"session_id", session.id()},
@@ -189,42 +189,44 @@ class CombinedRoutes {
   }
 
   net::awaitable<media::DecodedAudio> at_rate(media::DecodedAudio audio, const generation::Request& talker) {
-    auto resampling = decoder_.whole_at_rate(std::move(audio), talks_->model().plan(talker)->format().speech_hz);
+    auto resampling =
+        decoder_.whole_at_rate(std::move(audio), talks_->shared_model()->plan(talker)->format().speech_hz);
     co_return co_await std::move(resampling);
   }
 
   net::awaitable<Response> lines_of(generation::Request talker, media::DecodedAudio audio) {
     auto resampling = at_rate(std::move(audio), talker);
     audio = co_await std::move(resampling);
-    TalkSession& session = talks_->create("lines_" + random_uuid(), std::move(talker));
-    const Entry entry = session.newest().entry;
+    Head& session = talks_->create("lines_" + random_uuid(), std::move(talker));
+    const Entry entry = session.newest();
     const double pictures = static_cast<double>(audio.samples.size()) * entry.session->format().fps;
     Response response;
     response.body =
         std::make_unique<JsonLines>(entry, std::llround(std::ceil(pictures / static_cast<double>(audio.hz))));
     talks_->feed(session, std::move(audio.samples), audio.hz, /*is_final=*/true);
+    entry.session->end_speech();  // nothing else will come
     response.content_type = "application/x-ndjson";
     response.headers.emplace_back("Cache-Control", "no-cache");
     response.headers.emplace_back("X-Accel-Buffering", "no");
     co_return response;
   }
 
-  const TalkSession& find(const Request& request) {
+  const Head& find(const Request& request) {
     require_model(talks_);
     const std::string& id = request.path_value("session_id");
-    const TalkSession* session = talks_->find(id);
+    const Head* session = talks_->find(id);
     if (!session) refuse(404, "Session " + id + " not found");
     return *session;
   }
 
-  TalkTable* const talks_;
+  Heads* const talks_;
   const fs::path examples_;
   Decoder decoder_;
 };
 
 }  // namespace
 
-void add_combined_routes(Router& router, TalkTable* talks, WorkPool& work, const fs::path& examples) {
+void add_combined_routes(Router& router, Heads* talks, WorkPool& work, const fs::path& examples) {
   const auto routes = std::make_shared<CombinedRoutes>(talks, work, examples);
   const auto now = [&](const char* method, const char* pattern, Response (CombinedRoutes::*function)(const Request&)) {
     add_route(router, method, pattern,

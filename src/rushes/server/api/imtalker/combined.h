@@ -3,12 +3,12 @@
 #pragma once
 #include <filesystem>
 
+#include "rushes/server/api/imtalker/heads.h"
 #include "rushes/server/http/router.h"
-#include "rushes/server/talk_table.h"
 
 namespace rushes::server {
 
 /// `talks` may be null; `examples` is a folder with portraits, or empty. All outlive the router.
-void add_combined_routes(Router& router, TalkTable* talks, WorkPool& work, const std::filesystem::path& examples);
+void add_combined_routes(Router& router, imtalker::Heads* talks, WorkPool& work, const std::filesystem::path& examples);
 
 }  // namespace rushes::server

@@ -10,20 +10,20 @@ constexpr std::string_view kPrefix = "segment", kEnding = ".ts";
 
 }  // namespace
 
-std::string playlist(const TalkSession& session) {
+std::string playlist(const Head& session) {
   const bool complete =
       session.complete() && !session.open_ended();  // asked first, so that no segment is missing before the end
   std::string text =
       "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:3\n#EXT-X-PLAYLIST-TYPE:EVENT\n#EXT-X-MEDIA-SEQUENCE:0\n";
   int64_t number = 0;
-  for (const TalkSegment& segment : session.segments())
+  for (const HeadSegment& segment : session.segments())
     text += fmt::format("#EXTINF:{:.3f},\nsegment{:03}.ts\n",
                         static_cast<double>(segment.duration.count()) / media::Pts::period::den, number++);
   if (complete) text += "#EXT-X-ENDLIST\n";
   return text;
 }
 
-std::optional<TalkSegment> find_segment(const TalkSession& session, std::string_view file) {
+std::optional<HeadSegment> find_segment(const Head& session, std::string_view file) {
   if (!file.starts_with(kPrefix) || !file.ends_with(kEnding)) return std::nullopt;
   const std::string_view digits =
       file.substr(kPrefix.size(), file.size() - std::min(file.size(), kPrefix.size() + kEnding.size()));
@@ -35,9 +35,9 @@ std::optional<TalkSegment> find_segment(const TalkSession& session, std::string_
   return number < segments.size() ? std::optional(segments[number]) : std::nullopt;
 }
 
-delivery::SharedBytes merged_mp4(const std::vector<TalkRun>& runs) {
+delivery::SharedBytes merged_mp4(const std::vector<Entry>& runs) {
   std::vector<std::shared_ptr<const delivery::EncodedStream>> videos;
-  for (const TalkRun& run : runs) videos.push_back(run.entry.video);
+  for (const Entry& run : runs) videos.push_back(run.video);
   return delivery::joined_mp4(videos);
 }
 

@@ -12,12 +12,12 @@ constexpr std::string_view kEnding = ".mp4";
 constexpr int kCropQuality = 95;
 constexpr int64_t kCropSide = 512;
 
-bool is_output(const TalkSession& session) {
+bool is_output(const Head& session) {
   return (session.id().starts_with(kOutput) || session.id().starts_with(kDrivenOutput)) && session.complete();
 }
 
-Json file_json(const TalkSession& session) {
-  const std::filesystem::path& path = session.newest().entry.video->recording_path();
+Json file_json(const Head& session) {
+  const std::filesystem::path& path = session.newest().video->recording_path();
   std::error_code gone;
   const auto bytes = std::filesystem::file_size(path, gone);
   const auto modified = session.created().time_since_epoch() + session.age();
@@ -29,7 +29,7 @@ Json file_json(const TalkSession& session) {
 
 class OutputRoutes {
  public:
-  OutputRoutes(TalkTable* talks, WorkPool& work) : talks_(talks), decoder_(work) {}
+  OutputRoutes(Heads* talks, WorkPool& work) : talks_(talks), decoder_(work) {}
 
   // GET /api/outputs
   Response list(const Request&) {
@@ -42,8 +42,8 @@ class OutputRoutes {
 
   // GET /api/outputs/{filename}
   Response get(const Request& request) {
-    const TalkSession& session = find(request);
-    return file_response(request, session.newest().entry.video->recording_path(), "video/mp4");
+    const Head& session = find(request);
+    return file_response(request, session.newest().video->recording_path(), "video/mp4");
   }
 
   // DELETE /api/outputs/{filename}
@@ -95,22 +95,22 @@ class OutputRoutes {
   }
 
  private:
-  const TalkSession& find(const Request& request) {
+  const Head& find(const Request& request) {
     require_model(talks_);
     const std::string& name = request.path_value("filename");
-    const TalkSession* session =
+    const Head* session =
         name.ends_with(kEnding) ? talks_->find(name.substr(0, name.size() - kEnding.size())) : nullptr;
     if (!session || !is_output(*session)) refuse(404, "File not found");
     return *session;
   }
 
-  TalkTable* const talks_;
+  Heads* const talks_;
   Decoder decoder_;
 };
 
 }  // namespace
 
-void add_output_routes(Router& router, TalkTable* talks, WorkPool& work) {
+void add_output_routes(Router& router, Heads* talks, WorkPool& work) {
   const auto routes = std::make_shared<OutputRoutes>(talks, work);
   add_route(router, "GET", "/api/outputs", [routes](const Request& request) { return routes->list(request); });
   add_route(router, "GET", "/api/outputs/{filename}",

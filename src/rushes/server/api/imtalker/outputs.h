@@ -2,12 +2,12 @@
 #pragma once
 #include <filesystem>
 
+#include "rushes/server/api/imtalker/heads.h"
 #include "rushes/server/http/router.h"
-#include "rushes/server/talk_table.h"
 
 namespace rushes::server {
 
 /// `talks` outlives the router, and may be null.
-void add_output_routes(Router& router, TalkTable* talks, WorkPool& work);
+void add_output_routes(Router& router, imtalker::Heads* talks, WorkPool& work);
 
 }  // namespace rushes::server

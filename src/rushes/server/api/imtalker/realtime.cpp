@@ -79,14 +79,14 @@ class Conversation {
   bool ended_ = false;
 };
 
-net::awaitable<void> converse(TalkTable& talks, std::string id, WebSocket& viewer) {
-  TalkSession* session = talks.find(id);
+net::awaitable<void> converse(Heads& talks, std::string id, WebSocket& viewer) {
+  Head* session = talks.find(id);
   if (!session) {
     auto closing = viewer.close(static_cast<CloseCode>(4004), "Session not found");
     co_await std::move(closing);
     co_return;
   }
-  const Entry entry = session->newest().entry;
+  const Entry entry = session->newest();
   // One connection for each session; whatever ends it ends the session too.
   std::shared_ptr<void> forget(nullptr, [&talks, id](void*) { talks.remove(id); });
   const auto conversation = std::make_shared<Conversation>(entry);
@@ -132,7 +132,7 @@ net::awaitable<void> converse(TalkTable& talks, std::string id, WebSocket& viewe
 
 }  // namespace
 
-void add_realtime_talk_routes(Router& router, TalkTable* talks, WorkPool& work) {
+void add_realtime_talk_routes(Router& router, Heads* talks, WorkPool& work) {
   const auto decoder = std::make_shared<Decoder>(work);
   // POST /api/realtime/init: a portrait that waits for its WebSocket.
   add_later_route(router, "POST", "/api/realtime/init", kMaxImageBytes + (64 << 10),

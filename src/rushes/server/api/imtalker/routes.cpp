@@ -27,7 +27,7 @@ constexpr std::string_view kPlaylistType = "application/vnd.apple.mpegurl";
 
 class Routes {
  public:
-  Routes(TalkTable* talks, WorkPool& work, TalkRouteOptions options)
+  Routes(Heads* talks, WorkPool& work, TalkRouteOptions options)
       : talks_(talks), options_(options), decoder_(work), pieces_(work) {
     for (int i = 0; i < kSpeechLanes; ++i) speech_.emplace_back(work);
   }
@@ -71,12 +71,12 @@ class Routes {
       auto decoding = lane_of(id).run([&] { return Decoder::decode_sound(sound); });
       audio = co_await std::move(decoding);
     } catch (const Error& error) {
-      if (TalkSession* session = talks_->find(id); session && error.code() != ErrorCode::unavailable)
+      if (Head* session = talks_->find(id); session && error.code() != ErrorCode::unavailable)
         talks_->fail_piece(*session, error.what());
       wrong = error_detail(error);
     }
     if (wrong) co_return std::move(*wrong);
-    TalkSession* session = talks_->find(id);
+    Head* session = talks_->find(id);
     if (!session) missing();
     // As they were before this piece; it is counted as received.
     const int64_t video_frames = session->video_frames();
@@ -93,7 +93,7 @@ class Routes {
   // GET /api/audio-driven/chunked/status/{session_id}
   Response status(const Request& request) {
     require_model(talks_);
-    const TalkSession& session = find(request, "Session {} not found");
+    const Head& session = find(request, "Session {} not found");
     const auto& error = session.error();
     const auto created = std::chrono::duration<double>(session.created().time_since_epoch()).count();
     return json_response(200, {{"session_id", session.id()},
@@ -124,7 +124,7 @@ class Routes {
   // GET /hls/{session_id}/{file}: the playlist as it is, or a segment.
   Response hls_file(const Request& request) {
     const std::string& file = request.path_value("hls_file");
-    const TalkSession* session = talks_ ? talks_->find(request.path_value("session_id")) : nullptr;
+    const Head* session = talks_ ? talks_->find(request.path_value("session_id")) : nullptr;
     if (session && file == "playlist.m3u8") return playlist_response(*session);
     const auto segment = session ? find_segment(*session, file) : std::nullopt;
     if (!segment) refuse(404, "Not Found");
@@ -143,21 +143,21 @@ class Routes {
       auto merging = download(find(request, "Session not found"));
       co_return co_await std::move(merging);
     }
-    const TalkSession* session = talks_->find(request.path_value("session_id"));
+    const Head* session = talks_->find(request.path_value("session_id"));
     const auto segment = session ? find_segment(*session, file) : std::nullopt;
     if (!segment) refuse(404, "Segment not found");
     co_return segment_response(request, *segment);
   }
 
  private:
-  TalkSession& find(const Request& request, fmt::string_view words) {
+  Head& find(const Request& request, fmt::string_view words) {
     const std::string& id = request.path_value("session_id");
-    TalkSession* session = talks_->find(id);
+    Head* session = talks_->find(id);
     if (!session) refuse(404, fmt::format(fmt::runtime(words), id));
     return *session;
   }
 
-  static Response playlist_response(const TalkSession& session) {
+  static Response playlist_response(const Head& session) {
     Response response;
     response.content_type = kPlaylistType;
     response.headers.emplace_back("Cache-Control", "no-cache");
@@ -165,7 +165,7 @@ class Routes {
     return response;
   }
 
-  static Response segment_response(const Request& request, const TalkSegment& segment) {
+  static Response segment_response(const Request& request, const HeadSegment& segment) {
     Response response =
         bytes_response(request, segment.hls->segment(segment.number, delivery::HlsFormat::mpeg_ts), "video/mp2t");
     response.headers.emplace_back("Cache-Control", "no-cache");
@@ -177,7 +177,7 @@ class Routes {
     net::steady_timer timer(co_await net::this_coro::executor);
     const auto deadline = std::chrono::steady_clock::now() + kPlaylistPatience;
     for (;;) {
-      const TalkSession& session = find(request, "Playlist not found");
+      const Head& session = find(request, "Playlist not found");
       if (!session.segments().empty()) co_return playlist_response(session);
       if (std::chrono::steady_clock::now() >= deadline)
         co_return detail(202,
@@ -189,11 +189,11 @@ class Routes {
     }
   }
 
-  net::awaitable<Response> download(const TalkSession& session) {
+  net::awaitable<Response> download(const Head& session) {
     Response response;
     response.content_type = "video/mp4";
     response.headers.emplace_back("Content-Disposition", "attachment; filename=" + session.id() + ".mp4");
-    const std::vector<TalkRun> runs = session.runs();  // the session may be deleted meanwhile
+    const std::vector<Entry> runs = session.sessions();  // the session may be deleted meanwhile
     auto merging = decoder_.work().run([&] { return merged_mp4(runs); });
     response.body = co_await std::move(merging);
     co_return response;
@@ -202,7 +202,7 @@ class Routes {
   /// Pieces of one session are decoded one after the other, those of others meanwhile.
   WorkPool::Lane& lane_of(const std::string& id) { return speech_[std::hash<std::string>()(id) % speech_.size()]; }
 
-  TalkTable* const talks_;
+  Heads* const talks_;
   const TalkRouteOptions options_;
   Decoder decoder_;
   WorkPool::Lane pieces_;
@@ -211,7 +211,7 @@ class Routes {
 
 }  // namespace
 
-void add_imtalker_routes(Router& router, TalkTable* talks, WorkPool& work, TalkRouteOptions options) {
+void add_imtalker_routes(Router& router, Heads* talks, WorkPool& work, TalkRouteOptions options) {
   const auto routes = std::make_shared<Routes>(talks, work, options);
   const auto now = [&](std::string method, std::string pattern, Response (Routes::*function)(const Request&)) {
     add_route(router, std::move(method), std::move(pattern),

@@ -2,10 +2,10 @@
 #pragma once
 #include <filesystem>
 
+#include "rushes/server/api/imtalker/heads.h"
 #include "rushes/server/api/native/webrtc_routes.h"
 #include "rushes/server/http/router.h"
 #include "rushes/server/http/work_pool.h"
-#include "rushes/server/talk_table.h"
 
 namespace rushes::server {
 
@@ -17,6 +17,6 @@ struct TalkRouteOptions {
 };
 
 /// `talks` null: there is no talking-head model, and all of it is answered 503. All outlive the router.
-void add_imtalker_routes(Router& router, TalkTable* talks, WorkPool& work, TalkRouteOptions options = {});
+void add_imtalker_routes(Router& router, imtalker::Heads* talks, WorkPool& work, TalkRouteOptions options = {});
 
 }  // namespace rushes::server

@@ -43,7 +43,7 @@ generation::Request a_talker(double chunk_seconds) {
   return talker;
 }
 
-void require_model(const TalkTable* talks) {
+void require_model(const Heads* talks) {
   if (!talks) refuse(503, "Models not loaded properly");
 }
 

@@ -1,8 +1,8 @@
 // What IMTalker's clients send, in the words of our generator.
 #pragma once
 #include "rushes/server/api/imtalker/form.h"
+#include "rushes/server/api/imtalker/heads.h"
 #include "rushes/server/http/router.h"
-#include "rushes/server/talk_table.h"
 
 namespace rushes::server::imtalker {
 
@@ -30,7 +30,7 @@ generation::Request a_talker(double chunk_seconds);
 inline constexpr double kLiveChunkSeconds = 0.2;
 
 /// Throws Refused(503) where there is no model.
-void require_model(const TalkTable* talks);
+void require_model(const Heads* talks);
 
 /// What a client gets that names no session: random, in the form of a UUID of version 4.
 std::string random_uuid();

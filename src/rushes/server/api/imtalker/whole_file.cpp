@@ -69,7 +69,7 @@ class PictureBody final : public BodySource {
 
 class WholeFileRoutes {
  public:
-  WholeFileRoutes(TalkTable* talks, WorkPool& work, std::string mode)
+  WholeFileRoutes(Heads* talks, WorkPool& work, std::string mode)
       : talks_(talks), mode_(std::move(mode)), decoder_(work) {}
 
   // POST /api/audio-driven: the video as an MP4, when it is complete.
@@ -104,7 +104,7 @@ class WholeFileRoutes {
   net::awaitable<Response> make_driven_pictures(const Request& request) {
     const net::any_io_executor executor = co_await net::this_coro::executor;
     std::unique_ptr<PictureBody> body;
-    const TalkTable::Watch watch = body_for(body, PictureBody::Kind::multipart, executor);
+    const Heads::Watch watch = body_for(body, PictureBody::Kind::multipart, executor);
     auto following = follow(request, "pictures_" + random_uuid(), kLiveLeadSeconds, watch);
     co_await std::move(following);
     co_return pictures_response(std::move(body), PictureBody::Kind::multipart);
@@ -127,13 +127,14 @@ class WholeFileRoutes {
     auto hearing = hear(sound, fields.request);
     media::DecodedAudio audio = co_await std::move(hearing);
     fields.request.options.set("chunk_duration", kChunkSeconds);
-    TalkSession* session = talks_->find(id);
-    if (session)
-      talks_->go_on(*session, std::move(fields.request));
-    else
+    Head* session = talks_->find(id);
+    if (session) {
+      talks_->follow(*session, std::move(fields.request), std::move(audio.samples), audio.hz);
+    } else {
       session = &talks_->create(id, std::move(fields.request));
+      talks_->feed(*session, std::move(audio.samples), audio.hz, /*is_final=*/true);
+    }
     talks_->keep_open(*session, !is_final);
-    talks_->feed(*session, std::move(audio.samples), audio.hz, /*is_final=*/true);
     co_return json_response(
         200, {{"status", "success"},
               {"session_id", id},
@@ -152,7 +153,7 @@ class WholeFileRoutes {
     fields.request.max_lead_seconds = kLiveLeadSeconds;
     const net::any_io_executor executor = co_await net::this_coro::executor;
     std::unique_ptr<PictureBody> body;
-    const TalkTable::Watch watch = body_for(body, kind, executor);
+    const Heads::Watch watch = body_for(body, kind, executor);
     auto starting = start("pictures_" + random_uuid(), std::move(fields), sound, watch);
     co_await std::move(starting);
     co_return pictures_response(std::move(body), kind);
@@ -175,8 +176,8 @@ class WholeFileRoutes {
   }
 
   /// `body` must live until the session is created.
-  static TalkTable::Watch body_for(std::unique_ptr<PictureBody>& body, PictureBody::Kind kind,
-                                   net::any_io_executor executor) {
+  static Heads::Watch body_for(std::unique_ptr<PictureBody>& body, PictureBody::Kind kind,
+                               net::any_io_executor executor) {
     return [&body, kind, executor = std::move(executor)](const Entry& entry) {
       body = std::make_unique<PictureBody>(entry, kind, executor);
     };
@@ -194,7 +195,7 @@ class WholeFileRoutes {
 
   /// Starts what a driving video asks for. The combined server has other names for the files, and cuts by default.
   net::awaitable<Driven> follow(const Request& request, std::string name, std::optional<double> max_lead_seconds,
-                                TalkTable::Watch watch = {}) {
+                                Heads::Watch watch = {}) {
     auto reading = decoder_.form(request);
     Form form = co_await std::move(reading);
     require_model(talks_);
@@ -211,11 +212,11 @@ class WholeFileRoutes {
     auto opening = decoder_.driving(video, std::move(talker), talks_->shared_model());
     talker = co_await std::move(opening);
     const bool crop = talker.options.get<bool>("crop").value_or(true);
-    const Entry entry = talks_->create(name, std::move(talker), watch).newest().entry;
+    const Entry entry = talks_->create(name, std::move(talker), watch).newest();
     co_return Driven{std::move(name), entry, crop};
   }
 
-  net::awaitable<Entry> start(std::string id, TalkFields fields, std::string_view sound, TalkTable::Watch watch = {}) {
+  net::awaitable<Entry> start(std::string id, TalkFields fields, std::string_view sound, Heads::Watch watch = {}) {
     auto decoding = decoder_.portrait(fields.image, std::move(fields.request), talks_->shared_model());
     fields.request = co_await std::move(decoding);
     auto hearing = hear(sound, fields.request);
@@ -227,11 +228,12 @@ class WholeFileRoutes {
   net::awaitable<media::DecodedAudio> hear(std::string_view sound, const generation::Request& talker) {
     auto decoding = decoder_.sound(sound);
     media::DecodedAudio audio = co_await std::move(decoding);
-    auto resampling = decoder_.whole_at_rate(std::move(audio), talks_->model().plan(talker)->format().speech_hz);
+    auto resampling =
+        decoder_.whole_at_rate(std::move(audio), talks_->shared_model()->plan(talker)->format().speech_hz);
     co_return co_await std::move(resampling);
   }
 
-  TalkTable* const talks_;
+  Heads* const talks_;
   const std::string mode_;
   Decoder decoder_;
 };
@@ -242,15 +244,16 @@ namespace imtalker {
 
 std::string output_name() { return std::string(kOutput) + random_uuid(); }
 
-Entry begin_whole_file(TalkTable& talks, std::string name, generation::Request talker, media::DecodedAudio audio,
-                       const TalkTable::Watch& watch) {
+Entry begin_whole_file(Heads& talks, std::string name, generation::Request talker, media::DecodedAudio audio,
+                       const Heads::Watch& watch) {
   talker.options.set("chunk_duration", kChunkSeconds);
-  TalkSession& session = talks.create(std::move(name), std::move(talker), watch);
+  Head& session = talks.create(std::move(name), std::move(talker), watch);
   talks.feed(session, std::move(audio.samples), audio.hz, /*is_final=*/true);
-  return session.newest().entry;
+  session.newest().session->end_speech();  // nothing else will come
+  return session.newest();
 }
 
-net::awaitable<void> wait_until_made(TalkTable& talks, std::string name, Entry entry) {
+net::awaitable<void> wait_until_made(Heads& talks, std::string name, Entry entry) {
   const net::any_io_executor executor = co_await net::this_coro::executor;
   const auto wakeup = std::make_shared<Wakeup>(executor);
   const auto viewer = entry.video->watch(delivery::EncodedStream::From::newest, wakeup->notifier());
@@ -264,7 +267,7 @@ net::awaitable<void> wait_until_made(TalkTable& talks, std::string name, Entry e
 
 }  // namespace imtalker
 
-void add_whole_file_routes(Router& router, TalkTable* talks, WorkPool& work, std::string mode) {
+void add_whole_file_routes(Router& router, Heads* talks, WorkPool& work, std::string mode) {
   const auto routes = std::make_shared<WholeFileRoutes>(talks, work, std::move(mode));
   const auto add = [&](const char* pattern, auto function) {
     add_later_route(router, "POST", pattern, kMaxWholeBytes, function);

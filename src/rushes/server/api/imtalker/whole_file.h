@@ -4,9 +4,9 @@
 #include <string_view>
 
 #include "rushes/media/audio_decoder.h"
+#include "rushes/server/api/imtalker/heads.h"
 #include "rushes/server/http/router.h"
 #include "rushes/server/http/work_pool.h"
-#include "rushes/server/talk_table.h"
 
 namespace rushes::server {
 namespace imtalker {
@@ -17,14 +17,14 @@ inline constexpr std::string_view kOutput = "audio_driven_", kDrivenOutput = "vi
 /// Names a session whose video is to be one of /api/outputs.
 std::string output_name();
 /// Starts a session that gets all of its speech at once.
-Entry begin_whole_file(TalkTable& talks, std::string name, generation::Request talker, media::DecodedAudio audio,
-                       const TalkTable::Watch& watch = {});
+Entry begin_whole_file(Heads& talks, std::string name, generation::Request talker, media::DecodedAudio audio,
+                       const Heads::Watch& watch = {});
 /// Returns when its video is complete. Throws Refused(500) if that fails.
-net::awaitable<void> wait_until_made(TalkTable& talks, std::string name, Entry entry);
+net::awaitable<void> wait_until_made(Heads& talks, std::string name, Entry entry);
 
 }  // namespace imtalker
 
 /// All outlive the router; `talks` may be null.
-void add_whole_file_routes(Router& router, TalkTable* talks, WorkPool& work, std::string mode);
+void add_whole_file_routes(Router& router, imtalker::Heads* talks, WorkPool& work, std::string mode);
 
 }  // namespace rushes::server

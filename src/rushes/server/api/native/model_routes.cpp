@@ -1,12 +1,86 @@
 #include "rushes/server/api/native/model_routes.h"
 
+#include <algorithm>
+#include <vector>
+
+#include "rushes/server/http/static_files.h"
+
 namespace rushes::server {
 namespace {
 
+namespace fs = std::filesystem;
+
+Json words_of(generation::Modalities modalities) {
+  Json words = Json::array();
+  for (const generation::Modality each : generation::kModalities)
+    if (modalities.has(each)) words.push_back(name(each));
+  return words;
+}
+
+Json value_json(const OptionValue& value) {
+  return std::visit(
+      [](const auto& of) {
+        if constexpr (std::is_same_v<std::decay_t<decltype(of)>, std::monostate>)
+          return Json(nullptr);
+        else
+          return Json(of);
+      },
+      value);
+}
+
+/// An option as a form or a slider needs it.
+Json option_json(const OptionField& field) {
+  Json json{{"name", field.name},
+            {"type", name(field.type)},
+            {"doc", field.doc},
+            {"allowed", field.allowed()},
+            {"default", value_json(field.standard)}};
+  if (field.type == OptionType::integer || field.type == OptionType::number || field.type == OptionType::numbers) {
+    json["least"] = field.least;
+    json["most"] = field.most;
+  }
+  if (field.type == OptionType::numbers) {
+    json["least_count"] = field.least_count;
+    json["most_count"] = field.most_count;
+  }
+  if (field.type == OptionType::choice) json["choices"] = field.choices;
+  if (!field.aliases.empty()) json["aliases"] = field.aliases;
+  return json;
+}
+
+Json capabilities_json(const generation::Capabilities& capabilities) {
+  return {{"takes", words_of(capabilities.takes)}, {"needs", words_of(capabilities.needs)},
+          {"feeds", words_of(capabilities.feeds)}, {"yields", words_of(capabilities.yields)},
+          {"forks", capabilities.forks},           {"endless", capabilities.endless}};
+}
+
+/// The files of a folder whose type begins so, by name.
+Json examples_of(const ModelShelf::Status& model, std::string_view type) {
+  std::vector<fs::path> files;
+  std::error_code missing;
+  for (const auto& entry : fs::directory_iterator(model.examples, missing))
+    if (entry.is_regular_file(missing) && mime_type(entry.path()).starts_with(type)) files.push_back(entry.path());
+  std::sort(files.begin(), files.end());
+  Json list = Json::array();
+  for (const fs::path& file : files)
+    list.push_back({{"name", file.stem().string()},
+                    {"url", "/v1/models/" + model.name + "/examples/" + file.filename().string()}});
+  return list;
+}
+
 Json model_json(const ModelShelf::Status& model) {
-  return {{"name", model.name},         {"description", model.description},
-          {"state", name(model.state)}, {"default", model.is_default},
-          {"sessions", model.sessions}, {"error", model.failure.empty() ? Json(nullptr) : Json(model.failure)}};
+  Json options = Json::array();
+  for (const OptionField& field : model.options) options.push_back(option_json(field));
+  return {{"name", model.name},
+          {"family", model.family},
+          {"description", model.description},
+          {"state", name(model.state)},
+          {"default", model.is_default},
+          {"sessions", model.sessions},
+          {"error", model.failure.empty() ? Json(nullptr) : Json(model.failure)},
+          {"capabilities", capabilities_json(model.capabilities)},
+          {"options", std::move(options)},
+          {"examples", {{"images", examples_of(model, "image/")}, {"audio", examples_of(model, "audio/")}}}};
 }
 
 /// What clients of OpenAI-style servers read.
@@ -49,6 +123,16 @@ Response unload_model(SessionTable& sessions, const Request& request) {
   return answer_status(sessions, model);
 }
 
+// GET /v1/models/{model}/examples/{example}: a picture or speech to try the model with.
+Response get_example(const SessionTable& sessions, const Request& request) {
+  const ModelShelf::Status model = sessions.models().status(request.path_value("model"));
+  const auto file =
+      model.examples.empty() ? std::nullopt : static_file(model.examples, "/" + request.path_value("example"));
+  require(file.has_value(), ErrorCode::not_found, "the model {} has no such example; GET /v1/models/{} lists them",
+          model.name, model.name);
+  return file_response(request, *file, std::string(mime_type(*file)));
+}
+
 }  // namespace
 
 void add_model_routes(Router& router, SessionTable& sessions) {
@@ -63,11 +147,13 @@ void add_model_routes(Router& router, SessionTable& sessions) {
   };
   Route list = add("GET", "/v1/models"), get = add("GET", "/v1/models/{model}");
   Route load = add("POST", "/v1/models/{model}/load"), unload = add("POST", "/v1/models/{model}/unload");
+  Route example = add("GET", "/v1/models/{model}/examples/{example}");
+  example.answer = bound(get_example);
   list.answer = bound(list_models);
   get.answer = bound(get_model);
   load.answer_later = bound(load_model);
   unload.answer = bound(unload_model);
-  for (Route* route : {&list, &get, &load, &unload}) router.add(std::move(*route));
+  for (Route* route : {&list, &get, &load, &unload, &example}) router.add(std::move(*route));
 }
 
 }  // namespace rushes::server

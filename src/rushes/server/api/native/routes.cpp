@@ -49,7 +49,7 @@ net::awaitable<Response> create_session(SessionTable& sessions, WorkPool& work, 
   auto parsing =
       work.run_if_large(request.body.size(), [&] { return parse_session_request(request.body, *loaded, model); });
   generation::Request wanted = co_await std::move(parsing);
-  const Entry entry = sessions.create(std::move(wanted), {}, model);
+  const Entry entry = sessions.create(std::move(wanted), {.model = model});
   Response response = json_response(201, session_json(entry));
   response.headers.emplace_back("Location", "/v1/sessions/" + entry.session->id().text());
   co_return response;

@@ -55,6 +55,7 @@ struct EventFields {
             {"step", progress.step},
             {"steps", progress.steps}};
   }
+  Json operator()(const generation::UtteranceEnded&) const { return {{"type", "utterance_ended"}}; }
   Json operator()(const FrameBlock& block) const {
     return {{"type", "frame_block"},
             {"segment", block.segment},
@@ -106,7 +107,15 @@ Json session_json(const Entry& entry) {
             {"segments", format.segments},
             {"blocks_per_segment", format.blocks_per_segment},
             {"blocks_per_later_segment", format.blocks_per_later_segment},
+            {"audio_hz", format.sound_hz},
+            {"speech_hz", format.speech_hz},
             {"mime_type", entry.video->mime_type()}}},
+          {"speech", format.speech_hz > 0 ? Json{{"received_s", static_cast<double>(status.speech_samples) /
+                                                                    static_cast<double>(format.speech_hz)},
+                                                 {"utterances", status.utterances},
+                                                 {"at_rest", status.at_rest},
+                                                 {"listens", entry.speech->listens()}}
+                                          : Json(nullptr)},
           {"done",
            {{"blocks", status.blocks},
             {"video_frames", status.video_frames},

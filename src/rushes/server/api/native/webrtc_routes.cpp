@@ -1,12 +1,8 @@
 #include "rushes/server/api/native/webrtc_routes.h"
 
-#include <functional>
-#include <numeric>
-
 #include "rushes/server/http/router.h"
 #include "rushes/server/http/work_pool.h"
 #include "rushes/server/session_table.h"
-#include "rushes/server/talk_table.h"
 
 namespace rushes::server {
 namespace {
@@ -16,29 +12,10 @@ struct Watched {
   std::shared_ptr<delivery::Whep> whep;
   std::string path;
 };
-using Find = std::function<Watched(const Request&)>;
 
 Watched find_session(const SessionTable& sessions, const Request& request) {
   const Entry& entry = sessions.find(generation::SessionId::parse(request.path_value("id")));
   return {entry.outlets->whep(), "/v1/sessions/" + entry.session->id().text() + "/whep/"};
-}
-
-TalkSession& talk_of(TalkTable* talks, const Request& request) {
-  require(talks != nullptr, ErrorCode::unavailable, "this server has no model of talking heads");
-  TalkSession* session = talks->find(request.path_value("session_id"));
-  require(session != nullptr, ErrorCode::not_found, "there is no such talking head; it may have been deleted");
-  return *session;
-}
-
-Watched find_talk(TalkTable* talks, const Request& request) {
-  const TalkSession& session = talk_of(talks, request);
-  return {session.newest().entry.outlets->whep(), "/v1/talk/sessions/" + session.id() + "/whep/"};
-}
-
-std::size_t viewers(const SessionTable& sessions, const TalkTable* talks) {
-  const auto& all = sessions.all();
-  return std::accumulate(all.begin(), all.end(), talks ? talks->peers() : std::size_t{0},
-                         [](std::size_t sum, const Entry& entry) { return sum + entry.outlets->peers(); });
 }
 
 void require_offer(const Request& request, std::size_t viewers, const WebRtcLimits& limits) {
@@ -77,28 +54,29 @@ net::awaitable<Response> connect_viewer(Watched watched, std::size_t viewers, Wo
   co_return co_await std::move(connecting);
 }
 
-// POST /v1/talk/sessions/{session_id}/whip: an SDP offer that sends sound. As above; 409 while another one speaks.
-net::awaitable<Response> connect_speaker(TalkTable* talks, std::size_t viewers, WorkPool& work,
-                                         const WebRtcLimits& limits, const Request& request) {
-  require_offer(request, viewers, limits);
-  const TalkSession& session = talk_of(talks, request);
-  const std::string path = "/v1/talk/sessions/" + session.id() + "/whip/";
-  const media::WebRtcPeer::Options options{.local_addresses = limits.addresses,
-                                           .microphone_hz = session.newest().entry.session->format().speech_hz};
+// POST /v1/sessions/{id}/whip: an SDP offer that sends sound. As above; 409 while another one speaks, 415 for a session
+// that takes no speech.
+net::awaitable<Response> connect_speaker(SessionTable& sessions, WorkPool& work, const WebRtcLimits& limits,
+                                         const Request& request) {
+  require_offer(request, sessions.peers(), limits);
+  const Entry entry = sessions.find(generation::SessionId::parse(request.path_value("id")));
+  const int64_t hz = entry.session->format().speech_hz;
+  require(hz > 0, ErrorCode::unsupported, "session {} takes no speech", entry.session->id().text());
+  const media::WebRtcPeer::Options options{.local_addresses = limits.addresses, .microphone_hz = hz};
   auto connecting = work.run([&] { return delivery::connect_microphone(request.body, options); });
   const std::shared_ptr<media::WebRtcPeer> peer = co_await std::move(connecting);
   // It may have been deleted meanwhile.
-  const delivery::Microphone& microphone = talks->listen(talk_of(talks, request), peer);
-  co_return sdp_answer(peer->answer(), path + microphone.id());
+  const delivery::Microphone& microphone = sessions.listen(sessions.find(entry.session->id()), peer);
+  co_return sdp_answer(peer->answer(), "/v1/sessions/" + entry.session->id().text() + "/whip/" + microphone.id());
 }
 
-// DELETE /v1/talk/sessions/{session_id}/whip/{viewer}: the speaker falls silent. 204.
-Response disconnect_speaker(TalkTable* talks, const Request& request) {
-  TalkSession& session = talk_of(talks, request);
-  const delivery::Microphone* microphone = session.microphone();
+// DELETE /v1/sessions/{id}/whip/{viewer}: the speaker falls silent. 204.
+Response disconnect_speaker(const SessionTable& sessions, const Request& request) {
+  const Entry& entry = sessions.find(generation::SessionId::parse(request.path_value("id")));
+  const delivery::Microphone* microphone = entry.speech->microphone();
   require(microphone && microphone->id() == request.path_value("viewer"), ErrorCode::not_found,
           "there is no such speaker; the connection may have been closed");
-  talks->hang_up(session);
+  entry.speech->hang_up();
   return no_content();
 }
 
@@ -114,37 +92,27 @@ net::awaitable<Response> disconnect_viewer(Watched watched, WorkPool& work, cons
 
 }  // namespace
 
-void add_webrtc_routes(Router& router, SessionTable& sessions, TalkTable* talks, WorkPool& work,
-                       const WebRtcLimits& limits) {
-  const auto add = [&](const std::string& pattern, const Find& find) {
-    Route connect;
-    connect.method = "POST";
-    connect.pattern = pattern;
-    connect.answer_later = [&sessions, talks, &work, limits, find](const Request& request) {
-      return connect_viewer(find(request), viewers(sessions, talks), work, limits, request);
-    };
-    router.add(std::move(connect));
-    Route disconnect;
-    disconnect.method = "DELETE";
-    disconnect.pattern = pattern + "/{viewer}";
-    disconnect.answer_later = [&work, find](const Request& request) {
-      return disconnect_viewer(find(request), work, request);
-    };
-    router.add(std::move(disconnect));
+void add_webrtc_routes(Router& router, SessionTable& sessions, WorkPool& work, const WebRtcLimits& limits) {
+  const auto later = [&](const char* method, const char* pattern, auto function) {
+    Route route;
+    route.method = method;
+    route.pattern = pattern;
+    route.answer_later = std::move(function);
+    router.add(std::move(route));
   };
-  add("/v1/sessions/{id}/whep", [&sessions](const Request& request) { return find_session(sessions, request); });
-  add("/v1/talk/sessions/{session_id}/whep", [talks](const Request& request) { return find_talk(talks, request); });
-  Route speak;
-  speak.method = "POST";
-  speak.pattern = "/v1/talk/sessions/{session_id}/whip";
-  speak.answer_later = [&sessions, talks, &work, limits](const Request& request) {
-    return connect_speaker(talks, viewers(sessions, talks), work, limits, request);
-  };
-  router.add(std::move(speak));
+  later("POST", "/v1/sessions/{id}/whep", [&sessions, &work, limits](const Request& request) {
+    return connect_viewer(find_session(sessions, request), sessions.peers(), work, limits, request);
+  });
+  later("DELETE", "/v1/sessions/{id}/whep/{viewer}", [&sessions, &work](const Request& request) {
+    return disconnect_viewer(find_session(sessions, request), work, request);
+  });
+  later("POST", "/v1/sessions/{id}/whip", [&sessions, &work, limits](const Request& request) {
+    return connect_speaker(sessions, work, limits, request);
+  });
   Route fall_silent;
   fall_silent.method = "DELETE";
-  fall_silent.pattern = "/v1/talk/sessions/{session_id}/whip/{viewer}";
-  fall_silent.answer = [talks](const Request& request) { return disconnect_speaker(talks, request); };
+  fall_silent.pattern = "/v1/sessions/{id}/whip/{viewer}";
+  fall_silent.answer = [&sessions](const Request& request) { return disconnect_speaker(sessions, request); };
   router.add(std::move(fall_silent));
 }
 

@@ -1,4 +1,4 @@
-// Watching a session or a talking head by WebRTC, and speaking to a talking head: WHEP and WHIP (WebRTC-HTTP Egress and
+// Watching a session by WebRTC, and speaking to one that takes speech: WHEP and WHIP (WebRTC-HTTP Egress and
 // Ingestion Protocol), without trickled candidates.
 #pragma once
 #include <cstddef>
@@ -9,7 +9,6 @@ namespace rushes::server {
 
 class Router;
 class SessionTable;
-class TalkTable;
 class WorkPool;
 
 struct WebRtcLimits {
@@ -17,8 +16,7 @@ struct WebRtcLimits {
   std::size_t viewers = 64;                         // of all sessions together, with speakers; more are answered 503
 };
 
-/// `sessions`, `talks` and `work`, in which connections are made, must outlive the router; `talks` may be null.
-void add_webrtc_routes(Router& router, SessionTable& sessions, TalkTable* talks, WorkPool& work,
-                       const WebRtcLimits& limits);
+/// `sessions` and `work`, in which connections are made, must outlive the router.
+void add_webrtc_routes(Router& router, SessionTable& sessions, WorkPool& work, const WebRtcLimits& limits);
 
 }  // namespace rushes::server

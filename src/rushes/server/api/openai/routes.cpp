@@ -110,9 +110,9 @@ Response remix_video(SessionTable& sessions, const Request& request) {
           "the video began with a picture that this server does not have any more; create it anew");
   generation::Request remix = source.session->request();
   remix.prompts = {parse_remix_request(request)};
-  return json_response(200,
-                       video_json(sessions.create(std::move(remix), Origin{Origin::Kind::remix, source.session->id()}),
-                                  sessions.model().card().name));
+  return json_response(
+      200, video_json(sessions.create(std::move(remix), {.origin = Origin{Origin::Kind::remix, source.session->id()}}),
+                      sessions.model().card().name));
 }
 
 }  // namespace

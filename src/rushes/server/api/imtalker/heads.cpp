@@ -1,0 +1,201 @@
+#include "rushes/server/api/imtalker/heads.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "rushes/audio/resample.h"
+#include "rushes/base/error.h"
+#include "rushes/base/log.h"
+
+namespace rushes::server::imtalker {
+namespace {
+
+using generation::Modality;
+using generation::SessionState;
+
+// What the published server's segments are: 50 frames, counted from where its muxer begins.
+constexpr media::Pts kSegment{2 * 90'000};
+constexpr media::Pts kFirstPts{126'000};
+
+bool is_fed_speech(const ModelShelf::Status& model) { return model.capabilities.feeds.has(Modality::audio); }
+
+}  // namespace
+
+std::string_view name(Head::Status status) {
+  switch (status) {
+    case Head::Status::waiting_for_audio: return "waiting_for_audio";
+    case Head::Status::processing: return "processing";
+    case Head::Status::complete: return "complete";
+    case Head::Status::error: return "error";
+  }
+  return "?";
+}
+
+Head::Status Head::status() const {
+  const delivery::EncodedStream& video = *newest().video;
+  const generation::SessionStatus session = newest().session->status();
+  if (!following_.empty() && !bad_piece_) return Status::processing;
+  if (bad_piece_ || session.state == SessionState::failed) return Status::error;
+  if (generation::ended(session.state)) return video.status().ended ? Status::complete : Status::processing;
+  if (session.at_rest) return video.utterances() >= session.utterances ? Status::complete : Status::processing;
+  if (session.state == SessionState::waiting || session.speech_samples == 0) return Status::waiting_for_audio;
+  return Status::processing;
+}
+
+const std::optional<std::string>& Head::error() const {
+  const generation::SessionStatus session = newest().session->status();
+  if (session.failure) error_ = session.failure->message;
+  return error_;
+}
+
+std::vector<HeadSegment> Head::segments() const {
+  std::vector<HeadSegment> segments;
+  media::Pts before{0};
+  for (const Entry& entry : sessions_) {
+    const auto hls = entry.outlets->hls({.least_segment = kSegment, .mpeg_ts_shift = kFirstPts + before});
+    const auto durations = hls->durations();
+    for (std::size_t i = 0; i < durations.size(); ++i) {
+      segments.push_back({hls, static_cast<int64_t>(i), durations[i]});
+      before += durations[i];
+    }
+  }
+  return segments;
+}
+
+bool Heads::has_model() const {
+  const auto models = sessions_.models().all();
+  return std::any_of(models.begin(), models.end(), is_fed_speech);
+}
+
+std::filesystem::path Heads::examples() const {
+  for (const ModelShelf::Status& model : sessions_.models().all())
+    if (is_fed_speech(model)) return model.examples;
+  return {};
+}
+
+std::string Heads::model_name() const {
+  const auto models = sessions_.models().all();
+  const auto found = std::find_if(models.begin(), models.end(), is_fed_speech);
+  require(found != models.end(), ErrorCode::unavailable, "this server has no model that is fed with speech");
+  return found->name;
+}
+
+const std::shared_ptr<const generation::Model>& Heads::shared_model() const {
+  return sessions_.models().model(model_name());
+}
+
+Head& Heads::create(std::string id, generation::Request request, const Watch& watch) {
+  sweep();
+  const auto before = heads_.find(id);
+  Head head;
+  head.id_ = id;
+  if (before != heads_.end()) {
+    sessions_.models().model(model_name())->plan(request);  // before the old one ends
+    head.sessions_ = std::move(before->second.sessions_);
+    heads_.erase(before);
+    for (const Entry& entry : head.sessions_) {
+      entry.session->stop("replaced by another one of its name");
+      entry.outlets->stop();
+      // The video goes on behind what there is, whose length is known when its last frame is encoded.
+      entry.video->join();
+    }
+  }
+  begin(head, std::move(request), watch);
+  return heads_.insert_or_assign(std::move(id), std::move(head)).first->second;
+}
+
+void Heads::begin(Head& head, generation::Request request, const Watch& watch) {
+  const std::string model = model_name();
+  NewSession how;
+  how.model = model;
+  how.retention = {.idle = idle_, .removed = true};
+  how.before = watch;
+  head.sessions_.push_back(sessions_.create(std::move(request), how));
+  log::info("talking head '{}': session {}", head.id_.substr(0, 64), head.newest().session->id().text());
+}
+
+Head* Heads::find(std::string_view id) {
+  sweep();
+  const auto found = heads_.find(id);
+  if (found == heads_.end()) return nullptr;
+  sessions_.find(found->second.newest().session->id());  // counts as use
+  return &found->second;
+}
+
+void Heads::feed(Head& head, std::vector<float> samples, int64_t hz, bool is_final) {
+  if (head.newest().session->format().speech_hz > 0 && head.newest().session->over() &&
+      head.newest().video->status().ended) {
+    head.error();  // remembers why the session before failed
+    begin(head, generation::Request(head.newest().session->request()), {});
+  }
+  const Entry& entry = head.newest();
+  const int64_t to_hz = entry.session->format().speech_hz;
+  // The published server's windows know nothing of each other, nor do their resamplings.
+  if (to_hz > 0 && entry.session->request().options.get<std::string>("mode") == "reference") {
+    samples = audio::resample(samples, hz, to_hz);
+    hz = to_hz;
+  }
+  sessions_.feed(entry, std::move(samples), hz, is_final);
+  head.bad_piece_ = false;
+}
+
+void Heads::follow(Head& head, generation::Request request, std::vector<float> samples, int64_t hz) {
+  shared_model()->plan(request);
+  head.following_.push_back({std::move(request), std::move(samples), hz});
+  if (!head.newest().session->over()) head.newest().session->end_speech();
+  begin_following(head);
+}
+
+void Heads::begin_following(Head& head) {
+  while (!head.following_.empty() && head.newest().video->status().ended) {
+    Head::Following following = std::move(head.following_.front());
+    head.following_.pop_front();
+    head.error();  // remembers why the session before failed
+    try {
+      begin(head, std::move(following.request), {});
+      sessions_.feed(head.newest(), std::move(following.samples), following.hz, /*is_final=*/true);
+      if (!head.following_.empty()) head.newest().session->end_speech();
+    } catch (const Error& error) {
+      log::warning("talking head '{}': {}", head.id_.substr(0, 64), error.what());
+      fail_piece(head, error.what());
+    }
+  }
+}
+
+void Heads::call(Head& head, std::shared_ptr<media::WebRtcPeer> peer, std::vector<float> greeting) {
+  sessions_.listen(head.newest(), std::move(peer), std::move(greeting), EndsWith::microphone);
+  head.is_call_ = true;
+}
+
+void Heads::fail_piece(Head& head, std::string message) {
+  head.error_ = std::move(message);
+  head.bad_piece_ = true;
+}
+
+bool Heads::remove(std::string_view id) {
+  const auto found = heads_.find(id);
+  if (found == heads_.end()) return false;
+  const Head head = std::move(found->second);
+  heads_.erase(found);
+  for (const Entry& entry : head.sessions_)
+    if (sessions_.has(entry.session->id())) sessions_.remove(entry.session->id());
+  return true;
+}
+
+const std::map<std::string, Head, std::less<>>& Heads::all() {
+  sweep();
+  return heads_;
+}
+
+void Heads::sweep() {
+  std::erase_if(heads_, [&](const auto& each) {
+    const Head& head = each.second;
+    if (sessions_.has(head.newest().session->id())) return false;
+    for (const Entry& entry : head.sessions_)
+      if (sessions_.has(entry.session->id())) sessions_.remove(entry.session->id());
+    return true;
+  });
+  for (auto& [id, head] : heads_) begin_following(head);
+}
+
+}  // namespace rushes::server::imtalker

@@ -1,0 +1,121 @@
+// Talking heads as IMTalker's clients know them: by names that they chose, fed with pieces of speech, watched as
+// segments of 50 frames. A head is one session of the store, or several in a row where a client began anew under the
+// same name; what is kept here is the names and what was told about the newest piece, all else is the sessions'.
+// The server's thread only.
+#pragma once
+#include <chrono>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "rushes/delivery/hls.h"
+#include "rushes/server/session_table.h"
+
+namespace rushes::server::imtalker {
+
+/// A complete piece of a head's video.
+struct HeadSegment {
+  std::shared_ptr<delivery::HlsStream> hls;
+  int64_t number = 0;  // within it
+  media::Pts duration{0};
+};
+
+class Head {
+ public:
+  enum class Status { waiting_for_audio, processing, complete, error };
+
+  const std::string& id() const noexcept { return id_; }
+  std::chrono::system_clock::time_point created() const { return newest().session->created(); }
+  std::chrono::duration<double> age() const { return newest().session->status().age; }
+  Status status() const;
+  /// Why something went wrong; stays after the next piece of speech.
+  const std::optional<std::string>& error() const;
+  /// Since this session began; what a session of the same name left is not counted.
+  int64_t video_frames() const { return newest().session->status().video_frames; }
+  /// Speech received, in samples at the model's rate.
+  int64_t samples() const { return newest().session->status().speech_samples; }
+  /// Those that can be had, of earlier sessions of the same name too.
+  std::vector<HeadSegment> segments() const;
+  /// All has been said, and every segment is complete.
+  bool complete() const { return status() == Status::complete; }
+  bool open_ended() const noexcept { return open_ended_; }
+  /// Who speaks to it by WebRTC, or did last; null: nobody has.
+  const delivery::Microphone* microphone() const noexcept { return newest().speech->microphone(); }
+  /// It ends when its microphone does.
+  bool is_call() const noexcept { return is_call_; }
+  const Entry& newest() const { return sessions_.back(); }
+  const std::vector<Entry>& sessions() const noexcept { return sessions_; }
+
+ private:
+  friend class Heads;
+  std::string id_;
+  std::vector<Entry> sessions_;  // never empty; the last one is the present
+  bool open_ended_ = false;
+  bool bad_piece_ = false;  // the newest piece could not be decoded
+  bool is_call_ = false;
+  /// What it is to say with another picture or other settings, after all that it was given before.
+  struct Following {
+    generation::Request request;
+    std::vector<float> samples;
+    int64_t hz;
+  };
+  std::deque<Following> following_;
+  mutable std::optional<std::string> error_;
+};
+
+/// As clients know it.
+std::string_view name(Head::Status status);
+
+class Heads {
+ public:
+  using Watch = std::function<void(const Entry&)>;
+  /// `idle`: without being fed, watched or asked for a head goes then.
+  Heads(SessionTable& sessions, std::chrono::milliseconds idle) : sessions_(sessions), idle_(idle) {}
+
+  /// The model of talking heads: the first of the server's that is fed with speech. Throws Error(unavailable) if there
+  /// is none, or it is not loaded.
+  const std::shared_ptr<const generation::Model>& shared_model() const;
+  bool has_model() const;
+  /// Portraits and speech beside the model; empty: none.
+  std::filesystem::path examples() const;
+
+  /// Starts a session. One of the same name ends; the new video goes on where its video stopped. Throws as
+  /// SessionTable::create(). `watch` is called before anything is made: for who must miss nothing.
+  Head& create(std::string id, generation::Request request, const Watch& watch = {});
+  /// Null if there is none. Counts as use.
+  Head* find(std::string_view id);
+  /// Takes the next piece of speech; the last one of an utterance lets all of it be spoken. A head whose session has
+  /// ended begins anew with the same settings. Throws as SessionTable::feed() and create().
+  void feed(Head& head, std::vector<float> samples, int64_t hz, bool is_final);
+  /// A whole utterance with a request of its own: it begins when all that the head was given before is spoken, and its
+  /// video goes on behind. Throws what the model has against the request.
+  void follow(Head& head, generation::Request request, std::vector<float> samples, int64_t hz);
+  /// More will come though all is spoken: the playlist gets no end.
+  void keep_open(Head& head, bool open) { head.open_ended_ = open; }
+  /// It says what `peer` says, `greeting` first, and ends when the peer leaves. Throws as SessionTable::listen().
+  void call(Head& head, std::shared_ptr<media::WebRtcPeer> peer, std::vector<float> greeting);
+  /// The newest piece was not sound.
+  void fail_piece(Head& head, std::string message);
+  /// Ends and forgets it; false if there is none.
+  bool remove(std::string_view id);
+  /// Without those whose sessions are gone.
+  const std::map<std::string, Head, std::less<>>& all();
+  /// Begins what has become due, and forgets heads whose sessions are gone.
+  void sweep();
+
+ private:
+  void begin(Head& head, generation::Request request, const Watch& watch);
+  void begin_following(Head& head);
+  std::string model_name() const;
+
+  SessionTable& sessions_;
+  const std::chrono::milliseconds idle_;
+  std::map<std::string, Head, std::less<>> heads_;
+};
+
+}  // namespace rushes::server::imtalker

@@ -1,0 +1,141 @@
+#include "rushes/server/api/native/speech_routes.h"
+
+#include <boost/asio/this_coro.hpp>
+#include <charconv>
+
+#include "rushes/media/audio_decoder.h"
+#include "rushes/server/api/native/session_json.h"
+#include "rushes/server/growing_video.h"
+
+namespace rushes::server {
+namespace {
+
+constexpr std::size_t kMaxPieceBytes = 128 << 20;
+constexpr double kMaxPieceSeconds = 1800;
+constexpr int64_t kMostHz = 768'000;
+
+const Entry& entry_of(const SessionTable& sessions, const Request& request) {
+  return sessions.find(generation::SessionId::parse(request.path_value("id")));
+}
+
+bool flag(const Request& request, std::string_view name) {
+  const std::string value = request.query_value(name).value_or("false");
+  require(value == "true" || value == "false", ErrorCode::invalid_argument, "{} must be true or false (got '{}')", name,
+          value.substr(0, 32));
+  return value == "true";
+}
+
+/// Bare samples instead of a file: signed 16-bit little-endian PCM of so many Hz. Nothing: a file.
+std::optional<int64_t> pcm_hz(const Request& request) {
+  const auto format = request.query_value("format");
+  const auto rate = request.query_value("rate");
+  require(!format || *format == "s16le", ErrorCode::invalid_argument,
+          "format must be s16le (got '{}'); leave it away "
+          "for a sound file",
+          format.value_or("").substr(0, 32));
+  if (!format) {
+    require(!rate, ErrorCode::invalid_argument, "rate belongs to format=s16le; a sound file says its own");
+    return std::nullopt;
+  }
+  int64_t hz = 0;
+  const std::string text = rate.value_or("16000");
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), hz);
+  require(error == std::errc{} && end == text.data() + text.size() && hz >= 1000 && hz <= kMostHz,
+          ErrorCode::invalid_argument, "rate must be 1000 to {} Hz (got '{}')", kMostHz, text.substr(0, 32));
+  return hz;
+}
+
+void require_speech(const Entry& entry) {
+  require(entry.session->format().speech_hz > 0, ErrorCode::unsupported, "session {} takes no speech",
+          entry.session->id().text());
+}
+
+// POST /v1/sessions/{id}/audio[?end=true][&format=s16le&rate=16000]: the next piece of speech, a sound file or bare
+// samples; with `end` the utterance is complete. 202 with the session; 400, 413, 415, 422 for the sound, 409 when the
+// session has ended, 429 when too much waits to be spoken.
+net::awaitable<Response> feed(SessionTable& sessions, WorkPool& work, const Request& request) {
+  require_speech(entry_of(sessions, request));
+  const bool ends = flag(request, "end");
+  const auto hz = pcm_hz(request);
+  require(!hz || request.body.size() % 2 == 0, ErrorCode::invalid_argument, "{} bytes are no 16-bit samples",
+          request.body.size());
+  auto decoding = work.run_if_large(request.body.size(), [&] {
+    const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(request.body.data()), request.body.size());
+    if (hz) return media::decode_pcm16(bytes, *hz);
+    if (bytes.empty()) return media::DecodedAudio{};
+    return media::decode_audio(bytes, {.max_bytes = kMaxPieceBytes, .max_seconds = kMaxPieceSeconds});
+  });
+  const media::DecodedAudio audio = co_await std::move(decoding);
+  const Entry& entry = entry_of(sessions, request);  // it may have been deleted meanwhile
+  sessions.feed(entry, audio.samples, audio.hz > 0 ? audio.hz : entry.session->format().speech_hz, ends);
+  co_return json_response(202, session_json(entry));
+}
+
+net::awaitable<void> hear(SessionTable* sessions, Entry entry, int64_t hz, WebSocket* speaker) {
+  const net::any_io_executor executor = co_await net::this_coro::executor;
+  const auto wakeup = std::make_shared<Wakeup>(executor);
+  const auto wrong = std::make_shared<std::string>();
+  speaker->on_binary([=](const std::string& message) {
+    try {
+      require(message.size() % 2 == 0, ErrorCode::invalid_argument, "{} bytes are no 16-bit samples", message.size());
+      const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(message.data()), message.size());
+      sessions->feed(entry, media::decode_pcm16(bytes, hz).samples, hz, /*ends_utterance=*/false);
+    } catch (const Error& error) {
+      if (wrong->empty()) *wrong = error.what();
+      wakeup->notifier()();
+    }
+  });
+  speaker->on_text([=](const std::string& message) {
+    try {
+      require(message == "end", ErrorCode::invalid_argument, "a text message must be end: the utterance is complete");
+      sessions->feed(entry, {}, hz, /*ends_utterance=*/true);
+    } catch (const Error& error) {
+      if (wrong->empty()) *wrong = error.what();
+      wakeup->notifier()();
+    }
+  });
+  const auto events = entry.session->stream().subscribe(generation::Stream::Role::observer,
+                                                        generation::Stream::From::newest_block, wakeup->notifier());
+  while (wrong->empty() && !events->ended()) {
+    while (events->poll()) {}
+    if (events->ended()) break;
+    co_await wakeup->wait();
+  }
+  if (!wrong->empty()) {
+    std::string reason = wrong->substr(0, 120);
+    auto refusing = speaker->close(CloseCode::policy, std::move(reason));
+    co_await std::move(refusing);
+    co_return;
+  }
+  auto [code, reason] = farewell(*entry.session, sessions->draining());
+  auto closing = speaker->close(code, std::move(reason));
+  co_await std::move(closing);
+}
+
+// WebSocket /v1/sessions/{id}/audio[?rate=16000]: binary messages of signed 16-bit little-endian PCM, one channel; the
+// text message "end" completes an utterance. It ends with the session.
+Feed audio_feed(SessionTable& sessions, const Request& request) {
+  const Entry entry = entry_of(sessions, request);
+  require_speech(entry);
+  Request as_pcm = request;
+  as_pcm.query.insert_or_assign("format", "s16le");
+  return [entry, hz = *pcm_hz(as_pcm), &sessions](WebSocket& speaker) { return hear(&sessions, entry, hz, &speaker); };
+}
+
+}  // namespace
+
+void add_speech_routes(Router& router, SessionTable& sessions, WorkPool& work) {
+  Route post;
+  post.method = "POST";
+  post.pattern = "/v1/sessions/{id}/audio";
+  post.max_body_bytes = kMaxPieceBytes;
+  post.answer_later = [&sessions, &work](const Request& request) { return feed(sessions, work, request); };
+  router.add(std::move(post));
+  Route socket;
+  socket.method = "GET";
+  socket.pattern = "/v1/sessions/{id}/audio";
+  socket.feed = [&sessions](const Request& request) { return audio_feed(sessions, request); };
+  router.add(std::move(socket));
+}
+
+}  // namespace rushes::server
