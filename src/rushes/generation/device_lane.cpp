@@ -73,10 +73,15 @@ DeviceLane::~DeviceLane() {
   thread_.join();
 }
 
-void DeviceLane::submit(std::shared_ptr<Session> session, std::shared_ptr<const Model> model) {
+/// Whatever happens to the session from outside wakes the lane.
+void DeviceLane::listen_to(Session& session) {
   const auto ring = [doorbell = doorbell_] { doorbell->ring(); };
-  session->on_control(ring);
-  session->stream().on_room(ring);
+  session.on_control(ring);
+  session.stream().on_room(ring);
+}
+
+void DeviceLane::submit(std::shared_ptr<Session> session, std::shared_ptr<const Model> model) {
+  listen_to(*session);
   {
     const std::scoped_lock lock(mutex_);
     submitted_.push_back({std::move(session), std::move(model), nullptr});
@@ -86,9 +91,7 @@ void DeviceLane::submit(std::shared_ptr<Session> session, std::shared_ptr<const 
 }
 
 void DeviceLane::fork(std::shared_ptr<Session> origin, std::shared_ptr<Session> branch, std::optional<int64_t> blocks) {
-  const auto ring = [doorbell = doorbell_] { doorbell->ring(); };
-  branch->on_control(ring);
-  branch->stream().on_room(ring);
+  listen_to(*branch);
   {
     const std::scoped_lock lock(mutex_);
     forks_.push_back({std::move(origin), std::move(branch), blocks});

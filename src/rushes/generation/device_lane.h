@@ -105,6 +105,7 @@ class DeviceLane {
     void ring();
   };
 
+  void listen_to(Session& session);
   void run(std::stop_token stop);
   void take_over_submitted();
   void take_over_forks();
