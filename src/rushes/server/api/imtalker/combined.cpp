@@ -203,8 +203,7 @@ class CombinedRoutes {
     Response response;
     response.body =
         std::make_unique<JsonLines>(entry, std::llround(std::ceil(pictures / static_cast<double>(audio.hz))));
-    talks_->feed(session, std::move(audio.samples), audio.hz, /*is_final=*/true);
-    entry.session->end_speech();  // nothing else will come
+    talks_->say(session, std::move(audio.samples), audio.hz);
     response.content_type = "application/x-ndjson";
     response.headers.emplace_back("Cache-Control", "no-cache");
     response.headers.emplace_back("X-Accel-Buffering", "no");

@@ -139,6 +139,11 @@ void Heads::feed(Head& head, std::vector<float> samples, int64_t hz, bool is_fin
   head.bad_piece_ = false;
 }
 
+void Heads::say(Head& head, std::vector<float> samples, int64_t hz) {
+  feed(head, std::move(samples), hz, /*is_final=*/true);
+  head.newest().session->end_speech();
+}
+
 void Heads::follow(Head& head, generation::Request request, std::vector<float> samples, int64_t hz) {
   shared_model()->plan(request);
   head.following_.push_back({std::move(request), std::move(samples), hz});
@@ -153,7 +158,7 @@ void Heads::begin_following(Head& head) {
     head.error();  // remembers why the session before failed
     try {
       begin(head, std::move(following.request), {});
-      sessions_.feed(head.newest(), std::move(following.samples), following.hz, /*is_final=*/true);
+      feed(head, std::move(following.samples), following.hz, /*is_final=*/true);
       if (!head.following_.empty()) head.newest().session->end_speech();
     } catch (const Error& error) {
       log::warning("talking head '{}': {}", head.id_.substr(0, 64), error.what());

@@ -92,6 +92,8 @@ class Heads {
   /// Takes the next piece of speech; the last one of an utterance lets all of it be spoken. A head whose session has
   /// ended begins anew with the same settings. Throws as SessionTable::feed() and create().
   void feed(Head& head, std::vector<float> samples, int64_t hz, bool is_final);
+  /// All that it will ever say: its session ends when that is spoken. Throws as feed().
+  void say(Head& head, std::vector<float> samples, int64_t hz);
   /// A whole utterance with a request of its own: it begins when all that the head was given before is spoken, and its
   /// video goes on behind. Throws what the model has against the request.
   void follow(Head& head, generation::Request request, std::vector<float> samples, int64_t hz);

@@ -248,8 +248,7 @@ Entry begin_whole_file(Heads& talks, std::string name, generation::Request talke
                        const Heads::Watch& watch) {
   talker.options.set("chunk_duration", kChunkSeconds);
   Head& session = talks.create(std::move(name), std::move(talker), watch);
-  talks.feed(session, std::move(audio.samples), audio.hz, /*is_final=*/true);
-  session.newest().session->end_speech();  // nothing else will come
+  talks.say(session, std::move(audio.samples), audio.hz);
   return session.newest();
 }
 
