@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "rushes/base/error.h"
+#include "rushes/base/scratch_folder.h"
 
 namespace rushes::app {
 namespace {
@@ -16,8 +17,6 @@ namespace {
 class Settings : public testing::Test {
  protected:
   Settings() {
-    std::string name = (std::filesystem::temp_directory_path() / "rushes_settings_XXXXXX").string();
-    directory_ = ::mkdtemp(name.data());
     add_config_option(command_);
     command_.add_option("--max-sessions", sessions_)->check(CLI::Range(1, 100));
     command_.add_option("--listen", listen_);
@@ -29,11 +28,10 @@ class Settings : public testing::Test {
     for (const char* variable :
          {"RUSHES_MAX_SESSIONS", "RUSHES_LISTEN", "RUSHES_NO_AUTH", "RUSHES_TOKEN", "RUSHES_CONFIG"})
       ::unsetenv(variable);
-    std::filesystem::remove_all(directory_);
   }
 
   std::string write(const std::string& text) {
-    const std::string path = directory_ / "rushes.yaml";
+    const std::string path = directory_.path / "rushes.yaml";
     std::ofstream(path) << text;
     return path;
   }
@@ -49,7 +47,7 @@ class Settings : public testing::Test {
     }
   }
 
-  std::filesystem::path directory_;
+  const ScratchFolder directory_;
   CLI::App command_;
   int sessions_ = 16;
   std::vector<std::string> listen_{"127.0.0.1:8000"};

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "rushes/base/error.h"
+#include "rushes/base/scratch_folder.h"
 
 namespace rushes::delivery {
 namespace {
@@ -13,12 +14,8 @@ namespace fs = std::filesystem;
 
 class CatalogueTest : public testing::Test {
  protected:
-  CatalogueTest() {
-    std::string name = (fs::temp_directory_path() / "rushes_test_XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  ~CatalogueTest() override { fs::remove_all(path_); }
-  fs::path path_;
+  const ScratchFolder scratch_;
+  const fs::path& path_ = scratch_.path;
 };
 
 CatalogueRow row(const std::string& id, int64_t created) {

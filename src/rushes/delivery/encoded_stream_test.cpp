@@ -6,6 +6,7 @@
 #include <fstream>
 #include <semaphore>
 
+#include "rushes/base/scratch_folder.h"
 #include "rushes/generation/device_worker.h"
 #include "rushes/generation/drawing_model.h"
 #include "rushes/media/test_video.h"
@@ -23,12 +24,6 @@ constexpr auto kPatience = std::chrono::seconds(120);
 
 class EncodedStreamTest : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = (fs::temp_directory_path() / "rushes_test_XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  void TearDown() override { fs::remove_all(path_); }
-
   std::shared_ptr<Session> session(int64_t segments = 1) const {
     generation::Request request;
     request.prompts = {"a red circle"};
@@ -44,7 +39,8 @@ class EncodedStreamTest : public testing::Test {
     return options;
   }
 
-  fs::path path_;
+  const ScratchFolder scratch_;
+  const fs::path& path_ = scratch_.path;
   Gate gate_;
   std::shared_ptr<const DrawingModel> model_ = std::make_shared<DrawingModel>(gate_.hook());
 };

@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "rushes/base/error.h"
+#include "rushes/base/scratch_folder.h"
 #include "rushes/generation/device_worker.h"
 #include "rushes/generation/drawing_model.h"
 #include "rushes/media/test_video.h"
@@ -115,12 +116,6 @@ TEST(HlsPlaylist, master_names_codec_size_and_rate) {
 
 class HlsStreamTest : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = (fs::temp_directory_path() / "rushes_hls_XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  void TearDown() override { fs::remove_all(path_); }
-
   std::shared_ptr<EncodedStream> run(EncodedStreamOptions options) {
     generation::Request request;
     request.prompts = {"a red circle"};
@@ -144,7 +139,8 @@ class HlsStreamTest : public testing::Test {
     return path_ / "list.m3u8";
   }
 
-  fs::path path_;
+  const ScratchFolder scratch_;
+  const fs::path& path_ = scratch_.path;
   std::shared_ptr<const DrawingModel> model_ = std::make_shared<DrawingModel>();
 };
 

@@ -9,6 +9,7 @@
 #include <latch>
 
 #include "rushes/base/error.h"
+#include "rushes/base/scratch_folder.h"
 #include "rushes/delivery/hls.h"
 #include "rushes/generation/device_worker.h"
 #include "rushes/generation/drawing_model.h"
@@ -36,12 +37,6 @@ void expect_equal(const std::vector<media::AccessUnit>& units, const std::vector
 
 class PackagerTest : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = (fs::temp_directory_path() / "rushes_test_XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  void TearDown() override { fs::remove_all(path_); }
-
   /// A video that has ended.
   std::shared_ptr<EncodedStream> drawn(EncodedStreamOptions options = {}) {
     generation::Request request;
@@ -80,7 +75,8 @@ class PackagerTest : public testing::Test {
     return video;
   }
 
-  fs::path path_;
+  const ScratchFolder scratch_;
+  const fs::path& path_ = scratch_.path;
   std::shared_ptr<const generation::DrawingModel> model_ = std::make_shared<generation::DrawingModel>();
 };
 

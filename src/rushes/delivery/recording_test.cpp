@@ -9,6 +9,7 @@
 #include <fstream>
 
 #include "rushes/base/error.h"
+#include "rushes/base/scratch_folder.h"
 
 namespace rushes::delivery {
 namespace {
@@ -16,12 +17,8 @@ namespace fs = std::filesystem;
 
 class Directory : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = (fs::temp_directory_path() / "rushes_test_XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  void TearDown() override { fs::remove_all(path_); }
-  fs::path path_;
+  const ScratchFolder scratch_;
+  const fs::path& path_ = scratch_.path;
 };
 using RecordingTest = Directory;
 

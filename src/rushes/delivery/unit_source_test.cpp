@@ -6,7 +6,9 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <optional>
 
+#include "rushes/base/scratch_folder.h"
 #include "rushes/generation/device_worker.h"
 #include "rushes/generation/drawing_talker.h"
 #include "rushes/media/audio_encoder.h"
@@ -34,29 +36,27 @@ std::vector<float> clicks(double seconds) {
 class UnitSourceTest : public testing::Test {
  protected:
   void SetUp() override {
-    std::string name = (fs::temp_directory_path() / "rushes_test_XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
+    scratch_.emplace();
     generation::Request request;
     request.prompts = {"talk"};
     const auto pixel = std::make_shared<std::vector<uint8_t>>(3, 0);
     request.image = {.rgb = {pixel, pixel->data()}, .height = 1, .width = 1};
     session_ = std::make_shared<generation::Session>(request, model_->plan(request));
     EncodedStreamOptions options;
-    options.recording = path_ / "video.mp4";
+    options.recording = scratch_->path / "video.mp4";
     video_ = std::make_shared<EncodedStream>(session_, options);
     worker_.submit(session_, model_);
   }
   void TearDown() override {
     session_->stop();
     video_->join();
-    fs::remove_all(path_);
   }
   void speak(const std::vector<float>& wave) {
     session_->feed_speech(wave);
     session_->end_speech();
   }
 
-  fs::path path_;
+  std::optional<ScratchFolder> scratch_;  // a new one with each SetUp(), of which a test may have several
   std::shared_ptr<const generation::DrawingTalkModel> model_ = std::make_shared<generation::DrawingTalkModel>();
   std::shared_ptr<generation::Session> session_;
   std::shared_ptr<EncodedStream> video_;
@@ -134,11 +134,11 @@ TEST_F(UnitSourceTest, a_session_that_has_ended_and_its_recording_sound_as_they_
   ASSERT_TRUE(video_->wait_until_ended(kPatience));
   expect_in_time(read_all(*h264_source(video_), Hearing::somebody), 3);
   video_->join();
-  fs::copy(path_ / "video.mp4", path_ / "copy.mp4");
+  fs::copy(scratch_->path / "video.mp4", scratch_->path / "copy.mp4");
   EncodedStreamOptions options;
-  options.recording = path_ / "copy.mp4";
+  options.recording = scratch_->path / "copy.mp4";
   const auto recorded =
-      std::make_shared<EncodedStream>(session_, media::read_recorded_file(path_ / "copy.mp4"), options);
+      std::make_shared<EncodedStream>(session_, media::read_recorded_file(scratch_->path / "copy.mp4"), options);
   expect_in_time(read_all(*h264_source(recorded), Hearing::somebody), 3);
 }
 

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "rushes/base/error.h"
+#include "rushes/base/scratch_folder.h"
 #include "rushes/generation/imtalker/family.h"
 
 namespace rushes::generation {
@@ -14,19 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using testing::HasSubstr;
-
-class Folder {
- public:
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "rushes_registry_XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  ~Folder() { fs::remove_all(path_); }
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
 
 TEST(Registry, every_family_makes_a_tiny_model_that_names_it_and_says_what_it_takes) {
   for (const Family& family : families()) {
@@ -60,14 +48,14 @@ TEST(Registry, a_models_options_are_those_of_its_family_and_each_is_described) {
 }
 
 TEST(Registry, a_model_is_loaded_by_the_family_that_its_manifest_names) {
-  const Folder folder;
-  write_random_talk_model(folder.path());
-  EXPECT_EQ(load_model({.path = folder.path().string()})->card().family, "imtalker");
+  const ScratchFolder folder;
+  write_random_talk_model(folder.path);
+  EXPECT_EQ(load_model({.path = folder.path.string()})->card().family, "imtalker");
 }
 
 TEST(Registry, what_cannot_be_loaded_is_told_with_what_could) {
-  const Folder empty, unknown;
-  std::ofstream(unknown.path() / "model.yaml") << "schema: 1\nname: x\nfamily: vaudeville\n";
+  const ScratchFolder empty, unknown;
+  std::ofstream(unknown.path / "model.yaml") << "schema: 1\nname: x\nfamily: vaudeville\n";
   const struct {
     std::string path;
     ErrorCode code;
@@ -75,8 +63,8 @@ TEST(Registry, what_cannot_be_loaded_is_told_with_what_could) {
   } cases[] = {{"", ErrorCode::invalid_argument, "model directory"},
                {"/nowhere/at/all", ErrorCode::not_found, "there is no model folder '/nowhere/at/all'"},
                {"random:vaudeville", ErrorCode::not_found, "this build knows wan, imtalker"},
-               {unknown.path().string(), ErrorCode::not_found, "'vaudeville'; this build knows wan, imtalker"},
-               {empty.path().string(), ErrorCode::not_found, "neither a model.yaml nor the files"}};
+               {unknown.path.string(), ErrorCode::not_found, "'vaudeville'; this build knows wan, imtalker"},
+               {empty.path.string(), ErrorCode::not_found, "neither a model.yaml nor the files"}};
   for (const auto& each : cases) {
     SCOPED_TRACE(each.path);
     try {

@@ -6,6 +6,7 @@
 #include <iterator>
 #include <set>
 
+#include "rushes/base/scratch_folder.h"
 #include "rushes/delivery/catalogue.h"
 #include "rushes/media/test_video.h"
 #include "rushes/server/test_client.h"
@@ -22,15 +23,7 @@ std::string path(const std::string& id, const std::string& rest = {}) { return "
 /// A data directory that outlives its servers.
 class Restart : public testing::Test {
  protected:
-  Restart() {
-    std::string name = (fs::temp_directory_path() / "rushes_restart_XXXXXX").string();
-    directory_ = ::mkdtemp(name.data());
-    start();
-  }
-  ~Restart() override {
-    server_.reset();
-    fs::remove_all(directory_);
-  }
+  Restart() { start(); }
 
   void start(const std::function<void(ServerOptions&)>& change = {}) {
     server_ = std::make_unique<RunningServer>([&](ServerOptions& options) {
@@ -56,7 +49,8 @@ class Restart : public testing::Test {
     }
   }
 
-  fs::path directory_;
+  const ScratchFolder scratch_;
+  const fs::path& directory_ = scratch_.path;
   std::unique_ptr<RunningServer> server_;
 };
 

@@ -4,6 +4,7 @@
 
 #include <fstream>
 
+#include "rushes/base/scratch_folder.h"
 #include "rushes/media/face_finder.h"
 #include "rushes/server/talk_test_server.h"
 
@@ -14,9 +15,8 @@ using testing::HasSubstr;
 using testing::Not;
 
 TEST_F(TalkServer, tells_of_its_model_and_of_portraits_and_speech_to_try) {
-  std::string name = (std::filesystem::temp_directory_path() / "rushes_examples_XXXXXX").string();
-  const std::filesystem::path folder = ::mkdtemp(name.data());
-  const std::shared_ptr<void> removed(nullptr, [&](void*) { std::filesystem::remove_all(folder); });
+  const ScratchFolder scratch;
+  const std::filesystem::path& folder = scratch.path;
   std::ofstream(folder / "ada.png") << picture();
   std::ofstream(folder / "speech.wav") << media::wav_file(media::test_sound(160, 16'000), 16'000);
   std::ofstream(folder / "notes.txt") << "neither";

@@ -4,6 +4,7 @@
 
 #include <fstream>
 
+#include "rushes/base/scratch_folder.h"
 #include "rushes/generation/drawing_talker.h"
 #include "rushes/media/image.h"
 #include "rushes/media/test_audio.h"
@@ -52,13 +53,8 @@ class TalkServer : public testing::Test {
   }
   /// A folder with a portrait, removed at the end.
   std::filesystem::path with_an_example() {
-    std::string name = (std::filesystem::temp_directory_path() / "rushes_examples_XXXXXX").string();
-    examples_ = ::mkdtemp(name.data());
-    std::ofstream(examples_ / "ada.png") << picture();
-    return examples_;
-  }
-  void TearDown() override {
-    if (!examples_.empty()) std::filesystem::remove_all(examples_);
+    std::ofstream(examples_.path / "ada.png") << picture();
+    return examples_.path;
   }
   static Reply post(const RunningServer& server, const std::string& path, const FormBody& form) {
     return server.request("POST", path, form.end(), "Content-Type: multipart/form-data; boundary=b0undary\r\n");
@@ -101,7 +97,7 @@ class TalkServer : public testing::Test {
   }
 
  private:
-  std::filesystem::path examples_;
+  const ScratchFolder examples_;
 };
 
 }  // namespace rushes::server

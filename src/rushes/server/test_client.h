@@ -16,6 +16,7 @@
 #include <string>
 #include <thread>
 
+#include "rushes/base/scratch_folder.h"
 #include "rushes/generation/drawing_model.h"
 #include "rushes/server/server.h"
 
@@ -229,12 +230,10 @@ class TestClient {
 class RunningServer {
  public:
   explicit RunningServer(const std::function<void(ServerOptions&)>& change = {}, std::vector<ModelSource> more = {}) {
-    std::string name = (std::filesystem::temp_directory_path() / "rushes_server_XXXXXX").string();
-    directory_ = ::mkdtemp(name.data());
     ServerOptions options;
     options.listen = {"127.0.0.1:0"};
-    options.data_directory = directory_ / "data";
-    options.web_root = directory_ / "web";
+    options.data_directory = directory_.path / "data";
+    options.web_root = directory_.path / "web";
     options.drain = std::chrono::seconds(20);
     if (change) change(options);
     more.insert(more.begin(), {"drawing", [this] { return std::make_shared<generation::DrawingModel>(gate_.hook()); }});
@@ -245,7 +244,6 @@ class RunningServer {
   ~RunningServer() {
     gate_.open();
     stop();
-    std::filesystem::remove_all(directory_);
   }
   /// Ends it, recordings included.
   void stop() {
@@ -257,7 +255,7 @@ class RunningServer {
   void ask_to_stop() { server_->stop(); }
 
   uint16_t port() const { return port_; }
-  const std::filesystem::path& directory() const { return directory_; }
+  const std::filesystem::path& directory() const { return directory_.path; }
   generation::Gate& gate() { return gate_; }
   Reply request(const std::string& method, const std::string& target, const std::string& body = {},
                 const std::string& headers = {}) const {
@@ -281,7 +279,7 @@ class RunningServer {
   }
 
  private:
-  std::filesystem::path directory_;
+  const ScratchFolder directory_;
   generation::Gate gate_;
   std::unique_ptr<Server> server_;
   uint16_t port_ = 0;

@@ -94,16 +94,6 @@ std::string pickle_numbers(const std::vector<int64_t>& numbers) {
 
 }  // namespace
 
-ScratchFolder::ScratchFolder() {
-  std::string name = (std::filesystem::temp_directory_path() / "rushes_test_XXXXXX").string();
-  require(::mkdtemp(name.data()) != nullptr, ErrorCode::unavailable, "cannot make a temporary folder");
-  path = name;
-}
-ScratchFolder::~ScratchFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path, ignored);
-}
-
 std::string safetensors_bytes(std::string_view header, uint64_t data_bytes) {
   return raw<uint64_t>(header.size()) + std::string(header) + std::string(data_bytes, '\0');
 }

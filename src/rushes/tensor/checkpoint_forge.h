@@ -34,15 +34,6 @@ struct ZipFile {
 };
 std::string zip_bytes(const std::vector<ZipFile>& entries, uint64_t alignment = 64);
 
-/// An empty folder for a test, removed with all its holes at the end.
-struct ScratchFolder {
-  ScratchFolder();
-  ~ScratchFolder();
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-  std::filesystem::path path;
-};
-
 /// Pickle of one torch tensor over the storage `key`: the opcodes that leave it on the stack.
 std::string pickle_tensor(std::string_view storage_class, std::string_view key, int64_t elements, int64_t offset,
                           const std::vector<int64_t>& sizes, const std::vector<int64_t>& strides);

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "rushes/base/error.h"
+#include "rushes/base/scratch_folder.h"
 #include "rushes/tensor/checkpoint_forge.h"
 #include "rushes/tensor/file_bytes.h"
 #include "rushes/tensor/ops.h"
@@ -63,7 +64,7 @@ TEST(Checkpoint, tensors_outlive_everything_else) {
 }
 
 TEST(Checkpoint, what_is_not_read_is_recognised_and_refused_with_advice) {
-  const forge::ScratchFolder scratch;
+  const ScratchFolder scratch;
   const fs::path& folder = scratch.path;
   const auto refused = ErrorCode::unsupported;
   expect_refused(kData / "torch_legacy.pt", refused, "format before torch 1.6");
@@ -92,7 +93,7 @@ TEST(Checkpoint, what_is_not_read_is_recognised_and_refused_with_advice) {
 }
 
 TEST(Checkpoint, the_name_of_a_file_decides_nothing) {
-  const forge::ScratchFolder scratch;
+  const ScratchFolder scratch;
   const fs::path& folder = scratch.path;
   fs::copy_file(kData / "torch_zip.pt", folder / "model.safetensors");
   EXPECT_EQ(load_checkpoint(folder / "model.safetensors").format, CheckpointFormat::torch_zip);
@@ -107,7 +108,7 @@ std::string one_tensor(const std::string& tensor) {
 }
 
 TEST(Checkpoint, pickles_that_lie_about_their_data_are_refused) {
-  const forge::ScratchFolder scratch;
+  const ScratchFolder scratch;
   const fs::path file = scratch.path / "model.pt";
   struct Case {
     const char* name;
@@ -176,7 +177,7 @@ TEST(Checkpoint, pickles_that_lie_about_their_data_are_refused) {
 }
 
 TEST(Checkpoint, loops_and_bombs_of_references_end_with_an_error) {
-  const forge::ScratchFolder scratch;
+  const ScratchFolder scratch;
   const fs::path file = scratch.path / "model.pt";
   const auto refuse = [&](const std::string& pickle, ErrorCode code, const char* words) {
     expect_refused(write(file, forge::zip_bytes({{"a/data.pkl", pickle}, {"a/data/0", std::string(16, '\1')}})), code,
@@ -202,7 +203,7 @@ TEST(Checkpoint, loops_and_bombs_of_references_end_with_an_error) {
 }
 
 TEST(Checkpoint, the_same_tensor_under_two_names_is_shared) {
-  const forge::ScratchFolder scratch;
+  const ScratchFolder scratch;
   const fs::path file = scratch.path / "model.pt";
   const std::string pickle = "}(" + forge::pickle_text("a") +
                              forge::pickle_tensor("FloatStorage", "0", 4, 0, {4}, {1}) + "q\1" +
@@ -213,7 +214,7 @@ TEST(Checkpoint, the_same_tensor_under_two_names_is_shared) {
 }
 
 TEST(Checkpoint, data_that_is_not_aligned_is_copied) {
-  const forge::ScratchFolder scratch;
+  const ScratchFolder scratch;
   const fs::path file = scratch.path / "model.pt";
   const std::string pickle =
       "}" + forge::pickle_text("a") + forge::pickle_tensor("FloatStorage", "0", 4, 1, {2}, {2}) + "s.";
@@ -227,7 +228,7 @@ TEST(Checkpoint, data_that_is_not_aligned_is_copied) {
 }
 
 TEST(Checkpoint, damaged_zip_directories_are_refused) {
-  const forge::ScratchFolder scratch;
+  const ScratchFolder scratch;
   const fs::path file = scratch.path / "model.pt";
   const std::string good = one_tensor(forge::pickle_tensor("FloatStorage", "0", 4, 0, {4}, {1}));
   EXPECT_TRUE(load_checkpoint(write(file, good)).tensors.at("a").equal(load_checkpoint(file).tensors.at("a")));
@@ -280,7 +281,7 @@ TEST(Checkpoint, a_byte_changed_anywhere_is_read_or_refused_but_never_harms) {
 }
 
 TEST(Checkpoint, shards_are_joined_by_their_index) {
-  const forge::ScratchFolder scratch;
+  const ScratchFolder scratch;
   const fs::path& folder = scratch.path;
   forge::write_sparse_safetensors(folder / "m-1.safetensors", {{"a", {2, 3}}, {"b", {4}}});
   forge::write_sparse_safetensors(folder / "m-2.safetensors", {{"c", {5}}});
@@ -311,7 +312,7 @@ TEST(Checkpoint, shards_are_joined_by_their_index) {
 }
 
 TEST(Checkpoint, a_folder_with_several_checkpoints_asks_which) {
-  const forge::ScratchFolder scratch;
+  const ScratchFolder scratch;
   const fs::path& folder = scratch.path;
   expect_refused(folder, ErrorCode::not_found, "holds no checkpoint");
   forge::write_sparse_safetensors(folder / "one.safetensors", {{"a", {1}}});
@@ -321,7 +322,7 @@ TEST(Checkpoint, a_folder_with_several_checkpoints_asks_which) {
 }
 
 TEST(Checkpoint, tensors_of_a_sparse_file_of_100_GB_are_found_without_reading_them) {
-  const forge::ScratchFolder scratch;
+  const ScratchFolder scratch;
   const fs::path& folder = scratch.path;
   forge::write_sparse_torch_zip(
       folder / "huge.pt",

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "rushes/base/error.h"
+#include "rushes/base/scratch_folder.h"
 #include "rushes/tensor/checkpoint_forge.h"
 #include "rushes/tensor/ops.h"
 
@@ -20,7 +21,7 @@ TEST(Safetensors, what_is_written_is_read_back_in_every_dtype) {
   tensors["matrix"] = at::randn({3, 4}).t();  // not contiguous
   tensors["empty"] = at::empty({0, 3});
   tensors["scalar"] = at::ones({});
-  const forge::ScratchFolder scratch;
+  const ScratchFolder scratch;
   const auto file = scratch.path / "model.safetensors";
   save_safetensors(file, tensors, {{"made by", "a test"}});
   const auto contents = read_safetensors(FileBytes::map(file));
@@ -34,7 +35,7 @@ TEST(Safetensors, what_is_written_is_read_back_in_every_dtype) {
 }
 
 TEST(Safetensors, a_failed_write_leaves_neither_file_nor_temporary) {
-  const forge::ScratchFolder scratch;
+  const ScratchFolder scratch;
   const auto file = scratch.path / "no_such_folder" / "model.safetensors";
   EXPECT_THROW(save_safetensors(file, {{"a", at::ones({2})}}), Error);
   EXPECT_FALSE(std::filesystem::exists(file.string() + ".part"));

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "rushes/base/error.h"
+#include "rushes/base/scratch_folder.h"
 #include "rushes/generation/imtalker/family.h"
 
 namespace rushes::generation {
@@ -14,29 +15,15 @@ namespace {
 namespace fs = std::filesystem;
 using testing::HasSubstr;
 
-/// A folder of the test's own.
-class Folder {
- public:
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "rushes_talk_XXXXXX").string();
-    path_ = ::mkdtemp(name.data());
-  }
-  ~Folder() { fs::remove_all(path_); }
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
-
 TEST(TalkDirectory, a_written_model_is_read_back_and_loads) {
-  const Folder folder;
-  write_random_talk_model(folder.path());
-  EXPECT_TRUE(is_talk_directory(folder.path()));
-  const TalkDirectory model = open_talk_directory(folder.path());
+  const ScratchFolder folder;
+  write_random_talk_model(folder.path);
+  EXPECT_TRUE(is_talk_directory(folder.path));
+  const TalkDirectory model = open_talk_directory(folder.path);
   EXPECT_EQ(model.name, "random");
-  EXPECT_EQ(parse_talk_manifest(talk_manifest_yaml(model), folder.path(), "again"), model);
+  EXPECT_EQ(parse_talk_manifest(talk_manifest_yaml(model), folder.path, "again"), model);
   ModelOptions options;
-  options.path = folder.path().string();
+  options.path = folder.path.string();
   EXPECT_THAT(load_model(options)->card().description, HasSubstr("128x128 at 25 fps"));
 }
 
@@ -78,10 +65,10 @@ TEST(TalkDirectory, what_is_wrong_is_named) {
 }
 
 TEST(TalkDirectory, a_folder_without_a_model_says_what_is_missing) {
-  const Folder folder;
-  EXPECT_FALSE(is_talk_directory(folder.path()));
+  const ScratchFolder folder;
+  EXPECT_FALSE(is_talk_directory(folder.path));
   try {
-    open_talk_directory(folder.path());
+    open_talk_directory(folder.path);
     FAIL() << "was accepted";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::not_found);

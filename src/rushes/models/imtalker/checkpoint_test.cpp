@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "rushes/base/error.h"
+#include "rushes/base/scratch_folder.h"
 #include "rushes/models/imtalker/face_detector.h"
 #include "rushes/tensor/checkpoint_forge.h"
 #include "rushes/tensor/ops.h"
@@ -62,7 +63,7 @@ TEST(ImtalkerCheckpoint, tables_are_those_of_the_published_files) {
 }
 
 TEST(ImtalkerCheckpoint, a_full_size_renderer_is_loaded_whatever_else_the_training_saved) {
-  const forge::ScratchFolder scratch;
+  const ScratchFolder scratch;
   const fs::path file = scratch.path / "renderer.ckpt";
   auto tensors = manifest("renderer_ckpt");
   tensors.push_back({"disc.convs.0.weight", {8, 3, 1, 1}});
@@ -73,7 +74,7 @@ TEST(ImtalkerCheckpoint, a_full_size_renderer_is_loaded_whatever_else_the_traini
 }
 
 TEST(ImtalkerCheckpoint, a_full_size_generator_is_loaded_with_its_own_speech_encoder) {
-  const forge::ScratchFolder scratch;
+  const ScratchFolder scratch;
   const fs::path file = scratch.path / "generator.ckpt";
   const auto tensors = manifest("generator_ckpt");
   const auto averaged = manifest("generator_ckpt", "model.");
@@ -89,14 +90,14 @@ TEST(ImtalkerCheckpoint, a_full_size_generator_is_loaded_with_its_own_speech_enc
 }
 
 TEST(ImtalkerCheckpoint, the_published_face_detector_fits) {
-  const forge::ScratchFolder scratch;
+  const ScratchFolder scratch;
   const fs::path file = scratch.path / "s3fd.pth";
   forge::write_sparse_torch_zip(file, {{"", manifest("s3fd")}});
   EXPECT_NO_THROW(FaceDetector(load_face_detector(file)));
 }
 
 TEST(ImtalkerCheckpoint, a_message_names_all_that_is_wrong) {
-  const forge::ScratchFolder scratch;
+  const ScratchFolder scratch;
   const fs::path file = scratch.path / "generator.ckpt";
   auto tensors = manifest("generator_ckpt");
   std::erase_if(tensors, [](const auto& tensor) { return tensor.key.ends_with("attn.proj.bias"); });

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "rushes/base/error.h"
+#include "rushes/base/scratch_folder.h"
 #include "rushes/tensor/checkpoint.h"
 #include "rushes/tensor/checkpoint_forge.h"
 #include "rushes/tensor/ops.h"
@@ -85,7 +86,7 @@ TEST(WanCheckpoint, tables_are_those_of_the_published_files) {
 }
 
 TEST(WanCheckpoint, a_full_size_t2v_file_is_recognised_and_loaded) {
-  const forge::ScratchFolder scratch;
+  const ScratchFolder scratch;
   const fs::path file = scratch.path / "diffusion_pytorch_model.safetensors";
   forge::write_sparse_safetensors(file, manifest("wan2.1_t2v_1.3b"));
   const TransformerConfig config = read_transformer_config(file);
@@ -99,7 +100,7 @@ TEST(WanCheckpoint, a_full_size_t2v_file_is_recognised_and_loaded) {
 TEST(WanCheckpoint, full_size_shards_are_recognised_and_loaded) {
   for (const auto& [name, config] : {std::pair("wan2.1_t2v_14b", t2v_14b()), std::pair("wan2.1_i2v_14b", i2v_14b())}) {
     SCOPED_TRACE(name);
-    const forge::ScratchFolder scratch;
+    const ScratchFolder scratch;
     const fs::path& folder = scratch.path;
     const auto tensors = manifest(name);
     nlohmann::json weight_map;
@@ -123,7 +124,7 @@ TEST(WanCheckpoint, full_size_shards_are_recognised_and_loaded) {
 }
 
 TEST(WanCheckpoint, full_size_pickles_of_vae_text_encoder_and_tiny_autoencoder_are_loaded) {
-  const forge::ScratchFolder scratch;
+  const ScratchFolder scratch;
   const fs::path& folder = scratch.path;
   forge::write_sparse_torch_zip(folder / "vae.pth", {{"", manifest("wan2.1_vae")}});
   EXPECT_EQ(read_vae_config(folder / "vae.pth"), VaeConfig{});
@@ -139,7 +140,7 @@ TEST(WanCheckpoint, full_size_pickles_of_vae_text_encoder_and_tiny_autoencoder_a
 }
 
 TEST(WanCheckpoint, the_few_step_checkpoint_gives_the_asked_branch_or_its_sibling) {
-  const forge::ScratchFolder scratch;
+  const ScratchFolder scratch;
   const fs::path file = scratch.path / "self_forcing_dmd.pt";
   const auto tensors = manifest("self_forcing_dmd");  // keys with "model."
   auto half = tensors;
@@ -162,7 +163,7 @@ TEST(WanCheckpoint, the_few_step_checkpoint_gives_the_asked_branch_or_its_siblin
 }
 
 TEST(WanCheckpoint, prefixes_and_wrappers_of_training_frameworks_are_taken_off) {
-  const forge::ScratchFolder scratch;
+  const ScratchFolder scratch;
   const fs::path file = scratch.path / "model.safetensors";
   const TransformerConfig config{
       .dim = 8, .ffn_dim = 12, .num_heads = 2, .num_layers = 2, .freq_dim = 4, .text_dim = 6};
@@ -203,7 +204,7 @@ std::vector<forge::TensorSpec> in_diffusers_names(const std::vector<forge::Tenso
 }
 
 TEST(WanCheckpoint, diffusers_and_transformers_names_mean_the_same) {
-  const forge::ScratchFolder scratch;
+  const ScratchFolder scratch;
   const fs::path& folder = scratch.path;
   const nlohmann::json map = read_json("diffusers_key_map.json");
   forge::write_sparse_safetensors(folder / "t2v", in_diffusers_names(manifest("wan2.1_t2v_1.3b"), map["transformer"]));
@@ -231,7 +232,7 @@ TEST(WanCheckpoint, every_name_of_the_map_is_translated_to_its_own_original) {
 }
 
 TEST(WanCheckpoint, all_that_does_not_fit_is_listed_in_one_message) {
-  const forge::ScratchFolder scratch;
+  const ScratchFolder scratch;
   const fs::path file = scratch.path / "model.safetensors";
   const TransformerConfig config{
       .dim = 8, .ffn_dim = 12, .num_heads = 2, .num_layers = 12, .freq_dim = 4, .text_dim = 6};
@@ -252,7 +253,7 @@ TEST(WanCheckpoint, all_that_does_not_fit_is_listed_in_one_message) {
 }
 
 TEST(WanCheckpoint, weights_of_another_size_are_refused_by_what_differs) {
-  const forge::ScratchFolder scratch;
+  const ScratchFolder scratch;
   const fs::path file = scratch.path / "large.safetensors";
   forge::write_sparse_safetensors(file, manifest("wan2.1_t2v_14b"));
   const std::string message = message_of([&] { load_transformer(file, TransformerConfig{}); });
@@ -262,7 +263,7 @@ TEST(WanCheckpoint, weights_of_another_size_are_refused_by_what_differs) {
 }
 
 TEST(WanCheckpoint, a_file_of_another_part_is_named_as_what_it_is) {
-  const forge::ScratchFolder scratch;
+  const ScratchFolder scratch;
   const fs::path& folder = scratch.path;
   forge::write_sparse_torch_zip(folder / "vae.pth", {{"", manifest("wan2.1_vae")}});
   EXPECT_THAT(message_of([&] { load_transformer(folder / "vae.pth", {}); }, ErrorCode::not_found),
@@ -273,7 +274,7 @@ TEST(WanCheckpoint, a_file_of_another_part_is_named_as_what_it_is) {
 }
 
 TEST(WanCheckpoint, growth_layers_with_too_many_channels_keep_the_last) {
-  const forge::ScratchFolder scratch;
+  const ScratchFolder scratch;
   const fs::path file = scratch.path / "tiny.safetensors";
   const TinyAutoencoderConfig config{.decoder_widths = {8, 6, 4, 4}, .encoder_width = 4, .latent_channels = 4};
   std::map<std::string, at::Tensor> tensors;
@@ -286,7 +287,7 @@ TEST(WanCheckpoint, growth_layers_with_too_many_channels_keep_the_last) {
 }
 
 TEST(WanCheckpoint, the_number_of_heads_comes_from_config_json_where_no_rule_gives_it) {
-  const forge::ScratchFolder scratch;
+  const ScratchFolder scratch;
   const fs::path& folder = scratch.path;
   const TransformerConfig small{.dim = 48, .ffn_dim = 64, .num_heads = 3, .num_layers = 1};
   std::vector<forge::TensorSpec> tensors;

@@ -7,6 +7,7 @@
 
 #include "rushes/base/error.h"
 #include "rushes/base/manifest.h"
+#include "rushes/base/scratch_folder.h"
 #include "rushes/models/wan/checkpoint.h"
 #include "rushes/tensor/checkpoint_forge.h"
 
@@ -18,7 +19,7 @@ namespace forge = tensor::forge;
 using ::testing::HasSubstr;
 
 // A folder with empty files of the names that kManifest uses.
-struct ModelFolder : forge::ScratchFolder {
+struct ModelFolder : ScratchFolder {
   ModelFolder() {
     for (const char* name : {"t.safetensors", "e.safetensors", "a.safetensors", "words.model"})
       std::ofstream(path / name) << "x";

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "rushes/base/error.h"
+#include "rushes/base/scratch_folder.h"
 #include "rushes/models/wav2vec/checkpoint.h"
 #include "rushes/models/wav2vec/encoder.h"
 #include "rushes/tensor/checkpoint_forge.h"
@@ -44,7 +45,7 @@ std::vector<forge::TensorSpec> published() {
 }
 
 TEST(Wav2vec, the_published_base_model_is_loaded_without_its_recognition_head) {
-  const forge::ScratchFolder scratch;
+  const ScratchFolder scratch;
   forge::write_sparse_torch_zip(scratch.path / "pytorch_model.bin", {{"", published()}});
   const auto weights = load(scratch.path / "pytorch_model.bin", read_config(scratch.path));
   EXPECT_EQ(weights.keys().size(), parameter_shapes({}).size());
@@ -75,7 +76,7 @@ TEST(Wav2vec, a_clip_in_a_batch_gives_what_it_gives_alone) {
 }
 
 TEST(Wav2vec, weights_of_a_generator_go_before_those_of_the_file) {
-  const forge::ScratchFolder scratch;
+  const ScratchFolder scratch;
   const fs::path file = scratch.path / "model.safetensors";
   std::vector<forge::TensorSpec> tensors;
   for (const auto& [key, shape] : parameter_shapes(kSmall)) tensors.push_back({"wav2vec2." + key, shape});
@@ -102,7 +103,7 @@ TEST(Wav2vec, sound_that_is_too_short_is_refused) {
 }
 
 TEST(Wav2vec, other_architectures_are_refused) {
-  const forge::ScratchFolder scratch;
+  const ScratchFolder scratch;
   std::ofstream(scratch.path / "config.json") << R"({"do_stable_layer_norm": true})";
   EXPECT_THROW(read_config(scratch.path), Error);
   std::ofstream(scratch.path / "config.json") << R"({"hidden_size": "wide"})";

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "rushes/base/scratch_folder.h"
 #include "rushes/server/test_client.h"
 
 namespace rushes::server {
@@ -85,9 +86,9 @@ TEST(ChooseRoutes, refuses_names_that_it_does_not_know_and_sets_with_a_route_in_
 }
 
 TEST(Listeners, serve_the_native_api_and_those_that_are_named_with_their_address) {
+  const ScratchFolder directory;
   ServerOptions options;
-  std::string directory = (std::filesystem::temp_directory_path() / "rushes_listeners_XXXXXX").string();
-  options.data_directory = ::mkdtemp(directory.data());
+  options.data_directory = directory.path;
   options.listen = {"127.0.0.1:0", "127.0.0.1:0=openai", "127.0.0.1:0=imtalker,vllm_omni", "127.0.0.1:0=native"};
   auto server = std::make_unique<Server>(options, std::make_shared<generation::DrawingModel>());
   const std::vector<uint16_t> ports = server->ports();
@@ -110,7 +111,6 @@ TEST(Listeners, serve_the_native_api_and_those_that_are_named_with_their_address
   server->stop();
   running.join();
   server.reset();
-  std::filesystem::remove_all(directory);
 }
 
 TEST(Listeners, end_the_start_with_an_api_that_does_not_exist) {
