@@ -71,6 +71,33 @@ void Router::add(Route route, std::string set) {
   known_.insert(place, std::move(added));
 }
 
+void Router::answer(std::string method, std::string pattern, std::function<Response(const Request&)> function) {
+  Route route;
+  route.method = std::move(method);
+  route.pattern = std::move(pattern);
+  route.answer = std::move(function);
+  add(std::move(route));
+}
+
+void Router::answer_later(std::string method, std::string pattern,
+                          std::function<net::awaitable<Response>(const Request&)> function,
+                          std::size_t max_body_bytes) {
+  Route route;
+  route.method = std::move(method);
+  route.pattern = std::move(pattern);
+  route.answer_later = std::move(function);
+  route.max_body_bytes = max_body_bytes;
+  add(std::move(route));
+}
+
+void Router::feed(std::string pattern, std::function<Feed(const Request&)> function) {
+  Route route;
+  route.method = "GET";
+  route.pattern = std::move(pattern);
+  route.feed = std::move(function);
+  add(std::move(route));
+}
+
 Router::Match Router::match(std::string_view method, std::string_view path) const {
   Match match;
   const auto parts = decoded_parts(path);

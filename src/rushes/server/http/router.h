@@ -14,6 +14,8 @@ class WebSocket;
 /// Runs as long as the viewer is connected; returning ends the connection.
 using Feed = std::function<net::awaitable<void>(WebSocket&)>;
 
+inline constexpr std::size_t kMaxBodyBytes = 64 << 10;  // where a route does not say otherwise
+
 struct Route {
   enum class Access { open, token };  // token: where the server asks for one
 
@@ -26,7 +28,7 @@ struct Route {
   std::function<net::awaitable<Response>(const Request& request)> answer_later = {};
   /// Instead of `answer`: checks the request, throwing before the upgrade, and gives what runs after it.
   std::function<Feed(const Request&)> feed = {};
-  std::size_t max_body_bytes = 64 << 10;
+  std::size_t max_body_bytes = kMaxBodyBytes;
   /// Gives way where another set of the listener's routes has the same.
   bool yields = false;
 };
@@ -36,6 +38,12 @@ class Router {
   /// Throws Error(invalid_argument) naming both if there is a route of this method whose pattern is the same or differs
   /// only in the names in braces. To be called before the first match(). `set`: the RouteSet that it comes from.
   void add(Route route, std::string set = {});
+  /// add() of a route of each kind, for who has the server's token.
+  void answer(std::string method, std::string pattern, std::function<Response(const Request&)> function);
+  void answer_later(std::string method, std::string pattern,
+                    std::function<net::awaitable<Response>(const Request&)> function,
+                    std::size_t max_body_bytes = kMaxBodyBytes);
+  void feed(std::string pattern, std::function<Feed(const Request&)> function);
 
   struct Match {
     const Route* route = nullptr;

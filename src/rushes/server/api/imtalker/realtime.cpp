@@ -150,14 +150,10 @@ void add_realtime_talk_routes(Router& router, Heads* talks, WorkPool& work) {
                     talks->create(id, std::move(talker));
                     co_return json_response(200, {{"session_id", id}, {"websocket_url", "/ws/realtime/" + id}});
                   });
-  Route socket;
-  socket.method = "GET";
-  socket.pattern = "/ws/realtime/{session_id}";
-  socket.feed = [talks](const Request& request) -> Feed {
+  router.feed("/ws/realtime/{session_id}", [talks](const Request& request) -> Feed {
     require(talks != nullptr, ErrorCode::unavailable, "there is no talking-head model");
     return [talks, id = request.path_value("session_id")](WebSocket& viewer) { return converse(*talks, id, viewer); };
-  };
-  router.add(std::move(socket));
+  });
 }
 
 }  // namespace rushes::server

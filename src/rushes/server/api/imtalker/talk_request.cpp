@@ -96,10 +96,7 @@ std::string checked_id(const std::string& id) {
 
 void add_route(Router& router, std::string method, std::string pattern,
                std::function<Response(const Request&)> answer) {
-  Route route;
-  route.method = std::move(method);
-  route.pattern = std::move(pattern);
-  route.answer = [answer = std::move(answer)](const Request& request) {
+  router.answer(std::move(method), std::move(pattern), [answer = std::move(answer)](const Request& request) {
     try {
       return answer(request);
     } catch (Refused& refused) {
@@ -107,17 +104,12 @@ void add_route(Router& router, std::string method, std::string pattern,
     } catch (const Error& error) {
       return error_detail(error);
     }
-  };
-  router.add(std::move(route));
+  });
 }
 
 void add_later_route(Router& router, std::string method, std::string pattern, std::size_t max_body_bytes,
                      std::function<net::awaitable<Response>(const Request&)> answer) {
-  Route route;
-  route.method = std::move(method);
-  route.pattern = std::move(pattern);
-  route.max_body_bytes = max_body_bytes;
-  route.answer_later = [answer = std::move(answer)](const Request& request) -> net::awaitable<Response> {
+  const auto told = [answer = std::move(answer)](const Request& request) -> net::awaitable<Response> {
     std::optional<Response> wrong;
     try {
       auto answering = answer(request);
@@ -129,7 +121,7 @@ void add_later_route(Router& router, std::string method, std::string pattern, st
     }
     co_return std::move(*wrong);
   };
-  router.add(std::move(route));
+  router.answer_later(std::move(method), std::move(pattern), told, max_body_bytes);
 }
 
 Response error_detail(const Error& error) {

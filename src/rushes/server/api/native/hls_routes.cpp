@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "rushes/server/api/native/session_json.h"
 #include "rushes/server/growing_video.h"
 
 namespace rushes::server {
@@ -161,7 +162,7 @@ Response get_part(const Entry& entry, const Request& request, int64_t number) {
 
 // GET /v1/sessions/{id}/hls/{file}: playlists and segments, see docs/api.md.
 Response get_hls(const SessionTable& sessions, const Request& request) {
-  const Entry& entry = sessions.find(generation::SessionId::parse(request.path_value("id")));
+  const Entry& entry = entry_of(sessions, request);
   const std::string& file = request.path_value("file");
   if (file == "master.m3u8") return get_master(entry, request, HlsFormat::fmp4);
   if (file == "master_ts.m3u8") return get_master(entry, request, HlsFormat::mpeg_ts);

@@ -136,24 +136,14 @@ Response get_example(const SessionTable& sessions, const Request& request) {
 }  // namespace
 
 void add_model_routes(Router& router, SessionTable& sessions) {
-  const auto add = [&](std::string method, std::string pattern) -> Route {
-    Route route;
-    route.method = std::move(method);
-    route.pattern = std::move(pattern);
-    return route;
-  };
   const auto bound = [&sessions](auto function) {
     return [&sessions, function](const Request& request) { return function(sessions, request); };
   };
-  Route list = add("GET", "/v1/models"), get = add("GET", "/v1/models/{model}");
-  Route load = add("POST", "/v1/models/{model}/load"), unload = add("POST", "/v1/models/{model}/unload");
-  Route example = add("GET", "/v1/models/{model}/examples/{example}");
-  example.answer = bound(get_example);
-  list.answer = bound(list_models);
-  get.answer = bound(get_model);
-  load.answer_later = bound(load_model);
-  unload.answer = bound(unload_model);
-  for (Route* route : {&list, &get, &load, &unload, &example}) router.add(std::move(*route));
+  router.answer("GET", "/v1/models", bound(list_models));
+  router.answer("GET", "/v1/models/{model}", bound(get_model));
+  router.answer_later("POST", "/v1/models/{model}/load", bound(load_model));
+  router.answer("POST", "/v1/models/{model}/unload", bound(unload_model));
+  router.answer("GET", "/v1/models/{model}/examples/{example}", bound(get_example));
 }
 
 }  // namespace rushes::server

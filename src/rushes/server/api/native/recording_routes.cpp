@@ -10,7 +10,7 @@ bool has_recording(const Entry& entry) {
 }
 
 const Entry& recording_of(const SessionTable& sessions, const Request& request) {
-  const Entry& entry = sessions.find(generation::SessionId::parse(request.path_value("id")));
+  const Entry& entry = entry_of(sessions, request);
   require(has_recording(entry), ErrorCode::not_found, "session {} has no recording yet", entry.session->id().text());
   return entry;
 }
@@ -67,16 +67,12 @@ Response delete_recording(SessionTable& sessions, const Request& request) {
 }  // namespace
 
 void add_recording_routes(Router& router, SessionTable& sessions) {
-  const auto add = [&](std::string method, std::string pattern, auto function) {
-    Route route;
-    route.method = std::move(method);
-    route.pattern = std::move(pattern);
-    route.answer = [&sessions, function](const Request& request) { return function(sessions, request); };
-    router.add(std::move(route));
+  const auto bound = [&sessions](auto function) {
+    return [&sessions, function](const Request& request) { return function(sessions, request); };
   };
-  add("GET", "/v1/recordings", list_recordings);
-  add("GET", "/v1/recordings/{id}", get_recording);
-  add("DELETE", "/v1/recordings/{id}", delete_recording);
+  router.answer("GET", "/v1/recordings", bound(list_recordings));
+  router.answer("GET", "/v1/recordings/{id}", bound(get_recording));
+  router.answer("DELETE", "/v1/recordings/{id}", bound(delete_recording));
 }
 
 }  // namespace rushes::server

@@ -16,10 +16,6 @@ using generation::SessionId;
 using generation::SessionState;
 using generation::Stream;
 
-const Entry& entry_of(const SessionTable& sessions, const Request& request) {
-  return sessions.find(SessionId::parse(request.path_value("id")));
-}
-
 /// ?from=start (default) or ?from=newest.
 bool from_start(const Request& request) {
   const std::string from = request.query_value("from").value_or("start");
@@ -204,38 +200,21 @@ void add_native_routes(Router& router, SessionTable& sessions, WorkPool& work) {
   const auto bound = [&sessions](auto function) {
     return [&sessions, function](const Request& request) { return function(sessions, request); };
   };
-  const auto answer = [&](std::string method, std::string pattern, auto function) {
-    Route route;
-    route.method = std::move(method);
-    route.pattern = std::move(pattern);
-    route.answer = bound(function);
-    router.add(std::move(route));
-  };
-  const auto feed = [&](std::string pattern, auto function) {
-    Route route;
-    route.method = "GET";
-    route.pattern = std::move(pattern);
-    route.feed = bound(function);
-    router.add(std::move(route));
-  };
-  Route create;
-  create.method = "POST";
-  create.pattern = "/v1/sessions";
-  create.max_body_bytes = kMaxCreateBytes;
-  create.answer_later = [&sessions, &work](const Request& request) { return create_session(sessions, work, request); };
-  router.add(std::move(create));
-  answer("GET", "/v1/sessions", list_sessions);
-  answer("GET", "/v1/sessions/{id}", get_session);
-  answer("DELETE", "/v1/sessions/{id}", delete_session);
-  answer("POST", "/v1/sessions/{id}/prompt", set_prompt);
-  answer("POST", "/v1/sessions/{id}/fork", fork_session);
-  answer("POST", "/v1/sessions/{id}/pacing", set_pacing);
-  answer("POST", "/v1/sessions/{id}/pause", pause_session);
-  answer("POST", "/v1/sessions/{id}/resume", resume_session);
-  answer("POST", "/v1/sessions/{id}/stop", stop_session);
-  answer("GET", "/v1/sessions/{id}/video.mp4", get_video);
-  feed("/v1/sessions/{id}/events", events_feed);
-  feed("/v1/sessions/{id}/video", video_feed);
+  router.answer_later(
+      "POST", "/v1/sessions",
+      [&sessions, &work](const Request& request) { return create_session(sessions, work, request); }, kMaxCreateBytes);
+  router.answer("GET", "/v1/sessions", bound(list_sessions));
+  router.answer("GET", "/v1/sessions/{id}", bound(get_session));
+  router.answer("DELETE", "/v1/sessions/{id}", bound(delete_session));
+  router.answer("POST", "/v1/sessions/{id}/prompt", bound(set_prompt));
+  router.answer("POST", "/v1/sessions/{id}/fork", bound(fork_session));
+  router.answer("POST", "/v1/sessions/{id}/pacing", bound(set_pacing));
+  router.answer("POST", "/v1/sessions/{id}/pause", bound(pause_session));
+  router.answer("POST", "/v1/sessions/{id}/resume", bound(resume_session));
+  router.answer("POST", "/v1/sessions/{id}/stop", bound(stop_session));
+  router.answer("GET", "/v1/sessions/{id}/video.mp4", bound(get_video));
+  router.feed("/v1/sessions/{id}/events", bound(events_feed));
+  router.feed("/v1/sessions/{id}/video", bound(video_feed));
 }
 
 }  // namespace rushes::server

@@ -4,16 +4,13 @@
 #include <charconv>
 
 #include "rushes/server/api/native/json_fields.h"
+#include "rushes/server/api/native/session_json.h"
 
 namespace rushes::server {
 namespace {
 
 using delivery::RtmpOptions;
 using delivery::RtmpPush;
-
-const Entry& entry_of(const SessionTable& sessions, const Request& request) {
-  return sessions.find(generation::SessionId::parse(request.path_value("id")));
-}
 
 Json push_json(const Entry& entry, int64_t number, const RtmpPush& push) {
   const RtmpPush::Status status = push.status();
@@ -102,21 +99,16 @@ Response stop_push(const SessionTable& sessions, const Request& request) {
 }  // namespace
 
 void add_rtmp_routes(Router& router, SessionTable& sessions, std::vector<std::string> allowed_hosts) {
-  const auto add = [&](std::string method, std::string pattern, std::function<Response(const Request&)> answer) {
-    Route route;
-    route.method = std::move(method);
-    route.pattern = std::move(pattern);
-    route.answer = std::move(answer);
-    router.add(std::move(route));
+  const auto bound = [&sessions](auto function) {
+    return [&sessions, function](const Request& request) { return function(sessions, request); };
   };
-  add("POST", "/v1/sessions/{id}/rtmp", [&sessions, hosts = std::move(allowed_hosts)](const Request& request) {
-    return start_push(sessions, hosts, request);
-  });
-  add("GET", "/v1/sessions/{id}/rtmp", [&sessions](const Request& request) { return list_pushes(sessions, request); });
-  add("GET", "/v1/sessions/{id}/rtmp/{push}",
-      [&sessions](const Request& request) { return get_push(sessions, request); });
-  add("DELETE", "/v1/sessions/{id}/rtmp/{push}",
-      [&sessions](const Request& request) { return stop_push(sessions, request); });
+  router.answer("POST", "/v1/sessions/{id}/rtmp",
+                [&sessions, hosts = std::move(allowed_hosts)](const Request& request) {
+                  return start_push(sessions, hosts, request);
+                });
+  router.answer("GET", "/v1/sessions/{id}/rtmp", bound(list_pushes));
+  router.answer("GET", "/v1/sessions/{id}/rtmp/{push}", bound(get_push));
+  router.answer("DELETE", "/v1/sessions/{id}/rtmp/{push}", bound(stop_push));
 }
 
 }  // namespace rushes::server

@@ -76,6 +76,10 @@ struct EventFields {
 
 }  // namespace
 
+const Entry& entry_of(const SessionTable& sessions, const Request& request) {
+  return sessions.find(generation::SessionId::parse(request.path_value("id")));
+}
+
 Json event_json(const generation::StreamEvent& event) {
   Json json{{"sequence", event.sequence}, {"at_s", seconds(event.at)}};
   json.update(std::visit(EventFields{}, event.what));

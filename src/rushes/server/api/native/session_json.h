@@ -6,6 +6,8 @@
 
 namespace rushes::server {
 
+/// The session that the path names as {id}. Throws Error(invalid_argument) for what is no id, Error(not_found).
+const Entry& entry_of(const SessionTable& sessions, const Request& request);
 Json session_json(const Entry& entry);
 Json event_json(const generation::StreamEvent& event);
 

@@ -14,10 +14,6 @@ constexpr std::size_t kMaxPieceBytes = 128 << 20;
 constexpr double kMaxPieceSeconds = 1800;
 constexpr int64_t kMostHz = 768'000;
 
-const Entry& entry_of(const SessionTable& sessions, const Request& request) {
-  return sessions.find(generation::SessionId::parse(request.path_value("id")));
-}
-
 bool flag(const Request& request, std::string_view name) {
   const std::string value = request.query_value(name).value_or("false");
   require(value == "true" || value == "false", ErrorCode::invalid_argument, "{} must be true or false (got '{}')", name,
@@ -25,24 +21,24 @@ bool flag(const Request& request, std::string_view name) {
   return value == "true";
 }
 
-/// Bare samples instead of a file: signed 16-bit little-endian PCM of so many Hz. Nothing: a file.
-std::optional<int64_t> pcm_hz(const Request& request) {
-  const auto format = request.query_value("format");
-  const auto rate = request.query_value("rate");
-  require(!format || *format == "s16le", ErrorCode::invalid_argument,
-          "format must be s16le (got '{}'); leave it away "
-          "for a sound file",
-          format.value_or("").substr(0, 32));
-  if (!format) {
-    require(!rate, ErrorCode::invalid_argument, "rate belongs to format=s16le; a sound file says its own");
-    return std::nullopt;
-  }
+int64_t sample_rate(const Request& request) {
   int64_t hz = 0;
-  const std::string text = rate.value_or("16000");
+  const std::string text = request.query_value("rate").value_or("16000");
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), hz);
   require(error == std::errc{} && end == text.data() + text.size() && hz >= 1000 && hz <= kMostHz,
           ErrorCode::invalid_argument, "rate must be 1000 to {} Hz (got '{}')", kMostHz, text.substr(0, 32));
   return hz;
+}
+
+/// Bare samples instead of a file: signed 16-bit little-endian PCM of so many Hz. Nothing: a file.
+std::optional<int64_t> pcm_hz(const Request& request) {
+  const auto format = request.query_value("format");
+  require(!format || *format == "s16le", ErrorCode::invalid_argument,
+          "format must be s16le (got '{}'); leave it away for a sound file", format.value_or("").substr(0, 32));
+  if (format) return sample_rate(request);
+  require(!request.query_value("rate"), ErrorCode::invalid_argument,
+          "rate belongs to format=s16le; a sound file says its own");
+  return std::nullopt;
 }
 
 void require_speech(const Entry& entry) {
@@ -117,25 +113,18 @@ net::awaitable<void> hear(SessionTable* sessions, Entry entry, int64_t hz, WebSo
 Feed audio_feed(SessionTable& sessions, const Request& request) {
   const Entry entry = entry_of(sessions, request);
   require_speech(entry);
-  Request as_pcm = request;
-  as_pcm.query.insert_or_assign("format", "s16le");
-  return [entry, hz = *pcm_hz(as_pcm), &sessions](WebSocket& speaker) { return hear(&sessions, entry, hz, &speaker); };
+  return [entry, hz = sample_rate(request), &sessions](WebSocket& speaker) {
+    return hear(&sessions, entry, hz, &speaker);
+  };
 }
 
 }  // namespace
 
 void add_speech_routes(Router& router, SessionTable& sessions, WorkPool& work) {
-  Route post;
-  post.method = "POST";
-  post.pattern = "/v1/sessions/{id}/audio";
-  post.max_body_bytes = kMaxPieceBytes;
-  post.answer_later = [&sessions, &work](const Request& request) { return feed(sessions, work, request); };
-  router.add(std::move(post));
-  Route socket;
-  socket.method = "GET";
-  socket.pattern = "/v1/sessions/{id}/audio";
-  socket.feed = [&sessions](const Request& request) { return audio_feed(sessions, request); };
-  router.add(std::move(socket));
+  router.answer_later(
+      "POST", "/v1/sessions/{id}/audio",
+      [&sessions, &work](const Request& request) { return feed(sessions, work, request); }, kMaxPieceBytes);
+  router.feed("/v1/sessions/{id}/audio", [&sessions](const Request& request) { return audio_feed(sessions, request); });
 }
 
 }  // namespace rushes::server

@@ -1,6 +1,7 @@
 #include "rushes/server/api/native/watch_routes.h"
 
 #include "rushes/server/api/native/hls_routes.h"
+#include "rushes/server/api/native/session_json.h"
 #include "rushes/server/growing_video.h"
 #include "rushes/server/picture_feed.h"
 #include "rushes/server/text_stream.h"
@@ -9,10 +10,6 @@ namespace rushes::server {
 namespace {
 
 using delivery::EncodedStream;
-
-const Entry& entry_of(const SessionTable& sessions, const Request& request) {
-  return sessions.find(generation::SessionId::parse(request.path_value("id")));
-}
 
 /// Value of a query parameter that has a few possible values, the first being the default.
 std::string choice(const Request& request, std::string_view name, std::initializer_list<std::string_view> allowed) {
@@ -93,22 +90,14 @@ Feed frames_feed(const SessionTable& sessions, const Request& request) {
 }  // namespace
 
 void add_watch_routes(Router& router, SessionTable& sessions) {
-  const auto get = [&](std::string pattern, auto function) {
-    Route route;
-    route.method = "GET";
-    route.pattern = std::move(pattern);
-    route.answer = [&sessions, function](const Request& request) { return function(sessions, request); };
-    router.add(std::move(route));
+  const auto bound = [&sessions](auto function) {
+    return [&sessions, function](const Request& request) { return function(sessions, request); };
   };
-  Route frames;
-  frames.method = "GET";
-  frames.pattern = "/v1/sessions/{id}/frames";
-  frames.feed = [&sessions](const Request& request) { return frames_feed(sessions, request); };
-  router.add(std::move(frames));
-  get("/v1/sessions/{id}/hls/{file}", get_hls);
-  get("/v1/sessions/{id}/recording.mp4", get_recording);
-  get("/v1/sessions/{id}/stream.sse", get_server_sent_events);
-  get("/v1/sessions/{id}/stream.ndjson", get_ndjson);
+  router.feed("/v1/sessions/{id}/frames", bound(frames_feed));
+  router.answer("GET", "/v1/sessions/{id}/hls/{file}", bound(get_hls));
+  router.answer("GET", "/v1/sessions/{id}/recording.mp4", bound(get_recording));
+  router.answer("GET", "/v1/sessions/{id}/stream.sse", bound(get_server_sent_events));
+  router.answer("GET", "/v1/sessions/{id}/stream.ndjson", bound(get_ndjson));
 }
 
 }  // namespace rushes::server

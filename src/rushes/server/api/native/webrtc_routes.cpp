@@ -1,5 +1,6 @@
 #include "rushes/server/api/native/webrtc_routes.h"
 
+#include "rushes/server/api/native/session_json.h"
 #include "rushes/server/http/router.h"
 #include "rushes/server/http/work_pool.h"
 #include "rushes/server/session_table.h"
@@ -14,7 +15,7 @@ struct Watched {
 };
 
 Watched find_session(const SessionTable& sessions, const Request& request) {
-  const Entry& entry = sessions.find(generation::SessionId::parse(request.path_value("id")));
+  const Entry& entry = entry_of(sessions, request);
   return {entry.outlets->whep(), "/v1/sessions/" + entry.session->id().text() + "/whep/"};
 }
 
@@ -59,7 +60,7 @@ net::awaitable<Response> connect_viewer(Watched watched, std::size_t viewers, Wo
 net::awaitable<Response> connect_speaker(SessionTable& sessions, WorkPool& work, const WebRtcLimits& limits,
                                          const Request& request) {
   require_offer(request, sessions.peers(), limits);
-  const Entry entry = sessions.find(generation::SessionId::parse(request.path_value("id")));
+  const Entry entry = entry_of(sessions, request);
   const int64_t hz = entry.session->format().speech_hz;
   require(hz > 0, ErrorCode::unsupported, "session {} takes no speech", entry.session->id().text());
   const media::WebRtcPeer::Options options{.local_addresses = limits.addresses, .microphone_hz = hz};
@@ -72,7 +73,7 @@ net::awaitable<Response> connect_speaker(SessionTable& sessions, WorkPool& work,
 
 // DELETE /v1/sessions/{id}/whip/{viewer}: the speaker falls silent. 204.
 Response disconnect_speaker(const SessionTable& sessions, const Request& request) {
-  const Entry& entry = sessions.find(generation::SessionId::parse(request.path_value("id")));
+  const Entry& entry = entry_of(sessions, request);
   const delivery::Microphone* microphone = entry.speech->microphone();
   require(microphone && microphone->id() == request.path_value("viewer"), ErrorCode::not_found,
           "there is no such speaker; the connection may have been closed");
@@ -93,27 +94,17 @@ net::awaitable<Response> disconnect_viewer(Watched watched, WorkPool& work, cons
 }  // namespace
 
 void add_webrtc_routes(Router& router, SessionTable& sessions, WorkPool& work, const WebRtcLimits& limits) {
-  const auto later = [&](const char* method, const char* pattern, auto function) {
-    Route route;
-    route.method = method;
-    route.pattern = pattern;
-    route.answer_later = std::move(function);
-    router.add(std::move(route));
-  };
-  later("POST", "/v1/sessions/{id}/whep", [&sessions, &work, limits](const Request& request) {
+  router.answer_later("POST", "/v1/sessions/{id}/whep", [&sessions, &work, limits](const Request& request) {
     return connect_viewer(find_session(sessions, request), sessions.peers(), work, limits, request);
   });
-  later("DELETE", "/v1/sessions/{id}/whep/{viewer}", [&sessions, &work](const Request& request) {
+  router.answer_later("DELETE", "/v1/sessions/{id}/whep/{viewer}", [&sessions, &work](const Request& request) {
     return disconnect_viewer(find_session(sessions, request), work, request);
   });
-  later("POST", "/v1/sessions/{id}/whip", [&sessions, &work, limits](const Request& request) {
+  router.answer_later("POST", "/v1/sessions/{id}/whip", [&sessions, &work, limits](const Request& request) {
     return connect_speaker(sessions, work, limits, request);
   });
-  Route fall_silent;
-  fall_silent.method = "DELETE";
-  fall_silent.pattern = "/v1/sessions/{id}/whip/{viewer}";
-  fall_silent.answer = [&sessions](const Request& request) { return disconnect_speaker(sessions, request); };
-  router.add(std::move(fall_silent));
+  router.answer("DELETE", "/v1/sessions/{id}/whip/{viewer}",
+                [&sessions](const Request& request) { return disconnect_speaker(sessions, request); });
 }
 
 }  // namespace rushes::server

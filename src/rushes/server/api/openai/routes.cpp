@@ -118,26 +118,18 @@ Response remix_video(SessionTable& sessions, const Request& request) {
 }  // namespace
 
 void add_openai_routes(Router& router, SessionTable& sessions, WorkPool& work) {
-  Route create;
-  create.method = "POST";
-  create.pattern = "/v1/videos";
-  create.max_body_bytes = kMaxCreateBytes;
-  create.answer_later = [&sessions, &work](const Request& request) {
-    return create_video_or_tell(sessions, work, request);
-  };
-  router.add(std::move(create));
+  router.answer_later(
+      "POST", "/v1/videos",
+      [&sessions, &work](const Request& request) { return create_video_or_tell(sessions, work, request); },
+      kMaxCreateBytes);
   const auto add = [&](std::string method, std::string pattern, auto function) {
-    Route route;
-    route.method = std::move(method);
-    route.pattern = std::move(pattern);
-    route.answer = [&sessions, function](const Request& request) {
+    router.answer(std::move(method), std::move(pattern), [&sessions, function](const Request& request) {
       try {
         return function(sessions, request);
       } catch (const Error& error) {
         return openai_error(error);
       }
-    };
-    router.add(std::move(route));
+    });
   };
   add("GET", "/v1/videos", list_videos);
   add("GET", "/v1/videos/{video_id}", get_video);

@@ -234,13 +234,9 @@ net::awaitable<void> converse(SessionTable* sessions, WorkPool* work, WebSocket*
 }  // namespace
 
 void add_realtime_routes(Router& router, SessionTable& sessions, WorkPool& work) {
-  Route route;
-  route.method = "GET";
-  route.pattern = "/v1/realtime/video";
-  route.feed = [&sessions, &work](const Request&) -> Feed {
+  router.feed("/v1/realtime/video", [&sessions, &work](const Request&) -> Feed {
     return [&sessions, &work](WebSocket& viewer) { return converse(&sessions, &work, &viewer); };
-  };
-  router.add(std::move(route));
+  });
 }
 
 }  // namespace rushes::server
