@@ -6,7 +6,7 @@ foreach(set IN LISTS sets)
   file(READ "${DIRECTORY}/${set}/openapi.json" json)
   string(APPEND fragments "    {\"${set}\", R\"json(${json})json\"},\n")
 endforeach()
-file(WRITE "${OUTPUT}" "#include \"rushes/server/openapi.h\"
+file(WRITE "${OUTPUT}" "#include \"rushes/server/api/openapi.h\"
 
 namespace rushes::server {
 

@@ -22,8 +22,8 @@ void demand(bool holds) {
 }
 
 /// As a session hears it: pieces of any length through one resampler into overlapping windows.
-void hear(const rushes::media::DecodedAudio& sound, std::size_t piece, double window_seconds) {
-  StreamResampler resampler(sound.hz, kSpeechHz);
+void hear(const rushes::media::DecodedAudio& audio, std::size_t piece, double window_seconds) {
+  StreamResampler resampler(audio.hz, kSpeechHz);
   ChunkBuffer windows(ChunkBuffer::Options::of_seconds(window_seconds, kSpeechHz));
   int64_t heard = 0;
   const auto take = [&](const std::vector<float>& samples) {
@@ -31,12 +31,12 @@ void hear(const rushes::media::DecodedAudio& sound, std::size_t piece, double wi
     for (const auto& window : windows.feed(samples))
       demand(static_cast<int64_t>(window.size()) == windows.options().chunk_samples);
   };
-  const std::span<const float> all(sound.samples);
+  const std::span<const float> all(audio.samples);
   for (std::size_t at = 0; at < all.size(); at += piece)
     take(resampler.feed(all.subspan(at, std::min(piece, all.size() - at))));
   take(resampler.flush());
   const auto count = static_cast<int64_t>(all.size());
-  demand(heard == (count * kSpeechHz + sound.hz - 1) / sound.hz);
+  demand(heard == (count * kSpeechHz + audio.hz - 1) / audio.hz);
   if (const auto rest = windows.flush()) demand(static_cast<int64_t>(rest->size()) == windows.options().chunk_samples);
   demand(windows.waiting() == 0);
 }
@@ -48,10 +48,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::span<const uint8_t> bytes(data + 1, size - 1);
   const auto piece = static_cast<std::size_t>(1 + (data[0] >> 3) * 97);
   try {
-    const auto sound = rushes::media::decode_audio(bytes, kLimits);
-    demand(sound.hz > 0 && sound.seconds() <= kLimits.max_seconds + 1);
-    for (const float sample : sound.samples) demand(std::isfinite(sample) && std::abs(sample) <= 8.0f);
-    hear(sound, piece, 0.1 + (data[0] & 7) * 0.1);
+    const auto audio = rushes::media::decode_audio(bytes, kLimits);
+    demand(audio.hz > 0 && audio.seconds() <= kLimits.max_seconds + 1);
+    for (const float sample : audio.samples) demand(std::isfinite(sample) && std::abs(sample) <= 8.0f);
+    hear(audio, piece, 0.1 + (data[0] & 7) * 0.1);
   } catch (const rushes::Error&) {}
   const auto bare = rushes::media::decode_pcm16(bytes, kSpeechHz, 1 + (data[0] & 1));
   demand(bare.samples.size() == bytes.size() / 2 / (1 + (data[0] & 1u)));

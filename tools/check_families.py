@@ -16,9 +16,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 ROOMS = [
     "src/rushes/models/{family}/*",
     "src/rushes/generation/{family}/*",
-    "src/rushes/verify/{family}*",
+    "src/rushes/verify/{family}/*",
     "src/rushes/server/api/{family}/*",
-    "src/rushes/training/*",  # recipes of the shipped models
+    "src/rushes/training/{family}/*",  # recipes of the shipped models
     "models/*",
     "docs/*",
     "tests/*",
@@ -44,9 +44,12 @@ ALLOWED = {
     "tools/check_families.py": ("*", "this list"),
     "tools/check_unused.py": ("*", "names functions by their headers"),
     # Benchmarks at the published sizes of a network.
-    "apps/rushes/bench*": ("*", "`rushes bench` measures networks at their published sizes"),
-    "apps/rushes/stock_renderer.*": ("imtalker", "the yardstick of `rushes bench`"),
+    "apps/rushes/bench/*": ("*", "`rushes bench` measures networks at their published sizes"),
     "apps/rushes/CMakeLists.txt": ("*", "`rushes bench` and `rushes inspect` link the networks"),
+    # The command of a shipped model's recipe.
+    "src/rushes/training/CMakeLists.txt": ("*", "its sources"),
+    "apps/rushes/train.cpp": ("wan", "calls its recipe"),
+    "apps/rushes/train_talk.cpp": ("imtalker", "calls its recipe"),
     # Clients that have the interface of a published system.
     "python/rushes/inferix/*": ("wan", "scripts written for Inferix name Wan's files and modules"),
     "python/rushes/talk.py": ("imtalker", "the client of IMTalker's chunked and realtime API"),

@@ -20,10 +20,11 @@ ALLOWED = {
     "profiling": ["base", "generation"],
     "verify": ["base", "audio", "tensor", "nn", "text", "models", "generation"],
     "media": ["base", "audio"],
+    "ingest": ["base", "audio", "media", "generation"],
     "delivery": ["base", "audio", "media", "generation"],
-    "server": ["base", "audio", "text", "media", "delivery", "generation"],
+    "server": ["base", "audio", "text", "media", "ingest", "delivery", "generation"],
 }
-NO_TORCH = {"base", "audio", "profiling", "media", "delivery", "server"}
+NO_TORCH = {"base", "audio", "profiling", "media", "ingest", "delivery", "server"}
 INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]')
 
 

@@ -26,7 +26,7 @@ ALLOWED = {
     "src/rushes/generation/wan/tiny.h: write_random_model": "a model directory for tests",
     "src/rushes/generation/imtalker/family.h: write_random_talk_model": "a model directory for tests",
     # Inner state that a test or a golden case compares.
-    "src/rushes/delivery/live_speech.h: step_samples": "state that a test looks at",
+    "src/rushes/ingest/live_speech.h: step_samples": "state that a test looks at",
     "src/rushes/generation/wan/generator.h: at_segment_border": "state that golden cases look at",
     "src/rushes/generation/wan/generator.h: segment_latents": "state that golden cases look at",
     "src/rushes/generation/wan/pipeline.h: model_calls": "state that golden cases look at",

@@ -73,10 +73,7 @@ Request make_request(const Options& options, bool segments_given) {
   if (!options.size.empty()) parse_size(options.size, request);
   // As many segments as prompts, so that each prompt is seen.
   if (!segments_given && !request.video_frames) request.segments = static_cast<int64_t>(request.prompts.size());
-  if (!options.image.empty()) {
-    media::Image image = media::read_image(options.image);
-    request.image = Picture{.rgb = std::move(image.rgb), .height = image.height, .width = image.width};
-  }
+  if (!options.image.empty()) request.image = media::read_image(options.image);
   return request;
 }
 

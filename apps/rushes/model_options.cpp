@@ -26,15 +26,15 @@ fs::path program_path() {
 
 /// A model that comes with the program; empty if it is not there.
 std::string find_shipped(const char* model) {
-  std::vector<std::string> places;
+  std::vector<std::string> positions;
   std::error_code status;
   const fs::path program = program_path();
   // Installed (bin/rushes beside share/rushes), then a checkout: any folder above the program, then the sources.
-  if (!program.empty()) places.push_back((program.parent_path().parent_path() / "share/rushes" / model).string());
+  if (!program.empty()) positions.push_back((program.parent_path().parent_path() / "share/rushes" / model).string());
   for (fs::path folder = program.parent_path(); folder.has_relative_path(); folder = folder.parent_path())
-    places.push_back((folder / model).string());
-  places.push_back((fs::path(RUSHES_SOURCE_DIR) / model).string());
-  for (const std::string& place : places)
+    positions.push_back((folder / model).string());
+  positions.push_back((fs::path(RUSHES_SOURCE_DIR) / model).string());
+  for (const std::string& place : positions)
     if (fs::is_directory(place, status)) return place;
   return {};
 }

@@ -34,9 +34,9 @@ struct Writer {
     while (const auto block = blocks.receive()) {
       const profiling::Stopwatch watch(profiler);
       const media::OutputTimes before = output.times();
-      const std::vector<float>* sound = block->sound.samples.get();
+      const std::vector<float>* audio = block->audio.samples.get();
       const auto reader = output.write(block->rgb.get(), block->video_frames,
-                                       sound ? std::span<const float>(*sound) : std::span<const float>());
+                                       audio ? std::span<const float>(*audio) : std::span<const float>());
       if (reader == media::Reader::gone) return media::Reader::gone;
       if (profiler) report(*block, watch.start(), before);
       if (first_frame_ns < 0) first_frame_ns = std::chrono::nanoseconds(Clock::now() - start).count();

@@ -13,7 +13,7 @@
 #include "option_flags.h"
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
-#include "rushes/delivery/recording.h"
+#include "rushes/delivery/sinks/recording.h"
 #include "rushes/generation/registry.h"
 #include "rushes/server/server.h"
 #include "settings.h"

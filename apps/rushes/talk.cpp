@@ -14,8 +14,8 @@
 #include "recording.h"
 #include "rushes/audio/stream_resampler.h"
 #include "rushes/base/error.h"
-#include "rushes/delivery/driving_file.h"
 #include "rushes/generation/registry.h"
+#include "rushes/ingest/driving_file.h"
 #include "rushes/media/audio_decoder.h"
 #include "rushes/media/image.h"
 #include "rushes/media/video_output.h"
@@ -41,8 +41,7 @@ struct Options {
 
 Request make_request(const Options& options) {
   Request request = options.request;
-  media::Image image = media::read_image(options.image);
-  request.image = Picture{.rgb = std::move(image.rgb), .height = image.height, .width = image.width};
+  request.image = media::read_image(options.image);
   if (!request.options.has("chunk_duration"))
     request.options.set("chunk_duration", options.live ? kLiveChunk : kFileChunk);
   return request;
@@ -123,8 +122,8 @@ void run(const Options& options) {
   require(model->capabilities().feeds.has(generation::Modality::audio), ErrorCode::unsupported,
           "'{}' is a model of the family {} and is not fed with speech; use rushes generate", model->card().name,
           model->card().family);
-  delivery::find_face(request, *model);
-  if (!options.video.empty()) delivery::drive(request, *model, media::read_video_file(options.video));
+  ingest::find_face(request, *model);
+  if (!options.video.empty()) ingest::drive(request, *model, media::read_video_file(options.video));
   auto plan = model->plan(request);
   const generation::VideoFormat format = plan->format();  // before the output is touched
   std::shared_ptr<LiveSpeech> live;
@@ -141,7 +140,7 @@ void run(const Options& options) {
                                                 .height = format.height,
                                                 .fps = format.fps,
                                                 .quality = options.quality,
-                                                .sound_hz = format.sound_hz});
+                                                .audio_hz = format.audio_hz});
   const auto generator = model->start(std::move(plan));
   Recorded recorded;
   {

@@ -7,13 +7,13 @@
 #include "rushes/base/log.h"
 #include "rushes/generation/registry.h"
 #include "rushes/tensor/ops.h"
-#include "rushes/training/autoencoder_training.h"
-#include "rushes/training/evaluation.h"
 #include "rushes/training/png.h"
-#include "rushes/training/shipped_model.h"
 #include "rushes/training/stop.h"
-#include "rushes/training/transformer_training.h"
-#include "rushes/training/world.h"
+#include "rushes/training/wan/autoencoder_training.h"
+#include "rushes/training/wan/evaluation.h"
+#include "rushes/training/wan/shipped_model.h"
+#include "rushes/training/wan/transformer_training.h"
+#include "rushes/training/wan/world.h"
 
 namespace rushes::app {
 namespace {

@@ -5,10 +5,10 @@
 #include "commands.h"
 #include "rushes/base/error.h"
 #include "rushes/tensor/ops.h"
-#include "rushes/training/face_world.h"
+#include "rushes/training/imtalker/face_world.h"
+#include "rushes/training/imtalker/talk_evaluation.h"
+#include "rushes/training/imtalker/talk_training.h"
 #include "rushes/training/png.h"
-#include "rushes/training/talk_evaluation.h"
-#include "rushes/training/talk_training.h"
 
 namespace rushes::app {
 namespace {
@@ -100,7 +100,7 @@ void add_talk_stages(CLI::App* train) {
   stage("face-motion", "Train the talking head's motion generator", 2e-3, 64,
         [](const Options& o) { training::train_motion_generator(o.run); });
   stage("face-places", "Train where the talking head's renderer looks", 4e-3, 4,
-        [](const Options& o) { training::train_places(o.run); });
+        [](const Options& o) { training::train_positions(o.run); });
   stage("face-motion-encoder", "Train the talking head's reading of portraits", 1.5e-3, 16,
         [](const Options& o) { training::train_motion_encoder(o.run); });
   const auto [renderer, renderer_options] = stage(

@@ -111,9 +111,9 @@ Request make_request(
   request.height = height;
   request.fps = fps;
   if (image)
-    request.image = Picture{.rgb = copy_of(image->data(), image->size()),
-                            .height = static_cast<int64_t>(image->shape(0)),
-                            .width = static_cast<int64_t>(image->shape(1))};
+    request.image = Image{.rgb = copy_of(image->data(), image->size()),
+                          .height = static_cast<int64_t>(image->shape(0)),
+                          .width = static_cast<int64_t>(image->shape(1))};
   for (const auto& [key, value] : options) {
     const auto name = nb::cast<std::string>(key);
     if (OptionValue given = option_value(name, value); !std::holds_alternative<std::monostate>(given))
@@ -304,7 +304,7 @@ void add_functions(nb::module_& module) {
   module.def(
       "read_image",
       [](const std::string& path) {
-        const media::Image image = media::read_image(path);
+        const Image image = media::read_image(path);
         auto* share = new std::shared_ptr<const uint8_t>(image.rgb);
         nb::capsule owner(share, [](void* p) noexcept { delete static_cast<std::shared_ptr<const uint8_t>*>(p); });
         const std::size_t shape[] = {static_cast<std::size_t>(image.height), static_cast<std::size_t>(image.width), 3};

@@ -20,7 +20,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr int64_t kCell = 20, kCells = 32;
-constexpr int64_t kSoundHz = 16'000, kBeepSamples = kSoundHz / 25;
+constexpr int64_t kAudioHz = 16'000, kBeepSamples = kAudioHz / 25;
 
 class TestVideo final : public generation::Generator {
  public:
@@ -31,7 +31,7 @@ class TestVideo final : public generation::Generator {
             "the picture must have 640x80 pixels at least");
     format_.fps = request.fps.value_or(16);
     format_.segments = request.segments;
-    if (says("beep")) format_.sound_hz = kSoundHz;
+    if (says("beep")) format_.audio_hz = kAudioHz;
     per_block_ = says("single") ? 1 : 12;
     format_.blocks_per_segment = format_.blocks_per_later_segment = says("single") ? 84 : 7;
     if (format_.segments > 0) format_.video_frames = format_.segments * format_.blocks_per_segment * per_block_;
@@ -64,7 +64,7 @@ class TestVideo final : public generation::Generator {
     block.block = blocks_ % format_.blocks_per_segment;
     block.latent_frames = 3;
     block.prompt = prompt_;
-    if (format_.sound_hz > 0) block.sound = sound(first, first + per_block_);
+    if (format_.audio_hz > 0) block.audio = audio(first, first + per_block_);
     ++blocks_;
     generation::StepResult result;
     result.events.push_back(std::move(block));
@@ -76,19 +76,19 @@ class TestVideo final : public generation::Generator {
  private:
   bool says(const std::string& word) const { return prompt_.find(word) != std::string::npos; }
 
-  generation::Sound sound(int64_t first_frame, int64_t end_frame) const {
+  generation::Audio audio(int64_t first_frame, int64_t end_frame) const {
     const auto sample_at = [&](int64_t frame) {
-      return std::llround(static_cast<double>(frame * kSoundHz) / format_.fps);
+      return std::llround(static_cast<double>(frame * kAudioHz) / format_.fps);
     };
     const int64_t first = sample_at(first_frame), count = sample_at(end_frame) - first;
     const auto samples = std::make_shared<std::vector<float>>(static_cast<std::size_t>(count));
     for (int64_t i = 0; i < count; ++i) {
-      const int64_t into_second = (first + i) % kSoundHz;
+      const int64_t into_second = (first + i) % kAudioHz;
       if (into_second < kBeepSamples)
         (*samples)[static_cast<std::size_t>(i)] =
-            0.7f * static_cast<float>(std::sin(2 * M_PI * 1000 * static_cast<double>(into_second) / kSoundHz));
+            0.7f * static_cast<float>(std::sin(2 * M_PI * 1000 * static_cast<double>(into_second) / kAudioHz));
     }
-    return {.samples = samples, .first_sample = first, .hz = kSoundHz};
+    return {.samples = samples, .first_sample = first, .hz = kAudioHz};
   }
 
   void draw(uint8_t* rgb, int64_t number) const {

@@ -39,8 +39,8 @@ EncodedStream::EncodedStream(std::shared_ptr<generation::Session> session, Encod
   encoder.fps = format.fps;
   encoder.quality = options_.quality;
   encoder_ = std::make_unique<media::VideoEncoder>(encoder);
-  if (format.sound_hz > 0) {
-    audio_encoder_ = std::make_unique<media::AudioEncoder>(format.sound_hz);
+  if (format.audio_hz > 0) {
+    audio_encoder_ = std::make_unique<media::AudioEncoder>(format.audio_hz);
     audio_track_ = audio_encoder_->track();
   }
   writer_ = std::make_unique<media::FragmentWriter>(encoder_->track(), audio_track_);
@@ -62,7 +62,7 @@ EncodedStream::EncodedStream(std::shared_ptr<generation::Session> session, const
       options_(std::move(options)),
       recording_(std::make_unique<Recording>(options_.recording, file.complete_bytes())),
       track_(file.track),
-      audio_track_(file.sound),
+      audio_track_(file.audio),
       init_segment_(std::make_shared<const media::Bytes>(file.init_segment)),
       parser_(*init_segment_),
       ring_(
@@ -115,9 +115,9 @@ void EncodedStream::encode(const generation::FrameBlock& block, std::stop_token 
     std::move(encoded.begin(), encoded.end(), std::back_inserter(pictures));
   }
   if (stop.stop_requested() || pictures.empty()) return;
-  if (audio_track_ && block.sound.samples) {
+  if (audio_track_ && block.audio.samples) {
     if (!audio_encoder_) audio_encoder_ = std::make_unique<media::AudioEncoder>(audio_track_->hz);
-    audio = audio_encoder_->encode(*block.sound.samples, block.sound.first_sample);
+    audio = audio_encoder_->encode(*block.audio.samples, block.audio.first_sample);
   }
   GopPtr gop = make_gop(std::move(pictures), std::move(audio));
   {

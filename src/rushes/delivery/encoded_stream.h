@@ -12,7 +12,7 @@
 
 #include "rushes/base/ring.h"
 #include "rushes/delivery/gop.h"
-#include "rushes/delivery/recording.h"
+#include "rushes/delivery/sinks/recording.h"
 #include "rushes/generation/session.h"
 #include "rushes/media/fragment_parser.h"
 

@@ -10,7 +10,7 @@
 
 #include "rushes/base/error.h"
 #include "rushes/base/scratch_folder.h"
-#include "rushes/delivery/hls.h"
+#include "rushes/delivery/sinks/hls.h"
 #include "rushes/generation/device_worker.h"
 #include "rushes/generation/drawing_model.h"
 #include "rushes/generation/drawing_talker.h"
@@ -55,7 +55,7 @@ class PackagerTest : public testing::Test {
     generation::Request request;
     request.prompts = {"talk"};
     const auto pixel = std::make_shared<std::vector<uint8_t>>(3, 0);
-    request.image = Picture{.rgb = {pixel, pixel->data()}, .height = 1, .width = 1};
+    request.image = Image{.rgb = {pixel, pixel->data()}, .height = 1, .width = 1};
     const auto session = std::make_shared<Session>(request, model->plan(request));
     EncodedStreamOptions options;
     options.recording = path_ / "talk.mp4";

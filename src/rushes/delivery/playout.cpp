@@ -8,10 +8,10 @@ namespace {
 using namespace std::chrono_literals;
 using Time = Playout::Time;
 
-constexpr Time kCatchUpWindow = 2s, kReserve = 5ms, kHeardReserve = 2 * Playout::kSoundUnit;
+constexpr Time kCatchUpWindow = 2s, kReserve = 5ms, kHeardReserve = 2 * Playout::kAudioUnit;
 constexpr int kSlowest = 20;  // of a block, this part at most is caught up
 
-Time whole_units(Time time) { return (time + Playout::kSoundUnit - 1ns) / Playout::kSoundUnit * Playout::kSoundUnit; }
+Time whole_units(Time time) { return (time + Playout::kAudioUnit - 1ns) / Playout::kAudioUnit * Playout::kAudioUnit; }
 
 }  // namespace
 
@@ -25,7 +25,7 @@ void Playout::come(const Block& block, Time now) {
   if (begun() && block.heard)
     start_ += whole_units(late);
   else
-    start_ = now - block.begin + (block.heard ? kSoundUnit : 0ns);
+    start_ = now - block.begin + (block.heard ? kAudioUnit : 0ns);
   least_early_ = Time::max();
   watched_ = to_catch_up_ = allowed_ = 0ns;
 }
@@ -33,7 +33,7 @@ void Playout::come(const Block& block, Time now) {
 void Playout::catch_up(const Block& block, Time now) {
   const Time duration = block.end - block.begin;
   allowed_ = std::min(to_catch_up_, allowed_ + duration / kSlowest);
-  const Time step = block.heard ? (allowed_ >= kSoundUnit ? kSoundUnit : 0ns) : allowed_;
+  const Time step = block.heard ? (allowed_ >= kAudioUnit ? kAudioUnit : 0ns) : allowed_;
   start_ -= step;
   to_catch_up_ -= step;
   allowed_ -= step;

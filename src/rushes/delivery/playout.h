@@ -11,7 +11,7 @@ class Playout {
   using Time = std::chrono::nanoseconds;
   /// Of sound, one unit of Opus. Listeners hear each change of `start()`; if it is a whole number of units, a decoder
   /// conceals one that lacks or one too many, and has no other trouble.
-  static constexpr Time kSoundUnit = std::chrono::milliseconds(20);
+  static constexpr Time kAudioUnit = std::chrono::milliseconds(20);
 
   struct Block {
     Time begin{0}, end{0};  // in the video

@@ -25,7 +25,7 @@ struct Broadcast {
 TEST(Playout, the_first_block_is_shown_at_once_and_what_is_in_time_follows_it) {
   for (const bool heard : {false, true}) {
     Broadcast broadcast{heard};
-    const Time start = heard ? 7s + Playout::kSoundUnit : Time(7s);  // sound lags a little behind its pictures
+    const Time start = heard ? 7s + Playout::kAudioUnit : Time(7s);  // sound lags a little behind its pictures
     EXPECT_EQ(broadcast.come(7s), start);
     for (int64_t i = 1; i < 5; ++i) EXPECT_EQ(broadcast.come(7s + i * kBlock - 3ms), start);
   }
@@ -50,9 +50,9 @@ TEST(Playout, a_delay_is_caught_up_slowly_and_never_beyond_what_comes_in_time) {
     for (int64_t i = 2; i < 150; ++i) {
       const Time start = broadcast.come(1s + i * kBlock);
       EXPECT_LE(start, before);
-      EXPECT_LE(before - start, heard ? Playout::kSoundUnit : kBlock / 20);
+      EXPECT_LE(before - start, heard ? Playout::kAudioUnit : kBlock / 20);
       if (heard) {
-        EXPECT_EQ((before - start) % Playout::kSoundUnit, 0ms);
+        EXPECT_EQ((before - start) % Playout::kAudioUnit, 0ms);
       }
       in_a_second += before - start;
       before = start;

@@ -108,13 +108,13 @@ TEST(DeviceWorker, makes_a_whole_video) {
 class UnseenVideo final : public DrivingVideo {
  public:
   double fps() const override { return 25; }
-  std::optional<Picture> frame(int64_t) const override { return {}; }
-  int64_t sound_hz() const override { return 0; }
-  const std::vector<float>& sound() const override { return sound_; }
+  std::optional<Image> frame(int64_t) const override { return {}; }
+  int64_t audio_hz() const override { return 0; }
+  const std::vector<float>& audio() const override { return audio_; }
   std::vector<std::array<double, 4>> faces() const override { return {}; }
 
  private:
-  std::vector<float> sound_;
+  std::vector<float> audio_;
 };
 
 TEST(DeviceWorker, lets_go_of_a_driving_video_when_its_session_has_ended) {

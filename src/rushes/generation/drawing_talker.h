@@ -39,13 +39,13 @@ class DrawingTalker final : public Generator {
               .width = kSide,
               .fps = driving->fps(),
               .video_frames = {},
-              .sound_hz = driving->sound_hz(),
+              .audio_hz = driving->audio_hz(),
               .speech_hz = 0};
     return {.height = kSide,
             .width = kSide,
             .fps = 25,
             .video_frames = {},
-            .sound_hz = is_aligned(request) ? kHz : 0,
+            .audio_hz = is_aligned(request) ? kHz : 0,
             .speech_hz = kHz};
   }
   VideoFormat format() const override { return format_of(request_); }
@@ -118,7 +118,7 @@ class DrawingTalker final : public Generator {
     for (int64_t i = 0; i < kSide * kSide; ++i)
       pixels->insert(pixels->end(), picture->rgb.get(), picture->rgb.get() + 3);
     FrameBlock block = block_of(pixels, 1, request_.video->fps());
-    block.sound = sound_of(*request_.video, frames_, 1);
+    block.audio = audio_of(*request_.video, frames_, 1);
     ++frames_;
     result.events.push_back(std::move(block));
     return result;
@@ -149,7 +149,7 @@ class DrawingTalker final : public Generator {
         waiting_.begin() + std::min<int64_t>(count * kFrameSamples, static_cast<int64_t>(waiting_.size()));
     FrameBlock block = block_of(pixels, count, 25);
     if (is_aligned(request_))
-      block.sound = {std::make_shared<const std::vector<float>>(waiting_.begin(), used), frames_ * kFrameSamples, kHz};
+      block.audio = {std::make_shared<const std::vector<float>>(waiting_.begin(), used), frames_ * kFrameSamples, kHz};
     for (int64_t& end : utterance_ends_) end = std::max<int64_t>(0, end - (used - waiting_.begin()));
     waiting_.erase(waiting_.begin(), used);
     frames_ += count;
@@ -196,7 +196,7 @@ class DrawingTalkModel final : public Model, public FaceCrop {
   /// As a model without a face detector.
   void leave_faces_to_others() { finds_faces_ = false; }
   /// One colour: that of the picture's first pixel.
-  Picture crop(const Request& request, int64_t side) const override {
+  Image crop(const Request& request, int64_t side) const override {
     const auto pixels = std::make_shared<std::vector<uint8_t>>();
     for (int64_t i = 0; i < side * side; ++i)
       pixels->insert(pixels->end(), request.image->rgb.get(), request.image->rgb.get() + 3);

@@ -6,7 +6,7 @@
 #include <optional>
 #include <vector>
 
-#include "rushes/base/picture.h"
+#include "rushes/base/image.h"
 
 namespace rushes::generation {
 
@@ -15,10 +15,10 @@ class DrivingVideo {
   virtual ~DrivingVideo() = default;
   virtual double fps() const = 0;
   /// Frames are of one size; nothing behind the last one. Quickest in order. Any thread. Throws Error.
-  virtual std::optional<Picture> frame(int64_t index) const = 0;
+  virtual std::optional<Image> frame(int64_t index) const = 0;
   /// Its sound, one channel in [-1, 1]; hz 0: it has none.
-  virtual int64_t sound_hz() const = 0;
-  virtual const std::vector<float>& sound() const = 0;
+  virtual int64_t audio_hz() const = 0;
+  virtual const std::vector<float>& audio() const = 0;
   /// Boxes x1, y1, x2, y2 of the faces in some of its frames, for models that do not find faces themselves.
   virtual std::vector<std::array<double, 4>> faces() const = 0;
 };

@@ -16,7 +16,7 @@ struct StageTimes {
 };
 
 /// Sound that belongs to a block of frames: one channel.
-struct Sound {
+struct Audio {
   std::shared_ptr<const std::vector<float>> samples;  // in [-1, 1]; null: none
   int64_t first_sample = 0;                           // index in the session's sound; time = index / rate
   int64_t hz = 0;
@@ -33,7 +33,7 @@ struct FrameBlock {
   int64_t latent_frames = 0;       // that the block was made of
   std::string prompt;              // that it was generated under
   StageTimes times;
-  Sound sound = {};  // of these frames, beginning with the first; may be shorter at the end of a video
+  Audio audio = {};  // of these frames, beginning with the first; may be shorter at the end of a video
 
   const uint8_t* frame(int64_t index) const { return rgb.get() + index * height * width * 3; }
   std::size_t frame_bytes() const { return static_cast<std::size_t>(height * width * 3); }

@@ -54,7 +54,7 @@ struct VideoFormat {
   std::optional<int64_t> video_frames;           // total; nothing: endless
   int64_t segments = 0, blocks_per_segment = 0;  // segments 0: endless
   int64_t blocks_per_later_segment = 0;          // after the first: what overlaps is not made again
-  int64_t sound_hz = 0;                          // of the sound that comes with the frames; 0: a silent video
+  int64_t audio_hz = 0;                          // of the sound that comes with the frames; 0: a silent video
   int64_t speech_hz = 0;                         // of the speech that the generator takes; 0: it takes none
 };
 

@@ -125,7 +125,7 @@ class FaceCrop {
   /// Nothing but the square around the face is shown, so that one must be seen.
   virtual bool crops(const Request& request) const = 0;
   /// What of the request's picture would move, [side, side, 3].
-  virtual Picture crop(const Request& request, int64_t side) const = 0;
+  virtual Image crop(const Request& request, int64_t side) const = 0;
 };
 
 }  // namespace rushes::generation

@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "rushes/base/image.h"
 #include "rushes/base/options.h"
-#include "rushes/base/picture.h"
 #include "rushes/generation/driving_video.h"
 
 namespace rushes::generation {
@@ -19,7 +19,7 @@ inline constexpr std::size_t kMaxPrompts = 1000;
 /// Model::plan() checks all of it.
 struct Request {
   std::vector<std::string> prompts = {};           // one a segment, cycled
-  std::optional<Picture> image = {};               // first frame, portrait, or what the prompt speaks of
+  std::optional<Image> image = {};                 // first frame, portrait, or what the prompt speaks of
   std::shared_ptr<const DrivingVideo> video = {};  // whose face moves a portrait
   int64_t seed = 0;                                // the same seed and request give the same frames
   int64_t segments = 1;                            // 0: endless until stopped

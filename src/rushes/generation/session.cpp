@@ -225,7 +225,7 @@ void Session::inherit(const Session& origin, int64_t blocks) {
   if (ended(status_.state)) return;
   for (FrameBlock& block : kept) {
     block.rgb.reset();
-    block.sound = {};
+    block.audio = {};
     status_.video_frames = block.first_video_frame + block.video_frames;
     status_.prompt = block.prompt;
     stream_->publish(std::move(block), age());

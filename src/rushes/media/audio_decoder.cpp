@@ -11,7 +11,7 @@
 namespace rushes::media {
 namespace {
 
-constexpr libav::Readable kSound{
+constexpr libav::Readable kAudio{
     .type = AVMEDIA_TYPE_AUDIO,
     .what = "the sound",
     .formats = "WAV, MP3, FLAC, Ogg, WebM or MP4",
@@ -50,10 +50,10 @@ void append_mean(const AVFrame& frame, std::vector<float>& samples) {
 }  // namespace
 
 DecodedAudio decode_audio(std::span<const uint8_t> bytes, const AudioLimits& limits) {
-  require(!bytes.empty(), ErrorCode::corrupt_data, "the sound is empty (0 bytes); send {}", kSound.formats);
+  require(!bytes.empty(), ErrorCode::corrupt_data, "the sound is empty (0 bytes); send {}", kAudio.formats);
   require(static_cast<int64_t>(bytes.size()) <= limits.max_bytes, ErrorCode::too_large,
           "the sound has {} bytes, {} are allowed", bytes.size(), limits.max_bytes);
-  libav::DecodedStream stream(bytes, kSound);
+  libav::DecodedStream stream(bytes, kAudio);
   DecodedAudio decoded;
   while (const AVFrame* frame = stream.next()) {
     require(frame->sample_rate > 0 && frame->sample_rate <= 768'000 && frame->ch_layout.nb_channels > 0 &&

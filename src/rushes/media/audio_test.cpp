@@ -41,7 +41,7 @@ int64_t lag(const std::vector<float>& wave, const std::vector<float>& late) {
 }
 
 TEST(DecodeAudio, reads_wav_of_any_rate_and_channel_count_as_the_mean) {
-  const std::vector<float> wave = test_sound(5000);
+  const std::vector<float> wave = test_audio(5000);
   for (const int hz : {8000, 16'000, 24'000, 44'100, 96'000})
     for (const int channels : {1, 2, 6}) {
       const DecodedAudio decoded = decode_audio(bytes_of(wav_file(wave, hz, channels)));
@@ -52,7 +52,7 @@ TEST(DecodeAudio, reads_wav_of_any_rate_and_channel_count_as_the_mean) {
 }
 
 TEST(DecodeAudio, a_header_that_lies_about_the_length_gives_what_is_there) {
-  const std::vector<float> wave = test_sound(3000);
+  const std::vector<float> wave = test_audio(3000);
   for (const int64_t claim : {int64_t{0xFFFFFFFF}, int64_t{1} << 30, int64_t{0}}) {
     const DecodedAudio decoded = decode_audio(bytes_of(wav_file(wave, 16'000, 1, claim)));
     EXPECT_EQ(decoded.samples.size(), 3000u) << claim;
@@ -78,7 +78,7 @@ TEST(DecodeAudio, an_empty_wav_file_is_no_sound_and_no_error) {
 }
 
 TEST(DecodeAudio, refuses_what_is_no_sound_with_the_reason) {
-  const std::string wav = wav_file(test_sound(16'000), 16'000);
+  const std::string wav = wav_file(test_audio(16'000), 16'000);
   std::string no_channels = wav, text(5000, 'x');
   no_channels[22] = 0;
   const struct {
@@ -107,7 +107,7 @@ TEST(DecodeAudio, refuses_what_is_no_sound_with_the_reason) {
 }
 
 TEST(DecodeAudio, survives_every_damaged_byte_of_a_header) {
-  const std::string wav = wav_file(test_sound(200), 16'000);
+  const std::string wav = wav_file(test_audio(200), 16'000);
   for (std::size_t at = 0; at < 44; ++at)
     for (const char wrong : {'\0', '\xff', '\x7f'}) {
       std::string damaged = wav;
@@ -126,7 +126,7 @@ TEST(DecodePcm, takes_the_mean_of_the_channels_and_leaves_out_half_a_sample) {
 
 /// One second of video at 25 fps with sound, in five blocks.
 struct Talk {
-  explicit Talk(int64_t hz = 16'000) : audio(hz), wave(test_sound(static_cast<std::size_t>(hz))) {
+  explicit Talk(int64_t hz = 16'000) : audio(hz), wave(test_audio(static_cast<std::size_t>(hz))) {
     const std::size_t samples = wave.size() / 5;
     for (int64_t block = 0; block < 5; ++block) {
       std::vector<AccessUnit> pictures;
@@ -166,7 +166,7 @@ TEST(AudioEncoder, sound_comes_back_at_its_own_time_and_length) {
 
 TEST(AudioEncoder, units_begin_where_their_sound_does) {
   AudioEncoder encoder(16'000);
-  std::vector<AccessUnit> units = encoder.encode(test_sound(8000), 32'000);
+  std::vector<AccessUnit> units = encoder.encode(test_audio(8000), 32'000);
   for (AccessUnit& unit : encoder.flush()) units.push_back(std::move(unit));
   ASSERT_FALSE(units.empty());
   EXPECT_EQ(units.front().pts, Pts{180'000});
@@ -224,7 +224,7 @@ TEST(AudioEncoder, a_click_comes_out_of_opus_and_aac_when_it_went_in) {
 TEST(AudioEncoder, opus_units_follow_each_other_and_hold_back_less_than_two) {
   AudioEncoder encoder(16'000, AudioCodec::opus);
   EXPECT_EQ(encoder.track().unit_samples, 320);
-  const std::vector<float> wave = test_sound(32'000);
+  const std::vector<float> wave = test_audio(32'000);
   std::vector<AccessUnit> units;
   for (int64_t at = 0; at < 32'000; at += 3200) {
     for (AccessUnit& unit : encoder.encode({wave.data() + at, 3200}, 16'000 + at)) units.push_back(std::move(unit));
@@ -239,7 +239,7 @@ TEST(AudioEncoder, opus_units_follow_each_other_and_hold_back_less_than_two) {
 
 TEST(AudioUnitDecoder, survives_damaged_units_and_refuses_a_description_that_is_none) {
   AudioEncoder encoder(16'000);
-  std::vector<AccessUnit> units = encode_in_pieces(encoder, test_sound(16'000), 1600, 0);
+  std::vector<AccessUnit> units = encode_in_pieces(encoder, test_audio(16'000), 1600, 0);
   AudioUnitDecoder decoder(encoder.track());
   for (std::size_t i = 0; i < units.size(); ++i) {
     Bytes bytes = *units[i].bytes;
@@ -288,10 +288,10 @@ TEST(FragmentParser, gives_pictures_and_audio_apart_as_they_were) {
 
 TEST(VideoOutput, an_mp4_with_sound_has_both_at_their_time) {
   const auto path = std::filesystem::temp_directory_path() / (std::to_string(getpid()) + "_sound.mp4");
-  const std::vector<float> wave = test_sound(16'000);
+  const std::vector<float> wave = test_audio(16'000);
   {
     const auto output =
-        open_video_output({.target = path.string(), .width = 64, .height = 64, .fps = 25, .sound_hz = 16'000});
+        open_video_output({.target = path.string(), .width = 64, .height = 64, .fps = 25, .audio_hz = 16'000});
     for (int64_t t = 0; t < 25; ++t)
       EXPECT_EQ(output->write(test_frame(64, 64, t).data(), 1, {wave.data() + t * 640, 640}), Reader::present);
     output->finish();

@@ -13,7 +13,7 @@ Image astronaut() { return read_image(RUSHES_SOURCE_DIR "/tests/pictures/astrona
 
 Image plain(int64_t width, int64_t height) {
   const auto pixels = std::make_shared<std::vector<uint8_t>>(static_cast<std::size_t>(3 * width * height), uint8_t{90});
-  return {.height = height, .width = width, .rgb = {pixels, pixels->data()}};
+  return {.rgb = {pixels, pixels->data()}, .height = height, .width = width};
 }
 
 class FaceFinder : public testing::Test {
@@ -40,7 +40,7 @@ TEST_F(FaceFinder, finds_the_same_face_in_a_larger_picture) {
       const uint8_t* from = small.rgb.get() + 3 * (y / kTimes * small.width + x / kTimes);
       pixels->insert(pixels->end(), from, from + 3);
     }
-  const Image large{.height = kTimes * small.height, .width = kTimes * small.width, .rgb = {pixels, pixels->data()}};
+  const Image large{.rgb = {pixels, pixels->data()}, .height = kTimes * small.height, .width = kTimes * small.width};
   const auto face = find_face(large);
   ASSERT_TRUE(face.has_value());
   EXPECT_NEAR((face->x1 + face->x2) / 2 / kTimes, 109, 8);

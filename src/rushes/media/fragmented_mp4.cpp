@@ -12,20 +12,20 @@ std::span<const uint8_t> sample(const AccessUnit& unit, const VideoTrack& track)
 
 }  // namespace
 
-std::string mp4_mime_type(const VideoTrack& track, bool has_sound) {
+std::string mp4_mime_type(const VideoTrack& track, bool has_audio) {
   return "video/mp4; codecs=\"" + track.codec_string() +
-         (has_sound ? std::string(",") + AudioTrack::kCodecString : "") + "\"";
+         (has_audio ? std::string(",") + AudioTrack::kCodecString : "") + "\"";
 }
 
 struct FragmentWriter::State {
-  State(const VideoTrack& t, const std::optional<AudioTrack>& sound)
+  State(const VideoTrack& t, const std::optional<AudioTrack>& audio)
       : track(t),
-        mime(mp4_mime_type(t, sound.has_value())),
+        mime(mp4_mime_type(t, audio.has_value())),
         // frag_discont: decode times are the stream's own, also where a writer begins in the middle.
         muxer(
             "mp4", t,
             {{"movflags", "empty_moov+default_base_moof+frag_custom+frag_discont+skip_trailer"}, {"use_editlist", "0"}},
-            sound ? &*sound : nullptr),
+            audio ? &*audio : nullptr),
         init(muxer.take()) {}
 
   VideoTrack track;
@@ -34,8 +34,8 @@ struct FragmentWriter::State {
   Bytes init;
 };
 
-FragmentWriter::FragmentWriter(const VideoTrack& track, std::optional<AudioTrack> sound)
-    : state_(std::make_unique<State>(track, sound)) {}
+FragmentWriter::FragmentWriter(const VideoTrack& track, std::optional<AudioTrack> audio)
+    : state_(std::make_unique<State>(track, audio)) {}
 FragmentWriter::~FragmentWriter() = default;
 FragmentWriter::FragmentWriter(FragmentWriter&&) noexcept = default;
 FragmentWriter& FragmentWriter::operator=(FragmentWriter&&) noexcept = default;
@@ -43,11 +43,11 @@ FragmentWriter& FragmentWriter::operator=(FragmentWriter&&) noexcept = default;
 const Bytes& FragmentWriter::init_segment() const { return state_->init; }
 const std::string& FragmentWriter::mime_type() const { return state_->mime; }
 
-Bytes FragmentWriter::fragment(std::span<const AccessUnit> units, std::span<const AccessUnit> sound) {
+Bytes FragmentWriter::fragment(std::span<const AccessUnit> units, std::span<const AccessUnit> audio) {
   State& s = *state_;
-  if (units.empty() && sound.empty()) return {};
+  if (units.empty() && audio.empty()) return {};
   for (const AccessUnit& unit : units) s.muxer.write(unit, sample(unit, s.track));
-  for (const AccessUnit& unit : sound) s.muxer.write_sound(unit);
+  for (const AccessUnit& unit : audio) s.muxer.write_audio(unit);
   s.muxer.flush();
   return s.muxer.take();
 }

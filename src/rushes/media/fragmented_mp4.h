@@ -12,14 +12,14 @@
 namespace rushes::media {
 
 /// For MediaSource and Content-Type (RFC 6381): video/mp4; codecs="avc1.42C01F", with sound "avc1.42C01F,mp4a.40.2".
-std::string mp4_mime_type(const VideoTrack& track, bool has_sound);
+std::string mp4_mime_type(const VideoTrack& track, bool has_audio);
 
 /// Fragments of one video track, and possibly one of sound. Times are absolute: a viewer that comes late gets
 /// init_segment() and then any fragment that begins with a key frame. One thread at a time.
 class FragmentWriter {
  public:
   /// Throws Error(invalid_argument) if the track lacks its parameter sets.
-  explicit FragmentWriter(const VideoTrack& track, std::optional<AudioTrack> sound = {});
+  explicit FragmentWriter(const VideoTrack& track, std::optional<AudioTrack> audio = {});
   ~FragmentWriter();
   FragmentWriter(FragmentWriter&&) noexcept;
   FragmentWriter& operator=(FragmentWriter&&) noexcept;
@@ -29,7 +29,7 @@ class FragmentWriter {
   /// mp4_mime_type() of its tracks.
   const std::string& mime_type() const;
   /// moof and mdat of `units`, in decoding order, and of `sound`. Empty for no units.
-  Bytes fragment(std::span<const AccessUnit> units, std::span<const AccessUnit> sound = {});
+  Bytes fragment(std::span<const AccessUnit> units, std::span<const AccessUnit> audio = {});
 
  private:
   struct State;

@@ -12,7 +12,7 @@
 
 #include "rushes/media/image_bounds.h"
 #include "rushes/media/libav.h"
-#include "rushes/media/rgb_picture.h"
+#include "rushes/media/rgb_image.h"
 
 extern "C" {
 #include <libavutil/display.h>
@@ -135,7 +135,7 @@ Image decode_image(std::span<const uint8_t> bytes, const ImageLimits& limits) {
           ErrorCode::too_large, "the {} image is {}x{}; at most {} pixels, {} on a side, are taken", format->name,
           size->width, size->height, limits.max_pixels, limits.max_side);
   if (format->codec == AV_CODEC_ID_MJPEG) require_usual_jpeg(bytes);
-  const Bytes png = format->codec == AV_CODEC_ID_PNG ? picture_of_png(bytes) : Bytes();
+  const Bytes png = format->codec == AV_CODEC_ID_PNG ? image_of_png(bytes) : Bytes();
   const auto frame = decode(*format, png.empty() ? bytes : png, limits);
   const Image image = RgbConverter().convert(*frame, AVCOL_SPC_SMPTE170M);  // what JPEG and WebP mean by YCbCr
   const AVFrameSideData* side = av_frame_get_side_data(frame.get(), AV_FRAME_DATA_DISPLAYMATRIX);

@@ -5,15 +5,10 @@
 #include <memory>
 #include <span>
 
+#include "rushes/base/image.h"
 #include "rushes/media/access_unit.h"
 
 namespace rushes::media {
-
-/// 8-bit RGB [H, W, 3], rows without padding.
-struct Image {
-  int64_t height = 0, width = 0;
-  std::shared_ptr<const uint8_t> rgb;
-};
 
 struct ImageLimits {
   int64_t max_bytes = 32 << 20;  // of the file

@@ -76,7 +76,7 @@ class Unpacked {
 
 }  // namespace
 
-Bytes picture_of_png(std::span<const uint8_t> file) {
+Bytes image_of_png(std::span<const uint8_t> file) {
   constexpr std::size_t kSignature = 8, kAround = 12;  // length, type and check sum of a chunk
   constexpr std::array<std::string_view, 5> kParts{"IHDR", "PLTE", "tRNS", "IDAT", "IEND"};
   Bytes picture(file.begin(), file.begin() + kSignature);

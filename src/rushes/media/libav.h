@@ -55,9 +55,9 @@ Owned<T> owned(T* pointer, const char* what) {
 }
 
 /// A picture that swscale may read: its vector code looks some bytes past the end, where another's page may begin.
-class ReadablePicture {
+class ReadableImage {
  public:
-  explicit ReadablePicture(std::size_t size) : size_(size), bytes_(size + AV_INPUT_BUFFER_PADDING_SIZE) {}
+  explicit ReadableImage(std::size_t size) : size_(size), bytes_(size + AV_INPUT_BUFFER_PADDING_SIZE) {}
   /// Valid until the next call.
   const uint8_t* copy(const uint8_t* picture) {
     std::copy_n(picture, size_, bytes_.begin());

@@ -76,7 +76,7 @@ void fill_packet(AVPacket& packet, const AccessUnit& unit, std::span<const uint8
 }
 
 MemoryMuxer::MemoryMuxer(const char* format, const VideoTrack& track, const std::map<std::string, std::string>& options,
-                         const AudioTrack* sound)
+                         const AudioTrack* audio)
     : what_(std::string(format) + " muxer") {
   libav::set_up();
   AVFormatContext* created = nullptr;
@@ -93,7 +93,7 @@ MemoryMuxer::MemoryMuxer(const char* format, const VideoTrack& track, const std:
       AVFMT_FLAG_CUSTOM_IO | AVFMT_FLAG_FLUSH_PACKETS | AVFMT_FLAG_BITEXACT;  // bit-exact: same input, same bytes
   packet_ = libav::owned(av_packet_alloc(), what_.c_str());
   add_video_stream(*muxer_, track);
-  if (sound) add_audio_stream(*muxer_, *sound);
+  if (audio) add_audio_stream(*muxer_, *audio);
   AVDictionary* dictionary = nullptr;
   for (const auto& [name, value] : options) av_dict_set(&dictionary, name.c_str(), value.c_str(), 0);
   const int result = avformat_write_header(muxer_.get(), &dictionary);

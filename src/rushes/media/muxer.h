@@ -22,10 +22,10 @@ class MemoryMuxer {
  public:
   /// Writes the header. `format` and `options` as FFmpeg names them.
   MemoryMuxer(const char* format, const VideoTrack& track, const std::map<std::string, std::string>& options,
-              const AudioTrack* sound = nullptr);
+              const AudioTrack* audio = nullptr);
 
   void write(const AccessUnit& unit, std::span<const uint8_t> bytes) { write(unit, bytes, 0); }
-  void write_sound(const AccessUnit& unit) { write(unit, *unit.bytes, 1); }
+  void write_audio(const AccessUnit& unit) { write(unit, *unit.bytes, 1); }
   /// Makes the muxer write what it holds back.
   void flush();
   void write_trailer();

@@ -11,7 +11,7 @@ struct Y4mWriter::State {
   int width, height;
   AVRational rate;
   libav::Owned<SwsContext> to_yuv;
-  std::optional<libav::ReadablePicture> rgb;
+  std::optional<libav::ReadableImage> rgb;
 };
 
 Y4mWriter::Y4mWriter(int64_t width, int64_t height, double fps) : state_(std::make_unique<State>()) {

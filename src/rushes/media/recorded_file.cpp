@@ -120,7 +120,7 @@ RecordedFile read_recorded_file(const std::filesystem::path& path) {
   RecordedFile recorded;
   recorded.init_segment = file.read(0, movie->offset + movie->size);
   const FragmentParser parser(recorded.init_segment);
-  recorded.sound = parser.audio_track();
+  recorded.audio = parser.audio_track();
   recorded.track = parser.track();
   recorded.file_bytes = file.size();
   while (const auto head = file.next()) {
@@ -135,7 +135,7 @@ RecordedFile read_recorded_file(const std::filesystem::path& path) {
     }
     if (times.pictures == 0) {
       // The end of the sound, behind the last picture.
-      if (!recorded.sound || recorded.fragments.empty()) break;
+      if (!recorded.audio || recorded.fragments.empty()) break;
       times.begin = recorded.fragments.back().pts + recorded.fragments.back().duration;
     }
     recorded.fragments.push_back({.offset = head->offset,

@@ -19,7 +19,7 @@ struct RecordedFragment {
 struct RecordedFile {
   Bytes init_segment;
   VideoTrack track;  // without its rate, which the file does not say
-  std::optional<AudioTrack> sound;
+  std::optional<AudioTrack> audio;
   std::vector<RecordedFragment> fragments;
   int64_t file_bytes = 0;
   /// What follows the fragments is the beginning of one more, as a process that was killed leaves it. Anything else

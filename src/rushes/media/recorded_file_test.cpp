@@ -114,9 +114,9 @@ TEST_F(RecordedFileTest, with_sound_tells_its_track_and_keeps_its_end) {
   append(writer.fragment(units, speech.encode(std::vector<float>(3200, 0.1f), 0)));
   append(writer.fragment({}, speech.flush()));
   const RecordedFile file = read_first(static_cast<int64_t>(bytes_.size()));
-  ASSERT_TRUE(file.sound);
-  EXPECT_EQ(file.sound->hz, 16000);
-  EXPECT_EQ(file.sound->config, speech.track().config);
+  ASSERT_TRUE(file.audio);
+  EXPECT_EQ(file.audio->hz, 16000);
+  EXPECT_EQ(file.audio->config, speech.track().config);
   EXPECT_EQ(mp4_mime_type(file.track, true), writer.mime_type());
   ASSERT_EQ(file.fragments.size(), 2u);
   EXPECT_EQ(file.video_frames(), 5);

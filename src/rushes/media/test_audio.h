@@ -8,7 +8,7 @@
 namespace rushes::media {
 
 /// A tone whose loudness rises and falls, so that shifts in time show.
-inline std::vector<float> test_sound(std::size_t samples, double hz = 16'000) {
+inline std::vector<float> test_audio(std::size_t samples, double hz = 16'000) {
   std::vector<float> wave(samples);
   for (std::size_t i = 0; i < samples; ++i) {
     const double t = static_cast<double>(i) / hz;

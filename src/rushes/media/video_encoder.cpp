@@ -91,7 +91,7 @@ struct VideoEncoder::State {
   Owned<AVFrame> frame;
   Owned<AVPacket> packet;
   Owned<SwsContext> to_yuv;
-  std::optional<libav::ReadablePicture> rgb;
+  std::optional<libav::ReadableImage> rgb;
   Pts last_pts = Pts::min();
 
   AccessUnit take_packet() {

@@ -66,13 +66,13 @@ class Mp4Output final : public VideoOutput {
   explicit Mp4Output(const VideoOutputOptions& options)
       : options_(options),
         encoder_({.width = options.width, .height = options.height, .fps = options.fps, .quality = options.quality}),
-        sound_(options.sound_hz > 0 ? std::optional<AudioEncoder>(options.sound_hz) : std::nullopt),
-        fragments_(encoder_.track(), sound_ ? std::optional(sound_->track()) : std::nullopt),
+        audio_(options.audio_hz > 0 ? std::optional<AudioEncoder>(options.audio_hz) : std::nullopt),
+        fragments_(encoder_.track(), audio_ ? std::optional(audio_->track()) : std::nullopt),
         sink_(options.target) {
     reader_ = sink_.write(fragments_.init_segment());
   }
 
-  Reader write(const uint8_t* rgb, int64_t video_frames, std::span<const float> sound) override {
+  Reader write(const uint8_t* rgb, int64_t video_frames, std::span<const float> audio) override {
     const auto frame_bytes = static_cast<std::size_t>(options_.width * options_.height * 3);
     const auto units = timed(times_.encode, [&] {
       std::vector<AccessUnit> encoded;
@@ -85,21 +85,21 @@ class Mp4Output final : public VideoOutput {
     });
     next_frame_ += video_frames;
     const auto heard =
-        sound_ ? timed(times_.encode, [&] { return sound_->encode(sound, 0); }) : std::vector<AccessUnit>();
+        audio_ ? timed(times_.encode, [&] { return audio_->encode(audio, 0); }) : std::vector<AccessUnit>();
     return timed(times_.deliver, [&] { return put(units, heard); });
   }
 
-  void finish() override { put(encoder_.flush(), sound_ ? sound_->flush() : std::vector<AccessUnit>()); }
+  void finish() override { put(encoder_.flush(), audio_ ? audio_->flush() : std::vector<AccessUnit>()); }
 
  private:
-  Reader put(const std::vector<AccessUnit>& units, const std::vector<AccessUnit>& sound) {
-    if (reader_ == Reader::present) reader_ = sink_.write(fragments_.fragment(units, sound));
+  Reader put(const std::vector<AccessUnit>& units, const std::vector<AccessUnit>& audio) {
+    if (reader_ == Reader::present) reader_ = sink_.write(fragments_.fragment(units, audio));
     return reader_;
   }
 
   VideoOutputOptions options_;
   VideoEncoder encoder_;
-  std::optional<AudioEncoder> sound_;
+  std::optional<AudioEncoder> audio_;
   FragmentWriter fragments_;
   ByteSink sink_;
   Reader reader_ = Reader::present;

@@ -24,7 +24,7 @@ struct VideoOutputOptions {
   int64_t width = 0, height = 0;
   double fps = 16;
   int quality = 20;      // of H.264, see VideoEncoder
-  int64_t sound_hz = 0;  // of the sound that comes with the frames; 0: none. Only MP4 takes it.
+  int64_t audio_hz = 0;  // of the sound that comes with the frames; 0: none. Only MP4 takes it.
 };
 
 enum class Reader { present, gone };
@@ -41,7 +41,7 @@ class VideoOutput {
   /// rgb: [T, H, W, 3] uint8. Reader::gone: the other end of a pipe has closed; nothing more need be written.
   /// `sound` follows that of the frames before, one channel in [-1, 1]; what carries no sound leaves it out.
   /// Throws Error(exhausted) for a full disk, Error(unavailable) for another failure to write.
-  [[nodiscard]] virtual Reader write(const uint8_t* rgb, int64_t video_frames, std::span<const float> sound) = 0;
+  [[nodiscard]] virtual Reader write(const uint8_t* rgb, int64_t video_frames, std::span<const float> audio) = 0;
   [[nodiscard]] Reader write(const uint8_t* rgb, int64_t video_frames) { return write(rgb, video_frames, {}); }
   virtual void finish() = 0;
   const OutputTimes& times() const { return times_; }

@@ -4,7 +4,7 @@
 #include <fstream>
 
 #include "rushes/media/decoded_stream.h"
-#include "rushes/media/rgb_picture.h"
+#include "rushes/media/rgb_image.h"
 
 extern "C" {
 #include <libavutil/display.h>

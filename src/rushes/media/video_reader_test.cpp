@@ -93,7 +93,7 @@ TEST(VideoReader, of_a_file_that_breaks_off_the_beginning_can_be_seen) {
 TEST(VideoReader, refuses_what_is_no_video_with_the_code_that_says_why) {
   EXPECT_EQ(refusal({}), ErrorCode::corrupt_data);
   EXPECT_EQ(refusal(Bytes(1000, 7)), ErrorCode::unsupported);
-  const std::string wav = wav_file(test_sound(16'000), 16'000);
+  const std::string wav = wav_file(test_audio(16'000), 16'000);
   EXPECT_EQ(refusal(Bytes(wav.begin(), wav.end())), ErrorCode::unsupported);
   const Bytes good = *video(30);
   EXPECT_EQ(refusal(good, {.max_bytes = 100}), ErrorCode::too_large);

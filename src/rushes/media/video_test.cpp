@@ -65,9 +65,9 @@ TEST(VideoEncoder, every_frame_comes_out_of_the_call_that_took_it_in_and_blocks_
 }
 
 /// A picture whose last byte is the last of its page; whoever reads on dies.
-class GuardedPicture {
+class GuardedImage {
  public:
-  explicit GuardedPicture(const Bytes& picture) {
+  explicit GuardedImage(const Bytes& picture) {
     const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
     const std::size_t usable = (picture.size() + page - 1) / page * page;
     size_ = usable + page;
@@ -76,9 +76,9 @@ class GuardedPicture {
     data_ = pages_ + usable - picture.size();
     std::copy(picture.begin(), picture.end(), data_);
   }
-  ~GuardedPicture() { ::munmap(pages_, size_); }
-  GuardedPicture(const GuardedPicture&) = delete;
-  GuardedPicture& operator=(const GuardedPicture&) = delete;
+  ~GuardedImage() { ::munmap(pages_, size_); }
+  GuardedImage(const GuardedImage&) = delete;
+  GuardedImage& operator=(const GuardedImage&) = delete;
   const uint8_t* data() const { return data_; }
 
  private:
@@ -90,7 +90,7 @@ class GuardedPicture {
 TEST(VideoEncoder, reads_nothing_past_the_end_of_a_picture) {
   for (const int64_t width : {64, 96, 128, 512}) {
     SCOPED_TRACE(width);
-    const GuardedPicture picture(test_frame(width, 64, 0));
+    const GuardedImage picture(test_frame(width, 64, 0));
     VideoEncoder encoder({.width = width, .height = 64});
     EXPECT_EQ(encoder.encode(picture.data(), Pts{0}, Key::forced).size(), 1u);
   }
@@ -98,7 +98,7 @@ TEST(VideoEncoder, reads_nothing_past_the_end_of_a_picture) {
 
 TEST(Y4mWriter, reads_nothing_past_the_end_of_a_picture) {
   for (const int64_t width : {64, 96, 128, 512}) {
-    const GuardedPicture picture(test_frame(width, 64, 0));
+    const GuardedImage picture(test_frame(width, 64, 0));
     EXPECT_GT(Y4mWriter(width, 64, 16).frame(picture.data()).size(), 0u);
   }
 }

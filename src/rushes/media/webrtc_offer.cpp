@@ -117,15 +117,15 @@ WebRtcOffer WebRtcOffer::parse(std::string_view sdp) {
   require(medias <= kMaxMedia, ErrorCode::invalid_argument, "the SDP offer has {} media; {} are allowed", medias,
           kMaxMedia);
   WebRtcOffer offer{.sdp = std::string(sdp), .formats = {}, .opus_payload_type = {}, .microphone_payload_type = {}};
-  const GstSDPMedia *video = nullptr, *sound = nullptr, *microphone = nullptr;  // the first of each
+  const GstSDPMedia *video = nullptr, *audio = nullptr, *microphone = nullptr;  // the first of each
   for (guint i = 0; i < medias; ++i) {
     const GstSDPMedia* media = gst_sdp_message_get_media(message.get(), i);
     const bool receives = !has(media, "sendonly"), sends = !has(media, "recvonly");
     if (!video && is(media, "video") && receives) video = media;
-    if (!sound && is(media, "audio") && receives) sound = media;
+    if (!audio && is(media, "audio") && receives) audio = media;
     if (!microphone && is(media, "audio") && sends) microphone = media;
   }
-  if (sound) offer.opus_payload_type = find_opus(sound);
+  if (audio) offer.opus_payload_type = find_opus(audio);
   if (microphone) offer.microphone_payload_type = find_opus(microphone);
   require(video || microphone, ErrorCode::invalid_argument,
           "the SDP offer has neither video that it would receive (a=recvonly) nor sound that it would send");

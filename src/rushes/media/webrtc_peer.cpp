@@ -19,7 +19,7 @@ namespace {
 using namespace std::chrono_literals;
 using namespace gstreamer;
 
-constexpr guint64 kMaxQueuedBytes = 4 << 20, kMaxQueuedSoundBytes = 32 << 10;  // sound: some five seconds
+constexpr guint64 kMaxQueuedBytes = 4 << 20, kMaxQueuedAudioBytes = 32 << 10;  // sound: some five seconds
 constexpr guint kMicrophoneLatency = 40;  // ms that packets are waited for; a browser sends one each 20 ms
 constexpr std::size_t kMaxCandidateBytes = 1 << 10;
 constexpr auto kGatheringTimeout = 5s;
@@ -39,7 +39,7 @@ std::string video_branch(const WebRtcOffer::Format& format, uint32_t ssrc) {
       h264 ? "H264" : "VP8", fmt::arg("ssrc", ssrc), fmt::arg("pt", format.payload_type));
 }
 
-std::string sound_branch(int payload_type, uint32_t ssrc) {
+std::string audio_branch(int payload_type, uint32_t ssrc) {
   return fmt::format(
       "appsrc name=sound is-live=true format=time do-timestamp=false max-bytes=0 "
       "caps=audio/x-opus,channel-mapping-family=0,channels=1,rate=48000 ! clocksync ! rtpopuspay mtu=1200 ssrc={ssrc} "
@@ -102,7 +102,7 @@ struct Inlet {
 
 struct WebRtcPeer::State {
   Element pipeline, webrtc;
-  Inlet video{.max_queued_bytes = kMaxQueuedBytes}, sound{.max_queued_bytes = kMaxQueuedSoundBytes};
+  Inlet video{.max_queued_bytes = kMaxQueuedBytes}, audio{.max_queued_bytes = kMaxQueuedAudioBytes};
   int64_t microphone_hz = 0;
   bool listens = false;
   Element heard;  // under `mutex`: comes with the first packet
@@ -174,8 +174,8 @@ struct WebRtcPeer::State {
     const uint32_t ssrc = random() | 1u;
     std::string line = fmt::format("webrtcbin name=peer bundle-policy=max-bundle latency={} ", kMicrophoneLatency);
     if (format) line += video_branch(*format, ssrc);
-    if (options.sound == Options::Sound::if_offered && offer.opus_payload_type)
-      line += sound_branch(*offer.opus_payload_type, ssrc ^ 2u);
+    if (options.audio == Options::Audio::if_offered && offer.opus_payload_type)
+      line += audio_branch(*offer.opus_payload_type, ssrc ^ 2u);
     GError* error = nullptr;
     pipeline.reset(gst_parse_launch(line.c_str(), &error));
     if (pipeline) gst_object_ref_sink(pipeline.get());
@@ -192,7 +192,7 @@ struct WebRtcPeer::State {
             reason);
     webrtc.reset(gst_bin_get_by_name(GST_BIN(pipeline.get()), "peer"));
     video.source.reset(gst_bin_get_by_name(GST_BIN(pipeline.get()), "video"));
-    sound.source.reset(gst_bin_get_by_name(GST_BIN(pipeline.get()), "sound"));
+    audio.source.reset(gst_bin_get_by_name(GST_BIN(pipeline.get()), "sound"));
     gst_pipeline_use_clock(GST_PIPELINE(pipeline.get()), shared_clock().clock);
     gst_element_set_start_time(pipeline.get(), GST_CLOCK_TIME_NONE);
     gst_element_set_base_time(pipeline.get(), shared_clock().base);
@@ -230,15 +230,15 @@ struct WebRtcPeer::State {
     g_signal_emit_by_name(webrtc.get(), "get-transceivers", &transceivers);
     const guint count = transceivers ? transceivers->len : 0;
     for (guint i = 0; i < count; ++i) {  // in the order of build()
-      const bool both = listens && sound.source && i + 1 == count;
+      const bool both = listens && audio.source && i + 1 == count;
       g_object_set(g_array_index(transceivers, GstWebRTCRTPTransceiver*, i), "direction",
                    both ? GST_WEBRTC_RTP_TRANSCEIVER_DIRECTION_SENDRECV : GST_WEBRTC_RTP_TRANSCEIVER_DIRECTION_SENDONLY,
                    "do-nack", TRUE, nullptr);
     }
     if (transceivers) g_array_unref(transceivers);
-    require(count == (video.source ? 1u : 0u) + (sound.source ? 1u : 0u), ErrorCode::internal,
+    require(count == (video.source ? 1u : 0u) + (audio.source ? 1u : 0u), ErrorCode::internal,
             "WebRTC: {} transceivers", count);
-    if (!listens || sound.source) return;
+    if (!listens || audio.source) return;
     const Caps opus(gst_caps_new_simple("application/x-rtp", "media", G_TYPE_STRING, "audio", "encoding-name",
                                         G_TYPE_STRING, "OPUS", "clock-rate", G_TYPE_INT, 48'000, "payload", G_TYPE_INT,
                                         *offer.microphone_payload_type, nullptr));
@@ -301,7 +301,7 @@ struct WebRtcPeer::State {
     g_free(lines);
     require(!video.source || agrees(local->sdp, "video", {"sendonly"}), ErrorCode::unsupported,
             "the offered video formats cannot be sent");
-    if (!agrees(local->sdp, "audio", {"sendonly", "sendrecv"})) sound.source.reset();
+    if (!agrees(local->sdp, "audio", {"sendonly", "sendrecv"})) audio.source.reset();
     const std::scoped_lock listening(mutex);
     listens = listens && agrees(local->sdp, "audio", {"recvonly", "sendrecv"});
   }
@@ -342,7 +342,7 @@ WebRtcPeer::Time WebRtcPeer::now() {
   return Time(static_cast<int64_t>(gst_clock_get_time(shared.clock) - shared.base));
 }
 
-bool WebRtcPeer::takes_sound() const noexcept { return state_->sound.source != nullptr; }
+bool WebRtcPeer::takes_audio() const noexcept { return state_->audio.source != nullptr; }
 
 bool WebRtcPeer::listens() const noexcept { return state_->listens; }
 
@@ -376,8 +376,8 @@ std::vector<float> WebRtcPeer::heard() {
 
 void WebRtcPeer::push(const AccessUnit& unit, Time play) { state_->video.push(unit, play); }
 
-void WebRtcPeer::push_sound(const AccessUnit& unit, Time play) {
-  if (takes_sound() && connected()) state_->sound.push(unit, play);
+void WebRtcPeer::push_audio(const AccessUnit& unit, Time play) {
+  if (takes_audio() && connected()) state_->audio.push(unit, play);
 }
 
 bool WebRtcPeer::connected() const {

@@ -20,7 +20,7 @@ class WebRtcPeer {
  public:
   struct Options {
     std::vector<std::string> local_addresses{"127.0.0.1"};  // candidates; empty: all of the machine's
-    enum class Sound { none, if_offered } sound = Sound::none;
+    enum class Audio { none, if_offered } audio = Audio::none;
     int64_t microphone_hz = 0;  // what heard() gives; 0: it is not listened to
   };
   using Time = std::chrono::nanoseconds;
@@ -34,7 +34,7 @@ class WebRtcPeer {
 
   const std::string& answer() const noexcept;
   /// The offer and the options agree on sound; else push_sound() does nothing.
-  bool takes_sound() const noexcept;
+  bool takes_audio() const noexcept;
   /// The offer and the options agree on a microphone; else heard() gives nothing.
   bool listens() const noexcept;
   /// One more candidate of the other side (trickle ICE), as its browser writes it: "candidate:..."; empty: that was
@@ -47,7 +47,7 @@ class WebRtcPeer {
   void push(const AccessUnit& unit, Time play);
   /// The same for a unit of Opus, one channel. Whoever is not connected yet gets nothing: sound that comes late in a
   /// burst is heard late for long.
-  void push_sound(const AccessUnit& unit, Time play);
+  void push_audio(const AccessUnit& unit, Time play);
   /// What has come from the microphone since the last call: one channel of Options::microphone_hz, in [-1, 1]. Of what
   /// is not fetched, the newest second or so is kept.
   std::vector<float> heard();

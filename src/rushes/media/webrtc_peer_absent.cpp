@@ -18,13 +18,13 @@ const std::string& WebRtcPeer::answer() const noexcept {
   static const std::string none;
   return none;
 }
-bool WebRtcPeer::takes_sound() const noexcept { return false; }
+bool WebRtcPeer::takes_audio() const noexcept { return false; }
 bool WebRtcPeer::listens() const noexcept { return false; }
 void WebRtcPeer::add_candidate(unsigned, const std::string&) { absent(); }
 std::vector<float> WebRtcPeer::heard() { return {}; }
 WebRtcPeer::Time WebRtcPeer::now() { return Time(0); }
 void WebRtcPeer::push(const AccessUnit&, Time) {}
-void WebRtcPeer::push_sound(const AccessUnit&, Time) {}
+void WebRtcPeer::push_audio(const AccessUnit&, Time) {}
 bool WebRtcPeer::connected() const { return false; }
 bool WebRtcPeer::gone() const { return true; }
 

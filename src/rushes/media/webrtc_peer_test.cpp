@@ -96,23 +96,23 @@ std::vector<std::string> gist(const std::string& sdp) {
 
 TEST(WebRtcPeer, sends_what_is_taken_in_the_order_of_the_offer) {
   const std::string video = medium("video", "v", "96", kVp8), audio = medium("audio", "a", "111 0", kOpus);
-  using Sound = WebRtcPeer::Options::Sound;
-  const auto answer = [](const std::string& sdp, Sound sound, bool takes_sound) {
+  using Audio = WebRtcPeer::Options::Audio;
+  const auto answer = [](const std::string& sdp, Audio audio, bool takes_audio) {
     const auto parsed = WebRtcOffer::parse(sdp);
-    const WebRtcPeer peer(parsed, parsed.formats.at(0), {.sound = sound});
-    EXPECT_EQ(peer.takes_sound(), takes_sound);
+    const WebRtcPeer peer(parsed, parsed.formats.at(0), {.audio = audio});
+    EXPECT_EQ(peer.takes_audio(), takes_audio);
     return gist(peer.answer());
   };
   using testing::ElementsAre;
-  EXPECT_THAT(answer(session("a v", audio + video), Sound::if_offered, true),
+  EXPECT_THAT(answer(session("a v", audio + video), Audio::if_offered, true),
               ElementsAre("m=audio", "a=rtpmap:111 OPUS/48000/2", "a=sendonly", "m=video", "a=rtpmap:96 VP8/90000",
                           "a=sendonly"));
-  EXPECT_THAT(answer(session("v a", video + audio), Sound::if_offered, true),
+  EXPECT_THAT(answer(session("v a", video + audio), Audio::if_offered, true),
               ElementsAre("m=video", "a=rtpmap:96 VP8/90000", "a=sendonly", "m=audio", "a=rtpmap:111 OPUS/48000/2",
                           "a=sendonly"));
-  EXPECT_THAT(answer(session("v", video), Sound::if_offered, false),
+  EXPECT_THAT(answer(session("v", video), Audio::if_offered, false),
               ElementsAre("m=video", "a=rtpmap:96 VP8/90000", "a=sendonly"));
-  const auto silent = answer(session("a v", audio + video), Sound::none, false);
+  const auto silent = answer(session("a v", audio + video), Audio::none, false);
   EXPECT_EQ(std::count(silent.begin(), silent.end(), "a=sendonly"), 1);
 }
 
@@ -137,7 +137,7 @@ TEST(WebRtcPeer, hears_a_microphone_beside_what_it_sends_or_alone) {
   const auto answer = [](const std::string& sdp, int64_t hz, bool listens) {
     const auto parsed = WebRtcOffer::parse(sdp);
     const auto format = parsed.formats.empty() ? std::nullopt : std::optional(parsed.formats.front());
-    WebRtcPeer peer(parsed, format, {.sound = WebRtcPeer::Options::Sound::if_offered, .microphone_hz = hz});
+    WebRtcPeer peer(parsed, format, {.audio = WebRtcPeer::Options::Audio::if_offered, .microphone_hz = hz});
     EXPECT_EQ(peer.listens(), listens);
     EXPECT_TRUE(peer.heard().empty());
     return gist(peer.answer());
@@ -171,7 +171,7 @@ TEST(WebRtcPeer, takes_candidates_and_nothing_else) {
 TEST(WebRtcPeer, names_one_stream_for_both_so_that_browsers_keep_them_together) {
   const auto offer =
       WebRtcOffer::parse(session("v a", medium("video", "v", "96", kVp8) + medium("audio", "a", "111 0", kOpus)));
-  const WebRtcPeer peer(offer, offer.formats.at(0), {.sound = WebRtcPeer::Options::Sound::if_offered});
+  const WebRtcPeer peer(offer, offer.formats.at(0), {.audio = WebRtcPeer::Options::Audio::if_offered});
   const auto streams = [&](const std::string& mark) {
     std::set<std::string> found;
     const std::string& sdp = peer.answer();

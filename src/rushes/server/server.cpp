@@ -21,6 +21,7 @@
 #include "rushes/server/api/native/recording_routes.h"
 #include "rushes/server/api/native/routes.h"
 #include "rushes/server/api/native/rtmp_routes.h"
+#include "rushes/server/api/native/service_routes.h"
 #include "rushes/server/api/native/speech_routes.h"
 #include "rushes/server/api/native/watch_routes.h"
 #include "rushes/server/api/native/webrtc_routes.h"
@@ -28,7 +29,6 @@
 #include "rushes/server/api/vllm_omni/routes.h"
 #include "rushes/server/http/listen_address.h"
 #include "rushes/server/http/route_sets.h"
-#include "rushes/server/service_routes.h"
 
 namespace rushes::server {
 namespace {
@@ -50,7 +50,7 @@ struct Server::State {
       : options(std::move(given)),
         work(options.work),
         signals(context),
-        sessions(std::make_unique<SessionTable>(std::move(models), options.sessions, options.data_directory, work)) {
+        sessions(std::make_unique<SessionStore>(std::move(models), options.sessions, options.data_directory, work)) {
     service.access = options.access;
     service.web_root = options.web_root;
     service.limits = options.connections;
@@ -193,7 +193,7 @@ struct Server::State {
   std::vector<RouteSet> sets;
   std::list<Listener> listeners;  // nodes stay where they are
   net::signal_set signals;
-  std::unique_ptr<SessionTable> sessions;
+  std::unique_ptr<SessionStore> sessions;
   std::unique_ptr<imtalker::Heads> heads;
 };
 

@@ -11,7 +11,7 @@
 #include "rushes/server/http/access.h"
 #include "rushes/server/http/connection.h"
 #include "rushes/server/http/work_pool.h"
-#include "rushes/server/session_table.h"
+#include "rushes/server/sessions/session_store.h"
 
 namespace rushes::server {
 

@@ -55,20 +55,20 @@ void Charsmap::check() const {
   constexpr int kMostPrefixes = 32, kLongestKey = 256;
   std::vector<int8_t> most_prefixes(units_.size(), -1);  // entries from here on, along the longest way; -1 not visited
   const std::function<int(size_t, int)> visit = [&](size_t unit, int depth) -> int {
-    const auto sound = [&](bool ok) {
+    const auto audio = [&](bool ok) {
       require(ok, ErrorCode::corrupt_data, "character map: unit {} of {} points outside; the file is damaged", unit,
               units_.size());
     };
-    sound(depth < kLongestKey);  // also ends a way that goes round: a sound map shares ends of keys, but has no cycle
+    audio(depth < kLongestKey);  // also ends a way that goes round: a sound map shares ends of keys, but has no cycle
     if (most_prefixes[unit] >= 0) return most_prefixes[unit];
     const size_t base = unit ^ offset(units_[unit]);
-    sound((base | 0xFFU) < units_.size());  // so that any next byte can be looked up
+    audio((base | 0xFFU) < units_.size());  // so that any next byte can be looked up
     const bool leaf = depth > 0 && has_leaf(units_[unit]);
-    sound(!leaf || (units_[base] & ~kLeafValue) < replacements_.size());
+    audio(!leaf || (units_[base] & ~kLeafValue) < replacements_.size());
     int most = 0;
     for (uint32_t byte = 1; byte < 256; ++byte)
       if (label(units_[base ^ byte]) == byte) most = std::max(most, visit(base ^ byte, depth + 1));
-    sound(most + leaf <= kMostPrefixes);
+    audio(most + leaf <= kMostPrefixes);
     return most_prefixes[unit] = static_cast<int8_t>(most + leaf);
   };
   visit(0, 0);

@@ -54,9 +54,9 @@ std::vector<std::string_view> fields(std::string_view message, uint64_t number) 
     const uint64_t type = tag.value_or(0) & 7U;
     std::optional<uint64_t> size = type == kFixed64 ? 8 : type == kFixed32 ? 4 : 0;
     if (type == kBytes) size = read_varint(message);
-    const bool sound = tag && type != 3 && type != 4 && type <= kFixed32 && size && *size <= message.size() &&
+    const bool audio = tag && type != 3 && type != 4 && type <= kFixed32 && size && *size <= message.size() &&
                        (type != kVarint || read_varint(message));
-    require(sound, ErrorCode::corrupt_data, "it is cut or damaged");
+    require(audio, ErrorCode::corrupt_data, "it is cut or damaged");
     if (type == kBytes && *tag >> 3 == number) found.push_back(message.substr(0, *size));
     message.remove_prefix(*size);
   }

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "rushes/tensor/ops.h"
-#include "rushes/training/world.h"
+#include "rushes/training/random.h"
 
 namespace rushes::training {
 

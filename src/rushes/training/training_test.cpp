@@ -5,9 +5,9 @@
 #include "rushes/tensor/ops.h"
 #include "rushes/training/optimiser.h"
 #include "rushes/training/run.h"
-#include "rushes/training/shipped_model.h"
-#include "rushes/training/text_to_video.h"
-#include "rushes/training/world.h"
+#include "rushes/training/wan/shipped_model.h"
+#include "rushes/training/wan/text_to_video.h"
+#include "rushes/training/wan/world.h"
 
 namespace rushes::training {
 namespace {

@@ -36,7 +36,7 @@ std::optional<at::Tensor> held(const std::optional<at::Tensor>& row, int64_t fra
 
 }  // namespace
 
-TalkGenerator::TalkGenerator(std::shared_ptr<const TalkParts> parts, TalkPlan plan, TalkPicture picture)
+TalkGenerator::TalkGenerator(std::shared_ptr<const TalkParts> parts, TalkPlan plan, TalkFrame picture)
     : parts_(std::move(parts)),
       plan_(std::move(plan)),
       picture_(std::move(picture)),
@@ -300,7 +300,7 @@ bool TalkGenerator::follow() {
 
 /// As the networks take it, [1, 3, S, S]; undefined behind the end.
 at::Tensor TalkGenerator::driving_face(int64_t frame) const {
-  const std::optional<Picture> picture = plan_.driving->frame(frame);
+  const std::optional<Image> picture = plan_.driving->frame(frame);
   if (!picture) return {};
   // from_blob takes a mutable pointer; what follows only reads.
   at::Tensor pixels =
@@ -333,7 +333,7 @@ FrameBlock TalkGenerator::render() {
   block.first_video_frame = video_frames_;
   block.block = blocks_++;
   block.latent_frames = count;
-  if (plan_.mode == Mode::aligned) block.sound = sound(video_frames_, count);
+  if (plan_.mode == Mode::aligned) block.audio = audio(video_frames_, count);
   times_.decode += since(begin);
   block.times = std::exchange(times_, StageTimes{});
   video_frames_ += count;
@@ -353,8 +353,8 @@ at::Tensor TalkGenerator::wave(const Hearing& hearing, const std::vector<float>&
   return wave;
 }
 
-Sound TalkGenerator::sound(int64_t first_frame, int64_t frames) const {
-  if (plan_.driving) return sound_of(*plan_.driving, first_frame, frames);
+Audio TalkGenerator::audio(int64_t first_frame, int64_t frames) const {
+  if (plan_.driving) return audio_of(*plan_.driving, first_frame, frames);
   const int64_t per_frame = parts_->samples_per_frame();
   const int64_t first = first_frame * per_frame - speech_begin_;
   const int64_t last = std::min<int64_t>(first + frames * per_frame, static_cast<int64_t>(speech_.size()));

@@ -18,7 +18,7 @@
 namespace rushes::generation {
 
 /// The picture as the networks take it, and where its frames go.
-struct TalkPicture {
+struct TalkFrame {
   at::Tensor face;            // [1, 3, S, S] in [0, 1]
   at::Tensor whole;           // [1, 3, H, W] in [0, 1] that frames are pasted into; undefined: none
   imtalker::Square square{};  // of the face in `whole`
@@ -40,7 +40,7 @@ class NoiseTape {
 
 class TalkGenerator final : public Generator {
  public:
-  TalkGenerator(std::shared_ptr<const TalkParts> parts, TalkPlan plan, TalkPicture picture);
+  TalkGenerator(std::shared_ptr<const TalkParts> parts, TalkPlan plan, TalkFrame picture);
 
   VideoFormat format() const override;
   /// A step is: the portrait; the motion of one chunk of speech, or of a few driving frames; or the pictures of a few
@@ -82,12 +82,12 @@ class TalkGenerator final : public Generator {
   at::Tensor driving_face(int64_t frame) const;
   FrameBlock render();
   at::Tensor wave(const Hearing& hearing, const std::vector<float>& more) const;
-  Sound sound(int64_t first_frame, int64_t frames) const;
+  Audio audio(int64_t first_frame, int64_t frames) const;
   void forget_old_samples();
 
   std::shared_ptr<const TalkParts> parts_;
   TalkPlan plan_;
-  TalkPicture picture_;
+  TalkFrame picture_;
   std::optional<imtalker::Portrait> portrait_;
   at::Tensor paste_mask_;
 

@@ -28,7 +28,7 @@ Request request_of(Mode mode = Mode::aligned, double chunk_seconds = 0.2, int64_
   auto pixels = std::make_shared<std::vector<uint8_t>>(static_cast<std::size_t>(height * width * 3));
   for (std::size_t i = 0; i < pixels->size(); ++i) (*pixels)[i] = static_cast<uint8_t>(i * 7919 % 251);
   Request request;
-  request.image = Picture{{pixels, pixels->data()}, height, width};
+  request.image = Image{{pixels, pixels->data()}, height, width};
   request.seed = 42;
   request.options.set("mode", std::string(mode == Mode::aligned ? "aligned" : "reference"));
   request.options.set("chunk_duration", chunk_seconds);
@@ -44,7 +44,7 @@ std::vector<float> speech(int64_t samples) {
 
 struct Video {
   std::vector<uint8_t> pixels;
-  std::vector<float> sound;
+  std::vector<float> audio;
   std::vector<int64_t> block_frames;
   int64_t video_frames = 0;
 };
@@ -57,10 +57,10 @@ void take(const StepResult& result, Video& video) {
     video.video_frames += block->video_frames;
     video.block_frames.push_back(block->video_frames);
     video.pixels.insert(video.pixels.end(), block->frame(0), block->frame(block->video_frames));
-    if (!block->sound.samples) continue;
-    EXPECT_EQ(block->sound.first_sample, static_cast<int64_t>(video.sound.size()));
-    EXPECT_EQ(block->sound.hz, 16000);
-    video.sound.insert(video.sound.end(), block->sound.samples->begin(), block->sound.samples->end());
+    if (!block->audio.samples) continue;
+    EXPECT_EQ(block->audio.first_sample, static_cast<int64_t>(video.audio.size()));
+    EXPECT_EQ(block->audio.hz, 16000);
+    video.audio.insert(video.audio.end(), block->audio.samples->begin(), block->audio.samples->end());
   }
 }
 
@@ -91,14 +91,14 @@ TEST(TalkGenerator, the_same_speech_gives_the_same_video_in_however_many_pieces_
   const std::vector<float> wave = speech(7900);
   const Video whole = talk(request_of(), wave, {7900}, false);
   EXPECT_EQ(whole.video_frames, 13);
-  EXPECT_EQ(whole.sound, wave);
+  EXPECT_EQ(whole.audio, wave);
   for (const std::vector<int64_t>& pieces :
        std::vector<std::vector<int64_t>>{{3200}, {640}, {7001}, {1, 5000, 0, 37}}) {
     SCOPED_TRACE(pieces.front());
     const Video video = talk(request_of(), wave, pieces, true);
     EXPECT_EQ(video.video_frames, whole.video_frames);
     EXPECT_TRUE(video.pixels == whole.pixels);
-    EXPECT_EQ(video.sound, wave);
+    EXPECT_EQ(video.audio, wave);
   }
 }
 
@@ -107,7 +107,7 @@ TEST(TalkGenerator, frames_add_up_for_every_length_of_speech) {
     SCOPED_TRACE(samples);
     const Video video = talk(request_of(), speech(samples), {1000}, true);
     EXPECT_EQ(video.video_frames, (samples + 639) / 640);
-    EXPECT_EQ(video.sound.size(), static_cast<std::size_t>(samples));
+    EXPECT_EQ(video.audio.size(), static_cast<std::size_t>(samples));
   }
 }
 
@@ -125,7 +125,7 @@ TEST(TalkGenerator, windows_of_the_reference_overlap_and_their_frames_are_all_ke
   // Three pieces of half a second and one window for the rest: the published client's sequence.
   const Video video = talk(request_of(Mode::reference, 0.5), speech(24'000), {8000}, false);
   EXPECT_EQ(video.video_frames, 52);
-  EXPECT_TRUE(video.sound.empty());
+  EXPECT_TRUE(video.audio.empty());
   const Video whole = talk(request_of(Mode::reference, 0.5), speech(24'000), {24'000}, false);
   EXPECT_TRUE(whole.pixels == video.pixels);
   EXPECT_EQ(talk(request_of(Mode::reference, 0.5), {}, {1}, false).video_frames, 0);
@@ -244,11 +244,11 @@ TEST(TalkModel, cuts_the_portrait_around_the_face_that_it_is_told) {
   auto pixels = std::make_shared<std::vector<uint8_t>>();
   for (int64_t i = 0; i < kHeight * kWidth; ++i) pixels->insert(pixels->end(), 3, i % kWidth < kBorder ? 20 : 220);
   Request request = request_of();
-  request.image = Picture{{pixels, pixels->data()}, kHeight, kWidth};
+  request.image = Image{{pixels, pixels->data()}, kHeight, kWidth};
   const auto& cropper = dynamic_cast<const FaceCrop&>(model());
   ASSERT_FALSE(cropper.finds_faces());
   const auto brightness = [&](int64_t side) {
-    const Picture face = cropper.crop(request, side);
+    const Image face = cropper.crop(request, side);
     EXPECT_EQ(face.height, side);
     EXPECT_EQ(face.width, side);
     int64_t sum = 0;
@@ -266,25 +266,25 @@ TEST(TalkModel, cuts_the_portrait_around_the_face_that_it_is_told) {
 /// Each frame has a pattern of its own.
 class PatternVideo final : public DrivingVideo {
  public:
-  PatternVideo(int64_t frames, double fps, int64_t sound_hz)
-      : frames_(frames), fps_(fps), hz_(sound_hz), sound_(speech(std::llround(frames * sound_hz / fps))) {}
+  PatternVideo(int64_t frames, double fps, int64_t audio_hz)
+      : frames_(frames), fps_(fps), hz_(audio_hz), audio_(speech(std::llround(frames * audio_hz / fps))) {}
   double fps() const override { return fps_; }
-  std::optional<Picture> frame(int64_t index) const override {
+  std::optional<Image> frame(int64_t index) const override {
     if (index >= frames_) return std::nullopt;
     const auto pixels = std::make_shared<std::vector<uint8_t>>(60 * 80 * 3);
     for (std::size_t i = 0; i < pixels->size(); ++i)
       (*pixels)[i] = static_cast<uint8_t>((i * 31 + static_cast<std::size_t>(index) * 977) % 256);
-    return Picture{{pixels, pixels->data()}, 60, 80};
+    return Image{{pixels, pixels->data()}, 60, 80};
   }
-  int64_t sound_hz() const override { return hz_; }
-  const std::vector<float>& sound() const override { return sound_; }
+  int64_t audio_hz() const override { return hz_; }
+  const std::vector<float>& audio() const override { return audio_; }
   std::vector<std::array<double, 4>> faces() const override { return {}; }
 
  private:
   int64_t frames_;
   double fps_;
   int64_t hz_;
-  std::vector<float> sound_;
+  std::vector<float> audio_;
 };
 
 Video driven(const Request& request, const std::function<void(const FrameBlock&)>& look = {}) {
@@ -297,8 +297,8 @@ Video driven(const Request& request, const std::function<void(const FrameBlock&)
       EXPECT_EQ(block.first_video_frame, video.video_frames);
       video.video_frames += block.video_frames;
       video.pixels.insert(video.pixels.end(), block.frame(0), block.frame(block.video_frames));
-      if (block.sound.samples)
-        video.sound.insert(video.sound.end(), block.sound.samples->begin(), block.sound.samples->end());
+      if (block.audio.samples)
+        video.audio.insert(video.audio.end(), block.audio.samples->begin(), block.audio.samples->end());
       if (look) look(block);
     }
     if (result.outcome == StepOutcome::finished) return video;
@@ -316,11 +316,11 @@ TEST(TalkGenerator, a_driven_portrait_has_the_rate_the_length_and_the_sound_of_i
       request.video = video;
       const VideoFormat format = model().plan(request)->format();
       EXPECT_EQ(format.fps, fps);
-      EXPECT_EQ(format.sound_hz, 48'000);
+      EXPECT_EQ(format.audio_hz, 48'000);
       EXPECT_EQ(format.speech_hz, 0);
       const Video made = driven(request, [&](const FrameBlock& block) { EXPECT_EQ(block.fps, fps); });
       EXPECT_EQ(made.video_frames, frames);
-      EXPECT_EQ(made.sound, video->sound());
+      EXPECT_EQ(made.audio, video->audio());
     }
   }
 }
@@ -329,13 +329,13 @@ TEST(TalkGenerator, a_driven_portrait_moves_as_its_video_does) {
   Request request = request_of();
   request.video = std::make_shared<const PatternVideo>(7, 25, 0);
   const Video made = driven(request);
-  EXPECT_TRUE(made.sound.empty());
+  EXPECT_TRUE(made.audio.empty());
   ASSERT_EQ(made.video_frames, 7);
   const std::size_t frame = made.pixels.size() / 7;
   // What the reference computes for each frame by itself: the motion encoder's reading, rendered.
   const auto& parts = *dynamic_cast<const TalkModel&>(model()).parts();
   const c10::InferenceMode inference;
-  const auto picture = [](const Picture& p) {
+  const auto picture = [](const Image& p) {
     return at::from_blob(const_cast<uint8_t*>(p.rgb.get()), {p.height, p.width, 3}, at::kByte);
   };
   const imtalker::Portrait portrait = parts.renderer.portrait(imtalker::pixels_to_frames(picture(*request.image)));
@@ -400,7 +400,7 @@ TEST(TalkGenerator, who_shares_forwards_with_others_makes_the_same_video) {
   for (std::size_t i = 0; i < 3; ++i) {
     EXPECT_EQ(together[i].video_frames, alone[i].video_frames);
     EXPECT_TRUE(together[i].pixels == alone[i].pixels) << i;
-    EXPECT_EQ(together[i].sound, alone[i].sound);
+    EXPECT_EQ(together[i].audio, alone[i].audio);
   }
   EXPECT_FALSE(alone[0].pixels == alone[1].pixels);
 }

@@ -17,7 +17,7 @@ namespace {
 constexpr int64_t kPublishedSide = 512;
 
 /// The picture [H, W, 3], borrowed.
-at::Tensor pixels_of(const Picture& image) {
+at::Tensor pixels_of(const Image& image) {
   // from_blob takes a mutable pointer; what follows only reads.
   return at::from_blob(const_cast<uint8_t*>(image.rgb.get()), {image.height, image.width, 3}, at::kByte);
 }
@@ -38,9 +38,9 @@ at::Tensor cut(const at::Tensor& pixels, const imtalker::Square& s, int64_t side
                         tensor::Resampling::bicubic);
 }
 
-TalkPicture picture_of(const TalkPlan& plan, const TalkParts& parts) {
+TalkFrame picture_of(const TalkPlan& plan, const TalkParts& parts) {
   const at::Tensor pixels = pixels_of(plan.image);
-  TalkPicture picture;
+  TalkFrame picture;
   picture.square = square_of(pixels, plan, parts);
   picture.face =
       imtalker::pixels_to_frames(cut(pixels, picture.square, parts.renderer.config().picture_side())).to(parts.like);
@@ -129,7 +129,7 @@ bool TalkModel::crops(const Request& request) const {
   return request.options.get<bool>("crop").value_or(true) && request.options.get<std::string>("mode") != "reference";
 }
 
-Picture TalkModel::crop(const Request& request, int64_t side) const {
+Image TalkModel::crop(const Request& request, int64_t side) const {
   const c10::InferenceMode inference;
   const auto plan = plan_talk(request, shape_, options_);
   const at::Tensor pixels = pixels_of(plan->image);
@@ -145,7 +145,7 @@ std::unique_ptr<Generator> TalkModel::start(std::unique_ptr<Plan> plan) const {
   const c10::InferenceMode inference;
   auto& talk = dynamic_cast<TalkPlan&>(*plan);
   if (talk.driving && talk.crop) talk.driving_square = square_of_driving(*talk.driving, *parts_);
-  TalkPicture picture = picture_of(talk, *parts_);
+  TalkFrame picture = picture_of(talk, *parts_);
   talk.image = {};
   return std::make_unique<TalkGenerator>(parts_, std::move(talk), std::move(picture));
 }
@@ -166,7 +166,7 @@ void TalkModel::warm_up() const {
   const int64_t side = parts_->renderer.config().picture_side();
   const auto grey =
       std::make_shared<const std::vector<uint8_t>>(static_cast<std::size_t>(side * side * 3), uint8_t{128});
-  const auto generator = start(plan({.image = Picture{{grey, grey->data()}, side, side}}));
+  const auto generator = start(plan({.image = Image{{grey, grey->data()}, side, side}}));
   const auto seconds = static_cast<double>(parts_->generator.config().sampling_rate);
   Inbox inbox{.prompt = {},
               .speech = std::vector<float>(static_cast<std::size_t>(parts_->defaults.chunk_seconds * seconds)),

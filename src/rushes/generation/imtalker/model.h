@@ -53,7 +53,7 @@ class TalkModel final : public Model, public FaceCrop {
   bool finds_faces() const override { return parts_->detector.has_value(); }
   int64_t side() const override { return shape_.side; }
   bool crops(const Request& request) const override;
-  Picture crop(const Request& request, int64_t side) const override;
+  Image crop(const Request& request, int64_t side) const override;
 
   const std::shared_ptr<const TalkParts>& parts() const { return parts_; }
   /// Makes one chunk, so that the first request finds kernels chosen and memory mapped.

@@ -30,9 +30,9 @@ OptionField style(const char* name, const char* alias, const char* doc, std::siz
           .aliases = {alias}};
 }
 
-void check_picture(const Request& request, bool crop) {
+void check_image(const Request& request, bool crop) {
   require(request.image.has_value(), kBad, "image is missing: the portrait that shall talk");
-  const Picture& image = *request.image;
+  const Image& image = *request.image;
   require(image.rgb && image.height >= kLeastSide && image.width >= kLeastSide, kBad,
           "image is {}x{}; a portrait has at least {} pixels a side", image.width, image.height, kLeastSide);
   require(crop || std::max(image.height, image.width) <= kMostSide, ErrorCode::too_large,
@@ -113,12 +113,12 @@ std::vector<OptionField> talk_options(const TalkDefaults& defaults) {
 }
 
 VideoFormat TalkPlan::format() const {
-  const int64_t speech_sound = mode == TalkMode::aligned ? speech_hz : 0;
+  const int64_t speech_audio = mode == TalkMode::aligned ? speech_hz : 0;
   return {.height = height,
           .width = width,
           .fps = fps,
           .video_frames = {},
-          .sound_hz = driving ? driving->sound_hz() : speech_sound,
+          .audio_hz = driving ? driving->audio_hz() : speech_audio,
           .speech_hz = driving ? 0 : speech_hz};
 }
 
@@ -127,7 +127,7 @@ std::unique_ptr<TalkPlan> plan_talk(const Request& request, const TalkShape& sha
   const Options options = checked(request.options, fields);
   auto plan = std::make_unique<TalkPlan>();
   plan->crop = options.get<bool>("crop").value_or(true);
-  check_picture(request, plan->crop);
+  check_image(request, plan->crop);
   check_unused(request, shape);
   plan->image = *request.image;
   plan->crop_scale = options.get<double>("crop_scale").value_or(0.8);

@@ -32,7 +32,7 @@ struct TalkPlan final : Plan {
   int64_t speech_hz = 0;                 // of the model
 
   // Of the picture, and what moves it instead of speech.
-  Picture image;
+  Image image;
   bool crop = true;  // show the face's square; else the whole picture, the face pasted in
   double crop_scale = 0.8;
   std::optional<std::vector<double>> face;

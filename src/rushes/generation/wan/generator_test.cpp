@@ -247,7 +247,7 @@ TEST(WanGenerator, a_given_image_is_the_first_frame_and_the_video_has_its_usual_
   Request r = request();
   const std::shared_ptr<uint8_t> pixels(new uint8_t[48 * 40 * 3], std::default_delete<uint8_t[]>());
   std::fill_n(pixels.get(), 48 * 40 * 3, uint8_t{200});
-  r.image = Picture{pixels, 48, 40};
+  r.image = Image{pixels, 48, 40};
   r.segments = 2;
   const Video with_image = generate(r);
   std::vector<int64_t> frames;
@@ -322,7 +322,7 @@ TEST(WanModel, a_bad_request_is_refused_with_the_field_and_what_is_allowed) {
       {"shift", [](R& r) { r.options.set("timestep_shift", double{0}); }, bad, "timestep_shift must be a number from"},
       {"guidance", [](R& r) { r.options.set("guidance_scale", double{-1}); }, bad,
        "guidance_scale must be a number from 0 to 100 (got -1)"},
-      {"image without pixels", [](R& r) { r.image = Picture{}; }, bad, "image must not be empty"},
+      {"image without pixels", [](R& r) { r.image = Image{}; }, bad, "image must not be empty"},
   };
   for (const BadRequest& row : table) {
     SCOPED_TRACE(row.name);

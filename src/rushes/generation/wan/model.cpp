@@ -30,7 +30,7 @@ namespace {
 
 struct WanPlanned final : Plan {
   WanPlan plan;
-  std::optional<Picture> image;
+  std::optional<Image> image;
   VideoFormat format() const override { return plan.format(); }
 };
 
@@ -72,7 +72,7 @@ std::unique_ptr<Generator> WanModel::start(std::unique_ptr<Plan> plan) const {
   const c10::InferenceMode inference;
   at::Tensor image;
   if (planned.image) {
-    const Picture& given = *planned.image;
+    const Image& given = *planned.image;
     // from_blob takes a mutable pointer; the resize only reads.
     const at::Tensor pixels =
         at::from_blob(const_cast<uint8_t*>(given.rgb.get()), {given.height, given.width, 3}, at::kByte);

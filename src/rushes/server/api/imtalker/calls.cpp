@@ -142,7 +142,7 @@ class CallRoutes {
     media::DecodedAudio spoken = co_await std::move(greeted);
     if (spoken.samples.empty()) greeting.clear();
     const std::string id = random_uuid();
-    const Entry entry = talks_->create(id, std::move(talker)).newest();
+    const Hosted entry = talks_->create(id, std::move(talker)).newest();
     const media::WebRtcPeer::Options options{.local_addresses = limits_.addresses,
                                              .microphone_hz = entry.session->format().speech_hz};
     std::vector<float> said;
@@ -150,7 +150,7 @@ class CallRoutes {
       if (!spoken.samples.empty()) said = audio::resample(spoken.samples, spoken.hz, options.microphone_hz);
       // Some callers send a microphone only, and watch by HLS.
       const bool watches = !media::WebRtcOffer::parse(sdp).formats.empty();
-      return watches ? entry.outlets->whep()->connect(sdp, options).peer : delivery::connect_microphone(sdp, options);
+      return watches ? entry.sinks->whep()->connect(sdp, options).peer : ingest::connect_microphone(sdp, options);
     });
     std::shared_ptr<media::WebRtcPeer> peer;
     try {

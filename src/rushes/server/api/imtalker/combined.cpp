@@ -8,7 +8,7 @@
 #include "rushes/server/api/imtalker/json_body.h"
 #include "rushes/server/api/imtalker/json_lines.h"
 #include "rushes/server/api/imtalker/whole_file.h"
-#include "rushes/server/service_routes.h"
+#include "rushes/server/api/native/service_routes.h"
 
 namespace rushes::server {
 namespace {
@@ -43,7 +43,7 @@ class CombinedRoutes {
     }
     auto reading = decoder_.form(request);
     Form form = co_await std::move(reading);
-    const std::string_view sound = form.file("audio");
+    const std::string_view audio_file = form.file("audio");
     const auto avatar = form.optional_text("avatar");
     const std::string chosen = avatar ? read_avatar(examples_, *avatar) : std::string();
     const std::string_view image = avatar ? std::string_view(chosen) : form.file("image");
@@ -53,7 +53,7 @@ class CombinedRoutes {
     form.check();
     auto decoding = decoder_.portrait(image, std::move(talker), talks_->shared_model());
     talker = co_await std::move(decoding);
-    auto hearing = decoder_.sound(sound);
+    auto hearing = decoder_.audio(audio_file);
     media::DecodedAudio audio = co_await std::move(hearing);
     auto speaking = lines_of(std::move(talker), std::move(audio));
     co_return co_await std::move(speaking);
@@ -79,7 +79,7 @@ class CombinedRoutes {
     auto resampling = at_rate(std::move(audio), talker);
     audio = co_await std::move(resampling);
     const std::string name = output_name();
-    const Entry entry = begin_whole_file(*talks_, name, std::move(talker), std::move(audio));
+    const Hosted entry = begin_whole_file(*talks_, name, std::move(talker), std::move(audio));
     auto waiting = wait_until_made(*talks_, name, entry);
     co_await std::move(waiting);
     co_return json_response(200, {{"status", "success"},
@@ -198,7 +198,7 @@ class CombinedRoutes {
     auto resampling = at_rate(std::move(audio), talker);
     audio = co_await std::move(resampling);
     Head& session = talks_->create("lines_" + random_uuid(), std::move(talker));
-    const Entry entry = session.newest();
+    const Hosted entry = session.newest();
     const double pictures = static_cast<double>(audio.samples.size()) * entry.session->format().fps;
     Response response;
     response.body =

@@ -6,7 +6,7 @@
 
 #include "rushes/audio/espeak.h"
 #include "rushes/audio/resample.h"
-#include "rushes/delivery/driving_file.h"
+#include "rushes/ingest/driving_file.h"
 #include "rushes/media/audio_decoder.h"
 #include "rushes/media/image.h"
 #include "rushes/server/api/imtalker/json_body.h"
@@ -37,9 +37,8 @@ class Decoder {
   net::awaitable<generation::Request> portrait(std::string_view file, generation::Request request,
                                                std::shared_ptr<const generation::Model> model) {
     auto work = work_.run([&] {
-      const media::Image image = media::decode_image(bytes_of(file), {.max_bytes = kMaxImageBytes});
-      request.image = Picture{image.rgb, image.height, image.width};
-      delivery::find_face(request, *model);
+      request.image = media::decode_image(bytes_of(file), {.max_bytes = kMaxImageBytes});
+      ingest::find_face(request, *model);
       return std::move(request);
     });
     co_return co_await std::move(work);
@@ -60,14 +59,14 @@ class Decoder {
                                               std::shared_ptr<const generation::Model> model) {
     auto work = work_.run([&] {
       const media::VideoLimits limits{.max_bytes = kMaxVideoBytes, .max_seconds = kMaxAudioSeconds};
-      delivery::drive(request, *model, std::make_shared<const media::Bytes>(file.begin(), file.end()), limits);
+      ingest::drive(request, *model, std::make_shared<const media::Bytes>(file.begin(), file.end()), limits);
       return std::move(request);
     });
     co_return co_await std::move(work);
   }
 
-  net::awaitable<media::DecodedAudio> sound(std::string_view file) {
-    auto work = work_.run([&] { return decode_sound(file); });
+  net::awaitable<media::DecodedAudio> audio(std::string_view file) {
+    auto work = work_.run([&] { return decode_audio(file); });
     co_return co_await std::move(work);
   }
 
@@ -79,7 +78,7 @@ class Decoder {
   }
 
   /// Any thread but the server's.
-  static media::DecodedAudio decode_sound(std::string_view file) {
+  static media::DecodedAudio decode_audio(std::string_view file) {
     return media::decode_audio(bytes_of(file), {.max_bytes = kMaxAudioBytes, .max_seconds = kMaxAudioSeconds});
   }
 

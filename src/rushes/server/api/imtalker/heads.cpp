@@ -17,7 +17,7 @@ using generation::SessionState;
 constexpr media::Pts kSegment{2 * 90'000};
 constexpr media::Pts kFirstPts{126'000};
 
-bool is_fed_speech(const ModelShelf::Status& model) { return model.capabilities.feeds.has(Modality::audio); }
+bool is_fed_speech(const ServedModels::Status& model) { return model.capabilities.feeds.has(Modality::audio); }
 
 }  // namespace
 
@@ -51,8 +51,8 @@ const std::optional<std::string>& Head::error() const {
 std::vector<HeadSegment> Head::segments() const {
   std::vector<HeadSegment> segments;
   media::Pts before{0};
-  for (const Entry& entry : sessions_) {
-    const auto hls = entry.outlets->hls({.least_segment = kSegment, .mpeg_ts_shift = kFirstPts + before});
+  for (const Hosted& entry : sessions_) {
+    const auto hls = entry.sinks->hls({.least_segment = kSegment, .mpeg_ts_shift = kFirstPts + before});
     const auto durations = hls->durations();
     for (std::size_t i = 0; i < durations.size(); ++i) {
       segments.push_back({hls, static_cast<int64_t>(i), durations[i]});
@@ -68,7 +68,7 @@ bool Heads::has_model() const {
 }
 
 std::filesystem::path Heads::examples() const {
-  for (const ModelShelf::Status& model : sessions_.models().all())
+  for (const ServedModels::Status& model : sessions_.models().all())
     if (is_fed_speech(model)) return model.examples;
   return {};
 }
@@ -93,9 +93,9 @@ Head& Heads::create(std::string id, generation::Request request, const Watch& wa
     sessions_.models().model(model_name())->plan(request);  // before the old one ends
     head.sessions_ = std::move(before->second.sessions_);
     heads_.erase(before);
-    for (const Entry& entry : head.sessions_) {
+    for (const Hosted& entry : head.sessions_) {
       entry.session->stop("replaced by another one of its name");
-      entry.outlets->stop();
+      entry.sinks->stop();
       // The video goes on behind what there is, whose length is known when its last frame is encoded.
       entry.video->join();
     }
@@ -128,7 +128,7 @@ void Heads::feed(Head& head, std::vector<float> samples, int64_t hz, bool is_fin
     head.error();  // remembers why the session before failed
     begin(head, generation::Request(head.newest().session->request()), {});
   }
-  const Entry& entry = head.newest();
+  const Hosted& entry = head.newest();
   const int64_t to_hz = entry.session->format().speech_hz;
   // The published server's windows know nothing of each other, nor do their resamplings.
   if (to_hz > 0 && entry.session->request().options.get<std::string>("mode") == "reference") {
@@ -182,7 +182,7 @@ bool Heads::remove(std::string_view id) {
   if (found == heads_.end()) return false;
   const Head head = std::move(found->second);
   heads_.erase(found);
-  for (const Entry& entry : head.sessions_)
+  for (const Hosted& entry : head.sessions_)
     if (sessions_.has(entry.session->id())) sessions_.remove(entry.session->id());
   return true;
 }
@@ -196,7 +196,7 @@ void Heads::sweep() {
   std::erase_if(heads_, [&](const auto& each) {
     const Head& head = each.second;
     if (sessions_.has(head.newest().session->id())) return false;
-    for (const Entry& entry : head.sessions_)
+    for (const Hosted& entry : head.sessions_)
       if (sessions_.has(entry.session->id())) sessions_.remove(entry.session->id());
     return true;
   });

@@ -13,8 +13,8 @@
 #include <string_view>
 #include <vector>
 
-#include "rushes/delivery/hls.h"
-#include "rushes/server/session_table.h"
+#include "rushes/delivery/sinks/hls.h"
+#include "rushes/server/sessions/session_store.h"
 
 namespace rushes::server::imtalker {
 
@@ -45,16 +45,16 @@ class Head {
   bool complete() const { return status() == Status::complete; }
   bool open_ended() const noexcept { return open_ended_; }
   /// Who speaks to it by WebRTC, or did last; null: nobody has.
-  const delivery::Microphone* microphone() const noexcept { return newest().speech->microphone(); }
+  const ingest::Microphone* microphone() const noexcept { return newest().speech->microphone(); }
   /// It ends when its microphone does.
   bool is_call() const noexcept { return is_call_; }
-  const Entry& newest() const { return sessions_.back(); }
-  const std::vector<Entry>& sessions() const noexcept { return sessions_; }
+  const Hosted& newest() const { return sessions_.back(); }
+  const std::vector<Hosted>& sessions() const noexcept { return sessions_; }
 
  private:
   friend class Heads;
   std::string id_;
-  std::vector<Entry> sessions_;  // never empty; the last one is the present
+  std::vector<Hosted> sessions_;  // never empty; the last one is the present
   bool open_ended_ = false;
   bool bad_piece_ = false;  // the newest piece could not be decoded
   bool is_call_ = false;
@@ -73,9 +73,9 @@ std::string_view name(Head::Status status);
 
 class Heads {
  public:
-  using Watch = std::function<void(const Entry&)>;
+  using Watch = std::function<void(const Hosted&)>;
   /// `idle`: without being fed, watched or asked for a head goes then.
-  Heads(SessionTable& sessions, std::chrono::milliseconds idle) : sessions_(sessions), idle_(idle) {}
+  Heads(SessionStore& sessions, std::chrono::milliseconds idle) : sessions_(sessions), idle_(idle) {}
 
   /// The model of talking heads: the first of the server's that is fed with speech. Throws Error(unavailable) if there
   /// is none, or it is not loaded.
@@ -85,12 +85,12 @@ class Heads {
   std::filesystem::path examples() const;
 
   /// Starts a session. One of the same name ends; the new video goes on where its video stopped. Throws as
-  /// SessionTable::create(). `watch` is called before anything is made: for who must miss nothing.
+  /// SessionStore::create(). `watch` is called before anything is made: for who must miss nothing.
   Head& create(std::string id, generation::Request request, const Watch& watch = {});
   /// Null if there is none. Counts as use.
   Head* find(std::string_view id);
   /// Takes the next piece of speech; the last one of an utterance lets all of it be spoken. A head whose session has
-  /// ended begins anew with the same settings. Throws as SessionTable::feed() and create().
+  /// ended begins anew with the same settings. Throws as SessionStore::feed() and create().
   void feed(Head& head, std::vector<float> samples, int64_t hz, bool is_final);
   /// All that it will ever say: its session ends when that is spoken. Throws as feed().
   void say(Head& head, std::vector<float> samples, int64_t hz);
@@ -99,7 +99,7 @@ class Heads {
   void follow(Head& head, generation::Request request, std::vector<float> samples, int64_t hz);
   /// More will come though all is spoken: the playlist gets no end.
   void keep_open(Head& head, bool open) { head.open_ended_ = open; }
-  /// It says what `peer` says, `greeting` first, and ends when the peer leaves. Throws as SessionTable::listen().
+  /// It says what `peer` says, `greeting` first, and ends when the peer leaves. Throws as SessionStore::listen().
   void call(Head& head, std::shared_ptr<media::WebRtcPeer> peer, std::vector<float> greeting);
   /// The newest piece was not sound.
   void fail_piece(Head& head, std::string message);
@@ -115,7 +115,7 @@ class Heads {
   void begin_following(Head& head);
   std::string model_name() const;
 
-  SessionTable& sessions_;
+  SessionStore& sessions_;
   const std::chrono::milliseconds idle_;
   std::map<std::string, Head, std::less<>> heads_;
 };

@@ -35,9 +35,9 @@ std::optional<HeadSegment> find_segment(const Head& session, std::string_view fi
   return number < segments.size() ? std::optional(segments[number]) : std::nullopt;
 }
 
-delivery::SharedBytes merged_mp4(const std::vector<Entry>& runs) {
+delivery::SharedBytes merged_mp4(const std::vector<Hosted>& runs) {
   std::vector<std::shared_ptr<const delivery::EncodedStream>> videos;
-  for (const Entry& run : runs) videos.push_back(run.video);
+  for (const Hosted& run : runs) videos.push_back(run.video);
   return delivery::joined_mp4(videos);
 }
 

@@ -11,6 +11,6 @@ std::string playlist(const Head& session);
 std::optional<HeadSegment> find_segment(const Head& session, std::string_view file);
 
 /// All segments of a session's runs in one MP4, made anew without encoding anything again. Any thread.
-delivery::SharedBytes merged_mp4(const std::vector<Entry>& runs);
+delivery::SharedBytes merged_mp4(const std::vector<Hosted>& runs);
 
 }  // namespace rushes::server::imtalker

@@ -3,7 +3,7 @@
 #include <string>
 
 #include "rushes/server/api/imtalker/form.h"
-#include "rushes/server/json_check.h"
+#include "rushes/server/api/json_check.h"
 
 namespace rushes::server::imtalker {
 

@@ -28,14 +28,14 @@ class Group {
 
   void add(const generation::FrameBlock& block, int64_t t) {
     pictures_.push_back(encode_base64(media::encode_jpeg(block.frame(t), block.width, block.height)));
-    if (!block.sound.samples) return;
+    if (!block.audio.samples) return;
     // The last picture of all may have less sound than its time.
-    const auto samples = std::span(*block.sound.samples);
-    const auto per_frame = static_cast<int64_t>(static_cast<double>(block.sound.hz) / block.fps);
+    const auto samples = std::span(*block.audio.samples);
+    const auto per_frame = static_cast<int64_t>(static_cast<double>(block.audio.hz) / block.fps);
     const auto begin = std::min(static_cast<std::size_t>(per_frame * t), samples.size());
     const auto end = t + 1 == block.video_frames ? samples.size() : static_cast<std::size_t>(per_frame * (t + 1));
     const auto part = samples.subspan(begin, std::min(end, samples.size()) - begin);
-    sound_.insert(sound_.end(), part.begin(), part.end());
+    audio_.insert(audio_.end(), part.begin(), part.end());
   }
 
   bool empty() const { return pictures_.empty(); }
@@ -49,7 +49,7 @@ class Group {
                        {"rtf", took / seconds},    {"num_frames", pictures_.size()}, {"is_first_batch", lines_ == 0},
                        {"is_last_batch", is_last}, {"total_chunk_frames", total_}};
     ++lines_;
-    return {{"audio", encode_base64(audio::wav_file(std::exchange(sound_, {}), hz_))},
+    return {{"audio", encode_base64(audio::wav_file(std::exchange(audio_, {}), hz_))},
             {"frames", std::exchange(pictures_, {})},
             {"metrics", metrics}};
   }
@@ -59,14 +59,14 @@ class Group {
   const double fps_;
   const int64_t total_;
   std::vector<std::string> pictures_;
-  std::vector<float> sound_;
+  std::vector<float> audio_;
   Clock::time_point before_ = Clock::now();
   int64_t lines_ = 0;
 };
 
 }  // namespace
 
-JsonLines::JsonLines(const Entry& entry, int64_t total)
+JsonLines::JsonLines(const Hosted& entry, int64_t total)
     : entry_(entry),
       total_(total),
       blocks_(entry.session->stream().subscribe(generation::Stream::Role::recorder, generation::Stream::From::start)),

@@ -7,7 +7,7 @@
 #include "rushes/generation/stream.h"
 #include "rushes/server/http/http.h"
 #include "rushes/server/http/wakeup.h"
-#include "rushes/server/session_table.h"
+#include "rushes/server/sessions/session_store.h"
 
 namespace rushes::server {
 
@@ -16,7 +16,7 @@ namespace rushes::server {
 class JsonLines final : public BodySource {
  public:
   /// `total`: the pictures that the speech will give, as the lines tell it.
-  JsonLines(const Entry& entry, int64_t total);
+  JsonLines(const Hosted& entry, int64_t total);
   ~JsonLines() override;
   net::awaitable<std::shared_ptr<const media::Bytes>> next() override;
 
@@ -25,7 +25,7 @@ class JsonLines final : public BodySource {
   void run(const std::stop_token& stop);
   void work(const std::stop_token& stop);
 
-  const Entry entry_;
+  const Hosted entry_;
   const int64_t total_;
   const std::unique_ptr<generation::Subscription> blocks_;
   base::Channel<Line> lines_;

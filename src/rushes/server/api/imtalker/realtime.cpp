@@ -6,7 +6,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <deque>
 
-#include "rushes/delivery/live_speech.h"
+#include "rushes/ingest/live_speech.h"
 #include "rushes/server/api/imtalker/decoder.h"
 #include "rushes/server/http/wakeup.h"
 #include "rushes/server/http/websocket.h"
@@ -48,7 +48,7 @@ media::Bytes pcm(std::span<const float> samples) {
 /// What a client has sent and what of it is on its way through the generator.
 class Conversation {
  public:
-  explicit Conversation(const Entry& entry) : session_(entry.session), speech_(entry.session) {}
+  explicit Conversation(const Hosted& entry) : session_(entry.session), speech_(entry.session) {}
 
   /// A message of the client's. An empty one ends the conversation.
   void take(const std::string& message) {
@@ -65,7 +65,7 @@ class Conversation {
     if (auto samples = speech_.step(frames_shown)) spoken_.push_back(std::move(*samples));
   }
   /// The speech of the next frame.
-  std::vector<float> next_sound() {
+  std::vector<float> next_audio() {
     if (spoken_.empty()) return std::vector<float>(kTickSamples, 0.0f);
     std::vector<float> samples = std::move(spoken_.front());
     spoken_.pop_front();
@@ -74,7 +74,7 @@ class Conversation {
 
  private:
   const std::shared_ptr<generation::Session> session_;
-  delivery::LiveSpeech speech_;
+  ingest::LiveSpeech speech_;
   std::deque<std::vector<float>> spoken_;
   bool ended_ = false;
 };
@@ -86,7 +86,7 @@ net::awaitable<void> converse(Heads& talks, std::string id, WebSocket& viewer) {
     co_await std::move(closing);
     co_return;
   }
-  const Entry entry = session->newest();
+  const Hosted entry = session->newest();
   // One connection for each session; whatever ends it ends the session too.
   std::shared_ptr<void> forget(nullptr, [&talks, id](void*) { talks.remove(id); });
   const auto conversation = std::make_shared<Conversation>(entry);
@@ -95,19 +95,19 @@ net::awaitable<void> converse(Heads& talks, std::string id, WebSocket& viewer) {
     if (message.empty()) conversation->take(message);
   });
   const net::any_io_executor executor = co_await net::this_coro::executor;
-  const auto pictures = entry.outlets->jpeg()->watch(delivery::JpegStream::From::oldest);
+  const auto pictures = entry.sinks->jpeg()->watch(delivery::JpegStream::From::oldest);
   net::steady_timer timer(executor);
   auto due = std::chrono::steady_clock::now();
   std::shared_ptr<const media::Bytes> shown;
   int64_t frames_shown = 0;
   while (!conversation->ended()) {
     conversation->tick(frames_shown);
-    std::vector<float> sound(kTickSamples, 0.0f);
-    if (const delivery::JpegPicture picture = pictures->poll(); picture.bytes) {
+    std::vector<float> audio(kTickSamples, 0.0f);
+    if (const delivery::JpegFrame picture = pictures->poll(); picture.bytes) {
       // Pictures that were passed over take their sound with them.
-      for (; frames_shown < picture.index; ++frames_shown) conversation->next_sound();
+      for (; frames_shown < picture.index; ++frames_shown) conversation->next_audio();
       shown = picture.bytes;
-      sound = conversation->next_sound();
+      audio = conversation->next_audio();
       ++frames_shown;
     }
     if (shown) {
@@ -115,9 +115,9 @@ net::awaitable<void> converse(Heads& talks, std::string id, WebSocket& viewer) {
       const auto time_us = static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(now).count());
       auto sending_picture = viewer.send_binary(packet(kVideo, time_us, *shown));
       co_await std::move(sending_picture);
-      const media::Bytes bytes = pcm(sound);
-      auto sending_sound = viewer.send_binary(packet(kAudio, time_us, bytes));
-      co_await std::move(sending_sound);
+      const media::Bytes bytes = pcm(audio);
+      auto sending_audio = viewer.send_binary(packet(kAudio, time_us, bytes));
+      co_await std::move(sending_audio);
     }
     due += kTick;
     if (std::chrono::steady_clock::now() - due > kMostBehind) due = std::chrono::steady_clock::now();

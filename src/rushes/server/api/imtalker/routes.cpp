@@ -57,7 +57,7 @@ class Routes {
     auto reading = pieces_.run([&] { return Form(request); });
     Form form = co_await std::move(reading);
     const std::string id = form.text("session_id");
-    const std::string_view sound = form.file("audio_chunk");
+    const std::string_view audio_file = form.file("audio_chunk");
     // The combined server calls the field is_final.
     const bool is_final = form.boolean("is_final_chunk", form.boolean("is_final", false));
     form.check();
@@ -68,7 +68,7 @@ class Routes {
     media::DecodedAudio audio;
     std::optional<Response> wrong;
     try {
-      auto decoding = lane_of(id).run([&] { return Decoder::decode_sound(sound); });
+      auto decoding = lane_of(id).run([&] { return Decoder::decode_audio(audio_file); });
       audio = co_await std::move(decoding);
     } catch (const Error& error) {
       if (Head* session = talks_->find(id); session && error.code() != ErrorCode::unavailable)
@@ -193,7 +193,7 @@ class Routes {
     Response response;
     response.content_type = "video/mp4";
     response.headers.emplace_back("Content-Disposition", "attachment; filename=" + session.id() + ".mp4");
-    const std::vector<Entry> runs = session.sessions();  // the session may be deleted meanwhile
+    const std::vector<Hosted> runs = session.sessions();  // the session may be deleted meanwhile
     auto merging = decoder_.work().run([&] { return merged_mp4(runs); });
     response.body = co_await std::move(merging);
     co_return response;

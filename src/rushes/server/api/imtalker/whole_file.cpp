@@ -21,17 +21,17 @@ class PictureBody final : public BodySource {
  public:
   enum class Kind { server_sent_events, multipart };
   /// Sees all pictures if nothing has been made yet.
-  PictureBody(const Entry& entry, Kind kind, const net::any_io_executor& executor)
+  PictureBody(const Hosted& entry, Kind kind, const net::any_io_executor& executor)
       : entry_(entry),
         kind_(kind),
         wakeup_(std::make_shared<Wakeup>(executor)),
-        pictures_(entry_.outlets->jpeg()->watch(delivery::JpegStream::From::oldest, wakeup_->notifier())) {}
+        pictures_(entry_.sinks->jpeg()->watch(delivery::JpegStream::From::oldest, wakeup_->notifier())) {}
   ~PictureBody() override { entry_.session->stop("its viewer has left"); }
 
   net::awaitable<std::shared_ptr<const media::Bytes>> next() override {
     for (;;) {
       const bool ended = pictures_->ended();  // asked first, so that nothing is missed
-      const delivery::JpegPicture picture = pictures_->poll();
+      const delivery::JpegFrame picture = pictures_->poll();
       if (picture.bytes) {
         ++video_frames_;
         co_return part(*picture.bytes);
@@ -59,7 +59,7 @@ class PictureBody final : public BodySource {
     return bytes_of("event: complete\ndata: " + end.dump() + "\n\n");
   }
 
-  const Entry entry_;
+  const Hosted entry_;
   const Kind kind_;
   const std::shared_ptr<Wakeup> wakeup_;
   const std::unique_ptr<delivery::JpegViewer> pictures_;
@@ -77,15 +77,15 @@ class WholeFileRoutes {
     auto reading = decoder_.form(request);
     Form form = co_await std::move(reading);
     require_model(talks_);
-    const std::string_view sound = form.file("audio");
+    const std::string_view audio = form.file("audio");
     TalkFields fields = read_talk_fields(form, FieldsOf::whole_file, mode_);
     const Options& talk = fields.request.options;
     const std::string parameters =
         fmt::format("crop={},seed={},nfe={},cfg_scale={:.1f}", *talk.get<bool>("crop") ? "True" : "False",
                     fields.request.seed, *talk.get<int64_t>("nfe"), *talk.get<double>("cfg_scale"));
     const std::string name = output_name();
-    auto starting = start(name, std::move(fields), sound);
-    const Entry entry = co_await std::move(starting);
+    auto starting = start(name, std::move(fields), audio);
+    const Hosted entry = co_await std::move(starting);
     auto waiting = wait_until_made(*talks_, name, entry);
     co_await std::move(waiting);
     co_return finished(request, entry, name, parameters);
@@ -116,7 +116,7 @@ class WholeFileRoutes {
     Form form = co_await std::move(reading);
     require_model(talks_);
     const std::string given = form.text("unique_id");
-    const std::string_view sound = form.file("audio");
+    const std::string_view audio_file = form.file("audio");
     const bool is_final = form.boolean("is_final_chunk", false);
     form.number("segment_duration", 2.0);
     form.number("fps", 25.0);
@@ -124,7 +124,7 @@ class WholeFileRoutes {
     const std::string id = checked_id(given);
     auto decoding = decoder_.portrait(fields.image, std::move(fields.request), talks_->shared_model());
     fields.request = co_await std::move(decoding);
-    auto hearing = hear(sound, fields.request);
+    auto hearing = hear(audio_file, fields.request);
     media::DecodedAudio audio = co_await std::move(hearing);
     fields.request.options.set("chunk_duration", kChunkSeconds);
     Head* session = talks_->find(id);
@@ -148,13 +148,13 @@ class WholeFileRoutes {
     auto reading = decoder_.form(request);
     Form form = co_await std::move(reading);
     require_model(talks_);
-    const std::string_view sound = form.file("audio");
+    const std::string_view audio = form.file("audio");
     TalkFields fields = read_talk_fields(form, FieldsOf::whole_file, mode_);
     fields.request.max_lead_seconds = kLiveLeadSeconds;
     const net::any_io_executor executor = co_await net::this_coro::executor;
     std::unique_ptr<PictureBody> body;
     const Heads::Watch watch = body_for(body, kind, executor);
-    auto starting = start("pictures_" + random_uuid(), std::move(fields), sound, watch);
+    auto starting = start("pictures_" + random_uuid(), std::move(fields), audio, watch);
     co_await std::move(starting);
     co_return pictures_response(std::move(body), kind);
   }
@@ -162,11 +162,11 @@ class WholeFileRoutes {
  private:
   struct Driven {
     std::string name;
-    Entry entry;
+    Hosted entry;
     bool crop;
   };
 
-  static Response finished(const Request& request, const Entry& entry, const std::string& name,
+  static Response finished(const Request& request, const Hosted& entry, const std::string& name,
                            const std::string& parameters) {
     Response response = file_response(request, entry.video->recording_path(), "video/mp4");
     response.headers.emplace_back("Content-Disposition", fmt::format("attachment; filename=\"{}.mp4\"", name));
@@ -178,7 +178,7 @@ class WholeFileRoutes {
   /// `body` must live until the session is created.
   static Heads::Watch body_for(std::unique_ptr<PictureBody>& body, PictureBody::Kind kind,
                                net::any_io_executor executor) {
-    return [&body, kind, executor = std::move(executor)](const Entry& entry) {
+    return [&body, kind, executor = std::move(executor)](const Hosted& entry) {
       body = std::make_unique<PictureBody>(entry, kind, executor);
     };
   }
@@ -212,21 +212,22 @@ class WholeFileRoutes {
     auto opening = decoder_.driving(video, std::move(talker), talks_->shared_model());
     talker = co_await std::move(opening);
     const bool crop = talker.options.get<bool>("crop").value_or(true);
-    const Entry entry = talks_->create(name, std::move(talker), watch).newest();
+    const Hosted entry = talks_->create(name, std::move(talker), watch).newest();
     co_return Driven{std::move(name), entry, crop};
   }
 
-  net::awaitable<Entry> start(std::string id, TalkFields fields, std::string_view sound, Heads::Watch watch = {}) {
+  net::awaitable<Hosted> start(std::string id, TalkFields fields, std::string_view audio_file,
+                               Heads::Watch watch = {}) {
     auto decoding = decoder_.portrait(fields.image, std::move(fields.request), talks_->shared_model());
     fields.request = co_await std::move(decoding);
-    auto hearing = hear(sound, fields.request);
+    auto hearing = hear(audio_file, fields.request);
     media::DecodedAudio audio = co_await std::move(hearing);
     co_return begin_whole_file(*talks_, std::move(id), std::move(fields.request), std::move(audio), watch);
   }
 
   /// All that `talker` is to say, at the rate that it listens at.
-  net::awaitable<media::DecodedAudio> hear(std::string_view sound, const generation::Request& talker) {
-    auto decoding = decoder_.sound(sound);
+  net::awaitable<media::DecodedAudio> hear(std::string_view audio_file, const generation::Request& talker) {
+    auto decoding = decoder_.audio(audio_file);
     media::DecodedAudio audio = co_await std::move(decoding);
     auto resampling =
         decoder_.whole_at_rate(std::move(audio), talks_->shared_model()->plan(talker)->format().speech_hz);
@@ -244,15 +245,15 @@ namespace imtalker {
 
 std::string output_name() { return std::string(kOutput) + random_uuid(); }
 
-Entry begin_whole_file(Heads& talks, std::string name, generation::Request talker, media::DecodedAudio audio,
-                       const Heads::Watch& watch) {
+Hosted begin_whole_file(Heads& talks, std::string name, generation::Request talker, media::DecodedAudio audio,
+                        const Heads::Watch& watch) {
   talker.options.set("chunk_duration", kChunkSeconds);
   Head& session = talks.create(std::move(name), std::move(talker), watch);
   talks.say(session, std::move(audio.samples), audio.hz);
   return session.newest();
 }
 
-net::awaitable<void> wait_until_made(Heads& talks, std::string name, Entry entry) {
+net::awaitable<void> wait_until_made(Heads& talks, std::string name, Hosted entry) {
   const net::any_io_executor executor = co_await net::this_coro::executor;
   const auto wakeup = std::make_shared<Wakeup>(executor);
   const auto viewer = entry.video->watch(delivery::EncodedStream::From::newest, wakeup->notifier());

@@ -3,7 +3,7 @@
 #include <charconv>
 
 #include "rushes/server/api/native/session_json.h"
-#include "rushes/server/growing_video.h"
+#include "rushes/server/streaming/growing_video.h"
 
 namespace rushes::server {
 namespace {
@@ -38,10 +38,10 @@ std::string with_token(const std::string& playlist, const Request& request) {
 /// asks so, for the one that it lacks, which spares it to ask again and again.
 class PlaylistBody final : public BodySource {
  public:
-  PlaylistBody(const Entry& entry, const Request& request, HlsFormat format, bool from_start, int64_t segment,
+  PlaylistBody(const Hosted& entry, const Request& request, HlsFormat format, bool from_start, int64_t segment,
                std::optional<int64_t> part)
       : video_(entry.video),
-        hls_(entry.outlets->hls()),
+        hls_(entry.sinks->hls()),
         request_(request),
         format_(format),
         from_start_(from_start),
@@ -107,11 +107,11 @@ int64_t parse_number(std::string_view what, std::string_view text) {
   return value;
 }
 
-Response get_playlist(const Entry& entry, const Request& request, HlsFormat format) {
+Response get_playlist(const Hosted& entry, const Request& request, HlsFormat format) {
   const std::string from = request.query_value("from").value_or("newest");
   require(from == "start" || from == "newest", ErrorCode::invalid_argument, "from must be start or newest (got '{}')",
           from.substr(0, 32));
-  const auto hls = entry.outlets->hls();
+  const auto hls = entry.sinks->hls();
   int64_t segment = 0;
   std::optional<int64_t> part;
   if (const auto number = request.query_value("_HLS_msn")) {
@@ -133,11 +133,11 @@ Response get_playlist(const Entry& entry, const Request& request, HlsFormat form
   return response;
 }
 
-Response get_master(const Entry& entry, const Request& request, HlsFormat format) {
+Response get_master(const Hosted& entry, const Request& request, HlsFormat format) {
   Response response;
   response.content_type = kPlaylistType;
   response.headers.emplace_back("Cache-Control", "no-store");
-  response.body = with_token(entry.outlets->hls()->master(format), request);
+  response.body = with_token(entry.sinks->hls()->master(format), request);
   return response;
 }
 
@@ -148,10 +148,10 @@ Response media_response(const Request& request, delivery::SharedBytes bytes, std
   return response;
 }
 
-Response get_part(const Entry& entry, const Request& request, int64_t number) {
+Response get_part(const Hosted& entry, const Request& request, int64_t number) {
   const EncodedStream::Status status = entry.video->status();
   if (status.ended || number != status.gops)
-    return media_response(request, entry.outlets->hls()->part(number), "video/iso.segment");
+    return media_response(request, entry.sinks->hls()->part(number), "video/iso.segment");
   Response response;
   response.content_type = "video/iso.segment";
   response.body = std::make_unique<NextPartBody>(entry.video, number);
@@ -161,8 +161,8 @@ Response get_part(const Entry& entry, const Request& request, int64_t number) {
 }  // namespace
 
 // GET /v1/sessions/{id}/hls/{file}: playlists and segments, see docs/api.md.
-Response get_hls(const SessionTable& sessions, const Request& request) {
-  const Entry& entry = entry_of(sessions, request);
+Response get_hls(const SessionStore& sessions, const Request& request) {
+  const Hosted& entry = hosted_of(sessions, request);
   const std::string& file = request.path_value("file");
   if (file == "master.m3u8") return get_master(entry, request, HlsFormat::fmp4);
   if (file == "master_ts.m3u8") return get_master(entry, request, HlsFormat::mpeg_ts);
@@ -177,8 +177,7 @@ Response get_hls(const SessionTable& sessions, const Request& request) {
   if (name.starts_with("part") && ending == ".m4s")
     return get_part(entry, request, parse_number("the part", name.substr(4, dot - 4)));
   const HlsFormat format = ending == ".ts" ? HlsFormat::mpeg_ts : HlsFormat::fmp4;
-  return media_response(request,
-                        entry.outlets->hls()->segment(parse_number("the segment", name.substr(0, dot)), format),
+  return media_response(request, entry.sinks->hls()->segment(parse_number("the segment", name.substr(0, dot)), format),
                         format == HlsFormat::mpeg_ts ? "video/mp2t" : "video/iso.segment");
 }
 

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "rushes/base/error.h"
-#include "rushes/server/json_check.h"
+#include "rushes/server/api/json_check.h"
 
 namespace rushes::server {
 namespace {

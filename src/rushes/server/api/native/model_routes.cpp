@@ -55,7 +55,7 @@ Json capabilities_json(const generation::Capabilities& capabilities) {
 }
 
 /// The files of a folder whose type begins so, by name.
-Json examples_of(const ModelShelf::Status& model, std::string_view type) {
+Json examples_of(const ServedModels::Status& model, std::string_view type) {
   std::vector<fs::path> files;
   std::error_code missing;
   for (const auto& entry : fs::directory_iterator(model.examples, missing))
@@ -68,7 +68,7 @@ Json examples_of(const ModelShelf::Status& model, std::string_view type) {
   return list;
 }
 
-Json model_json(const ModelShelf::Status& model) {
+Json model_json(const ServedModels::Status& model) {
   Json options = Json::array();
   for (const OptionField& field : model.options) options.push_back(option_json(field));
   return {{"name", model.name},
@@ -84,32 +84,32 @@ Json model_json(const ModelShelf::Status& model) {
 }
 
 /// What clients of OpenAI-style servers read.
-Json card(const ModelShelf::Status& model) {
+Json card(const ServedModels::Status& model) {
   return {{"id", model.name}, {"object", "model"}, {"created", 0}, {"owned_by", "rushes"}};
 }
 
-Response list_models(const SessionTable& sessions, const Request&) {
+Response list_models(const SessionStore& sessions, const Request&) {
   Json cards = Json::array(), models = Json::array();
-  for (const ModelShelf::Status& model : sessions.models().all()) {
+  for (const ServedModels::Status& model : sessions.models().all()) {
     cards.push_back(card(model));
     models.push_back(model_json(model));
   }
   return json_response(200, {{"object", "list"}, {"data", std::move(cards)}, {"models", std::move(models)}});
 }
 
-Response answer_status(const SessionTable& sessions, const std::string& model) {
-  const ModelShelf::Status status = sessions.models().status(model);
+Response answer_status(const SessionStore& sessions, const std::string& model) {
+  const ServedModels::Status status = sessions.models().status(model);
   Json json = card(status);
   json.update(model_json(status));
   return json_response(200, json);
 }
 
-Response get_model(const SessionTable& sessions, const Request& request) {
+Response get_model(const SessionStore& sessions, const Request& request) {
   return answer_status(sessions, request.path_value("model"));
 }
 
 // POST /v1/models/{model}/load: 200 when it is loaded, which may take minutes.
-net::awaitable<Response> load_model(SessionTable& sessions, const Request& request) {
+net::awaitable<Response> load_model(SessionStore& sessions, const Request& request) {
   const std::string& model = request.path_value("model");
   auto loading = sessions.models().load(model);
   co_await std::move(loading);
@@ -117,15 +117,15 @@ net::awaitable<Response> load_model(SessionTable& sessions, const Request& reque
 }
 
 // POST /v1/models/{model}/unload: 409 if sessions use it, or for the default.
-Response unload_model(SessionTable& sessions, const Request& request) {
+Response unload_model(SessionStore& sessions, const Request& request) {
   const std::string& model = request.path_value("model");
   sessions.models().unload(model);
   return answer_status(sessions, model);
 }
 
 // GET /v1/models/{model}/examples/{example}: a picture or speech to try the model with.
-Response get_example(const SessionTable& sessions, const Request& request) {
-  const ModelShelf::Status model = sessions.models().status(request.path_value("model"));
+Response get_example(const SessionStore& sessions, const Request& request) {
+  const ServedModels::Status model = sessions.models().status(request.path_value("model"));
   const auto file =
       model.examples.empty() ? std::nullopt : static_file(model.examples, "/" + request.path_value("example"));
   require(file.has_value(), ErrorCode::not_found, "the model {} has no such example; GET /v1/models/{} lists them",
@@ -135,7 +135,7 @@ Response get_example(const SessionTable& sessions, const Request& request) {
 
 }  // namespace
 
-void add_model_routes(Router& router, SessionTable& sessions) {
+void add_model_routes(Router& router, SessionStore& sessions) {
   const auto bound = [&sessions](auto function) {
     return [&sessions, function](const Request& request) { return function(sessions, request); };
   };

@@ -5,17 +5,17 @@
 namespace rushes::server {
 namespace {
 
-bool has_recording(const Entry& entry) {
+bool has_recording(const Hosted& entry) {
   return !entry.video->recording_path().empty() && entry.video->status().gops > 0;
 }
 
-const Entry& recording_of(const SessionTable& sessions, const Request& request) {
-  const Entry& entry = entry_of(sessions, request);
+const Hosted& recording_of(const SessionStore& sessions, const Request& request) {
+  const Hosted& entry = hosted_of(sessions, request);
   require(has_recording(entry), ErrorCode::not_found, "session {} has no recording yet", entry.session->id().text());
   return entry;
 }
 
-Json recording_json(const Entry& entry) {
+Json recording_json(const Hosted& entry) {
   const delivery::EncodedStream::Status video = entry.video->status();
   const Json session = session_json(entry);
   const std::string& id = entry.session->id().text();
@@ -37,10 +37,10 @@ Json recording_json(const Entry& entry) {
             {"hls", base + "/hls/master.m3u8"}}}};
 }
 
-Response list_recordings(const SessionTable& sessions, const Request&) {
+Response list_recordings(const SessionStore& sessions, const Request&) {
   Json list = Json::array();
   int64_t bytes = 0;
-  for (const Entry& entry : sessions.all()) {
+  for (const Hosted& entry : sessions.all()) {
     if (!has_recording(entry)) continue;
     bytes += entry.video->status().recorded_bytes;
     list.push_back(recording_json(entry));
@@ -49,13 +49,13 @@ Response list_recordings(const SessionTable& sessions, const Request&) {
       200, {{"recordings", std::move(list)}, {"bytes", bytes}, {"max_bytes", sessions.limits().max_data_bytes}});
 }
 
-Response get_recording(const SessionTable& sessions, const Request& request) {
+Response get_recording(const SessionStore& sessions, const Request& request) {
   return json_response(200, recording_json(recording_of(sessions, request)));
 }
 
 // DELETE /v1/recordings/{id}: with its session; 409 while that runs.
-Response delete_recording(SessionTable& sessions, const Request& request) {
-  const Entry& entry = recording_of(sessions, request);
+Response delete_recording(SessionStore& sessions, const Request& request) {
+  const Hosted& entry = recording_of(sessions, request);
   require(entry.session->over(), ErrorCode::conflict, "session {} is still {}; stop it first, or delete the session",
           entry.session->id().text(), name(entry.session->status().state));
   sessions.remove(entry.session->id());
@@ -66,7 +66,7 @@ Response delete_recording(SessionTable& sessions, const Request& request) {
 
 }  // namespace
 
-void add_recording_routes(Router& router, SessionTable& sessions) {
+void add_recording_routes(Router& router, SessionStore& sessions) {
   const auto bound = [&sessions](auto function) {
     return [&sessions, function](const Request& request) { return function(sessions, request); };
   };

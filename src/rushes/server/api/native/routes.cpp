@@ -5,7 +5,7 @@
 
 #include "rushes/server/api/native/session_json.h"
 #include "rushes/server/api/native/session_request.h"
-#include "rushes/server/growing_video.h"
+#include "rushes/server/streaming/growing_video.h"
 
 namespace rushes::server {
 namespace {
@@ -28,11 +28,11 @@ bool from_start(const Request& request) {
 
 // POST /v1/sessions: starts a generation, if need be after its model has been loaded. 201 with the session; 400, 413,
 // 415, 422 for the request, 404 for the model, 429 at the limit.
-net::awaitable<Response> create_session(SessionTable& sessions, WorkPool& work, const Request& request) {
+net::awaitable<Response> create_session(SessionStore& sessions, WorkPool& work, const Request& request) {
   std::string model = sessions.models().default_name();
   auto naming = work.run_if_large(request.body.size(), [&] { return parse_model_name(request.body); });
   if (auto named = co_await std::move(naming)) model = std::move(*named);
-  if (sessions.models().status(model).state != ModelShelf::State::loaded) {  // 404
+  if (sessions.models().status(model).state != ServedModels::State::loaded) {  // 404
     auto checking = work.run_if_large(request.body.size(), [&] {
       check_session_request(request.body);
       return true;
@@ -45,7 +45,7 @@ net::awaitable<Response> create_session(SessionTable& sessions, WorkPool& work, 
   auto parsing =
       work.run_if_large(request.body.size(), [&] { return parse_session_request(request.body, *loaded, model); });
   generation::Request wanted = co_await std::move(parsing);
-  const Entry entry = sessions.create(std::move(wanted), {.model = model});
+  const Hosted entry = sessions.create(std::move(wanted), {.model = model});
   Response response = json_response(201, session_json(entry));
   response.headers.emplace_back("Location", "/v1/sessions/" + entry.session->id().text());
   co_return response;
@@ -70,19 +70,19 @@ std::set<SessionState> wanted_states(const Request& request) {
   }
 }
 
-Response list_sessions(const SessionTable& sessions, const Request& request) {
+Response list_sessions(const SessionStore& sessions, const Request& request) {
   const std::set<SessionState> wanted = wanted_states(request);
   Json list = Json::array();
-  for (const Entry& entry : sessions.all())
+  for (const Hosted& entry : sessions.all())
     if (wanted.empty() || wanted.contains(entry.session->status().state)) list.push_back(session_json(entry));
   return json_response(200, {{"sessions", std::move(list)}});
 }
 
-Response get_session(const SessionTable& sessions, const Request& request) {
-  return json_response(200, session_json(entry_of(sessions, request)));
+Response get_session(const SessionStore& sessions, const Request& request) {
+  return json_response(200, session_json(hosted_of(sessions, request)));
 }
 
-Response delete_session(SessionTable& sessions, const Request& request) {
+Response delete_session(SessionStore& sessions, const Request& request) {
   sessions.remove(SessionId::parse(request.path_value("id")));
   Response response;
   response.status = 204;
@@ -90,44 +90,44 @@ Response delete_session(SessionTable& sessions, const Request& request) {
 }
 
 // POST /v1/sessions/{id}/prompt: from the next block on. 202; 409 when the session has ended.
-Response set_prompt(const SessionTable& sessions, const Request& request) {
-  const Entry& entry = entry_of(sessions, request);
+Response set_prompt(const SessionStore& sessions, const Request& request) {
+  const Hosted& entry = hosted_of(sessions, request);
   entry.session->set_prompt(parse_prompt_request(JsonFields(request.body)));
   return json_response(202, session_json(entry));
 }
 
 // POST /v1/sessions/{id}/fork: 201 with the new session; 409 when this one has ended or keeps no such border, 429 at
 // the limit.
-Response fork_session(SessionTable& sessions, const Request& request) {
+Response fork_session(SessionStore& sessions, const Request& request) {
   const SessionId id = SessionId::parse(request.path_value("id"));
   ForkRequest wanted = parse_fork_request(request.body);
-  const Entry entry = sessions.fork(id, std::move(wanted.prompt), wanted.blocks);
+  const Hosted entry = sessions.fork(id, std::move(wanted.prompt), wanted.blocks);
   Response response = json_response(201, session_json(entry));
   response.headers.emplace_back("Location", "/v1/sessions/" + entry.session->id().text());
   return response;
 }
 
-Response set_pacing(const SessionTable& sessions, const Request& request) {
-  const Entry& entry = entry_of(sessions, request);
+Response set_pacing(const SessionStore& sessions, const Request& request) {
+  const Hosted& entry = hosted_of(sessions, request);
   entry.session->set_max_lead(parse_pacing_request(request.body));
   return json_response(200, session_json(entry));
 }
 
-Response pause_session(const SessionTable& sessions, const Request& request) {
-  const Entry& entry = entry_of(sessions, request);
+Response pause_session(const SessionStore& sessions, const Request& request) {
+  const Hosted& entry = hosted_of(sessions, request);
   entry.session->pause();
   return json_response(200, session_json(entry));
 }
 
-Response resume_session(const SessionTable& sessions, const Request& request) {
-  const Entry& entry = entry_of(sessions, request);
+Response resume_session(const SessionStore& sessions, const Request& request) {
+  const Hosted& entry = hosted_of(sessions, request);
   entry.session->resume();
   return json_response(200, session_json(entry));
 }
 
 // POST /v1/sessions/{id}/stop: also of a session that has ended, so that two who stop it both succeed.
-Response stop_session(const SessionTable& sessions, const Request& request) {
-  const Entry& entry = entry_of(sessions, request);
+Response stop_session(const SessionStore& sessions, const Request& request) {
+  const Hosted& entry = hosted_of(sessions, request);
   entry.session->stop();
   return json_response(200, session_json(entry));
 }
@@ -135,8 +135,8 @@ Response stop_session(const SessionTable& sessions, const Request& request) {
 // ---- watching -------------------------------------------------------------------------------------------------------
 
 // GET /v1/sessions/{id}/video.mp4: the file once it is complete, with ranges; before, it grows while it is sent.
-Response get_video(const SessionTable& sessions, const Request& request) {
-  const Entry& entry = entry_of(sessions, request);
+Response get_video(const SessionStore& sessions, const Request& request) {
+  const Hosted& entry = hosted_of(sessions, request);
   const auto from = from_start(request) ? EncodedStream::From::start : EncodedStream::From::newest;
   Response response;
   if (entry.video->status().recording_complete && from == EncodedStream::From::start) {
@@ -149,7 +149,7 @@ Response get_video(const SessionTable& sessions, const Request& request) {
   return response;
 }
 
-net::awaitable<void> send_events(std::shared_ptr<Session> session, bool from_start, const SessionTable* sessions,
+net::awaitable<void> send_events(std::shared_ptr<Session> session, bool from_start, const SessionStore* sessions,
                                  WebSocket* viewer) {
   const net::any_io_executor executor = co_await net::this_coro::executor;
   const auto wakeup = std::make_shared<Wakeup>(executor);
@@ -168,13 +168,13 @@ net::awaitable<void> send_events(std::shared_ptr<Session> session, bool from_sta
 }
 
 // WebSocket /v1/sessions/{id}/events: each event as a JSON text message, in order.
-Feed events_feed(const SessionTable& sessions, const Request& request) {
-  return [session = entry_of(sessions, request).session, start = from_start(request), &sessions](WebSocket& viewer) {
+Feed events_feed(const SessionStore& sessions, const Request& request) {
+  return [session = hosted_of(sessions, request).session, start = from_start(request), &sessions](WebSocket& viewer) {
     return send_events(session, start, &sessions, &viewer);
   };
 }
 
-net::awaitable<void> send_video(Entry entry, EncodedStream::From from, const SessionTable* sessions,
+net::awaitable<void> send_video(Hosted entry, EncodedStream::From from, const SessionStore* sessions,
                                 WebSocket* viewer) {
   GrowingVideo video(entry.video, from);
   for (;;) {
@@ -187,16 +187,16 @@ net::awaitable<void> send_video(Entry entry, EncodedStream::From from, const Ses
 }
 
 // WebSocket /v1/sessions/{id}/video: binary messages, the initialisation segment, then a fragment a block.
-Feed video_feed(const SessionTable& sessions, const Request& request) {
+Feed video_feed(const SessionStore& sessions, const Request& request) {
   const auto from = from_start(request) ? EncodedStream::From::start : EncodedStream::From::newest;
-  return [entry = entry_of(sessions, request), from, &sessions](WebSocket& viewer) {
+  return [entry = hosted_of(sessions, request), from, &sessions](WebSocket& viewer) {
     return send_video(entry, from, &sessions, &viewer);
   };
 }
 
 }  // namespace
 
-void add_native_routes(Router& router, SessionTable& sessions, WorkPool& work) {
+void add_native_routes(Router& router, SessionStore& sessions, WorkPool& work) {
   const auto bound = [&sessions](auto function) {
     return [&sessions, function](const Request& request) { return function(sessions, request); };
   };

@@ -12,7 +12,7 @@ namespace {
 using delivery::RtmpOptions;
 using delivery::RtmpPush;
 
-Json push_json(const Entry& entry, int64_t number, const RtmpPush& push) {
+Json push_json(const Hosted& entry, int64_t number, const RtmpPush& push) {
   const RtmpPush::Status status = push.status();
   return {{"push", number},
           {"url", push.shown_url()},
@@ -54,21 +54,21 @@ PushRequest parse_push_request(std::string_view body, const std::vector<std::str
 }
 
 // POST /v1/sessions/{id}/rtmp: starts a push. 201; 400 for the address, 429 beyond four at a time.
-Response start_push(const SessionTable& sessions, const std::vector<std::string>& allowed_hosts,
+Response start_push(const SessionStore& sessions, const std::vector<std::string>& allowed_hosts,
                     const Request& request) {
-  const Entry& entry = entry_of(sessions, request);
+  const Hosted& entry = hosted_of(sessions, request);
   PushRequest wanted = parse_push_request(request.body, allowed_hosts);
-  const auto [number, push] = entry.outlets->push(std::move(wanted.url), wanted.options);
+  const auto [number, push] = entry.sinks->push(std::move(wanted.url), wanted.options);
   Json json = push_json(entry, number, *push);
   Response response = json_response(201, json);
   response.headers.emplace_back("Location", json["urls"]["self"].get<std::string>());
   return response;
 }
 
-Response list_pushes(const SessionTable& sessions, const Request& request) {
-  const Entry& entry = entry_of(sessions, request);
+Response list_pushes(const SessionStore& sessions, const Request& request) {
+  const Hosted& entry = hosted_of(sessions, request);
   Json list = Json::array();
-  for (const auto& [number, push] : entry.outlets->pushes()) list.push_back(push_json(entry, number, *push));
+  for (const auto& [number, push] : entry.sinks->pushes()) list.push_back(push_json(entry, number, *push));
   return json_response(200, {{"pushes", std::move(list)}});
 }
 
@@ -81,24 +81,24 @@ int64_t push_number(const Request& request) {
   return number;
 }
 
-Response get_push(const SessionTable& sessions, const Request& request) {
-  const Entry& entry = entry_of(sessions, request);
+Response get_push(const SessionStore& sessions, const Request& request) {
+  const Hosted& entry = hosted_of(sessions, request);
   const int64_t number = push_number(request);
-  return json_response(200, push_json(entry, number, *entry.outlets->find_push(number)));
+  return json_response(200, push_json(entry, number, *entry.sinks->find_push(number)));
 }
 
 // DELETE /v1/sessions/{id}/rtmp/{push}: sends nothing more. Also 200 if it had ended.
-Response stop_push(const SessionTable& sessions, const Request& request) {
-  const Entry& entry = entry_of(sessions, request);
+Response stop_push(const SessionStore& sessions, const Request& request) {
+  const Hosted& entry = hosted_of(sessions, request);
   const int64_t number = push_number(request);
-  const auto push = entry.outlets->find_push(number);
+  const auto push = entry.sinks->find_push(number);
   push->stop();
   return json_response(200, push_json(entry, number, *push));
 }
 
 }  // namespace
 
-void add_rtmp_routes(Router& router, SessionTable& sessions, std::vector<std::string> allowed_hosts) {
+void add_rtmp_routes(Router& router, SessionStore& sessions, std::vector<std::string> allowed_hosts) {
   const auto bound = [&sessions](auto function) {
     return [&sessions, function](const Request& request) { return function(sessions, request); };
   };

@@ -4,12 +4,12 @@
 #include <vector>
 
 #include "rushes/server/http/router.h"
-#include "rushes/server/session_table.h"
+#include "rushes/server/sessions/session_store.h"
 
 namespace rushes::server {
 
 /// `allowed_hosts`: names and addresses that may be pushed to, "*" for any; this machine always. `sessions` must
 /// outlive the router.
-void add_rtmp_routes(Router& router, SessionTable& sessions, std::vector<std::string> allowed_hosts);
+void add_rtmp_routes(Router& router, SessionStore& sessions, std::vector<std::string> allowed_hosts);
 
 }  // namespace rushes::server

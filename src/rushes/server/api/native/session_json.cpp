@@ -76,7 +76,7 @@ struct EventFields {
 
 }  // namespace
 
-const Entry& entry_of(const SessionTable& sessions, const Request& request) {
+const Hosted& hosted_of(const SessionStore& sessions, const Request& request) {
   return sessions.find(generation::SessionId::parse(request.path_value("id")));
 }
 
@@ -86,7 +86,7 @@ Json event_json(const generation::StreamEvent& event) {
   return json;
 }
 
-Json session_json(const Entry& entry) {
+Json session_json(const Hosted& entry) {
   const generation::Session& session = *entry.session;
   const generation::SessionStatus status = session.status();
   const delivery::EncodedStream::Status video = entry.video->status();
@@ -111,7 +111,7 @@ Json session_json(const Entry& entry) {
             {"segments", format.segments},
             {"blocks_per_segment", format.blocks_per_segment},
             {"blocks_per_later_segment", format.blocks_per_later_segment},
-            {"audio_hz", format.sound_hz},
+            {"audio_hz", format.audio_hz},
             {"speech_hz", format.speech_hz},
             {"mime_type", entry.video->mime_type()}}},
           {"speech", format.speech_hz > 0 ? Json{{"received_s", static_cast<double>(status.speech_samples) /

@@ -103,7 +103,7 @@ std::string checked_prompt(std::string_view field, std::string_view text) {
   return std::string(prompt);
 }
 
-Picture decode_picture(std::string_view field, std::string_view text) {
+Image decode_image(std::string_view field, std::string_view text) {
   require(!text.starts_with("http:") && !text.starts_with("https:") && !text.starts_with("file:"),
           ErrorCode::invalid_argument, "{} must be the picture itself in base64; this server fetches no addresses",
           field);
@@ -113,8 +113,7 @@ Picture decode_picture(std::string_view field, std::string_view text) {
   media::ImageLimits limits;
   limits.max_bytes = kMaxImageBytes;
   limits.max_pixels = 16 << 20;
-  media::Image image = media::decode_image({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, limits);
-  return {.rgb = std::move(image.rgb), .height = image.height, .width = image.width};
+  return media::decode_image({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, limits);
 }
 
 namespace {
@@ -153,7 +152,7 @@ generation::Request parse_session_request(std::string_view body, const generatio
   fields.require_all_known();
   check_model(fields, name);
   request.prompts = parse_prompts(fields, model.capabilities().needs.has(generation::Modality::text));
-  if (const auto image = fields.string("image")) request.image = decode_picture("image", *image);
+  if (const auto image = fields.string("image")) request.image = decode_image("image", *image);
   // As many segments as prompts, so that each prompt is seen.
   const auto prompts = std::max<int64_t>(1, static_cast<int64_t>(request.prompts.size()));
   request.segments = segments.value_or(request.video_frames ? 1 : prompts);

@@ -30,7 +30,7 @@ void read_options(JsonFields& fields, const generation::Model& model, generation
 /// A prompt without the white space around it; `field` stands in messages.
 std::string checked_prompt(std::string_view field, std::string_view text);
 /// A picture in base64, also as a data: address.
-Picture decode_picture(std::string_view field, std::string_view text);
+Image decode_image(std::string_view field, std::string_view text);
 
 /// The field `model` of such a body, whatever else stands there.
 std::optional<std::string> parse_model_name(std::string_view body);

@@ -5,7 +5,7 @@
 
 #include "rushes/media/audio_decoder.h"
 #include "rushes/server/api/native/session_json.h"
-#include "rushes/server/growing_video.h"
+#include "rushes/server/streaming/growing_video.h"
 
 namespace rushes::server {
 namespace {
@@ -41,7 +41,7 @@ std::optional<int64_t> pcm_hz(const Request& request) {
   return std::nullopt;
 }
 
-void require_speech(const Entry& entry) {
+void require_speech(const Hosted& entry) {
   require(entry.session->format().speech_hz > 0, ErrorCode::unsupported, "session {} takes no speech",
           entry.session->id().text());
 }
@@ -49,8 +49,8 @@ void require_speech(const Entry& entry) {
 // POST /v1/sessions/{id}/audio[?end=true][&format=s16le&rate=16000]: the next piece of speech, a sound file or bare
 // samples; with `end` the utterance is complete. 202 with the session; 400, 413, 415, 422 for the sound, 409 when the
 // session has ended, 429 when too much waits to be spoken.
-net::awaitable<Response> feed(SessionTable& sessions, WorkPool& work, const Request& request) {
-  require_speech(entry_of(sessions, request));
+net::awaitable<Response> feed(SessionStore& sessions, WorkPool& work, const Request& request) {
+  require_speech(hosted_of(sessions, request));
   const bool ends = flag(request, "end");
   const auto hz = pcm_hz(request);
   require(!hz || request.body.size() % 2 == 0, ErrorCode::invalid_argument, "{} bytes are no 16-bit samples",
@@ -62,12 +62,12 @@ net::awaitable<Response> feed(SessionTable& sessions, WorkPool& work, const Requ
     return media::decode_audio(bytes, {.max_bytes = kMaxPieceBytes, .max_seconds = kMaxPieceSeconds});
   });
   const media::DecodedAudio audio = co_await std::move(decoding);
-  const Entry& entry = entry_of(sessions, request);  // it may have been deleted meanwhile
+  const Hosted& entry = hosted_of(sessions, request);  // it may have been deleted meanwhile
   sessions.feed(entry, audio.samples, audio.hz > 0 ? audio.hz : entry.session->format().speech_hz, ends);
   co_return json_response(202, session_json(entry));
 }
 
-net::awaitable<void> hear(SessionTable* sessions, Entry entry, int64_t hz, WebSocket* speaker) {
+net::awaitable<void> hear(SessionStore* sessions, Hosted entry, int64_t hz, WebSocket* speaker) {
   const net::any_io_executor executor = co_await net::this_coro::executor;
   const auto wakeup = std::make_shared<Wakeup>(executor);
   const auto wrong = std::make_shared<std::string>();
@@ -110,8 +110,8 @@ net::awaitable<void> hear(SessionTable* sessions, Entry entry, int64_t hz, WebSo
 
 // WebSocket /v1/sessions/{id}/audio[?rate=16000]: binary messages of signed 16-bit little-endian PCM, one channel; the
 // text message "end" completes an utterance. It ends with the session.
-Feed audio_feed(SessionTable& sessions, const Request& request) {
-  const Entry entry = entry_of(sessions, request);
+Feed audio_feed(SessionStore& sessions, const Request& request) {
+  const Hosted entry = hosted_of(sessions, request);
   require_speech(entry);
   return [entry, hz = sample_rate(request), &sessions](WebSocket& speaker) {
     return hear(&sessions, entry, hz, &speaker);
@@ -120,7 +120,7 @@ Feed audio_feed(SessionTable& sessions, const Request& request) {
 
 }  // namespace
 
-void add_speech_routes(Router& router, SessionTable& sessions, WorkPool& work) {
+void add_speech_routes(Router& router, SessionStore& sessions, WorkPool& work) {
   router.answer_later(
       "POST", "/v1/sessions/{id}/audio",
       [&sessions, &work](const Request& request) { return feed(sessions, work, request); }, kMaxPieceBytes);

@@ -2,11 +2,11 @@
 #pragma once
 #include "rushes/server/http/router.h"
 #include "rushes/server/http/work_pool.h"
-#include "rushes/server/session_table.h"
+#include "rushes/server/sessions/session_store.h"
 
 namespace rushes::server {
 
 /// Both outlive the router.
-void add_speech_routes(Router& router, SessionTable& sessions, WorkPool& work);
+void add_speech_routes(Router& router, SessionStore& sessions, WorkPool& work);
 
 }  // namespace rushes::server

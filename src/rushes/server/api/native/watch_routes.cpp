@@ -2,9 +2,9 @@
 
 #include "rushes/server/api/native/hls_routes.h"
 #include "rushes/server/api/native/session_json.h"
-#include "rushes/server/growing_video.h"
-#include "rushes/server/picture_feed.h"
-#include "rushes/server/text_stream.h"
+#include "rushes/server/streaming/growing_video.h"
+#include "rushes/server/streaming/picture_feed.h"
+#include "rushes/server/streaming/text_stream.h"
 
 namespace rushes::server {
 namespace {
@@ -21,8 +21,8 @@ std::string choice(const Request& request, std::string_view name, std::initializ
 
 // GET /v1/sessions/{id}/recording.mp4: as a download, with ranges also while it grows; without one it goes on until the
 // end. 404 when there is no recording, 416 beyond what exists.
-Response get_recording(const SessionTable& sessions, const Request& request) {
-  const Entry& entry = entry_of(sessions, request);
+Response get_recording(const SessionStore& sessions, const Request& request) {
+  const Hosted& entry = hosted_of(sessions, request);
   const EncodedStream::Status status = entry.video->status();
   const auto& path = entry.video->recording_path();
   require(!path.empty(), ErrorCode::not_found, "session {} is not recorded", entry.session->id().text());
@@ -42,8 +42,8 @@ Response get_recording(const SessionTable& sessions, const Request& request) {
   return response;
 }
 
-Response text_stream(const SessionTable& sessions, const Request& request, TextFormat format) {
-  const Entry& entry = entry_of(sessions, request);
+Response text_stream(const SessionStore& sessions, const Request& request, TextFormat format) {
+  const Hosted& entry = hosted_of(sessions, request);
   TextStreamOptions options{.format = format};
   options.video = choice(request, "video", {"mp4", "none"}) == "mp4";
   options.from_newest = choice(request, "from", {"start", "newest"}) == "newest";
@@ -66,30 +66,30 @@ Response text_stream(const SessionTable& sessions, const Request& request, TextF
 }
 
 // GET /v1/sessions/{id}/stream.sse: events and video as server-sent events, also after a break (Last-Event-ID).
-Response get_server_sent_events(const SessionTable& sessions, const Request& request) {
+Response get_server_sent_events(const SessionStore& sessions, const Request& request) {
   return text_stream(sessions, request, TextFormat::server_sent_events);
 }
 
 // GET /v1/sessions/{id}/stream.ndjson: the same, one JSON object a line.
-Response get_ndjson(const SessionTable& sessions, const Request& request) {
+Response get_ndjson(const SessionStore& sessions, const Request& request) {
   return text_stream(sessions, request, TextFormat::ndjson);
 }
 
 // WebSocket /v1/sessions/{id}/frames: single pictures as JPEG, as binary messages or in JSON.
-Feed frames_feed(const SessionTable& sessions, const Request& request) {
+Feed frames_feed(const SessionStore& sessions, const Request& request) {
   PictureFeedOptions options;
   options.base64 = choice(request, "format", {"binary", "base64"}) == "base64";
   options.from = choice(request, "from", {"newest", "oldest"}) == "newest" ? delivery::JpegStream::From::newest
                                                                            : delivery::JpegStream::From::oldest;
   options.realtime = choice(request, "pacing", {"asap", "realtime"}) == "realtime";
-  return [entry = entry_of(sessions, request), options, &sessions](WebSocket& viewer) {
+  return [entry = hosted_of(sessions, request), options, &sessions](WebSocket& viewer) {
     return send_pictures(entry, options, &sessions, &viewer);
   };
 }
 
 }  // namespace
 
-void add_watch_routes(Router& router, SessionTable& sessions) {
+void add_watch_routes(Router& router, SessionStore& sessions) {
   const auto bound = [&sessions](auto function) {
     return [&sessions, function](const Request& request) { return function(sessions, request); };
   };

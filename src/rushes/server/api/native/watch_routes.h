@@ -2,11 +2,11 @@
 // NDJSON, single pictures.
 #pragma once
 #include "rushes/server/http/router.h"
-#include "rushes/server/session_table.h"
+#include "rushes/server/sessions/session_store.h"
 
 namespace rushes::server {
 
 /// `sessions` must outlive the router.
-void add_watch_routes(Router& router, SessionTable& sessions);
+void add_watch_routes(Router& router, SessionStore& sessions);
 
 }  // namespace rushes::server

@@ -3,7 +3,7 @@
 #include "rushes/server/api/native/session_json.h"
 #include "rushes/server/http/router.h"
 #include "rushes/server/http/work_pool.h"
-#include "rushes/server/session_table.h"
+#include "rushes/server/sessions/session_store.h"
 
 namespace rushes::server {
 namespace {
@@ -14,9 +14,9 @@ struct Watched {
   std::string path;
 };
 
-Watched find_session(const SessionTable& sessions, const Request& request) {
-  const Entry& entry = entry_of(sessions, request);
-  return {entry.outlets->whep(), "/v1/sessions/" + entry.session->id().text() + "/whep/"};
+Watched find_session(const SessionStore& sessions, const Request& request) {
+  const Hosted& entry = hosted_of(sessions, request);
+  return {entry.sinks->whep(), "/v1/sessions/" + entry.session->id().text() + "/whep/"};
 }
 
 void require_offer(const Request& request, std::size_t viewers, const WebRtcLimits& limits) {
@@ -57,24 +57,24 @@ net::awaitable<Response> connect_viewer(Watched watched, std::size_t viewers, Wo
 
 // POST /v1/sessions/{id}/whip: an SDP offer that sends sound. As above; 409 while another one speaks, 415 for a session
 // that takes no speech.
-net::awaitable<Response> connect_speaker(SessionTable& sessions, WorkPool& work, const WebRtcLimits& limits,
+net::awaitable<Response> connect_speaker(SessionStore& sessions, WorkPool& work, const WebRtcLimits& limits,
                                          const Request& request) {
   require_offer(request, sessions.peers(), limits);
-  const Entry entry = entry_of(sessions, request);
+  const Hosted entry = hosted_of(sessions, request);
   const int64_t hz = entry.session->format().speech_hz;
   require(hz > 0, ErrorCode::unsupported, "session {} takes no speech", entry.session->id().text());
   const media::WebRtcPeer::Options options{.local_addresses = limits.addresses, .microphone_hz = hz};
-  auto connecting = work.run([&] { return delivery::connect_microphone(request.body, options); });
+  auto connecting = work.run([&] { return ingest::connect_microphone(request.body, options); });
   const std::shared_ptr<media::WebRtcPeer> peer = co_await std::move(connecting);
   // It may have been deleted meanwhile.
-  const delivery::Microphone& microphone = sessions.listen(sessions.find(entry.session->id()), peer);
+  const ingest::Microphone& microphone = sessions.listen(sessions.find(entry.session->id()), peer);
   co_return sdp_answer(peer->answer(), "/v1/sessions/" + entry.session->id().text() + "/whip/" + microphone.id());
 }
 
 // DELETE /v1/sessions/{id}/whip/{viewer}: the speaker falls silent. 204.
-Response disconnect_speaker(const SessionTable& sessions, const Request& request) {
-  const Entry& entry = entry_of(sessions, request);
-  const delivery::Microphone* microphone = entry.speech->microphone();
+Response disconnect_speaker(const SessionStore& sessions, const Request& request) {
+  const Hosted& entry = hosted_of(sessions, request);
+  const ingest::Microphone* microphone = entry.speech->microphone();
   require(microphone && microphone->id() == request.path_value("viewer"), ErrorCode::not_found,
           "there is no such speaker; the connection may have been closed");
   entry.speech->hang_up();
@@ -93,7 +93,7 @@ net::awaitable<Response> disconnect_viewer(Watched watched, WorkPool& work, cons
 
 }  // namespace
 
-void add_webrtc_routes(Router& router, SessionTable& sessions, WorkPool& work, const WebRtcLimits& limits) {
+void add_webrtc_routes(Router& router, SessionStore& sessions, WorkPool& work, const WebRtcLimits& limits) {
   router.answer_later("POST", "/v1/sessions/{id}/whep", [&sessions, &work, limits](const Request& request) {
     return connect_viewer(find_session(sessions, request), sessions.peers(), work, limits, request);
   });

@@ -8,7 +8,7 @@
 namespace rushes::server {
 
 class Router;
-class SessionTable;
+class SessionStore;
 class WorkPool;
 
 struct WebRtcLimits {
@@ -17,6 +17,6 @@ struct WebRtcLimits {
 };
 
 /// `sessions` and `work`, in which connections are made, must outlive the router.
-void add_webrtc_routes(Router& router, SessionTable& sessions, WorkPool& work, const WebRtcLimits& limits);
+void add_webrtc_routes(Router& router, SessionStore& sessions, WorkPool& work, const WebRtcLimits& limits);
 
 }  // namespace rushes::server

@@ -7,7 +7,7 @@
 #include "rushes/server/api/native/session_request.h"
 #include "rushes/server/api/openai/video_json.h"
 #include "rushes/server/api/openai/video_request.h"
-#include "rushes/server/growing_video.h"
+#include "rushes/server/streaming/growing_video.h"
 
 namespace rushes::server {
 namespace {
@@ -15,12 +15,12 @@ namespace {
 constexpr int64_t kDefaultPage = 20, kMaxPage = 100;
 constexpr const char* kPollAfterMs = "500";  // the client library's own pace would be a second
 
-const Entry& entry_of(const SessionTable& sessions, const Request& request) {
+const Hosted& hosted_of(const SessionStore& sessions, const Request& request) {
   return sessions.find(parse_video_id(request.path_value("video_id")));
 }
 
 // POST /v1/videos: starts a video. 200 with it; 400, 413, 415, 422 for the request, 404 for another model, 429.
-net::awaitable<Response> create_video(SessionTable& sessions, WorkPool& work, const Request& request) {
+net::awaitable<Response> create_video(SessionStore& sessions, WorkPool& work, const Request& request) {
   const generation::Model& model = sessions.model();
   auto parsing = work.run_if_large(
       request.body.size(), [&] { return parse_video_request(request, model, sessions.models().default_name()); });
@@ -29,7 +29,7 @@ net::awaitable<Response> create_video(SessionTable& sessions, WorkPool& work, co
 }
 
 /// Errors are answered in this API's form.
-net::awaitable<Response> create_video_or_tell(SessionTable& sessions, WorkPool& work, const Request& request) {
+net::awaitable<Response> create_video_or_tell(SessionStore& sessions, WorkPool& work, const Request& request) {
   try {
     auto creating = create_video(sessions, work, request);
     co_return co_await std::move(creating);
@@ -38,8 +38,8 @@ net::awaitable<Response> create_video_or_tell(SessionTable& sessions, WorkPool& 
   }
 }
 
-Response get_video(SessionTable& sessions, const Request& request) {
-  Response response = json_response(200, video_json(entry_of(sessions, request), sessions.model().card().name));
+Response get_video(SessionStore& sessions, const Request& request) {
+  Response response = json_response(200, video_json(hosted_of(sessions, request), sessions.model().card().name));
   response.headers.emplace_back("openai-poll-after-ms", kPollAfterMs);
   return response;
 }
@@ -55,16 +55,16 @@ int64_t page_size(const Request& request) {
 }
 
 // GET /v1/videos?after=ID&limit=20&order=desc: a page of all videos, by default the newest first.
-Response list_videos(SessionTable& sessions, const Request& request) {
+Response list_videos(SessionStore& sessions, const Request& request) {
   const std::string order = request.query_value("order").value_or("desc");
   require(order == "asc" || order == "desc", ErrorCode::invalid_argument, "order must be asc or desc");
   const int64_t limit = page_size(request);
-  std::vector<Entry> all = sessions.all();
+  std::vector<Hosted> all = sessions.all();
   if (order == "desc") std::reverse(all.begin(), all.end());
   auto first = all.begin();
   if (const auto after = request.query_value("after"); after && !after->empty()) {
     const auto& id = sessions.find(parse_video_id(*after)).session->id();
-    first = std::find_if(all.begin(), all.end(), [&](const Entry& entry) { return entry.session->id() == id; }) + 1;
+    first = std::find_if(all.begin(), all.end(), [&](const Hosted& entry) { return entry.session->id() == id; }) + 1;
   }
   const auto last = first + std::min<int64_t>(limit, all.end() - first);
   Json data = Json::array();
@@ -77,19 +77,19 @@ Response list_videos(SessionTable& sessions, const Request& request) {
                              {"has_more", last != all.end()}});
 }
 
-Response delete_video(SessionTable& sessions, const Request& request) {
-  const auto id = entry_of(sessions, request).session->id();
+Response delete_video(SessionStore& sessions, const Request& request) {
+  const auto id = hosted_of(sessions, request).session->id();
   sessions.remove(id);
   return json_response(200, {{"id", video_id(id)}, {"object", "video.deleted"}, {"deleted", true}});
 }
 
 // GET /v1/videos/{video_id}/content: the MP4. One that is still being made comes as it grows, so that the answer is
 // complete when the video is. 409 when nothing was made and nothing will be.
-Response get_content(SessionTable& sessions, const Request& request) {
+Response get_content(SessionStore& sessions, const Request& request) {
   const std::string variant = request.query_value("variant").value_or("video");
   require(variant == "video", ErrorCode::invalid_argument,
           "variant must be video (got '{}'); this server makes no thumbnails and spritesheets", variant.substr(0, 32));
-  const Entry& entry = entry_of(sessions, request);
+  const Hosted& entry = hosted_of(sessions, request);
   const auto status = entry.video->status();
   require(!status.ended || status.gops > 0, ErrorCode::conflict, "the video ended before anything of it was made");
   Response response;
@@ -104,8 +104,8 @@ Response get_content(SessionTable& sessions, const Request& request) {
 }
 
 // POST /v1/videos/{video_id}/remix: the same once more, noise included, with another prompt.
-Response remix_video(SessionTable& sessions, const Request& request) {
-  const Entry& source = entry_of(sessions, request);
+Response remix_video(SessionStore& sessions, const Request& request) {
+  const Hosted& source = hosted_of(sessions, request);
   require(!source.lost_image, ErrorCode::conflict,
           "the video began with a picture that this server does not have any more; create it anew");
   generation::Request remix = source.session->request();
@@ -117,7 +117,7 @@ Response remix_video(SessionTable& sessions, const Request& request) {
 
 }  // namespace
 
-void add_openai_routes(Router& router, SessionTable& sessions, WorkPool& work) {
+void add_openai_routes(Router& router, SessionStore& sessions, WorkPool& work) {
   router.answer_later(
       "POST", "/v1/videos",
       [&sessions, &work](const Request& request) { return create_video_or_tell(sessions, work, request); },

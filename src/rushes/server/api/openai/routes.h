@@ -2,11 +2,11 @@
 // video here and every video a session of the native API: "video_" and the session's id.
 #pragma once
 #include "rushes/server/http/router.h"
-#include "rushes/server/session_table.h"
+#include "rushes/server/sessions/session_store.h"
 
 namespace rushes::server {
 
 /// `sessions` and `work`, in which large requests are read, must outlive the router.
-void add_openai_routes(Router& router, SessionTable& sessions, WorkPool& work);
+void add_openai_routes(Router& router, SessionStore& sessions, WorkPool& work);
 
 }  // namespace rushes::server

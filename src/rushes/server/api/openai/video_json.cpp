@@ -51,7 +51,7 @@ generation::SessionId parse_video_id(std::string_view text) {
   }
 }
 
-Json video_json(const Entry& entry, std::string_view model) {
+Json video_json(const Hosted& entry, std::string_view model) {
   const generation::Session& session = *entry.session;
   const SessionStatus status = session.status();
   const generation::VideoFormat& format = session.format();

@@ -112,7 +112,7 @@ generation::Request parse_video_request(const Request& request, const generation
   require(prompt.has_value(), ErrorCode::invalid_argument,
           "prompt is missing: a string that says what the video shows");
   parsed.prompts = {checked_prompt("prompt", *prompt)};  // one, also with a ';' in it
-  if (image) parsed.image = decode_picture("input_reference", image->get_ref<const std::string&>());
+  if (image) parsed.image = decode_image("input_reference", image->get_ref<const std::string&>());
   parsed.video_frames = std::max<int64_t>(1, std::llround(seconds * model.plan(parsed)->format().fps));
   return parsed;
 }

@@ -51,7 +51,7 @@ generation::Request parse_start(const Json& fields, const generation::Model& mod
     if (name == "image_reference") {
       require(value.is_object(), ErrorCode::invalid_argument,
               "image_reference must be {{\"image_url\": \"data:image/png;base64,...\"}}");
-      request.image = decode_picture("image_reference", string_of(value, "image_url", "image_reference"));
+      request.image = decode_image("image_reference", string_of(value, "image_url", "image_reference"));
       continue;
     }
     require(!value.is_structured(), ErrorCode::invalid_argument, "{} must be a string or a number", name);

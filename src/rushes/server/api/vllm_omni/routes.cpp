@@ -4,7 +4,7 @@
 #include <boost/asio/this_coro.hpp>
 
 #include "rushes/server/api/vllm_omni/messages.h"
-#include "rushes/server/growing_video.h"
+#include "rushes/server/streaming/growing_video.h"
 
 namespace rushes::server {
 namespace {
@@ -15,7 +15,7 @@ constexpr std::size_t kMaxWaitingMessages = 64;  // of a client that talks faste
 /// One client's session from session.start to session.done.
 class RealtimeConversation {
  public:
-  RealtimeConversation(SessionTable& sessions, WorkPool& work, WebSocket& viewer)
+  RealtimeConversation(SessionStore& sessions, WorkPool& work, WebSocket& viewer)
       : sessions_(sessions), work_(work), viewer_(viewer) {}
   RealtimeConversation(const RealtimeConversation&) = delete;
   RealtimeConversation& operator=(const RealtimeConversation&) = delete;
@@ -213,19 +213,19 @@ class RealtimeConversation {
     co_await std::move(sending);
   }
 
-  SessionTable& sessions_;
+  SessionStore& sessions_;
   WorkPool& work_;
   WebSocket& viewer_;
   const std::shared_ptr<std::deque<std::string>> inbox_ = std::make_shared<std::deque<std::string>>();
   std::shared_ptr<Wakeup> wakeup_;
-  Entry entry_;  // from session.start on
+  Hosted entry_;  // from session.start on
   std::unique_ptr<generation::Subscription> blocks_;
   PendingInteractions pending_;
   int64_t interactions_ = 0, chunks_ = 0;
   bool refused_ = false;
 };
 
-net::awaitable<void> converse(SessionTable* sessions, WorkPool* work, WebSocket* viewer) {
+net::awaitable<void> converse(SessionStore* sessions, WorkPool* work, WebSocket* viewer) {
   RealtimeConversation conversation(*sessions, *work, *viewer);
   auto running = conversation.run();
   co_await std::move(running);
@@ -233,7 +233,7 @@ net::awaitable<void> converse(SessionTable* sessions, WorkPool* work, WebSocket*
 
 }  // namespace
 
-void add_realtime_routes(Router& router, SessionTable& sessions, WorkPool& work) {
+void add_realtime_routes(Router& router, SessionStore& sessions, WorkPool& work) {
   router.feed("/v1/realtime/video", [&sessions, &work](const Request&) -> Feed {
     return [&sessions, &work](WebSocket& viewer) { return converse(&sessions, &work, &viewer); };
   });

@@ -2,11 +2,11 @@
 // gets its video as fragmented MP4, each piece announced by a JSON message.
 #pragma once
 #include "rushes/server/http/router.h"
-#include "rushes/server/session_table.h"
+#include "rushes/server/sessions/session_store.h"
 
 namespace rushes::server {
 
 /// `sessions` must outlive the router.
-void add_realtime_routes(Router& router, SessionTable& sessions, WorkPool& work);
+void add_realtime_routes(Router& router, SessionStore& sessions, WorkPool& work);
 
 }  // namespace rushes::server

@@ -1,0 +1,48 @@
+// A video file that moves a portrait.
+#pragma once
+#include <array>
+#include <mutex>
+#include <vector>
+
+#include "rushes/generation/model.h"
+#include "rushes/media/audio_decoder.h"
+#include "rushes/media/video_reader.h"
+
+namespace rushes::ingest {
+
+class DrivingFile final : public generation::DrivingVideo {
+ public:
+  /// Decodes the sound, if there is any, at a rate that our encoders know. Throws as VideoReader.
+  explicit DrivingFile(std::shared_ptr<const media::Bytes> file, const media::VideoLimits& limits = {});
+
+  double fps() const override { return fps_; }
+  std::optional<Image> frame(int64_t index) const override;
+  int64_t audio_hz() const override { return audio_.hz; }
+  const std::vector<float>& audio() const override { return audio_.samples; }
+  std::vector<std::array<double, 4>> faces() const override { return faces_; }
+  /// Looks for the faces in some of its frames, where this build can. Before others see it.
+  void find_faces();
+
+ private:
+  const std::shared_ptr<const media::Bytes> file_;
+  const media::VideoLimits limits_;
+  double fps_ = 0;
+  media::DecodedAudio audio_;
+  std::vector<std::array<double, 4>> faces_;
+
+  mutable std::mutex mutex_;
+  mutable std::optional<media::VideoReader> reader_;
+  mutable int64_t next_ = 0;  // index of the reader's next frame
+  mutable std::optional<Image> newest_;
+};
+
+/// Lets the file's face move the portrait of a request; where it is to be cut out and the model finds no faces, they
+/// are looked for here. Throws as DrivingFile.
+void drive(generation::Request& request, const generation::Model& model, std::shared_ptr<const media::Bytes> file,
+           const media::VideoLimits& limits = {});
+
+/// Where the face is in the request's picture, if its model leaves that to others: sets the option `face`. Any thread;
+/// takes a while.
+void find_face(generation::Request& request, const generation::Model& model);
+
+}  // namespace rushes::ingest

@@ -1,0 +1,172 @@
+#include "rushes/server/api/openapi.h"
+
+#include <algorithm>
+#include <map>
+
+namespace rushes::server {
+namespace {
+
+const std::map<int, const char*> kStatuses{{101, "the connection is a WebSocket now"},
+                                           {200, "done"},
+                                           {201, "made"},
+                                           {202, "accepted, takes effect at the next block"},
+                                           {204, "done, nothing to say"},
+                                           {206, "the range that was asked for"},
+                                           {400, "the request is wrong; the message says how"},
+                                           {401, "a token is missing"},
+                                           {403, "a foreign page or name"},
+                                           {404, "there is no such thing"},
+                                           {405, "the path does not take this method; Allow lists those that it takes"},
+                                           {409, "not in this state"},
+                                           {413, "too large"},
+                                           {415, "no picture that can be read"},
+                                           {416, "beyond what there is"},
+                                           {422, "a broken picture"},
+                                           {426, "connect with Upgrade: websocket"},
+                                           {429, "as many as there may be; try later"},
+                                           {431, "the header is too large"},
+                                           {500, "the model, picture or sound cannot be read"},
+                                           {503, "shutting down, or too many connections"}};
+
+Json reference(const std::string& kind, const std::string& name) {
+  return {{"$ref", "#/components/" + kind + "/" + name}};
+}
+
+/// A media type, several, or the name of a schema of JSON.
+Json content_of(const Json& what) {
+  Json content = Json::object();
+  if (what.is_array()) {
+    for (const Json& each : what) content.update(content_of(each));
+  } else if (const std::string name = what.get<std::string>(); name.find('/') != std::string::npos) {
+    content[name] = Json::object();
+  } else {
+    content["application/json"] = {{"schema", reference("schemas", name)}};
+  }
+  return content;
+}
+
+Json responses_of(const Json& route) {
+  std::map<int, Json> responses;
+  const auto add_error = [&](int status) {
+    responses[status] = {{"description", kStatuses.at(status)},
+                         {"content", content_of(route.value("error_schema", std::string("Error")))}};
+  };
+  for (const int status : {400, 401, 403, 405, 413, 431, 503}) add_error(status);
+  for (const Json& status : route.value("errors", Json::array())) add_error(status.get<int>());
+  if (route.contains("websocket")) {
+    add_error(426);
+    responses[101] = {{"description", kStatuses.at(101)}};
+  }
+  const Json successes = route.value("ok", Json::object());
+  for (const auto& [text, content] : successes.items()) {
+    const int status = std::stoi(text);
+    responses[status] = {{"description", kStatuses.at(status)}};
+    if (!content.is_null()) responses[status]["content"] = content_of(content);
+  }
+  Json json = Json::object();
+  for (auto& [status, response] : responses) json[std::to_string(status)] = std::move(response);
+  return json;
+}
+
+/// The names in braces.
+Json path_parameters(std::string_view pattern) {
+  Json parameters = Json::array();
+  for (std::size_t open = pattern.find('{'); open != std::string_view::npos; open = pattern.find('{', open + 1))
+    parameters.push_back(
+        reference("parameters", std::string(pattern.substr(open + 1, pattern.find('}', open) - open - 1))));
+  return parameters;
+}
+
+std::string operation_id(std::string_view method, std::string_view pattern) {
+  std::string id(method);
+  for (const char c : pattern)
+    id += std::isalnum(static_cast<unsigned char>(c)) ? static_cast<char>(std::tolower(static_cast<unsigned char>(c)))
+                                                      : '_';
+  return id;
+}
+
+Json operation_of(std::string_view method, std::string_view pattern, const Json& route) {
+  Json operation{{"operationId", operation_id(method, pattern)},
+                 {"tags", Json::array({route["tag"]})},
+                 {"summary", route["summary"]}};
+  Json parameters = path_parameters(pattern);
+  for (const Json& name : route.value("query", Json::array()))
+    parameters.push_back(reference("parameters", name.get<std::string>()));
+  if (!parameters.empty()) operation["parameters"] = std::move(parameters);
+  if (route.contains("body")) {
+    const std::string name = route["body"];
+    Json content = content_of(name);
+    if (route.contains("form")) content["multipart/form-data"] = {{"schema", reference("schemas", name)}};
+    operation["requestBody"] = {{"required", name != "Fork"}, {"content", std::move(content)}};
+  }
+  if (route.contains("form_body"))
+    operation["requestBody"] = {
+        {"required", true},
+        {"content", {{"multipart/form-data", {{"schema", reference("schemas", route["form_body"])}}}}}};
+  if (route.contains("binary"))
+    operation["requestBody"] = {{"required", true}, {"content", content_of("application/octet-stream")}};
+  if (route.contains("sdp"))
+    operation["requestBody"] = {{"required", true}, {"content", content_of("application/sdp")}};
+  operation["responses"] = responses_of(route);
+  return operation;
+}
+
+/// Of a set of routes. All are parsed when the first is asked for.
+const Json& fragment_of(const std::string& set) {
+  static const auto kFragments = [] {
+    std::map<std::string, Json> fragments;
+    for (const OpenApiFragment& fragment : openapi_fragments())
+      fragments.emplace(fragment.set, Json::parse(fragment.json));
+    return fragments;
+  }();
+  return kFragments.at(set);
+}
+
+/// A section of the fragments of all sets. A name of a schema or a parameter has one meaning; a test looks after it.
+Json merged(const std::vector<std::string>& sets, const char* section) {
+  Json all = Json::object();
+  for (const std::string& set : sets)
+    if (const Json& fragment = fragment_of(set); fragment.contains(section)) all.update(fragment[section]);
+  return all;
+}
+
+}  // namespace
+
+Json openapi_document(std::string_view version, const Router& router, const Json& schemas) {
+  std::map<std::string, std::string> set_of;  // of each route
+  for (const Router::Known& known : router.routes())
+    set_of.emplace(known.route.method + " " + known.route.pattern, known.set);
+  std::vector<std::string> sets;
+  for (const OpenApiFragment& fragment : openapi_fragments())
+    if (std::any_of(set_of.begin(), set_of.end(), [&](const auto& each) { return each.second == fragment.set; }))
+      sets.emplace_back(fragment.set);
+  Json paths = Json::object();
+  for (const std::string& set : sets)
+    for (const auto& [key, route] : fragment_of(set)["routes"].items()) {
+      const auto known = set_of.find(key);
+      if (known == set_of.end() || known->second != set) continue;
+      const std::size_t space = key.find(' ');
+      std::string method = key.substr(0, space);
+      for (char& c : method) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+      const std::string pattern = key.substr(space + 1);
+      paths[pattern][method] = operation_of(method, pattern, route);
+    }
+  Json parameters = merged(sets, "parameters"), all_schemas = merged(sets, "schemas");
+  all_schemas.update(schemas);
+  for (auto& [name, parameter] : parameters.items())
+    if (!parameter.contains("name")) parameter["name"] = name;
+  return {{"openapi", "3.1.0"},
+          {"info",
+           {{"title", "rushes"},
+            {"version", version},
+            {"description", "Video that is watched while it is generated."},
+            {"license", {{"name", "Apache-2.0"}}}}},
+          {"paths", std::move(paths)},
+          {"components",
+           {{"parameters", std::move(parameters)},
+            {"schemas", std::move(all_schemas)},
+            {"securitySchemes", {{"token", {{"type", "http"}, {"scheme", "bearer"}}}}}}},
+          {"security", Json::array({Json::object(), Json{{"token", Json::array()}}})}};
+}
+
+}  // namespace rushes::server

@@ -1,0 +1,85 @@
+// The models that a server may use: the first is there from start to end, the others are loaded when somebody asks for
+// them and unloaded when told, or when nobody has used them for a while. The server's thread only.
+#pragma once
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "rushes/generation/device_worker.h"
+#include "rushes/server/http/work_pool.h"
+
+namespace rushes::server {
+
+struct ModelSource {
+  std::string name;
+  std::function<std::shared_ptr<const generation::Model>()> load;  // away from the server's thread; may take minutes
+  std::string family = {};                                         // as far as it is known before it is loaded
+  generation::Capabilities capabilities = {};
+  std::vector<OptionField> options = {};
+  std::filesystem::path examples = {};  // pictures and speech to try it with; empty: none
+  bool at_start = false;                // loaded with the first
+};
+
+class ServedModels {
+ public:
+  enum class State { unloaded, loading, loaded, failed };
+
+  struct Options {
+    int64_t max_started = generation::DeviceWorker::kAnyNumber;  // sessions that have begun and not ended
+    int64_t lanes = 1;                                           // of the device, for small models
+    std::chrono::milliseconds idle{0};                           // without sessions, then unloaded; 0: never
+  };
+  /// The others are loaded in `work`, which must outlive it. Loads the first one, and throws what that throws;
+  /// Error(invalid_argument) if two have the same name.
+  ServedModels(std::vector<ModelSource> sources, Options options, WorkPool& work);
+  ~ServedModels();
+  ServedModels(const ServedModels&) = delete;
+  ServedModels& operator=(const ServedModels&) = delete;
+
+  struct Status {
+    std::string name, family, description;  // the latter once it was loaded
+    generation::Capabilities capabilities;
+    std::vector<OptionField> options;  // of the loaded model; else of its family, as far as that is known
+    std::filesystem::path examples;
+    State state = State::unloaded;
+    std::string failure;  // with `failed`
+    int64_t sessions = 0;
+    bool is_default = false;
+  };
+  std::vector<Status> all() const;
+  /// Throws Error(not_found) naming those that exist; so do all that follow.
+  Status status(std::string_view name) const;
+  const std::string& default_name() const noexcept;
+  const generation::Model& default_model() const noexcept;
+
+  /// Returns when it is loaded, at once if it was. Several may wait for the same. Throws what loading throws. Goes on
+  /// when it is cancelled.
+  net::awaitable<void> load(std::string name);
+  /// Throws Error(conflict) if sessions use it, or for the default.
+  void unload(std::string_view name);
+  /// Throws Error(unavailable) if it is not loaded.
+  const std::shared_ptr<const generation::Model>& model(std::string_view name);
+  /// What steps the sessions of all models.
+  generation::DeviceWorker& worker() noexcept { return *worker_; }
+  /// Unloads what nobody uses. To be called now and then.
+  void sweep();
+
+ private:
+  struct Slot;
+  Slot& find(std::string_view name) const;
+  void place(Slot& slot, std::shared_ptr<const generation::Model> model);
+
+  const Options options_;
+  std::vector<std::unique_ptr<Slot>> slots_;
+  std::unique_ptr<generation::DeviceWorker> worker_;
+  WorkPool::Lane loading_;
+};
+
+/// The enumerator's own spelling.
+std::string_view name(ServedModels::State state);
+
+}  // namespace rushes::server

@@ -1,0 +1,404 @@
+#include "rushes/server/sessions/session_store.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <numeric>
+#include <set>
+
+#include "rushes/base/error.h"
+#include "rushes/base/log.h"
+#include "rushes/media/recorded_file.h"
+#include "rushes/server/sessions/session_record.h"
+
+namespace rushes::server {
+
+using generation::SessionId;
+using generation::SessionState;
+using Clock = std::chrono::steady_clock;
+
+namespace {
+
+constexpr std::chrono::minutes kKeptInMemory{1};
+constexpr const char* kShuttingDown = "the server is shutting down";
+
+/// Would go on, or wait, for ever.
+bool has_no_end(const generation::Session& session) {
+  const SessionState state = session.status().state;
+  return !session.format().video_frames || state == SessionState::paused || state == SessionState::waiting;
+}
+
+/// When the file was last written to, since 1970.
+int64_t modified_ms(const std::filesystem::path& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 ? int64_t{status.st_mtime} * 1000 : 0;
+}
+
+/// It ended before its first block was written: there is nothing that could be played.
+void forget_without_video(const std::string& id, const std::filesystem::path& path, delivery::Catalogue& catalogue) {
+  log::info("session {} of an earlier process has left no video", id);
+  std::error_code ignored;
+  std::filesystem::remove(path, ignored);
+  catalogue.remove(id);
+}
+
+bool is_watched(const Hosted& entry) { return entry.video->status().viewers > 0 || !entry.sinks->idle(); }
+
+}  // namespace
+
+SessionStore::SessionStore(std::vector<ModelSource> models, SessionLimits limits, std::filesystem::path data_directory,
+                           WorkPool& work)
+    : limits_(limits), data_directory_(std::move(data_directory)) {
+  delivery::prepare_directory(data_directory_);
+  catalogue_ = std::make_unique<delivery::Catalogue>(data_directory_);
+  restore();
+  make_room(0);
+  models_ = std::make_unique<ServedModels>(
+      std::move(models),
+      ServedModels::Options{.max_started = limits_.max_running, .lanes = limits_.lanes, .idle = limits_.idle_model},
+      work);
+}
+
+SessionStore::~SessionStore() {
+  stop_all();
+  for (const Hosted& entry : entries_) entry.sinks->stop();
+  models_.reset();  // ends the streams that the encoders read
+  for (const Hosted& entry : entries_) {
+    entry.video->join();
+    remember(entry);
+  }
+  for (const Hosted& entry : ending_) entry.video->join();
+}
+
+void SessionStore::restore() {
+  std::set<std::string> known;
+  const auto restore_if_possible = [&](const std::string& id, const delivery::CatalogueRow* row) {
+    try {
+      restore(id, row);
+    } catch (const std::exception& error) {  // one that nobody can read must not keep the server from its start
+      log::warning("session '{}' of an earlier process is not listed, its file is left as it is: {}", id.substr(0, 64),
+                   error.what());
+    }
+  };
+  for (const delivery::CatalogueRow& row : catalogue_->rows()) {
+    known.insert(row.id);
+    restore_if_possible(row.id, &row);
+  }
+  std::vector<std::string> strays;
+  std::error_code error;
+  for (std::filesystem::directory_iterator file(data_directory_, error), end; !error && file != end;
+       file.increment(error))
+    if (auto id = delivery::recording_name(file->path()); id && !known.contains(*id)) strays.push_back(std::move(*id));
+  for (const std::string& id : strays) restore_if_possible(id, nullptr);
+  std::stable_sort(entries_.begin(), entries_.end(),
+                   [](const Hosted& a, const Hosted& b) { return a.session->created() < b.session->created(); });
+  if (!entries_.empty())
+    log::info("{} sessions with their recordings are in {}", entries_.size(), data_directory_.string());
+}
+
+/// Throws if its recording cannot be used; nothing is changed then.
+void SessionStore::restore(const std::string& id, const delivery::CatalogueRow* row) {
+  const auto path = data_directory_ / (SessionId::parse(id).text() + ".mp4");
+  std::error_code status;
+  const auto size = std::filesystem::file_size(path, status);
+  if (status == std::errc::no_such_file_or_directory || (!status && size == 0))
+    return forget_without_video(id, path, *catalogue_);
+  require(!status, ErrorCode::unavailable, "{}: {}", path.string(), status.message());
+  const media::RecordedFile file = media::read_recorded_file(path);
+  if (file.fragments.empty() && file.complete_bytes() == file.file_bytes)
+    return forget_without_video(id, path, *catalogue_);
+  require(!file.fragments.empty(), ErrorCode::corrupt_data, "{} has no complete picture", path.string());
+  std::optional<Hosted> entry;
+  try {
+    if (row) entry = restore_entry(*row, file, path);
+  } catch (const Error& error) {
+    log::warning("{}; its video is listed without them", error.what());
+  }
+  if (!entry) entry = restore_entry(stray_row(id, file, modified_ms(path)), file, path);
+  if (file.cut_off) {
+    std::filesystem::resize_file(path, static_cast<std::uintmax_t>(file.complete_bytes()), status);
+  } else if (file.complete_bytes() < file.file_bytes) {
+    log::warning("{} is damaged behind its first {} bytes, of which its video is made; it is left as it is",
+                 path.string(), file.complete_bytes());
+  }
+  const delivery::CatalogueRow now = catalogue_row(*entry);
+  if (!row || now != *row) catalogue_->put(now);
+  entries_.push_back(std::move(*entry));
+}
+
+void SessionStore::remember(const Hosted& entry) {
+  const std::string& id = entry.session->id().text();
+  const bool over = entry.session->over() && entry.video->status().ended;  // asked first: the row is then the last one
+  const auto known = remembered_.find(id);
+  if (known == remembered_.end()) return;
+  delivery::CatalogueRow row = catalogue_row(entry);
+  if (row != known->second) catalogue_->put(row);
+  if (over)
+    remembered_.erase(known);
+  else
+    known->second = std::move(row);
+}
+
+bool SessionStore::make_room_for_speech() {
+  const Hosted* least = nullptr;
+  for (const Hosted& entry : entries_)
+    if (entry.session->status().at_rest && !is_watched(entry) && !entry.speech->listens() &&
+        (!least || entry.used < least->used))
+      least = &entry;
+  if (!least) return false;
+  least->session->stop("made room for another one");
+  return true;
+}
+
+void SessionStore::require_room() {
+  require(!draining_, ErrorCode::unavailable, "the server is shutting down and takes no new sessions");
+  require(running() < limits_.max_running + limits_.max_queued, ErrorCode::exhausted,
+          "{} sessions are running or waiting, which is the limit; stop one or try again later (--max-sessions, "
+          "--max-queued)",
+          running());
+  const auto waiting = [&] {
+    return std::count_if(entries_.begin(), entries_.end(),
+                         [](const Hosted& e) { return e.session->status().state == SessionState::waiting; });
+  };
+  require(waiting() < limits_.max_waiting || make_room_for_speech(), ErrorCode::exhausted,
+          "{} sessions wait for speech, which is the limit; end one or try again later", waiting());
+}
+
+void SessionStore::require_size(const generation::VideoFormat& format) const {
+  require(format.width * format.height <= limits_.max_pixels, ErrorCode::invalid_argument,
+          "{}x{} is more than this server makes: width times height may be {} at most (--max-pixels)", format.width,
+          format.height, limits_.max_pixels);
+  const double seconds = static_cast<double>(format.video_frames.value_or(0)) / format.fps;
+  require(limits_.max_video_seconds <= 0 || seconds <= limits_.max_video_seconds, ErrorCode::invalid_argument,
+          "{:.1f} s of video are more than the {:.1f} that this server makes (--max-video-seconds); ask for fewer "
+          "segments or frames",
+          seconds, limits_.max_video_seconds);
+}
+
+Hosted SessionStore::create(generation::Request request, const NewSession& how) {
+  require(!draining_, ErrorCode::unavailable, "the server is shutting down and takes no new sessions");
+  const std::string name(how.model.empty() ? models_->default_name() : how.model);
+  const auto loaded = models_->model(name);
+  auto plan = loaded->plan(request);
+  require_size(plan->format());
+  require_room();
+  Hosted entry = enter(std::move(request), std::move(plan), how, nullptr, name);
+  if (how.before) how.before(entry);
+  models_->worker().submit(entry.session, loaded);
+  return entry;
+}
+
+Hosted SessionStore::fork(const SessionId& id, std::optional<std::string> prompt, std::optional<int64_t> blocks) {
+  const Hosted source = find(id);
+  require(!source.session->over(), ErrorCode::conflict,
+          "session {} has ended; only one that runs or is paused can be forked", id.text());
+  const generation::SessionStatus made = source.session->status();
+  require(!blocks || (*blocks >= made.oldest_border && *blocks <= made.blocks), ErrorCode::conflict,
+          "blocks must be {} to {} now (got {}): the borders of session {} that are kept", made.oldest_border,
+          made.blocks, blocks.value_or(0), id.text());
+  require_room();
+  generation::Request request = source.session->request();
+  request.max_lead_seconds = source.session->max_lead();
+  auto plan = models_->model(source.model)->plan(request);
+  Hosted entry =
+      enter(std::move(request), std::move(plan),
+            {.origin = Origin{Origin::Kind::fork, id}, .model = {}, .retention = source.retention, .before = {}},
+            source.video, source.model);
+  if (prompt) entry.session->set_prompt(std::move(*prompt));
+  models_->worker().fork(source.session, entry.session, blocks);
+  return entry;
+}
+
+Hosted SessionStore::enter(generation::Request request, std::unique_ptr<generation::Plan> plan, const NewSession& how,
+                           std::shared_ptr<delivery::EncodedStream> origin_video, std::string model) {
+  make_room(1);
+  Hosted entry;
+  entry.session = std::make_shared<generation::Session>(std::move(request), std::move(plan));
+  const generation::VideoFormat& format = entry.session->format();
+  delivery::EncodedStreamOptions options;
+  options.recording = data_directory_ / (entry.session->id().text() + ".mp4");
+  options.max_recording_bytes = limits_.max_recording_bytes;
+  options.memory_bytes = 4 << 20;  // older fragments are read from the recording
+  options.origin = std::move(origin_video);
+  entry.video = std::make_shared<delivery::EncodedStream>(entry.session, options);
+  entry.sinks = std::make_shared<delivery::Sinks>(entry.video);
+  entry.origin = how.origin;
+  entry.retention = how.retention;
+  entry.speech = std::make_shared<ingest::SpeechInput>(entry.session);
+  entry.model = std::move(model);
+  entry.used = Clock::now();
+  entries_.push_back(entry);
+  remembered_[entry.session->id().text()] = {};
+  remember(entry);
+  ++created_;
+  log::info("session {}: created, {}x{} at {} fps", entry.session->id().text(), format.width, format.height,
+            format.fps);
+  return entry;
+}
+
+void SessionStore::Totals::add(const delivery::EncodedStream::Status& video) {
+  encoded_bytes += video.bytes;
+  skipped_fragments += video.skipped;
+  encode_time += video.encode_time;
+}
+
+SessionStore::Totals SessionStore::totals() const {
+  Totals all = removed_;
+  for (const Hosted& entry : entries_) all.add(entry.video->status());
+  return all;
+}
+
+std::vector<Hosted>::const_iterator SessionStore::position(const SessionId& id) const {
+  const auto found =
+      std::find_if(entries_.begin(), entries_.end(), [&](const Hosted& e) { return e.session->id() == id; });
+  require(found != entries_.end(), ErrorCode::not_found, "there is no session {}; it may have been deleted", id.text());
+  return found;
+}
+
+const Hosted& SessionStore::find(const SessionId& id) const {
+  const Hosted& entry = *position(id);
+  entry.used = Clock::now();
+  return entry;
+}
+
+void SessionStore::remove(const SessionId& id) {
+  const auto found = position(id);
+  found->session->stop("deleted by request");
+  removed_.add(found->video->status());
+  std::error_code ignored;
+  std::filesystem::remove(found->video->recording_path(), ignored);  // who still reads it keeps its bytes
+  catalogue_->remove(id.text());
+  remembered_.erase(id.text());
+  found->sinks->stop();
+  found->speech->hang_up();
+  std::erase_if(ending_, [](const Hosted& entry) { return entry.video->status().ended && entry.sinks->idle(); });
+  ending_.push_back(*found);
+  entries_.erase(found);
+}
+
+bool SessionStore::has(const SessionId& id) const {
+  return std::any_of(entries_.begin(), entries_.end(), [&](const Hosted& entry) { return entry.session->id() == id; });
+}
+
+void SessionStore::feed(const Hosted& entry, const std::vector<float>& samples, int64_t hz, bool ends_utterance) {
+  entry.used = Clock::now();
+  const generation::VideoFormat& format = entry.session->format();
+  const generation::SessionStatus status = entry.session->status();
+  if (format.speech_hz > 0) {
+    const double more = static_cast<double>(samples.size()) / static_cast<double>(hz);
+    const double waiting = static_cast<double>(status.speech_samples) / static_cast<double>(format.speech_hz) + more -
+                           static_cast<double>(status.video_frames) / format.fps;
+    require(waiting <= limits_.max_waiting_speech, ErrorCode::exhausted,
+            "{:.0f} s of speech would wait to be spoken, {:.0f} are allowed; send this piece again a little later",
+            waiting, limits_.max_waiting_speech);
+  }
+  entry.speech->feed(samples, hz);
+  if (ends_utterance) entry.speech->end_utterance();
+}
+
+const ingest::Microphone& SessionStore::listen(const Hosted& entry, std::shared_ptr<media::WebRtcPeer> peer,
+                                               std::vector<float> greeting, EndsWith ends) {
+  require(entry.session->format().speech_hz > 0, ErrorCode::conflict, "session {} takes no speech",
+          entry.session->id().text());
+  require(!entry.session->over(), ErrorCode::conflict, "session {} has ended; it cannot listen any more",
+          entry.session->id().text());
+  entry.used = Clock::now();
+  const ingest::Microphone& microphone = entry.speech->listen(std::move(peer), std::move(greeting));
+  *entry.ends_with_microphone = ends == EndsWith::microphone;
+  return microphone;
+}
+
+std::size_t SessionStore::peers() const {
+  std::size_t count = 0;
+  for (const Hosted& entry : entries_) {
+    const std::size_t viewers = entry.sinks->peers();
+    // A caller hears and is heard by one connection.
+    count += viewers == 0 && entry.speech->listens() ? 1 : viewers;
+  }
+  return count;
+}
+
+/// Those that wait for speech do not count: they need nothing of the device.
+int64_t SessionStore::running() const {
+  return std::count_if(entries_.begin(), entries_.end(), [](const Hosted& e) {
+    const SessionState state = e.session->status().state;
+    return !generation::ended(state) && state != SessionState::waiting;
+  });
+}
+
+/// What is over and was neither watched nor asked for lately keeps its recording only.
+void SessionStore::forget_unused(const Hosted& entry, std::chrono::steady_clock::time_point now) {
+  if (is_watched(entry)) entry.used = now;
+  const generation::SessionStatus status = entry.session->status();
+  if (now - entry.used < kKeptInMemory || status.age - status.end.value_or(status.age) < kKeptInMemory) return;
+  entry.session->stream().forget_pixels();
+  entry.sinks->forget_caches();
+}
+
+void SessionStore::sweep() {
+  const auto now = Clock::now();
+  make_room(0);
+  models_->sweep();
+  std::vector<SessionId> gone;
+  for (const Hosted& entry : entries_) {
+    generation::Session& session = *entry.session;
+    remember(entry);
+    if (session.over()) {
+      forget_unused(entry, now);
+      if (entry.retention.removed && entry.retention.idle && now - entry.used >= *entry.retention.idle)
+        gone.push_back(session.id());
+      continue;
+    }
+    if (sweep_running(entry, now)) {
+      gone.push_back(session.id());
+      continue;
+    }
+    const double seconds = static_cast<double>(session.status().video_frames) / session.format().fps;
+    if (limits_.max_video_seconds > 0 && seconds >= limits_.max_video_seconds)
+      session.stop_at_border("the longest video that this server makes is complete");
+    const auto idle = entry.retention.idle.value_or(limits_.idle);
+    if (!entry.retention.idle && idle.count() > 0 && now - entry.used >= idle && has_no_end(session))
+      session.stop_at_border("nobody watched it any more");
+  }
+  for (const SessionId& id : gone) remove(id);
+}
+
+/// True: it goes.
+bool SessionStore::sweep_running(const Hosted& entry, Clock::time_point now) {
+  if (is_watched(entry) || entry.speech->listens()) entry.used = now;
+  if (*entry.ends_with_microphone && !entry.speech->listens()) return true;
+  if (!entry.retention.idle || now - entry.used < *entry.retention.idle) return false;
+  log::info("session {}: nobody has used it for {} s", entry.session->id().text(),
+            std::chrono::duration_cast<std::chrono::seconds>(*entry.retention.idle).count());
+  if (!entry.retention.removed) entry.session->stop_at_border("nobody used it any more");
+  return entry.retention.removed;
+}
+
+void SessionStore::drain() {
+  draining_ = true;
+  for (const Hosted& entry : entries_) entry.session->stop_at_border(kShuttingDown);
+}
+
+void SessionStore::stop_all() {
+  draining_ = true;
+  for (const Hosted& entry : entries_) entry.speech->hang_up();
+  for (const Hosted& entry : entries_) entry.session->stop(kShuttingDown);
+}
+
+bool SessionStore::remove_oldest() {
+  const auto oldest = std::find_if(entries_.begin(), entries_.end(), [](const Hosted& e) { return e.session->over(); });
+  if (oldest == entries_.end()) return false;
+  remove(oldest->session->id());
+  return true;
+}
+
+void SessionStore::make_room(int64_t for_new) {
+  while (static_cast<int64_t>(entries_.size()) + for_new > limits_.max_kept && remove_oldest()) {}
+  const auto bytes = [&] {
+    return std::accumulate(entries_.begin(), entries_.end(), int64_t{0},
+                           [](int64_t sum, const Hosted& entry) { return sum + entry.video->status().recorded_bytes; });
+  };
+  while (bytes() > limits_.max_data_bytes && remove_oldest()) {}
+}
+
+}  // namespace rushes::server

@@ -1,0 +1,166 @@
+// The sessions that this server knows, each with its encoded stream; made, found and removed here, within limits. The
+// catalogue remembers them: those of earlier processes are found here like those that have ended since.
+// The server's thread only.
+#pragma once
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "rushes/delivery/catalogue.h"
+#include "rushes/delivery/encoded_stream.h"
+#include "rushes/delivery/sinks/sinks.h"
+#include "rushes/generation/device_worker.h"
+#include "rushes/generation/session.h"
+#include "rushes/ingest/speech_input.h"
+#include "rushes/server/sessions/served_models.h"
+
+namespace rushes::server {
+
+struct SessionLimits {
+  int64_t max_running = 16;         // sessions that have begun and not ended
+  int64_t max_queued = 0;           // more of them, which wait for those to end; then 429
+  int64_t lanes = 1;                // of the device: sessions of small models that are stepped at a time
+  int64_t max_waiting = 64;         // that wait for speech; the least used that is at rest makes room
+  double max_waiting_speech = 900;  // seconds of speech of a session that are not yet spoken
+  int64_t max_kept = 64;            // with those that have ended; the oldest of them go first
+  int64_t max_recording_bytes = int64_t{4} << 30;
+  int64_t max_data_bytes = int64_t{16} << 30;  // all recordings together
+  int64_t max_pixels = 3840 * 2160;            // of a picture
+  double max_video_seconds = 0;                // of a video; an endless one is stopped there; 0: any length
+  std::chrono::milliseconds idle_model{0};     // models without sessions are unloaded then; 0: never
+  std::chrono::milliseconds idle{0};           // endless and paused sessions without viewers end then; 0: never
+};
+
+/// What a session was made from.
+struct Origin {
+  enum class Kind { remix, fork } kind;
+  generation::SessionId session;
+};
+
+constexpr std::string_view name(Origin::Kind kind) { return kind == Origin::Kind::fork ? "fork" : "remix"; }
+
+/// When a session goes by itself, beyond what holds for all.
+struct Retention {
+  std::optional<std::chrono::milliseconds> idle = {};  // without being fed, watched or asked for
+  bool removed = false;                                // it goes then with its recording; else it ends
+};
+
+/// What a request has in hand while it works with a session; the session may be deleted meanwhile.
+struct Hosted {
+  std::shared_ptr<generation::Session> session;
+  std::shared_ptr<delivery::EncodedStream> video;
+  std::shared_ptr<delivery::Sinks> sinks;
+  std::optional<Origin> origin = {};
+  bool lost_image = false;  // began with a picture that is not remembered
+  std::string model = {};
+  Retention retention = {};
+  std::shared_ptr<ingest::SpeechInput> speech = {};
+  std::shared_ptr<bool> ends_with_microphone = std::make_shared<bool>(false);
+  // The table's own:
+  mutable std::chrono::steady_clock::time_point used = {};  // when it was last asked for or watched
+};
+
+/// How a session is made, beside its request.
+struct NewSession {
+  std::optional<Origin> origin = {};
+  std::string_view model = {};  // must be loaded; empty: the default
+  Retention retention = {};
+  std::function<void(const Hosted&)> before = {};  // called before anything is made: for who must miss nothing
+};
+
+enum class EndsWith { nothing, microphone };
+
+class SessionStore {
+ public:
+  /// Creates the data directory, and takes over what an earlier process has left there, within the limits. Throws
+  /// Error(unavailable) if another process has the directory. Models are loaded in `work`, which must outlive it.
+  SessionStore(std::vector<ModelSource> models, SessionLimits limits, std::filesystem::path data_directory,
+               WorkPool& work);
+  /// Stops what still runs, and waits until every recording is complete.
+  ~SessionStore();
+  SessionStore(const SessionStore&) = delete;
+  SessionStore& operator=(const SessionStore&) = delete;
+
+  /// Starts a generation. Throws what the model has against the request, Error(exhausted) at the limit,
+  /// Error(unavailable) while the server shuts down.
+  Hosted create(generation::Request request, const NewSession& how = {});
+  /// A session that goes on from the next block border of another one, whose video so far it begins with: nothing is
+  /// made or encoded twice. `prompt` takes effect at once. Throws Error(not_found), Error(conflict) when the other has
+  /// ended, and as create().
+  Hosted fork(const generation::SessionId& id, std::optional<std::string> prompt, std::optional<int64_t> blocks = {});
+  /// Throws Error(not_found).
+  const Hosted& find(const generation::SessionId& id) const;
+  bool has(const generation::SessionId& id) const;
+  /// More speech, one channel in [-1, 1] at `hz`; `ends_utterance`: all of it is spoken without waiting for more.
+  /// Throws Error(exhausted), having taken nothing, if too much waits to be spoken, and as Session::feed_speech().
+  void feed(const Hosted& entry, const std::vector<float>& samples, int64_t hz, bool ends_utterance);
+  /// From now on it says what `peer` says, `greeting`, at its speech_hz, first. Throws as SpeechInput::listen(), and
+  /// Error(unsupported) if it takes no speech.
+  const ingest::Microphone& listen(const Hosted& entry, std::shared_ptr<media::WebRtcPeer> peer,
+                                   std::vector<float> greeting = {}, EndsWith ends = EndsWith::nothing);
+  /// Viewers by WebRTC, and those who only speak.
+  std::size_t peers() const;
+  /// Stops the session, and removes it and its recording. Throws Error(not_found).
+  void remove(const generation::SessionId& id);
+  /// In the order of their creation.
+  const std::vector<Hosted>& all() const noexcept { return entries_; }
+
+  /// Ends what has run for too long, or for nobody; removes the oldest recordings beyond the limit; keeps the catalogue
+  /// up to date. To be called now and then.
+  void sweep();
+  /// No new sessions; those that run end when their blocks in work are complete.
+  void drain();
+  /// Ends them at once.
+  void stop_all();
+  bool draining() const noexcept { return draining_; }
+
+  /// The one that is used where none is named.
+  const generation::Model& model() const noexcept { return models_->default_model(); }
+  ServedModels& models() const noexcept { return *models_; }
+  const SessionLimits& limits() const noexcept { return limits_; }
+  int64_t running() const;
+  int64_t created() const noexcept { return created_; }
+  /// Of all sessions since the start, those that are gone included.
+  struct Totals {
+    int64_t encoded_bytes = 0, skipped_fragments = 0;
+    std::chrono::microseconds encode_time{0};
+    void add(const delivery::EncodedStream::Status& video);
+  };
+  Totals totals() const;
+  generation::WorkerStatus worker_status() const { return models_->worker().status(); }
+
+ private:
+  std::vector<Hosted>::const_iterator position(const generation::SessionId& id) const;
+  Hosted enter(generation::Request request, std::unique_ptr<generation::Plan> plan, const NewSession& how,
+               std::shared_ptr<delivery::EncodedStream> origin_video, std::string model);
+  void require_room();
+  bool make_room_for_speech();
+  bool sweep_running(const Hosted& entry, std::chrono::steady_clock::time_point now);
+  void require_size(const generation::VideoFormat& format) const;
+  void restore();
+  void restore(const std::string& id, const delivery::CatalogueRow* row);
+  void remember(const Hosted& entry);
+  static void forget_unused(const Hosted& entry, std::chrono::steady_clock::time_point now);
+  /// Removes the oldest that has ended; false: there is none.
+  bool remove_oldest();
+  void make_room(int64_t for_new);
+
+  const SessionLimits limits_;
+  const std::filesystem::path data_directory_;
+  std::unique_ptr<delivery::Catalogue> catalogue_;
+  std::map<std::string, delivery::CatalogueRow> remembered_;  // of sessions whose end the catalogue does not yet have
+  std::vector<Hosted> entries_;
+  std::vector<Hosted> ending_;  // removed sessions: their threads are waited for
+  int64_t created_ = 0;
+  Totals removed_;
+  bool draining_ = false;
+  std::unique_ptr<ServedModels> models_;
+};
+
+}  // namespace rushes::server
