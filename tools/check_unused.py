@@ -41,9 +41,7 @@ ALLOWED = {
     "src/rushes/nn/flow_match.h: training_weights": "of the reference's scheduler",
     "src/rushes/nn/ode.h: ode_method": "golden cases name their method",
     # To go.
-    "src/rushes/base/channel.h: try_send": "nothing calls it",
     "src/rushes/generation/interactive_session.h": "Python has its own, rushes/inferix/core/interactive",
-    "src/rushes/training/optimiser.h: adopt": "nothing calls it",
 }
 
 # Called by range-for, structured bindings, coroutines and libraries.

@@ -27,25 +27,10 @@ class Channel {
     return true;
   }
 
-  /// Never waits. False: full or closed.
-  bool try_send(T value) {
-    const std::scoped_lock lock(mutex_);
-    if (closed_ || queue_.size() >= capacity_) return false;
-    queue_.push_back(std::move(value));
-    changed_.notify_all();
-    return true;
-  }
-
   /// Waits for a value. Nothing: closed and drained, or `stop` was requested.
   std::optional<T> receive(std::stop_token stop = {}) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, stop, [&] { return closed_ || !queue_.empty(); });
-    return take();
-  }
-
-  /// Never waits.
-  std::optional<T> try_receive() {
-    const std::scoped_lock lock(mutex_);
     return take();
   }
 

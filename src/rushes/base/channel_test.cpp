@@ -20,11 +20,14 @@ TEST(Channel, hands_values_over_in_order) {
   for (int i = 0; i < 100; ++i) EXPECT_EQ(received[static_cast<std::size_t>(i)], i);
 }
 
-TEST(Channel, a_full_channel_refuses_try_send_and_keeps_what_it_has) {
+TEST(Channel, a_sender_into_a_full_channel_that_is_stopped_leaves_what_is_there) {
   Channel<int> channel(1);
-  EXPECT_TRUE(channel.try_send(1));
-  EXPECT_FALSE(channel.try_send(2));
-  EXPECT_EQ(channel.try_receive(), 1);
+  EXPECT_TRUE(channel.send(1));
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_FALSE(channel.send(2, stop.get_token()));
+  EXPECT_EQ(channel.receive(), 1);
+  EXPECT_EQ(channel.size(), 0u);
 }
 
 TEST(Channel, a_closed_channel_gives_what_is_left_and_then_nothing) {

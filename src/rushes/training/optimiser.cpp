@@ -148,16 +148,4 @@ bool Optimiser::load(const std::filesystem::path& file) {
   return true;
 }
 
-int64_t Optimiser::adopt(const tensor::WeightMap& from) {
-  const at::NoGradGuard no_grad;
-  int64_t taken = 0;
-  for (std::size_t i = 0; i < names_.size(); ++i) {
-    if (!from.contains(names_[i]) || from.at(names_[i]).sizes() != leaves_[i].sizes()) continue;
-    leaves_[i].detach().copy_(from.at(names_[i]));
-    averages_[i].copy_(from.at(names_[i]));
-    ++taken;
-  }
-  return taken;
-}
-
 }  // namespace rushes::training

@@ -48,8 +48,6 @@ class Optimiser {
   /// False if there is no such file. Throws Error(corrupt_data) if it is of another model. `reset_steps` keeps weights
   /// and average only, for a new stage.
   bool load(const std::filesystem::path& file);
-  /// Starts from weights of another run; what is missing or misshapen there stays as initialised.
-  int64_t adopt(const tensor::WeightMap& from);
 
  private:
   bool uses_muon(std::size_t index) const;

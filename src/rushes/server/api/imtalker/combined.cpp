@@ -5,8 +5,8 @@
 #include "rushes/audio/wav.h"
 #include "rushes/server/api/imtalker/avatars.h"
 #include "rushes/server/api/imtalker/decoder.h"
+#include "rushes/server/api/imtalker/dialects.h"
 #include "rushes/server/api/imtalker/json_body.h"
-#include "rushes/server/api/imtalker/json_lines.h"
 #include "rushes/server/api/imtalker/whole_file.h"
 #include "rushes/server/api/native/service_routes.h"
 
@@ -200,13 +200,15 @@ class CombinedRoutes {
     Head& session = talks_->create("lines_" + random_uuid(), std::move(talker));
     const Hosted entry = session.newest();
     const double pictures = static_cast<double>(audio.samples.size()) * entry.session->format().fps;
-    Response response;
-    response.body =
-        std::make_unique<JsonLines>(entry, std::llround(std::ceil(pictures / static_cast<double>(audio.hz))));
-    talks_->say(session, std::move(audio.samples), audio.hz);
-    response.content_type = "application/x-ndjson";
+    // Reads all frames, so that the generator waits while its client is slow; opened before there is anything to read.
+    const auto pump = std::make_shared<Pump>(
+        entry,
+        Interest{.events = Interest::Events{.role = generation::Stream::Role::recorder}, .work = &decoder_.work()},
+        std::make_unique<JsonLinesDialect>(std::llround(std::ceil(pictures / static_cast<double>(audio.hz)))));
+    pump->open(co_await net::this_coro::executor);
+    Response response = streamed_response(pump, {.framing = Framing::ndjson, .stops_session = true});
     response.headers.emplace_back("Cache-Control", "no-cache");
-    response.headers.emplace_back("X-Accel-Buffering", "no");
+    talks_->say(session, std::move(audio.samples), audio.hz);
     co_return response;
   }
 

@@ -3,8 +3,7 @@
 #include <boost/asio/this_coro.hpp>
 
 #include "rushes/server/api/imtalker/decoder.h"
-#include "rushes/server/http/base64.h"
-#include "rushes/server/http/wakeup.h"
+#include "rushes/server/api/imtalker/dialects.h"
 
 namespace rushes::server {
 namespace {
@@ -16,55 +15,33 @@ constexpr std::size_t kMaxWholeBytes = kMaxImageBytes + kMaxAudioBytes + (64 << 
 constexpr double kChunkSeconds = 2.0;     // all of the speech is there: large steps are the fastest
 constexpr double kLiveLeadSeconds = 0.5;  // pictures that are watched as they come are not made far ahead
 
-/// Pictures of a session as text or parts of a multipart body, no faster than they are to be seen.
-class PictureBody final : public BodySource {
+/// The answer with the frames of a session that is about to begin; it misses none, and the session ends with it.
+class Pictures {
  public:
-  enum class Kind { server_sent_events, multipart };
-  /// Sees all pictures if nothing has been made yet.
-  PictureBody(const Hosted& entry, Kind kind, const net::any_io_executor& executor)
-      : entry_(entry),
-        kind_(kind),
-        wakeup_(std::make_shared<Wakeup>(executor)),
-        pictures_(entry_.sinks->jpeg()->watch(delivery::JpegStream::From::oldest, wakeup_->notifier())) {}
-  ~PictureBody() override { entry_.session->stop("its viewer has left"); }
-
-  net::awaitable<std::shared_ptr<const media::Bytes>> next() override {
-    for (;;) {
-      const bool ended = pictures_->ended();  // asked first, so that nothing is missed
-      const delivery::JpegFrame picture = pictures_->poll();
-      if (picture.bytes) {
-        ++video_frames_;
-        co_return part(*picture.bytes);
-      }
-      if (ended) co_return last();
-      co_await wakeup_->wait();
-    }
+  Pictures(Framing framing, net::any_io_executor executor) : framing_(framing), executor_(std::move(executor)) {}
+  ~Pictures() {
+    if (pump_) pump_->hosted().session->stop("its answer failed");
+  }
+  Pictures(const Pictures&) = delete;
+  Pictures& operator=(const Pictures&) = delete;
+  /// For who makes the session; this must live until then.
+  Heads::Watch watch() {
+    return [this](const Hosted& entry) {
+      pump_ = std::make_shared<Pump>(entry, Interest{.jpegs = delivery::JpegStream::From::oldest},
+                                     std::make_unique<JpegsDialect>(framing_));
+      pump_->open(executor_);
+    };
+  }
+  Response response() {
+    Response response = streamed_response(std::move(pump_), {.framing = framing_, .stops_session = true});
+    response.headers.emplace_back("Cache-Control", "no-cache");
+    return response;
   }
 
  private:
-  static std::shared_ptr<const media::Bytes> bytes_of(std::string_view text) {
-    return std::make_shared<const media::Bytes>(text.begin(), text.end());
-  }
-  std::shared_ptr<const media::Bytes> part(const media::Bytes& jpeg) const {
-    if (kind_ == Kind::server_sent_events) return bytes_of("data: " + encode_base64(jpeg) + "\n\n");
-    std::string text = "--frame\r\nContent-Type: image/jpeg\r\n\r\n";
-    text.append(jpeg.begin(), jpeg.end());
-    return bytes_of(text + "\r\n");
-  }
-  std::shared_ptr<const media::Bytes> last() {
-    if (kind_ == Kind::multipart || std::exchange(told_end_, true)) return nullptr;
-    const generation::SessionStatus status = entry_.session->status();
-    if (status.failure) return bytes_of("event: error\ndata: " + status.failure->message + "\n\n");
-    const Json end{{"frames", video_frames_}, {"time", std::chrono::duration<double>(status.age).count()}};
-    return bytes_of("event: complete\ndata: " + end.dump() + "\n\n");
-  }
-
-  const Hosted entry_;
-  const Kind kind_;
-  const std::shared_ptr<Wakeup> wakeup_;
-  const std::unique_ptr<delivery::JpegViewer> pictures_;
-  int64_t video_frames_ = 0;
-  bool told_end_ = false;
+  const Framing framing_;
+  const net::any_io_executor executor_;
+  std::shared_ptr<Pump> pump_;
 };
 
 class WholeFileRoutes {
@@ -102,12 +79,10 @@ class WholeFileRoutes {
 
   // POST /api/v1/video-driven/stream: the same as single pictures.
   net::awaitable<Response> make_driven_pictures(const Request& request) {
-    const net::any_io_executor executor = co_await net::this_coro::executor;
-    std::unique_ptr<PictureBody> body;
-    const Heads::Watch watch = body_for(body, PictureBody::Kind::multipart, executor);
-    auto following = follow(request, "pictures_" + random_uuid(), kLiveLeadSeconds, watch);
+    Pictures pictures(Framing::multipart, co_await net::this_coro::executor);
+    auto following = follow(request, "pictures_" + random_uuid(), kLiveLeadSeconds, pictures.watch());
     co_await std::move(following);
-    co_return pictures_response(std::move(body), PictureBody::Kind::multipart);
+    co_return pictures.response();
   }
 
   // POST /api/audio-driven/stream: the same as HLS, answered at once. An id that exists goes on with its video.
@@ -144,19 +119,17 @@ class WholeFileRoutes {
   }
 
   // POST /api/realtime-sse, /api/realtime-mjpeg: single pictures, as they are to be seen.
-  net::awaitable<Response> make_pictures(const Request& request, PictureBody::Kind kind) {
+  net::awaitable<Response> make_pictures(const Request& request, Framing framing) {
     auto reading = decoder_.form(request);
     Form form = co_await std::move(reading);
     require_model(talks_);
     const std::string_view audio = form.file("audio");
     TalkFields fields = read_talk_fields(form, FieldsOf::whole_file, mode_);
     fields.request.max_lead_seconds = kLiveLeadSeconds;
-    const net::any_io_executor executor = co_await net::this_coro::executor;
-    std::unique_ptr<PictureBody> body;
-    const Heads::Watch watch = body_for(body, kind, executor);
-    auto starting = start("pictures_" + random_uuid(), std::move(fields), audio, watch);
+    Pictures pictures(framing, co_await net::this_coro::executor);
+    auto starting = start("pictures_" + random_uuid(), std::move(fields), audio, pictures.watch());
     co_await std::move(starting);
-    co_return pictures_response(std::move(body), kind);
+    co_return pictures.response();
   }
 
  private:
@@ -172,24 +145,6 @@ class WholeFileRoutes {
     response.headers.emplace_back("Content-Disposition", fmt::format("attachment; filename=\"{}.mp4\"", name));
     response.headers.emplace_back("X-Output-Path", fmt::format("./outputs/{}.mp4", name));
     response.headers.emplace_back("X-Generation-Params", parameters);
-    return response;
-  }
-
-  /// `body` must live until the session is created.
-  static Heads::Watch body_for(std::unique_ptr<PictureBody>& body, PictureBody::Kind kind,
-                               net::any_io_executor executor) {
-    return [&body, kind, executor = std::move(executor)](const Hosted& entry) {
-      body = std::make_unique<PictureBody>(entry, kind, executor);
-    };
-  }
-
-  static Response pictures_response(std::unique_ptr<PictureBody> body, PictureBody::Kind kind) {
-    Response response;
-    response.content_type =
-        kind == PictureBody::Kind::multipart ? "multipart/x-mixed-replace; boundary=frame" : "text/event-stream";
-    response.headers.emplace_back("Cache-Control", "no-cache");
-    response.headers.emplace_back("X-Accel-Buffering", "no");
-    response.body = std::move(body);
     return response;
   }
 
@@ -280,14 +235,13 @@ void add_whole_file_routes(Router& router, Heads* talks, WorkPool& work, std::st
   add_driven("/api/v1/video-driven/stream",
              [routes](const Request& request) { return routes->make_driven_pictures(request); });
   add("/api/audio-driven/stream", [routes](const Request& request) { return routes->make_hls(request); });
-  add("/api/realtime-sse", [routes](const Request& request) {
-    return routes->make_pictures(request, PictureBody::Kind::server_sent_events);
-  });
+  add("/api/realtime-sse",
+      [routes](const Request& request) { return routes->make_pictures(request, Framing::server_sent_events); });
   add("/api/realtime-mjpeg",
-      [routes](const Request& request) { return routes->make_pictures(request, PictureBody::Kind::multipart); });
+      [routes](const Request& request) { return routes->make_pictures(request, Framing::multipart); });
   // The published example client knows this path only.
   add("/api/v1/audio-driven/stream",
-      [routes](const Request& request) { return routes->make_pictures(request, PictureBody::Kind::multipart); });
+      [routes](const Request& request) { return routes->make_pictures(request, Framing::multipart); });
 }
 
 }  // namespace rushes::server

@@ -3,7 +3,7 @@
 #include <charconv>
 
 #include "rushes/server/api/native/session_json.h"
-#include "rushes/server/streaming/growing_video.h"
+#include "rushes/server/http/wakeup.h"
 
 namespace rushes::server {
 namespace {

@@ -1,17 +1,16 @@
 #include "rushes/server/api/native/routes.h"
 
-#include <boost/asio/this_coro.hpp>
 #include <set>
 
+#include "rushes/server/api/native/dialects.h"
 #include "rushes/server/api/native/session_json.h"
 #include "rushes/server/api/native/session_request.h"
-#include "rushes/server/streaming/growing_video.h"
+#include "rushes/server/streaming/pump.h"
 
 namespace rushes::server {
 namespace {
 
 using delivery::EncodedStream;
-using generation::Session;
 using generation::SessionId;
 using generation::SessionState;
 using generation::Stream;
@@ -22,6 +21,10 @@ bool from_start(const Request& request) {
   require(from == "start" || from == "newest", ErrorCode::invalid_argument, "from must be start or newest (got '{}')",
           from);
   return from == "start";
+}
+
+EncodedStream::From gops_from(const Request& request) {
+  return from_start(request) ? EncodedStream::From::start : EncodedStream::From::newest;
 }
 
 // ---- controls -------------------------------------------------------------------------------------------------------
@@ -137,61 +140,24 @@ Response stop_session(const SessionStore& sessions, const Request& request) {
 // GET /v1/sessions/{id}/video.mp4: the file once it is complete, with ranges; before, it grows while it is sent.
 Response get_video(const SessionStore& sessions, const Request& request) {
   const Hosted& entry = hosted_of(sessions, request);
-  const auto from = from_start(request) ? EncodedStream::From::start : EncodedStream::From::newest;
-  Response response;
-  if (entry.video->status().recording_complete && from == EncodedStream::From::start) {
-    response = file_response(request, entry.video->recording_path(), "video/mp4");
-  } else {
-    response.content_type = "video/mp4";
-    response.body = std::make_unique<GrowingVideo>(entry.video, from);
-  }
+  const EncodedStream::From from = gops_from(request);
+  const bool complete = entry.video->status().recording_complete && from == EncodedStream::From::start;
+  Response response =
+      complete ? file_response(request, entry.video->recording_path(), "video/mp4") : growing_mp4(entry, from);
   response.headers.emplace_back("Cache-Control", "no-store");
   return response;
 }
 
-net::awaitable<void> send_events(std::shared_ptr<Session> session, bool from_start, const SessionStore* sessions,
-                                 WebSocket* viewer) {
-  const net::any_io_executor executor = co_await net::this_coro::executor;
-  const auto wakeup = std::make_shared<Wakeup>(executor);
-  const auto from = from_start ? Stream::From::start : Stream::From::newest_block;
-  const auto events = session->stream().subscribe(Stream::Role::observer, from, wakeup->notifier());
-  for (;;) {
-    while (const generation::EventPtr event = events->poll()) {
-      std::string text = event_json(*event).dump(-1, ' ', false, Json::error_handler_t::replace);
-      co_await viewer->send_text(std::move(text));
-    }
-    if (events->ended()) break;
-    co_await wakeup->wait();
-  }
-  auto [code, reason] = farewell(*session, sessions->draining());
-  co_await viewer->close(code, std::move(reason));
-}
-
 // WebSocket /v1/sessions/{id}/events: each event as a JSON text message, in order.
 Feed events_feed(const SessionStore& sessions, const Request& request) {
-  return [session = hosted_of(sessions, request).session, start = from_start(request), &sessions](WebSocket& viewer) {
-    return send_events(session, start, &sessions, &viewer);
-  };
-}
-
-net::awaitable<void> send_video(Hosted entry, EncodedStream::From from, const SessionStore* sessions,
-                                WebSocket* viewer) {
-  GrowingVideo video(entry.video, from);
-  for (;;) {
-    std::shared_ptr<const media::Bytes> piece = co_await video.next();
-    if (!piece) break;
-    co_await viewer->send_binary(std::move(piece));
-  }
-  auto [code, reason] = farewell(*entry.session, sessions->draining());
-  co_await viewer->close(code, std::move(reason));
+  const auto from = from_start(request) ? Stream::From::start : Stream::From::newest_block;
+  return feed_of(sessions, hosted_of(sessions, request), {.events = Interest::Events{.from = from}},
+                 std::make_unique<EventsDialect>());
 }
 
 // WebSocket /v1/sessions/{id}/video: binary messages, the initialisation segment, then a fragment a block.
 Feed video_feed(const SessionStore& sessions, const Request& request) {
-  const auto from = from_start(request) ? EncodedStream::From::start : EncodedStream::From::newest;
-  return [entry = hosted_of(sessions, request), from, &sessions](WebSocket& viewer) {
-    return send_video(entry, from, &sessions, &viewer);
-  };
+  return feed_of(sessions, hosted_of(sessions, request), {.gops = gops_from(request)}, std::make_unique<Mp4Dialect>());
 }
 
 }  // namespace

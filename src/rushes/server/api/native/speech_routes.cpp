@@ -5,7 +5,7 @@
 
 #include "rushes/media/audio_decoder.h"
 #include "rushes/server/api/native/session_json.h"
-#include "rushes/server/streaming/growing_video.h"
+#include "rushes/server/streaming/pump.h"
 
 namespace rushes::server {
 namespace {

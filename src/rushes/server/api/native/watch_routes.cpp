@@ -1,10 +1,9 @@
 #include "rushes/server/api/native/watch_routes.h"
 
+#include "rushes/server/api/native/dialects.h"
 #include "rushes/server/api/native/hls_routes.h"
 #include "rushes/server/api/native/session_json.h"
-#include "rushes/server/streaming/growing_video.h"
-#include "rushes/server/streaming/picture_feed.h"
-#include "rushes/server/streaming/text_stream.h"
+#include "rushes/server/streaming/pump.h"
 
 namespace rushes::server {
 namespace {
@@ -32,9 +31,8 @@ Response get_recording(const SessionStore& sessions, const Request& request) {
   } else if (auto part = growing_file_response(request, path, "video/mp4", status.recorded_bytes)) {
     response = std::move(*part);
   } else {
-    response.content_type = "video/mp4";
+    response = growing_mp4(entry, EncodedStream::From::start);
     response.headers.emplace_back("Accept-Ranges", "bytes");
-    response.body = std::make_unique<GrowingVideo>(entry.video, EncodedStream::From::start);
   }
   response.headers.emplace_back("Cache-Control", "no-store");
   response.headers.emplace_back("Content-Disposition",
@@ -42,49 +40,52 @@ Response get_recording(const SessionStore& sessions, const Request& request) {
   return response;
 }
 
-Response text_stream(const SessionStore& sessions, const Request& request, TextFormat format) {
+Response text_stream(const SessionStore& sessions, const Request& request, Framing framing) {
   const Hosted& entry = hosted_of(sessions, request);
-  TextStreamOptions options{.format = format};
-  options.video = choice(request, "video", {"mp4", "none"}) == "mp4";
-  options.from_newest = choice(request, "from", {"start", "newest"}) == "newest";
-  Response response;
-  if (const auto last = request.header("last-event-id"); format == TextFormat::server_sent_events && !last.empty()) {
-    options.position = TextPosition::parse(last);
-    options.from_newest = false;
+  const bool video = choice(request, "video", {"mp4", "none"}) == "mp4";
+  bool newest = choice(request, "from", {"start", "newest"}) == "newest";
+  TextPosition position;
+  if (const auto last = request.header("last-event-id"); framing == Framing::server_sent_events && !last.empty()) {
+    position = TextPosition::parse(last);
+    newest = false;
     // An EventSource connects again also after the end; this answer tells it to stop.
     const EncodedStream::Status status = entry.video->status();
-    if (status.ended && (!options.video || options.position.fragment >= status.gops)) {
+    if (status.ended && (!video || position.fragment >= status.gops)) {
+      Response response;
       response.status = 204;
       return response;
     }
   }
-  response.content_type = format == TextFormat::ndjson ? "application/x-ndjson" : "text/event-stream";
+  using generation::Stream;
+  Interest interest{.events = Interest::Events{.from = newest ? Stream::From::newest_block : Stream::From::start}};
+  if (video && newest) interest.gops = EncodedStream::From::newest;
+  if (video && !newest) interest.gops = position.fragment;
+  const auto told = video ? EventsDialect::Video::base64 : EventsDialect::Video::none;
+  Response response = streamed_response(
+      std::make_shared<Pump>(entry, interest, std::make_unique<EventsDialect>(told, position)), {.framing = framing});
   response.headers.emplace_back("Cache-Control", "no-store");
-  response.headers.emplace_back("X-Accel-Buffering", "no");  // a proxy must not wait for more
-  response.body = std::make_unique<TextStream>(entry, options);
   return response;
 }
 
 // GET /v1/sessions/{id}/stream.sse: events and video as server-sent events, also after a break (Last-Event-ID).
 Response get_server_sent_events(const SessionStore& sessions, const Request& request) {
-  return text_stream(sessions, request, TextFormat::server_sent_events);
+  return text_stream(sessions, request, Framing::server_sent_events);
 }
 
 // GET /v1/sessions/{id}/stream.ndjson: the same, one JSON object a line.
 Response get_ndjson(const SessionStore& sessions, const Request& request) {
-  return text_stream(sessions, request, TextFormat::ndjson);
+  return text_stream(sessions, request, Framing::ndjson);
 }
 
 // WebSocket /v1/sessions/{id}/frames: single pictures as JPEG, as binary messages or in JSON.
 Feed frames_feed(const SessionStore& sessions, const Request& request) {
-  PictureFeedOptions options;
-  options.base64 = choice(request, "format", {"binary", "base64"}) == "base64";
-  options.from = choice(request, "from", {"newest", "oldest"}) == "newest" ? delivery::JpegStream::From::newest
-                                                                           : delivery::JpegStream::From::oldest;
-  options.realtime = choice(request, "pacing", {"asap", "realtime"}) == "realtime";
-  return [entry = hosted_of(sessions, request), options, &sessions](WebSocket& viewer) {
-    return send_pictures(entry, options, &sessions, &viewer);
-  };
+  const auto encoding = choice(request, "format", {"binary", "base64"}) == "base64" ? JpegDialect::Encoding::base64
+                                                                                    : JpegDialect::Encoding::binary;
+  const auto from = choice(request, "from", {"newest", "oldest"}) == "newest" ? delivery::JpegStream::From::newest
+                                                                              : delivery::JpegStream::From::oldest;
+  const bool paced = choice(request, "pacing", {"asap", "realtime"}) == "realtime";
+  return feed_of(sessions, hosted_of(sessions, request), {.jpegs = from, .paced = paced},
+                 std::make_unique<JpegDialect>(encoding));
 }
 
 }  // namespace

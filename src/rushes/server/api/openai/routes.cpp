@@ -4,10 +4,10 @@
 #include <charconv>
 
 #include "rushes/generation/device_worker.h"
+#include "rushes/server/api/native/dialects.h"
 #include "rushes/server/api/native/session_request.h"
 #include "rushes/server/api/openai/video_json.h"
 #include "rushes/server/api/openai/video_request.h"
-#include "rushes/server/streaming/growing_video.h"
 
 namespace rushes::server {
 namespace {
@@ -92,13 +92,8 @@ Response get_content(SessionStore& sessions, const Request& request) {
   const Hosted& entry = hosted_of(sessions, request);
   const auto status = entry.video->status();
   require(!status.ended || status.gops > 0, ErrorCode::conflict, "the video ended before anything of it was made");
-  Response response;
-  if (status.recording_complete) {
-    response = file_response(request, entry.video->recording_path(), "video/mp4");
-  } else {
-    response.content_type = "video/mp4";
-    response.body = std::make_unique<GrowingVideo>(entry.video, delivery::EncodedStream::From::start);
-  }
+  Response response = status.recording_complete ? file_response(request, entry.video->recording_path(), "video/mp4")
+                                                : growing_mp4(entry, delivery::EncodedStream::From::start);
   response.headers.emplace_back("Cache-Control", "no-store");
   return response;
 }

@@ -1,0 +1,98 @@
+// What carries messages: WebSockets, and bodies of responses that last as long as the session.
+#include <boost/asio/this_coro.hpp>
+
+#include "rushes/server/http/websocket.h"
+#include "rushes/server/streaming/pump.h"
+
+namespace rushes::server {
+namespace {
+
+using SharedBytes = std::shared_ptr<const media::Bytes>;
+
+std::string text_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+net::awaitable<void> send(WebSocket& viewer, Message message) {
+  if (auto* bytes = std::get_if<SharedBytes>(&message.body)) {
+    auto sending = viewer.send_binary(std::move(*bytes));
+    co_await std::move(sending);
+    co_return;
+  }
+  auto* text = std::get_if<std::string>(&message.body);
+  auto sending = viewer.send_text(text ? std::move(*text) : text_of(std::get<Json>(message.body)));
+  co_await std::move(sending);
+}
+
+class StreamedBody final : public BodySource {
+ public:
+  StreamedBody(std::shared_ptr<Pump> pump, const BodyOptions& options) : pump_(std::move(pump)), options_(options) {}
+  ~StreamedBody() override {
+    if (options_.stops_session) pump_->hosted().session->stop("its viewer has left");
+  }
+
+  net::awaitable<SharedBytes> next() override {
+    auto waiting = pump_->next();
+    std::optional<Message> message = co_await std::move(waiting);
+    if (!message) co_return nullptr;
+    if (auto* bytes = std::get_if<SharedBytes>(&message->body)) {
+      if (options_.framing != Framing::multipart) co_return std::move(*bytes);
+      std::string part = "--frame\r\nContent-Type: image/jpeg\r\n\r\n";
+      part.append((*bytes)->begin(), (*bytes)->end());
+      co_return bytes_of(part + "\r\n");
+    }
+    const auto* given = std::get_if<std::string>(&message->body);
+    const std::string text = given ? *given : text_of(std::get<Json>(message->body));
+    if (options_.framing != Framing::server_sent_events) co_return bytes_of(text + "\n");
+    std::string lines;
+    if (!message->event.empty()) lines += "event: " + message->event + "\n";
+    if (!message->id.empty()) lines += "id: " + message->id + "\n";
+    co_return bytes_of(lines + "data: " + text + "\n\n");
+  }
+
+ private:
+  static SharedBytes bytes_of(std::string_view text) {
+    return std::make_shared<const media::Bytes>(text.begin(), text.end());
+  }
+
+  const std::shared_ptr<Pump> pump_;
+  const BodyOptions options_;
+};
+
+std::string_view content_type(Framing framing) {
+  switch (framing) {
+    case Framing::none: return "video/mp4";
+    case Framing::ndjson: return "application/x-ndjson";
+    case Framing::server_sent_events: return "text/event-stream";
+    case Framing::multipart: return "multipart/x-mixed-replace; boundary=frame";
+  }
+  return "";
+}
+
+}  // namespace
+
+net::awaitable<void> send_all(std::shared_ptr<Pump> pump, const SessionStore* sessions, WebSocket* viewer) {
+  for (;;) {
+    auto waiting = pump->next();
+    std::optional<Message> message = co_await std::move(waiting);
+    if (!message) break;
+    auto sending = send(*viewer, std::move(*message));
+    co_await std::move(sending);
+  }
+  auto [code, reason] = farewell(*pump->hosted().session, sessions->draining());
+  co_await viewer->close(code, std::move(reason));
+}
+
+Feed feed_of(const SessionStore& sessions, Hosted hosted, Interest interest, std::unique_ptr<Dialect> dialect) {
+  const auto pump = std::make_shared<Pump>(std::move(hosted), interest, std::move(dialect));
+  return [pump, &sessions](WebSocket& viewer) { return send_all(pump, &sessions, &viewer); };
+}
+
+Response streamed_response(std::shared_ptr<Pump> pump, const BodyOptions& options) {
+  Response response;
+  response.content_type = content_type(options.framing);
+  // A proxy must not wait for more.
+  if (options.framing != Framing::none) response.headers.emplace_back("X-Accel-Buffering", "no");
+  response.body = std::make_unique<StreamedBody>(std::move(pump), options);
+  return response;
+}
+
+}  // namespace rushes::server
