@@ -40,8 +40,7 @@ ALLOWED = {
     "src/rushes/nn/flow_match.h: to_flow": "the inverse of to_x0(), of the reference's scheduler",
     "src/rushes/nn/flow_match.h: training_weights": "of the reference's scheduler",
     "src/rushes/nn/ode.h: ode_method": "golden cases name their method",
-    # To go.
-    "src/rushes/generation/interactive_session.h": "Python has its own, rushes/inferix/core/interactive",
+    "src/rushes/generation/interactive_session.h: from_prompts": "golden cases build their session so",
 }
 
 # Called by range-for, structured bindings, coroutines and libraries.

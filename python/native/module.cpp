@@ -329,6 +329,9 @@ void add_functions(nb::module_& module) {
 }
 
 }  // namespace
+
+void add_interactive(nb::module_& module);  // interactive.cpp
+
 }  // namespace rushes::python
 
 NB_MODULE(_core, module) {
@@ -339,4 +342,5 @@ NB_MODULE(_core, module) {
   rushes::python::add_generation(module);
   rushes::python::add_output(module);
   rushes::python::add_functions(module);
+  rushes::python::add_interactive(module);
 }

@@ -207,3 +207,51 @@ def benchmark_json(directory: str) -> str:
 def benchmark_markdown(directory: str) -> str: ...
 
 TORCH_VERSION: str = '2.11.0+cu130'
+
+class InteractiveSession:
+    """
+    Prompts and controls that wait for the next segment or block; of them the newest survives. One thread at a time.
+    """
+
+    def __init__(self, apply_policy: str = 'next_segment') -> None: ...
+
+    def set_initial(self, prompt: str, guidance_scale: float) -> None: ...
+
+    def set_length(self, segments: int, blocks_per_segment: int) -> None: ...
+
+    def set_seconds_per_block(self, seconds: float) -> None: ...
+
+    def submit(self, prompt: str | None, guidance_scale: float | None, control: str = 'continue') -> tuple[str, float]:
+        """(will_apply_at, estimated_wait_seconds)."""
+
+    def evaluate_checkpoint(self, place: str, index: int) -> bool:
+        """Takes over what waits for this place; False: stop."""
+
+    def update_progress(self, segment: int, block: int, video_frames: int, device_gb: float = 0.0) -> None: ...
+
+    def end(self) -> None: ...
+
+    def pause(self) -> None: ...
+
+    def resume(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    @property
+    def should_pause(self) -> bool: ...
+
+    @property
+    def should_stop(self) -> bool: ...
+
+    @property
+    def prompt(self) -> str: ...
+
+    @property
+    def guidance_scale(self) -> float: ...
+
+    @property
+    def remaining_seconds(self) -> float: ...
+
+    @property
+    def input_states(self) -> list[str]:
+        """queued, applied or discarded, of each input since the start."""

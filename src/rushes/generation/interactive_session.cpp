@@ -63,6 +63,22 @@ InteractiveSession InteractiveSession::from_prompts(const std::vector<std::strin
   return session;
 }
 
+void InteractiveSession::set_initial(std::string prompt, double guidance_scale) {
+  options_.prompt = std::move(prompt);
+  options_.guidance_scale = guidance_scale;
+  state_ = InteractiveState::generating;
+}
+
+void InteractiveSession::set_length(int64_t segments, int64_t blocks_per_segment) {
+  options_.segments = segments;
+  options_.blocks_per_segment = blocks_per_segment;
+}
+
+void InteractiveSession::stop() {
+  stopped_ = true;
+  paused_ = false;  // who waits in a pause must see the stop
+}
+
 InteractiveState InteractiveSession::state() const {
   return state_ == InteractiveState::generating && paused_ ? InteractiveState::paused : state_;
 }
@@ -73,15 +89,11 @@ double InteractiveSession::wait_seconds() const {
 }
 
 InteractiveSession::Receipt InteractiveSession::submit(Input input) {
-  require(state_ != InteractiveState::completed, ErrorCode::conflict, "the session has ended");
   for (Input& older : inputs_)
     if (older.state == InputState::queued) older.state = InputState::discarded;
-  if (input.control == Control::pause) paused_ = true;
-  if (input.control == Control::resume) paused_ = false;
-  if (input.control == Control::stop) {
-    stopped_ = true;
-    paused_ = false;  // who waits in a pause must see the stop
-  }
+  if (input.control == Control::pause) pause();
+  if (input.control == Control::resume) resume();
+  if (input.control == Control::stop) stop();
   input.state = InputState::queued;
   inputs_.push_back(std::move(input));
   const bool by_block = options_.policy == ApplyPolicy::next_block;
@@ -117,9 +129,13 @@ void InteractiveSession::update_progress(int64_t segment, int64_t block, int64_t
   device_gb_ = device_gb;
 }
 
+double InteractiveSession::remaining_seconds() const {
+  const int64_t blocks = std::max(options_.blocks_per_segment - block_ - 1, int64_t{0}) +
+                         std::max(options_.segments - segment_ - 1, int64_t{0}) * options_.blocks_per_segment;
+  return static_cast<double>(blocks) * options_.seconds_per_block;
+}
+
 nlohmann::json InteractiveSession::status() const {
-  const int64_t blocks_left = std::max(options_.blocks_per_segment - block_ - 1, int64_t{0}) +
-                              std::max(options_.segments - segment_ - 1, int64_t{0}) * options_.blocks_per_segment;
   nlohmann::json queued = nlohmann::json::array();
   for (const Input& input : inputs_) {
     if (input.state != InputState::queued) continue;
@@ -144,7 +160,7 @@ nlohmann::json InteractiveSession::status() const {
             {"block", fmt::format("{}/{}", block_ + 1, options_.blocks_per_segment)},
             {"frames", video_frames_}}},
           {"memory", {{"gpu_gb", device_gb_}}},
-          {"timing", {{"eta_seconds", static_cast<double>(blocks_left) * options_.seconds_per_block}}},
+          {"timing", {{"eta_seconds", remaining_seconds()}}},
           {"current_params", {{"prompt", prompt}, {"guidance", options_.guidance_scale}}},
           {"queued_inputs", std::move(queued)},
           {"message", state() == InteractiveState::generating

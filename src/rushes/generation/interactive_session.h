@@ -1,6 +1,6 @@
 // The interactive session of the Inferix surface: prompts and controls wait in a queue until the pipeline passes a
-// checkpoint between segments or blocks. Of what waits only the newest survives. No thread, no clock, no libtorch: the
-// owner calls it and asks should_pause() before going on.
+// checkpoint between segments or blocks. Of what waits only the newest survives. No thread, no clock, no libtorch: its
+// owner, rushes.inferix.core.interactive in Python, waits where should_pause() says so, and measures blocks.
 #pragma once
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
@@ -53,11 +53,16 @@ class InteractiveSession {
   };
 
   explicit InteractiveSession(Options options);
+  /// Before a generation begins.
+  void set_initial(std::string prompt, double guidance_scale);
+  void set_length(int64_t segments, int64_t blocks_per_segment);
+  /// What the estimates are made with from now on.
+  void set_seconds_per_block(double seconds) { options_.seconds_per_block = seconds; }
   /// The first prompt starts; the others are submitted one after the other, so that of them the last survives.
   static InteractiveSession from_prompts(const std::vector<std::string>& prompts, Options options);
 
   /// Queues an input; everything that still waits is discarded, also by a control. Pause, resume and stop show at once
-  /// in should_pause() and should_stop(). Throws Error(conflict) after end().
+  /// in should_pause() and should_stop(). After the end an input waits for nothing.
   Receipt submit(Input input);
   /// The pipeline stands before segment or block `index`. Takes over the newest waiting input if the policy names this
   /// place. A stop comes before everything.
@@ -65,6 +70,10 @@ class InteractiveSession {
   /// What the status shows from now on.
   void update_progress(int64_t segment, int64_t block, int64_t video_frames, double device_gb);
   void end() { state_ = InteractiveState::completed; }
+  /// At once, without a place in the queue.
+  void pause() { paused_ = true; }
+  void resume() { paused_ = false; }
+  void stop();
 
   bool should_pause() const { return paused_; }
   bool should_stop() const { return stopped_; }
@@ -72,6 +81,7 @@ class InteractiveSession {
   const std::string& prompt() const { return options_.prompt; }
   double guidance_scale() const { return options_.guidance_scale; }
   const std::vector<Input>& inputs() const { return inputs_; }
+  double remaining_seconds() const;
 
   /// {session_id, state, progress, memory, timing, current_params, queued_inputs, message}.
   nlohmann::json status() const;

@@ -57,11 +57,15 @@ TEST(InteractiveSession, the_policy_decides_where_an_input_is_taken_over) {
   EXPECT_EQ(session.evaluate_checkpoint(Place::block, 0).new_prompt, "b");
 }
 
-TEST(InteractiveSession, an_ended_session_takes_nothing_more) {
+TEST(InteractiveSession, stays_completed_whoever_submits_late_and_begins_anew_with_a_first_prompt) {
   InteractiveSession session({.id = "x", .prompt = "a"});
   session.end();
-  EXPECT_THROW(session.submit(prompt("b")), Error);
+  session.submit(prompt("b"));
   EXPECT_EQ(session.status()["state"], "completed");
+  EXPECT_EQ(session.prompt(), "a");
+  session.set_initial("c", 5.0);
+  EXPECT_EQ(session.status()["state"], "generating");
+  EXPECT_EQ(session.prompt(), "c");
 }
 
 TEST(InteractiveSession, the_status_shows_100_characters_of_the_prompt) {

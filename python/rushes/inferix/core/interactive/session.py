@@ -1,4 +1,5 @@
-"""The session that a person steers: prompts and controls wait in it until the pipeline passes a checkpoint."""
+"""The session that a person steers: prompts and controls wait in it until the pipeline passes a checkpoint. What of them
+applies where is decided by the engine (generation/interactive_session.h); here are threads, waiting and callbacks."""
 from __future__ import annotations
 
 import threading
@@ -6,7 +7,10 @@ import time
 import uuid
 from typing import Callable, List, Optional
 
+from ...._core import InteractiveSession as _Core
 from ..types import CheckpointResult, ControlCommand, GenerationStatus, InputApplyPolicy, InputState, QueuedInput, SessionState
+
+_CONTROLS = (ControlCommand.PAUSE, ControlCommand.RESUME, ControlCommand.STOP)  # others change nothing by themselves
 
 
 class InteractiveSession:
@@ -15,18 +19,13 @@ class InteractiveSession:
     def __init__(self, apply_policy: InputApplyPolicy = InputApplyPolicy.NEXT_SEGMENT, parallel_config=None):
         self.session_id = uuid.uuid4().hex[:8]
         self._apply_policy = apply_policy
-        self._lock = threading.Lock()
+        self._core = _Core(apply_policy=apply_policy.value)
+        self._changed = threading.Condition()  # guards all below, and the core
         self._inputs: List[QueuedInput] = []
-        self._running = threading.Event()
-        self._running.set()
-        self._stopped = False
         self._state = SessionState.IDLE
-        self._segment = self._block = 0
         self._segments, self._blocks_per_segment = 1, 7
-        self._prompt = self._initial_prompt = ""
-        self._guidance = 7.5
+        self._initial_prompt = ""
         self._status_callback: Optional[Callable[[GenerationStatus], None]] = None
-        self._block_seconds = 0.5  # a guess until a block was timed
         self._block_started: Optional[float] = None
 
     @classmethod
@@ -41,9 +40,9 @@ class InteractiveSession:
         return session
 
     def set_initial_prompt(self, prompt: str, guidance: float = 7.5):
-        with self._lock:
-            self._initial_prompt = self._prompt = prompt
-            self._guidance = guidance
+        with self._changed:
+            self._initial_prompt = prompt
+            self._core.set_initial(prompt, guidance)
 
     def set_status_callback(self, callback: Callable[[GenerationStatus], None]):
         self._status_callback = callback
@@ -52,101 +51,92 @@ class InteractiveSession:
         """Accepted for compatibility; where the model runs is said when it is loaded."""
 
     def set_generation_params(self, total_segments: int, blocks_per_segment: int):
-        with self._lock:
+        with self._changed:
             self._segments, self._blocks_per_segment = total_segments, blocks_per_segment
+            self._core.set_length(total_segments, blocks_per_segment)
 
     def submit_input(self, prompt: Optional[str] = None, guidance_scale: Optional[float] = None,
                      control: ControlCommand = ControlCommand.CONTINUE) -> QueuedInput:
         """Queues a change; what is returned says where it will apply and when that will about be."""
-        with self._lock:
-            for waiting in self._inputs:
-                if waiting.state == InputState.QUEUED:
-                    waiting.state = InputState.DISCARDED
-            by_segment = self._apply_policy == InputApplyPolicy.NEXT_SEGMENT
-            blocks = self._blocks_per_segment - self._block if by_segment else 1
+        with self._changed:
+            where, seconds = self._core.submit(prompt or None, guidance_scale or None,
+                                               control.value if control in _CONTROLS else "continue")
             queued = QueuedInput(
                 input_id=uuid.uuid4().hex[:8], prompt=prompt, guidance_scale=guidance_scale, control=control,
-                apply_policy=self._apply_policy, queued_at=time.time(),
-                estimated_wait_seconds=blocks * self._block_seconds,
-                will_apply_at=f"Segment {self._segment + 1}" if by_segment else f"Block {self._block + 1}")
+                apply_policy=self._apply_policy, queued_at=time.time(), estimated_wait_seconds=seconds, will_apply_at=where)
             self._inputs.append(queued)
-            if control == ControlCommand.PAUSE:
-                self._running.clear()
-            elif control == ControlCommand.RESUME:
-                self._running.set()
-            elif control == ControlCommand.STOP:
-                self._stopped = True
+            self._take_over_states()
             return queued
 
     def evaluate_checkpoint(self, checkpoint_type: str, checkpoint_index: int, current_prompt: str,
                             current_guidance: float = 7.5) -> CheckpointResult:
         """The pipeline stands before a segment or block: waits while paused, takes over what waits for this place."""
-        with self._lock:
-            if checkpoint_type == "segment":
-                self._segment, self._block = checkpoint_index, 0
-            else:
-                self._block = checkpoint_index
-        while not self._stopped and not self._running.wait(timeout=0.1):
-            pass
-        with self._lock:
-            if self._stopped:
+        with self._changed:
+            self._changed.wait_for(lambda: not self._core.should_pause)
+            waiting = next((entry for entry in self._inputs if entry.state == InputState.QUEUED), None)
+            if not self._core.evaluate_checkpoint(checkpoint_type, checkpoint_index):
                 return CheckpointResult(should_continue=False, command=ControlCommand.STOP)
-            place = InputApplyPolicy.NEXT_SEGMENT if checkpoint_type == "segment" else InputApplyPolicy.NEXT_BLOCK
-            waiting = next((entry for entry in reversed(self._inputs) if entry.state == InputState.QUEUED), None)
-            if place != self._apply_policy or waiting is None:
+            self._take_over_states()
+            if waiting is None or waiting.state != InputState.APPLIED:
                 return CheckpointResult()
-            waiting.state = InputState.APPLIED
-            if waiting.prompt:
-                self._prompt = waiting.prompt
-            if waiting.guidance_scale:
-                self._guidance = waiting.guidance_scale
             return CheckpointResult(pending_input=waiting, command=waiting.control, new_prompt=waiting.prompt or None,
                                     new_guidance=waiting.guidance_scale or None)
 
+    def _take_over_states(self):
+        for entry, state in zip(self._inputs, self._core.input_states):
+            entry.state = InputState(state)
+        self._changed.notify_all()
+
     def update_progress(self, segment_idx: int, block_idx: int, frames_generated: int, gpu_memory_gb: float = 0.0):
         now = time.monotonic()
-        with self._lock:
+        with self._changed:
             if self._block_started is not None:
-                self._block_seconds = now - self._block_started
+                self._core.set_seconds_per_block(now - self._block_started)
             self._block_started = now
-            self._segment, self._block = segment_idx, block_idx
+            self._core.update_progress(segment_idx, block_idx, frames_generated, gpu_memory_gb)
             self._state = SessionState.GENERATING
-            left = (self._segments - segment_idx) * self._blocks_per_segment - block_idx - 1
             status = GenerationStatus(
                 session_id=self.session_id, state=self._state, current_segment=segment_idx, total_segments=self._segments,
                 current_block=block_idx, total_blocks=self._blocks_per_segment, frames_generated=frames_generated,
-                gpu_memory_gb=gpu_memory_gb, estimated_remaining_seconds=max(0, left) * self._block_seconds,
-                current_prompt=self._prompt, current_guidance=self._guidance,
+                gpu_memory_gb=gpu_memory_gb, estimated_remaining_seconds=self._core.remaining_seconds,
+                current_prompt=self._core.prompt, current_guidance=self._core.guidance_scale,
                 queued_inputs=[entry for entry in self._inputs if entry.state == InputState.QUEUED],
                 message=f"Generating Segment {segment_idx + 1}/{self._segments}")
         if self._status_callback is not None:
             self._status_callback(status)
 
     def start_session(self):
-        with self._lock:
+        with self._changed:
             self._state = SessionState.GENERATING
 
     def end_session(self, error: bool = False):
-        with self._lock:
+        with self._changed:
             self._state = SessionState.ERROR if error else SessionState.COMPLETED
+            self._core.end()
 
     def should_pause(self) -> bool:
-        return not self._running.is_set()
+        return self._core.should_pause
 
     def wait_for_resume(self, timeout: Optional[float] = None):
-        self._running.wait(timeout)
+        with self._changed:
+            self._changed.wait_for(lambda: not self._core.should_pause, timeout)
 
     def should_stop(self) -> bool:
-        return self._stopped
+        return self._core.should_stop
 
     def pause(self):
-        self._running.clear()
+        with self._changed:
+            self._core.pause()
 
     def resume(self):
-        self._running.set()
+        with self._changed:
+            self._core.resume()
+            self._changed.notify_all()
 
     def stop(self):
-        self._stopped = True
+        with self._changed:
+            self._core.stop()
+            self._changed.notify_all()
 
     @property
     def state(self) -> SessionState:
@@ -156,11 +146,11 @@ class InteractiveSession:
 
     @property
     def current_prompt(self) -> str:
-        return self._prompt
+        return self._core.prompt
 
     @property
     def current_guidance(self) -> float:
-        return self._guidance
+        return self._core.guidance_scale
 
     @property
     def initial_prompt(self) -> str:
