@@ -3,17 +3,15 @@
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
-#include <boost/beast/http/span_body.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
-#include <fstream>
 
 #include "rushes/base/log.h"
 #include "rushes/generation/device_worker.h"
+#include "rushes/server/http/response_writer.h"
 #include "rushes/server/http/static_files.h"
 #include "rushes/server/http/viewer_socket.h"
 #include "rushes/server/http/websocket.h"
@@ -56,18 +54,6 @@ Request make_request(const http::request<http::string_body>& message) {
   return request;
 }
 
-/// Counts as one while it lives.
-class Counted {
- public:
-  explicit Counted(int64_t& count) : count_(count) { ++count_; }
-  ~Counted() { --count_; }
-  Counted(const Counted&) = delete;
-  Counted& operator=(const Counted&) = delete;
-
- private:
-  int64_t& count_;
-};
-
 class Connection {
  public:
   Connection(tcp::socket socket, Service& service, const Router& router)
@@ -108,14 +94,14 @@ class Connection {
       co_await refuse_header(error);
       co_return false;
     }
-    version_ = parser.get().version();
-    keep_alive_ = parser.get().keep_alive() && !service_.closing;
+    exchange_.version = parser.get().version();
+    exchange_.keep_alive = parser.get().keep_alive() && !service_.closing;
     const bool has_body = !parser.is_done();
     Response response;
     Feed feed;
     const Route* route = prepare(parser, response, feed);
     if (feed) {
-      co_await run_viewer_socket(std::move(stream_), parser.release(), std::move(feed), kind_, service_);
+      co_await run_viewer_socket(std::move(stream_), parser.release(), std::move(feed), exchange_.kind, service_);
       co_return false;
     }
     if (route && has_body) {
@@ -123,7 +109,7 @@ class Connection {
       if (!stream_.socket().is_open()) co_return false;
     }
     if (route) {
-      request_.body = std::move(parser.get().body());
+      exchange_.request.body = std::move(parser.get().body());
       if (route->answer_later) {
         auto answering = answer_later(*route);
         std::optional<Response> answer = co_await std::move(answering);
@@ -133,11 +119,11 @@ class Connection {
         response = answer(*route);
       }
     } else if (has_body) {
-      keep_alive_ = false;  // what the client still sends of the body is no request
+      exchange_.keep_alive = false;  // what the client still sends of the body is no request
     }
-    const bool sent = co_await send(std::move(response));
-    if (sent && !keep_alive_) co_await linger();
-    co_return sent&& keep_alive_;
+    const bool sent = co_await send_response(stream_, service_, exchange_, std::move(response));
+    if (sent && !exchange_.keep_alive) co_await linger();
+    co_return sent&& exchange_.keep_alive;
   }
 
   net::awaitable<void> refuse_header(error_code error) {
@@ -145,19 +131,19 @@ class Connection {
     if (error.category() != make_error_code(http::error::bad_method).category() ||
         error == http::error::end_of_stream || error == http::error::partial_message)
       co_return;
-    keep_alive_ = false;
+    exchange_.keep_alive = false;
     Response response =
         error == http::error::header_limit
             ? error_response(431, "too_large",
                              fmt::format("the header has more than {} bytes", service_.limits.header_bytes))
             : error_response(400, "invalid_argument", "this is no HTTP/1.1 request: " + error.message());
-    if (co_await send(std::move(response))) co_await linger();
+    if (co_await send_response(stream_, service_, exchange_, std::move(response))) co_await linger();
   }
 
   /// The route that is to answer, or null: then `feed` or `response` is set.
   const Route* prepare(const Parser& parser, Response& response, Feed& feed) {
     try {
-      request_ = make_request(parser.get());
+      exchange_.request = make_request(parser.get());
       return choose(beast::websocket::is_upgrade(parser.get()), response, feed);
     } catch (...) {
       response = failure();
@@ -166,32 +152,33 @@ class Connection {
   }
 
   const Route* choose(bool is_upgrade, Response& response, Feed& feed) {
-    if (request_.method == "OPTIONS") {
+    if (exchange_.request.method == "OPTIONS") {
       response = preflight();
       return nullptr;
     }
-    Router::Match match = router_.match(request_.method, request_.path);
-    const bool is_page = !match.route && match.allowed.empty() && !request_.path.starts_with("/v1/");
+    Router::Match match = router_.match(exchange_.request.method, exchange_.request.path);
+    const bool is_page = !match.route && match.allowed.empty() && !exchange_.request.path.starts_with("/v1/");
     const bool needs_token = !is_page && (!match.route || match.route->access == Route::Access::token);
-    if (auto refusal = refuse(service_.access, request_, needs_token, is_upgrade)) {
+    if (auto refusal = refuse(service_.access, exchange_.request, needs_token, is_upgrade)) {
       response = std::move(*refusal);
       return nullptr;
     }
     if (!match.route && !match.allowed.empty()) {
-      response =
-          error_response(405, "invalid_argument",
-                         fmt::format("{} does not take {}; use {}", request_.path, request_.method, match.allowed));
+      response = error_response(
+          405, "invalid_argument",
+          fmt::format("{} does not take {}; use {}", exchange_.request.path, exchange_.request.method, match.allowed));
       response.headers.emplace_back("Allow", match.allowed);
       return nullptr;
     }
     if (!match.route) {
-      require(is_page, ErrorCode::not_found, "there is nothing at {}", request_.path);
-      response = request_.method == "GET" ? serve_static(service_.web_root, request_)
-                                          : error_response(405, "invalid_argument", "only GET is possible here");
+      require(is_page, ErrorCode::not_found, "there is nothing at {}", exchange_.request.path);
+      response = exchange_.request.method == "GET"
+                     ? serve_static(service_.web_root, exchange_.request)
+                     : error_response(405, "invalid_argument", "only GET is possible here");
       return nullptr;
     }
-    request_.path_values = std::move(match.path_values);
-    kind_ = match.route->pattern.substr(match.route->pattern.rfind('/') + 1);
+    exchange_.request.path_values = std::move(match.path_values);
+    exchange_.kind = match.route->pattern.substr(match.route->pattern.rfind('/') + 1);
     if (!match.route->feed) return match.route;
     if (!is_upgrade) {
       response =
@@ -200,7 +187,7 @@ class Connection {
       return nullptr;
     }
     if (!service_.closing)
-      feed = match.route->feed(request_);
+      feed = match.route->feed(exchange_.request);
     else
       response = error_response(503, "unavailable", "the server is shutting down");
     return nullptr;
@@ -209,7 +196,7 @@ class Connection {
   Response preflight() const {
     Response response;
     response.status = 204;
-    if (allowed_origin(service_.access, request_)) {
+    if (allowed_origin(service_.access, exchange_.request)) {
       response.headers.emplace_back("Access-Control-Allow-Methods", "GET, POST, DELETE");
       response.headers.emplace_back("Access-Control-Allow-Headers", "Authorization, Content-Type");
     }
@@ -229,7 +216,7 @@ class Connection {
     }
     parser.body_limit(limit);
     stream_.expires_after(service_.limits.body);
-    if (lower_case(request_.header("expect")) == "100-continue") {
+    if (lower_case(exchange_.request.header("expect")) == "100-continue") {
       static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
       auto writing = net::async_write(stream_, net::buffer(kContinue), kAsTuple);
       co_await std::move(writing);
@@ -257,7 +244,7 @@ class Connection {
 
   Response answer(const Route& route) {
     try {
-      return route.answer(request_);
+      return route.answer(exchange_.request);
     } catch (...) {
       return failure();
     }
@@ -267,7 +254,7 @@ class Connection {
   net::awaitable<std::optional<Response>> answer_later(const Route& route) {
     stream_.expires_never();
     auto answering = answer_or_failure(route);
-    auto gone = client_gone();
+    auto gone = client_gone(stream_);
     auto first = co_await (std::move(answering) || std::move(gone));
     if (first.index() != 0) co_return std::nullopt;
     co_return std::get<0>(std::move(first));
@@ -275,7 +262,7 @@ class Connection {
 
   net::awaitable<Response> answer_or_failure(const Route& route) {
     try {
-      auto answering = route.answer_later(request_);
+      auto answering = route.answer_later(exchange_.request);
       co_return co_await std::move(answering);
     } catch (const boost::system::system_error& error) {
       if (error.code() == net::error::operation_aborted) throw;  // nobody is there to be told
@@ -283,147 +270,6 @@ class Connection {
     } catch (...) {
       co_return failure();
     }
-  }
-
-  // ---- sending ------------------------------------------------------------------------------------------------------
-
-  template <typename Message>
-  void fill_header(Message& message, const Response& response) {
-    message.version(version_);
-    message.result(static_cast<unsigned>(response.status));
-    message.set(http::field::server, "rushes");
-    message.set("X-Content-Type-Options", "nosniff");
-    if (response.status != 204) message.set(http::field::content_type, response.content_type);
-    if (const auto origin = allowed_origin(service_.access, request_)) {
-      message.set(http::field::access_control_allow_origin, *origin);
-      message.set(http::field::vary, "Origin");
-    }
-    for (const auto& [name, value] : response.headers) message.set(name, value);
-  }
-
-  /// False: the client has left or does not read.
-  net::awaitable<bool> send(Response response) {
-    ++service_.counters.answers[response.status];
-    if (const auto* text = std::get_if<std::string>(&response.body)) co_return co_await send_text(response, *text);
-    if (const auto* bytes = std::get_if<SharedRange>(&response.body))
-      co_return co_await send_text(response, bytes->view());
-    if (const auto* file = std::get_if<FileRange>(&response.body)) co_return co_await send_file(response, *file);
-    co_return co_await send_stream(response, *std::get<std::unique_ptr<BodySource>>(response.body));
-  }
-
-  /// `text` is sent from where it lies.
-  net::awaitable<bool> send_text(const Response& response, std::string_view text) {
-    using Body = http::span_body<const char>;
-    http::response<Body> message;
-    fill_header(message, response);
-    message.keep_alive(keep_alive_);
-    if (response.status != 204) message.content_length(text.size());
-    if (!request_.head) message.body() = {text.data(), text.size()};
-    stream_.expires_after(service_.limits.stall);
-    http::response_serializer<Body> serializer(message);
-    auto writing = http::async_write(stream_, serializer, kAsTuple);
-    const auto [error, bytes] = co_await std::move(writing);
-    service_.counters.bytes_sent += static_cast<int64_t>(bytes);
-    co_return !error;
-  }
-
-  net::awaitable<bool> send_head(http::response<http::empty_body>& message) {
-    http::response_serializer<http::empty_body> serializer(message);
-    stream_.expires_after(service_.limits.stall);
-    auto writing = http::async_write_header(stream_, serializer, kAsTuple);
-    const auto [error, bytes] = co_await std::move(writing);
-    co_return !error;
-  }
-
-  net::awaitable<bool> send_file(const Response& response, const FileRange& range) {
-    http::response<http::empty_body> message;
-    fill_header(message, response);
-    message.keep_alive(keep_alive_);
-    message.content_length(static_cast<uint64_t>(range.size));
-    bool sent = co_await send_head(message);
-    if (request_.head) co_return sent;
-    std::ifstream file(range.path, std::ios::binary);
-    file.seekg(range.offset);
-    std::vector<char> piece;
-    for (int64_t left = range.size; sent && left > 0; left -= static_cast<int64_t>(piece.size())) {
-      piece.resize(std::min(kPieceBytes, static_cast<std::size_t>(left)));
-      // Shorter than announced (somebody cut it): the connection must end, so that the client sees it.
-      if (!file.read(piece.data(), static_cast<std::streamsize>(piece.size()))) co_return false;
-      stream_.expires_after(service_.limits.download_stall);
-      auto writing = net::async_write(stream_, net::buffer(piece), kAsTuple);
-      const auto [error, bytes] = co_await std::move(writing);
-      service_.counters.bytes_sent += static_cast<int64_t>(bytes);
-      sent = !error;
-    }
-    co_return sent;
-  }
-
-  net::awaitable<bool> send_stream(const Response& response, BodySource& source) {
-    http::response<http::empty_body> message;
-    fill_header(message, response);
-    const bool chunked = version_ >= 11;
-    if (!chunked) keep_alive_ = false;  // the end of the connection is the end of the body
-    message.keep_alive(keep_alive_);
-    if (chunked) message.chunked(true);
-    if (!co_await send_head(message)) co_return false;
-    if (request_.head) co_return true;
-    const Counted viewer(service_.counters.viewers_by_kind[kind_]);
-    try {
-      while (const auto piece = co_await next_piece(source))
-        for (std::size_t offset = 0; offset < piece->size(); offset += kPieceBytes) {
-          const auto part = net::buffer(*piece) + offset;
-          if (!co_await send_part(net::buffer(part, kPieceBytes), chunked)) co_return false;
-        }
-    } catch (const ViewerGone&) {
-      co_return false;
-    } catch (...) {
-      // Too late for a status: a body that ends without its last chunk tells the client that it is incomplete.
-      log::warning("video stream: {}", generation::current_failure().message);
-      co_return false;
-    }
-    if (!chunked) co_return true;
-    auto writing = net::async_write(stream_, http::make_chunk_last(), kAsTuple);
-    const auto [error, bytes] = co_await std::move(writing);
-    co_return !error;
-  }
-
-  net::awaitable<bool> send_part(net::const_buffer part, bool chunked) {
-    stream_.expires_after(service_.limits.download_stall);
-    error_code failed;
-    if (chunked) {
-      auto writing = net::async_write(stream_, http::make_chunk(part), kAsTuple);
-      const auto [error, bytes] = co_await std::move(writing);
-      service_.counters.bytes_sent += static_cast<int64_t>(bytes);
-      failed = error;
-    } else {
-      auto writing = net::async_write(stream_, part, kAsTuple);
-      const auto [error, bytes] = co_await std::move(writing);
-      service_.counters.bytes_sent += static_cast<int64_t>(bytes);
-      failed = error;
-    }
-    if (failed == beast::error::timeout) ++service_.counters.viewers_dropped;
-    co_return !failed;
-  }
-
-  /// Null: the body is complete. Throws if the client leaves while there is nothing to send.
-  net::awaitable<std::shared_ptr<const std::vector<uint8_t>>> next_piece(BodySource& source) {
-    stream_.expires_never();
-    auto piece = source.next();
-    auto gone = client_gone();
-    auto first = co_await (std::move(piece) || std::move(gone));
-    if (first.index() != 0) throw ViewerGone("left");
-    co_return std::get<0>(std::move(first));
-  }
-
-  net::awaitable<void> client_gone() {
-    auto readable = stream_.socket().async_wait(tcp::socket::wait_read, kAsTuple);
-    const auto [error] = co_await std::move(readable);
-    error_code failed;
-    if (error || stream_.socket().available(failed) == 0 || failed) co_return;
-    // It has sent its next request early; from here on only a write can tell that it has left.
-    net::steady_timer never(stream_.get_executor(), std::chrono::steady_clock::time_point::max());
-    auto waiting = never.async_wait(kAsTuple);
-    co_await std::move(waiting);
   }
 
   /// Ends the connection so that the answer arrives even if the client is still sending: closing with unread bytes
@@ -445,10 +291,7 @@ class Connection {
   beast::flat_buffer buffer_;
   Service& service_;
   const Router& router_;
-  Request request_;
-  std::string kind_;  // of viewer that the request makes of its client
-  unsigned version_ = 11;
-  bool keep_alive_ = true;
+  Exchange exchange_;
 };
 
 }  // namespace

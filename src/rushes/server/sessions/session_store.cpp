@@ -1,14 +1,10 @@
 #include "rushes/server/sessions/session_store.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
 #include <numeric>
-#include <set>
 
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
-#include "rushes/media/recorded_file.h"
 #include "rushes/server/sessions/session_record.h"
 
 namespace rushes::server {
@@ -26,20 +22,6 @@ constexpr const char* kShuttingDown = "the server is shutting down";
 bool has_no_end(const generation::Session& session) {
   const SessionState state = session.status().state;
   return !session.format().video_frames || state == SessionState::paused || state == SessionState::waiting;
-}
-
-/// When the file was last written to, since 1970.
-int64_t modified_ms(const std::filesystem::path& path) {
-  struct stat status {};
-  return ::stat(path.c_str(), &status) == 0 ? int64_t{status.st_mtime} * 1000 : 0;
-}
-
-/// It ended before its first block was written: there is nothing that could be played.
-void forget_without_video(const std::string& id, const std::filesystem::path& path, delivery::Catalogue& catalogue) {
-  log::info("session {} of an earlier process has left no video", id);
-  std::error_code ignored;
-  std::filesystem::remove(path, ignored);
-  catalogue.remove(id);
 }
 
 bool is_watched(const Hosted& entry) { return entry.video->status().viewers > 0 || !entry.sinks->idle(); }
@@ -68,75 +50,6 @@ SessionStore::~SessionStore() {
     remember(entry);
   }
   for (const Hosted& entry : ending_) entry.video->join();
-}
-
-void SessionStore::restore() {
-  std::set<std::string> known;
-  const auto restore_if_possible = [&](const std::string& id, const delivery::CatalogueRow* row) {
-    try {
-      restore(id, row);
-    } catch (const std::exception& error) {  // one that nobody can read must not keep the server from its start
-      log::warning("session '{}' of an earlier process is not listed, its file is left as it is: {}", id.substr(0, 64),
-                   error.what());
-    }
-  };
-  for (const delivery::CatalogueRow& row : catalogue_->rows()) {
-    known.insert(row.id);
-    restore_if_possible(row.id, &row);
-  }
-  std::vector<std::string> strays;
-  std::error_code error;
-  for (std::filesystem::directory_iterator file(data_directory_, error), end; !error && file != end;
-       file.increment(error))
-    if (auto id = delivery::recording_name(file->path()); id && !known.contains(*id)) strays.push_back(std::move(*id));
-  for (const std::string& id : strays) restore_if_possible(id, nullptr);
-  std::stable_sort(entries_.begin(), entries_.end(),
-                   [](const Hosted& a, const Hosted& b) { return a.session->created() < b.session->created(); });
-  if (!entries_.empty())
-    log::info("{} sessions with their recordings are in {}", entries_.size(), data_directory_.string());
-}
-
-/// Throws if its recording cannot be used; nothing is changed then.
-void SessionStore::restore(const std::string& id, const delivery::CatalogueRow* row) {
-  const auto path = data_directory_ / (SessionId::parse(id).text() + ".mp4");
-  std::error_code status;
-  const auto size = std::filesystem::file_size(path, status);
-  if (status == std::errc::no_such_file_or_directory || (!status && size == 0))
-    return forget_without_video(id, path, *catalogue_);
-  require(!status, ErrorCode::unavailable, "{}: {}", path.string(), status.message());
-  const media::RecordedFile file = media::read_recorded_file(path);
-  if (file.fragments.empty() && file.complete_bytes() == file.file_bytes)
-    return forget_without_video(id, path, *catalogue_);
-  require(!file.fragments.empty(), ErrorCode::corrupt_data, "{} has no complete picture", path.string());
-  std::optional<Hosted> entry;
-  try {
-    if (row) entry = restore_entry(*row, file, path);
-  } catch (const Error& error) {
-    log::warning("{}; its video is listed without them", error.what());
-  }
-  if (!entry) entry = restore_entry(stray_row(id, file, modified_ms(path)), file, path);
-  if (file.cut_off) {
-    std::filesystem::resize_file(path, static_cast<std::uintmax_t>(file.complete_bytes()), status);
-  } else if (file.complete_bytes() < file.file_bytes) {
-    log::warning("{} is damaged behind its first {} bytes, of which its video is made; it is left as it is",
-                 path.string(), file.complete_bytes());
-  }
-  const delivery::CatalogueRow now = catalogue_row(*entry);
-  if (!row || now != *row) catalogue_->put(now);
-  entries_.push_back(std::move(*entry));
-}
-
-void SessionStore::remember(const Hosted& entry) {
-  const std::string& id = entry.session->id().text();
-  const bool over = entry.session->over() && entry.video->status().ended;  // asked first: the row is then the last one
-  const auto known = remembered_.find(id);
-  if (known == remembered_.end()) return;
-  delivery::CatalogueRow row = catalogue_row(entry);
-  if (row != known->second) catalogue_->put(row);
-  if (over)
-    remembered_.erase(known);
-  else
-    known->second = std::move(row);
 }
 
 bool SessionStore::make_room_for_speech() {

@@ -5,13 +5,11 @@
 #include <numbers>
 
 #include "rushes/tensor/ops.h"
+#include "rushes/training/imtalker/face_parts.h"
 
 namespace rushes::training {
 namespace {
 
-constexpr float kPitch = 0.17f, kYaw = 0.25f, kRoll = 0.18f;  // radians at control 1
-constexpr float kShift = 4, kZoom = 0.07f;                    // pixels; share of the size
-constexpr float kPixelsPerUnit = 39;
 /// Latent units per unit of a control.
 constexpr std::array<float, kControls> kLatentScale{1.5f, 1.5f, 1.5f, 1.5f, 1.5f, 1.5f, 1.5f,
                                                     1.5f, 2.0f, 1.5f, 3.0f, 2.0f, 2.5f};
@@ -33,58 +31,7 @@ FaceControls clamped(const FaceControls& controls) {
   return from_array(values);
 }
 
-Rgb mixed(const Rgb& a, const Rgb& b, float t) {
-  return {a[0] + t * (b[0] - a[0]), a[1] + t * (b[1] - a[1]), a[2] + t * (b[2] - a[2])};
-}
-Rgb scaled(const Rgb& a, float gain) {
-  return {std::min(a[0] * gain, 1.0f), std::min(a[1] * gain, 1.0f), std::min(a[2] * gain, 1.0f)};
-}
-
 float between(Random& random, double low, double high) { return static_cast<float>(random.uniform(low, high)); }
-
-/// The head as a ball with features at depths: where they appear after turning. All in head units.
-class Head {
- public:
-  Head(const Identity& identity, const FaceControls& controls)
-      : cos_yaw_(std::cos(kYaw * controls.yaw)),
-        sin_yaw_(std::sin(kYaw * controls.yaw)),
-        cos_pitch_(std::cos(kPitch * controls.pitch)),
-        sin_pitch_(std::sin(kPitch * controls.pitch)) {
-    frame.origin = {64 + kShift * controls.shift_x, 62 + kShift * controls.shift_y};
-    frame.scale = kPixelsPerUnit * identity.scale * (1 + kZoom * controls.zoom);
-    frame.angle = kRoll * controls.roll;
-  }
-  Point at(float x, float y, float z) const {
-    const float turned = z * cos_yaw_ - x * sin_yaw_;
-    return {x * cos_yaw_ + z * sin_yaw_, y * cos_pitch_ - turned * sin_pitch_};
-  }
-  /// On the front of the ball.
-  Point on_face(float x, float y, float lift = 0) const {
-    return at(x, y, std::sqrt(std::max(0.05f, 1 - 0.8f * x * x - 0.5f * y * y)) * 0.85f + lift);
-  }
-  float narrowed(float x) const { return std::max(0.6f, cos_yaw_ - 0.5f * x * sin_yaw_); }
-
-  Frame frame;
-
- private:
-  float cos_yaw_, sin_yaw_, cos_pitch_, sin_pitch_;
-};
-
-constexpr float kEyeY = -0.12f;
-
-Point mouth_centre(const Identity& id, const Head& head, const FaceControls& c) {
-  return head.on_face(0, id.mouth_height + 0.05f * c.jaw);
-}
-
-/// Half width and half height of the opening, thickness of the lips: in head units.
-struct MouthShape {
-  float half, open, lip;
-};
-
-MouthShape mouth_shape(const Identity& id, const FaceControls& c) {
-  return {id.mouth_width * (1 + 0.25f * c.width) * (1 - 0.42f * c.rounding), 0.25f * c.jaw * (1 - 0.25f * c.rounding),
-          id.lip * (1 + 0.5f * c.rounding)};
-}
 
 /// Of `value` between corresponding `knots`; beyond the last one both move on by the same.
 float through_knots(float value, std::initializer_list<std::pair<float, float>> knots) {
@@ -154,143 +101,6 @@ bool follow_eyes(const Identity& id, const Posed& source, const Posed& moved, Po
     return true;
   }
   return false;
-}
-
-void draw_behind(Canvas& canvas, const Identity& id, const Head& head) {
-  const Rgb dark = scaled(id.hair, 0.75f);
-  const Point back = head.at(0, -0.1f, -0.35f);
-  if (id.hair_style == HairStyle::long_hair)
-    canvas.ellipse({{back.x, back.y + 0.32f}, id.face_width * 1.28f, 1.22f}, dark);
-  if (id.hair_style == HairStyle::curly) {
-    for (int i = 0; i < 9; ++i) {
-      const float angle = std::numbers::pi_v<float> * (1.0f + static_cast<float>(i) / 8);
-      canvas.ellipse(
-          {{back.x + 0.82f * id.face_width * 1.15f * std::cos(angle), back.y + 0.1f + 0.85f * std::sin(angle)},
-           0.33f,
-           0.33f},
-          dark);
-    }
-    canvas.ellipse({{back.x, back.y - 0.1f}, id.face_width * 1.15f, 0.98f}, dark);
-  }
-}
-
-void draw_body(Canvas& canvas, const Identity& id, const Head& head) {
-  const Point neck = head.at(0, 0.9f, -0.3f);
-  canvas.ellipse({{0.6f * neck.x, 1.98f}, 1.35f, 0.72f}, id.shirt);
-  canvas.ellipse({{0.8f * neck.x, 1.1f}, 0.36f, 0.46f}, scaled(id.skin, 0.8f));
-}
-
-void draw_skull(Canvas& canvas, const Identity& id, const Head& head, const FaceControls& c) {
-  for (const float side : {-1.0f, 1.0f}) {
-    const Point ear = head.at(side * id.face_width * 0.98f, 0.0f, -0.05f);
-    canvas.ellipse({ear, id.ear * 0.6f, id.ear}, scaled(id.skin, 0.88f));
-    canvas.ellipse({ear, id.ear * 0.3f, id.ear * 0.6f}, scaled(id.skin, 0.7f));
-  }
-  const Point skull = head.at(0, -0.18f, 0), jaw = head.at(0, 0.38f + 0.11f * c.jaw, 0.25f);
-  const Ellipse cranium{skull, id.face_width, 0.82f}, chin{jaw, id.jaw_width, id.chin};
-  canvas.ellipse(cranium, id.skin);
-  canvas.ellipse(chin, id.skin);
-  canvas.light({{skull.x, skull.y + 0.2f}, id.face_width * 0.97f, 1.0f}, id.light_angle, id.light_depth);
-  if (id.beard == Beard::full) {
-    const Point top = head.on_face(0, 0.12f);
-    canvas.ellipse({{jaw.x, jaw.y + 0.03f}, id.jaw_width * 1.02f, id.chin * 1.03f}, id.hair, 1,
-                   {{{top.x, top.y - 0.45f}, -id.face_width * 1.1f, 0.72f}});
-  }
-}
-
-void draw_cheeks_and_nose(Canvas& canvas, const Identity& id, const Head& head) {
-  const Rgb blush = mixed(id.skin, {0.9f, 0.35f, 0.3f}, 0.5f);
-  for (const float side : {-1.0f, 1.0f})
-    canvas.ellipse({head.on_face(side * 0.42f, 0.22f), 0.16f, 0.11f}, blush, id.blush);
-  const Point root = head.on_face(0, kEyeY + 0.06f, 0.08f), tip = head.on_face(0, id.nose_length, 0.2f);
-  const Rgb shade = scaled(id.skin, 0.72f);
-  canvas.ellipse({{tip.x, tip.y}, id.nose_width, id.nose_width * 0.72f}, scaled(id.skin, 0.9f));
-  canvas.stroke(root, {root.x + 0.5f * (tip.x - root.x) - 0.03f, (root.y + tip.y) / 2}, {tip.x - id.nose_width, tip.y},
-                shade, 0.035f, 0.8f);
-  canvas.stroke({tip.x - id.nose_width * 0.8f, tip.y + 0.05f}, {tip.x, tip.y + 0.11f},
-                {tip.x + id.nose_width * 0.8f, tip.y + 0.05f}, shade, 0.04f);
-}
-
-void draw_eyes(Canvas& canvas, const Identity& id, const Head& head, const FaceControls& c) {
-  for (const float side : {-1.0f, 1.0f}) {
-    const float x = side * id.eye_spacing;
-    const Point eye = head.on_face(x, kEyeY);
-    const float narrow = head.narrowed(x), open = 1 - c.blink;
-    const float rx = id.eye_size * narrow,
-                ry = id.eye_size * id.eye_height * (0.1f + 0.9f * open) * (1 + 0.12f * c.brow);
-    canvas.ellipse({eye, rx * 1.25f, id.eye_size * 0.95f}, scaled(id.skin, 0.86f), 0.7f);
-    const Point low{eye.x, eye.y + (1 - open) * 0.25f * id.eye_size};
-    if (open > 0.05f) {
-      const Ellipse opening{low, rx, ry};
-      canvas.ellipse(opening, {0.97f, 0.97f, 0.96f});
-      const Point iris{low.x + 0.5f * rx * c.gaze_x, eye.y + 0.42f * id.eye_size * id.eye_height * c.gaze_y};
-      canvas.ellipse({iris, 0.56f * id.eye_size * narrow, 0.56f * id.eye_size}, id.iris, 1, {opening});
-      canvas.ellipse({iris, 0.27f * id.eye_size * narrow, 0.27f * id.eye_size}, {0.05f, 0.05f, 0.06f}, 1, {opening});
-    }
-    canvas.stroke({low.x - rx, low.y + 0.01f}, {low.x, low.y - 2 * ry + 0.01f + 0.5f * c.blink * id.eye_size},
-                  {low.x + rx, low.y + 0.01f}, {0.12f, 0.08f, 0.08f}, 0.045f);
-    const float lift = 0.3f + 0.09f * c.brow;
-    const Point inner = head.on_face(x - side * 0.15f, kEyeY - lift + side * 0, 0.03f),
-                outer = head.on_face(x + side * 0.17f, kEyeY - lift + id.brow_tilt, 0.0f);
-    canvas.stroke(inner, {(inner.x + outer.x) / 2, std::min(inner.y, outer.y) - 0.07f}, outer, scaled(id.hair, 0.8f),
-                  id.brow_width);
-  }
-}
-
-void draw_mouth(Canvas& canvas, const Identity& id, const Head& head, const FaceControls& c) {
-  const Point centre = mouth_centre(id, head, c);
-  const auto [half, open, lip] = mouth_shape(id, c);
-  canvas.ellipse({centre, half + 0.3f * lip, open + lip}, id.lips);
-  if (open < 0.012f) {
-    canvas.stroke({centre.x - half, centre.y - 0.015f}, {centre.x, centre.y + 0.02f},
-                  {centre.x + half, centre.y - 0.015f}, scaled(id.lips, 0.5f), 0.03f);
-    return;
-  }
-  const Ellipse inner{centre, half * 0.88f, open};
-  canvas.ellipse(inner, {0.22f, 0.04f, 0.06f});
-  canvas.ellipse({{centre.x, centre.y - open}, half * 0.7f, std::min(0.07f, 0.5f * open)}, {0.95f, 0.95f, 0.92f}, 1,
-                 {inner});
-  canvas.ellipse({{centre.x, centre.y + open}, half * 0.5f, 0.45f * open}, {0.75f, 0.3f, 0.32f}, 1, {inner});
-}
-
-void draw_hair(Canvas& canvas, const Identity& id, const Head& head) {
-  const Point skull = head.at(0, -0.2f, 0), brow = head.on_face(0, 0.0f);
-  const Ellipse cap{{skull.x, skull.y - 0.02f}, id.face_width * 1.05f, 0.86f};
-  const auto above = [](Point centre, float rx, float ry) { return Ellipse{centre, -rx, ry}; };
-  switch (id.hair_style) {
-    case HairStyle::bald: return;
-    case HairStyle::cropped:
-      canvas.ellipse(cap, id.hair, 0.75f, {above({brow.x, brow.y + 0.05f}, id.face_width * 1.0f, 0.75f)});
-      return;
-    case HairStyle::short_hair:
-      canvas.ellipse({{cap.centre.x, cap.centre.y - 0.04f}, cap.rx * 1.04f, cap.ry * 1.04f}, id.hair, 1,
-                     {above({brow.x, brow.y + 0.12f}, id.face_width * 0.98f, 0.66f)});
-      return;
-    case HairStyle::long_hair:
-    case HairStyle::curly:
-      canvas.ellipse({{cap.centre.x, cap.centre.y - 0.04f}, cap.rx * 1.05f, cap.ry * 1.05f}, id.hair, 1,
-                     {above({brow.x, brow.y + 0.16f}, id.face_width * 0.93f, 0.68f)});
-      return;
-    case HairStyle::side_parting:
-      canvas.ellipse({{cap.centre.x, cap.centre.y - 0.04f}, cap.rx * 1.05f, cap.ry * 1.05f}, id.hair, 1,
-                     {above({brow.x + 0.22f, brow.y + 0.12f}, id.face_width * 1.0f, 0.66f)});
-      return;
-  }
-}
-
-void draw_glasses(Canvas& canvas, const Identity& id, const Head& head) {
-  Point rims[2];
-  for (int i = 0; i < 2; ++i) {
-    const float x = (i == 0 ? -1.0f : 1.0f) * id.eye_spacing;
-    rims[i] = head.on_face(x, kEyeY + 0.02f, 0.05f);
-    const float narrow = head.narrowed(x);
-    canvas.ring({rims[i], 0.25f * narrow, 0.22f}, id.glasses_colour, 0.04f);
-    const Point ear = head.at((i == 0 ? -1.0f : 1.0f) * id.face_width, -0.12f, 0.0f),
-                rim{rims[i].x + (i == 0 ? -0.25f : 0.25f) * narrow, rims[i].y};
-    canvas.stroke(rim, {(rim.x + ear.x) / 2, (rim.y + ear.y) / 2}, ear, id.glasses_colour, 0.035f);
-  }
-  canvas.stroke({rims[0].x + 0.22f, rims[0].y}, {(rims[0].x + rims[1].x) / 2, rims[0].y - 0.06f},
-                {rims[1].x - 0.22f, rims[1].y}, id.glasses_colour, 0.035f);
 }
 
 }  // namespace
@@ -466,81 +276,6 @@ MouthBox mouth_box(const Identity& id, const FaceControls& wanted) {
   const Point at = canvas.on_picture(mouth_centre(id, head, controls));
   return {static_cast<int64_t>(at.x), static_cast<int64_t>(at.y), static_cast<int64_t>(0.42f * head.frame.scale),
           static_cast<int64_t>(0.32f * head.frame.scale)};
-}
-
-FaceControls random_controls(Random& random) {
-  const auto spread = [&] {  // dense near 0, and the whole range
-    const double u = random.uniform(-1, 1);
-    return static_cast<float>(random.uniform() < 0.4 ? u : u * std::abs(u));
-  };
-  const auto amount = [&](double rest) { return random.uniform() < rest ? 0.0f : between(random, 0, 1); };
-  FaceControls c;
-  c.pitch = spread(), c.yaw = spread(), c.roll = spread();
-  c.shift_x = spread(), c.shift_y = spread(), c.zoom = spread();
-  c.gaze_x = between(random, -1, 1), c.gaze_y = between(random, -1, 1);
-  c.blink = amount(0.6);
-  c.brow = spread();
-  c.jaw = amount(0.25);
-  c.width = between(random, -1, 1);
-  c.rounding = amount(0.5);
-  return c;
-}
-
-FaceControls portrait_controls(Random& random) {
-  FaceControls controls = random_controls(random);
-  if (random.uniform() < 0.8) controls.blink = 0;
-  if (random.uniform() < 0.6) controls.jaw *= 0.15f;
-  return controls;
-}
-
-void calm(FaceControls& controls, const FaceControls& centre, float share) {
-  for (float FaceControls::*field : {&FaceControls::pitch, &FaceControls::yaw, &FaceControls::roll,
-                                     &FaceControls::shift_x, &FaceControls::shift_y, &FaceControls::zoom})
-    controls.*field = centre.*field + share * controls.*field;
-}
-
-std::vector<FaceControls> idle_motion(Random& random, const FaceControls& centre, int64_t video_frames) {
-  FaceControls still = centre;
-  still.blink = still.jaw = still.width = still.rounding = 0;
-  std::vector<FaceControls> motion(static_cast<std::size_t>(video_frames), still);
-  const auto waves = [&](float FaceControls::*field, double depth) {
-    for (int wave = 0; wave < 3; ++wave) {
-      const float rate = between(random, 0.1, 0.45), phase = between(random, 0, 2 * std::numbers::pi),
-                  size = between(random, 0.2, 1) * static_cast<float>(depth);
-      for (std::size_t t = 0; t < motion.size(); ++t) {
-        const auto seconds = static_cast<float>(t) / 25;
-        const float fade = std::sin(phase) * std::exp(-seconds / 1.5f);  // nobody jumps in the first frame
-        motion[t].*field += size * (std::sin(2 * std::numbers::pi_v<float> * rate * seconds + phase) - fade);
-      }
-    }
-  };
-  waves(&FaceControls::pitch, 0.12);
-  waves(&FaceControls::yaw, 0.14);
-  waves(&FaceControls::roll, 0.1);
-  waves(&FaceControls::shift_x, 0.08);
-  waves(&FaceControls::shift_y, 0.08);
-  waves(&FaceControls::zoom, 0.06);
-  waves(&FaceControls::brow, 0.15);
-  float x = centre.gaze_x, y = centre.gaze_y, to_x = x, to_y = y;
-  int64_t next_look = random.below(50), next_blink = random.below(75);
-  for (int64_t t = 0; t < video_frames; ++t) {
-    FaceControls& c = motion[static_cast<std::size_t>(t)];
-    if (t == next_look) {
-      to_x = centre.gaze_x + between(random, -0.25, 0.25);
-      to_y = centre.gaze_y + between(random, -0.15, 0.15);
-      next_look += 15 + random.below(50);
-    }
-    x += 0.5f * (to_x - x);
-    y += 0.5f * (to_y - y);
-    c.gaze_x = x;
-    c.gaze_y = y;
-    constexpr std::array<float, 6> lids{0.45f, 1.0f, 1.0f, 0.7f, 0.35f, 0.1f};
-    if (const int64_t since = t - next_blink; since >= 0) {
-      if (since < 6) c.blink = lids[static_cast<std::size_t>(since)];
-      if (since == 6) next_blink = t + 40 + random.below(80);
-    }
-  }
-  return motion;
 }
 
 }  // namespace rushes::training
