@@ -3,21 +3,32 @@
   - the server with one viewer beside the bare engine (`rushes generate`), in turns,
   - 1,000 HLS viewers and 200 WebSocket viewers of one live stream at a time, with the latency from the model's frames to
     the viewers' last byte of them, and how much slower generation becomes,
+  - 100 WebSocket viewers while pictures of 16 megapixels and half hours of speech are uploaded without a pause,
   - the memory of viewers that wait, and of viewers that do not read.
 
 usage: .deps/venv/bin/python bench/load_bench.py [--seconds N] [--hls N] [--websocket N] [--json FILE]
 Build before: ninja -C build/release rushes viewer_load. The machine's load is printed, since viewers, server and model share it."""
 import argparse
+import array
+import base64
+import contextlib
+import io
 import json
 import os
 import pathlib
 import platform
+import random
 import re
 import statistics
 import subprocess
 import tempfile
+import threading
 import time
+import urllib.error
+import urllib.request
+import wave
 
+from PIL import Image
 from serve_bench import ROOT, Server
 
 PROMPT = "a red circle moves right on a blue background"
@@ -106,6 +117,75 @@ def under_load(server, options, kinds, pacing):
     return result
 
 
+class Uploads:
+    """Uploads large pictures and half hours of speech, each kind from a thread of its own, until it is stopped."""
+
+    def __init__(self, server):
+        self.server, self.counts, self.over = server, {"pictures": 0, "speech": 0}, threading.Event()
+        self.wrong = []
+        noise = random.Random(1).randbytes(4000 * 3 * 64)
+        picture = Image.frombytes("RGB", (4000, 64), noise).resize((4000, 4000))
+        file = io.BytesIO()
+        picture.save(file, "jpeg", quality=90)
+        # A size that no model makes, which is seen when the picture has been decoded.
+        self.picture = json.dumps({"prompt": PROMPT, "width": 97, "height": 97, "image": base64.b64encode(file.getvalue()).decode()}).encode()
+        speech = array.array("h", (random.Random(2).randrange(-9000, 9000) for _ in range(24000))) * 1800
+        file = io.BytesIO()
+        with wave.open(file, "wb") as wav:
+            wav.setparams((1, 2, 24000, 0, "NONE", ""))
+            wav.writeframes(speech.tobytes())
+        self.speech = file.getvalue()
+        portrait = base64.b64encode((ROOT / "models/shipped-talk/examples/ada.png").read_bytes()).decode()
+        self.head = server.create(model="shipped-talk", image=portrait)["id"]
+        server.request("POST", f"/v1/sessions/{self.head}/pause")
+        self.threads = [threading.Thread(target=self.repeat, args=each) for each in
+                        (("pictures", "/v1/sessions", self.picture), ("speech", f"/v1/sessions/{self.head}/audio", self.speech))]
+
+    def repeat(self, kind, path, body):
+        while not self.over.is_set():
+            request = urllib.request.Request(self.server.url + path, data=body, method="POST")
+            try:
+                urllib.request.urlopen(request, timeout=600).read()
+                answer = 200
+            except urllib.error.HTTPError as error:
+                answer = error.code
+                error.read()
+            if answer != (400 if kind == "pictures" else 429):  # 429: so much speech must not wait
+                self.wrong.append(f"{path} answered {answer}")
+                return
+            self.counts[kind] += 1
+
+    def __enter__(self):
+        for thread in self.threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        for thread in self.threads:
+            thread.join()
+        self.server.end(self.head)
+        if self.wrong:
+            raise SystemExit(self.wrong[0])
+
+
+def under_uploads(server, options, viewers=100):
+    """Latency of viewers without uploads, and with them."""
+    results = {}
+    session = server.session(pacing="realtime")
+    for name in ("quiet", "uploads"):
+        with Uploads(server) if name == "uploads" else contextlib.nullcontext() as uploads:
+            time.sleep(3)
+            seen = report_of(server.viewers(options.tool, session, options.seconds, websocket=viewers))["websocket"]
+        latency = seen["latency_ms"]
+        results[name] = {"seen": seen, "uploaded": uploads.counts if uploads else {}}
+        told = ", ".join(f"{count} {kind}" for kind, count in uploads.counts.items()) if uploads else "nothing"
+        print(f"{viewers} WebSocket viewers, {told} uploaded in {options.seconds:.0f} s: latency p50 {latency['p50']:.1f} p95 {latency['p95']:.1f} "
+              f"p99 {latency['p99']:.1f} max {latency['max']:.1f} ms, {seen['errors']} errors")
+    server.end(session)
+    return results
+
+
 def memory(server, options, kind, count, paused):
     """Bytes of the server's memory for each further viewer."""
     session = server.session(max_lead=1)
@@ -135,6 +215,7 @@ def main():
     parser.add_argument("--hls", type=int, default=1000)
     parser.add_argument("--websocket", type=int, default=200)
     parser.add_argument("--overhead-only", action="store_true", help="measure only what the server adds to the bare engine")
+    parser.add_argument("--uploads-only", action="store_true", help="measure only viewers beside uploads")
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()
     print(f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, load average {os.getloadavg()[0]:.1f} before the start")
@@ -143,8 +224,11 @@ def main():
         server = Load(options.binary, data_dir)
         try:
             real_time = {"pacing": "realtime"}
-            results["overhead"] = overhead(server, options)
-            if options.overhead_only:
+            if not options.overhead_only:
+                results["uploads"] = under_uploads(server, options)
+            if not options.uploads_only:
+                results["overhead"] = overhead(server, options)
+            if options.overhead_only or options.uploads_only:
                 return
             results["runs"] = [
                 under_load(server, options, {"websocket": 1}, real_time),

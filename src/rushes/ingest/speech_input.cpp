@@ -1,8 +1,21 @@
 #include "rushes/ingest/speech_input.h"
 
+#include "rushes/audio/resample.h"
 #include "rushes/base/error.h"
 
 namespace rushes::ingest {
+
+void SpeechInput::require_room(std::size_t samples, int64_t hz) const {
+  const generation::VideoFormat& format = session_->format();
+  if (format.speech_hz == 0) return;
+  const generation::SessionStatus status = session_->status();
+  const double waiting = static_cast<double>(samples) / static_cast<double>(hz) +
+                         static_cast<double>(status.speech_samples) / static_cast<double>(format.speech_hz) -
+                         static_cast<double>(status.video_frames) / format.fps;
+  require(waiting <= max_waiting_, ErrorCode::exhausted,
+          "{:.0f} s of speech would wait to be spoken, {:.0f} are allowed; send this piece again a little later",
+          waiting, max_waiting_);
+}
 
 void SpeechInput::flush() {
   if (!resampler_) return;
@@ -10,15 +23,20 @@ void SpeechInput::flush() {
   resampler_.reset();
 }
 
-void SpeechInput::feed(const std::vector<float>& samples, int64_t hz) {
+void SpeechInput::feed(std::span<const float> samples, int64_t hz, Utterance utterance, Resampling resampling) {
+  const std::scoped_lock lock(feeding_);
+  require_room(samples.size(), hz);
   const int64_t to_hz = session_->format().speech_hz;
   if (resampler_ && resampler_->from_hz() != hz) flush();
-  if (hz == to_hz) return session_->feed_speech(samples);
-  if (!resampler_ && to_hz > 0) resampler_.emplace(hz, to_hz);
-  session_->feed_speech(resampler_ ? resampler_->feed(samples) : samples);
-}
-
-void SpeechInput::end_utterance() {
+  if (hz == to_hz || to_hz == 0) {  // 0: it takes no speech, and says so
+    session_->feed_speech(samples);
+  } else if (resampling == Resampling::each_piece) {
+    session_->feed_speech(audio::resample(samples, hz, to_hz));
+  } else {
+    if (!resampler_) resampler_.emplace(hz, to_hz);
+    session_->feed_speech(resampler_->feed(samples));
+  }
+  if (utterance == Utterance::goes_on) return;
   flush();
   session_->end_utterance();
 }

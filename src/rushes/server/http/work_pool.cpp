@@ -1,5 +1,8 @@
 #include "rushes/server/http/work_pool.h"
 
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -23,6 +26,14 @@ struct Ticket {
     return state.compare_exchange_strong(expected, next);
   }
 };
+
+/// What viewers wait for comes first: the server's thread and the encoders are not held up by decoding that takes long.
+/// A thread of Linux has a priority of its own. Where it cannot be lowered it stays.
+constexpr int kNiceness = 5;
+void give_way() {
+  static thread_local const bool given = setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()), kNiceness) == 0;
+  static_cast<void>(given);
+}
 
 }  // namespace
 
@@ -55,6 +66,7 @@ net::awaitable<void> WorkPool::run_job(const Queue& queue, std::function<void()>
                                   notify = wakeup->notifier()]() mutable {
     if (!ticket->become(Ticket::State::started)) return;
     --*waiting;
+    give_way();
     try {
       job();
     } catch (...) {

@@ -137,7 +137,7 @@ Hosted SessionStore::enter(generation::Request request, std::unique_ptr<generati
   entry.sinks = std::make_shared<delivery::Sinks>(entry.video);
   entry.origin = how.origin;
   entry.retention = how.retention;
-  entry.speech = std::make_shared<ingest::SpeechInput>(entry.session);
+  entry.speech = std::make_shared<ingest::SpeechInput>(entry.session, limits_.max_waiting_speech);
   entry.model = std::move(model);
   entry.used = Clock::now();
   entries_.push_back(entry);
@@ -191,22 +191,6 @@ void SessionStore::remove(const SessionId& id) {
 
 bool SessionStore::has(const SessionId& id) const {
   return std::any_of(entries_.begin(), entries_.end(), [&](const Hosted& entry) { return entry.session->id() == id; });
-}
-
-void SessionStore::feed(const Hosted& entry, const std::vector<float>& samples, int64_t hz, bool ends_utterance) {
-  entry.used = Clock::now();
-  const generation::VideoFormat& format = entry.session->format();
-  const generation::SessionStatus status = entry.session->status();
-  if (format.speech_hz > 0) {
-    const double more = static_cast<double>(samples.size()) / static_cast<double>(hz);
-    const double waiting = static_cast<double>(status.speech_samples) / static_cast<double>(format.speech_hz) + more -
-                           static_cast<double>(status.video_frames) / format.fps;
-    require(waiting <= limits_.max_waiting_speech, ErrorCode::exhausted,
-            "{:.0f} s of speech would wait to be spoken, {:.0f} are allowed; send this piece again a little later",
-            waiting, limits_.max_waiting_speech);
-  }
-  entry.speech->feed(samples, hz);
-  if (ends_utterance) entry.speech->end_utterance();
 }
 
 const ingest::Microphone& SessionStore::listen(const Hosted& entry, std::shared_ptr<media::WebRtcPeer> peer,

@@ -97,9 +97,6 @@ class SessionStore {
   /// Throws Error(not_found).
   const Hosted& find(const generation::SessionId& id) const;
   bool has(const generation::SessionId& id) const;
-  /// More speech, one channel in [-1, 1] at `hz`; `ends_utterance`: all of it is spoken without waiting for more.
-  /// Throws Error(exhausted), having taken nothing, if too much waits to be spoken, and as Session::feed_speech().
-  void feed(const Hosted& entry, const std::vector<float>& samples, int64_t hz, bool ends_utterance);
   /// From now on it says what `peer` says, `greeting`, at its speech_hz, first. Throws as SpeechInput::listen(), and
   /// Error(unsupported) if it takes no speech.
   const ingest::Microphone& listen(const Hosted& entry, std::shared_ptr<media::WebRtcPeer> peer,

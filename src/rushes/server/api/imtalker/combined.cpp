@@ -208,7 +208,7 @@ class CombinedRoutes {
     pump->open(co_await net::this_coro::executor);
     Response response = streamed_response(pump, {.framing = Framing::ndjson, .stops_session = true});
     response.headers.emplace_back("Cache-Control", "no-cache");
-    talks_->say(session, std::move(audio.samples), audio.hz);
+    talks_->say(session, audio.samples, audio.hz);
     co_return response;
   }
 

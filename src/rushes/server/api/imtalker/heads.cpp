@@ -90,18 +90,26 @@ Head& Heads::create(std::string id, generation::Request request, const Watch& wa
   Head head;
   head.id_ = id;
   if (before != heads_.end()) {
-    sessions_.models().model(model_name())->plan(request);  // before the old one ends
+    // The video goes on behind what there is, whose length is known when its last frame is encoded.
+    for (const Hosted& entry : end(id, request)) entry.video->join();
     head.sessions_ = std::move(before->second.sessions_);
     heads_.erase(before);
-    for (const Hosted& entry : head.sessions_) {
-      entry.session->stop("replaced by another one of its name");
-      entry.sinks->stop();
-      // The video goes on behind what there is, whose length is known when its last frame is encoded.
-      entry.video->join();
-    }
   }
   begin(head, std::move(request), watch);
   return heads_.insert_or_assign(std::move(id), std::move(head)).first->second;
+}
+
+std::vector<Hosted> Heads::end(std::string_view id, const generation::Request& request) {
+  const auto found = heads_.find(id);
+  if (found == heads_.end()) return {};
+  sessions_.models().model(model_name())->plan(request);  // before the old one ends
+  std::vector<Hosted> ending;
+  for (const Hosted& entry : found->second.sessions_) {
+    entry.session->stop("replaced by another one of its name");
+    entry.sinks->stop();
+    if (!entry.video->status().ended) ending.push_back(entry);
+  }
+  return ending;
 }
 
 void Heads::begin(Head& head, generation::Request request, const Watch& watch) {
@@ -122,25 +130,26 @@ Head* Heads::find(std::string_view id) {
   return &found->second;
 }
 
-void Heads::feed(Head& head, std::vector<float> samples, int64_t hz, bool is_final) {
+const Hosted& Heads::listening(Head& head) {
   if (head.newest().session->format().speech_hz > 0 && head.newest().session->over() &&
       head.newest().video->status().ended) {
     head.error();  // remembers why the session before failed
     begin(head, generation::Request(head.newest().session->request()), {});
   }
-  const Hosted& entry = head.newest();
-  const int64_t to_hz = entry.session->format().speech_hz;
-  // The published server's windows know nothing of each other, nor do their resamplings.
-  if (to_hz > 0 && entry.session->request().options.get<std::string>("mode") == "reference") {
-    samples = audio::resample(samples, hz, to_hz);
-    hz = to_hz;
-  }
-  sessions_.feed(entry, std::move(samples), hz, is_final);
   head.bad_piece_ = false;
+  return head.newest();
 }
 
-void Heads::say(Head& head, std::vector<float> samples, int64_t hz) {
-  feed(head, std::move(samples), hz, /*is_final=*/true);
+void Heads::feed(const Hosted& listening, std::span<const float> samples, int64_t hz, bool is_final) {
+  using ingest::SpeechInput;
+  // The published server's windows know nothing of each other, nor do their resamplings.
+  const bool as_published = listening.session->request().options.get<std::string>("mode") == "reference";
+  listening.speech->feed(samples, hz, is_final ? SpeechInput::Utterance::ends : SpeechInput::Utterance::goes_on,
+                         as_published ? SpeechInput::Resampling::each_piece : SpeechInput::Resampling::stream);
+}
+
+void Heads::say(Head& head, std::span<const float> samples, int64_t hz) {
+  feed(head, samples, hz, /*is_final=*/true);
   head.newest().session->end_speech();
 }
 
@@ -158,7 +167,7 @@ void Heads::begin_following(Head& head) {
     head.error();  // remembers why the session before failed
     try {
       begin(head, std::move(following.request), {});
-      feed(head, std::move(following.samples), following.hz, /*is_final=*/true);
+      feed(head, following.samples, following.hz, /*is_final=*/true);
       if (!head.following_.empty()) head.newest().session->end_speech();
     } catch (const Error& error) {
       log::warning("talking head '{}': {}", head.id_.substr(0, 64), error.what());

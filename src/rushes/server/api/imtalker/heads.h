@@ -89,11 +89,21 @@ class Heads {
   Head& create(std::string id, generation::Request request, const Watch& watch = {});
   /// Null if there is none. Counts as use.
   Head* find(std::string_view id);
-  /// Takes the next piece of speech; the last one of an utterance lets all of it be spoken. A head whose session has
-  /// ended begins anew with the same settings. Throws as SessionStore::feed() and create().
-  void feed(Head& head, std::vector<float> samples, int64_t hz, bool is_final);
+  /// Ends what has this name, if `request` can be met; the sessions whose videos have yet to end. For create(), which
+  /// would wait for them.
+  std::vector<Hosted> end(std::string_view id, const generation::Request& request);
+  /// The session that takes the next piece of speech: one that has ended begins anew with the same settings. Throws as
+  /// SessionStore::create().
+  const Hosted& listening(Head& head);
+  /// Gives it a piece; the last one of an utterance lets all of it be spoken. Any thread. Throws as
+  /// SpeechInput::feed().
+  static void feed(const Hosted& listening, std::span<const float> samples, int64_t hz, bool is_final);
+  /// Both.
+  void feed(Head& head, std::span<const float> samples, int64_t hz, bool is_final) {
+    feed(listening(head), samples, hz, is_final);
+  }
   /// All that it will ever say: its session ends when that is spoken. Throws as feed().
-  void say(Head& head, std::vector<float> samples, int64_t hz);
+  void say(Head& head, std::span<const float> samples, int64_t hz);
   /// A whole utterance with a request of its own: it begins when all that the head was given before is spoken, and its
   /// video goes on behind. Throws what the model has against the request.
   void follow(Head& head, generation::Request request, std::vector<float> samples, int64_t hz);

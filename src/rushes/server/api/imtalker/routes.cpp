@@ -41,6 +41,13 @@ class Routes {
     const std::string id = fields.session_id ? checked_id(*fields.session_id) : random_uuid();
     auto decoding = decoder_.portrait(fields.image, std::move(fields.request), talks_->shared_model());
     generation::Request talker = co_await std::move(decoding);
+    if (const auto ending = talks_->end(id, talker); !ending.empty()) {
+      auto waiting = decoder_.work().run([&] {
+        for (const Hosted& entry : ending) entry.video->join();
+        return true;
+      });
+      co_await std::move(waiting);
+    }
     talks_->create(id, std::move(talker));
     co_return json_response(200, {{"status", "success"},
                                   {"session_id", id},
@@ -81,10 +88,15 @@ class Routes {
     // As they were before this piece; it is counted as received.
     const int64_t video_frames = session->video_frames();
     const auto status = session->status();
-    talks_->feed(*session, std::move(audio.samples), audio.hz, is_final);
+    const Hosted listening = talks_->listening(*session);
+    auto speaking = lane_of(id).run([&] {
+      Heads::feed(listening, audio.samples, audio.hz, is_final);
+      return true;
+    });
+    co_await std::move(speaking);
     co_return json_response(200, {{"status", "success"},
                                   {"session_id", id},
-                                  {"buffer_samples", session->samples()},
+                                  {"buffer_samples", listening.session->status().speech_samples},
                                   {"frames_generated", video_frames},
                                   {"session_status", name(status)},
                                   {"message", "Audio chunk received and queued for processing"}});

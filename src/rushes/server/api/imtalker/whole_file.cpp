@@ -107,7 +107,7 @@ class WholeFileRoutes {
       talks_->follow(*session, std::move(fields.request), std::move(audio.samples), audio.hz);
     } else {
       session = &talks_->create(id, std::move(fields.request));
-      talks_->feed(*session, std::move(audio.samples), audio.hz, /*is_final=*/true);
+      talks_->feed(*session, audio.samples, audio.hz, /*is_final=*/true);
     }
     talks_->keep_open(*session, !is_final);
     co_return json_response(
@@ -204,7 +204,7 @@ Hosted begin_whole_file(Heads& talks, std::string name, generation::Request talk
                         const Heads::Watch& watch) {
   talker.options.set("chunk_duration", kChunkSeconds);
   Head& session = talks.create(std::move(name), std::move(talker), watch);
-  talks.say(session, std::move(audio.samples), audio.hz);
+  talks.say(session, audio.samples, audio.hz);
   return session.newest();
 }
 

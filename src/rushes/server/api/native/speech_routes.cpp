@@ -10,6 +10,8 @@
 namespace rushes::server {
 namespace {
 
+using Utterance = ingest::SpeechInput::Utterance;
+
 constexpr std::size_t kMaxPieceBytes = 128 << 20;
 constexpr double kMaxPieceSeconds = 1800;
 constexpr int64_t kMostHz = 768'000;
@@ -55,16 +57,19 @@ net::awaitable<Response> feed(SessionStore& sessions, WorkPool& work, const Requ
   const auto hz = pcm_hz(request);
   require(!hz || request.body.size() % 2 == 0, ErrorCode::invalid_argument, "{} bytes are no 16-bit samples",
           request.body.size());
-  auto decoding = work.run_if_large(request.body.size(), [&] {
+  const Hosted entry = hosted_of(sessions, request);  // it may be deleted meanwhile
+  auto feeding = work.run_if_large(request.body.size(), [&] {
     const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(request.body.data()), request.body.size());
-    if (hz) return media::decode_pcm16(bytes, *hz);
-    if (bytes.empty()) return media::DecodedAudio{};
-    return media::decode_audio(bytes, {.max_bytes = kMaxPieceBytes, .max_seconds = kMaxPieceSeconds});
+    media::DecodedAudio audio{.hz = entry.session->format().speech_hz};
+    if (hz)
+      audio = media::decode_pcm16(bytes, *hz);
+    else if (!bytes.empty())
+      audio = media::decode_audio(bytes, {.max_bytes = kMaxPieceBytes, .max_seconds = kMaxPieceSeconds});
+    entry.speech->feed(audio.samples, audio.hz, ends ? Utterance::ends : Utterance::goes_on);
+    return true;
   });
-  const media::DecodedAudio audio = co_await std::move(decoding);
-  const Hosted& entry = hosted_of(sessions, request);  // it may have been deleted meanwhile
-  sessions.feed(entry, audio.samples, audio.hz > 0 ? audio.hz : entry.session->format().speech_hz, ends);
-  co_return json_response(202, session_json(entry));
+  co_await std::move(feeding);
+  co_return json_response(202, session_json(hosted_of(sessions, request)));
 }
 
 net::awaitable<void> hear(SessionStore* sessions, Hosted entry, int64_t hz, WebSocket* speaker) {
@@ -75,7 +80,8 @@ net::awaitable<void> hear(SessionStore* sessions, Hosted entry, int64_t hz, WebS
     try {
       require(message.size() % 2 == 0, ErrorCode::invalid_argument, "{} bytes are no 16-bit samples", message.size());
       const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(message.data()), message.size());
-      sessions->feed(entry, media::decode_pcm16(bytes, hz).samples, hz, /*ends_utterance=*/false);
+      sessions->find(entry.session->id());  // counts as use
+      entry.speech->feed(media::decode_pcm16(bytes, hz).samples, hz, Utterance::goes_on);
     } catch (const Error& error) {
       if (wrong->empty()) *wrong = error.what();
       wakeup->notifier()();
@@ -84,7 +90,7 @@ net::awaitable<void> hear(SessionStore* sessions, Hosted entry, int64_t hz, WebS
   speaker->on_text([=](const std::string& message) {
     try {
       require(message == "end", ErrorCode::invalid_argument, "a text message must be end: the utterance is complete");
-      sessions->feed(entry, {}, hz, /*ends_utterance=*/true);
+      entry.speech->feed({}, hz, Utterance::ends);
     } catch (const Error& error) {
       if (wrong->empty()) *wrong = error.what();
       wakeup->notifier()();
