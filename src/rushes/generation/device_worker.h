@@ -1,20 +1,47 @@
-// All that is computed on one device: one queue for the sessions of all its models, stepped by its lanes. Small models
-// on a processor of many cores run side by side, a lane each; a large one uses all cores for itself.
+// All that is computed on one device: one queue for the sessions of all its models. Its lanes are threads that step
+// sessions, one unit of work at a time, and change between sessions where a block ends. Small models on a processor of
+// many cores run side by side, in whichever lane is free; a large one uses all cores for itself, in the first lane.
+// What a session's video is does not depend on what else runs.
 #pragma once
+#include <chrono>
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
 #include <limits>
-#include <map>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <thread>
 #include <vector>
 
-#include "rushes/generation/device_lane.h"
+#include "rushes/generation/failure.h"
+#include "rushes/generation/latency_histogram.h"
+#include "rushes/generation/model.h"
+#include "rushes/generation/next_candidate.h"
+#include "rushes/generation/session.h"
 
 namespace rushes::generation {
+
+/// Counts since the start, and what is held now.
+struct WorkerStatus {
+  int64_t sessions = 0;  // not yet ended
+  int64_t steps = 0, blocks = 0, video_frames = 0;
+  int64_t shared_forwards = 0;  // Model::prepare() for several sessions
+  int64_t generator_bytes = 0;  // of all sessions and their kept borders; what these share is counted for each
+  std::chrono::microseconds busy{0};
+  StageTimes stages;             // of all blocks
+  LatencyHistogram first_block;  // from a session's creation to its first block
+};
 
 class DeviceWorker {
  public:
   static constexpr int64_t kAnyNumber = std::numeric_limits<int64_t>::max();
+  /// Earlier block borders that a session can be forked from: this many, as long as their copies take no more memory.
+  static constexpr int64_t kBorders = 16, kBorderBytes = 64 << 20;
+  /// Sessions whose next steps are prepared in one forward: this many at most.
+  static constexpr std::size_t kMostTogether = 8;
+
   /// Of the sessions `max_started` at most have begun and not ended; the others wait their turn.
   explicit DeviceWorker(int64_t lanes = 1, int64_t max_started = kAnyNumber);
   /// Ends the sessions that still run as stopped, after the steps in progress.
@@ -34,17 +61,64 @@ class DeviceWorker {
   int64_t sessions_of(const Model& model) const;
 
  private:
-  struct Home {
-    std::size_t lane;
-    std::shared_ptr<const Model> model;
+  struct Border {
+    int64_t blocks;  // of the video before it
+    std::unique_ptr<Generator> generator;
+    int64_t bytes;
   };
-  std::size_t choose_lane(const Model& model) const;
-  void forget(const SessionId& id);
+  /// A session in the queue. While it is taken, all but `taken` and `started` is of the lane that took it.
+  struct Task {
+    std::shared_ptr<Session> session;
+    std::shared_ptr<const Model> model;
+    std::unique_ptr<Generator> generator = {};
+    int64_t blocks = 0;  // made, with those that a fork began with
+    std::deque<Border> borders = {};
+    int64_t turns_waited = 0, next_round = 0;
+    Inbox inbox = {};  // taken from the session for its next step
+    bool has_block = false;
+    int64_t bytes = 0;     // of generator and borders, as of its last turn
+    bool started = false;  // counts among the sessions that have begun
+    bool taken = false;    // by a lane, for a turn
+  };
+  struct Fork {
+    std::shared_ptr<Session> origin, branch;
+    std::shared_ptr<const Model> model;
+    std::optional<int64_t> blocks;
+  };
+  /// Wakes the lanes; outlives them, since sessions and streams keep hold of it.
+  struct Doorbell {
+    std::mutex mutex;
+    std::condition_variable_any rung;
+    uint64_t rings = 0;
+    void ring();
+    uint64_t count();
+  };
+  using Lock = std::unique_lock<std::mutex>;
 
-  const std::shared_ptr<StartedSessions> started_;
-  mutable std::mutex mutex_;
-  std::map<SessionId, Home> homes_;  // of the sessions that have not ended
-  std::vector<std::unique_ptr<DeviceLane>> lanes_;
+  void listen_to(Session& session);
+  void run(bool first_lane, const std::stop_token& stop);
+  Task* find(const Session& session);
+  void branch_off(Lock& lock);
+  bool branch_off(const Fork& fork, Task& origin, Task& branch);
+  void let_go(Lock& lock);
+  Task* choose(bool first_lane);
+  void wait_for_work(Lock& lock, uint64_t rings, const std::stop_token& stop);
+  std::vector<Task*> take_together(Task& task);
+  void prepare(const std::vector<Task*>& tasks);
+  void turn(Lock& lock, Task& task, const std::stop_token& stop);
+  bool step(Task& task);
+  void count(const StepResult& result, std::chrono::microseconds elapsed);
+  static void keep_border(Task& task);
+  static int64_t bytes_of(const Task& task);
+
+  const int64_t max_started_, lane_count_;
+  const std::shared_ptr<Doorbell> doorbell_ = std::make_shared<Doorbell>();
+  mutable std::mutex mutex_;  // guards all that follows; nobody computes under it
+  std::list<Task> tasks_;
+  std::list<Fork> forks_;
+  int64_t started_ = 0, round_ = 0;  // round of the newest turn
+  WorkerStatus status_;
+  std::vector<std::jthread> lanes_;
 };
 
 }  // namespace rushes::generation

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <barrier>
+#include <latch>
 #include <map>
 #include <set>
 
@@ -51,6 +53,7 @@ TEST(NextCandidate, prefers_whom_viewers_need_most) {
       {"who is least ahead", {{1.0, 0}, {0.5, 0}, {1.5, 0}}, 1},
       {"late ones are equally late", {{-3.0, 1}, {-9.0, 0}}, 0},
       {"far ahead is all alike: the longest wait", {{2.5, 1}, {90.0, 3}, {10.0, 2}}, 1},
+      {"of two that are alike, who has had fewer turns", {{9.0, 3, 7}, {9.0, 1, 6}, {9.0, 2, 7}}, 1},
       {"who has waited two rounds", {{90.0, 5}, {0.0, 0}}, 0},
       {"even before those without a block", {{90.0, 7}, {std::nullopt, 2}, {std::nullopt, 1}}, 0},
   };
@@ -520,9 +523,13 @@ class SmallModel final : public Model {
 TEST(DeviceWorker, sessions_of_small_models_run_side_by_side_and_those_of_large_ones_in_one_lane) {
   std::mutex mutex;
   std::map<std::string, std::set<std::thread::id>> threads;
-  const auto note = [&](const Request& request, int64_t) {
-    const std::scoped_lock lock(mutex);
-    threads[request.prompts.front()].insert(std::this_thread::get_id());
+  std::latch both(2);
+  const auto note = [&](const Request& request, int64_t step) {
+    {
+      const std::scoped_lock lock(mutex);
+      threads[request.prompts.front()].insert(std::this_thread::get_id());
+    }
+    if (request.prompts.front().starts_with("small") && step == 0) both.arrive_and_wait();
   };
   const auto small = std::make_shared<SmallModel>(note);
   const auto large = std::make_shared<DrawingModel>(note);
@@ -537,8 +544,34 @@ TEST(DeviceWorker, sessions_of_small_models_run_side_by_side_and_those_of_large_
   for (const char* prompt : {"large 1", "large 2"}) submit(large, prompt);
   for (const auto& reader : readers) watch(*reader);
   EXPECT_EQ(threads["large 1"], threads["large 2"]);
-  EXPECT_NE(threads["small 1"], threads["small 2"]);
-  for (const auto& [prompt, ids] : threads) EXPECT_EQ(ids.size(), 1u) << prompt;
+  EXPECT_EQ(threads["large 1"].size(), 1u);
+}
+
+TEST(DeviceWorker, three_sessions_share_two_lanes_alike) {
+  constexpr int kTurns = 24;
+  std::mutex mutex;
+  int turns = 0;
+  std::map<int64_t, int> of_seed;
+  std::barrier pair(2);  // the lanes take their turns in step
+  std::latch all_known(1);
+  const auto model = std::make_shared<SmallModel>([&](const Request& request, int64_t step) {
+    if (step % 4 != 0) return;  // a block is 4
+    all_known.wait();
+    {
+      const std::scoped_lock lock(mutex);
+      if (turns == kTurns) return;
+      ++turns;
+      ++of_seed[request.seed];
+    }
+    pair.arrive_and_wait();
+  });
+  DeviceWorker worker(2);
+  std::vector<std::shared_ptr<Session>> sessions;
+  for (int64_t seed = 0; seed < 3; ++seed) sessions.push_back(session(*model, "p", seed, 3));
+  for (const auto& s : sessions) worker.submit(s, model);
+  all_known.count_down();
+  for (const auto& s : sessions) watch(*s->stream().subscribe(Stream::Role::observer, Stream::From::start));
+  for (const auto& [seed, count] : of_seed) EXPECT_NEAR(count, kTurns / 3, 1) << seed;
 }
 
 TEST(DeviceWorker, counts_the_sessions_of_each_model_until_they_have_ended) {
