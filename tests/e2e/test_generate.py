@@ -19,7 +19,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 def find_program():
     if "GENERATE_DRAWING" in os.environ:
         return pathlib.Path(os.environ["GENERATE_DRAWING"]).resolve()
-    found = [ROOT / "build" / preset / "apps/rushes/generate_drawing" for preset in ("ci", "release", "dev")]
+    found = [ROOT / "build" / preset / "apps/rushes/generate_drawing" for preset in ("release", "dev")]
     found = sorted((p for p in found if p.exists()), key=lambda p: p.stat().st_mtime)
     if not found:
         pytest.skip("generate_drawing is not built")

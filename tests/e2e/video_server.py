@@ -119,7 +119,7 @@ async function decoded() {
 def find_program():
     if "SERVE_TEST_VIDEO" in os.environ:
         return pathlib.Path(os.environ["SERVE_TEST_VIDEO"]).resolve()
-    found = [ROOT / "build" / preset / "tests/serve_test_video" for preset in ("ci", "release", "dev")]
+    found = [ROOT / "build" / preset / "tests/serve_test_video" for preset in ("release", "dev")]
     found = sorted((p for p in found if p.exists()), key=lambda p: p.stat().st_mtime)
     if not found:
         pytest.skip("serve_test_video is not built")

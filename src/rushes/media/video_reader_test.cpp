@@ -15,7 +15,8 @@ std::shared_ptr<const Bytes> video(int64_t frames, double fps = 25) {
   const auto path =
       std::filesystem::temp_directory_path() / ("rushes_video_reader_" + std::to_string(getpid()) + ".mp4");
   const auto output = open_video_output({.target = path.string(), .width = kWidth, .height = kHeight, .fps = fps});
-  for (int64_t i = 0; i < frames; ++i) output->write(test_frame(kWidth, kHeight, i).data(), 1);
+  for (int64_t i = 0; i < frames; ++i)
+    EXPECT_EQ(output->write(test_frame(kWidth, kHeight, i).data(), 1), Reader::present);
   output->finish();
   auto bytes = read_video_file(path);
   std::filesystem::remove(path);
