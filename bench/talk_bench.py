@@ -24,7 +24,7 @@ import wave
 from serve_bench import ROOT, Server, processor_seconds
 
 sys.path.insert(0, str(ROOT / "python"))
-from rushes.talk import ChunkedStreamingClient, RealtimeClient, wav  # noqa: E402
+from rushes.talk import ChunkedStreamingClient, RealtimeClient, wav
 
 EXAMPLES = ROOT / "models/shipped-talk/examples"
 PORTRAIT = EXAMPLES / "ada.png"

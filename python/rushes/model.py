@@ -5,7 +5,7 @@ import asyncio
 import json
 import os
 import pathlib
-from typing import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 
 import numpy
 

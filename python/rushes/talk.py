@@ -32,7 +32,8 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import wave
-from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Iterable, Iterator, Mapping, NamedTuple, Sequence, Union
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Union
 
 if TYPE_CHECKING:
     import numpy
@@ -109,7 +110,7 @@ def _pcm16(speech: Speech) -> tuple[bytes, int]:
     samples = array.array(view.format, view.tobytes())
     if view.format != "h":
         samples = array.array("h", (round(max(-1.0, min(1.0, sample)) * 32767) for sample in samples))
-    return _little_endian(samples).tobytes(), view.shape[1] if view.ndim == 2 else 1
+    return _little_endian(samples).tobytes(), view.shape[1] if view.shape and view.ndim == 2 else 1
 
 
 def _mono(samples: bytes, channels: int) -> bytes:

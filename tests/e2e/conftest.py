@@ -24,10 +24,9 @@ CHROMIUM_FLAGS = [
 def find_binary():
     if "RUSHES_BINARY" in os.environ:
         return pathlib.Path(os.environ["RUSHES_BINARY"])
-    for preset in ("ci", "release"):
-        binary = ROOT / "build" / preset / "apps" / "rushes" / "rushes"
-        if binary.exists():
-            return binary
+    binary = ROOT / "build" / "release" / "apps" / "rushes" / "rushes"
+    if binary.exists():
+        return binary
     raise RuntimeError("no rushes binary; run `make build` or set RUSHES_BINARY")
 
 
@@ -54,10 +53,10 @@ class Server:
     def _read(self):
         for line in self.process.stdout:
             self.log.append(line)
-            if match := re.search(r"http://127\.0\.0\.1:(\d+)", line):
-                if match.group(1) != "0":
-                    self._address = match.group(0)
-                    self._found.set()
+            match = re.search(r"http://127\.0\.0\.1:(\d+)", line)
+            if match and match.group(1) != "0":
+                self._address = match.group(0)
+                self._found.set()
         self._found.set()
 
     @property

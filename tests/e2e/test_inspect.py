@@ -28,7 +28,7 @@ def write_sparse(path, tensors):
         offset += size
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)  # as the safetensors library does; data that is not aligned would be copied
-    with open(path, "wb") as file:
+    with path.open("wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
         file.truncate(8 + len(text) + offset)
     return path

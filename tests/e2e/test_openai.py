@@ -54,7 +54,7 @@ def test_refusals_are_the_exceptions_that_the_library_has_for_them(client):
         client.videos.create(prompt=PROMPT, model="sora-2")
     with pytest.raises(openai.NotFoundError):
         client.videos.retrieve("video_123")
-    with pytest.raises(openai.APIStatusError, match="picture|image") as refused:
+    with pytest.raises(openai.APIStatusError, match=r"picture|image") as refused:
         client.videos.create(prompt=PROMPT, input_reference=("a.png", b"no picture", "image/png"))
     assert refused.value.status_code == 415
 

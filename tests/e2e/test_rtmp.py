@@ -105,7 +105,7 @@ def test_nginx_records_exactly_what_was_sent(server, nginx, tmp_path):
     assert (done["video_frames"], done["connections"], done["error"]) == (84, 1, None)
     wait_for(lambda: nginx.recorded() and len(packets(nginx.recorded()[0])) == 84)
     mp4 = tmp_path / "sent.mp4"
-    with open(mp4, "wb") as file:
+    with mp4.open("wb") as file:
         subprocess.run(["curl", "-sf", f"{server.url}/v1/sessions/{session}/recording.mp4"], check=True, stdout=file)
     (recorded,) = nginx.recorded()
     sent, received = packets(mp4), packets(recorded)

@@ -3,8 +3,8 @@ import json
 
 import numpy
 import pytest
-
 from conftest import PROMPT, ROOT
+
 from rushes.inferix.core.interactive import InteractiveSession
 from rushes.inferix.core.media import create_streaming_backend
 from rushes.inferix.core.types import ControlCommand, InputApplyPolicy, InputState, SessionState, StreamingMode

@@ -7,9 +7,9 @@ import threading
 
 import numpy
 import pytest
+from conftest import PROMPT
 
 import rushes
-from conftest import PROMPT
 
 
 def test_blocks_are_arrays_of_the_video(model):

@@ -2,6 +2,7 @@
 import array
 import asyncio
 import base64
+import contextlib
 import email.parser
 import email.policy
 import inspect
@@ -19,6 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy
 import pytest
 import websockets.sync.server
+
 from rushes import talk
 from rushes.talk import ChunkedStreamingClient, RealtimeClient, TalkError
 
@@ -227,7 +229,7 @@ def test_other_files_are_read_by_ffmpeg(tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError):
         talk.read_speech(tmp_path / "none.wav")
     monkeypatch.setattr(shutil, "which", lambda _: None)
-    with pytest.raises(ValueError, match="ffmpeg.*not installed"):
+    with pytest.raises(ValueError, match=r"ffmpeg.*not installed"):
         talk.read_speech(tmp_path / "speech.flac")
 
 
@@ -292,7 +294,10 @@ def test_a_session_is_removed_once(server):
 def test_pictures_come_one_by_one(server, tmp_path):
     (tmp_path / "speech.wav").write_bytes(talk.wav(tone(0.1), 16000))
     data = b"".join(b"data: " + base64.b64encode(jpeg) + b"\n\n" for jpeg in (b"one", b"two"))
-    ask = lambda: list(talk.stream_pictures(PICTURE, tmp_path / "speech.wav", server_url=server.url))
+
+    def ask():
+        return list(talk.stream_pictures(PICTURE, tmp_path / "speech.wav", server_url=server.url))
+
     server.answers["/api/realtime-sse"] = [(200, data + b"event: complete\ndata: {\"frames\": 2, \"time\": 0.1}\n\n")]
     assert ask() == [b"one", b"two"]
     assert server.asked[-1][2]["audio"] == ("speech.wav", (tmp_path / "speech.wav").read_bytes())
@@ -410,10 +415,8 @@ def test_what_is_said_is_sent_while_pictures_come(server, head, tmp_path, is_fil
             while True:
                 connection.send(packet(2, 1, b"jpeg"))
                 connection.send(packet(1, 1, bytes(1280)))
-                try:
+                with contextlib.suppress(TimeoutError):
                     talking.listen(connection, timeout=0.005)
-                except TimeoutError:
-                    pass
         except websockets.exceptions.ConnectionClosed:
             talking.done.set()
 
