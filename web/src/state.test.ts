@@ -17,7 +17,7 @@ type Body = SessionEvent extends infer E ? (E extends SessionEvent ? Omit<E, "se
 const after = (bodies: Body[], start = session("s")): Session => {
   let state = reduce(initialState, { type: "created", session: start });
   bodies.forEach((body, sequence) => {
-    state = reduce(state, { type: "event", id: start.id, event: { at: 0, ...body, sequence } as SessionEvent });
+    state = reduce(state, { type: "event", id: start.id, event: { at: 0, ...body, sequence } });
   });
   return state.sessions[0]!;
 };
@@ -40,7 +40,7 @@ describe("events", () => {
     const once = after(events);
     let state = { sessions: [once], notice: null };
     events.forEach((body, sequence) => {
-      state = reduce(state, { type: "event", id: "s", event: { at: 0, ...body, sequence } as SessionEvent }) as typeof state;
+      state = reduce(state, { type: "event", id: "s", event: { at: 0, ...body, sequence } }) as typeof state;
     });
     expect(state.sessions[0]).toEqual(once);
   });

@@ -47,19 +47,19 @@ export function TalkView({ model, onError }: Props) {
   const live = useRef<Live | null>(null);
   const microphone = useRef<Promise<Microphone> | null>(null);
   const listening = useRef(false);
-  const fail = useEffectEvent(onError);
 
-  const usePortrait = (file: File, example = ""): void => {
+  const end = (): void => live.current?.conversation.end();
+  const choosePortrait = (file: File, example = ""): void => {
     end();
     setPortrait((before) => {
       if (before) URL.revokeObjectURL(before.url);
       return { file, url: URL.createObjectURL(file), example };
     });
   };
-  const useExample = (example: api.Example): void => {
-    api.exampleFile(example).then((file) => usePortrait(file, example.name), onError);
+  const chooseExample = (example: api.Example): void => {
+    api.exampleFile(example).then((file) => choosePortrait(file, example.name), onError);
   };
-  const first = useEffectEvent(() => { if (model.portraits[0]) useExample(model.portraits[0]); });
+  const first = useEffectEvent(() => { if (model.portraits[0]) chooseExample(model.portraits[0]); });
 
   useEffect(() => {
     first();
@@ -74,7 +74,6 @@ export function TalkView({ model, onError }: Props) {
   }, []);
 
   // ---- live ----
-  const end = (): void => live.current?.conversation.end();
   const rest = (): number => window.setTimeout(end, REST_AFTER_MS);
   /** The conversation that goes on, or a new one. To be called from a click. */
   const start = (): Live | null => {
@@ -96,7 +95,7 @@ export function TalkView({ model, onError }: Props) {
         listening.current = false;
         setHeld(false);
         setPhase("resting");
-        if (reason !== null) fail(new Error(reason));
+        if (reason !== null) onError(new Error(reason));
       },
     });
     conversation.mute(muted);
@@ -172,7 +171,7 @@ export function TalkView({ model, onError }: Props) {
   const take = (file: File | undefined): void => {
     if (!file) return;
     if (file.type.startsWith("audio/") || file.type.startsWith("video/")) say(file);
-    else usePortrait(file);
+    else choosePortrait(file);
   };
   const drop = (event: DragEvent): void => {
     event.preventDefault();
@@ -193,7 +192,7 @@ export function TalkView({ model, onError }: Props) {
         <div className="details">
           <div className="portraits" role="group" aria-label="Portrait">
             {model.portraits.map((example) => (
-              <button key={example.name} type="button" className="portrait" aria-pressed={portrait?.example === example.name} onClick={() => useExample(example)} aria-label={example.name}>
+              <button key={example.name} type="button" className="portrait" aria-pressed={portrait?.example === example.name} onClick={() => chooseExample(example)} aria-label={example.name}>
                 <img src={example.url} alt="" />
               </button>
             ))}

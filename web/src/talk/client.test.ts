@@ -18,7 +18,7 @@ let answers: Record<string, [number, unknown][]>;
 beforeEach(async () => {
   asked = [];
   answers = { [BEGIN]: [[200, INIT]], [FEED]: [[200, FED]], [REMOVE]: [[200, {}]] };
-  server = createServer(async (request, response) => {
+  server = createServer((request, response) => void (async () => {
     const pieces: Uint8Array<ArrayBuffer>[] = [];
     for await (const piece of request) pieces.push(piece);
     const type = request.headers["content-type"];
@@ -28,7 +28,7 @@ beforeEach(async () => {
     const waiting = answers[what] ?? [[404, { detail: "Not Found" }]];
     const [status, content] = waiting.length > 1 ? waiting.shift()! : waiting[0]!;
     response.writeHead(status).end(typeof content === "string" ? content : JSON.stringify(content));
-  });
+  })());
   await new Promise<void>((ready) => server.listen(0, "127.0.0.1", ready));
   url = `http://127.0.0.1:${server.address().port}`;
 });
