@@ -1,4 +1,4 @@
-// PNG files and contact sheets of training, with zlib alone: the engine does not link the media libraries.
+// PNG files and contact sheets of training, by libpng: the engine does not link the media libraries.
 #pragma once
 #include <ATen/core/Tensor.h>
 
