@@ -37,7 +37,7 @@ LOCKS = [("lists/lock", ("update", "-qq")), ("dpkg/lock-frontend", ("install", "
 
 @pytest.mark.parametrize("lock, arguments", LOCKS)
 def test_waits_for_a_lock_and_says_so(apt, lock, arguments):
-    with open(apt.folder / lock, "w") as held:
+    with (apt.folder / lock).open("w") as held:
         fcntl.lockf(held, fcntl.LOCK_EX)
         waiting = apt(*arguments)
         said = waiting.stderr.readline()
@@ -47,7 +47,7 @@ def test_waits_for_a_lock_and_says_so(apt, lock, arguments):
 
 @pytest.mark.parametrize("lock, arguments", LOCKS)
 def test_gives_up_with_the_reason_when_the_time_is_over(apt, lock, arguments):
-    with open(apt.folder / lock, "w") as held:
+    with (apt.folder / lock).open("w") as held:
         fcntl.lockf(held, fcntl.LOCK_EX)
         waiting = apt(*arguments, wait=1)
         said = waiting.communicate(timeout=30)[1]
