@@ -178,7 +178,7 @@ def test_calls_are_limited_and_the_oldest_makes_way(talk_server, tab):  # noqa: 
 
 @pytest.mark.parametrize("fields, status, words", [
     ({}, 400, "SDP is required"), ({"sdp": "v=0", "avatar": PICTURE}, 400, "SDP"), ({"sdp": 5}, 400, "sdp must be a string"),
-    ({"sdp": "v=0", "avatar": "http://127.0.0.1/face.png"}, 400, "not fetched"), ({"sdp": "v=0", "avatar": "assets/../x"}, 404, "Avatar not found"),
+    ({"sdp": "v=0", "avatar": "http://127.0.0.1/face.png"}, 400, "does not fetch"), ({"sdp": "v=0", "avatar": "assets/../x"}, 404, "Avatar not found"),
     ({"sdp": "v=0", "avatar": "data:image/png;base64,!"}, 400, "base64")])
 def test_a_wrong_offer_is_told_what_is_wrong(talk_server, fields, status, words):  # noqa: F811
     got, told = talk_server.answer("POST", "/offer", json.dumps(fields).encode(), {"Content-Type": "application/json"})

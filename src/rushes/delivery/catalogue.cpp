@@ -108,7 +108,8 @@ void require_version(sqlite3* database, const fs::path& path) {
   Statement version(database, "PRAGMA user_version");
   const int64_t found = version.step() ? version.integer(0) : 0;
   require(found <= kVersion, ErrorCode::invalid_argument,
-          "the catalogue {} was written by a newer version of rushes; choose another --data-dir", path.string());
+          "the catalogue {} was written by a newer version of rushes; upgrade rushes or choose another --data-dir",
+          path.string());
 }
 
 /// Renames a database with what belongs to it, never over what was put aside before. Returns the new name.
@@ -128,7 +129,7 @@ Handle open_catalogue(const fs::path& path) {
     database = open_database(path);
   } catch (const Error& error) {
     const std::string aside = put_aside(path);
-    log::warning("{}; it is put aside as {}, and the recordings are listed anew", error.what(), aside);
+    log::warning("{}; it was renamed to {}, and a new catalogue is built from the recordings", error.what(), aside);
     database = open_database(path);
   }
   require_version(database.get(), path);
@@ -144,7 +145,8 @@ class DirectoryLock {
     file_ = ::open((directory / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (file_ >= 0 && ::flock(file_, LOCK_EX | LOCK_NB) == 0) return;
     if (file_ >= 0) ::close(file_);
-    fail(ErrorCode::unavailable, "the data directory {} is used by another rushes; choose another with --data-dir",
+    fail(ErrorCode::unavailable,
+         "the data directory {} is in use by another rushes process; choose another one with --data-dir",
          directory.string());
   }
   ~DirectoryLock() { ::close(file_); }

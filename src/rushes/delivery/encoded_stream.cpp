@@ -181,7 +181,7 @@ bool EncodedStream::record(const media::Bytes& bytes) {
     recording_->append(bytes);
   } catch (const Error& error) {
     failure = error.what();
-    log::warning("session {}: {}; live viewing goes on", session_->id().text(), failure);
+    log::warning("session {}: {}; live viewing continues", session_->id().text(), failure);
   }
   const std::scoped_lock lock(mutex_);
   if (failure.empty()) status_.recorded_bytes += size;

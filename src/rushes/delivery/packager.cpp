@@ -41,7 +41,7 @@ SharedBytes Packager::piece(int64_t first, int64_t count) {
   for (int64_t index = first; index < first + count; ++index) {
     gops.push_back(video_->gop(index));
     require(gops.back() != nullptr, ErrorCode::not_found,
-            "this segment is no longer kept; begin again with the playlist");
+            "this segment is no longer available; load the playlist again");
   }
   return piece->bytes = pack_(gops);
 }

@@ -21,9 +21,9 @@ std::shared_ptr<media::WebRtcPeer> connect_microphone(std::string_view text,
                                                       const media::WebRtcPeer::Options& options) {
   const auto offer = media::WebRtcOffer::parse(text);
   require(offer.microphone_payload_type.has_value(), ErrorCode::invalid_argument,
-          "the SDP offer would send no sound as Opus (a=sendonly)");
+          "the SDP offer does not offer to send Opus audio (a=sendonly)");
   auto peer = std::make_shared<media::WebRtcPeer>(offer, std::nullopt, options);
-  require(peer->listens(), ErrorCode::unsupported, "the sound that is offered cannot be received");
+  require(peer->listens(), ErrorCode::unsupported, "the offered audio cannot be received");
   return peer;
 }
 

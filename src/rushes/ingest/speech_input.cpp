@@ -13,7 +13,7 @@ void SpeechInput::require_room(std::size_t samples, int64_t hz) const {
                          static_cast<double>(status.speech_samples) / static_cast<double>(format.speech_hz) -
                          static_cast<double>(status.video_frames) / format.fps;
   require(waiting <= max_waiting_, ErrorCode::exhausted,
-          "{:.0f} s of speech would wait to be spoken, {:.0f} are allowed; send this piece again a little later",
+          "{:.0f} s of speech would be waiting to be spoken; at most {:.0f} s are allowed; send this piece again later",
           waiting, max_waiting_);
 }
 
@@ -42,7 +42,7 @@ void SpeechInput::feed(std::span<const float> samples, int64_t hz, Utterance utt
 }
 
 const Microphone& SpeechInput::listen(std::shared_ptr<media::WebRtcPeer> peer, std::vector<float> greeting) {
-  require(!listens(), ErrorCode::conflict, "somebody speaks to session {} already", session_->id().text());
+  require(!listens(), ErrorCode::conflict, "session {} already has a speaker", session_->id().text());
   microphone_ = std::make_unique<Microphone>(std::move(peer), session_, std::move(greeting));
   return *microphone_;
 }

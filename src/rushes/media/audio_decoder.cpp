@@ -13,7 +13,7 @@ namespace {
 
 constexpr libav::Readable kAudio{
     .type = AVMEDIA_TYPE_AUDIO,
-    .what = "the sound",
+    .what = "the audio",
     .formats = "WAV, MP3, FLAC, Ogg, WebM or MP4",
     .demuxers = "wav,w64,mp3,flac,ogg,matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,aac,avi,mpegts",
     .decoders =
@@ -33,7 +33,7 @@ float value(const AVFrame& frame, int channel, int i) {
     case AV_SAMPLE_FMT_S32: return static_cast<float>(reinterpret_cast<const int32_t*>(data)[at] / 2147483648.0);
     case AV_SAMPLE_FMT_FLT: return reinterpret_cast<const float*>(data)[at];
     case AV_SAMPLE_FMT_DBL: return static_cast<float>(reinterpret_cast<const double*>(data)[at]);
-    default: fail(ErrorCode::unsupported, "sound with samples of an unknown kind");
+    default: fail(ErrorCode::unsupported, "the audio has an unknown sample format");
   }
 }
 
@@ -50,36 +50,37 @@ void append_mean(const AVFrame& frame, std::vector<float>& samples) {
 }  // namespace
 
 DecodedAudio decode_audio(std::span<const uint8_t> bytes, const AudioLimits& limits) {
-  require(!bytes.empty(), ErrorCode::corrupt_data, "the sound is empty (0 bytes); send {}", kAudio.formats);
+  require(!bytes.empty(), ErrorCode::corrupt_data, "the audio is empty (0 bytes); send {}", kAudio.formats);
   require(static_cast<int64_t>(bytes.size()) <= limits.max_bytes, ErrorCode::too_large,
-          "the sound has {} bytes, {} are allowed", bytes.size(), limits.max_bytes);
+          "the audio has {} bytes; at most {} are allowed", bytes.size(), limits.max_bytes);
   libav::DecodedStream stream(bytes, kAudio);
   DecodedAudio decoded;
   while (const AVFrame* frame = stream.next()) {
     require(frame->sample_rate > 0 && frame->sample_rate <= 768'000 && frame->ch_layout.nb_channels > 0 &&
                 frame->ch_layout.nb_channels <= kMaxChannels,
-            ErrorCode::unsupported, "the sound has {} channels at {} Hz; allowed are 1 to {} at up to 768000",
+            ErrorCode::unsupported,
+            "the audio has {} channels at {} Hz; 1 to {} channels and up to 768000 Hz are allowed",
             frame->ch_layout.nb_channels, frame->sample_rate, kMaxChannels);
     if (decoded.hz == 0) decoded.hz = frame->sample_rate;
     require(decoded.hz == frame->sample_rate, ErrorCode::unsupported,
-            "the sound changes its sampling rate from {} to {} Hz", decoded.hz, frame->sample_rate);
+            "the audio changes its sampling rate from {} to {} Hz", decoded.hz, frame->sample_rate);
     append_mean(*frame, decoded.samples);
     require(decoded.seconds() <= limits.max_seconds, ErrorCode::too_large,
-            "the sound is longer than {} s; send it in pieces", limits.max_seconds);
+            "the audio is longer than {} s; send it in pieces", limits.max_seconds);
   }
   if (decoded.hz == 0) decoded.hz = stream.stream().codecpar->sample_rate;
   require(decoded.hz > 0 && (!decoded.samples.empty() || bytes.size() <= 64), ErrorCode::corrupt_data,
-          "nothing in the {} bytes of sound could be decoded; is the file damaged?", bytes.size());
+          "nothing in the {} bytes of audio could be decoded; is the file damaged?", bytes.size());
   return decoded;
 }
 
 DecodedAudio read_audio(const std::filesystem::path& path, const AudioLimits& limits) {
   std::error_code status;
-  require(std::filesystem::is_regular_file(path, status), ErrorCode::not_found, "there is no sound file {}",
+  require(std::filesystem::is_regular_file(path, status), ErrorCode::not_found, "there is no audio file {}",
           path.string());
   const auto size = static_cast<int64_t>(std::filesystem::file_size(path, status));
-  require(!status && size <= limits.max_bytes, ErrorCode::too_large, "{} has {} bytes, {} are allowed", path.string(),
-          size, limits.max_bytes);
+  require(!status && size <= limits.max_bytes, ErrorCode::too_large, "{} has {} bytes; at most {} are allowed",
+          path.string(), size, limits.max_bytes);
   std::ifstream file(path, std::ios::binary);
   Bytes bytes{std::istreambuf_iterator<char>(file), {}};
   require(static_cast<int64_t>(bytes.size()) == size, ErrorCode::unavailable, "cannot read {}", path.string());

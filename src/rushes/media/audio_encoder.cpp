@@ -38,13 +38,13 @@ struct AudioEncoder::State {
   int64_t sent = 0;              // samples given to the encoder
 
   void send(std::size_t samples) {
-    check(av_frame_make_writable(frame.get()), "sound frame", ErrorCode::exhausted);
+    check(av_frame_make_writable(frame.get()), "audio frame", ErrorCode::exhausted);
     frame->nb_samples = static_cast<int>(samples);
     std::copy_n(waiting.begin(), samples, reinterpret_cast<float*>(frame->data[0]));
     frame->pts = sent;
     sent += static_cast<int64_t>(samples);
     waiting.erase(waiting.begin(), waiting.begin() + static_cast<std::ptrdiff_t>(samples));
-    check(avcodec_send_frame(context.get(), frame.get()), "sound encoder");
+    check(avcodec_send_frame(context.get(), frame.get()), "audio encoder");
   }
 
   void send_complete(std::vector<AccessUnit>& units) {
@@ -58,7 +58,7 @@ struct AudioEncoder::State {
     for (;;) {
       const int result = avcodec_receive_packet(context.get(), packet.get());
       if (result == AVERROR(EAGAIN) || result == AVERROR_EOF) return;
-      check(result, "sound encoder");
+      check(result, "audio encoder");
       const auto time = [&](int64_t sample) { return Pts{av_rescale(sample, Pts::period::den, track.hz)}; };
       // The encoder's delay is taken off its times. Units that end before the beginning hold nothing else.
       if (packet->pts + track.unit_samples > 0) {
@@ -83,11 +83,11 @@ AudioEncoder::AudioEncoder(int64_t hz, AudioCodec kind) : state_(std::make_uniqu
   State& s = *state_;
   if (!knows_rate(*codec, hz)) {
     require(!aac, ErrorCode::invalid_argument,
-            "AAC knows no sampling rate of {} Hz; 16000, 24000, 44100 and 48000 work", hz);
+            "AAC does not support a sampling rate of {} Hz; 16000, 24000, 44100 and 48000 work", hz);
     s.resampler.emplace(hz, kOpusHz);
     hz = kOpusHz;
   }
-  s.context = libav::owned(avcodec_alloc_context3(codec), "sound encoder");
+  s.context = libav::owned(avcodec_alloc_context3(codec), "audio encoder");
   AVCodecContext& context = *s.context;
   context.sample_rate = static_cast<int>(hz);
   av_channel_layout_default(&context.ch_layout, 1);
@@ -95,16 +95,16 @@ AudioEncoder::AudioEncoder(int64_t hz, AudioCodec kind) : state_(std::make_uniqu
   context.bit_rate = aac ? kAacBitsPerSecond : kOpusBitsPerSecond;
   context.time_base = {1, static_cast<int>(hz)};
   context.flags |= AV_CODEC_FLAG_GLOBAL_HEADER | AV_CODEC_FLAG_BITEXACT;
-  check(avcodec_open2(&context, codec, nullptr), "sound encoder", ErrorCode::unavailable);
+  check(avcodec_open2(&context, codec, nullptr), "audio encoder", ErrorCode::unavailable);
   s.track = {.codec = kind, .hz = hz, .unit_samples = context.frame_size, .config = {}};
   if (aac) s.track.config.assign(context.extradata, context.extradata + context.extradata_size);
-  s.frame = libav::owned(av_frame_alloc(), "sound frame");
+  s.frame = libav::owned(av_frame_alloc(), "audio frame");
   s.frame->format = context.sample_fmt;
   av_channel_layout_default(&s.frame->ch_layout, 1);
   s.frame->sample_rate = context.sample_rate;
   s.frame->nb_samples = context.frame_size;
-  check(av_frame_get_buffer(s.frame.get(), 0), "sound frame", ErrorCode::exhausted);
-  s.packet = libav::owned(av_packet_alloc(), "sound packet");
+  check(av_frame_get_buffer(s.frame.get(), 0), "audio frame", ErrorCode::exhausted);
+  s.packet = libav::owned(av_packet_alloc(), "audio packet");
 }
 
 AudioEncoder::~AudioEncoder() = default;
@@ -139,7 +139,7 @@ std::vector<AccessUnit> AudioEncoder::flush() {
     s.send_complete(units);
   }
   if (!s.waiting.empty()) s.send(s.waiting.size());
-  check(avcodec_send_frame(s.context.get(), nullptr), "sound encoder");
+  check(avcodec_send_frame(s.context.get(), nullptr), "audio encoder");
   s.receive(units);
   return units;
 }

@@ -22,20 +22,20 @@ AudioUnitDecoder::AudioUnitDecoder(const AudioTrack& track) : state_(std::make_u
           "FFmpeg's libavcodec has no {} decoder; install a complete libavcodec", aac ? "AAC" : "Opus");
   State& s = *state_;
   s.hz = aac ? track.hz : 48'000;
-  s.context = libav::owned(avcodec_alloc_context3(codec), "sound decoder");
+  s.context = libav::owned(avcodec_alloc_context3(codec), "audio decoder");
   AVCodecContext& context = *s.context;
   context.sample_rate = static_cast<int>(s.hz);
   av_channel_layout_default(&context.ch_layout, 1);
   context.thread_count = 1;
   if (!track.config.empty()) {
     context.extradata = static_cast<uint8_t*>(av_mallocz(track.config.size() + AV_INPUT_BUFFER_PADDING_SIZE));
-    require(context.extradata != nullptr, ErrorCode::exhausted, "sound decoder: out of memory");
+    require(context.extradata != nullptr, ErrorCode::exhausted, "audio decoder: out of memory");
     std::copy(track.config.begin(), track.config.end(), context.extradata);
     context.extradata_size = static_cast<int>(track.config.size());
   }
-  check(avcodec_open2(&context, codec, nullptr), "sound decoder", ErrorCode::corrupt_data);
-  s.frame = libav::owned(av_frame_alloc(), "sound frame");
-  s.packet = libav::owned(av_packet_alloc(), "sound packet");
+  check(avcodec_open2(&context, codec, nullptr), "audio decoder", ErrorCode::corrupt_data);
+  s.frame = libav::owned(av_frame_alloc(), "audio frame");
+  s.packet = libav::owned(av_packet_alloc(), "audio packet");
 }
 
 AudioUnitDecoder::~AudioUnitDecoder() = default;
@@ -47,7 +47,7 @@ int64_t AudioUnitDecoder::hz() const { return state_->hz; }
 std::vector<float> AudioUnitDecoder::decode(const AccessUnit& unit) {
   State& s = *state_;
   std::vector<float> samples;
-  check(av_new_packet(s.packet.get(), static_cast<int>(unit.bytes->size())), "sound packet", ErrorCode::exhausted);
+  check(av_new_packet(s.packet.get(), static_cast<int>(unit.bytes->size())), "audio packet", ErrorCode::exhausted);
   std::copy(unit.bytes->begin(), unit.bytes->end(), s.packet->data);
   const bool taken = avcodec_send_packet(s.context.get(), s.packet.get()) >= 0;
   av_packet_unref(s.packet.get());

@@ -65,16 +65,16 @@ int DecodedStream::open(const Readable& readable, bool seekable) {
 
 void DecodedStream::open_decoder(const Readable& readable, int64_t max_pixels) {
   const int index = av_find_best_stream(input_.get(), readable.type, -1, -1, nullptr, 0);
-  require(index >= 0, ErrorCode::unsupported, "{}: the file has none that can be read; send {}", readable.what,
-          readable.formats);
+  require(index >= 0, ErrorCode::unsupported, "{}: the file has no stream of this kind that can be read; send {}",
+          readable.what, readable.formats);
   stream_ = input_->streams[index];
   const AVCodecParameters& parameters = *stream_->codecpar;
   require(max_pixels == 0 || int64_t{parameters.width} * parameters.height <= max_pixels, ErrorCode::too_large,
-          "{} has pictures of {}x{}; at most {} pixels are taken", readable.what, parameters.width, parameters.height,
+          "{} has frames of {}x{}; at most {} pixels are accepted", readable.what, parameters.width, parameters.height,
           max_pixels);
   const AVCodec* codec = avcodec_find_decoder(parameters.codec_id);
-  require(codec != nullptr, ErrorCode::unsupported, "{} is coded as {}, which is not known; send {}", readable.what,
-          avcodec_get_name(parameters.codec_id), readable.formats);
+  require(codec != nullptr, ErrorCode::unsupported, "{} is encoded as {}, which is not supported; send {}",
+          readable.what, avcodec_get_name(parameters.codec_id), readable.formats);
   decoder_ = owned(avcodec_alloc_context3(codec), readable.what);
   check(avcodec_parameters_to_context(decoder_.get(), &parameters), readable.what, ErrorCode::corrupt_data);
   decoder_->codec_whitelist = av_strdup(readable.decoders);
@@ -82,8 +82,8 @@ void DecodedStream::open_decoder(const Readable& readable, int64_t max_pixels) {
   decoder_->thread_count = 1;
   if (max_pixels > 0) decoder_->max_pixels = max_pixels;
   require(avcodec_open2(decoder_.get(), codec, nullptr) >= 0, ErrorCode::unsupported,
-          "{} is coded as {}, which cannot be read here; send {}", readable.what, avcodec_get_name(parameters.codec_id),
-          readable.formats);
+          "{} is encoded as {}, which cannot be decoded here; send {}", readable.what,
+          avcodec_get_name(parameters.codec_id), readable.formats);
   packet_ = owned(av_packet_alloc(), readable.what);
   frame_ = owned(av_frame_alloc(), readable.what);
 }

@@ -104,7 +104,7 @@ std::string to_search(const Image& picture, int64_t width, int64_t height) {
   const auto scaler = libav::owned(sws_getContext(static_cast<int>(picture.width), static_cast<int>(picture.height),
                                                   AV_PIX_FMT_RGB24, static_cast<int>(width), static_cast<int>(height),
                                                   AV_PIX_FMT_GRAY8, SWS_AREA, nullptr, nullptr, nullptr),
-                                   "picture scaler");
+                                   "image scaler");
   const uint8_t* from[] = {picture.rgb.get()};
   const int from_stride[] = {static_cast<int>(3 * picture.width)}, to_stride[] = {static_cast<int>(width)};
   // Some of libswscale's inner loops write beyond a row's end; its last row has no next one.
@@ -127,7 +127,7 @@ std::optional<FoundFace> find_face(const Image& picture) {
     return std::max<int64_t>(1, std::llround(static_cast<double>(side) * scale));
   };
   const auto answer = ask(to_search(picture, scaled(picture.width), scaled(picture.height)));
-  if (!answer) log::warning("{} failed; the picture is taken as it is", kProgram);
+  if (!answer) log::warning("{} failed; the image is used without cropping", kProgram);
   int x = 0, y = 0, width = 0, height = 0;
   if (!answer || std::sscanf(answer->c_str(), "%d %d %d %d", &x, &y, &width, &height) != 4) return std::nullopt;
   return FoundFace{.x1 = x / scale, .y1 = y / scale, .x2 = (x + width) / scale, .y2 = (y + height) / scale};
@@ -138,7 +138,7 @@ std::optional<FoundFace> face_of_portrait(const Image& picture, int64_t model_si
   if (is_square && picture.height == model_side) return std::nullopt;
   auto face = find_face(picture);
   require(face || is_square || crop == Crop::no || !can_find_faces(), ErrorCode::invalid_argument,
-          "no face was found in the picture of {}x{}; take one that shows a face from the front, evenly lit and not "
+          "no face was found in the {}x{} image; use an image that shows a face from the front, evenly lit and not "
           "small, cut a square around the face yourself, or turn cropping off (crop=false)",
           picture.width, picture.height);
   return face;

@@ -38,7 +38,7 @@ struct FlvPublisher::State {
 
 FlvPublisher::FlvPublisher(const VideoTrack& track, const RtmpUrl& url, Options options)
     : state_(std::make_unique<State>()) {
-  require(track.codec == Codec::h264, ErrorCode::unsupported, "RTMP needs H.264, and no encoder for it is installed");
+  require(track.codec == Codec::h264, ErrorCode::unsupported, "RTMP needs H.264, and no H.264 encoder is installed");
   libav::set_up();
   State& s = *state_;
   s.options = std::move(options);

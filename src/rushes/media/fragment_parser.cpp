@@ -49,7 +49,8 @@ Bytes decoder_config(View esds) {
   Fields fields(esds);
   fields.view(4);  // version, flags
   const auto descriptor = [&](uint64_t tag) {
-    require(fields.take(1) == tag, ErrorCode::corrupt_data, "the recording's audio is described in an unknown way");
+    require(fields.take(1) == tag, ErrorCode::corrupt_data,
+            "the recording's audio description (esds) has an unknown form");
     uint64_t size = 0, byte = 0x80;
     for (int i = 0; i < 4 && byte & 0x80; ++i) size = size << 7 | ((byte = fields.take(1)) & 0x7f);
     return size;
@@ -83,7 +84,7 @@ void read_sample_entry(uint32_t type, View entry, Track& track) {
 }
 
 void read_track(View data, Track& track, int depth = 0) {
-  require(depth < kMaxDepth, ErrorCode::corrupt_data, "the boxes of the recording are nested too deep");
+  require(depth < kMaxDepth, ErrorCode::corrupt_data, "the boxes of the recording are nested too deeply");
   each_box(data, [&](uint32_t type, View content) {
     Fields fields(content);
     if (type == four("tkhd") || type == four("mdhd")) {
@@ -199,7 +200,8 @@ struct FragmentParser::Movie {
         const auto flags = static_cast<uint32_t>(fields.take(4)) & 0xffffff;
         run.track = fields.u32();
         run.defaults = run.track == audio.id ? audio.defaults : video.defaults;
-        require(!(flags & 0x1), ErrorCode::corrupt_data, "a fragment of the recording points to elsewhere in its file");
+        require(!(flags & 0x1), ErrorCode::corrupt_data,
+                "a fragment of the recording refers to data outside of the fragment");
         if (flags & 0x2) fields.view(4);  // sample description
         if (flags & 0x8) run.defaults.duration = fields.u32();
         if (flags & 0x10) run.defaults.size = fields.u32();
@@ -232,7 +234,7 @@ FragmentParser::FragmentParser(View init_segment) {
   each_box(init_segment, [&](uint32_t type, View content) {
     if (type == four("moov")) movie_ = std::make_shared<const Movie>(content);
   });
-  require(movie_ != nullptr, ErrorCode::corrupt_data, "the recording does not say what is in it");
+  require(movie_ != nullptr, ErrorCode::corrupt_data, "the recording has no description of its tracks (no moov box)");
 }
 
 const VideoTrack& FragmentParser::track() const noexcept { return movie_->video.video; }
@@ -256,14 +258,15 @@ FragmentParser::Units FragmentParser::units(View fragment) const {
   Fields boxes(fragment);
   const uint32_t size = boxes.u32();
   require(boxes.u32() == four("moof") && size >= 8, ErrorCode::corrupt_data,
-          "a fragment of the recording does not begin as one");
+          "a fragment of the recording does not begin with a moof box");
   Units units;
   movie_->each_run(boxes.view(size - 8), [&](const Track& track, const std::vector<Sample>& samples) {
     auto& out = &track == &movie_->video ? units.pictures : units.audio;
     for (const Sample& sample : samples) {
       require(sample.offset <= fragment.size() && sample.size <= fragment.size() - sample.offset,
-              ErrorCode::corrupt_data, "a fragment of the recording has {} bytes and a sample of {} at {}",
-              fragment.size(), sample.size, sample.offset);
+              ErrorCode::corrupt_data,
+              "a fragment of the recording has {} bytes, but a sample of {} bytes at offset {}", fragment.size(),
+              sample.size, sample.offset);
       out.push_back({.bytes = std::make_shared<const Bytes>(
                          movie_->bytes(fragment.subspan(sample.offset, sample.size), track.is_video, sample.is_key)),
                      .pts = track.ticks(sample.time + sample.shown_later),
@@ -273,7 +276,7 @@ FragmentParser::Units FragmentParser::units(View fragment) const {
     }
   });
   require(!units.pictures.empty() || !units.audio.empty(), ErrorCode::corrupt_data,
-          "a fragment of the recording has nothing in its {} bytes", fragment.size());
+          "a fragment of the recording has {} bytes, but no samples", fragment.size());
   return units;
 }
 

@@ -123,16 +123,16 @@ Owned<AVFrame> decode(const Format& format, std::span<const uint8_t> bytes, cons
 Image decode_image(std::span<const uint8_t> bytes, const ImageLimits& limits) {
   require(!bytes.empty(), ErrorCode::corrupt_data, "the image is empty");
   require(static_cast<int64_t>(bytes.size()) <= limits.max_bytes, ErrorCode::too_large,
-          "the image has {} bytes, at most {} are taken", bytes.size(), limits.max_bytes);
+          "the image has {} bytes; at most {} are accepted", bytes.size(), limits.max_bytes);
   const auto format = recognise(bytes);
   require(format.has_value(), ErrorCode::unsupported,
-          "the image is no JPEG, PNG or WebP (by its first bytes); convert it to one of these");
+          "the image is not a JPEG, PNG or WebP file (by its first bytes); convert it to one of these");
   const auto size = format->size(bytes);
   require(size && size->width > 0 && size->height > 0, ErrorCode::corrupt_data,
           "the {} image's header is damaged or cut off", format->name);
   require(size->width <= limits.max_side && size->height <= limits.max_side &&
               size->width * size->height <= limits.max_pixels,
-          ErrorCode::too_large, "the {} image is {}x{}; at most {} pixels, {} on a side, are taken", format->name,
+          ErrorCode::too_large, "the {} image is {}x{}; at most {} pixels, {} on a side, are accepted", format->name,
           size->width, size->height, limits.max_pixels, limits.max_side);
   if (format->codec == AV_CODEC_ID_MJPEG) require_usual_jpeg(bytes);
   const Bytes png = format->codec == AV_CODEC_ID_PNG ? image_of_png(bytes) : Bytes();
@@ -147,7 +147,7 @@ Image read_image(const std::filesystem::path& path, const ImageLimits& limits) {
   require(std::filesystem::is_regular_file(path, status), ErrorCode::not_found, "image {}: no such file",
           path.string());
   const auto size = static_cast<int64_t>(std::filesystem::file_size(path, status));
-  require(!status && size <= limits.max_bytes, ErrorCode::too_large, "image {}: {} bytes, at most {} are taken",
+  require(!status && size <= limits.max_bytes, ErrorCode::too_large, "image {}: {} bytes; at most {} are accepted",
           path.string(), size, limits.max_bytes);
   Bytes bytes(static_cast<std::size_t>(size));
   std::ifstream file(path, std::ios::binary);

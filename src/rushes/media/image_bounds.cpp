@@ -91,7 +91,7 @@ Bytes image_of_png(std::span<const uint8_t> file) {
     if (at == kSignature && type == "IHDR" && content.size() >= 13) most = row_bytes(content) + kSpareBytes;
     if (type == "IDAT") unpacked.add(content, most);
     require(unpacked.bytes() <= most, ErrorCode::corrupt_data,
-            "the PNG image's data unpack to more than its {} bytes of rows", most - kSpareBytes);
+            "the PNG image's data decompress to more than the {} bytes of its rows", most - kSpareBytes);
     const std::size_t end = std::min(file.size(), at + kAround + size);
     if (std::find(kParts.begin(), kParts.end(), type) != kParts.end())
       picture.insert(picture.end(), file.begin() + static_cast<std::ptrdiff_t>(at),
@@ -125,7 +125,7 @@ void require_usual_jpeg(std::span<const uint8_t> file) {
     if (is_frame_header) ++headers;
     require(scans <= kMaxScans && table_bytes <= kMaxTableBytes && headers <= 1, ErrorCode::unsupported,
             "the JPEG image has {} scans, {} bytes of Huffman tables and {} frame headers by its byte {}; at most {}, "
-            "{} and 1 are taken; save it again as a usual JPEG",
+            "{} and 1 are accepted; save it again as an ordinary JPEG",
             scans, table_bytes, headers, at, kMaxScans, kMaxTableBytes);
     at += 2 + std::max<std::size_t>(size, 2);
   }

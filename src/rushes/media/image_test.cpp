@@ -307,7 +307,7 @@ TEST(Image, hostile_and_damaged_images_are_refused_with_the_reason) {
       {"PNG of many pixels", png_that_claims(16000, 16000), ErrorCode::too_large, "16000x16000"},
       {"PNG whose data go on behind its picture",
        joined({head(png, kPngHeadBytes), png_chunk("IDAT", zlib_zeros(1 << 20)), png_chunk("IEND", {})}),
-       ErrorCode::corrupt_data, "unpack to more"},
+       ErrorCode::corrupt_data, "decompress to more"},
       {"JPEG of many scans", repeated(jpeg, jpeg_marker(jpeg, 0xda), jpeg.size() - 2, 40), ErrorCode::unsupported,
        "scans"},
       {"JPEG of many tables", repeated(jpeg, jpeg_marker(jpeg, 0xc4), jpeg_marker(jpeg, 0xda), 400),

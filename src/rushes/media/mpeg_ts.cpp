@@ -7,7 +7,7 @@ namespace rushes::media {
 Bytes mpeg_ts_segment(const VideoTrack& track, std::span<const AccessUnit> units, const AudioTrack* audio_track,
                       std::span<const AccessUnit> audio, Pts shift) {
   require(track.codec == Codec::h264, ErrorCode::unsupported,
-          "MPEG-TS needs H.264, and no encoder for it is installed; use the MP4 playlist");
+          "MPEG-TS needs H.264, and no H.264 encoder is installed; use the MP4 playlist");
   // Each segment counts its packets from zero; the flag tells readers that this is meant.
   MemoryMuxer muxer("mpegts", track, {{"mpegts_flags", "initial_discontinuity"}, {"mpegts_copyts", "1"}}, audio_track);
   const auto later = [&](AccessUnit unit) {

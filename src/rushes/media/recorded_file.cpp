@@ -51,7 +51,7 @@ class BoxFile {
     Bytes bytes(static_cast<std::size_t>(size));
     file_.seekg(offset);
     file_.read(reinterpret_cast<char*>(bytes.data()), size);
-    require(file_.good(), ErrorCode::unavailable, "the recording has no {} bytes at {}", size, offset);
+    require(file_.good(), ErrorCode::unavailable, "the recording does not have {} bytes at offset {}", size, offset);
     return bytes;
   }
 
@@ -116,7 +116,7 @@ RecordedFile read_recorded_file(const std::filesystem::path& path) {
   const auto type = file.next(), movie = file.next();
   require(type && type->type == four("ftyp") && movie && movie->type == four("moov") &&
               movie->offset + movie->size <= kMaxHeaderBytes,
-          ErrorCode::corrupt_data, "{} does not begin as a recording does", path.string());
+          ErrorCode::corrupt_data, "{} does not begin with the header of a recording (ftyp, moov)", path.string());
   RecordedFile recorded;
   recorded.init_segment = file.read(0, movie->offset + movie->size);
   const FragmentParser parser(recorded.init_segment);

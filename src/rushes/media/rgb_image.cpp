@@ -41,7 +41,7 @@ Image RgbConverter::convert(const AVFrame& frame, AVColorSpace matrix) {
   context_ = libav::owned(
       sws_getCachedContext(context_.release(), frame.width, frame.height, format, frame.width, frame.height, target,
                            SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT, nullptr, nullptr, nullptr),
-      "colour conversion of a picture");
+      "colour conversion of an image");
   const bool full_range = format != frame.format || frame.color_range == AVCOL_RANGE_JPEG;
   const int* coefficients = sws_getCoefficients(matrix == AVCOL_SPC_BT709 ? SWS_CS_ITU709 : SWS_CS_ITU601);
   sws_setColorspaceDetails(context_.get(), coefficients, full_range, coefficients, 1, 0, 1 << 16,
@@ -52,7 +52,7 @@ Image RgbConverter::convert(const AVFrame& frame, AVColorSpace matrix) {
   padded_.resize(static_cast<std::size_t>(stride) * static_cast<std::size_t>(frame.height) + 64);
   uint8_t* destination = padded_.data();
   libav::check(sws_scale(context_.get(), frame.data, frame.linesize, 0, frame.height, &destination, &stride),
-               "colour conversion of a picture");
+               "colour conversion of an image");
   uint8_t* out = canvas.rgb;
   for (int y = 0; y < frame.height; ++y) {
     const uint8_t* row = padded_.data() + static_cast<std::size_t>(y) * static_cast<std::size_t>(stride);

@@ -60,7 +60,7 @@ class RtmpOutput final : public VideoOutput {
     try {
       connect();
       pause_ = kFirstPause;
-      log::info("{}: connected again", url_.shown);
+      log::info("{}: reconnected", url_.shown);
     } catch (const Error& error) {
       lost(error);
     }

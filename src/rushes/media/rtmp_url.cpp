@@ -35,8 +35,8 @@ std::string lower_case(std::string text) {
 }  // namespace
 
 RtmpUrl RtmpUrl::parse(std::string_view text) {
-  require(text.size() <= kMaxUrlBytes, ErrorCode::invalid_argument, "the RTMP address has {} bytes; {} are allowed",
-          text.size(), kMaxUrlBytes);
+  require(text.size() <= kMaxUrlBytes, ErrorCode::invalid_argument,
+          "the RTMP address has {} bytes; at most {} are allowed", text.size(), kMaxUrlBytes);
   for (const unsigned char c : text)
     require(c > 0x20 && c < 0x7f, ErrorCode::invalid_argument,
             "the RTMP address must be of the form {}, without spaces and control characters", kForm);

@@ -29,7 +29,8 @@ class ByteSink {
     if (target_ == "-") {
       descriptor_ = STDOUT_FILENO;
       require(!isatty(descriptor_), ErrorCode::invalid_argument,
-              "standard output is a terminal; pipe it somewhere, as in `... -o - | ffplay -`, or name a file with -o");
+              "standard output is a terminal; pipe it into another program, as in `... -o - | ffplay -`, or name a "
+              "file with -o");
       return;
     }
     descriptor_ = ::open(target_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
@@ -157,9 +158,9 @@ class PngOutput final : public VideoOutput {
     const auto folder = std::filesystem::path(numbered(options_.target, 0)).parent_path();
     if (folder.empty()) return;
     std::filesystem::create_directory(folder, status);
-    require(std::filesystem::is_directory(folder), ErrorCode::invalid_argument, "cannot write pictures into {}: {}",
+    require(std::filesystem::is_directory(folder), ErrorCode::invalid_argument, "cannot write images to {}: {}",
             folder.string(), status ? status.message() : "not a directory");
-    require(::access(folder.c_str(), W_OK) == 0, ErrorCode::invalid_argument, "cannot write pictures into {}: {}",
+    require(::access(folder.c_str(), W_OK) == 0, ErrorCode::invalid_argument, "cannot write images to {}: {}",
             folder.string(), std::strerror(errno));
   }
   Reader write(const uint8_t* rgb, int64_t video_frames, std::span<const float>) override {
@@ -184,10 +185,10 @@ class PngOutput final : public VideoOutput {
 
 VideoContainer choose_container(std::string_view target, std::string_view format) {
   require(!target.empty(), ErrorCode::invalid_argument,
-          "the output has no name; give a file, or - for standard output");
+          "the output has no name; give a file name, or - for standard output");
   if (is_rtmp(target)) {
     require(format == "auto", ErrorCode::invalid_argument,
-            "what goes to an RTMP server is always FLV with H.264; leave --format away");
+            "an RTMP server always receives FLV with H.264; omit --format");
     return VideoContainer::rtmp;
   }
   if (format == "auto") {
@@ -198,7 +199,7 @@ VideoContainer choose_container(std::string_view target, std::string_view format
     if (ending == ".rgb" || ending == ".raw") return VideoContainer::rgb24;
     if (ending == ".png") return VideoContainer::png;
     fail(ErrorCode::invalid_argument,
-         "the output '{}' ends with none of .mp4, .y4m, .rgb, .png; say --format mp4, y4m, rgb24 or png", target);
+         "the output '{}' does not end with .mp4, .y4m, .rgb or .png; give --format mp4, y4m, rgb24 or png", target);
   }
   if (format == "mp4") return VideoContainer::mp4;
   if (format == "y4m") return VideoContainer::y4m;
@@ -221,8 +222,8 @@ std::unique_ptr<VideoOutput> open_video_output(const VideoOutputOptions& options
 std::string numbered(std::string_view pattern, int64_t number) {
   const auto refuse = [&]() {
     fail(ErrorCode::invalid_argument,
-         "the picture name '{}' needs exactly one number field such as %05d; without one every frame would overwrite "
-         "the last",
+         "the image name '{}' needs exactly one number field such as %05d; without one each frame would overwrite the "
+         "previous one",
          pattern);
   };
   const std::size_t percent = pattern.find('%');

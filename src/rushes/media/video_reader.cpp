@@ -91,7 +91,7 @@ struct VideoReader::State {
 VideoReader::VideoReader(std::shared_ptr<const Bytes> file, const VideoLimits& limits) {
   require(file && !file->empty(), ErrorCode::corrupt_data, "the video is empty (0 bytes); send {}", kVideo.formats);
   require(static_cast<int64_t>(file->size()) <= limits.max_bytes, ErrorCode::too_large,
-          "the video has {} bytes, {} are allowed", file->size(), limits.max_bytes);
+          "the video has {} bytes; at most {} are allowed", file->size(), limits.max_bytes);
   state_ = std::make_unique<State>(std::move(file), limits);
 }
 
@@ -120,8 +120,8 @@ std::shared_ptr<const Bytes> read_video_file(const std::filesystem::path& path, 
   require(std::filesystem::is_regular_file(path, status), ErrorCode::not_found, "there is no video file {}",
           path.string());
   const auto size = static_cast<int64_t>(std::filesystem::file_size(path, status));
-  require(!status && size <= limits.max_bytes, ErrorCode::too_large, "{} has {} bytes, {} are allowed", path.string(),
-          size, limits.max_bytes);
+  require(!status && size <= limits.max_bytes, ErrorCode::too_large, "{} has {} bytes; at most {} are allowed",
+          path.string(), size, limits.max_bytes);
   auto bytes = std::make_shared<Bytes>(static_cast<std::size_t>(size));
   std::ifstream file(path, std::ios::binary);
   file.read(reinterpret_cast<char*>(bytes->data()), size);

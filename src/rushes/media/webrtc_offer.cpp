@@ -25,7 +25,7 @@ Sdp parse_sdp(std::string_view sdp) {
   GstSDPMessage* message = nullptr;
   const bool ok = gst_sdp_message_new_from_text(std::string(sdp).c_str(), &message) == GST_SDP_OK;
   Sdp owned(message);
-  require(ok && message != nullptr, ErrorCode::invalid_argument, "the body is no SDP offer");
+  require(ok && message != nullptr, ErrorCode::invalid_argument, "the body is not an SDP offer");
   return owned;
 }
 
@@ -107,15 +107,15 @@ std::optional<int> find_opus(const GstSDPMedia* media) {
 }  // namespace
 
 WebRtcOffer WebRtcOffer::parse(std::string_view sdp) {
-  require(sdp.size() <= kMaxOfferBytes, ErrorCode::too_large, "the SDP offer has {} bytes; {} are allowed", sdp.size(),
-          kMaxOfferBytes);
+  require(sdp.size() <= kMaxOfferBytes, ErrorCode::too_large, "the SDP offer has {} bytes; at most {} are allowed",
+          sdp.size(), kMaxOfferBytes);
   require(sdp.starts_with("v=0") && sdp.find('\0') == std::string_view::npos, ErrorCode::invalid_argument,
-          "the body is no SDP offer");
+          "the body is not an SDP offer");
   shared_clock();
   const Sdp message = parse_sdp(sdp);
   const guint medias = gst_sdp_message_medias_len(message.get());
-  require(medias <= kMaxMedia, ErrorCode::invalid_argument, "the SDP offer has {} media; {} are allowed", medias,
-          kMaxMedia);
+  require(medias <= kMaxMedia, ErrorCode::invalid_argument,
+          "the SDP offer has {} media sections; at most {} are allowed", medias, kMaxMedia);
   WebRtcOffer offer{.sdp = std::string(sdp), .formats = {}, .opus_payload_type = {}, .microphone_payload_type = {}};
   const GstSDPMedia *video = nullptr, *audio = nullptr, *microphone = nullptr;  // the first of each
   for (guint i = 0; i < medias; ++i) {
@@ -128,12 +128,12 @@ WebRtcOffer WebRtcOffer::parse(std::string_view sdp) {
   if (audio) offer.opus_payload_type = find_opus(audio);
   if (microphone) offer.microphone_payload_type = find_opus(microphone);
   require(video || microphone, ErrorCode::invalid_argument,
-          "the SDP offer has neither video that it would receive (a=recvonly) nor sound that it would send");
+          "the SDP offer asks neither to receive video (a=recvonly) nor to send audio");
   if (video) read_video(video, offer);
   require(!video || !offer.formats.empty(), ErrorCode::unsupported,
           "the SDP offer has neither H.264 (packetization-mode=1) nor VP8");
   require(video || offer.microphone_payload_type, ErrorCode::unsupported,
-          "the SDP offer would not send its sound as Opus");
+          "the SDP offer does not offer Opus for the audio that it sends");
   return offer;
 }
 

@@ -156,7 +156,7 @@ struct WebRtcPeer::State {
     GError* error = nullptr;
     const std::string line = is_microphone ? microphone_bin(state.microphone_hz) : "fakesink sync=false";
     GstElement* bin = gst_parse_bin_from_description(line.c_str(), TRUE, &error);
-    if (error) log::warning("WebRTC: a microphone is not heard: {}", error->message);
+    if (error) log::warning("WebRTC: the audio of a microphone cannot be received: {}", error->message);
     g_clear_error(&error);
     if (!bin) return;
     gst_bin_add(GST_BIN(state.pipeline.get()), bin);
@@ -215,7 +215,7 @@ struct WebRtcPeer::State {
     for (const std::string& address : options.local_addresses) {
       gboolean ok = FALSE;
       g_signal_emit_by_name(ice.get(), "add-local-ip-address", address.c_str(), &ok);
-      require(ok, ErrorCode::invalid_argument, "WebRTC: '{}' is no IP address", address);
+      require(ok, ErrorCode::invalid_argument, "WebRTC: '{}' is not an IP address", address);
     }
     g_object_get(ice.get(), "agent", &found, nullptr);
     const Object agent(found);
@@ -290,7 +290,7 @@ struct WebRtcPeer::State {
     const auto deadline = std::chrono::steady_clock::now() + kGatheringTimeout;
     while (!is_gathered())
       require(gathered.wait_until(lock, deadline) == std::cv_status::no_timeout || is_gathered(),
-              ErrorCode::unavailable, "WebRTC: no address to receive at was found within {} s",
+              ErrorCode::unavailable, "WebRTC: no local address for receiving was found within {} s",
               kGatheringTimeout.count());
     lock.unlock();
     GstWebRTCSessionDescription* found = nullptr;
@@ -351,7 +351,7 @@ void WebRtcPeer::add_candidate(unsigned medium, const std::string& candidate) {
   const bool plausible =
       candidate.size() <= kMaxCandidateBytes && candidate.find_first_of("\r\n\0", 0, 3) == std::string::npos;
   require(plausible && (candidate.empty() || candidate.starts_with("candidate:")), ErrorCode::invalid_argument,
-          "this is no ICE candidate");
+          "this is not an ICE candidate");
   if (!candidate.empty()) g_signal_emit_by_name(state_->webrtc.get(), "add-ice-candidate", medium, candidate.c_str());
 }
 

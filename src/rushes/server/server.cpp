@@ -91,8 +91,8 @@ struct Server::State {
     if (!error && endpoint.address().is_v6()) acceptor.set_option(net::ip::v6_only(true), error);
     if (!error) acceptor.bind(endpoint, error);
     if (!error) acceptor.listen(net::socket_base::max_listen_connections, error);
-    require(!error, ErrorCode::unavailable, "cannot listen at {}: {}; choose another with --listen", address.text,
-            error.message());
+    require(!error, ErrorCode::unavailable, "cannot listen at {}: {}; choose another address with --listen",
+            address.text, error.message());
   }
 
   net::awaitable<void> accept(Listener& listener) {
@@ -118,7 +118,7 @@ struct Server::State {
   /// Best effort, without waiting: the answer fits into the send buffer of a new connection.
   static void refuse_connection(tcp::socket socket) {
     static const std::string body =
-        std::get<std::string>(error_response(503, "unavailable", "too many connections at the moment").body);
+        std::get<std::string>(error_response(503, "unavailable", "too many connections; try again later").body);
     static const std::string answer = fmt::format(
         "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Type: application/json\r\nRetry-After: "
         "5\r\nContent-Length: {}\r\n\r\n{}",
@@ -135,7 +135,9 @@ struct Server::State {
       const auto [error, number] = co_await std::move(waiting);
       if (error) co_return;
       if (service.draining) std::_Exit(128 + number);
-      log::info("stopping: no new sessions, blocks in work are completed; once more to exit at once");
+      log::info(
+          "stopping: no new sessions are accepted, and running blocks are completed; send the signal again to exit at "
+          "once");
       begin_drain();
     }
   }
@@ -162,7 +164,7 @@ struct Server::State {
     const auto none_runs = [this] { return sessions->running() == 0; };
     auto completing = wait_until(none_runs, options.drain);
     co_await std::move(completing);
-    if (!none_runs()) log::warning("{} sessions are ended within a block", sessions->running());
+    if (!none_runs()) log::warning("{} sessions are stopped before the end of their block", sessions->running());
     sessions->stop_all();
     service.closing = true;
     error_code ignored;
@@ -171,7 +173,7 @@ struct Server::State {
     const auto none_connected = [this] { return service.counters.connections == 0; };
     auto leaving = wait_until(none_connected, options.farewell);
     co_await std::move(leaving);
-    if (!none_connected()) log::warning("{} connections are cut off", service.counters.connections);
+    if (!none_connected()) log::warning("{} connections are closed before their end", service.counters.connections);
     context.stop();
   }
 

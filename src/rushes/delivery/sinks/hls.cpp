@@ -98,7 +98,8 @@ bool HlsStream::ended() {
 
 SharedBytes HlsStream::part(int64_t number) const {
   const GopPtr gop = video_->gop(number);
-  require(gop != nullptr, ErrorCode::not_found, "there is no part {} (yet, or any more)", number);
+  require(gop != nullptr, ErrorCode::not_found, "part {} does not exist: it is not generated yet or no longer kept",
+          number);
   return gop->fragment;
 }
 
@@ -108,8 +109,8 @@ SharedBytes HlsStream::segment(int64_t number, HlsFormat format) {
     const std::scoped_lock lock(mutex_);
     update_locked();
     const auto count = static_cast<int64_t>(segments_.complete().size());
-    require(number >= 0 && number < count, ErrorCode::not_found, "there is no segment {}; so far there are {}", number,
-            count);
+    require(number >= 0 && number < count, ErrorCode::not_found,
+            "segment {} does not exist; the video has {} segments so far", number, count);
     segment = segments_.complete()[static_cast<std::size_t>(number)];
   }
   return (format == HlsFormat::fmp4 ? fmp4_ : mpeg_ts_).piece(segment.first_gop, segment.gops);

@@ -43,7 +43,7 @@ void JpegStream::run(std::stop_token stop, generation::Subscription& frames) {
       if (const auto* block = std::get_if<generation::FrameBlock>(&event->what); block && block->rgb)
         encode(*block, stop);
   } catch (...) {
-    log::warning("session {}: pictures end: {}", session_->id().text(), generation::current_failure().message);
+    log::warning("session {}: the JPEG stream ended: {}", session_->id().text(), generation::current_failure().message);
   }
   if (!stop.stop_requested()) ring_.end();
 }

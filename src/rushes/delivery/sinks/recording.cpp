@@ -36,7 +36,7 @@ void Recording::append(std::span<const uint8_t> bytes) {
     if (written <= 0) {
       const int reason = errno;
       [[maybe_unused]] const int cut = ::ftruncate(file_, size_);
-      fail(ErrorCode::exhausted, "the recording {} ends after {} bytes: {}", path_.string(), size_,
+      fail(ErrorCode::exhausted, "cannot write to the recording {} after {} bytes: {}", path_.string(), size_,
            std::strerror(reason));
     }
     done += static_cast<std::size_t>(written);
@@ -50,8 +50,9 @@ media::Bytes Recording::read(int64_t offset, int64_t size) const {
   while (done < bytes.size()) {
     const ssize_t count = ::pread(file_, bytes.data() + done, bytes.size() - done, offset + static_cast<int64_t>(done));
     if (count < 0 && errno == EINTR) continue;
-    require(count > 0, ErrorCode::corrupt_data, "the recording {} has no {} bytes at {}; was it changed?",
-            path_.string(), size, offset);
+    require(count > 0, ErrorCode::corrupt_data,
+            "cannot read {1} bytes at offset {2} of the recording {0}; was the file changed?", path_.string(), size,
+            offset);
     done += static_cast<std::size_t>(count);
   }
   return bytes;
@@ -69,7 +70,7 @@ void prepare_directory(const fs::path& directory) {
   std::error_code error;
   fs::create_directories(directory, error);
   require(fs::is_directory(directory), ErrorCode::invalid_argument, "the data directory {} cannot be created: {}",
-          directory.string(), error ? error.message() : "a file of that name is in the way");
+          directory.string(), error ? error.message() : "a file with this name exists");
   require(::access(directory.c_str(), W_OK | X_OK) == 0, ErrorCode::invalid_argument,
           "the data directory {} cannot be written to: {}; choose another with --data-dir", directory.string(),
           std::strerror(errno));

@@ -24,7 +24,7 @@ std::string_view name(RtmpState state) noexcept {
 RtmpPush::RtmpPush(std::shared_ptr<EncodedStream> video, media::RtmpUrl url, RtmpOptions options)
     : video_(std::move(video)), url_(std::move(url)), options_(options) {
   require(video_->track().codec == media::Codec::h264, ErrorCode::unsupported,
-          "RTMP needs H.264, and no encoder for it is installed");
+          "RTMP needs H.264, and no H.264 encoder is installed");
   thread_ = std::jthread([this](std::stop_token stop) { run(std::move(stop)); });
 }
 
@@ -64,7 +64,7 @@ void RtmpPush::run(std::stop_token stop) {
       if (stop.stop_requested()) break;
       if (failure.code != ErrorCode::unavailable) return become(RtmpState::failed, failure.message);
       if (video_->status().ended && ++attempts_after_end >= options_.attempts_after_end)
-        return become(RtmpState::failed, failure.message + "; given up after the end of the video");
+        return become(RtmpState::failed, failure.message + "; no further attempts, since the video has ended");
       become(RtmpState::waiting, failure.message);
     }
     if (status().video_frames > frames_before) pause = options_.first_retry;

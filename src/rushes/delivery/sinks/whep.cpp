@@ -111,7 +111,7 @@ void WhepBroadcast::send(const Gop& gop, bool at_live_end, const std::stop_token
 
 void WhepBroadcast::add(std::string id, std::shared_ptr<media::WebRtcPeer> peer) {
   const std::scoped_lock lock(mutex_);
-  require(!ended_, ErrorCode::conflict, "the video has just ended; ask again to see it from its start");
+  require(!ended_, ErrorCode::conflict, "the video has just ended; connect again to watch it from its start");
   // In one burst what the others have seen of this GOP; a decoder catches up within a few pictures. Its audio is left
   // out: nobody is connected yet.
   for (const media::AccessUnit& unit : shown_.pictures) peer->push(unit, due(unit));
@@ -169,12 +169,12 @@ std::shared_ptr<WhepBroadcast> Whep::broadcast(media::Codec codec) {
 Whep::Answer Whep::connect(std::string_view text, media::WebRtcPeer::Options options) {
   const auto offer = media::WebRtcOffer::parse(text);
   require(!offer.formats.empty(), ErrorCode::invalid_argument,
-          "the SDP offer has no video that it would receive (a=recvonly)");
+          "the SDP offer does not ask to receive video (a=recvonly)");
   const auto wanted = std::find_if(offer.formats.begin(), offer.formats.end(), [&](const auto& format) {
     return format.codec == media::Codec::vp8 || video_->track().codec == media::Codec::h264;
   });
   require(wanted != offer.formats.end(), ErrorCode::unsupported,
-          "the viewer takes H.264 only, and no encoder for it is installed");
+          "the viewer accepts only H.264, and no H.264 encoder is installed");
   if (video_->audio_track() && media::AudioEncoder::knows(media::AudioCodec::opus))
     options.audio = media::WebRtcPeer::Options::Audio::if_offered;
   auto peer = std::make_shared<media::WebRtcPeer>(offer, *wanted, options);

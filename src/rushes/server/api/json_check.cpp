@@ -38,7 +38,7 @@ class Check final : public nlohmann::json_sax<nlohmann::json> {
   bool key(string_t& name) override {
     const bool is_new = names_.back().insert(name).second;
     require(is_new || equal_names_ == EqualNames::allowed, ErrorCode::invalid_argument,
-            "the field '{}' stands there twice", name.size() <= 64 ? name : name.substr(0, 64) + "...");
+            "the body has the field '{}' twice", name.size() <= 64 ? name : name.substr(0, 64) + "...");
     require(names_.back().size() <= kMostNames, ErrorCode::too_large, "a JSON object has more than {} fields",
             kMostNames);
     return true;

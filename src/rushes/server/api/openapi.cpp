@@ -6,27 +6,28 @@
 namespace rushes::server {
 namespace {
 
-const std::map<int, const char*> kStatuses{{101, "the connection is a WebSocket now"},
-                                           {200, "done"},
-                                           {201, "made"},
-                                           {202, "accepted, takes effect at the next block"},
-                                           {204, "done, nothing to say"},
-                                           {206, "the range that was asked for"},
-                                           {400, "the request is wrong; the message says how"},
-                                           {401, "a token is missing"},
-                                           {403, "a foreign page or name"},
-                                           {404, "there is no such thing"},
-                                           {405, "the path does not take this method; Allow lists those that it takes"},
-                                           {409, "not in this state"},
-                                           {413, "too large"},
-                                           {415, "no picture that can be read"},
-                                           {416, "beyond what there is"},
-                                           {422, "a broken picture"},
-                                           {426, "connect with Upgrade: websocket"},
-                                           {429, "as many as there may be; try later"},
-                                           {431, "the header is too large"},
-                                           {500, "the model, picture or sound cannot be read"},
-                                           {503, "shutting down, or too many connections"}};
+const std::map<int, const char*> kStatuses{
+    {101, "the connection is now a WebSocket"},
+    {200, "done"},
+    {201, "created"},
+    {202, "accepted; takes effect at the next block"},
+    {204, "done; no content"},
+    {206, "the requested range"},
+    {400, "the request is invalid; the message says why"},
+    {401, "the token is missing or wrong"},
+    {403, "the Origin or Host header is not allowed"},
+    {404, "not found"},
+    {405, "the path does not support this method; the Allow header lists the supported ones"},
+    {409, "not possible in the current state"},
+    {413, "too large"},
+    {415, "the format is not supported"},
+    {416, "the range is outside of the file"},
+    {422, "the image, audio or video is damaged"},
+    {426, "connect with Upgrade: websocket"},
+    {429, "a limit is reached; try again later"},
+    {431, "the header is too large"},
+    {500, "internal error"},
+    {503, "shutting down, or too many connections"}};
 
 Json reference(const std::string& kind, const std::string& name) {
   return {{"$ref", "#/components/" + kind + "/" + name}};

@@ -45,9 +45,10 @@ bool is_loopback_host(std::string_view host) {
 
 void require_safe_address(const AccessOptions& options, const std::string& address, bool is_loopback) {
   for (const std::string& token : options.tokens)
-    require(!token.empty(), ErrorCode::invalid_argument, "--token is empty; anybody would have it");
+    require(!token.empty(), ErrorCode::invalid_argument, "--token is empty; give at least one character");
   require(is_loopback || options.no_auth || !options.tokens.empty(), ErrorCode::invalid_argument,
-          "--listen {} can be reached from other machines; give a --token, or --no-auth if everybody may use it",
+          "--listen {} can be reached from other machines; give --token, or --no-auth if anyone is allowed to use the "
+          "server",
           address);
 }
 
@@ -66,17 +67,18 @@ std::optional<Response> refuse(const AccessOptions& options, const Request& requ
   const bool open_to_all = options.no_auth || !options.tokens.empty();
   if (!open_to_all && !is_loopback_host(request.header("host")))
     return error_response(403, "forbidden",
-                          fmt::format("the Host header '{}' is no name of this machine; use http://127.0.0.1, or start "
-                                      "the server with --token or --no-auth",
+                          fmt::format("the Host header '{}' is not a name of this machine; use http://127.0.0.1, or "
+                                      "start the server with --token or --no-auth",
                                       request.header("host")));
   const std::string_view origin = request.header("origin");
   const bool changes = is_websocket || request.method != "GET";
   if (changes && !origin.empty() && !same_origin(origin, request.header("host")) && !allowed_origin(options, request))
-    return error_response(403, "forbidden",
-                          fmt::format("pages of {} may not call this server; allow them with --allow-origin", origin));
+    return error_response(
+        403, "forbidden",
+        fmt::format("pages from {} are not allowed to call this server; allow them with --allow-origin", origin));
   if (needs_token && !options.tokens.empty() && !has_token(options, request)) {
-    Response response = error_response(401, "unauthorized",
-                                       "this server asks for a token: Authorization: Bearer TOKEN, or ?token=TOKEN");
+    Response response = error_response(
+        401, "unauthorized", "this server requires a token: send Authorization: Bearer TOKEN, or ?token=TOKEN");
     response.headers.emplace_back("WWW-Authenticate", "Bearer");
     return response;
   }

@@ -29,7 +29,7 @@ std::string decode_base64(std::string_view field, std::string_view text) {
   if (text.starts_with("data:")) {
     const std::size_t comma = text.find(',');
     require(comma != std::string_view::npos && text.substr(0, comma).ends_with(";base64"), ErrorCode::invalid_argument,
-            "{}: a data address must be of the form data:image/png;base64,...", field);
+            "{}: a data URL must have the form data:image/png;base64,...", field);
     text.remove_prefix(comma + 1);
   }
   static constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -41,15 +41,16 @@ std::string decode_base64(std::string_view field, std::string_view text) {
     return values;
   }();
   for (int padding = 0; padding < 2 && text.ends_with('='); ++padding) text.remove_suffix(1);
-  require(text.size() % 4 != 1, ErrorCode::invalid_argument, "{} is no base64: it has a single character too many",
-          field);
+  require(text.size() % 4 != 1, ErrorCode::invalid_argument,
+          "{} is not valid base64: its length is 1 more than a multiple of 4", field);
   std::string bytes;
   bytes.reserve(text.size() * 3 / 4);
   uint32_t bits = 0;
   int count = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const int8_t value = kValues[static_cast<unsigned char>(text[i])];
-    require(value >= 0, ErrorCode::invalid_argument, "{} is no base64: unexpected character at {}", field, i);
+    require(value >= 0, ErrorCode::invalid_argument, "{} is not valid base64: unexpected character at position {}",
+            field, i);
     bits = bits << 6 | static_cast<uint32_t>(value);
     count += 6;
     if (count >= 8) bytes += static_cast<char>(bits >> (count -= 8) & 0xff);

@@ -136,7 +136,7 @@ class Connection {
         error == http::error::header_limit
             ? error_response(431, "too_large",
                              fmt::format("the header has more than {} bytes", service_.limits.header_bytes))
-            : error_response(400, "invalid_argument", "this is no HTTP/1.1 request: " + error.message());
+            : error_response(400, "invalid_argument", "this is not an HTTP/1.1 request: " + error.message());
     if (co_await send_response(stream_, service_, exchange_, std::move(response))) co_await linger();
   }
 
@@ -164,9 +164,9 @@ class Connection {
       return nullptr;
     }
     if (!match.route && !match.allowed.empty()) {
-      response = error_response(
-          405, "invalid_argument",
-          fmt::format("{} does not take {}; use {}", exchange_.request.path, exchange_.request.method, match.allowed));
+      response = error_response(405, "invalid_argument",
+                                fmt::format("{} does not support {}; use {}", exchange_.request.path,
+                                            exchange_.request.method, match.allowed));
       response.headers.emplace_back("Allow", match.allowed);
       return nullptr;
     }
@@ -174,7 +174,7 @@ class Connection {
       require(is_page, ErrorCode::not_found, "there is nothing at {}", exchange_.request.path);
       response = exchange_.request.method == "GET"
                      ? serve_static(service_.web_root, exchange_.request)
-                     : error_response(405, "invalid_argument", "only GET is possible here");
+                     : error_response(405, "invalid_argument", "only GET is supported here");
       return nullptr;
     }
     exchange_.request.path_values = std::move(match.path_values);
@@ -208,7 +208,8 @@ class Connection {
     const std::size_t limit = route.max_body_bytes;
     const auto too_large = [&] {
       return error_response(
-          Error(ErrorCode::too_large, fmt::format("the body has more than the {} bytes that are allowed here", limit)));
+          Error(ErrorCode::too_large,
+                fmt::format("the body has more than the {} bytes that are allowed for this path", limit)));
     };
     if (parser.content_length() && *parser.content_length() > limit) {
       response = too_large();
@@ -228,7 +229,7 @@ class Connection {
       response = too_large();
     } else if (error.category() == make_error_code(http::error::bad_method).category() &&
                error != http::error::partial_message) {
-      response = error_response(400, "invalid_argument", "the body is broken: " + error.message());
+      response = error_response(400, "invalid_argument", "the body is malformed: " + error.message());
     } else {
       error_code ignored;
       stream_.socket().close(ignored);

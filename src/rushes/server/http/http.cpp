@@ -76,7 +76,7 @@ std::optional<std::string> percent_decode(std::string_view text, bool plus_is_sp
 Values parse_query(std::string_view query) {
   // Far more than any address or form has, and few enough to be read between two pieces of somebody's video.
   constexpr std::size_t kMaxPairs = 1000, kMaxBytes = 1 << 20;
-  require(query.size() <= kMaxBytes, ErrorCode::too_large, "the fields have {} bytes in all; {} are allowed",
+  require(query.size() <= kMaxBytes, ErrorCode::too_large, "the fields have {} bytes in all; at most {} are allowed",
           query.size(), kMaxBytes);
   Values values;
   for (std::size_t pairs = 0; !query.empty();) {
@@ -87,8 +87,8 @@ Values parse_query(std::string_view query) {
     const std::size_t equals = pair.find('=');
     auto key = percent_decode(pair.substr(0, equals), true);
     auto value = percent_decode(equals == std::string_view::npos ? std::string_view{} : pair.substr(equals + 1), true);
-    require(key && value, ErrorCode::invalid_argument, "the query '{}' has a '%' that no two hexadecimal digits follow",
-            pair.substr(0, 64));
+    require(key && value, ErrorCode::invalid_argument,
+            "the query '{}' has a '%' that is not followed by two hexadecimal digits", pair.substr(0, 64));
     values.insert_or_assign(std::move(*key), std::move(*value));
   }
   return values;
@@ -135,7 +135,7 @@ std::pair<Response, ByteRange> range_response(const Request& request, int64_t si
   const auto [kind, range] = parse_range(request.header("range"), size);
   if (kind == RangeKind::unsatisfiable) {
     Response response =
-        error_response(416, "invalid_argument", fmt::format("the range lies outside of the {} bytes", size));
+        error_response(416, "invalid_argument", fmt::format("the range is outside of the {} bytes of the file", size));
     response.headers.emplace_back("Content-Range", fmt::format("bytes */{}", size));
     return {std::move(response), range};
   }
@@ -154,7 +154,7 @@ std::pair<Response, ByteRange> range_response(const Request& request, int64_t si
 Response file_response(const Request& request, const std::filesystem::path& path, std::string content_type) {
   std::error_code error;
   const auto size = static_cast<int64_t>(std::filesystem::file_size(path, error));
-  require(!error, ErrorCode::not_found, "the file is gone: {}", error.message());
+  require(!error, ErrorCode::not_found, "the file cannot be read any more: {}", error.message());
   auto [response, range] = range_response(request, size, std::move(content_type));
   if (response.status != 416) response.body = FileRange{path, range.first, range.last - range.first + 1};
   return std::move(response);
@@ -175,8 +175,8 @@ std::optional<Response> growing_file_response(const Request& request, const std:
   const auto [kind, range] = parse_range(request.header("range"), so_far);
   if (kind == RangeKind::whole) return std::nullopt;
   if (kind == RangeKind::unsatisfiable) {
-    Response response =
-        error_response(416, "invalid_argument", fmt::format("so far there are {} bytes; more will come", so_far));
+    Response response = error_response(
+        416, "invalid_argument", fmt::format("the file has {} bytes so far; try again when it has grown", so_far));
     response.headers.emplace_back("Content-Range", fmt::format("bytes */{}", so_far));
     response.headers.emplace_back("Retry-After", "1");
     return response;

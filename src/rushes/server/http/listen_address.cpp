@@ -27,7 +27,7 @@ tcp::endpoint parse_endpoint(const std::string& text) {
   const auto address = net::ip::make_address(host, error);
   require(port_ok && !error, ErrorCode::invalid_argument,
           "--listen '{}' must be ADDRESS:PORT with a numeric address, e.g. 127.0.0.1:8000, 0.0.0.0:8000 or [::1]:8000, "
-          "and may go on with APIs, e.g. 127.0.0.1:8080=openai",
+          "optionally followed by APIs, e.g. 127.0.0.1:8080=openai",
           text);
   return {address, port};
 }
@@ -37,7 +37,7 @@ std::vector<std::string> split_names(const std::string& option, std::string_view
   for (;;) {
     const std::string_view name = text.substr(0, text.find(','));
     require(!name.empty(), ErrorCode::invalid_argument,
-            "--listen '{}' has an empty name of an API; after '=' come names with commas between them", option);
+            "--listen '{}' has an empty API name; list the names after '=', separated by commas", option);
     names.emplace_back(name);
     if (name.size() == text.size()) return names;
     text.remove_prefix(name.size() + 1);

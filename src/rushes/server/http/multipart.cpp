@@ -36,7 +36,7 @@ std::string take_value(std::string_view& text) {
     if (text[at] == '\\' && at + 1 < text.size() && (text[at + 1] == '"' || text[at + 1] == '\\')) ++at;
     value += text[at];
   }
-  require(at < text.size(), ErrorCode::invalid_argument, "multipart: a quoted value does not end");
+  require(at < text.size(), ErrorCode::invalid_argument, "multipart: a quoted value has no closing quote");
   text.remove_prefix(at + 1);
   return value;
 }
@@ -131,7 +131,7 @@ std::vector<FormPart> parse_multipart(std::string_view content_type, std::string
     body.remove_prefix(line_end + 2);
     at = body.find(delimiter);
     require(at != std::string_view::npos, ErrorCode::invalid_argument,
-            "multipart: part {} does not end; the body has been cut off", parts.size() + 1);
+            "multipart: part {} has no closing boundary; the body is cut off", parts.size() + 1);
     parts.push_back(parse_part(body.substr(0, at)));
     at += delimiter.size();
   }

@@ -42,7 +42,7 @@ TEST(Multipart, says_what_is_wrong_with_a_body) {
   const Case kCases[] = {
       {"multipart/form-data", "", "boundary"},
       {"multipart/form-data; boundary=", "", "boundary"},
-      {"multipart/form-data; boundary=\"x", "", "does not end"},
+      {"multipart/form-data; boundary=\"x", "", "no closing quote"},
       {kType, "", "not in the body"},
       {kType, "--AaB03x", "line break"},
       {kType, "--AaB03xyz\r\n", "line break"},

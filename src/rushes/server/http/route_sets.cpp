@@ -14,7 +14,7 @@ Sets named_sets(const std::vector<RouteSet>& table, const std::vector<std::strin
   for (const RouteSet& set : table) known.push_back(set.name);
   for (const std::string& name : names)
     require(std::find(known.begin(), known.end(), name) != known.end(), ErrorCode::invalid_argument,
-            "there is no API '{}'; known are {}", name, fmt::join(known, ", "));
+            "there is no API '{}'; the known APIs are {}", name, fmt::join(known, ", "));
   Sets sets;
   for (const RouteSet& set : table)
     if (&set == &table.front() || std::find(names.begin(), names.end(), set.name) != names.end()) sets.push_back(&set);
@@ -40,8 +40,9 @@ Sets compatible_sets(const std::vector<RouteSet>& table, std::vector<std::string
       sets.push_back(&set);
     else
       left_out.push_back(
-          fmt::format("{} is left out, since {} {} belongs to {} here; --listen ADDRESS:PORT={} serves it", set.name,
-                      common->method, common->pattern, (*before)->name, set.name));
+          fmt::format("the API {0} is not served here, since {1} {2} belongs to {3}; add --listen ADDRESS:PORT={0} to "
+                      "serve it at another address",
+                      set.name, common->method, common->pattern, (*before)->name));
   }
   return sets;
 }

@@ -64,8 +64,8 @@ void Router::add(Route route, std::string set) {
   };
   for (const Known& known : known_)
     require(known.route.method != added.route.method || !same_paths(known.parts, added.parts),
-            ErrorCode::invalid_argument, "two routes take {}: {} and {}", added.route.method, shown(known),
-            shown(added));
+            ErrorCode::invalid_argument, "two routes match the same {} requests: {} and {}", added.route.method,
+            shown(known), shown(added));
   const auto place = std::upper_bound(known_.begin(), known_.end(), added,
                                       [](const Known& a, const Known& b) { return precedes(a.parts, b.parts); });
   known_.insert(place, std::move(added));

@@ -59,8 +59,8 @@ Response serve_static(const fs::path& root, const Request& request) {
     Response response;
     response.content_type = "text/plain; charset=utf-8";
     response.body =
-        "rushes is running. Its page is not built: run `make run` in the project, or give --web-root.\nThe API is "
-        "below /v1, see docs/api.md.\n";
+        "rushes is running, but its page is not built: run `make run` in the project, or give --web-root.\nThe API is "
+        "under /v1; see docs/api.md.\n";
     return response;
   }
   require(file.has_value(), ErrorCode::not_found, "there is nothing at {}", request.path);

@@ -117,7 +117,7 @@ class ViewerSocket final : public WebSocket {
       if (!co_await std::move(ready)) {
         ++service_.counters.viewers_dropped;
         auto closing =
-            close(CloseCode::policy, fmt::format("nothing was read for {} ms", service_.limits.stall.count()));
+            close(CloseCode::policy, fmt::format("the client read nothing for {} ms", service_.limits.stall.count()));
         co_await std::move(closing);
         throw ViewerGone("too slow");
       }

@@ -57,7 +57,7 @@ WorkPool::Lane::Lane(WorkPool& pool, std::size_t most_waiting)
 net::awaitable<void> WorkPool::run_job(const Queue& queue, std::function<void()> job) {
   const auto waiting = queue.waiting;
   require(*waiting < queue.most_waiting, ErrorCode::unavailable,
-          "the server has too much work waiting ({} pieces); try again later", queue.most_waiting);
+          "{} jobs are waiting in the server, which is the limit; try again later", queue.most_waiting);
   ++*waiting;
   const net::any_io_executor executor = co_await net::this_coro::executor;
   const auto wakeup = std::make_shared<Wakeup>(executor);

@@ -96,7 +96,7 @@ TEST_F(WorkPoolTest, refuses_more_than_may_wait_and_takes_work_again_afterwards)
   for (int i = 0; i < 2; ++i) start(pool.run([] { return 2; }));
   const auto refused = start(pool.run([] { return 3; }));
   run_until_ended(1);
-  EXPECT_THAT(message_of(*refused), testing::HasSubstr("too much work waiting (2 pieces)"));
+  EXPECT_THAT(message_of(*refused), testing::HasSubstr("2 jobs are waiting"));
   held.gate.set_value();
   run_until_ended(4);
   EXPECT_EQ(message_of(*start(pool.run([] { return 4; }))), "");

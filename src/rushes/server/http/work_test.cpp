@@ -12,7 +12,7 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr const char* kRefusal = "too much work waiting";
+constexpr const char* kRefusal = "jobs are waiting in the server";
 
 class Work : public TalkServer {
  protected:

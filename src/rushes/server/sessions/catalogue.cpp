@@ -24,7 +24,7 @@ int64_t modified_ms(const std::filesystem::path& path) {
 
 /// It ended before its first block was written: there is nothing that could be played.
 void forget_without_video(const std::string& id, const std::filesystem::path& path, delivery::Catalogue& catalogue) {
-  log::info("session {} of an earlier process has left no video", id);
+  log::info("session {} of an earlier process has no video and is removed", id);
   std::error_code ignored;
   std::filesystem::remove(path, ignored);
   catalogue.remove(id);
@@ -38,8 +38,8 @@ void SessionStore::restore() {
     try {
       restore(id, row);
     } catch (const std::exception& error) {  // one that nobody can read must not keep the server from its start
-      log::warning("session '{}' of an earlier process is not listed, its file is left as it is: {}", id.substr(0, 64),
-                   error.what());
+      log::warning("session '{}' of an earlier process is not listed, and its file is left unchanged: {}",
+                   id.substr(0, 64), error.what());
     }
   };
   for (const delivery::CatalogueRow& row : catalogue_->rows()) {
@@ -55,7 +55,7 @@ void SessionStore::restore() {
   std::stable_sort(entries_.begin(), entries_.end(),
                    [](const Hosted& a, const Hosted& b) { return a.session->created() < b.session->created(); });
   if (!entries_.empty())
-    log::info("{} sessions with their recordings are in {}", entries_.size(), data_directory_.string());
+    log::info("{} sessions with recordings were found in {}", entries_.size(), data_directory_.string());
 }
 
 /// Throws if its recording cannot be used; nothing is changed then.
@@ -69,18 +69,18 @@ void SessionStore::restore(const std::string& id, const delivery::CatalogueRow* 
   const media::RecordedFile file = media::read_recorded_file(path);
   if (file.fragments.empty() && file.complete_bytes() == file.file_bytes)
     return forget_without_video(id, path, *catalogue_);
-  require(!file.fragments.empty(), ErrorCode::corrupt_data, "{} has no complete picture", path.string());
+  require(!file.fragments.empty(), ErrorCode::corrupt_data, "{} has no complete video frame", path.string());
   std::optional<Hosted> entry;
   try {
     if (row) entry = restore_entry(*row, file, path);
   } catch (const Error& error) {
-    log::warning("{}; its video is listed without them", error.what());
+    log::warning("{}; the video is listed without these details", error.what());
   }
   if (!entry) entry = restore_entry(stray_row(id, file, modified_ms(path)), file, path);
   if (file.cut_off) {
     std::filesystem::resize_file(path, static_cast<std::uintmax_t>(file.complete_bytes()), status);
   } else if (file.complete_bytes() < file.file_bytes) {
-    log::warning("{} is damaged behind its first {} bytes, of which its video is made; it is left as it is",
+    log::warning("{} is damaged after its first {} bytes; only these are served, and the file is left unchanged",
                  path.string(), file.complete_bytes());
   }
   const delivery::CatalogueRow now = catalogue_row(*entry);

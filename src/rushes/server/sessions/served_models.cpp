@@ -33,7 +33,7 @@ ServedModels::ServedModels(std::vector<ModelSource> sources, Options options, Wo
     : options_(options),
       worker_(std::make_unique<generation::DeviceWorker>(options.lanes, options.max_started)),
       loading_(work, kMostLoads) {
-  require(!sources.empty(), ErrorCode::invalid_argument, "the server needs a model");
+  require(!sources.empty(), ErrorCode::invalid_argument, "the server needs at least one model");
   for (ModelSource& source : sources) {
     slots_.push_back(std::make_unique<Slot>());
     slots_.back()->source = std::move(source);
@@ -123,8 +123,8 @@ net::awaitable<void> ServedModels::load(std::string name) {
 
 void ServedModels::unload(std::string_view name) {
   Slot& slot = find(name);
-  require(&slot != slots_.front().get(), ErrorCode::conflict,
-          "'{}' is the model that is used when none is named; it stays", name);
+  require(&slot != slots_.front().get(), ErrorCode::conflict, "'{}' is the default model, which cannot be unloaded",
+          name);
   require(slot.state != State::loading, ErrorCode::conflict, "'{}' is being loaded", name);
   if (!slot.model) return;
   const int64_t sessions = worker_->sessions_of(*slot.model);
@@ -136,8 +136,8 @@ void ServedModels::unload(std::string_view name) {
 
 const std::shared_ptr<const generation::Model>& ServedModels::model(std::string_view name) {
   Slot& slot = find(name);
-  require(slot.model != nullptr, ErrorCode::unavailable, "model '{}' is not loaded: POST /v1/models/{}/load", name,
-          name);
+  require(slot.model != nullptr, ErrorCode::unavailable,
+          "model '{}' is not loaded; load it with POST /v1/models/{}/load", name, name);
   slot.used = Clock::now();
   return slot.model;
 }

@@ -115,7 +115,7 @@ ErrorCode parse_code(const std::string& text) {
 
 SessionState parse_state(const std::string& text) {
   const auto state = generation::state_named(text);
-  require(state.has_value(), ErrorCode::corrupt_data, "'{}' is no state of a session", text);
+  require(state.has_value(), ErrorCode::corrupt_data, "'{}' is not a session state", text);
   return *state;
 }
 
@@ -152,8 +152,9 @@ void end_interrupted(SessionStatus& status, const VideoFormat& format, const med
     return;
   }
   status.state = SessionState::failed;
-  status.failure = generation::Failure{ErrorCode::cancelled,
-                                       "the server ended while this video was being made; what was complete is there"};
+  status.failure = generation::Failure{
+      ErrorCode::cancelled,
+      "the server ended while this video was being generated; the blocks completed until then are kept"};
 }
 
 Hosted restore(const delivery::CatalogueRow& row, const media::RecordedFile& file, const std::filesystem::path& path) {

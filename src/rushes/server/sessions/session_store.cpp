@@ -59,12 +59,12 @@ bool SessionStore::make_room_for_speech() {
         (!least || entry.used < least->used))
       least = &entry;
   if (!least) return false;
-  least->session->stop("made room for another one");
+  least->session->stop("stopped to make room for a new session");
   return true;
 }
 
 void SessionStore::require_room() {
-  require(!draining_, ErrorCode::unavailable, "the server is shutting down and takes no new sessions");
+  require(!draining_, ErrorCode::unavailable, "the server is shutting down and accepts no new sessions");
   require(running() < limits_.max_running + limits_.max_queued, ErrorCode::exhausted,
           "{} sessions are running or waiting, which is the limit; stop one or try again later (--max-sessions, "
           "--max-queued)",
@@ -74,22 +74,22 @@ void SessionStore::require_room() {
                          [](const Hosted& e) { return e.session->status().state == SessionState::waiting; });
   };
   require(waiting() < limits_.max_waiting || make_room_for_speech(), ErrorCode::exhausted,
-          "{} sessions wait for speech, which is the limit; end one or try again later", waiting());
+          "{} sessions are waiting for speech, which is the limit; stop one or try again later", waiting());
 }
 
 void SessionStore::require_size(const generation::VideoFormat& format) const {
   require(format.width * format.height <= limits_.max_pixels, ErrorCode::invalid_argument,
-          "{}x{} is more than this server makes: width times height may be {} at most (--max-pixels)", format.width,
+          "{}x{} is too large for this server: width times height can be at most {} (--max-pixels)", format.width,
           format.height, limits_.max_pixels);
   const double seconds = static_cast<double>(format.video_frames.value_or(0)) / format.fps;
   require(limits_.max_video_seconds <= 0 || seconds <= limits_.max_video_seconds, ErrorCode::invalid_argument,
-          "{:.1f} s of video are more than the {:.1f} that this server makes (--max-video-seconds); ask for fewer "
+          "{:.1f} s of video are more than the {:.1f} s that this server allows (--max-video-seconds); ask for fewer "
           "segments or frames",
           seconds, limits_.max_video_seconds);
 }
 
 Hosted SessionStore::create(generation::Request request, const NewSession& how) {
-  require(!draining_, ErrorCode::unavailable, "the server is shutting down and takes no new sessions");
+  require(!draining_, ErrorCode::unavailable, "the server is shutting down and accepts no new sessions");
   const std::string name(how.model.empty() ? models_->default_name() : how.model);
   const auto loaded = models_->model(name);
   auto plan = loaded->plan(request);
@@ -104,10 +104,10 @@ Hosted SessionStore::create(generation::Request request, const NewSession& how) 
 Hosted SessionStore::fork(const SessionId& id, std::optional<std::string> prompt, std::optional<int64_t> blocks) {
   const Hosted source = find(id);
   require(!source.session->over(), ErrorCode::conflict,
-          "session {} has ended; only one that runs or is paused can be forked", id.text());
+          "session {} has ended; only a running or paused session can be forked", id.text());
   const generation::SessionStatus made = source.session->status();
   require(!blocks || (*blocks >= made.oldest_border && *blocks <= made.blocks), ErrorCode::conflict,
-          "blocks must be {} to {} now (got {}): the borders of session {} that are kept", made.oldest_border,
+          "blocks must be {} to {} (got {}): session {} currently keeps these block borders", made.oldest_border,
           made.blocks, blocks.value_or(0), id.text());
   require_room();
   generation::Request request = source.session->request();
@@ -195,9 +195,9 @@ bool SessionStore::has(const SessionId& id) const {
 
 const ingest::Microphone& SessionStore::listen(const Hosted& entry, std::shared_ptr<media::WebRtcPeer> peer,
                                                std::vector<float> greeting, EndsWith ends) {
-  require(entry.session->format().speech_hz > 0, ErrorCode::conflict, "session {} takes no speech",
+  require(entry.session->format().speech_hz > 0, ErrorCode::conflict, "session {} does not accept speech",
           entry.session->id().text());
-  require(!entry.session->over(), ErrorCode::conflict, "session {} has ended; it cannot listen any more",
+  require(!entry.session->over(), ErrorCode::conflict, "session {} has ended; it accepts no more speech",
           entry.session->id().text());
   entry.used = Clock::now();
   const ingest::Microphone& microphone = entry.speech->listen(std::move(peer), std::move(greeting));
@@ -252,10 +252,11 @@ void SessionStore::sweep() {
     }
     const double seconds = static_cast<double>(session.status().video_frames) / session.format().fps;
     if (limits_.max_video_seconds > 0 && seconds >= limits_.max_video_seconds)
-      session.stop_at_border("the longest video that this server makes is complete");
+      session.stop_at_border(
+          "the video has reached the longest duration that this server allows (--max-video-seconds)");
     const auto idle = entry.retention.idle.value_or(limits_.idle);
     if (!entry.retention.idle && idle.count() > 0 && now - entry.used >= idle && has_no_end(session))
-      session.stop_at_border("nobody watched it any more");
+      session.stop_at_border("the session had no viewers for too long");
   }
   for (const SessionId& id : gone) remove(id);
 }
@@ -265,9 +266,9 @@ bool SessionStore::sweep_running(const Hosted& entry, Clock::time_point now) {
   if (is_watched(entry) || entry.speech->listens()) entry.used = now;
   if (*entry.ends_with_microphone && !entry.speech->listens()) return true;
   if (!entry.retention.idle || now - entry.used < *entry.retention.idle) return false;
-  log::info("session {}: nobody has used it for {} s", entry.session->id().text(),
+  log::info("session {}: not used for {} s", entry.session->id().text(),
             std::chrono::duration_cast<std::chrono::seconds>(*entry.retention.idle).count());
-  if (!entry.retention.removed) entry.session->stop_at_border("nobody used it any more");
+  if (!entry.retention.removed) entry.session->stop_at_border("the session was not used for too long");
   return entry.retention.removed;
 }
 

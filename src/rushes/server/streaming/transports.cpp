@@ -26,7 +26,7 @@ class StreamedBody final : public BodySource {
  public:
   StreamedBody(std::shared_ptr<Pump> pump, const BodyOptions& options) : pump_(std::move(pump)), options_(options) {}
   ~StreamedBody() override {
-    if (options_.stops_session) pump_->hosted().session->stop("its viewer has left");
+    if (options_.stops_session) pump_->hosted().session->stop("the viewer has disconnected");
   }
 
   net::awaitable<SharedBytes> next() override {

@@ -37,7 +37,7 @@ class CallRoutes {
     std::string greeting = body.text("text");
     if (greeting.empty()) greeting = body.text("initial_text");
     if (greeting.size() > kMaxText)
-      refuse(400, fmt::format("the greeting has {} bytes; {} are allowed", greeting.size(), kMaxText));
+      refuse(400, fmt::format("the greeting has {} bytes; at most {} are allowed", greeting.size(), kMaxText));
     const bool crop = body.boolean("crop", true);
     auto choosing = work_.run([&] { return portrait(body.text("avatar")); });
     std::string image = co_await std::move(choosing);
@@ -160,7 +160,7 @@ class CallRoutes {
       throw;
     }
     Head* session = talks_->find(id);
-    if (!session) refuse(500, "the call was ended while it began");
+    if (!session) refuse(500, "the call was ended while it was being set up");
     talks_->call(*session, peer, std::move(said));
     co_return Call{id, peer->answer(), std::move(greeting)};
   }
@@ -174,7 +174,7 @@ class CallRoutes {
       spoken = co_await std::move(speaking);
     } catch (const Error& error) {
       if (error.code() != ErrorCode::unavailable) throw;
-      log::warning("a call begins without its greeting: {}", error.what());
+      log::warning("a call starts without its greeting: {}", error.what());
     }
     co_return spoken;
   }
@@ -210,7 +210,7 @@ class CallRoutes {
   /// fetched: what a server can reach is not for its clients to choose.
   std::string portrait(const std::string& avatar) const {
     if (avatar.starts_with("http:") || avatar.starts_with("https:"))
-      refuse(400, "avatar: addresses are not fetched; send the picture as data:image/png;base64,...");
+      refuse(400, "avatar: the server does not fetch URLs; send the image as data:image/png;base64,...");
     if (avatar.starts_with("data:") || avatar.size() > kLeastBase64) return decode_base64("avatar", avatar);
     return read_avatar(examples_, avatar);
   }

@@ -172,10 +172,11 @@ class CombinedRoutes {
 
   net::awaitable<media::DecodedAudio> speak(std::string text, std::string gender) {
     if (text.find_first_not_of(" \t\r\n") == std::string::npos) refuse(400, "text is required");
-    if (text.size() > kMaxText) refuse(400, fmt::format("text has {} bytes; {} are allowed", text.size(), kMaxText));
+    if (text.size() > kMaxText)
+      refuse(400, fmt::format("text has {} bytes; at most {} are allowed", text.size(), kMaxText));
     auto speaking = decoder_.speech(std::move(text), voice_of(gender));
     media::DecodedAudio audio = co_await std::move(speaking);
-    if (audio.samples.empty()) refuse(400, "there is nothing in text that can be spoken");
+    if (audio.samples.empty()) refuse(400, "text has nothing that can be spoken");
     co_return audio;
   }
 

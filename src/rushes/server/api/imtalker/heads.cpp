@@ -76,7 +76,7 @@ std::filesystem::path Heads::examples() const {
 std::string Heads::model_name() const {
   const auto models = sessions_.models().all();
   const auto found = std::find_if(models.begin(), models.end(), is_fed_speech);
-  require(found != models.end(), ErrorCode::unavailable, "this server has no model that is fed with speech");
+  require(found != models.end(), ErrorCode::unavailable, "this server has no model that accepts speech");
   return found->name;
 }
 
@@ -105,7 +105,7 @@ std::vector<Hosted> Heads::end(std::string_view id, const generation::Request& r
   sessions_.models().model(model_name())->plan(request);  // before the old one ends
   std::vector<Hosted> ending;
   for (const Hosted& entry : found->second.sessions_) {
-    entry.session->stop("replaced by another one of its name");
+    entry.session->stop("replaced by another session with the same name");
     entry.sinks->stop();
     if (!entry.video->status().ended) ending.push_back(entry);
   }

@@ -20,7 +20,7 @@ class Pictures {
  public:
   Pictures(Framing framing, net::any_io_executor executor) : framing_(framing), executor_(std::move(executor)) {}
   ~Pictures() {
-    if (pump_) pump_->hosted().session->stop("its answer failed");
+    if (pump_) pump_->hosted().session->stop("the response could not be started");
   }
   Pictures(const Pictures&) = delete;
   Pictures& operator=(const Pictures&) = delete;

@@ -22,7 +22,7 @@ TextPosition TextPosition::parse(std::string_view text) {
     int64_t value = -1;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
     require(error == std::errc{} && end == digits.data() + digits.size() && value >= 0 && dot != std::string_view::npos,
-            ErrorCode::invalid_argument, "Last-Event-ID must be one that this server sent, e.g. 12.80 (got '{}')",
+            ErrorCode::invalid_argument, "Last-Event-ID must be an id that this server sent, e.g. 12.80 (got '{}')",
             text.substr(0, 64));
     return value;
   };

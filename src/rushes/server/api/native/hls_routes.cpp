@@ -103,7 +103,7 @@ int64_t parse_number(std::string_view what, std::string_view text) {
   int64_t value = -1;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   require(error == std::errc{} && end == text.data() + text.size() && value >= 0, ErrorCode::invalid_argument,
-          "{} must be a whole number from 0 on (got '{}')", what, text.substr(0, 32));
+          "{} must be an integer of at least 0 (got '{}')", what, text.substr(0, 32));
   return value;
 }
 
@@ -117,7 +117,7 @@ Response get_playlist(const Hosted& entry, const Request& request, HlsFormat for
   if (const auto number = request.query_value("_HLS_msn")) {
     segment = parse_number("_HLS_msn", *number);
     require(segment <= hls->segments() + 1, ErrorCode::invalid_argument,
-            "_HLS_msn is {}, but there are {} segments so far", segment, hls->segments());
+            "_HLS_msn is {}, but the video has {} segments so far", segment, hls->segments());
   }
   if (const auto number = request.query_value("_HLS_part")) {
     require(request.query_value("_HLS_msn").has_value(), ErrorCode::invalid_argument, "_HLS_part needs _HLS_msn");
@@ -173,11 +173,12 @@ Response get_hls(const SessionStore& sessions, const Request& request) {
   const std::size_t dot = name.find('.');
   const std::string_view ending = dot == std::string_view::npos ? std::string_view{} : name.substr(dot);
   require(ending == ".m4s" || ending == ".ts", ErrorCode::not_found,
-          "there is no hls/{}; try master.m3u8, video.m3u8, ts.m3u8, init.mp4, 0.m4s or 0.ts", name.substr(0, 64));
+          "there is no file hls/{}; try master.m3u8, video.m3u8, ts.m3u8, init.mp4, 0.m4s or 0.ts", name.substr(0, 64));
   if (name.starts_with("part") && ending == ".m4s")
-    return get_part(entry, request, parse_number("the part", name.substr(4, dot - 4)));
+    return get_part(entry, request, parse_number("the part number", name.substr(4, dot - 4)));
   const HlsFormat format = ending == ".ts" ? HlsFormat::mpeg_ts : HlsFormat::fmp4;
-  return media_response(request, entry.sinks->hls()->segment(parse_number("the segment", name.substr(0, dot)), format),
+  return media_response(request,
+                        entry.sinks->hls()->segment(parse_number("the segment number", name.substr(0, dot)), format),
                         format == HlsFormat::mpeg_ts ? "video/mp2t" : "video/iso.segment");
 }
 

@@ -28,12 +28,11 @@ json parse_object(std::string_view text) {
   try {
     object = json::parse(text);
   } catch (const json::parse_error& error) {
-    fail(
-        ErrorCode::invalid_argument,
-        "the body is not JSON: mistake at byte {}; a JSON object such as {{\"prompt\": \"a red circle\"}} was expected",
-        error.byte);
+    fail(ErrorCode::invalid_argument,
+         "the body is not JSON: error at byte {}; send a JSON object such as {{\"prompt\": \"a red circle\"}}",
+         error.byte);
   } catch (const json::out_of_range&) {
-    fail(ErrorCode::invalid_argument, "the body has a number that is too great to be meant");
+    fail(ErrorCode::invalid_argument, "the body has a number that is too large");
   }
   require(object.is_object(), ErrorCode::invalid_argument, "the body must be a JSON object (got {})",
           object.type_name());
@@ -84,7 +83,7 @@ std::optional<std::vector<std::string>> JsonFields::strings(std::string_view fie
   if (!value) return std::nullopt;
   require(value->is_array(), ErrorCode::invalid_argument, "{} must be a list of strings (got {})", field,
           type_of(*value));
-  require(value->size() <= most, ErrorCode::invalid_argument, "{} may have {} entries at most (got {})", field, most,
+  require(value->size() <= most, ErrorCode::invalid_argument, "{} can have at most {} entries (got {})", field, most,
           value->size());
   std::vector<std::string> all;
   for (const json& each : *value) {
@@ -100,7 +99,7 @@ std::optional<std::vector<double>> JsonFields::numbers(std::string_view field, s
   if (!value) return std::nullopt;
   require(value->is_array(), ErrorCode::invalid_argument, "{} must be a list of numbers (got {})", field,
           type_of(*value));
-  require(value->size() <= most, ErrorCode::invalid_argument, "{} may have {} entries at most (got {})", field, most,
+  require(value->size() <= most, ErrorCode::invalid_argument, "{} can have at most {} entries (got {})", field, most,
           value->size());
   std::vector<double> all;
   for (const json& each : *value) {
@@ -129,8 +128,8 @@ void JsonFields::require_all_known() const {
   std::vector<std::string> unknown;
   for (const auto& [key, value] : object_.items())
     if (!known_.contains(key) && unknown.size() < 5) unknown.push_back(shortened(key));
-  require(unknown.empty(), ErrorCode::invalid_argument, "unknown field {}; known are: {}", fmt::join(unknown, ", "),
-          fmt::join(known_, ", "));
+  require(unknown.empty(), ErrorCode::invalid_argument, "unknown field {}; the known fields are: {}",
+          fmt::join(unknown, ", "), fmt::join(known_, ", "));
 }
 
 }  // namespace rushes::server

@@ -37,7 +37,7 @@ PushRequest parse_push_request(std::string_view body, const std::vector<std::str
                     from = fields.string("from").value_or("newest");
   fields.require_all_known();
   require(url.has_value(), ErrorCode::invalid_argument,
-          "url is missing: the RTMP server's address with the stream's name");
+          "url is missing: give the RTMP server's address with the stream's name");
   require(pacing == "realtime" || pacing == "asap", ErrorCode::invalid_argument,
           "pacing must be realtime or asap (got '{}')", pacing.substr(0, 32));
   require(from == "newest" || from == "start", ErrorCode::invalid_argument, "from must be newest or start (got '{}')",
@@ -48,8 +48,7 @@ PushRequest parse_push_request(std::string_view body, const std::vector<std::str
   const auto allowed = [&](std::string_view host) { return host == "*" || host == request.url.host; };
   const bool local = request.url.host == "localhost" || request.url.host == "127.0.0.1" || request.url.host == "::1";
   require(local || std::any_of(allowed_hosts.begin(), allowed_hosts.end(), allowed), ErrorCode::invalid_argument,
-          "this server does not push to '{}'; it is started with --allow-push HOST for each one that it may",
-          request.url.host);
+          "this server may not push to the host '{0}'; start it with --allow-push {0} to allow this", request.url.host);
   return request;
 }
 
@@ -77,7 +76,7 @@ int64_t push_number(const Request& request) {
   int64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   require(error == std::errc{} && end == text.data() + text.size() && number > 0, ErrorCode::invalid_argument,
-          "a push has a number from 1 on (got '{}')", text.substr(0, 32));
+          "the push number must be an integer of at least 1 (got '{}')", text.substr(0, 32));
   return number;
 }
 

@@ -120,22 +120,23 @@ std::string metrics_text(const Service& service, const SessionStore& sessions) {
       .add("rushes_shared_forwards_total", MetricType::Counter, "Forwards that several sessions shared.",
            worker.shared_forwards)
       .add("rushes_video_frames_total", MetricType::Counter, "Video frames generated.", worker.video_frames)
-      .add("rushes_stage_seconds_total", MetricType::Counter, "Time that blocks took, by stage.", "stage", stages)
-      .add("rushes_first_block_seconds", "From a session's creation to its first block of frames.", worker.first_block)
+      .add("rushes_stage_seconds_total", MetricType::Counter, "Time spent on blocks, by stage.", "stage", stages)
+      .add("rushes_first_block_seconds", "Time from a session's creation to its first block of frames.",
+           worker.first_block)
       .add("rushes_encoded_bytes_total", MetricType::Counter, "Video encoded.", totals.encoded_bytes)
-      .add("rushes_fragments_skipped_total", MetricType::Counter, "Blocks that viewers missed for being slow.",
+      .add("rushes_fragments_skipped_total", MetricType::Counter, "Blocks that slow viewers missed.",
            totals.skipped_fragments)
-      .add("rushes_viewers_by_kind", MetricType::Gauge, "Open WebSockets and growing downloads.", "kind",
+      .add("rushes_viewers_by_kind", MetricType::Gauge, "Open WebSockets and live downloads.", "kind",
            counters.viewers_by_kind)
       .add("rushes_sent_bytes_total", MetricType::Counter, "Bodies and messages sent.", counters.bytes_sent)
       .add("rushes_queue_sessions", MetricType::Gauge, "Sessions that wait for their first step.",
            states[name(generation::SessionState::queued)])
-      .add("rushes_http_answers_total", MetricType::Counter, "Answers sent.", "status", counters.answers)
+      .add("rushes_http_answers_total", MetricType::Counter, "Responses sent.", "status", counters.answers)
       .add("rushes_connections", MetricType::Gauge, "Open connections.", counters.connections)
-      .add("rushes_connections_refused_total", MetricType::Counter, "Connections beyond the limit.",
+      .add("rushes_connections_refused_total", MetricType::Counter, "Connections refused because of the limit.",
            counters.connections_refused)
       .add("rushes_viewers", MetricType::Gauge, "Open WebSockets.", counters.viewers)
-      .add("rushes_viewers_dropped_total", MetricType::Counter, "Viewers closed for not reading.",
+      .add("rushes_viewers_dropped_total", MetricType::Counter, "Viewers disconnected because they stopped reading.",
            counters.viewers_dropped)
       .add("process_resident_memory_bytes", MetricType::Gauge, "Resident memory.", resident_bytes());
   return metrics.text();

@@ -28,7 +28,8 @@ std::vector<std::string> parse_prompts(JsonFields& fields, bool needed) {
   const auto line = fields.string("prompt");
   const auto list = fields.strings("prompts", generation::kMaxPrompts);
   require(!line || !list, ErrorCode::invalid_argument, "give prompt or prompts, not both");
-  require(line || list || !needed, ErrorCode::invalid_argument, "give prompt or prompts: what the video shows");
+  require(line || list || !needed, ErrorCode::invalid_argument,
+          "prompt is missing: give prompt or prompts, a description of the video");
   std::vector<std::string> prompts;
   if (list) {
     require(!list->empty(), ErrorCode::invalid_argument, "prompts is empty; it needs at least one entry");
@@ -37,7 +38,7 @@ std::vector<std::string> parse_prompts(JsonFields& fields, bool needed) {
   } else if (line) {
     checked_prompt("prompt", *line);
     prompts = text::split_prompts(*line);
-    require(!prompts.empty(), ErrorCode::invalid_argument, "prompt has nothing but separators");
+    require(!prompts.empty(), ErrorCode::invalid_argument, "prompt has only separators (';')");
   }
   return prompts;
 }
@@ -64,7 +65,7 @@ std::optional<double> parse_pacing(JsonFields& fields) {
   require(!pacing || *pacing == "asap" || *pacing == "realtime", ErrorCode::invalid_argument,
           "pacing must be asap or realtime (got '{}')", pacing.value_or("").substr(0, 32));
   require(!lead || pacing != "asap", ErrorCode::invalid_argument,
-          "max_lead makes no sense with pacing asap, which knows no limit");
+          "max_lead cannot be used with pacing asap, which has no limit");
   return lead || pacing != "realtime" ? lead : std::optional(kRealtimeLeadSeconds);
 }
 
@@ -98,18 +99,17 @@ void read_options(JsonFields& fields, const generation::Model& model, generation
 std::string checked_prompt(std::string_view field, std::string_view text) {
   const std::string_view prompt = trim(text);
   require(!prompt.empty(), ErrorCode::invalid_argument,
-          "{} is empty; say what the video shows, e.g. \"a red circle moves right\"", field);
+          "{} is empty; describe the video, e.g. \"a red circle moves right\"", field);
   generation::check_prompt(text, field);
   return std::string(prompt);
 }
 
 Image decode_image(std::string_view field, std::string_view text) {
   require(!text.starts_with("http:") && !text.starts_with("https:") && !text.starts_with("file:"),
-          ErrorCode::invalid_argument, "{} must be the picture itself in base64; this server fetches no addresses",
-          field);
+          ErrorCode::invalid_argument, "{} must be the image itself in base64; the server does not fetch URLs", field);
   const std::string bytes = decode_base64(field, text);
-  require(bytes.size() <= kMaxImageBytes, ErrorCode::too_large, "{} has {} bytes; {} are allowed", field, bytes.size(),
-          kMaxImageBytes);
+  require(bytes.size() <= kMaxImageBytes, ErrorCode::too_large, "{} has {} bytes; at most {} are allowed", field,
+          bytes.size(), kMaxImageBytes);
   media::ImageLimits limits;
   limits.max_bytes = kMaxImageBytes;
   limits.max_pixels = 16 << 20;
@@ -174,14 +174,14 @@ std::optional<double> parse_pacing_request(std::string_view body) {
   JsonFields fields(body);
   const auto lead = parse_pacing(fields);
   fields.require_all_known();
-  require(lead || fields.string("pacing"), ErrorCode::invalid_argument, "pacing is missing: asap or realtime");
+  require(lead || fields.string("pacing"), ErrorCode::invalid_argument, "pacing is missing; give asap or realtime");
   return lead;
 }
 
 std::string parse_prompt_request(JsonFields fields) {
   const auto prompt = fields.string("prompt");
   fields.require_all_known();
-  require(prompt.has_value(), ErrorCode::invalid_argument, "prompt is missing");
+  require(prompt.has_value(), ErrorCode::invalid_argument, "prompt is missing; give a string that describes the video");
   return checked_prompt("prompt", *prompt);
 }
 

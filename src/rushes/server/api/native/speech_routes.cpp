@@ -36,15 +36,15 @@ int64_t sample_rate(const Request& request) {
 std::optional<int64_t> pcm_hz(const Request& request) {
   const auto format = request.query_value("format");
   require(!format || *format == "s16le", ErrorCode::invalid_argument,
-          "format must be s16le (got '{}'); leave it away for a sound file", format.value_or("").substr(0, 32));
+          "format must be s16le (got '{}'); omit it for an audio file", format.value_or("").substr(0, 32));
   if (format) return sample_rate(request);
   require(!request.query_value("rate"), ErrorCode::invalid_argument,
-          "rate belongs to format=s16le; a sound file says its own");
+          "rate can be given only with format=s16le; an audio file has its own sampling rate");
   return std::nullopt;
 }
 
 void require_speech(const Hosted& entry) {
-  require(entry.session->format().speech_hz > 0, ErrorCode::unsupported, "session {} takes no speech",
+  require(entry.session->format().speech_hz > 0, ErrorCode::unsupported, "session {} does not accept speech",
           entry.session->id().text());
 }
 
@@ -55,8 +55,8 @@ net::awaitable<Response> feed(SessionStore& sessions, WorkPool& work, const Requ
   require_speech(hosted_of(sessions, request));
   const bool ends = flag(request, "end");
   const auto hz = pcm_hz(request);
-  require(!hz || request.body.size() % 2 == 0, ErrorCode::invalid_argument, "{} bytes are no 16-bit samples",
-          request.body.size());
+  require(!hz || request.body.size() % 2 == 0, ErrorCode::invalid_argument,
+          "{} bytes are not a whole number of 16-bit samples", request.body.size());
   const Hosted entry = hosted_of(sessions, request);  // it may be deleted meanwhile
   auto feeding = work.run_if_large(request.body.size(), [&] {
     const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(request.body.data()), request.body.size());
@@ -78,7 +78,8 @@ net::awaitable<void> hear(SessionStore* sessions, Hosted entry, int64_t hz, WebS
   const auto wrong = std::make_shared<std::string>();
   speaker->on_binary([=](const std::string& message) {
     try {
-      require(message.size() % 2 == 0, ErrorCode::invalid_argument, "{} bytes are no 16-bit samples", message.size());
+      require(message.size() % 2 == 0, ErrorCode::invalid_argument, "{} bytes are not a whole number of 16-bit samples",
+              message.size());
       const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(message.data()), message.size());
       sessions->find(entry.session->id());  // counts as use
       entry.speech->feed(media::decode_pcm16(bytes, hz).samples, hz, Utterance::goes_on);
@@ -89,7 +90,8 @@ net::awaitable<void> hear(SessionStore* sessions, Hosted entry, int64_t hz, WebS
   });
   speaker->on_text([=](const std::string& message) {
     try {
-      require(message == "end", ErrorCode::invalid_argument, "a text message must be end: the utterance is complete");
+      require(message == "end", ErrorCode::invalid_argument,
+              "a text message must be 'end', which completes the utterance");
       entry.speech->feed({}, hz, Utterance::ends);
     } catch (const Error& error) {
       if (wrong->empty()) *wrong = error.what();

@@ -98,7 +98,7 @@ TEST_F(Speech, a_websocket_carries_samples_and_the_ends_of_utterances) {
   speaker.write_frame(1, "over");
   Frame refusal = speaker.read_message();
   EXPECT_EQ(refusal.opcode, 8);
-  EXPECT_THAT(refusal.payload, HasSubstr("a text message must be end"));
+  EXPECT_THAT(refusal.payload, HasSubstr("a text message must be 'end'"));
 }
 
 TEST_F(Speech, sessions_of_both_kinds_share_one_table) {

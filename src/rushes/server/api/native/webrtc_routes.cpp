@@ -23,7 +23,7 @@ void require_offer(const Request& request, std::size_t viewers, const WebRtcLimi
   require(request.header("content-type").starts_with("application/sdp"), ErrorCode::unsupported,
           "the body must be an SDP offer (Content-Type: application/sdp)");
   require(viewers < limits.viewers, ErrorCode::unavailable,
-          "{} viewers are connected by WebRTC, which is the limit; HLS has none", limits.viewers);
+          "{} WebRTC peers are connected, which is the limit; HLS has no such limit", limits.viewers);
 }
 
 Response sdp_answer(std::string sdp, std::string location) {
@@ -62,7 +62,7 @@ net::awaitable<Response> connect_speaker(SessionStore& sessions, WorkPool& work,
   require_offer(request, sessions.peers(), limits);
   const Hosted entry = hosted_of(sessions, request);
   const int64_t hz = entry.session->format().speech_hz;
-  require(hz > 0, ErrorCode::unsupported, "session {} takes no speech", entry.session->id().text());
+  require(hz > 0, ErrorCode::unsupported, "session {} does not accept speech", entry.session->id().text());
   const media::WebRtcPeer::Options options{.local_addresses = limits.addresses, .microphone_hz = hz};
   auto connecting = work.run([&] { return ingest::connect_microphone(request.body, options); });
   const std::shared_ptr<media::WebRtcPeer> peer = co_await std::move(connecting);

@@ -88,10 +88,12 @@ Response delete_video(SessionStore& sessions, const Request& request) {
 Response get_content(SessionStore& sessions, const Request& request) {
   const std::string variant = request.query_value("variant").value_or("video");
   require(variant == "video", ErrorCode::invalid_argument,
-          "variant must be video (got '{}'); this server makes no thumbnails and spritesheets", variant.substr(0, 32));
+          "variant must be video (got '{}'); this server does not make thumbnails or spritesheets",
+          variant.substr(0, 32));
   const Hosted& entry = hosted_of(sessions, request);
   const auto status = entry.video->status();
-  require(!status.ended || status.gops > 0, ErrorCode::conflict, "the video ended before anything of it was made");
+  require(!status.ended || status.gops > 0, ErrorCode::conflict,
+          "the video ended before its first frames were generated");
   Response response = status.recording_complete ? file_response(request, entry.video->recording_path(), "video/mp4")
                                                 : growing_mp4(entry, delivery::EncodedStream::From::start);
   response.headers.emplace_back("Cache-Control", "no-store");
@@ -102,7 +104,7 @@ Response get_content(SessionStore& sessions, const Request& request) {
 Response remix_video(SessionStore& sessions, const Request& request) {
   const Hosted& source = hosted_of(sessions, request);
   require(!source.lost_image, ErrorCode::conflict,
-          "the video began with a picture that this server does not have any more; create it anew");
+          "the video began with an image that this server no longer has; create a new video with the image");
   generation::Request remix = source.session->request();
   remix.prompts = {parse_remix_request(request)};
   return json_response(

@@ -25,7 +25,8 @@ std::string_view status_of(const SessionStatus& status, const generation::VideoF
 
 Json error_of(const SessionStatus& status) {
   if (status.failure) return {{"code", name(status.failure->code)}, {"message", status.failure->message}};
-  return {{"code", "stopped"}, {"message", "the video was stopped before its end; what was made can be downloaded"}};
+  return {{"code", "stopped"},
+          {"message", "the video was stopped before its end; the frames generated until then can be downloaded"}};
 }
 
 int64_t unix_seconds(std::chrono::system_clock::time_point time) {
@@ -44,7 +45,7 @@ std::string video_id(const generation::SessionId& id) { return std::string(kPref
 
 generation::SessionId parse_video_id(std::string_view text) {
   try {
-    require(text.starts_with(kPrefix), ErrorCode::invalid_argument, "no video id");
+    require(text.starts_with(kPrefix), ErrorCode::invalid_argument, "not a video id");
     return generation::SessionId::parse(text.substr(kPrefix.size()));
   } catch (const Error&) {
     fail(ErrorCode::not_found, "there is no video '{}'", text.substr(0, 64));

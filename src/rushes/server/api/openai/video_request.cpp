@@ -47,7 +47,7 @@ nlohmann::json form_fields(const Request& request) {
     require(!fields.contains(name), ErrorCode::invalid_argument, "the form has '{}' twice", name.substr(0, 64));
     if (name == "input_reference" && !nested && (part.file_name || !part.content_type.empty())) {
       require(part.content.size() <= kMaxImageBytes, ErrorCode::too_large,
-              "input_reference has {} bytes; {} are allowed", part.content.size(), kMaxImageBytes);
+              "input_reference has {} bytes; at most {} are allowed", part.content.size(), kMaxImageBytes);
       fields[name] = encode_base64({reinterpret_cast<const uint8_t*>(part.content.data()), part.content.size()});
     } else {
       fields[name] = typed(name, part.content);
@@ -59,11 +59,11 @@ nlohmann::json form_fields(const Request& request) {
 /// input_reference of a JSON body: {"image_url": "data:image/png;base64,..."}, or that text itself.
 nlohmann::json image_of(const nlohmann::json& reference) {
   require(!reference.is_object() || reference.contains("image_url"), ErrorCode::unsupported,
-          "input_reference needs an image_url with the picture itself (data:image/png;base64,...); this server keeps "
-          "no files");
+          "input_reference needs an image_url that holds the image itself (data:image/png;base64,...); this server "
+          "does not store uploaded files");
   const nlohmann::json& image = reference.is_object() ? reference["image_url"] : reference;
   require(image.is_string(), ErrorCode::invalid_argument,
-          "input_reference must be a picture in base64, or {{\"image_url\": \"data:image/png;base64,...\"}}");
+          "input_reference must be an image in base64, or {{\"image_url\": \"data:image/png;base64,...\"}}");
   return image;
 }
 
@@ -82,7 +82,7 @@ double parse_seconds(const nlohmann::json& value) {
                        : value.is_number() ? std::optional(value.get<double>())
                                            : std::nullopt;
   require(seconds && *seconds > 0 && *seconds <= kMaxVideoSeconds, ErrorCode::invalid_argument,
-          "seconds must be a number above 0, up to {}, e.g. \"4\"", kMaxVideoSeconds);
+          "seconds must be a number above 0 and at most {}, e.g. \"4\"", kMaxVideoSeconds);
   return *seconds;
 }
 
@@ -95,7 +95,7 @@ generation::Request parse_video_request(const Request& request, const generation
   if (given.contains("input_reference") && !given["input_reference"].is_null())
     image = image_of(given["input_reference"]);
   require(!given.contains("prompt") || given["prompt"].is_null() || given["prompt"].is_string(),
-          ErrorCode::invalid_argument, "prompt is missing: a string that says what the video shows");
+          ErrorCode::invalid_argument, "prompt is missing: give a string that describes the video");
   given.erase("seconds");
   given.erase("input_reference");
   JsonFields fields = JsonFields::of(std::move(given));
@@ -109,8 +109,7 @@ generation::Request parse_video_request(const Request& request, const generation
   for (const char* read_before : {"seconds", "input_reference"}) fields.declare(read_before);
   fields.require_all_known();
   check_model(fields, name);
-  require(prompt.has_value(), ErrorCode::invalid_argument,
-          "prompt is missing: a string that says what the video shows");
+  require(prompt.has_value(), ErrorCode::invalid_argument, "prompt is missing: give a string that describes the video");
   parsed.prompts = {checked_prompt("prompt", *prompt)};  // one, also with a ';' in it
   if (image) parsed.image = decode_image("input_reference", image->get_ref<const std::string&>());
   parsed.video_frames = std::max<int64_t>(1, std::llround(seconds * model.plan(parsed)->format().fps));

@@ -82,14 +82,14 @@ Interaction parse_interaction(const Json& fields, int64_t number) {
   require(interaction.contains("event") && interaction["event"].is_object(), ErrorCode::invalid_argument,
           "interaction.event must be an object");
   require(!interaction["event"].contains("multi_modal_data"), ErrorCode::invalid_argument,
-          "this model takes no camera; interaction.event may bring a prompt");
+          "this model does not accept camera input; interaction.event can have a prompt");
   Interaction parsed;
   parsed.prompt = checked_prompt("prompt", string_of(interaction["event"], "prompt", "interaction.event"));
   parsed.event_id = interaction.contains("event_id") && !interaction["event_id"].is_null()
                         ? string_of(interaction, "event_id", "interaction")
                         : fmt::format("interaction-{}", number);
   require(parsed.event_id.size() <= kMaxEventIdBytes, ErrorCode::invalid_argument,
-          "interaction.event_id may have {} bytes at most", kMaxEventIdBytes);
+          "interaction.event_id can have at most {} bytes", kMaxEventIdBytes);
   return parsed;
 }
 

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::chrono::seconds kStartTimeout{10};
 constexpr std::size_t kMaxWaitingMessages = 64;  // of a client that talks faster than it reads
-constexpr std::string_view kTooMany = "too many messages wait; some are lost";
+constexpr std::string_view kTooMany = "too many messages are waiting; some of them were dropped";
 
 /// One client's session from session.start to session.done.
 class RealtimeConversation : public std::enable_shared_from_this<RealtimeConversation> {
@@ -22,7 +22,7 @@ class RealtimeConversation : public std::enable_shared_from_this<RealtimeConvers
   RealtimeConversation& operator=(const RealtimeConversation&) = delete;
   /// Nobody is left to watch; what was made stays.
   ~RealtimeConversation() {
-    if (pump_) pump_->hosted().session->stop("its client has left");
+    if (pump_) pump_->hosted().session->stop("the client has disconnected");
   }
 
   net::awaitable<void> run(WebSocket& viewer) {
@@ -56,10 +56,10 @@ class RealtimeConversation : public std::enable_shared_from_this<RealtimeConvers
       using Type = ClientMessage::Type;
       if (message.type == Type::ping) return {{"type", "session.pong"}};
       require(pump_ != nullptr, ErrorCode::conflict, "session.start must come first");
-      require(message.type != Type::start, ErrorCode::conflict, "the session of this connection has started already");
+      require(message.type != Type::start, ErrorCode::conflict, "this connection has already started a session");
       generation::Session& session = *pump_->hosted().session;
       if (message.type == Type::stop) {
-        session.stop("stopped by its client");
+        session.stop("stopped by the client");
         return nullptr;  // session.done follows
       }
       Interaction interaction = parse_interaction(message.fields, ++interactions_);

@@ -90,7 +90,7 @@ TEST(Realtime, stops_when_it_is_told_and_when_the_client_leaves) {
   }
   EXPECT_EQ(last["type"], "session.done");
   EXPECT_EQ(last["stopped"], true);
-  EXPECT_EQ(server.events(left).back()["reason"], "its client has left");
+  EXPECT_EQ(server.events(left).back()["reason"], "the client has disconnected");
 }
 
 TEST(Realtime, says_what_is_wrong_with_a_message) {
