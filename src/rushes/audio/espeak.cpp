@@ -49,11 +49,11 @@ class Espeak {
   Espeak() {
     void* library = dlopen("libespeak-ng.so.1", RTLD_NOW | RTLD_LOCAL);
     require(library != nullptr, ErrorCode::unavailable,
-            "text to speech needs espeak-ng's library (libespeak-ng.so.1): install the packages libespeak-ng1 and "
+            "text-to-speech needs espeak-ng's library (libespeak-ng.so.1): install the packages libespeak-ng1 and "
             "espeak-ng-data");
     const auto take = [&](auto& function, const char* name) {
       function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(dlsym(library, name));
-      require(function != nullptr, ErrorCode::unavailable, "libespeak-ng.so.1 has no {}", name);
+      require(function != nullptr, ErrorCode::unavailable, "libespeak-ng.so.1 does not have the function {}", name);
     };
     int (*initialize)(int, int, const char*, int) = nullptr;
     void (*set_callback)(int (*)(short*, int, Event*)) = nullptr;
@@ -65,7 +65,7 @@ class Espeak {
     take(synchronize_, "espeak_Synchronize");
     hz_ = initialize(/*AUDIO_OUTPUT_SYNCHRONOUS*/ 2, 0, nullptr,
                      /*phoneme events, and return instead of exit*/ 1 | 0x8000);
-    require(hz_ > 0, ErrorCode::unavailable, "espeak-ng does not find its voices: install the package espeak-ng-data");
+    require(hz_ > 0, ErrorCode::unavailable, "espeak-ng cannot find its voices: install the package espeak-ng-data");
     set_callback(&Espeak::collect);
   }
 

@@ -35,7 +35,7 @@ void StreamResampler::open() {
   const soxr_t opened = soxr_create(static_cast<double>(from_hz_), static_cast<double>(to_hz_), /*channels=*/1, &error,
                                     &types, &quality, nullptr);
   require(opened != nullptr && error == nullptr, ErrorCode::internal, "resampling from {} to {} Hz failed: {}",
-          from_hz_, to_hz_, error ? error : "no memory");
+          from_hz_, to_hz_, error ? error : "out of memory");
   state_ = std::make_unique<State>(opened);
 }
 

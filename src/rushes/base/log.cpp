@@ -48,7 +48,7 @@ Level parse_level(std::string_view word) {
   if (word == "warning") return Level::warning;
   if (word == "error") return Level::error;
   if (word == "off") return Level::off;
-  fail(ErrorCode::invalid_argument, "log level '{}' is none of debug, info, warning, error, off", word);
+  fail(ErrorCode::invalid_argument, "log level '{}' is not one of debug, info, warning, error, off", word);
 }
 
 void set_level(Level level) { logger().set_level(spdlog_level(level)); }

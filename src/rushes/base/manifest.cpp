@@ -22,7 +22,7 @@ ManifestSection::ManifestSection(YAML::Node node, std::string path, const std::s
           path_.empty() ? "the file" : "'" + path_ + "'");
   std::set<std::string> keys;
   for (const auto& entry : node_) {
-    require(entry.first.IsScalar(), ErrorCode::invalid_argument, "{}: {} has a key that is not a word", source_,
+    require(entry.first.IsScalar(), ErrorCode::invalid_argument, "{}: {} has a key that is not a plain word", source_,
             path_.empty() ? "the file" : path_);
     require(keys.insert(entry.first.Scalar()).second, ErrorCode::invalid_argument, "{}: '{}' is given twice", source_,
             field(printable(entry.first.Scalar())));
@@ -49,7 +49,7 @@ fs::path ManifestSection::file(const std::string& key) {
   bool is_inside = given.is_relative() && !given.empty();
   for (const auto& part : given) is_inside = is_inside && part != "..";
   require(is_inside, ErrorCode::invalid_argument,
-          "{}: '{}' is '{}'; give a path below the manifest's own folder, without '..'", source_, field(key),
+          "{}: '{}' is '{}'; give a path inside the manifest's own folder, without '..'", source_, field(key),
           printable(given.string()));
   fs::path path = (directory_ / given).lexically_normal();
   std::error_code unreachable;  // a name too long, a loop of links
@@ -62,13 +62,14 @@ void ManifestSection::finish() const {
   for (const auto& entry : node_) {
     const std::string& key = entry.first.Scalar();
     require(std::find(known_.begin(), known_.end(), key) != known_.end(), ErrorCode::invalid_argument,
-            "{}: '{}' is not a known key; allowed here: {}", source_, field(printable(key)), fmt::join(known_, ", "));
+            "{}: '{}' is not a known key; the allowed keys are: {}", source_, field(printable(key)),
+            fmt::join(known_, ", "));
   }
 }
 
 void ManifestSection::check_range(double value, const std::string& where, FieldRange range) const {
   require(std::isfinite(value) && value >= range.least && value <= range.most, ErrorCode::invalid_argument,
-          "{}: '{}' is {}, allowed are {} to {}", source_, where, value, range.least, range.most);
+          "{}: '{}' is {}; it must be from {} to {}", source_, where, value, range.least, range.most);
 }
 
 void ManifestSection::require_list(const YAML::Node& node, const std::string& where) const {
@@ -101,8 +102,8 @@ std::string ManifestWriter::finish() {
 }
 
 YAML::Node load_manifest(const std::string& yaml, const std::string& source) {
-  require(yaml.size() <= kMaxManifestBytes, ErrorCode::too_large, "{} has {} bytes, a manifest at most {}", source,
-          yaml.size(), kMaxManifestBytes);
+  require(yaml.size() <= kMaxManifestBytes, ErrorCode::too_large, "{} has {} bytes; a manifest can have at most {}",
+          source, yaml.size(), kMaxManifestBytes);
   return YAML::Load(yaml);
 }
 
@@ -113,16 +114,16 @@ void fail_manifest(const YAML::Exception& error, const std::string& source) {
 
 std::string read_manifest_header(ManifestSection& top, const std::string& family) {
   int64_t schema = 0;
-  require(top.has("schema"), ErrorCode::invalid_argument, "{}: 'schema' is missing; this is version {}", top.source(),
+  require(top.has("schema"), ErrorCode::invalid_argument, "{}: 'schema' is missing; set it to {}", top.source(),
           kManifestSchema);
   top("schema", schema);
-  require(schema == kManifestSchema, ErrorCode::unsupported, "{}: 'schema' is {}, this build reads {}", top.source(),
-          schema, kManifestSchema);
+  require(schema == kManifestSchema, ErrorCode::unsupported, "{}: 'schema' is {}, but this build reads only {}",
+          top.source(), schema, kManifestSchema);
   std::string name = top.text("name");
   require(!name.empty() && name.size() <= 100, ErrorCode::invalid_argument, "{}: 'name' must have 1 to 100 bytes",
           top.source());
   const std::string given = top.text("family");
-  require(given == family, ErrorCode::unsupported, "{}: 'family' is '{}'; here it must be {}", top.source(),
+  require(given == family, ErrorCode::unsupported, "{}: 'family' is '{}'; it must be {} for this model", top.source(),
           printable(given), family);
   return name;
 }

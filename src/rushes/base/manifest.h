@@ -87,13 +87,13 @@ class ManifestSection {
   void check_range(double value, const std::string& where, FieldRange range) const;
 
   void read(const YAML::Node& node, const std::string& where, std::string& value, FieldRange) const {
-    value = scalar<std::string>(node, where, "a text");
+    value = scalar<std::string>(node, where, "a string");
   }
   void read(const YAML::Node& node, const std::string& where, bool& value, FieldRange) const {
     value = scalar<bool>(node, where, "true or false");
   }
   void read(const YAML::Node& node, const std::string& where, int64_t& value, FieldRange range) const {
-    value = scalar<int64_t>(node, where, "a whole number");
+    value = scalar<int64_t>(node, where, "an integer");
     check_range(static_cast<double>(value), where, range);
   }
   void read(const YAML::Node& node, const std::string& where, double& value, FieldRange range) const {
@@ -111,7 +111,8 @@ class ManifestSection {
       }
       known += (known.empty() ? "" : " and ") + std::string(each);
     }
-    fail(ErrorCode::invalid_argument, "{}: '{}' is '{}', allowed are {}", source_, where, printable(word), known);
+    fail(ErrorCode::invalid_argument, "{}: '{}' is '{}'; allowed values are {}", source_, where, printable(word),
+         known);
   }
   template <typename T>
   void read(const YAML::Node& node, const std::string& where, std::vector<T>& list, FieldRange range) const {

@@ -78,9 +78,9 @@ std::string_view name(OptionType type) {
 std::string OptionField::allowed() const {
   switch (type) {
     case OptionType::boolean: return "true or false";
-    case OptionType::integer: return fmt::format("a whole number from {:.0f} to {:.0f}", least, most);
+    case OptionType::integer: return fmt::format("an integer from {:.0f} to {:.0f}", least, most);
     case OptionType::number: return fmt::format("a number from {:g} to {:g}", least, most);
-    case OptionType::text: return fmt::format("a text of at most {:.0f} bytes", most);
+    case OptionType::text: return fmt::format("a string of at most {:.0f} bytes", most);
     case OptionType::choice: return fmt::format("one of {}", fmt::join(choices, ", "));
     case OptionType::numbers:
       return least_count == most_count

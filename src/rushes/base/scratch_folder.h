@@ -13,7 +13,7 @@ struct ScratchFolder {
   /// Throws Error(unavailable) where none can be made.
   ScratchFolder() {
     std::string name = (std::filesystem::temp_directory_path() / "rushes_test_XXXXXX").string();
-    require(::mkdtemp(name.data()) != nullptr, ErrorCode::unavailable, "cannot make a temporary folder");
+    require(::mkdtemp(name.data()) != nullptr, ErrorCode::unavailable, "cannot create a temporary folder");
     path = name;
   }
   ~ScratchFolder() {

@@ -142,7 +142,7 @@ class DrawingModel final : public Model {
     VideoFormat format() const override { return DrawingGenerator(request, shape, {}).format(); }
   };
   static DrawingGenerator::Shape shape(const Request& request) {
-    require(!request.prompts.empty(), ErrorCode::invalid_argument, "prompts must hold at least one prompt");
+    require(!request.prompts.empty(), ErrorCode::invalid_argument, "prompts must have at least one prompt");
     DrawingGenerator::Shape shape;
     shape.height = request.height.value_or(64);
     shape.width = request.width.value_or(64);
@@ -163,7 +163,7 @@ class DrawingModel final : public Model {
       {.name = "solver", .type = OptionType::choice, .doc = "solver", .choices = {"few_step", "unipc"}},
       {.name = "guidance_scale", .doc = "guidance", .standard = 3.0, .least = 0, .most = 100},
       {.name = "timestep_shift", .doc = "shift", .standard = 5.0, .least = 0.01, .most = 100},
-      {.name = "negative_prompt", .type = OptionType::text, .doc = "what to leave out", .most = 8192},
+      {.name = "negative_prompt", .type = OptionType::text, .doc = "description of what to avoid", .most = 8192},
       {.name = "segment_length", .type = OptionType::integer, .doc = "length", .least = 1, .most = 252},
       {.name = "overlap", .type = OptionType::integer, .doc = "overlap", .least = 0, .most = 252},
       {.name = "denoising_steps",

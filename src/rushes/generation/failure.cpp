@@ -12,7 +12,7 @@ Failure current_failure() {
   } catch (const Error& error) {
     return {error.code(), error.what()};
   } catch (const std::bad_alloc&) {
-    return {ErrorCode::exhausted, "not enough memory for this session; ask for a smaller size or end other sessions"};
+    return {ErrorCode::exhausted, "not enough memory for this session; use a smaller size or stop other sessions"};
   } catch (const std::exception& error) {
     // libtorch reports a failed allocation as a general error (CPU) or one of its own types (CUDA). Neither may be
     // named here, since the server is built without it; the words are stable. Its backtrace is not for the client.

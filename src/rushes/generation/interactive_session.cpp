@@ -52,7 +52,7 @@ std::string_view name(InteractiveState state) {
 InteractiveSession::InteractiveSession(Options options) : options_(std::move(options)) {}
 
 InteractiveSession InteractiveSession::from_prompts(const std::vector<std::string>& prompts, Options options) {
-  require(!prompts.empty(), ErrorCode::invalid_argument, "prompts must hold at least one prompt");
+  require(!prompts.empty(), ErrorCode::invalid_argument, "prompts must have at least one prompt");
   options.prompt = prompts.front();
   InteractiveSession session(std::move(options));
   for (size_t i = 1; i < prompts.size(); ++i) {

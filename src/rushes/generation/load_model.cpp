@@ -7,7 +7,7 @@ namespace rushes::generation {
 
 std::shared_ptr<const Model> load_model(const ModelOptions& options) {
   require(!options.path.empty(), ErrorCode::invalid_argument,
-          "model must name a model directory (or 'random' for a small model with random weights)");
+          "model must be a model directory (or 'random' for a small model with random weights)");
   constexpr std::string_view kRandom = "random:";
   if (options.path == "random") return families().front().tiny(0);
   if (options.path.starts_with(kRandom)) return family_named(options.path.substr(kRandom.size())).tiny(0);

@@ -29,7 +29,7 @@ std::span<const Family> families() {
 const Family& family_named(std::string_view name) {
   for (const Family& family : families())
     if (family.name == name) return family;
-  fail(ErrorCode::not_found, "there is no family of models '{}'; this build knows {}", printable(name), names());
+  fail(ErrorCode::not_found, "there is no model family '{}'; this build has {}", printable(name), names());
 }
 
 std::vector<FamilyOption> family_options(const std::function<bool(const Family&)>& wanted) {

@@ -62,9 +62,9 @@ TEST(Registry, what_cannot_be_loaded_is_told_with_what_could) {
     const char* words;
   } cases[] = {{"", ErrorCode::invalid_argument, "model directory"},
                {"/nowhere/at/all", ErrorCode::not_found, "there is no model folder '/nowhere/at/all'"},
-               {"random:vaudeville", ErrorCode::not_found, "this build knows wan, imtalker"},
-               {unknown.path.string(), ErrorCode::not_found, "'vaudeville'; this build knows wan, imtalker"},
-               {empty.path.string(), ErrorCode::not_found, "neither a model.yaml nor the files"}};
+               {"random:vaudeville", ErrorCode::not_found, "this build has wan, imtalker"},
+               {unknown.path.string(), ErrorCode::not_found, "'vaudeville'; this build has wan, imtalker"},
+               {empty.path.string(), ErrorCode::not_found, "neither a model.yaml nor all files"}};
   for (const auto& each : cases) {
     SCOPED_TRACE(each.path);
     try {

@@ -11,7 +11,7 @@ namespace rushes::generation {
 SessionId SessionId::random() {
   std::array<unsigned char, 16> bits;
   require(getrandom(bits.data(), bits.size(), 0) == static_cast<ssize_t>(bits.size()), ErrorCode::internal,
-          "the system gave no random bytes for a session id");
+          "the system could not provide random bytes for a session id");
   std::string text;
   for (const unsigned char byte : bits) text += fmt::format("{:02x}", byte);
   return SessionId(std::move(text));
@@ -22,7 +22,7 @@ SessionId SessionId::parse(std::string_view text) {
                              return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
                            });
   require(well_formed, ErrorCode::invalid_argument,
-          "a session id is 32 lower-case hexadecimal digits, as in the answer that created the session");
+          "a session id has 32 lower-case hexadecimal digits, as in the response that created the session");
   return SessionId(std::string(text));
 }
 
@@ -99,7 +99,7 @@ void Session::wake() {
 void Session::set_prompt(std::string prompt) {
   {
     const std::scoped_lock lock(mutex_);
-    require_open("take a prompt");
+    require_open("accept a prompt");
     inbox_.prompt = std::move(prompt);
     input_came();
   }
@@ -114,15 +114,16 @@ void Session::input_came() {
 void Session::feed_speech(std::span<const float> samples) {
   {
     const std::scoped_lock lock(mutex_);
-    require_open("take speech");
+    require_open("accept speech");
     require(format_.speech_hz > 0, ErrorCode::unsupported,
-            "session {} takes no speech; its model makes no talking heads", id_.text());
-    require(!speech_ended_, ErrorCode::conflict, "session {} has had its last piece of speech", id_.text());
+            "session {} does not accept speech; its model does not generate talking heads", id_.text());
+    require(!speech_ended_, ErrorCode::conflict, "the speech of session {} has already ended", id_.text());
     const double waiting =
         static_cast<double>(inbox_.speech.size() + samples.size()) / static_cast<double>(format_.speech_hz);
-    require(waiting <= kMaxWaitingSpeech, ErrorCode::exhausted,
-            "{:.0f} s of speech would wait for session {}, {:.0f} are allowed; feed it again when some of it is spoken",
-            waiting, id_.text(), kMaxWaitingSpeech);
+    require(
+        waiting <= kMaxWaitingSpeech, ErrorCode::exhausted,
+        "{:.0f} s of speech would be waiting in session {}; at most {:.0f} s are allowed; send this piece again later",
+        waiting, id_.text(), kMaxWaitingSpeech);
     if (samples.empty()) return;
     inbox_.speech.insert(inbox_.speech.end(), samples.begin(), samples.end());
     status_.speech_samples += static_cast<int64_t>(samples.size());
@@ -136,8 +137,8 @@ void Session::end_utterance() {
   {
     const std::scoped_lock lock(mutex_);
     require_open("end an utterance");
-    require(format_.speech_hz > 0, ErrorCode::unsupported, "session {} takes no speech", id_.text());
-    require(!speech_ended_, ErrorCode::conflict, "session {} has had its last piece of speech", id_.text());
+    require(format_.speech_hz > 0, ErrorCode::unsupported, "session {} does not accept speech", id_.text());
+    require(!speech_ended_, ErrorCode::conflict, "the speech of session {} has already ended", id_.text());
     if (!in_utterance_) return;
     in_utterance_ = false;
     ++utterances_;

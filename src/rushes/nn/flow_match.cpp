@@ -34,7 +34,7 @@ std::vector<double> FlowMatchSchedule::warp(const std::vector<double>& steps) co
   const auto end = static_cast<double>(options_.train_timesteps);
   for (const double step : steps) {
     require(step >= 0 && step <= end, ErrorCode::invalid_argument,
-            "denoising_step_list must hold values from 0 to {} (got {})", options_.train_timesteps, step);
+            "denoising_step_list must have values from 0 to {} (got {})", options_.train_timesteps, step);
     const auto index = static_cast<size_t>(end - step);
     warped.push_back(index < timesteps_.size() ? timesteps_[index] : 0.0);
   }

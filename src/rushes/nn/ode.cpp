@@ -25,7 +25,7 @@ OdeMethod ode_method(std::string_view name) {
   if (name == "euler") return OdeMethod::euler;
   if (name == "midpoint") return OdeMethod::midpoint;
   if (name == "rk4") return OdeMethod::rk4;
-  fail(ErrorCode::invalid_argument, "'{}' is no ODE method; there are euler, midpoint and rk4", name);
+  fail(ErrorCode::invalid_argument, "'{}' is not an ODE method; use euler, midpoint or rk4", name);
 }
 
 std::vector<float> unit_time_grid(int64_t points) {

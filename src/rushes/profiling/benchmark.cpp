@@ -19,7 +19,7 @@ bool is_report(const fs::path& file) {
 Json newest_report(const fs::path& directory) {
   std::error_code status;
   require(fs::is_directory(directory, status), ErrorCode::not_found,
-          "{} is no folder; name the one that --profile-output-dir had", directory.string());
+          "{} is not a folder; give the folder that was given to --profile-output-dir", directory.string());
   std::optional<std::pair<fs::file_time_type, fs::path>> newest;
   for (const fs::directory_entry& entry :
        fs::recursive_directory_iterator(directory, fs::directory_options::skip_permission_denied, status)) {
@@ -28,12 +28,13 @@ Json newest_report(const fs::path& directory) {
     if (!newest || *newest < found) newest = found;
   }
   require(newest.has_value(), ErrorCode::not_found,
-          "no profiling_report_*.json in {}; make one with rushes generate --enable-profiling --profile-output-dir {}",
+          "there is no profiling_report_*.json in {}; create one with rushes generate --enable-profiling "
+          "--profile-output-dir {}",
           directory.string(), directory.string());
   std::ifstream in(newest->second);
   Json report = Json::parse(in, nullptr, /*allow_exceptions=*/false);
-  require(report.is_object() && report.contains("block_analysis"), ErrorCode::corrupt_data, "{} is no profiling report",
-          newest->second.string());
+  require(report.is_object() && report.contains("block_analysis"), ErrorCode::corrupt_data,
+          "{} is not a profiling report", newest->second.string());
   return report;
 }
 

@@ -227,15 +227,15 @@ Json recommendations(const Profile& profile) {
       time[Stage::text] + time[Stage::context] + time[Stage::denoise] + time[Stage::rerun] + time[Stage::decode];
   if (video_frames_of(profile) > 0 && fps < profile.format.fps)
     say("throughput", "high",
-        fmt::format("{:.1f} frames a second are made, {:.1f} are played", fps, profile.format.fps),
-        "fewer denoising steps, a smaller size, or a faster device");
+        fmt::format("{:.1f} frames per second are generated, {:.1f} are played", fps, profile.format.fps),
+        "use fewer denoising steps, a smaller size or a faster device");
   if (time[Stage::decode] > 0.5 * model)
     say("decode", "medium",
         fmt::format("decoding takes {:.0f} % of the model's time", 100 * ratio(time[Stage::decode], model)),
-        "try --decoder tiny where the model has one");
+        "try --decoder tiny if the model has a tiny decoder");
   if (time[Stage::encode] + time[Stage::deliver] > model)
     say("delivery", "high", "encoding and delivery take longer than the model",
-        "a lower --quality, or a faster disk or network");
+        "use a lower --quality, or a faster disk or network");
   return all;
 }
 
@@ -314,7 +314,7 @@ std::vector<fs::path> write_reports(const Profile& profile, const ReportOptions&
   std::error_code status;
   fs::create_directories(options.directory, status);
   require(fs::is_directory(options.directory), ErrorCode::unavailable, "cannot create the folder {}: {}",
-          options.directory.string(), status ? status.message() : "something else has that name");
+          options.directory.string(), status ? status.message() : "a file with this name exists");
   const std::string mark = file_safe(profile.id) + "_" + time_text(profile.started + profile.duration, "%Y%m%d_%H%M%S");
   const Json report = report_json(profile);
   std::vector<fs::path> written;

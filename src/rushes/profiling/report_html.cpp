@@ -94,7 +94,7 @@ std::string label(double x, double y, const std::string& text, const char* ancho
   return fmt::format("<text x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"{}\">{}</text>", x, y, anchor, escaped(text));
 }
 
-/// What ran when: the model's work above, encoding and delivery below.
+/// Timeline: the model's work above, encoding and delivery below.
 std::string time_line(const Profile& profile) {
   constexpr double kLeft = 60, kLane = 34, kHeight = 100;
   const double total = std::max(1e-6, seconds(profile.duration)), scale = (kWidth - kLeft - 10) / total;
@@ -213,14 +213,14 @@ std::string headline(const Profile& profile, const Json& report) {
   };
   const Json& summary = report.at("summary");
   std::string out = "<div class=\"big\">";
-  out += box(fmt::format("{:.1f}", summary.at("fps").get<double>()), "video frames per second, everything included");
+  out += box(fmt::format("{:.1f}", summary.at("fps").get<double>()), "video frames per second, in total");
   if (profile.first_frame) out += box(fmt::format("{:.0f} ms", ms(*profile.first_frame)), "to the first frame");
   out += box(fmt::format("{:.2f} ms", report.at("diffusion_analysis").at("avg_step_time_ms").get<double>()),
-             "a denoising step");
+             "per denoising step");
   out +=
       box(fmt::format("{:.1f} ms", report.at("block_analysis").at("avg_computation_time_ms").get<double>()), "a block");
   out += box(fmt::format("{:.0f} MB", profile.peak_memory_mb),
-             profile.on_gpu ? "peak of the device's memory" : "peak of the process's memory");
+             profile.on_gpu ? "peak device memory" : "peak process memory");
   return out + "</div>";
 }
 
@@ -238,8 +238,8 @@ std::string report_html(const Profile& profile, const Json& report) {
   std::string page = kHead;
   page += fmt::format("<h1>{} · {}×{} · {} frames</h1>", escaped(profile.model), profile.format.width,
                       profile.format.height, video_frames_of(profile));
-  page += section("Performance summary",
-                  headline(profile, report) + "<h3>What ran when</h3>" + legend() + time_line(profile));
+  page +=
+      section("Performance summary", headline(profile, report) + "<h3>Timeline</h3>" + legend() + time_line(profile));
   page += section("Diffusion steps", step_curve(profile) + table(report.at("diffusion_analysis")));
   page += section("Models", table(report.at("model_analysis")) + rows(report.at("model_analysis").at("models")));
   page += section("Blocks", legend() + block_bars(profile) + table(report.at("block_analysis")) +

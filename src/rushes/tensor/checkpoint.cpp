@@ -61,32 +61,34 @@ bool begins_json_object(std::string_view bytes) {
     fail(ErrorCode::unsupported,
          "'{}' is a tar archive (perhaps of a very old torch): unpack it, or save it again with torch", file.name());
   fail(ErrorCode::unsupported,
-       "'{}' is no checkpoint that rushes knows: it is neither safetensors nor a zip file of torch.save", file.name());
+       "'{}' is not a checkpoint that rushes can read: it is neither safetensors nor a zip file of torch.save",
+       file.name());
 }
 
 std::map<std::string, std::string> read_index(const FileBytes& file) {
-  require(file.size() <= kMaxIndexBytes, ErrorCode::too_large, "'{}' has {} bytes, an index at most {}", file.name(),
-          file.size(), kMaxIndexBytes);
+  require(file.size() <= kMaxIndexBytes, ErrorCode::too_large, "'{}' has {} bytes; an index can have at most {}",
+          file.name(), file.size(), kMaxIndexBytes);
   // The callback stops at depth 3, so brackets of brackets cannot fill the memory.
   const auto shallow = [&](int depth, json::parse_event_t, json&) {
-    require(depth <= 3, ErrorCode::corrupt_data, "'{}' nests deeper than an index of shards", file.name());
+    require(depth <= 3, ErrorCode::corrupt_data, "'{}' is nested deeper than an index of shards", file.name());
     return true;
   };
   const json index = json::parse(file.view().begin(), file.view().end(), shallow, /*allow_exceptions=*/false);
   require(index.is_object(), ErrorCode::corrupt_data, "'{}' is not valid JSON", file.name());
   const auto found = index.find("weight_map");
   require(found != index.end() && found->is_object(), ErrorCode::unsupported,
-          "'{}' is JSON without a 'weight_map', so no index of shards; give the folder or the .safetensors file",
+          "'{}' is JSON without a 'weight_map' and therefore not an index of shards; give the folder or the "
+          ".safetensors file",
           file.name());
   std::map<std::string, std::string> shard_of;
   for (const auto& [key, shard] : found->items()) {
     check_key(key, file.name());
-    require(shard.is_string(), ErrorCode::corrupt_data, "'{}': the shard of '{}' is no file name", file.name(), key);
+    require(shard.is_string(), ErrorCode::corrupt_data, "'{}': the shard of '{}' is not a file name", file.name(), key);
     const auto& text = shard.get_ref<const std::string&>();
     const fs::path path(text);
     require(!text.empty() && text.size() < 256 && text.find('\0') == std::string::npos && path.filename() == path &&
                 text != "." && text != "..",
-            ErrorCode::corrupt_data, "'{}': shard '{}' of '{}' is not a file beside the index", file.name(),
+            ErrorCode::corrupt_data, "'{}': shard '{}' of '{}' is not a file in the folder of the index", file.name(),
             printable(text), key);
     shard_of.emplace(key, text);
   }
@@ -98,19 +100,19 @@ Checkpoint load_sharded(const FileBytes& index, const fs::path& path) {
   const auto shard_of = read_index(index);
   std::set<std::string> names;
   for (const auto& [key, shard] : shard_of) names.insert(shard);
-  require(names.size() <= kMaxShards, ErrorCode::too_large, "'{}' names {} shards, at most {} are read", index.name(),
-          names.size(), kMaxShards);
+  require(names.size() <= kMaxShards, ErrorCode::too_large, "'{}' names {} shards; at most {} are allowed",
+          index.name(), names.size(), kMaxShards);
   Checkpoint checkpoint{CheckpointFormat::sharded_safetensors, {}, {}, {}};
   for (const std::string& name : names) {
     const fs::path file = path.parent_path() / name;
     std::error_code ignored;
-    require(fs::exists(file, ignored), ErrorCode::not_found, "'{}' is missing: '{}' names it as one of {} shards",
+    require(fs::exists(file, ignored), ErrorCode::not_found, "'{}' is missing: '{}' lists it as one of {} shards",
             file.string(), index.name(), names.size());
     const auto contents = read_safetensors(FileBytes::map(file));
     for (const auto& [key, tensor] : contents.tensors.tensors()) {
       const auto told = shard_of.find(key);
       require(told != shard_of.end() && told->second == name, ErrorCode::corrupt_data,
-              "'{}' holds tensor '{}', which '{}' expects {}; do the files belong together?", file.string(), key,
+              "'{}' has the tensor '{}', which '{}' expects {}; do the files belong together?", file.string(), key,
               index.name(), told == shard_of.end() ? "nowhere" : "in '" + told->second + "'");
       checkpoint.tensors.set(key, tensor);
     }
@@ -118,7 +120,7 @@ Checkpoint load_sharded(const FileBytes& index, const fs::path& path) {
   }
   for (const auto& [key, shard] : shard_of)
     require(checkpoint.tensors.contains(key), ErrorCode::corrupt_data,
-            "'{}' says that '{}' holds tensor '{}', but it does not", index.name(), shard, key);
+            "according to '{}', '{}' has the tensor '{}', but it does not", index.name(), shard, key);
   return checkpoint;
 }
 
@@ -137,10 +139,10 @@ fs::path find_in_folder(const fs::path& folder) {
     std::sort(found->begin(), found->end());
     std::vector<std::string> names;
     for (const auto& path : *found) names.push_back(path.filename().string());
-    require(found->empty(), ErrorCode::invalid_argument, "'{}' holds several checkpoints ({}); name one of them",
-            folder.string(), fmt::join(names, ", "));
+    require(found->empty(), ErrorCode::invalid_argument,
+            "'{}' has several checkpoints ({}); give the path of one of them", folder.string(), fmt::join(names, ", "));
   }
-  fail(ErrorCode::not_found, "'{}' holds no checkpoint (.safetensors, .safetensors.index.json, .pt, .pth or .ckpt)",
+  fail(ErrorCode::not_found, "'{}' has no checkpoint (.safetensors, .safetensors.index.json, .pt, .pth or .ckpt)",
        folder.string());
 }
 

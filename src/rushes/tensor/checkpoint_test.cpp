@@ -81,8 +81,7 @@ TEST(Checkpoint, what_is_not_read_is_recognised_and_refused_with_advice) {
                  "tar archive");
   expect_refused(write(folder / "noise", "some words"), refused, "neither safetensors nor a zip file");
   expect_refused(write(folder / "json", R"({"dim": 3})"), refused, "without a 'weight_map'");
-  expect_refused(write(folder / "zip", forge::zip_bytes({{"readme.txt", "x"}})), refused,
-                 "not one that torch.save writes");
+  expect_refused(write(folder / "zip", forge::zip_bytes({{"readme.txt", "x"}})), refused, "not written by torch.save");
   expect_refused(write(folder / "script", forge::zip_bytes({{"a/data.pkl", "}."}, {"a/constants.pkl", ")."}})), refused,
                  "TorchScript");
   expect_refused(write(folder / "big", forge::zip_bytes({{"a/data.pkl", "}."}, {"a/byteorder", "big"}})), refused,
@@ -118,9 +117,9 @@ TEST(Checkpoint, pickles_that_lie_about_their_data_are_refused) {
   const int64_t huge = int64_t{1} << 62;
   const Case cases[] = {
       {"more elements than stored", forge::pickle_tensor("FloatStorage", "0", 5, 0, {4}, {1}),
-       "the archive holds 16 bytes"},
+       "the archive has 16 bytes"},
       {"element count overflows", forge::pickle_tensor("FloatStorage", "0", huge + 1, 0, {4}, {1}),
-       "the archive holds 16 bytes"},
+       "the archive has 16 bytes"},
       {"negative element count", forge::pickle_tensor("FloatStorage", "0", -4, 0, {4}, {1}), "has -4 elements"},
       {"no such entry", forge::pickle_tensor("FloatStorage", "1", 4, 0, {4}, {1}), "no entry 'a/data/1'"},
       {"climbs out", forge::pickle_tensor("FloatStorage", "../data.pkl", 4, 0, {4}, {1}), "no entry"},
@@ -140,24 +139,24 @@ TEST(Checkpoint, pickles_that_lie_about_their_data_are_refused) {
        "2 extents but 1 strides"},
       {"many axes", forge::pickle_tensor("FloatStorage", "0", 4, 0, std::vector<int64_t>(17, 1), {1}), "17 numbers"},
       {"unknown storage", forge::pickle_tensor("QInt8Storage", "0", 4, 0, {4}, {1}), "torch.QInt8Storage"},
-      {"no storage class", forge::pickle_tensor("Size", "0", 4, 0, {4}, {1}), "no storage class"},
-      {"a dtype is no storage class", forge::pickle_tensor("float32", "0", 4, 0, {4}, {1}), "no storage class"},
+      {"no storage class", forge::pickle_tensor("Size", "0", 4, 0, {4}, {1}), "not a storage class"},
+      {"a dtype is no storage class", forge::pickle_tensor("float32", "0", 4, 0, {4}, {1}), "not a storage class"},
       {"a class is called", "ctorch\nFloatStorage\n)R", "torch.FloatStorage is called"},
-      {"a text is called", forge::pickle_text("x") + ")R", "no function is called"},
+      {"a text is called", forge::pickle_text("x") + ")R", "not a function is called"},
       {"no arguments", "ctorch._utils\n_rebuild_tensor_v2\n)R", "with 0 arguments"},
-      {"a tensor of nothing", "ctorch._utils\n_rebuild_tensor\n(NNNNtR", "no storage"},
+      {"a tensor of nothing", "ctorch._utils\n_rebuild_tensor\n(NNNNtR", "not a storage"},
       {"eval", "cbuiltins\neval\n(" + forge::pickle_text("1") + "tR", "builtins.eval"},
       {"eval by text", forge::pickle_text("builtins") + forge::pickle_text("eval") + "\x93", "builtins.eval"},
       {"storage from bytes", "ctorch.storage\n_load_from_bytes\n", "torch.storage._load_from_bytes"},
       {"escape codes", "c\x1b[2J\nx\n", "\\x1b[2J"},
-      {"a name without end", "cbuiltins", "has no end"},
-      {"text longer than the file", "X\xff\xff\xff\x7f", "cut short"},
+      {"a name without end", "cbuiltins", "has no line end"},
+      {"text longer than the file", "X\xff\xff\xff\x7f", "cut off"},
       {"instances", "(" + forge::pickle_text("x") + "icollections\nOrderedDict\n", "opcode 0x69"},
       {"nothing on the stack", "000", "stack is empty"},
       {"nothing above the mark", "(0", "stack is empty"},
       {"no mark", "t", "no mark"},
       {"unknown memory", "h\x05", "used before it is defined"},
-      {"list as dictionary", "]NNs", "takes none"},
+      {"list as dictionary", "]NNs", "cannot have items"},
       {"key without value", "}(Nu", "without a value"},
       {"attributes of a number", "K\x01Nb", "attributes"},
       {"newer protocol", "\x80\x06", "newer than 5"},
@@ -187,7 +186,7 @@ TEST(Checkpoint, loops_and_bombs_of_references_end_with_an_error) {
   refuse("}q\1" + key + "h\1s.", ErrorCode::corrupt_data, "contain themselves");
   std::string deep = "}" + key, ends;
   for (int i = 0; i < 100'000; ++i) deep += "]", ends += "a";
-  refuse(deep + "N" + ends + "s.", ErrorCode::corrupt_data, "nest deeper");
+  refuse(deep + "N" + ends + "s.", ErrorCode::corrupt_data, "nested deeper");
   std::string bomb = "}" + key + "]";  // each list holds the one before ten times
   for (int level = 0; level < 12; ++level) {
     bomb +=
@@ -238,7 +237,7 @@ TEST(Checkpoint, damaged_zip_directories_are_refused) {
                  "two pickles");
   std::string renamed = good;
   renamed.replace(renamed.find("a/data/0"), 8, "a/data/7");
-  expect_refused(write(file, renamed), ErrorCode::corrupt_data, "another name in its own header");
+  expect_refused(write(file, renamed), ErrorCode::corrupt_data, "different name in its own header");
   std::string overlapping = forge::zip_bytes({{"a/data.pkl", "}."}, {"a/x", ""}});
   overlapping[overlapping.find("PK\1\2") + 46 + 10 + 4] = '\x60';  // the first entry now reaches over the second
   overlapping[overlapping.find("PK\1\2") + 46 + 10 + 12] = '\x60';
@@ -302,19 +301,20 @@ TEST(Checkpoint, shards_are_joined_by_their_index) {
   refuse(R"({"weight_map": {"a": "m-1.safetensors", "b": "m-1.safetensors", "d": "m-1.safetensors"}})",
          ErrorCode::corrupt_data, "but it does not");
   refuse(R"({"weight_map": {"a": "m-3.safetensors"}})", ErrorCode::not_found, "m-3.safetensors' is missing");
-  refuse(R"({"weight_map": {"a": "../m-1.safetensors"}})", ErrorCode::corrupt_data, "not a file beside the index");
-  refuse(R"({"weight_map": {"a": "/etc/passwd"}})", ErrorCode::corrupt_data, "not a file beside the index");
-  refuse(R"({"weight_map": {"a": ".."}})", ErrorCode::corrupt_data, "not a file beside the index");
-  refuse(R"({"weight_map": {"a": 3}})", ErrorCode::corrupt_data, "no file name");
+  refuse(R"({"weight_map": {"a": "../m-1.safetensors"}})", ErrorCode::corrupt_data,
+         "not a file in the folder of the index");
+  refuse(R"({"weight_map": {"a": "/etc/passwd"}})", ErrorCode::corrupt_data, "not a file in the folder of the index");
+  refuse(R"({"weight_map": {"a": ".."}})", ErrorCode::corrupt_data, "not a file in the folder of the index");
+  refuse(R"({"weight_map": {"a": 3}})", ErrorCode::corrupt_data, "not a file name");
   refuse(R"({"weight_map": {}})", ErrorCode::corrupt_data, "empty");
   refuse(R"({"weight_map": )", ErrorCode::corrupt_data, "not valid JSON");
-  refuse(R"({"weight_map": {"a": [[[[]]]]}})", ErrorCode::corrupt_data, "nests deeper");
+  refuse(R"({"weight_map": {"a": [[[[]]]]}})", ErrorCode::corrupt_data, "nested deeper");
 }
 
 TEST(Checkpoint, a_folder_with_several_checkpoints_asks_which) {
   const ScratchFolder scratch;
   const fs::path& folder = scratch.path;
-  expect_refused(folder, ErrorCode::not_found, "holds no checkpoint");
+  expect_refused(folder, ErrorCode::not_found, "has no checkpoint");
   forge::write_sparse_safetensors(folder / "one.safetensors", {{"a", {1}}});
   EXPECT_TRUE(load_checkpoint(folder).tensors.contains("a"));
   forge::write_sparse_safetensors(folder / "two.safetensors", {{"a", {1}}});

@@ -29,7 +29,7 @@ class KeyList {
     std::vector<std::string> lines;
     for (const auto& [group, numbers] : groups_) {
       if (lines.size() == kMaxLines) {
-        lines.push_back(fmt::format("... and {} more kinds of keys", groups_.size() - kMaxLines));
+        lines.push_back(fmt::format("... and {} more groups of keys", groups_.size() - kMaxLines));
         break;
       }
       const auto& [before, after, remark] = group;

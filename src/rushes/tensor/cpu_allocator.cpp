@@ -124,9 +124,10 @@ class KeepingAllocator final : public c10::Allocator {
     const int64_t used = used_.fetch_add(bytes) + bytes, limit = used_limit_;
     if (limit > 0 && used > limit) {
       used_ -= bytes;
-      fail(ErrorCode::exhausted,
-           "tensors would hold {} MiB, the limit is {} MiB; use a smaller size or fewer sessions, or raise the limit",
-           used >> 20, limit >> 20);
+      fail(
+          ErrorCode::exhausted,
+          "tensors would use {} MiB, but the limit is {} MiB; use a smaller size or fewer sessions, or raise the limit",
+          used >> 20, limit >> 20);
     }
     int64_t peak = peak_;
     while (used > peak && !peak_.compare_exchange_weak(peak, used)) {}

@@ -104,7 +104,7 @@ at::Tensor resize_columns(const at::Tensor& image, int64_t width, Resampling fil
 
 at::Tensor resize(const at::Tensor& image, int64_t height, int64_t width, Resampling filter) {
   require(image.dim() == 3 && image.scalar_type() == at::kByte && image.numel() > 0, ErrorCode::invalid_argument,
-          "a picture to resize is [H, W, C] of 8-bit values, got [{}]", fmt::join(image.sizes(), ", "));
+          "an image to resize must be [H, W, C] of 8-bit values, got [{}]", fmt::join(image.sizes(), ", "));
   require(height > 0 && width > 0, ErrorCode::invalid_argument, "cannot resize to {}x{}: both sides must be at least 1",
           width, height);
   // The passes in the order that keeps the picture between them small; each rounds, so the order can be seen.

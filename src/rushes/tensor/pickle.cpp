@@ -28,8 +28,8 @@ class Machine {
       if (opcode == kStop) break;
       if (!(literal(opcode) || container(opcode) || memo(opcode) || object(opcode)))
         fail(ErrorCode::unsupported,
-             "{}: opcode 0x{:02x} is not among those that torch.save writes for tensors; load it with torch and save "
-             "its state_dict",
+             "{}: torch.save does not write opcode 0x{:02x} for tensors; load the file with torch and save its "
+             "state_dict",
              where(), opcode);
     }
     tree_.root = pop();
@@ -46,8 +46,8 @@ class Machine {
 
   // Bytes -----------------------------------------------------------------------------------------------------------
   std::string_view take_bytes(uint64_t count) {
-    check(count <= bytes_.size() - at_, "{} more bytes were announced, {} are left; is the file cut short?", count,
-          bytes_.size() - at_);
+    check(count <= bytes_.size() - at_, "{} more bytes were announced, but only {} are left; is the file cut off?",
+          count, bytes_.size() - at_);
     const auto taken = bytes_.substr(at_, count);
     at_ += count;
     return taken;
@@ -60,7 +60,7 @@ class Machine {
   }
   std::string_view take_line() {
     const auto end = bytes_.find('\n', at_);
-    check(end != std::string_view::npos, "a name has no end");
+    check(end != std::string_view::npos, "a name has no line end");
     const auto line = take_bytes(end - at_);
     ++at_;
     return line;
@@ -79,7 +79,7 @@ class Machine {
     stack_.push_back(index);
   }
   void push_mark() {
-    require(marks_.size() < kMaxMarks, ErrorCode::too_large, "{}: the pickle nests deeper than {} levels", where(),
+    require(marks_.size() < kMaxMarks, ErrorCode::too_large, "{}: the pickle is nested deeper than {} levels", where(),
             kMaxMarks);
     marks_.push_back(stack_.size());
   }
@@ -131,7 +131,7 @@ class Machine {
   // -------------------------------------------------
   bool literal(uint8_t opcode) {
     switch (opcode) {
-      case kProto: check(take<uint8_t>() <= 5, "this pickle protocol is newer than 5"); return true;
+      case kProto: check(take<uint8_t>() <= 5, "the pickle protocol is newer than 5"); return true;
       case kFrame: take_bytes(8); return true;
       case kNone: push({}); return true;
       case kNewTrue: push({.kind = PickleKind::boolean, .integer = 1}); return true;
@@ -180,8 +180,8 @@ class Machine {
   }
   void extend(PickleKind kind, const std::vector<uint32_t>& items) {
     PickleValue& target = value(top());
-    check(target.kind == kind, "items are added to something that takes none");
-    check(kind != PickleKind::dict || items.size() % 2 == 0, "a dictionary gets a key without a value");
+    check(target.kind == kind, "items are added to an object that cannot have items");
+    check(kind != PickleKind::dict || items.size() % 2 == 0, "a dictionary has a key without a value");
     target.items.insert(target.items.end(), items.begin(), items.end());
   }
 
@@ -216,7 +216,7 @@ class Machine {
       case kStackGlobal: {
         const uint32_t name = pop(), module = pop();
         check(value(name).kind == PickleKind::text && value(module).kind == PickleKind::text,
-              "a function's name is no text");
+              "a function's name is not a string");
         push_function(value(module).text, value(name).text);
         return true;
       }
@@ -224,7 +224,7 @@ class Machine {
       case kBinPersid: persistent_load(); return true;
       case kBuild: {
         pop();  // attributes, such as the _metadata of a module's state_dict: no weights in them
-        check(value(top()).kind == PickleKind::dict, "attributes are set on something that has none");
+        check(value(top()).kind == PickleKind::dict, "attributes are set on an object that cannot have attributes");
         return true;
       }
       default: return false;
@@ -238,24 +238,24 @@ class Machine {
         return;
       }
     fail(ErrorCode::unsupported,
-         "'{}' wants to use the Python object '{}.{}'. rushes reads tensors in dictionaries and executes nothing that "
-         "a file names. "
-         "If you trust where the file comes from, load it with torch and save its tensors alone as safetensors",
+         "'{}' uses the Python object '{}.{}'. rushes reads only tensors in dictionaries and never executes code from "
+         "a file. If you trust the source of the file, load it with torch and save only its tensors as safetensors",
          file_, printable(module), printable(name));
   }
 
   const Function& function(uint32_t index) {
-    check(value(index).kind == PickleKind::function, "something that is no function is called");
+    check(value(index).kind == PickleKind::function, "an object that is not a function is called");
     return kFunctions[value(index).integer];
   }
   int64_t integer(uint32_t index, const char* what) {
-    check(value(index).kind == PickleKind::integer, "{} is no whole number", what);
+    check(value(index).kind == PickleKind::integer, "{} is not an integer", what);
     return value(index).integer;
   }
   std::vector<int64_t> integers(uint32_t index, const char* what) {
     const PickleValue& list = value(index);
-    check(list.kind == PickleKind::tuple || list.kind == PickleKind::list, "{} is no tuple", what);
-    check(list.items.size() <= kMaxAxes, "{} has {} numbers, at most {} are read", what, list.items.size(), kMaxAxes);
+    check(list.kind == PickleKind::tuple || list.kind == PickleKind::list, "{} is not a tuple", what);
+    check(list.items.size() <= kMaxAxes, "{} has {} numbers; at most {} are allowed", what, list.items.size(),
+          kMaxAxes);
     std::vector<int64_t> numbers;
     for (const uint32_t item : list.items) numbers.push_back(integer(item, what));
     return numbers;
@@ -263,12 +263,12 @@ class Machine {
 
   void reduce() {
     const uint32_t arguments = pop();
-    check(value(arguments).kind == PickleKind::tuple, "the arguments of a call are no tuple");
+    check(value(arguments).kind == PickleKind::tuple, "the arguments of a call are not a tuple");
     const Function& callee = function(pop());
     const auto& given = value(arguments).items;
     const auto takes = [&](std::size_t least, std::size_t most) {
-      check(given.size() >= least && given.size() <= most, "{}.{} is called with {} arguments", callee.module,
-            callee.name, given.size());
+      check(given.size() >= least && given.size() <= most, "{}.{} is called with {} arguments, which is not supported",
+            callee.module, callee.name, given.size());
     };
     switch (callee.role) {
       case Role::ordered_dict:
@@ -285,23 +285,23 @@ class Machine {
         return;
       case Role::rebuild_parameter:
         takes(3, 3);
-        check(value(given[0]).kind == PickleKind::tensor, "a parameter is made of something that is no tensor");
+        check(value(given[0]).kind == PickleKind::tensor, "a parameter is made of an object that is not a tensor");
         push_index(given[0]);
         return;
       case Role::rebuild_tensor: takes(4, 4); return push_tensor(given, std::nullopt);
       case Role::rebuild_tensor_v2: takes(6, 7); return push_tensor(given, std::nullopt);
       case Role::rebuild_tensor_v3:
         takes(7, 8);
-        check(function(given[6]).role == Role::dtype, "the seventh argument of _rebuild_tensor_v3 is no dtype");
+        check(function(given[6]).role == Role::dtype, "the seventh argument of _rebuild_tensor_v3 is not a dtype");
         return push_tensor(given, function(given[6]).dtype);
       case Role::storage:
-      case Role::dtype: check(false, "{}.{} is called", callee.module, callee.name);
+      case Role::dtype: check(false, "{}.{} is called, but it is not a function", callee.module, callee.name);
     }
   }
 
   // Arguments: storage, offset, sizes, strides, ... (torch/_utils.py, _rebuild_tensor*).
   void push_tensor(const std::vector<uint32_t>& given, std::optional<ScalarType> dtype) {
-    check(value(given[0]).kind == PickleKind::storage, "a tensor is made of something that is no storage");
+    check(value(given[0]).kind == PickleKind::storage, "a tensor is made of an object that is not a storage");
     PickleTensor tensor{static_cast<uint32_t>(value(given[0]).integer), integer(given[1], "a tensor's offset"),
                         integers(given[2], "a tensor's size"), integers(given[3], "a tensor's stride")};
     const auto& storage = tree_.storages[tensor.storage];
@@ -323,7 +323,7 @@ class Machine {
               value(parts[0]).text == "storage" && value(parts[2]).kind == PickleKind::text,
           "a reference to data is not ('storage', class, key, device, size)");
     const Function& type = function(parts[1]);
-    check(type.role == Role::storage, "{}.{} is no storage class", type.module, type.name);
+    check(type.role == Role::storage, "{}.{} is not a storage class", type.module, type.name);
     const int64_t elements = integer(parts[4], "the size of a storage");
     check(elements >= 0, "a storage has {} elements", elements);
     tree_.storages.push_back({value(parts[2]).text, type.dtype, elements});
@@ -342,8 +342,8 @@ class Machine {
 }  // namespace
 
 PickleTree read_pickle(std::string_view bytes, const std::string& file) {
-  require(bytes.size() <= kMaxPickleBytes, ErrorCode::too_large, "'{}': its pickle has {} bytes, at most {} are read",
-          file, bytes.size(), kMaxPickleBytes);
+  require(bytes.size() <= kMaxPickleBytes, ErrorCode::too_large,
+          "'{}': its pickle has {} bytes; at most {} are allowed", file, bytes.size(), kMaxPickleBytes);
   return Machine(bytes, file).run();
 }
 

@@ -22,12 +22,12 @@ std::string find_folder(const std::map<std::string_view, ZipEntry>& entries, con
   for (const auto& [name, entry] : entries) {
     const auto slash = name.find('/');
     if (slash == std::string_view::npos || name.substr(slash) != "/data.pkl") continue;
-    require(folder.empty(), ErrorCode::corrupt_data, "'{}' holds two pickles, '{}data.pkl' and '{}'", file,
+    require(folder.empty(), ErrorCode::corrupt_data, "'{}' has two pickles, '{}data.pkl' and '{}'", file,
             printable(folder), printable(name));
     folder = name.substr(0, slash + 1);
   }
   require(!folder.empty(), ErrorCode::unsupported,
-          "'{}' is a zip file, but not one that torch.save writes (it has no <folder>/data.pkl); give a .safetensors, "
+          "'{}' is a zip file that was not written by torch.save (it has no <folder>/data.pkl); give a .safetensors, "
           ".pt or .pth file",
           file);
   return folder;
@@ -50,7 +50,7 @@ class Reader {
   PickleContents read() {
     const PickleValue& root = tree_.values[tree_.root];
     require(root.kind == PickleKind::dict, ErrorCode::unsupported,
-            "'{}' holds a single object, not a dictionary of tensors; save the model's state_dict()", file_->name());
+            "'{}' has a single object, not a dictionary of tensors; save the model's state_dict()", file_->name());
     visit(root, "", 0);
     return {WeightMap(std::move(tensors_)), std::move(metadata_)};
   }
@@ -61,18 +61,19 @@ class Reader {
     require(found != entries_.end(), ErrorCode::corrupt_data, "'{}' has no entry '{}'", file_->name(), printable(name));
     const ZipEntry& entry = found->second;
     require(entry.is_stored, ErrorCode::unsupported,
-            "'{}': entry '{}' is compressed or encrypted; torch.save stores entries as they are. Unpack the archive "
-            "and pack it with `zip -0 -r`",
+            "'{}': entry '{}' is compressed or encrypted, but torch.save stores entries uncompressed. Unpack the "
+            "archive and pack it again with `zip -0 -r`",
             file_->name(), printable(name));
     return file_->view().substr(entry.offset, entry.bytes);
   }
 
   void visit(const PickleValue& value, const std::string& key, int depth) {
     require(depth <= kMaxDepth, ErrorCode::corrupt_data,
-            "'{}': its dictionaries nest deeper than {} levels, or contain themselves", file_->name(), kMaxDepth);
+            "'{}': its dictionaries are nested deeper than {} levels, or contain themselves", file_->name(), kMaxDepth);
     require(key.size() <= kMaxKeyBytes, ErrorCode::corrupt_data,
-            "'{}': a name of dictionaries in dictionaries is longer than {} bytes", file_->name(), kMaxKeyBytes);
-    require(++visits_ <= kMaxVisits, ErrorCode::too_large, "'{}': its dictionaries hold more than {} objects",
+            "'{}': a key, joined through its nested dictionaries, is longer than {} bytes", file_->name(),
+            kMaxKeyBytes);
+    require(++visits_ <= kMaxVisits, ErrorCode::too_large, "'{}': its dictionaries have more than {} objects",
             file_->name(), kMaxVisits);
     switch (value.kind) {
       case PickleKind::tensor: return add_tensor(value, key);
@@ -103,7 +104,7 @@ class Reader {
   std::string key_text(const PickleValue& key) const {
     if (key.kind == PickleKind::integer) return std::to_string(key.integer);
     require(key.kind == PickleKind::text, ErrorCode::unsupported,
-            "'{}': a dictionary has keys that are neither text nor numbers", file_->name());
+            "'{}': a dictionary has keys that are neither strings nor numbers", file_->name());
     check_key(key.text, file_->name());  // here, so that joined names cannot grow without bound
     return std::string(key.text);
   }
@@ -130,7 +131,7 @@ class Reader {
                 declared_bytes == bytes.size() && declared_size <= element_bytes &&
                 (declared_size == 1 || declared_size == element_bytes),
             ErrorCode::corrupt_data,
-            "{}: the pickle says that its data has {} elements of {} bytes, the archive holds {} bytes", where,
+            "{}: according to the pickle, its data has {} elements of {} bytes, but the archive has {} bytes", where,
             storage.elements, declared_size, bytes.size());
 
     // The last element must lie inside the storage, and no element may be told twice: a view that repeats one number a

@@ -38,7 +38,7 @@ constexpr std::size_t kMaxAxes = 16;
 at::ScalarType parse_dtype(const std::string& word, const std::string& where) {
   for (const DtypeName& dtype : kDtypes)
     if (word == dtype.name) return dtype.type;
-  fail(ErrorCode::unsupported, "{} has dtype '{}', which rushes does not read", where, printable(word));
+  fail(ErrorCode::unsupported, "{} has dtype '{}', which rushes cannot read", where, printable(word));
 }
 
 const char* dtype_name(at::ScalarType type) {
@@ -149,8 +149,7 @@ class HeaderReader : public nlohmann::json_sax<json> {
     if (place_ == Place::outside)
       fail(ErrorCode::corrupt_data, "'{}' is not a safetensors file: its header is not a JSON object", file_);
     fail(ErrorCode::corrupt_data,
-         "'{}': the header has {} under '{}', where a tensor's dtype, shape and data_offsets (whole numbers) were "
-         "expected",
+         "'{}': the header has {} under '{}', but a tensor's dtype, shape and data_offsets (integers) were expected",
          file_, what, printable(key_));
   }
 
@@ -172,7 +171,7 @@ void check_cover(std::vector<Placed> placed, uint64_t data_bytes, const std::str
   for (const Placed& tensor : placed) {
     require(tensor.begin >= end, ErrorCode::corrupt_data, "'{}', tensor '{}': its data overlaps that of another tensor",
             file, *tensor.key);
-    require(tensor.begin == end, ErrorCode::corrupt_data, "'{}', tensor '{}': {} unused bytes lie before its data",
+    require(tensor.begin == end, ErrorCode::corrupt_data, "'{}', tensor '{}': {} unused bytes are before its data",
             file, *tensor.key, tensor.begin - end);
     end = tensor.end;
   }
@@ -189,14 +188,14 @@ at::Tensor map_tensor(const Entry& entry, const std::shared_ptr<const FileBytes>
   uint64_t bytes = c10::elementSize(dtype), span = bytes;  // span: of the strides, which an extent of 0 does not shrink
   for (const uint64_t extent : entry.shape) {
     require(!__builtin_mul_overflow(span, std::max<uint64_t>(extent, 1), &span) && span <= (uint64_t{1} << 50),
-            ErrorCode::corrupt_data, "{}: its shape is absurdly large", where);
+            ErrorCode::corrupt_data, "{}: its shape is impossibly large", where);
     bytes *= extent;
   }
   const uint64_t begin = entry.offsets[0], end = entry.offsets[1];
   require(begin <= end && end <= data_bytes, ErrorCode::corrupt_data,
-          "{}: data_offsets [{}, {}] lie outside the {} data bytes; is the file cut short?", where, begin, end,
+          "{}: data_offsets [{}, {}] are outside the {} data bytes; is the file cut off?", where, begin, end,
           data_bytes);
-  require(end - begin == bytes, ErrorCode::corrupt_data, "{}: shape and dtype need {} bytes, data_offsets give {}",
+  require(end - begin == bytes, ErrorCode::corrupt_data, "{}: shape and dtype need {} bytes, but data_offsets give {}",
           where, bytes, end - begin);
 
   const std::vector<int64_t> shape(entry.shape.begin(), entry.shape.end());
@@ -217,10 +216,10 @@ SafetensorsContents read_safetensors(const std::shared_ptr<const FileBytes>& fil
   uint64_t header_bytes = 0;
   require(file->size() >= 8, ErrorCode::corrupt_data, "'{}' is too short for a safetensors file", file->name());
   std::memcpy(&header_bytes, file->data(), 8);
-  require(header_bytes <= kMaxHeaderBytes && header_bytes <= file->size() - 8, ErrorCode::corrupt_data,
-          "'{}' is not a safetensors file, or it is cut short: header length {} does not fit a file of {} bytes (at "
-          "most {})",
-          file->name(), header_bytes, file->size(), kMaxHeaderBytes);
+  require(
+      header_bytes <= kMaxHeaderBytes && header_bytes <= file->size() - 8, ErrorCode::corrupt_data,
+      "'{}' is not a safetensors file, or it is cut off: header length {} does not fit a file of {} bytes (at most {})",
+      file->name(), header_bytes, file->size(), kMaxHeaderBytes);
   HeaderReader header(file->name());
   const std::string_view text = file->view().substr(8, header_bytes);
   json::sax_parse(text.begin(), text.end(), &header);
@@ -272,7 +271,7 @@ void save_safetensors(const std::filesystem::path& file, const std::map<std::str
   if (!out.good() || refused) {
     std::error_code ignored;
     std::filesystem::remove(temporary, ignored);
-    fail(ErrorCode::unavailable, "cannot write '{}'; is the disk full or the folder missing or read-only?",
+    fail(ErrorCode::unavailable, "cannot write '{}'; is the disk full, or is the folder missing or read-only?",
          file.string());
   }
 }

@@ -39,7 +39,7 @@ Directory find_directory(std::string_view view, const std::string& name) {
   for (uint64_t at = view.size() < kEndBytes ? 0 : view.size() - kEndBytes + 1; at-- > lowest && !found;)
     if (read<uint32_t>(view, at) == kEnd && at + kEndBytes + read<uint16_t>(view, at + 20) == view.size()) found = at;
   require(found.has_value(), ErrorCode::corrupt_data,
-          "'{}' begins like a zip file but has no directory at its end; was the download cut short?", name);
+          "'{}' begins like a zip file but has no directory at its end; is the download incomplete?", name);
   const uint64_t end = *found;
   Directory directory{read<uint32_t>(view, end + 16), read<uint32_t>(view, end + 12), read<uint16_t>(view, end + 10)};
   const bool one_disk = read<uint16_t>(view, end + 4) % 0xffff == 0 && read<uint16_t>(view, end + 6) % 0xffff == 0;
@@ -48,13 +48,13 @@ Directory find_directory(std::string_view view, const std::string& name) {
   if (end >= kLocatorBytes && read<uint32_t>(view, end - kLocatorBytes) == kEnd64Locator) {
     limit = read<uint64_t>(view, end - kLocatorBytes + 8);
     require(fits(limit, kEnd64Bytes, end - kLocatorBytes) && read<uint32_t>(view, limit) == kEnd64,
-            ErrorCode::corrupt_data, "'{}': the zip64 directory is not where the file says", name);
+            ErrorCode::corrupt_data, "'{}': the zip64 directory is not at the offset that the file gives", name);
     directory = {read<uint64_t>(view, limit + 48), read<uint64_t>(view, limit + 40), read<uint64_t>(view, limit + 32)};
   }
   require(fits(directory.begin, directory.bytes, limit), ErrorCode::corrupt_data,
-          "'{}': the zip directory ({} bytes at {}) lies outside the file", name, directory.bytes, directory.begin);
-  require(directory.entries <= kMaxEntries, ErrorCode::too_large, "'{}' has {} zip entries, at most {} are read", name,
-          directory.entries, kMaxEntries);
+          "'{}': the zip directory ({} bytes at {}) is outside the file", name, directory.bytes, directory.begin);
+  require(directory.entries <= kMaxEntries, ErrorCode::too_large, "'{}' has {} zip entries; at most {} are allowed",
+          name, directory.entries, kMaxEntries);
   return directory;
 }
 
@@ -122,15 +122,15 @@ std::map<std::string_view, ZipEntry> read_zip_directory(const FileBytes& file) {
     const std::string where = fmt::format("'{}', zip entry '{}'", file.name(), printable(entry.name));
     // What a directory says decides; of the local header only the lengths are used, its sizes may follow the data.
     require(fits(entry.header, kLocalBytes, directory.begin) && read<uint32_t>(view, entry.header) == kLocalHeader,
-            ErrorCode::corrupt_data, "{} is not where the directory says", where);
+            ErrorCode::corrupt_data, "{} is not at the offset that the zip directory gives", where);
     require(entry.header >= used, ErrorCode::corrupt_data, "{} overlaps another entry", where);
     const uint64_t name_bytes = read<uint16_t>(view, entry.header + 26),
                    extra_bytes = read<uint16_t>(view, entry.header + 28);
     const uint64_t offset = entry.header + kLocalBytes + name_bytes + extra_bytes;
     require(fits(offset, entry.stored_bytes, directory.begin), ErrorCode::corrupt_data,
-            "{} has {} bytes, more than the file holds", where, entry.stored_bytes);
+            "{} has {} bytes, more than the file has", where, entry.stored_bytes);
     require(view.substr(entry.header + kLocalBytes, name_bytes) == entry.name, ErrorCode::corrupt_data,
-            "{} has another name in its own header", where);
+            "{} has a different name in its own header", where);
     const bool is_stored = entry.method == 0 && (entry.flags & 1) == 0;
     require(!is_stored || entry.bytes == entry.stored_bytes, ErrorCode::corrupt_data,
             "{} is stored, but its sizes {} and {} differ", where, entry.bytes, entry.stored_bytes);

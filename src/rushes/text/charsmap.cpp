@@ -32,12 +32,12 @@ struct CloseText {
 
 Charsmap Charsmap::parse(std::string_view bytes) {
   uint32_t trie_bytes = 0;
-  require(bytes.size() >= sizeof trie_bytes, ErrorCode::corrupt_data, "character map: {} bytes, its header has 4",
-          bytes.size());
+  require(bytes.size() >= sizeof trie_bytes, ErrorCode::corrupt_data,
+          "character map: it has {} bytes, but its header alone needs 4", bytes.size());
   std::memcpy(&trie_bytes, bytes.data(), sizeof trie_bytes);
   bytes.remove_prefix(sizeof trie_bytes);
   require(trie_bytes % sizeof(uint32_t) == 0 && trie_bytes > 0 && trie_bytes <= bytes.size(), ErrorCode::corrupt_data,
-          "character map: its trie has {} bytes, the map only {}; the file is cut or damaged", trie_bytes,
+          "character map: its trie has {} bytes, but the map only {}; the file is cut off or damaged", trie_bytes,
           bytes.size());
 
   Charsmap map;
@@ -45,7 +45,7 @@ Charsmap Charsmap::parse(std::string_view bytes) {
   std::memcpy(map.units_.data(), bytes.data(), trie_bytes);
   map.replacements_ = bytes.substr(trie_bytes);
   require(!map.replacements_.empty() && map.replacements_.back() == '\0', ErrorCode::corrupt_data,
-          "character map: the last replacement has no end; the file is cut or damaged");
+          "character map: the last replacement has no end; the file is cut off or damaged");
   map.check();
   return map;
 }
@@ -56,8 +56,8 @@ void Charsmap::check() const {
   std::vector<int8_t> most_prefixes(units_.size(), -1);  // entries from here on, along the longest way; -1 not visited
   const std::function<int(size_t, int)> visit = [&](size_t unit, int depth) -> int {
     const auto audio = [&](bool ok) {
-      require(ok, ErrorCode::corrupt_data, "character map: unit {} of {} points outside; the file is damaged", unit,
-              units_.size());
+      require(ok, ErrorCode::corrupt_data, "character map: unit {} of {} points outside the map; the file is damaged",
+              unit, units_.size());
     };
     audio(depth < kLongestKey);  // also ends a way that goes round: a sound map shares ends of keys, but has no cycle
     if (most_prefixes[unit] >= 0) return most_prefixes[unit];

@@ -31,8 +31,8 @@ std::string name_of(std::string_view prompt) {
 }  // namespace
 
 void require_prompt(std::string_view prompt) {
-  require(prompt.size() <= kMaxPromptBytes, ErrorCode::too_large,
-          "the prompt has {} bytes, at most {} are allowed; shorten it", prompt.size(), kMaxPromptBytes);
+  require(prompt.size() <= kMaxPromptBytes, ErrorCode::too_large, "the prompt has {} bytes; at most {} are allowed",
+          prompt.size(), kMaxPromptBytes);
   require_utf8(prompt, "the prompt");
 }
 

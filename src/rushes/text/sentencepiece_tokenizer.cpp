@@ -56,7 +56,7 @@ std::vector<std::string_view> fields(std::string_view message, uint64_t number) 
     if (type == kBytes) size = read_varint(message);
     const bool audio = tag && type != 3 && type != 4 && type <= kFixed32 && size && *size <= message.size() &&
                        (type != kVarint || read_varint(message));
-    require(audio, ErrorCode::corrupt_data, "it is cut or damaged");
+    require(audio, ErrorCode::corrupt_data, "it is cut off or damaged");
     if (type == kBytes && *tag >> 3 == number) found.push_back(message.substr(0, *size));
     message.remove_prefix(*size);
   }

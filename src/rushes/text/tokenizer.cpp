@@ -50,7 +50,8 @@ std::filesystem::path find_tokenizer(const std::filesystem::path& path) {
   if (!std::filesystem::is_directory(path)) return path;
   for (const char* name : {"tokenizer.json", "spiece.model", "tokenizer.model", "sentencepiece.bpe.model"})
     if (std::filesystem::exists(path / name)) return path / name;
-  fail(ErrorCode::not_found, "no tokenizer in folder '{}': expected tokenizer.json, spiece.model or tokenizer.model",
+  fail(ErrorCode::not_found,
+       "there is no tokenizer in the folder '{}': expected tokenizer.json, spiece.model or tokenizer.model",
        path.string());
 }
 
@@ -62,7 +63,7 @@ std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& pat
   const auto bytes = std::filesystem::file_size(file, error);
   require(!error, ErrorCode::not_found, "tokenizer '{}' cannot be read: {}", file.string(), error.message());
   require(bytes <= static_cast<uint64_t>(kMaxTokenizerFileBytes), ErrorCode::too_large,
-          "tokenizer '{}' has {} bytes, at most {} are read; is this a tokenizer?", file.string(), bytes,
+          "tokenizer '{}' has {} bytes; at most {} are allowed; is this a tokenizer?", file.string(), bytes,
           kMaxTokenizerFileBytes);
   std::ifstream in(file, std::ios::binary);
   const std::string content{std::istreambuf_iterator<char>(in), {}};

@@ -57,7 +57,7 @@ int64_t train_unigram(std::span<const std::string> sentences, int64_t vocabulary
   out.write(model.data(), std::ssize(model));
   out.close();
   require(out.good(), ErrorCode::unavailable,
-          "tokenizer '{}' cannot be written; is the folder there, is the disk full?", output_model.string());
+          "tokenizer '{}' cannot be written; is the folder missing or the disk full?", output_model.string());
   return parse_sentencepiece(model, output_model.string())->vocabulary_size();
 }
 

@@ -137,7 +137,8 @@ bool Optimiser::load(const std::filesystem::path& file) {
   for (std::size_t i = 0; i < names_.size(); ++i) {
     const at::Tensor weight = saved.at("weight." + names_[i]);
     require(weight.sizes() == leaves_[i].sizes(), ErrorCode::corrupt_data,
-            "{}: '{}' is of a model with other dimensions; train into another folder", file.string(), names_[i]);
+            "{}: '{}' belongs to a model with other dimensions; choose another folder for the training", file.string(),
+            names_[i]);
     leaves_[i].detach().copy_(weight);
     averages_[i].copy_(saved.at("average." + names_[i]));
     first_[i].copy_(saved.at("first." + names_[i]));

@@ -19,7 +19,7 @@ void write_png(const std::filesystem::path& file, const at::Tensor& picture) {
   image.width = static_cast<png_uint_32>(bytes.size(1));
   image.format = PNG_FORMAT_RGB;
   const int written = png_image_write_to_file(&image, file.c_str(), 0, bytes.const_data_ptr<uint8_t>(), 0, nullptr);
-  require(written != 0, ErrorCode::unavailable, "cannot write the picture {}: {}", file.string(), image.message);
+  require(written != 0, ErrorCode::unavailable, "cannot write the image {}: {}", file.string(), image.message);
 }
 
 at::Tensor contact_sheet(const at::Tensor& clips, int64_t columns) {

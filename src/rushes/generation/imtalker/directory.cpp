@@ -84,8 +84,8 @@ void check_dimensions(const TalkDirectory& model, const std::string& source) {
         static_cast<int64_t>(audio.conv_stride.size()));
   const double samples = static_cast<double>(generator.sampling_rate) / generator.fps;
   require(samples == std::floor(samples), ErrorCode::unsupported,
-          "{}: motion_generator: {} samples a second are not a whole number for each of {} video frames", source,
-          generator.sampling_rate, generator.fps);
+          "{}: motion_generator: {} audio samples per second cannot be divided evenly among {} video frames per second",
+          source, generator.sampling_rate, generator.fps);
 }
 
 TalkDirectory published_layout(const fs::path& directory) {
@@ -144,8 +144,8 @@ TalkDirectory parse_talk_manifest(const std::string& yaml, const fs::path& direc
 }
 
 TalkDirectory open_talk_directory(const fs::path& directory) {
-  require(fs::is_directory(directory), ErrorCode::not_found, "'{}' is not a directory; name a talking-head model",
-          directory.string());
+  require(fs::is_directory(directory), ErrorCode::not_found,
+          "'{}' is not a directory; give the directory of a talking-head model", directory.string());
   const fs::path manifest = directory / kManifestName;
   if (!fs::exists(manifest)) {
     TalkDirectory model = published_layout(directory);

@@ -44,14 +44,14 @@ TEST(TalkDirectory, what_is_wrong_is_named) {
       {"schema: 1\nfamily: ditto\nname: x", "it must be imtalker"},
       {"schema: 1\nfamily: imtalker\nname: x\nrendrer: {}", "'rendrer' is not a known key"},
       {"schema: 1\nfamily: imtalker\nname: x\nrenderer: {dim_app: many}",
-       "'renderer.dim_app' must be a whole number, not 'many'"},
+       "'renderer.dim_app' must be an integer, not 'many'"},
       {"schema: 1\nfamily: imtalker\nname: x\nrenderer: {dim_appp: 3}", "'renderer.dim_appp' is not a known key"},
       {"schema: 1\nfamily: imtalker\nname: x\nrenderer: {feature_dims: 3}", "'renderer.feature_dims' must be a list"},
       {"schema: 1\nfamily: imtalker\nname: x\nrenderer: [1]", "'renderer' must be a mapping"},
       {"schema: 1\nfamily: imtalker\nname: x\nmotion_generator: {depth: 0}",
-       "'motion_generator.depth' is 0, allowed are 1 to"},
+       "'motion_generator.depth' is 0; it must be from 1 to"},
       {"schema: 1\nfamily: imtalker\nname: x\naudio_encoder: {hidden_size: 5}", "must be equal"},
-      {"schema: 1\nfamily: imtalker\nname: x\nmotion_generator: {fps: 24}", "not a whole number"},
+      {"schema: 1\nfamily: imtalker\nname: x\nmotion_generator: {fps: 24}", "cannot be divided evenly"},
   };
   for (const auto& each : cases) {
     SCOPED_TRACE(each.yaml);

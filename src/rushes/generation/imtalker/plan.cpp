@@ -31,24 +31,25 @@ OptionField style(const char* name, const char* alias, const char* doc, std::siz
 }
 
 void check_image(const Request& request, bool crop) {
-  require(request.image.has_value(), kBad, "image is missing: the portrait that shall talk");
+  require(request.image.has_value(), kBad, "image is missing; give a portrait");
   const Image& image = *request.image;
   require(image.rgb && image.height >= kLeastSide && image.width >= kLeastSide, kBad,
-          "image is {}x{}; a portrait has at least {} pixels a side", image.width, image.height, kLeastSide);
+          "image is {}x{}; a portrait needs at least {} pixels on each side", image.width, image.height, kLeastSide);
   require(crop || std::max(image.height, image.width) <= kMostSide, ErrorCode::too_large,
-          "image is {}x{}; without crop at most {} pixels a side become a video", image.width, image.height, kMostSide);
+          "image is {}x{}; without crop, at most {} pixels on each side are allowed", image.width, image.height,
+          kMostSide);
 }
 
 /// What this family's models do not offer must not be lost in silence.
 void check_unused(const Request& request, const TalkShape& shape) {
   require(request.prompts.empty(), ErrorCode::unsupported,
-          "prompt: this model takes no text; speech moves the portrait");
+          "prompt: this model does not accept text; it animates the portrait from speech");
   require(!request.video_frames && request.segments <= 1, ErrorCode::unsupported,
-          "segments and frames: the length of a talking head is that of its speech");
+          "segments and frames cannot be set: the length of a talking-head video follows its speech");
   require(!request.width && !request.height, ErrorCode::unsupported,
-          "size: this model shows {0}x{0}, or without crop the picture's own size", shape.side);
+          "size cannot be set: this model generates {0}x{0}, or without crop the image's own size", shape.side);
   require(!request.fps || request.video || *request.fps == shape.fps, ErrorCode::unsupported,
-          "fps: this model makes {} frames a second", shape.fps);
+          "fps cannot be changed: this model generates {} frames per second", shape.fps);
   require(request.seed >= 0, kBad, "seed must be 0 or more (got {})", request.seed);
 }
 
@@ -66,7 +67,7 @@ Capabilities talk_capabilities() {
 std::vector<OptionField> talk_options(const TalkDefaults& defaults) {
   return {{.name = "nfe",
            .type = OptionType::integer,
-           .doc = "time points of the solver, one more than its steps",
+           .doc = "number of time points of the solver, one more than its steps",
            .standard = defaults.nfe,
            .least = 2,
            .most = 1000,
@@ -80,36 +81,36 @@ std::vector<OptionField> talk_options(const TalkDefaults& defaults) {
            .aliases = {"guidance_scale"}},
           {.name = "chunk_duration",
            .type = OptionType::number,
-           .doc = "seconds of speech that become motion at once",
+           .doc = "seconds of speech that are converted to motion at once",
            .standard = defaults.chunk_seconds,
            .least = 0.04,
            .most = 10,
            .aliases = {"chunk"}},
           {.name = "mode",
            .type = OptionType::choice,
-           .doc = "aligned: one frame for each 1/fps s of speech, with sound; reference: overlapping windows without "
-                  "sound, as the published server",
+           .doc = "aligned: one frame for each 1/fps s of speech, with audio; reference: overlapping windows without "
+                  "audio, like the published server",
            .standard = std::string("aligned"),
            .choices = {"aligned", "reference"}},
           {.name = "crop",
            .type = OptionType::boolean,
-           .doc = "show the face's square; else the whole picture, with the face moving in it",
+           .doc = "show only a square around the face; otherwise the whole image, in which the face moves",
            .standard = true},
           {.name = "crop_scale",
            .type = OptionType::number,
-           .doc = "half the square's side, in longer sides of the face's box",
+           .doc = "half the side of the square, relative to the longer side of the face box",
            .standard = 0.8,
            .least = 0.1,
            .most = 4},
           {.name = "face",
            .type = OptionType::numbers,
-           .doc = "box of the face in the picture, in pixels: x1, y1, x2, y2; else it is looked for",
+           .doc = "box of the face in the image, in pixels: x1, y1, x2, y2; default: detected",
            .least = -100'000,
            .most = 100'000,
            .least_count = 4,
            .most_count = 4},
-          style("pose_style", "pose", "head pose, held throughout: pitch, yaw, roll", 3),
-          style("gaze_style", "gaze", "direction of the eyes, held throughout: x, y", 2)};
+          style("pose_style", "pose", "fixed head pose: pitch, yaw, roll", 3),
+          style("gaze_style", "gaze", "fixed gaze direction: x, y", 2)};
 }
 
 VideoFormat TalkPlan::format() const {
@@ -143,7 +144,7 @@ std::unique_ptr<TalkPlan> plan_talk(const Request& request, const TalkShape& sha
   plan->fps = plan->driving ? plan->driving->fps() : shape.fps;
   plan->speech_hz = shape.speech_hz;
   require(!plan->driving || plan->mode == TalkMode::aligned, kBad,
-          "mode reference is a way to cut speech into windows; a driving video has none");
+          "mode reference cannot be used with a driving video: it cuts speech into windows, and there is no speech");
   plan->pose = row(options.get<std::vector<double>>("pose_style"));
   plan->gaze = row(options.get<std::vector<double>>("gaze_style"));
   // The usual video formats know even sides only.

@@ -79,11 +79,10 @@ std::shared_ptr<const Model> load(const ModelOptions& options) {
   if (!options.checkpoint.empty()) overrides.checkpoint = options.checkpoint;
   if (options.use_ema) overrides.branch = wan::Branch::generator_ema;
   const wan::ModelDirectory model = wan::open_model_directory(options.path, overrides);
-  require(
-      model.transformer.config.model_type == wan::ModelType::t2v, ErrorCode::unsupported,
-      "'{}' is an image-to-video transformer; video is generated block by block with text-to-video transformers, which "
-      "take a first image too",
-      model.name);
+  require(model.transformer.config.model_type == wan::ModelType::t2v, ErrorCode::unsupported,
+          "'{}' is an image-to-video transformer; generation block by block needs a text-to-video transformer, which "
+          "also accepts a first image",
+          model.name);
 
   log::info("loading transformer {}", model.transformer.file.string());
   const tensor::WeightMap weights =

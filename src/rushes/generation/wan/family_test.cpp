@@ -77,7 +77,7 @@ TEST(LoadModel, wrong_options_are_refused_by_name) {
     ErrorCode code;
     const char* words;
   } rows[] = {
-      {"no model", {}, ErrorCode::invalid_argument, "model must name"},
+      {"no model", {}, ErrorCode::invalid_argument, "model must be a model directory"},
       {"missing directory", {.path = "/nowhere/at/all"}, ErrorCode::not_found, "/nowhere/at/all"},
       {"dtype", {.path = directory(), .dtype = "float8"}, ErrorCode::invalid_argument, "auto, float32 or bfloat16"},
       {"device", {.path = directory(), .device = "toaster"}, ErrorCode::invalid_argument, "cpu, cuda"},

@@ -269,7 +269,7 @@ TEST(WanModel, a_bad_request_is_refused_with_the_field_and_what_is_allowed) {
   using R = Request;
   const ErrorCode bad = ErrorCode::invalid_argument;
   const BadRequest table[] = {
-      {"no prompt", [](R& r) { r.prompts.clear(); }, bad, "prompts must hold at least one prompt"},
+      {"no prompt", [](R& r) { r.prompts.clear(); }, bad, "prompts must have at least one prompt"},
       {"empty prompt", [](R& r) { r.prompts = {" \n"}; }, bad, "prompt must not be empty"},
       {"second prompt empty",
        [](R& r) {
@@ -283,14 +283,14 @@ TEST(WanModel, a_bad_request_is_refused_with_the_field_and_what_is_allowed) {
       {"length no multiple", [](R& r) { r.options.set("segment_length", int64_t{20}); }, bad,
        "segment_length must be a multiple of 3 (got 20; use 18 or 21)"},
       {"length zero", [](R& r) { r.options.set("segment_length", int64_t{0}); }, bad,
-       "segment_length must be a whole number from 1 to 252 (got 0)"},
+       "segment_length must be an integer from 1 to 252 (got 0)"},
       {"length 2", [](R& r) { r.options.set("segment_length", int64_t{2}); }, bad, "use 3"},
       {"overlap no multiple", [](R& r) { r.options.set("overlap", int64_t{4}); }, bad,
        "overlap must be 0 or a multiple of 3 (got 4; use 3 or 6)"},
       {"overlap too long", [](R& r) { r.options.set("overlap", int64_t{9}); }, bad,
        "less than segment_length, 9 (got 9)"},
       {"overlap negative", [](R& r) { r.options.set("overlap", int64_t{-3}); }, bad,
-       "overlap must be a whole number from 0"},
+       "overlap must be an integer from 0"},
       {"segments negative", [](R& r) { r.segments = -1; }, bad, "segments must be from 0"},
       {"frames zero", [](R& r) { r.video_frames = 0; }, bad, "frames must be from 1"},
       {"frames huge", [](R& r) { r.video_frames = INT64_MAX; }, bad, "frames must be from 1"},
@@ -300,17 +300,17 @@ TEST(WanModel, a_bad_request_is_refused_with_the_field_and_what_is_allowed) {
       {"fps not a number", [](R& r) { r.fps = std::nan(""); }, bad, "fps must be"},
       {"seed", [](R& r) { r.seed = -1; }, bad, "seed must be 0 or more (got -1)"},
       {"steps", [](R& r) { r.options.set("steps", int64_t{0}); }, bad,
-       "steps must be a whole number from 1 to 200 (got 0)"},
+       "steps must be an integer from 1 to 200 (got 0)"},
       {"list rises",
        [](R& r) {
          r.options.set("denoising_steps", std::vector<double>{500, 1000});
        },
-       bad, "denoising_steps must fall"},
+       bad, "denoising_steps must decrease"},
       {"list empty of sense",
        [](R& r) {
          r.options.set("denoising_steps", std::vector<double>{1000, 0});
        },
-       bad, "stay above 0"},
+       bad, "to above 0"},
       {"list and steps",
        [](R& r) {
          r.options.set("steps", int64_t{2});

@@ -92,8 +92,8 @@ void plan_sampling(WanPlan& plan, const Options& options, const wan::Defaults& d
   const auto given_list = options.get<std::vector<double>>("denoising_steps");
   const std::string solver = options.get<std::string>("solver").value_or(default_solver(defaults));
   if (solver != "few_step") {
-    require(!given_list, kBad, "denoising_steps belongs to the solver few_step (got solver '{}'); give steps instead",
-            solver);
+    require(!given_list, kBad,
+            "denoising_steps can be used only with the solver few_step (got solver '{}'); give steps instead", solver);
     plan.solver = solver;
     plan.solver_steps = steps.value_or(defaults.sampling_steps);
     return;
@@ -110,7 +110,7 @@ void plan_sampling(WanPlan& plan, const Options& options, const wan::Defaults& d
   double previous = end + 1;
   for (const double step : list) {
     require(step > 0 && step <= end && step < previous, kBad,
-            "denoising_steps must fall from at most {} and stay above 0 (got {})", defaults.num_train_timestep,
+            "denoising_steps must decrease, from at most {} to above 0 (got {})", defaults.num_train_timestep,
             fmt::join(list, ", "));
     previous = step;
   }
@@ -139,32 +139,32 @@ std::vector<OptionField> wan_options(const wan::Defaults& defaults, const WanLim
   const auto end = static_cast<double>(defaults.num_train_timestep);
   return {{.name = "segment_length",
            .type = OptionType::integer,
-           .doc = "latent frames of a segment (each but the first becomes 4 video frames)",
+           .doc = "latent frames per segment (each except the first becomes 4 video frames)",
            .standard = defaults.segment_latent_frames,
            .least = 1,
            .most = most_length,
            .aliases = {"num_output_frames"}},
           {.name = "overlap",
            .type = OptionType::integer,
-           .doc = "latent frames that a segment takes over from the one before",
+           .doc = "latent frames that a segment shares with the previous one",
            .standard = defaults.overlap_latent_frames,
            .least = 0,
            .most = most_length,
            .aliases = {"overlap_frames"}},
           {.name = "solver",
            .type = OptionType::choice,
-           .doc = "how noise becomes a picture",
+           .doc = "method that turns noise into frames",
            .standard = default_solver(defaults),
            .choices = std::move(solvers)},
           {.name = "steps",
            .type = OptionType::integer,
-           .doc = "denoising steps",
+           .doc = "number of denoising steps",
            .standard = few_steps ? static_cast<int64_t>(defaults.denoising_step_list.size()) : defaults.sampling_steps,
            .least = 1,
            .most = most_steps},
           {.name = "denoising_steps",
            .type = OptionType::numbers,
-           .doc = "timesteps instead of steps, falling; of the solver few_step",
+           .doc = "decreasing list of timesteps, instead of steps; only for the solver few_step",
            .standard = few_steps ? OptionValue(defaults.denoising_step_list) : OptionValue(),
            .least = 0,
            .most = end,
@@ -173,7 +173,7 @@ std::vector<OptionField> wan_options(const wan::Defaults& defaults, const WanLim
            .aliases = {"denoising_step_list"}},
           {.name = "guidance_scale",
            .type = OptionType::number,
-           .doc = "how strongly the prompt steers; of the many-step solvers",
+           .doc = "how strongly the prompt guides the video; only for the many-step solvers",
            .standard = defaults.guidance_scale,
            .least = 0,
            .most = 100,
@@ -187,7 +187,7 @@ std::vector<OptionField> wan_options(const wan::Defaults& defaults, const WanLim
            .aliases = {"shift", "flow_shift"}},
           {.name = "negative_prompt",
            .type = OptionType::text,
-           .doc = "what to steer away from; of the many-step solvers",
+           .doc = "description of what to avoid; only for the many-step solvers",
            .standard = defaults.negative_prompt,
            .most = static_cast<double>(text::kMaxPromptBytes)}};
 }
@@ -213,7 +213,7 @@ WanPlan plan_video(const Request& request, const wan::Defaults& defaults, const 
     require(request.image->rgb != nullptr && request.image->height > 0 && request.image->width > 0, kBad,
             "image must not be empty");
   }
-  require(!request.video, ErrorCode::unsupported, "video: this model takes no video");
+  require(!request.video, ErrorCode::unsupported, "video: this model does not accept a video");
   const Options options = checked(request.options, fields);
   plan_segments(plan, request, options, defaults, limits);
   plan_sampling(plan, options, defaults);

@@ -148,9 +148,8 @@ WeightMap expected_only(const WeightMap& found, const Shapes& expected, const fs
   WeightMap weights;
   for (const auto& [key, shape] : expected)
     if (found.contains(key)) weights.set(key, found.at(key));
-  require(!weights.keys().empty(), ErrorCode::not_found,
-          "'{}' holds no {} of IMTalker; it should have been saved with the key '{}'", file.string(), part,
-          expected.begin()->first);
+  require(!weights.keys().empty(), ErrorCode::not_found, "'{}' has no {} of IMTalker; a key such as '{}' is missing",
+          file.string(), part, expected.begin()->first);
   tensor::check_complete(weights, expected, fmt::format("'{}', {}", file.string(), part));
   return weights;
 }

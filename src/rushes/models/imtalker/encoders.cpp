@@ -16,7 +16,7 @@ AppearanceEncoder::AppearanceEncoder(const RendererConfig& config, const tensor:
 
 Appearance AppearanceEncoder::forward(const at::Tensor& picture) const {
   require(picture.dim() == 4 && picture.size(1) == 3, ErrorCode::invalid_argument,
-          "the appearance encoder takes a picture [B, 3, S, S], got {} axes", picture.dim());
+          "the appearance encoder expects images [B, 3, S, S], got {} axes", picture.dim());
   Appearance appearance;
   at::Tensor x = at::relu(initial_(picture));
   for (const ConvResBlock& block : blocks_) {
@@ -39,7 +39,7 @@ MotionEncoder::MotionEncoder(const RendererConfig& config, const tensor::WeightM
 
 std::vector<at::Tensor> MotionEncoder::maps(const at::Tensor& picture) const {
   require(picture.dim() == 4 && picture.size(1) == 3, ErrorCode::invalid_argument,
-          "the motion encoder takes a picture [B, 3, S, S], got {} axes", picture.dim());
+          "the motion encoder expects images [B, 3, S, S], got {} axes", picture.dim());
   at::Tensor x = at::leaky_relu(at::conv2d(picture, conv1_weight_, conv1_bias_, 1, 1), 0.2);
   std::vector<at::Tensor> maps;
   for (const DownResBlock& block : blocks_) maps.push_back(x = block(x));

@@ -57,7 +57,7 @@ std::optional<Square> face_square(const std::vector<FaceBox>& boxes, int64_t hei
     square = {cx - half, cy - half, cx + half, cy + half};
   }
   require(square.x2 > square.x1 && square.y2 > square.y1, ErrorCode::invalid_argument,
-          "no square is left of the face in a picture of {}x{}; crop it by hand or use a larger picture", width,
+          "the square around the face is empty in an image of {}x{}; crop it by hand or use a larger image", width,
           height);
   return square;
 }
@@ -94,7 +94,7 @@ at::Tensor border_mask(int64_t side, int64_t margin) {
 at::Tensor paste_back(const at::Tensor& face, const at::Tensor& full, const Square& square, const at::Tensor& mask) {
   const int64_t h = square.y2 - square.y1, w = square.x2 - square.x1;
   require(square.x1 >= 0 && square.y1 >= 0 && h > 0 && w > 0 && square.x2 <= full.size(3) && square.y2 <= full.size(2),
-          ErrorCode::invalid_argument, "the square [{}, {}) x [{}, {}) is not inside a picture of {}x{}", square.x1,
+          ErrorCode::invalid_argument, "the square [{}, {}) x [{}, {}) is not inside an image of {}x{}", square.x1,
           square.x2, square.y1, square.y2, full.size(3), full.size(2));
   const auto fitted = [&](const at::Tensor& x) { return at::upsample_bilinear2d(x, {h, w}, /*align_corners=*/false); };
   at::Tensor out = full.expand({face.size(0), -1, -1, -1}).clone(at::MemoryFormat::Contiguous);
@@ -122,7 +122,7 @@ at::Tensor frames_to_pixels(const at::Tensor& frames, FrameRange range) {
 at::Tensor pixels_to_frames(const at::Tensor& pixels) {
   const at::Tensor batch = pixels.dim() == 3 ? pixels.unsqueeze(0) : pixels;
   require(batch.dim() == 4 && batch.size(3) == 3 && batch.scalar_type() == at::kByte, ErrorCode::invalid_argument,
-          "pictures are 8-bit [H, W, 3] or [B, H, W, 3], got [{}]", fmt::join(pixels.sizes(), ", "));
+          "images must be 8-bit [H, W, 3] or [B, H, W, 3], got [{}]", fmt::join(pixels.sizes(), ", "));
   return (batch.permute({0, 3, 1, 2}).to(at::kFloat) / 255).contiguous();
 }
 

@@ -118,7 +118,7 @@ void FaceDetector::collect(const at::Tensor& scores, const at::Tensor& offsets, 
 FaceDetections FaceDetector::detect(const at::Tensor& picture) const {
   require(picture.dim() == 3 && picture.size(2) == 3 && picture.scalar_type() == at::kByte &&
               picture.size(0) >= kMinSide && picture.size(1) >= kMinSide,
-          ErrorCode::invalid_argument, "the face detector takes 8-bit pictures [H, W, 3] of at least {}x{}, got [{}]",
+          ErrorCode::invalid_argument, "the face detector expects 8-bit images [H, W, 3] of at least {}x{}, got [{}]",
           kMinSide, kMinSide, fmt::join(picture.sizes(), ", "));
   const at::Tensor& like = stages_.front().convs.front().weight;
   const at::Tensor mean_bgr = at::tensor({104.0f, 117.0f, 123.0f}).view({1, 3, 1, 1});

@@ -19,7 +19,7 @@ FrameDecoder::FrameDecoder(const RendererConfig& config, const tensor::WeightMap
 
 at::Tensor FrameDecoder::forward(const std::vector<at::Tensor>& aligned) const {
   require(aligned.size() == levels_.size() + 1, ErrorCode::invalid_argument,
-          "the frame decoder takes aligned features of {} levels, got {}", levels_.size() + 1, aligned.size());
+          "the frame decoder expects aligned features of {} levels, got {}", levels_.size() + 1, aligned.size());
   at::Tensor x = aligned[0];
   for (std::size_t i = 0; i < levels_.size(); ++i) {
     const Level& level = levels_[i];

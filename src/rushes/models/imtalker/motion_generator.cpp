@@ -38,7 +38,7 @@ MotionGenerator::MotionGenerator(const GeneratorConfig& config, const tensor::We
           "motion generator: windows of {} and contexts of {} video frames; both must be at least 1",
           config.window_frames(), config.num_prev_frames);
   require(audio_.input_width() == config.dim_audio && audio_.output_width() == config.dim_condition,
-          ErrorCode::corrupt_data, "motion generator: audio_projection takes {} to {}, expected {} to {}",
+          ErrorCode::corrupt_data, "motion generator: audio_projection maps {} to {}, expected {} to {}",
           audio_.input_width(), audio_.output_width(), config.dim_audio, config.dim_condition);
 }
 

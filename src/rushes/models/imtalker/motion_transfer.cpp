@@ -62,7 +62,7 @@ at::Tensor gather_blocks(const at::Tensor& means, const at::Tensor& best, int64_
 
 MotionTransfer::MotionTransfer(const RendererConfig& config, const tensor::WeightMap& weights) : config_(config) {
   require(config.coarse_levels() > 0, ErrorCode::invalid_argument,
-          "motion transfer: swin_res_threshold {} leaves no level to attention; the coarsest has side {}",
+          "motion transfer: swin_res_threshold {} leaves no level for full attention; the coarsest level has side {}",
           config.swin_res_threshold, config.side(0));
   for (int64_t level = 0; level < config.coarse_levels(); ++level)
     levels_.emplace_back(weights.under(fmt::format("{}.block_efc.", level)), config.num_heads);
@@ -71,7 +71,7 @@ MotionTransfer::MotionTransfer(const RendererConfig& config, const tensor::Weigh
 MotionTransfer::Source MotionTransfer::source(const std::vector<at::Tensor>& motion_maps,
                                               const std::vector<at::Tensor>& features) const {
   require(motion_maps.size() >= levels_.size() && features.size() == static_cast<std::size_t>(config_.levels()),
-          ErrorCode::invalid_argument, "motion transfer: {} motion maps and {} feature maps, needs {} and {}",
+          ErrorCode::invalid_argument, "motion transfer: got {} motion maps and {} feature maps, expected {} and {}",
           motion_maps.size(), features.size(), levels_.size(), config_.levels());
   Source source;
   for (std::size_t level = 0; level < levels_.size(); ++level)

@@ -19,7 +19,7 @@ Renderer::Renderer(const RendererConfig& config, const tensor::WeightMap& weight
 Portrait Renderer::portrait(const at::Tensor& picture) const {
   const int64_t S = config_.picture_side();
   require(picture.sizes() == at::IntArrayRef({1, 3, S, S}), ErrorCode::invalid_argument,
-          "the source picture has shape [{}], expected [1, 3, {}, {}]", fmt::join(picture.sizes(), ", "), S, S);
+          "the source image has shape [{}], expected [1, 3, {}, {}]", fmt::join(picture.sizes(), ", "), S, S);
   const Appearance appearance = appearance_encoder_.forward(picture);
   Portrait portrait{appearance.identity, motion_encoder_.forward(picture), {}};
   const at::Tensor adapted = adapt_.forward(portrait.motion, portrait.identity);

@@ -27,7 +27,7 @@ std::string_view branch_of(const Component& component) {
 
 std::string describe(const std::vector<std::string>& keys) {
   const std::size_t shown = std::min<std::size_t>(keys.size(), 5);
-  return fmt::format("{} tensors, among them {}", keys.size(),
+  return fmt::format("{} tensors, including {}", keys.size(),
                      fmt::join(keys.begin(), keys.begin() + static_cast<std::ptrdiff_t>(shown), ", "));
 }
 
@@ -44,9 +44,10 @@ const Component& choose_branch(const std::vector<Component>& components, Branch 
       }
   std::vector<std::string> prefixes;
   for (const Component& component : components) prefixes.push_back("'" + component.found.prefix + "'");
-  require(components.size() == 1 && branch_of(components.front()) != "critic", ErrorCode::unsupported,
-          "'{}' holds transformers under {}; rushes takes 'generator' or 'generator_ema', or the only one of a file",
-          file.string(), fmt::join(prefixes, ", "));
+  require(
+      components.size() == 1 && branch_of(components.front()) != "critic", ErrorCode::unsupported,
+      "'{}' has transformers under {}; rushes uses 'generator' or 'generator_ema', or the only transformer of a file",
+      file.string(), fmt::join(prefixes, ", "));
   return components.front();
 }
 
@@ -61,12 +62,11 @@ Component load_part(const fs::path& file, Part part, Branch branch) {
     kinds.emplace(name(component.found.part));
     if (component.found.part == part) components.push_back(std::move(component));
   }
-  require(!components.empty(), ErrorCode::not_found, "'{}' holds no {} of a Wan model, but {}", file.string(),
-          name(part),
+  require(!components.empty(), ErrorCode::not_found, "'{}' has no {} of a Wan model, but {}", file.string(), name(part),
           kinds.empty() ? describe(checkpoint.tensors.keys()) : fmt::format("a {}", fmt::join(kinds, " and a ")));
   if (part == Part::transformer) return choose_branch(components, branch, file);
-  require(components.size() == 1, ErrorCode::unsupported, "'{}' holds {} parts of kind {}; one was expected",
-          file.string(), components.size(), name(part));
+  require(components.size() == 1, ErrorCode::unsupported, "'{}' has {} parts of kind {}; expected one", file.string(),
+          components.size(), name(part));
   return std::move(components.front());
 }
 
@@ -91,8 +91,8 @@ void read_config_json(const fs::path& file, TransformerConfig& config) {
   const auto read = [&](const char* key, int64_t& value) {
     if (!json.contains(key) || !json[key].is_number_unsigned()) return;
     const auto given = json[key].get<uint64_t>();
-    require(given >= 1 && given <= 1'000'000, ErrorCode::invalid_argument, "'{}': {} is {}, allowed are 1 to 1000000",
-            json_file.string(), key, given);
+    require(given >= 1 && given <= 1'000'000, ErrorCode::invalid_argument,
+            "'{}': {} is {}; it must be from 1 to 1000000", json_file.string(), key, given);
     value = static_cast<int64_t>(given);
   };
   if (json.contains("dim") && json["dim"] != config.dim) return;  // of another model
@@ -129,7 +129,7 @@ std::vector<Component> find_components(const WeightMap& tensors) {
       const auto name = rename ? original_name(parts[i].part, own_keys[i][k], residual_blocks) : own_keys[i][k];
       if (!name) continue;
       require(!components[i].tensors.contains(*name), ErrorCode::corrupt_data,
-              "the tensor '{}{}' exists twice, as '{}'", parts[i].prefix, own_keys[i][k], *name);
+              "the tensor '{}{}' exists twice, both times as '{}'", parts[i].prefix, own_keys[i][k], *name);
       components[i].tensors.set(*name, *own_tensors[i][k]);
     }
   }
@@ -138,8 +138,8 @@ std::vector<Component> find_components(const WeightMap& tensors) {
 
 WeightMap load_transformer(const fs::path& file, const TransformerConfig& config, Branch branch) {
   require(config.num_heads > 0 && config.dim % config.num_heads == 0, ErrorCode::invalid_argument,
-          "{}: num_heads {} does not divide dim {}; no shape tells the number of heads, so set it in the model's "
-          "manifest or config.json",
+          "{}: num_heads {} does not divide dim {}; the number of heads cannot be inferred from shapes, so set it in "
+          "the model's manifest or config.json",
           where(file, Part::transformer), config.num_heads, config.dim);
   Component component = load_part(file, Part::transformer, branch);
   check_complete(component.tensors, parameter_shapes(config), where(file, Part::transformer));

@@ -123,11 +123,12 @@ TransformerConfig infer_transformer(const WeightMap& tensors) {
   int64_t patch_elements = 1, head = 0;
   for (const int64_t extent : config.patch_size)
     require(!__builtin_mul_overflow(patch_elements, extent, &patch_elements), ErrorCode::corrupt_data,
-            "patch_embedding.weight has absurd extents");
+            "patch_embedding.weight has an impossible shape");
   extents.read(head, "head.head.weight", 2, 0);
-  require(head % patch_elements == 0, ErrorCode::corrupt_data,
-          "head.head.weight has {} rows, which patches of {} elements do not divide: no Wan transformer", head,
-          patch_elements);
+  require(
+      head % patch_elements == 0, ErrorCode::corrupt_data,
+      "head.head.weight has {} rows, which is not a multiple of the patch size of {} elements: not a Wan transformer",
+      head, patch_elements);
   if (head > 0) config.out_dim = head / patch_elements;
   if (extents.has("img_emb.") || extents.has("blocks.0.cross_attn.k_img.")) config.model_type = ModelType::i2v;
   extents.read(config.image_dim, "img_emb.proj.1.weight", 2, 1);
@@ -189,7 +190,8 @@ VaeConfig infer_vae(const WeightMap& tensors) {
   config.dim_mult.clear();
   for (const int64_t width : levels.widths) {
     require(width > 0 && width % config.dim == 0, ErrorCode::corrupt_data,
-            "a level of the autoencoder has {} channels, no multiple of its width {}: no Wan VAE", width, config.dim);
+            "a level of the autoencoder has {} channels, which is not a multiple of its width {}: not a Wan VAE", width,
+            config.dim);
     config.dim_mult.push_back(width / config.dim);
   }
   config.temporal_downsample = std::move(levels.temporal);

@@ -267,10 +267,10 @@ TEST(WanCheckpoint, a_file_of_another_part_is_named_as_what_it_is) {
   const fs::path& folder = scratch.path;
   forge::write_sparse_torch_zip(folder / "vae.pth", {{"", manifest("wan2.1_vae")}});
   EXPECT_THAT(message_of([&] { load_transformer(folder / "vae.pth", {}); }, ErrorCode::not_found),
-              HasSubstr("holds no transformer of a Wan model, but a vae"));
+              HasSubstr("has no transformer of a Wan model, but a vae"));
   forge::write_sparse_safetensors(folder / "other", {{"conv.weight", {3}}, {"fc.weight", {2}}});
   EXPECT_THAT(message_of([&] { load_vae(folder / "other", {}); }, ErrorCode::not_found),
-              HasSubstr("2 tensors, among them conv.weight, fc.weight"));
+              HasSubstr("2 tensors, including conv.weight, fc.weight"));
 }
 
 TEST(WanCheckpoint, growth_layers_with_too_many_channels_keep_the_last) {
@@ -327,11 +327,11 @@ TEST(WanCheckpoint, absurd_shapes_give_an_error_not_a_crash) {
   tensor::WeightMap weights;
   weights.set("patch_embedding.weight", at::zeros({1, 1, 3, 3, 3}));
   weights.set("head.head.weight", at::zeros({10, 1}));
-  EXPECT_THAT(message_of([&] { infer_transformer(weights); }), HasSubstr("do not divide"));
+  EXPECT_THAT(message_of([&] { infer_transformer(weights); }), HasSubstr("not a multiple of the patch size"));
   tensor::WeightMap vae;
   vae.set("encoder.conv1.bias", at::zeros({4}));
   vae.set("encoder.downsamples.0.residual.6.bias", at::zeros({5}));
-  EXPECT_THAT(message_of([&] { infer_vae(vae); }), HasSubstr("no multiple"));
+  EXPECT_THAT(message_of([&] { infer_vae(vae); }), HasSubstr("not a multiple of its width"));
 }
 
 }  // namespace

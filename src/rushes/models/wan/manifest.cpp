@@ -28,7 +28,7 @@ TransformerPart read_transformer(ManifestSection section) {
   section.check(config.freq_dim % 2 == 0, "freq_dim", "must be even, not {}", config.freq_dim);
   section.check(config.local_attn_size != 0, "local_attn_size", "must be -1 (all) or at least 1");
   section.check(config.local_attn_size < 0 || config.sink_size < config.local_attn_size, "sink_size",
-                "{} leaves nothing of a window of {} latent frames", config.sink_size, config.local_attn_size);
+                "{} leaves no room in a window of {} latent frames", config.sink_size, config.local_attn_size);
   return part;
 }
 
@@ -47,7 +47,7 @@ TextEncoderPart read_text_encoder(ManifestSection section) {
 AutoencoderPart read_autoencoder(ManifestSection section) {
   AutoencoderPart part;
   const std::string kind = section.text("kind");
-  section.check(kind == "vae" || kind == "tiny", "kind", "is '{}', allowed are vae and tiny", printable(kind));
+  section.check(kind == "vae" || kind == "tiny", "kind", "is '{}'; allowed values are vae and tiny", printable(kind));
   part.kind = kind == "vae" ? AutoencoderKind::vae : AutoencoderKind::tiny;
   part.file = section.file("file");
   if (part.kind == AutoencoderKind::vae) {
@@ -82,7 +82,7 @@ Defaults read_defaults(ManifestSection section) {
     section.check(list[i] <= static_cast<double>(defaults.num_train_timestep), "denoising_step_list",
                   "has {}, more than num_train_timestep {}", list[i], defaults.num_train_timestep);
     section.check(i == 0 || list[i] < list[i - 1], "denoising_step_list",
-                  "must fall from entry to entry ({} follows {})", list[i], list[i == 0 ? 0 : i - 1]);
+                  "must decrease from entry to entry ({} follows {})", list[i], list[i == 0 ? 0 : i - 1]);
   }
   const int64_t block = defaults.num_frame_per_block, first = defaults.independent_first_frame ? 1 : 0;
   section.check((defaults.segment_latent_frames - first) % block == 0, "segment_length",

@@ -61,8 +61,8 @@ bool is_few_step(const fs::path& transformer) {
 ModelDirectory open_published(const fs::path& directory, const ModelDirectoryOverrides& overrides) {
   const Published found = find_published(directory, overrides);
   require(found.missing.empty(), ErrorCode::not_found,
-          "'{}' holds neither a {} nor the files of a published Wan model: missing {}", directory.string(),
-          kManifestName, fmt::join(found.missing, ", "));
+          "'{}' has neither a {} nor all files of a published Wan model: missing {}", directory.string(), kManifestName,
+          fmt::join(found.missing, ", "));
   ModelDirectory model;
   model.directory = directory;
   model.name = directory.filename().string();
@@ -72,7 +72,8 @@ ModelDirectory open_published(const fs::path& directory, const ModelDirectoryOve
   model.transformer.config = read_transformer_config(model.transformer.file, model.transformer.branch);
   model.text_encoder = {found.text_encoder, read_umt5_config(found.text_encoder)};
   require(model.transformer.config.text_dim == model.text_encoder.config.dim, ErrorCode::invalid_argument,
-          "'{}' was trained on text of width {}, '{}' gives {}; they do not belong together",
+          "'{}' was trained with text embeddings of width {}, but '{}' produces width {}; the two files do not belong "
+          "together",
           model.transformer.file.string(), model.transformer.config.text_dim, found.text_encoder.string(),
           model.text_encoder.config.dim);
   model.autoencoder.file = found.vae;

@@ -70,8 +70,8 @@ at::Tensor frames_to_uint8(const at::Tensor& video, PixelFormula formula) {
 }
 
 at::Tensor image_to_frame(const at::Tensor& image, int64_t height, int64_t width, tensor::Resampling filter) {
-  require(image.dim() == 3 && image.size(2) == 3, ErrorCode::invalid_argument, "a first picture is [H, W, 3], got [{}]",
-          fmt::join(image.sizes(), ", "));
+  require(image.dim() == 3 && image.size(2) == 3, ErrorCode::invalid_argument,
+          "a first image must be [H, W, 3], got [{}]", fmt::join(image.sizes(), ", "));
   const at::Tensor small = tensor::resize(image, height, width, filter);
   return small.to(at::kFloat).div_(255).sub_(0.5).div_(0.5).permute({2, 0, 1}).unsqueeze(1).unsqueeze(0).contiguous();
 }

@@ -11,7 +11,7 @@ TextEncoder::TextEncoder(std::shared_ptr<const text::Tokenizer> tokenizer, std::
                          at::Device device)
     : tokenizer_(std::move(tokenizer)), encoder_(std::move(encoder)), device_(device) {
   require(tokenizer_->vocabulary_size() <= encoder_->config().vocab, ErrorCode::corrupt_data,
-          "the tokenizer has {} ids, the text encoder embeddings for {}; do they belong together?",
+          "the tokenizer has {} ids, but the text encoder has embeddings for {}; do they belong together?",
           tokenizer_->vocabulary_size(), encoder_->config().vocab);
 }
 

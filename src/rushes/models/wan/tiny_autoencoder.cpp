@@ -37,8 +37,8 @@ std::vector<Plan> decoder_plan(const TinyAutoencoderConfig& config) {
   const auto& widths = config.decoder_widths;
   require(widths.size() == 4 && config.decoder_time_upscale.size() == 2 && config.decoder_space_upscale.size() == 3,
           ErrorCode::invalid_argument,
-          "a tiny decoder has 4 widths, 2 time and 3 space up-scalings, the config has {}, {} and {}", widths.size(),
-          config.decoder_time_upscale.size(), config.decoder_space_upscale.size());
+          "a tiny decoder needs 4 widths, 2 time and 3 space up-scalings, but the config has {}, {} and {}",
+          widths.size(), config.decoder_time_upscale.size(), config.decoder_space_upscale.size());
   std::vector<Plan> plan = {{Kind::clamp}, {Kind::conv, config.latent_channels, widths[0]}, {Kind::relu}};
   for (std::size_t stage = 0; stage < 3; ++stage) {
     const bool grows = stage > 0 && config.decoder_time_upscale[stage - 1];
@@ -103,8 +103,8 @@ std::vector<TinyLayer> build(const std::vector<Plan>& plan, const tensor::Weight
       const at::Tensor& weight = weights.at(key + "conv.weight", {-1, p.in, 1, 1});
       const int64_t needed = p.out * p.factor;
       require(weight.size(0) >= needed, ErrorCode::corrupt_data,
-              "tensor '{}conv.weight' has {} output channels, the configured time up-scaling needs at least {}", key,
-              weight.size(0), needed);
+              "tensor '{}conv.weight' has {} output channels, but the configured time up-scaling needs at least {}",
+              key, weight.size(0), needed);
       layer.weight.push_back(packed(weight.narrow(0, weight.size(0) - needed, needed)));
     }
     layers.push_back(std::move(layer));

@@ -31,7 +31,7 @@ TransformerCore::TransformerCore(const TransformerConfig& config, const tensor::
 
 TextContext TransformerCore::context(const at::Tensor& text, const at::Tensor& image) const {
   require(image.defined() == (config_.model_type == ModelType::i2v), ErrorCode::invalid_argument,
-          "this model {} image tokens", (config_.model_type == ModelType::i2v) ? "needs" : "takes no");
+          "this model {} image tokens", (config_.model_type == ModelType::i2v) ? "needs" : "does not accept");
   const at::Tensor rows = text_.forward(text);
   TextContext context;
   for (const Block& block : blocks_) context.text.push_back(block.cross_text(rows));
@@ -121,7 +121,7 @@ at::Tensor CausalTransformer::forward(const at::Tensor& latents, const at::Tenso
   require(t.dim() == 2 && t.size(0) == B && t.size(1) == grid.latent_frames, ErrorCode::invalid_argument,
           "t must be [{}, {}], one time per latent frame", B, grid.latent_frames);
   require(grid.height * grid.width == past.options().tokens_per_frame, ErrorCode::invalid_argument,
-          "the cache was made for {} tokens a latent frame, these latents have {} x {}",
+          "the cache was created for {} tokens per latent frame, but these latents have {} x {}",
           past.options().tokens_per_frame, grid.height, grid.width);
   return core_.flow(latents, core_.embed_time(t), text, grid,
                     [&](int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {

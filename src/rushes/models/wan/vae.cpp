@@ -46,8 +46,9 @@ std::vector<StagePlan> decoder_plan(const VaeConfig& config) {
 const VaeConfig& checked(const VaeConfig& config) {
   const auto channels = static_cast<std::size_t>(config.z_dim);
   require(!config.dim_mult.empty() && config.temporal_downsample.size() + 1 == config.dim_mult.size(),
-          ErrorCode::invalid_argument, "a VAE of {} levels needs {} entries in temporal_downsample, the config has {}",
-          config.dim_mult.size(), config.dim_mult.size() - 1, config.temporal_downsample.size());
+          ErrorCode::invalid_argument,
+          "a VAE with {} levels needs {} entries in temporal_downsample, but the config has {}", config.dim_mult.size(),
+          config.dim_mult.size() - 1, config.temporal_downsample.size());
   require(config.mean.size() == channels && config.std.size() == channels, ErrorCode::invalid_argument,
           "z_dim is {}, but the config has {} means and {} standard deviations", channels, config.mean.size(),
           config.std.size());
@@ -241,7 +242,7 @@ at::Tensor VaeEncoder::forward(const at::Tensor& video, VaeState& state) const {
           "the video has shape [{}], the VAE encodes [B, 3, T, H, W] with H and W multiples of {}",
           fmt::join(video.sizes(), ", "), side);
   require(video.size(2) > 0 && (video.size(2) - alone) % stride == 0, ErrorCode::invalid_argument,
-          "{} video frames do not make whole latent frames here: give {}a multiple of {}", video.size(2),
+          "{} video frames do not map to a whole number of latent frames; give {}a multiple of {}", video.size(2),
           alone == 1 ? "1 and " : "", stride);
   VaeState next = state;
   const at::Tensor frames = in_layout(video, compute_);

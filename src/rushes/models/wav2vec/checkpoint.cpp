@@ -88,15 +88,16 @@ Config read_config(const fs::path& file) {
   if (!fs::is_regular_file(json_file)) return {};
   std::ifstream in(json_file);
   const auto json = nlohmann::json::parse(in, nullptr, /*allow_exceptions=*/false);
-  require(json.is_object(), ErrorCode::corrupt_data, "'{}' is no JSON object", json_file.string());
+  require(json.is_object(), ErrorCode::corrupt_data, "'{}' is not a JSON object", json_file.string());
   Config config;
   try {
-    require(!json.value("do_stable_layer_norm", false) && json.value("feat_extract_norm", "group") == "group" &&
-                !json.value("conv_bias", false) && json.value("hidden_act", "gelu") == "gelu",
-            ErrorCode::unsupported,
-            "'{}' is not of the base architecture (do_stable_layer_norm false, feat_extract_norm group, conv_bias "
-            "false, gelu)",
-            json_file.string());
+    require(
+        !json.value("do_stable_layer_norm", false) && json.value("feat_extract_norm", "group") == "group" &&
+            !json.value("conv_bias", false) && json.value("hidden_act", "gelu") == "gelu",
+        ErrorCode::unsupported,
+        "'{}' does not describe the base architecture (do_stable_layer_norm false, feat_extract_norm group, conv_bias "
+        "false, gelu)",
+        json_file.string());
     config.hidden_size = json.value("hidden_size", config.hidden_size);
     config.num_hidden_layers = json.value("num_hidden_layers", config.num_hidden_layers);
     config.num_attention_heads = json.value("num_attention_heads", config.num_attention_heads);
@@ -121,7 +122,7 @@ Config read_config(const fs::path& file) {
               config.conv_kernel.size() == config.conv_dim.size() &&
               config.conv_stride.size() == config.conv_dim.size(),
           ErrorCode::corrupt_data,
-          "'{}': sizes must be between 1 and 99999, and conv_dim, conv_kernel, conv_stride of one length",
+          "'{}': sizes must be from 1 to 99999, and conv_dim, conv_kernel and conv_stride must have the same length",
           json_file.string());
   return config;
 }

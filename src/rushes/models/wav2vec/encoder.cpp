@@ -28,7 +28,7 @@ int64_t samples_of(int64_t video_frames, double fps, int64_t sampling_rate) {
 
 at::Tensor pad_with_last(const at::Tensor& wave, int64_t samples) {
   require(wave.dim() == 2 && wave.size(1) > 0 && wave.size(1) <= samples, ErrorCode::invalid_argument,
-          "a wave of {} samples cannot be padded to {}", wave.size(-1), samples);
+          "a waveform of {} samples cannot be padded to {}", wave.size(-1), samples);
   const int64_t missing = samples - wave.size(1);
   return missing == 0 ? wave : at::cat({wave, wave.narrow(1, wave.size(1) - 1, 1).expand({-1, missing})}, 1);
 }
@@ -112,7 +112,7 @@ at::Tensor Encoder::features(const at::Tensor& wave) const {
   at::Tensor x = wave.unsqueeze(1);
   for (std::size_t i = 0; i < convs_.size(); ++i) {
     require(x.size(2) >= config_.conv_kernel[i], ErrorCode::invalid_argument,
-            "wav2vec2: {} samples of sound are too few for one feature", wave.size(1));
+            "wav2vec2: {} audio samples are too few for one feature", wave.size(1));
     x = at::conv1d(x, convs_[i], {}, config_.conv_stride[i]);
     if (i == 0) x = at::group_norm(x, x.size(1), group_norm_.weight, group_norm_.bias, 1e-5);
     x = at::gelu(x);
@@ -131,7 +131,7 @@ at::Tensor Encoder::layer(const Layer& layer, const at::Tensor& x) const {
 
 std::vector<at::Tensor> Encoder::hidden_states(const at::Tensor& wave, int64_t length) const {
   require(wave.dim() == 2 && length > 0, ErrorCode::invalid_argument,
-          "wav2vec2 takes waves [B, S] and at least one time step, got {} axes and {}", wave.dim(), length);
+          "wav2vec2 expects waveforms [B, S] and at least one time step, got {} axes and {}", wave.dim(), length);
   const at::Tensor x = projection_(norm(interpolate_time(features(wave.to(dtype())), length), projection_norm_));
   const at::Tensor positions =
       at::conv1d(x.transpose(1, 2), trainable_ ? position_weight() : position_weight_, position_bias_, 1,

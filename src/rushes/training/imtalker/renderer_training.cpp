@@ -186,7 +186,7 @@ void save_sheet(const tensor::WeightMap& weights, const RendererOptions& options
 tensor::WeightMap of_stage(const std::filesystem::path& file, const std::map<std::string, at::Tensor>& fresh,
                            RendererPart part) {
   if (std::filesystem::exists(file)) return tensor::load_safetensors(file);
-  log::warning("{} is not there: begin with its stage", file.string());
+  log::warning("{} does not exist; run its training stage first", file.string());
   return presented(tensor::WeightMap(held_for_training(fresh, part)));
 }
 

@@ -182,7 +182,8 @@ int64_t begin_with(std::map<std::string, at::Tensor>& tensors, const std::filesy
   for (auto& [key, value] : tensors) {
     if (!earlier.contains(key)) continue;
     require(earlier.at(key).sizes() == value.sizes(), ErrorCode::corrupt_data,
-            "{}: '{}' is of a model with other dimensions; train into another folder", file.string(), key);
+            "{}: '{}' belongs to a model with other dimensions; choose another folder for the training", file.string(),
+            key);
     value = earlier.at(key).to(at::kFloat);
     ++taken;
   }

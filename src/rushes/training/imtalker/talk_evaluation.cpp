@@ -27,7 +27,7 @@ constexpr int64_t kJaw = 10, kYaw = 1, kGazeX = 6;  // in a motion latent
 std::shared_ptr<const generation::TalkParts> open_parts(const std::filesystem::path& directory) {
   const auto loaded = generation::load_model({.path = directory.string()});
   const auto* model = dynamic_cast<const generation::TalkModel*>(loaded.get());
-  require(model != nullptr, ErrorCode::invalid_argument, "'{}' is no talking head", directory.string());
+  require(model != nullptr, ErrorCode::invalid_argument, "'{}' is not a talking-head model", directory.string());
   return model->parts();
 }
 

@@ -62,7 +62,8 @@ std::vector<at::Tensor> guided(const Model& teacher, const LatentBatch& batch, c
     x = x + flow * (sigma_of(i + 1) - sigma);
   }
   require(kept.size() == keep.size(), ErrorCode::invalid_argument,
-          "{} teacher steps do not stop where the sampler does; a multiple of 4 does", options.teacher_steps);
+          "teacher_steps must be a multiple of 4, to stop at the timesteps of the sampler (got {})",
+          options.teacher_steps);
   kept.push_back(x);
   return kept;
 }

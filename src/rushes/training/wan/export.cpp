@@ -47,7 +47,7 @@ void export_model(const std::filesystem::path& directory, const std::string& wei
   // What was written must be what a later start reads.
   const wan::ModelDirectory read = wan::open_model_directory(output);
   require(read.transformer.config == model.transformer.config && read.defaults == model.defaults, ErrorCode::internal,
-          "{} does not read back as it was written", (output / kManifestName).string());
+          "{} cannot be read back as it was written", (output / kManifestName).string());
 }
 
 }  // namespace rushes::training

@@ -26,7 +26,7 @@ at::Tensor as_tensor(const std::vector<float>& wave) { return at::tensor(wave, a
 
 Check compare(std::string what, const json& got, const json& wanted) {
   const bool passed = got == wanted;
-  return {std::move(what), passed, passed ? "" : fmt::format("got {}, wanted {}", got.dump(), wanted.dump())};
+  return {std::move(what), passed, passed ? "" : fmt::format("got {}, expected {}", got.dump(), wanted.dump())};
 }
 
 Produced audio_normalise(const Case& c) {
@@ -49,8 +49,8 @@ Produced audio_resample(const Case& c) {
   Produced produced;
   for (const auto& [name, rate] : c.hyper.at("orig_sr").items()) {
     const std::string prefix = "in.x";
-    require(name.starts_with(prefix), ErrorCode::corrupt_data, "{}: the input '{}' is not called {}...", c.name, name,
-            prefix);
+    require(name.starts_with(prefix), ErrorCode::corrupt_data, "{}: the name of the input '{}' does not begin with {}",
+            c.name, name, prefix);
     produced.tensors["out.from" + name.substr(prefix.size())] =
         as_tensor(audio::resample(values(c.recorded.at(name)), rate.get<int64_t>(), c.hyper.at("target_sr")));
   }

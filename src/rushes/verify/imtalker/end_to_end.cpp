@@ -74,7 +74,7 @@ Check crop_agrees(const Case& c) {
   const at::Tensor cut = image.slice(0, square->y1, square->y2).slice(1, square->x1, square->x2);
   const at::Tensor resized = tensor::resize(cut, source.size(0), source.size(1), tensor::Resampling::bicubic);
   const int64_t levels = (resized.to(at::kInt) - source.to(at::kCPU, at::kInt)).abs().max().item<int64_t>();
-  return {"crop and resize of the source picture", levels <= 1, fmt::format("differs by {} levels", levels)};
+  return {"crop and resize of the source image", levels <= 1, fmt::format("differs by {} levels", levels)};
 }
 
 Produced e2e_audio_driven(const Case& c) {

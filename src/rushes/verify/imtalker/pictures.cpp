@@ -58,7 +58,7 @@ Produced face_crop(const Case& c) {
     if (i < table.size() && table[i].contains("offline_cli")) {
       const json got = as_json(imtalker::face_square(boxes, height, width, CropRule::strict()));
       produced.checks.push_back({fmt::format("row {}, strict rule", i), got == table[i]["offline_cli"],
-                                 fmt::format("got {}, wanted {}", got.dump(), table[i]["offline_cli"].dump())});
+                                 fmt::format("got {}, expected {}", got.dump(), table[i]["offline_cli"].dump())});
     }
   }
   produced.tensors["out.server"] = at::tensor(server, at::TensorOptions(at::kLong)).view({-1, 4});

@@ -82,7 +82,7 @@ Produced imt_coarse(const Case& c) {
   const double deviation = (level.align(c.input("in.A"), source) - found.aligned).abs().max().item<double>();
   const double allowed = c.target.dtype == at::kFloat ? 1e-5 : 5e-2;
   produced.checks.push_back(
-      {"both ways of attention agree", deviation <= allowed, fmt::format("they differ by {}", deviation)});
+      {"both implementations of attention agree", deviation <= allowed, fmt::format("they differ by {}", deviation)});
   return produced;
 }
 

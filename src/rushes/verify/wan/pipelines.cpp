@@ -122,8 +122,10 @@ Produced few_step(const Case& c) {
 
 Produced multi_step(const Case& c) {
   const json& settings = c.hyper.at("pipeline");
-  require(settings.value("start_frame_index", int64_t{0}) == 0, ErrorCode::unsupported,
-          "{}: start_frame_index other than 0 leaves zero keys in front that are attended; not supported", c.name);
+  require(
+      settings.value("start_frame_index", int64_t{0}) == 0, ErrorCode::unsupported,
+      "{}: start_frame_index other than 0 is not supported: attention would include zero keys before the first frame",
+      c.name);
   const auto model = transformer_of(c);
   const at::Tensor& drawn = c.input("noise");
   const generation::SamplingOptions sampling{.denoising_steps = {},
@@ -332,7 +334,7 @@ Produced interactive_session(const Case& c) {
       got["current_prompt"] = session.prompt();
       got["current_guidance"] = session.guidance_scale();
       out.checks.push_back({fmt::format("session {} step {} {}", number, index++, step.at("op").dump()), got == step,
-                            got == step ? "" : fmt::format("got {}, wanted {}", got.dump(), step.dump())});
+                            got == step ? "" : fmt::format("got {}, expected {}", got.dump(), step.dump())});
     }
     ++number;
   }

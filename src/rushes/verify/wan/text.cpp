@@ -20,7 +20,7 @@ using nlohmann::json;
 /// One check: passed if both are equal, else its detail shows them.
 Check compare(std::string what, const json& got, const json& wanted) {
   const bool passed = got == wanted;
-  return {std::move(what), passed, passed ? "" : fmt::format("got {}, wanted {}", got.dump(), wanted.dump())};
+  return {std::move(what), passed, passed ? "" : fmt::format("got {}, expected {}", got.dump(), wanted.dump())};
 }
 
 /// Number and text of an entry, short enough for a line.
@@ -33,7 +33,7 @@ std::string label(size_t index, const json& in) {
 Produced umt5_encoder(const Case& c) {
   const wan::Umt5Config config = text_config(c.hyper);
   require(!c.hyper.value("shared_pos", false), ErrorCode::unsupported,
-          "{}: shared_pos is T5, a UMT5 encoder has positions in every layer", c.name);
+          "{}: shared_pos belongs to T5; a UMT5 encoder has position embeddings in each layer", c.name);
   const wan::Umt5Encoder encoder(config, c.weights);
   const at::Tensor &ids = c.input("ids"), &mask = c.input("mask");
   Produced out;
