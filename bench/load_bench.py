@@ -108,7 +108,7 @@ def under_load(server, options, kinds, pacing):
     server.end(session)
     result = {"viewers": kinds, "pacing": pacing or "asap", "load_average": os.getloadavg()[0],
               "fps_alone": alone[0], "fps_loaded": loaded[0], "model_ms_per_frame_alone": alone[1], "model_ms_per_frame_loaded": loaded[1], "seen": seen}
-    print(f"{kinds} {'in real time' if pacing else 'as fast as it goes'}: {alone[0]:.1f} -> {loaded[0]:.1f} fps, model {alone[1]:.1f} -> {loaded[1]:.1f} ms a frame")
+    print(f"{kinds} {'in real time' if pacing else 'at full speed'}: {alone[0]:.1f} -> {loaded[0]:.1f} fps, model {alone[1]:.1f} -> {loaded[1]:.1f} ms a frame")
     for kind in kinds:
         tally = seen[kind]
         latency = tally["latency_ms"]
@@ -211,10 +211,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", default=ROOT / "build/release/apps/rushes/rushes")
     parser.add_argument("--tool", default=ROOT / "build/release/bench/viewer_load")
-    parser.add_argument("--seconds", type=float, default=20, help="of each measurement")
+    parser.add_argument("--seconds", type=float, default=20, help="duration of each measurement")
     parser.add_argument("--hls", type=int, default=1000)
     parser.add_argument("--websocket", type=int, default=200)
-    parser.add_argument("--overhead-only", action="store_true", help="measure only what the server adds to the bare engine")
+    parser.add_argument("--overhead-only", action="store_true", help="measure only the overhead of the server over the bare engine")
     parser.add_argument("--uploads-only", action="store_true", help="measure only viewers beside uploads")
     parser.add_argument("--json", type=pathlib.Path)
     options = parser.parse_args()

@@ -92,9 +92,9 @@ def memory(server, segments):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", default=ROOT / "build/release/apps/rushes/rushes")
-    parser.add_argument("--requests", type=int, default=10, help="for the time to the first frame")
-    parser.add_argument("--segments", type=int, default=100, help="of the long session")
-    parser.add_argument("flags", nargs="*", help="for rushes serve")
+    parser.add_argument("--requests", type=int, default=10, help="number of requests for the time to the first frame")
+    parser.add_argument("--segments", type=int, default=100, help="number of segments of the long session")
+    parser.add_argument("flags", nargs="*", help="flags for rushes serve")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as data_dir:
         server = Server(options.binary, options.flags, data_dir)

@@ -122,7 +122,7 @@ def main():
             late = samples[len(samples) // 2:]
             print(f"{options.minutes:g} minutes: {soak.counts}")
             print(f"resident memory, each tenth: {' '.join(f'{samples[i * (len(samples) - 1) // 10][1]:.0f}' for i in range(11))} MiB")
-            print(f"slope over the second half: {slope(late):+.2f} MiB a minute")
+            print(f"slope over the second half: {slope(late):+.2f} MiB per minute")
             print(f"{len(soak.errors)} errors")
             for error in soak.errors[:20]:
                 print("  " + error)

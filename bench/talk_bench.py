@@ -117,7 +117,7 @@ def realtime(server, sessions, seconds):
     used = (processor_seconds(server.process.pid) - before) / (time.perf_counter() - begin)
     lags = sorted(1000 * lag for result in results for lag in result[0])
     lost, repeated = sum(result[1] for result in results), statistics.mean(result[2] for result in results)
-    print(f"{sessions} live session{'s' if sessions > 1 else ''}, {seconds:g} s: speech sent to its picture received p50 {lags[len(lags) // 2]:.0f} "
+    print(f"{sessions} live session{'s' if sessions > 1 else ''}, {seconds:g} s: speech sent to its frame received p50 {lags[len(lags) // 2]:.0f} "
           f"p95 {lags[int(0.95 * len(lags))]:.0f} worst {lags[-1]:.0f} ms of {len(lags)}; {lost} packets of 40 ms lost; "
           f"{100 * repeated:.1f} % of the pictures repeat the one before; server {100 * used:.0f} % of a core")
 
@@ -144,7 +144,7 @@ def long_speech(server, hours):
             probe = json.loads(subprocess.run(["ffprobe", "-v", "error", "-show_entries", "stream=codec_type,duration", "-of", "json", str(path)],
                                               capture_output=True, text=True, check=True).stdout)
     lengths = {stream["codec_type"]: float(stream["duration"]) for stream in probe["streams"]}
-    print(f"{hours:g} h of speech in {took / 60:.1f} min ({hours * 3600 / took:.2f} x real time): {status['total_frames_generated']} pictures for "
+    print(f"{hours:g} h of speech in {took / 60:.1f} min ({hours * 3600 / took:.2f} x real time): {status['total_frames_generated']} frames for "
           f"{total / HZ:g} s; pictures {lengths['video']:.3f} s, sound {lengths['audio']:.3f} s; resident memory, each tenth: "
           + " ".join(f"{samples[i * (len(samples) - 1) // 10]:.0f}" for i in range(11)) + " MiB")
 
@@ -152,9 +152,9 @@ def long_speech(server, hours):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", default=ROOT / "build/release/apps/rushes/rushes")
-    parser.add_argument("--seconds", type=float, default=30, help="of each live measurement")
-    parser.add_argument("--hours", type=float, default=0, help="of one long speech; 0: none")
-    parser.add_argument("flags", nargs="*", help="for rushes serve")
+    parser.add_argument("--seconds", type=float, default=30, help="duration of each live measurement")
+    parser.add_argument("--hours", type=float, default=0, help="duration of one long speech; 0: none")
+    parser.add_argument("flags", nargs="*", help="flags for rushes serve")
     options = parser.parse_args()
     print(f"{len(os.sched_getaffinity(0))} cores, load average {os.getloadavg()[0]:.1f} before the start")
     print(f"rushes talk, 60 s of speech: {one_shot(options.binary, 60):.2f} x real time")
@@ -165,7 +165,7 @@ def main():
             model = next(model for model in models if "audio" in model["capabilities"]["feeds"])
             print(re.sub(r"\s+", " ", model["description"]))
             times = first_pictures(server, 10)
-            print(f"first 200 ms of speech to first pictures: median {statistics.median(times):.0f}, worst {max(times):.0f} ms of {len(times)}")
+            print(f"first 200 ms of speech to first frames: median {statistics.median(times):.0f}, worst {max(times):.0f} ms of {len(times)}")
             for sessions in (1, 2):
                 realtime(server, sessions, options.seconds)
             if options.hours:

@@ -1,5 +1,5 @@
-// Many viewers of one session at once, on one thread, and what they saw: errors, bytes, latencies. bench/load_bench.py
-// starts the server and puts the figures together; by itself:
+// Load test: many viewers of one session at the same time, on one thread, and what they saw: errors, bytes, latencies.
+// bench/load_bench.py starts the server and puts the figures together; by itself:
 //   viewer_load --port 8000 --session ID --hls 1000 --websocket 200 --seconds 20
 // Prints JSON. Latency of `websocket`: from the time at which the model gave a block (the session's own clock, mapped
 // to ours by its age) to the last byte of its fragment; of `hls` and `mp4`: see below.
@@ -169,7 +169,7 @@ double processor_seconds() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  CLI::App app("Many viewers of one session at once");
+  CLI::App app("Load test: many viewers of one session at the same time");
   Load load;
   uint16_t port = 8000;
   double duration = 20;
@@ -183,7 +183,7 @@ int main(int argc, char** argv) {
   app.add_option("--sse", sse);
   app.add_option("--ndjson", ndjson);
   app.add_option("--mp4", mp4);
-  app.add_option("--stalled", stalled, "WebSockets that never read");
+  app.add_option("--stalled", stalled, "number of WebSockets that never read");
   CLI11_PARSE(app, argc, argv);
   allow_many_sockets();
   load.server = tcp::endpoint(net::ip::make_address("127.0.0.1"), port);

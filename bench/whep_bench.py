@@ -39,7 +39,7 @@ def latency(browser, server, codec, pictures):
     seen, stats, first = tab.evaluate("async () => [seen, await stats(), firstFrame]")
     server.request("DELETE", f"/v1/sessions/{session}")
     tab.close()
-    print(f"{stats['codec']}, one viewer, 640x352 at 25 fps: first picture {first:.0f} ms after the offer; drawn to canvas "
+    print(f"{stats['codec']}, one viewer, 640x352 at 25 fps: first frame {first:.0f} ms after the offer; drawn to canvas "
           f"{percentiles(delays(seen[25:]))}; {stats['lost']} packets lost, {stats['freezes']} freezes")
 
 
@@ -79,7 +79,7 @@ def many(browser, server, peers, seconds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pictures", type=int, default=500)
-    parser.add_argument("--peers", type=int, default=64, help="at most 64, which is the limit of the server")
+    parser.add_argument("--peers", type=int, default=64, help="number of peers, at most 64, the limit of the server")
     parser.add_argument("--seconds", type=float, default=20)
     options = parser.parse_args()
     print(f"{len(os.sched_getaffinity(0))} cores, load average {os.getloadavg()[0]:.1f} before the start")

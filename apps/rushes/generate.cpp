@@ -42,11 +42,11 @@ std::vector<std::string> split_prompts(const std::vector<std::string>& given) {
   std::vector<std::string> prompts;
   for (const std::string& argument : given) {
     require(argument.size() <= kMaxPromptArgument, ErrorCode::invalid_argument,
-            "prompt: {} bytes, at most {} are taken", argument.size(), kMaxPromptArgument);
+            "prompt has {} bytes; at most {} are allowed", argument.size(), kMaxPromptArgument);
     for (std::string& prompt : text::split_prompts(argument)) prompts.push_back(std::move(prompt));
   }
   require(!prompts.empty(), ErrorCode::invalid_argument,
-          "prompt: empty; say what the video shows, e.g. rushes generate \"a red circle moves right\"");
+          "prompt is empty; describe the video, e.g. rushes generate \"a red circle moves right\"");
   return prompts;
 }
 
@@ -131,31 +131,34 @@ void run(const Options& options, bool segments_given) {
   if (profiler) write_profile(*profiler, options.profiling);
   if (!options.quiet) print_summary(recorded, output_to.target, output_to.fps);
   if (recorded.end == RecordingEnd::stopped)
-    fail(ErrorCode::cancelled, "stopped; {} frames are complete", recorded.progress.video_frames);
+    fail(ErrorCode::cancelled, "stopped after {} complete frames", recorded.progress.video_frames);
 }
 
 void add_request_options(CLI::App& command, Options& options) {
   Request& request = options.request;
-  command.add_option("--image,--image_path,--image-path", options.image, "first frame: JPEG, PNG or WebP");
-  command.add_option("--seed", request.seed, "the same seed gives the same video")->capture_default_str();
-  command.add_option("--frames", request.video_frames, "length in video frames, instead of --segments")
+  command.add_option("--image,--image_path,--image-path", options.image,
+                     "image that becomes the first frame: JPEG, PNG or WebP");
+  command.add_option("--seed", request.seed, "random seed; the same seed gives the same video")->capture_default_str();
+  command.add_option("--frames", request.video_frames, "length of the video in frames, instead of --segments")
       ->check(CLI::Range(1, 100'000'000));
-  command.add_option("--size", options.size, "WIDTHxHEIGHT in pixels");
+  command.add_option("--size", options.size, "size of the video, WIDTHxHEIGHT in pixels");
   command.add_option("--fps", request.fps, "video frames per second");
 }
 
 void add_output_options(CLI::App& command, Options& options) {
   command
       .add_option("-o,--output,--output_folder,--output-folder", options.output,
-                  "out.mp4, out.y4m, out.rgb, frames_%05d.png, a folder/, rtmp://host/application/stream, or - for "
-                  "standard output")
+                  "output: out.mp4, out.y4m, out.rgb, frames_%05d.png, a folder/, rtmp://host/application/stream, or - "
+                  "for standard output")
       ->capture_default_str();
-  command.add_option("--format", options.format, "auto (by the name; y4m for -), mp4, y4m, rgb24 or png")
+  command
+      .add_option("--format", options.format,
+                  "output format: auto (by the name of the output; y4m for -), mp4, y4m, rgb24 or png")
       ->capture_default_str();
-  command.add_option("--quality", options.quality, "of H.264: 0 (lossless) to 51")
+  command.add_option("--quality", options.quality, "quality of H.264: 0 (lossless) to 51 (worst)")
       ->check(CLI::Range(0, 51))
       ->capture_default_str();
-  command.add_flag("-q,--quiet", options.quiet, "no progress");
+  command.add_flag("-q,--quiet", options.quiet, "do not print progress");
 }
 
 }  // namespace
@@ -163,13 +166,14 @@ void add_output_options(CLI::App& command, Options& options) {
 void add_generate(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command =
-      app.add_subcommand("generate", "Make a video from prompts; the file can be played while it grows");
+      app.add_subcommand("generate", "Generate a video from prompts; the file can be played while it grows");
   command
       ->add_option("PROMPT,--prompt", options->prompts,
-                   "what the video shows; several (or one with ';' between them) take turns, a segment each")
+                   "description of the video; several prompts (or one string with ';' between them) apply in turn, one "
+                   "per segment")
       ->required();
   CLI::Option* segments = command->add_option("--segments,--num_segments,--num-segments", options->request.segments,
-                                              "how many segments (default: one for each prompt; 0: until stopped)");
+                                              "number of segments (default: one for each prompt; 0: until stopped)");
   add_request_options(*command, *options);
   add_output_options(*command, *options);
   add_model_options(*command, options->model);

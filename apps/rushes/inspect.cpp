@@ -168,7 +168,7 @@ void print_checkpoint(const json& report) {
              report["format"].get<std::string>(), gigabytes(report["file_bytes"].get<int64_t>()),
              report["files"].get<int64_t>(), report["files"] == 1 ? "" : "s", report["tensors"].get<int64_t>(),
              report["parameters"].get<int64_t>(), fmt::join(report["dtypes"].get<std::vector<std::string>>(), " "));
-  if (report["parts"].empty()) fmt::print("  no part of a model that rushes knows\n");
+  if (report["parts"].empty()) fmt::print("  no known part of a model\n");
   for (const json& part : report["parts"]) {
     fmt::print("  {} of the wan family: {}{}{}\n", part["part"].get<std::string>(), part.value("model", "unknown"),
                part["prefix"] == "" ? "" : ", under '" + part["prefix"].get<std::string>() + "'",
@@ -220,11 +220,11 @@ void run(const Options& options) {
 
 void add_inspect(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("inspect", "Say what a checkpoint or model folder is, without loading it");
+  CLI::App* command = app.add_subcommand("inspect", "Describe a checkpoint or model folder, without loading it");
   command->add_option("PATH", options->path, "a .safetensors, .pt, .pth or .ckpt file, an index of shards, or a folder")
       ->required();
   command->add_flag("--tensors", options->tensors, "list every tensor");
-  command->add_flag("--json", options->json, "print JSON");
+  command->add_flag("--json", options->json, "print the result as JSON");
   command->callback([options] { run(*options); });
 }
 

@@ -30,7 +30,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", std::string(RUSHES_VERSION));
   app.require_subcommand(1);
   std::string log_level = "info";
-  app.add_option("--log-level", log_level, "debug, info, warning, error or off")
+  app.add_option("--log-level", log_level, "log level: debug, info, warning, error or off")
       ->envname("RUSHES_LOG_LEVEL")
       ->capture_default_str();
   app.parse_complete_callback([&] { rushes::log::set_level(rushes::log::parse_level(log_level)); });

@@ -45,8 +45,8 @@ std::string default_model() {
   if (const char* named = std::getenv("RUSHES_MODEL"); named && *named) return named;
   const std::string shipped = find_shipped(kShippedModel);
   require(!shipped.empty(), ErrorCode::invalid_argument,
-          "no model: name a model directory with --model or RUSHES_MODEL; the shipped one, {}, is neither above {} nor "
-          "in {}",
+          "there is no model: give a model directory with --model or RUSHES_MODEL; the shipped model, {}, was found "
+          "neither above {} nor in {}",
           kShippedModel, program_path().string(), RUSHES_SOURCE_DIR);
   return shipped;
 }
@@ -85,18 +85,18 @@ void add_model_options(CLI::App& command, generation::ModelOptions& options) {
                      "model directory (default: $RUSHES_MODEL, else the shipped model)");
   command.add_option("--checkpoint,--checkpoint_path,--checkpoint-path", options.checkpoint,
                      "weights that replace the transformer's, e.g. self_forcing_dmd.pt");
-  command.add_flag("--use-ema,--use_ema", options.use_ema, "take the checkpoint's averaged weights");
-  command.add_option("--dtype", options.dtype, "auto, float32 or bfloat16")
+  command.add_flag("--use-ema,--use_ema", options.use_ema, "use the checkpoint's averaged (EMA) weights");
+  command.add_option("--dtype", options.dtype, "data type of the weights: auto, float32 or bfloat16")
       ->check(CLI::IsMember({"auto", "float32", "bfloat16"}))
       ->capture_default_str();
-  command.add_option("--device", options.device, "cpu, cuda, cuda:1, ...")->capture_default_str();
-  command.add_option("--decoder", options.decoder, "which autoencoder decodes: auto, vae or tiny")
+  command.add_option("--device", options.device, "device: cpu, cuda, cuda:1, ...")->capture_default_str();
+  command.add_option("--decoder", options.decoder, "autoencoder that decodes: auto, vae or tiny")
       ->check(CLI::IsMember({"auto", "vae", "tiny"}))
       ->capture_default_str();
 }
 
 void add_threads_option(CLI::App& command, int& threads, const std::string& by_default) {
-  command.add_option("--threads", threads, "cores for the model (default: " + by_default + ")")
+  command.add_option("--threads", threads, "CPU cores for the model (default: " + by_default + ")")
       ->check(CLI::Range(1, 1024));
 }
 

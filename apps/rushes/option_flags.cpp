@@ -54,7 +54,7 @@ void add_flag(CLI::App& command, Options& options, const OptionField& field, con
                    [&options, &field](const std::vector<std::string>& texts) {
                      for (const std::string& text : texts)
                        require(text == texts.front(), ErrorCode::invalid_argument,
-                               "{} is said to be {} and {}; give one", field.name, texts.front(), text);
+                               "{} is given twice, as {} and {}; give one value", field.name, texts.front(), text);
                      options.set(field.name, parse_option(field, texts.front()));
                    },
                    doc)

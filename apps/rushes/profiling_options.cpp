@@ -9,13 +9,13 @@ void add_profiling_options(CLI::App& command, ProfilingOptions& options) {
                    "measure each step, block, segment and stage, and write reports");
   command
       .add_option("--profile-output-dir,--profile_output_dir,--profiling_output_dir", options.report.directory,
-                  "where the reports go")
+                  "folder for the reports")
       ->capture_default_str();
-  command.add_option("--profile-format,--profile_format", options.format, "json, html or both")
+  command.add_option("--profile-format,--profile_format", options.format, "format of the reports: json, html or both")
       ->check(CLI::IsMember({"json", "html", "both"}))
       ->capture_default_str();
   command.add_flag("--profile-raw-data,--profile_raw_data", options.report.raw_data,
-                   "also every sample in a file of its own");
+                   "also write every sample to a separate file");
 }
 
 std::shared_ptr<profiling::Profiler> start_profiler(const ProfilingOptions& options, const generation::Model& model,

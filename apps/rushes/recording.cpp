@@ -115,7 +115,7 @@ RecordingEnd generate(generation::Generator& generator, Writer& writer, Progress
     if (result.outcome == generation::StepOutcome::finished) return RecordingEnd::finished;
     if (result.outcome != generation::StepOutcome::needs_input) continue;
     require(static_cast<bool>(options.input), ErrorCode::invalid_argument,
-            "the model waits for input that this command cannot give");
+            "the model waits for input that this command cannot provide");
     inbox = options.input();
   }
 }

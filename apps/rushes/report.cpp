@@ -36,12 +36,14 @@ void run(const Options& options) {
 void add_report(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command =
-      app.add_subcommand("report", "The numbers of a benchmark from the newest profiling report of a folder");
-  command->add_option("DIR,--profile_dir,--profile-dir", options->directory, "what --profile-output-dir was")
+      app.add_subcommand("report", "Write benchmark results from the newest profiling report in a folder");
+  command
+      ->add_option("DIR,--profile_dir,--profile-dir", options->directory,
+                   "the folder that was given to --profile-output-dir")
       ->required();
-  command->add_option("--output-file,--output_file", options->output, "JSON; - for standard output")
+  command->add_option("--output-file,--output_file", options->output, "JSON file; - for standard output")
       ->capture_default_str();
-  command->add_flag("--print-markdown,--print_markdown", options->markdown, "also print them as Markdown");
+  command->add_flag("--print-markdown,--print_markdown", options->markdown, "also print the results as Markdown");
   command->callback([options] { run(*options); });
 }
 

@@ -54,7 +54,7 @@ std::vector<std::string> read_tokens(const std::string& path) {
     line.erase(line.find_last_not_of(" \t\r") + 1);
     if (!line.empty() && line.front() != '#') tokens.push_back(line);
   }
-  require(!tokens.empty(), ErrorCode::invalid_argument, "--token-file {} has no token; write one a line", path);
+  require(!tokens.empty(), ErrorCode::invalid_argument, "--token-file {} has no token; write one token per line", path);
   return tokens;
 }
 
@@ -147,14 +147,13 @@ void add_served_models(CLI::App& command, Options& options) {
   add_model_options(command, options.model);
   command.remove_option(command.get_option("--model"));
   command
-      .add_option(
-          "--model,--model_path,--model-path", options.models,
-          "may be given several times: the first is loaded at once and used where none is named, the others when a "
-          "session asks for them (default: $RUSHES_MODEL, else the shipped model)")
+      .add_option("--model,--model_path,--model-path", options.models,
+                  "model directory; repeatable: the first model is loaded at once and is the default, the others are "
+                  "loaded when a session asks for them (default: $RUSHES_MODEL, else the shipped model)")
       ->type_name("DIRECTORY");
   command
       .add_option("--idle-model-minutes", options.idle_model_minutes,
-                  "models but the first that no session uses are unloaded then; 0: never")
+                  "unload a model, except the first, when no session has used it for this time; 0: never")
       ->check(CLI::Range(0.0, 1e6))
       ->capture_default_str();
 }
@@ -162,11 +161,11 @@ void add_served_models(CLI::App& command, Options& options) {
 void add_talk_settings(CLI::App& command, Options& options) {
   command
       .add_option("--talk-model", options.talk_model,
-                  "of talking heads: model directory, or none (default: $RUSHES_TALK_MODEL, else the shipped model)")
+                  "model directory for talking heads, or none (default: $RUSHES_TALK_MODEL, else the shipped model)")
       ->type_name("DIRECTORY");
   command
       .add_option("--talk-mode", options.talk_mode,
-                  "of sessions that say nothing: aligned, or reference as the published server")
+                  "mode of talking-head sessions that do not set one: aligned, or reference like the published server")
       ->check(CLI::IsMember({"aligned", "reference"}))
       ->capture_default_str();
 }
@@ -174,13 +173,14 @@ void add_talk_settings(CLI::App& command, Options& options) {
 /// Sessions that begin with the server.
 void add_first_session(CLI::App& command, Options& options) {
   generation::Request& first = options.first;
-  CLI::Option* prompt = command.add_option("--prompt", first.prompts,
-                                           "start with a session that shows this; several take turns, a segment each");
-  command.add_option("--segments", first.segments, "of that session; 0: until stopped")
+  CLI::Option* prompt =
+      command.add_option("--prompt", first.prompts,
+                         "start a session with this prompt; repeatable: prompts apply in turn, one per segment");
+  command.add_option("--segments", first.segments, "number of segments of that session; 0: until stopped")
       ->needs(prompt)
       ->capture_default_str();
-  command.add_option("--seed", first.seed, "of that session")->needs(prompt)->capture_default_str();
-  command.add_option("--samples", options.samples, "such sessions, with seeds that follow each other")
+  command.add_option("--seed", first.seed, "random seed of that session")->needs(prompt)->capture_default_str();
+  command.add_option("--samples", options.samples, "number of such sessions, with consecutive seeds")
       ->needs(prompt)
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
@@ -188,21 +188,23 @@ void add_first_session(CLI::App& command, Options& options) {
 
 void add_place_settings(CLI::App& command, Options& options) {
   command
-      .add_option(
-          "--listen", options.server.listen,
-          "may be given several times; port 0 takes a free one; with names, which --listen 8080=openai,imtalker has, "
-          "only these APIs and the native one are served there")
+      .add_option("--listen", options.server.listen,
+                  "address to listen at; repeatable; port 0 chooses a free port; with API names, as in --listen "
+                  "8080=openai,imtalker, only these APIs and the native one are served there")
       ->type_name("ADDRESS:PORT[=API,...]")
       ->capture_default_str();
   command
       .add_option("--data-dir", options.data_directory,
-                  "recordings and their catalogue; one server at a time (default: $XDG_DATA_HOME/rushes/recordings)")
+                  "folder for recordings and their catalogue, for one server at a time (default: "
+                  "$XDG_DATA_HOME/rushes/recordings)")
       ->type_name("DIRECTORY");
-  command.add_option("--web-root", options.web_root, "the page's files (default: those built with the program)")
+  command
+      .add_option("--web-root", options.web_root,
+                  "folder with the page's files (default: the page built with the program)")
       ->type_name("DIRECTORY");
   command
       .add_option("--drain-timeout", options.drain_seconds,
-                  "at SIGTERM or Ctrl-C blocks in work may take so long to complete; a second signal ends at once")
+                  "time for running blocks to complete after SIGTERM or Ctrl-C; a second signal exits at once")
       ->type_name("SECONDS")
       ->check(CLI::Range(0.0, 3600.0))
       ->capture_default_str();
@@ -211,63 +213,72 @@ void add_place_settings(CLI::App& command, Options& options) {
 void add_access_settings(CLI::App& command, Options& options) {
   server::AccessOptions& access = options.server.access;
   command
-      .add_option(
-          "--token", access.tokens,
-          "who calls the API must bring it (Authorization: Bearer TOKEN, or ?token=); may be given several times")
+      .add_option("--token", access.tokens,
+                  "token that API calls must send (Authorization: Bearer TOKEN, or ?token=); repeatable")
       ->type_name("TOKEN");
   command
-      .add_option("--token-file", options.token_file, "tokens, one a line: they do not show in the list of processes")
+      .add_option("--token-file", options.token_file,
+                  "file with one token per line; these do not appear in the list of processes")
       ->type_name("FILE");
-  command.add_flag("--no-auth", access.no_auth, "let everybody in who can reach the address");
+  command.add_flag("--no-auth", access.no_auth,
+                   "accept calls without a token from any machine that can reach the address");
   command
       .add_option("--allow-origin", access.allow_origins,
-                  "pages of this origin may call, e.g. https://example.org, or * for any; may be given several times")
+                  "origin whose pages can call the API, e.g. https://example.org, or * for any; repeatable")
       ->type_name("ORIGIN");
   command
       .add_option("--allow-push", options.server.push_hosts,
-                  "RTMP may be pushed to it, * for any (this machine always); may be given several times")
+                  "host to which sessions can push RTMP, or * for any (this machine is always allowed); repeatable")
       ->type_name("HOST");
 }
 
 void add_session_limits(CLI::App& command, Options& options) {
   server::SessionLimits& limits = options.server.sessions;
-  command.add_option("--max-sessions", limits.max_running, "that share the model at a time")
+  command.add_option("--max-sessions", limits.max_running, "maximum number of sessions that share the model at a time")
       ->check(CLI::Range(1, 100'000))
       ->capture_default_str();
-  command.add_option("--max-queued", limits.max_queued, "more that wait until one of those ends; then 429")
+  command
+      .add_option("--max-queued", limits.max_queued,
+                  "maximum number of further sessions that wait for a free place; more are answered with 429")
       ->check(CLI::Range(0, 100'000))
       ->capture_default_str();
-  command.add_option("--max-kept", limits.max_kept, "sessions that are remembered with their recordings")
+  command.add_option("--max-kept", limits.max_kept, "maximum number of sessions that are kept with their recordings")
       ->check(kCount)
       ->capture_default_str();
-  command.add_option("--max-data-gib", options.max_data_gib, "for all recordings; the oldest make room")
+  command
+      .add_option("--max-data-gib", options.max_data_gib,
+                  "maximum size of all recordings; the oldest are deleted to make room")
       ->check(kCount)
       ->capture_default_str();
-  command.add_option("--max-pixels", limits.max_pixels, "of a picture: width times height")
+  command.add_option("--max-pixels", limits.max_pixels, "maximum width times height of a video")
       ->check(CLI::Range(int64_t{256}, int64_t{1} << 28))
       ->capture_default_str();
   command
       .add_option("--max-video-seconds", limits.max_video_seconds,
-                  "of a video; an endless one is stopped there; 0: any length")
+                  "maximum duration of a video; an endless video is stopped there; 0: no limit")
       ->check(CLI::Range(0.0, 1e9))
       ->capture_default_str();
   command
       .add_option("--idle-minutes", options.idle_minutes,
-                  "endless and paused sessions that nobody watches are stopped then; 0: never")
+                  "stop endless and paused sessions after this time without viewers; 0: never")
       ->check(CLI::Range(0.0, 1e6))
       ->capture_default_str();
 }
 
 void add_viewer_settings(CLI::App& command, Options& options) {
-  command.add_option("--max-connections", options.server.connections.connections, "at a time; more are answered 503")
+  command
+      .add_option("--max-connections", options.server.connections.connections,
+                  "maximum number of connections at a time; more are answered with 503")
       ->check(kCount)
       ->capture_default_str();
   command
       .add_option("--webrtc-address", options.server.webrtc.addresses,
-                  "of this machine, that WebRTC viewers are sent to; may be given several times")
+                  "address of this machine that WebRTC viewers connect to; repeatable")
       ->type_name("ADDRESS")
       ->capture_default_str();
-  command.add_option("--max-webrtc-viewers", options.server.webrtc.viewers, "at a time; more are answered 503")
+  command
+      .add_option("--max-webrtc-viewers", options.server.webrtc.viewers,
+                  "maximum number of WebRTC viewers at a time; more are answered with 503")
       ->check(CLI::Range(0, 10'000))
       ->capture_default_str();
 }
@@ -276,17 +287,17 @@ void add_viewer_settings(CLI::App& command, Options& options) {
 
 void add_serve(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  CLI::App* command =
-      app.add_subcommand("serve", "Serve the web page and the API: videos that are watched while they are generated");
+  CLI::App* command = app.add_subcommand(
+      "serve", "Serve the web page and the API, for videos that are watched while they are generated");
   const auto group = [command](const char* name) { command->option_defaults()->group(name); };
   add_config_option(*command);
   group("Model");
   add_served_models(*command, *options);
   add_threads_option(*command, options->threads, "all; one for models under 64 MiB");
   command
-      ->add_option("--lanes", options->lanes,
-                   "sessions of small models that are stepped at a time (default: one for each core of the CPU; 1 on a "
-                   "GPU)")
+      ->add_option(
+          "--lanes", options->lanes,
+          "number of sessions of small models that run at the same time (default: one for each CPU core; 1 on a GPU)")
       ->check(CLI::Range(1, 64));
   add_talk_settings(*command, *options);
   add_first_session(*command, *options);

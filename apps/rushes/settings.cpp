@@ -99,9 +99,10 @@ void complete_from_file(const std::vector<CLI::Option*>& options, const std::str
       std::vector<std::string> known;
       for (const CLI::Option* option : options)
         if (const std::string name = key_of(*option); !name.empty() && name != kConfig) known.push_back(name);
-      fail(ErrorCode::invalid_argument, "{}: there is no such setting; known are: {}", where, fmt::join(known, ", "));
+      fail(ErrorCode::invalid_argument, "{}: unknown setting; the known settings are: {}", where,
+           fmt::join(known, ", "));
     }
-    require(seen.insert(key).second, ErrorCode::invalid_argument, "{} stands there twice", where);
+    require(seen.insert(key).second, ErrorCode::invalid_argument, "{}: the setting is given twice", where);
     if ((*found)->count() == 0 && !entry.second.IsNull()) give(**found, values_of(entry.second, **found, where), where);
   }
 }
@@ -114,9 +115,9 @@ void add_config_option(CLI::App& command) {
           std::string("--") + kConfig, [](const std::string&) {}, "YAML file with these settings, e.g. max-sessions: 4")
       ->type_name("FILE");
   command.footer(
-      "Each setting can also be given as an environment variable (--max-sessions: RUSHES_MAX_SESSIONS; lists with "
-      "commas)\n"
-      "or in the file of --config. The command line wins over the environment, the environment over the file.");
+      "Each setting can also be given as an environment variable (--max-sessions: RUSHES_MAX_SESSIONS; separate list "
+      "entries with commas)\nor in the file of --config. The command line has priority over the environment, and the "
+      "environment over the file.");
 }
 
 void complete_options(CLI::App& command) {

@@ -88,12 +88,12 @@ TEST_F(Settings, that_are_wrong_are_refused_with_their_place) {
     std::vector<const char*> words;
   } kCases[] = {{"max-sessions: 0\n", {"rushes.yaml:1", "max-sessions", "100"}},
                 {"\nmax-sessions: many\n", {"rushes.yaml:2", "max-sessions"}},
-                {"max-session: 3\n", {"rushes.yaml:1", "max-session", "no such setting", "max-sessions"}},
+                {"max-session: 3\n", {"rushes.yaml:1", "max-session", "unknown setting", "max-sessions"}},
                 {"max-sessions: [1, 2]\n", {"rushes.yaml:1", "single value"}},
                 {"max-sessions: {a: 1}\n", {"rushes.yaml:1", "single value"}},
                 {"listen: [[a]]\n", {"rushes.yaml:1", "plain values"}},
                 {"max-sessions: 1\nmax_sessions: 2\n", {"rushes.yaml:2", "twice"}},
-                {"config: other.yaml\n", {"no such setting"}},
+                {"config: other.yaml\n", {"unknown setting"}},
                 {"no-auth: perhaps\n", {"rushes.yaml:1", "no-auth"}},
                 {"- a\n- b\n", {"rushes.yaml", "max-sessions: 4"}},
                 {"max-sessions: 'x\n", {"rushes.yaml:"}}};

@@ -32,12 +32,12 @@ struct Options {
 YAML::Node read_config(const std::string& file) {
   try {
     YAML::Node config = YAML::LoadFile(file);
-    require(config.IsMap(), ErrorCode::invalid_argument, "{} must hold keys and values", file);
+    require(config.IsMap(), ErrorCode::invalid_argument, "{} must be a mapping of keys to values", file);
     return config;
   } catch (const YAML::BadFile&) {
     fail(ErrorCode::invalid_argument, "config file not found: {}", file);
   } catch (const YAML::Exception& error) {
-    fail(ErrorCode::invalid_argument, "{} is no YAML: {}", file, error.what());
+    fail(ErrorCode::invalid_argument, "{} is not valid YAML: {}", file, error.what());
   }
 }
 
@@ -62,11 +62,10 @@ void add_model(const Options& options, Arguments& arguments, bool with_sampling)
   const std::string path = named ? named.as<std::string>() : "weights/Wan2.1-T2V-1.3B";
   const bool there = fs::is_directory(path) && (options.checkpoint.empty() || fs::exists(options.checkpoint));
   if (!there) {
-    require(
-        options.shipped_model, ErrorCode::not_found,
-        "model_path {} or checkpoint_path {} does not exist; name existing ones, or say --shipped-model to use the one "
-        "that comes with rushes",
-        path, options.checkpoint);
+    require(options.shipped_model, ErrorCode::not_found,
+            "model_path {} or checkpoint_path {} does not exist; give existing paths, or give --shipped-model to use "
+            "the model that comes with rushes",
+            path, options.checkpoint);
     return;  // with its own sampling: the configuration is another model's
   }
   arguments.insert(arguments.end(), {"--model", path});
@@ -105,7 +104,7 @@ void add_profiling(const Options& options, Arguments& arguments) {
   arguments.push_back("--enable-profiling");
   if (!options.profiling_config.empty()) {
     const YAML::Node settings = read_config(options.profiling_config)["profiling"];
-    require(settings && settings.IsMap(), ErrorCode::invalid_argument, "{} has no key profiling",
+    require(settings && settings.IsMap(), ErrorCode::invalid_argument, "{} has no key 'profiling' with a mapping",
             options.profiling_config);
     if (settings["output_dir"] && !options.profile_directory_given)
       directory = settings["output_dir"].as<std::string>();
@@ -173,14 +172,15 @@ void serve(const Options& options) {
 
 void run(const Options& options) {
   require(options.ulysses == 1 && options.ring == 1, ErrorCode::unsupported,
-          "ulysses_size and ring_size must be 1 here (got {} and {})", options.ulysses, options.ring);
+          "ulysses_size and ring_size must be 1 (got {} and {}): rushes runs in one process", options.ulysses,
+          options.ring);
   require(options.quantization.empty() || options.no_quantize, ErrorCode::unsupported,
-          "quant_type {}: weights are not quantised here; leave it away", options.quantization);
+          "quant_type {} is not supported: rushes does not quantise weights; omit it", options.quantization);
   require(!options.image_to_video || !options.image.empty(), ErrorCode::invalid_argument, "--i2v needs --image_path");
   require(options.backend != "rtmp" || !options.rtmp_url.empty(), ErrorCode::invalid_argument,
           "--rtmp_url is required for the rtmp backend, e.g. rtmp://localhost:1935/live/stream");
   if (!options.rtmp_url.empty()) {
-    require(options.samples == 1, ErrorCode::unsupported, "one RTMP stream carries one sample (got num_samples {})",
+    require(options.samples == 1, ErrorCode::unsupported, "num_samples must be 1 for an RTMP stream (got {})",
             options.samples);
     return generate(options, options.prompt, options.rtmp_url, 0);
   }
@@ -188,10 +188,10 @@ void run(const Options& options) {
     return generate_files(options);
   }
   require(options.image.empty(), ErrorCode::unsupported,
-          "image_path: give it on the page, or with --output_folder and no backend");
+          "image_path cannot be used with the page; choose the image there, or give --output_folder and no backend");
   require(!options.profiling, ErrorCode::unsupported,
-          "profiling measures one generation: give --output_folder or --rtmp_url without a --streaming_backend, or see "
-          "/metrics");
+          "profiling cannot be used with the page: give --output_folder or --rtmp_url without a --streaming_backend, "
+          "or see /metrics");
   serve(options);
 }
 
@@ -199,66 +199,74 @@ void run(const Options& options) {
 
 void add_stream(CLI::App& app) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand("stream", "The command lines of Inferix's scripts: page, RTMP or files");
+  CLI::App* command =
+      app.add_subcommand("stream", "Accept the command lines of Inferix's scripts: page, RTMP or files");
   const auto text = [&](const char* flags, std::string& target, const char* help) {
     return command->add_option(flags, target, help);
   };
-  text("--config_path,--config-path", options->config, "YAML of Self-Forcing or Inferix")->required();
-  text("--default_config_path,--default-config-path", options->default_config, "YAML with what the first leaves out");
-  text("--checkpoint_path,--checkpoint-path", options->checkpoint, "self_forcing_dmd.pt")->required();
-  text("--prompt", options->prompt, "what the video shows")->required();
-  text("--streaming_backend,--streaming-backend", options->backend, "gradio, interactive and webrtc: the page; rtmp")
+  text("--config_path,--config-path", options->config, "YAML configuration of Self-Forcing or Inferix")->required();
+  text("--default_config_path,--default-config-path", options->default_config,
+       "YAML configuration with defaults for the first");
+  text("--checkpoint_path,--checkpoint-path", options->checkpoint, "checkpoint, e.g. self_forcing_dmd.pt")->required();
+  text("--prompt", options->prompt, "description of the video")->required();
+  text("--streaming_backend,--streaming-backend", options->backend,
+       "gradio, interactive and webrtc serve the page; rtmp pushes to a server")
       ->check(CLI::IsMember({"gradio", "interactive", "webrtc", "rtmp"}));
-  text("--rtmp_url,--rtmp-url", options->rtmp_url, "rtmp://host/application/stream");
-  text("--rtmp_fps,--rtmp-fps", options->rtmp_fps, "rate of the live stream; the model's unless given")
+  text("--rtmp_url,--rtmp-url", options->rtmp_url, "RTMP address: rtmp://host/application/stream");
+  text("--rtmp_fps,--rtmp-fps", options->rtmp_fps, "frame rate of the live stream (default: the model's)")
       ->check(CLI::PositiveNumber);
-  command->add_option("--port", options->port, "of the page")->check(CLI::Range(0, 65535))->capture_default_str();
+  command->add_option("--port", options->port, "port of the page")->check(CLI::Range(0, 65535))->capture_default_str();
   text("--host", options->host, "address of the page")->capture_default_str();
-  command->add_flag("--no-auth", options->no_auth, "let everybody in who can reach the address");
-  command->add_option("--num_segments,--num-segments", options->segments, "0: until stopped")->capture_default_str();
+  command->add_flag("--no-auth", options->no_auth,
+                    "accept calls without a token from any machine that can reach the address");
+  command->add_option("--num_segments,--num-segments", options->segments, "number of segments; 0: until stopped")
+      ->capture_default_str();
   text("--segment_length,--segment-length", options->segment_length,
-       "latent frames, 21 unless the model says otherwise");
-  text("--overlap_frames,--overlap-frames", options->overlap, "latent frames, 3 unless the model says otherwise");
-  text("--num_output_frames,--num-output-frames", options->frames, "latent frames of a file");
-  command->add_option("--num_samples,--num-samples", options->samples, "videos, with seeds that follow each other")
+       "latent frames per segment (default: the model's, usually 21)");
+  text("--overlap_frames,--overlap-frames", options->overlap,
+       "latent frames that segments share (default: the model's, usually 3)");
+  text("--num_output_frames,--num-output-frames", options->frames, "length of a file in latent frames");
+  command->add_option("--num_samples,--num-samples", options->samples, "number of videos, with consecutive seeds")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
-  command->add_option("--seed", options->seed, "the same seed gives the same video")->capture_default_str();
-  text("--output_folder,--output-folder", options->output_folder, "files; with the page: its recordings");
-  text("--image_path,--image-path", options->image, "first frame of a file");
-  command->add_flag("--i2v", options->image_to_video, "an image is the first frame");
-  command->add_flag("--use_ema,--use-ema", options->use_ema, "take the checkpoint's averaged weights");
-  command->add_flag("--enable_profiling,--enable-profiling", options->profiling, "measure, and write reports");
+  command->add_option("--seed", options->seed, "random seed; the same seed gives the same video")
+      ->capture_default_str();
+  text("--output_folder,--output-folder", options->output_folder,
+       "folder for the files; with the page, for its recordings");
+  text("--image_path,--image-path", options->image, "image that becomes the first frame of a file");
+  command->add_flag("--i2v", options->image_to_video, "use an image as the first frame");
+  command->add_flag("--use_ema,--use-ema", options->use_ema, "use the checkpoint's averaged (EMA) weights");
+  command->add_flag("--enable_profiling,--enable-profiling", options->profiling,
+                    "measure the generation and write reports");
   CLI::Option* directory = text("--profile_output_dir,--profile-output-dir,--profiling_output_dir",
-                                options->profile_directory, "where they go")
+                                options->profile_directory, "folder for the reports")
                                ->capture_default_str();
-  text("--threads", options->threads, "cores for the model");
-  text("--device", options->device, "cpu, cuda, ...");
+  text("--threads", options->threads, "CPU cores for the model");
+  text("--device", options->device, "device: cpu, cuda, ...");
   command->add_flag("--shipped-model", options->shipped_model,
-                    "where the named files do not exist, take the model that comes with rushes");
-  command->add_option("--ulysses_size", options->ulysses, "1")->capture_default_str();
-  const std::string accepted = "accepted; needs nothing here";
+                    "use the model that comes with rushes if the given files do not exist");
+  command->add_option("--ulysses_size", options->ulysses, "must be 1")->capture_default_str();
+  const std::string accepted = "accepted for compatibility; has no effect";
   command
       ->add_option("--streaming_mode,--streaming-mode", options->streaming_mode,
-                   "accepted: blocks are always delivered as they are made")
+                   "accepted for compatibility: each block is always delivered as soon as it is generated")
       ->check(CLI::IsMember({"auto", "true_streaming", "deferred_decode"}));
   command
-      ->add_option("--apply_policy,--apply-policy", options->apply_policy, "accepted: prompts apply at the next block")
+      ->add_option("--apply_policy,--apply-policy", options->apply_policy,
+                   "accepted for compatibility: a prompt always applies at the next block")
       ->check(CLI::IsMember({"next_segment", "next_block"}));
   command->add_option("--memory_mode,--memory-mode", options->memory_mode, accepted)
       ->check(CLI::IsMember({"aggressive", "balanced", "relaxed"}));
   command->add_option("--vae_chunk_size,--vae-chunk-size", options->vae_chunk_size, accepted);
   text("--profiling_config", options->profiling_config,
-       "YAML whose key profiling says where and as what the reports go");
-  command->add_option("--ring_size", options->ring, "1")->capture_default_str();
+       "YAML whose key 'profiling' sets the folder and the format of the reports");
+  command->add_option("--ring_size", options->ring, "must be 1")->capture_default_str();
   command->add_flag("--save_with_index,--save-with-index", options->save_with_index,
-                    "name files by the prompt's number");
-  command
-      ->add_option("--quant_type,--quant-type", options->quantization,
-                   "not supported; leave it away or add --no_quantize")
+                    "name files by the number of the prompt");
+  command->add_option("--quant_type,--quant-type", options->quantization, "not supported; omit it or add --no_quantize")
       ->check(CLI::IsMember({"fp8", "int8"}));
   command->add_flag("--no_quantize,--no-quantize", options->no_quantize,
-                    "the weights as they are, which is the default");
+                    "do not quantise weights, which is the default");
   command->add_flag("--low_memory,--low-memory,--use_memory_manager,--use-memory-manager", options->ignored, accepted);
   command->callback([options, directory] {
     options->profile_directory_given = directory->count() > 0;

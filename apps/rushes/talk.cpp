@@ -50,7 +50,7 @@ Request make_request(const Options& options) {
 /// All of a file at once.
 std::function<Inbox()> speech_from_file(const Options& options, int64_t speech_hz) {
   const media::DecodedAudio audio = media::read_audio(options.audio);
-  require(!audio.samples.empty(), ErrorCode::invalid_argument, "{} has no sound in it", options.audio);
+  require(!audio.samples.empty(), ErrorCode::invalid_argument, "{} has no audio", options.audio);
   audio::StreamResampler resampler(audio.hz, speech_hz);
   auto speech = std::make_shared<std::vector<float>>(resampler.feed(audio.samples));
   const std::vector<float> rest = resampler.flush();
@@ -106,8 +106,7 @@ class LiveSpeech {
 
 void run(const Options& options) {
   require(options.live + !options.audio.empty() + !options.video.empty() == 1, ErrorCode::invalid_argument,
-          "say what moves the portrait: --audio FILE, --live for bare PCM from standard input, or --video FILE (one of "
-          "them)");
+          "give exactly one of --audio FILE, --live (raw PCM from standard input) and --video FILE");
   require(!options.live || !isatty(STDIN_FILENO), ErrorCode::invalid_argument,
           "standard input is a terminal; pipe speech into it, e.g. arecord -f S16_LE -r 16000 -t raw | rushes talk "
           "--live ...");
@@ -116,11 +115,11 @@ void run(const Options& options) {
   generation::ModelOptions model_options = options.model;
   model_options.path = talk_model(model_options.path);
   require(!model_options.path.empty(), ErrorCode::invalid_argument,
-          "no talking-head model: name a model directory with --model or RUSHES_TALK_MODEL");
+          "there is no talking-head model: give a model directory with --model or RUSHES_TALK_MODEL");
   use_threads(options.threads);
   const auto model = generation::load_model(model_options);
   require(model->capabilities().feeds.has(generation::Modality::audio), ErrorCode::unsupported,
-          "'{}' is a model of the family {} and is not fed with speech; use rushes generate", model->card().name,
+          "'{}' is a model of the family {}, which does not accept speech; use rushes generate", model->card().name,
           model->card().family);
   ingest::find_face(request, *model);
   if (!options.video.empty()) ingest::drive(request, *model, media::read_video_file(options.video));
@@ -150,7 +149,7 @@ void run(const Options& options) {
   }
   if (!options.quiet) print_summary(recorded, options.output, format.fps);
   if (recorded.end == RecordingEnd::stopped)
-    fail(ErrorCode::cancelled, "stopped; {} frames are complete", recorded.progress.video_frames);
+    fail(ErrorCode::cancelled, "stopped after {} complete frames", recorded.progress.video_frames);
 }
 
 }  // namespace
@@ -158,38 +157,39 @@ void run(const Options& options) {
 void add_talk(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app.add_subcommand(
-      "talk", "Make a portrait talk: a picture and speech to a video, also while the speech comes in");
+      "talk", "Generate a talking-head video from a portrait and speech, also while the speech arrives");
   Request& request = options->request;
   request.seed = 42;
   command->add_option("--model,--talk-model", options->model.path,
                       "model directory (default: $RUSHES_TALK_MODEL, else the shipped model)");
-  command->add_option("--image,-i", options->image, "the portrait: JPEG, PNG or WebP")->required();
-  command->add_option("--audio,-a", options->audio, "the speech: WAV, MP3, FLAC, Ogg, WebM or MP4");
+  command->add_option("--image,-i", options->image, "portrait: JPEG, PNG or WebP")->required();
+  command->add_option("--audio,-a", options->audio, "speech: WAV, MP3, FLAC, Ogg, WebM or MP4");
   command->add_option("--video,-v", options->video,
-                      "instead of speech: a video whose face moves the portrait, with its length and sound; MP4, WebM, "
-                      "Matroska, AVI or MPEG-TS");
+                      "driving video, instead of speech: its face moves the portrait, and the output has its length "
+                      "and audio; MP4, WebM, Matroska, AVI or MPEG-TS");
   command->add_flag("--live", options->live,
-                    "take the speech from standard input as it comes: bare PCM, signed 16 bit, little-endian");
-  command->add_option("--rate", options->rate, "sampling rate of --live")
+                    "read speech from standard input as it arrives: raw PCM, signed 16-bit, little-endian");
+  command->add_option("--rate", options->rate, "sampling rate of --live, in Hz")
       ->check(CLI::Range(1000, 768'000))
       ->capture_default_str();
-  command->add_option("--channels", options->channels, "channels of --live")
+  command->add_option("--channels", options->channels, "number of channels of --live")
       ->check(CLI::Range(1, 32))
       ->capture_default_str();
   command
       ->add_option("-o,--output", options->output,
-                   "an .mp4 with sound; or frames without: .y4m, .rgb, .png, - for standard output")
+                   "output: .mp4 with audio, or frames without audio: .y4m, .rgb, .png, - for standard output")
       ->capture_default_str();
-  command->add_option("--format", options->format, "auto, mp4, y4m, rgb24 or png")->capture_default_str();
-  command->add_option("--seed", request.seed, "the same seed gives the same video")->capture_default_str();
-  command->add_option("--quality", options->quality, "of H.264: 0 is lossless, 51 the worst")
+  command->add_option("--format", options->format, "output format: auto, mp4, y4m, rgb24 or png")
+      ->capture_default_str();
+  command->add_option("--seed", request.seed, "random seed; the same seed gives the same video")->capture_default_str();
+  command->add_option("--quality", options->quality, "quality of H.264: 0 (lossless) to 51 (worst)")
       ->check(CLI::Range(0, 51))
       ->capture_default_str();
-  command->add_option("--dtype", options->model.dtype, "auto, float32 or bfloat16")
+  command->add_option("--dtype", options->model.dtype, "data type of the weights: auto, float32 or bfloat16")
       ->check(CLI::IsMember({"auto", "float32", "bfloat16"}))
       ->capture_default_str();
-  command->add_option("--device", options->model.device, "cpu, cuda, cuda:1, ...")->capture_default_str();
-  command->add_flag("-q,--quiet", options->quiet, "no progress");
+  command->add_option("--device", options->model.device, "device: cpu, cuda, cuda:1, ...")->capture_default_str();
+  command->add_flag("-q,--quiet", options->quiet, "do not print progress");
   add_threads_option(*command, options->threads, "all");
   add_option_flags(*command, request.options, is_fed_audio);
   command->callback([options] { run(*options); });

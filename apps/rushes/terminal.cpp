@@ -17,7 +17,7 @@ static_assert(std::atomic<bool>::is_always_lock_free);
 
 extern "C" void on_stop_signal(int) {
   if (g_stop.exchange(true)) ::_exit(130);
-  static constexpr char kLine[] = "\nstopping after this step; once more to exit at once\n";
+  static constexpr char kLine[] = "\nstopping after this step; send the signal again to exit at once\n";
   [[maybe_unused]] const auto written = ::write(STDERR_FILENO, kLine, sizeof kLine - 1);
 }
 

@@ -29,26 +29,28 @@ struct Options {
 };
 
 void add_run_options(CLI::App* command, const std::shared_ptr<Options>& options) {
-  command->add_option("--directory", options->directory, "states, loss curves and pictures of all stages")
+  command->add_option("--directory", options->directory, "folder for states, loss curves and images of all stages")
       ->capture_default_str();
-  command->add_option("--time-limit", options->time_limit, "seconds; the learning rate decays over them")
+  command
+      ->add_option("--time-limit", options->time_limit, "duration in seconds; the learning rate decays over this time")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
   command->add_option("--save-every", options->save_every, "seconds between saved states")
       ->check(CLI::Range(1, 100'000))
       ->capture_default_str();
-  command->add_option("--learning-rate", options->run.learning_rate, "peak of this call")
+  command->add_option("--learning-rate", options->run.learning_rate, "peak learning rate of this run")
       ->check(CLI::Range(1e-7, 1.0))
       ->capture_default_str();
   command->add_option("--batch", options->run.batch, "samples per update")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
-  command->add_option("--seed", options->run.seed, "of the drawn data")->capture_default_str();
-  command->add_option("--device", options->device, "of the text-to-video stages: cpu, cuda, cuda:1, ...")
+  command->add_option("--seed", options->run.seed, "random seed of the training data")->capture_default_str();
+  command->add_option("--device", options->device, "device of the text-to-video stages: cpu, cuda, cuda:1, ...")
       ->capture_default_str();
-  command->add_option("--progress", options->run.progress,
-                      "a name: the time limit counts processor time over all calls of this name in the directory");
-  command->add_option("--threads", options->run.threads, "that share a batch, one core each")
+  command->add_option(
+      "--progress", options->run.progress,
+      "name; the time limit then counts the processor time of all runs with this name in the directory");
+  command->add_option("--threads", options->run.threads, "number of threads that share a batch, one core each")
       ->check(CLI::Range(1, 512))
       ->capture_default_str();
 }
@@ -103,18 +105,20 @@ void add_train(CLI::App& app) {
       prepare(*options);
       action(*options);
       require(!training::stop_requested(), ErrorCode::cancelled,
-              "stopped by a signal; the state is saved, the same command goes on");
+              "stopped by a signal; the state is saved, and the same command continues from it");
     });
     return std::pair(command, options);
   };
   const auto [world, world_options] =
       stage("world", "Draw clips of the procedural world and print their captions", 1e-3, 1, show_world);
-  world->add_option("--clips", world_options->clips, "rows of the picture")
+  world->add_option("--clips", world_options->clips, "number of clips, one per row of the image")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
-  world->add_option("--side", world_options->side, "pixels")->check(CLI::Range(16, 1024))->capture_default_str();
+  world->add_option("--side", world_options->side, "height and width of a clip in pixels")
+      ->check(CLI::Range(16, 1024))
+      ->capture_default_str();
   const auto crops = [](CLI::App* command, const std::shared_ptr<Options>& options) {
-    command->add_option("--crop", options->crop, "pixels, a multiple of 8")
+    command->add_option("--crop", options->crop, "height and width of the crops in pixels, a multiple of 8")
         ->check(CLI::Range(16, 128))
         ->capture_default_str();
     command->add_option("--frames", options->video_frames, "video frames of a clip, 1 + 4k")
@@ -127,23 +131,23 @@ void add_train(CLI::App& app) {
       });
   crops(autoencoder, autoencoder_options);
   const auto [decoder, decoder_options] =
-      stage("decoder", "Go on with the decoder alone; latents stay as they are", 1e-3, 6, [](const Options& o) {
+      stage("decoder", "Continue with the decoder alone; latents do not change", 1e-3, 6, [](const Options& o) {
         training::train_decoder({.run = o.run, .crop = o.crop, .video_frames = o.video_frames});
       });
   crops(decoder, decoder_options);
 
   const auto side = [](CLI::App* command, const std::shared_ptr<Options>& options) {
-    command->add_option("--side", options->side, "pixels of the clips, a multiple of 16")
+    command->add_option("--side", options->side, "height and width of the clips in pixels, a multiple of 16")
         ->check(CLI::Range(32, 256))
         ->capture_default_str();
   };
   const auto latent_frames = [](CLI::App* command, const std::shared_ptr<Options>& options) {
-    command->add_option("--latent-frames", options->latent_frames, "of a clip, a multiple of 3")
+    command->add_option("--latent-frames", options->latent_frames, "latent frames of a clip, a multiple of 3")
         ->check(CLI::Range(3, 63))
         ->capture_default_str();
   };
   const auto fresh = [](CLI::App* command, const std::shared_ptr<Options>& options) {
-    command->add_option("--fresh", options->fresh, "clips drawn per update; the rest of a batch was seen before")
+    command->add_option("--fresh", options->fresh, "new clips per update; the rest of a batch are earlier clips")
         ->check(CLI::Range(1, 1024))
         ->capture_default_str();
   };
@@ -152,7 +156,7 @@ void add_train(CLI::App& app) {
         ->capture_default_str();
   };
   const auto [transformer, transformer_options] =
-      stage("transformer", "Train text encoder and causal transformer", 1.5e-3, 32, [](const Options& o) {
+      stage("transformer", "Train the text encoder and the causal transformer", 1.5e-3, 32, [](const Options& o) {
         training::train_transformer({.run = o.run,
                                      .side = o.side,
                                      .latent_frames = o.latent_frames,
@@ -163,36 +167,40 @@ void add_train(CLI::App& app) {
   latent_frames(transformer, transformer_options);
   fresh(transformer, transformer_options);
   transformer
-      ->add_option("--text-seconds", transformer_options->text_seconds, "the text encoder alone, at the very start")
+      ->add_option("--text-seconds", transformer_options->text_seconds,
+                   "seconds at the start that train only the text encoder")
       ->check(CLI::Range(1, 100'000))
       ->capture_default_str();
 
-  const auto [distill, distill_options] = stage("distill", "Make four steps enough", 5e-4, 16, [](const Options& o) {
-    training::distill({.run = o.run,
-                       .side = o.side,
-                       .latent_frames = o.latent_frames,
-                       .guidance = o.guidance,
-                       .teacher_steps = o.teacher_steps,
-                       .fresh_per_step = o.fresh});
-  });
+  const auto [distill, distill_options] =
+      stage("distill", "Train the transformer to need only four steps", 5e-4, 16, [](const Options& o) {
+        training::distill({.run = o.run,
+                           .side = o.side,
+                           .latent_frames = o.latent_frames,
+                           .guidance = o.guidance,
+                           .teacher_steps = o.teacher_steps,
+                           .fresh_per_step = o.fresh});
+      });
   side(distill, distill_options);
   distill_options->latent_frames = 9;
   latent_frames(distill, distill_options);
   fresh(distill, distill_options);
-  distill->add_option("--guidance", distill_options->guidance, "of the teacher's trajectories")
+  distill->add_option("--guidance", distill_options->guidance, "guidance scale of the teacher's trajectories")
       ->check(CLI::Range(1.0, 20.0))
       ->capture_default_str();
-  distill->add_option("--teacher-steps", distill_options->teacher_steps, "of a trajectory, a multiple of 4")
+  distill
+      ->add_option("--teacher-steps", distill_options->teacher_steps,
+                   "steps of a teacher's trajectory, a multiple of 4")
       ->check(CLI::Range(4, 200))
       ->capture_default_str();
 
   const auto [measure, measure_options] =
-      stage("evaluate", "Share of held-out captions that the pictures follow", 1e-3, 1, evaluate);
-  measure->add_option("--model", measure_options->model, "model directory; without, the weights are exported first");
+      stage("evaluate", "Measure the share of held-out captions that the generated videos follow", 1e-3, 1, evaluate);
+  measure->add_option("--model", measure_options->model, "model directory; without it, the weights are exported first");
   latent_frames(measure, measure_options);
   weights(measure, measure_options);
   measure_options->clips = 64;
-  measure->add_option("--clips", measure_options->clips, "captions")
+  measure->add_option("--clips", measure_options->clips, "number of captions")
       ->check(CLI::Range(1, 10'000))
       ->capture_default_str();
 

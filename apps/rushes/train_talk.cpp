@@ -21,22 +21,23 @@ struct Options {
 };
 
 void add_run_options(CLI::App* command, const std::shared_ptr<Options>& options) {
-  command->add_option("--directory", options->directory, "states, loss curves and pictures of all stages")
+  command->add_option("--directory", options->directory, "folder for states, loss curves and images of all stages")
       ->capture_default_str();
-  command->add_option("--time-limit", options->time_limit, "seconds; the learning rate decays over them")
+  command
+      ->add_option("--time-limit", options->time_limit, "duration in seconds; the learning rate decays over this time")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
   command->add_option("--save-every", options->save_every, "seconds between saved states")
       ->check(CLI::Range(1, 100'000))
       ->capture_default_str();
-  command->add_option("--learning-rate", options->run.learning_rate, "peak of this call")
+  command->add_option("--learning-rate", options->run.learning_rate, "peak learning rate of this run")
       ->check(CLI::Range(1e-7, 1.0))
       ->capture_default_str();
   command->add_option("--batch", options->run.batch, "samples per update")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
-  command->add_option("--seed", options->run.seed, "of the drawn data")->capture_default_str();
-  command->add_option("--threads", options->run.threads, "that share a batch, one core each")
+  command->add_option("--seed", options->run.seed, "random seed of the training data")->capture_default_str();
+  command->add_option("--threads", options->run.threads, "number of threads that share a batch, one core each")
       ->check(CLI::Range(1, 512))
       ->capture_default_str();
 }
@@ -75,8 +76,9 @@ void evaluate(const Options& options) {
       q.psnr, q.colour_distance, q.yaw_response, q.gaze_response);
   const training::DrivingQuality driven = training::measure_driving(
       options.output, options.people, std::filesystem::path(options.directory) / "driven.png");
-  fmt::print("driven by another face: {:.1f} dB, unmoved {:.1f} dB; read off that face, correlation {:.2f}\n",
-             driven.psnr, driven.unmoved_psnr, fmt::join(driven.read, " "));
+  fmt::print(
+      "driven by another face: {:.1f} dB, unmoved source {:.1f} dB; motion read from that face, correlation {:.2f}\n",
+      driven.psnr, driven.unmoved_psnr, fmt::join(driven.read, " "));
 }
 
 }  // namespace
@@ -99,20 +101,20 @@ void add_talk_stages(CLI::App* train) {
         [](const Options& o) { training::train_audio_encoder(o.run); });
   stage("face-motion", "Train the talking head's motion generator", 2e-3, 64,
         [](const Options& o) { training::train_motion_generator(o.run); });
-  stage("face-places", "Train where the talking head's renderer looks", 4e-3, 4,
+  stage("face-places", "Train the positions that the talking head's renderer attends to", 4e-3, 4,
         [](const Options& o) { training::train_positions(o.run); });
-  stage("face-motion-encoder", "Train the talking head's reading of portraits", 1.5e-3, 16,
+  stage("face-motion-encoder", "Train the talking head's motion encoder, which reads portraits", 1.5e-3, 16,
         [](const Options& o) { training::train_motion_encoder(o.run); });
   const auto [renderer, renderer_options] = stage(
       "face-renderer", "Train the talking head's renderer", 3e-4, 2,
       [](const Options& o) { training::train_renderer({.run = o.run, .drivers = o.drivers, .people = o.people}); });
-  renderer->add_option("--people", renderer_options->people, "that are drawn; 0: without end")
+  renderer->add_option("--people", renderer_options->people, "number of people in the training data; 0: unlimited")
       ->check(CLI::Range(0, 1'000'000))
       ->capture_default_str();
   const auto [measure, measure_options] =
       stage("face-evaluate", "Measure the model directory on held-out people and voices", 1e-3, 1, evaluate);
   measure_options->people = 8;
-  measure->add_option("--people", measure_options->people, "that speak")
+  measure->add_option("--people", measure_options->people, "number of people that speak")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();
   measure->add_option("--model", measure_options->output, "model directory")->capture_default_str();
@@ -123,13 +125,13 @@ void add_talk_stages(CLI::App* train) {
       });
   ship->add_option("--output", ship_options->output, "model directory")->capture_default_str();
   const auto [taking, taking_options] =
-      stage("face-import", "Write a model directory's weights as the stages leave them, to train on from there", 1e-3,
+      stage("face-import", "Write a model directory's weights as training states, to continue training from them", 1e-3,
             1, [](const Options& o) {
               training::import_talk(o.output, o.directory);
               fmt::print("wrote {}\n", o.directory);
             });
   taking->add_option("--model", taking_options->output, "model directory")->capture_default_str();
-  renderer->add_option("--drivers", renderer_options->drivers, "frames made of each source picture")
+  renderer->add_option("--drivers", renderer_options->drivers, "frames per source image")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
 }

@@ -35,12 +35,12 @@ void run(const Options& options) {
   try {
     target.device = at::Device(options.device);
   } catch (const c10::Error&) {
-    fail(ErrorCode::invalid_argument, "--device '{}' is no device; use cpu, cuda or cuda:0", options.device);
+    fail(ErrorCode::invalid_argument, "--device '{}' is not a device; use cpu, cuda or cuda:0", options.device);
   }
   std::vector<std::filesystem::path> cases;
   for (const std::string& path : options.paths)
     for (auto& directory : verify::find_cases(path)) cases.push_back(std::move(directory));
-  require(!cases.empty(), ErrorCode::not_found, "no golden case (a folder with config.json) at or below {}",
+  require(!cases.empty(), ErrorCode::not_found, "there is no golden case (a folder with config.json) at or below {}",
           fmt::join(options.paths, ", "));
   std::size_t passed = 0;
   for (const auto& directory : cases) {
@@ -58,12 +58,12 @@ void add_verify(CLI::App& app) {
   auto options = std::make_shared<Options>();
   options->paths = {RUSHES_SOURCE_DIR "/tests/golden"};
   CLI::App* command = app.add_subcommand("verify", "Run golden cases and compare every output with its tolerance");
-  command->add_option("DIR", options->paths, "folders of cases, or of folders of cases (default: the project's own)");
-  command->add_option("--dtype", options->dtype, "float32 or bfloat16")
+  command->add_option("DIR", options->paths, "folders with golden cases, at any depth (default: the project's own)");
+  command->add_option("--dtype", options->dtype, "data type: float32 or bfloat16")
       ->check(CLI::IsMember({"float32", "bfloat16"}))
       ->capture_default_str();
-  command->add_option("--device", options->device, "cpu, cuda, cuda:1, ...")->capture_default_str();
-  command->add_flag("--quiet", options->quiet, "only the cases' verdicts and what failed");
+  command->add_option("--device", options->device, "device: cpu, cuda, cuda:1, ...")->capture_default_str();
+  command->add_flag("--quiet", options->quiet, "print only each case's result, and failures in detail");
   command->callback([options] { run(*options); });
 }
 

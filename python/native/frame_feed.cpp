@@ -19,7 +19,7 @@ class FeedGenerator final : public generation::Generator {
   generation::VideoFormat format() const override { return format_; }
   bool at_block_border() const override { return true; }
   std::unique_ptr<Generator> fork() const override {
-    fail(ErrorCode::unsupported, "frames that a program feeds cannot be forked");
+    fail(ErrorCode::unsupported, "a session with frames from a program cannot be forked");
   }
   int64_t bytes() const override { return 0; }
 
@@ -166,7 +166,7 @@ FrameServer::FrameServer(FrameServerOptions options)
     try {
       server_->run();
     } catch (const std::exception& error) {
-      log::error("the server of the frames has ended: {}", error.what());
+      log::error("the frame server has ended: {}", error.what());
     }
   });
 }

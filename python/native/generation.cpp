@@ -42,7 +42,7 @@ bool Generation::step() {
   for (generation::Event& event : result.events)
     if (auto* block = std::get_if<generation::FrameBlock>(&event)) made_ = std::move(*block);
   require(result.outcome != generation::StepOutcome::needs_input, ErrorCode::unsupported,
-          "the model waits for input that cannot be given here");
+          "the model waits for input that this interface cannot provide");
   if (result.outcome == generation::StepOutcome::finished) generator_.reset();
   return made_.has_value();
 }
@@ -67,8 +67,7 @@ int64_t Generation::bytes() {
 std::shared_ptr<Generation> Generation::fork() {
   const std::scoped_lock lock(stepping_);
   while (generator_ && !generator_->at_block_border() && !stopped_) step();
-  require(generator_ != nullptr && !stopped_, ErrorCode::conflict,
-          "the video is complete; nothing can follow from here");
+  require(generator_ != nullptr && !stopped_, ErrorCode::conflict, "the video is complete and cannot be forked");
   std::shared_ptr<Generation> branch(new Generation);
   branch->model_ = model_;
   branch->format_ = format_;

@@ -16,8 +16,8 @@ void add_interactive(nb::module_& module) {
   using generation::Control;
   using generation::InteractiveSession;
   nb::class_<InteractiveSession>(module, "InteractiveSession",
-                                 "Prompts and controls that wait for the next segment or block; of them the newest "
-                                 "survives. One thread at a time.")
+                                 "Prompts and controls that wait for the next segment or block; only the newest is "
+                                 "kept. One thread at a time.")
       .def(
           "__init__",
           [](InteractiveSession* self, const std::string& policy) {
@@ -46,7 +46,7 @@ void add_interactive(nb::module_& module) {
             using Place = InteractiveSession::Place;
             return self.evaluate_checkpoint(place == "segment" ? Place::segment : Place::block, index).should_continue;
           },
-          "place"_a, "index"_a, "Takes over what waits for this place; False: stop.")
+          "place"_a, "index"_a, "Applies the input that waits for this point; False: stop.")
       .def("update_progress", &InteractiveSession::update_progress, "segment"_a, "block"_a, "video_frames"_a,
            "device_gb"_a = 0.0)
       .def("end", &InteractiveSession::end)
@@ -65,7 +65,7 @@ void add_interactive(nb::module_& module) {
             for (const auto& input : self.inputs()) states.emplace_back(generation::name(input.state));
             return states;
           },
-          "queued, applied or discarded, of each input since the start.");
+          "State of each input since the start: queued, applied or discarded.");
 }
 
 }  // namespace rushes::python

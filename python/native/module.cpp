@@ -139,8 +139,8 @@ class VideoWriter {
                                           .quality = quality})) {}
   bool write(const Pixels& frames) {
     require(frames.shape(1) == static_cast<std::size_t>(height_) && frames.shape(2) == static_cast<std::size_t>(width_),
-            ErrorCode::invalid_argument, "the frames are {}x{}, this video is {}x{}", frames.shape(2), frames.shape(1),
-            width_, height_);
+            ErrorCode::invalid_argument, "the frames are {}x{}, but this video is {}x{}", frames.shape(2),
+            frames.shape(1), width_, height_);
     require(output_ != nullptr, ErrorCode::conflict, "the video is closed");
     const nb::gil_scoped_release unlocked;
     return output_->write(frames.data(), static_cast<int64_t>(frames.shape(0))) == media::Reader::present;
@@ -157,29 +157,30 @@ class VideoWriter {
 };
 
 void add_model(nb::module_& module) {
-  nb::class_<VideoFormat>(module, "Format", "What a generation's video will be, known before its first step.")
+  nb::class_<VideoFormat>(module, "Format", "The format of a generation's video, known before its first step.")
       .def_ro("width", &VideoFormat::width)
       .def_ro("height", &VideoFormat::height)
       .def_ro("fps", &VideoFormat::fps)
-      .def_ro("video_frames", &VideoFormat::video_frames, "In all; None: endless.")
+      .def_ro("video_frames", &VideoFormat::video_frames, "The total number of frames; None: endless.")
       .def_ro("segments", &VideoFormat::segments, "0: endless.")
       .def_ro("blocks_per_segment", &VideoFormat::blocks_per_segment)
       .def_ro("blocks_per_later_segment", &VideoFormat::blocks_per_later_segment);
-  nb::class_<generation::ModelPart>(module, "Network", "One of the networks that a model consists of.")
+  nb::class_<generation::ModelPart>(module, "Network", "One network of a model.")
       .def_ro("role", &generation::ModelPart::role)
       .def_ro("type", &generation::ModelPart::type)
       .def_ro("parameters", &generation::ModelPart::parameters);
-  nb::class_<FrameBlock>(module, "Block", "Some frames of the video, as the model made them together.")
+  nb::class_<FrameBlock>(module, "Block", "Consecutive frames of the video that the model generated together.")
       .def_prop_ro("frames", &frames_of, nb::rv_policy::automatic,
-                   "uint8 [frames, height, width, 3], RGB; the memory that the model wrote.")
+                   "uint8 [frames, height, width, 3], RGB; the model's own memory, not a copy.")
       .def("__dlpack__",
            [](nb::handle self, const nb::kwargs& how) { return self.attr("frames").attr("__dlpack__")(**how); })
       .def("__dlpack_device__", [](nb::handle self) { return self.attr("frames").attr("__dlpack_device__")(); })
       .def("__len__", [](const FrameBlock& block) { return block.video_frames; })
       .def_ro("fps", &FrameBlock::fps)
-      .def_ro("first_frame", &FrameBlock::first_video_frame, "Its place in the video: time = first_frame / fps.")
+      .def_ro("first_frame", &FrameBlock::first_video_frame,
+              "Index of its first frame in the video: time = first_frame / fps.")
       .def_ro("segment", &FrameBlock::segment)
-      .def_ro("block", &FrameBlock::block, "Counts within the segment.")
+      .def_ro("block", &FrameBlock::block, "Index of the block within the segment.")
       .def_ro("latent_frames", &FrameBlock::latent_frames)
       .def_ro("prompt", &FrameBlock::prompt)
       .def_prop_ro("text_seconds", [](const FrameBlock& block) { return seconds(block.times.text); })
@@ -216,18 +217,18 @@ void add_model(nb::module_& module) {
                      return options;
                    })
       .def_prop_ro("load_seconds", [](const Model& self) { return seconds(self.load_time()); });
-  nb::class_<Request>(module, "Request", "What to generate; what is None is the model's default.")
+  nb::class_<Request>(module, "Request", "What to generate; None means the model's default.")
       .def(nb::new_(&make_request), "prompts"_a, nb::kw_only(), "seed"_a = 0, "segments"_a = 1,
            "video_frames"_a = nb::none(), "width"_a = nb::none(), "height"_a = nb::none(), "fps"_a = nb::none(),
            "image"_a = nb::none(), "options"_a)
       .def(
           "plan", [](const Request& self, const Model& model) { return model.get().plan(self)->format(); }, "model"_a,
-          "The format that it would give. Raises InvalidArgument naming the field and what is allowed.");
+          "The format of the resulting video. Raises InvalidArgument with the field and its allowed values.");
 }
 
 void add_generation(nb::module_& module) {
   using profiling::ProfilerOptions;
-  nb::class_<ProfilerOptions>(module, "ProfilerOptions", "What is sampled while a generation is measured.")
+  nb::class_<ProfilerOptions>(module, "ProfilerOptions", "Options for measuring a generation.")
       .def(
           "__init__",
           [](ProfilerOptions* self, double gpu_interval, double cpu_interval, bool monitor_gpu, bool monitor_cpu,
@@ -248,7 +249,7 @@ void add_generation(nb::module_& module) {
           nb::kw_only(), "gpu_interval"_a = 0.5, "cpu_interval"_a = 1.0, "monitor_gpu"_a = true, "monitor_cpu"_a = true,
           "real_time_display"_a = false, "display_interval"_a = 5.0, "max_samples"_a = 10'000,
           "tags"_a = std::map<std::string, std::string>{}, "id"_a = "");
-  nb::class_<Generation>(module, "Generation", "A video in the making.")
+  nb::class_<Generation>(module, "Generation", "A video that is being generated.")
       .def(
           "__init__",
           [](Generation* self, std::shared_ptr<const Model> model, const Request& request,
@@ -256,13 +257,15 @@ void add_generation(nb::module_& module) {
             new (self) Generation(std::move(model), request, profiler);
           },
           "model"_a, "request"_a, "profiler"_a = nb::none(), NoLock())
-      .def("next", &Generation::next, NoLock(), "The next block; None at the end. Any thread, one at a time.")
-      .def("set_prompt", &Generation::set_prompt, "prompt"_a, "From the next block on; any thread.")
-      .def("stop", &Generation::stop, "Before the next step; any thread.")
-      .def("fork", &Generation::fork, NoLock(), "A copy that goes on from the next block border on its own.")
+      .def("next", &Generation::next, NoLock(),
+           "The next block; None at the end. Callable from any thread, but from one at a time.")
+      .def("set_prompt", &Generation::set_prompt, "prompt"_a,
+           "Sets the prompt from the next block on. Callable from any thread.")
+      .def("stop", &Generation::stop, "Stops before the next step. Callable from any thread.")
+      .def("fork", &Generation::fork, NoLock(), "A copy that continues independently from the next block border.")
       .def_prop_ro("format", &Generation::format)
       .def_prop_ro("stopped", &Generation::stopped)
-      .def_prop_ro("bytes", &Generation::bytes, NoLock(), "Memory of its caches.")
+      .def_prop_ro("bytes", &Generation::bytes, NoLock(), "Memory of the caches, in bytes.")
       .def(
           "report_output",
           [](Generation& self, const FrameBlock& block, double encode, double deliver) {
@@ -272,7 +275,8 @@ void add_generation(nb::module_& module) {
             if (encode > 0) self.report(profiling::Stage::encode, block, time(encode));
             self.report(profiling::Stage::deliver, block, time(deliver));
           },
-          "block"_a, "encode_seconds"_a, "deliver_seconds"_a, "Tells the profile what a sink took for a block.")
+          "block"_a, "encode_seconds"_a, "deliver_seconds"_a,
+          "Reports to the profile the time that an output took for a block.")
       .def(
           "write_profile",
           [](Generation& self, const std::string& directory, const std::string& format, bool raw_data) {
@@ -283,15 +287,17 @@ void add_generation(nb::module_& module) {
             return names;
           },
           "directory"_a, "format"_a = "both", "raw_data"_a = false, NoLock(),
-          "Ends the measurement; returns the files. An empty directory writes none.")
+          "Ends the measurement and returns the written files. An empty directory writes none.")
       .def_prop_ro("profile_json", &Generation::profile_json);
 }
 
 void add_output(nb::module_& module) {
-  nb::class_<VideoWriter>(module, "VideoWriter", "Frames to a growing MP4, .y4m, .rgb, numbered PNGs or rtmp://...")
+  nb::class_<VideoWriter>(module, "VideoWriter",
+                          "Writes frames to a growing MP4, .y4m, .rgb, numbered PNGs or rtmp://...")
       .def(nb::init<const std::string&, int64_t, int64_t, double, int, const std::string&>(), "target"_a, nb::kw_only(),
            "width"_a, "height"_a, "fps"_a = 16.0, "quality"_a = 20, "format"_a = "auto", NoLock())
-      .def("write", &VideoWriter::write, "frames"_a, "uint8 [T, H, W, 3]. False: nobody reads any more.")
+      .def("write", &VideoWriter::write, "frames"_a,
+           "Writes frames uint8 [T, H, W, 3]. Returns False if the reader is gone.")
       .def("close", &VideoWriter::close, NoLock())
       .def_prop_ro("encode_seconds", &VideoWriter::encode_seconds)
       .def_prop_ro("deliver_seconds", &VideoWriter::deliver_seconds);
@@ -300,7 +306,7 @@ void add_output(nb::module_& module) {
 void add_functions(nb::module_& module) {
   module.def(
       "set_log_level", [](const std::string& word) { log::set_level(log::parse_level(word)); }, "level"_a,
-      "debug, info, warning, error or off");
+      "Sets the log level: debug, info, warning, error or off.");
   module.def(
       "read_image",
       [](const std::string& path) {
@@ -311,7 +317,7 @@ void add_functions(nb::module_& module) {
         return nb::ndarray<nb::numpy, uint8_t, nb::shape<-1, -1, 3>>(const_cast<uint8_t*>(image.rgb.get()), 3, shape,
                                                                      owner);
       },
-      "path"_a, "JPEG, PNG or WebP to uint8 [H, W, 3].");
+      "path"_a, "Reads a JPEG, PNG or WebP file as uint8 [H, W, 3].");
   module.def(
       "benchmark_json",
       [](const std::string& directory) {

@@ -23,7 +23,8 @@ std::shared_ptr<const uint8_t> copy_of(const uint8_t* pixels, std::size_t bytes)
 }
 
 void add_server(nb::module_& module) {
-  nb::class_<FrameServer>(module, "FrameServer", "A server for frames that a program makes: page, HLS, WebRTC, MP4.")
+  nb::class_<FrameServer>(module, "FrameServer",
+                          "A server for frames that a program generates: page, HLS, WebRTC, MP4.")
       .def(
           "__init__",
           [](FrameServer* self, int64_t width, int64_t height, double fps, const std::string& host, int port,
@@ -45,24 +46,25 @@ void add_server(nb::module_& module) {
             const FrameQueue::Size size = self.frames().size();
             require(frames.shape(1) == static_cast<std::size_t>(size.height) &&
                         frames.shape(2) == static_cast<std::size_t>(size.width),
-                    ErrorCode::invalid_argument, "the frames are {}x{}, the server takes {}x{}", frames.shape(2),
+                    ErrorCode::invalid_argument, "the frames are {}x{}, but the server expects {}x{}", frames.shape(2),
                     frames.shape(1), size.width, size.height);
             if (frames.shape(0) == 0) return true;
             return self.frames().push(
                 {.rgb = copy_of(frames.data(), frames.size()), .video_frames = static_cast<int64_t>(frames.shape(0))});
           },
-          "frames"_a, "uint8 [T, H, W, 3]. False: the queue is full or closed.")
+          "frames"_a, "Takes frames uint8 [T, H, W, 3]. Returns False if the queue is full or closed.")
       .def(
           "resize",
           [](FrameServer& self, int64_t width, int64_t height) {
             self.frames().set_size({width, height});
           },
-          "width"_a, "height"_a, "The size of the session that starts next.")
+          "width"_a, "height"_a, "Sets the frame size of the next session.")
       .def(
           "take_prompt", [](FrameServer& self) { return self.frames().take_prompt(); },
-          "What a viewer typed last; once.")
+          "Returns the last prompt that a viewer typed, once.")
       .def(
-          "finish", [](FrameServer& self) { self.frames().close(); }, "No more frames; what was pushed stays.")
+          "finish", [](FrameServer& self) { self.frames().close(); },
+          "Ends the session's frames; pushed frames stay watchable.")
       .def("stop", &FrameServer::stop, NoLock())
       .def_prop_ro("port", &FrameServer::port);
 }
@@ -71,6 +73,6 @@ void add_server(nb::module_& module) {
 }  // namespace rushes::python
 
 NB_MODULE(_server, module) {
-  module.doc() = "The server of rushes for frames of a program.";
+  module.doc() = "The server of rushes for frames that a program generates.";
   rushes::python::add_server(module);
 }

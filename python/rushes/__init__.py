@@ -4,7 +4,7 @@
 >>> for block in rushes.Model("models/shipped-t2v").generate("a red circle moves right on a blue background"):
 ...     print(block, block.frames.shape)          # uint8 [frames, height, width, 3]
 
-The engine is loaded when a name of it is first used: `rushes.talk`, the clients of a server, works without it.
+The engine is loaded when one of its names is first used; `rushes.talk`, the clients of a server, works without it.
 """
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ __all__ = [
 ]
 
 _MODULES = ("_core", "model", "profiling", "talk")
-#: What is not of _core.
+#: Names that are not from _core.
 _HOMES = {"Generation": "model", "Model": "model", "shipped_model": "model", "Profiling": "profiling", "benchmark": "profiling"}
 
 

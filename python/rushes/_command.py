@@ -9,7 +9,7 @@ from . import _libtorch
 
 
 def main() -> int:
-    """Becomes the program; returns, with what is missing on standard error, only if it cannot be started."""
+    """Replaces this process with the program. Returns only if it cannot start, after printing the reason to standard error."""
     program = pathlib.Path(__file__).with_name("bin") / "rushes"
     try:
         libraries = dict.fromkeys(map(str, _libtorch.folders()))

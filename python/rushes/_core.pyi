@@ -21,7 +21,7 @@ from rushes import (
 
 
 class Format:
-    """What a generation's video will be, known before its first step."""
+    """The format of a generation's video, known before its first step."""
 
     @property
     def width(self) -> int: ...
@@ -34,7 +34,7 @@ class Format:
 
     @property
     def video_frames(self) -> int | None:
-        """In all; None: endless."""
+        """The total number of frames; None: endless."""
 
     @property
     def segments(self) -> int:
@@ -47,7 +47,7 @@ class Format:
     def blocks_per_later_segment(self) -> int: ...
 
 class Network:
-    """One of the networks that a model consists of."""
+    """One network of a model."""
 
     @property
     def role(self) -> str: ...
@@ -59,12 +59,12 @@ class Network:
     def parameters(self) -> int: ...
 
 class Block:
-    """Some frames of the video, as the model made them together."""
+    """Consecutive frames of the video that the model generated together."""
 
     @property
     def frames(self) -> Annotated[NDArray[numpy.uint8], dict(shape=(None, None, None, 3))]:
         """
-        uint8 [frames, height, width, 3], RGB; the memory that the model wrote.
+        uint8 [frames, height, width, 3], RGB; the model's own memory, not a copy.
         """
 
     def __dlpack__(self, **kwargs) -> object: ...
@@ -78,14 +78,14 @@ class Block:
 
     @property
     def first_frame(self) -> int:
-        """Its place in the video: time = first_frame / fps."""
+        """Index of its first frame in the video: time = first_frame / fps."""
 
     @property
     def segment(self) -> int: ...
 
     @property
     def block(self) -> int:
-        """Counts within the segment."""
+        """Index of the block within the segment."""
 
     @property
     def latent_frames(self) -> int: ...
@@ -125,36 +125,36 @@ class Model:
     def load_seconds(self) -> float: ...
 
 class Request:
-    """What to generate; what is None is the model's default."""
+    """What to generate; None means the model's default."""
 
     def __init__(self, prompts: Sequence[str], *, seed: int = 0, segments: int = 1, video_frames: int | None = None, width: int | None = None, height: int | None = None, fps: float | None = None, image: Annotated[NDArray[numpy.uint8], dict(shape=(None, None, 3), order='C', device='cpu', writable=False)] | None = None, **options) -> None: ...
 
     def plan(self, model: Model) -> Format:
         """
-        The format that it would give. Raises InvalidArgument naming the field and what is allowed.
+        The format of the resulting video. Raises InvalidArgument with the field and its allowed values.
         """
 
 class ProfilerOptions:
-    """What is sampled while a generation is measured."""
+    """Options for measuring a generation."""
 
     def __init__(self, *, gpu_interval: float = 0.5, cpu_interval: float = 1.0, monitor_gpu: bool = True, monitor_cpu: bool = True, real_time_display: bool = False, display_interval: float = 5.0, max_samples: int = 10000, tags: Mapping[str, str] = {}, id: str = '') -> None: ...
 
 class Generation:
-    """A video in the making."""
+    """A video that is being generated."""
 
     def __init__(self, model: Model, request: Request, profiler: ProfilerOptions | None = None) -> None: ...
 
     def next(self) -> Block | None:
-        """The next block; None at the end. Any thread, one at a time."""
+        """The next block; None at the end. Callable from any thread, but from one at a time."""
 
     def set_prompt(self, prompt: str) -> None:
-        """From the next block on; any thread."""
+        """Sets the prompt from the next block on. Callable from any thread."""
 
     def stop(self) -> None:
-        """Before the next step; any thread."""
+        """Stops before the next step. Callable from any thread."""
 
     def fork(self) -> Generation:
-        """A copy that goes on from the next block border on its own."""
+        """A copy that continues independently from the next block border."""
 
     @property
     def format(self) -> Format: ...
@@ -164,26 +164,26 @@ class Generation:
 
     @property
     def bytes(self) -> int:
-        """Memory of its caches."""
+        """Memory of the caches, in bytes."""
 
     def report_output(self, block: Block, encode_seconds: float, deliver_seconds: float) -> None:
-        """Tells the profile what a sink took for a block."""
+        """Reports to the profile the time that an output took for a block."""
 
     def write_profile(self, directory: str, format: str = 'both', raw_data: bool = False) -> list[str]:
         """
-        Ends the measurement; returns the files. An empty directory writes none.
+        Ends the measurement and returns the written files. An empty directory writes none.
         """
 
     @property
     def profile_json(self) -> str: ...
 
 class VideoWriter:
-    """Frames to a growing MP4, .y4m, .rgb, numbered PNGs or rtmp://..."""
+    """Writes frames to a growing MP4, .y4m, .rgb, numbered PNGs or rtmp://..."""
 
     def __init__(self, target: str, *, width: int, height: int, fps: float = 16.0, quality: int = 20, format: str = 'auto') -> None: ...
 
     def write(self, frames: Annotated[NDArray[numpy.uint8], dict(shape=(None, None, None, 3), order='C', device='cpu', writable=False)]) -> bool:
-        """uint8 [T, H, W, 3]. False: nobody reads any more."""
+        """Writes frames uint8 [T, H, W, 3]. Returns False if the reader is gone."""
 
     def close(self) -> None: ...
 
@@ -194,10 +194,10 @@ class VideoWriter:
     def deliver_seconds(self) -> float: ...
 
 def set_log_level(level: str) -> None:
-    """debug, info, warning, error or off"""
+    """Sets the log level: debug, info, warning, error or off."""
 
 def read_image(path: str) -> Annotated[NDArray[numpy.uint8], dict(shape=(None, None, 3))]:
-    """JPEG, PNG or WebP to uint8 [H, W, 3]."""
+    """Reads a JPEG, PNG or WebP file as uint8 [H, W, 3]."""
 
 def benchmark_json(directory: str) -> str:
     """
@@ -210,7 +210,7 @@ TORCH_VERSION: str = '2.11.0+cu130'
 
 class InteractiveSession:
     """
-    Prompts and controls that wait for the next segment or block; of them the newest survives. One thread at a time.
+    Prompts and controls that wait for the next segment or block; only the newest is kept. One thread at a time.
     """
 
     def __init__(self, apply_policy: str = 'next_segment') -> None: ...
@@ -225,7 +225,7 @@ class InteractiveSession:
         """(will_apply_at, estimated_wait_seconds)."""
 
     def evaluate_checkpoint(self, place: str, index: int) -> bool:
-        """Takes over what waits for this place; False: stop."""
+        """Applies the input that waits for this point; False: stop."""
 
     def update_progress(self, segment: int, block: int, video_frames: int, device_gb: float = 0.0) -> None: ...
 
@@ -254,4 +254,4 @@ class InteractiveSession:
 
     @property
     def input_states(self) -> list[str]:
-        """queued, applied or discarded, of each input since the start."""
+        """State of each input since the start: queued, applied or discarded."""

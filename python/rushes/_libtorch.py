@@ -1,4 +1,4 @@
-"""libtorch, which the native modules are linked with: the libraries of an installed torch. Its Python module is not imported."""
+"""libtorch, to which the native modules are linked: the libraries of an installed torch. Its Python module is not imported."""
 from __future__ import annotations
 
 import ctypes
@@ -8,7 +8,7 @@ import re
 
 _INSTALL = ("pip install --no-deps torch=={version}: its libraries are enough for a machine without a GPU; "
             "with CUDA: pip install torch=={version}")
-#: What libtorch_cpu.so of a wheel with CUDA is linked with; small, and among the dependencies of rushes.
+#: Libraries to which libtorch_cpu.so of a wheel with CUDA is linked; small, and dependencies of rushes.
 _CUDA = ("libcudart.so.*", "libcupti.so.*")
 
 
@@ -22,12 +22,12 @@ def required_version() -> str | None:
 
 
 def folders() -> list[pathlib.Path]:
-    """Where libtorch's libraries and what they need are: first that of torch.
+    """The folders of libtorch's libraries and of their dependencies, the folder of torch first.
 
     Raises
     ------
     ImportError
-        torch is not installed, or has another version; says what to install.
+        torch is not installed, or has another version; the message says what to install.
     """
     version = required_version()
     torch = next((place for place in _installed("torch") if (place / "lib" / "libtorch_cpu.so").is_file()), None)

@@ -1,4 +1,4 @@
-"""A model and the videos it makes."""
+"""A model and the videos that it generates."""
 from __future__ import annotations
 
 import asyncio
@@ -17,7 +17,7 @@ def shipped_model() -> str:
     """The folder of the model that comes with rushes: $RUSHES_MODEL, else that in the package, or in a checkout above it
     or here.
 
-    Raises NotFound with the places looked at.
+    Raises NotFound with the folders that were searched.
     """
     if named := os.environ.get("RUSHES_MODEL"):
         return named
@@ -26,17 +26,17 @@ def shipped_model() -> str:
     for place in places:
         if place.is_dir():
             return str(place)
-    raise _core.NotFound("no model: name a model folder, or set RUSHES_MODEL; looked at "
+    raise _core.NotFound("there is no model: give a model folder, or set RUSHES_MODEL; searched "
                          + ", ".join(map(str, dict.fromkeys(places))))
 
 
 class Generation:
-    """A video in the making: iterate over it, in a loop or an async one; steer it from any thread meanwhile."""
+    """A video that is being generated: iterate over its blocks, with `for` or `async for`, and steer it from any thread."""
 
     def __init__(self, core: _core.Generation, profiling: Profiling | None = None):
         self._core = core
         self._profiling = profiling
-        self.profile_files: list[str] = []  #: when the video is complete and profiling was asked for
+        self.profile_files: list[str] = []  #: set when the video is complete, if profiling was requested
 
     @property
     def format(self) -> _core.Format:
@@ -45,30 +45,30 @@ class Generation:
 
     @property
     def bytes(self) -> int:
-        """Memory of its caches."""
+        """Memory of the caches, in bytes."""
         return self._core.bytes
 
     def next(self) -> _core.Block | None:
-        """The next block, None at the end. The interpreter's lock is free while it is made."""
+        """The next block, None at the end. Releases the interpreter's lock while it computes."""
         block = self._core.next()
         if block is None:
             self._finish()
         return block
 
     def set_prompt(self, prompt: str) -> None:
-        """What the video shows from the next block on."""
+        """Sets the prompt from the next block on."""
         self._core.set_prompt(prompt)
 
     def stop(self) -> None:
-        """Ends it before its next step."""
+        """Stops the video before its next step."""
         self._core.stop()
 
     def fork(self) -> Generation:
-        """A second video that goes on from here; what was made is shared. Raises Conflict at the end of the video."""
+        """A second video that continues from here; both share the blocks generated so far. Raises Conflict at the end of the video."""
         return Generation(self._core.fork())
 
     def save(self, target: str | os.PathLike, *, quality: int = 20) -> int:
-        """Writes what is still to come to .mp4, .y4m, .rgb, numbered .png or rtmp://; returns the frames written."""
+        """Writes the remaining frames to .mp4, .y4m, .rgb, numbered .png or rtmp://; returns their number."""
         size = self.format
         writer = _core.VideoWriter(os.fspath(target), width=size.width, height=size.height, fps=size.fps, quality=quality)
         frames = 0
@@ -85,7 +85,7 @@ class Generation:
 
     @property
     def profile(self) -> dict | None:
-        """The report, when the video is complete and profiling was asked for."""
+        """The report, when the video is complete and profiling was requested."""
         return json.loads(self._core.profile_json) if self._core.profile_json else None
 
     def _finish(self) -> None:
@@ -106,7 +106,7 @@ class Model:
     """A loaded model; any number of generations share its weights.
 
     `path` is a model folder (default: the shipped model); `checkpoint` replaces its transformer's weights, e.g.
-    self_forcing_dmd.pt. `dtype`: auto, float32, bfloat16. `decoder`: auto, vae, tiny. `threads` 0: as many as pay.
+    self_forcing_dmd.pt. `dtype`: auto, float32, bfloat16. `decoder`: auto, vae, tiny. `threads` 0: automatic.
     Raises InvalidArgument, NotFound or CorruptData.
     """
 
@@ -122,17 +122,17 @@ class Model:
 
     @property
     def description(self) -> str:
-        """One line for people: sizes, type, device."""
+        """One readable line: sizes, type, device."""
         return self._core.description
 
     @property
     def networks(self) -> list[_core.Network]:
-        """What it consists of, with the number of parameters of each."""
+        """The networks of the model, with the number of parameters of each."""
         return self._core.networks
 
     @property
     def options(self) -> dict[str, str]:
-        """Names and meanings of the options that generate() takes beside the named ones."""
+        """Names and meanings of the model's own options for generate()."""
         return self._core.options
 
     def generate(self, prompts: str | Sequence[str], *, seed: int = 0, segments: int | None = None,
@@ -140,12 +140,12 @@ class Model:
                  fps: float | None = None, image: numpy.ndarray | str | os.PathLike | None = None,
                  profiling: Profiling | None = None,
                  **options: bool | float | str | Sequence[float] | None) -> Generation:
-        """A video of `prompts`, one a segment, in turn.
+        """A video of `prompts`, which apply in turn, one per segment.
 
-        `segments`: one for each prompt unless given; 0 goes on until stop(). `image`: the first frame, uint8 [H, W, 3] or
-        a file. `options`: of the model, such as steps=4 or guidance_scale=5.0; Model.options lists them, and what is None
-        is the model's default. Nothing is computed before the first block is asked for. Raises InvalidArgument naming
-        what is allowed.
+        `segments`: default one for each prompt; 0 continues until stop(). `image`: the first frame, uint8 [H, W, 3] or
+        a file. `options`: of the model, such as steps=4 or guidance_scale=5.0; Model.options lists them, and None
+        means the model's default. Computation starts with the first block. Raises InvalidArgument with the field and its
+        allowed values.
         """
         texts = [prompts] if isinstance(prompts, str) else list(prompts)
         if isinstance(image, (str, os.PathLike)):

@@ -1,4 +1,4 @@
-"""Measuring a generation, and the numbers of a benchmark."""
+"""Measuring a generation, and benchmark results."""
 from __future__ import annotations
 
 import dataclasses
@@ -10,7 +10,7 @@ from . import _core
 
 @dataclasses.dataclass
 class Profiling:
-    """What is measured of a generation and where its reports go."""
+    """Which measurements of a generation are made, and where the reports are written."""
 
     directory: str | os.PathLike = "profiling_results"  #: "" writes no files
     format: str = "both"  #: json, html or both
@@ -21,7 +21,7 @@ class Profiling:
     cpu_interval: float = 1.0
     monitor_gpu: bool = True
     monitor_cpu: bool = True
-    real_time_display: bool = False  #: a line on standard error now and then
+    real_time_display: bool = False  #: a line on standard error every display_interval seconds
     display_interval: float = 5.0
     max_samples: int = 10_000
 
@@ -35,8 +35,8 @@ class Profiling:
 
 
 def benchmark(directory: str | os.PathLike) -> dict:
-    """The benchmark numbers of the newest profiling report in a folder, as `rushes report` writes them.
+    """The benchmark results of the newest profiling report in a folder, as `rushes report` writes them.
 
-    Raises NotFound if there is none.
+    Raises NotFound if the folder has no report.
     """
     return json.loads(_core.benchmark_json(os.fspath(directory)))

@@ -1,4 +1,4 @@
-"""Clients of a server's talking heads: speech in pieces that becomes HLS, and a conversation picture by picture.
+"""Clients for talking heads of a server: speech in pieces that becomes HLS, and a conversation frame by frame.
 
 >>> from rushes.talk import ChunkedStreamingClient
 >>> with ChunkedStreamingClient("http://127.0.0.1:9999") as client:
@@ -7,8 +7,8 @@
 ...     client.wait_until_complete()
 ...     client.download("talk.mp4")
 
-They speak the protocol of IMTalker's stand-alone server (docs/talking_heads.md) and need neither the engine nor a package
-beside Python's own; only `RealtimeClient` needs `websockets`. A server that cannot be reached is an OSError.
+They speak the protocol of IMTalker's stand-alone server (docs/talking_heads.md) and need neither the engine nor any package
+outside of Python's standard library; only `RealtimeClient` needs `websockets`. An unreachable server raises OSError.
 """
 from __future__ import annotations
 
@@ -50,22 +50,22 @@ _REALTIME_HZ = 16_000
 _TICK_SECONDS = 0.04
 _TICK_BYTES = 2 * 640
 _POLL_SECONDS = 0.2
-#: How long a piece waits that the server has no room for.
+#: Pause before a piece is sent again that the server had no room for.
 _FULL_SECONDS = 1.0
 
 
 class TalkError(RuntimeError):
-    """What the server refused, in its own words."""
+    """A request that the server refused, with the server's message."""
 
     def __init__(self, detail: str, status: int | None = None):
         super().__init__(detail if status is None else f"{status}: {detail}")
-        self.detail = detail  #: the server's text
-        self.status = status  #: of HTTP, or a WebSocket's close code; None if a session failed later
+        self.detail = detail  #: the server's message
+        self.status = status  #: HTTP status, or a WebSocket's close code; None if a session failed later
 
 
-# ---- sound ----
+# ---- audio ----
 def wav(speech: Speech, sample_rate: int) -> bytes:
-    """A WAV file, 16-bit PCM. Raises ValueError for arrays that are no sound."""
+    """A WAV file, 16-bit PCM. Raises ValueError for arrays that are not speech."""
     samples, channels = _pcm16(speech)
     file = io.BytesIO()
     with wave.open(file, "wb") as writer:
@@ -77,10 +77,10 @@ def wav(speech: Speech, sample_rate: int) -> bytes:
 
 
 def read_speech(path: Path, sample_rate: int | None = None) -> tuple[bytes, int]:
-    """The sound of a file as 16-bit PCM of one channel, and its samples per second.
+    """The audio of a file as 16-bit PCM of one channel, and its samples per second.
 
-    WAV of 16 bits is read here; other files, and another rate than the file's, are ffmpeg's work. Without `sample_rate`
-    WAV keeps its own and all else becomes 24000. Raises FileNotFoundError, and ValueError if nothing can read it.
+    16-bit WAV is read here; ffmpeg reads other files and converts to other rates. Without `sample_rate`,
+    WAV keeps its own rate and other files become 24000. Raises FileNotFoundError, and ValueError if the file cannot be read.
     """
     try:
         with wave.open(os.fspath(path), "rb") as file:
@@ -91,11 +91,11 @@ def read_speech(path: Path, sample_rate: int | None = None) -> tuple[bytes, int]
     sample_rate = sample_rate or 24_000
     ffmpeg = shutil.which("ffmpeg")
     if ffmpeg is None:
-        raise ValueError(f"{os.fspath(path)} is no WAV of 16 bits at the wanted rate; ffmpeg, which reads others, is not installed")
+        raise ValueError(f"{os.fspath(path)} is not a 16-bit WAV at the requested rate; ffmpeg, which reads other files, is not installed")
     run = subprocess.run([ffmpeg, "-nostdin", "-v", "error", "-i", f"file:{os.fspath(path)}", "-map", "0:a:0", "-ac", "1",
                           "-ar", str(sample_rate), "-f", "s16le", "-"], capture_output=True)
     if run.returncode:
-        raise ValueError(f"{os.fspath(path)} has no sound that ffmpeg can read: {run.stderr.decode(errors='replace').strip()}")
+        raise ValueError(f"{os.fspath(path)} has no audio that ffmpeg can read: {run.stderr.decode(errors='replace').strip()}")
     return run.stdout, sample_rate
 
 
@@ -105,7 +105,7 @@ def _pcm16(speech: Speech) -> tuple[bytes, int]:
     if view.format in ("B", "b", "c"):
         return view.tobytes(), 1
     if view.ndim > 2 or view.format not in ("h", "f", "d"):
-        raise ValueError(f"speech is 16-bit PCM as bytes, or an array [S] or [S, channels] of int16 or float; this one has "
+        raise ValueError(f"speech must be 16-bit PCM as bytes, or an array [S] or [S, channels] of int16 or float; got "
                          f"{view.ndim} axes of '{view.format}'")
     samples = array.array(view.format, view.tobytes())
     if view.format != "h":
@@ -165,7 +165,7 @@ def _form(fields: Mapping[str, object]) -> tuple[bytes, str]:
 
 
 def _detail(body: bytes) -> str:
-    """What an error's body says, whichever of the server's forms it has."""
+    """The message in the body of an error, in any of the server's formats."""
     text = body.decode(errors="replace").strip()
     try:
         told = json.loads(text)
@@ -191,7 +191,7 @@ class _Server:
         self.timeout = timeout
 
     def open(self, method: str, path: str, fields: Mapping[str, object] | None = None) -> http.client.HTTPResponse:
-        """The answer, still to be read. Raises TalkError for what is refused."""
+        """The answer, not yet read. Raises TalkError if the server refuses the request."""
         request = urllib.request.Request(self.url + path, method=method)
         if fields is not None:
             request.data, content_type = _form(fields)
@@ -212,16 +212,16 @@ class _Server:
 
 # ---- speech in pieces, HLS out ----
 class ChunkedStreamingClient:
-    """One session of a talking head to which speech is fed while its video grows as HLS.
+    """One session of a talking head that receives speech in pieces while its video grows as HLS.
 
-    Has the interface of IMTalker's client of this name; what is behind `*` is added. `token` is for servers that ask for
-    one, `timeout` (seconds) bounds each request's silence.
+    Has the interface of IMTalker's client of this name; parameters after `*` are additions. `token` is for servers that require
+    one, `timeout` (seconds) limits how long each request waits without data.
     """
 
     def __init__(self, server_url: str = DEFAULT_SERVER, *, token: str | None = None, timeout: float | None = 300.0):
         self.server_url = server_url
         self.session_id: str | None = None
-        self.hls_url: str | None = None  #: where the video can be watched, once there is a session
+        self.hls_url: str | None = None  #: URL of the video, once there is a session
         self._server = _Server(server_url, token, timeout)
         self._chunk_duration = 1.0
         self._audio_sample_rate = 24_000
@@ -230,11 +230,11 @@ class ChunkedStreamingClient:
                      chunk_duration: float = 1.0, audio_sample_rate: int = 24_000, *, session_id: str | None = None,
                      pose_style: Sequence[float] | None = None, gaze_style: Sequence[float] | None = None,
                      mode: str | None = None) -> str:
-        """A session with this portrait (a file, or its bytes); returns its id.
+        """Creates a session with this portrait (a file, or its bytes); returns its id.
 
-        `crop`: cut the face out. `nfe` 5-50 solver steps, `cfg_scale` 1-5. `chunk_duration` 0.1-10 s of speech become motion
+        `crop`: crop to the face. `nfe` 5-50 solver steps, `cfg_scale` 1-5. `chunk_duration` 0.1-10 s of speech become motion
         at once. `audio_sample_rate`: of speech without a header. `pose_style` [pitch, yaw, roll], `gaze_style` [x, y].
-        `mode`: aligned or reference. An id that exists is replaced. Raises TalkError in the server's words.
+        `mode`: aligned or reference. A session with the same id is replaced. Raises TalkError with the server's message.
         """
         answer = self._server.call("POST", "/api/audio-driven/chunked/init", {
             "image": _picture(image_path), "session_id": session_id, "crop": crop, "seed": seed, "nfe": nfe,
@@ -249,11 +249,11 @@ class ChunkedStreamingClient:
         return session
 
     def feed_audio_chunk(self, audio_data: Speech, is_final: bool = False) -> dict[str, Any]:
-        """The next piece of speech; answered before any of it is spoken.
+        """Sends the next piece of speech; the server answers before any of it is spoken.
 
-        Bytes are a sound file of any kind (WAV, MP3, ...); arrays are samples at the session's `audio_sample_rate`. Returns
+        Bytes are an audio file of any kind (WAV, MP3, ...); arrays are samples at the session's `audio_sample_rate`. Returns
         `session_status`, `frames_generated` (so far), `buffer_samples` (received, at 16 kHz) and more. Raises TalkError: 429
-        when too much speech waits, of which nothing was taken.
+        when too much speech is waiting; the piece is then not accepted.
         """
         if memoryview(audio_data).format not in ("B", "b", "c"):
             audio_data = wav(audio_data, self._audio_sample_rate)
@@ -266,7 +266,7 @@ class ChunkedStreamingClient:
         return self._server.call("GET", f"/api/audio-driven/chunked/status/{self._session()}")
 
     def cleanup(self) -> None:
-        """Ends the session and removes its video from the server. Nothing happens without a session."""
+        """Ends the session and removes its video from the server. Does nothing without a session."""
         if self.session_id is None:
             return
         path = f"/api/audio-driven/chunked/session/{self._session()}"
@@ -275,9 +275,9 @@ class ChunkedStreamingClient:
 
     def stream_file(self, audio_path: Path, *, realtime: bool = False,
                     on_reply: Callable[[dict[str, Any]], None] | None = None) -> dict[str, Any]:
-        """Feeds all of a sound file, in pieces of `chunk_duration`; `realtime`: as fast as it would be heard.
+        """Sends a whole audio file, in pieces of `chunk_duration`; `realtime`: at the speed of playback.
 
-        `on_reply` gets the server's answer to each piece; the last one is returned. See `read_speech` for what is raised.
+        `on_reply` gets the server's answer to each piece; returns the last answer. Raises the errors of `read_speech`.
         """
         samples, rate = read_speech(audio_path)
         size = 2 * max(1, int(rate * self._chunk_duration))
@@ -290,16 +290,16 @@ class ChunkedStreamingClient:
         return reply
 
     def stream_audio(self, chunks: Iterable[Speech], *, on_reply: Callable[[dict[str, Any]], None] | None = None) -> dict[str, Any]:
-        """Feeds raw speech at the session's `audio_sample_rate` as it comes, e.g. out of a generator; its end is the video's.
+        """Sends raw speech at the session's `audio_sample_rate` as it arrives, e.g. from a generator; its end ends the video.
 
-        Each chunk goes out at once. Returns the server's last answer.
+        Each chunk is sent at once. Returns the server's last answer.
         """
         for chunk in chunks:
             self._feed(wav(chunk, self._audio_sample_rate), False, on_reply)
         return self._feed(wav(b"", self._audio_sample_rate), True, on_reply)
 
     def wait_until_playable(self) -> str:
-        """Waits for the first segment of the video; returns where it plays."""
+        """Waits for the first segment of the video; returns its URL."""
         while True:
             with self._server.open("GET", f"/api/hls/{self._session()}/playlist.m3u8") as answer:
                 if answer.status == 200:
@@ -307,7 +307,7 @@ class ChunkedStreamingClient:
                     return self.hls_url
 
     def wait_until_complete(self, timeout: float | None = None) -> dict[str, Any]:
-        """Waits until all speech up to the final piece is video; returns the last status.
+        """Waits until the video of all speech is complete; returns the last status.
 
         Raises TalkError if the session failed, TimeoutError after `timeout` seconds.
         """
@@ -324,7 +324,7 @@ class ChunkedStreamingClient:
             time.sleep(_POLL_SECONDS)
 
     def download(self, path: Path) -> pathlib.Path:
-        """Writes all of the video so far as one MP4; returns its path."""
+        """Writes the whole video so far as one MP4; returns its path."""
         target = pathlib.Path(path)
         with self._server.open("GET", f"/api/hls/{self._session()}/download") as answer, target.open("wb") as file:
             shutil.copyfileobj(answer, file, 1 << 20)
@@ -340,7 +340,7 @@ class ChunkedStreamingClient:
         try:
             self.cleanup()
         except TalkError as error:
-            if error.status != 404:  # gone already is as wished
+            if error.status != 404:  # already removed
                 raise
 
     def _session(self) -> str:
@@ -365,7 +365,7 @@ class ChunkedStreamingClient:
 
 # ---- a conversation ----
 class TalkFrame(NamedTuple):
-    """A picture and its 40 ms of speech."""
+    """A frame and its 40 ms of speech."""
 
     timestamp_us: int  #: when the server sent it, since 1970
     jpeg: bytes
@@ -373,7 +373,7 @@ class TalkFrame(NamedTuple):
 
 
 class _Frames:
-    """Iterates over what next() gives, in a loop or an async one."""
+    """Iterates over the results of next(), with `for` or `async for`."""
 
     def next(self) -> TalkFrame | None:
         raise NotImplementedError
@@ -388,10 +388,10 @@ class _Frames:
 
 
 class RealtimeClient(_Frames):
-    """A portrait to which one speaks: 40 ms of speech go out, and a picture comes back with its sound every 40 ms.
+    """A portrait that listens and talks: every 40 ms, a packet of speech is sent, and a frame with its audio comes back.
 
-    Iterate over it for what comes, in a loop or an async one, and call `send_audio` from another thread; or iterate over
-    `say(...)`, which does both. Pictures come from the beginning on, of a head that is silent. Needs `websockets`.
+    Iterate over it for the frames, with `for` or `async for`, and call `send_audio` from another thread; or iterate over
+    `say(...)`, which does both. Frames arrive from the beginning; without speech the head is silent. Needs `websockets`.
     """
 
     def __init__(self, server_url: str = DEFAULT_SERVER, *, token: str | None = None, timeout: float | None = 300.0):
@@ -405,7 +405,7 @@ class RealtimeClient(_Frames):
         self._picture: bytes | None = None
 
     def init_session(self, image_path: Path | bytes, crop: bool = True) -> str:
-        """A session with this portrait (a file, or its bytes); returns its id. Raises TalkError in the server's words."""
+        """Creates a session with this portrait (a file, or its bytes); returns its id. Raises TalkError with the server's message."""
         answer = self._server.call("POST", "/api/realtime/init", {"image": _picture(image_path), "crop": crop})
         session: str = answer["session_id"]
         self.session_id = session
@@ -413,14 +413,14 @@ class RealtimeClient(_Frames):
         return session
 
     def connect(self) -> RealtimeClient:
-        """Begins the conversation; the first call of the others does it too. A session has one connection in its life."""
+        """Begins the conversation; the other methods also begin it when necessary. A session can be connected only once."""
         self._connection()
         return self
 
     def send_audio(self, speech: Speech) -> None:
-        """What comes next of the speech, at 16 kHz; samples that do not fill 40 ms wait for more. From any thread.
+        """Sends the next speech, at 16 kHz; samples that do not fill 40 ms wait for more. Callable from any thread.
 
-        To be called at the pace of the speech: the server keeps one second of what is not yet due.
+        Call it at the speed of the speech: the server keeps at most one second of speech that is not yet due.
         """
         samples, channels = _pcm16(speech)
         self._unsent += _mono(samples, channels)
@@ -429,12 +429,12 @@ class RealtimeClient(_Frames):
             self._send(packet)
 
     def flush(self) -> None:
-        """Nothing more for now: what does not fill 40 ms goes out with silence."""
+        """Sends the remaining samples, filled up to 40 ms with silence."""
         if self._unsent:
             self.send_audio(bytes(_TICK_BYTES - len(self._unsent)))
 
     def next(self) -> TalkFrame | None:
-        """The next picture with its sound, None when the conversation has ended.
+        """The next frame with its audio, None when the conversation has ended.
 
         Raises TalkError with the close code and the server's reason if it did not end well, TimeoutError if nothing comes.
         """
@@ -461,16 +461,16 @@ class RealtimeClient(_Frames):
                 return TalkFrame(timestamp_us, self._picture, payload)
 
     def say(self, speech: Speech | str | os.PathLike[str], *, tail_seconds: float = 1.0) -> _Saying:
-        """Says a sound file, or samples at 16 kHz, at its own speed; iterate over it for what comes back meanwhile.
+        """Speaks an audio file, or samples at 16 kHz, at normal speed; iterate over the result for the frames that come back.
 
-        It ends `tail_seconds` behind the speech, as the head answers a little later than it is spoken to. The conversation
-        goes on.
+        It ends `tail_seconds` after the speech, as the frames arrive with a delay. The conversation
+        continues.
         """
         samples = read_speech(speech, _REALTIME_HZ)[0] if isinstance(speech, (str, os.PathLike)) else _mono(*_pcm16(speech))
         return _Saying(self, samples, tail_seconds)
 
     def close(self) -> None:
-        """Ends the conversation, and with it the session. From any thread."""
+        """Ends the conversation, and with it the session. Callable from any thread."""
         self._open.close()
 
     def __enter__(self) -> RealtimeClient:
@@ -498,21 +498,21 @@ class RealtimeClient(_Frames):
             answer = refusal.response
             raise TalkError(_detail(bytes(answer.body or b"")) or answer.reason_phrase, answer.status_code) from None
         except InvalidHandshake as failure:
-            raise ConnectionError(f"{self._address} is no WebSocket: {failure}") from failure
+            raise ConnectionError(f"{self._address} is not a WebSocket: {failure}") from failure
         return self._socket
 
     def _send(self, samples: bytes) -> None:
         from websockets.exceptions import ConnectionClosed
 
-        # Whoever reads learns why it was closed.
+        # next() tells why it was closed.
         with contextlib.suppress(ConnectionClosed):
             self._connection().send(_HEADER.pack(_AUDIO, time.time_ns() // 1000, len(samples)) + samples)
 
 
 class _Saying(_Frames):
-    """Speech on its way out, and what comes back of it. Each frame that comes gives the time for what goes out."""
+    """Speech that is being sent, and the frames that come back. Each received frame paces the next packets."""
 
-    #: After a frame that came late: what was missed is caught up with, but not in a burst, of which the server keeps a second.
+    #: After a late frame, missed packets are caught up, but not in one burst, since the server keeps only one second.
     _MOST_PACKETS_A_FRAME = 2
 
     def __init__(self, client: RealtimeClient, samples: bytes, tail_seconds: float):
@@ -525,7 +525,7 @@ class _Saying(_Frames):
         self._frames_behind = 0
 
     def next(self) -> TalkFrame | None:
-        """The next picture with its sound; None at the end of the speech, or of the conversation."""
+        """The next frame with its audio; None at the end of the speech, or of the conversation."""
         now = time.monotonic()
         if self._begun is None:
             self._begun = now
@@ -546,11 +546,11 @@ class _Saying(_Frames):
         return self._client.next()
 
 
-# ---- pictures alone ----
+# ---- frames alone ----
 def stream_pictures(image_path: Path | bytes, audio_path: Path, *, server_url: str = DEFAULT_SERVER, crop: bool = True,
                     seed: int = 42, nfe: int = 10, cfg_scale: float = 2.0, token: str | None = None,
                     timeout: float | None = 300.0) -> Iterator[bytes]:
-    """The pictures of a portrait that says a sound file, each a JPEG, when they are to be seen. Raises TalkError."""
+    """The frames of a portrait that speaks an audio file, each a JPEG, at the time when they are due. Raises TalkError."""
     server = _Server(server_url, token, timeout)
     sound = pathlib.Path(audio_path)
     with server.open("POST", "/api/realtime-sse", {
@@ -567,4 +567,4 @@ def stream_pictures(image_path: Path | bytes, audio_path: Path, *, server_url: s
                 raise TalkError(value)
             elif field == "data" and event == "complete":
                 return
-    raise ConnectionError("the pictures ended before the speech did")
+    raise ConnectionError("the frames ended before the speech")

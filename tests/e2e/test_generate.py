@@ -85,10 +85,10 @@ def test_ctrl_c_leaves_a_file_that_plays(tmp_path, stop):
     process.send_signal(stop)
     _, message = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert b"frames are complete" in message
+    assert b"complete frames" in message
     _, frames = probe(target)
     assert len(frames) > 0 and len(frames) % BLOCK == 0
-    assert f"{len(frames)} frames are complete".encode() in message
+    assert f"stopped after {len(frames)} complete frames".encode() in message
 
 
 def test_a_second_ctrl_c_exits_at_once(tmp_path):
@@ -162,8 +162,8 @@ def test_both_spellings_and_the_references_names_are_accepted(tmp_path):
 
 BAD = {
     "no prompt": ([], "prompt"),
-    "empty prompt": ([""], "prompt: empty"),
-    "blank prompts": ([" ; ;"], "prompt: empty"),
+    "empty prompt": ([""], "prompt is empty"),
+    "blank prompts": ([" ; ;"], "prompt is empty"),
     "100 kB prompt": (["x" * 100_000], "prompt: 100000 bytes"),
     "unknown flag": (["a", "--colour", "red"], "--colour"),
     "word for a number": (["a", "--seed", "soon"], "seed"),

@@ -74,13 +74,13 @@ def test_a_missing_checkpoint_is_an_error_unless_a_flag_allows_the_shipped_model
 
 @pytest.mark.parametrize("line, words", [
     ("num_frame_per_block: 4", "num_frame_per_block"), ("denoising_step_list: fast", "denoising_step_list"),
-    ("warp_denoising_step: false", "warp"), ("- a list", "keys and values"), ("a: [", "no YAML"),
+    ("warp_denoising_step: false", "warp"), ("- a list", "keys to values"), ("a: [", "not valid YAML"),
 ])
 def test_configurations_that_cannot_be_followed_are_refused(config, line, words):
     text = config.read_text()
     key = line.split(":")[0]
     kept = [row for row in text.splitlines() if not row.startswith(key)]
-    config.write_text("\n".join([line] if words in ("keys and values", "no YAML") else [*kept, line]))
+    config.write_text("\n".join([line] if words in ("keys to values", "not valid YAML") else [*kept, line]))
     with pytest.raises(ValueError, match=words):
         SelfForcingPipeline(str(config))
 

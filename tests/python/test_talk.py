@@ -224,7 +224,7 @@ def test_other_files_are_read_by_ffmpeg(tmp_path, monkeypatch):
     assert talk.read_speech(tmp_path / "speech.flac")[1] == 24000
     assert len(talk.read_speech(tmp_path / "speech.wav", 8000)[0]) == 2 * 8000
     (tmp_path / "no.wav").write_bytes(b"no sound at all")
-    with pytest.raises(ValueError, match="no sound that ffmpeg can read"):
+    with pytest.raises(ValueError, match="no audio that ffmpeg can read"):
         talk.read_speech(tmp_path / "no.wav")
     with pytest.raises(FileNotFoundError):
         talk.read_speech(tmp_path / "none.wav")

@@ -85,7 +85,7 @@ void run(Options options) {
   try {
     options.setup.device = at::Device(options.model.device);
   } catch (const c10::Error&) {
-    fail(ErrorCode::invalid_argument, "--device '{}' is no device; use cpu, cuda or cuda:0", options.model.device);
+    fail(ErrorCode::invalid_argument, "--device '{}' is not a device; use cpu, cuda or cuda:0", options.model.device);
   }
   options.setup.dtype = options.dtype == "float32" ? at::kFloat : at::kBFloat16;
   if (options.setup.quick) options.setup.rounds = 3, options.setup.seconds_per_operation = 5;
@@ -111,8 +111,7 @@ void run(Options options) {
     bench::bench_model(report, options.model);
   }
   require(!report.operations.empty() || report.model, ErrorCode::invalid_argument,
-          "--filter names nothing that is measured; use words like self-attention, linear, norm, layer, VAE, IMTalker, "
-          "model");
+          "--filter matches no measurement; use words like self-attention, linear, norm, layer, VAE, IMTalker, model");
   if (file.is_open()) {
     file << document(options, report).dump(2) << '\n';
     require(file.flush().good(), ErrorCode::exhausted, "--json '{}' could not be written", options.json_path);
@@ -124,13 +123,14 @@ void run(Options options) {
 void add_bench(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command =
-      app.add_subcommand("bench", "Measure this machine, the operations of the models on it, and a model end to end");
+      app.add_subcommand("bench", "Measure this machine, the operations of the models on it, and one model end to end");
   command->add_option(
       "--filter", options->setup.filters,
-      "measure only what has one of these words in its name, e.g. self-attention, layer, VAE, IMTalker, model");
-  command->add_flag("--quick", options->setup.quick, "smaller shapes, few repetitions: half a minute or so");
-  command->add_option("--json", options->json_path, "write all figures to this file");
-  command->add_option("--dtype", options->dtype, "of the operations; the model chooses its own")
+      "run only measurements whose name has one of these words, e.g. self-attention, layer, VAE, IMTalker, model");
+  command->add_flag("--quick", options->setup.quick,
+                    "use smaller shapes and few repetitions; takes about half a minute");
+  command->add_option("--json", options->json_path, "write all results as JSON to this file");
+  command->add_option("--dtype", options->dtype, "data type of the operations; the model chooses its own")
       ->check(CLI::IsMember({"float32", "bfloat16"}))
       ->capture_default_str();
   command->add_option("--device", options->model.device, "cpu, cuda, cuda:1, ...")->capture_default_str();

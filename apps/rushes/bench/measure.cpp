@@ -69,7 +69,7 @@ void Report::measure(const Operation& operation) {
     measured.candidates.push_back(
         {.name = candidate.name, .difference = difference(result, first), .tensor_bytes = most});
     require(measured.candidates[i].difference <= operation.tolerance, ErrorCode::internal,
-            "{}: '{}' and '{}' differ by {:.3g}, allowed {:.3g}", operation.name, candidate.name,
+            "{}: '{}' and '{}' differ by {:.3g}; at most {:.3g} is allowed", operation.name, candidate.name,
             operation.candidates[0].name, measured.candidates[i].difference, operation.tolerance);
   }
   for (int round = 0; round < setup_.rounds; ++round) {

@@ -15,7 +15,7 @@ _SHIPPED = "RUSHES_INFERIX_SHIPPED"
 
 
 def use_shipped_model(use: bool = True) -> None:
-    """Where the model or checkpoint that a configuration names does not exist, take the model shipped with rushes.
+    """If the model or checkpoint in a configuration does not exist, use the model shipped with rushes.
 
     Off by default: a missing file is an error. Also: the environment variable RUSHES_INFERIX_SHIPPED=1.
     """
@@ -46,6 +46,6 @@ class _Alias(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def install() -> None:
-    """From now on `import inferix` finds this package, also where the original lies on the path."""
+    """From now on `import inferix` finds this package, also if the original is on the path."""
     if not any(isinstance(finder, _Alias) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Alias())

@@ -13,9 +13,9 @@ from rushes.inferix import torch_stand_in
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m rushes.inferix", description="Runs a script written for Inferix.")
     parser.add_argument("--shipped-model", action="store_true",
-                        help="take the model shipped with rushes where the named files do not exist")
+                        help="use the model shipped with rushes if the given files do not exist")
     parser.add_argument("--real-torch", action="store_true",
-                        help="give the script the installed torch, not the few functions of it that Inferix's scripts use")
+                        help="give the script the installed torch, not rushes' replacement for the few functions that Inferix's scripts use")
     parser.add_argument("script")
     parser.add_argument("arguments", nargs=argparse.REMAINDER)
     options = parser.parse_args()

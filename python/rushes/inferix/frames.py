@@ -1,4 +1,4 @@
-"""Arrays that answer to the few tensor methods that scripts call on frames."""
+"""Arrays with the few tensor methods that scripts call on frames."""
 from __future__ import annotations
 
 import sys
@@ -21,7 +21,7 @@ class Frames(numpy.ndarray):
         return self.copy()
 
     def to(self, *what, **named):
-        """A conversion where a type is named; devices change nothing."""
+        """Converts to a given type; devices have no effect."""
         for wish in (*what, *named.values()):
             try:
                 kind = numpy.dtype(wish)
@@ -44,7 +44,7 @@ class Frames(numpy.ndarray):
 
 
 def as_frames(array):
-    """What callbacks get: a tensor where the script has imported the real torch, else Frames. No copy."""
+    """The argument of callbacks: a tensor if the script has imported the real torch, otherwise Frames. No copy."""
     torch = sys.modules.get("torch")
     if torch is not None and hasattr(torch, "from_numpy") and not hasattr(torch, "__rushes_stand_in__"):
         return torch.from_numpy(array)

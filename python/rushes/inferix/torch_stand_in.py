@@ -16,7 +16,7 @@ _seed = 0
 
 
 def current_seed() -> int:
-    """What manual_seed() was last called with."""
+    """The last seed that was given to manual_seed()."""
     torch = sys.modules.get("torch")
     if torch is not None and not hasattr(torch, "__rushes_stand_in__"):
         return int(torch.initial_seed()) if _seed == 0 else _seed
@@ -49,7 +49,7 @@ def _module(name, **content):
     def missing(attribute):
         if attribute.startswith("__"):
             raise AttributeError(attribute)
-        raise AttributeError(f"{name}.{attribute} is not among what rushes stands in for; install torch and run with "
+        raise AttributeError(f"{name}.{attribute} is not part of rushes' replacement for torch; install torch and run with "
                              "python -m rushes.inferix --real-torch")
 
     module.__getattr__ = missing

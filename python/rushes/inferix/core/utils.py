@@ -20,7 +20,7 @@ def divide(numerator, denominator):
 
 
 def set_random_seed(seed):
-    """Of what is generated from now on."""
+    """Sets the seed of later generations."""
     if seed is None or seed <= 0 and seed != 0:
         return
     random.seed(seed)

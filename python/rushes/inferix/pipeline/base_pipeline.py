@@ -1,4 +1,4 @@
-"""What all pipelines share: streaming and interactive generation, segment by segment."""
+"""The common part of all pipelines: streaming and interactive generation, segment by segment."""
 from __future__ import annotations
 
 import time
@@ -36,10 +36,10 @@ class AbstractInferencePipeline(ABC):
     @property
     @abstractmethod
     def block_size(self) -> int:
-        """Latent frames that are made together."""
+        """Number of latent frames that are generated together."""
 
     def _profiling_of(self, session: str, **tags):
-        """What a generation is to measure; None: nothing."""
+        """The measurements of a generation; None: no measurements."""
         return self._profiling_config.of_session(session, tags) if self._profiling_enabled else None
 
     def _keep_profile(self, generation):
@@ -61,7 +61,7 @@ class AbstractInferencePipeline(ABC):
 
     def run_streaming_generation(self, prompts: List[str], stream_callback: Optional[Callable] = None,
                                  num_segments: int = 1, segment_length: int = 21, overlap_frames: int = 3, **kwargs):
-        """Segments of `segment_length` latent frames; the prompts take turns, a segment each.
+        """Segments of `segment_length` latent frames; the prompts apply in turn, one per segment.
 
         stream_callback(frames) gets each block of each sample as uint8 [T, H, W, 3], 9 or 12 frames for a block of 3
         latent ones. `num_samples` videos are made with seeds that follow each other. streaming_mode DEFERRED_DECODE
@@ -99,8 +99,8 @@ class AbstractInferencePipeline(ABC):
     def run_interactive_generation(self, session, initial_prompt: str, num_segments: int = 1, segment_length: int = 21,
                                    overlap_frames: int = 3, stream_callback: Optional[Callable] = None,
                                    block_size: int = 3, **kwargs):
-        """As run_streaming_generation(), steered by `session`: what was submitted to it applies at the next segment or
-        block, as its policy says. Returns None if it was stopped before the first block."""
+        """Like run_streaming_generation(), but steered by `session`: submitted inputs apply at the next segment or
+        block, according to its policy. Returns None if it was stopped before the first block."""
         self._check_segments(num_segments, segment_length, overlap_frames, block_size)
         samples = self._samples(kwargs.pop("num_samples", 1))
         session.set_initial_prompt(initial_prompt)

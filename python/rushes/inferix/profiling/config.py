@@ -1,4 +1,4 @@
-"""What is measured, how often, and where the report goes."""
+"""Settings of the measurement: what to measure, how often, and where to write the report."""
 from __future__ import annotations
 
 from dataclasses import dataclass, field

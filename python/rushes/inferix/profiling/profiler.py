@@ -1,4 +1,4 @@
-"""What a pipeline has measured, for scripts that print a summary."""
+"""The measurements of a pipeline, for scripts that print a summary."""
 from __future__ import annotations
 
 from typing import Any, Dict, Optional

@@ -1,5 +1,5 @@
-"""The session that a person steers: prompts and controls wait in it until the pipeline passes a checkpoint. What of them
-applies where is decided by the engine (generation/interactive_session.h); here are threads, waiting and callbacks."""
+"""The session that a user steers: prompts and controls wait in it until the pipeline passes a checkpoint. The engine
+(generation/interactive_session.h) decides which of them apply where; this module has threads, waiting and callbacks."""
 from __future__ import annotations
 
 import threading
@@ -10,11 +10,11 @@ from typing import Callable, List, Optional
 from ...._core import InteractiveSession as _Core
 from ..types import CheckpointResult, ControlCommand, GenerationStatus, InputApplyPolicy, InputState, QueuedInput, SessionState
 
-_CONTROLS = (ControlCommand.PAUSE, ControlCommand.RESUME, ControlCommand.STOP)  # others change nothing by themselves
+_CONTROLS = (ControlCommand.PAUSE, ControlCommand.RESUME, ControlCommand.STOP)  # other controls have no effect of their own
 
 
 class InteractiveSession:
-    """Any thread may submit; of what waits only the newest survives, a control discards a prompt too."""
+    """Any thread can submit. Only the newest waiting input is kept; a control also discards a waiting prompt."""
 
     def __init__(self, apply_policy: InputApplyPolicy = InputApplyPolicy.NEXT_SEGMENT, parallel_config=None):
         self.session_id = uuid.uuid4().hex[:8]
@@ -31,7 +31,7 @@ class InteractiveSession:
     @classmethod
     def from_prompts(cls, prompts: List[str], apply_policy: InputApplyPolicy = InputApplyPolicy.NEXT_SEGMENT,
                      parallel_config=None) -> "InteractiveSession":
-        """The first prompt starts, the others are submitted one after the other, so that the last of them survives."""
+        """The first prompt starts, the others are submitted one after the other, so that only the last of them is kept."""
         session = cls(apply_policy=apply_policy, parallel_config=parallel_config)
         if prompts:
             session.set_initial_prompt(prompts[0])
@@ -48,7 +48,7 @@ class InteractiveSession:
         self._status_callback = callback
 
     def set_device(self, device):
-        """Accepted for compatibility; where the model runs is said when it is loaded."""
+        """Accepted for compatibility; the device is chosen when the model is loaded."""
 
     def set_generation_params(self, total_segments: int, blocks_per_segment: int):
         with self._changed:
@@ -57,7 +57,7 @@ class InteractiveSession:
 
     def submit_input(self, prompt: Optional[str] = None, guidance_scale: Optional[float] = None,
                      control: ControlCommand = ControlCommand.CONTINUE) -> QueuedInput:
-        """Queues a change; what is returned says where it will apply and when that will about be."""
+        """Queues a change; returns where and approximately when it will apply."""
         with self._changed:
             where, seconds = self._core.submit(prompt or None, guidance_scale or None,
                                                control.value if control in _CONTROLS else "continue")
@@ -70,7 +70,7 @@ class InteractiveSession:
 
     def evaluate_checkpoint(self, checkpoint_type: str, checkpoint_index: int, current_prompt: str,
                             current_guidance: float = 7.5) -> CheckpointResult:
-        """The pipeline stands before a segment or block: waits while paused, takes over what waits for this place."""
+        """Called by the pipeline before a segment or block: waits while paused, and applies the input that waits for this point."""
         with self._changed:
             self._changed.wait_for(lambda: not self._core.should_pause)
             waiting = next((entry for entry in self._inputs if entry.state == InputState.QUEUED), None)

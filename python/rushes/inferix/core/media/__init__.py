@@ -1,4 +1,4 @@
-"""Where frames go while they are made."""
+"""Outputs for frames while they are generated."""
 from .interactive_gradio import InteractiveGradioBackend
 from .streaming_backend import (
     GradioStreamingBackend,

@@ -1,4 +1,4 @@
-"""The page with controls: what a viewer types, pauses, resumes or stops steers an interactive session."""
+"""The page with controls: a viewer's prompts, pauses, resumes and stops steer an interactive session."""
 from __future__ import annotations
 
 import queue
@@ -51,7 +51,7 @@ class InteractiveGradioBackend(ServerBackend):
             before = state
 
     def broadcast_status(self, status):
-        """Keeps the newest ten for whoever asks."""
+        """Keeps the newest ten for later calls."""
         while True:
             try:
                 self.status_queue.put_nowait(status.to_dict())

@@ -62,8 +62,8 @@ class ServerBackend(StreamingBackend):
 
     def connect(self, width: int, height: int, fps: int = 16, host: str = "0.0.0.0", port: int = 8000, loop: bool = True,
                 input_callback=None, frame_timeout: float = 10.0, **kwargs) -> bool:
-        """The page is at http://localhost:PORT at once. `loop` and `frame_timeout` are the page's business: it plays
-        a finished stream again and waits for frames as long as it takes. `input_callback(text)` gets what a viewer
+        """The page is available at http://localhost:PORT immediately. `loop` and `frame_timeout` have no effect: the page plays
+        a finished stream again and waits for frames without limit. `input_callback(text)` gets the text that a viewer
         types into the page's prompt field."""
         self._fps, self._host, self._input_callback = float(fps), host, input_callback
         self._directory = tempfile.TemporaryDirectory(prefix="rushes-stream-")
@@ -110,11 +110,11 @@ class ServerBackend(StreamingBackend):
         return "a stream of rushes.inferix"
 
     def status(self) -> dict:
-        """What the server says of the session."""
+        """The server's state of the session."""
         return self._ask("GET", f"/v1/sessions/{self.session_id}")
 
     def finish(self):
-        """No more frames; viewers can go on watching until disconnect()."""
+        """Ends the frames; viewers can continue watching until disconnect()."""
         if self._server is not None:
             self._server.finish()
 
@@ -137,7 +137,7 @@ class WebRTCStreamingBackend(ServerBackend):
 
 
 class RTMPStreamingBackend(StreamingBackend):
-    """H.264 in FLV to a media server, in real time, from a thread of its own. Reconnects when the server comes back."""
+    """H.264 in FLV to a media server, in real time, from a separate thread. Reconnects when the server comes back."""
 
     def __init__(self):
         super().__init__()
@@ -194,7 +194,7 @@ class RTMPStreamingBackend(StreamingBackend):
         return True
 
     def disconnect(self):
-        """Returns when the last frame has gone out."""
+        """Returns when the last frame has been sent."""
         if self._thread is not None:
             self._close()
             self._thread = None

@@ -15,13 +15,13 @@ cpu = torch_stand_in.device("cpu")
 
 
 def gpu():
-    """The first GPU; the processor where there is none."""
+    """The first GPU; the CPU if there is none."""
     torch = sys.modules.get("torch")
     return _device("cuda:0" if torch is not None and torch.cuda.is_available() else "cpu")
 
 
 def get_cuda_free_memory_gb(device=None) -> float:
-    """Of the GPU; of the machine where there is none."""
+    """Free memory of the GPU; of the machine if there is no GPU."""
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available():
         return torch.cuda.mem_get_info(device)[0] / 2**30

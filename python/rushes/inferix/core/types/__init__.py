@@ -1,4 +1,4 @@
-"""Modes, and what travels in an interactive session."""
+"""Modes, and the inputs and states of an interactive session."""
 from .inference import DecodeMode, MemoryMode, StreamingMode
 from .interactive import (
     CheckpointResult,

@@ -9,7 +9,7 @@ class DecodeMode(Enum):
 
 
 class StreamingMode(Enum):
-    """AUTO and TRUE_STREAMING deliver each block as soon as it is made, DEFERRED_DECODE all of them at the end."""
+    """AUTO and TRUE_STREAMING deliver each block as soon as it is generated, DEFERRED_DECODE all of them at the end."""
 
     TRUE_STREAMING = "true_streaming"
     DEFERRED_DECODE = "deferred_decode"

@@ -124,7 +124,7 @@ def calculate_total_frames(num_segments: int, segment_length: int, overlap_frame
 
 
 def validate_overlap_config(overlap_frames: int, block_size: int) -> bool:
-    """True, or a ValueError that says what is allowed."""
+    """Returns True, or raises ValueError with the allowed values."""
     if overlap_frames < 0:
         raise ValueError(f"overlap_frames must be non-negative, got {overlap_frames}")
     if overlap_frames % block_size != 0:

@@ -1,4 +1,4 @@
-"""The YAML of Self-Forcing and Inferix: which of its keys matter here, and what they may be."""
+"""The YAML of Self-Forcing and Inferix: the keys that rushes uses, and their allowed values."""
 from __future__ import annotations
 
 import os
@@ -43,9 +43,9 @@ def _read(path) -> Dict[str, Any]:
         try:
             content = yaml.safe_load(text)
         except yaml.YAMLError as error:
-            raise ValueError(f"{path} is no YAML: {error}") from None
+            raise ValueError(f"{path} is not valid YAML: {error}") from None
     if not isinstance(content, dict):
-        raise ValueError(f"{path} must hold keys and values")
+        raise ValueError(f"{path} must be a mapping of keys to values")
     return content
 
 

@@ -18,7 +18,7 @@ from .config import load_config, sampling_of
 class SelfForcingPipeline(AbstractInferencePipeline):
     """Text (and a first image) to video with a causal Wan model.
 
-    The seed of what is generated is the one last given to set_random_seed() or torch.manual_seed().
+    The seed of a generation is the last one given to set_random_seed() or torch.manual_seed().
     """
 
     def __init__(self, config_path: str, default_config_path: Optional[str] = None, parallel_config=None,
@@ -112,5 +112,5 @@ class SelfForcingPipeline(AbstractInferencePipeline):
 
 
 def file_stem(prompt: str) -> str:
-    """The first 50 characters; what is neither letter, digit, space, '_' nor '-' as '_', without '_' at the ends."""
+    """The first 50 characters; characters other than letters, digits, space, '_' and '-' become '_', without '_' at the ends."""
     return "".join(c if c.isalnum() or c in " _-" else "_" for c in prompt[:50]).strip("_")
