@@ -119,7 +119,7 @@ def main() -> int:
                 refused.append(f"{path}: names the family '{family}' outside its rooms (tools/check_families.py)")
     for pattern in ALLOWED:
         if pattern not in used:
-            print(f"tools/check_families.py: '{pattern}' is allowed and not needed any more; take it out")
+            print(f"tools/check_families.py: '{pattern}' is allowed but no longer needed; remove it")
     print("\n".join(refused) or "families outside their rooms: " + ", ".join(f"{f} in {len(p)} files" for f, p in elsewhere.items()))
     return 1 if refused else 0
 

@@ -157,7 +157,7 @@ def main() -> int:
                 refused.append(f"{header}: {function}() is not reached by the product, at most by tests (tools/check_unused.py)")
     for entry in ALLOWED:
         if entry not in needed:
-            print(f"tools/check_unused.py: '{entry}' is allowed and not needed any more; take it out")
+            print(f"tools/check_unused.py: '{entry}' is allowed but no longer needed; remove it")
     print("\n".join(refused) or f"functions that only tests reach: {len(ALLOWED)} allowed, no others")
     return 1 if refused else 0
 

@@ -160,7 +160,7 @@ def test_a_picture_is_where_a_video_starts(server, open_page, tmp_path):
 
     Image.new("RGB", (96, 96), (0, 128, 128)).save(tmp_path / "start.png")
     page = open_page()
-    page.tab.get_by_label("Start picture").set_input_files(tmp_path / "start.png")
+    page.tab.get_by_label("First frame").set_input_files(tmp_path / "start.png")
     page.tab.get_by_alt_text("The first frame").wait_for()
     page.generate("a white ring bounces on a teal background", "Short")
     page.wait_until_plays(0)

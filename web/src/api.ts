@@ -136,7 +136,7 @@ async function answerOf(method: string, path: string, init: RequestInit = {}): P
   if (response.ok) return response;
   // Not JSON: a proxy's error page. The status says enough.
   const told = (await response.json().catch(() => null)) as { error?: { message?: string } } | null;
-  throw new Error(told?.error?.message ?? `The server answered ${response.status} ${response.statusText}.`);
+  throw new Error(told?.error?.message ?? `The server answered with ${response.status} ${response.statusText}.`);
 }
 
 async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
@@ -211,7 +211,7 @@ export function followEvents(id: string, onEvent: (event: SessionEvent) => void,
 /** The file behind an example. */
 export const exampleFile = async (example: Example): Promise<File> => {
   const response = await reach(example.url, {});
-  if (!response.ok) throw new Error(`The example ${example.name} is not there: the server answered ${response.status}.`);
+  if (!response.ok) throw new Error(`The example ${example.name} cannot be loaded: the server answered with ${response.status}.`);
   const content = await response.blob();
   return new File([content], new URL(example.url).pathname.split("/").pop()!, { type: content.type });
 };
@@ -254,7 +254,7 @@ const spoken = (id: string): Promise<void> =>
   new Promise((resolve, reject) => {
     const leave = followEvents(id, (event) => {
       if (event.type === "utterance_ended") resolve();
-      else if (event.type === "state" && hasEnded(event.state)) reject(new Error(event.reason || "The session was ended before all was said."));
+      else if (event.type === "state" && hasEnded(event.state)) reject(new Error(event.reason || "The session ended before all speech was spoken."));
       else return;
       leave();
     }, () => reject(new Error("The connection to the server was lost.")));

@@ -62,7 +62,7 @@ export function App() {
         <h1>rushes</h1>
         <p className="model" title={shown?.description}>{shown ? shown.name : ""}</p>
         {talk && video && (
-          <nav className="choice" aria-label="What to make">
+          <nav className="choice" aria-label="What to generate">
             {VIEWS.map(([value, label]) => (
               <label key={value} className={value === view ? "on" : ""}>
                 <input type="radio" name="view" checked={value === view} onChange={() => setWanted(value)} />
@@ -93,7 +93,7 @@ export function App() {
                   dispatch({ type: "first_frame_shown", id: session.id, milliseconds: performance.now() - clicked });
               }}
               onPrompt={(prompt) => {
-                // Noted before it is sent: the event that it was applied may be here before the answer.
+                // Noted before the request is sent: the event that the prompt was applied can arrive before the answer.
                 dispatch({ type: "prompt_sent", id: session.id, prompt });
                 api.sendPrompt(session.id, prompt).catch((error: unknown) => {
                   dispatch({ type: "prompt_refused", id: session.id });
@@ -115,7 +115,7 @@ export function App() {
           ))}
         </section>
         {view === "video" && state.sessions.length === 0 && (
-          <p className="empty">The video appears here block by block, while the model is still making it.</p>
+          <p className="empty">The video appears here block by block, while the model is still generating it.</p>
         )}
       </main>
     </>

@@ -90,7 +90,7 @@ function receive(address: string, signal: AbortSignal): AsyncGenerator<ArrayBuff
       else await new Promise<void>((resolve) => { wake = resolve; });
     }
     // 1006: no close frame came. All else is the server's word, which the events bring too.
-    if (!signal.aborted && (closed as CloseEvent).code === 1006) throw new Error("The connection to the video was lost. Reload the page to watch on.");
+    if (!signal.aborted && (closed as CloseEvent).code === 1006) throw new Error("The connection to the video was lost. Reload the page to continue watching.");
   })();
 }
 

@@ -99,13 +99,13 @@ export function PromptForm({ draft, onGenerate, onError }: Props) {
         </label>
         <div className="start">
           <input
-            ref={chooser} hidden type="file" accept="image/png,image/jpeg,image/webp" aria-label="Start picture"
+            ref={chooser} hidden type="file" accept="image/png,image/jpeg,image/webp" aria-label="First frame"
             onChange={(event) => { choosePicture(event.target.files?.[0]); event.target.value = ""; }}
           />
           {picture === null ? (
-            <button type="button" className="quiet" onClick={() => chooser.current!.click()}>Start from a picture</button>
+            <button type="button" className="quiet" onClick={() => chooser.current!.click()}>Start from an image</button>
           ) : (
-            <button type="button" className="quiet" onClick={() => setPicture(null)}><img src={picture} alt="The first frame" />Without the picture</button>
+            <button type="button" className="quiet" onClick={() => setPicture(null)}><img src={picture} alt="The first frame" />Without the image</button>
           )}
         </div>
         <button type="submit" className="primary" disabled={empty || busy}>Generate</button>

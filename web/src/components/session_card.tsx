@@ -91,12 +91,12 @@ export function SessionCard(props: Props) {
               <button type="button" onClick={props.onPause}>{session.state === "paused" ? "Resume" : "Pause"}</button>
               <button type="button" className="stop" onClick={props.onStop}>Stop</button>
               <button
-                type="button" aria-pressed={session.realTime} title="Make it as fast as it is watched, so that a new prompt shows at once"
+                type="button" aria-pressed={session.realTime} title="Generate only as fast as the video plays, so that a new prompt shows at once"
                 onClick={() => props.onPace(!session.realTime)}
               >
                 Real time
               </button>
-              {behind && <button type="button" onClick={() => seek(video.current!, Infinity)}>To the newest</button>}
+              {behind && <button type="button" onClick={() => seek(video.current!, Infinity)}>Go to newest</button>}
             </div>
           </>
         )}
@@ -137,14 +137,14 @@ function Prompts({ session, shown }: { session: Session; shown: string }) {
   return (
     <div className="prompts">
       <p className="now"><i className={tone(shown)} />{shown}</p>
-      {session.prompt !== shown && <p className="next"><i className={tone(session.prompt)} />being made: {session.prompt}</p>}
+      {session.prompt !== shown && <p className="next"><i className={tone(session.prompt)} />generating: {session.prompt}</p>}
       {session.pendingPrompt && <p className="next">from the next block: {session.pendingPrompt}</p>}
     </div>
   );
 }
 
 const stateWords = (session: Session): string =>
-  session.state === "queued" ? "waiting for its turn" : session.state === "paused" ? "paused" : "making the first block";
+  session.state === "queued" ? "waiting for its turn" : session.state === "paused" ? "paused" : "generating the first block";
 
 function PromptSwitch({ onPrompt, onFork, behind }: { onPrompt: (prompt: string) => void; onFork: (prompt: string) => void; behind: boolean }) {
   const [text, setText] = useState("");
@@ -160,7 +160,7 @@ function PromptSwitch({ onPrompt, onFork, behind }: { onPrompt: (prompt: string)
       <button type="submit" disabled={text.trim() === ""}>Switch</button>
       <button
         type="button"
-        title={`Goes on from ${behind ? "the block that is shown" : "the newest block"} as a second video, under the new prompt or the same`}
+        title={`Continues from ${behind ? "the block that is shown" : "the newest block"} as a second video, with the new prompt or the current one`}
         onClick={() => { onFork(text.trim()); setText(""); }}
       >
         {behind ? "Fork here" : "Fork"}

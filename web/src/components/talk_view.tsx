@@ -5,9 +5,9 @@ import { type Conversation, type Figures, converse } from "../talk/conversation"
 import { SPEECH_HZ } from "../talk/packets";
 import { type Microphone, openMicrophone, readSound, speakAtItsTime } from "../talk/speech";
 
-/** A head to which nobody speaks for so long rests: it costs the server as much as one that talks. */
+/** Time without speech after which a head rests: it costs the server as much as a head that talks. */
 const REST_AFTER_MS = 60_000;
-/** Of speech that become motion at once: short, so that the answer comes soon. */
+/** Seconds of speech that are converted to motion at once: short, so that the answer comes soon. */
 const CHUNK_S = 0.2;
 const NO_FIGURES: Figures = { lagSeconds: null, firstPictureSeconds: null, pictures: 0 };
 
@@ -19,11 +19,11 @@ interface Props {
 interface Chosen {
   file: File;
   url: string;
-  /** Of the example that it is; else empty. */
+  /** Name of the example, if it is one; else empty. */
   example: string;
 }
 
-/** What goes on while a portrait is live. */
+/** State of a live portrait. */
 interface Live {
   conversation: Conversation;
   stopFile: (() => void) | null;
@@ -185,7 +185,7 @@ export function TalkView({ model, onError }: Props) {
         <div className="screen talk">
           <div ref={stage} className="stage" />
           {portrait && (!isLive || figures.firstPictureSeconds === null) && <img src={portrait.url} alt="The portrait" className={crop ? "crop" : ""} />}
-          {phase === "starting" && <div className="veil">waiting for the first picture</div>}
+          {phase === "starting" && <div className="veil">waiting for the first frame</div>}
           {!portrait && <div className="veil">choose a portrait, or drop one here</div>}
           <span className="pill">{held ? "listening to you" : phase}</span>
         </div>
@@ -198,17 +198,17 @@ export function TalkView({ model, onError }: Props) {
             ))}
             {portrait?.example === "" && <button type="button" className="portrait" aria-pressed={true} aria-label={portrait.file.name}><img src={portrait.url} alt="" /></button>}
             <input
-              ref={pictureChooser} hidden type="file" accept="image/png,image/jpeg,image/webp" aria-label="Portrait picture"
+              ref={pictureChooser} hidden type="file" accept="image/png,image/jpeg,image/webp" aria-label="Portrait image"
               onChange={(event) => { take(event.target.files?.[0]); event.target.value = ""; }}
             />
             <button type="button" onClick={() => pictureChooser.current!.click()}>Choose a portrait</button>
-            <button type="button" className="quiet" aria-pressed={!crop} onClick={() => { end(); setCrop(!crop); }}>Whole picture</button>
+            <button type="button" className="quiet" aria-pressed={!crop} onClick={() => { end(); setCrop(!crop); }}>Whole image</button>
           </div>
-          <p className="next">Hold the button and speak, or give a sound file. Pictures and sounds may be dropped here.</p>
+          <p className="next">Hold the button and speak, or choose an audio file. You can also drop images and audio files here.</p>
           <dl className="measures">
-            <div><dd>{seconds(figures.lagSeconds)}</dd><dt>from speaking to seeing</dt></div>
-            <div><dd>{seconds(figures.firstPictureSeconds)}</dd><dt>until the first picture</dt></div>
-            <div><dd>{figures.pictures}</dd><dt>pictures</dt></div>
+            <div><dd>{seconds(figures.lagSeconds)}</dd><dt>delay from speech to video</dt></div>
+            <div><dd>{seconds(figures.firstPictureSeconds)}</dd><dt>until the first frame</dt></div>
+            <div><dd>{figures.pictures}</dd><dt>frames</dt></div>
           </dl>
           <div className="row">
             <button
@@ -221,19 +221,19 @@ export function TalkView({ model, onError }: Props) {
               {held ? "Listening" : "Hold to speak"}
             </button>
             <input
-              ref={soundChooser} hidden type="file" accept="audio/*,video/webm,video/mp4" aria-label="Sound file"
+              ref={soundChooser} hidden type="file" accept="audio/*,video/webm,video/mp4" aria-label="Audio file"
               onChange={(event) => { const file = event.target.files?.[0]; if (file) say(file); event.target.value = ""; }}
             />
-            <button type="button" disabled={!portrait} onClick={() => soundChooser.current!.click()}>Sound file</button>
+            <button type="button" disabled={!portrait} onClick={() => soundChooser.current!.click()}>Audio file</button>
             {model.speech.map((example) => (
               <button key={example.name} type="button" disabled={!portrait} onClick={() => { start(); api.exampleFile(example).then(say, onError); }}>
-                Say the example{model.speech.length > 1 ? ` ${example.name}` : ""}
+                Speak the example{model.speech.length > 1 ? ` ${example.name}` : ""}
               </button>
             ))}
           </div>
           <div className="row">
             <button type="button" className="quiet" aria-pressed={muted} onClick={() => { live.current?.conversation.mute(!muted); setMuted(!muted); }}>{muted ? "Muted" : "Mute"}</button>
-            <button type="button" className="quiet" disabled={!sound || !portrait || saving} onClick={() => void save()}>{saving ? "Making the MP4" : "Save as MP4"}</button>
+            <button type="button" className="quiet" disabled={!sound || !portrait || saving} onClick={() => void save()}>{saving ? "Generating the MP4" : "Save as MP4"}</button>
             <button type="button" className="stop" disabled={!isLive} onClick={end}>End</button>
           </div>
         </div>

@@ -1,6 +1,6 @@
 // Clients of a server's talking heads for programs and pages of others, in a browser or in Node from version 18 on: speech
-// in pieces that becomes HLS, and a conversation picture by picture. They speak the protocol of IMTalker's stand-alone
-// server (docs/talking_heads.md) and import nothing but what lies beside them.
+// in pieces that becomes HLS, and a conversation frame by frame. They use the protocol of IMTalker's stand-alone
+// server (docs/talking_heads.md) and import only the files beside them.
 import { SPEECH_HZ, writePcm } from "./packets";
 import { type SpeechSocket, openSpeechSocket } from "./speech_socket";
 
@@ -9,9 +9,9 @@ const POLL_MS = 200;
 /** Of a conversation that nobody looks at: 10 s. */
 const MOST_WAITING_FRAMES = 250;
 
-/** What the server refused, in its own words. */
+/** A request that the server refused, with the server's message. */
 export class TalkError extends Error {
-  /** `status`: of HTTP; null if a session failed later. */
+  /** `status`: HTTP status; null if a session failed later. */
   constructor(readonly detail: string, readonly status: number | null = null) {
     super(status === null ? detail : `${status}: ${detail}`);
     this.name = "TalkError";
@@ -19,23 +19,23 @@ export class TalkError extends Error {
 }
 
 export interface ClientOptions {
-  /** For servers that ask for one. */
+  /** For servers that require a token. */
   token?: string;
 }
 
 export interface SessionOptions {
-  /** Cut the face out of the picture. */
+  /** Crop the image to the face. */
   crop?: boolean;
   seed?: number;
   /** Steps of the solver, 5 to 50. */
   nfe?: number;
   /** 1 to 5. */
   cfg_scale?: number;
-  /** Seconds of speech that become motion at once, 0.1 to 10. */
+  /** Seconds of speech that are converted to motion at once, 0.1 to 10. */
   chunk_duration?: number;
-  /** Of speech that is given as numbers. */
+  /** Sampling rate of speech that is given as numbers. */
   audio_sample_rate?: number;
-  /** An id that exists is replaced; a new one is made up unless given. */
+  /** A session with the same id is replaced; default: a new id. */
   session_id?: string;
   /** Pitch, yaw, roll. */
   pose_style?: readonly [number, number, number];
@@ -52,9 +52,9 @@ export interface SessionInfo {
 export type SessionStatus = "waiting_for_audio" | "processing" | "complete" | "error";
 export interface FeedReply {
   status: string; session_id: string; message: string;
-  /** Received so far, at 16 kHz. */
+  /** Samples received so far, at 16 kHz. */
   buffer_samples: number;
-  /** So far, without what comes of this piece. */
+  /** Frames so far, without those of this piece. */
   frames_generated: number;
   session_status: SessionStatus;
 }
@@ -63,7 +63,7 @@ export interface StatusReply {
   created_at: number; uptime_seconds: number;
 }
 
-/** A file of sound of any kind, or numbers in [-1, 1] at the session's `audio_sample_rate`. */
+/** An audio file of any kind, or numbers in [-1, 1] at the session's `audio_sample_rate`. */
 export type Speech = Blob | ArrayBuffer | Uint8Array<ArrayBuffer> | Float32Array;
 
 /** A WAV file of one channel, 16-bit PCM. */
@@ -126,7 +126,7 @@ class Server {
     return address.href;
   }
 
-  /** Throws TalkError for what is refused. */
+  /** Throws TalkError for a refused request. */
   async open(method: string, path: string, body?: FormData): Promise<Response> {
     const response = await fetch(`${this.#url}${path}`, {
       method, ...(body && { body }), headers: this.#token === undefined ? {} : { Authorization: `Bearer ${this.#token}` },
@@ -142,10 +142,10 @@ class Server {
 
 const later = (milliseconds: number): Promise<void> => new Promise((resolve) => { setTimeout(resolve, milliseconds); });
 
-/** One session of a talking head to which speech is fed while its video grows as HLS. */
+/** One session of a talking head that receives speech in pieces while its video grows as HLS. */
 export class ChunkedStreamingClient {
   sessionId: string | null = null;
-  /** Where the video can be watched, once there is a session. */
+  /** URL of the video, once there is a session. */
   hlsUrl: string | null = null;
   readonly #server: Server;
   #sampleRate = 24_000;
@@ -154,7 +154,7 @@ export class ChunkedStreamingClient {
     this.#server = new Server(serverUrl, options);
   }
 
-  /** A session with this portrait. Throws TalkError in the server's words. */
+  /** Creates a session with this portrait. Throws TalkError with the server's message. */
   async initSession(imageFile: Blob, options: SessionOptions = {}): Promise<SessionInfo> {
     const { audio_sample_rate = 24_000 } = options;
     const form = new FormData();
@@ -169,7 +169,7 @@ export class ChunkedStreamingClient {
     return info;
   }
 
-  /** The next piece of speech; answered before any of it is spoken. TalkError 429: too much waits, nothing was taken. */
+  /** Sends the next piece of speech; answered before any of it is spoken. TalkError 429: too much speech is waiting; the piece was not accepted. */
   async feedAudioChunk(audio: Speech, isFinal = false): Promise<FeedReply> {
     const form = new FormData();
     form.append("session_id", this.#session());
@@ -182,19 +182,19 @@ export class ChunkedStreamingClient {
     return this.#server.call("GET", `/api/audio-driven/chunked/status/${this.#path()}`);
   }
 
-  /** Feeds speech as it comes, e.g. out of an async generator; its end is the video's. */
+  /** Sends speech as it arrives, e.g. from an async generator; its end ends the video. */
   async streamAudio(chunks: AsyncIterable<Speech> | Iterable<Speech>): Promise<FeedReply> {
     for await (const chunk of chunks) await this.feedAudioChunk(chunk);
     return this.feedAudioChunk(new Float32Array(0), true);
   }
 
-  /** Waits for the first segment of the video; gives where it plays. */
+  /** Waits for the first segment of the video; returns its URL. */
   async waitUntilPlayable(): Promise<string> {
     while ((await this.#server.open("GET", `/api/hls/${this.#path()}/playlist.m3u8`)).status !== 200);
     return this.hlsUrl!;
   }
 
-  /** Waits until all speech up to the final piece is video. Throws TalkError if the session failed. */
+  /** Waits until the video of all speech is complete. Throws TalkError if the session failed. */
   async waitUntilComplete(): Promise<StatusReply> {
     for (;;) {
       const status = await this.getStatus();
@@ -209,7 +209,7 @@ export class ChunkedStreamingClient {
     return (await this.#server.open("GET", `/api/hls/${this.#path()}/download`)).blob();
   }
 
-  /** Ends the session and removes its video from the server. Nothing happens without a session. */
+  /** Ends the session and removes its video from the server. Does nothing without a session. */
   async cleanup(): Promise<void> {
     if (this.sessionId === null) return;
     const path = `/api/audio-driven/chunked/session/${this.#path()}`;
@@ -227,7 +227,7 @@ export class ChunkedStreamingClient {
   }
 }
 
-/** A picture and its 40 ms of speech. */
+/** A frame and its 40 ms of speech. */
 export interface TalkFrame {
   /** When the server sent it, in microseconds since 1970. */
   timeUs: number;
@@ -237,13 +237,13 @@ export interface TalkFrame {
 }
 
 export interface RealtimeOptions extends ClientOptions {
-  /** Where none is built in (Node before version 22): that of the package `ws`. */
+  /** Needed where none is built in (Node before version 22): the WebSocket of the package `ws`. */
   WebSocket?: typeof WebSocket;
 }
 
 /**
- * A portrait to which one speaks: `speak` takes what comes of the speech, and iterating over the client gives a picture with
- * its sound every 40 ms, from the beginning on.
+ * A portrait that listens and talks: `speak` takes the next speech, and iterating over the client gives a frame with
+ * its audio every 40 ms, from the beginning on.
  */
 export class RealtimeClient {
   sessionId: string | null = null;
@@ -262,7 +262,7 @@ export class RealtimeClient {
     this.#Socket = options.WebSocket ?? globalThis.WebSocket;
   }
 
-  /** A session with this portrait; gives its id. Throws TalkError in the server's words. */
+  /** Creates a session with this portrait; returns its id. Throws TalkError with the server's message. */
   async initSession(imageFile: Blob, crop = true): Promise<string> {
     const form = new FormData();
     form.append("image", imageFile);
@@ -272,23 +272,23 @@ export class RealtimeClient {
     return (this.sessionId = begun.session_id);
   }
 
-  /** Begins the conversation; the first call of the others does it too. A session has one connection in its life. */
+  /** Begins the conversation; the other methods also begin it when necessary. A session can be connected only once. */
   connect(): this {
     this.#connection();
     return this;
   }
 
-  /** What comes next of the speech, one channel at 16 kHz, at the pace of the speech: the server keeps one second. */
+  /** Sends the next speech, one channel at 16 kHz, at the speed of the speech: the server keeps at most one second. */
   speak(samples: Float32Array): void {
     this.#connection().speak(samples);
   }
 
-  /** Nothing more for now: what does not fill 40 ms goes out with silence. */
+  /** Sends the remaining samples, filled up to 40 ms with silence. */
   pause(): void {
     this.#connection().pause();
   }
 
-  /** Says samples at their own speed; done when the last of them went out. */
+  /** Sends samples at the speed of playback; done when the last of them is sent. */
   async say(samples: Float32Array): Promise<void> {
     const begun = performance.now();
     for (let sent = 0; sent < samples.length && !this.#ended;) {
@@ -306,7 +306,7 @@ export class RealtimeClient {
     this.#end(null);
   }
 
-  /** Until the conversation has ended; throws Error if it did not end well. What nobody looks at for 10 s is left out. */
+  /** Frames until the conversation ends; throws Error if it fails. Frames that are not read for 10 s are dropped. */
   async *[Symbol.asyncIterator](): AsyncGenerator<TalkFrame> {
     this.#connection();
     for (;;) {

@@ -9,13 +9,13 @@ export interface Microphone {
 /** Asks the person for leave. Throws Error in words for people. `onSamples` gets one channel at 16 kHz. */
 export async function openMicrophone(onSamples: (samples: Float32Array) => void): Promise<Microphone> {
   // Browsers hide the microphone from pages that came without encryption, unless they came from this machine.
-  if (!navigator.mediaDevices) throw new Error("The microphone needs a page that came over https, or from 127.0.0.1. A sound file works here too.");
+  if (!navigator.mediaDevices) throw new Error("The microphone works only if the page was loaded over https or from 127.0.0.1. Choose an audio file instead.");
   const stream = await navigator.mediaDevices
     .getUserMedia({ audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true, channelCount: 1 } })
     .catch((error: unknown) => {
       const name = error instanceof DOMException ? error.name : "";
-      throw new Error(name === "NotAllowedError" ? "The browser was not allowed to use the microphone. Allow it beside the page's address, or choose a sound file."
-        : name === "NotFoundError" ? "This machine has no microphone. Choose a sound file."
+      throw new Error(name === "NotAllowedError" ? "The browser does not have permission to use the microphone. Allow it next to the page's address, or choose an audio file."
+        : name === "NotFoundError" ? "This machine has no microphone. Choose an audio file."
         : `The microphone cannot be opened: ${error instanceof Error ? error.message : String(error)}`);
     });
   const context = new AudioContext();
@@ -41,7 +41,7 @@ export async function openMicrophone(onSamples: (samples: Float32Array) => void)
 export async function readSound(file: Blob): Promise<Float32Array> {
   const context = new OfflineAudioContext(1, 1, SPEECH_HZ);
   const sound = await context.decodeAudioData(await file.arrayBuffer()).catch(() => {
-    throw new Error("This file is no sound that the browser can read. WAV, MP3, FLAC, Ogg and Opus work.");
+    throw new Error("The browser cannot read audio from this file. WAV, MP3, FLAC, Ogg and Opus work.");
   });
   const mono = new Float32Array(sound.length);
   for (let channel = 0; channel < sound.numberOfChannels; ++channel)

@@ -6,9 +6,9 @@ import { PACKET_SAMPLES, type Packet, readPacket, speechPacket } from "./packets
 const MOST_UNSENT_PACKETS = 25;
 
 export interface SpeechSocket {
-  /** What comes next of the speech, one channel at 16 kHz. */
+  /** The next speech, one channel at 16 kHz. */
   speak: (samples: Float32Array) => void;
-  /** Nothing more for now: what does not fill a packet goes out with silence. */
+  /** Sends the remaining samples, filled up to one packet with silence. */
   pause: () => void;
   /** Ends it; `onEnd` is not called any more. */
   close: () => void;
@@ -55,7 +55,7 @@ export function openSpeechSocket(address: Promise<string>, events: SpeechSocketE
 
   address.then((found) => {
     if (ended) return;
-    if (!Socket) throw new Error("There is no WebSocket here: Node has one from version 22 on; before, give that of the package ws.");
+    if (!Socket) throw new Error("There is no WebSocket in this environment: Node has one from version 22 on; with an older version, give the one of the package ws.");
     const opened = new Socket(found);
     socket = opened;
     opened.binaryType = "arraybuffer";
