@@ -2,10 +2,11 @@
 // everything above the models, which need to hold a step back, make it fail or count it.
 #pragma once
 #include <algorithm>
-#include <atomic>
+#include <chrono>
+#include <condition_variable>
 #include <functional>
 #include <memory>
-#include <semaphore>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -143,6 +144,7 @@ class DrawingModel final : public Model {
   };
   static DrawingGenerator::Shape shape(const Request& request) {
     require(!request.prompts.empty(), ErrorCode::invalid_argument, "prompts must have at least one prompt");
+    require(!request.image, ErrorCode::unsupported, "image: this model takes no images");
     DrawingGenerator::Shape shape;
     shape.height = request.height.value_or(64);
     shape.width = request.width.value_or(64);
@@ -177,20 +179,36 @@ class DrawingModel final : public Model {
 /// Lets a model's steps through one by one, as the test allows.
 class Gate {
  public:
-  void allow(std::ptrdiff_t steps) { permits_.release(steps); }
+  void allow(int64_t steps) {
+    const std::scoped_lock lock(mutex_);
+    allowed_ += steps;
+    changed_.notify_all();
+  }
   void open() {
+    const std::scoped_lock lock(mutex_);
     open_ = true;
-    permits_.release(1000);  // for those that wait already
+    changed_.notify_all();
+  }
+  /// Returns when so many steps have come, those that went through included; false: they do not come.
+  bool wait_for(int64_t steps) {
+    std::unique_lock lock(mutex_);
+    return changed_.wait_for(lock, std::chrono::seconds(20), [&] { return came_ >= steps; });
   }
   DrawingGenerator::Hook hook() {
     return [this](const Request&, int64_t) {
-      if (!open_) permits_.acquire();
+      std::unique_lock lock(mutex_);
+      ++came_;
+      changed_.notify_all();
+      changed_.wait(lock, [&] { return open_ || allowed_ > 0; });
+      if (!open_) --allowed_;
     };
   }
 
  private:
-  std::atomic<bool> open_ = false;
-  std::counting_semaphore<> permits_{0};
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool open_ = false;
+  int64_t allowed_ = 0, came_ = 0;
 };
 
 }  // namespace rushes::generation

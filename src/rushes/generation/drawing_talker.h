@@ -124,13 +124,14 @@ class DrawingTalker final : public Generator {
     return result;
   }
 
-  FrameBlock block_of(const std::shared_ptr<std::vector<uint8_t>>& pixels, int64_t count, double fps) const {
+  FrameBlock block_of(const std::shared_ptr<std::vector<uint8_t>>& pixels, int64_t count, double fps) {
     FrameBlock block;
     block.rgb = std::shared_ptr<const uint8_t>(pixels, pixels->data());
     block.video_frames = count;
     block.height = block.width = kSide;
     block.fps = fps;
     block.first_video_frame = frames_;
+    block.block = blocks_++;
     return block;
   }
 
@@ -162,7 +163,7 @@ class DrawingTalker final : public Generator {
   std::vector<float> waiting_;
   std::deque<int64_t> utterance_ends_;  // samples of waiting_ up to each
   bool ended_ = false;
-  int64_t frames_ = 0, utterance_begin_ = 0;
+  int64_t frames_ = 0, blocks_ = 0, utterance_begin_ = 0;
 };
 
 class DrawingTalkModel final : public Model, public FaceCrop {
@@ -180,6 +181,13 @@ class DrawingTalkModel final : public Model, public FaceCrop {
   std::span<const OptionField> options() const override { return options_; }
   std::unique_ptr<Plan> plan(const Request& request) const override {
     require(request.image.has_value(), ErrorCode::invalid_argument, "image is missing");
+    require(request.prompts.empty(), ErrorCode::unsupported, "prompt: this model takes no text");
+    require(!request.video_frames && request.segments <= 1, ErrorCode::unsupported,
+            "segments and frames: the length is that of the speech");
+    require(!request.width && !request.height, ErrorCode::unsupported, "size: this model shows {0}x{0}",
+            DrawingTalker::kSide);
+    require(!request.fps || request.video || *request.fps == 25, ErrorCode::unsupported,
+            "fps: this model makes 25 frames a second");
     auto planned = std::make_unique<Planned>();
     planned->request = request;
     planned->request.options = checked(request.options, options_);

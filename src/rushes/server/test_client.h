@@ -229,20 +229,23 @@ class TestClient {
 /// A server on a free port of the loopback, whose model draws when the gate lets it.
 class RunningServer {
  public:
-  explicit RunningServer(const std::function<void(ServerOptions&)>& change = {}, std::vector<ModelSource> more = {}) {
+  explicit RunningServer(const std::function<void(ServerOptions&)>& change = {}, std::vector<ModelSource> more = {},
+                         std::shared_ptr<generation::Gate> gate = std::make_shared<generation::Gate>())
+      : gate_(std::move(gate)) {
     ServerOptions options;
     options.listen = {"127.0.0.1:0"};
     options.data_directory = directory_.path / "data";
     options.web_root = directory_.path / "web";
     options.drain = std::chrono::seconds(20);
     if (change) change(options);
-    more.insert(more.begin(), {"drawing", [this] { return std::make_shared<generation::DrawingModel>(gate_.hook()); }});
+    more.insert(more.begin(),
+                {"drawing", [this] { return std::make_shared<generation::DrawingModel>(gate_->hook()); }});
     server_ = std::make_unique<Server>(options, std::move(more));
     port_ = server_->ports().at(0);
     thread_ = std::thread([this] { server_->run(); });
   }
   ~RunningServer() {
-    gate_.open();
+    gate_->open();
     stop();
   }
   /// Ends it, recordings included.
@@ -256,7 +259,7 @@ class RunningServer {
 
   uint16_t port() const { return port_; }
   const std::filesystem::path& directory() const { return directory_.path; }
-  generation::Gate& gate() { return gate_; }
+  generation::Gate& gate() { return *gate_; }
   Reply request(const std::string& method, const std::string& target, const std::string& body = {},
                 const std::string& headers = {}) const {
     return TestClient(port_).request(method, target, body, headers);
@@ -280,7 +283,7 @@ class RunningServer {
 
  private:
   const ScratchFolder directory_;
-  generation::Gate gate_;
+  const std::shared_ptr<generation::Gate> gate_;
   std::unique_ptr<Server> server_;
   uint16_t port_ = 0;
   std::thread thread_;
