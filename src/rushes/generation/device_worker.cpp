@@ -202,7 +202,7 @@ DeviceWorker::Task* DeviceWorker::choose(bool first_lane) {
   std::vector<Candidate> candidates;
   std::vector<Task*> tasks;
   for (Task& task : tasks_) {
-    if (task.taken || !task.session->runnable() || (!task.started && started_ >= max_started_)) continue;
+    if (task.taken || !task.session->runnable() || (!task.generator && started_ >= max_started_)) continue;
     // A large model's steps take all cores, so that two of them at once would only be in each other's way.
     if (!first_lane && !task.model->card().is_small) continue;
     // Who comes anew, or back from a rest, takes part from the present round on.
@@ -254,6 +254,7 @@ void DeviceWorker::turn(Lock& lock, Task& task, const std::stop_token& stop) {
   lock.lock();
   task.taken = false;
   task.bytes = bytes_of(task);
+  if (task.session->status().state == SessionState::waiting && std::exchange(task.started, false)) --started_;
   if (lane_count_ > 1) doorbell_->ring();  // another lane may be free for it, or wait to fork it
 }
 

@@ -42,7 +42,8 @@ class DeviceWorker {
   /// Sessions whose next steps are prepared in one forward: this many at most.
   static constexpr std::size_t kMostTogether = 8;
 
-  /// Of the sessions `max_started` at most have begun and not ended; the others wait their turn.
+  /// Of the sessions `max_started` at most have begun and not ended; the others wait for their turn. A session that
+  /// waits for input does not count: it needs nothing of the device, and goes on in any case when some comes.
   explicit DeviceWorker(int64_t lanes = 1, int64_t max_started = kAnyNumber);
   /// Ends the sessions that still run as stopped, after the steps in progress.
   ~DeviceWorker();
@@ -77,7 +78,7 @@ class DeviceWorker {
     Inbox inbox = {};  // taken from the session for its next step
     bool has_block = false;
     int64_t bytes = 0;     // of generator and borders, as of its last turn
-    bool started = false;  // counts among the sessions that have begun
+    bool started = false;  // counts among those of max_started
     bool taken = false;    // by a lane, for a turn
   };
   struct Fork {
