@@ -109,6 +109,7 @@ Hosted SessionStore::fork(const SessionId& id, std::optional<std::string> prompt
   require(!blocks || (*blocks >= made.oldest_border && *blocks <= made.blocks), ErrorCode::conflict,
           "blocks must be {} to {} (got {}): session {} currently keeps these block borders", made.oldest_border,
           made.blocks, blocks.value_or(0), id.text());
+  if (prompt) require_takes_prompts(source);
   require_room();
   generation::Request request = source.session->request();
   request.max_lead_seconds = source.session->max_lead();
@@ -193,9 +194,19 @@ bool SessionStore::has(const SessionId& id) const {
   return std::any_of(entries_.begin(), entries_.end(), [&](const Hosted& entry) { return entry.session->id() == id; });
 }
 
+void SessionStore::require_takes_prompts(const Hosted& entry) const {
+  require(models_->model(entry.model)->capabilities().feeds.has(generation::Modality::text), ErrorCode::unsupported,
+          "session {} does not accept prompts; its model takes none while it runs", entry.session->id().text());
+}
+
+void SessionStore::set_prompt(const Hosted& entry, std::string prompt) const {
+  if (!entry.session->over()) require_takes_prompts(entry);
+  entry.session->set_prompt(std::move(prompt));
+}
+
 const ingest::Microphone& SessionStore::listen(const Hosted& entry, std::shared_ptr<media::WebRtcPeer> peer,
                                                std::vector<float> greeting, EndsWith ends) {
-  require(entry.session->format().speech_hz > 0, ErrorCode::conflict, "session {} does not accept speech",
+  require(entry.session->format().speech_hz > 0, ErrorCode::unsupported, "session {} does not accept speech",
           entry.session->id().text());
   require(!entry.session->over(), ErrorCode::conflict, "session {} has ended; it accepts no more speech",
           entry.session->id().text());

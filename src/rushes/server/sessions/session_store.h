@@ -92,11 +92,14 @@ class SessionStore {
   Hosted create(generation::Request request, const NewSession& how = {});
   /// A session that goes on from the next block border of another one, whose video so far it begins with: nothing is
   /// made or encoded twice. `prompt` takes effect at once. Throws Error(not_found), Error(conflict) when the other has
-  /// ended, and as create().
+  /// ended, and as set_prompt() and create().
   Hosted fork(const generation::SessionId& id, std::optional<std::string> prompt, std::optional<int64_t> blocks = {});
   /// Throws Error(not_found).
   const Hosted& find(const generation::SessionId& id) const;
   bool has(const generation::SessionId& id) const;
+  /// Another prompt from the next block on. Throws Error(unsupported) if its model takes none while it runs, and as
+  /// Session::set_prompt().
+  void set_prompt(const Hosted& entry, std::string prompt) const;
   /// From now on it says what `peer` says, `greeting`, at its speech_hz, first. Throws as SpeechInput::listen(), and
   /// Error(unsupported) if it takes no speech.
   const ingest::Microphone& listen(const Hosted& entry, std::shared_ptr<media::WebRtcPeer> peer,
@@ -137,6 +140,7 @@ class SessionStore {
   Hosted enter(generation::Request request, std::unique_ptr<generation::Plan> plan, const NewSession& how,
                std::shared_ptr<delivery::EncodedStream> origin_video, std::string model);
   void require_room();
+  void require_takes_prompts(const Hosted& entry) const;
   bool make_room_for_speech();
   bool sweep_running(const Hosted& entry, std::chrono::steady_clock::time_point now);
   void require_size(const generation::VideoFormat& format) const;

@@ -92,10 +92,11 @@ Response delete_session(SessionStore& sessions, const Request& request) {
   return response;
 }
 
-// POST /v1/sessions/{id}/prompt: from the next block on. 202; 409 when the session has ended.
+// POST /v1/sessions/{id}/prompt: from the next block on. 202; 409 when the session has ended, 415 when it takes
+// none.
 Response set_prompt(const SessionStore& sessions, const Request& request) {
   const Hosted& entry = hosted_of(sessions, request);
-  entry.session->set_prompt(parse_prompt_request(JsonFields(request.body)));
+  sessions.set_prompt(entry, parse_prompt_request(JsonFields(request.body)));
   return json_response(202, session_json(entry));
 }
 
