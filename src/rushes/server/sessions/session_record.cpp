@@ -13,6 +13,12 @@ using Microseconds = std::chrono::microseconds;
 
 // Each struct's fields are listed once, for both directions.
 
+/// A field that the rows of earlier versions do not have.
+template <typename T>
+struct Newer {
+  T& value;
+};
+
 template <typename Request, typename Visit>
 void each_field(Request& request, Visit visit, const generation::Request*) {
   visit("prompts", request.prompts);
@@ -44,6 +50,8 @@ void each_field(Status& status, Visit visit, const SessionStatus*) {
   visit("prompt", status.prompt);
   visit("blocks", status.blocks);
   visit("video_frames", status.video_frames);
+  visit("speech_samples", Newer{status.speech_samples});
+  visit("utterances", Newer{status.utterances});
   visit("first_step_us", status.first_step);
   visit("first_block_us", status.first_block);
   visit("newest_block_us", status.newest_block);
@@ -67,6 +75,10 @@ struct Write {
   void operator()(const char* name, const T& value) const {
     json[name] = value;
   }
+  template <typename T>
+  void operator()(const char* name, const Newer<T>& field) const {
+    json[name] = field.value;
+  }
   void operator()(const char* name, const Microseconds& value) const { json[name] = value.count(); }
   template <typename T>
   void operator()(const char* name, const std::optional<T>& value) const {
@@ -85,6 +97,10 @@ struct Read {
   template <typename T>
   void operator()(const char* name, T& value) const {
     value = json.at(name).get<T>();
+  }
+  template <typename T>
+  void operator()(const char* name, Newer<T>&& field) const {
+    if (json.contains(name)) (*this)(name, field.value);
   }
   void operator()(const char* name, Microseconds& value) const { value = Microseconds(json.at(name).get<int64_t>()); }
   template <typename T>
@@ -236,6 +252,7 @@ delivery::CatalogueRow stray_row(std::string id, const media::RecordedFile& file
   const media::RecordedFragment& first = file.fragments.front();
   format.fps =
       static_cast<double>(first.video_frames) * media::Pts::period::den / static_cast<double>(first.duration.count());
+  if (file.audio) format.audio_hz = file.audio->hz;
   format.segments = 1;
   format.blocks_per_segment = file.blocks();
   SessionStatus status;
