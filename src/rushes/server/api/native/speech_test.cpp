@@ -68,23 +68,6 @@ TEST_F(Speech, speech_comes_as_a_sound_file_too) {
   EXPECT_EQ(rests["done"]["video_frames"], 13);  // half a second
 }
 
-TEST_F(Speech, what_is_no_speech_is_refused_and_the_session_goes_on) {
-  const auto server = start();
-  const json session = begin(*server);
-  const std::string audio = path(session) + "/audio";
-  EXPECT_GE(server->request("POST", audio, "no sound").status, 400);
-  EXPECT_EQ(server->request("POST", audio + "?format=mp3", pcm(10)).status, 400);
-  EXPECT_EQ(server->request("POST", audio + "?format=s16le&rate=5", pcm(10)).status, 400);
-  EXPECT_EQ(server->request("POST", audio + "?rate=16000", pcm(10)).status, 400);
-  EXPECT_EQ(server->request("POST", audio + "?end=maybe", pcm(10)).status, 400);
-  EXPECT_EQ(server->request("POST", audio + "?format=s16le", pcm(10) + "x").status, 400);
-  EXPECT_EQ(server->request("POST", "/v1/sessions/" + std::string(32, '0') + "/audio", pcm(10)).status, 404);
-  EXPECT_EQ(server->request("POST", audio + "?format=s16le&end=true", pcm(640)).status, 202);
-  const json rests =
-      ask_until(*server, path(session), [](const json& now) { return now["speech"]["at_rest"] == true; });
-  EXPECT_EQ(rests["done"]["video_frames"], 1);
-}
-
 TEST_F(Speech, a_websocket_carries_samples_and_the_ends_of_utterances) {
   const auto server = start();
   const json session = begin(*server);
@@ -110,9 +93,6 @@ TEST_F(Speech, sessions_of_both_kinds_share_one_table) {
   EXPECT_EQ(drawn.json()["model"], "drawing");
   EXPECT_EQ(head["model"], "heads");
   EXPECT_EQ(server->request("GET", "/v1/sessions").json()["sessions"].size(), 2u);
-  // What a session cannot do is told by what its model says of itself.
-  EXPECT_EQ(server->request("POST", path(drawn.json()) + "/audio?format=s16le", pcm(10)).status, 415);
-  EXPECT_EQ(server->request("POST", "/v1/sessions", R"({"model":"heads"})").status, 400);
   EXPECT_EQ(server->request("DELETE", path(head)).status, 204);
   EXPECT_EQ(server->request("GET", path(head)).status, 404);
 }

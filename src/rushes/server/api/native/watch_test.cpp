@@ -169,50 +169,6 @@ TEST(Hls, refuses_what_does_not_exist_with_a_reason) {
   EXPECT_EQ(server.request("GET", path(std::string(32, '0'), "/hls/video.m3u8")).status, 404);
 }
 
-TEST(RecordingDownload, gives_ranges_while_it_grows_and_after) {
-  RunningServer server;
-  const auto id = server.create();
-  const std::string target = path(id, "/recording.mp4");
-  TestClient viewer(server.port());
-  viewer.upgrade(path(id, "/video"));
-  std::string file = viewer.read_message().payload;
-  server.gate().allow(kStepsPerBlock);
-  file += viewer.read_message().payload;
-  const auto range = [&](const std::string& bytes) {
-    return server.request("GET", target, {}, "Range: bytes=" + bytes + "\r\n");
-  };
-  const std::string last = std::to_string(file.size() - 1);
-  Reply part = range("0-");
-  EXPECT_EQ(part.status, 206);
-  EXPECT_EQ(part.headers.at("content-range"), "bytes 0-" + last + "/*");
-  EXPECT_EQ(part.body, file);
-  EXPECT_EQ(decoded_frames(part.body), static_cast<std::size_t>(kFramesPerBlock));
-  part = range("100-199");
-  EXPECT_EQ(part.headers.at("content-range"), "bytes 100-199/*");
-  EXPECT_EQ(part.body, file.substr(100, 100));
-  part = range(std::to_string(file.size()) + "-");
-  EXPECT_EQ(part.status, 416);
-  EXPECT_EQ(part.headers.at("content-range"), "bytes */" + std::to_string(file.size()));
-  // Without a range, or for an end that is not known yet: all of it, until the end.
-  TestClient whole(server.port()), tail(server.port());
-  for (TestClient* client : {&whole, &tail}) {
-    client->write("GET " + target + " HTTP/1.1\r\nHost: localhost\r\n" +
-                  (client == &tail ? "Range: bytes=-5\r\n" : "") + "\r\n");
-    const Reply head = client->read_head();
-    EXPECT_EQ(head.status, 200);
-    EXPECT_EQ(head.headers.at("content-disposition"), "attachment; filename=\"" + id + ".mp4\"");
-  }
-  server.gate().open();
-  std::string live, chunk;
-  while (whole.read_chunk(chunk)) live += chunk;
-  EXPECT_EQ(decoded_frames(live), static_cast<std::size_t>(kBlocks * kFramesPerBlock));
-  while (viewer.read_message().opcode == 2) {}
-  part = range("-5");
-  EXPECT_EQ(part.status, 206);
-  EXPECT_EQ(part.body, live.substr(live.size() - 5));
-  EXPECT_EQ(server.request("GET", target).body, live);
-}
-
 /// The JSON objects of an NDJSON body.
 std::vector<json> lines(const std::string& body) {
   std::vector<json> all;

@@ -1,0 +1,116 @@
+// A server that ends: what runs completes its blocks and its recording, viewers are told, and nothing new is begun; the
+// same for sessions of every family.
+#include <gmock/gmock.h>
+
+#include "rushes/server/family_test_server.h"
+
+namespace rushes::server {
+namespace {
+
+using testing::HasSubstr;
+
+class Drain : public FamilySuite {
+ protected:
+  void end() {
+    server().gate().open();
+    server().stop();
+  }
+  /// The newest event of those that are still to come.
+  static json last_event(TestClient& events) {
+    Frame event = events.read_message();
+    for (Frame next = event; next.opcode == 1; next = events.read_message()) event = next;
+    return json::parse(event.payload);
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(Families, Drain, testing::ValuesIn(test_families()), family_name);
+
+TEST_P(Drain, tells_viewers_why_and_leaves_a_recording_that_plays) {
+  start();
+  const auto id = begin_endless();
+  TestClient viewer(server().port()), idle(server().port()), events(server().port());
+  viewer.upgrade(path(id, "/video"));
+  events.upgrade(path(id, "/events"));
+  EXPECT_EQ(idle.request("GET", "/health").status, 200);
+  make_blocks(1);
+  std::string seen = viewer.read_message().payload;
+  seen += viewer.read_message().payload;
+  server().ask_to_stop();
+  server().gate().open();
+  Frame close;
+  for (const std::string& piece : read_video(viewer, &close)) seen += piece;
+  EXPECT_EQ(close.close_code(), 1001);
+  EXPECT_THAT(close.payload, HasSubstr("shutting down"));
+  viewer.write_frame(8, close.payload);
+  EXPECT_EQ(last_event(events)["reason"], "the server is shutting down");
+  events.write_frame(8, "");
+  EXPECT_TRUE(idle.closed_by_server());
+  server().stop();
+  EXPECT_FALSE(TestClient(server().port()).connected());
+  EXPECT_EQ(contents(file(id)), seen);
+  const auto pictures = media::decode_video(file(id)).size();
+  EXPECT_EQ(pictures % frames(1), 0u);
+  expect_recording(id, static_cast<int64_t>(pictures / frames(1)));
+}
+
+TEST_P(Drain, completes_the_blocks_in_work_and_takes_no_new_sessions_meanwhile) {
+  start();
+  const auto id = begin_endless();
+  make_blocks(1);
+  server().ask_to_stop();
+  while (server().request("GET", "/ready").status != 503) {}
+  const Reply refused = ask();
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_THAT(refused.body, HasSubstr("takes no new sessions"));
+  EXPECT_EQ(server().request("POST", path(id, "/fork")).status, 503);
+  EXPECT_EQ(server().status(id)["state"], "running");
+  EXPECT_EQ(server().status(id)["done"]["blocks"], 1);
+  end();
+  expect_recording(id, 2);
+}
+
+TEST_P(Drain, ends_at_once_what_has_no_block_in_work) {
+  start();
+  const auto id = begin_endless();
+  make_blocks(1);
+  EXPECT_EQ(server().request("POST", path(id, "/pause")).status, 200);
+  server().gate().allow(family().steps_per_block);  // the one that was in work
+  TestClient events(server().port());
+  events.upgrade(path(id, "/events"));
+  server().ask_to_stop();
+  EXPECT_EQ(last_event(events)["state"], "stopped");
+  end();
+  const auto pictures = media::decode_video(file(id)).size();
+  EXPECT_LE(pictures, frames(2));
+  expect_recording(id, static_cast<int64_t>(pictures / frames(1)));
+}
+
+TEST_P(Drain, does_not_wait_for_ever_for_a_step) {
+  start([](ServerOptions& options) { options.drain = std::chrono::milliseconds(50); });
+  const auto id = begin();
+  TestClient events(server().port());
+  events.upgrade(path(id, "/events"));
+  server().ask_to_stop();
+  EXPECT_EQ(last_event(events)["state"], "stopped");
+}
+
+TEST_P(Drain, is_remembered_by_the_next_server) {
+  start();
+  const auto id = begin_endless();
+  make_blocks(1);
+  server().ask_to_stop();
+  while (server().request("GET", "/ready").status != 503) {}
+  end();
+  stop();
+  start();
+  const json session = server().status(id);
+  EXPECT_EQ(session["state"], "stopped");
+  EXPECT_EQ(session["model"], family().model);
+  EXPECT_EQ(session["done"]["blocks"], 2);
+  EXPECT_EQ(session["done"]["video_frames"], frames(2));
+  EXPECT_EQ(session["recording"]["complete"], true);
+  expect_video(server().request("GET", path(id, "/recording.mp4")).body, 2);
+}
+
+}  // namespace
+}  // namespace rushes::server

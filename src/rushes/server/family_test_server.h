@@ -1,0 +1,182 @@
+// For tests that hold for every family: a server with a model of each, and what such a test has to know of a family:
+// how one of its sessions is begun and given its work, when that is done, and what its video then has.
+#pragma once
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <ostream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "rushes/media/audio_decoder.h"
+#include "rushes/server/http/base64.h"
+#include "rushes/server/talk_test_server.h"
+
+namespace rushes::server {
+
+struct TestFamily {
+  const char* name;   // in the names of the tests
+  const char* model;  // as the server calls it
+  json request;       // what begins a session, beside the model
+  int64_t steps_per_block, frames_per_block;
+  double fps;
+  int64_t audio_hz;     // 0: its videos are silent
+  const char* end;      // the state of a session whose work is done
+  const char* missing;  // words of the answer to a request that lacks what `request` has
+  bool takes_speech() const { return audio_hz > 0; }
+};
+
+/// The work of a session is this long, unless it is endless.
+inline constexpr int64_t kBlocks = 7;
+
+inline std::string picture_in_base64() {
+  const std::string png = picture();
+  return encode_base64({reinterpret_cast<const uint8_t*>(png.data()), png.size()});
+}
+
+inline const std::vector<TestFamily>& test_families() {
+  static const std::vector<TestFamily> families{{.name = "text_to_video",
+                                                 .model = "drawing",
+                                                 .request = {{"prompt", "a red circle"}, {"seed", 5}},
+                                                 .steps_per_block = 4,
+                                                 .frames_per_block = 12,
+                                                 .fps = 16,
+                                                 .audio_hz = 0,
+                                                 .end = "finished",
+                                                 .missing = "give prompt or prompts"},
+                                                {.name = "talking_head",
+                                                 .model = "heads",
+                                                 .request = {{"image", picture_in_base64()}, {"seed", 5}},
+                                                 .steps_per_block = 1,
+                                                 .frames_per_block = generation::DrawingTalker::kBlockFrames,
+                                                 .fps = 25,
+                                                 .audio_hz = generation::DrawingTalker::kHz,
+                                                 .end = "stopped",
+                                                 .missing = "image is missing"}};
+  return families;
+}
+
+inline std::string family_name(const testing::TestParamInfo<TestFamily>& info) { return info.param.name; }
+inline void PrintTo(const TestFamily& family, std::ostream* out) { *out << family.name; }
+
+inline std::string path(const std::string& id, const std::string& what = {}) { return "/v1/sessions/" + id + what; }
+
+/// A data directory that outlives its servers, each of which has a model of every family behind one gate.
+class FamilySuite : public testing::TestWithParam<TestFamily> {
+ protected:
+  static const TestFamily& family() { return GetParam(); }
+
+  void start(const std::function<void(ServerOptions&)>& change = {}) {
+    stop();
+    const auto gate = std::make_shared<generation::Gate>();
+    ModelSource heads{.name = "heads", .load = [gate] {
+                        return std::make_shared<generation::DrawingTalkModel>(
+                            [hook = gate->hook()](const generation::Request& request) { hook(request, 0); });
+                      }};
+    heads.at_start = true;
+    server_ = std::make_unique<RunningServer>(
+        [&](ServerOptions& options) {
+          options.data_directory = directory();
+          if (change) change(options);
+        },
+        std::vector<ModelSource>{std::move(heads)}, gate);
+  }
+  /// Ends it, recordings included.
+  void stop() { server_.reset(); }
+  RunningServer& server() { return *server_; }
+  const std::filesystem::path& directory() const { return data_.path; }
+  std::filesystem::path file(const std::string& id) const { return directory() / (id + ".mp4"); }
+
+  // ---- sessions ----
+
+  static std::string body(const json& more = json::object()) {
+    json all = family().request;
+    all["model"] = family().model;
+    all.update(more);
+    return all.dump();
+  }
+  /// Asks for a session; it may be refused.
+  Reply ask(const json& more = json::object()) { return server().request("POST", "/v1/sessions", body(more)); }
+  /// A session with kBlocks blocks of work; its id.
+  std::string begin(const json& more = json::object()) { return with_work(server().create(body(more)), kBlocks); }
+  /// One with more work than a test waits for.
+  std::string begin_endless(json more = json::object()) {
+    if (!family().takes_speech()) more["segments"] = 0;
+    return with_work(server().create(body(more)), 100 * kBlocks);
+  }
+  /// Lets so many blocks be made, and returns when the next one is in work.
+  void make_blocks(int64_t blocks) {
+    const int64_t steps = blocks * family().steps_per_block + family().steps_per_block / 2;
+    server().gate().allow(steps);
+    ASSERT_TRUE(server().gate().wait_for(steps + 1));
+  }
+  /// Reads its events until its work is done and it has ended, and waits for its recording; all events.
+  std::vector<json> finish(const std::string& id) {
+    TestClient client(server().port());
+    EXPECT_EQ(client.upgrade(path(id, "/events")).status, 101);
+    std::vector<json> all;
+    for (Frame frame = client.read_message(); frame.opcode == 1; frame = client.read_message()) {
+      all.push_back(json::parse(frame.payload));
+      // A talking head would listen for ever.
+      if (all.back()["type"] == "utterance_ended") server().request("POST", path(id, "/stop"));
+    }
+    server().request("GET", path(id, "/video.mp4"));  // ends with the file, a moment after the events
+    return all;
+  }
+  /// With the gate open: a session whose work is done.
+  std::string make_video(const json& more = json::object()) {
+    const std::string id = begin(more);
+    EXPECT_EQ(finish(id).back()["state"], family().end);
+    return id;
+  }
+
+  // ---- videos ----
+
+  static std::size_t frames(int64_t blocks) { return static_cast<std::size_t>(blocks * family().frames_per_block); }
+  /// What FFmpeg makes of it: so many blocks of pictures in time, with the sound that belongs to them, if any. The
+  /// coder works in pieces of 1024 samples, and adds one before the first.
+  static void expect_video(const std::string& mp4, int64_t blocks, double sound_tolerance = 2 * 1024.0 / 16'000) {
+    const media::Bytes bytes(mp4.begin(), mp4.end());
+    const auto pictures = media::decode_bytes("family_test.mp4", bytes);
+    ASSERT_EQ(pictures.size(), frames(blocks));
+    for (std::size_t i = 0; i < pictures.size(); ++i)
+      EXPECT_NEAR(pictures[i].seconds - pictures[0].seconds, static_cast<double>(i) / family().fps, 1e-3);
+    EXPECT_EQ(mp4.find("mp4a") != std::string::npos, family().audio_hz > 0);
+    if (family().audio_hz == 0) return;
+    const media::DecodedAudio sound = media::decode_audio(bytes);
+    EXPECT_EQ(sound.hz, family().audio_hz);
+    EXPECT_NEAR(sound.seconds(), static_cast<double>(pictures.size()) / family().fps, sound_tolerance);
+  }
+  void expect_recording(const std::string& id, int64_t blocks) const { expect_video(contents(file(id)), blocks); }
+  static std::string contents(const std::filesystem::path& file) {
+    std::ifstream whole(file, std::ios::binary);
+    return {std::istreambuf_iterator<char>(whole), {}};
+  }
+
+ private:
+  std::string with_work(const std::string& id, int64_t blocks) {
+    if (!family().takes_speech()) return id;
+    const auto samples = frames(blocks) * generation::DrawingTalker::kFrameSamples;
+    const Reply fed = server().request("POST", path(id, "/audio?end=true"),
+                                       media::wav_file(media::test_audio(samples), generation::DrawingTalker::kHz));
+    EXPECT_EQ(fed.status, 202) << fed.body;
+    return id;
+  }
+
+  const ScratchFolder data_;
+  std::unique_ptr<RunningServer> server_;
+};
+
+/// Messages of a video WebSocket until it is closed.
+inline std::vector<std::string> read_video(TestClient& client, Frame* close = nullptr) {
+  std::vector<std::string> pieces;
+  Frame frame = client.read_message();
+  for (; frame.opcode == 2; frame = client.read_message()) pieces.push_back(frame.payload);
+  if (close) *close = frame;
+  return pieces;
+}
+
+}  // namespace rushes::server

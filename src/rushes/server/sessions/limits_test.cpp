@@ -1,0 +1,183 @@
+// The limits of SessionLimits, and what goes when they are reached: the same for sessions of every family.
+#include <gmock/gmock.h>
+
+#include "rushes/server/family_test_server.h"
+
+namespace rushes::server {
+namespace {
+
+using testing::HasSubstr;
+
+class Limits : public FamilySuite {
+ protected:
+  /// `change`: of the sessions' limits, which are looked after all the time.
+  void start(const std::function<void(SessionLimits&)>& change) {
+    FamilySuite::start([&](ServerOptions& options) {
+      options.sweep = std::chrono::milliseconds(5);
+      change(options.sessions);
+    });
+  }
+  static std::string message(const Reply& reply) { return reply.json()["error"]["message"]; }
+};
+
+INSTANTIATE_TEST_SUITE_P(Families, Limits, testing::ValuesIn(test_families()), family_name);
+
+TEST_P(Limits, of_running_sessions_refuse_more_and_take_them_again_later) {
+  start([](SessionLimits& limits) { limits.max_running = 2; });
+  const auto first = begin();
+  begin();
+  const Reply refused = ask();
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_EQ(refused.json()["error"]["code"], "exhausted");
+  EXPECT_THAT(message(refused), HasSubstr("2 sessions are running or waiting"));
+  EXPECT_TRUE(refused.headers.contains("retry-after"));
+  server().request("POST", path(first, "/stop"));
+  EXPECT_EQ(ask().status, 201);
+}
+
+TEST_P(Limits, of_running_sessions_let_others_wait_for_those_that_run) {
+  start([](SessionLimits& limits) {
+    limits.max_running = 1;
+    limits.max_queued = 1;
+  });
+  const auto first = begin(), second = begin();
+  EXPECT_EQ(ask().status, 429);
+  make_blocks(2);
+  EXPECT_EQ(server().status(first)["done"]["blocks"], 2);
+  EXPECT_EQ(server().status(second)["state"], "queued");
+  EXPECT_EQ(server().status(second)["done"]["blocks"], 0);
+  server().gate().open();
+  EXPECT_EQ(finish(first).back()["state"], family().end);
+  EXPECT_EQ(finish(second).back()["state"], family().end);
+  expect_recording(second, kBlocks);
+}
+
+TEST_P(Limits, of_pixels_refuse_larger_pictures) {
+  start([](SessionLimits& limits) { limits.max_pixels = 64 * 64 - 1; });
+  const Reply refused = ask();
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_THAT(message(refused), HasSubstr("64x64 is more than this server makes"));
+  EXPECT_THAT(message(refused), HasSubstr("4095"));
+  start([](SessionLimits& limits) { limits.max_pixels = 64 * 64; });
+  EXPECT_EQ(ask().status, 201);
+}
+
+TEST_P(Limits, of_seconds_end_endless_videos_there) {
+  start([](SessionLimits& limits) { limits.max_video_seconds = 6; });
+  server().gate().open();
+  const auto id = begin_endless();
+  const json last = server().events(id).back();
+  EXPECT_EQ(last["state"], "stopped");
+  EXPECT_THAT(last["reason"].get<std::string>(), HasSubstr("longest"));
+  EXPECT_GE(server().status(id)["done"]["video_frames"].get<double>(), 6 * family().fps);
+}
+
+TEST_P(Limits, of_idle_time_stop_what_has_no_end_and_no_viewer) {
+  start([](SessionLimits& limits) { limits.idle = std::chrono::seconds(1); });
+  const auto watched = begin();
+  TestClient viewer(server().port());
+  viewer.upgrade(path(watched, "/video"));
+  viewer.read_message();
+  const auto paused = begin();
+  for (const auto& id : {watched, paused}) EXPECT_EQ(server().request("POST", path(id, "/pause")).status, 200);
+  const auto endless = begin_endless({{"max_lead", 1}});
+  server().gate().open();
+  for (const auto& id : {paused, endless}) {
+    const json last = server().events(id).back();
+    EXPECT_EQ(last["state"], "stopped");
+    EXPECT_THAT(last["reason"].get<std::string>(), HasSubstr("nobody"));
+  }
+  EXPECT_EQ(server().status(watched)["state"], "paused");
+}
+
+TEST_P(Limits, of_kept_sessions_let_the_oldest_ended_ones_go_with_their_recordings) {
+  start([](SessionLimits& limits) { limits.max_kept = 2; });
+  server().gate().open();
+  std::vector<std::string> ids;
+  for (int i = 0; i < 4; ++i) ids.push_back(make_video());
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    SCOPED_TRACE(i);
+    EXPECT_EQ(server().request("GET", path(ids[i])).status, i < 2 ? 404 : 200);
+    EXPECT_EQ(std::filesystem::exists(file(ids[i])), i >= 2);
+  }
+}
+
+TEST_P(Limits, of_a_recording_end_it_and_not_what_is_watched) {
+  start([](SessionLimits&) {});
+  server().gate().open();
+  const auto size = static_cast<int64_t>(std::filesystem::file_size(file(make_video())));
+  stop();
+  start([&](SessionLimits& limits) { limits.max_recording_bytes = size * 2 / 3; });
+  const auto id = begin();
+  TestClient viewer(server().port());
+  viewer.upgrade(path(id, "/video"));
+  server().gate().open();
+  EXPECT_EQ(finish(id).back()["state"], family().end);
+  std::string live;
+  for (const std::string& piece : read_video(viewer)) live += piece;
+  expect_video(live, kBlocks);
+  const json session = server().status(id);
+  EXPECT_EQ(session["done"]["blocks"], kBlocks);
+  EXPECT_THAT(session["recording"]["error"].get<std::string>(), HasSubstr(std::to_string(size * 2 / 3)));
+  EXPECT_EQ(session["recording"]["bytes"], std::filesystem::file_size(file(id)));
+  EXPECT_LE(session["recording"]["bytes"], size * 2 / 3);
+  const std::size_t kept = media::decode_video(file(id)).size();
+  EXPECT_GT(kept, 0u);
+  EXPECT_LT(kept, frames(kBlocks));
+}
+
+// What only one family has.
+
+class LimitsOfTextToVideo : public Limits {};
+INSTANTIATE_TEST_SUITE_P(Families, LimitsOfTextToVideo, testing::Values(test_families()[0]), family_name);
+
+TEST_P(LimitsOfTextToVideo, refuse_what_is_asked_to_be_larger_or_longer) {
+  start([](SessionLimits& limits) {
+    limits.max_pixels = 64 * 64;
+    limits.max_video_seconds = 6;  // a segment of the drawing model has 5.25
+  });
+  const Reply large = ask({{"size", "64x80"}}), longer = ask({{"segments", 2}});
+  EXPECT_EQ(large.status, 400);
+  EXPECT_THAT(message(large), HasSubstr("4096"));
+  EXPECT_EQ(longer.status, 400);
+  EXPECT_THAT(message(longer), HasSubstr("6.0"));
+}
+
+class LimitsOfTalkingHead : public Limits {
+ protected:
+  /// One that has said all and listens.
+  std::string at_rest() {
+    const std::string id = begin();
+    TestClient client(server().port());
+    client.upgrade(path(id, "/events"));
+    const auto read_until = [&](const char* field, const char* value) {
+      for (Frame frame = client.read_message(); frame.opcode == 1; frame = client.read_message())
+        if (json::parse(frame.payload).value(field, "") == value) return;
+      ADD_FAILURE() << "no " << value << " came";
+    };
+    read_until("type", "utterance_ended");
+    read_until("state", "waiting");
+    return id;
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Families, LimitsOfTalkingHead, testing::Values(test_families()[1]), family_name);
+
+TEST_P(LimitsOfTalkingHead, do_not_count_those_that_only_listen) {
+  for (const int64_t lanes : {1, 2}) {
+    SCOPED_TRACE(lanes);
+    start([&](SessionLimits& limits) {
+      limits.max_running = 1;
+      limits.lanes = lanes;
+    });
+    server().gate().open();
+    const std::string first = at_rest(), second = begin();
+    EXPECT_EQ(finish(second).back()["state"], "stopped");
+    EXPECT_EQ(server().status(second)["done"]["blocks"], kBlocks);
+    EXPECT_EQ(server().status(first)["state"], "waiting");
+    EXPECT_EQ(finish(first).back()["state"], "stopped");
+    stop();
+  }
+}
+
+}  // namespace
+}  // namespace rushes::server
