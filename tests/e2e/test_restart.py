@@ -1,4 +1,5 @@
-"""A server that is killed loses nothing that was complete. RUSHES_TEST_KILLS says how often it is killed (default 3)."""
+"""A server that is killed loses nothing that was complete. RUSHES_TEST_KILLS says how often it is killed (default 2)."""
+import json
 import os
 import random
 import signal
@@ -6,57 +7,56 @@ import sqlite3
 import subprocess
 import time
 
-from video_server import VideoServer, find_program
+from conftest import Server
+from families import each_family
 from waiting import wait_for
 
 
-def frames_that_play(path):
-    """Decodes the whole file; any complaint of FFmpeg's is a failure."""
+def streams_that_play(path):
+    """Decodes the whole file; any complaint of FFmpeg's is a failure. Its streams, by kind."""
     done = subprocess.run(["ffmpeg", "-v", "error", "-threads", "1", "-i", str(path), "-f", "null", "-"], capture_output=True, text=True)
     assert done.returncode == 0 and done.stderr == "", done.stderr
-    counted = subprocess.run(["ffprobe", "-v", "error", "-count_packets", "-show_entries", "stream=nb_read_packets", "-of", "csv=p=0", str(path)],
-                             capture_output=True, text=True, check=True)
-    return int(counted.stdout)
+    told = subprocess.run(["ffprobe", "-v", "error", "-count_packets", "-show_streams", "-of", "json", str(path)], capture_output=True, text=True, check=True)
+    return {stream["codec_type"]: stream for stream in json.loads(told.stdout)["streams"]}
 
 
-def wait_for_fragment(server, session):
-    wait_for(lambda: server.status(session)["done"]["fragments"] > 0)
-
-
-def check(server, data):
+def check(server, data, family):
     """Everything that is listed plays to its end, and catalogue, list and directory agree."""
     recordings = {r["id"]: r for r in server.request("GET", "/v1/recordings")["recordings"]}
-    sessions = {s["id"]: s for s in server.request("GET", "/v1/sessions")["sessions"]}
+    sessions = {s["id"]: s for s in server.request("GET", "/v1/sessions?state=finished,failed,stopped")["sessions"]}
     assert set(sessions) == set(recordings) == {p.stem for p in data.glob("*.mp4")}
     for id, recording in recordings.items():
-        assert recording["complete"] and sessions[id]["state"] in ("finished", "failed", "stopped")
-        assert frames_that_play(data / f"{id}.mp4") == recording["video_frames"] > 0
+        assert recording["complete"] and sessions[id]["model"] == family.request(server)["model"]
+        streams = streams_that_play(data / f"{id}.mp4")
+        assert int(streams["video"]["nb_read_packets"]) == recording["video_frames"] > 0
+        assert streams.get("audio", {}).get("codec_name") == family.audio_codec
         assert (data / f"{id}.mp4").stat().st_size == recording["bytes"]
     return recordings
 
 
-def test_recordings_survive_kills_at_any_moment(tmp_path):
-    kills = int(os.environ.get("RUSHES_TEST_KILLS", 3))
+@each_family
+def test_recordings_survive_kills_at_any_moment(binary, tmp_path, family):
+    kills = int(os.environ.get("RUSHES_TEST_KILLS", 2))
     moments = random.Random(20260101)
     data = tmp_path / "data"
     kept = {}
     for _ in range(kills):
-        server = VideoServer(find_program(), data)
+        server = Server(binary, data)
         try:
-            recordings = check(server, data)
+            recordings = check(server, data, family)
             assert kept.items() <= {id: r["bytes"] for id, r in recordings.items()}.items()
             kept = {id: r["bytes"] for id, r in recordings.items()}
-            first, _ = [server.create(f"{colour} asap", segments=0) for colour in ("red", "blue")]
-            wait_for_fragment(server, first)  # there is something to lose
+            first, _ = [family.begin(server, seed=seed) for seed in (1, 2)]
+            wait_for(lambda: server.request("GET", f"/v1/sessions/{first}")["done"]["fragments"] > 0)  # there is something to lose
             time.sleep(moments.uniform(0, 1.5))
         finally:
             server.process.send_signal(signal.SIGKILL)
             server.process.wait(30)
         with sqlite3.connect(data / "catalogue.sqlite") as catalogue:
             assert catalogue.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    server = VideoServer(find_program(), data)
+    server = Server(binary, data)
     try:
-        recordings = check(server, data)
+        recordings = check(server, data, family)
         assert len(recordings) >= kills
         for recording in list(recordings.values())[:-1]:
             server.request("DELETE", recording["urls"]["self"])

@@ -12,9 +12,11 @@ import urllib.request
 
 import pytest
 from conftest import Server
+from families import FAMILIES, TALKING_HEAD, TEXT_TO_VIDEO, each_family
+from waiting import wait_for
 from websockets.sync.client import connect
 
-PROMPT = "a red circle moves right on a blue background"
+PROMPT = TEXT_TO_VIDEO.fields["prompt"]
 END_STATES = {"finished", "stopped", "failed"}
 
 
@@ -225,42 +227,67 @@ def test_a_session_goes_on_without_viewers(server):
 
 # ---- bad input --------------------------------------------------------------------------------------------------------
 
-REFUSED = [
-    ("no JSON", b"prompt=a", 400, "not JSON"),
-    ("cut off", b'{"prompt": "a', 400, "byte"),
-    ("a list", b'["a"]', 400, "object"),
-    ("no prompt", b"{}", 400, "give prompt"),
-    ("empty prompt", b'{"prompt": ""}', 400, "prompt is empty"),
-    ("blank prompt", b'{"prompt": "  "}', 400, "prompt is empty"),
-    ("100 kB prompt", json.dumps({"prompt": "x" * 100_000}).encode(), 413, "the limit is 8192"),
-    ("prompt of another type", b'{"prompt": 5}', 400, "prompt must be a string"),
-    ("seed of another type", b'{"prompt": "a", "seed": "7"}', 400, "seed must be an integer"),
-    ("unknown field", b'{"prompt": "a", "sead": 7}', 400, "unknown field sead"),
-    ("odd width", b'{"prompt": "a", "width": 97}', 400, "width"),
-    ("huge size", b'{"prompt": "a", "size": "100000x100000"}', 400, "100000"),
-    ("no size", b'{"prompt": "a", "size": "large"}', 400, "WIDTHxHEIGHT"),
-    ("segment length between blocks", b'{"prompt": "a", "segment_length": 20}', 400, "multiple of 3"),
-    ("too many steps", b'{"prompt": "a", "steps": 100000}', 400, "steps"),
-    ("another model", b'{"prompt": "a", "model": "other"}', 404, "no model 'other'"),
-    ("no picture", b'{"prompt": "a", "image": "aGVsbG8="}', 415, "image"),
+def with_fields(**fields):
+    """The body of a session of this family with these fields changed; None leaves one away."""
+    return lambda server, family: json.dumps({key: value for key, value in {**family.request(server), **fields}.items() if value is not None}).encode()
+
+
+def as_it_is(body):
+    return lambda server, family: body
+
+
+EVERY_FAMILY_REFUSES = [
+    ("no JSON", as_it_is(b"prompt=a"), 400, "not JSON"),
+    ("cut off", lambda server, family: with_fields()(server, family)[:-1], 400, "byte"),
+    ("a list", as_it_is(b'["a"]'), 400, "object"),
+    ("empty prompt", with_fields(prompt=""), 400, "prompt is empty"),
+    ("blank prompt", with_fields(prompt="  "), 400, "prompt is empty"),
+    ("100 kB prompt", with_fields(prompt="x" * 100_000), 413, "the limit is 8192"),
+    ("prompt of another type", with_fields(prompt=5), 400, "prompt must be a string"),
+    ("seed of another type", with_fields(seed="7"), 400, "seed must be an integer"),
+    ("unknown field", with_fields(sead=7), 400, "unknown field sead"),
+    ("no size", with_fields(size="large"), 400, "WIDTHxHEIGHT"),
+    ("too many steps", with_fields(steps=100_000), 400, "steps"),
+    ("another model", with_fields(model="other"), 404, "no model 'other'"),
+    ("no picture", with_fields(image="aGVsbG8="), 415, "image"),
+    ("half a picture", with_fields(image=TALKING_HEAD.fields["image"][:400]), 422, "image"),
 ]
+ONE_FAMILY_REFUSES = [
+    (TEXT_TO_VIDEO, "no prompt", with_fields(prompt=None), 400, "give prompt"),
+    (TEXT_TO_VIDEO, "odd width", with_fields(width=97), 400, "width"),
+    (TEXT_TO_VIDEO, "huge size", with_fields(size="100000x100000"), 400, "100000"),
+    (TEXT_TO_VIDEO, "segment length between blocks", with_fields(segment_length=20), 400, "multiple of 3"),
+    (TALKING_HEAD, "no portrait", with_fields(image=None), 400, "image is missing"),
+    (TALKING_HEAD, "a prompt", with_fields(prompt="a"), 415, "prompt: this model takes no text"),
+    (TALKING_HEAD, "a size", with_fields(size="64x64"), 415, "size: this model shows"),
+    (TALKING_HEAD, "a length", with_fields(frames=81), 415, "frames: the length"),
+    (TALKING_HEAD, "half a pose", with_fields(pose_style=[1, 2]), 400, "pose_style"),
+]
+REFUSED = [(family, *case) for family in FAMILIES for case in EVERY_FAMILY_REFUSES] + ONE_FAMILY_REFUSES
 
 
-@pytest.mark.parametrize("body, code, words", [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
-def test_a_wrong_request_is_refused_with_the_reason(server, body, code, words):
-    answered, content = server.answer("POST", "/v1/sessions", body)
+@pytest.mark.parametrize("family, body, code, words", [(case[0], *case[2:]) for case in REFUSED], ids=[f"{case[0].name}: {case[1]}" for case in REFUSED])
+def test_a_wrong_request_is_refused_with_the_reason(server, family, body, code, words):
+    answered, content = server.answer("POST", "/v1/sessions", body(server, family))
     assert answered == code, content
     assert words in content["error"]["message"]
     assert server.request("GET", "/v1/sessions")["sessions"] == []
 
 
-def test_a_wrong_prompt_leaves_the_running_session_alone(server):
-    session = create(server, segments=1)["id"]
+@each_family
+def test_a_wrong_input_leaves_the_running_session_alone(server, family):
+    session = family.begin(server)
     for body, code in [(b"", 400), (b'{"prompt": ""}', 400), (b'{"prompt": 1}', 400), (json.dumps({"prompt": "x" * 100_000}).encode(), 413)]:
         assert server.answer("POST", f"/v1/sessions/{session}/prompt", body)[0] == code
+    if family.feeds == "audio":
+        assert server.answer("POST", f"/v1/sessions/{session}/prompt", b'{"prompt": "a"}')[0] == 415
+        assert server.answer("POST", f"/v1/sessions/{session}/audio", b"no sound")[0] == 415
+    else:
+        assert server.answer("POST", f"/v1/sessions/{session}/audio?format=s16le", b"xx")[0] == 415
     assert server.answer("POST", f"/v1/sessions/{'0' * 32}/stop")[0] == 404
     assert server.answer("POST", "/v1/sessions/../stop")[0] in (400, 404, 405)
-    assert wait_for_end(server, session) == "finished"
+    before = status(server, session)["done"]["blocks"]
+    wait_for(lambda: status(server, session)["done"]["blocks"] > before)
 
 
 # ---- the process ------------------------------------------------------------------------------------------------------
@@ -273,18 +300,28 @@ def serve_fails(binary, tmp_path, *arguments):
     return ended.returncode, ended.stderr.strip().splitlines()[-1]
 
 
+@each_family
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
-def test_a_signal_ends_the_server_in_good_order(binary, tmp_path, ending):
+def test_a_signal_ends_the_server_in_good_order(binary, tmp_path, family, ending):
     server = Server(binary, tmp_path)
-    session = create(server, segments=0)["id"]
+    session = family.begin(server)
     with socket_to(server, session, "video") as viewer:
-        viewer.recv(timeout=90)
-        viewer.recv(timeout=90)
+        seen = [viewer.recv(timeout=90), viewer.recv(timeout=90)]
         server.process.send_signal(ending)
-        list(viewer)
+        seen += list(viewer)
         assert (viewer.close_code, viewer.close_reason) == (1001, "the server is shutting down")
     assert server.process.wait(30) == 0
-    assert int(video_frames(tmp_path / f"{session}.mp4")["nb_read_frames"]) > 0
+    recording = tmp_path / f"{session}.mp4"
+    assert recording.read_bytes() == b"".join(seen)
+    assert int(video_frames(recording)["nb_read_frames"]) > 0
+    server = Server(binary, tmp_path)
+    try:
+        remembered = status(server, session)
+        assert (remembered["state"], remembered["recording"]["complete"]) == ("stopped", True)
+        assert remembered["done"]["video_frames"] == int(video_frames(recording)["nb_read_frames"])
+        assert remembered["recording"]["bytes"] == recording.stat().st_size
+    finally:
+        assert server.stop() == 0
 
 
 def test_a_token_is_asked_for_where_one_is_set(binary, tmp_path):
