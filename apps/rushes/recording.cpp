@@ -88,6 +88,7 @@ struct Follow {
     progress.video_frames += event.video_frames;
   }
   void operator()(const generation::UtteranceEnded&) const {}
+  void operator()(const generation::TextChunk&) const {}
 };
 
 /// Cuts what exceeds `wanted` video frames in all.

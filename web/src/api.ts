@@ -60,6 +60,7 @@ type WireEvent = { sequence: number; at_s: number } & (
       times_ms: { text: number; denoise: number; decode: number } }
   | { type: "prompt_applied"; segment: number; block: number; prompt: string }
   | { type: "utterance_ended" }
+  | { type: "text_chunk"; text: string; last: boolean }
   | { type: "state"; state: SessionState; reason?: string; error?: { message: string } | null }
 );
 
@@ -81,7 +82,7 @@ const toFormat = (f: WireFormat): VideoFormat => ({
 const toSession = (s: WireSession): Session => ({
   id: s.id, state: s.state, reason: s.error?.message ?? "", format: toFormat(s.format), mimeType: s.format.mime_type,
   prompt: s.prompt || (s.prompts[0] ?? ""), firstPrompt: s.prompts.join("; "), seed: s.seed, forkedFrom: s.origin?.kind === "fork" ? s.origin.session : null, realTime: s.max_lead_s !== null,
-  pendingPrompt: null, blocks: [], lastSequence: -1, firstFrameShownMs: null,
+  pendingPrompt: null, text: "", blocks: [], lastSequence: -1, firstFrameShownMs: null,
 });
 
 /** null for an event that this page does not know. */
@@ -96,6 +97,7 @@ export const toEvent = (e: WireEvent): SessionEvent | null => {
       };
     case "prompt_applied": return { ...when, type: e.type, segment: e.segment, block: e.block, prompt: e.prompt };
     case "utterance_ended": return { ...when, type: e.type };
+    case "text_chunk": return { ...when, type: e.type, text: e.text };
     case "state": return { ...when, type: e.type, state: e.state, reason: e.error?.message ?? e.reason ?? "" };
     default: return null;
   }

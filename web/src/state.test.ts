@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import {
-  type Action, type Session, type SessionEvent, MAX_BLOCKS, blocksUpTo, fill, firstBlockSeconds, generatedFrames, modelFps,
+  type Action, type Session, type SessionEvent, MAX_BLOCKS, MAX_TEXT, blocksUpTo, fill, firstBlockSeconds, generatedFrames, modelFps,
   initialState, promptAt, promptIndex, reduce, timeline,
 } from "./state";
 
 const session = (id: string, changes: Partial<Session> = {}): Session => ({
-  id, state: "queued", reason: "", mimeType: "", prompt: "a red circle", firstPrompt: "a red circle", seed: 7, forkedFrom: null, realTime: false, pendingPrompt: null, blocks: [], lastSequence: -1,
+  id, state: "queued", reason: "", mimeType: "", prompt: "a red circle", firstPrompt: "a red circle", seed: 7, forkedFrom: null, realTime: false, pendingPrompt: null, text: "", blocks: [], lastSequence: -1,
   firstFrameShownMs: null,
   format: { width: 128, height: 128, fps: 16, segments: 2, blocksPerSegment: 3, blocksPerLaterSegment: 2, videoFrames: 57 },
   ...changes,
@@ -69,6 +69,13 @@ describe("events", () => {
 
   it("that say nothing of the video only count", () => {
     expect(after([{ type: "utterance_ended" }])).toEqual({ ...session("s"), lastSequence: 0 });
+  });
+
+  it("join the pieces of what the model says, and keep the end of a long talk", () => {
+    expect(after([{ type: "text_chunk", text: "A red " }, { type: "text_chunk", text: "circle." }]).text).toBe("A red circle.");
+    const long = after([{ type: "text_chunk", text: "a".repeat(MAX_TEXT) }, { type: "text_chunk", text: "end" }]).text;
+    expect(long.length).toBe(MAX_TEXT);
+    expect(long.endsWith("aend")).toBe(true);
   });
 
   it("of an unknown session are ignored", () => {

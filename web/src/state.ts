@@ -54,6 +54,8 @@ export interface Session {
   realTime: boolean;
   /** A change of prompt that was sent and has not yet taken effect. */
   pendingPrompt: string | null;
+  /** What its model says beside the pictures. */
+  text: string;
   blocks: Block[];
   /** Number of the last event taken in; what comes again after a reconnection is ignored. */
   lastSequence: number;
@@ -75,6 +77,7 @@ export type SessionEvent = { sequence: number; at: number } & (
   | { type: "frame_block"; segment: number; block: number; firstVideoFrame: number; videoFrames: number; prompt: string; workSeconds: number }
   | { type: "prompt_applied"; segment: number; block: number; prompt: string }
   | { type: "utterance_ended" }
+  | { type: "text_chunk"; text: string }
   | { type: "state"; state: SessionState; reason: string }
 );
 
@@ -91,6 +94,8 @@ export type Action =
 
 /** Endless sessions keep the newest blocks only. */
 export const MAX_BLOCKS = 600;
+/** And the end of what their model says. */
+export const MAX_TEXT = 4000;
 
 export function reduce(state: State, action: Action): State {
   switch (action.type) {
@@ -151,6 +156,8 @@ function takeEvent(session: Session, event: SessionEvent): Session {
       };
     case "utterance_ended":
       return seen;
+    case "text_chunk":
+      return { ...seen, text: (seen.text + event.text).slice(-MAX_TEXT) };
     case "state":
       return {
         ...seen,

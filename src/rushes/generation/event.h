@@ -54,6 +54,12 @@ struct BlockProgress {
 /// All that was said up to the end of an utterance has been shown.
 struct UtteranceEnded {};
 
-using Event = std::variant<FrameBlock, PromptApplied, BlockProgress, UtteranceEnded>;
+/// A piece of what the model says in words, before its frames or between them. It belongs to the block that follows.
+struct TextChunk {
+  std::string utf8;   // whole characters; follows the chunk before without a space
+  bool last = false;  // nothing follows
+};
+
+using Event = std::variant<FrameBlock, PromptApplied, BlockProgress, UtteranceEnded, TextChunk>;
 
 }  // namespace rushes::generation

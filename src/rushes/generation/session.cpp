@@ -48,6 +48,7 @@ Session::Session(Request request, const VideoFormat& format, Past past)
       status_(std::move(past.status)) {
   const auto end = status_.end.value_or(std::chrono::microseconds{0});
   if (!past.blocks.empty()) first_block_video_frames_ = past.blocks.front().video_frames;
+  if (status_.text) stream_->publish(TextChunk{*status_.text, true}, end);
   for (FrameBlock& block : past.blocks) stream_->publish(std::move(block), end);
   stream_->publish(StateChanged{status_.state, status_.failure, std::move(past.reason)}, end);
   stream_->close();
@@ -216,15 +217,28 @@ std::optional<double> Session::max_lead() const {
 }
 
 void Session::inherit(const Session& origin, int64_t blocks) {
-  std::vector<FrameBlock> kept;  // the newest: a long video's oldest are counted and not told
+  std::vector<std::variant<FrameBlock, TextChunk>> kept;  // the newest: a long video's oldest are counted and not told
   const auto events = origin.stream_->subscribe(Stream::Role::observer, Stream::From::start);
-  while (const EventPtr event = events->poll())
-    if (const auto* block = std::get_if<FrameBlock>(&event->what)) kept.push_back(*block);
-  const int64_t later = origin.status().blocks - blocks;
-  kept.resize(static_cast<std::size_t>(std::max<int64_t>(0, static_cast<int64_t>(kept.size()) - later)));
+  while (const EventPtr event = events->poll()) {
+    if (const auto* block = std::get_if<FrameBlock>(&event->what)) kept.emplace_back(*block);
+    if (const auto* chunk = std::get_if<TextChunk>(&event->what)) kept.emplace_back(*chunk);
+  }
+  // Text behind the last of these blocks belongs to the next one, which the fork makes itself.
+  int64_t later = origin.status().blocks - blocks;
+  for (; !kept.empty(); kept.pop_back()) {
+    const bool is_block = std::holds_alternative<FrameBlock>(kept.back());
+    if (is_block && later == 0) break;
+    later -= is_block;
+  }
   const std::scoped_lock lock(mutex_);
   if (ended(status_.state)) return;
-  for (FrameBlock& block : kept) {
+  for (auto& each : kept) {
+    if (auto* chunk = std::get_if<TextChunk>(&each)) {
+      keep_text(*chunk);
+      stream_->publish(std::move(*chunk), age());
+      continue;
+    }
+    auto& block = std::get<FrameBlock>(each);
     block.rgb.reset();
     block.audio = {};
     status_.video_frames = block.first_video_frame + block.video_frames;
@@ -306,8 +320,15 @@ void Session::publish(Event event) {
     status_.prompt = applied->prompt;
   } else if (std::holds_alternative<UtteranceEnded>(event)) {
     ++status_.utterances;
+  } else if (const auto* chunk = std::get_if<TextChunk>(&event)) {
+    keep_text(*chunk);
   }
   std::visit([&](auto&& what) { stream_->publish(std::move(what), now); }, std::move(event));
+}
+
+void Session::keep_text(const TextChunk& chunk) {
+  if (!status_.text) status_.text.emplace();
+  if (status_.text->size() < kMaxText) *status_.text += chunk.utf8;
 }
 
 void Session::fail(Failure failure) {

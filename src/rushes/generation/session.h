@@ -37,6 +37,7 @@ struct SessionStatus {
   SessionState state = SessionState::queued;
   std::optional<Failure> failure;
   std::string prompt;                    // that the newest block was made under
+  std::optional<std::string> text;       // that the model has said so far, see kMaxText; nothing: it has said nothing
   int64_t blocks = 0, video_frames = 0;  // done, with those of its origin that a fork begins with
   int64_t speech_samples = 0;            // received, at the format's speech_hz
   int64_t utterances = 0;                // shown to their end
@@ -78,6 +79,8 @@ class Session {
   /// kMaxWaitingSpeech would wait for the next step.
   void feed_speech(std::span<const float> samples);
   static constexpr double kMaxWaitingSpeech = 1800;  // seconds
+  /// SessionStatus::text ends with the chunk that reaches this many bytes: an endless session may talk without end.
+  static constexpr std::size_t kMaxText = 64 << 10;
   /// What came so far is an utterance: it is shown to its end without waiting for more. Throws as feed_speech().
   void end_utterance();
   /// No more will come: the video ends when what was fed is spoken. May be called twice.
@@ -94,8 +97,8 @@ class Session {
   std::optional<double> max_lead() const;
 
   // The worker's side; one thread.
-  /// A fork begins with the blocks that `origin` has made, or the first `blocks` of them: they are told to its viewers
-  /// without pixels, before its first step.
+  /// A fork begins with the blocks that `origin` has made, or the first `blocks` of them, and the text up to the last
+  /// of these: they are told to its viewers without pixels, before its first step.
   void inherit(const Session& origin, int64_t blocks);
   /// SessionStatus::oldest_border.
   void keep_borders_from(int64_t blocks);
@@ -127,6 +130,7 @@ class Session {
   void require_open(std::string_view action) const;
   void input_came();
   void publish(Event event);
+  void keep_text(const TextChunk& chunk);
   void wake();
 
   const SessionId id_;

@@ -168,6 +168,54 @@ TEST(Session, drops_what_a_step_gives_after_the_stop) {
   EXPECT_EQ(s->status().device_time, microseconds{7});
 }
 
+FrameBlock block_of(int64_t first_video_frame) {
+  FrameBlock block;
+  block.video_frames = 12;
+  block.first_video_frame = first_video_frame;
+  return block;
+}
+
+std::vector<std::string> texts(Session& s) {
+  std::vector<std::string> found;
+  const auto reader = s.stream().subscribe(Stream::Role::observer, Stream::From::start);
+  while (const EventPtr event = reader->poll())
+    if (const auto* chunk = std::get_if<TextChunk>(&event->what)) found.push_back(chunk->utf8);
+  return found;
+}
+
+TEST(Session, keeps_the_text_that_its_model_says_up_to_a_limit) {
+  const auto s = session();
+  s->take_inbox();
+  EXPECT_EQ(s->status().text, std::nullopt);
+  s->deliver({StepOutcome::again, {TextChunk{"A red ", false}, TextChunk{"circle.", true}}}, microseconds{1});
+  EXPECT_EQ(s->status().text, "A red circle.");
+  EXPECT_EQ(texts(*s), (std::vector<std::string>{"A red ", "circle."}));
+  for (int i = 0; i < 3; ++i)
+    s->deliver({StepOutcome::again, {TextChunk{std::string(Session::kMaxText / 2, 'a')}}}, microseconds{1});
+  EXPECT_EQ(s->status().text->size(), 13 + Session::kMaxText);
+}
+
+TEST(Session, a_fork_begins_with_the_text_up_to_its_border) {
+  const auto origin = session();
+  origin->take_inbox();
+  for (const char* word : {"one ", "two ", "three "}) {
+    const int64_t block = origin->status().blocks;
+    origin->deliver({StepOutcome::again, {TextChunk{word}, block_of(12 * block)}}, microseconds{1});
+  }
+  origin->deliver({StepOutcome::again, {TextChunk{"of the block in work"}}}, microseconds{1});
+  const struct {
+    int64_t blocks;
+    std::optional<std::string> text;
+  } cases[] = {{3, "one two three "}, {2, "one two "}, {1, "one "}, {0, {}}};
+  for (const auto& each : cases) {
+    SCOPED_TRACE(each.blocks);
+    const auto fork = session();
+    fork->inherit(*origin, each.blocks);
+    EXPECT_EQ(fork->status().text, each.text);
+    EXPECT_EQ(fork->status().video_frames, 12 * each.blocks);
+  }
+}
+
 TEST(Session, measures_blocks_frames_and_times) {
   const auto s = session();
   DrawingGenerator generator(s->request(), {}, {});

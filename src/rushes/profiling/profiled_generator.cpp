@@ -69,6 +69,7 @@ class ProfiledGenerator final : public generation::Generator {
       return place(event.segment, event.block);
     }
     bool operator()(const generation::UtteranceEnded&) const { return false; }
+    bool operator()(const generation::TextChunk&) const { return false; }
     bool place(int64_t segment, int64_t block) const {
       self.segment_ = span.segment = segment;
       self.block_ = span.block = block;

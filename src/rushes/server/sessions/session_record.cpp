@@ -48,6 +48,7 @@ void each_field(Format& format, Visit visit, const VideoFormat*) {
 template <typename Status, typename Visit>
 void each_field(Status& status, Visit visit, const SessionStatus*) {
   visit("prompt", status.prompt);
+  visit("text", status.text);
   visit("blocks", status.blocks);
   visit("video_frames", status.video_frames);
   visit("speech_samples", Newer{status.speech_samples});

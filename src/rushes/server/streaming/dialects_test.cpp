@@ -93,8 +93,10 @@ TEST(EventsDialect, numbers_its_messages_so_that_a_client_can_go_on_where_it_was
   EXPECT_EQ(lines(dialect.on(event(4, generation::UtteranceEnded{}))), Lines{});  // it had that
   EXPECT_EQ(lines(dialect.on(event(5, generation::UtteranceEnded{}, 1.5))),
             Lines{R"(utterance_ended 2.6 {"sequence":5,"at_s":1.5,"type":"utterance_ended"})"});
+  EXPECT_EQ(lines(dialect.on(event(6, generation::TextChunk{"A red circle", true}, 2))),
+            Lines{R"(text_chunk 2.7 {"sequence":6,"at_s":2.0,"type":"text_chunk","text":"A red circle","last":true})"});
   EXPECT_EQ(lines(dialect.on(gop(2))),
-            Lines{R"(fragment 3.6 {"type":"fragment","index":2,"pts_s":1.0,"duration_s":0.5,"data":"Z29wMg=="})"});
+            Lines{R"(fragment 3.7 {"type":"fragment","index":2,"pts_s":1.0,"duration_s":0.5,"data":"Z29wMg=="})"});
   EXPECT_EQ(lines(EventsDialect().begin(hosted())), Lines{});
 }
 

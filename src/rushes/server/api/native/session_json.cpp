@@ -56,6 +56,9 @@ struct EventFields {
             {"steps", progress.steps}};
   }
   Json operator()(const generation::UtteranceEnded&) const { return {{"type", "utterance_ended"}}; }
+  Json operator()(const generation::TextChunk& chunk) const {
+    return {{"type", "text_chunk"}, {"text", chunk.utf8}, {"last", chunk.last}};
+  }
   Json operator()(const FrameBlock& block) const {
     return {{"type", "frame_block"},
             {"segment", block.segment},
@@ -98,6 +101,7 @@ Json session_json(const Hosted& entry) {
           {"error", failure_json(status.failure)},
           {"created", timestamp(session.created())},
           {"prompt", status.prompt},
+          {"text", status.text ? Json(*status.text) : Json(nullptr)},
           {"prompts", session.request().prompts},
           {"seed", session.request().seed},
           {"max_lead_s", lead ? Json(*lead) : Json(nullptr)},
