@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "rushes/base/error.h"
+#include "rushes/tensor/dtype.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::tensor {
@@ -79,7 +80,7 @@ void check_complete(const WeightMap& tensors, const Shapes& expected, const std:
       misshapen.add(key, fmt::format(" [{}], expected [{}]", fmt::join(tensor.sizes(), ", "), fmt::join(shape, ", ")));
     const auto dtype = tensor.scalar_type();
     if (dtype != at::kFloat && dtype != at::kHalf && dtype != at::kBFloat16 && dtype != at::kDouble)
-      wrong_type.add(key, fmt::format(" {}", c10::toString(dtype)));
+      wrong_type.add(key, " " + dtype_name(dtype));
   }
   if (extra == Extra::refuse)
     for (const auto& [key, tensor] : tensors.tensors())

@@ -1,6 +1,7 @@
 #include "rushes/tensor/placement.h"
 
 #include "rushes/base/error.h"
+#include "rushes/tensor/dtype.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::tensor {
@@ -14,9 +15,7 @@ bool fast_bfloat16() { return __builtin_cpu_supports("avx512bf16"); }
 
 }  // namespace
 
-std::string Placement::text() const {
-  return fmt::format("{} on {}", dtype == at::kFloat ? "float32" : "bfloat16", device.str());
-}
+std::string Placement::text() const { return fmt::format("{} on {}", dtype_name(dtype), device.str()); }
 
 at::Device parse_device(const std::string& word) {
   try {
