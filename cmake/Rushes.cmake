@@ -35,6 +35,41 @@ function(rushes_library name)
   endif()
 endfunction()
 
+# rushes_part(LIBRARY SOURCES ... [TESTS ...] [DEPENDS PUBLIC ... PRIVATE ...])
+# More files of rushes_LIBRARY and LIBRARY_test, from a folder below theirs: a family's. Its files stay beside their list.
+function(rushes_part library)
+  cmake_parse_arguments(arg "" "" "SOURCES;TESTS;DEPENDS" ${ARGN})
+  target_sources(rushes_${library} PRIVATE ${arg_SOURCES})
+  if(arg_DEPENDS)
+    target_link_libraries(rushes_${library} ${arg_DEPENDS})
+  endif()
+  if(arg_TESTS AND TARGET ${library}_test)
+    target_sources(${library}_test PRIVATE ${arg_TESTS})
+  endif()
+endfunction()
+
+# rushes_add_folders(PATTERN): each folder that fits and has a CMakeLists.txt, so that a new family needs no line here.
+function(rushes_add_folders pattern)
+  file(GLOB lists CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${pattern}/CMakeLists.txt)
+  foreach(list IN LISTS lists)
+    get_filename_component(folder ${list} DIRECTORY)
+    add_subdirectory(${folder})
+  endforeach()
+endfunction()
+
+# rushes_openapi(LIBRARY): puts the openapi.json of this folder into the library, as "rushes/server/api/FOLDER/openapi.json.h".
+function(rushes_openapi library)
+  get_filename_component(api ${CMAKE_CURRENT_SOURCE_DIR} NAME)
+  set(header ${CMAKE_BINARY_DIR}/openapi/rushes/server/api/${api}/openapi.json.h)
+  add_custom_command(OUTPUT ${header}
+    COMMAND ${CMAKE_COMMAND} -DINPUT=${CMAKE_CURRENT_SOURCE_DIR}/openapi.json -DOUTPUT=${header}
+            -P ${CMAKE_SOURCE_DIR}/cmake/embed_openapi.cmake
+    DEPENDS openapi.json ${CMAKE_SOURCE_DIR}/cmake/embed_openapi.cmake VERBATIM)
+  add_custom_target(${library}_${api}_openapi DEPENDS ${header})  # the library is of another folder: a source would not do
+  add_dependencies(rushes_${library} ${library}_${api}_openapi)
+  target_include_directories(rushes_${library} PRIVATE ${CMAKE_BINARY_DIR}/openapi)
+endfunction()
+
 # Tests gain nothing from optimisation, and take half the time to compile without.
 function(rushes_test_flags target)
   target_compile_options(${target} PRIVATE -O0)

@@ -3,12 +3,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
 
 #include "rushes/base/error.h"
 #include "rushes/base/printable.h"
-#include "rushes/generation/imtalker/family.h"
-#include "rushes/generation/wan/family.h"
 
 namespace rushes::generation {
 namespace {
@@ -20,11 +17,6 @@ std::string names() {
 }
 
 }  // namespace
-
-std::span<const Family> families() {
-  static const std::array all{wan_family(), imtalker_family()};
-  return all;
-}
 
 const Family& family_named(std::string_view name) {
   for (const Family& family : families())

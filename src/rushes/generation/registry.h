@@ -1,4 +1,4 @@
-// The families of models: one line each in registry.cpp. A family recognises its files, loads them and makes a tiny
+// The families of models: one line each in families.cpp. A family recognises its files, loads them and makes a tiny
 // model with random weights for tests. No libtorch here.
 #pragma once
 #include <filesystem>
@@ -36,6 +36,7 @@ struct Family {
   std::shared_ptr<const Model> (*tiny)(uint64_t seed);
 };
 
+/// The first one is "random", and says what is missing in a directory that none recognises.
 std::span<const Family> families();
 /// Throws Error(not_found) naming those that exist.
 const Family& family_named(std::string_view name);

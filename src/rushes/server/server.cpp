@@ -15,18 +15,8 @@
 #include <list>
 
 #include "rushes/base/log.h"
-#include "rushes/server/api/imtalker/heads.h"
-#include "rushes/server/api/imtalker/routes.h"
-#include "rushes/server/api/native/model_routes.h"
-#include "rushes/server/api/native/recording_routes.h"
-#include "rushes/server/api/native/routes.h"
-#include "rushes/server/api/native/rtmp_routes.h"
+#include "rushes/server/api/apis.h"
 #include "rushes/server/api/native/service_routes.h"
-#include "rushes/server/api/native/speech_routes.h"
-#include "rushes/server/api/native/watch_routes.h"
-#include "rushes/server/api/native/webrtc_routes.h"
-#include "rushes/server/api/openai/routes.h"
-#include "rushes/server/api/vllm_omni/routes.h"
 #include "rushes/server/http/listen_address.h"
 #include "rushes/server/http/route_sets.h"
 
@@ -36,7 +26,6 @@ namespace {
 using tcp = net::ip::tcp;
 using boost::system::error_code;
 constexpr auto kAsTuple = net::as_tuple(net::use_awaitable);
-// Beside the recordings, for videos that end with the process. People have folders called "talk".
 
 }  // namespace
 
@@ -54,28 +43,11 @@ struct Server::State {
     service.access = options.access;
     service.web_root = options.web_root;
     service.limits = options.connections;
-    heads = std::make_unique<imtalker::Heads>(*sessions, options.head_idle);
-    add_routes();
-  }
-
-  /// The table of APIs: the first is part of every listener; where two of the others cannot be served together, a
-  /// listener that names none has the one that comes first.
-  void add_routes() {
-    const auto add = [this](const char* name) -> Router& { return sets.emplace_back(RouteSet{name, {}}).routes; };
-    sets.reserve(8);
-    Router& native = add("native");
-    add_native_routes(native, *sessions, work);
-    add_model_routes(native, *sessions);
-    add_watch_routes(native, *sessions);
-    add_recording_routes(native, *sessions);
-    add_rtmp_routes(native, *sessions, options.push_hosts);
-    add_speech_routes(native, *sessions, work);
-    add_webrtc_routes(native, *sessions, work, options.webrtc);
-    add_service_routes(native, service, *sessions, options.version);
-    add_openai_routes(add("openai"), *sessions, work);
-    add_realtime_routes(add("vllm_omni"), *sessions, work);
-    add_imtalker_routes(add("imtalker"), heads->has_model() ? heads.get() : nullptr, work,
-                        {.mode = options.head_mode, .examples = heads->examples(), .webrtc = options.webrtc});
+    const ApiContext context{*sessions, work, service, options, sweeps};
+    for (const Api& api : apis()) {
+      sets.push_back(RouteSet{std::string(api.name), {}});
+      api.add_routes(sets.back().routes, context);
+    }
   }
 
   void listen(const ListenAddress& address) {
@@ -184,7 +156,7 @@ struct Server::State {
       auto waiting = tick.async_wait(kAsTuple);
       co_await std::move(waiting);
       sessions->sweep();
-      heads->sweep();
+      for (const auto& each : sweeps) each();
     }
   }
 
@@ -196,7 +168,7 @@ struct Server::State {
   std::list<Listener> listeners;  // nodes stay where they are
   net::signal_set signals;
   std::unique_ptr<SessionStore> sessions;
-  std::unique_ptr<imtalker::Heads> heads;
+  std::vector<std::function<void()>> sweeps;  // of the APIs
 };
 
 Server::Server(ServerOptions options, std::shared_ptr<const generation::Model> model)

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <map>
 
+#include "rushes/server/api/apis.h"
+
 namespace rushes::server {
 namespace {
 
@@ -116,8 +118,7 @@ Json operation_of(std::string_view method, std::string_view pattern, const Json&
 const Json& fragment_of(const std::string& set) {
   static const auto kFragments = [] {
     std::map<std::string, Json> fragments;
-    for (const OpenApiFragment& fragment : openapi_fragments())
-      fragments.emplace(fragment.set, Json::parse(fragment.json));
+    for (const Api& api : apis()) fragments.emplace(api.name, Json::parse(api.openapi));
     return fragments;
   }();
   return kFragments.at(set);
@@ -138,9 +139,9 @@ Json openapi_document(std::string_view version, const Router& router, const Json
   for (const Router::Known& known : router.routes())
     set_of.emplace(known.route.method + " " + known.route.pattern, known.set);
   std::vector<std::string> sets;
-  for (const OpenApiFragment& fragment : openapi_fragments())
-    if (std::any_of(set_of.begin(), set_of.end(), [&](const auto& each) { return each.second == fragment.set; }))
-      sets.emplace_back(fragment.set);
+  for (const Api& api : apis())
+    if (std::any_of(set_of.begin(), set_of.end(), [&](const auto& each) { return each.second == api.name; }))
+      sets.emplace_back(api.name);
   Json paths = Json::object();
   for (const std::string& set : sets)
     for (const auto& [key, route] : fragment_of(set)["routes"].items()) {

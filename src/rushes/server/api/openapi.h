@@ -11,18 +11,11 @@
 //   schemas     of JSON
 // It may refer to parameters and schemas of its own and of api/native.
 #pragma once
-#include <span>
 #include <string_view>
 
 #include "rushes/server/http/router.h"
 
 namespace rushes::server {
-
-/// The file of one family, as the build has put it into the program.
-struct OpenApiFragment {
-  std::string_view set, json;
-};
-std::span<const OpenApiFragment> openapi_fragments();
 
 /// `schemas`: those that are known only while the server runs, by name, in place of what the files have: what the
 /// options of the models make of "SessionRequest".

@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "rushes/server/api/apis.h"
 #include "rushes/server/test_client.h"
 
 namespace rushes::server {
@@ -48,13 +49,13 @@ TEST(OpenApi, refers_to_nothing_that_is_missing) {
 
 TEST(OpenApi, has_each_name_of_a_schema_or_parameter_in_one_family) {
   std::map<std::string, std::string_view> owners;
-  for (const OpenApiFragment& fragment : openapi_fragments()) {
-    const json parsed = json::parse(fragment.json);
+  for (const Api& api : apis()) {
+    const json parsed = json::parse(api.openapi);
     for (const char* section : {"schemas", "parameters"}) {
       const json entries = parsed.value(section, json::object());
       for (const auto& [name, value] : entries.items()) {
-        const auto [owner, is_new] = owners.emplace(std::string(section) + "/" + name, fragment.set);
-        EXPECT_TRUE(is_new) << name << " is in " << owner->second << " and in " << fragment.set;
+        const auto [owner, is_new] = owners.emplace(std::string(section) + "/" + name, api.name);
+        EXPECT_TRUE(is_new) << name << " is in " << owner->second << " and in " << api.name;
       }
     }
   }

@@ -8,11 +8,14 @@
 #include "rushes/server/api/imtalker/calls.h"
 #include "rushes/server/api/imtalker/combined.h"
 #include "rushes/server/api/imtalker/decoder.h"
+#include "rushes/server/api/imtalker/heads.h"
 #include "rushes/server/api/imtalker/hls.h"
+#include "rushes/server/api/imtalker/openapi.json.h"
 #include "rushes/server/api/imtalker/outputs.h"
 #include "rushes/server/api/imtalker/realtime.h"
 #include "rushes/server/api/imtalker/talk_request.h"
 #include "rushes/server/api/imtalker/whole_file.h"
+#include "rushes/server/server.h"
 
 namespace rushes::server {
 namespace {
@@ -27,8 +30,8 @@ constexpr std::string_view kPlaylistType = "application/vnd.apple.mpegurl";
 
 class Routes {
  public:
-  Routes(Heads* talks, WorkPool& work, TalkRouteOptions options)
-      : talks_(talks), options_(options), decoder_(work), pieces_(work) {
+  Routes(Heads* talks, WorkPool& work, std::string mode)
+      : talks_(talks), mode_(std::move(mode)), decoder_(work), pieces_(work) {
     for (int i = 0; i < kSpeechLanes; ++i) speech_.emplace_back(work);
   }
 
@@ -37,7 +40,7 @@ class Routes {
     require_model(talks_);
     auto reading = decoder_.form(request);
     Form form = co_await std::move(reading);
-    TalkFields fields = read_talk_fields(form, FieldsOf::chunked, options_.mode);
+    TalkFields fields = read_talk_fields(form, FieldsOf::chunked, mode_);
     const std::string id = fields.session_id ? checked_id(*fields.session_id) : random_uuid();
     auto decoding = decoder_.portrait(fields.image, std::move(fields.request), talks_->shared_model());
     generation::Request talker = co_await std::move(decoding);
@@ -215,16 +218,21 @@ class Routes {
   WorkPool::Lane& lane_of(const std::string& id) { return speech_[std::hash<std::string>()(id) % speech_.size()]; }
 
   Heads* const talks_;
-  const TalkRouteOptions options_;
+  const std::string mode_;  // of a request that names none
   Decoder decoder_;
   WorkPool::Lane pieces_;
   std::vector<WorkPool::Lane> speech_;
 };
 
-}  // namespace
-
-void add_imtalker_routes(Router& router, Heads* talks, WorkPool& work, TalkRouteOptions options) {
-  const auto routes = std::make_shared<Routes>(talks, work, options);
+void add_routes(Router& router, const ApiContext& context) {
+  const auto heads = std::make_shared<Heads>(context.sessions, context.options.head_idle);
+  context.sweeps.push_back([heads] { heads->sweep(); });
+  // Without a talking-head model all of it is answered 503.
+  Heads* const talks = heads->has_model() ? heads.get() : nullptr;
+  WorkPool& work = context.work;
+  const std::filesystem::path examples = heads->examples();
+  const std::string& mode = context.options.head_mode;
+  const auto routes = std::make_shared<Routes>(talks, work, mode);
   const auto now = [&](std::string method, std::string pattern, Response (Routes::*function)(const Request&)) {
     add_route(router, std::move(method), std::move(pattern),
               [routes, function](const Request& request) { return ((*routes).*function)(request); });
@@ -241,11 +249,15 @@ void add_imtalker_routes(Router& router, Heads* talks, WorkPool& work, TalkRoute
   now("GET", "/hls/{session_id}/{hls_file}", &Routes::hls_file);
   later("GET", "/api/hls/{session_id}/{hls_file}", 64 << 10, &Routes::api_hls_file);
   now("DELETE", "/api/hls/session/{session_id}", &Routes::remove_hls);
-  add_whole_file_routes(router, talks, work, options.mode);
+  add_whole_file_routes(router, talks, work, mode);
   add_realtime_talk_routes(router, talks, work);
   add_output_routes(router, talks, work);
-  add_combined_routes(router, talks, work, options.examples);
-  add_call_routes(router, talks, work, options.examples, options.webrtc);
+  add_combined_routes(router, talks, work, examples);
+  add_call_routes(router, talks, work, examples, context.options.webrtc);
 }
+
+}  // namespace
+
+Api imtalker_api() { return {"imtalker", kOpenApi, add_routes}; }
 
 }  // namespace rushes::server

@@ -6,6 +6,7 @@
 #include "rushes/generation/device_worker.h"
 #include "rushes/server/api/native/dialects.h"
 #include "rushes/server/api/native/session_request.h"
+#include "rushes/server/api/openai/openapi.json.h"
 #include "rushes/server/api/openai/video_json.h"
 #include "rushes/server/api/openai/video_request.h"
 
@@ -112,9 +113,9 @@ Response remix_video(SessionStore& sessions, const Request& request) {
                       sessions.model().card().name));
 }
 
-}  // namespace
-
-void add_openai_routes(Router& router, SessionStore& sessions, WorkPool& work) {
+void add_routes(Router& router, const ApiContext& context) {
+  SessionStore& sessions = context.sessions;
+  WorkPool& work = context.work;
   router.answer_later(
       "POST", "/v1/videos",
       [&sessions, &work](const Request& request) { return create_video_or_tell(sessions, work, request); },
@@ -134,5 +135,9 @@ void add_openai_routes(Router& router, SessionStore& sessions, WorkPool& work) {
   add("GET", "/v1/videos/{video_id}/content", get_content);
   add("POST", "/v1/videos/{video_id}/remix", remix_video);
 }
+
+}  // namespace
+
+Api openai_api() { return {"openai", kOpenApi, add_routes}; }
 
 }  // namespace rushes::server

@@ -5,6 +5,7 @@
 #include <deque>
 
 #include "rushes/server/api/vllm_omni/dialect.h"
+#include "rushes/server/api/vllm_omni/openapi.json.h"
 #include "rushes/server/streaming/pump.h"
 
 namespace rushes::server {
@@ -147,12 +148,14 @@ net::awaitable<void> converse(SessionStore* sessions, WorkPool* work, WebSocket*
   co_await std::move(running);
 }
 
-}  // namespace
-
-void add_realtime_routes(Router& router, SessionStore& sessions, WorkPool& work) {
-  router.feed("/v1/realtime/video", [&sessions, &work](const Request&) -> Feed {
-    return [&sessions, &work](WebSocket& viewer) { return converse(&sessions, &work, &viewer); };
+void add_routes(Router& router, const ApiContext& context) {
+  router.feed("/v1/realtime/video", [sessions = &context.sessions, work = &context.work](const Request&) -> Feed {
+    return [sessions, work](WebSocket& viewer) { return converse(sessions, work, &viewer); };
   });
 }
+
+}  // namespace
+
+Api vllm_omni_api() { return {"vllm_omni", kOpenApi, add_routes}; }
 
 }  // namespace rushes::server

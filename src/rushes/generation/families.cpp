@@ -1,0 +1,16 @@
+// The list of families. Nothing else is defined here, so that a program that links a list of its own gets that one.
+#include "rushes/generation/imtalker/family.h"
+#include "rushes/generation/registry.h"
+#include "rushes/generation/wan/family.h"
+
+namespace rushes::generation {
+
+std::span<const Family> families() {
+  static const Family all[] = {
+      wan_family(),       // text to video, block by block
+      imtalker_family(),  // a portrait talks
+  };
+  return all;
+}
+
+}  // namespace rushes::generation

@@ -1,0 +1,37 @@
+// The APIs that the server speaks: each a set of routes with a name, in a folder of its own. The list is in apis.cpp, a
+// line each.
+#pragma once
+#include <functional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "rushes/server/http/router.h"
+
+namespace rushes::server {
+
+struct Service;
+struct ServerOptions;
+class SessionStore;
+class WorkPool;
+
+/// What routes are made with. All of it outlives them.
+struct ApiContext {
+  SessionStore& sessions;
+  WorkPool& work;  // for what takes its time
+  const Service& service;
+  const ServerOptions& options;
+  std::vector<std::function<void()>>& sweeps;  // the server's thread calls them once a ServerOptions::sweep
+};
+
+struct Api {
+  std::string_view name;
+  std::string_view openapi;  // the text of its openapi.json
+  void (*add_routes)(Router& router, const ApiContext& context);
+};
+
+/// The first is part of every listener; where two of the others cannot be served together, a listener that names none
+/// has the one that comes first.
+std::span<const Api> apis();
+
+}  // namespace rushes::server
