@@ -42,7 +42,7 @@ ALLOWED = {
     "tools/check_unused.py": ("*", "names functions by their headers"),
     # Benchmarks at the published sizes of a network.
     "apps/rushes/bench/*": ("*", "`rushes bench` measures networks at their published sizes"),
-    "apps/rushes/CMakeLists.txt": ("*", "`rushes bench` and `rushes inspect` link the networks"),
+    "apps/rushes/CMakeLists.txt": ("*", "`rushes bench` and `rushes train` link the networks"),
     # The command of a shipped model's recipe.
     "src/rushes/training/CMakeLists.txt": ("*", "its sources"),
     "apps/rushes/train.cpp": ("wan", "calls its recipe"),
@@ -62,7 +62,6 @@ ALLOWED = {
     "src/rushes/nn/rope.h": ("wan", "source of the formula"),
     "src/rushes/text/clean.h": ("wan", "source of the cleaning of prompts"),
     # To go.
-    "apps/rushes/inspect.cpp": ("wan", "describes checkpoints of one family; Family has no inspect() yet"),
     "tools/sanitize": ("wan", "names the test programs that run under the address sanitizer"),
 }
 

@@ -16,7 +16,7 @@ NAMES = {"float32": "F32", "bfloat16": "BF16", "float16": "F16"}
 
 def manifest(name):
     """Published names: shape and dtype."""
-    tensors = json.loads((ROOT / f"tests/manifests/manifest_{name}.json").read_text())["tensors"]
+    tensors = json.loads((ROOT / f"tests/manifests/{name}.json").read_text())["tensors"]
     return {key: (value[0] if isinstance(value[0], list) else value[:-1], value[-1]) for key, value in tensors.items()}
 
 
@@ -47,7 +47,7 @@ def test_a_full_size_transformer_is_named_with_its_dimensions(inspect, tmp_path,
     found = sorted((ROOT / "tests/manifests").glob(f"manifest_{name}*.json"))
     if not found:
         pytest.skip("no manifest of this model")
-    tensors = manifest(found[0].stem.removeprefix("manifest_"))
+    tensors = manifest(found[0].stem)
     report = json.loads(inspect("--json", write_sparse(tmp_path / "model.safetensors", tensors)).stdout)
     (part,) = report["parts"]
     assert part["part"] == "transformer" and part["model"] == model and part["complete"]
@@ -55,7 +55,7 @@ def test_a_full_size_transformer_is_named_with_its_dimensions(inspect, tmp_path,
 
 
 def test_what_is_missing_misshapen_or_too_much_is_listed(inspect, tmp_path):
-    tensors = manifest("wan2.1_vae")
+    tensors = manifest("manifest_wan2.1_vae")
     tensors.pop("decoder.conv1.weight")
     tensors["decoder.conv1.bias"] = ([7], "float32")
     tensors["decoder.stranger"] = ([2, 2], "float32")
@@ -71,6 +71,30 @@ def test_the_shipped_model_is_complete(inspect):
     parts = [part for checkpoint in report["checkpoints"] for part in checkpoint["parts"]]
     assert {part["part"] for part in parts} >= {"transformer", "text_encoder"}
     assert all(part["complete"] for part in parts), parts
+
+
+def test_the_shipped_talking_head_is_complete(inspect):
+    report = json.loads(inspect("--json", ROOT / "models/shipped-talk").stdout)
+    assert report["kind"] == "model" and report["family"] == "imtalker" and report["defaults"]["nfe"] > 1
+    parts = [part for checkpoint in report["checkpoints"] for part in checkpoint["parts"]]
+    assert [part["part"] for part in parts] == ["renderer", "motion_generator", "audio_encoder"]
+    assert all(part["complete"] and part["config"] and part["dtypes"] == ["float32"] for part in parts), parts
+    text = inspect(ROOT / "models/shipped-talk").stdout
+    assert "model 'shipped-talk' of the imtalker family" in text and text.count("    complete\n") == 3
+
+
+def test_a_published_talking_heads_file_alone_is_named(inspect, tmp_path):
+    tensors = manifest("imtalker/manifest_renderer_ckpt")
+    (part,) = json.loads(inspect("--json", write_sparse(tmp_path / "renderer.safetensors", tensors)).stdout)["parts"]
+    assert part["part"] == "renderer" and part["family"] == "imtalker" and part["model"] == "IMTalker"
+    assert part["complete"] and part["config"]["dim_motion"] == 32
+
+
+def test_a_file_whose_dimensions_no_shape_tells_is_not_called_incomplete(inspect):
+    file = ROOT / "models/shipped-talk/renderer.safetensors"
+    (part,) = json.loads(inspect("--json", file).stdout)["parts"]
+    assert part["part"] == "renderer" and part["model"] == "own dimensions" and "complete" not in part
+    assert "in the manifest of its model" in inspect(file).stdout
 
 
 BROKEN = {

@@ -22,6 +22,8 @@ struct ModelOptions {
   std::string decoder = "auto";  // vae, tiny, auto: which autoencoder decodes
 };
 
+struct Inspection;  // inspection.h
+
 struct Family {
   std::string_view name;
   Capabilities capabilities;  // of its models, as published
@@ -34,6 +36,8 @@ struct Family {
   std::shared_ptr<const Model> (*load)(const ModelOptions& options);
   /// Small enough for tests, ready in milliseconds, deterministic. Sets libtorch to one thread.
   std::shared_ptr<const Model> (*tiny)(uint64_t seed);
+  /// What a model directory is, without reading a weight; without one, what a checkpoint alone is. Throws Error.
+  Inspection (*inspect)(const std::filesystem::path& directory);
 };
 
 /// The first one is "random", and says what is missing in a directory that none recognises.

@@ -1,6 +1,7 @@
 #include "rushes/generation/imtalker/directory.h"
 
 #include <cmath>
+#include <nlohmann/json.hpp>
 #include <tuple>
 
 #include "rushes/base/error.h"
@@ -65,6 +66,15 @@ void visit_defaults(Config& defaults, Visitor&& visit) {
   visit("motion_scale", defaults.motion_scale, FieldRange{0, 4});
   visit("normalise_audio", defaults.normalise_audio, FieldRange{0, 1});
   visit("chunk_seconds", defaults.chunk_seconds, FieldRange{0.04, 10});
+}
+
+/// Calls `visit` with the name of each section and a function that gives its fields to a visitor.
+template <typename Visit>
+void each_section(const TalkDirectory& model, Visit visit) {
+  visit("renderer", [&](auto&& to) { visit_renderer(model.renderer_config, to); });
+  visit("motion_generator", [&](auto&& to) { visit_generator(model.generator_config, to); });
+  visit("audio_encoder", [&](auto&& to) { visit_audio(model.audio_config, to); });
+  visit("defaults", [&](auto&& to) { visit_defaults(model.defaults, to); });
 }
 
 void check_dimensions(const TalkDirectory& model, const std::string& source) {
@@ -157,20 +167,21 @@ TalkDirectory open_talk_directory(const fs::path& directory) {
 
 std::string talk_manifest_yaml(const TalkDirectory& model) {
   ManifestWriter out(model.name, "imtalker");
-  const auto write = [&](const char* key, auto visit_fields, const auto& config) {
+  each_section(model, [&](const char* key, auto visit_fields) {
     out.begin(key);
-    visit_fields(config, out);
+    visit_fields(out);
     out.end();
-  };
-  write(
-      "renderer", [](const auto& config, auto& to) { visit_renderer(config, to); }, model.renderer_config);
-  write(
-      "motion_generator", [](const auto& config, auto& to) { visit_generator(config, to); }, model.generator_config);
-  write(
-      "audio_encoder", [](const auto& config, auto& to) { visit_audio(config, to); }, model.audio_config);
-  write(
-      "defaults", [](const auto& config, auto& to) { visit_defaults(config, to); }, model.defaults);
+  });
   return out.finish();
+}
+
+nlohmann::ordered_json talk_fields(const TalkDirectory& model) {
+  nlohmann::ordered_json all;
+  each_section(model, [&](const char* key, auto visit_fields) {
+    nlohmann::ordered_json& section = all[key] = nlohmann::ordered_json::object();
+    visit_fields([&](const char* field, const auto& value, FieldRange = kAny) { section[field] = value; });
+  });
+  return all;
 }
 
 bool is_talk_directory(const fs::path& directory) {

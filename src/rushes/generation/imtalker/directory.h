@@ -13,6 +13,7 @@
 // of the published checkpoints (with or without their prefixes), and optionally face_detector.safetensors.
 #pragma once
 #include <filesystem>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 
@@ -55,6 +56,9 @@ TalkDirectory parse_talk_manifest(const std::string& yaml, const std::filesystem
 /// The manifest of `model`, with every field. parse_talk_manifest(talk_manifest_yaml(m), m.directory, ..) == m for a
 /// model whose files have the names above.
 std::string talk_manifest_yaml(const TalkDirectory& model);
+
+/// The same fields as JSON: an object for each section.
+nlohmann::ordered_json talk_fields(const TalkDirectory& model);
 
 /// A directory with a manifest of this kind, or in the published layout.
 bool is_talk_directory(const std::filesystem::path& directory);

@@ -6,6 +6,7 @@
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
 #include "rushes/base/manifest.h"
+#include "rushes/generation/imtalker/inspect.h"
 #include "rushes/generation/imtalker/model.h"
 #include "rushes/generation/registry.h"
 #include "rushes/models/imtalker/checkpoint.h"
@@ -104,7 +105,7 @@ std::shared_ptr<const Model> load(const ModelOptions& options) {
 
 const Family& imtalker_family() {
   static const Family family{"imtalker", talk_capabilities(), published_options, is_talk_directory,
-                             load,       random_talk_model};
+                             load,       random_talk_model,   inspect_talk};
   return family;
 }
 

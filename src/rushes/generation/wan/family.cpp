@@ -6,6 +6,7 @@
 #include "rushes/base/manifest.h"
 #include "rushes/generation/registry.h"
 #include "rushes/generation/wan/family.h"
+#include "rushes/generation/wan/inspect.h"
 #include "rushes/generation/wan/model.h"
 #include "rushes/generation/wan/tiny.h"
 #include "rushes/models/wan/checkpoint.h"
@@ -114,7 +115,8 @@ std::shared_ptr<const Model> load(const ModelOptions& options) {
 }  // namespace
 
 const Family& wan_family() {
-  static const Family family{"wan", wan_capabilities(true), published_options, recognise, load, random_wan_model};
+  static const Family family{"wan", wan_capabilities(true), published_options, recognise,
+                             load,  random_wan_model,       inspect_wan};
   return family;
 }
 
