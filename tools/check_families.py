@@ -2,7 +2,7 @@
 """Counts the files outside a model family's own rooms that name it: a new family should touch a few shared lines and no
 more. Exit code 1 and one line for each file that is not allowed.
 
-A family is a folder of src/rushes/generation. Its name counts as a word, also as part of an identifier or a file name
+A family is a folder of src/rushes/generation, or the example of docs/adding_a_model.md, a folder of examples/. Its name counts as a word, also as part of an identifier or a file name
 (wan::, WanModel, add_imtalker_routes), not as part of another word (wanted)."""
 import fnmatch
 import pathlib
@@ -19,6 +19,7 @@ ROOMS = [
     "src/rushes/verify/{family}/*",
     "src/rushes/server/api/{family}/*",
     "src/rushes/training/{family}/*",  # recipes of the shipped models
+    "examples/{family}/*",
     "models/*",
     "docs/*",
     "tests/*",
@@ -36,6 +37,9 @@ ALLOWED = {
     "src/rushes/server/api/apis.cpp": ("*", "the list of APIs: two lines"),
     # Where it has golden cases of a reference.
     "src/rushes/verify/runners.*": ("*", "the list of their runners"),
+    # The example lies over the product, with its lists.
+    "examples/*/rushes/generation/families.cpp": ("*", "the list of families and the example"),
+    "examples/*/rushes/server/api/apis.cpp": ("*", "the list of APIs and the example's"),
     "README.md": ("*", "says which models there are"),
     "CHANGELOG.md": ("*", "says when they came"),
     "tools/check_families.py": ("*", "this list"),
@@ -67,7 +71,8 @@ ALLOWED = {
 
 
 def families() -> list[str]:
-    return sorted(p.name for p in (ROOT / "src/rushes/generation").iterdir() if p.is_dir())
+    folders = [p for of in ("src/rushes/generation", "examples") for p in (ROOT / of).iterdir() if p.is_dir()]
+    return sorted(p.name for p in folders)
 
 
 def names(family: str, text: str) -> bool:

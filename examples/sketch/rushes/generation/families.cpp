@@ -1,0 +1,18 @@
+// The list of families. Nothing else is defined here, so that a program that links a list of its own gets that one.
+#include "rushes/generation/imtalker/family.h"
+#include "rushes/generation/registry.h"
+#include "rushes/generation/sketch/family.h"
+#include "rushes/generation/wan/family.h"
+
+namespace rushes::generation {
+
+std::span<const Family> families() {
+  static const Family all[] = {
+      wan_family(),       // text to video, block by block
+      imtalker_family(),  // a portrait talks
+      sketch_family(),    // says and draws circles
+  };
+  return all;
+}
+
+}  // namespace rushes::generation
