@@ -24,7 +24,9 @@ TEST(TalkDirectory, a_written_model_is_read_back_and_loads) {
   EXPECT_EQ(parse_talk_manifest(talk_manifest_yaml(model), folder.path, "again"), model);
   ModelOptions options;
   options.path = folder.path.string();
-  EXPECT_THAT(load_model(options)->card().description, HasSubstr("128x128 at 25 fps"));
+  const std::string description = load_model(options)->card().description;
+  EXPECT_THAT(description, HasSubstr("128x128 at 25 fps"));
+  EXPECT_THAT(description, HasSubstr("float32 on cpu"));
 }
 
 TEST(TalkDirectory, sections_that_are_left_out_have_the_published_sizes) {

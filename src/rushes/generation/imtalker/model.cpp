@@ -115,10 +115,11 @@ TalkModel::TalkModel(const TalkDirectory& model, const TalkWeights& weights)
                     {"motion_generator", "FMGenerator", weights.motion_generator.parameter_count()},
                     {"audio_encoder", "Wav2Vec2Model", weights.audio_encoder.parameter_count()}};
   card_.is_small = parts_->like.device().is_cpu() && parameter_count(card_) < kSmallParameters;
-  card_.description = fmt::format(
-      "{}: talking heads of {}x{} at {} fps, {:.1f} M parameters, {} on {}{}", card_.name, shape_.side, shape_.side,
-      shape_.fps, static_cast<double>(weights.parameter_count()) / 1e6, tensor::dtype_name(parts_->like.scalar_type()),
-      parts_->like.device().str(), parts_->detector ? ", with face detector" : "");
+  card_.description =
+      fmt::format("{}: talking heads of {}x{} at {} fps, {:.1f} M parameters, {} on {}{}", card_.name, shape_.side,
+                  shape_.side, shape_.fps, static_cast<double>(weights.parameter_count()) / 1e6,
+                  tensor::dtype_name(c10::typeMetaToScalarType(parts_->like.dtype())), parts_->like.device().str(),
+                  parts_->detector ? ", with face detector" : "");
 }
 
 Capabilities TalkModel::capabilities() const { return talk_capabilities(); }
