@@ -47,7 +47,8 @@ def test_recordings_survive_kills_at_any_moment(binary, tmp_path, family):
             assert kept.items() <= {id: r["bytes"] for id, r in recordings.items()}.items()
             kept = {id: r["bytes"] for id, r in recordings.items()}
             first, _ = [family.begin(server, seed=seed) for seed in (1, 2)]
-            wait_for(lambda: server.request("GET", f"/v1/sessions/{first}")["done"]["fragments"] > 0)  # there is something to lose
+            path = f"/v1/sessions/{first}"
+            wait_for(lambda at=server, path=path: at.request("GET", path)["done"]["fragments"] > 0)  # there is something to lose
             time.sleep(moments.uniform(0, 1.5))
         finally:
             server.process.send_signal(signal.SIGKILL)

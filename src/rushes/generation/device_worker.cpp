@@ -139,8 +139,9 @@ void DeviceWorker::branch_off(Lock& lock) {
     }
     --status_.sessions;
     lock.unlock();
-    fork.branch->fail({ErrorCode::conflict, "session " + fork.origin->id().text() +
-                                                " ended before it could be forked, or no longer keeps the requested block border"});
+    fork.branch->fail(
+        {ErrorCode::conflict, "session " + fork.origin->id().text() +
+                                  " ended before it could be forked, or no longer keeps the requested block border"});
     lock.lock();
   }
 }
@@ -286,7 +287,8 @@ void DeviceWorker::prepare(const std::vector<Task*>& tasks) {
   try {
     tasks.front()->model->prepare(waiting);
   } catch (...) {
-    log::warning("{} sessions in one forward pass: {}; the sessions continue one by one", tasks.size(), current_failure().message);
+    log::warning("{} sessions in one forward pass: {}; the sessions continue one by one", tasks.size(),
+                 current_failure().message);
   }
   const std::scoped_lock lock(mutex_);
   ++status_.shared_forwards;
