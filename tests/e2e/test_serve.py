@@ -1,5 +1,6 @@
 """`rushes serve` with the shipped model as its clients meet it: videos that are watched while they are made, sessions
 that share the device, controls, viewers that misbehave, bad input. FFmpeg judges what is watched."""
+import base64
 import concurrent.futures
 import json
 import re
@@ -250,6 +251,7 @@ EVERY_FAMILY_REFUSES = [
     ("too many steps", with_fields(steps=100_000), 400, "steps"),
     ("another model", with_fields(model="other"), 404, "no model 'other'"),
     ("no picture", with_fields(image="aGVsbG8="), 415, "image"),
+    ("a picture beyond 16 MiB", with_fields(image=base64.b64encode(bytes((16 << 20) + 1)).decode()), 413, "image has 16777217 bytes"),
     ("half a picture", with_fields(image=TALKING_HEAD.fields["image"][:400]), 422, "image"),
 ]
 ONE_FAMILY_REFUSES = [

@@ -154,8 +154,6 @@ TEST_P(BadRequest, with_a_wrong_field_names_the_field) {
       with("image no picture", {{"image", "aGVsbG8="}}, 415, "image"),
       with("image cut off", {{"image", base64(picture().substr(0, 60))}}, 422, "image"),
       with("image claims 400 megapixels", {{"image", base64(png_of(20'000, 20'000))}}, 413, "image"),
-      with("image beyond 16 MiB", {{"image", base64(std::string((16 << 20) + 1, 'x'))}}, 413,
-           "image has 16777217 bytes"),
       // ---- options ----
       with("option of another type", {{"steps", "many"}}, 400, "steps must be"),
       with("option out of range", {{"steps", 100'000}}, 400, "steps must be"),
