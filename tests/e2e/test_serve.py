@@ -260,9 +260,9 @@ ONE_FAMILY_REFUSES = [
     (TEXT_TO_VIDEO, "huge size", with_fields(size="100000x100000"), 400, "100000"),
     (TEXT_TO_VIDEO, "segment length between blocks", with_fields(segment_length=20), 400, "multiple of 3"),
     (TALKING_HEAD, "no portrait", with_fields(image=None), 400, "image is missing"),
-    (TALKING_HEAD, "a prompt", with_fields(prompt="a"), 415, "prompt: this model takes no text"),
-    (TALKING_HEAD, "a size", with_fields(size="64x64"), 415, "size: this model shows"),
-    (TALKING_HEAD, "a length", with_fields(frames=81), 415, "frames: the length"),
+    (TALKING_HEAD, "a prompt", with_fields(prompt="a"), 415, "prompt: this model does not accept text"),
+    (TALKING_HEAD, "a size", with_fields(size="64x64"), 415, "size cannot be set"),
+    (TALKING_HEAD, "a length", with_fields(frames=81), 415, "frames cannot be set"),
     (TALKING_HEAD, "half a pose", with_fields(pose_style=[1, 2]), 400, "pose_style"),
 ]
 REFUSED = [(family, *case) for family in FAMILIES for case in EVERY_FAMILY_REFUSES] + ONE_FAMILY_REFUSES

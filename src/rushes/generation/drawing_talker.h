@@ -181,13 +181,13 @@ class DrawingTalkModel final : public Model, public FaceCrop {
   std::span<const OptionField> options() const override { return options_; }
   std::unique_ptr<Plan> plan(const Request& request) const override {
     require(request.image.has_value(), ErrorCode::invalid_argument, "image is missing");
-    require(request.prompts.empty(), ErrorCode::unsupported, "prompt: this model takes no text");
+    require(request.prompts.empty(), ErrorCode::unsupported, "prompt: this model does not accept text");
     require(!request.video_frames && request.segments <= 1, ErrorCode::unsupported,
-            "segments and frames: the length is that of the speech");
-    require(!request.width && !request.height, ErrorCode::unsupported, "size: this model shows {0}x{0}",
-            DrawingTalker::kSide);
+            "segments and frames cannot be set: the length follows the speech");
+    require(!request.width && !request.height, ErrorCode::unsupported,
+            "size cannot be set: this model generates {0}x{0}", DrawingTalker::kSide);
     require(!request.fps || request.video || *request.fps == 25, ErrorCode::unsupported,
-            "fps: this model makes 25 frames a second");
+            "fps cannot be changed: this model generates 25 frames per second");
     auto planned = std::make_unique<Planned>();
     planned->request = request;
     planned->request.options = checked(request.options, options_);

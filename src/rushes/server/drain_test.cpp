@@ -61,7 +61,7 @@ TEST_P(Drain, completes_the_blocks_in_work_and_takes_no_new_sessions_meanwhile) 
   while (server().request("GET", "/ready").status != 503) {}
   const Reply refused = ask();
   EXPECT_EQ(refused.status, 503);
-  EXPECT_THAT(refused.body, HasSubstr("takes no new sessions"));
+  EXPECT_THAT(refused.body, HasSubstr("accepts no new sessions"));
   EXPECT_EQ(server().request("POST", path(id, "/fork")).status, 503);
   EXPECT_EQ(server().status(id)["state"], "running");
   EXPECT_EQ(server().status(id)["done"]["blocks"], 1);

@@ -56,7 +56,7 @@ TEST_P(Limits, of_pixels_refuse_larger_pictures) {
   start([](SessionLimits& limits) { limits.max_pixels = 64 * 64 - 1; });
   const Reply refused = ask();
   EXPECT_EQ(refused.status, 400);
-  EXPECT_THAT(message(refused), HasSubstr("64x64 is more than this server makes"));
+  EXPECT_THAT(message(refused), HasSubstr("64x64 is too large for this server"));
   EXPECT_THAT(message(refused), HasSubstr("4095"));
   start([](SessionLimits& limits) { limits.max_pixels = 64 * 64; });
   EXPECT_EQ(ask().status, 201);
@@ -85,7 +85,7 @@ TEST_P(Limits, of_idle_time_stop_what_has_no_end_and_no_viewer) {
   for (const auto& id : {paused, endless}) {
     const json last = server().events(id).back();
     EXPECT_EQ(last["state"], "stopped");
-    EXPECT_THAT(last["reason"].get<std::string>(), HasSubstr("nobody"));
+    EXPECT_THAT(last["reason"].get<std::string>(), HasSubstr("no viewers"));
   }
   EXPECT_EQ(server().status(watched)["state"], "paused");
 }

@@ -83,8 +83,8 @@ TEST_P(BadRequest, that_is_no_json_or_too_much_of_it_is_named) {
       post("very many values", open + "\"a\":[" + repeated("[],", 100'000) + "1]}", 413, "more than 65536 values"),
       post("very many objects", open + "\"a\":[" + repeated("{\"a\":1},", 60'000) + "1]}", 413, "values"),
       post("very many fields", open + many_names + "\"a\":1}", 413, "more than 1000 fields"),
-      post("a number beyond all", open + "\"fps\":1e400}", 400, "too great"),
-      post("twice", open + "\"seed\":1,\"seed\":2}", 400, "'seed' stands there twice"),
+      post("a number beyond all", open + "\"fps\":1e400}", 400, "too large"),
+      post("twice", open + "\"seed\":1,\"seed\":2}", 400, "the field 'seed' twice"),
   });
   expect_to_serve_with(0);
 }
@@ -107,8 +107,8 @@ TEST_P(BadRequest, with_a_wrong_field_names_the_field) {
       with("prompt number", {{"prompt", 5}}, 400, "prompt must be a string (got number)"),
       with("empty prompt", {{"prompt", ""}}, 400, "prompt is empty"),
       with("blank prompt", {{"prompt", " \n\t "}}, 400, "prompt is empty"),
-      with("separators only", {{"prompt", " ; ;"}}, 400, "prompt has nothing but separators"),
-      with("NUL in a prompt", {{"prompt", std::string("a\0b", 3)}}, 400, "prompt must not hold NUL"),
+      with("separators only", {{"prompt", " ; ;"}}, 400, "prompt has only separators"),
+      with("NUL in a prompt", {{"prompt", std::string("a\0b", 3)}}, 400, "prompt must not contain NUL"),
       with("9 kB prompt", {{"prompt", std::string(9000, 'x')}}, 413, "the limit is 8192"),
       with("100 kB prompt", {{"prompt", std::string(100'000, 'x')}}, 413, "the limit is 8192"),
       with("both", {{"prompt", "a"}, {"prompts", {"b"}}}, 400, "give prompt or prompts, not both"),
@@ -130,7 +130,8 @@ TEST_P(BadRequest, with_a_wrong_field_names_the_field) {
       with("lead negative", {{"max_lead", -1}}, 400, "max_lead must be a number from 0"),
       with("lead beyond an hour", {{"max_lead", 3601}}, 400, "max_lead must be a number from 0 to 3600"),
       with("pacing unknown", {{"pacing", "slow"}}, 400, "pacing must be asap or realtime"),
-      with("pacing with a lead", {{"pacing", "asap"}, {"max_lead", 1}}, 400, "max_lead makes no sense"),
+      with("pacing with a lead", {{"pacing", "asap"}, {"max_lead", 1}}, 400,
+           "max_lead cannot be used with pacing asap"),
       // ---- size and rate ----
       with("fps 0", {{"fps", 0}}, 400, "fps must be a number from 1"),
       with("fps beyond all", {{"fps", 241}}, 400, "fps must be a number from 1 to 240"),
@@ -144,11 +145,11 @@ TEST_P(BadRequest, with_a_wrong_field_names_the_field) {
       with("width string", {{"width", "64"}}, 400, "width must be an integer"),
       with("height 0", {{"height", 0}}, 400, "height must be an integer from 1"),
       // ---- pictures ----
-      with("image address", {{"image", "http://127.0.0.1/x.png"}}, 400, "image must be the picture itself"),
-      with("image file", {{"image", "file:///etc/passwd"}}, 400, "image must be the picture itself"),
-      with("image no base64", {{"image", "?*"}}, 400, "image is no base64"),
-      with("image a character too long", {{"image", "aGVsbG8=a"}}, 400, "image is no base64"),
-      with("image data address", {{"image", "data:image/png,abc"}}, 400, "image: a data address"),
+      with("image address", {{"image", "http://127.0.0.1/x.png"}}, 400, "image must be the image itself"),
+      with("image file", {{"image", "file:///etc/passwd"}}, 400, "image must be the image itself"),
+      with("image no base64", {{"image", "?*"}}, 400, "image is not valid base64"),
+      with("image a character too long", {{"image", "aGVsbG8=a"}}, 400, "image is not valid base64"),
+      with("image data address", {{"image", "data:image/png,abc"}}, 400, "image: a data URL"),
       with("image number", {{"image", 1}}, 400, "image must be a string"),
       with("image empty", {{"image", ""}}, 422, "the image is empty"),
       with("image no picture", {{"image", "aGVsbG8="}}, 415, "image"),
@@ -169,18 +170,19 @@ TEST_P(BadRequest, with_a_wrong_field_names_the_field) {
         with("steps list", {{"denoising_steps", {1000, "x"}}}, 400, "denoising_steps[1]"),
         with("guidance", {{"guidance_scale", 1e9}}, 400, "guidance_scale must be"),
         with("solver", {{"solver", "magic"}}, 400, "solver must be"),
-        with("image that the model does not take", {{"image", picture_in_base64()}}, 415, "image: this model takes no"),
+        with("image that the model does not take", {{"image", picture_in_base64()}}, 415,
+             "image: this model does not accept"),
         with("another family's option", {{"nfe", 10}}, 400, "unknown field nfe"),
     });
   } else {
     expect_mistakes({
         with("null image", {{"image", nullptr}}, 400, "image is missing"),
-        with("width of its own", {{"width", 128}}, 415, "size: this model shows 64x64"),
-        with("size of its own", {{"size", "128x128"}}, 415, "size: this model shows 64x64"),
-        with("rate of its own", {{"fps", 30}}, 415, "fps: this model makes 25"),
-        with("length", {{"frames", 81}}, 415, "frames: the length is that of the speech"),
+        with("width of its own", {{"width", 128}}, 415, "size cannot be set: this model generates 64x64"),
+        with("size of its own", {{"size", "128x128"}}, 415, "size cannot be set: this model generates 64x64"),
+        with("rate of its own", {{"fps", 30}}, 415, "fps cannot be changed: this model generates 25"),
+        with("length", {{"frames", 81}}, 415, "frames cannot be set"),
         with("segments", {{"segments", 2}}, 415, "segments and frames"),
-        with("prompt that the model does not take", {{"prompt", "a"}}, 415, "prompt: this model takes no text"),
+        with("prompt that the model does not take", {{"prompt", "a"}}, 415, "prompt: this model does not accept text"),
         with("pose list", {{"pose_style", {1, "x", 2}}}, 400, "pose_style[1]"),
         with("pose with two numbers", {{"pose_style", {1, 2}}}, 400, "pose_style must"),
         with("guidance", {{"cfg_scale", 1e9}}, 400, "cfg_scale must be"),
@@ -275,10 +277,11 @@ TEST_P(BadRequest, to_a_session_is_named_and_the_session_goes_on) {
       post("fork with an unknown field", "/fork", R"({"block": 1})", 400, "unknown field block"),
       post("fork at no block", "/fork", R"({"blocks": -1})", 400, "blocks must be an integer from 0"),
       post("fork at a word", "/fork", R"({"blocks": "1"})", 400, "blocks must be an integer"),
-      post("fork at a later block", "/fork", R"({"blocks": 6})", 409, "blocks must be 0 to 0 now (got 6)"),
+      post("fork at a later block", "/fork", R"({"blocks": 6})", 409, "blocks must be 0 to 0 (got 6)"),
       post("pacing missing", "/pacing", "{}", 400, "pacing is missing"),
       post("pacing unknown", "/pacing", R"({"pacing": "slow"})", 400, "pacing must be asap or realtime"),
-      post("pacing with a lead", "/pacing", R"({"pacing": "asap", "max_lead": 1})", 400, "max_lead makes no sense"),
+      post("pacing with a lead", "/pacing", R"({"pacing": "asap", "max_lead": 1})", 400,
+           "max_lead cannot be used with pacing asap"),
       post("lead negative", "/pacing", R"({"max_lead": -1})", 400, "max_lead must be a number from 0"),
       post("pacing unknown field", "/pacing", R"({"max_lead": 1, "speed": 2})", 400, "unknown field speed"),
       {"recording that has not begun", "DELETE", "/v1/recordings/" + id, "", 404, "has no recording yet"},
@@ -286,21 +289,21 @@ TEST_P(BadRequest, to_a_session_is_named_and_the_session_goes_on) {
   EXPECT_EQ(TestClient(server().port()).upgrade(path(id, "/video?from=x")).status, 400);
   if (is_text_to_video()) {
     for (const std::string& what : {bare, std::string("/audio"), std::string("/audio?end=true")})
-      expect_mistakes({post("speech", what, "xx", 415, "takes no speech")});
+      expect_mistakes({post("speech", what, "xx", 415, "does not accept speech")});
     EXPECT_EQ(TestClient(server().port()).upgrade(path(id, "/audio")).status, 415);
   } else {
     expect_mistakes({
-        post("prompt", "/prompt", R"({"prompt":"a"})", 415, "takes no prompt"),
-        post("fork with a prompt", "/fork", R"({"prompt":"a"})", 415, "takes no prompt"),
-        post("no sound", "/audio", "no sound", 415, "sound"),
-        post("half a sound", "/audio", media::wav_file({}, 16'000).substr(0, 20), 415, "sound"),
-        post("noise", "/audio", std::string(3000, 'x'), 415, "sound"),
+        post("prompt", "/prompt", R"({"prompt":"a"})", 415, "does not accept prompts"),
+        post("fork with a prompt", "/fork", R"({"prompt":"a"})", 415, "does not accept prompts"),
+        post("no sound", "/audio", "no sound", 415, "audio"),
+        post("half a sound", "/audio", media::wav_file({}, 16'000).substr(0, 20), 415, "audio"),
+        post("noise", "/audio", std::string(3000, 'x'), 415, "audio"),
         post("unknown format", "/audio?format=mp3", "xx", 400, "format must be s16le (got 'mp3')"),
         post("rate too low", bare + "&rate=5", "xx", 400, "rate must be 1000 to 768000 Hz (got '5')"),
         post("rate word", bare + "&rate=high", "xx", 400, "rate must be"),
-        post("rate of a file", "/audio?rate=16000", "xx", 400, "rate belongs to format=s16le"),
+        post("rate of a file", "/audio?rate=16000", "xx", 400, "rate can be given only with format=s16le"),
         post("end", "/audio?end=maybe", "xx", 400, "end must be true or false (got 'maybe')"),
-        post("half a sample", bare, "xxx", 400, "3 bytes are no 16-bit samples"),
+        post("half a sample", bare, "xxx", 400, "3 bytes are not a whole number of 16-bit samples"),
     });
     EXPECT_EQ(TestClient(server().port()).upgrade(path(id, "/audio?rate=5")).status, 400);
   }
@@ -318,7 +321,7 @@ TEST_P(BadRequest, to_a_session_that_has_ended_is_a_conflict) {
     expect_mistakes({{control, "POST", path(id, control), "", 409, fmt::format("has {}", family().end)}});
   expect_mistakes({{"/fork", "POST", path(id, "/fork"), "", 409, "has ended"},
                    {"/pacing", "POST", path(id, "/pacing"), R"({"pacing": "asap"})", 409, "change its pacing"},
-                   {"/prompt", "POST", path(id, "/prompt"), R"({"prompt": "x"})", 409, "take a prompt"}});
+                   {"/prompt", "POST", path(id, "/prompt"), R"({"prompt": "x"})", 409, "accept a prompt"}});
   expect_to_serve_with(1);
 }
 
