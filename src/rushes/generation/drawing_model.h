@@ -144,7 +144,7 @@ class DrawingModel final : public Model {
   };
   static DrawingGenerator::Shape shape(const Request& request) {
     require(!request.prompts.empty(), ErrorCode::invalid_argument, "prompts must have at least one prompt");
-    require(!request.image, ErrorCode::unsupported, "image: this model takes no images");
+    require(!request.image, ErrorCode::unsupported, "image: this model does not accept images");
     DrawingGenerator::Shape shape;
     shape.height = request.height.value_or(64);
     shape.width = request.width.value_or(64);
