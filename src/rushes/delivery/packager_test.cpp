@@ -53,7 +53,6 @@ class PackagerTest : public testing::Test {
   std::shared_ptr<EncodedStream> spoken(std::vector<GopPtr>& gops) {
     const auto model = std::make_shared<generation::DrawingTalkModel>();
     generation::Request request;
-    request.prompts = {"talk"};
     const auto pixel = std::make_shared<std::vector<uint8_t>>(3, 0);
     request.image = Image{.rgb = {pixel, pixel->data()}, .height = 1, .width = 1};
     const auto session = std::make_shared<Session>(request, model->plan(request));

@@ -40,8 +40,9 @@ TEST(Registry, a_models_options_are_those_of_its_family_and_each_is_described) {
       EXPECT_TRUE(names.insert(field.name).second) << field.name;
       for (const std::string& alias : field.aliases) EXPECT_TRUE(names.insert(alias).second) << alias;
       // What holds where nothing is said may be said.
-      if (!std::holds_alternative<std::monostate>(field.standard))
+      if (!std::holds_alternative<std::monostate>(field.standard)) {
         EXPECT_NO_THROW(checked({{field.name, field.standard}}, model->options())) << field.name;
+      }
     }
     EXPECT_EQ(of_model, of_family);
   }

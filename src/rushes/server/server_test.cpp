@@ -121,7 +121,7 @@ TEST(Server, drops_a_viewer_that_never_reads_and_tells_it_why) {
   for (close = silent.read_frame(); close.opcode == 2 || close.opcode == 0; close = silent.read_frame()) {}
   EXPECT_EQ(close.opcode, 8);
   EXPECT_EQ(close.close_code(), 1008);
-  EXPECT_NE(close.payload.find("nothing was read"), std::string::npos);
+  EXPECT_NE(close.payload.find("the client read nothing for"), std::string::npos);
   Frame end;
   read_video(lively, &end);
   EXPECT_EQ(end.close_code(), 1000);

@@ -38,7 +38,6 @@ class UnitSourceTest : public testing::Test {
   void SetUp() override {
     scratch_.emplace();
     generation::Request request;
-    request.prompts = {"talk"};
     const auto pixel = std::make_shared<std::vector<uint8_t>>(3, 0);
     request.image = {.rgb = {pixel, pixel->data()}, .height = 1, .width = 1};
     session_ = std::make_shared<generation::Session>(request, model_->plan(request));

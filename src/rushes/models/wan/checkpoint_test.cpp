@@ -248,7 +248,7 @@ TEST(WanCheckpoint, all_that_does_not_fit_is_listed_in_one_message) {
   const std::string message = message_of([&] { load_transformer(file, config); });
   for (const char* words : {"model.safetensors", "missing (5)", "blocks.{0-2,7}.norm3.bias", "head.head.bias",
                             "not part of this model (1)", "lora.up.weight", "of another shape (1)",
-                            "blocks.3.ffn.0.weight [13, 8], expected [12, 8]", "patch_embedding.bias Long"})
+                            "blocks.3.ffn.0.weight [13, 8], expected [12, 8]", "patch_embedding.bias int64"})
     EXPECT_THAT(message, HasSubstr(words));
 }
 

@@ -119,7 +119,7 @@ TEST(Router, refuses_a_second_route_of_one_method_and_path_and_names_both) {
       ADD_FAILURE() << "taken";
     } catch (const Error& error) {
       EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
-      EXPECT_THAT(error.what(), testing::HasSubstr(std::string("GET: ") + first + " and " + second));
+      EXPECT_THAT(error.what(), testing::HasSubstr(std::string("GET requests: ") + first + " and " + second));
     }
   }
 }
