@@ -66,7 +66,7 @@ TEST_F(Sketch, says_what_it_draws_before_its_frames_and_gives_both_out) {
     if (event["type"] == "frame_block") order += 'F';
   }
   EXPECT_EQ(text, kWords);
-  EXPECT_EQ(order, "tttttttttTFFF");
+  EXPECT_EQ(order, "ttttttttttTFFF");
   const json session = server_.status(id);
   EXPECT_EQ(session["state"], "finished");
   EXPECT_EQ(session["text"], kWords);
@@ -101,10 +101,10 @@ TEST_F(Sketch, has_a_route_of_its_own_that_tells_text_and_video_as_they_come) {
   std::vector<json> lines;
   std::istringstream body(reply.body);
   for (std::string line; std::getline(body, line);) lines.push_back(json::parse(line));
-  ASSERT_EQ(lines.size(), 13u);
+  ASSERT_EQ(lines.size(), 14u);
   EXPECT_EQ(lines[1], (json{{"say", "A "}}));
-  EXPECT_EQ(lines[11], (json{{"drawn", 8}}));
-  EXPECT_EQ(lines[12], (json{{"end", "finished"}}));
+  EXPECT_EQ(lines[12], (json{{"drawn", 8}}));
+  EXPECT_EQ(lines[13], (json{{"end", "finished"}}));
   EXPECT_EQ(frames(lines[0]["video"]), 8u);
   EXPECT_EQ(post("/sketch", R"({"prompt": "a red circle", "radius": 31})").status, 400);
   EXPECT_THAT(post("/sketch", R"({"prompt": "a red circle", "speed": 3})").body, HasSubstr("speed"));
