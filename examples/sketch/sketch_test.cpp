@@ -80,7 +80,7 @@ TEST_F(Sketch, says_what_it_draws_before_its_frames_and_gives_both_out) {
 TEST_F(Sketch, refuses_what_it_does_not_take_and_names_the_field) {
   const struct {
     const char *fields, *words;
-  } cases[] = {{R"("radius": 31)", "radius must be a whole number from 2 to 30"},
+  } cases[] = {{R"("radius": 31)", "radius must be an integer from 2 to 30"},
                {R"("radius": "large")", "radius"},
                {R"("speed": -1)", "speed must be a number from 0 to 16"},
                {R"("strokes": 3)", "strokes"},
