@@ -10,8 +10,8 @@ import subprocess
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
-NAMES = {"float32": "F32", "bfloat16": "BF16", "float16": "F16"}
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "int64": 8}
+NAMES = {"float32": "F32", "bfloat16": "BF16", "float16": "F16", "int64": "I64"}
 
 
 def manifest(name):
@@ -78,7 +78,7 @@ def test_the_shipped_talking_head_is_complete(inspect):
     assert report["kind"] == "model" and report["family"] == "imtalker" and report["defaults"]["nfe"] > 1
     parts = [part for checkpoint in report["checkpoints"] for part in checkpoint["parts"]]
     assert [part["part"] for part in parts] == ["renderer", "motion_generator", "audio_encoder"]
-    assert all(part["complete"] and part["config"] and part["dtypes"] == ["float32"] for part in parts), parts
+    assert all(part["complete"] and part["config"] and part["dtypes"] == ["bfloat16"] for part in parts), parts
     text = inspect(ROOT / "models/shipped-talk").stdout
     assert "model 'shipped-talk' of the imtalker family" in text and text.count("    complete\n") == 3
 
