@@ -164,7 +164,7 @@ BAD = {
     "no prompt": ([], "prompt"),
     "empty prompt": ([""], "prompt is empty"),
     "blank prompts": ([" ; ;"], "prompt is empty"),
-    "100 kB prompt": (["x" * 100_000], "prompt: 100000 bytes"),
+    "100 kB prompt": (["x" * 100_000], "prompt has 100000 bytes"),
     "unknown flag": (["a", "--colour", "red"], "--colour"),
     "word for a number": (["a", "--seed", "soon"], "seed"),
     "size without a cross": (["a", "--size", "large"], "WIDTHxHEIGHT"),

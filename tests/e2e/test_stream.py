@@ -34,7 +34,7 @@ def test_each_prompt_becomes_a_file_under_the_reference_name(stream, tmp_path):
     ([], "--shipped-model"),
     (["--streaming_backend", "rtmp"], "rtmp_url"),
     (["--ring_size", "2"], "ring_size"),
-    (["--quant_type", "fp8"], "quantised"),
+    (["--quant_type", "fp8"], "quantise"),
     (["--i2v"], "image_path"),
 ])
 def test_what_cannot_be_done_is_said(stream, tmp_path, arguments, words):
