@@ -4,7 +4,8 @@
 option(RUSHES_INSTALL_LIBTORCH "Install libtorch's libraries too (about 440 MB), so that the prefix can be moved" OFF)
 
 # Beside the program first, then where the linker found it: a prefix needs no second libtorch on the machine it is built on.
-# The Python package's wheel gets it from site-packages instead.
+# The Python package's wheel gets it from site-packages instead: scikit-build sets SKBUILD in this very build folder, and
+# the preset clears it again.
 if(NOT SKBUILD)
   set_property(TARGET rushes APPEND PROPERTY INSTALL_RPATH "$ORIGIN/../lib/rushes")
   set_property(TARGET rushes PROPERTY INSTALL_RPATH_USE_LINK_PATH ON)

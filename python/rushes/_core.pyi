@@ -145,7 +145,9 @@ class Generation:
     def __init__(self, model: Model, request: Request, profiler: ProfilerOptions | None = None) -> None: ...
 
     def next(self) -> Block | None:
-        """The next block; None at the end. Callable from any thread, but from one at a time."""
+        """
+        The next block; None at the end. Callable from any thread, but from one at a time.
+        """
 
     def set_prompt(self, prompt: str) -> None:
         """Sets the prompt from the next block on. Callable from any thread."""
@@ -178,7 +180,9 @@ class Generation:
     def profile_json(self) -> str: ...
 
 class VideoWriter:
-    """Writes frames to a growing MP4, .y4m, .rgb, numbered PNGs or rtmp://..."""
+    """
+    Writes frames to a growing MP4, .y4m, .rgb, numbered PNGs or rtmp://...
+    """
 
     def __init__(self, target: str, *, width: int, height: int, fps: float = 16.0, quality: int = 20, format: str = 'auto') -> None: ...
 

@@ -153,11 +153,14 @@ def test_a_folder_gets_the_file_under_the_references_name(tmp_path):
 
 def test_both_spellings_and_the_references_names_are_accepted(tmp_path):
     Image.new("RGB", (64, 64), "red").save(tmp_path / "first.jpg")
-    result = generate("--prompt", "a", "--num_segments", 1, "--segment_length", 21, "--overlap_frames", 3, "--image_path", tmp_path / "first.jpg",
+    result = generate("--prompt", "a", "--num_segments", 1, "--segment_length", 21, "--overlap_frames", 3,
                       "--guidance_scale", 3, "--timestep_shift", 5, "--denoising_step_list", "1000,750,500,250", "--negative_prompt", "blur",
                       "--seed", 7, "--size", "64*64", "--num_output_frames", 21, "-o", tmp_path / "a.mp4")
     assert result.returncode == 0, result.stderr
     assert generate("a", "--segments", 1, "--segment-length", 21, "--overlap", 3, "--size", "64x64", "-o", tmp_path / "b.mp4").returncode == 0
+    for flag in ("--image", "--image_path"):  # this model takes none, and says so when it has been read
+        result = generate("a", flag, tmp_path / "first.jpg", "-o", tmp_path / "c.mp4")
+        assert (result.returncode, b"does not accept images" in result.stderr) == (2, True), result.stderr
 
 
 BAD = {
