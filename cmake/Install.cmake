@@ -7,8 +7,7 @@ option(RUSHES_INSTALL_LIBTORCH "Install libtorch's libraries too (about 440 MB),
 # The Python package's wheel gets it from site-packages instead: scikit-build sets SKBUILD in this very build folder, and
 # the preset clears it again.
 if(NOT SKBUILD)
-  set_property(TARGET rushes APPEND PROPERTY INSTALL_RPATH "$ORIGIN/../lib/rushes")
-  set_property(TARGET rushes PROPERTY INSTALL_RPATH_USE_LINK_PATH ON)
+  set_property(TARGET rushes APPEND PROPERTY INSTALL_RPATH "$ORIGIN/../lib/rushes" ${torch_dir}/lib ${torch_nvidia_lib_dirs})
 endif()
 
 install(TARGETS rushes RUNTIME)
