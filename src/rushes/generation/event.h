@@ -57,7 +57,7 @@ struct UtteranceEnded {};
 /// A piece of what the model says in words, before its frames or between them. It belongs to the block that follows.
 struct TextChunk {
   std::string utf8;   // whole characters; follows the chunk before without a space
-  bool last = false;  // nothing follows
+  bool last = false;  // of a passage; a new prompt may begin another one
 };
 
 using Event = std::variant<FrameBlock, PromptApplied, BlockProgress, UtteranceEnded, TextChunk>;
