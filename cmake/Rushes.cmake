@@ -67,6 +67,10 @@ function(rushes_openapi library)
     DEPENDS openapi.json ${CMAKE_SOURCE_DIR}/cmake/embed_openapi.cmake VERBATIM)
   add_custom_target(${library}_${api}_openapi DEPENDS ${header})  # the library is of another folder: a source would not do
   add_dependencies(rushes_${library} ${library}_${api}_openapi)
+  if(NOT TARGET openapi_headers)
+    add_custom_target(openapi_headers)  # all of them: clang-tidy reads sources in a tree that is not built
+  endif()
+  add_dependencies(openapi_headers ${library}_${api}_openapi)
   target_include_directories(rushes_${library} PRIVATE ${CMAKE_BINARY_DIR}/openapi)
 endfunction()
 

@@ -258,6 +258,7 @@ EncodedStream::Status EncodedStream::status() const {
 }
 
 void EncodedStream::join() {
+  const std::scoped_lock lock(joining_);  // of two at once, the second finds it joined
   if (thread_.joinable()) thread_.join();
 }
 

@@ -134,6 +134,7 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
   std::vector<int64_t> utterance_ends_;
   std::vector<Record> records_;  // by index; the ring has a GOP only when it has a record
   base::Ring<Gop> ring_;
+  std::mutex joining_;
   std::jthread thread_;
 };
 

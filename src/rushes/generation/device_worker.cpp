@@ -203,7 +203,7 @@ DeviceWorker::Task* DeviceWorker::choose(bool first_lane) {
   std::vector<Candidate> candidates;
   std::vector<Task*> tasks;
   for (Task& task : tasks_) {
-    if (task.taken || !task.session->runnable() || (!task.generator && started_ >= max_started_)) continue;
+    if (task.taken || !task.session->runnable() || (!task.started && started_ >= max_started_)) continue;
     // A large model's steps take all cores, so that two of them at once would only be in each other's way.
     if (!first_lane && !task.model->card().is_small) continue;
     // Who comes anew, or back from a rest, takes part from the present round on.

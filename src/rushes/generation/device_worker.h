@@ -43,7 +43,7 @@ class DeviceWorker {
   static constexpr std::size_t kMostTogether = 8;
 
   /// Of the sessions `max_started` at most have begun and not ended; the others wait for their turn. A session that
-  /// waits for input does not count: it needs nothing of the device, and goes on in any case when some comes.
+  /// waits for input does not count; when some comes it waits for its turn, too.
   explicit DeviceWorker(int64_t lanes = 1, int64_t max_started = kAnyNumber);
   /// Ends the sessions that still run as stopped, after the steps in progress.
   ~DeviceWorker();

@@ -112,7 +112,7 @@ void Session::input_came() {
   if (status_.state == SessionState::waiting) become(SessionState::running);
 }
 
-void Session::feed_speech(std::span<const float> samples) {
+void Session::feed_speech(std::span<const float> samples, Utterance utterance) {
   {
     const std::scoped_lock lock(mutex_);
     require_open("accept speech");
@@ -125,25 +125,18 @@ void Session::feed_speech(std::span<const float> samples) {
         waiting <= kMaxWaitingSpeech, ErrorCode::exhausted,
         "{:.0f} s of speech would be waiting in session {}; at most {:.0f} s are allowed; send this piece again later",
         waiting, id_.text(), kMaxWaitingSpeech);
-    if (samples.empty()) return;
-    inbox_.speech.insert(inbox_.speech.end(), samples.begin(), samples.end());
-    status_.speech_samples += static_cast<int64_t>(samples.size());
-    in_utterance_ = true;
-    input_came();
-  }
-  wake();
-}
-
-void Session::end_utterance() {
-  {
-    const std::scoped_lock lock(mutex_);
-    require_open("end an utterance");
-    require(format_.speech_hz > 0, ErrorCode::unsupported, "session {} does not accept speech", id_.text());
-    require(!speech_ended_, ErrorCode::conflict, "the speech of session {} has already ended", id_.text());
-    if (!in_utterance_) return;
-    in_utterance_ = false;
-    ++utterances_;
-    inbox_.utterance_ends.push_back(inbox_.speech.size());
+    if (!samples.empty()) {
+      inbox_.speech.insert(inbox_.speech.end(), samples.begin(), samples.end());
+      status_.speech_samples += static_cast<int64_t>(samples.size());
+      in_utterance_ = true;
+    }
+    const bool ends = utterance == Utterance::ends && in_utterance_;
+    if (samples.empty() && !ends) return;
+    if (ends) {
+      in_utterance_ = false;
+      ++utterances_;
+      inbox_.utterance_ends.push_back(inbox_.speech.size());
+    }
     input_came();
   }
   wake();
@@ -152,8 +145,7 @@ void Session::end_utterance() {
 void Session::end_speech() {
   {
     const std::scoped_lock lock(mutex_);
-    if (speech_ended_) return;
-    require_open("end its speech");
+    if (speech_ended_ || ended(status_.state)) return;  // it may have failed meanwhile, which is told in its own way
     speech_ended_ = inbox_.end_of_speech = true;
     input_came();
   }

@@ -77,13 +77,14 @@ class Session {
   /// More speech, after all that was fed before; one channel at the format's speech_hz. Throws Error(conflict) after
   /// end_speech(), Error(unsupported) if the generator takes none, Error(exhausted), taking nothing, if more than
   /// kMaxWaitingSpeech would wait for the next step.
-  void feed_speech(std::span<const float> samples);
+  /// With Utterance::ends all that came is an utterance: it is shown to its end without waiting for more.
+  enum class Utterance { goes_on, ends };
+  void feed_speech(std::span<const float> samples, Utterance utterance = Utterance::goes_on);
   static constexpr double kMaxWaitingSpeech = 1800;  // seconds
   /// SessionStatus::text ends with the chunk that reaches this many bytes: an endless session may talk without end.
   static constexpr std::size_t kMaxText = 64 << 10;
-  /// What came so far is an utterance: it is shown to its end without waiting for more. Throws as feed_speech().
-  void end_utterance();
-  /// No more will come: the video ends when what was fed is spoken. May be called twice.
+  void end_utterance() { feed_speech({}, Utterance::ends); }
+  /// No more will come: the video ends when what was fed is spoken. May be called twice, and after the end.
   void end_speech();
   /// Takes effect between two steps. Nothing changes if it is paused already.
   void pause();

@@ -17,28 +17,29 @@ void SpeechInput::require_room(std::size_t samples, int64_t hz) const {
           waiting, max_waiting_);
 }
 
-void SpeechInput::flush() {
-  if (!resampler_) return;
-  session_->feed_speech(resampler_->flush());
-  resampler_.reset();
-}
-
 void SpeechInput::feed(std::span<const float> samples, int64_t hz, Utterance utterance, Resampling resampling) {
   const std::scoped_lock lock(feeding_);
   require_room(samples.size(), hz);
   const int64_t to_hz = session_->format().speech_hz;
+  std::vector<float> resampled;  // with what the resampler held back, where its stream ends
+  const auto flush = [&] {
+    if (!resampler_) return;
+    const std::vector<float> rest = resampler_->flush();
+    resampled.insert(resampled.end(), rest.begin(), rest.end());
+    resampler_.reset();
+  };
   if (resampler_ && resampler_->from_hz() != hz) flush();
-  if (hz == to_hz || to_hz == 0) {  // 0: it takes no speech, and says so
-    session_->feed_speech(samples);
-  } else if (resampling == Resampling::each_piece) {
-    session_->feed_speech(audio::resample(samples, hz, to_hz));
-  } else {
-    if (!resampler_) resampler_.emplace(hz, to_hz);
-    session_->feed_speech(resampler_->feed(samples));
+  const bool as_it_is = (hz == to_hz || to_hz == 0) && resampled.empty();  // 0: it takes no speech, and says so
+  if (!as_it_is) {
+    if (hz != to_hz && resampling == Resampling::stream && !resampler_) resampler_.emplace(hz, to_hz);
+    const std::vector<float> piece = hz == to_hz  ? std::vector<float>(samples.begin(), samples.end())
+                                     : resampler_ ? resampler_->feed(samples)
+                                                  : audio::resample(samples, hz, to_hz);
+    resampled.insert(resampled.end(), piece.begin(), piece.end());
+    if (utterance == Utterance::ends) flush();
+    samples = resampled;
   }
-  if (utterance == Utterance::goes_on) return;
-  flush();
-  session_->end_utterance();
+  session_->feed_speech(samples, utterance);  // at once, so that a session that fails meanwhile takes all or nothing
 }
 
 const Microphone& SpeechInput::listen(std::shared_ptr<media::WebRtcPeer> peer, std::vector<float> greeting) {

@@ -20,7 +20,7 @@ class SpeechInput {
     stream,     // pieces are parts of one stream
     each_piece  // pieces know nothing of each other, as a published server has it
   };
-  enum class Utterance { goes_on, ends };
+  using Utterance = generation::Session::Utterance;
 
   /// More than `max_waiting` seconds of speech are never to wait for the generator.
   explicit SpeechInput(std::shared_ptr<generation::Session> session,
@@ -43,7 +43,6 @@ class SpeechInput {
 
  private:
   void require_room(std::size_t samples, int64_t hz) const;
-  void flush();
 
   const std::shared_ptr<generation::Session> session_;
   const double max_waiting_;

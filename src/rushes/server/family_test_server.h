@@ -102,6 +102,8 @@ class FamilySuite : public testing::TestWithParam<TestFamily> {
   Reply ask(const json& more = json::object()) { return server().request("POST", "/v1/sessions", body(more)); }
   /// A session with kBlocks blocks of work; its id.
   std::string begin(const json& more = json::object()) { return with_work(more, kBlocks); }
+  /// More work for a head that listens.
+  void feed_more(const std::string& id, int64_t blocks) { feed(id, speech_of(blocks)); }
   /// One with more work than a test waits for.
   std::string begin_endless(json more = json::object()) {
     if (!family().takes_speech()) more["segments"] = 0;
@@ -158,14 +160,19 @@ class FamilySuite : public testing::TestWithParam<TestFamily> {
 
  private:
   std::string with_work(const json& more, int64_t blocks) {
-    if (!family().takes_speech()) return server().create(body(more));
     // Before the session: it may be one that ends soon when nobody uses it.
+    const std::string speech = family().takes_speech() ? speech_of(blocks) : "";
+    std::string id = server().create(body(more));
+    if (family().takes_speech()) feed(id, speech);
+    return id;
+  }
+  std::string speech_of(int64_t blocks) const {
     const auto samples = frames(blocks) * generation::DrawingTalker::kFrameSamples;
-    const std::string speech = media::wav_file(media::test_audio(samples), generation::DrawingTalker::kHz);
-    const std::string id = server().create(body(more));
+    return media::wav_file(media::test_audio(samples), generation::DrawingTalker::kHz);
+  }
+  void feed(const std::string& id, const std::string& speech) {
     const Reply fed = server().request("POST", path(id, "/audio?end=true"), speech);
     EXPECT_EQ(fed.status, 202) << fed.body;
-    return id;
   }
 
   const ScratchFolder data_;

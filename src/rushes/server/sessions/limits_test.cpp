@@ -162,6 +162,17 @@ class LimitsOfTalkingHead : public Limits {
 };
 INSTANTIATE_TEST_SUITE_P(Families, LimitsOfTalkingHead, testing::Values(test_families()[1]), family_name);
 
+TEST_P(LimitsOfTalkingHead, let_those_that_are_fed_again_take_turns) {
+  start([](SessionLimits& limits) { limits.max_running = 1; });
+  server().gate().open();
+  const std::string first = at_rest(), second = at_rest();
+  for (const auto& id : {first, second}) feed_more(id, kBlocks);
+  for (const auto& id : {first, second}) {
+    EXPECT_EQ(finish(id).back()["state"], "stopped");
+    EXPECT_EQ(server().status(id)["done"]["blocks"], 2 * kBlocks);
+  }
+}
+
 TEST_P(LimitsOfTalkingHead, do_not_count_those_that_only_listen) {
   for (const int64_t lanes : {1, 2}) {
     SCOPED_TRACE(lanes);

@@ -55,6 +55,31 @@ TEST_F(TalkServer, a_piece_of_speech_without_samples_changes_nothing) {
   }
 }
 
+TEST_F(TalkServer, heads_of_one_name_that_are_asked_for_at_once_replace_each_other) {
+  const auto server = start();
+  const auto client = [&] {
+    for (int i = 0; i < 6; ++i) {
+      init(*server, "same");
+      feed(*server, "same", speech(4'000), false);
+    }
+  };
+  { const std::jthread one(client), another(client), third(client); }
+  init(*server, "same");
+  EXPECT_EQ(feed(*server, "same", speech(8'000), true).status, 200);
+  wait_for(*server, "same", "complete");
+  server->stop();
+}
+
+TEST_F(TalkServer, a_whole_file_without_samples_is_refused) {
+  const auto server = start();
+  for (const char* path : {"/api/audio-driven", "/api/realtime-sse"}) {
+    const Reply refused =
+        post(*server, path, FormBody().add("image", picture(), true).add("audio", media::wav_file({}, 16'000), true));
+    EXPECT_EQ(refused.status, 400) << path;
+    EXPECT_THAT(refused.json()["detail"], HasSubstr("no samples"));
+  }
+}
+
 TEST_F(TalkServer, a_form_of_very_many_fields_is_refused) {
   const auto server = start();
   std::string fields;

@@ -44,7 +44,8 @@ class Routes {
     const std::string id = fields.session_id ? checked_id(*fields.session_id) : random_uuid();
     auto decoding = decoder_.portrait(fields.image, std::move(fields.request), talks_->shared_model());
     generation::Request talker = co_await std::move(decoding);
-    if (const auto ending = talks_->end(id, talker); !ending.empty()) {
+    // More than once: meanwhile another request may have begun one of this name.
+    for (auto ending = talks_->end(id, talker); !ending.empty(); ending = talks_->end(id, talker)) {
       auto waiting = decoder_.work().run([&] {
         for (const Hosted& entry : ending) entry.video->join();
         return true;

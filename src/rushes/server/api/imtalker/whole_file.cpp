@@ -184,6 +184,7 @@ class WholeFileRoutes {
   net::awaitable<media::DecodedAudio> hear(std::string_view audio_file, const generation::Request& talker) {
     auto decoding = decoder_.audio(audio_file);
     media::DecodedAudio audio = co_await std::move(decoding);
+    if (audio.samples.empty()) refuse(400, "audio has no samples; send a file with speech");
     auto resampling =
         decoder_.whole_at_rate(std::move(audio), talks_->shared_model()->plan(talker)->format().speech_hz);
     co_return co_await std::move(resampling);

@@ -14,6 +14,7 @@ namespace {
 constexpr std::chrono::seconds kStartTimeout{10};
 constexpr std::size_t kMaxWaitingMessages = 64;  // of a client that talks faster than it reads
 constexpr std::string_view kTooMany = "too many messages are waiting; some of them were dropped";
+constexpr std::string_view kTooManyReplies = "too many replies wait for this client; some of them were dropped";
 
 /// One client's session from session.start to session.done.
 class RealtimeConversation : public std::enable_shared_from_this<RealtimeConversation> {
@@ -46,9 +47,11 @@ class RealtimeConversation : public std::enable_shared_from_this<RealtimeConvers
       wakeup_->notifier()();
       return;
     }
-    if (pump_->ready() > kMaxWaitingMessages) return;
-    Json reply = pump_->ready() == kMaxWaitingMessages ? omni_error(kTooMany) : answer(text);
-    if (!reply.is_null()) pump_->add({std::move(reply)});
+    // Of a client that does not read only replies are lost; what it says takes effect.
+    Json reply = answer(text);
+    const std::size_t waiting = pump_->ready();
+    if (reply.is_null() || waiting > kMaxWaitingMessages) return;
+    pump_->add({waiting == kMaxWaitingMessages ? omni_error(kTooManyReplies) : std::move(reply)});
   }
 
   Json answer(const std::string& text) {
