@@ -272,7 +272,9 @@ bool Session::over() const {
 
 void Session::let_go() {
   plan_.reset();
-  request_.video.reset();
+  std::shared_ptr<const DrivingVideo> video;  // goes after the lock, perhaps with its file
+  const std::scoped_lock lock(mutex_);
+  video.swap(request_.video);
 }
 
 Inbox Session::take_inbox() {

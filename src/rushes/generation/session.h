@@ -65,7 +65,12 @@ class Session {
   Session(Request request, const VideoFormat& format, Past past);
 
   const SessionId& id() const noexcept { return id_; }
+  /// Its driving video goes with the session's end: whoever wants all of it takes a copy.
   const Request& request() const noexcept { return request_; }
+  Request copy_of_request() const {
+    const std::scoped_lock lock(mutex_);
+    return request_;
+  }
   const VideoFormat& format() const noexcept { return format_; }
   std::chrono::system_clock::time_point created() const noexcept { return created_; }
   Stream& stream() noexcept { return *stream_; }

@@ -111,7 +111,7 @@ Hosted SessionStore::fork(const SessionId& id, std::optional<std::string> prompt
           made.blocks, blocks.value_or(0), id.text());
   if (prompt) require_takes_prompts(source);
   require_room();
-  generation::Request request = source.session->request();
+  generation::Request request = source.session->copy_of_request();
   request.max_lead_seconds = source.session->max_lead();
   auto plan = models_->model(source.model)->plan(request);
   Hosted entry =

@@ -134,7 +134,7 @@ const Hosted& Heads::listening(Head& head) {
   if (head.newest().session->format().speech_hz > 0 && head.newest().session->over() &&
       head.newest().video->status().ended) {
     head.error();  // remembers why the session before failed
-    begin(head, generation::Request(head.newest().session->request()), {});
+    begin(head, head.newest().session->copy_of_request(), {});
   }
   head.bad_piece_ = false;
   return head.newest();

@@ -106,7 +106,7 @@ Response remix_video(SessionStore& sessions, const Request& request) {
   const Hosted& source = hosted_of(sessions, request);
   require(!source.lost_image, ErrorCode::conflict,
           "the video began with an image that this server no longer has; create a new video with the image");
-  generation::Request remix = source.session->request();
+  generation::Request remix = source.session->copy_of_request();
   remix.prompts = {parse_remix_request(request)};
   return json_response(
       200, video_json(sessions.create(std::move(remix), {.origin = Origin{Origin::Kind::remix, source.session->id()}}),
