@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "rushes/audio/resample.h"
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
 
@@ -136,7 +135,6 @@ const Hosted& Heads::listening(Head& head) {
     head.error();  // remembers why the session before failed
     begin(head, head.newest().session->copy_of_request(), {});
   }
-  head.bad_piece_ = false;
   return head.newest();
 }
 
@@ -191,9 +189,13 @@ bool Heads::remove(std::string_view id) {
   if (found == heads_.end()) return false;
   const Head head = std::move(found->second);
   heads_.erase(found);
+  remove_sessions(head);
+  return true;
+}
+
+void Heads::remove_sessions(const Head& head) {
   for (const Hosted& entry : head.sessions_)
     if (sessions_.has(entry.session->id())) sessions_.remove(entry.session->id());
-  return true;
 }
 
 const std::map<std::string, Head, std::less<>>& Heads::all() {
@@ -205,8 +207,7 @@ void Heads::sweep() {
   std::erase_if(heads_, [&](const auto& each) {
     const Head& head = each.second;
     if (sessions_.has(head.newest().session->id())) return false;
-    for (const Hosted& entry : head.sessions_)
-      if (sessions_.has(entry.session->id())) sessions_.remove(entry.session->id());
+    remove_sessions(head);
     return true;
   });
   for (auto& [id, head] : heads_) begin_following(head);

@@ -98,9 +98,12 @@ class Heads {
   /// Gives it a piece; the last one of an utterance lets all of it be spoken. Any thread. Throws as
   /// SpeechInput::feed().
   static void feed(const Hosted& listening, std::span<const float> samples, int64_t hz, bool is_final);
-  /// Both.
+  /// The newest piece was taken: one before it that was not sound is forgotten.
+  void take_piece(Head& head) { head.bad_piece_ = false; }
+  /// All of it.
   void feed(Head& head, std::span<const float> samples, int64_t hz, bool is_final) {
     feed(listening(head), samples, hz, is_final);
+    take_piece(head);
   }
   /// All that it will ever say: its session ends when that is spoken. Throws as feed().
   void say(Head& head, std::span<const float> samples, int64_t hz);
@@ -123,6 +126,7 @@ class Heads {
  private:
   void begin(Head& head, generation::Request request, const Watch& watch);
   void begin_following(Head& head);
+  void remove_sessions(const Head& head);
   std::string model_name() const;
 
   SessionStore& sessions_;

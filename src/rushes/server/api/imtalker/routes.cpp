@@ -98,6 +98,7 @@ class Routes {
       return true;
     });
     co_await std::move(speaking);
+    if (Head* taken = talks_->find(id)) talks_->take_piece(*taken);  // it may have been deleted meanwhile
     co_return json_response(200, {{"status", "success"},
                                   {"session_id", id},
                                   {"buffer_samples", listening.session->status().speech_samples},
