@@ -8,6 +8,7 @@
 
 #include "commands.h"
 #include "rushes/base/error.h"
+#include "rushes/base/instruction_set.h"
 #include "rushes/base/log.h"
 #include "rushes/tensor/cpu_allocator.h"
 
@@ -33,7 +34,10 @@ int main(int argc, char** argv) {
   app.add_option("--log-level", log_level, "log level: debug, info, warning, error or off")
       ->envname("RUSHES_LOG_LEVEL")
       ->capture_default_str();
-  app.parse_complete_callback([&] { rushes::log::set_level(rushes::log::parse_level(log_level)); });
+  app.parse_complete_callback([&] {
+    rushes::log::set_level(rushes::log::parse_level(log_level));
+    rushes::instruction_set();  // a wrong RUSHES_ISA is told before anything is loaded
+  });
   rushes::app::add_bench(app);
 #ifdef RUSHES_HAS_SERVER
   rushes::app::add_generate(app);

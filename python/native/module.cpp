@@ -13,6 +13,7 @@
 
 #include "generation.h"
 #include "rushes/base/error.h"
+#include "rushes/base/instruction_set.h"
 #include "rushes/base/log.h"
 #include "rushes/media/image.h"
 #include "rushes/media/video_output.h"
@@ -344,6 +345,7 @@ NB_MODULE(_core, module) {
   module.doc() = "The engine of rushes.";
   rushes::log::set_level(rushes::log::Level::warning);  // a library does not chat
   rushes::python::add_errors(module);
+  rushes::instruction_set();  // a wrong RUSHES_ISA is told here
   rushes::python::add_model(module);
   rushes::python::add_generation(module);
   rushes::python::add_output(module);

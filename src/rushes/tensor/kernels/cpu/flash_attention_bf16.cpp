@@ -1,6 +1,7 @@
 #include <ATen/native/CPUBlas.h>
 
 #include "rushes/base/error.h"
+#include "rushes/base/instruction_set.h"
 #include "rushes/tensor/kernels/cpu/flash_attention.h"
 #include "rushes/tensor/kernels/cpu/micro_gemm.h"
 #include "rushes/tensor/kernels/cpu/softmax_avx512.h"
@@ -51,8 +52,7 @@ const at::BFloat16* torch_type(const Bf16* x) { return reinterpret_cast<const at
 }  // namespace
 
 bool has_bf16_products() {
-  static const bool has = __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vl") &&
-                          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
+  static const bool has = instruction_set() == InstructionSet::avx512_bf16;
   return has;
 }
 
