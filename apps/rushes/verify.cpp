@@ -1,11 +1,13 @@
 // rushes verify: golden cases on this machine's hardware, each output's error against its tolerance.
-#include "rushes/verify/case.h"
-
 #include <fmt/ranges.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "commands.h"
 #include "rushes/base/error.h"
 #include "rushes/base/instruction_set.h"
+#include "rushes/verify/stock_deviation.h"
 
 namespace rushes::app {
 namespace {
@@ -14,6 +16,7 @@ struct Options {
   std::vector<std::string> paths;
   std::string dtype = "float32";
   std::string device = "cpu";
+  std::string stock_path;
   bool quiet = false;
 };
 
@@ -30,6 +33,22 @@ void print(const verify::CaseResult& result, bool quiet) {
       fmt::print("     {} {} {}\n", check.passed ? "ok  " : "BAD ", check.what, check.detail);
 }
 
+/// {case: {output: {max_abs, rel_l2}}}
+void write_stock_deviations(const std::vector<std::filesystem::path>& cases, const verify::Target& target,
+                            const std::string& path) {
+  const c10::InferenceMode inference;
+  std::ofstream file(path);
+  require(file.good(), ErrorCode::invalid_argument, "--stock '{}' cannot be written", path);
+  auto document = nlohmann::ordered_json::object();
+  for (const auto& directory : cases) {
+    const verify::Case loaded = verify::load_case(directory, target);
+    for (const auto& [name, deviation] : verify::stock_deviations(loaded))
+      document[loaded.name][name] = {{"max_abs", deviation.max_abs}, {"rel_l2", deviation.rel_l2}};
+  }
+  file << document.dump(1) << '\n';
+  require(file.flush().good(), ErrorCode::exhausted, "--stock '{}' could not be written", path);
+}
+
 void run(const Options& options) {
   verify::Target target;
   if (options.dtype == "bfloat16") target.dtype = at::kBFloat16;
@@ -43,6 +62,10 @@ void run(const Options& options) {
     for (auto& directory : verify::find_cases(path)) cases.push_back(std::move(directory));
   require(!cases.empty(), ErrorCode::not_found, "there is no golden case (a folder with config.json) at or below {}",
           fmt::join(options.paths, ", "));
+  if (!options.stock_path.empty()) {
+    write_stock_deviations(cases, target, options.stock_path);
+    return;
+  }
   std::size_t passed = 0;
   for (const auto& directory : cases) {
     const auto result = verify::run_case(directory, target);
@@ -65,6 +88,9 @@ void add_verify(CLI::App& app) {
       ->check(CLI::IsMember({"float32", "bfloat16"}))
       ->capture_default_str();
   command->add_option("--device", options->device, "device: cpu, cuda, cuda:1, ...")->capture_default_str();
+  command->add_option(
+      "--stock", options->stock_path,
+      "compare nothing, but measure what libtorch's operators lose in this data type, and write it as JSON");
   command->add_flag("--quiet", options->quiet, "print only each case's result, and failures in detail");
   command->callback([options] { run(*options); });
 }

@@ -25,11 +25,12 @@ void bench_talk(Report& report) {
   const std::string name = fmt::format("IMTalker renderer, {} frames of {} x {}", kFrames, side, side);
   if (setup.quick || !report.wants(name)) return;
   const tensor::WeightMap weights =
-      imtalker::random_weights(imtalker::parameter_shapes(config)).to(setup.dtype).to(setup.device);
+      imtalker::renderer_weights_in(setup.dtype, imtalker::random_weights(imtalker::parameter_shapes(config)))
+          .to(setup.device);
   const imtalker::Renderer renderer(config, weights);
-  const at::Tensor picture = at::rand({1, 3, side, side}, setup.floats()).to(setup.dtype);
+  const at::Tensor picture = at::rand({1, 3, side, side}, setup.floats());
   const imtalker::Portrait portrait = renderer.portrait(picture);
-  const at::Tensor motion = at::randn({kFrames, config.dim_motion}, setup.floats()).to(setup.dtype);
+  const at::Tensor motion = at::randn({kFrames, config.dim_motion}, setup.floats());
   Operation operation{.name = name, .flop = kFrames * kFlopPerFrame, .tolerance = 0.1};
   operation.candidates.push_back({"rushes", [&] { return renderer.render(motion, portrait); }});
   operation.candidates.push_back({"ours with stock attention", [&] {

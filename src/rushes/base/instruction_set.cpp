@@ -49,7 +49,7 @@ const Level* level_named(std::string_view word) {
 
 /// The variable's word; none where it is unset or empty.
 std::optional<std::string_view> wanted() {
-  const char* word = ::getenv(kVariable);
+  const char* word = ::getenv(kVariable);  // NOLINT(concurrency-mt-unsafe): nothing here writes it later
   return word == nullptr || *word == '\0' ? std::nullopt : std::optional<std::string_view>(word);
 }
 
@@ -65,9 +65,11 @@ std::vector<std::string_view> names(const std::vector<InstructionSet>& sets) {
   const auto word = wanted();
   const Level* level = word ? level_named(*word) : nullptr;
   if (level == nullptr || !processor_has(level->set)) return;
+  // NOLINTBEGIN(concurrency-mt-unsafe): there are no threads yet
   ::setenv("ATEN_CPU_CAPABILITY", level->aten, 1);
   ::setenv("ONEDNN_MAX_CPU_ISA", level->onednn, 1);
   ::setenv("MKL_ENABLE_INSTRUCTIONS", level->mkl, 1);
+  // NOLINTEND(concurrency-mt-unsafe)
 }
 
 InstructionSet decided() {

@@ -16,7 +16,7 @@ class InstructionSetDeathTest : public testing::Test {
 
   /// What a process with RUSHES_ISA=word computes with, or its error, on standard error.
   [[noreturn]] static void tell(const char* word) {
-    ::setenv("RUSHES_ISA", word, 1);
+    ::setenv("RUSHES_ISA", word, 1);  // NOLINT(concurrency-mt-unsafe): a process of its own
     try {
       fmt::print(stderr, "uses {}.\n", name(instruction_set()));
     } catch (const Error& error) {

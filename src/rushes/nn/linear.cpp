@@ -79,7 +79,7 @@ at::Tensor Linear::operator()(const at::Tensor& x, Activation activation) const 
                             .out = out.mutable_data_ptr<float>()});
     return out;
   }
-  if (x.scalar_type() == at::kBFloat16 && !kernels::has_bf16_products())
+  if (x.scalar_type() == at::kBFloat16 && !kernels::has_bf16_products() && !StockOperators::wanted())
     return bfloat16_by_float32(x, weight_, bias_, gelu ? kernels::Activation::gelu_tanh : kernels::Activation::none);
   const at::Tensor y = at::linear(x, weight_, bias_);
   if (!gelu) return y;

@@ -1,5 +1,6 @@
-// For benchmarks: while one of these lives, attention and narrow linear layers on its thread run by libtorch's
-// operators.
+// For benchmarks, and to measure what a dtype costs a model whoever computes it: while one of these lives, attention,
+// linear layers and, where made meanwhile, convolutions on its thread run by libtorch's operators, with the dtype of
+// the weights throughout.
 #pragma once
 
 namespace rushes::nn {

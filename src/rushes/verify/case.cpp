@@ -6,10 +6,12 @@
 #include <cmath>
 #include <fstream>
 #include <limits>
+#include <optional>
 
 #include "rushes/base/error.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/tensor/safetensors.h"
+#include "rushes/verify/stock_deviation.h"
 
 namespace rushes::verify {
 namespace {
@@ -48,7 +50,9 @@ void load_tensors(Case& loaded) {
   }
   for (const auto& [name, source] : borrowed.items()) {
     const auto other = tensor::load_safetensors(loaded.directory / source.at("file").get<std::string>());
-    loaded.inputs.insert_or_assign(name, to_target(other.at(source.value("tensor", name)), loaded.target));
+    const at::Tensor& value = other.at(source.value("tensor", name));
+    loaded.inputs.insert_or_assign(name, to_target(value, loaded.target));
+    loaded.recorded.insert_or_assign(name, value.to(loaded.target.device));
   }
 }
 
@@ -71,16 +75,33 @@ Bound bound_of(const json& config, const std::string& name) {
   return bound;
 }
 
-/// Largest rel_l2 that a bfloat16 run may have (Note: kBfloat16Factor).
-double bfloat16_bound(const json& config, const std::string& name) {
-  const json deviations =
-      config.value("statistics", json::object()).value("bfloat16_reference_deviation", json::object());
-  if (deviations.contains(name) && deviations[name].contains("rel_l2"))
-    return std::max(kBfloat16Factor * deviations[name]["rel_l2"].get<double>(), 0.004);  // half a bf16 step of rounding
-  return kBfloat16DefaultRelL2;
-}
+/// Largest rel_l2 of each output that a bfloat16 run may have (Note: kBfloat16Factor).
+class Bfloat16Bounds {
+ public:
+  explicit Bfloat16Bounds(const Case& c)
+      : case_(c),
+        recorded_(c.config.value("statistics", json::object()).value("bfloat16_reference_deviation", json::object())) {}
 
-TensorResult compare(const Case& c, const std::string& name, const at::Tensor& wanted, const at::Tensor* got) {
+  double of(const std::string& name) {
+    if (recorded_.contains(name) && recorded_[name].contains("rel_l2"))
+      return at_least_rounding(recorded_[name]["rel_l2"].get<double>());
+    if (!measured_) measured_ = stock_deviations(case_);
+    const auto found = measured_->find(name);
+    return at_least_rounding(found == measured_->end() ? 0.0 : found->second.rel_l2);
+  }
+
+ private:
+  static double at_least_rounding(double rel_l2) {
+    return std::max(kBfloat16Factor * rel_l2, 0.004);  // half a bf16 step of rounding
+  }
+
+  const Case& case_;
+  json recorded_;
+  std::optional<std::map<std::string, Deviation>> measured_;  // when first asked: it takes as long as the case
+};
+
+TensorResult compare(const Case& c, const std::string& name, const at::Tensor& wanted, const at::Tensor* got,
+                     Bfloat16Bounds& bfloat16_bounds) {
   TensorResult result{name, false, std::nan(""), std::nan(""), std::numeric_limits<double>::infinity(), ""};
   if (got == nullptr || !got->defined()) {
     result.detail = "not produced";
@@ -118,13 +139,14 @@ TensorResult compare(const Case& c, const std::string& name, const at::Tensor& w
     result.passed = share >= bound.fraction;
     // 8-bit pictures of a bfloat16 run come from rounded inputs: judged by rel_l2. Indices and counts stay exact.
     if (c.target.dtype != at::kFloat && (bound.atol > 0 || wanted.scalar_type() == at::kByte)) {
-      result.passed = result.rel_l2 <= bfloat16_bound(c.config, name);
-      result.worst_ratio = result.rel_l2 / bfloat16_bound(c.config, name);
+      const double allowed_rel = bfloat16_bounds.of(name);
+      result.passed = result.rel_l2 <= allowed_rel;
+      result.worst_ratio = result.rel_l2 / allowed_rel;
     }
     if (!result.passed)
       result.detail = fmt::format("{:.4f} of the elements within atol {} rtol {}", share, bound.atol, bound.rtol);
   } else {
-    const double allowed_rel = bfloat16_bound(c.config, name);
+    const double allowed_rel = bfloat16_bounds.of(name);
     result.worst_ratio = result.rel_l2 / allowed_rel;
     result.passed = result.rel_l2 <= allowed_rel;
     if (!result.passed) result.detail = fmt::format("rel_l2 {:.3g}, allowed {:.3g}", result.rel_l2, allowed_rel);
@@ -139,6 +161,11 @@ const at::Tensor& Case::input(const std::string& tensor_name) const {
   require(found != inputs.end(), ErrorCode::corrupt_data, "case '{}' of kind '{}' has no input tensor '{}'", name, kind,
           tensor_name);
   return found->second;
+}
+
+const at::Tensor& Case::exact_input(const std::string& tensor_name) const {
+  input(tensor_name);  // for its error
+  return recorded.at(tensor_name);
 }
 
 Case load_case(const fs::path& directory, const Target& target) {
@@ -159,6 +186,7 @@ Case load_case(const fs::path& directory, const Target& target) {
     if (loaded.config.contains("weights_prefix"))
       weights = weights.under(loaded.config["weights_prefix"].get<std::string>());
     loaded.weights = weights.to(target.dtype).to(target.device);
+    loaded.exact_weights = weights.to(target.device);
   }
   load_tensors(loaded);
   return loaded;
@@ -178,9 +206,11 @@ CaseResult run_case(const fs::path& directory, const Target& target) {
             c.kind, c.system);
     Produced produced = runner->second(c);
     result.checks = std::move(produced.checks);
+    Bfloat16Bounds bfloat16_bounds(c);
     for (const auto& [name, wanted] : c.expected) {
       const auto got = produced.tensors.find(name);
-      result.tensors.push_back(compare(c, name, wanted, got == produced.tensors.end() ? nullptr : &got->second));
+      result.tensors.push_back(
+          compare(c, name, wanted, got == produced.tensors.end() ? nullptr : &got->second, bfloat16_bounds));
     }
     // A case without anything to compare proves nothing.
     require(!result.tensors.empty() || !result.checks.empty(), ErrorCode::internal, "nothing was compared");

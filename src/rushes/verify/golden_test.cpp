@@ -1,4 +1,4 @@
-// Every golden case of the project at its float32 tolerance, one test each.
+// Every golden case of the project at its float32 tolerance and at its bfloat16 bound, one test each.
 #include <gtest/gtest.h>
 
 #include "rushes/verify/case.h"
@@ -8,8 +8,7 @@ namespace {
 
 class Golden : public testing::TestWithParam<std::filesystem::path> {};
 
-TEST_P(Golden, passes_in_float32) {
-  const CaseResult result = run_case(GetParam(), Target{});
+void expect_passed(const CaseResult& result) {
   EXPECT_TRUE(result.error.empty()) << result.error;
   for (const TensorResult& tensor : result.tensors)
     EXPECT_TRUE(tensor.passed) << tensor.name << ": max abs error " << tensor.max_abs_error << ", "
@@ -17,6 +16,10 @@ TEST_P(Golden, passes_in_float32) {
   for (const Check& check : result.checks) EXPECT_TRUE(check.passed) << check.what << ": " << check.detail;
   EXPECT_TRUE(result.passed);
 }
+
+TEST_P(Golden, passes_in_float32) { expect_passed(run_case(GetParam(), Target{})); }
+
+TEST_P(Golden, passes_in_bfloat16) { expect_passed(run_case(GetParam(), Target{.dtype = at::kBFloat16})); }
 
 std::string test_name(const testing::TestParamInfo<std::filesystem::path>& info) {
   return info.param.parent_path().filename().string() + "_" + info.param.filename().string();

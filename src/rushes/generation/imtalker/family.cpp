@@ -22,17 +22,20 @@ namespace {
 // Above this a chunk takes so long that warming up costs more than it saves.
 constexpr int64_t kWarmUpParameters = 100'000'000;
 
-/// dtype auto is float32: the published pipeline knows nothing else.
+/// dtype auto is float32: the published pipeline knows nothing else. With bfloat16 only the renderer's frame decoder
+/// computes in it: speech becomes motion, and pictures become boxes, in float32, which is a small part of the work.
 TalkWeights load_weights(const TalkDirectory& model, const ModelOptions& options) {
   const tensor::Placement placement =
       tensor::place(options.device, options.dtype == "auto" ? "float32" : options.dtype, 0);
   TalkWeights weights;
-  weights.renderer = placement.put(imtalker::load_renderer(model.renderer, model.renderer_config));
+  const tensor::Placement exact{placement.device, at::kFloat};
+  weights.renderer =
+      imtalker::renderer_weights_in(placement.dtype, imtalker::load_renderer(model.renderer, model.renderer_config))
+          .to(placement.device);
   imtalker::GeneratorWeights generator = imtalker::load_generator(model.motion_generator, model.generator_config);
-  weights.motion_generator = placement.put(generator.generator);
-  weights.audio_encoder =
-      placement.put(wav2vec::load(model.audio_encoder, model.audio_config, generator.audio_encoder));
-  if (model.face_detector) weights.face_detector = placement.put(imtalker::load_face_detector(*model.face_detector));
+  weights.motion_generator = exact.put(generator.generator);
+  weights.audio_encoder = exact.put(wav2vec::load(model.audio_encoder, model.audio_config, generator.audio_encoder));
+  if (model.face_detector) weights.face_detector = exact.put(imtalker::load_face_detector(*model.face_detector));
   return weights;
 }
 

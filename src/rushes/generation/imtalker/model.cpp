@@ -86,7 +86,7 @@ TalkParts::TalkParts(const TalkDirectory& model, const TalkWeights& weights)
       generator(model.generator_config, weights.motion_generator),
       encoder(model.audio_config, weights.audio_encoder),
       defaults(model.defaults),
-      like(weights.renderer.tensors().begin()->second.options().requires_grad(std::nullopt)) {
+      like(weights.renderer.tensors().begin()->second.options().dtype(at::kFloat).requires_grad(std::nullopt)) {
   if (!weights.face_detector.tensors().empty()) detector.emplace(weights.face_detector);
 }
 
@@ -115,11 +115,10 @@ TalkModel::TalkModel(const TalkDirectory& model, const TalkWeights& weights)
                     {"motion_generator", "FMGenerator", weights.motion_generator.parameter_count()},
                     {"audio_encoder", "Wav2Vec2Model", weights.audio_encoder.parameter_count()}};
   card_.is_small = parts_->like.device().is_cpu() && parameter_count(card_) < kSmallParameters;
-  card_.description =
-      fmt::format("{}: talking heads of {}x{} at {} fps, {:.1f} M parameters, {} on {}{}", card_.name, shape_.side,
-                  shape_.side, shape_.fps, static_cast<double>(weights.parameter_count()) / 1e6,
-                  tensor::dtype_name(c10::typeMetaToScalarType(parts_->like.dtype())), parts_->like.device().str(),
-                  parts_->detector ? ", with face detector" : "");
+  card_.description = fmt::format(
+      "{}: talking heads of {}x{} at {} fps, {:.1f} M parameters, {} on {}{}", card_.name, shape_.side, shape_.side,
+      shape_.fps, static_cast<double>(weights.parameter_count()) / 1e6, tensor::dtype_name(parts_->renderer.dtype()),
+      parts_->like.device().str(), parts_->detector ? ", with face detector" : "");
 }
 
 Capabilities TalkModel::capabilities() const { return talk_capabilities(); }

@@ -13,7 +13,8 @@
 
 namespace rushes::generation {
 
-/// The weights of all parts, in the dtype that they compute in.
+/// The weights of all parts, in the dtypes that they compute in: the renderer's as renderer_weights_in() has them, the
+/// others float32.
 struct TalkWeights {
   tensor::WeightMap renderer, motion_generator, audio_encoder;
   tensor::WeightMap face_detector;  // empty: pictures are cut in their centre
@@ -34,7 +35,7 @@ struct TalkParts {
   wav2vec::Encoder encoder;
   std::optional<imtalker::FaceDetector> detector;
   TalkDefaults defaults;
-  at::TensorOptions like;  // dtype and device of the networks
+  at::TensorOptions like;  // float32 on the device of the networks: what they are given
 };
 
 class TalkModel final : public Model, public FaceCrop {

@@ -204,6 +204,15 @@ GeneratorWeights load_generator(const fs::path& file, const GeneratorConfig& con
           found.under("audio_encoder.wav2vec2.")};
 }
 
+WeightMap renderer_weights_in(at::ScalarType dtype, const WeightMap& weights) {
+  WeightMap placed;
+  for (const auto& [key, tensor] : weights.tensors()) {
+    const bool follows = key.starts_with("frame_decoder.") && key.find(".norm.norm.") == std::string::npos;
+    placed.set(key, tensor.to(follows ? dtype : at::kFloat));
+  }
+  return placed;
+}
+
 WeightMap load_face_detector(const fs::path& file) { return tensor::load_checkpoint(file).tensors; }
 
 }  // namespace rushes::imtalker

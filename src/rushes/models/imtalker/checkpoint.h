@@ -31,6 +31,11 @@ struct GeneratorWeights {
 /// load_renderer().
 GeneratorWeights load_generator(const std::filesystem::path& file, const GeneratorConfig& config);
 
+/// The renderer's weights for computing with `dtype`. Only the frame decoder follows it, which does most of the work of
+/// a frame, its normalisation statistics excepted. What decides where a thing is stays float32: the motion, the maps
+/// that are compared to find the best matches, and the portrait that both depend on, which is encoded once.
+tensor::WeightMap renderer_weights_in(at::ScalarType dtype, const tensor::WeightMap& weights);
+
 /// Weights of the face detector, a plain dictionary. FaceDetector checks its keys.
 tensor::WeightMap load_face_detector(const std::filesystem::path& file);
 

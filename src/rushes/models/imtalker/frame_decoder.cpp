@@ -20,13 +20,13 @@ FrameDecoder::FrameDecoder(const RendererConfig& config, const tensor::WeightMap
 at::Tensor FrameDecoder::forward(const std::vector<at::Tensor>& aligned) const {
   require(aligned.size() == levels_.size() + 1, ErrorCode::invalid_argument,
           "the frame decoder expects aligned features of {} levels, got {}", levels_.size() + 1, aligned.size());
-  at::Tensor x = aligned[0];
+  at::Tensor x = aligned[0].to(dtype());
   for (std::size_t i = 0; i < levels_.size(); ++i) {
     const Level& level = levels_[i];
-    x = level.attention.forward(level.merge(at::cat({level.up(x), aligned[i + 1]}, 1)));
+    x = level.attention.forward(level.merge(at::cat({level.up(x), aligned[i + 1].to(dtype())}, 1)));
   }
   x = at::conv2d(at::leaky_relu(x, 0.2), final_weight_, final_bias_, 1, 1);
-  return at::sigmoid(at::pixel_shuffle(x, 2));
+  return at::sigmoid(at::pixel_shuffle(x, 2).to(at::kFloat));  // bfloat16 near 1 has steps of a whole pixel level
 }
 
 }  // namespace rushes::imtalker

@@ -16,8 +16,11 @@ class FrameDecoder {
  public:
   /// Keys upconv_blocks.{i}.*, resblocks.{i}.*, transformer_blocks.{i}.*, final_conv.1.*.
   FrameDecoder(const RendererConfig& config, const tensor::WeightMap& weights);
-  /// aligned [B, width, side, side] of every level, coarsest first. Returns pictures [B, 3, S, S] in (0, 1).
+  /// aligned [B, width, side, side] of every level, coarsest first, any floating dtype. Returns pictures [B, 3, S, S]
+  /// in (0, 1), float32.
   at::Tensor forward(const std::vector<at::Tensor>& aligned) const;
+  /// What it computes with.
+  at::ScalarType dtype() const { return final_weight_.scalar_type(); }
 
  private:
   struct Level {

@@ -57,6 +57,22 @@ TEST(ImtalkerRenderer, cores_that_share_a_batch_give_the_frames_of_one_core) {
   EXPECT_TRUE(at::allclose(shared, alone, 1e-3, 1e-4));
 }
 
+TEST(ImtalkerRenderer, in_bfloat16_motion_and_matches_are_those_of_float32) {
+  const c10::InferenceMode inference;
+  const tensor::WeightMap weights = random_weights(parameter_shapes(kRenderer));
+  const Renderer exact(kRenderer, weights), half(kRenderer, renderer_weights_in(at::kBFloat16, weights));
+  EXPECT_EQ(half.dtype(), at::kBFloat16);
+  const at::Tensor picture = at::rand({1, 3, 128, 128});
+  const Portrait wanted = exact.portrait(picture), got = half.portrait(picture);
+  EXPECT_TRUE(at::equal(got.motion, wanted.motion));
+  EXPECT_TRUE(at::equal(got.identity, wanted.identity));
+  for (std::size_t level = 0; level < wanted.source.coarse.size(); ++level)
+    EXPECT_TRUE(at::equal(got.source.coarse[level].k, wanted.source.coarse[level].k)) << level;
+  const at::Tensor motion = at::randn({2, 4}), frames = half.render(motion, got), whole = exact.render(motion, wanted);
+  EXPECT_EQ(frames.scalar_type(), at::kFloat);
+  EXPECT_LT(((frames - whole).norm() / whole.norm()).item<double>(), 0.02);
+}
+
 TEST(ImtalkerRenderer, trained_weights_get_gradients_and_give_the_same_frames) {
   const at::Tensor picture = at::rand({1, 3, 128, 128}), motion = at::randn({1, 4});
   const Renderer packed(kRenderer, random_weights(parameter_shapes(kRenderer)));

@@ -29,11 +29,14 @@ class Renderer {
   /// Motion latents of pictures [B, 3, S, S] in [0, 1]: what drives a frame in video-driven use. Returns [B,
   /// dim_motion].
   at::Tensor motion(const at::Tensor& pictures) const { return motion_encoder_.forward(pictures); }
-  /// motion [B, dim_motion], before adaptation. Returns frames [B, 3, S, S] in (0, 1), each as if rendered alone. On
-  /// the CPU without gradients the cores share the frames, which costs less than to meet at the end of each operator.
+  /// motion [B, dim_motion], before adaptation. Returns frames [B, 3, S, S] in (0, 1), float32, each as if rendered
+  /// alone. On the CPU without gradients the cores share the frames, which costs less than to meet at the end of each
+  /// operator.
   at::Tensor render(const at::Tensor& motion, const Portrait& portrait) const;
 
   const RendererConfig& config() const noexcept { return config_; }
+  /// What frames are computed with.
+  at::ScalarType dtype() const { return frame_decoder_.dtype(); }
 
  private:
   at::Tensor render_together(const at::Tensor& motion, const Portrait& portrait) const;

@@ -1,6 +1,7 @@
 #include "rushes/models/wan/conv_compute.h"
 
 #include "rushes/base/instruction_set.h"
+#include "rushes/nn/stock_operators.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::wan {
@@ -8,6 +9,7 @@ namespace rushes::wan {
 ConvCompute conv_compute(const tensor::WeightMap& weights, std::string_view any_key) {
   const at::Tensor& weight = weights.at(any_key);
   if (weights.trainable()) return {weight.scalar_type(), true, false};
+  if (nn::StockOperators::wanted()) return {weight.scalar_type(), false, false};
   const at::ScalarType dtype = weight.scalar_type();
   // Without these instructions libtorch's half-precision convolutions are plain loops: 1 GFLOP/s where float32 has 80.
   const bool widen = weight.is_cpu() && (dtype == at::kHalf ||

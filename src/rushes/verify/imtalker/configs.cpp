@@ -1,5 +1,6 @@
 #include "rushes/verify/imtalker/configs.h"
 
+#include "rushes/models/imtalker/checkpoint.h"
 #include "rushes/models/imtalker/face_crop.h"
 #include "rushes/tensor/ops.h"
 
@@ -74,6 +75,14 @@ at::Tensor Speaker::features(const at::Tensor& wave) const {
 
 at::Tensor network_picture(const at::Tensor& pixels, const Target& target) {
   return imtalker::pixels_to_frames(pixels).to(target.device, target.dtype);
+}
+
+at::Tensor exact_picture(const Case& c, const std::string& name) {
+  return network_picture(c.input(name), {.device = c.target.device});
+}
+
+tensor::WeightMap renderer_weights(const Case& c, const std::string& prefix) {
+  return imtalker::renderer_weights_in(c.target.dtype, c.exact_weights.under(prefix));
 }
 
 }  // namespace rushes::verify

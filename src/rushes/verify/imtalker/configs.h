@@ -33,4 +33,9 @@ struct Speaker {
 /// Pictures [H, W, 3] or [T, H, W, 3] uint8 as the networks take them: [B, 3, H, W] in [0, 1], in the case's dtype.
 at::Tensor network_picture(const at::Tensor& pixels, const Target& target);
 
+/// A picture of the case as a whole model takes it: the same in float32, whatever the case's dtype.
+at::Tensor exact_picture(const Case& c, const std::string& name);
+/// The renderer's weights with this prefix, in the dtypes that it computes in.
+tensor::WeightMap renderer_weights(const Case& c, const std::string& prefix = "");
+
 }  // namespace rushes::verify

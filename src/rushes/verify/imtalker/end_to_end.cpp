@@ -17,9 +17,9 @@ using imtalker::MotionContext;
 /// A case's portrait and its models; weights with the prefixes of the published files.
 struct Talker {
   explicit Talker(const Case& c)
-      : speaker(c.hyper, c.weights.under("model.")),
-        renderer(renderer_config(c.hyper.at("renderer")), c.weights.under("gen.")),
-        portrait(renderer.portrait(network_picture(c.input("in.source"), c.target))),
+      : speaker(c.hyper, c.exact_weights.under("model.")),
+        renderer(renderer_config(c.hyper.at("renderer")), renderer_weights(c, "gen.")),
+        portrait(renderer.portrait(exact_picture(c, "in.source"))),
         options(motion_options(c.hyper)) {}
 
   imtalker::Motion speak(const at::Tensor& wave, tensor::RandomStream& noise,
@@ -135,12 +135,11 @@ Produced e2e_streamer(const Case& c) {
 
 Produced e2e_video_driven(const Case& c) {
   constexpr int64_t kMaskSide = 512, kMaskMargin = 32;
-  const imtalker::Renderer renderer(renderer_config(c.hyper.at("renderer")), c.weights.under("gen."));
-  const imtalker::Portrait portrait = renderer.portrait(network_picture(c.input("in.source"), c.target));
+  const imtalker::Renderer renderer(renderer_config(c.hyper.at("renderer")), renderer_weights(c, "gen."));
+  const imtalker::Portrait portrait = renderer.portrait(exact_picture(c, "in.source"));
   const std::vector<int64_t> at = c.hyper.at("coords");
   const at::Tensor full = imtalker::pixels_to_frames(c.input("in.full")).to(c.target.device);
-  const at::Tensor faces =
-      renderer.render(renderer.motion(network_picture(c.input("in.driving"), c.target)), portrait).to(at::kFloat);
+  const at::Tensor faces = renderer.render(renderer.motion(exact_picture(c, "in.driving")), portrait);
   const at::Tensor pasted = imtalker::paste_back(faces, full, {at.at(0), at.at(1), at.at(2), at.at(3)},
                                                  imtalker::border_mask(kMaskSide, kMaskMargin));
   return {

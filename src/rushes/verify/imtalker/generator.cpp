@@ -26,7 +26,7 @@ Produced cond_projection(const Case& c) {
 
 Produced time_embedding(const Case& c) {
   const imtalker::TimeEmbedding embedding(c.weights.under("fmt.t_embedder."));
-  return {{{"out.emb", embedding.forward(c.recorded.at("in.t"))}}, {}};
+  return {{{"out.emb", embedding.forward(c.exact_input("in.t"))}}, {}};
 }
 
 Produced rope(const Case& c) {
@@ -55,7 +55,7 @@ imtalker::FlowTransformer flow_transformer(const Case& c) {
 Produced fmt_forward(const Case& c) {
   const auto model = flow_transformer(c);
   const imtalker::MotionContext past{c.input("in.prev_x"), conditions(c, "in.prev_")};
-  return {{{"out.velocity_full", model.forward(c.recorded.at("in.t").item<float>(), c.input("in.x"),
+  return {{{"out.velocity_full", model.forward(c.exact_input("in.t").item<float>(), c.input("in.x"),
                                                conditions(c, "in."), past, c.input("in.ref_x"))}},
           {}};
 }
@@ -66,7 +66,7 @@ Produced fmt_cfg(const Case& c) {
   Produced produced;
   for (const json& scale : c.hyper.at("scales"))
     produced.tensors["out.v_cfg_" + scale.dump()] = model.guided(
-        c.recorded.at("in.t").item<float>(), c.input("in.x"), conditions(c, "in."), past, c.input("in.ref_x"), scale);
+        c.exact_input("in.t").item<float>(), c.input("in.x"), conditions(c, "in."), past, c.input("in.ref_x"), scale);
   return produced;
 }
 
@@ -99,14 +99,15 @@ void put_context(Produced& produced, const imtalker::MotionContext& context) {
   produced.tensors["out.ctx_prev_cam"] = context.conditions.cam;
 }
 
+/// Motion is made in float32 whatever the dtype of the pictures: weights and inputs as recorded.
 Produced fm_sample(const Case& c) {
-  const Speaker speaker(c.hyper, c.weights);
+  const Speaker speaker(c.hyper, c.exact_weights);
   const auto optional = [&](const char* name) {
-    return c.has_input(name) ? std::optional(c.input(name)) : std::nullopt;
+    return c.has_input(name) ? std::optional(c.exact_input(name)) : std::nullopt;
   };
   tensor::RandomStream noise(c.hyper.at("seed").get<uint64_t>());
-  const imtalker::Motion motion = speaker.generator.sample({.audio_features = speaker.features(c.input("in.a")),
-                                                            .reference = c.input("in.ref_x"),
+  const imtalker::Motion motion = speaker.generator.sample({.audio_features = speaker.features(c.exact_input("in.a")),
+                                                            .reference = c.exact_input("in.ref_x"),
                                                             .gaze = optional("in.gaze"),
                                                             .pose = optional("in.pose"),
                                                             .cam = optional("in.cam")},
@@ -117,14 +118,15 @@ Produced fm_sample(const Case& c) {
 }
 
 Produced fm_stream_context(const Case& c) {
-  const Speaker speaker(c.hyper, c.weights);
+  const Speaker speaker(c.hyper, c.exact_weights);
   tensor::RandomStream noise(c.hyper.at("seed").get<uint64_t>());
   Produced produced;
   imtalker::MotionContext context = speaker.generator.no_past(1);
   for (int64_t i = 0; c.has_input(fmt::format("in.a{}", i)); ++i) {
-    const imtalker::Motion motion = speaker.generator.sample(
-        {.audio_features = speaker.features(c.input(fmt::format("in.a{}", i))), .reference = c.input("in.ref_x")},
-        motion_options(c.hyper), noise, &context);
+    const imtalker::Motion motion =
+        speaker.generator.sample({.audio_features = speaker.features(c.exact_input(fmt::format("in.a{}", i))),
+                                  .reference = c.exact_input("in.ref_x")},
+                                 motion_options(c.hyper), noise, &context);
     produced.tensors[fmt::format("out.motion_{}", i)] = motion.latents;
     context = motion.context;
   }
@@ -133,8 +135,9 @@ Produced fm_stream_context(const Case& c) {
 }
 
 Produced fm_window_equivalence(const Case& c) {
-  const imtalker::MotionGenerator generator(generator_config(c.hyper.at("generator"), c.weights), c.weights);
-  const at::Tensor &features = c.input("in.audio_features"), &reference = c.input("in.ref_x");
+  const imtalker::MotionGenerator generator(generator_config(c.hyper.at("generator"), c.exact_weights),
+                                            c.exact_weights);
+  const at::Tensor &features = c.exact_input("in.audio_features"), &reference = c.exact_input("in.ref_x");
   const imtalker::MotionOptions options = motion_options(c.hyper);
   const auto seed = c.hyper.at("seed").get<uint64_t>();
   tensor::RandomStream noise(seed), same_noise(seed);

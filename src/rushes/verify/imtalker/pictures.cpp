@@ -28,7 +28,7 @@ at::Tensor as_rows(const std::vector<FaceBox>& boxes) {
 }
 
 Produced face_detector_s3fd(const Case& c) {
-  const imtalker::FaceDetections found = imtalker::FaceDetector(c.weights).detect(c.input("in.image"));
+  const imtalker::FaceDetections found = imtalker::FaceDetector(c.exact_weights).detect(c.input("in.image"));
   return {{{"out.candidates", at::full({}, found.candidates, at::TensorOptions(at::kLong))},
            {"out.after_nms", as_rows(found.distinct)},
            {"out.boxes", as_rows(found.faces)}},
