@@ -33,7 +33,7 @@ struct Options {
   ProfilingOptions profiling;
   std::string size, image, output = "rushes.mp4", format = "auto";
   int quality = 20, threads = 0;
-  bool quiet = false;
+  bool quiet = false, silent_audio = true;
 };
 
 constexpr std::size_t kMaxPromptArgument = 64 << 10;  // beyond this it is a file given by mistake
@@ -99,7 +99,9 @@ media::VideoOutputOptions output_options(const Options& options, const Request& 
           .width = format.width,
           .height = format.height,
           .fps = format.fps,
-          .quality = options.quality};
+          .quality = options.quality,
+          .audio_hz = format.audio_hz,
+          .silent_audio = options.silent_audio};
 }
 
 void run(const Options& options, bool segments_given) {
@@ -158,6 +160,7 @@ void add_output_options(CLI::App& command, Options& options) {
   command.add_option("--quality", options.quality, "quality of H.264: 0 (lossless) to 51 (worst)")
       ->check(CLI::Range(0, 51))
       ->capture_default_str();
+  add_silent_audio_option(command, options.silent_audio);
   command.add_flag("-q,--quiet", options.quiet, "do not print progress");
 }
 

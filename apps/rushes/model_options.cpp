@@ -95,6 +95,12 @@ void add_model_options(CLI::App& command, generation::ModelOptions& options) {
       ->capture_default_str();
 }
 
+void add_silent_audio_option(CLI::App& command, bool& silent_audio) {
+  command.add_flag("--silent-audio,!--no-silent-audio", silent_audio,
+                   "over RTMP, send silence where the video has no sound (default; most sites refuse a stream without "
+                   "sound)");
+}
+
 void add_threads_option(CLI::App& command, int& threads, const std::string& by_default) {
   command.add_option("--threads", threads, "CPU cores for the model (default: " + by_default + ")")
       ->check(CLI::Range(1, 1024));

@@ -36,7 +36,7 @@ struct Options {
   std::string image, audio, video, output = "talk.mp4", format = "auto";
   int64_t rate = 16'000, channels = 1;
   int quality = 20, threads = 0;
-  bool live = false, quiet = false;
+  bool live = false, quiet = false, silent_audio = true;
 };
 
 Request make_request(const Options& options) {
@@ -73,8 +73,8 @@ class LiveSpeech {
     }
     uint8_t piece[1 << 15];
     const ssize_t count = ::read(STDIN_FILENO, piece, sizeof piece);
-    require(count >= 0 || errno == EINTR || errno == EAGAIN, ErrorCode::unavailable, "reading standard input: {}",
-            std::strerror(errno));
+    if (count < 0 && errno != EINTR && errno != EAGAIN)
+      fail(ErrorCode::unavailable, "reading standard input: {}", std::strerror(errno));
     if (count == 0) {
       inbox.speech = resampler_.flush();
       inbox.end_of_speech = true;
@@ -139,7 +139,8 @@ void run(const Options& options) {
                                                 .height = format.height,
                                                 .fps = format.fps,
                                                 .quality = options.quality,
-                                                .audio_hz = format.audio_hz});
+                                                .audio_hz = format.audio_hz,
+                                                .silent_audio = options.silent_audio});
   const auto generator = model->start(std::move(plan));
   Recorded recorded;
   {
@@ -176,11 +177,14 @@ void add_talk(CLI::App& app) {
       ->check(CLI::Range(1, 32))
       ->capture_default_str();
   command
-      ->add_option("-o,--output", options->output,
-                   "output: .mp4 with audio, or frames without audio: .y4m, .rgb, .png, - for standard output")
+      ->add_option(
+          "-o,--output", options->output,
+          "output: .mp4 or an address rtmp://host/application/stream with audio, or frames without audio: .y4m, "
+          ".rgb, .png, - for standard output")
       ->capture_default_str();
   command->add_option("--format", options->format, "output format: auto, mp4, y4m, rgb24 or png")
       ->capture_default_str();
+  add_silent_audio_option(*command, options->silent_audio);
   command->add_option("--seed", request.seed, "random seed; the same seed gives the same video")->capture_default_str();
   command->add_option("--quality", options->quality, "quality of H.264: 0 (lossless) to 51 (worst)")
       ->check(CLI::Range(0, 51))

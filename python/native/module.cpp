@@ -129,7 +129,7 @@ double seconds(std::chrono::microseconds time) { return std::chrono::duration<do
 class VideoWriter {
  public:
   VideoWriter(const std::string& target, int64_t width, int64_t height, double fps, int quality,
-              const std::string& format)
+              const std::string& format, bool silent_audio)
       : width_(width),
         height_(height),
         output_(media::open_video_output({.target = target,
@@ -137,7 +137,8 @@ class VideoWriter {
                                           .width = width,
                                           .height = height,
                                           .fps = fps,
-                                          .quality = quality})) {}
+                                          .quality = quality,
+                                          .silent_audio = silent_audio})) {}
   bool write(const Pixels& frames) {
     require(frames.shape(1) == static_cast<std::size_t>(height_) && frames.shape(2) == static_cast<std::size_t>(width_),
             ErrorCode::invalid_argument, "the frames are {}x{}, but this video is {}x{}", frames.shape(2),
@@ -295,8 +296,9 @@ void add_generation(nb::module_& module) {
 void add_output(nb::module_& module) {
   nb::class_<VideoWriter>(module, "VideoWriter",
                           "Writes frames to a growing MP4, .y4m, .rgb, numbered PNGs or rtmp://...")
-      .def(nb::init<const std::string&, int64_t, int64_t, double, int, const std::string&>(), "target"_a, nb::kw_only(),
-           "width"_a, "height"_a, "fps"_a = 16.0, "quality"_a = 20, "format"_a = "auto", NoLock())
+      .def(nb::init<const std::string&, int64_t, int64_t, double, int, const std::string&, bool>(), "target"_a,
+           nb::kw_only(), "width"_a, "height"_a, "fps"_a = 16.0, "quality"_a = 20, "format"_a = "auto",
+           "silent_audio"_a = true, NoLock())
       .def("write", &VideoWriter::write, "frames"_a,
            "Writes frames uint8 [T, H, W, 3]. Returns False if the reader is gone.")
       .def("close", &VideoWriter::close, NoLock())

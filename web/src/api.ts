@@ -48,7 +48,7 @@ interface WireFormat {
   mime_type: string;
 }
 interface WireSession {
-  id: string; state: SessionState; prompt: string; prompts: string[]; seed: number; format: WireFormat;
+  id: string; model: string; state: SessionState; prompt: string; prompts: string[]; seed: number; format: WireFormat;
   max_lead_s: number | null; origin: { kind: "fork" | "remix"; session: string } | null;
   error?: { message: string } | null;
   /** null: it takes no speech. */
@@ -80,7 +80,7 @@ const toFormat = (f: WireFormat): VideoFormat => ({
 });
 
 const toSession = (s: WireSession): Session => ({
-  id: s.id, state: s.state, reason: s.error?.message ?? "", format: toFormat(s.format), mimeType: s.format.mime_type,
+  id: s.id, model: s.model, state: s.state, reason: s.error?.message ?? "", format: toFormat(s.format), mimeType: s.format.mime_type,
   prompt: s.prompt || (s.prompts[0] ?? ""), firstPrompt: s.prompts.join("; "), seed: s.seed, forkedFrom: s.origin?.kind === "fork" ? s.origin.session : null, realTime: s.max_lead_s !== null,
   pendingPrompt: null, text: "", blocks: [], lastSequence: -1, firstFrameShownMs: null,
 });

@@ -86,6 +86,7 @@ export function App() {
             <SessionCard
               key={session.id}
               session={session}
+              loops={models?.find((model) => model.name === session.model)?.options.has("loop") ?? false}
               onEvent={(event) => dispatch({ type: "event", id: session.id, event })}
               onFirstFrame={() => {
                 const clicked = clickedAt.current.get(session.id);

@@ -38,6 +38,8 @@ export interface Block {
 
 export interface Session {
   id: string;
+  /** Its name on the server. */
+  model: string;
   state: SessionState;
   /** Why it failed or by whom it was stopped. */
   reason: string;

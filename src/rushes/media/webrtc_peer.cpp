@@ -109,8 +109,8 @@ struct WebRtcPeer::State {
   std::string answer;
   std::mutex mutex;
   std::condition_variable gathered;
-  std::atomic<int64_t> created_ns = 0, heard_ns = 0;  // 0: never
-  std::atomic<bool> failed = false;
+  std::atomic<Time> alive{now()};  // when the other side was heard of, before that when this was made
+  std::atomic<bool> reported = false, failed = false;
   std::string error;  // of the bus, under `mutex`
 
   // ---- callbacks, on GStreamer's threads ----
@@ -141,7 +141,9 @@ struct WebRtcPeer::State {
   }
 
   static void on_report(GstElement*, guint, guint, gpointer opaque) {
-    static_cast<State*>(opaque)->heard_ns = now().count();
+    auto& state = *static_cast<State*>(opaque);
+    state.alive = now();
+    state.reported = true;
   }
 
   /// The first that brings Opus is the microphone, whatever else comes goes nowhere.
@@ -185,10 +187,13 @@ struct WebRtcPeer::State {
       pipeline = std::move(whole);
     }
     const std::string reason = error ? error->message : "";
+    const bool lacks_plugin = error && g_error_matches(error, GST_PARSE_ERROR, GST_PARSE_ERROR_NO_SUCH_ELEMENT);
     g_clear_error(&error);
-    require(pipeline && reason.empty(), ErrorCode::unavailable,
+    require(!lacks_plugin, ErrorCode::unavailable,
             "WebRTC needs GStreamer's plugins (Debian: gstreamer1.0-plugins-base, -plugins-good, -plugins-bad, "
             "gstreamer1.0-nice): {}",
+            reason);
+    require(pipeline && reason.empty(), ErrorCode::internal, "GStreamer cannot send what the SDP offer asks for: {}",
             reason);
     webrtc.reset(gst_bin_get_by_name(GST_BIN(pipeline.get()), "peer"));
     video.source.reset(gst_bin_get_by_name(GST_BIN(pipeline.get()), "video"));
@@ -320,7 +325,6 @@ WebRtcPeer::WebRtcPeer(const WebRtcOffer& offer, const std::optional<WebRtcOffer
                        const Options& options)
     : state_(std::make_unique<State>()) {
   State& s = *state_;
-  s.created_ns = now().count();
   s.build(offer, format, options);
   s.restrict_ice(options);
   s.set_directions(offer);
@@ -389,8 +393,7 @@ bool WebRtcPeer::connected() const {
 bool WebRtcPeer::gone() const {
   const State& s = *state_;
   if (s.failed) return true;
-  const Time heard(s.heard_ns), at = now();
-  return heard.count() > 0 ? at - heard > kSilence : at - Time(s.created_ns) > kTimeToConnect;
+  return now() - s.alive.load() > (s.reported ? kSilence : kTimeToConnect);
 }
 
 }  // namespace rushes::media

@@ -6,6 +6,8 @@ import { TONES, Timeline } from "./timeline";
 
 interface Props {
   session: Session;
+  /** Whose frames these are wants them to be played again and again. */
+  loops: boolean;
   onEvent: (event: SessionEvent) => void;
   onFirstFrame: () => void;
   onPrompt: (prompt: string) => void;
@@ -28,12 +30,17 @@ export function SessionCard(props: Props) {
   const [endedBefore] = useState(ended);
   const [done, setDone] = useState(endedBefore);
   const [played, setPlayed] = useState(false);
-  const [loop, setLoop] = useState(false);
+  const [wantsLoop, setLoop] = useState<boolean | null>(null);
+  const loop = wantsLoop ?? props.loops;
   const [behind, setBehind] = useState(false);
   const onEvent = useEffectEvent(props.onEvent);
   const onFirstFrame = useEffectEvent(props.onFirstFrame);
   const onError = useEffectEvent(props.onError);
 
+  // What ended before this page heard of the end stands still.
+  useEffect(() => {
+    if (loop && ended && done) void video.current!.play().catch(() => {});
+  }, [loop, ended, done]);
   useEffect(() => followEvents(session.id, (event) => onEvent(event)), [session.id]);
   useEffect(() => {
     const element = video.current!;
@@ -78,7 +85,7 @@ export function SessionCard(props: Props) {
         {ended ? (
           <div className="row">
             <a className="button" href={videoUrl(session.id)} download={`rushes-${session.id.slice(0, 8)}.mp4`}>Download</a>
-            <button type="button" aria-pressed={loop} onClick={() => { setLoop(!loop); if (!loop && done) void video.current!.play(); }}>Loop</button>
+            <button type="button" aria-pressed={loop} onClick={() => setLoop(!loop)}>Loop</button>
             <button type="button" onClick={props.onReuse}>Use again</button>
             <button type="button" className="quiet" onClick={props.onRemove}>Delete</button>
           </div>

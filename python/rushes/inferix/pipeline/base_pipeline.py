@@ -1,12 +1,14 @@
 """The common part of all pipelines: streaming and interactive generation, segment by segment."""
 from __future__ import annotations
 
+import contextlib
 import time
 from abc import ABC, abstractmethod
 from typing import Any, Callable, Dict, List, Optional
 
 import numpy
 
+from ..core.media.streaming_backend import ServerBackend
 from ..core.types import StreamingMode
 from ..frames import as_frames
 from ..profiling.profiler import InferixProfiler
@@ -78,6 +80,15 @@ class AbstractInferencePipeline(ABC):
                             num_segments=num_segments, num_output_frames=segment_length) if sample == 0 else None)
             for sample in range(samples)]
         made = [[] for _ in generations]
+        with _stream_of(stream_callback):
+            self._run_all(generations, made, stream_callback if mode != StreamingMode.DEFERRED_DECODE else None)
+            if mode == StreamingMode.DEFERRED_DECODE and stream_callback is not None:
+                for frames in made:
+                    for block in frames:
+                        stream_callback(as_frames(block))
+        return _as_video(made)
+
+    def _run_all(self, generations, made, stream_callback):
         going_on = True
         while going_on:
             going_on = False
@@ -88,13 +99,7 @@ class AbstractInferencePipeline(ABC):
                     continue
                 going_on = True
                 frames.append(block.frames)
-                if mode != StreamingMode.DEFERRED_DECODE:
-                    self._deliver(stream_callback, generation, block)
-        if mode == StreamingMode.DEFERRED_DECODE and stream_callback is not None:
-            for frames in made:
-                for block in frames:
-                    stream_callback(as_frames(block))
-        return _as_video(made)
+                self._deliver(stream_callback, generation, block)
 
     def run_interactive_generation(self, session, initial_prompt: str, num_segments: int = 1, segment_length: int = 21,
                                    overlap_frames: int = 3, stream_callback: Optional[Callable] = None,
@@ -117,7 +122,8 @@ class AbstractInferencePipeline(ABC):
         made = [[] for _ in generations]
         failed = True
         try:
-            self._run_steered(session, generations, made, blocks_of_segment, stream_callback)
+            with _stream_of(stream_callback):
+                self._run_steered(session, generations, made, blocks_of_segment, stream_callback)
             failed = False
         finally:
             session.end_session(error=failed)
@@ -177,6 +183,17 @@ class AbstractInferencePipeline(ABC):
 
     def __call__(self, **kwargs):
         return self.run(kwargs)
+
+
+@contextlib.contextmanager
+def _stream_of(stream_callback):
+    """Tells the server whose stream_batch() this is that its frames are complete, however the generation ends."""
+    try:
+        yield
+    finally:
+        backend = getattr(stream_callback, "__self__", None)
+        if isinstance(backend, ServerBackend):
+            backend.finish()
 
 
 def _as_video(samples):

@@ -7,7 +7,6 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/http.hpp>
 #include <boost/beast/http/span_body.hpp>
-#include <fstream>
 
 #include "rushes/base/log.h"
 #include "rushes/generation/device_worker.h"
@@ -97,13 +96,11 @@ class ResponseWriter {
     message.content_length(static_cast<uint64_t>(range.size));
     bool sent = co_await send_head(message);
     if (exchange_.request.head) co_return sent;
-    std::ifstream file(range.path, std::ios::binary);
-    file.seekg(range.offset);
-    std::vector<char> piece;
+    std::vector<uint8_t> piece;
     for (int64_t left = range.size; sent && left > 0; left -= static_cast<int64_t>(piece.size())) {
       piece.resize(std::min(kPieceBytes, static_cast<std::size_t>(left)));
       // Shorter than announced (somebody cut it): the connection must end, so that the client sees it.
-      if (!file.read(piece.data(), static_cast<std::streamsize>(piece.size()))) co_return false;
+      if (!range.file->read(range.offset + range.size - left, piece)) co_return false;
       stream_.expires_after(service_.limits.download_stall);
       auto writing = net::async_write(stream_, net::buffer(piece), kAsTuple);
       const auto [error, bytes] = co_await std::move(writing);

@@ -179,15 +179,19 @@ void SessionStore::remove(const SessionId& id) {
   const auto found = position(id);
   found->session->stop("deleted by request");
   removed_.add(found->video->status());
-  std::error_code ignored;
-  std::filesystem::remove(found->video->recording_path(), ignored);  // who still reads it keeps its bytes
+  found->video->remove_recording();
   catalogue_->remove(id.text());
   remembered_.erase(id.text());
   found->sinks->stop();
   found->speech->hang_up();
-  std::erase_if(ending_, [](const Hosted& entry) { return entry.video->status().ended && entry.sinks->idle(); });
   ending_.push_back(*found);
   entries_.erase(found);
+  forget_ended();
+}
+
+/// What was removed goes when its threads have ended, so that nobody waits for them.
+void SessionStore::forget_ended() {
+  std::erase_if(ending_, [](const Hosted& entry) { return entry.video->status().ended && entry.sinks->idle(); });
 }
 
 bool SessionStore::has(const SessionId& id) const {
@@ -236,7 +240,10 @@ int64_t SessionStore::running() const {
 
 /// What is over and was neither watched nor asked for lately keeps its recording only.
 void SessionStore::forget_unused(const Hosted& entry, std::chrono::steady_clock::time_point now) {
-  if (is_watched(entry)) entry.used = now;
+  if (is_watched(entry))
+    entry.used = now;
+  else
+    entry.video->rest();
   const generation::SessionStatus status = entry.session->status();
   if (now - entry.used < kKeptInMemory || status.age - status.end.value_or(status.age) < kKeptInMemory) return;
   entry.session->stream().forget_pixels();
@@ -270,6 +277,7 @@ void SessionStore::sweep() {
       session.stop_at_border("the session had no viewers for too long");
   }
   for (const SessionId& id : gone) remove(id);
+  forget_ended();
 }
 
 /// True: it goes.

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 #include "rushes/delivery/catalogue.h"
@@ -146,7 +147,9 @@ class SessionStore {
   void require_size(const generation::VideoFormat& format) const;
   void restore();
   void restore(const std::string& id, const delivery::CatalogueRow* row);
+  void finish_recordings();
   void remember(const Hosted& entry);
+  void forget_ended();
   static void forget_unused(const Hosted& entry, std::chrono::steady_clock::time_point now);
   /// Removes the oldest that has ended; false: there is none.
   bool remove_oldest();
@@ -159,9 +162,11 @@ class SessionStore {
   std::vector<Hosted> entries_;
   std::vector<Hosted> ending_;  // removed sessions: their threads are waited for
   int64_t created_ = 0;
+  std::vector<std::shared_ptr<delivery::EncodedStream>> unfinished_;  // recordings that consist of fragments
   Totals removed_;
   bool draining_ = false;
   std::unique_ptr<ServedModels> models_;
+  std::jthread finishing_;  // recordings of earlier processes
 };
 
 }  // namespace rushes::server

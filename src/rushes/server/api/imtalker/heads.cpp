@@ -50,13 +50,20 @@ const std::optional<std::string>& Head::error() const {
 std::vector<HeadSegment> Head::segments() const {
   std::vector<HeadSegment> segments;
   media::Pts before{0};
+  const delivery::EncodedStream* last = nullptr;
   for (const Hosted& entry : sessions_) {
     const auto hls = entry.sinks->hls({.least_segment = kSegment, .mpeg_ts_shift = kFirstPts + before});
     const auto durations = hls->durations();
+    const bool other_format = last && *last->init_segment() != *entry.video->init_segment();
     for (std::size_t i = 0; i < durations.size(); ++i) {
-      segments.push_back({hls, static_cast<int64_t>(i), durations[i]});
+      segments.push_back({.hls = hls,
+                          .number = static_cast<int64_t>(i),
+                          .duration = durations[i],
+                          .gone = entry.video->recording_removed(),
+                          .other_format = i == 0 && other_format});
       before += durations[i];
     }
+    if (!durations.empty()) last = entry.video.get();
   }
   return segments;
 }

@@ -23,6 +23,8 @@ struct HeadSegment {
   std::shared_ptr<delivery::HlsStream> hls;
   int64_t number = 0;  // within it
   media::Pts duration{0};
+  bool gone = false;          // its recording was deleted
+  bool other_format = false;  // than the segment before: a decoder begins anew
 };
 
 class Head {

@@ -2,6 +2,7 @@
 
 #include "rushes/server/api/imtalker/decoder.h"
 #include "rushes/server/api/imtalker/whole_file.h"
+#include "rushes/server/api/native/dialects.h"
 
 namespace rushes::server {
 namespace {
@@ -17,12 +18,9 @@ bool is_output(const Head& session) {
 }
 
 Json file_json(const Head& session) {
-  const std::filesystem::path& path = session.newest().video->recording_path();
-  std::error_code gone;
-  const auto bytes = std::filesystem::file_size(path, gone);
   const auto modified = session.created().time_since_epoch() + session.age();
   return {{"filename", session.id() + std::string(kEnding)},
-          {"size", gone ? 0 : bytes},
+          {"size", session.newest().video->status().recorded_bytes},
           {"created", std::chrono::duration<double>(session.created().time_since_epoch()).count()},
           {"modified", std::chrono::duration<double>(modified).count()}};
 }
@@ -43,7 +41,7 @@ class OutputRoutes {
   // GET /api/outputs/{filename}
   Response get(const Request& request) {
     const Head& session = find(request);
-    return file_response(request, session.newest().video->recording_path(), "video/mp4");
+    return recorded_mp4(request, session.newest());
   }
 
   // DELETE /api/outputs/{filename}

@@ -157,7 +157,13 @@ class Routes {
       co_return co_await std::move(waiting);
     }
     if (file == "download") {
-      auto merging = download(find(request, "Session not found"));
+      const Head& session = find(request, "Session not found");
+      if (session.status() == Head::Status::processing)
+        refuse(409, fmt::format("Session {} is still processing, {} frames so far; download it when its status is "
+                                "complete, or watch /hls/{}/playlist.m3u8",
+                                session.id(), session.video_frames(), session.id()));
+      if (session.segments().empty()) refuse(409, fmt::format("Session {} has no video yet", session.id()));
+      auto merging = download(session);
       co_return co_await std::move(merging);
     }
     const Head* session = talks_->find(request.path_value("session_id"));

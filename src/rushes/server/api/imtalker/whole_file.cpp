@@ -4,6 +4,7 @@
 
 #include "rushes/server/api/imtalker/decoder.h"
 #include "rushes/server/api/imtalker/dialects.h"
+#include "rushes/server/api/native/dialects.h"
 
 namespace rushes::server {
 namespace {
@@ -141,7 +142,7 @@ class WholeFileRoutes {
 
   static Response finished(const Request& request, const Hosted& entry, const std::string& name,
                            const std::string& parameters) {
-    Response response = file_response(request, entry.video->recording_path(), "video/mp4");
+    Response response = recorded_mp4(request, entry);
     response.headers.emplace_back("Content-Disposition", fmt::format("attachment; filename=\"{}.mp4\"", name));
     response.headers.emplace_back("X-Output-Path", fmt::format("./outputs/{}.mp4", name));
     response.headers.emplace_back("X-Generation-Params", parameters);

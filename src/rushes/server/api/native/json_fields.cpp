@@ -56,6 +56,14 @@ std::optional<std::string> JsonFields::string(std::string_view field) {
   return value->get<std::string>();
 }
 
+std::optional<bool> JsonFields::boolean(std::string_view field) {
+  const json* value = find(field);
+  if (!value) return std::nullopt;
+  require(value->is_boolean(), ErrorCode::invalid_argument, "{} must be true or false (got {})", field,
+          type_of(*value));
+  return value->get<bool>();
+}
+
 std::optional<int64_t> JsonFields::integer(std::string_view field, int64_t least, int64_t most) {
   const json* value = find(field);
   if (!value) return std::nullopt;

@@ -23,6 +23,7 @@ class JsonFields {
 
   /// A field that is absent or null gives nothing. Each throws Error(invalid_argument) for a value of another type.
   std::optional<std::string> string(std::string_view field);
+  std::optional<bool> boolean(std::string_view field);
   std::optional<int64_t> integer(std::string_view field, int64_t least, int64_t most);
   std::optional<double> number(std::string_view field, double least, double most);
   std::optional<std::vector<std::string>> strings(std::string_view field, std::size_t most);

@@ -143,8 +143,7 @@ Response get_video(const SessionStore& sessions, const Request& request) {
   const Hosted& entry = hosted_of(sessions, request);
   const EncodedStream::From from = gops_from(request);
   const bool complete = entry.video->status().recording_complete && from == EncodedStream::From::start;
-  Response response =
-      complete ? file_response(request, entry.video->recording_path(), "video/mp4") : growing_mp4(entry, from);
+  Response response = complete ? recorded_mp4(request, entry) : growing_mp4(entry, from);
   response.headers.emplace_back("Cache-Control", "no-store");
   return response;
 }

@@ -95,7 +95,7 @@ Response get_content(SessionStore& sessions, const Request& request) {
   const auto status = entry.video->status();
   require(!status.ended || status.gops > 0, ErrorCode::conflict,
           "the video ended before its first frames were generated");
-  Response response = status.recording_complete ? file_response(request, entry.video->recording_path(), "video/mp4")
+  Response response = status.recording_complete ? recorded_mp4(request, entry)
                                                 : growing_mp4(entry, delivery::EncodedStream::From::start);
   response.headers.emplace_back("Cache-Control", "no-store");
   return response;
