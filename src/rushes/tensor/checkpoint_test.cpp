@@ -9,6 +9,7 @@
 #include "rushes/base/scratch_folder.h"
 #include "rushes/tensor/checkpoint_folder.h"
 #include "rushes/tensor/checkpoint_forge.h"
+#include "rushes/tensor/dtype.h"
 #include "rushes/tensor/file_bytes.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/tensor/pickle_checkpoint.h"
@@ -250,7 +251,8 @@ void read_all(const std::string& bytes) {
   const auto file = FileBytes::copy_of(bytes, "damaged");
   const WeightMap tensors =
       bytes.starts_with("PK") ? read_pickle_checkpoint(file).tensors : read_safetensors(file).tensors;
-  for (const auto& [key, tensor] : tensors.tensors()) tensor.to(at::kDouble).sum();
+  for (const auto& [key, tensor] : tensors.tensors())
+    if (is_weight_dtype(tensor.scalar_type())) tensor.to(at::kDouble).sum();  // others are only carried along
 }
 
 std::string bytes_of(const fs::path& file) {
