@@ -88,15 +88,14 @@ std::optional<std::string> scale_of(const std::string& key, const WeightMap& ten
   return std::nullopt;
 }
 
-at::Tensor dequantised(const at::Tensor& weight, const at::Tensor& scale, const std::string& key,
-                       const std::string& where) {
-  at::Tensor factor = scale;
-  if (scale.numel() == 1) factor = scale.reshape({});
+/// As WeightMap::set_scaled() takes it.
+at::Tensor checked_scale(const at::Tensor& weight, const at::Tensor& scale, const std::string& key,
+                         const std::string& where) {
   const bool per_row = weight.dim() == 2 && scale.sizes() == at::IntArrayRef({weight.size(0), 1});
   require((scale.numel() == 1 || per_row) && is_weight_dtype(scale.scalar_type()), ErrorCode::corrupt_data,
           "{}: the scale '{}' is {} [{}]; it must be one floating-point number, or one for each row of its weight [{}]",
           where, key, dtype_name(scale.scalar_type()), fmt::join(scale.sizes(), ", "), fmt::join(weight.sizes(), ", "));
-  return weight.to(at::kFloat).mul_(factor.to(at::kFloat));
+  return scale.numel() == 1 ? scale.reshape({}) : scale;
 }
 
 void report_extras(const std::vector<std::string>& keys, const std::string& where) {
@@ -150,7 +149,10 @@ WeightMap take_complete(const WeightMap& tensors, const Shapes& expected, const 
   for (const auto& [key, shape] : expected) {
     const at::Tensor& tensor = tensors.at(key);
     const auto scale = scale_of(key, tensors);
-    taken.set(key, scale ? dequantised(tensor, tensors.at(*scale), *scale, where) : tensor);
+    if (scale)
+      taken.set_scaled(key, tensor, checked_scale(tensor, tensors.at(*scale), *scale, where));
+    else
+      taken.set(key, tensor);
   }
   return taken;
 }

@@ -29,9 +29,9 @@ void check_complete(const WeightMap& tensors, const Shapes& expected, const std:
 /// ("scaled_fp8", "x.scale_input", "x.comfy_quant") count as parts of their weights.
 std::vector<std::string> extra_keys(const WeightMap& tensors, const Shapes& expected);
 
-/// The expected tensors, after check_complete(). 8-bit floats "x.weight" with a scale beside them ("x.scale_weight" or
-/// "x.weight_scale": one number, or one per row) become float32, weight times scale; all others keep their type and
-/// stay where they are. Also throws Error(corrupt_data) for a scale of another shape.
+/// The expected tensors, after check_complete(), in their own types and where they are: convert with WeightMap::to().
+/// 8-bit floats "x.weight" with a scale beside them ("x.scale_weight" or "x.weight_scale": one number, or one per row)
+/// are WeightMap::set_scaled(). Also throws Error(corrupt_data) for a scale of another shape. Reads no tensor.
 WeightMap take_complete(const WeightMap& tensors, const Shapes& expected, const std::string& where,
                         Extra extra = Extra::report);
 

@@ -70,9 +70,11 @@ TEST(Completeness, scaled_8_bit_floats_become_numbers) {
       weights.set(spelling.key, spelling.scale);
       weights.set("a.scale_input", at::ones({}));
       weights.set("scaled_fp8", at::empty({2}, dtype));
-      const at::Tensor taken = take_complete(weights, kExpected, "f", Extra::refuse).at("a.weight");
-      EXPECT_EQ(taken.scalar_type(), at::kFloat);
-      EXPECT_TRUE(taken.equal(numbers * spelling.scale));
+      const WeightMap taken = take_complete(weights, kExpected, "f", Extra::refuse);
+      EXPECT_EQ(taken.at("a.weight").scalar_type(), dtype) << "until it is placed";
+      EXPECT_TRUE(taken.to(at::kFloat).at("a.weight").equal(numbers * spelling.scale));
+      EXPECT_TRUE(taken.under("a.").to(at::kFloat).to(at::kFloat).at("weight").equal(numbers * spelling.scale));
+      EXPECT_TRUE(taken.to(at::kBFloat16).at("a.weight").equal((numbers * spelling.scale).to(at::kBFloat16)));
     }
 }
 

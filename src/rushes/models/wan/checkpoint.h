@@ -48,9 +48,9 @@ std::optional<std::string> published_name(const TinyAutoencoderConfig& config);
 using tensor::Extra;
 
 /// Weights of one part, under the published names without prefix, complete and of the right shapes, in the dtype of the
-/// file and mapped, not copied (scaled 8-bit floats become float32): convert with WeightMap::to(). `branch` decides
-/// where a file holds several transformers. Throws what tensor::load_checkpoint() and tensor::take_complete() throw,
-/// Error(not_found) if the file holds no such part.
+/// file and mapped, not copied: convert with WeightMap::to(). `branch` decides where a file holds several transformers.
+/// Throws what tensor::load_checkpoint() and tensor::take_complete() throw, Error(not_found) if the file holds no such
+/// part.
 tensor::WeightMap load_transformer(const std::filesystem::path& file, const TransformerConfig& config,
                                    Branch branch = Branch::generator, Extra extra = Extra::report);
 tensor::WeightMap load_text_encoder(const std::filesystem::path& file, const Umt5Config& config,

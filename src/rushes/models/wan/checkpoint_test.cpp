@@ -260,7 +260,7 @@ TEST(WanCheckpoint, scaled_8_bit_floats_are_read_under_every_spelling_of_the_nam
     }
     tensors[(prefix == "diffusers" ? "" : prefix) + "scaled_fp8"] = at::zeros({2}, at::kFloat).to(at::kFloat8_e4m3fn);
     tensor::save_safetensors(file, tensors);
-    const auto weights = load_transformer(file, config, Branch::generator, Extra::refuse);
+    const auto weights = load_transformer(file, config, Branch::generator, Extra::refuse).to(at::kFloat);
     EXPECT_EQ(weights.at("blocks.0.ffn.0.weight").max().item<float>(), 1.5F);
     EXPECT_EQ(weights.at("blocks.0.self_attn.q.weight").min().item<float>(), 1.5F);
   }
