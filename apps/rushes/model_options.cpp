@@ -93,6 +93,14 @@ void add_model_options(CLI::App& command, generation::ModelOptions& options) {
   command.add_option("--decoder", options.decoder, "autoencoder that decodes: auto, vae or tiny")
       ->check(CLI::IsMember({"auto", "vae", "tiny"}))
       ->capture_default_str();
+  command
+      .add_option(
+          "--sampler", options.sampler,
+          "how the transformer's weights are sampled: few_step (distilled), many_step (with guidance), or auto, "
+          "as their files say")
+      ->check(CLI::IsMember({"auto", "few_step", "many_step"}))
+      ->capture_default_str();
+  command.add_flag("--strict", options.strict, "refuse weights with tensors that the model does not have");
 }
 
 void add_silent_audio_option(CLI::App& command, bool& silent_audio) {

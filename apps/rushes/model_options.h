@@ -6,8 +6,8 @@
 
 namespace rushes::app {
 
-/// --model, --checkpoint, --use-ema, --dtype, --device, --decoder (with the reference's spellings) into `options`,
-/// which must outlive the parsing.
+/// --model, --checkpoint, --use-ema, --dtype, --device, --decoder, --sampler, --strict (with the reference's spellings)
+/// into `options`, which must outlive the parsing.
 void add_model_options(CLI::App& command, generation::ModelOptions& options);
 
 /// A model of so few bytes gains nothing from several cores for one operator. `model.path` is resolved.

@@ -73,10 +73,11 @@ void add_model(const Options& options, Arguments& arguments, bool with_sampling)
   expect(configs, "num_frame_per_block", "3");
   expect(configs, "independent_first_frame", "false");
   expect(configs, "context_noise", "0");
-  if (!with_sampling) return;
   std::string steps;
   for (const YAML::Node& step : value(configs, "denoising_step_list"))
     if (step.as<double>() > 0) steps += (steps.empty() ? "" : ",") + step.as<std::string>();
+  if (!steps.empty()) arguments.insert(arguments.end(), {"--sampler", "few_step"});
+  if (!with_sampling) return;
   if (!steps.empty()) arguments.insert(arguments.end(), {"--denoising-step-list", steps});
   if (const YAML::Node shift = value(configs, "timestep_shift"))
     arguments.insert(arguments.end(), {"--shift", shift.as<std::string>()});

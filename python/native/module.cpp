@@ -197,19 +197,23 @@ void add_model(nb::module_& module) {
       .def(
           "__init__",
           [](Model* self, const std::string& path, const std::string& checkpoint, bool use_ema,
-             const std::string& dtype, const std::string& device, const std::string& decoder, int threads) {
+             const std::string& dtype, const std::string& device, const std::string& decoder,
+             const std::string& sampler, bool strict, int threads) {
             new (self) Model({.path = path,
                               .checkpoint = checkpoint,
                               .use_ema = use_ema,
                               .dtype = dtype,
                               .device = device,
-                              .decoder = decoder},
+                              .decoder = decoder,
+                              .sampler = sampler,
+                              .strict = strict},
                              threads);
           },
           "path"_a, nb::kw_only(), "checkpoint"_a = "", "use_ema"_a = false, "dtype"_a = "auto", "device"_a = "cpu",
-          "decoder"_a = "auto", "threads"_a = 0, NoLock())
+          "decoder"_a = "auto", "sampler"_a = "auto", "strict"_a = false, "threads"_a = 0, NoLock())
       .def_prop_ro("name", [](const Model& self) { return self.get().card().name; })
       .def_prop_ro("description", [](const Model& self) { return self.get().card().description; })
+      .def_prop_ro("assumptions", [](const Model& self) { return self.get().card().assumptions; })
       .def_prop_ro("networks", [](const Model& self) { return self.get().card().networks; })
       .def_prop_ro("options",
                    [](const Model& self) {

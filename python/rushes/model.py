@@ -106,15 +106,18 @@ class Model:
     """A loaded model; any number of generations share its weights.
 
     `path` is a model folder (default: the shipped model); `checkpoint` replaces its transformer's weights, e.g.
-    self_forcing_dmd.pt. `dtype`: auto, float32, bfloat16. `decoder`: auto, vae, tiny. `threads` 0: automatic.
+    self_forcing_dmd.pt. `dtype`: auto, float32, bfloat16. `decoder`: auto, vae, tiny. `sampler`: few_step for distilled
+    weights, many_step for others, auto as their files say. `strict` refuses tensors that the model does not have.
+    `threads` 0: automatic.
     Raises InvalidArgument, NotFound or CorruptData.
     """
 
     def __init__(self, path: str | os.PathLike | None = None, *, checkpoint: str | os.PathLike = "", use_ema: bool = False,
-                 dtype: str = "auto", device: str = "cpu", decoder: str = "auto", threads: int = 0):
+                 dtype: str = "auto", device: str = "cpu", decoder: str = "auto", sampler: str = "auto",
+                 strict: bool = False, threads: int = 0):
         self.path = shipped_model() if path is None else os.fspath(path)
         self._core = _core.Model(self.path, checkpoint=os.fspath(checkpoint), use_ema=use_ema, dtype=dtype, device=device,
-                                 decoder=decoder, threads=threads)
+                                 decoder=decoder, sampler=sampler, strict=strict, threads=threads)
 
     @property
     def name(self) -> str:
@@ -124,6 +127,11 @@ class Model:
     def description(self) -> str:
         """One readable line: sizes, type, device."""
         return self._core.description
+
+    @property
+    def assumptions(self) -> list[str]:
+        """What its files do not tell: what was assumed, and how to say otherwise."""
+        return self._core.assumptions
 
     @property
     def networks(self) -> list[_core.Network]:

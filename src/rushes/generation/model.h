@@ -62,6 +62,7 @@ struct ModelCard {
   std::string name, family;
   std::string description;  // one line for people: sizes, dtype
   std::vector<ModelPart> networks = {};
+  std::vector<std::string> assumptions = {};  // what its files do not tell: what was taken, and how to say otherwise
   bool is_small = false;  // its operators gain nothing from several cores: sessions may run side by side instead
 };
 

@@ -20,6 +20,9 @@ struct ModelOptions {
   std::string dtype = "auto";  // float32, bfloat16, auto
   std::string device = "cpu";
   std::string decoder = "auto";  // vae, tiny, auto: which autoencoder decodes
+  // few_step, many_step, auto: how the transformer's weights were trained to be sampled; auto: as their files say
+  std::string sampler = "auto";
+  bool strict = false;  // refuses files with tensors that the model does not have
 };
 
 struct Inspection;  // inspection.h

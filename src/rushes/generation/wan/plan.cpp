@@ -79,7 +79,7 @@ void plan_segments(WanPlan& plan, const Request& request, const Options& options
 }
 
 std::string default_solver(const wan::Defaults& defaults) {
-  return defaults.denoising_step_list.empty() ? "unipc" : "few_step";
+  return defaults.denoising_step_list.empty() ? defaults.solver : "few_step";
 }
 
 void plan_sampling(WanPlan& plan, const Options& options, const wan::Defaults& defaults) {
@@ -90,7 +90,9 @@ void plan_sampling(WanPlan& plan, const Options& options, const wan::Defaults& d
   plan.negative_prompt = options.get<std::string>("negative_prompt").value_or(defaults.negative_prompt);
   const auto steps = options.get<int64_t>("steps");
   const auto given_list = options.get<std::vector<double>>("denoising_steps");
-  const std::string solver = options.get<std::string>("solver").value_or(default_solver(defaults));
+  // Only one solver takes a list, so a list says which.
+  const std::string solver =
+      options.get<std::string>("solver").value_or(given_list ? "few_step" : default_solver(defaults));
   if (solver != "few_step") {
     require(!given_list, kBad,
             "denoising_steps can be used only with the solver few_step (got solver '{}'); give steps instead", solver);

@@ -23,6 +23,7 @@ struct ServedModels::Slot {
   ModelSource source;
   State state = State::unloaded;
   std::string description, failure;
+  std::vector<std::string> assumptions;
   std::shared_ptr<const generation::Model> model;
   /// What is being loaded; all who wait for it have the same one.
   std::shared_ptr<std::shared_ptr<const generation::Model>> pending;
@@ -54,6 +55,7 @@ ServedModels::~ServedModels() = default;
 void ServedModels::place(Slot& slot, std::shared_ptr<const generation::Model> model) {
   slot.model = std::move(model);
   slot.description = slot.model->card().description;
+  slot.assumptions = slot.model->card().assumptions;
   slot.source.family = slot.model->card().family;
   slot.source.capabilities = slot.model->capabilities();
   slot.source.options.assign(slot.model->options().begin(), slot.model->options().end());
@@ -75,6 +77,7 @@ ServedModels::Status ServedModels::status(std::string_view name) const {
   return {.name = slot.source.name,
           .family = slot.source.family,
           .description = slot.description,
+          .assumptions = slot.assumptions,
           .capabilities = slot.source.capabilities,
           .options = slot.source.options,
           .examples = slot.source.examples,

@@ -42,6 +42,7 @@ class ServedModels {
 
   struct Status {
     std::string name, family, description;  // the latter once it was loaded
+    std::vector<std::string> assumptions;   // likewise: what its files do not tell
     generation::Capabilities capabilities;
     std::vector<OptionField> options;  // of the loaded model; else of its family, as far as that is known
     std::filesystem::path examples;

@@ -74,6 +74,7 @@ Json model_json(const ServedModels::Status& model) {
   return {{"name", model.name},
           {"family", model.family},
           {"description", model.description},
+          {"assumptions", model.assumptions},
           {"state", name(model.state)},
           {"default", model.is_default},
           {"sessions", model.sessions},
