@@ -1,7 +1,6 @@
 // rushes generate: prompts to a video file that can be played while it grows, or to frames in a pipe or in pictures.
 #include <fmt/format.h>
 
-#include <atomic>
 #include <charconv>
 #include <chrono>
 #include <filesystem>
@@ -106,7 +105,7 @@ media::VideoOutputOptions output_options(const Options& options, const Request& 
 
 void run(const Options& options, bool segments_given) {
   const Request request = make_request(options, segments_given);
-  const std::atomic<bool>& stop = catch_stop_signals();
+  ignore_closed_pipes();
   generation::ModelOptions model_options = options.model;
   if (model_options.path.empty()) model_options.path = default_model();
   use_threads(options.threads, model_options);
@@ -127,7 +126,6 @@ void run(const Options& options, bool segments_given) {
     recorded = record(*generator, *output,
                       {.max_video_frames = request.video_frames,
                        .on_progress = [&](const Progress& p) { printer.show(p); },
-                       .stop = &stop,
                        .profiler = profiler.get()});
   }
   if (profiler) write_profile(*profiler, options.profiling);

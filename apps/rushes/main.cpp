@@ -9,7 +9,9 @@
 #include "commands.h"
 #include "rushes/base/error.h"
 #include "rushes/base/instruction_set.h"
+#include "rushes/base/interruption.h"
 #include "rushes/base/log.h"
+#include "rushes/base/stop_signal.h"
 #include "rushes/tensor/cpu_allocator.h"
 
 namespace {
@@ -27,6 +29,8 @@ void shorten_spinning(char** argv) {
 int main(int argc, char** argv) {
   shorten_spinning(argv);
   rushes::tensor::install_cpu_allocator();  // before the first tensor
+  rushes::base::catch_stop_signals();
+  const rushes::base::Interruptible interruptible(rushes::base::end_if_stopped);
   CLI::App app{"rushes: watch generated video while it is still being generated"};
   app.set_version_flag("--version", std::string(RUSHES_VERSION));
   app.require_subcommand(1);

@@ -8,6 +8,7 @@
 
 #include "rushes/base/channel.h"
 #include "rushes/base/error.h"
+#include "rushes/base/interruption.h"
 
 namespace rushes::app {
 namespace {
@@ -101,7 +102,7 @@ RecordingEnd generate(generation::Generator& generator, Writer& writer, Progress
                       const RecordingOptions& options, Clock::time_point start) {
   generation::Inbox inbox;
   for (;;) {
-    if (options.stop && *options.stop) return RecordingEnd::stopped;
+    base::interruption_point();
     generation::StepResult result = generator.step(std::exchange(inbox, {}));
     for (generation::Event& event : result.events) {
       auto* block = std::get_if<generation::FrameBlock>(&event);
@@ -149,6 +150,8 @@ Recorded record(generation::Generator& generator, media::VideoOutput& output, co
   std::exception_ptr failure;
   try {
     recorded.end = generate(generator, writer, recorded.progress, options, start);
+  } catch (const base::Interrupted&) {
+    recorded.end = RecordingEnd::stopped;
   } catch (...) {
     failure = std::current_exception();
   }

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "rushes/base/error.h"
+#include "rushes/base/interruption.h"
 
 namespace rushes::app {
 namespace {
@@ -83,13 +84,12 @@ TEST(Record, cuts_the_last_block_to_the_wanted_length_and_makes_no_further_one) 
 TEST(Record, a_stop_leaves_what_was_made_and_a_finished_output) {
   FakeGenerator generator(100);
   FakeOutput output;
-  std::atomic<bool> stop = false;
-  const Recorded recorded = record(generator, output,
-                                   {.on_progress =
-                                        [&](const Progress& p) {
-                                          if (p.blocks == 2) stop = true;
-                                        },
-                                    .stop = &stop});
+  bool stop = false;
+  const base::Interruptible interruptible([&] {
+    if (stop) throw base::Interrupted();
+  });
+  const Recorded recorded =
+      record(generator, output, {.on_progress = [&](const Progress& p) { stop = p.blocks == 2; }});
   EXPECT_EQ(recorded.end, RecordingEnd::stopped);
   EXPECT_THAT(output.blocks, testing::ElementsAre(3, 4));
   EXPECT_EQ(output.finished, 1);

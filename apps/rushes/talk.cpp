@@ -14,6 +14,7 @@
 #include "recording.h"
 #include "rushes/audio/stream_resampler.h"
 #include "rushes/base/error.h"
+#include "rushes/base/interruption.h"
 #include "rushes/generation/registry.h"
 #include "rushes/ingest/driving_file.h"
 #include "rushes/media/audio_decoder.h"
@@ -61,16 +62,13 @@ std::function<Inbox()> speech_from_file(const Options& options, int64_t speech_h
 /// Bare PCM from standard input, as it comes.
 class LiveSpeech {
  public:
-  LiveSpeech(const Options& options, int64_t speech_hz, const std::atomic<bool>& stop)
-      : hz_(options.rate), channels_(options.channels), stop_(stop), resampler_(options.rate, speech_hz) {}
+  LiveSpeech(const Options& options, int64_t speech_hz)
+      : hz_(options.rate), channels_(options.channels), resampler_(options.rate, speech_hz) {}
 
   /// Waits for the next piece.
   Inbox next() {
     Inbox inbox;
-    if (!wait()) {
-      inbox.end_of_speech = true;
-      return inbox;
-    }
+    for (pollfd input{STDIN_FILENO, POLLIN, 0}; ::poll(&input, 1, 100) <= 0;) base::interruption_point();
     uint8_t piece[1 << 15];
     const ssize_t count = ::read(STDIN_FILENO, piece, sizeof piece);
     if (count < 0 && errno != EINTR && errno != EAGAIN)
@@ -89,17 +87,7 @@ class LiveSpeech {
   }
 
  private:
-  /// False when the user wants to stop.
-  bool wait() const {
-    pollfd input{STDIN_FILENO, POLLIN, 0};
-    while (!stop_) {
-      if (::poll(&input, 1, 100) > 0) return true;
-    }
-    return false;
-  }
-
   int64_t hz_, channels_;
-  const std::atomic<bool>& stop_;
   audio::StreamResampler resampler_;
   std::vector<uint8_t> bytes_;
 };
@@ -110,7 +98,7 @@ void run(const Options& options) {
   require(!options.live || !isatty(STDIN_FILENO), ErrorCode::invalid_argument,
           "standard input is a terminal; pipe speech into it, e.g. arecord -f S16_LE -r 16000 -t raw | rushes talk "
           "--live ...");
-  const std::atomic<bool>& stop = catch_stop_signals();
+  ignore_closed_pipes();
   Request request = make_request(options);
   generation::ModelOptions model_options = options.model;
   model_options.path = talk_model(model_options.path);
@@ -128,7 +116,7 @@ void run(const Options& options) {
   std::shared_ptr<LiveSpeech> live;
   std::function<Inbox()> input;
   if (options.live) {
-    live = std::make_shared<LiveSpeech>(options, format.speech_hz, stop);
+    live = std::make_shared<LiveSpeech>(options, format.speech_hz);
     input = [live] { return live->next(); };
   } else if (options.video.empty()) {
     input = speech_from_file(options, format.speech_hz);
@@ -145,8 +133,8 @@ void run(const Options& options) {
   Recorded recorded;
   {
     ProgressPrinter printer(format, options.quiet);
-    recorded = record(*generator, *output,
-                      {.on_progress = [&](const Progress& p) { printer.show(p); }, .input = input, .stop = &stop});
+    recorded =
+        record(*generator, *output, {.on_progress = [&](const Progress& p) { printer.show(p); }, .input = input});
   }
   if (!options.quiet) print_summary(recorded, options.output, format.fps);
   if (recorded.end == RecordingEnd::stopped)

@@ -1,6 +1,5 @@
-// What commands that generate share: the first Ctrl-C ends them in good order, and a line tells how far they are.
+// What commands that generate share: a line tells how far they are.
 #pragma once
-#include <atomic>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -10,9 +9,8 @@
 
 namespace rushes::app {
 
-/// From now on SIGINT and SIGTERM set the flag that is returned; a second one exits at once. A reader of our output
-/// that leaves is told by the write that fails, not by SIGPIPE.
-const std::atomic<bool>& catch_stop_signals();
+/// From now on a reader of our output that leaves is told by the write that fails, not by SIGPIPE.
+void ignore_closed_pipes();
 
 /// Keeps one line on a terminal up to date; elsewhere writes a line for each block.
 class ProgressPrinter {

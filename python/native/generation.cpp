@@ -1,14 +1,38 @@
 #include "generation.h"
 
+#include <nanobind/nanobind.h>
+
 #include <nlohmann/json.hpp>
 
 #include "rushes/base/error.h"
+#include "rushes/base/interruption.h"
 #include "rushes/profiling/profiled_generator.h"
 
 namespace rushes::python {
+namespace {
+
+/// Ctrl-C, and whatever a handler of Python's throws, ends what is computed, as it would between lines of Python. The
+/// lock is taken seldom enough to cost nothing.
+class PythonSignals {
+ public:
+  void operator()() {
+    constexpr std::chrono::milliseconds kSeldom{50};
+    const auto now = std::chrono::steady_clock::now();
+    if (now - asked_ < kSeldom) return;
+    asked_ = now;
+    const nanobind::gil_scoped_acquire lock;
+    if (PyErr_CheckSignals() != 0) throw nanobind::python_error();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point asked_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace
 
 Model::Model(generation::ModelOptions options, int threads) : options_(std::move(options)) {
   use_cpu_allocator();
+  const base::Interruptible interruptible{PythonSignals()};
   const auto start = std::chrono::steady_clock::now();
   model_ = generation::load_model(options_);
   load_time_ = std::chrono::duration_cast<profiling::Microseconds>(std::chrono::steady_clock::now() - start);
@@ -38,7 +62,14 @@ bool Generation::step() {
     const std::scoped_lock lock(inbox_mutex_);
     std::swap(inbox, inbox_);
   }
-  generation::StepResult result = generator_->step(inbox);
+  generation::StepResult result;
+  try {
+    base::interruption_point();
+    result = generator_->step(inbox);
+  } catch (...) {
+    generator_.reset();  // a step that was given up cannot be resumed
+    throw;
+  }
   for (generation::Event& event : result.events)
     if (auto* block = std::get_if<generation::FrameBlock>(&event)) made_ = std::move(*block);
   require(result.outcome != generation::StepOutcome::needs_input, ErrorCode::unsupported,
@@ -49,6 +80,7 @@ bool Generation::step() {
 
 std::optional<generation::FrameBlock> Generation::next() {
   const std::scoped_lock lock(stepping_);
+  const base::Interruptible interruptible{PythonSignals()};
   while (!made_ && generator_ && !stopped_) step();
   if (stopped_) return std::nullopt;
   return std::exchange(made_, std::nullopt);
@@ -66,6 +98,7 @@ int64_t Generation::bytes() {
 
 std::shared_ptr<Generation> Generation::fork() {
   const std::scoped_lock lock(stepping_);
+  const base::Interruptible interruptible{PythonSignals()};
   while (generator_ && !generator_->at_block_border() && !stopped_) step();
   require(generator_ != nullptr && !stopped_, ErrorCode::conflict, "the video is complete and cannot be forked");
   std::shared_ptr<Generation> branch(new Generation);

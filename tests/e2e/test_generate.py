@@ -84,7 +84,7 @@ def test_ctrl_c_leaves_a_file_that_plays(tmp_path, stop):
     wait_for(lambda: target.exists() and target.stat().st_size > 3000)
     process.send_signal(stop)
     _, message = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 128 + stop
     assert b"complete frames" in message
     _, frames = probe(target)
     assert len(frames) > 0 and len(frames) % BLOCK == 0
@@ -101,6 +101,15 @@ def test_a_second_ctrl_c_exits_at_once(tmp_path):
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=60) == 130
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_step_that_takes_long_does_not_hold_ctrl_c_up(tmp_path, stop):
+    target = tmp_path / "out.mp4"
+    process = subprocess.Popen(command("a", "-o", target), stderr=subprocess.PIPE, env={**os.environ, "DRAWING_STEP_MS": "300000"})
+    wait_for(target.exists)
+    process.send_signal(stop)
+    assert process.wait(timeout=60) == 128 + stop
 
 
 def test_frames_cuts_to_the_wanted_length(tmp_path):

@@ -1,9 +1,11 @@
 """The native interface: blocks, prompts, stop, fork, async, files, profiles."""
 import asyncio
 import json
+import signal
 import subprocess
 import sys
 import threading
+import time
 
 import numpy
 import pytest
@@ -51,6 +53,17 @@ def test_prompts_take_turns_and_can_be_switched(model):
     prompts.append(generation.next().prompt)
     assert prompts == ["a red circle", "a green star", "a white ring"]
     assert generation.next() is None
+
+
+def test_ctrl_c_ends_a_step_of_minutes(model):
+    generation = model.generate(PROMPT, width=1280, height=720)
+    timer = threading.Timer(1, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    begin = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        generation.next()
+    assert time.monotonic() - begin < 30
+    timer.join()
 
 
 def test_stop_ends_an_endless_video(model):

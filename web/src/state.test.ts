@@ -5,7 +5,7 @@ import {
 } from "./state";
 
 const session = (id: string, changes: Partial<Session> = {}): Session => ({
-  id, model: "t2v", state: "queued", reason: "", mimeType: "", prompt: "a red circle", firstPrompt: "a red circle", seed: 7, forkedFrom: null, realTime: false, pendingPrompt: null, text: "", blocks: [], lastSequence: -1,
+  id, model: "t2v", state: "queued", queue: null, reason: "", mimeType: "", prompt: "a red circle", firstPrompt: "a red circle", seed: 7, forkedFrom: null, realTime: false, pendingPrompt: null, text: "", blocks: [], lastSequence: -1,
   firstFrameShownMs: null,
   format: { width: 128, height: 128, fps: 16, segments: 2, blocksPerSegment: 3, blocksPerLaterSegment: 2, videoFrames: 57 },
   ...changes,
@@ -65,6 +65,12 @@ describe("events", () => {
     state = reduce(state, { type: "event", id: "b", event: { sequence: 0, at: 0, type: "state", state: "running", reason: "" } });
     expect(state.sessions.map((s) => [s.id, s.state])).toEqual([["b", "running"], ["a", "queued"]]);
     expect(state.sessions[1]).toBe(other);
+  });
+
+  it("tell where a session stands in the queue, until its turn comes", () => {
+    const place = { position: 2, waitSeconds: null };
+    expect(after([{ type: "queue", place }]).queue).toEqual(place);
+    expect(after([{ type: "queue", place }, { type: "state", state: "running", reason: "" }]).queue).toBeNull();
   });
 
   it("that say nothing of the video only count", () => {

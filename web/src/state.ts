@@ -36,11 +36,21 @@ export interface Block {
   workSeconds: number;
 }
 
+/** Where a session stands that waits for others to end. */
+export interface QueuePlace {
+  /** 1: it is next. */
+  position: number;
+  /** null: nobody can tell. */
+  waitSeconds: number | null;
+}
+
 export interface Session {
   id: string;
   /** Its name on the server. */
   model: string;
   state: SessionState;
+  /** null: it waits for nobody. */
+  queue: QueuePlace | null;
   /** Why it failed or by whom it was stopped. */
   reason: string;
   format: VideoFormat;
@@ -79,6 +89,7 @@ export type SessionEvent = { sequence: number; at: number } & (
   | { type: "frame_block"; segment: number; block: number; firstVideoFrame: number; videoFrames: number; prompt: string; workSeconds: number }
   | { type: "prompt_applied"; segment: number; block: number; prompt: string }
   | { type: "utterance_ended" }
+  | { type: "queue"; place: QueuePlace }
   | { type: "text_chunk"; text: string }
   | { type: "state"; state: SessionState; reason: string }
 );
@@ -156,6 +167,8 @@ function takeEvent(session: Session, event: SessionEvent): Session {
         pendingPrompt: seen.pendingPrompt === event.prompt ? null : seen.pendingPrompt,
         blocks: withBlock(seen, event, (b) => ({ ...b, prompt: event.prompt })),
       };
+    case "queue":
+      return { ...seen, queue: event.place };
     case "utterance_ended":
       return seen;
     case "text_chunk":
@@ -164,6 +177,7 @@ function takeEvent(session: Session, event: SessionEvent): Session {
       return {
         ...seen,
         state: event.state,
+        queue: event.state === "queued" ? seen.queue : null,
         reason: event.reason,
         pendingPrompt: hasEnded(event.state) ? null : seen.pendingPrompt,
       };

@@ -107,6 +107,9 @@ class Model {
   /// then stepped as usual, when its turn comes. Their shape_of_step() is equal and not empty. What they make does not
   /// depend on it. After a throw nothing has changed: each computes for itself.
   virtual void prepare(std::span<const Waiting>) const {}
+
+  /// A session that held much memory has ended: what is kept for its like goes back to the system. Any thread.
+  virtual void give_back_memory() const {}
 };
 
 /// A generator for a request, checked on the way.

@@ -62,6 +62,11 @@ SessionStatus Session::status() const {
   const std::scoped_lock lock(mutex_);
   SessionStatus status = status_;
   status.age = age();
+  if (status.state != SessionState::queued) status.queue.reset();
+  if (status.queue && status.queue->wait_s) {
+    const std::chrono::duration<double> gone = status.age - told_;
+    status.queue->wait_s = std::max(0.0, *status.queue->wait_s - gone.count());
+  }
   status.at_rest =
       status.state == SessionState::waiting && utterances_ > 0 && !in_utterance_ && status.utterances >= utterances_;
   if (status.blocks > 1 && status.first_block && status.newest_block) {
@@ -109,7 +114,7 @@ void Session::set_prompt(std::string prompt) {
 
 void Session::input_came() {
   needs_input_ = false;
-  if (status_.state == SessionState::waiting) become(SessionState::running);
+  if (status_.state == SessionState::waiting) become(has_place_ ? SessionState::running : SessionState::queued);
 }
 
 void Session::feed_speech(std::span<const float> samples, Utterance utterance) {
@@ -162,7 +167,8 @@ void Session::resume() {
   {
     const std::scoped_lock lock(mutex_);
     require_open("resume");
-    if (status_.state == SessionState::paused) become(needs_input_ ? SessionState::waiting : SessionState::running);
+    if (status_.state == SessionState::paused)
+      become(needs_input_ ? SessionState::waiting : has_place_ ? SessionState::running : SessionState::queued);
   }
   wake();
 }
@@ -251,6 +257,26 @@ bool Session::steppable() const {
 
 double Session::excess_lead() const { return max_lead_ ? lead_.at(age()).value_or(0) - *max_lead_ : 0; }
 
+bool Session::wants_place() const {
+  const std::scoped_lock lock(mutex_);
+  return steppable();
+}
+
+bool Session::give_up_place() {
+  const std::scoped_lock lock(mutex_);
+  if (steppable() || ended(status_.state)) return false;
+  has_place_ = false;
+  return true;
+}
+
+void Session::tell(std::optional<QueuePlace> place) {
+  const std::scoped_lock lock(mutex_);
+  const bool moved = place && (!status_.queue || status_.queue->position != place->position);
+  status_.queue = place;
+  told_ = age();
+  if (moved && status_.state == SessionState::queued) stream_->publish(*place, told_);
+}
+
 bool Session::runnable() const {
   {
     const std::scoped_lock lock(mutex_);
@@ -279,6 +305,7 @@ void Session::let_go() {
 
 Inbox Session::take_inbox() {
   const std::scoped_lock lock(mutex_);
+  has_place_ = true;
   if (status_.state == SessionState::queued) become(SessionState::running);
   if (!status_.first_step) status_.first_step = age();
   return std::exchange(inbox_, {});

@@ -36,6 +36,7 @@ class SessionId {
 struct SessionStatus {
   SessionState state = SessionState::queued;
   std::optional<Failure> failure;
+  std::optional<QueuePlace> queue;       // with `queued`, unless its turn comes at once
   std::string prompt;                    // that the newest block was made under
   std::optional<std::string> text;       // that the model has said so far, see kMaxText; nothing: it has said nothing
   int64_t blocks = 0, video_frames = 0;  // done, with those of its origin that a fork begins with
@@ -93,6 +94,7 @@ class Session {
   void end_speech();
   /// Takes effect between two steps. Nothing changes if it is paused already.
   void pause();
+  /// Goes on where it was: in the queue if it was there, or if another session has taken its place meanwhile.
   void resume();
   /// Ends the session; false if it had ended before. What was made stays.
   bool stop(std::string reason = "stopped by request");
@@ -108,6 +110,13 @@ class Session {
   void inherit(const Session& origin, int64_t blocks);
   /// SessionStatus::oldest_border.
   void keep_borders_from(int64_t blocks);
+  /// Has work and is not paused: wants a place among those that may run.
+  bool wants_place() const;
+  /// While it waits for input or is paused: its place goes to another one, and when it has work again it is queued.
+  /// False: it has work, or has ended.
+  bool give_up_place();
+  /// Where it stands in the queue, or that it stands there no more. Its viewers hear of a new position.
+  void tell(std::optional<QueuePlace> place);
   bool runnable() const;
   /// After how many seconds it becomes runnable by itself, when all that it waits for are its viewers.
   std::optional<double> rests_for() const;
@@ -150,7 +159,9 @@ class Session {
   mutable std::mutex mutex_;
   SessionStatus status_;
   Inbox inbox_;
-  bool needs_input_ = false;  // remembered through a pause
+  bool needs_input_ = false;           // remembered through a pause
+  std::chrono::microseconds told_{0};  // when it heard of its place in the queue
+  bool has_place_ = false;             // has been stepped since it was queued
   bool speech_ended_ = false;
   int64_t utterances_ = 0;     // that were ended by whoever speaks
   bool in_utterance_ = false;  // samples came since

@@ -31,32 +31,32 @@ constexpr auto kAsTuple = net::as_tuple(net::use_awaitable);
 
 struct Server::State {
   struct Listener {
-    tcp::acceptor acceptor;
+    std::unique_ptr<tcp::acceptor> acceptor;
     ServedRoutes served;
   };
 
   State(ServerOptions given, std::vector<ModelSource> models)
       : options(std::move(given)),
         work(options.work),
-        signals(context),
         sessions(std::make_unique<SessionStore>(std::move(models), options.sessions, options.data_directory, work)) {
     service.access = options.access;
     service.web_root = options.web_root;
     service.limits = options.connections;
-    const ApiContext context{*sessions, work, service, options, sweeps};
+    const ApiContext api_context{*sessions, work, service, options, sweeps};
     for (const Api& api : apis()) {
       sets.push_back(RouteSet{std::string(api.name), {}});
-      api.add_routes(sets.back().routes, context);
+      api.add_routes(sets.back().routes, api_context);
     }
   }
 
   void listen(const ListenAddress& address) {
     const tcp::endpoint& endpoint = address.endpoint;
     require_safe_address(options.access, address.text, endpoint.address().is_loopback());
-    Listener& listener = listeners.emplace_back(Listener{tcp::acceptor(context), choose_routes(sets, address.sets)});
+    Listener& listener =
+        listeners.emplace_back(Listener{std::make_unique<tcp::acceptor>(*context), choose_routes(sets, address.sets)});
     listener.served.router.add(openapi_route(listener.served.router, options.version), sets.front().name);
     for (const std::string& sentence : listener.served.left_out) log::warning("{}: {}", address.text, sentence);
-    tcp::acceptor& acceptor = listener.acceptor;
+    tcp::acceptor& acceptor = *listener.acceptor;
     error_code error;
     acceptor.open(endpoint.protocol(), error);
     if (!error) acceptor.set_option(net::socket_base::reuse_address(true), error);
@@ -68,10 +68,10 @@ struct Server::State {
   }
 
   net::awaitable<void> accept(Listener& listener) {
-    net::steady_timer pause(context);
+    net::steady_timer pause(*context);
     while (!service.closing) {
-      tcp::socket socket(context);
-      auto accepting = listener.acceptor.async_accept(socket, kAsTuple);
+      tcp::socket socket(*context);
+      auto accepting = listener.acceptor->async_accept(socket, kAsTuple);
       const auto [error] = co_await std::move(accepting);
       if (error == net::error::operation_aborted || error == net::error::bad_descriptor) break;
       if (error) {  // out of file descriptors: those who wait stay in the queue
@@ -82,7 +82,7 @@ struct Server::State {
         ++service.counters.connections_refused;
         refuse_connection(std::move(socket));
       } else {
-        net::co_spawn(context, serve_connection(std::move(socket), service, listener.served.router), net::detached);
+        net::co_spawn(*context, serve_connection(std::move(socket), service, listener.served.router), net::detached);
       }
     }
   }
@@ -102,6 +102,7 @@ struct Server::State {
   }
 
   net::awaitable<void> watch_signals() {
+    net::signal_set signals(*context, SIGINT, SIGTERM);
     for (;;) {
       auto waiting = signals.async_wait(kAsTuple);
       const auto [error, number] = co_await std::move(waiting);
@@ -117,14 +118,14 @@ struct Server::State {
   void begin_drain() {
     if (std::exchange(service.draining, true)) return;
     sessions->drain();
-    net::co_spawn(context, drain(), net::detached);
+    net::co_spawn(*context, drain(), net::detached);
   }
 
   /// Waits until `done`, or for the time at most.
   template <typename Done>
   net::awaitable<void> wait_until(Done done, std::chrono::milliseconds most) {
     const auto deadline = std::chrono::steady_clock::now() + most;
-    net::steady_timer tick(context);
+    net::steady_timer tick(*context);
     while (!done() && std::chrono::steady_clock::now() < deadline) {
       tick.expires_after(std::chrono::milliseconds(20));
       auto waiting = tick.async_wait(kAsTuple);
@@ -140,17 +141,17 @@ struct Server::State {
     sessions->stop_all();
     service.closing = true;
     error_code ignored;
-    for (Listener& listener : listeners) listener.acceptor.close(ignored);
+    for (Listener& listener : listeners) listener.acceptor->close(ignored);
     for (auto* stream : service.idle) stream->cancel();
     const auto none_connected = [this] { return service.counters.connections == 0; };
     auto leaving = wait_until(none_connected, options.farewell);
     co_await std::move(leaving);
     if (!none_connected()) log::warning("{} connections are closed before their end", service.counters.connections);
-    context.stop();
+    context->stop();
   }
 
   net::awaitable<void> sweep() {
-    net::steady_timer tick(context);
+    net::steady_timer tick(*context);
     for (;;) {
       tick.expires_after(options.sweep);
       auto waiting = tick.async_wait(kAsTuple);
@@ -160,13 +161,21 @@ struct Server::State {
     }
   }
 
+  /// Connections that are open at the end refer to all else in here: they go before it, and what wakes them, or uses
+  /// their executor, goes before them.
+  ~State() {
+    work.close();
+    sessions->close();
+    for (Listener& listener : listeners) listener.acceptor.reset();
+    context.reset();
+  }
+
   ServerOptions options;
-  net::io_context context{1};
+  std::unique_ptr<net::io_context> context = std::make_unique<net::io_context>(1);
   WorkPool work;  // before all that has work done
   Service service;
   std::vector<RouteSet> sets;
   std::list<Listener> listeners;  // nodes stay where they are
-  net::signal_set signals;
   std::unique_ptr<SessionStore> sessions;
   std::vector<std::function<void()>> sweeps;  // of the APIs
 };
@@ -181,22 +190,17 @@ Server::Server(ServerOptions options, std::vector<ModelSource> models)
   for (const generation::Request& request : state_->options.start_with) state_->sessions->create(request);
 }
 
-// First all that wakes the context's coroutines: work, which refers to what they hold, then the tables with their
-// threads.
-Server::~Server() {
-  state_->work.close();
-  state_->sessions.reset();
-}
+Server::~Server() = default;
 
 std::vector<std::string> Server::urls() const {
   std::vector<std::string> urls;
-  for (const auto& listener : state_->listeners) urls.push_back(url_of(listener.acceptor.local_endpoint()));
+  for (const auto& listener : state_->listeners) urls.push_back(url_of(listener.acceptor->local_endpoint()));
   return urls;
 }
 
 std::vector<uint16_t> Server::ports() const {
   std::vector<uint16_t> ports;
-  for (const auto& listener : state_->listeners) ports.push_back(listener.acceptor.local_endpoint().port());
+  for (const auto& listener : state_->listeners) ports.push_back(listener.acceptor->local_endpoint().port());
   return ports;
 }
 
@@ -209,19 +213,15 @@ std::vector<std::string> Server::routes() const {
 
 void Server::run() {
   State& state = *state_;
-  if (state.options.handle_signals) {
-    state.signals.add(SIGINT);
-    state.signals.add(SIGTERM);
-    net::co_spawn(state.context, state.watch_signals(), net::detached);
-  }
-  for (auto& listener : state.listeners) net::co_spawn(state.context, state.accept(listener), net::detached);
-  net::co_spawn(state.context, state.sweep(), net::detached);
-  state.context.run();
+  if (state.options.handle_signals) net::co_spawn(*state.context, state.watch_signals(), net::detached);
+  for (auto& listener : state.listeners) net::co_spawn(*state.context, state.accept(listener), net::detached);
+  net::co_spawn(*state.context, state.sweep(), net::detached);
+  state.context->run();
   state.sessions->stop_all();
 }
 
 void Server::stop() {
-  net::post(state_->context, [this] { state_->begin_drain(); });
+  net::post(*state_->context, [this] { state_->begin_drain(); });
 }
 
 }  // namespace rushes::server

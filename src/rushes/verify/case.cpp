@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "rushes/base/error.h"
+#include "rushes/base/interruption.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/tensor/safetensors.h"
 #include "rushes/verify/sampled.h"
@@ -207,6 +208,8 @@ CaseResult run_case(const fs::path& directory, const Target& target) {
     require(!result.tensors.empty() || !result.checks.empty(), ErrorCode::internal, "nothing was compared");
     result.passed = std::all_of(result.tensors.begin(), result.tensors.end(), [](const auto& t) { return t.passed; }) &&
                     std::all_of(result.checks.begin(), result.checks.end(), [](const auto& t) { return t.passed; });
+  } catch (const base::Interrupted&) {
+    throw;
   } catch (const c10::Error& error) {
     result.error = error.what_without_backtrace();
   } catch (const std::exception& error) {

@@ -1,7 +1,7 @@
 import { type FormEvent, type ReactNode, useEffect, useEffectEvent, useRef, useState } from "react";
 import { followEvents, liveVideoUrl, videoUrl } from "../api";
 import { play } from "../player";
-import { type Session, type SessionEvent, firstBlockSeconds, generatedFrames, modelFps, blocksUpTo, hasEnded, promptAt, promptIndex } from "../state";
+import { type QueuePlace, type Session, type SessionEvent, firstBlockSeconds, generatedFrames, modelFps, blocksUpTo, hasEnded, promptAt, promptIndex } from "../state";
 import { TONES, Timeline } from "./timeline";
 
 interface Props {
@@ -151,8 +151,11 @@ function Prompts({ session, shown }: { session: Session; shown: string }) {
   );
 }
 
+const queueWords = ({ position, waitSeconds }: QueuePlace): string =>
+  `number ${position} in the queue` + (waitSeconds === null ? "" : `, about ${Math.ceil(waitSeconds)} s`);
+
 const stateWords = (session: Session): string =>
-  session.state === "queued" ? "waiting for its turn" : session.state === "paused" ? "paused" : "generating the first block";
+  session.state === "queued" ? (session.queue ? queueWords(session.queue) : "waiting for its turn") : session.state === "paused" ? "paused" : "generating the first block";
 
 function PromptSwitch({ onPrompt, onFork, behind }: { onPrompt: (prompt: string) => void; onFork: (prompt: string) => void; behind: boolean }) {
   const [text, setText] = useState("");

@@ -15,6 +15,7 @@
 #include "rushes/models/wan/autoencoder.h"
 #include "rushes/models/wan/model_directory.h"
 #include "rushes/models/wan/transformer.h"
+#include "rushes/tensor/cpu_allocator.h"
 
 namespace rushes::generation {
 
@@ -50,6 +51,7 @@ class WanModel final : public Model {
   std::span<const OptionField> options() const override { return options_; }
   std::unique_ptr<Plan> plan(const Request& request) const override;
   std::unique_ptr<Generator> start(std::unique_ptr<Plan> plan) const override;
+  void give_back_memory() const override { tensor::trim_cpu_memory(); }
 
   const wan::Defaults& defaults() const { return defaults_; }
   const WanLimits& limits() const { return limits_; }

@@ -52,6 +52,46 @@ TEST_P(Limits, of_running_sessions_let_others_wait_for_those_that_run) {
   expect_recording(second, kBlocks);
 }
 
+TEST_P(Limits, of_running_sessions_do_not_count_those_that_are_paused) {
+  start([](SessionLimits& limits) {
+    limits.max_running = 1;
+    limits.max_queued = 1;
+  });
+  const auto first = begin_endless();
+  make_blocks(1);
+  const auto second = begin();
+  const json told = server().status(second)["queue"];
+  EXPECT_EQ(told["position"], 1);
+  EXPECT_TRUE(told["wait_s"].is_null()) << "nobody knows when an endless one ends";
+  EXPECT_TRUE(server().status(first)["queue"].is_null());
+  // Who is paused while it waits goes on waiting.
+  for (const char* what : {"/pause", "/resume"}) {
+    const Reply reply = server().request("POST", path(second, what));
+    EXPECT_EQ(reply.json()["state"], what == std::string("/pause") ? "paused" : "queued");
+    EXPECT_TRUE(reply.json()["times_s"]["first_step"].is_null());
+  }
+  EXPECT_THAT(server().request("GET", "/metrics").body, HasSubstr("rushes_sessions{state=\"running\"} 1\n"));
+  EXPECT_EQ(server().request("POST", path(first, "/pause")).status, 200);
+  server().gate().open();
+  EXPECT_EQ(finish(second).back()["state"], family().end);
+  EXPECT_EQ(server().status(first)["state"], "paused");
+  const int64_t before = server().status(first)["done"]["blocks"];
+  EXPECT_EQ(server().request("POST", path(first, "/resume")).status, 200);
+  while (server().status(first)["done"]["blocks"] == before) {}
+  EXPECT_EQ(server().status(first)["state"], "running");
+}
+
+TEST_P(Limits, of_waiting_sessions_count_those_that_are_paused) {
+  start([](SessionLimits& limits) { limits.max_waiting = 1; });
+  const auto first = begin();
+  EXPECT_EQ(server().request("POST", path(first, "/pause")).status, 200);
+  const Reply refused = ask();
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_THAT(message(refused), HasSubstr("paused or waiting"));
+  EXPECT_EQ(server().request("POST", path(first, "/resume")).status, 200);
+  EXPECT_EQ(ask().status, 201);
+}
+
 TEST_P(Limits, of_pixels_refuse_larger_pictures) {
   start([](SessionLimits& limits) { limits.max_pixels = 64 * 64 - 1; });
   const Reply refused = ask();

@@ -64,8 +64,10 @@ class ServedModels {
   void unload(std::string_view name);
   /// Throws Error(unavailable) if it is not loaded.
   const std::shared_ptr<const generation::Model>& model(std::string_view name);
-  /// What steps the sessions of all models.
+  /// What steps the sessions of all models; not after close().
   generation::DeviceWorker& worker() noexcept { return *worker_; }
+  /// Ends all steps and sessions. May be called twice.
+  void close() { worker_.reset(); }
   /// Unloads what nobody uses. To be called now and then.
   void sweep();
 

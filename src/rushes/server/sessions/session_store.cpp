@@ -18,10 +18,12 @@ namespace {
 constexpr std::chrono::minutes kKeptInMemory{1};
 constexpr const char* kShuttingDown = "the server is shutting down";
 
-/// Would go on, or wait, for ever.
+/// Needs nothing of the device, until its owner does something.
+bool rests(SessionState state) { return state == SessionState::paused || state == SessionState::waiting; }
+
+/// Would go on, or rest, for ever.
 bool has_no_end(const generation::Session& session) {
-  const SessionState state = session.status().state;
-  return !session.format().video_frames || state == SessionState::paused || state == SessionState::waiting;
+  return !session.format().video_frames || rests(session.status().state);
 }
 
 bool is_watched(const Hosted& entry) { return entry.video->status().viewers > 0 || !entry.sinks->idle(); }
@@ -41,10 +43,10 @@ SessionStore::SessionStore(std::vector<ModelSource> models, SessionLimits limits
       work);
 }
 
-SessionStore::~SessionStore() {
+void SessionStore::close() {
   stop_all();
   for (const Hosted& entry : entries_) entry.sinks->stop();
-  models_.reset();  // ends the streams that the encoders read
+  models_->close();  // ends the streams that the encoders read
   for (const Hosted& entry : entries_) {
     entry.video->join();
     remember(entry);
@@ -69,12 +71,12 @@ void SessionStore::require_room() {
           "{} sessions are running or waiting, which is the limit; stop one or try again later (--max-sessions, "
           "--max-queued)",
           running());
-  const auto waiting = [&] {
+  const auto resting = [&] {
     return std::count_if(entries_.begin(), entries_.end(),
-                         [](const Hosted& e) { return e.session->status().state == SessionState::waiting; });
+                         [](const Hosted& e) { return rests(e.session->status().state); });
   };
-  require(waiting() < limits_.max_waiting || make_room_for_speech(), ErrorCode::exhausted,
-          "{} sessions are waiting for speech, which is the limit; stop one or try again later", waiting());
+  require(resting() < limits_.max_waiting || make_room_for_speech(), ErrorCode::exhausted,
+          "{} sessions are paused or waiting for speech, which is the limit; stop one or try again later", resting());
 }
 
 void SessionStore::require_size(const generation::VideoFormat& format) const {
@@ -230,11 +232,10 @@ std::size_t SessionStore::peers() const {
   return count;
 }
 
-/// Those that wait for speech do not count: they need nothing of the device.
 int64_t SessionStore::running() const {
   return std::count_if(entries_.begin(), entries_.end(), [](const Hosted& e) {
     const SessionState state = e.session->status().state;
-    return !generation::ended(state) && state != SessionState::waiting;
+    return !generation::ended(state) && !rests(state);
   });
 }
 

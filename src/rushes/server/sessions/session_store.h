@@ -24,10 +24,10 @@
 namespace rushes::server {
 
 struct SessionLimits {
-  int64_t max_running = 16;         // sessions that have begun and not ended
+  int64_t max_running = 16;         // sessions that have begun and neither ended nor rest
   int64_t max_queued = 0;           // more of them, which wait for those to end; then 429
   int64_t lanes = 1;                // of the device: sessions of small models that are stepped at a time
-  int64_t max_waiting = 64;         // that wait for speech; the least used that is at rest makes room
+  int64_t max_waiting = 64;         // that are paused or wait for speech; the least used that is at rest makes room
   double max_waiting_speech = 900;  // seconds of speech of a session that are not yet spoken
   int64_t max_kept = 64;            // with those that have ended; the oldest of them go first
   int64_t max_recording_bytes = int64_t{4} << 30;
@@ -83,8 +83,7 @@ class SessionStore {
   /// Error(unavailable) if another process has the directory. Models are loaded in `work`, which must outlive it.
   SessionStore(std::vector<ModelSource> models, SessionLimits limits, std::filesystem::path data_directory,
                WorkPool& work);
-  /// Stops what still runs, and waits until every recording is complete.
-  ~SessionStore();
+  ~SessionStore() { close(); }
   SessionStore(const SessionStore&) = delete;
   SessionStore& operator=(const SessionStore&) = delete;
 
@@ -119,12 +118,16 @@ class SessionStore {
   void drain();
   /// Ends them at once.
   void stop_all();
+  /// Stops what still runs, and waits until every recording is complete: no other thread has to do with it then. May be
+  /// called twice.
+  void close();
   bool draining() const noexcept { return draining_; }
 
   /// The one that is used where none is named.
   const generation::Model& model() const noexcept { return models_->default_model(); }
   ServedModels& models() const noexcept { return *models_; }
   const SessionLimits& limits() const noexcept { return limits_; }
+  /// Queued ones included.
   int64_t running() const;
   int64_t created() const noexcept { return created_; }
   /// Of all sessions since the start, those that are gone included.

@@ -129,7 +129,7 @@ std::string metrics_text(const Service& service, const SessionStore& sessions) {
       .add("rushes_viewers_by_kind", MetricType::Gauge, "Open WebSockets and live downloads.", "kind",
            counters.viewers_by_kind)
       .add("rushes_sent_bytes_total", MetricType::Counter, "Bodies and messages sent.", counters.bytes_sent)
-      .add("rushes_queue_sessions", MetricType::Gauge, "Sessions that wait for their first step.",
+      .add("rushes_queue_sessions", MetricType::Gauge, "Sessions that wait for a turn.",
            states[name(generation::SessionState::queued)])
       .add("rushes_http_answers_total", MetricType::Counter, "Responses sent.", "status", counters.answers)
       .add("rushes_connections", MetricType::Gauge, "Open connections.", counters.connections)

@@ -22,6 +22,10 @@ Json failure_json(const std::optional<generation::Failure>& failure) {
   return {{"code", name(failure->code)}, {"message", failure->message}};
 }
 
+Json queue_json(const generation::QueuePlace& place) {
+  return {{"position", place.position}, {"wait_s", place.wait_s ? Json(*place.wait_s) : Json(nullptr)}};
+}
+
 Json origin_json(const std::optional<Origin>& origin) {
   if (!origin) return nullptr;
   return {{"kind", name(origin->kind)}, {"session", origin->session.text()}};
@@ -54,6 +58,11 @@ struct EventFields {
             {"block", progress.block},
             {"step", progress.step},
             {"steps", progress.steps}};
+  }
+  Json operator()(const generation::QueuePlace& place) const {
+    Json json{{"type", "queue"}};
+    json.update(queue_json(place));
+    return json;
   }
   Json operator()(const generation::UtteranceEnded&) const { return {{"type", "utterance_ended"}}; }
   Json operator()(const generation::TextChunk& chunk) const {
@@ -98,6 +107,7 @@ Json session_json(const Hosted& entry) {
   const std::optional<double> lead = session.max_lead();
   return {{"id", session.id().text()},
           {"state", name(status.state)},
+          {"queue", status.queue ? queue_json(*status.queue) : Json(nullptr)},
           {"error", failure_json(status.failure)},
           {"created", timestamp(session.created())},
           {"prompt", status.prompt},
