@@ -29,7 +29,7 @@ struct Options {
   std::string data_directory, web_root, token_file;
   int64_t max_data_gib = 16;
   std::vector<std::string> models;
-  double idle_minutes = 15, idle_model_minutes = 15, drain_seconds = 10;
+  double idle_minutes = 15, idle_model_minutes = 15, drain_seconds = 10, keep_alive_seconds = 15;
   int threads = 0;
   int64_t lanes = 0;
   std::string talk_model, talk_mode = "aligned";
@@ -120,6 +120,7 @@ void run(Options options) {
   server.sessions.idle = milliseconds(60 * options.idle_minutes);
   server.sessions.idle_model = milliseconds(60 * options.idle_model_minutes);
   server.drain = milliseconds(options.drain_seconds);
+  server.connections.keep_alive = milliseconds(options.keep_alive_seconds);
   server.sessions.lanes = options.lanes > 0 ? options.lanes : options.model.device == "cpu" ? kCores : 1;
   if (!options.token_file.empty())
     for (std::string& token : read_tokens(options.token_file)) server.access.tokens.push_back(std::move(token));
@@ -226,6 +227,18 @@ void add_access_settings(CLI::App& command, Options& options) {
       .add_option("--allow-origin", access.allow_origins,
                   "origin whose pages can call the API, e.g. https://example.org, or * for any; repeatable")
       ->type_name("ORIGIN");
+  server::ProxyOptions& proxy = options.server.proxy;
+  command
+      .add_option("--base-path", proxy.base_path,
+                  "path below which a reverse proxy serves this server, e.g. /rushes; a proxy can send "
+                  "X-Forwarded-Prefix instead")
+      ->type_name("PATH");
+  command
+      .add_option("--trusted-proxy", proxy.trusted,
+                  "address or network of reverse proxies whose X-Forwarded-Prefix, -Host, -Port and -Proto are used, "
+                  "or none; repeatable")
+      ->type_name("ADDRESS[/BITS]")
+      ->capture_default_str();
   command
       .add_option("--allow-push", options.server.push_hosts,
                   "host to which sessions can push RTMP, or * for any (this machine is always allowed); repeatable")
@@ -270,6 +283,11 @@ void add_viewer_settings(CLI::App& command, Options& options) {
       .add_option("--max-connections", options.server.connections.connections,
                   "maximum number of connections at a time; more are answered with 503")
       ->check(kCount)
+      ->capture_default_str();
+  command
+      .add_option("--keep-alive-seconds", options.keep_alive_seconds,
+                  "send something in an open stream after this time of silence, so that no proxy closes it")
+      ->check(CLI::Range(0.1, 3600.0))
       ->capture_default_str();
   command
       .add_option("--webrtc-address", options.server.webrtc.addresses,

@@ -1,26 +1,19 @@
 """RTMP push to a real nginx with its RTMP module; what it recorded is compared with what was sent."""
-import contextlib
 import json
 import pathlib
-import socket
 import subprocess
 import time
 import urllib.error
 
 import numpy
 import pytest
+from nginx import free_port, start_nginx
 from python_package import python
 from video_server import video_server
 from waiting import wait_for
 
 MODULE = pathlib.Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
 pytestmark = pytest.mark.skipif(not MODULE.exists(), reason="libnginx-mod-rtmp is not installed")
-
-
-def free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
 
 
 class Nginx:
@@ -32,25 +25,17 @@ class Nginx:
         self.records = directory / "records"
         self.records.mkdir()
         self.records.chmod(0o777)
-        self.configuration = directory / "nginx.conf"
-        self.configuration.write_text(f"""
+        # The module is loaded before anything else is said.
+        self.configuration = f"""
 load_module {MODULE};
-daemon off; master_process off; worker_processes 1; pid {directory}/nginx.pid; error_log {directory}/error.log info;
 events {{ worker_connections 64; }}
 rtmp {{ access_log off; server {{ listen 127.0.0.1:{self.port}; application live {{
   live on; record all; record_unique on; record_path {self.records}; }} }} }}
-""")
+"""
         self.process = None
 
     def start(self):
-        self.process = subprocess.Popen(["nginx", "-c", self.configuration, "-p", self.directory, "-e", self.directory / "error.log"],
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-                return
-            time.sleep(0.02)
-        raise RuntimeError("nginx did not start:\n" + (self.directory / "error.log").read_text())
+        self.process = start_nginx(self.directory, self.configuration, self.port)
 
     def kill(self):
         self.process.kill()

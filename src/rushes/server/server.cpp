@@ -40,6 +40,7 @@ struct Server::State {
         work(options.work),
         sessions(std::make_unique<SessionStore>(std::move(models), options.sessions, options.data_directory, work)) {
     service.access = options.access;
+    service.proxies = Proxies(options.proxy);
     service.web_root = options.web_root;
     service.limits = options.connections;
     const ApiContext api_context{*sessions, work, service, options, sweeps};
@@ -216,7 +217,13 @@ void Server::run() {
   if (state.options.handle_signals) net::co_spawn(*state.context, state.watch_signals(), net::detached);
   for (auto& listener : state.listeners) net::co_spawn(*state.context, state.accept(listener), net::detached);
   net::co_spawn(*state.context, state.sweep(), net::detached);
-  state.context->run();
+  for (bool again = true; again;) try {
+      state.context->run();
+      again = false;
+    } catch (const std::exception& error) {
+      // Out of memory where no request could be answered: what it was for ends with it, everybody else goes on.
+      log::error("server: {}", error.what());
+    }
   state.sessions->stop_all();
 }
 

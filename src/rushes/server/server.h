@@ -23,6 +23,7 @@ struct ServerOptions {
   AccessOptions access;
   SessionLimits sessions;
   ConnectionLimits connections;
+  ProxyOptions proxy;
   WorkLimits work;
   std::vector<generation::Request> start_with;  // sessions that begin with the server, before any viewer asks
   std::vector<std::string> push_hosts;          // that RTMP may go to; "*": any; this machine always

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "rushes/server/http/access.h"
+#include "rushes/server/http/forwarded.h"
 #include "rushes/server/http/router.h"
 
 namespace rushes::server {
@@ -18,10 +19,12 @@ struct ConnectionLimits {
   int64_t connections = 1024;                         // more are answered 503 and closed
   std::chrono::milliseconds idle{60'000};             // between requests
   std::chrono::milliseconds header{10'000};           // from a request's first byte to the end of its header
-  std::chrono::milliseconds body{60'000};             // all of it
+  std::chrono::milliseconds body{30'000};             // without progress while it comes
   std::chrono::milliseconds stall{20'000};            // without progress while sending an answer or to a WebSocket
   std::chrono::milliseconds download_stall{600'000};  // the same of a video: a player that is paused reads nothing
+  std::chrono::milliseconds keep_alive{15'000};       // of silence in an open answer, until something is sent
   std::chrono::milliseconds closing{5'000};           // for the other side's part in a WebSocket's handshake and close
+  std::size_t message_bytes = 1 << 20;                // that come in one message of a WebSocket
   int send_buffer_bytes = 256 << 10;  // of the kernel's, for each connection: all that waits for a slow viewer
 };
 
@@ -39,12 +42,25 @@ struct Counters {
 /// What all connections share; lives longer than they. The server's thread only.
 struct Service {
   AccessOptions access;
+  Proxies proxies;
   std::filesystem::path web_root;
   ConnectionLimits limits;
   Counters counters;
   bool draining = false;                     // no new sessions
   bool closing = false;                      // no new requests and viewers either
   std::set<boost::beast::tcp_stream*> idle;  // between requests: closed at once when the server ends
+};
+
+/// Counts as one while it lives, also if what it is part of is thrown away.
+class Counted {
+ public:
+  explicit Counted(int64_t& count) : count_(count) { ++count_; }
+  ~Counted() { --count_; }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+
+ private:
+  int64_t& count_;
 };
 
 /// Serves the connection until it ends, by the routes of its listener. Throws nothing.

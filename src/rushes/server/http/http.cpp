@@ -5,6 +5,8 @@
 #include <boost/url/rfc/unreserved_chars.hpp>
 #include <charconv>
 
+#include "rushes/server/http/text_case.h"
+
 namespace rushes::server {
 
 namespace urls = boost::urls;
@@ -105,7 +107,7 @@ enum class RangeKind { whole, part, unsatisfiable };
 std::pair<RangeKind, ByteRange> parse_range(std::string_view header, int64_t size) {
   const ByteRange whole{0, size - 1};
   constexpr std::string_view kUnit = "bytes=";
-  if (!header.starts_with(kUnit) || header.find(',') != std::string_view::npos) return {RangeKind::whole, whole};
+  if (!starts_with_name(header, kUnit) || header.find(',') != std::string_view::npos) return {RangeKind::whole, whole};
   header.remove_prefix(kUnit.size());
   const std::size_t dash = header.find('-');
   if (dash == std::string_view::npos) return {RangeKind::whole, whole};
@@ -187,7 +189,7 @@ Response bytes_response(const Request& request, SharedRange bytes, std::string c
 
 std::optional<Response> growing_file_response(const Request& request, std::shared_ptr<const ReadableFile> file,
                                               int64_t so_far, std::string content_type, std::string_view tag) {
-  if (request.header("range").starts_with("bytes=-") || !same_state(request, tag)) return std::nullopt;
+  if (starts_with_name(request.header("range"), "bytes=-") || !same_state(request, tag)) return std::nullopt;
   const auto [kind, range] = parse_range(request.header("range"), so_far);
   if (kind == RangeKind::whole) return std::nullopt;
   if (kind == RangeKind::unsatisfiable) {

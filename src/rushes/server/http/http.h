@@ -27,16 +27,27 @@ using Values = std::map<std::string, std::string, std::less<>>;
 struct Request {
   std::string method;  // upper case, as sent; HEAD arrives as GET with `head` set
   bool head = false;
-  std::string path;    // as sent, without the query
-  Values query;        // decoded
-  Values headers;      // names in lower case
-  Values path_values;  // what the route's {names} stand for, decoded
+  std::string path;        // as sent, without the query and the base path
+  std::string query_text;  // as sent
+  Values query;            // decoded
+  Values headers;          // names in lower case
+  Values path_values;      // what the route's {names} stand for, decoded
   std::string body;
+  // As the client sees this server, possibly through a proxy (forwarded.h).
+  std::string base_path;        // "" or "/rushes"
+  std::string scheme = "http";  // or "https"
+  std::string public_host;      // "example.org:8000"
 
   /// Empty if there is none.
   std::string_view header(std::string_view lower_case_name) const;
   std::optional<std::string> query_value(std::string_view name) const;
   const std::string& path_value(std::string_view name) const;
+  /// The client's address of a path of this server, which begins with '/' and is percent-encoded.
+  std::string address(std::string_view of_path) const { return base_path + std::string(of_path); }
+  /// The same with scheme and host.
+  std::string whole_address(std::string_view of_path) const {
+    return scheme + "://" + public_host + base_path + std::string(of_path);
+  }
 };
 
 /// A part of a file, sent piece by piece.
@@ -61,6 +72,9 @@ class BodySource {
   virtual ~BodySource() = default;
   /// The next piece, or null after the last one. Waits on the server's thread without blocking it.
   virtual net::awaitable<std::shared_ptr<const std::vector<uint8_t>>> next() = 0;
+  /// Bytes that say nothing in the format of the body, sent while it is silent, so that no proxy takes it for dead;
+  /// called while next() waits. Empty: the format has none.
+  virtual std::string keep_alive() { return {}; }
 };
 
 struct Response {

@@ -79,7 +79,7 @@ TEST(Base64, decodes_with_and_without_padding) {
                                     {"Zm9vYmFy", "foobar"},
                                     {"data:image/png;base64,Zm9v", "foo"}})
     EXPECT_EQ(decode_base64("image", text), bytes) << text;
-  for (const char* bad : {"Z", "Zm9vY", "Zm 9", "Zm9v\n", "Z===", "=", "data:image/png;base64", "-_"})
+  for (const char* bad : {"Z", "Zm9vY", "Zm 9", "Z===", "=", "data:image/png;base64"})
     if (std::string_view(bad) != "=") {
       EXPECT_THROW(decode_base64("image", bad), Error) << bad;
     }

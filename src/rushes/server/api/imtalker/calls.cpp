@@ -6,6 +6,7 @@
 #include "rushes/server/api/imtalker/decoder.h"
 #include "rushes/server/api/imtalker/json_body.h"
 #include "rushes/server/http/base64.h"
+#include "rushes/server/http/text_case.h"
 
 namespace rushes::server {
 namespace {
@@ -118,7 +119,7 @@ class CallRoutes {
       if (sdp.empty()) co_return json_response(400, {{"error", "sdp required"}});
       auto connecting = connect(sdp, image, /*crop=*/true, /*force=*/false, /*greeting=*/"");
       const Call call = co_await std::move(connecting);
-      const std::string url = fmt::format("http://{}/hls/{}/playlist.m3u8", request.header("host"), call.session_id);
+      const std::string url = request.whole_address("/hls/" + call.session_id + "/playlist.m3u8");
       co_return json_response(
           200, {{"sdp", call.sdp}, {"type", "answer"}, {"session_id", call.session_id}, {"hls_url", url}});
     } catch (Refused& refused) {
@@ -209,9 +210,9 @@ class CallRoutes {
   /// A name of /api/avatars, or the picture itself in base64; nothing: the first of the examples. Addresses are not
   /// fetched: what a server can reach is not for its clients to choose.
   std::string portrait(const std::string& avatar) const {
-    if (avatar.starts_with("http:") || avatar.starts_with("https:"))
+    if (starts_with_name(avatar, "http:") || starts_with_name(avatar, "https:"))
       refuse(400, "avatar: the server does not fetch URLs; send the image as data:image/png;base64,...");
-    if (avatar.starts_with("data:") || avatar.size() > kLeastBase64) return decode_base64("avatar", avatar);
+    if (starts_with_name(avatar, "data:") || avatar.size() > kLeastBase64) return decode_base64("avatar", avatar);
     return read_avatar(examples_, avatar);
   }
 

@@ -119,7 +119,7 @@ class CombinedRoutes {
     return json_response(200, {{"session_id", session.id()},
                                {"is_complete", session.complete()},
                                {"playlist_ready", !session.segments().empty()},
-                               {"playlist_url", "/hls/" + session.id() + "/playlist.m3u8"}});
+                               {"playlist_url", request.address("/hls/" + session.id() + "/playlist.m3u8")}});
   }
 
   // GET /api/chunked/status/{session_id}
@@ -235,12 +235,14 @@ void add_combined_routes(Router& router, Heads* talks, WorkPool& work, const fs:
               [routes, function](const Request& request) { return ((*routes).*function)(request); });
   };
   const auto later = [&](const char* method, const char* pattern, std::size_t max_body_bytes,
-                         net::awaitable<Response> (CombinedRoutes::*function)(const Request&)) {
-    add_later_route(router, method, pattern, max_body_bytes,
-                    [routes, function](const Request& request) { return ((*routes).*function)(request); });
+                         net::awaitable<Response> (CombinedRoutes::*function)(const Request&),
+                         Route::Effect effect = Route::Effect::of_method) {
+    add_later_route(
+        router, method, pattern, max_body_bytes,
+        [routes, function](const Request& request) { return ((*routes).*function)(request); }, effect);
   };
   later("POST", "/generate_stream", kMaxGenerateBytes, &CombinedRoutes::generate_stream);
-  later("GET", "/generate_stream_get", 64 << 10, &CombinedRoutes::generate_stream_get);
+  later("GET", "/generate_stream_get", 64 << 10, &CombinedRoutes::generate_stream_get, Route::Effect::changes);
   later("POST", "/generate", 64 << 10, &CombinedRoutes::generate);
   later("POST", "/api/tts/generate", kMaxGenerateBytes, &CombinedRoutes::text_to_speech);
   now("GET", "/api/avatars", &CombinedRoutes::avatars);

@@ -55,7 +55,7 @@ class Routes {
     talks_->create(id, std::move(talker));
     co_return json_response(200, {{"status", "success"},
                                   {"session_id", id},
-                                  {"hls_url", "/hls/" + id + "/playlist.m3u8"},
+                                  {"hls_url", request.address("/hls/" + id + "/playlist.m3u8")},
                                   {"message", "Session ready. Send audio chunks to /api/audio-driven/chunked/feed"},
                                   {"chunk_duration", fields.chunk_duration},
                                   {"audio_sample_rate", fields.audio_sample_rate}});

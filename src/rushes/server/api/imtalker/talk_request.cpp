@@ -108,7 +108,7 @@ void add_route(Router& router, std::string method, std::string pattern,
 }
 
 void add_later_route(Router& router, std::string method, std::string pattern, std::size_t max_body_bytes,
-                     std::function<net::awaitable<Response>(const Request&)> answer) {
+                     std::function<net::awaitable<Response>(const Request&)> answer, Route::Effect effect) {
   const auto told = [answer = std::move(answer)](const Request& request) -> net::awaitable<Response> {
     std::optional<Response> wrong;
     try {
@@ -121,7 +121,13 @@ void add_later_route(Router& router, std::string method, std::string pattern, st
     }
     co_return std::move(*wrong);
   };
-  router.answer_later(std::move(method), std::move(pattern), told, max_body_bytes);
+  Route route;
+  route.method = std::move(method);
+  route.pattern = std::move(pattern);
+  route.answer_later = told;
+  route.max_body_bytes = max_body_bytes;
+  route.effect = effect;
+  router.add(std::move(route));
 }
 
 Response error_detail(const Error& error) {

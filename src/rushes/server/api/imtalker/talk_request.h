@@ -40,7 +40,8 @@ std::string checked_id(const std::string& id);
 /// Routes whose refusals and errors are answered in this API's form.
 void add_route(Router& router, std::string method, std::string pattern, std::function<Response(const Request&)> answer);
 void add_later_route(Router& router, std::string method, std::string pattern, std::size_t max_body_bytes,
-                     std::function<net::awaitable<Response>(const Request&)> answer);
+                     std::function<net::awaitable<Response>(const Request&)> answer,
+                     Route::Effect effect = Route::Effect::of_method);
 
 /// The status that an error of ours has in this API.
 Response error_detail(const Error& error);

@@ -114,7 +114,7 @@ class WholeFileRoutes {
     co_return json_response(
         200, {{"status", "success"},
               {"session_id", id},
-              {"hls_url", "/hls/" + id + "/playlist.m3u8"},
+              {"hls_url", request.address("/hls/" + id + "/playlist.m3u8")},
               {"message", "Video generation started. Stream will begin as soon as first segments are ready."},
               {"streaming", "progressive"}});
   }

@@ -19,8 +19,9 @@ class Mp4Dialect final : public Dialect {
 };
 
 /// The body of a video that grows while it is sent.
-inline Response growing_mp4(const Hosted& hosted, delivery::EncodedStream::From from) {
-  return streamed_response(std::make_shared<Pump>(hosted, Interest{.gops = from}, std::make_unique<Mp4Dialect>()), {});
+inline Response growing_mp4(const Hosted& hosted, delivery::EncodedStream::From from, Framing framing = Framing::mp4) {
+  return streamed_response(std::make_shared<Pump>(hosted, Interest{.gops = from}, std::make_unique<Mp4Dialect>()),
+                           {.framing = framing});
 }
 
 /// The recording of a session that has ended, all of it or a range.

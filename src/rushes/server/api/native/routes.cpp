@@ -49,8 +49,8 @@ net::awaitable<Response> create_session(SessionStore& sessions, WorkPool& work, 
       work.run_if_large(request.body.size(), [&] { return parse_session_request(request.body, *loaded, model); });
   generation::Request wanted = co_await std::move(parsing);
   const Hosted entry = sessions.create(std::move(wanted), {.model = model});
-  Response response = json_response(201, session_json(entry));
-  response.headers.emplace_back("Location", "/v1/sessions/" + entry.session->id().text());
+  Response response = json_response(201, session_json(entry, request));
+  response.headers.emplace_back("Location", request.address("/v1/sessions/" + entry.session->id().text()));
   co_return response;
 }
 
@@ -77,12 +77,12 @@ Response list_sessions(const SessionStore& sessions, const Request& request) {
   const std::set<SessionState> wanted = wanted_states(request);
   Json list = Json::array();
   for (const Hosted& entry : sessions.all())
-    if (wanted.empty() || wanted.contains(entry.session->status().state)) list.push_back(session_json(entry));
+    if (wanted.empty() || wanted.contains(entry.session->status().state)) list.push_back(session_json(entry, request));
   return json_response(200, {{"sessions", std::move(list)}});
 }
 
 Response get_session(const SessionStore& sessions, const Request& request) {
-  return json_response(200, session_json(hosted_of(sessions, request)));
+  return json_response(200, session_json(hosted_of(sessions, request), request));
 }
 
 Response delete_session(SessionStore& sessions, const Request& request) {
@@ -97,7 +97,7 @@ Response delete_session(SessionStore& sessions, const Request& request) {
 Response set_prompt(const SessionStore& sessions, const Request& request) {
   const Hosted& entry = hosted_of(sessions, request);
   sessions.set_prompt(entry, parse_prompt_request(JsonFields(request.body)));
-  return json_response(202, session_json(entry));
+  return json_response(202, session_json(entry, request));
 }
 
 // POST /v1/sessions/{id}/fork: 201 with the new session; 409 when this one has ended or keeps no such border, 429 at
@@ -106,34 +106,34 @@ Response fork_session(SessionStore& sessions, const Request& request) {
   const SessionId id = SessionId::parse(request.path_value("id"));
   ForkRequest wanted = parse_fork_request(request.body);
   const Hosted entry = sessions.fork(id, std::move(wanted.prompt), wanted.blocks);
-  Response response = json_response(201, session_json(entry));
-  response.headers.emplace_back("Location", "/v1/sessions/" + entry.session->id().text());
+  Response response = json_response(201, session_json(entry, request));
+  response.headers.emplace_back("Location", request.address("/v1/sessions/" + entry.session->id().text()));
   return response;
 }
 
 Response set_pacing(const SessionStore& sessions, const Request& request) {
   const Hosted& entry = hosted_of(sessions, request);
   entry.session->set_max_lead(parse_pacing_request(request.body));
-  return json_response(200, session_json(entry));
+  return json_response(200, session_json(entry, request));
 }
 
 Response pause_session(const SessionStore& sessions, const Request& request) {
   const Hosted& entry = hosted_of(sessions, request);
   entry.session->pause();
-  return json_response(200, session_json(entry));
+  return json_response(200, session_json(entry, request));
 }
 
 Response resume_session(const SessionStore& sessions, const Request& request) {
   const Hosted& entry = hosted_of(sessions, request);
   entry.session->resume();
-  return json_response(200, session_json(entry));
+  return json_response(200, session_json(entry, request));
 }
 
 // POST /v1/sessions/{id}/stop: also of a session that has ended, so that two who stop it both succeed.
 Response stop_session(const SessionStore& sessions, const Request& request) {
   const Hosted& entry = hosted_of(sessions, request);
   entry.session->stop();
-  return json_response(200, session_json(entry));
+  return json_response(200, session_json(entry, request));
 }
 
 // ---- watching -------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ namespace {
 using delivery::RtmpOptions;
 using delivery::RtmpPush;
 
-Json push_json(const Hosted& entry, int64_t number, const RtmpPush& push) {
+Json push_json(const Hosted& entry, int64_t number, const RtmpPush& push, const Request& request) {
   const RtmpPush::Status status = push.status();
   return {{"push", number},
           {"url", push.shown_url()},
@@ -22,7 +22,8 @@ Json push_json(const Hosted& entry, int64_t number, const RtmpPush& push) {
           {"bytes", status.bytes},
           {"skipped_blocks", status.skipped_blocks},
           {"error", status.error.empty() ? Json(nullptr) : Json(status.error)},
-          {"urls", {{"self", fmt::format("/v1/sessions/{}/rtmp/{}", entry.session->id().text(), number)}}}};
+          {"urls",
+           {{"self", request.address(fmt::format("/v1/sessions/{}/rtmp/{}", entry.session->id().text(), number))}}}};
 }
 
 struct PushRequest {
@@ -61,7 +62,7 @@ Response start_push(const SessionStore& sessions, const std::vector<std::string>
   const Hosted& entry = hosted_of(sessions, request);
   PushRequest wanted = parse_push_request(request.body, allowed_hosts);
   const auto [number, push] = entry.sinks->push(std::move(wanted.url), wanted.options);
-  Json json = push_json(entry, number, *push);
+  Json json = push_json(entry, number, *push, request);
   Response response = json_response(201, json);
   response.headers.emplace_back("Location", json["urls"]["self"].get<std::string>());
   return response;
@@ -70,7 +71,7 @@ Response start_push(const SessionStore& sessions, const std::vector<std::string>
 Response list_pushes(const SessionStore& sessions, const Request& request) {
   const Hosted& entry = hosted_of(sessions, request);
   Json list = Json::array();
-  for (const auto& [number, push] : entry.sinks->pushes()) list.push_back(push_json(entry, number, *push));
+  for (const auto& [number, push] : entry.sinks->pushes()) list.push_back(push_json(entry, number, *push, request));
   return json_response(200, {{"pushes", std::move(list)}});
 }
 
@@ -86,7 +87,7 @@ int64_t push_number(const Request& request) {
 Response get_push(const SessionStore& sessions, const Request& request) {
   const Hosted& entry = hosted_of(sessions, request);
   const int64_t number = push_number(request);
-  return json_response(200, push_json(entry, number, *entry.sinks->find_push(number)));
+  return json_response(200, push_json(entry, number, *entry.sinks->find_push(number), request));
 }
 
 // DELETE /v1/sessions/{id}/rtmp/{push}: sends nothing more. Also 200 if it had ended.
@@ -95,7 +96,7 @@ Response stop_push(const SessionStore& sessions, const Request& request) {
   const int64_t number = push_number(request);
   const auto push = entry.sinks->find_push(number);
   push->stop();
-  return json_response(200, push_json(entry, number, *push));
+  return json_response(200, push_json(entry, number, *push, request));
 }
 
 }  // namespace

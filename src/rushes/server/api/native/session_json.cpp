@@ -98,12 +98,12 @@ Json event_json(const generation::StreamEvent& event) {
   return json;
 }
 
-Json session_json(const Hosted& entry) {
+Json session_json(const Hosted& entry, const Request& request) {
   const generation::Session& session = *entry.session;
   const generation::SessionStatus status = session.status();
   const delivery::EncodedStream::Status video = entry.video->status();
   const generation::VideoFormat& format = session.format();
-  const std::string base = "/v1/sessions/" + session.id().text();
+  const std::string base = request.address("/v1/sessions/" + session.id().text());
   const std::optional<double> lead = session.max_lead();
   return {{"id", session.id().text()},
           {"state", name(status.state)},

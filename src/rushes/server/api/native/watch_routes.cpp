@@ -31,7 +31,7 @@ Response get_recording(const SessionStore& sessions, const Request& request) {
   } else if (auto part = growing_file_response(request, download.file, download.bytes, "video/mp4", tag)) {
     response = std::move(*part);
   } else {
-    response = growing_mp4(entry, EncodedStream::From::start);
+    response = growing_mp4(entry, EncodedStream::From::start, Framing::file);
     response.headers.emplace_back("Accept-Ranges", "bytes");
   }
   response.headers.emplace_back("Cache-Control", "no-store");

@@ -1,6 +1,7 @@
 #include "rushes/server/api/native/webrtc_routes.h"
 
 #include "rushes/server/api/native/session_json.h"
+#include "rushes/server/http/multipart.h"
 #include "rushes/server/http/router.h"
 #include "rushes/server/http/work_pool.h"
 #include "rushes/server/sessions/session_store.h"
@@ -16,11 +17,11 @@ struct Watched {
 
 Watched find_session(const SessionStore& sessions, const Request& request) {
   const Hosted& entry = hosted_of(sessions, request);
-  return {entry.sinks->whep(), "/v1/sessions/" + entry.session->id().text() + "/whep/"};
+  return {entry.sinks->whep(), request.address("/v1/sessions/" + entry.session->id().text() + "/whep/")};
 }
 
 void require_offer(const Request& request, std::size_t viewers, const WebRtcLimits& limits) {
-  require(request.header("content-type").starts_with("application/sdp"), ErrorCode::unsupported,
+  require(media_type(request.header("content-type")) == "application/sdp", ErrorCode::unsupported,
           "the body must be an SDP offer (Content-Type: application/sdp)");
   require(viewers < limits.viewers, ErrorCode::unavailable,
           "{} WebRTC peers are connected, which is the limit; HLS has no such limit", limits.viewers);
@@ -30,8 +31,7 @@ Response sdp_answer(std::string sdp, std::string location) {
   Response response;
   response.status = 201;
   response.content_type = "application/sdp";
-  response.headers = {
-      {"Location", std::move(location)}, {"Access-Control-Expose-Headers", "Location"}, {"Cache-Control", "no-store"}};
+  response.headers = {{"Location", std::move(location)}, {"Cache-Control", "no-store"}};
   response.body = std::move(sdp);
   return response;
 }
@@ -68,7 +68,8 @@ net::awaitable<Response> connect_speaker(SessionStore& sessions, WorkPool& work,
   const std::shared_ptr<media::WebRtcPeer> peer = co_await std::move(connecting);
   // It may have been deleted meanwhile.
   const ingest::Microphone& microphone = sessions.listen(sessions.find(entry.session->id()), peer);
-  co_return sdp_answer(peer->answer(), "/v1/sessions/" + entry.session->id().text() + "/whip/" + microphone.id());
+  co_return sdp_answer(peer->answer(),
+                       request.address("/v1/sessions/" + entry.session->id().text() + "/whip/" + microphone.id()));
 }
 
 // DELETE /v1/sessions/{id}/whip/{viewer}: the speaker falls silent. 204.
