@@ -13,6 +13,10 @@ void add_model_options(CLI::App& command, generation::ModelOptions& options);
 /// A model of so few bytes gains nothing from several cores for one operator. `model.path` is resolved.
 bool is_small(const generation::ModelOptions& model);
 
+/// What is wrong with a request before its model is loaded: the numbers that all families share, and options that the
+/// family of `model.path` does not have. Throws Error(invalid_argument).
+void check_request(const generation::Request& request, const generation::ModelOptions& model);
+
 /// --threads: how many cores the model may use; 0, told in the help as `by_default`, where it is not given.
 void add_threads_option(CLI::App& command, int& threads, const std::string& by_default);
 /// 0: all; with a model, one for a small one.

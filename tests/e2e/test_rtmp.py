@@ -183,3 +183,17 @@ def test_generate_streams_to_an_rtmp_server_in_real_time(nginx):
     nginx.kill()
     run = subprocess.run([PROGRAM, "generate", "--model", "drawing", "a", "-o", nginx.url("secret")], capture_output=True, text=True, timeout=180)
     assert run.returncode == 1 and "refused" in run.stderr and "secret" not in run.stderr
+
+
+def test_the_prompts_of_a_stream_take_turns_and_its_folder_gets_the_video(binary, nginx, tmp_path):
+    """`rushes stream --rtmp_url`, as Inferix's scripts are called."""
+    config = tmp_path / "config.yaml"
+    config.write_text("timestep_shift: 5.0\n")
+    folder = tmp_path / "out"
+    subprocess.run([binary, "stream", "--config_path", config, "--checkpoint_path", tmp_path / "none.pt", "--shipped-model",
+                    "--prompt", "a red circle; a green star", "--streaming_backend", "rtmp", "--rtmp_url", nginx.url("turns"),
+                    "--segment_length", "3", "--overlap_frames", "0", "--output_folder", folder], check=True, timeout=300)
+    (file,) = folder.iterdir()
+    assert file.name == "progressive_streaming.mp4"
+    wait_for(lambda: len(nginx.recorded()) == 1 and len(packets(nginx.recorded()[0])) == 18)
+    assert len(packets(file)) == 18  # two segments of three latent frames

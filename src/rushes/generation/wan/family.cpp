@@ -53,7 +53,7 @@ const wan::AutoencoderPart& choose_decoder(const wan::ModelDirectory& model, con
   return *model.preview_autoencoder;
 }
 
-PromptCache::Encode load_text_encoder(const wan::ModelDirectory& model, const tensor::Placement& placement,
+PromptEncoder load_text_encoder(const wan::ModelDirectory& model, const tensor::Placement& placement,
                                       std::vector<ModelPart>& networks) {
   log::info("loading text encoder {}", model.text_encoder.file.string());
   const wan::Umt5Config& config = model.text_encoder.config;
@@ -62,7 +62,9 @@ PromptCache::Encode load_text_encoder(const wan::ModelDirectory& model, const te
   const auto encoder = std::make_shared<const wan::TextEncoder>(
       text::load_tokenizer(model.tokenizer), std::make_shared<const wan::Umt5Encoder>(config, placement.put(weights)),
       placement.device);
-  return [encoder](const std::string& prompt) { return encoder->encode(prompt); };
+  return {.encode = [encoder](const std::string& prompt) { return encoder->encode(prompt); },
+          .tokens = config.text_len,
+          .count = [encoder](std::string_view prompt) { return encoder->count_tokens(prompt); }};
 }
 
 std::span<const OptionField> published_options() {
@@ -98,14 +100,14 @@ std::shared_ptr<const Model> load(const ModelOptions& options) {
   const auto encoder = &decoder_part == &model.autoencoder
                            ? decoder
                            : load_autoencoder(model.autoencoder, placement, "encoder", card.networks);
-  auto encode_text = load_text_encoder(model, placement, card.networks);
+  auto text = load_text_encoder(model, placement, card.networks);
   card.name = model.name;
   card.description = fmt::format("{}: transformer of {:.1f} M parameters, {} decoder, {}", model.name,
                                  static_cast<double>(parameters) / 1e6,
                                  decoder_part.kind == wan::AutoencoderKind::vae ? "vae" : "tiny", placement.text());
   card.is_small = placement.device.is_cpu() && parameter_count(card) < kSmallParameters;
   auto loaded = std::make_shared<const WanModel>(std::move(card), model.defaults, std::move(transformer), decoder,
-                                                 encoder, std::move(encode_text));
+                                                 encoder, std::move(text));
   const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(); };
   log::info("{}, loaded in {:.1f} s", loaded->card().description, seconds());
   if (parameters <= kWarmUpParameters || placement.device.is_cuda()) loaded->warm_up();

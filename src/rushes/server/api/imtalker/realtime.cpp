@@ -144,11 +144,14 @@ void add_realtime_talk_routes(Router& router, Heads* talks, WorkPool& work) {
                     generation::Request talker = a_talker(kLiveChunkSeconds);
                     talker.options.set("crop", form.boolean("crop", true));
                     form.check();
+                    talker.ignored = form.unused();
                     auto decoding = decoder->portrait(image, std::move(talker), talks->shared_model());
                     talker = co_await std::move(decoding);
                     const std::string id = random_uuid();
-                    talks->create(id, std::move(talker));
-                    co_return json_response(200, {{"session_id", id}, {"websocket_url", "/ws/realtime/" + id}});
+                    const Head& head = talks->create(id, std::move(talker));
+                    Json answer{{"session_id", id}, {"websocket_url", "/ws/realtime/" + id}};
+                    tell_ignored(answer, *head.newest().session);
+                    co_return json_response(200, answer);
                   });
   router.feed("/ws/realtime/{session_id}", [talks](const Request& request) -> Feed {
     require(talks != nullptr, ErrorCode::unavailable, "there is no talking-head model");
