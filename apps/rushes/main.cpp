@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 #include "commands.h"
 #include "rushes/base/error.h"
@@ -22,6 +23,14 @@ void shorten_spinning(char** argv) {
   if (std::getenv("OMP_WAIT_POLICY") != nullptr || std::getenv("GOMP_SPINCOUNT") != nullptr) return;
   ::setenv("GOMP_SPINCOUNT", "1000", 1);  // some microseconds
   ::execv("/proc/self/exe", argv);        // returns only if it fails: then on with long spins
+}
+
+/// The word that stands where a command should, if it is none; null: another mistake.
+const char* unknown_command(const CLI::App& app, int argc, char** argv) {
+  if (!app.get_subcommands().empty()) return nullptr;
+  for (int i = 1; i < argc; ++i)
+    if (argv[i][0] != '-' && std::strcmp(argv[i - 1], "--log-level") != 0) return argv[i];
+  return nullptr;
 }
 
 }  // namespace
@@ -57,6 +66,10 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
     return 0;
   } catch (const CLI::ParseError& error) {
+    if (const char* command = unknown_command(app, argc, argv)) {
+      std::fprintf(stderr, "rushes: there is no command '%s'; rushes --help lists them\n", command);
+      return 2;
+    }
     const int code = app.exit(error);
     return code == 0 ? 0 : 2;
   } catch (const rushes::Error& error) {

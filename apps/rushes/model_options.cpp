@@ -109,6 +109,14 @@ void add_silent_audio_option(CLI::App& command, bool& silent_audio) {
                    "sound)");
 }
 
+void check_request(const generation::Request& request, const generation::ModelOptions& model) {
+  generation::check_numbers(request);
+  const generation::Family* family = generation::family_of(model.path);
+  for (const auto& [name, value] : request.options.values())
+    require(!family || find_field(family->options(), name), ErrorCode::invalid_argument,
+            "{} is not an option of {} models, of which {} is one", name, family ? family->name : "", model.path);
+}
+
 void add_threads_option(CLI::App& command, int& threads, const std::string& by_default) {
   command.add_option("--threads", threads, "CPU cores for the model (default: " + by_default + ")")
       ->check(CLI::Range(1, 1024));

@@ -16,6 +16,10 @@ bool is_small(const generation::ModelOptions& model);
 /// --silent-audio, --no-silent-audio: see media::VideoOutputOptions.
 void add_silent_audio_option(CLI::App& command, bool& silent_audio);
 
+/// What is wrong with a request before its model is loaded: the numbers that all families share, and options that the
+/// family of `model.path` does not have. Throws Error(invalid_argument).
+void check_request(const generation::Request& request, const generation::ModelOptions& model);
+
 /// --threads: how many cores the model may use; 0, told in the help as `by_default`, where it is not given.
 void add_threads_option(CLI::App& command, int& threads, const std::string& by_default);
 /// 0: all; with a model, one for a small one.

@@ -108,6 +108,8 @@ RecordingEnd generate(generation::Generator& generator, Writer& writer, Progress
       auto* block = std::get_if<generation::FrameBlock>(&event);
       if (block) cut(*block, progress.video_frames, options.max_video_frames);
       std::visit(Follow{progress}, event);
+      if (const auto* chunk = std::get_if<generation::TextChunk>(&event); chunk && options.on_text)
+        options.on_text(chunk->last ? chunk->utf8 + "\n" : chunk->utf8);
       if (block && block->video_frames > 0 && !writer.blocks.send(std::move(*block))) return RecordingEnd::reader_gone;
       progress.elapsed = Clock::now() - start;
       progress.first_frame = writer.first_frame();

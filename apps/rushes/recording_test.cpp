@@ -32,7 +32,8 @@ class FakeGenerator final : public generation::Generator {
         .rgb = rgb, .video_frames = count, .height = 2, .width = 2, .block = block_, .prompt = {}, .times = {}};
     ++block_;
     if (block_ == fails_at) fail(ErrorCode::exhausted, "out of memory");
-    return {block_ == blocks_ ? StepOutcome::finished : StepOutcome::again, {frames}};
+    const generation::TextChunk text{fmt::format("block {} ", block_), block_ == blocks_};
+    return {block_ == blocks_ ? StepOutcome::finished : StepOutcome::again, {text, frames}};
   }
   bool at_block_border() const override { return step_ == 0; }
   std::unique_ptr<generation::Generator> fork() const override { return nullptr; }
@@ -70,6 +71,14 @@ TEST(Record, writes_every_block_in_order_and_finishes_once) {
   EXPECT_EQ(output.finished, 1);
   EXPECT_EQ(recorded.progress.video_frames, 11);
   EXPECT_TRUE(recorded.progress.first_frame);
+}
+
+TEST(Record, hands_on_what_the_model_says_and_ends_it_with_a_line_break) {
+  FakeGenerator generator(3);
+  FakeOutput output;
+  std::string said;
+  record(generator, output, {.on_text = [&](std::string_view text) { said += text; }});
+  EXPECT_EQ(said, "block 1 block 2 block 3 \n");
 }
 
 TEST(Record, cuts_the_last_block_to_the_wanted_length_and_makes_no_further_one) {

@@ -11,6 +11,7 @@
 #include "commands.h"
 #include "model_options.h"
 #include "option_flags.h"
+#include "output.h"
 #include "recording.h"
 #include "rushes/audio/stream_resampler.h"
 #include "rushes/base/error.h"
@@ -37,13 +38,13 @@ struct Options {
   std::string image, audio, video, output = "talk.mp4", format = "auto";
   int64_t rate = 16'000, channels = 1;
   int quality = 20, threads = 0;
-  bool live = false, quiet = false, silent_audio = true;
+  bool live = false, quiet = false, silent_audio = true, rate_given = false, channels_given = false;
 };
 
 Request make_request(const Options& options) {
   Request request = options.request;
   request.image = media::read_image(options.image);
-  if (!request.options.has("chunk_duration"))
+  if (options.video.empty() && !request.options.has("chunk_duration"))
     request.options.set("chunk_duration", options.live ? kLiveChunk : kFileChunk);
   return request;
 }
@@ -99,11 +100,15 @@ void run(const Options& options) {
           "standard input is a terminal; pipe speech into it, e.g. arecord -f S16_LE -r 16000 -t raw | rushes talk "
           "--live ...");
   ignore_closed_pipes();
+  check_output(options.output, options.format);
+  if (!options.live && (options.rate_given || options.channels_given))
+    print_ignored({{options.rate_given ? "--rate" : "--channels", "a file says its own; they belong to --live"}});
   Request request = make_request(options);
   generation::ModelOptions model_options = options.model;
   model_options.path = talk_model(model_options.path);
   require(!model_options.path.empty(), ErrorCode::invalid_argument,
           "there is no talking-head model: give a model directory with --model or RUSHES_TALK_MODEL");
+  check_request(request, model_options);
   use_threads(options.threads);
   const auto model = generation::load_model(model_options);
   require(model->capabilities().feeds.has(generation::Modality::audio), ErrorCode::unsupported,
@@ -112,6 +117,7 @@ void run(const Options& options) {
   ingest::find_face(request, *model);
   if (!options.video.empty()) ingest::drive(request, *model, media::read_video_file(options.video));
   auto plan = model->plan(request);
+  print_ignored(plan->ignored);
   const generation::VideoFormat format = plan->format();  // before the output is touched
   std::shared_ptr<LiveSpeech> live;
   std::function<Inbox()> input;
@@ -160,9 +166,11 @@ void add_talk(CLI::App& app) {
                     "read speech from standard input as it arrives: raw PCM, signed 16-bit, little-endian");
   command->add_option("--rate", options->rate, "sampling rate of --live, in Hz")
       ->check(CLI::Range(1000, 768'000))
+      ->each([options](const std::string&) { options->rate_given = true; })
       ->capture_default_str();
   command->add_option("--channels", options->channels, "number of channels of --live")
       ->check(CLI::Range(1, 32))
+      ->each([options](const std::string&) { options->channels_given = true; })
       ->capture_default_str();
   command
       ->add_option(
@@ -173,7 +181,7 @@ void add_talk(CLI::App& app) {
   command->add_option("--format", options->format, "output format: auto, mp4, y4m, rgb24 or png")
       ->capture_default_str();
   add_silent_audio_option(*command, options->silent_audio);
-  command->add_option("--seed", request.seed, "random seed; the same seed gives the same video")->capture_default_str();
+  add_seed_option(*command, request.seed, "random seed; the same seed gives the same video");
   command->add_option("--quality", options->quality, "quality of H.264: 0 (lossless) to 51 (worst)")
       ->check(CLI::Range(0, 51))
       ->capture_default_str();

@@ -40,6 +40,11 @@ void ProgressPrinter::show(const Progress& progress) {
   blocks_ = progress.blocks;
 }
 
+void print_ignored(const std::vector<generation::Ignored>& ignored) {
+  for (const generation::Ignored& each : ignored)
+    fmt::print(stderr, "warning: {} has no effect: {}\n", each.field, each.reason);
+}
+
 void print_summary(const Recorded& recorded, const std::string& target, double fps) {
   const Progress& p = recorded.progress;
   fmt::print(stderr, "{}: {} frames, {:.2f} s of video in {:.2f} s, {:.1f} fps", shown(target), p.video_frames,

@@ -3,9 +3,11 @@
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "recording.h"
 #include "rushes/generation/generator.h"
+#include "rushes/generation/request.h"
 
 namespace rushes::app {
 
@@ -26,6 +28,9 @@ class ProgressPrinter {
   bool quiet_, terminal_, open_line_ = false;
   int64_t blocks_ = 0;
 };
+
+/// Lines on standard error, also of quiet commands: what was given and changes nothing.
+void print_ignored(const std::vector<generation::Ignored>& ignored);
 
 /// One line on standard error: what was made of `target`, how long and how fast.
 void print_summary(const Recorded& recorded, const std::string& target, double fps);

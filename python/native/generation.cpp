@@ -44,6 +44,7 @@ Generation::Generation(std::shared_ptr<const Model> model, const generation::Req
     : model_(std::move(model)) {
   auto plan = model_->get().plan(request);
   format_ = plan->format();
+  ignored_ = plan->ignored;
   if (profiler) {
     profiler->on_gpu = model_->options().device.starts_with("cuda");
     profiler_ = std::make_shared<profiling::Profiler>(*profiler);
@@ -70,8 +71,13 @@ bool Generation::step() {
     generator_.reset();  // a step that was given up cannot be resumed
     throw;
   }
-  for (generation::Event& event : result.events)
+  for (generation::Event& event : result.events) {
     if (auto* block = std::get_if<generation::FrameBlock>(&event)) made_ = std::move(*block);
+    if (const auto* chunk = std::get_if<generation::TextChunk>(&event)) {
+      const std::scoped_lock lock(inbox_mutex_);
+      text_ += chunk->utf8;
+    }
+  }
   require(result.outcome != generation::StepOutcome::needs_input, ErrorCode::unsupported,
           "the model waits for input that this interface cannot provide");
   if (result.outcome == generation::StepOutcome::finished) generator_.reset();
@@ -84,6 +90,11 @@ std::optional<generation::FrameBlock> Generation::next() {
   while (!made_ && generator_ && !stopped_) step();
   if (stopped_) return std::nullopt;
   return std::exchange(made_, std::nullopt);
+}
+
+std::string Generation::text() {
+  const std::scoped_lock lock(inbox_mutex_);
+  return text_;
 }
 
 void Generation::set_prompt(std::string prompt) {
@@ -104,6 +115,8 @@ std::shared_ptr<Generation> Generation::fork() {
   std::shared_ptr<Generation> branch(new Generation);
   branch->model_ = model_;
   branch->format_ = format_;
+  branch->ignored_ = ignored_;
+  branch->text_ = text();
   branch->generator_ = generator_->fork();
   return branch;
 }

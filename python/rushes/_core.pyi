@@ -46,6 +46,17 @@ class Format:
     @property
     def blocks_per_later_segment(self) -> int: ...
 
+class Ignored:
+    """What was given and has no effect, and why."""
+
+    @property
+    def field(self) -> str: ...
+
+    @property
+    def reason(self) -> str: ...
+
+    def __repr__(self) -> str: ...
+
 class Network:
     """One network of a model."""
 
@@ -130,7 +141,7 @@ class Model:
 class Request:
     """What to generate; None means the model's default."""
 
-    def __init__(self, prompts: Sequence[str], *, seed: int = 0, segments: int = 1, video_frames: int | None = None, width: int | None = None, height: int | None = None, fps: float | None = None, image: Annotated[NDArray[numpy.uint8], dict(shape=(None, None, 3), order='C', device='cpu', writable=False)] | None = None, **options) -> None: ...
+    def __init__(self, prompts: Sequence[str], *, seed: int = 0, segments: int | None = None, video_frames: int | None = None, width: int | None = None, height: int | None = None, fps: float | None = None, image: Annotated[NDArray[numpy.uint8], dict(shape=(None, None, 3), order='C', device='cpu', writable=False)] | None = None, **options) -> None: ...
 
     def plan(self, model: Model) -> Format:
         """
@@ -163,6 +174,14 @@ class Generation:
 
     @property
     def format(self) -> Format: ...
+
+    @property
+    def ignored(self) -> list[Ignored]:
+        """What of the request was taken and has no effect."""
+
+    @property
+    def text(self) -> str:
+        """What the model has said so far."""
 
     @property
     def stopped(self) -> bool: ...
@@ -199,6 +218,11 @@ class VideoWriter:
 
     @property
     def deliver_seconds(self) -> float: ...
+
+def prompts_of_line(line: str) -> list[str]:
+    """
+    The prompts between the semicolons of a line, as the command line and the server take them.
+    """
 
 def set_log_level(level: str) -> None:
     """Sets the log level: debug, info, warning, error or off."""

@@ -239,3 +239,17 @@ backend.disconnect()
     assert run.wait(120) == 0, run.stdout.read()
     (recorded,) = nginx.recorded()
     assert len(packets(recorded)) == 24
+
+
+def test_the_prompts_of_a_stream_take_turns_and_its_folder_gets_the_video(binary, nginx, tmp_path):
+    """`rushes stream --rtmp_url`, as Inferix's scripts are called."""
+    config = tmp_path / "config.yaml"
+    config.write_text("timestep_shift: 5.0\n")
+    folder = tmp_path / "out"
+    subprocess.run([binary, "stream", "--config_path", config, "--checkpoint_path", tmp_path / "none.pt", "--shipped-model",
+                    "--prompt", "a red circle; a green star", "--streaming_backend", "rtmp", "--rtmp_url", nginx.url("turns"),
+                    "--segment_length", "3", "--overlap_frames", "0", "--output_folder", folder], check=True, timeout=300)
+    (file,) = folder.iterdir()
+    assert file.name == "progressive_streaming.mp4"
+    wait_for(lambda: len(nginx.recorded()) == 1 and len(packets(nginx.recorded()[0])) == 18)
+    assert len(packets(file)) == 18  # two segments of three latent frames

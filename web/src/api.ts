@@ -1,6 +1,6 @@
 // The server's JSON, turned into the page's values once. Nothing else in the page knows how it is spelled.
 import { dataUrl } from "./files";
-import { type QueuePlace, type Session, type SessionEvent, type SessionState, type VideoFormat, hasEnded } from "./state";
+import { type QueuePlace, type Session, type SessionEvent, type SessionState, type VideoFormat, hasEnded, promptLine } from "./state";
 
 export interface GenerationRequest {
   prompt: string;
@@ -50,6 +50,7 @@ interface WireFormat {
 interface WireQueue { position: number; wait_s: number | null }
 interface WireSession {
   id: string; model: string; state: SessionState; prompt: string; prompts: string[]; seed: number; format: WireFormat;
+  ignored: { field: string; reason: string }[];
   max_lead_s: number | null; origin: { kind: "fork" | "remix"; session: string } | null;
   error?: { message: string } | null;
   queue: WireQueue | null;
@@ -86,7 +87,7 @@ const toQueue = (q: WireQueue): QueuePlace => ({ position: q.position, waitSecon
 
 const toSession = (s: WireSession): Session => ({
   id: s.id, model: s.model, state: s.state, queue: s.queue && toQueue(s.queue), reason: s.error?.message ?? "", format: toFormat(s.format), mimeType: s.format.mime_type,
-  prompt: s.prompt || (s.prompts[0] ?? ""), firstPrompt: s.prompts.join("; "), seed: s.seed, forkedFrom: s.origin?.kind === "fork" ? s.origin.session : null, realTime: s.max_lead_s !== null,
+  prompt: s.prompt || (s.prompts[0] ?? ""), firstPrompt: promptLine(s.prompts), seed: Number.isSafeInteger(s.seed) ? s.seed : null, ignored: s.ignored, forkedFrom: s.origin?.kind === "fork" ? s.origin.session : null, realTime: s.max_lead_s !== null,
   pendingPrompt: null, text: "", blocks: [], lastSequence: -1, firstFrameShownMs: null,
 });
 

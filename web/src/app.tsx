@@ -107,7 +107,7 @@ export function App() {
               onPace={(realTime) =>
                 void api.setPacing(session.id, realTime ? "realtime" : "asap").then(() => dispatch({ type: "paced", id: session.id, realTime }), report)}
               onReuse={() => {
-                setDraft({ prompt: session.firstPrompt, seed: String(session.seed) });
+                setDraft({ prompt: session.firstPrompt, seed: session.seed === null ? "" : String(session.seed) });
                 window.scrollTo({ top: 0, behavior: "smooth" });
               }}
               onRemove={() => void api.remove(session.id).then(() => dispatch({ type: "removed", id: session.id }), report)}

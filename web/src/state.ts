@@ -6,6 +6,10 @@ export type SessionState =
 export const hasEnded = (state: SessionState): boolean =>
   state === "finished" || state === "stopped" || state === "failed";
 
+/** As they are typed: between semicolons, those of a prompt escaped. */
+export const promptLine = (prompts: string[]): string =>
+  prompts.map((prompt) => prompt.replace(/(\\*);/g, "$1$1\\;")).join("; ");
+
 export interface VideoFormat {
   width: number;
   height: number;
@@ -59,7 +63,10 @@ export interface Session {
   prompt: string;
   /** What the session began with, as it would be typed again. */
   firstPrompt: string;
-  seed: number;
+  /** null: a number that JavaScript does not hold. */
+  seed: number | null;
+  /** What of the request was taken and has no effect. */
+  ignored: { field: string; reason: string }[];
   /** The session from which this one went on; its video begins with what that one had made. */
   forkedFrom: string | null;
   /** Made as fast as it is watched; else as fast as the model goes. */

@@ -14,7 +14,7 @@
 namespace rushes::generation {
 namespace {
 
-std::shared_ptr<Session> session(const Model& model, const std::string& prompt, int64_t seed = 0,
+std::shared_ptr<Session> session(const Model& model, const std::string& prompt, uint64_t seed = 0,
                                  int64_t segments = 1) {
   Request request;
   request.prompts = {prompt};
@@ -158,7 +158,7 @@ TEST(DeviceWorker, serves_several_sessions_to_their_end) {
 
 TEST(DeviceWorker, begins_no_more_sessions_than_allowed_before_others_have_ended) {
   constexpr int64_t kSteps = 4 * 7 * 4;  // segments, blocks, steps of each
-  std::set<int64_t> begun;
+  std::set<uint64_t> begun;
   std::size_t most = 0;
   const auto model = std::make_shared<DrawingModel>([&](const Request& request, int64_t step) {
     begun.insert(request.seed);
@@ -201,7 +201,7 @@ TEST(DeviceWorker, ends_a_session_at_its_next_block_border_if_that_is_asked_for)
 
 TEST(DeviceWorker, never_lets_one_session_get_far_ahead_of_its_equals) {
   std::mutex mutex;
-  std::vector<int64_t> order;  // seeds, by step
+  std::vector<uint64_t> order;  // seeds, by step
   Gate gate;
   const auto model = std::make_shared<DrawingModel>([&, wait = gate.hook()](const Request& request, int64_t step) {
     wait(request, step);
@@ -210,17 +210,17 @@ TEST(DeviceWorker, never_lets_one_session_get_far_ahead_of_its_equals) {
   });
   DeviceWorker worker;
   std::vector<std::shared_ptr<Session>> sessions;
-  for (int64_t seed = 0; seed < 3; ++seed) sessions.push_back(session(*model, "p", seed, 3));
+  for (uint64_t seed = 0; seed < 3; ++seed) sessions.push_back(session(*model, "p", seed, 3));
   for (const auto& s : sessions) worker.submit(s, model);
   gate.open();
   for (const auto& s : sessions) watch(*s->stream().subscribe(Stream::Role::observer, Stream::From::start));
-  std::map<int64_t, int64_t> steps;
+  std::map<uint64_t, int64_t> steps;
   int64_t widest = 0;
   for (std::size_t i = 0; i < order.size(); ++i) {
     ++steps[order[i]];
     if (i < 16) continue;  // the first session may begin before the others are known
     int64_t least = 1 << 30, most = 0;
-    for (int64_t seed = 0; seed < 3; ++seed) least = std::min(least, steps[seed]), most = std::max(most, steps[seed]);
+    for (uint64_t seed = 0; seed < 3; ++seed) least = std::min(least, steps[seed]), most = std::max(most, steps[seed]);
     widest = std::max(widest, most - least);
   }
   EXPECT_LE(widest, 4 * 8) << "in steps; a block is 4";
@@ -247,7 +247,7 @@ TEST(DeviceWorker, makes_the_same_video_alone_and_in_company) {
 
 TEST(DeviceWorker, fails_only_the_session_whose_step_throws) {
   const struct {
-    int64_t seed;
+    uint64_t seed;
     ErrorCode code;
     const char* words;
   } kinds[] = {{1, ErrorCode::exhausted, "memory"},
@@ -266,7 +266,7 @@ TEST(DeviceWorker, fails_only_the_session_whose_step_throws) {
   });
   DeviceWorker worker;
   std::vector<std::shared_ptr<Session>> sessions;
-  for (int64_t seed = 0; seed <= 4; ++seed) sessions.push_back(session(*model, "p", seed));
+  for (uint64_t seed = 0; seed <= 4; ++seed) sessions.push_back(session(*model, "p", seed));
   for (const auto& s : sessions) worker.submit(s, model);
   for (const auto& s : sessions) watch(*s->stream().subscribe(Stream::Role::observer, Stream::From::start));
   EXPECT_EQ(sessions[0]->status().state, SessionState::finished);
@@ -552,7 +552,7 @@ TEST(DeviceWorker, three_sessions_share_two_lanes_alike) {
   constexpr int kTurns = 24;
   std::mutex mutex;
   int turns = 0;
-  std::map<int64_t, int> of_seed;
+  std::map<uint64_t, int> of_seed;
   std::barrier pair(2);  // the lanes take their turns in step
   std::latch all_known(1);
   const auto model = std::make_shared<SmallModel>([&](const Request& request, int64_t step) {
@@ -568,7 +568,7 @@ TEST(DeviceWorker, three_sessions_share_two_lanes_alike) {
   });
   DeviceWorker worker(2);
   std::vector<std::shared_ptr<Session>> sessions;
-  for (int64_t seed = 0; seed < 3; ++seed) sessions.push_back(session(*model, "p", seed, 3));
+  for (uint64_t seed = 0; seed < 3; ++seed) sessions.push_back(session(*model, "p", seed, 3));
   for (const auto& s : sessions) worker.submit(s, model);
   all_known.count_down();
   for (const auto& s : sessions) watch(*s->stream().subscribe(Stream::Role::observer, Stream::From::start));

@@ -81,6 +81,9 @@ class Plan {
  public:
   virtual ~Plan() = default;
   virtual VideoFormat format() const = 0;
+
+  /// What of the request was taken and changes nothing.
+  std::vector<Ignored> ignored = {};
 };
 
 /// A generator before its step.
@@ -100,6 +103,9 @@ class Model {
   /// Every check of a request, once; allocates nothing for the device. Throws Error(invalid_argument) naming the field
   /// and what is allowed.
   virtual std::unique_ptr<Plan> plan(const Request& request) const = 0;
+  /// What of a prompt has no effect, also of one that is set while the video is made: text beyond what the model reads.
+  /// `field` is the prompt's.
+  virtual std::vector<Ignored> ignored_in(std::string_view /*prompt*/, std::string_view /*field*/) const { return {}; }
   /// Prepares a generator (allocates its caches) for a plan of this very model.
   virtual std::unique_ptr<Generator> start(std::unique_ptr<Plan> plan) const = 0;
 

@@ -48,6 +48,9 @@ std::span<const Family> families();
 /// Throws Error(not_found) naming those that exist.
 const Family& family_named(std::string_view name);
 
+/// The family of a ModelOptions::path; null: none recognises it.
+const Family* family_of(const std::string& path);
+
 /// Loads a model of whatever family. Throws Error(not_found) if no family knows the directory, and what loading throws.
 std::shared_ptr<const Model> load_model(const ModelOptions& options);
 

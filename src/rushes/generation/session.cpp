@@ -34,7 +34,9 @@ Session::Session(Request request, std::unique_ptr<Plan> plan, Stream::Options st
       created_(std::chrono::system_clock::now()),
       start_(Clock::now()),
       stream_(std::make_shared<Stream>(stream)),
+      ignored_(request_.ignored),
       max_lead_(request_.max_lead_seconds) {
+  ignored_.insert(ignored_.end(), plan_->ignored.begin(), plan_->ignored.end());
   stream_->publish(StateChanged{SessionState::queued, {}, {}}, std::chrono::microseconds{0});
 }
 
@@ -45,7 +47,8 @@ Session::Session(Request request, const VideoFormat& format, Past past)
       created_(past.created),
       start_(Clock::now() - std::chrono::duration_cast<Clock::duration>(std::chrono::system_clock::now() - created_)),
       stream_(std::make_shared<Stream>()),
-      status_(std::move(past.status)) {
+      status_(std::move(past.status)),
+      ignored_(std::move(past.ignored)) {
   const auto end = status_.end.value_or(std::chrono::microseconds{0});
   if (!past.blocks.empty()) first_block_video_frames_ = past.blocks.front().video_frames;
   if (status_.text) stream_->publish(TextChunk{*status_.text, true}, end);
@@ -102,11 +105,18 @@ void Session::wake() {
   if (control) (*control)();
 }
 
-void Session::set_prompt(std::string prompt) {
+std::vector<Ignored> Session::ignored() const {
+  const std::scoped_lock lock(mutex_);
+  return ignored_;
+}
+
+void Session::set_prompt(std::string prompt, std::vector<Ignored> ignored) {
   {
     const std::scoped_lock lock(mutex_);
     require_open("accept a prompt");
     inbox_.prompt = std::move(prompt);
+    std::erase_if(ignored_, [](const Ignored& each) { return each.field == "prompt"; });  // of the one before
+    ignored_.insert(ignored_.end(), ignored.begin(), ignored.end());
     input_came();
   }
   wake();

@@ -62,6 +62,7 @@ class Session {
     SessionStatus status;            // with an end state
     std::string reason;              // with `stopped`
     std::vector<FrameBlock> blocks;  // without pixels: the stream's events
+    std::vector<Ignored> ignored = {};
   };
   Session(Request request, const VideoFormat& format, Past past);
 
@@ -73,13 +74,15 @@ class Session {
     return request_;
   }
   const VideoFormat& format() const noexcept { return format_; }
+  /// What of the request, and of the prompts set since, was taken and changes nothing.
+  std::vector<Ignored> ignored() const;
   std::chrono::system_clock::time_point created() const noexcept { return created_; }
   Stream& stream() noexcept { return *stream_; }
   SessionStatus status() const;
 
   // Controls; any thread. All but stop() throw Error(conflict) when the session has ended.
-  /// From the next block on. A second one before that block replaces the first.
-  void set_prompt(std::string prompt);
+  /// From the next block on. A second one before that block replaces the first. `ignored`: what of it has no effect.
+  void set_prompt(std::string prompt, std::vector<Ignored> ignored = {});
   /// More speech, after all that was fed before; one channel at the format's speech_hz. Throws Error(conflict) after
   /// end_speech(), Error(unsupported) if the generator takes none, Error(exhausted), taking nothing, if more than
   /// kMaxWaitingSpeech would wait for the next step.
@@ -158,6 +161,7 @@ class Session {
 
   mutable std::mutex mutex_;
   SessionStatus status_;
+  std::vector<Ignored> ignored_;
   Inbox inbox_;
   bool needs_input_ = false;           // remembered through a pause
   std::chrono::microseconds told_{0};  // when it heard of its place in the queue

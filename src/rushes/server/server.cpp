@@ -1,5 +1,8 @@
 #include "rushes/server/server.h"
 
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -14,9 +17,11 @@
 #include <cstdlib>
 #include <list>
 
+#include "rushes/base/count_of.h"
 #include "rushes/base/log.h"
 #include "rushes/server/api/apis.h"
 #include "rushes/server/api/native/service_routes.h"
+#include "rushes/server/api/openapi.h"
 #include "rushes/server/http/listen_address.h"
 #include "rushes/server/http/route_sets.h"
 
@@ -27,6 +32,13 @@ using tcp = net::ip::tcp;
 using boost::system::error_code;
 constexpr auto kAsTuple = net::as_tuple(net::use_awaitable);
 
+void require_api(std::string_view name) {
+  std::vector<std::string_view> known;
+  for (const Api& api : apis()) known.push_back(api.name);
+  require(std::find(known.begin(), known.end(), name) != known.end(), ErrorCode::invalid_argument,
+          "there is no API '{}'; the known APIs are {}", name, fmt::join(known, ", "));
+}
+
 }  // namespace
 
 struct Server::State {
@@ -36,9 +48,13 @@ struct Server::State {
   };
 
   State(ServerOptions given, std::vector<ModelSource> models)
-      : options(std::move(given)),
-        work(options.work),
-        sessions(std::make_unique<SessionStore>(std::move(models), options.sessions, options.data_directory, work)) {
+      : options(std::move(given)), work(options.work) {
+    // Before the models are loaded, which takes its time.
+    require(!options.listen.empty(), ErrorCode::invalid_argument, "--listen needs at least one address");
+    const std::vector<ListenAddress> addresses = parse_listen_addresses(options.listen);
+    for (const ListenAddress& address : addresses) bind(address);
+    sessions = std::make_unique<SessionStore>(std::move(models), options.sessions, options.data_directory, work,
+                                              options.aliases);
     service.access = options.access;
     service.proxies = Proxies(options.proxy);
     service.web_root = options.web_root;
@@ -47,25 +63,42 @@ struct Server::State {
     for (const Api& api : apis()) {
       sets.push_back(RouteSet{std::string(api.name), {}});
       api.add_routes(sets.back().routes, api_context);
+      if (api.knows_its_queries)
+        sets.back().routes.check_first([set = std::string(api.name)](const Route& route, const Request& request) {
+          require_known_query(set, route, request);
+        });
     }
+    auto listener = listeners.begin();
+    for (const ListenAddress& address : addresses) listen(address, *listener++);
   }
 
-  void listen(const ListenAddress& address) {
+  static void require_address(const error_code& error, const ListenAddress& address) {
+    require(!error, ErrorCode::unavailable, "cannot listen at {}: {}; choose another address with --listen",
+            address.text, error.message());
+  }
+
+  /// Takes the address; nobody is let in yet.
+  void bind(const ListenAddress& address) {
     const tcp::endpoint& endpoint = address.endpoint;
     require_safe_address(options.access, address.text, endpoint.address().is_loopback());
-    Listener& listener =
-        listeners.emplace_back(Listener{std::make_unique<tcp::acceptor>(*context), choose_routes(sets, address.sets)});
-    listener.served.router.add(openapi_route(listener.served.router, options.version), sets.front().name);
-    for (const std::string& sentence : listener.served.left_out) log::warning("{}: {}", address.text, sentence);
-    tcp::acceptor& acceptor = *listener.acceptor;
+    for (const std::string& name : address.sets) require_api(name);
+    tcp::acceptor& acceptor =
+        *listeners.emplace_back(Listener{std::make_unique<tcp::acceptor>(*context), {}}).acceptor;
     error_code error;
     acceptor.open(endpoint.protocol(), error);
     if (!error) acceptor.set_option(net::socket_base::reuse_address(true), error);
     if (!error && endpoint.address().is_v6()) acceptor.set_option(net::ip::v6_only(true), error);
     if (!error) acceptor.bind(endpoint, error);
-    if (!error) acceptor.listen(net::socket_base::max_listen_connections, error);
-    require(!error, ErrorCode::unavailable, "cannot listen at {}: {}; choose another address with --listen",
-            address.text, error.message());
+    require_address(error, address);
+  }
+
+  void listen(const ListenAddress& address, Listener& listener) {
+    listener.served = choose_routes(sets, address.sets);
+    listener.served.router.add(openapi_route(listener.served.router, *sessions, options.version), sets.front().name);
+    for (const std::string& sentence : listener.served.left_out) log::warning("{}: {}", address.text, sentence);
+    error_code error;
+    listener.acceptor->listen(net::socket_base::max_listen_connections, error);
+    require_address(error, address);
   }
 
   net::awaitable<void> accept(Listener& listener) {
@@ -138,7 +171,8 @@ struct Server::State {
     const auto none_runs = [this] { return sessions->running() == 0; };
     auto completing = wait_until(none_runs, options.drain);
     co_await std::move(completing);
-    if (!none_runs()) log::warning("{} sessions are stopped before the end of their block", sessions->running());
+    if (!none_runs())
+      log::warning("{} stopped before the end of a block", count_of(sessions->running(), "session", "is", "are"));
     sessions->stop_all();
     service.closing = true;
     error_code ignored;
@@ -147,7 +181,8 @@ struct Server::State {
     const auto none_connected = [this] { return service.counters.connections == 0; };
     auto leaving = wait_until(none_connected, options.farewell);
     co_await std::move(leaving);
-    if (!none_connected()) log::warning("{} connections are closed before their end", service.counters.connections);
+    if (!none_connected())
+      log::warning("{} closed before the end", count_of(service.counters.connections, "connection", "is", "are"));
     context->stop();
   }
 
@@ -186,8 +221,6 @@ Server::Server(ServerOptions options, std::shared_ptr<const generation::Model> m
 
 Server::Server(ServerOptions options, std::vector<ModelSource> models)
     : state_(std::make_unique<State>(std::move(options), std::move(models))) {
-  require(!state_->options.listen.empty(), ErrorCode::invalid_argument, "--listen needs at least one address");
-  for (const ListenAddress& address : parse_listen_addresses(state_->options.listen)) state_->listen(address);
   for (const generation::Request& request : state_->options.start_with) state_->sessions->create(request);
 }
 

@@ -22,6 +22,7 @@ struct ServerOptions {
   std::filesystem::path web_root;        // the page's files
   AccessOptions access;
   SessionLimits sessions;
+  ModelAliases aliases;
   ConnectionLimits connections;
   ProxyOptions proxy;
   WorkLimits work;

@@ -79,6 +79,9 @@ export function SessionCard(props: Props) {
       <div className="details">
         <Timeline session={session} playedSeconds={playedSeconds} onSeek={(seconds) => seek(video.current!, seconds)} />
         <Prompts session={session} shown={promptAt(session, playedSeconds)} />
+        {session.ignored.map(({ field, reason }) => (
+          <p key={`${field} ${reason}`} className="next">without effect: {field} ({reason})</p>
+        ))}
         {session.text && <p className="said">{session.text}</p>}
         {session.state === "failed" && <p className="failure" role="alert">{session.reason}</p>}
         <Measures session={session} />

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import warnings
 from abc import ABC, abstractmethod
 from typing import Any, Callable, Dict, List, Optional
 
@@ -71,10 +72,14 @@ class AbstractInferencePipeline(ABC):
         Returns float32 [num_samples, T, H, W, 3] in [0, 1].
         """
         self._check_segments(num_segments, segment_length, overlap_frames, self.block_size)
+        if len(prompts) > num_segments:
+            warnings.warn(f"{len(prompts)} prompts take turns, one for each segment, but num_segments is {num_segments}: the last "
+                          f"{len(prompts) - num_segments} are never shown", stacklevel=2)
         samples = self._samples(kwargs.pop("num_samples", 1))
         mode = StreamingMode(kwargs.pop("streaming_mode", None) or StreamingMode.AUTO)
         generations = [
-            self._start(list(prompts), segments=num_segments, segment_length=segment_length, overlap=overlap_frames,
+            self._start(list(prompts)[:num_segments], segments=num_segments, segment_length=segment_length,
+                        overlap=overlap_frames if num_segments > 1 else None,
                         sample=sample, profiling=self._profiling_of(
                             "t2v_generation", mode="streaming", num_prompts=len(prompts), num_samples=samples,
                             num_segments=num_segments, num_output_frames=segment_length) if sample == 0 else None)
@@ -110,7 +115,7 @@ class AbstractInferencePipeline(ABC):
         samples = self._samples(kwargs.pop("num_samples", 1))
         session.set_initial_prompt(initial_prompt)
         generations = [self._start([initial_prompt], segments=num_segments, segment_length=segment_length,
-                                   overlap=overlap_frames, sample=sample,
+                                   overlap=overlap_frames if num_segments > 1 else None, sample=sample,
                                    profiling=self._profiling_of("t2v_generation", mode="interactive", num_prompts=1,
                                                                 num_samples=samples, num_segments=num_segments,
                                                                 num_output_frames=segment_length)

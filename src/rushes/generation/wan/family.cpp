@@ -69,7 +69,7 @@ std::unique_ptr<const text::Tokenizer> load_tokenizer(const wan::ModelDirectory&
   return text::parse_sentencepiece(*bytes, file);
 }
 
-PromptCache::Encode load_text_encoder(const wan::ModelDirectory& model, const Loading& how,
+PromptEncoder load_text_encoder(const wan::ModelDirectory& model, const Loading& how,
                                       std::vector<ModelPart>& networks) {
   log::info("loading text encoder {}", model.text_encoder.file.string());
   const wan::Umt5Config& config = model.text_encoder.config;
@@ -78,7 +78,9 @@ PromptCache::Encode load_text_encoder(const wan::ModelDirectory& model, const Lo
   const auto encoder = std::make_shared<const wan::TextEncoder>(
       load_tokenizer(model), std::make_shared<const wan::Umt5Encoder>(config, how.placement.put(weights)),
       how.placement.device);
-  return [encoder](const std::string& prompt) { return encoder->encode(prompt); };
+  return {.encode = [encoder](const std::string& prompt) { return encoder->encode(prompt); },
+          .tokens = config.text_len,
+          .count = [encoder](std::string_view prompt) { return encoder->count_tokens(prompt); }};
 }
 
 std::optional<wan::Sampler> sampler_of(const std::string& word) {
@@ -125,7 +127,7 @@ std::shared_ptr<const Model> load(const ModelOptions& options) {
   const auto encoder = &decoder_part == &model.autoencoder
                            ? decoder
                            : load_autoencoder(model.autoencoder, {placement, extra}, "encoder", card.networks);
-  auto encode_text = load_text_encoder(model, {placement, extra}, card.networks);
+  auto text = load_text_encoder(model, {placement, extra}, card.networks);
   card.name = model.name;
   card.assumptions = model.assumptions;
   card.description = fmt::format("{}: transformer of {:.1f} M parameters, {} decoder, {}", model.name,
@@ -133,7 +135,7 @@ std::shared_ptr<const Model> load(const ModelOptions& options) {
                                  decoder_part.kind == wan::AutoencoderKind::vae ? "vae" : "tiny", placement.text());
   card.is_small = placement.device.is_cpu() && parameter_count(card) < kSmallParameters;
   auto loaded = std::make_shared<const WanModel>(std::move(card), model.defaults, std::move(transformer), decoder,
-                                                 encoder, std::move(encode_text));
+                                                 encoder, std::move(text));
   const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(); };
   log::info("{}, loaded in {:.1f} s", loaded->card().description, seconds());
   if (parameters <= kWarmUpParameters || placement.device.is_cuda()) loaded->warm_up();

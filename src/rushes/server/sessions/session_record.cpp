@@ -190,6 +190,8 @@ Hosted restore(const delivery::CatalogueRow& row, const media::RecordedFile& fil
       .status = status,
       .reason = "",
       .blocks = blocks_of(file, format, status.prompt)};
+  for (const Json& each : details.value("ignored", Json::array()))
+    past.ignored.push_back({each.at("field").get<std::string>(), each.at("reason").get<std::string>()});
   Hosted entry;
   entry.session = std::make_shared<generation::Session>(std::move(request), format, std::move(past));
   entry.video =
@@ -231,6 +233,8 @@ delivery::CatalogueRow catalogue_row(const Hosted& entry) {
       {"request", to_json(session.request())}, {"format", to_json(session.format())}, {"status", to_json(status)}};
   if (session.request().image || entry.lost_image) details["image"] = true;
   if (!entry.model.empty()) details["model"] = entry.model;
+  for (const generation::Ignored& each : session.ignored())
+    details["ignored"].push_back({{"field", each.field}, {"reason", each.reason}});
   if (status.failure) details["error"] = {{"code", name(status.failure->code)}, {"message", status.failure->message}};
   if (entry.origin) details["origin"] = {{"kind", name(entry.origin->kind)}, {"session", entry.origin->session.text()}};
   row.details = details.dump(-1, ' ', false, Json::error_handler_t::replace);

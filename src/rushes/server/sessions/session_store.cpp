@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "rushes/base/count_of.h"
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
 #include "rushes/server/sessions/session_record.h"
@@ -26,12 +27,17 @@ bool has_no_end(const generation::Session& session) {
   return !session.format().video_frames || rests(session.status().state);
 }
 
+void tell_ignored(const Hosted& entry, const std::vector<generation::Ignored>& ignored) {
+  for (const generation::Ignored& each : ignored)
+    log::warning("session {}: {} has no effect: {}", entry.session->id().text(), each.field, each.reason);
+}
+
 bool is_watched(const Hosted& entry) { return entry.video->status().viewers > 0 || !entry.sinks->idle(); }
 
 }  // namespace
 
 SessionStore::SessionStore(std::vector<ModelSource> models, SessionLimits limits, std::filesystem::path data_directory,
-                           WorkPool& work)
+                           WorkPool& work, ModelAliases aliases)
     : limits_(limits), data_directory_(std::move(data_directory)) {
   delivery::prepare_directory(data_directory_);
   catalogue_ = std::make_unique<delivery::Catalogue>(data_directory_);
@@ -39,7 +45,10 @@ SessionStore::SessionStore(std::vector<ModelSource> models, SessionLimits limits
   make_room(0);
   models_ = std::make_unique<ServedModels>(
       std::move(models),
-      ServedModels::Options{.max_started = limits_.max_running, .lanes = limits_.lanes, .idle = limits_.idle_model},
+      ServedModels::Options{.max_started = limits_.max_running,
+                            .lanes = limits_.lanes,
+                            .idle = limits_.idle_model,
+                            .aliases = std::move(aliases)},
       work);
 }
 
@@ -68,15 +77,16 @@ bool SessionStore::make_room_for_speech() {
 void SessionStore::require_room() {
   require(!draining_, ErrorCode::unavailable, "the server is shutting down and accepts no new sessions");
   require(running() < limits_.max_running + limits_.max_queued, ErrorCode::exhausted,
-          "{} sessions are running or waiting, which is the limit; stop one or try again later (--max-sessions, "
+          "{} running or waiting, which is the limit; stop one or try again later (--max-sessions, "
           "--max-queued)",
-          running());
+          count_of(running(), "session", "is", "are"));
   const auto resting = [&] {
     return std::count_if(entries_.begin(), entries_.end(),
                          [](const Hosted& e) { return rests(e.session->status().state); });
   };
   require(resting() < limits_.max_waiting || make_room_for_speech(), ErrorCode::exhausted,
-          "{} sessions are paused or waiting for speech, which is the limit; stop one or try again later", resting());
+          "{} paused or waiting for speech, which is the limit; stop one or try again later",
+          count_of(resting(), "session", "is", "are"));
 }
 
 void SessionStore::require_size(const generation::VideoFormat& format) const {
@@ -90,11 +100,12 @@ void SessionStore::require_size(const generation::VideoFormat& format) const {
           seconds, limits_.max_video_seconds);
 }
 
-Hosted SessionStore::create(generation::Request request, const NewSession& how) {
+Hosted SessionStore::create(generation::Request request, const NewSession& how,
+                            std::unique_ptr<generation::Plan> plan) {
   require(!draining_, ErrorCode::unavailable, "the server is shutting down and accepts no new sessions");
   const std::string name(how.model.empty() ? models_->default_name() : how.model);
   const auto loaded = models_->model(name);
-  auto plan = loaded->plan(request);
+  if (!plan) plan = loaded->plan(request);
   require_size(plan->format());
   require_room();
   Hosted entry = enter(std::move(request), std::move(plan), how, nullptr, name);
@@ -120,7 +131,7 @@ Hosted SessionStore::fork(const SessionId& id, std::optional<std::string> prompt
       enter(std::move(request), std::move(plan),
             {.origin = Origin{Origin::Kind::fork, id}, .model = {}, .retention = source.retention, .before = {}},
             source.video, source.model);
-  if (prompt) entry.session->set_prompt(std::move(*prompt));
+  if (prompt) set_prompt(entry, std::move(*prompt));
   models_->worker().fork(source.session, entry.session, blocks);
   return entry;
 }
@@ -149,6 +160,7 @@ Hosted SessionStore::enter(generation::Request request, std::unique_ptr<generati
   ++created_;
   log::info("session {}: created, {}x{} at {} fps", entry.session->id().text(), format.width, format.height,
             format.fps);
+  tell_ignored(entry, entry.session->ignored());
   return entry;
 }
 
@@ -205,9 +217,15 @@ void SessionStore::require_takes_prompts(const Hosted& entry) const {
           "session {} does not accept prompts; its model takes none while it runs", entry.session->id().text());
 }
 
-void SessionStore::set_prompt(const Hosted& entry, std::string prompt) const {
-  if (!entry.session->over()) require_takes_prompts(entry);
-  entry.session->set_prompt(std::move(prompt));
+std::vector<generation::Ignored> SessionStore::set_prompt(const Hosted& entry, std::string prompt) const {
+  std::vector<generation::Ignored> ignored;
+  if (!entry.session->over()) {
+    require_takes_prompts(entry);
+    ignored = models_->model(entry.model)->ignored_in(prompt, "prompt");
+  }
+  tell_ignored(entry, ignored);
+  entry.session->set_prompt(std::move(prompt), ignored);
+  return ignored;
 }
 
 const ingest::Microphone& SessionStore::listen(const Hosted& entry, std::shared_ptr<media::WebRtcPeer> peer,

@@ -82,14 +82,15 @@ class SessionStore {
   /// Creates the data directory, and takes over what an earlier process has left there, within the limits. Throws
   /// Error(unavailable) if another process has the directory. Models are loaded in `work`, which must outlive it.
   SessionStore(std::vector<ModelSource> models, SessionLimits limits, std::filesystem::path data_directory,
-               WorkPool& work);
+               WorkPool& work, ModelAliases aliases = {});
   ~SessionStore() { close(); }
   SessionStore(const SessionStore&) = delete;
   SessionStore& operator=(const SessionStore&) = delete;
 
   /// Starts a generation. Throws what the model has against the request, Error(exhausted) at the limit,
-  /// Error(unavailable) while the server shuts down.
-  Hosted create(generation::Request request, const NewSession& how = {});
+  /// Error(unavailable) while the server shuts down. `plan` is the model's for this request, if it has one already.
+  Hosted create(generation::Request request, const NewSession& how = {},
+                std::unique_ptr<generation::Plan> plan = nullptr);
   /// A session that goes on from the next block border of another one, whose video so far it begins with: nothing is
   /// made or encoded twice. `prompt` takes effect at once. Throws Error(not_found), Error(conflict) when the other has
   /// ended, and as set_prompt() and create().
@@ -97,9 +98,9 @@ class SessionStore {
   /// Throws Error(not_found).
   const Hosted& find(const generation::SessionId& id) const;
   bool has(const generation::SessionId& id) const;
-  /// Another prompt from the next block on. Throws Error(unsupported) if its model takes none while it runs, and as
-  /// Session::set_prompt().
-  void set_prompt(const Hosted& entry, std::string prompt) const;
+  /// Another prompt from the next block on; what of it has no effect. Throws Error(unsupported) if its model takes none
+  /// while it runs, and as Session::set_prompt().
+  std::vector<generation::Ignored> set_prompt(const Hosted& entry, std::string prompt) const;
   /// From now on it says what `peer` says, `greeting`, at its speech_hz, first. Throws as SpeechInput::listen(), and
   /// Error(unsupported) if it takes no speech.
   const ingest::Microphone& listen(const Hosted& entry, std::shared_ptr<media::WebRtcPeer> peer,

@@ -52,13 +52,15 @@ class Routes {
       });
       co_await std::move(waiting);
     }
-    talks_->create(id, std::move(talker));
-    co_return json_response(200, {{"status", "success"},
-                                  {"session_id", id},
-                                  {"hls_url", request.address("/hls/" + id + "/playlist.m3u8")},
-                                  {"message", "Session ready. Send audio chunks to /api/audio-driven/chunked/feed"},
-                                  {"chunk_duration", fields.chunk_duration},
-                                  {"audio_sample_rate", fields.audio_sample_rate}});
+    const Head& head = talks_->create(id, std::move(talker));
+    Json answer{{"status", "success"},
+                {"session_id", id},
+                {"hls_url", request.address("/hls/" + id + "/playlist.m3u8")},
+                {"message", "Session ready. Send audio chunks to /api/audio-driven/chunked/feed"},
+                {"chunk_duration", fields.chunk_duration},
+                {"audio_sample_rate", fields.audio_sample_rate}};
+    tell_ignored(answer, *head.newest().session);
+    co_return json_response(200, answer);
   }
 
   // POST /api/audio-driven/chunked/feed: the next piece of speech. Answered before any of it is spoken.

@@ -34,7 +34,9 @@ class Pictures {
     };
   }
   Response response() {
+    const std::shared_ptr<generation::Session> session = pump_->hosted().session;
     Response response = streamed_response(std::move(pump_), {.framing = framing_, .stops_session = true});
+    tell_ignored(response, *session);
     response.headers.emplace_back("Cache-Control", "no-cache");
     return response;
   }
@@ -97,6 +99,8 @@ class WholeFileRoutes {
     form.number("segment_duration", 2.0);
     form.number("fps", 25.0);
     TalkFields fields = read_talk_fields(form, FieldsOf::whole_file, mode_);
+    for (const char* name : {"segment_duration", "fps"})
+      if (form.has(name)) fields.request.ignored.push_back({name, "it is that of the model"});
     const std::string id = checked_id(given);
     auto decoding = decoder_.portrait(fields.image, std::move(fields.request), talks_->shared_model());
     fields.request = co_await std::move(decoding);
@@ -111,12 +115,13 @@ class WholeFileRoutes {
       talks_->feed(*session, audio.samples, audio.hz, /*is_final=*/true);
     }
     talks_->keep_open(*session, !is_final);
-    co_return json_response(
-        200, {{"status", "success"},
-              {"session_id", id},
-              {"hls_url", request.address("/hls/" + id + "/playlist.m3u8")},
-              {"message", "Video generation started. Stream will begin as soon as first segments are ready."},
-              {"streaming", "progressive"}});
+    Json answer{{"status", "success"},
+                {"session_id", id},
+                {"hls_url", request.address("/hls/" + id + "/playlist.m3u8")},
+                {"message", "Video generation started. Stream will begin as soon as first segments are ready."},
+                {"streaming", "progressive"}};
+    tell_ignored(answer, *session->newest().session);
+    co_return json_response(200, answer);
   }
 
   // POST /api/realtime-sse, /api/realtime-mjpeg: single pictures, as they are to be seen.
@@ -146,6 +151,7 @@ class WholeFileRoutes {
     response.headers.emplace_back("Content-Disposition", fmt::format("attachment; filename=\"{}.mp4\"", name));
     response.headers.emplace_back("X-Output-Path", fmt::format("./outputs/{}.mp4", name));
     response.headers.emplace_back("X-Generation-Params", parameters);
+    tell_ignored(response, *entry.session);
     return response;
   }
 
@@ -158,10 +164,11 @@ class WholeFileRoutes {
     const bool combined = form.has("source_image") || form.has("driving_video");
     const std::string_view image = form.file(combined ? "source_image" : "image"),
                            video = form.file(combined ? "driving_video" : "video");
-    generation::Request talker = a_talker(kChunkSeconds);
+    generation::Request talker;  // its motion is that of the video
     talker.options.set("crop", form.boolean("crop", combined));
     talker.options.set("crop_scale", form.number("crop_scale", 0.8));
     form.check();
+    talker.ignored = form.unused();
     talker.max_lead_seconds = max_lead_seconds;
     auto decoding = decoder_.portrait(image, std::move(talker), talks_->shared_model());
     talker = co_await std::move(decoding);

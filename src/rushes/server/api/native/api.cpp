@@ -9,6 +9,8 @@
 #include "rushes/server/api/native/speech_routes.h"
 #include "rushes/server/api/native/watch_routes.h"
 #include "rushes/server/api/native/webrtc_routes.h"
+#include "rushes/server/api/openapi.h"
+#include "rushes/server/api/request_schema.h"
 #include "rushes/server/server.h"
 
 namespace rushes::server {
@@ -25,8 +27,15 @@ void add_routes(Router& router, const ApiContext& context) {
   add_service_routes(router, context.service, context.sessions, context.options.version);
 }
 
+Json schemas(const ServedModels& models) {
+  std::vector<std::string_view> numbers;
+  for (const OptionField& field : generation::request_fields()) numbers.push_back(field.name);
+  return {{"SessionRequest", with_fields(written_schema("native", "SessionRequest"), SeedMay::be_named_only, numbers,
+                                         models.all())}};
+}
+
 }  // namespace
 
-Api native_api() { return {"native", kOpenApi, add_routes}; }
+Api native_api() { return {"native", kOpenApi, add_routes, schemas, true}; }
 
 }  // namespace rushes::server

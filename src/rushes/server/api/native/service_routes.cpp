@@ -167,13 +167,16 @@ void add_service_routes(Router& router, const Service& service, const SessionSto
   });
 }
 
-Route openapi_route(const Router& router, std::string version) {
+Route openapi_route(const Router& router, const SessionStore& sessions, std::string version) {
   Route route;
   route.method = "GET";
   route.pattern = "/openapi.json";
   route.access = Route::Access::open;
-  route.answer = [&router, version = std::move(version)](const Request&) {
-    return json_response(200, openapi_document(version, router));
+  route.answer = [&router, &sessions, version = std::move(version)](const Request&) {
+    Json schemas = Json::object();
+    for (const Api& api : apis())
+      if (api.schemas) schemas.update(api.schemas(sessions.models()));
+    return json_response(200, openapi_document(version, router, schemas));
   };
   return route;
 }

@@ -8,8 +8,8 @@ namespace rushes::server {
 /// `service` and `sessions` must outlive the router.
 void add_service_routes(Router& router, const Service& service, const SessionStore& sessions,
                         const std::string& version);
-/// GET /openapi.json: what `router`, which must outlive it, serves.
-Route openapi_route(const Router& router, std::string version);
+/// GET /openapi.json: what `router` serves. It and `sessions` must outlive the route.
+Route openapi_route(const Router& router, const SessionStore& sessions, std::string version);
 
 /// Of this process.
 int64_t resident_bytes();

@@ -88,6 +88,12 @@ struct EventFields {
 
 }  // namespace
 
+Json ignored_json(const std::vector<generation::Ignored>& ignored) {
+  Json list = Json::array();
+  for (const generation::Ignored& each : ignored) list.push_back({{"field", each.field}, {"reason", each.reason}});
+  return list;
+}
+
 const Hosted& hosted_of(const SessionStore& sessions, const Request& request) {
   return sessions.find(generation::SessionId::parse(request.path_value("id")));
 }
@@ -114,6 +120,7 @@ Json session_json(const Hosted& entry, const Request& request) {
           {"text", status.text ? Json(*status.text) : Json(nullptr)},
           {"prompts", session.request().prompts},
           {"seed", session.request().seed},
+          {"ignored", ignored_json(session.ignored())},
           {"max_lead_s", lead ? Json(*lead) : Json(nullptr)},
           {"origin", origin_json(entry.origin)},
           {"model", entry.model},
