@@ -8,6 +8,11 @@
 
 namespace rushes::generation {
 
+int64_t input_bytes(const Request& request) {
+  const int64_t picture = request.image ? request.image->width * request.image->height * 3 : 0;
+  return picture + (request.video ? request.video->bytes() : 0);
+}
+
 void check_prompt(std::string_view prompt, std::string_view field) {
   require(prompt.size() <= text::kMaxPromptBytes, ErrorCode::too_large, "{} is {} bytes; the limit is {}", field,
           prompt.size(), text::kMaxPromptBytes);

@@ -277,6 +277,12 @@ void Session::let_go() {
   video.swap(request_.video);
 }
 
+void Session::forget_image() {
+  std::optional<Image> image;  // goes after the lock
+  const std::scoped_lock lock(mutex_);
+  image.swap(request_.image);
+}
+
 Inbox Session::take_inbox() {
   const std::scoped_lock lock(mutex_);
   if (status_.state == SessionState::queued) become(SessionState::running);

@@ -15,6 +15,7 @@
 #include <list>
 
 #include "rushes/base/log.h"
+#include "rushes/generation/failure.h"
 #include "rushes/server/api/apis.h"
 #include "rushes/server/api/native/service_routes.h"
 #include "rushes/server/http/listen_address.h"
@@ -38,11 +39,11 @@ struct Server::State {
   State(ServerOptions given, std::vector<ModelSource> models)
       : options(std::move(given)),
         work(options.work),
+        service(options.connections),
         signals(context),
         sessions(std::make_unique<SessionStore>(std::move(models), options.sessions, options.data_directory, work)) {
     service.access = options.access;
     service.web_root = options.web_root;
-    service.limits = options.connections;
     const ApiContext context{*sessions, work, service, options, sweeps};
     for (const Api& api : apis()) {
       sets.push_back(RouteSet{std::string(api.name), {}});
@@ -67,23 +68,33 @@ struct Server::State {
             address.text, error.message());
   }
 
+  /// Until the listener is closed.
   net::awaitable<void> accept(Listener& listener) {
     net::steady_timer pause(context);
-    while (!service.closing) {
+    while (!service.closing && listener.acceptor.is_open()) {
       tcp::socket socket(context);
       auto accepting = listener.acceptor.async_accept(socket, kAsTuple);
       const auto [error] = co_await std::move(accepting);
       if (error == net::error::operation_aborted || error == net::error::bad_descriptor) break;
-      if (error) {  // out of file descriptors: those who wait stay in the queue
-        pause.expires_after(std::chrono::milliseconds(100));
-        auto waiting = pause.async_wait(kAsTuple);
-        co_await std::move(waiting);
-      } else if (service.counters.connections >= service.limits.connections) {
-        ++service.counters.connections_refused;
-        refuse_connection(std::move(socket));
-      } else {
-        net::co_spawn(context, serve_connection(std::move(socket), service, listener.served.router), net::detached);
-      }
+      const bool taken =
+          !error && generation::attempt("accepting connections", [&] { take(std::move(socket), listener); });
+      if (taken) continue;
+      // Out of file descriptors or memory: those who wait stay in the queue.
+      pause.expires_after(std::chrono::milliseconds(100));
+      auto waiting = pause.async_wait(kAsTuple);
+      co_await std::move(waiting);
+    }
+  }
+
+  void take(tcp::socket socket, Listener& listener) {
+    if (service.counters.connections >= service.limits.connections) {
+      ++service.counters.connections_refused;
+      refuse_connection(std::move(socket));
+    } else {  // counted at once, so that the next one finds it counted
+      net::co_spawn(
+          context,
+          serve_connection(std::move(socket), service, listener.served.router, Counted(service.counters.connections)),
+          net::detached);
     }
   }
 
@@ -116,7 +127,7 @@ struct Server::State {
 
   void begin_drain() {
     if (std::exchange(service.draining, true)) return;
-    sessions->drain();
+    generation::attempt("the end of sessions", [&] { sessions->drain(); });
     net::co_spawn(context, drain(), net::detached);
   }
 
@@ -137,7 +148,7 @@ struct Server::State {
     auto completing = wait_until(none_runs, options.drain);
     co_await std::move(completing);
     if (!none_runs()) log::warning("{} sessions are stopped before the end of their block", sessions->running());
-    sessions->stop_all();
+    generation::attempt("the end of sessions", [&] { sessions->stop_all(); });
     service.closing = true;
     error_code ignored;
     for (Listener& listener : listeners) listener.acceptor.close(ignored);
@@ -155,8 +166,8 @@ struct Server::State {
       tick.expires_after(options.sweep);
       auto waiting = tick.async_wait(kAsTuple);
       co_await std::move(waiting);
-      sessions->sweep();
-      for (const auto& each : sweeps) each();
+      generation::attempt("the limits of sessions", [&] { sessions->sweep(); });
+      for (const auto& each : sweeps) generation::attempt("the limits of an API", each);
     }
   }
 

@@ -29,6 +29,8 @@ using Parser = http::request_parser<http::string_body>;
 // Every operation gives its error as a value; with GCC 12 it is named before it is awaited.
 constexpr auto kAsTuple = net::as_tuple(net::use_awaitable);
 constexpr std::size_t kPieceBytes = 64 << 10;
+// Of a body's chunks, what is no body: sizes, extensions, line breaks, trailers. Chunks of a byte have five.
+constexpr std::size_t kMaxFramingBytes = 1 << 20, kMaxFramingOfByte = 8;
 
 std::string lower_case(std::string_view text) {
   std::string lower(text);
@@ -57,7 +59,10 @@ Request make_request(const http::request<http::string_body>& message) {
 class Connection {
  public:
   Connection(tcp::socket socket, Service& service, const Router& router)
-      : stream_(std::move(socket)), service_(service), router_(router) {}
+      : stream_(std::move(socket)),
+        buffer_(service.limits.header_bytes + kPieceBytes),
+        service_(service),
+        router_(router) {}
 
   net::awaitable<void> run() {
     bool open = true;
@@ -104,8 +109,9 @@ class Connection {
       co_await run_viewer_socket(std::move(stream_), parser.release(), std::move(feed), exchange_.kind, service_);
       co_return false;
     }
+    Uploads::Upload upload(service_.uploads, [this] { stream_.cancel(); });
     if (route && has_body) {
-      if (!co_await read_body(parser, *route, response)) route = nullptr;
+      if (!co_await read_body(parser, *route, upload, response)) route = nullptr;
       if (!stream_.socket().is_open()) co_return false;
     }
     if (route) {
@@ -204,7 +210,7 @@ class Connection {
   }
 
   /// False: `response` says why not, or the client has left.
-  net::awaitable<bool> read_body(Parser& parser, const Route& route, Response& response) {
+  net::awaitable<bool> read_body(Parser& parser, const Route& route, Uploads::Upload& upload, Response& response) {
     const std::size_t limit = route.max_body_bytes;
     const auto too_large = [&] {
       return error_response(
@@ -222,8 +228,25 @@ class Connection {
       auto writing = net::async_write(stream_, net::buffer(kContinue), kAsTuple);
       co_await std::move(writing);
     }
-    auto reading = http::async_read(stream_, buffer_, parser, kAsTuple);
-    const auto [error, bytes] = co_await std::move(reading);
+    error_code error;
+    for (std::size_t read = 0; !error && !parser.is_done();) {
+      auto reading = http::async_read_some(stream_, buffer_, parser, kAsTuple);
+      const auto [failed, bytes] = co_await std::move(reading);
+      error = failed;
+      read += bytes;
+      const std::size_t size = parser.get().body().size();
+      if (upload.interrupted() || !upload.grow(static_cast<int64_t>(size))) {
+        response = error_response(Error(
+            ErrorCode::unavailable,
+            fmt::format("the bodies of all requests would have more than {} bytes, which is the limit; try again later "
+                        "(--max-upload-mib)",
+                        service_.uploads.memory().most())));
+        std::string().swap(parser.get().body());  // at once, not when its client has heard of it
+        co_return false;
+      }
+      if (!error && read > kMaxFramingBytes + (1 + kMaxFramingOfByte) * size) error = http::error::bad_chunk;
+    }
+    upload.complete();
     if (!error) co_return true;
     if (error == http::error::body_limit) {
       response = too_large();
@@ -297,8 +320,8 @@ class Connection {
 
 }  // namespace
 
-net::awaitable<void> serve_connection(tcp::socket socket, Service& service, const Router& router) {
-  ++service.counters.connections;
+net::awaitable<void> serve_connection(tcp::socket socket, Service& service, const Router& router,
+                                      [[maybe_unused]] Counted counted) {
   error_code ignored;
   socket.set_option(tcp::no_delay(true), ignored);
   socket.set_option(tcp::socket::send_buffer_size(service.limits.send_buffer_bytes), ignored);
@@ -308,7 +331,6 @@ net::awaitable<void> serve_connection(tcp::socket socket, Service& service, cons
   } catch (...) {
     log::warning("connection: {}", generation::current_failure().message);
   }
-  --service.counters.connections;
 }
 
 }  // namespace rushes::server

@@ -25,18 +25,6 @@ using namespace net::experimental::awaitable_operators;
 constexpr auto kAsTuple = net::as_tuple(net::use_awaitable);
 constexpr std::size_t kPieceBytes = 64 << 10;
 
-/// Counts as one while it lives.
-class Counted {
- public:
-  explicit Counted(int64_t& count) : count_(count) { ++count_; }
-  ~Counted() { --count_; }
-  Counted(const Counted&) = delete;
-  Counted& operator=(const Counted&) = delete;
-
- private:
-  int64_t& count_;
-};
-
 class ResponseWriter {
  public:
   ResponseWriter(beast::tcp_stream& stream, Service& service, Exchange& exchange)

@@ -158,14 +158,11 @@ net::awaitable<void> run_viewer_socket(beast::tcp_stream stream, beast::http::re
   auto accepting = viewer.accept(request);
   if (!co_await std::move(accepting)) co_return;
   ++service.counters.answers[101];
-  ++service.counters.viewers;
-  int64_t& of_kind = service.counters.viewers_by_kind[kind];  // map nodes stay where they are
-  ++of_kind;
+  const Counted counted(service.counters.viewers);
+  const Counted of_kind(service.counters.viewers_by_kind[kind]);  // map nodes stay where they are
   auto reading = viewer.read();
   auto writing = viewer.write(std::move(feed));
   co_await (std::move(reading) || std::move(writing));
-  --service.counters.viewers;
-  --of_kind;
 }
 
 }  // namespace rushes::server

@@ -13,9 +13,10 @@ constexpr std::string_view kPrefix = "segment", kEnding = ".ts";
 std::string playlist(const Head& session) {
   const bool complete =
       session.complete() && !session.open_ended();  // asked first, so that no segment is missing before the end
-  std::string text =
-      "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:3\n#EXT-X-PLAYLIST-TYPE:EVENT\n#EXT-X-MEDIA-SEQUENCE:0\n";
-  int64_t number = 0;
+  int64_t number = session.passed_segments();
+  // Of an event nothing may leave the playlist.
+  std::string text = fmt::format("#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:3\n{}#EXT-X-MEDIA-SEQUENCE:{}\n",
+                                 number == 0 ? "#EXT-X-PLAYLIST-TYPE:EVENT\n" : "", number);
   for (const HeadSegment& segment : session.segments())
     text += fmt::format("#EXTINF:{:.3f},\nsegment{:03}.ts\n",
                         static_cast<double>(segment.duration.count()) / media::Pts::period::den, number++);
@@ -31,8 +32,10 @@ std::optional<HeadSegment> find_segment(const Head& session, std::string_view fi
   std::size_t number = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
   if (error != std::errc{} || end != digits.data() + digits.size()) return std::nullopt;
+  const auto passed = static_cast<std::size_t>(session.passed_segments());
   const auto segments = session.segments();
-  return number < segments.size() ? std::optional(segments[number]) : std::nullopt;
+  return number >= passed && number - passed < segments.size() ? std::optional(segments[number - passed])
+                                                               : std::nullopt;
 }
 
 delivery::SharedBytes merged_mp4(const std::vector<Hosted>& runs) {
