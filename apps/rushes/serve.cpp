@@ -29,9 +29,9 @@ struct Options {
   generation::ModelOptions model;
   server::ServerOptions server;
   std::string data_directory, web_root, token_file;
-  int64_t max_data_gib = 16;
+  int64_t max_data_gib = 16, max_upload_mib = 512, max_input_mib = 1024;
   std::vector<std::string> models;
-  double idle_minutes = 15, idle_model_minutes = 15, drain_seconds = 10, keep_alive_seconds = 15;
+  double idle_minutes = 15, idle_model_minutes = 15, silent_minutes = 10, drain_seconds = 10, keep_alive_seconds = 15;
   int threads = 0;
   int64_t lanes = 0;
   std::string talk_model, talk_mode = "aligned";
@@ -155,6 +155,9 @@ void run(Options options) {
                                                          : fs::path(options.data_directory);
   server.web_root = options.web_root.empty() ? default_web_root() : fs::path(options.web_root);
   server.sessions.max_data_bytes = options.max_data_gib << 30;
+  server.connections.upload_bytes = options.max_upload_mib << 20;
+  server.sessions.max_input_bytes = options.max_input_mib << 20;
+  server.sessions.silence = milliseconds(60 * options.silent_minutes);
   server.sessions.idle = milliseconds(60 * options.idle_minutes);
   server.sessions.idle_model = milliseconds(60 * options.idle_model_minutes);
   server.drain = milliseconds(options.drain_seconds);
@@ -306,6 +309,26 @@ void add_session_limits(CLI::App& command, Options& options) {
                   "maximum number of further sessions that wait for a free place; more are answered with 429")
       ->check(CLI::Range(0, 100'000))
       ->capture_default_str();
+  command
+      .add_option("--max-waiting", limits.max_waiting,
+                  "maximum number of sessions that wait for speech; for one more, the one that is missed least ends")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  command
+      .add_option("--silent-minutes", options.silent_minutes,
+                  "stop sessions that wait for their first speech after this time without viewers; 0: never")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
+  command
+      .add_option("--max-runs", options.server.head_runs,
+                  "maximum number of recordings of one talking head's name; the oldest are deleted")
+      ->check(CLI::Range(1, 10'000))
+      ->capture_default_str();
+  command
+      .add_option("--max-input-mib", options.max_input_mib,
+                  "maximum memory of the decoded images, videos and speech of all sessions; more are answered with 429")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
   command.add_option("--max-kept", limits.max_kept, "maximum number of sessions that are kept with their recordings")
       ->check(kCount)
       ->capture_default_str();
@@ -341,6 +364,11 @@ void add_viewer_settings(CLI::App& command, Options& options) {
       ->check(CLI::Range(0.1, 3600.0))
       ->capture_default_str();
   command
+      .add_option("--max-upload-mib", options.max_upload_mib,
+                  "maximum memory of all request bodies together until they are answered; more are answered with 503")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  command
       .add_option("--webrtc-address", options.server.webrtc.addresses,
                   "address of this machine that WebRTC viewers connect to; repeatable")
       ->type_name("ADDRESS")
@@ -349,6 +377,11 @@ void add_viewer_settings(CLI::App& command, Options& options) {
       .add_option("--max-webrtc-viewers", options.server.webrtc.viewers,
                   "maximum number of WebRTC viewers at a time; more are answered with 503")
       ->check(CLI::Range(0, 10'000))
+      ->capture_default_str();
+  command
+      .add_option("--max-webrtc-sources", options.server.webrtc.sources,
+                  "maximum number of RTP streams that a WebRTC peer may send; packets of others are dropped")
+      ->check(CLI::Range(1, 1'000))
       ->capture_default_str();
 }
 

@@ -116,6 +116,7 @@ class UnseenVideo final : public DrivingVideo {
   int64_t audio_hz() const override { return 0; }
   const std::vector<float>& audio() const override { return audio_; }
   std::vector<std::array<double, 4>> faces() const override { return {}; }
+  int64_t bytes() const override { return 0; }
 
  private:
   std::vector<float> audio_;

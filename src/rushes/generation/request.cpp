@@ -79,6 +79,11 @@ void check_prompts_shown(const Request& request, int64_t segments) {
           segments < prompts ? request.prompts[static_cast<std::size_t>(segments)].substr(0, 64) : "", prompts);
 }
 
+int64_t input_bytes(const Request& request) {
+  const int64_t picture = request.image ? request.image->width * request.image->height * 3 : 0;
+  return picture + (request.video ? request.video->bytes() : 0);
+}
+
 void check_prompt(std::string_view prompt, std::string_view field) {
   require(prompt.size() <= text::kMaxPromptBytes, ErrorCode::too_large, "{} is {} bytes; the limit is {}", field,
           prompt.size(), text::kMaxPromptBytes);

@@ -62,6 +62,9 @@ int64_t segments_of(const Request& request);
 /// (0: endless).
 void check_prompts_shown(const Request& request, int64_t segments);
 
+/// Memory of its picture and its video.
+int64_t input_bytes(const Request& request);
+
 /// The check of one prompt, also of a switch while the video is made. `field` stands in the message. Throws
 /// Error(invalid_argument) for an empty one, for NUL characters and for what is not UTF-8, Error(too_large).
 void check_prompt(std::string_view prompt, std::string_view field);

@@ -313,6 +313,12 @@ void Session::let_go() {
   video.swap(request_.video);
 }
 
+void Session::forget_image() {
+  std::optional<Image> image;  // goes after the lock
+  const std::scoped_lock lock(mutex_);
+  image.swap(request_.image);
+}
+
 Inbox Session::take_inbox() {
   const std::scoped_lock lock(mutex_);
   has_place_ = true;

@@ -130,6 +130,8 @@ class Session {
   std::unique_ptr<Plan> take_plan() { return std::move(plan_); }
   /// Its generator is gone: what only that needed, a driving video above all, may go too.
   void let_go();
+  /// What it began with is not needed any more. Of one that has ended.
+  void forget_image();
   Inbox take_inbox();
   /// Publishes what a step gave. Dropped if the session was ended during the step.
   void deliver(StepResult result, std::chrono::microseconds step_time);

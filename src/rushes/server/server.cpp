@@ -19,6 +19,7 @@
 
 #include "rushes/base/count_of.h"
 #include "rushes/base/log.h"
+#include "rushes/generation/failure.h"
 #include "rushes/server/api/apis.h"
 #include "rushes/server/api/native/service_routes.h"
 #include "rushes/server/api/openapi.h"
@@ -48,7 +49,7 @@ struct Server::State {
   };
 
   State(ServerOptions given, std::vector<ModelSource> models)
-      : options(std::move(given)), work(options.work) {
+      : options(std::move(given)), work(options.work), service(options.connections) {
     // Before the models are loaded, which takes its time.
     require(!options.listen.empty(), ErrorCode::invalid_argument, "--listen needs at least one address");
     const std::vector<ListenAddress> addresses = parse_listen_addresses(options.listen);
@@ -58,7 +59,6 @@ struct Server::State {
     service.access = options.access;
     service.proxies = Proxies(options.proxy);
     service.web_root = options.web_root;
-    service.limits = options.connections;
     const ApiContext api_context{*sessions, work, service, options, sweeps};
     for (const Api& api : apis()) {
       sets.push_back(RouteSet{std::string(api.name), {}});
@@ -101,23 +101,33 @@ struct Server::State {
     require_address(error, address);
   }
 
+  /// Until the listener is closed.
   net::awaitable<void> accept(Listener& listener) {
     net::steady_timer pause(*context);
-    while (!service.closing) {
+    while (!service.closing && listener.acceptor->is_open()) {
       tcp::socket socket(*context);
       auto accepting = listener.acceptor->async_accept(socket, kAsTuple);
       const auto [error] = co_await std::move(accepting);
       if (error == net::error::operation_aborted || error == net::error::bad_descriptor) break;
-      if (error) {  // out of file descriptors: those who wait stay in the queue
-        pause.expires_after(std::chrono::milliseconds(100));
-        auto waiting = pause.async_wait(kAsTuple);
-        co_await std::move(waiting);
-      } else if (service.counters.connections >= service.limits.connections) {
-        ++service.counters.connections_refused;
-        refuse_connection(std::move(socket));
-      } else {
-        net::co_spawn(*context, serve_connection(std::move(socket), service, listener.served.router), net::detached);
-      }
+      const bool taken =
+          !error && generation::attempt("accepting connections", [&] { take(std::move(socket), listener); });
+      if (taken) continue;
+      // Out of file descriptors or memory: those who wait stay in the queue.
+      pause.expires_after(std::chrono::milliseconds(100));
+      auto waiting = pause.async_wait(kAsTuple);
+      co_await std::move(waiting);
+    }
+  }
+
+  void take(tcp::socket socket, Listener& listener) {
+    if (service.counters.connections >= service.limits.connections) {
+      ++service.counters.connections_refused;
+      refuse_connection(std::move(socket));
+    } else {  // counted at once, so that the next one finds it counted
+      net::co_spawn(
+          *context,
+          serve_connection(std::move(socket), service, listener.served.router, Counted(service.counters.connections)),
+          net::detached);
     }
   }
 
@@ -151,7 +161,7 @@ struct Server::State {
 
   void begin_drain() {
     if (std::exchange(service.draining, true)) return;
-    sessions->drain();
+    generation::attempt("the end of sessions", [&] { sessions->drain(); });
     net::co_spawn(*context, drain(), net::detached);
   }
 
@@ -173,7 +183,7 @@ struct Server::State {
     co_await std::move(completing);
     if (!none_runs())
       log::warning("{} stopped before the end of a block", count_of(sessions->running(), "session", "is", "are"));
-    sessions->stop_all();
+    generation::attempt("the end of sessions", [&] { sessions->stop_all(); });
     service.closing = true;
     error_code ignored;
     for (Listener& listener : listeners) listener.acceptor->close(ignored);
@@ -192,8 +202,8 @@ struct Server::State {
       tick.expires_after(options.sweep);
       auto waiting = tick.async_wait(kAsTuple);
       co_await std::move(waiting);
-      sessions->sweep();
-      for (const auto& each : sweeps) each();
+      generation::attempt("the limits of sessions", [&] { sessions->sweep(); });
+      for (const auto& each : sweeps) generation::attempt("the limits of an API", each);
     }
   }
 

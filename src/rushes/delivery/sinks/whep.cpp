@@ -41,7 +41,7 @@ WhepBroadcast::WhepBroadcast(std::function<std::unique_ptr<UnitSource>()> open) 
     std::unique_lock lock(mutex_);
     while (!changed_.wait_for(lock, stop, kReapEvery, [&] { return stop.stop_requested(); })) {
       lock.unlock();
-      reap();
+      generation::attempt("WebRTC viewers that have left", [this] { reap(); });
       lock.lock();
     }
   });

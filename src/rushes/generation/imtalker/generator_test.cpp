@@ -280,6 +280,7 @@ class PatternVideo final : public DrivingVideo {
   int64_t audio_hz() const override { return hz_; }
   const std::vector<float>& audio() const override { return audio_; }
   std::vector<std::array<double, 4>> faces() const override { return {}; }
+  int64_t bytes() const override { return 0; }
 
  private:
   int64_t frames_;

@@ -61,12 +61,14 @@ WorkPool::Lane::Lane(WorkPool& pool, std::size_t most_waiting)
 
 net::awaitable<void> WorkPool::run_job(const Queue& queue, std::function<void()> job) {
   const auto waiting = queue.waiting;
-  require(*waiting < queue.most_waiting, ErrorCode::unavailable,
-          "{} jobs are waiting in the server, which is the limit; try again later", queue.most_waiting);
-  ++*waiting;
   const net::any_io_executor executor = co_await net::this_coro::executor;
   const auto wakeup = std::make_shared<Wakeup>(executor);
   const auto ticket = std::make_shared<Ticket>();
+  if (waiting->fetch_add(1) >= queue.most_waiting) {
+    --*waiting;
+    fail(ErrorCode::unavailable, "{} jobs are waiting in the server, which is the limit; try again later",
+         queue.most_waiting);
+  }
   std::function<void()> posted = [ticket = ticket, waiting, closed = queue.closed, job = std::move(job),
                                   notify = wakeup->notifier()]() mutable {
     if (!ticket->become(Ticket::State::started)) return;
@@ -83,7 +85,12 @@ net::awaitable<void> WorkPool::run_job(const Queue& queue, std::function<void()>
     ticket.reset();  // what was thrown is the waiter's alone
     notify();
   };
-  queue.post(std::move(posted));
+  try {
+    queue.post(std::move(posted));
+  } catch (...) {
+    --*waiting;
+    throw;
+  }
   std::exception_ptr cancelled;
   try {
     auto done = wakeup->wait();

@@ -41,6 +41,8 @@ void SessionStore::restore() {
     } catch (const std::exception& error) {  // one that nobody can read must not keep the server from its start
       log::warning("session '{}' of an earlier process is not listed, and its file is left unchanged: {}",
                    id.substr(0, 64), error.what());
+      ++unreadable_;
+      if (row) catalogue_->put(unreadable_row(*row, error.what()));
     }
   };
   for (const delivery::CatalogueRow& row : catalogue_->rows()) {

@@ -21,7 +21,7 @@ class Restart : public FamilySuite {
   }
   json status(const std::string& id) { return server().status(id); }
   /// Changes what the catalogue says, as a process that was killed would have left it.
-  void rewrite(const std::function<void(delivery::CatalogueRow&)>& change) {
+  void rewrite(const std::function<void(delivery::CatalogueRow&)>& change) const {
     delivery::Catalogue catalogue(directory());
     for (delivery::CatalogueRow row : catalogue.rows()) {
       change(row);
@@ -217,9 +217,15 @@ TEST_P(Restart, after_damage_to_a_recording_starts_and_cuts_nothing_off) {
     start();
     EXPECT_EQ(server().request("GET", path(id)).status, each.is_listed ? 200 : 404);
     EXPECT_EQ(server().request("GET", path(other)).status, 200);
+    const std::string unreadable = std::string("\nrushes_recordings_unreadable ") + (each.is_listed ? "0" : "1");
+    EXPECT_NE(server().request("GET", "/metrics").body.find(unreadable), std::string::npos);
     stop();
     ASSERT_TRUE(fs::exists(file(id)));
-    EXPECT_EQ(fs::file_size(file(id)), good.size());
+    EXPECT_EQ(contents(file(id)), damaged);
+    rewrite([&](const delivery::CatalogueRow& row) {
+      const bool says_so = json::parse(row.details).contains("unreadable");
+      EXPECT_EQ(says_so, row.id == id && !each.is_listed);
+    });
   }
   // Nothing of it is forgotten either.
   std::ofstream(file(id), std::ios::binary) << good;

@@ -198,6 +198,7 @@ Hosted restore(const delivery::CatalogueRow& row, const media::RecordedFile& fil
       std::make_shared<delivery::EncodedStream>(entry.session, file, delivery::EncodedStreamOptions{.recording = path});
   entry.sinks = std::make_shared<delivery::Sinks>(entry.video);
   entry.speech = std::make_shared<ingest::SpeechInput>(entry.session);
+  entry.inputs = std::make_shared<base::MemoryBudget::Charge>();
   if (details.contains("origin"))
     entry.origin =
         Origin{details["origin"].at("kind") == name(Origin::Kind::fork) ? Origin::Kind::fork : Origin::Kind::remix,
@@ -248,6 +249,14 @@ Hosted restore_entry(const delivery::CatalogueRow& row, const media::RecordedFil
   } catch (const Json::exception& error) {
     fail(ErrorCode::corrupt_data, "the catalogue's details of session {}: {}", row.id, error.what());
   }
+}
+
+delivery::CatalogueRow unreadable_row(delivery::CatalogueRow row, std::string_view reason) {
+  Json details = Json::parse(row.details, nullptr, /*allow_exceptions=*/false);
+  if (!details.is_object()) return row;
+  details["unreadable"] = reason;
+  row.details = details.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return row;
 }
 
 delivery::CatalogueRow stray_row(std::string id, const media::RecordedFile& file, int64_t created_ms) {

@@ -29,7 +29,7 @@ audio::Voice voice_of(std::string_view gender) {
 class CombinedRoutes {
  public:
   CombinedRoutes(Heads* talks, WorkPool& work, fs::path examples)
-      : talks_(talks), examples_(std::move(examples)), decoder_(work) {}
+      : talks_(talks), examples_(std::move(examples)), decoder_(work, talks) {}
 
   // POST /generate_stream: a form with the speech, and its portrait as a file or by an avatar's name; or JSON with
   // text.
@@ -47,15 +47,15 @@ class CombinedRoutes {
     const auto avatar = form.optional_text("avatar");
     const std::string chosen = avatar ? read_avatar(examples_, *avatar) : std::string();
     const std::string_view image = avatar ? std::string_view(chosen) : form.file("image");
-    generation::Request talker = a_talker(kChunkSeconds);
-    talker.seed = form.seed(42);
-    talker.options.set("crop", form.boolean("crop", true));
+    generation::Request wanted = a_talker(kChunkSeconds);
+    wanted.seed = form.seed(42);
+    wanted.options.set("crop", form.boolean("crop", true));
     form.check();
-    talker.ignored = form.unused();
-    auto decoding = decoder_.portrait(image, std::move(talker), talks_->shared_model());
-    talker = co_await std::move(decoding);
+    wanted.ignored = form.unused();
+    auto decoding = decoder_.portrait(image, std::move(wanted), talks_->shared_model());
+    HeldRequest talker = co_await std::move(decoding);
     auto hearing = decoder_.audio(audio_file);
-    media::DecodedAudio audio = co_await std::move(hearing);
+    HeldAudio audio = co_await std::move(hearing);
     auto speaking = lines_of(std::move(talker), std::move(audio));
     co_return co_await std::move(speaking);
   }

@@ -19,8 +19,9 @@ std::string playlist(const Head& session) {
   const auto first =
       std::find_if(segments.begin(), segments.end(), [](const HeadSegment& segment) { return !segment.gone; });
   const auto joints =
+      session.passed_joints() +
       std::count_if(segments.begin(), first, [](const HeadSegment& segment) { return segment.other_format; });
-  int64_t number = first - segments.begin();
+  int64_t number = session.passed_segments() + (first - segments.begin());
   std::string text = fmt::format("#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:3\n{}#EXT-X-MEDIA-SEQUENCE:{}\n",
                                  number == 0 ? "#EXT-X-PLAYLIST-TYPE:EVENT\n" : "", number);
   if (joints > 0) text += fmt::format("#EXT-X-DISCONTINUITY-SEQUENCE:{}\n", joints);
@@ -39,8 +40,10 @@ std::optional<HeadSegment> find_segment(const Head& session, std::string_view fi
   std::size_t number = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), number);
   if (error != std::errc{} || end != digits.data() + digits.size()) return std::nullopt;
+  const auto passed = static_cast<std::size_t>(session.passed_segments());
   const auto segments = session.segments();
-  return number < segments.size() ? std::optional(segments[number]) : std::nullopt;
+  return number >= passed && number - passed < segments.size() ? std::optional(segments[number - passed])
+                                                               : std::nullopt;
 }
 
 delivery::SharedBytes merged_mp4(const std::vector<Hosted>& runs) {

@@ -27,7 +27,7 @@ Json file_json(const Head& session) {
 
 class OutputRoutes {
  public:
-  OutputRoutes(Heads* talks, WorkPool& work) : talks_(talks), decoder_(work) {}
+  OutputRoutes(Heads* talks, WorkPool& work) : talks_(talks), decoder_(work, talks) {}
 
   // GET /api/outputs
   Response list(const Request&) {
@@ -57,10 +57,10 @@ class OutputRoutes {
     auto reading = decoder_.form(request);
     Form form = co_await std::move(reading);
     const std::string_view file = form.file("file");
-    generation::Request portrait;
+    generation::Request wanted;
     const double crop_scale = form.number("crop_scale", 0.8);
     form.require_range("crop_scale", crop_scale, 0.3, 2.0);
-    portrait.options.set("crop_scale", crop_scale);
+    wanted.options.set("crop_scale", crop_scale);
     const int64_t side = form.integer("output_size", kCropSide);
     form.require_range("output_size", static_cast<double>(side), 64, 2048);
     const std::string format = form.optional_text("format").value_or("jpeg");
@@ -69,8 +69,8 @@ class OutputRoutes {
     if (!is_jpeg && format != "png" && format != "webp") refuse(400, "Invalid format. Use jpeg, png, or webp");
     std::optional<Response> wrong;
     try {
-      auto decoding = decoder_.portrait(file, std::move(portrait), talks_->shared_model());
-      portrait = co_await std::move(decoding);
+      auto decoding = decoder_.portrait(file, std::move(wanted), talks_->shared_model());
+      const HeldRequest portrait = co_await std::move(decoding);
       const auto model = talks_->shared_model();
       auto cropping = decoder_.work().run([&] {
         const auto* cropper = dynamic_cast<const generation::FaceCrop*>(model.get());

@@ -24,7 +24,7 @@ void add_routes(Router& router, const ApiContext& context) {
   add_rtmp_routes(router, context.sessions, context.options.push_hosts);
   add_speech_routes(router, context.sessions, context.work);
   add_webrtc_routes(router, context.sessions, context.work, context.options.webrtc);
-  add_service_routes(router, context.service, context.sessions, context.options.version);
+  add_service_routes(router, context.service, context.sessions, context.options.webrtc, context.options.version);
 }
 
 Json schemas(const ServedModels& models) {
