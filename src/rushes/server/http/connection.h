@@ -57,18 +57,6 @@ struct Service {
   std::set<boost::beast::tcp_stream*> idle;  // between requests: closed at once when the server ends
 };
 
-/// Counts as one while it lives, also if what it is part of is thrown away.
-class Counted {
- public:
-  explicit Counted(int64_t& count) : count_(count) { ++count_; }
-  ~Counted() { --count_; }
-  Counted(const Counted&) = delete;
-  Counted& operator=(const Counted&) = delete;
-
- private:
-  int64_t& count_;
-};
-
 /// Serves the connection until it ends, by the routes of its listener. Throws nothing.
 net::awaitable<void> serve_connection(net::ip::tcp::socket socket, Service& service, const Router& router,
                                       Counted counted);
