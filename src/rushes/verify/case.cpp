@@ -9,8 +9,10 @@
 #include <optional>
 
 #include "rushes/base/error.h"
+#include "rushes/base/interruption.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/tensor/safetensors.h"
+#include "rushes/verify/sampled.h"
 #include "rushes/verify/stock_deviation.h"
 
 namespace rushes::verify {
@@ -65,8 +67,10 @@ Bound bound_of(const json& config, const std::string& name) {
   const json tolerance = config.value("tolerance", json::object());
   Bound bound{tolerance.value("atol", 2e-5), tolerance.value("rtol", 1e-4), 1.0, 0};
   const json per_tensor = tolerance.value("per_tensor", json::object());
-  if (per_tensor.contains(name)) {
-    const json& own = per_tensor[name];
+  // A sample that has no bound of its own has that of the whole.
+  for (const std::string& key : {std::string(whole_name(name)), name}) {
+    if (!per_tensor.contains(key)) continue;
+    const json& own = per_tensor[key];
     bound.atol = own.value("atol", bound.atol);
     bound.rtol = own.value("rtol", bound.rtol);
     bound.fraction = own.value("fraction", 1.0);
@@ -83,8 +87,9 @@ class Bfloat16Bounds {
         recorded_(c.config.value("statistics", json::object()).value("bfloat16_reference_deviation", json::object())) {}
 
   double of(const std::string& name) {
-    if (recorded_.contains(name) && recorded_[name].contains("rel_l2"))
-      return at_least_rounding(recorded_[name]["rel_l2"].get<double>());
+    for (const std::string& key : {name, std::string(whole_name(name))})  // a sample has the bound of the whole
+      if (recorded_.contains(key) && recorded_[key].contains("rel_l2"))
+        return at_least_rounding(recorded_[key]["rel_l2"].get<double>());
     if (!measured_) measured_ = stock_deviations(case_);
     const auto found = measured_->find(name);
     return at_least_rounding(found == measured_->end() ? 0.0 : found->second.rel_l2);
@@ -100,20 +105,20 @@ class Bfloat16Bounds {
   std::optional<std::map<std::string, Deviation>> measured_;  // when first asked: it takes as long as the case
 };
 
-TensorResult compare(const Case& c, const std::string& name, const at::Tensor& wanted, const at::Tensor* got,
+TensorResult compare(const Case& c, const std::string& name, const at::Tensor& wanted, const at::Tensor& got,
                      Bfloat16Bounds& bfloat16_bounds) {
   TensorResult result{name, false, std::nan(""), std::nan(""), std::numeric_limits<double>::infinity(), ""};
-  if (got == nullptr || !got->defined()) {
+  if (!got.defined()) {
     result.detail = "not produced";
     return result;
   }
-  if (got->sizes() != wanted.sizes()) {
+  if (got.sizes() != wanted.sizes()) {
     result.detail =
-        fmt::format("shape [{}], expected [{}]", fmt::join(got->sizes(), ", "), fmt::join(wanted.sizes(), ", "));
+        fmt::format("shape [{}], expected [{}]", fmt::join(got.sizes(), ", "), fmt::join(wanted.sizes(), ", "));
     return result;
   }
   Bound bound = bound_of(c.config, name);
-  at::Tensor a = got->detach().to(at::kCPU, at::kDouble), b = wanted.to(at::kDouble);
+  at::Tensor a = got.detach().to(at::kCPU, at::kDouble), b = wanted.to(at::kDouble);
   if (bound.skip_ends > 0) {
     const int64_t kept = a.size(-1) - 2 * bound.skip_ends;
     a = a.narrow(-1, bound.skip_ends, kept);
@@ -134,6 +139,10 @@ TensorResult compare(const Case& c, const std::string& name, const at::Tensor& w
   const double norm = b.norm().item<double>();
   result.rel_l2 = error.norm().item<double>() / (norm > 0 ? norm : 1.0);
   result.worst_ratio = ratio.max().item<double>();
+  if (std::isnan(result.max_abs_error)) {
+    result.detail = "has values that are not numbers; does the case lack a weight?";
+    return result;
+  }
   if (c.target.dtype == at::kFloat || !wanted.is_floating_point()) {
     const double share = ratio.le(1.0).to(at::kDouble).mean().item<double>();
     result.passed = share >= bound.fraction;
@@ -155,6 +164,23 @@ TensorResult compare(const Case& c, const std::string& name, const at::Tensor& w
 }
 
 }  // namespace
+
+const at::Tensor* Case::wanted(std::string_view whole) const {
+  for (const auto& [output, tensor] : expected)
+    if (output == whole || whole_name(output) == whole) return &tensor;
+  return nullptr;
+}
+
+tensor::WeightMap Case::completed(const tensor::WeightMap& own, const tensor::Shapes& shapes,
+                                  std::string_view prefix) const {
+  tensor::WeightMap all = own;
+  const auto options = own.tensors().empty() ? at::TensorOptions(target.dtype).device(target.device)
+                                             : own.tensors().begin()->second.options();
+  for (const auto& [key, shape] : shapes)
+    if (key.starts_with(prefix) && !all.contains(key.substr(prefix.size())))
+      all.set(key.substr(prefix.size()), at::full(shape, std::nan(""), options));
+  return all;
+}
 
 const at::Tensor& Case::input(const std::string& tensor_name) const {
   const auto found = inputs.find(tensor_name);
@@ -207,15 +233,14 @@ CaseResult run_case(const fs::path& directory, const Target& target) {
     Produced produced = runner->second(c);
     result.checks = std::move(produced.checks);
     Bfloat16Bounds bfloat16_bounds(c);
-    for (const auto& [name, wanted] : c.expected) {
-      const auto got = produced.tensors.find(name);
-      result.tensors.push_back(
-          compare(c, name, wanted, got == produced.tensors.end() ? nullptr : &got->second, bfloat16_bounds));
-    }
+    for (const auto& [name, wanted] : c.expected)
+      result.tensors.push_back(compare(c, name, wanted, sampled(c, name, wanted.sizes(), produced), bfloat16_bounds));
     // A case without anything to compare proves nothing.
     require(!result.tensors.empty() || !result.checks.empty(), ErrorCode::internal, "nothing was compared");
     result.passed = std::all_of(result.tensors.begin(), result.tensors.end(), [](const auto& t) { return t.passed; }) &&
                     std::all_of(result.checks.begin(), result.checks.end(), [](const auto& t) { return t.passed; });
+  } catch (const base::Interrupted&) {
+    throw;
   } catch (const c10::Error& error) {
     result.error = error.what_without_backtrace();
   } catch (const std::exception& error) {

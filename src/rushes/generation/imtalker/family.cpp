@@ -27,14 +27,17 @@ constexpr int64_t kWarmUpParameters = 100'000'000;
 TalkWeights load_weights(const TalkDirectory& model, const ModelOptions& options) {
   const tensor::Placement placement =
       tensor::place(options.device, options.dtype == "auto" ? "float32" : options.dtype, 0);
+  const auto extra = options.strict ? tensor::Extra::refuse : tensor::Extra::report;
   TalkWeights weights;
   const tensor::Placement exact{placement.device, at::kFloat};
-  weights.renderer =
-      imtalker::renderer_weights_in(placement.dtype, imtalker::load_renderer(model.renderer, model.renderer_config))
-          .to(placement.device);
-  imtalker::GeneratorWeights generator = imtalker::load_generator(model.motion_generator, model.generator_config);
+  weights.renderer = imtalker::renderer_weights_in(
+                         placement.dtype, imtalker::load_renderer(model.renderer, model.renderer_config, extra))
+                         .to(placement.device);
+  imtalker::GeneratorWeights generator =
+      imtalker::load_generator(model.motion_generator, model.generator_config, extra);
   weights.motion_generator = exact.put(generator.generator);
-  weights.audio_encoder = exact.put(wav2vec::load(model.audio_encoder, model.audio_config, generator.audio_encoder));
+  weights.audio_encoder =
+      exact.put(wav2vec::load(model.audio_encoder, model.audio_config, generator.audio_encoder, extra));
   if (model.face_detector) weights.face_detector = exact.put(imtalker::load_face_detector(*model.face_detector));
   return weights;
 }

@@ -16,9 +16,10 @@ tensor::Shapes parameter_shapes(const GeneratorConfig& config);
 
 /// Weights of the renderer: the keys under "gen.", in "state_dict" or at the top, or all without a prefix; other
 /// networks of the training are left out. Complete and of the right shapes, in the dtype of the file and mapped, not
-/// copied. Throws what tensor::load_checkpoint() and check_complete() throw, Error(not_found) if nothing in the file is
-/// a renderer's.
-tensor::WeightMap load_renderer(const std::filesystem::path& file, const RendererConfig& config);
+/// copied. Throws what tensor::load_checkpoint() and tensor::take_complete() throw, Error(not_found) if nothing in the
+/// file is a renderer's.
+tensor::WeightMap load_renderer(const std::filesystem::path& file, const RendererConfig& config,
+                                tensor::Extra extra = tensor::Extra::report);
 
 struct GeneratorWeights {
   tensor::WeightMap generator;
@@ -29,7 +30,8 @@ struct GeneratorWeights {
 /// Weights of the motion generator: the keys under "model.", in "state_dict" (and its "model") or at the top, or all
 /// without a prefix. Throws as
 /// load_renderer().
-GeneratorWeights load_generator(const std::filesystem::path& file, const GeneratorConfig& config);
+GeneratorWeights load_generator(const std::filesystem::path& file, const GeneratorConfig& config,
+                                tensor::Extra extra = tensor::Extra::report);
 
 /// The renderer's weights for computing with `dtype`. Only the frame decoder follows it, which does most of the work of
 /// a frame, its normalisation statistics excepted. What decides where a thing is stays float32: the motion, the maps

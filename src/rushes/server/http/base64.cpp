@@ -1,8 +1,11 @@
 #include "rushes/server/http/base64.h"
 
 #include <array>
+#include <optional>
 
 #include "rushes/base/error.h"
+#include "rushes/server/http/http.h"
+#include "rushes/server/http/text_case.h"
 
 namespace rushes::server {
 
@@ -25,36 +28,66 @@ std::string encode_base64(std::span<const uint8_t> bytes) {
   return text;
 }
 
-std::string decode_base64(std::string_view field, std::string_view text) {
-  if (text.starts_with("data:")) {
-    const std::size_t comma = text.find(',');
-    require(comma != std::string_view::npos && text.substr(0, comma).ends_with(";base64"), ErrorCode::invalid_argument,
-            "{}: a data URL must have the form data:image/png;base64,...", field);
-    text.remove_prefix(comma + 1);
+namespace {
+
+enum : int8_t { kNone = -1, kBlank = -2 };
+
+/// Of each byte: its six bits by either alphabet of RFC 4648, or what else it is.
+constexpr std::array<int8_t, 256> kValues = [] {
+  std::array<int8_t, 256> values{};
+  values.fill(kNone);
+  for (std::size_t i = 0; i < 26; ++i) {
+    values['A' + i] = static_cast<int8_t>(i);
+    values['a' + i] = static_cast<int8_t>(26 + i);
   }
-  static constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  static const auto kValues = [] {
-    std::array<int8_t, 256> values;
-    values.fill(-1);
-    for (std::size_t i = 0; i < kAlphabet.size(); ++i)
-      values[static_cast<unsigned char>(kAlphabet[i])] = static_cast<int8_t>(i);
-    return values;
-  }();
-  for (int padding = 0; padding < 2 && text.ends_with('='); ++padding) text.remove_suffix(1);
-  require(text.size() % 4 != 1, ErrorCode::invalid_argument,
-          "{} is not valid base64: its length is 1 more than a multiple of 4", field);
+  for (std::size_t i = 0; i < 10; ++i) values['0' + i] = static_cast<int8_t>(52 + i);
+  values['+'] = values['-'] = 62;
+  values['/'] = values['_'] = 63;
+  // No space in the middle: it would be a '+' of a form that nobody escaped.
+  for (const char c : {'\t', '\r', '\n'}) values[static_cast<unsigned char>(c)] = kBlank;
+  return values;
+}();
+
+}  // namespace
+
+std::string decode_base64(std::string_view field, std::string_view text) {
+  std::optional<std::string> unescaped;
+  if (starts_with_name(text, "data:")) {
+    const std::size_t comma = text.find(',');
+    constexpr std::string_view kEnd = ";base64";
+    const std::string_view head = trim(text.substr(0, std::min(comma, text.size())));
+    require(comma != std::string_view::npos && head.size() >= kEnd.size() &&
+                equal_names(head.substr(head.size() - kEnd.size()), kEnd),
+            ErrorCode::invalid_argument, "{}: a data URL must have the form data:image/png;base64,...", field);
+    text.remove_prefix(comma + 1);
+    if (text.find('%') != std::string_view::npos) {  // it is a URL
+      unescaped = percent_decode(text);
+      require(unescaped.has_value(), ErrorCode::invalid_argument, "{}: a '%' of the data URL escapes nothing", field);
+      text = *unescaped;
+    }
+  }
+  text = trim(text);
   std::string bytes;
   bytes.reserve(text.size() * 3 / 4);
   uint32_t bits = 0;
-  int count = 0;
+  int count = 0, padding = 0;
+  std::size_t digits = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const int8_t value = kValues[static_cast<unsigned char>(text[i])];
-    require(value >= 0, ErrorCode::invalid_argument, "{} is not valid base64: unexpected character at position {}",
-            field, i);
+    if (value == kBlank) continue;
+    if (text[i] == '=' && padding < 2 && digits % 4 >= 2) {
+      ++padding;
+      continue;
+    }
+    require(value >= 0 && padding == 0, ErrorCode::invalid_argument,
+            "{} is not valid base64: unexpected character at position {}", field, i);
+    ++digits;
     bits = bits << 6 | static_cast<uint32_t>(value);
     count += 6;
     if (count >= 8) bytes += static_cast<char>(bits >> (count -= 8) & 0xff);
   }
+  require(digits % 4 != 1, ErrorCode::invalid_argument,
+          "{} is not valid base64: its length is 1 more than a multiple of 4", field);
   return bytes;
 }
 

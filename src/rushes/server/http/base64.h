@@ -9,7 +9,8 @@ namespace rushes::server {
 
 /// With padding.
 std::string encode_base64(std::span<const uint8_t> bytes);
-/// With or without padding, after an optional "data:...;base64," head. Throws Error(invalid_argument), naming `field`.
+/// In the usual or the URL-safe alphabet, with or without padding and line breaks (MIME), after an optional
+/// "data:...;base64," head. Throws Error(invalid_argument), naming `field`.
 std::string decode_base64(std::string_view field, std::string_view text);
 
 }  // namespace rushes::server

@@ -7,12 +7,17 @@
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http.hpp>
+#include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
 
 #include "rushes/base/log.h"
 #include "rushes/generation/device_worker.h"
+#include "rushes/server/http/cors.h"
+#include "rushes/server/http/incoming.h"
+#include "rushes/server/http/pace.h"
 #include "rushes/server/http/response_writer.h"
 #include "rushes/server/http/static_files.h"
+#include "rushes/server/http/text_case.h"
 #include "rushes/server/http/viewer_socket.h"
 #include "rushes/server/http/websocket.h"
 
@@ -24,40 +29,22 @@ namespace http = beast::http;
 using tcp = net::ip::tcp;
 using boost::system::error_code;
 using namespace net::experimental::awaitable_operators;
-using Parser = http::request_parser<http::string_body>;
+using Parser = http::request_parser<http::buffer_body>;
 
 // Every operation gives its error as a value; with GCC 12 it is named before it is awaited.
 constexpr auto kAsTuple = net::as_tuple(net::use_awaitable);
 constexpr std::size_t kPieceBytes = 64 << 10;
-
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
-  return lower;
-}
-
-/// Throws Error(invalid_argument) for a target that is no path.
-Request make_request(const http::request<http::string_body>& message) {
-  Request request;
-  request.method = std::string(message.method_string());
-  if (request.method == "HEAD") {
-    request.method = "GET";
-    request.head = true;
-  }
-  const std::string_view target(message.target().data(), message.target().size());
-  const std::size_t question = target.find('?');
-  request.path = target.substr(0, question);
-  require(request.path.starts_with('/'), ErrorCode::invalid_argument,
-          "the request's target must be a path that begins with '/'");
-  if (question != std::string_view::npos) request.query = parse_query(target.substr(question + 1));
-  for (const auto& field : message) request.headers[lower_case(field.name_string())] = std::string(field.value());
-  return request;
-}
+// Of a body's chunks, what is no body: sizes, extensions, line breaks, trailers. Chunks of a byte have five.
+constexpr std::size_t kMaxFramingBytes = 1 << 20, kMaxFramingOfByte = 8;
 
 class Connection {
  public:
-  Connection(tcp::socket socket, Service& service, const Router& router)
-      : stream_(std::move(socket)), service_(service), router_(router) {}
+  Connection(tcp::socket socket, const tcp::endpoint& peer, Service& service, const Router& router)
+      : stream_(std::move(socket)),
+        peer_(peer.address()),
+        buffer_(service.limits.header_bytes + kPieceBytes),
+        service_(service),
+        router_(router) {}
 
   net::awaitable<void> run() {
     bool open = true;
@@ -82,12 +69,28 @@ class Connection {
     co_return !error;
   }
 
+  /// Throws away the empty lines that some clients send before a request (RFC 9112, 2.2). False: nothing follows.
+  net::awaitable<bool> skip_empty_lines() {
+    for (;;) {
+      const std::string_view begin(static_cast<const char*>(buffer_.data().data()), buffer_.size());
+      const std::size_t empty = std::min(begin.find_first_not_of("\r\n"), begin.size());
+      buffer_.consume(empty);
+      if (empty < begin.size()) co_return true;
+      auto reading = stream_.async_read_some(buffer_.prepare(4096), kAsTuple);
+      const auto [error, bytes] = co_await std::move(reading);
+      if (error) co_return false;
+      buffer_.commit(bytes);
+    }
+  }
+
   /// False: no further request on this connection.
   net::awaitable<bool> serve_request() {
+    exchange_ = {};
     Parser parser;
     parser.header_limit(static_cast<uint32_t>(service_.limits.header_bytes));
     parser.body_limit(boost::none);  // known when the route is
     stream_.expires_after(service_.limits.header);
+    if (!co_await skip_empty_lines()) co_return false;
     auto reading = http::async_read_header(stream_, buffer_, parser, kAsTuple);
     const auto [error, bytes] = co_await std::move(reading);
     if (error) {
@@ -104,12 +107,12 @@ class Connection {
       co_await run_viewer_socket(std::move(stream_), parser.release(), std::move(feed), exchange_.kind, service_);
       co_return false;
     }
+    Uploads::Upload upload(service_.uploads, [this] { stream_.cancel(); });
     if (route && has_body) {
-      if (!co_await read_body(parser, *route, response)) route = nullptr;
+      if (!co_await read_body(parser, *route, upload, response)) route = nullptr;
       if (!stream_.socket().is_open()) co_return false;
     }
     if (route) {
-      exchange_.request.body = std::move(parser.get().body());
       if (route->answer_later) {
         auto answering = answer_later(*route);
         std::optional<Response> answer = co_await std::move(answering);
@@ -142,8 +145,16 @@ class Connection {
 
   /// The route that is to answer, or null: then `feed` or `response` is set.
   const Route* prepare(const Parser& parser, Response& response, Feed& feed) {
+    Request& request = exchange_.request;
     try {
-      exchange_.request = make_request(parser.get());
+      request = read_header(parser.get());
+      if (auto refusal = refuse_message(parser.get(), request)) {
+        exchange_.keep_alive = false;
+        response = std::move(*refusal);
+        return nullptr;
+      }
+      service_.proxies.apply(peer_, request);
+      request.query = parse_query(request.query_text);
       return choose(beast::websocket::is_upgrade(parser.get()), response, feed);
     } catch (...) {
       response = failure();
@@ -152,32 +163,34 @@ class Connection {
   }
 
   const Route* choose(bool is_upgrade, Response& response, Feed& feed) {
-    if (exchange_.request.method == "OPTIONS") {
-      response = preflight();
+    Request& request = exchange_.request;
+    Router::Match match = router_.match(request.method, request.path);
+    if (request.method == "OPTIONS") {
+      response = preflight(service_.access, request, match.allowed);
       return nullptr;
     }
-    Router::Match match = router_.match(exchange_.request.method, exchange_.request.path);
-    const bool is_page = !match.route && match.allowed.empty() && !exchange_.request.path.starts_with("/v1/");
-    const bool needs_token = !is_page && (!match.route || match.route->access == Route::Access::token);
-    if (auto refusal = refuse(service_.access, exchange_.request, needs_token, is_upgrade)) {
+    const bool is_page = !match.route && match.allowed.empty() && !request.path.starts_with("/v1/");
+    const Asked asked{.needs_token = !is_page && (!match.route || match.route->access == Route::Access::token),
+                      .changes = is_upgrade || request.method != "GET" ||
+                                 (match.route && match.route->effect == Route::Effect::changes)};
+    if (auto refusal = refuse(service_.access, request, asked)) {
       response = std::move(*refusal);
       return nullptr;
     }
     if (!match.route && !match.allowed.empty()) {
-      response = error_response(405, "invalid_argument",
-                                fmt::format("{} does not support {}; use {}", exchange_.request.path,
-                                            exchange_.request.method, match.allowed));
+      response =
+          error_response(405, "invalid_argument",
+                         fmt::format("{} does not support {}; use {}", request.path, request.method, match.allowed));
       response.headers.emplace_back("Allow", match.allowed);
       return nullptr;
     }
     if (!match.route) {
-      require(is_page, ErrorCode::not_found, "there is nothing at {}", exchange_.request.path);
-      response = exchange_.request.method == "GET"
-                     ? serve_static(service_.web_root, exchange_.request)
-                     : error_response(405, "invalid_argument", "only GET is supported here");
+      require(is_page, ErrorCode::not_found, "there is nothing at {}", request.path);
+      response = request.method == "GET" ? serve_static(service_.web_root, request)
+                                         : error_response(405, "invalid_argument", "only GET is supported here");
       return nullptr;
     }
-    exchange_.request.path_values = std::move(match.path_values);
+    request.path_values = std::move(match.path_values);
     exchange_.kind = match.route->pattern.substr(match.route->pattern.rfind('/') + 1);
     if (!match.route->feed) return match.route;
     if (!is_upgrade) {
@@ -187,24 +200,14 @@ class Connection {
       return nullptr;
     }
     if (!service_.closing)
-      feed = match.route->feed(exchange_.request);
+      feed = match.route->feed(request);
     else
       response = error_response(503, "unavailable", "the server is shutting down");
     return nullptr;
   }
 
-  Response preflight() const {
-    Response response;
-    response.status = 204;
-    if (allowed_origin(service_.access, exchange_.request)) {
-      response.headers.emplace_back("Access-Control-Allow-Methods", "GET, POST, DELETE");
-      response.headers.emplace_back("Access-Control-Allow-Headers", "Authorization, Content-Type");
-    }
-    return response;
-  }
-
   /// False: `response` says why not, or the client has left.
-  net::awaitable<bool> read_body(Parser& parser, const Route& route, Response& response) {
+  net::awaitable<bool> read_body(Parser& parser, const Route& route, Uploads::Upload& upload, Response& response) {
     const std::size_t limit = route.max_body_bytes;
     const auto too_large = [&] {
       return error_response(
@@ -216,17 +219,26 @@ class Connection {
       co_return false;
     }
     parser.body_limit(limit);
-    stream_.expires_after(service_.limits.body);
-    if (lower_case(exchange_.request.header("expect")) == "100-continue") {
+    if (equal_names(exchange_.request.header("expect"), "100-continue")) {
       static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
+      stream_.expires_after(service_.limits.stall);
       auto writing = net::async_write(stream_, net::buffer(kContinue), kAsTuple);
       co_await std::move(writing);
     }
-    auto reading = http::async_read(stream_, buffer_, parser, kAsTuple);
-    const auto [error, bytes] = co_await std::move(reading);
+    auto receiving = receive(parser, upload);
+    const error_code error = co_await std::move(receiving);
+    upload.complete();
     if (!error) co_return true;
     if (error == http::error::body_limit) {
       response = too_large();
+    } else if (error == net::error::no_buffer_space) {
+      response = error_response(Error(
+          ErrorCode::unavailable,
+          fmt::format("the bodies of all requests would have more than {} bytes, which is the limit; try again later "
+                      "(--max-upload-mib)",
+                      service_.uploads.memory().most())));
+    } else if (error == net::error::no_memory) {
+      response = error_response(503, "exhausted", "not enough memory for the body of this request; try again later");
     } else if (error.category() == make_error_code(http::error::bad_method).category() &&
                error != http::error::partial_message) {
       response = error_response(400, "invalid_argument", "the body is malformed: " + error.message());
@@ -235,6 +247,37 @@ class Connection {
       stream_.socket().close(ignored);
     }
     co_return false;
+  }
+
+  /// Into the request, piece by piece: the time is for a stall, not for all of it.
+  net::awaitable<error_code> receive(Parser& parser, Uploads::Upload& upload) {
+    std::string& body = exchange_.request.body;
+    Pace pace(service_.limits.body, Pace::Clock::now());
+    std::vector<char> piece(kPieceBytes);
+    int64_t received = 0;
+    while (!parser.is_done()) {
+      parser.get().body().data = piece.data();
+      parser.get().body().size = piece.size();
+      stream_.expires_after(pace.stall());
+      auto reading = http::async_read_some(stream_, buffer_, parser, kAsTuple);
+      const auto [error, bytes] = co_await std::move(reading);
+      if (error && error != http::error::need_buffer) co_return error;
+      received += static_cast<int64_t>(bytes);
+      if (!pace.goes_on(received, Pace::Clock::now())) co_return net::error::timed_out;
+      try {
+        body.append(piece.data(), piece.size() - parser.get().body().size);
+      } catch (const std::bad_alloc&) {
+        std::string().swap(body);
+        co_return net::error::no_memory;
+      }
+      if (upload.interrupted() || !upload.grow(static_cast<int64_t>(body.size()))) {
+        std::string().swap(body);  // at once, not when its client has heard of it
+        co_return net::error::no_buffer_space;
+      }
+      if (static_cast<std::size_t>(received) > kMaxFramingBytes + (1 + kMaxFramingOfByte) * body.size())
+        co_return http::error::bad_chunk;
+    }
+    co_return error_code{};
   }
 
   static Response failure() {
@@ -289,6 +332,7 @@ class Connection {
   }
 
   beast::tcp_stream stream_;
+  const net::ip::address peer_;
   beast::flat_buffer buffer_;
   Service& service_;
   const Router& router_;
@@ -297,18 +341,18 @@ class Connection {
 
 }  // namespace
 
-net::awaitable<void> serve_connection(tcp::socket socket, Service& service, const Router& router) {
-  ++service.counters.connections;
+net::awaitable<void> serve_connection(tcp::socket socket, Service& service, const Router& router,
+                                      [[maybe_unused]] Counted counted) {
   error_code ignored;
   socket.set_option(tcp::no_delay(true), ignored);
   socket.set_option(tcp::socket::send_buffer_size(service.limits.send_buffer_bytes), ignored);
+  const tcp::endpoint peer = socket.remote_endpoint(ignored);
   try {
-    Connection connection(std::move(socket), service, router);
+    Connection connection(std::move(socket), peer, service, router);
     co_await connection.run();
   } catch (...) {
     log::warning("connection: {}", generation::current_failure().message);
   }
-  --service.counters.connections;
 }
 
 }  // namespace rushes::server

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "rushes/base/error.h"
+#include "rushes/base/readable_file.h"
 
 namespace rushes::server {
 
@@ -26,21 +27,32 @@ using Values = std::map<std::string, std::string, std::less<>>;
 struct Request {
   std::string method;  // upper case, as sent; HEAD arrives as GET with `head` set
   bool head = false;
-  std::string path;    // as sent, without the query
-  Values query;        // decoded
-  Values headers;      // names in lower case
-  Values path_values;  // what the route's {names} stand for, decoded
+  std::string path;        // as sent, without the query and the base path
+  std::string query_text;  // as sent
+  Values query;            // decoded
+  Values headers;          // names in lower case
+  Values path_values;      // what the route's {names} stand for, decoded
   std::string body;
+  // As the client sees this server, possibly through a proxy (forwarded.h).
+  std::string base_path;        // "" or "/rushes"
+  std::string scheme = "http";  // or "https"
+  std::string public_host;      // "example.org:8000"
 
   /// Empty if there is none.
   std::string_view header(std::string_view lower_case_name) const;
   std::optional<std::string> query_value(std::string_view name) const;
   const std::string& path_value(std::string_view name) const;
+  /// The client's address of a path of this server, which begins with '/' and is percent-encoded.
+  std::string address(std::string_view of_path) const { return base_path + std::string(of_path); }
+  /// The same with scheme and host.
+  std::string whole_address(std::string_view of_path) const {
+    return scheme + "://" + public_host + base_path + std::string(of_path);
+  }
 };
 
 /// A part of a file, sent piece by piece.
 struct FileRange {
-  std::filesystem::path path;
+  std::shared_ptr<const ReadableFile> file;
   int64_t offset = 0, size = 0;
 };
 
@@ -60,6 +72,9 @@ class BodySource {
   virtual ~BodySource() = default;
   /// The next piece, or null after the last one. Waits on the server's thread without blocking it.
   virtual net::awaitable<std::shared_ptr<const std::vector<uint8_t>>> next() = 0;
+  /// Bytes that say nothing in the format of the body, sent while it is silent, so that no proxy takes it for dead;
+  /// called while next() waits. Empty: the format has none.
+  virtual std::string keep_alive() { return {}; }
 };
 
 struct Response {
@@ -83,15 +98,19 @@ std::optional<std::string> percent_decode(std::string_view text, bool plus_is_sp
 /// "a=1&b=2"; later ones win. Throws Error(invalid_argument) for broken escapes.
 Values parse_query(std::string_view query);
 
-/// The answer with the bytes that a Range header asks for: 206, or 416, or all of it (no, or no single, byte range).
+/// The answer with the bytes that a Range header asks for: 206, or 416, or all of it (no, or no single, byte range; an
+/// If-Range header that names another state of the file).
 Response file_response(const Request& request, const std::filesystem::path& path, std::string content_type);
+/// The same of the first `size` bytes of a file that is open. `tag` names the state that it is in, for If-Range.
+Response file_response(const Request& request, std::shared_ptr<const ReadableFile> file, int64_t size,
+                       std::string content_type, std::string_view tag = {});
 
 /// The same of bytes in memory.
 Response bytes_response(const Request& request, SharedRange bytes, std::string content_type);
 
 /// The same of a file that still grows and has `so_far` bytes: the range that exists, of an unknown total. Nothing: all
 /// of it is asked for, or its end, which is not known.
-std::optional<Response> growing_file_response(const Request& request, const std::filesystem::path& path,
-                                              std::string content_type, int64_t so_far);
+std::optional<Response> growing_file_response(const Request& request, std::shared_ptr<const ReadableFile> file,
+                                              int64_t so_far, std::string content_type, std::string_view tag = {});
 
 }  // namespace rushes::server

@@ -3,24 +3,12 @@
 #include <algorithm>
 
 #include "rushes/base/error.h"
+#include "rushes/server/http/text_case.h"
 
 namespace rushes::server {
 namespace {
 
 constexpr std::size_t kMaxBoundaryBytes = 70;  // RFC 2046, 5.1.1
-
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
-  return lower;
-}
-
-std::string_view trim(std::string_view text) {
-  constexpr std::string_view kSpace = " \t";
-  const std::size_t first = text.find_first_not_of(kSpace);
-  return first == std::string_view::npos ? std::string_view{}
-                                         : text.substr(first, text.find_last_not_of(kSpace) - first + 1);
-}
 
 /// Takes `"quoted \" text"` or a bare token off the front; what follows a token begins with ';' or is empty.
 std::string take_value(std::string_view& text) {

@@ -4,13 +4,13 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
+#include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/http.hpp>
-#include <boost/beast/http/span_body.hpp>
-#include <fstream>
 
 #include "rushes/base/log.h"
 #include "rushes/generation/device_worker.h"
+#include "rushes/server/http/cors.h"
+#include "rushes/server/http/pace.h"
 #include "rushes/server/http/websocket.h"
 
 namespace rushes::server {
@@ -25,22 +25,14 @@ using namespace net::experimental::awaitable_operators;
 constexpr auto kAsTuple = net::as_tuple(net::use_awaitable);
 constexpr std::size_t kPieceBytes = 64 << 10;
 
-/// Counts as one while it lives.
-class Counted {
- public:
-  explicit Counted(int64_t& count) : count_(count) { ++count_; }
-  ~Counted() { --count_; }
-  Counted(const Counted&) = delete;
-  Counted& operator=(const Counted&) = delete;
-
- private:
-  int64_t& count_;
-};
+using Piece = std::shared_ptr<const std::vector<uint8_t>>;
 
 class ResponseWriter {
  public:
   ResponseWriter(beast::tcp_stream& stream, Service& service, Exchange& exchange)
-      : stream_(stream), service_(service), exchange_(exchange) {}
+      : stream_(stream), service_(service), exchange_(exchange) {
+    stream_.expires_never();  // PacedWriter has its own
+  }
 
   net::awaitable<bool> run(Response response) {
     ++service_.counters.answers[response.status];
@@ -52,83 +44,72 @@ class ResponseWriter {
   }
 
  private:
-  template <typename Message>
-  void fill_header(Message& message, const Response& response) {
+  http::response<http::empty_body> header_of(const Response& response) {
+    http::response<http::empty_body> message;
     message.version(exchange_.version);
     message.result(static_cast<unsigned>(response.status));
     message.set(http::field::server, "rushes");
     message.set("X-Content-Type-Options", "nosniff");
     if (response.status != 204) message.set(http::field::content_type, response.content_type);
-    if (const auto origin = allowed_origin(service_.access, exchange_.request)) {
-      message.set(http::field::access_control_allow_origin, *origin);
-      message.set(http::field::vary, "Origin");
-    }
+    for (const auto& [name, value] : cors_headers(service_.access, exchange_.request, response))
+      message.set(name, value);
     for (const auto& [name, value] : response.headers) message.set(name, value);
+    message.keep_alive(exchange_.keep_alive);
+    return message;
   }
+
+  static std::string text_of(http::response<http::empty_body>& message) {
+    http::response_serializer<http::empty_body> serializer(message);
+    std::string text;
+    error_code ignored;
+    serializer.next(ignored, [&](error_code&, const auto& buffers) { text = beast::buffers_to_string(buffers); });
+    return text;
+  }
+
+  PacedWriter paced(std::chrono::milliseconds stall) { return PacedWriter(stream_.socket(), stall); }
 
   /// `text` is sent from where it lies.
   net::awaitable<bool> send_text(const Response& response, std::string_view text) {
-    using Body = http::span_body<const char>;
-    http::response<Body> message;
-    fill_header(message, response);
-    message.keep_alive(exchange_.keep_alive);
+    auto message = header_of(response);
     if (response.status != 204) message.content_length(text.size());
-    if (!exchange_.request.head) message.body() = {text.data(), text.size()};
-    stream_.expires_after(service_.limits.stall);
-    http::response_serializer<Body> serializer(message);
-    auto writing = http::async_write(stream_, serializer, kAsTuple);
-    const auto [error, bytes] = co_await std::move(writing);
-    service_.counters.bytes_sent += static_cast<int64_t>(bytes);
-    co_return !error;
-  }
-
-  net::awaitable<bool> send_head(http::response<http::empty_body>& message) {
-    http::response_serializer<http::empty_body> serializer(message);
-    stream_.expires_after(service_.limits.stall);
-    auto writing = http::async_write_header(stream_, serializer, kAsTuple);
-    const auto [error, bytes] = co_await std::move(writing);
-    co_return !error;
+    const std::string head = text_of(message);
+    if (exchange_.request.head) text = {};
+    PacedWriter writer = paced(service_.limits.stall);
+    co_return co_await write(writer, net::buffer(head), net::buffer(text));
   }
 
   net::awaitable<bool> send_file(const Response& response, const FileRange& range) {
-    http::response<http::empty_body> message;
-    fill_header(message, response);
-    message.keep_alive(exchange_.keep_alive);
+    auto message = header_of(response);
     message.content_length(static_cast<uint64_t>(range.size));
-    bool sent = co_await send_head(message);
+    const std::string head = text_of(message);
+    PacedWriter writer = paced(service_.limits.download_stall);
+    bool sent = co_await write(writer, net::buffer(head));
     if (exchange_.request.head) co_return sent;
-    std::ifstream file(range.path, std::ios::binary);
-    file.seekg(range.offset);
-    std::vector<char> piece;
+    std::vector<uint8_t> piece;
     for (int64_t left = range.size; sent && left > 0; left -= static_cast<int64_t>(piece.size())) {
       piece.resize(std::min(kPieceBytes, static_cast<std::size_t>(left)));
       // Shorter than announced (somebody cut it): the connection must end, so that the client sees it.
-      if (!file.read(piece.data(), static_cast<std::streamsize>(piece.size()))) co_return false;
-      stream_.expires_after(service_.limits.download_stall);
-      auto writing = net::async_write(stream_, net::buffer(piece), kAsTuple);
-      const auto [error, bytes] = co_await std::move(writing);
-      service_.counters.bytes_sent += static_cast<int64_t>(bytes);
-      sent = !error;
+      if (!range.file->read(range.offset + range.size - left, piece)) co_return false;
+      sent = co_await write(writer, net::buffer(piece));
     }
     co_return sent;
   }
 
   net::awaitable<bool> send_stream(const Response& response, BodySource& source) {
-    http::response<http::empty_body> message;
-    fill_header(message, response);
     const bool chunked = exchange_.version >= 11;
     if (!chunked) exchange_.keep_alive = false;  // the end of the connection is the end of the body
-    message.keep_alive(exchange_.keep_alive);
+    auto message = header_of(response);
     if (chunked) message.chunked(true);
-    if (!co_await send_head(message)) co_return false;
+    const std::string head = text_of(message);
+    PacedWriter writer = paced(service_.limits.download_stall);
+    if (!co_await write(writer, net::buffer(head))) co_return false;
     if (exchange_.request.head) co_return true;
     const Counted viewer(service_.counters.viewers_by_kind[exchange_.kind]);
     try {
-      while (const auto piece = co_await next_piece(source))
-        for (std::size_t offset = 0; offset < piece->size(); offset += kPieceBytes) {
-          const auto part = net::buffer(*piece) + offset;
-          if (!co_await send_part(net::buffer(part, kPieceBytes), chunked)) co_return false;
-        }
+      while (const auto piece = co_await next_piece(source, writer, chunked)) {
+        writer.resume();
+        if (!co_await send_part(writer, net::buffer(*piece), chunked)) co_return false;
+      }
     } catch (const ViewerGone&) {
       co_return false;
     } catch (...) {
@@ -137,37 +118,78 @@ class ResponseWriter {
       co_return false;
     }
     if (!chunked) co_return true;
-    auto writing = net::async_write(stream_, http::make_chunk_last(), kAsTuple);
-    const auto [error, bytes] = co_await std::move(writing);
-    co_return !error;
+    static constexpr std::string_view kLastChunk = "0\r\n\r\n";
+    co_return co_await write(writer, net::buffer(kLastChunk));
   }
 
-  net::awaitable<bool> send_part(net::const_buffer part, bool chunked) {
-    stream_.expires_after(service_.limits.download_stall);
-    error_code failed;
-    if (chunked) {
-      auto writing = net::async_write(stream_, http::make_chunk(part), kAsTuple);
-      const auto [error, bytes] = co_await std::move(writing);
-      service_.counters.bytes_sent += static_cast<int64_t>(bytes);
-      failed = error;
-    } else {
-      auto writing = net::async_write(stream_, part, kAsTuple);
-      const auto [error, bytes] = co_await std::move(writing);
-      service_.counters.bytes_sent += static_cast<int64_t>(bytes);
-      failed = error;
-    }
-    if (failed == beast::error::timeout) ++service_.counters.viewers_dropped;
-    co_return !failed;
+  net::awaitable<bool> send_part(PacedWriter& writer, net::const_buffer part, bool chunked) {
+    if (part.size() == 0) co_return true;  // an empty chunk would be the last
+    const std::string size = chunked ? fmt::format("{:x}\r\n", part.size()) : std::string();
+    const std::string_view end = chunked ? "\r\n" : "";
+    co_return co_await write(writer, net::buffer(size), part, net::buffer(end));
   }
 
-  /// Null: the body is complete. Throws if the client leaves while there is nothing to send.
-  net::awaitable<std::shared_ptr<const std::vector<uint8_t>>> next_piece(BodySource& source) {
-    stream_.expires_never();
-    auto piece = source.next();
-    auto gone = client_gone(stream_);
-    auto first = co_await (std::move(piece) || std::move(gone));
+  net::awaitable<bool> write(PacedWriter& writer, net::const_buffer first, net::const_buffer second = {},
+                             net::const_buffer third = {}) {
+    const PacedWriter::Buffers buffers{first, second, third};
+    auto writing = writer.write(buffers);
+    const bool written = co_await std::move(writing);
+    if (written) service_.counters.bytes_sent += static_cast<int64_t>(beast::buffer_bytes(buffers));
+    if (writer.late()) ++service_.counters.viewers_dropped;
+    co_return written;
+  }
+
+  /// Null: the body is complete. Throws what the source throws, and if the client leaves while there is nothing to
+  /// send.
+  net::awaitable<Piece> next_piece(BodySource& source, PacedWriter& writer, bool chunked) {
+    bool over = false;
+    auto next = piece_of(source, over);
+    auto gone = gone_from(stream_, over);
+    auto silence = keep_alive(source, writer, chunked, over);
+    auto first = co_await (std::move(next) || std::move(gone) || std::move(silence));
     if (first.index() != 0) throw ViewerGone("left");
-    co_return std::get<0>(std::move(first));
+    auto [piece, failure] = std::get<0>(std::move(first));
+    if (failure) std::rethrow_exception(failure);
+    co_return std::move(piece);
+  }
+
+  /// The failure as a value: an exception would leave the others that are awaited with it running.
+  static net::awaitable<std::pair<Piece, std::exception_ptr>> piece_of(BodySource& source, bool& over) {
+    std::pair<Piece, std::exception_ptr> result;
+    try {
+      auto next = source.next();
+      result.first = co_await std::move(next);
+    } catch (...) {
+      result.second = std::current_exception();
+    }
+    over = true;
+    co_return result;
+  }
+
+  static net::awaitable<bool> gone_from(beast::tcp_stream& stream, bool& over) {
+    auto gone = client_gone(stream);
+    co_await std::move(gone);
+    over = true;
+    co_return true;
+  }
+
+  /// Lets proxies and clients see, while there is nothing to send, that more will come. Returns when it cannot be sent.
+  net::awaitable<void> keep_alive(BodySource& source, PacedWriter& writer, bool chunked, const bool& over) {
+    net::steady_timer silence(stream_.get_executor());
+    for (;;) {
+      silence.expires_after(service_.limits.keep_alive);
+      auto waiting = silence.async_wait(kAsTuple);
+      const auto [cancelled] = co_await std::move(waiting);
+      if (cancelled) co_return;
+      const std::string bytes = source.keep_alive();
+      if (bytes.empty()) continue;
+      // What has begun must be sent to its end: half a chunk would be none.
+      co_await net::this_coro::reset_cancellation_state(net::disable_cancellation());
+      writer.resume();
+      const bool sent = co_await send_part(writer, net::buffer(bytes), chunked);
+      if (!sent || over) co_return;
+      co_await net::this_coro::reset_cancellation_state(net::enable_terminal_cancellation());
+    }
   }
 
   beast::tcp_stream& stream_;

@@ -29,6 +29,9 @@ struct Route {
   /// Instead of `answer`: checks the request, throwing before the upgrade, and gives what runs after it.
   std::function<Feed(const Request&)> feed = {};
   std::size_t max_body_bytes = kMaxBodyBytes;
+  /// A GET that does more than read: pages of other origins may not call it, as if it were a POST.
+  enum class Effect { of_method, changes };
+  Effect effect = Effect::of_method;
   /// Gives way where another set of the listener's routes has the same.
   bool yields = false;
 };
@@ -44,6 +47,9 @@ class Router {
                     std::function<net::awaitable<Response>(const Request&)> function,
                     std::size_t max_body_bytes = kMaxBodyBytes);
   void feed(std::string pattern, std::function<Feed(const Request&)> function);
+
+  /// Calls `check` before the function of each route that was added so far; what it throws is the answer.
+  void check_first(const std::function<void(const Route&, const Request&)>& check);
 
   struct Match {
     const Route* route = nullptr;

@@ -53,6 +53,14 @@ std::optional<fs::path> static_file(const fs::path& root, std::string_view path)
 }
 
 Response serve_static(const fs::path& root, const Request& request) {
+  if (request.path.empty()) {  // the base path itself: the page's addresses are relative to what ends in '/'
+    Response response;
+    response.status = 308;
+    response.content_type = "text/plain; charset=utf-8";
+    response.headers.emplace_back("Location",
+                                  request.address("/") + (request.query_text.empty() ? "" : "?" + request.query_text));
+    return response;
+  }
   const auto path = percent_decode(request.path);
   const auto file = path ? static_file(root, *path) : std::nullopt;
   if (!file && request.path == "/") {

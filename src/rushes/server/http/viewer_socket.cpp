@@ -8,9 +8,11 @@
 #include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/websocket.hpp>
+#include <optional>
 
 #include "rushes/base/log.h"
 #include "rushes/generation/device_worker.h"
+#include "rushes/server/http/pace.h"
 #include "rushes/server/http/websocket.h"
 
 namespace rushes::server {
@@ -23,8 +25,8 @@ using boost::system::error_code;
 using namespace net::experimental::awaitable_operators;
 
 constexpr auto kAsTuple = net::as_tuple(net::use_awaitable);
-constexpr std::size_t kMaxIncomingBytes = 64 << 10;  // a control message with a prompt
-constexpr std::size_t kReasonBytes = 123;            // RFC 6455, 5.5: 125 less the code
+constexpr std::size_t kReasonBytes = 123;  // RFC 6455, 5.5: 125 less the code
+constexpr std::size_t kReadBytes = 64 << 10;
 
 // Note: room for the close frame. A message goes out in frames of this size, each begun only when the kernel calls the
 // socket writable, that is (Linux) while at least a third of the send buffer is free. So a frame never gets stuck half
@@ -34,16 +36,18 @@ constexpr std::size_t kFrameBytes = 16 << 10;
 class ViewerSocket final : public WebSocket {
  public:
   ViewerSocket(beast::tcp_stream stream, Service& service)
-      : socket_(std::move(stream)), timer_(socket_.get_executor()), service_(service) {}
+      : socket_(std::move(stream)),
+        writer_(beast::get_lowest_layer(socket_).socket(), service.limits.stall),
+        service_(service) {}
 
-  net::awaitable<bool> accept(const beast::http::request<beast::http::string_body>& request) {
+  net::awaitable<bool> accept(const beast::http::request<beast::http::buffer_body>& request) {
     beast::get_lowest_layer(socket_).expires_never();  // the WebSocket has its own
     websocket::stream_base::timeout timeouts{};
     timeouts.handshake_timeout = service_.limits.closing;
-    timeouts.idle_timeout = service_.limits.idle;
-    timeouts.keep_alive_pings = true;
+    timeouts.idle_timeout = websocket::stream_base::none();  // see keep_alive()
     socket_.set_option(timeouts);
-    socket_.read_message_max(kMaxIncomingBytes);
+    socket_.read_message_max(0);  // see read()
+    socket_.control_callback([this](websocket::frame_type, std::string_view) { heard_ = Pace::Clock::now(); });
     socket_.auto_fragment(false);
     auto accepting = socket_.async_accept(request, kAsTuple);
     const auto [error] = co_await std::move(accepting);
@@ -52,16 +56,40 @@ class ViewerSocket final : public WebSocket {
 
   /// Until the viewer has left: pings and closes are answered in here.
   net::awaitable<void> read() {
-    beast::flat_buffer buffer;
-    for (;;) {
-      auto reading = socket_.async_read(buffer, kAsTuple);
-      const auto [error, bytes] = co_await std::move(reading);
-      if (error) break;
-      const auto& callback = socket_.got_text() ? on_text_ : on_binary_;
-      if (callback) callback(beast::buffers_to_string(buffer.data()));
-      buffer.clear();
+    std::optional<std::pair<CloseCode, std::string>> refusal;
+    try {
+      auto reading = read_messages();
+      refusal = co_await std::move(reading);
+    } catch (...) {
+      refusal = {CloseCode::internal, generation::current_failure().message};
+    }
+    if (refusal) {
+      auto closing = close(refusal->first, std::move(refusal->second));
+      co_await std::move(closing);
     }
     // Whatever the feed waits for, it ends now.
+    abandon();
+  }
+
+  /// Pings, so that proxies between see no silence. Returns when nothing comes back any more. Who is behind with
+  /// reading answers late, but takes what was sent.
+  net::awaitable<void> keep_alive() {
+    net::steady_timer timer(socket_.get_executor());
+    const auto period = std::min(service_.limits.keep_alive, service_.limits.idle / 2);
+    int64_t taken = 0;
+    for (;;) {
+      timer.expires_after(period);
+      auto waiting = timer.async_wait(kAsTuple);
+      const auto [cancelled] = co_await std::move(waiting);
+      if (cancelled) co_return;
+      const auto now = Pace::Clock::now();
+      if (writer_.taken() > std::exchange(taken, writer_.taken())) heard_ = now;
+      if (now - heard_ >= service_.limits.idle) break;
+      if (sending_) continue;  // a ping could get stuck as well
+      auto pinging = socket_.async_ping({}, kAsTuple);
+      const auto [error] = co_await std::move(pinging);
+      if (error) co_return;
+    }
     abandon();
   }
 
@@ -109,11 +137,31 @@ class ViewerSocket final : public WebSocket {
   }
 
  private:
+  /// Why no more are read; nothing: the viewer has left.
+  net::awaitable<std::optional<std::pair<CloseCode, std::string>>> read_messages() {
+    beast::flat_buffer buffer;
+    for (;;) {
+      auto reading = socket_.async_read_some(buffer, kReadBytes, kAsTuple);
+      const auto [error, bytes] = co_await std::move(reading);
+      if (error) co_return std::nullopt;
+      heard_ = Pace::Clock::now();
+      if (buffer.size() > service_.limits.message_bytes)
+        co_return std::pair(CloseCode::too_big, fmt::format("a message has more than the {} bytes that are allowed",
+                                                            service_.limits.message_bytes));
+      if (!socket_.is_message_done()) continue;
+      const auto& callback = socket_.got_text() ? on_text_ : on_binary_;
+      if (callback) callback(beast::buffers_to_string(buffer.data()));
+      buffer.clear();
+    }
+  }
+
   net::awaitable<void> send(net::const_buffer message) {
+    sending_ = true;
+    writer_.resume();
     do {
       const net::const_buffer frame = net::buffer(message, kFrameBytes);
       message += frame.size();
-      auto ready = wait_writable();
+      auto ready = writer_.wait_writable();
       if (!co_await std::move(ready)) {
         ++service_.counters.viewers_dropped;
         auto closing =
@@ -124,19 +172,10 @@ class ViewerSocket final : public WebSocket {
       auto writing = socket_.async_write_some(message.size() == 0, frame, kAsTuple);
       const auto [error, bytes] = co_await std::move(writing);
       if (error) throw ViewerGone(error.message());
+      writer_.add(bytes);
       service_.counters.bytes_sent += static_cast<int64_t>(bytes);
     } while (message.size() > 0);
-  }
-
-  /// False: no room in the send buffer for the time of a stall.
-  net::awaitable<bool> wait_writable() {
-    timer_.expires_after(service_.limits.stall);
-    auto writable = beast::get_lowest_layer(socket_).socket().async_wait(tcp::socket::wait_write, kAsTuple);
-    auto late = timer_.async_wait(kAsTuple);
-    const auto first = co_await (std::move(writable) || std::move(late));
-    const auto state = co_await net::this_coro::cancellation_state;
-    if (state.cancelled() != net::cancellation_type::none) throw ViewerGone("left");
-    co_return first.index() == 0;
+    sending_ = false;
   }
 
   void abandon() {
@@ -145,27 +184,27 @@ class ViewerSocket final : public WebSocket {
   }
 
   websocket::stream<beast::tcp_stream> socket_;
-  net::steady_timer timer_;
+  PacedWriter writer_;
+  bool sending_ = false;
+  Pace::Clock::time_point heard_ = Pace::Clock::now();
   std::function<void(std::string)> on_text_, on_binary_;
   Service& service_;
 };
 
 }  // namespace
 
-net::awaitable<void> run_viewer_socket(beast::tcp_stream stream, beast::http::request<beast::http::string_body> request,
+net::awaitable<void> run_viewer_socket(beast::tcp_stream stream, beast::http::request<beast::http::buffer_body> request,
                                        Feed feed, std::string kind, Service& service) {
   ViewerSocket viewer(std::move(stream), service);
   auto accepting = viewer.accept(request);
   if (!co_await std::move(accepting)) co_return;
   ++service.counters.answers[101];
-  ++service.counters.viewers;
-  int64_t& of_kind = service.counters.viewers_by_kind[kind];  // map nodes stay where they are
-  ++of_kind;
+  const Counted viewers(service.counters.viewers);
+  const Counted of_kind(service.counters.viewers_by_kind[kind]);  // map nodes stay where they are
   auto reading = viewer.read();
   auto writing = viewer.write(std::move(feed));
-  co_await (std::move(reading) || std::move(writing));
-  --service.counters.viewers;
-  --of_kind;
+  auto keeping = viewer.keep_alive();
+  co_await (std::move(reading) || std::move(writing) || std::move(keeping));
 }
 
 }  // namespace rushes::server

@@ -3,8 +3,8 @@
 #pragma once
 #include <boost/asio/awaitable.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/message.hpp>
-#include <boost/beast/http/string_body.hpp>
 
 #include "rushes/server/http/connection.h"
 
@@ -12,7 +12,7 @@ namespace rushes::server {
 
 /// Answers the upgrade and runs `feed` until it ends or the viewer leaves. `kind` is for the counters. Throws nothing.
 net::awaitable<void> run_viewer_socket(boost::beast::tcp_stream stream,
-                                       boost::beast::http::request<boost::beast::http::string_body> request, Feed feed,
+                                       boost::beast::http::request<boost::beast::http::buffer_body> request, Feed feed,
                                        std::string kind, Service& service);
 
 }  // namespace rushes::server

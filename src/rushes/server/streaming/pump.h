@@ -77,14 +77,15 @@ net::awaitable<void> send_all(std::shared_ptr<Pump> pump, const SessionStore* se
 Feed feed_of(const SessionStore& sessions, Hosted hosted, Interest interest, std::unique_ptr<Dialect> dialect);
 
 enum class Framing {
-  none,                // bytes as they are
+  mp4,                 // bytes as they are, in silence with empty boxes between them
+  file,                // only the bytes of a file that grows: who is cut off may ask for the rest by its place
   ndjson,              // a line for each message
   server_sent_events,  // text as it is, JSON on one line
   multipart            // parts with the boundary "frame", each a JPEG
 };
 
 struct BodyOptions {
-  Framing framing = Framing::none;
+  Framing framing = Framing::mp4;
   bool stops_session = false;  // when its client leaves
 };
 

@@ -1,6 +1,7 @@
 // What carries messages: WebSockets, and bodies of responses that last as long as the session.
 #include <boost/asio/this_coro.hpp>
 
+#include "rushes/media/fragmented_mp4.h"
 #include "rushes/server/http/websocket.h"
 #include "rushes/server/streaming/pump.h"
 
@@ -48,6 +49,17 @@ class StreamedBody final : public BodySource {
     co_return bytes_of(lines + "data: " + text + "\n\n");
   }
 
+  std::string keep_alive() override {
+    switch (options_.framing) {
+      case Framing::mp4: return std::string(media::kEmptyBox);  // between two fragments
+      case Framing::ndjson: return " ";                         // before the next line, where JSON allows blanks
+      case Framing::server_sent_events: return ": keep-alive\n\n";
+      case Framing::multipart: return "\r\n";  // in front of a boundary
+      case Framing::file: return "";
+    }
+    return "";
+  }
+
  private:
   static SharedBytes bytes_of(std::string_view text) {
     return std::make_shared<const media::Bytes>(text.begin(), text.end());
@@ -59,7 +71,8 @@ class StreamedBody final : public BodySource {
 
 std::string_view content_type(Framing framing) {
   switch (framing) {
-    case Framing::none: return "video/mp4";
+    case Framing::mp4:
+    case Framing::file: return "video/mp4";
     case Framing::ndjson: return "application/x-ndjson";
     case Framing::server_sent_events: return "text/event-stream";
     case Framing::multipart: return "multipart/x-mixed-replace; boundary=frame";
@@ -90,7 +103,7 @@ Response streamed_response(std::shared_ptr<Pump> pump, const BodyOptions& option
   Response response;
   response.content_type = content_type(options.framing);
   // A proxy must not wait for more.
-  if (options.framing != Framing::none) response.headers.emplace_back("X-Accel-Buffering", "no");
+  response.headers.emplace_back("X-Accel-Buffering", "no");
   response.body = std::make_unique<StreamedBody>(std::move(pump), options);
   return response;
 }

@@ -63,9 +63,20 @@ imtalker::MotionOptions motion_options(const nlohmann::json& hyper) {
   return options;
 }
 
-Speaker::Speaker(const nlohmann::json& hyper, const tensor::WeightMap& weights)
-    : generator(generator_config(hyper.at("generator"), weights), weights),
-      encoder(wav2vec_config(hyper.at("wav2vec2")), weights.under("audio_encoder.wav2vec2.")) {}
+imtalker::Renderer renderer_of(const Case& c, const nlohmann::json& hyper, const tensor::WeightMap& weights) {
+  const imtalker::RendererConfig config = renderer_config(hyper);
+  const auto all = c.completed(weights, imtalker::parameter_shapes(config));
+  return {config, imtalker::renderer_weights_in(c.target.dtype, all)};
+}
+
+imtalker::MotionGenerator generator_of(const Case& c, const tensor::WeightMap& weights) {
+  const imtalker::GeneratorConfig config = generator_config(c.hyper.at("generator"), weights);
+  return {config, c.completed(weights, imtalker::parameter_shapes(config))};
+}
+
+Speaker::Speaker(const Case& c, const tensor::WeightMap& weights)
+    : generator(generator_of(c, weights)),
+      encoder(wav2vec_config(c.hyper.at("wav2vec2")), weights.under("audio_encoder.wav2vec2.")) {}
 
 at::Tensor Speaker::features(const at::Tensor& wave) const {
   const imtalker::GeneratorConfig& config = generator.config();
@@ -79,10 +90,6 @@ at::Tensor network_picture(const at::Tensor& pixels, const Target& target) {
 
 at::Tensor exact_picture(const Case& c, const std::string& name) {
   return network_picture(c.input(name), {.device = c.target.device});
-}
-
-tensor::WeightMap renderer_weights(const Case& c, const std::string& prefix) {
-  return imtalker::renderer_weights_in(c.target.dtype, c.exact_weights.under(prefix));
 }
 
 }  // namespace rushes::verify

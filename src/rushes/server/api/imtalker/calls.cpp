@@ -6,6 +6,7 @@
 #include "rushes/server/api/imtalker/decoder.h"
 #include "rushes/server/api/imtalker/json_body.h"
 #include "rushes/server/http/base64.h"
+#include "rushes/server/http/text_case.h"
 
 namespace rushes::server {
 namespace {
@@ -20,7 +21,7 @@ constexpr std::size_t kLeastBase64 = 200;  // longer ones are no names
 class CallRoutes {
  public:
   CallRoutes(Heads* talks, WorkPool& work, fs::path examples, WebRtcLimits limits)
-      : talks_(talks), examples_(std::move(examples)), limits_(std::move(limits)), decoder_(work), work_(work) {}
+      : talks_(talks), examples_(std::move(examples)), limits_(std::move(limits)), decoder_(work, talks), work_(work) {}
 
   // POST /offer: JSON as the combined server takes it, or the bridge's form.
   net::awaitable<Response> offer(const Request& request) {
@@ -118,7 +119,7 @@ class CallRoutes {
       if (sdp.empty()) co_return json_response(400, {{"error", "sdp required"}});
       auto connecting = connect(sdp, image, /*crop=*/true, /*force=*/false, /*greeting=*/"");
       const Call call = co_await std::move(connecting);
-      const std::string url = fmt::format("http://{}/hls/{}/playlist.m3u8", request.header("host"), call.session_id);
+      const std::string url = request.whole_address("/hls/" + call.session_id + "/playlist.m3u8");
       co_return json_response(
           200, {{"sdp", call.sdp}, {"type", "answer"}, {"session_id", call.session_id}, {"hls_url", url}});
     } catch (Refused& refused) {
@@ -134,17 +135,16 @@ class CallRoutes {
     make_room(force);
     ++*connecting_;
     const std::shared_ptr<void> connected(nullptr, [connecting = connecting_](void*) { --*connecting; });
-    generation::Request talker = a_talker(kLiveChunkSeconds);
-    talker.options.set("crop", crop);
-    auto decoding = decoder_.portrait(image, std::move(talker), talks_->shared_model());
-    talker = co_await std::move(decoding);
+    generation::Request wanted = a_talker(kLiveChunkSeconds);
+    wanted.options.set("crop", crop);
+    auto decoding = decoder_.portrait(image, std::move(wanted), talks_->shared_model());
+    HeldRequest talker = co_await std::move(decoding);
     auto greeted = speech_of(greeting);
     media::DecodedAudio spoken = co_await std::move(greeted);
     if (spoken.samples.empty()) greeting.clear();
     const std::string id = random_uuid();
     const Hosted entry = talks_->create(id, std::move(talker)).newest();
-    const media::WebRtcPeer::Options options{.local_addresses = limits_.addresses,
-                                             .microphone_hz = entry.session->format().speech_hz};
+    const media::WebRtcPeer::Options options = limits_.peer(entry.session->format().speech_hz);
     std::vector<float> said;
     auto negotiating = work_.run([&] {
       if (!spoken.samples.empty()) said = audio::resample(spoken.samples, spoken.hz, options.microphone_hz);
@@ -209,9 +209,9 @@ class CallRoutes {
   /// A name of /api/avatars, or the picture itself in base64; nothing: the first of the examples. Addresses are not
   /// fetched: what a server can reach is not for its clients to choose.
   std::string portrait(const std::string& avatar) const {
-    if (avatar.starts_with("http:") || avatar.starts_with("https:"))
+    if (starts_with_name(avatar, "http:") || starts_with_name(avatar, "https:"))
       refuse(400, "avatar: the server does not fetch URLs; send the image as data:image/png;base64,...");
-    if (avatar.starts_with("data:") || avatar.size() > kLeastBase64) return decode_base64("avatar", avatar);
+    if (starts_with_name(avatar, "data:") || avatar.size() > kLeastBase64) return decode_base64("avatar", avatar);
     return read_avatar(examples_, avatar);
   }
 

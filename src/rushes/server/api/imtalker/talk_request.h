@@ -25,6 +25,11 @@ struct TalkFields {
 enum class FieldsOf { chunked, whole_file };
 TalkFields read_talk_fields(Form& form, FieldsOf kind, const std::string& mode);
 
+/// What of a session's request has no effect: in a JSON answer as `ignored`, beside a file as X-Ignored-Fields; nothing
+/// where all has one.
+void tell_ignored(Json& answer, const generation::Session& session);
+void tell_ignored(Response& response, const generation::Session& session);
+
 /// The same without such fields: what is published as their defaults.
 generation::Request a_talker(double chunk_seconds);
 inline constexpr double kLiveChunkSeconds = 0.2;
@@ -40,7 +45,8 @@ std::string checked_id(const std::string& id);
 /// Routes whose refusals and errors are answered in this API's form.
 void add_route(Router& router, std::string method, std::string pattern, std::function<Response(const Request&)> answer);
 void add_later_route(Router& router, std::string method, std::string pattern, std::size_t max_body_bytes,
-                     std::function<net::awaitable<Response>(const Request&)> answer);
+                     std::function<net::awaitable<Response>(const Request&)> answer,
+                     Route::Effect effect = Route::Effect::of_method);
 
 /// The status that an error of ours has in this API.
 Response error_detail(const Error& error);

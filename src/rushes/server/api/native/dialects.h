@@ -19,8 +19,16 @@ class Mp4Dialect final : public Dialect {
 };
 
 /// The body of a video that grows while it is sent.
-inline Response growing_mp4(const Hosted& hosted, delivery::EncodedStream::From from) {
-  return streamed_response(std::make_shared<Pump>(hosted, Interest{.gops = from}, std::make_unique<Mp4Dialect>()), {});
+inline Response growing_mp4(const Hosted& hosted, delivery::EncodedStream::From from, Framing framing = Framing::mp4) {
+  return streamed_response(std::make_shared<Pump>(hosted, Interest{.gops = from}, std::make_unique<Mp4Dialect>()),
+                           {.framing = framing});
+}
+
+/// The recording of a session that has ended, all of it or a range.
+inline Response recorded_mp4(const Request& request, const Hosted& hosted) {
+  const delivery::EncodedStream::Download download = hosted.video->download();
+  return file_response(request, download.file, download.bytes, "video/mp4",
+                       fmt::format("{}-{}", hosted.session->id().text(), download.bytes));
 }
 
 /// What a client has had already; an EventSource brings it back as Last-Event-ID when its connection was cut.

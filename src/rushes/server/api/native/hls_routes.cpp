@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "rushes/media/fragmented_mp4.h"
 #include "rushes/server/api/native/session_json.h"
 #include "rushes/server/http/wakeup.h"
 
@@ -12,6 +13,7 @@ using delivery::EncodedStream;
 using delivery::HlsFormat;
 using delivery::HlsStream;
 
+constexpr std::string_view kFirstLine = "#EXTM3U\n";
 constexpr std::string_view kPlaylistType = "application/vnd.apple.mpegurl";
 
 /// Addresses in a playlist are relative and would lose the query, and with it the token that let this client in.
@@ -58,8 +60,11 @@ class PlaylistBody final : public BodySource {
     }
     sent_ = true;
     const std::string text = with_token(hls_->playlist(format_, from_start_), request_);
-    co_return std::make_shared<const media::Bytes>(text.begin(), text.end());
+    const std::size_t told = begun_ ? kFirstLine.size() : 0;
+    co_return std::make_shared<const media::Bytes>(text.begin() + static_cast<std::ptrdiff_t>(told), text.end());
   }
+  /// The line that every playlist begins with, then empty ones, which players ignore.
+  std::string keep_alive() override { return std::exchange(begun_, true) ? "\n" : std::string(kFirstLine); }
 
  private:
   bool ready() const { return hls_->has(segment_, part_); }
@@ -71,7 +76,7 @@ class PlaylistBody final : public BodySource {
   const bool from_start_;
   const int64_t segment_;  // that it waits for, or for this part of it
   const std::optional<int64_t> part_;
-  bool sent_ = false;
+  bool begun_ = false, sent_ = false;
 };
 
 /// A part that players are told to ask for before it exists. Empty if the video ends without it.
@@ -92,6 +97,7 @@ class NextPartBody final : public BodySource {
       co_await wakeup->wait();
     }
   }
+  std::string keep_alive() override { return std::string(media::kEmptyBox); }
 
  private:
   const std::shared_ptr<EncodedStream> video_;

@@ -55,7 +55,7 @@ Json capabilities_json(const generation::Capabilities& capabilities) {
 }
 
 /// The files of a folder whose type begins so, by name.
-Json examples_of(const ServedModels::Status& model, std::string_view type) {
+Json examples_of(const ServedModels::Status& model, std::string_view type, const Request& request) {
   std::vector<fs::path> files;
   std::error_code missing;
   for (const auto& entry : fs::directory_iterator(model.examples, missing))
@@ -64,48 +64,53 @@ Json examples_of(const ServedModels::Status& model, std::string_view type) {
   Json list = Json::array();
   for (const fs::path& file : files)
     list.push_back({{"name", file.stem().string()},
-                    {"url", "/v1/models/" + model.name + "/examples/" + file.filename().string()}});
+                    {"url", request.address(fmt::format("/v1/models/{}/examples/{}", percent_encode(model.name),
+                                                        percent_encode(file.filename().string())))}});
   return list;
 }
 
-Json model_json(const ServedModels::Status& model) {
+Json model_json(const ServedModels::Status& model, const Request& request) {
   Json options = Json::array();
   for (const OptionField& field : model.options) options.push_back(option_json(field));
   return {{"name", model.name},
+          {"aliases", model.aliases},
           {"family", model.family},
           {"description", model.description},
+          {"assumptions", model.assumptions},
           {"state", name(model.state)},
           {"default", model.is_default},
           {"sessions", model.sessions},
           {"error", model.failure.empty() ? Json(nullptr) : Json(model.failure)},
           {"capabilities", capabilities_json(model.capabilities)},
           {"options", std::move(options)},
-          {"examples", {{"images", examples_of(model, "image/")}, {"audio", examples_of(model, "audio/")}}}};
+          {"examples",
+           {{"images", examples_of(model, "image/", request)}, {"audio", examples_of(model, "audio/", request)}}}};
 }
 
-/// What clients of OpenAI-style servers read.
-Json card(const ServedModels::Status& model) {
-  return {{"id", model.name}, {"object", "model"}, {"created", 0}, {"owned_by", "rushes"}};
+/// What clients of OpenAI-style servers read. `root`: the model's own name.
+Json card(const ServedModels::Status& model, const std::string& name) {
+  return {{"id", name}, {"object", "model"}, {"created", 0}, {"owned_by", "rushes"}, {"root", model.name}};
 }
 
-Response list_models(const SessionStore& sessions, const Request&) {
+Response list_models(const SessionStore& sessions, const Request& request) {
   Json cards = Json::array(), models = Json::array();
   for (const ServedModels::Status& model : sessions.models().all()) {
-    cards.push_back(card(model));
-    models.push_back(model_json(model));
+    cards.push_back(card(model, model.name));
+    for (const std::string& alias : model.aliases) cards.push_back(card(model, alias));
+    models.push_back(model_json(model, request));
   }
   return json_response(200, {{"object", "list"}, {"data", std::move(cards)}, {"models", std::move(models)}});
 }
 
-Response answer_status(const SessionStore& sessions, const std::string& model) {
+Response answer_status(const SessionStore& sessions, const std::string& model, const Request& request) {
   const ServedModels::Status status = sessions.models().status(model);
-  Json json = card(status);
-  json.update(model_json(status));
+  Json json = card(status, status.name);
+  json.update(model_json(status, request));
   return json_response(200, json);
 }
 
 Response get_model(const SessionStore& sessions, const Request& request) {
-  return answer_status(sessions, request.path_value("model"));
+  return answer_status(sessions, request.path_value("model"), request);
 }
 
 // POST /v1/models/{model}/load: 200 when it is loaded, which may take minutes.
@@ -113,14 +118,14 @@ net::awaitable<Response> load_model(SessionStore& sessions, const Request& reque
   const std::string& model = request.path_value("model");
   auto loading = sessions.models().load(model);
   co_await std::move(loading);
-  co_return answer_status(sessions, model);
+  co_return answer_status(sessions, model, request);
 }
 
 // POST /v1/models/{model}/unload: 409 if sessions use it, or for the default.
 Response unload_model(SessionStore& sessions, const Request& request) {
   const std::string& model = request.path_value("model");
   sessions.models().unload(model);
-  return answer_status(sessions, model);
+  return answer_status(sessions, model, request);
 }
 
 // GET /v1/models/{model}/examples/{example}: a picture or speech to try the model with.

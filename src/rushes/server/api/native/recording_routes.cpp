@@ -15,11 +15,11 @@ const Hosted& recording_of(const SessionStore& sessions, const Request& request)
   return entry;
 }
 
-Json recording_json(const Hosted& entry) {
+Json recording_json(const Hosted& entry, const Request& request) {
   const delivery::EncodedStream::Status video = entry.video->status();
-  const Json session = session_json(entry);
+  const Json session = session_json(entry, request);
   const std::string& id = entry.session->id().text();
-  const std::string base = "/v1/sessions/" + id;
+  const std::string base = request.address("/v1/sessions/" + id);
   const auto frames = session["done"]["video_frames"].get<int64_t>();
   return {{"id", id},
           {"state", session["state"]},
@@ -31,26 +31,26 @@ Json recording_json(const Hosted& entry) {
           {"bytes", video.recorded_bytes},
           {"complete", video.recording_complete},
           {"urls",
-           {{"self", "/v1/recordings/" + id},
+           {{"self", request.address("/v1/recordings/" + id)},
             {"session", base},
             {"mp4", base + "/recording.mp4"},
             {"hls", base + "/hls/master.m3u8"}}}};
 }
 
-Response list_recordings(const SessionStore& sessions, const Request&) {
+Response list_recordings(const SessionStore& sessions, const Request& request) {
   Json list = Json::array();
   int64_t bytes = 0;
   for (const Hosted& entry : sessions.all()) {
     if (!has_recording(entry)) continue;
     bytes += entry.video->status().recorded_bytes;
-    list.push_back(recording_json(entry));
+    list.push_back(recording_json(entry, request));
   }
   return json_response(
       200, {{"recordings", std::move(list)}, {"bytes", bytes}, {"max_bytes", sessions.limits().max_data_bytes}});
 }
 
 Response get_recording(const SessionStore& sessions, const Request& request) {
-  return json_response(200, recording_json(recording_of(sessions, request)));
+  return json_response(200, recording_json(recording_of(sessions, request), request));
 }
 
 // DELETE /v1/recordings/{id}: with its session; 409 while that runs.

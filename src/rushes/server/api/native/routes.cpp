@@ -35,7 +35,9 @@ net::awaitable<Response> create_session(SessionStore& sessions, WorkPool& work, 
   std::string model = sessions.models().default_name();
   auto naming = work.run_if_large(request.body.size(), [&] { return parse_model_name(request.body); });
   if (auto named = co_await std::move(naming)) model = std::move(*named);
-  if (sessions.models().status(model).state != ServedModels::State::loaded) {  // 404
+  const ServedModels::Status status = sessions.models().status(model);  // 404
+  model = status.name;                                                  // it may have been named by an alias
+  if (status.state != ServedModels::State::loaded) {
     auto checking = work.run_if_large(request.body.size(), [&] {
       check_session_request(request.body);
       return true;
@@ -45,12 +47,16 @@ net::awaitable<Response> create_session(SessionStore& sessions, WorkPool& work, 
   auto loading = sessions.models().load(model);
   co_await std::move(loading);
   const auto loaded = sessions.models().model(model);
-  auto parsing =
-      work.run_if_large(request.body.size(), [&] { return parse_session_request(request.body, *loaded, model); });
+  std::unique_ptr<generation::Plan> plan;  // of a thousand long prompts it takes its time
+  auto parsing = work.run_if_large(request.body.size(), [&] {
+    auto parsed = parse_session_request(request.body, *loaded);
+    plan = loaded->plan(parsed);
+    return parsed;
+  });
   generation::Request wanted = co_await std::move(parsing);
-  const Hosted entry = sessions.create(std::move(wanted), {.model = model});
-  Response response = json_response(201, session_json(entry));
-  response.headers.emplace_back("Location", "/v1/sessions/" + entry.session->id().text());
+  const Hosted entry = sessions.create(std::move(wanted), {.model = model}, std::move(plan));
+  Response response = json_response(201, session_json(entry, request));
+  response.headers.emplace_back("Location", request.address("/v1/sessions/" + entry.session->id().text()));
   co_return response;
 }
 
@@ -77,12 +83,12 @@ Response list_sessions(const SessionStore& sessions, const Request& request) {
   const std::set<SessionState> wanted = wanted_states(request);
   Json list = Json::array();
   for (const Hosted& entry : sessions.all())
-    if (wanted.empty() || wanted.contains(entry.session->status().state)) list.push_back(session_json(entry));
+    if (wanted.empty() || wanted.contains(entry.session->status().state)) list.push_back(session_json(entry, request));
   return json_response(200, {{"sessions", std::move(list)}});
 }
 
 Response get_session(const SessionStore& sessions, const Request& request) {
-  return json_response(200, session_json(hosted_of(sessions, request)));
+  return json_response(200, session_json(hosted_of(sessions, request), request));
 }
 
 Response delete_session(SessionStore& sessions, const Request& request) {
@@ -97,7 +103,7 @@ Response delete_session(SessionStore& sessions, const Request& request) {
 Response set_prompt(const SessionStore& sessions, const Request& request) {
   const Hosted& entry = hosted_of(sessions, request);
   sessions.set_prompt(entry, parse_prompt_request(JsonFields(request.body)));
-  return json_response(202, session_json(entry));
+  return json_response(202, session_json(entry, request));
 }
 
 // POST /v1/sessions/{id}/fork: 201 with the new session; 409 when this one has ended or keeps no such border, 429 at
@@ -106,34 +112,34 @@ Response fork_session(SessionStore& sessions, const Request& request) {
   const SessionId id = SessionId::parse(request.path_value("id"));
   ForkRequest wanted = parse_fork_request(request.body);
   const Hosted entry = sessions.fork(id, std::move(wanted.prompt), wanted.blocks);
-  Response response = json_response(201, session_json(entry));
-  response.headers.emplace_back("Location", "/v1/sessions/" + entry.session->id().text());
+  Response response = json_response(201, session_json(entry, request));
+  response.headers.emplace_back("Location", request.address("/v1/sessions/" + entry.session->id().text()));
   return response;
 }
 
 Response set_pacing(const SessionStore& sessions, const Request& request) {
   const Hosted& entry = hosted_of(sessions, request);
   entry.session->set_max_lead(parse_pacing_request(request.body));
-  return json_response(200, session_json(entry));
+  return json_response(200, session_json(entry, request));
 }
 
 Response pause_session(const SessionStore& sessions, const Request& request) {
   const Hosted& entry = hosted_of(sessions, request);
   entry.session->pause();
-  return json_response(200, session_json(entry));
+  return json_response(200, session_json(entry, request));
 }
 
 Response resume_session(const SessionStore& sessions, const Request& request) {
   const Hosted& entry = hosted_of(sessions, request);
   entry.session->resume();
-  return json_response(200, session_json(entry));
+  return json_response(200, session_json(entry, request));
 }
 
 // POST /v1/sessions/{id}/stop: also of a session that has ended, so that two who stop it both succeed.
 Response stop_session(const SessionStore& sessions, const Request& request) {
   const Hosted& entry = hosted_of(sessions, request);
   entry.session->stop();
-  return json_response(200, session_json(entry));
+  return json_response(200, session_json(entry, request));
 }
 
 // ---- watching -------------------------------------------------------------------------------------------------------
@@ -143,8 +149,7 @@ Response get_video(const SessionStore& sessions, const Request& request) {
   const Hosted& entry = hosted_of(sessions, request);
   const EncodedStream::From from = gops_from(request);
   const bool complete = entry.video->status().recording_complete && from == EncodedStream::From::start;
-  Response response =
-      complete ? file_response(request, entry.video->recording_path(), "video/mp4") : growing_mp4(entry, from);
+  Response response = complete ? recorded_mp4(request, entry) : growing_mp4(entry, from);
   response.headers.emplace_back("Cache-Control", "no-store");
   return response;
 }

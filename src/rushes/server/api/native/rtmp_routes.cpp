@@ -12,7 +12,7 @@ namespace {
 using delivery::RtmpOptions;
 using delivery::RtmpPush;
 
-Json push_json(const Hosted& entry, int64_t number, const RtmpPush& push) {
+Json push_json(const Hosted& entry, int64_t number, const RtmpPush& push, const Request& request) {
   const RtmpPush::Status status = push.status();
   return {{"push", number},
           {"url", push.shown_url()},
@@ -22,7 +22,8 @@ Json push_json(const Hosted& entry, int64_t number, const RtmpPush& push) {
           {"bytes", status.bytes},
           {"skipped_blocks", status.skipped_blocks},
           {"error", status.error.empty() ? Json(nullptr) : Json(status.error)},
-          {"urls", {{"self", fmt::format("/v1/sessions/{}/rtmp/{}", entry.session->id().text(), number)}}}};
+          {"urls",
+           {{"self", request.address(fmt::format("/v1/sessions/{}/rtmp/{}", entry.session->id().text(), number))}}}};
 }
 
 struct PushRequest {
@@ -35,6 +36,7 @@ PushRequest parse_push_request(std::string_view body, const std::vector<std::str
   const auto url = fields.string("url");
   const std::string pacing = fields.string("pacing").value_or("realtime"),
                     from = fields.string("from").value_or("newest");
+  const bool silent_audio = fields.boolean("silent_audio").value_or(true);
   fields.require_all_known();
   require(url.has_value(), ErrorCode::invalid_argument,
           "url is missing: give the RTMP server's address with the stream's name");
@@ -45,6 +47,8 @@ PushRequest parse_push_request(std::string_view body, const std::vector<std::str
   PushRequest request{.url = media::RtmpUrl::parse(*url), .options = {}};
   request.options.pacing = pacing == "asap" ? RtmpOptions::Pacing::asap : RtmpOptions::Pacing::realtime;
   request.options.from = from == "start" ? delivery::EncodedStream::From::start : delivery::EncodedStream::From::newest;
+  using Silence = media::LiveInterleaver::Silence;
+  request.options.silence = silent_audio ? Silence::where_there_is_no_audio : Silence::none;
   const auto allowed = [&](std::string_view host) { return host == "*" || host == request.url.host; };
   const bool local = request.url.host == "localhost" || request.url.host == "127.0.0.1" || request.url.host == "::1";
   require(local || std::any_of(allowed_hosts.begin(), allowed_hosts.end(), allowed), ErrorCode::invalid_argument,
@@ -58,7 +62,7 @@ Response start_push(const SessionStore& sessions, const std::vector<std::string>
   const Hosted& entry = hosted_of(sessions, request);
   PushRequest wanted = parse_push_request(request.body, allowed_hosts);
   const auto [number, push] = entry.sinks->push(std::move(wanted.url), wanted.options);
-  Json json = push_json(entry, number, *push);
+  Json json = push_json(entry, number, *push, request);
   Response response = json_response(201, json);
   response.headers.emplace_back("Location", json["urls"]["self"].get<std::string>());
   return response;
@@ -67,7 +71,7 @@ Response start_push(const SessionStore& sessions, const std::vector<std::string>
 Response list_pushes(const SessionStore& sessions, const Request& request) {
   const Hosted& entry = hosted_of(sessions, request);
   Json list = Json::array();
-  for (const auto& [number, push] : entry.sinks->pushes()) list.push_back(push_json(entry, number, *push));
+  for (const auto& [number, push] : entry.sinks->pushes()) list.push_back(push_json(entry, number, *push, request));
   return json_response(200, {{"pushes", std::move(list)}});
 }
 
@@ -83,7 +87,7 @@ int64_t push_number(const Request& request) {
 Response get_push(const SessionStore& sessions, const Request& request) {
   const Hosted& entry = hosted_of(sessions, request);
   const int64_t number = push_number(request);
-  return json_response(200, push_json(entry, number, *entry.sinks->find_push(number)));
+  return json_response(200, push_json(entry, number, *entry.sinks->find_push(number), request));
 }
 
 // DELETE /v1/sessions/{id}/rtmp/{push}: sends nothing more. Also 200 if it had ended.
@@ -92,7 +96,7 @@ Response stop_push(const SessionStore& sessions, const Request& request) {
   const int64_t number = push_number(request);
   const auto push = entry.sinks->find_push(number);
   push->stop();
-  return json_response(200, push_json(entry, number, *push));
+  return json_response(200, push_json(entry, number, *push, request));
 }
 
 }  // namespace

@@ -69,7 +69,7 @@ net::awaitable<Response> feed(SessionStore& sessions, WorkPool& work, const Requ
     return true;
   });
   co_await std::move(feeding);
-  co_return json_response(202, session_json(hosted_of(sessions, request)));
+  co_return json_response(202, session_json(hosted_of(sessions, request), request));
 }
 
 net::awaitable<void> hear(SessionStore* sessions, Hosted entry, int64_t hz, WebSocket* speaker) {

@@ -3,6 +3,7 @@
 #include "rushes/base/error.h"
 #include "rushes/base/instruction_set.h"
 #include "rushes/tensor/kernels/cpu/flash_attention.h"
+#include "rushes/tensor/kernels/cpu/in_rounds.h"
 #include "rushes/tensor/kernels/cpu/micro_gemm.h"
 #include "rushes/tensor/kernels/cpu/softmax_avx512.h"
 #include "rushes/tensor/ops.h"
@@ -80,7 +81,7 @@ void flash_attention_bf16(const AttentionShape& shape, const HeadsView<const Bf1
 
   const int64_t query_blocks = (shape.queries + kQueryBlock - 1) / kQueryBlock;
   const float scale = kLog2E / std::sqrt(static_cast<float>(D));
-  at::parallel_for(0, pairs * query_blocks, 1, [&](int64_t begin, int64_t end) {
+  in_rounds(pairs * query_blocks, 4 * kQueryBlock * shape.keys * D, [&](int64_t begin, int64_t end) {
     std::vector<float> scores(kQueryBlock * kKeyBlock), sums(kQueryBlock * D);
     std::vector<Bf16> powers(kQueryBlock * kKeyBlock);
     std::vector<SoftmaxState> states(kQueryBlock);
