@@ -37,8 +37,8 @@ constexpr std::size_t kPieceBytes = 64 << 10;
 
 class Connection {
  public:
-  Connection(tcp::socket socket, const tcp::endpoint& peer, Service& service, const Router& router)
-      : stream_(std::move(socket)), peer_(peer.address()), service_(service), router_(router) {}
+  Connection(tcp::socket socket, const tcp::endpoint& peer, uint16_t port, Service& service, const Router& router)
+      : stream_(std::move(socket)), peer_(peer.address()), port_(port), service_(service), router_(router) {}
 
   net::awaitable<void> run() {
     bool open = true;
@@ -146,7 +146,7 @@ class Connection {
         response = std::move(*refusal);
         return nullptr;
       }
-      service_.proxies.apply(peer_, request);
+      service_.proxies.apply(peer_, port_, request);
       request.query = parse_query(request.query_text);
       return choose(beast::websocket::is_upgrade(parser.get()), response, feed);
     } catch (...) {
@@ -314,6 +314,7 @@ class Connection {
 
   beast::tcp_stream stream_;
   const net::ip::address peer_;
+  const uint16_t port_;
   beast::flat_buffer buffer_;
   Service& service_;
   const Router& router_;
@@ -328,8 +329,9 @@ net::awaitable<void> serve_connection(tcp::socket socket, Service& service, cons
   socket.set_option(tcp::no_delay(true), ignored);
   socket.set_option(tcp::socket::send_buffer_size(service.limits.send_buffer_bytes), ignored);
   const tcp::endpoint peer = socket.remote_endpoint(ignored);
+  const uint16_t port = socket.local_endpoint(ignored).port();
   try {
-    Connection connection(std::move(socket), peer, service, router);
+    Connection connection(std::move(socket), peer, port, service, router);
     co_await connection.run();
   } catch (...) {
     log::warning("connection: {}", generation::current_failure().message);
