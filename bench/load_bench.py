@@ -3,7 +3,8 @@
   - the server with one viewer beside the bare engine (`rushes generate`), in turns,
   - 1,000 HLS viewers and 200 WebSocket viewers of one live stream at a time, with the latency from the model's frames to
     the viewers' last byte of them, and how much slower generation becomes,
-  - 100 WebSocket viewers while pictures of 16 megapixels and half hours of speech are uploaded without a pause,
+  - 100 WebSocket viewers, and the slowest answer of /health, while pictures of 16 megapixels, half hours of speech, forms
+    and JSON of 24 MB are uploaded without a pause, and while another program has the catalogue locked,
   - the memory of viewers that wait, and of viewers that do not read.
 
 usage: .deps/venv/bin/python bench/load_bench.py [--seconds N] [--hls N] [--websocket N] [--json FILE]
@@ -19,6 +20,7 @@ import pathlib
 import platform
 import random
 import re
+import sqlite3
 import statistics
 import subprocess
 import tempfile
@@ -117,11 +119,53 @@ def under_load(server, options, kinds, pacing):
     return result
 
 
-class Uploads:
-    """Uploads large pictures and half hours of speech, each kind from a thread of its own, until it is stopped."""
+class Health:
+    """Asks for /health again and again, and keeps how long each answer took, in milliseconds."""
 
     def __init__(self, server):
-        self.server, self.counts, self.over = server, {"pictures": 0, "speech": 0}, threading.Event()
+        self.server, self.times, self.over = server, [], threading.Event()
+        self.thread = threading.Thread(target=self.repeat)
+
+    def repeat(self):
+        while not self.over.wait(0.005):
+            begin = time.perf_counter()
+            self.server.request("GET", "/health")
+            self.times.append(1000 * (time.perf_counter() - begin))
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+
+    def report(self):
+        ordered = sorted(self.times)
+        return {"count": len(ordered), "p50": statistics.median(ordered), "p99": ordered[int(0.99 * len(ordered))], "max": ordered[-1]}
+
+
+class LockedCatalogue:
+    """Another program that has the catalogue of recordings locked for writing."""
+
+    def __init__(self, data_dir):
+        self.counts = {}
+        self.path = pathlib.Path(data_dir) / "catalogue.sqlite"
+
+    def __enter__(self):
+        self.database = sqlite3.connect(self.path, isolation_level=None)
+        self.database.execute("BEGIN IMMEDIATE")
+        return self
+
+    def __exit__(self, *_):
+        self.database.close()
+
+
+class Uploads:
+    """Uploads large pictures, half hours of speech, forms and JSON, each kind from a thread of its own, until it is stopped."""
+
+    def __init__(self, server):
+        self.server, self.counts, self.over = server, {"pictures": 0, "speech": 0, "JSON": 0, "forms": 0}, threading.Event()
         self.wrong = []
         noise = random.Random(1).randbytes(4000 * 3 * 64)
         picture = Image.frombytes("RGB", (4000, 64), noise).resize((4000, 4000))
@@ -138,19 +182,23 @@ class Uploads:
         portrait = base64.b64encode((ROOT / "models/shipped-talk/examples/ada.png").read_bytes()).decode()
         self.head = server.create(model="shipped-talk", image=portrait)["id"]
         server.request("POST", f"/v1/sessions/{self.head}/pause")
+        many_values = b'{"prompt":[' + b"[]," * 7_900_000 + b"[]]}"
+        form = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n' + bytes(24 << 20) + b"\r\n--x--\r\n"
         self.threads = [threading.Thread(target=self.repeat, args=each) for each in
-                        (("pictures", "/v1/sessions", self.picture), ("speech", f"/v1/sessions/{self.head}/audio", self.speech))]
+                        (("pictures", "/v1/sessions", self.picture, 400), ("speech", f"/v1/sessions/{self.head}/audio", self.speech, 429),
+                         ("JSON", "/v1/sessions", many_values, 413), ("forms", "/crop", form, 500))]
 
-    def repeat(self, kind, path, body):
+    def repeat(self, kind, path, body, expected):
+        headers = {"Content-Type": "multipart/form-data; boundary=x"} if kind == "forms" else {}
         while not self.over.is_set():
-            request = urllib.request.Request(self.server.url + path, data=body, method="POST")
+            request = urllib.request.Request(self.server.url + path, data=body, method="POST", headers=headers)
             try:
                 urllib.request.urlopen(request, timeout=600).read()
                 answer = 200
             except urllib.error.HTTPError as error:
                 answer = error.code
                 error.read()
-            if answer != (400 if kind == "pictures" else 429):  # 429: so much speech must not wait
+            if answer != expected:  # 429: so much speech must not wait
                 self.wrong.append(f"{path} answered {answer}")
                 return
             self.counts[kind] += 1
@@ -169,19 +217,21 @@ class Uploads:
             raise SystemExit(self.wrong[0])
 
 
-def under_uploads(server, options, viewers=100):
-    """Latency of viewers without uploads, and with them."""
+def under_uploads(server, options, data_dir, viewers=100):
+    """Latency of viewers, and the answers of /health, without uploads, with them, and with a catalogue that is locked."""
     results = {}
     session = server.session(pacing="realtime")
-    for name in ("quiet", "uploads"):
-        with Uploads(server) if name == "uploads" else contextlib.nullcontext() as uploads:
+    for name in ("quiet", "uploads", "locked catalogue"):
+        beside = {"quiet": contextlib.nullcontext, "uploads": lambda: Uploads(server), "locked catalogue": lambda: LockedCatalogue(data_dir)}[name]
+        with beside() as uploads, Health(server) as health:
             time.sleep(3)
             seen = report_of(server.viewers(options.tool, session, options.seconds, websocket=viewers))["websocket"]
-        latency = seen["latency_ms"]
-        results[name] = {"seen": seen, "uploaded": uploads.counts if uploads else {}}
-        told = ", ".join(f"{count} {kind}" for kind, count in uploads.counts.items()) if uploads else "nothing"
-        print(f"{viewers} WebSocket viewers, {told} uploaded in {options.seconds:.0f} s: latency p50 {latency['p50']:.1f} p95 {latency['p95']:.1f} "
-              f"p99 {latency['p99']:.1f} max {latency['max']:.1f} ms, {seen['errors']} errors")
+        latency, answers = seen["latency_ms"], health.report()
+        results[name] = {"seen": seen, "uploaded": uploads.counts if uploads else {}, "health_ms": answers}
+        told = ", ".join(f"{count} {kind}" for kind, count in results[name]["uploaded"].items())
+        print(f"{viewers} WebSocket viewers, {name}{f' ({told} in {options.seconds:.0f} s)' if told else ''}: latency p50 {latency['p50']:.1f} p95 {latency['p95']:.1f} "
+              f"p99 {latency['p99']:.1f} max {latency['max']:.1f} ms, {seen['errors']} errors; "
+              f"/health p50 {answers['p50']:.1f} p99 {answers['p99']:.1f} max {answers['max']:.1f} ms of {answers['count']}")
     server.end(session)
     return results
 
@@ -225,7 +275,7 @@ def main():
         try:
             real_time = {"pacing": "realtime"}
             if not options.overhead_only:
-                results["uploads"] = under_uploads(server, options)
+                results["uploads"] = under_uploads(server, options, data_dir)
             if not options.uploads_only:
                 results["overhead"] = overhead(server, options)
             if options.overhead_only or options.uploads_only:

@@ -1,8 +1,22 @@
-# rushes_library(NAME SOURCES ... [TESTS ...] [BENCHES ...] [DEPENDS PUBLIC ... PRIVATE ...] [NO_TORCH])
+# Instruction sets as RUSHES_ISA names them (base/instruction_set.h), and those that the processor here has: the tests run
+# where they are built.
+set(rushes_instruction_sets avx2 avx512 avx512_bf16)
+set(rushes_own_instruction_sets avx2)
+file(STRINGS /proc/cpuinfo cpu_flags REGEX "^flags" LIMIT_COUNT 1)
+if(cpu_flags MATCHES " avx512f " AND cpu_flags MATCHES " avx512bw " AND cpu_flags MATCHES " avx512dq " AND cpu_flags MATCHES " avx512vl ")
+  list(APPEND rushes_own_instruction_sets avx512)
+  if(cpu_flags MATCHES " avx512_bf16 ")
+    list(APPEND rushes_own_instruction_sets avx512_bf16)
+  endif()
+endif()
+
+# rushes_library(NAME SOURCES ... [TESTS ...] [BENCHES ...] [DEPENDS PUBLIC ... PRIVATE ...] [NO_TORCH] [EVERY_ISA])
 # One static target per folder (or part of a folder), alias rushes::NAME; NAME_test and NAME_bench from the files
-# beside the sources. NO_TORCH: the folder must not see libtorch (base, media, delivery, server).
+# beside the sources. NO_TORCH: the folder must not see libtorch (base, media, delivery, server). EVERY_ISA: the tests
+# run once without a limit, as NAME, and once with each instruction set, as NAME_avx2 and so on; ctest names those that
+# the processor lacks as disabled.
 function(rushes_library name)
-  cmake_parse_arguments(arg "NO_TORCH" "" "SOURCES;TESTS;BENCHES;DEPENDS" ${ARGN})
+  cmake_parse_arguments(arg "NO_TORCH;EVERY_ISA" "" "SOURCES;TESTS;BENCHES;DEPENDS" ${ARGN})
   add_library(rushes_${name} STATIC ${arg_SOURCES})
   add_library(rushes::${name} ALIAS rushes_${name})
   target_include_directories(rushes_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
@@ -25,6 +39,15 @@ function(rushes_library name)
     target_compile_definitions(${name}_test PRIVATE RUSHES_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     add_test(NAME ${name} COMMAND ${name}_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
     set_tests_properties(${name} PROPERTIES TIMEOUT 600)
+    if(arg_EVERY_ISA)
+      foreach(set IN LISTS rushes_instruction_sets)
+        add_test(NAME ${name}_${set} COMMAND ${name}_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+        set_tests_properties(${name}_${set} PROPERTIES TIMEOUT 600 ENVIRONMENT RUSHES_ISA=${set})
+        if(NOT set IN_LIST rushes_own_instruction_sets)
+          set_tests_properties(${name}_${set} PROPERTIES DISABLED TRUE)
+        endif()
+      endforeach()
+    endif()
   endif()
   if(arg_BENCHES AND RUSHES_BENCHES)
     add_executable(${name}_bench ${arg_BENCHES})

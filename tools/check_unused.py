@@ -33,7 +33,6 @@ ALLOWED = {
     "src/rushes/nn/kv_cache.h: local_end": "state that golden cases look at",
     "src/rushes/nn/kv_cache.h: position_tokens": "state that a test looks at",
     # Parts of a reference that its golden cases have and the product does not need.
-    "src/rushes/models/imtalker/face_crop.h: strict": "the crop rule of the reference's offline script",
     "src/rushes/models/wan/embeddings.h: i2v_condition": "image-to-video transformers load and verify, and generate nothing yet",
     "src/rushes/models/wan/segments.h: inferix_video_frames": "the count in the reference's reports",
     "src/rushes/nn/flow_match.h: to_flow": "the inverse of to_x0(), of the reference's scheduler",

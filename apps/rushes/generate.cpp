@@ -1,14 +1,16 @@
 // rushes generate: prompts to a video file that can be played while it grows, or to frames in a pipe or in pictures.
 #include <fmt/format.h>
 
-#include <atomic>
+#include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <cstdio>
 #include <filesystem>
 
 #include "commands.h"
 #include "model_options.h"
 #include "option_flags.h"
+#include "output.h"
 #include "profiling_options.h"
 #include "recording.h"
 #include "rushes/base/error.h"
@@ -31,24 +33,11 @@ struct Options {
   Request request;
   std::vector<std::string> prompts;
   ProfilingOptions profiling;
-  std::string size, image, output = "rushes.mp4", format = "auto";
+  std::vector<std::string> outputs{"rushes.mp4"};
+  std::string size, image, format = "auto";
   int quality = 20, threads = 0;
-  bool quiet = false;
+  bool quality_given = false, quiet = false, silent_audio = true;
 };
-
-constexpr std::size_t kMaxPromptArgument = 64 << 10;  // beyond this it is a file given by mistake
-
-std::vector<std::string> split_prompts(const std::vector<std::string>& given) {
-  std::vector<std::string> prompts;
-  for (const std::string& argument : given) {
-    require(argument.size() <= kMaxPromptArgument, ErrorCode::invalid_argument,
-            "prompt has {} bytes; at most {} are allowed", argument.size(), kMaxPromptArgument);
-    for (std::string& prompt : text::split_prompts(argument)) prompts.push_back(std::move(prompt));
-  }
-  require(!prompts.empty(), ErrorCode::invalid_argument,
-          "prompt is empty; describe the video, e.g. rushes generate \"a red circle moves right\"");
-  return prompts;
-}
 
 /// "832x480" or, as the reference writes it, "832*480": width, then height.
 void parse_size(std::string_view text, Request& request) {
@@ -67,25 +56,17 @@ void parse_size(std::string_view text, Request& request) {
 }
 
 /// The request in the generator's words; what the model allows is checked by the model.
-Request make_request(const Options& options, bool segments_given) {
+Request make_request(const Options& options) {
   Request request = options.request;
-  request.prompts = split_prompts(options.prompts);
+  request.prompts = prompts_of(options.prompts);
   if (!options.size.empty()) parse_size(options.size, request);
-  // As many segments as prompts, so that each prompt is seen.
-  if (!segments_given && !request.video_frames) request.segments = static_cast<int64_t>(request.prompts.size());
   if (!options.image.empty()) request.image = media::read_image(options.image);
   return request;
 }
 
-bool names_directory(const std::string& target) {
-  std::error_code status;
-  if (media::is_rtmp(target)) return false;
-  return target.ends_with('/') || (target != "-" && std::filesystem::is_directory(target, status));
-}
-
 /// Where and as what the video goes; a directory gets an MP4 named by its prompt, unless pictures are asked for.
-media::VideoOutputOptions output_options(const Options& options, const Request& request, const VideoFormat& format) {
-  std::string target = options.output;
+media::VideoOutputOptions output_options(const Options& options, std::string target, const Request& request,
+                                         const VideoFormat& format) {
   if (names_directory(target) && options.format != "png") {
     std::error_code status;
     std::filesystem::create_directories(target, status);
@@ -99,23 +80,49 @@ media::VideoOutputOptions output_options(const Options& options, const Request& 
           .width = format.width,
           .height = format.height,
           .fps = format.fps,
-          .quality = options.quality};
+          .quality = options.quality,
+          .audio_hz = format.audio_hz,
+          .silent_audio = options.silent_audio};
 }
 
-void run(const Options& options, bool segments_given) {
-  const Request request = make_request(options, segments_given);
-  const std::atomic<bool>& stop = catch_stop_signals();
+bool is_h264(const media::VideoOutputOptions& target) {
+  return target.container == media::VideoContainer::mp4 || target.container == media::VideoContainer::rtmp;
+}
+
+void warn_of_quality(const Options& options, const std::vector<media::VideoOutputOptions>& targets) {
+  if (options.quality_given && std::none_of(targets.begin(), targets.end(), is_h264))
+    print_ignored({{"--quality", "frames are not compressed by H.264 in this format"}});
+}
+
+/// What a model says goes to standard output, unless the frames do.
+void print_text(std::string_view text, const std::vector<media::VideoOutputOptions>& targets) {
+  const bool frames =
+      std::any_of(targets.begin(), targets.end(), [](const auto& target) { return target.target == "-"; });
+  std::FILE* const stream = frames ? stderr : stdout;
+  fmt::print(stream, "{}", text);
+  std::fflush(stream);
+}
+
+void run(const Options& options) {
+  const Request request = make_request(options);
+  for (const std::string& output : options.outputs) check_output(output, options.format);
+  ignore_closed_pipes();
   generation::ModelOptions model_options = options.model;
   if (model_options.path.empty()) model_options.path = default_model();
+  check_request(request, model_options);
   use_threads(options.threads, model_options);
   const auto load_start = std::chrono::steady_clock::now();
   const auto model = generation::load_model(model_options);
   const auto load_time =
       std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - load_start);
   auto plan = model->plan(request);
+  print_ignored(plan->ignored);
   const VideoFormat format = plan->format();  // before the output is touched: a bad value must not empty a file
-  const auto output_to = output_options(options, request, format);
-  const auto output = media::open_video_output(output_to);
+  std::vector<media::VideoOutputOptions> targets;
+  for (const std::string& output : options.outputs)
+    targets.push_back(output_options(options, output, request, format));
+  warn_of_quality(options, targets);
+  const auto output = open_outputs(targets);
   const auto profiler = start_profiler(options.profiling, *model, model_options, request, load_time);
   auto generator = model->start(std::move(plan));
   if (profiler) generator = profiling::profiled(std::move(generator), profiler);
@@ -125,11 +132,11 @@ void run(const Options& options, bool segments_given) {
     recorded = record(*generator, *output,
                       {.max_video_frames = request.video_frames,
                        .on_progress = [&](const Progress& p) { printer.show(p); },
-                       .stop = &stop,
+                       .on_text = [&](std::string_view text) { print_text(text, targets); },
                        .profiler = profiler.get()});
   }
   if (profiler) write_profile(*profiler, options.profiling);
-  if (!options.quiet) print_summary(recorded, output_to.target, output_to.fps);
+  if (!options.quiet) print_summary(recorded, targets.front().target, format.fps);
   if (recorded.end == RecordingEnd::stopped)
     fail(ErrorCode::cancelled, "stopped after {} complete frames", recorded.progress.video_frames);
 }
@@ -138,7 +145,7 @@ void add_request_options(CLI::App& command, Options& options) {
   Request& request = options.request;
   command.add_option("--image,--image_path,--image-path", options.image,
                      "image that becomes the first frame: JPEG, PNG or WebP");
-  command.add_option("--seed", request.seed, "random seed; the same seed gives the same video")->capture_default_str();
+  add_seed_option(command, request.seed, "random seed; the same seed gives the same video");
   command.add_option("--frames", request.video_frames, "length of the video in frames, instead of --segments")
       ->check(CLI::Range(1, 100'000'000));
   command.add_option("--size", options.size, "size of the video, WIDTHxHEIGHT in pixels");
@@ -147,9 +154,10 @@ void add_request_options(CLI::App& command, Options& options) {
 
 void add_output_options(CLI::App& command, Options& options) {
   command
-      .add_option("-o,--output,--output_folder,--output-folder", options.output,
+      .add_option("-o,--output,--output_folder,--output-folder", options.outputs,
                   "output: out.mp4, out.y4m, out.rgb, frames_%05d.png, a folder/, rtmp://host/application/stream, or - "
-                  "for standard output")
+                  "for standard output; repeatable: the video goes to each")
+      ->allow_extra_args(false)
       ->capture_default_str();
   command
       .add_option("--format", options.format,
@@ -157,7 +165,9 @@ void add_output_options(CLI::App& command, Options& options) {
       ->capture_default_str();
   command.add_option("--quality", options.quality, "quality of H.264: 0 (lossless) to 51 (worst)")
       ->check(CLI::Range(0, 51))
+      ->each([&options](const std::string&) { options.quality_given = true; })
       ->capture_default_str();
+  add_silent_audio_option(command, options.silent_audio);
   command.add_flag("-q,--quiet", options.quiet, "do not print progress");
 }
 
@@ -170,9 +180,9 @@ void add_generate(CLI::App& app) {
   command
       ->add_option("PROMPT,--prompt", options->prompts,
                    "description of the video; several prompts (or one string with ';' between them) apply in turn, one "
-                   "per segment")
+                   "per segment; '\\;' is a semicolon in a prompt, as is one in quotes")
       ->required();
-  CLI::Option* segments = command->add_option("--segments,--num_segments,--num-segments", options->request.segments,
+  command->add_option("--segments,--num_segments,--num-segments", options->request.segments,
                                               "number of segments (default: one for each prompt; 0: until stopped)");
   add_request_options(*command, *options);
   add_output_options(*command, *options);
@@ -180,7 +190,7 @@ void add_generate(CLI::App& app) {
   add_threads_option(*command, options->threads, "all; one for models under 64 MiB");
   add_profiling_options(*command, options->profiling);
   add_option_flags(*command, options->request.options, takes_text);
-  command->callback([options, segments] { run(*options, segments->count() > 0); });
+  command->callback([options] { run(*options); });
 }
 
 }  // namespace rushes::app

@@ -7,6 +7,8 @@
 
 #include "commands.h"
 #include "rushes/base/error.h"
+#include "rushes/base/interruption.h"
+#include "rushes/base/stop_signal.h"
 #include "rushes/generation/drawing_model.h"
 #include "rushes/generation/registry.h"
 
@@ -27,6 +29,8 @@ std::shared_ptr<const Model> load_model(const ModelOptions&) {
 }  // namespace rushes::generation
 
 int main(int argc, char** argv) {
+  rushes::base::catch_stop_signals();
+  const rushes::base::Interruptible interruptible(rushes::base::end_if_stopped);
   CLI::App app;
   rushes::app::add_generate(app);
   try {

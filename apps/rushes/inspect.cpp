@@ -51,6 +51,9 @@ void print_checkpoint(const json& report) {
     else
       fmt::print("    {}\n",
                  part["complete"].get<bool>() ? "complete" : "INCOMPLETE: " + part["problem"].get<std::string>());
+    if (const auto extra = part.value("extra", std::vector<std::string>{}); !extra.empty())
+      fmt::print("    {} tensor{} that the model does not have, such as {}\n", extra.size(),
+                 extra.size() == 1 ? "" : "s", extra.front());
   }
   for (const auto& [key, value] : report["metadata"].items())
     fmt::print("  metadata {}: {}\n", printable(key), printable(value.get<std::string>()));

@@ -5,10 +5,14 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 
 #include "commands.h"
 #include "rushes/base/error.h"
+#include "rushes/base/instruction_set.h"
+#include "rushes/base/interruption.h"
 #include "rushes/base/log.h"
+#include "rushes/base/stop_signal.h"
 #include "rushes/tensor/cpu_allocator.h"
 
 namespace {
@@ -21,11 +25,21 @@ void shorten_spinning(char** argv) {
   ::execv("/proc/self/exe", argv);        // returns only if it fails: then on with long spins
 }
 
+/// The word that stands where a command should, if it is none; null: another mistake.
+const char* unknown_command(const CLI::App& app, int argc, char** argv) {
+  if (!app.get_subcommands().empty()) return nullptr;
+  for (int i = 1; i < argc; ++i)
+    if (argv[i][0] != '-' && std::strcmp(argv[i - 1], "--log-level") != 0) return argv[i];
+  return nullptr;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   shorten_spinning(argv);
   rushes::tensor::install_cpu_allocator();  // before the first tensor
+  rushes::base::catch_stop_signals();
+  const rushes::base::Interruptible interruptible(rushes::base::end_if_stopped);
   CLI::App app{"rushes: watch generated video while it is still being generated"};
   app.set_version_flag("--version", std::string(RUSHES_VERSION));
   app.require_subcommand(1);
@@ -33,7 +47,10 @@ int main(int argc, char** argv) {
   app.add_option("--log-level", log_level, "log level: debug, info, warning, error or off")
       ->envname("RUSHES_LOG_LEVEL")
       ->capture_default_str();
-  app.parse_complete_callback([&] { rushes::log::set_level(rushes::log::parse_level(log_level)); });
+  app.parse_complete_callback([&] {
+    rushes::log::set_level(rushes::log::parse_level(log_level));
+    rushes::instruction_set();  // a wrong RUSHES_ISA is told before anything is loaded
+  });
   rushes::app::add_bench(app);
 #ifdef RUSHES_HAS_SERVER
   rushes::app::add_generate(app);
@@ -49,6 +66,10 @@ int main(int argc, char** argv) {
     app.parse(argc, argv);
     return 0;
   } catch (const CLI::ParseError& error) {
+    if (const char* command = unknown_command(app, argc, argv)) {
+      std::fprintf(stderr, "rushes: there is no command '%s'; rushes --help lists them\n", command);
+      return 2;
+    }
     const int code = app.exit(error);
     return code == 0 ? 0 : 2;
   } catch (const rushes::Error& error) {

@@ -93,6 +93,28 @@ void add_model_options(CLI::App& command, generation::ModelOptions& options) {
   command.add_option("--decoder", options.decoder, "autoencoder that decodes: auto, vae or tiny")
       ->check(CLI::IsMember({"auto", "vae", "tiny"}))
       ->capture_default_str();
+  command
+      .add_option(
+          "--sampler", options.sampler,
+          "how the transformer's weights are sampled: few_step (distilled), many_step (with guidance), or auto, "
+          "as their files say")
+      ->check(CLI::IsMember({"auto", "few_step", "many_step"}))
+      ->capture_default_str();
+  command.add_flag("--strict", options.strict, "refuse weights with tensors that the model does not have");
+}
+
+void add_silent_audio_option(CLI::App& command, bool& silent_audio) {
+  command.add_flag("--silent-audio,!--no-silent-audio", silent_audio,
+                   "over RTMP, send silence where the video has no sound (default; most sites refuse a stream without "
+                   "sound)");
+}
+
+void check_request(const generation::Request& request, const generation::ModelOptions& model) {
+  generation::check_numbers(request);
+  const generation::Family* family = generation::family_of(model.path);
+  for (const auto& [name, value] : request.options.values())
+    require(!family || find_field(family->options(), name), ErrorCode::invalid_argument,
+            "{} is not an option of {} models, of which {} is one", name, family ? family->name : "", model.path);
 }
 
 void add_threads_option(CLI::App& command, int& threads, const std::string& by_default) {

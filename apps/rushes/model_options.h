@@ -6,12 +6,19 @@
 
 namespace rushes::app {
 
-/// --model, --checkpoint, --use-ema, --dtype, --device, --decoder (with the reference's spellings) into `options`,
-/// which must outlive the parsing.
+/// --model, --checkpoint, --use-ema, --dtype, --device, --decoder, --sampler, --strict (with the reference's spellings)
+/// into `options`, which must outlive the parsing.
 void add_model_options(CLI::App& command, generation::ModelOptions& options);
 
 /// A model of so few bytes gains nothing from several cores for one operator. `model.path` is resolved.
 bool is_small(const generation::ModelOptions& model);
+
+/// --silent-audio, --no-silent-audio: see media::VideoOutputOptions.
+void add_silent_audio_option(CLI::App& command, bool& silent_audio);
+
+/// What is wrong with a request before its model is loaded: the numbers that all families share, and options that the
+/// family of `model.path` does not have. Throws Error(invalid_argument).
+void check_request(const generation::Request& request, const generation::ModelOptions& model);
 
 /// --threads: how many cores the model may use; 0, told in the help as `by_default`, where it is not given.
 void add_threads_option(CLI::App& command, int& threads, const std::string& by_default);

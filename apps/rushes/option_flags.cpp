@@ -6,6 +6,7 @@
 #include <set>
 
 #include "rushes/base/error.h"
+#include "rushes/text/prompt.h"
 
 namespace rushes::app {
 namespace {
@@ -81,6 +82,26 @@ void add_option_flags(CLI::App& command, Options& options,
     add_flag(command, options, *option.field, spellings(*option.field, others),
              fmt::format("Options of {} models", fmt::join(option.families, " and ")));
   }
+}
+
+CLI::Option* add_seed_option(CLI::App& command, uint64_t& seed, const std::string& doc) {
+  return command
+      .add_option_function<std::string>(
+          "--seed", [&seed](const std::string& text) { seed = generation::parse_seed(text); }, doc)
+      ->default_str(std::to_string(seed));
+}
+
+std::vector<std::string> prompts_of(const std::vector<std::string>& arguments) {
+  constexpr std::size_t kMost = 64 << 10;  // beyond this it is a file given by mistake
+  std::vector<std::string> prompts;
+  for (const std::string& argument : arguments) {
+    require(argument.size() <= kMost, ErrorCode::invalid_argument, "prompt has {} bytes; at most {} are allowed",
+            argument.size(), kMost);
+    for (std::string& prompt : text::prompts_of_line(argument)) prompts.push_back(std::move(prompt));
+  }
+  require(!prompts.empty(), ErrorCode::invalid_argument,
+          "prompt is empty; describe the video, e.g. rushes generate \"a red circle moves right\"");
+  return prompts;
 }
 
 bool takes_text(const generation::Family& family) { return family.capabilities.takes.has(generation::Modality::text); }

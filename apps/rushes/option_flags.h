@@ -14,6 +14,12 @@ namespace rushes::app {
 void add_option_flags(CLI::App& command, Options& options,
                       const std::function<bool(const generation::Family&)>& wanted);
 
+/// --seed, which is any number of 64 bits; CLI11 itself would take what is larger for the largest.
+CLI::Option* add_seed_option(CLI::App& command, uint64_t& seed, const std::string& doc);
+
+/// The prompts that arguments have, each a line: text::prompts_of_line(). Throws Error(invalid_argument).
+std::vector<std::string> prompts_of(const std::vector<std::string>& arguments);
+
 /// Families whose models are prompted with text.
 bool takes_text(const generation::Family& family);
 /// Families whose models are fed with speech.

@@ -5,17 +5,21 @@
 namespace rushes::app {
 
 void add_profiling_options(CLI::App& command, ProfilingOptions& options) {
-  command.add_flag("--enable-profiling,--enable_profiling", options.enabled,
-                   "measure each step, block, segment and stage, and write reports");
+  CLI::Option* enabled = command.add_flag("--enable-profiling,--enable_profiling", options.enabled,
+                                          "measure each step, block, segment and stage, and write reports");
   command
       .add_option("--profile-output-dir,--profile_output_dir,--profiling_output_dir", options.report.directory,
                   "folder for the reports")
+      ->needs(enabled)
       ->capture_default_str();
   command.add_option("--profile-format,--profile_format", options.format, "format of the reports: json, html or both")
       ->check(CLI::IsMember({"json", "html", "both"}))
+      ->needs(enabled)
       ->capture_default_str();
-  command.add_flag("--profile-raw-data,--profile_raw_data", options.report.raw_data,
-                   "also write every sample to a separate file");
+  command
+      .add_flag("--profile-raw-data,--profile_raw_data", options.report.raw_data,
+                "also write every sample to a separate file")
+      ->needs(enabled);
 }
 
 std::shared_ptr<profiling::Profiler> start_profiler(const ProfilingOptions& options, const generation::Model& model,

@@ -8,6 +8,7 @@
 
 #include "rushes/base/channel.h"
 #include "rushes/base/error.h"
+#include "rushes/base/interruption.h"
 
 namespace rushes::app {
 namespace {
@@ -101,12 +102,14 @@ RecordingEnd generate(generation::Generator& generator, Writer& writer, Progress
                       const RecordingOptions& options, Clock::time_point start) {
   generation::Inbox inbox;
   for (;;) {
-    if (options.stop && *options.stop) return RecordingEnd::stopped;
+    base::interruption_point();
     generation::StepResult result = generator.step(std::exchange(inbox, {}));
     for (generation::Event& event : result.events) {
       auto* block = std::get_if<generation::FrameBlock>(&event);
       if (block) cut(*block, progress.video_frames, options.max_video_frames);
       std::visit(Follow{progress}, event);
+      if (const auto* chunk = std::get_if<generation::TextChunk>(&event); chunk && options.on_text)
+        options.on_text(chunk->last ? chunk->utf8 + "\n" : chunk->utf8);
       if (block && block->video_frames > 0 && !writer.blocks.send(std::move(*block))) return RecordingEnd::reader_gone;
       progress.elapsed = Clock::now() - start;
       progress.first_frame = writer.first_frame();
@@ -149,6 +152,8 @@ Recorded record(generation::Generator& generator, media::VideoOutput& output, co
   std::exception_ptr failure;
   try {
     recorded.end = generate(generator, writer, recorded.progress, options, start);
+  } catch (const base::Interrupted&) {
+    recorded.end = RecordingEnd::stopped;
   } catch (...) {
     failure = std::current_exception();
   }

@@ -1,10 +1,10 @@
 // A generator's video, written while it is made: stepping on the caller's thread, encoding and writing on another.
 #pragma once
-#include <atomic>
 #include <chrono>
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "rushes/generation/generator.h"
 #include "rushes/media/video_output.h"
@@ -37,15 +37,16 @@ struct Recorded {
 struct RecordingOptions {
   std::optional<int64_t> max_video_frames = {};           // what exceeds it is cut off the last block
   std::function<void(const Progress&)> on_progress = {};  // after each step that brought something; may be empty
-  /// What a generator gets that waits for input; may wait itself, but must look at `stop`. Empty: it has to do without.
+  std::function<void(std::string_view)> on_text = {};     // pieces of what the model says; may be empty
+  /// What a generator gets that waits for input; may wait itself, with base::interruption_point(). Empty: it has to do
+  /// without.
   std::function<generation::Inbox()> input = {};
-  const std::atomic<bool>* stop = nullptr;  // looked at between steps; set by a signal handler
   profiling::Profiler* profiler = nullptr;  // gets the times of encoding and delivery
 };
 
-/// Steps `generator` to its end, to the wanted length, to `stop`, or until nobody reads the output; in each case
-/// everything generated is written and the output is finished. What the writing side throws is thrown here.
-/// Throws Error(invalid_argument) if the generator waits for input, which nobody can give it here.
+/// Steps `generator` to its end, to the wanted length, until it is interrupted, or nobody reads the output; in each
+/// case everything generated is written and the output is finished. What the writing side throws is thrown here. Throws
+/// Error(invalid_argument) if the generator waits for input, which nobody can give it here.
 Recorded record(generation::Generator& generator, media::VideoOutput& output, const RecordingOptions& options);
 
 }  // namespace rushes::app

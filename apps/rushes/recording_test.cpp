@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "rushes/base/error.h"
+#include "rushes/base/interruption.h"
 
 namespace rushes::app {
 namespace {
@@ -31,7 +32,8 @@ class FakeGenerator final : public generation::Generator {
         .rgb = rgb, .video_frames = count, .height = 2, .width = 2, .block = block_, .prompt = {}, .times = {}};
     ++block_;
     if (block_ == fails_at) fail(ErrorCode::exhausted, "out of memory");
-    return {block_ == blocks_ ? StepOutcome::finished : StepOutcome::again, {frames}};
+    const generation::TextChunk text{fmt::format("block {} ", block_), block_ == blocks_};
+    return {block_ == blocks_ ? StepOutcome::finished : StepOutcome::again, {text, frames}};
   }
   bool at_block_border() const override { return step_ == 0; }
   std::unique_ptr<generation::Generator> fork() const override { return nullptr; }
@@ -71,6 +73,14 @@ TEST(Record, writes_every_block_in_order_and_finishes_once) {
   EXPECT_TRUE(recorded.progress.first_frame);
 }
 
+TEST(Record, hands_on_what_the_model_says_and_ends_it_with_a_line_break) {
+  FakeGenerator generator(3);
+  FakeOutput output;
+  std::string said;
+  record(generator, output, {.on_text = [&](std::string_view text) { said += text; }});
+  EXPECT_EQ(said, "block 1 block 2 block 3 \n");
+}
+
 TEST(Record, cuts_the_last_block_to_the_wanted_length_and_makes_no_further_one) {
   FakeGenerator generator(100);
   FakeOutput output;
@@ -83,13 +93,12 @@ TEST(Record, cuts_the_last_block_to_the_wanted_length_and_makes_no_further_one) 
 TEST(Record, a_stop_leaves_what_was_made_and_a_finished_output) {
   FakeGenerator generator(100);
   FakeOutput output;
-  std::atomic<bool> stop = false;
-  const Recorded recorded = record(generator, output,
-                                   {.on_progress =
-                                        [&](const Progress& p) {
-                                          if (p.blocks == 2) stop = true;
-                                        },
-                                    .stop = &stop});
+  bool stop = false;
+  const base::Interruptible interruptible([&] {
+    if (stop) throw base::Interrupted();
+  });
+  const Recorded recorded =
+      record(generator, output, {.on_progress = [&](const Progress& p) { stop = p.blocks == 2; }});
   EXPECT_EQ(recorded.end, RecordingEnd::stopped);
   EXPECT_THAT(output.blocks, testing::ElementsAre(3, 4));
   EXPECT_EQ(output.finished, 1);

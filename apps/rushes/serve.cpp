@@ -2,6 +2,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
@@ -11,6 +12,7 @@
 #include "commands.h"
 #include "model_options.h"
 #include "option_flags.h"
+#include "profiled_model.h"
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
 #include "rushes/delivery/sinks/recording.h"
@@ -27,14 +29,16 @@ struct Options {
   generation::ModelOptions model;
   server::ServerOptions server;
   std::string data_directory, web_root, token_file;
-  int64_t max_data_gib = 16;
+  int64_t max_data_gib = 16, max_upload_mib = 512, max_input_mib = 1024;
   std::vector<std::string> models;
-  double idle_minutes = 15, idle_model_minutes = 15, drain_seconds = 10, keep_alive_seconds = 15;
+  double idle_minutes = 15, idle_model_minutes = 15, silent_minutes = 10, drain_seconds = 10, keep_alive_seconds = 15;
   int threads = 0;
   int64_t lanes = 0;
   std::string talk_model, talk_mode = "aligned";
   generation::Request first;  // what runs from the start, if it has a prompt
   int64_t samples = 1;
+  ProfilingOptions profiling;  // of those sessions
+  std::vector<std::string> aliases;
 };
 
 /// The page beside the installed program, else that of the sources.
@@ -106,17 +110,54 @@ std::vector<server::ModelSource> model_sources(const Options& options) {
   return sources;
 }
 
+/// "sora-2=NAME".
+std::pair<std::string, std::string> parse_alias(const std::string& text) {
+  const std::size_t equals = text.find('=');
+  require(equals != std::string::npos && equals > 0 && equals + 1 < text.size(), ErrorCode::invalid_argument,
+          "--alias '{}' must be ALIAS=MODEL, e.g. sora-2=rushes-shapes", text);
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+/// What loading would say of them, one after the other, some of them only when they are asked for.
+void check_models(const Options& options) {
+  std::vector<std::string> paths = options.models;
+  if (!options.talk_model.empty() && options.talk_model != "none") paths.push_back(talk_model(options.talk_model));
+  std::error_code ignored;
+  for (const std::string& path : paths)
+    require(path.starts_with("random") || fs::is_directory(path, ignored), ErrorCode::not_found,
+            "there is no model folder '{}'", path);
+}
+
+/// The sessions that begin with the server are the first that the model starts.
+void measure_first_sessions(server::ModelSource& source, const Options& options) {
+  source.load = [load = source.load, options] {
+    const auto begin = std::chrono::steady_clock::now();
+    auto model = load();
+    const auto time = std::chrono::duration_cast<profiling::Microseconds>(std::chrono::steady_clock::now() - begin);
+    return profiled_model(std::move(model), options.profiling, options.model, options.first, options.samples, time);
+  };
+}
+
 const auto kCores = static_cast<int64_t>(std::max(1u, std::thread::hardware_concurrency()));
 
 void run(Options options) {
   if (options.models.empty()) options.models.push_back(default_model());
   options.model.path = options.models.front();
+  require(!options.first.prompts.empty() || options.first.options.empty(), ErrorCode::invalid_argument,
+          "{} is an option of the session that --prompt starts; give --prompt",
+          options.first.options.empty() ? "" : "--" + options.first.options.values().begin()->first);
+  if (!options.first.prompts.empty()) options.first.prompts = prompts_of(options.first.prompts);
+  check_request(options.first, options.model);
+  check_models(options);
   use_threads(options.threads, options.model);
   server::ServerOptions& server = options.server;
   server.data_directory = options.data_directory.empty() ? delivery::default_data_directory() / "recordings"
                                                          : fs::path(options.data_directory);
   server.web_root = options.web_root.empty() ? default_web_root() : fs::path(options.web_root);
   server.sessions.max_data_bytes = options.max_data_gib << 30;
+  server.connections.upload_bytes = options.max_upload_mib << 20;
+  server.sessions.max_input_bytes = options.max_input_mib << 20;
+  server.sessions.silence = milliseconds(60 * options.silent_minutes);
   server.sessions.idle = milliseconds(60 * options.idle_minutes);
   server.sessions.idle_model = milliseconds(60 * options.idle_model_minutes);
   server.drain = milliseconds(options.drain_seconds);
@@ -128,10 +169,12 @@ void run(Options options) {
   server.handle_signals = true;
   server.version = RUSHES_VERSION;
   auto sources = model_sources(options);
+  if (options.profiling.enabled) measure_first_sessions(sources.front(), options);
+  for (const std::string& alias : options.aliases) server.aliases.push_back(parse_alias(alias));
   server.head_mode = options.talk_mode;
   for (int64_t sample = 0; !options.first.prompts.empty() && sample < options.samples; ++sample) {
     server.start_with.push_back(options.first);
-    server.start_with.back().seed += sample;
+    server.start_with.back().seed += static_cast<uint64_t>(sample);
   }
   server::Server serving(server, std::move(sources));
   for (const std::string& url : serving.urls()) std::printf("rushes serves at %s\n", url.c_str());
@@ -159,6 +202,14 @@ void add_served_models(CLI::App& command, Options& options) {
       ->capture_default_str();
 }
 
+void add_alias_setting(CLI::App& command, Options& options) {
+  command
+      .add_option("--alias", options.aliases,
+                  "another name for a model, for clients whose models are called otherwise, e.g. "
+                  "sora-2=rushes-shapes; repeatable")
+      ->type_name("ALIAS=MODEL");
+}
+
 void add_talk_settings(CLI::App& command, Options& options) {
   command
       .add_option("--talk-model", options.talk_model,
@@ -176,15 +227,18 @@ void add_first_session(CLI::App& command, Options& options) {
   generation::Request& first = options.first;
   CLI::Option* prompt =
       command.add_option("--prompt", first.prompts,
-                         "start a session with this prompt; repeatable: prompts apply in turn, one per segment");
+                         "start a session with this prompt; several (or one string with ';' between them) apply in turn, one per "
+                         "segment");
   command.add_option("--segments", first.segments, "number of segments of that session; 0: until stopped")
       ->needs(prompt)
       ->capture_default_str();
-  command.add_option("--seed", first.seed, "random seed of that session")->needs(prompt)->capture_default_str();
+  add_seed_option(command, first.seed, "random seed of that session")->needs(prompt);
   command.add_option("--samples", options.samples, "number of such sessions, with consecutive seeds")
       ->needs(prompt)
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
+  add_profiling_options(command, options.profiling);
+  command.get_option("--enable-profiling")->needs(prompt);
 }
 
 void add_place_settings(CLI::App& command, Options& options) {
@@ -255,6 +309,26 @@ void add_session_limits(CLI::App& command, Options& options) {
                   "maximum number of further sessions that wait for a free place; more are answered with 429")
       ->check(CLI::Range(0, 100'000))
       ->capture_default_str();
+  command
+      .add_option("--max-waiting", limits.max_waiting,
+                  "maximum number of sessions that wait for speech; for one more, the one that is missed least ends")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  command
+      .add_option("--silent-minutes", options.silent_minutes,
+                  "stop sessions that wait for their first speech after this time without viewers; 0: never")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
+  command
+      .add_option("--max-runs", options.server.head_runs,
+                  "maximum number of recordings of one talking head's name; the oldest are deleted")
+      ->check(CLI::Range(1, 10'000))
+      ->capture_default_str();
+  command
+      .add_option("--max-input-mib", options.max_input_mib,
+                  "maximum memory of the decoded images, videos and speech of all sessions; more are answered with 429")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
   command.add_option("--max-kept", limits.max_kept, "maximum number of sessions that are kept with their recordings")
       ->check(kCount)
       ->capture_default_str();
@@ -290,6 +364,11 @@ void add_viewer_settings(CLI::App& command, Options& options) {
       ->check(CLI::Range(0.1, 3600.0))
       ->capture_default_str();
   command
+      .add_option("--max-upload-mib", options.max_upload_mib,
+                  "maximum memory of all request bodies together until they are answered; more are answered with 503")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  command
       .add_option("--webrtc-address", options.server.webrtc.addresses,
                   "address of this machine that WebRTC viewers connect to; repeatable")
       ->type_name("ADDRESS")
@@ -298,6 +377,11 @@ void add_viewer_settings(CLI::App& command, Options& options) {
       .add_option("--max-webrtc-viewers", options.server.webrtc.viewers,
                   "maximum number of WebRTC viewers at a time; more are answered with 503")
       ->check(CLI::Range(0, 10'000))
+      ->capture_default_str();
+  command
+      .add_option("--max-webrtc-sources", options.server.webrtc.sources,
+                  "maximum number of RTP streams that a WebRTC peer may send; packets of others are dropped")
+      ->check(CLI::Range(1, 1'000))
       ->capture_default_str();
 }
 
@@ -311,6 +395,7 @@ void add_serve(CLI::App& app) {
   add_config_option(*command);
   group("Model");
   add_served_models(*command, *options);
+  add_alias_setting(*command, *options);
   add_threads_option(*command, options->threads, "all; one for models under 64 MiB");
   command
       ->add_option(

@@ -37,6 +37,8 @@ void give(CLI::Option& option, const std::vector<std::string>& values, const std
     if (!values.empty()) option.run_callback();
   } catch (const CLI::Error& error) {
     fail(ErrorCode::invalid_argument, "{}: {}", where, error.what());
+  } catch (const Error& error) {
+    fail(error.code(), "{}: {}", where, error.what());
   }
 }
 

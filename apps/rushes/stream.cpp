@@ -8,8 +8,10 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "commands.h"
+#include "option_flags.h"
 #include "rushes/base/error.h"
 #include "rushes/text/prompt.h"
 
@@ -24,7 +26,9 @@ struct Options {
   std::string segment_length, overlap, frames, profile_directory = "./profiling_results", threads, device;
   std::string streaming_mode = "auto", memory_mode, vae_chunk_size, quantization, apply_policy = "next_segment";
   std::string profiling_config, rtmp_fps, host = "127.0.0.1";
-  int64_t seed = 0, segments = 1, samples = 1, port = 8000, ulysses = 1, ring = 1;
+  uint64_t seed = 0;
+  std::optional<int64_t> segments;
+  int64_t samples = 1, port = 8000, ulysses = 1, ring = 1;
   bool use_ema = false, profiling = false, image_to_video = false, shipped_model = false, ignored = false,
        no_auth = false, save_with_index = false, no_quantize = false, profile_directory_given = false;
 };
@@ -73,13 +77,19 @@ void add_model(const Options& options, Arguments& arguments, bool with_sampling)
   expect(configs, "num_frame_per_block", "3");
   expect(configs, "independent_first_frame", "false");
   expect(configs, "context_noise", "0");
-  if (!with_sampling) return;
   std::string steps;
   for (const YAML::Node& step : value(configs, "denoising_step_list"))
     if (step.as<double>() > 0) steps += (steps.empty() ? "" : ",") + step.as<std::string>();
+  if (!steps.empty()) arguments.insert(arguments.end(), {"--sampler", "few_step"});
+  if (!with_sampling) return;
   if (!steps.empty()) arguments.insert(arguments.end(), {"--denoising-step-list", steps});
   if (const YAML::Node shift = value(configs, "timestep_shift"))
     arguments.insert(arguments.end(), {"--shift", shift.as<std::string>()});
+}
+
+/// Without it each prompt has one.
+void add_segments(const Options& options, Arguments& arguments) {
+  if (options.segments) arguments.insert(arguments.end(), {"--segments", std::to_string(*options.segments)});
 }
 
 void add_if(Arguments& arguments, const char* flag, const std::string& text) {
@@ -115,12 +125,14 @@ void add_profiling(const Options& options, Arguments& arguments) {
   arguments.insert(arguments.end(), {"--profile-output-dir", directory});
 }
 
-/// `seed_offset` is added to the seed.
-void generate(const Options& options, const std::string& prompt, const std::string& output, int64_t seed_offset) {
-  Arguments arguments{"generate", "--prompt", prompt, "-o", output};
+/// `prompt` is a line of them, each for a segment; `seed_offset` is added to the seed.
+void generate(const Options& options, const std::string& prompt, const std::vector<std::string>& outputs,
+              uint64_t seed_offset) {
+  Arguments arguments{"generate", "--prompt", prompt};
+  for (const std::string& output : outputs) arguments.insert(arguments.end(), {"-o", output});
   add_model(options, arguments, true);
   arguments.insert(arguments.end(), {"--seed", std::to_string(options.seed + seed_offset)});
-  arguments.insert(arguments.end(), {"--segments", std::to_string(options.segments)});
+  add_segments(options, arguments);
   add_if(arguments, "--segment-length", options.frames.empty() ? options.segment_length : options.frames);
   add_if(arguments, "--overlap", options.overlap);
   add_if(arguments, "--image", options.image);
@@ -132,21 +144,50 @@ void generate(const Options& options, const std::string& prompt, const std::stri
   call(add_generate, std::move(arguments));
 }
 
-/// One video for each prompt between ';' and each sample, under the reference's names.
-void generate_files(const Options& options) {
+/// A prompt as the only one of a line.
+std::string as_line(const std::string& prompt) {
+  std::string line;
+  for (std::size_t i = 0; i < prompt.size(); ++i) {
+    const std::size_t slashes = std::min(prompt.find_first_not_of('\\', i), prompt.size()) - i;
+    if (prompt.substr(i + slashes).starts_with(';')) {
+      line.append(2 * slashes + 1, '\\');
+      i += slashes;
+    }
+    line += prompt[i];
+  }
+  return line;
+}
+
+void make_output_folder(const Options& options) {
   std::error_code status;
   fs::create_directories(options.output_folder, status);
   require(!status, ErrorCode::invalid_argument, "cannot create the folder {}: {}", options.output_folder,
           status.message());
-  int64_t index = 0, made = 0;
-  for (const std::string& prompt : text::split_prompts(options.prompt)) {
+}
+
+/// To the server, and under the reference's name to the folder, if there is one.
+void generate_live(const Options& options) {
+  std::vector<std::string> outputs{options.rtmp_url};
+  if (!options.output_folder.empty()) {
+    make_output_folder(options);
+    outputs.push_back((fs::path(options.output_folder) / "progressive_streaming.mp4").string());
+  }
+  generate(options, options.prompt, outputs, 0);
+}
+
+/// One video for each prompt between ';' and each sample, under the reference's names.
+void generate_files(const Options& options) {
+  make_output_folder(options);
+  int64_t index = 0;
+  uint64_t made = 0;
+  for (const std::string& prompt : text::prompts_of_line(options.prompt)) {
     for (int64_t sample = 0; sample < options.samples; ++sample) {
       const std::string name = text::output_file_name({.prompt = prompt,
                                                        .prompt_index = index,
                                                        .sample_index = sample,
                                                        .use_ema = options.use_ema,
                                                        .save_with_index = options.save_with_index});
-      generate(options, prompt, (fs::path(options.output_folder) / name).string(), made++);
+      generate(options, as_line(prompt), {(fs::path(options.output_folder) / name).string()}, made++);
     }
     ++index;
   }
@@ -157,8 +198,8 @@ void serve(const Options& options) {
   Arguments arguments{"serve", "--listen", options.host + ":" + std::to_string(options.port), "--prompt",
                       options.prompt};
   add_model(options, arguments, false);
-  arguments.insert(arguments.end(),
-                   {"--segments", std::to_string(options.segments), "--seed", std::to_string(options.seed)});
+  arguments.insert(arguments.end(), {"--seed", std::to_string(options.seed)});
+  add_segments(options, arguments);
   arguments.insert(arguments.end(), {"--samples", std::to_string(options.samples)});
   add_if(arguments, "--segment-length", options.segment_length);
   add_if(arguments, "--overlap", options.overlap);
@@ -167,6 +208,7 @@ void serve(const Options& options) {
   add_if(arguments, "--device", options.device);
   if (options.use_ema) arguments.push_back("--use-ema");
   if (options.no_auth) arguments.push_back("--no-auth");
+  if (options.profiling) add_profiling(options, arguments);
   call(add_serve, std::move(arguments));
 }
 
@@ -182,16 +224,13 @@ void run(const Options& options) {
   if (!options.rtmp_url.empty()) {
     require(options.samples == 1, ErrorCode::unsupported, "num_samples must be 1 for an RTMP stream (got {})",
             options.samples);
-    return generate(options, options.prompt, options.rtmp_url, 0);
+    return generate_live(options);
   }
   if (options.backend.empty() && !options.output_folder.empty()) {
     return generate_files(options);
   }
   require(options.image.empty(), ErrorCode::unsupported,
           "image_path cannot be used with the page; choose the image there, or give --output_folder and no backend");
-  require(!options.profiling, ErrorCode::unsupported,
-          "profiling cannot be used with the page: give --output_folder or --rtmp_url without a --streaming_backend, "
-          "or see /metrics");
   serve(options);
 }
 
@@ -219,8 +258,8 @@ void add_stream(CLI::App& app) {
   text("--host", options->host, "address of the page")->capture_default_str();
   command->add_flag("--no-auth", options->no_auth,
                     "accept calls without a token from any machine that can reach the address");
-  command->add_option("--num_segments,--num-segments", options->segments, "number of segments; 0: until stopped")
-      ->capture_default_str();
+  command->add_option("--num_segments,--num-segments", options->segments,
+                      "number of segments (default: one for each prompt; 0: until stopped)");
   text("--segment_length,--segment-length", options->segment_length,
        "latent frames per segment (default: the model's, usually 21)");
   text("--overlap_frames,--overlap-frames", options->overlap,
@@ -229,10 +268,9 @@ void add_stream(CLI::App& app) {
   command->add_option("--num_samples,--num-samples", options->samples, "number of videos, with consecutive seeds")
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
-  command->add_option("--seed", options->seed, "random seed; the same seed gives the same video")
-      ->capture_default_str();
+  add_seed_option(*command, options->seed, "random seed; the same seed gives the same video");
   text("--output_folder,--output-folder", options->output_folder,
-       "folder for the files; with the page, for its recordings");
+       "folder for the files; with the page, for its recordings; with RTMP, for the video as well");
   text("--image_path,--image-path", options->image, "image that becomes the first frame of a file");
   command->add_flag("--i2v", options->image_to_video, "use an image as the first frame");
   command->add_flag("--use_ema,--use-ema", options->use_ema, "use the checkpoint's averaged (EMA) weights");

@@ -11,9 +11,11 @@
 #include "commands.h"
 #include "model_options.h"
 #include "option_flags.h"
+#include "output.h"
 #include "recording.h"
 #include "rushes/audio/stream_resampler.h"
 #include "rushes/base/error.h"
+#include "rushes/base/interruption.h"
 #include "rushes/generation/registry.h"
 #include "rushes/ingest/driving_file.h"
 #include "rushes/media/audio_decoder.h"
@@ -36,13 +38,13 @@ struct Options {
   std::string image, audio, video, output = "talk.mp4", format = "auto";
   int64_t rate = 16'000, channels = 1;
   int quality = 20, threads = 0;
-  bool live = false, quiet = false;
+  bool live = false, quiet = false, silent_audio = true, rate_given = false, channels_given = false;
 };
 
 Request make_request(const Options& options) {
   Request request = options.request;
   request.image = media::read_image(options.image);
-  if (!request.options.has("chunk_duration"))
+  if (options.video.empty() && !request.options.has("chunk_duration"))
     request.options.set("chunk_duration", options.live ? kLiveChunk : kFileChunk);
   return request;
 }
@@ -61,20 +63,17 @@ std::function<Inbox()> speech_from_file(const Options& options, int64_t speech_h
 /// Bare PCM from standard input, as it comes.
 class LiveSpeech {
  public:
-  LiveSpeech(const Options& options, int64_t speech_hz, const std::atomic<bool>& stop)
-      : hz_(options.rate), channels_(options.channels), stop_(stop), resampler_(options.rate, speech_hz) {}
+  LiveSpeech(const Options& options, int64_t speech_hz)
+      : hz_(options.rate), channels_(options.channels), resampler_(options.rate, speech_hz) {}
 
   /// Waits for the next piece.
   Inbox next() {
     Inbox inbox;
-    if (!wait()) {
-      inbox.end_of_speech = true;
-      return inbox;
-    }
+    for (pollfd input{STDIN_FILENO, POLLIN, 0}; ::poll(&input, 1, 100) <= 0;) base::interruption_point();
     uint8_t piece[1 << 15];
     const ssize_t count = ::read(STDIN_FILENO, piece, sizeof piece);
-    require(count >= 0 || errno == EINTR || errno == EAGAIN, ErrorCode::unavailable, "reading standard input: {}",
-            std::strerror(errno));
+    if (count < 0 && errno != EINTR && errno != EAGAIN)
+      fail(ErrorCode::unavailable, "reading standard input: {}", std::strerror(errno));
     if (count == 0) {
       inbox.speech = resampler_.flush();
       inbox.end_of_speech = true;
@@ -89,17 +88,7 @@ class LiveSpeech {
   }
 
  private:
-  /// False when the user wants to stop.
-  bool wait() const {
-    pollfd input{STDIN_FILENO, POLLIN, 0};
-    while (!stop_) {
-      if (::poll(&input, 1, 100) > 0) return true;
-    }
-    return false;
-  }
-
   int64_t hz_, channels_;
-  const std::atomic<bool>& stop_;
   audio::StreamResampler resampler_;
   std::vector<uint8_t> bytes_;
 };
@@ -110,12 +99,16 @@ void run(const Options& options) {
   require(!options.live || !isatty(STDIN_FILENO), ErrorCode::invalid_argument,
           "standard input is a terminal; pipe speech into it, e.g. arecord -f S16_LE -r 16000 -t raw | rushes talk "
           "--live ...");
-  const std::atomic<bool>& stop = catch_stop_signals();
+  ignore_closed_pipes();
+  check_output(options.output, options.format);
+  if (!options.live && (options.rate_given || options.channels_given))
+    print_ignored({{options.rate_given ? "--rate" : "--channels", "a file says its own; they belong to --live"}});
   Request request = make_request(options);
   generation::ModelOptions model_options = options.model;
   model_options.path = talk_model(model_options.path);
   require(!model_options.path.empty(), ErrorCode::invalid_argument,
           "there is no talking-head model: give a model directory with --model or RUSHES_TALK_MODEL");
+  check_request(request, model_options);
   use_threads(options.threads);
   const auto model = generation::load_model(model_options);
   require(model->capabilities().feeds.has(generation::Modality::audio), ErrorCode::unsupported,
@@ -124,11 +117,12 @@ void run(const Options& options) {
   ingest::find_face(request, *model);
   if (!options.video.empty()) ingest::drive(request, *model, media::read_video_file(options.video));
   auto plan = model->plan(request);
+  print_ignored(plan->ignored);
   const generation::VideoFormat format = plan->format();  // before the output is touched
   std::shared_ptr<LiveSpeech> live;
   std::function<Inbox()> input;
   if (options.live) {
-    live = std::make_shared<LiveSpeech>(options, format.speech_hz, stop);
+    live = std::make_shared<LiveSpeech>(options, format.speech_hz);
     input = [live] { return live->next(); };
   } else if (options.video.empty()) {
     input = speech_from_file(options, format.speech_hz);
@@ -139,13 +133,14 @@ void run(const Options& options) {
                                                 .height = format.height,
                                                 .fps = format.fps,
                                                 .quality = options.quality,
-                                                .audio_hz = format.audio_hz});
+                                                .audio_hz = format.audio_hz,
+                                                .silent_audio = options.silent_audio});
   const auto generator = model->start(std::move(plan));
   Recorded recorded;
   {
     ProgressPrinter printer(format, options.quiet);
-    recorded = record(*generator, *output,
-                      {.on_progress = [&](const Progress& p) { printer.show(p); }, .input = input, .stop = &stop});
+    recorded =
+        record(*generator, *output, {.on_progress = [&](const Progress& p) { printer.show(p); }, .input = input});
   }
   if (!options.quiet) print_summary(recorded, options.output, format.fps);
   if (recorded.end == RecordingEnd::stopped)
@@ -171,17 +166,22 @@ void add_talk(CLI::App& app) {
                     "read speech from standard input as it arrives: raw PCM, signed 16-bit, little-endian");
   command->add_option("--rate", options->rate, "sampling rate of --live, in Hz")
       ->check(CLI::Range(1000, 768'000))
+      ->each([options](const std::string&) { options->rate_given = true; })
       ->capture_default_str();
   command->add_option("--channels", options->channels, "number of channels of --live")
       ->check(CLI::Range(1, 32))
+      ->each([options](const std::string&) { options->channels_given = true; })
       ->capture_default_str();
   command
-      ->add_option("-o,--output", options->output,
-                   "output: .mp4 with audio, or frames without audio: .y4m, .rgb, .png, - for standard output")
+      ->add_option(
+          "-o,--output", options->output,
+          "output: .mp4 or an address rtmp://host/application/stream with audio, or frames without audio: .y4m, "
+          ".rgb, .png, - for standard output")
       ->capture_default_str();
   command->add_option("--format", options->format, "output format: auto, mp4, y4m, rgb24 or png")
       ->capture_default_str();
-  command->add_option("--seed", request.seed, "random seed; the same seed gives the same video")->capture_default_str();
+  add_silent_audio_option(*command, options->silent_audio);
+  add_seed_option(*command, request.seed, "random seed; the same seed gives the same video");
   command->add_option("--quality", options->quality, "quality of H.264: 0 (lossless) to 51 (worst)")
       ->check(CLI::Range(0, 51))
       ->capture_default_str();

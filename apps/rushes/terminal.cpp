@@ -12,15 +12,6 @@
 namespace rushes::app {
 namespace {
 
-std::atomic<bool> g_stop = false;  // set by the signal handler only
-static_assert(std::atomic<bool>::is_always_lock_free);
-
-extern "C" void on_stop_signal(int) {
-  if (g_stop.exchange(true)) ::_exit(130);
-  static constexpr char kLine[] = "\nstopping after this step; send the signal again to exit at once\n";
-  [[maybe_unused]] const auto written = ::write(STDERR_FILENO, kLine, sizeof kLine - 1);
-}
-
 /// The name of an RTMP stream may be a secret.
 std::string shown(const std::string& target) {
   if (media::is_rtmp(target)) return media::RtmpUrl::parse(target).shown;
@@ -29,15 +20,7 @@ std::string shown(const std::string& target) {
 
 }  // namespace
 
-const std::atomic<bool>& catch_stop_signals() {
-  struct sigaction action {};
-  action.sa_handler = on_stop_signal;
-  action.sa_flags = SA_RESTART;
-  sigaction(SIGINT, &action, nullptr);
-  sigaction(SIGTERM, &action, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
-  return g_stop;
-}
+void ignore_closed_pipes() { std::signal(SIGPIPE, SIG_IGN); }
 
 ProgressPrinter::ProgressPrinter(generation::VideoFormat format, bool quiet)
     : format_(std::move(format)), quiet_(quiet), terminal_(isatty(STDERR_FILENO) != 0) {}
@@ -55,6 +38,11 @@ void ProgressPrinter::show(const Progress& progress) {
     fmt::print(stderr, "{}\n", progress_line(progress, format_));
   }
   blocks_ = progress.blocks;
+}
+
+void print_ignored(const std::vector<generation::Ignored>& ignored) {
+  for (const generation::Ignored& each : ignored)
+    fmt::print(stderr, "warning: {} has no effect: {}\n", each.field, each.reason);
 }
 
 void print_summary(const Recorded& recorded, const std::string& target, double fps) {

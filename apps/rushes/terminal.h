@@ -1,18 +1,18 @@
-// What commands that generate share: the first Ctrl-C ends them in good order, and a line tells how far they are.
+// What commands that generate share: a line tells how far they are.
 #pragma once
-#include <atomic>
 #include <cstdint>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "recording.h"
 #include "rushes/generation/generator.h"
+#include "rushes/generation/request.h"
 
 namespace rushes::app {
 
-/// From now on SIGINT and SIGTERM set the flag that is returned; a second one exits at once. A reader of our output
-/// that leaves is told by the write that fails, not by SIGPIPE.
-const std::atomic<bool>& catch_stop_signals();
+/// From now on a reader of our output that leaves is told by the write that fails, not by SIGPIPE.
+void ignore_closed_pipes();
 
 /// Keeps one line on a terminal up to date; elsewhere writes a line for each block.
 class ProgressPrinter {
@@ -28,6 +28,9 @@ class ProgressPrinter {
   bool quiet_, terminal_, open_line_ = false;
   int64_t blocks_ = 0;
 };
+
+/// Lines on standard error, also of quiet commands: what was given and changes nothing.
+void print_ignored(const std::vector<generation::Ignored>& ignored);
 
 /// One line on standard error: what was made of `target`, how long and how fast.
 void print_summary(const Recorded& recorded, const std::string& target, double fps);

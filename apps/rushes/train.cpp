@@ -5,10 +5,10 @@
 #include "commands.h"
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
+#include "rushes/base/stop_signal.h"
 #include "rushes/generation/registry.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/training/png.h"
-#include "rushes/training/stop.h"
 #include "rushes/training/wan/autoencoder_training.h"
 #include "rushes/training/wan/evaluation.h"
 #include "rushes/training/wan/shipped_model.h"
@@ -60,12 +60,13 @@ void prepare(Options& options) {
   options.run.device = at::Device(options.device);
   options.run.time_limit = std::chrono::seconds(options.time_limit);
   options.run.save_every = std::chrono::seconds(options.save_every);
-  training::note_stop_signals();
-  at::set_num_threads(1);  // threads share the batch, not the operators
+  base::catch_stop_signals(base::OnStop::note);  // a stage saves its state first
+  at::set_num_threads(1);                        // threads share the batch, not the operators
   at::globalContext().setFlushDenormal(true);
 }
 
 void show_world(const Options& options) {
+  base::catch_stop_signals();
   std::filesystem::create_directories(options.directory);
   std::vector<at::Tensor> clips;
   for (int64_t i = 0; i < options.clips; ++i) {
@@ -79,6 +80,7 @@ void show_world(const Options& options) {
 }
 
 void evaluate(const Options& options) {
+  base::catch_stop_signals();
   std::string path = options.model;
   if (path.empty()) {
     path = (std::filesystem::path(options.directory) / "exported").string();
@@ -104,7 +106,7 @@ void add_train(CLI::App& app) {
     command->callback([options, action] {
       prepare(*options);
       action(*options);
-      require(!training::stop_requested(), ErrorCode::cancelled,
+      require(base::stop_signal() == 0, ErrorCode::cancelled,
               "stopped by a signal; the state is saved, and the same command continues from it");
     });
     return std::pair(command, options);

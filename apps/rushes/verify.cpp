@@ -5,6 +5,7 @@
 
 #include "commands.h"
 #include "rushes/base/error.h"
+#include "rushes/base/instruction_set.h"
 
 namespace rushes::app {
 namespace {
@@ -48,7 +49,8 @@ void run(const Options& options) {
     print(result, options.quiet);
     passed += result.passed;
   }
-  fmt::print("{} of {} cases passed ({}, {})\n", passed, cases.size(), options.dtype, options.device);
+  fmt::print("{} of {} cases passed ({}, {}, {})\n", passed, cases.size(), options.dtype, options.device,
+             name(instruction_set()));
   if (passed != cases.size()) throw CLI::RuntimeError(1);
 }
 

@@ -56,13 +56,14 @@ class FeedGenerator final : public generation::Generator {
 
 class FeedModel final : public generation::Model {
  public:
-  FeedModel(std::shared_ptr<FrameQueue> frames, double fps) : frames_(std::move(frames)), fps_(fps) {}
+  FeedModel(std::shared_ptr<FrameQueue> frames, double fps, bool loop)
+      : frames_(std::move(frames)), fps_(fps), options_(loop ? 1 : 0, kLoop) {}
   const generation::ModelCard& card() const override { return card_; }
   generation::Capabilities capabilities() const override {
     using generation::Modality;
     return {.takes = Modality::text, .needs = {}, .feeds = Modality::text, .yields = Modality::video, .endless = true};
   }
-  std::span<const OptionField> options() const override { return {}; }
+  std::span<const OptionField> options() const override { return options_; }
   std::unique_ptr<generation::Plan> plan(const generation::Request& request) const override {
     auto planned = std::make_unique<Planned>();
     const FrameQueue::Size size = frames_->size();
@@ -82,8 +83,13 @@ class FeedModel final : public generation::Model {
     generation::VideoFormat format() const override { return video; }
   };
 
+  static inline const OptionField kLoop{.name = "loop",
+                                        .type = OptionType::boolean,
+                                        .doc = "pages play the video again from its start when it has ended",
+                                        .standard = true};
   std::shared_ptr<FrameQueue> frames_;
   double fps_;
+  const std::vector<OptionField> options_;
   const generation::ModelCard card_{.name = "frames", .family = "frames", .description = "frames of a program"};
 };
 
@@ -140,6 +146,11 @@ void FrameQueue::close() {
   changed_.notify_all();
 }
 
+void FrameQueue::open() {
+  const std::scoped_lock lock(mutex_);
+  closed_ = false;
+}
+
 bool FrameQueue::exhausted() const {
   const std::scoped_lock lock(mutex_);
   return closed_ && batches_.empty();
@@ -160,8 +171,8 @@ FrameServer::FrameServer(FrameServerOptions options)
       frames_(std::make_shared<FrameQueue>(options_.queue, FrameQueue::Size{options_.width, options_.height})) {
   require(options_.width > 0 && options_.height > 0 && options_.fps > 0, ErrorCode::invalid_argument,
           "width, height and fps must be positive (got {}, {}, {})", options_.width, options_.height, options_.fps);
-  server_ =
-      std::make_unique<server::Server>(server_options(options_), std::make_shared<FeedModel>(frames_, options_.fps));
+  server_ = std::make_unique<server::Server>(server_options(options_),
+                                             std::make_shared<FeedModel>(frames_, options_.fps, options_.loop));
   thread_ = std::thread([this] {
     try {
       server_->run();

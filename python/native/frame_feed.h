@@ -33,6 +33,8 @@ class FrameQueue {
   /// Waits a little; nothing: none came.
   std::optional<Batch> pop();
   void close();
+  /// For the session that starts next, when the one before has ended.
+  void open();
   bool exhausted() const;  // closed, and everything was taken
 
   /// What viewers typed, the newest; for the program.
@@ -56,6 +58,7 @@ struct FrameServerOptions {
   int port = 8000;  // 0: any free one
   std::string data_directory, web_root;
   std::size_t queue = 100;  // batches
+  bool loop = false;        // pages play a video again from its start when it has ended
 };
 
 /// A server in this process with one model: the queue. The program starts a session through the API of it.

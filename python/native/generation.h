@@ -38,6 +38,9 @@ class Generation {
              std::optional<profiling::ProfilerOptions> profiler);
 
   generation::VideoFormat format() const { return format_; }
+  const std::vector<generation::Ignored>& ignored() const { return ignored_; }
+  /// Of all text chunks so far.
+  std::string text();
   /// The next block; nothing: the video is complete, or was stopped. Waits while another thread is in here.
   std::optional<generation::FrameBlock> next();
   /// From the next block on.
@@ -62,11 +65,13 @@ class Generation {
 
   std::shared_ptr<const Model> model_;
   generation::VideoFormat format_;
+  std::vector<generation::Ignored> ignored_;
   std::mutex stepping_;
   std::unique_ptr<generation::Generator> generator_;  // null: complete
   std::shared_ptr<profiling::Profiler> profiler_;
   std::optional<generation::FrameBlock> made_;
   std::mutex inbox_mutex_;
+  std::string text_;
   generation::Inbox inbox_;
   std::atomic<bool> stopped_ = false;
   std::string profile_json_;

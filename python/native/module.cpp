@@ -13,9 +13,11 @@
 
 #include "generation.h"
 #include "rushes/base/error.h"
+#include "rushes/base/instruction_set.h"
 #include "rushes/base/log.h"
 #include "rushes/media/image.h"
 #include "rushes/media/video_output.h"
+#include "rushes/text/prompt.h"
 
 namespace nb = nanobind;
 using namespace nb::literals;
@@ -98,13 +100,14 @@ OptionValue option_value(const std::string& name, nb::handle value) {
 
 /// What a Python call names of a request; what the model allows is checked by the model.
 Request make_request(
-    std::vector<std::string> prompts, int64_t seed, int64_t segments, std::optional<int64_t> video_frames,
+    std::vector<std::string> prompts, const nb::int_& seed, std::optional<int64_t> segments,
+    std::optional<int64_t> video_frames,
     std::optional<int64_t> width, std::optional<int64_t> height, std::optional<double> fps,
     const std::optional<nb::ndarray<const uint8_t, nb::shape<-1, -1, 3>, nb::c_contig, nb::device::cpu>>& image,
     const nb::kwargs& options) {
   Request request;
   request.prompts = std::move(prompts);
-  request.seed = seed;
+  request.seed = generation::parse_seed(nb::cast<std::string>(nb::str(seed)));
   request.segments = segments;
   request.video_frames = video_frames;
   request.width = width;
@@ -128,7 +131,7 @@ double seconds(std::chrono::microseconds time) { return std::chrono::duration<do
 class VideoWriter {
  public:
   VideoWriter(const std::string& target, int64_t width, int64_t height, double fps, int quality,
-              const std::string& format)
+              const std::string& format, bool silent_audio)
       : width_(width),
         height_(height),
         output_(media::open_video_output({.target = target,
@@ -136,7 +139,8 @@ class VideoWriter {
                                           .width = width,
                                           .height = height,
                                           .fps = fps,
-                                          .quality = quality})) {}
+                                          .quality = quality,
+                                          .silent_audio = silent_audio})) {}
   bool write(const Pixels& frames) {
     require(frames.shape(1) == static_cast<std::size_t>(height_) && frames.shape(2) == static_cast<std::size_t>(width_),
             ErrorCode::invalid_argument, "the frames are {}x{}, but this video is {}x{}", frames.shape(2),
@@ -165,6 +169,12 @@ void add_model(nb::module_& module) {
       .def_ro("segments", &VideoFormat::segments, "0: endless.")
       .def_ro("blocks_per_segment", &VideoFormat::blocks_per_segment)
       .def_ro("blocks_per_later_segment", &VideoFormat::blocks_per_later_segment);
+  nb::class_<generation::Ignored>(module, "Ignored", "What was given and has no effect, and why.")
+      .def_ro("field", &generation::Ignored::field)
+      .def_ro("reason", &generation::Ignored::reason)
+      .def("__repr__", [](const generation::Ignored& ignored) {
+        return fmt::format("<rushes.Ignored {}: {}>", ignored.field, ignored.reason);
+      });
   nb::class_<generation::ModelPart>(module, "Network", "One network of a model.")
       .def_ro("role", &generation::ModelPart::role)
       .def_ro("type", &generation::ModelPart::type)
@@ -195,19 +205,23 @@ void add_model(nb::module_& module) {
       .def(
           "__init__",
           [](Model* self, const std::string& path, const std::string& checkpoint, bool use_ema,
-             const std::string& dtype, const std::string& device, const std::string& decoder, int threads) {
+             const std::string& dtype, const std::string& device, const std::string& decoder,
+             const std::string& sampler, bool strict, int threads) {
             new (self) Model({.path = path,
                               .checkpoint = checkpoint,
                               .use_ema = use_ema,
                               .dtype = dtype,
                               .device = device,
-                              .decoder = decoder},
+                              .decoder = decoder,
+                              .sampler = sampler,
+                              .strict = strict},
                              threads);
           },
           "path"_a, nb::kw_only(), "checkpoint"_a = "", "use_ema"_a = false, "dtype"_a = "auto", "device"_a = "cpu",
-          "decoder"_a = "auto", "threads"_a = 0, NoLock())
+          "decoder"_a = "auto", "sampler"_a = "auto", "strict"_a = false, "threads"_a = 0, NoLock())
       .def_prop_ro("name", [](const Model& self) { return self.get().card().name; })
       .def_prop_ro("description", [](const Model& self) { return self.get().card().description; })
+      .def_prop_ro("assumptions", [](const Model& self) { return self.get().card().assumptions; })
       .def_prop_ro("networks", [](const Model& self) { return self.get().card().networks; })
       .def_prop_ro("options",
                    [](const Model& self) {
@@ -218,7 +232,7 @@ void add_model(nb::module_& module) {
                    })
       .def_prop_ro("load_seconds", [](const Model& self) { return seconds(self.load_time()); });
   nb::class_<Request>(module, "Request", "What to generate; None means the model's default.")
-      .def(nb::new_(&make_request), "prompts"_a, nb::kw_only(), "seed"_a = 0, "segments"_a = 1,
+      .def(nb::new_(&make_request), "prompts"_a, nb::kw_only(), "seed"_a = 0, "segments"_a = nb::none(),
            "video_frames"_a = nb::none(), "width"_a = nb::none(), "height"_a = nb::none(), "fps"_a = nb::none(),
            "image"_a = nb::none(), "options"_a)
       .def(
@@ -264,6 +278,8 @@ void add_generation(nb::module_& module) {
       .def("stop", &Generation::stop, "Stops before the next step. Callable from any thread.")
       .def("fork", &Generation::fork, NoLock(), "A copy that continues independently from the next block border.")
       .def_prop_ro("format", &Generation::format)
+      .def_prop_ro("ignored", &Generation::ignored, "What of the request was taken and has no effect.")
+      .def_prop_ro("text", &Generation::text, "What the model has said so far.")
       .def_prop_ro("stopped", &Generation::stopped)
       .def_prop_ro("bytes", &Generation::bytes, NoLock(), "Memory of the caches, in bytes.")
       .def(
@@ -294,8 +310,9 @@ void add_generation(nb::module_& module) {
 void add_output(nb::module_& module) {
   nb::class_<VideoWriter>(module, "VideoWriter",
                           "Writes frames to a growing MP4, .y4m, .rgb, numbered PNGs or rtmp://...")
-      .def(nb::init<const std::string&, int64_t, int64_t, double, int, const std::string&>(), "target"_a, nb::kw_only(),
-           "width"_a, "height"_a, "fps"_a = 16.0, "quality"_a = 20, "format"_a = "auto", NoLock())
+      .def(nb::init<const std::string&, int64_t, int64_t, double, int, const std::string&, bool>(), "target"_a,
+           nb::kw_only(), "width"_a, "height"_a, "fps"_a = 16.0, "quality"_a = 20, "format"_a = "auto",
+           "silent_audio"_a = true, NoLock())
       .def("write", &VideoWriter::write, "frames"_a,
            "Writes frames uint8 [T, H, W, 3]. Returns False if the reader is gone.")
       .def("close", &VideoWriter::close, NoLock())
@@ -304,6 +321,9 @@ void add_output(nb::module_& module) {
 }
 
 void add_functions(nb::module_& module) {
+  module.def(
+      "prompts_of_line", [](const std::string& line) { return text::prompts_of_line(line); }, "line"_a,
+      "The prompts between the semicolons of a line, as the command line and the server take them.");
   module.def(
       "set_log_level", [](const std::string& word) { log::set_level(log::parse_level(word)); }, "level"_a,
       "Sets the log level: debug, info, warning, error or off.");
@@ -344,6 +364,7 @@ NB_MODULE(_core, module) {
   module.doc() = "The engine of rushes.";
   rushes::log::set_level(rushes::log::Level::warning);  // a library does not chat
   rushes::python::add_errors(module);
+  rushes::instruction_set();  // a wrong RUSHES_ISA is told here
   rushes::python::add_model(module);
   rushes::python::add_generation(module);
   rushes::python::add_output(module);

@@ -28,7 +28,7 @@ void add_server(nb::module_& module) {
       .def(
           "__init__",
           [](FrameServer* self, int64_t width, int64_t height, double fps, const std::string& host, int port,
-             const std::string& data_directory, const std::string& web_root, std::size_t queue) {
+             const std::string& data_directory, const std::string& web_root, std::size_t queue, bool loop) {
             new (self) FrameServer({.width = width,
                                     .height = height,
                                     .fps = fps,
@@ -36,10 +36,12 @@ void add_server(nb::module_& module) {
                                     .port = port,
                                     .data_directory = data_directory,
                                     .web_root = web_root,
-                                    .queue = queue});
+                                    .queue = queue,
+                                    .loop = loop});
           },
           nb::kw_only(), "width"_a, "height"_a, "fps"_a = 16.0, "host"_a = "127.0.0.1", "port"_a = 8000,
-          "data_directory"_a, "web_root"_a = "", "queue"_a = 100, NoLock())
+          "data_directory"_a, "web_root"_a = "", "queue"_a = 100, "loop"_a = false, NoLock(),
+          "loop: pages play a video again from its start when it has ended.")
       .def(
           "push",
           [](FrameServer& self, const Pixels& frames) {
@@ -65,6 +67,9 @@ void add_server(nb::module_& module) {
       .def(
           "finish", [](FrameServer& self) { self.frames().close(); },
           "Ends the session's frames; pushed frames stay watchable.")
+      .def(
+          "open", [](FrameServer& self) { self.frames().open(); },
+          "Takes frames again, of another session: call it when the one before has ended.")
       .def("stop", &FrameServer::stop, NoLock())
       .def_prop_ro("port", &FrameServer::port);
 }

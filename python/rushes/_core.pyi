@@ -46,6 +46,17 @@ class Format:
     @property
     def blocks_per_later_segment(self) -> int: ...
 
+class Ignored:
+    """What was given and has no effect, and why."""
+
+    @property
+    def field(self) -> str: ...
+
+    @property
+    def reason(self) -> str: ...
+
+    def __repr__(self) -> str: ...
+
 class Network:
     """One network of a model."""
 
@@ -107,13 +118,16 @@ class Block:
 class Model:
     """A loaded model; any number of generations share it."""
 
-    def __init__(self, path: str, *, checkpoint: str = '', use_ema: bool = False, dtype: str = 'auto', device: str = 'cpu', decoder: str = 'auto', threads: int = 0) -> None: ...
+    def __init__(self, path: str, *, checkpoint: str = '', use_ema: bool = False, dtype: str = 'auto', device: str = 'cpu', decoder: str = 'auto', sampler: str = 'auto', strict: bool = False, threads: int = 0) -> None: ...
 
     @property
     def name(self) -> str: ...
 
     @property
     def description(self) -> str: ...
+
+    @property
+    def assumptions(self) -> list[str]: ...
 
     @property
     def networks(self) -> list[Network]: ...
@@ -127,7 +141,7 @@ class Model:
 class Request:
     """What to generate; None means the model's default."""
 
-    def __init__(self, prompts: Sequence[str], *, seed: int = 0, segments: int = 1, video_frames: int | None = None, width: int | None = None, height: int | None = None, fps: float | None = None, image: Annotated[NDArray[numpy.uint8], dict(shape=(None, None, 3), order='C', device='cpu', writable=False)] | None = None, **options) -> None: ...
+    def __init__(self, prompts: Sequence[str], *, seed: int = 0, segments: int | None = None, video_frames: int | None = None, width: int | None = None, height: int | None = None, fps: float | None = None, image: Annotated[NDArray[numpy.uint8], dict(shape=(None, None, 3), order='C', device='cpu', writable=False)] | None = None, **options) -> None: ...
 
     def plan(self, model: Model) -> Format:
         """
@@ -162,6 +176,14 @@ class Generation:
     def format(self) -> Format: ...
 
     @property
+    def ignored(self) -> list[Ignored]:
+        """What of the request was taken and has no effect."""
+
+    @property
+    def text(self) -> str:
+        """What the model has said so far."""
+
+    @property
     def stopped(self) -> bool: ...
 
     @property
@@ -184,7 +206,7 @@ class VideoWriter:
     Writes frames to a growing MP4, .y4m, .rgb, numbered PNGs or rtmp://...
     """
 
-    def __init__(self, target: str, *, width: int, height: int, fps: float = 16.0, quality: int = 20, format: str = 'auto') -> None: ...
+    def __init__(self, target: str, *, width: int, height: int, fps: float = 16.0, quality: int = 20, format: str = 'auto', silent_audio: bool = True) -> None: ...
 
     def write(self, frames: Annotated[NDArray[numpy.uint8], dict(shape=(None, None, None, 3), order='C', device='cpu', writable=False)]) -> bool:
         """Writes frames uint8 [T, H, W, 3]. Returns False if the reader is gone."""
@@ -196,6 +218,11 @@ class VideoWriter:
 
     @property
     def deliver_seconds(self) -> float: ...
+
+def prompts_of_line(line: str) -> list[str]:
+    """
+    The prompts between the semicolons of a line, as the command line and the server take them.
+    """
 
 def set_log_level(level: str) -> None:
     """Sets the log level: debug, info, warning, error or off."""

@@ -5,6 +5,7 @@ import asyncio
 import json
 import os
 import pathlib
+import warnings
 from collections.abc import AsyncIterator, Iterator, Sequence
 
 import numpy
@@ -42,6 +43,16 @@ class Generation:
     def format(self) -> _core.Format:
         """Size, rate and length of the video."""
         return self._core.format
+
+    @property
+    def ignored(self) -> list[_core.Ignored]:
+        """What of the request was taken and has no effect, with the reason of each."""
+        return self._core.ignored
+
+    @property
+    def text(self) -> str:
+        """What the model has said so far; empty for models that make no text."""
+        return self._core.text
 
     @property
     def bytes(self) -> int:
@@ -106,15 +117,18 @@ class Model:
     """A loaded model; any number of generations share its weights.
 
     `path` is a model folder (default: the shipped model); `checkpoint` replaces its transformer's weights, e.g.
-    self_forcing_dmd.pt. `dtype`: auto, float32, bfloat16. `decoder`: auto, vae, tiny. `threads` 0: automatic.
+    self_forcing_dmd.pt. `dtype`: auto, float32, bfloat16. `decoder`: auto, vae, tiny. `sampler`: few_step for distilled
+    weights, many_step for others, auto as their files say. `strict` refuses tensors that the model does not have.
+    `threads` 0: automatic.
     Raises InvalidArgument, NotFound or CorruptData.
     """
 
     def __init__(self, path: str | os.PathLike | None = None, *, checkpoint: str | os.PathLike = "", use_ema: bool = False,
-                 dtype: str = "auto", device: str = "cpu", decoder: str = "auto", threads: int = 0):
+                 dtype: str = "auto", device: str = "cpu", decoder: str = "auto", sampler: str = "auto",
+                 strict: bool = False, threads: int = 0):
         self.path = shipped_model() if path is None else os.fspath(path)
         self._core = _core.Model(self.path, checkpoint=os.fspath(checkpoint), use_ema=use_ema, dtype=dtype, device=device,
-                                 decoder=decoder, threads=threads)
+                                 decoder=decoder, sampler=sampler, strict=strict, threads=threads)
 
     @property
     def name(self) -> str:
@@ -124,6 +138,11 @@ class Model:
     def description(self) -> str:
         """One readable line: sizes, type, device."""
         return self._core.description
+
+    @property
+    def assumptions(self) -> list[str]:
+        """What its files do not tell: what was assumed, and how to say otherwise."""
+        return self._core.assumptions
 
     @property
     def networks(self) -> list[_core.Network]:
@@ -140,19 +159,21 @@ class Model:
                  fps: float | None = None, image: numpy.ndarray | str | os.PathLike | None = None,
                  profiling: Profiling | None = None,
                  **options: bool | float | str | Sequence[float] | None) -> Generation:
-        """A video of `prompts`, which apply in turn, one per segment.
+        """A video of `prompts`, which apply in turn, one per segment. A string is a line of prompts with ';' between them
+        (\\; is a semicolon in a prompt, as is one in quotes); a sequence is taken as it is.
 
         `segments`: default one for each prompt; 0 continues until stop(). `image`: the first frame, uint8 [H, W, 3] or
         a file. `options`: of the model, such as steps=4 or guidance_scale=5.0; Model.options lists them, and None
-        means the model's default. Computation starts with the first block. Raises InvalidArgument with the field and its
-        allowed values.
+        means the model's default. Computation starts with the first block. What has no effect is a warning, and in
+        Generation.ignored. Raises InvalidArgument with the field and its allowed values.
         """
-        texts = [prompts] if isinstance(prompts, str) else list(prompts)
+        texts = (_core.prompts_of_line(prompts) or [prompts]) if isinstance(prompts, str) else list(prompts)
         if isinstance(image, (str, os.PathLike)):
             image = _core.read_image(os.fspath(image))
-        if segments is None:
-            segments = 1 if video_frames is not None else max(1, len(texts))
         request = _core.Request(
             texts, seed=seed, segments=segments, video_frames=video_frames, width=width, height=height, fps=fps,
             image=None if image is None else numpy.ascontiguousarray(image, dtype=numpy.uint8), **options)
-        return Generation(_core.Generation(self._core, request, profiling.options() if profiling else None), profiling)
+        generation = Generation(_core.Generation(self._core, request, profiling.options() if profiling else None), profiling)
+        for ignored in generation.ignored:
+            warnings.warn(f"{ignored.field} has no effect: {ignored.reason}", stacklevel=2)
+        return generation

@@ -82,6 +82,10 @@ class Server:
             status, content = error.code, error.read()
         return status, json.loads(content) if content else None
 
+    def resident_bytes(self):
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) << 10
+
     def stop(self):
         self.process.terminate()
         try:

@@ -34,11 +34,11 @@ def decoded(file):
 
 
 def watched(url, session, file):
-    """The pictures so far of a session that goes on: a viewer of its growing MP4 would wait for more."""
+    """The pictures so far of a session: a viewer of a growing MP4 would wait for more."""
     with urllib.request.urlopen(f"{url}/v1/sessions/{session}", timeout=60) as answer:
-        size = json.load(answer)["done"]["bytes"]
+        status = json.load(answer)
     with urllib.request.urlopen(f"{url}/v1/sessions/{session}/video.mp4", timeout=60) as video:
-        file.write_bytes(video.read(size))
+        file.write_bytes(video.read() if status["recording"]["complete"] else video.read(status["done"]["bytes"]))
     return decoded(file)
 
 

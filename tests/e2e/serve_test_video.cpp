@@ -30,7 +30,7 @@ class TestVideo final : public generation::Generator {
     require(format_.width >= kCells * kCell && format_.height >= 4 * kCell, ErrorCode::invalid_argument,
             "the picture must have 640x80 pixels at least");
     format_.fps = request.fps.value_or(16);
-    format_.segments = request.segments;
+    format_.segments = generation::segments_of(request);
     if (says("beep")) format_.audio_hz = kAudioHz;
     per_block_ = says("single") ? 1 : 12;
     format_.blocks_per_segment = format_.blocks_per_later_segment = says("single") ? 84 : 7;

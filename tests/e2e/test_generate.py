@@ -84,7 +84,7 @@ def test_ctrl_c_leaves_a_file_that_plays(tmp_path, stop):
     wait_for(lambda: target.exists() and target.stat().st_size > 3000)
     process.send_signal(stop)
     _, message = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 128 + stop
     assert b"complete frames" in message
     _, frames = probe(target)
     assert len(frames) > 0 and len(frames) % BLOCK == 0
@@ -103,6 +103,15 @@ def test_a_second_ctrl_c_exits_at_once(tmp_path):
     assert process.wait(timeout=60) == 130
 
 
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_a_step_that_takes_long_does_not_hold_ctrl_c_up(tmp_path, stop):
+    target = tmp_path / "out.mp4"
+    process = subprocess.Popen(command("a", "-o", target), stderr=subprocess.PIPE, env={**os.environ, "DRAWING_STEP_MS": "300000"})
+    wait_for(target.exists)
+    process.send_signal(stop)
+    assert process.wait(timeout=60) == 128 + stop
+
+
 def test_frames_cuts_to_the_wanted_length(tmp_path):
     target = tmp_path / "out.mp4"
     assert generate("a", "--frames", 29, "-o", target).returncode == 0
@@ -114,6 +123,34 @@ def test_several_prompts_take_a_segment_each(tmp_path):
     assert generate("a; b", "--prompt", "c", "-o", target).returncode == 0
     frames = numpy.fromfile(target, numpy.uint8).reshape(-1, 64, 64, 3)
     assert len(frames) == 3 * SEGMENT
+
+
+@pytest.mark.parametrize("line, segments", [
+    ("a", 1), ("a; b", 2), (r"a\; b", 1), ("Tom &amp; Jerry", 1), ('a sign says "open; come in"; a dog', 2)])
+def test_semicolons_that_belong_to_a_prompt_do_not_end_it(line, segments):
+    made = generate(line, "-o", "-", "--format", "rgb24", "-q")
+    assert made.returncode == 0 and len(made.stdout) == segments * SEGMENT * FRAME_BYTES
+
+
+def test_what_has_no_effect_is_a_warning_also_of_a_quiet_command(tmp_path):
+    made = generate("a", "--negative_prompt", "blur", "--quality", 5, "-q", "-o", tmp_path / "a.rgb")
+    assert made.returncode == 0
+    assert made.stderr.decode().splitlines() == [
+        "warning: negative_prompt has no effect: a drawing has no guidance",
+        "warning: --quality has no effect: frames are not compressed by H.264 in this format"]
+    assert generate("a", "-q", "-o", tmp_path / "b.rgb").stderr == b""
+
+
+def test_a_video_goes_to_each_of_several_outputs(tmp_path):
+    assert generate("a", "--frames", 15, "-o", tmp_path / "a.mp4", "-o", tmp_path / "b.rgb").returncode == 0
+    assert len(probe(tmp_path / "a.mp4")[1]) == 15
+    assert (tmp_path / "b.rgb").stat().st_size == 15 * FRAME_BYTES
+
+
+def test_all_64_bits_of_a_seed_are_taken(tmp_path):
+    for seed in (0, 2**32, 2**64 - 1):
+        assert generate("a", "--frames", 1, "--seed", seed, "-o", tmp_path / f"{seed}.rgb").returncode == 0
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 3
 
 
 def test_y4m_in_a_pipe_is_what_ffmpeg_reads():
@@ -170,6 +207,13 @@ BAD = {
     "100 kB prompt": (["x" * 100_000], "prompt has 100000 bytes"),
     "unknown flag": (["a", "--colour", "red"], "--colour"),
     "word for a number": (["a", "--seed", "soon"], "seed"),
+    "seed beyond 64 bits": (["a", "--seed", "99999999999999999999999"], "from 0 to 18446744073709551615 (got '99999999999999999999999')"),
+    "seed of 65 bits": (["a", "--seed", str(2**64)], "from 0 to 18446744073709551615"),
+    "negative seed": (["a", "--seed", "-1"], "from 0 to 18446744073709551615"),
+    "prompt behind the last frame": (["a; b", "--frames", "21"], "'b' would never be shown"),
+    "prompt behind the last segment": (["a; b; c", "--segments", "2"], "'c' would never be shown"),
+    "rate beyond all": (["a", "--fps", "241"], "fps must be a number from 1 to 240"),
+    "profile without profiling": (["a", "--profile-format", "json"], "--enable-profiling"),
     "size without a cross": (["a", "--size", "large"], "WIDTHxHEIGHT"),
     "size of the wrong step": (["a", "--size", "65x64"], "width must be a multiple of 16"),
     "size of nothing": (["a", "--size", "x"], "WIDTHxHEIGHT"),

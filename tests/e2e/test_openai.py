@@ -4,6 +4,7 @@ import subprocess
 
 import openai
 import pytest
+from conftest import Server
 from PIL import Image
 
 PROMPT = "a red circle moves right on a blue background"
@@ -67,6 +68,20 @@ def test_a_picture_comes_along_as_a_file(client):
         client.videos.delete(video.id)
     except openai.BadRequestError as refused:  # read, and refused by a model that takes no picture
         assert "image" in str(refused)
+
+
+def test_a_model_serves_under_the_name_that_clients_expect(binary, tmp_path):
+    config = tmp_path / "serve.yaml"
+    config.write_text("alias: [sora-2=rushes-shapes]\n")
+    server = Server(binary, tmp_path / "data", "--talk-model", "none", "--config", str(config))
+    try:
+        client = openai.OpenAI(base_url=server.url + "/v1", api_key="none", max_retries=0)
+        assert [model.id for model in client.models.list()] == ["rushes-shapes", "sora-2"]
+        video = client.videos.create_and_poll(prompt=PROMPT, model="sora-2", seconds="1", extra_body={"seed": -1})
+        assert (video.status, video.model) == ("completed", "rushes-shapes")
+        assert isinstance(video.seed, int) and video.ignored == []
+    finally:
+        server.stop()
 
 
 def test_the_model_list_is_the_librarys(client):

@@ -27,7 +27,7 @@ def test_a_profile_counts_every_step_block_and_segment(binary, tmp_path):
     assert report["session_info"]["duration"] >= report["block_analysis"]["total_computation_time_ms"] / 1000 * 0.99
     (page,) = (tmp_path / "profile").glob("*.html")
     assert page.read_text().count("<svg") >= 5 and "http" not in page.read_text().replace("http-equiv", "")
-    (trace,) = (tmp_path / "profile").glob("trace_*.json")
+    (trace,) = (tmp_path / "profile").glob("traces/trace_*.json")
     assert {event["ph"] for event in json.loads(trace.read_text())["traceEvents"]} == {"M", "X", "C"}
 
 

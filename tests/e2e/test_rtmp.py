@@ -8,6 +8,7 @@ import urllib.error
 import numpy
 import pytest
 from nginx import free_port, start_nginx
+from python_package import python
 from video_server import video_server
 from waiting import wait_for
 
@@ -63,13 +64,31 @@ def server(tmp_path_factory):
 
 def packets(path):
     """Digest, time and key flag of each picture, as ffprobe sees them after a conversion to the same byte stream."""
-    out = subprocess.run(["ffprobe", "-v", "error", "-show_entries", "packet=pts_time,flags", "-of", "json", path], capture_output=True, check=True)
+    out = subprocess.run(["ffprobe", "-v", "error", "-select_streams", "v", "-show_entries", "packet=pts_time,flags", "-of", "json", path], capture_output=True, check=True)
     return [(float(p["pts_time"]), "K" in p["flags"]) for p in json.loads(out.stdout)["packets"]]
 
 
 def pictures(path):
     raw = subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-f", "rawvideo", "-pix_fmt", "gray", "-"], capture_output=True, check=True).stdout
     return numpy.frombuffer(raw, numpy.uint8).reshape(-1, 352, 640)
+
+
+def tracks(path):
+    out = subprocess.run(["ffprobe", "-v", "error", "-show_entries", "stream=codec_type,codec_name", "-of", "json", path], capture_output=True, check=True)
+    return [(s["codec_type"], s["codec_name"]) for s in json.loads(out.stdout)["streams"]]
+
+
+def sound(path):
+    """Samples at 16 kHz from the time of the first picture on, silence where there is none."""
+    raw = subprocess.run(["ffmpeg", "-v", "error", "-i", path, "-map", "0:a:0", "-af", "aresample=async=1:first_pts=0", "-ac", "1", "-ar", "16000",
+                          "-f", "f32le", "-"], capture_output=True, check=True).stdout
+    return numpy.frombuffer(raw, numpy.float32)
+
+
+def gaps(path):
+    """The times between packets of sound."""
+    out = subprocess.run(["ffprobe", "-v", "error", "-select_streams", "a", "-show_entries", "packet=pts_time", "-of", "json", path], capture_output=True, check=True)
+    return numpy.diff([float(p["pts_time"]) for p in json.loads(out.stdout)["packets"]])
 
 
 def numbers(path):
@@ -94,6 +113,8 @@ def test_nginx_records_exactly_what_was_sent(server, nginx, tmp_path):
         subprocess.run(["curl", "-sf", f"{server.url}/v1/sessions/{session}/recording.mp4"], check=True, stdout=file)
     (recorded,) = nginx.recorded()
     sent, received = packets(mp4), packets(recorded)
+    assert tracks(recorded) == [("video", "h264"), ("audio", "aac")], "sites refuse a stream without sound"
+    assert abs(sound(recorded)).max() == 0 and gaps(recorded).max() < 0.03
     assert [key for _, key in received] == [key for _, key in sent]
     assert max(abs(a[0] - received[0][0] - b[0]) for a, b in zip(received, sent)) < 0.002  # RTMP counts milliseconds
     assert (pictures(recorded) == pictures(mp4)).all()
@@ -140,6 +161,14 @@ def test_a_push_can_be_stopped_and_is_listed(server, nginx):
     server.request("DELETE", f"/v1/sessions/{session}")
 
 
+def test_pictures_go_alone_where_no_silence_is_wanted(server, nginx):
+    session = server.create("blue asap", segments=1)
+    push = server.request("POST", f"/v1/sessions/{session}/rtmp", {"url": nginx.url("mute"), "pacing": "asap", "from": "start", "silent_audio": False})
+    wait_for(lambda: state(server, push)["state"] == "finished")
+    wait_for(lambda: nginx.recorded() and len(packets(nginx.recorded()[0])) == 84)
+    assert tracks(nginx.recorded()[0]) == [("video", "h264")]
+
+
 @pytest.mark.parametrize("body, words", [
     ({}, "url is missing"),
     ({"url": "http://127.0.0.1/live/x"}, "rtmp://host"),
@@ -147,6 +176,7 @@ def test_a_push_can_be_stopped_and_is_listed(server, nginx):
     ({"url": "rtmp://example.org/live/x"}, "--allow-push"),
     ({"url": "rtmp://127.0.0.1/live/x", "pacing": "fast"}, "pacing must be"),
     ({"url": "rtmp://127.0.0.1/live/x", "speed": 1}, "speed"),
+    ({"url": "rtmp://127.0.0.1/live/x", "silent_audio": "no"}, "silent_audio must be true or false"),
 ])
 def test_bad_requests_are_refused_with_a_reason(server, body, words):
     session = server.create("red asap", segments=1)
@@ -165,6 +195,61 @@ def test_generate_streams_to_an_rtmp_server_in_real_time(nginx):
     assert time.monotonic() - begin >= 5
     assert "live/..." in run.stderr and "secret" not in run.stderr
     assert len(packets(nginx.recorded()[0])) == 84
+    assert ("audio", "aac") in tracks(nginx.recorded()[0])
     nginx.kill()
     run = subprocess.run([PROGRAM, "generate", "--model", "drawing", "a", "-o", nginx.url("secret")], capture_output=True, text=True, timeout=180)
     assert run.returncode == 1 and "refused" in run.stderr and "secret" not in run.stderr
+
+
+EXAMPLES = pathlib.Path(__file__).parents[2] / "models" / "shipped-talk" / "examples"
+
+
+def offset(reference, heard):
+    """Seconds by which `heard` comes later."""
+    size = 1 << (len(reference) + len(heard)).bit_length()
+    match = numpy.fft.irfft(numpy.fft.rfft(heard, size) * numpy.conj(numpy.fft.rfft(reference, size)), size)
+    at = int(numpy.argmax(match))
+    return (at if at < size // 2 else at - size) / 16000
+
+
+def test_a_talking_head_is_heard_in_time(binary, nginx, tmp_path):
+    arguments = [binary, "talk", "--quiet", "--image", EXAMPLES / "ada.png", "--audio", EXAMPLES / "speech.wav", "-o"]
+    run = subprocess.run([*arguments, nginx.url("talk")], capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stderr
+    subprocess.run([*arguments, tmp_path / "talk.mp4"], check=True, timeout=300)
+    (recorded,) = nginx.recorded()
+    assert tracks(recorded) == [("video", "h264"), ("audio", "aac")]
+    assert len(packets(recorded)) == len(packets(tmp_path / "talk.mp4"))
+    assert gaps(recorded).max() < 0.1
+    assert abs(offset(sound(tmp_path / "talk.mp4"), sound(recorded))) < 0.005
+
+
+def test_nothing_is_published_before_there_is_a_picture(nginx, tmp_path):
+    script = tmp_path / "push.py"
+    script.write_text(f"""
+import numpy, rushes
+from rushes.inferix.core.media import create_streaming_backend
+backend = create_streaming_backend("rtmp")
+assert backend.connect(832, 480, fps=16, rtmp_url={nginx.url("late")!r})
+for _ in range(3):
+    assert backend.stream_batch(numpy.zeros((8, 96, 128, 3), numpy.uint8))
+backend.disconnect()
+""")
+    run = python(script)
+    assert run.wait(120) == 0, run.stdout.read()
+    (recorded,) = nginx.recorded()
+    assert len(packets(recorded)) == 24
+
+
+def test_the_prompts_of_a_stream_take_turns_and_its_folder_gets_the_video(binary, nginx, tmp_path):
+    """`rushes stream --rtmp_url`, as Inferix's scripts are called."""
+    config = tmp_path / "config.yaml"
+    config.write_text("timestep_shift: 5.0\n")
+    folder = tmp_path / "out"
+    subprocess.run([binary, "stream", "--config_path", config, "--checkpoint_path", tmp_path / "none.pt", "--shipped-model",
+                    "--prompt", "a red circle; a green star", "--streaming_backend", "rtmp", "--rtmp_url", nginx.url("turns"),
+                    "--segment_length", "3", "--overlap_frames", "0", "--output_folder", folder], check=True, timeout=300)
+    (file,) = folder.iterdir()
+    assert file.name == "progressive_streaming.mp4"
+    wait_for(lambda: len(nginx.recorded()) == 1 and len(packets(nginx.recorded()[0])) == 18)
+    assert len(packets(file)) == 18  # two segments of three latent frames

@@ -292,6 +292,33 @@ def test_a_wrong_input_leaves_the_running_session_alone(server, family):
     wait_for(lambda: status(server, session)["done"]["blocks"] > before)
 
 
+# ---- large sessions -----------------------------------------------------------------------------------------------------
+
+LARGE = "1280x720"  # its first block takes minutes
+
+
+def test_a_small_session_goes_on_beside_large_ones_and_their_memory_comes_back(one_lane):
+    server = one_lane
+    wait_for_end(server, create(server)["id"])
+    before = server.resident_bytes()
+    large = [create(server, size=LARGE, segments=0)["id"] for _ in range(2)]
+    wait_for(lambda: status(server, large[0])["state"] == "running")
+    assert wait_for_end(server, create(server, segments=2)["id"]) == "finished"
+    for session in large:
+        assert status(server, session)["done"]["blocks"] == 0, "they are still at it"
+        server.request("DELETE", f"/v1/sessions/{session}")
+    assert wait_for_end(server, create(server)["id"]) == "finished"
+    wait_for(lambda: server.resident_bytes() < before + (300 << 20))
+
+
+def test_the_end_of_the_server_does_not_wait_for_a_long_block(binary, tmp_path):
+    server = Server(binary, tmp_path, "--drain-timeout", "1")
+    session = create(server, size="1920x1088", segments=0)["id"]
+    wait_for(lambda: status(server, session)["state"] == "running")
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(60) == 0
+
+
 # ---- the process ------------------------------------------------------------------------------------------------------
 
 

@@ -35,6 +35,12 @@ def test_streaming_calls_back_with_each_block(pipeline):
     assert numpy.array_equal((video[0] * 255).round().astype(numpy.uint8), numpy.concatenate(batches))
 
 
+def test_prompts_beyond_the_segments_are_a_warning(pipeline):
+    with pytest.warns(UserWarning, match="the last 1 are never shown"):
+        video = pipeline.run_streaming_generation([PROMPT, "a green star"], segment_length=3, overlap_frames=0)
+    assert video.shape[1] == 9
+
+
 def test_samples_have_seeds_of_their_own(pipeline):
     batches = []
     video = pipeline.run_streaming_generation([PROMPT], batches.append, segment_length=3, overlap_frames=0, num_samples=2,

@@ -1,9 +1,11 @@
 """The native interface: blocks, prompts, stop, fork, async, files, profiles."""
 import asyncio
 import json
+import signal
 import subprocess
 import sys
 import threading
+import time
 
 import numpy
 import pytest
@@ -43,6 +45,37 @@ def test_the_same_seed_gives_the_same_video(model):
     assert not numpy.array_equal(video(1), video(2))
 
 
+def test_all_64_bits_of_a_seed_count_and_others_are_refused(model):
+    def video(seed):
+        return model.generate(PROMPT, segment_length=3, seed=seed).next().frames.tobytes()
+
+    assert len({video(seed) for seed in (0, 2**32, 2**64 - 1)}) == 3
+    for seed in (-1, 2**64, 10**23):
+        with pytest.raises(rushes.InvalidArgument, match="an integer from 0 to 18446744073709551615"):
+            model.generate(PROMPT, seed=seed)
+
+
+def test_what_has_no_effect_is_a_warning_and_is_told(model):
+    with pytest.warns(UserWarning, match="guidance_scale has no effect: the solver few_step works without guidance"):
+        generation = model.generate(PROMPT, segment_length=3, guidance_scale=9.0)
+    (ignored,) = generation.ignored
+    assert ignored.field == "guidance_scale" and "few_step" in ignored.reason and "guidance_scale" in repr(ignored)
+    with pytest.warns(UserWarning, match="prompt has no effect: the text encoder reads"):
+        model.generate(" ".join(["a red circle"] * 100), segment_length=3)
+    assert model.generate(PROMPT, segment_length=3).ignored == []
+
+
+@pytest.mark.parametrize("prompts, taken", [
+    ("a red circle; a green star", ["a red circle", "a green star"]),
+    (r"a red circle\; a green star", ["a red circle; a green star"]),
+    ("Tom &amp; Jerry", ["Tom &amp; Jerry"]),
+    (["a; b"], ["a; b"]),
+])
+def test_a_string_is_a_line_of_prompts_and_a_list_is_taken_as_it_is(model, prompts, taken):
+    generation = model.generate(prompts, segment_length=3, overlap=0)
+    assert [block.prompt for block in generation] == taken
+
+
 def test_prompts_take_turns_and_can_be_switched(model):
     generation = model.generate(["a red circle", "a green star"], segment_length=3, overlap=0, segments=3)
     assert generation.format.segments == 3
@@ -51,6 +84,17 @@ def test_prompts_take_turns_and_can_be_switched(model):
     prompts.append(generation.next().prompt)
     assert prompts == ["a red circle", "a green star", "a white ring"]
     assert generation.next() is None
+
+
+def test_ctrl_c_ends_a_step_of_minutes(model):
+    generation = model.generate(PROMPT, width=1280, height=720)
+    timer = threading.Timer(1, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    begin = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        generation.next()
+    assert time.monotonic() - begin < 30
+    timer.join()
 
 
 def test_stop_ends_an_endless_video(model):
@@ -114,6 +158,7 @@ def test_an_image_is_the_first_frame(model):
     ({"prompts": PROMPT, "segment_length": 4}, "segment_length"),
     ({"prompts": PROMPT, "width": 100}, "width"),
     ({"prompts": PROMPT, "solver": "magic"}, "few_step"),
+    ({"prompts": ["a", "b"], "segments": 1}, "'b' would never be shown"),
 ])
 def test_bad_requests_say_what_is_allowed(model, arguments, words):
     with pytest.raises(rushes.InvalidArgument, match=words) as caught:

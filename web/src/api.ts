@@ -1,6 +1,6 @@
 // The server's JSON, turned into the page's values once. Nothing else in the page knows how it is spelled.
 import { dataUrl } from "./files";
-import { type Session, type SessionEvent, type SessionState, type VideoFormat, hasEnded } from "./state";
+import { type QueuePlace, type Session, type SessionEvent, type SessionState, type VideoFormat, hasEnded, promptLine } from "./state";
 
 export interface GenerationRequest {
   prompt: string;
@@ -47,10 +47,13 @@ interface WireFormat {
   video_frames: number | null;
   mime_type: string;
 }
+interface WireQueue { position: number; wait_s: number | null }
 interface WireSession {
-  id: string; state: SessionState; prompt: string; prompts: string[]; seed: number; format: WireFormat;
+  id: string; model: string; state: SessionState; prompt: string; prompts: string[]; seed: number; format: WireFormat;
+  ignored: { field: string; reason: string }[];
   max_lead_s: number | null; origin: { kind: "fork" | "remix"; session: string } | null;
   error?: { message: string } | null;
+  queue: WireQueue | null;
   /** null: it takes no speech. */
   speech: object | null;
 }
@@ -60,6 +63,7 @@ type WireEvent = { sequence: number; at_s: number } & (
       times_ms: { text: number; denoise: number; decode: number } }
   | { type: "prompt_applied"; segment: number; block: number; prompt: string }
   | { type: "utterance_ended" }
+  | ({ type: "queue" } & WireQueue)
   | { type: "text_chunk"; text: string; last: boolean }
   | { type: "state"; state: SessionState; reason?: string; error?: { message: string } | null }
 );
@@ -79,9 +83,11 @@ const toFormat = (f: WireFormat): VideoFormat => ({
   blocksPerLaterSegment: f.blocks_per_later_segment, videoFrames: f.video_frames ?? null,
 });
 
+const toQueue = (q: WireQueue): QueuePlace => ({ position: q.position, waitSeconds: q.wait_s });
+
 const toSession = (s: WireSession): Session => ({
-  id: s.id, state: s.state, reason: s.error?.message ?? "", format: toFormat(s.format), mimeType: s.format.mime_type,
-  prompt: s.prompt || (s.prompts[0] ?? ""), firstPrompt: s.prompts.join("; "), seed: s.seed, forkedFrom: s.origin?.kind === "fork" ? s.origin.session : null, realTime: s.max_lead_s !== null,
+  id: s.id, model: s.model, state: s.state, queue: s.queue && toQueue(s.queue), reason: s.error?.message ?? "", format: toFormat(s.format), mimeType: s.format.mime_type,
+  prompt: s.prompt || (s.prompts[0] ?? ""), firstPrompt: promptLine(s.prompts), seed: Number.isSafeInteger(s.seed) ? s.seed : null, ignored: s.ignored, forkedFrom: s.origin?.kind === "fork" ? s.origin.session : null, realTime: s.max_lead_s !== null,
   pendingPrompt: null, text: "", blocks: [], lastSequence: -1, firstFrameShownMs: null,
 });
 
@@ -96,6 +102,7 @@ export const toEvent = (e: WireEvent): SessionEvent | null => {
         prompt: e.prompt, workSeconds: (e.times_ms.text + e.times_ms.denoise + e.times_ms.decode) / 1000,
       };
     case "prompt_applied": return { ...when, type: e.type, segment: e.segment, block: e.block, prompt: e.prompt };
+    case "queue": return { ...when, type: e.type, place: toQueue(e) };
     case "utterance_ended": return { ...when, type: e.type };
     case "text_chunk": return { ...when, type: e.type, text: e.text };
     case "state": return { ...when, type: e.type, state: e.state, reason: e.error?.message ?? e.reason ?? "" };

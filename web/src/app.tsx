@@ -86,6 +86,7 @@ export function App() {
             <SessionCard
               key={session.id}
               session={session}
+              loops={models?.find((model) => model.name === session.model)?.options.has("loop") ?? false}
               onEvent={(event) => dispatch({ type: "event", id: session.id, event })}
               onFirstFrame={() => {
                 const clicked = clickedAt.current.get(session.id);
@@ -106,7 +107,7 @@ export function App() {
               onPace={(realTime) =>
                 void api.setPacing(session.id, realTime ? "realtime" : "asap").then(() => dispatch({ type: "paced", id: session.id, realTime }), report)}
               onReuse={() => {
-                setDraft({ prompt: session.firstPrompt, seed: String(session.seed) });
+                setDraft({ prompt: session.firstPrompt, seed: session.seed === null ? "" : String(session.seed) });
                 window.scrollTo({ top: 0, behavior: "smooth" });
               }}
               onRemove={() => void api.remove(session.id).then(() => dispatch({ type: "removed", id: session.id }), report)}

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import {
   type Action, type Session, type SessionEvent, MAX_BLOCKS, MAX_TEXT, blocksUpTo, fill, firstBlockSeconds, generatedFrames, modelFps,
-  initialState, promptAt, promptIndex, reduce, timeline,
+  initialState, promptAt, promptIndex, promptLine, reduce, timeline,
 } from "./state";
 
 const session = (id: string, changes: Partial<Session> = {}): Session => ({
-  id, state: "queued", reason: "", mimeType: "", prompt: "a red circle", firstPrompt: "a red circle", seed: 7, forkedFrom: null, realTime: false, pendingPrompt: null, text: "", blocks: [], lastSequence: -1,
+  id, model: "t2v", state: "queued", queue: null, reason: "", mimeType: "", prompt: "a red circle", firstPrompt: "a red circle", seed: 7, ignored: [], forkedFrom: null, realTime: false, pendingPrompt: null, text: "", blocks: [], lastSequence: -1,
   firstFrameShownMs: null,
   format: { width: 128, height: 128, fps: 16, segments: 2, blocksPerSegment: 3, blocksPerLaterSegment: 2, videoFrames: 57 },
   ...changes,
@@ -24,6 +24,14 @@ const after = (bodies: Body[], start = session("s")): Session => {
 
 const frames = (segment: number, block: number, firstVideoFrame: number, videoFrames: number, at: number, prompt = "a red circle"): Body =>
   ({ type: "frame_block", segment, block, firstVideoFrame, videoFrames, at, prompt, workSeconds: 0.3 });
+
+describe("prompts", () => {
+  it("are typed again with the semicolons of a prompt escaped", () => {
+    expect(promptLine(["a red circle", "a blue square"])).toBe("a red circle; a blue square");
+    expect(promptLine(["Tom &amp; Jerry"])).toBe("Tom &amp\\; Jerry");
+    expect(promptLine(["a\\; b"])).toBe("a\\\\\\; b");
+  });
+});
 
 describe("events", () => {
   it("fill a block step by step and complete it with its frames", () => {
@@ -65,6 +73,12 @@ describe("events", () => {
     state = reduce(state, { type: "event", id: "b", event: { sequence: 0, at: 0, type: "state", state: "running", reason: "" } });
     expect(state.sessions.map((s) => [s.id, s.state])).toEqual([["b", "running"], ["a", "queued"]]);
     expect(state.sessions[1]).toBe(other);
+  });
+
+  it("tell where a session stands in the queue, until its turn comes", () => {
+    const place = { position: 2, waitSeconds: null };
+    expect(after([{ type: "queue", place }]).queue).toEqual(place);
+    expect(after([{ type: "queue", place }, { type: "state", state: "running", reason: "" }]).queue).toBeNull();
   });
 
   it("that say nothing of the video only count", () => {

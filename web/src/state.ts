@@ -6,6 +6,10 @@ export type SessionState =
 export const hasEnded = (state: SessionState): boolean =>
   state === "finished" || state === "stopped" || state === "failed";
 
+/** As they are typed: between semicolons, those of a prompt escaped. */
+export const promptLine = (prompts: string[]): string =>
+  prompts.map((prompt) => prompt.replace(/(\\*);/g, "$1$1\\;")).join("; ");
+
 export interface VideoFormat {
   width: number;
   height: number;
@@ -36,9 +40,21 @@ export interface Block {
   workSeconds: number;
 }
 
+/** Where a session stands that waits for others to end. */
+export interface QueuePlace {
+  /** 1: it is next. */
+  position: number;
+  /** null: nobody can tell. */
+  waitSeconds: number | null;
+}
+
 export interface Session {
   id: string;
+  /** Its name on the server. */
+  model: string;
   state: SessionState;
+  /** null: it waits for nobody. */
+  queue: QueuePlace | null;
   /** Why it failed or by whom it was stopped. */
   reason: string;
   format: VideoFormat;
@@ -47,7 +63,10 @@ export interface Session {
   prompt: string;
   /** What the session began with, as it would be typed again. */
   firstPrompt: string;
-  seed: number;
+  /** null: a number that JavaScript does not hold. */
+  seed: number | null;
+  /** What of the request was taken and has no effect. */
+  ignored: { field: string; reason: string }[];
   /** The session from which this one went on; its video begins with what that one had made. */
   forkedFrom: string | null;
   /** Made as fast as it is watched; else as fast as the model goes. */
@@ -77,6 +96,7 @@ export type SessionEvent = { sequence: number; at: number } & (
   | { type: "frame_block"; segment: number; block: number; firstVideoFrame: number; videoFrames: number; prompt: string; workSeconds: number }
   | { type: "prompt_applied"; segment: number; block: number; prompt: string }
   | { type: "utterance_ended" }
+  | { type: "queue"; place: QueuePlace }
   | { type: "text_chunk"; text: string }
   | { type: "state"; state: SessionState; reason: string }
 );
@@ -154,6 +174,8 @@ function takeEvent(session: Session, event: SessionEvent): Session {
         pendingPrompt: seen.pendingPrompt === event.prompt ? null : seen.pendingPrompt,
         blocks: withBlock(seen, event, (b) => ({ ...b, prompt: event.prompt })),
       };
+    case "queue":
+      return { ...seen, queue: event.place };
     case "utterance_ended":
       return seen;
     case "text_chunk":
@@ -162,6 +184,7 @@ function takeEvent(session: Session, event: SessionEvent): Session {
       return {
         ...seen,
         state: event.state,
+        queue: event.state === "queued" ? seen.queue : null,
         reason: event.reason,
         pendingPrompt: hasEnded(event.state) ? null : seen.pendingPrompt,
       };

@@ -10,7 +10,7 @@
 #include "commands.h"
 #include "model_options.h"
 #include "rushes/base/error.h"
-#include "rushes/tensor/kernels/cpu/flash_attention.h"
+#include "rushes/base/instruction_set.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::app {
@@ -32,15 +32,10 @@ std::string cpu_name() {
   return "unknown CPU";
 }
 
-std::string cpu_instructions() {
-  if (tensor::kernels::has_bf16_products()) return "AVX512-BF16";
-  return __builtin_cpu_supports("avx512f") ? "AVX-512 without bfloat16 products" : "AVX2, no bfloat16 products";
-}
-
 json document(const Options& options, const bench::Report& report) {
   json result;
   result["machine"] = {{"cpu", cpu_name()},
-                       {"instructions", cpu_instructions()},
+                       {"instructions", name(instruction_set())},
                        {"threads", at::get_num_threads()},
                        {"device", report.setup().device.str()},
                        {"float32_gflops", report.peak.float32_gflops},
@@ -95,7 +90,7 @@ void run(Options options) {
     require(file.good(), ErrorCode::invalid_argument, "--json '{}' cannot be written", options.json_path);
   }
   at::manual_seed(1);
-  fmt::print("{} ({}), {} threads; device {}, {}\n", cpu_name(), cpu_instructions(), at::get_num_threads(),
+  fmt::print("{} ({}), {} threads; device {}, {}\n", cpu_name(), name(instruction_set()), at::get_num_threads(),
              options.setup.device.str(), options.dtype);
   bench::Report report(options.setup);
   report.measure_peak();

@@ -73,7 +73,7 @@ void bench_model(Report& report, const generation::ModelOptions& options) {
   const generation::VideoFormat format = model->plan(request)->format();
   std::vector<Run> runs;
   for (int i = 0; i < (report.setup().quick ? 2 : 4); ++i) {
-    request.seed = i;
+    request.seed = static_cast<uint64_t>(i);
     runs.push_back(generate(*model, request));
   }
   figures.name = model->card().name;

@@ -1,7 +1,10 @@
 #include "rushes/base/error.h"
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
+
+#include "rushes/base/stop_signal.h"
 
 namespace rushes {
 
@@ -28,7 +31,7 @@ int exit_code(ErrorCode code) noexcept {
     case ErrorCode::too_large:
     case ErrorCode::corrupt_data:
     case ErrorCode::unsupported: return 2;
-    case ErrorCode::cancelled: return 130;
+    case ErrorCode::cancelled: return 128 + (base::stop_signal() != 0 ? base::stop_signal() : SIGINT);
     default: return 1;
   }
 }

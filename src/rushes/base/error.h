@@ -25,7 +25,8 @@ enum class ErrorCode {
 /// The enumerator's own spelling, as it stands in JSON and logs.
 std::string_view name(ErrorCode code) noexcept;
 
-/// Exit code of the command line for an error: 2 for what the user can mend in the call, 130 for cancelled, else 1.
+/// Exit code of the command line for an error: 2 for what the user can mend in the call, 128 and the number of the
+/// signal (130 for Ctrl-C) for cancelled, else 1.
 int exit_code(ErrorCode code) noexcept;
 
 class Error : public std::runtime_error {

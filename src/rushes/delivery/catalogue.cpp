@@ -5,11 +5,13 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include <functional>
-#include <future>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <optional>
 #include <thread>
+#include <utility>
 
-#include "rushes/base/channel.h"
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
 
@@ -17,6 +19,10 @@ namespace rushes::delivery {
 namespace fs = std::filesystem;
 namespace {
 
+using Waiting = std::map<std::string, std::optional<CatalogueRow>>;  // by id; without a row it is to be removed
+
+constexpr int kBusyMs = 5000;  // that somebody is waited for who looks into it with another program
+constexpr std::chrono::seconds kRetry{1};
 constexpr int kVersion = 1;  // of the table, kept in the database's user_version
 
 constexpr const char* kCreate =
@@ -36,7 +42,20 @@ struct CloseDatabase {
 };
 using Handle = std::unique_ptr<sqlite3, CloseDatabase>;
 
-/// One SQL statement; bound and read by column.
+/// corrupt_data: the file is of no use; conflict: another program has it locked; unavailable: disk full and the like.
+ErrorCode code_of(int result) {
+  switch (result & 0xff) {
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED: return ErrorCode::conflict;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+    case SQLITE_READONLY:
+    case SQLITE_CANTOPEN: return ErrorCode::corrupt_data;
+    default: return ErrorCode::unavailable;
+  }
+}
+
+/// One SQL statement; bound and read by column. Throws Error with code_of() the result.
 class Statement {
  public:
   Statement(sqlite3* database, const char* sql) : database_(database) {
@@ -74,7 +93,7 @@ class Statement {
 
  private:
   void check(int result) const {
-    require(result == SQLITE_OK, ErrorCode::unavailable, "the catalogue of recordings: {}", sqlite3_errmsg(database_));
+    require(result == SQLITE_OK, code_of(result), "the catalogue of recordings: {}", sqlite3_errmsg(database_));
   }
 
   sqlite3* database_;
@@ -87,29 +106,31 @@ void run(sqlite3* database, const char* sql) {
   while (statement.step()) {}
 }
 
-/// Throws Error(unavailable) for a database that cannot be used.
+/// Throws as Statement.
 Handle open_database(const fs::path& path) {
   sqlite3* opened = nullptr;
   const int result =
       sqlite3_open_v2(path.c_str(), &opened, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
   Handle database(opened);
-  require(result == SQLITE_OK, ErrorCode::unavailable, "the catalogue {} cannot be opened: {}", path.string(),
+  require(result == SQLITE_OK, code_of(result), "the catalogue {} cannot be opened: {}", path.string(),
           sqlite3_errstr(result));
-  sqlite3_busy_timeout(opened, 5000);  // somebody who looks into it with another program
+  sqlite3_busy_timeout(opened, kBusyMs);
   // A commit appends to the log, without waiting for the disk; the database itself is never half written.
   run(opened, "PRAGMA journal_mode=WAL");
   run(opened, "PRAGMA synchronous=NORMAL");
   Statement check(opened, "PRAGMA quick_check(1)");
-  require(check.step() && check.text(0) == "ok", ErrorCode::unavailable, "the catalogue {} is damaged", path.string());
+  require(check.step() && check.text(0) == "ok", ErrorCode::corrupt_data, "the catalogue {} is damaged", path.string());
   return database;
 }
 
-void require_version(sqlite3* database, const fs::path& path) {
+/// False: there is no table yet.
+bool has_version(sqlite3* database, const fs::path& path) {
   Statement version(database, "PRAGMA user_version");
   const int64_t found = version.step() ? version.integer(0) : 0;
   require(found <= kVersion, ErrorCode::invalid_argument,
           "the catalogue {} was written by a newer version of rushes; upgrade rushes or choose another --data-dir",
           path.string());
+  return found == kVersion;
 }
 
 /// Renames a database with what belongs to it, never over what was put aside before. Returns the new name.
@@ -122,20 +143,25 @@ std::string put_aside(const fs::path& path) {
   return aside;
 }
 
-/// As Catalogue's constructor.
-Handle open_catalogue(const fs::path& path) {
+/// As Catalogue's constructor. Of one that exists nothing is written, so that a lock for writing does not matter.
+Handle open_catalogue(const fs::path& path) try {
   Handle database;
   try {
     database = open_database(path);
   } catch (const Error& error) {
+    if (error.code() != ErrorCode::corrupt_data) throw;
     const std::string aside = put_aside(path);
     log::warning("{}; it was renamed to {}, and a new catalogue is built from the recordings", error.what(), aside);
     database = open_database(path);
   }
-  require_version(database.get(), path);
+  const bool is_new = !has_version(database.get(), path);
   run(database.get(), kCreate);
-  run(database.get(), fmt::format("PRAGMA user_version={}", kVersion).c_str());
+  if (is_new) run(database.get(), fmt::format("PRAGMA user_version={}", kVersion).c_str());
   return database;
+} catch (const Error& error) {
+  require(error.code() != ErrorCode::conflict, ErrorCode::unavailable,
+          "another program has locked the catalogue {}; end it, or choose another --data-dir", path.string());
+  throw;
 }
 
 /// A lock that ends with the process, however it ends.
@@ -159,35 +185,74 @@ class DirectoryLock {
 
 }  // namespace
 
+/// What is to be written, and the thread that writes it. Of each session only its newest row waits, so that however
+/// long somebody else has the database locked, it is no more than the sessions.
 struct Catalogue::State {
   explicit State(const fs::path& directory)
       : lock(directory), database(open_catalogue(directory / "catalogue.sqlite")) {}
 
-  void later(std::function<void(sqlite3*)> work) {
-    queue.send([this, work = std::move(work)] {
-      try {
-        work(database.get());
-        failing = false;
-      } catch (const Error& error) {
-        if (!std::exchange(failing, true))
-          log::warning("{}; this session may be missing after a restart", error.what());
+  void later(std::string id, std::optional<CatalogueRow> row) {
+    const std::scoped_lock locked(mutex);
+    waiting.insert_or_assign(std::move(id), std::move(row));
+    changed.notify_all();
+  }
+
+  void write_until(const std::stop_token& stop) {
+    std::unique_lock locked(mutex);
+    while (changed.wait(locked, stop, [this] { return !waiting.empty(); })) {
+      Waiting rows = std::exchange(waiting, {});
+      writing = true;
+      locked.unlock();
+      const bool written = write(rows);
+      locked.lock();
+      writing = false;
+      if (!written) waiting.merge(rows);  // what has come meanwhile is newer
+      failing = !written;
+      changed.notify_all();
+      if (written) continue;
+      if (stop.stop_requested()) return log::warning("{} sessions are not in the catalogue", waiting.size());
+      changed.wait_for(locked, stop, kRetry, [] { return false; });
+    }
+  }
+
+  /// All of it, or nothing.
+  bool write(const Waiting& rows) try {
+    run(database.get(), "BEGIN IMMEDIATE");
+    try {
+      for (const auto& [id, row] : rows) {
+        if (!row) {
+          Statement(database.get(), kRemove).bind(id).step();
+          continue;
+        }
+        Statement put(database.get(), kPut);
+        put.bind(row->id).bind(row->created_ms).bind(row->state).bind(row->prompt).bind(row->width).bind(row->height);
+        put.bind(row->fps).bind(row->video_frames).bind(row->recorded_bytes).bind(row->details).step();
       }
-    });
+      run(database.get(), "COMMIT");
+    } catch (...) {
+      if (!sqlite3_get_autocommit(database.get())) run(database.get(), "ROLLBACK");
+      throw;
+    }
+    if (failing) log::info("the catalogue of recordings is written again");
+    return true;
+  } catch (const std::exception& error) {
+    if (!failing) log::warning("{}; {} sessions are written when this is possible again", error.what(), rows.size());
+    return false;
   }
 
   DirectoryLock lock;
   Handle database;
-  bool failing = false;  // the writer's
-  base::Channel<std::function<void()>> queue{256};
-  std::jthread writer{[this] {
-    while (const auto work = queue.receive()) (*work)();
-  }};
+  std::mutex mutex;
+  std::condition_variable_any changed;
+  Waiting waiting;
+  bool writing = false, failing = false;
+  std::jthread writer{[this](const std::stop_token& stop) { write_until(stop); }};
 };
 
 Catalogue::Catalogue(const fs::path& directory) : state_(std::make_unique<State>(directory)) {}
 
 Catalogue::~Catalogue() {
-  state_->queue.close();
+  state_->writer.request_stop();
   state_->writer.join();
 }
 
@@ -212,21 +277,20 @@ std::vector<CatalogueRow> Catalogue::rows() const {
 }
 
 void Catalogue::put(CatalogueRow row) {
-  state_->later([row = std::move(row)](sqlite3* database) {
-    Statement put(database, kPut);
-    put.bind(row.id).bind(row.created_ms).bind(row.state).bind(row.prompt).bind(row.width).bind(row.height);
-    put.bind(row.fps).bind(row.video_frames).bind(row.recorded_bytes).bind(row.details).step();
-  });
+  std::string id = row.id;
+  state_->later(std::move(id), std::move(row));
 }
 
-void Catalogue::remove(std::string id) {
-  state_->later([id = std::move(id)](sqlite3* database) { Statement(database, kRemove).bind(id).step(); });
-}
+void Catalogue::remove(std::string id) { state_->later(std::move(id), std::nullopt); }
 
 void Catalogue::flush() {
-  std::promise<void> done;
-  state_->later([&](sqlite3*) { done.set_value(); });
-  done.get_future().wait();
+  std::unique_lock lock(state_->mutex);
+  state_->changed.wait(lock, [this] { return state_->waiting.empty() && !state_->writing; });
+}
+
+std::size_t Catalogue::waiting() const {
+  const std::scoped_lock lock(state_->mutex);
+  return state_->waiting.size();
 }
 
 }  // namespace rushes::delivery

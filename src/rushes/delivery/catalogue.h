@@ -29,18 +29,21 @@ class Catalogue {
   /// database that is damaged is put aside as catalogue.sqlite.damaged. Throws Error(unavailable) if another process
   /// has the directory, Error(invalid_argument) if a newer version wrote the database.
   explicit Catalogue(const std::filesystem::path& directory);
-  /// Waits until all is written.
+  /// Waits until all is written, or has failed once more.
   ~Catalogue();
   Catalogue(const Catalogue&) = delete;
   Catalogue& operator=(const Catalogue&) = delete;
 
   /// What the process before has left, the oldest first. Before the first put() or remove().
   std::vector<CatalogueRow> rows() const;
-  /// Adds a row or replaces the one of its id. Returns at once; what cannot be written is reported in the log.
+  /// Adds a row or replaces the one of its id. Returns at once, also while another program has the database locked;
+  /// what cannot be written is reported in the log and tried again.
   void put(CatalogueRow row);
   void remove(std::string id);
   /// Waits until what was put so far is written.
   void flush();
+  /// Sessions whose newest rows are not yet written.
+  std::size_t waiting() const;
 
  private:
   struct State;

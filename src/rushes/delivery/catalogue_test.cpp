@@ -1,6 +1,7 @@
 #include "rushes/delivery/catalogue.h"
 
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
 #include <cstdlib>
 #include <fstream>
@@ -87,6 +88,62 @@ TEST_F(CatalogueTest, puts_nothing_over_what_was_put_aside_before) {
   const auto first_byte = [&](const char* name) { return std::ifstream(path_ / name).get(); };
   EXPECT_EQ(first_byte("catalogue.sqlite.damaged"), 'x');
   EXPECT_EQ(first_byte("catalogue.sqlite.damaged.2"), 'y');
+}
+
+/// Another program that has the database locked while this lives.
+class OtherProgram {
+ public:
+  OtherProgram(const fs::path& path, const char* lock) {
+    EXPECT_EQ(sqlite3_open(path.c_str(), &database_), SQLITE_OK);
+    EXPECT_EQ(sqlite3_exec(database_, lock, nullptr, nullptr, nullptr), SQLITE_OK);
+  }
+  ~OtherProgram() { sqlite3_close(database_); }
+  OtherProgram(const OtherProgram&) = delete;
+  OtherProgram& operator=(const OtherProgram&) = delete;
+
+ private:
+  sqlite3* database_ = nullptr;
+};
+
+TEST_F(CatalogueTest, keeps_the_newest_row_of_each_session_while_another_program_has_the_database_locked) {
+  Catalogue catalogue(path_);
+  catalogue.put(row("gone", 1));
+  catalogue.flush();
+  {
+    const OtherProgram other(path_ / "catalogue.sqlite", "BEGIN IMMEDIATE");
+    catalogue.remove("gone");
+    for (int64_t i = 0; i < 100'000; ++i) {
+      CatalogueRow newer = row("kept", 2);
+      newer.video_frames = i;
+      catalogue.put(newer);
+    }
+    EXPECT_LE(catalogue.waiting(), 2u);
+  }
+  catalogue.flush();
+  CatalogueRow newest = row("kept", 2);
+  newest.video_frames = 99'999;
+  EXPECT_EQ(catalogue.rows(), std::vector<CatalogueRow>{newest});
+}
+
+TEST_F(CatalogueTest, is_opened_while_another_program_has_it_locked_for_writing) {
+  { Catalogue(path_).put(row("a", 1)); }
+  const OtherProgram other(path_ / "catalogue.sqlite", "BEGIN IMMEDIATE");
+  EXPECT_EQ(Catalogue(path_).rows(), std::vector<CatalogueRow>{row("a", 1)});
+}
+
+TEST_F(CatalogueTest, does_not_take_one_that_is_locked_for_a_damaged_one) {
+  { Catalogue(path_).put(row("a", 1)); }
+  {
+    const OtherProgram other(path_ / "catalogue.sqlite", "PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE");
+    try {
+      Catalogue second(path_);
+      ADD_FAILURE();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::unavailable);
+      EXPECT_NE(std::string(error.what()).find("another program"), std::string::npos);
+    }
+  }
+  EXPECT_EQ(Catalogue(path_).rows(), std::vector<CatalogueRow>{row("a", 1)});
 }
 
 }  // namespace

@@ -60,7 +60,7 @@ EncodedStream::EncodedStream(std::shared_ptr<generation::Session> session, const
                              EncodedStreamOptions options)
     : session_(std::move(session)),
       options_(std::move(options)),
-      recording_(std::make_unique<Recording>(options_.recording, file.complete_bytes())),
+      recording_(std::make_unique<Recording>(options_.recording, file.index)),
       track_(file.track),
       audio_track_(file.audio),
       init_segment_(std::make_shared<const media::Bytes>(file.init_segment)),
@@ -73,8 +73,8 @@ EncodedStream::EncodedStream(std::shared_ptr<generation::Session> session, const
   for (const media::RecordedFragment& fragment : file.fragments) {
     const auto since =
         std::chrono::duration_cast<std::chrono::system_clock::duration>(fragment.pts + fragment.duration);
-    records_.push_back({.times = {fragment.pts, fragment.duration, fragment.size, session_->created() + since},
-                        .offset = fragment.offset});
+    records_.push_back({.times = {fragment.pts, fragment.duration, fragment.size(), session_->created() + since},
+                        .place = fragment.place});
   }
   status_.bytes = status_.recorded_bytes = file.complete_bytes();
   status_.recording_complete = true;
@@ -94,7 +94,6 @@ void EncodedStream::run(std::stop_token stop) {
     auto pictures = encoder_->flush();
     auto audio = audio_encoder_ ? audio_encoder_->flush() : std::vector<media::AccessUnit>();
     if (!pictures.empty() || !audio.empty()) append(make_gop(std::move(pictures), std::move(audio)));
-    if (recording_) recording_->sync();
   } catch (...) {
     session_->fail(generation::current_failure());
   }
@@ -192,10 +191,15 @@ bool EncodedStream::record(const media::Bytes& bytes) {
 void EncodedStream::append(GopPtr gop) {
   const auto size = static_cast<int64_t>(gop->fragment->size());
   const bool recorded = record(*gop->fragment);
+  const media::Bytes& bytes = *gop->fragment;
+  // The moof box comes first and tells its size, then the head of the mdat box.
+  const int64_t head = int64_t{bytes[0]} << 24 | int64_t{bytes[1]} << 16 | int64_t{bytes[2]} << 8 | bytes[3];
   {
     const std::scoped_lock lock(mutex_);
-    records_.push_back({.times = {gop->begin, gop->duration, size, std::chrono::system_clock::now()},
-                        .offset = recorded ? status_.recorded_bytes - size : -1});
+    records_.push_back({.times = {gop->begin, gop->duration, size, std::chrono::system_clock::now()}});
+    if (const int64_t begin = status_.recorded_bytes - size; recorded)
+      records_.back().place = media::FragmentPlace{
+          .head = begin, .head_bytes = head, .data = begin + head + 8, .data_bytes = size - head - 8};
     status_.bytes += size;
   }
   end_ = gop->end();
@@ -203,7 +207,35 @@ void EncodedStream::append(GopPtr gop) {
   ring_.push(std::move(gop), memory, Ring::Entry::yes, recorded ? Ring::Recallable::yes : Ring::Recallable::no);
 }
 
+/// The recording gets its length and its index. It is complete before and after: what goes wrong here costs only these.
+void EncodedStream::finish_recording() {
+  try {
+    std::vector<media::FragmentPlace> places;
+    for (const Record& record : records_)  // no more are added
+      if (record.place) places.push_back(*record.place);
+    if (places.empty() || recording_->removed()) return;
+    const media::PlainMp4File finished = recording_->write_finished(*init_segment_, places);
+    {
+      const std::scoped_lock lock(mutex_);
+      if (!recording_->take_finished(finished)) return;
+      status_.recorded_bytes = finished.bytes;
+      auto place = finished.places.begin();
+      for (Record& record : records_)
+        if (record.place) record.place = *place++;
+    }
+    media::sync_directory_of(recording_->path());
+  } catch (const std::exception& error) {
+    if (!recording_->removed())
+      log::warning("session {}: the recording stays in fragments: {}", session_->id().text(), error.what());
+  }
+}
+
 void EncodedStream::end() {
+  if (recording_) {
+    recording_->close();
+    finish_recording();
+    recording_->rest();
+  }
   {
     const std::scoped_lock lock(mutex_);
     status_.recording_complete = recording_ && status_.recording_failure.empty();
@@ -214,19 +246,41 @@ void EncodedStream::end() {
 
 GopPtr EncodedStream::read_back(int64_t index) const {
   Record record;
+  Recording::Content content;
   {
     const std::scoped_lock lock(mutex_);
     record = records_[static_cast<std::size_t>(index)];
+    content = recording_->content();  // that in which the record has its place
   }
   auto gop = std::make_shared<Gop>();
   gop->index = index;
   gop->begin = record.times.pts;
   gop->duration = record.times.duration;
-  gop->fragment = std::make_shared<const media::Bytes>(recording_->read(record.offset, record.times.bytes));
+  gop->fragment = std::make_shared<const media::Bytes>(content.fragment(record.place.value()));
   auto units = parser_->units(*gop->fragment);
   gop->pictures = std::move(units.pictures);
   gop->audio = std::move(units.audio);
   return gop;
+}
+
+EncodedStream::Download EncodedStream::download() const {
+  require(recording_ != nullptr, ErrorCode::not_found, "session {} is not recorded", session_->id().text());
+  const std::scoped_lock lock(mutex_);
+  return {recording_->content().file, status_.recorded_bytes};
+}
+
+void EncodedStream::rest() {
+  if (recording_) recording_->rest();
+}
+
+void EncodedStream::remove_recording() {
+  if (!recording_) return;
+  try {
+    if (ring_.readers() > 0) recording_->content();  // for them
+  } catch (const Error& error) {
+    log::debug("session {}: {}", session_->id().text(), error.what());  // they get no more than is in memory
+  }
+  recording_->remove();
 }
 
 std::unique_ptr<Viewer> EncodedStream::watch(From from, std::function<void()> notify) {

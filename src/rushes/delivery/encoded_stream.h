@@ -45,7 +45,7 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
   /// Throws Error(invalid_argument) for a size that cannot be encoded, Error(unavailable) for the recording.
   EncodedStream(std::shared_ptr<generation::Session> session, EncodedStreamOptions options);
   /// Of a session of an earlier process, which has ended: `file`, the content of options.recording, is all there is and
-  /// will be. What stands behind its last complete fragment is cut off. Throws Error(unavailable).
+  /// will be.
   EncodedStream(std::shared_ptr<generation::Session> session, const media::RecordedFile& file,
                 EncodedStreamOptions options);
   ~EncodedStream();
@@ -78,8 +78,8 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
   GopPtr gop(int64_t index) const { return ring_.at(index); }
 
   struct Status {
-    int64_t gops = 0, bytes = 0;  // encoded; bytes of MP4 with the initialisation segment
-    int64_t recorded_bytes = 0;
+    int64_t gops = 0, bytes = 0;      // encoded; bytes of MP4 with the initialisation segment
+    int64_t recorded_bytes = 0;       // of the recording's file
     bool recording_complete = false;  // everything is in the file, and no more comes
     bool ended = false;
     int64_t viewers = 0;
@@ -93,6 +93,22 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
   int64_t utterances() const { return static_cast<int64_t>(utterance_ends().size()); }
   const std::filesystem::path& recording_path() const noexcept { return options_.recording; }
 
+  /// What a download of the recording is made of: the file as it is now, and how much of it is complete. Throws as
+  /// Recording::content(), Error(not_found) if there is no recording.
+  struct Download {
+    std::shared_ptr<const ReadableFile> file;
+    int64_t bytes = 0;
+  };
+  Download download() const;
+  /// Nobody watches: lets go of the recording's file until somebody reads.
+  void rest();
+  /// A recording of an earlier process that still consists of fragments becomes a plain MP4; where it cannot be written
+  /// it stays as it is. Takes its time. Once at the most.
+  void finish_recording();
+  /// Who watches now still gets all of it.
+  void remove_recording();
+  bool recording_removed() const { return recording_ && recording_->removed(); }
+
   /// Waits for the end of the encoding thread, which comes when the session has ended; nobody is notified afterwards.
   void join();
   /// Waits until the last GOP is out, or the time has passed (false).
@@ -101,7 +117,7 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
  private:
   struct Record {
     GopTimes times;
-    int64_t offset = -1;  // in the recording
+    std::optional<media::FragmentPlace> place = {};  // in the recording, if it is there
   };
 
   void run(std::stop_token stop);

@@ -5,6 +5,7 @@
 #include "rushes/base/error.h"
 #include "rushes/media/fragmented_mp4.h"
 #include "rushes/media/mpeg_ts.h"
+#include "rushes/media/plain_mp4.h"
 
 namespace rushes::delivery {
 namespace {
@@ -69,9 +70,18 @@ Packager::Pack as_mpeg_ts(const EncodedStream& video, media::Pts shift) {
 }
 
 SharedBytes joined_mp4(std::span<const std::shared_ptr<const EncodedStream>> videos) {
-  const media::AudioTrack* audio_track = videos.front()->audio_track();
+  const media::AudioTrack* audio_track = nullptr;
+  for (const auto& video : videos) {
+    require(video->track().codec == videos.front()->track().codec &&
+                (video->track().codec == media::Codec::h264 || video->track().width == videos.front()->track().width),
+            ErrorCode::unsupported, "videos of different codecs cannot be joined without encoding them again");
+    if (!video->audio_track()) continue;
+    require(!audio_track || audio_track->config == video->audio_track()->config, ErrorCode::unsupported,
+            "the audio of these videos has different formats and cannot be joined without encoding it again");
+    audio_track = video->audio_track();
+  }
   media::FragmentWriter writer(videos.front()->track(), audio_track ? std::optional(*audio_track) : std::nullopt);
-  auto all = std::make_shared<media::Bytes>(writer.init_segment());
+  media::Bytes all = writer.init_segment();
   media::Pts shift{0};
   for (const auto& video : videos) {
     const auto times = video->times();
@@ -80,12 +90,12 @@ SharedBytes joined_mp4(std::span<const std::shared_ptr<const EncodedStream>> vid
       if (!gop) continue;
       std::vector<media::AccessUnit> pictures, audio;
       append(gop->pictures, shift, pictures);
-      if (audio_track) append(gop->audio, shift, audio);
-      append(writer.fragment(pictures, audio), *all);
+      append(gop->audio, shift, audio);
+      append(writer.fragment(pictures, audio), all);
     }
     if (!times.empty()) shift += times.back().pts + times.back().duration;
   }
-  return all;
+  return std::make_shared<const media::Bytes>(media::plain_mp4(all));
 }
 
 }  // namespace rushes::delivery

@@ -38,8 +38,9 @@ void expect_equal(const std::vector<media::AccessUnit>& units, const std::vector
 class PackagerTest : public testing::Test {
  protected:
   /// A video that has ended.
-  std::shared_ptr<EncodedStream> drawn(EncodedStreamOptions options = {}) {
+  std::shared_ptr<EncodedStream> drawn(EncodedStreamOptions options = {}, int64_t side = 64) {
     generation::Request request;
+    request.width = request.height = side;
     request.prompts = {"a red circle"};
     const auto session = std::make_shared<Session>(request, model_->plan(request));
     auto video = std::make_shared<EncodedStream>(session, options);
@@ -181,6 +182,27 @@ TEST_F(PackagerTest, joined_videos_play_one_after_the_other) {
   const auto frames = media::decode_bytes("joined.mp4", *joined_mp4(videos));
   ASSERT_EQ(frames.size(), 2u * 84);
   for (std::size_t i = 0; i < frames.size(); ++i) EXPECT_NEAR(frames[i].seconds, static_cast<double>(i) / 16, 1e-3);
+}
+
+TEST_F(PackagerTest, joined_videos_of_other_sizes_decode_to_the_end_in_their_own_sizes) {
+  const std::shared_ptr<const EncodedStream> small = drawn(), large = drawn({}, 128);
+  const std::shared_ptr<const EncodedStream> videos[] = {small, large, small};
+  const auto frames = media::decode_bytes("joined.mp4", *joined_mp4(videos));
+  ASSERT_EQ(frames.size(), 3u * 84);
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    EXPECT_EQ(frames[i].width, i / 84 == 1 ? 128 : 64) << i;
+    EXPECT_NEAR(frames[i].seconds, static_cast<double>(i) / 16, 1e-3);
+  }
+}
+
+TEST_F(PackagerTest, joined_videos_are_silent_where_they_have_no_sound) {
+  std::vector<GopPtr> gops;
+  const std::shared_ptr<const EncodedStream> silent = drawn(), talking = spoken(gops);
+  const std::shared_ptr<const EncodedStream> videos[] = {silent, talking};
+  const SharedBytes mp4 = joined_mp4(videos);
+  const auto frames = media::decode_bytes("joined.mp4", *mp4);
+  EXPECT_EQ(frames.size(), 84u + static_cast<std::size_t>(media::decode_video(talking->recording_path()).size()));
+  EXPECT_NE(std::search(mp4->begin(), mp4->end(), "mp4a", "mp4a" + 4), mp4->end());
 }
 
 }  // namespace

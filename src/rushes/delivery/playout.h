@@ -2,6 +2,7 @@
 // together with all that follows. Plain arithmetic; times are those of one clock.
 #pragma once
 #include <chrono>
+#include <optional>
 
 namespace rushes::delivery {
 
@@ -22,14 +23,14 @@ class Playout {
   /// up, unnoticeably, as far as blocks have come early since; where there is sound, by units that are left out.
   void come(const Block& block, Time now);
 
-  bool begun() const { return start_ >= Time(0); }
-  /// When the picture of time 0 is or was due.
-  Time start() const { return start_; }
+  /// When the picture of time 0 is or was due, before the clock's own zero where the video is older than the clock.
+  /// Nothing: no block has come.
+  std::optional<Time> start() const { return start_; }
 
  private:
   void catch_up(const Block& block, Time now);
 
-  Time start_{-1};
+  std::optional<Time> start_;
   // How early blocks came at the least within the last seconds: what may be caught up after a delay.
   Time least_early_ = Time::max(), watched_{0}, to_catch_up_{0};
   Time allowed_{0};  // to be taken off by now, where it goes by whole units

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "rushes/base/interruption.h"
 #include "rushes/base/log.h"
 
 namespace rushes::generation {
@@ -27,17 +28,27 @@ uint64_t DeviceWorker::Doorbell::count() {
   return rings;
 }
 
-DeviceWorker::DeviceWorker(int64_t lanes, int64_t max_started)
-    : max_started_(max_started), lane_count_(std::max<int64_t>(1, lanes)) {
-  for (int64_t i = 0; i < lane_count_; ++i)
-    lanes_.emplace_back([this, is_first = i == 0](const std::stop_token& stop) { run(is_first, stop); });
+DeviceWorker::DeviceWorker(int64_t lanes, int64_t max_started, std::chrono::milliseconds long_turn)
+    : max_started_(max_started), lane_count_(std::max<int64_t>(1, lanes)), long_turn_(long_turn) {
+  const Lock lock(mutex_);
+  for (int64_t i = 0; i < lane_count_; ++i) open_lane(/*takes_large=*/i == 0);
 }
 
 DeviceWorker::~DeviceWorker() {
-  for (std::jthread& lane : lanes_) lane.request_stop();
-  lanes_.clear();
+  stop_.request_stop();
+  std::list<Lane> lanes;
+  {
+    const Lock lock(mutex_);
+    lanes.swap(lanes_);
+  }
+  lanes.clear();
   for (const Fork& fork : forks_) fork.branch->stop(kShuttingDown);
   for (const Task& task : tasks_) task.session->stop(kShuttingDown);
+}
+
+void DeviceWorker::open_lane(bool takes_large) {
+  Lane& lane = lanes_.emplace_back(Lane{.takes_large = takes_large});  // nodes stay where they are
+  lane.thread = std::jthread([this, &lane] { run(lane); });
 }
 
 /// Whatever happens to the session from outside wakes the lanes.
@@ -53,25 +64,9 @@ void DeviceWorker::submit(std::shared_ptr<Session> session, std::shared_ptr<cons
     const std::scoped_lock lock(mutex_);
     tasks_.push_back({.session = std::move(session), .model = std::move(model)});
     ++status_.sessions;
+    tell_places();
   }
   doorbell_->ring();
-}
-
-void DeviceWorker::fork(std::shared_ptr<Session> origin, std::shared_ptr<Session> branch,
-                        std::optional<int64_t> blocks) {
-  listen_to(*branch);
-  {
-    const std::scoped_lock lock(mutex_);
-    if (const Task* task = find(*origin)) {
-      forks_.push_back({origin, branch, task->model, blocks});
-      ++status_.sessions;
-      branch = nullptr;
-    }
-  }
-  if (branch)
-    branch->fail({ErrorCode::conflict, "session " + origin->id().text() + " ended before it could be forked"});
-  else
-    doorbell_->ring();
 }
 
 WorkerStatus DeviceWorker::status() const {
@@ -95,84 +90,38 @@ DeviceWorker::Task* DeviceWorker::find(const Session& session) {
 
 // ---- a lane ---------------------------------------------------------------------------------------------------------
 
-void DeviceWorker::run(bool first_lane, const std::stop_token& stop) {
+void DeviceWorker::run(Lane& lane) {
   Lock lock(mutex_);
-  while (!stop.stop_requested()) {
+  while (!stop_.stop_requested() && !lane.in_background) {
     const uint64_t rings = doorbell_->count();  // asked before looking, so that whatever changes meanwhile rings again
     branch_off(lock);
     for (const Task& task : tasks_)
       if (!task.taken && (!task.generator || task.generator->at_block_border())) task.session->end_at_border();
     let_go(lock);
-    if (Task* task = choose(first_lane))
-      turn(lock, *task, stop);
+    close_lanes(lock);
+    tell_places();
+    if (Task* task = choose(lane.takes_large))
+      turn(lock, *task, lane);
     else
-      wait_for_work(lock, rings, stop);
+      wait_for_work(lock, rings);
   }
+  background_ -= lane.background_weight;
+  lane.over = true;
+  doorbell_->ring();
 }
 
-/// Makes the forks whose origins no lane has taken; the others follow at the end of their turns.
-void DeviceWorker::branch_off(Lock& lock) {
-  const auto ready = [&](const Fork& fork) {
-    const Task* origin = find(*fork.origin);
-    return !origin || !origin->taken;
-  };
-  for (auto next = std::find_if(forks_.begin(), forks_.end(), ready); next != forks_.end();
-       next = std::find_if(forks_.begin(), forks_.end(), ready)) {
-    const Fork fork = std::move(*next);
-    forks_.erase(next);
-    Task branch{.session = fork.branch, .model = fork.model};
-    Task* origin = find(*fork.origin);
-    bool done = false;
-    if (origin && !fork.origin->over() && !fork.branch->over()) {
-      origin->taken = branch.taken = true;
-      lock.unlock();
-      done = branch_off(fork, *origin, branch);
-      lock.lock();
-      origin->taken = branch.taken = false;
-    }
-    if (done || fork.branch->over()) {  // goes with all that have ended, if it has
-      branch.started = branch.generator != nullptr;
-      started_ += branch.started ? 1 : 0;
-      branch.bytes = bytes_of(branch);
-      tasks_.push_back(std::move(branch));
-      continue;
-    }
-    --status_.sessions;
-    lock.unlock();
-    fork.branch->fail(
-        {ErrorCode::conflict, "session " + fork.origin->id().text() +
-                                  " ended before it could be forked, or no longer keeps the requested block border"});
-    lock.lock();
+/// Those that went to the background and have come to their end there.
+void DeviceWorker::close_lanes(Lock& lock) {
+  std::list<Lane> over;
+  for (auto lane = lanes_.begin(); lane != lanes_.end();) {
+    const auto next = std::next(lane);
+    if (lane->over) over.splice(over.end(), lanes_, lane);
+    lane = next;
   }
-}
-
-/// False: the origin ended, or does not have the border.
-bool DeviceWorker::branch_off(const Fork& fork, Task& origin, Task& branch) {
-  try {
-    const auto kept = std::find_if(origin.borders.begin(), origin.borders.end(),
-                                   [&](const Border& border) { return border.blocks == fork.blocks; });
-    const Generator* from = nullptr;
-    if (kept != origin.borders.end()) {
-      from = kept->generator.get();
-      branch.blocks = kept->blocks;
-    } else {
-      // Turns end at block borders, but for a session that was paused, or whose recorder is behind.
-      while (!fork.blocks && origin.generator && !origin.generator->at_block_border())
-        if (!step(origin)) return false;
-      if (fork.origin->over()) return false;
-      from = origin.generator.get();
-      branch.blocks = origin.blocks;
-      if (fork.blocks && (fork.blocks != branch.blocks || (from && !from->at_block_border()))) return false;
-    }
-    // An origin without a generator has not begun: its copy begins by itself.
-    if (from) branch.generator = from->fork();
-    fork.branch->inherit(*fork.origin, branch.blocks);
-    if (from) keep_border(branch);
-  } catch (...) {
-    branch.generator.reset();
-    fork.branch->fail(current_failure());
-  }
-  return true;
+  if (over.empty()) return;
+  lock.unlock();
+  over.clear();
+  lock.lock();
 }
 
 /// Lets go of the sessions that have ended.
@@ -189,23 +138,24 @@ void DeviceWorker::let_go(Lock& lock) {
     task.borders.clear();
     task.generator.reset();
     task.session->let_go();
+    if (task.bytes > kMuchMemory) task.model->give_back_memory();
   }
   lock.lock();
   status_.sessions -= static_cast<int64_t>(gone.size());
-  started_ -= std::count_if(gone.begin(), gone.end(), [](const Task& task) { return task.started; });
+  placed_ -= std::count_if(gone.begin(), gone.end(), [](const Task& task) { return task.placed; });
   lock.unlock();
   gone.clear();       // perhaps with its models
   doorbell_->ring();  // others may have waited for them to end
   lock.lock();
 }
 
-DeviceWorker::Task* DeviceWorker::choose(bool first_lane) {
+DeviceWorker::Task* DeviceWorker::choose(bool takes_large) {
   std::vector<Candidate> candidates;
   std::vector<Task*> tasks;
   for (Task& task : tasks_) {
-    if (task.taken || !task.session->runnable() || (!task.started && started_ >= max_started_)) continue;
+    if (task.taken || !task.placed || !task.session->runnable()) continue;
     // A large model's steps take all cores, so that two of them at once would only be in each other's way.
-    if (!first_lane && !task.model->card().is_small) continue;
+    if (!takes_large && !task.model->card().is_small) continue;
     // Who comes anew, or back from a rest, takes part from the present round on.
     task.next_round = std::max(task.next_round, round_);
     candidates.push_back({task.session->lead_seconds(), task.turns_waited, task.next_round});
@@ -214,36 +164,42 @@ DeviceWorker::Task* DeviceWorker::choose(bool first_lane) {
   return tasks.empty() ? nullptr : tasks[next_candidate(candidates)];
 }
 
-void DeviceWorker::wait_for_work(Lock& lock, uint64_t rings, const std::stop_token& stop) {
-  // A session that rests until its viewers have caught up rings no bell.
-  std::optional<double> shortest;
-  for (const Task& task : tasks_)
-    if (const auto rest = task.taken ? std::nullopt : task.session->rests_for();
-        rest && (!shortest || *rest < *shortest))
-      shortest = rest;
+/// Until the bell has been rung more than `rings` times, so many seconds have gone, or the worker ends.
+void DeviceWorker::wait(Lock& lock, uint64_t rings, std::optional<double> seconds) {
   lock.unlock();
   {
     const auto rung = [&] { return doorbell_->rings != rings; };
     std::unique_lock waiting(doorbell_->mutex);
-    if (shortest)
-      doorbell_->rung.wait_for(
-          waiting, stop, std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(*shortest)), rung);
+    if (seconds)
+      doorbell_->rung.wait_for(waiting, stop_.get_token(),
+                               std::chrono::ceil<std::chrono::milliseconds>(std::chrono::duration<double>(*seconds)),
+                               rung);
     else
-      doorbell_->rung.wait(waiting, stop, rung);
+      doorbell_->rung.wait(waiting, stop_.get_token(), rung);
   }
   lock.lock();
 }
 
+void DeviceWorker::wait_for_work(Lock& lock, uint64_t rings) {
+  // A session that rests until its viewers have caught up rings no bell.
+  std::optional<double> shortest;
+  for (const Task& task : tasks_)
+    if (const auto rest = task.taken || !task.placed ? std::nullopt : task.session->rests_for();
+        rest && (!shortest || *rest < *shortest))
+      shortest = rest;
+  wait(lock, rings, shortest);
+}
+
 /// A block of a session, or as much of it as the session allows.
-void DeviceWorker::turn(Lock& lock, Task& task, const std::stop_token& stop) {
+void DeviceWorker::turn(Lock& lock, Task& task, Lane& lane) {
   for (Task& other : tasks_)
     if (&other != &task && !other.taken && other.session->runnable()) ++other.turns_waited;
   task.turns_waited = 0;
   round_ = std::max(round_, task.next_round++);
   task.taken = true;
-  if (!std::exchange(task.started, true)) ++started_;
   const std::vector<Task*> together = take_together(task);
   lock.unlock();
+  task.turn_begin = std::chrono::steady_clock::now();
   if (together.size() > 1) {
     prepare(together);
     lock.lock();
@@ -251,12 +207,14 @@ void DeviceWorker::turn(Lock& lock, Task& task, const std::stop_token& stop) {
     lock.unlock();
     doorbell_->ring();
   }
-  while (step(task) && !task.generator->at_block_border() && task.session->runnable() && !stop.stop_requested()) {}
+  task.lane = &lane;
+  while (step(task) && !task.generator->at_block_border() && task.session->runnable() && !stop_.stop_requested()) {}
+  task.lane = nullptr;
   lock.lock();
+  task.last_turn = std::chrono::duration_cast<std::chrono::milliseconds>(since(task.turn_begin));
   task.taken = false;
-  task.bytes = bytes_of(task);
-  if (task.session->status().state == SessionState::waiting && std::exchange(task.started, false)) --started_;
-  if (lane_count_ > 1) doorbell_->ring();  // another lane may be free for it, or wait to fork it
+  task.bytes = std::max(bytes_of(task), task.session->over() ? task.bytes : 0);
+  if (lane_count_ > 1 || lane.in_background) doorbell_->ring();  // another lane may be free for it, or wait to fork it
 }
 
 /// Takes the sessions whose next steps have the shape of this one's.
@@ -272,7 +230,9 @@ std::vector<DeviceWorker::Task*> DeviceWorker::take_together(Task& task) {
   const std::string shape = look(task);
   if (shape.empty()) return together;
   for (Task& other : tasks_) {
-    if (other.taken || other.model != task.model || together.size() == kMostTogether || look(other) != shape) continue;
+    if (other.taken || !other.placed || other.model != task.model || together.size() == kMostTogether ||
+        look(other) != shape)
+      continue;
     other.taken = true;
     together.push_back(&other);
   }
@@ -285,7 +245,12 @@ void DeviceWorker::prepare(const std::vector<Task*>& tasks) {
   for (Task* task : tasks) waiting.push_back({task->generator.get(), &task->inbox});
   const auto begin = std::chrono::steady_clock::now();
   try {
+    const base::Interruptible interruptible([&] {
+      const auto over = [](const Task* task) { return task->session->over(); };
+      if (stop_.stop_requested() || std::all_of(tasks.begin(), tasks.end(), over)) throw base::Interrupted();
+    });
     tasks.front()->model->prepare(waiting);
+  } catch (const base::Interrupted&) {
   } catch (...) {
     log::warning("{} sessions in one forward pass: {}; the sessions continue one by one", tasks.size(),
                  current_failure().message);
@@ -307,12 +272,14 @@ void DeviceWorker::count(const StepResult& result, std::chrono::microseconds ela
     status_.stages.text += block->times.text;
     status_.stages.denoise += block->times.denoise;
     status_.stages.decode += block->times.decode;
+    pixels_ += static_cast<double>(block->video_frames * block->height * block->width);
   }
 }
 
 bool DeviceWorker::step(Task& task) {
   const auto begin = std::chrono::steady_clock::now();
   try {
+    const base::Interruptible interruptible([&] { look_up(task); });
     Inbox inbox = std::exchange(task.inbox, {});
     inbox.append(task.session->take_inbox());
     if (!task.generator) {
@@ -338,6 +305,13 @@ bool DeviceWorker::step(Task& task) {
     }
     return again;
   } catch (...) {
+    task.bytes = bytes_of(task);
+    if (stop_.stop_requested()) task.session->stop(kShuttingDown);
+    if (task.session->over()) {  // interrupted; its borders serve forks that are still to be made
+      count({}, since(begin));
+      task.generator.reset();
+      return false;
+    }
     Failure failure = current_failure();
     log::error("session {}: {}", task.session->id().text(), failure.message);
     count({}, since(begin));
@@ -346,17 +320,6 @@ bool DeviceWorker::step(Task& task) {
     task.session->fail(std::move(failure));
     return false;
   }
-}
-
-void DeviceWorker::keep_border(Task& task) {
-  auto& borders = task.borders;
-  if (!task.model->capabilities().forks) return task.session->keep_borders_from(task.blocks);  // none is kept
-  auto copy = task.generator->fork();
-  const int64_t bytes = copy->bytes();
-  const int64_t most = std::min(kBorders, kBorderBytes / std::max<int64_t>(bytes, 1));
-  while (!borders.empty() && static_cast<int64_t>(borders.size()) >= most) borders.pop_front();
-  if (most > 0) borders.push_back({task.blocks, std::move(copy), bytes});
-  task.session->keep_borders_from(borders.empty() ? task.blocks : borders.front().blocks);
 }
 
 int64_t DeviceWorker::bytes_of(const Task& task) {

@@ -1,7 +1,9 @@
 // All that is computed on one device: one queue for the sessions of all its models. Its lanes are threads that step
 // sessions, one unit of work at a time, and change between sessions where a block ends. Small models on a processor of
 // many cores run side by side, in whichever lane is free; a large one uses all cores for itself, in the first lane.
-// What a session's video is does not depend on what else runs.
+// A turn that takes long gives way to short ones that wait: it goes on in the background, at a lower priority of the
+// system's, and a new lane takes its lane's place. What a session's video is does not depend on what else runs.
+// Whoever stops a session ends its step, too, at the next interruption_point() of its model.
 #pragma once
 #include <chrono>
 #include <condition_variable>
@@ -12,6 +14,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <stop_token>
 #include <thread>
 #include <vector>
 
@@ -42,10 +45,17 @@ class DeviceWorker {
   /// Sessions whose next steps are prepared in one forward: this many at most.
   static constexpr std::size_t kMostTogether = 8;
 
-  /// Of the sessions `max_started` at most have begun and not ended; the others wait for their turn. A session that
-  /// waits for input does not count; when some comes it waits for its turn, too.
-  explicit DeviceWorker(int64_t lanes = 1, int64_t max_started = kAnyNumber);
-  /// Ends the sessions that still run as stopped, after the steps in progress.
+  /// A turn that takes longer gives way: viewers of others would notice it.
+  static constexpr std::chrono::milliseconds kLongTurn{500};
+  /// When a session that held more memory ends, the system gets back what was kept for its like.
+  static constexpr int64_t kMuchMemory = 32 << 20;
+
+  /// Of the sessions `max_started` at most have a place; the others wait for one in a queue, in the order of their
+  /// coming. Whoever is paused or waits for input keeps its place only until another one needs it; when it has work
+  /// again it comes last in the queue. One that is paused while it is queued keeps its place there.
+  explicit DeviceWorker(int64_t lanes = 1, int64_t max_started = kAnyNumber,
+                        std::chrono::milliseconds long_turn = kLongTurn);
+  /// Ends the sessions that still run as stopped, at the next interruption points of the steps in progress.
   ~DeviceWorker();
   DeviceWorker(const DeviceWorker&) = delete;
   DeviceWorker& operator=(const DeviceWorker&) = delete;
@@ -67,7 +77,15 @@ class DeviceWorker {
     std::unique_ptr<Generator> generator;
     int64_t bytes;
   };
-  /// A session in the queue. While it is taken, all but `taken` and `started` is of the lane that took it.
+  /// A thread that takes turns.
+  struct Lane {
+    bool takes_large;  // models, too
+    bool in_background = false;
+    int64_t background_weight = 0;  // of background_
+    bool over = false;
+    std::jthread thread = {};
+  };
+  /// A session. While it is taken, all but `taken`, `placed` and `ticket` is of the lane that took it.
   struct Task {
     std::shared_ptr<Session> session;
     std::shared_ptr<const Model> model;
@@ -77,9 +95,13 @@ class DeviceWorker {
     int64_t turns_waited = 0, next_round = 0;
     Inbox inbox = {};  // taken from the session for its next step
     bool has_block = false;
-    int64_t bytes = 0;     // of generator and borders, as of its last turn
-    bool started = false;  // counts among those of max_started
-    bool taken = false;    // by a lane, for a turn
+    int64_t bytes = 0;                       // of generator and borders, as of its last turn
+    bool taken = false;                      // by a lane, for a turn
+    bool placed = false;                     // among those of max_started
+    std::optional<int64_t> ticket = {};      // of the queue
+    std::chrono::milliseconds last_turn{0};  // how long it took; 0: none yet
+    Lane* lane = nullptr;                    // that it may give up
+    std::chrono::steady_clock::time_point turn_begin = {};
   };
   struct Fork {
     std::shared_ptr<Session> origin, branch;
@@ -97,29 +119,44 @@ class DeviceWorker {
   using Lock = std::unique_lock<std::mutex>;
 
   void listen_to(Session& session);
-  void run(bool first_lane, const std::stop_token& stop);
+  void open_lane(bool takes_large);
+  void run(Lane& lane);
+  void close_lanes(Lock& lock);
   Task* find(const Session& session);
   void branch_off(Lock& lock);
   bool branch_off(const Fork& fork, Task& origin, Task& branch);
   void let_go(Lock& lock);
-  Task* choose(bool first_lane);
-  void wait_for_work(Lock& lock, uint64_t rings, const std::stop_token& stop);
+  std::vector<Task*> queue();
+  void grant_places();
+  bool free_a_place();
+  void tell_places();
+  std::vector<std::optional<double>> waits_of(const std::vector<Task*>& queue) const;
+  double seconds_left(const Session& session) const;
+  Task* choose(bool takes_large);
+  void wait(Lock& lock, uint64_t rings, std::optional<double> seconds = {});
+  void wait_for_work(Lock& lock, uint64_t rings);
   std::vector<Task*> take_together(Task& task);
   void prepare(const std::vector<Task*>& tasks);
-  void turn(Lock& lock, Task& task, const std::stop_token& stop);
+  void turn(Lock& lock, Task& task, Lane& lane);
+  void look_up(Task& task);
+  void give_way(Task& task);
   bool step(Task& task);
   void count(const StepResult& result, std::chrono::microseconds elapsed);
   static void keep_border(Task& task);
   static int64_t bytes_of(const Task& task);
 
   const int64_t max_started_, lane_count_;
+  const std::chrono::milliseconds long_turn_;
   const std::shared_ptr<Doorbell> doorbell_ = std::make_shared<Doorbell>();
   mutable std::mutex mutex_;  // guards all that follows; nobody computes under it
   std::list<Task> tasks_;
   std::list<Fork> forks_;
-  int64_t started_ = 0, round_ = 0;  // round of the newest turn
+  int64_t placed_ = 0, next_ticket_ = 0, round_ = 0;  // round of the newest turn
+  int64_t background_ = 0;                            // lanes that background turns stand for; a large model's for all
+  double pixels_ = 0;                                 // of all blocks
   WorkerStatus status_;
-  std::vector<std::jthread> lanes_;
+  std::stop_source stop_;
+  std::list<Lane> lanes_;
 };
 
 }  // namespace rushes::generation

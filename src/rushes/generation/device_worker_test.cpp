@@ -8,12 +8,13 @@
 #include <map>
 #include <set>
 
+#include "rushes/base/interruption.h"
 #include "rushes/generation/drawing_model.h"
 
 namespace rushes::generation {
 namespace {
 
-std::shared_ptr<Session> session(const Model& model, const std::string& prompt, int64_t seed = 0,
+std::shared_ptr<Session> session(const Model& model, const std::string& prompt, uint64_t seed = 0,
                                  int64_t segments = 1) {
   Request request;
   request.prompts = {prompt};
@@ -115,6 +116,7 @@ class UnseenVideo final : public DrivingVideo {
   int64_t audio_hz() const override { return 0; }
   const std::vector<float>& audio() const override { return audio_; }
   std::vector<std::array<double, 4>> faces() const override { return {}; }
+  int64_t bytes() const override { return 0; }
 
  private:
   std::vector<float> audio_;
@@ -157,7 +159,7 @@ TEST(DeviceWorker, serves_several_sessions_to_their_end) {
 
 TEST(DeviceWorker, begins_no_more_sessions_than_allowed_before_others_have_ended) {
   constexpr int64_t kSteps = 4 * 7 * 4;  // segments, blocks, steps of each
-  std::set<int64_t> begun;
+  std::set<uint64_t> begun;
   std::size_t most = 0;
   const auto model = std::make_shared<DrawingModel>([&](const Request& request, int64_t step) {
     begun.insert(request.seed);
@@ -200,7 +202,7 @@ TEST(DeviceWorker, ends_a_session_at_its_next_block_border_if_that_is_asked_for)
 
 TEST(DeviceWorker, never_lets_one_session_get_far_ahead_of_its_equals) {
   std::mutex mutex;
-  std::vector<int64_t> order;  // seeds, by step
+  std::vector<uint64_t> order;  // seeds, by step
   Gate gate;
   const auto model = std::make_shared<DrawingModel>([&, wait = gate.hook()](const Request& request, int64_t step) {
     wait(request, step);
@@ -209,17 +211,17 @@ TEST(DeviceWorker, never_lets_one_session_get_far_ahead_of_its_equals) {
   });
   DeviceWorker worker;
   std::vector<std::shared_ptr<Session>> sessions;
-  for (int64_t seed = 0; seed < 3; ++seed) sessions.push_back(session(*model, "p", seed, 3));
+  for (uint64_t seed = 0; seed < 3; ++seed) sessions.push_back(session(*model, "p", seed, 3));
   for (const auto& s : sessions) worker.submit(s, model);
   gate.open();
   for (const auto& s : sessions) watch(*s->stream().subscribe(Stream::Role::observer, Stream::From::start));
-  std::map<int64_t, int64_t> steps;
+  std::map<uint64_t, int64_t> steps;
   int64_t widest = 0;
   for (std::size_t i = 0; i < order.size(); ++i) {
     ++steps[order[i]];
     if (i < 16) continue;  // the first session may begin before the others are known
     int64_t least = 1 << 30, most = 0;
-    for (int64_t seed = 0; seed < 3; ++seed) least = std::min(least, steps[seed]), most = std::max(most, steps[seed]);
+    for (uint64_t seed = 0; seed < 3; ++seed) least = std::min(least, steps[seed]), most = std::max(most, steps[seed]);
     widest = std::max(widest, most - least);
   }
   EXPECT_LE(widest, 4 * 8) << "in steps; a block is 4";
@@ -246,7 +248,7 @@ TEST(DeviceWorker, makes_the_same_video_alone_and_in_company) {
 
 TEST(DeviceWorker, fails_only_the_session_whose_step_throws) {
   const struct {
-    int64_t seed;
+    uint64_t seed;
     ErrorCode code;
     const char* words;
   } kinds[] = {{1, ErrorCode::exhausted, "memory"},
@@ -265,7 +267,7 @@ TEST(DeviceWorker, fails_only_the_session_whose_step_throws) {
   });
   DeviceWorker worker;
   std::vector<std::shared_ptr<Session>> sessions;
-  for (int64_t seed = 0; seed <= 4; ++seed) sessions.push_back(session(*model, "p", seed));
+  for (uint64_t seed = 0; seed <= 4; ++seed) sessions.push_back(session(*model, "p", seed));
   for (const auto& s : sessions) worker.submit(s, model);
   for (const auto& s : sessions) watch(*s->stream().subscribe(Stream::Role::observer, Stream::From::start));
   EXPECT_EQ(sessions[0]->status().state, SessionState::finished);
@@ -551,7 +553,7 @@ TEST(DeviceWorker, three_sessions_share_two_lanes_alike) {
   constexpr int kTurns = 24;
   std::mutex mutex;
   int turns = 0;
-  std::map<int64_t, int> of_seed;
+  std::map<uint64_t, int> of_seed;
   std::barrier pair(2);  // the lanes take their turns in step
   std::latch all_known(1);
   const auto model = std::make_shared<SmallModel>([&](const Request& request, int64_t step) {
@@ -567,7 +569,7 @@ TEST(DeviceWorker, three_sessions_share_two_lanes_alike) {
   });
   DeviceWorker worker(2);
   std::vector<std::shared_ptr<Session>> sessions;
-  for (int64_t seed = 0; seed < 3; ++seed) sessions.push_back(session(*model, "p", seed, 3));
+  for (uint64_t seed = 0; seed < 3; ++seed) sessions.push_back(session(*model, "p", seed, 3));
   for (const auto& s : sessions) worker.submit(s, model);
   all_known.count_down();
   for (const auto& s : sessions) watch(*s->stream().subscribe(Stream::Role::observer, Stream::From::start));
@@ -590,6 +592,188 @@ TEST(DeviceWorker, counts_the_sessions_of_each_model_until_they_have_ended) {
   worker.submit(last, other);
   watch(*last_reader);
   EXPECT_EQ(worker.sessions_of(*one), 0);
+}
+
+/// Work between interruption points that goes on until it is let go or interrupted.
+class LongWork {
+ public:
+  void run() {
+    while (!over_) {
+      base::interruption_point();
+      const int64_t now = ++at_work_;
+      most_ = std::max<int64_t>(most_, now);
+      ++rounds_;
+      std::this_thread::yield();
+      --at_work_;
+    }
+  }
+  void end() { over_ = true; }
+  int64_t most() const { return most_; }
+  void wait_until_begun() const {
+    while (rounds_ == 0) std::this_thread::yield();
+  }
+
+ private:
+  std::atomic<bool> over_ = false;
+  std::atomic<int64_t> at_work_ = 0, most_ = 0, rounds_ = 0;
+};
+
+TEST(DeviceWorker, ends_the_step_of_a_session_that_is_stopped) {
+  LongWork work;
+  const auto model = std::make_shared<DrawingModel>([&](const Request&, int64_t) { work.run(); });
+  DeviceWorker worker;
+  const auto s = session(*model, "p");
+  worker.submit(s, model);
+  work.wait_until_begun();
+  s->stop("enough");
+  while (worker.status().sessions > 0) std::this_thread::yield();
+  EXPECT_EQ(s->status().state, SessionState::stopped);
+  EXPECT_FALSE(s->status().failure);
+}
+
+TEST(DeviceWorker, ends_the_steps_in_work_with_itself) {
+  LongWork work;
+  const auto model = std::make_shared<DrawingModel>([&](const Request&, int64_t) { work.run(); });
+  const auto s = session(*model, "p"), waiting = session(*model, "q");
+  {
+    DeviceWorker worker(1, 1);
+    for (const auto& each : {s, waiting}) worker.submit(each, model);
+    work.wait_until_begun();
+  }
+  for (const auto& each : {s, waiting}) EXPECT_EQ(each->status().state, SessionState::stopped);
+}
+
+TEST(DeviceWorker, lets_short_turns_go_on_beside_long_ones) {
+  constexpr int64_t kLong = 4;
+  for (const int64_t lanes : {1, 2}) {
+    SCOPED_TRACE(lanes);
+    LongWork work;
+    const auto model = std::make_shared<DrawingModel>([&](const Request& request, int64_t) {
+      if (request.seed > 0) work.run();
+    });
+    std::vector<std::shared_ptr<Session>> large;
+    DeviceWorker worker(lanes, DeviceWorker::kAnyNumber, std::chrono::milliseconds(20));
+    for (int64_t seed = 1; seed <= kLong; ++seed) {
+      large.push_back(session(*model, "large", seed));
+      worker.submit(large.back(), model);
+    }
+    const auto first = session(*model, "small"), second = session(*model, "small");
+    for (const auto& small : {first, second}) {
+      worker.submit(small, model);
+      watch(*small->stream().subscribe(Stream::Role::observer, Stream::From::start));
+      EXPECT_EQ(small->status().state, SessionState::finished);
+    }
+    EXPECT_LE(work.most(), 2 * lanes) << "as many in the background as there are lanes";
+    for (const auto& each : large) EXPECT_EQ(each->status().blocks, 0);
+    large.front()->stop();
+    work.end();
+    for (const auto& each : large) watch(*each->stream().subscribe(Stream::Role::observer, Stream::From::start));
+    for (std::size_t i = 1; i < large.size(); ++i) EXPECT_EQ(large[i]->status().state, SessionState::finished);
+  }
+}
+
+TEST(DeviceWorker, makes_the_same_video_beside_one_that_gives_way) {
+  const auto model = std::make_shared<DrawingModel>();
+  const auto made = [&](DeviceWorker& worker) {
+    const auto s = session(*model, "blue square", 5);
+    const auto reader = record(*s);
+    worker.submit(s, model);
+    return pixels(watch(*reader));
+  };
+  DeviceWorker quiet;
+  const std::string alone = made(quiet);
+  LongWork work;
+  const auto slow = std::make_shared<DrawingModel>([&](const Request&, int64_t) { work.run(); });
+  DeviceWorker worker(1, DeviceWorker::kAnyNumber, std::chrono::milliseconds(1));
+  const auto large = session(*slow, "red circle", 5);
+  const auto reader = record(*large);
+  worker.submit(large, slow);
+  work.wait_until_begun();
+  EXPECT_EQ(made(worker), alone);
+  work.end();
+  EXPECT_FALSE(pixels(watch(*reader)).empty());
+}
+
+std::vector<int64_t> positions(Session& s) {
+  std::vector<int64_t> found;
+  const auto reader = s.stream().subscribe(Stream::Role::observer, Stream::From::start);
+  while (const EventPtr event = reader->poll())
+    if (const auto* place = std::get_if<QueuePlace>(&event->what)) found.push_back(place->position);
+  return found;
+}
+
+TEST(DeviceWorker, gives_the_place_of_who_is_paused_to_the_next_and_tells_where_all_stand) {
+  Gate gate;
+  const auto model = std::make_shared<DrawingModel>(gate.hook());
+  DeviceWorker worker(1, 1);
+  std::vector<std::shared_ptr<Session>> all;
+  for (int i = 0; i < 4; ++i) all.push_back(session(*model, "p", i));
+  for (const auto& s : all) worker.submit(s, model);
+  const auto place = [&](std::size_t i) {
+    const auto queue = all[i]->status().queue;
+    return queue ? queue->position : 0;
+  };
+  for (std::size_t i = 0; i < all.size(); ++i) EXPECT_EQ(place(i), static_cast<int64_t>(i));
+  ASSERT_TRUE(gate.wait_for(1));
+  // Who is paused in the queue keeps its place there.
+  all[1]->pause();
+  EXPECT_EQ(place(1), 0);
+  all[1]->resume();
+  EXPECT_EQ(all[1]->status().state, SessionState::queued);
+  all[0]->pause();
+  gate.allow(2);  // its step, and one more
+  ASSERT_TRUE(gate.wait_for(3)) << "the next one goes on";
+  EXPECT_EQ(all[1]->status().state, SessionState::running);
+  EXPECT_EQ(all[0]->status().state, SessionState::paused);
+  all[0]->resume();
+  EXPECT_EQ(all[0]->status().state, SessionState::queued);
+  gate.open();
+  for (const auto& s : all) watch(*s->stream().subscribe(Stream::Role::observer, Stream::From::start));
+  for (const auto& s : all) EXPECT_EQ(s->status().state, SessionState::finished);
+  EXPECT_EQ(positions(*all[3]), (std::vector<int64_t>{3, 2, 1}));
+  for (std::size_t i = 1; i < all.size(); ++i)
+    EXPECT_LT(*all[i]->status().end + all[i]->created().time_since_epoch(),
+              *all[0]->status().end + all[0]->created().time_since_epoch())
+        << "who comes back is last";
+}
+
+TEST(DeviceWorker, expects_those_who_wait_to_wait_as_long_as_the_others_need) {
+  Gate gate;
+  const auto model = std::make_shared<DrawingModel>(gate.hook());
+  DeviceWorker worker(1, 1);
+  const auto first = session(*model, "p"), second = session(*model, "p"), third = session(*model, "p");
+  worker.submit(first, model);
+  gate.allow(8);
+  ASSERT_TRUE(gate.wait_for(9));  // two blocks have been made: the pace is known
+  for (const auto& s : {second, third}) worker.submit(s, model);
+  const auto wait = [](const Session& s) { return s.status().queue.value().wait_s.value(); };
+  EXPECT_GT(wait(*second), 0);
+  EXPECT_GT(wait(*third), wait(*second));
+  const auto endless = session(*model, "p", 0, 0), last = session(*model, "p");
+  for (const auto& s : {endless, last}) worker.submit(s, model);
+  EXPECT_EQ(last->status().queue.value().position, 4);
+  EXPECT_FALSE(last->status().queue->wait_s) << "behind one without an end";
+  endless->stop();
+  gate.open();
+  watch(*last->stream().subscribe(Stream::Role::observer, Stream::From::start));
+}
+
+TEST(DeviceWorker, forks_a_paused_session_that_is_stopped_at_once_where_it_kept_a_border) {
+  Gate gate;
+  const auto model = std::make_shared<DrawingModel>(gate.hook());
+  DeviceWorker worker;
+  const auto s = session(*model, "p");
+  worker.submit(s, model);
+  gate.allow(6);
+  ASSERT_TRUE(gate.wait_for(7));  // in the second block
+  s->pause();
+  const auto branch = session(*model, "p");
+  worker.fork(s, branch);
+  s->stop();
+  gate.open();
+  watch(*branch->stream().subscribe(Stream::Role::observer, Stream::From::start));
+  EXPECT_EQ(branch->status().state, SessionState::finished);
+  EXPECT_EQ(branch->status().blocks, 7);
 }
 
 }  // namespace

@@ -129,7 +129,15 @@ class DrawingModel final : public Model {
     planned->request = request;
     planned->request.options = checked(request.options, options_);
     planned->shape = shape(request);
+    if (request.options.has("negative_prompt")) planned->ignored = {{"negative_prompt", "a drawing has no guidance"}};
+    for (const std::string& prompt : request.prompts)
+      for (Ignored& each : ignored_in(prompt, "prompt")) planned->ignored.push_back(std::move(each));
     return planned;
+  }
+  /// It reads 1000 bytes.
+  std::vector<Ignored> ignored_in(std::string_view prompt, std::string_view field) const override {
+    if (prompt.size() <= 1000) return {};
+    return {{std::string(field), "only the first 1000 bytes are drawn"}};
   }
   std::unique_ptr<Generator> start(std::unique_ptr<Plan> plan) const override {
     auto& planned = dynamic_cast<Planned&>(*plan);
@@ -153,7 +161,9 @@ class DrawingModel final : public Model {
     require(shape.width % 16 == 0 && shape.width >= 16 && shape.width <= 512, ErrorCode::invalid_argument,
             "width must be a multiple of 16 from 16 to 512 (got {})", shape.width);
     shape.fps = request.fps.value_or(16);
-    shape.segments = request.segments;
+    check_numbers(request);
+    shape.segments = request.video_frames ? request.segments.value_or(1) : segments_of(request);
+    check_prompts_shown(request, shape.segments);
     return shape;
   }
 

@@ -182,7 +182,7 @@ class DrawingTalkModel final : public Model, public FaceCrop {
   std::unique_ptr<Plan> plan(const Request& request) const override {
     require(request.image.has_value(), ErrorCode::invalid_argument, "image is missing");
     require(request.prompts.empty(), ErrorCode::unsupported, "prompt: this model does not accept text");
-    require(!request.video_frames && request.segments <= 1, ErrorCode::unsupported,
+    require(!request.video_frames && request.segments.value_or(1) <= 1, ErrorCode::unsupported,
             "segments and frames cannot be set: the length follows the speech");
     require(!request.width && !request.height, ErrorCode::unsupported,
             "size cannot be set: this model generates {0}x{0}", DrawingTalker::kSide);

@@ -21,6 +21,8 @@ class DrivingVideo {
   virtual const std::vector<float>& audio() const = 0;
   /// Boxes x1, y1, x2, y2 of the faces in some of its frames, for models that do not find faces themselves.
   virtual std::vector<std::array<double, 4>> faces() const = 0;
+  /// Memory that it takes.
+  virtual int64_t bytes() const = 0;
 };
 
 /// Which frames are looked at for where the face is (as the published server), and how many of them at most.

@@ -4,6 +4,8 @@
 #include <string>
 #include <utility>
 
+#include "rushes/base/log.h"
+
 namespace rushes::generation {
 
 Failure current_failure() {
@@ -23,6 +25,19 @@ Failure current_failure() {
     return {memory ? ErrorCode::exhausted : ErrorCode::internal, std::move(what)};
   } catch (...) {
     return {ErrorCode::internal, "unknown exception"};
+  }
+}
+
+bool attempt(const char* what, const std::function<void()>& round) noexcept {
+  try {
+    round();
+    return true;
+  } catch (...) {
+    try {
+      log::error("{}: {}; it is tried again", what, current_failure().message);
+    } catch (...) {  // without memory there is nothing to say it with
+    }
+    return false;
   }
 }
 

@@ -62,6 +62,7 @@ struct ModelCard {
   std::string name, family;
   std::string description;  // one line for people: sizes, dtype
   std::vector<ModelPart> networks = {};
+  std::vector<std::string> assumptions = {};  // what its files do not tell: what was taken, and how to say otherwise
   bool is_small = false;  // its operators gain nothing from several cores: sessions may run side by side instead
 };
 
@@ -80,6 +81,9 @@ class Plan {
  public:
   virtual ~Plan() = default;
   virtual VideoFormat format() const = 0;
+
+  /// What of the request was taken and changes nothing.
+  std::vector<Ignored> ignored = {};
 };
 
 /// A generator before its step.
@@ -99,6 +103,9 @@ class Model {
   /// Every check of a request, once; allocates nothing for the device. Throws Error(invalid_argument) naming the field
   /// and what is allowed.
   virtual std::unique_ptr<Plan> plan(const Request& request) const = 0;
+  /// What of a prompt has no effect, also of one that is set while the video is made: text beyond what the model reads.
+  /// `field` is the prompt's.
+  virtual std::vector<Ignored> ignored_in(std::string_view /*prompt*/, std::string_view /*field*/) const { return {}; }
   /// Prepares a generator (allocates its caches) for a plan of this very model.
   virtual std::unique_ptr<Generator> start(std::unique_ptr<Plan> plan) const = 0;
 
@@ -106,6 +113,9 @@ class Model {
   /// then stepped as usual, when its turn comes. Their shape_of_step() is equal and not empty. What they make does not
   /// depend on it. After a throw nothing has changed: each computes for itself.
   virtual void prepare(std::span<const Waiting>) const {}
+
+  /// A session that held much memory has ended: what is kept for its like goes back to the system. Any thread.
+  virtual void give_back_memory() const {}
 };
 
 /// A generator for a request, checked on the way.

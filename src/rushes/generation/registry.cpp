@@ -24,6 +24,15 @@ const Family& family_named(std::string_view name) {
   fail(ErrorCode::not_found, "there is no model family '{}'; this build has {}", printable(name), names());
 }
 
+const Family* family_of(const std::string& path) {
+  constexpr std::string_view kRandom = "random:";
+  if (path == "random") return &families().front();
+  if (path.starts_with(kRandom)) return &family_named(path.substr(kRandom.size()));
+  for (const Family& family : families())
+    if (family.recognise(path)) return &family;
+  return nullptr;
+}
+
 std::vector<FamilyOption> family_options(const std::function<bool(const Family&)>& wanted) {
   std::vector<FamilyOption> all;
   for (const Family& family : families()) {

@@ -20,6 +20,9 @@ struct ModelOptions {
   std::string dtype = "auto";  // float32, bfloat16, auto
   std::string device = "cpu";
   std::string decoder = "auto";  // vae, tiny, auto: which autoencoder decodes
+  // few_step, many_step, auto: how the transformer's weights were trained to be sampled; auto: as their files say
+  std::string sampler = "auto";
+  bool strict = false;  // refuses files with tensors that the model does not have
 };
 
 struct Inspection;  // inspection.h
@@ -44,6 +47,9 @@ struct Family {
 std::span<const Family> families();
 /// Throws Error(not_found) naming those that exist.
 const Family& family_named(std::string_view name);
+
+/// The family of a ModelOptions::path; null: none recognises it.
+const Family* family_of(const std::string& path);
 
 /// Loads a model of whatever family. Throws Error(not_found) if no family knows the directory, and what loading throws.
 std::shared_ptr<const Model> load_model(const ModelOptions& options);

@@ -34,7 +34,9 @@ Session::Session(Request request, std::unique_ptr<Plan> plan, Stream::Options st
       created_(std::chrono::system_clock::now()),
       start_(Clock::now()),
       stream_(std::make_shared<Stream>(stream)),
+      ignored_(request_.ignored),
       max_lead_(request_.max_lead_seconds) {
+  ignored_.insert(ignored_.end(), plan_->ignored.begin(), plan_->ignored.end());
   stream_->publish(StateChanged{SessionState::queued, {}, {}}, std::chrono::microseconds{0});
 }
 
@@ -45,7 +47,8 @@ Session::Session(Request request, const VideoFormat& format, Past past)
       created_(past.created),
       start_(Clock::now() - std::chrono::duration_cast<Clock::duration>(std::chrono::system_clock::now() - created_)),
       stream_(std::make_shared<Stream>()),
-      status_(std::move(past.status)) {
+      status_(std::move(past.status)),
+      ignored_(std::move(past.ignored)) {
   const auto end = status_.end.value_or(std::chrono::microseconds{0});
   if (!past.blocks.empty()) first_block_video_frames_ = past.blocks.front().video_frames;
   if (status_.text) stream_->publish(TextChunk{*status_.text, true}, end);
@@ -62,6 +65,11 @@ SessionStatus Session::status() const {
   const std::scoped_lock lock(mutex_);
   SessionStatus status = status_;
   status.age = age();
+  if (status.state != SessionState::queued) status.queue.reset();
+  if (status.queue && status.queue->wait_s) {
+    const std::chrono::duration<double> gone = status.age - told_;
+    status.queue->wait_s = std::max(0.0, *status.queue->wait_s - gone.count());
+  }
   status.at_rest =
       status.state == SessionState::waiting && utterances_ > 0 && !in_utterance_ && status.utterances >= utterances_;
   if (status.blocks > 1 && status.first_block && status.newest_block) {
@@ -97,11 +105,18 @@ void Session::wake() {
   if (control) (*control)();
 }
 
-void Session::set_prompt(std::string prompt) {
+std::vector<Ignored> Session::ignored() const {
+  const std::scoped_lock lock(mutex_);
+  return ignored_;
+}
+
+void Session::set_prompt(std::string prompt, std::vector<Ignored> ignored) {
   {
     const std::scoped_lock lock(mutex_);
     require_open("accept a prompt");
     inbox_.prompt = std::move(prompt);
+    std::erase_if(ignored_, [](const Ignored& each) { return each.field == "prompt"; });  // of the one before
+    ignored_.insert(ignored_.end(), ignored.begin(), ignored.end());
     input_came();
   }
   wake();
@@ -109,7 +124,7 @@ void Session::set_prompt(std::string prompt) {
 
 void Session::input_came() {
   needs_input_ = false;
-  if (status_.state == SessionState::waiting) become(SessionState::running);
+  if (status_.state == SessionState::waiting) become(has_place_ ? SessionState::running : SessionState::queued);
 }
 
 void Session::feed_speech(std::span<const float> samples, Utterance utterance) {
@@ -162,7 +177,8 @@ void Session::resume() {
   {
     const std::scoped_lock lock(mutex_);
     require_open("resume");
-    if (status_.state == SessionState::paused) become(needs_input_ ? SessionState::waiting : SessionState::running);
+    if (status_.state == SessionState::paused)
+      become(needs_input_ ? SessionState::waiting : has_place_ ? SessionState::running : SessionState::queued);
   }
   wake();
 }
@@ -251,6 +267,26 @@ bool Session::steppable() const {
 
 double Session::excess_lead() const { return max_lead_ ? lead_.at(age()).value_or(0) - *max_lead_ : 0; }
 
+bool Session::wants_place() const {
+  const std::scoped_lock lock(mutex_);
+  return steppable();
+}
+
+bool Session::give_up_place() {
+  const std::scoped_lock lock(mutex_);
+  if (steppable() || ended(status_.state)) return false;
+  has_place_ = false;
+  return true;
+}
+
+void Session::tell(std::optional<QueuePlace> place) {
+  const std::scoped_lock lock(mutex_);
+  const bool moved = place && (!status_.queue || status_.queue->position != place->position);
+  status_.queue = place;
+  told_ = age();
+  if (moved && status_.state == SessionState::queued) stream_->publish(*place, told_);
+}
+
 bool Session::runnable() const {
   {
     const std::scoped_lock lock(mutex_);
@@ -277,8 +313,15 @@ void Session::let_go() {
   video.swap(request_.video);
 }
 
+void Session::forget_image() {
+  std::optional<Image> image;  // goes after the lock
+  const std::scoped_lock lock(mutex_);
+  image.swap(request_.image);
+}
+
 Inbox Session::take_inbox() {
   const std::scoped_lock lock(mutex_);
+  has_place_ = true;
   if (status_.state == SessionState::queued) become(SessionState::running);
   if (!status_.first_step) status_.first_step = age();
   return std::exchange(inbox_, {});

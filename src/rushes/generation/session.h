@@ -36,6 +36,7 @@ class SessionId {
 struct SessionStatus {
   SessionState state = SessionState::queued;
   std::optional<Failure> failure;
+  std::optional<QueuePlace> queue;       // with `queued`, unless its turn comes at once
   std::string prompt;                    // that the newest block was made under
   std::optional<std::string> text;       // that the model has said so far, see kMaxText; nothing: it has said nothing
   int64_t blocks = 0, video_frames = 0;  // done, with those of its origin that a fork begins with
@@ -61,6 +62,7 @@ class Session {
     SessionStatus status;            // with an end state
     std::string reason;              // with `stopped`
     std::vector<FrameBlock> blocks;  // without pixels: the stream's events
+    std::vector<Ignored> ignored = {};
   };
   Session(Request request, const VideoFormat& format, Past past);
 
@@ -72,13 +74,15 @@ class Session {
     return request_;
   }
   const VideoFormat& format() const noexcept { return format_; }
+  /// What of the request, and of the prompts set since, was taken and changes nothing.
+  std::vector<Ignored> ignored() const;
   std::chrono::system_clock::time_point created() const noexcept { return created_; }
   Stream& stream() noexcept { return *stream_; }
   SessionStatus status() const;
 
   // Controls; any thread. All but stop() throw Error(conflict) when the session has ended.
-  /// From the next block on. A second one before that block replaces the first.
-  void set_prompt(std::string prompt);
+  /// From the next block on. A second one before that block replaces the first. `ignored`: what of it has no effect.
+  void set_prompt(std::string prompt, std::vector<Ignored> ignored = {});
   /// More speech, after all that was fed before; one channel at the format's speech_hz. Throws Error(conflict) after
   /// end_speech(), Error(unsupported) if the generator takes none, Error(exhausted), taking nothing, if more than
   /// kMaxWaitingSpeech would wait for the next step.
@@ -93,6 +97,7 @@ class Session {
   void end_speech();
   /// Takes effect between two steps. Nothing changes if it is paused already.
   void pause();
+  /// Goes on where it was: in the queue if it was there, or if another session has taken its place meanwhile.
   void resume();
   /// Ends the session; false if it had ended before. What was made stays.
   bool stop(std::string reason = "stopped by request");
@@ -108,6 +113,13 @@ class Session {
   void inherit(const Session& origin, int64_t blocks);
   /// SessionStatus::oldest_border.
   void keep_borders_from(int64_t blocks);
+  /// Has work and is not paused: wants a place among those that may run.
+  bool wants_place() const;
+  /// While it waits for input or is paused: its place goes to another one, and when it has work again it is queued.
+  /// False: it has work, or has ended.
+  bool give_up_place();
+  /// Where it stands in the queue, or that it stands there no more. Its viewers hear of a new position.
+  void tell(std::optional<QueuePlace> place);
   bool runnable() const;
   /// After how many seconds it becomes runnable by itself, when all that it waits for are its viewers.
   std::optional<double> rests_for() const;
@@ -118,6 +130,8 @@ class Session {
   std::unique_ptr<Plan> take_plan() { return std::move(plan_); }
   /// Its generator is gone: what only that needed, a driving video above all, may go too.
   void let_go();
+  /// What it began with is not needed any more. Of one that has ended.
+  void forget_image();
   Inbox take_inbox();
   /// Publishes what a step gave. Dropped if the session was ended during the step.
   void deliver(StepResult result, std::chrono::microseconds step_time);
@@ -149,8 +163,11 @@ class Session {
 
   mutable std::mutex mutex_;
   SessionStatus status_;
+  std::vector<Ignored> ignored_;
   Inbox inbox_;
-  bool needs_input_ = false;  // remembered through a pause
+  bool needs_input_ = false;           // remembered through a pause
+  std::chrono::microseconds told_{0};  // when it heard of its place in the queue
+  bool has_place_ = false;             // has been stepped since it was queued
   bool speech_ended_ = false;
   int64_t utterances_ = 0;     // that were ended by whoever speaks
   bool in_utterance_ = false;  // samples came since

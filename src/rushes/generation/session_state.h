@@ -1,6 +1,7 @@
 // The life of a session as an enumeration and the one function that says which change is allowed. Here too is what a
 // session reports about itself on its stream.
 #pragma once
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -10,7 +11,7 @@
 namespace rushes::generation {
 
 enum class SessionState {
-  queued,    // accepted, not yet stepped
+  queued,    // has work, and waits for its first turn, or for another one after it gave up its place
   running,   // has work that can be done
   waiting,   // its generator needs input
   paused,    // by its owner
@@ -52,7 +53,7 @@ constexpr bool ended(SessionState state) {
 constexpr bool may_follow(SessionState from, SessionState to) {
   if (from == to || ended(from)) return false;
   switch (to) {
-    case SessionState::queued: return false;
+    case SessionState::queued: return from == SessionState::paused || from == SessionState::waiting;
     case SessionState::running: return true;
     case SessionState::waiting: return from == SessionState::running || from == SessionState::paused;
     case SessionState::paused: return true;
@@ -67,6 +68,12 @@ constexpr bool may_follow(SessionState from, SessionState to) {
 struct Failure {
   ErrorCode code = ErrorCode::internal;
   std::string message;
+};
+
+/// Where a session stands that waits for a place among those that may run.
+struct QueuePlace {
+  int64_t position = 1;          // 1: it is next
+  std::optional<double> wait_s;  // expected; nothing: nobody can tell, as while endless videos run
 };
 
 /// What became of a session; the last event of a stream is one whose state has ended.

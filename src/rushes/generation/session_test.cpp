@@ -43,7 +43,7 @@ TEST(SessionState, follows_the_whole_matrix) {
       {queued, running}, {queued, paused},    {queued, stopped},  {queued, failed},  {running, waiting},
       {running, paused}, {running, finished}, {running, stopped}, {running, failed}, {waiting, running},
       {waiting, paused}, {waiting, stopped},  {waiting, failed},  {paused, running}, {paused, waiting},
-      {paused, stopped}, {paused, failed}};
+      {paused, stopped}, {paused, failed},    {paused, queued},   {waiting, queued}};
   for (const SessionState from : kSessionStates)
     for (const SessionState to : kSessionStates)
       EXPECT_EQ(may_follow(from, to), allowed.contains({from, to})) << name(from) << " to " << name(to);
@@ -129,6 +129,30 @@ TEST(Session, pauses_and_resumes_as_often_as_asked) {
   s->resume();
   EXPECT_TRUE(s->runnable());
   EXPECT_EQ(states(*s), (std::vector{queued, running, paused, running}));
+}
+
+TEST(Session, stays_queued_through_a_pause) {
+  const auto s = session();
+  s->pause();
+  EXPECT_FALSE(s->wants_place());
+  s->resume();
+  EXPECT_TRUE(s->wants_place());
+  EXPECT_EQ(s->status().state, queued);
+}
+
+TEST(Session, is_queued_again_when_its_place_has_gone_to_another) {
+  const auto paused_one = session(), listening = talk_session();
+  for (const auto& s : {paused_one, listening}) s->take_inbox();
+  paused_one->pause();
+  listening->deliver({.outcome = StepOutcome::needs_input, .events = {}}, {});
+  for (const auto& s : {paused_one, listening}) s->give_up_place();
+  paused_one->resume();
+  listening->end_speech();
+  for (const auto& s : {paused_one, listening}) {
+    EXPECT_EQ(s->status().state, queued);
+    s->take_inbox();
+    EXPECT_EQ(s->status().state, running);
+  }
 }
 
 TEST(Session, hands_over_the_newest_prompt_once) {

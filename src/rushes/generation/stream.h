@@ -19,7 +19,8 @@
 namespace rushes::generation {
 
 /// What a generator yields, and what a session reports about itself.
-using StreamItem = std::variant<FrameBlock, PromptApplied, BlockProgress, UtteranceEnded, TextChunk, StateChanged>;
+using StreamItem =
+    std::variant<FrameBlock, PromptApplied, BlockProgress, UtteranceEnded, TextChunk, StateChanged, QueuePlace>;
 
 struct StreamEvent {
   int64_t sequence = 0;             // without gaps within a stream

@@ -20,6 +20,7 @@ class DrivingFile final : public generation::DrivingVideo {
   int64_t audio_hz() const override { return audio_.hz; }
   const std::vector<float>& audio() const override { return audio_.samples; }
   std::vector<std::array<double, 4>> faces() const override { return faces_; }
+  int64_t bytes() const override { return static_cast<int64_t>(file_->size() + audio_.samples.size() * sizeof(float)); }
   /// Looks for the faces in some of its frames, where this build can. Before others see it.
   void find_faces();
 

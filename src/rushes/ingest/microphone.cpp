@@ -6,6 +6,7 @@
 
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
+#include "rushes/generation/failure.h"
 #include "rushes/ingest/live_speech.h"
 
 namespace rushes::ingest {
@@ -35,6 +36,8 @@ Microphone::Microphone(std::shared_ptr<media::WebRtcPeer> peer, std::shared_ptr<
       run(stop, greeting);
     } catch (const Error& error) {
       log::debug("microphone: {}", error.what());  // the session ended just now
+    } catch (...) {
+      log::warning("microphone: {}", generation::current_failure().message);
     }
     ended_ = true;
   });

@@ -1,20 +1,42 @@
 #include "rushes/ingest/speech_input.h"
 
+#include <algorithm>
+
 #include "rushes/audio/resample.h"
 #include "rushes/base/error.h"
 
 namespace rushes::ingest {
+namespace {
 
-void SpeechInput::require_room(std::size_t samples, int64_t hz) const {
+int64_t bytes_of(double seconds, int64_t hz) {
+  return static_cast<int64_t>(std::max(0.0, seconds) * static_cast<double>(hz) * sizeof(float));
+}
+
+}  // namespace
+
+double SpeechInput::waiting_seconds() const {
   const generation::VideoFormat& format = session_->format();
-  if (format.speech_hz == 0) return;
   const generation::SessionStatus status = session_->status();
-  const double waiting = static_cast<double>(samples) / static_cast<double>(hz) +
-                         static_cast<double>(status.speech_samples) / static_cast<double>(format.speech_hz) -
-                         static_cast<double>(status.video_frames) / format.fps;
+  if (format.speech_hz == 0 || generation::ended(status.state)) return 0;
+  return static_cast<double>(status.speech_samples) / static_cast<double>(format.speech_hz) -
+         static_cast<double>(status.video_frames) / format.fps;
+}
+
+void SpeechInput::require_room(std::size_t samples, int64_t hz) {
+  const int64_t speech_hz = session_->format().speech_hz;
+  if (speech_hz == 0) return;
+  const double waiting = static_cast<double>(samples) / static_cast<double>(hz) + waiting_seconds();
   require(waiting <= max_waiting_, ErrorCode::exhausted,
           "{:.0f} s of speech would be waiting to be spoken; at most {:.0f} s are allowed; send this piece again later",
           waiting, max_waiting_);
+  require(memory_.resize(bytes_of(waiting, speech_hz)), ErrorCode::exhausted,
+          "pictures and speech of all sessions would take more memory than is allowed; send this piece again later "
+          "(--max-input-mib)");
+}
+
+void SpeechInput::settle() {
+  const std::unique_lock lock(feeding_, std::try_to_lock);
+  if (lock) memory_.resize(std::min(memory_.bytes(), bytes_of(waiting_seconds(), session_->format().speech_hz)));
 }
 
 void SpeechInput::feed(std::span<const float> samples, int64_t hz, Utterance utterance, Resampling resampling) {
@@ -42,8 +64,13 @@ void SpeechInput::feed(std::span<const float> samples, int64_t hz, Utterance utt
   session_->feed_speech(samples, utterance);  // at once, so that a session that fails meanwhile takes all or nothing
 }
 
+void SpeechInput::hang_up() {
+  if (microphone_) closing_ = std::jthread([closing = std::move(microphone_)]() mutable { closing.reset(); });
+}
+
 const Microphone& SpeechInput::listen(std::shared_ptr<media::WebRtcPeer> peer, std::vector<float> greeting) {
   require(!listens(), ErrorCode::conflict, "session {} already has a speaker", session_->id().text());
+  hang_up();  // one that has left
   microphone_ = std::make_unique<Microphone>(std::move(peer), session_, std::move(greeting));
   return *microphone_;
 }

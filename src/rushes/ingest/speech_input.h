@@ -5,9 +5,11 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <thread>
 #include <vector>
 
 #include "rushes/audio/stream_resampler.h"
+#include "rushes/base/memory_budget.h"
 #include "rushes/generation/session.h"
 #include "rushes/ingest/microphone.h"
 
@@ -22,33 +24,42 @@ class SpeechInput {
   };
   using Utterance = generation::Session::Utterance;
 
-  /// More than `max_waiting` seconds of speech are never to wait for the generator.
+  /// More than `max_waiting` seconds of speech are never to wait for the generator; `memory` is charged with those that
+  /// do.
   explicit SpeechInput(std::shared_ptr<generation::Session> session,
-                       double max_waiting = std::numeric_limits<double>::infinity())
-      : session_(std::move(session)), max_waiting_(max_waiting) {}
+                       double max_waiting = std::numeric_limits<double>::infinity(),
+                       base::MemoryBudget::Charge memory = {})
+      : session_(std::move(session)), max_waiting_(max_waiting), memory_(std::move(memory)) {}
 
   /// One channel in [-1, 1], behind all that came before. Where the utterance ends it is spoken without waiting for
   /// more, and what follows is another one. Any thread, since resampling takes its time; of two at once one waits for
-  /// the other. Throws Error(exhausted), having taken nothing, if too much would wait, and as Session::feed_speech().
+  /// the other. Throws Error(exhausted), having taken nothing, if too much would wait, here or in all sessions
+  /// together, and as Session::feed_speech().
   void feed(std::span<const float> samples, int64_t hz, Utterance utterance,
             Resampling resampling = Resampling::stream);
   /// From now on it hears what `peer` says, `greeting`, at the session's speech_hz, first. Throws Error(conflict) while
   /// another one speaks.
   const Microphone& listen(std::shared_ptr<media::WebRtcPeer> peer, std::vector<float> greeting);
-  /// Nobody speaks any more.
-  void hang_up() { microphone_.reset(); }
+  /// Gives back the memory of what has been spoken. To be called now and then; never waits.
+  void settle();
+  /// Nobody speaks any more. Returns at once; the connection is closed by a thread of its own, since that takes its
+  /// time.
+  void hang_up();
   /// Who speaks by WebRTC, or did last; null: nobody has.
   const Microphone* microphone() const noexcept { return microphone_.get(); }
   bool listens() const { return microphone_ && !microphone_->ended(); }
 
  private:
-  void require_room(std::size_t samples, int64_t hz) const;
+  void require_room(std::size_t samples, int64_t hz);
+  double waiting_seconds() const;
 
   const std::shared_ptr<generation::Session> session_;
   const double max_waiting_;
-  std::mutex feeding_;  // guards the resampler and the order of pieces
+  std::mutex feeding_;  // guards all that follows but the microphone, and the order of pieces
+  base::MemoryBudget::Charge memory_;
   std::optional<audio::StreamResampler> resampler_;
   std::unique_ptr<Microphone> microphone_;
+  std::jthread closing_;
 };
 
 }  // namespace rushes::ingest

@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "rushes/base/interruption.h"
+
 namespace rushes::media::libav {
 namespace {
 
@@ -92,6 +94,7 @@ DecodedStream::~DecodedStream() = default;
 
 AVFrame* DecodedStream::next() {
   for (;;) {
+    base::interruption_point();
     if (avcodec_receive_frame(decoder_.get(), frame_.get()) >= 0) return frame_.get();
     if (drained_) return nullptr;
     const bool more = av_read_frame(input_.get(), packet_.get()) >= 0;

@@ -9,6 +9,21 @@ using Clock = std::chrono::steady_clock;
 
 }  // namespace
 
+void require_listener(const RtmpUrl& url, std::chrono::milliseconds timeout) {
+  libav::set_up();
+  const bool has_port = url.place.rfind(':') != std::string::npos && url.place.back() != ']';
+  const std::string port = has_port ? "" : url.text.starts_with("rtmps") ? ":443" : ":1935";
+  AVDictionary* network = nullptr;
+  av_dict_set(&network, "protocol_whitelist", "tcp", 0);
+  av_dict_set_int(&network, "timeout", std::chrono::microseconds(timeout).count(), 0);
+  AVIOContext* opened = nullptr;
+  const int result =
+      avio_open2(&opened, ("tcp://" + url.place + port).c_str(), AVIO_FLAG_READ_WRITE, nullptr, &network);
+  av_dict_free(&network);
+  avio_closep(&opened);
+  require(result >= 0, ErrorCode::unavailable, "RTMP to {}: {}", url.shown, libav::message(result));
+}
+
 struct FlvPublisher::State {
   Options options;
   Clock::time_point deadline;
@@ -36,7 +51,7 @@ struct FlvPublisher::State {
   }
 };
 
-FlvPublisher::FlvPublisher(const VideoTrack& track, const RtmpUrl& url, Options options)
+FlvPublisher::FlvPublisher(const VideoTrack& track, const AudioTrack* audio, const RtmpUrl& url, Options options)
     : state_(std::make_unique<State>()) {
   require(track.codec == Codec::h264, ErrorCode::unsupported, "RTMP needs H.264, and no H.264 encoder is installed");
   libav::set_up();
@@ -50,6 +65,7 @@ FlvPublisher::FlvPublisher(const VideoTrack& track, const RtmpUrl& url, Options 
   s.muxer->interrupt_callback = {State::interrupted, &s};
   s.packet = libav::owned(av_packet_alloc(), "FLV muxer");
   add_video_stream(*s.muxer, track);
+  if (audio) add_audio_stream(*s.muxer, *audio);
   AVDictionary* network = nullptr;
   av_dict_set(&network, "protocol_whitelist", "rtmp,rtmps,tcp,tls", 0);
   const std::string what = "RTMP to " + url.shown;
@@ -78,10 +94,11 @@ FlvPublisher::~FlvPublisher() {
   state_->deadline = Clock::now() + std::chrono::milliseconds(500);
 }
 
-void FlvPublisher::write(const AccessUnit& unit) {
+void FlvPublisher::write(const LiveInterleaver::Unit& next) {
   State& s = *state_;
-  fill_packet(*s.packet, unit, *unit.bytes);
-  av_packet_rescale_ts(s.packet.get(), {1, Pts::period::den}, s.muxer->streams[0]->time_base);
+  fill_packet(*s.packet, next.unit, *next.unit.bytes);
+  s.packet->stream_index = next.is_audio ? 1 : 0;
+  av_packet_rescale_ts(s.packet.get(), {1, Pts::period::den}, s.muxer->streams[s.packet->stream_index]->time_base);
   try {
     s.call("RTMP", [&] { return av_write_frame(s.muxer.get(), s.packet.get()); });
   } catch (...) {

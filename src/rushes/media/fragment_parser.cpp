@@ -105,14 +105,10 @@ void read_track(View data, Track& track, int depth = 0) {
   });
 }
 
-struct Sample {
-  int64_t time = 0, shown_later = 0, duration = 0;  // in the track's units
-  std::size_t offset = 0, size = 0;                 // from the beginning of the moof box
-  bool is_key = false;
-};
+using Sample = FragmentParser::Sample;
 
 /// The samples of one track in a fragment.
-struct Run {
+struct TrackRun {
   uint32_t track = 0;
   Defaults defaults;
   int64_t time = 0;        // of the next sample
@@ -120,7 +116,7 @@ struct Run {
   std::vector<Sample> samples;
 };
 
-void read_samples(View trun, Run& run, std::size_t& room) {
+void read_samples(View trun, TrackRun& run, std::size_t& room) {
   Fields fields(trun);
   const uint32_t version = static_cast<uint32_t>(fields.take(1)), flags = static_cast<uint32_t>(fields.take(3));
   const uint32_t count = fields.u32();
@@ -186,14 +182,14 @@ struct FragmentParser::Movie {
     std::size_t room = kMaxSamples;
     each_box(moof, [&](uint32_t type, View traf) {
       if (type != four("traf")) return;
-      const Run run = read_run(traf, room);
+      TrackRun run = read_run(traf, room);
       if (run.track == video.id) visit(video, run.samples);
       if (audio_track && run.track == audio.id) visit(audio, run.samples);
     });
   }
 
-  Run read_run(View traf, std::size_t& room) const {
-    Run run;
+  TrackRun read_run(View traf, std::size_t& room) const {
+    TrackRun run;
     each_box(traf, [&](uint32_t type, View content) {
       Fields fields(content);
       if (type == four("tfhd")) {
@@ -239,6 +235,15 @@ FragmentParser::FragmentParser(View init_segment) {
 
 const VideoTrack& FragmentParser::track() const noexcept { return movie_->video.video; }
 const std::optional<AudioTrack>& FragmentParser::audio_track() const noexcept { return movie_->audio_track; }
+
+std::vector<FragmentParser::Run> FragmentParser::runs(View moof) const {
+  std::vector<Run> runs;
+  movie_->each_run(moof.subspan(std::min<std::size_t>(8, moof.size())),
+                   [&](const Track& track, std::vector<Sample>& samples) {
+                     runs.push_back({track.id, std::move(samples)});
+                   });
+  return runs;
+}
 
 FragmentParser::Times FragmentParser::times(View moof) const {
   Times times;

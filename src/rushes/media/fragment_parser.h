@@ -28,6 +28,18 @@ class FragmentParser {
   /// From a moof box. Throws Error(corrupt_data).
   Times times(std::span<const uint8_t> moof) const;
 
+  struct Sample {
+    int64_t time = 0, shown_later = 0, duration = 0;  // in the track's units
+    std::size_t offset = 0, size = 0;                 // from the beginning of the moof box
+    bool is_key = false;
+  };
+  struct Run {
+    uint32_t track = 0;  // its number
+    std::vector<Sample> samples;
+  };
+  /// A moof box's samples of each track. Throws Error(corrupt_data).
+  std::vector<Run> runs(std::span<const uint8_t> moof) const;
+
   struct Units {
     std::vector<AccessUnit> pictures, audio;
   };

@@ -1,13 +1,19 @@
 #include "rushes/media/fragmented_mp4.h"
 
+#include <algorithm>
+
 #include "rushes/media/muxer.h"
 
 namespace rushes::media {
 namespace {
 
-/// The picture's own units: parameter sets stand in the header once, and "avc1" wants them there only.
+/// The picture's own units: parameter sets stand in the header once, and "avc1" wants them there only. A picture of
+/// another encoder, as where videos are joined, keeps those that it brings.
 std::span<const uint8_t> sample(const AccessUnit& unit, const VideoTrack& track) {
-  return std::span(*unit.bytes).subspan(unit.is_key && track.codec == Codec::h264 ? track.parameter_sets.size() : 0);
+  const std::span<const uint8_t> bytes(*unit.bytes), sets(track.parameter_sets);
+  const bool is_header = unit.is_key && track.codec == Codec::h264 && bytes.size() >= sets.size() &&
+                         std::ranges::equal(bytes.first(sets.size()), sets);
+  return bytes.subspan(is_header ? sets.size() : 0);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <initializer_list>
 #include <numeric>
 
+#include "rushes/base/log.h"
 #include "rushes/media/fragment_parser.h"
 #include "rushes/media/mp4_boxes.h"
 
@@ -28,7 +29,7 @@ class BoxFile {
 
   struct Box {
     uint32_t type = 0;
-    int64_t offset = 0, size = 0;
+    int64_t offset = 0, size = 0, head = 8;
   };
   /// Nothing: what follows is no complete box.
   std::optional<Box> next() {
@@ -38,14 +39,14 @@ class BoxFile {
     Box box{.offset = position_};
     box.size = fields.u32();
     box.type = fields.u32();
-    if (box.size < 8 || box.size > size_ - position_) return std::nullopt;
+    if (box.size == 1 && size_ - position_ >= 16) {
+      const Bytes large = read(position_ + 8, 8);
+      box.size = static_cast<int64_t>(std::min<uint64_t>(mp4::Fields(large).take(8), INT64_MAX));
+      box.head = 16;
+    }
+    if (box.size < box.head || box.size > size_ - position_) return std::nullopt;
     position_ += box.size;
     return box;
-  }
-  /// With its head. Throws Error(corrupt_data) if it is too large to be a header.
-  Bytes header(const Box& box) {
-    require(box.size <= kMaxHeaderBytes, ErrorCode::corrupt_data, "a header of the recording has {} bytes", box.size);
-    return read(box.offset, box.size);
   }
   Bytes read(int64_t offset, int64_t size) {
     Bytes bytes(static_cast<std::size_t>(size));
@@ -99,6 +100,59 @@ bool begins_fragment(BoxFile& file, int64_t offset, const FragmentParser& parser
   return true;
 }
 
+/// Takes over what `moof`, the head of the next fragment, says. False: it is none.
+bool add_fragment(RecordedFile& recorded, const FragmentParser& parser, std::span<const uint8_t> moof,
+                  const FragmentPlace& place) {
+  FragmentParser::Times times;
+  try {
+    times = parser.times(moof);
+  } catch (const Error&) {
+    return false;
+  }
+  if (times.data_bytes != place.data_bytes + 8) return false;
+  if (times.pictures == 0) {
+    // The end of the sound, behind the last picture.
+    if (!recorded.audio || recorded.fragments.empty()) return false;
+    times.begin = recorded.fragments.back().pts + recorded.fragments.back().duration;
+  }
+  recorded.fragments.push_back(
+      {.place = place, .pts = times.begin, .duration = times.duration, .video_frames = times.pictures});
+  return true;
+}
+
+void describe(RecordedFile& recorded, const FragmentParser& parser) {
+  recorded.audio = parser.audio_track();
+  recorded.track = parser.track();
+}
+
+/// One of write_plain_mp4(), whose data stands in the box `data`.
+void read_plain(RecordedFile& recorded, const std::filesystem::path& path, const BoxFile::Box& data) {
+  recorded.index = data.offset + data.size;
+  const auto file = ReadableFile::open(path);
+  const Bytes headers = fragment_headers(*file, *recorded.index);
+  int64_t at = 0, data_at = data.offset + data.head;
+  std::optional<FragmentParser> parser;
+  mp4::each_box(headers, [&](uint32_t type, mp4::View content) {
+    const int64_t size = static_cast<int64_t>(content.size()) + 8;
+    const auto box = std::span(headers).subspan(static_cast<std::size_t>(at), static_cast<std::size_t>(size));
+    if (type == four("moov")) {
+      recorded.init_segment.assign(headers.begin(), headers.begin() + at + size);
+      parser.emplace(recorded.init_segment);
+      describe(recorded, *parser);
+    } else if (type == four("moof")) {
+      require(parser.has_value(), ErrorCode::corrupt_data, "{} has fragments without tracks", path.string());
+      FragmentPlace place{
+          .head = at, .head_bytes = size, .data = data_at, .data_bytes = parser->times(box).data_bytes - 8};
+      require(add_fragment(recorded, *parser, box, place), ErrorCode::corrupt_data,
+              "{} has a fragment that cannot be read", path.string());
+      data_at += place.data_bytes;
+    }
+    at += size;
+  });
+  require(parser.has_value() && data_at == data.offset + data.size, ErrorCode::corrupt_data,
+          "the index of {} does not describe its data", path.string());
+}
+
 }  // namespace
 
 int64_t RecordedFile::video_frames() const {
@@ -114,38 +168,57 @@ int64_t RecordedFile::blocks() const {
 RecordedFile read_recorded_file(const std::filesystem::path& path) {
   BoxFile file(path);
   const auto type = file.next(), movie = file.next();
-  require(type && type->type == four("ftyp") && movie && movie->type == four("moov") &&
-              movie->offset + movie->size <= kMaxHeaderBytes,
-          ErrorCode::corrupt_data, "{} does not begin with the header of a recording (ftyp, moov)", path.string());
+  require(type && type->type == four("ftyp") && movie && movie->type == four("moov"), ErrorCode::corrupt_data,
+          "{} does not begin with the header of a recording (ftyp, moov)", path.string());
   RecordedFile recorded;
-  recorded.init_segment = file.read(0, movie->offset + movie->size);
-  const FragmentParser parser(recorded.init_segment);
-  recorded.audio = parser.audio_track();
-  recorded.track = parser.track();
   recorded.file_bytes = file.size();
-  while (const auto head = file.next()) {
+  std::optional<BoxFile::Box> head = file.next();
+  if (head && head->type == four("mdat")) {
+    read_plain(recorded, path, *head);
+    return recorded;
+  }
+  const int64_t init_bytes = movie->offset + movie->size;
+  require(init_bytes <= kMaxHeaderBytes, ErrorCode::corrupt_data, "the header of {} has {} bytes", path.string(),
+          init_bytes);
+  recorded.init_segment = file.read(0, init_bytes);
+  const FragmentParser parser(recorded.init_segment);
+  describe(recorded, parser);
+  for (; head; head = file.next()) {
     const auto data = file.next();
-    if (head->type != four("moof") || !data || data->type != four("mdat")) break;
-    FragmentParser::Times times;
-    try {
-      times = parser.times(file.header(*head));
-      if (times.data_bytes != data->size) break;
-    } catch (const Error&) {
+    if (head->type != four("moof") || head->size > kMaxHeaderBytes || !data || data->type != four("mdat") ||
+        data->head != 8)
       break;
-    }
-    if (times.pictures == 0) {
-      // The end of the sound, behind the last picture.
-      if (!recorded.audio || recorded.fragments.empty()) break;
-      times.begin = recorded.fragments.back().pts + recorded.fragments.back().duration;
-    }
-    recorded.fragments.push_back({.offset = head->offset,
-                                  .size = head->size + data->size,
-                                  .pts = times.begin,
-                                  .duration = times.duration,
-                                  .video_frames = times.pictures});
+    const FragmentPlace place{.head = head->offset,
+                              .head_bytes = head->size,
+                              .data = data->offset + data->head,
+                              .data_bytes = data->size - data->head};
+    if (!add_fragment(recorded, parser, file.read(head->offset, head->size), place)) break;
   }
   recorded.cut_off = begins_fragment(file, recorded.complete_bytes(), parser);
   return recorded;
+}
+
+void finish_mp4(const std::filesystem::path& path) {
+  namespace fs = std::filesystem;
+  std::error_code status;
+  const fs::path target = fs::canonical(path, status);  // where a link leads
+  if (status || !fs::is_regular_file(target, status)) return;
+  const RecordedFile recorded = read_recorded_file(target);
+  if (recorded.index || recorded.fragments.empty()) return;
+  std::vector<FragmentPlace> places;
+  for (const RecordedFragment& fragment : recorded.fragments) places.push_back(fragment.place);
+  const fs::path beside = target.string() + ".finished";
+  try {
+    write_plain_mp4(*ReadableFile::open(target), recorded.init_segment, places, beside);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::unavailable) throw;
+    log::warning("{}: it stays a fragmented MP4, without its length: {}", path.string(), error.what());
+    return;
+  }
+  fs::permissions(beside, fs::status(target, status).permissions(), status);
+  fs::rename(beside, target, status);
+  require(!status, ErrorCode::unavailable, "cannot replace {}: {}", target.string(), status.message());
+  sync_directory_of(target);
 }
 
 }  // namespace rushes::media

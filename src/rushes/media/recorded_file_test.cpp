@@ -58,7 +58,7 @@ TEST_F(RecordedFileTest, tells_the_fragments_with_their_times_and_the_track) {
   EXPECT_EQ(file.track.height, 48);
   ASSERT_EQ(file.fragments.size(), std::size(kFrames));
   for (std::size_t i = 0; i < std::size(kFrames); ++i) {
-    EXPECT_EQ(file.fragments[i].offset + file.fragments[i].size, ends_[i]);
+    EXPECT_EQ(file.fragments[i].place.head + file.fragments[i].size(), ends_[i]);
     EXPECT_EQ(file.fragments[i].pts, starts_[i]);
     EXPECT_EQ(file.fragments[i].video_frames, kFrames[i]);
     EXPECT_NEAR(static_cast<double>(file.fragments[i].duration.count()), static_cast<double>(kFrames[i]) * 6000, 2);

@@ -7,6 +7,7 @@
 
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
+#include "rushes/media/audio_encoder.h"
 #include "rushes/media/flv_publisher.h"
 #include "rushes/media/video_encoder.h"
 
@@ -23,37 +24,59 @@ class RtmpOutput final : public VideoOutput {
   explicit RtmpOutput(const VideoOutputOptions& options)
       : options_(options),
         url_(RtmpUrl::parse(options.target)),
-        encoder_({.width = options.width, .height = options.height, .fps = options.fps, .quality = options.quality}) {
-    connect();
+        encoder_({.width = options.width, .height = options.height, .fps = options.fps, .quality = options.quality}),
+        audio_(options.audio_hz > 0 ? std::optional<AudioEncoder>(options.audio_hz) : std::nullopt),
+        units_(order()) {
+    // Published is with the first picture: an empty stream would be taken for one that has failed.
+    require_listener(url_);
   }
 
-  Reader write(const uint8_t* rgb, int64_t video_frames, std::span<const float>) override {
+  Reader write(const uint8_t* rgb, int64_t video_frames, std::span<const float> audio) override {
     const auto frame_bytes = static_cast<std::size_t>(options_.width * options_.height * 3);
-    if (!publisher_ && Clock::now() >= next_attempt_) reconnect();
+    if (!published_)
+      connect();
+    else if (!publisher_ && Clock::now() >= next_attempt_)
+      reconnect();
+    const auto heard =
+        audio_ ? timed(times_.encode, [&] { return audio_->encode(audio, 0); }) : std::vector<AccessUnit>();
+    units_.add_block(frame_time(next_frame_, options_.fps), frame_time(next_frame_ + video_frames, options_.fps),
+                     heard);
     for (int64_t i = 0; i < video_frames; ++i) {
       const Pts pts = frame_time(next_frame_ + i, options_.fps);
-      const auto units = timed(times_.encode, [&] {
+      auto pictures = timed(times_.encode, [&] {
         return encoder_.encode(rgb + static_cast<std::size_t>(i) * frame_bytes, pts,
                                i == 0 ? Key::forced : Key::automatic);
       });
-      wait_until_due(pts);
-      timed(times_.deliver, [&] {
-        for (const AccessUnit& unit : units) send(unit);
-        return publisher_ != nullptr;
-      });
+      for (AccessUnit& picture : pictures) units_.add_picture(std::move(picture));
+      send();
     }
     next_frame_ += video_frames;
     return Reader::present;
   }
 
   void finish() override {
-    for (const AccessUnit& unit : encoder_.flush()) send(unit);
+    if (!published_) return;
+    const Pts end = frame_time(next_frame_, options_.fps);
+    if (audio_) units_.add_block(end, end, audio_->flush());
+    for (AccessUnit& picture : encoder_.flush()) units_.add_picture(std::move(picture));
+    units_.end();
+    send();
     require(publisher_ != nullptr, ErrorCode::unavailable, "{}", failure_);
     publisher_->finish();
   }
 
  private:
-  void connect() { publisher_ = std::make_unique<FlvPublisher>(encoder_.track(), url_, FlvPublisher::Options{}); }
+  LiveInterleaver order() const {
+    return LiveInterleaver(audio_ ? &audio_->track() : nullptr, options_.silent_audio
+                                                                    ? LiveInterleaver::Silence::where_there_is_no_audio
+                                                                    : LiveInterleaver::Silence::none);
+  }
+
+  void connect() {
+    units_ = order();
+    publisher_ = std::make_unique<FlvPublisher>(encoder_.track(), units_.audio_track(), url_, FlvPublisher::Options{});
+    published_ = true;
+  }
 
   /// Only at a block's start, which is a key frame.
   void reconnect() {
@@ -66,12 +89,18 @@ class RtmpOutput final : public VideoOutput {
     }
   }
 
-  void send(const AccessUnit& unit) {
-    if (!publisher_) return;
-    try {
-      publisher_->write(unit);
-    } catch (const Error& error) {
-      lost(error);
+  /// What is ready, each at its time.
+  void send() {
+    while (const auto next = units_.next()) {
+      wait_until_due(next->unit.pts);
+      timed(times_.deliver, [&] {
+        if (publisher_) try {
+            publisher_->write(*next);
+          } catch (const Error& error) {
+            lost(error);
+          }
+        return publisher_ != nullptr;
+      });
     }
   }
 
@@ -94,8 +123,11 @@ class RtmpOutput final : public VideoOutput {
   const VideoOutputOptions options_;
   const RtmpUrl url_;
   VideoEncoder encoder_;
-  std::unique_ptr<FlvPublisher> publisher_;
-  std::optional<Clock::time_point> start_;  // when the picture of time 0 was or would have been due
+  std::optional<AudioEncoder> audio_;
+  LiveInterleaver units_;
+  bool published_ = false;                   // at least once
+  std::unique_ptr<FlvPublisher> publisher_;  // null: the connection is lost
+  std::optional<Clock::time_point> start_;   // when the picture of time 0 was or would have been due
   Clock::time_point next_attempt_;
   std::chrono::milliseconds pause_ = kFirstPause;
   std::string failure_;

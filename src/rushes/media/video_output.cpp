@@ -16,6 +16,7 @@
 #include "rushes/media/fragmented_mp4.h"
 #include "rushes/media/image.h"
 #include "rushes/media/raw_video.h"
+#include "rushes/media/recorded_file.h"
 #include "rushes/media/rtmp_output.h"
 #include "rushes/media/video_encoder.h"
 
@@ -34,7 +35,7 @@ class ByteSink {
       return;
     }
     descriptor_ = ::open(target_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-    require(descriptor_ >= 0, ErrorCode::invalid_argument, "cannot write {}: {}", target_, std::strerror(errno));
+    if (descriptor_ < 0) fail(ErrorCode::invalid_argument, "cannot write {}: {}", target_, std::strerror(errno));
   }
   ~ByteSink() {
     if (descriptor_ != STDOUT_FILENO) ::close(descriptor_);
@@ -62,6 +63,7 @@ class ByteSink {
   int descriptor_ = -1;
 };
 
+/// Grows as fragments, which play wherever the process is ended; finish() makes a plain MP4 of a file.
 class Mp4Output final : public VideoOutput {
  public:
   explicit Mp4Output(const VideoOutputOptions& options)
@@ -90,7 +92,10 @@ class Mp4Output final : public VideoOutput {
     return timed(times_.deliver, [&] { return put(units, heard); });
   }
 
-  void finish() override { put(encoder_.flush(), audio_ ? audio_->flush() : std::vector<AccessUnit>()); }
+  void finish() override {
+    put(encoder_.flush(), audio_ ? audio_->flush() : std::vector<AccessUnit>());
+    if (reader_ == Reader::present && options_.target != "-") finish_mp4(options_.target);
+  }
 
  private:
   Reader put(const std::vector<AccessUnit>& units, const std::vector<AccessUnit>& audio) {
@@ -160,8 +165,8 @@ class PngOutput final : public VideoOutput {
     std::filesystem::create_directory(folder, status);
     require(std::filesystem::is_directory(folder), ErrorCode::invalid_argument, "cannot write images to {}: {}",
             folder.string(), status ? status.message() : "not a directory");
-    require(::access(folder.c_str(), W_OK) == 0, ErrorCode::invalid_argument, "cannot write images to {}: {}",
-            folder.string(), std::strerror(errno));
+    if (::access(folder.c_str(), W_OK) != 0)
+      fail(ErrorCode::invalid_argument, "cannot write images to {}: {}", folder.string(), std::strerror(errno));
   }
   Reader write(const uint8_t* rgb, int64_t video_frames, std::span<const float>) override {
     const auto frame_bytes = static_cast<std::size_t>(options_.width * options_.height * 3);

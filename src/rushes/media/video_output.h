@@ -23,8 +23,9 @@ struct VideoOutputOptions {
   VideoContainer container = VideoContainer::mp4;
   int64_t width = 0, height = 0;
   double fps = 16;
-  int quality = 20;      // of H.264, see VideoEncoder
-  int64_t audio_hz = 0;  // of the sound that comes with the frames; 0: none. Only MP4 takes it.
+  int quality = 20;          // of H.264, see VideoEncoder
+  int64_t audio_hz = 0;      // of the sound that comes with the frames; 0: none. Only MP4 and RTMP take it.
+  bool silent_audio = true;  // over RTMP: silence where there is no sound, for sites refuse a stream without
 };
 
 enum class Reader { present, gone };

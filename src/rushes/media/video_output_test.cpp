@@ -11,6 +11,7 @@
 
 #include "rushes/base/error.h"
 #include "rushes/media/image.h"
+#include "rushes/media/recorded_file.h"
 #include "rushes/media/test_video.h"
 
 namespace rushes::media {
@@ -41,6 +42,21 @@ TEST(VideoOutput, an_mp4_plays_after_every_block_before_it_is_finished) {
   }
   output->finish();
   EXPECT_EQ(decode_video(folder / "out.mp4").size(), 15u);
+  EXPECT_TRUE(read_recorded_file(folder / "out.mp4").index) << "a plain one in the end";
+}
+
+TEST(VideoOutput, an_mp4_without_frames_or_into_a_pipe_stays_as_it_is) {
+  const Folder folder;
+  open_video_output({.target = folder / "empty.mp4", .width = 64, .height = 48})->finish();
+  EXPECT_FALSE(read_recorded_file(folder / "empty.mp4").index);
+  const std::string pipe = folder / "pipe.mp4";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const int reader = ::open(pipe.c_str(), O_RDONLY | O_NONBLOCK);
+  const auto output = open_video_output({.target = pipe, .width = 64, .height = 48});
+  EXPECT_EQ(output->write(block(0, 5).data(), 5), Reader::present);
+  output->finish();
+  EXPECT_TRUE(std::filesystem::is_fifo(pipe));
+  ::close(reader);
 }
 
 TEST(VideoOutput, pictures_are_numbered_and_hold_the_frames) {

@@ -37,6 +37,7 @@ using namespace gstreamer;
 
 constexpr std::size_t kMaxOfferBytes = 64 << 10;
 constexpr guint kMaxMedia = 16;
+constexpr int kLeastPayloadType = 96, kMostPayloadType = 127;  // that GStreamer's payloaders send
 
 /// 0: cannot be used; else the more, the better.
 int rank(const GstCaps* caps, Codec& codec) {
@@ -62,12 +63,12 @@ bool is(const GstSDPMedia* media, std::string_view kind) {
   return text(gst_sdp_media_get_media(media)) == kind && !has(media, "inactive");
 }
 
-/// Each payload type of `media` that an offer may have, with what is said of it.
+/// Each payload type of `media` that can be sent, with what is said of it.
 template <typename Use>
 void each_format(const GstSDPMedia* media, const Use& use) {
   for (guint i = 0; i < gst_sdp_media_formats_len(media); ++i) {
     const int payload_type = std::atoi(gst_sdp_media_get_format(media, i));
-    if (payload_type < 0 || payload_type > 127) continue;
+    if (payload_type < kLeastPayloadType || payload_type > kMostPayloadType) continue;
     const Caps caps(gst_sdp_media_get_caps_from_media(media, payload_type));
     if (caps && gst_caps_get_size(caps.get()) > 0) use(payload_type, caps.get());
   }
@@ -75,19 +76,19 @@ void each_format(const GstSDPMedia* media, const Use& use) {
 
 void read_video(const GstSDPMedia* media, WebRtcOffer& offer) {
   int best_h264 = 0;
-  WebRtcOffer::Format h264, vp8{.codec = Codec::vp8, .payload_type = -1};
+  std::optional<WebRtcOffer::Format> h264, vp8;
   each_format(media, [&](int payload_type, const GstCaps* caps) {
     Codec codec{};
     const int value = rank(caps, codec);
     if (codec == Codec::h264 && value > best_h264) {
       best_h264 = value;
-      h264.payload_type = payload_type;
-    } else if (codec == Codec::vp8 && value > 0 && vp8.payload_type < 0) {
-      vp8.payload_type = payload_type;
+      h264 = {.codec = codec, .payload_type = payload_type};
+    } else if (codec == Codec::vp8 && value > 0 && !vp8) {
+      vp8 = {.codec = codec, .payload_type = payload_type};
     }
   });
-  if (best_h264 > 0) offer.formats.push_back(h264);
-  if (vp8.payload_type >= 0) offer.formats.push_back(vp8);
+  for (const auto& format : {h264, vp8})
+    if (format) offer.formats.push_back(*format);
 }
 
 /// Opus is always written as 48 kHz and two channels, whatever it carries (RFC 7587).
@@ -97,8 +98,7 @@ std::optional<int> find_opus(const GstSDPMedia* media) {
     const GstStructure* format = gst_caps_get_structure(caps, 0);
     int clock_rate = 0;
     gst_structure_get_int(format, "clock-rate", &clock_rate);
-    if (!found && payload_type >= 96 && clock_rate == 48'000 &&
-        text(gst_structure_get_string(format, "encoding-name")) == "OPUS")
+    if (!found && clock_rate == 48'000 && text(gst_structure_get_string(format, "encoding-name")) == "OPUS")
       found = payload_type;
   });
   return found;
@@ -131,7 +131,8 @@ WebRtcOffer WebRtcOffer::parse(std::string_view sdp) {
           "the SDP offer asks neither to receive video (a=recvonly) nor to send audio");
   if (video) read_video(video, offer);
   require(!video || !offer.formats.empty(), ErrorCode::unsupported,
-          "the SDP offer has neither H.264 (packetization-mode=1) nor VP8");
+          "the SDP offer has neither H.264 (packetization-mode=1) nor VP8 with a payload type of {} to {}",
+          kLeastPayloadType, kMostPayloadType);
   require(video || offer.microphone_payload_type, ErrorCode::unsupported,
           "the SDP offer does not offer Opus for the audio that it sends");
   return offer;

@@ -1,9 +1,9 @@
 #include "rushes/media/webrtc_peer.h"
 
 #include <gst/app/gstappsink.h>
-#include <gst/app/gstappsrc.h>
 #include <gst/video/video.h>
 
+#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
@@ -12,6 +12,8 @@
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
 #include "rushes/media/gstreamer.h"
+#include "rushes/media/rtp_sources.h"
+#include "rushes/media/webrtc_branches.h"
 
 namespace rushes::media {
 namespace {
@@ -25,37 +27,6 @@ constexpr std::size_t kMaxCandidateBytes = 1 << 10;
 constexpr auto kGatheringTimeout = 5s;
 constexpr WebRtcPeer::Time kSilence = 10s;  // a browser reports about once a second
 constexpr WebRtcPeer::Time kTimeToConnect = 15s;
-
-/// A branch of the pipeline. clocksync lets each unit go at its own time: webrtcbin would do that too, but behind the
-/// place where pictures and sound become one stream, where either holds up the other.
-std::string video_branch(const WebRtcOffer::Format& format, uint32_t ssrc) {
-  const bool h264 = format.codec == Codec::h264;
-  return fmt::format(
-      "appsrc name=video is-live=true format=time do-timestamp=false max-bytes=0 caps={} ! clocksync ! {} mtu=1200 "
-      "ssrc={ssrc} pt={pt} ! "
-      "application/x-rtp,media=video,encoding-name={},clock-rate=90000,payload={pt},ssrc=(uint){ssrc} ! peer. ",
-      h264 ? "video/x-h264,stream-format=byte-stream,alignment=au" : "video/x-vp8",
-      h264 ? "rtph264pay aggregate-mode=zero-latency config-interval=-1" : "rtpvp8pay picture-id-mode=15-bit",
-      h264 ? "H264" : "VP8", fmt::arg("ssrc", ssrc), fmt::arg("pt", format.payload_type));
-}
-
-std::string audio_branch(int payload_type, uint32_t ssrc) {
-  return fmt::format(
-      "appsrc name=sound is-live=true format=time do-timestamp=false max-bytes=0 "
-      "caps=audio/x-opus,channel-mapping-family=0,channels=1,rate=48000 ! clocksync ! rtpopuspay mtu=1200 ssrc={ssrc} "
-      "pt={pt} ! application/x-rtp,media=audio,encoding-name=OPUS,clock-rate=48000,payload={pt},ssrc=(uint){ssrc} ! "
-      "peer. ",
-      fmt::arg("ssrc", ssrc), fmt::arg("pt", payload_type));
-}
-
-/// From one packet to the next: what a browser sends, as one channel of samples.
-std::string microphone_bin(int64_t hz) {
-  return fmt::format(
-      "rtpopusdepay ! opusdec plc=true use-inband-fec=true ! audioconvert ! audioresample ! "
-      "audio/x-raw,format=F32LE,layout=interleaved,channels=1,rate={} ! "
-      "appsink name=heard sync=false max-buffers=64 drop=true",
-      hz);
-}
 
 /// Has the answer a medium of this kind in one of these directions?
 bool agrees(const GstSDPMessage* answer, std::string_view kind, std::initializer_list<const char*> directions) {
@@ -75,42 +46,18 @@ GstPadProbeReturn drop_key_requests(GstPad*, GstPadProbeInfo* info, gpointer) {
 
 }  // namespace
 
-/// Where units of one kind go in.
-struct Inlet {
-  Element source = {};  // null: this kind is not sent, and is dropped
-  guint64 max_queued_bytes = 0;
-  std::mutex pushing = {};
-  bool dropping = false;  // until the next key frame
-
-  void push(const AccessUnit& unit, WebRtcPeer::Time play) {
-    if (!source) return;
-    const std::scoped_lock lock(pushing);
-    auto* to = GST_APP_SRC(source.get());
-    if (unit.is_key) dropping = false;
-    if (gst_app_src_get_current_level_bytes(to) > max_queued_bytes) dropping = true;
-    if (dropping) return;
-    // The bytes are shared by all peers; the reference goes with the buffer.
-    auto* keep = new std::shared_ptr<const Bytes>(unit.bytes);
-    GstBuffer* buffer = gst_buffer_new_wrapped_full(
-        GST_MEMORY_FLAG_READONLY, const_cast<uint8_t*>(unit.bytes->data()), unit.bytes->size(), 0, unit.bytes->size(),
-        keep, [](gpointer p) { delete static_cast<std::shared_ptr<const Bytes>*>(p); });
-    GST_BUFFER_PTS(buffer) = static_cast<GstClockTime>(std::max<int64_t>(0, play.count()));
-    if (!unit.is_key) GST_BUFFER_FLAG_SET(buffer, GST_BUFFER_FLAG_DELTA_UNIT);
-    gst_app_src_push_buffer(to, buffer);
-  }
-};
-
 struct WebRtcPeer::State {
   Element pipeline, webrtc;
   Inlet video{.max_queued_bytes = kMaxQueuedBytes}, audio{.max_queued_bytes = kMaxQueuedAudioBytes};
   int64_t microphone_hz = 0;
   bool listens = false;
   Element heard;  // under `mutex`: comes with the first packet
+  std::optional<RtpSources> sources;
   std::string answer;
   std::mutex mutex;
   std::condition_variable gathered;
-  std::atomic<int64_t> created_ns = 0, heard_ns = 0;  // 0: never
-  std::atomic<bool> failed = false;
+  std::atomic<Time> alive{now()};  // when the other side was heard of, before that when this was made
+  std::atomic<bool> reported = false, failed = false;
   std::string error;  // of the bus, under `mutex`
 
   // ---- callbacks, on GStreamer's threads ----
@@ -141,7 +88,25 @@ struct WebRtcPeer::State {
   }
 
   static void on_report(GstElement*, guint, guint, gpointer opaque) {
-    static_cast<State*>(opaque)->heard_ns = now().count();
+    auto& state = *static_cast<State*>(opaque);
+    state.alive = now();
+    state.reported = true;
+  }
+
+  static GstPadProbeReturn on_packet(GstPad*, GstPadProbeInfo* info, gpointer opaque) {
+    auto& sources = *static_cast<State*>(opaque)->sources;
+    const auto takes = [&](GstBuffer* buffer) {
+      std::array<uint8_t, 12> head;
+      const gsize size = gst_buffer_extract(buffer, 0, head.data(), head.size());
+      return sources.takes({head.data(), size});
+    };
+    if (info->type & GST_PAD_PROBE_TYPE_BUFFER)
+      return takes(GST_PAD_PROBE_INFO_BUFFER(info)) ? GST_PAD_PROBE_OK : GST_PAD_PROBE_DROP;
+    GstBufferList* list = gst_buffer_list_make_writable(GST_PAD_PROBE_INFO_BUFFER_LIST(info));
+    GST_PAD_PROBE_INFO_DATA(info) = list;
+    for (guint i = gst_buffer_list_length(list); i-- > 0;)
+      if (!takes(gst_buffer_list_get(list, i))) gst_buffer_list_remove(list, i, 1);
+    return GST_PAD_PROBE_OK;
   }
 
   /// The first that brings Opus is the microphone, whatever else comes goes nowhere.
@@ -185,10 +150,13 @@ struct WebRtcPeer::State {
       pipeline = std::move(whole);
     }
     const std::string reason = error ? error->message : "";
+    const bool lacks_plugin = error && g_error_matches(error, GST_PARSE_ERROR, GST_PARSE_ERROR_NO_SUCH_ELEMENT);
     g_clear_error(&error);
-    require(pipeline && reason.empty(), ErrorCode::unavailable,
+    require(!lacks_plugin, ErrorCode::unavailable,
             "WebRTC needs GStreamer's plugins (Debian: gstreamer1.0-plugins-base, -plugins-good, -plugins-bad, "
             "gstreamer1.0-nice): {}",
+            reason);
+    require(pipeline && reason.empty(), ErrorCode::internal, "GStreamer cannot send what the SDP offer asks for: {}",
             reason);
     webrtc.reset(gst_bin_get_by_name(GST_BIN(pipeline.get()), "peer"));
     video.source.reset(gst_bin_get_by_name(GST_BIN(pipeline.get()), "video"));
@@ -279,6 +247,28 @@ struct WebRtcPeer::State {
     ask("set-local-description", local.get());
   }
 
+  /// Where packets come in, before anything is decrypted.
+  void limit_sources(const Options& options) {
+    sources.emplace(options.max_sources, options.dropped_packets);
+    GstIterator* all = gst_bin_iterate_all_by_element_factory_name(GST_BIN(webrtc.get()), "nicesrc");
+    int limited = 0;
+    const auto limit = [&](GstElement* element) {
+      GstPad* pad = gst_element_get_static_pad(element, "src");
+      const auto packets = static_cast<GstPadProbeType>(GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_BUFFER_LIST);
+      gst_pad_add_probe(pad, packets, on_packet, this, nullptr);
+      gst_object_unref(pad);
+      ++limited;
+    };
+    GValue item = G_VALUE_INIT;
+    while (gst_iterator_next(all, &item) == GST_ITERATOR_OK) {
+      limit(GST_ELEMENT(g_value_get_object(&item)));
+      g_value_reset(&item);
+    }
+    g_value_unset(&item);
+    gst_iterator_free(all);
+    require(limited > 0, ErrorCode::internal, "WebRTC: no element receives packets");
+  }
+
   bool is_gathered() const {
     GstWebRTCICEGatheringState state{};
     g_object_get(webrtc.get(), "ice-gathering-state", &state, nullptr);
@@ -320,7 +310,6 @@ WebRtcPeer::WebRtcPeer(const WebRtcOffer& offer, const std::optional<WebRtcOffer
                        const Options& options)
     : state_(std::make_unique<State>()) {
   State& s = *state_;
-  s.created_ns = now().count();
   s.build(offer, format, options);
   s.restrict_ice(options);
   s.set_directions(offer);
@@ -330,6 +319,7 @@ WebRtcPeer::WebRtcPeer(const WebRtcOffer& offer, const std::optional<WebRtcOffer
     g_signal_connect(rtp.get(), "on-ssrc-active", G_CALLBACK(State::on_report), &s);
   gst_element_set_state(s.pipeline.get(), GST_STATE_PLAYING);
   s.negotiate(offer);
+  s.limit_sources(options);
   s.take_answer();
 }
 
@@ -389,8 +379,7 @@ bool WebRtcPeer::connected() const {
 bool WebRtcPeer::gone() const {
   const State& s = *state_;
   if (s.failed) return true;
-  const Time heard(s.heard_ns), at = now();
-  return heard.count() > 0 ? at - heard > kSilence : at - Time(s.created_ns) > kTimeToConnect;
+  return now() - s.alive.load() > (s.reported ? kSilence : kTimeToConnect);
 }
 
 }  // namespace rushes::media

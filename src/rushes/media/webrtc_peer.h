@@ -2,6 +2,7 @@
 // (WHEP), and what its microphone sends is decoded (WHIP). GStreamer's webrtcbin does ICE, DTLS and SRTP; nothing is
 // encoded here.
 #pragma once
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -21,7 +22,9 @@ class WebRtcPeer {
   struct Options {
     std::vector<std::string> local_addresses{"127.0.0.1"};  // candidates; empty: all of the machine's
     enum class Audio { none, if_offered } audio = Audio::none;
-    int64_t microphone_hz = 0;  // what heard() gives; 0: it is not listened to
+    int64_t microphone_hz = 0;    // what heard() gives; 0: it is not listened to
+    std::size_t max_sources = 8;  // of RTP and RTCP that the peer may send; packets of others are dropped
+    std::shared_ptr<std::atomic<int64_t>> dropped_packets = {};  // counts them; null: nobody does
   };
   using Time = std::chrono::nanoseconds;
 

@@ -192,6 +192,7 @@ TEST(WebRtcOffer, refuses_what_it_cannot_serve) {
   EXPECT_EQ(refusal("v=0\r\n" + std::string(70'000, 'a')), ErrorCode::too_large);
   EXPECT_EQ(refusal(offer("96", kVp8, "sendonly")), ErrorCode::invalid_argument);
   EXPECT_EQ(refusal(offer("97", "a=rtpmap:97 AV1/90000\r\n")), ErrorCode::unsupported);
+  EXPECT_EQ(refusal(offer("35", "a=rtpmap:35 VP8/90000\r\n")), ErrorCode::unsupported);
   EXPECT_EQ(refusal(offer("104", kH264.substr(kH264.find("a=rtpmap:104")))), ErrorCode::unsupported);
   EXPECT_EQ(refusal(offer("999999999999 -1 x", "a=rtpmap:999999999999 VP8/90000\r\n")), ErrorCode::unsupported);
   std::string many = "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\n";

@@ -1,6 +1,7 @@
 #include "rushes/nn/attention.h"
 
 #include "rushes/base/error.h"
+#include "rushes/base/interruption.h"
 #include "rushes/nn/heads_view.h"
 
 namespace rushes::nn {
@@ -15,7 +16,10 @@ at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
   require(q.dim() == 4 && k.dim() == 4 && k.sizes() == v.sizes() && q.size(0) == k.size(0) && q.size(2) == k.size(2) &&
               q.size(3) == k.size(3) && k.size(1) > 0,
           ErrorCode::invalid_argument, "attention needs q [B, L, N, D] and k, v [B, M, N, D] with M > 0");
-  if (!kernels_take(q, k, v)) return stock_attention(q, k, v);
+  if (!kernels_take(q, k, v)) {
+    base::interruption_point();
+    return stock_attention(q, k, v);
+  }
   const kernels::AttentionShape shape{q.size(0), q.size(2), q.size(1), k.size(1), q.size(3)};
   const at::Tensor out = at::empty(q.sizes(), q.options());
   if (q.scalar_type() == at::kFloat) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "rushes/base/instruction_set.h"
 #include "rushes/nn/measure.h"
 #include "rushes/tensor/kernels/cpu/flash_attention.h"
 #include "rushes/tensor/ops.h"
@@ -48,7 +49,7 @@ TEST(Attention, in_bfloat16_errs_no_more_than_the_stock_operator) {
 }
 
 TEST(Attention, in_bfloat16_products_equals_the_formula) {
-  if (!tensor::kernels::has_bf16_products()) GTEST_SKIP() << "this CPU has no AVX512-BF16";
+  if (!tensor::kernels::has_bf16_products()) GTEST_SKIP() << "not with " << name(instruction_set());
   using namespace tensor::kernels;
   for (const Shape& s : kShapes) {
     if (s.D % kLanes != 0) continue;

@@ -1,6 +1,7 @@
 #include "rushes/nn/linear.h"
 
 #include "rushes/base/error.h"
+#include "rushes/base/interruption.h"
 #include "rushes/nn/stock_operators.h"
 #include "rushes/tensor/kernels/cpu/flash_attention.h"
 #include "rushes/tensor/kernels/cpu/narrow_linear.h"
@@ -58,6 +59,7 @@ Linear Linear::fused(const std::vector<Linear>& layers) {
 }
 
 at::Tensor Linear::operator()(const at::Tensor& x, Activation activation) const {
+  base::interruption_point();
   const bool gelu = activation == Activation::gelu_tanh;
   if (wants_gradients(x, weight_) || !x.is_cpu()) {
     const at::Tensor y = at::linear(x, weight_, bias_);

@@ -1,9 +1,11 @@
 #include "rushes/nn/linear.h"
 
+#include <ATen/Version.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 
+#include "rushes/base/instruction_set.h"
 #include "rushes/nn/measure.h"
 #include "rushes/nn/stock_operators.h"
 #include "rushes/tensor/ops.h"
@@ -41,6 +43,11 @@ TEST(Linear, a_row_of_a_narrow_layer_does_not_depend_on_the_rows_beside_it) {
     EXPECT_TRUE(at::equal(linear(x.narrow(0, b, 1), Activation::gelu_tanh), together.narrow(0, b, 1)));
   EXPECT_TRUE(at::equal(linear(x.select(0, 1).narrow(0, 34, 1), Activation::gelu_tanh).select(0, 0),
                         together.select(0, 1).select(0, 34)));
+}
+
+TEST(Linear, libtorch_computes_with_the_instructions_that_ours_are_limited_to) {
+  const bool is_wide = instruction_set() > InstructionSet::avx2;
+  EXPECT_EQ(at::get_cpu_capability(), is_wide ? "AVX512" : "AVX2");
 }
 
 TEST(Linear, takes_inputs_that_are_not_contiguous) {

@@ -1,10 +1,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "rushes/base/error.h"
+#include "rushes/base/scratch_folder.h"
 #include "rushes/generation/drawing_model.h"
 #include "rushes/profiling/profiled_generator.h"
 #include "rushes/profiling/report.h"
@@ -149,12 +151,41 @@ TEST(WriteReports, are_found_again_and_load_nothing_from_elsewhere) {
   const auto files = write_reports(profile_of_script(), {.directory = folder, .raw_data = true});
   ASSERT_EQ(files.size(), 4u);
   EXPECT_EQ(newest_report(folder)["block_analysis"]["total_blocks"], 3);
-  std::ifstream in(files[1]);
+  std::ifstream in(files[0]);
   const std::string page((std::istreambuf_iterator<char>(in)), {});
   EXPECT_THAT(page, testing::HasSubstr("<svg"));
   EXPECT_THAT(page, testing::Not(testing::ContainsRegex("https?://")));
   EXPECT_THAT(page, testing::Not(testing::HasSubstr("<script")));
   std::filesystem::remove_all(folder);
+}
+
+/// As Inferix's extract_streaming_metrics.py does it.
+TEST(WriteReports, leave_the_report_as_the_newest_json_file_with_what_the_tools_of_inferix_read) {
+  const ScratchFolder folder;
+  Profile profile = profile_of_script();
+  profile.tags["num_segments"] = "2";
+  for (const ReportFormat format : {ReportFormat::json, ReportFormat::both}) {
+    write_reports(profile, {.directory = folder.path, .format = format, .raw_data = true});
+    std::vector<std::filesystem::directory_entry> files;
+    for (const auto& file : std::filesystem::directory_iterator(folder.path))
+      if (file.path().extension() == ".json") files.push_back(file);
+    const auto newest = *std::max_element(files.begin(), files.end(), [](const auto& a, const auto& b) {
+      return a.last_write_time() < b.last_write_time();
+    });
+    std::ifstream in(newest.path());
+    const Json report = Json::parse(in);
+    EXPECT_THAT(report["timestamp"].get<std::string>(), testing::EndsWith("Z"));
+    EXPECT_TRUE(report["system_info"]["gpu_memory_total_gb"].is_number());
+    for (const char* key : {"total_steps", "avg_block_size", "fps", "bps", "avg_step_time_ms"})
+      EXPECT_TRUE(report["diffusion_analysis"][key].is_number()) << key;
+    for (const char* key : {"total_blocks", "fps", "peak_memory_usage_mb", "avg_computation_time_ms"})
+      EXPECT_TRUE(report["block_analysis"][key].is_number()) << key;
+    EXPECT_GT(report["session"]["duration"].get<double>(), 0);
+    EXPECT_EQ(report["session"]["tags"]["num_segments"], 2);
+    EXPECT_EQ(report["session"]["tags"]["mode"], "t2v");
+    for (const char* key : {"peak_memory_mb", "avg_utilization", "peak_temperature"})
+      EXPECT_TRUE(report["gpu_metrics"][key].is_number()) << key;
+  }
 }
 
 TEST(NewestReport, says_what_to_do_where_there_is_none) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cstring>
 #include <ctime>
 #include <fstream>
@@ -245,6 +246,7 @@ Json system_info(const Profile& profile) {
   for (const std::string& gpu : system.gpu_names) gpus += (gpus.empty() ? "" : ", ") + gpu;
   return {{"gpu_name", gpus.empty() ? "none" : gpus},
           {"gpu_memory_total", system.gpu_memory_total_mb},
+          {"gpu_memory_total_gb", system.gpu_memory_total_mb / 1024},
           {"cuda_version", system.cuda_version.empty() ? "none" : system.cuda_version},
           {"pytorch_version", system.torch_version},
           {"rushes_version", system.rushes_version},
@@ -259,6 +261,18 @@ void write(const fs::path& file, const std::string& text) {
   out << text;
   out.flush();
   require(out.good(), ErrorCode::unavailable, "cannot write {}: {}", file.string(), std::strerror(errno));
+}
+
+/// Tags, of which numbers are numbers.
+Json tags_of(const Profile& profile) {
+  Json tags = Json::object();
+  for (const auto& [key, text] : profile.tags) {
+    int64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    const bool is_number = error == std::errc{} && std::to_string(number) == text;
+    tags[key] = is_number ? Json(number) : Json(text);
+  }
+  return tags;
 }
 
 /// A session's id as part of a file name.
@@ -279,12 +293,15 @@ Json report_json(const Profile& profile) {
                             {"start_time", time_text(profile.started, kIso)},
                             {"end_time", time_text(ended, kIso)},
                             {"duration", seconds(profile.duration)},
-                            {"tags", profile.tags},
+                            {"tags", tags_of(profile)},
                             {"model", profile.model},
                             {"width", profile.format.width},
                             {"height", profile.format.height},
                             {"fps", profile.format.fps},
                             {"generated_at", time_text(std::chrono::system_clock::now(), kIso)}};
+  // As Inferix's extract_streaming_metrics.py looks for them.
+  report["timestamp"] = report["session_info"]["end_time"];
+  report["session"] = {{"duration", seconds(profile.duration)}, {"tags", tags_of(profile)}};
   report["system_info"] = system_info(profile);
   report["summary"] = run_summary(gpu, cpu);
   report["summary"]["video_frames"] = video_frames_of(profile);
@@ -318,20 +335,23 @@ std::vector<fs::path> write_reports(const Profile& profile, const ReportOptions&
   const std::string mark = file_safe(profile.id) + "_" + time_text(profile.started + profile.duration, "%Y%m%d_%H%M%S");
   const Json report = report_json(profile);
   std::vector<fs::path> written;
-  const auto put = [&](const std::string& file, const std::string& text) {
+  const auto put = [&](const fs::path& file, const std::string& text) {
     written.push_back(options.directory / file);
+    fs::create_directories(written.back().parent_path(), status);
     write(written.back(), text);
   };
-  if (options.format != ReportFormat::html) put("profiling_report_" + mark + ".json", report.dump(1));
   if (options.format != ReportFormat::json) put("profiling_report_" + mark + ".html", report_html(profile, report));
-  put("trace_" + mark + ".json", trace_json(profile).dump());
+  put(fs::path("traces") / ("trace_" + mark + ".json"), trace_json(profile).dump());
   if (options.raw_data) {
     const Json raw{{"session_id", profile.id},
                    {"gpu_samples", report.at("gpu_metrics").at("timeline")},
                    {"cpu_samples", report.at("cpu_metrics").at("timeline")},
                    {"events", report.at("events")}};
     put("raw_profiling_data_" + mark + ".json", raw.dump());
+    fs::last_write_time(written.back(), fs::file_time_type::clock::now() - std::chrono::seconds(1), status);
   }
+  // Inferix's tools take the newest JSON file of the folder for the report.
+  if (options.format != ReportFormat::html) put("profiling_report_" + mark + ".json", report.dump(1));
   return written;
 }
 

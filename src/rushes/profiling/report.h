@@ -23,7 +23,7 @@ std::string report_html(const Profile& profile, const nlohmann::ordered_json& re
 /// Trace events: one track for the model, one for encoding and delivery, counters for memory.
 nlohmann::ordered_json trace_json(const Profile& profile);
 
-/// Writes profiling_report_ID_TIME.json and .html, trace_ID_TIME.json, with raw_data also
+/// Writes profiling_report_ID_TIME.json and .html, traces/trace_ID_TIME.json, with raw_data also
 /// raw_profiling_data_ID_TIME.json. Returns what was written. Throws Error(unavailable) if the directory cannot be
 /// written.
 std::vector<std::filesystem::path> write_reports(const Profile& profile, const ReportOptions& options);

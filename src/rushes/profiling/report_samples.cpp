@@ -65,6 +65,8 @@ Json gpu_metrics(const Profile& profile) {
   const Summary memory = of("total_gpu_memory_used_mb");
   return {{"total_samples", timeline.size()},
           {"peak_memory_mb", memory.high},
+          {"avg_utilization", of("max_gpu_utilization").mean},
+          {"peak_temperature", of("max_gpu_temperature").high},
           {"memory_analysis", range(memory, "memory_mb")},
           {"utilization_analysis", range(of("max_gpu_utilization"), "utilization_percent")},
           {"temperature_analysis", range(of("max_gpu_temperature"), "temperature_celsius")},

@@ -94,6 +94,60 @@ TEST_P(Drain, does_not_wait_for_ever_for_a_step) {
   EXPECT_EQ(last_event(events)["state"], "stopped");
 }
 
+TEST_P(Drain, ends_a_full_queue_at_once_and_answers_who_waits_for_a_playlist) {
+  start([](ServerOptions& options) {
+    options.sessions.max_running = 1;
+    options.sessions.max_queued = 3;
+  });
+  begin_endless();
+  make_blocks(1);
+  const auto queued = begin();
+  TestClient playlist(server().port()), part(server().port());
+  playlist.write("GET " + path(queued, "/hls/video.m3u8?_HLS_msn=0") + " HTTP/1.1\r\nHost: x\r\n\r\n");
+  server().ask_to_stop();
+  while (server().request("GET", "/ready").status != 503) {}
+  EXPECT_EQ(server().status(queued)["state"], "stopped");
+  const Reply answer = playlist.read_reply();
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_THAT(answer.body, HasSubstr("#EXT-X-ENDLIST"));
+  end();
+}
+
+TEST_P(Drain, leaves_nothing_behind_of_clients_that_do_not_read) {
+  start([](ServerOptions& options) {
+    options.drain = options.farewell = std::chrono::milliseconds(50);
+    options.connections.send_buffer_bytes = 4096;
+  });
+  const auto id = begin_endless({{"width", 256}, {"height", 256}});
+  std::vector<std::unique_ptr<TestClient>> clients;
+  const auto client = [&]() -> TestClient& {
+    return *clients.emplace_back(std::make_unique<TestClient>(server().port()));
+  };
+  for (const char* body : {"/stream.sse", "/stream.ndjson", "/video.mp4", "/hls/video.m3u8?_HLS_msn=0"})
+    client().write("GET " + path(id, body) + " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
+  for (const char* socket : {"/events", "/video", "/frames"}) EXPECT_EQ(client().upgrade(path(id, socket)).status, 101);
+  client().write("POST /v1/sessions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n{");
+  if (family().takes_speech()) {
+    const FormBody form = FormBody().add("image", picture(), true);
+    const Reply init = server().request("POST", "/api/realtime/init", form.end(),
+                                        "Content-Type: multipart/form-data; boundary=b0undary\r\n");
+    ASSERT_EQ(init.status, 200) << init.body;
+    EXPECT_EQ(client().upgrade(init.json()["websocket_url"].get<std::string>()).status, 101);
+    const auto whole = FormBody()
+                           .add("image", picture(), true)
+                           .add("audio", media::wav_file(media::test_audio(160'000), 16'000), true)
+                           .end();
+    for (const char* route : {"/api/audio-driven", "/api/realtime-sse", "/api/realtime-mjpeg"})
+      client().write(
+          fmt::format("POST {} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; "
+                      "boundary=b0undary\r\nContent-Length: {}\r\n\r\n{}",
+                      route, whole.size(), whole));
+  }
+  make_blocks(6);
+  server().ask_to_stop();
+  server().stop();
+}
+
 TEST_P(Drain, is_remembered_by_the_next_server) {
   start();
   const auto id = begin_endless();

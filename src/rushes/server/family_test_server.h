@@ -153,6 +153,8 @@ class FamilySuite : public testing::TestWithParam<TestFamily> {
     EXPECT_NEAR(sound.seconds(), static_cast<double>(pictures.size()) / family().fps, sound_tolerance);
   }
   void expect_recording(const std::string& id, int64_t blocks) const { expect_video(contents(file(id)), blocks); }
+  /// Of a video that has ended: what was recorded while it grew, and what a process that is killed leaves of it.
+  std::string fragments(const std::string& id);
   static std::string contents(const std::filesystem::path& file) {
     std::ifstream whole(file, std::ios::binary);
     return {std::istreambuf_iterator<char>(whole), {}};
@@ -179,6 +181,29 @@ class FamilySuite : public testing::TestWithParam<TestFamily> {
   std::unique_ptr<RunningServer> server_;
 };
 
+/// The names of a file's boxes.
+inline std::vector<std::string> boxes(const std::string& mp4) {
+  std::vector<std::string> names;
+  for (std::size_t at = 0; at + 8 <= mp4.size();) {
+    names.push_back(mp4.substr(at + 4, 4));
+    std::size_t size = 0;
+    for (std::size_t i = 0; i < 4; ++i) size = size << 8 | static_cast<uint8_t>(mp4[at + i]);
+    at += std::max<std::size_t>(size, 8);
+  }
+  return names;
+}
+
+/// What the header (mvhd, version 0) says of the length.
+inline double seconds_in_header(const std::string& mp4) {
+  const std::size_t at = mp4.find("mvhd") + 4 + 12;
+  const auto number = [&](std::size_t offset) {
+    uint32_t value = 0;
+    for (std::size_t i = 0; i < 4; ++i) value = value << 8 | static_cast<uint8_t>(mp4.at(at + offset + i));
+    return value;
+  };
+  return static_cast<double>(number(4)) / number(0);
+}
+
 /// Messages of a video WebSocket until it is closed.
 inline std::vector<std::string> read_video(TestClient& client, Frame* close = nullptr) {
   std::vector<std::string> pieces;
@@ -186,6 +211,14 @@ inline std::vector<std::string> read_video(TestClient& client, Frame* close = nu
   for (; frame.opcode == 2; frame = client.read_message()) pieces.push_back(frame.payload);
   if (close) *close = frame;
   return pieces;
+}
+
+inline std::string FamilySuite::fragments(const std::string& id) {
+  TestClient viewer(server().port());
+  viewer.upgrade(path(id, "/video"));
+  std::string all;
+  for (const std::string& piece : read_video(viewer)) all += piece;
+  return all;
 }
 
 }  // namespace rushes::server

@@ -22,6 +22,7 @@ struct ServerOptions {
   std::filesystem::path web_root;        // the page's files
   AccessOptions access;
   SessionLimits sessions;
+  ModelAliases aliases;
   ConnectionLimits connections;
   ProxyOptions proxy;
   WorkLimits work;
@@ -30,6 +31,7 @@ struct ServerOptions {
   WebRtcLimits webrtc;
   /// IMTalker's heads go then, unless they are fed, watched or asked for.
   std::chrono::milliseconds head_idle = std::chrono::minutes(50);
+  std::size_t head_runs = 16;                 // sessions of one head's name that are kept; the oldest go
   std::string head_mode = "aligned";          // of IMTalker's heads, where a request names none
   std::chrono::milliseconds drain{10'000};    // at the end: blocks in work have this long to complete
   std::chrono::milliseconds farewell{5'000};  // then clients have this long to take what is left

@@ -2,13 +2,13 @@
 
 #include <fmt/ranges.h>
 
-#include <algorithm>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "rushes/base/error.h"
 #include "rushes/base/printable.h"
+#include "rushes/tensor/checkpoint_folder.h"
 #include "rushes/tensor/file_bytes.h"
 #include "rushes/tensor/pickle_checkpoint.h"
 #include "rushes/tensor/safetensors.h"
@@ -21,7 +21,6 @@ using json = nlohmann::json;
 
 constexpr uint64_t kMaxIndexBytes = 64'000'000;
 constexpr std::size_t kMaxShards = 1'000;
-constexpr const char* kIndexSuffix = ".safetensors.index.json";
 
 // The first object of a file in the torch format before 1.6: pickle protocol 2, the 80-bit number
 // 0x1950a86a20f9469cfc6c.
@@ -96,26 +95,40 @@ std::map<std::string, std::string> read_index(const FileBytes& file) {
   return shard_of;
 }
 
+/// A file that is no index.
+Checkpoint load_whole(const std::shared_ptr<const FileBytes>& file, const fs::path& path) {
+  if (file->view().starts_with("PK\x03\x04")) {
+    auto contents = read_pickle_checkpoint(file);
+    return {CheckpointFormat::torch_zip, {path}, std::move(contents.tensors), std::move(contents.metadata)};
+  }
+  if (file->size() > 8 && file->view()[8] == '{') {
+    auto contents = read_safetensors(file);
+    return {CheckpointFormat::safetensors, {path}, std::move(contents.tensors), std::move(contents.metadata)};
+  }
+  refuse(*file);
+}
+
 Checkpoint load_sharded(const FileBytes& index, const fs::path& path) {
   const auto shard_of = read_index(index);
   std::set<std::string> names;
   for (const auto& [key, shard] : shard_of) names.insert(shard);
   require(names.size() <= kMaxShards, ErrorCode::too_large, "'{}' names {} shards; at most {} are allowed",
           index.name(), names.size(), kMaxShards);
-  Checkpoint checkpoint{CheckpointFormat::sharded_safetensors, {}, {}, {}};
+  Checkpoint checkpoint{CheckpointFormat::sharded, {}, {}, {}};
   for (const std::string& name : names) {
     const fs::path file = path.parent_path() / name;
     std::error_code ignored;
     require(fs::exists(file, ignored), ErrorCode::not_found, "'{}' is missing: '{}' lists it as one of {} shards",
             file.string(), index.name(), names.size());
-    const auto contents = read_safetensors(FileBytes::map(file));
+    const Checkpoint contents = load_whole(FileBytes::map(file), file);
     for (const auto& [key, tensor] : contents.tensors.tensors()) {
       const auto told = shard_of.find(key);
-      require(told != shard_of.end() && told->second == name, ErrorCode::corrupt_data,
-              "'{}' has the tensor '{}', which '{}' expects {}; do the files belong together?", file.string(), key,
-              index.name(), told == shard_of.end() ? "nowhere" : "in '" + told->second + "'");
+      require(told == shard_of.end() || told->second == name, ErrorCode::corrupt_data,
+              "'{}' has the tensor '{}', which '{}' expects in '{}'; do the files belong together?", file.string(), key,
+              index.name(), told->second);
       checkpoint.tensors.set(key, tensor);
     }
+    checkpoint.metadata.insert(contents.metadata.begin(), contents.metadata.end());
     checkpoint.files.push_back(file);
   }
   for (const auto& [key, shard] : shard_of)
@@ -124,34 +137,12 @@ Checkpoint load_sharded(const FileBytes& index, const fs::path& path) {
   return checkpoint;
 }
 
-fs::path find_in_folder(const fs::path& folder) {
-  std::vector<fs::path> indices, safetensors, torch;
-  std::error_code refused;
-  for (const auto& entry : fs::directory_iterator(folder, refused)) {
-    const std::string name = entry.path().filename().string();
-    const std::string extension = entry.path().extension().string();
-    if (name.ends_with(kIndexSuffix)) indices.push_back(entry.path());
-    if (extension == ".safetensors") safetensors.push_back(entry.path());
-    if (extension == ".pt" || extension == ".pth" || extension == ".ckpt") torch.push_back(entry.path());
-  }
-  for (auto* found : {&indices, &safetensors, &torch}) {
-    if (found->size() == 1) return found->front();
-    std::sort(found->begin(), found->end());
-    std::vector<std::string> names;
-    for (const auto& path : *found) names.push_back(path.filename().string());
-    require(found->empty(), ErrorCode::invalid_argument,
-            "'{}' has several checkpoints ({}); give the path of one of them", folder.string(), fmt::join(names, ", "));
-  }
-  fail(ErrorCode::not_found, "'{}' has no checkpoint (.safetensors, .safetensors.index.json, .pt, .pth or .ckpt)",
-       folder.string());
-}
-
 }  // namespace
 
 std::string_view name(CheckpointFormat format) noexcept {
   switch (format) {
     case CheckpointFormat::safetensors: return "safetensors";
-    case CheckpointFormat::sharded_safetensors: return "sharded_safetensors";
+    case CheckpointFormat::sharded: return "sharded";
     case CheckpointFormat::torch_zip: return "torch_zip";
   }
   return "?";
@@ -159,18 +150,10 @@ std::string_view name(CheckpointFormat format) noexcept {
 
 Checkpoint load_checkpoint(const fs::path& path) {
   std::error_code ignored;
-  if (fs::is_directory(path, ignored)) return load_checkpoint(find_in_folder(path));
+  if (fs::is_directory(path, ignored)) return load_checkpoint(checkpoint_in(path));
   const auto file = FileBytes::map(path);
-  if (file->view().starts_with("PK\x03\x04")) {
-    auto contents = read_pickle_checkpoint(file);
-    return {CheckpointFormat::torch_zip, {path}, std::move(contents.tensors), std::move(contents.metadata)};
-  }
   if (begins_json_object(file->view().substr(0, 64))) return load_sharded(*file, path);
-  if (file->size() > 8 && file->view()[8] == '{') {
-    auto contents = read_safetensors(file);
-    return {CheckpointFormat::safetensors, {path}, std::move(contents.tensors), std::move(contents.metadata)};
-  }
-  refuse(*file);
+  return load_whole(file, path);
 }
 
 }  // namespace rushes::tensor

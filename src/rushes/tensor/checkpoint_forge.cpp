@@ -54,10 +54,10 @@ struct DtypeNames {
   c10::ScalarType dtype;
   const char *safetensors, *storage;
 };
-constexpr DtypeNames kDtypes[] = {{c10::ScalarType::Float, "F32", "FloatStorage"},
-                                  {c10::ScalarType::Half, "F16", "HalfStorage"},
-                                  {c10::ScalarType::BFloat16, "BF16", "BFloat16Storage"},
-                                  {c10::ScalarType::Long, "I64", "LongStorage"}};
+constexpr DtypeNames kDtypes[] = {
+    {c10::ScalarType::Float, "F32", "FloatStorage"},        {c10::ScalarType::Half, "F16", "HalfStorage"},
+    {c10::ScalarType::BFloat16, "BF16", "BFloat16Storage"}, {c10::ScalarType::Double, "F64", "DoubleStorage"},
+    {c10::ScalarType::Byte, "U8", "ByteStorage"},           {c10::ScalarType::Long, "I64", "LongStorage"}};
 const DtypeNames& names(c10::ScalarType dtype) {
   for (const auto& known : kDtypes)
     if (known.dtype == dtype) return known;

@@ -7,7 +7,9 @@
 
 #include "rushes/base/error.h"
 #include "rushes/base/scratch_folder.h"
+#include "rushes/tensor/checkpoint_folder.h"
 #include "rushes/tensor/checkpoint_forge.h"
+#include "rushes/tensor/dtype.h"
 #include "rushes/tensor/file_bytes.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/tensor/pickle_checkpoint.h"
@@ -249,7 +251,8 @@ void read_all(const std::string& bytes) {
   const auto file = FileBytes::copy_of(bytes, "damaged");
   const WeightMap tensors =
       bytes.starts_with("PK") ? read_pickle_checkpoint(file).tensors : read_safetensors(file).tensors;
-  for (const auto& [key, tensor] : tensors.tensors()) tensor.to(at::kDouble).sum();
+  for (const auto& [key, tensor] : tensors.tensors())
+    if (is_weight_dtype(tensor.scalar_type())) tensor.to(at::kDouble).sum();  // others are only carried along
 }
 
 std::string bytes_of(const fs::path& file) {
@@ -293,11 +296,16 @@ TEST(Checkpoint, shards_are_joined_by_their_index) {
       R"({"metadata": {"total_size": 60}, "weight_map": {"a": "m-1.safetensors", "b": "m-1.safetensors", "c": "m-2.safetensors"}})");
   for (const auto& path : {index, folder}) {
     const Checkpoint checkpoint = load_checkpoint(path);
-    EXPECT_EQ(checkpoint.format, CheckpointFormat::sharded_safetensors);
+    EXPECT_EQ(checkpoint.format, CheckpointFormat::sharded);
     EXPECT_EQ(checkpoint.files.size(), 2u);
     EXPECT_EQ(checkpoint.tensors.keys(), (std::vector<std::string>{"a", "b", "c"}));
   }
-  refuse(R"({"weight_map": {"a": "m-1.safetensors", "c": "m-2.safetensors"}})", ErrorCode::corrupt_data, "'b', which");
+  write(index, R"({"weight_map": {"a": "m-1.safetensors", "c": "m-2.safetensors"}})");
+  EXPECT_TRUE(load_checkpoint(index).tensors.contains("b")) << "a tensor that the index does not list harms nobody";
+  forge::write_sparse_safetensors(folder / "m-3.safetensors", {{"c", {5}}, {"d", {1}}});
+  refuse(R"({"weight_map": {"a": "m-1.safetensors", "c": "m-2.safetensors", "d": "m-3.safetensors"}})",
+         ErrorCode::corrupt_data, "the tensor 'c', which");
+  fs::remove(folder / "m-3.safetensors");
   refuse(R"({"weight_map": {"a": "m-1.safetensors", "b": "m-1.safetensors", "d": "m-1.safetensors"}})",
          ErrorCode::corrupt_data, "but it does not");
   refuse(R"({"weight_map": {"a": "m-3.safetensors"}})", ErrorCode::not_found, "m-3.safetensors' is missing");
@@ -319,6 +327,52 @@ TEST(Checkpoint, a_folder_with_several_checkpoints_asks_which) {
   EXPECT_TRUE(load_checkpoint(folder).tensors.contains("a"));
   forge::write_sparse_safetensors(folder / "two.safetensors", {{"a", {1}}});
   expect_refused(folder, ErrorCode::invalid_argument, "one.safetensors, two.safetensors");
+}
+
+TEST(Checkpoint, a_folder_stands_for_the_file_that_its_library_would_load) {
+  const struct {
+    const char* name;
+    std::vector<const char*> files;
+    const char* best;
+  } folders[] = {
+      {"safetensors before a pickle", {"model.safetensors", "pytorch_model.bin"}, "model.safetensors"},
+      {"a pickle alone", {"pytorch_model.bin"}, "pytorch_model.bin"},
+      {"full precision before variants",
+       {"diffusion_pytorch_model.bf16.safetensors", "diffusion_pytorch_model.safetensors"},
+       "diffusion_pytorch_model.safetensors"},
+      {"a variant alone", {"diffusion_pytorch_model.fp16.safetensors"}, "diffusion_pytorch_model.fp16.safetensors"},
+      {"variants only", {"model.fp16.safetensors", "model.bf16.safetensors"}, "model.bf16.safetensors"},
+      {"shards under their index",
+       {"model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json"},
+       "model.safetensors.index.json"},
+      {"shards of a variant",
+       {"model.fp16-00001-of-00002.safetensors", "model.fp16-00002-of-00002.safetensors",
+        "model.safetensors.index.fp16.json"},
+       "model.safetensors.index.fp16.json"},
+      {"shards of a pickle",
+       {"pytorch_model-00001-of-00002.bin", "pytorch_model-00002-of-00002.bin", "pytorch_model.bin.index.json"},
+       "pytorch_model.bin.index.json"},
+      {"a library's name before others", {"adapter.safetensors", "model.safetensors"}, "model.safetensors"},
+      {"dots that are no variant", {"wan2.1_vae.safetensors"}, "wan2.1_vae.safetensors"},
+  };
+  for (const auto& each : folders) {
+    SCOPED_TRACE(each.name);
+    const ScratchFolder scratch;
+    for (const char* file : each.files) write(scratch.path / file, "x");
+    write(scratch.path / "config.json", "{}");
+    EXPECT_EQ(checkpoint_in(scratch.path).filename(), each.best);
+  }
+  EXPECT_TRUE(checkpoints_in("/no/such/folder").empty());
+}
+
+TEST(Checkpoint, shards_of_a_pickle_are_joined_too) {
+  const ScratchFolder scratch;
+  const fs::path& folder = scratch.path;
+  forge::write_sparse_torch_zip(folder / "pytorch_model-00001-of-00002.bin", {{"", {{"a", {2}}}}});
+  forge::write_sparse_torch_zip(folder / "pytorch_model-00002-of-00002.bin", {{"", {{"b", {3}}}}});
+  write(folder / "pytorch_model.bin.index.json",
+        R"({"weight_map": {"a": "pytorch_model-00001-of-00002.bin", "b": "pytorch_model-00002-of-00002.bin"}})");
+  EXPECT_EQ(load_checkpoint(folder).tensors.keys(), (std::vector<std::string>{"a", "b"}));
 }
 
 TEST(Checkpoint, tensors_of_a_sparse_file_of_100_GB_are_found_without_reading_them) {

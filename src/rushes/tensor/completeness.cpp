@@ -2,11 +2,14 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cctype>
+#include <optional>
 #include <set>
 #include <tuple>
 
 #include "rushes/base/error.h"
+#include "rushes/base/log.h"
 #include "rushes/tensor/dtype.h"
 #include "rushes/tensor/ops.h"
 
@@ -66,7 +69,55 @@ class KeyList {
   std::size_t count_ = 0;
 };
 
+// Both spellings of ComfyUI's repackaged checkpoints, of a weight "x.weight".
+constexpr std::string_view kWeight = ".weight", kScales[] = {".scale_weight", ".weight_scale"};
+// Beside them: of 8-bit activations, which we do not have, and notes of the tool that quantised.
+constexpr std::string_view kQuantisationNotes[] = {".scale_input", ".input_scale", ".comfy_quant"};
+
+bool is_quantisation_note(std::string_view key) {
+  return key == "scaled_fp8" || std::any_of(std::begin(kQuantisationNotes), std::end(kQuantisationNotes),
+                                            [&](std::string_view end) { return key.ends_with(end); });
+}
+
+/// The key of the scale of an 8-bit weight; nothing where it has none.
+std::optional<std::string> scale_of(const std::string& key, const WeightMap& tensors) {
+  if (!key.ends_with(kWeight) || !is_fp8(tensors.at(key).scalar_type())) return std::nullopt;
+  for (const std::string_view scale : kScales)
+    if (std::string name = key.substr(0, key.size() - kWeight.size()).append(scale); tensors.contains(name))
+      return name;
+  return std::nullopt;
+}
+
+/// As WeightMap::set_scaled() takes it.
+at::Tensor checked_scale(const at::Tensor& weight, const at::Tensor& scale, const std::string& key,
+                         const std::string& where) {
+  const bool per_row = weight.dim() == 2 && scale.sizes() == at::IntArrayRef({weight.size(0), 1});
+  require((scale.numel() == 1 || per_row) && is_weight_dtype(scale.scalar_type()), ErrorCode::corrupt_data,
+          "{}: the scale '{}' is {} [{}]; it must be one floating-point number, or one for each row of its weight [{}]",
+          where, key, dtype_name(scale.scalar_type()), fmt::join(scale.sizes(), ", "), fmt::join(weight.sizes(), ", "));
+  return scale.numel() == 1 ? scale.reshape({}) : scale;
+}
+
+void report_extras(const std::vector<std::string>& keys, const std::string& where) {
+  if (keys.empty()) return;
+  const auto shown = static_cast<std::ptrdiff_t>(std::min<std::size_t>(keys.size(), 3));
+  log::info("{}: {} tensor{} that this model does not have {} left out: {}{}", where, keys.size(),
+            keys.size() == 1 ? "" : "s", keys.size() == 1 ? "is" : "are",
+            fmt::join(keys.begin(), keys.begin() + shown, ", "), keys.size() > 3 ? ", ..." : "");
+}
+
 }  // namespace
+
+std::vector<std::string> extra_keys(const WeightMap& tensors, const Shapes& expected) {
+  std::set<std::string> used;
+  for (const auto& [key, shape] : expected)
+    if (tensors.contains(key))
+      if (auto scale = scale_of(key, tensors)) used.insert(std::move(*scale));
+  std::vector<std::string> extras;
+  for (const auto& [key, tensor] : tensors.tensors())
+    if (expected.count(key) == 0 && used.count(key) == 0 && !is_quantisation_note(key)) extras.push_back(key);
+  return extras;
+}
 
 void check_complete(const WeightMap& tensors, const Shapes& expected, const std::string& where, Extra extra) {
   KeyList missing, unexpected, misshapen, wrong_type;
@@ -76,19 +127,34 @@ void check_complete(const WeightMap& tensors, const Shapes& expected, const std:
       continue;
     }
     const at::Tensor& tensor = tensors.at(key);
-    if (tensor.sizes() != at::IntArrayRef(shape))
-      misshapen.add(key, fmt::format(" [{}], expected [{}]", fmt::join(tensor.sizes(), ", "), fmt::join(shape, ", ")));
     const auto dtype = tensor.scalar_type();
-    if (dtype != at::kFloat && dtype != at::kHalf && dtype != at::kBFloat16 && dtype != at::kDouble)
+    if (!is_weight_dtype(dtype))
       wrong_type.add(key, " " + dtype_name(dtype));
+    else if (tensor.sizes() != at::IntArrayRef(shape))
+      misshapen.add(key, fmt::format(" [{}], expected [{}]", fmt::join(tensor.sizes(), ", "), fmt::join(shape, ", ")));
   }
   if (extra == Extra::refuse)
-    for (const auto& [key, tensor] : tensors.tensors())
-      if (expected.count(key) == 0) unexpected.add(key);
+    for (const std::string& key : extra_keys(tensors, expected)) unexpected.add(key);
   if (missing.empty() && unexpected.empty() && misshapen.empty() && wrong_type.empty()) return;
   fail(ErrorCode::corrupt_data, "{} does not fit its configuration:{}{}{}{}", where, missing.text("missing"),
        unexpected.text("not part of this model"), misshapen.text("of another shape"),
-       wrong_type.text("neither float32, float16, bfloat16 nor float64 (a quantised file?)"));
+       wrong_type.text("of a type that is not read for weights; use a file of float32, float16, bfloat16 or 8-bit "
+                       "floats (float8_e4m3fn, float8_e5m2; with or without scales)"));
+}
+
+WeightMap take_complete(const WeightMap& tensors, const Shapes& expected, const std::string& where, Extra extra) {
+  check_complete(tensors, expected, where, extra);
+  report_extras(extra_keys(tensors, expected), where);
+  WeightMap taken;
+  for (const auto& [key, shape] : expected) {
+    const at::Tensor& tensor = tensors.at(key);
+    const auto scale = scale_of(key, tensors);
+    if (scale)
+      taken.set_scaled(key, tensor, checked_scale(tensor, tensors.at(*scale), *scale, where));
+    else
+      taken.set(key, tensor);
+  }
+  return taken;
 }
 
 }  // namespace rushes::tensor

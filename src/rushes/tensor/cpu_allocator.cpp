@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include "rushes/base/error.h"
+#include "rushes/base/interruption.h"
 
 namespace rushes::tensor {
 namespace {
@@ -68,6 +69,7 @@ class KeepingAllocator final : public c10::Allocator {
   void* take(size_t bytes) {
     const size_t wanted = bytes + kHeader;
     if (wanted < kLarge) return place(take_small(wanted), wanted, 0);
+    base::interruption_point();
     const size_t coloured = wanted + (kColours - 1) * kColourStep, step = coloured < kStep ? kSmallStep : kStep;
     return take_large((coloured + step - 1) / step * step);
   }

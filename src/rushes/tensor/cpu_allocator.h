@@ -20,7 +20,8 @@ struct CpuMemory {
 };
 
 /// Makes libtorch take CPU tensors' memory from here. Once, early in main(), before threads start; tensors that exist
-/// already are freed by whoever made them. Calling again changes the options.
+/// already are freed by whoever made them. Calling again changes the options. Each tensor from 64 KiB on is a
+/// base::interruption_point(), so that every operator of size is one, in whichever model, also while it is loaded.
 void install_cpu_allocator(const CpuAllocatorOptions& options = {});
 
 /// Zeros before install_cpu_allocator(). Any thread.

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "rushes/base/error.h"
+#include "rushes/base/interruption.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::tensor {
@@ -53,6 +54,18 @@ TEST_F(CpuAllocator, counts_what_tensors_hold) {
   EXPECT_GE(cpu_memory().peak_bytes, before + 5 * kMiB);
   forget_cpu_peak();
   EXPECT_EQ(cpu_memory().peak_bytes, cpu_memory().used_bytes);
+}
+
+TEST_F(CpuAllocator, lets_work_be_interrupted_at_each_large_tensor) {
+  const int64_t before = cpu_memory().used_bytes;
+  {
+    const at::Tensor x = bytes(5 * kMiB);
+    const base::Interruptible interruptible([] { throw base::Interrupted(); });
+    EXPECT_NO_THROW(bytes(1000));
+    EXPECT_THROW(bytes(5 * kMiB), base::Interrupted);
+    EXPECT_THROW(at::add(x, 1), base::Interrupted);
+  }
+  EXPECT_EQ(cpu_memory().used_bytes, before);
 }
 
 TEST_F(CpuAllocator, refuses_what_exceeds_the_limit_and_goes_on) {

@@ -16,7 +16,7 @@ namespace rushes::tensor {
 std::shared_ptr<const FileBytes> FileBytes::map(const std::filesystem::path& file) {
   // O_NONBLOCK: opening a named pipe must not wait for a writer; it is refused below.
   const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  require(descriptor >= 0, ErrorCode::not_found, "cannot open '{}': {}", file.string(), std::strerror(errno));
+  if (descriptor < 0) fail(ErrorCode::not_found, "cannot open '{}': {}", file.string(), std::strerror(errno));
   struct stat status {};
   const bool is_file = ::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode);
   const auto size = is_file ? static_cast<uint64_t>(status.st_size) : 0;

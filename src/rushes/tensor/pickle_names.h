@@ -46,6 +46,8 @@ inline constexpr Function kFunctions[] = {
     {"torch", "CharStorage", Role::storage, ScalarType::Char},
     {"torch", "ByteStorage", Role::storage, ScalarType::Byte},
     {"torch", "BoolStorage", Role::storage, ScalarType::Bool},
+    {"torch", "ComplexFloatStorage", Role::storage, ScalarType::ComplexFloat},
+    {"torch", "ComplexDoubleStorage", Role::storage, ScalarType::ComplexDouble},
     {"torch.storage", "UntypedStorage", Role::storage},
     {"torch", "float64", Role::dtype, ScalarType::Double},
     {"torch", "float32", Role::dtype, ScalarType::Float},
@@ -59,6 +61,12 @@ inline constexpr Function kFunctions[] = {
     {"torch", "int8", Role::dtype, ScalarType::Char},
     {"torch", "uint8", Role::dtype, ScalarType::Byte},
     {"torch", "bool", Role::dtype, ScalarType::Bool},
+    {"torch", "uint16", Role::dtype, ScalarType::UInt16},
+    {"torch", "uint32", Role::dtype, ScalarType::UInt32},
+    {"torch", "uint64", Role::dtype, ScalarType::UInt64},
+    {"torch", "float8_e8m0fnu", Role::dtype, ScalarType::Float8_e8m0fnu},
+    {"torch", "complex64", Role::dtype, ScalarType::ComplexFloat},
+    {"torch", "complex128", Role::dtype, ScalarType::ComplexDouble},
 };
 
 // Opcodes of Python's pickletools.py, those that protocols 2 to 5 use for plain data.

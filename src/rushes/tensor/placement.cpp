@@ -1,6 +1,7 @@
 #include "rushes/tensor/placement.h"
 
 #include "rushes/base/error.h"
+#include "rushes/base/instruction_set.h"
 #include "rushes/tensor/dtype.h"
 #include "rushes/tensor/ops.h"
 
@@ -11,7 +12,7 @@ namespace {
 constexpr int64_t kManyParameters = 100'000'000;
 
 /// Whether the processor multiplies bfloat16 itself; elsewhere it is emulated and slower than float32.
-bool fast_bfloat16() { return __builtin_cpu_supports("avx512bf16"); }
+bool fast_bfloat16() { return instruction_set() == InstructionSet::avx512_bf16; }
 
 }  // namespace
 

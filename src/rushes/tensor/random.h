@@ -1,5 +1,6 @@
 // Reproducible normal noise: the CPU stream of the reference framework (32-bit Mersenne twister, Box-Muller in groups
-// of 16), so that a seed gives the same latents here and there.
+// of 16), so that a seed below 2^32 gives the same latents here and there. Of larger ones that framework reads the
+// lower 32 bits; here all 64 count.
 #pragma once
 #include <ATen/core/Generator.h>
 #include <ATen/core/Tensor.h>

@@ -17,7 +17,8 @@ struct SafetensorsContents {
 
 /// Tensors of the mapped file, not copied; they keep the mapping alive and must not be written to.
 /// Throws Error(corrupt_data) with the tensor's name for any header that lies (offsets, shapes, overlaps, holes,
-/// duplicates, types), Error(unsupported) for a dtype that we do not read. Any thread.
+/// duplicates, types). A tensor whose dtype no list names is there as its bytes, of kUnknownDtype: whether that matters
+/// is for those to say who need it. Any thread.
 SafetensorsContents read_safetensors(const std::shared_ptr<const FileBytes>& file);
 
 /// The tensors of read_safetensors(FileBytes::map(file)). Also throws Error(not_found) if it cannot be opened.

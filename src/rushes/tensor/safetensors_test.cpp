@@ -6,6 +6,7 @@
 #include "rushes/base/error.h"
 #include "rushes/base/scratch_folder.h"
 #include "rushes/tensor/checkpoint_forge.h"
+#include "rushes/tensor/dtype.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::tensor {
@@ -91,8 +92,8 @@ TEST(Safetensors, damaged_and_lying_headers_are_refused_with_the_reason) {
       {"unknown field", R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8],"x":1}})", 8, corrupt,
        "unknown field 'x'"},
       {"metadata is no text", R"({"__metadata__":{"a":{}}})", 0, corrupt, "has an object"},
-      {"unknown dtype", R"({"a":{"dtype":"Q4","shape":[2],"data_offsets":[0,8]}})", 8, ErrorCode::unsupported,
-       "dtype 'Q4'"},
+      {"unknown dtype past the end", R"({"a":{"dtype":"Q4","shape":[2],"data_offsets":[0,9]}})", 8, corrupt,
+       "are outside"},
       {"escape codes in a name", "{\"\\u001b[2J\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8,
        corrupt, "\\x1b[2J"},
       {"deep nesting", std::string(1'000'000, '['), 0, corrupt, "not a JSON object"},
@@ -109,6 +110,24 @@ TEST(Safetensors, damaged_and_lying_headers_are_refused_with_the_reason) {
       EXPECT_THAT(error.what(), HasSubstr(damaged.words));
       EXPECT_THAT(error.what(), HasSubstr("model.safetensors"));
     }
+  }
+}
+
+TEST(Safetensors, dtypes_that_nothing_computes_with_are_there_for_those_who_do_not_need_them) {
+  const std::pair<const char*, at::ScalarType> rows[] = {
+      {R"({"a":{"dtype":"U16","shape":[4],"data_offsets":[0,8]}})", at::kUInt16},
+      {R"({"a":{"dtype":"U32","shape":[2],"data_offsets":[0,8]}})", at::kUInt32},
+      {R"({"a":{"dtype":"U64","shape":[1],"data_offsets":[0,8]}})", at::kUInt64},
+      {R"({"a":{"dtype":"F8_E8M0","shape":[8],"data_offsets":[0,8]}})", at::kFloat8_e8m0fnu},
+      {R"({"a":{"dtype":"C64","shape":[1],"data_offsets":[0,8]}})", at::kComplexFloat},
+      {R"({"a":{"dtype":"F4","shape":[4,4],"data_offsets":[0,8]}})", kUnknownDtype},
+      {R"({"a":{"dtype":"F6_E2M3","shape":[],"data_offsets":[0,8]}})", kUnknownDtype}};
+  for (const auto& [header, dtype] : rows) {
+    SCOPED_TRACE(header);
+    const at::Tensor tensor =
+        read_safetensors(FileBytes::copy_of(forge::safetensors_bytes(header, 8), "x")).tensors.at("a");
+    EXPECT_EQ(tensor.scalar_type(), dtype);
+    EXPECT_EQ(tensor.nbytes(), 8u);
   }
 }
 

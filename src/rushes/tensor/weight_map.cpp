@@ -26,7 +26,15 @@ const at::Tensor& WeightMap::at(std::string_view key, std::initializer_list<int6
 
 bool WeightMap::contains(std::string_view key) const { return tensors_.count(std::string(key)) > 0; }
 
-void WeightMap::set(const std::string& key, at::Tensor value) { tensors_.insert_or_assign(key, std::move(value)); }
+void WeightMap::set(const std::string& key, at::Tensor value) {
+  tensors_.insert_or_assign(key, std::move(value));
+  scales_.erase(key);
+}
+
+void WeightMap::set_scaled(const std::string& key, at::Tensor value, at::Tensor scale) {
+  set(key, std::move(value));
+  scales_.insert_or_assign(key, std::move(scale));
+}
 
 WeightMap WeightMap::under(std::string_view prefix) const {
   WeightMap part;
@@ -34,6 +42,8 @@ WeightMap WeightMap::under(std::string_view prefix) const {
   part.trainable_ = trainable_;
   for (auto it = tensors_.lower_bound(std::string(prefix)); it != tensors_.end() && it->first.starts_with(prefix); ++it)
     part.tensors_.emplace(it->first.substr(prefix.size()), it->second);
+  for (auto it = scales_.lower_bound(std::string(prefix)); it != scales_.end() && it->first.starts_with(prefix); ++it)
+    part.scales_.emplace(it->first.substr(prefix.size()), it->second);
   return part;
 }
 
@@ -46,8 +56,12 @@ std::vector<std::string> WeightMap::keys() const {
 
 WeightMap WeightMap::to(at::ScalarType dtype) const {
   WeightMap converted(*this);
-  for (auto& [key, tensor] : converted.tensors_)
+  for (auto& [key, tensor] : converted.tensors_) {
+    if (const auto scale = scales_.find(key); scale != scales_.end())
+      tensor = at::mul(tensor.to(at::kFloat), scale->second.to(at::kFloat));
     if (tensor.is_floating_point()) tensor = tensor.to(dtype);
+  }
+  converted.scales_.clear();
   return converted;
 }
 

@@ -25,12 +25,16 @@ class WeightMap {
   const at::Tensor& at(std::string_view key, std::initializer_list<int64_t> shape) const;
   bool contains(std::string_view key) const;
   void set(const std::string& key, at::Tensor value);
+  /// `value` stands for value * scale, and becomes that in to(dtype), tensor by tensor: weights of 8 bits stay so until
+  /// they are placed. `scale` is broadcast.
+  void set_scaled(const std::string& key, at::Tensor value, at::Tensor scale);
 
   /// View of all keys that begin with `prefix`, with it stripped: under("blocks.0.").at("norm1.weight").
   WeightMap under(std::string_view prefix) const;
   /// Keys (below the current prefix), sorted.
   std::vector<std::string> keys() const;
-  /// Every tensor converted to `dtype` (floating ones only); shares those that have it already.
+  /// Every tensor converted to `dtype` (floating ones only), scales multiplied in float32; shares those that have it
+  /// already.
   WeightMap to(at::ScalarType dtype) const;
   WeightMap to(at::Device device) const;
 
@@ -42,6 +46,7 @@ class WeightMap {
 
  private:
   std::map<std::string, at::Tensor> tensors_;
+  std::map<std::string, at::Tensor> scales_;
   std::string path_;  // prefix stripped so far, for messages
   bool trainable_ = false;
 };

@@ -14,9 +14,15 @@ inline constexpr size_t kMaxPromptBytes = 8 * 1024;
 /// Throws Error(too_large) with the limit, or Error(invalid_argument) if it is not UTF-8. An empty prompt is allowed.
 void require_prompt(std::string_view prompt);
 
-/// The prompts between semicolons (';' only), stripped of white space, without the empty ones; may be none.
-/// Throws Error(invalid_argument) if `list` is not UTF-8. Source: Inferix, --prompt of run_self_forcing.
-std::vector<std::string> split_prompts(std::string_view list);
+/// all_separate: as the reference takes them, which its golden cases expect; nothing is escaped then. Source: Inferix,
+/// --prompt of run_self_forcing.
+enum class Semicolons { as_written, all_separate };
+
+/// The prompts that a line of text has: what stands between semicolons (';' only), stripped of white space, without the
+/// empty ones; may be none. A semicolon is part of its prompt in "\;" (the backslash goes; "\\;" is a backslash before a
+/// separator), in quotes ("...", '...' around words, “...”), and where it ends an HTML reference (&amp;).
+/// Throws Error(invalid_argument) if `line` is not UTF-8.
+std::vector<std::string> prompts_of_line(std::string_view line, Semicolons semicolons = Semicolons::as_written);
 
 struct OutputName {
   std::string_view prompt;

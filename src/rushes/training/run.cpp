@@ -9,7 +9,7 @@
 
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
-#include "rushes/training/stop.h"
+#include "rushes/base/stop_signal.h"
 
 namespace rushes::training {
 
@@ -58,7 +58,7 @@ Run::Run(const RunOptions& options, std::string stage, std::vector<std::string> 
 }
 
 double Run::progress() const {
-  return stop_requested() ? 1 : seconds() / static_cast<double>(options_.time_limit.count());
+  return base::stop_signal() != 0 ? 1 : seconds() / static_cast<double>(options_.time_limit.count());
 }
 
 double Run::seconds() const { return before_ + now(options_) - start_; }

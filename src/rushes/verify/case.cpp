@@ -8,8 +8,10 @@
 #include <limits>
 
 #include "rushes/base/error.h"
+#include "rushes/base/interruption.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/tensor/safetensors.h"
+#include "rushes/verify/sampled.h"
 
 namespace rushes::verify {
 namespace {
@@ -61,8 +63,10 @@ Bound bound_of(const json& config, const std::string& name) {
   const json tolerance = config.value("tolerance", json::object());
   Bound bound{tolerance.value("atol", 2e-5), tolerance.value("rtol", 1e-4), 1.0, 0};
   const json per_tensor = tolerance.value("per_tensor", json::object());
-  if (per_tensor.contains(name)) {
-    const json& own = per_tensor[name];
+  // A sample that has no bound of its own has that of the whole.
+  for (const std::string& key : {std::string(whole_name(name)), name}) {
+    if (!per_tensor.contains(key)) continue;
+    const json& own = per_tensor[key];
     bound.atol = own.value("atol", bound.atol);
     bound.rtol = own.value("rtol", bound.rtol);
     bound.fraction = own.value("fraction", 1.0);
@@ -80,19 +84,19 @@ double bfloat16_bound(const json& config, const std::string& name) {
   return kBfloat16DefaultRelL2;
 }
 
-TensorResult compare(const Case& c, const std::string& name, const at::Tensor& wanted, const at::Tensor* got) {
+TensorResult compare(const Case& c, const std::string& name, const at::Tensor& wanted, const at::Tensor& got) {
   TensorResult result{name, false, std::nan(""), std::nan(""), std::numeric_limits<double>::infinity(), ""};
-  if (got == nullptr || !got->defined()) {
+  if (!got.defined()) {
     result.detail = "not produced";
     return result;
   }
-  if (got->sizes() != wanted.sizes()) {
+  if (got.sizes() != wanted.sizes()) {
     result.detail =
-        fmt::format("shape [{}], expected [{}]", fmt::join(got->sizes(), ", "), fmt::join(wanted.sizes(), ", "));
+        fmt::format("shape [{}], expected [{}]", fmt::join(got.sizes(), ", "), fmt::join(wanted.sizes(), ", "));
     return result;
   }
   Bound bound = bound_of(c.config, name);
-  at::Tensor a = got->detach().to(at::kCPU, at::kDouble), b = wanted.to(at::kDouble);
+  at::Tensor a = got.detach().to(at::kCPU, at::kDouble), b = wanted.to(at::kDouble);
   if (bound.skip_ends > 0) {
     const int64_t kept = a.size(-1) - 2 * bound.skip_ends;
     a = a.narrow(-1, bound.skip_ends, kept);
@@ -113,6 +117,10 @@ TensorResult compare(const Case& c, const std::string& name, const at::Tensor& w
   const double norm = b.norm().item<double>();
   result.rel_l2 = error.norm().item<double>() / (norm > 0 ? norm : 1.0);
   result.worst_ratio = ratio.max().item<double>();
+  if (std::isnan(result.max_abs_error)) {
+    result.detail = "has values that are not numbers; does the case lack a weight?";
+    return result;
+  }
   if (c.target.dtype == at::kFloat || !wanted.is_floating_point()) {
     const double share = ratio.le(1.0).to(at::kDouble).mean().item<double>();
     result.passed = share >= bound.fraction;
@@ -133,6 +141,22 @@ TensorResult compare(const Case& c, const std::string& name, const at::Tensor& w
 }
 
 }  // namespace
+
+const at::Tensor* Case::wanted(std::string_view whole) const {
+  for (const auto& [output, tensor] : expected)
+    if (output == whole || whole_name(output) == whole) return &tensor;
+  return nullptr;
+}
+
+tensor::WeightMap Case::completed(const tensor::WeightMap& own, const tensor::Shapes& shapes,
+                                  std::string_view prefix) const {
+  tensor::WeightMap all = own;
+  const auto options = at::TensorOptions().dtype(target.dtype).device(target.device);
+  for (const auto& [key, shape] : shapes)
+    if (key.starts_with(prefix) && !all.contains(key.substr(prefix.size())))
+      all.set(key.substr(prefix.size()), at::full(shape, std::nan(""), options));
+  return all;
+}
 
 const at::Tensor& Case::input(const std::string& tensor_name) const {
   const auto found = inputs.find(tensor_name);
@@ -178,14 +202,14 @@ CaseResult run_case(const fs::path& directory, const Target& target) {
             c.kind, c.system);
     Produced produced = runner->second(c);
     result.checks = std::move(produced.checks);
-    for (const auto& [name, wanted] : c.expected) {
-      const auto got = produced.tensors.find(name);
-      result.tensors.push_back(compare(c, name, wanted, got == produced.tensors.end() ? nullptr : &got->second));
-    }
+    for (const auto& [name, wanted] : c.expected)
+      result.tensors.push_back(compare(c, name, wanted, sampled(c, name, wanted.sizes(), produced)));
     // A case without anything to compare proves nothing.
     require(!result.tensors.empty() || !result.checks.empty(), ErrorCode::internal, "nothing was compared");
     result.passed = std::all_of(result.tensors.begin(), result.tensors.end(), [](const auto& t) { return t.passed; }) &&
                     std::all_of(result.checks.begin(), result.checks.end(), [](const auto& t) { return t.passed; });
+  } catch (const base::Interrupted&) {
+    throw;
   } catch (const c10::Error& error) {
     result.error = error.what_without_backtrace();
   } catch (const std::exception& error) {

@@ -8,8 +8,10 @@
 #include <map>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "rushes/tensor/completeness.h"
 #include "rushes/tensor/weight_map.h"
 
 namespace rushes::verify {
@@ -34,6 +36,16 @@ struct Case {
   std::map<std::string, at::Tensor> expected;  // role output, as recorded
   std::map<std::string, at::Tensor> intermediate;
   Target target;
+
+  /// The output `whole` or a sample of it (sampled.h) is to be compared: what nobody wants need not be computed, and
+  /// the weights for it may be absent.
+  bool wants(std::string_view whole) const { return wanted(whole) != nullptr; }
+  /// What is recorded of it; null if nothing is.
+  const at::Tensor* wanted(std::string_view whole) const;
+  /// `weights` with the parameters of `shapes` that they lack as NaN, for modules that take all of theirs at once: an
+  /// output that needs one of them after all cannot pass.
+  tensor::WeightMap completed(const tensor::WeightMap& weights, const tensor::Shapes& shapes,
+                              std::string_view prefix = "") const;
 
   /// inputs.at(name) with an error that names the case. Throws Error(corrupt_data).
   const at::Tensor& input(const std::string& tensor_name) const;

@@ -10,6 +10,7 @@ const Registry& runners() {
     add_imtalker_generator(registry);
     add_imtalker_pictures(registry);
     add_imtalker_renderer(registry);
+    add_wan_checkpoints(registry);
     add_wan_pipelines(registry);
     add_wan_sampling(registry);
     add_wan_text(registry);

@@ -69,7 +69,7 @@ export function PromptForm({ draft, onGenerate, onError }: Props) {
     <form className="prompt" onSubmit={(event) => void submit(event)} onDragOver={(event) => event.preventDefault()} onDrop={drop}>
       <label htmlFor="prompt">What should the video show?</label>
       <textarea
-        id="prompt" rows={1} value={prompt} maxLength={10_000} placeholder={EXAMPLES[0]}
+        id="prompt" rows={1} value={prompt} title="Prompts between semicolons apply in turn, one per segment; \; is a semicolon in a prompt" maxLength={10_000} placeholder={EXAMPLES[0]}
         onChange={(event) => setPrompt(event.target.value)}
         onKeyDown={(event) => {
           if (event.key === "Enter" && !event.shiftKey) {
@@ -95,7 +95,7 @@ export function PromptForm({ draft, onGenerate, onError }: Props) {
         </fieldset>
         <label className="seed">
           Seed
-          <input inputMode="numeric" pattern="[0-9]*" placeholder="random" value={seed} onChange={(event) => setSeed(event.target.value)} />
+          <input inputMode="numeric" pattern="[0-9]{0,15}" title="A number of at most 15 digits" placeholder="random" value={seed} onChange={(event) => setSeed(event.target.value)} />
         </label>
         <div className="start">
           <input

@@ -1,11 +1,13 @@
 import { type FormEvent, type ReactNode, useEffect, useEffectEvent, useRef, useState } from "react";
 import { followEvents, liveVideoUrl, videoUrl } from "../api";
 import { play } from "../player";
-import { type Session, type SessionEvent, firstBlockSeconds, generatedFrames, modelFps, blocksUpTo, hasEnded, promptAt, promptIndex } from "../state";
+import { type QueuePlace, type Session, type SessionEvent, firstBlockSeconds, generatedFrames, modelFps, blocksUpTo, hasEnded, promptAt, promptIndex } from "../state";
 import { TONES, Timeline } from "./timeline";
 
 interface Props {
   session: Session;
+  /** Whose frames these are wants them to be played again and again. */
+  loops: boolean;
   onEvent: (event: SessionEvent) => void;
   onFirstFrame: () => void;
   onPrompt: (prompt: string) => void;
@@ -28,12 +30,17 @@ export function SessionCard(props: Props) {
   const [endedBefore] = useState(ended);
   const [done, setDone] = useState(endedBefore);
   const [played, setPlayed] = useState(false);
-  const [loop, setLoop] = useState(false);
+  const [wantsLoop, setLoop] = useState<boolean | null>(null);
+  const loop = wantsLoop ?? props.loops;
   const [behind, setBehind] = useState(false);
   const onEvent = useEffectEvent(props.onEvent);
   const onFirstFrame = useEffectEvent(props.onFirstFrame);
   const onError = useEffectEvent(props.onError);
 
+  // What ended before this page heard of the end stands still.
+  useEffect(() => {
+    if (loop && ended && done) void video.current!.play().catch(() => {});
+  }, [loop, ended, done]);
   useEffect(() => followEvents(session.id, (event) => onEvent(event)), [session.id]);
   useEffect(() => {
     const element = video.current!;
@@ -72,13 +79,16 @@ export function SessionCard(props: Props) {
       <div className="details">
         <Timeline session={session} playedSeconds={playedSeconds} onSeek={(seconds) => seek(video.current!, seconds)} />
         <Prompts session={session} shown={promptAt(session, playedSeconds)} />
+        {session.ignored.map(({ field, reason }) => (
+          <p key={`${field} ${reason}`} className="next">without effect: {field} ({reason})</p>
+        ))}
         {session.text && <p className="said">{session.text}</p>}
         {session.state === "failed" && <p className="failure" role="alert">{session.reason}</p>}
         <Measures session={session} />
         {ended ? (
           <div className="row">
             <a className="button" href={videoUrl(session.id)} download={`rushes-${session.id.slice(0, 8)}.mp4`}>Download</a>
-            <button type="button" aria-pressed={loop} onClick={() => { setLoop(!loop); if (!loop && done) void video.current!.play(); }}>Loop</button>
+            <button type="button" aria-pressed={loop} onClick={() => setLoop(!loop)}>Loop</button>
             <button type="button" onClick={props.onReuse}>Use again</button>
             <button type="button" className="quiet" onClick={props.onRemove}>Delete</button>
           </div>
@@ -144,8 +154,11 @@ function Prompts({ session, shown }: { session: Session; shown: string }) {
   );
 }
 
+const queueWords = ({ position, waitSeconds }: QueuePlace): string =>
+  `number ${position} in the queue` + (waitSeconds === null ? "" : `, about ${Math.ceil(waitSeconds)} s`);
+
 const stateWords = (session: Session): string =>
-  session.state === "queued" ? "waiting for its turn" : session.state === "paused" ? "paused" : "generating the first block";
+  session.state === "queued" ? (session.queue ? queueWords(session.queue) : "waiting for its turn") : session.state === "paused" ? "paused" : "generating the first block";
 
 function PromptSwitch({ onPrompt, onFork, behind }: { onPrompt: (prompt: string) => void; onFork: (prompt: string) => void; behind: boolean }) {
   const [text, setText] = useState("");

@@ -1,12 +1,15 @@
 """The common part of all pipelines: streaming and interactive generation, segment by segment."""
 from __future__ import annotations
 
+import contextlib
 import time
+import warnings
 from abc import ABC, abstractmethod
 from typing import Any, Callable, Dict, List, Optional
 
 import numpy
 
+from ..core.media.streaming_backend import ServerBackend
 from ..core.types import StreamingMode
 from ..frames import as_frames
 from ..profiling.profiler import InferixProfiler
@@ -69,15 +72,28 @@ class AbstractInferencePipeline(ABC):
         Returns float32 [num_samples, T, H, W, 3] in [0, 1].
         """
         self._check_segments(num_segments, segment_length, overlap_frames, self.block_size)
+        if len(prompts) > num_segments:
+            warnings.warn(f"{len(prompts)} prompts take turns, one for each segment, but num_segments is {num_segments}: the last "
+                          f"{len(prompts) - num_segments} are never shown", stacklevel=2)
         samples = self._samples(kwargs.pop("num_samples", 1))
         mode = StreamingMode(kwargs.pop("streaming_mode", None) or StreamingMode.AUTO)
         generations = [
-            self._start(list(prompts), segments=num_segments, segment_length=segment_length, overlap=overlap_frames,
+            self._start(list(prompts)[:num_segments], segments=num_segments, segment_length=segment_length,
+                        overlap=overlap_frames if num_segments > 1 else None,
                         sample=sample, profiling=self._profiling_of(
                             "t2v_generation", mode="streaming", num_prompts=len(prompts), num_samples=samples,
                             num_segments=num_segments, num_output_frames=segment_length) if sample == 0 else None)
             for sample in range(samples)]
         made = [[] for _ in generations]
+        with _stream_of(stream_callback):
+            self._run_all(generations, made, stream_callback if mode != StreamingMode.DEFERRED_DECODE else None)
+            if mode == StreamingMode.DEFERRED_DECODE and stream_callback is not None:
+                for frames in made:
+                    for block in frames:
+                        stream_callback(as_frames(block))
+        return _as_video(made)
+
+    def _run_all(self, generations, made, stream_callback):
         going_on = True
         while going_on:
             going_on = False
@@ -88,13 +104,7 @@ class AbstractInferencePipeline(ABC):
                     continue
                 going_on = True
                 frames.append(block.frames)
-                if mode != StreamingMode.DEFERRED_DECODE:
-                    self._deliver(stream_callback, generation, block)
-        if mode == StreamingMode.DEFERRED_DECODE and stream_callback is not None:
-            for frames in made:
-                for block in frames:
-                    stream_callback(as_frames(block))
-        return _as_video(made)
+                self._deliver(stream_callback, generation, block)
 
     def run_interactive_generation(self, session, initial_prompt: str, num_segments: int = 1, segment_length: int = 21,
                                    overlap_frames: int = 3, stream_callback: Optional[Callable] = None,
@@ -105,7 +115,7 @@ class AbstractInferencePipeline(ABC):
         samples = self._samples(kwargs.pop("num_samples", 1))
         session.set_initial_prompt(initial_prompt)
         generations = [self._start([initial_prompt], segments=num_segments, segment_length=segment_length,
-                                   overlap=overlap_frames, sample=sample,
+                                   overlap=overlap_frames if num_segments > 1 else None, sample=sample,
                                    profiling=self._profiling_of("t2v_generation", mode="interactive", num_prompts=1,
                                                                 num_samples=samples, num_segments=num_segments,
                                                                 num_output_frames=segment_length)
@@ -117,7 +127,8 @@ class AbstractInferencePipeline(ABC):
         made = [[] for _ in generations]
         failed = True
         try:
-            self._run_steered(session, generations, made, blocks_of_segment, stream_callback)
+            with _stream_of(stream_callback):
+                self._run_steered(session, generations, made, blocks_of_segment, stream_callback)
             failed = False
         finally:
             session.end_session(error=failed)
@@ -177,6 +188,17 @@ class AbstractInferencePipeline(ABC):
 
     def __call__(self, **kwargs):
         return self.run(kwargs)
+
+
+@contextlib.contextmanager
+def _stream_of(stream_callback):
+    """Tells the server whose stream_batch() this is that its frames are complete, however the generation ends."""
+    try:
+        yield
+    finally:
+        backend = getattr(stream_callback, "__self__", None)
+        if isinstance(backend, ServerBackend):
+            backend.finish()
 
 
 def _as_video(samples):

@@ -14,18 +14,22 @@
 
 namespace rushes::delivery {
 namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::string_view kFinished = ".finished";  // of what is still being written, behind the recording's name
+
+}  // namespace
+
 Recording::Recording(fs::path path) : path_(std::move(path)) {
   file_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  require(file_ >= 0, ErrorCode::unavailable, "cannot create the recording {}: {}", path_.string(),
-          std::strerror(errno));
+  if (file_ < 0)
+    fail(ErrorCode::unavailable, "cannot create the recording {}: {}", path_.string(), std::strerror(errno));
 }
 
-Recording::Recording(fs::path path, int64_t size) : path_(std::move(path)), size_(size) {
-  file_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
-  require(file_ >= 0, ErrorCode::unavailable, "cannot open the recording {}: {}", path_.string(), std::strerror(errno));
+Recording::~Recording() {
+  if (file_ >= 0) ::close(file_);
 }
-
-Recording::~Recording() { ::close(file_); }
 
 void Recording::append(std::span<const uint8_t> bytes) {
   std::size_t done = 0;
@@ -44,21 +48,86 @@ void Recording::append(std::span<const uint8_t> bytes) {
   size_ += static_cast<int64_t>(bytes.size());
 }
 
-media::Bytes Recording::read(int64_t offset, int64_t size) const {
-  media::Bytes bytes(static_cast<std::size_t>(size));
-  std::size_t done = 0;
-  while (done < bytes.size()) {
-    const ssize_t count = ::pread(file_, bytes.data() + done, bytes.size() - done, offset + static_cast<int64_t>(done));
-    if (count < 0 && errno == EINTR) continue;
-    require(count > 0, ErrorCode::corrupt_data,
-            "cannot read {1} bytes at offset {2} of the recording {0}; was the file changed?", path_.string(), size,
-            offset);
-    done += static_cast<std::size_t>(count);
+void Recording::close() {
+  if (file_ < 0) return;
+  ::fdatasync(file_);
+  ::close(file_);
+  file_ = -1;
+}
+
+media::Bytes Recording::Content::fragment(const media::FragmentPlace& place) const {
+  const auto head_bytes = static_cast<std::size_t>(place.head_bytes),
+             data_bytes = static_cast<std::size_t>(place.data_bytes);
+  media::Bytes bytes(head_bytes + 8 + data_bytes);
+  const std::span all(bytes);
+  const auto changed = [&] {
+    fail(ErrorCode::corrupt_data, "cannot read a fragment of {} bytes of a recording; was the file changed?",
+         all.size());
+  };
+  // Head, the head of the mdat box, data: in a file that still consists of fragments they follow each other.
+  if (!heads) {
+    if (!file->read(place.head, all)) changed();
+    return bytes;
   }
+  if (heads->size() < head_bytes || static_cast<std::size_t>(place.head) > heads->size() - head_bytes) changed();
+  std::copy_n(heads->begin() + place.head, head_bytes, bytes.begin());
+  const auto size = static_cast<uint32_t>(data_bytes + 8);
+  for (std::size_t i = 0; i < 4; ++i) {
+    bytes[head_bytes + i] = static_cast<uint8_t>(size >> (8 * (3 - i)));
+    bytes[head_bytes + 4 + i] = static_cast<uint8_t>("mdat"[i]);
+  }
+  if (!file->read(place.data, all.subspan(head_bytes + 8))) changed();
   return bytes;
 }
 
-void Recording::sync() const { ::fdatasync(file_); }
+Recording::Content Recording::content() const {
+  const std::scoped_lock lock(mutex_);
+  if (!content_.file) {
+    Content opened{.file = ReadableFile::open(path_)};
+    if (index_) opened.heads = std::make_shared<const media::Bytes>(media::fragment_headers(*opened.file, *index_));
+    content_ = std::move(opened);
+  }
+  return content_;
+}
+
+void Recording::rest() {
+  const std::scoped_lock lock(mutex_);
+  content_ = {};
+}
+
+fs::path Recording::finished_path() const { return path_.string() + std::string(kFinished); }
+
+media::PlainMp4File Recording::write_finished(std::span<const uint8_t> init_segment,
+                                              std::span<const media::FragmentPlace> places) const {
+  return media::write_plain_mp4(*content().file, init_segment, places, finished_path());
+}
+
+bool Recording::take_finished(const media::PlainMp4File& finished) {
+  const std::scoped_lock lock(mutex_);
+  std::error_code status;
+  if (!removed_) fs::rename(finished_path(), path_, status);
+  if (removed_ || status) {
+    std::error_code ignored;
+    fs::remove(finished_path(), ignored);
+  }
+  require(!status, ErrorCode::unavailable, "cannot replace {}: {}", path_.string(), status.message());
+  if (removed_) return false;
+  index_ = finished.index;
+  content_ = {};
+  return true;
+}
+
+void Recording::remove() {
+  const std::scoped_lock lock(mutex_);
+  removed_ = true;
+  std::error_code ignored;
+  fs::remove(path_, ignored);
+}
+
+bool Recording::removed() const {
+  const std::scoped_lock lock(mutex_);
+  return removed_;
+}
 
 fs::path default_data_directory() {
   if (const char* data = std::getenv("XDG_DATA_HOME"); data && *data) return fs::path(data) / "rushes";
@@ -71,9 +140,14 @@ void prepare_directory(const fs::path& directory) {
   fs::create_directories(directory, error);
   require(fs::is_directory(directory), ErrorCode::invalid_argument, "the data directory {} cannot be created: {}",
           directory.string(), error ? error.message() : "a file with this name exists");
-  require(::access(directory.c_str(), W_OK | X_OK) == 0, ErrorCode::invalid_argument,
-          "the data directory {} cannot be written to: {}; choose another with --data-dir", directory.string(),
-          std::strerror(errno));
+  if (::access(directory.c_str(), W_OK | X_OK) != 0)
+    fail(ErrorCode::invalid_argument, "the data directory {} cannot be written to: {}; choose another with --data-dir",
+         directory.string(), std::strerror(errno));
+}
+
+void remove_unfinished(const fs::path& path) {
+  std::error_code ignored;
+  if (path.extension() == kFinished && recording_name(path.stem())) fs::remove(path, ignored);
 }
 
 std::optional<std::string> recording_name(const fs::path& path) {

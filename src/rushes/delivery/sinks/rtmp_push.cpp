@@ -77,7 +77,8 @@ void RtmpPush::run(std::stop_token stop) {
 }
 
 bool RtmpPush::publish(Viewer& viewer, std::stop_token stop) {
-  media::FlvPublisher publisher(video_->track(), url_,
+  media::LiveInterleaver units(video_->audio_track(), options_.silence);
+  media::FlvPublisher publisher(video_->track(), units.audio_track(), url_,
                                 {.timeout = options_.timeout, .cancelled = [&] { return stop.stop_requested(); }});
   become(RtmpState::live);
   {
@@ -87,7 +88,8 @@ bool RtmpPush::publish(Viewer& viewer, std::stop_token stop) {
   while (!stop.stop_requested()) {
     if (!unsent_) unsent_ = viewer.next(stop);
     if (!unsent_) {
-      if (stop.stop_requested()) break;
+      units.end();
+      if (stop.stop_requested() || !send(publisher, units, stop)) break;
       publisher.finish();
       return true;
     }
@@ -98,7 +100,9 @@ bool RtmpPush::publish(Viewer& viewer, std::stop_token stop) {
       continue;
     }
     reconnected_ = false;
-    if (!send(publisher, *unsent_, stop)) return false;
+    units.add_block(unsent_->begin, unsent_->end(), unsent_->audio);
+    for (const media::AccessUnit& picture : unsent_->pictures) units.add_picture(picture);
+    if (!send(publisher, units, stop)) return false;
     unsent_.reset();
   }
   return false;
@@ -112,13 +116,13 @@ bool RtmpPush::missed(const Gop& gop) const {
   return !newest && *start_ + std::chrono::duration_cast<Clock::duration>(gop.end()) < Clock::now();
 }
 
-bool RtmpPush::send(media::FlvPublisher& publisher, const Gop& gop, std::stop_token stop) {
-  for (const media::AccessUnit& unit : gop.pictures) {
-    if (options_.pacing == RtmpOptions::Pacing::realtime && !wait_until_due(unit.pts, stop)) return false;
-    publisher.write(unit);
+bool RtmpPush::send(media::FlvPublisher& publisher, media::LiveInterleaver& units, std::stop_token stop) {
+  while (const auto next = units.next()) {
+    if (options_.pacing == RtmpOptions::Pacing::realtime && !wait_until_due(next->unit.pts, stop)) return false;
+    publisher.write(*next);
     const std::scoped_lock lock(mutex_);
-    ++status_.video_frames;
-    status_.bytes += static_cast<int64_t>(unit.bytes->size());
+    status_.video_frames += next->is_audio ? 0 : 1;
+    status_.bytes += static_cast<int64_t>(next->unit.bytes->size());
   }
   return true;
 }

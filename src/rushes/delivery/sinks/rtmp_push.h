@@ -19,6 +19,7 @@ struct RtmpOptions {
   enum class Pacing { realtime, asap };
   Pacing pacing = Pacing::realtime;  // what servers expect of a live encoder
   EncodedStream::From from = EncodedStream::From::newest;
+  media::LiveInterleaver::Silence silence = media::LiveInterleaver::Silence::where_there_is_no_audio;
   std::chrono::milliseconds timeout{10'000};   // of each operation of the network
   std::chrono::milliseconds first_retry{500};  // doubled from failure to failure
   std::chrono::milliseconds longest_retry{15'000};
@@ -56,7 +57,7 @@ class RtmpPush {
   void run(std::stop_token stop);
   /// Sends until the video ends (true) or it is to stop (false). Throws when the connection fails.
   bool publish(Viewer& viewer, std::stop_token stop);
-  bool send(media::FlvPublisher& publisher, const Gop& gop, std::stop_token stop);
+  bool send(media::FlvPublisher& publisher, media::LiveInterleaver& units, std::stop_token stop);
   bool wait_until_due(media::Pts pts, std::stop_token stop);
   bool missed(const Gop& gop) const;
   void become(RtmpState state, std::string error = {});

@@ -41,7 +41,7 @@ WhepBroadcast::WhepBroadcast(std::function<std::unique_ptr<UnitSource>()> open) 
     std::unique_lock lock(mutex_);
     while (!changed_.wait_for(lock, stop, kReapEvery, [&] { return stop.stop_requested(); })) {
       lock.unlock();
-      reap();
+      generation::attempt("WebRTC viewers that have left", [this] { reap(); });
       lock.lock();
     }
   });
@@ -57,8 +57,8 @@ void WhepBroadcast::run(const std::stop_token& stop) {
     send(gop, media::WebRtcPeer::now() - asked > kWaited, stop);
   }
   std::unique_lock lock(mutex_);
-  if (!playout_.begun()) return;
-  changed_.wait_for(lock, stop, shown_until_ + kLinger - media::WebRtcPeer::now(), [] { return false; });
+  if (!shown_until_) return;
+  changed_.wait_for(lock, stop, *shown_until_ + kLinger - media::WebRtcPeer::now(), [] { return false; });
 }
 
 void WhepBroadcast::wait_for_viewer(const std::stop_token& stop) {
@@ -78,7 +78,9 @@ Hearing WhepBroadcast::hearing() const {
   return any ? Hearing::somebody : Hearing::nobody;
 }
 
-Time WhepBroadcast::due(const media::AccessUnit& unit) const { return playout_.start() + nanoseconds(unit.pts); }
+Time WhepBroadcast::due(const media::AccessUnit& unit) const {
+  return playout_.start().value() + nanoseconds(unit.pts);
+}
 
 void WhepBroadcast::schedule(const Gop& gop, bool at_live_end) {
   const auto& units = gop.pictures.empty() ? gop.audio : gop.pictures;
@@ -98,7 +100,7 @@ void WhepBroadcast::send(const Gop& gop, bool at_live_end, const std::stop_token
   shown_ = {.pictures = gop.pictures};
   for (const media::AccessUnit& unit : gop.audio) {
     // Where a delay was caught up, audio is left out: a decoder has no use for two units of the same time.
-    if (due(unit) + Playout::kAudioUnit / 4 < heard_until_) continue;
+    if (heard_until_ && due(unit) + Playout::kAudioUnit / 4 < *heard_until_) continue;
     heard_until_ = due(unit) + nanoseconds(unit.duration);
     shown_.audio.push_back(unit);
   }

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -55,7 +56,7 @@ class WhepBroadcast {
   std::map<std::string, std::shared_ptr<media::WebRtcPeer>> peers_;
   Gop shown_;  // the newest that was sent
   Playout playout_;
-  Time shown_until_{0}, heard_until_{0};  // what was sent ends then
+  std::optional<Time> shown_until_, heard_until_;  // what was sent ends then; nothing: none was
   bool ended_ = false;
   int idle_ = 0;  // rounds of the reaper without peers
   std::stop_source stop_;

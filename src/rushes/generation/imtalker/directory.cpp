@@ -1,5 +1,8 @@
 #include "rushes/generation/imtalker/directory.h"
 
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <tuple>
@@ -7,6 +10,8 @@
 #include "rushes/base/error.h"
 #include "rushes/base/manifest.h"
 #include "rushes/models/wav2vec/checkpoint.h"
+#include "rushes/tensor/checkpoint.h"
+#include "rushes/tensor/checkpoint_folder.h"
 
 namespace rushes::generation {
 namespace {
@@ -98,6 +103,27 @@ void check_dimensions(const TalkDirectory& model, const std::string& source) {
           source, generator.sampling_rate, generator.fps);
 }
 
+std::vector<std::string> parts_of(const fs::path& file) {
+  try {
+    return talk_parts(tensor::load_checkpoint(file).tensors);
+  } catch (const Error&) {
+    return {};  // of something else, or damaged: whoever needs it will say so
+  }
+}
+
+/// The one file of a part; empty where there is none.
+fs::path only(const tensor::PartFiles& files, const char* part, const fs::path& directory) {
+  const auto found = files.find(part);
+  if (found == files.end()) return {};
+  std::vector<std::string> names;
+  for (const fs::path& file : found->second) names.push_back(file.lexically_relative(directory).string());
+  require(names.size() == 1, ErrorCode::invalid_argument,
+          "'{}' has several files with a {} of a talking head ({}); move the others away", directory.string(), part,
+          fmt::join(names, ", "));
+  return found->second.front();
+}
+
+/// By the published names, else by contents, in the folder and those below it.
 TalkDirectory published_layout(const fs::path& directory) {
   TalkDirectory model;
   model.directory = directory;
@@ -105,11 +131,32 @@ TalkDirectory published_layout(const fs::path& directory) {
   model.renderer = directory / "renderer.ckpt";
   model.motion_generator = directory / "generator.ckpt";
   model.audio_encoder = directory / "wav2vec2-base-960h";
-  for (const fs::path& file : {model.renderer, model.motion_generator, model.audio_encoder})
-    require(fs::exists(file), ErrorCode::not_found,
-            "'{}' is not a talking-head model: it has neither {} nor, as published, {}", directory.string(),
-            kManifestName, file.filename().string());
-  model.audio_config = wav2vec::read_config(model.audio_encoder);
+  std::error_code ignored;
+  const auto is_there = [&](const fs::path& path) { return fs::exists(path, ignored); };
+  if (!is_there(model.renderer) || !is_there(model.motion_generator) || !is_there(model.audio_encoder)) {
+    tensor::PartFiles files = tensor::find_parts(directory, parts_of);
+    std::vector<std::string> missing;
+    const auto look = [&](fs::path& path, const char* part) {
+      if (is_there(path)) return;
+      fs::path found = only(files, part, directory);
+      if (found.empty()) missing.push_back(path.filename().string());
+      path = std::move(found);
+    };
+    look(model.renderer, "renderer");
+    look(model.motion_generator, "motion_generator");
+    // A motion generator may bring the encoder that it was trained with; another one beside it is that of the model.
+    auto& encoders = files["audio_encoder"];
+    const bool brings_one = std::erase(encoders, model.motion_generator) > 0;
+    if (encoders.empty()) files.erase("audio_encoder");
+    if (brings_one && files.count("audio_encoder") == 0 && !is_there(model.audio_encoder))
+      model.audio_encoder.clear();
+    else
+      look(model.audio_encoder, "audio_encoder");
+    require(missing.empty(), ErrorCode::not_found,
+            "'{}' is not a talking-head model: it has neither {} nor all files of a published one: missing {}",
+            directory.string(), kManifestName, fmt::join(missing, ", "));
+  }
+  if (!model.audio_encoder.empty()) model.audio_config = wav2vec::read_config(model.audio_encoder);
   model.generator_config.dim_audio = model.audio_config.hidden_size;
   model.defaults.motion_scale = 0.6;
   check_dimensions(model, directory.string());
@@ -185,9 +232,26 @@ nlohmann::ordered_json talk_fields(const TalkDirectory& model) {
 }
 
 bool is_talk_directory(const fs::path& directory) {
+  if (const auto family = manifest_family(directory)) return *family == "imtalker";
   std::error_code status;
-  return manifest_family(directory) == "imtalker" ||
-         (fs::exists(directory / "renderer.ckpt", status) && fs::exists(directory / "generator.ckpt", status));
+  if (fs::exists(directory / "renderer.ckpt", status) && fs::exists(directory / "generator.ckpt", status)) return true;
+  const tensor::PartFiles files = tensor::find_parts(directory, parts_of);
+  return files.count("renderer") > 0 && files.count("motion_generator") > 0;
+}
+
+std::vector<std::string> talk_parts(const tensor::WeightMap& tensors) {
+  // Of each part's names one that none of the others has.
+  constexpr std::pair<const char*, std::string_view> kKeys[] = {{"renderer", "latent_token_decoder."},
+                                                                {"motion_generator", "fmt.x_embedder."},
+                                                                {"audio_encoder", "feature_extractor.conv_layers."},
+                                                                {"face_detector", "conv3_3_norm_mbox_conf."}};
+  std::vector<std::string> parts;
+  for (const auto& [part, name] : kKeys)
+    if (std::any_of(tensors.tensors().begin(), tensors.tensors().end(), [&, part_name = name](const auto& entry) {
+          return entry.first.find(part_name) != std::string::npos;
+        }))
+      parts.emplace_back(part);
+  return parts;
 }
 
 }  // namespace rushes::generation

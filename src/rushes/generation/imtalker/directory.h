@@ -16,10 +16,14 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "rushes/models/imtalker/config.h"
 #include "rushes/models/wav2vec/config.h"
 
+namespace rushes::tensor {
+class WeightMap;
+}
 namespace rushes::generation {
 
 /// What a request gets when it does not say otherwise.
@@ -35,7 +39,8 @@ struct TalkDefaults {
 struct TalkDirectory {
   std::filesystem::path directory;  // every file below is beside the manifest or absolute
   std::string name;
-  std::filesystem::path renderer, motion_generator, audio_encoder;
+  std::filesystem::path renderer, motion_generator;
+  std::filesystem::path audio_encoder;  // empty: the motion generator's file brings it along
   std::optional<std::filesystem::path> face_detector;
   imtalker::RendererConfig renderer_config;
   imtalker::GeneratorConfig generator_config;
@@ -45,7 +50,8 @@ struct TalkDirectory {
 };
 
 /// Reads `directory/model.yaml`, or, without one, looks for the published layout (renderer.ckpt, generator.ckpt,
-/// wav2vec2-base-960h/). Throws Error(not_found) with what is missing, Error(invalid_argument) naming file and field.
+/// wav2vec2-base-960h/), else for files of other names by what they hold, here and in the folders below. Throws
+/// Error(not_found) with what is missing, Error(invalid_argument) naming file and field.
 TalkDirectory open_talk_directory(const std::filesystem::path& directory);
 
 /// The manifest alone, from text. `source` stands in messages. Throws Error(invalid_argument): unknown key, wrong type,
@@ -60,7 +66,10 @@ std::string talk_manifest_yaml(const TalkDirectory& model);
 /// The same fields as JSON: an object for each section.
 nlohmann::ordered_json talk_fields(const TalkDirectory& model);
 
-/// A directory with a manifest of this kind, or in the published layout.
+/// A directory with a manifest of this kind, or with the files of a published one.
 bool is_talk_directory(const std::filesystem::path& directory);
+
+/// The parts of a talking head in a file: "renderer", "motion_generator", "audio_encoder", "face_detector".
+std::vector<std::string> talk_parts(const tensor::WeightMap& tensors);
 
 }  // namespace rushes::generation

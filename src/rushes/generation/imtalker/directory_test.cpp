@@ -4,10 +4,16 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "rushes/base/error.h"
 #include "rushes/base/scratch_folder.h"
 #include "rushes/generation/imtalker/family.h"
+#include "rushes/models/imtalker/checkpoint.h"
+#include "rushes/models/wav2vec/checkpoint.h"
+#include "rushes/tensor/checkpoint_forge.h"
+#include "rushes/tensor/ops.h"
+#include "rushes/tensor/safetensors.h"
 
 namespace rushes::generation {
 namespace {
@@ -64,6 +70,87 @@ TEST(TalkDirectory, what_is_wrong_is_named) {
       EXPECT_THAT(error.what(), HasSubstr(each.words));
     }
   }
+}
+
+/// Published tensors, as files without data.
+std::vector<tensor::forge::TensorSpec> published(const tensor::Shapes& shapes, const std::string& prefix) {
+  std::vector<tensor::forge::TensorSpec> tensors;
+  for (const auto& [key, shape] : shapes) tensors.push_back({prefix + key, shape});
+  return tensors;
+}
+
+TEST(TalkDirectory, published_files_are_found_by_name_or_by_what_they_hold) {
+  namespace forge = tensor::forge;
+  const ScratchFolder scratch;
+  const fs::path& folder = scratch.path;
+  const auto renderer = published(imtalker::parameter_shapes(imtalker::RendererConfig{}), "gen.");
+  auto generator = published(imtalker::parameter_shapes(imtalker::GeneratorConfig{}), "model.");
+  const auto speech = published(wav2vec::parameter_shapes({}), "wav2vec2.");
+  fs::create_directories(folder / "wav2vec2-base-960h");
+  forge::write_sparse_torch_zip(folder / "renderer.ckpt", {{"state_dict", renderer}});
+  forge::write_sparse_torch_zip(folder / "generator.ckpt", {{"state_dict", generator}});
+  forge::write_sparse_torch_zip(folder / "wav2vec2-base-960h/pytorch_model.bin", {{"", speech}});
+  EXPECT_TRUE(is_talk_directory(folder));
+  EXPECT_EQ(open_talk_directory(folder).audio_encoder, folder / "wav2vec2-base-960h");
+  EXPECT_EQ(wav2vec::load(folder / "wav2vec2-base-960h", {}).keys().size(), speech.size());
+
+  fs::create_directories(folder / "checkpoints");
+  fs::rename(folder / "wav2vec2-base-960h", folder / "checkpoints/wav2vec2");
+  fs::rename(folder / "renderer.ckpt", folder / "checkpoints/face.pt");
+  fs::rename(folder / "generator.ckpt", folder / "checkpoints/motion.pt");
+  EXPECT_TRUE(is_talk_directory(folder));
+  TalkDirectory model = open_talk_directory(folder);
+  EXPECT_EQ(model.renderer, folder / "checkpoints/face.pt");
+  EXPECT_EQ(model.motion_generator, folder / "checkpoints/motion.pt");
+  EXPECT_EQ(model.audio_encoder, folder / "checkpoints/wav2vec2/pytorch_model.bin");
+
+  fs::remove_all(folder / "checkpoints/wav2vec2");
+  try {
+    open_talk_directory(folder);
+    ADD_FAILURE() << "was opened";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("missing wav2vec2-base-960h"));
+  }
+  for (const auto& tensor : published(wav2vec::parameter_shapes({}), "model.audio_encoder.wav2vec2."))
+    generator.push_back(tensor);
+  forge::write_sparse_torch_zip(folder / "checkpoints/motion.pt", {{"state_dict", generator}});
+  model = open_talk_directory(folder);
+  EXPECT_TRUE(model.audio_encoder.empty()) << "the motion generator brings it along";
+  const auto own = imtalker::load_generator(model.motion_generator, model.generator_config).audio_encoder;
+  EXPECT_EQ(wav2vec::load(model.audio_encoder, model.audio_config, own).keys().size(), speech.size());
+}
+
+TEST(TalkDirectory, tensors_that_no_part_has_are_left_out_and_refused_on_demand) {
+  const ScratchFolder folder;
+  write_random_talk_model(folder.path);
+  const auto strays = [&](const char* file) {
+    auto tensors = tensor::load_safetensors(folder.path / file).tensors();
+    tensors["quant_state"] = at::zeros({2}, at::kByte);
+    tensor::save_safetensors(folder.path / file, tensors);
+  };
+  ModelOptions options;
+  options.path = folder.path.string();
+  for (const char* file : {"renderer.safetensors", "motion_generator.safetensors", "audio_encoder.safetensors"}) {
+    SCOPED_TRACE(file);
+    write_random_talk_model(folder.path);
+    strays(file);
+    options.strict = false;
+    EXPECT_NO_THROW(load_model(options));
+    options.strict = true;
+    try {
+      load_model(options);
+      ADD_FAILURE() << "was loaded";
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), HasSubstr("not part of this model (1):\n    quant_state"));
+    }
+  }
+}
+
+TEST(TalkDirectory, the_documents_name_every_field_of_the_manifest) {
+  std::ifstream in(fs::path(RUSHES_SOURCE_DIR) / "docs/model_folders.md");
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  for (const auto& [section, fields] : talk_fields({}).items())
+    for (const auto& [field, value] : fields.items()) EXPECT_THAT(text, HasSubstr("`" + field + "`")) << section;
 }
 
 TEST(TalkDirectory, a_folder_without_a_model_says_what_is_missing) {

@@ -26,12 +26,14 @@ constexpr int64_t kWarmUpParameters = 100'000'000;
 TalkWeights load_weights(const TalkDirectory& model, const ModelOptions& options) {
   const tensor::Placement placement =
       tensor::place(options.device, options.dtype == "auto" ? "float32" : options.dtype, 0);
+  const auto extra = options.strict ? tensor::Extra::refuse : tensor::Extra::report;
   TalkWeights weights;
-  weights.renderer = placement.put(imtalker::load_renderer(model.renderer, model.renderer_config));
-  imtalker::GeneratorWeights generator = imtalker::load_generator(model.motion_generator, model.generator_config);
+  weights.renderer = placement.put(imtalker::load_renderer(model.renderer, model.renderer_config, extra));
+  imtalker::GeneratorWeights generator =
+      imtalker::load_generator(model.motion_generator, model.generator_config, extra);
   weights.motion_generator = placement.put(generator.generator);
   weights.audio_encoder =
-      placement.put(wav2vec::load(model.audio_encoder, model.audio_config, generator.audio_encoder));
+      placement.put(wav2vec::load(model.audio_encoder, model.audio_config, generator.audio_encoder, extra));
   if (model.face_detector) weights.face_detector = placement.put(imtalker::load_face_detector(*model.face_detector));
   return weights;
 }

@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <set>
 
 #include "rushes/base/error.h"
 #include "rushes/generation/imtalker/family.h"
@@ -279,6 +280,7 @@ class PatternVideo final : public DrivingVideo {
   int64_t audio_hz() const override { return hz_; }
   const std::vector<float>& audio() const override { return audio_; }
   std::vector<std::array<double, 4>> faces() const override { return {}; }
+  int64_t bytes() const override { return 0; }
 
  private:
   int64_t frames_;
@@ -323,6 +325,38 @@ TEST(TalkGenerator, a_driven_portrait_has_the_rate_the_length_and_the_sound_of_i
       EXPECT_EQ(made.audio, video->audio());
     }
   }
+}
+
+TEST(TalkGenerator, names_the_settings_of_speech_where_a_video_drives) {
+  Request request = request_of();
+  request.options.set("nfe", int64_t{5});
+  request.options.set("gaze_style", std::vector<double>{0, 1});
+  EXPECT_TRUE(model().plan(request)->ignored.empty());
+  request.video = std::make_shared<const PatternVideo>(3, 25, 0);
+  std::vector<std::string> fields;
+  for (const Ignored& each : model().plan(request)->ignored) fields.push_back(each.field);
+  EXPECT_EQ(fields, (std::vector<std::string>{"nfe", "chunk_duration", "gaze_style"}));
+  request.fps = 30;
+  EXPECT_THROW(model().plan(request), Error);
+}
+
+TEST(TalkGenerator, all_64_bits_of_a_seed_count) {
+  std::set<std::vector<uint8_t>> videos;
+  for (const uint64_t seed : {0ull, 1ull << 32, ~0ull}) {
+    Request request = request_of();
+    request.seed = seed;
+    const auto generator = start(model(), request);
+    Video video;
+    Inbox inbox{.prompt = {}, .speech = speech(3200), .end_of_speech = true};
+    for (StepOutcome outcome = StepOutcome::again; outcome == StepOutcome::again; inbox = {}) {
+      const StepResult result = generator->step(inbox);
+      take(result, video);
+      outcome = result.outcome;
+    }
+    ASSERT_GT(video.video_frames, 0);
+    videos.insert(video.pixels);
+  }
+  EXPECT_EQ(videos.size(), 3u);
 }
 
 TEST(TalkGenerator, a_driven_portrait_moves_as_its_video_does) {

@@ -18,34 +18,25 @@ using Load = std::function<tensor::WeightMap(const fs::path& file, const TalkDir
 
 struct Part {
   const char* name;
-  const char* key;  // a part of a name that none of the others has
   Load load;
 };
 
 const Part kParts[] = {
-    {"renderer", "latent_token_decoder.",
-     [](const fs::path& file, const TalkDirectory& model) {
-       return imtalker::load_renderer(file, model.renderer_config);
-     }},
-    {"motion_generator", "fmt.x_embedder.",
+    {"renderer", [](const fs::path& file,
+                    const TalkDirectory& model) { return imtalker::load_renderer(file, model.renderer_config); }},
+    {"motion_generator",
      [](const fs::path& file, const TalkDirectory& model) {
        return imtalker::load_generator(file, model.generator_config).generator;
      }},
-    {"audio_encoder", "feature_extractor.conv_layers.",
+    {"audio_encoder",
      [](const fs::path& file, const TalkDirectory& model) { return wav2vec::load(file, model.audio_config); }},
-    {"face_detector", "conv3_3_norm_mbox_conf.",
+    {"face_detector",
      [](const fs::path& file, const TalkDirectory&) {
        tensor::WeightMap weights = imtalker::load_face_detector(file);
        imtalker::FaceDetector{weights};  // names what is missing
        return weights;
      }},
 };
-
-bool has_key(const tensor::WeightMap& tensors, std::string_view part) {
-  for (const auto& [key, tensor] : tensors.tensors())
-    if (key.find(part) != std::string::npos) return true;
-  return false;
-}
 
 /// `is_published`: `model` is no directory's but the published one, and what does not fit it has its own dimensions.
 Report describe(const Part& part, const fs::path& file, const tensor::WeightMap& tensors, const TalkDirectory& model,
@@ -73,8 +64,9 @@ Report describe(const Part& part, const fs::path& file, const tensor::WeightMap&
 /// Each file holds one part, and perhaps the audio encoder that its motion generator was trained with.
 Report parts_of(const fs::path& file, const tensor::WeightMap& tensors, const TalkDirectory& model, bool is_published) {
   Report parts = Report::array();
+  const auto names = talk_parts(tensors);
   for (const Part& part : kParts)
-    if (parts.empty() && has_key(tensors, part.key))
+    if (!names.empty() && names.front() == part.name)
       parts.push_back(describe(part, file, tensors, model, is_published));
   return parts;
 }
@@ -90,7 +82,8 @@ Inspection inspect_talk(const fs::path& directory) {
   Inspection inspection;
   inspection.about["name"] = model.name;
   inspection.about["defaults"] = talk_fields(model)["defaults"];
-  inspection.files = {model.renderer, model.motion_generator, model.audio_encoder};
+  inspection.files = {model.renderer, model.motion_generator};
+  if (!model.audio_encoder.empty()) inspection.files.push_back(model.audio_encoder);
   if (model.face_detector) inspection.files.push_back(*model.face_detector);
   inspection.parts = [model](const fs::path& file, const tensor::WeightMap& tensors) {
     return parts_of(file, tensors, model, false);

@@ -10,6 +10,7 @@
 #include "rushes/models/imtalker/motion_generator.h"
 #include "rushes/models/imtalker/renderer.h"
 #include "rushes/models/wav2vec/encoder.h"
+#include "rushes/tensor/cpu_allocator.h"
 
 namespace rushes::generation {
 
@@ -48,6 +49,7 @@ class TalkModel final : public Model, public FaceCrop {
   std::unique_ptr<Plan> plan(const Request& request) const override;
   /// Finds the face too, which takes a while where there is a detector.
   std::unique_ptr<Generator> start(std::unique_ptr<Plan> plan) const override;
+  void give_back_memory() const override { tensor::trim_cpu_memory(); }
   void prepare(std::span<const Waiting> together) const override;
 
   bool finds_faces() const override { return parts_->detector.has_value(); }

@@ -44,13 +44,22 @@ void check_image(const Request& request, bool crop) {
 void check_unused(const Request& request, const TalkShape& shape) {
   require(request.prompts.empty(), ErrorCode::unsupported,
           "prompt: this model does not accept text; it animates the portrait from speech");
-  require(!request.video_frames && request.segments <= 1, ErrorCode::unsupported,
+  require(!request.video_frames && request.segments.value_or(1) <= 1, ErrorCode::unsupported,
           "segments and frames cannot be set: the length of a talking-head video follows its speech");
   require(!request.width && !request.height, ErrorCode::unsupported,
           "size cannot be set: this model generates {0}x{0}, or without crop the image's own size", shape.side);
-  require(!request.fps || request.video || *request.fps == shape.fps, ErrorCode::unsupported,
-          "fps cannot be changed: this model generates {} frames per second", shape.fps);
-  require(request.seed >= 0, kBad, "seed must be 0 or more (got {})", request.seed);
+  const double fps = request.video ? request.video->fps() : shape.fps;
+  require(!request.fps || *request.fps == fps, ErrorCode::unsupported,
+          "fps cannot be changed: {} {} frames per second", request.video ? "the driving video has" : "this model generates",
+          fps);
+}
+
+/// What is there to turn speech into motion changes nothing where another video has the motion.
+std::vector<Ignored> unused_with_driving_video(const Options& options) {
+  std::vector<Ignored> ignored;
+  for (const char* name : {"nfe", "cfg_scale", "chunk_duration", "pose_style", "gaze_style"})
+    if (options.has(name)) ignored.push_back({name, "the motion is that of the driving video"});
+  return ignored;
 }
 
 }  // namespace
@@ -130,6 +139,7 @@ std::unique_ptr<TalkPlan> plan_talk(const Request& request, const TalkShape& sha
   plan->crop = options.get<bool>("crop").value_or(true);
   check_image(request, plan->crop);
   check_unused(request, shape);
+  check_numbers(request);
   plan->image = *request.image;
   plan->crop_scale = options.get<double>("crop_scale").value_or(0.8);
   plan->face = options.get<std::vector<double>>("face");
@@ -139,8 +149,9 @@ std::unique_ptr<TalkPlan> plan_talk(const Request& request, const TalkShape& sha
   plan->motion_scale = plan->mode == TalkMode::reference ? kReferenceMotionScale : shape.defaults.motion_scale;
   plan->motion.guidance_scale = options.get<double>("cfg_scale").value_or(shape.defaults.cfg_scale);
   plan->motion.time_points = options.get<int64_t>("nfe").value_or(shape.defaults.nfe);
-  plan->seed = static_cast<uint64_t>(request.seed);
+  plan->seed = request.seed;
   plan->driving = request.video;
+  if (plan->driving) plan->ignored = unused_with_driving_video(options);
   plan->fps = plan->driving ? plan->driving->fps() : shape.fps;
   plan->speech_hz = shape.speech_hz;
   require(!plan->driving || plan->mode == TalkMode::aligned, kBad,

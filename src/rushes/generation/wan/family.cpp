@@ -11,12 +11,14 @@
 #include "rushes/generation/wan/tiny.h"
 #include "rushes/models/wan/checkpoint.h"
 #include "rushes/models/wan/model_directory.h"
+#include "rushes/models/wan/published_layout.h"
 #include "rushes/models/wan/text_encoder.h"
 #include "rushes/models/wan/tiny_autoencoder.h"
 #include "rushes/models/wan/umt5.h"
 #include "rushes/models/wan/vae.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/tensor/placement.h"
+#include "rushes/text/sentencepiece_tokenizer.h"
 #include "rushes/text/tokenizer.h"
 
 namespace rushes::generation {
@@ -25,19 +27,24 @@ namespace {
 // Above this a block takes so long that warming up costs more than it saves.
 constexpr int64_t kWarmUpParameters = 200'000'000;
 
+/// Where the weights go, and what becomes of tensors that no part has.
+struct Loading {
+  tensor::Placement placement;
+  wan::Extra extra;
+};
+
 /// Adds what it loads to `networks`.
-std::shared_ptr<const wan::Autoencoder> load_autoencoder(const wan::AutoencoderPart& part,
-                                                         const tensor::Placement& placement, const char* role,
-                                                         std::vector<ModelPart>& networks) {
+std::shared_ptr<const wan::Autoencoder> load_autoencoder(const wan::AutoencoderPart& part, const Loading& how,
+                                                         const char* role, std::vector<ModelPart>& networks) {
   log::info("loading autoencoder {}", part.file.string());
   if (part.kind == wan::AutoencoderKind::tiny) {
-    const tensor::WeightMap weights = wan::load_tiny_autoencoder(part.file, part.tiny);
+    const tensor::WeightMap weights = wan::load_tiny_autoencoder(part.file, part.tiny, how.extra);
     networks.push_back({role, "TinyAutoencoder", weights.parameter_count()});
-    return std::make_shared<const wan::TinyAutoencoder>(part.tiny, placement.put(weights));
+    return std::make_shared<const wan::TinyAutoencoder>(part.tiny, how.placement.put(weights));
   }
-  const tensor::WeightMap weights = wan::load_vae(part.file, part.vae);
+  const tensor::WeightMap weights = wan::load_vae(part.file, part.vae, how.extra);
   networks.push_back({role, "WanVAE", weights.parameter_count()});
-  return std::make_shared<const wan::Vae>(part.vae, placement.put(weights));
+  return std::make_shared<const wan::Vae>(part.vae, how.placement.put(weights));
 }
 
 /// The autoencoder that decodes: the model's own, or its cheaper second one.
@@ -53,16 +60,34 @@ const wan::AutoencoderPart& choose_decoder(const wan::ModelDirectory& model, con
   return *model.preview_autoencoder;
 }
 
-PromptCache::Encode load_text_encoder(const wan::ModelDirectory& model, const tensor::Placement& placement,
+std::unique_ptr<const text::Tokenizer> load_tokenizer(const wan::ModelDirectory& model) {
+  if (model.tokenizer != model.text_encoder.file) return text::load_tokenizer(model.tokenizer);
+  const std::string file = model.tokenizer.string();
+  const auto bytes = wan::embedded_tokenizer(model.tokenizer);
+  require(bytes.has_value(), ErrorCode::not_found, "'{}' has no tokenizer (a tensor '{}' of bytes)", file,
+          wan::kTokenizerKey);
+  return text::parse_sentencepiece(*bytes, file);
+}
+
+PromptEncoder load_text_encoder(const wan::ModelDirectory& model, const Loading& how,
                                       std::vector<ModelPart>& networks) {
   log::info("loading text encoder {}", model.text_encoder.file.string());
   const wan::Umt5Config& config = model.text_encoder.config;
-  const tensor::WeightMap weights = wan::load_text_encoder(model.text_encoder.file, config);
+  const tensor::WeightMap weights = wan::load_text_encoder(model.text_encoder.file, config, how.extra);
   networks.push_back({"text_encoder", "WanTextEncoder", weights.parameter_count()});
   const auto encoder = std::make_shared<const wan::TextEncoder>(
-      text::load_tokenizer(model.tokenizer), std::make_shared<const wan::Umt5Encoder>(config, placement.put(weights)),
-      placement.device);
-  return [encoder](const std::string& prompt) { return encoder->encode(prompt); };
+      load_tokenizer(model), std::make_shared<const wan::Umt5Encoder>(config, how.placement.put(weights)),
+      how.placement.device);
+  return {.encode = [encoder](const std::string& prompt) { return encoder->encode(prompt); },
+          .tokens = config.text_len,
+          .count = [encoder](std::string_view prompt) { return encoder->count_tokens(prompt); }};
+}
+
+std::optional<wan::Sampler> sampler_of(const std::string& word) {
+  if (word == "few_step") return wan::Sampler::few_step;
+  if (word == "many_step") return wan::Sampler::many_step;
+  require(word == "auto", ErrorCode::invalid_argument, "sampler must be auto, few_step or many_step (got '{}')", word);
+  return std::nullopt;
 }
 
 std::span<const OptionField> published_options() {
@@ -71,7 +96,8 @@ std::span<const OptionField> published_options() {
 }
 
 bool recognise(const std::filesystem::path& directory) {
-  return manifest_family(directory) == "wan" || wan::has_published_layout(directory);
+  const auto family = manifest_family(directory);
+  return family ? *family == "wan" : wan::has_published_layout(directory);
 }
 
 std::shared_ptr<const Model> load(const ModelOptions& options) {
@@ -79,33 +105,37 @@ std::shared_ptr<const Model> load(const ModelOptions& options) {
   wan::ModelDirectoryOverrides overrides;
   if (!options.checkpoint.empty()) overrides.checkpoint = options.checkpoint;
   if (options.use_ema) overrides.branch = wan::Branch::generator_ema;
+  overrides.sampler = sampler_of(options.sampler);
   const wan::ModelDirectory model = wan::open_model_directory(options.path, overrides);
+  for (const std::string& assumption : model.assumptions) log::warning("assumed {}", assumption);
   require(model.transformer.config.model_type == wan::ModelType::t2v, ErrorCode::unsupported,
           "'{}' is an image-to-video transformer; generation block by block needs a text-to-video transformer, which "
           "also accepts a first image",
           model.name);
 
   log::info("loading transformer {}", model.transformer.file.string());
+  const wan::Extra extra = options.strict ? wan::Extra::refuse : wan::Extra::report;
   const tensor::WeightMap weights =
-      wan::load_transformer(model.transformer.file, model.transformer.config, model.transformer.branch);
+      wan::load_transformer(model.transformer.file, model.transformer.config, model.transformer.branch, extra);
   const int64_t parameters = weights.parameter_count();
   const tensor::Placement placement = tensor::place(options.device, options.dtype, parameters);
   auto transformer = std::make_shared<const wan::CausalTransformer>(model.transformer.config, placement.put(weights));
   const wan::AutoencoderPart& decoder_part = choose_decoder(model, options.decoder);
   ModelCard card;
   card.networks = {{"transformer", "WanDiffusionGenerator", parameters}};
-  const auto decoder = load_autoencoder(decoder_part, placement, "decoder", card.networks);
+  const auto decoder = load_autoencoder(decoder_part, {placement, extra}, "decoder", card.networks);
   const auto encoder = &decoder_part == &model.autoencoder
                            ? decoder
-                           : load_autoencoder(model.autoencoder, placement, "encoder", card.networks);
-  auto encode_text = load_text_encoder(model, placement, card.networks);
+                           : load_autoencoder(model.autoencoder, {placement, extra}, "encoder", card.networks);
+  auto text = load_text_encoder(model, {placement, extra}, card.networks);
   card.name = model.name;
+  card.assumptions = model.assumptions;
   card.description = fmt::format("{}: transformer of {:.1f} M parameters, {} decoder, {}", model.name,
                                  static_cast<double>(parameters) / 1e6,
                                  decoder_part.kind == wan::AutoencoderKind::vae ? "vae" : "tiny", placement.text());
   card.is_small = placement.device.is_cpu() && parameter_count(card) < kSmallParameters;
   auto loaded = std::make_shared<const WanModel>(std::move(card), model.defaults, std::move(transformer), decoder,
-                                                 encoder, std::move(encode_text));
+                                                 encoder, std::move(text));
   const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(); };
   log::info("{}, loaded in {:.1f} s", loaded->card().description, seconds());
   if (parameters <= kWarmUpParameters || placement.device.is_cuda()) loaded->warm_up();

@@ -7,6 +7,8 @@
 #include "rushes/base/error.h"
 #include "rushes/generation/registry.h"
 #include "rushes/generation/wan/tiny.h"
+#include "rushes/tensor/ops.h"
+#include "rushes/tensor/safetensors.h"
 
 namespace rushes::generation {
 namespace {
@@ -70,6 +72,68 @@ TEST(LoadModel, another_checkpoint_replaces_the_transformer) {
   EXPECT_NE(generate(*changed), generate(*load_model({.path = directory()})));
 }
 
+/// The model with other tensors in its transformer's or text encoder's file.
+fs::path with_tensors(const char* file, const std::function<void(std::map<std::string, at::Tensor>&)>& change) {
+  const fs::path folder = directory() / "changed";
+  fs::remove_all(folder);
+  fs::create_directories(folder);
+  for (const auto& entry : fs::directory_iterator(directory()))
+    if (entry.is_regular_file()) fs::copy_file(entry.path(), folder / entry.path().filename());
+  auto tensors = tensor::load_safetensors(directory() / file).tensors();
+  change(tensors);
+  tensor::save_safetensors(folder / file, tensors);
+  return folder;
+}
+
+TEST(LoadModel, tensors_that_no_part_has_change_nothing_and_are_refused_on_demand) {
+  const auto video = generate(*load_model({.path = directory()}));
+  for (const char* file : {"transformer.safetensors", "text_encoder.safetensors", "autoencoder.safetensors"}) {
+    SCOPED_TRACE(file);
+    const fs::path changed = with_tensors(file, [](auto& tensors) {
+      tensors["quant_state"] = at::empty({2}, at::kUInt16);
+      tensors["freqs"] = at::zeros({3}, at::kComplexFloat);
+    });
+    EXPECT_EQ(generate(*load_model({.path = changed})), video);
+    try {
+      load_model({.path = changed, .strict = true});
+      ADD_FAILURE() << "was loaded";
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find("not part of this model (2)"), std::string::npos) << error.what();
+    }
+  }
+}
+
+TEST(LoadModel, scaled_8_bit_weights_give_nearly_the_same_frames) {
+  const auto exact = generate(*load_model({.path = directory()}));
+  const fs::path changed = with_tensors("transformer.safetensors", [](auto& tensors) {
+    const auto original = tensors;
+    for (const auto& [key, tensor] : original) {
+      if (tensor.dim() != 2 || !key.starts_with("blocks.") || !key.ends_with(".weight")) continue;
+      const at::Tensor scale = tensor.to(at::kFloat).abs().max() / 448;
+      tensors[key] = (tensor.to(at::kFloat) / scale).to(at::kFloat8_e4m3fn);
+      tensors[key.substr(0, key.size() - 6) + "scale_weight"] = scale;
+    }
+    tensors["scaled_fp8"] = at::zeros({2}).to(at::kFloat8_e4m3fn);
+  });
+  const auto rough = generate(*load_model({.path = changed, .strict = true}));
+  ASSERT_EQ(exact.size(), rough.size());
+  double difference = 0;
+  for (size_t i = 0; i < exact.size(); ++i) difference += std::abs(exact[i] - rough[i]);
+  EXPECT_LT(difference / static_cast<double>(exact.size()), 16);
+  EXPECT_GT(difference, 0);
+}
+
+TEST(LoadModel, the_sampler_can_be_said) {
+  const auto solver = [](const Model& model) {
+    for (const OptionField& field : model.options())
+      if (field.name == "solver") return std::get<std::string>(field.standard);
+    return std::string();
+  };
+  EXPECT_EQ(solver(*load_model({.path = directory()})), "few_step");
+  EXPECT_EQ(solver(*load_model({.path = directory(), .sampler = "many_step"})), "unipc");
+  EXPECT_EQ(solver(*load_model({.path = directory(), .sampler = "few_step"})), "few_step");
+}
+
 TEST(LoadModel, wrong_options_are_refused_by_name) {
   const struct {
     const char* name;
@@ -82,6 +146,10 @@ TEST(LoadModel, wrong_options_are_refused_by_name) {
       {"dtype", {.path = directory(), .dtype = "float8"}, ErrorCode::invalid_argument, "auto, float32 or bfloat16"},
       {"device", {.path = directory(), .device = "toaster"}, ErrorCode::invalid_argument, "cpu, cuda"},
       {"decoder", {.path = directory(), .decoder = "huge"}, ErrorCode::invalid_argument, "auto, vae or tiny"},
+      {"sampler",
+       {.path = directory(), .sampler = "quick"},
+       ErrorCode::invalid_argument,
+       "auto, few_step or many_step"},
       {"no such decoder", {.path = directory(), .decoder = "vae"}, ErrorCode::not_found, "no vae autoencoder"},
       {"missing checkpoint", {.path = directory(), .checkpoint = "/nowhere.pt"}, ErrorCode::not_found, "/nowhere.pt"},
   };

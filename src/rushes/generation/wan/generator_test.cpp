@@ -4,6 +4,7 @@
 #include <malloc.h>
 
 #include <fstream>
+#include <set>
 
 #include "rushes/base/error.h"
 #include "rushes/generation/wan/model.h"
@@ -97,6 +98,59 @@ TEST(WanGenerator, the_same_seed_gives_the_same_video_and_another_seed_another) 
   EXPECT_EQ(one.rgb, two.rgb);
   r.seed = 8;
   EXPECT_NE(generate(r).rgb, one.rgb);
+}
+
+TEST(WanGenerator, all_64_bits_of_a_seed_count) {
+  std::set<std::vector<uint8_t>> videos;
+  for (const uint64_t seed : {0ull, 1ull << 32, 1ull << 63, ~0ull}) {
+    Request r = request();
+    r.options.set("segment_length", int64_t{3});
+    r.seed = seed;
+    videos.insert(generate(r).rgb);
+  }
+  EXPECT_EQ(videos.size(), 4u);
+}
+
+TEST(WanGenerator, names_what_of_a_request_changes_nothing_and_that_is_so) {
+  const auto fields_of = [](const Request& r) {
+    std::vector<std::string> fields;
+    for (const Ignored& each : model().plan(r)->ignored) fields.push_back(each.field);
+    return fields;
+  };
+  Request plain = request();
+  plain.options.set("segment_length", int64_t{3});
+  EXPECT_EQ(fields_of(plain), std::vector<std::string>{});
+  const Video wanted = generate(plain);
+  std::string long_prompt = "a";
+  for (int i = 1; i < 31; ++i) long_prompt += " word" + std::to_string(i);
+  const struct {
+    const char* field;
+    std::function<void(Request&)> change;
+    bool changes_prompt = false;
+  } rows[] = {
+      {"guidance_scale", [](Request& r) { r.options.set("guidance_scale", 9.0); }},
+      {"negative_prompt", [](Request& r) { r.options.set("negative_prompt", std::string("red")); }},
+      {"overlap", [](Request& r) { r.options.set("overlap", int64_t{0}); }},
+      {"prompt", [&](Request& r) { r.prompts = {long_prompt + " and more"}; }, true},
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.field);
+    Request r = plain;
+    row.change(r);
+    EXPECT_EQ(fields_of(r), std::vector<std::string>{row.field});
+    Request without = plain;
+    if (row.changes_prompt) without.prompts = {long_prompt};
+    EXPECT_EQ(fields_of(without), std::vector<std::string>{});
+    EXPECT_EQ(generate(r).rgb, row.changes_prompt ? generate(without).rgb : wanted.rgb);
+  }
+  EXPECT_EQ(model().ignored_in(long_prompt + " and more", "prompt"),
+            (std::vector<Ignored>{{"prompt", "the text encoder reads 32 tokens; the last 2 of 34 are cut off"}}));
+  Request guided = plain;
+  guided.options = {{"segment_length", int64_t{3}}, {"solver", std::string("unipc")}, {"steps", int64_t{1}},
+                    {"guidance_scale", 2.0}, {"negative_prompt", std::string("red")}};
+  EXPECT_EQ(fields_of(guided), std::vector<std::string>{});
+  guided.options.set("guidance_scale", 1.0);
+  EXPECT_EQ(fields_of(guided), std::vector<std::string>{"negative_prompt"});
 }
 
 TEST(WanGenerator, sessions_that_take_turns_do_not_change_each_other) {
@@ -291,14 +345,18 @@ TEST(WanModel, a_bad_request_is_refused_with_the_field_and_what_is_allowed) {
        "less than segment_length, 9 (got 9)"},
       {"overlap negative", [](R& r) { r.options.set("overlap", int64_t{-3}); }, bad,
        "overlap must be an integer from 0"},
-      {"segments negative", [](R& r) { r.segments = -1; }, bad, "segments must be from 0"},
-      {"frames zero", [](R& r) { r.video_frames = 0; }, bad, "frames must be from 1"},
-      {"frames huge", [](R& r) { r.video_frames = INT64_MAX; }, bad, "frames must be from 1"},
+      {"segments negative", [](R& r) { r.segments = -1; }, bad, "segments must be an integer from 0 to 1000000 (got -1)"},
+      {"frames zero", [](R& r) { r.video_frames = 0; }, bad, "frames must be an integer from 1 to 100000000"},
+      {"frames huge", [](R& r) { r.video_frames = INT64_MAX; }, bad, "frames must be an integer from 1 to 100000000"},
       {"height", [](R& r) { r.height = 100; }, bad, "height must be a multiple of 16 (got 100; use 96 or 112)"},
-      {"width huge", [](R& r) { r.width = 1 << 20; }, bad, "width must be from 16 to 2048"},
-      {"fps", [](R& r) { r.fps = 0; }, bad, "fps must be from 1 to 120 (got 0)"},
+      {"width huge", [](R& r) { r.width = 1 << 20; }, bad, "width must be an integer from 1 to 16384"},
+      {"fps", [](R& r) { r.fps = 0; }, bad, "fps must be a number from 1 to 240 (got 0)"},
       {"fps not a number", [](R& r) { r.fps = std::nan(""); }, bad, "fps must be"},
-      {"seed", [](R& r) { r.seed = -1; }, bad, "seed must be 0 or more (got -1)"},
+      {"second prompt in one segment", [](R& r) { r.prompts = {"a", "b"}, r.segments = 1; }, bad,
+       "'b' would never be shown"},
+      {"second prompt behind the last frame", [](R& r) { r.prompts = {"a", "b"}, r.video_frames = 21; }, bad,
+       "2 prompts take turns, one for each segment, but the video has 1 segment"},
+      {"two lengths", [](R& r) { r.segments = 3, r.video_frames = 21; }, bad, "give one of the two"},
       {"steps", [](R& r) { r.options.set("steps", int64_t{0}); }, bad,
        "steps must be an integer from 1 to 200 (got 0)"},
       {"list rises",

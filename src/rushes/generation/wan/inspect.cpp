@@ -33,7 +33,8 @@ void describe_part(Report& part, const tensor::WeightMap& weights, const Config&
   visit(config, JsonWriter{part["config"]});
   part["complete"] = true;
   try {
-    wan::check_complete(weights, wan::parameter_shapes(config), "this file");
+    tensor::check_complete(weights, wan::parameter_shapes(config), "this file");
+    part["extra"] = tensor::extra_keys(weights, wan::parameter_shapes(config));
   } catch (const Error& error) {
     part["complete"] = false;
     part["problem"] = error.what();
@@ -103,6 +104,9 @@ Inspection inspect_wan(const fs::path& directory) {
   inspection.about["tokenizer"] = model.tokenizer.string();
   inspection.about["defaults"] = Report::object();
   wan::visit_default_fields(model.defaults, JsonWriter{inspection.about["defaults"]});
+  const wan::Defaults& defaults = model.defaults;
+  inspection.about["sampler"] = defaults.denoising_step_list.empty() ? "many_step" : "few_step";
+  if (!model.assumptions.empty()) inspection.about["assumptions"] = model.assumptions;
   std::set<fs::path> files{model.transformer.file, model.text_encoder.file, model.autoencoder.file};
   if (model.preview_autoencoder) files.insert(model.preview_autoencoder->file);
   inspection.files.assign(files.begin(), files.end());

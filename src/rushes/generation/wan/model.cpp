@@ -28,6 +28,8 @@ std::shared_ptr<const wan::TextContext> PromptCache::get(const std::string& prom
 
 namespace {
 
+constexpr std::size_t kMostIgnored = 16;  // that are named: a thousand prompts may be too long
+
 struct WanPlanned final : Plan {
   WanPlan plan;
   std::optional<Image> image;
@@ -38,8 +40,8 @@ struct WanPlanned final : Plan {
 
 WanModel::WanModel(ModelCard card, wan::Defaults defaults, std::shared_ptr<const wan::CausalTransformer> transformer,
                    std::shared_ptr<const wan::Autoencoder> decoder, std::shared_ptr<const wan::Autoencoder> encoder,
-                   PromptCache::Encode encode_text)
-    : card_(std::move(card)), defaults_(std::move(defaults)) {
+                   PromptEncoder text)
+    : card_(std::move(card)), defaults_(std::move(defaults)), text_(std::move(text)) {
   card_.family = "wan";
   const auto& patch = transformer->config().patch_size;
   require(patch[0] == 1 && patch[1] == patch[2], ErrorCode::unsupported,
@@ -52,7 +54,7 @@ WanModel::WanModel(ModelCard card, wan::Defaults defaults, std::shared_ptr<const
   limits_.temporal_stride = decoder->temporal_stride();
   limits_.encodes_images = encoder != nullptr;
   options_ = wan_options(defaults_, limits_);
-  auto prompts = std::make_shared<PromptCache>(std::move(encode_text), transformer);
+  auto prompts = std::make_shared<PromptCache>(text_.encode, transformer);
   parts_ =
       std::make_shared<const WanParts>(WanParts{std::move(transformer), std::move(decoder), std::move(encoder),
                                                 [prompts](const std::string& prompt) { return prompts->get(prompt); }});
@@ -64,7 +66,22 @@ std::unique_ptr<Plan> WanModel::plan(const Request& request) const {
   auto planned = std::make_unique<WanPlanned>();
   planned->plan = plan_video(request, defaults_, limits_, options_);
   planned->image = request.image;
+  planned->ignored = std::move(planned->plan.ignored);
+  const auto add = [&](std::string_view prompt, const std::string& field) {
+    for (Ignored& each : ignored_in(prompt, field))
+      if (planned->ignored.size() < kMostIgnored) planned->ignored.push_back(std::move(each));
+  };
+  for (std::size_t i = 0; i < request.prompts.size(); ++i)
+    add(request.prompts[i], request.prompts.size() == 1 ? "prompt" : fmt::format("prompts[{}]", i));
+  if (planned->plan.denoising_steps.empty()) add(planned->plan.negative_prompt, "negative_prompt");
   return planned;
+}
+
+std::vector<Ignored> WanModel::ignored_in(std::string_view prompt, std::string_view field) const {
+  const int64_t count = text_.count(prompt);
+  if (count <= text_.tokens) return {};
+  return {{std::string(field), fmt::format("the text encoder reads {} tokens; the last {} of {} are cut off",
+                                           text_.tokens, count - text_.tokens, count)}};
 }
 
 std::unique_ptr<Generator> WanModel::start(std::unique_ptr<Plan> plan) const {

@@ -15,15 +15,22 @@
 #include "rushes/models/wan/autoencoder.h"
 #include "rushes/models/wan/model_directory.h"
 #include "rushes/models/wan/transformer.h"
+#include "rushes/tensor/cpu_allocator.h"
 
 namespace rushes::generation {
 
-/// The text side of a model: a prompt to what the transformer's cross-attention reads. Encodes each prompt once and
-/// keeps the newest. Any thread; two threads may encode the same prompt at once, with the same result.
+/// The text side of a model. Any thread.
+struct PromptEncoder {
+  std::function<at::Tensor(const std::string& prompt)> encode;  // [1, L, text_dim]
+  int64_t tokens = 0;                                           // that it reads
+  std::function<int64_t(std::string_view prompt)> count;        // tokens of all of the prompt
+};
+
+/// A prompt to what the transformer's cross-attention reads. Encodes each prompt once and keeps the newest. Any thread;
+/// two threads may encode the same prompt at once, with the same result.
 class PromptCache {
  public:
-  /// `encode`: prompt to [1, L, text_dim]; any thread.
-  using Encode = std::function<at::Tensor(const std::string& prompt)>;
+  using Encode = decltype(PromptEncoder::encode);
   PromptCache(Encode encode, std::shared_ptr<const wan::CausalTransformer> transformer, std::size_t capacity = 32)
       : encode_(std::move(encode)), transformer_(std::move(transformer)), capacity_(capacity) {}
 
@@ -43,13 +50,15 @@ class WanModel final : public Model {
   /// `encoder` of first images may be null; `decoder` and `encoder` may be the same.
   WanModel(ModelCard card, wan::Defaults defaults, std::shared_ptr<const wan::CausalTransformer> transformer,
            std::shared_ptr<const wan::Autoencoder> decoder, std::shared_ptr<const wan::Autoencoder> encoder,
-           PromptCache::Encode encode_text);
+           PromptEncoder text);
 
   const ModelCard& card() const override { return card_; }
   Capabilities capabilities() const override;
   std::span<const OptionField> options() const override { return options_; }
   std::unique_ptr<Plan> plan(const Request& request) const override;
+  std::vector<Ignored> ignored_in(std::string_view prompt, std::string_view field) const override;
   std::unique_ptr<Generator> start(std::unique_ptr<Plan> plan) const override;
+  void give_back_memory() const override { tensor::trim_cpu_memory(); }
 
   const wan::Defaults& defaults() const { return defaults_; }
   const WanLimits& limits() const { return limits_; }
@@ -62,6 +71,7 @@ class WanModel final : public Model {
   wan::Defaults defaults_;
   WanLimits limits_;
   std::vector<OptionField> options_;
+  const PromptEncoder text_;
   std::shared_ptr<const WanParts> parts_;
 };
 

@@ -20,11 +20,6 @@ void check_range(std::string_view field, int64_t value, int64_t least, int64_t m
   require(value >= least && value <= most, kBad, "{} must be from {} to {} (got {})", field, least, most, value);
 }
 
-void check_range(std::string_view field, double value, double least, double most) {
-  require(std::isfinite(value) && value >= least && value <= most, kBad, "{} must be from {} to {} (got {})", field,
-          least, most, value);
-}
-
 std::string use(const std::vector<int64_t>& values) { return fmt::format("use {}", fmt::join(values, " or ")); }
 
 void check_side(std::string_view field, int64_t value, const WanLimits& limits) {
@@ -40,8 +35,24 @@ std::string borders(const BlockLayout& layout) {
   return fmt::format("{}a multiple of {}", layout.independent_first_frame ? "1 plus " : "", layout.block_latent_frames);
 }
 
-void plan_segments(WanPlan& plan, const Request& request, const Options& options, const wan::Defaults& defaults,
-                   const WanLimits& limits) {
+/// Of the options that were given: those that this plan does not read.
+void note_unused(WanPlan& plan, const Options& options) {
+  const auto note = [&](const char* name, const std::string& reason) {
+    const auto text = options.get<std::string>(name);
+    if (options.has(name) && (!text || !text->empty())) plan.ignored.push_back({name, reason});
+  };
+  if (!plan.denoising_steps.empty()) {
+    const std::string reason =
+        fmt::format("the solver few_step works without guidance; {} have it", fmt::join(nn::solver_names(), ", "));
+    note("guidance_scale", reason);
+    note("negative_prompt", reason);
+  } else if (plan.guidance_scale == 1) {
+    note("negative_prompt", "guidance_scale 1 means without guidance");
+  }
+  if (plan.segments == 1) note("overlap", "the video has only one segment");
+}
+
+void plan_segments(WanPlan& plan, const Request& request, const Options& options, const wan::Defaults& defaults) {
   const BlockLayout& layout = plan.layout;
   plan.segment_latent_frames = options.get<int64_t>("segment_length").value_or(defaults.segment_latent_frames);
   const int64_t length = plan.segment_latent_frames;
@@ -55,15 +66,13 @@ void plan_segments(WanPlan& plan, const Request& request, const Options& options
   require(overlap == 0 || layout.at_border(overlap), kBad, "overlap must be 0 or {} (got {}; {})", borders(layout),
           overlap, use(layout.nearest(overlap)));
 
-  check_range("segments", request.segments, 0, limits.max_segments);
-  plan.segments = request.segments;
+  plan.segments = segments_of(request);
   const auto all_frames = [&](int64_t segments) {
     // Without overlap a segment is a cut: its decoder starts anew.
     if (overlap == 0) return segments * wan::video_frames(length, plan.temporal_stride);
     return wan::video_frames(segments * length - (segments - 1) * overlap, plan.temporal_stride);
   };
   if (request.video_frames) {
-    check_range("frames", *request.video_frames, 1, all_frames(limits.max_segments));
     plan.video_frames = request.video_frames;
     plan.segments = 1;
     if (overlap == 0) {
@@ -73,13 +82,17 @@ void plan_segments(WanPlan& plan, const Request& request, const Options& options
       const int64_t latents = wan::latent_frames_for(*request.video_frames, plan.temporal_stride);
       if (latents > length) plan.segments = 1 + (latents - length + length - overlap - 1) / (length - overlap);
     }
+    require(!request.segments || *request.segments == plan.segments, kBad,
+            "{} frames are {} segments of {} latent frames, but segments is {}; give one of the two",
+            *request.video_frames, plan.segments, length, request.segments.value_or(0));
   } else if (plan.segments > 0) {
     plan.video_frames = all_frames(plan.segments);
   }
+  check_prompts_shown(request, plan.segments);
 }
 
 std::string default_solver(const wan::Defaults& defaults) {
-  return defaults.denoising_step_list.empty() ? "unipc" : "few_step";
+  return defaults.denoising_step_list.empty() ? defaults.solver : "few_step";
 }
 
 void plan_sampling(WanPlan& plan, const Options& options, const wan::Defaults& defaults) {
@@ -90,7 +103,9 @@ void plan_sampling(WanPlan& plan, const Options& options, const wan::Defaults& d
   plan.negative_prompt = options.get<std::string>("negative_prompt").value_or(defaults.negative_prompt);
   const auto steps = options.get<int64_t>("steps");
   const auto given_list = options.get<std::vector<double>>("denoising_steps");
-  const std::string solver = options.get<std::string>("solver").value_or(default_solver(defaults));
+  // Only one solver takes a list, so a list says which.
+  const std::string solver =
+      options.get<std::string>("solver").value_or(given_list ? "few_step" : default_solver(defaults));
   if (solver != "few_step") {
     require(!given_list, kBad,
             "denoising_steps can be used only with the solver few_step (got solver '{}'); give steps instead", solver);
@@ -196,15 +211,14 @@ WanPlan plan_video(const Request& request, const wan::Defaults& defaults, const 
                    std::span<const OptionField> fields) {
   WanPlan plan;
   check_prompts(request.prompts);
+  check_numbers(request);
   plan.prompts = request.prompts;
-  require(request.seed >= 0, kBad, "seed must be 0 or more (got {})", request.seed);
-  plan.seed = static_cast<uint64_t>(request.seed);
+  plan.seed = request.seed;
   plan.height = request.height.value_or(defaults.height);
   plan.width = request.width.value_or(defaults.width);
   check_side("height", plan.height, limits);
   check_side("width", plan.width, limits);
   plan.fps = request.fps.value_or(defaults.fps);
-  check_range("fps", plan.fps, 1.0, 120.0);
   plan.layout = {defaults.num_frame_per_block, defaults.independent_first_frame};
   plan.temporal_stride = limits.temporal_stride;
   plan.image = request.image.has_value();
@@ -215,8 +229,9 @@ WanPlan plan_video(const Request& request, const wan::Defaults& defaults, const 
   }
   require(!request.video, ErrorCode::unsupported, "video: this model does not accept a video");
   const Options options = checked(request.options, fields);
-  plan_segments(plan, request, options, defaults, limits);
+  plan_segments(plan, request, options, defaults);
   plan_sampling(plan, options, defaults);
+  note_unused(plan, options);
   return plan;
 }
 

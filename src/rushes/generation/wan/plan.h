@@ -19,7 +19,6 @@ struct WanLimits {
   int64_t temporal_stride = 4;
   int64_t max_side = 2048;  // pixels
   int64_t max_segment_latent_frames = 252;
-  int64_t max_segments = 1'000'000;
   int64_t max_steps = 200;
   bool encodes_images = true;
 };
@@ -43,6 +42,7 @@ struct WanPlan {
   std::string solver = "unipc";
   int64_t solver_steps = 50;
   double guidance_scale = 3.0;
+  std::vector<Ignored> ignored;  // as Plan::ignored
 
   int64_t steps_per_block() const {
     return denoising_steps.empty() ? solver_steps : static_cast<int64_t>(denoising_steps.size());

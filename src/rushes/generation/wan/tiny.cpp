@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <fstream>
+#include <iterator>
 #include <sstream>
 
 #include "rushes/base/manifest.h"
@@ -111,6 +112,12 @@ at::Tensor word_ids(const std::string& prompt, const wan::Umt5Config& config) {
   return at::tensor(ids, at::kLong).unsqueeze(0);
 }
 
+/// With the token at the end.
+int64_t count_words(std::string_view prompt) {
+  std::istringstream words{std::string(prompt)};
+  return std::distance(std::istream_iterator<std::string>(words), {}) + 1;
+}
+
 /// Sizes and weights of the parts.
 struct Parts {
   wan::Umt5Config text{
@@ -147,10 +154,14 @@ std::shared_ptr<const Model> random_wan_model(uint64_t seed) {
                                                     .description = "random weights, for tests; float32 on cpu",
                                                     .is_small = true},
                                           parts.defaults, transformer, autoencoder, autoencoder,
-                                          [encoder](const std::string& prompt) {
-                                            const at::Tensor ids = word_ids(prompt, encoder->config());
-                                            return encoder->encode(ids, at::ones_like(ids));
-                                          });
+                                          PromptEncoder{.encode =
+                                                            [encoder](const std::string& prompt) {
+                                                              const at::Tensor ids =
+                                                                  word_ids(prompt, encoder->config());
+                                                              return encoder->encode(ids, at::ones_like(ids));
+                                                            },
+                                                        .tokens = encoder->config().text_len,
+                                                        .count = count_words});
 }
 
 void write_random_model(const std::filesystem::path& directory, const std::filesystem::path& tokenizer, uint64_t seed) {

@@ -2,6 +2,8 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "rushes/base/error.h"
 #include "rushes/tensor/checkpoint.h"
 #include "rushes/tensor/ops.h"
@@ -10,6 +12,7 @@ namespace rushes::imtalker {
 namespace {
 
 namespace fs = std::filesystem;
+using tensor::Extra;
 using tensor::Shapes;
 using tensor::WeightMap;
 
@@ -128,6 +131,15 @@ void add_frame_decoder(Shapes& shapes, const RendererConfig& config) {
   shapes[prefix + "final_conv.1.bias"] = {12};
 }
 
+/// What published files hold beside the parameters: constants that follow from the configuration, and parameters that
+/// no output depends on.
+bool is_derived_or_unused(std::string_view name) {
+  for (const std::string_view end :
+       {".kernel", ".relative_position_index", ".attn_mask", ".num_batches_tracked", ".noise.weight", ".inv_freq"})
+    if (name.ends_with(end)) return true;
+  return name.starts_with("dense_feature_encoder.equalconv.");
+}
+
 /// Keys under `prefix`, without it and without the dictionaries that training puts around them; all if there are none.
 WeightMap unwrapped(const WeightMap& tensors, const std::string& prefix) {
   WeightMap own;
@@ -136,22 +148,18 @@ WeightMap unwrapped(const WeightMap& tensors, const std::string& prefix) {
     if (name.starts_with("state_dict.")) name.remove_prefix(std::string_view("state_dict.").size());
     if (!name.starts_with(prefix)) continue;
     // generator.ckpt may hold a dictionary "model" whose keys begin with "model." again.
-    while (name.starts_with(prefix)) name.remove_prefix(prefix.size());
-    own.set(std::string(name), tensor);
+    while (!prefix.empty() && name.starts_with(prefix)) name.remove_prefix(prefix.size());
+    if (!is_derived_or_unused(name)) own.set(std::string(name), tensor);
   }
   // Files that hold one part alone may leave its prefix away.
-  return own.keys().empty() ? tensors : own;
+  return own.keys().empty() && !prefix.empty() ? unwrapped(tensors, "") : own;
 }
 
-/// The expected ones of `found`; what is derived, unused or unknown stays behind.
-WeightMap expected_only(const WeightMap& found, const Shapes& expected, const fs::path& file, const char* part) {
-  WeightMap weights;
-  for (const auto& [key, shape] : expected)
-    if (found.contains(key)) weights.set(key, found.at(key));
-  require(!weights.keys().empty(), ErrorCode::not_found, "'{}' has no {} of IMTalker; a key such as '{}' is missing",
-          file.string(), part, expected.begin()->first);
-  tensor::check_complete(weights, expected, fmt::format("'{}', {}", file.string(), part));
-  return weights;
+WeightMap take(const WeightMap& found, const Shapes& expected, const fs::path& file, const char* part, Extra extra) {
+  require(std::any_of(expected.begin(), expected.end(), [&](const auto& entry) { return found.contains(entry.first); }),
+          ErrorCode::not_found, "'{}' has no {} of IMTalker; a key such as '{}' is missing", file.string(), part,
+          expected.begin()->first);
+  return take_complete(found, expected, fmt::format("'{}', {}", file.string(), part), extra);
 }
 
 }  // namespace
@@ -193,15 +201,18 @@ Shapes parameter_shapes(const GeneratorConfig& config) {
   return shapes;
 }
 
-WeightMap load_renderer(const fs::path& file, const RendererConfig& config) {
-  return expected_only(unwrapped(tensor::load_checkpoint(file).tensors, "gen."), parameter_shapes(config), file,
-                       "renderer");
+WeightMap load_renderer(const fs::path& file, const RendererConfig& config, Extra extra) {
+  return take(unwrapped(tensor::load_checkpoint(file).tensors, "gen."), parameter_shapes(config), file, "renderer",
+              extra);
 }
 
-GeneratorWeights load_generator(const fs::path& file, const GeneratorConfig& config) {
+GeneratorWeights load_generator(const fs::path& file, const GeneratorConfig& config, Extra extra) {
+  constexpr std::string_view kSpeechEncoder = "audio_encoder.wav2vec2.";
   const WeightMap found = unwrapped(tensor::load_checkpoint(file).tensors, "model.");
-  return {expected_only(found, parameter_shapes(config), file, "motion generator"),
-          found.under("audio_encoder.wav2vec2.")};
+  WeightMap own;
+  for (const auto& [key, tensor] : found.tensors())
+    if (!key.starts_with(kSpeechEncoder)) own.set(key, tensor);
+  return {take(own, parameter_shapes(config), file, "motion generator", extra), found.under(kSpeechEncoder)};
 }
 
 WeightMap load_face_detector(const fs::path& file) { return tensor::load_checkpoint(file).tensors; }

@@ -16,9 +16,10 @@ tensor::Shapes parameter_shapes(const GeneratorConfig& config);
 
 /// Weights of the renderer: the keys under "gen.", in "state_dict" or at the top, or all without a prefix; other
 /// networks of the training are left out. Complete and of the right shapes, in the dtype of the file and mapped, not
-/// copied. Throws what tensor::load_checkpoint() and check_complete() throw, Error(not_found) if nothing in the file is
-/// a renderer's.
-tensor::WeightMap load_renderer(const std::filesystem::path& file, const RendererConfig& config);
+/// copied. Throws what tensor::load_checkpoint() and tensor::take_complete() throw, Error(not_found) if nothing in the
+/// file is a renderer's.
+tensor::WeightMap load_renderer(const std::filesystem::path& file, const RendererConfig& config,
+                                tensor::Extra extra = tensor::Extra::report);
 
 struct GeneratorWeights {
   tensor::WeightMap generator;
@@ -29,7 +30,8 @@ struct GeneratorWeights {
 /// Weights of the motion generator: the keys under "model.", in "state_dict" (and its "model") or at the top, or all
 /// without a prefix. Throws as
 /// load_renderer().
-GeneratorWeights load_generator(const std::filesystem::path& file, const GeneratorConfig& config);
+GeneratorWeights load_generator(const std::filesystem::path& file, const GeneratorConfig& config,
+                                tensor::Extra extra = tensor::Extra::report);
 
 /// Weights of the face detector, a plain dictionary. FaceDetector checks its keys.
 tensor::WeightMap load_face_detector(const std::filesystem::path& file);

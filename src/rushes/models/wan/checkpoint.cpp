@@ -2,12 +2,11 @@
 
 #include <fmt/ranges.h>
 
-#include <fstream>
-#include <nlohmann/json.hpp>
 #include <set>
 
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
+#include "rushes/models/wan/config_json.h"
 #include "rushes/tensor/checkpoint.h"
 #include "rushes/tensor/completeness.h"
 #include "rushes/tensor/file_bytes.h"
@@ -81,27 +80,6 @@ auto inferred(const fs::path& file, Part part, Branch branch, Infer infer) {
   }
 }
 
-// Values that no shape tells, from the config.json that Wan and diffusers put beside the weights.
-void read_config_json(const fs::path& file, TransformerConfig& config) {
-  const fs::path json_file = (fs::is_directory(file) ? file : file.parent_path()) / "config.json";
-  if (!fs::is_regular_file(json_file) || fs::file_size(json_file) > 1'000'000) return;
-  std::ifstream in(json_file);
-  const auto json = nlohmann::json::parse(in, nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) return;
-  const auto read = [&](const char* key, int64_t& value) {
-    if (!json.contains(key) || !json[key].is_number_unsigned()) return;
-    const auto given = json[key].get<uint64_t>();
-    require(given >= 1 && given <= 1'000'000, ErrorCode::invalid_argument,
-            "'{}': {} is {}; it must be from 1 to 1000000", json_file.string(), key, given);
-    value = static_cast<int64_t>(given);
-  };
-  if (json.contains("dim") && json["dim"] != config.dim) return;  // of another model
-  read("num_heads", config.num_heads);                            // Wan
-  read("num_attention_heads", config.num_heads);                  // diffusers
-  read("text_len", config.text_len);
-  if (json.contains("eps") && json["eps"].is_number()) config.eps = json["eps"].get<double>();
-}
-
 }  // namespace
 
 std::vector<Component> find_components(const WeightMap& tensors) {
@@ -125,40 +103,42 @@ std::vector<Component> find_components(const WeightMap& tensors) {
   for (std::size_t i = 0; i < parts.size(); ++i) {
     const bool rename = parts[i].naming == Naming::transformers;
     const int residual_blocks = rename ? count_residual_blocks(own_keys[i]) : 0;
+    WeightMap& own = components[i].tensors;
     for (std::size_t k = 0; k < own_keys[i].size(); ++k) {
       const auto name = rename ? original_name(parts[i].part, own_keys[i][k], residual_blocks) : own_keys[i][k];
       if (!name) continue;
-      require(!components[i].tensors.contains(*name), ErrorCode::corrupt_data,
-              "the tensor '{}{}' exists twice, both times as '{}'", parts[i].prefix, own_keys[i][k], *name);
-      components[i].tensors.set(*name, *own_tensors[i][k]);
+      require(!own.contains(*name), ErrorCode::corrupt_data, "the tensor '{}{}' exists twice, both times as '{}'",
+              parts[i].prefix, own_keys[i][k], *name);
+      own.set(*name, *own_tensors[i][k]);
     }
+    // Of tied parameters a file may hold any one: those that are left out have their values from the twin.
+    for (std::size_t k = 0; k < own_keys[i].size(); ++k)
+      if (const auto name = tied_name(parts[i].part, own_keys[i][k]); name && !own.contains(*name))
+        own.set(*name, *own_tensors[i][k]);
   }
   return components;
 }
 
-WeightMap load_transformer(const fs::path& file, const TransformerConfig& config, Branch branch) {
+WeightMap load_transformer(const fs::path& file, const TransformerConfig& config, Branch branch, Extra extra) {
   require(config.num_heads > 0 && config.dim % config.num_heads == 0, ErrorCode::invalid_argument,
           "{}: num_heads {} does not divide dim {}; the number of heads cannot be inferred from shapes, so set it in "
           "the model's manifest or config.json",
           where(file, Part::transformer), config.num_heads, config.dim);
-  Component component = load_part(file, Part::transformer, branch);
-  check_complete(component.tensors, parameter_shapes(config), where(file, Part::transformer));
-  return std::move(component.tensors);
+  return take_complete(load_part(file, Part::transformer, branch).tensors, parameter_shapes(config),
+                       where(file, Part::transformer), extra);
 }
 
-WeightMap load_text_encoder(const fs::path& file, const Umt5Config& config) {
-  Component component = load_part(file, Part::text_encoder, Branch::generator);
-  check_complete(component.tensors, parameter_shapes(config), where(file, Part::text_encoder));
-  return std::move(component.tensors);
+WeightMap load_text_encoder(const fs::path& file, const Umt5Config& config, Extra extra) {
+  return take_complete(load_part(file, Part::text_encoder, Branch::generator).tensors, parameter_shapes(config),
+                       where(file, Part::text_encoder), extra);
 }
 
-WeightMap load_vae(const fs::path& file, const VaeConfig& config) {
-  Component component = load_part(file, Part::vae, Branch::generator);
-  check_complete(component.tensors, parameter_shapes(config), where(file, Part::vae));
-  return std::move(component.tensors);
+WeightMap load_vae(const fs::path& file, const VaeConfig& config, Extra extra) {
+  return take_complete(load_part(file, Part::vae, Branch::generator).tensors, parameter_shapes(config),
+                       where(file, Part::vae), extra);
 }
 
-WeightMap load_tiny_autoencoder(const fs::path& file, const TinyAutoencoderConfig& config) {
+WeightMap load_tiny_autoencoder(const fs::path& file, const TinyAutoencoderConfig& config, Extra extra) {
   Component component = load_part(file, Part::tiny_autoencoder, Branch::generator);
   // Growth layers were trained for other time factors, too: of too many output channels the last ones are meant.
   const Shapes expected = parameter_shapes(config);
@@ -169,19 +149,33 @@ WeightMap load_tiny_autoencoder(const fs::path& file, const TinyAutoencoderConfi
     if (weight.dim() == 4 && weight.size(0) > wanted && weight.size(0) % weight.size(1) == 0)
       component.tensors.set(key, weight.narrow(0, weight.size(0) - wanted, wanted));
   }
-  check_complete(component.tensors, expected, where(file, Part::tiny_autoencoder));
-  return std::move(component.tensors);
+  return take_complete(component.tensors, expected, where(file, Part::tiny_autoencoder), extra);
+}
+
+std::optional<std::string> embedded_tokenizer(const fs::path& text_encoder) {
+  const tensor::Checkpoint checkpoint = tensor::load_checkpoint(text_encoder);
+  for (const auto& [key, tensor] : checkpoint.tensors.tensors())
+    if ((key == kTokenizerKey || key.ends_with(fmt::format(".{}", kTokenizerKey))) &&
+        tensor.scalar_type() == at::kByte && tensor.is_contiguous())
+      return std::string(reinterpret_cast<const char*>(tensor.const_data_ptr<uint8_t>()), tensor.nbytes());
+  return std::nullopt;
 }
 
 TransformerConfig read_transformer_config(const fs::path& file, Branch branch) {
   TransformerConfig config = inferred(file, Part::transformer, branch, infer_transformer);
-  read_config_json(file, config);
+  apply_config_json(file, config);
   return config;
 }
 Umt5Config read_umt5_config(const fs::path& file) {
-  return inferred(file, Part::text_encoder, Branch::generator, infer_umt5);
+  Umt5Config config = inferred(file, Part::text_encoder, Branch::generator, infer_umt5);
+  apply_config_json(file, config);
+  return config;
 }
-VaeConfig read_vae_config(const fs::path& file) { return inferred(file, Part::vae, Branch::generator, infer_vae); }
+VaeConfig read_vae_config(const fs::path& file) {
+  VaeConfig config = inferred(file, Part::vae, Branch::generator, infer_vae);
+  apply_config_json(file, config);
+  return config;
+}
 TinyAutoencoderConfig read_tiny_autoencoder_config(const fs::path& file) {
   return inferred(file, Part::tiny_autoencoder, Branch::generator, infer_tiny_autoencoder);
 }

@@ -45,16 +45,23 @@ std::optional<std::string> published_name(const Umt5Config& config);
 std::optional<std::string> published_name(const VaeConfig& config);
 std::optional<std::string> published_name(const TinyAutoencoderConfig& config);
 
-using tensor::check_complete;
+using tensor::Extra;
 
 /// Weights of one part, under the published names without prefix, complete and of the right shapes, in the dtype of the
 /// file and mapped, not copied: convert with WeightMap::to(). `branch` decides where a file holds several transformers.
-/// Throws what tensor::load_checkpoint() and check_complete() throw, Error(not_found) if the file holds no such part.
+/// Throws what tensor::load_checkpoint() and tensor::take_complete() throw, Error(not_found) if the file holds no such
+/// part.
 tensor::WeightMap load_transformer(const std::filesystem::path& file, const TransformerConfig& config,
-                                   Branch branch = Branch::generator);
-tensor::WeightMap load_text_encoder(const std::filesystem::path& file, const Umt5Config& config);
-tensor::WeightMap load_vae(const std::filesystem::path& file, const VaeConfig& config);
-tensor::WeightMap load_tiny_autoencoder(const std::filesystem::path& file, const TinyAutoencoderConfig& config);
+                                   Branch branch = Branch::generator, Extra extra = Extra::report);
+tensor::WeightMap load_text_encoder(const std::filesystem::path& file, const Umt5Config& config,
+                                    Extra extra = Extra::report);
+tensor::WeightMap load_vae(const std::filesystem::path& file, const VaeConfig& config, Extra extra = Extra::report);
+tensor::WeightMap load_tiny_autoencoder(const std::filesystem::path& file, const TinyAutoencoderConfig& config,
+                                        Extra extra = Extra::report);
+
+/// The sentencepiece model that ComfyUI's repackaged text encoders bring along as the bytes of a tensor; nothing for
+/// other files. Throws what tensor::load_checkpoint() throws.
+std::optional<std::string> embedded_tokenizer(const std::filesystem::path& text_encoder);
 
 /// The same dimensions that load_*() would need, found in the file: shapes, and a `config.json` beside it for what no
 /// shape tells (num_heads, eps, text_len).

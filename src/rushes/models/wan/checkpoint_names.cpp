@@ -138,8 +138,8 @@ std::optional<std::string> umt5_name(std::string_view key) {
     if (const auto block = take_index(rest)) return fmt::format("blocks.{}.{}", *block, rewritten(rest, kUmt5Block));
   if (key == "shared.weight") return "token_embedding.weight";
   if (key == "encoder.final_layer_norm.weight") return "norm.weight";
-  if (key == "encoder.embed_tokens.weight" || key.starts_with("decoder.") || key == "lm_head.weight")
-    return std::nullopt;
+  const bool is_of_decoder = key.starts_with("decoder.") || key == "lm_head.weight";
+  if (is_of_decoder || key == kTokenizerKey || tied_name(Part::text_encoder, key)) return std::nullopt;
   return std::string(key);
 }
 
@@ -220,6 +220,13 @@ std::optional<std::string> original_name(Part part, std::string_view key, int va
     case Part::tiny_autoencoder: return std::string(key);
   }
   return std::string(key);
+}
+
+std::optional<std::string> tied_name(Part part, std::string_view key) {
+  // T5 and UMT5 embed the tokens of both halves with one table.
+  if (part == Part::text_encoder && (key == "encoder.embed_tokens.weight" || key == "decoder.embed_tokens.weight"))
+    return "token_embedding.weight";
+  return std::nullopt;
 }
 
 int count_residual_blocks(const std::vector<std::string>& keys) {

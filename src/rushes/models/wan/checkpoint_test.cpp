@@ -223,6 +223,70 @@ TEST(WanCheckpoint, diffusers_and_transformers_names_mean_the_same) {
   EXPECT_EQ(shapes_of(load_text_encoder(folder / "umt5", {})), parameter_shapes(Umt5Config{}));
 }
 
+TEST(WanCheckpoint, of_tied_tables_any_one_serves) {
+  const ScratchFolder scratch;
+  const fs::path file = scratch.path / "model.safetensors";
+  const nlohmann::json map = read_json("diffusers_key_map.json");
+  const auto tensors = in_diffusers_names(manifest("umt5_xxl_enc_bf16"), map["umt5_block0"]);
+  for (const std::string twin : {"shared.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight"}) {
+    SCOPED_TRACE(twin);
+    auto alone = tensors;
+    for (auto& tensor : alone)
+      if (tensor.key == "shared.weight") tensor.key = twin;
+    forge::write_sparse_safetensors(file, alone);
+    EXPECT_EQ(read_umt5_config(file), Umt5Config{});
+    EXPECT_EQ(shapes_of(load_text_encoder(file, {}, Extra::refuse)), parameter_shapes(Umt5Config{}));
+  }
+  auto none = tensors;
+  std::erase_if(none, [](const auto& tensor) { return tensor.key == "shared.weight"; });
+  forge::write_sparse_safetensors(file, none);
+  EXPECT_THAT(message_of([&] { load_text_encoder(file, {}); }), HasSubstr("missing (1):\n    token_embedding.weight"));
+}
+
+TEST(WanCheckpoint, scaled_8_bit_floats_are_read_under_every_spelling_of_the_names) {
+  const ScratchFolder scratch;
+  const fs::path file = scratch.path / "model.safetensors";
+  const TransformerConfig config{
+      .dim = 8, .ffn_dim = 12, .num_heads = 2, .num_layers = 1, .freq_dim = 4, .text_dim = 6};
+  const nlohmann::json map = read_json("diffusers_key_map.json")["transformer"];
+  for (const std::string prefix : {"", "model.diffusion_model.", "diffusers"}) {
+    SCOPED_TRACE(prefix);
+    std::map<std::string, at::Tensor> tensors;
+    for (const auto& [key, shape] : parameter_shapes(config)) {
+      const std::string name = prefix == "diffusers" ? map.at(key).get<std::string>() : prefix + key;
+      const bool is_scaled = shape.size() == 2 && key.starts_with("blocks.");
+      tensors[name] = at::full(shape, 3.0F).to(is_scaled ? at::kFloat8_e4m3fn : at::kHalf);
+      if (is_scaled) tensors[name.substr(0, name.size() - 6) + "scale_weight"] = at::full({}, 0.5F);
+    }
+    tensors[(prefix == "diffusers" ? "" : prefix) + "scaled_fp8"] = at::zeros({2}, at::kFloat).to(at::kFloat8_e4m3fn);
+    tensor::save_safetensors(file, tensors);
+    const auto weights = load_transformer(file, config, Branch::generator, Extra::refuse).to(at::kFloat);
+    EXPECT_EQ(weights.at("blocks.0.ffn.0.weight").max().item<float>(), 1.5F);
+    EXPECT_EQ(weights.at("blocks.0.self_attn.q.weight").min().item<float>(), 1.5F);
+  }
+}
+
+TEST(WanCheckpoint, what_others_put_beside_the_weights_is_left_out) {
+  const ScratchFolder scratch;
+  const fs::path file = scratch.path / "model.safetensors";
+  const auto with = [&](auto tensors, const std::vector<forge::TensorSpec>& more) {
+    tensors.insert(tensors.end(), more.begin(), more.end());
+    forge::write_sparse_safetensors(file, tensors);
+  };
+  const std::vector<forge::TensorSpec> strays = {
+      {"spiece_model", {4'548'313}, at::kByte}, {"freqs", {1024, 64}, at::kDouble}, {"ema.updates", {}, at::kLong}};
+  with(manifest("wan2.1_t2v_1.3b"), strays);
+  EXPECT_EQ(shapes_of(load_transformer(file, {})), parameter_shapes(TransformerConfig{}));
+  with(manifest("wan2.1_vae"), strays);
+  EXPECT_EQ(shapes_of(load_vae(file, {})), parameter_shapes(VaeConfig{}));
+  with(manifest("taew2_1"), strays);
+  EXPECT_EQ(shapes_of(load_tiny_autoencoder(file, {})), parameter_shapes(TinyAutoencoderConfig{}));
+  with(manifest("umt5_xxl_enc_bf16"), strays);
+  EXPECT_EQ(shapes_of(load_text_encoder(file, {})), parameter_shapes(Umt5Config{}));
+  const std::string message = message_of([&] { load_text_encoder(file, {}, Extra::refuse); });
+  EXPECT_THAT(message, HasSubstr("not part of this model (3)"));
+}
+
 TEST(WanCheckpoint, every_name_of_the_map_is_translated_to_its_own_original) {
   const nlohmann::json map = read_json("diffusers_key_map.json");
   for (const auto& [part, list] : {std::pair(Part::transformer, "transformer"), std::pair(Part::vae, "vae"),
@@ -245,7 +309,7 @@ TEST(WanCheckpoint, all_that_does_not_fit_is_listed_in_one_message) {
   for (const auto& [key, shape] : shapes)
     tensors.push_back({key, shape, key == "patch_embedding.bias" ? at::kLong : at::kFloat});
   forge::write_sparse_safetensors(file, tensors);
-  const std::string message = message_of([&] { load_transformer(file, config); });
+  const std::string message = message_of([&] { load_transformer(file, config, Branch::generator, Extra::refuse); });
   for (const char* words : {"model.safetensors", "missing (5)", "blocks.{0-2,7}.norm3.bias", "head.head.bias",
                             "not part of this model (1)", "lora.up.weight", "of another shape (1)",
                             "blocks.3.ffn.0.weight [13, 8], expected [12, 8]", "patch_embedding.bias int64"})

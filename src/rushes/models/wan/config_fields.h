@@ -75,6 +75,7 @@ void visit_default_fields(Values& defaults, Visitor&& visit) {
   visit("guidance_scale", defaults.guidance_scale, FieldRange{0, 1000});
   visit("negative_prompt", defaults.negative_prompt);
   visit("sampling_steps", defaults.sampling_steps, FieldRange{1, 1000});
+  visit("solver", defaults.solver);
   visit("num_segments", defaults.num_segments, FieldRange{0, 1 << 20});
   visit("segment_length", defaults.segment_latent_frames, FieldRange{1, 1 << 20});
   visit("overlap_frames", defaults.overlap_latent_frames, FieldRange{0, 1 << 20});

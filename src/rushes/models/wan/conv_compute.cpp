@@ -1,5 +1,6 @@
 #include "rushes/models/wan/conv_compute.h"
 
+#include "rushes/base/instruction_set.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::wan {
@@ -9,8 +10,8 @@ ConvCompute conv_compute(const tensor::WeightMap& weights, std::string_view any_
   if (weights.trainable()) return {weight.scalar_type(), true, false};
   const at::ScalarType dtype = weight.scalar_type();
   // Without these instructions libtorch's half-precision convolutions are plain loops: 1 GFLOP/s where float32 has 80.
-  const bool widen =
-      weight.is_cpu() && (dtype == at::kHalf || (dtype == at::kBFloat16 && !__builtin_cpu_supports("avx512bf16")));
+  const bool widen = weight.is_cpu() && (dtype == at::kHalf ||
+                                         (dtype == at::kBFloat16 && instruction_set() != InstructionSet::avx512_bf16));
   const at::ScalarType computed = widen ? at::kFloat : dtype;
   return {computed, false, weight.is_cpu() && (computed == at::kFloat || computed == at::kBFloat16)};
 }

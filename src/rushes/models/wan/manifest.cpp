@@ -1,9 +1,13 @@
 // model.yaml, read strictly: every key is known, every value has its type and range, every file lies below the folder.
 #include "rushes/base/manifest.h"
+
+#include <fmt/ranges.h>
+
 #include "rushes/base/error.h"
 #include "rushes/base/printable.h"
 #include "rushes/models/wan/config_fields.h"
 #include "rushes/models/wan/model_directory.h"
+#include "rushes/nn/solver.h"
 
 namespace rushes::wan {
 namespace {
@@ -84,6 +88,9 @@ Defaults read_defaults(ManifestSection section) {
     section.check(i == 0 || list[i] < list[i - 1], "denoising_step_list",
                   "must decrease from entry to entry ({} follows {})", list[i], list[i == 0 ? 0 : i - 1]);
   }
+  const auto& solvers = nn::solver_names();
+  section.check(std::find(solvers.begin(), solvers.end(), defaults.solver) != solvers.end(), "solver",
+                "is '{}'; allowed values are {}", printable(defaults.solver), fmt::join(solvers, ", "));
   const int64_t block = defaults.num_frame_per_block, first = defaults.independent_first_frame ? 1 : 0;
   section.check((defaults.segment_latent_frames - first) % block == 0, "segment_length",
                 "must be {} multiple of {} (got {})", first != 0 ? "1 more than a" : "a", block,

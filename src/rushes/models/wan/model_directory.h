@@ -59,7 +59,8 @@ struct Defaults {
   double context_noise = 0;              // timestep of the clean re-run
   double guidance_scale = 3.0;           // used by the many-step sampler only
   std::string negative_prompt;
-  int64_t sampling_steps = 50;  // of the many-step sampler
+  int64_t sampling_steps = 50;   // of the many-step sampler
+  std::string solver = "unipc";  // of the many-step sampler; one of nn::solver_names()
   int64_t num_segments = 1;
   int64_t segment_latent_frames = 21;  // segment_length
   int64_t overlap_latent_frames = 3;   // overlap_frames
@@ -76,27 +77,30 @@ struct ModelDirectory {
   TextEncoderPart text_encoder;
   AutoencoderPart autoencoder;
   std::optional<AutoencoderPart> preview_autoencoder;
-  std::filesystem::path tokenizer;  // sentencepiece model or tokenizer.json, or the folder that holds one
+  // Sentencepiece model or tokenizer.json, or the folder that holds one; or the text encoder's file, if it brings one.
+  std::filesystem::path tokenizer;
   Defaults defaults;
+  std::vector<std::string> assumptions;  // what no file tells: what was taken, and how to say otherwise; for people
   bool operator==(const ModelDirectory&) const = default;
 };
+
+/// Few steps without guidance, for distilled weights; many steps with guidance, for all others.
+enum class Sampler { few_step, many_step };
 
 /// What the command line may put over what a directory says.
 struct ModelDirectoryOverrides {
   std::optional<std::filesystem::path> checkpoint;  // other weights of the same transformer
   std::optional<Branch> branch;
   std::optional<std::filesystem::path> preview_autoencoder;  // a tiny autoencoder
+  std::optional<Sampler> sampler;
 };
 
-/// Reads `directory/model.yaml`, or, without one, looks for the published layout (Wan2.1_VAE.pth,
-/// models_t5_umt5-xxl-enc-bf16.pth, diffusion_pytorch_model*.safetensors, google/umt5-xxl) and takes the dimensions
-/// from the shapes in the files. Throws Error(not_found) with what is missing, Error(invalid_argument) or
-/// Error(corrupt_data) naming the file and the field. Any thread.
+/// Reads `directory/model.yaml`, or, without one, looks for a published layout (published_layout.h) and takes the
+/// dimensions from the shapes in the files and from the JSON files beside them. Throws Error(not_found) with what is
+/// missing, Error(invalid_argument), Error(corrupt_data) or Error(unsupported) naming the file and the field. Any
+/// thread.
 ModelDirectory open_model_directory(const std::filesystem::path& directory,
                                     const ModelDirectoryOverrides& overrides = {});
-
-/// The files of a whole published model are there.
-bool has_published_layout(const std::filesystem::path& directory);
 
 /// The manifest alone, from text: files must exist below `directory`. `source` stands in messages.
 /// Throws Error(invalid_argument): unknown key, wrong type, value out of range, file outside the directory.

@@ -4,12 +4,17 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <nlohmann/json.hpp>
 
 #include "rushes/base/error.h"
 #include "rushes/base/manifest.h"
 #include "rushes/base/scratch_folder.h"
 #include "rushes/models/wan/checkpoint.h"
+#include "rushes/models/wan/config_fields.h"
+#include "rushes/models/wan/published_layout.h"
 #include "rushes/tensor/checkpoint_forge.h"
+#include "rushes/tensor/ops.h"
+#include "rushes/tensor/safetensors.h"
 
 namespace rushes::wan {
 namespace {
@@ -111,6 +116,7 @@ TEST(ModelDirectory, a_wrong_manifest_is_refused_by_the_name_of_the_field) {
       {"widths differ", "text_dim: 48", "text_dim: 64", bad,
        "'transformer.text_dim' is 64, but 'text_encoder.dim' is 48"},
       {"channels differ", "encoder_width: 16", "latent_channels: 8", bad, "'transformer.out_dim' is 16"},
+      {"solver", "seed: 7", "solver: magic", bad, "'defaults.solver' is 'magic'; allowed values are unipc"},
       {"steps rise", "[1000, 500.5]", "[500, 1000]", bad, "'defaults.denoising_step_list' must decrease"},
       {"step too large", "[1000, 500.5]", "[1001]", bad, "more than num_train_timestep"},
       {"segment", "seed: 7", "segment_length: 20", bad, "'defaults.segment_length' must be a multiple of 3 (got 20)"},
@@ -191,6 +197,197 @@ TEST(ModelDirectory, the_published_layout_is_opened_without_a_manifest) {
   EXPECT_EQ(few_step.defaults.denoising_step_list, Defaults{}.denoising_step_list);
   ASSERT_TRUE(few_step.preview_autoencoder.has_value());
   EXPECT_EQ(few_step.preview_autoencoder->tiny, TinyAutoencoderConfig{});
+}
+
+/// Diffusers' names of tensors under the published ones.
+std::vector<forge::TensorSpec> in_diffusers_names(const std::vector<forge::TensorSpec>& tensors, const char* part) {
+  std::ifstream in(fs::path(RUSHES_SOURCE_DIR) / "tests/manifests/diffusers_key_map.json");
+  const nlohmann::json map = nlohmann::json::parse(in).at(part);
+  std::vector<forge::TensorSpec> renamed;
+  for (const auto& tensor : tensors) {
+    // The map has the first block, which stands for all.
+    const auto dot = map.contains(tensor.key) ? std::string::npos : tensor.key.find('.', 7);
+    const std::string block = dot == std::string::npos ? "" : tensor.key.substr(7, dot - 7);
+    std::string name = map.at(block.empty() ? tensor.key : "blocks.0" + tensor.key.substr(dot));
+    if (!block.empty()) name.replace(name.find(".0.") + 1, 1, block);
+    renamed.push_back({name, tensor.shape, tensor.dtype});
+  }
+  return renamed;
+}
+
+/// A pipeline as diffusers saves it, of full size and without data; `files`: of the transformer.
+struct DiffusersFolder : ScratchFolder {
+  explicit DiffusersFolder(const std::string& transformer_file = "diffusion_pytorch_model.safetensors") {
+    for (const char* folder : {"transformer", "text_encoder", "vae", "tokenizer", "scheduler"})
+      fs::create_directories(path / folder);
+    write("model_index.json", R"({"_class_name": "WanPipeline", "transformer": ["diffusers", "WanTransformer3DModel"],
+        "scheduler": ["diffusers", "UniPCMultistepScheduler"], "vae": ["diffusers", "AutoencoderKLWan"]})");
+    write("transformer/config.json", R"({"_class_name": "WanTransformer3DModel", "num_attention_heads": 12,
+        "attention_head_dim": 128, "eps": 1e-5})");
+    write("vae/config.json", R"({"_class_name": "AutoencoderKLWan", "z_dim": 16, "latents_mean":
+        [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16]})");
+    write("text_encoder/config.json", R"({"d_model": 4096, "num_heads": 64, "relative_attention_max_distance": 64})");
+    write("scheduler/scheduler_config.json", R"({"_class_name": "UniPCMultistepScheduler", "flow_shift": 3.0})");
+    write("tokenizer/spiece.model", "x");
+    forge::write_sparse_safetensors(path / "transformer" / transformer_file,
+                                    in_diffusers_names(specs(parameter_shapes(TransformerConfig{})), "transformer"));
+    forge::write_sparse_safetensors(path / "vae/diffusion_pytorch_model.safetensors",
+                                    in_diffusers_names(specs(parameter_shapes(VaeConfig{})), "vae"));
+    const auto text = in_diffusers_names(specs(parameter_shapes(Umt5Config{})), "umt5_block0");
+    nlohmann::json index;
+    for (const auto& tensor : text) index["weight_map"][tensor.key] = "model-00001-of-00001.safetensors";
+    forge::write_sparse_safetensors(path / "text_encoder/model-00001-of-00001.safetensors", text);
+    write("text_encoder/model.safetensors.index.json", index.dump());
+  }
+  void write(const std::string& file, const std::string& text) const { std::ofstream(path / file) << text; }
+};
+
+TEST(ModelDirectory, a_diffusers_pipeline_is_opened_with_what_its_json_files_say) {
+  const DiffusersFolder folder;
+  EXPECT_TRUE(has_published_layout(folder.path));
+  const ModelDirectory model = open_model_directory(folder.path);
+  EXPECT_EQ(model.transformer.config.num_heads, 12);
+  EXPECT_EQ(model.transformer.config.eps, 1e-5);
+  EXPECT_EQ(model.text_encoder.config.max_distance, 64);
+  EXPECT_EQ(model.autoencoder.vae.mean.front(), 1);
+  EXPECT_EQ(model.autoencoder.vae.std, VaeConfig{}.std);
+  EXPECT_EQ(model.tokenizer, folder.path / "tokenizer");
+  EXPECT_TRUE(model.defaults.denoising_step_list.empty());
+  EXPECT_EQ(model.defaults.timestep_shift, 3.0);
+  EXPECT_EQ(model.defaults.guidance_scale, 5.0);
+  EXPECT_TRUE(model.assumptions.empty()) << model.assumptions.front();
+  EXPECT_EQ(load_transformer(model.transformer.file, model.transformer.config).parameter_count(), 1'418'996'800);
+  EXPECT_EQ(load_text_encoder(model.text_encoder.file, model.text_encoder.config).parameter_count(), 5'680'910'336);
+  EXPECT_EQ(load_vae(model.autoencoder.file, model.autoencoder.vae).parameter_count(), 126'892'531);
+}
+
+TEST(ModelDirectory, variants_and_other_schedulers_of_a_diffusers_pipeline_are_opened) {
+  const DiffusersFolder folder("diffusion_pytorch_model.fp16.safetensors");
+  folder.write("scheduler/scheduler_config.json", R"({"_class_name": "FlowMatchEulerDiscreteScheduler", "shift": 8})");
+  EXPECT_EQ(open_model_directory(folder.path).defaults.solver, "euler");
+  EXPECT_EQ(open_model_directory(folder.path).defaults.timestep_shift, 8);
+  folder.write("model_index.json", R"({"_class_name": "WanCausalDMDPipeline"})");
+  EXPECT_EQ(open_model_directory(folder.path).defaults.denoising_step_list, Defaults{}.denoising_step_list);
+}
+
+TEST(ModelDirectory, pipelines_that_would_not_be_run_as_they_are_meant_are_refused) {
+  const struct {
+    const char *file, *text, *words;
+    ErrorCode code;
+  } rows[] = {
+      {"model_index.json", R"({"_class_name": "CogVideoXPipeline"})", "'CogVideoXPipeline', which is not one of Wan",
+       ErrorCode::unsupported},
+      {"model_index.json", R"({"_class_name": "WanPipeline", "transformer_2": ["diffusers", "WanTransformer3DModel"]})",
+       "two transformers", ErrorCode::unsupported},
+      {"vae/config.json", R"({"latents_mean": [1]})", "latents_mean has 1 numbers; it must have 16",
+       ErrorCode::invalid_argument},
+      {"transformer/config.json", R"({"num_heads": 0})", "num_heads is 0", ErrorCode::invalid_argument},
+  };
+  for (const auto& row : rows) {
+    SCOPED_TRACE(row.words);
+    const DiffusersFolder folder;
+    folder.write(row.file, row.text);
+    try {
+      open_model_directory(folder.path);
+      ADD_FAILURE() << "was opened";
+    } catch (const Error& error) {
+      EXPECT_EQ(name(error.code()), name(row.code));
+      EXPECT_THAT(error.what(), HasSubstr(row.words));
+    }
+  }
+}
+
+TEST(ModelDirectory, files_of_any_names_are_told_apart_by_what_they_hold) {
+  const ScratchFolder scratch;
+  const fs::path& folder = scratch.path;
+  for (const char* below : {"diffusion_models", "text_encoders", "vae", ".cache"})
+    fs::create_directories(folder / below);
+  const auto transformer = specs(parameter_shapes(TransformerConfig{}), "model.diffusion_model.");
+  forge::write_sparse_safetensors(folder / "diffusion_models/wan2.1_t2v_1.3B_fp16.safetensors", transformer);
+  forge::write_sparse_safetensors(folder / ".cache/wan2.1_t2v_1.3B_fp16.safetensors", transformer);
+  auto text = in_diffusers_names(specs(parameter_shapes(Umt5Config{})), "umt5_block0");
+  text.push_back({"spiece_model", {4'548'313}, at::kByte});
+  forge::write_sparse_safetensors(folder / "text_encoders/umt5_xxl_fp16.safetensors", text);
+  forge::write_sparse_safetensors(folder / "vae/wan_2.1_vae.safetensors", specs(parameter_shapes(VaeConfig{})));
+  forge::write_sparse_safetensors(folder / "vae/other_vae.safetensors", {{"decoder.conv_in.weight", {4}}});
+  EXPECT_TRUE(has_published_layout(folder));
+  const ModelDirectory model = open_model_directory(folder);
+  EXPECT_EQ(model.transformer.file, folder / "diffusion_models/wan2.1_t2v_1.3B_fp16.safetensors");
+  EXPECT_EQ(model.autoencoder.file, folder / "vae/wan_2.1_vae.safetensors");
+  EXPECT_EQ(model.tokenizer, folder / "text_encoders/umt5_xxl_fp16.safetensors") << "which brings it along";
+  EXPECT_EQ(embedded_tokenizer(model.tokenizer)->size(), 4'548'313u);
+  forge::write_sparse_safetensors(folder / "diffusion_models/second.safetensors", transformer);
+  try {
+    open_model_directory(folder);
+    ADD_FAILURE() << "was opened";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("diffusion_models/second.safetensors, diffusion_models/wan2.1"));
+    EXPECT_THAT(error.what(), HasSubstr("--checkpoint"));
+  }
+  EXPECT_EQ(
+      open_model_directory(folder, {.checkpoint = folder / "diffusion_models/second.safetensors"}).transformer.file,
+      folder / "diffusion_models/second.safetensors");
+  fs::remove_all(folder / "vae");
+  EXPECT_THROW(open_model_directory(folder), Error);
+}
+
+TEST(ModelDirectory, contents_decide_the_sampler_and_what_they_do_not_tell_is_said) {
+  const ScratchFolder scratch;
+  const fs::path& folder = scratch.path;
+  fs::create_directories(folder / "google/umt5-xxl");
+  std::ofstream(folder / "google/umt5-xxl/spiece.model") << "x";
+  const auto tensors = specs(parameter_shapes(TransformerConfig{}));
+  forge::write_sparse_safetensors(folder / "diffusion_pytorch_model.safetensors", tensors);
+  forge::write_sparse_torch_zip(folder / "Wan2.1_VAE.pth", {{"", specs(parameter_shapes(VaeConfig{}))}});
+  forge::write_sparse_torch_zip(folder / "models_t5_umt5-xxl-enc-bf16.pth",
+                                {{"", specs(parameter_shapes(Umt5Config{}))}});
+  const auto opened = [&](ModelDirectoryOverrides overrides = {}) { return open_model_directory(folder, overrides); };
+  const auto is_few_step = [](const ModelDirectory& model) { return !model.defaults.denoising_step_list.empty(); };
+
+  ModelDirectory model = opened();
+  EXPECT_FALSE(is_few_step(model));
+  ASSERT_EQ(model.assumptions.size(), 1u);
+  EXPECT_THAT(model.assumptions.front(), HasSubstr("50 steps with guidance 5"));
+  EXPECT_THAT(model.assumptions.front(), HasSubstr("--sampler few_step"));
+
+  std::ofstream(folder / "config.json") << R"({"_class_name": "WanModel", "dim": 1536, "num_heads": 12})";
+  EXPECT_TRUE(opened().assumptions.empty());
+  EXPECT_FALSE(is_few_step(opened()));
+  EXPECT_TRUE(is_few_step(opened({.sampler = Sampler::few_step})));
+
+  // Whatever it is called, and in whatever folder: the config.json there is of another file.
+  for (const char* name : {"wan2.1_t2v_1.3B_fp16.safetensors", "self_forcing_dmd.pt", "base.pth"}) {
+    SCOPED_TRACE(name);
+    forge::write_sparse_safetensors(folder / name, tensors);
+    model = opened({.checkpoint = folder / name});
+    EXPECT_FALSE(is_few_step(model));
+    EXPECT_EQ(model.defaults.guidance_scale, 5.0);
+    EXPECT_EQ(model.assumptions.size(), 1u);
+    EXPECT_TRUE(opened({.checkpoint = folder / name, .sampler = Sampler::many_step}).assumptions.empty());
+    forge::write_sparse_torch_zip(folder / name,
+                                  {{"generator_ema", specs(parameter_shapes(TransformerConfig{}), "model.")}});
+    model = opened({.checkpoint = folder / name});
+    EXPECT_TRUE(is_few_step(model));
+    EXPECT_TRUE(model.assumptions.empty());
+    fs::remove(folder / name);
+  }
+  tensor::save_safetensors(folder / "small.safetensors", {{"head.head.weight", at::zeros({4, 4})}},
+                           {{"modelspec.title", "Wan 2.1 Self-Forcing DMD"}});
+  EXPECT_TRUE(choose_sampler(folder, folder / "small.safetensors").few_step);
+}
+
+TEST(ModelDirectory, the_documents_name_every_field_of_the_manifest) {
+  std::ifstream in(fs::path(RUSHES_SOURCE_DIR) / "docs/model_folders.md");
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  const auto named = [&](const char* field, const auto&, FieldRange = kAny) {
+    EXPECT_THAT(text, HasSubstr(std::string("`") + field + "`"));
+  };
+  const ModelDirectory model;
+  visit_transformer_fields(model.transformer.config, named);
+  visit_umt5_fields(model.text_encoder.config, named);
+  visit_vae_fields(model.autoencoder.vae, named);
+  visit_tiny_autoencoder_fields(model.autoencoder.tiny, named);
+  visit_default_fields(model.defaults, named);
 }
 
 TEST(ModelDirectory, a_missing_folder_is_named) {

@@ -26,4 +26,9 @@ at::Tensor TextEncoder::encode(std::string_view prompt) const {
   return encoder_->encode(row(tokens.ids), row(tokens.mask));
 }
 
+int64_t TextEncoder::count_tokens(std::string_view prompt) const {
+  text::require_prompt(prompt);
+  return static_cast<int64_t>(tokenizer_->tokenize(text::clean(prompt, text::Cleaning::whitespace)).size());
+}
+
 }  // namespace rushes::wan

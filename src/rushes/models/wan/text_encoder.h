@@ -23,6 +23,9 @@ class TextEncoder {
   /// Error(invalid_argument) if it is not UTF-8.
   at::Tensor encode(std::string_view prompt) const;
 
+  /// Of all of the prompt, the end token too; those behind the encoder's text_len are cut off. Throws as encode().
+  int64_t count_tokens(std::string_view prompt) const;
+
   const Umt5Encoder& encoder() const noexcept { return *encoder_; }
 
  private:

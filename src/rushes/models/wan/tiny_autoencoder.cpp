@@ -237,6 +237,12 @@ void require_video(const at::Tensor& x, int64_t channels, std::string_view what,
           axes, channels);
 }
 
+/// All at once, but for large ones: these would need more memory, and take long without an interruption point.
+int64_t latent_frames_per_pass(const at::Tensor& latents) {
+  constexpr int64_t kPositions = 20'000;
+  return std::max<int64_t>(1, kPositions / (latents.size(3) * latents.size(4)));
+}
+
 class TinyStreamDecoder final : public StreamDecoder {
  public:
   explicit TinyStreamDecoder(std::shared_ptr<const TinyDecoder> decoder) : decoder_(std::move(decoder)) {}
@@ -305,7 +311,12 @@ TinyDecoder::TinyDecoder(const TinyAutoencoderConfig& config, const tensor::Weig
 at::Tensor TinyDecoder::forward(const at::Tensor& latents, TinyState& state) const {
   require_video(latents, config_.latent_channels, "latents", "[N, F, C, h, w]");
   TinyState next = state;
-  const at::Tensor rgb = run(layers_, latents.to(compute_.dtype), next, compute_.trainable).to(latents.scalar_type());
+  const at::Tensor z = latents.to(compute_.dtype);
+  const int64_t per_pass = latent_frames_per_pass(latents);
+  std::vector<at::Tensor> pieces;
+  for (int64_t f = 0; f < z.size(1); f += per_pass)
+    pieces.push_back(run(layers_, z.narrow(1, f, std::min(per_pass, z.size(1) - f)), next, compute_.trainable));
+  const at::Tensor rgb = (pieces.size() == 1 ? pieces[0] : at::cat(pieces, 1)).to(latents.scalar_type());
   next.video_frames_seen += rgb.size(1);
   state = std::move(next);
   return rgb;

@@ -24,6 +24,13 @@ void add_norm(tensor::Shapes& shapes, const std::string& key, int64_t width) {
   shapes[key + ".weight"] = shapes[key + ".bias"] = {width};
 }
 
+/// Heads and what training masks and compares with: published files have them, features do not need them.
+bool is_for_training(std::string_view name) {
+  for (const std::string_view begin : {"lm_head.", "masked_spec_embed", "quantizer.", "project_hid.", "project_q."})
+    if (name.starts_with(begin)) return true;
+  return false;
+}
+
 }  // namespace
 
 tensor::Shapes parameter_shapes(const Config& config) {
@@ -61,6 +68,7 @@ tensor::WeightMap with_published_names(const tensor::WeightMap& tensors) {
   tensor::WeightMap published;
   for (const auto& [key, tensor] : tensors.tensors()) {
     std::string name = key.starts_with(kPrefix) ? key.substr(kPrefix.size()) : key;
+    if (is_for_training(name)) continue;
     for (const auto& [from, to] : renamed)
       if (name.ends_with(from)) name.replace(name.size() - from.size(), from.size(), to);
     published.set(name, tensor);
@@ -68,19 +76,14 @@ tensor::WeightMap with_published_names(const tensor::WeightMap& tensors) {
   return published;
 }
 
-tensor::WeightMap load(const fs::path& file, const Config& config, const tensor::WeightMap& overrides) {
-  const tensor::WeightMap found = with_published_names(tensor::load_checkpoint(file).tensors);
+tensor::WeightMap load(const fs::path& file, const Config& config, const tensor::WeightMap& overrides,
+                       tensor::Extra extra) {
   const tensor::WeightMap own = with_published_names(overrides);
-  const tensor::Shapes expected = parameter_shapes(config);
-  tensor::WeightMap weights;
-  for (const auto& [key, shape] : expected) {
-    if (own.contains(key))
-      weights.set(key, own.at(key));
-    else if (found.contains(key))
-      weights.set(key, found.at(key));
-  }
-  tensor::check_complete(weights, expected, fmt::format("'{}', wav2vec2 encoder", file.string()));
-  return weights;
+  tensor::WeightMap found;
+  if (!file.empty()) found = with_published_names(tensor::load_checkpoint(file).tensors);
+  for (const auto& [key, tensor] : own.tensors()) found.set(key, tensor);
+  const std::string where = file.empty() ? "the motion generator's file" : "'" + file.string() + "'";
+  return tensor::take_complete(found, parameter_shapes(config), where + ", wav2vec2 encoder", extra);
 }
 
 Config read_config(const fs::path& file) {

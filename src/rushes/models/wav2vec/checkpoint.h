@@ -11,16 +11,16 @@ namespace rushes::wav2vec {
 /// Names and shapes of all parameters that the encoder uses, as published (weight_g and weight_v for the weight norm).
 tensor::Shapes parameter_shapes(const Config& config);
 
-/// Weights under the published names: without the prefix "wav2vec2.", and both spellings of the weight norm as weight_g
-/// and weight_v. Shares storage.
+/// Weights under the published names: without the prefix "wav2vec2.", both spellings of the weight norm as weight_g
+/// and weight_v, and without the parts of the training. Shares storage.
 tensor::WeightMap with_published_names(const tensor::WeightMap& tensors);
 
 /// Weights of the encoder in a file or the folder of a model, complete and of the right shapes; those in `overrides`
-/// (as a motion generator's checkpoint may bring its own) take the place of the file's. What else the file holds, the
-/// head for speech recognition for instance, is left out. Throws what tensor::load_checkpoint() and check_complete()
-/// throw.
-tensor::WeightMap load(const std::filesystem::path& file, const Config& config,
-                       const tensor::WeightMap& overrides = {});
+/// (as a motion generator's checkpoint may bring its own) take the place of the file's; with an empty path they are
+/// all. The head for speech recognition and other parts of the training are left out. Throws what
+/// tensor::load_checkpoint() and tensor::take_complete() throw.
+tensor::WeightMap load(const std::filesystem::path& file, const Config& config, const tensor::WeightMap& overrides = {},
+                       tensor::Extra extra = tensor::Extra::report);
 
 /// Dimensions from the config.json in a folder or beside a file; those of the base model where there is none. Throws
 /// Error(unsupported) for architectures that this encoder is not (layer norm in every convolution, norms before the

@@ -12,6 +12,7 @@ namespace rushes::server {
 
 struct Service;
 struct ServerOptions;
+class ServedModels;
 class SessionStore;
 class WorkPool;
 
@@ -28,6 +29,10 @@ struct Api {
   std::string_view name;
   std::string_view openapi;  // the text of its openapi.json
   void (*add_routes)(Router& router, const ApiContext& context);
+  /// Schemas of its openapi.json that follow from the models, by name; null: there are none.
+  Json (*schemas)(const ServedModels& models) = nullptr;
+  /// Parameters of a query that its openapi.json does not have are refused, as unknown fields of bodies are.
+  bool knows_its_queries = false;
 };
 
 /// The first is part of every listener; where two of the others cannot be served together, a listener that names none

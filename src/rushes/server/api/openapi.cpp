@@ -1,5 +1,7 @@
 #include "rushes/server/api/openapi.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <map>
 
@@ -134,6 +136,27 @@ Json merged(const std::vector<std::string>& sets, const char* section) {
 
 }  // namespace
 
+void require_known_query(std::string_view set, const Route& route, const Request& request) {
+  if (request.query.empty() || route.pattern.find("/hls/") != std::string::npos) return;
+  const Json& fragment = fragment_of(std::string(set));
+  const auto described = fragment["routes"].find(route.method + " " + route.pattern);
+  if (described == fragment["routes"].end()) return;
+  const std::vector<std::string> sets{std::string(apis().front().name), std::string(set)};
+  const Json parameters = merged(sets, "parameters");
+  std::vector<std::string> known{"token"};
+  for (const Json& parameter : described->value("query", Json::array())) {
+    const auto name = parameter.get<std::string>();
+    known.push_back(parameters.at(name).value("name", name));
+  }
+  for (const auto& [name, value] : request.query)
+    require(std::find(known.begin(), known.end(), name) != known.end(), ErrorCode::invalid_argument,
+            "unknown query parameter {}; the known parameters are: {}", name.substr(0, 64), fmt::join(known, ", "));
+}
+
+const Json& written_schema(std::string_view set, const std::string& name) {
+  return fragment_of(std::string(set)).at("schemas").at(name);
+}
+
 Json openapi_document(std::string_view version, const Router& router, const Json& schemas) {
   std::map<std::string, std::string> set_of;  // of each route
   for (const Router::Known& known : router.routes())
@@ -154,7 +177,8 @@ Json openapi_document(std::string_view version, const Router& router, const Json
       paths[pattern][method] = operation_of(method, pattern, route);
     }
   Json parameters = merged(sets, "parameters"), all_schemas = merged(sets, "schemas");
-  all_schemas.update(schemas);
+  for (const auto& [name, schema] : schemas.items())
+    if (all_schemas.contains(name)) all_schemas[name] = schema;
   for (auto& [name, parameter] : parameters.items())
     if (!parameter.contains("name")) parameter["name"] = name;
   return {{"openapi", "3.1.0"},

@@ -34,11 +34,18 @@ using Parser = http::request_parser<http::buffer_body>;
 // Every operation gives its error as a value; with GCC 12 it is named before it is awaited.
 constexpr auto kAsTuple = net::as_tuple(net::use_awaitable);
 constexpr std::size_t kPieceBytes = 64 << 10;
+// Of a body's chunks, what is no body: sizes, extensions, line breaks, trailers. Chunks of a byte have five.
+constexpr std::size_t kMaxFramingBytes = 1 << 20, kMaxFramingOfByte = 8;
 
 class Connection {
  public:
   Connection(tcp::socket socket, const tcp::endpoint& peer, uint16_t port, Service& service, const Router& router)
-      : stream_(std::move(socket)), peer_(peer.address()), port_(port), service_(service), router_(router) {}
+      : stream_(std::move(socket)),
+        peer_(peer.address()),
+        port_(port),
+        buffer_(service.limits.header_bytes + kPieceBytes),
+        service_(service),
+        router_(router) {}
 
   net::awaitable<void> run() {
     bool open = true;
@@ -101,8 +108,9 @@ class Connection {
       co_await run_viewer_socket(std::move(stream_), parser.release(), std::move(feed), exchange_.kind, service_);
       co_return false;
     }
+    Uploads::Upload upload(service_.uploads, [this] { stream_.cancel(); });
     if (route && has_body) {
-      if (!co_await read_body(parser, *route, response)) route = nullptr;
+      if (!co_await read_body(parser, *route, upload, response)) route = nullptr;
       if (!stream_.socket().is_open()) co_return false;
     }
     if (route) {
@@ -200,7 +208,7 @@ class Connection {
   }
 
   /// False: `response` says why not, or the client has left.
-  net::awaitable<bool> read_body(Parser& parser, const Route& route, Response& response) {
+  net::awaitable<bool> read_body(Parser& parser, const Route& route, Uploads::Upload& upload, Response& response) {
     const std::size_t limit = route.max_body_bytes;
     const auto too_large = [&] {
       return error_response(
@@ -218,11 +226,18 @@ class Connection {
       auto writing = net::async_write(stream_, net::buffer(kContinue), kAsTuple);
       co_await std::move(writing);
     }
-    auto receiving = receive(parser);
+    auto receiving = receive(parser, upload);
     const error_code error = co_await std::move(receiving);
+    upload.complete();
     if (!error) co_return true;
     if (error == http::error::body_limit) {
       response = too_large();
+    } else if (error == net::error::no_buffer_space) {
+      response = error_response(Error(
+          ErrorCode::unavailable,
+          fmt::format("the bodies of all requests would have more than {} bytes, which is the limit; try again later "
+                      "(--max-upload-mib)",
+                      service_.uploads.memory().most())));
     } else if (error == net::error::no_memory) {
       response = error_response(503, "exhausted", "not enough memory for the body of this request; try again later");
     } else if (error.category() == make_error_code(http::error::bad_method).category() &&
@@ -236,7 +251,7 @@ class Connection {
   }
 
   /// Into the request, piece by piece: the time is for a stall, not for all of it.
-  net::awaitable<error_code> receive(Parser& parser) {
+  net::awaitable<error_code> receive(Parser& parser, Uploads::Upload& upload) {
     std::string& body = exchange_.request.body;
     Pace pace(service_.limits.body, Pace::Clock::now());
     std::vector<char> piece(kPieceBytes);
@@ -251,12 +266,17 @@ class Connection {
       received += static_cast<int64_t>(bytes);
       if (!pace.goes_on(received, Pace::Clock::now())) co_return net::error::timed_out;
       try {
-        if (body.empty()) body.reserve(parser.content_length().value_or(0));
         body.append(piece.data(), piece.size() - parser.get().body().size);
       } catch (const std::bad_alloc&) {
         std::string().swap(body);
         co_return net::error::no_memory;
       }
+      if (upload.interrupted() || !upload.grow(static_cast<int64_t>(body.size()))) {
+        std::string().swap(body);  // at once, not when its client has heard of it
+        co_return net::error::no_buffer_space;
+      }
+      if (static_cast<std::size_t>(received) > kMaxFramingBytes + (1 + kMaxFramingOfByte) * body.size())
+        co_return http::error::bad_chunk;
     }
     co_return error_code{};
   }
@@ -323,8 +343,8 @@ class Connection {
 
 }  // namespace
 
-net::awaitable<void> serve_connection(tcp::socket socket, Service& service, const Router& router) {
-  const Counted counted(service.counters.connections);
+net::awaitable<void> serve_connection(tcp::socket socket, Service& service, const Router& router,
+                                      [[maybe_unused]] Counted counted) {
   error_code ignored;
   socket.set_option(tcp::no_delay(true), ignored);
   socket.set_option(tcp::socket::send_buffer_size(service.limits.send_buffer_bytes), ignored);

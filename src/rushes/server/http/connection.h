@@ -9,13 +9,16 @@
 #include <set>
 
 #include "rushes/server/http/access.h"
+#include "rushes/server/http/counted.h"
 #include "rushes/server/http/forwarded.h"
 #include "rushes/server/http/router.h"
+#include "rushes/server/http/uploads.h"
 
 namespace rushes::server {
 
 struct ConnectionLimits {
   std::size_t header_bytes = 16 << 10;
+  int64_t upload_bytes = int64_t{512} << 20;          // bodies of all requests together; more are answered 503
   int64_t connections = 1024;                         // more are answered 503 and closed
   std::chrono::milliseconds idle{60'000};             // between requests
   std::chrono::milliseconds header{10'000};           // from a request's first byte to the end of its header
@@ -41,29 +44,21 @@ struct Counters {
 
 /// What all connections share; lives longer than they. The server's thread only.
 struct Service {
+  explicit Service(const ConnectionLimits& given = {}) : limits(given), uploads(given.upload_bytes) {}
+
   AccessOptions access;
   Proxies proxies;
   std::filesystem::path web_root;
-  ConnectionLimits limits;
+  const ConnectionLimits limits;
+  Uploads uploads;
   Counters counters;
   bool draining = false;                     // no new sessions
   bool closing = false;                      // no new requests and viewers either
   std::set<boost::beast::tcp_stream*> idle;  // between requests: closed at once when the server ends
 };
 
-/// Counts as one while it lives, also if what it is part of is thrown away.
-class Counted {
- public:
-  explicit Counted(int64_t& count) : count_(count) { ++count_; }
-  ~Counted() { --count_; }
-  Counted(const Counted&) = delete;
-  Counted& operator=(const Counted&) = delete;
-
- private:
-  int64_t& count_;
-};
-
 /// Serves the connection until it ends, by the routes of its listener. Throws nothing.
-net::awaitable<void> serve_connection(net::ip::tcp::socket socket, Service& service, const Router& router);
+net::awaitable<void> serve_connection(net::ip::tcp::socket socket, Service& service, const Router& router,
+                                      Counted counted);
 
 }  // namespace rushes::server

@@ -132,9 +132,20 @@ std::pair<RangeKind, ByteRange> parse_range(std::string_view header, int64_t siz
 
 namespace {
 
+/// Whether a part is of use to a client that has another: it may say of which state of the file.
+bool same_state(const Request& request, std::string_view tag) {
+  const std::string_view state = request.header("if-range");
+  return state.empty() || state == fmt::format("\"{}\"", tag);
+}
+
+void add_tag(Response& response, std::string_view tag) {
+  if (!tag.empty()) response.headers.emplace_back("ETag", fmt::format("\"{}\"", tag));
+}
+
 /// 206, 416 or 200, with all but the body.
-std::pair<Response, ByteRange> range_response(const Request& request, int64_t size, std::string content_type) {
-  const auto [kind, range] = parse_range(request.header("range"), size);
+std::pair<Response, ByteRange> range_response(const Request& request, int64_t size, std::string content_type,
+                                              std::string_view tag = {}) {
+  const auto [kind, range] = parse_range(same_state(request, tag) ? request.header("range") : "", size);
   if (kind == RangeKind::unsatisfiable) {
     Response response =
         error_response(416, "invalid_argument", fmt::format("the range is outside of the {} bytes of the file", size));
@@ -144,6 +155,7 @@ std::pair<Response, ByteRange> range_response(const Request& request, int64_t si
   Response response;
   response.content_type = std::move(content_type);
   response.headers.emplace_back("Accept-Ranges", "bytes");
+  add_tag(response, tag);
   if (kind == RangeKind::part) {
     response.status = 206;
     response.headers.emplace_back("Content-Range", fmt::format("bytes {}-{}/{}", range.first, range.last, size));
@@ -154,11 +166,15 @@ std::pair<Response, ByteRange> range_response(const Request& request, int64_t si
 }  // namespace
 
 Response file_response(const Request& request, const std::filesystem::path& path, std::string content_type) {
-  std::error_code error;
-  const auto size = static_cast<int64_t>(std::filesystem::file_size(path, error));
-  require(!error, ErrorCode::not_found, "the file cannot be read any more: {}", error.message());
-  auto [response, range] = range_response(request, size, std::move(content_type));
-  if (response.status != 416) response.body = FileRange{path, range.first, range.last - range.first + 1};
+  auto file = ReadableFile::open(path);
+  const int64_t size = file->size();
+  return file_response(request, std::move(file), size, std::move(content_type));
+}
+
+Response file_response(const Request& request, std::shared_ptr<const ReadableFile> file, int64_t size,
+                       std::string content_type, std::string_view tag) {
+  auto [response, range] = range_response(request, size, std::move(content_type), tag);
+  if (response.status != 416) response.body = FileRange{std::move(file), range.first, range.last - range.first + 1};
   return std::move(response);
 }
 
@@ -171,9 +187,9 @@ Response bytes_response(const Request& request, SharedRange bytes, std::string c
   return std::move(response);
 }
 
-std::optional<Response> growing_file_response(const Request& request, const std::filesystem::path& path,
-                                              std::string content_type, int64_t so_far) {
-  if (starts_with_name(request.header("range"), "bytes=-")) return std::nullopt;
+std::optional<Response> growing_file_response(const Request& request, std::shared_ptr<const ReadableFile> file,
+                                              int64_t so_far, std::string content_type, std::string_view tag) {
+  if (starts_with_name(request.header("range"), "bytes=-") || !same_state(request, tag)) return std::nullopt;
   const auto [kind, range] = parse_range(request.header("range"), so_far);
   if (kind == RangeKind::whole) return std::nullopt;
   if (kind == RangeKind::unsatisfiable) {
@@ -188,7 +204,8 @@ std::optional<Response> growing_file_response(const Request& request, const std:
   response.content_type = std::move(content_type);
   response.headers.emplace_back("Accept-Ranges", "bytes");
   response.headers.emplace_back("Content-Range", fmt::format("bytes {}-{}/*", range.first, range.last));
-  response.body = FileRange{path, range.first, range.last - range.first + 1};
+  add_tag(response, tag);
+  response.body = FileRange{std::move(file), range.first, range.last - range.first + 1};
   return response;
 }
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "rushes/base/error.h"
+#include "rushes/base/readable_file.h"
 
 namespace rushes::server {
 
@@ -52,7 +53,7 @@ struct Request {
 
 /// A part of a file, sent piece by piece.
 struct FileRange {
-  std::filesystem::path path;
+  std::shared_ptr<const ReadableFile> file;
   int64_t offset = 0, size = 0;
 };
 
@@ -98,15 +99,19 @@ std::optional<std::string> percent_decode(std::string_view text, bool plus_is_sp
 /// "a=1&b=2"; later ones win. Throws Error(invalid_argument) for broken escapes.
 Values parse_query(std::string_view query);
 
-/// The answer with the bytes that a Range header asks for: 206, or 416, or all of it (no, or no single, byte range).
+/// The answer with the bytes that a Range header asks for: 206, or 416, or all of it (no, or no single, byte range; an
+/// If-Range header that names another state of the file).
 Response file_response(const Request& request, const std::filesystem::path& path, std::string content_type);
+/// The same of the first `size` bytes of a file that is open. `tag` names the state that it is in, for If-Range.
+Response file_response(const Request& request, std::shared_ptr<const ReadableFile> file, int64_t size,
+                       std::string content_type, std::string_view tag = {});
 
 /// The same of bytes in memory.
 Response bytes_response(const Request& request, SharedRange bytes, std::string content_type);
 
 /// The same of a file that still grows and has `so_far` bytes: the range that exists, of an unknown total. Nothing: all
 /// of it is asked for, or its end, which is not known.
-std::optional<Response> growing_file_response(const Request& request, const std::filesystem::path& path,
-                                              std::string content_type, int64_t so_far);
+std::optional<Response> growing_file_response(const Request& request, std::shared_ptr<const ReadableFile> file,
+                                              int64_t so_far, std::string content_type, std::string_view tag = {});
 
 }  // namespace rushes::server

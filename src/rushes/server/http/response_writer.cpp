@@ -6,7 +6,6 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/http.hpp>
-#include <fstream>
 
 #include "rushes/base/log.h"
 #include "rushes/generation/device_worker.h"
@@ -86,13 +85,11 @@ class ResponseWriter {
     PacedWriter writer = paced(service_.limits.download_stall);
     bool sent = co_await write(writer, net::buffer(head));
     if (exchange_.request.head) co_return sent;
-    std::ifstream file(range.path, std::ios::binary);
-    file.seekg(range.offset);
-    std::vector<char> piece;
+    std::vector<uint8_t> piece;
     for (int64_t left = range.size; sent && left > 0; left -= static_cast<int64_t>(piece.size())) {
       piece.resize(std::min(kPieceBytes, static_cast<std::size_t>(left)));
       // Shorter than announced (somebody cut it): the connection must end, so that the client sees it.
-      if (!file.read(piece.data(), static_cast<std::streamsize>(piece.size()))) co_return false;
+      if (!range.file->read(range.offset + range.size - left, piece)) co_return false;
       sent = co_await write(writer, net::buffer(piece));
     }
     co_return sent;

@@ -98,6 +98,25 @@ void Router::feed(std::string pattern, std::function<Feed(const Request&)> funct
   add(std::move(route));
 }
 
+void Router::check_first(const std::function<void(const Route&, const Request&)>& check) {
+  for (Known& known : known_) {
+    Route& route = known.route;
+    Route about;
+    about.method = route.method;
+    about.pattern = route.pattern;
+    const auto behind = [&](auto& function) {
+      if (!function) return;
+      function = [check, about, inner = std::move(function)](const Request& request) {
+        check(about, request);
+        return inner(request);
+      };
+    };
+    behind(route.answer);
+    behind(route.answer_later);
+    behind(route.feed);
+  }
+}
+
 Router::Match Router::match(std::string_view method, std::string_view path) const {
   Match match;
   const auto parts = decoded_parts(path);

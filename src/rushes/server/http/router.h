@@ -48,6 +48,9 @@ class Router {
                     std::size_t max_body_bytes = kMaxBodyBytes);
   void feed(std::string pattern, std::function<Feed(const Request&)> function);
 
+  /// Calls `check` before the function of each route that was added so far; what it throws is the answer.
+  void check_first(const std::function<void(const Route&, const Request&)>& check);
+
   struct Match {
     const Route* route = nullptr;
     Values path_values;   // decoded

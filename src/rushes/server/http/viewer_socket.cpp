@@ -199,7 +199,8 @@ net::awaitable<void> run_viewer_socket(beast::tcp_stream stream, beast::http::re
   auto accepting = viewer.accept(request);
   if (!co_await std::move(accepting)) co_return;
   ++service.counters.answers[101];
-  const Counted viewers(service.counters.viewers), of_kind(service.counters.viewers_by_kind[kind]);
+  const Counted viewers(service.counters.viewers);
+  const Counted of_kind(service.counters.viewers_by_kind[kind]);  // map nodes stay where they are
   auto reading = viewer.read();
   auto writing = viewer.write(std::move(feed));
   auto keeping = viewer.keep_alive();

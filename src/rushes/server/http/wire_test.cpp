@@ -130,8 +130,7 @@ TEST(Wire, protects_a_get_that_starts_work_like_a_post) {
   routes.add(working);
   routes.answer("GET", "/read", [](const Request&) { return json_response(200, {}); });
   routes.answer("POST", "/work", [](const Request&) { return json_response(200, {}); });
-  RouteServer server(std::move(routes),
-                     [](Service& service) { service.access.allow_origins = {"https://good.example/"}; });
+  RouteServer server(std::move(routes), ConnectionLimits{}, AccessOptions{.allow_origins = {"https://good.example/"}});
   const std::string here = "http://127.0.0.1:" + std::to_string(server.port());
   const struct {
     std::string headers;

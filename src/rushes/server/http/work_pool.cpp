@@ -9,6 +9,7 @@
 #include <exception>
 #include <thread>
 
+#include "rushes/base/interruption.h"
 #include "rushes/server/http/wakeup.h"
 
 namespace rushes::server {
@@ -19,6 +20,7 @@ namespace {
 struct Ticket {
   enum class State { waiting, started, left };
   std::atomic<State> state = State::waiting;
+  std::atomic<bool> abandoned = false;  // nobody wants what has been started
   std::exception_ptr failure;
 
   bool become(State next) {
@@ -40,9 +42,11 @@ void give_way() {
 WorkPool::WorkPool(const WorkLimits& limits)
     : threads_(limits.threads ? limits.threads : std::max<std::size_t>(2, std::thread::hardware_concurrency())),
       queue_{.post = [this](std::function<void()> job) { net::post(threads_, std::move(job)); },
-             .most_waiting = limits.waiting} {}
+             .most_waiting = limits.waiting,
+             .closed = closed_} {}
 
 void WorkPool::close() {
+  *closed_ = true;
   threads_.stop();
   threads_.join();
 }
@@ -52,22 +56,28 @@ WorkPool::Lane::Lane(WorkPool& pool) : Lane(pool, pool.queue_.most_waiting) {}
 WorkPool::Lane::Lane(WorkPool& pool, std::size_t most_waiting)
     : queue_{.post = [strand = net::make_strand(pool.threads_.get_executor())](
                          std::function<void()> job) { net::post(strand, std::move(job)); },
-             .most_waiting = most_waiting} {}
+             .most_waiting = most_waiting,
+             .closed = pool.closed_} {}
 
 net::awaitable<void> WorkPool::run_job(const Queue& queue, std::function<void()> job) {
   const auto waiting = queue.waiting;
-  require(*waiting < queue.most_waiting, ErrorCode::unavailable,
-          "{} jobs are waiting in the server, which is the limit; try again later", queue.most_waiting);
-  ++*waiting;
   const net::any_io_executor executor = co_await net::this_coro::executor;
   const auto wakeup = std::make_shared<Wakeup>(executor);
   const auto ticket = std::make_shared<Ticket>();
-  std::function<void()> posted = [ticket = ticket, waiting, job = std::move(job),
+  if (waiting->fetch_add(1) >= queue.most_waiting) {
+    --*waiting;
+    fail(ErrorCode::unavailable, "{} jobs are waiting in the server, which is the limit; try again later",
+         queue.most_waiting);
+  }
+  std::function<void()> posted = [ticket = ticket, waiting, closed = queue.closed, job = std::move(job),
                                   notify = wakeup->notifier()]() mutable {
     if (!ticket->become(Ticket::State::started)) return;
     --*waiting;
     give_way();
     try {
+      const base::Interruptible interruptible([&] {
+        if (ticket->abandoned || *closed) throw base::Interrupted();
+      });
       job();
     } catch (...) {
       ticket->failure = std::current_exception();
@@ -75,7 +85,12 @@ net::awaitable<void> WorkPool::run_job(const Queue& queue, std::function<void()>
     ticket.reset();  // what was thrown is the waiter's alone
     notify();
   };
-  queue.post(std::move(posted));
+  try {
+    queue.post(std::move(posted));
+  } catch (...) {
+    --*waiting;
+    throw;
+  }
   std::exception_ptr cancelled;
   try {
     auto done = wakeup->wait();
@@ -87,6 +102,7 @@ net::awaitable<void> WorkPool::run_job(const Queue& queue, std::function<void()>
     if (ticket->become(Ticket::State::left)) {
       --*waiting;
     } else {  // the work refers to what the caller holds
+      ticket->abandoned = true;
       co_await net::this_coro::reset_cancellation_state(net::disable_cancellation());
       auto done = wakeup->wait();
       co_await std::move(done);

@@ -31,8 +31,9 @@ class WorkPool {
   WorkPool& operator=(const WorkPool&) = delete;
 
   /// Gives what `work` gives, or throws what it throws; Error(unavailable) if too much waits already.
-  /// Who is cancelled while the work waits leaves at once, and it is skipped; while it runs, stays until it is done. So
-  /// `work` may refer to what its caller holds, as long as close() comes before the end of the caller's io_context.
+  /// Who is cancelled while the work waits leaves at once, and it is skipped; while it runs, stays until it is done,
+  /// which is at its next interruption_point(). So `work` may refer to what its caller holds, as long as close() comes
+  /// before the end of the caller's io_context.
   template <typename Work>
   net::awaitable<std::invoke_result_t<Work&>> run(Work work) {
     return run_in(queue_, std::move(work));
@@ -41,8 +42,8 @@ class WorkPool {
   template <typename Work>
   net::awaitable<std::invoke_result_t<Work&>> run_if_large(std::size_t bytes, Work work);
 
-  /// Takes no more work, skips what waits, and returns when what runs is done. Nobody who waits is woken: to be called
-  /// when the server's thread runs no more. May be called twice.
+  /// Takes no more work, skips what waits, interrupts what runs, and returns when that is done. Nobody who waits is
+  /// woken: to be called when the server's thread runs no more. May be called twice.
   void close();
 
   class Lane;
@@ -51,12 +52,14 @@ class WorkPool {
   struct Queue {
     std::function<void(std::function<void()>)> post;
     std::size_t most_waiting = 0;
+    std::shared_ptr<const std::atomic<bool>> closed;  // the pool is
     std::shared_ptr<std::atomic<std::size_t>> waiting = std::make_shared<std::atomic<std::size_t>>(0);
   };
   template <typename Work>
   static net::awaitable<std::invoke_result_t<Work&>> run_in(const Queue& queue, Work work);
   static net::awaitable<void> run_job(const Queue& queue, std::function<void()> job);
 
+  const std::shared_ptr<std::atomic<bool>> closed_ = std::make_shared<std::atomic<bool>>(false);
   net::thread_pool threads_;
   Queue queue_;
 };

@@ -9,6 +9,8 @@
 #include <future>
 #include <thread>
 
+#include "rushes/base/interruption.h"
+
 namespace rushes::server {
 namespace {
 
@@ -135,6 +137,35 @@ TEST_F(WorkPoolTest, keeps_who_is_cancelled_until_work_that_runs_is_done) {
   held.gate.set_value();
   run_until_ended(1);
   EXPECT_NE(message_of(*cancelled), "");
+}
+
+/// Work that goes on until it is interrupted.
+struct Endless {
+  int operator()() {
+    begun.set_value();
+    for (;;) base::interruption_point();
+  }
+  std::promise<void> begun;
+};
+
+TEST_F(WorkPoolTest, ends_abandoned_work_where_it_can_be_interrupted) {
+  WorkPool pool({.threads = 1});
+  Endless work;
+  const auto cancelled = start(pool.run(std::ref(work)), {}, cancel_.slot());
+  context_.poll();
+  work.begun.get_future().wait();
+  cancel_.emit(net::cancellation_type::terminal);
+  run_until_ended(1);
+  EXPECT_NE(message_of(*cancelled), "");
+}
+
+TEST_F(WorkPoolTest, interrupts_what_runs_when_it_closes) {
+  WorkPool pool({.threads = 1});
+  Endless work;
+  start(pool.run(std::ref(work)));
+  context_.poll();
+  work.begun.get_future().wait();
+  pool.close();
 }
 
 TEST_F(WorkPoolTest, keeps_the_order_of_a_lane_and_gives_it_one_thread_at_most) {

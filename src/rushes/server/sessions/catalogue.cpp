@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
@@ -40,6 +41,8 @@ void SessionStore::restore() {
     } catch (const std::exception& error) {  // one that nobody can read must not keep the server from its start
       log::warning("session '{}' of an earlier process is not listed, and its file is left unchanged: {}",
                    id.substr(0, 64), error.what());
+      ++unreadable_;
+      if (row) catalogue_->put(unreadable_row(*row, error.what()));
     }
   };
   for (const delivery::CatalogueRow& row : catalogue_->rows()) {
@@ -49,13 +52,25 @@ void SessionStore::restore() {
   std::vector<std::string> strays;
   std::error_code error;
   for (std::filesystem::directory_iterator file(data_directory_, error), end; !error && file != end;
-       file.increment(error))
+       file.increment(error)) {
+    delivery::remove_unfinished(file->path());
     if (auto id = delivery::recording_name(file->path()); id && !known.contains(*id)) strays.push_back(std::move(*id));
+  }
   for (const std::string& id : strays) restore_if_possible(id, nullptr);
   std::stable_sort(entries_.begin(), entries_.end(),
                    [](const Hosted& a, const Hosted& b) { return a.session->created() < b.session->created(); });
   if (!entries_.empty())
     log::info("{} sessions with recordings were found in {}", entries_.size(), data_directory_.string());
+  finish_recordings();
+}
+
+/// Those of a process that was killed get their length and their index, one after the other while the server works.
+void SessionStore::finish_recordings() {
+  if (unfinished_.empty()) return;
+  finishing_ = std::jthread([videos = std::exchange(unfinished_, {})](const std::stop_token& stop) {
+    for (const auto& video : videos)
+      if (!stop.stop_requested()) video->finish_recording();
+  });
 }
 
 /// Throws if its recording cannot be used; nothing is changed then.
@@ -83,6 +98,7 @@ void SessionStore::restore(const std::string& id, const delivery::CatalogueRow* 
     log::warning("{} is damaged after its first {} bytes; only these are served, and the file is left unchanged",
                  path.string(), file.complete_bytes());
   }
+  if (!file.index && (file.cut_off || file.complete_bytes() == file.file_bytes)) unfinished_.push_back(entry->video);
   const delivery::CatalogueRow now = catalogue_row(*entry);
   if (!row || now != *row) catalogue_->put(now);
   entries_.push_back(std::move(*entry));

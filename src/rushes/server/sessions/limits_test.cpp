@@ -52,6 +52,46 @@ TEST_P(Limits, of_running_sessions_let_others_wait_for_those_that_run) {
   expect_recording(second, kBlocks);
 }
 
+TEST_P(Limits, of_running_sessions_do_not_count_those_that_are_paused) {
+  start([](SessionLimits& limits) {
+    limits.max_running = 1;
+    limits.max_queued = 1;
+  });
+  const auto first = begin_endless();
+  make_blocks(1);
+  const auto second = begin();
+  const json told = server().status(second)["queue"];
+  EXPECT_EQ(told["position"], 1);
+  EXPECT_TRUE(told["wait_s"].is_null()) << "nobody knows when an endless one ends";
+  EXPECT_TRUE(server().status(first)["queue"].is_null());
+  // Who is paused while it waits goes on waiting.
+  for (const char* what : {"/pause", "/resume"}) {
+    const Reply reply = server().request("POST", path(second, what));
+    EXPECT_EQ(reply.json()["state"], what == std::string("/pause") ? "paused" : "queued");
+    EXPECT_TRUE(reply.json()["times_s"]["first_step"].is_null());
+  }
+  EXPECT_THAT(server().request("GET", "/metrics").body, HasSubstr("rushes_sessions{state=\"running\"} 1\n"));
+  EXPECT_EQ(server().request("POST", path(first, "/pause")).status, 200);
+  server().gate().open();
+  EXPECT_EQ(finish(second).back()["state"], family().end);
+  EXPECT_EQ(server().status(first)["state"], "paused");
+  const int64_t before = server().status(first)["done"]["blocks"];
+  EXPECT_EQ(server().request("POST", path(first, "/resume")).status, 200);
+  while (server().status(first)["done"]["blocks"] == before) {}
+  EXPECT_EQ(server().status(first)["state"], "running");
+}
+
+TEST_P(Limits, of_waiting_sessions_count_those_that_are_paused) {
+  start([](SessionLimits& limits) { limits.max_waiting = 1; });
+  const auto first = begin();
+  EXPECT_EQ(server().request("POST", path(first, "/pause")).status, 200);
+  const Reply refused = ask();
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_THAT(message(refused), HasSubstr("paused or waiting"));
+  EXPECT_EQ(server().request("POST", path(first, "/resume")).status, 200);
+  EXPECT_EQ(ask().status, 201);
+}
+
 TEST_P(Limits, of_pixels_refuse_larger_pictures) {
   start([](SessionLimits& limits) { limits.max_pixels = 64 * 64 - 1; });
   const Reply refused = ask();
@@ -188,6 +228,98 @@ TEST_P(LimitsOfTalkingHead, do_not_count_those_that_only_listen) {
     EXPECT_EQ(finish(first).back()["state"], "stopped");
     stop();
   }
+}
+
+class LimitsOfWaiting : public LimitsOfTalkingHead {
+ protected:
+  /// One that nobody has spoken to, and that waits for it.
+  std::string silent() {
+    const std::string id = server().create(body());
+    wait_for(id, "waiting");
+    return id;
+  }
+  void wait_for(const std::string& id, const std::string& state) {
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    while (server().status(id)["state"] != state && std::chrono::steady_clock::now() < deadline) {}
+    EXPECT_EQ(server().status(id)["state"], state);
+  }
+  int64_t metric(const std::string& name) {
+    const std::string text = server().request("GET", "/metrics").body;
+    const std::size_t at = text.find("\n" + name + " ");
+    EXPECT_NE(at, std::string::npos) << name;
+    return std::atoll(text.c_str() + at + name.size() + 2);
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Families, LimitsOfWaiting, testing::Values(test_families()[1]), family_name);
+
+TEST_P(LimitsOfWaiting, end_what_nobody_has_spoken_to_before_what_has_said_all) {
+  start([](SessionLimits& limits) { limits.max_waiting = 3; });
+  server().gate().open();
+  const std::string rests = at_rest(), first = silent(), second = silent();
+  EXPECT_EQ(ask().status, 201);
+  EXPECT_EQ(server().status(first)["state"], "stopped");
+  for (const auto& id : {rests, second}) EXPECT_EQ(server().status(id)["state"], "waiting");
+  EXPECT_EQ(metric("rushes_sessions_displaced_total"), 1);
+}
+
+TEST_P(LimitsOfWaiting, do_not_end_what_is_watched) {
+  start([](SessionLimits& limits) { limits.max_waiting = 2; });
+  std::vector<std::unique_ptr<TestClient>> viewers;
+  for (const auto& id : {silent(), silent()}) {
+    viewers.push_back(std::make_unique<TestClient>(server().port()));
+    EXPECT_EQ(viewers.back()->upgrade(path(id, "/video")).status, 101);
+    viewers.back()->read_message();  // it is served by now
+  }
+  const Reply refused = ask();
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_THAT(message(refused), HasSubstr("--max-waiting"));
+  viewers.clear();
+}
+
+TEST_P(LimitsOfWaiting, end_those_that_are_not_spoken_to_for_too_long) {
+  start([](SessionLimits& limits) { limits.silence = std::chrono::seconds(1); });
+  server().gate().open();
+  const std::string rests = at_rest(), id = silent();
+  const json last = server().events(id).back();
+  EXPECT_EQ(last["state"], "stopped");
+  EXPECT_THAT(last["reason"].get<std::string>(), HasSubstr("nobody has spoken"));
+  EXPECT_EQ(server().status(rests)["state"], "waiting");
+}
+
+TEST_P(LimitsOfWaiting, of_memory_for_pictures_count_all_sessions) {
+  constexpr int64_t kPicture = 64 * 64 * 3;
+  start([](SessionLimits& limits) { limits.max_input_bytes = 2 * kPicture; });
+  server().gate().open();
+  const std::string ended = make_video(), rests = at_rest();
+  EXPECT_EQ(metric("rushes_input_bytes"), 2 * kPicture);
+  // What has ended gives up its picture, but not its video; then what rests ends.
+  for (const char* state : {"waiting", "stopped"}) {
+    silent();
+    EXPECT_EQ(server().status(rests)["state"], state);
+    expect_recording(ended, kBlocks);
+  }
+  EXPECT_LE(metric("rushes_input_bytes"), 2 * kPicture);
+}
+
+TEST_P(LimitsOfWaiting, of_memory_for_speech_count_all_sessions) {
+  constexpr int64_t kSecond = generation::DrawingTalker::kHz * 4;
+  start([](SessionLimits& limits) { limits.max_input_bytes = 2 * 64 * 64 * 3 + 3 * kSecond; });
+  const std::string first = silent(), second = silent();
+  const auto feed_seconds = [&](const std::string& id, int64_t seconds) {
+    const std::string pcm(static_cast<std::size_t>(2 * seconds * generation::DrawingTalker::kHz), '\x11');
+    const auto query = "/audio?format=s16le&rate=" + std::to_string(generation::DrawingTalker::kHz);
+    return server().request("POST", path(id, query), pcm);
+  };
+  EXPECT_EQ(feed_seconds(first, 2).status, 202);
+  const Reply refused = feed_seconds(second, 2);
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_THAT(message(refused), HasSubstr("--max-input-mib"));
+  EXPECT_EQ(feed_seconds(second, 1).status, 202);
+  server().request("POST", path(first, "/stop"));
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  int status = 0;
+  while ((status = feed_seconds(second, 2).status) != 202 && std::chrono::steady_clock::now() < deadline) {}
+  EXPECT_EQ(status, 202);
 }
 
 }  // namespace

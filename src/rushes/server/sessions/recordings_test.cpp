@@ -48,6 +48,62 @@ TEST_P(Recordings, have_all_that_was_made_and_the_session_says_how_much) {
   EXPECT_EQ(contents(this->file(id)), file.body);
 }
 
+TEST_P(Recordings, are_plain_files_with_length_and_index_in_front_once_they_have_ended) {
+  server().gate().open();
+  const auto id = make_video();
+  for (const char* way : {"/video.mp4", "/recording.mp4"}) {
+    const std::string mp4 = get(path(id, way)).body;
+    EXPECT_EQ(boxes(mp4), (std::vector<std::string>{"ftyp", "moov", "mdat", "uuid"})) << way;
+    EXPECT_EQ(mp4.find("moof"), std::string::npos) << way;
+    EXPECT_NEAR(seconds_in_header(mp4), static_cast<double>(frames(kBlocks)) / family().fps, 0.15) << way;
+  }
+  const std::string growing = fragments(id);
+  EXPECT_EQ(boxes(growing)[2], "moof");
+  expect_video(growing, kBlocks);
+}
+
+TEST_P(Recordings, keep_no_descriptor_while_nobody_watches) {
+  start([](ServerOptions& options) { options.sweep = std::chrono::milliseconds(5); });
+  server().gate().open();
+  const auto open_files = [&] {
+    std::size_t count = 0;
+    for (const auto& each : std::filesystem::directory_iterator("/proc/self/fd")) {
+      std::error_code gone;
+      count += std::filesystem::read_symlink(each.path(), gone).string().starts_with(directory().string() + "/") &&
+               std::filesystem::read_symlink(each.path(), gone).string().find(".mp4") != std::string::npos;
+    }
+    return count;
+  };
+  std::vector<std::string> ids;
+  for (int i = 0; i < 3; ++i) ids.push_back(make_video());
+  while (open_files() > 0) std::this_thread::yield();
+  stop();
+  start([](ServerOptions& options) { options.sweep = std::chrono::milliseconds(5); });
+  EXPECT_EQ(open_files(), 0u);
+  expect_video(fragments(ids[1]), kBlocks);
+  while (open_files() > 0) std::this_thread::yield();
+  for (int i = 0; i < 3; ++i) server().request("DELETE", path(begin_endless()));
+  while (open_files() > 0) std::this_thread::yield();
+}
+
+TEST_P(Recordings, tell_a_client_that_resumes_a_download_which_state_it_has) {
+  const auto id = begin();
+  make_blocks(1);
+  const std::string target = path(id, "/recording.mp4");
+  const Reply growing = get(target, "Range: bytes=0-99\r\n");
+  ASSERT_EQ(growing.status, 206);
+  const std::string before = growing.headers.at("etag");
+  EXPECT_EQ(get(target, "Range: bytes=0-99\r\nIf-Range: " + before + "\r\n").status, 206);
+  server().gate().open();
+  finish(id);
+  const Reply whole = get(target, "Range: bytes=100-\r\nIf-Range: " + before + "\r\n");
+  EXPECT_EQ(whole.status, 200) << "what it has is of another file";
+  expect_video(whole.body, kBlocks);
+  const Reply rest = get(target, "Range: bytes=100-\r\nIf-Range: " + whole.headers.at("etag") + "\r\n");
+  EXPECT_EQ(rest.status, 206);
+  EXPECT_EQ(rest.body, whole.body.substr(100));
+}
+
 TEST_P(Recordings, have_their_blocks_told_in_order) {
   server().gate().open();
   int64_t sequence = 0, blocks = 0;
@@ -86,7 +142,7 @@ TEST_P(Recordings, are_watched_from_the_first_block_on_before_the_second_is_made
   std::string whole = begun;
   while (file.read_chunk(chunk)) whole += chunk;
   EXPECT_TRUE(chunk.empty());
-  EXPECT_EQ(whole, contents(this->file(id)));
+  expect_video(whole, kBlocks);
   Frame close;
   std::string seen = begun;
   for (const std::string& piece : read_video(viewer, &close)) seen += piece;
@@ -102,7 +158,7 @@ TEST_P(Recordings, are_given_to_late_viewers_from_the_start_or_the_newest_block_
   start.upgrade(path(id, "/video"));
   std::string all, last;
   for (const std::string& piece : read_video(start)) all += piece;
-  EXPECT_EQ(all, contents(file(id)));
+  expect_video(all, kBlocks);
   newest.upgrade(path(id, "/video?from=newest"));
   for (const std::string& piece : read_video(newest)) last += piece;
   const std::string file = get(path(id, "/video.mp4?from=newest")).body;
@@ -179,10 +235,11 @@ TEST_P(Recordings, are_given_in_ranges_while_they_grow) {
   while (whole.read_chunk(chunk)) live += chunk;
   expect_video(live, kBlocks);
   while (viewer.read_message().opcode == 2) {}
+  const std::string ended = get(target).body;
+  expect_video(ended, kBlocks);
   part = range("-5");
   EXPECT_EQ(part.status, 206);
-  EXPECT_EQ(part.body, live.substr(live.size() - 5));
-  EXPECT_EQ(get(target).body, live);
+  EXPECT_EQ(part.body, ended.substr(ended.size() - 5));
 }
 
 TEST_P(Recordings, are_listed_from_their_first_block_on_and_deleted_when_their_sessions_have_ended) {

@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 
 #include <fstream>
+#include <thread>
 
 #include "rushes/delivery/catalogue.h"
 #include "rushes/server/family_test_server.h"
@@ -20,7 +21,7 @@ class Restart : public FamilySuite {
   }
   json status(const std::string& id) { return server().status(id); }
   /// Changes what the catalogue says, as a process that was killed would have left it.
-  void rewrite(const std::function<void(delivery::CatalogueRow&)>& change) {
+  void rewrite(const std::function<void(delivery::CatalogueRow&)>& change) const {
     delivery::Catalogue catalogue(directory());
     for (delivery::CatalogueRow row : catalogue.rows()) {
       change(row);
@@ -78,9 +79,12 @@ TEST_P(Restart, leaves_sessions_recordings_and_every_way_to_watch_them_as_they_w
 
 TEST_P(Restart, after_a_kill_has_what_was_complete_and_says_so) {
   const std::string id = make_video(), whole = make_video();
+  const std::string growing = fragments(id);
+  const fs::path unfinished = file(id).string() + ".finished";
   stop();
   rewrite([](delivery::CatalogueRow& row) { row.state = "running"; });
-  fs::resize_file(file(id), fs::file_size(file(id)) * 2 / 3);
+  std::ofstream(file(id), std::ios::binary) << growing.substr(0, growing.size() * 2 / 3);
+  std::ofstream(unfinished) << "killed while it was written";
   start();
   const json session = status(id);
   EXPECT_EQ(session["state"], "failed");
@@ -96,7 +100,15 @@ TEST_P(Restart, after_a_kill_has_what_was_complete_and_says_so) {
   // The newest sound is in the fragment that was lost.
   expect_video(contents(file(id)), static_cast<int64_t>(complete / frames(1)),
                static_cast<double>(frames(1)) / family().fps);
-  EXPECT_EQ(session["recording"]["bytes"], fs::file_size(file(id)));
+  // It becomes a plain file while the server works.
+  const auto bytes = [&] { return status(id)["recording"]["bytes"]; };
+  const std::string mp4 = server().request("GET", path(id, "/recording.mp4")).body;
+  EXPECT_EQ(media::decode_bytes("recording.mp4", {mp4.begin(), mp4.end()}).size(), complete);
+  while (boxes(contents(file(id)))[2] != "mdat" || bytes() != fs::file_size(file(id))) std::this_thread::yield();
+  EXPECT_NEAR(seconds_in_header(server().request("GET", path(id, "/recording.mp4")).body),
+              static_cast<double>(complete) / family().fps, 0.15);
+  EXPECT_FALSE(fs::exists(unfinished));
+  EXPECT_EQ(fragments(id), growing.substr(0, fragments(id).size()));
   // And so it stays.
   stop();
   start();
@@ -183,8 +195,8 @@ TEST_P(Restart, leaves_files_that_it_did_not_make_or_cannot_read) {
 TEST_P(Restart, after_damage_to_a_recording_starts_and_cuts_nothing_off) {
   const std::string id = make_video(), other = make_video();
   const json before = lasting(id);
+  const std::string good = fragments(id);
   stop();
-  const std::string good = contents(file(id));
   const auto at = [&](const char* box, std::size_t offset = 0) { return good.find(box) + offset; };
   const std::size_t second = good.find("moof", at("moof", 4)), last_data = good.rfind("mdat");
   const struct {
@@ -205,14 +217,36 @@ TEST_P(Restart, after_damage_to_a_recording_starts_and_cuts_nothing_off) {
     start();
     EXPECT_EQ(server().request("GET", path(id)).status, each.is_listed ? 200 : 404);
     EXPECT_EQ(server().request("GET", path(other)).status, 200);
+    const std::string unreadable = std::string("\nrushes_recordings_unreadable ") + (each.is_listed ? "0" : "1");
+    EXPECT_NE(server().request("GET", "/metrics").body.find(unreadable), std::string::npos);
     stop();
     ASSERT_TRUE(fs::exists(file(id)));
-    EXPECT_EQ(fs::file_size(file(id)), good.size());
+    EXPECT_EQ(contents(file(id)), damaged);
+    rewrite([&](const delivery::CatalogueRow& row) {
+      const bool says_so = json::parse(row.details).contains("unreadable");
+      EXPECT_EQ(says_so, row.id == id && !each.is_listed);
+    });
   }
   // Nothing of it is forgotten either.
   std::ofstream(file(id), std::ios::binary) << good;
   start();
+  while (lasting(id)["recording"] != before["recording"]) std::this_thread::yield();
   EXPECT_EQ(lasting(id), before);
+}
+
+TEST_P(Restart, after_damage_to_a_plain_recording_leaves_it_as_it_is) {
+  const std::string id = make_video(), other = make_video();
+  stop();
+  const std::string good = contents(file(id));
+  for (const std::string& damaged : {good.substr(0, good.size() - 1), good.substr(0, good.size() / 2),
+                                     good.substr(0, good.size() - 3) + "xyz", good + "more"}) {
+    std::ofstream(file(id), std::ios::binary) << damaged;
+    start();
+    EXPECT_EQ(server().request("GET", path(id)).status, 404);
+    EXPECT_EQ(server().request("GET", path(other)).status, 200);
+    stop();
+    EXPECT_EQ(contents(file(id)), damaged);
+  }
 }
 
 TEST_P(Restart, refuses_a_directory_that_another_server_has) {

@@ -7,6 +7,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <set>
 
+#include "rushes/base/count_of.h"
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
 
@@ -23,6 +24,7 @@ struct ServedModels::Slot {
   ModelSource source;
   State state = State::unloaded;
   std::string description, failure;
+  std::vector<std::string> assumptions;
   std::shared_ptr<const generation::Model> model;
   /// What is being loaded; all who wait for it have the same one.
   std::shared_ptr<std::shared_ptr<const generation::Model>> pending;
@@ -30,8 +32,8 @@ struct ServedModels::Slot {
 };
 
 ServedModels::ServedModels(std::vector<ModelSource> sources, Options options, WorkPool& work)
-    : options_(options),
-      worker_(std::make_unique<generation::DeviceWorker>(options.lanes, options.max_started)),
+    : options_(std::move(options)),
+      worker_(std::make_unique<generation::DeviceWorker>(options_.lanes, options_.max_started)),
       loading_(work, kMostLoads) {
   require(!sources.empty(), ErrorCode::invalid_argument, "the server needs at least one model");
   for (ModelSource& source : sources) {
@@ -47,6 +49,12 @@ ServedModels::ServedModels(std::vector<ModelSource> sources, Options options, Wo
   for (const auto& slot : slots_)
     require(names.insert(slot->source.name).second, ErrorCode::invalid_argument,
             "two models are called '{}'; rename a directory", slot->source.name);
+  for (const auto& [alias, model] : options_.aliases) {
+    require(names.contains(model), ErrorCode::invalid_argument,
+            "--alias {}={}: there is no model '{}'; this server has {}", alias, model, model, fmt::join(names, ", "));
+    require(!names.contains(alias), ErrorCode::invalid_argument, "--alias {}={}: a model is called '{}'", alias, model,
+            alias);
+  }
 }
 
 ServedModels::~ServedModels() = default;
@@ -54,6 +62,7 @@ ServedModels::~ServedModels() = default;
 void ServedModels::place(Slot& slot, std::shared_ptr<const generation::Model> model) {
   slot.model = std::move(model);
   slot.description = slot.model->card().description;
+  slot.assumptions = slot.model->card().assumptions;
   slot.source.family = slot.model->card().family;
   slot.source.capabilities = slot.model->capabilities();
   slot.source.options.assign(slot.model->options().begin(), slot.model->options().end());
@@ -63,18 +72,26 @@ void ServedModels::place(Slot& slot, std::shared_ptr<const generation::Model> mo
 }
 
 ServedModels::Slot& ServedModels::find(std::string_view name) const {
+  const auto alias = std::find_if(options_.aliases.begin(), options_.aliases.end(),
+                                  [&](const auto& each) { return each.first == name; });
   for (const auto& slot : slots_)
-    if (slot->source.name == name) return *slot;
+    if (slot->source.name == (alias == options_.aliases.end() ? name : alias->second)) return *slot;
   std::vector<std::string> names;
   for (const auto& slot : slots_) names.push_back(slot->source.name);
+  for (const auto& each : options_.aliases) names.push_back(each.first);
   fail(ErrorCode::not_found, "there is no model '{}'; this server has {}", name.substr(0, 64), fmt::join(names, ", "));
 }
 
 ServedModels::Status ServedModels::status(std::string_view name) const {
   const Slot& slot = find(name);
+  std::vector<std::string> aliases;
+  for (const auto& [alias, model] : options_.aliases)
+    if (model == slot.source.name) aliases.push_back(alias);
   return {.name = slot.source.name,
           .family = slot.source.family,
           .description = slot.description,
+          .assumptions = slot.assumptions,
+          .aliases = std::move(aliases),
           .capabilities = slot.source.capabilities,
           .options = slot.source.options,
           .examples = slot.source.examples,
@@ -128,7 +145,8 @@ void ServedModels::unload(std::string_view name) {
   require(slot.state != State::loading, ErrorCode::conflict, "'{}' is being loaded", name);
   if (!slot.model) return;
   const int64_t sessions = worker_->sessions_of(*slot.model);
-  require(sessions == 0, ErrorCode::conflict, "{} sessions use '{}'; stop them first", sessions, name);
+  require(sessions == 0, ErrorCode::conflict, "{} '{}'; stop {} first", count_of(sessions, "session", "uses", "use"),
+          name, sessions == 1 ? "it" : "them");
   slot.model.reset();
   slot.state = State::unloaded;
   log::info("model {}: unloaded", slot.source.name);

@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "rushes/generation/device_worker.h"
@@ -24,6 +25,9 @@ struct ModelSource {
   bool at_start = false;                // loaded with the first
 };
 
+/// Other names of models, each with the name of its model.
+using ModelAliases = std::vector<std::pair<std::string, std::string>>;
+
 class ServedModels {
  public:
   enum class State { unloaded, loading, loaded, failed };
@@ -32,9 +36,10 @@ class ServedModels {
     int64_t max_started = generation::DeviceWorker::kAnyNumber;  // sessions that have begun and not ended
     int64_t lanes = 1;                                           // of the device, for small models
     std::chrono::milliseconds idle{0};                           // without sessions, then unloaded; 0: never
+    ModelAliases aliases = {};
   };
   /// The others are loaded in `work`, which must outlive it. Loads the first one, and throws what that throws;
-  /// Error(invalid_argument) if two have the same name.
+  /// Error(invalid_argument) if two have the same name, or an alias has the name of a model or names none.
   ServedModels(std::vector<ModelSource> sources, Options options, WorkPool& work);
   ~ServedModels();
   ServedModels(const ServedModels&) = delete;
@@ -42,6 +47,8 @@ class ServedModels {
 
   struct Status {
     std::string name, family, description;  // the latter once it was loaded
+    std::vector<std::string> assumptions;   // likewise: what its files do not tell
+    std::vector<std::string> aliases;
     generation::Capabilities capabilities;
     std::vector<OptionField> options;  // of the loaded model; else of its family, as far as that is known
     std::filesystem::path examples;
@@ -51,7 +58,7 @@ class ServedModels {
     bool is_default = false;
   };
   std::vector<Status> all() const;
-  /// Throws Error(not_found) naming those that exist; so do all that follow.
+  /// By name or alias. Throws Error(not_found) naming those that exist; so do all that follow.
   Status status(std::string_view name) const;
   const std::string& default_name() const noexcept;
   const generation::Model& default_model() const noexcept;
@@ -63,8 +70,10 @@ class ServedModels {
   void unload(std::string_view name);
   /// Throws Error(unavailable) if it is not loaded.
   const std::shared_ptr<const generation::Model>& model(std::string_view name);
-  /// What steps the sessions of all models.
+  /// What steps the sessions of all models; not after close().
   generation::DeviceWorker& worker() noexcept { return *worker_; }
+  /// Ends all steps and sessions. May be called twice.
+  void close() { worker_.reset(); }
   /// Unloads what nobody uses. To be called now and then.
   void sweep();
 

@@ -190,12 +190,15 @@ Hosted restore(const delivery::CatalogueRow& row, const media::RecordedFile& fil
       .status = status,
       .reason = "",
       .blocks = blocks_of(file, format, status.prompt)};
+  for (const Json& each : details.value("ignored", Json::array()))
+    past.ignored.push_back({each.at("field").get<std::string>(), each.at("reason").get<std::string>()});
   Hosted entry;
   entry.session = std::make_shared<generation::Session>(std::move(request), format, std::move(past));
   entry.video =
       std::make_shared<delivery::EncodedStream>(entry.session, file, delivery::EncodedStreamOptions{.recording = path});
   entry.sinks = std::make_shared<delivery::Sinks>(entry.video);
   entry.speech = std::make_shared<ingest::SpeechInput>(entry.session);
+  entry.inputs = std::make_shared<base::MemoryBudget::Charge>();
   if (details.contains("origin"))
     entry.origin =
         Origin{details["origin"].at("kind") == name(Origin::Kind::fork) ? Origin::Kind::fork : Origin::Kind::remix,
@@ -231,6 +234,8 @@ delivery::CatalogueRow catalogue_row(const Hosted& entry) {
       {"request", to_json(session.request())}, {"format", to_json(session.format())}, {"status", to_json(status)}};
   if (session.request().image || entry.lost_image) details["image"] = true;
   if (!entry.model.empty()) details["model"] = entry.model;
+  for (const generation::Ignored& each : session.ignored())
+    details["ignored"].push_back({{"field", each.field}, {"reason", each.reason}});
   if (status.failure) details["error"] = {{"code", name(status.failure->code)}, {"message", status.failure->message}};
   if (entry.origin) details["origin"] = {{"kind", name(entry.origin->kind)}, {"session", entry.origin->session.text()}};
   row.details = details.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -244,6 +249,14 @@ Hosted restore_entry(const delivery::CatalogueRow& row, const media::RecordedFil
   } catch (const Json::exception& error) {
     fail(ErrorCode::corrupt_data, "the catalogue's details of session {}: {}", row.id, error.what());
   }
+}
+
+delivery::CatalogueRow unreadable_row(delivery::CatalogueRow row, std::string_view reason) {
+  Json details = Json::parse(row.details, nullptr, /*allow_exceptions=*/false);
+  if (!details.is_object()) return row;
+  details["unreadable"] = reason;
+  row.details = details.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return row;
 }
 
 delivery::CatalogueRow stray_row(std::string id, const media::RecordedFile& file, int64_t created_ms) {

@@ -14,6 +14,10 @@ delivery::CatalogueRow catalogue_row(const Hosted& entry);
 Hosted restore_entry(const delivery::CatalogueRow& row, const media::RecordedFile& file,
                      const std::filesystem::path& path);
 
+/// The same row, which says why its recording cannot be used ("unreadable" of its details). What it said before stays,
+/// for a time when the recording can be used again.
+delivery::CatalogueRow unreadable_row(delivery::CatalogueRow row, std::string_view reason);
+
 /// The row of a recording that no catalogue knows: named `id`, of unknown prompt.
 delivery::CatalogueRow stray_row(std::string id, const media::RecordedFile& file, int64_t created_ms);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "rushes/base/count_of.h"
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
 #include "rushes/server/sessions/session_record.h"
@@ -16,12 +17,20 @@ using Clock = std::chrono::steady_clock;
 namespace {
 
 constexpr std::chrono::minutes kKeptInMemory{1};
+constexpr std::chrono::seconds kPause{60};  // who says nothing for so long may have left
 constexpr const char* kShuttingDown = "the server is shutting down";
 
-/// Would go on, or wait, for ever.
+/// Needs nothing of the device, until its owner does something.
+bool rests(SessionState state) { return state == SessionState::paused || state == SessionState::waiting; }
+
+/// Would go on, or rest, for ever.
 bool has_no_end(const generation::Session& session) {
-  const SessionState state = session.status().state;
-  return !session.format().video_frames || state == SessionState::paused || state == SessionState::waiting;
+  return !session.format().video_frames || rests(session.status().state);
+}
+
+void tell_ignored(const Hosted& entry, const std::vector<generation::Ignored>& ignored) {
+  for (const generation::Ignored& each : ignored)
+    log::warning("session {}: {} has no effect: {}", entry.session->id().text(), each.field, each.reason);
 }
 
 bool is_watched(const Hosted& entry) { return entry.video->status().viewers > 0 || !entry.sinks->idle(); }
@@ -29,22 +38,25 @@ bool is_watched(const Hosted& entry) { return entry.video->status().viewers > 0 
 }  // namespace
 
 SessionStore::SessionStore(std::vector<ModelSource> models, SessionLimits limits, std::filesystem::path data_directory,
-                           WorkPool& work)
-    : limits_(limits), data_directory_(std::move(data_directory)) {
+                           WorkPool& work, ModelAliases aliases)
+    : limits_(limits), data_directory_(std::move(data_directory)), inputs_(limits.max_input_bytes) {
   delivery::prepare_directory(data_directory_);
   catalogue_ = std::make_unique<delivery::Catalogue>(data_directory_);
   restore();
   make_room(0);
   models_ = std::make_unique<ServedModels>(
       std::move(models),
-      ServedModels::Options{.max_started = limits_.max_running, .lanes = limits_.lanes, .idle = limits_.idle_model},
+      ServedModels::Options{.max_started = limits_.max_running,
+                            .lanes = limits_.lanes,
+                            .idle = limits_.idle_model,
+                            .aliases = std::move(aliases)},
       work);
 }
 
-SessionStore::~SessionStore() {
+void SessionStore::close() {
   stop_all();
   for (const Hosted& entry : entries_) entry.sinks->stop();
-  models_.reset();  // ends the streams that the encoders read
+  models_->close();  // ends the streams that the encoders read
   for (const Hosted& entry : entries_) {
     entry.video->join();
     remember(entry);
@@ -52,29 +64,65 @@ SessionStore::~SessionStore() {
   for (const Hosted& entry : ending_) entry.video->join();
 }
 
+/// Ends the session that is missed least among those that wait for speech: one that nobody has ever spoken to, then one
+/// that has said all, then one that is left in the middle of a sentence, and at last one that is watched, but was never
+/// spoken to. False: there is none.
 bool SessionStore::make_room_for_speech() {
+  const auto now = Clock::now();
+  const auto rank = [&](const Hosted& entry, const generation::SessionStatus& status) -> std::optional<int> {
+    const bool is_silent = status.speech_samples == 0;
+    if (is_watched(entry)) return is_silent && status.age >= kPause ? std::optional(3) : std::nullopt;
+    if (is_silent) return 0;
+    if (status.at_rest) return 1;
+    return now - entry.used >= kPause ? std::optional(2) : std::nullopt;
+  };
   const Hosted* least = nullptr;
-  for (const Hosted& entry : entries_)
-    if (entry.session->status().at_rest && !is_watched(entry) && !entry.speech->listens() &&
-        (!least || entry.used < least->used))
-      least = &entry;
+  int least_rank = 0;
+  for (const Hosted& entry : entries_) {
+    const generation::SessionStatus status = entry.session->status();
+    if (status.state != SessionState::waiting || entry.speech->listens()) continue;
+    const auto ranked = rank(entry, status);
+    if (!ranked || (least && std::pair(*ranked, entry.used) >= std::pair(least_rank, least->used))) continue;
+    least = &entry;
+    least_rank = *ranked;
+  }
   if (!least) return false;
-  least->session->stop("stopped to make room for a new session");
+  displace(*least);
   return true;
+}
+
+void SessionStore::displace(const Hosted& entry) {
+  ++displaced_;
+  log::info("session {}: stopped to make room for a new session", entry.session->id().text());
+  entry.session->stop("stopped to make room for a new session");
+  if (entry.retention.removed && entry.session->status().blocks == 0) remove(SessionId(entry.session->id()));
+}
+
+/// False: only sessions that are in use hold pictures and speech.
+bool SessionStore::make_room_for_inputs() {
+  for (const bool of_heads : {false, true})  // which begin anew with their pictures
+    for (const Hosted& entry : entries_)
+      if (entry.session->over() && entry.inputs->bytes() > 0 && entry.retention.removed == of_heads) {
+        entry.session->forget_image();
+        entry.lost_image = true;
+        return entry.inputs->resize(0);
+      }
+  return make_room_for_speech();
 }
 
 void SessionStore::require_room() {
   require(!draining_, ErrorCode::unavailable, "the server is shutting down and accepts no new sessions");
   require(running() < limits_.max_running + limits_.max_queued, ErrorCode::exhausted,
-          "{} sessions are running or waiting, which is the limit; stop one or try again later (--max-sessions, "
+          "{} running or waiting, which is the limit; stop one or try again later (--max-sessions, "
           "--max-queued)",
-          running());
-  const auto waiting = [&] {
+          count_of(running(), "session", "is", "are"));
+  const auto resting = [&] {
     return std::count_if(entries_.begin(), entries_.end(),
-                         [](const Hosted& e) { return e.session->status().state == SessionState::waiting; });
+                         [](const Hosted& e) { return rests(e.session->status().state); });
   };
-  require(waiting() < limits_.max_waiting || make_room_for_speech(), ErrorCode::exhausted,
-          "{} sessions are waiting for speech, which is the limit; stop one or try again later", waiting());
+  require(resting() < limits_.max_waiting || make_room_for_speech(), ErrorCode::exhausted,
+          "{} paused or waiting for speech, which is the limit; stop one or try again later (--max-waiting)",
+          count_of(resting(), "session", "is", "are"));
 }
 
 void SessionStore::require_size(const generation::VideoFormat& format) const {
@@ -88,16 +136,29 @@ void SessionStore::require_size(const generation::VideoFormat& format) const {
           seconds, limits_.max_video_seconds);
 }
 
-Hosted SessionStore::create(generation::Request request, const NewSession& how) {
+Hosted SessionStore::create(generation::Request request, const NewSession& how,
+                            std::unique_ptr<generation::Plan> plan) {
   require(!draining_, ErrorCode::unavailable, "the server is shutting down and accepts no new sessions");
   const std::string name(how.model.empty() ? models_->default_name() : how.model);
   const auto loaded = models_->model(name);
-  auto plan = loaded->plan(request);
+  if (!plan) plan = loaded->plan(request);
   require_size(plan->format());
   require_room();
-  Hosted entry = enter(std::move(request), std::move(plan), how, nullptr, name);
-  if (how.before) how.before(entry);
-  models_->worker().submit(entry.session, loaded);
+  return begun(enter(std::move(request), std::move(plan), how, nullptr, name), [&](const Hosted& entry) {
+    if (how.before) how.before(entry);
+    models_->worker().submit(entry.session, loaded);
+  });
+}
+
+/// One that cannot begin does not stay, as it would never end.
+template <typename Begin>
+Hosted SessionStore::begun(Hosted entry, Begin begin) {
+  try {
+    begin(entry);
+  } catch (...) {
+    remove(entry.session->id());
+    throw;
+  }
   return entry;
 }
 
@@ -114,19 +175,26 @@ Hosted SessionStore::fork(const SessionId& id, std::optional<std::string> prompt
   generation::Request request = source.session->copy_of_request();
   request.max_lead_seconds = source.session->max_lead();
   auto plan = models_->model(source.model)->plan(request);
-  Hosted entry =
+  Hosted branch =
       enter(std::move(request), std::move(plan),
             {.origin = Origin{Origin::Kind::fork, id}, .model = {}, .retention = source.retention, .before = {}},
             source.video, source.model);
-  if (prompt) entry.session->set_prompt(std::move(*prompt));
-  models_->worker().fork(source.session, entry.session, blocks);
-  return entry;
+  return begun(std::move(branch), [&](const Hosted& entry) {
+    if (prompt) set_prompt(entry, std::move(*prompt));
+    models_->worker().fork(source.session, entry.session, blocks);
+  });
 }
 
 Hosted SessionStore::enter(generation::Request request, std::unique_ptr<generation::Plan> plan, const NewSession& how,
                            std::shared_ptr<delivery::EncodedStream> origin_video, std::string model) {
   make_room(1);
   Hosted entry;
+  entry.inputs = std::make_shared<base::MemoryBudget::Charge>(inputs_.charge());
+  while (!entry.inputs->resize(generation::input_bytes(request)))
+    require(make_room_for_inputs(), ErrorCode::exhausted,
+            "pictures and speech of all sessions would have more than {} bytes, which is the limit; stop a session or "
+            "try again later (--max-input-mib)",
+            inputs_.most());
   entry.session = std::make_shared<generation::Session>(std::move(request), std::move(plan));
   const generation::VideoFormat& format = entry.session->format();
   delivery::EncodedStreamOptions options;
@@ -138,15 +206,16 @@ Hosted SessionStore::enter(generation::Request request, std::unique_ptr<generati
   entry.sinks = std::make_shared<delivery::Sinks>(entry.video);
   entry.origin = how.origin;
   entry.retention = how.retention;
-  entry.speech = std::make_shared<ingest::SpeechInput>(entry.session, limits_.max_waiting_speech);
+  entry.speech = std::make_shared<ingest::SpeechInput>(entry.session, limits_.max_waiting_speech, inputs_.charge());
   entry.model = std::move(model);
   entry.used = Clock::now();
-  entries_.push_back(entry);
   remembered_[entry.session->id().text()] = {};
   remember(entry);
+  entries_.push_back(entry);
   ++created_;
   log::info("session {}: created, {}x{} at {} fps", entry.session->id().text(), format.width, format.height,
             format.fps);
+  tell_ignored(entry, entry.session->ignored());
   return entry;
 }
 
@@ -179,15 +248,20 @@ void SessionStore::remove(const SessionId& id) {
   const auto found = position(id);
   found->session->stop("deleted by request");
   removed_.add(found->video->status());
-  std::error_code ignored;
-  std::filesystem::remove(found->video->recording_path(), ignored);  // who still reads it keeps its bytes
+  found->video->remove_recording();
   catalogue_->remove(id.text());
   remembered_.erase(id.text());
   found->sinks->stop();
   found->speech->hang_up();
-  std::erase_if(ending_, [](const Hosted& entry) { return entry.video->status().ended && entry.sinks->idle(); });
+  found->inputs->resize(0);
   ending_.push_back(*found);
   entries_.erase(found);
+  forget_ended();
+}
+
+/// What was removed goes when its threads have ended, so that nobody waits for them.
+void SessionStore::forget_ended() {
+  std::erase_if(ending_, [](const Hosted& entry) { return entry.video->status().ended && entry.sinks->idle(); });
 }
 
 bool SessionStore::has(const SessionId& id) const {
@@ -199,9 +273,15 @@ void SessionStore::require_takes_prompts(const Hosted& entry) const {
           "session {} does not accept prompts; its model takes none while it runs", entry.session->id().text());
 }
 
-void SessionStore::set_prompt(const Hosted& entry, std::string prompt) const {
-  if (!entry.session->over()) require_takes_prompts(entry);
-  entry.session->set_prompt(std::move(prompt));
+std::vector<generation::Ignored> SessionStore::set_prompt(const Hosted& entry, std::string prompt) const {
+  std::vector<generation::Ignored> ignored;
+  if (!entry.session->over()) {
+    require_takes_prompts(entry);
+    ignored = models_->model(entry.model)->ignored_in(prompt, "prompt");
+  }
+  tell_ignored(entry, ignored);
+  entry.session->set_prompt(std::move(prompt), ignored);
+  return ignored;
 }
 
 const ingest::Microphone& SessionStore::listen(const Hosted& entry, std::shared_ptr<media::WebRtcPeer> peer,
@@ -226,17 +306,19 @@ std::size_t SessionStore::peers() const {
   return count;
 }
 
-/// Those that wait for speech do not count: they need nothing of the device.
 int64_t SessionStore::running() const {
   return std::count_if(entries_.begin(), entries_.end(), [](const Hosted& e) {
     const SessionState state = e.session->status().state;
-    return !generation::ended(state) && state != SessionState::waiting;
+    return !generation::ended(state) && !rests(state);
   });
 }
 
 /// What is over and was neither watched nor asked for lately keeps its recording only.
 void SessionStore::forget_unused(const Hosted& entry, std::chrono::steady_clock::time_point now) {
-  if (is_watched(entry)) entry.used = now;
+  if (is_watched(entry))
+    entry.used = now;
+  else
+    entry.video->rest();
   const generation::SessionStatus status = entry.session->status();
   if (now - entry.used < kKeptInMemory || status.age - status.end.value_or(status.age) < kKeptInMemory) return;
   entry.session->stream().forget_pixels();
@@ -251,6 +333,7 @@ void SessionStore::sweep() {
   for (const Hosted& entry : entries_) {
     generation::Session& session = *entry.session;
     remember(entry);
+    entry.speech->settle();
     if (session.over()) {
       forget_unused(entry, now);
       if (entry.retention.removed && entry.retention.idle && now - entry.used >= *entry.retention.idle)
@@ -270,12 +353,20 @@ void SessionStore::sweep() {
       session.stop_at_border("the session had no viewers for too long");
   }
   for (const SessionId& id : gone) remove(id);
+  forget_ended();
 }
 
 /// True: it goes.
 bool SessionStore::sweep_running(const Hosted& entry, Clock::time_point now) {
   if (is_watched(entry) || entry.speech->listens()) entry.used = now;
   if (*entry.ends_with_microphone && !entry.speech->listens()) return true;
+  if (limits_.silence.count() > 0 && now - entry.used >= limits_.silence) {
+    const generation::SessionStatus status = entry.session->status();
+    if (status.state == SessionState::waiting && status.speech_samples == 0) {
+      entry.session->stop("nobody has spoken to the session for too long");
+      return entry.retention.removed;
+    }
+  }
   if (!entry.retention.idle || now - entry.used < *entry.retention.idle) return false;
   log::info("session {}: not used for {} s", entry.session->id().text(),
             std::chrono::duration_cast<std::chrono::seconds>(*entry.retention.idle).count());
@@ -295,7 +386,10 @@ void SessionStore::stop_all() {
 }
 
 bool SessionStore::remove_oldest() {
-  const auto oldest = std::find_if(entries_.begin(), entries_.end(), [](const Hosted& e) { return e.session->over(); });
+  const auto is_over = [](const Hosted& e) { return e.session->over(); };
+  auto oldest = std::find_if(entries_.begin(), entries_.end(),
+                             [&](const Hosted& e) { return is_over(e) && e.session->status().blocks == 0; });
+  if (oldest == entries_.end()) oldest = std::find_if(entries_.begin(), entries_.end(), is_over);
   if (oldest == entries_.end()) return false;
   remove(oldest->session->id());
   return true;

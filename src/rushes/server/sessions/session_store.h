@@ -10,8 +10,10 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
+#include "rushes/base/memory_budget.h"
 #include "rushes/delivery/catalogue.h"
 #include "rushes/delivery/encoded_stream.h"
 #include "rushes/delivery/sinks/sinks.h"
@@ -23,18 +25,20 @@
 namespace rushes::server {
 
 struct SessionLimits {
-  int64_t max_running = 16;         // sessions that have begun and not ended
-  int64_t max_queued = 0;           // more of them, which wait for those to end; then 429
-  int64_t lanes = 1;                // of the device: sessions of small models that are stepped at a time
-  int64_t max_waiting = 64;         // that wait for speech; the least used that is at rest makes room
-  double max_waiting_speech = 900;  // seconds of speech of a session that are not yet spoken
-  int64_t max_kept = 64;            // with those that have ended; the oldest of them go first
+  int64_t max_running = 16;                    // sessions that have begun and neither ended nor rest
+  int64_t max_queued = 0;                      // more of them, which wait for those to end; then 429
+  int64_t lanes = 1;                           // of the device: sessions of small models that are stepped at a time
+  int64_t max_waiting = 64;                    // that are paused or wait for speech; who is missed least makes room
+  int64_t max_input_bytes = int64_t{1} << 30;  // pictures and speech that all sessions hold
+  double max_waiting_speech = 900;             // seconds of speech of a session that are not yet spoken
+  int64_t max_kept = 64;                       // with those that have ended; the oldest of them go first
   int64_t max_recording_bytes = int64_t{4} << 30;
   int64_t max_data_bytes = int64_t{16} << 30;  // all recordings together
   int64_t max_pixels = 3840 * 2160;            // of a picture
   double max_video_seconds = 0;                // of a video; an endless one is stopped there; 0: any length
   std::chrono::milliseconds idle_model{0};     // models without sessions are unloaded then; 0: never
   std::chrono::milliseconds idle{0};           // endless and paused sessions without viewers end then; 0: never
+  std::chrono::milliseconds silence{0};        // sessions that wait for their first word end then; 0: never
 };
 
 /// What a session was made from.
@@ -57,12 +61,13 @@ struct Hosted {
   std::shared_ptr<delivery::EncodedStream> video;
   std::shared_ptr<delivery::Sinks> sinks;
   std::optional<Origin> origin = {};
-  bool lost_image = false;  // began with a picture that is not remembered
+  mutable bool lost_image = false;  // began with a picture that is not remembered
   std::string model = {};
   Retention retention = {};
   std::shared_ptr<ingest::SpeechInput> speech = {};
   std::shared_ptr<bool> ends_with_microphone = std::make_shared<bool>(false);
   // The table's own:
+  std::shared_ptr<base::MemoryBudget::Charge> inputs = {};  // the picture and video that it began with
   mutable std::chrono::steady_clock::time_point used = {};  // when it was last asked for or watched
 };
 
@@ -81,15 +86,15 @@ class SessionStore {
   /// Creates the data directory, and takes over what an earlier process has left there, within the limits. Throws
   /// Error(unavailable) if another process has the directory. Models are loaded in `work`, which must outlive it.
   SessionStore(std::vector<ModelSource> models, SessionLimits limits, std::filesystem::path data_directory,
-               WorkPool& work);
-  /// Stops what still runs, and waits until every recording is complete.
-  ~SessionStore();
+               WorkPool& work, ModelAliases aliases = {});
+  ~SessionStore() { close(); }
   SessionStore(const SessionStore&) = delete;
   SessionStore& operator=(const SessionStore&) = delete;
 
   /// Starts a generation. Throws what the model has against the request, Error(exhausted) at the limit,
-  /// Error(unavailable) while the server shuts down.
-  Hosted create(generation::Request request, const NewSession& how = {});
+  /// Error(unavailable) while the server shuts down. `plan` is the model's for this request, if it has one already.
+  Hosted create(generation::Request request, const NewSession& how = {},
+                std::unique_ptr<generation::Plan> plan = nullptr);
   /// A session that goes on from the next block border of another one, whose video so far it begins with: nothing is
   /// made or encoded twice. `prompt` takes effect at once. Throws Error(not_found), Error(conflict) when the other has
   /// ended, and as set_prompt() and create().
@@ -97,9 +102,9 @@ class SessionStore {
   /// Throws Error(not_found).
   const Hosted& find(const generation::SessionId& id) const;
   bool has(const generation::SessionId& id) const;
-  /// Another prompt from the next block on. Throws Error(unsupported) if its model takes none while it runs, and as
-  /// Session::set_prompt().
-  void set_prompt(const Hosted& entry, std::string prompt) const;
+  /// Another prompt from the next block on; what of it has no effect. Throws Error(unsupported) if its model takes none
+  /// while it runs, and as Session::set_prompt().
+  std::vector<generation::Ignored> set_prompt(const Hosted& entry, std::string prompt) const;
   /// From now on it says what `peer` says, `greeting`, at its speech_hz, first. Throws as SpeechInput::listen(), and
   /// Error(unsupported) if it takes no speech.
   const ingest::Microphone& listen(const Hosted& entry, std::shared_ptr<media::WebRtcPeer> peer,
@@ -118,14 +123,22 @@ class SessionStore {
   void drain();
   /// Ends them at once.
   void stop_all();
+  /// Stops what still runs, and waits until every recording is complete: no other thread has to do with it then. May be
+  /// called twice.
+  void close();
   bool draining() const noexcept { return draining_; }
 
   /// The one that is used where none is named.
   const generation::Model& model() const noexcept { return models_->default_model(); }
   ServedModels& models() const noexcept { return *models_; }
   const SessionLimits& limits() const noexcept { return limits_; }
+  /// Queued ones included.
   int64_t running() const;
   int64_t created() const noexcept { return created_; }
+  /// Those that made room for others.
+  int64_t displaced() const noexcept { return displaced_; }
+  /// Pictures and speech that sessions hold, or that are being decoded for them.
+  const base::MemoryBudget& inputs() const noexcept { return inputs_; }
   /// Of all sessions since the start, those that are gone included.
   struct Totals {
     int64_t encoded_bytes = 0, skipped_fragments = 0;
@@ -134,6 +147,10 @@ class SessionStore {
   };
   Totals totals() const;
   generation::WorkerStatus worker_status() const { return models_->worker().status(); }
+  /// Sessions of earlier processes that are not listed, since their recordings cannot be used.
+  int64_t unreadable() const noexcept { return unreadable_; }
+  /// Sessions whose newest state the catalogue does not yet have.
+  int64_t catalogue_waiting() const { return static_cast<int64_t>(catalogue_->waiting()); }
 
  private:
   std::vector<Hosted>::const_iterator position(const generation::SessionId& id) const;
@@ -142,13 +159,19 @@ class SessionStore {
   void require_room();
   void require_takes_prompts(const Hosted& entry) const;
   bool make_room_for_speech();
+  bool make_room_for_inputs();
+  void displace(const Hosted& entry);
+  template <typename Begin>
+  Hosted begun(Hosted entry, Begin begin);
   bool sweep_running(const Hosted& entry, std::chrono::steady_clock::time_point now);
   void require_size(const generation::VideoFormat& format) const;
   void restore();
   void restore(const std::string& id, const delivery::CatalogueRow* row);
+  void finish_recordings();
   void remember(const Hosted& entry);
+  void forget_ended();
   static void forget_unused(const Hosted& entry, std::chrono::steady_clock::time_point now);
-  /// Removes the oldest that has ended; false: there is none.
+  /// Removes the oldest that has ended, one without a video first; false: there is none.
   bool remove_oldest();
   void make_room(int64_t for_new);
 
@@ -158,10 +181,13 @@ class SessionStore {
   std::map<std::string, delivery::CatalogueRow> remembered_;  // of sessions whose end the catalogue does not yet have
   std::vector<Hosted> entries_;
   std::vector<Hosted> ending_;  // removed sessions: their threads are waited for
-  int64_t created_ = 0;
+  base::MemoryBudget inputs_;
+  int64_t created_ = 0, displaced_ = 0, unreadable_ = 0;
+  std::vector<std::shared_ptr<delivery::EncodedStream>> unfinished_;  // recordings that consist of fragments
   Totals removed_;
   bool draining_ = false;
   std::unique_ptr<ServedModels> models_;
+  std::jthread finishing_;  // recordings of earlier processes
 };
 
 }  // namespace rushes::server

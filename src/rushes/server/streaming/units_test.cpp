@@ -95,9 +95,9 @@ TEST(SessionRequest, takes_over_every_field) {
       R"({"prompts": ["a", "b;c"], "seed": 5, "segments": 3, "segment_length": 21, "overlap": 3, "frames": 100,
     "steps": 4, "width": 64, "height": 48, "fps": 12.5, "denoising_steps": [1000, 500.5], "solver": "unipc", "guidance_scale": 3, "timestep_shift": 5.0,
     "negative_prompt": "blur", "model": "drawing"})",
-      model(), "drawing");
+      model());
   EXPECT_EQ(request.prompts, (std::vector<std::string>{"a", "b;c"}));
-  EXPECT_EQ(request.seed, 5);
+  EXPECT_EQ(request.seed, 5u);
   EXPECT_EQ(request.segments, 3);
   EXPECT_EQ(request.options.get<int64_t>("segment_length"), 21);
   EXPECT_EQ(request.options.get<int64_t>("overlap"), 3);
@@ -114,18 +114,19 @@ TEST(SessionRequest, takes_over_every_field) {
 }
 
 TEST(SessionRequest, splits_a_prompt_line_into_a_segment_each) {
-  const auto request = parse_session_request(R"({"prompt": "a red circle; a blue square ;"})", model(), "drawing");
+  const auto request = parse_session_request(R"({"prompt": "a red circle; a blue square ;"})", model());
   EXPECT_EQ(request.prompts, (std::vector<std::string>{"a red circle", "a blue square"}));
-  EXPECT_EQ(request.segments, 2);
-  EXPECT_EQ(parse_session_request(R"({"prompt": "a;b", "segments": 5})", model(), "drawing").segments, 5);
-  EXPECT_EQ(parse_session_request(R"({"prompt": "a;b", "frames": 50})", model(), "drawing").segments, 1);
+  EXPECT_EQ(generation::segments_of(request), 2);
+  EXPECT_EQ(parse_session_request(R"({"prompt": "a;b", "segments": 5})", model()).segments, 5);
+  EXPECT_EQ(parse_session_request(R"({"prompt": "Tom &amp; Jerry \\; friends"})", model()).prompts,
+            (std::vector<std::string>{"Tom &amp; Jerry ; friends"}));
 }
 
 TEST(SessionRequest, decodes_a_picture) {
   // 1x1 red PNG.
   const auto request = parse_session_request(
       R"({"prompt": "a", "image": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"})",
-      model(), "drawing");
+      model());
   ASSERT_TRUE(request.image);
   EXPECT_EQ(request.image->width, 1);
   EXPECT_EQ(request.image->height, 1);

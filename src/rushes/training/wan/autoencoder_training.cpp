@@ -5,6 +5,7 @@
 #include <numbers>
 
 #include "rushes/base/log.h"
+#include "rushes/base/stop_signal.h"
 #include "rushes/models/wan/tiny_autoencoder.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/tensor/safetensors.h"
@@ -13,7 +14,6 @@
 #include "rushes/training/parallel.h"
 #include "rushes/training/png.h"
 #include "rushes/training/precision.h"
-#include "rushes/training/stop.h"
 #include "rushes/training/wan/fidelity.h"
 #include "rushes/training/wan/shipped_model.h"
 #include "rushes/training/wan/world.h"
@@ -126,7 +126,7 @@ void train_autoencoder(const AutoencoderOptions& all) {
     run.saved();
     const tensor::WeightMap average = optimiser.average();
     tensor::save_safetensors(file, average.tensors());
-    if (stop_requested()) return;
+    if (base::stop_signal() != 0) return;
     save_sheet(average.to(at::kCPU), options.directory / "autoencoder.png");
     log::info("held-out PSNR {:.2f} dB", autoencoder_psnr(file, 4, kShippedSide));
   };
@@ -181,7 +181,7 @@ void train_decoder(const AutoencoderOptions& all) {
     std::map<std::string, at::Tensor> both = optimiser.average().tensors();
     both.insert(encoder_weights.begin(), encoder_weights.end());
     tensor::save_safetensors(file, both);
-    if (stop_requested()) return;
+    if (base::stop_signal() != 0) return;
     save_sheet(tensor::WeightMap(both).to(at::kCPU), options.directory / "autoencoder.png");
     log::info("held-out PSNR {:.2f} dB", autoencoder_psnr(file, 4, kShippedSide));
   };

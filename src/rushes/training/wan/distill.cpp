@@ -2,12 +2,12 @@
 
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
+#include "rushes/base/stop_signal.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/tensor/safetensors.h"
 #include "rushes/training/optimiser.h"
 #include "rushes/training/parallel.h"
 #include "rushes/training/precision.h"
-#include "rushes/training/stop.h"
 #include "rushes/training/wan/latent_pool.h"
 #include "rushes/training/wan/previews.h"
 #include "rushes/training/wan/shipped_model.h"
@@ -175,7 +175,7 @@ void distill(const DistillOptions& options) {
     optimiser.save(state_file);
     run.saved();
     tensor::save_safetensors(directory / "student.safetensors", optimiser.average().tensors());
-    if (stop_requested()) return;
+    if (base::stop_signal() != 0) return;
     save_samples(directory, "student.safetensors", directory / "distill.png", 6, options.side);
   };
 

@@ -3,12 +3,12 @@
 #include <cmath>
 
 #include "rushes/base/log.h"
+#include "rushes/base/stop_signal.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/tensor/safetensors.h"
 #include "rushes/training/optimiser.h"
 #include "rushes/training/parallel.h"
 #include "rushes/training/precision.h"
-#include "rushes/training/stop.h"
 #include "rushes/training/wan/latent_pool.h"
 #include "rushes/training/wan/previews.h"
 #include "rushes/training/wan/shipped_model.h"
@@ -147,7 +147,7 @@ void train_transformer(const TransformerOptions& options) {
     optimiser.save(state_file);
     run.saved();
     tensor::save_safetensors(directory / "t2v.safetensors", optimiser.average().tensors());
-    if (stop_requested()) return;
+    if (base::stop_signal() != 0) return;
     save_samples(directory, "t2v.safetensors", directory / "transformer.png", 6, options.side);
   };
   while (run.time_left()) {

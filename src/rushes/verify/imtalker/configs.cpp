@@ -1,5 +1,6 @@
 #include "rushes/verify/imtalker/configs.h"
 
+#include "rushes/models/imtalker/checkpoint.h"
 #include "rushes/models/imtalker/face_crop.h"
 #include "rushes/tensor/ops.h"
 
@@ -62,9 +63,19 @@ imtalker::MotionOptions motion_options(const nlohmann::json& hyper) {
   return options;
 }
 
-Speaker::Speaker(const nlohmann::json& hyper, const tensor::WeightMap& weights)
-    : generator(generator_config(hyper.at("generator"), weights), weights),
-      encoder(wav2vec_config(hyper.at("wav2vec2")), weights.under("audio_encoder.wav2vec2.")) {}
+imtalker::Renderer renderer_of(const Case& c, const nlohmann::json& hyper, const tensor::WeightMap& weights) {
+  const imtalker::RendererConfig config = renderer_config(hyper);
+  return {config, c.completed(weights, imtalker::parameter_shapes(config))};
+}
+
+imtalker::MotionGenerator generator_of(const Case& c, const tensor::WeightMap& weights) {
+  const imtalker::GeneratorConfig config = generator_config(c.hyper.at("generator"), weights);
+  return {config, c.completed(weights, imtalker::parameter_shapes(config))};
+}
+
+Speaker::Speaker(const Case& c, const tensor::WeightMap& weights)
+    : generator(generator_of(c, weights)),
+      encoder(wav2vec_config(c.hyper.at("wav2vec2")), weights.under("audio_encoder.wav2vec2.")) {}
 
 at::Tensor Speaker::features(const at::Tensor& wave) const {
   const imtalker::GeneratorConfig& config = generator.config();

@@ -6,6 +6,7 @@
 
 #include "rushes/models/imtalker/config.h"
 #include "rushes/models/imtalker/motion_generator.h"
+#include "rushes/models/imtalker/renderer.h"
 #include "rushes/models/wav2vec/encoder.h"
 #include "rushes/verify/case.h"
 
@@ -15,13 +16,15 @@ imtalker::RendererConfig renderer_config(const nlohmann::json& hyper);
 /// `weights` tell the width of the speech features.
 imtalker::GeneratorConfig generator_config(const nlohmann::json& generator, const tensor::WeightMap& weights);
 wav2vec::Config wav2vec_config(const nlohmann::json& hyper);
+imtalker::Renderer renderer_of(const Case& c, const nlohmann::json& hyper, const tensor::WeightMap& weights);
+imtalker::MotionGenerator generator_of(const Case& c, const tensor::WeightMap& weights);
 /// Guidance and solver from the `hyper` of a whole case.
 imtalker::MotionOptions motion_options(const nlohmann::json& hyper);
 
 /// The speech encoder and the motion generator of a case.
 struct Speaker {
-  /// `hyper` with generator and wav2vec2, weights with audio_encoder.wav2vec2.* beside the generator's.
-  Speaker(const nlohmann::json& hyper, const tensor::WeightMap& weights);
+  /// `hyper` of the case with generator and wav2vec2, weights with audio_encoder.wav2vec2.* beside the generator's.
+  Speaker(const Case& c, const tensor::WeightMap& weights);
   /// wave [1, S] at the generator's sampling rate. Returns one row for each video frame that it fills: [1, T,
   /// dim_audio].
   at::Tensor features(const at::Tensor& wave) const;

@@ -17,8 +17,8 @@ using imtalker::MotionContext;
 /// A case's portrait and its models; weights with the prefixes of the published files.
 struct Talker {
   explicit Talker(const Case& c)
-      : speaker(c.hyper, c.weights.under("model.")),
-        renderer(renderer_config(c.hyper.at("renderer")), c.weights.under("gen.")),
+      : speaker(c, c.weights.under("model.")),
+        renderer(renderer_of(c, c.hyper.at("renderer"), c.weights.under("gen."))),
         portrait(renderer.portrait(network_picture(c.input("in.source"), c.target))),
         options(motion_options(c.hyper)) {}
 
@@ -47,19 +47,12 @@ struct Talker {
   imtalker::MotionOptions options;
 };
 
-/// The frames and pixels of `pictures` [T, H, W, 3] that the case recorded.
-at::Tensor recorded_pixels(const Case& c, const at::Tensor& pictures) {
-  const at::Tensor index =
-      at::tensor(c.hyper.at("frames_u8_index").get<std::vector<int64_t>>(), at::TensorOptions(at::kLong));
-  const int64_t stride = c.hyper.value("frames_u8_stride", 1);
-  return at::index_select(pictures, 0, index).slice(1, 0, std::nullopt, stride).slice(2, 0, std::nullopt, stride);
-}
-
 /// What every speech-driven case records of its video [T, 3, S, S].
 Produced produced_video(const Case& c, const at::Tensor& frames) {
+  // Named otherwise than its output, so that sampled.h does not find it.
   const int64_t stride = c.hyper.value("frame0_stride", 1);
   return {
-      {{"out.frames_u8", recorded_pixels(c, imtalker::frames_to_pixels(frames, imtalker::FrameRange::unit_or_signed))},
+      {{"out.frames_u8", imtalker::frames_to_pixels(frames, imtalker::FrameRange::unit_or_signed)},
        {"out.frame0_float", frames.narrow(0, 0, 1).slice(2, 0, std::nullopt, stride).slice(3, 0, std::nullopt, stride)},
        {"out.frame_means", frames.mean(at::IntArrayRef{2, 3})}},
       {}};
@@ -135,7 +128,7 @@ Produced e2e_streamer(const Case& c) {
 
 Produced e2e_video_driven(const Case& c) {
   constexpr int64_t kMaskSide = 512, kMaskMargin = 32;
-  const imtalker::Renderer renderer(renderer_config(c.hyper.at("renderer")), c.weights.under("gen."));
+  const imtalker::Renderer renderer = renderer_of(c, c.hyper.at("renderer"), c.weights.under("gen."));
   const imtalker::Portrait portrait = renderer.portrait(network_picture(c.input("in.source"), c.target));
   const std::vector<int64_t> at = c.hyper.at("coords");
   const at::Tensor full = imtalker::pixels_to_frames(c.input("in.full")).to(c.target.device);
@@ -143,9 +136,7 @@ Produced e2e_video_driven(const Case& c) {
       renderer.render(renderer.motion(network_picture(c.input("in.driving"), c.target)), portrait).to(at::kFloat);
   const at::Tensor pasted = imtalker::paste_back(faces, full, {at.at(0), at.at(1), at.at(2), at.at(3)},
                                                  imtalker::border_mask(kMaskSide, kMaskMargin));
-  return {
-      {{"out.frames_u8", recorded_pixels(c, imtalker::frames_to_pixels(pasted, imtalker::FrameRange::unit_or_signed))}},
-      {}};
+  return {{{"out.frames_u8", imtalker::frames_to_pixels(pasted, imtalker::FrameRange::unit_or_signed)}}, {}};
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "rushes/models/imtalker/checkpoint.h"
 #include "rushes/models/imtalker/motion_generator.h"
 #include "rushes/nn/ode.h"
 #include "rushes/tensor/ops.h"
@@ -18,6 +19,7 @@ using nlohmann::json;
 Produced cond_projection(const Case& c) {
   Produced produced;
   for (const char* name : {"audio", "gaze", "pose", "cam"}) {
+    if (!c.wants(fmt::format("out.{}", name))) continue;
     const imtalker::ConditionProjection projection(c.weights.under(fmt::format("{}_projection.", name)));
     produced.tensors[fmt::format("out.{}", name)] = projection(c.input(fmt::format("in.{}", name)));
   }
@@ -49,7 +51,8 @@ Conditions conditions(const Case& c, const std::string& prefix) {
 }
 
 imtalker::FlowTransformer flow_transformer(const Case& c) {
-  return {generator_config(c.hyper.at("generator"), c.weights), c.weights.under("fmt.")};
+  const imtalker::GeneratorConfig config = generator_config(c.hyper.at("generator"), c.weights);
+  return {config, c.completed(c.weights.under("fmt."), imtalker::parameter_shapes(config), "fmt.")};
 }
 
 Produced fmt_forward(const Case& c) {
@@ -100,7 +103,7 @@ void put_context(Produced& produced, const imtalker::MotionContext& context) {
 }
 
 Produced fm_sample(const Case& c) {
-  const Speaker speaker(c.hyper, c.weights);
+  const Speaker speaker(c, c.weights);
   const auto optional = [&](const char* name) {
     return c.has_input(name) ? std::optional(c.input(name)) : std::nullopt;
   };
@@ -117,7 +120,7 @@ Produced fm_sample(const Case& c) {
 }
 
 Produced fm_stream_context(const Case& c) {
-  const Speaker speaker(c.hyper, c.weights);
+  const Speaker speaker(c, c.weights);
   tensor::RandomStream noise(c.hyper.at("seed").get<uint64_t>());
   Produced produced;
   imtalker::MotionContext context = speaker.generator.no_past(1);
@@ -133,7 +136,7 @@ Produced fm_stream_context(const Case& c) {
 }
 
 Produced fm_window_equivalence(const Case& c) {
-  const imtalker::MotionGenerator generator(generator_config(c.hyper.at("generator"), c.weights), c.weights);
+  const imtalker::MotionGenerator generator = generator_of(c, c.weights);
   const at::Tensor &features = c.input("in.audio_features"), &reference = c.input("in.ref_x");
   const imtalker::MotionOptions options = motion_options(c.hyper);
   const auto seed = c.hyper.at("seed").get<uint64_t>();

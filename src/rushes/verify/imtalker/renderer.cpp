@@ -1,6 +1,7 @@
 // Golden cases of the renderer: its layers, its modules and the whole.
 #include <fmt/format.h>
 
+#include "rushes/models/imtalker/checkpoint.h"
 #include "rushes/models/imtalker/renderer.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/verify/imtalker/configs.h"
@@ -10,6 +11,11 @@ namespace rushes::verify {
 namespace {
 
 using nlohmann::json;
+
+/// The weights of a module of the renderer.
+tensor::WeightMap module_weights(const Case& c, const std::string& prefix) {
+  return c.completed(c.weights.under(prefix), imtalker::parameter_shapes(renderer_config(c.hyper)), prefix);
+}
 
 /// The part of the weights that the case names in `hyper.layer`.
 tensor::WeightMap layer_weights(const Case& c) { return c.weights.under(c.hyper.at("layer").get<std::string>() + "."); }
@@ -45,7 +51,7 @@ Produced self_attention(const Case& c) {
 }
 
 Produced identity_encoder(const Case& c) {
-  const imtalker::AppearanceEncoder encoder(renderer_config(c.hyper), c.weights.under("dense_feature_encoder."));
+  const imtalker::AppearanceEncoder encoder(renderer_config(c.hyper), module_weights(c, "dense_feature_encoder."));
   const imtalker::Appearance appearance = encoder.forward(network_picture(c.input("in.image"), c.target));
   Produced produced{{{"out.id", appearance.identity}}, {}};
   for (std::size_t i = 0; i < appearance.maps.size(); ++i)
@@ -54,17 +60,17 @@ Produced identity_encoder(const Case& c) {
 }
 
 Produced motion_encoder(const Case& c) {
-  const imtalker::MotionEncoder encoder(renderer_config(c.hyper), c.weights.under("latent_token_encoder."));
+  const imtalker::MotionEncoder encoder(renderer_config(c.hyper), module_weights(c, "latent_token_encoder."));
   return {{{"out.motion", encoder.forward(network_picture(c.input("in.image"), c.target))}}, {}};
 }
 
 Produced identity_adaptive(const Case& c) {
-  const imtalker::IdentityAdaptation adapt(renderer_config(c.hyper), c.weights.under("adapt."));
+  const imtalker::IdentityAdaptation adapt(renderer_config(c.hyper), module_weights(c, "adapt."));
   return {{{"out.adapted", adapt.forward(c.input("in.motion"), c.input("in.id"))}}, {}};
 }
 
 Produced motion_decoder(const Case& c) {
-  const imtalker::MotionDecoder decoder(renderer_config(c.hyper), c.weights.under("latent_token_decoder."));
+  const imtalker::MotionDecoder decoder(renderer_config(c.hyper), module_weights(c, "latent_token_decoder."));
   const auto maps = decoder.forward(c.input("in.latent"));
   Produced produced;
   for (std::size_t i = 0; i < maps.size(); ++i) produced.tensors[fmt::format("out.map_{}", i)] = maps[i];
@@ -92,41 +98,42 @@ Produced imt_fine(const Case& c) {
   Produced produced;
   for (std::size_t i = 0; i < levels.size(); ++i) {
     const std::string name = fmt::format("out.aligned_{}", levels[i]);
+    const at::Tensor* recorded = c.wanted(name);
+    if (recorded == nullptr) continue;
     const at::Tensor means = imtalker::block_means(c.input(fmt::format("in.C{}", levels[i])), ratios.at(i));
     const at::Tensor aligned = imtalker::gather_blocks(means, best, ratios[i]);
-    produced.tensors[name] = aligned.narrow(1, 0, c.expected.at(name).size(1));  // the first channels were recorded
+    produced.tensors[name] = aligned.narrow(1, 0, recorded->size(1));  // the first channels were recorded
   }
   return produced;
 }
 
 Produced synthesis_network(const Case& c) {
   const imtalker::RendererConfig config = renderer_config(c.hyper);
-  const imtalker::FrameDecoder decoder(config, c.weights.under("frame_decoder."));
+  const imtalker::FrameDecoder decoder(config, module_weights(c, "frame_decoder."));
   std::vector<at::Tensor> aligned;
   for (int64_t i = 0; i < config.levels(); ++i) aligned.push_back(c.input(fmt::format("in.F{}", i)));
   return {{{"out.frame", decoder.forward(aligned)}}, {}};
 }
 
 Produced renderer_forward(const Case& c) {
-  const imtalker::Renderer renderer(renderer_config(c.hyper), c.weights);
-  const imtalker::Portrait portrait = renderer.portrait(network_picture(c.input("in.reference"), c.target));
+  const imtalker::Renderer renderer = renderer_of(c, c.hyper, c.weights);
   const at::Tensor motion = renderer.motion(network_picture(c.input("in.driving"), c.target));
-  const int64_t stride = c.hyper.value("frame_stride", 1);
-  return {{{"out.frame",
-            renderer.render(motion, portrait).slice(2, 0, std::nullopt, stride).slice(3, 0, std::nullopt, stride)},
-           {"out.t_c", motion}},
-          {}};
+  Produced produced{{{"out.t_c", motion}}, {}};
+  if (!c.wants("out.frame")) return produced;
+  const imtalker::Portrait portrait = renderer.portrait(network_picture(c.input("in.reference"), c.target));
+  produced.tensors["out.frame"] = renderer.render(motion, portrait);
+  return produced;
 }
 
 Produced renderer_512_layout(const Case& c) {
-  const imtalker::Renderer renderer(renderer_config(c.hyper), c.weights);
-  const int64_t repeat = c.hyper.at("reference_repeat"), stride = c.hyper.at("frame_stride");
+  const imtalker::Renderer renderer = renderer_of(c, c.hyper, c.weights);
+  const int64_t repeat = c.hyper.at("reference_repeat");
   const std::vector<int64_t> patch = c.hyper.at("frame_patch_y0y1x0x1");
   const at::Tensor reference = c.input("in.reference").repeat_interleave(repeat, 0).repeat_interleave(repeat, 1);
   const at::Tensor driving = at::roll(reference, {c.hyper.at("driving_roll_x").get<int64_t>()}, {1});
   const imtalker::Portrait portrait = renderer.portrait(network_picture(reference, c.target));
   const at::Tensor frame = renderer.render(renderer.motion(network_picture(driving, c.target)), portrait);
-  return {{{"out.frame_strided", frame.slice(2, 0, std::nullopt, stride).slice(3, 0, std::nullopt, stride)},
+  return {{{"out.frame", frame},
            {"out.frame_patch", frame.slice(2, patch.at(0), patch.at(1)).slice(3, patch.at(2), patch.at(3))}},
           {}};
 }

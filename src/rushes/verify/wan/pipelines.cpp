@@ -5,6 +5,7 @@
 #include "rushes/generation/interactive_session.h"
 #include "rushes/generation/wan/generator.h"
 #include "rushes/generation/wan/pipeline.h"
+#include "rushes/models/wan/checkpoint.h"
 #include "rushes/models/wan/pixels.h"
 #include "rushes/models/wan/umt5.h"
 #include "rushes/models/wan/vae.h"
@@ -48,12 +49,57 @@ std::shared_ptr<const wan::CausalTransformer> transformer_of(const Case& c) {
   const std::string prefix = "generator.model.";
   const bool prefixed = std::any_of(c.weights.tensors().begin(), c.weights.tensors().end(),
                                     [&](const auto& entry) { return entry.first.starts_with(prefix); });
-  return std::make_shared<const wan::CausalTransformer>(transformer_config(c.hyper.at("generator")),
-                                                        prefixed ? c.weights.under(prefix) : c.weights);
+  const wan::TransformerConfig config = transformer_config(c.hyper.at("generator"));
+  return std::make_shared<const wan::CausalTransformer>(
+      config, c.completed(prefixed ? c.weights.under(prefix) : c.weights, wan::parameter_shapes(config)));
 }
 
-std::shared_ptr<const wan::Autoencoder> vae_of(const Case& c) {
-  return std::make_shared<const wan::Vae>(vae_config(c.hyper.at("vae")), c.weights.under("vae.model."));
+/// Frames of the right number and size, all grey: for cases of which no picture is recorded, so that they come without
+/// the decoder's weights.
+class Undecoded final : public wan::Autoencoder {
+ public:
+  explicit Undecoded(wan::VaeConfig config) : config_(std::move(config)) {}
+  int64_t latent_channels() const override { return config_.z_dim; }
+  int64_t spatial_stride() const override { return config_.spatial_stride(); }
+  int64_t temporal_stride() const override { return config_.temporal_stride(); }
+  std::unique_ptr<wan::StreamDecoder> decoder() const override { return std::make_unique<Stream>(config_); }
+  at::Tensor encode(const at::Tensor&) const override {
+    fail(ErrorCode::unsupported, "a case without pictures encodes none");
+  }
+
+ private:
+  class Stream final : public wan::StreamDecoder {
+   public:
+    explicit Stream(const wan::VaeConfig& config) : side_(config.spatial_stride()), per_(config.temporal_stride()) {}
+    at::Tensor decode(const at::Tensor& latents) override {
+      const int64_t T = latents.size(0) * per_ - (begun_ ? 0 : per_ - 1);
+      begun_ = true;
+      return at::zeros({T, 3, latents.size(2) * side_, latents.size(3) * side_}, latents.options().dtype(at::kFloat));
+    }
+    std::unique_ptr<wan::StreamDecoder> clone() const override { return std::make_unique<Stream>(*this); }
+    int64_t bytes() const override { return 0; }
+
+   private:
+    int64_t side_, per_;
+    bool begun_ = false;
+  };
+  wan::VaeConfig config_;
+};
+
+constexpr const char* kVae = "vae.model.";
+
+/// `decodes`: pictures are wanted.
+std::shared_ptr<const wan::Autoencoder> vae_of(const Case& c, bool decodes) {
+  const wan::VaeConfig config = vae_config(c.hyper.at("vae"));
+  if (!decodes) return std::make_shared<const Undecoded>(config);
+  return std::make_shared<const wan::Vae>(config, c.weights.under(kVae));
+}
+
+/// The latent of the case's picture, [1, F, C, h, w].
+at::Tensor image_latent(const Case& c) {
+  const wan::VaeEncoder encoder(vae_config(c.hyper.at("vae")), c.weights.under(kVae));
+  wan::VaeState state;
+  return encoder.forward(c.input("image").to(at::kFloat), state).transpose(1, 2);
 }
 
 std::shared_ptr<const wan::TextContext> context_of(const wan::CausalTransformer& model, const at::Tensor& embeds) {
@@ -82,13 +128,9 @@ Produced few_step(const Case& c) {
   const json& settings = c.hyper.at("pipeline");
   const auto model = transformer_of(c);
   const at::Tensor& drawn = c.input("noise");
-  // A case without pictures has the sizes of a VAE but not its weights.
-  const bool decodes = c.expected.count("frames_u8") + c.expected.count("frames_float_head") > 0;
-  const auto vae = decodes || c.has_input("image") ? vae_of(c) : nullptr;
   at::Tensor given;
   if (c.has_input("initial_latent")) given = c.input("initial_latent");
-  if (c.has_input("image"))
-    given = vae->encode(c.input("image").to(at::kFloat)).expand({drawn.size(0), -1, -1, -1, -1});
+  if (c.has_input("image")) given = image_latent(c).expand({drawn.size(0), -1, -1, -1, -1});
   const int64_t total = drawn.size(1) + (given.defined() ? given.size(1) : 0);
 
   const generation::SamplingOptions sampling{.denoising_steps = few_steps_of(settings),
@@ -109,14 +151,15 @@ Produced few_step(const Case& c) {
   const at::Tensor latents = pipeline.latents();
   out.tensors["latents"] = latents;
   out.tensors["num_model_calls"] = scalar(pipeline.model_calls());
-  if (!decodes) return out;
+  const at::Tensor* head = c.wanted("frames_float_head");
+  if (!c.wants("frames_u8") && head == nullptr) return out;
+  const auto vae = vae_of(c, true);
   std::vector<at::Tensor> videos;
   for (int64_t sample = 0; sample < latents.size(0); ++sample)
     videos.push_back(vae->decoder()->decode(latents[sample]));
   const at::Tensor unit = (at::stack(videos) * 0.5 + 0.5).clamp(0, 1);  // [B, T, 3, H, W]
   out.tensors["frames_u8"] = wan::frames_to_uint8(videos[0]);
-  if (const auto head = c.expected.find("frames_float_head"); head != c.expected.end())
-    out.tensors["frames_float_head"] = unit.narrow(1, 0, head->second.size(1));
+  if (head != nullptr) out.tensors["frames_float_head"] = unit.narrow(1, 0, head->size(1));
   return out;
 }
 
@@ -164,8 +207,8 @@ class CallbackFrames {
     out.tensors["frames_u8"] = at::cat(bytes_);
     out.tensors["frames_per_callback"] = at::tensor(counts_, at::kLong);
     out.tensors["video_total_frames"] = scalar(video.size(0));
-    if (const auto tail = c.expected.find("video_float_tail"); tail != c.expected.end()) {
-      const int64_t kept = tail->second.size(1);
+    if (const at::Tensor* tail = c.wanted("video_float_tail")) {
+      const int64_t kept = tail->size(1);
       out.tensors["video_float_tail"] = video.narrow(0, video.size(0) - kept, kept).unsqueeze(0);
     }
   }
@@ -181,7 +224,7 @@ std::unique_ptr<generation::WanGenerator> inferix_generator(const Case& c, std::
   const auto transformer = transformer_of(c);
   const auto text = std::make_shared<const wan::Umt5Encoder>(text_config(c.hyper.at("text_encoder")),
                                                              c.weights.under("text_encoder.text_encoder."));
-  const std::shared_ptr<const wan::Autoencoder> vae = vae_of(c);
+  const std::shared_ptr<const wan::Autoencoder> vae = vae_of(c, c.wants("frames_u8") || c.wants("video_float_tail"));
   auto parts = std::make_shared<generation::WanParts>();
   parts->transformer = transformer;
   parts->decoder = parts->encoder = vae;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "rushes/base/error.h"
+#include "rushes/models/wan/checkpoint.h"
 #include "rushes/models/wan/segments.h"
 #include "rushes/models/wan/umt5.h"
 #include "rushes/tensor/ops.h"
@@ -34,11 +35,13 @@ Produced umt5_encoder(const Case& c) {
   const wan::Umt5Config config = text_config(c.hyper);
   require(!c.hyper.value("shared_pos", false), ErrorCode::unsupported,
           "{}: shared_pos belongs to T5; a UMT5 encoder has position embeddings in each layer", c.name);
-  const wan::Umt5Encoder encoder(config, c.weights);
-  const at::Tensor &ids = c.input("ids"), &mask = c.input("mask");
   Produced out;
-  out.tensors["context_raw"] = encoder.forward(ids, mask);
-  out.tensors["context_zeroed"] = encoder.encode(ids, mask);
+  if (c.wants("context_raw") || c.wants("context_zeroed")) {
+    const wan::Umt5Encoder encoder(config, c.completed(c.weights, wan::parameter_shapes(config)));
+    const at::Tensor &ids = c.input("ids"), &mask = c.input("mask");
+    out.tensors["context_raw"] = encoder.forward(ids, mask);
+    out.tensors["context_zeroed"] = encoder.encode(ids, mask);
+  }
   if (c.has_input("rel_pos")) {
     at::Tensor buckets = c.input("rel_pos").to(at::kCPU).clone();
     for (auto *at = buckets.data_ptr<int64_t>(), *end = at + buckets.numel(); at != end; ++at)
@@ -106,7 +109,7 @@ Produced tokenizer_unigram(const Case& c) {
 Produced prompt_split(const Case& c) {
   Produced out;
   for (size_t i = 0; i < c.io.size(); ++i)
-    out.checks.push_back(compare(label(i, c.io[i].at("in")), text::split_prompts(c.io[i].at("in").get<std::string>()),
+    out.checks.push_back(compare(label(i, c.io[i].at("in")), text::prompts_of_line(c.io[i].at("in").get<std::string>(), text::Semicolons::all_separate),
                                  c.io[i].at("out")));
   return out;
 }

@@ -1,5 +1,7 @@
 // Golden cases of the transformer: embeddings, one block, the causal model with its caches, the bidirectional models.
 #include "rushes/models/wan/transformer.h"
+
+#include "rushes/models/wan/checkpoint.h"
 #include "rushes/nn/attention.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/verify/runners.h"
@@ -11,7 +13,10 @@ namespace {
 using nlohmann::json;
 
 Produced time_embedding(const Case& c) {
-  const wan::TimeEmbedder embedder(transformer_config(c.hyper), c.weights);
+  const wan::TransformerConfig config = transformer_config(c.hyper);
+  tensor::Shapes shapes = wan::parameter_shapes(config);
+  std::erase_if(shapes, [](const auto& entry) { return !entry.first.starts_with("time_"); });
+  const wan::TimeEmbedder embedder(config, c.completed(c.weights, shapes));
   const auto [e, e0] = embedder.forward(c.recorded.at("t"));
   return {{{"e", e}, {"e0", e0}}, {}};
 }
@@ -39,7 +44,7 @@ Produced rope3d(const Case& c) {
 
 Produced causal_block(const Case& c) {
   const wan::TransformerConfig config = transformer_config(c.hyper);
-  const wan::Block block(config, c.weights);
+  const wan::Block block(config, c.completed(c.weights, wan::parameter_shapes(config), "blocks.0."));
   const int64_t frames = c.hyper.at("frames_per_block"), height = c.hyper.at("h"), width = c.hyper.at("w");
   int64_t blocks = 0;
   while (c.has_input("x" + std::to_string(blocks))) ++blocks;
@@ -72,7 +77,7 @@ Produced causal_block(const Case& c) {
 
 Produced causal_model(const Case& c) {
   const wan::TransformerConfig config = transformer_config(c.hyper);
-  const wan::CausalTransformer model(config, c.weights);
+  const wan::CausalTransformer model(config, c.completed(c.weights, wan::parameter_shapes(config)));
   const std::vector<double> times = c.hyper.at("timesteps");
   const int64_t height = c.hyper.at("latent_hw").at(0), width = c.hyper.at("latent_hw").at(1);
   const int64_t per_frame = config.tokens_per_frame(height, width);
@@ -104,7 +109,7 @@ Produced causal_model(const Case& c) {
 /// wan_t2v and wan_i2v: prompts of different lengths, one per sample.
 Produced bidirectional(const Case& c) {
   const wan::TransformerConfig config = transformer_config(c.hyper);
-  const wan::Transformer model(config, c.weights);
+  const wan::Transformer model(config, c.completed(c.weights, wan::parameter_shapes(config)));
   std::vector<at::Tensor> texts;
   for (int64_t i = 0; c.has_input("context" + std::to_string(i)); ++i) {
     const at::Tensor& rows = c.input("context" + std::to_string(i));

@@ -38,13 +38,13 @@ std::unique_ptr<SketchPlan> plan_sketch(const Request& request, std::span<const 
           "size and fps cannot be chosen: this model makes {0}x{0} at 16 fps", kSketchSide);
   require(!request.video_frames, ErrorCode::invalid_argument,
           "frames cannot be chosen: this model makes {} a segment; say segments", kSketchFramesPerBlock);
-  require(request.segments >= 0, ErrorCode::invalid_argument, "segments must be 0 (endless) or more (got {})",
-          request.segments);
+  check_numbers(request);
+  check_prompts_shown(request, segments_of(request));
   const Options options = checked(request.options, fields);
   auto plan = std::make_unique<SketchPlan>();
   plan->prompts = request.prompts;
   plan->seed = request.seed;
-  plan->blocks = request.segments;
+  plan->blocks = segments_of(request);
   plan->radius = options.get<int64_t>("radius").value_or(plan->radius);
   plan->speed = options.get<double>("speed").value_or(plan->speed);
   return plan;

@@ -12,7 +12,7 @@ inline constexpr int64_t kSketchSide = 64, kSketchFramesPerBlock = 8;
 
 struct SketchPlan final : Plan {
   std::vector<std::string> prompts;  // one a block, cycled
-  int64_t seed = 0;
+  uint64_t seed = 0;
   int64_t blocks = 1;  // 0: endless
   int64_t radius = 12;
   double speed = 2;  // pixels a frame

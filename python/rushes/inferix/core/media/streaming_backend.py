@@ -9,6 +9,7 @@ import json
 import queue
 import tempfile
 import threading
+import time
 import urllib.request
 from abc import ABC, abstractmethod
 
@@ -59,13 +60,15 @@ class ServerBackend(StreamingBackend):
         self.session_id = None  #: id of the session that viewers watch, with the first frames
         self._server = None
         self._directory = None
+        self._finished = False
 
     def connect(self, width: int, height: int, fps: int = 16, host: str = "0.0.0.0", port: int = 8000, loop: bool = True,
                 input_callback=None, frame_timeout: float = 10.0, **kwargs) -> bool:
-        """The page is available at http://localhost:PORT immediately. `loop` and `frame_timeout` have no effect: the page plays
-        a finished stream again and waits for frames without limit. `input_callback(text)` gets the text that a viewer
+        """The page is available at http://localhost:PORT immediately. With `loop` it plays a finished stream again and again.
+        `frame_timeout` has no effect: it waits for frames without limit. `input_callback(text)` gets the text that a viewer
         types into the page's prompt field."""
-        self._fps, self._host, self._input_callback = float(fps), host, input_callback
+        self._fps, self._host, self._input_callback, self._loop = float(fps), host, input_callback, loop
+        self._finished = False
         self._directory = tempfile.TemporaryDirectory(prefix="rushes-stream-")
         try:
             self._open(int(width), int(height), port)
@@ -80,7 +83,8 @@ class ServerBackend(StreamingBackend):
         from rushes._server import FrameServer  # the server's libraries, only where they are used
 
         self._server = FrameServer(width=width, height=height, fps=self._fps, host=self._host, port=port,
-                                   data_directory=self._directory.name, web_root=_web_root(), queue=_QUEUE)
+                                   data_directory=self._directory.name, web_root=_web_root(), queue=_QUEUE,
+                                   loop=self._loop)
         self.port = self._server.port
         local = "127.0.0.1" if self._host in ("0.0.0.0", "::", "") else self._host
         self.url = f"http://{local}:{self.port}"
@@ -95,6 +99,8 @@ class ServerBackend(StreamingBackend):
         if not self.is_connected:
             return False
         pixels = _pixels(frames)
+        if self._finished:
+            self._begin_again()
         if pixels.shape[1:3] != self._size:
             if self.session_id is not None:
                 raise ValueError(f"the frames changed their size from {self._size} to {pixels.shape[1:3]}")
@@ -114,9 +120,16 @@ class ServerBackend(StreamingBackend):
         return self._ask("GET", f"/v1/sessions/{self.session_id}")
 
     def finish(self):
-        """Ends the frames; viewers can continue watching until disconnect()."""
-        if self._server is not None:
+        """The frames of a generation are complete: pages say so, and play them again. stream_batch() begins another session."""
+        if self._server is not None and self.session_id is not None:
             self._server.finish()
+            self._finished = True
+
+    def _begin_again(self):
+        while self.status()["state"] in ("queued", "running", "paused", "waiting"):
+            time.sleep(0.02)  # until the frames before are delivered
+        self._server.open()
+        self.session_id, self._finished = None, False
 
     def disconnect(self):
         self.is_connected = False

@@ -62,6 +62,7 @@ class SelfForcingPipeline(AbstractInferencePipeline):
             self._sampling = {}  # its own; the configuration is another model's
         else:
             self._model = rushes.Model(path, checkpoint=self._checkpoint or "", use_ema=self._use_ema,
+                                       sampler="few_step" if "denoising_steps" in self._sampling else "auto",
                                        device="cuda" if os.environ.get("RUSHES_DEVICE") == "cuda" else "cpu")
         if verbose:
             print(self._model.description)

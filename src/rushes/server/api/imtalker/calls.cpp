@@ -21,7 +21,7 @@ constexpr std::size_t kLeastBase64 = 200;  // longer ones are no names
 class CallRoutes {
  public:
   CallRoutes(Heads* talks, WorkPool& work, fs::path examples, WebRtcLimits limits)
-      : talks_(talks), examples_(std::move(examples)), limits_(std::move(limits)), decoder_(work), work_(work) {}
+      : talks_(talks), examples_(std::move(examples)), limits_(std::move(limits)), decoder_(work, talks), work_(work) {}
 
   // POST /offer: JSON as the combined server takes it, or the bridge's form.
   net::awaitable<Response> offer(const Request& request) {
@@ -135,17 +135,16 @@ class CallRoutes {
     make_room(force);
     ++*connecting_;
     const std::shared_ptr<void> connected(nullptr, [connecting = connecting_](void*) { --*connecting; });
-    generation::Request talker = a_talker(kLiveChunkSeconds);
-    talker.options.set("crop", crop);
-    auto decoding = decoder_.portrait(image, std::move(talker), talks_->shared_model());
-    talker = co_await std::move(decoding);
+    generation::Request wanted = a_talker(kLiveChunkSeconds);
+    wanted.options.set("crop", crop);
+    auto decoding = decoder_.portrait(image, std::move(wanted), talks_->shared_model());
+    HeldRequest talker = co_await std::move(decoding);
     auto greeted = speech_of(greeting);
     media::DecodedAudio spoken = co_await std::move(greeted);
     if (spoken.samples.empty()) greeting.clear();
     const std::string id = random_uuid();
     const Hosted entry = talks_->create(id, std::move(talker)).newest();
-    const media::WebRtcPeer::Options options{.local_addresses = limits_.addresses,
-                                             .microphone_hz = entry.session->format().speech_hz};
+    const media::WebRtcPeer::Options options = limits_.peer(entry.session->format().speech_hz);
     std::vector<float> said;
     auto negotiating = work_.run([&] {
       if (!spoken.samples.empty()) said = audio::resample(spoken.samples, spoken.hz, options.microphone_hz);

@@ -29,7 +29,7 @@ audio::Voice voice_of(std::string_view gender) {
 class CombinedRoutes {
  public:
   CombinedRoutes(Heads* talks, WorkPool& work, fs::path examples)
-      : talks_(talks), examples_(std::move(examples)), decoder_(work) {}
+      : talks_(talks), examples_(std::move(examples)), decoder_(work, talks) {}
 
   // POST /generate_stream: a form with the speech, and its portrait as a file or by an avatar's name; or JSON with
   // text.
@@ -47,14 +47,15 @@ class CombinedRoutes {
     const auto avatar = form.optional_text("avatar");
     const std::string chosen = avatar ? read_avatar(examples_, *avatar) : std::string();
     const std::string_view image = avatar ? std::string_view(chosen) : form.file("image");
-    generation::Request talker = a_talker(kChunkSeconds);
-    talker.seed = form.integer("seed", 42);
-    talker.options.set("crop", form.boolean("crop", true));
+    generation::Request wanted = a_talker(kChunkSeconds);
+    wanted.seed = form.seed(42);
+    wanted.options.set("crop", form.boolean("crop", true));
     form.check();
-    auto decoding = decoder_.portrait(image, std::move(talker), talks_->shared_model());
-    talker = co_await std::move(decoding);
+    wanted.ignored = form.unused();
+    auto decoding = decoder_.portrait(image, std::move(wanted), talks_->shared_model());
+    HeldRequest talker = co_await std::move(decoding);
     auto hearing = decoder_.audio(audio_file);
-    media::DecodedAudio audio = co_await std::move(hearing);
+    HeldAudio audio = co_await std::move(hearing);
     auto speaking = lines_of(std::move(talker), std::move(audio));
     co_return co_await std::move(speaking);
   }
@@ -76,15 +77,18 @@ class CombinedRoutes {
     media::DecodedAudio audio = co_await std::move(speaking);
     auto decoding = avatar(body.text("avatar"));
     generation::Request talker = co_await std::move(decoding);
+    talker.ignored = body.unused();
     auto resampling = at_rate(std::move(audio), talker);
     audio = co_await std::move(resampling);
     const std::string name = output_name();
     const Hosted entry = begin_whole_file(*talks_, name, std::move(talker), std::move(audio));
     auto waiting = wait_until_made(*talks_, name, entry);
     co_await std::move(waiting);
-    co_return json_response(200, {{"status", "success"},
-                                  {"output_path", "./outputs/" + name + ".mp4"},
-                                  {"frames", entry.session->status().video_frames}});
+    Json answer{{"status", "success"},
+                {"output_path", "./outputs/" + name + ".mp4"},
+                {"frames", entry.session->status().video_frames}};
+    tell_ignored(answer, *entry.session);
+    co_return json_response(200, answer);
   }
 
   // POST /api/tts/generate: a form with text, spoken as a WAV file.
@@ -209,6 +213,7 @@ class CombinedRoutes {
     pump->open(co_await net::this_coro::executor);
     Response response = streamed_response(pump, {.framing = Framing::ndjson, .stops_session = true});
     response.headers.emplace_back("Cache-Control", "no-cache");
+    tell_ignored(response, *entry.session);
     talks_->say(session, audio.samples, audio.hz);
     co_return response;
   }

@@ -9,17 +9,19 @@
 #include "rushes/ingest/driving_file.h"
 #include "rushes/media/audio_decoder.h"
 #include "rushes/media/image.h"
+#include "rushes/server/api/imtalker/heads.h"
 #include "rushes/server/api/imtalker/json_body.h"
 #include "rushes/server/api/imtalker/talk_request.h"
 #include "rushes/server/http/work_pool.h"
 
 namespace rushes::server::imtalker {
 
-/// Throws what decoding throws, Error(unavailable) if too much waits. What is handed over as a view must live until the
-/// call ends, as everything that a request has does.
+/// Throws what decoding throws, Error(unavailable) if too much waits, Error(exhausted) if all that is decoded takes too
+/// much memory. What is handed over as a view must live until the call ends, as everything that a request has does.
 class Decoder {
  public:
-  explicit Decoder(WorkPool& work) : work_(work) {}
+  /// `talks` may be null.
+  Decoder(WorkPool& work, const Heads* talks) : work_(work), talks_(talks) {}
 
   /// Throws Refused as Form() does.
   net::awaitable<Form> form(const Request& request) {
@@ -34,12 +36,13 @@ class Decoder {
   }
 
   /// `request` with the picture, and with its face where the model leaves that to us.
-  net::awaitable<generation::Request> portrait(std::string_view file, generation::Request request,
-                                               std::shared_ptr<const generation::Model> model) {
+  net::awaitable<HeldRequest> portrait(std::string_view file, generation::Request request,
+                                       std::shared_ptr<const generation::Model> model) {
     auto work = work_.run([&] {
       request.image = media::decode_image(bytes_of(file), {.max_bytes = kMaxImageBytes});
+      auto memory = charge(generation::input_bytes(request));
       ingest::find_face(request, *model);
-      return std::move(request);
+      return HeldRequest{std::move(request), std::move(memory)};
     });
     co_return co_await std::move(work);
   }
@@ -55,17 +58,18 @@ class Decoder {
 
   /// `request` with the video that moves its portrait, and with faces in it where they are to be cut out and the model
   /// leaves that to us.
-  net::awaitable<generation::Request> driving(std::string_view file, generation::Request request,
-                                              std::shared_ptr<const generation::Model> model) {
+  net::awaitable<HeldRequest> driving(std::string_view file, generation::Request request,
+                                      std::shared_ptr<const generation::Model> model) {
     auto work = work_.run([&] {
       const media::VideoLimits limits{.max_bytes = kMaxVideoBytes, .max_seconds = kMaxAudioSeconds};
       ingest::drive(request, *model, std::make_shared<const media::Bytes>(file.begin(), file.end()), limits);
-      return std::move(request);
+      auto memory = charge(generation::input_bytes(request));
+      return HeldRequest{std::move(request), std::move(memory)};
     });
     co_return co_await std::move(work);
   }
 
-  net::awaitable<media::DecodedAudio> audio(std::string_view file) {
+  net::awaitable<HeldAudio> audio(std::string_view file) {
     auto work = work_.run([&] { return decode_audio(file); });
     co_return co_await std::move(work);
   }
@@ -78,8 +82,11 @@ class Decoder {
   }
 
   /// Any thread but the server's.
-  static media::DecodedAudio decode_audio(std::string_view file) {
-    return media::decode_audio(bytes_of(file), {.max_bytes = kMaxAudioBytes, .max_seconds = kMaxAudioSeconds});
+  HeldAudio decode_audio(std::string_view file) const {
+    HeldAudio audio{media::decode_audio(bytes_of(file), {.max_bytes = kMaxAudioBytes, .max_seconds = kMaxAudioSeconds}),
+                    {}};
+    audio.memory = charge(static_cast<int64_t>(audio.samples.size() * sizeof(float)));
+    return audio;
   }
 
   WorkPool& work() const noexcept { return work_; }
@@ -89,7 +96,16 @@ class Decoder {
     return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
   }
 
+  base::MemoryBudget::Charge charge(int64_t bytes) const {
+    auto memory = talks_ ? talks_->inputs().charge() : base::MemoryBudget::Charge();
+    require(memory.resize(bytes), ErrorCode::exhausted,
+            "pictures and sound of all requests would take more memory than is allowed; send this one again later "
+            "(--max-input-mib)");
+    return memory;
+  }
+
   WorkPool& work_;
+  const Heads* talks_;
 };
 
 }  // namespace rushes::server::imtalker

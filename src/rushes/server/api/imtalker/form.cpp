@@ -57,11 +57,42 @@ void Form::complain(const char* type, const char* field, std::string_view messag
   complaints_.push_back(std::move(complaint));
 }
 
-std::optional<std::string> Form::optional_text(const char* field) const {
+const Form::Value* Form::find(std::string_view field) const {
+  asked_.emplace(field);
   const auto found = fields_.find(field);
+  return found == fields_.end() ? nullptr : &found->second;
+}
+
+std::vector<generation::Ignored> Form::unused() const {
+  constexpr std::size_t kMost = 16;
+  std::vector<generation::Ignored> unused;
+  for (const auto& [name, value] : fields_)
+    if (!asked_.contains(name) && unused.size() < kMost)
+      unused.push_back({name.substr(0, 64), "this server has no use for the field"});
+  return unused;
+}
+
+std::optional<std::string> Form::optional_text(const char* field) const {
+  const Value* found = find(field);
   // An empty text is as good as none: that is how browsers send a field that nobody filled in.
-  if (found == fields_.end() || found->second.content.empty()) return std::nullopt;
-  return std::string(found->second.content);
+  if (!found || found->content.empty()) return std::nullopt;
+  return std::string(found->content);
+}
+
+uint64_t Form::seed(uint64_t otherwise) {
+  const auto text = optional_text("seed");
+  if (!text) return otherwise;
+  try {
+    std::string_view digits = trimmed(*text);
+    if (digits.ends_with(".0")) digits.remove_suffix(2);  // as for other integers
+    return generation::parse_seed(digits);
+  } catch (const Error&) {
+    complain("int_parsing", "seed",
+             fmt::format("Input should be a valid integer, that is {}, unable to parse string as an integer",
+                         generation::kSeedRange),
+             text->substr(0, 64));
+    return otherwise;
+  }
 }
 
 std::string Form::text(const char* field) {
@@ -107,17 +138,17 @@ bool Form::boolean(const char* field, bool otherwise) {
 }
 
 std::string_view Form::file(const char* field) {
-  const auto found = fields_.find(field);
-  if (found == fields_.end()) {
+  const Value* found = find(field);
+  if (!found) {
     complain("missing", field, "Field required", nullptr);
     return {};
   }
-  if (!found->second.is_file) {
+  if (!found->is_file) {
     complain("value_error", field, "Value error, Expected UploadFile, received: <class 'str'>",
-             std::string(found->second.content.substr(0, 64)));
+             std::string(found->content.substr(0, 64)));
     return {};
   }
-  return found->second.content;
+  return found->content;
 }
 
 void Form::require_range(const char* field, double value, double least, double most) {

@@ -3,10 +3,12 @@
 #pragma once
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "rushes/generation/request.h"
 #include "rushes/server/http/http.h"
 #include "rushes/server/http/multipart.h"
 
@@ -27,7 +29,7 @@ class Refused : public std::exception {
 [[noreturn]] void refuse(int status, std::string_view text);
 
 /// Reads fields one after the other, remembers what is wrong, and refuses all at once in check(). Unknown fields are
-/// ignored; of several with one name the last counts. The request must outlive it.
+/// ignored, and told by unused(); of several with one name the last counts. The request must outlive it.
 class Form {
  public:
   /// Throws Refused(400) for a multipart body that cannot be read.
@@ -38,7 +40,11 @@ class Form {
   int64_t integer(const char* field, int64_t otherwise);
   double number(const char* field, double otherwise);
   bool boolean(const char* field, bool otherwise);
-  bool has(const char* field) const { return fields_.contains(field); }
+  /// Any number of 64 bits.
+  uint64_t seed(uint64_t otherwise);
+  bool has(const char* field) const { return find(field) != nullptr; }
+  /// Fields that were sent and not asked for.
+  std::vector<generation::Ignored> unused() const;
   /// The bytes of an uploaded file, within the request's body.
   std::string_view file(const char* field);
   /// Throws Refused(422) listing all that was wrong so far.
@@ -51,9 +57,11 @@ class Form {
     std::string_view content;
     bool is_file;
   };
+  const Value* find(std::string_view field) const;
   void complain(const char* type, const char* field, std::string_view message, Json input, Json context = {});
 
   std::map<std::string, Value, std::less<>> fields_;
+  mutable std::set<std::string, std::less<>> asked_;
   std::vector<std::string> decoded_;  // of an url-encoded body
   Json complaints_ = Json::array();
 };

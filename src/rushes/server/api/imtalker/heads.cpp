@@ -5,6 +5,7 @@
 
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
+#include "rushes/generation/failure.h"
 
 namespace rushes::server::imtalker {
 namespace {
@@ -15,6 +16,11 @@ using generation::SessionState;
 // What the published server's segments are: 50 frames, counted from where its muxer begins.
 constexpr media::Pts kSegment{2 * 90'000};
 constexpr media::Pts kFirstPts{126'000};
+
+/// `before`: the duration of all that the playlist has had before.
+std::shared_ptr<delivery::HlsStream> hls_of(const Hosted& entry, media::Pts before) {
+  return entry.sinks->hls({.least_segment = kSegment, .mpeg_ts_shift = kFirstPts + before});
+}
 
 bool is_fed_speech(const ServedModels::Status& model) { return model.capabilities.feeds.has(Modality::audio); }
 
@@ -47,16 +53,37 @@ const std::optional<std::string>& Head::error() const {
   return error_;
 }
 
+void Head::pass_oldest() {
+  const Hosted& oldest = sessions_.front();
+  const auto durations = hls_of(oldest, passed_time_)->durations();
+  for (const media::Pts duration : durations) passed_time_ += duration;
+  passed_segments_ += static_cast<int64_t>(durations.size());
+  if (!durations.empty()) {
+    const auto& init = oldest.video->init_segment();
+    if (passed_init_ && *passed_init_ != *init) ++passed_joints_;
+    passed_init_ = init;
+  }
+  sessions_.erase(sessions_.begin());
+}
+
 std::vector<HeadSegment> Head::segments() const {
   std::vector<HeadSegment> segments;
-  media::Pts before{0};
+  media::Pts before = passed_time_;
+  std::shared_ptr<const media::Bytes> last = passed_init_;
   for (const Hosted& entry : sessions_) {
-    const auto hls = entry.sinks->hls({.least_segment = kSegment, .mpeg_ts_shift = kFirstPts + before});
+    const auto hls = hls_of(entry, before);
     const auto durations = hls->durations();
+    const auto& init = entry.video->init_segment();
+    const bool other_format = last && *last != *init;
     for (std::size_t i = 0; i < durations.size(); ++i) {
-      segments.push_back({hls, static_cast<int64_t>(i), durations[i]});
+      segments.push_back({.hls = hls,
+                          .number = static_cast<int64_t>(i),
+                          .duration = durations[i],
+                          .gone = entry.video->recording_removed(),
+                          .other_format = i == 0 && other_format});
       before += durations[i];
     }
+    if (!durations.empty()) last = init;
   }
   return segments;
 }
@@ -92,6 +119,10 @@ Head& Heads::create(std::string id, generation::Request request, const Watch& wa
     // The video goes on behind what there is, whose length is known when its last frame is encoded.
     for (const Hosted& entry : end(id, request)) entry.video->join();
     head.sessions_ = std::move(before->second.sessions_);
+    head.passed_segments_ = before->second.passed_segments_;
+    head.passed_time_ = before->second.passed_time_;
+    head.passed_joints_ = before->second.passed_joints_;
+    head.passed_init_ = before->second.passed_init_;
     heads_.erase(before);
   }
   begin(head, std::move(request), watch);
@@ -115,7 +146,7 @@ void Heads::begin(Head& head, generation::Request request, const Watch& watch) {
   const std::string model = model_name();
   NewSession how;
   how.model = model;
-  how.retention = {.idle = idle_, .removed = true};
+  how.retention = {.idle = limits_.idle, .removed = true};
   how.before = watch;
   head.sessions_.push_back(sessions_.create(std::move(request), how));
   log::info("talking head '{}': session {}", head.id_.substr(0, 64), head.newest().session->id().text());
@@ -151,9 +182,12 @@ void Heads::say(Head& head, std::span<const float> samples, int64_t hz) {
   head.newest().session->end_speech();
 }
 
-void Heads::follow(Head& head, generation::Request request, std::vector<float> samples, int64_t hz) {
+void Heads::follow(Head& head, HeldRequest request, HeldAudio audio) {
+  require(head.following_.size() < limits_.runs, ErrorCode::exhausted,
+          "{} pieces of speech wait for those before them, which is the limit; send this one again later",
+          head.following_.size());
   shared_model()->plan(request);
-  head.following_.push_back({std::move(request), std::move(samples), hz});
+  head.following_.push_back({std::move(request), std::move(audio)});
   if (!head.newest().session->over()) head.newest().session->end_speech();
   begin_following(head);
 }
@@ -165,11 +199,12 @@ void Heads::begin_following(Head& head) {
     head.error();  // remembers why the session before failed
     try {
       begin(head, std::move(following.request), {});
-      feed(head, following.samples, following.hz, /*is_final=*/true);
+      feed(head, following.audio.samples, following.audio.hz, /*is_final=*/true);
       if (!head.following_.empty()) head.newest().session->end_speech();
-    } catch (const Error& error) {
-      log::warning("talking head '{}': {}", head.id_.substr(0, 64), error.what());
-      fail_piece(head, error.what());
+    } catch (...) {
+      const std::string message = generation::current_failure().message;
+      log::warning("talking head '{}': {}", head.id_.substr(0, 64), message);
+      fail_piece(head, message);
     }
   }
 }
@@ -210,7 +245,21 @@ void Heads::sweep() {
     remove_sessions(head);
     return true;
   });
-  for (auto& [id, head] : heads_) begin_following(head);
+  for (auto& [id, head] : heads_) {
+    begin_following(head);
+    forget_old_runs(head);
+  }
+}
+
+/// A name that is begun again and again keeps the newest, as far as the store has them.
+void Heads::forget_old_runs(Head& head) {
+  while (head.sessions_.size() > 1 && head.sessions_.front().video->status().ended) {
+    const generation::SessionId oldest = head.sessions_.front().session->id();
+    const bool is_kept = sessions_.has(oldest);
+    if (is_kept && head.sessions_.size() <= limits_.runs) return;
+    head.pass_oldest();
+    if (is_kept) sessions_.remove(oldest);
+  }
 }
 
 }  // namespace rushes::server::imtalker

@@ -14,15 +14,26 @@
 #include <vector>
 
 #include "rushes/delivery/sinks/hls.h"
+#include "rushes/media/audio_decoder.h"
 #include "rushes/server/sessions/session_store.h"
 
 namespace rushes::server::imtalker {
+
+/// What was decoded, and the memory that it is charged for: to be kept until a session has it.
+template <typename T>
+struct Held : T {
+  base::MemoryBudget::Charge memory;
+};
+using HeldRequest = Held<generation::Request>;
+using HeldAudio = Held<media::DecodedAudio>;
 
 /// A complete piece of a head's video.
 struct HeadSegment {
   std::shared_ptr<delivery::HlsStream> hls;
   int64_t number = 0;  // within it
   media::Pts duration{0};
+  bool gone = false;          // its recording was deleted
+  bool other_format = false;  // than the segment before: a decoder begins anew
 };
 
 class Head {
@@ -41,6 +52,10 @@ class Head {
   int64_t samples() const { return newest().session->status().speech_samples; }
   /// Those that can be had, of earlier sessions of the same name too.
   std::vector<HeadSegment> segments() const;
+  /// Those before them, which went with their sessions.
+  int64_t passed_segments() const noexcept { return passed_segments_; }
+  /// How many of those were of another format than the one before them.
+  int64_t passed_joints() const noexcept { return passed_joints_; }
   /// All has been said, and every segment is complete.
   bool complete() const { return status() == Status::complete; }
   bool open_ended() const noexcept { return open_ended_; }
@@ -54,15 +69,20 @@ class Head {
  private:
   friend class Heads;
   std::string id_;
+  /// The oldest session goes out of the playlist.
+  void pass_oldest();
+
   std::vector<Hosted> sessions_;  // never empty; the last one is the present
+  int64_t passed_segments_ = 0, passed_joints_ = 0;
+  std::shared_ptr<const media::Bytes> passed_init_;  // of the last of them
+  media::Pts passed_time_{0};
   bool open_ended_ = false;
   bool bad_piece_ = false;  // the newest piece could not be decoded
   bool is_call_ = false;
   /// What it is to say with another picture or other settings, after all that it was given before.
   struct Following {
-    generation::Request request;
-    std::vector<float> samples;
-    int64_t hz;
+    HeldRequest request;
+    HeldAudio audio;
   };
   std::deque<Following> following_;
   mutable std::optional<std::string> error_;
@@ -74,13 +94,18 @@ std::string_view name(Head::Status status);
 class Heads {
  public:
   using Watch = std::function<void(const Hosted&)>;
-  /// `idle`: without being fed, watched or asked for a head goes then.
-  Heads(SessionStore& sessions, std::chrono::milliseconds idle) : sessions_(sessions), idle_(idle) {}
+  struct Limits {
+    std::chrono::milliseconds idle;  // without being fed, watched or asked for a head goes then
+    std::size_t runs;                // sessions of one name; the oldest go
+  };
+  Heads(SessionStore& sessions, Limits limits) : sessions_(sessions), limits_(limits) {}
 
   /// The model of talking heads: the first of the server's that is fed with speech. Throws Error(unavailable) if there
   /// is none, or it is not loaded.
   const std::shared_ptr<const generation::Model>& shared_model() const;
   bool has_model() const;
+  /// Pictures and speech of all sessions. Any thread.
+  const base::MemoryBudget& inputs() const noexcept { return sessions_.inputs(); }
   /// Portraits and speech beside the model; empty: none.
   std::filesystem::path examples() const;
 
@@ -108,8 +133,9 @@ class Heads {
   /// All that it will ever say: its session ends when that is spoken. Throws as feed().
   void say(Head& head, std::span<const float> samples, int64_t hz);
   /// A whole utterance with a request of its own: it begins when all that the head was given before is spoken, and its
-  /// video goes on behind. Throws what the model has against the request.
-  void follow(Head& head, generation::Request request, std::vector<float> samples, int64_t hz);
+  /// video goes on behind. Throws what the model has against the request, Error(exhausted) if as many wait as a name
+  /// may have runs.
+  void follow(Head& head, HeldRequest request, HeldAudio audio);
   /// More will come though all is spoken: the playlist gets no end.
   void keep_open(Head& head, bool open) { head.open_ended_ = open; }
   /// It says what `peer` says, `greeting` first, and ends when the peer leaves. Throws as SessionStore::listen().
@@ -127,10 +153,11 @@ class Heads {
   void begin(Head& head, generation::Request request, const Watch& watch);
   void begin_following(Head& head);
   void remove_sessions(const Head& head);
+  void forget_old_runs(Head& head);
   std::string model_name() const;
 
   SessionStore& sessions_;
-  const std::chrono::milliseconds idle_;
+  const Limits limits_;
   std::map<std::string, Head, std::less<>> heads_;
 };
 

@@ -70,6 +70,50 @@ TEST_F(TalkServer, heads_of_one_name_that_are_asked_for_at_once_replace_each_oth
   server->stop();
 }
 
+TEST_F(TalkServer, a_name_that_is_begun_again_and_again_keeps_its_newest_runs) {
+  constexpr std::size_t kRuns = 3;
+  const auto server = start([](ServerOptions& options) { options.head_runs = kRuns; });
+  const auto files = [&] {
+    std::size_t count = 0;
+    for (const auto& file : std::filesystem::directory_iterator(server->directory() / "data"))
+      count += file.path().extension() == ".mp4";
+    return count;
+  };
+  const auto playlist = [&] { return server->request("GET", "/hls/same/playlist.m3u8").body; };
+  std::string newest;
+  for (std::size_t run = 0; run < 3 * kRuns; ++run) {
+    init(*server, "same");
+    EXPECT_EQ(feed(*server, "same", speech(16'000), true).status, 200);
+    wait_for(*server, "same", "complete");
+    if (run == kRuns - 1) {
+      EXPECT_THAT(playlist(), HasSubstr("#EXT-X-PLAYLIST-TYPE:EVENT\n#EXT-X-MEDIA-SEQUENCE:0\n"));
+    }
+  }
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (files() > kRuns && std::chrono::steady_clock::now() < deadline) wait_for(*server, "same", "complete");
+  EXPECT_EQ(files(), kRuns);
+  EXPECT_EQ(server->request("GET", "/v1/sessions").json()["sessions"].size(), kRuns);
+  // What has left the playlist keeps its number.
+  EXPECT_THAT(playlist(), HasSubstr("#EXT-X-TARGETDURATION:3\n#EXT-X-MEDIA-SEQUENCE:6\n"));
+  for (int i = 6; i < 9; ++i) EXPECT_THAT(playlist(), HasSubstr(fmt::format("\nsegment{:03}.ts\n", i)));
+  EXPECT_EQ(server->request("GET", "/hls/same/segment005.ts").status, 404);
+  EXPECT_EQ(server->request("GET", "/hls/same/segment006.ts").status, 200);
+}
+
+TEST_F(TalkServer, pieces_that_follow_each_other_do_not_queue_up_without_end) {
+  generation::Gate gate;
+  const auto server = start([](ServerOptions& options) { options.head_runs = 2; },
+                            [hook = gate.hook()](const generation::Request& request) { hook(request, 0); });
+  const FormBody form =
+      FormBody().add("image", picture(), true).add("audio", speech(16'000), true).add("unique_id", "x");
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(post(*server, "/api/audio-driven/stream", form).status, 200);
+  const Reply refused = post(*server, "/api/audio-driven/stream", form);
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_TRUE(refused.headers.contains("retry-after"));
+  gate.open();
+  server->stop();
+}
+
 TEST_F(TalkServer, a_whole_file_without_samples_is_refused) {
   const auto server = start();
   for (const char* path : {"/api/audio-driven", "/api/realtime-sse"}) {

@@ -1,6 +1,8 @@
 // Bodies in JSON as IMTalker's servers read them.
 #pragma once
+#include <set>
 #include <string>
+#include <vector>
 
 #include "rushes/server/api/imtalker/form.h"
 #include "rushes/server/api/json_check.h"
@@ -26,13 +28,24 @@ class JsonBody {
     if (value && !value->is_boolean()) refuse(400, fmt::format("{} must be true or false", field));
     return value ? value->get<bool>() : otherwise;
   }
+  /// Fields that were sent and not asked for.
+  std::vector<generation::Ignored> unused() const {
+    constexpr std::size_t kMost = 16;
+    std::vector<generation::Ignored> unused;
+    for (const auto& [name, value] : fields_.items())
+      if (!asked_.contains(name) && !value.is_null() && unused.size() < kMost)
+        unused.push_back({name.substr(0, 64), "this server has no use for the field"});
+    return unused;
+  }
   const Json* find(const char* field) const {
+    asked_.emplace(field);
     const auto found = fields_.find(field);
     return found == fields_.end() || found->is_null() ? nullptr : &*found;
   }
 
  private:
   Json fields_;
+  mutable std::set<std::string, std::less<>> asked_;
 };
 
 }  // namespace rushes::server::imtalker

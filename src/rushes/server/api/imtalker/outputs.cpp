@@ -2,6 +2,7 @@
 
 #include "rushes/server/api/imtalker/decoder.h"
 #include "rushes/server/api/imtalker/whole_file.h"
+#include "rushes/server/api/native/dialects.h"
 
 namespace rushes::server {
 namespace {
@@ -17,19 +18,16 @@ bool is_output(const Head& session) {
 }
 
 Json file_json(const Head& session) {
-  const std::filesystem::path& path = session.newest().video->recording_path();
-  std::error_code gone;
-  const auto bytes = std::filesystem::file_size(path, gone);
   const auto modified = session.created().time_since_epoch() + session.age();
   return {{"filename", session.id() + std::string(kEnding)},
-          {"size", gone ? 0 : bytes},
+          {"size", session.newest().video->status().recorded_bytes},
           {"created", std::chrono::duration<double>(session.created().time_since_epoch()).count()},
           {"modified", std::chrono::duration<double>(modified).count()}};
 }
 
 class OutputRoutes {
  public:
-  OutputRoutes(Heads* talks, WorkPool& work) : talks_(talks), decoder_(work) {}
+  OutputRoutes(Heads* talks, WorkPool& work) : talks_(talks), decoder_(work, talks) {}
 
   // GET /api/outputs
   Response list(const Request&) {
@@ -43,7 +41,7 @@ class OutputRoutes {
   // GET /api/outputs/{filename}
   Response get(const Request& request) {
     const Head& session = find(request);
-    return file_response(request, session.newest().video->recording_path(), "video/mp4");
+    return recorded_mp4(request, session.newest());
   }
 
   // DELETE /api/outputs/{filename}
@@ -59,10 +57,10 @@ class OutputRoutes {
     auto reading = decoder_.form(request);
     Form form = co_await std::move(reading);
     const std::string_view file = form.file("file");
-    generation::Request portrait;
+    generation::Request wanted;
     const double crop_scale = form.number("crop_scale", 0.8);
     form.require_range("crop_scale", crop_scale, 0.3, 2.0);
-    portrait.options.set("crop_scale", crop_scale);
+    wanted.options.set("crop_scale", crop_scale);
     const int64_t side = form.integer("output_size", kCropSide);
     form.require_range("output_size", static_cast<double>(side), 64, 2048);
     const std::string format = form.optional_text("format").value_or("jpeg");
@@ -71,8 +69,8 @@ class OutputRoutes {
     if (!is_jpeg && format != "png" && format != "webp") refuse(400, "Invalid format. Use jpeg, png, or webp");
     std::optional<Response> wrong;
     try {
-      auto decoding = decoder_.portrait(file, std::move(portrait), talks_->shared_model());
-      portrait = co_await std::move(decoding);
+      auto decoding = decoder_.portrait(file, std::move(wanted), talks_->shared_model());
+      const HeldRequest portrait = co_await std::move(decoding);
       const auto model = talks_->shared_model();
       auto cropping = decoder_.work().run([&] {
         const auto* cropper = dynamic_cast<const generation::FaceCrop*>(model.get());

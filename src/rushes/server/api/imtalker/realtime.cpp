@@ -133,24 +133,26 @@ net::awaitable<void> converse(Heads& talks, std::string id, WebSocket& viewer) {
 }  // namespace
 
 void add_realtime_talk_routes(Router& router, Heads* talks, WorkPool& work) {
-  const auto decoder = std::make_shared<Decoder>(work);
+  const auto decoder = std::make_shared<Decoder>(work, talks);
   // POST /api/realtime/init: a portrait that waits for its WebSocket.
-  add_later_route(
-      router, "POST", "/api/realtime/init", kMaxImageBytes + (64 << 10),
-      [talks, decoder](const Request& request) -> net::awaitable<Response> {
-        auto reading = decoder->form(request);
-        Form form = co_await std::move(reading);
-        if (!talks) refuse(500, "503: Models not loaded");
-        const std::string_view image = form.file("image");
-        generation::Request talker = a_talker(kLiveChunkSeconds);
-        talker.options.set("crop", form.boolean("crop", true));
-        form.check();
-        auto decoding = decoder->portrait(image, std::move(talker), talks->shared_model());
-        talker = co_await std::move(decoding);
-        const std::string id = random_uuid();
-        talks->create(id, std::move(talker));
-        co_return json_response(200, {{"session_id", id}, {"websocket_url", request.address("/ws/realtime/" + id)}});
-      });
+  add_later_route(router, "POST", "/api/realtime/init", kMaxImageBytes + (64 << 10),
+                  [talks, decoder](const Request& request) -> net::awaitable<Response> {
+                    auto reading = decoder->form(request);
+                    Form form = co_await std::move(reading);
+                    if (!talks) refuse(500, "503: Models not loaded");
+                    const std::string_view image = form.file("image");
+                    generation::Request wanted = a_talker(kLiveChunkSeconds);
+                    wanted.options.set("crop", form.boolean("crop", true));
+                    form.check();
+                    wanted.ignored = form.unused();
+                    auto decoding = decoder->portrait(image, std::move(wanted), talks->shared_model());
+                    HeldRequest talker = co_await std::move(decoding);
+                    const std::string id = random_uuid();
+                    const Head& head = talks->create(id, std::move(talker));
+                    Json answer{{"session_id", id}, {"websocket_url", request.address("/ws/realtime/" + id)}};
+                    tell_ignored(answer, *head.newest().session);
+                    co_return json_response(200, answer);
+                  });
   router.feed("/ws/realtime/{session_id}", [talks](const Request& request) -> Feed {
     require(talks != nullptr, ErrorCode::unavailable, "there is no talking-head model");
     return [talks, id = request.path_value("session_id")](WebSocket& viewer) { return converse(*talks, id, viewer); };

@@ -31,7 +31,7 @@ constexpr std::string_view kPlaylistType = "application/vnd.apple.mpegurl";
 class Routes {
  public:
   Routes(Heads* talks, WorkPool& work, std::string mode)
-      : talks_(talks), mode_(std::move(mode)), decoder_(work), pieces_(work) {
+      : talks_(talks), mode_(std::move(mode)), decoder_(work, talks), pieces_(work) {
     for (int i = 0; i < kSpeechLanes; ++i) speech_.emplace_back(work);
   }
 
@@ -43,7 +43,7 @@ class Routes {
     TalkFields fields = read_talk_fields(form, FieldsOf::chunked, mode_);
     const std::string id = fields.session_id ? checked_id(*fields.session_id) : random_uuid();
     auto decoding = decoder_.portrait(fields.image, std::move(fields.request), talks_->shared_model());
-    generation::Request talker = co_await std::move(decoding);
+    HeldRequest talker = co_await std::move(decoding);
     // More than once: meanwhile another request may have begun one of this name.
     for (auto ending = talks_->end(id, talker); !ending.empty(); ending = talks_->end(id, talker)) {
       auto waiting = decoder_.work().run([&] {
@@ -52,13 +52,15 @@ class Routes {
       });
       co_await std::move(waiting);
     }
-    talks_->create(id, std::move(talker));
-    co_return json_response(200, {{"status", "success"},
-                                  {"session_id", id},
-                                  {"hls_url", request.address("/hls/" + id + "/playlist.m3u8")},
-                                  {"message", "Session ready. Send audio chunks to /api/audio-driven/chunked/feed"},
-                                  {"chunk_duration", fields.chunk_duration},
-                                  {"audio_sample_rate", fields.audio_sample_rate}});
+    const Head& head = talks_->create(id, std::move(talker));
+    Json answer{{"status", "success"},
+                {"session_id", id},
+                {"hls_url", request.address("/hls/" + id + "/playlist.m3u8")},
+                {"message", "Session ready. Send audio chunks to /api/audio-driven/chunked/feed"},
+                {"chunk_duration", fields.chunk_duration},
+                {"audio_sample_rate", fields.audio_sample_rate}};
+    tell_ignored(answer, *head.newest().session);
+    co_return json_response(200, answer);
   }
 
   // POST /api/audio-driven/chunked/feed: the next piece of speech. Answered before any of it is spoken.
@@ -76,10 +78,10 @@ class Routes {
       refuse(404, "Session " + id + " not found. Call /api/audio-driven/chunked/init first.");
     };
     if (!talks_->find(id)) missing();
-    media::DecodedAudio audio;
+    HeldAudio audio;
     std::optional<Response> wrong;
     try {
-      auto decoding = lane_of(id).run([&] { return Decoder::decode_audio(audio_file); });
+      auto decoding = lane_of(id).run([&] { return decoder_.decode_audio(audio_file); });
       audio = co_await std::move(decoding);
     } catch (const Error& error) {
       if (Head* session = talks_->find(id); session && error.code() != ErrorCode::unavailable)
@@ -157,7 +159,13 @@ class Routes {
       co_return co_await std::move(waiting);
     }
     if (file == "download") {
-      auto merging = download(find(request, "Session not found"));
+      const Head& session = find(request, "Session not found");
+      if (session.status() == Head::Status::processing)
+        refuse(409, fmt::format("Session {} is still processing, {} frames so far; download it when its status is "
+                                "complete, or watch /hls/{}/playlist.m3u8",
+                                session.id(), session.video_frames(), session.id()));
+      if (session.segments().empty()) refuse(409, fmt::format("Session {} has no video yet", session.id()));
+      auto merging = download(session);
       co_return co_await std::move(merging);
     }
     const Head* session = talks_->find(request.path_value("session_id"));
@@ -227,7 +235,8 @@ class Routes {
 };
 
 void add_routes(Router& router, const ApiContext& context) {
-  const auto heads = std::make_shared<Heads>(context.sessions, context.options.head_idle);
+  const auto heads = std::make_shared<Heads>(
+      context.sessions, Heads::Limits{.idle = context.options.head_idle, .runs = context.options.head_runs});
   context.sweeps.push_back([heads] { heads->sweep(); });
   // Without a talking-head model all of it is answered 503.
   Heads* const talks = heads->has_model() ? heads.get() : nullptr;

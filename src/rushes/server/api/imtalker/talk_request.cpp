@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "rushes/generation/session.h"
+#include "rushes/server/api/native/session_json.h"
 
 namespace rushes::server::imtalker {
 namespace {
@@ -53,7 +54,7 @@ TalkFields read_talk_fields(Form& form, FieldsOf kind, const std::string& mode) 
   fields.image = form.file("image");
   fields.session_id = form.optional_text("session_id");
   talk.set("crop", form.boolean("crop", true));
-  fields.request.seed = form.integer("seed", 42);
+  fields.request.seed = form.seed(42);
   const int64_t nfe = form.integer("nfe", 10);
   const double cfg_scale = form.number("cfg_scale", 2.0);
   if (kind == FieldsOf::chunked) {
@@ -73,7 +74,19 @@ TalkFields read_talk_fields(Form& form, FieldsOf kind, const std::string& mode) 
   if (kind == FieldsOf::chunked) talk.set("chunk_duration", fields.chunk_duration);
   talk.set("nfe", nfe);
   talk.set("cfg_scale", cfg_scale);
+  fields.request.ignored = form.unused();
   return fields;
+}
+
+void tell_ignored(Json& answer, const generation::Session& session) {
+  if (const auto ignored = session.ignored(); !ignored.empty()) answer["ignored"] = ignored_json(ignored);
+}
+
+void tell_ignored(Response& response, const generation::Session& session) {
+  std::string fields;
+  for (const generation::Ignored& each : session.ignored())
+    fields += (fields.empty() ? "" : ", ") + percent_encode(each.field);
+  if (!fields.empty()) response.headers.emplace_back("X-Ignored-Fields", fields);
 }
 
 /// What a client gets that names no session: random, in the form of a UUID of version 4.

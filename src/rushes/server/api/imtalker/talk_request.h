@@ -25,6 +25,11 @@ struct TalkFields {
 enum class FieldsOf { chunked, whole_file };
 TalkFields read_talk_fields(Form& form, FieldsOf kind, const std::string& mode);
 
+/// What of a session's request has no effect: in a JSON answer as `ignored`, beside a file as X-Ignored-Fields; nothing
+/// where all has one.
+void tell_ignored(Json& answer, const generation::Session& session);
+void tell_ignored(Response& response, const generation::Session& session);
+
 /// The same without such fields: what is published as their defaults.
 generation::Request a_talker(double chunk_seconds);
 inline constexpr double kLiveChunkSeconds = 0.2;

@@ -4,6 +4,7 @@
 
 #include "rushes/server/api/imtalker/decoder.h"
 #include "rushes/server/api/imtalker/dialects.h"
+#include "rushes/server/api/native/dialects.h"
 
 namespace rushes::server {
 namespace {
@@ -33,7 +34,9 @@ class Pictures {
     };
   }
   Response response() {
+    const std::shared_ptr<generation::Session> session = pump_->hosted().session;
     Response response = streamed_response(std::move(pump_), {.framing = framing_, .stops_session = true});
+    tell_ignored(response, *session);
     response.headers.emplace_back("Cache-Control", "no-cache");
     return response;
   }
@@ -47,7 +50,7 @@ class Pictures {
 class WholeFileRoutes {
  public:
   WholeFileRoutes(Heads* talks, WorkPool& work, std::string mode)
-      : talks_(talks), mode_(std::move(mode)), decoder_(work) {}
+      : talks_(talks), mode_(std::move(mode)), decoder_(work, talks) {}
 
   // POST /api/audio-driven: the video as an MP4, when it is complete.
   net::awaitable<Response> make_file(const Request& request) {
@@ -96,26 +99,29 @@ class WholeFileRoutes {
     form.number("segment_duration", 2.0);
     form.number("fps", 25.0);
     TalkFields fields = read_talk_fields(form, FieldsOf::whole_file, mode_);
+    for (const char* name : {"segment_duration", "fps"})
+      if (form.has(name)) fields.request.ignored.push_back({name, "it is that of the model"});
     const std::string id = checked_id(given);
     auto decoding = decoder_.portrait(fields.image, std::move(fields.request), talks_->shared_model());
-    fields.request = co_await std::move(decoding);
-    auto hearing = hear(audio_file, fields.request);
-    media::DecodedAudio audio = co_await std::move(hearing);
-    fields.request.options.set("chunk_duration", kChunkSeconds);
+    HeldRequest talker = co_await std::move(decoding);
+    auto hearing = hear(audio_file, talker);
+    HeldAudio audio = co_await std::move(hearing);
+    talker.options.set("chunk_duration", kChunkSeconds);
     Head* session = talks_->find(id);
     if (session) {
-      talks_->follow(*session, std::move(fields.request), std::move(audio.samples), audio.hz);
+      talks_->follow(*session, std::move(talker), std::move(audio));
     } else {
-      session = &talks_->create(id, std::move(fields.request));
+      session = &talks_->create(id, std::move(talker));
       talks_->feed(*session, audio.samples, audio.hz, /*is_final=*/true);
     }
     talks_->keep_open(*session, !is_final);
-    co_return json_response(
-        200, {{"status", "success"},
-              {"session_id", id},
-              {"hls_url", request.address("/hls/" + id + "/playlist.m3u8")},
-              {"message", "Video generation started. Stream will begin as soon as first segments are ready."},
-              {"streaming", "progressive"}});
+    Json answer{{"status", "success"},
+                {"session_id", id},
+                {"hls_url", request.address("/hls/" + id + "/playlist.m3u8")},
+                {"message", "Video generation started. Stream will begin as soon as first segments are ready."},
+                {"streaming", "progressive"}};
+    tell_ignored(answer, *session->newest().session);
+    co_return json_response(200, answer);
   }
 
   // POST /api/realtime-sse, /api/realtime-mjpeg: single pictures, as they are to be seen.
@@ -141,10 +147,11 @@ class WholeFileRoutes {
 
   static Response finished(const Request& request, const Hosted& entry, const std::string& name,
                            const std::string& parameters) {
-    Response response = file_response(request, entry.video->recording_path(), "video/mp4");
+    Response response = recorded_mp4(request, entry);
     response.headers.emplace_back("Content-Disposition", fmt::format("attachment; filename=\"{}.mp4\"", name));
     response.headers.emplace_back("X-Output-Path", fmt::format("./outputs/{}.mp4", name));
     response.headers.emplace_back("X-Generation-Params", parameters);
+    tell_ignored(response, *entry.session);
     return response;
   }
 
@@ -157,15 +164,16 @@ class WholeFileRoutes {
     const bool combined = form.has("source_image") || form.has("driving_video");
     const std::string_view image = form.file(combined ? "source_image" : "image"),
                            video = form.file(combined ? "driving_video" : "video");
-    generation::Request talker = a_talker(kChunkSeconds);
-    talker.options.set("crop", form.boolean("crop", combined));
-    talker.options.set("crop_scale", form.number("crop_scale", 0.8));
+    generation::Request wanted;  // its motion is that of the video
+    wanted.options.set("crop", form.boolean("crop", combined));
+    wanted.options.set("crop_scale", form.number("crop_scale", 0.8));
     form.check();
-    talker.max_lead_seconds = max_lead_seconds;
-    auto decoding = decoder_.portrait(image, std::move(talker), talks_->shared_model());
-    talker = co_await std::move(decoding);
-    auto opening = decoder_.driving(video, std::move(talker), talks_->shared_model());
-    talker = co_await std::move(opening);
+    wanted.ignored = form.unused();
+    wanted.max_lead_seconds = max_lead_seconds;
+    auto decoding = decoder_.portrait(image, std::move(wanted), talks_->shared_model());
+    HeldRequest portrait = co_await std::move(decoding);
+    auto opening = decoder_.driving(video, std::move(portrait), talks_->shared_model());
+    HeldRequest talker = co_await std::move(opening);
     const bool crop = talker.options.get<bool>("crop").value_or(true);
     const Hosted entry = talks_->create(name, std::move(talker), watch).newest();
     co_return Driven{std::move(name), entry, crop};
@@ -174,20 +182,23 @@ class WholeFileRoutes {
   net::awaitable<Hosted> start(std::string id, TalkFields fields, std::string_view audio_file,
                                Heads::Watch watch = {}) {
     auto decoding = decoder_.portrait(fields.image, std::move(fields.request), talks_->shared_model());
-    fields.request = co_await std::move(decoding);
-    auto hearing = hear(audio_file, fields.request);
-    media::DecodedAudio audio = co_await std::move(hearing);
-    co_return begin_whole_file(*talks_, std::move(id), std::move(fields.request), std::move(audio), watch);
+    HeldRequest talker = co_await std::move(decoding);
+    auto hearing = hear(audio_file, talker);
+    HeldAudio audio = co_await std::move(hearing);
+    co_return begin_whole_file(*talks_, std::move(id), std::move(talker), std::move(audio), watch);
   }
 
   /// All that `talker` is to say, at the rate that it listens at.
-  net::awaitable<media::DecodedAudio> hear(std::string_view audio_file, const generation::Request& talker) {
+  net::awaitable<HeldAudio> hear(std::string_view audio_file, const generation::Request& talker) {
     auto decoding = decoder_.audio(audio_file);
-    media::DecodedAudio audio = co_await std::move(decoding);
+    HeldAudio audio = co_await std::move(decoding);
     if (audio.samples.empty()) refuse(400, "audio has no samples; send a file with speech");
     auto resampling =
         decoder_.whole_at_rate(std::move(audio), talks_->shared_model()->plan(talker)->format().speech_hz);
-    co_return co_await std::move(resampling);
+    media::DecodedAudio at_rate = co_await std::move(resampling);
+    HeldAudio heard{std::move(at_rate), std::move(audio.memory)};
+    heard.memory.resize(std::min(heard.memory.bytes(), static_cast<int64_t>(heard.samples.size() * sizeof(float))));
+    co_return heard;
   }
 
   Heads* const talks_;

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "rushes/base/error.h"
+#include "rushes/generation/request.h"
 #include "rushes/server/api/json_check.h"
 
 namespace rushes::server {
@@ -18,7 +19,10 @@ constexpr std::size_t kMostNumbers = 1000;  // in a list
 std::string shortened(const std::string& name) { return name.size() <= 64 ? name : name.substr(0, 64) + "..."; }
 
 std::string type_of(const json& value) {
-  return value.is_number_float() ? "number with a fraction" : value.type_name();
+  if (!value.is_number_float()) return value.type_name();
+  // The parser makes a float of an integer that has more than 64 bits, too.
+  const auto number = value.get<double>();
+  return number == std::floor(number) ? value.dump() : "number with a fraction";
 }
 
 json parse_object(std::string_view text) {
@@ -56,6 +60,14 @@ std::optional<std::string> JsonFields::string(std::string_view field) {
   return value->get<std::string>();
 }
 
+std::optional<bool> JsonFields::boolean(std::string_view field) {
+  const json* value = find(field);
+  if (!value) return std::nullopt;
+  require(value->is_boolean(), ErrorCode::invalid_argument, "{} must be true or false (got {})", field,
+          type_of(*value));
+  return value->get<bool>();
+}
+
 std::optional<int64_t> JsonFields::integer(std::string_view field, int64_t least, int64_t most) {
   const json* value = find(field);
   if (!value) return std::nullopt;
@@ -76,6 +88,31 @@ std::optional<double> JsonFields::number(std::string_view field, double least, d
   require(std::isfinite(number) && number >= least && number <= most, ErrorCode::invalid_argument,
           "{} must be a number from {} to {} (got {})", field, least, most, value->dump());
   return number;
+}
+
+std::optional<int64_t> JsonFields::integer(const OptionField& field) {
+  return integer(field.name, static_cast<int64_t>(field.least), static_cast<int64_t>(field.most));
+}
+
+std::optional<double> JsonFields::number(const OptionField& field) {
+  return number(field.name, field.least, field.most);
+}
+
+std::optional<uint64_t> JsonFields::seed() {
+  const json* value = find("seed");
+  if (!value) return std::nullopt;
+  // The parser makes a float of what has more than 64 bits.
+  require(value->is_number_unsigned(), ErrorCode::invalid_argument, "seed must be {} (got {})", generation::kSeedRange,
+          value->is_number() ? value->dump() : type_of(*value));
+  return value->get<uint64_t>();
+}
+
+uint64_t JsonFields::seed_or_random() {
+  const json* value = find("seed");
+  if (!value || *value == -1) return generation::random_seed();
+  require(value->is_number_unsigned(), ErrorCode::invalid_argument, "seed must be {}, or -1 for a random one (got {})",
+          generation::kSeedRange, value->is_number() ? value->dump() : type_of(*value));
+  return value->get<uint64_t>();
 }
 
 std::optional<std::vector<std::string>> JsonFields::strings(std::string_view field, std::size_t most) {

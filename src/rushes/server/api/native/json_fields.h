@@ -23,8 +23,16 @@ class JsonFields {
 
   /// A field that is absent or null gives nothing. Each throws Error(invalid_argument) for a value of another type.
   std::optional<std::string> string(std::string_view field);
+  std::optional<bool> boolean(std::string_view field);
   std::optional<int64_t> integer(std::string_view field, int64_t least, int64_t most);
   std::optional<double> number(std::string_view field, double least, double most);
+  /// Within the limits of the field, which is one of integers or numbers.
+  std::optional<int64_t> integer(const OptionField& field);
+  std::optional<double> number(const OptionField& field);
+  /// Any number of 64 bits.
+  std::optional<uint64_t> seed();
+  /// The same in dialects where -1, or none, means a random one.
+  uint64_t seed_or_random();
   std::optional<std::vector<std::string>> strings(std::string_view field, std::size_t most);
   std::optional<std::vector<double>> numbers(std::string_view field, std::size_t most);
 

@@ -73,8 +73,10 @@ Json model_json(const ServedModels::Status& model, const Request& request) {
   Json options = Json::array();
   for (const OptionField& field : model.options) options.push_back(option_json(field));
   return {{"name", model.name},
+          {"aliases", model.aliases},
           {"family", model.family},
           {"description", model.description},
+          {"assumptions", model.assumptions},
           {"state", name(model.state)},
           {"default", model.is_default},
           {"sessions", model.sessions},
@@ -85,15 +87,16 @@ Json model_json(const ServedModels::Status& model, const Request& request) {
            {{"images", examples_of(model, "image/", request)}, {"audio", examples_of(model, "audio/", request)}}}};
 }
 
-/// What clients of OpenAI-style servers read.
-Json card(const ServedModels::Status& model) {
-  return {{"id", model.name}, {"object", "model"}, {"created", 0}, {"owned_by", "rushes"}};
+/// What clients of OpenAI-style servers read. `root`: the model's own name.
+Json card(const ServedModels::Status& model, const std::string& name) {
+  return {{"id", name}, {"object", "model"}, {"created", 0}, {"owned_by", "rushes"}, {"root", model.name}};
 }
 
 Response list_models(const SessionStore& sessions, const Request& request) {
   Json cards = Json::array(), models = Json::array();
   for (const ServedModels::Status& model : sessions.models().all()) {
-    cards.push_back(card(model));
+    cards.push_back(card(model, model.name));
+    for (const std::string& alias : model.aliases) cards.push_back(card(model, alias));
     models.push_back(model_json(model, request));
   }
   return json_response(200, {{"object", "list"}, {"data", std::move(cards)}, {"models", std::move(models)}});
@@ -101,7 +104,7 @@ Response list_models(const SessionStore& sessions, const Request& request) {
 
 Response answer_status(const SessionStore& sessions, const std::string& model, const Request& request) {
   const ServedModels::Status status = sessions.models().status(model);
-  Json json = card(status);
+  Json json = card(status, status.name);
   json.update(model_json(status, request));
   return json_response(200, json);
 }

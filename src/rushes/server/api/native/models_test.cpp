@@ -4,6 +4,7 @@
 #include <atomic>
 #include <future>
 
+#include "rushes/generation/drawing_talker.h"
 #include "rushes/server/test_client.h"
 
 namespace rushes::server {
@@ -59,6 +60,49 @@ TEST_F(Models, have_names_that_metrics_can_tell) {
                          "\n"),
             std::string::npos)
       << metrics;
+}
+
+TEST(ModelAliases, name_a_model_in_every_api_and_are_listed) {
+  RunningServer server([](ServerOptions& options) {
+    options.aliases = {{"sora-2", "drawing"}, {"other", "second"}};
+  }, {{"second", [] { return std::make_shared<generation::DrawingModel>(); }}});
+  const json list = server.request("GET", "/v1/models").json();
+  std::vector<std::pair<std::string, std::string>> cards;
+  for (const json& card : list["data"]) cards.emplace_back(card["id"], card["root"]);
+  EXPECT_EQ(cards, (std::vector<std::pair<std::string, std::string>>{
+                       {"drawing", "drawing"}, {"sora-2", "drawing"}, {"second", "second"}, {"other", "second"}}));
+  EXPECT_EQ(list["models"][0]["aliases"], json::array({"sora-2"}));
+  EXPECT_EQ(server.request("GET", "/v1/models/sora-2").json()["name"], "drawing");
+  EXPECT_EQ(server.status(server.create(R"({"prompt": "a", "model": "other"})"))["model"], "second");
+  const Reply video = server.request("POST", "/v1/videos", R"({"prompt": "a", "model": "sora-2"})");
+  EXPECT_EQ(video.status, 200) << video.body;
+  EXPECT_EQ(video.json()["model"], "drawing");
+  TestClient client(server.port());
+  EXPECT_EQ(client.upgrade("/v1/realtime/video").status, 101);
+  client.write_frame(1, R"({"type": "session.start", "prompt": "a", "model": "other"})");
+  EXPECT_EQ(json::parse(client.read_message().payload)["config"]["model"], "second");
+}
+
+TEST(ModelAliases, must_name_a_model_and_not_be_one) {
+  for (const auto& [alias, model, words] :
+       {std::tuple<const char*, const char*, const char*>{"sora-2", "none", "there is no model 'none'"},
+        {"drawing", "drawing", "a model is called 'drawing'"}}) {
+    try {
+      const RunningServer server([&](ServerOptions& options) { options.aliases = {{alias, model}}; });
+      ADD_FAILURE() << alias;
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find(words), std::string::npos) << error.what();
+    }
+  }
+}
+
+TEST(OpenAiVideos, of_a_model_that_makes_none_from_text_say_so) {
+  ModelSource heads{.name = "heads", .load = [] { return std::make_shared<generation::DrawingTalkModel>(); }};
+  heads.at_start = true;
+  RunningServer server({}, {std::move(heads)});
+  const Reply reply = server.request("POST", "/v1/videos", R"({"prompt": "a", "model": "heads"})");
+  EXPECT_EQ(reply.status, 415);
+  EXPECT_NE(reply.body.find("'heads' does not make videos from text"), std::string::npos) << reply.body;
 }
 
 TEST_F(Models, are_loaded_once_for_all_who_ask_while_the_server_goes_on) {

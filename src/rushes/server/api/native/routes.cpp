@@ -35,7 +35,9 @@ net::awaitable<Response> create_session(SessionStore& sessions, WorkPool& work, 
   std::string model = sessions.models().default_name();
   auto naming = work.run_if_large(request.body.size(), [&] { return parse_model_name(request.body); });
   if (auto named = co_await std::move(naming)) model = std::move(*named);
-  if (sessions.models().status(model).state != ServedModels::State::loaded) {  // 404
+  const ServedModels::Status status = sessions.models().status(model);  // 404
+  model = status.name;                                                  // it may have been named by an alias
+  if (status.state != ServedModels::State::loaded) {
     auto checking = work.run_if_large(request.body.size(), [&] {
       check_session_request(request.body);
       return true;
@@ -45,10 +47,14 @@ net::awaitable<Response> create_session(SessionStore& sessions, WorkPool& work, 
   auto loading = sessions.models().load(model);
   co_await std::move(loading);
   const auto loaded = sessions.models().model(model);
-  auto parsing =
-      work.run_if_large(request.body.size(), [&] { return parse_session_request(request.body, *loaded, model); });
+  std::unique_ptr<generation::Plan> plan;  // of a thousand long prompts it takes its time
+  auto parsing = work.run_if_large(request.body.size(), [&] {
+    auto parsed = parse_session_request(request.body, *loaded);
+    plan = loaded->plan(parsed);
+    return parsed;
+  });
   generation::Request wanted = co_await std::move(parsing);
-  const Hosted entry = sessions.create(std::move(wanted), {.model = model});
+  const Hosted entry = sessions.create(std::move(wanted), {.model = model}, std::move(plan));
   Response response = json_response(201, session_json(entry, request));
   response.headers.emplace_back("Location", request.address("/v1/sessions/" + entry.session->id().text()));
   co_return response;
@@ -143,8 +149,7 @@ Response get_video(const SessionStore& sessions, const Request& request) {
   const Hosted& entry = hosted_of(sessions, request);
   const EncodedStream::From from = gops_from(request);
   const bool complete = entry.video->status().recording_complete && from == EncodedStream::From::start;
-  Response response =
-      complete ? file_response(request, entry.video->recording_path(), "video/mp4") : growing_mp4(entry, from);
+  Response response = complete ? recorded_mp4(request, entry) : growing_mp4(entry, from);
   response.headers.emplace_back("Cache-Control", "no-store");
   return response;
 }

@@ -36,6 +36,7 @@ PushRequest parse_push_request(std::string_view body, const std::vector<std::str
   const auto url = fields.string("url");
   const std::string pacing = fields.string("pacing").value_or("realtime"),
                     from = fields.string("from").value_or("newest");
+  const bool silent_audio = fields.boolean("silent_audio").value_or(true);
   fields.require_all_known();
   require(url.has_value(), ErrorCode::invalid_argument,
           "url is missing: give the RTMP server's address with the stream's name");
@@ -46,6 +47,8 @@ PushRequest parse_push_request(std::string_view body, const std::vector<std::str
   PushRequest request{.url = media::RtmpUrl::parse(*url), .options = {}};
   request.options.pacing = pacing == "asap" ? RtmpOptions::Pacing::asap : RtmpOptions::Pacing::realtime;
   request.options.from = from == "start" ? delivery::EncodedStream::From::start : delivery::EncodedStream::From::newest;
+  using Silence = media::LiveInterleaver::Silence;
+  request.options.silence = silent_audio ? Silence::where_there_is_no_audio : Silence::none;
   const auto allowed = [&](std::string_view host) { return host == "*" || host == request.url.host; };
   const bool local = request.url.host == "localhost" || request.url.host == "127.0.0.1" || request.url.host == "::1";
   require(local || std::any_of(allowed_hosts.begin(), allowed_hosts.end(), allowed), ErrorCode::invalid_argument,

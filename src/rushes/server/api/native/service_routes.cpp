@@ -77,7 +77,9 @@ Json props(const SessionStore& sessions, const std::string& version) {
            {{"max_sessions", limits.max_running},
             {"max_queued", limits.max_queued},
             {"max_kept", limits.max_kept},
+            {"max_waiting", limits.max_waiting},
             {"max_data_bytes", limits.max_data_bytes},
+            {"max_input_bytes", limits.max_input_bytes},
             {"max_pixels", limits.max_pixels},
             {"max_video_seconds", limits.max_video_seconds},
             {"max_prompt_bytes", text::kMaxPromptBytes},
@@ -95,7 +97,7 @@ int64_t resident_bytes() {
   return resident * ::sysconf(_SC_PAGESIZE);
 }
 
-std::string metrics_text(const Service& service, const SessionStore& sessions) {
+std::string metrics_text(const Service& service, const SessionStore& sessions, const WebRtcLimits& webrtc) {
   std::map<std::string_view, int64_t> states;
   for (const auto state : generation::kSessionStates) states[name(state)] = 0;
   for (const Hosted& entry : sessions.all()) ++states[name(entry.session->status().state)];
@@ -129,12 +131,30 @@ std::string metrics_text(const Service& service, const SessionStore& sessions) {
       .add("rushes_viewers_by_kind", MetricType::Gauge, "Open WebSockets and live downloads.", "kind",
            counters.viewers_by_kind)
       .add("rushes_sent_bytes_total", MetricType::Counter, "Bodies and messages sent.", counters.bytes_sent)
-      .add("rushes_queue_sessions", MetricType::Gauge, "Sessions that wait for their first step.",
+      .add("rushes_queue_sessions", MetricType::Gauge, "Sessions that wait for a turn.",
            states[name(generation::SessionState::queued)])
       .add("rushes_http_answers_total", MetricType::Counter, "Responses sent.", "status", counters.answers)
       .add("rushes_connections", MetricType::Gauge, "Open connections.", counters.connections)
       .add("rushes_connections_refused_total", MetricType::Counter, "Connections refused because of the limit.",
            counters.connections_refused)
+      .add("rushes_upload_bytes", MetricType::Gauge, "Request bodies in memory.", service.uploads.memory().used())
+      .add("rushes_uploads_refused_total", MetricType::Counter, "Request bodies for which there was no room.",
+           service.uploads.memory().refused())
+      .add("rushes_uploads_interrupted_total", MetricType::Counter,
+           "Request bodies that were ended, as they made no progress and others needed the room.",
+           service.uploads.interrupted())
+      .add("rushes_input_bytes", MetricType::Gauge, "Decoded pictures, videos and speech of sessions in memory.",
+           sessions.inputs().used())
+      .add("rushes_inputs_refused_total", MetricType::Counter,
+           "Pictures, videos and pieces of speech for which there was no room.", sessions.inputs().refused())
+      .add("rushes_sessions_displaced_total", MetricType::Counter,
+           "Sessions waiting for speech that were stopped to make room for others.", sessions.displaced())
+      .add("rushes_webrtc_dropped_packets_total", MetricType::Counter,
+           "Packets of WebRTC peers that send more streams than they may.", *webrtc.use->dropped_packets)
+      .add("rushes_catalogue_waiting", MetricType::Gauge,
+           "Sessions whose newest state the catalogue does not yet have.", sessions.catalogue_waiting())
+      .add("rushes_recordings_unreadable", MetricType::Gauge,
+           "Recordings of earlier processes that cannot be used, and are left unchanged.", sessions.unreadable())
       .add("rushes_viewers", MetricType::Gauge, "Open WebSockets.", counters.viewers)
       .add("rushes_viewers_dropped_total", MetricType::Counter, "Viewers disconnected because they stopped reading.",
            counters.viewers_dropped)
@@ -143,7 +163,7 @@ std::string metrics_text(const Service& service, const SessionStore& sessions) {
 }
 
 void add_service_routes(Router& router, const Service& service, const SessionStore& sessions,
-                        const std::string& version) {
+                        const WebRtcLimits& webrtc, const std::string& version) {
   const auto get = [&](std::string path, Route::Access access, std::function<Response(const Request&)> answer) {
     Route route;
     route.method = "GET";
@@ -159,21 +179,24 @@ void add_service_routes(Router& router, const Service& service, const SessionSto
   });
   get("/props", Route::Access::token,
       [&sessions, version](const Request&) { return json_response(200, props(sessions, version)); });
-  get("/metrics", Route::Access::token, [&service, &sessions](const Request&) {
+  get("/metrics", Route::Access::token, [&service, &sessions, webrtc](const Request&) {
     Response response;
     response.content_type = "text/plain; version=0.0.4; charset=utf-8";
-    response.body = metrics_text(service, sessions);
+    response.body = metrics_text(service, sessions, webrtc);
     return response;
   });
 }
 
-Route openapi_route(const Router& router, std::string version) {
+Route openapi_route(const Router& router, const SessionStore& sessions, std::string version) {
   Route route;
   route.method = "GET";
   route.pattern = "/openapi.json";
   route.access = Route::Access::open;
-  route.answer = [&router, version = std::move(version)](const Request&) {
-    return json_response(200, openapi_document(version, router));
+  route.answer = [&router, &sessions, version = std::move(version)](const Request&) {
+    Json schemas = Json::object();
+    for (const Api& api : apis())
+      if (api.schemas) schemas.update(api.schemas(sessions.models()));
+    return json_response(200, openapi_document(version, router, schemas));
   };
   return route;
 }

@@ -1,5 +1,6 @@
 // What tells operators and programs how the server does: /health, /ready, /props, /metrics.
 #pragma once
+#include "rushes/server/api/native/webrtc_routes.h"
 #include "rushes/server/http/connection.h"
 #include "rushes/server/sessions/session_store.h"
 
@@ -7,14 +8,14 @@ namespace rushes::server {
 
 /// `service` and `sessions` must outlive the router.
 void add_service_routes(Router& router, const Service& service, const SessionStore& sessions,
-                        const std::string& version);
-/// GET /openapi.json: what `router`, which must outlive it, serves.
-Route openapi_route(const Router& router, std::string version);
+                        const WebRtcLimits& webrtc, const std::string& version);
+/// GET /openapi.json: what `router` serves. It and `sessions` must outlive the route.
+Route openapi_route(const Router& router, const SessionStore& sessions, std::string version);
 
 /// Of this process.
 int64_t resident_bytes();
 
 /// Prometheus text exposition format 0.0.4.
-std::string metrics_text(const Service& service, const SessionStore& sessions);
+std::string metrics_text(const Service& service, const SessionStore& sessions, const WebRtcLimits& webrtc);
 
 }  // namespace rushes::server

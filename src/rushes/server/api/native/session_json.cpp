@@ -22,6 +22,10 @@ Json failure_json(const std::optional<generation::Failure>& failure) {
   return {{"code", name(failure->code)}, {"message", failure->message}};
 }
 
+Json queue_json(const generation::QueuePlace& place) {
+  return {{"position", place.position}, {"wait_s", place.wait_s ? Json(*place.wait_s) : Json(nullptr)}};
+}
+
 Json origin_json(const std::optional<Origin>& origin) {
   if (!origin) return nullptr;
   return {{"kind", name(origin->kind)}, {"session", origin->session.text()}};
@@ -55,6 +59,11 @@ struct EventFields {
             {"step", progress.step},
             {"steps", progress.steps}};
   }
+  Json operator()(const generation::QueuePlace& place) const {
+    Json json{{"type", "queue"}};
+    json.update(queue_json(place));
+    return json;
+  }
   Json operator()(const generation::UtteranceEnded&) const { return {{"type", "utterance_ended"}}; }
   Json operator()(const generation::TextChunk& chunk) const {
     return {{"type", "text_chunk"}, {"text", chunk.utf8}, {"last", chunk.last}};
@@ -79,6 +88,12 @@ struct EventFields {
 
 }  // namespace
 
+Json ignored_json(const std::vector<generation::Ignored>& ignored) {
+  Json list = Json::array();
+  for (const generation::Ignored& each : ignored) list.push_back({{"field", each.field}, {"reason", each.reason}});
+  return list;
+}
+
 const Hosted& hosted_of(const SessionStore& sessions, const Request& request) {
   return sessions.find(generation::SessionId::parse(request.path_value("id")));
 }
@@ -98,12 +113,14 @@ Json session_json(const Hosted& entry, const Request& request) {
   const std::optional<double> lead = session.max_lead();
   return {{"id", session.id().text()},
           {"state", name(status.state)},
+          {"queue", status.queue ? queue_json(*status.queue) : Json(nullptr)},
           {"error", failure_json(status.failure)},
           {"created", timestamp(session.created())},
           {"prompt", status.prompt},
           {"text", status.text ? Json(*status.text) : Json(nullptr)},
           {"prompts", session.request().prompts},
           {"seed", session.request().seed},
+          {"ignored", ignored_json(session.ignored())},
           {"max_lead_s", lead ? Json(*lead) : Json(nullptr)},
           {"origin", origin_json(entry.origin)},
           {"model", entry.model},

@@ -9,6 +9,8 @@ namespace rushes::server {
 /// The session that the path names as {id}. Throws Error(invalid_argument) for what is no id, Error(not_found).
 const Hosted& hosted_of(const SessionStore& sessions, const Request& request);
 Json session_json(const Hosted& entry, const Request& request);
+/// [{"field", "reason"}]
+Json ignored_json(const std::vector<generation::Ignored>& ignored);
 Json event_json(const generation::StreamEvent& event);
 
 }  // namespace rushes::server

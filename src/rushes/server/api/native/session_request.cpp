@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <limits>
 #include <utility>
 
 #include "rushes/base/error.h"
@@ -13,8 +12,6 @@
 
 namespace rushes::server {
 namespace {
-
-constexpr int64_t kMost = std::numeric_limits<int32_t>::max();  // beyond any model's limit; those speak for themselves
 
 std::string_view trim(std::string_view text) {
   constexpr std::string_view kSpace = " \t\r\n";
@@ -37,7 +34,7 @@ std::vector<std::string> parse_prompts(JsonFields& fields, bool needed) {
       prompts.push_back(checked_prompt(fmt::format("prompts[{}]", prompts.size()), prompt));
   } else if (line) {
     checked_prompt("prompt", *line);
-    prompts = text::split_prompts(*line);
+    prompts = text::prompts_of_line(*line);
     require(!prompts.empty(), ErrorCode::invalid_argument, "prompt has only separators (';')");
   }
   return prompts;
@@ -48,8 +45,8 @@ void parse_size(std::string_view text, generation::Request& request) {
   const auto number = [&](std::string_view digits) {
     int64_t value = 0;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    require(error == std::errc{} && end == digits.data() + digits.size() && value > 0 && value <= kMost,
-            ErrorCode::invalid_argument, "size must be WIDTHxHEIGHT, e.g. \"832x480\"");
+    require(error == std::errc{} && end == digits.data() + digits.size() && value > 0, ErrorCode::invalid_argument,
+            "size must be WIDTHxHEIGHT, e.g. \"832x480\"");
     return value;
   };
   const std::size_t cross = text.find_first_of("x*X");
@@ -61,7 +58,7 @@ void parse_size(std::string_view text, generation::Request& request) {
 /// `pacing` and `max_lead`.
 std::optional<double> parse_pacing(JsonFields& fields) {
   const auto pacing = fields.string("pacing");
-  const auto lead = fields.number("max_lead", 0, 3600);
+  const auto lead = fields.number(generation::request_field("max_lead"));
   require(!pacing || *pacing == "asap" || *pacing == "realtime", ErrorCode::invalid_argument,
           "pacing must be asap or realtime (got '{}')", pacing.value_or("").substr(0, 32));
   require(!lead || pacing != "asap", ErrorCode::invalid_argument,
@@ -71,16 +68,10 @@ std::optional<double> parse_pacing(JsonFields& fields) {
 
 }  // namespace
 
-void check_model(JsonFields& fields, std::string_view loaded) {
-  const auto wanted = fields.string("model");
-  require(!wanted || *wanted == loaded, ErrorCode::not_found, "model '{}' is not loaded; this server has '{}'",
-          wanted.value_or("").substr(0, 64), loaded);
-}
-
 void read_size(JsonFields& fields, generation::Request& request) {
   const auto size = fields.string("size");
-  request.width = fields.integer("width", 1, kMost);
-  request.height = fields.integer("height", 1, kMost);
+  request.width = fields.integer(generation::request_field("width"));
+  request.height = fields.integer(generation::request_field("height"));
   if (!size) return;
   require(!request.width && !request.height, ErrorCode::invalid_argument, "give size, or width and height, not both");
   parse_size(*size, request);
@@ -118,16 +109,14 @@ Image decode_image(std::string_view field, std::string_view text) {
 
 namespace {
 
-/// All but the prompts and the picture, which cost more to look at. Segments: nothing, where as many as prompts are
-/// meant.
-std::optional<int64_t> read_common(JsonFields& fields, generation::Request& request) {
-  const auto segments = fields.integer("segments", 0, kMost);
-  request.seed = fields.integer("seed", 0, std::numeric_limits<int64_t>::max()).value_or(0);
-  request.video_frames = fields.integer("frames", 1, kMost);
-  request.fps = fields.number("fps", 1, 240);
+/// All but the prompts and the picture, which cost more to look at.
+void read_common(JsonFields& fields, generation::Request& request) {
+  request.segments = fields.integer(generation::request_field("segments"));
+  request.seed = fields.seed().value_or(0);
+  request.video_frames = fields.integer(generation::request_field("frames"));
+  request.fps = fields.number(generation::request_field("fps"));
   request.max_lead_seconds = parse_pacing(fields);
   read_size(fields, request);
-  return segments;
 }
 
 }  // namespace
@@ -140,22 +129,17 @@ void check_session_request(std::string_view body) {
   parse_prompts(fields, /*needed=*/!has_input);
 }
 
-generation::Request parse_session_request(std::string_view body, const generation::Model& model,
-                                          std::string_view name) {
+generation::Request parse_session_request(std::string_view body, const generation::Model& model) {
   JsonFields fields(body);
   generation::Request request;
   // All fields are asked for, and thus known, before the first one's value is looked into: a misspelt name is then
   // reported as such.
-  const auto segments = read_common(fields, request);
+  read_common(fields, request);
   read_options(fields, model, request);
   for (const char* later : {"prompt", "prompts", "image", "model"}) fields.declare(later);
   fields.require_all_known();
-  check_model(fields, name);
   request.prompts = parse_prompts(fields, model.capabilities().needs.has(generation::Modality::text));
   if (const auto image = fields.string("image")) request.image = decode_image("image", *image);
-  // As many segments as prompts, so that each prompt is seen.
-  const auto prompts = std::max<int64_t>(1, static_cast<int64_t>(request.prompts.size()));
-  request.segments = segments.value_or(request.video_frames ? 1 : prompts);
   return request;
 }
 
@@ -164,7 +148,7 @@ std::optional<std::string> parse_model_name(std::string_view body) { return Json
 ForkRequest parse_fork_request(std::string_view body) {
   if (body.empty()) return {};
   JsonFields fields(body);
-  ForkRequest request{fields.string("prompt"), fields.integer("blocks", 0, std::numeric_limits<int32_t>::max())};
+  ForkRequest request{fields.string("prompt"), fields.integer("blocks", 0, INT32_MAX)};
   fields.require_all_known();
   if (request.prompt) request.prompt = checked_prompt("prompt", *request.prompt);
   return request;

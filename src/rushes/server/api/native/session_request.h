@@ -12,10 +12,10 @@ inline constexpr double kRealtimeLeadSeconds = 2;         // covers a block's ti
 inline constexpr std::size_t kMaxImageBytes = 16 << 20;   // of the picture's file
 inline constexpr std::size_t kMaxCreateBytes = 24 << 20;  // of the whole request: that picture in base64, and prompts
 
-/// Body of POST /v1/sessions (docs/api.md lists the fields): what all models know, and the options of this one, which
-/// the server calls `name`. Its plan() checks the values. Throws Error(invalid_argument) naming the field,
-/// Error(too_large) for pictures, Error(unsupported) and Error(corrupt_data) for pictures that cannot be read.
-generation::Request parse_session_request(std::string_view body, const generation::Model& model, std::string_view name);
+/// Body of POST /v1/sessions (docs/api.md lists the fields): what all models know, and the options of this one. Its
+/// plan() checks the values. Throws Error(invalid_argument) naming the field, Error(too_large) for pictures,
+/// Error(unsupported) and Error(corrupt_data) for pictures that cannot be read.
+generation::Request parse_session_request(std::string_view body, const generation::Model& model);
 
 /// What is wrong with such a body whatever the model: for one that must be loaded first. Throws as above.
 void check_session_request(std::string_view body);
@@ -23,8 +23,6 @@ void check_session_request(std::string_view body);
 // Parts of it, for other dialects.
 /// width and height, or size: "832x480".
 void read_size(JsonFields& fields, generation::Request& request);
-/// `model`, if it is given, must be `name`. Throws Error(not_found).
-void check_model(JsonFields& fields, std::string_view name);
 /// All that the model offers, under the names and other spellings of its fields.
 void read_options(JsonFields& fields, const generation::Model& model, generation::Request& request);
 /// A prompt without the white space around it; `field` stands in messages.

@@ -5,6 +5,8 @@
 #include <fstream>
 
 #include "rushes/base/scratch_folder.h"
+#include "rushes/generation/drawing_model.h"
+#include "rushes/media/audio_decoder.h"
 #include "rushes/media/face_finder.h"
 #include "rushes/server/talk_test_server.h"
 
@@ -135,6 +137,41 @@ TEST_F(TalkServer, feeding_after_the_final_chunk_goes_on_with_the_video) {
   ASSERT_EQ(init(*server, "abc", "aligned").status, 200);
   EXPECT_EQ(status(*server, "abc")["total_frames_generated"], 0);
   EXPECT_THAT(server->request("GET", "/hls/abc/playlist.m3u8").body, HasSubstr("segment001.ts"));
+}
+
+TEST_F(TalkServer, runs_of_one_name_with_other_tracks_are_told_apart_and_downloaded_as_one_video) {
+  const auto server = start();
+  const std::string second = media::wav_file(media::test_audio(16'000), 16'000);
+  for (const char* mode : {"reference", "aligned", "aligned", "reference"}) {  // the reference's videos are silent
+    ASSERT_EQ(init(*server, "abc", mode).status, 200);
+    ASSERT_EQ(feed(*server, "abc", second, true).status, 200);
+    wait_for(*server, "abc", "complete");
+  }
+  const std::string playlist = server->request("GET", "/hls/abc/playlist.m3u8").body;
+  EXPECT_THAT(playlist, HasSubstr("#EXT-X-MEDIA-SEQUENCE:0\n#EXTINF"));
+  EXPECT_THAT(playlist, HasSubstr("segment000.ts\n#EXT-X-DISCONTINUITY\n#EXTINF"));
+  EXPECT_THAT(playlist, HasSubstr("segment001.ts\n#EXTINF")) << "the third is like the second";
+  EXPECT_THAT(playlist, HasSubstr("segment002.ts\n#EXT-X-DISCONTINUITY\n#EXTINF"));
+  const std::string mp4 = server->request("GET", "/api/hls/abc/download").body;
+  const media::Bytes bytes(mp4.begin(), mp4.end());
+  EXPECT_THAT(media::decode_bytes("runs.mp4", bytes).size(), testing::Ge(4u * 25));
+  EXPECT_NEAR(media::decode_audio(bytes).seconds(), 2.0, 0.2);
+}
+
+TEST_F(TalkServer, a_download_before_the_end_is_refused_and_says_how_far_the_video_is) {
+  const auto gate = std::make_shared<generation::Gate>();
+  const auto server = start({}, [hook = gate->hook()](const generation::Request& request) { hook(request, 0); });
+  ASSERT_EQ(init(*server, "abc", "aligned").status, 200);
+  EXPECT_THAT(server->request("GET", "/api/hls/abc/download").json()["detail"].get<std::string>(),
+              HasSubstr("no video yet"));
+  ASSERT_EQ(feed(*server, "abc", media::wav_file(media::test_audio(16'000), 16'000), true).status, 200);
+  ASSERT_TRUE(gate->wait_for(1));
+  const Reply early = server->request("GET", "/api/hls/abc/download");
+  EXPECT_EQ(early.status, 409);
+  EXPECT_THAT(early.json()["detail"].get<std::string>(), HasSubstr("still processing"));
+  gate->open();
+  wait_for(*server, "abc", "complete");
+  EXPECT_EQ(server->request("GET", "/api/hls/abc/download").status, 200);
 }
 
 TEST_F(TalkServer, sound_that_is_none_is_refused_and_the_session_goes_on) {

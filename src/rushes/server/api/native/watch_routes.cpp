@@ -22,13 +22,13 @@ std::string choice(const Request& request, std::string_view name, std::initializ
 // end. 404 when there is no recording, 416 beyond what exists.
 Response get_recording(const SessionStore& sessions, const Request& request) {
   const Hosted& entry = hosted_of(sessions, request);
-  const EncodedStream::Status status = entry.video->status();
-  const auto& path = entry.video->recording_path();
-  require(!path.empty(), ErrorCode::not_found, "session {} is not recorded", entry.session->id().text());
+  const bool ended = entry.video->status().ended;  // asked first: what is downloaded then is complete
+  const EncodedStream::Download download = entry.video->download();
+  const std::string tag = entry.session->id().text() + "-growing";  // another file follows when it has ended
   Response response;
-  if (status.ended) {
-    response = file_response(request, path, "video/mp4");
-  } else if (auto part = growing_file_response(request, path, "video/mp4", status.recorded_bytes)) {
+  if (ended) {
+    response = recorded_mp4(request, entry);
+  } else if (auto part = growing_file_response(request, download.file, download.bytes, "video/mp4", tag)) {
     response = std::move(*part);
   } else {
     response = growing_mp4(entry, EncodedStream::From::start, Framing::file);

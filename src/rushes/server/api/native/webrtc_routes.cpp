@@ -20,11 +20,9 @@ Watched find_session(const SessionStore& sessions, const Request& request) {
   return {entry.sinks->whep(), request.address("/v1/sessions/" + entry.session->id().text() + "/whep/")};
 }
 
-void require_offer(const Request& request, std::size_t viewers, const WebRtcLimits& limits) {
+void require_offer(const Request& request) {
   require(media_type(request.header("content-type")) == "application/sdp", ErrorCode::unsupported,
           "the body must be an SDP offer (Content-Type: application/sdp)");
-  require(viewers < limits.viewers, ErrorCode::unavailable,
-          "{} WebRTC peers are connected, which is the limit; HLS has no such limit", limits.viewers);
 }
 
 Response sdp_answer(std::string sdp, std::string location) {
@@ -46,8 +44,9 @@ Response no_content() {
 // are too many viewers.
 net::awaitable<Response> connect_viewer(Watched watched, std::size_t viewers, WorkPool& work,
                                         const WebRtcLimits& limits, const Request& request) {
-  require_offer(request, viewers, limits);
-  const media::WebRtcPeer::Options options{.local_addresses = limits.addresses};
+  require_offer(request);
+  const Counted connecting_one = limits.connect(viewers);
+  const media::WebRtcPeer::Options options = limits.peer();
   auto connecting = work.run([&] {
     auto answer = watched.whep->connect(request.body, options);
     return sdp_answer(std::move(answer.sdp), watched.path + answer.id);
@@ -59,11 +58,12 @@ net::awaitable<Response> connect_viewer(Watched watched, std::size_t viewers, Wo
 // that takes no speech.
 net::awaitable<Response> connect_speaker(SessionStore& sessions, WorkPool& work, const WebRtcLimits& limits,
                                          const Request& request) {
-  require_offer(request, sessions.peers(), limits);
+  require_offer(request);
+  const Counted connecting_one = limits.connect(sessions.peers());
   const Hosted entry = hosted_of(sessions, request);
   const int64_t hz = entry.session->format().speech_hz;
   require(hz > 0, ErrorCode::unsupported, "session {} does not accept speech", entry.session->id().text());
-  const media::WebRtcPeer::Options options{.local_addresses = limits.addresses, .microphone_hz = hz};
+  const media::WebRtcPeer::Options options = limits.peer(hz);
   auto connecting = work.run([&] { return ingest::connect_microphone(request.body, options); });
   const std::shared_ptr<media::WebRtcPeer> peer = co_await std::move(connecting);
   // It may have been deleted meanwhile.
@@ -93,6 +93,12 @@ net::awaitable<Response> disconnect_viewer(Watched watched, WorkPool& work, cons
 }
 
 }  // namespace
+
+Counted WebRtcLimits::connect(std::size_t connected) const {
+  require(connected + static_cast<std::size_t>(use->connecting) < viewers, ErrorCode::unavailable,
+          "{} WebRTC peers are connected, which is the limit; HLS has no such limit", viewers);
+  return Counted(use->connecting);
+}
 
 void add_webrtc_routes(Router& router, SessionStore& sessions, WorkPool& work, const WebRtcLimits& limits) {
   router.answer_later("POST", "/v1/sessions/{id}/whep", [&sessions, &work, limits](const Request& request) {

@@ -1,5 +1,7 @@
 // The OpenAI-style API over real sockets; tests/e2e/test_openai.py has the client library itself.
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
+
+#include <set>
 
 #include "rushes/media/test_video.h"
 #include "rushes/server/test_client.h"
@@ -83,6 +85,58 @@ TEST(OpenAiVideos, are_listed_in_pages) {
   EXPECT_EQ(server.request("GET", "/v1/videos?after=video_1").status, 404);
 }
 
+std::vector<std::string> fields_of(const json& ignored) {
+  std::vector<std::string> fields;
+  for (const json& each : ignored) fields.push_back(each["field"]);
+  return fields;
+}
+
+TEST(OpenAiVideos, take_the_fields_of_vllm_omni_sglang_and_dynamo_and_name_those_without_use) {
+  RunningServer server;
+  const struct {
+    const char *headers, *body;
+    std::vector<std::string> ignored;
+  } clients[] = {
+      {"",
+       R"({"prompt": "a", "seconds": 4, "size": "64x48", "fps": 16, "num_frames": null, "seed": 1024, "generator_device": "cuda",
+           "num_inference_steps": 4, "guidance_scale": 3, "guidance_scale_2": null, "enable_teacache": false, "output_quality": "default",
+           "rollout": false, "rollout_sde_type": "sde", "diffusers_kwargs": {"timestep_shift": 3, "eta": 0}})",
+       {"generator_device", "output_quality", "rollout_sde_type", "diffusers_kwargs.eta"}},
+      {"",
+       R"({"prompt": "a", "model": "drawing", "seconds": 4, "size": "64x48", "user": "u", "response_format": "b64_json", "stream": false,
+           "nvext": {"fps": 16, "seed": 1024, "num_inference_steps": 4, "negative_prompt": "blur", "boundary_ratio": 0.5, "annotations": []}})",
+       {"user", "response_format", "boundary_ratio", "negative_prompt"}},
+      {kForm.c_str(),
+       nullptr,
+       {"lora", "seconds", "extra_params.turbo"}},
+  };
+  for (const auto& client : clients) {
+    const std::string form = field("prompt", "a") + field("seconds", "4") + field("num_frames", "64") + field("width", "64") +
+                             field("height", "48") + field("fps", "16") + field("seed", "1024") + field("lora", R"({"name": "x"})") +
+                             field("guidance_scale", "1.5") + field("extra_params", R"({"steps": 4, "turbo": true})") + "--XX--\r\n";
+    const Reply reply = server.request("POST", "/v1/videos", client.body ? client.body : form, client.headers);
+    ASSERT_EQ(reply.status, 200) << reply.body;
+    const json video = reply.json();
+    EXPECT_THAT(fields_of(video["ignored"]), testing::UnorderedElementsAreArray(client.ignored)) << video["ignored"];
+    EXPECT_EQ(video["size"], "64x48");
+    EXPECT_EQ(video["seed"], 1024);
+    EXPECT_EQ(server.status(video["id"].get<std::string>().substr(6))["format"]["fps"], 16);
+  }
+}
+
+TEST(OpenAiVideos, have_a_random_seed_that_is_told_where_none_is_named) {
+  RunningServer server;
+  std::set<uint64_t> seeds;
+  for (const char* body : {R"({"prompt": "a"})", R"({"prompt": "a", "seed": -1})", R"({"prompt": "a", "seed": null})"})
+    seeds.insert(server.request("POST", "/v1/videos", body).json()["seed"].get<uint64_t>());
+  const Reply form =
+      server.request("POST", "/v1/videos", field("prompt", "a") + field("seed", "-1") + "--XX--\r\n", kForm);
+  EXPECT_EQ(form.status, 200) << form.body;
+  seeds.insert(form.json()["seed"].get<uint64_t>());
+  EXPECT_EQ(seeds.size(), 4u);
+  EXPECT_LT(*seeds.rbegin(), 1ull << 32) << "JavaScript's numbers hold it";
+}
+
 TEST(OpenAiVideos, say_what_is_wrong_in_the_shape_that_the_client_reads) {
   RunningServer server;
   struct Case {
@@ -100,7 +154,10 @@ TEST(OpenAiVideos, say_what_is_wrong_in_the_shape_that_the_client_reads) {
       {"", R"({"prompt": "a", "size": "huge"})", 400, "size"},
       {"", R"({"prompt": "a", "size": "63x63"})", 400, "multiple of 16"},
       {"", R"({"prompt": "a", "model": "sora-2"})", 404, "sora-2"},
-      {"", R"({"prompt": "a", "quality": "high"})", 400, "quality"},
+      {"", R"({"prompt": "a", "colour": "red"})", 400, "unknown field colour"},
+      {"", R"({"prompt": "a", "seed": -2})", 400, "or -1 for a random one"},
+      {"", R"({"prompt": "a", "seed": 18446744073709551616})", 400, "from 0 to 18446744073709551615"},
+      {"", R"({"prompt": "a", "nvext": 3})", 400, "nvext must be an object"},
       {"", R"({"prompt": "a", "seed": [1]})", 400, "seed"},
       {"", R"({"prompt": "a", "prompt": "b"})", 400, "twice"},
       {"", R"({"prompt": "a", "input_reference": {"file_id": "x"}})", 415, "image_url"},

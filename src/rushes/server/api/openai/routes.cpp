@@ -9,6 +9,9 @@
 #include "rushes/server/api/openai/openapi.json.h"
 #include "rushes/server/api/openai/video_json.h"
 #include "rushes/server/api/openai/video_request.h"
+#include "rushes/server/api/openapi.h"
+#include "rushes/server/api/request_schema.h"
+#include "rushes/server/api/video_fields.h"
 
 namespace rushes::server {
 namespace {
@@ -20,13 +23,20 @@ const Hosted& hosted_of(const SessionStore& sessions, const Request& request) {
   return sessions.find(parse_video_id(request.path_value("video_id")));
 }
 
-// POST /v1/videos: starts a video. 200 with it; 400, 413, 415, 422 for the request, 404 for another model, 429.
+// POST /v1/videos: starts a video, if need be after its model has been loaded. 200 with it; 400, 413, 415, 422 for the
+// request, 404 for an unknown model, 429.
 net::awaitable<Response> create_video(SessionStore& sessions, WorkPool& work, const Request& request) {
-  const generation::Model& model = sessions.model();
-  auto parsing = work.run_if_large(
-      request.body.size(), [&] { return parse_video_request(request, model, sessions.models().default_name()); });
+  auto reading = work.run_if_large(request.body.size(), [&] { return video_fields(request); });
+  nlohmann::json fields = co_await std::move(reading);
+  const std::string name = model_of(fields, sessions.models());
+  auto loading = sessions.models().load(name);
+  co_await std::move(loading);
+  const auto model = sessions.models().model(name);
+  require_makes_videos_of_text(*model, name);
+  auto parsing =
+      work.run_if_large(request.body.size(), [&] { return parse_video_request(std::move(fields), *model); });
   generation::Request wanted = co_await std::move(parsing);
-  co_return json_response(200, video_json(sessions.create(std::move(wanted)), model.card().name));
+  co_return json_response(200, video_json(sessions.create(std::move(wanted), {.model = name})));
 }
 
 /// Errors are answered in this API's form.
@@ -40,7 +50,7 @@ net::awaitable<Response> create_video_or_tell(SessionStore& sessions, WorkPool& 
 }
 
 Response get_video(SessionStore& sessions, const Request& request) {
-  Response response = json_response(200, video_json(hosted_of(sessions, request), sessions.model().card().name));
+  Response response = json_response(200, video_json(hosted_of(sessions, request)));
   response.headers.emplace_back("openai-poll-after-ms", kPollAfterMs);
   return response;
 }
@@ -69,7 +79,7 @@ Response list_videos(SessionStore& sessions, const Request& request) {
   }
   const auto last = first + std::min<int64_t>(limit, all.end() - first);
   Json data = Json::array();
-  for (auto each = first; each != last; ++each) data.push_back(video_json(*each, sessions.model().card().name));
+  for (auto each = first; each != last; ++each) data.push_back(video_json(*each));
   const Json first_id = data.empty() ? Json() : data.front()["id"], last_id = data.empty() ? Json() : data.back()["id"];
   return json_response(200, {{"object", "list"},
                              {"data", std::move(data)},
@@ -95,7 +105,7 @@ Response get_content(SessionStore& sessions, const Request& request) {
   const auto status = entry.video->status();
   require(!status.ended || status.gops > 0, ErrorCode::conflict,
           "the video ended before its first frames were generated");
-  Response response = status.recording_complete ? file_response(request, entry.video->recording_path(), "video/mp4")
+  Response response = status.recording_complete ? recorded_mp4(request, entry)
                                                 : growing_mp4(entry, delivery::EncodedStream::From::start);
   response.headers.emplace_back("Cache-Control", "no-store");
   return response;
@@ -109,8 +119,8 @@ Response remix_video(SessionStore& sessions, const Request& request) {
   generation::Request remix = source.session->copy_of_request();
   remix.prompts = {parse_remix_request(request)};
   return json_response(
-      200, video_json(sessions.create(std::move(remix), {.origin = Origin{Origin::Kind::remix, source.session->id()}}),
-                      sessions.model().card().name));
+      200, video_json(sessions.create(std::move(remix), {.origin = Origin{Origin::Kind::remix, source.session->id()},
+                                                         .model = source.model})));
 }
 
 void add_routes(Router& router, const ApiContext& context) {
@@ -136,8 +146,19 @@ void add_routes(Router& router, const ApiContext& context) {
   add("POST", "/v1/videos/{video_id}/remix", remix_video);
 }
 
+Json schemas(const ServedModels& models) {
+  std::vector<ServedModels::Status> of_text;
+  for (ServedModels::Status& model : models.all())
+    if (model.capabilities.takes.has(generation::Modality::text)) of_text.push_back(std::move(model));
+  static constexpr std::string_view kNumbers[] = {"width", "height", "fps"};
+  Json request = with_fields(written_schema("openai", "VideoRequest"), SeedMay::be_random, kNumbers, of_text);
+  for (const auto& [name, reason] : fields_without_use())
+    request["properties"][std::string(name)] = {{"description", fmt::format("has no effect: {}", reason)}};
+  return {{"VideoRequest", std::move(request)}};
+}
+
 }  // namespace
 
-Api openai_api() { return {"openai", kOpenApi, add_routes}; }
+Api openai_api() { return {"openai", kOpenApi, add_routes, schemas, true}; }
 
 }  // namespace rushes::server

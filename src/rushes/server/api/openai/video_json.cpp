@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "rushes/server/api/native/session_json.h"
+
 namespace rushes::server {
 namespace {
 
@@ -52,7 +54,7 @@ generation::SessionId parse_video_id(std::string_view text) {
   }
 }
 
-Json video_json(const Hosted& entry, std::string_view model) {
+Json video_json(const Hosted& entry) {
   const generation::Session& session = *entry.session;
   const SessionStatus status = session.status();
   const generation::VideoFormat& format = session.format();
@@ -61,14 +63,16 @@ Json video_json(const Hosted& entry, std::string_view model) {
   const bool is_remix = entry.origin && entry.origin->kind == Origin::Kind::remix;
   return {{"id", video_id(session.id())},
           {"object", "video"},
-          {"model", model},
+          {"model", entry.model},
           {"status", word},
           {"progress", progress_of(status, format, word)},
           {"created_at", unix_seconds(session.created())},
           {"completed_at",
            word == "completed" && status.end ? Json(unix_seconds(session.created() + *status.end)) : Json(nullptr)},
           {"expires_at", nullptr},
-          {"prompt", session.request().prompts.front()},
+          {"prompt", session.request().prompts.empty() ? Json(nullptr) : Json(session.request().prompts.front())},
+          {"seed", session.request().seed},
+          {"ignored", ignored_json(session.ignored())},
           {"seconds", fmt::format("{:g}", seconds)},
           {"size", fmt::format("{}x{}", format.width, format.height)},
           {"remixed_from_video_id", is_remix ? Json(video_id(entry.origin->session)) : Json(nullptr)},

@@ -9,9 +9,11 @@ namespace rushes::server {
 
 inline constexpr double kDefaultVideoSeconds = 4;  // as the API's own
 
-/// Body of POST /v1/videos, JSON or multipart/form-data: prompt, model, seconds, size, input_reference, and the native
-/// API's seed, fps, steps, guidance_scale, timestep_shift and negative_prompt. Throws as parse_session_request().
-generation::Request parse_video_request(const Request& request, const generation::Model& model, std::string_view name);
+/// Body of POST /v1/videos, JSON or multipart/form-data, as JSON. Throws Error(invalid_argument) for neither.
+nlohmann::json video_fields(const Request& request);
+
+/// Those fields as read_video_fields() knows them, with a prompt. Throws as that.
+generation::Request parse_video_request(nlohmann::json given, const generation::Model& model);
 
 /// Body of POST /v1/videos/{id}/remix: {"prompt": "..."}, JSON or a form.
 std::string parse_remix_request(const Request& request);

@@ -1,5 +1,7 @@
 #include "rushes/server/api/vllm_omni/dialect.h"
 
+#include "rushes/server/api/native/session_json.h"
+
 namespace rushes::server {
 
 Json omni_error(std::string_view message) { return {{"type", "error"}, {"message", message}}; }
@@ -12,6 +14,7 @@ std::vector<Message> OmniDialect::begin(const Hosted& hosted) {
   return just({Json{{"type", "video.start"},
                     {"request_id", request_id_},
                     {"format", "m4s"},
+                    {"ignored", ignored_json(hosted.session->ignored())},
                     {"config",
                      {{"model", model_},
                       {"prompt", request.prompts.front()},
@@ -39,8 +42,10 @@ std::vector<Message> OmniDialect::chunk(const delivery::Gop& gop) {
     blocks_.pop_front();
     ++first_block_;
   }
-  Json events = Json::array();
-  if (const auto id = pending_->take(block.prompt)) events.push_back(*id);
+  const PendingInteractions::Shown shown = pending_->take(block.prompt);
+  const Json started = shown.started ? Json::array({*shown.started}) : Json::array();
+  Json completed = shown.superseded;
+  completed.insert(completed.end(), started.begin(), started.end());
   auto bytes = gop.fragment;
   if (chunks_ == 0) {
     auto joined = std::make_shared<media::Bytes>(*init_segment_);
@@ -56,9 +61,9 @@ std::vector<Message> OmniDialect::chunk(const delivery::Gop& gop) {
                            {"generation_chunk_index", gop.index},
                            {"num_frames", block.video_frames},
                            {"byte_length", bytes->size()},
-                           {"started_event_ids", events},
-                           {"active_event_ids", events},
-                           {"completed_event_ids", events}}});
+                           {"started_event_ids", started},
+                           {"active_event_ids", started},
+                           {"completed_event_ids", completed}}});
   messages.push_back({std::move(bytes)});
   return messages;
 }

@@ -1,17 +1,18 @@
 #include "rushes/server/api/vllm_omni/messages.h"
 
-#include <array>
-#include <limits>
-#include <map>
+#include <algorithm>
+#include <cmath>
 #include <utility>
 
+#include "rushes/generation/session.h"
 #include "rushes/server/api/native/json_fields.h"
 #include "rushes/server/api/native/session_request.h"
+#include "rushes/server/api/video_fields.h"
 
 namespace rushes::server {
 namespace {
 
-constexpr std::size_t kMaxEventIdBytes = 128;
+constexpr std::size_t kMaxEventIdBytes = 128, kRememberedIds = 1024;
 
 std::string string_of(const Json& object, const char* field, std::string_view where) {
   require(object.contains(field) && object[field].is_string(), ErrorCode::invalid_argument, "{}.{} must be a string",
@@ -30,77 +31,85 @@ ClientMessage parse_client_message(std::string_view text) {
       {"session.start", ClientMessage::Type::start},
       {"session.interaction", ClientMessage::Type::interaction},
       {"session.stop", ClientMessage::Type::stop},
-      {"session.ping", ClientMessage::Type::ping}};
+      {"session.ping", ClientMessage::Type::ping},
+      {"session.playback", ClientMessage::Type::playback}};
   for (const auto& [name, value] : kTypes)
     if (type == name) return {value, std::move(fields)};
   fail(ErrorCode::invalid_argument,
-       "type must be session.start, session.interaction, session.stop or session.ping (got '{}')", type.substr(0, 64));
+       "type must be session.start, session.interaction, session.stop, session.ping or session.playback (got '{}')", type.substr(0, 64));
 }
 
-generation::Request parse_start(const Json& fields, const generation::Model& model, std::string_view model_name) {
-  static const std::map<std::string_view, std::string_view> kOptions{
-      {"num_inference_steps", "steps"}, {"guidance_scale", "guidance_scale"}, {"negative_prompt", "negative_prompt"}};
+generation::Request parse_start(const Json& fields, const generation::Model& model) {
   const std::string format =
       fields.value("format", Json("m4s")).is_string() ? fields.value("format", std::string("m4s")) : "";
   require(format == "m4s", ErrorCode::invalid_argument, "format must be m4s");
-  nlohmann::json common = nlohmann::json::object(), options = nlohmann::json::object();
-  generation::Request request;
-  request.prompts = {checked_prompt("prompt", string_of(fields, "prompt", "session.start"))};
-  for (const auto& [name, value] : fields.items()) {
-    if (name == "type" || name == "format" || name == "prompt" || name == "extra_params") continue;
-    if (name == "image_reference") {
-      require(value.is_object(), ErrorCode::invalid_argument,
-              "image_reference must be {{\"image_url\": \"data:image/png;base64,...\"}}");
-      request.image = decode_image("image_reference", string_of(value, "image_url", "image_reference"));
-      continue;
-    }
-    require(!value.is_structured(), ErrorCode::invalid_argument, "{} must be a string or a number", name);
-    if (const auto option = kOptions.find(name); option != kOptions.end())
-      options[std::string(option->second)] = value;
-    else
-      common[name] = value;
-  }
-  JsonFields known = JsonFields::of(std::move(common));
-  known.declare("model");
-  request.video_frames = known.integer("num_frames", 1, std::numeric_limits<int32_t>::max());
-  request.fps = known.number("fps", 1, 240);
-  request.seed = known.integer("seed", 0, std::numeric_limits<int64_t>::max()).value_or(0);
-  read_size(known, request);
-  for (const auto& [name, option] : kOptions) known.declare(name);
-  known.require_all_known();
-  check_model(known, model_name);
-  JsonFields of_model = JsonFields::of(std::move(options));
-  read_options(of_model, model, request);
-  of_model.require_all_known();
+  const std::string prompt = checked_prompt("prompt", string_of(fields, "prompt", "session.start"));
+  nlohmann::json given = fields;
+  for (const char* read_before : {"type", "format"}) given.erase(read_before);
+  generation::Request request =
+      read_video_fields(std::move(given), model, {.unknown = VideoFields::Unknown::ignored});
+  request.prompts = {prompt};
   return request;
 }
 
-Interaction parse_interaction(const Json& fields, int64_t number) {
+Interaction parse_interaction(const Json& fields) {
   require(fields.contains("interaction") && fields["interaction"].is_object(), ErrorCode::invalid_argument,
           "interaction must be an object");
   const Json& interaction = fields["interaction"];
   require(interaction.contains("event") && interaction["event"].is_object(), ErrorCode::invalid_argument,
           "interaction.event must be an object");
-  require(!interaction["event"].contains("multi_modal_data"), ErrorCode::invalid_argument,
+  const Json& event = interaction["event"];
+  require(!event.contains("multi_modal_data"), ErrorCode::invalid_argument,
           "this model does not accept camera input; interaction.event can have a prompt");
+  require(!event.contains("negative_prompt") || event["negative_prompt"].is_null(), ErrorCode::invalid_argument,
+          "interaction.event.negative_prompt is not supported: the negative prompt is that of session.start");
   Interaction parsed;
-  parsed.prompt = checked_prompt("prompt", string_of(interaction["event"], "prompt", "interaction.event"));
+  parsed.prompt = checked_prompt("interaction.event.prompt", string_of(event, "prompt", "interaction.event"));
   parsed.event_id = interaction.contains("event_id") && !interaction["event_id"].is_null()
                         ? string_of(interaction, "event_id", "interaction")
-                        : fmt::format("interaction-{}", number);
-  require(parsed.event_id.size() <= kMaxEventIdBytes, ErrorCode::invalid_argument,
-          "interaction.event_id can have at most {} bytes", kMaxEventIdBytes);
+                        : generation::SessionId::random().text();
+  require(!parsed.event_id.empty() && parsed.event_id.size() <= kMaxEventIdBytes, ErrorCode::invalid_argument,
+          "interaction.event_id must be a string of 1 to {} bytes", kMaxEventIdBytes);
+  if (interaction.contains("transition_chunks") && !interaction["transition_chunks"].is_null()) {
+    const Json& chunks = interaction["transition_chunks"];
+    const double count = chunks.is_number() ? chunks.get<double>() : -1;
+    require(count >= 0 && count == std::floor(count), ErrorCode::invalid_argument,
+            "interaction.transition_chunks must be an integer from 0 (got {})", chunks.dump());
+    if (count > 0)
+      parsed.ignored.push_back({"transition_chunks", "a prompt takes over at once, in the next chunk that is generated"});
+  }
   return parsed;
 }
 
-std::optional<std::string> PendingInteractions::take(std::string_view prompt) {
-  for (std::size_t i = waiting_.size(); i-- > 0;) {
-    if (waiting_[i].prompt != prompt) continue;
-    std::string id = std::move(waiting_[i].event_id);
-    waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(i) + 1);
-    return id;
-  }
-  return std::nullopt;
+void check_playback(const Json& fields) {
+  const Json position = fields.value("position_seconds", Json());
+  require(position.is_number() && std::isfinite(position.get<double>()) && position.get<double>() >= 0,
+          ErrorCode::invalid_argument, "session.playback.position_seconds must be a number from 0");
+}
+
+void PendingInteractions::add(Interaction interaction) {
+  require(std::find(used_.begin(), used_.end(), interaction.event_id) == used_.end(), ErrorCode::conflict,
+          "event_id_conflict: '{}' was used before in this session", interaction.event_id);
+  used_.push_back(interaction.event_id);
+  if (used_.size() > kRememberedIds) used_.pop_front();
+  waiting_.push_back(std::move(interaction));
+}
+
+void PendingInteractions::withdraw() {
+  waiting_.pop_back();
+  used_.pop_back();
+}
+
+PendingInteractions::Shown PendingInteractions::take(std::string_view prompt) {
+  Shown shown;
+  const auto found =
+      std::find_if(waiting_.rbegin(), waiting_.rend(), [&](const Interaction& each) { return each.prompt == prompt; });
+  if (found == waiting_.rend()) return shown;
+  shown.started = found->event_id;
+  const auto begun = found.base() - 1;
+  for (auto each = waiting_.begin(); each != begun; ++each) shown.superseded.push_back(each->event_id);
+  waiting_.erase(waiting_.begin(), begun + 1);
+  return shown;
 }
 
 }  // namespace rushes::server

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "rushes/generation/model.h"
 #include "rushes/server/http/http.h"
@@ -12,32 +13,44 @@
 namespace rushes::server {
 
 struct ClientMessage {
-  enum class Type { start, interaction, stop, ping } type;
+  enum class Type { start, interaction, stop, ping, playback } type;
   Json fields;
 };
 
 /// Throws Error(invalid_argument) for what is no JSON object with a `type` of the dialect.
 ClientMessage parse_client_message(std::string_view text);
 
-/// Of session.start. `extra_params` are other servers' and ignored. Throws as parse_session_request().
-generation::Request parse_start(const Json& fields, const generation::Model& model, std::string_view name);
+/// Of session.start; of its fields, those that read_video_fields() has no use for are ignored, as that server drops
+/// them. Throws as parse_session_request().
+generation::Request parse_start(const Json& fields, const generation::Model& model);
 
 struct Interaction {
   std::string event_id, prompt;
+  std::vector<generation::Ignored> ignored = {};
 };
-/// Of session.interaction; one without event_id is named after `number`. Throws Error(invalid_argument).
-Interaction parse_interaction(const Json& fields, int64_t number);
+/// Of session.interaction; one without event_id gets a random one. Throws Error(invalid_argument).
+Interaction parse_interaction(const Json& fields);
+/// Throws Error(invalid_argument) for a session.playback without a position.
+void check_playback(const Json& fields);
 
-/// Interactions wait for the first chunk that was made under their prompt. Of several that wait the last one counts,
-/// since the session takes over no other.
+/// Interactions wait for the first chunk that was made under their prompt. One that is followed by another before that
+/// is superseded: it never starts, and is named as completed when the other one starts.
 class PendingInteractions {
  public:
-  void add(Interaction interaction) { waiting_.push_back(std::move(interaction)); }
-  /// The id of the one that shows in a chunk made under `prompt`; it and those before it wait no more.
-  std::optional<std::string> take(std::string_view prompt);
+  /// Throws Error(conflict) for an event_id that was used before, as far as is remembered.
+  void add(Interaction interaction);
+  /// It could not be queued: its id may be used again.
+  void withdraw();
+  struct Shown {
+    std::optional<std::string> started;
+    std::vector<std::string> superseded;
+  };
+  /// What a chunk that was made under `prompt` ends the waiting of.
+  Shown take(std::string_view prompt);
 
  private:
   std::deque<Interaction> waiting_;
+  std::deque<std::string> used_;  // ids, the newest last
 };
 
 }  // namespace rushes::server

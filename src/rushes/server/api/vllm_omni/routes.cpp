@@ -4,6 +4,8 @@
 #include <boost/asio/this_coro.hpp>
 #include <deque>
 
+#include "rushes/server/api/native/session_json.h"
+#include "rushes/server/api/video_fields.h"
 #include "rushes/server/api/vllm_omni/dialect.h"
 #include "rushes/server/api/vllm_omni/openapi.json.h"
 #include "rushes/server/streaming/pump.h"
@@ -33,6 +35,9 @@ class RealtimeConversation : public std::enable_shared_from_this<RealtimeConvers
     viewer.on_text([weak = weak_from_this()](std::string message) {
       if (const auto self = weak.lock()) self->take(std::move(message));
     });
+    viewer.on_binary([weak = weak_from_this()](const std::string&) {
+      if (const auto self = weak.lock()) self->take(std::nullopt);
+    });
     auto starting = wait_for_start(viewer, executor);
     if (!co_await std::move(starting)) co_return;
     auto sending = send_all(pump_, &sessions_, &viewer);
@@ -40,8 +45,8 @@ class RealtimeConversation : public std::enable_shared_from_this<RealtimeConvers
   }
 
  private:
-  /// A message of the client's, as it comes.
-  void take(std::string text) {
+  /// A message of the client's, as it comes; nothing: it is binary.
+  void take(std::optional<std::string> text) {
     if (!pump_) {  // one too many stays in the queue, so that its reader sees that there were
       if (inbox_.size() <= kMaxWaitingMessages) inbox_.push_back(std::move(text));
       wakeup_->notifier()();
@@ -54,9 +59,14 @@ class RealtimeConversation : public std::enable_shared_from_this<RealtimeConvers
     pump_->add({waiting == kMaxWaitingMessages ? omni_error(kTooManyReplies) : std::move(reply)});
   }
 
-  Json answer(const std::string& text) {
+  static ClientMessage parse(const std::optional<std::string>& text) {
+    require(text.has_value(), ErrorCode::invalid_argument, "the message is binary; send JSON in text messages");
+    return parse_client_message(*text);
+  }
+
+  Json answer(const std::optional<std::string>& text) {
     try {
-      const ClientMessage message = parse_client_message(text);
+      const ClientMessage message = parse(text);
       using Type = ClientMessage::Type;
       if (message.type == Type::ping) return {{"type", "session.pong"}};
       require(pump_ != nullptr, ErrorCode::conflict, "session.start must come first");
@@ -66,15 +76,41 @@ class RealtimeConversation : public std::enable_shared_from_this<RealtimeConvers
         session.stop("stopped by the client");
         return nullptr;  // session.done follows
       }
-      Interaction interaction = parse_interaction(message.fields, ++interactions_);
-      session.set_prompt(interaction.prompt);
-      Json reply{{"type", "session.interaction.queued"},
-                 {"request_id", session.id().text()},
-                 {"event_id", interaction.event_id}};
-      pending_->add(std::move(interaction));
-      return reply;
+      if (message.type == Type::playback) {
+        check_playback(message.fields);
+        return nullptr;  // generation does not wait for it: video.start has said so
+      }
+      return queue(parse_interaction(message.fields));
     } catch (const Error& error) {
       return omni_error(error.what());
+    }
+  }
+
+  /// What refuses it is told with its event_id.
+  Json queue(const Interaction& interaction) {
+    const Hosted& hosted = pump_->hosted();
+    Json about{{"request_id", hosted.session->id().text()}, {"event_id", interaction.event_id}};
+    const auto refused = [&](const char* code, const Error& error) {
+      Json reply = omni_error(error.what());
+      reply["code"] = code;
+      reply.update(about);
+      return reply;
+    };
+    try {
+      pending_->add(interaction);
+    } catch (const Error& error) {
+      return refused("event_id_conflict", error);
+    }
+    try {
+      std::vector<generation::Ignored> ignored = sessions_.set_prompt(hosted, interaction.prompt);
+      ignored.insert(ignored.end(), interaction.ignored.begin(), interaction.ignored.end());
+      Json reply{{"type", "session.interaction.queued"}};
+      reply.update(about);
+      if (!ignored.empty()) reply["ignored"] = ignored_json(ignored);
+      return reply;
+    } catch (const Error& error) {
+      pending_->withdraw();
+      return refused("interaction_failed", error);
     }
   }
 
@@ -87,7 +123,7 @@ class RealtimeConversation : public std::enable_shared_from_this<RealtimeConvers
       std::string reason;
       if (!inbox_.empty()) {
         const bool flood = inbox_.size() > kMaxWaitingMessages;
-        const std::string text = std::move(inbox_.front());
+        const std::optional<std::string> text = std::move(inbox_.front());
         inbox_.pop_front();
         if (flood) {
           reply = omni_error(kTooMany);
@@ -116,18 +152,21 @@ class RealtimeConversation : public std::enable_shared_from_this<RealtimeConvers
   }
 
   /// Starts the session if `text` says so; else the reply.
-  net::awaitable<Json> start(const std::string& text) {
+  net::awaitable<Json> start(const std::optional<std::string>& text) {
     Json refusal;
     try {
-      const ClientMessage message = parse_client_message(text);
+      const ClientMessage message = parse(text);
       if (message.type != ClientMessage::Type::start) co_return answer(text);
-      auto parsing = work_.run_if_large(text.size(), [&] {
-        return parse_start(message.fields, sessions_.model(), sessions_.models().default_name());
-      });
+      const std::string name = model_of(message.fields, sessions_.models());
+      auto loading = sessions_.models().load(name);
+      co_await std::move(loading);
+      const auto model = sessions_.models().model(name);
+      require_makes_videos_of_text(*model, name);
+      auto parsing = work_.run_if_large(text->size(), [&] { return parse_start(message.fields, *model); });
       generation::Request wanted = co_await std::move(parsing);
       const Interest interest{.events = Interest::Events{}, .gops = delivery::EncodedStream::From::start};
-      pump_ = std::make_shared<Pump>(sessions_.create(std::move(wanted)), interest,
-                                     std::make_unique<OmniDialect>(sessions_.model().card().name, pending_));
+      pump_ = std::make_shared<Pump>(sessions_.create(std::move(wanted), {.model = name}), interest,
+                                     std::make_unique<OmniDialect>(name, pending_));
       pump_->open(co_await net::this_coro::executor);
       co_return nullptr;
     } catch (const Error& error) {
@@ -138,11 +177,10 @@ class RealtimeConversation : public std::enable_shared_from_this<RealtimeConvers
 
   SessionStore& sessions_;
   WorkPool& work_;
-  std::deque<std::string> inbox_;  // before the session has started
+  std::deque<std::optional<std::string>> inbox_;  // before the session has started
   std::shared_ptr<Wakeup> wakeup_;
   std::shared_ptr<Pump> pump_;  // from session.start on
   const std::shared_ptr<PendingInteractions> pending_ = std::make_shared<PendingInteractions>();
-  int64_t interactions_ = 0;
 };
 
 net::awaitable<void> converse(SessionStore* sessions, WorkPool* work, WebSocket* viewer) {
@@ -159,6 +197,6 @@ void add_routes(Router& router, const ApiContext& context) {
 
 }  // namespace
 
-Api vllm_omni_api() { return {"vllm_omni", kOpenApi, add_routes}; }
+Api vllm_omni_api() { return {"vllm_omni", kOpenApi, add_routes, nullptr, true}; }
 
 }  // namespace rushes::server

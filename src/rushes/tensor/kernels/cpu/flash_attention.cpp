@@ -1,6 +1,7 @@
 #include "rushes/tensor/kernels/cpu/flash_attention.h"
 
 #include "rushes/tensor/kernels/cpu/attention_tiles.h"
+#include "rushes/tensor/kernels/cpu/in_rounds.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::tensor::kernels {
@@ -105,7 +106,7 @@ void flash_attention_f32(const AttentionShape& shape, const HeadsView<const T>& 
       std::max((kTasksPerThread * threads + pairs - 1) / pairs, (shape.queries + kQueryBlock - 1) / kQueryBlock);
   const int64_t block = round_up((shape.queries + wanted - 1) / wanted, kRows);
   const int64_t blocks = (shape.queries + block - 1) / block;
-  at::parallel_for(0, pairs * blocks, 1, [&](int64_t begin, int64_t end) {
+  in_rounds(pairs * blocks, 4 * block * shape.keys * shape.head_size, [&](int64_t begin, int64_t end) {
     Worker<T> worker(shape, block);
     for (int64_t task = begin; task < end; ++task) {
       const int64_t pair = task / blocks, first = task % blocks * block;

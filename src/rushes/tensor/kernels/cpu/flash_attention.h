@@ -31,7 +31,7 @@ void flash_attention_f32(const AttentionShape& shape, const HeadsView<const T>& 
 void flash_attention_bf16(const AttentionShape& shape, const HeadsView<const Bf16>& q, const HeadsView<const Bf16>& k,
                           const HeadsView<const Bf16>& v, const HeadsView<Bf16>& out);
 
-/// AVX512-BF16 is there. Asked once.
+/// AVX512-BF16 is there and may be used (base/instruction_set.h).
 bool has_bf16_products();
 
 }  // namespace rushes::tensor::kernels

@@ -1,7 +1,9 @@
 #include <ATen/native/CPUBlas.h>
 
 #include "rushes/base/error.h"
+#include "rushes/base/instruction_set.h"
 #include "rushes/tensor/kernels/cpu/flash_attention.h"
+#include "rushes/tensor/kernels/cpu/in_rounds.h"
 #include "rushes/tensor/kernels/cpu/micro_gemm.h"
 #include "rushes/tensor/kernels/cpu/softmax_avx512.h"
 #include "rushes/tensor/ops.h"
@@ -51,8 +53,7 @@ const at::BFloat16* torch_type(const Bf16* x) { return reinterpret_cast<const at
 }  // namespace
 
 bool has_bf16_products() {
-  static const bool has = __builtin_cpu_supports("avx512bf16") && __builtin_cpu_supports("avx512vl") &&
-                          __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw");
+  static const bool has = instruction_set() == InstructionSet::avx512_bf16;
   return has;
 }
 
@@ -80,7 +81,7 @@ void flash_attention_bf16(const AttentionShape& shape, const HeadsView<const Bf1
 
   const int64_t query_blocks = (shape.queries + kQueryBlock - 1) / kQueryBlock;
   const float scale = kLog2E / std::sqrt(static_cast<float>(D));
-  at::parallel_for(0, pairs * query_blocks, 1, [&](int64_t begin, int64_t end) {
+  in_rounds(pairs * query_blocks, 4 * kQueryBlock * shape.keys * D, [&](int64_t begin, int64_t end) {
     std::vector<float> scores(kQueryBlock * kKeyBlock), sums(kQueryBlock * D);
     std::vector<Bf16> powers(kQueryBlock * kKeyBlock);
     std::vector<SoftmaxState> states(kQueryBlock);

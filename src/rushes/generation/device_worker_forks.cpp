@@ -1,0 +1,103 @@
+// The device worker's part in forks: copies of sessions, from block borders that are kept for them.
+#include <algorithm>
+
+#include "rushes/generation/device_worker.h"
+
+namespace rushes::generation {
+
+void DeviceWorker::fork(std::shared_ptr<Session> origin, std::shared_ptr<Session> branch,
+                        std::optional<int64_t> blocks) {
+  listen_to(*branch);
+  {
+    const std::scoped_lock lock(mutex_);
+    if (const Task* task = find(*origin)) {
+      forks_.push_back({origin, branch, task->model, blocks});
+      ++status_.sessions;
+      branch = nullptr;
+    }
+  }
+  if (branch)
+    branch->fail({ErrorCode::conflict, "session " + origin->id().text() + " ended before it could be forked"});
+  else
+    doorbell_->ring();
+}
+
+/// Makes the forks whose origins no lane has taken; the others follow at the end of their turns.
+void DeviceWorker::branch_off(Lock& lock) {
+  const auto ready = [&](const Fork& fork) {
+    const Task* origin = find(*fork.origin);
+    return !origin || !origin->taken;
+  };
+  for (auto next = std::find_if(forks_.begin(), forks_.end(), ready); next != forks_.end();
+       next = std::find_if(forks_.begin(), forks_.end(), ready)) {
+    const Fork fork = std::move(*next);
+    forks_.erase(next);
+    Task branch{.session = fork.branch, .model = fork.model};
+    Task* origin = find(*fork.origin);
+    bool done = false;
+    if (origin && !fork.branch->over()) {
+      origin->taken = branch.taken = true;
+      lock.unlock();
+      done = branch_off(fork, *origin, branch);
+      lock.lock();
+      origin->taken = branch.taken = false;
+    }
+    if (done || fork.branch->over()) {  // goes with all that have ended, if it has
+      branch.bytes = bytes_of(branch);
+      tasks_.push_back(std::move(branch));
+      continue;
+    }
+    --status_.sessions;
+    lock.unlock();
+    fork.branch->fail(
+        {ErrorCode::conflict, "session " + fork.origin->id().text() +
+                                  " ended before it could be forked, or no longer keeps the requested block border"});
+    lock.lock();
+  }
+}
+
+/// False: the origin ended, or does not have the border.
+bool DeviceWorker::branch_off(const Fork& fork, Task& origin, Task& branch) {
+  try {
+    // An origin that has ended meanwhile is forked where it last kept a border.
+    const bool over = fork.origin->over();
+    const auto kept = std::find_if(origin.borders.begin(), origin.borders.end(), [&](const Border& border) {
+      return fork.blocks ? border.blocks == fork.blocks : over && &border == &origin.borders.back();
+    });
+    const Generator* from = nullptr;
+    if (kept != origin.borders.end()) {
+      from = kept->generator.get();
+      branch.blocks = kept->blocks;
+    } else {
+      if (over) return false;
+      // Turns end at block borders, but for a session that was paused, or whose recorder is behind.
+      while (!fork.blocks && origin.generator && !origin.generator->at_block_border())
+        if (!step(origin)) return false;
+      if (fork.origin->over()) return false;
+      from = origin.generator.get();
+      branch.blocks = origin.blocks;
+      if (fork.blocks && (fork.blocks != branch.blocks || (from && !from->at_block_border()))) return false;
+    }
+    // An origin without a generator has not begun: its copy begins by itself.
+    if (from) branch.generator = from->fork();
+    fork.branch->inherit(*fork.origin, branch.blocks);
+    if (from) keep_border(branch);
+  } catch (...) {
+    branch.generator.reset();
+    fork.branch->fail(current_failure());
+  }
+  return true;
+}
+
+void DeviceWorker::keep_border(Task& task) {
+  auto& borders = task.borders;
+  if (!task.model->capabilities().forks) return task.session->keep_borders_from(task.blocks);  // none is kept
+  auto copy = task.generator->fork();
+  const int64_t bytes = copy->bytes();
+  const int64_t most = std::min(kBorders, kBorderBytes / std::max<int64_t>(bytes, 1));
+  while (!borders.empty() && static_cast<int64_t>(borders.size()) >= most) borders.pop_front();
+  if (most > 0) borders.push_back({task.blocks, std::move(copy), bytes});
+  task.session->keep_borders_from(borders.empty() ? task.blocks : borders.front().blocks);
+}
+
+}  // namespace rushes::generation
