@@ -64,6 +64,11 @@ DecodedAudio decode_audio(std::span<const uint8_t> bytes, const AudioLimits& lim
     if (decoded.hz == 0) decoded.hz = frame->sample_rate;
     require(decoded.hz == frame->sample_rate, ErrorCode::unsupported,
             "the audio changes its sampling rate from {} to {} Hz", decoded.hz, frame->sample_rate);
+    // A file says its rate itself: some kilobytes of FLAC at 655 kHz would become gigabytes within any limit of
+    // seconds.
+    require(static_cast<int64_t>(decoded.samples.size()) + frame->nb_samples <= limits.max_samples,
+            ErrorCode::too_large, "the audio has more than {} samples at {} Hz; send it in pieces", limits.max_samples,
+            decoded.hz);
     append_mean(*frame, decoded.samples);
     require(decoded.seconds() <= limits.max_seconds, ErrorCode::too_large,
             "the audio is longer than {} s; send it in pieces", limits.max_seconds);

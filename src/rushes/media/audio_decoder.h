@@ -13,6 +13,7 @@ namespace rushes::media {
 struct AudioLimits {
   int64_t max_bytes = 256 << 20;  // of the file
   double max_seconds = 3600;
+  int64_t max_samples = 64 << 20;  // 256 MiB of one channel: 23 minutes at 48 kHz, 70 at 16 kHz
 };
 
 /// One channel in [-1, 1], at the file's own rate.

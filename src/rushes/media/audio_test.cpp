@@ -103,6 +103,7 @@ TEST(DecodeAudio, refuses_what_is_no_sound_with_the_reason) {
     }
   }
   EXPECT_THROW(decode_audio(bytes_of(wav), {.max_seconds = 0.5}), Error);
+  EXPECT_THROW(decode_audio(bytes_of(wav), {.max_samples = 100}), Error);
   EXPECT_THROW(decode_audio(bytes_of(wav), {.max_bytes = 100}), Error);
 }
 

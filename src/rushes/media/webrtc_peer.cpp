@@ -109,6 +109,16 @@ struct WebRtcPeer::State {
     return GST_PAD_PROBE_OK;
   }
 
+  /// Where packets come in, before anything is decrypted.
+  static void on_element(GstBin*, GstBin*, GstElement* element, gpointer opaque) {
+    GstElementFactory* factory = gst_element_get_factory(element);
+    if (!factory || text(GST_OBJECT_NAME(factory)) != "nicesrc") return;
+    GstPad* pad = gst_element_get_static_pad(element, "src");
+    const auto packets = static_cast<GstPadProbeType>(GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_BUFFER_LIST);
+    gst_pad_add_probe(pad, packets, on_packet, opaque, nullptr);
+    gst_object_unref(pad);
+  }
+
   /// The first that brings Opus is the microphone, whatever else comes goes nowhere.
   static void on_pad(GstElement*, GstPad* pad, gpointer opaque) {
     auto& state = *static_cast<State*>(opaque);
@@ -158,6 +168,8 @@ struct WebRtcPeer::State {
             reason);
     require(pipeline && reason.empty(), ErrorCode::internal, "GStreamer cannot send what the SDP offer asks for: {}",
             reason);
+    sources.emplace(options.max_sources, options.dropped_packets);
+    g_signal_connect(pipeline.get(), "deep-element-added", G_CALLBACK(on_element), this);
     webrtc.reset(gst_bin_get_by_name(GST_BIN(pipeline.get()), "peer"));
     video.source.reset(gst_bin_get_by_name(GST_BIN(pipeline.get()), "video"));
     audio.source.reset(gst_bin_get_by_name(GST_BIN(pipeline.get()), "sound"));
@@ -247,28 +259,6 @@ struct WebRtcPeer::State {
     ask("set-local-description", local.get());
   }
 
-  /// Where packets come in, before anything is decrypted.
-  void limit_sources(const Options& options) {
-    sources.emplace(options.max_sources, options.dropped_packets);
-    GstIterator* all = gst_bin_iterate_all_by_element_factory_name(GST_BIN(webrtc.get()), "nicesrc");
-    int limited = 0;
-    const auto limit = [&](GstElement* element) {
-      GstPad* pad = gst_element_get_static_pad(element, "src");
-      const auto packets = static_cast<GstPadProbeType>(GST_PAD_PROBE_TYPE_BUFFER | GST_PAD_PROBE_TYPE_BUFFER_LIST);
-      gst_pad_add_probe(pad, packets, on_packet, this, nullptr);
-      gst_object_unref(pad);
-      ++limited;
-    };
-    GValue item = G_VALUE_INIT;
-    while (gst_iterator_next(all, &item) == GST_ITERATOR_OK) {
-      limit(GST_ELEMENT(g_value_get_object(&item)));
-      g_value_reset(&item);
-    }
-    g_value_unset(&item);
-    gst_iterator_free(all);
-    require(limited > 0, ErrorCode::internal, "WebRTC: no element receives packets");
-  }
-
   bool is_gathered() const {
     GstWebRTCICEGatheringState state{};
     g_object_get(webrtc.get(), "ice-gathering-state", &state, nullptr);
@@ -319,7 +309,6 @@ WebRtcPeer::WebRtcPeer(const WebRtcOffer& offer, const std::optional<WebRtcOffer
     g_signal_connect(rtp.get(), "on-ssrc-active", G_CALLBACK(State::on_report), &s);
   gst_element_set_state(s.pipeline.get(), GST_STATE_PLAYING);
   s.negotiate(offer);
-  s.limit_sources(options);
   s.take_answer();
 }
 

@@ -18,6 +18,11 @@ bool Uploads::Upload::grow(int64_t bytes, Clock::time_point now) {
   return true;
 }
 
+void Uploads::Upload::complete() {
+  if (place_) all_.coming_.erase(*place_);
+  place_.reset();
+}
+
 /// Ends the body that has waited for the longest time. False: all others make progress.
 bool Uploads::make_room(const Upload& for_whom, Clock::time_point now) {
   const auto takes_room = [&](const Upload* each) { return each != &for_whom && each->charge_.bytes() > 0; };

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <list>
+#include <optional>
 
 #include "rushes/base/memory_budget.h"
 
@@ -26,7 +27,7 @@ class Uploads {
     /// `interrupt` ends the reading of it.
     Upload(Uploads& all, std::function<void()> interrupt)
         : all_(all), interrupt_(std::move(interrupt)), charge_(all.memory_.charge()) {
-      all_.coming_.push_back(this);
+      place_ = all_.coming_.insert(all_.coming_.end(), this);
     }
     ~Upload() { complete(); }
     Upload(const Upload&) = delete;
@@ -35,7 +36,7 @@ class Uploads {
     /// It has so many bytes by now. False: there is no room for them, nor can any be made; they are to be let go.
     bool grow(int64_t bytes, Clock::time_point now = Clock::now());
     /// Nothing more comes; what has come still takes its room.
-    void complete() { all_.coming_.remove(this); }
+    void complete();
     /// It was ended to make room.
     bool interrupted() const noexcept { return interrupted_; }
 
@@ -44,7 +45,8 @@ class Uploads {
     Uploads& all_;
     std::function<void()> interrupt_;
     base::MemoryBudget::Charge charge_;
-    int64_t progress_bytes_ = 0;  // when it last made progress
+    std::optional<std::list<Upload*>::iterator> place_;  // nothing: it is complete
+    int64_t progress_bytes_ = 0;                         // when it last made progress
     Clock::time_point progress_ = Clock::now();
     bool interrupted_ = false;
   };

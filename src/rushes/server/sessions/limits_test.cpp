@@ -186,8 +186,8 @@ TEST_P(LimitsOfTextToVideo, refuse_what_is_asked_to_be_larger_or_longer) {
 class LimitsOfTalkingHead : public Limits {
  protected:
   /// One that has said all and listens.
-  std::string at_rest() {
-    const std::string id = begin();
+  std::string at_rest(const json& more = json::object()) {
+    const std::string id = begin(more);
     TestClient client(server().port());
     client.upgrade(path(id, "/events"));
     const auto read_until = [&](const char* field, const char* value) {
@@ -233,8 +233,8 @@ TEST_P(LimitsOfTalkingHead, do_not_count_those_that_only_listen) {
 class LimitsOfWaiting : public LimitsOfTalkingHead {
  protected:
   /// One that nobody has spoken to, and that waits for it.
-  std::string silent() {
-    const std::string id = server().create(body());
+  std::string silent(const json& more = json::object()) {
+    const std::string id = server().create(body(more));
     wait_for(id, "waiting");
     return id;
   }
@@ -287,18 +287,23 @@ TEST_P(LimitsOfWaiting, end_those_that_are_not_spoken_to_for_too_long) {
 }
 
 TEST_P(LimitsOfWaiting, of_memory_for_pictures_count_all_sessions) {
-  constexpr int64_t kPicture = 64 * 64 * 3;
-  start([](SessionLimits& limits) { limits.max_input_bytes = 2 * kPicture; });
+  constexpr int64_t kSide = 256, kPicture = kSide * kSide * 3;
+  // Two pictures, and what is said; a third picture does not fit.
+  start([](SessionLimits& limits) { limits.max_input_bytes = 3 * kPicture - 1; });
   server().gate().open();
-  const std::string ended = make_video(), rests = at_rest();
+  const json large{
+      {"image", encode_base64(media::encode_png(media::test_frame(kSide, kSide, 3).data(), kSide, kSide))}};
+  const std::string ended = make_video(large), rests = at_rest(large);
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (metric("rushes_input_bytes") != 2 * kPicture && std::chrono::steady_clock::now() < deadline) {}
   EXPECT_EQ(metric("rushes_input_bytes"), 2 * kPicture);
-  // What has ended gives up its picture, but not its video; then what rests ends.
-  for (const char* state : {"waiting", "stopped"}) {
-    silent();
-    EXPECT_EQ(server().status(rests)["state"], state);
-    expect_recording(ended, kBlocks);
-  }
-  EXPECT_LE(metric("rushes_input_bytes"), 2 * kPicture);
+  // What has ended gives up its picture, but not its video; then what nobody has spoken to ends.
+  const std::string first = silent(large), second = silent(large);
+  expect_recording(ended, kBlocks);
+  EXPECT_EQ(server().status(first)["state"], "stopped");
+  for (const auto& id : {rests, second}) EXPECT_EQ(server().status(id)["state"], "waiting");
+  EXPECT_EQ(metric("rushes_input_bytes"), 2 * kPicture);
+  EXPECT_GT(metric("rushes_inputs_refused_total"), 0);
 }
 
 TEST_P(LimitsOfWaiting, of_memory_for_speech_count_all_sessions) {

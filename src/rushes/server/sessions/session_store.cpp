@@ -190,7 +190,8 @@ Hosted SessionStore::enter(generation::Request request, std::unique_ptr<generati
   make_room(1);
   Hosted entry;
   entry.inputs = std::make_shared<base::MemoryBudget::Charge>(inputs_.charge());
-  while (!entry.inputs->resize(generation::input_bytes(request)))
+  const int64_t input_bytes = origin_video ? 0 : generation::input_bytes(request);  // a fork shares its origin's
+  while (!entry.inputs->resize(input_bytes))
     require(make_room_for_inputs(), ErrorCode::exhausted,
             "pictures and speech of all sessions would have more than {} bytes, which is the limit; stop a session or "
             "try again later (--max-input-mib)",

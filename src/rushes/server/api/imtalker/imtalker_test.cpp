@@ -80,7 +80,6 @@ TEST_F(TalkServer, a_name_that_is_begun_again_and_again_keeps_its_newest_runs) {
     return count;
   };
   const auto playlist = [&] { return server->request("GET", "/hls/same/playlist.m3u8").body; };
-  std::string newest;
   for (std::size_t run = 0; run < 3 * kRuns; ++run) {
     init(*server, "same");
     EXPECT_EQ(feed(*server, "same", speech(16'000), true).status, 200);

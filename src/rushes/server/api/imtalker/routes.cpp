@@ -84,8 +84,8 @@ class Routes {
       auto decoding = lane_of(id).run([&] { return decoder_.decode_audio(audio_file); });
       audio = co_await std::move(decoding);
     } catch (const Error& error) {
-      if (Head* session = talks_->find(id); session && error.code() != ErrorCode::unavailable)
-        talks_->fail_piece(*session, error.what());
+      const bool is_busy = error.code() == ErrorCode::unavailable || error.code() == ErrorCode::exhausted;
+      if (Head* session = talks_->find(id); session && !is_busy) talks_->fail_piece(*session, error.what());
       wrong = error_detail(error);
     }
     if (wrong) co_return std::move(*wrong);
