@@ -37,6 +37,7 @@ struct Request {
   std::string base_path;        // "" or "/rushes"
   std::string scheme = "http";  // or "https"
   std::string public_host;      // "example.org:8000"
+  bool lost_port = false;       // a proxy has left the port out of Host
 
   /// Empty if there is none.
   std::string_view header(std::string_view lower_case_name) const;
