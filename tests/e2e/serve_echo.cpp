@@ -50,7 +50,7 @@ int main() {
   // The suite chooses its cases by the query.
   for (const char* path : {"/", "/runCase", "/getCaseCount", "/updateReports"})
     routes.feed(path, [](const Request&) -> Feed { return echo; });
-  const RouteServer server(std::move(routes), [](Service& service) { service.limits.message_bytes = 64 << 20; });
+  const RouteServer server(std::move(routes), {.message_bytes = 64 << 20});
   std::printf("rushes serves at http://127.0.0.1:%d\n", server.port());
   std::fflush(stdout);
   char ignored;

@@ -75,7 +75,9 @@ bool same_origin(std::string_view origin, const Request& request) {
   const auto is_ours = [&](std::string_view ours) {
     return !host.empty() && !ours.empty() && host == host_of_origin(fmt::format("{}://{}", scheme, ours));
   };
-  return is_ours(request.header("host")) || is_ours(request.public_host);
+  if (is_ours(request.header("host")) || is_ours(request.public_host)) return true;
+  const auto parts = split_host(host);
+  return request.lost_port && parts && equal_names(parts->name, request.header("host"));
 }
 
 /// A page of another origin makes the request, as far as its browser says.

@@ -39,9 +39,10 @@ constexpr std::size_t kMaxFramingBytes = 1 << 20, kMaxFramingOfByte = 8;
 
 class Connection {
  public:
-  Connection(tcp::socket socket, const tcp::endpoint& peer, Service& service, const Router& router)
+  Connection(tcp::socket socket, const tcp::endpoint& peer, uint16_t port, Service& service, const Router& router)
       : stream_(std::move(socket)),
         peer_(peer.address()),
+        port_(port),
         buffer_(service.limits.header_bytes + kPieceBytes),
         service_(service),
         router_(router) {}
@@ -153,7 +154,7 @@ class Connection {
         response = std::move(*refusal);
         return nullptr;
       }
-      service_.proxies.apply(peer_, request);
+      service_.proxies.apply(peer_, port_, request);
       request.query = parse_query(request.query_text);
       return choose(beast::websocket::is_upgrade(parser.get()), response, feed);
     } catch (...) {
@@ -333,6 +334,7 @@ class Connection {
 
   beast::tcp_stream stream_;
   const net::ip::address peer_;
+  const uint16_t port_;
   beast::flat_buffer buffer_;
   Service& service_;
   const Router& router_;
@@ -347,8 +349,9 @@ net::awaitable<void> serve_connection(tcp::socket socket, Service& service, cons
   socket.set_option(tcp::no_delay(true), ignored);
   socket.set_option(tcp::socket::send_buffer_size(service.limits.send_buffer_bytes), ignored);
   const tcp::endpoint peer = socket.remote_endpoint(ignored);
+  const uint16_t port = socket.local_endpoint(ignored).port();
   try {
-    Connection connection(std::move(socket), peer, service, router);
+    Connection connection(std::move(socket), peer, port, service, router);
     co_await connection.run();
   } catch (...) {
     log::warning("connection: {}", generation::current_failure().message);

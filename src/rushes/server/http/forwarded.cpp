@@ -35,6 +35,8 @@ bool has(const Network& network, const Address& address) {
 /// Several proxies in a row each add theirs; the first is what the client sees.
 std::string_view first_of(std::string_view list) { return take_element(list); }
 
+bool has_port(std::string_view host) { return host.find(':', host.rfind(']') + 1) != std::string_view::npos; }
+
 }  // namespace
 
 std::optional<std::string> checked_base_path(std::string_view text) {
@@ -76,9 +78,11 @@ bool Proxies::is_trusted(const ip::address& peer) const {
   });
 }
 
-void Proxies::apply(const ip::address& peer, Request& request) const {
+void Proxies::apply(const ip::address& peer, uint16_t port, Request& request) const {
+  constexpr uint16_t kUsualPort = 80;
   request.base_path = base_path_;
   request.public_host = request.header("host");
+  request.lost_port = port != kUsualPort && !has_port(request.public_host);
   if (is_trusted(peer)) {
     if (const auto prefix = checked_base_path(first_of(request.header("x-forwarded-prefix")));
         prefix && !prefix->empty())
@@ -87,10 +91,10 @@ void Proxies::apply(const ip::address& peer, Request& request) const {
     if (equal_names(proto, "http") || equal_names(proto, "https")) request.scheme = lower_case(proto);
     const std::string_view host = first_of(request.header("x-forwarded-host"));
     if (!host.empty() && is_host(host)) request.public_host = host;
-    const std::string_view port = first_of(request.header("x-forwarded-port"));
-    const bool has_port = request.public_host.find(':', request.public_host.rfind(']') + 1) != std::string::npos;
-    if (!port.empty() && !has_port && is_host(fmt::format("{}:{}", request.public_host, port)))
-      request.public_host += fmt::format(":{}", port);
+    const std::string_view public_port = first_of(request.header("x-forwarded-port"));
+    if (!public_port.empty() && !has_port(request.public_host) &&
+        is_host(fmt::format("{}:{}", request.public_host, public_port)))
+      request.public_host += fmt::format(":{}", public_port);
   }
   // A proxy passes the path on with or without what it has in front.
   const std::string& base = request.base_path;

@@ -26,8 +26,9 @@ class Proxies {
   /// Throws Error(invalid_argument) for a base path or an address that is none.
   explicit Proxies(const ProxyOptions& options);
 
-  /// Sets the request's base_path, scheme and public_host, and takes the base path off its path.
-  void apply(const net::ip::address& peer, Request& request) const;
+  /// Sets what the request says of the client's view, and takes the base path off its path. `port`: where it came in.
+  /// A Host without one can only come from a proxy, then, and does not tell at which port the client sees the server.
+  void apply(const net::ip::address& peer, uint16_t port, Request& request) const;
 
  private:
   bool is_trusted(const net::ip::address& peer) const;

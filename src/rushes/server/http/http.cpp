@@ -98,10 +98,6 @@ Values parse_query(std::string_view query) {
 
 namespace {
 
-struct ByteRange {
-  int64_t first, last;
-};
-
 enum class RangeKind { whole, part, unsatisfiable };
 
 std::pair<RangeKind, ByteRange> parse_range(std::string_view header, int64_t size) {
@@ -142,9 +138,10 @@ void add_tag(Response& response, std::string_view tag) {
   if (!tag.empty()) response.headers.emplace_back("ETag", fmt::format("\"{}\"", tag));
 }
 
-/// 206, 416 or 200, with all but the body.
+}  // namespace
+
 std::pair<Response, ByteRange> range_response(const Request& request, int64_t size, std::string content_type,
-                                              std::string_view tag = {}) {
+                                              std::string_view tag) {
   const auto [kind, range] = parse_range(same_state(request, tag) ? request.header("range") : "", size);
   if (kind == RangeKind::unsatisfiable) {
     Response response =
@@ -162,8 +159,6 @@ std::pair<Response, ByteRange> range_response(const Request& request, int64_t si
   }
   return {std::move(response), range};
 }
-
-}  // namespace
 
 Response file_response(const Request& request, const std::filesystem::path& path, std::string content_type) {
   auto file = ReadableFile::open(path);

@@ -37,6 +37,7 @@ struct Request {
   std::string base_path;        // "" or "/rushes"
   std::string scheme = "http";  // or "https"
   std::string public_host;      // "example.org:8000"
+  bool lost_port = false;       // a proxy has left the port out of Host
 
   /// Empty if there is none.
   std::string_view header(std::string_view lower_case_name) const;
@@ -97,6 +98,14 @@ std::string percent_encode(std::string_view text);
 std::optional<std::string> percent_decode(std::string_view text, bool plus_is_space = false);
 /// "a=1&b=2"; later ones win. Throws Error(invalid_argument) for broken escapes.
 Values parse_query(std::string_view query);
+
+struct ByteRange {
+  int64_t first, last;
+};
+
+/// 206, 416 or 200 with all but the body, and which of `size` bytes that is to be. As file_response().
+std::pair<Response, ByteRange> range_response(const Request& request, int64_t size, std::string content_type,
+                                              std::string_view tag = {});
 
 /// The answer with the bytes that a Range header asks for: 206, or 416, or all of it (no, or no single, byte range; an
 /// If-Range header that names another state of the file).

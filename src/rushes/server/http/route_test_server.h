@@ -13,9 +13,9 @@ namespace rushes::server {
 
 class RouteServer {
  public:
-  explicit RouteServer(Router routes, const std::function<void(Service&)>& change = {})
-      : routes_(std::move(routes)), acceptor_(context_, {net::ip::make_address("127.0.0.1"), 0}) {
-    if (change) change(service_);
+  explicit RouteServer(Router routes, const ConnectionLimits& limits = {}, const AccessOptions& access = {})
+      : routes_(std::move(routes)), service_(limits), acceptor_(context_, {net::ip::make_address("127.0.0.1"), 0}) {
+    service_.access = access;
     net::co_spawn(context_, accept(), net::detached);
     thread_ = std::thread([this] { context_.run(); });
   }
@@ -33,7 +33,9 @@ class RouteServer {
     for (;;) {
       auto accepting = acceptor_.async_accept(net::use_awaitable);
       net::ip::tcp::socket socket = co_await std::move(accepting);
-      net::co_spawn(context_, serve_connection(std::move(socket), service_, routes_), net::detached);
+      net::co_spawn(context_,
+                    serve_connection(std::move(socket), service_, routes_, Counted(service_.counters.connections)),
+                    net::detached);
     }
   }
 

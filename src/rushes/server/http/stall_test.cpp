@@ -32,16 +32,11 @@ Response shared_bytes(std::size_t size) {
   return response;
 }
 
-void stall_soon(Service& service) {
-  service.limits.stall = 400ms;
-  service.limits.send_buffer_bytes = 16 << 10;
-}
-
 TEST(Stall, of_a_client_that_reads_nothing_ends_its_answer_and_of_a_slow_one_does_not) {
   constexpr std::size_t kSize = 3 << 20;
   Router routes;
   routes.answer("GET", "/large", [](const Request&) { return shared_bytes(kSize); });
-  RouteServer server(std::move(routes), stall_soon);
+  RouteServer server(std::move(routes), {.stall = 400ms, .send_buffer_bytes = 16 << 10});
   TestClient silent(server.port(), 4096), slow(server.port(), 4096);
   const std::string request = "GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n";
   silent.write(request);
@@ -67,7 +62,7 @@ TEST(Stall, of_a_body_ends_its_request_and_a_slow_one_is_read_to_its_end) {
   routes.answer("POST", "/size", [](const Request& request) {
     return json_response(200, {{"size", request.body.size()}});
   });
-  RouteServer server(std::move(routes), [](Service& service) { service.limits.body = 400ms; });
+  RouteServer server(std::move(routes), {.body = 400ms});
   TestClient slow(server.port()), stalled(server.port());
   const std::string head = "POST /size HTTP/1.1\r\nHost: localhost\r\nContent-Length: 40000\r\n\r\n";
   slow.write(head);
@@ -113,7 +108,7 @@ TEST(Silence, of_a_body_is_filled_with_what_its_format_has_for_that) {
       return response;
     });
   }
-  RouteServer server(std::move(routes), [](Service& service) { service.limits.keep_alive = 10ms; });
+  RouteServer server(std::move(routes), {.keep_alive = 10ms});
   const Reply kept = TestClient(server.port()).request("GET", "/sse");
   EXPECT_TRUE(kept.complete);
   EXPECT_TRUE(kept.body.starts_with(": keep-alive\n\n: keep-alive\n\n: keep-alive\n\n"));
@@ -170,10 +165,7 @@ net::awaitable<void> idle_feed(WebSocket&) { return wait(60s); }
 TEST(Silence, of_a_websocket_is_filled_with_pings_and_who_does_not_answer_them_is_left) {
   Router routes;
   routes.feed("/idle", [](const Request&) -> Feed { return idle_feed; });
-  RouteServer server(std::move(routes), [](Service& service) {
-    service.limits.keep_alive = 30ms;
-    service.limits.idle = 400ms;
-  });
+  RouteServer server(std::move(routes), {.idle = 400ms, .keep_alive = 30ms});
   TestClient answering(server.port()), deaf(server.port());
   ASSERT_EQ(answering.upgrade("/idle").status, 101);
   ASSERT_EQ(deaf.upgrade("/idle").status, 101);
@@ -187,7 +179,7 @@ TEST(Silence, of_a_websocket_is_filled_with_pings_and_who_does_not_answer_them_i
 TEST(WebSocketMessage, beyond_the_limit_is_refused_with_the_reason) {
   Router routes;
   routes.feed("/idle", [](const Request&) -> Feed { return idle_feed; });
-  RouteServer server(std::move(routes), [](Service& service) { service.limits.message_bytes = 100; });
+  RouteServer server(std::move(routes), {.message_bytes = 100});
   TestClient client(server.port());
   ASSERT_EQ(client.upgrade("/idle").status, 101);
   client.write_frame(2, std::string(100, 'x'));

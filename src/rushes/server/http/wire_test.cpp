@@ -130,8 +130,7 @@ TEST(Wire, protects_a_get_that_starts_work_like_a_post) {
   routes.add(working);
   routes.answer("GET", "/read", [](const Request&) { return json_response(200, {}); });
   routes.answer("POST", "/work", [](const Request&) { return json_response(200, {}); });
-  RouteServer server(std::move(routes),
-                     [](Service& service) { service.access.allow_origins = {"https://good.example/"}; });
+  RouteServer server(std::move(routes), ConnectionLimits{}, AccessOptions{.allow_origins = {"https://good.example/"}});
   const std::string here = "http://127.0.0.1:" + std::to_string(server.port());
   const struct {
     std::string headers;
@@ -162,6 +161,23 @@ TEST(Wire, protects_a_get_that_starts_work_like_a_post) {
           << method << c.headers;
     EXPECT_EQ(TestClient(server.port()).request("GET", "/read", {}, c.headers).status, 200) << c.headers;
   }
+}
+
+TEST(Wire, takes_a_page_for_its_own_behind_a_proxy_that_leaves_the_port_out) {
+  Router routes;
+  routes.answer("POST", "/work", [](const Request&) { return json_response(200, {}); });
+  RouteServer server(std::move(routes));
+  for (const auto& [host, origin, status] : {std::tuple{"127.0.0.1", "http://127.0.0.1:8081", 200},
+                                             {"127.0.0.1", "http://localhost:8081", 403},
+                                             {"127.0.0.1", "http://127.0.0.1.evil", 403},
+                                             {"[::1]", "http://[::1]:8081", 200},
+                                             {"127.0.0.1:8080", "http://127.0.0.1:8081", 403}})
+    EXPECT_EQ(send(server.port(), fmt::format("POST /work HTTP/1.1\r\nHost: {}\r\nOrigin: {}\r\nContent-Length: "
+                                              "0\r\nConnection: close\r\n\r\n",
+                                              host, origin))
+                  .status,
+              status)
+        << host << origin;
 }
 
 TEST(Wire, tells_pages_of_allowed_origins_all_that_they_need) {
@@ -248,7 +264,7 @@ TEST(Wire, is_found_below_its_base_path_and_trusts_only_the_proxies_that_it_know
     request.path = "/health";
     request.headers = {
         {"host", "inside:8000"}, {"x-forwarded-proto", "HTTPS, http"}, {"x-forwarded-host", "out.example, in"}};
-    proxies.apply(net::ip::make_address(peer), request);
+    proxies.apply(net::ip::make_address(peer), 8000, request);
     return request.whole_address("/x");
   };
   EXPECT_EQ(seen_by("10.1.2.3"), "https://out.example/x");

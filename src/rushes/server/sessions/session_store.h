@@ -66,6 +66,7 @@ struct Hosted {
   Retention retention = {};
   std::shared_ptr<ingest::SpeechInput> speech = {};
   std::shared_ptr<bool> ends_with_microphone = std::make_shared<bool>(false);
+  std::shared_ptr<bool> downloaded_while_growing = std::make_shared<bool>(false);
   // The table's own:
   std::shared_ptr<base::MemoryBudget::Charge> inputs = {};  // the picture and video that it began with
   mutable std::chrono::steady_clock::time_point used = {};  // when it was last asked for or watched

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <limits>
 
+#include "rushes/server/api/apis.h"
 #include "rushes/server/api/native/session_request.h"
 #include "rushes/server/api/openapi.h"
 #include "rushes/text/prompt.h"

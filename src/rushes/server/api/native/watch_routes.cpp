@@ -2,6 +2,7 @@
 
 #include "rushes/server/api/native/dialects.h"
 #include "rushes/server/api/native/hls_routes.h"
+#include "rushes/server/api/native/recording_download.h"
 #include "rushes/server/api/native/session_json.h"
 #include "rushes/server/streaming/pump.h"
 
@@ -18,22 +19,10 @@ std::string choice(const Request& request, std::string_view name, std::initializ
   return value;
 }
 
-// GET /v1/sessions/{id}/recording.mp4: as a download, with ranges also while it grows; without one it goes on until the
-// end. 404 when there is no recording, 416 beyond what exists.
+// GET /v1/sessions/{id}/recording.mp4: as a download, see recording_download().
 Response get_recording(const SessionStore& sessions, const Request& request) {
   const Hosted& entry = hosted_of(sessions, request);
-  const bool ended = entry.video->status().ended;  // asked first: what is downloaded then is complete
-  const EncodedStream::Download download = entry.video->download();
-  const std::string tag = entry.session->id().text() + "-growing";  // another file follows when it has ended
-  Response response;
-  if (ended) {
-    response = recorded_mp4(request, entry);
-  } else if (auto part = growing_file_response(request, download.file, download.bytes, "video/mp4", tag)) {
-    response = std::move(*part);
-  } else {
-    response = growing_mp4(entry, EncodedStream::From::start, Framing::file);
-    response.headers.emplace_back("Accept-Ranges", "bytes");
-  }
+  Response response = recording_download(request, entry);
   response.headers.emplace_back("Cache-Control", "no-store");
   response.headers.emplace_back("Content-Disposition",
                                 fmt::format("attachment; filename=\"{}.mp4\"", entry.session->id().text()));
