@@ -49,9 +49,8 @@ void check_unused(const Request& request, const TalkShape& shape) {
   require(!request.width && !request.height, ErrorCode::unsupported,
           "size cannot be set: this model generates {0}x{0}, or without crop the image's own size", shape.side);
   const double fps = request.video ? request.video->fps() : shape.fps;
-  require(!request.fps || *request.fps == fps, ErrorCode::unsupported,
-          "fps cannot be changed: {} {} frames per second", request.video ? "the driving video has" : "this model generates",
-          fps);
+  require(!request.fps || *request.fps == fps, ErrorCode::unsupported, "fps cannot be changed: {} {} frames per second",
+          request.video ? "the driving video has" : "this model generates", fps);
 }
 
 /// What is there to turn speech into motion changes nothing where another video has the motion.
