@@ -17,6 +17,7 @@
 #include "rushes/generation/registry.h"
 #include "rushes/ingest/driving_file.h"
 #include "rushes/media/audio_decoder.h"
+#include "rushes/media/pcm.h"
 #include "rushes/media/image.h"
 #include "rushes/media/video_output.h"
 #include "terminal.h"
@@ -82,7 +83,7 @@ class LiveSpeech {
       bytes_.insert(bytes_.end(), piece, piece + count);
       const std::size_t whole =
           bytes_.size() / static_cast<std::size_t>(2 * channels_) * static_cast<std::size_t>(2 * channels_);
-      inbox.speech = resampler_.feed(media::decode_pcm16(std::span(bytes_).first(whole), hz_, channels_).samples);
+      inbox.speech = resampler_.feed(media::decode_pcm(std::span(bytes_).first(whole), {.hz = hz_, .channels = channels_}).samples);
       bytes_.erase(bytes_.begin(), bytes_.begin() + static_cast<std::ptrdiff_t>(whole));
     }
     return inbox;
@@ -121,7 +122,7 @@ void run(const Options& options) {
   require(model->capabilities().feeds.has(generation::Modality::audio), ErrorCode::unsupported,
           "'{}' is a model of the family {}, which does not accept speech; use rushes generate", model->card().name,
           model->card().family);
-  ingest::find_face(request, *model);
+  ingest::find_faces(request, *model);
   if (!options.video.empty()) ingest::drive(request, *model, media::read_video_file(options.video));
   auto plan = model->plan(request);
   const generation::VideoFormat format = plan->format();  // before the output is touched

@@ -10,6 +10,7 @@
 #include "rushes/base/image.h"
 #include "rushes/base/options.h"
 #include "rushes/generation/driving_video.h"
+#include "rushes/generation/faces.h"
 
 namespace rushes::generation {
 
@@ -20,6 +21,8 @@ inline constexpr std::size_t kMaxPrompts = 1000;
 struct Request {
   std::vector<std::string> prompts = {};           // one a segment, cycled
   std::optional<Image> image = {};                 // first frame, portrait, or what the prompt speaks of
+  /// Found in the image, in the order of put_subject_first(); nothing: nobody has looked.
+  std::optional<std::vector<FaceBox>> faces = {};
   std::shared_ptr<const DrivingVideo> video = {};  // whose face moves a portrait
   int64_t seed = 0;                                // the same seed and request give the same frames
   int64_t segments = 1;                            // 0: endless until stopped

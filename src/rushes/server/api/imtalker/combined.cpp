@@ -51,6 +51,7 @@ class CombinedRoutes {
     talker.seed = form.integer("seed", 42);
     talker.options.set("crop", form.boolean("crop", true));
     form.check();
+    read_face(form, talker);
     auto decoding = decoder_.portrait(image, std::move(talker), talks_->shared_model());
     talker = co_await std::move(decoding);
     auto hearing = decoder_.audio(audio_file);

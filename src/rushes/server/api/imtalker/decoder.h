@@ -9,11 +9,16 @@
 #include "rushes/ingest/driving_file.h"
 #include "rushes/media/audio_decoder.h"
 #include "rushes/media/image.h"
+#include "rushes/media/pcm.h"
 #include "rushes/server/api/imtalker/json_body.h"
 #include "rushes/server/api/imtalker/talk_request.h"
 #include "rushes/server/http/work_pool.h"
 
 namespace rushes::server::imtalker {
+
+inline std::span<const uint8_t> bytes_of(std::string_view text) {
+  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+}
 
 /// Throws what decoding throws, Error(unavailable) if too much waits. What is handed over as a view must live until the
 /// call ends, as everything that a request has does.
@@ -38,7 +43,7 @@ class Decoder {
                                                std::shared_ptr<const generation::Model> model) {
     auto work = work_.run([&] {
       request.image = media::decode_image(bytes_of(file), {.max_bytes = kMaxImageBytes});
-      ingest::find_face(request, *model);
+      ingest::find_faces(request, *model);
       return std::move(request);
     });
     co_return co_await std::move(work);
@@ -73,7 +78,7 @@ class Decoder {
   /// All that is ever said, at the rate that a model listens at. Pieces would not join.
   net::awaitable<media::DecodedAudio> whole_at_rate(media::DecodedAudio audio, int64_t hz) {
     if (audio.hz == hz || hz == 0 || audio.samples.empty()) co_return audio;
-    auto work = work_.run([&] { return media::DecodedAudio{audio::resample(audio.samples, audio.hz, hz), hz}; });
+    auto work = work_.run([&] { return media::resampled(audio, hz); });
     co_return co_await std::move(work);
   }
 
@@ -85,10 +90,6 @@ class Decoder {
   WorkPool& work() const noexcept { return work_; }
 
  private:
-  static std::span<const uint8_t> bytes_of(std::string_view text) {
-    return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
-  }
-
   WorkPool& work_;
 };
 

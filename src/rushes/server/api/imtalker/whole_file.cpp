@@ -145,6 +145,9 @@ class WholeFileRoutes {
     response.headers.emplace_back("Content-Disposition", fmt::format("attachment; filename=\"{}.mp4\"", name));
     response.headers.emplace_back("X-Output-Path", fmt::format("./outputs/{}.mp4", name));
     response.headers.emplace_back("X-Generation-Params", parameters);
+    Json notes = Json::object();
+    add_notes(notes, *entry.session);
+    if (!notes.empty()) response.headers.emplace_back("X-Notes", notes.dump());
     return response;
   }
 
@@ -161,6 +164,7 @@ class WholeFileRoutes {
     talker.options.set("crop", form.boolean("crop", combined));
     talker.options.set("crop_scale", form.number("crop_scale", 0.8));
     form.check();
+    read_face(form, talker);
     talker.max_lead_seconds = max_lead_seconds;
     auto decoding = decoder_.portrait(image, std::move(talker), talks_->shared_model());
     talker = co_await std::move(decoding);
@@ -177,7 +181,10 @@ class WholeFileRoutes {
     fields.request = co_await std::move(decoding);
     auto hearing = hear(audio_file, fields.request);
     media::DecodedAudio audio = co_await std::move(hearing);
-    co_return begin_whole_file(*talks_, std::move(id), std::move(fields.request), std::move(audio), watch);
+    const auto warnings = audio.warnings;
+    Hosted entry = begin_whole_file(*talks_, std::move(id), std::move(fields.request), std::move(audio), watch);
+    for (const std::string& warning : warnings) entry.session->warn(warning);
+    co_return entry;
   }
 
   /// All that `talker` is to say, at the rate that it listens at.

@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "rushes/ingest/driving_file.h"
 #include "rushes/server/api/native/dialects.h"
 #include "rushes/server/api/native/session_json.h"
 #include "rushes/server/api/native/session_request.h"
@@ -45,8 +46,14 @@ net::awaitable<Response> create_session(SessionStore& sessions, WorkPool& work, 
   auto loading = sessions.models().load(model);
   co_await std::move(loading);
   const auto loaded = sessions.models().model(model);
-  auto parsing =
-      work.run_if_large(request.body.size(), [&] { return parse_session_request(request.body, *loaded, model); });
+  const auto parse = [&] {
+    generation::Request parsed = parse_session_request(request.body, *loaded, model);
+    ingest::find_faces(parsed, *loaded);
+    return parsed;
+  };
+  // Looking for faces takes its time, however small the file of the picture is.
+  const bool looks = dynamic_cast<const generation::FaceCrop*>(loaded.get()) != nullptr;
+  auto parsing = looks ? work.run(parse) : work.run_if_large(request.body.size(), parse);
   generation::Request wanted = co_await std::move(parsing);
   const Hosted entry = sessions.create(std::move(wanted), {.model = model});
   Response response = json_response(201, session_json(entry));

@@ -22,6 +22,18 @@ Json failure_json(const std::optional<generation::Failure>& failure) {
   return {{"code", name(failure->code)}, {"message", failure->message}};
 }
 
+Json image_json(const std::optional<generation::ImageUse>& use) {
+  if (!use) return nullptr;
+  Json json{{"width", use->width}, {"height", use->height}};
+  if (!use->fit.empty()) json["fit"] = use->fit;
+  if (use->shown) json["shown"] = *use->shown;
+  if (use->fit.empty()) {  // a portrait
+    json["face"] = use->face ? Json(*use->face) : Json(nullptr);
+    json["faces"] = use->faces;
+  }
+  return json;
+}
+
 Json origin_json(const std::optional<Origin>& origin) {
   if (!origin) return nullptr;
   return {{"kind", name(origin->kind)}, {"session", origin->session.text()}};
@@ -106,6 +118,8 @@ Json session_json(const Hosted& entry) {
           {"seed", session.request().seed},
           {"max_lead_s", lead ? Json(*lead) : Json(nullptr)},
           {"origin", origin_json(entry.origin)},
+          {"image", image_json(session.image_use())},
+          {"warnings", session.warnings()},
           {"model", entry.model},
           {"format",
            {{"width", format.width},
