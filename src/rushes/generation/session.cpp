@@ -64,7 +64,7 @@ SessionStatus Session::status() const {
   SessionStatus status = status_;
   status.age = age();
   const bool all_shown = utterances_ > 0 && !in_utterance_ && status.utterances >= utterances_;
-  status.at_rest = status.state == SessionState::finished ||
+  status.at_rest = status_.at_rest || status.state == SessionState::finished ||
                    ((status.state == SessionState::waiting || ended(status.state)) && all_shown);
   if (status.blocks > 1 && status.first_block && status.newest_block) {
     const std::chrono::duration<double> elapsed = *status.newest_block - *status.first_block;

@@ -55,7 +55,7 @@ SessionStore::~SessionStore() {
 bool SessionStore::make_room_for_speech() {
   const Hosted* least = nullptr;
   for (const Hosted& entry : entries_)
-    if (entry.session->status().at_rest && !is_watched(entry) && !entry.speech->listens() &&
+    if (!entry.session->over() && entry.session->status().at_rest && !is_watched(entry) && !entry.speech->listens() &&
         (!least || entry.used < least->used))
       least = &entry;
   if (!least) return false;
