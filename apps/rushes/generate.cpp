@@ -114,6 +114,10 @@ void run(const Options& options, bool segments_given) {
       std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - load_start);
   auto plan = model->plan(request);
   const VideoFormat format = plan->format();  // before the output is touched: a bad value must not empty a file
+  if (const auto& use = plan->image_use; use && use->shown)
+    log::info("image {}x{}, fit {}: its part [{:.0f}, {:.0f}, {:.0f}, {:.0f}] is the first frame, {}x{}", use->width,
+              use->height, use->fit, (*use->shown)[0], (*use->shown)[1], (*use->shown)[2], (*use->shown)[3],
+              format.width, format.height);
   const auto output_to = output_options(options, request, format);
   const auto output = media::open_video_output(output_to);
   const auto profiler = start_profiler(options.profiling, *model, model_options, request, load_time);

@@ -14,6 +14,7 @@
 #include "recording.h"
 #include "rushes/audio/stream_resampler.h"
 #include "rushes/base/error.h"
+#include "rushes/base/log.h"
 #include "rushes/generation/registry.h"
 #include "rushes/ingest/driving_file.h"
 #include "rushes/media/audio_decoder.h"
@@ -52,6 +53,7 @@ Request make_request(const Options& options) {
 std::function<Inbox()> speech_from_file(const Options& options, int64_t speech_hz) {
   const media::DecodedAudio audio = media::read_audio(options.audio);
   require(!audio.samples.empty(), ErrorCode::invalid_argument, "{} has no audio", options.audio);
+  for (const std::string& warning : audio.warnings) log::warning("{}: {}", options.audio, warning);
   audio::StreamResampler resampler(audio.hz, speech_hz);
   auto speech = std::make_shared<std::vector<float>>(resampler.feed(audio.samples));
   const std::vector<float> rest = resampler.flush();
@@ -164,7 +166,7 @@ void add_talk(CLI::App& app) {
   command->add_option("--model,--talk-model", options->model.path,
                       "model directory (default: $RUSHES_TALK_MODEL, else the shipped model)");
   command->add_option("--image,-i", options->image, "portrait: JPEG, PNG or WebP")->required();
-  command->add_option("--audio,-a", options->audio, "speech: WAV, MP3, FLAC, Ogg, WebM or MP4");
+  command->add_option("--audio,-a", options->audio, "speech: WAV, MP3, FLAC, Ogg, WebM, MP4 and other formats");
   command->add_option("--video,-v", options->video,
                       "driving video, instead of speech: its face moves the portrait, and the output has its length "
                       "and audio; MP4, WebM, Matroska, AVI or MPEG-TS");

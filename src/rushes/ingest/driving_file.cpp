@@ -43,6 +43,7 @@ DrivingFile::DrivingFile(std::shared_ptr<const media::Bytes> file, const media::
   try {
     const media::AudioLimits allowed{.max_bytes = limits.max_bytes, .max_seconds = limits.max_seconds};
     audio_ = media::resampled(media::decode_audio(*file_, allowed), kAudioHz);
+    for (const std::string& warning : audio_.warnings) log::warning("driving video: {}", warning);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::too_large) throw;  // else it is silent
   }

@@ -162,8 +162,12 @@ TEST(VideoReader, holds_a_picture_over_a_pause) {
   EXPECT_NEAR(static_cast<double>(seen.size()) / fps, 1.2, 0.06);
   for (std::size_t i = 0; i < seen.size(); ++i) {
     const double time = static_cast<double>(i) / fps;
-    if (time > 0.42 && time < 0.74) EXPECT_EQ(seen[i], 9) << time;
-    if (time > 0.86) EXPECT_NEAR(static_cast<double>(seen[i]), 10 + (time - 0.8) / 0.04, 1.1) << time;
+    if (time > 0.42 && time < 0.74) {
+      EXPECT_EQ(seen[i], 9) << time;
+    }
+    if (time > 0.86) {
+      EXPECT_NEAR(static_cast<double>(seen[i]), 10 + (time - 0.8) / 0.04, 1.1) << time;
+    }
   }
 }
 

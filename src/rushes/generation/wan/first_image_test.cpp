@@ -39,7 +39,9 @@ TEST(FirstImage, what_is_round_stays_round_unless_it_is_stretched) {
         const double diameter = 0.8 * static_cast<double>(std::min(image_height, image_width));
         const bool whole = static_cast<double>(std::min(part.x2 - part.x1, part.y2 - part.y1)) > diameter &&
                            scale * diameter > 15;
-        if (whole) EXPECT_NEAR(proportions(frame), 1, 0.15) << name(fit);
+        if (whole) {
+          EXPECT_NEAR(proportions(frame), 1, 0.15) << name(fit);
+        }
       }
       const double wanted = static_cast<double>(width) / static_cast<double>(height) *
                             static_cast<double>(image_height) / static_cast<double>(image_width);
