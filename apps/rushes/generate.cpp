@@ -118,6 +118,10 @@ void run(const Options& options) {
   auto plan = model->plan(request);
   print_ignored(plan->ignored);
   const VideoFormat format = plan->format();  // before the output is touched: a bad value must not empty a file
+  if (const auto& use = plan->image_use; use && use->shown)
+    log::info("image {}x{}, fit {}: its part [{:.0f}, {:.0f}, {:.0f}, {:.0f}] is the first frame, {}x{}", use->width,
+              use->height, use->fit, (*use->shown)[0], (*use->shown)[1], (*use->shown)[2], (*use->shown)[3],
+              format.width, format.height);
   std::vector<media::VideoOutputOptions> targets;
   for (const std::string& output : options.outputs) targets.push_back(output_options(options, output, request, format));
   warn_of_quality(options, targets);

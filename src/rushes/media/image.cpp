@@ -10,13 +10,10 @@
 #include <string_view>
 #include <system_error>
 
+#include "rushes/media/exif.h"
 #include "rushes/media/image_bounds.h"
 #include "rushes/media/libav.h"
 #include "rushes/media/rgb_image.h"
-
-extern "C" {
-#include <libavutil/display.h>
-}
 
 namespace rushes::media {
 namespace {
@@ -138,8 +135,7 @@ Image decode_image(std::span<const uint8_t> bytes, const ImageLimits& limits) {
   const Bytes png = format->codec == AV_CODEC_ID_PNG ? image_of_png(bytes) : Bytes();
   const auto frame = decode(*format, png.empty() ? bytes : png, limits);
   const Image image = RgbConverter().convert(*frame, AVCOL_SPC_SMPTE170M);  // what JPEG and WebP mean by YCbCr
-  const AVFrameSideData* side = av_frame_get_side_data(frame.get(), AV_FRAME_DATA_DISPLAYMATRIX);
-  return side ? turned(image, reinterpret_cast<const int32_t*>(side->data)) : image;
+  return turned(image, orientation_of(bytes));
 }
 
 Image read_image(const std::filesystem::path& path, const ImageLimits& limits) {
