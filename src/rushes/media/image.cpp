@@ -10,6 +10,7 @@
 #include <string_view>
 #include <system_error>
 
+#include "rushes/base/interruption.h"
 #include "rushes/media/exif.h"
 #include "rushes/media/image_bounds.h"
 #include "rushes/media/libav.h"
@@ -133,8 +134,11 @@ Image decode_image(std::span<const uint8_t> bytes, const ImageLimits& limits) {
           size->width, size->height, limits.max_pixels, limits.max_side);
   if (format->codec == AV_CODEC_ID_MJPEG) require_usual_jpeg(bytes);
   const Bytes png = format->codec == AV_CODEC_ID_PNG ? image_of_png(bytes) : Bytes();
+  base::interruption_point();  // each stage takes seconds for the largest pictures
   const auto frame = decode(*format, png.empty() ? bytes : png, limits);
+  base::interruption_point();
   const Image image = RgbConverter().convert(*frame, AVCOL_SPC_SMPTE170M);  // what JPEG and WebP mean by YCbCr
+  base::interruption_point();
   return turned(image, orientation_of(bytes));
 }
 
