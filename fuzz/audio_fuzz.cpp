@@ -8,6 +8,7 @@
 #include "rushes/audio/stream_resampler.h"
 #include "rushes/base/error.h"
 #include "rushes/media/audio_decoder.h"
+#include "rushes/media/pcm.h"
 
 namespace {
 
@@ -53,7 +54,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     for (const float sample : audio.samples) demand(std::isfinite(sample) && std::abs(sample) <= 8.0f);
     hear(audio, piece, 0.1 + (data[0] & 7) * 0.1);
   } catch (const rushes::Error&) {}
-  const auto bare = rushes::media::decode_pcm16(bytes, kSpeechHz, 1 + (data[0] & 1));
+  const auto bare = rushes::media::decode_pcm(bytes, {.hz = kSpeechHz, .channels = 1 + (data[0] & 1)});
   demand(bare.samples.size() == bytes.size() / 2 / (1 + (data[0] & 1u)));
   return 0;
 }

@@ -1,5 +1,5 @@
-// rushes-find-face: "WIDTH HEIGHT\n" and 8-bit grey pixels from standard input, "X Y WIDTH HEIGHT\n" of the most
-// certain face to standard output, or an empty line. A program of its own because OpenCV's libraries bring another BLAS
+// rushes-find-face: "WIDTH HEIGHT\n" and 8-bit grey pixels from standard input, "X Y WIDTH HEIGHT\n" of each face to
+// standard output: of those that pass the whole cascade, else of the one that comes nearest to it. A program of its own because OpenCV's libraries bring another BLAS
 // and another protobuf than the ones that libtorch has inside and exports: in one process they would call each other's.
 #include <algorithm>
 #include <cstdint>
@@ -32,14 +32,13 @@ int find(std::FILE* input, std::FILE* output) {
   std::vector<cv::Rect> boxes;
   std::vector<int> levels;
   std::vector<double> weights;
-  faces.detectMultiScale(grey, boxes, levels, weights, kStep, kNeighbours, 0, {kLeastFace, kLeastFace}, {}, true);
-  const auto best = std::max_element(weights.begin(), weights.end());
-  if (best == weights.end()) {
-    std::fputs("\n", output);
-  } else {
-    const cv::Rect& box = boxes[static_cast<std::size_t>(best - weights.begin())];
-    std::fprintf(output, "%d %d %d %d\n", box.x, box.y, box.width, box.height);
+  faces.detectMultiScale(grey, boxes, kStep, kNeighbours, 0, {kLeastFace, kLeastFace});
+  if (boxes.empty()) {
+    faces.detectMultiScale(grey, boxes, levels, weights, kStep, kNeighbours, 0, {kLeastFace, kLeastFace}, {}, true);
+    const auto best = std::max_element(weights.begin(), weights.end());
+    if (best != weights.end()) boxes = {boxes[static_cast<std::size_t>(best - weights.begin())]};
   }
+  for (const cv::Rect& box : boxes) std::fprintf(output, "%d %d %d %d\n", box.x, box.y, box.width, box.height);
   return 0;
 }
 

@@ -118,9 +118,12 @@ void run(const Options& options) {
   auto plan = model->plan(request);
   print_ignored(plan->ignored);
   const VideoFormat format = plan->format();  // before the output is touched: a bad value must not empty a file
+  if (const auto& use = plan->image_use; use && use->shown)
+    log::info("image {}x{}, fit {}: its part [{:.0f}, {:.0f}, {:.0f}, {:.0f}] is the first frame, {}x{}", use->width,
+              use->height, use->fit, (*use->shown)[0], (*use->shown)[1], (*use->shown)[2], (*use->shown)[3],
+              format.width, format.height);
   std::vector<media::VideoOutputOptions> targets;
-  for (const std::string& output : options.outputs)
-    targets.push_back(output_options(options, output, request, format));
+  for (const std::string& output : options.outputs) targets.push_back(output_options(options, output, request, format));
   warn_of_quality(options, targets);
   const auto output = open_outputs(targets);
   const auto profiler = start_profiler(options.profiling, *model, model_options, request, load_time);
@@ -183,7 +186,7 @@ void add_generate(CLI::App& app) {
                    "per segment; '\\;' is a semicolon in a prompt, as is one in quotes")
       ->required();
   command->add_option("--segments,--num_segments,--num-segments", options->request.segments,
-                                              "number of segments (default: one for each prompt; 0: until stopped)");
+                      "number of segments (default: one for each prompt; 0: until stopped)");
   add_request_options(*command, *options);
   add_output_options(*command, *options);
   add_model_options(*command, options->model);

@@ -7,8 +7,8 @@
 
 namespace rushes::app {
 
-/// `model`, with the first `generations` that it starts measured. Each writes its reports when it ends, also where it is
-/// stopped; those after the first into folders 2, 3, ... of that of the options.
+/// `model`, with the first `generations` that it starts measured. Each writes its reports when it ends, also where it
+/// is stopped; those after the first into folders 2, 3, ... of that of the options.
 std::shared_ptr<const generation::Model> profiled_model(std::shared_ptr<const generation::Model> model,
                                                         const ProfilingOptions& options,
                                                         const generation::ModelOptions& model_options,

@@ -225,10 +225,10 @@ void add_talk_settings(CLI::App& command, Options& options) {
 /// Sessions that begin with the server.
 void add_first_session(CLI::App& command, Options& options) {
   generation::Request& first = options.first;
-  CLI::Option* prompt =
-      command.add_option("--prompt", first.prompts,
-                         "start a session with this prompt; several (or one string with ';' between them) apply in turn, one per "
-                         "segment");
+  CLI::Option* prompt = command.add_option(
+      "--prompt", first.prompts,
+      "start a session with this prompt; several (or one string with ';' between them) apply in turn, one per "
+      "segment");
   command.add_option("--segments", first.segments, "number of segments of that session; 0: until stopped")
       ->needs(prompt)
       ->capture_default_str();

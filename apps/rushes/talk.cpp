@@ -16,9 +16,11 @@
 #include "rushes/audio/stream_resampler.h"
 #include "rushes/base/error.h"
 #include "rushes/base/interruption.h"
+#include "rushes/base/log.h"
 #include "rushes/generation/registry.h"
 #include "rushes/ingest/driving_file.h"
 #include "rushes/media/audio_decoder.h"
+#include "rushes/media/pcm.h"
 #include "rushes/media/image.h"
 #include "rushes/media/video_output.h"
 #include "terminal.h"
@@ -53,6 +55,7 @@ Request make_request(const Options& options) {
 std::function<Inbox()> speech_from_file(const Options& options, int64_t speech_hz) {
   const media::DecodedAudio audio = media::read_audio(options.audio);
   require(!audio.samples.empty(), ErrorCode::invalid_argument, "{} has no audio", options.audio);
+  for (const std::string& warning : audio.warnings) log::warning("{}: {}", options.audio, warning);
   audio::StreamResampler resampler(audio.hz, speech_hz);
   auto speech = std::make_shared<std::vector<float>>(resampler.feed(audio.samples));
   const std::vector<float> rest = resampler.flush();
@@ -81,7 +84,7 @@ class LiveSpeech {
       bytes_.insert(bytes_.end(), piece, piece + count);
       const std::size_t whole =
           bytes_.size() / static_cast<std::size_t>(2 * channels_) * static_cast<std::size_t>(2 * channels_);
-      inbox.speech = resampler_.feed(media::decode_pcm16(std::span(bytes_).first(whole), hz_, channels_).samples);
+      inbox.speech = resampler_.feed(media::decode_pcm(std::span(bytes_).first(whole), {.hz = hz_, .channels = channels_}).samples);
       bytes_.erase(bytes_.begin(), bytes_.begin() + static_cast<std::ptrdiff_t>(whole));
     }
     return inbox;
@@ -114,7 +117,7 @@ void run(const Options& options) {
   require(model->capabilities().feeds.has(generation::Modality::audio), ErrorCode::unsupported,
           "'{}' is a model of the family {}, which does not accept speech; use rushes generate", model->card().name,
           model->card().family);
-  ingest::find_face(request, *model);
+  ingest::find_faces(request, *model);
   if (!options.video.empty()) ingest::drive(request, *model, media::read_video_file(options.video));
   auto plan = model->plan(request);
   print_ignored(plan->ignored);
@@ -158,7 +161,7 @@ void add_talk(CLI::App& app) {
   command->add_option("--model,--talk-model", options->model.path,
                       "model directory (default: $RUSHES_TALK_MODEL, else the shipped model)");
   command->add_option("--image,-i", options->image, "portrait: JPEG, PNG or WebP")->required();
-  command->add_option("--audio,-a", options->audio, "speech: WAV, MP3, FLAC, Ogg, WebM or MP4");
+  command->add_option("--audio,-a", options->audio, "speech: WAV, MP3, FLAC, Ogg, WebM, MP4 and other formats");
   command->add_option("--video,-v", options->video,
                       "driving video, instead of speech: its face moves the portrait, and the output has its length "
                       "and audio; MP4, WebM, Matroska, AVI or MPEG-TS");

@@ -101,8 +101,8 @@ OptionValue option_value(const std::string& name, nb::handle value) {
 /// What a Python call names of a request; what the model allows is checked by the model.
 Request make_request(
     std::vector<std::string> prompts, const nb::int_& seed, std::optional<int64_t> segments,
-    std::optional<int64_t> video_frames,
-    std::optional<int64_t> width, std::optional<int64_t> height, std::optional<double> fps,
+    std::optional<int64_t> video_frames, std::optional<int64_t> width, std::optional<int64_t> height,
+    std::optional<double> fps,
     const std::optional<nb::ndarray<const uint8_t, nb::shape<-1, -1, 3>, nb::c_contig, nb::device::cpu>>& image,
     const nb::kwargs& options) {
   Request request;

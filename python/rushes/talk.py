@@ -44,6 +44,8 @@ Speech = Union[bytes, bytearray, memoryview, "array.array[Any]", "numpy.ndarray[
 Path = Union[str, "os.PathLike[str]"]
 DEFAULT_SERVER = "http://localhost:9999"
 
+#: Of an AU file: where its samples begin, and its channels.
+_AU_HEADER = struct.Struct(">4xI12xI")
 _HEADER = struct.Struct(">BQI")  # type, microseconds since 1970, length of what follows
 _AUDIO, _VIDEO = 1, 2
 _REALTIME_HZ = 16_000
@@ -92,11 +94,15 @@ def read_speech(path: Path, sample_rate: int | None = None) -> tuple[bytes, int]
     ffmpeg = shutil.which("ffmpeg")
     if ffmpeg is None:
         raise ValueError(f"{os.fspath(path)} is not a 16-bit WAV at the requested rate; ffmpeg, which reads other files, is not installed")
-    run = subprocess.run([ffmpeg, "-nostdin", "-v", "error", "-i", f"file:{os.fspath(path)}", "-map", "0:a:0", "-ac", "1",
-                          "-ar", str(sample_rate), "-f", "s16le", "-"], capture_output=True)
+    run = subprocess.run([ffmpeg, "-nostdin", "-v", "error", "-i", f"file:{os.fspath(path)}", "-map", "0:a:0",
+                          "-ar", str(sample_rate), "-c:a", "pcm_s16be", "-f", "au", "-"], capture_output=True)
     if run.returncode:
         raise ValueError(f"{os.fspath(path)} has no audio that ffmpeg can read: {run.stderr.decode(errors='replace').strip()}")
-    return run.stdout, sample_rate
+    begin, channels = _AU_HEADER.unpack_from(run.stdout)
+    samples = array.array("h", run.stdout[begin:])
+    if sys.byteorder == "little":
+        samples.byteswap()
+    return _mono(_little_endian(samples).tobytes(), channels), sample_rate
 
 
 def _pcm16(speech: Speech) -> tuple[bytes, int]:
@@ -114,11 +120,20 @@ def _pcm16(speech: Speech) -> tuple[bytes, int]:
 
 
 def _mono(samples: bytes, channels: int) -> bytes:
+    """The mean of the channels; where they cancel each other, or most are silent, the loudest one, as the server has it."""
     if channels == 1:
         return samples
     interleaved = _little_endian(array.array("h", samples))
     each = [interleaved[channel::channels] for channel in range(channels)]
-    return _little_endian(array.array("h", (sum(together) // channels for together in zip(*each)))).tobytes()
+    mixed = array.array("h", (sum(together) // channels for together in zip(*each)))
+    loudest = max(each, key=_energy)
+    if _energy(mixed) < 0.2 * _energy(loudest):
+        mixed = loudest
+    return _little_endian(mixed).tobytes()
+
+
+def _energy(samples: array.array[int]) -> int:
+    return sum(sample * sample for sample in samples)
 
 
 def _little_endian(samples: array.array[int]) -> array.array[int]:
@@ -229,18 +244,20 @@ class ChunkedStreamingClient:
     def init_session(self, image_path: Path | bytes, crop: bool = True, seed: int = 42, nfe: int = 10, cfg_scale: float = 2.0,
                      chunk_duration: float = 1.0, audio_sample_rate: int = 24_000, *, session_id: str | None = None,
                      pose_style: Sequence[float] | None = None, gaze_style: Sequence[float] | None = None,
-                     mode: str | None = None) -> str:
+                     mode: str | None = None, face: int | Sequence[float] | None = None) -> str:
         """Creates a session with this portrait (a file, or its bytes); returns its id.
 
         `crop`: crop to the face. `nfe` 5-50 solver steps, `cfg_scale` 1-5. `chunk_duration` 0.1-10 s of speech become motion
         at once. `audio_sample_rate`: of speech without a header. `pose_style` [pitch, yaw, roll], `gaze_style` [x, y].
-        `mode`: aligned or reference. A session with the same id is replaced. Raises TalkError with the server's message.
+        `mode`: aligned or reference. `face`: which face of the image, by index (0: the largest near the middle) or box
+        [x1, y1, x2, y2]. A session with the same id is replaced. Raises TalkError with the server's message.
         """
         answer = self._server.call("POST", "/api/audio-driven/chunked/init", {
             "image": _picture(image_path), "session_id": session_id, "crop": crop, "seed": seed, "nfe": nfe,
             "cfg_scale": cfg_scale, "chunk_duration": chunk_duration, "audio_sample_rate": audio_sample_rate,
             "pose_style": None if pose_style is None else json.dumps(list(pose_style)),
-            "gaze_style": None if gaze_style is None else json.dumps(list(gaze_style)), "mode": mode})
+            "gaze_style": None if gaze_style is None else json.dumps(list(gaze_style)), "mode": mode,
+            "face": None if face is None else json.dumps(face if isinstance(face, int) else list(face))})
         session: str = answer["session_id"]
         self.session_id = session
         self.hls_url = urllib.parse.urljoin(self._server.url + "/", answer["hls_url"])

@@ -216,6 +216,14 @@ def test_channels_are_averaged(tmp_path):
     assert rate == 44100 and list(numpy.frombuffer(samples, "<i2")) == [200, 0]
 
 
+@pytest.mark.parametrize("sample_rate", [None, 8000])
+def test_channels_that_cancel_each_other_are_not_lost(tmp_path, sample_rate):
+    samples = pcm(tone(1.0))
+    (tmp_path / "inverted.wav").write_bytes(talk.wav(numpy.stack([samples, -samples], axis=1), 16000))
+    heard = numpy.frombuffer(talk.read_speech(tmp_path / "inverted.wav", sample_rate)[0], "<i2")
+    assert abs(heard).max() > 0.8 * abs(samples).max()
+
+
 def test_other_files_are_read_by_ffmpeg(tmp_path, monkeypatch):
     (tmp_path / "speech.wav").write_bytes(talk.wav(tone(1.0), 16000))
     subprocess.run(["ffmpeg", "-v", "error", "-i", tmp_path / "speech.wav", tmp_path / "speech.flac"], check=True)

@@ -28,10 +28,13 @@ std::optional<T> number_of(std::string_view text) {
   return value;
 }
 
-/// A whole number is a number too.
+/// A whole number is a number too, and a number a list of one where such a list can be.
 OptionValue widened(const OptionField& field, const OptionValue& value) {
   const auto* whole = std::get_if<int64_t>(&value);
+  const auto* number = std::get_if<double>(&value);
   if (whole && field.type == OptionType::number) return static_cast<double>(*whole);
+  if (field.type == OptionType::numbers && field.least_count == 1 && (whole || number))
+    return std::vector<double>{whole ? static_cast<double>(*whole) : *number};
   return value;
 }
 

@@ -62,7 +62,8 @@ class Options {
   std::map<std::string, OptionValue, std::less<>> values_;
 };
 
-/// The one check of options: `given` under the names of `fields` (aliases resolved, whole numbers taken for numbers).
+/// The one check of options: `given` under the names of `fields` (aliases resolved, whole numbers taken for numbers,
+/// a number for a list of one).
 /// Throws Error(invalid_argument) naming the option, the value and what is allowed: for a name that none of the fields
 /// has, one that is given twice (by an alias), another type, a value out of range or that is not finite;
 /// Error(too_large) for a text of more bytes than its field takes.

@@ -191,12 +191,19 @@ class DrawingTalkModel final : public Model, public FaceCrop {
     auto planned = std::make_unique<Planned>();
     planned->request = request;
     planned->request.options = checked(request.options, options_);
+    const FaceChoice choice = face_choice(planned->request.options);
+    const std::vector<FaceBox> faces = request.faces.value_or(std::vector<FaceBox>());
+    planned->image_use = ImageUse{.height = request.image->height,
+                                  .width = request.image->width,
+                                  .faces = faces,
+                                  .face = request.faces ? chosen_face(choice, faces) : choice.box};
     return planned;
   }
   std::unique_ptr<Generator> start(std::unique_ptr<Plan> plan) const override {
     return std::make_unique<DrawingTalker>(dynamic_cast<Planned&>(*plan).request, before_block_);
   }
   bool finds_faces() const override { return finds_faces_; }
+  std::vector<FaceBox> faces(const Image&) const override { return {}; }
   int64_t side() const override { return DrawingTalker::kSide; }
   bool crops(const Request& request) const override {
     return request.options.get<bool>("crop").value_or(true) && DrawingTalker::is_aligned(request);
@@ -242,7 +249,7 @@ class DrawingTalkModel final : public Model, public FaceCrop {
        .most = 1000,
        .aliases = {"steps"}},
       {.name = "cfg_scale", .doc = "guidance", .least = 0, .most = 20},
-      numbers("face", 4),
+      face_option(),
       numbers("pose_style", 3),
       numbers("gaze_style", 2)};
 };

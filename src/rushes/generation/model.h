@@ -76,6 +76,15 @@ inline int64_t parameter_count(const ModelCard& card) {
 /// core brings: the shipped model makes 39 frames a second on one core of a busy machine and 27 on both.
 inline constexpr int64_t kSmallParameters = 16'000'000;
 
+/// What of a request's image is used, for whoever asked.
+struct ImageUse {
+  int64_t height = 0, width = 0;       // as it is to be seen
+  std::string fit = {};                // how a first frame is made of it: the option `fit`
+  std::optional<FaceBox> shown = {};   // the part of it that the video shows; nothing: not known yet
+  std::vector<FaceBox> faces = {};     // found in it, or given
+  std::optional<FaceBox> face = {};    // of these the one that moves
+};
+
 /// A request that a model has checked: start() takes it as it is.
 class Plan {
  public:
@@ -84,6 +93,7 @@ class Plan {
 
   /// What of the request was taken and changes nothing.
   std::vector<Ignored> ignored = {};
+  std::optional<ImageUse> image_use = {};
 };
 
 /// A generator before its step.
@@ -127,9 +137,11 @@ inline std::unique_ptr<Generator> start(const Model& model, const Request& reque
 class FaceCrop {
  public:
   virtual ~FaceCrop() = default;
-  /// The model looks for faces itself; else whoever makes the request does, and says where with the option `face` and
+  /// The model looks for faces itself; else whoever makes the request does, and says where with Request::faces and
   /// with DrivingVideo::faces().
   virtual bool finds_faces() const = 0;
+  /// Those that it finds, in the order of put_subject_first(). May take a second.
+  virtual std::vector<FaceBox> faces(const Image& image) const = 0;
   /// Side of the square in pixels that the networks see.
   virtual int64_t side() const = 0;
   /// Nothing but the square around the face is shown, so that one must be seen.

@@ -11,6 +11,7 @@
 #include "rushes/base/image.h"
 #include "rushes/base/options.h"
 #include "rushes/generation/driving_video.h"
+#include "rushes/generation/faces.h"
 
 namespace rushes::generation {
 
@@ -27,6 +28,8 @@ struct Ignored {
 struct Request {
   std::vector<std::string> prompts = {};           // one a segment, cycled
   std::optional<Image> image = {};                 // first frame, portrait, or what the prompt speaks of
+  /// Found in the image, in the order of put_subject_first(); nothing: nobody has looked.
+  std::optional<std::vector<FaceBox>> faces = {};
   std::shared_ptr<const DrivingVideo> video = {};  // whose face moves a portrait
   uint64_t seed = 0;                               // the same seed and request give the same frames
   std::optional<int64_t> segments = {};            // 0: endless until stopped; nothing: see segments_of()

@@ -31,6 +31,7 @@ Session::Session(Request request, std::unique_ptr<Plan> plan, Stream::Options st
       request_(std::move(request)),
       plan_(std::move(plan)),
       format_(plan_->format()),
+      image_use_(plan_->image_use),
       created_(std::chrono::system_clock::now()),
       start_(Clock::now()),
       stream_(std::make_shared<Stream>(stream)),
@@ -70,8 +71,9 @@ SessionStatus Session::status() const {
     const std::chrono::duration<double> gone = status.age - told_;
     status.queue->wait_s = std::max(0.0, *status.queue->wait_s - gone.count());
   }
-  status.at_rest =
-      status.state == SessionState::waiting && utterances_ > 0 && !in_utterance_ && status.utterances >= utterances_;
+  const bool all_shown = utterances_ > 0 && !in_utterance_ && status.utterances >= utterances_;
+  status.at_rest = status_.at_rest || status.state == SessionState::finished ||
+                   ((status.state == SessionState::waiting || ended(status.state)) && all_shown);
   if (status.blocks > 1 && status.first_block && status.newest_block) {
     const std::chrono::duration<double> elapsed = *status.newest_block - *status.first_block;
     status.fps = static_cast<double>(status.video_frames - first_block_video_frames_) / std::max(elapsed.count(), 1e-6);
@@ -145,7 +147,8 @@ void Session::feed_speech(std::span<const float> samples, Utterance utterance) {
       status_.speech_samples += static_cast<int64_t>(samples.size());
       in_utterance_ = true;
     }
-    const bool ends = utterance == Utterance::ends && in_utterance_;
+    // The first end counts even if nothing was said: whoever waits for it would wait for ever.
+    const bool ends = utterance == Utterance::ends && (in_utterance_ || utterances_ == 0);
     if (samples.empty() && !ends) return;
     if (ends) {
       in_utterance_ = false;
@@ -155,6 +158,17 @@ void Session::feed_speech(std::span<const float> samples, Utterance utterance) {
     input_came();
   }
   wake();
+}
+
+void Session::warn(const std::string& text) {
+  const std::scoped_lock lock(mutex_);
+  if (warnings_.size() < kMostWarnings && std::find(warnings_.begin(), warnings_.end(), text) == warnings_.end())
+    warnings_.push_back(text);
+}
+
+std::vector<std::string> Session::warnings() const {
+  const std::scoped_lock lock(mutex_);
+  return warnings_;
 }
 
 void Session::end_speech() {

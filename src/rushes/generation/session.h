@@ -42,7 +42,7 @@ struct SessionStatus {
   int64_t blocks = 0, video_frames = 0;  // done, with those of its origin that a fork begins with
   int64_t speech_samples = 0;            // received, at the format's speech_hz
   int64_t utterances = 0;                // shown to their end
-  bool at_rest = false;                  // waits, and all that was said up to the end of an utterance has been shown
+  bool at_rest = false;                  // waits or has ended, and all that was said up to the end of an utterance is shown
   int64_t oldest_border = 0;             // forks may begin after this many of the blocks, up to all of them
   std::chrono::microseconds age{0};
   std::optional<std::chrono::microseconds> first_step, first_block, newest_block, end;
@@ -76,6 +76,12 @@ class Session {
   const VideoFormat& format() const noexcept { return format_; }
   /// What of the request, and of the prompts set since, was taken and changes nothing.
   std::vector<Ignored> ignored() const;
+  /// What of the request's image is used; nothing: it has none, or is of an earlier process.
+  const std::optional<ImageUse>& image_use() const noexcept { return image_use_; }
+  /// Something that went otherwise than whoever feeds it may think; each is kept once, the first kMostWarnings of them.
+  void warn(const std::string& text);
+  std::vector<std::string> warnings() const;
+  static constexpr std::size_t kMostWarnings = 16;
   std::chrono::system_clock::time_point created() const noexcept { return created_; }
   Stream& stream() noexcept { return *stream_; }
   SessionStatus status() const;
@@ -157,6 +163,7 @@ class Session {
   Request request_;             // changed by let_go() only, and there what no other thread looks at
   std::unique_ptr<Plan> plan_;  // until the worker takes it
   const VideoFormat format_;
+  const std::optional<ImageUse> image_use_;
   const std::chrono::system_clock::time_point created_;
   const Clock::time_point start_;
   const std::shared_ptr<Stream> stream_;
@@ -174,6 +181,7 @@ class Session {
   int64_t first_block_video_frames_ = 0;
   ViewerLead lead_;
   std::optional<double> max_lead_;
+  std::vector<std::string> warnings_;
   std::optional<std::string> stop_reason_;  // for the next block border
   std::shared_ptr<const std::function<void()>> control_;
 };

@@ -1,6 +1,7 @@
 #include "rushes/ingest/driving_file.h"
 
 #include "rushes/base/error.h"
+#include "rushes/base/log.h"
 #include "rushes/media/face_finder.h"
 
 namespace rushes::ingest {
@@ -8,10 +9,20 @@ namespace {
 
 constexpr int64_t kAudioHz = 48'000;
 
-/// Null: the model does not cut faces out, or looks for them itself.
-const generation::FaceCrop* left_to_others(const generation::Model& model) {
-  const auto* cropper = dynamic_cast<const generation::FaceCrop*>(&model);
-  return cropper && !cropper->finds_faces() ? cropper : nullptr;
+/// Null: the model does not cut faces out.
+const generation::FaceCrop* face_crop(const generation::Model& model) {
+  return dynamic_cast<const generation::FaceCrop*>(&model);
+}
+
+std::vector<generation::FaceBox> boxes_of(const std::vector<media::FoundFace>& found, const Image& picture) {
+  std::vector<generation::FaceBox> boxes;
+  for (const media::FoundFace& face : found) boxes.push_back({face.x1, face.y1, face.x2, face.y2});
+  generation::put_subject_first(boxes, picture.height, picture.width);
+  return boxes;
+}
+
+std::string place(const generation::FaceBox& box) {
+  return fmt::format("[{:.0f}, {:.0f}, {:.0f}, {:.0f}]", box[0], box[1], box[2], box[3]);
 }
 
 }  // namespace
@@ -21,7 +32,8 @@ void DrivingFile::find_faces() {
   for (int64_t i = 0; i < generation::kMostFacesLookedFor; ++i) {
     const auto picture = frame(i * generation::kFaceEvery);
     if (!picture) break;
-    if (const auto face = media::find_face(*picture)) faces_.push_back({face->x1, face->y1, face->x2, face->y2});
+    const auto faces = boxes_of(media::find_faces(*picture), *picture);
+    if (!faces.empty()) faces_.push_back(faces.front());
   }
 }
 
@@ -31,6 +43,7 @@ DrivingFile::DrivingFile(std::shared_ptr<const media::Bytes> file, const media::
   try {
     const media::AudioLimits allowed{.max_bytes = limits.max_bytes, .max_seconds = limits.max_seconds};
     audio_ = media::resampled(media::decode_audio(*file_, allowed), kAudioHz);
+    for (const std::string& warning : audio_.warnings) log::warning("driving video: {}", warning);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::too_large) throw;  // else it is silent
   }
@@ -57,16 +70,29 @@ std::optional<Image> DrivingFile::frame(int64_t index) const {
 void drive(generation::Request& request, const generation::Model& model, std::shared_ptr<const media::Bytes> file,
            const media::VideoLimits& limits) {
   const auto video = std::make_shared<DrivingFile>(std::move(file), limits);
-  if (const auto* cropper = left_to_others(model); cropper && cropper->crops(request)) video->find_faces();
+  if (const auto* crop = face_crop(model); crop && !crop->finds_faces() && crop->crops(request)) video->find_faces();
   request.video = video;
 }
 
-void find_face(generation::Request& request, const generation::Model& model) {
-  const auto* cropper = left_to_others(model);
-  if (!cropper || !request.image || request.options.has("face")) return;
-  const auto face = media::face_of_portrait(*request.image, cropper->side(),
-                                            cropper->crops(request) ? media::Crop::yes : media::Crop::no);
-  if (face) request.options.set("face", std::vector<double>{face->x1, face->y1, face->x2, face->y2});
+void find_faces(generation::Request& request, const generation::Model& model) {
+  const auto* crop = face_crop(model);
+  if (!crop || !request.image || request.faces) return;
+  const generation::FaceChoice choice = generation::face_choice(checked(request.options, model.options()));
+  if (choice.box) return;
+  const Image& image = *request.image;
+  request.faces = crop->finds_faces()
+                      ? crop->faces(image)
+                      : boxes_of(media::faces_of_portrait(
+                                     image, crop->side(), crop->crops(request) ? media::Crop::yes : media::Crop::no,
+                                     choice.index ? media::Look::always : media::Look::if_not_framed),
+                                 image);
+  const auto face = generation::chosen_face(choice, *request.faces);
+  if (face && request.faces->size() > 1) {
+    std::string all;
+    for (const generation::FaceBox& each : *request.faces) all += (all.empty() ? "" : ", ") + place(each);
+    log::info("{} faces are in the image: {}; the one at {} is used (option face)", request.faces->size(), all,
+              place(*face));
+  }
 }
 
 }  // namespace rushes::ingest

@@ -8,6 +8,11 @@
 namespace rushes::ingest {
 namespace {
 
+bool is_text(std::span<const uint8_t> bytes) {
+  return std::all_of(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(bytes.size(), 256)),
+                     [](uint8_t byte) { return (byte >= 0x20 && byte < 0x7f) || (byte >= '\t' && byte <= '\r'); });
+}
+
 int64_t bytes_of(double seconds, int64_t hz) {
   return static_cast<int64_t>(std::max(0.0, seconds) * static_cast<double>(hz) * sizeof(float));
 }
@@ -62,6 +67,36 @@ void SpeechInput::feed(std::span<const float> samples, int64_t hz, Utterance utt
     samples = resampled;
   }
   session_->feed_speech(samples, utterance);  // at once, so that a session that fails meanwhile takes all or nothing
+}
+
+media::DecodedAudio SpeechInput::decode(std::span<const uint8_t> piece, const Encoding& encoding) {
+  if (!encoding.pcm) return containers_.feed(piece);
+  if (!encoding.always_pcm && (containers_.goes_on() || media::is_known_header(piece))) return containers_.feed(piece);
+  if (encoding.guessed) {
+    require(!is_text(piece), ErrorCode::unsupported, "the piece is neither an audio file nor samples, but text");
+    session_->warn(fmt::format("speech without a known header was taken as {}, {} Hz, {} channels",
+                               name(encoding.pcm->encoding), encoding.pcm->hz, encoding.pcm->channels));
+  }
+  return bare_.feed(piece, *encoding.pcm);
+}
+
+void SpeechInput::feed_piece(std::span<const uint8_t> piece, const Encoding& encoding, Utterance utterance,
+                             Resampling resampling) {
+  const std::scoped_lock lock(decoding_);
+  require_room(0, 1);
+  std::vector<media::DecodedAudio> heard;
+  if (!piece.empty()) heard.push_back(decode(piece, encoding));
+  if (utterance == Utterance::ends) {
+    heard.push_back(bare_.finish());
+    heard.push_back(containers_.finish());
+  }
+  const int64_t usual = std::max<int64_t>(1, session_->format().speech_hz);
+  for (std::size_t i = 0; i < heard.size(); ++i) {
+    for (const std::string& warning : heard[i].warnings) session_->warn(warning);
+    const bool last = i + 1 == heard.size();
+    if (heard[i].samples.empty() && !last) continue;
+    feed(heard[i].samples, heard[i].hz > 0 ? heard[i].hz : usual, last ? utterance : Utterance::goes_on, resampling);
+  }
 }
 
 void SpeechInput::hang_up() {

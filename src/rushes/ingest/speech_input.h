@@ -12,6 +12,7 @@
 #include "rushes/base/memory_budget.h"
 #include "rushes/generation/session.h"
 #include "rushes/ingest/microphone.h"
+#include "rushes/media/audio_stream.h"
 
 namespace rushes::ingest {
 
@@ -37,6 +38,23 @@ class SpeechInput {
   /// together, and as Session::feed_speech().
   void feed(std::span<const float> samples, int64_t hz, Utterance utterance,
             Resampling resampling = Resampling::stream);
+  /// How a piece of sound is written.
+  struct Encoding {
+    /// Samples without a header; nothing: only what says itself what it is.
+    std::optional<media::Pcm> pcm = {};
+    /// `pcm` counts whatever the piece begins with; else only where that is neither a header that is known nor a part of a
+    /// container that has begun.
+    bool always_pcm = false;
+    /// Nobody has said that it is `pcm`: text is refused, and the session is told.
+    bool guessed = false;
+  };
+  static constexpr double kMaxPieceSeconds = 1800;
+  /// The same of sound as it comes: complete files, or one stream that is cut anywhere, of which only the first piece has
+  /// a header. What is wrong with the sound, but does not stop it, is told to the session. Throws as feed(), Error:
+  /// unsupported, corrupt_data, too_large for what cannot be heard. Of a container in pieces nothing is given back: it is
+  /// refused only where there is too much before it.
+  void feed_piece(std::span<const uint8_t> piece, const Encoding& encoding, Utterance utterance,
+                  Resampling resampling = Resampling::stream);
   /// From now on it hears what `peer` says, `greeting`, at the session's speech_hz, first. Throws Error(conflict) while
   /// another one speaks.
   const Microphone& listen(std::shared_ptr<media::WebRtcPeer> peer, std::vector<float> greeting);
@@ -50,11 +68,15 @@ class SpeechInput {
   bool listens() const { return microphone_ && !microphone_->ended(); }
 
  private:
+  media::DecodedAudio decode(std::span<const uint8_t> piece, const Encoding& encoding);
   void require_room(std::size_t samples, int64_t hz);
   double waiting_seconds() const;
 
   const std::shared_ptr<generation::Session> session_;
   const double max_waiting_;
+  std::mutex decoding_;  // guards what decodes pieces, and their order
+  media::AudioPieces containers_{kMaxPieceSeconds};
+  media::PcmPieces bare_;
   std::mutex feeding_;  // guards all that follows but the microphone, and the order of pieces
   base::MemoryBudget::Charge memory_;
   std::optional<audio::StreamResampler> resampler_;

@@ -12,6 +12,7 @@
 #include "rushes/media/fragment_parser.h"
 #include "rushes/media/fragmented_mp4.h"
 #include "rushes/media/mpeg_ts.h"
+#include "rushes/media/pcm.h"
 #include "rushes/media/test_audio.h"
 #include "rushes/media/test_video.h"
 #include "rushes/media/video_encoder.h"
@@ -121,8 +122,28 @@ TEST(DecodeAudio, survives_every_damaged_byte_of_a_header) {
 
 TEST(DecodePcm, takes_the_mean_of_the_channels_and_leaves_out_half_a_sample) {
   const uint8_t bytes[] = {0x00, 0x40, 0x00, 0x00, 0x00, 0x80, 0x00, 0x80, 0x01};
-  EXPECT_THAT(decode_pcm16(bytes, 16'000, 2).samples, testing::ElementsAre(0.25f, -1.0f));
-  EXPECT_EQ(decode_pcm16(bytes, 16'000, 1).samples.size(), 4u);
+  EXPECT_THAT(decode_pcm(bytes, {.channels = 2}).samples, testing::ElementsAre(0.25f, -1.0f));
+  EXPECT_EQ(decode_pcm(bytes, {}).samples.size(), 4u);
+}
+
+TEST(DecodePcm, knows_the_order_of_bytes_and_floats) {
+  const uint8_t big[] = {0x40, 0x00, 0xc0, 0x00}, floats[] = {0, 0, 0, 0x3f, 0, 0, 0xc0, 0x7f};
+  EXPECT_THAT(decode_pcm(big, {.encoding = PcmEncoding::s16be}).samples, testing::ElementsAre(0.5f, -0.5f));
+  EXPECT_THAT(decode_pcm(floats, {.encoding = PcmEncoding::f32le}).samples, testing::ElementsAre(0.5f, 0.0f));
+}
+
+TEST(DecodePcm, media_types_tell_how_samples_are_written) {
+  const Pcm usual{.hz = 24'000};
+  EXPECT_EQ(pcm_of_media_type("audio/L16;rate=16000;channels=2", usual),
+            (Pcm{.encoding = PcmEncoding::s16be, .hz = 16'000, .channels = 2}));
+  EXPECT_EQ(pcm_of_media_type("Audio/l16", usual), (Pcm{.encoding = PcmEncoding::s16be, .hz = 44'100}));
+  EXPECT_EQ(pcm_of_media_type("audio/pcm", usual), usual);
+  EXPECT_EQ(pcm_of_media_type("audio/pcm; Rate=\"8000\"", usual), (Pcm{.hz = 8000}));
+  EXPECT_EQ(pcm_of_media_type("audio/wav", usual), std::nullopt);
+  EXPECT_EQ(pcm_of_media_type("", usual), std::nullopt);
+  EXPECT_THROW(pcm_of_media_type("audio/L16;rate=0", usual), Error);
+  EXPECT_THROW(pcm_of_media_type("audio/L16;rate=fast", usual), Error);
+  EXPECT_THROW(pcm_of_media_type("audio/L16;channels=200", usual), Error);
 }
 
 /// One second of video at 25 fps with sound, in five blocks.

@@ -8,11 +8,16 @@ namespace rushes::media::libav {
 namespace {
 
 constexpr int kIoBufferBytes = 32 << 10;
+constexpr double kMostBackSeconds = 1, kMostAheadSeconds = 10;  // of time stamps: beyond, they begin anew
 
 }  // namespace
 
 int DecodedStream::Source::read(void* opaque, uint8_t* target, int wanted) {
   auto& source = *static_cast<Source*>(opaque);
+  if (source.more) {
+    const int count = source.more(target, wanted);
+    return count > 0 ? count : AVERROR_EOF;
+  }
   const int64_t left = static_cast<int64_t>(source.bytes.size()) - source.position;
   const int64_t count = std::min<int64_t>(left, wanted);
   if (count <= 0) return AVERROR_EOF;
@@ -33,76 +38,116 @@ int64_t DecodedStream::Source::seek(void* opaque, int64_t offset, int whence) {
 }
 
 DecodedStream::DecodedStream(std::span<const uint8_t> bytes, const Readable& readable, int64_t max_pixels)
-    : source_{bytes} {
-  set_up();
+    : source_{bytes}, readable_(readable) {
   // A fragmented MP4 that breaks off cannot be opened as a file, but read as a stream.
-  int result = open(readable, /*seekable=*/true);
-  if (result < 0) result = open(readable, /*seekable=*/false);
+  int result = open(/*seekable=*/true, nullptr);
+  if (result < 0) result = open(/*seekable=*/false, nullptr);
   require(result >= 0, ErrorCode::unsupported, "{} cannot be read ({}); send {}", readable.what, message(result),
           readable.formats);
   // Nothing to find is told by the lack of a stream below.
   avformat_find_stream_info(input_.get(), nullptr);
-  open_decoder(readable, max_pixels);
+  const int index = av_find_best_stream(input_.get(), readable.type, -1, -1, nullptr, 0);
+  require(index >= 0, ErrorCode::unsupported, "{}: the file has no stream of this kind that can be read; send {}",
+          readable.what, readable.formats);
+  open_decoder(*input_->streams[index], max_pixels);
 }
 
-int DecodedStream::open(const Readable& readable, bool seekable) {
+DecodedStream::DecodedStream(More more, const char* demuxer, const Readable& readable)
+    : source_{.bytes = {}, .more = std::move(more)}, readable_(readable) {
+  const int result = open(/*seekable=*/false, av_find_input_format(demuxer));
+  require(result >= 0, ErrorCode::unsupported, "{} cannot be read ({}); send {}", readable.what, message(result),
+          readable.formats);
+  // What a stream is can be known from its header, or from its first packet; looking ahead would hold it back.
+  const auto known = std::find_if(input_->streams, input_->streams + input_->nb_streams,
+                                  [&](const AVStream* stream) { return is_wanted(*stream); });
+  if (known != input_->streams + input_->nb_streams) open_decoder(**known, 0);
+}
+
+bool DecodedStream::is_wanted(const AVStream& stream) const {
+  return stream.codecpar->codec_type == readable_.type && stream.codecpar->codec_id != AV_CODEC_ID_NONE;
+}
+
+int DecodedStream::open(bool seekable, const AVInputFormat* format) {
+  set_up();
   source_.position = 0;
   auto* buffer = static_cast<uint8_t*>(av_malloc(kIoBufferBytes));
-  require(buffer != nullptr, ErrorCode::exhausted, "{}: out of memory", readable.what);
-  io_ = owned(avio_alloc_context(buffer, kIoBufferBytes, 0, &source_, Source::read, nullptr, Source::seek),
-              readable.what);
+  require(buffer != nullptr, ErrorCode::exhausted, "{}: out of memory", readable_.what);
+  io_ = owned(avio_alloc_context(buffer, kIoBufferBytes, 0, &source_, Source::read, nullptr,
+                                 source_.more ? nullptr : Source::seek),
+              readable_.what);
   if (!seekable) io_->seekable = 0;
   AVFormatContext* opened = avformat_alloc_context();
-  require(opened != nullptr, ErrorCode::exhausted, "{}: out of memory", readable.what);
+  require(opened != nullptr, ErrorCode::exhausted, "{}: out of memory", readable_.what);
   opened->pb = io_.get();
   opened->flags |= AVFMT_FLAG_CUSTOM_IO;
-  opened->format_whitelist = av_strdup(readable.demuxers);
-  opened->codec_whitelist = av_strdup(readable.decoders);
+  opened->format_whitelist = av_strdup(readable_.demuxers);
+  opened->codec_whitelist = av_strdup(readable_.decoders);
   opened->protocol_whitelist = av_strdup("none");
   opened->max_streams = 16;
-  const int result = avformat_open_input(&opened, nullptr, nullptr, nullptr);
+  AVDictionary* options = nullptr;
+  if (source_.more) av_dict_set(&options, "max_size", "1024", 0);  // of a packet of WAV's, the least that it knows
+  const int result = avformat_open_input(&opened, nullptr, format, &options);
+  av_dict_free(&options);
   if (result >= 0) input_.reset(opened);  // else it is freed already
   return result;
 }
 
-void DecodedStream::open_decoder(const Readable& readable, int64_t max_pixels) {
-  const int index = av_find_best_stream(input_.get(), readable.type, -1, -1, nullptr, 0);
-  require(index >= 0, ErrorCode::unsupported, "{}: the file has no stream of this kind that can be read; send {}",
-          readable.what, readable.formats);
-  stream_ = input_->streams[index];
+void DecodedStream::open_decoder(AVStream& stream, int64_t max_pixels) {
+  stream_ = &stream;
   const AVCodecParameters& parameters = *stream_->codecpar;
   require(max_pixels == 0 || int64_t{parameters.width} * parameters.height <= max_pixels, ErrorCode::too_large,
-          "{} has frames of {}x{}; at most {} pixels are accepted", readable.what, parameters.width, parameters.height,
+          "{} has frames of {}x{}; at most {} pixels are accepted", readable_.what, parameters.width, parameters.height,
           max_pixels);
+  const auto not_decoded = [&] {
+    fail(ErrorCode::unsupported, "{} is a {} file with {} inside, which is not decoded here; encode it as {}",
+         readable_.what, input_->iformat->long_name, avcodec_get_name(parameters.codec_id), readable_.codecs);
+  };
   const AVCodec* codec = avcodec_find_decoder(parameters.codec_id);
-  require(codec != nullptr, ErrorCode::unsupported, "{} is encoded as {}, which is not supported; send {}",
-          readable.what, avcodec_get_name(parameters.codec_id), readable.formats);
-  decoder_ = owned(avcodec_alloc_context3(codec), readable.what);
-  check(avcodec_parameters_to_context(decoder_.get(), &parameters), readable.what, ErrorCode::corrupt_data);
-  decoder_->codec_whitelist = av_strdup(readable.decoders);
+  if (codec == nullptr) not_decoded();
+  decoder_ = owned(avcodec_alloc_context3(codec), readable_.what);
+  check(avcodec_parameters_to_context(decoder_.get(), &parameters), readable_.what, ErrorCode::corrupt_data);
+  decoder_->codec_whitelist = av_strdup(readable_.decoders);
   decoder_->pkt_timebase = stream_->time_base;
   decoder_->thread_count = 1;
   if (max_pixels > 0) decoder_->max_pixels = max_pixels;
-  require(avcodec_open2(decoder_.get(), codec, nullptr) >= 0, ErrorCode::unsupported,
-          "{} is encoded as {}, which cannot be decoded here; send {}", readable.what,
-          avcodec_get_name(parameters.codec_id), readable.formats);
-  packet_ = owned(av_packet_alloc(), readable.what);
-  frame_ = owned(av_frame_alloc(), readable.what);
+  if (avcodec_open2(decoder_.get(), codec, nullptr) < 0) not_decoded();
 }
 
 DecodedStream::~DecodedStream() = default;
 
+double DecodedStream::seconds(const AVFrame& frame, double expected) {
+  if (frame.best_effort_timestamp == AV_NOPTS_VALUE) return expected;
+  const double told = static_cast<double>(frame.best_effort_timestamp) * av_q2d(stream_->time_base);
+  if (!begun_) {
+    begun_ = true;
+    const bool known = input_->start_time != AV_NOPTS_VALUE;
+    shift_ = known ? -static_cast<double>(input_->start_time) / AV_TIME_BASE : expected - told;
+  }
+  const double jump = told + shift_ - expected;
+  const bool may_jump = (input_->iformat->flags & AVFMT_TS_DISCONT) != 0;
+  if (jump < -kMostBackSeconds || (may_jump && jump > kMostAheadSeconds)) shift_ = expected - told;
+  return told + shift_;
+}
+
+std::optional<double> DecodedStream::told_seconds() const {
+  if (input_->duration_estimation_method != AVFMT_DURATION_FROM_STREAM || stream_->duration == AV_NOPTS_VALUE)
+    return std::nullopt;
+  return static_cast<double>(stream_->duration) * av_q2d(stream_->time_base);
+}
+
 AVFrame* DecodedStream::next() {
   for (;;) {
     base::interruption_point();
-    if (avcodec_receive_frame(decoder_.get(), frame_.get()) >= 0) return frame_.get();
+    if (stream_ && avcodec_receive_frame(decoder_.get(), frame_.get()) >= 0) return frame_.get();
     if (drained_) return nullptr;
     const bool more = av_read_frame(input_.get(), packet_.get()) >= 0;
+    if (more && !stream_ && is_wanted(*input_->streams[packet_->stream_index]))
+      open_decoder(*input_->streams[packet_->stream_index], 0);
     // A decoder that refuses a packet goes on with the next one.
     if (!more) {
       drained_ = true;
-      if (avcodec_send_packet(decoder_.get(), nullptr) < 0) return nullptr;
-    } else if (packet_->stream_index == stream_->index) {
+      if (!stream_ || avcodec_send_packet(decoder_.get(), nullptr) < 0) return nullptr;
+    } else if (stream_ && packet_->stream_index == stream_->index) {
       avcodec_send_packet(decoder_.get(), packet_.get());
     }
     av_packet_unref(packet_.get());

@@ -10,8 +10,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
-#include <cstdio>
 #include <filesystem>
+#include <optional>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -119,8 +120,8 @@ std::string to_search(const Image& picture, int64_t width, int64_t height) {
 
 bool can_find_faces() { return !program().empty(); }
 
-std::optional<FoundFace> find_face(const Image& picture) {
-  if (!can_find_faces() || picture.height < 1 || picture.width < 1) return std::nullopt;
+std::vector<FoundFace> find_faces(const Image& picture) {
+  if (!can_find_faces() || picture.height < 1 || picture.width < 1) return {};
   const double scale =
       std::min(1.0, static_cast<double>(kSearchedSide) / static_cast<double>(std::max(picture.height, picture.width)));
   const auto scaled = [&](int64_t side) {
@@ -128,20 +129,23 @@ std::optional<FoundFace> find_face(const Image& picture) {
   };
   const auto answer = ask(to_search(picture, scaled(picture.width), scaled(picture.height)));
   if (!answer) log::warning("{} failed; the image is used without cropping", kProgram);
-  int x = 0, y = 0, width = 0, height = 0;
-  if (!answer || std::sscanf(answer->c_str(), "%d %d %d %d", &x, &y, &width, &height) != 4) return std::nullopt;
-  return FoundFace{.x1 = x / scale, .y1 = y / scale, .x2 = (x + width) / scale, .y2 = (y + height) / scale};
+  std::vector<FoundFace> faces;
+  std::istringstream lines(answer.value_or(""));
+  for (int x = 0, y = 0, width = 0, height = 0; lines >> x >> y >> width >> height;)
+    faces.push_back({.x1 = x / scale, .y1 = y / scale, .x2 = (x + width) / scale, .y2 = (y + height) / scale});
+  return faces;
 }
 
-std::optional<FoundFace> face_of_portrait(const Image& picture, int64_t model_side, Crop crop) {
+std::vector<FoundFace> faces_of_portrait(const Image& picture, int64_t model_side, Crop crop, Look look) {
   const bool is_square = picture.height == picture.width;
-  if (is_square && picture.height == model_side) return std::nullopt;
-  auto face = find_face(picture);
-  require(face || is_square || crop == Crop::no || !can_find_faces(), ErrorCode::invalid_argument,
+  if (is_square && picture.height == model_side && look == Look::if_not_framed) return {};
+  auto faces = find_faces(picture);
+  require(!faces.empty() || is_square || crop == Crop::no || !can_find_faces(), ErrorCode::invalid_argument,
           "no face was found in the {}x{} image; use an image that shows a face from the front, evenly lit and not "
-          "small, cut a square around the face yourself, or turn cropping off (crop=false)",
+          "small, say where it is (face=x1,y1,x2,y2), cut a square around the face yourself, or turn cropping off "
+          "(crop=false)",
           picture.width, picture.height);
-  return face;
+  return faces;
 }
 
 }  // namespace rushes::media

@@ -10,13 +10,11 @@
 #include <string_view>
 #include <system_error>
 
+#include "rushes/base/interruption.h"
+#include "rushes/media/exif.h"
 #include "rushes/media/image_bounds.h"
 #include "rushes/media/libav.h"
 #include "rushes/media/rgb_image.h"
-
-extern "C" {
-#include <libavutil/display.h>
-}
 
 namespace rushes::media {
 namespace {
@@ -136,10 +134,12 @@ Image decode_image(std::span<const uint8_t> bytes, const ImageLimits& limits) {
           size->width, size->height, limits.max_pixels, limits.max_side);
   if (format->codec == AV_CODEC_ID_MJPEG) require_usual_jpeg(bytes);
   const Bytes png = format->codec == AV_CODEC_ID_PNG ? image_of_png(bytes) : Bytes();
+  base::interruption_point();  // each stage takes seconds for the largest pictures
   const auto frame = decode(*format, png.empty() ? bytes : png, limits);
+  base::interruption_point();
   const Image image = RgbConverter().convert(*frame, AVCOL_SPC_SMPTE170M);  // what JPEG and WebP mean by YCbCr
-  const AVFrameSideData* side = av_frame_get_side_data(frame.get(), AV_FRAME_DATA_DISPLAYMATRIX);
-  return side ? turned(image, reinterpret_cast<const int32_t*>(side->data)) : image;
+  base::interruption_point();
+  return turned(image, orientation_of(bytes));
 }
 
 Image read_image(const std::filesystem::path& path, const ImageLimits& limits) {

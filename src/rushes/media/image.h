@@ -16,8 +16,8 @@ struct ImageLimits {
   int64_t max_pixels = 64 << 20;  // 192 MiB decoded
 };
 
-/// The format is found by content, never by name. JPEG orientation (EXIF) is applied, transparency lies on black,
-/// animated WebP is refused.
+/// The format is found by content, never by name. The orientation that its Exif tells is applied, transparency lies
+/// on black, animated WebP is refused.
 /// Throws Error: unsupported (no JPEG, PNG or WebP), too_large, corrupt_data.
 Image decode_image(std::span<const uint8_t> bytes, const ImageLimits& limits = {});
 /// The same from a file. Throws Error(not_found) too.

@@ -98,17 +98,62 @@ TEST(Image, transparency_lies_on_black) {
   EXPECT_NEAR(image.rgb.get()[5 * 3], 100, 1);
 }
 
-/// An APP1 segment that says nothing but the orientation.
-Bytes with_orientation(const Bytes& jpeg, uint8_t orientation) {
-  const uint8_t exif[] = {0xff, 0xe1, 0,    34,   'E', 'x', 'i', 'f', 0, 0, 'M', 'M',         0, 42, 0, 0, 0, 8,
-                          0,    1,    0x01, 0x12, 0,   3,   0,   0,   0, 1, 0,   orientation, 0, 0,  0, 0, 0, 0};
-  Bytes bytes(jpeg.begin(), jpeg.begin() + 2);
-  bytes.insert(bytes.end(), std::begin(exif), std::end(exif));
-  bytes.insert(bytes.end(), jpeg.begin() + 2, jpeg.end());
-  return bytes;
+/// Exif that says nothing but the orientation, in either order of bytes.
+Bytes exif(uint8_t orientation, bool little_endian) {
+  if (little_endian)
+    return {'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 0x01, 3, 0, 1, 0, 0, 0, orientation, 0, 0, 0, 0, 0, 0, 0};
+  return {'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0, 0, 0, 0, 0};
 }
 
-TEST(Image, jpeg_is_turned_as_its_orientation_says) {
+Bytes text(std::string_view words) { return Bytes(words.begin(), words.end()); }
+
+Bytes joined(std::initializer_list<Bytes> pieces) {
+  Bytes all;
+  for (const Bytes& piece : pieces) all.insert(all.end(), piece.begin(), piece.end());
+  return all;
+}
+
+Bytes slice(const Bytes& bytes, std::size_t from, std::size_t to) {
+  return Bytes(bytes.begin() + static_cast<std::ptrdiff_t>(from), bytes.begin() + static_cast<std::ptrdiff_t>(to));
+}
+
+Bytes png_chunk(const std::string& type, const Bytes& content) {
+  const auto number = [](uLong value) {
+    return Bytes{static_cast<uint8_t>(value >> 24), static_cast<uint8_t>(value >> 16), static_cast<uint8_t>(value >> 8),
+                 static_cast<uint8_t>(value)};
+  };
+  const Bytes body = joined({Bytes(type.begin(), type.end()), content});
+  return joined({number(content.size()), body, number(crc32(0, body.data(), static_cast<uInt>(body.size())))});
+}
+
+constexpr std::size_t kPngHeadBytes = 33;  // signature and IHDR
+
+Bytes jpeg_with(const Bytes& jpeg, const Bytes& exif) {
+  using namespace std::string_view_literals;
+  const Bytes segment = joined({text("Exif\0\0"sv), exif});
+  return joined({slice(jpeg, 0, 2), Bytes{0xff, 0xe1, 0, static_cast<uint8_t>(segment.size() + 2)}, segment,
+                 slice(jpeg, 2, jpeg.size())});
+}
+/// Before or behind the picture, as writers have it.
+Bytes png_with(const Bytes& png, const Bytes& exif, bool behind) {
+  const std::size_t at = behind ? png.size() - 12 : kPngHeadBytes;
+  return joined({slice(png, 0, at), png_chunk("eXIf", exif), slice(png, at, png.size())});
+}
+/// RFC 9649, 2.7: a file with more than a picture begins with VP8X.
+Bytes webp_with(const Bytes& webp, const Bytes& exif, int64_t width, int64_t height) {
+  const auto number = [](int64_t value, int bytes) {
+    Bytes all;
+    for (int i = 0; i < bytes; ++i) all.push_back(static_cast<uint8_t>(value >> (8 * i)));
+    return all;
+  };
+  const auto exif_size = static_cast<int64_t>(exif.size());
+  const Bytes body =
+      joined({text("WEBPVP8X"), number(10, 4), number(8, 4), number(width - 1, 3), number(height - 1, 3),
+              slice(webp, 12, webp.size()), text("EXIF"), number(exif_size, 4), exif});
+  return joined({text("RIFF"), number(static_cast<int64_t>(body.size()), 4), body});
+}
+
+TEST(Image, is_turned_as_its_orientation_says_in_every_format) {
   // Where the pixel (x, y) of the stored picture is shown: Exif 2.32, 4.6.4, tag 0x0112.
   constexpr int64_t w = 48, h = 32;
   struct Case {
@@ -150,20 +195,45 @@ TEST(Image, jpeg_is_turned_as_its_orientation_says) {
          return std::pair{y, w - 1 - x};
        }},
   };
-  const Bytes jpeg = encode_jpeg(picture(w, h).data(), w, h, 95);
-  const Image upright = decode_image(jpeg);
-  for (const Case& c : cases) {
-    SCOPED_TRACE(testing::Message() << "orientation " << int{c.orientation});
-    const Image turned = decode_image(with_orientation(jpeg, c.orientation));
-    ASSERT_EQ(turned.width, c.swapped ? h : w);
-    ASSERT_EQ(turned.height, c.swapped ? w : h);
-    for (int64_t y = 0; y < h; ++y)
-      for (int64_t x = 0; x < w; ++x) {
-        const auto [to_x, to_y] = c.shown_at(x, y);
-        ASSERT_EQ(turned.rgb.get()[(to_y * turned.width + to_x) * 3], upright.rgb.get()[(y * w + x) * 3])
-            << x << "," << y;
+  const Bytes rgb = picture(w, h), jpeg = encode_jpeg(rgb.data(), w, h, 95), png = encode_png(rgb.data(), w, h);
+  const bool has_webp = avcodec_find_encoder_by_name("libwebp") != nullptr;
+  const Bytes webp = has_webp ? encode_webp(rgb.data(), w, h, 95) : Bytes();
+  for (const Case& c : cases)
+    for (const bool little_endian : {false, true}) {
+      const Bytes told = exif(c.orientation, little_endian);
+      std::vector<std::tuple<const char*, Bytes, Bytes>> files{{"JPEG", jpeg, jpeg_with(jpeg, told)},
+                                                               {"PNG", png, png_with(png, told, false)},
+                                                               {"PNG, Exif behind", png, png_with(png, told, true)}};
+      if (has_webp) files.emplace_back("WebP", webp, webp_with(webp, told, w, h));
+      for (const auto& [format, plain, file] : files) {
+        SCOPED_TRACE(testing::Message() << format << ", orientation " << int{c.orientation} << " " << little_endian);
+        const Image upright = decode_image(plain), turned = decode_image(file);
+        ASSERT_EQ(turned.width, c.swapped ? h : w);
+        ASSERT_EQ(turned.height, c.swapped ? w : h);
+        for (int64_t y = 0; y < h; ++y)
+          for (int64_t x = 0; x < w; ++x) {
+            const auto [to_x, to_y] = c.shown_at(x, y);
+            ASSERT_EQ(turned.rgb.get()[(to_y * turned.width + to_x) * 3], upright.rgb.get()[(y * w + x) * 3])
+                << x << "," << y;
+          }
       }
-  }
+    }
+}
+
+TEST(Image, exif_that_is_damaged_turns_nothing) {
+  const Bytes rgb = picture(48, 32), jpeg = encode_jpeg(rgb.data(), 48, 32), png = encode_png(rgb.data(), 48, 32);
+  const Bytes whole = exif(6, true);
+  for (std::size_t i = 0; i < whole.size(); ++i)
+    for (const uint8_t wrong : {0x00, 0x7f, 0xff}) {
+      Bytes damaged = whole;
+      damaged[i] = wrong;
+      const Bytes cut = slice(whole, 0, i);
+      for (const Bytes& told : {damaged, cut})
+        for (const Bytes& file : {jpeg_with(jpeg, told), png_with(png, told, false)}) {
+          const Image image = decode_image(file);
+          EXPECT_EQ(image.width * image.height, 48 * 32);
+        }
+    }
 }
 
 Bytes png_that_claims(uint32_t width, uint32_t height) {
@@ -188,18 +258,6 @@ Bytes jpeg_that_claims(uint16_t width, uint16_t height) {
   return jpeg;
 }
 
-Bytes text(std::string_view words) { return Bytes(words.begin(), words.end()); }
-
-Bytes joined(std::initializer_list<Bytes> pieces) {
-  Bytes all;
-  for (const Bytes& piece : pieces) all.insert(all.end(), piece.begin(), piece.end());
-  return all;
-}
-
-Bytes slice(const Bytes& bytes, std::size_t from, std::size_t to) {
-  return Bytes(bytes.begin() + static_cast<std::ptrdiff_t>(from), bytes.begin() + static_cast<std::ptrdiff_t>(to));
-}
-
 /// With the bytes from `from` to `to` many times.
 Bytes repeated(const Bytes& bytes, std::size_t from, std::size_t to, int times) {
   Bytes all = slice(bytes, 0, from);
@@ -219,17 +277,6 @@ Bytes zlib_zeros(std::size_t size) {
   packed.resize(used);
   return packed;
 }
-
-Bytes png_chunk(const std::string& type, const Bytes& content) {
-  const auto number = [](uLong value) {
-    return Bytes{static_cast<uint8_t>(value >> 24), static_cast<uint8_t>(value >> 16), static_cast<uint8_t>(value >> 8),
-                 static_cast<uint8_t>(value)};
-  };
-  const Bytes body = joined({Bytes(type.begin(), type.end()), content});
-  return joined({number(content.size()), body, number(crc32(0, body.data(), static_cast<uInt>(body.size())))});
-}
-
-constexpr std::size_t kPngHeadBytes = 33;  // signature and IHDR
 
 TEST(Image, texts_in_a_png_are_not_unpacked) {
   const Bytes png = encode_png(picture(64, 64).data(), 64, 64);

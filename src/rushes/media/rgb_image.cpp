@@ -1,5 +1,8 @@
 #include "rushes/media/rgb_image.h"
 
+#include <algorithm>
+#include <array>
+#include <cmath>
 #include <cstring>
 
 extern "C" {
@@ -67,6 +70,35 @@ Image RgbConverter::convert(const AVFrame& frame, AVColorSpace matrix) {
   return canvas.image;
 }
 
+Image fitted(const Image& from, int64_t width, int64_t height) {
+  const double scale = std::min(static_cast<double>(width) / static_cast<double>(from.width),
+                                static_cast<double>(height) / static_cast<double>(from.height));
+  const auto side = [&](int64_t whole, int64_t most) {
+    return std::clamp<int64_t>(std::llround(static_cast<double>(whole) * scale), 1, most);
+  };
+  const int64_t inner_width = side(from.width, width), inner_height = side(from.height, height);
+  const auto scaler = libav::owned(
+      sws_getContext(static_cast<int>(from.width), static_cast<int>(from.height), AV_PIX_FMT_RGB24,
+                     static_cast<int>(inner_width), static_cast<int>(inner_height), AV_PIX_FMT_RGB24,
+                     SWS_BICUBIC | SWS_ACCURATE_RND, nullptr, nullptr, nullptr),
+      "scaling of an image");
+  // Both padded: swscale's vector code reads and writes past the end of a row.
+  libav::ReadableImage readable(static_cast<std::size_t>(from.width * from.height * 3));
+  const uint8_t* source = readable.copy(from.rgb.get());
+  const int from_stride = static_cast<int>(3 * from.width), stride = static_cast<int>((inner_width * 3 + 63) / 32 * 32);
+  std::vector<uint8_t> scaled(static_cast<std::size_t>(stride) * static_cast<std::size_t>(inner_height) + 64);
+  uint8_t* target = scaled.data();
+  libav::check(sws_scale(scaler.get(), &source, &from_stride, 0, static_cast<int>(from.height), &target, &stride),
+               "scaling of an image");
+  const Canvas to(width, height);
+  std::memset(to.rgb, 0, static_cast<std::size_t>(width * height * 3));
+  const int64_t left = (width - inner_width) / 2, top = (height - inner_height) / 2;
+  for (int64_t y = 0; y < inner_height; ++y)
+    std::memcpy(to.rgb + ((top + y) * width + left) * 3, scaled.data() + y * stride,
+                static_cast<std::size_t>(inner_width * 3));
+  return to.image;
+}
+
 Image turned(const Image& from, const int32_t* matrix) {
   const auto sign = [&](int index) { return (matrix[index] > 0) - (matrix[index] < 0); };
   const int a = sign(0), b = sign(1), c = sign(3), d = sign(4);
@@ -78,6 +110,16 @@ Image turned(const Image& from, const int32_t* matrix) {
       std::memcpy(to.rgb + ((y0 + b * x + d * y) * to.image.width + x0 + a * x + c * y) * 3,
                   from.rgb.get() + (y * from.width + x) * 3, 3);
   return to.image;
+}
+
+Image turned(const Image& from, int orientation) {
+  // Entries 0, 1, 3 and 4 of the matrix: where the stored picture's right and its down are shown.
+  constexpr std::array<std::array<int32_t, 4>, 7> kTurns{
+      {{-1, 0, 0, 1}, {-1, 0, 0, -1}, {1, 0, 0, -1}, {0, 1, 1, 0}, {0, 1, -1, 0}, {0, -1, -1, 0}, {0, -1, 1, 0}}};
+  if (orientation < 2 || orientation > 8) return from;
+  const auto& turn = kTurns[static_cast<std::size_t>(orientation - 2)];
+  const int32_t matrix[] = {turn[0], turn[1], 0, turn[2], turn[3]};
+  return turned(from, matrix);
 }
 
 }  // namespace rushes::media

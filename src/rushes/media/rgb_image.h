@@ -16,8 +16,14 @@ class RgbConverter {
   std::vector<uint8_t> padded_;
 };
 
+/// All of it in the middle of width x height pixels, as large as it can be there, with black where it has other
+/// proportions.
+Image fitted(const Image& from, int64_t width, int64_t height);
+
 /// Applies a rotation or reflection by quarter turns: the 2x2 corner of FFmpeg's display matrix, entries 0 or +-1;
 /// other matrices change nothing.
 Image turned(const Image& from, const int32_t* matrix);
+/// The same as Exif counts them, 1 to 8; others change nothing.
+Image turned(const Image& from, int orientation);
 
 }  // namespace rushes::media

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "rushes/media/test_audio.h"
 #include "rushes/media/test_video.h"
 #include "rushes/media/video_output.h"
@@ -89,6 +92,90 @@ TEST(VideoReader, of_a_file_that_breaks_off_the_beginning_can_be_seen) {
   EXPECT_GT(seen.size(), 20u);
   EXPECT_LT(seen.size(), 60u);
   EXPECT_EQ(seen, counted(static_cast<int64_t>(seen.size())));
+}
+
+/// The display matrix of an MP4's first track: ISO/IEC 14496-12, 8.3.2, version 0.
+std::shared_ptr<const Bytes> turned_by_90(const Bytes& file) {
+  Bytes bytes = file;
+  const std::string_view mark = "tkhd";
+  const auto found = std::search(bytes.begin(), bytes.end(), mark.begin(), mark.end());
+  EXPECT_NE(found, bytes.end());
+  const int32_t matrix[] = {0, 1 << 16, 0, -(1 << 16), 0, 0, kHeight << 16, 0, 1 << 30};
+  const std::ptrdiff_t at = found - bytes.begin() + 4 + 40;
+  for (int i = 0; i < 9; ++i)
+    for (int k = 0; k < 4; ++k)
+      bytes[static_cast<std::size_t>(at + 4 * i + k)] =
+          static_cast<uint8_t>(static_cast<uint32_t>(matrix[i]) >> (24 - 8 * k));
+  return std::make_shared<const Bytes>(std::move(bytes));
+}
+
+TEST(VideoReader, turns_what_a_phone_recorded_upright) {
+  VideoReader reader(turned_by_90(*video(10)));
+  const auto image = reader.next();
+  ASSERT_TRUE(image.has_value());
+  EXPECT_EQ(image->width, kHeight);
+  EXPECT_EQ(image->height, kWidth);
+}
+
+/// Frames of test_frame() that are shown from these times on, in seconds, in Matroska; of other sizes from `larger` on.
+std::shared_ptr<const Bytes> frames_at(const std::vector<double>& times, std::size_t larger = 1000) {
+  libav::set_up();
+  AVFormatContext* muxer = nullptr;
+  libav::check(avformat_alloc_output_context2(&muxer, nullptr, "matroska", nullptr), "matroska");
+  const std::unique_ptr<AVFormatContext, void (*)(AVFormatContext*)> owner(muxer, avformat_free_context);
+  AVStream* stream = avformat_new_stream(muxer, nullptr);
+  stream->codecpar->codec_type = AVMEDIA_TYPE_VIDEO;
+  stream->codecpar->codec_id = AV_CODEC_ID_MJPEG;
+  stream->codecpar->width = kWidth;
+  stream->codecpar->height = kHeight;
+  stream->time_base = {1, 1000};
+  libav::check(avio_open_dyn_buf(&muxer->pb), "matroska");
+  libav::check(avformat_write_header(muxer, nullptr), "matroska");
+  const auto packet = libav::owned(av_packet_alloc(), "packet");
+  for (std::size_t i = 0; i < times.size(); ++i) {
+    const int64_t scale = i >= larger ? 2 : 1;
+    const Bytes rgb = test_frame(scale * kWidth, scale * kHeight, static_cast<int64_t>(i));
+    const Bytes jpeg = encode_jpeg(rgb.data(), scale * kWidth, scale * kHeight, 95);
+    libav::check(av_new_packet(packet.get(), static_cast<int>(jpeg.size())), "packet");
+    std::copy(jpeg.begin(), jpeg.end(), packet->data);
+    packet->pts = packet->dts = std::llround(times[i] * 1000);
+    packet->duration = 40;
+    packet->flags = AV_PKT_FLAG_KEY;
+    libav::check(av_interleaved_write_frame(muxer, packet.get()), "matroska");
+  }
+  libav::check(av_write_trailer(muxer), "matroska");
+  uint8_t* data = nullptr;
+  const int size = avio_close_dyn_buf(muxer->pb, &data);
+  muxer->pb = nullptr;
+  auto bytes = std::make_shared<const Bytes>(data, data + size);
+  av_free(data);
+  return bytes;
+}
+
+TEST(VideoReader, holds_a_picture_over_a_pause) {
+  std::vector<double> times;
+  for (int i = 0; i < 10; ++i) times.push_back(0.04 * i);
+  for (int i = 0; i < 10; ++i) times.push_back(0.8 + 0.04 * i);
+  VideoReader reader(frames_at(times));
+  const auto seen = numbers(reader);
+  const double fps = reader.fps();
+  EXPECT_NEAR(static_cast<double>(seen.size()) / fps, 1.2, 0.06);
+  for (std::size_t i = 0; i < seen.size(); ++i) {
+    const double time = static_cast<double>(i) / fps;
+    if (time > 0.42 && time < 0.74) {
+      EXPECT_EQ(seen[i], 9) << time;
+    }
+    if (time > 0.86) {
+      EXPECT_NEAR(static_cast<double>(seen[i]), 10 + (time - 0.8) / 0.04, 1.1) << time;
+    }
+  }
+}
+
+TEST(VideoReader, goes_on_when_the_size_changes) {
+  std::vector<double> times;
+  for (int i = 0; i < 20; ++i) times.push_back(0.04 * i);
+  VideoReader reader(frames_at(times, 10));
+  EXPECT_EQ(numbers(reader), counted(20));  // all of the first one's size
 }
 
 TEST(VideoReader, refuses_what_is_no_video_with_the_code_that_says_why) {

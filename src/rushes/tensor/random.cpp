@@ -9,7 +9,8 @@ namespace rushes::tensor {
 namespace {
 
 /// The twister's own seeding by several words, so that all bits of both count.
-/// Source: init_by_array() of Matsumoto and Nishimura, http://www.math.sci.hiroshima-u.ac.jp/m-mat/MT/MT2002/emt19937ar.html
+/// Source: init_by_array() of Matsumoto and Nishimura,
+/// http://www.math.sci.hiroshima-u.ac.jp/m-mat/MT/MT2002/emt19937ar.html
 at::mt19937 twister_of(uint64_t seed) {
   constexpr auto kSize = static_cast<uint32_t>(at::MERSENNE_STATE_N);
   const uint32_t key[] = {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)};

@@ -82,8 +82,8 @@ std::vector<std::string> prompts_of_line(std::string_view line, Semicolons semic
     if (std::string stripped = strip(prompt); !stripped.empty()) prompts.push_back(std::move(stripped));
     prompt.clear();
   };
-  size_t quoted_to = 0;                                 // in quotes before it
-  std::array<bool, kQuotes.size()> never_closes{};      // behind here: looked for once only
+  size_t quoted_to = 0;                             // in quotes before it
+  std::array<bool, kQuotes.size()> never_closes{};  // behind here: looked for once only
   for (size_t i = 0; i < line.size();) {
     if (semicolons == Semicolons::all_separate) {
       const size_t end = std::min(line.find(';', i), line.size());

@@ -19,9 +19,9 @@ void require_prompt(std::string_view prompt);
 enum class Semicolons { as_written, all_separate };
 
 /// The prompts that a line of text has: what stands between semicolons (';' only), stripped of white space, without the
-/// empty ones; may be none. A semicolon is part of its prompt in "\;" (the backslash goes; "\\;" is a backslash before a
-/// separator), in quotes ("...", '...' around words, “...”), and where it ends an HTML reference (&amp;).
-/// Throws Error(invalid_argument) if `line` is not UTF-8.
+/// empty ones; may be none. A semicolon is part of its prompt in "\;" (the backslash goes; "\\;" is a backslash before
+/// a separator), in quotes ("...", '...' around words, “...”), and where it ends an HTML reference (&amp;). Throws
+/// Error(invalid_argument) if `line` is not UTF-8.
 std::vector<std::string> prompts_of_line(std::string_view line, Semicolons semicolons = Semicolons::as_written);
 
 struct OutputName {

@@ -105,7 +105,7 @@ export function PromptForm({ draft, onGenerate, onError }: Props) {
           {picture === null ? (
             <button type="button" className="quiet" onClick={() => chooser.current!.click()}>Start from an image</button>
           ) : (
-            <button type="button" className="quiet" onClick={() => setPicture(null)}><img src={picture} alt="The first frame" />Without the image</button>
+            <button type="button" className="quiet" onClick={() => setPicture(null)}><img src={picture} alt="The first frame" title="Its middle fills the frame" />Without the image</button>
           )}
         </div>
         <button type="submit" className="primary" disabled={empty || busy}>Generate</button>

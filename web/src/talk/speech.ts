@@ -1,5 +1,6 @@
 // Where speech comes from: the microphone, or a sound file that is spoken as fast as it would be heard.
 import worklet from "./microphone_worklet.ts?worker&url";
+import { mixedDown } from "./mix";
 import { SPEECH_HZ } from "./packets";
 
 export interface Microphone {
@@ -43,10 +44,7 @@ export async function readSound(file: Blob): Promise<Float32Array> {
   const sound = await context.decodeAudioData(await file.arrayBuffer()).catch(() => {
     throw new Error("The browser cannot read audio from this file. WAV, MP3, FLAC, Ogg and Opus work.");
   });
-  const mono = new Float32Array(sound.length);
-  for (let channel = 0; channel < sound.numberOfChannels; ++channel)
-    sound.getChannelData(channel).forEach((sample, i) => { mono[i]! += sample / sound.numberOfChannels; });
-  return mono;
+  return mixedDown(Array.from({ length: sound.numberOfChannels }, (_, channel) => sound.getChannelData(channel)));
 }
 
 /** Gives out the samples at their time; the returned function stops that. */

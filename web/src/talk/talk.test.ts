@@ -2,8 +2,22 @@ import { describe, expect, it } from "vitest";
 import { followLive } from "../player";
 import { openAudioSocket } from "./audio_socket";
 import { LagMeter } from "./lag";
+import { mixedDown } from "./mix";
 import { Pace } from "./pace";
 import { PACKET_SAMPLES, peak, readPacket, speechPacket } from "./packets";
+
+describe("channels", () => {
+  const wave = (share: number): Float32Array<ArrayBuffer> => Float32Array.from({ length: 800 }, (_, i) => share * Math.sin(i / 10));
+  it("become their mean", () => {
+    expect(mixedDown([wave(1), wave(0.5)])[15]).toBeCloseTo(wave(0.75)[15]!, 5);
+    expect(mixedDown([wave(1), wave(0)])[15]).toBeCloseTo(wave(0.5)[15]!, 5);
+    expect(mixedDown([])).toHaveLength(0);
+  });
+  it("that cancel each other, or are silent but for one, become the loudest", () => {
+    expect(mixedDown([wave(0.9), wave(-1)])[15]).toBeCloseTo(wave(-1)[15]!, 5);
+    expect(mixedDown([wave(0), wave(0), wave(1), wave(0), wave(0), wave(0)])[15]).toBeCloseTo(wave(1)[15]!, 5);
+  });
+});
 
 describe("packets", () => {
   it("carry speech as the server reads it", () => {

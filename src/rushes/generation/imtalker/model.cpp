@@ -16,6 +16,7 @@ namespace rushes::generation {
 namespace {
 
 constexpr int64_t kPublishedSide = 512;
+constexpr int64_t kLeastSearchedSide = 32;  // of a picture, by the detector
 
 /// The picture [H, W, 3], borrowed.
 at::Tensor pixels_of(const Image& image) {
@@ -23,12 +24,21 @@ at::Tensor pixels_of(const Image& image) {
   return at::from_blob(const_cast<uint8_t*>(image.rgb.get()), {image.height, image.width, 3}, at::kByte);
 }
 
+/// In the order of put_subject_first().
+std::vector<FaceBox> faces_in(const at::Tensor& pixels, const imtalker::FaceDetector& detector) {
+  std::vector<FaceBox> faces;
+  for (const imtalker::FaceBox& face : detector.detect(pixels).faces)
+    if (face.score > imtalker::FaceDetector::kMinScore) faces.push_back({face.x1, face.y1, face.x2, face.y2});
+  put_subject_first(faces, pixels.size(0), pixels.size(1));
+  return faces;
+}
+
 imtalker::Square square_of(const at::Tensor& pixels, const TalkPlan& plan, const TalkParts& parts) {
+  std::optional<FaceBox> face = plan.face.box;
+  if (!face && parts.detector && !plan.faces_known)
+    face = chosen_face(plan.face, faces_in(pixels, *parts.detector));
   std::vector<imtalker::FaceBox> faces;
-  if (parts.detector)
-    faces = parts.detector->detect(pixels).faces;
-  else if (const auto& face = plan.face)
-    faces.push_back({.x1 = (*face)[0], .y1 = (*face)[1], .x2 = (*face)[2], .y2 = (*face)[3], .score = 1});
+  if (face) faces.push_back({.x1 = (*face)[0], .y1 = (*face)[1], .x2 = (*face)[2], .y2 = (*face)[3], .score = 1});
   return imtalker::face_square(faces, pixels.size(0), pixels.size(1), imtalker::CropRule::server(plan.crop_scale))
       .value();
 }
@@ -127,6 +137,12 @@ std::unique_ptr<Plan> TalkModel::plan(const Request& request) const { return pla
 
 bool TalkModel::crops(const Request& request) const {
   return request.options.get<bool>("crop").value_or(true) && request.options.get<std::string>("mode") != "reference";
+}
+
+std::vector<FaceBox> TalkModel::faces(const Image& image) const {
+  if (!parts_->detector || std::min(image.height, image.width) < kLeastSearchedSide) return {};
+  const c10::InferenceMode inference;
+  return faces_in(pixels_of(image), *parts_->detector);
 }
 
 Image TalkModel::crop(const Request& request, int64_t side) const {

@@ -54,6 +54,7 @@ class TalkModel final : public Model, public FaceCrop {
   void prepare(std::span<const Waiting> together) const override;
 
   bool finds_faces() const override { return parts_->detector.has_value(); }
+  std::vector<FaceBox> faces(const Image& image) const override;
   int64_t side() const override { return shape_.side; }
   bool crops(const Request& request) const override;
   Image crop(const Request& request, int64_t side) const override;

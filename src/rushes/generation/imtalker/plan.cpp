@@ -49,9 +49,8 @@ void check_unused(const Request& request, const TalkShape& shape) {
   require(!request.width && !request.height, ErrorCode::unsupported,
           "size cannot be set: this model generates {0}x{0}, or without crop the image's own size", shape.side);
   const double fps = request.video ? request.video->fps() : shape.fps;
-  require(!request.fps || *request.fps == fps, ErrorCode::unsupported,
-          "fps cannot be changed: {} {} frames per second", request.video ? "the driving video has" : "this model generates",
-          fps);
+  require(!request.fps || *request.fps == fps, ErrorCode::unsupported, "fps cannot be changed: {} {} frames per second",
+          request.video ? "the driving video has" : "this model generates", fps);
 }
 
 /// What is there to turn speech into motion changes nothing where another video has the motion.
@@ -111,13 +110,7 @@ std::vector<OptionField> talk_options(const TalkDefaults& defaults) {
            .standard = 0.8,
            .least = 0.1,
            .most = 4},
-          {.name = "face",
-           .type = OptionType::numbers,
-           .doc = "box of the face in the image, in pixels: x1, y1, x2, y2; default: detected",
-           .least = -100'000,
-           .most = 100'000,
-           .least_count = 4,
-           .most_count = 4},
+          face_option(),
           style("pose_style", "pose", "fixed head pose: pitch, yaw, roll", 3),
           style("gaze_style", "gaze", "fixed gaze direction: x, y", 2)};
 }
@@ -142,7 +135,12 @@ std::unique_ptr<TalkPlan> plan_talk(const Request& request, const TalkShape& sha
   check_numbers(request);
   plan->image = *request.image;
   plan->crop_scale = options.get<double>("crop_scale").value_or(0.8);
-  plan->face = options.get<std::vector<double>>("face");
+  plan->face = face_choice(options);
+  plan->image_use = ImageUse{.height = request.image->height, .width = request.image->width};
+  plan->faces_known = request.faces.has_value();
+  if (request.faces) plan->face.box = chosen_face(plan->face, *request.faces);
+  plan->image_use->face = plan->face.box;
+  if (request.faces) plan->image_use->faces = *request.faces;
   plan->mode = options.get<std::string>("mode") == "reference" ? TalkMode::reference : TalkMode::aligned;
   plan->chunk_seconds = options.get<double>("chunk_duration").value_or(shape.defaults.chunk_seconds);
   plan->chunk_frames = std::max<int64_t>(1, std::llround(plan->chunk_seconds * shape.fps));

@@ -35,7 +35,8 @@ struct TalkPlan final : Plan {
   Image image;
   bool crop = true;  // show the face's square; else the whole picture, the face pasted in
   double crop_scale = 0.8;
-  std::optional<std::vector<double>> face;
+  FaceChoice face;
+  bool faces_known = false;  // else the model looks for them, and chooses
   std::shared_ptr<const DrivingVideo> driving;
   std::optional<imtalker::Square> driving_square;  // of its face; nothing: its whole picture
 

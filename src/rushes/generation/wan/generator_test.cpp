@@ -146,8 +146,11 @@ TEST(WanGenerator, names_what_of_a_request_changes_nothing_and_that_is_so) {
   EXPECT_EQ(model().ignored_in(long_prompt + " and more", "prompt"),
             (std::vector<Ignored>{{"prompt", "the text encoder reads 32 tokens; the last 2 of 34 are cut off"}}));
   Request guided = plain;
-  guided.options = {{"segment_length", int64_t{3}}, {"solver", std::string("unipc")}, {"steps", int64_t{1}},
-                    {"guidance_scale", 2.0}, {"negative_prompt", std::string("red")}};
+  guided.options = {{"segment_length", int64_t{3}},
+                    {"solver", std::string("unipc")},
+                    {"steps", int64_t{1}},
+                    {"guidance_scale", 2.0},
+                    {"negative_prompt", std::string("red")}};
   EXPECT_EQ(fields_of(guided), std::vector<std::string>{});
   guided.options.set("guidance_scale", 1.0);
   EXPECT_EQ(fields_of(guided), std::vector<std::string>{"negative_prompt"});
@@ -345,17 +348,24 @@ TEST(WanModel, a_bad_request_is_refused_with_the_field_and_what_is_allowed) {
        "less than segment_length, 9 (got 9)"},
       {"overlap negative", [](R& r) { r.options.set("overlap", int64_t{-3}); }, bad,
        "overlap must be an integer from 0"},
-      {"segments negative", [](R& r) { r.segments = -1; }, bad, "segments must be an integer from 0 to 1000000 (got -1)"},
+      {"segments negative", [](R& r) { r.segments = -1; }, bad,
+       "segments must be an integer from 0 to 1000000 (got -1)"},
       {"frames zero", [](R& r) { r.video_frames = 0; }, bad, "frames must be an integer from 1 to 100000000"},
       {"frames huge", [](R& r) { r.video_frames = INT64_MAX; }, bad, "frames must be an integer from 1 to 100000000"},
       {"height", [](R& r) { r.height = 100; }, bad, "height must be a multiple of 16 (got 100; use 96 or 112)"},
       {"width huge", [](R& r) { r.width = 1 << 20; }, bad, "width must be an integer from 1 to 16384"},
       {"fps", [](R& r) { r.fps = 0; }, bad, "fps must be a number from 1 to 240 (got 0)"},
       {"fps not a number", [](R& r) { r.fps = std::nan(""); }, bad, "fps must be"},
-      {"second prompt in one segment", [](R& r) { r.prompts = {"a", "b"}, r.segments = 1; }, bad,
-       "'b' would never be shown"},
-      {"second prompt behind the last frame", [](R& r) { r.prompts = {"a", "b"}, r.video_frames = 21; }, bad,
-       "2 prompts take turns, one for each segment, but the video has 1 segment"},
+      {"second prompt in one segment",
+       [](R& r) {
+         r.prompts = {"a", "b"}, r.segments = 1;
+       },
+       bad, "'b' would never be shown"},
+      {"second prompt behind the last frame",
+       [](R& r) {
+         r.prompts = {"a", "b"}, r.video_frames = 21;
+       },
+       bad, "2 prompts take turns, one for each segment, but the video has 1 segment"},
       {"two lengths", [](R& r) { r.segments = 3, r.video_frames = 21; }, bad, "give one of the two"},
       {"steps", [](R& r) { r.options.set("steps", int64_t{0}); }, bad,
        "steps must be an integer from 1 to 200 (got 0)"},

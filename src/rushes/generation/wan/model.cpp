@@ -4,7 +4,7 @@
 
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
-#include "rushes/models/wan/pixels.h"
+#include "rushes/generation/wan/first_image.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::generation {
@@ -74,6 +74,15 @@ std::unique_ptr<Plan> WanModel::plan(const Request& request) const {
   for (std::size_t i = 0; i < request.prompts.size(); ++i)
     add(request.prompts[i], request.prompts.size() == 1 ? "prompt" : fmt::format("prompts[{}]", i));
   if (planned->plan.denoising_steps.empty()) add(planned->plan.negative_prompt, "negative_prompt");
+  if (request.image) {
+    const Image& given = *request.image;
+    const auto part = shown_part(given.height, given.width, planned->plan.height, planned->plan.width, planned->plan.fit);
+    planned->image_use = ImageUse{.height = given.height,
+                                  .width = given.width,
+                                  .fit = std::string(name(planned->plan.fit)),
+                                  .shown = FaceBox{static_cast<double>(part.x1), static_cast<double>(part.y1),
+                                                   static_cast<double>(part.x2), static_cast<double>(part.y2)}};
+  }
   return planned;
 }
 
@@ -93,7 +102,7 @@ std::unique_ptr<Generator> WanModel::start(std::unique_ptr<Plan> plan) const {
     // from_blob takes a mutable pointer; the resize only reads.
     const at::Tensor pixels =
         at::from_blob(const_cast<uint8_t*>(given.rgb.get()), {given.height, given.width, 3}, at::kByte);
-    image = wan::image_to_frame(pixels, planned.plan.height, planned.plan.width);
+    image = first_frame(pixels, planned.plan.height, planned.plan.width, planned.plan.fit);
   }
   auto noise = std::make_unique<SeededNoise>(planned.plan.seed);
   return std::make_unique<WanGenerator>(parts_, std::move(planned.plan), std::move(noise), std::move(image));

@@ -200,6 +200,12 @@ std::vector<OptionField> wan_options(const wan::Defaults& defaults, const WanLim
            .least = 0.01,
            .most = 100,
            .aliases = {"shift", "flow_shift"}},
+          {.name = "fit",
+           .type = OptionType::choice,
+           .doc = "how an image of other proportions becomes the first frame: crop (its middle fills the frame), pad (all "
+                  "of it, between black bars) or stretch (as the reference implementation does it)",
+           .standard = std::string(name(Fit::crop)),
+           .choices = {std::string(name(Fit::crop)), std::string(name(Fit::pad)), std::string(name(Fit::stretch))}},
           {.name = "negative_prompt",
            .type = OptionType::text,
            .doc = "description of what to avoid; only for the many-step solvers",
@@ -231,6 +237,7 @@ WanPlan plan_video(const Request& request, const wan::Defaults& defaults, const 
   const Options options = checked(request.options, fields);
   plan_segments(plan, request, options, defaults);
   plan_sampling(plan, options, defaults);
+  plan.fit = fit_named(options.get<std::string>("fit").value_or(std::string(name(Fit::crop))));
   note_unused(plan, options);
   return plan;
 }

@@ -9,6 +9,7 @@
 
 #include "rushes/generation/model.h"
 #include "rushes/generation/wan/block_layout.h"
+#include "rushes/generation/wan/fit.h"
 #include "rushes/models/wan/model_directory.h"
 
 namespace rushes::generation {
@@ -35,6 +36,7 @@ struct WanPlan {
   BlockLayout layout;
   int64_t temporal_stride = 4;
   bool image = false;                   // begins with a given image: latent frame 0
+  Fit fit = Fit::crop;                  // how it becomes a frame
   std::vector<double> denoising_steps;  // few-step timesteps, warped; empty: many steps
   double timestep_shift = 5.0;
   int64_t train_timesteps = 1000;

@@ -21,8 +21,8 @@ namespace rushes::server {
 /// options of the models make of "SessionRequest". Of those that no file has, nothing.
 Json openapi_document(std::string_view version, const Router& router, const Json& schemas = Json::object());
 
-/// Throws Error(invalid_argument) for a parameter of the query that the file of `set` does not have for this route. Those
-/// of HLS may have any: players add their own.
+/// Throws Error(invalid_argument) for a parameter of the query that the file of `set` does not have for this route.
+/// Those of HLS may have any: players add their own.
 void require_known_query(std::string_view set, const Route& route, const Request& request);
 
 /// What the files say of a schema.

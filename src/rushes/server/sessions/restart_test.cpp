@@ -283,7 +283,7 @@ TEST_P(RestartOfTalkingHead, leaves_what_was_said) {
   stop();
   start();
   EXPECT_EQ(status(id)["speech"],
-            (json{{"received_s", 1.4}, {"utterances", 1}, {"at_rest", false}, {"listens", false}}));
+            (json{{"received_s", 1.4}, {"utterances", 1}, {"at_rest", true}, {"listens", false}}));
   EXPECT_EQ(server().request("POST", path(id, "/audio?format=s16le"), "xx").status, 409);
 }
 

@@ -53,6 +53,7 @@ void each_field(Status& status, Visit visit, const SessionStatus*) {
   visit("video_frames", status.video_frames);
   visit("speech_samples", Newer{status.speech_samples});
   visit("utterances", Newer{status.utterances});
+  visit("at_rest", Newer{status.at_rest});
   visit("first_step_us", status.first_step);
   visit("first_block_us", status.first_block);
   visit("newest_block_us", status.newest_block);

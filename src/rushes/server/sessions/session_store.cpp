@@ -44,13 +44,12 @@ SessionStore::SessionStore(std::vector<ModelSource> models, SessionLimits limits
   catalogue_ = std::make_unique<delivery::Catalogue>(data_directory_);
   restore();
   make_room(0);
-  models_ = std::make_unique<ServedModels>(
-      std::move(models),
-      ServedModels::Options{.max_started = limits_.max_running,
-                            .lanes = limits_.lanes,
-                            .idle = limits_.idle_model,
-                            .aliases = std::move(aliases)},
-      work);
+  models_ = std::make_unique<ServedModels>(std::move(models),
+                                           ServedModels::Options{.max_started = limits_.max_running,
+                                                                 .lanes = limits_.lanes,
+                                                                 .idle = limits_.idle_model,
+                                                                 .aliases = std::move(aliases)},
+                                           work);
 }
 
 void SessionStore::close() {

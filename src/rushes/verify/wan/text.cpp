@@ -109,8 +109,9 @@ Produced tokenizer_unigram(const Case& c) {
 Produced prompt_split(const Case& c) {
   Produced out;
   for (size_t i = 0; i < c.io.size(); ++i)
-    out.checks.push_back(compare(label(i, c.io[i].at("in")), text::prompts_of_line(c.io[i].at("in").get<std::string>(), text::Semicolons::all_separate),
-                                 c.io[i].at("out")));
+    out.checks.push_back(compare(
+        label(i, c.io[i].at("in")),
+        text::prompts_of_line(c.io[i].at("in").get<std::string>(), text::Semicolons::all_separate), c.io[i].at("out")));
   return out;
 }
 

@@ -42,7 +42,11 @@ class CallRoutes {
     const bool crop = body.boolean("crop", true);
     auto choosing = work_.run([&] { return portrait(body.text("avatar")); });
     std::string image = co_await std::move(choosing);
-    auto connecting = connect(sdp, std::move(image), crop, force, greeting);
+    generation::Request talker = a_talker(kLiveChunkSeconds);
+    talker.options.set("crop", crop);
+    if (const Json* face = body.find("face"))
+      talker.options.set("face", parse_option(generation::face_option(), face->dump()));
+    auto connecting = connect(sdp, std::move(image), std::move(talker), force, greeting);
     const Call call = co_await std::move(connecting);
     co_return json_response(200, {{"sdp", call.sdp},
                                   {"type", "answer"},
@@ -117,7 +121,10 @@ class CallRoutes {
       const std::string image = form.has("image") ? std::string(form.file("image")) : std::string();
       if (image.empty()) co_return json_response(400, {{"error", "image file required"}});
       if (sdp.empty()) co_return json_response(400, {{"error", "sdp required"}});
-      auto connecting = connect(sdp, image, /*crop=*/true, /*force=*/false, /*greeting=*/"");
+      generation::Request talker = a_talker(kLiveChunkSeconds);
+      talker.options.set("crop", true);
+      read_face(form, talker);
+      auto connecting = connect(sdp, image, std::move(talker), /*force=*/false, /*greeting=*/"");
       const Call call = co_await std::move(connecting);
       const std::string url = request.whole_address("/hls/" + call.session_id + "/playlist.m3u8");
       co_return json_response(
@@ -131,12 +138,11 @@ class CallRoutes {
     co_return std::move(*wrong);
   }
 
-  net::awaitable<Call> connect(std::string sdp, std::string image, bool crop, bool force, std::string greeting) {
+  net::awaitable<Call> connect(std::string sdp, std::string image, generation::Request wanted, bool force,
+                               std::string greeting) {
     make_room(force);
     ++*connecting_;
     const std::shared_ptr<void> connected(nullptr, [connecting = connecting_](void*) { --*connecting; });
-    generation::Request wanted = a_talker(kLiveChunkSeconds);
-    wanted.options.set("crop", crop);
     auto decoding = decoder_.portrait(image, std::move(wanted), talks_->shared_model());
     HeldRequest talker = co_await std::move(decoding);
     auto greeted = speech_of(greeting);

@@ -50,6 +50,7 @@ class CombinedRoutes {
     generation::Request wanted = a_talker(kChunkSeconds);
     wanted.seed = form.seed(42);
     wanted.options.set("crop", form.boolean("crop", true));
+    read_face(form, wanted);
     form.check();
     wanted.ignored = form.unused();
     auto decoding = decoder_.portrait(image, std::move(wanted), talks_->shared_model());

@@ -9,12 +9,17 @@
 #include "rushes/ingest/driving_file.h"
 #include "rushes/media/audio_decoder.h"
 #include "rushes/media/image.h"
+#include "rushes/media/pcm.h"
 #include "rushes/server/api/imtalker/heads.h"
 #include "rushes/server/api/imtalker/json_body.h"
 #include "rushes/server/api/imtalker/talk_request.h"
 #include "rushes/server/http/work_pool.h"
 
 namespace rushes::server::imtalker {
+
+inline std::span<const uint8_t> bytes_of(std::string_view text) {
+  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+}
 
 /// Throws what decoding throws, Error(unavailable) if too much waits, Error(exhausted) if all that is decoded takes too
 /// much memory. What is handed over as a view must live until the call ends, as everything that a request has does.
@@ -41,7 +46,7 @@ class Decoder {
     auto work = work_.run([&] {
       request.image = media::decode_image(bytes_of(file), {.max_bytes = kMaxImageBytes});
       auto memory = charge(generation::input_bytes(request));
-      ingest::find_face(request, *model);
+      ingest::find_faces(request, *model);
       return HeldRequest{std::move(request), std::move(memory)};
     });
     co_return co_await std::move(work);
@@ -77,7 +82,7 @@ class Decoder {
   /// All that is ever said, at the rate that a model listens at. Pieces would not join.
   net::awaitable<media::DecodedAudio> whole_at_rate(media::DecodedAudio audio, int64_t hz) {
     if (audio.hz == hz || hz == 0 || audio.samples.empty()) co_return audio;
-    auto work = work_.run([&] { return media::DecodedAudio{audio::resample(audio.samples, audio.hz, hz), hz}; });
+    auto work = work_.run([&] { return media::resampled(audio, hz); });
     co_return co_await std::move(work);
   }
 
@@ -92,10 +97,6 @@ class Decoder {
   WorkPool& work() const noexcept { return work_; }
 
  private:
-  static std::span<const uint8_t> bytes_of(std::string_view text) {
-    return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
-  }
-
   base::MemoryBudget::Charge charge(int64_t bytes) const {
     auto memory = talks_ ? talks_->inputs().charge() : base::MemoryBudget::Charge();
     require(memory.resize(bytes), ErrorCode::exhausted,

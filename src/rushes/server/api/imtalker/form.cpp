@@ -37,7 +37,7 @@ Form::Form(const Request& request) {
   if (type == "multipart/form-data") {
     try {
       for (const FormPart& part : parse_multipart(request.header("content-type"), request.body))
-        fields_[part.name] = {part.content, part.file_name.has_value()};
+        fields_[part.name] = {part.content, part.file_name.has_value(), part.file_name.value_or(""), part.content_type};
     } catch (const Error& error) {
       refuse(400, fmt::format("There was an error parsing the body: {}", error.what()));
     }
@@ -46,7 +46,7 @@ Form::Form(const Request& request) {
     decoded_.reserve(values.size());
     for (const auto& [name, value] : values) {
       decoded_.push_back(value);
-      fields_[name] = {decoded_.back(), false};
+      fields_[name] = {decoded_.back(), false, {}, {}};
     }
   }
 }
@@ -149,6 +149,16 @@ std::string_view Form::file(const char* field) {
     return {};
   }
   return found->content;
+}
+
+std::string_view Form::file_name(const char* field) const {
+  const auto found = fields_.find(field);
+  return found == fields_.end() ? std::string_view() : std::string_view(found->second.name);
+}
+
+std::string_view Form::file_type(const char* field) const {
+  const auto found = fields_.find(field);
+  return found == fields_.end() ? std::string_view() : std::string_view(found->second.type);
 }
 
 void Form::require_range(const char* field, double value, double least, double most) {

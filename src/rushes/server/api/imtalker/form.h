@@ -47,6 +47,9 @@ class Form {
   std::vector<generation::Ignored> unused() const;
   /// The bytes of an uploaded file, within the request's body.
   std::string_view file(const char* field);
+  /// Its name and Content-Type as sent; empty: none.
+  std::string_view file_name(const char* field) const;
+  std::string_view file_type(const char* field) const;
   /// Throws Refused(422) listing all that was wrong so far.
   void check();
   /// As the validation library's bounds of a field.
@@ -56,6 +59,7 @@ class Form {
   struct Value {
     std::string_view content;
     bool is_file;
+    std::string name = {}, type = {};  // of a file
   };
   const Value* find(std::string_view field) const;
   void complain(const char* type, const char* field, std::string_view message, Json input, Json context = {});

@@ -12,6 +12,7 @@ namespace {
 
 using generation::Modality;
 using generation::SessionState;
+using ingest::SpeechInput;
 
 // What the published server's segments are: 50 frames, counted from where its muxer begins.
 constexpr media::Pts kSegment{2 * 90'000};
@@ -20,6 +21,16 @@ constexpr media::Pts kFirstPts{126'000};
 /// `before`: the duration of all that the playlist has had before.
 std::shared_ptr<delivery::HlsStream> hls_of(const Hosted& entry, media::Pts before) {
   return entry.sinks->hls({.least_segment = kSegment, .mpeg_ts_shift = kFirstPts + before});
+}
+
+SpeechInput::Utterance utterance_of(bool is_final) {
+  return is_final ? SpeechInput::Utterance::ends : SpeechInput::Utterance::goes_on;
+}
+
+/// The published server's windows know nothing of each other, nor do their resamplings.
+SpeechInput::Resampling resampling_of(const Hosted& listening) {
+  const bool as_published = listening.session->request().options.get<std::string>("mode") == "reference";
+  return as_published ? SpeechInput::Resampling::each_piece : SpeechInput::Resampling::stream;
 }
 
 bool is_fed_speech(const ServedModels::Status& model) { return model.capabilities.feeds.has(Modality::audio); }
@@ -170,11 +181,14 @@ const Hosted& Heads::listening(Head& head) {
 }
 
 void Heads::feed(const Hosted& listening, std::span<const float> samples, int64_t hz, bool is_final) {
-  using ingest::SpeechInput;
-  // The published server's windows know nothing of each other, nor do their resamplings.
-  const bool as_published = listening.session->request().options.get<std::string>("mode") == "reference";
-  listening.speech->feed(samples, hz, is_final ? SpeechInput::Utterance::ends : SpeechInput::Utterance::goes_on,
-                         as_published ? SpeechInput::Resampling::each_piece : SpeechInput::Resampling::stream);
+  listening.speech->feed(samples, hz, utterance_of(is_final), resampling_of(listening));
+}
+
+void Heads::feed_piece(const Hosted& listening, std::span<const uint8_t> piece, const SpeechInput::Encoding& encoding,
+                       bool is_final) {
+  require(!piece.empty() || is_final, ErrorCode::corrupt_data,
+          "the audio is empty (0 bytes); only the final piece may be");
+  listening.speech->feed_piece(piece, encoding, utterance_of(is_final), resampling_of(listening));
 }
 
 void Heads::say(Head& head, std::span<const float> samples, int64_t hz) {

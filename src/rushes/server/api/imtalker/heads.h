@@ -64,6 +64,8 @@ class Head {
   /// It ends when its microphone does.
   bool is_call() const noexcept { return is_call_; }
   const Hosted& newest() const { return sessions_.back(); }
+  /// How it said that speech without a header is written; nothing: it did not.
+  const std::optional<media::Pcm>& bare() const noexcept { return bare_; }
   const std::vector<Hosted>& sessions() const noexcept { return sessions_; }
 
  private:
@@ -79,6 +81,7 @@ class Head {
   bool open_ended_ = false;
   bool bad_piece_ = false;  // the newest piece could not be decoded
   bool is_call_ = false;
+  std::optional<media::Pcm> bare_;
   /// What it is to say with another picture or other settings, after all that it was given before.
   struct Following {
     HeldRequest request;
@@ -120,6 +123,11 @@ class Heads {
   /// The session that takes the next piece of speech: one that has ended begins anew with the same settings. Throws as
   /// SessionStore::create().
   const Hosted& listening(Head& head);
+  /// How speech without a header will be written.
+  void expect(Head& head, const media::Pcm& bare) { head.bare_ = bare; }
+  /// Gives it a piece as it came, as SpeechInput::feed_piece(). Any thread.
+  static void feed_piece(const Hosted& listening, std::span<const uint8_t> piece,
+                         const ingest::SpeechInput::Encoding& encoding, bool is_final);
   /// Gives it a piece; the last one of an utterance lets all of it be spoken. Any thread. Throws as
   /// SpeechInput::feed().
   static void feed(const Hosted& listening, std::span<const float> samples, int64_t hz, bool is_final);

@@ -55,6 +55,94 @@ TEST_F(TalkServer, a_piece_of_speech_without_samples_changes_nothing) {
   }
 }
 
+TEST_F(TalkServer, a_final_piece_completes_a_head_to_which_nothing_was_said) {
+  const auto server = start();
+  for (const char* mode : {"aligned", "reference"})
+    for (const std::string& nothing : {std::string(), media::wav_file({}, 24'000)}) {
+      const std::string id = mode + std::to_string(nothing.size());
+      init(*server, id, mode);
+      EXPECT_EQ(feed(*server, id, nothing, true).status, 200);
+      EXPECT_EQ(wait_for(*server, id, "complete")["total_frames_generated"], 0);
+      EXPECT_THAT(server->request("GET", "/hls/" + id + "/playlist.m3u8").body, HasSubstr("#EXT-X-ENDLIST"));
+      EXPECT_EQ(feed(*server, id, speech(16'000), true).status, 200);  // and it can be fed again
+      EXPECT_GE(wait_for(*server, id, "complete")["total_frames_generated"], 25);
+    }
+}
+
+/// A piece with a media type of its own.
+FormBody piece_of_type(const std::string& id, const std::string& bytes, const std::string& type) {
+  FormBody form;
+  form.add("session_id", id).add("is_final_chunk", "true");
+  form.text += "--b0undary\r\nContent-Disposition: form-data; name=\"audio_chunk\"; filename=\"chunk\"\r\nContent-Type: " +
+               type + "\r\n\r\n" + bytes + "\r\n";
+  return form;
+}
+
+TEST_F(TalkServer, speech_without_a_header_is_heard_where_it_is_said_how_it_is_written) {
+  const auto server = start();
+  const std::string wav = speech(8'000), bare = wav.substr(44);
+  std::string swapped = bare, floats;
+  for (std::size_t i = 0; i + 1 < swapped.size(); i += 2) std::swap(swapped[i], swapped[i + 1]);
+  for (const float value : media::test_audio(8'000)) floats.append(reinterpret_cast<const char*>(&value), sizeof value);
+  const auto begin = [&](const std::string& id, const std::string& rate, const std::string& format = {}) {
+    FormBody form;
+    form.add("image", picture(), true).add("session_id", id).add("mode", "aligned");
+    if (!rate.empty()) form.add("audio_sample_rate", rate);
+    if (!format.empty()) form.add("format", format);
+    return post(*server, "/api/audio-driven/chunked/init", form).status;
+  };
+  const auto complete = [&](const std::string& id) {
+    EXPECT_EQ(wait_for(*server, id, "complete")["total_frames_generated"], 13) << id;  // half a second
+  };
+  ASSERT_EQ(begin("rate", "16000"), 200);
+  const Reply guessed = feed(*server, "rate", bare, true);
+  ASSERT_EQ(guessed.status, 200) << guessed.body;
+  EXPECT_THAT(guessed.json()["warnings"][0].get<std::string>(), HasSubstr("s16le, 16000 Hz"));
+  complete("rate");
+  ASSERT_EQ(begin("format", "16000", "f32le"), 200);
+  EXPECT_EQ(feed(*server, "format", floats, true).status, 200);
+  complete("format");
+  for (const auto& [type, bytes] : {std::pair<std::string, std::string>{"audio/L16;rate=16000", swapped},
+                                    {"audio/pcm;rate=16000;channels=1", bare},
+                                    {"audio/pcm;rate=8000;channels=2", bare}}) {
+    SCOPED_TRACE(type);
+    ASSERT_EQ(begin("type", ""), 200);
+    const Reply fed = post(*server, "/api/audio-driven/chunked/feed", piece_of_type("type", bytes, type));
+    ASSERT_EQ(fed.status, 200) << fed.body;
+    complete("type");
+  }
+  ASSERT_EQ(begin("none", ""), 200);
+  EXPECT_EQ(feed(*server, "none", bare, true).status, 500);
+  EXPECT_EQ(begin("wrong", "16000", "mp3"), 400);
+  EXPECT_EQ(post(*server, "/api/audio-driven/chunked/feed", piece_of_type("none", bare, "audio/L16;rate=x")).status,
+            400);
+}
+
+TEST_F(TalkServer, pieces_of_which_only_the_first_has_a_header_are_one_stream) {
+  const auto server = start();
+  ASSERT_EQ(init(*server, "abc", "aligned").status, 200);
+  const std::string file = media::wav_file(media::test_audio(16'000), 16'000, 1, 0xffffffff);
+  for (std::size_t at = 0; at < file.size(); at += 6001) {
+    const Reply fed = feed(*server, "abc", file.substr(at, 6001), at + 6001 >= file.size());
+    ASSERT_EQ(fed.status, 200) << fed.body;
+  }
+  const json done = wait_for(*server, "abc", "complete");
+  EXPECT_EQ(done["total_frames_generated"], 25);
+  EXPECT_EQ(done["buffer_samples"], 16'000);
+}
+
+TEST_F(TalkServer, the_face_that_was_chosen_is_told) {
+  const auto server = start();
+  const auto begin = [&](const std::string& face) {
+    return post(*server, "/api/audio-driven/chunked/init",
+                FormBody().add("image", picture(), true).add("session_id", "abc").add("face", face));
+  };
+  EXPECT_EQ(begin("10,20,30,40").json()["face"], json({10, 20, 30, 40}));
+  EXPECT_EQ(begin("[10, 20, 30, 40]").json()["face"], json({10, 20, 30, 40}));
+  EXPECT_EQ(begin("1").status, 400);  // the drawing model finds none
+  EXPECT_THAT(begin("left").json()["detail"].get<std::string>(), HasSubstr("face must be"));
+}
+
 TEST_F(TalkServer, heads_of_one_name_that_are_asked_for_at_once_replace_each_other) {
   const auto server = start();
   const auto client = [&] {

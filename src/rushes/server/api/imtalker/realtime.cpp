@@ -6,7 +6,9 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <deque>
 
+#include "rushes/audio/stream_resampler.h"
 #include "rushes/ingest/live_speech.h"
+#include "rushes/media/audio_stream.h"
 #include "rushes/server/api/imtalker/decoder.h"
 #include "rushes/server/http/wakeup.h"
 #include "rushes/server/http/websocket.h"
@@ -16,6 +18,8 @@ namespace {
 
 using namespace imtalker;
 
+constexpr int64_t kHz = 16'000;
+constexpr std::size_t kMostWaitingBytes = 4 << 20;  // of pieces of a container
 constexpr int64_t kTickSamples = 640;  // 40 ms at 16 kHz: one video frame
 constexpr auto kTick = std::chrono::milliseconds(40), kMostBehind = std::chrono::milliseconds(100);
 constexpr std::size_t kHeaderBytes = 13;
@@ -54,10 +58,29 @@ class Conversation {
   void take(const std::string& message) {
     if (message.empty()) ended_ = true;
     if (message.size() < kHeaderBytes || static_cast<uint8_t>(message[0]) != kAudio) return;
-    const std::span<const uint8_t> bytes(reinterpret_cast<const uint8_t*>(message.data()), message.size());
-    const media::DecodedAudio audio = media::decode_pcm16(bytes.subspan(kHeaderBytes), 16'000);
-    speech_.hear(audio.samples);
+    const auto bytes = bytes_of(message).subspan(kHeaderBytes);
+    if (!in_container_ && !media::is_known_header(bytes)) return speech_.hear(media::decode_pcm(bytes, {}).samples);
+    in_container_ = true;
+    waiting_bytes_ += bytes.size();
+    if (waiting_bytes_ > kMostWaitingBytes) ended_ = true;
+    pieces_.emplace_back(bytes.begin(), bytes.end());
   }
+  /// A piece of a container that waits to be decoded, which takes too long for the server's thread; nothing: none does.
+  std::optional<media::Bytes> next_piece() {
+    if (pieces_.empty()) return std::nullopt;
+    media::Bytes piece = std::move(pieces_.front());
+    pieces_.pop_front();
+    waiting_bytes_ -= piece.size();
+    return piece;
+  }
+  /// At 16 kHz. One thread at a time, any.
+  std::vector<float> decode(std::span<const uint8_t> piece) {
+    const media::DecodedAudio audio = containers_.feed(piece);
+    if (audio.hz == 0) return {};
+    if (!resampler_ || resampler_->from_hz() != audio.hz) resampler_.emplace(audio.hz, kHz);
+    return resampler_->feed(audio.samples);
+  }
+  void hear(std::span<const float> samples) { speech_.hear(samples); }
   bool ended() const { return ended_ || session_->over(); }
 
   /// Hands the next 40 ms to the generator.
@@ -75,11 +98,16 @@ class Conversation {
  private:
   const std::shared_ptr<generation::Session> session_;
   ingest::LiveSpeech speech_;
+  media::AudioPieces containers_{ingest::SpeechInput::kMaxPieceSeconds};
+  std::optional<audio::StreamResampler> resampler_;
+  std::deque<media::Bytes> pieces_;
+  std::size_t waiting_bytes_ = 0;
+  bool in_container_ = false;
   std::deque<std::vector<float>> spoken_;
   bool ended_ = false;
 };
 
-net::awaitable<void> converse(Heads& talks, std::string id, WebSocket& viewer) {
+net::awaitable<void> converse(Heads& talks, WorkPool& work, std::string id, WebSocket& viewer) {
   Head* session = talks.find(id);
   if (!session) {
     auto closing = viewer.close(static_cast<CloseCode>(4004), "Session not found");
@@ -100,7 +128,18 @@ net::awaitable<void> converse(Heads& talks, std::string id, WebSocket& viewer) {
   auto due = std::chrono::steady_clock::now();
   std::shared_ptr<const media::Bytes> shown;
   int64_t frames_shown = 0;
+  std::string wrong;  // with what the client said
   while (!conversation->ended()) {
+    try {
+      while (const auto piece = conversation->next_piece()) {
+        auto decoding = work.run([&] { return conversation->decode(*piece); });
+        const std::vector<float> heard = co_await std::move(decoding);
+        conversation->hear(heard);
+      }
+    } catch (const Error& error) {
+      wrong = error.what();
+      break;
+    }
     conversation->tick(frames_shown);
     std::vector<float> audio(kTickSamples, 0.0f);
     if (const delivery::JpegFrame picture = pictures->poll(); picture.bytes) {
@@ -126,7 +165,7 @@ net::awaitable<void> converse(Heads& talks, std::string id, WebSocket& viewer) {
     co_await std::move(waiting);
   }
   forget.reset();  // before the handshake, which a client may leave unanswered
-  auto closing = viewer.close(CloseCode::normal, "ended");
+  auto closing = viewer.close(wrong.empty() ? CloseCode::normal : CloseCode::policy, wrong.empty() ? "ended" : wrong);
   co_await std::move(closing);
 }
 
@@ -143,6 +182,7 @@ void add_realtime_talk_routes(Router& router, Heads* talks, WorkPool& work) {
                     const std::string_view image = form.file("image");
                     generation::Request wanted = a_talker(kLiveChunkSeconds);
                     wanted.options.set("crop", form.boolean("crop", true));
+                    read_face(form, wanted);
                     form.check();
                     wanted.ignored = form.unused();
                     auto decoding = decoder->portrait(image, std::move(wanted), talks->shared_model());
@@ -153,9 +193,11 @@ void add_realtime_talk_routes(Router& router, Heads* talks, WorkPool& work) {
                     tell_ignored(answer, *head.newest().session);
                     co_return json_response(200, answer);
                   });
-  router.feed("/ws/realtime/{session_id}", [talks](const Request& request) -> Feed {
+  router.feed("/ws/realtime/{session_id}", [talks, &work](const Request& request) -> Feed {
     require(talks != nullptr, ErrorCode::unavailable, "there is no talking-head model");
-    return [talks, id = request.path_value("session_id")](WebSocket& viewer) { return converse(*talks, id, viewer); };
+    return [talks, &work, id = request.path_value("session_id")](WebSocket& viewer) {
+      return converse(*talks, work, id, viewer);
+    };
   });
 }
 

@@ -52,7 +52,8 @@ class Routes {
       });
       co_await std::move(waiting);
     }
-    const Head& head = talks_->create(id, std::move(talker));
+    Head& head = talks_->create(id, std::move(talker));
+    if (fields.bare) talks_->expect(head, *fields.bare);
     Json answer{{"status", "success"},
                 {"session_id", id},
                 {"hls_url", request.address("/hls/" + id + "/playlist.m3u8")},
@@ -60,6 +61,7 @@ class Routes {
                 {"chunk_duration", fields.chunk_duration},
                 {"audio_sample_rate", fields.audio_sample_rate}};
     tell_ignored(answer, *head.newest().session);
+    add_notes(answer, *head.newest().session);
     co_return json_response(200, answer);
   }
 
@@ -77,36 +79,37 @@ class Routes {
     const auto missing = [&] {
       refuse(404, "Session " + id + " not found. Call /api/audio-driven/chunked/init first.");
     };
-    if (!talks_->find(id)) missing();
-    HeldAudio audio;
-    std::optional<Response> wrong;
-    try {
-      auto decoding = lane_of(id).run([&] { return decoder_.decode_audio(audio_file); });
-      audio = co_await std::move(decoding);
-    } catch (const Error& error) {
-      const bool is_busy = error.code() == ErrorCode::unavailable || error.code() == ErrorCode::exhausted;
-      if (Head* session = talks_->find(id); session && !is_busy) talks_->fail_piece(*session, error.what());
-      wrong = error_detail(error);
-    }
-    if (wrong) co_return std::move(*wrong);
     Head* session = talks_->find(id);
     if (!session) missing();
+    const auto encoding = read_encoding(form, session->bare());
     // As they were before this piece; it is counted as received.
     const int64_t video_frames = session->video_frames();
     const auto status = session->status();
     const Hosted listening = talks_->listening(*session);
-    auto speaking = lane_of(id).run([&] {
-      Heads::feed(listening, audio.samples, audio.hz, is_final);
-      return true;
-    });
-    co_await std::move(speaking);
+    std::optional<Response> wrong;
+    try {
+      auto speaking = lane_of(id).run([&] {
+        Heads::feed_piece(listening, bytes_of(audio_file), encoding, is_final);
+        return true;
+      });
+      co_await std::move(speaking);
+    } catch (const Error& error) {
+      const ErrorCode code = error.code();
+      const bool of_sound = code == ErrorCode::unsupported || code == ErrorCode::corrupt_data ||
+                            code == ErrorCode::too_large || code == ErrorCode::invalid_argument;
+      if (Head* refused = talks_->find(id); refused && of_sound) talks_->fail_piece(*refused, error.what());
+      wrong = error_detail(error);
+    }
+    if (wrong) co_return std::move(*wrong);
     if (Head* taken = talks_->find(id)) talks_->take_piece(*taken);  // it may have been deleted meanwhile
-    co_return json_response(200, {{"status", "success"},
-                                  {"session_id", id},
-                                  {"buffer_samples", listening.session->status().speech_samples},
-                                  {"frames_generated", video_frames},
-                                  {"session_status", name(status)},
-                                  {"message", "Audio chunk received and queued for processing"}});
+    Json answer{{"status", "success"},
+                {"session_id", id},
+                {"buffer_samples", listening.session->status().speech_samples},
+                {"frames_generated", video_frames},
+                {"session_status", name(status)},
+                {"message", "Audio chunk received and queued for processing"}};
+    add_notes(answer, *listening.session);
+    co_return json_response(200, answer);
   }
 
   // GET /api/audio-driven/chunked/status/{session_id}

@@ -8,6 +8,8 @@
 namespace rushes::server::imtalker {
 namespace {
 
+constexpr int64_t kPublishedHz = 24'000, kCombinedHz = 16'000;
+
 /// "[1, 2, 3]": a style of N numbers.
 template <std::size_t N>
 void read_style(const Form& form, const char* field, Options& options) {
@@ -28,6 +30,15 @@ void read_style(const Form& form, const char* field, Options& options) {
   options.set(field, std::move(style));
 }
 
+/// Nothing: the form does not say.
+std::optional<media::PcmEncoding> read_format(const Form& form) {
+  const auto text = form.optional_text("format");
+  if (!text) return std::nullopt;
+  for (const media::PcmEncoding encoding : media::kPcmEncodings)
+    if (*text == name(encoding)) return encoding;
+  refuse(400, "format must be s16le, s16be or f32le; omit it for audio files");
+}
+
 std::string read_mode(const Form& form, const std::string& otherwise) {
   const auto word = form.optional_text("mode");
   if (!word) return otherwise;
@@ -36,6 +47,38 @@ std::string read_mode(const Form& form, const std::string& otherwise) {
 }
 
 }  // namespace
+
+void read_face(const Form& form, generation::Request& request) {
+  if (const auto text = form.optional_text("face"))
+    request.options.set("face", parse_option(generation::face_option(), *text));
+}
+
+ingest::SpeechInput::Encoding read_encoding(const Form& form, const std::optional<media::Pcm>& expected) {
+  constexpr const char* kFile = "audio_chunk";
+  media::Pcm usual = expected.value_or(media::Pcm{.hz = kPublishedHz});
+  try {
+    if (const auto told = media::pcm_of_media_type(form.file_type(kFile), usual)) return {.pcm = told};
+  } catch (const Error& error) {
+    refuse(400, error.what());
+  }
+  if (const auto format = read_format(form)) {
+    usual.encoding = *format;
+    return {.pcm = usual};
+  }
+  if (expected) return {.pcm = expected, .guessed = true};
+  // The combined server's clients send bare floats under any name but that of a WAV file.
+  if (form.has("is_final") && !form.file_name(kFile).ends_with(".wav"))
+    return {.pcm = media::Pcm{.encoding = media::PcmEncoding::f32le, .hz = kCombinedHz}, .guessed = true};
+  return {};
+}
+
+void add_notes(Json& answer, const generation::Session& session) {
+  if (const auto& image = session.image_use(); image && image->face) {
+    answer["face"] = *image->face;
+    answer["faces"] = image->faces;
+  }
+  if (const auto warnings = session.warnings(); !warnings.empty()) answer["warnings"] = warnings;
+}
 
 generation::Request a_talker(double chunk_seconds) {
   generation::Request talker;
@@ -59,7 +102,7 @@ TalkFields read_talk_fields(Form& form, FieldsOf kind, const std::string& mode) 
   const double cfg_scale = form.number("cfg_scale", 2.0);
   if (kind == FieldsOf::chunked) {
     fields.chunk_duration = form.number("chunk_duration", 1.0);
-    fields.audio_sample_rate = form.integer("audio_sample_rate", 24'000);
+    fields.audio_sample_rate = form.integer("audio_sample_rate", kPublishedHz);
   } else {
     talk.set("crop_scale", form.number("crop_scale", 0.8));
   }
@@ -71,7 +114,16 @@ TalkFields read_talk_fields(Form& form, FieldsOf kind, const std::string& mode) 
   talk.set("mode", read_mode(form, mode));
   read_style<3>(form, "pose_style", talk);
   read_style<2>(form, "gaze_style", talk);
-  if (kind == FieldsOf::chunked) talk.set("chunk_duration", fields.chunk_duration);
+  if (kind == FieldsOf::chunked) {
+    talk.set("chunk_duration", fields.chunk_duration);
+    const auto format = read_format(form);
+    const media::Pcm bare{.encoding = format.value_or(media::PcmEncoding::s16le), .hz = fields.audio_sample_rate};
+    // The published server takes any rate, since it never uses it.
+    const bool usable = bare.hz >= media::kLeastPcmHz && bare.hz <= media::kMostPcmHz;
+    if (format && !usable) refuse(400, fmt::format("audio_sample_rate must be from {} to {}", media::kLeastPcmHz, media::kMostPcmHz));
+    if (usable && (format || form.has("audio_sample_rate"))) fields.bare = bare;
+  }
+  read_face(form, fields.request);
   talk.set("nfe", nfe);
   talk.set("cfg_scale", cfg_scale);
   fields.request.ignored = form.unused();

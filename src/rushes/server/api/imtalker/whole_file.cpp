@@ -152,6 +152,9 @@ class WholeFileRoutes {
     response.headers.emplace_back("X-Output-Path", fmt::format("./outputs/{}.mp4", name));
     response.headers.emplace_back("X-Generation-Params", parameters);
     tell_ignored(response, *entry.session);
+    Json notes = Json::object();
+    add_notes(notes, *entry.session);
+    if (!notes.empty()) response.headers.emplace_back("X-Notes", notes.dump());
     return response;
   }
 
@@ -167,6 +170,7 @@ class WholeFileRoutes {
     generation::Request wanted;  // its motion is that of the video
     wanted.options.set("crop", form.boolean("crop", combined));
     wanted.options.set("crop_scale", form.number("crop_scale", 0.8));
+    read_face(form, wanted);
     form.check();
     wanted.ignored = form.unused();
     wanted.max_lead_seconds = max_lead_seconds;
@@ -185,7 +189,10 @@ class WholeFileRoutes {
     HeldRequest talker = co_await std::move(decoding);
     auto hearing = hear(audio_file, talker);
     HeldAudio audio = co_await std::move(hearing);
-    co_return begin_whole_file(*talks_, std::move(id), std::move(talker), std::move(audio), watch);
+    const auto warnings = audio.warnings;
+    Hosted entry = begin_whole_file(*talks_, std::move(id), std::move(talker), std::move(audio), watch);
+    for (const std::string& warning : warnings) entry.session->warn(warning);
+    co_return entry;
   }
 
   /// All that `talker` is to say, at the rate that it listens at.

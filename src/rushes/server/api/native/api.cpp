@@ -30,8 +30,8 @@ void add_routes(Router& router, const ApiContext& context) {
 Json schemas(const ServedModels& models) {
   std::vector<std::string_view> numbers;
   for (const OptionField& field : generation::request_fields()) numbers.push_back(field.name);
-  return {{"SessionRequest", with_fields(written_schema("native", "SessionRequest"), SeedMay::be_named_only, numbers,
-                                         models.all())}};
+  return {{"SessionRequest",
+           with_fields(written_schema("native", "SessionRequest"), SeedMay::be_named_only, numbers, models.all())}};
 }
 
 }  // namespace

@@ -63,9 +63,11 @@ TEST_F(Models, have_names_that_metrics_can_tell) {
 }
 
 TEST(ModelAliases, name_a_model_in_every_api_and_are_listed) {
-  RunningServer server([](ServerOptions& options) {
-    options.aliases = {{"sora-2", "drawing"}, {"other", "second"}};
-  }, {{"second", [] { return std::make_shared<generation::DrawingModel>(); }}});
+  RunningServer server(
+      [](ServerOptions& options) {
+        options.aliases = {{"sora-2", "drawing"}, {"other", "second"}};
+      },
+      {{"second", [] { return std::make_shared<generation::DrawingModel>(); }}});
   const json list = server.request("GET", "/v1/models").json();
   std::vector<std::pair<std::string, std::string>> cards;
   for (const json& card : list["data"]) cards.emplace_back(card["id"], card["root"]);

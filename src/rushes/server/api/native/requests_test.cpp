@@ -1,5 +1,5 @@
-// Requests that are taken: what of them has no effect is named, and seeds and limits are what the documents say; in each
-// family.
+// Requests that are taken: what of them has no effect is named, and seeds and limits are what the documents say; in
+// each family.
 #include <gmock/gmock.h>
 
 #include <fstream>
@@ -35,7 +35,8 @@ TEST_P(TakenRequest, names_nothing_where_all_of_it_has_an_effect) {
 
 TEST_P(TakenRequest, has_the_limits_of_the_one_list_in_the_document_and_in_the_docs) {
   start();
-  const json properties = server().request("GET", "/openapi.json").json()["components"]["schemas"]["SessionRequest"]["properties"];
+  const json properties =
+      server().request("GET", "/openapi.json").json()["components"]["schemas"]["SessionRequest"]["properties"];
   std::ifstream file(RUSHES_SOURCE_DIR "/docs/api.md");
   const std::string docs{std::istreambuf_iterator<char>(file), {}};
   for (const OptionField& field : generation::request_fields()) {
@@ -62,9 +63,7 @@ TEST_P(TakenRequest, has_the_limits_of_the_one_list_in_the_document_and_in_the_d
 class TakenPrompt : public FamilySuite {
  protected:
   TakenPrompt() { start(); }
-  Reply post(const std::string& target, const json& fields) {
-    return server().request("POST", target, fields.dump());
-  }
+  Reply post(const std::string& target, const json& fields) { return server().request("POST", target, fields.dump()); }
 };
 INSTANTIATE_TEST_SUITE_P(Families, TakenPrompt, testing::Values(test_families().front()), family_name);
 
@@ -97,10 +96,10 @@ TEST_P(TakenPrompt, is_refused_where_it_would_never_be_shown) {
   refused({{"prompt", "a; b"}, {"frames", 21}});
   refused({{"prompt", "a; b"}, {"segments", 1}});
   refused({{"prompt", nullptr}, {"prompts", {"a", "b"}}, {"segments", 1}});
-  for (const json& taken : {json{{"prompt", "a; b"}}, json{{"prompt", "a; b"}, {"segments", 0}},
-                            json{{"prompt", "a; b"}, {"segments", 3}}, json{{"prompt", R"(a\; b)"}, {"frames", 21}},
-                            json{{"prompt", "Tom &amp; Jerry"}, {"segments", 1}},
-                            json{{"prompt", nullptr}, {"prompts", {"a; b"}}, {"segments", 1}}})
+  for (const json& taken :
+       {json{{"prompt", "a; b"}}, json{{"prompt", "a; b"}, {"segments", 0}}, json{{"prompt", "a; b"}, {"segments", 3}},
+        json{{"prompt", R"(a\; b)"}, {"frames", 21}}, json{{"prompt", "Tom &amp; Jerry"}, {"segments", 1}},
+        json{{"prompt", nullptr}, {"prompts", {"a; b"}}, {"segments", 1}}})
     EXPECT_EQ(ask(taken).status, 201) << taken;
 }
 

@@ -2,6 +2,7 @@
 
 #include <set>
 
+#include "rushes/ingest/driving_file.h"
 #include "rushes/server/api/native/dialects.h"
 #include "rushes/server/api/native/session_json.h"
 #include "rushes/server/api/native/session_request.h"
@@ -48,11 +49,15 @@ net::awaitable<Response> create_session(SessionStore& sessions, WorkPool& work, 
   co_await std::move(loading);
   const auto loaded = sessions.models().model(model);
   std::unique_ptr<generation::Plan> plan;  // of a thousand long prompts it takes its time
-  auto parsing = work.run_if_large(request.body.size(), [&] {
-    auto parsed = parse_session_request(request.body, *loaded);
+  const auto parse = [&] {
+    generation::Request parsed = parse_session_request(request.body, *loaded);
+    ingest::find_faces(parsed, *loaded);
     plan = loaded->plan(parsed);
     return parsed;
-  });
+  };
+  // Looking for faces takes its time, however small the file of the picture is.
+  const bool looks = dynamic_cast<const generation::FaceCrop*>(loaded.get()) != nullptr;
+  auto parsing = looks ? work.run(parse) : work.run_if_large(request.body.size(), parse);
   generation::Request wanted = co_await std::move(parsing);
   const Hosted entry = sessions.create(std::move(wanted), {.model = model}, std::move(plan));
   Response response = json_response(201, session_json(entry, request));

@@ -26,6 +26,18 @@ Json queue_json(const generation::QueuePlace& place) {
   return {{"position", place.position}, {"wait_s", place.wait_s ? Json(*place.wait_s) : Json(nullptr)}};
 }
 
+Json image_json(const std::optional<generation::ImageUse>& use) {
+  if (!use) return nullptr;
+  Json json{{"width", use->width}, {"height", use->height}};
+  if (!use->fit.empty()) json["fit"] = use->fit;
+  if (use->shown) json["shown"] = *use->shown;
+  if (use->fit.empty()) {  // a portrait
+    json["face"] = use->face ? Json(*use->face) : Json(nullptr);
+    json["faces"] = use->faces;
+  }
+  return json;
+}
+
 Json origin_json(const std::optional<Origin>& origin) {
   if (!origin) return nullptr;
   return {{"kind", name(origin->kind)}, {"session", origin->session.text()}};
@@ -123,6 +135,8 @@ Json session_json(const Hosted& entry, const Request& request) {
           {"ignored", ignored_json(session.ignored())},
           {"max_lead_s", lead ? Json(*lead) : Json(nullptr)},
           {"origin", origin_json(entry.origin)},
+          {"image", image_json(session.image_use())},
+          {"warnings", session.warnings()},
           {"model", entry.model},
           {"format",
            {{"width", format.width},

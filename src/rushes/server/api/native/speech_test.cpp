@@ -68,7 +68,74 @@ TEST_F(Speech, speech_comes_as_a_sound_file_too) {
   EXPECT_EQ(rests["done"]["video_frames"], 13);  // half a second
 }
 
-TEST_F(Speech, a_websocket_carries_samples_and_the_ends_of_utterances) {
+TEST_F(Speech, a_body_says_how_its_samples_are_written) {
+  const auto server = start();
+  const struct {
+    const char *query, *type;
+    std::string bytes;
+  } cases[] = {{"?end=true&format=f32le&rate=8000", "", std::string(16'000, '\0')},
+               {"?end=true&format=s16le&rate=8000&channels=2", "", pcm(8000)},
+               {"?end=true", "audio/L16;rate=16000", pcm(8000)},
+               {"?end=true", "audio/pcm;rate=8000;channels=2", pcm(8000)},
+               {"?end=true", "audio/pcm", pcm(8000)}};
+  for (const auto& each : cases) {
+    SCOPED_TRACE(testing::Message() << each.query << " " << each.type);
+    const json session = begin(*server);
+    const std::string header = *each.type ? std::string("Content-Type: ") + each.type + "\r\n" : std::string();
+    const Reply fed = server->request("POST", path(session) + "/audio" + each.query, each.bytes, header);
+    ASSERT_EQ(fed.status, 202) << fed.body;
+    EXPECT_EQ(fed.json()["speech"]["received_s"], 0.5);
+  }
+}
+
+TEST_F(Speech, a_file_may_be_cut_anywhere) {
+  const auto server = start();
+  const json session = begin(*server);
+  const std::string file = media::wav_file(media::test_audio(16'000), 16'000, 1, 0xffffffff);
+  for (std::size_t at = 0; at < file.size(); at += 5001)
+    ASSERT_EQ(server->request("POST", path(session) + "/audio", file.substr(at, 5001)).status, 202);
+  const Reply end = server->request("POST", path(session) + "/audio?end=true");
+  EXPECT_EQ(end.json()["speech"]["received_s"], 1.0) << end.body;
+}
+
+TEST_F(Speech, a_stereo_file_with_an_inverted_channel_is_heard_and_told) {
+  const auto server = start();
+  const json session = begin(*server);
+  std::string samples;
+  for (const float value : media::test_audio(8000))
+    for (const int sign : {1, -1})
+      media::append_number(samples, static_cast<uint16_t>(static_cast<int16_t>(sign * std::lround(value * 32767))), 2);
+  const std::string url = path(session) + "/audio?end=true&format=s16le&channels=2";
+  const Reply fed = server->request("POST", url, samples);
+  ASSERT_EQ(fed.status, 202) << fed.body;
+  EXPECT_THAT(fed.json()["warnings"][0].get<std::string>(), HasSubstr("cancel each other"));
+}
+
+TEST_F(Speech, that_has_ended_at_rest_stays_so) {
+  const auto server = start();
+  const json session = begin(*server);
+  server->request("POST", path(session) + "/audio?end=true&format=s16le", pcm(8000));
+  ask_until(*server, path(session), [](const json& now) { return now["speech"]["at_rest"] == true; });
+  const Reply stopped = server->request("POST", path(session) + "/stop");
+  EXPECT_EQ(stopped.json()["state"], "stopped");
+  EXPECT_EQ(stopped.json()["speech"]["at_rest"], true);
+}
+
+TEST_F(Speech, a_websocket_carries_the_pieces_of_a_file) {
+  const auto server = start();
+  const json session = begin(*server);
+  TestClient speaker(server->port());
+  ASSERT_EQ(speaker.upgrade(path(session) + "/audio").status, 101);
+  const std::string file = media::wav_file(media::test_audio(6000), 16'000, 1, 0xffffffff);
+  for (std::size_t at = 0; at < file.size(); at += 100) speaker.write_frame(2, file.substr(at, 100));
+  speaker.write_frame(1, "end");
+  const json rests =
+      ask_until(*server, path(session), [](const json& now) { return now["speech"]["at_rest"] == true; });
+  EXPECT_EQ(rests["done"]["video_frames"], 10);
+  EXPECT_EQ(rests["speech"]["received_s"], 0.375);
+}
+
+TEST_F(Speech, a_websocket_carries_samples_samples_and_the_ends_of_utterances) {
   const auto server = start();
   const json session = begin(*server);
   TestClient speaker(server->port());

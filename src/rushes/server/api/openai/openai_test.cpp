@@ -106,14 +106,13 @@ TEST(OpenAiVideos, take_the_fields_of_vllm_omni_sglang_and_dynamo_and_name_those
        R"({"prompt": "a", "model": "drawing", "seconds": 4, "size": "64x48", "user": "u", "response_format": "b64_json", "stream": false,
            "nvext": {"fps": 16, "seed": 1024, "num_inference_steps": 4, "negative_prompt": "blur", "boundary_ratio": 0.5, "annotations": []}})",
        {"user", "response_format", "boundary_ratio", "negative_prompt"}},
-      {kForm.c_str(),
-       nullptr,
-       {"lora", "seconds", "extra_params.turbo"}},
+      {kForm.c_str(), nullptr, {"lora", "seconds", "extra_params.turbo"}},
   };
   for (const auto& client : clients) {
-    const std::string form = field("prompt", "a") + field("seconds", "4") + field("num_frames", "64") + field("width", "64") +
-                             field("height", "48") + field("fps", "16") + field("seed", "1024") + field("lora", R"({"name": "x"})") +
-                             field("guidance_scale", "1.5") + field("extra_params", R"({"steps": 4, "turbo": true})") + "--XX--\r\n";
+    const std::string form = field("prompt", "a") + field("seconds", "4") + field("num_frames", "64") +
+                             field("width", "64") + field("height", "48") + field("fps", "16") + field("seed", "1024") +
+                             field("lora", R"({"name": "x"})") + field("guidance_scale", "1.5") +
+                             field("extra_params", R"({"steps": 4, "turbo": true})") + "--XX--\r\n";
     const Reply reply = server.request("POST", "/v1/videos", client.body ? client.body : form, client.headers);
     ASSERT_EQ(reply.status, 200) << reply.body;
     const json video = reply.json();

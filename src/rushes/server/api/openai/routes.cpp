@@ -33,8 +33,7 @@ net::awaitable<Response> create_video(SessionStore& sessions, WorkPool& work, co
   co_await std::move(loading);
   const auto model = sessions.models().model(name);
   require_makes_videos_of_text(*model, name);
-  auto parsing =
-      work.run_if_large(request.body.size(), [&] { return parse_video_request(std::move(fields), *model); });
+  auto parsing = work.run_if_large(request.body.size(), [&] { return parse_video_request(std::move(fields), *model); });
   generation::Request wanted = co_await std::move(parsing);
   co_return json_response(200, video_json(sessions.create(std::move(wanted), {.model = name})));
 }

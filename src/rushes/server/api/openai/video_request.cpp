@@ -21,9 +21,10 @@ nlohmann::json form_fields(const Request& request) {
     require(!fields.contains(name), ErrorCode::invalid_argument, "the form has '{}' twice", name.substr(0, 64));
     if (nested) {
       fields[name] = part.content;
-    } else if ((name == "input_reference" || name == "image_reference") && (part.file_name || !part.content_type.empty())) {
-      require(part.content.size() <= kMaxImageBytes, ErrorCode::too_large,
-              "{} has {} bytes; at most {} are allowed", name, part.content.size(), kMaxImageBytes);
+    } else if ((name == "input_reference" || name == "image_reference") &&
+               (part.file_name || !part.content_type.empty())) {
+      require(part.content.size() <= kMaxImageBytes, ErrorCode::too_large, "{} has {} bytes; at most {} are allowed",
+              name, part.content.size(), kMaxImageBytes);
       fields[name] = encode_base64({reinterpret_cast<const uint8_t*>(part.content.data()), part.content.size()});
     } else {
       fields[name] = typed_field(name, part.content);

@@ -36,7 +36,8 @@ ClientMessage parse_client_message(std::string_view text) {
   for (const auto& [name, value] : kTypes)
     if (type == name) return {value, std::move(fields)};
   fail(ErrorCode::invalid_argument,
-       "type must be session.start, session.interaction, session.stop, session.ping or session.playback (got '{}')", type.substr(0, 64));
+       "type must be session.start, session.interaction, session.stop, session.ping or session.playback (got '{}')",
+       type.substr(0, 64));
 }
 
 generation::Request parse_start(const Json& fields, const generation::Model& model) {
@@ -46,8 +47,7 @@ generation::Request parse_start(const Json& fields, const generation::Model& mod
   const std::string prompt = checked_prompt("prompt", string_of(fields, "prompt", "session.start"));
   nlohmann::json given = fields;
   for (const char* read_before : {"type", "format"}) given.erase(read_before);
-  generation::Request request =
-      read_video_fields(std::move(given), model, {.unknown = VideoFields::Unknown::ignored});
+  generation::Request request = read_video_fields(std::move(given), model, {.unknown = VideoFields::Unknown::ignored});
   request.prompts = {prompt};
   return request;
 }
@@ -76,7 +76,8 @@ Interaction parse_interaction(const Json& fields) {
     require(count >= 0 && count == std::floor(count), ErrorCode::invalid_argument,
             "interaction.transition_chunks must be an integer from 0 (got {})", chunks.dump());
     if (count > 0)
-      parsed.ignored.push_back({"transition_chunks", "a prompt takes over at once, in the next chunk that is generated"});
+      parsed.ignored.push_back(
+          {"transition_chunks", "a prompt takes over at once, in the next chunk that is generated"});
   }
   return parsed;
 }

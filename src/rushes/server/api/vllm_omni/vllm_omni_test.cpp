@@ -117,11 +117,10 @@ TEST(Realtime, takes_what_that_servers_own_client_sends_and_names_what_it_does_n
   EXPECT_EQ(start["config"]["fps"], 12);
   EXPECT_EQ(start["config"]["seed"], 42);
   EXPECT_THAT(fields_of(start["ignored"]),
-              testing::UnorderedElementsAre("seconds", "guidance_scale_2", "boundary_ratio", "flow_shift",
-                                            "true_cfg_scale", "colour", "extra_params.is_enable_stage2",
-                                            "extra_params.pyramid_num_inference_steps_list",
-                                            "sampling_params.num_frames", "sampling_params.sampler",
-                                            "negative_prompt"));
+              testing::UnorderedElementsAre(
+                  "seconds", "guidance_scale_2", "boundary_ratio", "flow_shift", "true_cfg_scale", "colour",
+                  "extra_params.is_enable_stage2", "extra_params.pyramid_num_inference_steps_list",
+                  "sampling_params.num_frames", "sampling_params.sampler", "negative_prompt"));
   for (const json& each : start["ignored"]) EXPECT_FALSE(each["reason"].get<std::string>().empty());
   EXPECT_EQ(server.status(start["request_id"])["ignored"], start["ignored"]);
 }

@@ -1,0 +1,119 @@
+#include "rushes/media/audio_assembly.h"
+
+#include <cmath>
+#include <utility>
+
+namespace rushes::media {
+namespace {
+
+constexpr int64_t kMaxChannels = 32, kMaxHz = 768'000;
+// Containers round their time stamps, and clocks drift: less is no gap.
+constexpr double kLeastGapSeconds = 0.02;
+
+/// One value of a decoded frame in [-1, 1].
+float value(const AVFrame& frame, int channel, int i) {
+  const auto format = static_cast<AVSampleFormat>(frame.format);
+  const bool planar = av_sample_fmt_is_planar(format) != 0;
+  const uint8_t* data = frame.extended_data[planar ? channel : 0];
+  const int at = planar ? i : i * frame.ch_layout.nb_channels + channel;
+  switch (av_get_packed_sample_fmt(format)) {
+    case AV_SAMPLE_FMT_U8: return static_cast<float>(data[at] - 128) / 128.0f;
+    case AV_SAMPLE_FMT_S16: return static_cast<float>(reinterpret_cast<const int16_t*>(data)[at]) / 32768.0f;
+    case AV_SAMPLE_FMT_S32: return static_cast<float>(reinterpret_cast<const int32_t*>(data)[at] / 2147483648.0);
+    case AV_SAMPLE_FMT_S64:
+      return static_cast<float>(static_cast<double>(reinterpret_cast<const int64_t*>(data)[at]) / 9223372036854775808.0);
+    case AV_SAMPLE_FMT_FLT: return reinterpret_cast<const float*>(data)[at];
+    case AV_SAMPLE_FMT_DBL: return static_cast<float>(reinterpret_cast<const double*>(data)[at]);
+    default: fail(ErrorCode::unsupported, "the audio has an unknown sample format");
+  }
+}
+
+/// Channels interleaved, from the frame's sample `first` on.
+std::vector<float> interleaved(const AVFrame& frame, int64_t first) {
+  std::vector<float> all;
+  all.reserve(static_cast<std::size_t>((frame.nb_samples - first) * frame.ch_layout.nb_channels));
+  for (int i = static_cast<int>(first); i < frame.nb_samples; ++i)
+    for (int channel = 0; channel < frame.ch_layout.nb_channels; ++channel) {
+      const float sample = value(frame, channel, i);
+      all.push_back(sample >= -8.0f && sample <= 8.0f ? sample : 0.0f);  // float files may hold anything
+    }
+  return all;
+}
+
+}  // namespace
+
+void AudioAssembly::require_room(int64_t more) const {
+  const double seconds = static_cast<double>(position_ + more - taken_) / static_cast<double>(hz_);
+  require(seconds <= max_seconds_, ErrorCode::too_large, "the audio is longer than {} s; send it in pieces",
+          max_seconds_);
+  // A file says its rate itself: some kilobytes of FLAC at 655 kHz would become gigabytes within any limit of seconds.
+  require(position_ + more - taken_ <= max_samples_, ErrorCode::too_large,
+          "the audio has more than {} samples at {} Hz; send it in pieces", max_samples_, hz_);
+}
+
+void AudioAssembly::begin_part(const AVFrame& frame) {
+  const int64_t hz = frame.sample_rate, channels = frame.ch_layout.nb_channels;
+  require(hz > 0 && hz <= kMaxHz && channels > 0 && channels <= kMaxChannels, ErrorCode::unsupported,
+          "the audio has {} channels at {} Hz; 1 to {} channels and up to {} Hz are allowed", channels, hz,
+          kMaxChannels, kMaxHz);
+  if (part_ && part_->hz == hz && part_->downmix.channels() == channels) return;
+  end_part();
+  if (hz_ == 0) hz_ = hz;
+  part_.emplace(Part{audio::Downmix(channels, hz), hz, std::nullopt});
+  if (hz != hz_) part_->resampler.emplace(hz, hz_);
+}
+
+void AudioAssembly::append(std::span<const float> mono, const Part& part) {
+  std::vector<float> resampled;
+  if (part.resampler) mono = resampled = part_->resampler->feed(mono);
+  samples_.insert(samples_.end(), mono.begin(), mono.end());
+}
+
+void AudioAssembly::end_part() {
+  if (!part_) return;
+  std::vector<float> mono;
+  part_->downmix.flush(mono);
+  append(mono, *part_);
+  if (part_->resampler) {
+    mono = part_->resampler->flush();
+    samples_.insert(samples_.end(), mono.begin(), mono.end());
+  }
+  position_ = taken_ + static_cast<int64_t>(samples_.size());
+}
+
+void AudioAssembly::add(const AVFrame& frame, libav::DecodedStream& stream) {
+  if (frame.nb_samples <= 0) return;
+  begin_part(frame);
+  const double ratio = static_cast<double>(hz_) / static_cast<double>(part_->hz);
+  const auto least = static_cast<int64_t>(kLeastGapSeconds * static_cast<double>(hz_));
+  const double here = static_cast<double>(position_) / static_cast<double>(hz_), at = stream.seconds(frame, here);
+  require(at - here <= max_seconds_, ErrorCode::too_large, "the audio is longer than {} s; send it in pieces",
+          max_seconds_);
+  const int64_t gap = std::llround(at * static_cast<double>(hz_)) - position_;
+  int64_t heard = 0;  // of the frame, already
+  if (gap > least) {
+    require_room(gap);
+    end_part();
+    const int64_t silence = std::llround(at * static_cast<double>(hz_)) - position_;
+    samples_.resize(samples_.size() + static_cast<std::size_t>(std::max<int64_t>(0, silence)));
+    position_ += std::max<int64_t>(0, silence);
+  } else if (gap < -least) {
+    heard = std::min<int64_t>(frame.nb_samples, std::llround(static_cast<double>(-gap) / ratio));
+  }
+  const int64_t more = std::llround(static_cast<double>(frame.nb_samples - heard) * ratio);
+  require_room(more);
+  std::vector<float> mono;
+  part_->downmix.feed(interleaved(frame, heard), mono);
+  append(mono, *part_);
+  position_ += more;
+}
+
+DecodedAudio AudioAssembly::take(Hold hold) {
+  if (part_ && part_->downmix.cancels() && warnings_.empty())
+    warnings_.push_back(cancelling_warning(part_->downmix.channels()));
+  if (hold == Hold::nothing) end_part();
+  taken_ += static_cast<int64_t>(samples_.size());
+  return {std::exchange(samples_, {}), hz_, warnings_};
+}
+
+}  // namespace rushes::media

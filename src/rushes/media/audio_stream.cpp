@@ -1,0 +1,225 @@
+#include "rushes/media/audio_stream.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "rushes/media/audio_assembly.h"
+#include "rushes/media/audio_decoder.h"
+#include "rushes/media/audio_formats.h"
+
+namespace rushes::media {
+
+// The two threads take turns: the decoder's runs while there are bytes that it has not read, feed()'s while there are
+// none.
+struct AudioStream::State {
+  State(std::string_view demuxer, double max_seconds) : format(demuxer), assembly(max_seconds) {
+    decoder = std::thread([this] { run(); });
+  }
+  ~State() {
+    {
+      const std::scoped_lock lock(mutex);
+      closed = true;
+    }
+    changed.notify_all();
+    decoder.join();
+  }
+  State(const State&) = delete;
+  State& operator=(const State&) = delete;
+
+  void run() {
+    try {
+      libav::DecodedStream stream([this](uint8_t* target, int wanted) { return read(target, wanted); }, format.c_str(),
+                                  kAudio);
+      while (const AVFrame* frame = stream.next()) assembly.add(*frame, stream);
+    } catch (const Error& error) {
+      failure = error;
+    } catch (const std::exception& error) {  // out of memory
+      failure = Error(ErrorCode::exhausted, error.what());
+    }
+    const std::scoped_lock lock(mutex);
+    ended = true;
+    changed.notify_all();
+  }
+
+  /// As DecodedStream::More.
+  int read(uint8_t* target, int wanted) {
+    std::unique_lock lock(mutex);
+    if (unread.empty()) {
+      starved = true;
+      changed.notify_all();
+      changed.wait(lock, [&] { return !unread.empty() || closed; });
+      starved = false;
+    }
+    const std::size_t count = std::min(unread.size(), static_cast<std::size_t>(wanted));
+    std::copy_n(unread.begin(), count, target);
+    unread = unread.subspan(count);
+    return static_cast<int>(count);
+  }
+
+  /// Lets the decoder run until it wants more bytes than `piece`, or to the end of all.
+  DecodedAudio decode(std::span<const uint8_t> piece, bool last) {
+    {
+      std::unique_lock lock(mutex);
+      changed.wait(lock, [&] { return starved || ended; });
+      unread = piece;
+      closed = closed || last;
+      if (!unread.empty() || closed) starved = false;
+      changed.notify_all();
+      changed.wait(lock, [&] { return starved || ended; });
+      unread = {};
+    }
+    if (failure) {
+      const Error error = *failure;
+      fail(error.code(), "{}", error.what());
+    }
+    return assembly.take(last || ended ? AudioAssembly::Hold::nothing : AudioAssembly::Hold::some);
+  }
+
+  const std::string format;
+  std::thread decoder;
+  mutable std::mutex mutex;
+  std::condition_variable changed;
+  std::span<const uint8_t> unread;  // the caller's, while it waits
+  bool starved = false;             // the decoder waits
+  bool closed = false, ended = false;
+  // Of whoever's turn it is.
+  std::optional<Error> failure;
+  AudioAssembly assembly;
+};
+
+bool is_known_header(std::span<const uint8_t> bytes) { return audio_format_of(bytes, Sure::yes).has_value(); }
+
+AudioStream::AudioStream(std::string_view format, double max_seconds)
+    : state_(std::make_unique<State>(format, max_seconds)) {}
+AudioStream::~AudioStream() = default;
+AudioStream::AudioStream(AudioStream&&) noexcept = default;
+AudioStream& AudioStream::operator=(AudioStream&&) noexcept = default;
+
+DecodedAudio AudioStream::feed(std::span<const uint8_t> piece) { return state_->decode(piece, /*last=*/false); }
+DecodedAudio AudioStream::finish() { return state_->decode({}, /*last=*/true); }
+bool AudioStream::ended() const {
+  const std::scoped_lock lock(state_->mutex);
+  return state_->ended;
+}
+
+namespace {
+
+constexpr std::size_t kMostKeptBytes = 4 << 20;   // of a piece that seemed complete
+constexpr double kLeastMissingSeconds = 0.15;     // of a file that breaks off; codecs pad their ends by less
+
+bool contains(std::span<const uint8_t> bytes, std::string_view mark) {
+  return std::search(bytes.begin(), bytes.end(), mark.begin(), mark.end()) != bytes.end();
+}
+
+/// The newest page of an Ogg file says that it is the last one (RFC 3533, section 6).
+bool ends_ogg(std::span<const uint8_t> bytes) {
+  constexpr std::string_view kPage = "OggS";
+  const auto page = std::find_end(bytes.begin(), bytes.end(), kPage.begin(), kPage.end());
+  return bytes.end() - page > 5 && (page[5] & 4) != 0;
+}
+
+struct WholeFile {
+  DecodedAudio audio;
+  bool complete = false;
+  std::optional<Pcm> pcm = {};  // how the samples of a WAV file are written
+};
+
+std::optional<Pcm> pcm_of(const AVCodecParameters& codec) {
+  Pcm pcm{.hz = codec.sample_rate, .channels = codec.ch_layout.nb_channels};
+  if (codec.codec_id == AV_CODEC_ID_PCM_F32LE) pcm.encoding = PcmEncoding::f32le;
+  if (codec.codec_id != AV_CODEC_ID_PCM_F32LE && codec.codec_id != AV_CODEC_ID_PCM_S16LE) return std::nullopt;
+  return pcm;
+}
+
+/// `first`, then `second`, at the rate of the second if it has one.
+DecodedAudio joined(DecodedAudio first, DecodedAudio second) {
+  if (first.samples.empty()) return second.hz > 0 ? second : first;
+  if (second.hz > 0 && second.hz != first.hz) first = resampled(first, second.hz);
+  first.samples.insert(first.samples.end(), second.samples.begin(), second.samples.end());
+  first.warnings.insert(first.warnings.end(), second.warnings.begin(), second.warnings.end());
+  return first;
+}
+
+/// The piece as a file of its own, and whether it is all of one: as long as it says, and not made to be continued.
+WholeFile decode_whole(std::string_view format, std::span<const uint8_t> piece, double max_seconds) {
+  libav::DecodedStream stream(piece, kAudio);
+  AudioAssembly assembly(max_seconds);
+  while (const AVFrame* frame = stream.next()) assembly.add(*frame, stream);
+  WholeFile file{assembly.take(AudioAssembly::Hold::nothing)};
+  if (file.audio.hz == 0) file.audio.hz = stream.stream().codecpar->sample_rate;
+  const auto told = stream.told_seconds();
+  const bool as_told = told && file.audio.seconds() > *told - kLeastMissingSeconds;
+  if (format == "wav") file.pcm = pcm_of(*stream.stream().codecpar);
+  file.complete = format == "ogg" ? ends_ogg(piece) : as_told && !(format == "mov" && contains(piece, "mvex"));
+  return file;
+}
+
+}  // namespace
+
+DecodedAudio AudioPieces::begin(std::string_view format, std::span<const uint8_t> piece) {
+  WholeFile file;
+  try {
+    file = decode_whole(format, piece, max_seconds_);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::too_large) throw;  // else it is too short to be opened as a file
+  }
+  if (!file.complete) {
+    stream_.emplace(format, max_seconds_);
+    return stream_->feed(piece);
+  }
+  pcm_ = file.pcm;
+  if (!pcm_ && piece.size() <= kMostKeptBytes) whole_.assign(piece.begin(), piece.end());
+  whole_format_ = format;
+  whole_samples_ = file.audio.samples.size();
+  return std::move(file.audio);
+}
+
+DecodedAudio AudioPieces::feed(std::span<const uint8_t> piece) {
+  if (piece.empty()) return {};
+  if (stream_ && stream_->ended()) stream_.reset();
+  std::vector<uint8_t> both;
+  if (!begun_.empty()) {
+    both = std::exchange(begun_, {});
+    both.insert(both.end(), piece.begin(), piece.end());
+    piece = both;
+  }
+  if (const auto format = audio_format_of(piece, stream_ || pcm_ ? Sure::yes : Sure::no)) {
+    DecodedAudio before = finish();
+    return joined(std::move(before), begin(*format, piece));
+  }
+  if (stream_) return stream_->feed(piece);
+  if (pcm_) return more_pcm_.feed(piece, *pcm_);
+  if (!whole_.empty()) return continue_whole(piece);
+  if (may_begin_format(piece)) {
+    begun_.assign(piece.begin(), piece.end());
+    return {};
+  }
+  return decode_audio(piece, {.max_seconds = max_seconds_});  // a format without a mark, which comes whole
+}
+
+/// What seemed complete goes on after all: as a stream from its beginning, of which the first samples are known.
+DecodedAudio AudioPieces::continue_whole(std::span<const uint8_t> piece) {
+  const std::vector<uint8_t> first = std::exchange(whole_, {});
+  stream_.emplace(whole_format_, max_seconds_);
+  DecodedAudio known = stream_->feed(first);
+  DecodedAudio audio = joined(std::move(known), stream_->feed(piece));
+  const std::size_t count = std::min(whole_samples_, audio.samples.size());
+  audio.samples.erase(audio.samples.begin(), audio.samples.begin() + static_cast<std::ptrdiff_t>(count));
+  return audio;
+}
+
+DecodedAudio AudioPieces::finish() {
+  begun_.clear();
+  whole_.clear();
+  pcm_.reset();
+  DecodedAudio audio = more_pcm_.finish();
+  if (stream_ && !stream_->ended()) audio = stream_->finish();
+  stream_.reset();
+  return audio;
+}
+
+}  // namespace rushes::media

@@ -1,0 +1,244 @@
+// Sound that comes in pieces: whatever the container and wherever it is cut, what comes out is what the whole has.
+#include "rushes/media/audio_stream.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numeric>
+
+#include "rushes/audio/wav.h"
+#include "rushes/base/error.h"
+#include "rushes/media/access_unit.h"
+#include "rushes/media/audio_decoder.h"
+#include "rushes/media/libav.h"
+#include "rushes/media/test_audio.h"
+
+namespace rushes::media {
+namespace {
+
+/// Two seconds of test_audio() as FFmpeg's muxer writes them, `live`: as to a pipe, so that the header knows no length.
+/// The second one comes `pause` samples later than it should.
+Bytes file_of(const char* container, const char* encoder, int hz, bool live, const char* flags = "",
+              AVSampleFormat format = AV_SAMPLE_FMT_NONE, int pause = 0) {
+  libav::set_up();
+  const AVCodec* codec = avcodec_find_encoder_by_name(encoder);
+  if (!codec) return {};
+  const auto context = libav::owned(avcodec_alloc_context3(codec), encoder);
+  context->sample_rate = hz;
+  av_channel_layout_default(&context->ch_layout, 1);
+  context->sample_fmt = format == AV_SAMPLE_FMT_NONE ? codec->sample_fmts[0] : format;
+  context->time_base = {1, hz};
+  context->strict_std_compliance = FF_COMPLIANCE_EXPERIMENTAL;
+  AVFormatContext* muxer = nullptr;
+  libav::check(avformat_alloc_output_context2(&muxer, nullptr, container, nullptr), container);
+  const std::unique_ptr<AVFormatContext, void (*)(AVFormatContext*)> owner(muxer, avformat_free_context);
+  if (muxer->oformat->flags & AVFMT_GLOBALHEADER) context->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
+  libav::check(avcodec_open2(context.get(), codec, nullptr), encoder);
+  AVStream* stream = avformat_new_stream(muxer, nullptr);
+  avcodec_parameters_from_context(stream->codecpar, context.get());
+  stream->time_base = context->time_base;
+  libav::check(avio_open_dyn_buf(&muxer->pb), container);
+  if (live) muxer->pb->seekable = 0;
+  AVDictionary* options = nullptr;
+  if (*flags) av_dict_set(&options, "movflags", flags, 0);
+  if (live && std::string_view(container) == "webm") av_dict_set(&options, "live", "1", 0);
+  libav::check(avformat_write_header(muxer, &options), container);
+  av_dict_free(&options);
+  const auto wave = test_audio(static_cast<std::size_t>(2 * hz), hz);
+  const auto packet = libav::owned(av_packet_alloc(), "packet");
+  const auto frame = libav::owned(av_frame_alloc(), "frame");
+  const auto drain = [&] {
+    while (avcodec_receive_packet(context.get(), packet.get()) >= 0) {
+      av_packet_rescale_ts(packet.get(), context->time_base, stream->time_base);
+      libav::check(av_interleaved_write_frame(muxer, packet.get()), container);
+    }
+  };
+  const int step = context->frame_size > 0 ? context->frame_size : 320;
+  for (int at = 0; at < static_cast<int>(wave.size()); at += step) {
+    av_frame_unref(frame.get());
+    frame->nb_samples = std::min(step, static_cast<int>(wave.size()) - at);
+    frame->format = context->sample_fmt;
+    frame->sample_rate = hz;
+    frame->pts = at + (at >= hz ? pause : 0);
+    av_channel_layout_copy(&frame->ch_layout, &context->ch_layout);
+    libav::check(av_frame_get_buffer(frame.get(), 0), encoder);
+    for (int i = 0; i < frame->nb_samples; ++i) {
+      const float value = wave[static_cast<std::size_t>(at + i)];
+      const AVSampleFormat packed = av_get_packed_sample_fmt(context->sample_fmt);
+      if (packed == AV_SAMPLE_FMT_S16)
+        reinterpret_cast<int16_t*>(frame->data[0])[i] = static_cast<int16_t>(std::lround(value * 32767));
+      if (packed == AV_SAMPLE_FMT_FLT) reinterpret_cast<float*>(frame->data[0])[i] = value;
+    }
+    libav::check(avcodec_send_frame(context.get(), frame.get()), encoder);
+    drain();
+  }
+  avcodec_send_frame(context.get(), nullptr);
+  drain();
+  libav::check(av_write_trailer(muxer), container);
+  uint8_t* data = nullptr;
+  const int size = avio_close_dyn_buf(muxer->pb, &data);
+  muxer->pb = nullptr;
+  Bytes bytes(data, data + size);
+  av_free(data);
+  return bytes;
+}
+
+struct Kind {
+  const char* name;
+  Bytes bytes;
+  double held_back;  // seconds at most, before the end
+};
+
+std::vector<Kind> kinds() {
+  std::vector<Kind> all;
+  const auto add = [&](const char* name, Bytes bytes, double held_back) {
+    if (!bytes.empty()) all.push_back({name, std::move(bytes), held_back});
+  };
+  add("WebM of a recorder", file_of("webm", "libopus", 48'000, true), 0.15);
+  add("WebM file", file_of("webm", "libopus", 48'000, false), 0.15);
+  add("Ogg Opus", file_of("ogg", "libopus", 48'000, false), 1.1);
+  add("Ogg Vorbis", file_of("ogg", "libvorbis", 48'000, false, "", AV_SAMPLE_FMT_FLTP), 1.1);
+  add("MP3", file_of("mp3", "libmp3lame", 24'000, false, "", AV_SAMPLE_FMT_FLTP), 0.4);
+  add("MP3 to a pipe", file_of("mp3", "libmp3lame", 24'000, true, "", AV_SAMPLE_FMT_FLTP), 0.4);
+  add("AAC", file_of("adts", "aac", 24'000, true), 0.4);
+  add("fragmented MP4", file_of("mp4", "aac", 24'000, true, "frag_every_frame+empty_moov+default_base_moof"), 0.3);
+  add("WAV", file_of("wav", "pcm_s16le", 16'000, false), 0.05);
+  add("WAV to a pipe", file_of("wav", "pcm_s16le", 16'000, true), 0.05);
+  add("IMA ADPCM", file_of("wav", "adpcm_ima_wav", 8000, false), 0.3);
+  add("FLAC", file_of("flac", "flac", 16'000, false, "", AV_SAMPLE_FMT_S16), 2);
+  return all;
+}
+
+std::vector<float> whole(const Bytes& bytes) { return decode_audio(bytes).samples; }
+
+double difference(const std::vector<float>& a, const std::vector<float>& b) {
+  double most = 0;
+  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i)
+    most = std::max<double>(most, std::abs(a[i] - b[i]));
+  return most;
+}
+
+/// The difference at the best of shifts: codecs' delays are cut off where a file tells them, which a stream may not.
+double best_match(const std::vector<float>& heard, const std::vector<float>& wanted) {
+  double best = 10;
+  for (std::size_t shift = 0; shift <= 2400 && shift < heard.size(); ++shift) {
+    double most = 0;
+    for (std::size_t i = 0; i + shift < heard.size() && i < wanted.size() && most < best; i += 97)
+      most = std::max<double>(most, std::abs(heard[i + shift] - wanted[i]));
+    best = std::min(best, most);
+  }
+  return best;
+}
+
+std::vector<Bytes> cut(const Bytes& bytes, std::size_t seed, std::size_t most) {
+  std::vector<Bytes> pieces;
+  for (std::size_t at = 0; at < bytes.size();) {
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    const std::size_t size = std::min(bytes.size() - at, 1 + (seed >> 33) % most);
+    pieces.emplace_back(bytes.begin() + static_cast<std::ptrdiff_t>(at),
+                        bytes.begin() + static_cast<std::ptrdiff_t>(at + size));
+    at += size;
+  }
+  return pieces;
+}
+
+TEST(AudioPieces, a_file_that_is_cut_anywhere_is_heard_as_a_whole) {
+  for (const Kind& kind : kinds())
+    for (const std::size_t most : {31, 700, 5000, 60'000}) {
+      SCOPED_TRACE(fmt::format("{} in pieces of up to {} bytes", kind.name, most));
+      const std::vector<float> wanted = whole(kind.bytes);
+      AudioPieces pieces(100);
+      std::vector<float> heard;
+      int64_t hz = 0;
+      std::size_t fed = 0;
+      for (const Bytes& piece : cut(kind.bytes, most, most)) {
+        const DecodedAudio audio = pieces.feed(piece);
+        if (audio.hz > 0) hz = audio.hz;
+        heard.insert(heard.end(), audio.samples.begin(), audio.samples.end());
+        fed += piece.size();
+        // What has come is heard at once, but for what the container keeps together.
+        const double share = static_cast<double>(fed) / static_cast<double>(kind.bytes.size());
+        ASSERT_GE(static_cast<double>(heard.size()) / static_cast<double>(std::max<int64_t>(hz, 1)),
+                  2 * share - 0.2 - kind.held_back);
+      }
+      const DecodedAudio rest = pieces.finish();
+      heard.insert(heard.end(), rest.samples.begin(), rest.samples.end());
+      EXPECT_NEAR(static_cast<double>(heard.size()), static_cast<double>(wanted.size()),
+                  0.1 * static_cast<double>(hz));
+      EXPECT_LT(best_match(heard, wanted), 0.02);
+    }
+}
+
+TEST(AudioPieces, complete_files_are_heard_to_their_end_each_at_once) {
+  for (const Kind& kind : kinds()) {
+    if (std::string_view(kind.name).find("pipe") != std::string_view::npos) continue;
+    SCOPED_TRACE(kind.name);
+    const std::vector<float> wanted = whole(kind.bytes);
+    AudioPieces pieces(100);
+    std::size_t heard = 0;
+    for (int i = 1; i <= 3; ++i) {
+      heard += pieces.feed(kind.bytes).samples.size();
+      EXPECT_GE(static_cast<double>(heard), 0.95 * i * static_cast<double>(wanted.size()));
+    }
+    heard += pieces.finish().samples.size();
+    EXPECT_NEAR(static_cast<double>(heard), 3.0 * static_cast<double>(wanted.size()), 0.15 * static_cast<double>(wanted.size()));
+  }
+}
+
+TEST(DecodeAudio, a_pause_between_time_stamps_is_silence) {
+  constexpr int kHz = 48'000, kPause = kHz / 2;
+  const Bytes whole_file = file_of("webm", "libopus", kHz, false),
+              paused = file_of("webm", "libopus", kHz, false, "", AV_SAMPLE_FMT_NONE, kPause);
+  if (paused.empty()) GTEST_SKIP() << "no libopus in this FFmpeg";
+  const std::vector<float> plain = whole(whole_file), heard = whole(paused);
+  EXPECT_NEAR(static_cast<double>(heard.size()) - static_cast<double>(plain.size()), kPause, kHz * 0.03);
+  for (std::size_t i = kHz + kHz / 10; i < kHz + kPause - kHz / 10; ++i) ASSERT_LT(std::abs(heard[i]), 0.01) << i;
+  EXPECT_LT(best_match({heard.begin() + kHz + kPause, heard.end()}, {plain.begin() + kHz, plain.end()}), 0.05);
+}
+
+TEST(AudioPieces, bare_samples_behind_a_wav_header_go_on_with_its_sound) {
+  const auto wave = test_audio(16'000);
+  for (const int64_t claimed : {int64_t{3200}, int64_t{0xffffffff}, int64_t{32'000}, int64_t{0}}) {
+    SCOPED_TRACE(claimed);
+    const std::string file = wav_file(wave, 16'000, 1, claimed);
+    AudioPieces pieces(100);
+    std::vector<float> heard;
+    for (std::size_t at = 0; at < file.size();) {
+      const std::size_t size = std::min<std::size_t>(at == 0 ? 44 + 3200 : 801, file.size() - at);
+      const auto audio = pieces.feed({reinterpret_cast<const uint8_t*>(file.data()) + at, size});
+      heard.insert(heard.end(), audio.samples.begin(), audio.samples.end());
+      at += size;
+    }
+    const auto rest = pieces.finish();
+    heard.insert(heard.end(), rest.samples.begin(), rest.samples.end());
+    ASSERT_EQ(heard.size(), wave.size());
+    EXPECT_LT(difference(heard, wave), 1e-4);
+  }
+}
+
+TEST(AudioPieces, what_is_no_sound_is_refused_and_the_next_piece_is_heard) {
+  AudioPieces pieces(100);
+  const std::string text(5000, 'x');
+  EXPECT_THROW(pieces.feed({reinterpret_cast<const uint8_t*>(text.data()), text.size()}), Error);
+  const std::string file = wav_file(test_audio(1600), 16'000);
+  EXPECT_EQ(pieces.feed({reinterpret_cast<const uint8_t*>(file.data()), file.size()}).samples.size(), 1600u);
+}
+
+TEST(AudioPieces, gives_no_more_of_a_piece_than_is_allowed) {
+  const std::string file = wav_file(test_audio(32'000), 16'000);
+  AudioPieces pieces(1);
+  EXPECT_THROW(pieces.feed({reinterpret_cast<const uint8_t*>(file.data()), file.size()}), Error);
+}
+
+TEST(AudioStream, may_be_left_at_any_time) {
+  const Bytes file = file_of("webm", "libopus", 48'000, true);
+  if (file.empty()) GTEST_SKIP() << "no libopus in this FFmpeg";
+  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, std::size_t{50}, file.size() / 2, file.size()}) {
+    AudioStream stream("matroska", 100);
+    stream.feed(std::span(file).first(size));
+  }
+}
+
+}  // namespace
+}  // namespace rushes::media

@@ -1,0 +1,30 @@
+// Sound out of a file, as everything else takes it.
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace rushes::media {
+
+struct AudioLimits {
+  int64_t max_bytes = 256 << 20;  // of the file
+  double max_seconds = 3600;
+  int64_t max_samples = 64 << 20;  // 256 MiB of one channel: 23 minutes at 48 kHz, 70 at 16 kHz
+};
+
+/// One channel in [-1, 1], at the file's own rate.
+struct DecodedAudio {
+  std::vector<float> samples;
+  int64_t hz = 0;
+  std::vector<std::string> warnings = {};  // what whoever sent it should know
+  double seconds() const { return hz > 0 ? static_cast<double>(samples.size()) / static_cast<double>(hz) : 0; }
+};
+
+/// DecodedAudio::warnings of sound that audio::Downmix::cancels().
+inline std::string cancelling_warning(int64_t channels) {
+  return "the " + std::to_string(channels) +
+         " channels of the audio cancel each other, or most of them are silent: where their mean would be lost, the "
+         "loudest channel is used";
+}
+
+}  // namespace rushes::media
