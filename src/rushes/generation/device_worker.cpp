@@ -48,7 +48,12 @@ DeviceWorker::~DeviceWorker() {
 
 void DeviceWorker::open_lane(bool takes_large) {
   Lane& lane = lanes_.emplace_back(Lane{.takes_large = takes_large});  // nodes stay where they are
-  lane.thread = std::jthread([this, &lane] { run(lane); });
+  try {
+    lane.thread = std::jthread([this, &lane] { run(lane); });
+  } catch (...) {
+    lanes_.pop_back();
+    throw;
+  }
 }
 
 /// Whatever happens to the session from outside wakes the lanes.
@@ -94,16 +99,25 @@ void DeviceWorker::run(Lane& lane) {
   Lock lock(mutex_);
   while (!stop_.stop_requested() && !lane.in_background) {
     const uint64_t rings = doorbell_->count();  // asked before looking, so that whatever changes meanwhile rings again
-    branch_off(lock);
-    for (const Task& task : tasks_)
-      if (!task.taken && (!task.generator || task.generator->at_block_border())) task.session->end_at_border();
-    let_go(lock);
-    close_lanes(lock);
-    tell_places();
-    if (Task* task = choose(lane.takes_large))
-      turn(lock, *task, lane);
-    else
-      wait_for_work(lock, rings);
+    try {
+      branch_off(lock);
+      for (const Task& task : tasks_)
+        if (!task.taken && (!task.generator || task.generator->at_block_border())) task.session->end_at_border();
+      let_go(lock);
+      close_lanes(lock);
+      tell_places();
+      if (Task* task = choose(lane.takes_large))
+        turn(lock, *task, lane);
+      else
+        wait_for_work(lock, rings);
+    } catch (...) {  // not in a step, whose failures are its session's: the lane goes on, and so do its sessions
+      const std::string reason = current_failure().message;
+      if (!lock.owns_lock()) lock.lock();
+      for (Task& task : tasks_)
+        if (std::exchange(task.lane, task.lane == &lane ? nullptr : task.lane) == &lane) task.taken = false;
+      log::error("between steps: {}; tried again in a second", reason);
+      wait(lock, doorbell_->count(), 1.0);
+    }
   }
   background_ -= lane.background_weight;
   lane.over = true;
@@ -197,6 +211,7 @@ void DeviceWorker::turn(Lock& lock, Task& task, Lane& lane) {
   task.turns_waited = 0;
   round_ = std::max(round_, task.next_round++);
   task.taken = true;
+  task.lane = &lane;
   const std::vector<Task*> together = take_together(task);
   lock.unlock();
   task.turn_begin = std::chrono::steady_clock::now();
@@ -207,10 +222,9 @@ void DeviceWorker::turn(Lock& lock, Task& task, Lane& lane) {
     lock.unlock();
     doorbell_->ring();
   }
-  task.lane = &lane;
   while (step(task) && !task.generator->at_block_border() && task.session->runnable() && !stop_.stop_requested()) {}
-  task.lane = nullptr;
   lock.lock();
+  task.lane = nullptr;
   task.last_turn = std::chrono::duration_cast<std::chrono::milliseconds>(since(task.turn_begin));
   task.taken = false;
   task.bytes = std::max(bytes_of(task), task.session->over() ? task.bytes : 0);
@@ -220,12 +234,17 @@ void DeviceWorker::turn(Lock& lock, Task& task, Lane& lane) {
 /// Takes the sessions whose next steps have the shape of this one's.
 std::vector<DeviceWorker::Task*> DeviceWorker::take_together(Task& task) {
   std::vector<Task*> together{&task};
+  together.reserve(kMostTogether);
   if (tasks_.size() < 2) return together;
   // Only what takes speech is made in windows of equal shapes; a prompt stays with its session until its step.
   const auto look = [](Task& other) {
     if (!other.generator || other.session->format().speech_hz == 0 || !other.session->runnable()) return std::string();
-    other.inbox.append(other.session->take_inbox());
-    return other.generator->shape_of_step(other.inbox);
+    try {
+      other.inbox.append(other.session->take_inbox());
+      return other.generator->shape_of_step(other.inbox);
+    } catch (...) {  // its own step will tell
+      return std::string();
+    }
   };
   const std::string shape = look(task);
   if (shape.empty()) return together;
@@ -241,10 +260,10 @@ std::vector<DeviceWorker::Task*> DeviceWorker::take_together(Task& task) {
 
 /// One forward for all of them; each is stepped in its turn.
 void DeviceWorker::prepare(const std::vector<Task*>& tasks) {
-  std::vector<Waiting> waiting;
-  for (Task* task : tasks) waiting.push_back({task->generator.get(), &task->inbox});
   const auto begin = std::chrono::steady_clock::now();
   try {
+    std::vector<Waiting> waiting;
+    for (Task* task : tasks) waiting.push_back({task->generator.get(), &task->inbox});
     const base::Interruptible interruptible([&] {
       const auto over = [](const Task* task) { return task->session->over(); };
       if (stop_.stop_requested() || std::all_of(tasks.begin(), tasks.end(), over)) throw base::Interrupted();

@@ -85,7 +85,7 @@ class DeviceWorker {
     bool over = false;
     std::jthread thread = {};
   };
-  /// A session. While it is taken, all but `taken`, `placed` and `ticket` is of the lane that took it.
+  /// A session. While it is taken, all but `taken`, `placed`, `ticket` and `lane` is of the lane that took it.
   struct Task {
     std::shared_ptr<Session> session;
     std::shared_ptr<const Model> model;
@@ -100,7 +100,7 @@ class DeviceWorker {
     bool placed = false;                     // among those of max_started
     std::optional<int64_t> ticket = {};      // of the queue
     std::chrono::milliseconds last_turn{0};  // how long it took; 0: none yet
-    Lane* lane = nullptr;                    // that it may give up
+    Lane* lane = nullptr;                    // that has taken it, and that it may give up
     std::chrono::steady_clock::time_point turn_begin = {};
   };
   struct Fork {

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <system_error>
 
 #include "rushes/base/interruption.h"
 #include "rushes/generation/device_worker.h"
@@ -103,8 +104,12 @@ void DeviceWorker::give_way(Task& task) {
   };
   if (stop_.stop_requested() || std::none_of(tasks_.begin(), tasks_.end(), is_short)) return;
   Lane& lane = *task.lane;
+  try {
+    open_lane(lane.takes_large);
+  } catch (const std::system_error&) {
+    return;  // no thread can be had: the turn goes on where it is
+  }
   lane.in_background = true;
-  open_lane(lane.takes_large);
   const bool is_small = task.model->card().is_small;
   const int64_t weight = is_small ? 1 : lane_count_;
   for (;;) {

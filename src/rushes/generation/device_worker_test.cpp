@@ -431,6 +431,7 @@ TEST(DeviceWorker, survives_controls_from_many_threads) {
 /// Draws; counts whom it prepared, and may fail at it.
 class SharingModel final : public Model {
  public:
+  static constexpr const char* kUnknownShape = "unknown";
   class Sharing final : public Generator {
    public:
     Sharing(std::unique_ptr<Generator> own, std::string shape) : own_(std::move(own)), shape_(std::move(shape)) {}
@@ -439,7 +440,10 @@ class SharingModel final : public Model {
     bool at_block_border() const override { return own_->at_block_border(); }
     std::unique_ptr<Generator> fork() const override { return std::make_unique<Sharing>(own_->fork(), shape_); }
     int64_t bytes() const override { return own_->bytes(); }
-    std::string shape_of_step(const Inbox&) const override { return shape_; }
+    std::string shape_of_step(const Inbox&) const override {
+      if (shape_ == kUnknownShape) throw std::runtime_error("out of memory");
+      return shape_;
+    }
 
    private:
     std::unique_ptr<Generator> own_;
@@ -503,6 +507,21 @@ TEST(DeviceWorker, sessions_whose_steps_have_one_shape_share_forwards_and_failur
     EXPECT_EQ(videos[0], videos[1]);
     for (const auto& s : sessions) EXPECT_EQ(s->status().state, SessionState::finished);
   }
+}
+
+TEST(DeviceWorker, a_session_that_cannot_tell_the_shape_of_its_step_makes_it_alone) {
+  const auto model = std::make_shared<SharingModel>();
+  std::vector<std::shared_ptr<Session>> sessions;
+  std::vector<std::unique_ptr<Subscription>> readers;
+  for (const char* shape : {SharingModel::kUnknownShape, "a red circle", SharingModel::kUnknownShape}) {
+    sessions.push_back(session(*model, shape, 3, 2));
+    readers.push_back(record(*sessions.back()));
+  }
+  DeviceWorker worker;
+  for (const auto& s : sessions) worker.submit(s, model);
+  for (const auto& reader : readers) watch(*reader);
+  for (const auto& s : sessions) EXPECT_EQ(s->status().state, SessionState::finished);
+  EXPECT_EQ(model->prepared, 0);
 }
 
 /// Draws, as a small model does, and says which threads it was stepped by.
