@@ -3,8 +3,7 @@
 
 #include <gmock/gmock.h>
 
-#include <fstream>
-
+#include "rushes/server/process_usage.h"
 #include "rushes/server/test_client.h"
 
 namespace rushes::server {
@@ -54,18 +53,6 @@ TEST(Uploads, that_are_complete_keep_their_room_until_they_are_answered) {
   EXPECT_TRUE(other.grow(kMiB));
 }
 
-/// Of this process, which the server shares.
-int64_t resident_kib() {
-  std::ifstream status("/proc/self/status");
-  for (std::string word; status >> word;)
-    if (word == "VmRSS:") {
-      int64_t kib = 0;
-      status >> kib;
-      return kib;
-    }
-  return 0;
-}
-
 class Bodies : public testing::Test {
  protected:
   static constexpr const char* kPath = "POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\n";
@@ -74,7 +61,7 @@ class Bodies : public testing::Test {
 
 TEST_F(Bodies, that_are_parked_take_no_more_memory_than_is_allowed) {
   const std::string head = kPath + std::string("Content-Length: 24000000\r\n\r\n"), piece(kMiB, ' ');
-  const int64_t before = resident_kib();
+  const ProcessUsage before = ProcessUsage::now();
   std::vector<std::unique_ptr<TestClient>> parked;
   int64_t refused = 0;
   for (int i = 0; i < 24; ++i) {
@@ -93,7 +80,8 @@ TEST_F(Bodies, that_are_parked_take_no_more_memory_than_is_allowed) {
     ++refused;
   }
   EXPECT_GE(refused, 22);
-  EXPECT_LT(resident_kib() - before, 24 << 10);
+  EXPECT_LT(ProcessUsage::now().resident_kib - before.resident_kib, 24 << 10);
+  EXPECT_LE(ProcessUsage::now().threads, before.threads);
   EXPECT_EQ(server_.request("POST", "/v1/sessions", R"({"prompt": "small ones fit"})").status, 201);
   EXPECT_THAT(server_.request("GET", "/metrics").body, HasSubstr("\nrushes_uploads_refused_total "));
   // Those that are parked make room when another one needs it.
@@ -104,6 +92,9 @@ TEST_F(Bodies, that_are_parked_take_no_more_memory_than_is_allowed) {
          std::chrono::steady_clock::now() < deadline) {}
   EXPECT_EQ(status, 201);
   parked.clear();
+  for (const auto& session : server_.request("GET", "/v1/sessions").json()["sessions"])
+    server_.request("DELETE", "/v1/sessions/" + session["id"].get<std::string>());
+  expect_no_more_than(before);
 }
 
 TEST_F(Bodies, in_chunks_may_not_hide_others_in_extensions) {
@@ -115,7 +106,7 @@ TEST_F(Bodies, in_chunks_may_not_hide_others_in_extensions) {
                {"trailers", "1\r\n \r\n0\r\n", "a: " + std::string(60'000, 'a') + "\r\n"}};
   for (const auto& each : cases) {
     SCOPED_TRACE(each.name);
-    const int64_t before = resident_kib();
+    const ProcessUsage before = ProcessUsage::now();
     TestClient client(server_.port());
     client.write(kPath + std::string("Transfer-Encoding: chunked\r\n\r\n") + each.begin);
     std::size_t sent = 0;
@@ -124,7 +115,7 @@ TEST_F(Bodies, in_chunks_may_not_hide_others_in_extensions) {
       if (client.readable(std::chrono::milliseconds(0))) break;
     }
     EXPECT_EQ(client.read_reply().status, 400);
-    EXPECT_LT(resident_kib() - before, 24 << 10);
+    EXPECT_LT(ProcessUsage::now().resident_kib - before.resident_kib, 24 << 10);
   }
 }
 

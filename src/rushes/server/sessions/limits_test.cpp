@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "rushes/server/family_test_server.h"
+#include "rushes/server/process_usage.h"
 
 namespace rushes::server {
 namespace {
@@ -260,6 +261,16 @@ TEST_P(LimitsOfWaiting, end_what_nobody_has_spoken_to_before_what_has_said_all) 
   EXPECT_EQ(server().status(first)["state"], "stopped");
   for (const auto& id : {rests, second}) EXPECT_EQ(server().status(id)["state"], "waiting");
   EXPECT_EQ(metric("rushes_sessions_displaced_total"), 1);
+}
+
+TEST_P(LimitsOfWaiting, hold_for_memory_threads_and_descriptors_too) {
+  start([](SessionLimits& limits) { limits.max_waiting = 4; });
+  for (int i = 0; i < 4; ++i) silent();
+  const ProcessUsage before = ProcessUsage::now();
+  for (int i = 0; i < 60; ++i) silent();
+  EXPECT_EQ(metric("rushes_sessions_displaced_total"), 60);
+  expect_no_more_than(before);
+  EXPECT_LT(ProcessUsage::now().resident_kib - before.resident_kib, 32 << 10);
 }
 
 TEST_P(LimitsOfWaiting, do_not_end_what_is_watched) {
