@@ -29,8 +29,7 @@ struct ProcessUsage {
 
 /// Expects that there are soon no more threads and descriptors than in `before`: they go a moment after what they were
 /// for.
-inline void expect_no_more_than(const ProcessUsage& before,
-                                std::chrono::seconds patience = std::chrono::seconds(20)) {
+inline void expect_no_more_than(const ProcessUsage& before, std::chrono::seconds patience = std::chrono::seconds(20)) {
   const auto deadline = std::chrono::steady_clock::now() + patience;
   ProcessUsage usage = ProcessUsage::now();
   while ((usage.threads > before.threads || usage.descriptors > before.descriptors) &&
