@@ -67,7 +67,7 @@ class OutputRoutes {
     form.check();
     const bool is_jpeg = format == "jpeg" || format == "jpg";
     if (!is_jpeg && format != "png" && format != "webp") refuse(400, "Invalid format. Use jpeg, png, or webp");
-    read_face(form, portrait);
+    read_face(form, wanted);
     std::optional<Response> wrong;
     try {
       auto decoding = decoder_.portrait(file, std::move(wanted), talks_->shared_model());
