@@ -6,10 +6,18 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <fstream>
 #include <optional>
 #include <set>
+#include <thread>
 
 #include "rushes/base/error.h"
+
+#ifdef RUSHES_HAS_WEBRTC
+#include "rushes/media/gstreamer.h"
+#endif
 
 namespace rushes::media {
 namespace {
@@ -183,6 +191,112 @@ TEST(WebRtcPeer, names_one_stream_for_both_so_that_browsers_keep_them_together) 
   };
   EXPECT_EQ(streams(" cname:").size(), 1u) << peer.answer();
   EXPECT_EQ(streams("msid:").size(), 1u) << peer.answer();
+}
+
+/// GStreamer's own peer, whose every packet of sound says that it comes from another source.
+class ManySources {
+ public:
+  ManySources() {
+    gstreamer::shared_clock();
+    GError* error = nullptr;
+    pipeline_.reset(gst_parse_launch(
+        "webrtcbin name=peer bundle-policy=max-bundle audiotestsrc is-live=true ! audio/x-raw,rate=48000,channels=1 ! "
+        "opusenc ! rtpopuspay pt=111 ! application/x-rtp,media=audio,encoding-name=OPUS,payload=111 ! peer.",
+        &error));
+    EXPECT_EQ(error, nullptr) << (error ? error->message : "");
+    g_clear_error(&error);
+    webrtc_.reset(gst_bin_get_by_name(GST_BIN(pipeline_.get()), "peer"));
+    g_signal_connect(pipeline_.get(), "deep-element-added", G_CALLBACK(on_element), this);
+    GObject* ice = nullptr;
+    g_object_get(webrtc_.get(), "ice-agent", &ice, nullptr);
+    gboolean taken = FALSE;
+    g_signal_emit_by_name(ice, "add-local-ip-address", "127.0.0.1", &taken);
+    g_object_unref(ice);
+    gst_element_set_state(pipeline_.get(), GST_STATE_PLAYING);
+  }
+  ~ManySources() { gst_element_set_state(pipeline_.get(), GST_STATE_NULL); }
+  ManySources(const ManySources&) = delete;
+  ManySources& operator=(const ManySources&) = delete;
+
+  std::string offer() {
+    const gstreamer::Promise created = ask("create-offer", static_cast<void*>(nullptr));
+    GstWebRTCSessionDescription* found = nullptr;
+    gst_structure_get(gst_promise_get_reply(created.get()), "offer", GST_TYPE_WEBRTC_SESSION_DESCRIPTION, &found,
+                      nullptr);
+    const gstreamer::Description local(found);
+    ask("set-local-description", static_cast<void*>(local.get()));
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    GstWebRTCICEGatheringState gathering{};
+    while (gathering != GST_WEBRTC_ICE_GATHERING_STATE_COMPLETE && std::chrono::steady_clock::now() < deadline)
+      g_object_get(webrtc_.get(), "ice-gathering-state", &gathering, nullptr);
+    g_object_get(webrtc_.get(), "local-description", &found, nullptr);
+    const gstreamer::Description gathered(found);
+    gchar* lines = gst_sdp_message_as_text(gathered->sdp);
+    std::string text = lines;
+    g_free(lines);
+    return text;
+  }
+  void take(const std::string& answer) {
+    const gstreamer::Description remote(
+        gst_webrtc_session_description_new(GST_WEBRTC_SDP_TYPE_ANSWER, gstreamer::parse_sdp(answer).release()));
+    ask("set-remote-description", static_cast<void*>(remote.get()));
+  }
+  static constexpr std::chrono::seconds kPatience{30};
+
+ private:
+  static void on_element(GstBin*, GstBin*, GstElement* element, gpointer opaque) {
+    GstElementFactory* factory = gst_element_get_factory(element);
+    if (!factory || gstreamer::text(GST_OBJECT_NAME(factory)) != "nicesink") return;
+    GstPad* pad = gst_element_get_static_pad(element, "sink");
+    gst_pad_add_probe(pad, GST_PAD_PROBE_TYPE_BUFFER, on_packet, opaque, nullptr);
+    gst_object_unref(pad);
+  }
+  static GstPadProbeReturn on_packet(GstPad*, GstPadProbeInfo* info, gpointer opaque) {
+    GstBuffer* buffer = gst_buffer_make_writable(GST_PAD_PROBE_INFO_BUFFER(info));
+    GST_PAD_PROBE_INFO_DATA(info) = buffer;
+    uint8_t head[2]{};
+    gst_buffer_extract(buffer, 0, head, sizeof head);
+    if (head[0] < 128 || head[0] > 191 || (head[1] >= 192 && head[1] <= 223)) return GST_PAD_PROBE_OK;
+    const uint32_t source = ++static_cast<ManySources*>(opaque)->sources_;
+    gst_buffer_fill(buffer, 8, &source, sizeof source);
+    return GST_PAD_PROBE_OK;
+  }
+  gstreamer::Promise ask(const char* action, void* argument) {
+    gstreamer::Promise promise(gst_promise_new());
+    g_signal_emit_by_name(webrtc_.get(), action, argument, promise.get());
+    EXPECT_EQ(gst_promise_wait(promise.get()), GST_PROMISE_RESULT_REPLIED) << action;
+    return promise;
+  }
+
+  std::atomic<uint32_t> sources_ = 0;
+  gstreamer::Element pipeline_, webrtc_;
+};
+
+int64_t threads_of_this_process() {
+  std::ifstream status("/proc/self/status");
+  int64_t threads = 0;
+  for (std::string word; status >> word;)
+    if (word == "Threads:") status >> threads;
+  return threads;
+}
+
+TEST(WebRtcPeer, drops_packets_of_more_sources_than_a_peer_may_have) {
+  constexpr int64_t kSources = 3;
+  const auto dropped = std::make_shared<std::atomic<int64_t>>(0);
+  ManySources caller;
+  const auto offer = WebRtcOffer::parse(caller.offer());
+  const WebRtcPeer peer(offer, std::nullopt,
+                        {.microphone_hz = 16'000, .max_sources = kSources, .dropped_packets = dropped});
+  caller.take(peer.answer());
+  const auto wait_for = [&](int64_t packets) {
+    const auto deadline = std::chrono::steady_clock::now() + ManySources::kPatience;
+    while (*dropped < packets && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+    EXPECT_GE(*dropped, packets);
+  };
+  wait_for(10);
+  const int64_t before = threads_of_this_process();
+  wait_for(100);
+  EXPECT_LE(threads_of_this_process(), before + 2);
 }
 
 TEST(WebRtcOffer, refuses_what_it_cannot_serve) {
