@@ -9,21 +9,6 @@ using Clock = std::chrono::steady_clock;
 
 }  // namespace
 
-void require_listener(const RtmpUrl& url, std::chrono::milliseconds timeout) {
-  libav::set_up();
-  const bool has_port = url.place.rfind(':') != std::string::npos && url.place.back() != ']';
-  const std::string port = has_port ? "" : url.text.starts_with("rtmps") ? ":443" : ":1935";
-  AVDictionary* network = nullptr;
-  av_dict_set(&network, "protocol_whitelist", "tcp", 0);
-  av_dict_set_int(&network, "timeout", std::chrono::microseconds(timeout).count(), 0);
-  AVIOContext* opened = nullptr;
-  const int result =
-      avio_open2(&opened, ("tcp://" + url.place + port).c_str(), AVIO_FLAG_READ_WRITE, nullptr, &network);
-  av_dict_free(&network);
-  avio_closep(&opened);
-  require(result >= 0, ErrorCode::unavailable, "RTMP to {}: {}", url.shown, libav::message(result));
-}
-
 struct FlvPublisher::State {
   Options options;
   Clock::time_point deadline;

@@ -15,15 +15,11 @@ namespace rushes::media {
 struct RtmpUrl {
   std::string text;   // made anew of what was understood, and so read alike; may hold a stream key: never to be shown
   std::string host;   // a name in lower case, or an address in its shortest form, without brackets
-  std::string place;  // host and port, as in an address
   std::string shown;  // without what follows the application, and without a password
 
   /// Throws Error(invalid_argument) for anything else, e.g. spaces, which would be options to FFmpeg.
   static RtmpUrl parse(std::string_view text);
 };
-
-/// Throws Error(unavailable) with the reason if nobody listens there; nothing is published.
-void require_listener(const RtmpUrl& url, std::chrono::milliseconds timeout = std::chrono::seconds(10));
 
 /// One connection. All calls wait for the network, but no longer than the time-out and only until `cancelled` gives
 /// true (it is asked about ten times a second). One thread at a time.

@@ -26,13 +26,11 @@ class RtmpOutput final : public VideoOutput {
         url_(RtmpUrl::parse(options.target)),
         encoder_({.width = options.width, .height = options.height, .fps = options.fps, .quality = options.quality}),
         audio_(options.audio_hz > 0 ? std::optional<AudioEncoder>(options.audio_hz) : std::nullopt),
-        units_(order()) {
-    // Published is with the first picture: an empty stream would be taken for one that has failed.
-    require_listener(url_);
-  }
+        units_(order()) {}
 
   Reader write(const uint8_t* rgb, int64_t video_frames, std::span<const float> audio) override {
     const auto frame_bytes = static_cast<std::size_t>(options_.width * options_.height * 3);
+    // Published with the first picture: a stream without one would be taken for one that has failed.
     if (!published_)
       connect();
     else if (!publisher_ && Clock::now() >= next_attempt_)

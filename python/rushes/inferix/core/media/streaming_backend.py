@@ -150,7 +150,8 @@ class WebRTCStreamingBackend(ServerBackend):
 
 
 class RTMPStreamingBackend(StreamingBackend):
-    """H.264 in FLV to a media server, in real time, from a separate thread. Reconnects when the server comes back."""
+    """H.264 in FLV, with a track of silence, to a media server, in real time, from a separate thread. Publishes with the
+    first frames; a server that cannot be reached then ends it. Reconnects when the server comes back later."""
 
     def __init__(self):
         super().__init__()
