@@ -4,6 +4,7 @@ import re
 
 import pytest
 from page_tab import PageTab, difference, opener
+from waiting import wait_for
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PICTURES = ROOT / "docs" / "images"
@@ -188,6 +189,26 @@ def test_sessions_of_others_are_found_and_played(server, open_page):
     again.wait_until_plays(0.3)
     assert server.request("GET", f"/v1/sessions/{ended}")["state"] == "finished"
     assert page.errors == again.errors == []
+
+
+LENGTH = """async (address) => {
+  const video = document.createElement('video');
+  video.preload = 'metadata';
+  video.src = address;
+  await new Promise((done, failed) => { video.onloadedmetadata = done; video.onerror = () => failed(video.error.message); });
+  video.currentTime = video.duration / 2;
+  await new Promise((done) => { video.onseeked = done; });
+  return {duration: video.duration, sought: video.currentTime};
+}"""
+
+
+def test_a_finished_video_tells_a_browser_its_length_and_can_be_sought(server, open_page):
+    session = server.request("POST", "/v1/sessions", {"prompt": "a red circle", "frames": 21})["id"]
+    wait_for(lambda: server.request("GET", f"/v1/sessions/{session}")["recording"]["complete"])
+    page = open_page()
+    for way in ("video.mp4", "recording.mp4"):
+        seen = page.tab.evaluate(LENGTH, f"/v1/sessions/{session}/{way}")
+        assert abs(seen["duration"] - 21 / 16) < 0.01 and abs(seen["sought"] - 21 / 32) < 0.01, (way, seen)
 
 
 def test_what_the_server_refuses_is_said_in_its_words(open_page):
