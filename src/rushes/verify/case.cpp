@@ -198,7 +198,8 @@ Case load_case(const fs::path& directory, const Target& target) {
   Case loaded;
   loaded.directory = directory;
   loaded.target = target;
-  const fs::path absolute = fs::absolute(directory).lexically_normal();
+  // By way of a file in it, since a path may end in a slash.
+  const fs::path absolute = fs::absolute(directory / "config.json").lexically_normal().parent_path();
   loaded.name = (absolute.parent_path().filename() / absolute.filename()).string();
   loaded.config = read_json(directory / "config.json");
   require(loaded.config.is_object() && loaded.config.value("schema", 0) == 1, ErrorCode::unsupported,
@@ -252,6 +253,7 @@ CaseResult run_case(const fs::path& directory, const Target& target) {
 
 std::vector<fs::path> find_cases(const fs::path& root) {
   require(fs::exists(root), ErrorCode::not_found, "'{}' does not exist", root.string());
+  if (!fs::is_directory(root)) return {};  // a manifest beside the cases
   if (fs::exists(root / "config.json")) return {root};
   std::vector<fs::path> found;
   for (const auto& entry : fs::recursive_directory_iterator(root))

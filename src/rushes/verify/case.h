@@ -103,7 +103,7 @@ inline constexpr double kBfloat16Factor = 2.0;
 /// Runs one case and compares every output. Never throws for what the case holds or the runner does.
 CaseResult run_case(const std::filesystem::path& directory, const Target& target);
 
-/// Every folder with a config.json at or below `root`, sorted.
+/// Every folder with a config.json at or below `root`, sorted; none for a file. Throws Error(not_found).
 std::vector<std::filesystem::path> find_cases(const std::filesystem::path& root);
 
 }  // namespace rushes::verify
