@@ -1,6 +1,7 @@
 // rushes-find-face: "WIDTH HEIGHT\n" and 8-bit grey pixels from standard input, "X Y WIDTH HEIGHT\n" of each face to
-// standard output: of those that pass the whole cascade, else of the one that comes nearest to it. A program of its own because OpenCV's libraries bring another BLAS
-// and another protobuf than the ones that libtorch has inside and exports: in one process they would call each other's.
+// standard output: of those that pass the whole cascade, else of the one that comes nearest to it. A program of its own
+// because OpenCV's libraries bring another BLAS and another protobuf than the ones that libtorch has inside and
+// exports: in one process they would call each other's.
 #include <algorithm>
 #include <cstdint>
 #include <cstdio>

@@ -20,8 +20,8 @@
 #include "rushes/generation/registry.h"
 #include "rushes/ingest/driving_file.h"
 #include "rushes/media/audio_decoder.h"
-#include "rushes/media/pcm.h"
 #include "rushes/media/image.h"
+#include "rushes/media/pcm.h"
 #include "rushes/media/video_output.h"
 #include "terminal.h"
 
@@ -84,7 +84,8 @@ class LiveSpeech {
       bytes_.insert(bytes_.end(), piece, piece + count);
       const std::size_t whole =
           bytes_.size() / static_cast<std::size_t>(2 * channels_) * static_cast<std::size_t>(2 * channels_);
-      inbox.speech = resampler_.feed(media::decode_pcm(std::span(bytes_).first(whole), {.hz = hz_, .channels = channels_}).samples);
+      inbox.speech = resampler_.feed(
+          media::decode_pcm(std::span(bytes_).first(whole), {.hz = hz_, .channels = channels_}).samples);
       bytes_.erase(bytes_.begin(), bytes_.begin() + static_cast<std::ptrdiff_t>(whole));
     }
     return inbox;

@@ -82,8 +82,7 @@ void Downmix::feed(std::span<const float> interleaved, std::vector<float>& mono)
     mix(waiting_, mono);
     waiting_.clear();
   }
-  for (; interleaved.size() >= window; interleaved = interleaved.subspan(window))
-    mix(interleaved.first(window), mono);
+  for (; interleaved.size() >= window; interleaved = interleaved.subspan(window)) mix(interleaved.first(window), mono);
   waiting_.assign(interleaved.begin(), interleaved.end());
 }
 
@@ -91,15 +90,6 @@ void Downmix::flush(std::vector<float>& mono) {
   const std::size_t whole = waiting_.size() - waiting_.size() % static_cast<std::size_t>(channels_);
   if (whole > 0) mix(std::span(waiting_).first(whole), mono);
   waiting_.clear();
-}
-
-std::vector<float> mixed_down(std::span<const float> interleaved, int64_t channels, int64_t hz) {
-  Downmix downmix(channels, hz);
-  std::vector<float> mono;
-  mono.reserve(interleaved.size() / static_cast<std::size_t>(channels));
-  downmix.feed(interleaved, mono);
-  downmix.flush(mono);
-  return mono;
 }
 
 }  // namespace rushes::audio

@@ -6,8 +6,8 @@
 
 namespace rushes::audio {
 
-/// The mean of all channels; where that would be much quieter than the loudest one (they cancel each other, as in a file
-/// with an inverted channel, or most of them are silent, as in surround sound with its speech in the middle), the
+/// The mean of all channels; where that would be much quieter than the loudest one (they cancel each other, as in a
+/// file with an inverted channel, or most of them are silent, as in surround sound with its speech in the middle), the
 /// loudest one. One thread at a time.
 class Downmix {
  public:
@@ -34,8 +34,5 @@ class Downmix {
   bool begun_ = false;
   int64_t loud_windows_ = 0, lost_windows_ = 0;
 };
-
-/// All of it at once.
-std::vector<float> mixed_down(std::span<const float> interleaved, int64_t channels, int64_t hz);
 
 }  // namespace rushes::audio

@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <span>
+#include <vector>
 
 #include "rushes/base/error.h"
 
@@ -28,9 +30,18 @@ std::vector<float> channels(const std::vector<float>& shares) {
   return wave;
 }
 
+/// All of it at once.
+std::vector<float> mixed_down(std::span<const float> interleaved, int64_t channels, int64_t hz) {
+  Downmix downmix(channels, hz);
+  std::vector<float> mono;
+  downmix.feed(interleaved, mono);
+  downmix.flush(mono);
+  return mono;
+}
+
 TEST(Downmix, is_the_mean_where_nothing_is_lost) {
-  for (const std::vector<float>& shares : std::vector<std::vector<float>>{
-           {1}, {1, 1}, {1, 0}, {0.3f, 1}, {1, 1, 1, 1, 1, 1}, {1, 0.8f, 1, 0.5f}}) {
+  for (const std::vector<float>& shares :
+       std::vector<std::vector<float>>{{1}, {1, 1}, {1, 0}, {0.3f, 1}, {1, 1, 1, 1, 1, 1}, {1, 0.8f, 1, 0.5f}}) {
     float mean = 0;
     for (const float share : shares) mean += share / static_cast<float>(shares.size());
     const auto mono = mixed_down(channels(shares), static_cast<int64_t>(shares.size()), kHz);
@@ -65,8 +76,7 @@ TEST(Downmix, two_voices_are_both_heard) {
   std::vector<float> wave;
   for (int64_t i = 0; i < kHz; ++i) wave.insert(wave.end(), {voice(i), other(i)});
   const auto mono = mixed_down(wave, 2, kHz);
-  for (int64_t i = 0; i < kHz; i += 7)
-    ASSERT_NEAR(mono[static_cast<std::size_t>(i)], (voice(i) + other(i)) / 2, 1e-6);
+  for (int64_t i = 0; i < kHz; i += 7) ASSERT_NEAR(mono[static_cast<std::size_t>(i)], (voice(i) + other(i)) / 2, 1e-6);
 }
 
 TEST(Downmix, goes_from_one_to_the_other_without_a_click) {

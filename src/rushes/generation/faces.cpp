@@ -31,8 +31,9 @@ void put_subject_first(std::vector<FaceBox>& faces, int64_t height, int64_t widt
 OptionField face_option() {
   return {.name = "face",
           .type = OptionType::numbers,
-          .doc = "which face of the image: its index (0: the largest near the middle, which is the default), or its box "
-                 "in pixels: x1, y1, x2, y2",
+          .doc =
+              "which face of the image: its index (0: the largest near the middle, which is the default), or its box "
+              "in pixels: x1, y1, x2, y2",
           .least = -100'000,
           .most = 100'000,
           .least_count = 1,

@@ -31,9 +31,9 @@ TEST(Faces, one_is_chosen_by_its_index_or_its_box) {
   EXPECT_EQ(chosen(std::vector<double>{1}), kBehind);
   EXPECT_EQ(chosen(std::vector<double>{1, 2, 3, 4}), (FaceBox{1, 2, 3, 4}));
   EXPECT_EQ(chosen_face(face_choice({}), {}), std::nullopt);
-  for (const OptionValue& wrong : {OptionValue(int64_t{2}), OptionValue(int64_t{-1}), OptionValue(0.5),
-                                   OptionValue(std::vector<double>{1, 2}), OptionValue(std::vector<double>{3, 2, 1, 4}),
-                                   OptionValue(std::string("left"))})
+  for (const OptionValue& wrong :
+       {OptionValue(int64_t{2}), OptionValue(int64_t{-1}), OptionValue(0.5), OptionValue(std::vector<double>{1, 2}),
+        OptionValue(std::vector<double>{3, 2, 1, 4}), OptionValue(std::string("left"))})
     EXPECT_THROW(chosen(wrong), Error) << to_text(wrong);
 }
 

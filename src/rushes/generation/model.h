@@ -78,11 +78,11 @@ inline constexpr int64_t kSmallParameters = 16'000'000;
 
 /// What of a request's image is used, for whoever asked.
 struct ImageUse {
-  int64_t height = 0, width = 0;       // as it is to be seen
-  std::string fit = {};                // how a first frame is made of it: the option `fit`
-  std::optional<FaceBox> shown = {};   // the part of it that the video shows; nothing: not known yet
-  std::vector<FaceBox> faces = {};     // found in it, or given
-  std::optional<FaceBox> face = {};    // of these the one that moves
+  int64_t height = 0, width = 0;      // as it is to be seen
+  std::string fit = {};               // how a first frame is made of it: the option `fit`
+  std::optional<FaceBox> shown = {};  // the part of it that the video shows; nothing: not known yet
+  std::vector<FaceBox> faces = {};    // found in it, or given
+  std::optional<FaceBox> face = {};   // of these the one that moves
 };
 
 /// A request that a model has checked: start() takes it as it is.

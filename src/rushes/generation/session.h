@@ -42,8 +42,8 @@ struct SessionStatus {
   int64_t blocks = 0, video_frames = 0;  // done, with those of its origin that a fork begins with
   int64_t speech_samples = 0;            // received, at the format's speech_hz
   int64_t utterances = 0;                // shown to their end
-  bool at_rest = false;                  // waits or has ended, and all that was said up to the end of an utterance is shown
-  int64_t oldest_border = 0;             // forks may begin after this many of the blocks, up to all of them
+  bool at_rest = false;       // waits or has ended, and all that was said up to the end of an utterance is shown
+  int64_t oldest_border = 0;  // forks may begin after this many of the blocks, up to all of them
   std::chrono::microseconds age{0};
   std::optional<std::chrono::microseconds> first_step, first_block, newest_block, end;
   std::chrono::microseconds device_time{0};  // spent in its steps

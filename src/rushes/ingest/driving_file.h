@@ -42,9 +42,9 @@ class DrivingFile final : public generation::DrivingVideo {
 void drive(generation::Request& request, const generation::Model& model, std::shared_ptr<const media::Bytes> file,
            const media::VideoLimits& limits = {});
 
-/// Looks for the faces in the request's picture, by its model or for it, and sets Request::faces; the option `face` then
-/// chooses. Does nothing where that names a box. Any thread; takes a while. Throws Error(invalid_argument) for a picture
-/// that is to be cut and has no face, and for a face that is not there.
+/// Looks for the faces in the request's picture, by its model or for it, and sets Request::faces; the option `face`
+/// then chooses. Does nothing where that names a box. Any thread; takes a while. Throws Error(invalid_argument) for a
+/// picture that is to be cut and has no face, and for a face that is not there.
 void find_faces(generation::Request& request, const generation::Model& model);
 
 }  // namespace rushes::ingest

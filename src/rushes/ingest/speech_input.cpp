@@ -9,7 +9,8 @@ namespace rushes::ingest {
 namespace {
 
 bool is_text(std::span<const uint8_t> bytes) {
-  return std::all_of(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(bytes.size(), 256)),
+  return std::all_of(bytes.begin(),
+                     bytes.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(bytes.size(), 256)),
                      [](uint8_t byte) { return (byte >= 0x20 && byte < 0x7f) || (byte >= '\t' && byte <= '\r'); });
 }
 

@@ -42,17 +42,17 @@ class SpeechInput {
   struct Encoding {
     /// Samples without a header; nothing: only what says itself what it is.
     std::optional<media::Pcm> pcm = {};
-    /// `pcm` counts whatever the piece begins with; else only where that is neither a header that is known nor a part of a
-    /// container that has begun.
+    /// `pcm` counts whatever the piece begins with; else only where that is neither a header that is known nor a part
+    /// of a container that has begun.
     bool always_pcm = false;
     /// Nobody has said that it is `pcm`: text is refused, and the session is told.
     bool guessed = false;
   };
   static constexpr double kMaxPieceSeconds = 1800;
-  /// The same of sound as it comes: complete files, or one stream that is cut anywhere, of which only the first piece has
-  /// a header. What is wrong with the sound, but does not stop it, is told to the session. Throws as feed(), Error:
-  /// unsupported, corrupt_data, too_large for what cannot be heard. Of a container in pieces nothing is given back: it is
-  /// refused only where there is too much before it.
+  /// The same of sound as it comes: complete files, or one stream that is cut anywhere, of which only the first piece
+  /// has a header. What is wrong with the sound, but does not stop it, is told to the session. Throws as feed(), Error:
+  /// unsupported, corrupt_data, too_large for what cannot be heard. Of a container in pieces nothing is given back: it
+  /// is refused only where there is too much before it.
   void feed_piece(std::span<const uint8_t> piece, const Encoding& encoding, Utterance utterance,
                   Resampling resampling = Resampling::stream);
   /// From now on it hears what `peer` says, `greeting`, at the session's speech_hz, first. Throws Error(conflict) while

@@ -21,7 +21,8 @@ float value(const AVFrame& frame, int channel, int i) {
     case AV_SAMPLE_FMT_S16: return static_cast<float>(reinterpret_cast<const int16_t*>(data)[at]) / 32768.0f;
     case AV_SAMPLE_FMT_S32: return static_cast<float>(reinterpret_cast<const int32_t*>(data)[at] / 2147483648.0);
     case AV_SAMPLE_FMT_S64:
-      return static_cast<float>(static_cast<double>(reinterpret_cast<const int64_t*>(data)[at]) / 9223372036854775808.0);
+      return static_cast<float>(static_cast<double>(reinterpret_cast<const int64_t*>(data)[at]) /
+                                9223372036854775808.0);
     case AV_SAMPLE_FMT_FLT: return reinterpret_cast<const float*>(data)[at];
     case AV_SAMPLE_FMT_DBL: return static_cast<float>(reinterpret_cast<const double*>(data)[at]);
     default: fail(ErrorCode::unsupported, "the audio has an unknown sample format");

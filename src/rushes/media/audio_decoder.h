@@ -1,5 +1,5 @@
-// Sound from outside, decoded safely by FFmpeg (audio_formats.h lists what). One channel comes out, at one sampling rate,
-// with silence where the file has none.
+// Sound from outside, decoded safely by FFmpeg (audio_formats.h lists what). One channel comes out, at one sampling
+// rate, with silence where the file has none.
 #pragma once
 #include <cstdint>
 #include <filesystem>

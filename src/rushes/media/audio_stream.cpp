@@ -108,8 +108,8 @@ bool AudioStream::ended() const {
 
 namespace {
 
-constexpr std::size_t kMostKeptBytes = 4 << 20;   // of a piece that seemed complete
-constexpr double kLeastMissingSeconds = 0.15;     // of a file that breaks off; codecs pad their ends by less
+constexpr std::size_t kMostKeptBytes = 4 << 20;  // of a piece that seemed complete
+constexpr double kLeastMissingSeconds = 0.15;    // of a file that breaks off; codecs pad their ends by less
 
 bool contains(std::span<const uint8_t> bytes, std::string_view mark) {
   return std::search(bytes.begin(), bytes.end(), mark.begin(), mark.end()) != bytes.end();

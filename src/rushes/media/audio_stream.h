@@ -1,4 +1,5 @@
-// Sound in a container that arrives in pieces, cut anywhere: a browser's recorder, or a file that is sent as it is read.
+// Sound in a container that arrives in pieces, cut anywhere: a browser's recorder, or a file that is sent as it is
+// read.
 #pragma once
 #include <memory>
 #include <optional>
@@ -42,7 +43,8 @@ class AudioPieces {
   explicit AudioPieces(double max_seconds) : max_seconds_(max_seconds) {}
 
   /// The sound of `piece`, one channel at its own rate, with no more held back than its codec and container need.
-  /// Throws Error: unsupported (neither a header that is known nor a part of what came before), corrupt_data, too_large.
+  /// Throws Error: unsupported (neither a header that is known nor a part of what came before), corrupt_data,
+  /// too_large.
   DecodedAudio feed(std::span<const uint8_t> piece);
   /// Nothing more belongs to what came: what was held back. The next piece begins anew.
   DecodedAudio finish();

@@ -114,8 +114,7 @@ std::vector<float> whole(const Bytes& bytes) { return decode_audio(bytes).sample
 
 double difference(const std::vector<float>& a, const std::vector<float>& b) {
   double most = 0;
-  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i)
-    most = std::max<double>(most, std::abs(a[i] - b[i]));
+  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) most = std::max<double>(most, std::abs(a[i] - b[i]));
   return most;
 }
 
@@ -164,8 +163,7 @@ TEST(AudioPieces, a_file_that_is_cut_anywhere_is_heard_as_a_whole) {
       }
       const DecodedAudio rest = pieces.finish();
       heard.insert(heard.end(), rest.samples.begin(), rest.samples.end());
-      EXPECT_NEAR(static_cast<double>(heard.size()), static_cast<double>(wanted.size()),
-                  0.1 * static_cast<double>(hz));
+      EXPECT_NEAR(static_cast<double>(heard.size()), static_cast<double>(wanted.size()), 0.1 * static_cast<double>(hz));
       EXPECT_LT(best_match(heard, wanted), 0.02);
     }
 }
@@ -182,7 +180,8 @@ TEST(AudioPieces, complete_files_are_heard_to_their_end_each_at_once) {
       EXPECT_GE(static_cast<double>(heard), 0.95 * i * static_cast<double>(wanted.size()));
     }
     heard += pieces.finish().samples.size();
-    EXPECT_NEAR(static_cast<double>(heard), 3.0 * static_cast<double>(wanted.size()), 0.15 * static_cast<double>(wanted.size()));
+    EXPECT_NEAR(static_cast<double>(heard), 3.0 * static_cast<double>(wanted.size()),
+                0.15 * static_cast<double>(wanted.size()));
   }
 }
 

@@ -26,8 +26,8 @@ class DecodedStream {
   /// The format is found by content. The bytes must stay. Throws Error: unsupported (nothing that `readable` lists, or
   /// no such stream), too_large (pictures of more than `max_pixels`), corrupt_data.
   DecodedStream(std::span<const uint8_t> bytes, const Readable& readable, int64_t max_pixels = 0);
-  /// Of bytes that come one after the other: `more` waits for some, writes up to `wanted` of them and says how many; 0: no
-  /// more will come. Reads no further than it must. `demuxer`: one of readable's. Throws as above.
+  /// Of bytes that come one after the other: `more` waits for some, writes up to `wanted` of them and says how many; 0:
+  /// no more will come. Reads no further than it must. `demuxer`: one of readable's. Throws as above.
   using More = std::function<int(uint8_t* target, int wanted)>;
   DecodedStream(More more, const char* demuxer, const Readable& readable);
   ~DecodedStream();
@@ -42,8 +42,8 @@ class DecodedStream {
   /// The next frame, valid until the next call; null at the end. Damaged packets are left out, as players do.
   AVFrame* next();
   /// When `frame` is to be presented, in seconds since the file's first stream of any kind begins. To be asked of each
-  /// frame; `expected` is when it would follow the one before it. That counts where the file does not say, and where its
-  /// time stamps begin anew: after a discontinuity of a broadcast, or in files that were put behind each other.
+  /// frame; `expected` is when it would follow the one before it. That counts where the file does not say, and where
+  /// its time stamps begin anew: after a discontinuity of a broadcast, or in files that were put behind each other.
   double seconds(const AVFrame& frame, double expected);
 
  private:

@@ -44,8 +44,8 @@ int orientation_of_tiff(Bytes tiff) {
   return 1;
 }
 
-/// The content of the first piece that `is_wanted`, of a file in pieces: where one begins, `head` tells where its content
-/// begins and ends, and where the next one does.
+/// The content of the first piece that `is_wanted`, of a file in pieces: where one begins, `head` tells where its
+/// content begins and ends, and where the next one does.
 struct Piece {
   std::size_t begin, end, next;
 };

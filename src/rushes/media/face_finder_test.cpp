@@ -75,7 +75,8 @@ TEST_F(FaceFinder, a_picture_without_a_face_that_cannot_be_taken_as_it_is_is_ref
 Image two_people() {
   const Image one = astronaut();
   const int64_t width = one.width + one.width / 2;
-  const auto pixels = std::make_shared<std::vector<uint8_t>>(static_cast<std::size_t>(3 * width * one.height), uint8_t{90});
+  const auto pixels =
+      std::make_shared<std::vector<uint8_t>>(static_cast<std::size_t>(3 * width * one.height), uint8_t{90});
   const auto pixel = [&](int64_t x, int64_t y) { return pixels->data() + 3 * (y * width + x); };
   for (int64_t y = 0; y < one.height; ++y)
     for (int64_t x = 0; x < one.width; ++x) {

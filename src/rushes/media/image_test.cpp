@@ -147,9 +147,8 @@ Bytes webp_with(const Bytes& webp, const Bytes& exif, int64_t width, int64_t hei
     return all;
   };
   const auto exif_size = static_cast<int64_t>(exif.size());
-  const Bytes body =
-      joined({text("WEBPVP8X"), number(10, 4), number(8, 4), number(width - 1, 3), number(height - 1, 3),
-              slice(webp, 12, webp.size()), text("EXIF"), number(exif_size, 4), exif});
+  const Bytes body = joined({text("WEBPVP8X"), number(10, 4), number(8, 4), number(width - 1, 3), number(height - 1, 3),
+                             slice(webp, 12, webp.size()), text("EXIF"), number(exif_size, 4), exif});
   return joined({text("RIFF"), number(static_cast<int64_t>(body.size()), 4), body});
 }
 

@@ -37,7 +37,8 @@ inline constexpr int64_t kLeastPcmHz = 1000, kMostPcmHz = 768'000, kMostPcmChann
 void check_pcm(const Pcm& pcm);
 
 /// A media type as RFC 2586 has it, "audio/L16;rate=16000;channels=1" (big-endian, 44100 Hz where it does not say), or
-/// "audio/pcm" with the same parameters (as `usual` where it does not say). Nothing: another type. Throws as check_pcm().
+/// "audio/pcm" with the same parameters (as `usual` where it does not say). Nothing: another type. Throws as
+/// check_pcm().
 std::optional<Pcm> pcm_of_media_type(std::string_view content_type, const Pcm& usual);
 
 /// All of it; a cut-off last frame of channels is left out.

@@ -77,11 +77,11 @@ Image fitted(const Image& from, int64_t width, int64_t height) {
     return std::clamp<int64_t>(std::llround(static_cast<double>(whole) * scale), 1, most);
   };
   const int64_t inner_width = side(from.width, width), inner_height = side(from.height, height);
-  const auto scaler = libav::owned(
-      sws_getContext(static_cast<int>(from.width), static_cast<int>(from.height), AV_PIX_FMT_RGB24,
-                     static_cast<int>(inner_width), static_cast<int>(inner_height), AV_PIX_FMT_RGB24,
-                     SWS_BICUBIC | SWS_ACCURATE_RND, nullptr, nullptr, nullptr),
-      "scaling of an image");
+  const auto scaler =
+      libav::owned(sws_getContext(static_cast<int>(from.width), static_cast<int>(from.height), AV_PIX_FMT_RGB24,
+                                  static_cast<int>(inner_width), static_cast<int>(inner_height), AV_PIX_FMT_RGB24,
+                                  SWS_BICUBIC | SWS_ACCURATE_RND, nullptr, nullptr, nullptr),
+                   "scaling of an image");
   // Both padded: swscale's vector code reads and writes past the end of a row.
   libav::ReadableImage readable(static_cast<std::size_t>(from.width * from.height * 3));
   const uint8_t* source = readable.copy(from.rgb.get());

@@ -19,8 +19,9 @@ constexpr libav::Readable kVideo{
     .formats = "MP4, WebM, Matroska, AVI, MPEG-TS or another format of docs/talking_heads.md",
     .codecs = "H.264, VP8, VP9, AV1 or another codec of docs/talking_heads.md",
     .demuxers = "matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,avi,flv,asf,ogg,mpeg,mpegts",
-    .decoders = "h264,hevc,mpeg4,mpeg1video,mpeg2video,mjpeg,vp8,libvpx,vp9,libvpx-vp9,av1,libdav1d,h263,h263p,flv,"
-                "theora,msmpeg4v2,msmpeg4,wmv1,wmv2,wmv3,vc1,prores,dnxhd,dvvideo,ffv1,rawvideo"};
+    .decoders =
+        "h264,hevc,mpeg4,mpeg1video,mpeg2video,mjpeg,vp8,libvpx,vp9,libvpx-vp9,av1,libdav1d,h263,h263p,flv,"
+        "theora,msmpeg4v2,msmpeg4,wmv1,wmv2,wmv3,vc1,prores,dnxhd,dvvideo,ffv1,rawvideo"};
 constexpr double kLeastFps = 1, kMostFps = 60, kUsualFps = 25;
 constexpr double kMostPause = 2.5;  // of the rates: beyond, what frames lie apart is no rate
 
@@ -89,8 +90,8 @@ struct VideoReader::State {
   const int32_t* file_matrix = nullptr;
   double fps = 0;
   int64_t width = 0, height = 0;  // of the first frame, as it is to be seen
-  double last = 0;  // seconds, of what was decoded
-  double step = 0;  // how long the newest one is to be seen
+  double last = 0;                // seconds, of what was decoded
+  double step = 0;                // how long the newest one is to be seen
   std::optional<Seen> shown, ahead;
   int64_t index = 0;
 };

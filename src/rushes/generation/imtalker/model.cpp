@@ -35,8 +35,7 @@ std::vector<FaceBox> faces_in(const at::Tensor& pixels, const imtalker::FaceDete
 
 imtalker::Square square_of(const at::Tensor& pixels, const TalkPlan& plan, const TalkParts& parts) {
   std::optional<FaceBox> face = plan.face.box;
-  if (!face && parts.detector && !plan.faces_known)
-    face = chosen_face(plan.face, faces_in(pixels, *parts.detector));
+  if (!face && parts.detector && !plan.faces_known) face = chosen_face(plan.face, faces_in(pixels, *parts.detector));
   std::vector<imtalker::FaceBox> faces;
   if (face) faces.push_back({.x1 = (*face)[0], .y1 = (*face)[1], .x2 = (*face)[2], .y2 = (*face)[3], .score = 1});
   return imtalker::face_square(faces, pixels.size(0), pixels.size(1), imtalker::CropRule::server(plan.crop_scale))

@@ -20,7 +20,8 @@ at::Tensor disc(int64_t height, int64_t width) {
 /// Width to height of what is white.
 double proportions(const at::Tensor& frame) {
   const at::Tensor white = frame[0][0][0].gt(0);
-  return static_cast<double>(white.any(0).sum().item<int64_t>()) / static_cast<double>(white.any(1).sum().item<int64_t>());
+  return static_cast<double>(white.any(0).sum().item<int64_t>()) /
+         static_cast<double>(white.any(1).sum().item<int64_t>());
 }
 
 TEST(FirstImage, what_is_round_stays_round_unless_it_is_stretched) {
@@ -37,8 +38,8 @@ TEST(FirstImage, what_is_round_stays_round_unless_it_is_stretched) {
                                       static_cast<double>(width) / static_cast<double>(image_width));
         // Where a crop cuts into the disc, or padding makes it tiny, its box says nothing.
         const double diameter = 0.8 * static_cast<double>(std::min(image_height, image_width));
-        const bool whole = static_cast<double>(std::min(part.x2 - part.x1, part.y2 - part.y1)) > diameter &&
-                           scale * diameter > 15;
+        const bool whole =
+            static_cast<double>(std::min(part.x2 - part.x1, part.y2 - part.y1)) > diameter && scale * diameter > 15;
         if (whole) {
           EXPECT_NEAR(proportions(frame), 1, 0.15) << name(fit);
         }

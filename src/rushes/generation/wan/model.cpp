@@ -76,7 +76,8 @@ std::unique_ptr<Plan> WanModel::plan(const Request& request) const {
   if (planned->plan.denoising_steps.empty()) add(planned->plan.negative_prompt, "negative_prompt");
   if (request.image) {
     const Image& given = *request.image;
-    const auto part = shown_part(given.height, given.width, planned->plan.height, planned->plan.width, planned->plan.fit);
+    const auto part =
+        shown_part(given.height, given.width, planned->plan.height, planned->plan.width, planned->plan.fit);
     planned->image_use = ImageUse{.height = given.height,
                                   .width = given.width,
                                   .fit = std::string(name(planned->plan.fit)),

@@ -74,8 +74,9 @@ TEST_F(TalkServer, a_final_piece_completes_a_head_to_which_nothing_was_said) {
 FormBody piece_of_type(const std::string& id, const std::string& bytes, const std::string& type) {
   FormBody form;
   form.add("session_id", id).add("is_final_chunk", "true");
-  form.text += "--b0undary\r\nContent-Disposition: form-data; name=\"audio_chunk\"; filename=\"chunk\"\r\nContent-Type: " +
-               type + "\r\n\r\n" + bytes + "\r\n";
+  form.text +=
+      "--b0undary\r\nContent-Disposition: form-data; name=\"audio_chunk\"; filename=\"chunk\"\r\nContent-Type: " +
+      type + "\r\n\r\n" + bytes + "\r\n";
   return form;
 }
 

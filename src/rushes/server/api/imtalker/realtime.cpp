@@ -20,7 +20,7 @@ using namespace imtalker;
 
 constexpr int64_t kHz = 16'000;
 constexpr std::size_t kMostWaitingBytes = 4 << 20;  // of pieces of a container
-constexpr int64_t kTickSamples = 640;  // 40 ms at 16 kHz: one video frame
+constexpr int64_t kTickSamples = 640;               // 40 ms at 16 kHz: one video frame
 constexpr auto kTick = std::chrono::milliseconds(40), kMostBehind = std::chrono::milliseconds(100);
 constexpr std::size_t kHeaderBytes = 13;
 constexpr uint8_t kAudio = 1, kVideo = 2;

@@ -120,7 +120,8 @@ TalkFields read_talk_fields(Form& form, FieldsOf kind, const std::string& mode) 
     const media::Pcm bare{.encoding = format.value_or(media::PcmEncoding::s16le), .hz = fields.audio_sample_rate};
     // The published server takes any rate, since it never uses it.
     const bool usable = bare.hz >= media::kLeastPcmHz && bare.hz <= media::kMostPcmHz;
-    if (format && !usable) refuse(400, fmt::format("audio_sample_rate must be from {} to {}", media::kLeastPcmHz, media::kMostPcmHz));
+    if (format && !usable)
+      refuse(400, fmt::format("audio_sample_rate must be from {} to {}", media::kLeastPcmHz, media::kMostPcmHz));
     if (usable && (format || form.has("audio_sample_rate"))) fields.bare = bare;
   }
   read_face(form, fields.request);

@@ -62,9 +62,9 @@ void require_speech(const Hosted& entry) {
           entry.session->id().text());
 }
 
-// POST /v1/sessions/{id}/audio[?end=true][&format=s16le&rate=16000&channels=1]: the next piece of speech: an audio file,
-// a part of one whose beginning came before, or bare samples; with `end` the utterance is complete. 202 with the session;
-// 400, 413, 415, 422 for the sound, 409 when the session has ended, 429 when too much waits to be spoken.
+// POST /v1/sessions/{id}/audio[?end=true][&format=s16le&rate=16000&channels=1]: the next piece of speech: an audio
+// file, a part of one whose beginning came before, or bare samples; with `end` the utterance is complete. 202 with the
+// session; 400, 413, 415, 422 for the sound, 409 when the session has ended, 429 when too much waits to be spoken.
 net::awaitable<Response> feed(SessionStore& sessions, WorkPool& work, const Request& request) {
   require_speech(hosted_of(sessions, request));
   const bool ends = flag(request, "end");
@@ -149,8 +149,9 @@ net::awaitable<void> hear(SessionStore* sessions, WorkPool* work, Hosted entry, 
   co_await std::move(closing);
 }
 
-// WebSocket /v1/sessions/{id}/audio[?format=s16le&rate=16000&channels=1]: binary messages of bare samples, or the pieces of
-// a container, which the first of them begins; the text message "end" completes an utterance. It ends with the session.
+// WebSocket /v1/sessions/{id}/audio[?format=s16le&rate=16000&channels=1]: binary messages of bare samples, or the
+// pieces of a container, which the first of them begins; the text message "end" completes an utterance. It ends with
+// the session.
 Feed audio_feed(SessionStore& sessions, WorkPool& work, const Request& request) {
   const Hosted entry = hosted_of(sessions, request);
   require_speech(entry);
@@ -166,7 +167,8 @@ void add_speech_routes(Router& router, SessionStore& sessions, WorkPool& work) {
   router.answer_later(
       "POST", "/v1/sessions/{id}/audio",
       [&sessions, &work](const Request& request) { return feed(sessions, work, request); }, kMaxPieceBytes);
-  router.feed("/v1/sessions/{id}/audio", [&sessions, &work](const Request& request) { return audio_feed(sessions, work, request); });
+  router.feed("/v1/sessions/{id}/audio",
+              [&sessions, &work](const Request& request) { return audio_feed(sessions, work, request); });
 }
 
 }  // namespace rushes::server
