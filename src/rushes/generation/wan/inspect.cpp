@@ -31,10 +31,10 @@ void describe_part(Report& part, const tensor::WeightMap& weights, const Config&
   part["model"] = wan::published_name(config).value_or("own dimensions");
   part["config"] = Report::object();
   visit(config, JsonWriter{part["config"]});
+  part["extra"] = tensor::extra_keys(weights, wan::parameter_shapes(config));
   part["complete"] = true;
   try {
     tensor::check_complete(weights, wan::parameter_shapes(config), "this file");
-    part["extra"] = tensor::extra_keys(weights, wan::parameter_shapes(config));
   } catch (const Error& error) {
     part["complete"] = false;
     part["problem"] = error.what();
