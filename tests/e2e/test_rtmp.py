@@ -7,6 +7,8 @@ import urllib.error
 
 import numpy
 import pytest
+from conftest import Server
+from families import TALKING_HEAD
 from nginx import free_port, start_nginx
 from python_package import python
 from video_server import video_server
@@ -222,6 +224,25 @@ def test_a_talking_head_is_heard_in_time(binary, nginx, tmp_path):
     assert len(packets(recorded)) == len(packets(tmp_path / "talk.mp4"))
     assert gaps(recorded).max() < 0.1
     assert abs(offset(sound(tmp_path / "talk.mp4"), sound(recorded))) < 0.005
+
+
+def test_a_push_of_a_talking_head_is_heard_in_time(binary, nginx, tmp_path):
+    server = Server(binary, tmp_path / "data")
+    try:
+        session = TALKING_HEAD.begin(server)
+        push = server.request("POST", f"/v1/sessions/{session}/rtmp", {"url": nginx.url("head"), "from": "start"})
+        wait_for(lambda: server.request("GET", f"/v1/sessions/{session}")["done"]["video_frames"] > 50)
+        server.request("POST", f"/v1/sessions/{session}/stop")
+        wait_for(lambda: state(server, push)["state"] == "finished")
+        wait_for(lambda: server.request("GET", f"/v1/sessions/{session}")["recording"]["complete"])
+        sent = tmp_path / "data" / f"{session}.mp4"
+        (recorded,) = nginx.recorded()
+        assert tracks(recorded) == [("video", "h264"), ("audio", "aac")]
+        assert len(packets(recorded)) == len(packets(sent)) == state(server, push)["video_frames"]
+        assert gaps(recorded).max() < 0.1
+        assert abs(offset(sound(sent), sound(recorded))) < 0.005
+    finally:
+        server.stop()
 
 
 def test_nothing_is_published_before_there_is_a_picture(nginx, tmp_path):
