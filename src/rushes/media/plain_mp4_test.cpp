@@ -146,24 +146,27 @@ TEST_F(PlainMp4Test, keeps_what_begins_later_and_holes_in_the_sound_where_they_a
 }
 
 TEST_F(PlainMp4Test, counts_on_beyond_four_gigabytes) {
-  constexpr std::size_t kFrame = std::size_t{1} << 27;
+  constexpr std::size_t kFrame = std::size_t{1} << 26;
+  Bytes frame(kFrame);
+  frame[0] = 0x82;  // of VP9: a key frame that is shown
   const VideoTrack track{.codec = Codec::vp9, .width = 64, .height = 48, .fps = 25};
   FragmentWriter writer(track);
-  const AccessUnit unit{.bytes = std::make_shared<const Bytes>(kFrame), .duration = Pts{3600}, .is_key = true};
+  const AccessUnit unit{
+      .bytes = std::make_shared<const Bytes>(std::move(frame)), .duration = Pts{3600}, .is_key = true};
   const Bytes fragment = writer.fragment(std::span(&unit, 1));
   const std::size_t moof_bytes = fragment.size() - kFrame - 8;
   PlainMp4 plain(writer.init_segment());
-  for (int i = 0; i < 40; ++i) plain.add(std::span(fragment).first(moof_bytes));
-  EXPECT_EQ(plain.data_bytes(), int64_t{40} << 27);
+  for (int i = 0; i < 80; ++i) plain.add(std::span(fragment).first(moof_bytes));
+  EXPECT_EQ(plain.data_bytes(), int64_t{80} << 26);
   const Bytes head = plain.head();
   const std::string text(head.begin(), head.end());
   EXPECT_NE(text.find("co64"), std::string::npos);
   mp4::Fields last(mp4::View(head).last(16));
   EXPECT_EQ(last.u32(), 1u);
   EXPECT_EQ(last.u32(), mp4::four("mdat"));
-  EXPECT_EQ(last.take(8), (uint64_t{40} << 27) + 16);
+  EXPECT_EQ(last.take(8), (uint64_t{80} << 26) + 16);
   mp4::Fields offsets(mp4::View(head).subspan(text.find("co64") + 12));
-  for (uint64_t i = 0; i < 40; ++i) EXPECT_EQ(offsets.take(8), head.size() + (i << 27));
+  for (uint64_t i = 0; i < 80; ++i) EXPECT_EQ(offsets.take(8), head.size() + (i << 26));
 }
 
 TEST_F(PlainMp4Test, file_gives_the_fragments_back_as_they_were) {

@@ -155,7 +155,7 @@ TEST_F(TalkServer, runs_of_one_name_with_other_tracks_are_told_apart_and_downloa
   const std::string mp4 = server->request("GET", "/api/hls/abc/download").body;
   const media::Bytes bytes(mp4.begin(), mp4.end());
   EXPECT_THAT(media::decode_bytes("runs.mp4", bytes).size(), testing::Ge(4u * 25));
-  EXPECT_NEAR(media::decode_audio(bytes).seconds(), 2.0, 0.2);
+  EXPECT_GE(media::decode_audio(bytes).seconds(), 1.8);
 }
 
 TEST_F(TalkServer, a_download_before_the_end_is_refused_and_says_how_far_the_video_is) {
