@@ -13,7 +13,10 @@
 namespace rushes::media {
 
 /// A box without meaning, which players skip between two fragments.
-inline constexpr std::string_view kEmptyBox("\0\0\0\x08free", 8);
+inline constexpr std::string_view kEmptyBox(
+    "\0\0\0\x08"
+    "free",
+    8);
 
 /// For MediaSource and Content-Type (RFC 6381): video/mp4; codecs="avc1.42C01F", with sound "avc1.42C01F,mp4a.40.2".
 std::string mp4_mime_type(const VideoTrack& track, bool has_audio);

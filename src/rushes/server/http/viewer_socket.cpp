@@ -26,7 +26,7 @@ using namespace net::experimental::awaitable_operators;
 
 constexpr auto kAsTuple = net::as_tuple(net::use_awaitable);
 constexpr std::size_t kReasonBytes = 123;  // RFC 6455, 5.5: 125 less the code
-constexpr std::size_t kReadBytes = 64 << 10;
+constexpr std::size_t kReadBytes = 64 << 10, kFarBeyond = 16;
 
 // Note: room for the close frame. A message goes out in frames of this size, each begun only when the kernel calls the
 // socket writable, that is (Linux) while at least a third of the send buffer is free. So a frame never gets stuck half
@@ -46,7 +46,8 @@ class ViewerSocket final : public WebSocket {
     timeouts.handshake_timeout = service_.limits.closing;
     timeouts.idle_timeout = websocket::stream_base::none();  // see keep_alive()
     socket_.set_option(timeouts);
-    socket_.read_message_max(0);  // see read()
+    // What is far beyond the limit ends here, by the length that it gives; for the rest, see read_messages().
+    socket_.read_message_max(kFarBeyond * service_.limits.message_bytes);
     socket_.control_callback([this](websocket::frame_type, std::string_view) { heard_ = Pace::Clock::now(); });
     socket_.auto_fragment(false);
     auto accepting = socket_.async_accept(request, kAsTuple);

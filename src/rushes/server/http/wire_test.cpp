@@ -44,7 +44,7 @@ TEST(Wire, takes_a_request_in_every_form_that_http_has) {
       {"two Hosts", "GET /health HTTP/1.1\r\nHost: evil.example\r\nHost: localhost\r\n" + close, 400},
       {"the same Host twice", "GET /health HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\n" + close, 400},
       {"absolute form", "GET http://" + host + "/health HTTP/1.1\r\nHost: " + host + "\r\n" + close, 200},
-      {"absolute form in capitals", "GET HTTP://LOCALHOST/health?a=b HTTP/1.1\r\nHost: x\r\n" + close, 200},
+      {"absolute form in capitals", "GET HTTP://LOCALHOST/health?token=b HTTP/1.1\r\nHost: x\r\n" + close, 200},
       {"absolute form without a path", "GET http://localhost HTTP/1.1\r\nHost: localhost\r\n" + close, 200},
       {"absolute form of a foreign host", "GET http://evil.example/v1/sessions HTTP/1.1\r\nHost: localhost\r\n" + close,
        403},
@@ -206,7 +206,8 @@ TEST(Wire, tells_pages_of_allowed_origins_all_that_they_need) {
   EXPECT_NE(created.headers.at("access-control-expose-headers").find("Location"), std::string::npos);
   const auto id = created.json()["id"].get<std::string>();
   EXPECT_EQ(server.events(id).back()["state"], "finished");
-  const Reply part = server.request("GET", "/v1/sessions/" + id + "/video.mp4", {}, origin + "Range: Bytes=0-9\r\n");
+  const Reply part =
+      server.request("GET", "/v1/sessions/" + id + "/recording.mp4", {}, origin + "Range: Bytes=0-9\r\n");
   EXPECT_EQ(part.status, 206);
   EXPECT_NE(part.headers.at("access-control-expose-headers").find("Content-Range"), std::string::npos);
   for (const auto& [target, status] :
