@@ -61,6 +61,7 @@ class Bodies : public testing::Test {
 
 TEST_F(Bodies, that_are_parked_take_no_more_memory_than_is_allowed) {
   const std::string head = kPath + std::string("Content-Length: 24000000\r\n\r\n"), piece(kMiB, ' ');
+  server_.gate().open();
   const ProcessUsage before = ProcessUsage::now();
   std::vector<std::unique_ptr<TestClient>> parked;
   int64_t refused = 0;

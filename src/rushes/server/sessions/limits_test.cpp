@@ -264,11 +264,14 @@ TEST_P(LimitsOfWaiting, end_what_nobody_has_spoken_to_before_what_has_said_all) 
 }
 
 TEST_P(LimitsOfWaiting, hold_for_memory_threads_and_descriptors_too) {
-  start([](SessionLimits& limits) { limits.max_waiting = 4; });
-  for (int i = 0; i < 4; ++i) silent();
+  start([](SessionLimits& limits) {
+    limits.max_waiting = 4;
+    limits.max_kept = 8;
+  });
+  for (int i = 0; i < 20; ++i) silent();
   const ProcessUsage before = ProcessUsage::now();
   for (int i = 0; i < 60; ++i) silent();
-  EXPECT_EQ(metric("rushes_sessions_displaced_total"), 60);
+  EXPECT_EQ(metric("rushes_sessions_displaced_total"), 16 + 60);
   expect_no_more_than(before);
   EXPECT_LT(ProcessUsage::now().resident_kib - before.resident_kib, 32 << 10);
 }
