@@ -47,10 +47,10 @@ TEST_P(Drain, tells_viewers_why_and_leaves_a_recording_that_plays) {
   EXPECT_TRUE(idle.closed_by_server());
   server().stop();
   EXPECT_FALSE(TestClient(server().port()).connected());
-  EXPECT_EQ(contents(file(id)), seen);
   const auto pictures = media::decode_video(file(id)).size();
   EXPECT_EQ(pictures % frames(1), 0u);
   expect_recording(id, static_cast<int64_t>(pictures / frames(1)));
+  expect_video(seen, static_cast<int64_t>(pictures / frames(1)));
 }
 
 TEST_P(Drain, completes_the_blocks_in_work_and_takes_no_new_sessions_meanwhile) {
@@ -103,7 +103,7 @@ TEST_P(Drain, ends_a_full_queue_at_once_and_answers_who_waits_for_a_playlist) {
   make_blocks(1);
   const auto queued = begin();
   TestClient playlist(server().port()), part(server().port());
-  playlist.write("GET " + path(queued, "/hls/video.m3u8?_HLS_msn=0") + " HTTP/1.1\r\nHost: x\r\n\r\n");
+  playlist.write("GET " + path(queued, "/hls/video.m3u8?_HLS_msn=0") + " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
   server().ask_to_stop();
   while (server().request("GET", "/ready").status != 503) {}
   EXPECT_EQ(server().status(queued)["state"], "stopped");
@@ -145,7 +145,7 @@ TEST_P(Drain, leaves_nothing_behind_of_clients_that_do_not_read) {
   }
   make_blocks(6);
   server().ask_to_stop();
-  server().stop();
+  end();
 }
 
 TEST_P(Drain, is_remembered_by_the_next_server) {
