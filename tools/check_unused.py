@@ -18,6 +18,7 @@ ALLOWED = {
     "src/rushes/generation/drawing_talker.h": "a model for tests",
     "src/rushes/media/test_audio.h": "for tests",
     "src/rushes/media/test_video.h": "for tests",
+    "src/rushes/server/process_usage.h": "for tests",
     "src/rushes/server/test_client.h": "for tests",
     "src/rushes/tensor/checkpoint_forge.h": "checkpoints for tests",
     "src/rushes/nn/measure.h: repeatable_randn": "inputs of tests and benchmarks",
