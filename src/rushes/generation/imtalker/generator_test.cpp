@@ -334,7 +334,8 @@ TEST(TalkGenerator, names_the_settings_of_speech_where_a_video_drives) {
   EXPECT_TRUE(model().plan(request)->ignored.empty());
   request.video = std::make_shared<const PatternVideo>(3, 25, 0);
   std::vector<std::string> fields;
-  for (const Ignored& each : model().plan(request)->ignored) fields.push_back(each.field);
+  const auto plan = model().plan(request);
+  for (const Ignored& each : plan->ignored) fields.push_back(each.field);
   EXPECT_EQ(fields, (std::vector<std::string>{"nfe", "chunk_duration", "gaze_style"}));
   request.fps = 30;
   EXPECT_THROW(model().plan(request), Error);

@@ -114,7 +114,8 @@ TEST(WanGenerator, all_64_bits_of_a_seed_count) {
 TEST(WanGenerator, names_what_of_a_request_changes_nothing_and_that_is_so) {
   const auto fields_of = [](const Request& r) {
     std::vector<std::string> fields;
-    for (const Ignored& each : model().plan(r)->ignored) fields.push_back(each.field);
+    const auto plan = model().plan(r);
+    for (const Ignored& each : plan->ignored) fields.push_back(each.field);
     return fields;
   };
   Request plain = request();
