@@ -16,6 +16,17 @@
 namespace rushes::tensor {
 namespace {
 
+/// A part of the key between two dots that is a number: [begin, end), empty if there is none.
+std::pair<std::size_t, std::size_t> first_number(const std::string& key) {
+  constexpr std::size_t kMaxDigits = 6;
+  for (std::size_t dot = key.find('.'); dot != std::string::npos; dot = key.find('.', dot + 1)) {
+    std::size_t end = dot + 1;
+    while (end < key.size() && std::isdigit(static_cast<unsigned char>(key[end])) != 0) ++end;
+    if (end > dot + 1 && end - dot - 1 <= kMaxDigits && end < key.size() && key[end] == '.') return {dot + 1, end};
+  }
+  return {0, 0};
+}
+
 /// Keys that differ in their first number only, as one.
 class KeyList {
  public:
@@ -43,17 +54,8 @@ class KeyList {
   }
 
  private:
-  static constexpr std::size_t kMaxLines = 200, kMaxDigits = 6;
+  static constexpr std::size_t kMaxLines = 200;
 
-  /// A part of the key between two dots that is a number: [begin, end), empty if there is none.
-  static std::pair<std::size_t, std::size_t> first_number(const std::string& key) {
-    for (std::size_t dot = key.find('.'); dot != std::string::npos; dot = key.find('.', dot + 1)) {
-      std::size_t end = dot + 1;
-      while (end < key.size() && std::isdigit(static_cast<unsigned char>(key[end])) != 0) ++end;
-      if (end > dot + 1 && end - dot - 1 <= kMaxDigits && end < key.size() && key[end] == '.') return {dot + 1, end};
-    }
-    return {0, 0};
-  }
   static std::string ranges(const std::set<int64_t>& numbers) {
     std::vector<std::string> parts;
     for (auto begin = numbers.begin(); begin != numbers.end();) {
@@ -98,6 +100,12 @@ at::Tensor checked_scale(const at::Tensor& weight, const at::Tensor& scale, cons
   return scale.numel() == 1 ? scale.reshape({}) : scale;
 }
 
+/// The same for all layers of a list.
+std::string without_number(const std::string& key) {
+  const auto [begin, end] = first_number(key);
+  return key.substr(0, begin) + "#" + key.substr(end);
+}
+
 void report_extras(const std::vector<std::string>& keys, const std::string& where) {
   if (keys.empty()) return;
   const auto shown = static_cast<std::ptrdiff_t>(std::min<std::size_t>(keys.size(), 3));
@@ -133,8 +141,10 @@ void check_complete(const WeightMap& tensors, const Shapes& expected, const std:
     else if (tensor.sizes() != at::IntArrayRef(shape))
       misshapen.add(key, fmt::format(" [{}], expected [{}]", fmt::join(tensor.sizes(), ", "), fmt::join(shape, ", ")));
   }
-  if (extra == Extra::refuse)
-    for (const std::string& key : extra_keys(tensors, expected)) unexpected.add(key);
+  std::set<std::string> kinds;
+  for (const auto& [key, shape] : expected) kinds.insert(without_number(key));
+  for (const std::string& key : extra_keys(tensors, expected))
+    if (extra == Extra::refuse || kinds.count(without_number(key)) > 0) unexpected.add(key);
   if (missing.empty() && unexpected.empty() && misshapen.empty() && wrong_type.empty()) return;
   fail(ErrorCode::corrupt_data, "{} does not fit its configuration:{}{}{}{}", where, missing.text("missing"),
        unexpected.text("not part of this model"), misshapen.text("of another shape"),

@@ -19,8 +19,9 @@ enum class Extra {
   refuse,
 };
 
-/// Throws one Error(corrupt_data) that lists all missing and misshapen keys, those of a type that nothing computes with
-/// and, with Extra::refuse, those that are not expected; keys that differ in one number only are one line
+/// Throws one Error(corrupt_data) that lists all missing and misshapen keys, those of a type that nothing computes
+/// with, those of more layers than expected (the configuration is another model's) and, with Extra::refuse, all others
+/// that are not expected; keys that differ in one number only are one line
 /// ("blocks.{0-3,7}.norm3.weight"). `where` names the file and the part. Reads no tensor.
 void check_complete(const WeightMap& tensors, const Shapes& expected, const std::string& where,
                     Extra extra = Extra::report);

@@ -51,6 +51,15 @@ TEST(Completeness, what_is_missing_or_of_a_type_without_arithmetic_is_named) {
   EXPECT_THAT(refusal(WeightMap{}), HasSubstr("missing (2):\n    a.bias\n    a.weight"));
 }
 
+TEST(Completeness, more_layers_than_configured_are_a_misfit_not_strays) {
+  const Shapes expected{{"blocks.0.w", {1}}, {"blocks.1.w", {1}}};
+  WeightMap weights;
+  for (const char* key : {"blocks.0.w", "blocks.1.w", "blocks.0.statistics"}) weights.set(key, at::zeros({1}));
+  EXPECT_NO_THROW(check_complete(weights, expected, "f"));
+  weights.set("blocks.2.w", at::zeros({1}));
+  EXPECT_THROW(check_complete(weights, expected, "f"), Error);
+}
+
 TEST(Completeness, scaled_8_bit_floats_become_numbers) {
   const at::Tensor numbers = good().at("a.weight");
   const at::Tensor rows = at::tensor({0.25F, 3.0F}).view({2, 1});

@@ -64,6 +64,18 @@ class Search {
       if (is_there(directory_ / name)) return directory_ / name;
     return {};
   }
+  /// The same for checkpoints: a folder stands for one if the file in it has the name that its library loads.
+  fs::path checkpoint_by_name(Names names) const {
+    std::error_code ignored;
+    for (const char* name : names) {
+      const fs::path path = directory_ / name;
+      if (!is_there(path)) continue;
+      if (!fs::is_directory(path, ignored)) return path;
+      const auto files = tensor::checkpoints_in(path);
+      if (!files.empty() && !files.front().rank.is_other_name) return path;
+    }
+    return {};
+  }
   fs::path by_contents(Part part, Names names, const char* advice) {
     if (!files_) files_ = tensor::find_parts(directory_, parts_of);
     const std::vector<fs::path>& found = (*files_)[std::string(name(part))];
@@ -128,9 +140,9 @@ PublishedFiles find_published(const fs::path& directory, const std::optional<fs:
   check_pipeline(directory);
   Search search(directory);
   PublishedFiles found;
-  found.transformer = checkpoint ? *checkpoint : search.by_name(kTransformers);
-  found.text_encoder = search.by_name(kTextEncoders);
-  found.vae = search.by_name(kVaes);
+  found.transformer = checkpoint ? *checkpoint : search.checkpoint_by_name(kTransformers);
+  found.text_encoder = search.checkpoint_by_name(kTextEncoders);
+  found.vae = search.checkpoint_by_name(kVaes);
   found.tokenizer = search.by_name(kTokenizers);
   constexpr const char* kAdvice = "move the others away, or name the file in a model.yaml";
   if (found.transformer.empty())
