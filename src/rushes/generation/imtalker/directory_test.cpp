@@ -149,7 +149,8 @@ TEST(TalkDirectory, tensors_that_no_part_has_are_left_out_and_refused_on_demand)
 TEST(TalkDirectory, the_documents_name_every_field_of_the_manifest) {
   std::ifstream in(fs::path(RUSHES_SOURCE_DIR) / "docs/model_folders.md");
   const std::string text{std::istreambuf_iterator<char>(in), {}};
-  for (const auto& [section, fields] : talk_fields({}).items())
+  const nlohmann::ordered_json sections = talk_fields({});
+  for (const auto& [section, fields] : sections.items())
     for (const auto& [field, value] : fields.items()) EXPECT_THAT(text, HasSubstr("`" + field + "`")) << section;
 }
 

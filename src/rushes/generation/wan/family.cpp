@@ -70,7 +70,7 @@ std::unique_ptr<const text::Tokenizer> load_tokenizer(const wan::ModelDirectory&
 }
 
 PromptEncoder load_text_encoder(const wan::ModelDirectory& model, const Loading& how,
-                                      std::vector<ModelPart>& networks) {
+                                std::vector<ModelPart>& networks) {
   log::info("loading text encoder {}", model.text_encoder.file.string());
   const wan::Umt5Config& config = model.text_encoder.config;
   const tensor::WeightMap weights = wan::load_text_encoder(model.text_encoder.file, config, how.extra);
