@@ -209,6 +209,9 @@ TEST_P(LimitsOfTalkingHead, let_those_that_are_fed_again_take_turns) {
   const std::string first = at_rest(), second = at_rest();
   for (const auto& id : {first, second}) feed_more(id, kBlocks);
   for (const auto& id : {first, second}) {
+    // Before it is stopped: its events begin with the end of the first utterance.
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    while (server().status(id)["done"]["blocks"] < 2 * kBlocks && std::chrono::steady_clock::now() < deadline) {}
     EXPECT_EQ(finish(id).back()["state"], "stopped");
     EXPECT_EQ(server().status(id)["done"]["blocks"], 2 * kBlocks);
   }
