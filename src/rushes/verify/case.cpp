@@ -92,7 +92,7 @@ class Bfloat16Bounds {
         return at_least_rounding(recorded_[key]["rel_l2"].get<double>());
     if (!measured_) measured_ = stock_deviations(case_);
     const auto found = measured_->find(name);
-    return at_least_rounding(found == measured_->end() ? 0.0 : found->second.rel_l2);
+    return std::min(kBfloat16MostRelL2, at_least_rounding(found == measured_->end() ? 0.0 : found->second.rel_l2));
   }
 
  private:

@@ -99,6 +99,10 @@ struct CaseResult {
 /// How many times the reference's own bfloat16 deviation (rel_l2) a bfloat16 run may have. A case records it, or it is
 /// measured with libtorch's operators (stock_deviation.h).
 inline constexpr double kBfloat16Factor = 2.0;
+/// The most that a measured bound may be. Where a model runs by libtorch's operators anyway, what is measured is the
+/// run itself, however wrong. The references themselves, in the 66 outputs for which they recorded it, deviate by 0.021
+/// at most.
+inline constexpr double kBfloat16MostRelL2 = 0.1;
 
 /// Runs one case and compares every output. Never throws for what the case holds or the runner does.
 CaseResult run_case(const std::filesystem::path& directory, const Target& target);
