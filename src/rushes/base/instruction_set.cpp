@@ -29,6 +29,7 @@ constexpr std::array<Level, 3> kLevels{{
 }};
 
 bool processor_has(InstructionSet set) {
+  __builtin_cpu_init();  // limit_libraries() comes before the compiler's own call
   switch (set) {
     case InstructionSet::avx2: return true;
     case InstructionSet::avx512:

@@ -31,6 +31,27 @@ TEST_F(InstructionSetDeathTest, every_level_of_the_processor_can_be_the_limit) {
     EXPECT_EXIT(tell(std::string(name(set)).c_str()), testing::ExitedWithCode(0), fmt::format("uses {}\\.", name(set)));
 }
 
+// The variables are set before main, where a program that asked too early would not know its processor.
+TEST_F(InstructionSetDeathTest, the_libraries_have_the_limit_from_the_start_of_the_process) {
+  const std::pair<InstructionSet, const char*> cases[] = {
+      {InstructionSet::avx2, "avx2 AVX2 AVX2"},
+      {InstructionSet::avx512, "avx512 AVX512_CORE AVX512"},
+      {InstructionSet::avx512_bf16, "avx512 AVX512_CORE_BF16 AVX512"}};
+  for (const auto& [set, wanted] : cases) {
+    if (set > processor_instruction_sets().back()) continue;
+    ::setenv("RUSHES_ISA", std::string(name(set)).c_str(), 1);  // NOLINT(concurrency-mt-unsafe): one thread
+    const auto tell_variables = [] {
+      for (const char* variable : {"ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_ENABLE_INSTRUCTIONS"}) {
+        const char* value = ::getenv(variable);  // NOLINT(concurrency-mt-unsafe): one thread
+        fmt::print(stderr, "{} ", value == nullptr ? "none" : value);
+      }
+      std::_Exit(0);
+    };
+    EXPECT_EXIT(tell_variables(), testing::ExitedWithCode(0), wanted);
+    ::unsetenv("RUSHES_ISA");  // NOLINT(concurrency-mt-unsafe): one thread
+  }
+}
+
 TEST_F(InstructionSetDeathTest, without_a_limit_it_is_the_best_of_the_processor) {
   EXPECT_EXIT(tell(""), testing::ExitedWithCode(0),
               fmt::format("uses {}\\.", name(processor_instruction_sets().back())));
