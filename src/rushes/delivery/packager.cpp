@@ -80,7 +80,12 @@ SharedBytes joined_mp4(std::span<const std::shared_ptr<const EncodedStream>> vid
             "the audio of these videos has different formats and cannot be joined without encoding it again");
     audio_track = video->audio_track();
   }
-  media::FragmentWriter writer(videos.front()->track(), audio_track ? std::optional(*audio_track) : std::nullopt);
+  using Sets = media::FragmentWriter::ParameterSets;
+  const bool alike = std::all_of(videos.begin(), videos.end(), [&](const auto& video) {
+    return video->track().parameter_sets == videos.front()->track().parameter_sets;
+  });
+  media::FragmentWriter writer(videos.front()->track(), audio_track ? std::optional(*audio_track) : std::nullopt,
+                               alike ? Sets::in_header : Sets::in_key_frames);
   media::Bytes all = writer.init_segment();
   media::Pts shift{0};
   for (const auto& video : videos) {

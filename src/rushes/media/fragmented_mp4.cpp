@@ -1,19 +1,13 @@
 #include "rushes/media/fragmented_mp4.h"
 
-#include <algorithm>
-
 #include "rushes/media/muxer.h"
 
 namespace rushes::media {
 namespace {
 
-/// The picture's own units: parameter sets stand in the header once, and "avc1" wants them there only. A picture of
-/// another encoder, as where videos are joined, keeps those that it brings.
+/// The picture's own units: parameter sets stand in the header once, and "avc1" wants them there only.
 std::span<const uint8_t> sample(const AccessUnit& unit, const VideoTrack& track) {
-  const std::span<const uint8_t> bytes(*unit.bytes), sets(track.parameter_sets);
-  const bool is_header = unit.is_key && track.codec == Codec::h264 && bytes.size() >= sets.size() &&
-                         std::ranges::equal(bytes.first(sets.size()), sets);
-  return bytes.subspan(is_header ? sets.size() : 0);
+  return std::span(*unit.bytes).subspan(unit.is_key && track.codec == Codec::h264 ? track.parameter_sets.size() : 0);
 }
 
 }  // namespace
@@ -24,8 +18,9 @@ std::string mp4_mime_type(const VideoTrack& track, bool has_audio) {
 }
 
 struct FragmentWriter::State {
-  State(const VideoTrack& t, const std::optional<AudioTrack>& audio)
+  State(const VideoTrack& t, const std::optional<AudioTrack>& audio, ParameterSets where)
       : track(t),
+        sets(where),
         mime(mp4_mime_type(t, audio.has_value())),
         // frag_discont: decode times are the stream's own, also where a writer begins in the middle.
         muxer(
@@ -35,13 +30,14 @@ struct FragmentWriter::State {
         init(muxer.take()) {}
 
   VideoTrack track;
+  ParameterSets sets;
   std::string mime;
   MemoryMuxer muxer;
   Bytes init;
 };
 
-FragmentWriter::FragmentWriter(const VideoTrack& track, std::optional<AudioTrack> audio)
-    : state_(std::make_unique<State>(track, audio)) {}
+FragmentWriter::FragmentWriter(const VideoTrack& track, std::optional<AudioTrack> audio, ParameterSets sets)
+    : state_(std::make_unique<State>(track, audio, sets)) {}
 FragmentWriter::~FragmentWriter() = default;
 FragmentWriter::FragmentWriter(FragmentWriter&&) noexcept = default;
 FragmentWriter& FragmentWriter::operator=(FragmentWriter&&) noexcept = default;
@@ -52,7 +48,8 @@ const std::string& FragmentWriter::mime_type() const { return state_->mime; }
 Bytes FragmentWriter::fragment(std::span<const AccessUnit> units, std::span<const AccessUnit> audio) {
   State& s = *state_;
   if (units.empty() && audio.empty()) return {};
-  for (const AccessUnit& unit : units) s.muxer.write(unit, sample(unit, s.track));
+  for (const AccessUnit& unit : units)
+    s.muxer.write(unit, s.sets == ParameterSets::in_header ? sample(unit, s.track) : *unit.bytes);
   for (const AccessUnit& unit : audio) s.muxer.write_audio(unit);
   s.muxer.flush();
   return s.muxer.take();

@@ -25,8 +25,11 @@ std::string mp4_mime_type(const VideoTrack& track, bool has_audio);
 /// init_segment() and then any fragment that begins with a key frame. One thread at a time.
 class FragmentWriter {
  public:
+  /// H.264: in the header alone, or in every key frame too, where pictures of several encoders follow each other.
+  enum class ParameterSets { in_header, in_key_frames };
   /// Throws Error(invalid_argument) if the track lacks its parameter sets.
-  explicit FragmentWriter(const VideoTrack& track, std::optional<AudioTrack> audio = {});
+  explicit FragmentWriter(const VideoTrack& track, std::optional<AudioTrack> audio = {},
+                          ParameterSets sets = ParameterSets::in_header);
   ~FragmentWriter();
   FragmentWriter(FragmentWriter&&) noexcept;
   FragmentWriter& operator=(FragmentWriter&&) noexcept;
