@@ -75,8 +75,10 @@ EncodedStream::EncodedStream(std::shared_ptr<generation::Session> session, const
         std::chrono::duration_cast<std::chrono::system_clock::duration>(fragment.pts + fragment.duration);
     records_.push_back({.times = {fragment.pts, fragment.duration, fragment.size(), session_->created() + since},
                         .place = fragment.place});
+    status_.bytes += fragment.size();
   }
-  status_.bytes = status_.recorded_bytes = file.complete_bytes();
+  status_.bytes += static_cast<int64_t>(file.init_segment.size());
+  status_.recorded_bytes = file.complete_bytes();
   status_.recording_complete = true;
   ring_.end();
 }
