@@ -34,6 +34,7 @@ class Restart : public FamilySuite {
     session["times_s"].erase("age");
     session["times_s"].erase("encode");  // of this process
     session["viewers"] = 0;
+    session["image"] = nullptr;  // of it only the fact is remembered
     return session;
   }
 };
