@@ -382,12 +382,12 @@ TEST_F(TalkServer, pictures_come_one_by_one) {
   EXPECT_THAT(events.body, HasSubstr("event: complete\ndata: {\"frames\":10,"));
 }
 
-/// A packet of the realtime protocol, little of it larger than a frame without extended length may be.
-std::string audio_packet(int64_t samples) {
+/// A packet of the realtime protocol, of at most 112 bytes: the client knows short frames only.
+std::string audio_packet(const std::string& payload) {
   std::string packet(1, '\1');
   packet += std::string(8, '\0');
-  for (int i = 3; i >= 0; --i) packet += static_cast<char>((samples * 2) >> (8 * i));
-  return packet + std::string(static_cast<std::size_t>(samples * 2), '\x10');
+  for (int i = 3; i >= 0; --i) packet += static_cast<char>(payload.size() >> (8 * i));
+  return packet + payload;
 }
 
 TEST_F(TalkServer, the_realtime_socket_sends_pictures_and_sound_even_to_who_is_silent) {
@@ -398,7 +398,7 @@ TEST_F(TalkServer, the_realtime_socket_sends_pictures_and_sound_even_to_who_is_s
   EXPECT_EQ(url, "/ws/realtime/" + begun.json()["session_id"].get<std::string>());
   TestClient client(server->port());
   ASSERT_EQ(client.upgrade(url).status, 101);
-  client.write_frame(2, audio_packet(50));
+  client.write_frame(2, audio_packet(std::string(100, '\x10')));
   client.write_frame(2, std::string("too short"));
   for (int pair = 0; pair < 5; ++pair) {
     const Frame video = client.read_message(), audio = client.read_message();
@@ -417,6 +417,49 @@ TEST_F(TalkServer, the_realtime_socket_sends_pictures_and_sound_even_to_who_is_s
   TestClient again(server->port());
   ASSERT_EQ(again.upgrade(url).status, 101);
   EXPECT_EQ(again.read_message().close_code(), 4004);
+}
+
+TEST_F(TalkServer, the_realtime_socket_hears_a_file_that_is_cut_anywhere) {
+  const auto server = start();
+  const Reply begun = post(*server, "/api/realtime/init", FormBody().add("image", picture(), true));
+  ASSERT_EQ(begun.status, 200) << begun.body;
+  TestClient client(server->port());
+  ASSERT_EQ(client.upgrade(begun.json()["websocket_url"]).status, 101);
+  // 0x1234: a byte that is lost where the file is cut would show.
+  constexpr int kValue = 0x1234;
+  const std::string file =
+      media::wav_file(std::vector<float>(16'000, kValue / 32767.0f), 32'000, 1, /*claimed_bytes=*/0xffffffff);
+  for (std::size_t at = 0; at < file.size(); at += 111) client.write_frame(2, audio_packet(file.substr(at, 111)));
+  constexpr std::size_t kHeaderBytes = 13;
+  int heard = 0, odd = 0;  // samples; those of pictures that are passed over do not come
+  for (const auto deadline = std::chrono::steady_clock::now() + kPatience;
+       heard < 4000 && std::chrono::steady_clock::now() < deadline;) {
+    const Frame message = client.read_message();
+    ASSERT_EQ(message.opcode, 2);
+    if (message.payload[0] != 1) continue;
+    for (std::size_t at = kHeaderBytes; at + 1 < message.payload.size(); at += 2) {
+      const int sample = static_cast<int16_t>(static_cast<uint8_t>(message.payload[at]) |
+                                              static_cast<uint8_t>(message.payload[at + 1]) << 8);
+      if (std::abs(sample - kValue) < 100)
+        ++heard;
+      else if (std::abs(sample) > 100)
+        ++odd;
+    }
+  }
+  EXPECT_GE(heard, 4000);
+  EXPECT_LT(odd, 200);  // where it begins
+}
+
+TEST_F(TalkServer, the_realtime_socket_says_what_is_wrong_with_a_file) {
+  const auto server = start();
+  const Reply begun = post(*server, "/api/realtime/init", FormBody().add("image", picture(), true));
+  TestClient client(server->port());
+  ASSERT_EQ(client.upgrade(begun.json()["websocket_url"]).status, 101);
+  client.write_frame(2, audio_packet("fLaC" + std::string(100, 'x')));
+  Frame last = client.read_message();
+  while (last.opcode == 2) last = client.read_message();
+  EXPECT_EQ(last.close_code(), 1008);
+  EXPECT_THAT(last.payload, HasSubstr("audio"));
 }
 
 TEST_F(TalkServer, sessions_that_nobody_uses_go) {
