@@ -18,9 +18,9 @@ std::string playlist(const Head& session) {
   // Those of sessions whose recordings are gone have left the playlist, with the joints among them.
   const auto first =
       std::find_if(segments.begin(), segments.end(), [](const HeadSegment& segment) { return !segment.gone; });
-  const auto joints =
-      session.passed_joints() +
-      std::count_if(segments.begin(), first, [](const HeadSegment& segment) { return segment.other_format; });
+  const auto joints = session.passed_joints() + std::count_if(segments.begin(), first, [](const HeadSegment& segment) {
+                        return segment.other_format;
+                      });
   int64_t number = session.passed_segments() + (first - segments.begin());
   std::string text = fmt::format("#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:3\n{}#EXT-X-MEDIA-SEQUENCE:{}\n",
                                  number == 0 ? "#EXT-X-PLAYLIST-TYPE:EVENT\n" : "", number);
