@@ -82,8 +82,7 @@ struct Server::State {
     const tcp::endpoint& endpoint = address.endpoint;
     require_safe_address(options.access, address.text, endpoint.address().is_loopback());
     for (const std::string& name : address.sets) require_api(name);
-    tcp::acceptor& acceptor =
-        *listeners.emplace_back(Listener{std::make_unique<tcp::acceptor>(*context), {}}).acceptor;
+    tcp::acceptor& acceptor = *listeners.emplace_back(Listener{std::make_unique<tcp::acceptor>(*context), {}}).acceptor;
     error_code error;
     acceptor.open(endpoint.protocol(), error);
     if (!error) acceptor.set_option(net::socket_base::reuse_address(true), error);
