@@ -116,7 +116,7 @@ std::optional<Image> VideoReader::next() {
     s.shown = std::move(s.ahead);
     s.ahead = s.decode();
   }
-  if (!s.ahead && (!s.shown || time > s.last + s.step - 0.5 * slack)) return std::nullopt;
+  if (!s.ahead && (!s.shown || time > s.last + s.step - slack)) return std::nullopt;
   require(time <= s.limits.max_seconds, ErrorCode::too_large, "the video is longer than {} s; cut it into pieces",
           s.limits.max_seconds);
   ++s.index;
