@@ -167,6 +167,13 @@ DecodedAudio AudioPieces::begin(std::string_view format, std::span<const uint8_t
   } catch (const Error& error) {
     if (error.code() == ErrorCode::too_large) throw;  // else it is too short to be opened as a file
   }
+  if (!file.complete && format == "wav") {
+    // FFmpeg would wait for 64 KiB of samples, lest they be something else.
+    const std::optional<WavHeader> header = wav_header(piece);
+    if (!header) begun_.assign(piece.begin(), piece.end());
+    if (!header) return {};
+    if ((pcm_ = header->pcm)) return more_pcm_.feed(piece.subspan(header->bytes), *pcm_);
+  }
   if (!file.complete) {
     stream_.emplace(format, max_seconds_);
     return stream_->feed(piece);

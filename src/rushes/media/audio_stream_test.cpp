@@ -153,6 +153,7 @@ TEST(AudioPieces, a_file_that_is_cut_anywhere_is_heard_as_a_whole) {
       std::vector<float> heard;
       int64_t hz = 0;
       std::size_t fed = 0;
+      double late = 0;
       for (const Bytes& piece : cut(kind.bytes, most, most)) {
         const DecodedAudio audio = pieces.feed(piece);
         if (audio.hz > 0) hz = audio.hz;
@@ -160,9 +161,10 @@ TEST(AudioPieces, a_file_that_is_cut_anywhere_is_heard_as_a_whole) {
         fed += piece.size();
         // What has come is heard at once, but for what the container keeps together.
         const double share = static_cast<double>(fed) / static_cast<double>(kind.bytes.size());
-        ASSERT_GE(static_cast<double>(heard.size()) / static_cast<double>(std::max<int64_t>(hz, 1)),
-                  2 * share - 0.2 - kind.held_back);
+        const double seconds = static_cast<double>(heard.size()) / static_cast<double>(std::max<int64_t>(hz, 1));
+        late = std::max(late, 2 * share - seconds);
       }
+      EXPECT_LT(late, 0.2 + kind.held_back);
       const DecodedAudio rest = pieces.finish();
       heard.insert(heard.end(), rest.samples.begin(), rest.samples.end());
       EXPECT_NEAR(static_cast<double>(heard.size()), static_cast<double>(wanted.size()), 0.1 * static_cast<double>(hz));
@@ -234,9 +236,12 @@ TEST(DecodeAudio, a_pause_between_time_stamps_is_silence) {
   const std::vector<float> plain = whole(whole_file), heard = whole(paused);
   EXPECT_NEAR(static_cast<double>(heard.size()) - static_cast<double>(plain.size()), kPause, kHz * 0.03);
   for (std::size_t i = kHz + kHz / 10; i < kHz + kPause - kHz / 10; ++i) ASSERT_LT(std::abs(heard[i]), 0.01) << i;
-  // WebM's time stamps are whole milliseconds: it goes on a few samples sooner or later.
-  EXPECT_LT(best_match({heard.begin() + kHz + kPause - kHz / 500, heard.end()}, {plain.begin() + kHz, plain.end()}),
-            0.05);
+  // The encoder's packets are not those of its input: up to a packet more comes before the pause. WebM's time stamps
+  // are whole milliseconds: it goes on a few samples sooner or later.
+  constexpr int kAfter = kHz + kHz / 20;
+  EXPECT_LT(
+      best_match({heard.begin() + kAfter + kPause - kHz / 500, heard.end()}, {plain.begin() + kAfter, plain.end()}),
+      0.05);
 }
 
 TEST(AudioPieces, bare_samples_behind_a_wav_header_go_on_with_its_sound) {

@@ -8,6 +8,7 @@ namespace rushes::media::libav {
 namespace {
 
 constexpr int kIoBufferBytes = 32 << 10;
+constexpr int kLeastPacketBytes = 1024;                         // of WAV, that FFmpeg can be told
 constexpr double kMostBackSeconds = 1, kMostAheadSeconds = 10;  // of time stamps: beyond, they begin anew
 
 }  // namespace
@@ -76,6 +77,8 @@ int DecodedStream::open(bool seekable, const AVInputFormat* format) {
                                  source_.more ? nullptr : Source::seek),
               readable_.what);
   if (!seekable) io_->seekable = 0;
+  // FFmpeg drops what it has read already where a full read does not fit behind it; headers are read twice.
+  if (source_.more) io_->max_packet_size = kLeastPacketBytes;
   AVFormatContext* opened = avformat_alloc_context();
   require(opened != nullptr, ErrorCode::exhausted, "{}: out of memory", readable_.what);
   opened->pb = io_.get();
@@ -84,8 +87,9 @@ int DecodedStream::open(bool seekable, const AVInputFormat* format) {
   opened->codec_whitelist = av_strdup(readable_.decoders);
   opened->protocol_whitelist = av_strdup("none");
   opened->max_streams = 16;
+  if (source_.more) opened->max_probe_packets = 1;  // else the first 32 of a WAV file are held back, lest they be DTS
   AVDictionary* options = nullptr;
-  if (source_.more) av_dict_set(&options, "max_size", "1024", 0);  // of a packet of WAV's, the least that it knows
+  if (source_.more) av_dict_set_int(&options, "max_size", kLeastPacketBytes, 0);
   const int result = avformat_open_input(&opened, nullptr, format, &options);
   av_dict_free(&options);
   if (result >= 0) input_.reset(opened);  // else it is freed already

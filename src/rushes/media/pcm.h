@@ -41,6 +41,14 @@ void check_pcm(const Pcm& pcm);
 /// check_pcm().
 std::optional<Pcm> pcm_of_media_type(std::string_view content_type, const Pcm& usual);
 
+/// What a WAV file says before its samples.
+struct WavHeader {
+  std::optional<Pcm> pcm;  // nothing: it is written otherwise than Pcm can say
+  std::size_t bytes = 0;   // the samples begin behind them
+};
+/// Nothing: there is more of it to come. The file begins as WAV files do.
+std::optional<WavHeader> wav_header(std::span<const uint8_t> file);
+
 /// All of it; a cut-off last frame of channels is left out.
 DecodedAudio decode_pcm(std::span<const uint8_t> bytes, const Pcm& pcm);
 
