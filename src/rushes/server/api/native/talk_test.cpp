@@ -450,18 +450,6 @@ TEST_F(TalkServer, the_realtime_socket_hears_a_file_that_is_cut_anywhere) {
   EXPECT_LT(odd, 200);  // where it begins
 }
 
-TEST_F(TalkServer, the_realtime_socket_says_what_is_wrong_with_a_file) {
-  const auto server = start();
-  const Reply begun = post(*server, "/api/realtime/init", FormBody().add("image", picture(), true));
-  TestClient client(server->port());
-  ASSERT_EQ(client.upgrade(begun.json()["websocket_url"]).status, 101);
-  client.write_frame(2, audio_packet("fLaC" + std::string(100, 'x')));
-  Frame last = client.read_message();
-  while (last.opcode == 2) last = client.read_message();
-  EXPECT_EQ(last.close_code(), 1008);
-  EXPECT_THAT(last.payload, HasSubstr("audio"));
-}
-
 TEST_F(TalkServer, sessions_that_nobody_uses_go) {
   const auto server = start([](ServerOptions& options) { options.head_idle = std::chrono::seconds(0); });
   ASSERT_EQ(init(*server, "abc", "aligned").status, 200);
