@@ -213,12 +213,6 @@ inline std::vector<std::string> read_video(TestClient& client, Frame* close = nu
   return pieces;
 }
 
-inline std::string FamilySuite::fragments(const std::string& id) {
-  TestClient viewer(server().port());
-  viewer.upgrade(path(id, "/video"));
-  std::string all;
-  for (const std::string& piece : read_video(viewer)) all += piece;
-  return all;
-}
+inline std::string FamilySuite::fragments(const std::string& id) { return fragments_of(server().port(), id); }
 
 }  // namespace rushes::server

@@ -46,7 +46,7 @@ TEST(Server, makes_a_video_of_the_size_and_the_length_that_were_asked_for) {
   EXPECT_EQ(status["state"], "finished");
   EXPECT_EQ(status["seed"], 7);
   EXPECT_EQ(status["done"]["blocks"], 14);
-  EXPECT_EQ(status["recording"]["bytes"], file.body.size());
+  EXPECT_EQ(status["recording"]["bytes"], fragments_of(server.port(), id).size());
   EXPECT_TRUE(status["times_s"]["first_block"].is_number());
 }
 

@@ -289,4 +289,14 @@ class RunningServer {
   std::thread thread_;
 };
 
+/// The video of a session as it came, initialization and fragments: a finished file holds the same frames in another
+/// layout.
+inline std::string fragments_of(uint16_t port, const std::string& id) {
+  TestClient viewer(port);
+  viewer.upgrade("/v1/sessions/" + id + "/video");
+  std::string all;
+  for (Frame frame = viewer.read_message(); frame.opcode == 2; frame = viewer.read_message()) all += frame.payload;
+  return all;
+}
+
 }  // namespace rushes::server
