@@ -324,7 +324,11 @@ bool DeviceWorker::step(Task& task) {
     }
     return again;
   } catch (...) {
-    task.bytes = bytes_of(task);
+    {
+      const int64_t bytes = bytes_of(task);
+      const std::scoped_lock lock(mutex_);
+      task.bytes = bytes;
+    }
     if (stop_.stop_requested()) task.session->stop(kShuttingDown);
     if (task.session->over()) {  // interrupted; its borders serve forks that are still to be made
       count({}, since(begin));
