@@ -55,7 +55,8 @@ TEST_P(TakenRequest, has_the_limits_of_the_one_list_in_the_document_and_in_the_d
   }
   EXPECT_EQ(properties["seed"]["minimum"], 0);
   EXPECT_EQ(properties["seed"]["maximum"].get<uint64_t>(), UINT64_MAX);
-  for (const json& model : server().request("GET", "/v1/models").json()["models"])
+  const json listed = server().request("GET", "/v1/models").json();
+  for (const json& model : listed["models"])
     for (const json& option : model["options"]) EXPECT_TRUE(properties.contains(option["name"])) << option;
 }
 
