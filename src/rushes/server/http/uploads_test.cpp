@@ -93,7 +93,7 @@ TEST_F(Bodies, that_are_parked_take_no_more_memory_than_is_allowed) {
          std::chrono::steady_clock::now() < deadline) {}
   EXPECT_EQ(status, 201);
   parked.clear();
-  const json listed = server_.request("GET", "/v1/sessions").json();
+  const auto listed = server_.request("GET", "/v1/sessions").json();
   for (const auto& session : listed["sessions"])
     server_.request("DELETE", "/v1/sessions/" + session["id"].get<std::string>());
   expect_no_more_than(before);

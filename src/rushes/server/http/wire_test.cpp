@@ -234,7 +234,7 @@ TEST(Wire, gives_addresses_as_the_client_of_a_proxy_sees_them) {
       const Reply reply = made(path, "X-Forwarded-Prefix: " + std::string(prefix) + "\r\n");
       ASSERT_EQ(reply.status, 201) << path;
       EXPECT_TRUE(reply.headers.at("location").starts_with(base + "/v1/sessions/"));
-      const json told = reply.json();
+      const auto told = reply.json();
       for (const auto& [name, url] : told["urls"].items())
         EXPECT_TRUE(url.get<std::string>().starts_with(base + "/v1/sessions/")) << name << url;
     }
