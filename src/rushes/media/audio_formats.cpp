@@ -40,7 +40,7 @@ constexpr std::array kMarks{Mark{"wav", "RIFF"sv, "WAVE"sv, 8},
 
 /// As far as there are bytes.
 bool agrees(std::span<const uint8_t> bytes, std::string_view mark, std::size_t at) {
-  if (at >= bytes.size()) return true;
+  if (at >= bytes.size() || mark.empty()) return true;
   const std::size_t count = std::min(mark.size(), bytes.size() - at);
   return std::memcmp(bytes.data() + at, mark.data(), count) == 0;
 }
