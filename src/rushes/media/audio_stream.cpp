@@ -135,6 +135,15 @@ std::optional<Pcm> pcm_of(const AVCodecParameters& codec) {
   return pcm;
 }
 
+/// Samples of sound are not: all of them printable, and enough of them.
+bool is_text(std::span<const uint8_t> bytes) {
+  constexpr std::size_t kEnough = 8, kMost = 256;
+  const auto last = bytes.begin() + static_cast<std::ptrdiff_t>(std::min(bytes.size(), kMost));
+  return bytes.size() >= kEnough && std::all_of(bytes.begin(), last, [](uint8_t byte) {
+           return (byte >= 0x20 && byte < 0x7f) || (byte >= '\t' && byte <= '\r');
+         });
+}
+
 /// `first`, then `second`, at the rate of the second if it has one.
 DecodedAudio joined(DecodedAudio first, DecodedAudio second) {
   if (first.samples.empty()) return second.hz > 0 ? second : first;
@@ -199,7 +208,10 @@ DecodedAudio AudioPieces::feed(std::span<const uint8_t> piece) {
     return joined(std::move(before), begin(*format, piece));
   }
   if (stream_) return stream_->feed(piece);
-  if (pcm_) return more_pcm_.feed(piece, *pcm_);
+  if (pcm_) {
+    require(!is_text(piece), ErrorCode::unsupported, "the piece is neither an audio file nor samples, but text");
+    return more_pcm_.feed(piece, *pcm_);
+  }
   if (!whole_.empty()) return continue_whole(piece);
   if (may_begin_format(piece)) {
     begun_.assign(piece.begin(), piece.end());
