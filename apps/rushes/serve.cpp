@@ -1,6 +1,4 @@
 // rushes serve: the server with its web page, until Ctrl-C.
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -18,6 +16,7 @@
 #include "rushes/delivery/sinks/recording.h"
 #include "rushes/generation/registry.h"
 #include "rushes/server/server.h"
+#include "serve_settings.h"
 #include "settings.h"
 
 namespace rushes::app {
@@ -49,46 +48,8 @@ fs::path default_web_root() {
   return fs::is_directory(installed, status) ? installed : fs::path(RUSHES_SOURCE_DIR) / "web/dist";
 }
 
-/// One token a line; empty lines and those that begin with '#' are left out.
-std::vector<std::string> read_tokens(const std::string& path) {
-  std::ifstream file(path);
-  require(file.is_open(), ErrorCode::invalid_argument, "--token-file {} cannot be read", path);
-  std::vector<std::string> tokens;
-  for (std::string line; std::getline(file, line);) {
-    line.erase(line.find_last_not_of(" \t\r") + 1);
-    if (!line.empty() && line.front() != '#') tokens.push_back(line);
-  }
-  require(!tokens.empty(), ErrorCode::invalid_argument, "--token-file {} has no token; write one token per line", path);
-  return tokens;
-}
-
 std::chrono::milliseconds milliseconds(double seconds) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::duration<double>(seconds));
-}
-
-/// The usual soft limit of 1024 files is there for programs that use select().
-void allow_many_connections() {
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  limit.rlim_cur = limit.rlim_max;
-  ::setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-/// What is known of a model before it is loaded.
-server::ModelSource model_source(const generation::ModelOptions& model) {
-  const fs::path folder = fs::path(model.path).lexically_normal();
-  server::ModelSource source{.name = (folder.has_filename() ? folder : folder.parent_path()).filename().string(),
-                             .load = [model] { return generation::load_model(model); }};
-  for (const generation::Family& family : generation::families()) {
-    if (!family.recognise(folder)) continue;
-    source.family = family.name;
-    source.capabilities = family.capabilities;
-    source.options.assign(family.options().begin(), family.options().end());
-    break;
-  }
-  std::error_code missing;
-  if (fs::is_directory(folder / "examples", missing)) source.examples = folder / "examples";
-  return source;
 }
 
 /// The first with all options of models, the others with those that fit any; then the model of talking heads.
@@ -108,14 +69,6 @@ std::vector<server::ModelSource> model_sources(const Options& options) {
     sources.back().at_start = true;
   }
   return sources;
-}
-
-/// "sora-2=NAME".
-std::pair<std::string, std::string> parse_alias(const std::string& text) {
-  const std::size_t equals = text.find('=');
-  require(equals != std::string::npos && equals > 0 && equals + 1 < text.size(), ErrorCode::invalid_argument,
-          "--alias '{}' must be ALIAS=MODEL, e.g. sora-2=rushes-shapes", text);
-  return {text.substr(0, equals), text.substr(equals + 1)};
 }
 
 /// What loading would say of them, one after the other, some of them only when they are asked for.

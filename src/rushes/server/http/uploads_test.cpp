@@ -72,7 +72,7 @@ TEST_F(Bodies, that_are_parked_take_no_more_memory_than_is_allowed) {
   }
   // Who sends goes on, or is told at once; the other bodies wait.
   for (auto& client : parked) {
-    if (!client->readable(std::chrono::milliseconds(100))) continue;
+    if (!client->readable(std::chrono::seconds(1))) continue;
     const Reply reply = client->read_reply();
     EXPECT_EQ(reply.status, 503);
     EXPECT_EQ(reply.json()["error"]["code"], "unavailable");
@@ -81,7 +81,9 @@ TEST_F(Bodies, that_are_parked_take_no_more_memory_than_is_allowed) {
     ++refused;
   }
   EXPECT_GE(refused, 22);
+#ifndef __SANITIZE_THREAD__  // which has memory of its own
   EXPECT_LT(ProcessUsage::now().resident_kib - before.resident_kib, 24 << 10);
+#endif
   EXPECT_LE(ProcessUsage::now().threads, before.threads);
   EXPECT_EQ(server_.request("POST", "/v1/sessions", R"({"prompt": "small ones fit"})").status, 201);
   EXPECT_THAT(server_.request("GET", "/metrics").body, HasSubstr("\nrushes_uploads_refused_total "));

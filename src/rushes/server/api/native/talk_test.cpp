@@ -312,7 +312,8 @@ TEST_F(TalkServer, one_session_that_fails_leaves_the_others_alone) {
                 .status,
             200);
   const std::string second = media::wav_file(media::test_audio(16'000), 16'000);
-  ASSERT_EQ(feed(*server, "bad", second, true).status, 200);
+  const int told = feed(*server, "bad", second, true).status;  // it may have failed already
+  EXPECT_TRUE(told == 200 || told == 409) << told;
   ASSERT_EQ(feed(*server, "good", second, true).status, 200);
   EXPECT_EQ(wait_for(*server, "good", "complete")["total_frames_generated"], 25);
   EXPECT_EQ(wait_for(*server, "bad", "error")["error"], "the device is out of memory");

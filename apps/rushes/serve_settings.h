@@ -1,0 +1,21 @@
+// What `rushes serve` makes of single settings.
+#pragma once
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "rushes/generation/registry.h"
+#include "rushes/server/server.h"
+
+namespace rushes::app {
+
+/// One token a line; empty lines and those that begin with '#' are left out.
+std::vector<std::string> read_tokens(const std::string& path);
+/// The usual soft limit of 1024 files is there for programs that use select().
+void allow_many_connections();
+/// What is known of a model before it is loaded.
+server::ModelSource model_source(const generation::ModelOptions& model);
+/// "sora-2=NAME".
+std::pair<std::string, std::string> parse_alias(const std::string& text);
+
+}  // namespace rushes::app
