@@ -14,7 +14,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     rushes::text::require_prompt(input);
     for (const Cleaning mode : {Cleaning::basic, Cleaning::whitespace, Cleaning::lower, Cleaning::canonicalize})
       if (rushes::text::find_invalid_utf8(rushes::text::clean(input, mode))) std::abort();
-    for (const auto& prompt : rushes::text::split_prompts(input)) {
+    for (const auto& prompt : rushes::text::prompts_of_line(input)) {
       const auto name = rushes::text::output_file_name({.prompt = prompt});
       if (name.find_first_of(std::string_view("/\\\0", 3)) != name.npos) std::abort();
     }
