@@ -84,7 +84,10 @@ media::DecodedAudio SpeechInput::decode(std::span<const uint8_t> piece, const En
 void SpeechInput::feed_piece(std::span<const uint8_t> piece, const Encoding& encoding, Utterance utterance,
                              Resampling resampling) {
   const std::scoped_lock lock(decoding_);
-  require_room(0, 1);
+  {
+    const std::scoped_lock feeding(feeding_);
+    require_room(0, 1);
+  }
   std::vector<media::DecodedAudio> heard;
   if (!piece.empty()) heard.push_back(decode(piece, encoding));
   if (utterance == Utterance::ends) {
