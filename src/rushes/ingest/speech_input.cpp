@@ -8,12 +8,6 @@
 namespace rushes::ingest {
 namespace {
 
-bool is_text(std::span<const uint8_t> bytes) {
-  return std::all_of(bytes.begin(),
-                     bytes.begin() + static_cast<std::ptrdiff_t>(std::min<std::size_t>(bytes.size(), 256)),
-                     [](uint8_t byte) { return (byte >= 0x20 && byte < 0x7f) || (byte >= '\t' && byte <= '\r'); });
-}
-
 int64_t bytes_of(double seconds, int64_t hz) {
   return static_cast<int64_t>(std::max(0.0, seconds) * static_cast<double>(hz) * sizeof(float));
 }
@@ -74,7 +68,7 @@ media::DecodedAudio SpeechInput::decode(std::span<const uint8_t> piece, const En
   if (!encoding.pcm) return containers_.feed(piece);
   if (!encoding.always_pcm && (containers_.goes_on() || media::is_known_header(piece))) return containers_.feed(piece);
   if (encoding.guessed) {
-    require(!is_text(piece), ErrorCode::unsupported, "the piece is neither an audio file nor samples, but text");
+    media::require_no_text(piece);
     session_->warn(fmt::format("speech without a known header was taken as {}, {} Hz, {} channels",
                                name(encoding.pcm->encoding), encoding.pcm->hz, encoding.pcm->channels));
   }

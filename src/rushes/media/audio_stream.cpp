@@ -110,6 +110,7 @@ namespace {
 
 constexpr std::size_t kMostKeptBytes = 4 << 20;  // of a piece that seemed complete
 constexpr double kLeastMissingSeconds = 0.15;    // of a file that breaks off; codecs pad their ends by less
+constexpr std::size_t kLeastText = 8;            // fewer printable bytes may well be samples
 
 bool contains(std::span<const uint8_t> bytes, std::string_view mark) {
   return std::search(bytes.begin(), bytes.end(), mark.begin(), mark.end()) != bytes.end();
@@ -133,15 +134,6 @@ std::optional<Pcm> pcm_of(const AVCodecParameters& codec) {
   if (codec.codec_id == AV_CODEC_ID_PCM_F32LE) pcm.encoding = PcmEncoding::f32le;
   if (codec.codec_id != AV_CODEC_ID_PCM_F32LE && codec.codec_id != AV_CODEC_ID_PCM_S16LE) return std::nullopt;
   return pcm;
-}
-
-/// Samples of sound are not: all of them printable, and enough of them.
-bool is_text(std::span<const uint8_t> bytes) {
-  constexpr std::size_t kEnough = 8, kMost = 256;
-  const auto last = bytes.begin() + static_cast<std::ptrdiff_t>(std::min(bytes.size(), kMost));
-  return bytes.size() >= kEnough && std::all_of(bytes.begin(), last, [](uint8_t byte) {
-           return (byte >= 0x20 && byte < 0x7f) || (byte >= '\t' && byte <= '\r');
-         });
 }
 
 /// `first`, then `second`, at the rate of the second if it has one.
@@ -209,7 +201,7 @@ DecodedAudio AudioPieces::feed(std::span<const uint8_t> piece) {
   }
   if (stream_) return stream_->feed(piece);
   if (pcm_) {
-    require(!is_text(piece), ErrorCode::unsupported, "the piece is neither an audio file nor samples, but text");
+    require_no_text(piece, kLeastText);
     return more_pcm_.feed(piece, *pcm_);
   }
   if (!whole_.empty()) return continue_whole(piece);

@@ -272,6 +272,16 @@ TEST(AudioPieces, what_is_no_sound_is_refused_and_the_next_piece_is_heard) {
   EXPECT_EQ(pieces.feed({reinterpret_cast<const uint8_t*>(file.data()), file.size()}).samples.size(), 1600u);
 }
 
+TEST(AudioPieces, text_is_not_taken_for_samples_that_go_on) {
+  AudioPieces pieces(60);
+  const auto feed = [&](const std::string& piece) {
+    return pieces.feed({reinterpret_cast<const uint8_t*>(piece.data()), piece.size()}).samples.size();
+  };
+  EXPECT_EQ(feed(wav_file(test_audio(1600), 16'000)), 1600u);
+  EXPECT_THROW(feed("no sound"), Error);
+  EXPECT_EQ(feed("abcd"), 2u);  // too short to tell
+}
+
 TEST(AudioPieces, gives_no_more_of_a_piece_than_is_allowed) {
   const std::string file = wav_file(test_audio(32'000), 16'000);
   AudioPieces pieces(1);

@@ -125,6 +125,15 @@ std::optional<WavHeader> wav_header(std::span<const uint8_t> file) {
   return WavHeader{};
 }
 
+void require_no_text(std::span<const uint8_t> piece, std::size_t least) {
+  const auto looked_at = piece.first(std::min<std::size_t>(piece.size(), 256));
+  const bool is_text = std::all_of(looked_at.begin(), looked_at.end(), [](uint8_t byte) {
+    return (byte >= 0x20 && byte < 0x7f) || (byte >= '\t' && byte <= '\r');
+  });
+  require(!is_text || piece.size() < least, ErrorCode::unsupported,
+          "the piece is neither an audio file nor samples, but text");
+}
+
 DecodedAudio decode_pcm(std::span<const uint8_t> bytes, const Pcm& pcm) {
   PcmPieces pieces;
   DecodedAudio audio = pieces.feed(bytes, pcm);

@@ -49,6 +49,10 @@ struct WavHeader {
 /// Nothing: there is more of it to come. The file begins as WAV files do.
 std::optional<WavHeader> wav_header(std::span<const uint8_t> file);
 
+/// Throws Error(unsupported) if a piece that is to be samples is text: its first bytes are all printable, which those
+/// of sound hardly are. Fewer than `least` bytes say nothing.
+void require_no_text(std::span<const uint8_t> piece, std::size_t least = 0);
+
 /// All of it; a cut-off last frame of channels is left out.
 DecodedAudio decode_pcm(std::span<const uint8_t> bytes, const Pcm& pcm);
 
