@@ -13,8 +13,8 @@ endif()
 # rushes_library(NAME SOURCES ... [TESTS ...] [BENCHES ...] [DEPENDS PUBLIC ... PRIVATE ...] [NO_TORCH] [EVERY_ISA])
 # One static target per folder (or part of a folder), alias rushes::NAME; NAME_test and NAME_bench from the files
 # beside the sources. NO_TORCH: the folder must not see libtorch (base, media, delivery, server). EVERY_ISA: the tests
-# run once without a limit, as NAME, and once with each instruction set, as NAME_avx2 and so on; ctest names those that
-# the processor lacks as disabled.
+# run once without a limit, as NAME, which is with the widest set that the processor has, and once with each narrower one,
+# as NAME_avx2 and so on; ctest sums up their time by set, and names those that the processor lacks as disabled.
 function(rushes_library name)
   cmake_parse_arguments(arg "NO_TORCH;EVERY_ISA" "" "SOURCES;TESTS;BENCHES;DEPENDS" ${ARGN})
   add_library(rushes_${name} STATIC ${arg_SOURCES})
@@ -40,9 +40,13 @@ function(rushes_library name)
     add_test(NAME ${name} COMMAND ${name}_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
     set_tests_properties(${name} PROPERTIES TIMEOUT 600)
     if(arg_EVERY_ISA)
-      foreach(set IN LISTS rushes_instruction_sets)
+      list(GET rushes_own_instruction_sets -1 widest)
+      set_tests_properties(${name} PROPERTIES LABELS ${widest})
+      set(narrower ${rushes_instruction_sets})
+      list(REMOVE_ITEM narrower ${widest})
+      foreach(set IN LISTS narrower)
         add_test(NAME ${name}_${set} COMMAND ${name}_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-        set_tests_properties(${name}_${set} PROPERTIES TIMEOUT 600 ENVIRONMENT RUSHES_ISA=${set})
+        set_tests_properties(${name}_${set} PROPERTIES TIMEOUT 600 LABELS ${set} ENVIRONMENT RUSHES_ISA=${set})
         if(NOT set IN_LIST rushes_own_instruction_sets)
           set_tests_properties(${name}_${set} PROPERTIES DISABLED TRUE)
         endif()
