@@ -5,6 +5,9 @@ namespace rushes::verify {
 const Registry& runners() {
   static const Registry all = [] {
     Registry registry;
+    add_ditto_faces(registry);
+    add_ditto_motion(registry);
+    add_ditto_networks(registry);
     add_imtalker_audio(registry);
     add_imtalker_end_to_end(registry);
     add_imtalker_generator(registry);

@@ -13,7 +13,7 @@ namespace rushes::wav2vec {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr std::string_view kPrefix = "wav2vec2.";
+constexpr std::string_view kPrefixes[] = {"wav2vec2.", "hubert."};
 
 void add_layer(tensor::Shapes& shapes, const std::string& key, int64_t out, int64_t in) {
   shapes[key + ".weight"] = {out, in};
@@ -41,8 +41,10 @@ tensor::Shapes parameter_shapes(const Config& config) {
     shapes[fmt::format("feature_extractor.conv_layers.{}.conv.weight", i)] = {config.conv_dim[i], width,
                                                                               config.conv_kernel.at(i)};
     width = config.conv_dim[i];
+    const std::string layer = fmt::format("feature_extractor.conv_layers.{}.", i);
+    if (config.conv_bias) shapes[layer + "conv.bias"] = {width};
+    if (config.feature_layer_norm || i == 0) add_norm(shapes, layer + "layer_norm", width);
   }
-  add_norm(shapes, "feature_extractor.conv_layers.0.layer_norm", config.conv_dim.at(0));
   add_norm(shapes, "feature_projection.layer_norm", width);
   add_layer(shapes, "feature_projection.projection", C, width);
   shapes["encoder.pos_conv_embed.conv.bias"] = {C};
@@ -67,7 +69,9 @@ tensor::WeightMap with_published_names(const tensor::WeightMap& tensors) {
                                                          {"conv.parametrizations.weight.original1", "conv.weight_v"}};
   tensor::WeightMap published;
   for (const auto& [key, tensor] : tensors.tensors()) {
-    std::string name = key.starts_with(kPrefix) ? key.substr(kPrefix.size()) : key;
+    std::string name = key;
+    for (const std::string_view prefix : kPrefixes)
+      if (key.starts_with(prefix)) name = key.substr(prefix.size());
     if (is_for_training(name)) continue;
     for (const auto& [from, to] : renamed)
       if (name.ends_with(from)) name.replace(name.size() - from.size(), from.size(), to);
@@ -94,13 +98,12 @@ Config read_config(const fs::path& file) {
   require(json.is_object(), ErrorCode::corrupt_data, "'{}' is not a JSON object", json_file.string());
   Config config;
   try {
-    require(
-        !json.value("do_stable_layer_norm", false) && json.value("feat_extract_norm", "group") == "group" &&
-            !json.value("conv_bias", false) && json.value("hidden_act", "gelu") == "gelu",
-        ErrorCode::unsupported,
-        "'{}' does not describe the base architecture (do_stable_layer_norm false, feat_extract_norm group, conv_bias "
-        "false, gelu)",
-        json_file.string());
+    const std::string norm = json.value("feat_extract_norm", "group");
+    require((norm == "group" || norm == "layer") && json.value("hidden_act", "gelu") == "gelu", ErrorCode::unsupported,
+            "'{}': feat_extract_norm must be group or layer and hidden_act gelu", json_file.string());
+    config.feature_layer_norm = norm == "layer";
+    config.conv_bias = json.value("conv_bias", false);
+    config.stable_layer_norm = json.value("do_stable_layer_norm", false);
     config.hidden_size = json.value("hidden_size", config.hidden_size);
     config.num_hidden_layers = json.value("num_hidden_layers", config.num_hidden_layers);
     config.num_attention_heads = json.value("num_attention_heads", config.num_attention_heads);

@@ -1,4 +1,4 @@
-// Dimensions of a wav2vec 2.0 encoder. Defaults are wav2vec2-base-960h.
+// Dimensions and variant of a wav2vec 2.0 or HuBERT encoder. Defaults are wav2vec2-base-960h.
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -16,7 +16,23 @@ struct Config {
   int64_t num_conv_pos_embeddings = 128;
   int64_t num_conv_pos_embedding_groups = 16;
   double layer_norm_eps = 1e-5;
+  bool conv_bias = false;
+  bool feature_layer_norm = false;  // after each convolution a norm over channels; else over time, after the first one
+  bool stable_layer_norm = false;   // norms before attention and MLP instead of after them, and a last one
+
+  /// HuBERT-large (arXiv:2106.07447), which has the layers of wav2vec 2.0's large model.
+  static Config hubert_large();
   bool operator==(const Config&) const = default;
 };
+
+inline Config Config::hubert_large() {
+  Config config;
+  config.hidden_size = 1024;
+  config.num_hidden_layers = 24;
+  config.num_attention_heads = 16;
+  config.intermediate_size = 4096;
+  config.conv_bias = config.feature_layer_norm = config.stable_layer_norm = true;
+  return config;
+}
 
 }  // namespace rushes::wav2vec

@@ -69,10 +69,12 @@ Encoder::Encoder(const Config& config, const tensor::WeightMap& weights)
   int64_t width = 1;
   for (std::size_t i = 0; i < config.conv_dim.size(); ++i) {
     const std::string key = fmt::format("feature_extractor.conv_layers.{}.", i);
-    convs_.push_back(weights.at(key + "conv.weight", {config.conv_dim[i], width, config.conv_kernel[i]}));
+    Convolution conv{weights.at(key + "conv.weight", {config.conv_dim[i], width, config.conv_kernel[i]}), {}, {}};
     width = config.conv_dim[i];
+    if (config.conv_bias) conv.bias = weights.at(key + "conv.bias", {width});
+    if (config.feature_layer_norm || i == 0) conv.norm = take_norm(weights, key + "layer_norm", width);
+    convs_.push_back(std::move(conv));
   }
-  group_norm_ = take_norm(weights, "feature_extractor.conv_layers.0.layer_norm", config.conv_dim[0]);
   projection_norm_ = take_norm(weights, "feature_projection.layer_norm", width);
   projection_ = nn::Linear(weights, "feature_projection.projection", C, width);
   encoder_norm_ = take_norm(weights, "encoder.layer_norm", C);
@@ -92,8 +94,8 @@ Encoder::Encoder(const Config& config, const tensor::WeightMap& weights)
                        .out = nn::Linear(own, "attention.out_proj", C, C),
                        .up = nn::Linear(own, "feed_forward.intermediate_dense", config.intermediate_size, C),
                        .down = nn::Linear(own, "feed_forward.output_dense", C, config.intermediate_size),
-                       .after_attention = take_norm(own, "layer_norm", C),
-                       .after_mlp = take_norm(own, "final_layer_norm", C)});
+                       .attention_norm = take_norm(own, "layer_norm", C),
+                       .mlp_norm = take_norm(own, "final_layer_norm", C)});
   }
 }
 
@@ -109,36 +111,60 @@ at::Tensor Encoder::norm(const at::Tensor& x, const Norm& norm) const {
 }
 
 at::Tensor Encoder::features(const at::Tensor& wave) const {
+  constexpr double kEps = 1e-5;  // of the norms between convolutions, whatever layer_norm_eps is
   at::Tensor x = wave.unsqueeze(1);
   for (std::size_t i = 0; i < convs_.size(); ++i) {
+    const Convolution& conv = convs_[i];
     require(x.size(2) >= config_.conv_kernel[i], ErrorCode::invalid_argument,
             "wav2vec2: {} audio samples are too few for one feature", wave.size(1));
-    x = at::conv1d(x, convs_[i], {}, config_.conv_stride[i]);
-    if (i == 0) x = at::group_norm(x, x.size(1), group_norm_.weight, group_norm_.bias, 1e-5);
+    x = at::conv1d(x, conv.weight, conv.bias, config_.conv_stride[i]);
+    if (config_.feature_layer_norm)
+      x = nn::layer_norm(x.transpose(1, 2), conv.norm.weight, conv.norm.bias, kEps).transpose(1, 2);
+    else if (i == 0)
+      x = at::group_norm(x, x.size(1), conv.norm.weight, conv.norm.bias, kEps);
     x = at::gelu(x);
   }
   return x.transpose(1, 2);
 }
 
 at::Tensor Encoder::layer(const Layer& layer, const at::Tensor& x) const {
-  const auto heads = [&](const at::Tensor& y) {
-    return y.view({x.size(0), x.size(1), config_.num_attention_heads, -1});
+  const auto attention = [&](const at::Tensor& from) {
+    const auto heads = [&](const at::Tensor& y) {
+      return y.view({x.size(0), x.size(1), config_.num_attention_heads, -1});
+    };
+    const at::Tensor seen = nn::attention(heads(layer.q(from)), heads(layer.k(from)), heads(layer.v(from)));
+    return layer.out(seen.reshape(x.sizes()));
   };
-  const at::Tensor seen = nn::attention(heads(layer.q(x)), heads(layer.k(x)), heads(layer.v(x)));
-  const at::Tensor y = norm(x + layer.out(seen.reshape(x.sizes())), layer.after_attention);
-  return norm(y + layer.down(at::gelu(layer.up(y))), layer.after_mlp);
+  const auto mlp = [&](const at::Tensor& from) { return layer.down(at::gelu(layer.up(from))); };
+  if (config_.stable_layer_norm) {
+    const at::Tensor y = x + attention(norm(x, layer.attention_norm));
+    return y + mlp(norm(y, layer.mlp_norm));
+  }
+  const at::Tensor y = norm(x + attention(x), layer.attention_norm);
+  return norm(y + mlp(y), layer.mlp_norm);
 }
 
 std::vector<at::Tensor> Encoder::hidden_states(const at::Tensor& wave, int64_t length) const {
   require(wave.dim() == 2 && length > 0, ErrorCode::invalid_argument,
           "wav2vec2 expects waveforms [B, S] and at least one time step, got {} axes and {}", wave.dim(), length);
-  const at::Tensor x = projection_(norm(interpolate_time(features(wave.to(dtype())), length), projection_norm_));
+  return transformed(interpolate_time(features(wave.to(dtype())), length));
+}
+
+std::vector<at::Tensor> Encoder::hidden_states(const at::Tensor& wave) const {
+  require(wave.dim() == 2, ErrorCode::invalid_argument, "wav2vec2 expects waveforms [B, S], got {} axes", wave.dim());
+  return transformed(features(wave.to(dtype())));
+}
+
+std::vector<at::Tensor> Encoder::transformed(const at::Tensor& features) const {
+  const at::Tensor x = projection_(norm(features, projection_norm_));
   const at::Tensor positions =
       at::conv1d(x.transpose(1, 2), trainable_ ? position_weight() : position_weight_, position_bias_, 1,
                  config_.num_conv_pos_embeddings / 2, 1, config_.num_conv_pos_embedding_groups);
   // An even kernel with this padding gives one step too many.
-  std::vector<at::Tensor> states{norm(x + at::gelu(positions.narrow(2, 0, length)).transpose(1, 2), encoder_norm_)};
+  const at::Tensor placed = x + at::gelu(positions.narrow(2, 0, x.size(1))).transpose(1, 2);
+  std::vector<at::Tensor> states{config_.stable_layer_norm ? placed : norm(placed, encoder_norm_)};
   for (const Layer& each : layers_) states.push_back(layer(each, states.back()));
+  if (config_.stable_layer_norm) states.back() = norm(states.back(), encoder_norm_);
   return states;
 }
 

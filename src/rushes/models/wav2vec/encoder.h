@@ -25,7 +25,8 @@ at::Tensor pad_with_last(const at::Tensor& wave, int64_t samples);
 /// x [B, L, C] to [B, length, C], linearly, first and last positions aligned. In float32 positions.
 at::Tensor interpolate_time(const at::Tensor& x, int64_t length);
 
-/// Source: arXiv:2006.11477; the base architecture (post-norm layers, group norm in the first convolution).
+/// Source: arXiv:2006.11477: the base architecture (post-norm layers, group norm in the first convolution) and the large
+/// one (pre-norm layers, layer norms in the convolutions), which HuBERT (arXiv:2106.07447) has too.
 /// Any thread: no state.
 class Encoder {
  public:
@@ -38,8 +39,12 @@ class Encoder {
   /// the first layer, then each layer's output; each [B, length, hidden_size]. Throws Error(invalid_argument) if the
   /// wave is shorter than the first feature needs (400 samples for the published kernels).
   std::vector<at::Tensor> hidden_states(const at::Tensor& wave, int64_t length) const;
+  /// The same without resampling: one time step for each feature.
+  std::vector<at::Tensor> hidden_states(const at::Tensor& wave) const;
   /// The last of them.
   at::Tensor forward(const at::Tensor& wave, int64_t length) const { return hidden_states(wave, length).back(); }
+
+  at::Tensor forward(const at::Tensor& wave) const { return hidden_states(wave).back(); }
 
   const Config& config() const noexcept { return config_; }
   at::ScalarType dtype() const noexcept { return projection_.weight().scalar_type(); }
@@ -50,17 +55,22 @@ class Encoder {
   };
   struct Layer {
     nn::Linear q, k, v, out, up, down;
-    Norm after_attention, after_mlp;
+    Norm attention_norm, mlp_norm;  // layer_norm, final_layer_norm
+  };
+  struct Convolution {
+    at::Tensor weight, bias;  // bias: undefined where there is none
+    Norm norm;                // undefined where there is none
   };
   at::Tensor features(const at::Tensor& wave) const;  // [B, L, conv_dim]
   at::Tensor position_weight() const;
+  std::vector<at::Tensor> transformed(const at::Tensor& features) const;
   at::Tensor layer(const Layer& layer, const at::Tensor& x) const;
   at::Tensor norm(const at::Tensor& x, const Norm& norm) const;
 
   Config config_;
   bool trainable_;
-  std::vector<at::Tensor> convs_;
-  Norm group_norm_, projection_norm_, encoder_norm_;
+  std::vector<Convolution> convs_;
+  Norm projection_norm_, encoder_norm_;
   nn::Linear projection_;
   at::Tensor position_gain_, position_direction_, position_bias_, position_weight_;
   std::vector<Layer> layers_;
