@@ -32,28 +32,25 @@ CosineDdim::CosineDdim(int64_t steps, int64_t timesteps, double offset) {
           timesteps, steps);
   alphas_cumprod_ = at::cumprod(cosine_alphas(timesteps, offset), 0);
   // Evenly spread from the last time to -1, truncated.
-  const at::Tensor spread = at::linspace(-1, timesteps - 1, steps + 1, at::TensorOptions(at::kFloat)).to(at::kInt);
-  const auto* times = spread.const_data_ptr<int32_t>();
-  const auto* alphas = alphas_cumprod_.const_data_ptr<float>();
-  for (int64_t i = steps; i > 0; --i) {
-    const float a = alphas[times[i]];
-    Step step{.time = times[i],
-              .next = times[i - 1],
-              .noise_scale = std::sqrt(1.0f / a),
-              .noise_offset = std::sqrt(1.0f / a - 1.0f),
-              .next_scale = 1,
-              .c = 0,
-              .sigma = 0};
-    if (step.next >= 0) {
-      const float b = alphas[step.next];
-      const float sigma = std::sqrt((1.0f - a / b) * (1.0f - b) / (1.0f - a));
-      step.next_scale = std::sqrt(b);
-      step.sigma = sigma;
-      // Cancels for the first step, and falls below 0 for some numbers of steps.
-      step.c = std::sqrt(std::max(1.0f - b - sigma * sigma, 0.0f));
-    }
-    steps_.push_back(step);
-  }
+  const at::Tensor times =
+      at::linspace(-1, timesteps - 1, steps + 1, at::TensorOptions(at::kFloat)).to(at::kLong).flip(0);
+  const at::Tensor a = alphas_cumprod_.index_select(0, times.narrow(0, 0, steps));
+  // One operator after the other, each rounded: `c` of the first step is what is left of 1 when nearly all has cancelled,
+  // and a fused multiplication and addition leaves another number than the reference's. Some numbers of steps make it
+  // negative. (The last step has no next time: its numbers are not looked at.)
+  const at::Tensor b = alphas_cumprod_.index_select(0, times.narrow(0, 1, steps).clamp_min(0));
+  const at::Tensor sigma = ((1 - a / b) * (1 - b) / (1 - a)).sqrt();
+  const at::Tensor c = (1 - b - sigma.square()).clamp_min(0).sqrt();
+  const at::Tensor noise_scale = (1 / a).sqrt(), noise_offset = (1 / a - 1).sqrt(), next_scale = b.sqrt();
+  const auto at_step = [](const at::Tensor& row, int64_t i) { return row.const_data_ptr<float>()[i]; };
+  for (int64_t i = 0; i < steps; ++i)
+    steps_.push_back({.time = times.const_data_ptr<int64_t>()[i],
+                      .next = times.const_data_ptr<int64_t>()[i + 1],
+                      .noise_scale = at_step(noise_scale, i),
+                      .noise_offset = at_step(noise_offset, i),
+                      .next_scale = at_step(next_scale, i),
+                      .c = at_step(c, i),
+                      .sigma = at_step(sigma, i)});
 }
 
 at::Tensor CosineDdim::predicted_noise(const Step& step, const at::Tensor& sample, const at::Tensor& prediction) {

@@ -25,7 +25,7 @@ NormedConv::NormedConv(const tensor::WeightMap& conv, const tensor::WeightMap& n
   var_ = norm.at("running_var", {out});
   if (trainable_) return;
   folded_ = folded();
-  weight_ = bias_ = gain_ = offset_ = mean_ = var_ = {};
+  for (at::Tensor* const parameter : {&weight_, &bias_, &gain_, &offset_, &mean_, &var_}) parameter->reset();
 }
 
 NormedConv::Folded NormedConv::folded() const {

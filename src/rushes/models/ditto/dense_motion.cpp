@@ -1,6 +1,6 @@
 #include "rushes/models/ditto/dense_motion.h"
 
-#include <ATen/ops/avg_pool3d.h>
+#include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/grid_sampler_3d.h>
 #include <ATen/ops/upsample_nearest3d.h>
 #include <fmt/format.h>
@@ -24,6 +24,12 @@ at::Tensor heat(const at::Tensor& grid, const at::Tensor& points) {
                    y = along(grid.select(0, 0).select(1, 0).select(1, 1), 1),
                    z = along(grid.select(1, 0).select(1, 0).select(1, 2), 2);
   return z.unsqueeze(-1).unsqueeze(-1) * y.unsqueeze(2).unsqueeze(-1) * x.unsqueeze(2).unsqueeze(2);
+}
+
+/// Means of 2 by 2 cells of each slice of [B, C, D, H, W]: pooling of volumes has no bfloat16.
+at::Tensor halved(const at::Tensor& x) {
+  const at::Tensor slices = at::avg_pool2d(x.flatten(0, 1), at::IntArrayRef{2, 2});
+  return slices.view({x.size(0), x.size(1), x.size(2), slices.size(2), slices.size(3)});
 }
 
 }  // namespace
@@ -69,8 +75,7 @@ DenseMotionNetwork::DenseMotionNetwork(const tensor::WeightMap& all) {
 
 at::Tensor DenseMotionNetwork::hourglass(const at::Tensor& x) const {
   std::vector<at::Tensor> levels{x};
-  for (const nn::NormedConv& block : down_)
-    levels.push_back(at::avg_pool3d(at::relu(block(levels.back())), at::IntArrayRef{1, 2, 2}));
+  for (const nn::NormedConv& block : down_) levels.push_back(halved(at::relu(block(levels.back()))));
   at::Tensor y = levels.back();
   levels.pop_back();
   for (const nn::NormedConv& block : up_) {
