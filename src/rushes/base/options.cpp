@@ -140,6 +140,19 @@ Options checked(const Options& given, std::span<const OptionField> fields) {
   return result;
 }
 
+Options checked_live(const Options& given, std::span<const OptionField> fields) {
+  std::vector<OptionField> live;
+  std::vector<std::string_view> names;
+  for (const OptionField& field : fields)
+    if (field.live) live.push_back(field);
+  for (const OptionField& field : live) names.push_back(field.name);
+  for (const auto& [name, value] : given.values())
+    require(find_field(live, name), kBad, "{} cannot be changed while a session runs; with this model {}",
+            name.substr(0, kShown),
+            names.empty() ? "nothing can" : fmt::format("these can: {}", fmt::join(names, ", ")));
+  return checked(given, live);
+}
+
 OptionValue parse_option(const OptionField& field, std::string_view text) {
   const auto wrong = [&] {
     fail(kBad, "{} must be {} (got '{}')", field.name, field.allowed(), text.substr(0, kShown));

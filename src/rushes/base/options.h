@@ -29,6 +29,8 @@ struct OptionField {
   std::size_t least_count = 1, most_count = 1;  // of `numbers`
   std::vector<std::string> choices = {};        // of `choice`
   std::vector<std::string> aliases = {};        // other spellings, of the reference and of earlier versions
+  bool live = false;                            // may change while a session runs
+  bool json = false;  // of a text: it holds JSON, so that where a request is JSON any value stands for its text
 
   /// "a number from 0 to 100", "one of few_step, unipc", ...
   std::string allowed() const;
@@ -44,6 +46,9 @@ class Options {
   Options(std::initializer_list<std::pair<const std::string, OptionValue>> values) : values_(values) {}
 
   void set(std::string name, OptionValue value) { values_.insert_or_assign(std::move(name), std::move(value)); }
+  void set_all(const Options& later) {
+    for (const auto& [name, value] : later.values_) set(name, value);
+  }
   bool has(std::string_view name) const { return values_.contains(name); }
   bool empty() const { return values_.empty(); }
   const std::map<std::string, OptionValue, std::less<>>& values() const { return values_; }
@@ -68,6 +73,9 @@ class Options {
 /// has, one that is given twice (by an alias), another type, a value out of range or that is not finite;
 /// Error(too_large) for a text of more bytes than its field takes.
 Options checked(const Options& given, std::span<const OptionField> fields);
+
+/// The same of options that are to change while a session runs: names of fields that are not live are refused too.
+Options checked_live(const Options& given, std::span<const OptionField> fields);
 
 /// The field of this name or alias; null: there is none.
 const OptionField* find_field(std::span<const OptionField> fields, std::string_view name);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "rushes/base/error.h"
+#include "rushes/base/options.h"
 #include "rushes/generation/event.h"
 
 namespace rushes::generation {
@@ -21,8 +22,11 @@ struct Inbox {
   /// UtteranceEnded; what follows is another one. They rise.
   std::vector<std::size_t> utterance_ends = {};
   bool end_of_speech = false;  // nothing follows
+  Options options = {};        // OptionField::live ones that were set, checked: from the next frame that allows it
 
-  bool empty() const { return !prompt && speech.empty() && utterance_ends.empty() && !end_of_speech; }
+  bool empty() const {
+    return !prompt && speech.empty() && utterance_ends.empty() && !end_of_speech && options.empty();
+  }
 
   /// What came later.
   void append(Inbox more) {
@@ -33,6 +37,7 @@ struct Inbox {
     else
       speech.insert(speech.end(), more.speech.begin(), more.speech.end());
     end_of_speech = end_of_speech || more.end_of_speech;
+    options.set_all(more.options);
   }
 };
 

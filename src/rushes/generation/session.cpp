@@ -124,6 +124,13 @@ void Session::set_prompt(std::string prompt, std::vector<Ignored> ignored) {
   wake();
 }
 
+void Session::set_options(const Options& options) {
+  const std::scoped_lock lock(mutex_);
+  require_open("change its options");
+  inbox_.options.set_all(options);
+  set_options_.set_all(options);
+}
+
 void Session::input_came() {
   needs_input_ = false;
   if (status_.state == SessionState::waiting) become(has_place_ ? SessionState::running : SessionState::queued);

@@ -69,9 +69,19 @@ class Session {
   const SessionId& id() const noexcept { return id_; }
   /// Its driving video goes with the session's end: whoever wants all of it takes a copy.
   const Request& request() const noexcept { return request_; }
+  /// With the options that were set since.
   Request copy_of_request() const {
     const std::scoped_lock lock(mutex_);
-    return request_;
+    Request copy = request_;
+    copy.options.set_all(set_options_);
+    return copy;
+  }
+  /// The request's options with those that were set since.
+  Options options() const {
+    const std::scoped_lock lock(mutex_);
+    Options all = request_.options;
+    all.set_all(set_options_);
+    return all;
   }
   const VideoFormat& format() const noexcept { return format_; }
   /// What of the request, and of the prompts set since, was taken and changes nothing.
@@ -89,6 +99,8 @@ class Session {
   // Controls; any thread. All but stop() throw Error(conflict) when the session has ended.
   /// From the next block on. A second one before that block replaces the first. `ignored`: what of it has no effect.
   void set_prompt(std::string prompt, std::vector<Ignored> ignored = {});
+  /// What checked_live() gave, from the next frame that the model makes. It makes none because of them.
+  void set_options(const Options& options);
   /// More speech, after all that was fed before; one channel at the format's speech_hz. Throws Error(conflict) after
   /// end_speech(), Error(unsupported) if the generator takes none, Error(exhausted), taking nothing, if more than
   /// kMaxWaitingSpeech would wait for the next step.
@@ -171,6 +183,7 @@ class Session {
   mutable std::mutex mutex_;
   SessionStatus status_;
   std::vector<Ignored> ignored_;
+  Options set_options_;  // since the start
   Inbox inbox_;
   bool needs_input_ = false;           // remembered through a pause
   std::chrono::microseconds told_{0};  // when it heard of its place in the queue

@@ -236,6 +236,11 @@ std::vector<generation::Ignored> SessionStore::set_prompt(const Hosted& entry, s
   return ignored;
 }
 
+void SessionStore::set_options(const Hosted& entry, const Options& given) const {
+  if (entry.session->over()) return entry.session->set_options({});  // throws; its model may be unloaded
+  entry.session->set_options(checked_live(given, models_->model(entry.model)->options()));
+}
+
 const ingest::Microphone& SessionStore::listen(const Hosted& entry, std::shared_ptr<media::WebRtcPeer> peer,
                                                std::vector<float> greeting, EndsWith ends) {
   require(entry.session->format().speech_hz > 0, ErrorCode::unsupported, "session {} does not accept speech",

@@ -106,6 +106,8 @@ class SessionStore {
   /// Another prompt from the next block on; what of it has no effect. Throws Error(unsupported) if its model takes none
   /// while it runs, and as Session::set_prompt().
   std::vector<generation::Ignored> set_prompt(const Hosted& entry, std::string prompt) const;
+  /// Changes options of its model from the next frame on. Throws as checked_live() and Session::set_options().
+  void set_options(const Hosted& entry, const Options& given) const;
   /// From now on it says what `peer` says, `greeting`, at its speech_hz, first. Throws as SpeechInput::listen(), and
   /// Error(unsupported) if it takes no speech.
   const ingest::Microphone& listen(const Hosted& entry, std::shared_ptr<media::WebRtcPeer> peer,
