@@ -54,6 +54,7 @@ class DrawingTalker final : public Generator {
     if (request_.video) return follow();
     const bool aligned = is_aligned(request_);
     ended_ = ended_ || inbox.end_of_speech;
+    shade_ = inbox.options.get<double>("shade").value_or(shade_);
     std::size_t begin = 0;
     const auto hear = [&](std::size_t end, bool is_end) {
       const std::vector<float> piece(inbox.speech.begin() + static_cast<std::ptrdiff_t>(begin),
@@ -144,7 +145,7 @@ class DrawingTalker final : public Generator {
            i < std::min<int64_t>((t + 1) * kFrameSamples, static_cast<int64_t>(waiting_.size())); ++i)
         peak = std::max(peak, std::abs(waiting_[static_cast<std::size_t>(i)]));
       pixels->insert(pixels->end(), static_cast<std::size_t>(frame_bytes),
-                     static_cast<uint8_t>(32 + 200 * std::min(peak, 1.0f)));
+                     static_cast<uint8_t>((32 + 200 * std::min(peak, 1.0f)) * (1 - shade_)));
     }
     const auto used =
         waiting_.begin() + std::min<int64_t>(count * kFrameSamples, static_cast<int64_t>(waiting_.size()));
@@ -163,6 +164,7 @@ class DrawingTalker final : public Generator {
   std::vector<float> waiting_;
   std::deque<int64_t> utterance_ends_;  // samples of waiting_ up to each
   bool ended_ = false;
+  double shade_ = request_.options.get<double>("shade").value_or(0);
   int64_t frames_ = 0, blocks_ = 0, utterance_begin_ = 0;
 };
 
@@ -250,6 +252,7 @@ class DrawingTalkModel final : public Model, public FaceCrop {
        .aliases = {"steps"}},
       {.name = "cfg_scale", .doc = "guidance", .least = 0, .most = 20},
       face_option(),
+      {.name = "shade", .doc = "darkens", .standard = 0.0, .least = 0, .most = 1, .live = true},
       numbers("pose_style", 3),
       numbers("gaze_style", 2)};
 };

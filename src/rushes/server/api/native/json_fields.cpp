@@ -161,6 +161,18 @@ std::optional<OptionValue> JsonFields::option(std::string_view field) {
   return OptionValue(*numbers(field, kMostNumbers));
 }
 
+std::optional<OptionValue> JsonFields::option(const OptionField& field, std::string_view name) {
+  const json* value = find(name);
+  if (value && field.json && !value->is_string()) return OptionValue(value->dump());
+  return option(name);
+}
+
+std::vector<std::string> JsonFields::names() const {
+  std::vector<std::string> names;
+  for (const auto& [key, value] : object_.items()) names.push_back(key);
+  return names;
+}
+
 void JsonFields::require_all_known() const {
   std::vector<std::string> unknown;
   for (const auto& [key, value] : object_.items())

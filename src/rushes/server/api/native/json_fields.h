@@ -38,6 +38,10 @@ class JsonFields {
 
   /// As a model's option: a bool, a number, a string or a list of numbers.
   std::optional<OptionValue> option(std::string_view field);
+  /// What stands under `name`, that of the field or an alias; of a field that holds JSON anything, as its text.
+  std::optional<OptionValue> option(const OptionField& field, std::string_view name);
+  /// Of the fields that it has.
+  std::vector<std::string> names() const;
 
   /// Makes a field known that is read later.
   void declare(std::string_view field) { known_.emplace(field); }

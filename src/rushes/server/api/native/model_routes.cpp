@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "rushes/server/api/native/session_json.h"
 #include "rushes/server/http/static_files.h"
 
 namespace rushes::server {
@@ -17,24 +18,15 @@ Json words_of(generation::Modalities modalities) {
   return words;
 }
 
-Json value_json(const OptionValue& value) {
-  return std::visit(
-      [](const auto& of) {
-        if constexpr (std::is_same_v<std::decay_t<decltype(of)>, std::monostate>)
-          return Json(nullptr);
-        else
-          return Json(of);
-      },
-      value);
-}
-
 /// An option as a form or a slider needs it.
 Json option_json(const OptionField& field) {
   Json json{{"name", field.name},
             {"type", name(field.type)},
             {"doc", field.doc},
             {"allowed", field.allowed()},
-            {"default", value_json(field.standard)}};
+            {"default", option_value_json(field.standard)},
+            {"live", field.live}};
+  if (field.json) json["json"] = true;
   if (field.type == OptionType::integer || field.type == OptionType::number || field.type == OptionType::numbers) {
     json["least"] = field.least;
     json["most"] = field.most;

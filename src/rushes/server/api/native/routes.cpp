@@ -111,6 +111,16 @@ Response set_prompt(const SessionStore& sessions, const Request& request) {
   return json_response(202, session_json(entry, request));
 }
 
+// POST /v1/sessions/{id}/options: {"emo": 3}: live options of its model, from the next frame on. 202; 400 naming the
+// field and what is allowed, 409 when the session has ended.
+Response set_options(const SessionStore& sessions, const Request& request) {
+  const Hosted& entry = hosted_of(sessions, request);
+  JsonFields fields(request.body);
+  const auto known = sessions.models().status(entry.model).options;
+  sessions.set_options(entry, named_options(std::move(fields), known));
+  return json_response(202, session_json(entry, request));
+}
+
 // POST /v1/sessions/{id}/fork: 201 with the new session; 409 when this one has ended or keeps no such border, 429 at
 // the limit.
 Response fork_session(SessionStore& sessions, const Request& request) {
@@ -184,6 +194,7 @@ void add_native_routes(Router& router, SessionStore& sessions, WorkPool& work) {
   router.answer("GET", "/v1/sessions/{id}", bound(get_session));
   router.answer("DELETE", "/v1/sessions/{id}", bound(delete_session));
   router.answer("POST", "/v1/sessions/{id}/prompt", bound(set_prompt));
+  router.answer("POST", "/v1/sessions/{id}/options", bound(set_options));
   router.answer("POST", "/v1/sessions/{id}/fork", bound(fork_session));
   router.answer("POST", "/v1/sessions/{id}/pacing", bound(set_pacing));
   router.answer("POST", "/v1/sessions/{id}/pause", bound(pause_session));

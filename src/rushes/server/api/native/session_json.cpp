@@ -43,6 +43,17 @@ Json origin_json(const std::optional<Origin>& origin) {
   return {{"kind", name(origin->kind)}, {"session", origin->session.text()}};
 }
 
+constexpr std::size_t kShownText = 256;  // bytes; a longer option is left out
+
+Json options_json(const Options& options) {
+  Json json = Json::object();
+  for (const auto& [name, value] : options.values()) {
+    const auto* text = std::get_if<std::string>(&value);
+    if (!text || text->size() <= kShownText) json[name] = option_value_json(value);
+  }
+  return json;
+}
+
 /// RFC 3339, UTC, to the second.
 std::string timestamp(std::chrono::system_clock::time_point time) {
   const std::time_t whole = std::chrono::system_clock::to_time_t(time);
@@ -106,6 +117,17 @@ Json ignored_json(const std::vector<generation::Ignored>& ignored) {
   return list;
 }
 
+Json option_value_json(const OptionValue& value) {
+  return std::visit(
+      [](const auto& of) {
+        if constexpr (std::is_same_v<std::decay_t<decltype(of)>, std::monostate>)
+          return Json(nullptr);
+        else
+          return Json(of);
+      },
+      value);
+}
+
 const Hosted& hosted_of(const SessionStore& sessions, const Request& request) {
   return sessions.find(generation::SessionId::parse(request.path_value("id")));
 }
@@ -132,6 +154,7 @@ Json session_json(const Hosted& entry, const Request& request) {
           {"text", status.text ? Json(*status.text) : Json(nullptr)},
           {"prompts", session.request().prompts},
           {"seed", session.request().seed},
+          {"options", options_json(session.options())},
           {"ignored", ignored_json(session.ignored())},
           {"max_lead_s", lead ? Json(*lead) : Json(nullptr)},
           {"origin", origin_json(entry.origin)},

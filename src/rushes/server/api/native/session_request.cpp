@@ -78,13 +78,25 @@ void read_size(JsonFields& fields, generation::Request& request) {
 }
 
 void read_options(JsonFields& fields, const generation::Model& model, generation::Request& request) {
-  const auto read = [&](const std::string& name) {
-    if (auto value = fields.option(name)) request.options.set(name, std::move(*value));
-  };
   for (const OptionField& field : model.options()) {
+    const auto read = [&](const std::string& name) {
+      if (auto value = fields.option(field, name)) request.options.set(name, std::move(*value));
+    };
     read(field.name);
     for (const std::string& alias : field.aliases) read(alias);
   }
+}
+
+Options named_options(JsonFields fields, std::span<const OptionField> known) {
+  Options given;
+  for (const std::string& name : fields.names()) {
+    const OptionField* field = find_field(known, name);
+    if (!field)
+      given.set(name, {});  // whoever checks them says what there is
+    else if (auto value = fields.option(*field, name))
+      given.set(name, std::move(*value));
+  }
+  return given;
 }
 
 std::string checked_prompt(std::string_view field, std::string_view text) {

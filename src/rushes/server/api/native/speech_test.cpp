@@ -57,6 +57,44 @@ TEST_F(Speech, a_session_speaks_one_utterance_after_the_other) {
   EXPECT_EQ(media::decode_bytes("spoken.mp4", {video.body.begin(), video.body.end()}).size(), 30u);
 }
 
+TEST_F(Speech, live_options_show_from_the_next_frame_on) {
+  const auto server = start();
+  const json session = begin(*server);
+  const std::string audio = path(session) + "/audio?format=s16le&rate=16000&end=true";
+  const auto say = [&](int64_t utterances) {
+    EXPECT_EQ(server->request("POST", audio, pcm(3200)).status, 202);
+    ask_until(*server, path(session), [&](const json& now) { return now["speech"]["utterances"] == utterances; });
+  };
+  say(1);
+  const Reply set = server->request("POST", path(session) + "/options", R"({"shade": 1})");
+  ASSERT_EQ(set.status, 202) << set.body;
+  EXPECT_EQ(set.json()["options"], (json{{"shade", 1.0}}));
+  EXPECT_EQ(set.json()["state"], "waiting") << "nothing is made because of an option";
+  say(2);
+  const struct {
+    const char *body, *words;
+  } refused[] = {
+      {R"({"shade": 2})", "shade must be a number from 0 to 1 (got 2)"},
+      {R"({"cfg_scale": 2})", "cfg_scale cannot be changed while a session runs; with this model these can: shade"},
+      {R"({"hue": {"of": "it"}})", "hue cannot be changed while a session runs; with this model these can: shade"},
+      {R"([0.5])", "the body must be a JSON object"},
+  };
+  for (const auto& each : refused) {
+    const Reply reply = server->request("POST", path(session) + "/options", each.body);
+    EXPECT_EQ(reply.status, 400) << each.body;
+    EXPECT_THAT(reply.body, HasSubstr(each.words));
+  }
+  const json live = server->request("GET", "/v1/models/heads").json()["options"];
+  for (const json& option : live) EXPECT_EQ(option["live"], option["name"] == "shade");
+  server->request("POST", path(session) + "/stop");
+  EXPECT_EQ(server->request("POST", path(session) + "/options", R"({"shade": 0})").status, 409);
+  const Reply video = server->request("GET", path(session) + "/video.mp4");
+  const auto frames = media::decode_bytes("shaded.mp4", {video.body.begin(), video.body.end()});
+  ASSERT_EQ(frames.size(), 10u);
+  EXPECT_GT(frames[4].rgb.front(), 24);
+  EXPECT_LT(frames[5].rgb.front(), 8);
+}
+
 TEST_F(Speech, speech_comes_as_a_sound_file_too) {
   const auto server = start();
   const json session = begin(*server);
