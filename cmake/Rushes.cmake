@@ -84,15 +84,26 @@ function(rushes_add_folders pattern)
   endforeach()
 endfunction()
 
-# rushes_openapi(LIBRARY): puts the openapi.json of this folder into the library, as "rushes/server/api/FOLDER/openapi.json.h".
+# rushes_embed(FILE NAME HEADER): a header with the text of a file as the constant NAME.
+function(rushes_embed file name header)
+  add_custom_command(OUTPUT ${header}
+    COMMAND ${CMAKE_COMMAND} -DINPUT=${CMAKE_CURRENT_SOURCE_DIR}/${file} -DNAME=${name} -DOUTPUT=${header}
+            -P ${CMAKE_SOURCE_DIR}/cmake/embed_text.cmake
+    DEPENDS ${file} ${CMAKE_SOURCE_DIR}/cmake/embed_text.cmake VERBATIM)
+endfunction()
+
+# rushes_openapi(LIBRARY [PAGE]): puts the openapi.json of this folder into the library, as
+# "rushes/server/api/FOLDER/openapi.json.h", and so a page, whose constant is kDemoPage.
 function(rushes_openapi library)
   get_filename_component(api ${CMAKE_CURRENT_SOURCE_DIR} NAME)
-  set(header ${CMAKE_BINARY_DIR}/openapi/rushes/server/api/${api}/openapi.json.h)
-  add_custom_command(OUTPUT ${header}
-    COMMAND ${CMAKE_COMMAND} -DINPUT=${CMAKE_CURRENT_SOURCE_DIR}/openapi.json -DOUTPUT=${header}
-            -P ${CMAKE_SOURCE_DIR}/cmake/embed_openapi.cmake
-    DEPENDS openapi.json ${CMAKE_SOURCE_DIR}/cmake/embed_openapi.cmake VERBATIM)
-  add_custom_target(${library}_${api}_openapi DEPENDS ${header})  # the library is of another folder: a source would not do
+  set(folder ${CMAKE_BINARY_DIR}/openapi/rushes/server/api/${api})
+  set(headers ${folder}/openapi.json.h)
+  rushes_embed(openapi.json kOpenApi ${folder}/openapi.json.h)
+  foreach(page IN LISTS ARGN)
+    rushes_embed(${page} kDemoPage ${folder}/${page}.h)
+    list(APPEND headers ${folder}/${page}.h)
+  endforeach()
+  add_custom_target(${library}_${api}_openapi DEPENDS ${headers})  # the library is of another folder: a source would not do
   add_dependencies(rushes_${library} ${library}_${api}_openapi)
   if(NOT TARGET openapi_headers)
     add_custom_target(openapi_headers)  # all of them: clang-tidy reads sources in a tree that is not built

@@ -15,6 +15,14 @@
 
 namespace rushes::server {
 
+/// Sessions whose frames go out one by one over a WebSocket.
+struct FrameStreamOptions {
+  std::filesystem::path file_root = ".";  // files that clients may name are below
+  std::size_t queue = 500;                // messages that may wait for a client; then the generation waits too
+  bool adaptive_quality = false;          // of the frames: lower while many wait
+  bool emit_tail = false;                 // frames beyond the end of the speech, as the published server sends them
+};
+
 struct ServerOptions {
   /// ADDRESS:PORT, [ADDRESS]:PORT or PORT, port 0: any free one; with =openai,imtalker: these APIs and the native one.
   std::vector<std::string> listen{"127.0.0.1:8000"};
@@ -29,6 +37,7 @@ struct ServerOptions {
   std::vector<generation::Request> start_with;  // sessions that begin with the server, before any viewer asks
   std::vector<std::string> push_hosts;          // that RTMP may go to; "*": any; this machine always
   WebRtcLimits webrtc;
+  FrameStreamOptions frame_streams;
   /// IMTalker's heads go then, unless they are fed, watched or asked for.
   std::chrono::milliseconds head_idle = std::chrono::minutes(50);
   std::size_t head_runs = 16;                 // sessions of one head's name that are kept; the oldest go

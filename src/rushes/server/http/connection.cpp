@@ -187,8 +187,7 @@ class Connection {
     }
     if (!match.route) {
       require(is_page, ErrorCode::not_found, "there is nothing at {}", request.path);
-      response = request.method == "GET" ? serve_static(service_.web_root, request)
-                                         : error_response(405, "invalid_argument", "only GET is supported here");
+      response = unknown(request);
       return nullptr;
     }
     request.path_values = std::move(match.path_values);
@@ -205,6 +204,19 @@ class Connection {
     else
       response = error_response(503, "unavailable", "the server is shutting down");
     return nullptr;
+  }
+
+  /// A file of the page, or that there is nothing.
+  Response unknown(const Request& request) const {
+    const auto& otherwise = router_.unknown();
+    if (request.method != "GET")
+      return otherwise ? otherwise(request) : error_response(405, "invalid_argument", "only GET is supported here");
+    try {
+      return serve_static(service_.web_root, request);
+    } catch (const Error& error) {
+      if (!otherwise || error.code() != ErrorCode::not_found) throw;
+      return otherwise(request);
+    }
   }
 
   /// False: `response` says why not, or the client has left.

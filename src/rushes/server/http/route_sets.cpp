@@ -25,7 +25,8 @@ Sets named_sets(const std::vector<RouteSet>& table, const std::vector<std::strin
 const Route* common_route(const RouteSet& a, const RouteSet& b) {
   for (const Router::Known& known : a.routes.routes()) {
     const Route* other = b.routes.find(known.route.method, known.route.pattern);
-    if (other && !other->yields && !known.route.yields) return &known.route;
+    const bool is_here = !known.route.when_named && other && !other->when_named;
+    if (is_here && !other->yields && !known.route.yields) return &known.route;
   }
   return nullptr;
 }
@@ -54,7 +55,9 @@ ServedRoutes choose_routes(const std::vector<RouteSet>& table, const std::vector
   const Sets sets = names.empty() ? compatible_sets(table, served.left_out) : named_sets(table, names);
   for (const RouteSet* set : sets) {
     served.sets.push_back(set->name);
+    if (!names.empty() && set->routes.unknown()) served.router.answer_unknown(set->routes.unknown());
     for (const Router::Known& known : set->routes.routes()) {
+      if (names.empty() && known.route.when_named) continue;
       const bool gives_way = known.route.yields && std::any_of(sets.begin(), sets.end(), [&](const RouteSet* other) {
                                return other != set && other->routes.find(known.route.method, known.route.pattern);
                              });

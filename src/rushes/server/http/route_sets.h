@@ -21,7 +21,7 @@ struct ServedRoutes {
 };
 
 /// The first set of `table`, and those that `names` has. Without names: every set that has no route in common with one
-/// before it that is served; a set is served as a whole or not at all.
+/// before it that is served; a set is served as a whole or not at all, but for routes that are there only when_named.
 /// Throws Error(invalid_argument) for a name that is not in the table, and for named sets with a route in common.
 ServedRoutes choose_routes(const std::vector<RouteSet>& table, const std::vector<std::string>& names);
 

@@ -69,6 +69,23 @@ TEST(ChooseRoutes, serves_the_first_set_and_those_that_are_named) {
   EXPECT_THAT(choose_routes(sets, {"native"}).sets, ElementsAre("native"));
 }
 
+TEST(ChooseRoutes, serves_some_routes_only_where_their_set_is_named) {
+  auto sets = table();
+  RouteSet e = set_of("e", {"/e"});
+  Route root = route_of("/generate", "e");
+  root.when_named = true;
+  e.routes.add(std::move(root));
+  e.routes.answer_unknown([](const Request&) { return json_response(404, "e knows it not"); });
+  sets.push_back(std::move(e));
+  const ServedRoutes everything = choose_routes(sets, {}), named = choose_routes(sets, {"e"});
+  EXPECT_THAT(everything.sets, ElementsAre("native", "a", "d", "e"));
+  EXPECT_EQ(owner(everything, "/generate"), "a");
+  EXPECT_EQ(owner(everything, "/e"), "e");
+  EXPECT_FALSE(everything.router.unknown());
+  EXPECT_EQ(owner(named, "/generate"), "e");
+  EXPECT_TRUE(named.router.unknown());
+}
+
 TEST(ChooseRoutes, refuses_names_that_it_does_not_know_and_sets_with_a_route_in_common) {
   const auto sets = table();
   const struct {

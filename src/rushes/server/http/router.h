@@ -34,6 +34,8 @@ struct Route {
   Effect effect = Effect::of_method;
   /// Gives way where another set of the listener's routes has the same.
   bool yields = false;
+  /// Served only where the listener names its set: elsewhere the path is the page's, or another set's.
+  bool when_named = false;
 };
 
 class Router {
@@ -47,6 +49,10 @@ class Router {
                     std::function<net::awaitable<Response>(const Request&)> function,
                     std::size_t max_body_bytes = kMaxBodyBytes);
   void feed(std::string pattern, std::function<Feed(const Request&)> function);
+
+  /// Answers requests that neither a route nor a file of the page answers, where the listener names the set.
+  void answer_unknown(std::function<Response(const Request&)> function) { unknown_ = std::move(function); }
+  const std::function<Response(const Request&)>& unknown() const noexcept { return unknown_; }
 
   /// Calls `check` before the function of each route that was added so far; what it throws is the answer.
   void check_first(const std::function<void(const Route&, const Request&)>& check);
@@ -73,6 +79,7 @@ class Router {
 
  private:
   std::vector<Known> known_;
+  std::function<Response(const Request&)> unknown_;
 };
 
 }  // namespace rushes::server

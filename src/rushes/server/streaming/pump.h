@@ -71,7 +71,9 @@ std::pair<CloseCode, std::string> farewell(const generation::Session& session, b
 
 // ---- transports ----
 
-/// JSON and text as text messages, bytes as binary ones; closed with the reason in the end.
+/// JSON and text as text messages, bytes as binary ones.
+net::awaitable<void> send_message(WebSocket& viewer, Message message);
+/// All of them; closed with the reason in the end.
 net::awaitable<void> send_all(std::shared_ptr<Pump> pump, const SessionStore* sessions, WebSocket* viewer);
 /// The same as a route's feed.
 Feed feed_of(const SessionStore& sessions, Hosted hosted, Interest interest, std::unique_ptr<Dialect> dialect);

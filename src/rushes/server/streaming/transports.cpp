@@ -12,17 +12,6 @@ using SharedBytes = std::shared_ptr<const media::Bytes>;
 
 std::string text_of(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
-net::awaitable<void> send(WebSocket& viewer, Message message) {
-  if (auto* bytes = std::get_if<SharedBytes>(&message.body)) {
-    auto sending = viewer.send_binary(std::move(*bytes));
-    co_await std::move(sending);
-    co_return;
-  }
-  auto* text = std::get_if<std::string>(&message.body);
-  auto sending = viewer.send_text(text ? std::move(*text) : text_of(std::get<Json>(message.body)));
-  co_await std::move(sending);
-}
-
 class StreamedBody final : public BodySource {
  public:
   StreamedBody(std::shared_ptr<Pump> pump, const BodyOptions& options) : pump_(std::move(pump)), options_(options) {}
@@ -82,12 +71,23 @@ std::string_view content_type(Framing framing) {
 
 }  // namespace
 
+net::awaitable<void> send_message(WebSocket& viewer, Message message) {
+  if (auto* bytes = std::get_if<SharedBytes>(&message.body)) {
+    auto sending = viewer.send_binary(std::move(*bytes));
+    co_await std::move(sending);
+    co_return;
+  }
+  auto* text = std::get_if<std::string>(&message.body);
+  auto sending = viewer.send_text(text ? std::move(*text) : text_of(std::get<Json>(message.body)));
+  co_await std::move(sending);
+}
+
 net::awaitable<void> send_all(std::shared_ptr<Pump> pump, const SessionStore* sessions, WebSocket* viewer) {
   for (;;) {
     auto waiting = pump->next();
     std::optional<Message> message = co_await std::move(waiting);
     if (!message) break;
-    auto sending = send(*viewer, std::move(*message));
+    auto sending = send_message(*viewer, std::move(*message));
     co_await std::move(sending);
   }
   auto [code, reason] = farewell(*pump->hosted().session, sessions->draining());

@@ -1,11 +1,9 @@
 #include "rushes/server/api/imtalker/dialects.h"
 
-#include <algorithm>
-#include <span>
-
 #include "rushes/audio/wav.h"
 #include "rushes/media/image.h"
 #include "rushes/server/http/base64.h"
+#include "rushes/server/streaming/frame_sound.h"
 
 namespace rushes::server::imtalker {
 namespace {
@@ -57,13 +55,7 @@ std::vector<Message> JsonLinesDialect::end(const generation::SessionStatus& stat
 
 void JsonLinesDialect::add(const generation::FrameBlock& block, int64_t t) {
   jpegs_.push_back(encode_base64(media::encode_jpeg(block.frame(t), block.width, block.height)));
-  if (!block.audio.samples) return;
-  // The last frame of all may have less speech than its time.
-  const auto samples = std::span(*block.audio.samples);
-  const auto per_frame = static_cast<int64_t>(static_cast<double>(block.audio.hz) / block.fps);
-  const auto begin = std::min(static_cast<std::size_t>(per_frame * t), samples.size());
-  const auto end = t + 1 == block.video_frames ? samples.size() : static_cast<std::size_t>(per_frame * (t + 1));
-  const auto part = samples.subspan(begin, std::min(end, samples.size()) - begin);
+  const auto part = sound_of(block, t);
   audio_.insert(audio_.end(), part.begin(), part.end());
 }
 

@@ -92,7 +92,7 @@ Options named_options(JsonFields fields, std::span<const OptionField> known) {
   for (const std::string& name : fields.names()) {
     const OptionField* field = find_field(known, name);
     if (!field)
-      given.set(name, {});  // whoever checks them says what there is
+      given.set(name, false);  // whoever checks them says what there is
     else if (auto value = fields.option(*field, name))
       given.set(name, std::move(*value));
   }
