@@ -49,6 +49,8 @@ ALLOWED = {
     "apps/rushes/CMakeLists.txt": ("*", "`rushes bench` and `rushes train` link the networks"),
     # The command of a shipped model's recipe.
     "src/rushes/training/CMakeLists.txt": ("*", "its sources"),
+    "apps/rushes/client.cpp": ("ditto", "the client of its published protocol"),
+    "python/rushes/ditto/*": ("ditto", "its published scripts"),
     "apps/rushes/train.cpp": ("wan", "calls its recipe"),
     "apps/rushes/train_talk.cpp": ("imtalker", "calls its recipe"),
     # Clients that have the interface of a published system.

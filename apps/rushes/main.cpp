@@ -53,6 +53,7 @@ int main(int argc, char** argv) {
   });
   rushes::app::add_bench(app);
 #ifdef RUSHES_HAS_SERVER
+  rushes::app::add_client(app);
   rushes::app::add_generate(app);
   rushes::app::add_serve(app);
   rushes::app::add_talk(app);
@@ -65,6 +66,8 @@ int main(int argc, char** argv) {
   try {
     app.parse(argc, argv);
     return 0;
+  } catch (const CLI::RuntimeError& error) {  // a command has said itself what is wrong
+    return error.get_exit_code();
   } catch (const CLI::ParseError& error) {
     if (const char* command = unknown_command(app, argc, argv)) {
       std::fprintf(stderr, "rushes: there is no command '%s'; rushes --help lists them\n", command);
