@@ -49,6 +49,7 @@ class Lmdm {
   int64_t motion() const noexcept { return final_.weight().size(0); }         // N
   int64_t condition() const noexcept { return projection_.weight().size(1); }  // A
   at::ScalarType dtype() const noexcept { return projection_.weight().scalar_type(); }
+  at::Device device() const { return projection_.weight().device(); }
 
  private:
 

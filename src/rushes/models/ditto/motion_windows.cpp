@@ -76,16 +76,25 @@ OnlineMotion::OnlineMotion(const WindowOptions& options, at::Tensor start_frame,
   waiting_ = features_.narrow(0, 0, 0);
 }
 
-void OnlineMotion::push(const at::Tensor& features) { waiting_ = at::cat({waiting_, features.to(at::kFloat)}, 0); }
+void OnlineMotion::push(const at::Tensor& features) {
+  waiting_ = at::cat({waiting_, features.to(at::kFloat)}, 0);
+  if (waiting_.size(0) >= options_.fresh()) take_waiting();
+}
+
+void OnlineMotion::end() {
+  ended_ = true;
+  take_waiting();
+}
+
+void OnlineMotion::take_waiting() {
+  features_ = at::cat({features_, waiting_}, 0);
+  waiting_ = waiting_.narrow(0, 0, 0);
+}
 
 int64_t OnlineMotion::rows_left() const { return std::max<int64_t>(features_.size(0) - at_, 0); }
 
-std::optional<OnlineMotion::Window> OnlineMotion::next() {
+std::optional<OnlineMotion::Window> OnlineMotion::next() const {
   const int64_t T = options_.frames;
-  if (ended_ || waiting_.size(0) >= options_.fresh()) {
-    features_ = at::cat({features_, waiting_}, 0);
-    waiting_ = waiting_.narrow(0, 0, 0);
-  }
   const int64_t left = rows_left();
   if (left == 0 || (left < T && !ended_)) return std::nullopt;
   at::Tensor rows = features_.narrow(0, at_, std::min(left, T));

@@ -59,14 +59,14 @@ class OnlineMotion {
   OnlineMotion(const WindowOptions& options, at::Tensor start_frame, at::Tensor prefill);
 
   void push(const at::Tensor& features);  // [n, H]
-  void end() noexcept { ended_ = true; }
+  void end();
 
   struct Window {
     at::Tensor features;  // [T, H]
     int64_t start;        // frame number of its first row; negative in the prefill
   };
   /// The next window to predict, or nothing until more features are there. The same one until accept().
-  std::optional<Window> next();
+  std::optional<Window> next() const;
   /// The prediction [T, N] of that window. Returns the frames of motion that it completes: [k, N], k = 0 for the first.
   at::Tensor accept(const at::Tensor& prediction);
   const at::Tensor& condition_frame() const noexcept { return fusion_.condition_frame(); }
@@ -75,6 +75,7 @@ class OnlineMotion {
 
  private:
   int64_t rows_left() const;
+  void take_waiting();
 
   WindowOptions options_;
   MotionFusion fusion_;

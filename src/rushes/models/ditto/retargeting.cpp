@@ -51,6 +51,14 @@ FrameControl FrameControl::or_else(const FrameControl& overall) const {
           .fade_out_keys = first(fade_out_keys, overall.fade_out_keys)};
 }
 
+void look_at(at::Tensor& exp, double x, double y) {
+  auto* values = exp.data_ptr<float>();
+  values[33] += static_cast<float>(x * (x > 0 ? 0.0007 : 0.001));
+  values[45] += static_cast<float>(x * (x > 0 ? 0.001 : 0.0007));
+  values[34] -= static_cast<float>(y * 0.001);
+  values[46] -= static_cast<float>(y * 0.001);
+}
+
 Retargeting::Retargeting(const RetargetOptions& options, const HeadMotion& first_source, const StitchNetwork* stitch)
     : options_(options), stitch_(stitch) {
   if (options_.driving.empty()) {
@@ -125,11 +133,7 @@ void Retargeting::look(HeadMotion& motion) const {
   const double x = ((degrees(motion.yaw) - source_yaw_) * 0.26).item<float>(),
                y = ((degrees(motion.pitch) - source_pitch_) * 0.28).item<float>();
   at::Tensor exp = motion.exp.clone();
-  auto* values = exp.data_ptr<float>();
-  values[33] += static_cast<float>(x * (x > 0 ? 0.0007 : 0.001));
-  values[45] += static_cast<float>(x * (x > 0 ? 0.001 : 0.0007));
-  values[34] -= static_cast<float>(y * 0.001);
-  values[46] -= static_cast<float>(y * 0.001);
+  look_at(exp, x, y);
   motion.exp = exp;
 }
 

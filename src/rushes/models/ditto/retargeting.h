@@ -47,12 +47,18 @@ struct RetargetOptions {
   FrameControl overall;
 };
 
+/// Moves the irises in an expression [1, 63] by so many units of the reference, 30 of which are far aside: x to the right
+/// of the image, y up.
+void look_at(at::Tensor& exp, double x, double y);
+
 /// Order of what is done as in the reference. State of a session: frame count, first motion, what fades end in.
 class Retargeting {
  public:
   /// `stitch` may be null: keypoints are not stitched. Borrowed.
   Retargeting(const RetargetOptions& options, const HeadMotion& first_source, const StitchNetwork* stitch);
 
+  /// Another table of blinks, which goes on at the present frame.
+  void set_blinks(std::vector<int64_t> rows) { options_.blink_rows = std::move(rows); }
   /// Where motion is measured from; without it, offline, the first frame is.
   void set_reference(const HeadMotion& motion) { reference_ = motion; }
 

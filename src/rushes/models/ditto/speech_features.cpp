@@ -23,7 +23,7 @@ SpeechFeatures::SpeechFeatures(const wav2vec::Encoder& encoder, const ChunkSize&
 }
 
 at::Tensor SpeechFeatures::windows(const at::Tensor& windows) const {
-  const at::Tensor all = encoder_.forward(windows).to(at::kFloat);  // 50 a second
+  const at::Tensor all = encoder_.forward(windows.to(encoder_.device())).to(at::kCPU, at::kFloat);  // 50 a second
   const int64_t L = all.size(1), wanted = 2 * size_.current, last = 2 * size_.future;
   require(L >= wanted + last, ErrorCode::invalid_argument,
           "a window of {} samples gives {} speech features, {} are needed", windows.size(1), L, wanted + last);
@@ -47,8 +47,12 @@ at::Tensor SpeechFeatures::silence(int64_t frames) const {
   return whole(at::zeros({frames * kFrameSamples}, at::TensorOptions(at::kFloat)));
 }
 
-SpeechWindows::SpeechWindows(const ChunkSize& size)
-    : size_(size), held_(static_cast<std::size_t>(size.past * kFrameSamples), 0.0f), received_(size.past * kFrameSamples) {
+SpeechWindows::SpeechWindows(const ChunkSize& size, SpeechLayout layout)
+    : size_(size),
+      layout_(layout),
+      front_(layout == SpeechLayout::stream ? size.past * kFrameSamples
+                                            : size.samples() - (size.current + size.future) * kFrameSamples),
+      held_(static_cast<std::size_t>(front_), 0.0f) {
   size_.check();
 }
 
@@ -70,7 +74,10 @@ std::vector<std::vector<float>> SpeechWindows::push(std::span<const float> sampl
 std::vector<std::vector<float>> SpeechWindows::finish() {
   std::vector<std::vector<float>> windows;
   const auto length = static_cast<std::size_t>(size_.samples()), step = static_cast<std::size_t>(size_.step());
-  for (std::size_t at = 0; begun_ * size_.step() < received_; at += step, ++begun_) {
+  // Of a stream as long as a window has a sample of it; of a file as long as it has a frame.
+  const int64_t end =
+      layout_ == SpeechLayout::stream ? front_ + received_ : frames_of(received_) * kFrameSamples;
+  for (std::size_t at = 0; begun_ * size_.step() < end; at += step, ++begun_) {
     std::vector<float> window(length, 0.0f);
     for (std::size_t i = 0; i < length && at + i < held_.size(); ++i) window[i] = held_[at + i];
     windows.push_back(std::move(window));

@@ -32,7 +32,7 @@ class SpeechFeatures {
   /// Borrows `encoder`, two features for each frame of 25 a second.
   SpeechFeatures(const wav2vec::Encoder& encoder, const ChunkSize& size);
 
-  /// windows [B, samples()] float32. Returns [B, current, H] float32.
+  /// windows [B, samples()] float32. Returns [B, current, H] float32, on the CPU as all that is not a network.
   at::Tensor windows(const at::Tensor& windows) const;
   /// All features of wave [S] in the layout for whole files: [frames_of(S), H].
   at::Tensor whole(const at::Tensor& wave) const;
@@ -45,11 +45,13 @@ class SpeechFeatures {
   ChunkSize size_;
 };
 
-/// Cuts speech that arrives in pieces into windows, in the layout for streams, which begins 80 samples later than that for
-/// whole files. The windows do not depend on how the speech was cut.
+/// Where windows lie: those of streams begin 80 samples later than those of whole files.
+enum class SpeechLayout { stream, whole_file };
+
+/// Cuts speech that arrives in pieces into windows, which do not depend on how it was cut.
 class SpeechWindows {
  public:
-  explicit SpeechWindows(const ChunkSize& size);
+  explicit SpeechWindows(const ChunkSize& size, SpeechLayout layout = SpeechLayout::stream);
   /// Windows that are complete with these samples, each of ChunkSize::samples().
   std::vector<std::vector<float>> push(std::span<const float> samples);
   /// What is left, filled with silence.
@@ -57,8 +59,10 @@ class SpeechWindows {
 
  private:
   ChunkSize size_;
+  SpeechLayout layout_;
+  int64_t front_;  // samples of silence before the speech
   std::vector<float> held_;
-  int64_t received_ = 0, begun_ = 0;  // samples with the silence in front; windows given out
+  int64_t received_ = 0, begun_ = 0;  // samples of speech; windows given out
 };
 
 }  // namespace rushes::ditto

@@ -48,6 +48,7 @@ class Encoder {
 
   const Config& config() const noexcept { return config_; }
   at::ScalarType dtype() const noexcept { return projection_.weight().scalar_type(); }
+  at::Device device() const { return projection_.weight().device(); }
 
  private:
   struct Norm {

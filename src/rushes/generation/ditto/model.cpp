@@ -1,0 +1,119 @@
+#include "rushes/generation/ditto/model.h"
+
+#include <c10/core/InferenceMode.h>
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "rushes/base/error.h"
+#include "rushes/base/log.h"
+#include "rushes/generation/ditto/generator.h"
+#include "rushes/tensor/dtype.h"
+#include "rushes/tensor/image_resize.h"
+#include "rushes/tensor/ops.h"
+
+namespace rushes::generation {
+namespace {
+
+const tensor::WeightMap& of(const DittoWeights& weights, const char* part) { return weights.at(part); }
+
+at::Tensor pixels_of(const Image& image) {
+  // from_blob takes a mutable pointer; what follows only reads.
+  return at::from_blob(const_cast<uint8_t*>(image.rgb.get()), {image.height, image.width, 3}, at::kByte);
+}
+
+const char* type_of(std::string_view part) {
+  return part == "audio_encoder"          ? "HuBERT"
+         : part == "lmdm"                 ? "LMDM"
+         : part == "motion_extractor"     ? "ConvNeXtV2"
+         : part == "appearance_extractor" ? "AppearanceFeatureExtractor"
+         : part == "stitch_network"       ? "StitchNetwork"
+         : part == "warp_network"         ? "WarpingNetwork"
+                                          : "SPADEDecoder";
+}
+
+}  // namespace
+
+DittoParts::DittoParts(const DittoDirectory& model, const DittoWeights& weights)
+    : speech(model.audio, of(weights, "audio_encoder")),
+      lmdm(of(weights, "lmdm"), model.motion.heads),
+      appearance(of(weights, "appearance_extractor"), model.appearance_depth),
+      motion(of(weights, "motion_extractor")),
+      stitch(of(weights, "stitch_network")),
+      warp(of(weights, "warp_network")),
+      decoder(of(weights, "decoder")),
+      source(appearance, motion, model.image_side, of(weights, "motion_extractor").tensors().begin()->second.device()),
+      renderer(warp, decoder),
+      config(model.motion),
+      frame_dtype(of(weights, "warp_network").at("fourth.weight").scalar_type()) {
+  const int64_t condition = model.audio.hidden_size + (config.use_emo ? 8 : 0) + (config.use_eye_open ? 2 : 0) +
+                            (config.use_eye_ball ? 6 : 0) + (config.use_sc ? ditto::kExpression : 0);
+  require(lmdm.condition() == condition, ErrorCode::corrupt_data,
+          "the motion model takes {} condition numbers a frame, but the encoder's {} and the parts in use are {}",
+          lmdm.condition(), model.audio.hidden_size, condition);
+  require(lmdm.frames() == config.frames, ErrorCode::corrupt_data,
+          "the motion model has windows of {} frames, the configuration says {}", lmdm.frames(), config.frames);
+  require(!lmdm.takes_condition_frames(), ErrorCode::unsupported,
+          "the motion model takes a condition frame for each frame, which no published configuration uses");
+}
+
+std::shared_ptr<const ditto::MotionSampler> DittoParts::sampler(int64_t steps) const {
+  const std::scoped_lock lock(mutex_);
+  std::shared_ptr<const ditto::MotionSampler>& sampler = samplers_[steps];
+  if (!sampler) sampler = std::make_shared<const ditto::MotionSampler>(lmdm, steps);
+  return sampler;
+}
+
+DittoModel::DittoModel(const DittoDirectory& model, const DittoWeights& weights)
+    : defaults_(ditto_settings(model)),
+      options_(ditto_options(defaults_)),
+      parts_(std::make_shared<const DittoParts>(model, weights)) {
+  card_.name = model.name;
+  card_.family = "ditto";
+  for (const char* part : kDittoParts) card_.networks.push_back({part, type_of(part), weights.at(part).parameter_count()});
+  const at::Device device = weights.at("decoder").tensors().begin()->second.device();
+  card_.is_small = device.is_cpu() && parameter_count(card_) < kSmallParameters;
+  card_.description = fmt::format("{}: talking heads, {}x{} drawn into the source at {} fps, {:.1f} M parameters, {} on {}",
+                                  card_.name, side(), side(), kDittoFps, static_cast<double>(parameter_count(card_)) / 1e6,
+                                  tensor::dtype_name(parts_->frame_dtype), device.str());
+  const bool needs_eyes = (parts_->config.use_eye_open || parts_->config.use_eye_ball) && !defaults_.character;
+  if (needs_eyes)
+    card_.assumptions.push_back(
+        "no reference character is given, and the eyes of the source are not measured: they count as shut and straight; "
+        "give ch_info");
+}
+
+std::unique_ptr<Plan> DittoModel::plan(const Request& request) const { return plan_ditto(request, defaults_, options_); }
+
+std::unique_ptr<Generator> DittoModel::start(std::unique_ptr<Plan> plan) const {
+  const c10::InferenceMode inference;
+  const auto own = std::shared_ptr<const DittoPlan>(&dynamic_cast<DittoPlan&>(*plan), [kept = std::shared_ptr<Plan>(std::move(plan))](auto*) {});
+  return std::make_unique<DittoGenerator>(parts_, own);
+}
+
+void DittoModel::prepare(std::span<const Waiting> together) const {
+  const c10::InferenceMode inference;
+  std::vector<DittoGenerator*> speakers;
+  for (const Waiting& waiting : together) speakers.push_back(&dynamic_cast<DittoGenerator&>(*waiting.generator));
+  DittoGenerator::speak_together(speakers);
+}
+
+Image DittoModel::crop(const Request& request, int64_t side) const {
+  const c10::InferenceMode inference;
+  const auto plan = plan_ditto(request, defaults_, options_);
+  const ditto::Affine map = ditto::crop_map(plan->settings.points, side, plan->settings.crop);
+  const auto owner = std::make_shared<at::Tensor>(ditto::warp_affine(pixels_of(plan->image), map, side, side));
+  return {.rgb = std::shared_ptr<const uint8_t>(owner, owner->const_data_ptr<uint8_t>()), .height = side, .width = side};
+}
+
+void DittoModel::warm_up() const {
+  const int64_t side = this->side();
+  const auto grey = std::make_shared<const std::vector<uint8_t>>(static_cast<std::size_t>(side * side * 3), uint8_t{128});
+  const auto generator = generation::start(
+      *this, {.image = Image{.rgb = {grey, grey->data()}, .height = side, .width = side}, .video_frames = 1});
+  Inbox inbox{.speech = std::vector<float>(ditto::kFrameSamples * 2, 0.0f), .end_of_speech = true};
+  for (StepResult result = generator->step(inbox); result.outcome == StepOutcome::again; result = generator->step({}))
+    ;
+}
+
+}  // namespace rushes::generation

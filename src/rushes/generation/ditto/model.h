@@ -1,0 +1,73 @@
+// A loaded Ditto model: the parts that all its sessions share.
+#pragma once
+#include <memory>
+#include <mutex>
+#include <map>
+
+#include "rushes/generation/ditto/directory.h"
+#include "rushes/generation/ditto/plan.h"
+#include "rushes/models/ditto/head_renderer.h"
+#include "rushes/models/ditto/motion_sampler.h"
+#include "rushes/models/ditto/source.h"
+#include "rushes/models/ditto/speech_features.h"
+#include "rushes/models/wav2vec/encoder.h"
+
+namespace rushes::generation {
+
+/// The weights of all parts by kDittoParts, in the dtypes that they compute in: warp_network and decoder may be bfloat16,
+/// the others, which say what moves and where to, are float32.
+using DittoWeights = std::map<std::string, tensor::WeightMap>;
+
+/// Immutable; any thread.
+struct DittoParts {
+  DittoParts(const DittoDirectory& model, const DittoWeights& weights);
+
+  /// With the tables of so many steps, which all sessions that take them share.
+  std::shared_ptr<const ditto::MotionSampler> sampler(int64_t steps) const;
+
+  wav2vec::Encoder speech;
+  ditto::Lmdm lmdm;
+  ditto::AppearanceExtractor appearance;
+  ditto::MotionExtractor motion;
+  ditto::StitchNetwork stitch;
+  ditto::WarpNetwork warp;
+  ditto::SpadeDecoder decoder;
+  ditto::SourceEncoder source;
+  ditto::HeadRenderer renderer;
+  DittoMotionConfig config;
+  at::ScalarType frame_dtype;  // of warp and decoder
+
+ private:
+  mutable std::mutex mutex_;
+  mutable std::map<int64_t, std::shared_ptr<const ditto::MotionSampler>> samplers_;
+};
+
+class DittoModel final : public Model, public FaceCrop {
+ public:
+  /// Throws Error(corrupt_data) for weights that do not fit each other.
+  DittoModel(const DittoDirectory& model, const DittoWeights& weights);
+
+  const ModelCard& card() const override { return card_; }
+  Capabilities capabilities() const override { return ditto_capabilities(); }
+  std::span<const OptionField> options() const override { return options_; }
+  std::unique_ptr<Plan> plan(const Request& request) const override;
+  std::unique_ptr<Generator> start(std::unique_ptr<Plan> plan) const override;
+  void prepare(std::span<const Waiting> together) const override;
+
+  bool finds_faces() const override { return false; }
+  std::vector<FaceBox> faces(const Image&) const override { return {}; }
+  int64_t side() const override { return parts_->source.crop_side(); }
+  bool crops(const Request&) const override { return true; }  // without a face there is nothing that moves
+  Image crop(const Request& request, int64_t side) const override;
+
+  /// Makes a window and a frame, so that the first request finds kernels chosen and memory mapped.
+  void warm_up() const;
+
+ private:
+  ModelCard card_;
+  DittoSettings defaults_;
+  std::vector<OptionField> options_;
+  std::shared_ptr<const DittoParts> parts_;
+};
+
+}  // namespace rushes::generation

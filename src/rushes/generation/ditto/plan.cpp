@@ -1,0 +1,117 @@
+#include "rushes/generation/ditto/plan.h"
+
+#include <algorithm>
+
+#include "rushes/base/error.h"
+#include "rushes/tensor/ops.h"
+
+namespace rushes::generation {
+namespace {
+
+constexpr ErrorCode kBad = ErrorCode::invalid_argument;
+constexpr int64_t kLeastSide = 32, kMostSide = 16'384;  // of a source
+
+void check_unused(const Request& request) {
+  require(request.prompts.empty(), ErrorCode::unsupported,
+          "prompt: this model does not accept text; it animates the source from speech");
+  require(request.segments.value_or(1) <= 1, ErrorCode::unsupported,
+          "segments cannot be set: the length of a talking-head video follows its speech");
+  require(!request.width && !request.height, ErrorCode::unsupported,
+          "size cannot be set: the video has the size of the source, at most max_size");
+  require(!request.fps || *request.fps == kDittoFps, ErrorCode::unsupported,
+          "fps cannot be changed: this model generates {} frames per second", kDittoFps);
+}
+
+/// Of an image, or the first frame of a video.
+Image first_frame(const Request& request) {
+  if (request.image) return *request.image;
+  require(request.video != nullptr, kBad, "image is missing; give a portrait, or a video of the speaker");
+  const auto frame = request.video->frame(0);
+  require(frame.has_value(), ErrorCode::corrupt_data, "the video has no frames");
+  return *frame;
+}
+
+}  // namespace
+
+Capabilities ditto_capabilities() {
+  return {.takes = Modality::image | Modality::video,
+          .needs = {},
+          .feeds = Modality::audio,
+          .yields = Modality::video | Modality::audio,
+          .forks = true,
+          .endless = true};
+}
+
+VideoFormat DittoPlan::format() const {
+  return {.height = height,
+          .width = width,
+          .fps = kDittoFps,
+          .video_frames = frames,
+          .audio_hz = ditto::kSampleRate,
+          .speech_hz = ditto::kSampleRate};
+}
+
+UprightSquare square_around(const FaceBox& face) {
+  return {.x = (face[0] + face[2]) / 2, .y = (face[1] + face[3]) / 2, .side = 1.6 * std::max(face[2] - face[0], face[3] - face[1])};
+}
+
+at::Tensor points_of(const UprightSquare& square, const ditto::CropRule& rule) {
+  // The points' box has 1 / 2.3 of the square's side; the rule then moves the square along and down the face.
+  const double scale = ditto::CropRule{}.scale, half = square.side / scale / 2, side = 2 * half * rule.scale,
+               x = square.x - rule.shift_x * side, y = square.y - rule.shift_y * side;
+  std::vector<float> points;
+  for (const auto& [across, down] : {std::pair{-0.6, -1.0}, {0.6, -1.0}, {0.0, 0.0}, {-1.0, 1.0}, {1.0, 1.0}}) {
+    points.push_back(static_cast<float>(x + across * half));
+    points.push_back(static_cast<float>(y + down * half));
+  }
+  return at::tensor(points, at::TensorOptions(at::kFloat)).view({5, 2});
+}
+
+std::unique_ptr<DittoPlan> plan_ditto(const Request& request, const DittoSettings& defaults,
+                                      std::span<const OptionField> fields) {
+  const Options options = checked(request.options, fields);
+  auto plan = std::make_unique<DittoPlan>();
+  check_unused(request);
+  check_numbers(request);
+  plan->settings = defaults;
+  apply(options, plan->settings);
+  plan->settings.windows.check();
+  const Image source = first_frame(request);
+  require(source.rgb && source.height >= kLeastSide && source.width >= kLeastSide, kBad,
+          "image is {}x{}; a source needs at least {} pixels on each side", source.width, source.height, kLeastSide);
+  require(std::max(source.height, source.width) <= kMostSide, ErrorCode::too_large,
+          "image is {}x{}; at most {} pixels on each side are allowed", source.width, source.height, kMostSide);
+  plan->image = source;
+  plan->video = request.video;
+  if (request.image && request.video) {
+    plan->video = nullptr;
+    plan->ignored.push_back({"video", "the image is the source; of a source video, send no image"});
+  }
+  plan->image_use = ImageUse{.height = source.height, .width = source.width};
+  plan->face = face_choice(options);
+  if (request.faces) {
+    plan->face.box = chosen_face(plan->face, *request.faces);
+    plan->image_use->faces = *request.faces;
+  }
+  if (!plan->settings.points.defined()) {
+    if (!plan->face.box && plan->video && !plan->video->faces().empty()) plan->face.box = plan->video->faces().front();
+    // A square in which no face is found, such as a drawing, is taken as framed; so are faces that nobody looked for.
+    require(plan->face.box || !request.faces || source.height == source.width, kBad,
+            "no face detected; give a portrait with a visible face, or say where it is: face (its box) or points");
+    const auto height = static_cast<double>(source.height), width = static_cast<double>(source.width);
+    const UprightSquare whole{.x = width / 2, .y = height / 2, .side = std::min(height, width)};
+    plan->settings.points = points_of(plan->face.box ? square_around(*plan->face.box) : whole, plan->settings.crop);
+  }
+  plan->image_use->face = plan->face.box;
+  if (options.has("crop_vx_ratio")) plan->ignored.push_back({"crop_vx_ratio", "the reference does not use it either"});
+  plan->seed = request.seed;
+  plan->frames = request.video_frames;
+  if (!plan->frames && plan->settings.fade_out >= 0 && !plan->settings.frame_count)
+    plan->ignored.push_back({"fade_out", "the end of the speech is not known in advance; say frames"});
+  const ditto::Sides sides = ditto::source_sides(source.height, source.width, plan->settings.max_size);
+  plan->height = sides.height;
+  plan->width = sides.width;
+  return plan;
+}
+
+}  // namespace rushes::generation
