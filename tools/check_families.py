@@ -74,7 +74,7 @@ ALLOWED = {
 
 def families() -> list[str]:
     folders = [p for of in ("src/rushes/generation", "examples") for p in (ROOT / of).iterdir() if p.is_dir()]
-    return sorted(p.name for p in folders)
+    return sorted({p.name for p in folders})
 
 
 def names(family: str, text: str) -> bool:

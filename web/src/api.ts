@@ -20,6 +20,23 @@ export interface Example {
   url: string;
 }
 
+/** An option that may change while a session runs, as a form shows it. */
+export interface Control {
+  name: string;
+  doc: string;
+  kind: "slider" | "choice" | "switch";
+  /** Of a slider; it moves in whole numbers or in hundredths of the way. */
+  least: number;
+  most: number;
+  whole: boolean;
+  /** Of a choice. */
+  choices: string[];
+  /** null: follows from something else. */
+  standard: OptionValue | null;
+}
+export type OptionValue = number | string | boolean;
+export type OptionValues = Record<string, OptionValue>;
+
 export interface ModelInfo {
   name: string;
   description: string;
@@ -30,6 +47,8 @@ export interface ModelInfo {
   hears: boolean;
   /** By the names that requests have for them. */
   options: ReadonlySet<string>;
+  /** In the order in which the model names them. */
+  controls: Control[];
   portraits: Example[];
   speech: Example[];
 }
@@ -38,8 +57,14 @@ type Modality = "text" | "image" | "audio" | "video";
 interface WireModel {
   name: string; description: string; default: boolean;
   capabilities: { takes: Modality[]; feeds: Modality[] } | null;
-  options: { name: string }[] | null;
+  options: WireOption[] | null;
   examples: { images: Example[]; audio: Example[] } | null;
+}
+
+interface WireOption {
+  name: string; type: "boolean" | "integer" | "number" | "text" | "choice" | "numbers"; doc: string; live?: boolean;
+  default: OptionValue | number[] | null;
+  least?: number; most?: number; choices?: string[];
 }
 
 interface WireFormat {
@@ -68,12 +93,22 @@ type WireEvent = { sequence: number; at_s: number } & (
   | { type: "state"; state: SessionState; reason?: string; error?: { message: string } | null }
 );
 
-const toModel = (m: WireModel): ModelInfo => {
+/** null: an option that no control can show. */
+const toControl = (o: WireOption): Control | null => {
+  const { least = 0, most = 0, choices = [] } = o;
+  const kind = o.type === "boolean" ? "switch" : choices.length > 0 ? "choice" : (o.type === "number" || o.type === "integer") && most > least ? "slider" : null;
+  if (!kind) return null;
+  const standard = Array.isArray(o.default) ? null : o.default;
+  return { name: o.name, doc: o.doc, kind, least, most, whole: o.type === "integer", choices, standard };
+};
+
+export const toModel = (m: WireModel): ModelInfo => {
   const here = ({ name, url: path }: Example): Example => ({ name, url: rootUrl(path) });
   return {
     name: m.name, description: m.description, isDefault: m.default,
     takesPrompts: m.capabilities?.takes.includes("text") ?? false, hears: m.capabilities?.feeds.includes("audio") ?? false,
     options: new Set(m.options?.map((option) => option.name)),
+    controls: (m.options ?? []).filter((option) => option.live).map(toControl).filter((control) => control !== null),
     portraits: (m.examples?.images ?? []).map(here), speech: (m.examples?.audio ?? []).map(here),
   };
 };
@@ -165,6 +200,9 @@ export const models = async (): Promise<ModelInfo[]> => (await call<{ models: Wi
 
 export const sendPrompt = (id: string, prompt: string): Promise<unknown> => call("POST", `sessions/${id}/prompt`, { prompt });
 
+/** Live options of its model, from the next frame on. */
+export const setOptions = (id: string, options: OptionValues): Promise<unknown> => call("POST", `sessions/${id}/options`, options);
+
 export type Pacing = "asap" | "realtime";
 
 export const setPacing = (id: string, pacing: Pacing): Promise<unknown> => call("POST", `sessions/${id}/pacing`, { pacing });
@@ -237,17 +275,17 @@ export interface PortraitSession {
   mimeType: string;
 }
 
-/** `chunkSeconds`: of speech that become motion at once; without it as the model has it. */
-export const createPortrait = async (model: ModelInfo, { file, crop }: Portrait, chunkSeconds?: number): Promise<PortraitSession> => {
+/** `set`: controls as they stand. `chunkSeconds`: of speech that become motion at once; without it as the model has it. */
+export const createPortrait = async (model: ModelInfo, { file, crop }: Portrait, set: OptionValues = {}, chunkSeconds?: number): Promise<PortraitSession> => {
   const wanted: [string, unknown][] = [["crop", crop], ["chunk_duration", chunkSeconds]];
   const options = Object.fromEntries(wanted.filter(([name, value]) => value !== undefined && model.options.has(name)));
-  const session = await call<WireSession>("POST", "sessions", { model: model.name, image: await dataUrl(file), ...options });
+  const session = await call<WireSession>("POST", "sessions", { model: model.name, image: await dataUrl(file), ...set, ...options });
   return { id: session.id, mimeType: session.format.mime_type };
 };
 
 /** All of a sound file as an MP4. */
-export const talkVideo = async (model: ModelInfo, portrait: Portrait, sound: File): Promise<Blob> => {
-  const { id } = await createPortrait(model, portrait);
+export const talkVideo = async (model: ModelInfo, portrait: Portrait, sound: File, set: OptionValues = {}): Promise<Blob> => {
+  const { id } = await createPortrait(model, portrait, set);
   try {
     await answerOf("POST", `sessions/${id}/audio?end=true`, { body: sound });
     await spoken(id);

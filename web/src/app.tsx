@@ -14,6 +14,7 @@ export function App() {
   const [models, setModels] = useState<api.ModelInfo[] | null>(null);
   const [draft, setDraft] = useState<Draft>(firstDraft);
   const [wanted, setWanted] = useState<View>(() => (location.hash === "#talk" ? "talk" : "video"));
+  const [talker, setTalker] = useState<string | null>(null);
   const clickedAt = useRef(new Map<string, number>());
 
   const report = useCallback((error: unknown) => {
@@ -37,7 +38,8 @@ export function App() {
 
   const ofPrompts = models?.filter((model) => model.takesPrompts) ?? [];
   const video = ofPrompts.find((model) => model.isDefault) ?? ofPrompts[0] ?? null;
-  const talk = models?.find((model) => model.hears) ?? null;
+  const talkers = models?.filter((model) => model.hears) ?? [];
+  const talk = talkers.find((model) => model.name === talker) ?? talkers[0] ?? null;
   const view: View = models === null ? wanted : talk && (wanted === "talk" || !video) ? "talk" : "video";
   const shown = view === "talk" ? talk : video;
 
@@ -73,7 +75,7 @@ export function App() {
         )}
       </header>
       <main>
-        {view === "talk" && talk && <TalkView model={talk} onError={report} />}
+        {view === "talk" && talk && <TalkView key={talk.name} model={talk} models={talkers} onModel={setTalker} onError={report} />}
         {view === "video" && <PromptForm key={`${draft.prompt} ${draft.seed}`} draft={draft} onGenerate={generate} onError={report} />}
         {state.notice && (
           <div className="notice" role="alert">
@@ -87,6 +89,8 @@ export function App() {
               key={session.id}
               session={session}
               loops={models?.find((model) => model.name === session.model)?.options.has("loop") ?? false}
+              controls={models?.find((model) => model.name === session.model)?.controls ?? []}
+              onSet={(changed) => void api.setOptions(session.id, changed).catch(report)}
               onEvent={(event) => dispatch({ type: "event", id: session.id, event })}
               onFirstFrame={() => {
                 const clicked = clickedAt.current.get(session.id);

@@ -1,13 +1,17 @@
 import { type FormEvent, type ReactNode, useEffect, useEffectEvent, useRef, useState } from "react";
-import { followEvents, liveVideoUrl, videoUrl } from "../api";
+import { type Control, type OptionValues, followEvents, liveVideoUrl, videoUrl } from "../api";
 import { play } from "../player";
 import { type QueuePlace, type Session, type SessionEvent, firstBlockSeconds, generatedFrames, modelFps, blocksUpTo, hasEnded, promptAt, promptIndex } from "../state";
+import { Controls } from "./controls";
 import { TONES, Timeline } from "./timeline";
 
 interface Props {
   session: Session;
   /** Whose frames these are wants them to be played again and again. */
   loops: boolean;
+  /** What of its model's options may change while it runs. */
+  controls: Control[];
+  onSet: (changed: OptionValues) => void;
   onEvent: (event: SessionEvent) => void;
   onFirstFrame: () => void;
   onPrompt: (prompt: string) => void;
@@ -33,6 +37,7 @@ export function SessionCard(props: Props) {
   const [wantsLoop, setLoop] = useState<boolean | null>(null);
   const loop = wantsLoop ?? props.loops;
   const [behind, setBehind] = useState(false);
+  const [set, setSet] = useState<OptionValues>({});
   const onEvent = useEffectEvent(props.onEvent);
   const onFirstFrame = useEffectEvent(props.onFirstFrame);
   const onError = useEffectEvent(props.onError);
@@ -98,6 +103,7 @@ export function SessionCard(props: Props) {
               onPrompt={props.onPrompt} behind={behind}
               onFork={(prompt) => props.onFork(prompt, behind ? blocksUpTo(session, playedSeconds) : null)}
             />
+            <Controls controls={props.controls} set={set} onSet={(changed) => { setSet((before) => ({ ...before, ...changed })); props.onSet(changed); }} />
             <div className="row">
               <button type="button" onClick={props.onPause}>{session.state === "paused" ? "Resume" : "Pause"}</button>
               <button type="button" className="stop" onClick={props.onStop}>Stop</button>

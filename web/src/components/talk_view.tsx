@@ -3,6 +3,7 @@ import { type DragEvent, useEffect, useEffectEvent, useRef, useState } from "rea
 import * as api from "../api";
 import { type Conversation, type Figures, converse } from "../talk/conversation";
 import { SPEECH_HZ } from "../talk/packets";
+import { Controls } from "./controls";
 import { type Microphone, openMicrophone, readSound, speakAtItsTime } from "../talk/speech";
 
 /** Time without speech after which a head rests: it costs the server as much as a head that talks. */
@@ -13,6 +14,9 @@ const NO_FIGURES: Figures = { lagSeconds: null, firstPictureSeconds: null, pictu
 
 interface Props {
   model: api.ModelInfo;
+  /** Other models of talking heads, with this one. */
+  models: api.ModelInfo[];
+  onModel: (name: string) => void;
   onError: (error: unknown) => void;
 }
 
@@ -26,13 +30,14 @@ interface Chosen {
 /** State of a live portrait. */
 interface Live {
   conversation: Conversation;
+  session: Promise<api.PortraitSession>;
   stopFile: (() => void) | null;
   restTimer: number;
 }
 
 type Phase = "resting" | "starting" | "listening" | "speaking";
 
-export function TalkView({ model, onError }: Props) {
+export function TalkView({ model, models, onModel, onError }: Props) {
   const [portrait, setPortrait] = useState<Chosen | null>(null);
   const [sound, setSound] = useState<File | null>(null);
   const [crop, setCrop] = useState(true);
@@ -41,6 +46,7 @@ export function TalkView({ model, onError }: Props) {
   const [muted, setMuted] = useState(false);
   const [figures, setFigures] = useState(NO_FIGURES);
   const [saving, setSaving] = useState(false);
+  const [set, setSet] = useState<api.OptionValues>({});
   const stage = useRef<HTMLDivElement>(null);
   const pictureChooser = useRef<HTMLInputElement>(null);
   const soundChooser = useRef<HTMLInputElement>(null);
@@ -80,7 +86,7 @@ export function TalkView({ model, onError }: Props) {
     if (live.current || !portrait) return live.current;
     setPhase("starting");
     setFigures(NO_FIGURES);
-    const session = api.createPortrait(model, { file: portrait.file, crop }, CHUNK_S);
+    const session = api.createPortrait(model, { file: portrait.file, crop }, set, CHUNK_S);
     const line = session.then(({ id, mimeType }) => ({ address: api.liveVideoUrl(id), mimeType, speech: api.speechUrl(id, SPEECH_HZ) }));
     const conversation = converse(stage.current!, line, {
       onFigures: (now) => {
@@ -99,7 +105,7 @@ export function TalkView({ model, onError }: Props) {
       },
     });
     conversation.mute(muted);
-    live.current = { conversation, stopFile: null, restTimer: rest() };
+    live.current = { conversation, session, stopFile: null, restTimer: rest() };
     return live.current;
   };
   const stopFile = (): void => {
@@ -135,6 +141,12 @@ export function TalkView({ model, onError }: Props) {
     stopFile();
   };
 
+  const control = (changed: api.OptionValues): void => {
+    setSet((before) => ({ ...before, ...changed }));
+    const now = live.current;
+    now?.session.then(({ id }) => api.setOptions(id, changed)).catch((error: unknown) => { if (live.current === now) onError(error); });
+  };
+
   const say = (file: File): void => {
     setSound(file);
     const now = start();
@@ -156,7 +168,7 @@ export function TalkView({ model, onError }: Props) {
   const save = async (): Promise<void> => {
     setSaving(true);
     try {
-      const video = await api.talkVideo(model, { file: portrait!.file, crop }, sound!);
+      const video = await api.talkVideo(model, { file: portrait!.file, crop }, sound!, set);
       const link = document.createElement("a");
       link.href = URL.createObjectURL(video);
       link.download = sound!.name.replace(/\.[^.]*$/, "") + ".mp4";
@@ -202,9 +214,15 @@ export function TalkView({ model, onError }: Props) {
               onChange={(event) => { take(event.target.files?.[0]); event.target.value = ""; }}
             />
             <button type="button" onClick={() => pictureChooser.current!.click()}>Choose a portrait</button>
-            <button type="button" className="quiet" aria-pressed={!crop} onClick={() => { end(); setCrop(!crop); }}>Whole image</button>
+            {model.options.has("crop") && <button type="button" className="quiet" aria-pressed={!crop} onClick={() => { end(); setCrop(!crop); }}>Whole image</button>}
+            {models.length > 1 && (
+              <select aria-label="Model" value={model.name} onChange={(event) => onModel(event.target.value)}>
+                {models.map(({ name }) => <option key={name}>{name}</option>)}
+              </select>
+            )}
           </div>
           <p className="next">Hold the button and speak, or choose an audio file. You can also drop images and audio files here.</p>
+          <Controls controls={model.controls} set={set} onSet={control} />
           <dl className="measures">
             <div><dd>{seconds(figures.lagSeconds)}</dd><dt>delay from speech to video</dt></div>
             <div><dd>{seconds(figures.firstPictureSeconds)}</dd><dt>until the first frame</dt></div>

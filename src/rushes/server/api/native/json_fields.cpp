@@ -181,4 +181,27 @@ void JsonFields::require_all_known() const {
           fmt::join(unknown, ", "), fmt::join(known_, ", "));
 }
 
+Options named_options(JsonFields fields, std::span<const OptionField> known) {
+  Options given;
+  for (const std::string& name : fields.names()) {
+    const OptionField* field = find_field(known, name);
+    if (!field)
+      given.set(name, false);  // whoever checks them says what there is
+    else if (auto value = fields.option(*field, name))
+      given.set(name, std::move(*value));
+  }
+  return given;
+}
+
+nlohmann::ordered_json option_value_json(const OptionValue& value) {
+  return std::visit(
+      [](const auto& of) {
+        if constexpr (std::is_same_v<std::decay_t<decltype(of)>, std::monostate>)
+          return nlohmann::ordered_json(nullptr);
+        else
+          return nlohmann::ordered_json(of);
+      },
+      value);
+}
+
 }  // namespace rushes::server

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -58,5 +59,11 @@ class JsonFields {
   nlohmann::json object_;
   std::set<std::string, std::less<>> known_;
 };
+
+/// All fields of an object, by their names or other spellings, also those that are not among the known ones. Not
+/// checked.
+Options named_options(JsonFields fields, std::span<const OptionField> known);
+/// Nothing is null.
+nlohmann::ordered_json option_value_json(const OptionValue& value);
 
 }  // namespace rushes::server

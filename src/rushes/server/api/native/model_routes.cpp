@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "rushes/server/api/native/session_json.h"
+#include "rushes/server/api/native/json_fields.h"
 #include "rushes/server/http/static_files.h"
 
 namespace rushes::server {

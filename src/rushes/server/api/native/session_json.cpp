@@ -2,6 +2,8 @@
 
 #include <ctime>
 
+#include "rushes/server/api/native/json_fields.h"
+
 namespace rushes::server {
 namespace {
 
@@ -115,17 +117,6 @@ Json ignored_json(const std::vector<generation::Ignored>& ignored) {
   Json list = Json::array();
   for (const generation::Ignored& each : ignored) list.push_back({{"field", each.field}, {"reason", each.reason}});
   return list;
-}
-
-Json option_value_json(const OptionValue& value) {
-  return std::visit(
-      [](const auto& of) {
-        if constexpr (std::is_same_v<std::decay_t<decltype(of)>, std::monostate>)
-          return Json(nullptr);
-        else
-          return Json(of);
-      },
-      value);
 }
 
 const Hosted& hosted_of(const SessionStore& sessions, const Request& request) {

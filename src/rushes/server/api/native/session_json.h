@@ -11,8 +11,6 @@ const Hosted& hosted_of(const SessionStore& sessions, const Request& request);
 Json session_json(const Hosted& entry, const Request& request);
 /// [{"field", "reason"}]
 Json ignored_json(const std::vector<generation::Ignored>& ignored);
-/// Nothing is null.
-Json option_value_json(const OptionValue& value);
 Json event_json(const generation::StreamEvent& event);
 
 }  // namespace rushes::server

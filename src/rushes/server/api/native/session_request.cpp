@@ -87,18 +87,6 @@ void read_options(JsonFields& fields, const generation::Model& model, generation
   }
 }
 
-Options named_options(JsonFields fields, std::span<const OptionField> known) {
-  Options given;
-  for (const std::string& name : fields.names()) {
-    const OptionField* field = find_field(known, name);
-    if (!field)
-      given.set(name, false);  // whoever checks them says what there is
-    else if (auto value = fields.option(*field, name))
-      given.set(name, std::move(*value));
-  }
-  return given;
-}
-
 std::string checked_prompt(std::string_view field, std::string_view text) {
   const std::string_view prompt = trim(text);
   require(!prompt.empty(), ErrorCode::invalid_argument,

@@ -25,9 +25,6 @@ void check_session_request(std::string_view body);
 void read_size(JsonFields& fields, generation::Request& request);
 /// All that the model offers, under the names and other spellings of its fields.
 void read_options(JsonFields& fields, const generation::Model& model, generation::Request& request);
-/// All fields of an object, by their names or other spellings, also those that are not among the known ones. Not
-/// checked.
-Options named_options(JsonFields fields, std::span<const OptionField> known);
 /// A prompt without the white space around it; `field` stands in messages.
 std::string checked_prompt(std::string_view field, std::string_view text);
 /// A picture in base64, also as a data: address.

@@ -1,0 +1,63 @@
+// What of a model's options may change while a session runs, as sliders, choices and switches. Made from the model's own
+// list: no model is known here.
+import { useEffect, useRef } from "react";
+import type { Control, OptionValue, OptionValues } from "../api";
+
+/** A slider that is dragged tells each place; the server hears of the newest as often as a frame is made. */
+const TELL_EVERY_MS = 40;
+
+interface Props {
+  controls: Control[];
+  /** What was set; the others have their model's value. */
+  set: OptionValues;
+  onSet: (changed: OptionValues) => void;
+}
+
+export function Controls({ controls, set, onSet }: Props) {
+  const waiting = useRef<OptionValues>({});
+  const timer = useRef(0);
+  useEffect(() => () => window.clearTimeout(timer.current), []);
+  const change = (name: string, value: OptionValue): void => {
+    waiting.current = { ...waiting.current, [name]: value };
+    if (timer.current) return;
+    timer.current = window.setTimeout(() => {
+      timer.current = 0;
+      const changed = waiting.current;
+      waiting.current = {};
+      onSet(changed);
+    }, TELL_EVERY_MS);
+  };
+  if (controls.length === 0) return null;
+  return (
+    <div className="controls" role="group" aria-label="While it runs">
+      {controls.map((control) => <OneControl key={control.name} control={control} value={set[control.name] ?? control.standard} onChange={(value) => change(control.name, value)} />)}
+    </div>
+  );
+}
+
+function OneControl({ control, value, onChange }: { control: Control; value: OptionValue | null; onChange: (value: OptionValue) => void }) {
+  const { name, doc, kind, least, most, whole, choices } = control;
+  const label = name.replaceAll("_", " ");
+  if (kind === "switch") return <label title={doc}><span>{label}</span><input type="checkbox" defaultChecked={value === true} onChange={(event) => onChange(event.target.checked)} /></label>;
+  if (kind === "choice") {
+    return (
+      <label title={doc}>
+        <span>{label}</span>
+        <select defaultValue={value === null ? "" : String(value)} onChange={(event) => onChange(event.target.value)}>
+          {(value === null || !choices.includes(String(value))) && <option value="" disabled>as the model has it</option>}
+          {choices.map((choice) => <option key={choice}>{choice}</option>)}
+        </select>
+      </label>
+    );
+  }
+  return (
+    <label title={doc}>
+      <span>{label}</span>
+      <input
+        type="range" aria-label={label} min={least} max={most} step={whole ? 1 : (most - least) / 100}
+        defaultValue={typeof value === "number" ? value : (least + most) / 2} onChange={(event) => onChange(Number(event.target.value))}
+      />
+      <output>{typeof value === "number" ? value.toFixed(whole ? 0 : 1) : "–"}</output>
+    </label>
+  );
+}
