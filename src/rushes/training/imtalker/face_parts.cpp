@@ -85,17 +85,34 @@ void draw_eyes(Canvas& canvas, const Identity& id, const Head& head, const FaceC
     canvas.stroke({low.x - rx, low.y + 0.01f}, {low.x, low.y - 2 * ry + 0.01f + 0.5f * c.blink * id.eye_size},
                   {low.x + rx, low.y + 0.01f}, {0.12f, 0.08f, 0.08f}, 0.045f);
     const float lift = 0.3f + 0.09f * c.brow;
-    const Point inner = head.on_face(x - side * 0.15f, kEyeY - lift + side * 0, 0.03f),
-                outer = head.on_face(x + side * 0.17f, kEyeY - lift + id.brow_tilt, 0.0f);
+    const Point inner = head.on_face(x - side * 0.15f, kEyeY - lift - 0.1f * c.brow_inner, 0.03f),
+                outer = head.on_face(x + side * 0.17f, kEyeY - lift + id.brow_tilt + 0.05f * c.brow_inner, 0.0f);
     canvas.stroke(inner, {(inner.x + outer.x) / 2, std::min(inner.y, outer.y) - 0.07f}, outer, scaled(id.hair, 0.8f),
                   id.brow_width);
   }
 }
 
+namespace {
+
+/// Corners that go up or down: the lips' ends bend over the cheek.
+void draw_corners(Canvas& canvas, const Identity& id, Point centre, const MouthShape& mouth, const FaceControls& c) {
+  const Rgb shade = scaled(id.lips, 0.62f);
+  for (const float side : {-1.0f, 1.0f}) {
+    const float lift = side < 0 ? c.smile_left : c.smile_right, reach = mouth.half + 0.3f * mouth.lip;
+    if (lift == 0) continue;
+    const Point tip{centre.x + side * (reach + 0.05f), centre.y - 0.15f * lift};
+    canvas.stroke({centre.x + side * 0.7f * reach, centre.y}, {centre.x + side * (reach + 0.01f), centre.y}, tip, shade,
+                  0.05f);
+  }
+}
+
+}  // namespace
+
 void draw_mouth(Canvas& canvas, const Identity& id, const Head& head, const FaceControls& c) {
   const Point centre = mouth_centre(id, head, c);
   const auto [half, open, lip] = mouth_shape(id, c);
   canvas.ellipse({centre, half + 0.3f * lip, open + lip}, id.lips);
+  draw_corners(canvas, id, centre, {half, open, lip}, c);
   if (open < 0.012f) {
     canvas.stroke({centre.x - half, centre.y - 0.015f}, {centre.x, centre.y + 0.02f},
                   {centre.x + half, centre.y - 0.015f}, scaled(id.lips, 0.5f), 0.03f);

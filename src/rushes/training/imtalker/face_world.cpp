@@ -23,14 +23,6 @@ FaceControls from_array(const std::array<float, kControls>& a) {
   return {a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8], a[9], a[10], a[11], a[12]};
 }
 
-FaceControls clamped(const FaceControls& controls) {
-  std::array<float, kControls> values = as_array(controls);
-  constexpr std::array<bool, kControls> one_sided{false, false, false, false, false, false, false,
-                                                  false, true,  false, true,  false, true};
-  for (std::size_t i = 0; i < values.size(); ++i) values[i] = std::clamp(values[i], one_sided[i] ? 0.0f : -1.0f, 1.0f);
-  return from_array(values);
-}
-
 float between(Random& random, double low, double high) { return static_cast<float>(random.uniform(low, high)); }
 
 /// Of `value` between corresponding `knots`; beyond the last one both move on by the same.
@@ -104,6 +96,18 @@ bool follow_eyes(const Identity& id, const Posed& source, const Posed& moved, Po
 }
 
 }  // namespace
+
+FaceControls clamped(const FaceControls& controls) {
+  std::array<float, kControls> values = as_array(controls);
+  constexpr std::array<bool, kControls> one_sided{false, false, false, false, false, false, false,
+                                                  false, true,  false, true,  false, true};
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = std::clamp(values[i], one_sided[i] ? 0.0f : -1.0f, 1.0f);
+  FaceControls within = from_array(values);
+  within.smile_left = std::clamp(controls.smile_left, -1.0f, 1.0f);
+  within.smile_right = std::clamp(controls.smile_right, -1.0f, 1.0f);
+  within.brow_inner = std::clamp(controls.brow_inner, -1.0f, 1.0f);
+  return within;
+}
 
 at::Tensor motion_latent(const FaceControls& controls) {
   const auto values = as_array(controls);

@@ -1,0 +1,254 @@
+#include "rushes/training/ditto/ditto_evaluation.h"
+
+#include <cmath>
+
+#include "rushes/base/error.h"
+#include "rushes/generation/registry.h"
+#include "rushes/models/ditto/conditions.h"
+#include "rushes/tensor/ops.h"
+#include "rushes/tensor/random.h"
+#include "rushes/training/ditto/emotions.h"
+#include "rushes/training/ditto/face_labels.h"
+#include "rushes/training/imtalker/speech_world.h"
+#include "rushes/training/imtalker/talk_evaluation.h"
+#include "rushes/training/png.h"
+#include "rushes/training/psnr.h"
+
+namespace rushes::training {
+namespace {
+
+constexpr uint64_t kSeed = 91;
+constexpr int64_t kSpoken = 100;  // video frames
+
+Image image_of(const at::Tensor& picture) {
+  const at::Tensor pixels = (picture.clamp(0, 1) * 255 + 0.5).to(at::kByte).permute({1, 2, 0}).contiguous();
+  auto bytes = std::make_shared<std::vector<uint8_t>>(pixels.const_data_ptr<uint8_t>(),
+                                                      pixels.const_data_ptr<uint8_t>() + pixels.numel());
+  return {std::shared_ptr<const uint8_t>(bytes, bytes->data()), pixels.size(0), pixels.size(1)};
+}
+
+at::Tensor frames_of(const generation::FrameBlock& block) {
+  const at::Tensor pixels = at::from_blob(const_cast<uint8_t*>(block.rgb.get()),
+                                          {block.video_frames, block.height, block.width, 3}, at::TensorOptions(at::kByte));
+  return pixels.permute({0, 3, 1, 2}).to(at::kFloat) / 255;
+}
+
+/// A person who looks into the camera, the mouth shut.
+FaceControls portrait_of(uint64_t index) {
+  Random random(kSeed ^ 0xd1, index);
+  FaceControls pose = random_controls(random);
+  calm(pose, {}, 0.35f);
+  pose.gaze_x *= 0.3f, pose.gaze_y *= 0.3f, pose.brow *= 0.3f;
+  pose.blink = pose.jaw = pose.rounding = pose.width = 0;
+  return pose;
+}
+
+at::Tensor quiet(int64_t video_frames, uint64_t seed) {
+  return 1e-4 * tensor::RandomStream(seed).normal({video_frames * kSamplesPerFrame});
+}
+
+Options with(const char* name, OptionValue value) {
+  Options options;
+  options.set(name, std::move(value));
+  return options;
+}
+
+std::vector<MouthBox> boxes_of(const Identity& person, const std::vector<FaceControls>& controls) {
+  std::vector<MouthBox> boxes;
+  for (const FaceControls& each : controls) boxes.push_back(mouth_box(person, each));
+  return boxes;
+}
+
+/// Mean of a series [T] over each class of phonemes that occurs, as pairs of series.
+void add_classes(const at::Tensor& seen, const at::Tensor& jaw, const at::Tensor& visemes, std::vector<double>& sums,
+                 std::vector<double>& jaws, std::vector<double>& counts) {
+  for (int64_t t = 0; t < visemes.size(0); ++t) {
+    const auto viseme = static_cast<std::size_t>(visemes[t].item<int64_t>());
+    sums[viseme] += seen[t].item<double>();
+    jaws[viseme] += jaw[t].item<double>();
+    counts[viseme] += 1;
+  }
+}
+
+at::Tensor change(const at::Tensor& frames, const at::Tensor& map) {
+  return ((frames.slice(0, 1) - frames.slice(0, 0, -1)).abs() * map).mean();
+}
+
+/// Which drawing of the eight a frame is most like at brows and mouth.
+int64_t looks_like(const at::Tensor& frame, const std::vector<at::Tensor>& drawings, const at::Tensor& map) {
+  std::vector<double> far;
+  for (const at::Tensor& drawing : drawings) far.push_back(((frame - drawing).square() * map).mean().item<double>());
+  return std::min_element(far.begin(), far.end()) - far.begin();
+}
+
+/// Steps between neighbouring pixels across the border of a square, [top, left, side], in a picture.
+double steps_across(const at::Tensor& picture, int64_t top, int64_t left, int64_t side) {
+  const auto row = [&](int64_t y) { return picture.narrow(1, y, 1).narrow(2, left, side); };
+  const auto column = [&](int64_t x) { return picture.narrow(2, x, 1).narrow(1, top, side); };
+  const auto step = [](const at::Tensor& a, const at::Tensor& b) { return (a - b).abs().mean().item<double>(); };
+  return (step(row(top - 1), row(top)) + step(row(top + side - 1), row(top + side)) + step(column(left - 1), column(left)) +
+          step(column(left + side - 1), column(left + side))) /
+         4;
+}
+
+/// The person's picture on a wall that goes on.
+at::Tensor in_larger_picture(const at::Tensor& portrait, int64_t top, int64_t left, int64_t height, int64_t width) {
+  const int64_t side = portrait.size(1);
+  const auto grow = [](const at::Tensor& x, int64_t axis, int64_t before, int64_t size) {
+    at::Tensor index = at::arange(size, at::TensorOptions(at::kLong)) - before;
+    return x.index_select(axis, index.clamp(0, x.size(axis) - 1));
+  };
+  RUSHES_ASSERT(top + side < height && left + side < width);
+  return grow(grow(portrait, 1, top, height), 2, left, width).contiguous();
+}
+
+}  // namespace
+
+at::Tensor talk(const generation::Model& model, const at::Tensor& picture, const at::Tensor& wave, const Options& options,
+                uint64_t seed) {
+  generation::Request request;
+  request.image = image_of(picture);
+  request.seed = seed;
+  request.options = options;
+  const auto generator = generation::start(model, request);
+  const at::Tensor samples = wave.to(at::kFloat).contiguous();
+  generation::Inbox inbox;
+  inbox.speech.assign(samples.const_data_ptr<float>(), samples.const_data_ptr<float>() + samples.numel());
+  inbox.end_of_speech = true;
+  std::vector<at::Tensor> frames;
+  for (bool finished = false; !finished;) {
+    const generation::StepResult result = generator->step(inbox);
+    inbox = {};
+    for (const generation::Event& event : result.events)
+      if (const auto* block = std::get_if<generation::FrameBlock>(&event)) frames.push_back(frames_of(*block).clone());
+    finished = result.outcome == generation::StepOutcome::finished;
+    require(result.outcome != generation::StepOutcome::needs_input, ErrorCode::internal, "all of the speech is there");
+  }
+  return at::cat(frames);
+}
+
+at::Tensor eye_whites(const at::Tensor& frames, const Identity& identity, const FaceControls& controls) {
+  FaceControls open = controls, shut = controls;
+  open.blink = 0, shut.blink = 1;
+  // Pixels that a blink darkens.
+  const at::Tensor map = ((draw_face(identity, open) - draw_face(identity, shut)).mean({0}) > 0.15).to(at::kFloat);
+  return (frames.mean({1}) * map).sum({1, 2}) / map.sum().clamp_min(1);
+}
+
+DittoQuality measure_ditto(const std::filesystem::path& directory, int64_t people, const std::filesystem::path& sheets) {
+  const at::NoGradGuard no_grad;
+  const auto model = generation::load_model({.path = directory.string()});
+  const double share = 1 / static_cast<double>(people);
+  DittoQuality quality{};
+  std::vector<at::Tensor> talking, feeling;
+  std::vector<double> sums(kVisemes), jaws(kVisemes), counts(kVisemes);
+  double named = 0, changed = 0, drawn_change = 0;
+  for (int64_t i = 0; i < people; ++i) {
+    const auto index = static_cast<uint64_t>(i);
+    const Identity person = make_identity(kSeed, index, Split::held_out);
+    const FaceControls pose = portrait_of(index);
+    const at::Tensor picture = draw_face(person, pose), map = expressive_map(person, pose);
+    const at::Tensor mouth_map = attention_map(person, pose).slice(1, kFaceSide / 2);
+
+    const SpeechClip spoken = cut(speak(kSeed, index, Split::held_out, 12), 0, kSpoken);
+    const at::Tensor frames = talk(*model, picture, spoken.wave, with("delta_eye_open_n", "-1"), index).slice(0, 0, kSpoken);
+    const at::Tensor jaw = spoken.mouth.select(1, 0);
+    std::vector<FaceControls> controls(static_cast<std::size_t>(frames.size(0)), pose);
+    std::vector<at::Tensor> drawings;
+    for (int64_t t = 0; t < frames.size(0); ++t) {
+      FaceControls& c = controls[static_cast<std::size_t>(t)];
+      c.jaw = jaw[t].item<float>(), c.width = spoken.mouth[t][1].item<float>(), c.rounding = spoken.mouth[t][2].item<float>();
+      drawings.push_back(draw_face(person, c));
+    }
+    const std::vector<MouthBox> boxes = boxes_of(person, controls);
+    const at::Tensor seen = mouth_opening(frames, boxes), truth = mouth_opening(at::stack(drawings), boxes);
+    quality.mouth_truth += share * correlation(seen, jaw);
+    quality.truth_opening += share * correlation(truth, jaw);
+    add_classes(seen, jaw, spoken.visemes, sums, jaws, counts);
+
+    const at::Tensor resting = talk(*model, picture, quiet(250, index), with("delta_eye_open_n", "50"), index);
+    FaceControls open = pose;
+    open.jaw = 1;
+    const auto resting_boxes = std::vector<MouthBox>(static_cast<std::size_t>(resting.size(0)), mouth_box(person, pose));
+    const double widest = mouth_opening(draw_face(person, open).unsqueeze(0), boxes_of(person, {open})).item<double>();
+    quality.silent_opening += share * mouth_opening(resting, resting_boxes).max().item<double>() / widest;
+    const auto at_mouth = [&](const at::Tensor& x) { return x.slice(2, kFaceSide / 2); };
+    quality.silent_motion += share * (change(at_mouth(resting), mouth_map) / change(at_mouth(frames), mouth_map)).item<double>();
+    quality.psnr += share * psnr(resting[0], picture);
+    const at::Tensor whites = eye_whites(resting, person, pose);
+    const double usual = whites.narrow(0, 0, 40).mean().item<double>(), lowest = whites.min().item<double>();
+    int64_t blinks = 0;
+    for (int64_t t = 1; t < whites.size(0); ++t) {
+      const double limit = usual - 0.6 * std::max(usual - lowest, 0.1);
+      blinks += whites[t].item<double>() < limit && whites[t - 1].item<double>() >= limit;
+    }
+    quality.blinks += share * static_cast<double>(blinks);
+
+    std::vector<at::Tensor> shown, wanted;
+    for (int64_t emotion = 0; emotion < ditto::kEmotions; ++emotion) {
+      Options options = with("emo", std::to_string(emotion));
+      options.set("delta_eye_open_n", "-1");
+      shown.push_back(talk(*model, picture, quiet(30, index), options, index)[25]);
+      wanted.push_back(draw_face(person, expressed(pose, emotion)));
+    }
+    for (int64_t emotion = 0; emotion < ditto::kEmotions; ++emotion) {
+      const auto e = static_cast<std::size_t>(emotion);
+      named += looks_like(shown[e], wanted, map) == emotion;
+      changed += ((shown[e] - shown[4]).abs() * map).mean().item<double>();
+      drawn_change += ((wanted[e] - wanted[4]).abs() * map).mean().item<double>();
+    }
+
+    const int64_t top = 40, left = 70, height = 220, width = 300;
+    const at::Tensor larger = in_larger_picture(picture, top, left, height, width);
+    Options where = with("points", "[[" + std::to_string(left + 64 - 0.6 * 27.826) + "," + std::to_string(top + 64 + 16 - 27.826) +
+                                       "],[" + std::to_string(left + 64 + 0.6 * 27.826) + "," + std::to_string(top + 64 + 16 - 27.826) +
+                                       "],[" + std::to_string(left + 64.0) + "," + std::to_string(top + 80.0) + "],[" +
+                                       std::to_string(left + 64 - 27.826) + "," + std::to_string(top + 80 + 27.826) + "],[" +
+                                       std::to_string(left + 64 + 27.826) + "," + std::to_string(top + 80 + 27.826) + "]]");
+    const at::Tensor put_back = talk(*model, larger, spoken.wave, where, index)[40];
+    quality.seam += share * steps_across(put_back, top, left, kFaceSide) /
+                    std::max(steps_across(larger, top, left, kFaceSide), 1.0 / 255);
+    if (i == 0 && !sheets.empty()) write_png(sheets / "ditto-larger.png", put_back);
+
+    if (talking.size() < 6) {
+      std::vector<at::Tensor> columns{picture};
+      for (int64_t t = 12; t < frames.size(0) && columns.size() < 9; t += 8) {
+        columns.push_back(frames[t]);
+        columns.push_back(drawings[static_cast<std::size_t>(t)]);
+      }
+      talking.push_back(at::stack(columns));
+      feeling.push_back(at::stack(shown));
+    }
+  }
+  std::vector<double> openings, jaw_means;
+  for (std::size_t v = 0; v < counts.size(); ++v)
+    if (counts[v] >= 5) openings.push_back(sums[v] / counts[v]), jaw_means.push_back(jaws[v] / counts[v]);
+  const auto series = [](const std::vector<double>& x) { return at::tensor(at::ArrayRef<double>(x)); };
+  quality.mouth_classes = correlation(series(openings), series(jaw_means));
+  quality.emotions_named = named / static_cast<double>(people * ditto::kEmotions);
+  quality.emotion_change = changed / drawn_change;
+  if (!sheets.empty()) {
+    write_png(sheets / "ditto-talk.png", contact_sheet(at::stack(talking), talking[0].size(0)));
+    write_png(sheets / "ditto-emotions.png", contact_sheet(at::stack(feeling), feeling[0].size(0)));
+  }
+  return quality;
+}
+
+at::Tensor beside(const generation::Model& ditto, const generation::Model& imtalker, int64_t people) {
+  const at::NoGradGuard no_grad;
+  std::vector<at::Tensor> rows;
+  for (int64_t i = 0; i < people; ++i) {
+    const auto index = static_cast<uint64_t>(i);
+    const at::Tensor picture = draw_face(make_identity(kSeed, index, Split::held_out), portrait_of(index));
+    const at::Tensor wave = cut(speak(kSeed, index, Split::held_out, 12), 0, kSpoken).wave;
+    for (const generation::Model* model : {&ditto, &imtalker}) {
+      const at::Tensor frames = talk(*model, picture, wave, {}, index);
+      std::vector<at::Tensor> row{picture};
+      for (int64_t t = 12; t < frames.size(0) && row.size() < 9; t += 9) row.push_back(frames[t]);
+      rows.push_back(at::stack(row));
+    }
+  }
+  return contact_sheet(at::stack(rows), rows[0].size(0));
+}
+
+}  // namespace rushes::training
