@@ -85,6 +85,8 @@ void add_model_options(CLI::App& command, generation::ModelOptions& options) {
                      "model directory (default: $RUSHES_MODEL, else the shipped model)");
   command.add_option("--checkpoint,--checkpoint_path,--checkpoint-path", options.checkpoint,
                      "weights that replace the transformer's, e.g. self_forcing_dmd.pt");
+  command.add_option("--configuration,--cfg_pkl,--cfg-pkl", options.configuration,
+                     "file with defaults of sessions over the model's own, of families that have such files");
   command.add_flag("--use-ema,--use_ema", options.use_ema, "use the checkpoint's averaged (EMA) weights");
   command.add_option("--dtype", options.dtype, "data type of the weights: auto, float32 or bfloat16")
       ->check(CLI::IsMember({"auto", "float32", "bfloat16"}))

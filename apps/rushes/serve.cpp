@@ -60,6 +60,7 @@ std::vector<server::ModelSource> model_sources(const Options& options) {
     model.path = path;
     sources.push_back(model_source(model));
     model.checkpoint.clear();  // of the first model's transformer
+    model.configuration.clear();
   }
   model.path = talk_model(options.talk_model);
   const bool is_wanted = !model.path.empty() && model.path != "none";

@@ -16,6 +16,7 @@ namespace rushes::generation {
 struct ModelOptions {
   std::string path;        // model directory or official layout; "random", "random:FAMILY": random weights, for tests
   std::string checkpoint;  // optional: weights that replace the transformer's (self_forcing_dmd.pt)
+  std::string configuration;  // optional: file with defaults of sessions, over the model's own
   bool use_ema = false;
   std::string dtype = "auto";  // float32, bfloat16, auto
   std::string device = "cpu";

@@ -216,6 +216,7 @@ DittoSettings ditto_settings(const DittoDirectory& model) {
   settings.windows.frames = model.motion.frames;
   if (const auto config = model.files.find("config"); config != model.files.end()) read_configuration(config->second, settings);
   apply(model.defaults, settings);
+  if (!model.configuration.empty()) read_configuration(model.configuration, settings);
   return settings;
 }
 

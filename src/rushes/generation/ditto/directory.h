@@ -42,6 +42,7 @@ struct DittoDirectory {
   DittoMotionConfig motion;
   wav2vec::Config audio = wav2vec::Config::hubert_large();
   Options defaults;  // what the manifest says of them, checked
+  std::filesystem::path configuration;  // read over all of that; empty: none
 };
 
 /// The parts, in the order of the data path.

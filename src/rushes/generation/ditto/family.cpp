@@ -108,7 +108,8 @@ std::shared_ptr<const Model> load(const ModelOptions& options) {
   const auto begin = std::chrono::steady_clock::now();
   require(options.checkpoint.empty(), ErrorCode::unsupported,
           "checkpoint replaces the transformer of a text-to-video model; '{}' is a talking head", options.path);
-  const DittoDirectory model = open_ditto_directory(options.path);
+  DittoDirectory model = open_ditto_directory(options.path);
+  model.configuration = options.configuration;
   auto loaded = std::make_shared<const DittoModel>(model, load_weights(model, options));
   log::info("{}, loaded in {:.1f} s", loaded->card().description,
             std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());

@@ -96,6 +96,8 @@ std::span<const OptionField> published_options() {
 
 std::shared_ptr<const Model> load(const ModelOptions& options) {
   const auto begin = std::chrono::steady_clock::now();
+  require(options.configuration.empty(), ErrorCode::unsupported,
+          "configuration: models like '{}' have their defaults in their manifest", options.path);
   require(options.checkpoint.empty(), ErrorCode::unsupported,
           "checkpoint replaces the transformer of a text-to-video model; '{}' is a talking head", options.path);
   const TalkDirectory model = open_talk_directory(options.path);

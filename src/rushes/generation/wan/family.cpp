@@ -101,6 +101,8 @@ bool recognise(const std::filesystem::path& directory) {
 }
 
 std::shared_ptr<const Model> load(const ModelOptions& options) {
+  require(options.configuration.empty(), ErrorCode::unsupported,
+          "configuration: models like '{}' have their defaults in their manifest", options.path);
   const auto begin = std::chrono::steady_clock::now();
   wan::ModelDirectoryOverrides overrides;
   if (!options.checkpoint.empty()) overrides.checkpoint = options.checkpoint;
