@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <functional>
 #include <nlohmann/json.hpp>
 
@@ -45,7 +46,16 @@ std::string fade_name(ditto::Fade fade) {
   return fade == ditto::Fade::to_first_frame ? "d0" : fade == ditto::Fade::to_source ? "s" : "none";
 }
 
+/// In the order of their labels.
+const std::vector<std::string>& emotions() {
+  static const std::vector<std::string> names{"angry",   "disgust", "fear",     "happy",
+                                              "neutral", "sad",     "surprise", "contempt"};
+  return names;
+}
+
 json parsed(const std::string& name, const std::string& value) {
+  const auto named = std::find(emotions().begin(), emotions().end(), value);
+  if (name == "emo" && named != emotions().end()) return named - emotions().begin();
   json found = json::parse(value, nullptr, /*allow_exceptions=*/false);
   require(!found.is_discarded(), kBad, "{} is not JSON", name);
   return found;
@@ -111,6 +121,11 @@ const std::map<std::string, std::function<void(DittoSettings&, const json&)>>& j
 }  // namespace
 
 std::vector<OptionField> ditto_options(const DittoSettings& d) {
+  OptionField emo = text("emo",
+                         "emotion: a name, a label (0 angry, 1 disgust, 2 fear, 3 happy, 4 neutral, 5 sad, 6 surprise, "
+                         "7 contempt), a list of labels, a list of such lists or rows of 8 weights",
+                         /*live=*/true);
+  emo.choices = emotions();
   return {
       {.name = "online_mode",
        .type = OptionType::boolean,
@@ -122,8 +137,7 @@ std::vector<OptionField> ditto_options(const DittoSettings& d) {
       real("crop_vy_ratio", "shift of the square down the face, in its sides", d.crop.shift_y, -1, 1),
       flag("crop_flag_do_rot", "turn the square with the face", d.crop.rotate),
       whole("smo_k_s", "frames over which the motion of a source video is smoothed", d.source_smoothing, 1, 1000),
-      text("emo", "emotion: a label (0 angry, 1 disgust, 2 fear, 3 happy, 4 neutral, 5 sad, 6 surprise, 7 contempt), a "
-                  "list of labels, a list of such lists or rows of 8 weights", /*live=*/true),
+      std::move(emo),
       flag("eye_f0_mode", "of a source video, the eyes of the first frame count", d.first_eyes_only),
       text("ch_info", "reference character: x_s_info, eye_open_lst, eye_ball_lst"),
       whole("overlap_v2", "frames that windows of motion have in common", d.windows.overlap, 1, 10'000),

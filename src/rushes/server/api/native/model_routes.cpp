@@ -35,7 +35,7 @@ Json option_json(const OptionField& field) {
     json["least_count"] = field.least_count;
     json["most_count"] = field.most_count;
   }
-  if (field.type == OptionType::choice) json["choices"] = field.choices;
+  if (!field.choices.empty()) json["choices"] = field.choices;
   if (!field.aliases.empty()) json["aliases"] = field.aliases;
   return json;
 }
