@@ -49,6 +49,7 @@ ALLOWED = {
     "apps/rushes/CMakeLists.txt": ("*", "`rushes bench` and `rushes train` link the networks"),
     # The command of a shipped model's recipe.
     "src/rushes/training/CMakeLists.txt": ("*", "its sources"),
+    "apps/rushes/model_options.cpp": ("ditto", "the names of the shipped models"),
     "apps/rushes/client.cpp": ("ditto", "the client of its published protocol"),
     "python/rushes/ditto/*": ("ditto", "its published scripts"),
     "apps/rushes/train.cpp": ("wan", "calls its recipe"),

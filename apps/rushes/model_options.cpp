@@ -17,7 +17,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kShippedModel = "models/shipped-t2v";
-constexpr const char* kShippedTalkModel = "models/shipped-talk";
+constexpr const char* kShippedTalkModels[] = {"models/shipped-talk", "models/shipped-ditto"};
 
 fs::path program_path() {
   std::error_code status;
@@ -25,7 +25,7 @@ fs::path program_path() {
 }
 
 /// A model that comes with the program; empty if it is not there.
-std::string find_shipped(const char* model) {
+std::string find_shipped(const std::string& model) {
   std::vector<std::string> positions;
   std::error_code status;
   const fs::path program = program_path();
@@ -53,12 +53,26 @@ std::string default_model() {
 
 std::string default_talk_model() {
   if (const char* named = std::getenv("RUSHES_TALK_MODEL"); named && *named) return named;
-  return find_shipped(kShippedTalkModel);
+  return find_shipped(kShippedTalkModels[0]);
+}
+
+std::vector<std::string> shipped_talk_models() {
+  std::vector<std::string> found;
+  for (const char* model : kShippedTalkModels)
+    if (std::string place = find_shipped(model); !place.empty()) found.push_back(std::move(place));
+  return found;
+}
+
+std::string named_model(const std::string& path) {
+  std::error_code status;
+  if (fs::is_directory(path, status) || !path.starts_with("shipped-")) return path;
+  const std::string shipped = find_shipped("models/" + path);
+  return shipped.empty() ? path : shipped;
 }
 
 std::string talk_model(const std::string& named) {
   if (named.empty()) return default_talk_model();
-  if (named != "random") return named;
+  if (named != "random") return named_model(named);
   const auto families = generation::families();
   const auto fed = std::find_if(families.begin(), families.end(), [](const generation::Family& family) {
     return family.capabilities.feeds.has(generation::Modality::audio);

@@ -52,7 +52,7 @@ std::chrono::milliseconds milliseconds(double seconds) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::duration<double>(seconds));
 }
 
-/// The first with all options of models, the others with those that fit any; then the model of talking heads.
+/// The first with all options of models, the others with those that fit any; then the models of talking heads.
 std::vector<server::ModelSource> model_sources(const Options& options) {
   std::vector<server::ModelSource> sources;
   generation::ModelOptions model = options.model;
@@ -62,13 +62,19 @@ std::vector<server::ModelSource> model_sources(const Options& options) {
     model.checkpoint.clear();  // of the first model's transformer
     model.configuration.clear();
   }
-  model.path = talk_model(options.talk_model);
-  const bool is_wanted = !model.path.empty() && model.path != "none";
-  const auto is_named = [&](const std::string& path) { return path == model.path; };
-  if (is_wanted && std::none_of(options.models.begin(), options.models.end(), is_named)) {
+  const std::string wanted = talk_model(options.talk_model);
+  const auto add = [&](const std::string& path, bool at_start) {
+    const auto is_named = [&](const std::string& named) { return named == path; };
+    if (std::any_of(options.models.begin(), options.models.end(), is_named)) return;
+    model.path = path;
     sources.push_back(model_source(model));
-    sources.back().at_start = true;
-  }
+    sources.back().at_start = at_start;
+  };
+  if (!wanted.empty() && wanted != "none") add(wanted, true);
+  // The other ones are there to be chosen, and loaded when somebody does.
+  if (options.talk_model.empty())
+    for (const std::string& path : shipped_talk_models())
+      if (path != wanted) add(path, false);
   return sources;
 }
 
@@ -96,6 +102,7 @@ const auto kCores = static_cast<int64_t>(std::max(1u, std::thread::hardware_conc
 
 void run(Options options) {
   if (options.models.empty()) options.models.push_back(default_model());
+  for (std::string& path : options.models) path = named_model(path);
   options.model.path = options.models.front();
   require(!options.first.prompts.empty() || options.first.options.empty(), ErrorCode::invalid_argument,
           "{} is an option of the session that --prompt starts; give --prompt",

@@ -38,8 +38,8 @@ def binary():
 class Server:
     """A `rushes serve` process on a free port, with its log."""
 
-    def __init__(self, binary, data_dir, *arguments):
-        command = [str(binary), "serve", "--listen", "127.0.0.1:0", "--data-dir", str(data_dir), *arguments]
+    def __init__(self, binary, data_dir, *arguments, listen="127.0.0.1:0"):
+        command = [str(binary), "serve", "--listen", listen, "--data-dir", str(data_dir), *arguments]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.log = []
         self._address = None

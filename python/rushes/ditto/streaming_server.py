@@ -41,6 +41,7 @@ def arguments_of(given: argparse.Namespace, more: list[str]) -> list[str]:
             arguments += ["--configuration", given.cfg_pkl]
     else:
         print(f"streaming_server: there is no folder {given.data_root}: the shipped model is served", file=sys.stderr)
+        arguments += ["--model", "shipped-ditto", "--talk-model", "none"]
     return [*arguments, *more]
 
 
