@@ -43,10 +43,13 @@ struct Options {
   bool live = false, quiet = false, silent_audio = true, rate_given = false, channels_given = false;
 };
 
-Request make_request(const Options& options) {
+/// `model`: its family knows in which pieces it hears, or not.
+Request make_request(const Options& options, const std::string& model) {
   Request request = options.request;
   request.image = media::read_image(options.image);
-  if (options.video.empty() && !request.options.has("chunk_duration"))
+  const generation::Family* family = generation::family_of(model);
+  const bool in_chunks = !family || find_field(family->options(), "chunk_duration");
+  if (in_chunks && options.video.empty() && !request.options.has("chunk_duration"))
     request.options.set("chunk_duration", options.live ? kLiveChunk : kFileChunk);
   return request;
 }
@@ -107,9 +110,9 @@ void run(const Options& options) {
   check_output(options.output, options.format);
   if (!options.live && (options.rate_given || options.channels_given))
     print_ignored({{options.rate_given ? "--rate" : "--channels", "a file says its own; they belong to --live"}});
-  Request request = make_request(options);
   generation::ModelOptions model_options = options.model;
   model_options.path = talk_model(model_options.path);
+  Request request = make_request(options, model_options.path);
   require(!model_options.path.empty(), ErrorCode::invalid_argument,
           "there is no talking-head model: give a model directory with --model or RUSHES_TALK_MODEL");
   check_request(request, model_options);
