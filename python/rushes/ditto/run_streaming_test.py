@@ -6,14 +6,12 @@ import subprocess
 import sys
 import time
 
-SERVER = ["-m", "rushes.ditto.streaming_server", "--host", "0.0.0.0", "--port", "8000"]
-CLIENT = ["-m", "rushes.ditto.streaming_client", "--server", "ws://localhost:8000", "--client_id", "test_client", "--timeout", "30"]
-
-
 def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(prog="run_streaming_test", description=__doc__, allow_abbrev=False)
     options.add_argument("--mode", choices=["server", "client", "both"], default="both")
     options.add_argument("--wait", type=float, default=3, help="seconds between the start of the server and that of the client")
+    options.add_argument("--host", default="0.0.0.0", help="where the server listens")
+    options.add_argument("--port", type=int, default=8000)
     options.add_argument("--server-arguments", nargs=argparse.REMAINDER, default=[], help="more arguments of the server")
     return options
 
@@ -21,11 +19,14 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """The client's exit code; 0 of a server that was interrupted."""
     given = parser().parse_args(arguments)
+    serve = [sys.executable, "-m", "rushes.ditto.streaming_server", "--host", given.host, "--port", str(given.port)]
+    watch = [sys.executable, "-m", "rushes.ditto.streaming_client", "--server", f"ws://localhost:{given.port}", "--client_id", "test_client",
+             "--audio_path", "./example/audio.wav", "--source_path", "./example/image.png", "--timeout", "30"]
     running: list[subprocess.Popen[bytes]] = []
     server = None
     try:
         if given.mode in ("server", "both"):
-            server = subprocess.Popen([sys.executable, *SERVER, *given.server_arguments])
+            server = subprocess.Popen([*serve, *given.server_arguments])
             running.append(server)
         if given.mode == "server":
             print("Server running... Press Ctrl+C to stop", flush=True)
@@ -33,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
             return server.wait()
         if server is not None:
             time.sleep(given.wait)
-        client = subprocess.Popen([sys.executable, *CLIENT])
+        client = subprocess.Popen(watch)
         running.append(client)
         code = client.wait()
         print("Client completed", flush=True)

@@ -1,6 +1,7 @@
 // The list of APIs. Nothing else is defined here, so that a program that links a list of its own gets that one.
 #include "rushes/server/api/apis.h"
 
+#include "rushes/server/api/ditto/routes.h"
 #include "rushes/server/api/imtalker/routes.h"
 #include "rushes/server/api/native/api.h"
 #include "rushes/server/api/openai/routes.h"
@@ -15,6 +16,7 @@ std::span<const Api> apis() {
       openai_api(),     // the client library's videos
       vllm_omni_api(),  // video live, over a WebSocket
       imtalker_api(),   // its published server
+      ditto_api(),      // its published server
       sketch_api(),     // circles as they are drawn
   };
   return all;
