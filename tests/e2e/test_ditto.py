@@ -56,7 +56,7 @@ def test_the_stream_is_a_session_like_any_other(server, peer):
     wait_for(lambda: server.request("GET", f"/v1/sessions/{session}")["recording"]["complete"])
     status = server.request("GET", f"/v1/sessions/{session}")
     assert status["state"] == "finished" and status["done"]["video_frames"] == 25 and status["format"]["fps"] == 25
-    with urllib.request.urlopen(f"{server.url}/v1/sessions/{session}/hls/index.m3u8", timeout=60) as playlist:
+    with urllib.request.urlopen(f"{server.url}/v1/sessions/{session}/hls/video.m3u8", timeout=60) as playlist:
         assert b"#EXT-X-ENDLIST" in playlist.read()
     with urllib.request.urlopen(f"{server.url}/v1/sessions/{session}/video.mp4", timeout=60) as video:
         assert video.read(12)[4:8] == b"ftyp"

@@ -59,7 +59,8 @@ ServedRoutes choose_routes(const std::vector<RouteSet>& table, const std::vector
     for (const Router::Known& known : set->routes.routes()) {
       if (names.empty() && known.route.when_named) continue;
       const bool gives_way = known.route.yields && std::any_of(sets.begin(), sets.end(), [&](const RouteSet* other) {
-                               return other != set && other->routes.find(known.route.method, known.route.pattern);
+                               const Route* same = other->routes.find(known.route.method, known.route.pattern);
+                               return other != set && same && !(names.empty() && same->when_named);
                              });
       if (!gives_way) served.router.add(known.route, set->name);
     }

@@ -75,12 +75,17 @@ TEST(ChooseRoutes, serves_some_routes_only_where_their_set_is_named) {
   Route root = route_of("/generate", "e");
   root.when_named = true;
   e.routes.add(std::move(root));
+  Route health = route_of("/health", "e");
+  health.when_named = true;
+  e.routes.add(std::move(health));
   e.routes.answer_unknown([](const Request&) { return json_response(404, "e knows it not"); });
   sets.push_back(std::move(e));
   const ServedRoutes everything = choose_routes(sets, {}), named = choose_routes(sets, {"e"});
   EXPECT_THAT(everything.sets, ElementsAre("native", "a", "d", "e"));
   EXPECT_EQ(owner(everything, "/generate"), "a");
   EXPECT_EQ(owner(everything, "/e"), "e");
+  EXPECT_EQ(owner(everything, "/health"), "native") << "which gives way to none that is not served";
+  EXPECT_EQ(owner(named, "/health"), "e");
   EXPECT_FALSE(everything.router.unknown());
   EXPECT_EQ(owner(named, "/generate"), "e");
   EXPECT_TRUE(named.router.unknown());

@@ -42,6 +42,8 @@ std::string masked(int opcode, const std::string& text) {
   std::string head{static_cast<char>(0x80 | opcode)};
   if (text.size() < 126) {
     head += static_cast<char>(0x80 | text.size());
+  } else if (text.size() < 65'536) {
+    head += {'\xfe', static_cast<char>(text.size() >> 8), static_cast<char>(text.size())};
   } else {
     head += '\xff';
     for (int shift = 56; shift >= 0; shift -= 8) head += static_cast<char>(text.size() >> shift);
@@ -114,7 +116,7 @@ TEST_F(Ditto, tells_a_stream_in_the_published_order_and_can_begin_another) {
   const json sessions = server->request("GET", "/v1/sessions").json()["sessions"];
   ASSERT_EQ(sessions.size(), 2u);
   EXPECT_EQ(sessions[0]["state"], "finished");
-  EXPECT_EQ(server->request("GET", "/v1/sessions/" + sessions[0]["id"].get<std::string>() + "/hls/index.m3u8").status, 200);
+  EXPECT_EQ(server->request("GET", "/v1/sessions/" + sessions[0]["id"].get<std::string>() + "/hls/video.m3u8").status, 200);
 }
 
 TEST_F(Ditto, tells_the_length_of_the_speech_and_whole_jpegs) {
