@@ -384,7 +384,8 @@ TEST_F(Ditto, says_that_there_is_no_model_of_its_family) {
 
 TEST_F(Ditto, tells_its_clients_that_the_server_ends) {
   Gate gate;
-  auto server = serve({}, gate.hook());
+  auto server = serve([](ServerOptions& options) { options.connections.closing = std::chrono::milliseconds(100); },
+                      gate.hook());
   Peer idle(*server, "/ws/idle"), busy(*server, "/ws/busy");
   busy.say(beginning());
   busy.hear_until("metadata");

@@ -162,6 +162,15 @@ class Stream {
   /// Speech beyond what may wait in a session follows while its frames come. Those of a model that hears all first come
   /// later: it gets all.
   void feed() {
+    try {
+      feed_what_has_room();
+    } catch (const Error&) {
+      if (!state_->hosted->session->over()) throw;
+      all_fed_ = true;  // that it has ended is told as any end
+    }
+  }
+
+  void feed_what_has_room() {
     const auto samples = std::span<const float>(audio_.samples);
     const auto waiting = [&] { return static_cast<int64_t>(fed_) - told_ * (kHz / kFps); };
     while (fed_ < samples.size() && (!online_ || waiting() < kMostAhead)) {
