@@ -100,6 +100,7 @@ void run(Options options) {
   bench::bench_layer(report);
   bench::bench_vae(report);
   bench::bench_talk(report);
+  bench::bench_portrait(report);
   if (report.wants("model end to end")) {
     if (options.model.path.empty()) options.model.path = default_model();
     use_threads(options.threads, options.model);  // after everything else: a small model has one core

@@ -98,6 +98,7 @@ void bench_passes(Report& report);
 void bench_layer(Report& report);                                           // layer.cpp
 void bench_vae(Report& report);                                             // vae.cpp
 void bench_talk(Report& report);                                            // talk.cpp
+void bench_portrait(Report& report);                                        // portrait.cpp
 void bench_model(Report& report, const generation::ModelOptions& options);  // bench_model.cpp
 
 }  // namespace rushes::app::bench

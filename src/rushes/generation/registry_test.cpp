@@ -23,7 +23,7 @@ TEST(Registry, every_family_makes_a_tiny_model_that_names_it_and_says_what_it_ta
     EXPECT_EQ(model->card().family, family.name);
     EXPECT_FALSE(model->card().description.empty());
     EXPECT_NE(model->capabilities().yields, Modalities());
-    EXPECT_NE(model->capabilities().needs, Modalities());
+    EXPECT_NE(model->capabilities().takes, Modalities());
   }
 }
 

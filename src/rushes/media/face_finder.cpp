@@ -1,25 +1,19 @@
 #include "rushes/media/face_finder.h"
 
-#include <signal.h>
-#include <spawn.h>
-#include <sys/socket.h>
-#include <sys/time.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
+#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "rushes/base/child_program.h"
+#include "rushes/base/error.h"
 #include "rushes/base/log.h"
 #include "rushes/media/libav.h"
-
-extern char** environ;  // NOLINT: POSIX names it so
 
 namespace rushes::media {
 namespace {
@@ -30,71 +24,26 @@ namespace fs = std::filesystem;
 constexpr int64_t kSearchedSide = 480;
 constexpr const char* kProgram = "rushes-find-face";
 constexpr const char* kCascade = "/usr/share/opencv4/haarcascades/haarcascade_frontalface_alt2.xml";
-constexpr timeval kPatience{30, 0};  // bounds failures only
+constexpr std::chrono::seconds kPatience{30};  // bounds failures only
 
-/// Beside the running program, else where it was built; empty if it is nowhere.
+/// Empty if there is none, or no cascade for it.
 fs::path program() {
   static const fs::path found = [] {
     std::error_code missing;
-    const fs::path self = fs::read_symlink("/proc/self/exe", missing);
-    for (const fs::path& place :
-         {self.parent_path() / kProgram, fs::path(RUSHES_BUILD_DIR) / "apps/find_face" / kProgram})
-      if (fs::is_regular_file(place, missing) && fs::exists(kCascade, missing)) return place;
-    return fs::path();
+    return fs::exists(kCascade, missing) ? find_program(kProgram, "find_face") : fs::path();
   }();
   return found;
 }
 
-/// A file descriptor that closes itself.
-class Descriptor {
- public:
-  explicit Descriptor(int number) : number_(number) {}
-  ~Descriptor() { close(); }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return number_; }
-  void close() {
-    if (number_ >= 0) ::close(number_);
-    number_ = -1;
-  }
-
- private:
-  int number_;
-};
-
 /// Runs the program with `input`; what it writes, or nothing if it fails or takes too long.
-std::optional<std::string> ask(const std::string& input) {
-  // A socket instead of two pipes: it has time limits, and a child that has died costs an error, no signal.
-  int ends[2];
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0) return std::nullopt;
-  Descriptor ours(ends[0]), theirs(ends[1]);
-  for (const int limit : {SO_SNDTIMEO, SO_RCVTIMEO})
-    ::setsockopt(ours.get(), SOL_SOCKET, limit, &kPatience, sizeof kPatience);
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  for (const int stream : {STDIN_FILENO, STDOUT_FILENO})
-    ::posix_spawn_file_actions_adddup2(&actions, theirs.get(), stream);
-  std::string path = program().string();
-  char* arguments[] = {path.data(), nullptr};
-  pid_t child = 0;
-  const int failed = ::posix_spawn(&child, path.c_str(), &actions, nullptr, arguments, environ);
-  ::posix_spawn_file_actions_destroy(&actions);
-  theirs.close();
-  if (failed != 0) return std::nullopt;
-
+std::optional<std::string> ask(const std::string& input) try {
+  ChildProgram child(program(), {}, kPatience);
+  child.write(std::as_bytes(std::span(input)));
   std::string answer;
-  ssize_t count = 1;
-  for (std::string_view left = input; !left.empty() && count > 0; left.remove_prefix(static_cast<std::size_t>(count)))
-    if ((count = ::send(ours.get(), left.data(), left.size(), MSG_NOSIGNAL)) <= 0) break;
-  char piece[64];
-  while (count > 0 && (count = ::recv(ours.get(), piece, sizeof piece, 0)) > 0)
-    answer.append(piece, static_cast<std::size_t>(count));
-  const bool complete = count == 0;
-  if (!complete) ::kill(child, SIGKILL);
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {}
-  if (!complete || !WIFEXITED(status) || WEXITSTATUS(status) != 0) return std::nullopt;
+  if (!child.read_all(answer)) return std::nullopt;
   return answer;
+} catch (const Error&) {
+  return std::nullopt;
 }
 
 /// Grey, with sides of at most kSearchedSide, as the program reads it.

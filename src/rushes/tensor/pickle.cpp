@@ -19,7 +19,8 @@ constexpr std::size_t kMaxAxes = 16;
 
 class Machine {
  public:
-  Machine(std::string_view bytes, const std::string& file) : bytes_(bytes), file_(file) {}
+  Machine(std::string_view bytes, const std::string& file, PickleAllows allows)
+      : bytes_(bytes), file_(file), allows_(allows) {}
 
   PickleTree run() {
     for (;;) {
@@ -28,9 +29,9 @@ class Machine {
       if (opcode == kStop) break;
       if (!(literal(opcode) || container(opcode) || memo(opcode) || object(opcode)))
         fail(ErrorCode::unsupported,
-             "{}: torch.save does not write opcode 0x{:02x} for tensors; load the file with torch and save its "
-             "state_dict",
-             where(), opcode);
+             "{}: opcode 0x{:02x} is not supported; load the file with {}", where(), opcode,
+             allows_ == PickleAllows::tensors ? "torch and save its state_dict"
+                                              : "Python and save it with pickle protocol 4, or as JSON");
     }
     tree_.root = pop();
     return std::move(tree_);
@@ -223,7 +224,10 @@ class Machine {
       case kReduce: reduce(); return true;
       case kBinPersid: persistent_load(); return true;
       case kBuild: {
-        pop();  // attributes, such as the _metadata of a module's state_dict: no weights in them
+        const uint32_t state = pop();
+        if (value(top()).kind == PickleKind::array) return set_array(value(top()), state), true;
+        if (value(top()).kind == PickleKind::array_type) return set_array_type(state), true;
+        // Attributes, such as the _metadata of a module's state_dict: no weights in them.
         check(value(top()).kind == PickleKind::dict, "attributes are set on an object that cannot have attributes");
         return true;
       }
@@ -233,14 +237,19 @@ class Machine {
 
   void push_function(std::string_view module, std::string_view name) {
     for (std::size_t i = 0; i < std::size(kFunctions); ++i)
-      if (kFunctions[i].module == module && kFunctions[i].name == name) {
+      if (kFunctions[i].module == module && kFunctions[i].name == name &&
+          (kFunctions[i].role == Role::ordered_dict ||
+           (allows_ == PickleAllows::arrays) == is_of_arrays(kFunctions[i].role))) {
         push({.kind = PickleKind::function, .integer = static_cast<int64_t>(i)});
         return;
       }
     fail(ErrorCode::unsupported,
-         "'{}' uses the Python object '{}.{}'. rushes reads only tensors in dictionaries and never executes code from "
-         "a file. If you trust the source of the file, load it with torch and save only its tensors as safetensors",
-         file_, printable(module), printable(name));
+         "'{}' uses the Python object '{}.{}'. rushes reads only {} and never executes code from a file. If you trust the "
+         "source of the file, load it with {}",
+         file_, printable(module), printable(name),
+         allows_ == PickleAllows::tensors ? "tensors in dictionaries" : "dictionaries, lists, numbers and arrays",
+         allows_ == PickleAllows::tensors ? "torch and save only its tensors as safetensors"
+                                          : "Python and save its numbers as JSON");
   }
 
   const Function& function(uint32_t index) {
@@ -294,6 +303,20 @@ class Machine {
         takes(7, 8);
         check(function(given[6]).role == Role::dtype, "the seventh argument of _rebuild_tensor_v3 is not a dtype");
         return push_tensor(given, function(given[6]).dtype);
+      case Role::array_reconstruct:  // (numpy.ndarray, (0,), b'b'): an empty one, which BUILD fills
+        takes(3, 3);
+        check(function(given[0]).role == Role::array_class, "an array is made of another class");
+        require(tree_.arrays.size() < kMaxTensors, ErrorCode::too_large, "{}: the pickle has more than {} arrays", where(),
+                kMaxTensors);
+        tree_.arrays.emplace_back();
+        push({.kind = PickleKind::array, .integer = static_cast<int64_t>(tree_.arrays.size() - 1)});
+        return;
+      case Role::array_type:  // ('f4', False, True)
+        takes(1, 3);
+        check(value(given[0]).kind == PickleKind::text, "the type of an array is not a string");
+        push({.kind = PickleKind::array_type, .text = value(given[0]).text});
+        return;
+      case Role::array_class:
       case Role::storage:
       case Role::dtype: check(false, "{}.{} is called, but it is not a function", callee.module, callee.name);
     }
@@ -315,6 +338,25 @@ class Machine {
     push({.kind = PickleKind::tensor, .integer = static_cast<int64_t>(tree_.tensors.size() - 1)});
   }
 
+  // (version, sizes, type, column-major, bytes): numpy/core/src/multiarray/methods.c, array_reduce.
+  void set_array(PickleValue& target, uint32_t state) {
+    const auto& given = value(state).items;
+    check(value(state).kind == PickleKind::tuple && given.size() == 5 && value(given[2]).kind == PickleKind::array_type &&
+              value(given[3]).kind == PickleKind::boolean,
+          "an array's state is not (version, shape, type, order, bytes)");
+    require(value(given[4]).kind == PickleKind::opaque, ErrorCode::unsupported,
+            "{}: the elements of an array are not bytes: save the file with pickle protocol 4", where());
+    tree_.arrays[static_cast<std::size_t>(target.integer)] = {value(given[2]).text, integers(given[1], "an array's shape"),
+                                                             value(given[3]).integer != 0, value(given[4]).text};
+  }
+  // (version, byte order, ...)
+  void set_array_type(uint32_t state) {
+    const auto& given = value(state).items;
+    check(value(state).kind == PickleKind::tuple && given.size() >= 2 && value(given[1]).kind == PickleKind::text,
+          "an array type's state is not (version, byte order, ...)");
+    require(value(given[1]).text != ">", ErrorCode::unsupported, "{}: arrays of big-endian numbers are not read", where());
+  }
+
   // ('storage', class, key, location, elements): torch/serialization.py, persistent_id of the zip format.
   void persistent_load() {
     const uint32_t id = pop();
@@ -332,6 +374,7 @@ class Machine {
 
   std::string_view bytes_;
   const std::string& file_;
+  const PickleAllows allows_;
   uint64_t at_ = 0, opcode_at_ = 0;
   std::vector<uint32_t> stack_;
   std::vector<std::size_t> marks_;
@@ -341,10 +384,10 @@ class Machine {
 
 }  // namespace
 
-PickleTree read_pickle(std::string_view bytes, const std::string& file) {
+PickleTree read_pickle(std::string_view bytes, const std::string& file, PickleAllows allows) {
   require(bytes.size() <= kMaxPickleBytes, ErrorCode::too_large,
           "'{}': its pickle has {} bytes; at most {} are allowed", file, bytes.size(), kMaxPickleBytes);
-  return Machine(bytes, file).run();
+  return Machine(bytes, file, allows).run();
 }
 
 }  // namespace rushes::tensor

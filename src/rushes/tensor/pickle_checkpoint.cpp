@@ -93,7 +93,9 @@ class Reader {
       case PickleKind::none:
       case PickleKind::opaque:
       case PickleKind::function:
-      case PickleKind::storage: return;
+      case PickleKind::storage:
+      case PickleKind::array:  // only where PickleAllows has them
+      case PickleKind::array_type: return;
     }
   }
 

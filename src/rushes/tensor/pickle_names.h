@@ -17,8 +17,14 @@ enum class Role {
   size,
   device,
   storage,
-  dtype
+  dtype,
+  array_reconstruct,
+  array_class,
+  array_type
 };
+
+// Those of NumPy, which checkpoints do not need.
+constexpr bool is_of_arrays(Role role) { return role >= Role::array_reconstruct; }
 
 struct Function {
   std::string_view module, name;
@@ -67,6 +73,10 @@ inline constexpr Function kFunctions[] = {
     {"torch", "float8_e8m0fnu", Role::dtype, ScalarType::Float8_e8m0fnu},
     {"torch", "complex64", Role::dtype, ScalarType::ComplexFloat},
     {"torch", "complex128", Role::dtype, ScalarType::ComplexDouble},
+    {"numpy.core.multiarray", "_reconstruct", Role::array_reconstruct},
+    {"numpy._core.multiarray", "_reconstruct", Role::array_reconstruct},
+    {"numpy", "ndarray", Role::array_class},
+    {"numpy", "dtype", Role::array_type},
 };
 
 // Opcodes of Python's pickletools.py, those that protocols 2 to 5 use for plain data.

@@ -6,6 +6,9 @@
 #include <nlohmann/json.hpp>
 
 #include "rushes/base/error.h"
+#include "rushes/base/log.h"
+#include "rushes/base/printable.h"
+#include "rushes/tensor/pickle_data.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/tensor/safetensors.h"
 
@@ -53,6 +56,37 @@ json json_in(const fs::path& file) {
   return found;
 }
 
+/// Lists of what its frames are, as registering a source leaves them, have one entry for a character.
+json one_character(json info) {
+  if (info.contains("x_s_info_lst") && info["x_s_info_lst"].is_array() && !info["x_s_info_lst"].empty())
+    info["x_s_info"] = info["x_s_info_lst"].front();
+  for (const char* name : {"eye_open_lst", "eye_ball_lst"}) {
+    if (!info.contains(name) || !info[name].is_array()) continue;
+    json rows = json::array();  // of arrays [1, n] or [n]
+    for (const json& entry : info[name])
+      rows.push_back(entry.is_array() && !entry.empty() && entry.front().is_array() ? entry.front() : entry);
+    info[name] = rows;
+  }
+  return info;
+}
+
+/// Of a published configuration (base_cfg, audio2motion_cfg, default_kwargs) the options of a session.
+json published(const json& all) {
+  require(all.is_object() && all.contains("default_kwargs") && all["default_kwargs"].is_object(), ErrorCode::corrupt_data,
+          "a published configuration is a dictionary with default_kwargs");
+  const std::vector<OptionField> fields = ditto_options({});
+  json options = json::object();
+  for (const auto& [name, value] : all["default_kwargs"].items()) {
+    if (find_field(fields, name) == nullptr)
+      log::info("the configuration's {} has no effect", printable(name));
+    else if (name == "ch_info" && value.is_object())
+      options[name] = one_character(value);
+    else
+      options[name] = value;
+  }
+  return options;
+}
+
 }  // namespace
 
 Options options_from(const json& values, std::span<const OptionField> fields) {
@@ -85,8 +119,10 @@ void read_configuration(const fs::path& file, DittoSettings& settings) {
       read_arrays(tensor::load_safetensors(file), settings);
     else if (file.extension() == ".json")
       apply(options_from(json_in(file), ditto_options(settings)), settings);
+    else if (file.extension() == ".pkl")
+      apply(options_from(published(tensor::plain_data(file)), ditto_options(settings)), settings);
     else
-      fail(ErrorCode::unsupported, "a configuration must be .safetensors or .json");
+      fail(ErrorCode::unsupported, "a configuration must be .safetensors, .json or .pkl");
   } catch (const Error& error) {
     fail(error.code(), "'{}': {}", file.string(), error.what());
   }

@@ -7,6 +7,7 @@
 #include "rushes/base/error.h"
 #include "rushes/base/manifest.h"
 #include "rushes/generation/ditto/configuration.h"
+#include "rushes/generation/ditto/detectors.h"
 #include "rushes/models/ditto/conditions.h"
 #include "rushes/models/wav2vec/checkpoint.h"
 
@@ -114,6 +115,19 @@ fs::path near(const fs::path& models, const fs::path& directory, const fs::path&
   return {};
 }
 
+/// Detectors of the published names, where they lie.
+void add_detectors(DittoDirectory& model, const fs::path& models) {
+  for (const auto& [part, names] : detector_files())
+    for (const char* name : names)
+      for (const char* folder : {"", "aux_models", "ditto_onnx", "ditto_pytorch/aux_models"})
+        if (const fs::path found = near(models, model.directory, fs::path(folder) / name);
+            !found.empty() && !model.files.contains(part))
+          model.files[part] = found;
+  // Points of a face are looked for where a face has been found.
+  if (!model.files.contains("detector"))
+    for (const auto& [part, names] : detector_files()) model.files.erase(part);
+}
+
 DittoDirectory published_layout(const fs::path& directory) {
   DittoDirectory model;
   model.directory = directory;
@@ -133,18 +147,25 @@ DittoDirectory published_layout(const fs::path& directory) {
   for (const char* folder : kEncoderFolders)
     if (const fs::path found = near(models, directory, folder); !found.empty() && !model.files.contains("audio_encoder"))
       model.files["audio_encoder"] = found;
+  // The graph only where the plain network is missing: it is slower, in a program of its own.
+  for (const char* graph : {"hubert_streaming_fix_kv.onnx", "hubert.onnx"})
+    for (const char* folder : {"", "aux_models", "ditto_onnx", "ditto_pytorch/aux_models"})
+      if (const fs::path found = near(models, directory, fs::path(folder) / graph);
+          !found.empty() && !model.files.contains("audio_encoder"))
+        model.files["audio_encoder"] = found;
   if (!model.files.contains("audio_encoder"))
     missing.emplace_back(
         "hubert-large-ls960-ft (the speech encoder; the published set has it only as an ONNX graph, its plain weights are "
         "those of facebook/hubert-large-ls960-ft)");
   require(missing.empty(), ErrorCode::not_found, "'{}' is an incomplete Ditto model: missing {}", directory.string(),
           fmt::join(missing, ", "));
-  model.audio = wav2vec::read_config(model.files.at("audio_encoder"));
+  if (model.files.at("audio_encoder").extension() != ".onnx") model.audio = wav2vec::read_config(model.files.at("audio_encoder"));
   if (model.audio == wav2vec::Config{}) model.audio = wav2vec::Config::hubert_large();
   for (const char* name : kConfigurations)
     if (const fs::path found = near(models, directory, fs::path("ditto_cfg") / name);
         !found.empty() && !model.files.contains("config"))
       model.files["config"] = found;
+  add_detectors(model, models);
   return model;
 }
 
@@ -173,6 +194,7 @@ DittoDirectory parse_ditto_manifest(const std::string& yaml, const fs::path& dir
           source, model.image_side);
   for (const char* part : kDittoParts) model.files[part] = directory / (std::string(part) + ".safetensors");
   if (const fs::path config = found_in(directory, {"config.safetensors"}); !config.empty()) model.files["config"] = config;
+  add_detectors(model, directory);
   return model;
 }
 

@@ -32,6 +32,7 @@ DittoWeights load_weights(const DittoDirectory& model, const ModelOptions& optio
   int64_t parameters = 0;
   for (const char* part : kDittoParts) {
     const std::filesystem::path& file = model.files.at(part);
+    if (file.extension() == ".onnx") continue;  // computed elsewhere
     weights[part] = std::string_view(part) == "audio_encoder" ? wav2vec::load(file, model.audio, {}, extra)
                                                               : ditto::load(part, file, extra);
     parameters += weights[part].parameter_count();

@@ -38,7 +38,7 @@ DittoGenerator::DittoGenerator(std::shared_ptr<const DittoParts> parts, std::sha
     : parts_(std::move(parts)),
       plan_(std::move(plan)),
       sampler_(parts_->sampler(plan_->settings.sampling_steps)),
-      features_(parts_->speech, plan_->settings.chunk),
+      features_(parts_->speech_features(plan_->settings.chunk)),
       live_(plan_->settings.live),
       chance_(static_cast<std::mt19937::result_type>(plan_->seed ^ (plan_->seed >> 32))),
       retarget_(plan_->settings.retarget) {
@@ -50,12 +50,21 @@ DittoGenerator::DittoGenerator(std::shared_ptr<const DittoParts> parts, std::sha
 void DittoGenerator::register_source() {
   const DittoSettings& settings = plan_->settings;
   // Points are in pixels of the picture as it came; what is shown may be smaller.
+  at::Tensor points;
   const auto encode = [&](const Image& image) {
     const at::Tensor pixels = ditto::fitted(pixels_of(image), settings.max_size);
-    const at::Tensor scale = at::tensor({static_cast<float>(pixels.size(1)) / static_cast<float>(image.width),
-                                         static_cast<float>(pixels.size(0)) / static_cast<float>(image.height)},
-                                        at::TensorOptions(at::kFloat));
-    ditto::SourceFrame frame = parts_->source.encode(pixels, settings.points * scale, settings.crop);
+    const double across = static_cast<double>(pixels.size(1)) / static_cast<double>(image.width),
+                 down = static_cast<double>(pixels.size(0)) / static_cast<double>(image.height);
+    if (settings.points.defined())
+      points = settings.points * at::tensor({across, down}, at::TensorOptions(at::kFloat));
+    else if (points.defined())
+      points = parts_->detectors->next_points(pixels, points);
+    else {
+      std::optional<FaceBox> face = plan_->face.box;
+      if (face) face = FaceBox{(*face)[0] * across, (*face)[1] * down, (*face)[2] * across, (*face)[3] * down};
+      points = parts_->detectors->points(pixels, face);
+    }
+    ditto::SourceFrame frame = parts_->source.encode(pixels, points, settings.crop);
     frame.feature = frame.feature.to(parts_->frame_dtype);
     return frame;
   };
@@ -137,7 +146,8 @@ const ditto::SourceFrame& DittoGenerator::source_of(int64_t frame) {
     sources_[static_cast<std::size_t>(shown_source_)].feature.reset();
     source.feature = parts_->source.feature(source).to(parts_->frame_dtype);
   }
-  shown_source_ = index;
+  if (index != std::exchange(shown_source_, index))  // of a video, whose face moves
+    put_back_.emplace(source.crop_to_frame, plan_->height, plan_->width, parts_->source.crop_side());
   return source;
 }
 
@@ -226,7 +236,9 @@ bool DittoGenerator::speak() {
 }
 
 std::string DittoGenerator::shape_of_step(const Inbox& inbox) const {
-  if (!motion_ || !rows_.empty() || !motion_->window_is_next() || motion_->is_prepared() || inbox.options.has("emo")) return {};
+  if (!motion_ || !rows_.empty() || !motion_->window_is_next() || motion_->is_prepared() || inbox.options.has("emo") ||
+      !parts_->lmdm.samples_are_independent())
+    return {};
   return fmt::format("{} steps", plan_->settings.sampling_steps);
 }
 

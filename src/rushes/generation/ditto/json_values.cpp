@@ -41,8 +41,9 @@ double number_of(const json& value, const std::string& name, double least, doubl
 }
 
 int64_t integer_of(const json& value, const std::string& name, int64_t least, int64_t most) {
-  require(value.is_number_integer(), kBad, "{} must be an integer from {} to {}", name, least, most);
-  return static_cast<int64_t>(number_of(value, name, static_cast<double>(least), static_cast<double>(most)));
+  const int64_t number = value.is_number_integer() ? value.get<int64_t>() : least - 1;
+  require(number >= least && number <= most, kBad, "{} must be an integer from {} to {}", name, least, most);
+  return number;
 }
 
 /// A control that other engines leave at null means that it is not given.

@@ -15,6 +15,10 @@
 namespace rushes::generation {
 namespace {
 
+constexpr std::string_view kEyesAssumed =
+    "no reference character is given, and the eyes of the source are not measured: they count as shut and straight; give "
+    "ch_info";
+
 const tensor::WeightMap& of(const DittoWeights& weights, const char* part) { return weights.at(part); }
 
 at::Tensor pixels_of(const Image& image) {
@@ -35,8 +39,7 @@ const char* type_of(std::string_view part) {
 }  // namespace
 
 DittoParts::DittoParts(const DittoDirectory& model, const DittoWeights& weights)
-    : speech(model.audio, of(weights, "audio_encoder")),
-      lmdm(of(weights, "lmdm"), model.motion.heads),
+    : lmdm(of(weights, "lmdm"), model.motion.heads),
       appearance(of(weights, "appearance_extractor"), model.appearance_depth),
       motion(of(weights, "motion_extractor")),
       stitch(of(weights, "stitch_network")),
@@ -46,6 +49,11 @@ DittoParts::DittoParts(const DittoDirectory& model, const DittoWeights& weights)
       renderer(warp, decoder),
       config(model.motion),
       frame_dtype(of(weights, "warp_network").at("fourth.weight").scalar_type()) {
+  if (weights.contains("audio_encoder"))
+    speech.emplace(model.audio, of(weights, "audio_encoder"));
+  else
+    speech_graph = std::make_unique<const tensor::OnnxGraph>(model.files.at("audio_encoder"));
+  if (model.files.contains("detector")) detectors = std::make_unique<const DittoDetectors>(model.files);
   const int64_t condition = model.audio.hidden_size + (config.use_emo ? 8 : 0) + (config.use_eye_open ? 2 : 0) +
                             (config.use_eye_ball ? 6 : 0) + (config.use_sc ? ditto::kExpression : 0);
   require(lmdm.condition() == condition, ErrorCode::corrupt_data,
@@ -55,6 +63,20 @@ DittoParts::DittoParts(const DittoDirectory& model, const DittoWeights& weights)
           "the motion model has windows of {} frames, the configuration says {}", lmdm.frames(), config.frames);
   require(!lmdm.takes_condition_frames(), ErrorCode::unsupported,
           "the motion model takes a condition frame for each frame, which no published configuration uses");
+}
+
+ditto::SpeechFeatures DittoParts::speech_features(const ditto::ChunkSize& chunk) const {
+  if (speech) return {*speech, chunk};
+  // The published graphs have no axis for the batch in what they give.
+  return {[this](const at::Tensor& windows) {
+            std::vector<at::Tensor> rows;
+            for (const at::Tensor& window : windows.split(1)) {
+              const at::Tensor found = speech_graph->run(window).front();
+              rows.push_back(found.reshape({1, found.numel() / found.size(-1), found.size(-1)}));
+            }
+            return at::cat(rows);
+          },
+          chunk};
 }
 
 std::shared_ptr<const ditto::MotionSampler> DittoParts::sampler(int64_t steps) const {
@@ -70,25 +92,26 @@ DittoModel::DittoModel(const DittoDirectory& model, const DittoWeights& weights)
       parts_(std::make_shared<const DittoParts>(model, weights)) {
   card_.name = model.name;
   card_.family = "ditto";
-  for (const char* part : kDittoParts) card_.networks.push_back({part, type_of(part), weights.at(part).parameter_count()});
+  for (const char* part : kDittoParts)
+    if (weights.contains(part)) card_.networks.push_back({part, type_of(part), weights.at(part).parameter_count()});
   const at::Device device = weights.at("decoder").tensors().begin()->second.device();
   card_.is_small = device.is_cpu() && parameter_count(card_) < kSmallParameters;
   card_.description = fmt::format("{}: talking heads, {}x{} drawn into the source at {} fps, {:.1f} M parameters, {} on {}",
                                   card_.name, side(), side(), kDittoFps, static_cast<double>(parameter_count(card_)) / 1e6,
                                   tensor::dtype_name(parts_->frame_dtype), device.str());
   const bool needs_eyes = (parts_->config.use_eye_open || parts_->config.use_eye_ball) && !defaults_.character;
-  if (needs_eyes)
-    card_.assumptions.push_back(
-        "no reference character is given, and the eyes of the source are not measured: they count as shut and straight; "
-        "give ch_info");
+  if (needs_eyes) card_.assumptions.emplace_back(kEyesAssumed);
 }
 
-std::unique_ptr<Plan> DittoModel::plan(const Request& request) const { return plan_ditto(request, defaults_, options_); }
+std::unique_ptr<Plan> DittoModel::plan(const Request& request) const {
+  return plan_ditto(request, defaults_, options_, finds_faces());
+}
 
 std::unique_ptr<Generator> DittoModel::start(std::unique_ptr<Plan> plan) const {
   const c10::InferenceMode inference;
-  const auto own = std::shared_ptr<const DittoPlan>(&dynamic_cast<DittoPlan&>(*plan), [kept = std::shared_ptr<Plan>(std::move(plan))](auto*) {});
-  return std::make_unique<DittoGenerator>(parts_, own);
+  const auto& own = dynamic_cast<const DittoPlan&>(*plan);
+  const std::shared_ptr<Plan> kept = std::move(plan);
+  return std::make_unique<DittoGenerator>(parts_, std::shared_ptr<const DittoPlan>(kept, &own));
 }
 
 void DittoModel::prepare(std::span<const Waiting> together) const {
@@ -98,10 +121,18 @@ void DittoModel::prepare(std::span<const Waiting> together) const {
   DittoGenerator::speak_together(speakers);
 }
 
+std::vector<FaceBox> DittoModel::faces(const Image& image) const {
+  if (!parts_->detectors) return {};
+  const c10::InferenceMode inference;
+  return parts_->detectors->faces(pixels_of(image));
+}
+
 Image DittoModel::crop(const Request& request, int64_t side) const {
   const c10::InferenceMode inference;
-  const auto plan = plan_ditto(request, defaults_, options_);
-  const ditto::Affine map = ditto::crop_map(plan->settings.points, side, plan->settings.crop);
+  const auto plan = plan_ditto(request, defaults_, options_, finds_faces());
+  const at::Tensor points = plan->settings.points.defined() ? plan->settings.points
+                                                            : parts_->detectors->points(pixels_of(plan->image), plan->face.box);
+  const ditto::Affine map = ditto::crop_map(points, side, plan->settings.crop);
   const auto owner = std::make_shared<at::Tensor>(ditto::warp_affine(pixels_of(plan->image), map, side, side));
   return {.rgb = std::shared_ptr<const uint8_t>(owner, owner->const_data_ptr<uint8_t>()), .height = side, .width = side};
 }

@@ -4,6 +4,7 @@
 #include <mutex>
 #include <map>
 
+#include "rushes/generation/ditto/detectors.h"
 #include "rushes/generation/ditto/directory.h"
 #include "rushes/generation/ditto/plan.h"
 #include "rushes/models/ditto/head_renderer.h"
@@ -25,7 +26,12 @@ struct DittoParts {
   /// With the tables of so many steps, which all sessions that take them share.
   std::shared_ptr<const ditto::MotionSampler> sampler(int64_t steps) const;
 
-  wav2vec::Encoder speech;
+  ditto::SpeechFeatures speech_features(const ditto::ChunkSize& chunk) const;
+
+  // One of both: the plain network, or a graph.
+  std::optional<wav2vec::Encoder> speech;
+  std::unique_ptr<const tensor::OnnxGraph> speech_graph;
+  std::unique_ptr<const DittoDetectors> detectors;  // null: none
   ditto::Lmdm lmdm;
   ditto::AppearanceExtractor appearance;
   ditto::MotionExtractor motion;
@@ -54,8 +60,8 @@ class DittoModel final : public Model, public FaceCrop {
   std::unique_ptr<Generator> start(std::unique_ptr<Plan> plan) const override;
   void prepare(std::span<const Waiting> together) const override;
 
-  bool finds_faces() const override { return false; }
-  std::vector<FaceBox> faces(const Image&) const override { return {}; }
+  bool finds_faces() const override { return parts_->detectors != nullptr; }
+  std::vector<FaceBox> faces(const Image& image) const override;
   int64_t side() const override { return parts_->source.crop_side(); }
   bool crops(const Request&) const override { return true; }  // without a face there is nothing that moves
   Image crop(const Request& request, int64_t side) const override;

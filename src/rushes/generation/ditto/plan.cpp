@@ -68,7 +68,7 @@ at::Tensor points_of(const UprightSquare& square, const ditto::CropRule& rule) {
 }
 
 std::unique_ptr<DittoPlan> plan_ditto(const Request& request, const DittoSettings& defaults,
-                                      std::span<const OptionField> fields) {
+                                      std::span<const OptionField> fields, bool finds_points) {
   const Options options = checked(request.options, fields);
   auto plan = std::make_unique<DittoPlan>();
   check_unused(request);
@@ -93,7 +93,9 @@ std::unique_ptr<DittoPlan> plan_ditto(const Request& request, const DittoSetting
     plan->face.box = chosen_face(plan->face, *request.faces);
     plan->image_use->faces = *request.faces;
   }
-  if (!plan->settings.points.defined()) {
+  if (plan->settings.points.defined()) {
+    ditto::crop_map(plan->settings.points, plan->settings.max_size, plan->settings.crop);  // says what it takes
+  } else if (!finds_points) {
     if (!plan->face.box && plan->video && !plan->video->faces().empty()) plan->face.box = plan->video->faces().front();
     // A square in which no face is found, such as a drawing, is taken as framed; so are faces that nobody looked for.
     require(plan->face.box || !request.faces || source.height == source.width, kBad,

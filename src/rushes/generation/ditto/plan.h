@@ -28,9 +28,10 @@ struct DittoPlan final : Plan {
 
 Capabilities ditto_capabilities();
 
-/// `fields` are ditto_options(defaults). Throws Error(invalid_argument), Error(too_large) naming the field.
+/// `fields` are ditto_options(defaults). `finds_points`: the model looks for the points of the face itself where the request
+/// does not say them; they stay undefined. Throws Error(invalid_argument), Error(too_large) naming the field.
 std::unique_ptr<DittoPlan> plan_ditto(const Request& request, const DittoSettings& defaults,
-                                      std::span<const OptionField> fields);
+                                      std::span<const OptionField> fields, bool finds_points);
 
 /// An upright square of an image: its centre and side in pixels.
 struct UprightSquare {

@@ -69,6 +69,13 @@ Lmdm::Lmdm(const tensor::WeightMap& weights, int64_t heads) {
     dropped_layers_.push_back(layer.cross_attention.keys_and_values(rotary_(dropped), dropped));
 }
 
+bool Lmdm::samples_are_independent() const {
+  const auto narrow = [](const nn::Linear& layer) { return nn::Linear::is_narrow(layer.weight().size(0), layer.weight().size(1)); };
+  const int64_t D = dropped_tokens_.size(2);
+  return !device().is_cpu() || (dtype() == at::kFloat && narrow(projection_) && narrow(input_) && narrow(final_) &&
+                                nn::Linear::is_narrow(6 * D, D) && decoder_.front().mlp.is_narrow());
+}
+
 Lmdm::Window Lmdm::window(const at::Tensor& cond, const at::Tensor& cond_frame) const {
   const int64_t B = cond.size(0), T = frames();
   require(cond.dim() == 3 && cond.size(1) == T && cond.size(2) == condition(), ErrorCode::invalid_argument,

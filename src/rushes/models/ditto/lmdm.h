@@ -44,6 +44,8 @@ class Lmdm {
   /// The motion without noise as each branch predicts it from x [B, T, N] at the step's time.
   Prediction forward(const at::Tensor& x, const Window& window, const Step& step) const;
 
+  /// What a window becomes does not depend, to the bit, on those beside it in a batch (nn::Linear).
+  bool samples_are_independent() const;
   bool takes_condition_frames() const noexcept { return condition_frames_; }
   int64_t frames() const noexcept { return dropped_tokens_.size(1); }         // T
   int64_t motion() const noexcept { return final_.weight().size(0); }         // N

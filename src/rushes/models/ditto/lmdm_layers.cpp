@@ -72,6 +72,11 @@ FeedForward::FeedForward(const tensor::WeightMap& weights)
 
 at::Tensor FeedForward::operator()(const at::Tensor& x) const { return down_(at::gelu(up_(x))); }
 
+bool FeedForward::is_narrow() const {
+  return nn::Linear::is_narrow(up_.weight().size(0), up_.weight().size(1)) &&
+         nn::Linear::is_narrow(down_.weight().size(0), down_.weight().size(1));
+}
+
 ConditionLayer::ConditionLayer(const tensor::WeightMap& weights, int64_t width, int64_t heads)
     : norm1(weights, "norm1", width),
       norm2(weights, "norm2", width),
@@ -108,6 +113,12 @@ at::Tensor FilmLayer::operator()(const at::Tensor& x, const KeysAndValues& memor
   return y + modulated(mlp(norm3(y)), 2);
 }
 
-at::Tensor mish(const at::Tensor& x) { return at::mish(x); }
+// Row by row: libtorch computes what is left over behind whole vectors by other functions, so that a value would depend, in
+// its last bit, on how many rows there are.
+at::Tensor mish(const at::Tensor& x) {
+  std::vector<at::Tensor> rows;
+  for (const at::Tensor& row : x.split(1)) rows.push_back(at::mish(row));
+  return at::cat(rows);
+}
 
 }  // namespace rushes::ditto

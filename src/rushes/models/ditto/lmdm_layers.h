@@ -59,6 +59,7 @@ class FeedForward {
   FeedForward() = default;
   explicit FeedForward(const tensor::WeightMap& weights);
   at::Tensor operator()(const at::Tensor& x) const;
+  bool is_narrow() const;
 
  private:
   nn::Linear up_, down_;

@@ -17,13 +17,15 @@ int64_t frames_of(int64_t samples) {
   return static_cast<int64_t>(std::ceil(static_cast<double>(samples) / static_cast<double>(kSampleRate) * 25.0));
 }
 
-SpeechFeatures::SpeechFeatures(const wav2vec::Encoder& encoder, const ChunkSize& size)
-    : encoder_(encoder), size_(size) {
+SpeechFeatures::SpeechFeatures(SpeechEncoder encoder, const ChunkSize& size) : encoder_(std::move(encoder)), size_(size) {
   size_.check();
 }
 
+SpeechFeatures::SpeechFeatures(const wav2vec::Encoder& encoder, const ChunkSize& size)
+    : SpeechFeatures([&encoder](const at::Tensor& windows) { return encoder.forward(windows.to(encoder.device())); }, size) {}
+
 at::Tensor SpeechFeatures::windows(const at::Tensor& windows) const {
-  const at::Tensor all = encoder_.forward(windows.to(encoder_.device())).to(at::kCPU, at::kFloat);  // 50 a second
+  const at::Tensor all = encoder_(windows).to(at::kCPU, at::kFloat);  // 50 a second
   const int64_t L = all.size(1), wanted = 2 * size_.current, last = 2 * size_.future;
   require(L >= wanted + last, ErrorCode::invalid_argument,
           "a window of {} samples gives {} speech features, {} are needed", windows.size(1), L, wanted + last);
@@ -36,9 +38,8 @@ at::Tensor SpeechFeatures::whole(const at::Tensor& wave) const {
   const int64_t front = samples - (size_.current + size_.future) * kFrameSamples;
   const at::Tensor padded = at::constant_pad_nd(wave.to(at::kFloat), {front, samples});
   const int64_t count = (frames + size_.current - 1) / size_.current;
-  if (count == 0) return at::zeros({0, encoder_.config().hidden_size}, wave.options());
   std::vector<at::Tensor> rows;
-  for (int64_t i = 0; i < count; ++i)
+  for (int64_t i = 0; i < std::max<int64_t>(count, 1); ++i)  // one at least, for its width
     rows.push_back(windows(padded.narrow(0, i * size_.step(), samples).unsqueeze(0)).squeeze(0));
   return at::cat(rows, 0).narrow(0, 0, frames);
 }

@@ -3,6 +3,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -26,10 +27,14 @@ struct ChunkSize {
 /// Frames that so many samples last, the last one begun.
 int64_t frames_of(int64_t samples);
 
+/// Speech windows [B, S] float32 to features [B, n, H], two for each frame of 25 a second.
+using SpeechEncoder = std::function<at::Tensor(const at::Tensor& windows)>;
+
 /// Any thread: no state.
 class SpeechFeatures {
  public:
-  /// Borrows `encoder`, two features for each frame of 25 a second.
+  SpeechFeatures(SpeechEncoder encoder, const ChunkSize& size);
+  /// Borrows `encoder`.
   SpeechFeatures(const wav2vec::Encoder& encoder, const ChunkSize& size);
 
   /// windows [B, samples()] float32. Returns [B, current, H] float32, on the CPU as all that is not a network.
@@ -41,7 +46,7 @@ class SpeechFeatures {
   const ChunkSize& size() const noexcept { return size_; }
 
  private:
-  const wav2vec::Encoder& encoder_;
+  SpeechEncoder encoder_;
   ChunkSize size_;
 };
 
