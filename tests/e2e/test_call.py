@@ -52,6 +52,7 @@ BRIDGE = """async ([image, transceivers]) => {
   body.append('sdp', pc.localDescription.sdp);
   body.append('type', 'offer');
   if (image) body.append('image', new Blob([Uint8Array.from(atob(image), c => c.charCodeAt(0))], {type: 'image/png'}), 'face.png');
+  body.append('colour', 'red');
   const answer = await fetch('/offer', {method: 'POST', body});
   const told = await answer.json();
   if (answer.status === 200) await pc.setRemoteDescription(told);
@@ -117,7 +118,7 @@ def test_a_portrait_speaks_what_comes_by_whip_and_is_seen_by_whep(talk_server, t
 
 
 def test_a_call_as_the_combined_server_signals_it(talk_server, tab):  # noqa: F811
-    status, call = tab.evaluate(OFFER, [{"avatar": PICTURE, "conv_mode": True, "crop": False}, BOTH_WAYS])
+    status, call = tab.evaluate(OFFER, [{"avatar": PICTURE, "conv_mode": True, "crop": False, "face": [4, 4, 60, 60], "colour": "red"}, BOTH_WAYS])
     if status == 503:
         pytest.skip("built without WebRTC")
     assert status == 200, call
@@ -144,6 +145,7 @@ def test_a_call_as_the_bridge_signals_it_ends_with_its_connection(talk_server, t
         pytest.skip("built without WebRTC")
     assert status == 200, call
     assert call["hls_url"] == f"{talk_server.url}/hls/{call['session_id']}/playlist.m3u8"
+    assert call["face"] == [4, 4, 60, 60] and [each["field"] for each in call["ignored"]] == ["colour"]
     wait_until_heard(tab)
     hang_up(talk_server, tab, call)
     # Its page sends a microphone only, and watches by HLS.
@@ -166,6 +168,7 @@ def test_calls_are_limited_and_the_oldest_makes_way(talk_server, tab):  # noqa: 
             pytest.skip("built without WebRTC")
         assert status == 200, call
         calls.append(call["session_id"])
+    assert [each["field"] for each in call["ignored"]] == ["colour"]
     status, told = tab.evaluate(OFFER, [fields, BOTH_WAYS])
     assert status == 409 and "force=true" in told["detail"]
     status, call = tab.evaluate(OFFER, [{**fields, "force": True}, BOTH_WAYS])
