@@ -6,6 +6,7 @@
 #include "rushes/base/count_of.h"
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
+#include "rushes/server/http/retry_after.h"
 #include "rushes/server/sessions/session_record.h"
 #include "rushes/server/sessions/watched.h"
 
@@ -63,10 +64,11 @@ void SessionStore::close() {
 
 void SessionStore::require_room() {
   require(!draining_, ErrorCode::unavailable, "the server is shutting down and accepts no new sessions");
-  require(running() < limits_.max_running + limits_.max_queued, ErrorCode::exhausted,
-          "{} running or waiting, which is the limit; stop one or try again later (--max-sessions, "
-          "--max-queued)",
-          count_of(running(), "session", "is", "are"));
+  if (const int64_t now = running(); now >= limits_.max_running + limits_.max_queued)
+    throw Busy(fmt::format("{} running or waiting, which is the limit; stop one or try again later (--max-sessions, "
+                           "--max-queued)",
+                           count_of(now, "session", "is", "are")),
+               models_->worker().seconds_to_next_end());
   const auto resting = [&] {
     return std::count_if(entries_.begin(), entries_.end(),
                          [](const Hosted& e) { return rests(e.session->status().state); });

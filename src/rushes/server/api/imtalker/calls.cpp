@@ -138,11 +138,12 @@ class CallRoutes {
       add_notes(answer, call.notes);
       co_return json_response(200, answer);
     } catch (Refused& refused) {
-      const Json told = Json::parse(std::get<std::string>(refused.response.body), nullptr, false);
-      wrong = json_response(refused.response.status, {{"error", told.value("detail", Json("refused"))}});
+      wrong = std::move(refused.response);
     } catch (const Error& error) {
-      wrong = json_response(error_detail(error).status, {{"error", error.what()}});
+      wrong = error_detail(error);
     }
+    const Json told = Json::parse(std::get<std::string>(wrong->body), nullptr, false);
+    wrong->body = Json{{"error", told.value("detail", Json("refused"))}}.dump() + "\n";
     co_return std::move(*wrong);
   }
 

@@ -181,7 +181,7 @@ Response error_detail(const Error& error) {
     // The published server answers 500 for pictures and sound that cannot be read.
     case ErrorCode::unsupported:
     case ErrorCode::corrupt_data: return detail(500, error.what());
-    default: return detail(http_status(error.code()), error.what());
+    default: return detail(http_status(error.code()), error.what(), retry_after(error));
   }
 }
 
