@@ -308,6 +308,20 @@ TEST(AudioPieces, one_piece_has_a_limited_number_of_files) {
   EXPECT_THROW(pieces.feed({reinterpret_cast<const uint8_t*>(files.data()), files.size()}), Error);
 }
 
+TEST(AudioPieces, of_a_codec_that_nobody_knows_are_refused_and_not_silent) {
+  std::string file = wav_file(test_audio(16'000), 16'000);
+  file[20] = 0x34, file[21] = 0x52;
+  AudioPieces pieces(100);
+  std::string message;
+  for (std::size_t at = 0; at < file.size() && message.empty(); at += 1000) try {
+      pieces.feed({reinterpret_cast<const uint8_t*>(file.data()) + at, std::min<std::size_t>(1000, file.size() - at)});
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::unsupported);
+      message = error.what();
+    }
+  EXPECT_THAT(message, testing::HasSubstr("unknown codec (0x5234)"));
+}
+
 TEST(AudioPieces, what_is_no_sound_is_refused_and_the_next_piece_is_heard) {
   AudioPieces pieces(100);
   const std::string text(5000, 'x');
