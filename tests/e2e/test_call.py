@@ -132,7 +132,7 @@ def test_a_speaker_who_left_gives_the_threads_of_the_connection_back(talk_server
         wait_for(lambda: tab.evaluate("peer.connectionState") == "connected", 60)
         speaking = threads()
         tab.evaluate("() => { peer.close(); delete window.peer; }")
-        wait_for(lambda: threads() <= speaking - 5, 60)
+        wait_for(lambda most=speaking - 5: threads() <= most, 60)
         counts.append(threads())
     assert counts[1] <= counts[0] + 1
     assert talk_server.answer("GET", base)[1]["state"] in ("running", "waiting")
