@@ -60,6 +60,7 @@ void SessionStore::close() {
     remember(entry);
   }
   for (const Hosted& entry : ending_) entry.video->join();
+  catalogue_->close();
 }
 
 void SessionStore::require_room() {
