@@ -152,8 +152,10 @@ TEST(TalkDirectory, tensors_that_a_face_detector_does_not_have_are_refused_on_de
   write_random_talk_model(folder.path);
   std::map<std::string, at::Tensor> detector{{"quant_state", at::zeros({2}, at::kByte)}};
   for (const std::string& name : imtalker::FaceDetector::parameter_names()) {
+    const int64_t out = name.find("_conf.") != std::string::npos ? 2 : name.find("_loc.") != std::string::npos ? 4 : 1;
+    const int64_t in = name == "conv1_1.weight" ? 3 : 1;
     const bool is_vector = name.ends_with(".bias") || name.ends_with("_norm.weight");
-    detector[name] = at::zeros(is_vector ? std::vector<int64_t>{1} : std::vector<int64_t>{1, 1, 1, 1});
+    detector[name] = at::zeros(is_vector ? std::vector<int64_t>{out} : std::vector<int64_t>{out, in, 1, 1});
   }
   tensor::save_safetensors(folder.path / "face_detector.safetensors", detector);
   ModelOptions options;
