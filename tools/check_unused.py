@@ -17,6 +17,7 @@ ALLOWED = {
     "src/rushes/generation/drawing_model.h": "a model for tests",
     "src/rushes/generation/drawing_talker.h": "a model for tests",
     "src/rushes/media/test_audio.h": "for tests",
+    "src/rushes/media/test_offer.h": "for tests",
     "src/rushes/media/test_video.h": "for tests",
     "src/rushes/server/process_usage.h": "for tests",
     "src/rushes/server/test_client.h": "for tests",

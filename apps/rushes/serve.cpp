@@ -141,7 +141,11 @@ void run(Options options) {
   for (const std::string& url : serving.urls()) std::printf("rushes serves at %s\n", url.c_str());
   std::fflush(stdout);
   serving.run();
+  const bool all_has_ended = serving.finish(std::chrono::milliseconds(500));
   log::info("stopped");
+  if (all_has_ended) return;
+  std::fflush(stdout);
+  std::_Exit(0);  // without the work of clients who have left
 }
 
 // ---- settings, by the groups of the help ----

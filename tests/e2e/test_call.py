@@ -2,6 +2,7 @@
 and of its bridge), pictures and the same sound come out."""
 import base64
 import json
+import pathlib
 import urllib.request
 
 import pytest
@@ -51,6 +52,7 @@ BRIDGE = """async ([image, transceivers]) => {
   const body = new FormData();
   body.append('sdp', pc.localDescription.sdp);
   body.append('type', 'offer');
+  body.append('colour', 'red');
   if (image) body.append('image', new Blob([Uint8Array.from(atob(image), c => c.charCodeAt(0))], {type: 'image/png'}), 'face.png');
   const answer = await fetch('/offer', {method: 'POST', body});
   const told = await answer.json();
@@ -116,12 +118,34 @@ def test_a_portrait_speaks_what_comes_by_whip_and_is_seen_by_whep(talk_server, t
     assert talk_server.answer("DELETE", base)[0] == 204
 
 
+def test_a_speaker_who_left_gives_the_threads_of_the_connection_back(talk_server, tab):  # noqa: F811
+    def threads():
+        return len(list(pathlib.Path(f"/proc/{talk_server.process.pid}/task").iterdir()))
+
+    base = talking_head(talk_server, chunk_duration=0.2)
+    counts = []
+    for _ in range(2):  # the first one starts threads that stay, for whoever comes next
+        status, _ = tab.evaluate(WHIP, [base + "/whip", [["microphone", "sendonly"]]])
+        if status == 503:
+            pytest.skip("built without WebRTC")
+        assert status == 201
+        wait_for(lambda: tab.evaluate("peer.connectionState") == "connected", 60)
+        speaking = threads()
+        tab.evaluate("() => { peer.close(); delete window.peer; }")
+        wait_for(lambda most=speaking - 5: threads() <= most, 60)
+        counts.append(threads())
+    assert counts[1] <= counts[0] + 1
+    assert talk_server.answer("GET", base)[1]["state"] in ("running", "waiting")
+    assert talk_server.answer("DELETE", base)[0] == 204
+
+
 def test_a_call_as_the_combined_server_signals_it(talk_server, tab):  # noqa: F811
-    status, call = tab.evaluate(OFFER, [{"avatar": PICTURE, "conv_mode": True, "crop": False}, BOTH_WAYS])
+    status, call = tab.evaluate(OFFER, [{"avatar": PICTURE, "conv_mode": True, "crop": False, "face": [4, 4, 60, 60], "colour": "red"}, BOTH_WAYS])
     if status == 503:
         pytest.skip("built without WebRTC")
     assert status == 200, call
     assert call["type"] == "answer" and call["status"] == "connecting" and call["conv_mode"] is True
+    assert call["face"] == [4, 4, 60, 60] and [each["field"] for each in call["ignored"]] == ["colour"]
     wait_until_heard(tab)
     told = talk_server.answer("GET", f"/session/status?session_id={call['session_id']}")[1]
     assert told["status"] == "ready" and told["greeting_done"] is True and told["uptime_s"] > 0
@@ -144,6 +168,7 @@ def test_a_call_as_the_bridge_signals_it_ends_with_its_connection(talk_server, t
         pytest.skip("built without WebRTC")
     assert status == 200, call
     assert call["hls_url"] == f"{talk_server.url}/hls/{call['session_id']}/playlist.m3u8"
+    assert [each["field"] for each in call["ignored"]] == ["colour"]
     wait_until_heard(tab)
     hang_up(talk_server, tab, call)
     # Its page sends a microphone only, and watches by HLS.

@@ -98,6 +98,39 @@ def test_own_portraits_and_sounds_are_taken_and_saved_as_a_file(open_page, tmp_p
     assert page.errors == []
 
 
+def test_of_several_faces_one_is_chosen(open_page, tmp_path, server):
+    from PIL import Image
+
+    face = Image.open(ROOT / "tests" / "pictures" / "astronaut.jpg").convert("RGB")
+    two = Image.new("RGB", (2 * face.width, face.height), "white")
+    two.paste(face, (0, 0))
+    two.paste(face.resize((face.width * 3 // 4, face.height * 3 // 4)), (face.width + 30, 20))
+    two.save(tmp_path / "two.png")
+    asked = []
+    page = open_page()
+    page.tab.on("response", lambda reply: reply.request.method == "POST" and reply.url.endswith("/v1/sessions") and asked.append(reply))
+    page.tab.get_by_label("Portrait image").set_input_files(tmp_path / "two.png")
+    page.button("two.png").wait_for()
+    page.button("Speak the example").click()
+    page.wait_until(PICTURES_SHOWN, 1)
+    told = asked[0].json()["image"]
+    if len(told["faces"]) < 2:
+        pytest.skip("this build looks for no faces")
+    assert told["face"] == told["faces"][0]
+    chooser = page.tab.get_by_label("Face", exact=True)
+    assert [option.strip() for option in chooser.locator("option").all_inner_texts()] == ["Face 1, left", "Face 2, right"]
+    assert page.overflow() <= 0
+    chooser.select_option("1")
+    page.tab.get_by_alt_text("The portrait").wait_for()  # the first one has ended
+    page.button("Speak the example").click()
+    page.wait_until(PICTURES_SHOWN, 1)
+    assert asked[-1].json()["image"]["face"] == told["faces"][1]
+    page.button("End").click()
+    page.tab.get_by_label("Portrait image").set_input_files(EXAMPLES / "boris.png")
+    assert chooser.count() == 0
+    assert page.errors == []
+
+
 def test_what_is_no_portrait_and_what_is_no_sound_is_said(open_page, tmp_path):
     (tmp_path / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\nnothing follows")
     (tmp_path / "text.wav").write_text("these are words")

@@ -81,6 +81,8 @@ interface WireSession {
   queue: WireQueue | null;
   /** null: it takes no speech. */
   speech: object | null;
+  /** Of a portrait: its faces as x1, y1, x2, y2 in pixels of the image. */
+  image: { width: number; faces?: [number, number, number, number][] } | null;
 }
 type WireEvent = { sequence: number; at_s: number } & (
   | { type: "block_progress"; segment: number; block: number; step: number; steps: number }
@@ -267,20 +269,25 @@ export interface Portrait {
   file: File;
   /** Show the face's square; else the whole picture. */
   crop: boolean;
+  /** Which of the image's faces talks: an index of PortraitSession.faces. */
+  face: number;
 }
 
 /** A session of a portrait that waits for speech. */
 export interface PortraitSession {
   id: string;
   mimeType: string;
+  /** Where the middle of each face is in the image, from 0 (left) to 1 (right); the first one talks by default. */
+  faces: number[];
 }
 
 /** `set`: controls as they stand. `chunkSeconds`: of speech that become motion at once; without it as the model has it. */
-export const createPortrait = async (model: ModelInfo, { file, crop }: Portrait, set: OptionValues = {}, chunkSeconds?: number): Promise<PortraitSession> => {
-  const wanted: [string, unknown][] = [["crop", crop], ["chunk_duration", chunkSeconds]];
+export const createPortrait = async (model: ModelInfo, { file, crop, face }: Portrait, set: OptionValues = {}, chunkSeconds?: number): Promise<PortraitSession> => {
+  const wanted: [string, unknown][] = [["crop", crop], ["face", face > 0 ? face : undefined], ["chunk_duration", chunkSeconds]];
   const options = Object.fromEntries(wanted.filter(([name, value]) => value !== undefined && model.options.has(name)));
   const session = await call<WireSession>("POST", "sessions", { model: model.name, image: await dataUrl(file), ...set, ...options });
-  return { id: session.id, mimeType: session.format.mime_type };
+  const { image } = session;
+  return { id: session.id, mimeType: session.format.mime_type, faces: (image?.faces ?? []).map(([left, , right]) => (left + right) / 2 / image!.width) };
 };
 
 /** All of a sound file as an MP4. */

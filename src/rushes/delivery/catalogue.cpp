@@ -251,9 +251,11 @@ struct Catalogue::State {
 
 Catalogue::Catalogue(const fs::path& directory) : state_(std::make_unique<State>(directory)) {}
 
-Catalogue::~Catalogue() {
+Catalogue::~Catalogue() { close(); }
+
+void Catalogue::close() {
   state_->writer.request_stop();
-  state_->writer.join();
+  if (state_->writer.joinable()) state_->writer.join();
 }
 
 std::vector<CatalogueRow> Catalogue::rows() const {

@@ -29,8 +29,9 @@ class Catalogue {
   /// database that is damaged is put aside as catalogue.sqlite.damaged. Throws Error(unavailable) if another process
   /// has the directory, Error(invalid_argument) if a newer version wrote the database.
   explicit Catalogue(const std::filesystem::path& directory);
-  /// Waits until all is written, or has failed once more.
   ~Catalogue();
+  /// Waits until all is written, or has failed once more; nothing is written any more. May be called twice.
+  void close();
   Catalogue(const Catalogue&) = delete;
   Catalogue& operator=(const Catalogue&) = delete;
 

@@ -68,6 +68,8 @@ class DeviceWorker {
   void fork(std::shared_ptr<Session> origin, std::shared_ptr<Session> branch, std::optional<int64_t> blocks = {});
 
   WorkerStatus status() const;
+  /// Until the first of those sessions is expected to end that have a place and work; nothing: nobody knows.
+  std::optional<double> seconds_to_next_end() const;
   /// Sessions of this model that have not ended.
   int64_t sessions_of(const Model& model) const;
 

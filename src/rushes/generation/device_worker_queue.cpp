@@ -71,6 +71,17 @@ std::vector<std::optional<double>> DeviceWorker::waits_of(const std::vector<Task
   return expected_waits(running, needed);
 }
 
+std::optional<double> DeviceWorker::seconds_to_next_end() const {
+  const std::scoped_lock lock(mutex_);
+  double least = kUnknownTime;
+  for (const Task& task : tasks_) {
+    const SessionState state = task.session->status().state;
+    const bool rests = state == SessionState::paused || state == SessionState::waiting;
+    if (task.placed && !rests) least = std::min(least, seconds_left(*task.session));
+  }
+  return least == kUnknownTime ? std::nullopt : std::optional(least);
+}
+
 /// At the session's own pace, or what is known of the device's.
 double DeviceWorker::seconds_left(const Session& session) const {
   const VideoFormat& format = session.format();

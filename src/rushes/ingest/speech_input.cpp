@@ -35,6 +35,7 @@ void SpeechInput::require_room(std::size_t samples, int64_t hz) {
 }
 
 void SpeechInput::settle() {
+  if (microphone_ && microphone_->ended()) hang_up();
   const std::unique_lock lock(feeding_, std::try_to_lock);
   if (lock) memory_.resize(std::min(memory_.bytes(), bytes_of(waiting_seconds(), session_->format().speech_hz)));
 }

@@ -58,12 +58,13 @@ class SpeechInput {
   /// From now on it hears what `peer` says, `greeting`, at the session's speech_hz, first. Throws Error(conflict) while
   /// another one speaks.
   const Microphone& listen(std::shared_ptr<media::WebRtcPeer> peer, std::vector<float> greeting);
-  /// Gives back the memory of what has been spoken. To be called now and then; never waits.
+  /// Gives back the memory of what has been spoken, and the connection of a speaker who has left. To be called now and
+  /// then; never waits.
   void settle();
   /// Nobody speaks any more. Returns at once; the connection is closed by a thread of its own, since that takes its
   /// time.
   void hang_up();
-  /// Who speaks by WebRTC, or did last; null: nobody has.
+  /// Who speaks by WebRTC, or has just left; null: nobody.
   const Microphone* microphone() const noexcept { return microphone_.get(); }
   bool listens() const { return microphone_ && !microphone_->ended(); }
 

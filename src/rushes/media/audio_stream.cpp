@@ -110,7 +110,7 @@ namespace {
 
 constexpr std::size_t kMostKeptBytes = 4 << 20;  // of a piece that seemed complete
 constexpr double kLeastMissingSeconds = 0.15;    // of a file that breaks off; codecs pad their ends by less
-constexpr std::size_t kLeastText = 8;            // fewer printable bytes may well be samples
+constexpr int kMostFilesInPiece = 64;            // of samples, one behind the other
 
 bool contains(std::span<const uint8_t> bytes, std::string_view mark) {
   return std::search(bytes.begin(), bytes.end(), mark.begin(), mark.end()) != bytes.end();
@@ -126,15 +126,7 @@ bool ends_ogg(std::span<const uint8_t> bytes) {
 struct WholeFile {
   DecodedAudio audio;
   bool complete = false;
-  std::optional<Pcm> pcm = {};  // how the samples of a WAV file are written
 };
-
-std::optional<Pcm> pcm_of(const AVCodecParameters& codec) {
-  Pcm pcm{.hz = codec.sample_rate, .channels = codec.ch_layout.nb_channels};
-  if (codec.codec_id == AV_CODEC_ID_PCM_F32LE) pcm.encoding = PcmEncoding::f32le;
-  if (codec.codec_id != AV_CODEC_ID_PCM_F32LE && codec.codec_id != AV_CODEC_ID_PCM_S16LE) return std::nullopt;
-  return pcm;
-}
 
 /// `first`, then `second`, at the rate of the second if it has one.
 DecodedAudio joined(DecodedAudio first, DecodedAudio second) {
@@ -154,7 +146,6 @@ WholeFile decode_whole(std::string_view format, std::span<const uint8_t> piece, 
   if (file.audio.hz == 0) file.audio.hz = stream.stream().codecpar->sample_rate;
   const auto told = stream.told_seconds();
   const bool as_told = told && file.audio.seconds() > *told - kLeastMissingSeconds;
-  if (format == "wav") file.pcm = pcm_of(*stream.stream().codecpar);
   file.complete = format == "ogg" ? ends_ogg(piece) : as_told && !(format == "mov" && contains(piece, "mvex"));
   return file;
 }
@@ -162,32 +153,48 @@ WholeFile decode_whole(std::string_view format, std::span<const uint8_t> piece, 
 }  // namespace
 
 DecodedAudio AudioPieces::begin(std::string_view format, std::span<const uint8_t> piece) {
+  if (format == "wav") {
+    // FFmpeg would wait for 64 KiB of samples, lest they be something else.
+    const std::optional<WavHeader> header = wav_header(piece);
+    if (!header) begun_.assign(piece.begin(), piece.end());
+    if (!header) return {};
+    if (header->pcm) {
+      wav_.emplace(*header, max_seconds_);
+      return feed_wav(piece.subspan(header->bytes));
+    }
+  }
   WholeFile file;
   try {
     file = decode_whole(format, piece, max_seconds_);
   } catch (const Error& error) {
     if (error.code() == ErrorCode::too_large) throw;  // else it is too short to be opened as a file
   }
-  if (!file.complete && format == "wav") {
-    // FFmpeg would wait for 64 KiB of samples, lest they be something else.
-    const std::optional<WavHeader> header = wav_header(piece);
-    if (!header) begun_.assign(piece.begin(), piece.end());
-    if (!header) return {};
-    if ((pcm_ = header->pcm)) return more_pcm_.feed(piece.subspan(header->bytes), *pcm_);
-  }
   if (!file.complete) {
     stream_.emplace(format, max_seconds_);
     return stream_->feed(piece);
   }
-  pcm_ = file.pcm;
-  if (!pcm_ && piece.size() <= kMostKeptBytes) whole_.assign(piece.begin(), piece.end());
+  if (piece.size() <= kMostKeptBytes) whole_.assign(piece.begin(), piece.end());
   whole_format_ = format;
   whole_samples_ = file.audio.samples.size();
   return std::move(file.audio);
 }
 
+/// Of the WAV file that has begun, and of those behind it.
+DecodedAudio AudioPieces::feed_wav(std::span<const uint8_t> piece) {
+  WavStream::Fed fed = wav_->feed(piece);
+  if (fed.rest.empty()) return std::move(fed.audio);
+  const auto format = audio_format_of(fed.rest, Sure::yes);
+  if (!format) begun_.assign(fed.rest.begin(), fed.rest.end());
+  if (!format) return std::move(fed.audio);
+  require(++files_in_piece_ < kMostFilesInPiece, ErrorCode::too_large,
+          "the piece has more than {} audio files; send them in several pieces", kMostFilesInPiece);
+  DecodedAudio before = joined(std::move(fed.audio), finish());
+  return joined(std::move(before), begin(*format, fed.rest));
+}
+
 DecodedAudio AudioPieces::feed(std::span<const uint8_t> piece) {
   if (piece.empty()) return {};
+  files_in_piece_ = 0;
   if (stream_ && stream_->ended()) stream_.reset();
   std::vector<uint8_t> both;
   if (!begun_.empty()) {
@@ -195,15 +202,12 @@ DecodedAudio AudioPieces::feed(std::span<const uint8_t> piece) {
     both.insert(both.end(), piece.begin(), piece.end());
     piece = both;
   }
-  if (const auto format = audio_format_of(piece, stream_ || pcm_ ? Sure::yes : Sure::no)) {
+  if (const auto format = audio_format_of(piece, stream_ || wav_ ? Sure::yes : Sure::no)) {
     DecodedAudio before = finish();
     return joined(std::move(before), begin(*format, piece));
   }
   if (stream_) return stream_->feed(piece);
-  if (pcm_) {
-    require_no_text(piece, kLeastText);
-    return more_pcm_.feed(piece, *pcm_);
-  }
+  if (wav_) return feed_wav(piece);
   if (!whole_.empty()) return continue_whole(piece);
   if (may_begin_format(piece)) {
     begun_.assign(piece.begin(), piece.end());
@@ -226,8 +230,9 @@ DecodedAudio AudioPieces::continue_whole(std::span<const uint8_t> piece) {
 DecodedAudio AudioPieces::finish() {
   begun_.clear();
   whole_.clear();
-  pcm_.reset();
-  DecodedAudio audio = more_pcm_.finish();
+  DecodedAudio audio;
+  if (wav_) audio = wav_->finish();
+  wav_.reset();
   if (stream_ && !stream_->ended()) audio = stream_->finish();
   stream_.reset();
   return audio;

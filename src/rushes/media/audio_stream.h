@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "rushes/media/pcm.h"
+#include "rushes/media/wav_stream.h"
 
 namespace rushes::media {
 
@@ -49,10 +49,11 @@ class AudioPieces {
   /// Nothing more belongs to what came: what was held back. The next piece begins anew.
   DecodedAudio finish();
   /// A piece without a header would be a part of what came before.
-  bool goes_on() const noexcept { return stream_ || pcm_ || !begun_.empty() || !whole_.empty(); }
+  bool goes_on() const noexcept { return stream_ || wav_ || !begun_.empty() || !whole_.empty(); }
 
  private:
   DecodedAudio begin(std::string_view format, std::span<const uint8_t> piece);
+  DecodedAudio feed_wav(std::span<const uint8_t> piece);
   DecodedAudio continue_whole(std::span<const uint8_t> piece);
 
   double max_seconds_;
@@ -62,8 +63,8 @@ class AudioPieces {
   std::vector<uint8_t> whole_;
   std::string_view whole_format_;
   std::size_t whole_samples_ = 0;
-  std::optional<Pcm> pcm_;  // what the data of a WAV file were, should more of them follow
-  PcmPieces more_pcm_;
+  std::optional<WavStream> wav_;  // of samples
+  int files_in_piece_ = 0;
 };
 
 }  // namespace rushes::media

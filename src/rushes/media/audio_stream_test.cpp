@@ -68,6 +68,9 @@ Bytes file_of(const char* container, const char* encoder, int hz, bool live, con
       const AVSampleFormat packed = av_get_packed_sample_fmt(context->sample_fmt);
       if (packed == AV_SAMPLE_FMT_S16)
         reinterpret_cast<int16_t*>(frame->data[0])[i] = static_cast<int16_t>(std::lround(value * 32767));
+      if (packed == AV_SAMPLE_FMT_U8) frame->data[0][i] = static_cast<uint8_t>(128 + std::lround(value * 127));
+      if (packed == AV_SAMPLE_FMT_S32)
+        reinterpret_cast<int32_t*>(frame->data[0])[i] = static_cast<int32_t>(value * 2147483647.0);
       if (packed == AV_SAMPLE_FMT_FLT) reinterpret_cast<float*>(frame->data[0])[i] = value;
     }
     libav::check(avcodec_send_frame(context.get(), frame.get()), encoder);
@@ -106,6 +109,10 @@ std::vector<Kind> kinds() {
   add("fragmented MP4", file_of("mp4", "aac", 24'000, true, "frag_every_frame+empty_moov+default_base_moof"), 0.3);
   add("WAV", file_of("wav", "pcm_s16le", 16'000, false), 0.05);
   add("WAV to a pipe", file_of("wav", "pcm_s16le", 16'000, true), 0.05);
+  add("WAV of 8 bits", file_of("wav", "pcm_u8", 8000, false), 0.05);
+  add("WAV of 24 bits", file_of("wav", "pcm_s24le", 16'000, true), 0.05);
+  add("WAV of 32 bits", file_of("wav", "pcm_s32le", 16'000, false), 0.05);
+  add("mu-law", file_of("wav", "pcm_mulaw", 8000, false), 0.05);
   add("IMA ADPCM", file_of("wav", "adpcm_ima_wav", 8000, false), 0.3);
   add("GSM", file_of("wav", "libgsm_ms", 8000, false), 0.7);
   add("FLAC", file_of("flac", "flac", 16'000, false, "", AV_SAMPLE_FMT_S16), 2);
@@ -262,6 +269,57 @@ TEST(AudioPieces, bare_samples_behind_a_wav_header_go_on_with_its_sound) {
     ASSERT_EQ(heard.size(), wave.size());
     EXPECT_LT(difference(heard, wave), 1e-4);
   }
+}
+
+std::string list_chunk() {
+  std::string chunk = "LIST";
+  append_number(chunk, 21, 4);
+  return chunk + "INFOISFT" + std::string("\x09\0\0\0", 4) + "a program" + std::string(1, '\0');
+}
+
+TEST(AudioPieces, what_is_behind_the_samples_of_a_wav_file_is_not_heard_and_another_file_is) {
+  const auto first = test_audio(1601), second = test_audio(3200, 8000);
+  const std::string files =
+      wav_file(first, 16'000) + list_chunk() + list_chunk() + wav_file(second, 8000) + list_chunk();
+  for (const std::size_t most : {1, 7, 31, 700, 1'000'000}) {
+    SCOPED_TRACE(most);
+    AudioPieces pieces(100);
+    std::vector<float> heard;
+    double seconds = 0;
+    const auto hear = [&](const DecodedAudio& audio) {
+      heard.insert(heard.end(), audio.samples.begin(), audio.samples.end());
+      seconds += audio.seconds();
+    };
+    for (const Bytes& piece : cut({files.begin(), files.end()}, 3, most)) hear(pieces.feed(piece));
+    hear(pieces.finish());
+    EXPECT_NEAR(seconds, 0.1 + 0.4, 0.01);
+    ASSERT_GE(heard.size(), second.size());
+    EXPECT_LT(difference({heard.end() - static_cast<std::ptrdiff_t>(second.size()), heard.end()}, second), 1e-4);
+    if (most < files.size()) {  // else the first is resampled
+      EXPECT_LT(difference(heard, {first.begin(), first.begin() + 1500}), 1e-4);
+    }
+  }
+}
+
+TEST(AudioPieces, one_piece_has_a_limited_number_of_files) {
+  std::string files;
+  for (int i = 0; i < 1000; ++i) files += wav_file(test_audio(2), 8000 + i);
+  AudioPieces pieces(100);
+  EXPECT_THROW(pieces.feed({reinterpret_cast<const uint8_t*>(files.data()), files.size()}), Error);
+}
+
+TEST(AudioPieces, of_a_codec_that_nobody_knows_are_refused_and_not_silent) {
+  std::string file = wav_file(test_audio(16'000), 16'000);
+  file[20] = 0x34, file[21] = 0x52;
+  AudioPieces pieces(100);
+  std::string message;
+  for (std::size_t at = 0; at < file.size() && message.empty(); at += 1000) try {
+      pieces.feed({reinterpret_cast<const uint8_t*>(file.data()) + at, std::min<std::size_t>(1000, file.size() - at)});
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::unsupported);
+      message = error.what();
+    }
+  EXPECT_THAT(message, testing::HasSubstr("unknown codec (0x5234)"));
 }
 
 TEST(AudioPieces, what_is_no_sound_is_refused_and_the_next_piece_is_heard) {

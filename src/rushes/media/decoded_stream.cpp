@@ -102,19 +102,23 @@ void DecodedStream::open_decoder(AVStream& stream, int64_t max_pixels) {
   require(max_pixels == 0 || int64_t{parameters.width} * parameters.height <= max_pixels, ErrorCode::too_large,
           "{} has frames of {}x{}; at most {} pixels are accepted", readable_.what, parameters.width, parameters.height,
           max_pixels);
-  const auto not_decoded = [&] {
-    fail(ErrorCode::unsupported, "{} is a {} file with {} inside, which is not decoded here; encode it as {}",
-         readable_.what, input_->iformat->long_name, avcodec_get_name(parameters.codec_id), readable_.codecs);
-  };
   const AVCodec* codec = avcodec_find_decoder(parameters.codec_id);
-  if (codec == nullptr) not_decoded();
+  if (codec == nullptr) refuse_codec(parameters);
   decoder_ = owned(avcodec_alloc_context3(codec), readable_.what);
   check(avcodec_parameters_to_context(decoder_.get(), &parameters), readable_.what, ErrorCode::corrupt_data);
   decoder_->codec_whitelist = av_strdup(readable_.decoders);
   decoder_->pkt_timebase = stream_->time_base;
   decoder_->thread_count = 1;
   if (max_pixels > 0) decoder_->max_pixels = max_pixels;
-  if (avcodec_open2(decoder_.get(), codec, nullptr) < 0) not_decoded();
+  if (avcodec_open2(decoder_.get(), codec, nullptr) < 0) refuse_codec(parameters);
+}
+
+void DecodedStream::refuse_codec(const AVCodecParameters& parameters) const {
+  const std::string codec = parameters.codec_id == AV_CODEC_ID_NONE
+                                ? fmt::format("an unknown codec (0x{:x})", parameters.codec_tag)
+                                : avcodec_get_name(parameters.codec_id);
+  fail(ErrorCode::unsupported, "{} is a {} file with {} inside, which is not decoded here; encode it as {}",
+       readable_.what, input_->iformat->long_name, codec, readable_.codecs);
 }
 
 DecodedStream::~DecodedStream() = default;
@@ -145,8 +149,13 @@ AVFrame* DecodedStream::next() {
     if (stream_ && avcodec_receive_frame(decoder_.get(), frame_.get()) >= 0) return frame_.get();
     if (drained_) return nullptr;
     const bool more = av_read_frame(input_.get(), packet_.get()) >= 0;
-    if (more && !stream_ && is_wanted(*input_->streams[packet_->stream_index]))
-      open_decoder(*input_->streams[packet_->stream_index], 0);
+    if (more && !stream_) {
+      AVStream& stream = *input_->streams[packet_->stream_index];
+      if (is_wanted(stream)) open_decoder(stream, 0);
+      // Whoever sends it would hear nothing, and not know why.
+      else if (stream.codecpar->codec_type == readable_.type)
+        refuse_codec(*stream.codecpar);
+    }
     // A decoder that refuses a packet goes on with the next one.
     if (!more) {
       drained_ = true;

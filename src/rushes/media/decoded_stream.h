@@ -61,6 +61,7 @@ class DecodedStream {
   /// FFmpeg's result.
   int open(bool seekable, const AVInputFormat* format);
   bool is_wanted(const AVStream& stream) const;
+  [[noreturn]] void refuse_codec(const AVCodecParameters& parameters) const;
   void open_decoder(AVStream& stream, int64_t max_pixels);
 
   Source source_;

@@ -33,35 +33,15 @@ int64_t parameter(std::string_view name, std::string_view text) {
   return value;
 }
 
-uint32_t little_endian(std::span<const uint8_t> bytes, std::size_t at, int count) {
-  uint32_t value = 0;
-  for (int i = count - 1; i >= 0; --i) value = value << 8 | bytes[at + static_cast<std::size_t>(i)];
-  return value;
-}
-
-bool is_at(std::span<const uint8_t> bytes, std::size_t at, std::string_view mark) {
-  return std::equal(mark.begin(), mark.end(), bytes.begin() + static_cast<std::ptrdiff_t>(at));
-}
-
-/// Of the content of a WAV file's chunk "fmt " (Microsoft, WAVEFORMATEX and WAVEFORMATEXTENSIBLE).
-std::optional<Pcm> pcm_of_wav(std::span<const uint8_t> format) {
-  constexpr uint32_t kInteger = 1, kFloat = 3, kExtensible = 0xfffe;
-  if (format.size() < 16) return std::nullopt;
-  uint32_t tag = little_endian(format, 0, 2);
-  if (tag == kExtensible && format.size() >= 26) tag = little_endian(format, 24, 2);
-  const uint32_t bits = little_endian(format, 14, 2);
-  Pcm pcm{.hz = little_endian(format, 4, 4), .channels = little_endian(format, 2, 2)};
-  if (tag == kFloat && bits == 32)
-    pcm.encoding = PcmEncoding::f32le;
-  else if (tag != kInteger || bits != 16)
-    return std::nullopt;
-  const bool usual =
-      pcm.hz >= kLeastPcmHz && pcm.hz <= kMostPcmHz && pcm.channels >= 1 && pcm.channels <= kMostPcmChannels;
-  return usual ? std::optional(pcm) : std::nullopt;
-}
-
 float sample(const uint8_t* bytes, PcmEncoding encoding) {
   switch (encoding) {
+    case PcmEncoding::u8: return static_cast<float>(bytes[0] - 128) / 128.0f;
+    case PcmEncoding::s24le:
+    case PcmEncoding::s32le: {
+      uint32_t high = 0;  // of 32 bits
+      for (int64_t i = 0; i < sample_bytes(encoding); ++i) high = high >> 8 | static_cast<uint32_t>(bytes[i]) << 24;
+      return static_cast<float>(static_cast<int32_t>(high) / 2147483648.0);
+    }
     case PcmEncoding::s16le:
       return static_cast<float>(static_cast<int16_t>(static_cast<uint16_t>(bytes[0] | bytes[1] << 8))) / 32768.0f;
     case PcmEncoding::s16be:
@@ -105,24 +85,6 @@ std::optional<Pcm> pcm_of_media_type(std::string_view content_type, const Pcm& u
   }
   check_pcm(pcm);
   return pcm;
-}
-
-std::optional<WavHeader> wav_header(std::span<const uint8_t> file) {
-  constexpr std::size_t kMostBytes = 64 << 10;
-  WavHeader header{.bytes = 12};
-  while (header.bytes <= kMostBytes) {
-    const std::size_t at = header.bytes + 8;
-    if (at > file.size()) return std::nullopt;
-    header.bytes = at;
-    if (is_at(file, at - 8, "data")) return header;
-    const std::size_t size = little_endian(file, at - 4, 4);
-    if (is_at(file, at - 8, "fmt ")) {
-      if (at + std::min<std::size_t>(size, 40) > file.size()) return std::nullopt;
-      header.pcm = pcm_of_wav(file.subspan(at, std::min<std::size_t>(size, 40)));
-    }
-    header.bytes += size + size % 2;
-  }
-  return WavHeader{};
 }
 
 void require_no_text(std::span<const uint8_t> piece, std::size_t least) {

@@ -10,7 +10,8 @@
 
 namespace rushes::media {
 
-enum class PcmEncoding { s16le, s16be, f32le };
+enum class PcmEncoding { s16le, s16be, f32le, u8, s24le, s32le };
+/// Those that may be asked for; WAV files have the others too.
 inline constexpr PcmEncoding kPcmEncodings[] = {PcmEncoding::s16le, PcmEncoding::s16be, PcmEncoding::f32le};
 
 /// The enumerator's own spelling.
@@ -19,8 +20,23 @@ constexpr std::string_view name(PcmEncoding encoding) {
     case PcmEncoding::s16le: return "s16le";
     case PcmEncoding::s16be: return "s16be";
     case PcmEncoding::f32le: return "f32le";
+    case PcmEncoding::u8: return "u8";
+    case PcmEncoding::s24le: return "s24le";
+    case PcmEncoding::s32le: return "s32le";
   }
   return "?";
+}
+
+constexpr int64_t sample_bytes(PcmEncoding encoding) {
+  switch (encoding) {
+    case PcmEncoding::u8: return 1;
+    case PcmEncoding::s16le:
+    case PcmEncoding::s16be: return 2;
+    case PcmEncoding::s24le: return 3;
+    case PcmEncoding::f32le:
+    case PcmEncoding::s32le: return 4;
+  }
+  return 1;
 }
 
 struct Pcm {
@@ -28,7 +44,7 @@ struct Pcm {
   int64_t hz = 16'000;
   int64_t channels = 1;  // interleaved
 
-  int64_t frame_bytes() const noexcept { return channels * (encoding == PcmEncoding::f32le ? 4 : 2); }
+  int64_t frame_bytes() const noexcept { return channels * sample_bytes(encoding); }
   bool operator==(const Pcm&) const = default;
 };
 
@@ -40,14 +56,6 @@ void check_pcm(const Pcm& pcm);
 /// "audio/pcm" with the same parameters (as `usual` where it does not say). Nothing: another type. Throws as
 /// check_pcm().
 std::optional<Pcm> pcm_of_media_type(std::string_view content_type, const Pcm& usual);
-
-/// What a WAV file says before its samples.
-struct WavHeader {
-  std::optional<Pcm> pcm;  // nothing: it is written otherwise than Pcm can say
-  std::size_t bytes = 0;   // the samples begin behind them
-};
-/// Nothing: there is more of it to come. The file begins as WAV files do.
-std::optional<WavHeader> wav_header(std::span<const uint8_t> file);
 
 /// Throws Error(unsupported) if a piece that is to be samples is text: its first bytes are all printable, which those
 /// of sound hardly are. Fewer than `least` bytes say nothing.

@@ -259,6 +259,12 @@ struct WebRtcPeer::State {
     ask("set-local-description", local.get());
   }
 
+  GstWebRTCPeerConnectionState connection() const {
+    GstWebRTCPeerConnectionState state{};
+    g_object_get(webrtc.get(), "connection-state", &state, nullptr);
+    return state;
+  }
+
   bool is_gathered() const {
     GstWebRTCICEGatheringState state{};
     g_object_get(webrtc.get(), "ice-gathering-state", &state, nullptr);
@@ -359,15 +365,16 @@ void WebRtcPeer::push_audio(const AccessUnit& unit, Time play) {
   if (takes_audio() && connected()) state_->audio.push(unit, play);
 }
 
-bool WebRtcPeer::connected() const {
-  GstWebRTCPeerConnectionState state{};
-  g_object_get(state_->webrtc.get(), "connection-state", &state, nullptr);
-  return state == GST_WEBRTC_PEER_CONNECTION_STATE_CONNECTED;
-}
+bool WebRtcPeer::connected() const { return state_->connection() == GST_WEBRTC_PEER_CONNECTION_STATE_CONNECTED; }
 
 bool WebRtcPeer::gone() const {
   const State& s = *state_;
   if (s.failed) return true;
+  // Before the first report a connection may fail for want of candidates that are under way.
+  const GstWebRTCPeerConnectionState connection = s.connection();
+  const bool is_closed =
+      connection == GST_WEBRTC_PEER_CONNECTION_STATE_CLOSED || connection == GST_WEBRTC_PEER_CONNECTION_STATE_FAILED;
+  if (is_closed && s.reported) return true;
   return now() - s.alive.load() > (s.reported ? kSilence : kTimeToConnect);
 }
 

@@ -2,6 +2,7 @@
 // same for sessions of every family.
 #include <gmock/gmock.h>
 
+#include "rushes/media/test_offer.h"
 #include "rushes/server/family_test_server.h"
 
 namespace rushes::server {
@@ -128,6 +129,11 @@ TEST_P(Drain, leaves_nothing_behind_of_clients_that_do_not_read) {
     client().write("GET " + path(id, body) + " HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
   for (const char* socket : {"/events", "/video", "/frames"}) EXPECT_EQ(client().upgrade(path(id, socket)).status, 101);
   client().write("POST /v1/sessions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n{");
+  const auto expect_peer = [&](const std::string& url, const std::string& offer) {
+    const int answer = server().request("POST", url, offer, "Content-Type: application/sdp\r\n").status;
+    EXPECT_TRUE(answer == 201 || answer == 503) << answer;  // 503: built without WebRTC
+  };
+  for (int viewer = 0; viewer < 2; ++viewer) expect_peer(path(id, "/whep"), media::test_offer::of_viewer());
   if (family().takes_speech()) {
     const FormBody form = FormBody().add("image", picture(), true);
     const Reply init = server().request("POST", "/api/realtime/init", form.end(),
@@ -138,6 +144,7 @@ TEST_P(Drain, leaves_nothing_behind_of_clients_that_do_not_read) {
                            .add("image", picture(), true)
                            .add("audio", media::wav_file(media::test_audio(160'000), 16'000), true)
                            .end();
+    expect_peer(path(id, "/whip"), media::test_offer::of_speaker());
     for (const char* route : {"/api/audio-driven", "/api/realtime-sse", "/api/realtime-mjpeg"})
       client().write(
           fmt::format("POST {} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: multipart/form-data; "

@@ -32,6 +32,7 @@ namespace {
 using tcp = net::ip::tcp;
 using boost::system::error_code;
 constexpr auto kAsTuple = net::as_tuple(net::use_awaitable);
+constexpr std::chrono::milliseconds kLongWork{300};
 
 void require_api(std::string_view name) {
   std::vector<std::string_view> known;
@@ -188,7 +189,11 @@ struct Server::State {
     for (Listener& listener : listeners) listener.acceptor->close(ignored);
     for (auto* stream : service.idle) stream->cancel();
     const auto none_connected = [this] { return service.counters.connections == 0; };
-    auto leaving = wait_until(none_connected, options.farewell);
+    // Whoever waits for long work, such as the decoding of a huge picture, has nothing to take: no session begins now.
+    const auto none_takes = [this] {
+      return service.counters.connections <= static_cast<int64_t>(work.pending_for(kLongWork));
+    };
+    auto leaving = wait_until(none_takes, options.farewell);
     co_await std::move(leaving);
     if (!none_connected())
       log::warning("{} closed before the end", count_of(service.counters.connections, "connection", "is", "are"));
@@ -206,11 +211,18 @@ struct Server::State {
     }
   }
 
+  /// False: some work goes on.
+  bool finish(std::chrono::milliseconds most) {
+    work.close(std::chrono::milliseconds(0));
+    sessions->close();
+    return work.close(most);
+  }
+
   /// Connections that are open at the end refer to all else in here: they go before it, and what wakes them, or uses
   /// their executor, goes before them.
   ~State() {
+    finish(std::chrono::milliseconds(0));
     work.close();
-    sessions->close();
     for (Listener& listener : listeners) listener.acceptor.reset();
     context.reset();
   }
@@ -268,6 +280,8 @@ void Server::run() {
     }
   state.sessions->stop_all();
 }
+
+bool Server::finish(std::chrono::milliseconds most) { return state_->finish(most); }
 
 void Server::stop() {
   net::post(*state_->context, [this] { state_->begin_drain(); });

@@ -68,6 +68,10 @@ class Server {
   /// Serves until stop() or a signal: then takes no new sessions, lets those that run complete their blocks and their
   /// recordings, takes no new clients, tells viewers why, and returns when all have left or the time is over.
   void run();
+  /// Behind run(): completes the recordings, and waits so long for work of clients who have left. False: some of it
+  /// cannot be interrupted yet, such as the decoding of a huge picture. Nothing else is left to be done: the process
+  /// may end without it, while the destructor would wait.
+  bool finish(std::chrono::milliseconds most);
   /// Any thread; may be called twice.
   void stop();
 

@@ -9,6 +9,8 @@
 #include "rushes/media/image.h"
 #include "rushes/media/test_audio.h"
 #include "rushes/media/test_video.h"
+#include "rushes/media/video_output.h"
+#include "rushes/media/video_reader.h"
 #include "rushes/server/test_client.h"
 
 namespace rushes::server {
@@ -20,6 +22,20 @@ inline constexpr auto kPatience = std::chrono::seconds(20);  // bounds failures 
 inline std::string picture() {
   const media::Bytes png = media::encode_png(media::test_frame(64, 64, 3).data(), 64, 64);
   return {png.begin(), png.end()};
+}
+
+/// With sound; each picture has a colour of its own.
+inline std::string driving_video(int64_t frames, double fps) {
+  const auto path = std::filesystem::temp_directory_path() / ("rushes_driving_" + std::to_string(getpid()) + ".mp4");
+  const auto output =
+      media::open_video_output({.target = path.string(), .width = 64, .height = 48, .fps = fps, .audio_hz = 16'000});
+  const auto per_frame = static_cast<std::size_t>(16'000 / fps);
+  for (int64_t i = 0; i < frames; ++i)
+    output->write(media::test_frame(64, 48, i).data(), 1, media::test_audio(per_frame));
+  output->finish();
+  const auto bytes = media::read_video_file(path);
+  std::filesystem::remove(path);
+  return {bytes->begin(), bytes->end()};
 }
 
 /// A multipart form.

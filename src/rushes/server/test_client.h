@@ -181,8 +181,10 @@ class TestClient {
   }
 
   bool write_frame(int opcode, std::string payload, bool masked = true) {
+    const auto size = static_cast<int>(payload.size());
     std::string frame{static_cast<char>(0x80 | opcode),
-                      static_cast<char>((masked ? 0x80 : 0) | static_cast<int>(payload.size()))};
+                      static_cast<char>((masked ? 0x80 : 0) | (size < 126 ? size : 126))};
+    if (size >= 126) frame += {static_cast<char>(size >> 8), static_cast<char>(size)};
     if (masked) frame += std::string(4, '\0');  // a mask of zeros changes nothing
     return write(frame + payload);
   }

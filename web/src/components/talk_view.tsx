@@ -41,6 +41,8 @@ export function TalkView({ model, models, onModel, onError }: Props) {
   const [portrait, setPortrait] = useState<Chosen | null>(null);
   const [sound, setSound] = useState<File | null>(null);
   const [crop, setCrop] = useState(true);
+  const [faces, setFaces] = useState<number[]>([]);
+  const [face, setFace] = useState(0);
   const [phase, setPhase] = useState<Phase>("resting");
   const [held, setHeld] = useState(false);
   const [muted, setMuted] = useState(false);
@@ -57,6 +59,8 @@ export function TalkView({ model, models, onModel, onError }: Props) {
   const end = (): void => live.current?.conversation.end();
   const choosePortrait = (file: File, example = ""): void => {
     end();
+    setFaces([]);
+    setFace(0);
     setPortrait((before) => {
       if (before) URL.revokeObjectURL(before.url);
       return { file, url: URL.createObjectURL(file), example };
@@ -86,7 +90,8 @@ export function TalkView({ model, models, onModel, onError }: Props) {
     if (live.current || !portrait) return live.current;
     setPhase("starting");
     setFigures(NO_FIGURES);
-    const session = api.createPortrait(model, { file: portrait.file, crop }, set, CHUNK_S);
+    const session = api.createPortrait(model, { file: portrait.file, crop, face }, set, CHUNK_S);
+    session.then((begun) => { if (begun.faces.length > 1) setFaces(begun.faces); }, () => undefined);
     const line = session.then(({ id, mimeType }) => ({ address: api.liveVideoUrl(id), mimeType, speech: api.speechUrl(id, SPEECH_HZ) }));
     const conversation = converse(stage.current!, line, {
       onFigures: (now) => {
@@ -168,7 +173,7 @@ export function TalkView({ model, models, onModel, onError }: Props) {
   const save = async (): Promise<void> => {
     setSaving(true);
     try {
-      const video = await api.talkVideo(model, { file: portrait!.file, crop }, sound!, set);
+      const video = await api.talkVideo(model, { file: portrait!.file, crop, face }, sound!, set);
       const link = document.createElement("a");
       link.href = URL.createObjectURL(video);
       link.download = sound!.name.replace(/\.[^.]*$/, "") + ".mp4";
@@ -214,6 +219,11 @@ export function TalkView({ model, models, onModel, onError }: Props) {
               onChange={(event) => { take(event.target.files?.[0]); event.target.value = ""; }}
             />
             <button type="button" onClick={() => pictureChooser.current!.click()}>Choose a portrait</button>
+            {faces.length > 1 && (
+              <select aria-label="Face" value={face} onChange={(event) => { end(); setFace(Number(event.target.value)); }}>
+                {faces.map((middle, index) => <option key={index} value={index}>Face {index + 1}, {place(middle)}</option>)}
+              </select>
+            )}
             {model.options.has("crop") && <button type="button" className="quiet" aria-pressed={!crop} onClick={() => { end(); setCrop(!crop); }}>Whole image</button>}
             {models.length > 1 && (
               <select aria-label="Model" value={model.name} onChange={(event) => onModel(event.target.value)}>
@@ -260,4 +270,5 @@ export function TalkView({ model, models, onModel, onError }: Props) {
   );
 }
 
+const place = (middle: number): string => (middle < 0.4 ? "left" : middle > 0.6 ? "right" : "in the middle");
 const seconds = (value: number | null): string => (value === null ? "–" : `${value.toFixed(2)} s`);

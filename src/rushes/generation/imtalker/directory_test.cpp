@@ -10,6 +10,7 @@
 #include "rushes/base/scratch_folder.h"
 #include "rushes/generation/imtalker/family.h"
 #include "rushes/models/imtalker/checkpoint.h"
+#include "rushes/models/imtalker/face_detector.h"
 #include "rushes/models/wav2vec/checkpoint.h"
 #include "rushes/tensor/checkpoint_forge.h"
 #include "rushes/tensor/ops.h"
@@ -144,6 +145,24 @@ TEST(TalkDirectory, tensors_that_no_part_has_are_left_out_and_refused_on_demand)
       EXPECT_THAT(error.what(), HasSubstr("not part of this model (1):\n    quant_state"));
     }
   }
+}
+
+TEST(TalkDirectory, tensors_that_a_face_detector_does_not_have_are_refused_on_demand) {
+  const ScratchFolder folder;
+  write_random_talk_model(folder.path);
+  std::map<std::string, at::Tensor> detector{{"quant_state", at::zeros({2}, at::kByte)}};
+  for (const std::string& name : imtalker::FaceDetector::parameter_names()) {
+    const int64_t out = name.find("_conf.") != std::string::npos ? 2 : name.find("_loc.") != std::string::npos ? 4 : 1;
+    const int64_t in = name == "conv1_1.weight" ? 3 : 1;
+    const bool is_vector = name.ends_with(".bias") || name.ends_with("_norm.weight");
+    detector[name] = at::zeros(is_vector ? std::vector<int64_t>{out} : std::vector<int64_t>{out, in, 1, 1});
+  }
+  tensor::save_safetensors(folder.path / "face_detector.safetensors", detector);
+  ModelOptions options;
+  options.path = folder.path.string();
+  EXPECT_NO_THROW(load_model(options));
+  options.strict = true;
+  EXPECT_THROW(load_model(options), Error);
 }
 
 TEST(TalkDirectory, the_documents_name_every_field_of_the_manifest) {

@@ -38,7 +38,7 @@ TalkWeights load_weights(const TalkDirectory& model, const ModelOptions& options
   weights.motion_generator = exact.put(generator.generator);
   weights.audio_encoder =
       exact.put(wav2vec::load(model.audio_encoder, model.audio_config, generator.audio_encoder, extra));
-  if (model.face_detector) weights.face_detector = exact.put(imtalker::load_face_detector(*model.face_detector));
+  if (model.face_detector) weights.face_detector = exact.put(imtalker::load_face_detector(*model.face_detector, extra));
   return weights;
 }
 

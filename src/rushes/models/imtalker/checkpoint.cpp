@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "rushes/base/error.h"
+#include "rushes/models/imtalker/face_detector.h"
 #include "rushes/tensor/checkpoint.h"
 #include "rushes/tensor/ops.h"
 
@@ -224,6 +225,12 @@ WeightMap renderer_weights_in(at::ScalarType dtype, const WeightMap& weights) {
   return placed;
 }
 
-WeightMap load_face_detector(const fs::path& file) { return tensor::load_checkpoint(file).tensors; }
+WeightMap load_face_detector(const fs::path& file, Extra extra) {
+  const WeightMap found = tensor::load_checkpoint(file).tensors;
+  Shapes expected;
+  for (const std::string& name : FaceDetector::parameter_names())
+    expected[name] = found.contains(name) ? found.at(name).sizes().vec() : std::vector<int64_t>();
+  return take(found, expected, file, "face detector", extra);
+}
 
 }  // namespace rushes::imtalker

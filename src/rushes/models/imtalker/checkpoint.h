@@ -38,7 +38,8 @@ GeneratorWeights load_generator(const std::filesystem::path& file, const Generat
 /// that are compared to find the best matches, and the portrait that both depend on, which is encoded once.
 tensor::WeightMap renderer_weights_in(at::ScalarType dtype, const tensor::WeightMap& weights);
 
-/// Weights of the face detector, a plain dictionary. FaceDetector checks its keys.
-tensor::WeightMap load_face_detector(const std::filesystem::path& file);
+/// Weights of the face detector, a plain dictionary. FaceDetector checks the shapes, which no configuration says.
+/// Throws as load_renderer().
+tensor::WeightMap load_face_detector(const std::filesystem::path& file, tensor::Extra extra = tensor::Extra::report);
 
 }  // namespace rushes::imtalker

@@ -93,7 +93,30 @@ TEST(ImtalkerCheckpoint, the_published_face_detector_fits) {
   const ScratchFolder scratch;
   const fs::path file = scratch.path / "s3fd.pth";
   forge::write_sparse_torch_zip(file, {{"", manifest("s3fd")}});
-  EXPECT_NO_THROW(FaceDetector(load_face_detector(file)));
+  EXPECT_NO_THROW(FaceDetector(load_face_detector(file, tensor::Extra::refuse)));
+}
+
+TEST(ImtalkerCheckpoint, a_face_detector_is_checked_as_the_other_parts_are) {
+  const ScratchFolder scratch;
+  const fs::path file = scratch.path / "s3fd.pth";
+  auto tensors = manifest("s3fd");
+  const std::size_t count = tensors.size();
+  tensors.push_back(tensors.front());
+  tensors.back().key = "optimizer.state";
+  forge::write_sparse_torch_zip(file, {{"", tensors}});
+  EXPECT_EQ(load_face_detector(file).keys().size(), count);
+  const auto message = [&](tensor::Extra extra) -> std::string {
+    try {
+      load_face_detector(file, extra);
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_THAT(message(tensor::Extra::refuse), HasSubstr("not part of this model (1):\n    optimizer.state"));
+  std::erase_if(tensors, [](const auto& tensor) { return tensor.key.starts_with("fc7."); });
+  forge::write_sparse_torch_zip(file, {{"", tensors}});
+  EXPECT_THAT(message(tensor::Extra::report), HasSubstr("missing (2):\n    fc7.bias"));
 }
 
 TEST(ImtalkerCheckpoint, a_message_names_all_that_is_wrong) {

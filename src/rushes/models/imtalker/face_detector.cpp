@@ -69,6 +69,21 @@ at::Tensor FaceDetector::Conv::operator()(const at::Tensor& x) const {
   return at::conv2d(x, weight, bias, stride, padding);
 }
 
+std::vector<std::string> FaceDetector::parameter_names() {
+  std::vector<std::string> names;
+  const auto add_conv = [&](const std::string& name) {
+    for (const char* parameter : {".weight", ".bias"}) names.push_back(name + parameter);
+  };
+  for (const StageSpec& spec : kStages) {
+    for (const std::string& name : words(spec.convs)) add_conv(name);
+    if (spec.tap == nullptr) continue;
+    const std::string tap = spec.tap;
+    for (const char* output : {"_mbox_conf", "_mbox_loc"}) add_conv(tap + output);
+    if (tap.ends_with("_norm")) names.push_back(tap + ".weight");
+  }
+  return names;
+}
+
 FaceDetector::FaceDetector(const tensor::WeightMap& weights) {
   const auto conv = [&](const std::string& name) {
     const at::Tensor& weight = weights.at(name + ".weight", {-1, -1, -1, -1});

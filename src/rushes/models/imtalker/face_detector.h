@@ -28,6 +28,8 @@ class FaceDetector {
   /// Keys conv1_1 to conv7_2, fc6, fc7, {conv3_3,conv4_3,conv5_3}_norm.weight, {tap}_mbox_{conf,loc}, all widths as in
   /// the weights. Throws Error(corrupt_data) naming a missing key.
   explicit FaceDetector(const tensor::WeightMap& weights);
+  /// As published; the widths are the file's own.
+  static std::vector<std::string> parameter_names();
 
   /// picture [H, W, 3] uint8 RGB at its own size, at least 32 x 32. Throws Error(invalid_argument) for others.
   FaceDetections detect(const at::Tensor& picture) const;

@@ -53,7 +53,8 @@ const std::map<std::string_view, std::string_view> kWithoutUse{
 };
 
 /// Options of text-to-video models that one of them may not have.
-constexpr std::array kCommonOptions{"steps", "guidance_scale", "negative_prompt", "timestep_shift", "flow_shift"};
+constexpr std::array kCommonOptions{"steps",          "guidance_scale", "negative_prompt",
+                                    "timestep_shift", "flow_shift",     "fit"};
 
 /// Asks for nothing: a switch that is off, an empty text.
 bool is_off(const json& value) {

@@ -16,6 +16,7 @@
 #include "rushes/server/http/incoming.h"
 #include "rushes/server/http/pace.h"
 #include "rushes/server/http/response_writer.h"
+#include "rushes/server/http/retry_after.h"
 #include "rushes/server/http/static_files.h"
 #include "rushes/server/http/text_case.h"
 #include "rushes/server/http/viewer_socket.h"
@@ -294,9 +295,15 @@ class Connection {
   }
 
   static Response failure() {
-    const generation::Failure failure = generation::current_failure();
-    if (failure.code == ErrorCode::internal) log::error("request: {}", failure.message);
-    return error_response(Error(failure.code, failure.message));
+    try {
+      throw;
+    } catch (const Busy& busy) {  // says for how long
+      return error_response(busy);
+    } catch (...) {
+      const generation::Failure failure = generation::current_failure();
+      if (failure.code == ErrorCode::internal) log::error("request: {}", failure.message);
+      return error_response(Error(failure.code, failure.message));
+    }
   }
 
   Response answer(const Route& route) {

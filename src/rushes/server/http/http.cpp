@@ -5,6 +5,7 @@
 #include <boost/url/rfc/unreserved_chars.hpp>
 #include <charconv>
 
+#include "rushes/server/http/retry_after.h"
 #include "rushes/server/http/text_case.h"
 
 namespace rushes::server {
@@ -58,7 +59,8 @@ Response error_response(int status, std::string_view code, std::string_view mess
 
 Response error_response(const Error& error) {
   Response response = error_response(http_status(error.code()), name(error.code()), error.what());
-  if (response.status == 429 || response.status == 503) response.headers.emplace_back("Retry-After", "5");
+  if (response.status == 429 || response.status == 503)
+    response.headers.emplace_back("Retry-After", std::to_string(retry_after(error)));
   return response;
 }
 

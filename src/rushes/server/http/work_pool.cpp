@@ -43,13 +43,35 @@ WorkPool::WorkPool(const WorkLimits& limits)
     : threads_(limits.threads ? limits.threads : std::max<std::size_t>(2, std::thread::hardware_concurrency())),
       queue_{.post = [this](std::function<void()> job) { net::post(threads_, std::move(job)); },
              .most_waiting = limits.waiting,
-             .closed = closed_} {}
+             .closed = closed_,
+             .pending = pending_} {}
 
-void WorkPool::close() {
+bool WorkPool::close(std::chrono::milliseconds most) {
   *closed_ = true;
   threads_.stop();
-  threads_.join();
+  if (!ending_.valid()) ending_ = std::async(std::launch::async, [this] { threads_.join(); });
+  return ending_.wait_for(most) == std::future_status::ready;
 }
+
+std::size_t WorkPool::pending_for(std::chrono::milliseconds time) const {
+  const auto before = std::chrono::steady_clock::now() - time;
+  return static_cast<std::size_t>(
+      std::count_if(pending_->begin(), pending_->end(), [&](auto since) { return since <= before; }));
+}
+
+/// Among those that are not done while it lives.
+class WorkPool::PendingPiece {
+ public:
+  explicit PendingPiece(std::shared_ptr<Pending> all)
+      : all_(std::move(all)), place_(all_->insert(all_->end(), std::chrono::steady_clock::now())) {}
+  ~PendingPiece() { all_->erase(place_); }
+  PendingPiece(const PendingPiece&) = delete;
+  PendingPiece& operator=(const PendingPiece&) = delete;
+
+ private:
+  const std::shared_ptr<Pending> all_;
+  const Pending::iterator place_;
+};
 
 WorkPool::Lane::Lane(WorkPool& pool) : Lane(pool, pool.queue_.most_waiting) {}
 
@@ -57,7 +79,8 @@ WorkPool::Lane::Lane(WorkPool& pool, std::size_t most_waiting)
     : queue_{.post = [strand = net::make_strand(pool.threads_.get_executor())](
                          std::function<void()> job) { net::post(strand, std::move(job)); },
              .most_waiting = most_waiting,
-             .closed = pool.closed_} {}
+             .closed = pool.closed_,
+             .pending = pool.pending_} {}
 
 net::awaitable<void> WorkPool::run_job(const Queue& queue, std::function<void()> job) {
   const auto waiting = queue.waiting;
@@ -69,6 +92,7 @@ net::awaitable<void> WorkPool::run_job(const Queue& queue, std::function<void()>
     fail(ErrorCode::unavailable, "{} jobs are waiting in the server, which is the limit; try again later",
          queue.most_waiting);
   }
+  const PendingPiece piece(queue.pending);
   std::function<void()> posted = [ticket = ticket, waiting, closed = queue.closed, job = std::move(job),
                                   notify = wakeup->notifier()]() mutable {
     if (!ticket->become(Ticket::State::started)) return;

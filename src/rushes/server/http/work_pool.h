@@ -4,8 +4,11 @@
 #include <atomic>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/thread_pool.hpp>
+#include <chrono>
 #include <cstddef>
 #include <functional>
+#include <future>
+#include <list>
 #include <memory>
 #include <optional>
 #include <type_traits>
@@ -42,17 +45,26 @@ class WorkPool {
   template <typename Work>
   net::awaitable<std::invoke_result_t<Work&>> run_if_large(std::size_t bytes, Work work);
 
-  /// Takes no more work, skips what waits, interrupts what runs, and returns when that is done. Nobody who waits is
-  /// woken: to be called when the server's thread runs no more. May be called twice.
-  void close();
+  /// Pieces of work that were asked for so long ago, and are not done.
+  std::size_t pending_for(std::chrono::milliseconds time) const;
+  /// Takes no more work, skips what waits, interrupts what runs, and waits so long for its end. False: some goes on.
+  /// Nobody who waits is woken: to be called when the server's thread runs no more. May be called again.
+  bool close(std::chrono::milliseconds most);
+  void close() {
+    while (!close(std::chrono::hours(1))) {}
+  }
 
   class Lane;
 
  private:
+  /// When each piece was asked for that is not done. The server's thread only.
+  using Pending = std::list<std::chrono::steady_clock::time_point>;
+  class PendingPiece;
   struct Queue {
     std::function<void(std::function<void()>)> post;
     std::size_t most_waiting = 0;
     std::shared_ptr<const std::atomic<bool>> closed;  // the pool is
+    std::shared_ptr<Pending> pending;
     std::shared_ptr<std::atomic<std::size_t>> waiting = std::make_shared<std::atomic<std::size_t>>(0);
   };
   template <typename Work>
@@ -60,8 +72,10 @@ class WorkPool {
   static net::awaitable<void> run_job(const Queue& queue, std::function<void()> job);
 
   const std::shared_ptr<std::atomic<bool>> closed_ = std::make_shared<std::atomic<bool>>(false);
+  const std::shared_ptr<Pending> pending_ = std::make_shared<Pending>();
   net::thread_pool threads_;
   Queue queue_;
+  std::future<void> ending_;  // of the threads, once they have been told to
 };
 
 /// Work of a pool that is done one piece after the other, in the order of the calls. However long it takes, it holds

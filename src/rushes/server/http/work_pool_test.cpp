@@ -168,6 +168,19 @@ TEST_F(WorkPoolTest, interrupts_what_runs_when_it_closes) {
   pool.close();
 }
 
+TEST_F(WorkPoolTest, does_not_wait_longer_than_it_is_told_for_what_cannot_be_interrupted) {
+  WorkPool pool({.threads = 1});
+  Held held;
+  start(pool.run(std::ref(held)));
+  context_.poll();
+  held.begun.get_future().wait();
+  EXPECT_EQ(pool.pending_for(std::chrono::milliseconds(0)), 1u);
+  EXPECT_EQ(pool.pending_for(std::chrono::hours(1)), 0u);
+  EXPECT_FALSE(pool.close(std::chrono::milliseconds(1)));
+  held.gate.set_value();
+  pool.close();
+}
+
 TEST_F(WorkPoolTest, keeps_the_order_of_a_lane_and_gives_it_one_thread_at_most) {
   WorkPool pool({.threads = 2});
   WorkPool::Lane lane(pool);

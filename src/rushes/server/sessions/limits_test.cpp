@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "rushes/server/family_test_server.h"
+#include "rushes/server/http/retry_after.h"
 #include "rushes/server/process_usage.h"
 
 namespace rushes::server {
@@ -51,6 +52,34 @@ TEST_P(Limits, of_running_sessions_let_others_wait_for_those_that_run) {
   EXPECT_EQ(finish(first).back()["state"], family().end);
   EXPECT_EQ(finish(second).back()["state"], family().end);
   expect_recording(second, kBlocks);
+}
+
+TEST_P(Limits, of_running_sessions_tell_when_there_will_be_room_if_that_is_known) {
+  start([](SessionLimits& limits) {
+    limits.max_running = 1;
+    limits.max_queued = 1;
+  });
+  const auto seconds = [](const Reply& refused) { return std::stoll(refused.headers.at("retry-after")); };
+  const auto first = begin(), second = begin();
+  EXPECT_EQ(seconds(ask()), kUsualRetryAfter) << "the pace is not yet known";
+  make_blocks(kBlocks - 1);
+  const json queue = server().status(second)["queue"];
+  const Reply refused = ask();
+  ASSERT_EQ(refused.status, 429);
+  if (queue["wait_s"].is_null())  // of a head, that speaks as long as it is spoken to
+    EXPECT_EQ(seconds(refused), kUsualRetryAfter);
+  else
+    EXPECT_NEAR(static_cast<double>(seconds(refused)), std::clamp(std::ceil(queue["wait_s"].get<double>()), 1.0, 60.0),
+                1);
+  server().gate().open();
+}
+
+TEST(RetryAfter, is_the_expected_wait_in_whole_seconds_from_1_to_60) {
+  EXPECT_EQ(retry_after(Busy("", 0.0)), 1);
+  EXPECT_EQ(retry_after(Busy("", 7.1)), 8);
+  EXPECT_EQ(retry_after(Busy("", 1e6)), 60);
+  EXPECT_EQ(retry_after(Busy("", std::nullopt)), kUsualRetryAfter);
+  EXPECT_EQ(retry_after(Error(ErrorCode::exhausted, "")), kUsualRetryAfter);
 }
 
 TEST_P(Limits, of_running_sessions_do_not_count_those_that_are_paused) {

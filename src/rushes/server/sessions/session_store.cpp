@@ -6,6 +6,7 @@
 #include "rushes/base/count_of.h"
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
+#include "rushes/server/http/retry_after.h"
 #include "rushes/server/sessions/session_record.h"
 #include "rushes/server/sessions/watched.h"
 
@@ -59,14 +60,16 @@ void SessionStore::close() {
     remember(entry);
   }
   for (const Hosted& entry : ending_) entry.video->join();
+  catalogue_->close();
 }
 
 void SessionStore::require_room() {
   require(!draining_, ErrorCode::unavailable, "the server is shutting down and accepts no new sessions");
-  require(running() < limits_.max_running + limits_.max_queued, ErrorCode::exhausted,
-          "{} running or waiting, which is the limit; stop one or try again later (--max-sessions, "
-          "--max-queued)",
-          count_of(running(), "session", "is", "are"));
+  if (const int64_t now = running(); now >= limits_.max_running + limits_.max_queued)
+    throw Busy(fmt::format("{} running or waiting, which is the limit; stop one or try again later (--max-sessions, "
+                           "--max-queued)",
+                           count_of(now, "session", "is", "are")),
+               models_->worker().seconds_to_next_end());
   const auto resting = [&] {
     return std::count_if(entries_.begin(), entries_.end(),
                          [](const Hosted& e) { return rests(e.session->status().state); });
@@ -87,16 +90,16 @@ void SessionStore::require_size(const generation::VideoFormat& format) const {
           seconds, limits_.max_video_seconds);
 }
 
-Hosted SessionStore::create(generation::Request request, const NewSession& how,
-                            std::unique_ptr<generation::Plan> plan) {
+Hosted SessionStore::create(generation::Request request, NewSession how, std::unique_ptr<generation::Plan> plan) {
   require(!draining_, ErrorCode::unavailable, "the server is shutting down and accepts no new sessions");
   const std::string name(how.model.empty() ? models_->default_name() : how.model);
   const auto loaded = models_->model(name);
   if (!plan) plan = loaded->plan(request);
   require_size(plan->format());
   require_room();
-  return begun(enter(std::move(request), std::move(plan), how, nullptr, name), [&](const Hosted& entry) {
-    if (how.before) how.before(entry);
+  const auto before = std::move(how.before);
+  return begun(enter(std::move(request), std::move(plan), std::move(how), nullptr, name), [&](const Hosted& entry) {
+    if (before) before(entry);
     models_->worker().submit(entry.session, loaded);
   });
 }
@@ -128,19 +131,19 @@ Hosted SessionStore::fork(const SessionId& id, std::optional<std::string> prompt
   auto plan = models_->model(source.model)->plan(request);
   Hosted branch =
       enter(std::move(request), std::move(plan),
-            {.origin = Origin{Origin::Kind::fork, id}, .model = {}, .retention = source.retention, .before = {}},
-            source.video, source.model);
+            {.origin = Origin{Origin::Kind::fork, id}, .retention = source.retention}, source.video, source.model);
   return begun(std::move(branch), [&](const Hosted& entry) {
     if (prompt) set_prompt(entry, std::move(*prompt));
     models_->worker().fork(source.session, entry.session, blocks);
   });
 }
 
-Hosted SessionStore::enter(generation::Request request, std::unique_ptr<generation::Plan> plan, const NewSession& how,
+Hosted SessionStore::enter(generation::Request request, std::unique_ptr<generation::Plan> plan, NewSession how,
                            std::shared_ptr<delivery::EncodedStream> origin_video, std::string model) {
   make_room(1);
   Hosted entry;
-  entry.inputs = std::make_shared<base::MemoryBudget::Charge>(inputs_.charge());
+  const bool is_charged = how.inputs.bytes() > 0;
+  entry.inputs = std::make_shared<base::MemoryBudget::Charge>(is_charged ? std::move(how.inputs) : inputs_.charge());
   const int64_t input_bytes = origin_video ? 0 : generation::input_bytes(request);  // a fork shares its origin's
   while (!entry.inputs->resize(input_bytes))
     require(make_room_for_inputs(), ErrorCode::exhausted,

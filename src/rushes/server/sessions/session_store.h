@@ -78,6 +78,8 @@ struct NewSession {
   std::string_view model = {};  // must be loaded; empty: the default
   Retention retention = {};
   std::function<void(const Hosted&)> before = {};  // called before anything is made: for who must miss nothing
+  base::MemoryBudget::Charge inputs =
+      {};  // of inputs(), for the request's picture and video; else they are charged now
 };
 
 enum class EndsWith { nothing, microphone };
@@ -94,8 +96,7 @@ class SessionStore {
 
   /// Starts a generation. Throws what the model has against the request, Error(exhausted) at the limit,
   /// Error(unavailable) while the server shuts down. `plan` is the model's for this request, if it has one already.
-  Hosted create(generation::Request request, const NewSession& how = {},
-                std::unique_ptr<generation::Plan> plan = nullptr);
+  Hosted create(generation::Request request, NewSession how = {}, std::unique_ptr<generation::Plan> plan = nullptr);
   /// A session that goes on from the next block border of another one, whose video so far it begins with: nothing is
   /// made or encoded twice. `prompt` takes effect at once. Throws Error(not_found), Error(conflict) when the other has
   /// ended, and as set_prompt() and create().
@@ -157,7 +158,7 @@ class SessionStore {
 
  private:
   std::vector<Hosted>::const_iterator position(const generation::SessionId& id) const;
-  Hosted enter(generation::Request request, std::unique_ptr<generation::Plan> plan, const NewSession& how,
+  Hosted enter(generation::Request request, std::unique_ptr<generation::Plan> plan, NewSession how,
                std::shared_ptr<delivery::EncodedStream> origin_video, std::string model);
   void require_room();
   void require_takes_prompts(const Hosted& entry) const;

@@ -46,15 +46,19 @@ class CallRoutes {
     talker.options.set("crop", crop);
     if (const Json* face = body.find("face"))
       talker.options.set("face", parse_option(generation::face_option(), face->dump()));
+    body.find("type");  // always "offer"
+    talker.ignored = body.unused();
     auto connecting = connect(sdp, std::move(image), std::move(talker), force, greeting);
     const Call call = co_await std::move(connecting);
-    co_return json_response(200, {{"sdp", call.sdp},
-                                  {"type", "answer"},
-                                  {"session_id", call.session_id},
-                                  {"oshara_session_id", call.session_id},
-                                  {"status", "connecting"},
-                                  {"greeting", call.greeting},
-                                  {"conv_mode", conv_mode}});
+    Json answer{{"sdp", call.sdp},
+                {"type", "answer"},
+                {"session_id", call.session_id},
+                {"oshara_session_id", call.session_id},
+                {"status", "connecting"},
+                {"greeting", call.greeting},
+                {"conv_mode", conv_mode}};
+    add_notes(answer, call.notes);
+    co_return json_response(200, answer);
   }
 
   // POST /ice: one more candidate of the caller's. The combined server answers 200 also for what goes wrong.
@@ -108,6 +112,7 @@ class CallRoutes {
  private:
   struct Call {
     std::string session_id, sdp, greeting;
+    Notes notes;
   };
 
   // The bridge's errors have another form.
@@ -124,17 +129,21 @@ class CallRoutes {
       generation::Request talker = a_talker(kLiveChunkSeconds);
       talker.options.set("crop", true);
       read_face(form, talker);
+      form.has("type");  // always "offer"
+      talker.ignored = form.unused();
       auto connecting = connect(sdp, image, std::move(talker), /*force=*/false, /*greeting=*/"");
       const Call call = co_await std::move(connecting);
       const std::string url = request.whole_address("/hls/" + call.session_id + "/playlist.m3u8");
-      co_return json_response(
-          200, {{"sdp", call.sdp}, {"type", "answer"}, {"session_id", call.session_id}, {"hls_url", url}});
+      Json answer{{"sdp", call.sdp}, {"type", "answer"}, {"session_id", call.session_id}, {"hls_url", url}};
+      add_notes(answer, call.notes);
+      co_return json_response(200, answer);
     } catch (Refused& refused) {
-      const Json told = Json::parse(std::get<std::string>(refused.response.body), nullptr, false);
-      wrong = json_response(refused.response.status, {{"error", told.value("detail", Json("refused"))}});
+      wrong = std::move(refused.response);
     } catch (const Error& error) {
-      wrong = json_response(error_detail(error).status, {{"error", error.what()}});
+      wrong = error_detail(error);
     }
+    const Json told = Json::parse(std::get<std::string>(wrong->body), nullptr, false);
+    wrong->body = Json{{"error", told.value("detail", Json("refused"))}}.dump() + "\n";
     co_return std::move(*wrong);
   }
 
@@ -146,14 +155,14 @@ class CallRoutes {
     auto decoding = decoder_.portrait(image, std::move(wanted), talks_->shared_model());
     HeldRequest talker = co_await std::move(decoding);
     auto greeted = speech_of(greeting);
-    media::DecodedAudio spoken = co_await std::move(greeted);
-    if (spoken.samples.empty()) greeting.clear();
+    const HeldAudio spoken = co_await std::move(greeted);
+    if (spoken->samples.empty()) greeting.clear();
     const std::string id = random_uuid();
     const Hosted entry = talks_->create(id, std::move(talker)).newest();
     const media::WebRtcPeer::Options options = limits_.peer(entry.session->format().speech_hz);
     std::vector<float> said;
     auto negotiating = work_.run([&] {
-      if (!spoken.samples.empty()) said = audio::resample(spoken.samples, spoken.hz, options.microphone_hz);
+      if (!spoken->samples.empty()) said = audio::resample(spoken->samples, spoken->hz, options.microphone_hz);
       // Some callers send a microphone only, and watch by HLS.
       const bool watches = !media::WebRtcOffer::parse(sdp).formats.empty();
       return watches ? entry.sinks->whep()->connect(sdp, options).peer : ingest::connect_microphone(sdp, options);
@@ -168,14 +177,14 @@ class CallRoutes {
     Head* session = talks_->find(id);
     if (!session) refuse(500, "the call was ended while it was being set up");
     talks_->call(*session, peer, std::move(said));
-    co_return Call{id, peer->answer(), std::move(greeting)};
+    co_return Call{id, peer->answer(), std::move(greeting), notes_of(*entry.session)};
   }
 
   /// A call without its greeting is better than none: nothing, where text cannot be spoken.
-  net::awaitable<media::DecodedAudio> speech_of(std::string text) {
-    if (text.find_first_not_of(" \t\r\n") == std::string::npos) co_return media::DecodedAudio{};
+  net::awaitable<HeldAudio> speech_of(std::string text) {
+    if (text.find_first_not_of(" \t\r\n") == std::string::npos) co_return HeldAudio{};
     auto speaking = decoder_.speech(std::move(text), audio::Voice());
-    media::DecodedAudio spoken;
+    HeldAudio spoken;
     try {
       spoken = co_await std::move(speaking);
     } catch (const Error& error) {

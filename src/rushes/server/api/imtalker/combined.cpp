@@ -38,7 +38,8 @@ class CombinedRoutes {
     if (media_type(request.header("content-type")) != "multipart/form-data") {
       auto reading = decoder_.json(request);
       const JsonBody body = co_await std::move(reading);
-      auto lines = lines_of_text(body.text("text"), body.text("avatar"), body.text("voice_gender"));
+      std::string text = body.text("text"), name = body.text("avatar"), gender = body.text("voice_gender");
+      auto lines = lines_of_text(std::move(text), std::move(name), std::move(gender), body.unused());
       co_return co_await std::move(lines);
     }
     auto reading = decoder_.form(request);
@@ -75,11 +76,11 @@ class CombinedRoutes {
     require_model(talks_);
     const JsonBody body(request);
     auto speaking = speak(body.text("text"), body.text("voice_gender"));
-    media::DecodedAudio audio = co_await std::move(speaking);
+    HeldAudio audio = co_await std::move(speaking);
     auto decoding = avatar(body.text("avatar"));
-    generation::Request talker = co_await std::move(decoding);
-    talker.ignored = body.unused();
-    auto resampling = at_rate(std::move(audio), talker);
+    HeldRequest talker = co_await std::move(decoding);
+    talker->ignored = body.unused();
+    auto resampling = at_rate(std::move(audio), *talker);
     audio = co_await std::move(resampling);
     const std::string name = output_name();
     const Hosted entry = begin_whole_file(*talks_, name, std::move(talker), std::move(audio));
@@ -88,7 +89,7 @@ class CombinedRoutes {
     Json answer{{"status", "success"},
                 {"output_path", "./outputs/" + name + ".mp4"},
                 {"frames", entry.session->status().video_frames}};
-    tell_ignored(answer, *entry.session);
+    add_notes(answer, notes_of(*entry.session));
     co_return json_response(200, answer);
   }
 
@@ -100,8 +101,8 @@ class CombinedRoutes {
     const std::string gender = form.optional_text("voice_gender").value_or("male");
     form.check();
     auto speaking = speak(text, gender);
-    const media::DecodedAudio audio = co_await std::move(speaking);
-    const auto file = audio::wav_file(audio.samples, audio.hz);
+    const HeldAudio audio = co_await std::move(speaking);
+    const auto file = audio::wav_file(audio->samples, audio->hz);
     Response response;
     response.content_type = "audio/wav";
     response.body = std::string(file.begin(), file.end());
@@ -169,53 +170,55 @@ class CombinedRoutes {
 
  private:
   /// An example's portrait; without a name the first.
-  net::awaitable<generation::Request> avatar(std::string name) {
+  net::awaitable<HeldRequest> avatar(std::string name) {
     const std::string picture = read_avatar(examples_, name);
     auto decoding = decoder_.portrait(picture, a_talker(kChunkSeconds), talks_->shared_model());
     co_return co_await std::move(decoding);
   }
 
-  net::awaitable<media::DecodedAudio> speak(std::string text, std::string gender) {
+  net::awaitable<HeldAudio> speak(std::string text, std::string gender) {
     if (text.find_first_not_of(" \t\r\n") == std::string::npos) refuse(400, "text is required");
     if (text.size() > kMaxText)
       refuse(400, fmt::format("text has {} bytes; at most {} are allowed", text.size(), kMaxText));
     auto speaking = decoder_.speech(std::move(text), voice_of(gender));
-    media::DecodedAudio audio = co_await std::move(speaking);
-    if (audio.samples.empty()) refuse(400, "text has nothing that can be spoken");
+    HeldAudio audio = co_await std::move(speaking);
+    if (audio->samples.empty()) refuse(400, "text has nothing that can be spoken");
     co_return audio;
   }
 
-  net::awaitable<Response> lines_of_text(std::string text, std::string name, std::string gender) {
+  net::awaitable<Response> lines_of_text(std::string text, std::string name, std::string gender,
+                                         std::vector<generation::Ignored> ignored = {}) {
     auto speaking = speak(std::move(text), std::move(gender));
-    media::DecodedAudio audio = co_await std::move(speaking);
+    HeldAudio audio = co_await std::move(speaking);
     auto decoding = avatar(std::move(name));
-    generation::Request talker = co_await std::move(decoding);
+    HeldRequest talker = co_await std::move(decoding);
+    talker->ignored = std::move(ignored);
     auto saying = lines_of(std::move(talker), std::move(audio));
     co_return co_await std::move(saying);
   }
 
-  net::awaitable<media::DecodedAudio> at_rate(media::DecodedAudio audio, const generation::Request& talker) {
+  net::awaitable<HeldAudio> at_rate(HeldAudio audio, const generation::Request& talker) {
     auto resampling =
         decoder_.whole_at_rate(std::move(audio), talks_->shared_model()->plan(talker)->format().speech_hz);
     co_return co_await std::move(resampling);
   }
 
-  net::awaitable<Response> lines_of(generation::Request talker, media::DecodedAudio audio) {
-    auto resampling = at_rate(std::move(audio), talker);
+  net::awaitable<Response> lines_of(HeldRequest talker, HeldAudio audio) {
+    auto resampling = at_rate(std::move(audio), *talker);
     audio = co_await std::move(resampling);
     Head& session = talks_->create("lines_" + random_uuid(), std::move(talker));
     const Hosted entry = session.newest();
-    const double pictures = static_cast<double>(audio.samples.size()) * entry.session->format().fps;
+    const double pictures = static_cast<double>(audio->samples.size()) * entry.session->format().fps;
     // Reads all frames, so that the generator waits while its client is slow; opened before there is anything to read.
     const auto pump = std::make_shared<Pump>(
         entry,
         Interest{.events = Interest::Events{.role = generation::Stream::Role::recorder}, .work = &decoder_.work()},
-        std::make_unique<JsonLinesDialect>(std::llround(std::ceil(pictures / static_cast<double>(audio.hz)))));
+        std::make_unique<JsonLinesDialect>(std::llround(std::ceil(pictures / static_cast<double>(audio->hz)))));
     pump->open(co_await net::this_coro::executor);
     Response response = streamed_response(pump, {.framing = Framing::ndjson, .stops_session = true});
     response.headers.emplace_back("Cache-Control", "no-cache");
-    tell_ignored(response, *entry.session);
-    talks_->say(session, audio.samples, audio.hz);
+    talks_->say(session, std::move(audio));
+    add_notes(response, notes_of(*entry.session));
     co_return response;
   }
 

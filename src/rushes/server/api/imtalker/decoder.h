@@ -12,6 +12,7 @@
 #include "rushes/media/pcm.h"
 #include "rushes/server/api/imtalker/heads.h"
 #include "rushes/server/api/imtalker/json_body.h"
+#include "rushes/server/api/imtalker/notes.h"
 #include "rushes/server/api/imtalker/talk_request.h"
 #include "rushes/server/http/work_pool.h"
 
@@ -53,56 +54,66 @@ class Decoder {
   }
 
   /// Throws Error(unavailable) where there is no text to speech.
-  net::awaitable<media::DecodedAudio> speech(std::string text, audio::Voice voice) {
+  net::awaitable<HeldAudio> speech(std::string text, audio::Voice voice) {
     auto work = work_.run([&] {
       audio::SpokenText spoken = audio::speak_text(text, voice);
-      return media::DecodedAudio{std::move(spoken.samples), spoken.hz};
+      return held({std::move(spoken.samples), spoken.hz});
     });
     co_return co_await std::move(work);
   }
 
   /// `request` with the video that moves its portrait, and with faces in it where they are to be cut out and the model
   /// leaves that to us.
-  net::awaitable<HeldRequest> driving(std::string_view file, generation::Request request,
+  net::awaitable<HeldRequest> driving(std::string_view file, HeldRequest request,
                                       std::shared_ptr<const generation::Model> model) {
     auto work = work_.run([&] {
       const media::VideoLimits limits{.max_bytes = kMaxVideoBytes, .max_seconds = kMaxAudioSeconds};
-      ingest::drive(request, *model, std::make_shared<const media::Bytes>(file.begin(), file.end()), limits);
-      auto memory = charge(generation::input_bytes(request));
-      return HeldRequest{std::move(request), std::move(memory)};
+      ingest::drive(*request, *model, std::make_shared<const media::Bytes>(file.begin(), file.end()), limits);
+      charge(request.memory, generation::input_bytes(*request));
+      return true;
+    });
+    co_await std::move(work);
+    co_return request;
+  }
+
+  net::awaitable<HeldAudio> audio(std::string_view file) {
+    auto work = work_.run([&] {
+      return held(media::decode_audio(bytes_of(file), {.max_bytes = kMaxAudioBytes, .max_seconds = kMaxAudioSeconds}));
     });
     co_return co_await std::move(work);
   }
 
-  net::awaitable<HeldAudio> audio(std::string_view file) {
-    auto work = work_.run([&] { return decode_audio(file); });
-    co_return co_await std::move(work);
-  }
-
   /// All that is ever said, at the rate that a model listens at. Pieces would not join.
-  net::awaitable<media::DecodedAudio> whole_at_rate(media::DecodedAudio audio, int64_t hz) {
-    if (audio.hz == hz || hz == 0 || audio.samples.empty()) co_return audio;
-    auto work = work_.run([&] { return media::resampled(audio, hz); });
-    co_return co_await std::move(work);
-  }
-
-  /// Any thread but the server's.
-  HeldAudio decode_audio(std::string_view file) const {
-    HeldAudio audio{media::decode_audio(bytes_of(file), {.max_bytes = kMaxAudioBytes, .max_seconds = kMaxAudioSeconds}),
-                    {}};
-    audio.memory = charge(static_cast<int64_t>(audio.samples.size() * sizeof(float)));
-    return audio;
+  net::awaitable<HeldAudio> whole_at_rate(HeldAudio audio, int64_t hz) {
+    if (audio->hz == hz || hz == 0 || audio->samples.empty()) co_return audio;
+    auto work = work_.run([&] {
+      *audio = media::resampled(*audio, hz);
+      charge(audio.memory, bytes_of_samples(*audio));
+      return true;
+    });
+    co_await std::move(work);
+    co_return audio;
   }
 
   WorkPool& work() const noexcept { return work_; }
 
  private:
+  static int64_t bytes_of_samples(const media::DecodedAudio& audio) {
+    return static_cast<int64_t>(audio.samples.size() * sizeof(float));
+  }
+  HeldAudio held(media::DecodedAudio audio) const {
+    auto memory = charge(bytes_of_samples(audio));
+    return {std::move(audio), std::move(memory)};
+  }
   base::MemoryBudget::Charge charge(int64_t bytes) const {
     auto memory = talks_ ? talks_->inputs().charge() : base::MemoryBudget::Charge();
+    charge(memory, bytes);
+    return memory;
+  }
+  static void charge(base::MemoryBudget::Charge& memory, int64_t bytes) {
     require(memory.resize(bytes), ErrorCode::exhausted,
             "pictures and sound of all requests would take more memory than is allowed; send this one again later "
             "(--max-input-mib)");
-    return memory;
   }
 
   WorkPool& work_;

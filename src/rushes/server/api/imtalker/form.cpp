@@ -24,9 +24,9 @@ std::optional<double> parse_number(std::string_view text) {
 
 }  // namespace
 
-Response detail(int status, std::string_view text) {
+Response detail(int status, std::string_view text, int64_t retry_after_s) {
   Response response = json_response(status, {{"detail", text}});
-  if (status == 429 || status == 503) response.headers.emplace_back("Retry-After", "5");
+  if (status == 429 || status == 503) response.headers.emplace_back("Retry-After", std::to_string(retry_after_s));
   return response;
 }
 

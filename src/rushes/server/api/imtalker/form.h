@@ -11,11 +11,12 @@
 #include "rushes/generation/request.h"
 #include "rushes/server/http/http.h"
 #include "rushes/server/http/multipart.h"
+#include "rushes/server/http/retry_after.h"
 
 namespace rushes::server::imtalker {
 
 /// {"detail": text}
-Response detail(int status, std::string_view text);
+Response detail(int status, std::string_view text, int64_t retry_after_s = kUsualRetryAfter);
 
 /// What a route answers at once, thrown from wherever it is found.
 class Refused : public std::exception {

@@ -121,14 +121,14 @@ const std::shared_ptr<const generation::Model>& Heads::shared_model() const {
   return sessions_.models().model(model_name());
 }
 
-Head& Heads::create(std::string id, generation::Request request, const Watch& watch) {
+Head& Heads::create(std::string id, HeldRequest request, const Watch& watch) {
   sweep();
   const auto before = heads_.find(id);
   Head head;
   head.id_ = id;
   if (before != heads_.end()) {
     // The video goes on behind what there is, whose length is known when its last frame is encoded.
-    for (const Hosted& entry : end(id, request)) entry.video->join();
+    for (const Hosted& entry : end(id, *request)) entry.video->join();
     head.sessions_ = std::move(before->second.sessions_);
     head.passed_segments_ = before->second.passed_segments_;
     head.passed_time_ = before->second.passed_time_;
@@ -153,13 +153,14 @@ std::vector<Hosted> Heads::end(std::string_view id, const generation::Request& r
   return ending;
 }
 
-void Heads::begin(Head& head, generation::Request request, const Watch& watch) {
+void Heads::begin(Head& head, HeldRequest request, const Watch& watch) {
   const std::string model = model_name();
   NewSession how;
   how.model = model;
   how.retention = {.idle = limits_.idle, .removed = true};
   how.before = watch;
-  head.sessions_.push_back(sessions_.create(std::move(request), how));
+  how.inputs = std::move(request.memory);
+  head.sessions_.push_back(sessions_.create(std::move(*request), std::move(how)));
   log::info("talking head '{}': session {}", head.id_.substr(0, 64), head.newest().session->id().text());
 }
 
@@ -175,13 +176,9 @@ const Hosted& Heads::listening(Head& head) {
   if (head.newest().session->format().speech_hz > 0 && head.newest().session->over() &&
       head.newest().video->status().ended) {
     head.error();  // remembers why the session before failed
-    begin(head, head.newest().session->copy_of_request(), {});
+    begin(head, {head.newest().session->copy_of_request()}, {});
   }
   return head.newest();
-}
-
-void Heads::feed(const Hosted& listening, std::span<const float> samples, int64_t hz, bool is_final) {
-  listening.speech->feed(samples, hz, utterance_of(is_final), resampling_of(listening));
 }
 
 void Heads::feed_piece(const Hosted& listening, std::span<const uint8_t> piece, const SpeechInput::Encoding& encoding,
@@ -191,8 +188,16 @@ void Heads::feed_piece(const Hosted& listening, std::span<const uint8_t> piece, 
   listening.speech->feed_piece(piece, encoding, utterance_of(is_final), resampling_of(listening));
 }
 
-void Heads::say(Head& head, std::span<const float> samples, int64_t hz) {
-  feed(head, samples, hz, /*is_final=*/true);
+void Heads::feed(Head& head, HeldAudio audio) {
+  const Hosted& speaker = listening(head);
+  for (const std::string& warning : audio->warnings) speaker.session->warn(warning);
+  audio.memory.resize(0);  // the session's speech is charged for the same
+  speaker.speech->feed(audio->samples, audio->hz, SpeechInput::Utterance::ends, resampling_of(speaker));
+  take_piece(head);
+}
+
+void Heads::say(Head& head, HeldAudio audio) {
+  feed(head, std::move(audio));
   head.newest().session->end_speech();
 }
 
@@ -200,7 +205,7 @@ void Heads::follow(Head& head, HeldRequest request, HeldAudio audio) {
   require(head.following_.size() < limits_.runs, ErrorCode::exhausted,
           "{} pieces of speech wait for those before them, which is the limit; send this one again later",
           head.following_.size());
-  shared_model()->plan(request);
+  shared_model()->plan(*request);
   head.following_.push_back({std::move(request), std::move(audio)});
   if (!head.newest().session->over()) head.newest().session->end_speech();
   begin_following(head);
@@ -213,7 +218,7 @@ void Heads::begin_following(Head& head) {
     head.error();  // remembers why the session before failed
     try {
       begin(head, std::move(following.request), {});
-      feed(head, following.audio.samples, following.audio.hz, /*is_final=*/true);
+      feed(head, std::move(following.audio));
       if (!head.following_.empty()) head.newest().session->end_speech();
     } catch (...) {
       const std::string message = generation::current_failure().message;

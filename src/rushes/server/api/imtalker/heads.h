@@ -19,10 +19,17 @@
 
 namespace rushes::server::imtalker {
 
-/// What was decoded, and the memory that it is charged for: to be kept until a session has it.
+/// What was decoded, and the memory that it is charged for. They stay together until a session has both, so the one is
+/// not a kind of the other: it would be cut off wherever that is expected.
 template <typename T>
-struct Held : T {
-  base::MemoryBudget::Charge memory;
+struct Held {
+  T value;
+  base::MemoryBudget::Charge memory = {};
+
+  T& operator*() noexcept { return value; }
+  const T& operator*() const noexcept { return value; }
+  T* operator->() noexcept { return &value; }
+  const T* operator->() const noexcept { return &value; }
 };
 using HeldRequest = Held<generation::Request>;
 using HeldAudio = Held<media::DecodedAudio>;
@@ -114,7 +121,7 @@ class Heads {
 
   /// Starts a session. One of the same name ends; the new video goes on where its video stopped. Throws as
   /// SessionStore::create(). `watch` is called before anything is made: for who must miss nothing.
-  Head& create(std::string id, generation::Request request, const Watch& watch = {});
+  Head& create(std::string id, HeldRequest request, const Watch& watch = {});
   /// Null if there is none. Counts as use.
   Head* find(std::string_view id);
   /// Ends what has this name, if `request` can be met; the sessions whose videos have yet to end. For create(), which
@@ -128,18 +135,12 @@ class Heads {
   /// Gives it a piece as it came, as SpeechInput::feed_piece(). Any thread.
   static void feed_piece(const Hosted& listening, std::span<const uint8_t> piece,
                          const ingest::SpeechInput::Encoding& encoding, bool is_final);
-  /// Gives it a piece; the last one of an utterance lets all of it be spoken. Any thread. Throws as
-  /// SpeechInput::feed().
-  static void feed(const Hosted& listening, std::span<const float> samples, int64_t hz, bool is_final);
   /// The newest piece was taken: one before it that was not sound is forgotten.
   void take_piece(Head& head) { head.bad_piece_ = false; }
-  /// All of it.
-  void feed(Head& head, std::span<const float> samples, int64_t hz, bool is_final) {
-    feed(listening(head), samples, hz, is_final);
-    take_piece(head);
-  }
+  /// Lets it speak a whole utterance. Throws as SpeechInput::feed().
+  void feed(Head& head, HeldAudio audio);
   /// All that it will ever say: its session ends when that is spoken. Throws as feed().
-  void say(Head& head, std::span<const float> samples, int64_t hz);
+  void say(Head& head, HeldAudio audio);
   /// A whole utterance with a request of its own: it begins when all that the head was given before is spoken, and its
   /// video goes on behind. Throws what the model has against the request, Error(exhausted) if as many wait as a name
   /// may have runs.
@@ -158,7 +159,7 @@ class Heads {
   void sweep();
 
  private:
-  void begin(Head& head, generation::Request request, const Watch& watch);
+  void begin(Head& head, HeldRequest request, const Watch& watch);
   void begin_following(Head& head);
   void remove_sessions(const Head& head);
   void forget_old_runs(Head& head);

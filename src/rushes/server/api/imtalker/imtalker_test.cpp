@@ -5,8 +5,6 @@
 #include <fstream>
 
 #include "rushes/media/audio_decoder.h"
-#include "rushes/media/video_output.h"
-#include "rushes/media/video_reader.h"
 #include "rushes/server/process_usage.h"
 #include "rushes/server/talk_test_server.h"
 
@@ -231,19 +229,6 @@ TEST_F(TalkServer, a_form_of_very_many_fields_is_refused) {
   EXPECT_EQ(server->request("POST", "/generate_stream", json + "]}", "Content-Type: application/json\r\n").status, 413);
 }
 
-std::string driving_video(int64_t frames, double fps) {
-  const auto path = std::filesystem::temp_directory_path() / ("rushes_driving_" + std::to_string(getpid()) + ".mp4");
-  const auto output =
-      media::open_video_output({.target = path.string(), .width = 64, .height = 48, .fps = fps, .audio_hz = 16'000});
-  const auto per_frame = static_cast<std::size_t>(16'000 / fps);
-  for (int64_t i = 0; i < frames; ++i)
-    output->write(media::test_frame(64, 48, i).data(), 1, media::test_audio(per_frame));
-  output->finish();
-  const auto bytes = media::read_video_file(path);
-  std::filesystem::remove(path);
-  return {bytes->begin(), bytes->end()};
-}
-
 TEST_F(TalkServer, a_video_moves_a_portrait_with_its_own_rate_length_and_sound) {
   const auto server = start();
   const std::string video = driving_video(40, 20);
@@ -390,7 +375,9 @@ TEST_F(TalkServer, text_is_spoken_where_there_is_a_voice) {
   const double seconds = static_cast<double>(speech.body.size() - 44) / 2 / 22'050;
   EXPECT_GT(seconds, 0.8);
   const Reply lines = server->request(
-      "POST", "/generate_stream", R"({"text": "Good morning, my friend.", "avatar": "assets/source_1.png"})", as_json);
+      "POST", "/generate_stream",
+      R"({"text": "Good morning, my friend.", "avatar": "assets/source_1.png", "colour": "red"})", as_json);
+  EXPECT_EQ(lines.headers.contains("x-ignored-fields") ? lines.headers.at("x-ignored-fields") : "", "colour");
   for (const Reply& reply :
        {lines, server->request("GET", "/generate_stream_get?text=Good%20morning,%20my%20friend.")}) {
     ASSERT_EQ(reply.status, 200) << reply.body.substr(0, 300);
@@ -403,6 +390,7 @@ TEST_F(TalkServer, text_is_spoken_where_there_is_a_voice) {
       server->request("POST", "/generate", R"({"text": "Hello.", "output_path": "/etc/passwd"})", as_json);
   ASSERT_EQ(made.status, 200) << made.body;
   EXPECT_GT(made.json()["frames"], 5);
+  EXPECT_EQ(made.json()["ignored"][0]["field"], "output_path");
   const std::string path = made.json()["output_path"];
   EXPECT_EQ(server->request("GET", "/api/outputs/" + path.substr(path.rfind('/') + 1)).status, 200);
   for (const char* body : {R"({"text": " "})", R"({"avatar": "assets/ada.png"})", R"({"text": 5})", "[]", "{"})

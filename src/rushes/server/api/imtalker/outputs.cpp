@@ -76,7 +76,7 @@ class OutputRoutes {
       auto cropping = decoder_.work().run([&] {
         const auto* cropper = dynamic_cast<const generation::FaceCrop*>(model.get());
         require(cropper != nullptr, ErrorCode::unavailable, "the model '{}' cannot crop faces", model->card().name);
-        const Image face = cropper->crop(portrait, side);
+        const Image face = cropper->crop(*portrait, side);
         media::Bytes bytes = is_jpeg           ? media::encode_jpeg(face.rgb.get(), side, side, kCropQuality)
                              : format == "png" ? media::encode_png(face.rgb.get(), side, side)
                                                : media::encode_webp(face.rgb.get(), side, side, kCropQuality);

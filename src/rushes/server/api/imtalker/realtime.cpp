@@ -190,7 +190,7 @@ void add_realtime_talk_routes(Router& router, Heads* talks, WorkPool& work) {
                     const std::string id = random_uuid();
                     const Head& head = talks->create(id, std::move(talker));
                     Json answer{{"session_id", id}, {"websocket_url", request.address("/ws/realtime/" + id)}};
-                    tell_ignored(answer, *head.newest().session);
+                    add_notes(answer, notes_of(*head.newest().session));
                     co_return json_response(200, answer);
                   });
   router.feed("/ws/realtime/{session_id}", [talks, &work](const Request& request) -> Feed {

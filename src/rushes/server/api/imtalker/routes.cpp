@@ -45,7 +45,7 @@ class Routes {
     auto decoding = decoder_.portrait(fields.image, std::move(fields.request), talks_->shared_model());
     HeldRequest talker = co_await std::move(decoding);
     // More than once: meanwhile another request may have begun one of this name.
-    for (auto ending = talks_->end(id, talker); !ending.empty(); ending = talks_->end(id, talker)) {
+    for (auto ending = talks_->end(id, *talker); !ending.empty(); ending = talks_->end(id, *talker)) {
       auto waiting = decoder_.work().run([&] {
         for (const Hosted& entry : ending) entry.video->join();
         return true;
@@ -60,8 +60,7 @@ class Routes {
                 {"message", "Session ready. Send audio chunks to /api/audio-driven/chunked/feed"},
                 {"chunk_duration", fields.chunk_duration},
                 {"audio_sample_rate", fields.audio_sample_rate}};
-    tell_ignored(answer, *head.newest().session);
-    add_notes(answer, *head.newest().session);
+    add_notes(answer, notes_of(*head.newest().session));
     co_return json_response(200, answer);
   }
 
@@ -108,7 +107,7 @@ class Routes {
                 {"frames_generated", video_frames},
                 {"session_status", name(status)},
                 {"message", "Audio chunk received and queued for processing"}};
-    add_notes(answer, *listening.session);
+    add_notes(answer, notes_of(*listening.session));
     co_return json_response(200, answer);
   }
 

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "rushes/generation/session.h"
-#include "rushes/server/api/native/session_json.h"
 
 namespace rushes::server::imtalker {
 namespace {
@@ -72,14 +71,6 @@ ingest::SpeechInput::Encoding read_encoding(const Form& form, const std::optiona
   return {};
 }
 
-void add_notes(Json& answer, const generation::Session& session) {
-  if (const auto& image = session.image_use(); image && image->face) {
-    answer["face"] = *image->face;
-    answer["faces"] = image->faces;
-  }
-  if (const auto warnings = session.warnings(); !warnings.empty()) answer["warnings"] = warnings;
-}
-
 generation::Request a_talker(double chunk_seconds) {
   generation::Request talker;
   talker.seed = 42;
@@ -129,17 +120,6 @@ TalkFields read_talk_fields(Form& form, FieldsOf kind, const std::string& mode) 
   talk.set("cfg_scale", cfg_scale);
   fields.request.ignored = form.unused();
   return fields;
-}
-
-void tell_ignored(Json& answer, const generation::Session& session) {
-  if (const auto ignored = session.ignored(); !ignored.empty()) answer["ignored"] = ignored_json(ignored);
-}
-
-void tell_ignored(Response& response, const generation::Session& session) {
-  std::string fields;
-  for (const generation::Ignored& each : session.ignored())
-    fields += (fields.empty() ? "" : ", ") + percent_encode(each.field);
-  if (!fields.empty()) response.headers.emplace_back("X-Ignored-Fields", fields);
 }
 
 /// What a client gets that names no session: random, in the form of a UUID of version 4.
@@ -201,7 +181,7 @@ Response error_detail(const Error& error) {
     // The published server answers 500 for pictures and sound that cannot be read.
     case ErrorCode::unsupported:
     case ErrorCode::corrupt_data: return detail(500, error.what());
-    default: return detail(http_status(error.code()), error.what());
+    default: return detail(http_status(error.code()), error.what(), retry_after(error));
   }
 }
 

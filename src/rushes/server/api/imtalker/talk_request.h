@@ -26,17 +26,10 @@ struct TalkFields {
 enum class FieldsOf { chunked, whole_file };
 TalkFields read_talk_fields(Form& form, FieldsOf kind, const std::string& mode);
 
-/// What of a session's request has no effect: in a JSON answer as `ignored`, beside a file as X-Ignored-Fields; nothing
-/// where all has one.
-void tell_ignored(Json& answer, const generation::Session& session);
-void tell_ignored(Response& response, const generation::Session& session);
-
 /// The field `face`: which of the faces in the portrait, by index or box. Throws Error(invalid_argument).
 void read_face(const Form& form, generation::Request& request);
 /// How the samples of a piece of speech are written, of those that are no file of sound. Throws Refused(400).
 ingest::SpeechInput::Encoding read_encoding(const Form& form, const std::optional<media::Pcm>& expected);
-/// What of the portrait is used and what is wrong with the speech, as fields of an answer.
-void add_notes(Json& answer, const generation::Session& session);
 
 /// The same without such fields: what is published as their defaults.
 generation::Request a_talker(double chunk_seconds);

@@ -36,7 +36,7 @@ class Pictures {
   Response response() {
     const std::shared_ptr<generation::Session> session = pump_->hosted().session;
     Response response = streamed_response(std::move(pump_), {.framing = framing_, .stops_session = true});
-    tell_ignored(response, *session);
+    add_notes(response, notes_of(*session));
     response.headers.emplace_back("Cache-Control", "no-cache");
     return response;
   }
@@ -104,15 +104,17 @@ class WholeFileRoutes {
     const std::string id = checked_id(given);
     auto decoding = decoder_.portrait(fields.image, std::move(fields.request), talks_->shared_model());
     HeldRequest talker = co_await std::move(decoding);
-    auto hearing = hear(audio_file, talker);
+    const auto plan = talks_->shared_model()->plan(*talker);
+    auto hearing = hear(audio_file, plan->format().speech_hz);
     HeldAudio audio = co_await std::move(hearing);
-    talker.options.set("chunk_duration", kChunkSeconds);
+    talker->options.set("chunk_duration", kChunkSeconds);
+    const Notes notes = notes_of(*talker, *plan, audio->warnings);  // its session may be yet to begin
     Head* session = talks_->find(id);
     if (session) {
       talks_->follow(*session, std::move(talker), std::move(audio));
     } else {
       session = &talks_->create(id, std::move(talker));
-      talks_->feed(*session, audio.samples, audio.hz, /*is_final=*/true);
+      talks_->feed(*session, std::move(audio));
     }
     talks_->keep_open(*session, !is_final);
     Json answer{{"status", "success"},
@@ -120,7 +122,7 @@ class WholeFileRoutes {
                 {"hls_url", request.address("/hls/" + id + "/playlist.m3u8")},
                 {"message", "Video generation started. Stream will begin as soon as first segments are ready."},
                 {"streaming", "progressive"}};
-    tell_ignored(answer, *session->newest().session);
+    add_notes(answer, notes);
     co_return json_response(200, answer);
   }
 
@@ -151,10 +153,7 @@ class WholeFileRoutes {
     response.headers.emplace_back("Content-Disposition", fmt::format("attachment; filename=\"{}.mp4\"", name));
     response.headers.emplace_back("X-Output-Path", fmt::format("./outputs/{}.mp4", name));
     response.headers.emplace_back("X-Generation-Params", parameters);
-    tell_ignored(response, *entry.session);
-    Json notes = Json::object();
-    add_notes(notes, *entry.session);
-    if (!notes.empty()) response.headers.emplace_back("X-Notes", notes.dump());
+    add_notes(response, notes_of(*entry.session));
     return response;
   }
 
@@ -178,7 +177,7 @@ class WholeFileRoutes {
     HeldRequest portrait = co_await std::move(decoding);
     auto opening = decoder_.driving(video, std::move(portrait), talks_->shared_model());
     HeldRequest talker = co_await std::move(opening);
-    const bool crop = talker.options.get<bool>("crop").value_or(true);
+    const bool crop = talker->options.get<bool>("crop").value_or(true);
     const Hosted entry = talks_->create(name, std::move(talker), watch).newest();
     co_return Driven{std::move(name), entry, crop};
   }
@@ -187,25 +186,18 @@ class WholeFileRoutes {
                                Heads::Watch watch = {}) {
     auto decoding = decoder_.portrait(fields.image, std::move(fields.request), talks_->shared_model());
     HeldRequest talker = co_await std::move(decoding);
-    auto hearing = hear(audio_file, talker);
+    auto hearing = hear(audio_file, talks_->shared_model()->plan(*talker)->format().speech_hz);
     HeldAudio audio = co_await std::move(hearing);
-    const auto warnings = audio.warnings;
-    Hosted entry = begin_whole_file(*talks_, std::move(id), std::move(talker), std::move(audio), watch);
-    for (const std::string& warning : warnings) entry.session->warn(warning);
-    co_return entry;
+    co_return begin_whole_file(*talks_, std::move(id), std::move(talker), std::move(audio), watch);
   }
 
-  /// All that `talker` is to say, at the rate that it listens at.
-  net::awaitable<HeldAudio> hear(std::string_view audio_file, const generation::Request& talker) {
+  /// All that is to be said, at the rate that its session listens at.
+  net::awaitable<HeldAudio> hear(std::string_view audio_file, int64_t speech_hz) {
     auto decoding = decoder_.audio(audio_file);
     HeldAudio audio = co_await std::move(decoding);
-    if (audio.samples.empty()) refuse(400, "audio has no samples; send a file with speech");
-    auto resampling =
-        decoder_.whole_at_rate(std::move(audio), talks_->shared_model()->plan(talker)->format().speech_hz);
-    media::DecodedAudio at_rate = co_await std::move(resampling);
-    HeldAudio heard{std::move(at_rate), std::move(audio.memory)};
-    heard.memory.resize(std::min(heard.memory.bytes(), static_cast<int64_t>(heard.samples.size() * sizeof(float))));
-    co_return heard;
+    if (audio->samples.empty()) refuse(400, "audio has no samples; send a file with speech");
+    auto resampling = decoder_.whole_at_rate(std::move(audio), speech_hz);
+    co_return co_await std::move(resampling);
   }
 
   Heads* const talks_;
@@ -219,11 +211,11 @@ namespace imtalker {
 
 std::string output_name() { return std::string(kOutput) + random_uuid(); }
 
-Hosted begin_whole_file(Heads& talks, std::string name, generation::Request talker, media::DecodedAudio audio,
+Hosted begin_whole_file(Heads& talks, std::string name, HeldRequest talker, HeldAudio audio,
                         const Heads::Watch& watch) {
-  talker.options.set("chunk_duration", kChunkSeconds);
+  talker->options.set("chunk_duration", kChunkSeconds);
   Head& session = talks.create(std::move(name), std::move(talker), watch);
-  talks.say(session, audio.samples, audio.hz);
+  talks.say(session, std::move(audio));
   return session.newest();
 }
 

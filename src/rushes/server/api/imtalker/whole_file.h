@@ -17,7 +17,7 @@ inline constexpr std::string_view kOutput = "audio_driven_", kDrivenOutput = "vi
 /// Names a session whose video is to be one of /api/outputs.
 std::string output_name();
 /// Starts a session that gets all of its speech at once.
-Hosted begin_whole_file(Heads& talks, std::string name, generation::Request talker, media::DecodedAudio audio,
+Hosted begin_whole_file(Heads& talks, std::string name, HeldRequest talker, HeldAudio audio,
                         const Heads::Watch& watch = {});
 /// Returns when its video is complete. Throws Refused(500) if that fails.
 net::awaitable<void> wait_until_made(Heads& talks, std::string name, Hosted entry);

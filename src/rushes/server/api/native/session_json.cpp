@@ -28,18 +28,6 @@ Json queue_json(const generation::QueuePlace& place) {
   return {{"position", place.position}, {"wait_s", place.wait_s ? Json(*place.wait_s) : Json(nullptr)}};
 }
 
-Json image_json(const std::optional<generation::ImageUse>& use) {
-  if (!use) return nullptr;
-  Json json{{"width", use->width}, {"height", use->height}};
-  if (!use->fit.empty()) json["fit"] = use->fit;
-  if (use->shown) json["shown"] = *use->shown;
-  if (use->fit.empty()) {  // a portrait
-    json["face"] = use->face ? Json(*use->face) : Json(nullptr);
-    json["faces"] = use->faces;
-  }
-  return json;
-}
-
 Json origin_json(const std::optional<Origin>& origin) {
   if (!origin) return nullptr;
   return {{"kind", name(origin->kind)}, {"session", origin->session.text()}};
@@ -117,6 +105,18 @@ Json ignored_json(const std::vector<generation::Ignored>& ignored) {
   Json list = Json::array();
   for (const generation::Ignored& each : ignored) list.push_back({{"field", each.field}, {"reason", each.reason}});
   return list;
+}
+
+Json image_json(const std::optional<generation::ImageUse>& use) {
+  if (!use) return nullptr;
+  Json json{{"width", use->width}, {"height", use->height}};
+  if (!use->fit.empty()) json["fit"] = use->fit;
+  if (use->shown) json["shown"] = *use->shown;
+  if (use->fit.empty()) {  // a portrait
+    json["face"] = use->face ? Json(*use->face) : Json(nullptr);
+    json["faces"] = use->faces;
+  }
+  return json;
 }
 
 const Hosted& hosted_of(const SessionStore& sessions, const Request& request) {

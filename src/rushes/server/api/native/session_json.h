@@ -11,6 +11,8 @@ const Hosted& hosted_of(const SessionStore& sessions, const Request& request);
 Json session_json(const Hosted& entry, const Request& request);
 /// [{"field", "reason"}]
 Json ignored_json(const std::vector<generation::Ignored>& ignored);
+/// How the request's picture is used; null: it has none.
+Json image_json(const std::optional<generation::ImageUse>& use);
 Json event_json(const generation::StreamEvent& event);
 
 }  // namespace rushes::server

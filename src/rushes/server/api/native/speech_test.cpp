@@ -178,7 +178,7 @@ TEST_F(Speech, a_websocket_carries_samples_samples_and_the_ends_of_utterances) {
   const json session = begin(*server);
   TestClient speaker(server->port());
   ASSERT_EQ(speaker.upgrade(path(session) + "/audio?rate=16000").status, 101);
-  for (int i = 0; i < 100; ++i) speaker.write_frame(2, pcm(60));  // the client knows short frames only
+  for (int i = 0; i < 100; ++i) speaker.write_frame(2, pcm(60));
   speaker.write_frame(1, "end");
   const json rests =
       ask_until(*server, path(session), [](const json& now) { return now["speech"]["at_rest"] == true; });

@@ -16,15 +16,7 @@ struct Conversation {
   explicit Conversation(const RunningServer& server) : client(server.port()) {
     EXPECT_EQ(client.upgrade("/v1/realtime/video").status, 101);
   }
-  void say(const json& message) {
-    const std::string text = message.dump();
-    if (text.size() < 126) {
-      client.write_frame(1, text);
-      return;
-    }
-    const char head[] = {'\x81', '\xfe', static_cast<char>(text.size() >> 8), static_cast<char>(text.size() & 0xff)};
-    client.write(std::string(head, sizeof head) + std::string(4, '\0') + text);  // a mask of zeros changes nothing
-  }
+  void say(const json& message) { client.write_frame(1, message.dump()); }
   json hear() {
     const Frame frame = client.read_message();
     EXPECT_EQ(frame.opcode, 1) << frame.payload.substr(0, 100);

@@ -1,0 +1,147 @@
+#include "rushes/media/wav_stream.h"
+
+#include <algorithm>
+#include <string_view>
+
+#include "rushes/base/error.h"
+
+namespace rushes::media {
+namespace {
+
+constexpr std::size_t kChunkHead = 8, kFileHead = 12;
+/// That files have behind their samples. Not just any four letters: samples may look like that.
+constexpr std::string_view kChunks[] = {"LIST", "INFO", "id3 ", "ID3 ", "bext", "iXML", "axml", "cue ",
+                                        "fact", "smpl", "inst", "acid", "plst", "note", "labl", "ltxt",
+                                        "PEAK", "cart", "chna", "umid", "minf", "elm1", "regn", "strc",
+                                        "levl", "afsp", "DISP", "_PMX", "JUNK", "junk", "PAD ", "FLLR"};
+constexpr std::string_view kFiles[] = {"RIFF", "RF64"};
+
+/// Fewer printable bytes may well be samples: of 8 bits, half a wave of a deep voice.
+std::size_t least_text(const Pcm& pcm) { return pcm.encoding == PcmEncoding::u8 ? 256 : 8; }
+
+uint32_t little_endian(std::span<const uint8_t> bytes, std::size_t at, int count) {
+  uint32_t value = 0;
+  for (int i = count - 1; i >= 0; --i) value = value << 8 | bytes[at + static_cast<std::size_t>(i)];
+  return value;
+}
+
+/// As far as there are bytes.
+bool agrees(std::span<const uint8_t> bytes, std::size_t at, std::string_view mark) {
+  if (at >= bytes.size()) return true;
+  const auto begin = bytes.begin() + static_cast<std::ptrdiff_t>(at);
+  const auto count = static_cast<std::ptrdiff_t>(std::min(mark.size(), bytes.size() - at));
+  return std::equal(begin, begin + count, mark.begin());
+}
+
+bool may_be_chunk(std::span<const uint8_t> bytes, std::size_t at = 0) {
+  return std::any_of(std::begin(kChunks), std::end(kChunks),
+                     [&](std::string_view name) { return agrees(bytes, at, name); });
+}
+
+bool may_be_file(std::span<const uint8_t> bytes) {
+  const bool begins =
+      std::any_of(std::begin(kFiles), std::end(kFiles), [&](std::string_view name) { return agrees(bytes, 0, name); });
+  return begins && agrees(bytes, kChunkHead, "WAVE");
+}
+
+/// Of the content of a WAV file's chunk "fmt " (Microsoft, WAVEFORMATEX and WAVEFORMATEXTENSIBLE).
+std::optional<Pcm> pcm_of_wav(std::span<const uint8_t> format) {
+  constexpr uint32_t kInteger = 1, kFloat = 3, kExtensible = 0xfffe;
+  if (format.size() < 16) return std::nullopt;
+  uint32_t tag = little_endian(format, 0, 2);
+  if (tag == kExtensible && format.size() >= 26) tag = little_endian(format, 24, 2);
+  const uint32_t bits = little_endian(format, 14, 2), frame_bytes = little_endian(format, 12, 2);
+  Pcm pcm{.hz = little_endian(format, 4, 4), .channels = little_endian(format, 2, 2)};
+  if (tag == kFloat && bits == 32)
+    pcm.encoding = PcmEncoding::f32le;
+  else if (tag == kInteger && bits == 8)
+    pcm.encoding = PcmEncoding::u8;
+  else if (tag == kInteger && bits == 24)
+    pcm.encoding = PcmEncoding::s24le;
+  else if (tag == kInteger && bits == 32)
+    pcm.encoding = PcmEncoding::s32le;
+  else if (tag != kInteger || bits != 16)
+    return std::nullopt;
+  const bool usual = pcm.hz >= kLeastPcmHz && pcm.hz <= kMostPcmHz && pcm.channels >= 1 &&
+                     pcm.channels <= kMostPcmChannels && pcm.frame_bytes() == frame_bytes;
+  return usual ? std::optional(pcm) : std::nullopt;
+}
+
+}  // namespace
+
+std::optional<WavHeader> wav_header(std::span<const uint8_t> file) {
+  constexpr std::size_t kMostBytes = 64 << 10, kMostFormatBytes = 40;
+  WavHeader header{.bytes = kFileHead};
+  while (header.bytes <= kMostBytes) {
+    const std::size_t at = header.bytes + kChunkHead;
+    if (at > file.size()) return std::nullopt;
+    header.bytes = at;
+    const std::size_t size = little_endian(file, at - 4, 4);
+    if (agrees(file, at - kChunkHead, "data")) {
+      header.data_bytes = static_cast<int64_t>(size);
+      return header;
+    }
+    if (agrees(file, at - kChunkHead, "fmt ")) {
+      const std::size_t format_bytes = std::min(size, kMostFormatBytes);
+      if (at + format_bytes > file.size()) return std::nullopt;
+      header.pcm = pcm_of_wav(file.subspan(at, format_bytes));
+    }
+    header.bytes += size + size % 2;
+  }
+  return WavHeader{};
+}
+
+WavStream::WavStream(const WavHeader& header, double max_seconds)
+    : pcm_(header.pcm.value()),
+      max_seconds_(max_seconds),
+      place_(header.data_bytes > 0 ? Place::samples : Place::between),
+      left_(header.data_bytes),
+      is_odd_(header.data_bytes % 2 != 0) {}
+
+WavStream::Fed WavStream::feed(std::span<const uint8_t> piece) {
+  const double frames = static_cast<double>(piece.size()) / static_cast<double>(pcm_.frame_bytes());
+  require(
+      frames <= max_seconds_ * static_cast<double>(pcm_.hz) && frames <= static_cast<double>(AudioLimits{}.max_samples),
+      ErrorCode::too_large, "the audio is longer than {} s or has more than {} samples; send it in pieces",
+      max_seconds_, AudioLimits{}.max_samples);
+  if (place_ == Place::samples) require_no_text(piece, least_text(pcm_));
+  Fed fed{{.samples = {}, .hz = pcm_.hz}, {}};
+  while (!piece.empty()) {
+    if (place_ == Place::between && !leave_gap(piece)) {
+      fed.rest = piece;
+      break;
+    }
+    const auto now =
+        piece.first(static_cast<std::size_t>(std::min<int64_t>(left_, static_cast<int64_t>(piece.size()))));
+    if (place_ == Place::samples) {
+      const DecodedAudio audio = samples_.feed(now, pcm_);
+      fed.audio.samples.insert(fed.audio.samples.end(), audio.samples.begin(), audio.samples.end());
+      if (!audio.warnings.empty()) fed.audio.warnings = audio.warnings;
+    }
+    piece = piece.subspan(now.size());
+    if (left_ != kNoEnd) left_ -= static_cast<int64_t>(now.size());
+    if (left_ == 0) place_ = Place::between;
+  }
+  return fed;
+}
+
+/// What comes behind samples or a chunk. False: another file, or too little to tell.
+bool WavStream::leave_gap(std::span<const uint8_t> piece) {
+  const std::size_t padding = is_odd_ && piece[0] == 0 && may_be_chunk(piece, 1) ? 1 : 0;
+  if (may_be_chunk(piece, padding)) {
+    if (piece.size() < padding + kChunkHead) return false;
+    const auto size = static_cast<int64_t>(little_endian(piece, padding + 4, 4));
+    place_ = Place::chunk;
+    left_ = static_cast<int64_t>(padding + kChunkHead) + size + size % 2;
+  } else if (may_be_file(piece)) {
+    return false;
+  } else {
+    require_no_text(piece, least_text(pcm_));
+    place_ = Place::samples;
+    left_ = kNoEnd;
+  }
+  is_odd_ = false;
+  return true;
+}
+
+}  // namespace rushes::media
