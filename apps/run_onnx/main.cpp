@@ -1,8 +1,9 @@
-// rushes-run-onnx FILE: loads a graph, answers once, then computes it for each input that standard input brings. A program
-// of its own because OpenCV's libraries bring another BLAS and another protobuf than libtorch has inside and exports. The
-// other side is rushes/tensor/onnx_graph.cpp; numbers are little-endian.
+// rushes-run-onnx FILE: loads a graph, answers once, then computes it for each input that standard input brings. A
+// program of its own because OpenCV's libraries bring another BLAS and another protobuf than libtorch has inside and
+// exports. The other side is rushes/tensor/onnx_graph.cpp; numbers are little-endian.
 //   input   u32 axes, i64 size of each, float32 values
-//   answer  u32 count of outputs, each as an input; or u32 0, u32 bytes, a text that says what failed. The first answer, to
+//   answer  u32 count of outputs, each as an input; or u32 0, u32 bytes, a text that says what failed. The first
+//   answer, to
 //           loading, is of the second kind; its text is empty if nothing failed
 #include <cstdint>
 #include <cstdio>

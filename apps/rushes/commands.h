@@ -9,6 +9,7 @@ void add_bench(CLI::App& app);          // bench.cpp
 void add_client(CLI::App& app);         // client.cpp
 void add_generate(CLI::App& app);       // generate.cpp
 void add_inspect(CLI::App& app);        // inspect.cpp
+void add_portrait(CLI::App& app);       // portrait.cpp
 void add_report(CLI::App& app);         // report.cpp
 void add_serve(CLI::App& app);          // serve.cpp
 void add_stream(CLI::App& app);         // stream.cpp

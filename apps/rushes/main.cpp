@@ -55,6 +55,7 @@ int main(int argc, char** argv) {
 #ifdef RUSHES_HAS_SERVER
   rushes::app::add_client(app);
   rushes::app::add_generate(app);
+  rushes::app::add_portrait(app);
   rushes::app::add_serve(app);
   rushes::app::add_talk(app);
   rushes::app::add_stream(app);

@@ -46,7 +46,7 @@ struct Options {
 /// `model`: its family knows in which pieces it hears, or not.
 Request make_request(const Options& options, const std::string& model) {
   Request request = options.request;
-  request.image = media::read_image(options.image);
+  if (!options.image.empty()) request.image = media::read_image(options.image);  // else an avatar
   const generation::Family* family = generation::family_of(model);
   const bool in_chunks = !family || find_field(family->options(), "chunk_duration");
   if (in_chunks && options.video.empty() && !request.options.has("chunk_duration"))
@@ -164,7 +164,7 @@ void add_talk(CLI::App& app) {
   request.seed = 42;
   command->add_option("--model,--talk-model", options->model.path,
                       "model directory (default: $RUSHES_TALK_MODEL, else the shipped model)");
-  command->add_option("--image,-i", options->image, "portrait: JPEG, PNG or WebP")->required();
+  command->add_option("--image,-i", options->image, "portrait: JPEG, PNG or WebP");
   command->add_option("--audio,-a", options->audio, "speech: WAV, MP3, FLAC, Ogg, WebM, MP4 and other formats");
   command->add_option("--video,-v", options->video,
                       "driving video, instead of speech: its face moves the portrait, and the output has its length "

@@ -17,7 +17,8 @@ namespace rushes::app::bench {
 namespace {
 
 // Multiplications and additions counted, of the published sizes.
-constexpr double kWarpFlop = 2 * 171e9, kDecoderFlop = 2 * 446e9, kAppearanceFlop = 2 * 32e9, kMotionStepFlop = 2 * 2.57e9;
+constexpr double kWarpFlop = 2 * 171e9, kDecoderFlop = 2 * 446e9, kAppearanceFlop = 2 * 32e9,
+                 kMotionStepFlop = 2 * 2.57e9;
 constexpr int64_t kSteps = 10, kHeads = 8;
 
 tensor::WeightMap weights_of(const char* part, const Setup& setup) {
@@ -34,9 +35,13 @@ void bench_frame(Report& report) {
   const at::Tensor source = 0.3 * at::randn({1, ditto::kKeypoints, 3}, setup.floats()),
                    driving = source + 0.05 * at::randn({1, ditto::kKeypoints, 3}, setup.floats());
   const at::Tensor bent = warp.forward(feature, source, driving);
-  const auto measure = [&](const char* name, double flop, std::function<at::Tensor()> ours, std::function<at::Tensor()> published) {
+  const auto measure = [&](const char* name, double flop, std::function<at::Tensor()> ours,
+                           std::function<at::Tensor()> published) {
     if (report.wants(name))
-      report.measure({.name = name, .flop = flop, .tolerance = 0.1, .candidates = {{"rushes", std::move(ours)}, {"published graph", std::move(published)}}});
+      report.measure({.name = name,
+                      .flop = flop,
+                      .tolerance = 0.1,
+                      .candidates = {{"rushes", std::move(ours)}, {"published graph", std::move(published)}}});
   };
   measure(
       "Ditto warp network, one frame", kWarpFlop, [&] { return warp.forward(feature, source, driving); },
@@ -54,19 +59,24 @@ void bench_motion(Report& report) {
   const ditto::Lmdm model(weights_of("lmdm", {.device = setup.device, .dtype = at::kFloat}), kHeads);
   const ditto::MotionSampler sampler(model, kSteps);
   ditto::MotionNoise noise(1, kSteps, sizes.frames, ditto::kMotion);
-  const at::Tensor start = noise.next_start(), rows = at::randn({1, sizes.frames, sizes.condition}), frame = at::randn({1, ditto::kMotion});
+  const at::Tensor start = noise.next_start(), rows = at::randn({1, sizes.frames, sizes.condition}),
+                   frame = at::randn({1, ditto::kMotion});
   report.measure({.name = name,
                   .flop = 2 * kSteps * kMotionStepFlop,
-                  .candidates = {{"rushes", [&] { return sampler.sample(rows, frame, {start, noise.steps()}); }}}});
+                  .candidates = {{"rushes", [&] {
+                                    return sampler.sample(rows, frame, {start, noise.steps()});
+                                  }}}});
 }
 
 void bench_appearance(Report& report) {
   const Setup& setup = report.setup();
   const char* name = "Ditto appearance extractor, one picture of 256 x 256";
   if (!report.wants(name)) return;
-  const ditto::AppearanceExtractor extractor(weights_of("appearance_extractor", {.device = setup.device, .dtype = at::kFloat}), 16);
+  const ditto::AppearanceExtractor extractor(
+      weights_of("appearance_extractor", {.device = setup.device, .dtype = at::kFloat}), 16);
   const at::Tensor picture = at::rand({1, 3, 256, 256}, setup.floats());
-  report.measure({.name = name, .flop = kAppearanceFlop, .candidates = {{"rushes", [&] { return extractor.forward(picture); }}}});
+  report.measure(
+      {.name = name, .flop = kAppearanceFlop, .candidates = {{"rushes", [&] { return extractor.forward(picture); }}}});
 }
 
 }  // namespace

@@ -26,7 +26,8 @@ at::Tensor conv(const WeightMap& w, const std::string& key, const at::Tensor& x)
 }
 
 at::Tensor batch_norm(const WeightMap& w, const std::string& key, const at::Tensor& x) {
-  return at::batch_norm(x, w.at(key + "weight"), w.at(key + "bias"), w.at(key + "running_mean"), w.at(key + "running_var"),
+  return at::batch_norm(x, w.at(key + "weight"), w.at(key + "bias"), w.at(key + "running_mean"),
+                        w.at(key + "running_var"),
                         /*training=*/false, 0.1, 1e-5, /*cudnn_enabled=*/false);
 }
 
@@ -39,7 +40,8 @@ at::Tensor sampled(const at::Tensor& x, const at::Tensor& grid) {
 }
 
 at::Tensor gaussian(const at::Tensor& grid, const at::Tensor& points) {
-  const at::Tensor apart = grid.view({1, 1, grid.size(0), grid.size(1), grid.size(2), 3}) - points.view({1, -1, 1, 1, 1, 3});
+  const at::Tensor apart =
+      grid.view({1, 1, grid.size(0), grid.size(1), grid.size(2), 3}) - points.view({1, -1, 1, 1, 1, 3});
   return at::exp(-0.5 * apart.square().sum({-1}) / 0.01);
 }
 
@@ -60,7 +62,8 @@ at::Tensor spade(const WeightMap& w, const std::string& key, const at::Tensor& x
 at::Tensor block(const WeightMap& w, const std::string& key, const at::Tensor& x, const at::Tensor& seg) {
   const auto active = [](const at::Tensor& y) { return at::leaky_relu(y, 0.2); };
   at::Tensor shortcut = x;
-  if (w.contains(key + "conv_s.weight_orig")) shortcut = spectral(w, key + "conv_s.", spade(w, key + "norm_s.", x, seg));
+  if (w.contains(key + "conv_s.weight_orig"))
+    shortcut = spectral(w, key + "conv_s.", spade(w, key + "norm_s.", x, seg));
   at::Tensor dx = spectral(w, key + "conv_0.", active(spade(w, key + "norm_0.", x, seg)));
   dx = spectral(w, key + "conv_1.", active(spade(w, key + "norm_1.", dx, seg)));
   return shortcut + dx;
@@ -68,16 +71,19 @@ at::Tensor block(const WeightMap& w, const std::string& key, const at::Tensor& x
 
 }  // namespace
 
-at::Tensor StockPortrait::warped(const at::Tensor& feature, const at::Tensor& kp_source, const at::Tensor& kp_driving) const {
+at::Tensor StockPortrait::warped(const at::Tensor& feature, const at::Tensor& kp_source,
+                                 const at::Tensor& kp_driving) const {
   const WeightMap w = warp_.under("dense_motion_network.");
   const int64_t D = feature.size(2), H = feature.size(3), W = feature.size(4), K = kp_source.size(1);
   const at::Tensor grid = ditto::identity_grid(D, H, W);
   const at::Tensor small = at::relu(batch_norm(w, "norm.", conv(w, "compress.", feature)));
   const at::Tensor moves = (kp_source - kp_driving).view({1, K, 1, 1, 1, 3});
-  const at::Tensor flows = at::cat({grid.unsqueeze(0).unsqueeze(0), grid.unsqueeze(0).unsqueeze(0) + moves}, 1);  // [1, K + 1, D, H, W, 3]
+  const at::Tensor flows =
+      at::cat({grid.unsqueeze(0).unsqueeze(0), grid.unsqueeze(0).unsqueeze(0) + moves}, 1);  // [1, K + 1, D, H, W, 3]
   const at::Tensor repeated = small.unsqueeze(1).repeat({1, K + 1, 1, 1, 1, 1}).flatten(0, 1);
   const at::Tensor moved = sampled(repeated, flows.flatten(0, 1)).unsqueeze(0);
-  const at::Tensor heat = at::constant_pad_nd(gaussian(grid, kp_driving) - gaussian(grid, kp_source), {0, 0, 0, 0, 0, 0, 1, 0});
+  const at::Tensor heat =
+      at::constant_pad_nd(gaussian(grid, kp_driving) - gaussian(grid, kp_source), {0, 0, 0, 0, 0, 0, 1, 0});
   at::Tensor x = at::cat({heat.unsqueeze(2).to(moved.scalar_type()), moved}, 2).flatten(1, 2);
   std::vector<at::Tensor> skips{x};
   for (int i = 0; w.contains(fmt::format("hourglass.encoder.down_blocks.{}.conv.weight", i)); ++i) {

@@ -26,7 +26,8 @@ fs::path find_program(const std::string& name, const std::string& folder) {
   return {};
 }
 
-ChildProgram::ChildProgram(const fs::path& program, const std::vector<std::string>& arguments, std::chrono::seconds patience) {
+ChildProgram::ChildProgram(const fs::path& program, const std::vector<std::string>& arguments,
+                           std::chrono::seconds patience) {
   // A socket instead of two pipes: it has time limits, and a child that has died costs an error, not a signal.
   int ends[2];
   require(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) == 0, ErrorCode::unavailable,
@@ -84,7 +85,8 @@ void ChildProgram::read(std::span<std::byte> bytes) {
 bool ChildProgram::read_all(std::string& answer) {
   char piece[256];
   ssize_t count = 1;
-  while (count > 0 && (count = ::recv(socket_, piece, sizeof piece, 0)) > 0) answer.append(piece, static_cast<std::size_t>(count));
+  while (count > 0 && (count = ::recv(socket_, piece, sizeof piece, 0)) > 0)
+    answer.append(piece, static_cast<std::size_t>(count));
   if (count != 0) {
     kill();
     return false;

@@ -35,9 +35,9 @@ CosineDdim::CosineDdim(int64_t steps, int64_t timesteps, double offset) {
   const at::Tensor times =
       at::linspace(-1, timesteps - 1, steps + 1, at::TensorOptions(at::kFloat)).to(at::kLong).flip(0);
   const at::Tensor a = alphas_cumprod_.index_select(0, times.narrow(0, 0, steps));
-  // One operator after the other, each rounded: `c` of the first step is what is left of 1 when nearly all has cancelled,
-  // and a fused multiplication and addition leaves another number than the reference's. Some numbers of steps make it
-  // negative. (The last step has no next time: its numbers are not looked at.)
+  // One operator after the other, each rounded: `c` of the first step is what is left of 1 when nearly all has
+  // cancelled, and a fused multiplication and addition leaves another number than the reference's. Some numbers of
+  // steps make it negative. (The last step has no next time: its numbers are not looked at.)
   const at::Tensor b = alphas_cumprod_.index_select(0, times.narrow(0, 1, steps).clamp_min(0));
   const at::Tensor sigma = ((1 - a / b) * (1 - b) / (1 - a)).sqrt();
   const at::Tensor c = (1 - b - sigma.square()).clamp_min(0).sqrt();

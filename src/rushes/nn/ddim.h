@@ -15,10 +15,10 @@ class CosineDdim {
   explicit CosineDdim(int64_t steps, int64_t timesteps = 1000, double offset = 0.008);
 
   struct Step {
-    int64_t time;              // of the sample
-    int64_t next;              // -1: the prediction without noise is the result
-    double noise_scale;        // sqrt(1 / a)
-    double noise_offset;       // sqrt(1 / a - 1)
+    int64_t time;                 // of the sample
+    int64_t next;                 // -1: the prediction without noise is the result
+    double noise_scale;           // sqrt(1 / a)
+    double noise_offset;          // sqrt(1 / a - 1)
     double next_scale, c, sigma;  // of the next sample: prediction, predicted noise, fresh noise
   };
   const std::vector<Step>& steps() const noexcept { return steps_; }

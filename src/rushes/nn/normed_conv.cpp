@@ -35,8 +35,7 @@ NormedConv::Folded NormedConv::folded() const {
   std::vector<int64_t> shape(static_cast<std::size_t>(weight_.dim()), 1);
   shape[0] = -1;
   const at::Tensor start = bias_.defined() ? bias_.to(at::kFloat) - mean_.to(at::kFloat) : -mean_.to(at::kFloat);
-  return {(weight_.to(at::kFloat) * scale.view(shape)).to(dtype),
-          (offset_.to(at::kFloat) + start * scale).to(dtype)};
+  return {(weight_.to(at::kFloat) * scale.view(shape)).to(dtype), (offset_.to(at::kFloat) + start * scale).to(dtype)};
 }
 
 at::Tensor NormedConv::operator()(const at::Tensor& x) const {

@@ -6,8 +6,8 @@
 
 namespace rushes::nn {
 
-/// Over two or three space axes; the stride is 1 and the padding keeps the sides. Folded once, or in every call where the
-/// weights are trained.
+/// Over two or three space axes; the stride is 1 and the padding keeps the sides. Folded once, or in every call where
+/// the weights are trained.
 class NormedConv {
  public:
   NormedConv() = default;

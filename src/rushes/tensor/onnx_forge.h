@@ -15,7 +15,9 @@ inline std::string varint(uint64_t value) {
   for (; value >= 0x80; value >>= 7) bytes += static_cast<char>(0x80 | (value & 0x7f));
   return bytes + static_cast<char>(value);
 }
-inline std::string number_field(int field, uint64_t value) { return varint(static_cast<uint64_t>(field) << 3) + varint(value); }
+inline std::string number_field(int field, uint64_t value) {
+  return varint(static_cast<uint64_t>(field) << 3) + varint(value);
+}
 inline std::string bytes_field(int field, const std::string& bytes) {
   return varint(static_cast<uint64_t>(field) << 3 | 2) + varint(bytes.size()) + bytes;
 }
@@ -34,7 +36,8 @@ inline std::string onnx_value(const std::string& name, const std::vector<int64_t
 }
 
 /// A file of one graph: nodes in order, constants by name, one input.
-inline std::string onnx_bytes(const std::vector<OnnxNode>& nodes, const std::vector<std::pair<std::string, at::Tensor>>& constants,
+inline std::string onnx_bytes(const std::vector<OnnxNode>& nodes,
+                              const std::vector<std::pair<std::string, at::Tensor>>& constants,
                               const std::string& input, const std::vector<int64_t>& input_sizes,
                               const std::vector<std::pair<std::string, std::vector<int64_t>>>& outputs) {
   std::string graph;
@@ -56,8 +59,9 @@ inline std::string onnx_bytes(const std::vector<OnnxNode>& nodes, const std::vec
     std::string bytes;
     for (const int64_t size : tensor.sizes()) bytes += number_field(1, static_cast<uint64_t>(size));
     const at::Tensor values = tensor.contiguous();
-    graph += bytes_field(5, bytes + number_field(2, 1) + bytes_field(8, name) +
-                                bytes_field(9, std::string(static_cast<const char*>(values.const_data_ptr()), values.nbytes())));
+    graph += bytes_field(
+        5, bytes + number_field(2, 1) + bytes_field(8, name) +
+               bytes_field(9, std::string(static_cast<const char*>(values.const_data_ptr()), values.nbytes())));
   }
   graph += bytes_field(11, onnx_value(input, input_sizes));
   for (const auto& [name, sizes] : outputs) graph += bytes_field(12, onnx_value(name, sizes));

@@ -56,22 +56,26 @@ OnnxGraph::OnnxGraph(const fs::path& file) : name_(file.string()) {
   std::error_code status;
   const auto bytes = fs::file_size(file, status);
   require(!status && fs::is_regular_file(file, status), ErrorCode::not_found, "'{}' is not a file", name_);
-  require(bytes <= kMostBytes, ErrorCode::too_large, "'{}' has {} bytes; graphs of at most {} are read", name_, bytes, kMostBytes);
+  require(bytes <= kMostBytes, ErrorCode::too_large, "'{}' has {} bytes; graphs of at most {} are read", name_, bytes,
+          kMostBytes);
   const fs::path program = find_program("rushes-run-onnx", "run_onnx");
   require(!program.empty(), ErrorCode::unavailable,
-          "'{}' cannot be read: this build has no rushes-run-onnx, which needs OpenCV's dnn module (Debian: libopencv-dnn-dev)",
+          "'{}' cannot be read: this build has no rushes-run-onnx, which needs OpenCV's dnn module (Debian: "
+          "libopencv-dnn-dev)",
           name_);
   program_ = std::make_unique<ChildProgram>(program, std::vector<std::string>{fs::absolute(file).string()}, kPatience);
   const bool answered = get<uint32_t>(*program_) == 0;
   const std::string problem = answered ? text(*program_) : "the program is of another version";
   require(problem.empty(), ErrorCode::unsupported,
-          "'{}' is not an ONNX graph that OpenCV's dnn module can compute; use the network's plain weights: {}", name_, problem);
+          "'{}' is not an ONNX graph that OpenCV's dnn module can compute; use the network's plain weights: {}", name_,
+          problem);
 }
 
 std::vector<at::Tensor> OnnxGraph::run(const at::Tensor& input) const {
   const at::Tensor values = input.to(at::kCPU, at::kFloat).contiguous();
   require(values.dim() >= 1 && values.dim() <= kMostAxes && values.numel() >= 1 && values.numel() <= kMostValues,
-          ErrorCode::invalid_argument, "'{}': an input must have 1 to {} axes and 1 to {} values", name_, kMostAxes, kMostValues);
+          ErrorCode::invalid_argument, "'{}': an input must have 1 to {} axes and 1 to {} values", name_, kMostAxes,
+          kMostValues);
   const std::scoped_lock lock(mutex_);
   require(program_ != nullptr, ErrorCode::unavailable, "'{}': the program that computes it has failed", name_);
   try {

@@ -15,8 +15,8 @@ namespace rushes::tensor {
 /// Of one input. Any thread; one computation at a time.
 class OnnxGraph {
  public:
-  /// Throws Error(not_found) for a missing file, Error(too_large) above 2 GiB, Error(unavailable) where the program is not
-  /// built or does not answer, Error(unsupported) with what it said for a graph that it does not know.
+  /// Throws Error(not_found) for a missing file, Error(too_large) above 2 GiB, Error(unavailable) where the program is
+  /// not built or does not answer, Error(unsupported) with what it said for a graph that it does not know.
   explicit OnnxGraph(const std::filesystem::path& file);
 
   /// input of any shape, float32. Returns the outputs, float32, in no promised order: tell them apart by their shapes.

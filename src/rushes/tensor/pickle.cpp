@@ -28,8 +28,7 @@ class Machine {
       const auto opcode = take<uint8_t>();
       if (opcode == kStop) break;
       if (!(literal(opcode) || container(opcode) || memo(opcode) || object(opcode)))
-        fail(ErrorCode::unsupported,
-             "{}: opcode 0x{:02x} is not supported; load the file with {}", where(), opcode,
+        fail(ErrorCode::unsupported, "{}: opcode 0x{:02x} is not supported; load the file with {}", where(), opcode,
              allows_ == PickleAllows::tensors ? "torch and save its state_dict"
                                               : "Python and save it with pickle protocol 4, or as JSON");
     }
@@ -244,7 +243,8 @@ class Machine {
         return;
       }
     fail(ErrorCode::unsupported,
-         "'{}' uses the Python object '{}.{}'. rushes reads only {} and never executes code from a file. If you trust the "
+         "'{}' uses the Python object '{}.{}'. rushes reads only {} and never executes code from a file. If you trust "
+         "the "
          "source of the file, load it with {}",
          file_, printable(module), printable(name),
          allows_ == PickleAllows::tensors ? "tensors in dictionaries" : "dictionaries, lists, numbers and arrays",
@@ -306,8 +306,8 @@ class Machine {
       case Role::array_reconstruct:  // (numpy.ndarray, (0,), b'b'): an empty one, which BUILD fills
         takes(3, 3);
         check(function(given[0]).role == Role::array_class, "an array is made of another class");
-        require(tree_.arrays.size() < kMaxTensors, ErrorCode::too_large, "{}: the pickle has more than {} arrays", where(),
-                kMaxTensors);
+        require(tree_.arrays.size() < kMaxTensors, ErrorCode::too_large, "{}: the pickle has more than {} arrays",
+                where(), kMaxTensors);
         tree_.arrays.emplace_back();
         push({.kind = PickleKind::array, .integer = static_cast<int64_t>(tree_.arrays.size() - 1)});
         return;
@@ -341,20 +341,22 @@ class Machine {
   // (version, sizes, type, column-major, bytes): numpy/core/src/multiarray/methods.c, array_reduce.
   void set_array(PickleValue& target, uint32_t state) {
     const auto& given = value(state).items;
-    check(value(state).kind == PickleKind::tuple && given.size() == 5 && value(given[2]).kind == PickleKind::array_type &&
-              value(given[3]).kind == PickleKind::boolean,
+    check(value(state).kind == PickleKind::tuple && given.size() == 5 &&
+              value(given[2]).kind == PickleKind::array_type && value(given[3]).kind == PickleKind::boolean,
           "an array's state is not (version, shape, type, order, bytes)");
     require(value(given[4]).kind == PickleKind::opaque, ErrorCode::unsupported,
             "{}: the elements of an array are not bytes: save the file with pickle protocol 4", where());
-    tree_.arrays[static_cast<std::size_t>(target.integer)] = {value(given[2]).text, integers(given[1], "an array's shape"),
-                                                             value(given[3]).integer != 0, value(given[4]).text};
+    tree_.arrays[static_cast<std::size_t>(target.integer)] = {value(given[2]).text,
+                                                              integers(given[1], "an array's shape"),
+                                                              value(given[3]).integer != 0, value(given[4]).text};
   }
   // (version, byte order, ...)
   void set_array_type(uint32_t state) {
     const auto& given = value(state).items;
     check(value(state).kind == PickleKind::tuple && given.size() >= 2 && value(given[1]).kind == PickleKind::text,
           "an array type's state is not (version, byte order, ...)");
-    require(value(given[1]).text != ">", ErrorCode::unsupported, "{}: arrays of big-endian numbers are not read", where());
+    require(value(given[1]).text != ">", ErrorCode::unsupported, "{}: arrays of big-endian numbers are not read",
+            where());
   }
 
   // ('storage', class, key, location, elements): torch/serialization.py, persistent_id of the zip format.

@@ -9,7 +9,6 @@
 
 #include "rushes/base/error.h"
 #include "rushes/base/printable.h"
-#include "rushes/tensor/file_bytes.h"
 #include "rushes/tensor/pickle.h"
 
 namespace rushes::tensor {
@@ -32,8 +31,9 @@ struct ElementType {
   int64_t bytes;
   double (*read)(const char*);
 };
-constexpr ElementType kTypes[] = {{"f4", 4, element<float>},   {"f8", 8, element<double>},  {"f2", 2, element<c10::Half>},
-                                  {"i4", 4, element<int32_t>}, {"i8", 8, element<int64_t>}, {"u1", 1, element<uint8_t>},
+constexpr ElementType kTypes[] = {{"f4", 4, element<float>},     {"f8", 8, element<double>},
+                                  {"f2", 2, element<c10::Half>}, {"i4", 4, element<int32_t>},
+                                  {"i8", 8, element<int64_t>},   {"u1", 1, element<uint8_t>},
                                   {"b1", 1, element<uint8_t>}};
 
 class Reader {
@@ -59,7 +59,8 @@ class Reader {
         json object = json::object();
         for (std::size_t i = 0; i + 1 < found.items.size(); i += 2) {
           const PickleValue& key = tree_.values[found.items[i]];
-          if (key.kind == PickleKind::text && is_utf8(key.text)) object[std::string(key.text)] = value(found.items[i + 1], level + 1);
+          if (key.kind == PickleKind::text && is_utf8(key.text))
+            object[std::string(key.text)] = value(found.items[i + 1], level + 1);
         }
         return object;
       }
@@ -112,10 +113,9 @@ class Reader {
 
 }  // namespace
 
-json plain_data(const std::filesystem::path& file) {
-  const auto mapped = FileBytes::map(file);
-  const PickleTree tree = read_pickle(mapped->view(), file.string(), PickleAllows::arrays);
-  return Reader(tree, file.string()).value(tree.root);
+json plain_data(const FileBytes& file) {
+  const PickleTree tree = read_pickle(file.view(), file.name(), PickleAllows::arrays);
+  return Reader(tree, file.name()).value(tree.root);
 }
 
 }  // namespace rushes::tensor

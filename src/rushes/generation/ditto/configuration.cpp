@@ -8,8 +8,8 @@
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
 #include "rushes/base/printable.h"
-#include "rushes/tensor/pickle_data.h"
 #include "rushes/tensor/ops.h"
+#include "rushes/tensor/pickle_data.h"
 #include "rushes/tensor/safetensors.h"
 
 namespace rushes::generation {
@@ -38,7 +38,8 @@ void read_arrays(const tensor::WeightMap& arrays, DittoSettings& settings) {
   if (arrays.contains("delta_eye_arr")) settings.retarget.blink = rows(arrays, "delta_eye_arr", ditto::kExpression);
   if (!arrays.contains("ch_info.x_s_info")) return;
   DittoCharacter character;
-  character.motion = ditto::from_source_vector(arrays.at("ch_info.x_s_info", {ditto::kMotion + ditto::kExpression}).to(at::kFloat));
+  character.motion =
+      ditto::from_source_vector(arrays.at("ch_info.x_s_info", {ditto::kMotion + ditto::kExpression}).to(at::kFloat));
   character.sc = arrays.contains("ch_info.sc") ? arrays.at("ch_info.sc", {ditto::kExpression}).to(at::kFloat)
                                                : character.motion.kp.squeeze(0);
   if (arrays.contains("ch_info.eye_open")) character.eye_open = rows(arrays, "ch_info.eye_open", 2);
@@ -49,7 +50,8 @@ void read_arrays(const tensor::WeightMap& arrays, DittoSettings& settings) {
 json json_in(const fs::path& file) {
   std::error_code status;
   const auto bytes = fs::file_size(file, status);
-  require(!status && bytes <= kMostJson, ErrorCode::too_large, "'{}' is missing or has more than {} bytes", file.string(), kMostJson);
+  require(!status && bytes <= kMostJson, ErrorCode::too_large, "'{}' is missing or has more than {} bytes",
+          file.string(), kMostJson);
   std::ifstream in(file);
   json found = json::parse(in, nullptr, /*allow_exceptions=*/false);
   require(found.is_object(), ErrorCode::corrupt_data, "'{}' is not a JSON object", file.string());
@@ -72,8 +74,8 @@ json one_character(json info) {
 
 /// Of a published configuration (base_cfg, audio2motion_cfg, default_kwargs) the options of a session.
 json published(const json& all) {
-  require(all.is_object() && all.contains("default_kwargs") && all["default_kwargs"].is_object(), ErrorCode::corrupt_data,
-          "a published configuration is a dictionary with default_kwargs");
+  require(all.is_object() && all.contains("default_kwargs") && all["default_kwargs"].is_object(),
+          ErrorCode::corrupt_data, "a published configuration is a dictionary with default_kwargs");
   const std::vector<OptionField> fields = ditto_options({});
   json options = json::object();
   for (const auto& [name, value] : all["default_kwargs"].items()) {
@@ -120,7 +122,8 @@ void read_configuration(const fs::path& file, DittoSettings& settings) {
     else if (file.extension() == ".json")
       apply(options_from(json_in(file), ditto_options(settings)), settings);
     else if (file.extension() == ".pkl")
-      apply(options_from(published(tensor::plain_data(file)), ditto_options(settings)), settings);
+      apply(options_from(published(tensor::plain_data(*tensor::FileBytes::map(file))), ditto_options(settings)),
+            settings);
     else
       fail(ErrorCode::unsupported, "a configuration must be .safetensors, .json or .pkl");
   } catch (const Error& error) {

@@ -22,14 +22,15 @@ using testing::HasSubstr;
 std::string text(const std::string& word) { return std::string("\x8c") + static_cast<char>(word.size()) + word; }
 std::string integer(int number) { return std::string("K") + static_cast<char>(number); }
 std::string function(const std::string& module, const std::string& name) { return text(module) + text(name) + "\x93"; }
-std::string array(const std::string& shape, const std::string& bytes, const std::string& module = "numpy.core.multiarray") {
+std::string array(const std::string& shape, const std::string& bytes,
+                  const std::string& module = "numpy.core.multiarray") {
   const std::string type = function("numpy", "dtype") + text("f4") + "\x89\x88\x87R(" + integer(3) + text("<") + "NNN" +
                            integer(0) + integer(0) + integer(0) + "tb";
   std::string size(4, '\0');
   const auto count = static_cast<uint32_t>(bytes.size());
   std::memcpy(size.data(), &count, 4);
-  return function(module, "_reconstruct") + function("numpy", "ndarray") + integer(0) + "\x85" + "C\x01" + "b" + "\x87R(" +
-         integer(1) + shape + type + "\x89" + "B" + size + bytes + "tb";
+  return function(module, "_reconstruct") + function("numpy", "ndarray") + integer(0) + "\x85" + "C\x01" + "b" +
+         "\x87R(" + integer(1) + shape + type + "\x89" + "B" + size + bytes + "tb";
 }
 std::string floats(int count, float value) {
   std::string bytes(static_cast<std::size_t>(count) * 4, '\0');
@@ -57,10 +58,10 @@ std::string refused(const std::string& bytes, const char* name = "cfg.pkl") {
 }
 
 TEST(DittoConfiguration, a_published_pickle_is_read_with_its_arrays) {
-  const DittoSettings settings =
-      read(configuration(text("overlap_v2") + integer(70) + text("online_mode") + "\x88" + text("use_d_keys") + "N" +
-                         text("delta_eye_arr") + array(integer(2) + integer(63) + "\x86", floats(2 * 63, 0.25f)) +
-                         text("emo") + array(integer(3) + integer(8) + "\x86", floats(24, 0.125f)) + text("smo_k_d") + integer(5)));
+  const DittoSettings settings = read(configuration(
+      text("overlap_v2") + integer(70) + text("online_mode") + "\x88" + text("use_d_keys") + "N" +
+      text("delta_eye_arr") + array(integer(2) + integer(63) + "\x86", floats(2 * 63, 0.25f)) + text("emo") +
+      array(integer(3) + integer(8) + "\x86", floats(24, 0.125f)) + text("smo_k_d") + integer(5)));
   EXPECT_EQ(settings.windows.overlap, 70);
   EXPECT_TRUE(settings.windows.online);
   EXPECT_EQ(settings.windows.smoothing, 5);
@@ -75,8 +76,10 @@ TEST(DittoConfiguration, arrays_of_numpy_2_are_read_too) {
 }
 
 TEST(DittoConfiguration, nothing_of_a_pickle_is_executed) {
-  EXPECT_THAT(refused("\x80\x04" + function("os", "system") + text("touch /tmp/x") + "\x85R."), HasSubstr("'os.system'"));
-  EXPECT_THAT(refused("\x80\x04" + function("builtins", "eval") + text("1") + "\x85R."), HasSubstr("never executes code"));
+  EXPECT_THAT(refused("\x80\x04" + function("os", "system") + text("touch /tmp/x") + "\x85R."),
+              HasSubstr("'os.system'"));
+  EXPECT_THAT(refused("\x80\x04" + function("builtins", "eval") + text("1") + "\x85R."),
+              HasSubstr("never executes code"));
   EXPECT_THAT(refused("\x80\x04" + function("torch._utils", "_rebuild_tensor") + text("1") + "\x85R."),
               HasSubstr("torch._utils._rebuild_tensor"));
 }
@@ -86,12 +89,15 @@ TEST(DittoConfiguration, lying_pickles_are_refused) {
               HasSubstr("an array of 72 numbers with 96 bytes"));
   EXPECT_THAT(refused("\x80\x04}."), HasSubstr("default_kwargs"));
   EXPECT_THAT(refused(configuration(text("overlap_v2") + text("many"))), HasSubstr("overlap_v2"));
-  EXPECT_THAT(refused("\x80\x04]\x94(h\x00" "a."), HasSubstr("'"));
+  EXPECT_THAT(refused("\x80\x04]\x94(h\x00"
+                      "a."),
+              HasSubstr("'"));
   EXPECT_NE(refused(""), "it was taken");
 }
 
 TEST(DittoConfiguration, json_has_the_same_names) {
-  const DittoSettings settings = read(R"({"overlap_v2": 60, "emo": [3], "overall_ctrl_info": {"delta_pitch": 2}})", "cfg.json");
+  const DittoSettings settings =
+      read(R"({"overlap_v2": 60, "emo": [3], "overall_ctrl_info": {"delta_pitch": 2}})", "cfg.json");
   EXPECT_EQ(settings.windows.overlap, 60);
   EXPECT_EQ(settings.retarget.overall.delta_pitch, 2.0);
   EXPECT_EQ(settings.emotion.argmax().item<int64_t>(), 3);
@@ -147,7 +153,8 @@ TEST(DittoDirectory, the_published_layout_is_recognised_and_names_what_it_lacks)
   const ScratchFolder folder;
   const fs::path models = folder.path / "ditto_pytorch/models";
   fs::create_directories(models);
-  for (const char* name : {"lmdm_v0.4_hubert.pth", "warp_network.pth", "decoder.pth", "appearance_extractor.pth", "motion_extractor.pth"})
+  for (const char* name :
+       {"lmdm_v0.4_hubert.pth", "warp_network.pth", "decoder.pth", "appearance_extractor.pth", "motion_extractor.pth"})
     std::ofstream(models / name) << "x";
   EXPECT_TRUE(is_ditto_directory(folder.path));
   try {

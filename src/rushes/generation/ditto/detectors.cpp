@@ -68,7 +68,8 @@ const std::map<std::string, std::vector<const char*>>& detector_files() {
   return names;
 }
 
-DittoDetectors::DittoDetectors(const std::map<std::string, std::filesystem::path>& files) : detector_(files.at("detector")) {
+DittoDetectors::DittoDetectors(const std::map<std::string, std::filesystem::path>& files)
+    : detector_(files.at("detector")) {
   if (const auto file = files.find("landmark106"); file != files.end()) landmark106_.emplace(file->second);
   if (const auto file = files.find("landmark203"); file != files.end()) landmark203_.emplace(file->second);
 }
@@ -96,7 +97,8 @@ at::Tensor DittoDetectors::points(const at::Tensor& pixels, const std::optional<
   at::Tensor points = found.points[index];
   if (landmark106_) {
     const ditto::Affine map = ditto::landmark106_map(found.boxes[index].narrow(0, 0, 4));
-    points = ditto::landmark106_points(output_of(*landmark106_, ditto::landmark106_input(pixels, map), 212, "106-point"), map);
+    points = ditto::landmark106_points(
+        output_of(*landmark106_, ditto::landmark106_input(pixels, map), 212, "106-point"), map);
   }
   return refined(pixels, points);
 }
@@ -105,7 +107,8 @@ at::Tensor DittoDetectors::refined(const at::Tensor& pixels, const at::Tensor& a
   if (!landmark203_) return around;
   const ditto::Affine map = ditto::crop_map(around, kLandmarkSide, kLandmarkCrop);
   const at::Tensor crop = ditto::warp_affine(pixels, map, kLandmarkSide, kLandmarkSide);
-  return ditto::landmark203_points(output_of(*landmark203_, ditto::landmark203_input(crop), 406, "203-point"), map.inverse());
+  return ditto::landmark203_points(output_of(*landmark203_, ditto::landmark203_input(crop), 406, "203-point"),
+                                   map.inverse());
 }
 
 at::Tensor DittoDetectors::next_points(const at::Tensor& pixels, const at::Tensor& before) const {

@@ -131,12 +131,14 @@ void add_detectors(DittoDirectory& model, const fs::path& models) {
 DittoDirectory published_layout(const fs::path& directory) {
   DittoDirectory model;
   model.directory = directory;
-  model.name = directory.filename().empty() ? directory.parent_path().filename().string() : directory.filename().string();
+  model.name =
+      directory.filename().empty() ? directory.parent_path().filename().string() : directory.filename().string();
   const fs::path models = published_models(directory);
-  require(!models.empty(), ErrorCode::not_found,
-          "'{}' is not a Ditto model: it has neither {} nor the published files (ditto_pytorch/models/lmdm_v0.4_hubert.pth "
-          "and those beside it)",
-          directory.string(), kManifestName);
+  require(
+      !models.empty(), ErrorCode::not_found,
+      "'{}' is not a Ditto model: it has neither {} nor the published files (ditto_pytorch/models/lmdm_v0.4_hubert.pth "
+      "and those beside it)",
+      directory.string(), kManifestName);
   std::vector<std::string> missing;
   std::error_code ignored;
   for (const auto& [part, names] : kPublished) {
@@ -145,7 +147,8 @@ DittoDirectory published_layout(const fs::path& directory) {
     if (!model.files.contains(part)) missing.emplace_back(names.front());
   }
   for (const char* folder : kEncoderFolders)
-    if (const fs::path found = near(models, directory, folder); !found.empty() && !model.files.contains("audio_encoder"))
+    if (const fs::path found = near(models, directory, folder);
+        !found.empty() && !model.files.contains("audio_encoder"))
       model.files["audio_encoder"] = found;
   // The graph only where the plain network is missing: it is slower, in a program of its own.
   for (const char* graph : {"hubert_streaming_fix_kv.onnx", "hubert.onnx"})
@@ -155,11 +158,13 @@ DittoDirectory published_layout(const fs::path& directory) {
         model.files["audio_encoder"] = found;
   if (!model.files.contains("audio_encoder"))
     missing.emplace_back(
-        "hubert-large-ls960-ft (the speech encoder; the published set has it only as an ONNX graph, its plain weights are "
+        "hubert-large-ls960-ft (the speech encoder; the published set has it only as an ONNX graph, its plain weights "
+        "are "
         "those of facebook/hubert-large-ls960-ft)");
   require(missing.empty(), ErrorCode::not_found, "'{}' is an incomplete Ditto model: missing {}", directory.string(),
           fmt::join(missing, ", "));
-  if (model.files.at("audio_encoder").extension() != ".onnx") model.audio = wav2vec::read_config(model.files.at("audio_encoder"));
+  if (model.files.at("audio_encoder").extension() != ".onnx")
+    model.audio = wav2vec::read_config(model.files.at("audio_encoder"));
   if (model.audio == wav2vec::Config{}) model.audio = wav2vec::Config::hubert_large();
   for (const char* name : kConfigurations)
     if (const fs::path found = near(models, directory, fs::path("ditto_cfg") / name);
@@ -189,18 +194,20 @@ DittoDirectory parse_ditto_manifest(const std::string& yaml, const fs::path& dir
   });
   const std::size_t convolutions = model.audio.conv_dim.size();
   require(model.audio.conv_kernel.size() == convolutions && model.audio.conv_stride.size() == convolutions,
-          ErrorCode::invalid_argument, "{}: audio_encoder: conv_dim, conv_kernel and conv_stride must be equally long", source);
-  require(model.image_side % 32 == 0, ErrorCode::invalid_argument, "{}: renderer.image_side must be a multiple of 32, got {}",
-          source, model.image_side);
+          ErrorCode::invalid_argument, "{}: audio_encoder: conv_dim, conv_kernel and conv_stride must be equally long",
+          source);
+  require(model.image_side % 32 == 0, ErrorCode::invalid_argument,
+          "{}: renderer.image_side must be a multiple of 32, got {}", source, model.image_side);
   for (const char* part : kDittoParts) model.files[part] = directory / (std::string(part) + ".safetensors");
-  if (const fs::path config = found_in(directory, {"config.safetensors"}); !config.empty()) model.files["config"] = config;
+  if (const fs::path config = found_in(directory, {"config.safetensors"}); !config.empty())
+    model.files["config"] = config;
   add_detectors(model, directory);
   return model;
 }
 
 DittoDirectory open_ditto_directory(const fs::path& directory) {
-  require(fs::is_directory(directory), ErrorCode::not_found, "'{}' is not a directory; give the directory of a Ditto model",
-          directory.string());
+  require(fs::is_directory(directory), ErrorCode::not_found,
+          "'{}' is not a directory; give the directory of a Ditto model", directory.string());
   const fs::path manifest = directory / kManifestName;
   if (!fs::exists(manifest)) return published_layout(directory);
   return parse_ditto_manifest(manifest_text(directory), directory, manifest.string());
@@ -236,7 +243,8 @@ DittoSettings ditto_settings(const DittoDirectory& model) {
   DittoSettings settings;
   settings.emotion = ditto::emotion_rows({{kNeutral}});
   settings.windows.frames = model.motion.frames;
-  if (const auto config = model.files.find("config"); config != model.files.end()) read_configuration(config->second, settings);
+  if (const auto config = model.files.find("config"); config != model.files.end())
+    read_configuration(config->second, settings);
   apply(model.defaults, settings);
   if (!model.configuration.empty()) read_configuration(model.configuration, settings);
   return settings;

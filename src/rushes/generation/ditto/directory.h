@@ -7,11 +7,11 @@
 //   family: ditto
 //   renderer:      {image_side: 256, appearance_depth: 16}
 //   motion:        {heads: 8, frames: 80, use_emo: true, use_eye_open: true, use_eye_ball: true, use_sc: true}
-//   audio_encoder: {hidden_size: 1024, conv_dim: [...], ...}       # of wav2vec::Config, HuBERT-large where nothing is said
-//   defaults:      {online_mode: true, overlap_v2: 70, ...}        # options of a session
+//   audio_encoder: {hidden_size: 1024, conv_dim: [...], ...}       # of wav2vec::Config, HuBERT-large where nothing is
+//   said defaults:      {online_mode: true, overlap_v2: 70, ...}        # options of a session
 //
-// Beside it: appearance_extractor, motion_extractor, warp_network, decoder, stitch_network, lmdm and audio_encoder, each
-// .safetensors with the published names, and config.safetensors with the arrays among the settings: emo,
+// Beside it: appearance_extractor, motion_extractor, warp_network, decoder, stitch_network, lmdm and audio_encoder,
+// each .safetensors with the published names, and config.safetensors with the arrays among the settings: emo,
 // v_min_max_for_clip, delta_eye_arr, and ch_info.{x_s_info, sc, eye_open, eye_ball} of a reference character.
 #pragma once
 #include <filesystem>
@@ -41,14 +41,13 @@ struct DittoDirectory {
   int64_t image_side = 256, appearance_depth = 16;
   DittoMotionConfig motion;
   wav2vec::Config audio = wav2vec::Config::hubert_large();
-  Options defaults;  // what the manifest says of them, checked
+  Options defaults;                     // what the manifest says of them, checked
   std::filesystem::path configuration;  // read over all of that; empty: none
 };
 
 /// The parts, in the order of the data path.
-inline constexpr const char* kDittoParts[] = {"audio_encoder",        "lmdm",         "motion_extractor",
-                                              "appearance_extractor", "stitch_network", "warp_network",
-                                              "decoder"};
+inline constexpr const char* kDittoParts[] = {
+    "audio_encoder", "lmdm", "motion_extractor", "appearance_extractor", "stitch_network", "warp_network", "decoder"};
 
 /// Reads `directory/model.yaml`, or, without one, looks for the published layout (ditto_pytorch/models/*.pth, with
 /// ditto_cfg/*.pkl and HuBERT in hubert-large-ls960-ft/ beside it, here or in the folders below). Throws

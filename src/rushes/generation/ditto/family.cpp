@@ -25,7 +25,8 @@ constexpr int64_t kWarmUpParameters = 20'000'000;
 /// The networks that make frames, which is nearly all of the work.
 bool makes_frames(std::string_view part) { return part == "warp_network" || part == "decoder"; }
 
-/// dtype auto is float32 on a CPU that does not multiply bfloat16 itself. What says what moves and where to stays float32.
+/// dtype auto is float32 on a CPU that does not multiply bfloat16 itself. What says what moves and where to stays
+/// float32.
 DittoWeights load_weights(const DittoDirectory& model, const ModelOptions& options) {
   const auto extra = options.strict ? tensor::Extra::refuse : tensor::Extra::report;
   DittoWeights weights;
@@ -57,8 +58,11 @@ DittoDirectory tiny_model() {
   model.audio.conv_dim = {8, 8, 8, 8, 8, 8, 8};
   model.audio.num_conv_pos_embeddings = 8;
   model.audio.num_conv_pos_embedding_groups = 2;
-  model.defaults = {{"online_mode", true}, {"overlap_v2", int64_t{15}}, {"sampling_timesteps", int64_t{2}},
-                    {"fix_kp_cond", int64_t{1}}, {"fix_kp_cond_dim", std::vector<double>{0, 202}}};
+  model.defaults = {{"online_mode", true},
+                    {"overlap_v2", int64_t{15}},
+                    {"sampling_timesteps", int64_t{2}},
+                    {"fix_kp_cond", int64_t{1}},
+                    {"fix_kp_cond_dim", std::vector<double>{0, 202}}};
   return model;
 }
 
@@ -95,7 +99,8 @@ DittoWeights random_weights_of(const DittoDirectory& model, uint64_t seed) {
   uint64_t i = 0;
   for (const char* part : kDittoParts) {
     const bool speech = std::string_view(part) == "audio_encoder";
-    weights[part] = ditto::random_weights(speech ? wav2vec::parameter_shapes(model.audio) : ditto::parameter_shapes(part, sizes), 7 * seed + i++);
+    weights[part] = ditto::random_weights(
+        speech ? wav2vec::parameter_shapes(model.audio) : ditto::parameter_shapes(part, sizes), 7 * seed + i++);
   }
   return weights;
 }

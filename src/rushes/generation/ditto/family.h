@@ -10,8 +10,8 @@ namespace rushes::generation {
 
 const Family& ditto_family();
 
-/// Writes a whole model with random weights, small enough for tests: it draws 128x128, in windows of 20 frames. Its faces
-/// are noise, but everything about them is as with trained weights.
+/// Writes a whole model with random weights, small enough for tests: it draws 128x128, in windows of 20 frames. Its
+/// faces are noise, but everything about them is as with trained weights.
 void write_random_ditto_model(const std::filesystem::path& directory, uint64_t seed = 0);
 
 }  // namespace rushes::generation

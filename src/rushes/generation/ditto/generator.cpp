@@ -17,7 +17,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using ditto::kFrameSamples;
 
-constexpr int64_t kStandardFrames = 3000;  // that blinks are laid out for where the length is not known
+constexpr int64_t kStandardFrames = 3000;               // that blinks are laid out for where the length is not known
 constexpr int64_t kMostSourceBytes = int64_t{1} << 30;  // frames of a source video
 constexpr double kFarAside = 30;                        // of look_at()
 constexpr int64_t kMostAheadFrames = 50;                // motion waits for its frames beyond that
@@ -68,7 +68,10 @@ void DittoGenerator::register_source() {
     frame.feature = frame.feature.to(parts_->frame_dtype);
     return frame;
   };
-  if (!plan_->video) {
+  if (plan_->avatar) {
+    sources_.push_back(*plan_->avatar);
+    sources_.back().feature = parts_->source.placed(sources_.back().feature).to(parts_->frame_dtype);
+  } else if (!plan_->video) {
     sources_.push_back(encode(plan_->image));
   } else {
     int64_t bytes = 0;
@@ -91,7 +94,8 @@ void DittoGenerator::register_source() {
   lay_out_blinks(0);
   retargeting_.emplace(retarget_, first, settings.stitching ? &parts_->stitch : nullptr);
   if (const auto total = plan_->frames ? plan_->frames : settings.frame_count)
-    fades_ = ditto::fade_alphas(*total, std::max<int64_t>(settings.fade_in, 0), std::max<int64_t>(settings.fade_out, 0));
+    fades_ =
+        ditto::fade_alphas(*total, std::max<int64_t>(settings.fade_in, 0), std::max<int64_t>(settings.fade_out, 0));
   else
     fades_ = ditto::fade_alphas(kStandardFrames, std::max<int64_t>(settings.fade_in, 0), 0);
   motion_.emplace(speech_motion(first));
@@ -250,8 +254,10 @@ void DittoGenerator::speak_together(const std::vector<DittoGenerator*>& speakers
 
 ditto::FrameControl DittoGenerator::control_of(int64_t frame) const {
   ditto::FrameControl control;
-  if (const auto own = plan_->settings.controls.find(frame); own != plan_->settings.controls.end()) control = own->second;
-  if (const auto fade = fades_.find(frame); fade != fades_.end() && !control.fade_alpha) control.fade_alpha = fade->second;
+  if (const auto own = plan_->settings.controls.find(frame); own != plan_->settings.controls.end())
+    control = own->second;
+  if (const auto fade = fades_.find(frame); fade != fades_.end() && !control.fade_alpha)
+    control.fade_alpha = fade->second;
   control = control.or_else(retarget_.overall);
   const auto add = [](std::optional<double>& angle, const std::optional<double>& more) {
     if (more && *more != 0) angle = angle.value_or(0) + *more;
@@ -260,7 +266,8 @@ ditto::FrameControl DittoGenerator::control_of(int64_t frame) const {
   add(control.delta_yaw, live_.delta_yaw);
   add(control.delta_roll, live_.delta_roll);
   if (live_.gaze_x != 0 || live_.gaze_y != 0) {
-    at::Tensor gaze = control.delta_exp.defined() ? control.delta_exp.clone() : at::zeros({1, ditto::kExpression}, at::kFloat);
+    at::Tensor gaze =
+        control.delta_exp.defined() ? control.delta_exp.clone() : at::zeros({1, ditto::kExpression}, at::kFloat);
     ditto::look_at(gaze, kFarAside * live_.gaze_x, -kFarAside * live_.gaze_y);
     control.delta_exp = gaze;
   }

@@ -1,5 +1,5 @@
-// A source that talks while speech arrives, as the resumable generator that sessions step. The same speech gives the same
-// video in however many pieces it comes.
+// A source that talks while speech arrives, as the resumable generator that sessions step. The same speech gives the
+// same video in however many pieces it comes.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -29,8 +29,8 @@ class DittoGenerator final : public Generator {
   std::unique_ptr<Generator> fork() const override { return std::make_unique<DittoGenerator>(*this); }
   int64_t bytes() const override;
   std::string shape_of_step(const Inbox& inbox) const override;
-  /// The next windows of several speakers in one batch, each kept for its own step. Their shape_of_step() is equal and not
-  /// empty.
+  /// The next windows of several speakers in one batch, each kept for its own step. Their shape_of_step() is equal and
+  /// not empty.
   static void speak_together(const std::vector<DittoGenerator*>& speakers);
 
  private:
@@ -68,7 +68,7 @@ class DittoGenerator final : public Generator {
   std::deque<std::size_t> ends_;
   bool end_of_speech_ = false;
   std::optional<int64_t> utterance_frames_;  // all frames up to here are made before more is heard
-  std::deque<int64_t> told_ends_;            // frames at which utterances are over, to be told when they have been shown
+  std::deque<int64_t> told_ends_;  // frames at which utterances are over, to be told when they have been shown
   std::optional<ditto::SpeechMotion> motion_;
   std::optional<int64_t> speech_frames_;  // of all speech, once it has ended
 
@@ -76,7 +76,7 @@ class DittoGenerator final : public Generator {
   std::vector<float> sound_;
   int64_t sound_begin_ = 0;
 
-  std::deque<at::Tensor> rows_;  // of motion, to be drawn: [265]
+  std::deque<at::Tensor> rows_;   // of motion, to be drawn: [265]
   int64_t made_ = 0, drawn_ = 0;  // frames of motion; frames
   StageTimes times_;
 };

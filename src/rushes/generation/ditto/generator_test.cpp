@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "rushes/base/error.h"
+#include "rushes/base/scratch_folder.h"
 #include "rushes/generation/ditto/family.h"
 #include "rushes/tensor/ops.h"
 
@@ -76,7 +77,8 @@ Video talk(Generator& generator, const std::vector<float>& wave, const std::vect
     EXPECT_FALSE(ended) << "waits for input after the end";
     if (ended) return video;
     const std::size_t count = std::min(wave.size() - at, static_cast<std::size_t>(pieces[piece++ % pieces.size()]));
-    inbox.speech.assign(wave.begin() + static_cast<std::ptrdiff_t>(at), wave.begin() + static_cast<std::ptrdiff_t>(at + count));
+    inbox.speech.assign(wave.begin() + static_cast<std::ptrdiff_t>(at),
+                        wave.begin() + static_cast<std::ptrdiff_t>(at + count));
     at += count;
     ended = inbox.end_of_speech = at == wave.size();
   }
@@ -259,6 +261,35 @@ TEST(DittoGenerator, only_the_square_around_the_face_changes) {
       const std::size_t at = static_cast<std::size_t>(y * 200 + x) * 3;
       ASSERT_EQ(std::memcmp(video.pixels.data() + at, source.rgb.get() + at, 3), 0) << x << ", " << y;
     }
+}
+
+TEST(DittoGenerator, an_avatar_gives_the_frames_of_its_picture) {
+  const ScratchFolder folder;
+  write_random_ditto_model(folder.path);
+  const auto loaded = load_model({.path = folder.path.string()});
+  const auto& avatars = dynamic_cast<const Avatars&>(*loaded);
+  const Request with_image = request_of();
+  std::filesystem::create_directories(avatars.avatar_folder());
+  avatars.register_avatar(with_image, avatars.avatar_folder() / "ada.safetensors");
+  Request with_avatar;
+  with_avatar.seed = with_image.seed;
+  with_avatar.options.set("avatar", std::string("ada"));
+  const std::vector<float> wave = speech(640 * 6);
+  EXPECT_TRUE(talk(*start(*loaded, with_image), wave).pixels == talk(*start(*loaded, with_avatar), wave).pixels);
+
+  const auto refused = [&](const std::string& name) {
+    with_avatar.options.set("avatar", name);
+    try {
+      start(*loaded, with_avatar);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string("it was taken");
+  };
+  EXPECT_THAT(refused("../model"), HasSubstr("is not a name"));
+  EXPECT_THAT(refused("eve"), HasSubstr("there is no 'eve'; there are ada"));
+  std::filesystem::copy_file(folder.path / "lmdm.safetensors", avatars.avatar_folder() / "lmdm.safetensors");
+  EXPECT_THAT(refused("lmdm"), HasSubstr("is not an avatar"));
 }
 
 std::string refused(const std::function<void(Request&)>& change) {

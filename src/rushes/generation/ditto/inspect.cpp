@@ -12,19 +12,17 @@ namespace {
 namespace fs = std::filesystem;
 
 /// Of each part's names one that no other part of any family has.
-constexpr std::pair<const char*, std::string_view> kKeys[] = {{"appearance_extractor", "resblocks_3d.3dr0."},
-                                                              {"motion_extractor", "detector.fc_kp."},
-                                                              {"warp_network", "dense_motion_network."},
-                                                              {"decoder", "G_middle_0."},
-                                                              {"stitch_network", "retarget_shoulder."},
-                                                              {"lmdm", "seqTransDecoder.stack.0."}};
+constexpr std::pair<const char*, std::string_view> kKeys[] = {
+    {"appearance_extractor", "resblocks_3d.3dr0."}, {"motion_extractor", "detector.fc_kp."},
+    {"warp_network", "dense_motion_network."},      {"decoder", "G_middle_0."},
+    {"stitch_network", "retarget_shoulder."},       {"lmdm", "seqTransDecoder.stack.0."}};
 
 Report parts_of(const fs::path& file, const tensor::WeightMap& tensors, const DittoDirectory* model) {
   Report parts = Report::array();
   for (const auto& [part, mark] : kKeys) {
-    const bool holds = std::any_of(tensors.tensors().begin(), tensors.tensors().end(), [&, mark = mark](const auto& each) {
-      return each.first.find(mark) != std::string::npos;
-    });
+    const bool holds =
+        std::any_of(tensors.tensors().begin(), tensors.tensors().end(),
+                    [&, mark = mark](const auto& each) { return each.first.find(mark) != std::string::npos; });
     const bool is_named = model != nullptr && model->files.contains(part) && model->files.at(part) == file;
     if (!holds && !is_named) continue;
     Report report;
@@ -38,8 +36,8 @@ Report parts_of(const fs::path& file, const tensor::WeightMap& tensors, const Di
       problem = error.what();
     }
     count(report, problem.empty() ? weights : tensors);
-    const bool is_published =
-        problem.empty() && ditto::parameter_shapes(part, ditto::sizes_of(part, weights)) == ditto::parameter_shapes(part, {});
+    const bool is_published = problem.empty() && ditto::parameter_shapes(part, ditto::sizes_of(part, weights)) ==
+                                                     ditto::parameter_shapes(part, {});
     report["model"] = is_published ? "Ditto" : "own dimensions";
     report["complete"] = problem.empty();
     if (!problem.empty()) report["problem"] = problem;
@@ -52,13 +50,17 @@ Report parts_of(const fs::path& file, const tensor::WeightMap& tensors, const Di
 
 Inspection inspect_ditto(const fs::path& directory) {
   if (directory.empty())
-    return {.parts = [](const fs::path& file, const tensor::WeightMap& tensors) { return parts_of(file, tensors, nullptr); }};
+    return {.parts = [](const fs::path& file, const tensor::WeightMap& tensors) {
+      return parts_of(file, tensors, nullptr);
+    }};
   const DittoDirectory model = open_ditto_directory(directory);
   Inspection inspection;
   inspection.about["name"] = model.name;
   for (const auto& [name, value] : model.defaults.values()) inspection.about["defaults"][name] = to_text(value);
   for (const char* part : kDittoParts) inspection.files.push_back(model.files.at(part));
-  inspection.parts = [model](const fs::path& file, const tensor::WeightMap& tensors) { return parts_of(file, tensors, &model); };
+  inspection.parts = [model](const fs::path& file, const tensor::WeightMap& tensors) {
+    return parts_of(file, tensors, &model);
+  };
   return inspection;
 }
 

@@ -17,8 +17,8 @@ namespace {
 using nlohmann::json;
 
 constexpr ErrorCode kBad = ErrorCode::invalid_argument;
-constexpr int64_t kMostRows = 100'000;       // of a matrix
-constexpr double kMostControl = 1000;        // of every number of a control
+constexpr int64_t kMostRows = 100'000;        // of a matrix
+constexpr double kMostControl = 1000;         // of every number of a control
 constexpr int64_t kMostOpenFrames = 100'000;  // between blinks
 constexpr std::array<std::pair<const char*, ditto::Part>, 7> kParts{{{"scale", ditto::Part::scale},
                                                                      {"pitch", ditto::Part::pitch},
@@ -55,7 +55,8 @@ void set(std::optional<double>& target, const json& control, const char* name) {
 }  // namespace
 
 at::Tensor matrix_of(const json& rows, int64_t height, int64_t width, const char* name) {
-  const std::string shape = fmt::format("{} lists of {} numbers", height < 0 ? std::string("some") : std::to_string(height), width);
+  const std::string shape =
+      fmt::format("{} lists of {} numbers", height < 0 ? std::string("some") : std::to_string(height), width);
   require(rows.is_array() && !rows.empty() && static_cast<int64_t>(rows.size()) <= kMostRows &&
               (height < 0 || static_cast<int64_t>(rows.size()) == height),
           kBad, "{} must be {}", name, shape);
@@ -63,7 +64,8 @@ at::Tensor matrix_of(const json& rows, int64_t height, int64_t width, const char
   float* out = matrix.data_ptr<float>();
   for (const json& row : rows) {
     require(row.is_array() && static_cast<int64_t>(row.size()) == width, kBad, "{} must be {}", name, shape);
-    for (const json& value : row) *out++ = static_cast<float>(number_of(value, std::string("each number of ") + name, -1e6, 1e6));
+    for (const json& value : row)
+      *out++ = static_cast<float>(number_of(value, std::string("each number of ") + name, -1e6, 1e6));
   }
   return matrix;
 }
@@ -121,7 +123,8 @@ std::vector<ditto::Part> parts_of_motion(const json& names) {
 std::map<ditto::Part, std::optional<double>> driving_parts_of(const json& keys) {
   std::map<ditto::Part, std::optional<double>> parts;
   if (keys.is_null()) return parts;
-  require(keys.is_array() || keys.is_object(), kBad, "use_d_keys must be a list of names, or an object of names and weights");
+  require(keys.is_array() || keys.is_object(), kBad,
+          "use_d_keys must be a list of names, or an object of names and weights");
   if (keys.is_array())
     for (const ditto::Part part : parts_of_motion(keys)) parts[part];
   else
@@ -135,17 +138,19 @@ ditto::FrameControl frame_control_of(const json& control) {
   ditto::FrameControl result;
   for (const auto& [name, value] : control.items())
     if (name == "delta_exp")
-      result.delta_exp = matrix_of(value.is_array() && !value.empty() && value.front().is_array() ? value : json::array({value}),
-                                   1, ditto::kExpression, "delta_exp");
+      result.delta_exp =
+          matrix_of(value.is_array() && !value.empty() && value.front().is_array() ? value : json::array({value}), 1,
+                    ditto::kExpression, "delta_exp");
     else if (name == "fade_out_keys")
       result.fade_out_keys = parts_of_motion(value);
     else
-      require(name == "vad_alpha" || name == "fade_alpha" || name == "delta_pitch" || name == "delta_yaw" ||
-                  name == "delta_roll" || name == "alpha_pitch" || name == "alpha_yaw" || name == "alpha_roll",
-              kBad,
-              "'{}' is not a control; they are vad_alpha, fade_alpha, fade_out_keys, delta_exp and delta_ and alpha_ of "
-              "pitch, yaw and roll",
-              printable(name));
+      require(
+          name == "vad_alpha" || name == "fade_alpha" || name == "delta_pitch" || name == "delta_yaw" ||
+              name == "delta_roll" || name == "alpha_pitch" || name == "alpha_yaw" || name == "alpha_roll",
+          kBad,
+          "'{}' is not a control; they are vad_alpha, fade_alpha, fade_out_keys, delta_exp and delta_ and alpha_ of "
+          "pitch, yaw and roll",
+          printable(name));
   set(result.vad_alpha, control, "vad_alpha");
   set(result.fade_alpha, control, "fade_alpha");
   set(result.delta_pitch, control, "delta_pitch");

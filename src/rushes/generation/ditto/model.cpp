@@ -4,9 +4,11 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <functional>
 
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
+#include "rushes/generation/ditto/avatar.h"
 #include "rushes/generation/ditto/generator.h"
 #include "rushes/tensor/dtype.h"
 #include "rushes/tensor/image_resize.h"
@@ -16,7 +18,8 @@ namespace rushes::generation {
 namespace {
 
 constexpr std::string_view kEyesAssumed =
-    "no reference character is given, and the eyes of the source are not measured: they count as shut and straight; give "
+    "no reference character is given, and the eyes of the source are not measured: they count as shut and straight; "
+    "give "
     "ch_info";
 
 const tensor::WeightMap& of(const DittoWeights& weights, const char* part) { return weights.at(part); }
@@ -66,7 +69,7 @@ DittoParts::DittoParts(const DittoDirectory& model, const DittoWeights& weights)
 }
 
 ditto::SpeechFeatures DittoParts::speech_features(const ditto::ChunkSize& chunk) const {
-  if (speech) return {*speech, chunk};
+  if (speech) return {std::cref(*speech), chunk};
   // The published graphs have no axis for the batch in what they give.
   return {[this](const at::Tensor& windows) {
             std::vector<at::Tensor> rows;
@@ -87,7 +90,10 @@ std::shared_ptr<const ditto::MotionSampler> DittoParts::sampler(int64_t steps) c
 }
 
 DittoModel::DittoModel(const DittoDirectory& model, const DittoWeights& weights)
-    : defaults_(ditto_settings(model)),
+    : shape_{.name = model.name,
+             .avatars = model.directory / "avatars",
+             .finds_points = model.files.contains("detector")},
+      defaults_(ditto_settings(model)),
       options_(ditto_options(defaults_)),
       parts_(std::make_shared<const DittoParts>(model, weights)) {
   card_.name = model.name;
@@ -96,15 +102,16 @@ DittoModel::DittoModel(const DittoDirectory& model, const DittoWeights& weights)
     if (weights.contains(part)) card_.networks.push_back({part, type_of(part), weights.at(part).parameter_count()});
   const at::Device device = weights.at("decoder").tensors().begin()->second.device();
   card_.is_small = device.is_cpu() && parameter_count(card_) < kSmallParameters;
-  card_.description = fmt::format("{}: talking heads, {}x{} drawn into the source at {} fps, {:.1f} M parameters, {} on {}",
-                                  card_.name, side(), side(), kDittoFps, static_cast<double>(parameter_count(card_)) / 1e6,
-                                  tensor::dtype_name(parts_->frame_dtype), device.str());
+  card_.description =
+      fmt::format("{}: talking heads, {}x{} drawn into the source at {} fps, {:.1f} M parameters, {} on {}", card_.name,
+                  side(), side(), kDittoFps, static_cast<double>(parameter_count(card_)) / 1e6,
+                  tensor::dtype_name(parts_->frame_dtype), device.str());
   const bool needs_eyes = (parts_->config.use_eye_open || parts_->config.use_eye_ball) && !defaults_.character;
   if (needs_eyes) card_.assumptions.emplace_back(kEyesAssumed);
 }
 
 std::unique_ptr<Plan> DittoModel::plan(const Request& request) const {
-  return plan_ditto(request, defaults_, options_, finds_faces());
+  return plan_ditto(request, defaults_, options_, shape_);
 }
 
 std::unique_ptr<Generator> DittoModel::start(std::unique_ptr<Plan> plan) const {
@@ -129,17 +136,33 @@ std::vector<FaceBox> DittoModel::faces(const Image& image) const {
 
 Image DittoModel::crop(const Request& request, int64_t side) const {
   const c10::InferenceMode inference;
-  const auto plan = plan_ditto(request, defaults_, options_, finds_faces());
-  const at::Tensor points = plan->settings.points.defined() ? plan->settings.points
-                                                            : parts_->detectors->points(pixels_of(plan->image), plan->face.box);
+  const auto plan = plan_ditto(request, defaults_, options_, shape_);
+  const at::Tensor points = plan->settings.points.defined()
+                                ? plan->settings.points
+                                : parts_->detectors->points(pixels_of(plan->image), plan->face.box);
   const ditto::Affine map = ditto::crop_map(points, side, plan->settings.crop);
   const auto owner = std::make_shared<at::Tensor>(ditto::warp_affine(pixels_of(plan->image), map, side, side));
-  return {.rgb = std::shared_ptr<const uint8_t>(owner, owner->const_data_ptr<uint8_t>()), .height = side, .width = side};
+  return {
+      .rgb = std::shared_ptr<const uint8_t>(owner, owner->const_data_ptr<uint8_t>()), .height = side, .width = side};
+}
+
+void DittoModel::register_avatar(const Request& request, const std::filesystem::path& file) const {
+  const c10::InferenceMode inference;
+  const auto plan = plan_ditto(request, defaults_, options_, shape_);
+  require(!plan->video && !plan->avatar, ErrorCode::unsupported, "an avatar is made of an image");
+  const at::Tensor whole = pixels_of(plan->image), pixels = ditto::fitted(whole, plan->settings.max_size);
+  const at::Tensor scale = at::tensor({static_cast<double>(pixels.size(1)) / static_cast<double>(whole.size(1)),
+                                       static_cast<double>(pixels.size(0)) / static_cast<double>(whole.size(0))},
+                                      at::TensorOptions(at::kFloat));
+  const at::Tensor points =
+      plan->settings.points.defined() ? plan->settings.points : parts_->detectors->points(whole, plan->face.box);
+  save_avatar(file, parts_->source.encode(pixels, points * scale, plan->settings.crop), shape_.name);
 }
 
 void DittoModel::warm_up() const {
   const int64_t side = this->side();
-  const auto grey = std::make_shared<const std::vector<uint8_t>>(static_cast<std::size_t>(side * side * 3), uint8_t{128});
+  const auto grey =
+      std::make_shared<const std::vector<uint8_t>>(static_cast<std::size_t>(side * side * 3), uint8_t{128});
   const auto generator = generation::start(
       *this, {.image = Image{.rgb = {grey, grey->data()}, .height = side, .width = side}, .video_frames = 1});
   Inbox inbox{.speech = std::vector<float>(ditto::kFrameSamples * 2, 0.0f), .end_of_speech = true};

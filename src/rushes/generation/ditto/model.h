@@ -1,9 +1,10 @@
 // A loaded Ditto model: the parts that all its sessions share.
 #pragma once
+#include <map>
 #include <memory>
 #include <mutex>
-#include <map>
 
+#include "rushes/generation/avatars.h"
 #include "rushes/generation/ditto/detectors.h"
 #include "rushes/generation/ditto/directory.h"
 #include "rushes/generation/ditto/plan.h"
@@ -15,8 +16,8 @@
 
 namespace rushes::generation {
 
-/// The weights of all parts by kDittoParts, in the dtypes that they compute in: warp_network and decoder may be bfloat16,
-/// the others, which say what moves and where to, are float32.
+/// The weights of all parts by kDittoParts, in the dtypes that they compute in: warp_network and decoder may be
+/// bfloat16, the others, which say what moves and where to, are float32.
 using DittoWeights = std::map<std::string, tensor::WeightMap>;
 
 /// Immutable; any thread.
@@ -48,7 +49,7 @@ struct DittoParts {
   mutable std::map<int64_t, std::shared_ptr<const ditto::MotionSampler>> samplers_;
 };
 
-class DittoModel final : public Model, public FaceCrop {
+class DittoModel final : public Model, public FaceCrop, public Avatars {
  public:
   /// Throws Error(corrupt_data) for weights that do not fit each other.
   DittoModel(const DittoDirectory& model, const DittoWeights& weights);
@@ -66,11 +67,15 @@ class DittoModel final : public Model, public FaceCrop {
   bool crops(const Request&) const override { return true; }  // without a face there is nothing that moves
   Image crop(const Request& request, int64_t side) const override;
 
+  std::filesystem::path avatar_folder() const override { return shape_.avatars; }
+  void register_avatar(const Request& request, const std::filesystem::path& file) const override;
+
   /// Makes a window and a frame, so that the first request finds kernels chosen and memory mapped.
   void warm_up() const;
 
  private:
   ModelCard card_;
+  DittoShape shape_;
   DittoSettings defaults_;
   std::vector<OptionField> options_;
   std::shared_ptr<const DittoParts> parts_;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "rushes/base/error.h"
+#include "rushes/generation/ditto/avatar.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::generation {
@@ -25,7 +26,8 @@ void check_unused(const Request& request) {
 /// Of an image, or the first frame of a video.
 Image first_frame(const Request& request) {
   if (request.image) return *request.image;
-  require(request.video != nullptr, kBad, "image is missing; give a portrait, or a video of the speaker");
+  require(request.video != nullptr, kBad,
+          "image is missing; give a portrait, a video of the speaker or the name of an avatar");
   const auto frame = request.video->frame(0);
   require(frame.has_value(), ErrorCode::corrupt_data, "the video has no frames");
   return *frame;
@@ -52,7 +54,9 @@ VideoFormat DittoPlan::format() const {
 }
 
 UprightSquare square_around(const FaceBox& face) {
-  return {.x = (face[0] + face[2]) / 2, .y = (face[1] + face[3]) / 2, .side = 1.6 * std::max(face[2] - face[0], face[3] - face[1])};
+  return {.x = (face[0] + face[2]) / 2,
+          .y = (face[1] + face[3]) / 2,
+          .side = 1.6 * std::max(face[2] - face[0], face[3] - face[1])};
 }
 
 at::Tensor points_of(const UprightSquare& square, const ditto::CropRule& rule) {
@@ -68,7 +72,7 @@ at::Tensor points_of(const UprightSquare& square, const ditto::CropRule& rule) {
 }
 
 std::unique_ptr<DittoPlan> plan_ditto(const Request& request, const DittoSettings& defaults,
-                                      std::span<const OptionField> fields, bool finds_points) {
+                                      std::span<const OptionField> fields, const DittoShape& model) {
   const Options options = checked(request.options, fields);
   auto plan = std::make_unique<DittoPlan>();
   check_unused(request);
@@ -76,6 +80,19 @@ std::unique_ptr<DittoPlan> plan_ditto(const Request& request, const DittoSetting
   plan->settings = defaults;
   apply(options, plan->settings);
   plan->settings.windows.check();
+  plan->seed = request.seed;
+  plan->frames = request.video_frames;
+  if (!plan->frames && plan->settings.fade_out >= 0 && !plan->settings.frame_count)
+    plan->ignored.push_back({"fade_out", "the end of the speech is not known in advance; say frames"});
+  if (options.has("crop_vx_ratio")) plan->ignored.push_back({"crop_vx_ratio", "the reference does not use it either"});
+  if (!plan->settings.avatar.empty()) {
+    plan->avatar = load_avatar(avatar_file(model.avatars, plan->settings.avatar), model.name);
+    plan->height = plan->avatar->pixels.size(0);
+    plan->width = plan->avatar->pixels.size(1);
+    if (request.image) plan->ignored.push_back({"image", "the avatar is the source"});
+    if (request.video) plan->ignored.push_back({"video", "the avatar is the source"});
+    return plan;
+  }
   const Image source = first_frame(request);
   require(source.rgb && source.height >= kLeastSide && source.width >= kLeastSide, kBad,
           "image is {}x{}; a source needs at least {} pixels on each side", source.width, source.height, kLeastSide);
@@ -95,7 +112,7 @@ std::unique_ptr<DittoPlan> plan_ditto(const Request& request, const DittoSetting
   }
   if (plan->settings.points.defined()) {
     ditto::crop_map(plan->settings.points, plan->settings.max_size, plan->settings.crop);  // says what it takes
-  } else if (!finds_points) {
+  } else if (!model.finds_points) {
     if (!plan->face.box && plan->video && !plan->video->faces().empty()) plan->face.box = plan->video->faces().front();
     // A square in which no face is found, such as a drawing, is taken as framed; so are faces that nobody looked for.
     require(plan->face.box || !request.faces || source.height == source.width, kBad,
@@ -105,11 +122,6 @@ std::unique_ptr<DittoPlan> plan_ditto(const Request& request, const DittoSetting
     plan->settings.points = points_of(plan->face.box ? square_around(*plan->face.box) : whole, plan->settings.crop);
   }
   plan->image_use->face = plan->face.box;
-  if (options.has("crop_vx_ratio")) plan->ignored.push_back({"crop_vx_ratio", "the reference does not use it either"});
-  plan->seed = request.seed;
-  plan->frames = request.video_frames;
-  if (!plan->frames && plan->settings.fade_out >= 0 && !plan->settings.frame_count)
-    plan->ignored.push_back({"fade_out", "the end of the speech is not known in advance; say frames"});
   const ditto::Sides sides = ditto::source_sides(source.height, source.width, plan->settings.max_size);
   plan->height = sides.height;
   plan->width = sides.width;

@@ -20,10 +20,22 @@ constexpr ErrorCode kBad = ErrorCode::invalid_argument;
 constexpr double kMostText = 1 << 20;  // bytes of JSON
 
 OptionField whole(const char* name, const char* doc, OptionValue standard, double least, double most) {
-  return {.name = name, .type = OptionType::integer, .doc = doc, .standard = std::move(standard), .least = least, .most = most};
+  return {.name = name,
+          .type = OptionType::integer,
+          .doc = doc,
+          .standard = std::move(standard),
+          .least = least,
+          .most = most};
 }
-OptionField real(const char* name, const char* doc, OptionValue standard, double least, double most, bool live = false) {
-  return {.name = name, .type = OptionType::number, .doc = doc, .standard = std::move(standard), .least = least, .most = most, .live = live};
+OptionField real(const char* name, const char* doc, OptionValue standard, double least, double most,
+                 bool live = false) {
+  return {.name = name,
+          .type = OptionType::number,
+          .doc = doc,
+          .standard = std::move(standard),
+          .least = least,
+          .most = most,
+          .live = live};
 }
 OptionField flag(const char* name, const char* doc, OptionValue standard) {
   return {.name = name, .type = OptionType::boolean, .doc = doc, .standard = std::move(standard)};
@@ -31,7 +43,8 @@ OptionField flag(const char* name, const char* doc, OptionValue standard) {
 OptionField text(const char* name, const char* doc, bool live = false) {
   return {.name = name, .type = OptionType::text, .doc = doc, .most = kMostText, .live = live, .json = true};
 }
-OptionField list(const char* name, const char* doc, OptionValue standard, std::size_t count, double least, double most) {
+OptionField list(const char* name, const char* doc, OptionValue standard, std::size_t count, double least,
+                 double most) {
   return {.name = name,
           .type = OptionType::numbers,
           .doc = doc,
@@ -63,7 +76,8 @@ json parsed(const std::string& name, const std::string& value) {
 
 /// Bounds of the motion numbers: rows of lowest and highest values.
 void clip(DittoSettings& settings, const json& rows) {
-  require(rows.is_array() && rows.size() >= 2, kBad, "v_min_max_for_clip must have at least two rows, of lowest and highest values");
+  require(rows.is_array() && rows.size() >= 2, kBad,
+          "v_min_max_for_clip must have at least two rows, of lowest and highest values");
   const at::Tensor bounds = matrix_of(rows, -1, ditto::kMotion, "v_min_max_for_clip");
   settings.windows.lowest = bounds[0];
   settings.windows.highest = bounds[1];
@@ -77,7 +91,8 @@ DittoCharacter character_of(const json& info) {
     require(source.is_object() && source.contains(name), kBad, "ch_info: x_s_info lacks {}", name);
     const json& value = source[name];
     const bool is_nested = value.is_array() && !value.empty() && value.front().is_array();
-    return matrix_of(is_nested ? value : json::array({value.is_array() ? value : json::array({value})}), 1, width, name);
+    return matrix_of(is_nested ? value : json::array({value.is_array() ? value : json::array({value})}), 1, width,
+                     name);
   };
   DittoCharacter character;
   character.motion = {.scale = row("scale", 1),
@@ -141,12 +156,15 @@ std::vector<OptionField> ditto_options(const DittoSettings& d) {
       flag("eye_f0_mode", "of a source video, the eyes of the first frame count", d.first_eyes_only),
       text("ch_info", "reference character: x_s_info, eye_open_lst, eye_ball_lst"),
       whole("overlap_v2", "frames that windows of motion have in common", d.windows.overlap, 1, 10'000),
-      whole("fix_kp_cond", "windows after which the motion starts from the source again; 0: never", d.windows.reset_every, 0, 1'000'000),
-      list("fix_kp_cond_dim", "numbers of the motion that go on nevertheless: first, last + 1", {}, 2, 0, ditto::kMotion),
+      whole("fix_kp_cond", "windows after which the motion starts from the source again; 0: never",
+            d.windows.reset_every, 0, 1'000'000),
+      list("fix_kp_cond_dim", "numbers of the motion that go on nevertheless: first, last + 1", {}, 2, 0,
+           ditto::kMotion),
       whole("sampling_timesteps", "steps in which a window of motion is sampled", d.sampling_steps, 1, 1000),
       text("v_min_max_for_clip", "lowest and highest values of the 265 motion numbers"),
       whole("smo_k_d", "frames over which the motion is smoothed", d.windows.smoothing, 0, 1000),
-      whole("N_d", "number of frames, which fades and blinks are laid out for; -1: that of the speech", int64_t{-1}, -1, 10'000'000),
+      whole("N_d", "number of frames, which fades and blinks are laid out for; -1: that of the speech", int64_t{-1}, -1,
+            10'000'000),
       text("use_d_keys", "parts of the motion that are driven: names, or names with weights"),
       flag("relative_d", "motion is measured from its first frame", d.retarget.relative),
       flag("drive_eye", "the eyes are driven too; default: of an image, not of a video", {}),
@@ -167,6 +185,10 @@ std::vector<OptionField> ditto_options(const DittoSettings& d) {
       whole("fade_in", "frames over which the motion fades in; -1: none", d.fade_in, -1, 1'000'000),
       whole("fade_out", "frames over which it fades out; -1: none", d.fade_out, -1, 1'000'000),
       text("ctrl_info", "controls by frame number"),
+      {.name = "avatar",
+       .type = OptionType::text,
+       .doc = "name of a registered source, instead of an image",
+       .most = 64},
       face_option(),
       text("points", "of the face in the source, in pixels: 5, 68, 101, 106 or 203 pairs"),
       flag("emit_tail", "give out the frames behind the end of the speech too, as the reference does", d.emit_tail),
@@ -208,18 +230,19 @@ void apply(const Options& given, DittoSettings& settings) {
                                             : ditto::Fade::none;
   boolean("flag_stitching", settings.stitching);
   if (const auto sizes = given.get<std::vector<double>>("chunksize")) {
-    settings.chunk = {static_cast<int64_t>((*sizes)[0]), static_cast<int64_t>((*sizes)[1]), static_cast<int64_t>((*sizes)[2])};
+    settings.chunk = {static_cast<int64_t>((*sizes)[0]), static_cast<int64_t>((*sizes)[1]),
+                      static_cast<int64_t>((*sizes)[2])};
     settings.chunk.check();
   }
   integer("fade_in", settings.fade_in);
   integer("fade_out", settings.fade_out);
   boolean("emit_tail", settings.emit_tail);
+  settings.avatar = given.get<std::string>("avatar").value_or(settings.avatar);
   for (const auto& [name, take] : json_options())
     if (const auto value = given.get<std::string>(name)) take(settings, parsed(name, *value));
-  for (const auto& [name, value] : {std::pair{"delta_pitch", &settings.live.delta_pitch},
-                                    std::pair{"delta_yaw", &settings.live.delta_yaw},
-                                    std::pair{"delta_roll", &settings.live.delta_roll},
-                                    std::pair{"blink_rate", &settings.live.blinks_a_minute}})
+  for (const auto& [name, value] :
+       {std::pair{"delta_pitch", &settings.live.delta_pitch}, std::pair{"delta_yaw", &settings.live.delta_yaw},
+        std::pair{"delta_roll", &settings.live.delta_roll}, std::pair{"blink_rate", &settings.live.blinks_a_minute}})
     if (const auto said = given.get<double>(name)) *value = *said;
   number("gaze_x", settings.live.gaze_x);
   number("gaze_y", settings.live.gaze_y);

@@ -49,7 +49,8 @@ struct DittoSettings {
   int64_t fade_in = -1, fade_out = -1;  // frames
   std::map<int64_t, ditto::FrameControl> controls;
   bool emit_tail = false;
-  at::Tensor points;  // [n, 2] of the face in the source, or undefined
+  std::string avatar;  // a registered source, instead of an image; empty: none
+  at::Tensor points;   // [n, 2] of the face in the source, or undefined
   DittoLive live;
 };
 

@@ -88,7 +88,8 @@ Affine Affine::inverse() const {
 
 Affine Affine::of(const at::Tensor& matrix) {
   const at::Tensor rows = matrix.to(at::kCPU, at::kDouble).contiguous();
-  require(rows.numel() >= 6 && rows.size(-1) == 3, ErrorCode::invalid_argument, "an affine map must be [3, 3] or [2, 3]");
+  require(rows.numel() >= 6 && rows.size(-1) == 3, ErrorCode::invalid_argument,
+          "an affine map must be [3, 3] or [2, 3]");
   Affine affine;
   std::copy_n(rows.const_data_ptr<double>(), 6, affine.a.begin());
   return affine;
@@ -133,8 +134,7 @@ at::Tensor resize_bilinear(const at::Tensor& image, int64_t height, int64_t widt
         for (int64_t c = 0; c < C; ++c) {
           const int h0 = above[left + c] * (2048 - share) + above[right + c] * share,
                     h1 = below[left + c] * (2048 - share) + below[right + c] * share;
-          const int value =
-              (((h0 >> 4) * (2048 - rows.share[row])) >> 16) + (((h1 >> 4) * rows.share[row]) >> 16);
+          const int value = (((h0 >> 4) * (2048 - rows.share[row])) >> 16) + (((h1 >> 4) * rows.share[row]) >> 16);
           out[(y * width + x) * C + c] = static_cast<uint8_t>(std::min((value + 2) >> 2, 255));
         }
       }

@@ -1,5 +1,5 @@
-// Pixels through an affine map or to another size, in the fixed-point arithmetic of OpenCV 4: to the bit what networks that
-// were trained on its crops see.
+// Pixels through an affine map or to another size, in the fixed-point arithmetic of OpenCV 4: to the bit what networks
+// that were trained on its crops see.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -17,8 +17,8 @@ struct Affine {
   at::Tensor matrix() const;
 };
 
-/// Bilinear, 0 outside (warpAffine, INTER_LINEAR, BORDER_CONSTANT): image [H, W, C] uint8 or float32, `map` from its pixels
-/// to those of the result [height, width, C], which has its type.
+/// Bilinear, 0 outside (warpAffine, INTER_LINEAR, BORDER_CONSTANT): image [H, W, C] uint8 or float32, `map` from its
+/// pixels to those of the result [height, width, C], which has its type.
 at::Tensor warp_affine(const at::Tensor& image, const Affine& map, int64_t height, int64_t width);
 
 /// Bilinear (resize, INTER_LINEAR): image [H, W, C] uint8 to [height, width, C].

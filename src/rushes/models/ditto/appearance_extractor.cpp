@@ -33,8 +33,8 @@ AppearanceExtractor::AppearanceExtractor(const tensor::WeightMap& weights, int64
 at::Tensor AppearanceExtractor::forward(const at::Tensor& image) const {
   const int64_t factor = int64_t{1} << down_.size();
   require(image.dim() == 4 && image.size(1) == 3 && image.size(2) % factor == 0 && image.size(3) % factor == 0,
-          ErrorCode::invalid_argument,
-          "appearance extractor: expected images [B, 3, H, W] with sides that {} divides", factor);
+          ErrorCode::invalid_argument, "appearance extractor: expected images [B, 3, H, W] with sides that {} divides",
+          factor);
   at::Tensor x = at::relu(first_(image));
   for (const nn::NormedConv& block : down_) x = at::avg_pool2d(at::relu(block(x)), 2);
   x = at::conv2d(x, second_weight_, second_bias_);

@@ -62,8 +62,13 @@ Shapes extractor_shapes(const Sizes& s) {
     in = width;
   }
   norm(shapes, "detector.norm.", in);
-  for (const auto& [name, out] : std::initializer_list<std::pair<const char*, int64_t>>{
-           {"pitch", kBins}, {"yaw", kBins}, {"roll", kBins}, {"t", 3}, {"exp", kExpression}, {"scale", 1}, {"kp", kExpression}})
+  for (const auto& [name, out] : std::initializer_list<std::pair<const char*, int64_t>>{{"pitch", kBins},
+                                                                                        {"yaw", kBins},
+                                                                                        {"roll", kBins},
+                                                                                        {"t", 3},
+                                                                                        {"exp", kExpression},
+                                                                                        {"scale", 1},
+                                                                                        {"kp", kExpression}})
     layer(shapes, fmt::format("detector.fc_{}.", name), {out, in});
   return shapes;
 }
@@ -198,7 +203,8 @@ int64_t count(const WeightMap& weights, const char* pattern) {
 
 Extents widths(const WeightMap& weights, const char* pattern) {
   Extents found;
-  for (int64_t i = 0; i < count(weights, pattern); ++i) found.push_back(weights.at(fmt::format(fmt::runtime(pattern), i)).size(0));
+  for (int64_t i = 0; i < count(weights, pattern); ++i)
+    found.push_back(weights.at(fmt::format(fmt::runtime(pattern), i)).size(0));
   return found;
 }
 
@@ -208,9 +214,11 @@ bool is_ignored(const std::string& key) {
 }
 
 WeightMap stripped(const WeightMap& all, const std::string& part) {
-  const char* const wrapper = part == "lmdm" ? "model_state_dict." : part == "stitch_network" ? "retarget_shoulder." : "";
-  const bool is_wrapped =
-      *wrapper && std::any_of(all.tensors().begin(), all.tensors().end(), [&](const auto& each) { return each.first.starts_with(wrapper); });
+  const char* const wrapper = part == "lmdm"             ? "model_state_dict."
+                              : part == "stitch_network" ? "retarget_shoulder."
+                                                         : "";
+  const bool is_wrapped = *wrapper && std::any_of(all.tensors().begin(), all.tensors().end(),
+                                                  [&](const auto& each) { return each.first.starts_with(wrapper); });
   const WeightMap own = is_wrapped ? all.under(wrapper) : all;
   WeightMap weights;
   for (const std::string& key : own.keys()) {
@@ -279,7 +287,8 @@ Sizes sizes_of(const std::string& part, const WeightMap& w) {
 
 WeightMap load(const std::string& part, const std::filesystem::path& file, tensor::Extra extra) {
   const WeightMap own = stripped(tensor::load_checkpoint(file).tensors, part);
-  return tensor::take_complete(own, parameter_shapes(part, sizes_of(part, own)), fmt::format("'{}', {}", file.string(), part), extra);
+  return tensor::take_complete(own, parameter_shapes(part, sizes_of(part, own)),
+                               fmt::format("'{}', {}", file.string(), part), extra);
 }
 
 }  // namespace rushes::ditto

@@ -1,4 +1,5 @@
-// Published Ditto files: the PyTorch set (ditto_pytorch/models/*.pth), and which parameters a network of given sizes has.
+// Published Ditto files: the PyTorch set (ditto_pytorch/models/*.pth), and which parameters a network of given sizes
+// has.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -34,8 +35,8 @@ struct Sizes {
   int64_t width = 512, wide = 1024, frames = 80, condition = 1103, condition_layers = 2, layers = 8;
 };
 
-/// "appearance_extractor", "motion_extractor", "warp_network", "decoder", "stitch_network", "lmdm": the names and shapes
-/// of its parameters, as published. num_batches_tracked, which has no effect, is not among them. Throws
+/// "appearance_extractor", "motion_extractor", "warp_network", "decoder", "stitch_network", "lmdm": the names and
+/// shapes of its parameters, as published. num_batches_tracked, which has no effect, is not among them. Throws
 /// Error(not_found) for another part.
 tensor::Shapes parameter_shapes(const std::string& part, const Sizes& sizes);
 

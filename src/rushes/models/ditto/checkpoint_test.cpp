@@ -10,7 +10,6 @@
 #include "rushes/base/scratch_folder.h"
 #include "rushes/models/ditto/random_weights.h"
 #include "rushes/models/ditto/spade_decoder.h"
-#include "rushes/models/wav2vec/checkpoint.h"
 #include "rushes/tensor/checkpoint_forge.h"
 #include "rushes/tensor/safetensors.h"
 
@@ -42,7 +41,8 @@ TEST(DittoCheckpoint, parameters_are_those_of_the_published_files) {
   for (const auto& [part, name] : kParts) {
     tensor::Shapes published;
     for (const auto& tensor : manifest(name))
-      if (!tensor.key.ends_with("num_batches_tracked") && (!tensor.key.ends_with("rotary.freqs") || tensor.key == "rotary.freqs"))
+      if (!tensor.key.ends_with("num_batches_tracked") &&
+          (!tensor.key.ends_with("rotary.freqs") || tensor.key == "rotary.freqs"))
         published[tensor.key] = tensor.shape;
     EXPECT_EQ(parameter_shapes(part, {}), published) << part;
   }
@@ -66,20 +66,6 @@ TEST(DittoCheckpoint, published_files_load_as_torch_saves_them) {
     EXPECT_EQ(weights.tensors().size(), parameter_shapes(part, {}).size());
     EXPECT_EQ(parameter_shapes(part, sizes_of(part, weights)), parameter_shapes(part, {}));
   }
-}
-
-TEST(DittoCheckpoint, the_published_speech_encoder_has_the_parameters_of_hubert_large) {
-  tensor::Shapes published;
-  for (const auto& tensor : manifest("hubert_large_reference")) {
-    if (!tensor.key.starts_with("hubert.")) continue;  // the head for speech recognition
-    std::string key = tensor.key.substr(std::string("hubert.").size());
-    if (key == "masked_spec_embed") continue;
-    for (const auto& [from, to] : {std::pair{"parametrizations.weight.original0", "weight_g"},
-                                   std::pair{"parametrizations.weight.original1", "weight_v"}})
-      if (const auto at = key.find(from); at != std::string::npos) key.replace(at, std::string(from).size(), to);
-    published[key] = tensor.shape;
-  }
-  EXPECT_EQ(wav2vec::parameter_shapes(wav2vec::Config::hubert_large()), published);
 }
 
 std::string refused(const std::function<void()>& load) {

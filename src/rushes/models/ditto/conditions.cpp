@@ -25,7 +25,8 @@ at::Tensor Conditions::rows(const at::Tensor& audio, int64_t start) const {
   const int64_t T = audio.size(0);
   const auto chosen = [&](const at::Tensor& from, auto&& row_of) {
     at::Tensor index = at::empty({T}, at::kLong);
-    for (int64_t i = 0; i < T; ++i) index.data_ptr<int64_t>()[i] = row_of(std::max<int64_t>(start + i, 0), from.size(0));
+    for (int64_t i = 0; i < T; ++i)
+      index.data_ptr<int64_t>()[i] = row_of(std::max<int64_t>(start + i, 0), from.size(0));
     return at::index_select(from, 0, index.to(from.device()));
   };
   const auto eyes = [this](int64_t q, int64_t n) { return moving_eyes ? mirror_index(q, n) : 0; };

@@ -117,8 +117,8 @@ DenseMotion DenseMotionNetwork::forward(const at::Tensor& feature, const at::Ten
   motion.mask = at::softmax(
       at::conv3d(y, mask_weight_, mask_bias_, 1, {mask_weight_.size(2) / 2, side / 2, side / 2}).to(at::kFloat), 1);
   motion.deformation = at::matmul(motion.mask.permute({0, 2, 3, 4, 1}), moves.view({B, 1, 1, K + 1, 3})) + grid;
-  motion.occlusion = at::sigmoid(
-      at::conv2d(y.flatten(1, 2), occlusion_weight_, occlusion_bias_, 1, occlusion_weight_.size(-1) / 2));
+  motion.occlusion =
+      at::sigmoid(at::conv2d(y.flatten(1, 2), occlusion_weight_, occlusion_bias_, 1, occlusion_weight_.size(-1) / 2));
   return motion;
 }
 

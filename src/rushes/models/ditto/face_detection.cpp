@@ -41,8 +41,7 @@ struct Box {
 
 int64_t DetectedFaces::largest() const {
   if (boxes.size(0) == 0) return -1;
-  const at::Tensor areas =
-      (boxes.select(1, 2) - boxes.select(1, 0)) * (boxes.select(1, 3) - boxes.select(1, 1));
+  const at::Tensor areas = (boxes.select(1, 2) - boxes.select(1, 0)) * (boxes.select(1, 3) - boxes.select(1, 1));
   return at::argmax(areas).item<int64_t>();
 }
 

@@ -1,5 +1,5 @@
-// The networks that find a face and its points: what they are given, and what their answers mean. The networks themselves
-// are ONNX files.
+// The networks that find a face and its points: what they are given, and what their answers mean. The networks
+// themselves are ONNX files.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -18,8 +18,8 @@ struct DetectedFaces {
   int64_t largest() const;
 };
 
-/// SCRFD (arXiv:2105.04714): letterboxed image [H, W, 3] uint8 RGB as the network takes it, [1, 3, S, S], channels B, G, R,
-/// (p - 127.5) / 128.
+/// SCRFD (arXiv:2105.04714): letterboxed image [H, W, 3] uint8 RGB as the network takes it, [1, 3, S, S], channels B,
+/// G, R, (p - 127.5) / 128.
 at::Tensor detector_input(const at::Tensor& image, int64_t side);
 /// One level of the network's answer: scores [n, 1], boxes [n, 4] and points [n, 10] in strides, two anchors a cell.
 struct DetectorLevel {
@@ -36,8 +36,8 @@ Affine landmark106_map(const at::Tensor& box);
 at::Tensor landmark106_input(const at::Tensor& image, const Affine& map);
 at::Tensor landmark106_points(const at::Tensor& answer, const Affine& map);
 
-/// 203 points: crop [224, 224, 3] uint8 RGB as the network takes it, [1, 3, 224, 224] in [0, 1], and its answer [1, 406] as
-/// points [203, 2] of the image.
+/// 203 points: crop [224, 224, 3] uint8 RGB as the network takes it, [1, 3, 224, 224] in [0, 1], and its answer [1,
+/// 406] as points [203, 2] of the image.
 at::Tensor landmark203_input(const at::Tensor& crop);
 at::Tensor landmark203_points(const at::Tensor& answer, const Affine& crop_to_image);
 

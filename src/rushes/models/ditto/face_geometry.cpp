@@ -25,8 +25,7 @@ Anchors anchors(int64_t points) {
     case 101: return {{39, 42, 45, 48}, {51, 54, 57, 60}, {75, 81}};
     case 106: return {{33, 35, 40, 39}, {87, 89, 94, 93}, {52, 61}};
     case 203: return {{0, 6, 12, 18}, {24, 30, 36, 42}, {48, 66}};
-    default:
-      fail(ErrorCode::invalid_argument, "a face must have 5, 68, 101, 106 or 203 points, got {}", points);
+    default: fail(ErrorCode::invalid_argument, "a face must have 5, 68, 101, 106 or 203 points, got {}", points);
   }
 }
 
@@ -83,8 +82,7 @@ Affine crop_map(const at::Tensor& given, int64_t side, const CropRule& rule) {
 
 at::Tensor mapped(const at::Tensor& points, const Affine& map) {
   const at::Tensor m = map.matrix().to(points.device());
-  return at::matmul(points.to(at::kFloat), m.narrow(0, 0, 2).narrow(1, 0, 2).t()) +
-         m.narrow(0, 0, 2).select(1, 2);
+  return at::matmul(points.to(at::kFloat), m.narrow(0, 0, 2).narrow(1, 0, 2).t()) + m.narrow(0, 0, 2).select(1, 2);
 }
 
 Sides source_sides(int64_t height, int64_t width, int64_t longest) {
@@ -105,12 +103,12 @@ at::Tensor soft_border(int64_t side, int64_t border) {
   // How far outside the inner square, in borders: 1 at the outermost pixel.
   const auto outside = [&](int64_t i) {
     const int64_t from_edge = std::min(i, side - 1 - i);
-    return from_edge >= border ? 0.0f
-                               : 1.0f - static_cast<float>(from_edge) / static_cast<float>(std::max<int64_t>(border - 1, 1));
+    return from_edge >= border
+               ? 0.0f
+               : 1.0f - static_cast<float>(from_edge) / static_cast<float>(std::max<int64_t>(border - 1, 1));
   };
   for (int64_t y = 0; y < side; ++y)
-    for (int64_t x = 0; x < side; ++x)
-      values[y * side + x] = 1.0f - std::min(1.0f, std::hypot(outside(x), outside(y)));
+    for (int64_t x = 0; x < side; ++x) values[y * side + x] = 1.0f - std::min(1.0f, std::hypot(outside(x), outside(y)));
   return weights;
 }
 
@@ -118,12 +116,15 @@ PutBack::PutBack(const Affine& crop_to_frame, int64_t height, int64_t width, int
   const int64_t border = (side - static_cast<int64_t>(static_cast<double>(side) * 0.9)) / 2;
   const at::Tensor mask = soft_border(side, border).unsqueeze(-1);
   const at::Tensor all = at::clamp(warp_affine(mask, crop_to_frame, height, width), 0, 1);
-  const at::Tensor rows = at::nonzero(all.amax(at::IntArrayRef{1, 2})), columns = at::nonzero(all.amax(at::IntArrayRef{0, 2}));
+  const at::Tensor rows = at::nonzero(all.amax(at::IntArrayRef{1, 2})),
+                   columns = at::nonzero(all.amax(at::IntArrayRef{0, 2}));
   map_ = crop_to_frame;
   if (rows.numel() == 0) return;
   top_ = rows.min().item<int64_t>();
   left_ = columns.min().item<int64_t>();
-  weights_ = all.slice(0, top_, rows.max().item<int64_t>() + 1).slice(1, left_, columns.max().item<int64_t>() + 1).contiguous();
+  weights_ = all.slice(0, top_, rows.max().item<int64_t>() + 1)
+                 .slice(1, left_, columns.max().item<int64_t>() + 1)
+                 .contiguous();
 }
 
 at::Tensor PutBack::operator()(const at::Tensor& render, const at::Tensor& frame) const {
@@ -131,8 +132,7 @@ at::Tensor PutBack::operator()(const at::Tensor& render, const at::Tensor& frame
   if (!weights_.defined()) return result;
   const int64_t h = weights_.size(0), w = weights_.size(1);
   // The whole frame's map, so that each pixel is rounded as there.
-  const at::Tensor drawn =
-      warp_affine(render, map_, top_ + h, left_ + w).narrow(0, top_, h).narrow(1, left_, w);
+  const at::Tensor drawn = warp_affine(render, map_, top_ + h, left_ + w).narrow(0, top_, h).narrow(1, left_, w);
   const at::Tensor below = frame.narrow(0, top_, h).narrow(1, left_, w).to(at::kFloat);
   const at::Tensor mixed = at::clamp(weights_ * drawn + (1 - weights_) * below, 0, 255);
   result.narrow(0, top_, h).narrow(1, left_, w).copy_(mixed.to(at::kByte));

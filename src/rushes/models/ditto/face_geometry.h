@@ -9,10 +9,10 @@
 namespace rushes::ditto {
 
 struct CropRule {
-  double scale = 2.3;      // side of the square, in larger sides of the points' box
-  double shift_x = 0;      // of its centre, in sides, along the line of the eyes
+  double scale = 2.3;       // side of the square, in larger sides of the points' box
+  double shift_x = 0;       // of its centre, in sides, along the line of the eyes
   double shift_y = -0.125;  // and down the face
-  bool rotate = true;      // the square stands as the face does
+  bool rotate = true;       // the square stands as the face does
 };
 
 /// The map from an image's pixels to those of its square crop, `side` pixels wide, around points [n, 2] float32 in
@@ -41,7 +41,7 @@ class PutBack {
   at::Tensor operator()(const at::Tensor& render, const at::Tensor& frame) const;
 
  private:
-  Affine map_;          // to the box
+  Affine map_;  // to the box
   int64_t top_ = 0, left_ = 0;
   at::Tensor weights_;  // [h, w, 1] of the box; empty if the square lies outside
 };

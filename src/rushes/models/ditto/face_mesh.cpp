@@ -50,8 +50,7 @@ at::Tensor mesh_detections(const at::Tensor& regressors, const at::Tensor& class
   const at::Tensor at = anchors.narrow(1, 0, 2), centre = raw.narrow(1, 0, 2) + at, half = raw.narrow(1, 2, 2) / 2;
   const at::Tensor points = (raw.narrow(1, 4, 12).unflatten(1, {6, 2}) + at.unsqueeze(1)).flatten(1);
   const at::Tensor scores = at::sigmoid(at::clamp(classificators.to(at::kFloat).view({kAnchors, 1}), -50, 100));
-  const at::Tensor all =
-      at::cat({(centre - half) * kDetectorSide, (centre + half) * kDetectorSide, points, scores}, 1);
+  const at::Tensor all = at::cat({(centre - half) * kDetectorSide, (centre + half) * kDetectorSide, points, scores}, 1);
   const at::Tensor good = at::index_select(all, 0, at::nonzero(scores.view({-1}).ge(kMinScore)).view({-1}));
 
   std::vector<at::Tensor> found;
@@ -62,8 +61,8 @@ at::Tensor mesh_detections(const at::Tensor& regressors, const at::Tensor& class
     at::Tensor one = left[0].clone();
     if (group.size(0) > 1) {
       const at::Tensor weights = group.narrow(1, 16, 1);
-      one.narrow(0, 0, 16).copy_(at::sum(group.narrow(1, 0, 16) * weights, at::OptionalIntArrayRef(at::IntArrayRef{0})) /
-                                 at::sum(weights));
+      one.narrow(0, 0, 16).copy_(
+          at::sum(group.narrow(1, 0, 16) * weights, at::OptionalIntArrayRef(at::IntArrayRef{0})) / at::sum(weights));
       one[16] = at::mean(weights);
     }
     found.push_back(one);
@@ -95,7 +94,8 @@ at::Tensor mesh_input(const at::Tensor& image, const MeshRegion& region) {
 }
 
 at::Tensor mesh_points(const at::Tensor& answer, const MeshRegion& region, int64_t height, int64_t width) {
-  require(answer.numel() == 3 * kPoints, ErrorCode::corrupt_data, "the face mesh must answer with [1, {}]", 3 * kPoints);
+  require(answer.numel() == 3 * kPoints, ErrorCode::corrupt_data, "the face mesh must answer with [1, {}]",
+          3 * kPoints);
   const at::Tensor points = answer.to(at::kFloat).view({kPoints, 3}) / kMeshSide;
   const at::Tensor x = points.select(1, 0) - 0.5, y = points.select(1, 1) - 0.5;
   const double c = std::cos(region.rotation), d = std::sin(region.rotation), W = static_cast<double>(width),
@@ -126,7 +126,8 @@ Eyes eyes_of(const at::Tensor& points) {
     at::Tensor height = at::zeros_like(width);
     for (const auto& [upper, lower] : eye.lids) height = height + length(point(upper) - point(lower));
     open.push_back(height / (width + 1e-8));
-    const at::Tensor off = point(eye.iris) - (point(eye.corners[0]) + point(eye.corners[1])) / 2, distance = length(off);
+    const at::Tensor off = point(eye.iris) - (point(eye.corners[0]) + point(eye.corners[1])) / 2,
+                     distance = length(off);
     ball.push_back((off / (distance + 1e-8) - across / (width + 1e-8)) * distance);
   }
   return {at::cat(open, 1), at::stack(ball, 2).flatten(1)};  // x of both, y of both, z of both

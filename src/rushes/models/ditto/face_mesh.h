@@ -12,8 +12,8 @@ namespace rushes::ditto {
 at::Tensor mesh_anchors();
 /// image [H, W, 3] uint8 RGB as the detector takes it: [1, 128, 128, 3] in [-1, 1], sides not in proportion.
 at::Tensor mesh_detector_input(const at::Tensor& image);
-/// Faces of its answers, regressors [1, 896, 16] and classificators [1, 896, 1]: [n, 17] float32, best first: x1, y1, x2,
-/// y2 in 1/128 of the sides, six points in [0, 1], score. Overlapping ones are means weighted by score.
+/// Faces of its answers, regressors [1, 896, 16] and classificators [1, 896, 1]: [n, 17] float32, best first: x1, y1,
+/// x2, y2 in 1/128 of the sides, six points in [0, 1], score. Overlapping ones are means weighted by score.
 at::Tensor mesh_detections(const at::Tensor& regressors, const at::Tensor& classificators);
 
 /// A turned square of an image.
@@ -26,8 +26,8 @@ struct MeshRegion {
 MeshRegion mesh_region(const at::Tensor& detection, int64_t height, int64_t width);
 /// [1, 256, 256, 3] in [0, 1].
 at::Tensor mesh_input(const at::Tensor& image, const MeshRegion& region);
-/// The network's answer [1, 1434], x, y and z of each point in its pixels, as [1, 478, 3] in widths, heights and widths of
-/// the image.
+/// The network's answer [1, 1434], x, y and z of each point in its pixels, as [1, 478, 3] in widths, heights and widths
+/// of the image.
 at::Tensor mesh_points(const at::Tensor& answer, const MeshRegion& region, int64_t height, int64_t width);
 
 struct Eyes {

@@ -30,7 +30,8 @@ Lmdm::Lmdm(const tensor::WeightMap& weights, int64_t heads) {
   dropped_hidden_ = weights.at("null_cond_hidden", {1, D});
   rotary_ = Rotary(weights.at("rotary.freqs", {D / 2}));
 
-  // The input projection sees the noisy motion and the condition frame side by side: two products, one of them constant.
+  // The input projection sees the noisy motion and the condition frame side by side: two products, one of them
+  // constant.
   const at::Tensor& final_weight = weights.at("final_layer.weight", {-1, D});
   const int64_t N = final_weight.size(0);
   const at::Tensor& input = weights.at("input_projection.weight", {D, -1});
@@ -70,7 +71,9 @@ Lmdm::Lmdm(const tensor::WeightMap& weights, int64_t heads) {
 }
 
 bool Lmdm::samples_are_independent() const {
-  const auto narrow = [](const nn::Linear& layer) { return nn::Linear::is_narrow(layer.weight().size(0), layer.weight().size(1)); };
+  const auto narrow = [](const nn::Linear& layer) {
+    return nn::Linear::is_narrow(layer.weight().size(0), layer.weight().size(1));
+  };
   const int64_t D = dropped_tokens_.size(2);
   return !device().is_cpu() || (dtype() == at::kFloat && narrow(projection_) && narrow(input_) && narrow(final_) &&
                                 nn::Linear::is_narrow(6 * D, D) && decoder_.front().mlp.is_narrow());
@@ -90,8 +93,8 @@ Lmdm::Window Lmdm::window(const at::Tensor& cond, const at::Tensor& cond_frame) 
   window.frame = frame_(condition_frames_ ? cond_frame : cond_frame.unsqueeze(1));
   window.hidden = at::cat({hidden, dropped_hidden_.expand({B, -1})}, 0);
   for (std::size_t i = 0; i < decoder_.size(); ++i)
-    window.layers.push_back(joined(decoder_[i].cross_attention.keys_and_values(turned, seen),
-                                   expanded(dropped_layers_[i], B), 0));
+    window.layers.push_back(
+        joined(decoder_[i].cross_attention.keys_and_values(turned, seen), expanded(dropped_layers_[i], B), 0));
   return window;
 }
 
@@ -105,8 +108,7 @@ Lmdm::Step Lmdm::step(double time) const {
   const at::Tensor tokens = condition_norm_(time_tokens_(wide).view({1, 2, -1}));
   const at::Tensor turned = rotary_(tokens, frames());
   Step step{time_condition_(wide), {}};
-  for (const FilmLayer& layer : decoder_)
-    step.layers.push_back(layer.cross_attention.keys_and_values(turned, tokens));
+  for (const FilmLayer& layer : decoder_) step.layers.push_back(layer.cross_attention.keys_and_values(turned, tokens));
   return step;
 }
 

@@ -96,8 +96,8 @@ FilmLayer::FilmLayer(const tensor::WeightMap& weights, int64_t width, int64_t he
       self_attention(weights.under("self_attn."), heads),
       cross_attention(weights.under("multihead_attn."), heads),
       mlp(weights),
-      films(nn::Linear::fused({linear(weights, "film1.block.1"), linear(weights, "film2.block.1"),
-                               linear(weights, "film3.block.1")})) {}
+      films(nn::Linear::fused(
+          {linear(weights, "film1.block.1"), linear(weights, "film2.block.1"), linear(weights, "film3.block.1")})) {}
 
 at::Tensor FilmLayer::modulation(const at::Tensor& mish) const { return films(mish).unflatten(-1, {6, -1}); }
 
@@ -113,8 +113,8 @@ at::Tensor FilmLayer::operator()(const at::Tensor& x, const KeysAndValues& memor
   return y + modulated(mlp(norm3(y)), 2);
 }
 
-// Row by row: libtorch computes what is left over behind whole vectors by other functions, so that a value would depend, in
-// its last bit, on how many rows there are.
+// Row by row: libtorch computes what is left over behind whole vectors by other functions, so that a value would
+// depend, in its last bit, on how many rows there are.
 at::Tensor mish(const at::Tensor& x) {
   std::vector<at::Tensor> rows;
   for (const at::Tensor& row : x.split(1)) rows.push_back(at::mish(row));

@@ -17,8 +17,8 @@ struct LayerNorm {
   at::Tensor weight, bias;
 };
 
-/// Rotary embedding (arXiv:2104.09864) of the whole width, pairs beside each other, before the projections of queries and
-/// keys; values are not turned.
+/// Rotary embedding (arXiv:2104.09864) of the whole width, pairs beside each other, before the projections of queries
+/// and keys; values are not turned.
 class Rotary {
  public:
   Rotary() = default;

@@ -18,11 +18,13 @@ at::Tensor MotionSampler::sample(const at::Tensor& cond, const at::Tensor& cond_
   const auto& schedule = schedule_.steps();
   require(noise.steps.size() + 1 >= schedule.size(), ErrorCode::invalid_argument,
           "sampling motion: got noise for {} steps, expected {}", noise.steps.size(), schedule.size() - 1);
-  const Lmdm::Window window = model_.window(cond.to(model_.device(), model_.dtype()), cond_frame.to(model_.device(), model_.dtype()));
+  const Lmdm::Window window =
+      model_.window(cond.to(model_.device(), model_.dtype()), cond_frame.to(model_.device(), model_.dtype()));
   at::Tensor x = noise.start.to(model_.device(), at::kFloat);
   for (std::size_t i = 0; i < schedule.size(); ++i) {
     const at::Tensor clean = guided(model_.forward(x, window, steps_[i]));
-    x = nn::CosineDdim::advance(schedule[i], x, clean, i < noise.steps.size() ? noise.steps[i].to(x.device()) : at::Tensor());
+    x = nn::CosineDdim::advance(schedule[i], x, clean,
+                                i < noise.steps.size() ? noise.steps[i].to(x.device()) : at::Tensor());
   }
   return x.to(at::kCPU);
 }

@@ -17,8 +17,8 @@ class MotionSampler {
   /// Borrows `model`, which must outlive it.
   MotionSampler(const Lmdm& model, int64_t steps);
 
-  /// Where noise comes from: `start` [B, T, N], and `steps` - 1 tensors of that shape (or [1, T, N]) that are added on the
-  /// way, the same for every window of a session. float32.
+  /// Where noise comes from: `start` [B, T, N], and `steps` - 1 tensors of that shape (or [1, T, N]) that are added on
+  /// the way, the same for every window of a session. float32.
   struct Noise {
     at::Tensor start;
     std::vector<at::Tensor> steps;

@@ -26,7 +26,8 @@ TEST(MotionSampler, a_window_is_to_the_bit_the_same_beside_others_and_alone) {
     SCOPED_TRACE(width);
     const Lmdm model(random_weights(parameter_shapes("lmdm", small(width)), 0), 2);
     const MotionSampler sampler(model, 4);
-    const at::Tensor rows = at::randn({3, 20, 40}), frames = at::randn({3, kMotion}), start = at::randn({3, 20, kMotion});
+    const at::Tensor rows = at::randn({3, 20, 40}), frames = at::randn({3, kMotion}),
+                     start = at::randn({3, 20, kMotion});
     const std::vector<at::Tensor> steps = at::randn({3, 3, 20, kMotion}).unbind(0);
     const Lmdm::Window window = model.window(rows, frames);
     const Lmdm::Prediction all = model.forward(start, window, model.step(500));
@@ -37,7 +38,8 @@ TEST(MotionSampler, a_window_is_to_the_bit_the_same_beside_others_and_alone) {
       EXPECT_TRUE(at::equal(own(window.frame), alone.frame)) << "frame";
       EXPECT_TRUE(at::equal(own(window.hidden), alone.hidden.narrow(0, 0, 1))) << "hidden";
       for (std::size_t layer = 0; layer < alone.layers.size(); ++layer)
-        EXPECT_TRUE(at::equal(own(window.layers[layer].k), alone.layers[layer].k.narrow(0, 0, 1))) << "keys of layer " << layer;
+        EXPECT_TRUE(at::equal(own(window.layers[layer].k), alone.layers[layer].k.narrow(0, 0, 1)))
+            << "keys of layer " << layer;
       const Lmdm::Prediction one = model.forward(own(start), alone, model.step(500));
       EXPECT_TRUE(at::equal(own(all.conditional), one.conditional)) << "conditional";
       EXPECT_TRUE(at::equal(own(all.dropped), one.dropped)) << "dropped";

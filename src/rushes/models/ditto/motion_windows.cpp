@@ -8,9 +8,10 @@ namespace rushes::ditto {
 void WindowOptions::check() const {
   require(frames >= 2 && overlap >= 1 && overlap < frames, ErrorCode::invalid_argument,
           "overlap_v2 must be from 1 to {} for windows of {} frames, got {}", frames - 1, frames, overlap);
-  require(!online || 2 * overlap >= frames, ErrorCode::invalid_argument,
-          "overlap_v2 must be at least {} in online mode, half of the {} frames of a window, got {}: frames would be lost",
-          (frames + 1) / 2, frames, overlap);
+  require(
+      !online || 2 * overlap >= frames, ErrorCode::invalid_argument,
+      "overlap_v2 must be at least {} in online mode, half of the {} frames of a window, got {}: frames would be lost",
+      (frames + 1) / 2, frames, overlap);
 }
 
 MotionFusion::MotionFusion(const WindowOptions& options, at::Tensor start_frame)
@@ -22,8 +23,9 @@ void MotionFusion::smooth(int64_t from, int64_t to) {
   const at::Tensor before = sequence_.narrow(1, 0, width).clone();
   for (int64_t i = std::max<int64_t>(from, 0); i < std::min(to, n); ++i) {
     const int64_t first = std::max<int64_t>(0, i - half), last = std::min(n, i + half + 1);
-    sequence_[i].narrow(0, 0, width).copy_(
-        at::mean(before.narrow(0, first, last - first), at::OptionalIntArrayRef(at::IntArrayRef{0})));
+    sequence_[i]
+        .narrow(0, 0, width)
+        .copy_(at::mean(before.narrow(0, first, last - first), at::OptionalIntArrayRef(at::IntArrayRef{0})));
   }
 }
 
@@ -35,11 +37,12 @@ void MotionFusion::add(const at::Tensor& prediction) {
     sequence_ = prediction.to(at::kFloat).clone();
     smooth(0, length());
   } else {
-    const at::Tensor alpha = (at::arange(L, at::TensorOptions(at::kFloat).device(prediction.device())) /
-                              static_cast<double>(L))
-                                 .unsqueeze(1);
+    const at::Tensor alpha =
+        (at::arange(L, at::TensorOptions(at::kFloat).device(prediction.device())) / static_cast<double>(L))
+            .unsqueeze(1);
     const int64_t before = length() - L;
-    const at::Tensor mixed = sequence_.narrow(0, before, L) * (1 - alpha) + prediction.narrow(0, overlap - L, L) * alpha;
+    const at::Tensor mixed =
+        sequence_.narrow(0, before, L) * (1 - alpha) + prediction.narrow(0, overlap - L, L) * alpha;
     sequence_ = at::cat({sequence_.narrow(0, 0, before), mixed, prediction.narrow(0, overlap, V)}, 0);
     const int64_t n = length();
     smooth(n - V - L, n - V + 1);
@@ -69,7 +72,10 @@ void MotionFusion::finish(int64_t count) {
 }
 
 OnlineMotion::OnlineMotion(const WindowOptions& options, at::Tensor start_frame, at::Tensor prefill)
-    : options_(options), fusion_(options, std::move(start_frame)), features_(std::move(prefill)), start_(-options.overlap) {
+    : options_(options),
+      fusion_(options, std::move(start_frame)),
+      features_(std::move(prefill)),
+      start_(-options.overlap) {
   options_.check();
   require(features_.dim() == 2 && features_.size(0) == options_.overlap, ErrorCode::invalid_argument,
           "the features before the first row must be [{}, H]", options_.overlap);

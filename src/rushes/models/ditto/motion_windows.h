@@ -14,10 +14,10 @@ struct WindowOptions {
   int64_t frames = 80;   // T of a window
   int64_t overlap = 10;  // with the window before
   bool online = false;
-  int64_t smoothing = 3;       // frames; 1 or less: none
-  int64_t reset_every = 0;     // windows after which the condition frame is the start frame again; 0: never
+  int64_t smoothing = 3;    // frames; 1 or less: none
+  int64_t reset_every = 0;  // windows after which the condition frame is the start frame again; 0: never
   std::optional<std::pair<int64_t, int64_t>> carried;  // numbers [first, last) that go on also then
-  at::Tensor lowest, highest;  // [N] bounds of what is given out, or undefined
+  at::Tensor lowest, highest;                          // [N] bounds of what is given out, or undefined
 
   int64_t fresh() const noexcept { return frames - overlap; }  // frames that a window adds
   int64_t fused() const noexcept { return online ? std::min(overlap, fresh()) : overlap; }
@@ -26,7 +26,8 @@ struct WindowOptions {
   void check() const;
 };
 
-/// The sequence so far, and the frame that conditions the next window. Nothing here depends on how far the front was cut.
+/// The sequence so far, and the frame that conditions the next window. Nothing here depends on how far the front was
+/// cut.
 class MotionFusion {
  public:
   /// `start_frame` [1, N]: of the source or the reference character.
@@ -80,8 +81,8 @@ class OnlineMotion {
   WindowOptions options_;
   MotionFusion fusion_;
   at::Tensor features_, waiting_;
-  int64_t at_ = 0;        // first row of the next window
-  int64_t start_;         // its frame number
+  int64_t at_ = 0;         // first row of the next window
+  int64_t start_;          // its frame number
   int64_t given_out_ = 0;  // rows of the sequence that were given out
   bool ended_ = false;
   at::Tensor reference_;

@@ -71,8 +71,8 @@ at::Tensor rotation(const at::Tensor& pitch, const at::Tensor& yaw, const at::Te
 
 at::Tensor keypoints(const HeadMotion& motion, const at::Tensor& kp) {
   const int64_t B = kp.size(0);
-  const at::Tensor turned = at::matmul(kp.view({B, -1, 3}),
-                                       rotation(degrees(motion.pitch), degrees(motion.yaw), degrees(motion.roll)));
+  const at::Tensor turned =
+      at::matmul(kp.view({B, -1, 3}), rotation(degrees(motion.pitch), degrees(motion.yaw), degrees(motion.roll)));
   const at::Tensor shift = at::constant_pad_nd(motion.t.narrow(1, 0, 2), {0, 1});  // t_z has no effect
   return (turned + motion.exp.view({B, -1, 3})) * motion.scale.view({B, 1, 1}) + shift.unsqueeze(1);
 }

@@ -20,7 +20,8 @@ inline tensor::WeightMap random_weights(const tensor::Shapes& shapes, uint64_t s
     if (key.ends_with("running_var") || key.ends_with("weight_g") || (key.ends_with("weight") && shape.size() == 1))
       value = 1 + 0.1 * value;
     else if (key.ends_with("rotary.freqs"))
-      value = at::pow(10000.0, at::arange(shape[0], at::TensorOptions(at::kFloat)) * (-1.0 / static_cast<double>(shape[0])));
+      value = at::pow(10000.0,
+                      at::arange(shape[0], at::TensorOptions(at::kFloat)) * (-1.0 / static_cast<double>(shape[0])));
     else if (key.ends_with("weight_u") || key.ends_with("weight_v"))
       value = at::ones(shape, at::TensorOptions(at::kFloat)) / std::sqrt(static_cast<double>(value.numel()));
     else if (key.find("fc_exp") != std::string::npos || key.find("fc_t.") != std::string::npos)

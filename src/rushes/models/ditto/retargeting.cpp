@@ -107,12 +107,12 @@ void Retargeting::express(HeadMotion& motion, const HeadMotion& source, const Fr
 }
 
 void Retargeting::turn(HeadMotion& motion, const FrameControl& control) {
-  const std::array<std::pair<at::Tensor*, const std::optional<double>*>, 3> deltas{{
-      {&motion.pitch, &control.delta_pitch}, {&motion.yaw, &control.delta_yaw}, {&motion.roll, &control.delta_roll}}};
+  const std::array<std::pair<at::Tensor*, const std::optional<double>*>, 3> deltas{
+      {{&motion.pitch, &control.delta_pitch}, {&motion.yaw, &control.delta_yaw}, {&motion.roll, &control.delta_roll}}};
   for (const auto& [angle, delta] : deltas)
     if (*delta) *angle = degrees(*angle) + **delta;
-  const std::array<std::pair<at::Tensor*, const std::optional<double>*>, 3> alphas{{
-      {&motion.pitch, &control.alpha_pitch}, {&motion.yaw, &control.alpha_yaw}, {&motion.roll, &control.alpha_roll}}};
+  const std::array<std::pair<at::Tensor*, const std::optional<double>*>, 3> alphas{
+      {{&motion.pitch, &control.alpha_pitch}, {&motion.yaw, &control.alpha_yaw}, {&motion.roll, &control.alpha_roll}}};
   for (const auto& [angle, alpha] : alphas)
     if (*alpha) *angle = *angle * **alpha;
   if (control.delta_exp.defined()) motion.exp = motion.exp + control.delta_exp;
@@ -137,8 +137,7 @@ void Retargeting::look(HeadMotion& motion) const {
   motion.exp = exp;
 }
 
-Retargeting::Keypoints Retargeting::next(const HeadMotion& source, const HeadMotion& driving,
-                                         const FrameControl& own) {
+Retargeting::Keypoints Retargeting::next(const HeadMotion& source, const HeadMotion& driving, const FrameControl& own) {
   const FrameControl control = own.or_else(options_.overall);
   if (options_.relative && !reference_) reference_ = driving;
   HeadMotion motion = mixed(source, driving);

@@ -20,7 +20,7 @@ const at::Tensor& part(const HeadMotion& motion, Part name);
 
 /// What a client asks for one frame.
 struct FrameControl {
-  std::optional<double> vad_alpha;  // below 1: the expression goes back to the source's
+  std::optional<double> vad_alpha;                           // below 1: the expression goes back to the source's
   std::optional<double> delta_pitch, delta_yaw, delta_roll;  // degrees
   std::optional<double> alpha_pitch, alpha_yaw, alpha_roll;
   at::Tensor delta_exp;  // [1, 63], or undefined
@@ -35,11 +35,12 @@ enum class Fade { none, to_first_frame, to_source };
 
 struct RetargetOptions {
   bool image = true;  // of the source; else a video
-  /// Parts that drive, with a weight where there is one. Empty: exp, pitch, yaw, roll and t for an image, exp for a video.
+  /// Parts that drive, with a weight where there is one. Empty: exp, pitch, yaw, roll and t for an image, exp for a
+  /// video.
   std::map<Part, std::optional<double>> driving;
-  bool relative = true;           // motion is measured from its first frame
+  bool relative = true;            // motion is measured from its first frame
   std::optional<bool> drive_eyes;  // by default for an image
-  at::Tensor blink;               // [b, 63] offsets of a blink, or undefined
+  at::Tensor blink;                // [b, 63] offsets of a blink, or undefined
   std::vector<int64_t> blink_rows;
   Fade fade = Fade::none;
   std::vector<Part> fade_out_keys{Part::exp};
@@ -47,8 +48,8 @@ struct RetargetOptions {
   FrameControl overall;
 };
 
-/// Moves the irises in an expression [1, 63] by so many units of the reference, 30 of which are far aside: x to the right
-/// of the image, y up.
+/// Moves the irises in an expression [1, 63] by so many units of the reference, 30 of which are far aside: x to the
+/// right of the image, y up.
 void look_at(at::Tensor& exp, double x, double y);
 
 /// Order of what is done as in the reference. State of a session: frame count, first motion, what fades end in.

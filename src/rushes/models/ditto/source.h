@@ -15,10 +15,10 @@ namespace rushes::ditto {
 
 /// One frame of the source.
 struct SourceFrame {
-  at::Tensor pixels;       // [H, W, 3] uint8, its sides as source_sides() has them
-  Affine crop_to_frame;    // from the square crop
-  HeadMotion motion;       // with resting keypoints
-  at::Tensor feature;      // [1, C, D, h, w] float32 on the networks' device
+  at::Tensor pixels;     // [H, W, 3] uint8, its sides as source_sides() has them
+  Affine crop_to_frame;  // from the square crop
+  HeadMotion motion;     // with resting keypoints
+  at::Tensor feature;    // [1, C, D, h, w] float32 on the networks' device
 };
 
 /// [H, W, 3] uint8 at the sides that a source has in a video.
@@ -37,6 +37,8 @@ class SourceEncoder {
   SourceFrame encode(const at::Tensor& pixels, const at::Tensor& points, const CropRule& rule) const;
   /// The feature of a frame that has none.
   at::Tensor feature(const SourceFrame& frame) const;
+  /// On the device of the networks.
+  at::Tensor placed(const at::Tensor& feature) const { return feature.to(device_); }
   int64_t crop_side() const noexcept { return 2 * side_; }
 
  private:

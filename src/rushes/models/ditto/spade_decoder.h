@@ -11,13 +11,14 @@
 namespace rushes::ditto {
 
 /// The SPADE generator (arXiv:1903.07291) of implicit-keypoint portraits. Widths are those of the weights: keys fc.*,
-/// G_middle_{i}.*, up_0.*, up_1.*, conv_img(.0).*. Spectral norms (arXiv:1802.05957) are folded at construction. Any thread.
+/// G_middle_{i}.*, up_0.*, up_1.*, conv_img(.0).*. Spectral norms (arXiv:1802.05957) are folded at construction. Any
+/// thread.
 class SpadeDecoder {
  public:
   /// Throws Error(corrupt_data) naming a missing or misshapen key.
   explicit SpadeDecoder(const tensor::WeightMap& weights);
-  /// feature [B, C, H, W]. Returns images [B, 3, 4 u H, 4 u W], RGB in [0, 1]; u = 2 where the file has a last step that
-  /// doubles the sides (conv_img.0), else 1.
+  /// feature [B, C, H, W]. Returns images [B, 3, 4 u H, 4 u W], RGB in [0, 1]; u = 2 where the file has a last step
+  /// that doubles the sides (conv_img.0), else 1.
   at::Tensor forward(const at::Tensor& feature) const;
 
  private:

@@ -17,12 +17,10 @@ int64_t frames_of(int64_t samples) {
   return static_cast<int64_t>(std::ceil(static_cast<double>(samples) / static_cast<double>(kSampleRate) * 25.0));
 }
 
-SpeechFeatures::SpeechFeatures(SpeechEncoder encoder, const ChunkSize& size) : encoder_(std::move(encoder)), size_(size) {
+SpeechFeatures::SpeechFeatures(SpeechEncoder encoder, const ChunkSize& size)
+    : encoder_(std::move(encoder)), size_(size) {
   size_.check();
 }
-
-SpeechFeatures::SpeechFeatures(const wav2vec::Encoder& encoder, const ChunkSize& size)
-    : SpeechFeatures([&encoder](const at::Tensor& windows) { return encoder.forward(windows.to(encoder.device())); }, size) {}
 
 at::Tensor SpeechFeatures::windows(const at::Tensor& windows) const {
   const at::Tensor all = encoder_(windows).to(at::kCPU, at::kFloat);  // 50 a second
@@ -76,8 +74,7 @@ std::vector<std::vector<float>> SpeechWindows::finish() {
   std::vector<std::vector<float>> windows;
   const auto length = static_cast<std::size_t>(size_.samples()), step = static_cast<std::size_t>(size_.step());
   // Of a stream as long as a window has a sample of it; of a file as long as it has a frame.
-  const int64_t end =
-      layout_ == SpeechLayout::stream ? front_ + received_ : frames_of(received_) * kFrameSamples;
+  const int64_t end = layout_ == SpeechLayout::stream ? front_ + received_ : frames_of(received_) * kFrameSamples;
   for (std::size_t at = 0; begun_ * size_.step() < end; at += step, ++begun_) {
     std::vector<float> window(length, 0.0f);
     for (std::size_t i = 0; i < length && at + i < held_.size(); ++i) window[i] = held_[at + i];

@@ -7,8 +7,6 @@
 #include <span>
 #include <vector>
 
-#include "rushes/models/wav2vec/encoder.h"
-
 namespace rushes::ditto {
 
 inline constexpr int64_t kSampleRate = 16000;
@@ -27,15 +25,14 @@ struct ChunkSize {
 /// Frames that so many samples last, the last one begun.
 int64_t frames_of(int64_t samples);
 
-/// Speech windows [B, S] float32 to features [B, n, H], two for each frame of 25 a second.
+/// Speech windows [B, S] float32 on the CPU to features [B, n, H], two for each frame of 25 a second
+/// (wav2vec::Encoder).
 using SpeechEncoder = std::function<at::Tensor(const at::Tensor& windows)>;
 
 /// Any thread: no state.
 class SpeechFeatures {
  public:
   SpeechFeatures(SpeechEncoder encoder, const ChunkSize& size);
-  /// Borrows `encoder`.
-  SpeechFeatures(const wav2vec::Encoder& encoder, const ChunkSize& size);
 
   /// windows [B, samples()] float32. Returns [B, current, H] float32, on the CPU as all that is not a network.
   at::Tensor windows(const at::Tensor& windows) const;

@@ -64,7 +64,8 @@ void SpeechMotion::take(const at::Tensor& features) {
 
 std::optional<OnlineMotion::Window> SpeechMotion::next_window() const {
   if (online_) return online_->next();
-  if (!ended_ || !pieces_.empty() || finished_ || !rows_.defined() || window_begin_ >= rows_.size(0)) return std::nullopt;
+  if (!ended_ || !pieces_.empty() || finished_ || !rows_.defined() || window_begin_ >= rows_.size(0))
+    return std::nullopt;
   const int64_t T = options_.frames, left = std::min(T, rows_.size(0) - window_begin_);
   at::Tensor rows = rows_.narrow(0, window_begin_, left);
   // Conditions are made for all frames and the last one repeated: so is its feature, with its frame's number.

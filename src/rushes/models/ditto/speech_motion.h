@@ -16,12 +16,13 @@
 
 namespace rushes::ditto {
 
-/// A session's way from samples to frames of motion. Online, frames follow the speech with the delay of a window's fresh
-/// frames; else they come all at once when the speech has ended, smoothed over everything. They do not depend on how the
-/// speech was cut. One thread; a copy continues alike and shares nothing that is written to.
+/// A session's way from samples to frames of motion. Online, frames follow the speech with the delay of a window's
+/// fresh frames; else they come all at once when the speech has ended, smoothed over everything. They do not depend on
+/// how the speech was cut. One thread; a copy continues alike and shares nothing that is written to.
 class SpeechMotion {
  public:
-  /// Borrows `sampler` and what `features` borrow. `start_frame` [1, N]: motion vector of the source or the reference character.
+  /// Borrows `sampler` and what `features` borrow. `start_frame` [1, N]: motion vector of the source or the reference
+  /// character.
   SpeechMotion(const SpeechFeatures& features, const MotionSampler& sampler, const WindowOptions& options,
                Conditions conditions, at::Tensor start_frame, MotionNoise noise);
 

@@ -8,8 +8,8 @@
 
 namespace rushes::ditto {
 
-/// Samples the volume where the dense motion says, flattens it and fades what was hidden (arXiv:2011.15126, appendix A).
-/// Keys dense_motion_network.*, third.*, fourth.*. Any thread.
+/// Samples the volume where the dense motion says, flattens it and fades what was hidden (arXiv:2011.15126, appendix
+/// A). Keys dense_motion_network.*, third.*, fourth.*. Any thread.
 class WarpNetwork {
  public:
   /// Throws Error(corrupt_data) naming a missing or misshapen key.

@@ -25,9 +25,9 @@ at::Tensor pad_with_last(const at::Tensor& wave, int64_t samples);
 /// x [B, L, C] to [B, length, C], linearly, first and last positions aligned. In float32 positions.
 at::Tensor interpolate_time(const at::Tensor& x, int64_t length);
 
-/// Source: arXiv:2006.11477: the base architecture (post-norm layers, group norm in the first convolution) and the large
-/// one (pre-norm layers, layer norms in the convolutions), which HuBERT (arXiv:2106.07447) has too.
-/// Any thread: no state.
+/// Source: arXiv:2006.11477: the base architecture (post-norm layers, group norm in the first convolution) and the
+/// large one (pre-norm layers, layer norms in the convolutions), which HuBERT (arXiv:2106.07447) has too. Any thread:
+/// no state.
 class Encoder {
  public:
   /// Keys feature_extractor.*, feature_projection.*, encoder.* (masked_spec_embed has no effect). The positional
@@ -45,6 +45,9 @@ class Encoder {
   at::Tensor forward(const at::Tensor& wave, int64_t length) const { return hidden_states(wave, length).back(); }
 
   at::Tensor forward(const at::Tensor& wave) const { return hidden_states(wave).back(); }
+
+  /// Of a wave on whatever device.
+  at::Tensor operator()(const at::Tensor& wave) const { return forward(wave.to(device())); }
 
   const Config& config() const noexcept { return config_; }
   at::ScalarType dtype() const noexcept { return projection_.weight().scalar_type(); }

@@ -112,5 +112,21 @@ TEST(Wav2vec, other_architectures_are_refused) {
   EXPECT_EQ(read_config(scratch.path).hidden_size, 24);
 }
 
+TEST(Checkpoint, hubert_large_has_the_parameters_of_the_published_file) {
+  std::ifstream in(fs::path(RUSHES_SOURCE_DIR) / "tests/manifests/ditto/manifest_hubert_large_reference.json");
+  tensor::Shapes published;
+  const auto json = nlohmann::json::parse(in);
+  for (const auto& [name, value] : json.at("tensors").items()) {
+    if (!name.starts_with("hubert.")) continue;  // the head for speech recognition
+    std::string key = name.substr(std::string("hubert.").size());
+    if (key == "masked_spec_embed") continue;
+    for (const auto& [from, to] : {std::pair<std::string, std::string>{"parametrizations.weight.original0", "weight_g"},
+                                   {"parametrizations.weight.original1", "weight_v"}})
+      if (const auto at = key.find(from); at != std::string::npos) key.replace(at, from.size(), to);
+    published[key] = value[0].get<std::vector<int64_t>>();
+  }
+  EXPECT_EQ(parameter_shapes(Config::hubert_large()), published);
+}
+
 }  // namespace
 }  // namespace rushes::wav2vec

@@ -59,8 +59,8 @@ Produced face_detector_decode(const Case& c) {
   for (std::size_t i = 0; i < strides.size(); ++i)
     levels.push_back({c.recorded.at(fmt::format("in.scores{}", i + 1)), c.recorded.at(fmt::format("in.boxes{}", i + 1)),
                       c.recorded.at(fmt::format("in.kps{}", i + 1)), strides[i]});
-  const DetectedFaces faces = detected_faces(levels, side, image.size(0), image.size(1), c.hyper.at("det_thresh"),
-                                             c.hyper.at("nms_thresh"));
+  const DetectedFaces faces =
+      detected_faces(levels, side, image.size(0), image.size(1), c.hyper.at("det_thresh"), c.hyper.at("nms_thresh"));
   return {{{"out.det", faces.boxes},
            {"out.kps", faces.points},
            {"out.largest", faces.boxes[faces.largest()]},

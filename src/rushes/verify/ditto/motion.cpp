@@ -76,8 +76,7 @@ Produced lmdm_forward(const Case& c) {
            {"out.uncond_out", first.dropped},
            {"out.guided", MotionSampler::guided(first)},
            {"out.x_start", clean},
-           {"out.pred_noise",
-            (x * at::sqrt(at::reciprocal(a)) - clean) / at::sqrt(at::reciprocal(a) - 1)}},
+           {"out.pred_noise", (x * at::sqrt(at::reciprocal(a)) - clean) / at::sqrt(at::reciprocal(a) - 1)}},
           {}};
 }
 
@@ -239,7 +238,8 @@ Produced small_tables(const Case& c) {
           integers(blink_rows(table.at("frames"), blink, blink_rule(table.at("open_n")), [] { return 60; }));
     } else if (name.starts_with("mirror_")) {
       std::vector<int64_t> rows;
-      for (int64_t i = 0; i < table.at("count").get<int64_t>(); ++i) rows.push_back(mirror_index(i, table.at("frames")));
+      for (int64_t i = 0; i < table.at("count").get<int64_t>(); ++i)
+        rows.push_back(mirror_index(i, table.at("frames")));
       produced.tensors[out] = integers(rows);
     } else if (name.starts_with("emo_")) {
       produced.tensors[out] = emotion_rows(emotion_labels(table)).squeeze(0);

@@ -72,9 +72,7 @@ ditto::RetargetOptions retarget_options(const json& setup) {
   if (setup.contains("use_d_keys") && setup["use_d_keys"].is_array())
     for (const ditto::Part part : parts(setup["use_d_keys"])) options.driving[part];
   const std::string fade = setup.value("fade_type", "");
-  options.fade = fade == "d0"  ? ditto::Fade::to_first_frame
-                 : fade == "s" ? ditto::Fade::to_source
-                               : ditto::Fade::none;
+  options.fade = fade == "d0" ? ditto::Fade::to_first_frame : fade == "s" ? ditto::Fade::to_source : ditto::Fade::none;
   if (setup.contains("fade_out_keys")) options.fade_out_keys = parts(setup["fade_out_keys"]);
   options.overall = frame_control(setup.value("overall_ctrl_info", json::object()));
   return options;

@@ -62,8 +62,8 @@ Produced stitch_network(const Case& c) {
 
 Produced warp_network(const Case& c) {
   const ditto::WarpNetwork warp(c.weights);
-  return {{{"out.out", warp.forward(c.input("in.feature_3d"), c.recorded.at("in.kp_source"),
-                                    c.recorded.at("in.kp_driving"))}},
+  return {{{"out.out",
+            warp.forward(c.input("in.feature_3d"), c.recorded.at("in.kp_source"), c.recorded.at("in.kp_driving"))}},
           {}};
 }
 

@@ -91,7 +91,8 @@ void run(const Case& c, const Networks& networks, const SourceFrame& source, con
     produced.tensors["out." + name + "_x_s"] = moved.source;
     produced.tensors["out." + name + "_f3d_0"] = drawn.feature;
     produced.tensors["out." + name + "_render_0"] = drawn.render;
-    produced.tensors["out." + name + "_render_0_stride8"] = drawn.render.slice(0, 0, std::nullopt, 8).slice(1, 0, std::nullopt, 8);
+    produced.tensors["out." + name + "_render_0_stride8"] =
+        drawn.render.slice(0, 0, std::nullopt, 8).slice(1, 0, std::nullopt, 8);
   }
   std::vector<at::Tensor> conditions;
   for (std::size_t i = 0; i < windows.size(); ++i) {
@@ -128,7 +129,8 @@ Run online_run(const Case& c, const HeadMotion& source, const Eyes& eyes) {
   run.windows = window_options(windows);
   run.windows.lowest = c.recorded.at("in.v_min");
   run.windows.highest = c.recorded.at("in.v_max");
-  run.conditions = {.emotion = c.recorded.at("in.emo"), .eye_open = eyes.open, .eye_ball = eyes.ball, .sc = source.kp.squeeze(0)};
+  run.conditions = {
+      .emotion = c.recorded.at("in.emo"), .eye_open = eyes.open, .eye_ball = eyes.ball, .sc = source.kp.squeeze(0)};
   HeadMotion start = source;
   if (options.value("use_ch", false)) {
     start = from_source_vector(c.recorded.at("in.ch_x_s"));
