@@ -10,7 +10,6 @@
 namespace rushes::imtalker {
 namespace {
 
-constexpr double kBatchNormEps = 1e-5;
 constexpr double kConvSlope = 0.01;  // of the blocks with batch normalisation; all others have 0.2
 constexpr double kEqualSlope = 0.2;
 
@@ -101,29 +100,6 @@ at::Tensor StyledConv::operator()(const at::Tensor& x, const at::Tensor& style) 
   const at::Tensor y =
       up_ ? blur(at::conv_transpose2d(scaled, weight_(), {}, 2), 1, 4.0) : same_conv(scaled, weight_());
   return scaled_leaky_relu(y * norm.to(y.scalar_type()).unsqueeze(-1).unsqueeze(-1) + bias_);
-}
-
-NormedConv::NormedConv(const tensor::WeightMap& conv, const tensor::WeightMap& norm)
-    : trainable_(conv.trainable()), weight_(conv.at("weight", {-1, -1, -1, -1})) {
-  const int64_t C = weight_.size(0);
-  if (conv.contains("bias")) bias_ = conv.at("bias", {C});
-  gain_ = norm.at("weight", {C});
-  offset_ = norm.at("bias", {C});
-  mean_ = norm.at("running_mean", {C});
-  var_ = norm.at("running_var", {C});
-  if (!trainable_) folded_ = folded();
-}
-
-nn::Linear NormedConv::folded() const {
-  const at::Tensor scale = gain_.to(at::kFloat) * at::rsqrt(var_.to(at::kFloat) + kBatchNormEps);
-  const at::Tensor shift = bias_.defined() ? bias_.to(at::kFloat) - mean_ : -mean_.to(at::kFloat);
-  return {(weight_ * scale.view({-1, 1, 1, 1})).to(weight_.scalar_type()),
-          (offset_ + shift * scale).to(weight_.scalar_type())};
-}
-
-at::Tensor NormedConv::operator()(const at::Tensor& x) const {
-  const nn::Linear conv = trainable_ ? folded() : folded_;
-  return same_conv(x, conv.weight(), conv.bias());
 }
 
 ConvResBlock::ConvResBlock(const tensor::WeightMap& weights, Resize resize)

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "rushes/nn/linear.h"
+#include "rushes/nn/normed_conv.h"
 #include "rushes/tensor/weight_map.h"
 
 namespace rushes::imtalker {
@@ -100,21 +101,7 @@ class StyledConv {
   at::Tensor bias_, energy_;
 };
 
-/// A convolution without bias followed by batch normalisation with running statistics, as one convolution.
-class NormedConv {
- public:
-  NormedConv() = default;
-  /// `conv` weight (and bias, where there is one), `norm` weight, bias, running_mean and running_var.
-  NormedConv(const tensor::WeightMap& conv, const tensor::WeightMap& norm);
-  at::Tensor operator()(const at::Tensor& x) const;
-
- private:
-  nn::Linear folded() const;
-
-  bool trainable_ = false;
-  at::Tensor weight_, bias_, gain_, offset_, mean_, var_;
-  nn::Linear folded_;  // weight and bias of the convolution
-};
+using nn::NormedConv;
 
 enum class Resize { none, down, up };
 
