@@ -1,5 +1,6 @@
 """A server with Ditto's API, a folder of files for it, and a conversation over its WebSocket."""
 import base64
+import contextlib
 import io
 import json
 import struct
@@ -42,15 +43,15 @@ class DittoServer(Server):
                          *arguments, listen="127.0.0.1:0=ditto")
 
     def connect(self, client="ada", query=""):
-        from websockets.sync.client import connect
-
-        address = self.url.replace("http", "ws") + f"/ws/{client}{query}"
-        return Peer(connect(address, compression=None, max_size=None, open_timeout=60))
+        return Peer(self.url.replace("http", "ws") + f"/ws/{client}{query}")
 
 
 class Peer:
-    def __init__(self, socket):
-        self.socket = socket
+    def __init__(self, address):
+        from websockets.sync.client import connect
+
+        self._open = contextlib.ExitStack()
+        self.socket = self._open.enter_context(connect(address, compression=None, max_size=None, open_timeout=60))
 
     def say(self, type, **fields):
         self.socket.send(json.dumps({"type": type, **fields}))
@@ -73,7 +74,7 @@ class Peer:
         return self
 
     def __exit__(self, *_):
-        self.socket.close()
+        self._open.close()
 
 
 def picture_of(frame):

@@ -25,7 +25,7 @@ export interface Control {
   name: string;
   doc: string;
   kind: "slider" | "choice" | "switch";
-  /** Of a slider; it moves in whole numbers or in hundredths of the way. */
+  /** Of a slider; it moves in whole numbers, or in steps that suit its range. */
   least: number;
   most: number;
   whole: boolean;

@@ -44,11 +44,10 @@ def main(arguments: list[str] | None = None) -> int:
         return 0 if given.mode == "server" else 1
     finally:
         for process in running:
-            if process.poll() is None:
-                process.terminate()
-                process.wait()
-                if process is server:
-                    print("Server terminated", flush=True)
+            process.terminate()
+            process.wait()
+            if process is server:
+                print("Server terminated", flush=True)
 
 
 if __name__ == "__main__":

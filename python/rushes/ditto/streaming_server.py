@@ -39,7 +39,7 @@ def arguments_of(given: argparse.Namespace, more: list[str]) -> list[str]:
         arguments += ["--model", given.data_root, "--talk-model", "none"]
         if pathlib.Path(given.cfg_pkl).is_file():
             arguments += ["--configuration", given.cfg_pkl]
-    else:
+    elif "--model" not in more:
         print(f"streaming_server: there is no folder {given.data_root}: the shipped model is served", file=sys.stderr)
         arguments += ["--model", "shipped-ditto", "--talk-model", "none"]
     return [*arguments, *more]

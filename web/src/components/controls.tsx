@@ -35,6 +35,9 @@ export function Controls({ controls, set, onSet }: Props) {
   );
 }
 
+/** A power of ten, of which a slider has 50 to 500. */
+const stepOf = (range: number): number => 10 ** Math.floor(Math.log10(range / 50));
+
 function OneControl({ control, value, onChange }: { control: Control; value: OptionValue | null; onChange: (value: OptionValue) => void }) {
   const { name, doc, kind, least, most, whole, choices } = control;
   const label = name.replaceAll("_", " ");
@@ -54,7 +57,7 @@ function OneControl({ control, value, onChange }: { control: Control; value: Opt
     <label title={doc}>
       <span>{label}</span>
       <input
-        type="range" aria-label={label} min={least} max={most} step={whole ? 1 : (most - least) / 100}
+        type="range" aria-label={label} min={least} max={most} step={whole ? 1 : stepOf(most - least)}
         defaultValue={typeof value === "number" ? value : (least + most) / 2} onChange={(event) => onChange(Number(event.target.value))}
       />
       <output>{typeof value === "number" ? value.toFixed(whole ? 0 : 1) : "–"}</output>
