@@ -120,7 +120,7 @@ void add_ditto_stages(CLI::App* train) {
         [](const Options& o) { training::train_stitching(o.run); });
   stage("ditto-speech", "Train the speech encoder", 2e-3, 8,
         [](const Options& o) { training::train_speech_encoder(o.run); });
-  stage("ditto-motion", "Train the motion model", 1e-3, 32,
+  stage("ditto-motion", "Train the motion model", 2e-3, 16,
         [](const Options& o) { training::train_motion_model(o.run); });
   const auto model = [](CLI::App* command, const std::shared_ptr<Options>& options) {
     command->add_option("--model", options->output, "model directory")->capture_default_str();

@@ -24,6 +24,7 @@ constexpr double kAtSteps = 0.6;       // share of the updates at one of its tim
 constexpr double kDropped = 0.4;       // weight of the branch without conditions
 constexpr int64_t kMicroBatches = 4;   // of a part, each with its own time
 constexpr double kLipsWeight = 3.0;
+constexpr double kLeastSpread = 0.01;  // of a number of motion: what moves less does not move
 
 /// How much each number counts: in its spread, an angle's 66 logits as one number, what does not move nothing.
 at::Tensor weights_of(const at::Tensor& spread) {
@@ -31,9 +32,27 @@ at::Tensor weights_of(const at::Tensor& spread) {
   share.narrow(0, 1, 3 * ditto::kBins).fill_(2.0 / ditto::kBins);
   at::Tensor exp = share.narrow(0, ditto::kPose, ditto::kExpression).view({ditto::kKeypoints, 3});
   for (const int64_t lips : {14, 17, 19, 20}) exp[lips].fill_(kLipsWeight);
-  const at::Tensor floor = spread.clamp_min(0.01);
-  return share / floor.square();
+  return share / spread.square();
 }
+
+/// The last layer is trained in spreads from the mean, so that numbers of a hundredth and of one are learned alike.
+struct Scale {
+  at::Tensor mean, spread;
+
+  tensor::WeightMap presented(const tensor::WeightMap& held, const Tensors& fixed) const {
+    Tensors all = held.tensors();
+    all.insert(fixed.begin(), fixed.end());
+    all["final_layer.weight"] = held.at("final_layer.weight") * spread.unsqueeze(1);
+    all["final_layer.bias"] = held.at("final_layer.bias") * spread + mean;
+    tensor::WeightMap weights(std::move(all));
+    weights.set_trainable(held.trainable());
+    return weights;
+  }
+  void hold(Tensors& tensors) const {
+    tensors.at("final_layer.weight") = tensors.at("final_layer.weight") / spread.unsqueeze(1);
+    tensors.at("final_layer.bias") = (tensors.at("final_layer.bias") - mean) / spread;
+  }
+};
 
 at::Tensor part_of(const at::Tensor& x, int64_t parts, int64_t index) {
   return x.chunk(parts)[static_cast<std::size_t>(index)];
@@ -67,8 +86,9 @@ void train_motion_model(const RunOptions& options) {
   const int64_t begun_with = 2 * options.batch;  // clips
   MotionPool first(options.seed, 0, begun_with, speech);  // always the same: what counts how much does not change
   first.refill(begun_with);
-  const at::Tensor weight = weights_of(first.spread());
-  if (!earlier) fresh.at("final_layer.bias").copy_(first.mean());
+  const Scale scale{first.mean(), first.spread().clamp_min(kLeastSpread)};
+  const at::Tensor weight = weights_of(scale.spread);
+  if (earlier) scale.hold(fresh);
   // Fixed tensors: the frequencies of positions.
   Tensors fixed;
   std::erase_if(fresh, [&](const auto& entry) {
@@ -76,22 +96,18 @@ void train_motion_model(const RunOptions& options) {
     fixed.insert(entry);
     return true;
   });
-  Optimiser optimiser(
-      fresh, {.learning_rate = options.learning_rate, .weight_decay = 0.01, .average = 0.995, .warm_up_steps = 50});
+  Optimiser optimiser(fresh, {.learning_rate = options.learning_rate,
+                              .weight_decay = 0.01,
+                              .average = 0.99,
+                              .warm_up_steps = 30,
+                              .muon_prefix = "seqTransDecoder."});
   if (optimiser.load(state_file)) log::info("continuing at step {}", optimiser.steps());
-  const auto complete = [&](const tensor::WeightMap& trained) {
-    Tensors all = trained.tensors();
-    all.insert(fixed.begin(), fixed.end());
-    tensor::WeightMap weights(std::move(all));
-    weights.set_trainable(trained.trainable());
-    return weights;
-  };
   MotionPool pool(options.seed, static_cast<uint64_t>(begun_with + optimiser.steps()), 512, speech);
   pool.refill(begun_with);
   Run run(options, "ditto-motion", {"loss", "gradient"});
   const auto save = [&] {
     optimiser.save(state_file);
-    tensor::save_safetensors(options.directory / "ditto-motion.safetensors", complete(optimiser.average()).tensors());
+    tensor::save_safetensors(options.directory / "ditto-motion.safetensors", scale.presented(optimiser.average(), fixed).tensors());
     run.saved();
   };
   const nn::CosineDdim schedule(kSteps);
@@ -111,7 +127,7 @@ void train_motion_model(const RunOptions& options) {
         const auto nearest = static_cast<std::size_t>(place * kSteps);
         const int64_t time = random.uniform() < kAtSteps ? schedule.steps().at(nearest).time
                                                          : static_cast<int64_t>((1 - place) * 999);
-        const ditto::Lmdm model(complete(optimiser.weights()), kMotionHeads);
+        const ditto::Lmdm model(scale.presented(optimiser.weights(), fixed), kMotionHeads);
         const at::Tensor one = motion_loss(model, {own(batch.motion), own(batch.conditions), own(batch.before)}, time,
                                            kept.const_data_ptr<float>()[time], weight, noise);
         (one / static_cast<double>(parts * kMicroBatches)).backward();

@@ -112,6 +112,16 @@ at::Tensor read_error(const tensor::WeightMap& weights, const at::Tensor& rows, 
   return ((all - targets(rows.narrow(1, kPixels, kLabels))) / (spread.deviation + 1e-3)).square();
 }
 
+/// Where a head is decides where everything else is looked for: scale, angles and t count most, then what lips, brows and
+/// eyes do.
+at::Tensor importance() {
+  at::Tensor weight = at::ones({kRead});
+  weight.narrow(0, 0, 7).fill_(8);
+  at::Tensor exp = weight.narrow(0, 7, ditto::kExpression).view({ditto::kKeypoints, 3});
+  for (const int64_t k : {6, 11, 12, 13, 14, 15, 16, 17, 19, 20}) exp[k].fill_(2);
+  return weight / weight.mean();
+}
+
 /// Share of the variance that is explained: of scale, angles, t, expression of lips and brows, of eyes, resting points.
 std::string explained(const at::Tensor& error) {
   const at::Tensor share = 1 - error.mean({0});
@@ -138,8 +148,11 @@ void train_motion_reader(const RunOptions& options) {
   held["head.weight"] = 0.02 * at::randn({kRead, held.at("detector.norm.weight").size(0)});
   held["head.bias"] = at::zeros({kRead});
   begin_with(held, options.directory / "ditto-reader.held.safetensors");
-  Optimiser optimiser(
-      held, {.learning_rate = options.learning_rate, .weight_decay = 0.01, .average = 0.995, .warm_up_steps = 50});
+  Optimiser optimiser(held, {.learning_rate = options.learning_rate,
+                             .weight_decay = 0.01,
+                             .average = 0.99,
+                             .warm_up_steps = 30,
+                             .muon_prefix = "detector.stages."});
   const auto state_file = options.directory / "ditto-reader.state.safetensors";
   if (optimiser.load(state_file)) log::info("continuing at step {}", optimiser.steps());
   Run run(options, "ditto-reader", {"error", "gradient"});
@@ -162,13 +175,14 @@ void train_motion_reader(const RunOptions& options) {
   Drawing drawing([seed = options.seed](uint64_t index) { return draw_row(seed, index, Split::train); }, first,
                   options.batch);
   const int64_t parts = parallel_parts(options.batch, options.threads);
+  const at::Tensor weight = importance();
   while (run.time_left()) {
     const at::Tensor batch = drawing.next_batch();
     std::vector<double> loss(static_cast<std::size_t>(parts));
     in_parallel(parts, [&](int64_t part) {
       const auto index = static_cast<std::size_t>(part);
       const at::Tensor error =
-          read_error(presented_reader(optimiser.weights(), spread), batch.chunk(parts)[index], spread).mean();
+          (read_error(presented_reader(optimiser.weights(), spread), batch.chunk(parts)[index], spread) * weight).mean();
       (error / static_cast<double>(parts)).backward();
       loss[index] = error.item<double>();
     });

@@ -42,7 +42,7 @@ double gain_of(const std::string& part, const std::string& key) {
       {"lmdm", "out_proj", 0.5},
       {"lmdm", "linear2", 0.5},
       {"lmdm", "film", 0.1},
-      {"lmdm", "final_layer", 0.1},
+      {"lmdm", "final_layer", 0.3},
       {"lmdm", "", 1},
   };
   if (part == "decoder" && key.find("conv_1") != std::string::npos) return key.starts_with("G_middle") ? 0.3 : 1;
