@@ -23,7 +23,8 @@ struct Options {
 void add_run_options(CLI::App* command, const std::shared_ptr<Options>& options) {
   command->add_option("--directory", options->directory, "folder for states, loss curves and images of all stages")
       ->capture_default_str();
-  command->add_option("--time-limit", options->time_limit, "duration in seconds; the learning rate decays over this time")
+  command
+      ->add_option("--time-limit", options->time_limit, "duration in seconds; the learning rate decays over this time")
       ->check(CLI::Range(1, 1'000'000))
       ->capture_default_str();
   command->add_option("--save-every", options->save_every, "seconds between saved states")
@@ -74,16 +75,19 @@ void evaluate(const Options& options) {
   const training::DittoQuality q = training::measure_ditto(options.output, options.people, options.directory);
   fmt::print(
       "{} held-out people and voices: mouth seen against the jaw that made the sound {:.2f}, over classes of phonemes "
-      "{:.2f} (drawings against their jaws {:.2f}); in silence: opening {:.3f}, motion {:.3f} of that in speech, {:.1f} "
-      "blinks of 5 in ten seconds, {:.1f} dB against the portrait; emotions named {:.2f}, change {:.2f} of the drawings'; "
+      "{:.2f} (drawings against their jaws {:.2f}); in silence: opening {:.3f}, motion {:.3f} of that in speech, "
+      "{:.1f} "
+      "blinks of 5 in ten seconds, {:.1f} dB against the portrait; emotions named {:.2f}, change {:.2f} of the "
+      "drawings'; "
       "seam {:.2f}\n",
-      options.people, q.mouth_truth, q.mouth_classes, q.truth_opening, q.silent_opening, q.silent_motion, q.blinks, q.psnr,
-      q.emotions_named, q.emotion_change, q.seam);
+      options.people, q.mouth_truth, q.mouth_classes, q.truth_opening, q.silent_opening, q.silent_motion, q.blinks,
+      q.psnr, q.emotions_named, q.emotion_change, q.seam);
 }
 
 void show_beside(const Options& options) {
   std::filesystem::create_directories(options.directory);
-  const auto ditto = generation::load_model({.path = options.output}), other = generation::load_model({.path = options.other});
+  const auto ditto = generation::load_model({.path = options.output}),
+             other = generation::load_model({.path = options.other});
   const auto file = std::filesystem::path(options.directory) / "beside.png";
   training::write_png(file, training::beside(*ditto, *other, options.people));
   fmt::print("wrote {}\n", file.string());
@@ -91,7 +95,7 @@ void show_beside(const Options& options) {
 
 }  // namespace
 
-void add_ditto_stages(CLI::App* train) {
+void add_portrait_stages(CLI::App* train) {
   const auto stage = [&](const char* name, const char* what, double rate, int64_t batch, auto action) {
     auto options = std::make_shared<Options>();
     options->run.learning_rate = rate;
@@ -147,8 +151,8 @@ void add_ditto_stages(CLI::App* train) {
       });
   ship->add_option("--output", ship_options->output, "model directory")->capture_default_str();
   const auto [taking, taking_options] =
-      stage("ditto-import", "Write a model directory's weights as training states, to continue training from them", 1e-3,
-            1, [](const Options& o) {
+      stage("ditto-import", "Write a model directory's weights as training states, to continue training from them",
+            1e-3, 1, [](const Options& o) {
               training::import_ditto(o.output, o.directory);
               fmt::print("wrote {}\n", o.directory);
             });

@@ -53,7 +53,8 @@ at::Tensor seen_origins(const at::Tensor& correspondence, int64_t side, const Ca
   const at::Tensor map = origins.view({1, side, side, 2}).permute({0, 3, 1, 2});
   const at::Tensor axis = at::linspace(-1, 1, side, at::TensorOptions(at::kFloat));
   const at::Tensor x = (axis - camera.x / kReach) / camera.scale, y = (axis - camera.y / kReach) / camera.scale;
-  const at::Tensor where = at::stack({x.view({1, side}).expand({side, side}), y.view({side, 1}).expand({side, side})}, -1);
+  const at::Tensor where =
+      at::stack({x.view({1, side}).expand({side, side}), y.view({side, 1}).expand({side, side})}, -1);
   constexpr int64_t kBilinear = 0, kBorder = 1;
   const at::Tensor there = at::grid_sampler_2d(map.contiguous(), where.unsqueeze(0), kBilinear, kBorder, true);
   return camera.scale * there[0].permute({1, 2, 0}) + shift(camera, 2);

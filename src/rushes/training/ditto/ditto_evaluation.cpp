@@ -28,8 +28,9 @@ Image image_of(const at::Tensor& picture) {
 }
 
 at::Tensor frames_of(const generation::FrameBlock& block) {
-  const at::Tensor pixels = at::from_blob(const_cast<uint8_t*>(block.rgb.get()),
-                                          {block.video_frames, block.height, block.width, 3}, at::TensorOptions(at::kByte));
+  const at::Tensor pixels =
+      at::from_blob(const_cast<uint8_t*>(block.rgb.get()), {block.video_frames, block.height, block.width, 3},
+                    at::TensorOptions(at::kByte));
   return pixels.permute({0, 3, 1, 2}).to(at::kFloat) / 255;
 }
 
@@ -86,8 +87,8 @@ double steps_across(const at::Tensor& picture, int64_t top, int64_t left, int64_
   const auto row = [&](int64_t y) { return picture.narrow(1, y, 1).narrow(2, left, side); };
   const auto column = [&](int64_t x) { return picture.narrow(2, x, 1).narrow(1, top, side); };
   const auto step = [](const at::Tensor& a, const at::Tensor& b) { return (a - b).abs().mean().item<double>(); };
-  return (step(row(top - 1), row(top)) + step(row(top + side - 1), row(top + side)) + step(column(left - 1), column(left)) +
-          step(column(left + side - 1), column(left + side))) /
+  return (step(row(top - 1), row(top)) + step(row(top + side - 1), row(top + side)) +
+          step(column(left - 1), column(left)) + step(column(left + side - 1), column(left + side))) /
          4;
 }
 
@@ -104,8 +105,8 @@ at::Tensor in_larger_picture(const at::Tensor& portrait, int64_t top, int64_t le
 
 }  // namespace
 
-at::Tensor talk(const generation::Model& model, const at::Tensor& picture, const at::Tensor& wave, const Options& options,
-                uint64_t seed) {
+at::Tensor talk(const generation::Model& model, const at::Tensor& picture, const at::Tensor& wave,
+                const Options& options, uint64_t seed) {
   generation::Request request;
   request.image = image_of(picture);
   request.seed = seed;
@@ -135,7 +136,8 @@ at::Tensor eye_whites(const at::Tensor& frames, const Identity& identity, const 
   return (frames.mean({1}) * map).sum({1, 2}) / map.sum().clamp_min(1);
 }
 
-DittoQuality measure_ditto(const std::filesystem::path& directory, int64_t people, const std::filesystem::path& sheets) {
+DittoQuality measure_ditto(const std::filesystem::path& directory, int64_t people,
+                           const std::filesystem::path& sheets) {
   const at::NoGradGuard no_grad;
   const auto model = generation::load_model({.path = directory.string()});
   const double share = 1 / static_cast<double>(people);
@@ -151,13 +153,15 @@ DittoQuality measure_ditto(const std::filesystem::path& directory, int64_t peopl
     const at::Tensor mouth_map = attention_map(person, pose).slice(1, kFaceSide / 2);
 
     const SpeechClip spoken = cut(speak(kSeed, index, Split::held_out, 12), 0, kSpoken);
-    const at::Tensor frames = talk(*model, picture, spoken.wave, with("delta_eye_open_n", "-1"), index).slice(0, 0, kSpoken);
+    const at::Tensor frames =
+        talk(*model, picture, spoken.wave, with("delta_eye_open_n", "-1"), index).slice(0, 0, kSpoken);
     const at::Tensor jaw = spoken.mouth.select(1, 0);
     std::vector<FaceControls> controls(static_cast<std::size_t>(frames.size(0)), pose);
     std::vector<at::Tensor> drawings;
     for (int64_t t = 0; t < frames.size(0); ++t) {
       FaceControls& c = controls[static_cast<std::size_t>(t)];
-      c.jaw = jaw[t].item<float>(), c.width = spoken.mouth[t][1].item<float>(), c.rounding = spoken.mouth[t][2].item<float>();
+      c.jaw = jaw[t].item<float>(), c.width = spoken.mouth[t][1].item<float>(),
+      c.rounding = spoken.mouth[t][2].item<float>();
       drawings.push_back(draw_face(person, c));
     }
     const std::vector<MouthBox> boxes = boxes_of(person, controls);
@@ -169,11 +173,13 @@ DittoQuality measure_ditto(const std::filesystem::path& directory, int64_t peopl
     const at::Tensor resting = talk(*model, picture, quiet(250, index), with("delta_eye_open_n", "50"), index);
     FaceControls open = pose;
     open.jaw = 1;
-    const auto resting_boxes = std::vector<MouthBox>(static_cast<std::size_t>(resting.size(0)), mouth_box(person, pose));
+    const auto resting_boxes =
+        std::vector<MouthBox>(static_cast<std::size_t>(resting.size(0)), mouth_box(person, pose));
     const double widest = mouth_opening(draw_face(person, open).unsqueeze(0), boxes_of(person, {open})).item<double>();
     quality.silent_opening += share * mouth_opening(resting, resting_boxes).max().item<double>() / widest;
     const auto at_mouth = [&](const at::Tensor& x) { return x.slice(2, kFaceSide / 2); };
-    quality.silent_motion += share * (change(at_mouth(resting), mouth_map) / change(at_mouth(frames), mouth_map)).item<double>();
+    quality.silent_motion +=
+        share * (change(at_mouth(resting), mouth_map) / change(at_mouth(frames), mouth_map)).item<double>();
     quality.psnr += share * psnr(resting[0], picture);
     const at::Tensor whites = eye_whites(resting, person, pose);
     const double usual = whites.narrow(0, 0, 40).mean().item<double>(), lowest = whites.min().item<double>();
@@ -200,11 +206,12 @@ DittoQuality measure_ditto(const std::filesystem::path& directory, int64_t peopl
 
     const int64_t top = 40, left = 70, height = 220, width = 300;
     const at::Tensor larger = in_larger_picture(picture, top, left, height, width);
-    Options where = with("points", "[[" + std::to_string(left + 64 - 0.6 * 27.826) + "," + std::to_string(top + 64 + 16 - 27.826) +
-                                       "],[" + std::to_string(left + 64 + 0.6 * 27.826) + "," + std::to_string(top + 64 + 16 - 27.826) +
-                                       "],[" + std::to_string(left + 64.0) + "," + std::to_string(top + 80.0) + "],[" +
-                                       std::to_string(left + 64 - 27.826) + "," + std::to_string(top + 80 + 27.826) + "],[" +
-                                       std::to_string(left + 64 + 27.826) + "," + std::to_string(top + 80 + 27.826) + "]]");
+    Options where = with(
+        "points", "[[" + std::to_string(left + 64 - 0.6 * 27.826) + "," + std::to_string(top + 64 + 16 - 27.826) +
+                      "],[" + std::to_string(left + 64 + 0.6 * 27.826) + "," + std::to_string(top + 64 + 16 - 27.826) +
+                      "],[" + std::to_string(left + 64.0) + "," + std::to_string(top + 80.0) + "],[" +
+                      std::to_string(left + 64 - 27.826) + "," + std::to_string(top + 80 + 27.826) + "],[" +
+                      std::to_string(left + 64 + 27.826) + "," + std::to_string(top + 80 + 27.826) + "]]");
     const at::Tensor put_back = talk(*model, larger, spoken.wave, where, index)[40];
     quality.seam += share * steps_across(put_back, top, left, kFaceSide) /
                     std::max(steps_across(larger, top, left, kFaceSide), 1.0 / 255);

@@ -1,5 +1,5 @@
-// What the shipped portrait model of the Ditto layout does, seen from outside: frames that the product makes of held-out
-// people and voices, measured by plain rules.
+// What the shipped portrait model of the Ditto layout does, seen from outside: frames that the product makes of
+// held-out people and voices, measured by plain rules.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -14,8 +14,8 @@
 
 namespace rushes::training {
 
-/// Frames [T, 3, H, W] float32 in [0, 1] that a session makes of a picture [3, H, W] and speech [S], as they come when all
-/// of the speech is there.
+/// Frames [T, 3, H, W] float32 in [0, 1] that a session makes of a picture [3, H, W] and speech [S], as they come when
+/// all of the speech is there.
 at::Tensor talk(const generation::Model& model, const at::Tensor& picture, const at::Tensor& wave,
                 const Options& options = {}, uint64_t seed = 0);
 
@@ -23,21 +23,21 @@ at::Tensor talk(const generation::Model& model, const at::Tensor& picture, const
 at::Tensor eye_whites(const at::Tensor& frames, const Identity& identity, const FaceControls& controls);
 
 struct DittoQuality {
-  double mouth_truth;    // opening seen in the frames against the jaw that made the sound, correlation over frames
-  double mouth_classes;  // the same over classes of phonemes: mean opening against mean jaw of each class
-  double truth_opening;  // of drawings of the same jaws against the jaws: what can be reached
+  double mouth_truth;     // opening seen in the frames against the jaw that made the sound, correlation over frames
+  double mouth_classes;   // the same over classes of phonemes: mean opening against mean jaw of each class
+  double truth_opening;   // of drawings of the same jaws against the jaws: what can be reached
   double silent_opening;  // largest opening seen in silence, in openings of a drawing with an open mouth
-  double silent_motion;  // mean change of pixels at the mouth from frame to frame in silence, in that of speech
-  double blinks;         // in ten seconds of silence with a blink every two seconds
+  double silent_motion;   // mean change of pixels at the mouth from frame to frame in silence, in that of speech
+  double blinks;          // in ten seconds of silence with a blink every two seconds
   double emotions_named;  // share of frames with an emotion that look most like the drawing with that emotion
   double emotion_change;  // mean change of pixels at brows and mouth by an emotion, in that of drawings
   double seam;  // of a portrait in a larger picture: steps across the square's border, in those of the picture itself
   double psnr;  // of first frames in silence against the picture
 };
 
-/// Over `people` held-out people, each with a sentence of a held-out voice. Opens the model directory as the product does.
-/// Writes sheets into `sheets`: ditto-talk.png (rows: people; the portrait, then moments of speech), ditto-emotions.png
-/// (rows: people; emotions 0 to 7), ditto-larger.png.
+/// Over `people` held-out people, each with a sentence of a held-out voice. Opens the model directory as the product
+/// does. Writes sheets into `sheets`: ditto-talk.png (rows: people; the portrait, then moments of speech),
+/// ditto-emotions.png (rows: people; emotions 0 to 7), ditto-larger.png.
 DittoQuality measure_ditto(const std::filesystem::path& model, int64_t people, const std::filesystem::path& sheets);
 
 /// The same people and sentences through both portrait models, one below the other: [3, H, W].

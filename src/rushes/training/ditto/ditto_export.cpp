@@ -51,7 +51,8 @@ void export_ditto(const std::filesystem::path& directory, const std::filesystem:
   model.name = "shipped-ditto";
   model.image_side = kFaceSide / 2;
   model.appearance_depth = shipped_ditto_sizes().depth;
-  model.motion = {.heads = kMotionHeads, .frames = shipped_ditto_sizes().frames, .use_eye_open = false, .use_eye_ball = false};
+  model.motion = {
+      .heads = kMotionHeads, .frames = shipped_ditto_sizes().frames, .use_eye_open = false, .use_eye_ball = false};
   model.audio = shipped_speech_encoder();
   model.defaults.set("online_mode", true);
   model.defaults.set("overlap_v2", int64_t{70});
@@ -66,7 +67,8 @@ void import_ditto(const std::filesystem::path& model, const std::filesystem::pat
   const auto take = [&](const char* part, const std::string& prefix, Tensors& into) {
     const tensor::WeightMap weights = tensor::load_safetensors(model / (std::string(part) + ".safetensors"));
     for (const auto& [key, value] : weights.tensors()) {
-      if (key.ends_with("running_mean") || key.ends_with("running_var") || key.ends_with("weight_u") || key.ends_with("weight_v"))
+      if (key.ends_with("running_mean") || key.ends_with("running_var") || key.ends_with("weight_u") ||
+          key.ends_with("weight_v"))
         continue;
       const bool orig = key.ends_with("weight_orig");
       into[prefix + (orig ? key.substr(0, key.size() - 5) : key)] = value.to(at::kFloat);
@@ -76,7 +78,9 @@ void import_ditto(const std::filesystem::path& model, const std::filesystem::pat
   for (const char* part : {"appearance_extractor", "warp_network", "decoder"})
     take(part, std::string(part) + ".", renderer);
   tensor::save_safetensors(directory / "ditto-renderer.safetensors", renderer);
-  for (const auto& [part, stage] : {std::pair{"stitch_network", "stitch"}, {"lmdm", "motion"}, {"audio_encoder", "speech"},
+  for (const auto& [part, stage] : {std::pair{"stitch_network", "stitch"},
+                                    {"lmdm", "motion"},
+                                    {"audio_encoder", "speech"},
                                     {"motion_extractor", "reader"}}) {
     Tensors tensors;
     take(part, "", tensors);

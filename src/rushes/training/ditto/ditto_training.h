@@ -1,6 +1,6 @@
 // Stages that make the shipped portrait model of the Ditto layout. Each continues from its saved state in the run's
-// directory and writes its curve (STAGE.csv), a contact sheet where there is something to see, and the moving average of
-// its weights (STAGE.safetensors).
+// directory and writes its curve (STAGE.csv), a contact sheet where there is something to see, and the moving average
+// of its weights (STAGE.safetensors).
 #pragma once
 #include "rushes/training/run.h"
 

@@ -1,5 +1,5 @@
-// Drawn faces in the terms of keypoints, the stages at a tiny size, and the weights in models/shipped-ditto through the code
-// that serves them.
+// Drawn faces in the terms of keypoints, the stages at a tiny size, and the weights in models/shipped-ditto through the
+// code that serves them.
 #include <gtest/gtest.h>
 
 #include <cstdio>
@@ -27,7 +27,9 @@ at::Tensor pixel_at(const at::Tensor& picture, const at::Tensor& keypoint) {
 }
 
 TEST(FaceLabels, the_keypoint_of_an_iris_lies_on_the_pupil_of_the_picture) {
-  for (const FaceControls& controls : {FaceControls{}, {.yaw = 0.6f, .roll = 0.5f}, {.shift_x = 1, .zoom = 1, .gaze_x = -0.8f},
+  for (const FaceControls& controls : {FaceControls{},
+                                       {.yaw = 0.6f, .roll = 0.5f},
+                                       {.shift_x = 1, .zoom = 1, .gaze_x = -0.8f},
                                        {.pitch = -0.5f, .gaze_y = 0.6f}}) {
     const at::Tensor pupil =
         pixel_at(draw_face(kPerson, controls), placed_keypoints(face_labels(kPerson, controls))[kLeftIris]);
@@ -40,8 +42,8 @@ TEST(FaceLabels, a_camera_moves_picture_and_keypoints_alike) {
   const Camera camera{1.15f, 6, -8};
   const at::Tensor point = placed_keypoints(seen(face_labels(kPerson, controls), camera))[kLeftIris];
   EXPECT_LT(pixel_at(seen(draw_face(kPerson, controls), camera), point).max().item<double>(), 0.25);
-  EXPECT_TRUE(at::allclose(
-      point, seen_keypoints(placed_keypoints(face_labels(kPerson, controls)), camera)[kLeftIris], 0, 1e-5));
+  EXPECT_TRUE(at::allclose(point, seen_keypoints(placed_keypoints(face_labels(kPerson, controls)), camera)[kLeftIris],
+                           0, 1e-5));
 }
 
 TEST(FaceLabels, logits_of_an_angle_say_it_and_their_differences_are_differences_of_angles) {
@@ -74,7 +76,8 @@ TEST(Emotions, neutral_is_the_face_itself_and_every_other_one_has_brows_and_mout
   for (int64_t emotion = 0; emotion < 8; ++emotion) faces.push_back(draw_face(kPerson, expressed({}, emotion)));
   EXPECT_TRUE(at::equal(faces[4], plain));
   for (std::size_t a = 0; a < faces.size(); ++a)
-    for (std::size_t b = 0; b < a; ++b) EXPECT_GT(((faces[a] - faces[b]).abs() * map).mean().item<double>(), 1e-3) << a << ' ' << b;
+    for (std::size_t b = 0; b < a; ++b)
+      EXPECT_GT(((faces[a] - faces[b]).abs() * map).mean().item<double>(), 1e-3) << a << ' ' << b;
 }
 
 TEST(DittoTraining, every_stage_leaves_weights_that_the_product_opens_and_continues_from_its_state) {
@@ -102,9 +105,10 @@ TEST(DittoTraining, every_stage_leaves_weights_that_the_product_opens_and_contin
 // The bounds stand below what the weights reach; docs/models/shipped-ditto.md has the figures of more people.
 TEST(ShippedDitto, speaks_rests_blinks_and_feels) {
   const DittoQuality quality = measure_ditto(RUSHES_SOURCE_DIR "/models/shipped-ditto", 2, {});
-  std::printf("mouth %.2f, classes %.2f, silent opening %.3f, motion %.3f, blinks %.1f, emotions %.2f, seam %.2f, %.1f dB\n",
-              quality.mouth_truth, quality.mouth_classes, quality.silent_opening, quality.silent_motion, quality.blinks,
-              quality.emotions_named, quality.seam, quality.psnr);
+  std::printf(
+      "mouth %.2f, classes %.2f, silent opening %.3f, motion %.3f, blinks %.1f, emotions %.2f, seam %.2f, %.1f dB\n",
+      quality.mouth_truth, quality.mouth_classes, quality.silent_opening, quality.silent_motion, quality.blinks,
+      quality.emotions_named, quality.seam, quality.psnr);
   EXPECT_GE(quality.mouth_truth, 0.6);
   EXPECT_GE(quality.mouth_classes, 0.6);
   EXPECT_LE(quality.silent_opening, 0.15);

@@ -10,10 +10,10 @@ namespace rushes::training {
 namespace {
 
 constexpr int64_t K = ditto::kKeypoints;
-constexpr float kReach = 60;                         // pixels of a unit: the grid's ends are the outer cells' centres
-constexpr float kUnit = kPixelsPerUnit / kReach;     // of a head's unit
-constexpr float kSlice = 1.0f / 3;                   // z of a slice, where keypoints rest
-constexpr float kState = 0.4f;                       // z from one state of a part to the other
+constexpr float kReach = 60;                      // pixels of a unit: the grid's ends are the outer cells' centres
+constexpr float kUnit = kPixelsPerUnit / kReach;  // of a head's unit
+constexpr float kSlice = 1.0f / 3;                // z of a slice, where keypoints rest
+constexpr float kState = 0.4f;                    // z from one state of a part to the other
 constexpr float kDegrees = 180 / std::numbers::pi_v<float>;
 
 enum Keypoint {
@@ -85,7 +85,8 @@ Places acted(const Identity& id, const FaceControls& c) {
   for (const float side : {-1.0f, 1.0f}) {
     const bool left = side < 0;
     const float smile = left ? c.smile_left : c.smile_right;
-    d[left ? left_corner : right_corner] = {side * (mouth.half - rest.half), drop - 0.12f * smile, 0.5f * kState * smile};
+    d[left ? left_corner : right_corner] = {side * (mouth.half - rest.half), drop - 0.12f * smile,
+                                            0.5f * kState * smile};
     d[left ? left_brow : right_brow] = {0, -0.09f * c.brow - 0.03f * c.brow_inner, 0.5f * kState * c.brow_inner};
     d[left ? left_iris : right_iris] = {0.5f * id.eye_size * c.gaze_x, 0.42f * id.eye_size * id.eye_height * c.gaze_y};
     d[left ? left_lid : right_lid] = {0, shut * (0.25f + 0.9f * id.eye_height), -kState * c.blink};
@@ -99,7 +100,7 @@ struct Pose {
 };
 
 Pose pose_of(const Identity& id, const FaceControls& c) {
-  return {id.scale * (1 + kZoom * c.zoom), kPitch * c.pitch,      kYaw * c.yaw, kRoll * c.roll, kShift * c.shift_x / kReach,
+  return {id.scale * (1 + kZoom * c.zoom),  kPitch * c.pitch, kYaw * c.yaw, kRoll * c.roll, kShift * c.shift_x / kReach,
           (kShift * c.shift_y - 2) / kReach};
 }
 
@@ -115,7 +116,8 @@ Place turned(const Place& p, const Pose& pose) {
 /// Where body and ground really are, in the grid's units.
 Place outside_place(int64_t k, const Identity& id, const FaceControls& c) {
   const Head head(id, c);
-  if (k == left_ground || k == right_ground) return {(k == left_ground ? -1.0f : 1.0f) * 58 / kReach, -58 / kReach, kSlice};
+  if (k == left_ground || k == right_ground)
+    return {(k == left_ground ? -1.0f : 1.0f) * 58 / kReach, -58 / kReach, kSlice};
   const float angle = 0.35f * head.frame.angle, neck = head.at(0, 0.9f, -0.3f).x;
   const Place rest = resting(id)[static_cast<std::size_t>(k)];
   const float x = rest.x + (k == chest ? 0.8f : 0.6f) * neck, ca = std::cos(angle), sa = std::sin(angle);

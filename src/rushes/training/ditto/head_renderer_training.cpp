@@ -51,8 +51,8 @@ at::Tensor draw_person(const HeadRendererOptions& options, uint64_t index, Split
         i == 0 ? placed_keypoints(face_labels(identity, shown)) : settled_keypoints(identity, source, shown);
     const at::Tensor drawn = at::cat({draw_face(identity, shown), expressive_map(identity, shown)});
     const at::Tensor origins = seen_origins(correspondence(identity, source, shown, kCells), kCells, camera);
-    rows.push_back(at::cat(
-        {seen(drawn, camera).flatten(), seen_keypoints(keypoints, camera).flatten(), origins.flatten()}));
+    rows.push_back(
+        at::cat({seen(drawn, camera).flatten(), seen_keypoints(keypoints, camera).flatten(), origins.flatten()}));
   }
   return at::stack(rows);
 }
@@ -124,11 +124,10 @@ Loss accumulate(const TrainedHead& head, const at::Tensor& rows, const at::Gener
     return size * at::randn(sizes, random, sources.keypoints.options());
   };
   const at::Tensor common = rough(sources.keypoints.sizes(), 0.006);
-  const TrainedHead::Made made =
-      head.render(sources.pictures, sources.keypoints + common,
-                  drivers.keypoints + at::repeat_interleave(common, repeats, 0) + rough(drivers.keypoints.sizes(), 0.003));
-  const at::Tensor flow =
-      (made.deformation.narrow(4, 0, 2) - drivers.origins.unsqueeze(1)).abs().clamp_max(0.5).mean();
+  const TrainedHead::Made made = head.render(
+      sources.pictures, sources.keypoints + common,
+      drivers.keypoints + at::repeat_interleave(common, repeats, 0) + rough(drivers.keypoints.sizes(), 0.003));
+  const at::Tensor flow = (made.deformation.narrow(4, 0, 2) - drivers.origins.unsqueeze(1)).abs().clamp_max(0.5).mean();
   const at::Tensor loss = picture_loss(made.pictures, drivers.pictures, drivers.maps) + kFlow * flow;
   (loss * share).backward();
   return {loss.item<double>(), (made.pictures.detach() - drivers.pictures).abs().mean().item<double>(),
@@ -144,9 +143,9 @@ double save_sheet(const tensor::WeightMap& weights, HeadRendererOptions options,
   double quality = 0;
   for (uint64_t i = 0; i < 6; ++i) {
     const Faces faces(draw_person(options, i, Split::held_out));
-    const at::Tensor made = head.render(faces.pictures.narrow(0, 0, 1), faces.keypoints.narrow(0, 0, 1),
-                                        faces.keypoints.slice(0, 1))
-                                .pictures;
+    const at::Tensor made =
+        head.render(faces.pictures.narrow(0, 0, 1), faces.keypoints.narrow(0, 0, 1), faces.keypoints.slice(0, 1))
+            .pictures;
     quality += psnr(made, faces.pictures.slice(0, 1)) / 6;
     std::vector<at::Tensor> row{faces.pictures[0]};
     for (int64_t k = 0; k < options.drivers; ++k) {
@@ -177,8 +176,7 @@ void train_head_renderer(const HeadRendererOptions& all) {
     optimiser.save(state_file);
     const tensor::WeightMap average = optimiser.average();
     tensor::save_safetensors(options.directory / "ditto-renderer.safetensors", average.tensors());
-    const double quality =
-        save_sheet(with_identity_statistics(average), all, options.directory / "ditto-renderer.png");
+    const double quality = save_sheet(with_identity_statistics(average), all, options.directory / "ditto-renderer.png");
     log::info("held-out people: {:.2f} dB", quality);
     run.saved();
   };
@@ -191,8 +189,8 @@ void train_head_renderer(const HeadRendererOptions& all) {
     in_parallel(parts, [&](int64_t part) {
       const auto index = static_cast<std::size_t>(part);
       const TrainedHead head(with_identity_statistics(optimiser.weights()));
-      const Loss loss = accumulate(head, batch.chunk(parts)[index],
-                                   generator_of(options.seed, optimiser.steps(), part), 1.0 / static_cast<double>(parts));
+      const Loss loss = accumulate(head, batch.chunk(parts)[index], generator_of(options.seed, optimiser.steps(), part),
+                                   1.0 / static_cast<double>(parts));
       total[index] = loss.total;
       l1[index] = loss.l1;
       flow[index] = loss.flow;

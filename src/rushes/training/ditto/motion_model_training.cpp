@@ -19,10 +19,10 @@
 namespace rushes::training {
 namespace {
 
-constexpr int64_t kSteps = 10;         // of the sampler, by default
-constexpr double kAtSteps = 0.6;       // share of the updates at one of its times
-constexpr double kDropped = 0.4;       // weight of the branch without conditions
-constexpr int64_t kMicroBatches = 4;   // of a part, each with its own time
+constexpr int64_t kSteps = 10;        // of the sampler, by default
+constexpr double kAtSteps = 0.6;      // share of the updates at one of its times
+constexpr double kDropped = 0.4;      // weight of the branch without conditions
+constexpr int64_t kMicroBatches = 4;  // of a part, each with its own time
 constexpr double kLipsWeight = 3.0;
 constexpr double kLeastSpread = 0.01;  // of a number of motion: what moves less does not move
 
@@ -58,8 +58,8 @@ at::Tensor part_of(const at::Tensor& x, int64_t parts, int64_t index) {
   return x.chunk(parts)[static_cast<std::size_t>(index)];
 }
 
-/// Of a batch at one time of the schedule. The sampler takes what both branches make together, so that is what is taught;
-/// the branch without conditions learns what is usual.
+/// Of a batch at one time of the schedule. The sampler takes what both branches make together, so that is what is
+/// taught; the branch without conditions learns what is usual.
 at::Tensor motion_loss(const ditto::Lmdm& model, const MotionBatch& batch, int64_t time, double kept,
                        const at::Tensor& weight, const at::Generator& random) {
   const auto noise = [&](at::IntArrayRef sizes) { return at::randn(sizes, random, batch.motion.options()); };
@@ -83,7 +83,7 @@ void train_motion_model(const RunOptions& options) {
   Tensors fresh = fresh_part("lmdm");
   const bool earlier = begin_with(fresh, options.directory / "ditto-motion.safetensors") > 0;
   const auto state_file = options.directory / "ditto-motion.state.safetensors";
-  const int64_t begun_with = 2 * options.batch;  // clips
+  const int64_t begun_with = 2 * options.batch;           // clips
   MotionPool first(options.seed, 0, begun_with, speech);  // always the same: what counts how much does not change
   first.refill(begun_with);
   const Scale scale{first.mean(), first.spread().clamp_min(kLeastSpread)};
@@ -107,7 +107,8 @@ void train_motion_model(const RunOptions& options) {
   Run run(options, "ditto-motion", {"loss", "gradient"});
   const auto save = [&] {
     optimiser.save(state_file);
-    tensor::save_safetensors(options.directory / "ditto-motion.safetensors", scale.presented(optimiser.average(), fixed).tensors());
+    tensor::save_safetensors(options.directory / "ditto-motion.safetensors",
+                             scale.presented(optimiser.average(), fixed).tensors());
     run.saved();
   };
   const nn::CosineDdim schedule(kSteps);
@@ -125,8 +126,8 @@ void train_motion_model(const RunOptions& options) {
         // Each micro-batch in its quarter of the schedule.
         const double place = (static_cast<double>(i) + random.uniform()) / kMicroBatches;
         const auto nearest = static_cast<std::size_t>(place * kSteps);
-        const int64_t time = random.uniform() < kAtSteps ? schedule.steps().at(nearest).time
-                                                         : static_cast<int64_t>((1 - place) * 999);
+        const int64_t time =
+            random.uniform() < kAtSteps ? schedule.steps().at(nearest).time : static_cast<int64_t>((1 - place) * 999);
         const ditto::Lmdm model(scale.presented(optimiser.weights(), fixed), kMotionHeads);
         const at::Tensor one = motion_loss(model, {own(batch.motion), own(batch.conditions), own(batch.before)}, time,
                                            kept.const_data_ptr<float>()[time], weight, noise);

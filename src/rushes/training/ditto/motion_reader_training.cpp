@@ -112,8 +112,8 @@ at::Tensor read_error(const tensor::WeightMap& weights, const at::Tensor& rows, 
   return ((all - targets(rows.narrow(1, kPixels, kLabels))) / (spread.deviation + 1e-3)).square();
 }
 
-/// Where a head is decides where everything else is looked for: scale, angles and t count most, then what lips, brows and
-/// eyes do.
+/// Where a head is decides where everything else is looked for: scale, angles and t count most, then what lips, brows
+/// and eyes do.
 at::Tensor importance() {
   at::Tensor weight = at::ones({kRead});
   weight.narrow(0, 0, 7).fill_(8);
@@ -131,12 +131,12 @@ std::string explained(const at::Tensor& error) {
       for (int64_t axis = 0; axis < 2; ++axis) sum += share[7 + 3 * k + axis].item<double>();
     return sum / static_cast<double>(2 * points.size());
   };
-  return fmt::format("scale {:.2f}, pitch {:.2f}, yaw {:.2f}, roll {:.2f}, t {:.2f} {:.2f}, lips {:.2f}, brows {:.2f}, "
-                     "eyes {:.2f}, resting points {:.2f}",
-                     share[0].item<double>(), share[1].item<double>(), share[2].item<double>(), share[3].item<double>(),
-                     share[4].item<double>(), share[5].item<double>(), mean_of_points({14, 17, 19, 20}),
-                     mean_of_points({6, 12}), mean_of_points({11, 13, 15, 16}),
-                     share.slice(0, 7 + ditto::kExpression).mean().item<double>());
+  return fmt::format(
+      "scale {:.2f}, pitch {:.2f}, yaw {:.2f}, roll {:.2f}, t {:.2f} {:.2f}, lips {:.2f}, brows {:.2f}, "
+      "eyes {:.2f}, resting points {:.2f}",
+      share[0].item<double>(), share[1].item<double>(), share[2].item<double>(), share[3].item<double>(),
+      share[4].item<double>(), share[5].item<double>(), mean_of_points({14, 17, 19, 20}), mean_of_points({6, 12}),
+      mean_of_points({11, 13, 15, 16}), share.slice(0, 7 + ditto::kExpression).mean().item<double>());
 }
 
 }  // namespace
@@ -182,7 +182,8 @@ void train_motion_reader(const RunOptions& options) {
     in_parallel(parts, [&](int64_t part) {
       const auto index = static_cast<std::size_t>(part);
       const at::Tensor error =
-          (read_error(presented_reader(optimiser.weights(), spread), batch.chunk(parts)[index], spread) * weight).mean();
+          (read_error(presented_reader(optimiser.weights(), spread), batch.chunk(parts)[index], spread) * weight)
+              .mean();
       (error / static_cast<double>(parts)).backward();
       loss[index] = error.item<double>();
     });

@@ -19,9 +19,9 @@ using Tensors = std::map<std::string, at::Tensor>;
 ditto::Sizes shipped_ditto_sizes();
 wav2vec::Config shipped_speech_encoder();
 
-/// What is trained of a part of ditto::parameter_shapes(): He's initialisation, residual branches small, the deformation
-/// near "nothing moves". Running statistics are not trained, spectral norms not used, and of the motion extractor the
-/// heads are left out, which its training presents in another way.
+/// What is trained of a part of ditto::parameter_shapes(): He's initialisation, residual branches small, the
+/// deformation near "nothing moves". Running statistics are not trained, spectral norms not used, and of the motion
+/// extractor the heads are left out, which its training presents in another way.
 Tensors fresh_part(const std::string& part);
 Tensors fresh_speech_encoder();
 

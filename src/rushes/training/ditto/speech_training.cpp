@@ -14,8 +14,8 @@
 namespace rushes::training {
 namespace {
 
-constexpr int64_t kClip = 75;           // video frames
-constexpr int64_t kWindowsOfClip = 6;   // speaking costs more than hearing
+constexpr int64_t kClip = 75;          // video frames
+constexpr int64_t kWindowsOfClip = 6;  // speaking costs more than hearing
 const ditto::ChunkSize kSize;
 constexpr int64_t kMouth = 3;
 

@@ -64,8 +64,8 @@ void train_stitching(const RunOptions& options) {
     run.saved();
   };
   while (run.time_left()) {
-    const Points points =
-        draw_points(options.seed, static_cast<uint64_t>(optimiser.steps() * options.batch), options.batch, Split::train);
+    const Points points = draw_points(options.seed, static_cast<uint64_t>(optimiser.steps() * options.batch),
+                                      options.batch, Split::train);
     const ditto::StitchNetwork network(optimiser.weights());
     const at::Tensor error = network.forward(points.source, points.driving) - points.settled;
     const at::Tensor loss = 1000 * error.square().mean() + error.abs().mean();

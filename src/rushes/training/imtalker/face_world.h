@@ -22,8 +22,8 @@ struct FaceControls {
   float gaze_x = 0, gaze_y = 0;
   float blink = 0, brow = 0;
   float jaw = 0, width = 0, rounding = 0;
-  // What emotions add, in no motion latent, -1 .. 1: the corners of the mouth on the picture's left and right, and the inner
-  // ends of the brows. Positive is up.
+  // What emotions add, in no motion latent, -1 .. 1: the corners of the mouth on the picture's left and right, and the
+  // inner ends of the brows. Positive is up.
   float smile_left = 0, smile_right = 0, brow_inner = 0;
 };
 
