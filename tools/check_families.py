@@ -52,6 +52,12 @@ ALLOWED = {
     "apps/rushes/model_options.cpp": ("ditto", "the names of the shipped models"),
     "apps/rushes/client.cpp": ("ditto", "the client of its published protocol"),
     "python/rushes/ditto/*": ("ditto", "its published scripts"),
+    "apps/rushes/commands.h": ("ditto", "declares the command of its recipe"),
+    "apps/rushes/train_ditto.cpp": ("ditto", "calls its recipe"),
+    "tools/train_shipped_ditto": ("ditto", "runs its recipe"),
+    "cmake/Install.cmake": ("ditto", "the folders of the shipped models"),
+    "python/CMakeLists.txt": ("ditto", "the same, in the wheel"),
+    "src/rushes/training/ditto/*": ("imtalker", "the faces and voices that both are trained on lie there"),
     "apps/rushes/train.cpp": ("wan", "calls its recipe"),
     "apps/rushes/train_talk.cpp": ("imtalker", "calls its recipe"),
     # Clients that have the interface of a published system.

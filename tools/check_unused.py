@@ -22,10 +22,12 @@ ALLOWED = {
     "src/rushes/server/process_usage.h": "for tests",
     "src/rushes/server/test_client.h": "for tests",
     "src/rushes/tensor/checkpoint_forge.h": "checkpoints for tests",
+    "src/rushes/tensor/onnx_forge.h": "graphs for tests",
     "src/rushes/nn/measure.h: repeatable_randn": "inputs of tests and benchmarks",
     "src/rushes/models/wan/umt5_random_weights.h: random_umt5_weights": "a small network for tests",
     "src/rushes/generation/wan/tiny.h: write_random_model": "a model directory for tests",
     "src/rushes/generation/imtalker/family.h: write_random_talk_model": "a model directory for tests",
+    "src/rushes/generation/ditto/family.h: write_random_ditto_model": "a model directory for tests",
     # Inner state that a test or a golden case compares.
     "src/rushes/ingest/live_speech.h: step_samples": "state that a test looks at",
     "src/rushes/generation/wan/generator.h: at_segment_border": "state that golden cases look at",

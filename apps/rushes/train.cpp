@@ -214,7 +214,7 @@ void add_train(CLI::App& app) {
   weights(ship, ship_options);
   ship->add_option("--output", ship_options->output, "model directory")->capture_default_str();
   add_talk_stages(train);
-  add_ditto_stages(train);
+  add_portrait_stages(train);
 }
 
 }  // namespace rushes::app

@@ -64,7 +64,9 @@ const std::map<std::string, std::vector<const char*>>& detector_files() {
   static const std::map<std::string, std::vector<const char*>> names{
       {"detector", {"det_10g.onnx", "insightface_det.onnx"}},
       {"landmark106", {"2d106det.onnx", "landmark106.onnx"}},
-      {"landmark203", {"landmark203.onnx"}}};
+      {"landmark203", {"landmark203.onnx"}},
+      {"mesh_detector", {"blaze_face.onnx"}},
+      {"mesh", {"face_mesh.onnx"}}};
   return names;
 }
 
@@ -113,6 +115,27 @@ at::Tensor DittoDetectors::refined(const at::Tensor& pixels, const at::Tensor& a
 
 at::Tensor DittoDetectors::next_points(const at::Tensor& pixels, const at::Tensor& before) const {
   return refined(pixels, before);
+}
+
+DittoEyes::DittoEyes(const std::map<std::string, std::filesystem::path>& files)
+    : detector_(files.at("mesh_detector")), mesh_(files.at("mesh")) {}
+
+ditto::Eyes DittoEyes::read(const at::Tensor& crop) const {
+  constexpr int64_t kAnchors = 896, kNumbers = 16, kMeshNumbers = 3 * 478;
+  at::Tensor regressors, scores;
+  for (const at::Tensor& output : detector_.run(ditto::mesh_detector_input(crop))) {
+    if (output.numel() == kAnchors * kNumbers) regressors = output.reshape({1, kAnchors, kNumbers});
+    if (output.numel() == kAnchors) scores = output.reshape({1, kAnchors, 1});
+  }
+  require(regressors.defined() && scores.defined(), ErrorCode::unsupported,
+          "the face mesh's detector does not give {} boxes and scores", kAnchors);
+  const at::Tensor found = ditto::mesh_detections(regressors, scores);
+  require(found.size(0) > 0, ErrorCode::invalid_argument,
+          "no face detected in the square around the face; its eyes are needed");
+  const int64_t height = crop.size(0), width = crop.size(1);
+  const ditto::MeshRegion region = ditto::mesh_region(found[0], height, width);
+  const at::Tensor answer = output_of(mesh_, ditto::mesh_input(crop, region), kMeshNumbers, "face mesh");
+  return ditto::eyes_of(ditto::mesh_points(answer, region, height, width));
 }
 
 }  // namespace rushes::generation

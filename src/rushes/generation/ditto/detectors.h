@@ -1,4 +1,5 @@
-// The published detectors, which find a face and its points. All three are ONNX graphs; each may be missing.
+// The published networks that find a face and its points, and those that read its eyes. All are ONNX graphs; each may
+// be missing.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -9,11 +10,12 @@
 #include <vector>
 
 #include "rushes/generation/faces.h"
+#include "rushes/models/ditto/face_mesh.h"
 #include "rushes/tensor/onnx_graph.h"
 
 namespace rushes::generation {
 
-/// Their file names by part: detector, landmark106, landmark203.
+/// Their file names by part: detector, landmark106, landmark203; mesh_detector, mesh.
 const std::map<std::string, std::vector<const char*>>& detector_files();
 
 /// Any thread.
@@ -35,6 +37,18 @@ class DittoDetectors {
 
   tensor::OnnxGraph detector_;
   std::optional<tensor::OnnxGraph> landmark106_, landmark203_;
+};
+
+/// What the eyes of a source do, where no reference character says it. Any thread.
+class DittoEyes {
+ public:
+  /// `files` by part: mesh_detector and mesh.
+  explicit DittoEyes(const std::map<std::string, std::filesystem::path>& files);
+  /// crop [S, S, 3] uint8. Throws Error(invalid_argument) if there is no face in it.
+  ditto::Eyes read(const at::Tensor& crop) const;
+
+ private:
+  tensor::OnnxGraph detector_, mesh_;
 };
 
 }  // namespace rushes::generation

@@ -125,7 +125,7 @@ void add_detectors(DittoDirectory& model, const fs::path& models) {
           model.files[part] = found;
   // Points of a face are looked for where a face has been found.
   if (!model.files.contains("detector"))
-    for (const auto& [part, names] : detector_files()) model.files.erase(part);
+    for (const char* part : {"landmark106", "landmark203"}) model.files.erase(part);
 }
 
 DittoDirectory published_layout(const fs::path& directory) {

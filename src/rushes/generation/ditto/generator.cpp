@@ -101,17 +101,36 @@ void DittoGenerator::register_source() {
   motion_.emplace(speech_motion(first));
 }
 
+/// Of the reference character; else of the source, frame by frame, where its networks are there; else shut and
+/// straight.
+ditto::Eyes DittoGenerator::eyes_of_source() const {
+  ditto::Eyes eyes{at::zeros({1, 2}, at::kFloat), at::zeros({1, 6}, at::kFloat)};
+  if (const auto& character = plan_->settings.character) {
+    if (character->eye_open.defined()) eyes.open = character->eye_open;
+    if (character->eye_ball.defined()) eyes.ball = character->eye_ball;
+  } else if (parts_->eyes) {
+    std::vector<at::Tensor> open, ball;
+    for (const ditto::SourceFrame& source : sources_) {
+      const ditto::Eyes read = parts_->eyes->read(parts_->source.crop(source));
+      open.push_back(read.open);
+      ball.push_back(read.ball);
+    }
+    eyes = {at::cat(open), at::cat(ball)};
+  }
+  return eyes;
+}
+
 ditto::SpeechMotion DittoGenerator::speech_motion(const ditto::HeadMotion& first) const {
   const DittoSettings& settings = plan_->settings;
   const DittoMotionConfig& config = parts_->config;
   const DittoCharacter* const character = settings.character ? &*settings.character : nullptr;
   ditto::Conditions conditions;
   if (config.use_emo) conditions.emotion = settings.emotion;
-  const auto eyes = [&](const at::Tensor& of_character, int64_t width) {
-    return character != nullptr && of_character.defined() ? of_character : at::zeros({1, width}, at::kFloat);
-  };
-  if (config.use_eye_open) conditions.eye_open = eyes(character ? character->eye_open : at::Tensor(), 2);
-  if (config.use_eye_ball) conditions.eye_ball = eyes(character ? character->eye_ball : at::Tensor(), 6);
+  if (config.use_eye_open || config.use_eye_ball) {
+    const ditto::Eyes eyes = eyes_of_source();
+    if (config.use_eye_open) conditions.eye_open = eyes.open;
+    if (config.use_eye_ball) conditions.eye_ball = eyes.ball;
+  }
   if (config.use_sc) conditions.sc = character ? character->sc : first.kp.squeeze(0);
   conditions.moving_eyes = plan_->video && !settings.first_eyes_only;
   const at::Tensor start = ditto::motion_vector(character ? character->motion : first);

@@ -35,6 +35,7 @@ class DittoGenerator final : public Generator {
 
  private:
   void register_source();
+  ditto::Eyes eyes_of_source() const;
   ditto::SpeechMotion speech_motion(const ditto::HeadMotion& first) const;
   void take(const Inbox& inbox);
   void set_live(const Options& options);

@@ -56,6 +56,8 @@ DittoParts::DittoParts(const DittoDirectory& model, const DittoWeights& weights)
     speech.emplace(model.audio, of(weights, "audio_encoder"));
   else
     speech_graph = std::make_unique<const tensor::OnnxGraph>(model.files.at("audio_encoder"));
+  if (model.files.contains("mesh_detector") && model.files.contains("mesh"))
+    eyes = std::make_unique<const DittoEyes>(model.files);
   if (model.files.contains("detector")) detectors = std::make_unique<const DittoDetectors>(model.files);
   const int64_t condition = model.audio.hidden_size + (config.use_emo ? 8 : 0) + (config.use_eye_open ? 2 : 0) +
                             (config.use_eye_ball ? 6 : 0) + (config.use_sc ? ditto::kExpression : 0);
@@ -106,7 +108,8 @@ DittoModel::DittoModel(const DittoDirectory& model, const DittoWeights& weights)
       fmt::format("{}: talking heads, {}x{} drawn into the source at {} fps, {:.1f} M parameters, {} on {}", card_.name,
                   side(), side(), kDittoFps, static_cast<double>(parameter_count(card_)) / 1e6,
                   tensor::dtype_name(parts_->frame_dtype), device.str());
-  const bool needs_eyes = (parts_->config.use_eye_open || parts_->config.use_eye_ball) && !defaults_.character;
+  const bool needs_eyes =
+      (parts_->config.use_eye_open || parts_->config.use_eye_ball) && !defaults_.character && !parts_->eyes;
   if (needs_eyes) card_.assumptions.emplace_back(kEyesAssumed);
 }
 

@@ -33,6 +33,7 @@ struct DittoParts {
   std::optional<wav2vec::Encoder> speech;
   std::unique_ptr<const tensor::OnnxGraph> speech_graph;
   std::unique_ptr<const DittoDetectors> detectors;  // null: none
+  std::unique_ptr<const DittoEyes> eyes;            // null: none
   ditto::Lmdm lmdm;
   ditto::AppearanceExtractor appearance;
   ditto::MotionExtractor motion;

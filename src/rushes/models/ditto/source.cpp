@@ -36,6 +36,10 @@ SourceFrame SourceEncoder::encode(const at::Tensor& pixels, const at::Tensor& po
   return {pixels, map.inverse(), motion(seen), appearance_.forward(seen)};
 }
 
+at::Tensor SourceEncoder::crop(const SourceFrame& frame) const {
+  return warp_affine(frame.pixels, frame.crop_to_frame.inverse(), crop_side(), crop_side());
+}
+
 at::Tensor SourceEncoder::feature(const SourceFrame& frame) const {
   return appearance_.forward(image(frame.pixels, frame.crop_to_frame.inverse()));
 }

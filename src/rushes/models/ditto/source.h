@@ -37,6 +37,8 @@ class SourceEncoder {
   SourceFrame encode(const at::Tensor& pixels, const at::Tensor& points, const CropRule& rule) const;
   /// The feature of a frame that has none.
   at::Tensor feature(const SourceFrame& frame) const;
+  /// The square around its face, [2 side, 2 side, 3] uint8.
+  at::Tensor crop(const SourceFrame& frame) const;
   /// On the device of the networks.
   at::Tensor placed(const at::Tensor& feature) const { return feature.to(device_); }
   int64_t crop_side() const noexcept { return 2 * side_; }

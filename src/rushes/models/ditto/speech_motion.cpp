@@ -52,7 +52,6 @@ void SpeechMotion::end() {
 
 /// One feature for each frame: [n, H].
 void SpeechMotion::take(const at::Tensor& features) {
-  if (keep_features_) all_features_ = all_features_.defined() ? at::cat({all_features_, features}) : features;
   if (online_) {
     online_->push(features);
     if (ended_ && pieces_.empty()) online_->end();

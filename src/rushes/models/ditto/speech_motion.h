@@ -59,9 +59,6 @@ class SpeechMotion {
   /// Where motion is measured from, [1, N]; undefined before the first window, and where the first frame is it.
   const at::Tensor& reference() const noexcept { return online_->reference(); }
   bool is_online() const noexcept { return options_.online; }
-  /// Features so far, for golden cases: online with the silence in front.
-  const at::Tensor& features() const noexcept { return all_features_; }
-  void keep_features() noexcept { keep_features_ = true; }
 
  private:
   struct Prepared {
@@ -90,8 +87,6 @@ class SpeechMotion {
   std::optional<Prepared> prepared_;
   int64_t heard_ = 0;
   bool ended_ = false;
-  bool keep_features_ = false;
-  at::Tensor all_features_;
 };
 
 }  // namespace rushes::ditto

@@ -4,6 +4,7 @@
 #include "rushes/models/ditto/spade_decoder.h"
 #include "rushes/models/ditto/stitch_network.h"
 #include "rushes/models/ditto/warp_network.h"
+#include "rushes/models/wav2vec/encoder.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/verify/ditto/configs.h"
 #include "rushes/verify/runners.h"

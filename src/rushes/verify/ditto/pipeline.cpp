@@ -6,6 +6,7 @@
 #include "rushes/models/ditto/head_renderer.h"
 #include "rushes/models/ditto/source.h"
 #include "rushes/models/ditto/speech_motion.h"
+#include "rushes/models/wav2vec/encoder.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/verify/ditto/configs.h"
 #include "rushes/verify/ditto/motion_options.h"
@@ -49,6 +50,16 @@ struct Run {
   std::map<int64_t, double> fades;
 };
 
+/// In the layout for streams.
+at::Tensor stream_features(const SpeechFeatures& speech, std::span<const float> samples) {
+  SpeechWindows cutter(speech.size());
+  std::vector<at::Tensor> rows;
+  for (const auto& windows : {cutter.push(samples), cutter.finish()})
+    for (const auto& window : windows)
+      rows.push_back(speech.windows(at::tensor(window, at::TensorOptions(at::kFloat)).unsqueeze(0)).squeeze(0));
+  return at::cat(rows);
+}
+
 /// Speech through all of it, in pieces of an odd size.
 void run(const Case& c, const Networks& networks, const SourceFrame& source, const Run& setup, const std::string& name,
          Produced& produced) {
@@ -56,7 +67,6 @@ void run(const Case& c, const Networks& networks, const SourceFrame& source, con
   std::vector<at::Tensor> starts = c.recorded.at("in.x_init").unbind(0);
   SpeechMotion motion(networks.speech, networks.sampler, setup.windows, setup.conditions, setup.start_frame,
                       MotionNoise(c.recorded.at("in.noise").unbind(0), {starts.begin(), starts.end()}));
-  motion.keep_features();
   std::vector<SpeechMotion::Window> windows;
   std::vector<at::Tensor> rows;
   const auto work = [&] {
@@ -101,8 +111,9 @@ void run(const Case& c, const Networks& networks, const SourceFrame& source, con
     produced.tensors[fmt::format("out.{}_pred_w{}", name, i)] = windows[i].motion;
   }
   produced.tensors["out." + name + "_feat"] =
-      setup.windows.online ? at::cat({networks.speech.silence(setup.windows.overlap), motion.features()})
-                           : motion.features().narrow(0, 0, frames_of(audio.numel()));
+      setup.windows.online
+          ? at::cat({networks.speech.silence(setup.windows.overlap), stream_features(networks.speech, samples)})
+          : networks.speech.whole(audio);
   produced.tensors["out." + name + "_kp_cond"] = at::cat(conditions);
   produced.tensors["out." + name + "_x_d"] = at::cat(points);
   produced.tensors["out." + name + "_frames"] = at::stack(frames);
