@@ -1,5 +1,5 @@
-// Any bytes as what a client of Ditto's server says: a message, or an Error; of a start, options that its model's fields
-// allow, or an Error.
+// Any bytes as what a client of Ditto's server says: a message, or an Error; of a start, options that its model's
+// fields allow, or an Error.
 #include "rushes/base/error.h"
 #include "rushes/server/api/ditto/messages.h"
 

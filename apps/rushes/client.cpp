@@ -44,7 +44,9 @@ struct Options {
 };
 
 /// As the published client's logger writes.
-void tell(const char* level, const std::string& text) { std::fprintf(stderr, "%s:streaming_client:%s\n", level, text.c_str()); }
+void tell(const char* level, const std::string& text) {
+  std::fprintf(stderr, "%s:streaming_client:%s\n", level, text.c_str());
+}
 void tell(const std::string& text) { tell("INFO", text); }
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
@@ -130,11 +132,14 @@ class Client {
     if (type == "frame") {
       const double at = seconds_since(start);
       const auto begun = Clock::now();
-      take_frame(told.value("frame_id", int64_t{0}), server::decode_base64("frame_data", told.value("frame_data", "")), at, begun);
+      take_frame(told.value("frame_id", int64_t{0}), server::decode_base64("frame_data", told.value("frame_data", "")),
+                 at, begun);
     } else if (type == "streaming_started") {
       tell("Streaming started: " + told.value("audio_path", "") + " -> " + told.value("source_path", ""));
     } else if (type == "metadata") {
-      const auto number = [&](const char* name) { return told.contains(name) && told[name].is_number() ? told[name].get<double>() : 0.0; };
+      const auto number = [&](const char* name) {
+        return told.contains(name) && told[name].is_number() ? told[name].get<double>() : 0.0;
+      };
       tell(fmt::format("Metadata: {:.2f}s, {:.0f} frames", number("audio_duration"), number("expected_frames")));
     } else if (type == "streaming_completed") {
       completed_ = true;
@@ -162,7 +167,8 @@ class Client {
       for (std::size_t i = place; i < place + 4; ++i) value = value << 8 | static_cast<unsigned char>(body[i]);
       return value;
     };
-    if (body.size() < kHeader || body.size() - kHeader < number(kLength)) return tell("ERROR", "a binary message is malformed");
+    if (body.size() < kHeader || body.size() - kHeader < number(kLength))
+      return tell("ERROR", "a binary message is malformed");
     take_frame(number(0), body.substr(kHeader, number(kLength)), at, begun);
   }
 
@@ -173,7 +179,8 @@ class Client {
       std::ofstream(fmt::format("received_frames/frame_{:06}.jpg", id), std::ios::binary) << jpeg;
     }
     frames_.push_back({.at_s = at, .jpeg_bytes = static_cast<int64_t>(jpeg.size()), .decode_s = seconds_since(begun)});
-    if (id % 25 == 0) tell(fmt::format("Received frame {}, size: {:.1f}KB", id, static_cast<double>(jpeg.size()) / 1024));
+    if (id % 25 == 0)
+      tell(fmt::format("Received frame {}, size: {:.1f}KB", id, static_cast<double>(jpeg.size()) / 1024));
   }
 
   const Options& options_;
@@ -183,7 +190,8 @@ class Client {
 
 json object_of(const char* flag, const std::string& text) {
   json object = json::parse(text, nullptr, false);
-  require(object.is_object(), ErrorCode::invalid_argument, "{} must be a JSON object (got '{}')", flag, printable(text));
+  require(object.is_object(), ErrorCode::invalid_argument, "{} must be a JSON object (got '{}')", flag,
+          printable(text));
   return object;
 }
 
@@ -226,17 +234,28 @@ void add_client(CLI::App& app) {
   command->require_subcommand(1);
   CLI::App* ditto = command->add_subcommand("ditto", "The client of Ditto's streaming server");
   auto options = std::make_shared<Options>();
-  ditto->add_option("--server", options->server, "address of the server")->type_name("ws://HOST:PORT")->capture_default_str();
+  ditto->add_option("--server", options->server, "address of the server")
+      ->type_name("ws://HOST:PORT")
+      ->capture_default_str();
   ditto->add_option("--client_id,--client-id", options->client_id, "name of this client")->capture_default_str();
-  ditto->add_option("--audio_path,--audio-path", options->audio_path, "speech, a path on the server")->capture_default_str();
-  ditto->add_option("--source_path,--source-path", options->source_path, "picture or video, a path on the server")->capture_default_str();
-  ditto->add_flag("--save_frames,--save-frames", options->save_frames, "write the frames to received_frames/frame_%06d.jpg");
-  ditto->add_option("--timeout", options->timeout_s, "seconds after which it stops")->check(CLI::Range(1, 86'400))->capture_default_str();
+  ditto->add_option("--audio_path,--audio-path", options->audio_path, "speech, a path on the server")
+      ->capture_default_str();
+  ditto->add_option("--source_path,--source-path", options->source_path, "picture or video, a path on the server")
+      ->capture_default_str();
+  ditto->add_flag("--save_frames,--save-frames", options->save_frames,
+                  "write the frames to received_frames/frame_%06d.jpg");
+  ditto->add_option("--timeout", options->timeout_s, "seconds after which it stops")
+      ->check(CLI::Range(1, 86'400))
+      ->capture_default_str();
   ditto->add_flag("--binary", options->binary, "frames as binary messages");
-  ditto->add_option("--setup_kwargs,--setup-kwargs", options->setup_kwargs, "options of the session as JSON")->capture_default_str();
-  ditto->add_option("--run_kwargs,--run-kwargs", options->run_kwargs, "options of the run as JSON")->capture_default_str();
-  ditto->add_option("--pacing", options->pacing, "asap: frames as they are made; realtime: each at its time")->check(CLI::IsMember({"asap", "realtime"}));
-  ditto->add_flag("--decode_times,--decode-times", options->decode_times, "tell how long the decoding of frames took, too");
+  ditto->add_option("--setup_kwargs,--setup-kwargs", options->setup_kwargs, "options of the session as JSON")
+      ->capture_default_str();
+  ditto->add_option("--run_kwargs,--run-kwargs", options->run_kwargs, "options of the run as JSON")
+      ->capture_default_str();
+  ditto->add_option("--pacing", options->pacing, "asap: frames as they are made; realtime: each at its time")
+      ->check(CLI::IsMember({"asap", "realtime"}));
+  ditto->add_flag("--decode_times,--decode-times", options->decode_times,
+                  "tell how long the decoding of frames took, too");
   ditto->add_option("--token", options->token, "token that the server asks for");
   ditto->callback([options] { run(*options); });
 }

@@ -350,25 +350,6 @@ void add_viewer_settings(CLI::App& command, Options& options) {
       ->capture_default_str();
 }
 
-/// Sessions whose frames go out one by one over a WebSocket.
-void add_frame_stream_settings(CLI::App& command, Options& options) {
-  server::FrameStreamOptions& streams = options.server.frame_streams;
-  command
-      .add_option("--file-root", streams.file_root,
-                  "folder below which clients can name speech and pictures by their paths")
-      ->type_name("DIRECTORY")
-      ->capture_default_str();
-  command
-      .add_option("--stream-queue", streams.queue,
-                  "number of messages that can wait for a client; then its session waits, and no frame is dropped")
-      ->check(CLI::Range(1, 100'000))
-      ->capture_default_str();
-  command.add_flag("--adaptive-quality", streams.adaptive_quality,
-                   "lower the quality of frames while many of them wait for their client");
-  command.add_flag("--emit-tail,--emit_tail", streams.emit_tail,
-                   "send the frames beyond the end of the speech too, as the published server does");
-}
-
 }  // namespace
 
 void add_serve(CLI::App& app) {
@@ -397,7 +378,7 @@ void add_serve(CLI::App& app) {
   group("Viewers");
   add_viewer_settings(*command, *options);
   group("Frame streams");
-  add_frame_stream_settings(*command, *options);
+  add_frame_stream_settings(*command, options->server.frame_streams);
   add_option_flags(*command, options->first.options, takes_text);
   command->callback([options, command] {
     complete_options(*command);

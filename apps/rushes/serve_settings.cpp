@@ -55,4 +55,21 @@ std::pair<std::string, std::string> parse_alias(const std::string& text) {
   return {text.substr(0, equals), text.substr(equals + 1)};
 }
 
+void add_frame_stream_settings(CLI::App& command, server::FrameStreamOptions& streams) {
+  command
+      .add_option("--file-root", streams.file_root,
+                  "folder below which clients can name speech and pictures by their paths")
+      ->type_name("DIRECTORY")
+      ->capture_default_str();
+  command
+      .add_option("--stream-queue", streams.queue,
+                  "number of messages that can wait for a client; then its session waits, and no frame is dropped")
+      ->check(CLI::Range(1, 100'000))
+      ->capture_default_str();
+  command.add_flag("--adaptive-quality", streams.adaptive_quality,
+                   "lower the quality of frames while many of them wait for their client");
+  command.add_flag("--emit-tail,--emit_tail", streams.emit_tail,
+                   "send the frames beyond the end of the speech too, as the published server does");
+}
+
 }  // namespace rushes::app

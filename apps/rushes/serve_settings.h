@@ -1,5 +1,7 @@
 // What `rushes serve` makes of single settings.
 #pragma once
+#include <CLI/CLI.hpp>
+
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,5 +19,7 @@ void allow_many_connections();
 server::ModelSource model_source(const generation::ModelOptions& model);
 /// "sora-2=NAME".
 std::pair<std::string, std::string> parse_alias(const std::string& text);
+/// Sessions whose frames go out one by one over a WebSocket. `streams` must outlive the parsing.
+void add_frame_stream_settings(CLI::App& command, server::FrameStreamOptions& streams);
 
 }  // namespace rushes::app

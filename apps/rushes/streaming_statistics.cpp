@@ -66,14 +66,16 @@ std::string streaming_report(const StreamingStatistics& s, bool with_decode_time
   if (with_decode_times) text += "\nDECODE TIMES:\n" + spread_lines(s.decode_s);
   text += "\nREAL-TIME SUITABILITY:\n";
   const double interval_ms = 1000 * s.intervals_s.mean;
-  text += s.fps >= kLeastFps ? fmt::format("✅ Frame rate suitable for real-time ({:.1f} >= {:.1f} FPS)\n", s.fps, kLeastFps)
-                             : fmt::format("⚠️  Frame rate below target ({:.1f} < {:.1f} FPS)\n", s.fps, kLeastFps);
+  text += s.fps >= kLeastFps
+              ? fmt::format("✅ Frame rate suitable for real-time ({:.1f} >= {:.1f} FPS)\n", s.fps, kLeastFps)
+              : fmt::format("⚠️  Frame rate below target ({:.1f} < {:.1f} FPS)\n", s.fps, kLeastFps);
   text += s.latency_s <= kMostLatency
               ? fmt::format("✅ Streaming latency acceptable ({:.1f}s <= {:.1f}s)\n", s.latency_s, kMostLatency)
               : fmt::format("⚠️  Streaming latency high ({:.1f}s > {:.1f}s)\n", s.latency_s, kMostLatency);
-  text += interval_ms <= kMostIntervalMs
-              ? fmt::format("✅ Frame intervals consistent ({:.1f}ms <= {:.1f}ms)\n", interval_ms, kMostIntervalMs)
-              : fmt::format("⚠️  Frame intervals inconsistent ({:.1f}ms > {:.1f}ms)\n", interval_ms, kMostIntervalMs);
+  text +=
+      interval_ms <= kMostIntervalMs
+          ? fmt::format("✅ Frame intervals consistent ({:.1f}ms <= {:.1f}ms)\n", interval_ms, kMostIntervalMs)
+          : fmt::format("⚠️  Frame intervals inconsistent ({:.1f}ms > {:.1f}ms)\n", interval_ms, kMostIntervalMs);
   return text + line + "\n";
 }
 

@@ -8,7 +8,7 @@
 namespace rushes::app {
 
 struct FrameArrival {
-  double at_s = 0;           // on any clock
+  double at_s = 0;  // on any clock
   int64_t jpeg_bytes = 0;
   double decode_s = 0;
 };
@@ -33,8 +33,8 @@ struct StreamingStatistics {
 /// Of frames in the order of their arrival.
 StreamingStatistics streaming_statistics(double start_s, std::span<const FrameArrival> frames);
 
-/// As the published client prints them, MB = 1024 * 1024 bytes, with the verdicts: 25 frames a second less a tenth, 3 s to
-/// the first frame, a mean interval of 40 ms and a half.
+/// As the published client prints them, MB = 1024 * 1024 bytes, with the verdicts: 25 frames a second less a tenth, 3 s
+/// to the first frame, a mean interval of 40 ms and a half.
 std::string streaming_report(const StreamingStatistics& statistics, bool with_decode_times = false);
 
 }  // namespace rushes::app

@@ -45,7 +45,8 @@ TEST(StreamingStatistics, follow_from_known_arrival_times) {
 }
 
 TEST(StreamingReport, is_the_published_one_to_the_character) {
-  EXPECT_EQ(streaming_report(streaming_statistics(100.5, arrivals())), R"(======================================================================
+  EXPECT_EQ(streaming_report(streaming_statistics(100.5, arrivals())),
+            R"(======================================================================
 STREAMING CLIENT STATISTICS
 ======================================================================
 Total Frames Received: 11

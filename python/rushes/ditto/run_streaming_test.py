@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+
 def parser() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(prog="run_streaming_test", description=__doc__, allow_abbrev=False)
     options.add_argument("--mode", choices=["server", "client", "both"], default="both")

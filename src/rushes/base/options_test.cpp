@@ -37,17 +37,25 @@ TEST(Options, values_come_back_under_the_names_of_their_fields) {
 
 TEST(Options, only_live_ones_can_be_set_while_a_session_runs) {
   std::vector<OptionField> some = fields();
-  EXPECT_THAT([&] { checked_live({{"crop", true}}, some); },
-              testing::ThrowsMessage<Error>(
-                  HasSubstr("crop cannot be changed while a session runs; with this model nothing can")));
+  EXPECT_THAT(
+      [&] {
+        checked_live({{"crop", true}}, some);
+      },
+      testing::ThrowsMessage<Error>(
+          HasSubstr("crop cannot be changed while a session runs; with this model nothing can")));
   for (OptionField& field : some) field.live = field.name == "steps" || field.name == "gaze";
   EXPECT_EQ(checked_live({{"nfe", int64_t{7}}}, some), (Options{{"steps", int64_t{7}}}));
   EXPECT_THAT(
-      [&] { checked_live({{"crop", true}}, some); },
+      [&] {
+        checked_live({{"crop", true}}, some);
+      },
       testing::ThrowsMessage<Error>(HasSubstr("crop cannot be changed while a session runs; with this model these can: "
                                               "steps, gaze")));
-  EXPECT_THAT([&] { checked_live({{"steps", int64_t{0}}}, some); },
-              testing::ThrowsMessage<Error>(HasSubstr("an integer from 1 to 200 (got 0)")));
+  EXPECT_THAT(
+      [&] {
+        checked_live({{"steps", int64_t{0}}}, some);
+      },
+      testing::ThrowsMessage<Error>(HasSubstr("an integer from 1 to 200 (got 0)")));
 }
 
 TEST(Options, what_is_wrong_is_named_with_what_is_allowed) {

@@ -10,8 +10,8 @@
 namespace rushes::server {
 namespace {
 
-constexpr int kMostValues = 1 << 16;      // of all depths
-constexpr std::size_t kMostDepth = 100;   // copying and writing call themselves for each
+constexpr int kMostValues = 1 << 16;     // of all depths
+constexpr std::size_t kMostDepth = 100;  // copying and writing call themselves for each
 
 /// The library's own callback is not used for this: at each object's end it goes through all that came before it.
 class Check final : public nlohmann::json_sax<nlohmann::json> {
@@ -56,7 +56,7 @@ class Check final : public nlohmann::json_sax<nlohmann::json> {
   }
 
   bool deeper() {
-    require(++depth_ <= kMostDepth, ErrorCode::too_large, "the JSON is nested more than {} times", kMostDepth);
+    require(++depth_ <= kMostDepth, ErrorCode::invalid_argument, "the JSON is nested more than {} times", kMostDepth);
     return count();
   }
 

@@ -89,8 +89,10 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
         case Type::ping: client_->reply(pong(now())); break;
         case Type::set_options: set_options(message.fields); break;
         case Type::unknown:
-          log::warning("Client {}: unknown message type {}", printable(client_->id()),
-                       printable(message.fields.value("type", nlohmann::json()).dump(-1, ' ', false, Json::error_handler_t::replace)));
+          log::warning(
+              "Client {}: unknown message type {}", printable(client_->id()),
+              printable(
+                  message.fields.value("type", nlohmann::json()).dump(-1, ' ', false, Json::error_handler_t::replace)));
       }
       if (client_->floods()) refuse("too many answers wait for this client");
     } catch (const Error& error) {
@@ -121,8 +123,7 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
       client_->begin(std::make_shared<Streaming>(executor_));
       client_->add({streaming_started(start, now())});
       // Not of this connection alone: one that replaces it goes on with the stream.
-      net::co_spawn(executor_,
-                    stream_frames(studio_, client_, client_->stream(), std::move(start), std::move(inputs)),
+      net::co_spawn(executor_, stream_frames(studio_, client_, client_->stream(), std::move(start), std::move(inputs)),
                     net::detached);
     } catch (const Error& failure) {
       client_->reply(error(std::string("Failed to create streaming task: ") + failure.what()));

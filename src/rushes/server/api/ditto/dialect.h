@@ -18,8 +18,8 @@ class FramesDialect final : public Dialect {
  public:
   struct How {
     bool binary = false, audio = false;
-    std::function<double()> now;                             // seconds since 1970
-    std::shared_ptr<const std::atomic<int>> quality = {};    // of the JPEGs from now on; null: kJpegQuality
+    std::function<double()> now;                           // seconds since 1970
+    std::shared_ptr<const std::atomic<int>> quality = {};  // of the JPEGs from now on; null: kJpegQuality
   };
   explicit FramesDialect(How how) : how_(std::move(how)) {}
   std::vector<Message> on(const StreamItem& item) override;

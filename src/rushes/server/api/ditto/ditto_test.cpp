@@ -1,78 +1,13 @@
 // Ditto's protocol over sockets, with a talking head that draws: order of messages, what is refused, who leaves.
 #include <gmock/gmock.h>
 
+#include "rushes/server/api/ditto/ditto_test_server.h"
 #include "rushes/server/http/base64.h"
-#include "rushes/server/talk_test_server.h"
 
 namespace rushes::server {
 namespace {
 
 using testing::HasSubstr;
-
-/// Draws, and knows a few of Ditto's options.
-class DrawingDitto final : public generation::Model {
- public:
-  explicit DrawingDitto(generation::DrawingTalker::Hook hook) : drawing_(std::move(hook)) {}
-  const generation::ModelCard& card() const override { return card_; }
-  generation::Capabilities capabilities() const override { return drawing_.capabilities(); }
-  std::span<const OptionField> options() const override { return options_; }
-  std::unique_ptr<generation::Plan> plan(const generation::Request& request) const override {
-    const Options given = checked(request.options, options_);
-    generation::Request known = request;
-    known.video_frames = {};
-    known.options = {};
-    if (const auto shade = given.get<double>("shade")) known.options.set("shade", *shade);
-    return drawing_.plan(known);
-  }
-  std::unique_ptr<generation::Generator> start(std::unique_ptr<generation::Plan> plan) const override {
-    return drawing_.start(std::move(plan));
-  }
-
- private:
-  const generation::DrawingTalkModel drawing_;
-  const generation::ModelCard card_{.name = "drawing-ditto", .family = "ditto", .description = "draws", .is_small = true};
-  const std::vector<OptionField> options_{
-      {.name = "emo", .type = OptionType::text, .doc = "emotion", .most = 100, .live = true, .json = true},
-      {.name = "shade", .doc = "darkens", .standard = 0.0, .least = 0, .most = 1, .live = true},
-      {.name = "chunksize", .type = OptionType::numbers, .doc = "pieces", .most = 10, .least_count = 3, .most_count = 3},
-      {.name = "emit_tail", .type = OptionType::boolean, .doc = "tail", .standard = false}};
-};
-
-std::string masked(int opcode, const std::string& text) {
-  std::string head{static_cast<char>(0x80 | opcode)};
-  if (text.size() < 126) {
-    head += static_cast<char>(0x80 | text.size());
-  } else if (text.size() < 65'536) {
-    head += {'\xfe', static_cast<char>(text.size() >> 8), static_cast<char>(text.size())};
-  } else {
-    head += '\xff';
-    for (int shift = 56; shift >= 0; shift -= 8) head += static_cast<char>(text.size() >> shift);
-  }
-  return head + std::string(4, '\0') + text;  // a mask of zeros changes nothing
-}
-
-struct Peer {
-  explicit Peer(const RunningServer& server, const std::string& path = "/ws/ada") : client(server.port()) {
-    EXPECT_EQ(client.upgrade(path).status, 101);
-  }
-  void say(const json& message) { client.write(masked(1, message.dump())); }
-  json hear() {
-    const Frame frame = client.read_message();
-    EXPECT_EQ(frame.opcode, 1) << frame.payload.substr(0, 200);
-    return frame.opcode == 1 ? json::parse(frame.payload) : json{{"type", "closed"}};
-  }
-  /// The types of all messages up to one of these.
-  std::vector<std::string> hear_until(const std::string& last) {
-    std::vector<std::string> types;
-    do {
-      newest = hear();
-      types.push_back(newest["type"]);
-    } while (types.back() != last && types.back() != "closed");
-    return types;
-  }
-  TestClient client;
-  json newest;
-};
 
 class Ditto : public TalkServer {
  protected:
@@ -92,7 +27,8 @@ class Ditto : public TalkServer {
           options.sweep = std::chrono::milliseconds(20);
           if (change) change(options);
         },
-        std::vector<ModelSource>{{.name = "heads", .load = [model] { return model; }, .family = "ditto", .at_start = true}});
+        std::vector<ModelSource>{
+            {.name = "heads", .load = [model] { return model; }, .family = "ditto", .at_start = true}});
   }
   static json beginning(json more = json::object()) {
     json message{{"type", "start_streaming"}};
@@ -116,13 +52,15 @@ TEST_F(Ditto, tells_a_stream_in_the_published_order_and_can_begin_another) {
   const json sessions = server->request("GET", "/v1/sessions").json()["sessions"];
   ASSERT_EQ(sessions.size(), 2u);
   EXPECT_EQ(sessions[0]["state"], "finished");
-  EXPECT_EQ(server->request("GET", "/v1/sessions/" + sessions[0]["id"].get<std::string>() + "/hls/video.m3u8").status, 200);
+  EXPECT_EQ(server->request("GET", "/v1/sessions/" + sessions[0]["id"].get<std::string>() + "/hls/video.m3u8").status,
+            200);
 }
 
 TEST_F(Ditto, tells_the_length_of_the_speech_and_whole_jpegs) {
   const auto server = serve();
   Peer peer(*server);
-  peer.say(beginning({{"setup_kwargs", {{"emo", {3, 4}}}}, {"run_kwargs", {{"chunksize", {3, 5, 2}}, {"fade_in", -1}, {"fade_out", -1}}}}));
+  peer.say(beginning({{"setup_kwargs", {{"emo", {3, 4}}}},
+                      {"run_kwargs", {{"chunksize", {3, 5, 2}}, {"fade_in", -1}, {"fade_out", -1}}}}));
   const json started = peer.hear(), metadata = peer.hear(), frame = peer.hear();
   EXPECT_EQ(started["audio_path"], "./example/audio.wav");
   EXPECT_EQ(started["source_path"], "./example/image.png");
@@ -197,8 +135,10 @@ TEST_F(Ditto, takes_speech_and_source_as_data_and_as_uploads) {
   EXPECT_EQ(peer.hear()["audio_path"], "data:audio/wav");
   peer.hear_until("writer_closed");
   EXPECT_EQ(peer.newest["total_frames"], 3);
-  const std::string form = "--b0undary\r\nContent-Disposition: form-data; name=\"audio\"; filename=\"a.WAV\"\r\n\r\n" + wav +
-                           "\r\n--b0undary\r\nContent-Disposition: form-data; name=\"source\"; filename=\"b.png\"\r\n\r\n" + png + "\r\n--b0undary--\r\n";
+  const std::string form =
+      "--b0undary\r\nContent-Disposition: form-data; name=\"audio\"; filename=\"a.WAV\"\r\n\r\n" + wav +
+      "\r\n--b0undary\r\nContent-Disposition: form-data; name=\"source\"; filename=\"b.png\"\r\n\r\n" + png +
+      "\r\n--b0undary--\r\n";
   const std::string type = "Content-Type: multipart/form-data; boundary=b0undary\r\n";
   const Reply kept = server->request("POST", "/upload", form, type);
   ASSERT_EQ(kept.status, 200) << kept.body;
@@ -210,9 +150,11 @@ TEST_F(Ditto, takes_speech_and_source_as_data_and_as_uploads) {
     return reply.json()["error"].get<std::string>();
   };
   EXPECT_EQ(refused("--b0undary--\r\n"), "no files provided");
-  EXPECT_EQ(refused("--b0undary\r\nContent-Disposition: form-data; name=\"audio\"; filename=\"a.exe\"\r\n\r\nx\r\n--b0undary--\r\n"),
+  EXPECT_EQ(refused("--b0undary\r\nContent-Disposition: form-data; name=\"audio\"; "
+                    "filename=\"a.exe\"\r\n\r\nx\r\n--b0undary--\r\n"),
             "unsupported audio extension: .exe");
-  EXPECT_EQ(refused("--b0undary\r\nContent-Disposition: form-data; name=\"source\"; filename=\"a.gif\"\r\n\r\nx\r\n--b0undary--\r\n"),
+  EXPECT_EQ(refused("--b0undary\r\nContent-Disposition: form-data; name=\"source\"; "
+                    "filename=\"a.gif\"\r\n\r\nx\r\n--b0undary--\r\n"),
             "unsupported image extension: .gif");
 }
 
@@ -349,7 +291,9 @@ TEST_F(Ditto, streams_speech_of_unknown_length_that_comes_by_the_native_api) {
   peer.hear_until("metadata");
   EXPECT_TRUE(peer.newest["expected_frames"].is_null());
   const std::string session = "/v1/sessions/" + peer.newest["session_id"].get<std::string>();
-  EXPECT_EQ(server->request("POST", session + "/audio?format=s16le&rate=16000&end=true", std::string(6400, '\x10')).status, 202);
+  EXPECT_EQ(
+      server->request("POST", session + "/audio?format=s16le&rate=16000&end=true", std::string(6400, '\x10')).status,
+      202);
   for (int id = 0; id < 5; ++id) EXPECT_EQ(peer.hear()["frame_id"], id);
   peer.say({{"type", "stop_streaming"}});
   EXPECT_EQ(peer.hear()["type"], "streaming_stopped");
@@ -384,8 +328,8 @@ TEST_F(Ditto, says_that_there_is_no_model_of_its_family) {
 
 TEST_F(Ditto, tells_its_clients_that_the_server_ends) {
   Gate gate;
-  auto server = serve([](ServerOptions& options) { options.connections.closing = std::chrono::milliseconds(100); },
-                      gate.hook());
+  auto server =
+      serve([](ServerOptions& options) { options.connections.closing = std::chrono::milliseconds(100); }, gate.hook());
   Peer idle(*server, "/ws/idle"), busy(*server, "/ws/busy");
   busy.say(beginning());
   busy.hear_until("metadata");

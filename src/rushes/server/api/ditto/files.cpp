@@ -20,7 +20,8 @@ std::optional<fs::path> file_below(const fs::path& root, const fs::path& path) {
   if (error) return std::nullopt;
   const fs::path real = fs::canonical(real_root / path, error);
   if (error || !fs::is_regular_file(real, error)) return std::nullopt;
-  const bool is_below = std::mismatch(real_root.begin(), real_root.end(), real.begin(), real.end()).first == real_root.end();
+  const bool is_below =
+      std::mismatch(real_root.begin(), real_root.end(), real.begin(), real.end()).first == real_root.end();
   return is_below ? std::optional(real) : std::nullopt;
 }
 

@@ -15,7 +15,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kMostFields = 50'000;  // ctrl_info has one for each frame
-constexpr int64_t kSamplesOfFrame = 640;  // 16 kHz, 25 frames a second
+constexpr int64_t kSamplesOfFrame = 640;     // 16 kHz, 25 frames a second
 
 void read(const json& fields, const char* name, std::string& into) {
   const auto found = fields.find(name);
@@ -160,7 +160,8 @@ std::string pcm16_base64(std::span<const float> samples) {
   std::vector<uint8_t> bytes;
   bytes.reserve(2 * samples.size());
   for (const float sample : samples) {
-    const auto value = static_cast<uint16_t>(static_cast<int16_t>(std::lround(std::clamp(sample, -1.0f, 1.0f) * 32767.0f)));
+    const auto value =
+        static_cast<uint16_t>(static_cast<int16_t>(std::lround(std::clamp(sample, -1.0f, 1.0f) * 32767.0f)));
     bytes.push_back(static_cast<uint8_t>(value));
     bytes.push_back(static_cast<uint8_t>(value >> 8));
   }

@@ -34,8 +34,9 @@ TEST(ClientMessage, has_a_type_and_one_that_nobody_knows_is_no_mistake) {
 }
 
 TEST(ClientMessage, is_a_json_object_of_bounded_depth) {
-  for (const std::string& text : {std::string("hello"), std::string(), std::string("[1]"), std::string("\"ping\""), std::string("{\"type\": NaN}"),
-                                  std::string("{\"type\": \"ping\"} x"), "{\"a\": " + std::string(5000, '[') + std::string(5000, ']') + "}"})
+  for (const std::string& text : {std::string("hello"), std::string(), std::string("[1]"), std::string("\"ping\""),
+                                  std::string("{\"type\": NaN}"), std::string("{\"type\": \"ping\"} x"),
+                                  "{\"a\": " + std::string(5000, '[') + std::string(5000, ']') + "}"})
     EXPECT_THROW(parse_client_message(text), Error) << text.substr(0, 40);
 }
 
@@ -62,29 +63,43 @@ TEST(Start, names_the_field_that_has_another_type) {
 std::vector<OptionField> fields() {
   return {{.name = "emo", .type = OptionType::text, .doc = "emotion", .most = 100, .json = true},
           {.name = "sampling_timesteps", .type = OptionType::integer, .doc = "steps", .least = 1, .most = 1000},
-          {.name = "chunksize", .type = OptionType::numbers, .doc = "pieces", .most = 10, .least_count = 3, .most_count = 3},
+          {.name = "chunksize",
+           .type = OptionType::numbers,
+           .doc = "pieces",
+           .most = 10,
+           .least_count = 3,
+           .most_count = 3},
           {.name = "fade_in", .type = OptionType::integer, .doc = "fade", .least = -1, .most = 100},
           {.name = "ctrl_info", .type = OptionType::text, .doc = "controls", .most = 1000, .json = true}};
 }
 
 TEST(Start, becomes_options_whatever_shape_their_json_has) {
-  const Start start = parse_start({{"setup_kwargs", {{"emo", json::array({3, 4})}, {"sampling_timesteps", 5}}},
-                                   {"run_kwargs", {{"chunksize", {3, 5, 2}}, {"fade_in", 12}, {"fade_out", -1}, {"ctrl_info", {{"0", {{"delta_yaw", 5}}}}}}}});
+  const Start start = parse_start(
+      {{"setup_kwargs", {{"emo", json::array({3, 4})}, {"sampling_timesteps", 5}}},
+       {"run_kwargs",
+        {{"chunksize", {3, 5, 2}}, {"fade_in", 12}, {"fade_out", -1}, {"ctrl_info", {{"0", {{"delta_yaw", 5}}}}}}}});
   const Options options = checked(options_of(start, fields()), fields());
   EXPECT_EQ(options, (Options{{"emo", std::string("[3,4]")},
                               {"sampling_timesteps", int64_t{5}},
                               {"chunksize", std::vector<double>{3, 5, 2}},
                               {"fade_in", int64_t{12}},
                               {"ctrl_info", std::string(R"({"0":{"delta_yaw":5}})")}}));
-  const Start stock = parse_start({{"run_kwargs", {{"chunksize", {3, 5, 2}}, {"fade_in", -1}, {"fade_out", -1}, {"ctrl_info", json::object()}}}});
+  const Start stock = parse_start(
+      {{"run_kwargs", {{"chunksize", {3, 5, 2}}, {"fade_in", -1}, {"fade_out", -1}, {"ctrl_info", json::object()}}}});
   EXPECT_EQ(options_of(stock, fields()), (Options{{"chunksize", std::vector<double>{3, 5, 2}}}));
 }
 
 TEST(Start, refuses_names_that_nothing_has) {
-  EXPECT_THAT([] { checked(options_of(parse_start({{"setup_kwargs", {{"smile", 1}}}}), fields()), fields()); },
-              testing::ThrowsMessage<Error>(HasSubstr("smile is not an option of this model; it has: emo")));
-  EXPECT_THAT([] { options_of(parse_start({{"run_kwargs", {{"emo", 1}}}}), fields()); },
-              testing::ThrowsMessage<Error>(HasSubstr("emo is not one of run_kwargs, which are chunksize, fade_in")));
+  EXPECT_THAT(
+      [] {
+        checked(options_of(parse_start({{"setup_kwargs", {{"smile", 1}}}}), fields()), fields());
+      },
+      testing::ThrowsMessage<Error>(HasSubstr("smile is not an option of this model; it has: emo")));
+  EXPECT_THAT(
+      [] {
+        options_of(parse_start({{"run_kwargs", {{"emo", 1}}}}), fields());
+      },
+      testing::ThrowsMessage<Error>(HasSubstr("emo is not one of run_kwargs, which are chunksize, fade_in")));
 }
 
 TEST(ExpectedFrames, are_those_that_begin_within_the_speech) {
@@ -95,9 +110,12 @@ TEST(ExpectedFrames, are_those_that_begin_within_the_speech) {
 TEST(ServerMessages, are_as_published_to_the_last_field) {
   const Start start{.audio_path = "a.wav", .source_path = "data:image/png;base64,AAAA"};
   const std::pair<Json, const char*> cases[] = {
-      {streaming_started(start, 1.5), R"({"type":"streaming_started","audio_path":"a.wav","source_path":"data:image/png","timestamp":1.5})"},
-      {metadata(Speech{15.75, 394}, "id", 2), R"({"type":"metadata","audio_duration":15.75,"expected_frames":394,"session_id":"id","timestamp":2.0})"},
-      {metadata({}, "id", 2), R"({"type":"metadata","audio_duration":null,"expected_frames":null,"session_id":"id","timestamp":2.0})"},
+      {streaming_started(start, 1.5),
+       R"({"type":"streaming_started","audio_path":"a.wav","source_path":"data:image/png","timestamp":1.5})"},
+      {metadata(Speech{15.75, 394}, "id", 2),
+       R"({"type":"metadata","audio_duration":15.75,"expected_frames":394,"session_id":"id","timestamp":2.0})"},
+      {metadata({}, "id", 2),
+       R"({"type":"metadata","audio_duration":null,"expected_frames":null,"session_id":"id","timestamp":2.0})"},
       {streaming_completed(3), R"({"type":"streaming_completed","timestamp":3.0})"},
       {writer_closed(394, 3), R"({"type":"writer_closed","total_frames":394,"timestamp":3.0})"},
       {streaming_stopped(3), R"({"type":"streaming_stopped","timestamp":3.0})"},
@@ -106,8 +124,10 @@ TEST(ServerMessages, are_as_published_to_the_last_field) {
       {options_set({{"gaze_x", 0.5}}, 3), R"({"type":"options_set","options":{"gaze_x":0.5},"timestamp":3.0})"}};
   for (const auto& [message, text] : cases) EXPECT_EQ(message.dump(), text);
   const std::vector<uint8_t> jpeg{'j', 'p', 'e', 'g'};
-  EXPECT_EQ(frame_message({.id = 7, .jpeg = jpeg}, 1.25).dump(), R"({"type":"frame","frame_id":7,"frame_data":"anBlZw==","timestamp":1.25})");
-  EXPECT_EQ(audio_message({.id = 7, .jpeg = jpeg, .audio = "AAA="}, 1.25).dump(), R"({"type":"audio","frame_id":7,"audio":"AAA=","timestamp":1.25})");
+  EXPECT_EQ(frame_message({.id = 7, .jpeg = jpeg}, 1.25).dump(),
+            R"({"type":"frame","frame_id":7,"frame_data":"anBlZw==","timestamp":1.25})");
+  EXPECT_EQ(audio_message({.id = 7, .jpeg = jpeg, .audio = "AAA="}, 1.25).dump(),
+            R"({"type":"audio","frame_id":7,"audio":"AAA=","timestamp":1.25})");
 }
 
 TEST(BinaryFrame, has_a_big_endian_header_of_16_bytes) {
@@ -117,7 +137,8 @@ TEST(BinaryFrame, has_a_big_endian_header_of_16_bytes) {
 }
 
 TEST(Pcm16, is_little_endian_and_clipped) {
-  EXPECT_EQ(decode_base64("audio", pcm16_base64(std::vector<float>{0, 1, -2, 0.5f})), std::string("\0\0\xff\x7f\x01\x80\x00\x40", 8));
+  EXPECT_EQ(decode_base64("audio", pcm16_base64(std::vector<float>{0, 1, -2, 0.5f})),
+            std::string("\0\0\xff\x7f\x01\x80\x00\x40", 8));
 }
 
 // ---- the dialect ----
@@ -128,7 +149,8 @@ generation::EventPtr event(generation::StreamItem what) {
 
 generation::FrameBlock block_of(int64_t frames) {
   generation::FrameBlock block{.video_frames = frames, .height = 16, .width = 16, .fps = 25};
-  const auto pixels = std::make_shared<std::vector<uint8_t>>(static_cast<std::size_t>(frames * 16 * 16 * 3), uint8_t{90});
+  const auto pixels =
+      std::make_shared<std::vector<uint8_t>>(static_cast<std::size_t>(frames * 16 * 16 * 3), uint8_t{90});
   for (std::size_t i = 0; i < pixels->size(); ++i) (*pixels)[i] = static_cast<uint8_t>(i * 7);
   block.rgb = {pixels, pixels->data()};
   const auto samples = std::make_shared<std::vector<float>>();
@@ -189,7 +211,9 @@ TEST(FramesDialect, says_why_a_stream_ended_and_nothing_after_it) {
 TEST(FramesDialect, makes_smaller_frames_at_a_lower_quality) {
   const auto quality = std::make_shared<std::atomic<int>>(kJpegQuality);
   FramesDialect dialect({.binary = true, .now = at_one, .quality = quality});
-  const auto size = [&] { return std::get<std::shared_ptr<const media::Bytes>>(dialect.on(event(block_of(1)))[0].body)->size(); };
+  const auto size = [&] {
+    return std::get<std::shared_ptr<const media::Bytes>>(dialect.on(event(block_of(1)))[0].body)->size();
+  };
   const std::size_t whole = size();
   *quality = 60;
   EXPECT_LT(size(), whole);
@@ -236,13 +260,14 @@ TEST(ServedFiles, finds_what_is_below_its_folder_and_nothing_else) {
   std::filesystem::create_symlink(outside.path, inside.path / "folder");
   std::filesystem::create_symlink(inside.path / "example/audio.wav", inside.path / "good.wav");
   const ServedFiles files(inside.path, uploads.path);
-  for (const std::string& path : {std::string("./example/audio.wav"), std::string("example/../example/audio.wav"), std::string("good.wav"),
-                                  (inside.path / "example/audio.wav").string()})
+  for (const std::string& path : {std::string("./example/audio.wav"), std::string("example/../example/audio.wav"),
+                                  std::string("good.wav"), (inside.path / "example/audio.wav").string()})
     EXPECT_TRUE(files.find(path)) << path;
   const std::string up = "../" + outside.path.filename().string() + "/secret.wav";
   for (const std::string& path :
-       {up, (outside.path / "secret.wav").string(), std::string("link.wav"), std::string("folder/secret.wav"), std::string("/etc/passwd"), std::string("example"),
-        std::string(), std::string("missing.wav"), std::string("example/audio.wav\0.png", 22), std::string(5000, 'a'), std::string("/dev/zero")})
+       {up, (outside.path / "secret.wav").string(), std::string("link.wav"), std::string("folder/secret.wav"),
+        std::string("/etc/passwd"), std::string("example"), std::string(), std::string("missing.wav"),
+        std::string("example/audio.wav\0.png", 22), std::string(5000, 'a'), std::string("/dev/zero")})
     EXPECT_FALSE(files.find(path)) << path.substr(0, 60);
 }
 

@@ -51,9 +51,9 @@ void read_source(const Input& input, const generation::Model& model, generation:
   } catch (const Error& error) {
     if (error.code() != ErrorCode::unsupported || !model.capabilities().takes.has(generation::Modality::video)) throw;
     const auto span = bytes_of(data);
-    ingest::drive(request, model,
-                  path ? media::read_video_file(*path)
-                       : std::make_shared<const media::Bytes>(span.begin(), span.end()));
+    ingest::drive(
+        request, model,
+        path ? media::read_video_file(*path) : std::make_shared<const media::Bytes>(span.begin(), span.end()));
   }
 }
 
@@ -124,11 +124,10 @@ class Stream {
     const net::any_io_executor executor = co_await net::this_coro::executor;
     const auto watch = [&](const Hosted& entry) {
       pump_ = std::make_unique<Pump>(
-          entry, Interest{.events = Interest::Events{.role = generation::Stream::Role::recorder}, .work = &studio_.work},
-          std::make_unique<FramesDialect>(FramesDialect::How{.binary = start_.binary,
-                                                             .audio = start_.audio,
-                                                             .now = now,
-                                                             .quality = state_->quality}));
+          entry,
+          Interest{.events = Interest::Events{.role = generation::Stream::Role::recorder}, .work = &studio_.work},
+          std::make_unique<FramesDialect>(FramesDialect::How{
+              .binary = start_.binary, .audio = start_.audio, .now = now, .quality = state_->quality}));
       pump_->open(executor);
     };
     state_->hosted = studio_.sessions.create(std::move(request), {.model = name, .before = watch}, std::move(plan));
@@ -200,9 +199,7 @@ class Stream {
 
 }  // namespace
 
-double now() {
-  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
+double now() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
 
 net::awaitable<void> stream_frames(Studio studio, std::shared_ptr<Client> client, std::shared_ptr<Streaming> stream,
                                    Start start, Inputs inputs) {

@@ -1,0 +1,79 @@
+// For tests of Ditto's protocol: a model of its family that draws, and the client's side of its WebSocket.
+#pragma once
+#include "rushes/server/talk_test_server.h"
+
+namespace rushes::server {
+
+/// Draws, and knows a few of Ditto's options.
+class DrawingDitto final : public generation::Model {
+ public:
+  explicit DrawingDitto(generation::DrawingTalker::Hook hook) : drawing_(std::move(hook)) {}
+  const generation::ModelCard& card() const override { return card_; }
+  generation::Capabilities capabilities() const override { return drawing_.capabilities(); }
+  std::span<const OptionField> options() const override { return options_; }
+  std::unique_ptr<generation::Plan> plan(const generation::Request& request) const override {
+    const Options given = checked(request.options, options_);
+    generation::Request known = request;
+    known.video_frames = {};
+    known.options = {};
+    if (const auto shade = given.get<double>("shade")) known.options.set("shade", *shade);
+    return drawing_.plan(known);
+  }
+  std::unique_ptr<generation::Generator> start(std::unique_ptr<generation::Plan> plan) const override {
+    return drawing_.start(std::move(plan));
+  }
+
+ private:
+  const generation::DrawingTalkModel drawing_;
+  const generation::ModelCard card_{
+      .name = "drawing-ditto", .family = "ditto", .description = "draws", .is_small = true};
+  const std::vector<OptionField> options_{
+      {.name = "emo", .type = OptionType::text, .doc = "emotion", .most = 100, .live = true, .json = true},
+      {.name = "shade", .doc = "darkens", .standard = 0.0, .least = 0, .most = 1, .live = true},
+      {.name = "chunksize",
+       .type = OptionType::numbers,
+       .doc = "pieces",
+       .most = 10,
+       .least_count = 3,
+       .most_count = 3},
+      {.name = "emit_tail", .type = OptionType::boolean, .doc = "tail", .standard = false}};
+};
+
+/// A frame of a client.
+inline std::string masked(int opcode, const std::string& text) {
+  std::string head{static_cast<char>(0x80 | opcode)};
+  if (text.size() < 126) {
+    head += static_cast<char>(0x80 | text.size());
+  } else if (text.size() < 65'536) {
+    head += {'\xfe', static_cast<char>(text.size() >> 8), static_cast<char>(text.size())};
+  } else {
+    head += '\xff';
+    for (int shift = 56; shift >= 0; shift -= 8) head += static_cast<char>(text.size() >> shift);
+  }
+  return head + std::string(4, '\0') + text;  // a mask of zeros changes nothing
+}
+
+struct Peer {
+  explicit Peer(const RunningServer& server, const std::string& path = "/ws/ada") : client(server.port()) {
+    EXPECT_EQ(client.upgrade(path).status, 101);
+  }
+  void say(const json& message) { client.write(masked(1, message.dump())); }
+  json hear() {
+    const Frame frame = client.read_message();
+    EXPECT_EQ(frame.opcode, 1) << frame.payload.substr(0, 200);
+    return frame.opcode == 1 ? json::parse(frame.payload) : json{{"type", "closed"}};
+  }
+  /// The types of all messages up to one of these.
+  std::vector<std::string> hear_until(const std::string& last) {
+    std::vector<std::string> types;
+    do {
+      newest = hear();
+      types.push_back(newest["type"]);
+    } while (types.back() != last && types.back() != "closed");
+    return types;
+  }
+  TestClient client;
+  json newest;
+};
+
+}  // namespace rushes::server
