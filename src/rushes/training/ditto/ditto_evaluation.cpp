@@ -19,6 +19,7 @@ namespace {
 
 constexpr uint64_t kSeed = 91;
 constexpr int64_t kSpoken = 100;  // video frames
+constexpr int64_t kNeutral = 4;   // of the emotions
 
 Image image_of(const at::Tensor& picture) {
   const at::Tensor pixels = (picture.clamp(0, 1) * 255 + 0.5).to(at::kByte).permute({1, 2, 0}).contiguous();
@@ -75,11 +76,16 @@ at::Tensor change(const at::Tensor& frames, const at::Tensor& map) {
   return ((frames.slice(0, 1) - frames.slice(0, 0, -1)).abs() * map).mean();
 }
 
-/// Which drawing of the eight a frame is most like at brows and mouth.
-int64_t looks_like(const at::Tensor& frame, const std::vector<at::Tensor>& drawings, const at::Tensor& map) {
-  std::vector<double> far;
-  for (const at::Tensor& drawing : drawings) far.push_back(((frame - drawing).square() * map).mean().item<double>());
-  return std::min_element(far.begin(), far.end()) - far.begin();
+/// Whose change from the neutral face, of eight drawings, a frame's own change is most like at brows and mouth; frames
+/// are softer than drawings, so the sizes of changes do not count.
+int64_t looks_like(const std::vector<at::Tensor>& shown, const std::vector<at::Tensor>& wanted, std::size_t emotion,
+                   const at::Tensor& map) {
+  const at::Tensor own = (shown[emotion] - shown[kNeutral]) * map;
+  std::vector<double> alike;
+  for (int64_t other = 0; other < ditto::kEmotions; ++other)
+    alike.push_back(
+        other == kNeutral ? -1 : correlation(own, (wanted[static_cast<std::size_t>(other)] - wanted[kNeutral]) * map));
+  return std::max_element(alike.begin(), alike.end()) - alike.begin();
 }
 
 /// The largest step from row to row (or column to column) of a square's outermost `width` pixels, in the mean over the
@@ -202,9 +208,9 @@ DittoQuality measure_ditto(const std::filesystem::path& directory, int64_t peopl
     }
     for (int64_t emotion = 0; emotion < ditto::kEmotions; ++emotion) {
       const auto e = static_cast<std::size_t>(emotion);
-      named += looks_like(shown[e], wanted, map) == emotion;
-      changed += ((shown[e] - shown[4]).abs() * map).mean().item<double>();
-      drawn_change += ((wanted[e] - wanted[4]).abs() * map).mean().item<double>();
+      if (emotion != kNeutral) named += looks_like(shown, wanted, e, map) == emotion;
+      changed += ((shown[e] - shown[kNeutral]).abs() * map).mean().item<double>();
+      drawn_change += ((wanted[e] - wanted[kNeutral]).abs() * map).mean().item<double>();
     }
 
     const int64_t top = 40, left = 70, height = 220, width = 300;
@@ -234,7 +240,7 @@ DittoQuality measure_ditto(const std::filesystem::path& directory, int64_t peopl
     if (counts[v] >= 5) openings.push_back(sums[v] / counts[v]), jaw_means.push_back(jaws[v] / counts[v]);
   const auto series = [](const std::vector<double>& x) { return at::tensor(at::ArrayRef<double>(x)); };
   quality.mouth_classes = correlation(series(openings), series(jaw_means));
-  quality.emotions_named = named / static_cast<double>(people * ditto::kEmotions);
+  quality.emotions_named = named / static_cast<double>(people * (ditto::kEmotions - 1));
   quality.emotion_change = changed / drawn_change;
   if (!sheets.empty()) {
     write_png(sheets / "ditto-talk.png", contact_sheet(at::stack(talking), talking[0].size(0)));

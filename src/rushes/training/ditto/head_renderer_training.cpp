@@ -25,7 +25,7 @@ namespace {
 
 constexpr int64_t kPixels = kFaceSide * kFaceSide, kCells = kFaceSide / 8, kPoints = 63;
 constexpr int64_t kRow = 4 * kPixels + kPoints + 2 * kCells * kCells;
-constexpr double kAttention = 5.0;  // extra weight of brows, eyes and mouth
+constexpr double kAttention = 8.0;  // extra weight of brows, eyes and mouth
 constexpr double kFlow = 0.3;       // of the deformation's error, in the grid's units
 /// Who speaks stays near the pose of the portrait: this share of the frames has that much of a random change of pose.
 constexpr double kNear = 0.7;
