@@ -18,7 +18,7 @@ std::vector<Message> OmniDialect::begin(const Hosted& hosted) {
                     {"image", image_json(hosted.session->image_use())},
                     {"config",
                      {{"model", model_},
-                      {"prompt", request.prompts.front()},
+                      {"prompt", request.prompts.empty() ? Json(nullptr) : Json(request.prompts.front())},
                       {"width", format.width},
                       {"height", format.height},
                       {"fps", format.fps},
