@@ -26,9 +26,9 @@ void shorten_spinning(char** argv) {
   ::execv("/proc/self/exe", argv);        // returns only if it fails: then on with long spins
 }
 
-/// Decoded pictures, sound and bodies go back to the system when they are freed. By itself glibc raises the size from which
-/// it does so with every large block, up to 32 MiB, and what lies below stays with the thread that took it: two gigabytes
-/// after half an hour of uploads. (Tensors have an allocator of their own.)
+/// Decoded pictures, sound and bodies go back to the system when they are freed. By itself glibc raises the size from
+/// which it does so with every large block, up to 32 MiB, and what lies below stays with the thread that took it: two
+/// gigabytes after half an hour of uploads. (Tensors have an allocator of their own.)
 void give_back_large_blocks() {
   constexpr int kLarge = 4 << 20;  // bytes
   ::mallopt(M_MMAP_THRESHOLD, kLarge);

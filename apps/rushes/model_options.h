@@ -35,7 +35,8 @@ std::string default_model();
 std::string default_talk_model();
 /// All of those that are shipped with this program.
 std::vector<std::string> shipped_talk_models();
-/// Where a model is named that is shipped with this program, and there is no folder of that name, its folder; else `path`.
+/// Where a model is named that is shipped with this program, and there is no folder of that name, its folder; else
+/// `path`.
 std::string named_model(const std::string& path);
 /// What `named` means where a model is fed with speech: "" the default, "random" the small one of such a family.
 std::string talk_model(const std::string& named);

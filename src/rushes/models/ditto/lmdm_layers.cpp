@@ -17,6 +17,15 @@ nn::Linear linear(const tensor::WeightMap& weights, const std::string& key) {
   return {weights, key, weight.size(0), weight.size(1)};
 }
 
+// libtorch computes what is left over behind whole vectors by other functions: a value would depend, in its last bit,
+// on how many rows there are.
+template <typename Function>
+at::Tensor row_by_row(const at::Tensor& x, Function function) {
+  std::vector<at::Tensor> rows;
+  for (const at::Tensor& row : x.split(1)) rows.push_back(function(row));
+  return at::cat(rows);
+}
+
 }  // namespace
 
 LayerNorm::LayerNorm(const tensor::WeightMap& weights, const std::string& key, int64_t width)
@@ -113,12 +122,12 @@ at::Tensor FilmLayer::operator()(const at::Tensor& x, const KeysAndValues& memor
   return y + modulated(mlp(norm3(y)), 2);
 }
 
-// Row by row: libtorch computes what is left over behind whole vectors by other functions, so that a value would
-// depend, in its last bit, on how many rows there are.
 at::Tensor mish(const at::Tensor& x) {
-  std::vector<at::Tensor> rows;
-  for (const at::Tensor& row : x.split(1)) rows.push_back(at::mish(row));
-  return at::cat(rows);
+  return row_by_row(x, [](const at::Tensor& row) { return at::mish(row); });
+}
+
+at::Tensor silu(const at::Tensor& x) {
+  return row_by_row(x, [](const at::Tensor& row) { return at::silu(row); });
 }
 
 }  // namespace rushes::ditto

@@ -93,5 +93,7 @@ struct FilmLayer {
 
 /// x tanh(softplus(x)) (arXiv:1908.08681).
 at::Tensor mish(const at::Tensor& x);
+/// x sigmoid(x), [B, D]; of both, a row does not depend on those beside it.
+at::Tensor silu(const at::Tensor& x);
 
 }  // namespace rushes::ditto

@@ -22,9 +22,9 @@ tensor::WeightMap with_published_names(const tensor::WeightMap& tensors);
 tensor::WeightMap load(const std::filesystem::path& file, const Config& config, const tensor::WeightMap& overrides = {},
                        tensor::Extra extra = tensor::Extra::report);
 
-/// Dimensions from the config.json in a folder or beside a file; those of the base model where there is none. Throws
-/// Error(unsupported) for architectures that this encoder is not (layer norm in every convolution, norms before the
-/// layers, convolutions with bias), Error(corrupt_data) for a file that is no JSON object.
+/// Dimensions and variant from the config.json in a folder or beside a file; those of the base model where there is
+/// none. Throws Error(unsupported) for another activation or norm, Error(corrupt_data) for a file that is not a JSON
+/// object.
 Config read_config(const std::filesystem::path& file);
 
 }  // namespace rushes::wav2vec

@@ -104,7 +104,7 @@ TEST(Wav2vec, sound_that_is_too_short_is_refused) {
 
 TEST(Wav2vec, other_architectures_are_refused) {
   const ScratchFolder scratch;
-  std::ofstream(scratch.path / "config.json") << R"({"do_stable_layer_norm": true})";
+  std::ofstream(scratch.path / "config.json") << R"({"hidden_act": "relu"})";
   EXPECT_THROW(read_config(scratch.path), Error);
   std::ofstream(scratch.path / "config.json") << R"({"hidden_size": "wide"})";
   EXPECT_THROW(read_config(scratch.path), Error);

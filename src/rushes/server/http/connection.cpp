@@ -268,8 +268,8 @@ class Connection {
     std::string& body = exchange_.request.body;
     Pace pace(service_.limits.body, Pace::Clock::now());
     std::vector<char> piece(kPieceBytes);
-    // A body that is announced, and may be as large, is never moved: growing by doubling copies its last half at once, on the
-    // thread that answers everybody. Memory that nothing has been written to costs nothing.
+    // A body that is announced, and may be as large, is never moved: growing by doubling copies its last half at once,
+    // on the thread that answers everybody. Memory that nothing has been written to costs nothing.
     try {
       body.reserve(static_cast<std::size_t>(parser.content_length().value_or(0)));
     } catch (const std::exception&) {
