@@ -1,5 +1,6 @@
 #include "rushes/nn/normed_conv.h"
 
+#include "rushes/nn/convolution.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::nn {
@@ -40,10 +41,7 @@ NormedConv::Folded NormedConv::folded() const {
 
 at::Tensor NormedConv::operator()(const at::Tensor& x) const {
   const Folded conv = trainable_ ? folded() : folded_;
-  const int64_t pad = conv.weight.size(-1) / 2;
-  if (conv.weight.dim() == 5)
-    return at::conv3d(x, conv.weight, conv.bias, /*stride=*/1, {conv.weight.size(2) / 2, pad, pad});
-  return at::conv2d(x, conv.weight, conv.bias, /*stride=*/1, pad);
+  return same_conv(x, conv.weight, conv.bias);
 }
 
 ChannelNorm::ChannelNorm(const tensor::WeightMap& norm)

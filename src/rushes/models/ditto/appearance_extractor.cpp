@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "rushes/base/error.h"
+#include "rushes/nn/convolution.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::ditto {
@@ -37,11 +38,11 @@ at::Tensor AppearanceExtractor::forward(const at::Tensor& image) const {
           factor);
   at::Tensor x = at::relu(first_(image));
   for (const nn::NormedConv& block : down_) x = at::avg_pool2d(at::relu(block(x)), 2);
-  x = at::conv2d(x, second_weight_, second_bias_);
+  x = nn::same_conv(x, second_weight_, second_bias_);
   x = x.view({x.size(0), x.size(1) / depth_, depth_, x.size(2), x.size(3)});
   for (const VolumeBlock& block : blocks_) {
-    const at::Tensor inner = at::conv3d(at::relu(block.norm1(x)), block.weight1, block.bias1, 1, 1);
-    x = x + at::conv3d(at::relu(block.norm2(inner)), block.weight2, block.bias2, 1, 1);
+    const at::Tensor inner = nn::same_conv(at::relu(block.norm1(x)), block.weight1, block.bias1);
+    x = x + nn::same_conv(at::relu(block.norm2(inner)), block.weight2, block.bias2);
   }
   return x;
 }

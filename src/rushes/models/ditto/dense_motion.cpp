@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "rushes/base/error.h"
+#include "rushes/nn/convolution.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::ditto {
@@ -112,13 +113,10 @@ DenseMotion DenseMotionNetwork::forward(const at::Tensor& feature, const at::Ten
       at::cat({heats.unsqueeze(2).to(moved.scalar_type()), moved}, 2).view({B, (K + 1) * (C + 1), D, H, W});
 
   const at::Tensor y = hourglass(seen);
-  const int64_t side = mask_weight_.size(-1);
   DenseMotion motion;
-  motion.mask = at::softmax(
-      at::conv3d(y, mask_weight_, mask_bias_, 1, {mask_weight_.size(2) / 2, side / 2, side / 2}).to(at::kFloat), 1);
+  motion.mask = at::softmax(nn::same_conv(y, mask_weight_, mask_bias_).to(at::kFloat), 1);
   motion.deformation = at::matmul(motion.mask.permute({0, 2, 3, 4, 1}), moves.view({B, 1, 1, K + 1, 3})) + grid;
-  motion.occlusion =
-      at::sigmoid(at::conv2d(y.flatten(1, 2), occlusion_weight_, occlusion_bias_, 1, occlusion_weight_.size(-1) / 2));
+  motion.occlusion = at::sigmoid(nn::same_conv(y.flatten(1, 2), occlusion_weight_, occlusion_bias_));
   return motion;
 }
 

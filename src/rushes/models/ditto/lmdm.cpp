@@ -86,7 +86,7 @@ Lmdm::Window Lmdm::window(const at::Tensor& cond, const at::Tensor& cond_frame) 
   at::Tensor tokens = projection_(cond);
   for (const ConditionLayer& layer : encoder_) tokens = layer(tokens, rotary_);
   const at::Tensor summary = at::mean(tokens, at::OptionalIntArrayRef(at::IntArrayRef{1}));
-  const at::Tensor hidden = hidden_out_(silu(hidden_in_(hidden_norm_(summary))));
+  const at::Tensor hidden = hidden_out_(ditto::silu(hidden_in_(hidden_norm_(summary))));
   const at::Tensor seen = condition_norm_(tokens), turned = rotary_(seen);
 
   Window window;

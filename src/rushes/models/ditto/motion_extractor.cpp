@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "rushes/base/error.h"
+#include "rushes/nn/convolution.h"
 #include "rushes/nn/norm.h"
 #include "rushes/tensor/ops.h"
 
@@ -59,8 +60,7 @@ MotionExtractor::MotionExtractor(const tensor::WeightMap& all) {
 
 // x and the result [B, H, W, C].
 at::Tensor MotionExtractor::block(const Block& block, const at::Tensor& x) {
-  const at::Tensor spread =
-      at::conv2d(x.permute({0, 3, 1, 2}), block.depthwise, block.depthwise_bias, 1, 3, 1, x.size(3));
+  const at::Tensor spread = nn::same_conv(x.permute({0, 3, 1, 2}), block.depthwise, block.depthwise_bias, x.size(3));
   at::Tensor y = nn::layer_norm(spread.permute({0, 2, 3, 1}).contiguous(), block.norm.weight, block.norm.bias, kEps);
   y = at::gelu(block.up(y));
   // Global response normalisation (arXiv:2301.00808, section 4), its sums in float32.

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "rushes/base/error.h"
+#include "rushes/nn/convolution.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::ditto {
@@ -21,9 +22,7 @@ at::Tensor activated(const at::Tensor& x) { return at::leaky_relu(x, kSlope); }
 
 }  // namespace
 
-at::Tensor SpadeDecoder::Conv::operator()(const at::Tensor& x) const {
-  return at::conv2d(x, weight, bias, 1, weight.size(-1) / 2);
-}
+at::Tensor SpadeDecoder::Conv::operator()(const at::Tensor& x) const { return nn::same_conv(x, weight, bias); }
 
 SpadeDecoder::Conv SpadeDecoder::plain(const tensor::WeightMap& weights) {
   const at::Tensor& weight = weights.at("weight", {-1, -1, -1, -1});

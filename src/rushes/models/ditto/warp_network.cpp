@@ -1,5 +1,6 @@
 #include "rushes/models/ditto/warp_network.h"
 
+#include "rushes/nn/convolution.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::ditto {
@@ -19,7 +20,7 @@ at::Tensor WarpNetwork::forward(const at::Tensor& feature, const at::Tensor& kp_
                                 const at::Tensor& kp_driving) const {
   const DenseMotion motion = motion_.forward(feature, kp_source, kp_driving);
   const at::Tensor bent = sample_volume(feature, motion.deformation).flatten(1, 2);
-  const at::Tensor flat = at::conv2d(at::leaky_relu(third_(bent), kSlope), fourth_weight_, fourth_bias_);
+  const at::Tensor flat = nn::same_conv(at::leaky_relu(third_(bent), kSlope), fourth_weight_, fourth_bias_);
   return flat * motion.occlusion;
 }
 
