@@ -130,6 +130,9 @@ TEST_P(Drain, leaves_nothing_behind_of_clients_that_do_not_read) {
   for (const char* socket : {"/events", "/video", "/frames"}) EXPECT_EQ(client().upgrade(path(id, socket)).status, 101);
   client().write("POST /v1/sessions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000\r\n\r\n{");
   const auto expect_peer = [&](const std::string& url, const std::string& offer) {
+#ifdef __SANITIZE_THREAD__  // GStreamer and GLib are not built with it: what their locks order looks like races
+    return;
+#endif
     const int answer = server().request("POST", url, offer, "Content-Type: application/sdp\r\n").status;
     EXPECT_TRUE(answer == 201 || answer == 503) << answer;  // 503: built without WebRTC
   };
