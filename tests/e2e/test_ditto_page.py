@@ -1,5 +1,6 @@
 """The page with a model whose options change while it runs, and the demo page of Ditto's server, in a real browser."""
 import pathlib
+import re
 
 import pytest
 from conftest import Server
@@ -41,8 +42,9 @@ def page(talkers, browser):
 
 def test_controls_are_those_that_the_model_lists_as_live(page, talkers):
     models = {model["family"]: model for model in talkers.request("GET", "/v1/models")["models"]}
-    live = [option["name"].replace("_", " ") for option in models["ditto"]["options"] if option["live"]]
-    assert {"emo", "delta yaw", "gaze x", "blink rate"} <= set(live)
+    said = [re.split("[,:;]", option["doc"])[0] for option in models["ditto"]["options"] if option["live"]]
+    live = [what[0].upper() + what[1:] for what in said]
+    assert {"Emotion", "Head to the side", "Eyes to the side", "Blinks a minute"} <= set(live)
     page.controls().wait_for()
     assert page.controls().locator("label > span").all_inner_texts() == live
     page.tab.get_by_label("Model", exact=True).select_option(models["imtalker"]["name"])
@@ -54,7 +56,7 @@ def test_controls_are_those_that_the_model_lists_as_live(page, talkers):
 def test_a_slider_acts_on_the_running_head(page, talkers, tmp_path):
     (tmp_path / "speech.wav").write_bytes(speech(30))
     page.tab.get_by_label("Portrait image").set_input_files(PORTRAIT)
-    page.move("gaze x", 0.5)  # before it runs: the session begins with it
+    page.move("Eyes to the side", 0.5)  # before it runs: the session begins with it
     page.tab.wait_for_timeout(200)
     page.tab.get_by_label("Audio file").set_input_files(tmp_path / "speech.wav")
     page.tab.wait_for_function(PICTURES_SHOWN, arg=3, timeout=PATIENCE_MS)
@@ -64,8 +66,8 @@ def test_a_slider_acts_on_the_running_head(page, talkers, tmp_path):
         return talkers.request("GET", f"/v1/sessions/{session['id']}")["options"]
 
     assert options()["gaze_x"] == 0.5
-    page.move("delta yaw", 20)
-    page.controls().get_by_label("emo").select_option("happy")
+    page.move("Head to the side", 20)
+    page.controls().get_by_label("Emotion").select_option("happy")
     wait_for(lambda: options().get("delta_yaw") == 20 and options().get("emo") == "happy")
     page.tab.get_by_role("button", name="End", exact=True).click()
     assert page.errors == []

@@ -35,12 +35,18 @@ export function Controls({ controls, set, onSet }: Props) {
   );
 }
 
+/** What an option is, from what is said about it: "head up or down, in degrees". */
+const labelOf = (doc: string): string => {
+  const [what = doc] = doc.split(/[,:;]/, 1);
+  return what.charAt(0).toUpperCase() + what.slice(1);
+};
+
 /** A power of ten, of which a slider has 50 to 500. */
 const stepOf = (range: number): number => 10 ** Math.floor(Math.log10(range / 50));
 
 function OneControl({ control, value, onChange }: { control: Control; value: OptionValue | null; onChange: (value: OptionValue) => void }) {
-  const { name, doc, kind, least, most, whole, choices } = control;
-  const label = name.replaceAll("_", " ");
+  const { doc, kind, least, most, whole, choices } = control;
+  const label = labelOf(doc);
   if (kind === "switch") return <label title={doc}><span>{label}</span><input type="checkbox" defaultChecked={value === true} onChange={(event) => onChange(event.target.checked)} /></label>;
   if (kind === "choice") {
     return (

@@ -192,12 +192,12 @@ std::vector<OptionField> ditto_options(const DittoSettings& d) {
       face_option(),
       text("points", "of the face in the source, in pixels: 5, 68, 101, 106 or 203 pairs"),
       flag("emit_tail", "give out the frames behind the end of the speech too, as the reference does", d.emit_tail),
-      real("delta_pitch", "turns the head up, in degrees", 0.0, -30, 30, /*live=*/true),
-      real("delta_yaw", "turns the head to the side, in degrees", 0.0, -30, 30, /*live=*/true),
-      real("delta_roll", "tilts the head, in degrees", 0.0, -30, 30, /*live=*/true),
-      real("gaze_x", "where the eyes look, to the side", 0.0, -1, 1, /*live=*/true),
-      real("gaze_y", "where the eyes look, up or down", 0.0, -1, 1, /*live=*/true),
-      real("blink_rate", "blinks a minute; default: by chance", {}, 0, 60, /*live=*/true),
+      real("delta_pitch", "head up or down, in degrees", 0.0, -30, 30, /*live=*/true),
+      real("delta_yaw", "head to the side, in degrees", 0.0, -30, 30, /*live=*/true),
+      real("delta_roll", "head tilt, in degrees", 0.0, -30, 30, /*live=*/true),
+      real("gaze_x", "eyes to the side, as far as they go at -1 and 1", 0.0, -1, 1, /*live=*/true),
+      real("gaze_y", "eyes up or down, as far as they go at -1 and 1", 0.0, -1, 1, /*live=*/true),
+      real("blink_rate", "blinks a minute; by default the model's own", {}, 0, 60, /*live=*/true),
   };
 }
 
