@@ -263,6 +263,41 @@ TEST(DittoGenerator, only_the_square_around_the_face_changes) {
     }
 }
 
+/// Three frames of noise, each in memory that is gone when the next is asked for.
+class NoiseVideo final : public DrivingVideo {
+ public:
+  double fps() const override { return 25; }
+  std::optional<Image> frame(int64_t index) const override {
+    if (index >= 3) return std::nullopt;
+    auto pixels = std::make_shared<std::vector<uint8_t>>(96 * 80 * 3);
+    for (std::size_t i = 0; i < pixels->size(); ++i) (*pixels)[i] = value(index, i);
+    return Image{{pixels, pixels->data()}, 96, 80};
+  }
+  static uint8_t value(int64_t frame, std::size_t at) {
+    return static_cast<uint8_t>((at * 7919 + static_cast<std::size_t>(frame) * 83) % 251);
+  }
+  int64_t audio_hz() const override { return 0; }
+  const std::vector<float>& audio() const override { return silence_; }
+  std::vector<std::array<double, 4>> faces() const override { return {{24, 24, 48, 48}}; }
+  int64_t bytes() const override { return 0; }
+
+ private:
+  std::vector<float> silence_;
+};
+
+TEST(DittoGenerator, a_source_video_is_shown_forth_and_back) {
+  Request request;
+  request.video = std::make_shared<NoiseVideo>();
+  request.seed = 42;
+  const Video video = talk(request, speech(640 * 6));
+  ASSERT_EQ(video.frames, 6);
+  for (int64_t i = 0; i < 6; ++i)  // the first row lies outside the square around the face
+    for (std::size_t at = 0; at < 80 * 3; ++at)
+      ASSERT_EQ(video.pixels[static_cast<std::size_t>(i) * 96 * 80 * 3 + at],
+                NoiseVideo::value(std::array{0, 1, 2, 2, 1, 0}[static_cast<std::size_t>(i)], at))
+          << i << ", " << at;
+}
+
 TEST(DittoGenerator, an_avatar_gives_the_frames_of_its_picture) {
   const ScratchFolder folder;
   write_random_ditto_model(folder.path);

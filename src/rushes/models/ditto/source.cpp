@@ -9,7 +9,7 @@ namespace rushes::ditto {
 
 at::Tensor fitted(const at::Tensor& pixels, int64_t longest) {
   const Sides sides = source_sides(pixels.size(0), pixels.size(1), longest);
-  if (sides == Sides{pixels.size(0), pixels.size(1)}) return pixels.contiguous();
+  if (sides == Sides{pixels.size(0), pixels.size(1)}) return pixels.clone();
   return resize_bilinear(pixels.contiguous(), sides.height, sides.width);
 }
 

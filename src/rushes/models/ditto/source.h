@@ -21,7 +21,7 @@ struct SourceFrame {
   at::Tensor feature;    // [1, C, D, h, w] float32 on the networks' device
 };
 
-/// [H, W, 3] uint8 at the sides that a source has in a video.
+/// [H, W, 3] uint8 at the sides that a source has in a video, in memory of its own.
 at::Tensor fitted(const at::Tensor& pixels, int64_t longest);
 
 /// Any thread: no state.
