@@ -10,48 +10,23 @@
 #include "rushes/training/ditto/ditto_training.h"
 #include "rushes/training/ditto/emotions.h"
 #include "rushes/training/png.h"
+#include "train_run.h"
 
 namespace rushes::app {
 namespace {
 
-struct Options {
-  training::RunOptions run;
-  std::string directory = "build/train-ditto", output = "models/shipped-ditto", other = "models/shipped-talk";
-  int64_t time_limit = 600, save_every = 120, drivers = 4, people = 8;
+struct Options : TrainRun {
+  Options() {
+    directory = "build/train-ditto";
+    save_every = 120;
+  }
+  std::string output = "models/shipped-ditto", other = "models/shipped-talk";
+  int64_t drivers = 4, people = 8;
 };
 
-void add_run_options(CLI::App* command, const std::shared_ptr<Options>& options) {
-  command->add_option("--directory", options->directory, "folder for states, loss curves and images of all stages")
-      ->capture_default_str();
-  command
-      ->add_option("--time-limit", options->time_limit, "duration in seconds; the learning rate decays over this time")
-      ->check(CLI::Range(1, 1'000'000))
-      ->capture_default_str();
-  command->add_option("--save-every", options->save_every, "seconds between saved states")
-      ->check(CLI::Range(1, 100'000))
-      ->capture_default_str();
-  command->add_option("--learning-rate", options->run.learning_rate, "peak learning rate of this run")
-      ->check(CLI::Range(1e-7, 1.0))
-      ->capture_default_str();
-  command->add_option("--batch", options->run.batch, "samples per update")
-      ->check(CLI::Range(1, 4096))
-      ->capture_default_str();
-  command->add_option("--seed", options->run.seed, "random seed of the training data")->capture_default_str();
-  command->add_option(
-      "--progress", options->run.progress,
-      "name; the time limit then counts the processor time of all runs with this name in the directory");
-  command->add_option("--threads", options->run.threads, "number of threads that share a batch, one core each")
-      ->check(CLI::Range(1, 512))
-      ->capture_default_str();
-}
-
 void prepare(Options& options) {
-  options.run.directory = options.directory;
-  options.run.time_limit = std::chrono::seconds(options.time_limit);
-  options.run.save_every = std::chrono::seconds(options.save_every);
+  prepare_run(options);
   base::catch_stop_signals(base::OnStop::note);  // a stage saves its state first
-  at::set_num_threads(1);                        // threads share the batch, not the operators
-  at::globalContext().setFlushDenormal(true);
 }
 
 /// Each emotion on a few people, a row each.
@@ -102,7 +77,8 @@ void add_portrait_stages(CLI::App* train) {
     options->run.batch = batch;
     options->run.threads = 1;
     CLI::App* command = train->add_subcommand(name, what);
-    add_run_options(command, options);
+    add_run_options(command, *options);
+    add_progress_option(command, *options);
     command->callback([options, action] {
       prepare(*options);
       action(*options);

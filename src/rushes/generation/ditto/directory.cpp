@@ -8,6 +8,7 @@
 #include "rushes/base/manifest.h"
 #include "rushes/generation/ditto/configuration.h"
 #include "rushes/generation/ditto/detectors.h"
+#include "rushes/generation/speech_encoder_fields.h"
 #include "rushes/models/ditto/conditions.h"
 #include "rushes/models/wav2vec/checkpoint.h"
 
@@ -15,17 +16,15 @@ namespace rushes::generation {
 namespace {
 
 namespace fs = std::filesystem;
-constexpr FieldRange kWidth{1, 1 << 16};
 constexpr int64_t kNeutral = 4;  // of the emotions
 
-/// Published file names by part; the first one that exists counts.
-const std::pair<const char*, std::vector<const char*>> kPublished[] = {
-    {"appearance_extractor", {"appearance_extractor.pth"}},
-    {"motion_extractor", {"motion_extractor.pth"}},
-    {"warp_network", {"warp_network.pth"}},
-    {"decoder", {"decoder.pth"}},
-    {"stitch_network", {"stitch_network.pth"}},
-    {"lmdm", {"lmdm_v0.4_hubert.pth"}}};
+/// Published file names by part.
+constexpr std::pair<const char*, const char*> kPublished[] = {{"appearance_extractor", "appearance_extractor.pth"},
+                                                              {"motion_extractor", "motion_extractor.pth"},
+                                                              {"warp_network", "warp_network.pth"},
+                                                              {"decoder", "decoder.pth"},
+                                                              {"stitch_network", "stitch_network.pth"},
+                                                              {"lmdm", "lmdm_v0.4_hubert.pth"}};
 /// Where they may lie below the folder that a user names.
 constexpr const char* kModelFolders[] = {"", "models", "ditto_pytorch/models", "checkpoints/ditto_pytorch/models"};
 constexpr const char* kEncoderFolders[] = {"hubert-large-ls960-ft", "aux_models/hubert-large-ls960-ft"};
@@ -50,16 +49,7 @@ void visit_renderer(Model& model, Visitor&& visit) {
 
 template <typename Config, typename Visitor>
 void visit_audio(Config& config, Visitor&& visit) {
-  visit("hidden_size", config.hidden_size, kWidth);
-  visit("num_hidden_layers", config.num_hidden_layers, FieldRange{1, 1000});
-  visit("num_attention_heads", config.num_attention_heads, FieldRange{1, 1024});
-  visit("intermediate_size", config.intermediate_size, kWidth);
-  visit("conv_dim", config.conv_dim, kWidth);
-  visit("conv_kernel", config.conv_kernel, FieldRange{1, 1024});
-  visit("conv_stride", config.conv_stride, FieldRange{1, 1024});
-  visit("num_conv_pos_embeddings", config.num_conv_pos_embeddings, FieldRange{1, 4096});
-  visit("num_conv_pos_embedding_groups", config.num_conv_pos_embedding_groups, FieldRange{1, 4096});
-  visit("layer_norm_eps", config.layer_norm_eps, FieldRange{0, 1});
+  visit_speech_encoder_sizes(config, visit);
   visit("conv_bias", config.conv_bias);
   visit("feature_layer_norm", config.feature_layer_norm);
   visit("stable_layer_norm", config.stable_layer_norm);
@@ -141,11 +131,11 @@ DittoDirectory published_layout(const fs::path& directory) {
       directory.string(), kManifestName);
   std::vector<std::string> missing;
   std::error_code ignored;
-  for (const auto& [part, names] : kPublished) {
-    for (const char* name : names)
-      if (fs::exists(models / name, ignored)) model.files[part] = models / name;
-    if (!model.files.contains(part)) missing.emplace_back(names.front());
-  }
+  for (const auto& [part, name] : kPublished)
+    if (fs::exists(models / name, ignored))
+      model.files[part] = models / name;
+    else
+      missing.emplace_back(name);
   for (const char* folder : kEncoderFolders)
     if (const fs::path found = near(models, directory, folder);
         !found.empty() && !model.files.contains("audio_encoder"))

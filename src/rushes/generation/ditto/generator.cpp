@@ -26,17 +26,13 @@ std::chrono::microseconds since(Clock::time_point begin) {
   return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin);
 }
 
-/// The picture [H, W, 3], borrowed.
-at::Tensor pixels_of(const Image& image) {
-  // from_blob takes a mutable pointer; what follows only reads.
-  return at::from_blob(const_cast<uint8_t*>(image.rgb.get()), {image.height, image.width, 3}, at::kByte);
-}
-
 }  // namespace
 
-DittoGenerator::DittoGenerator(std::shared_ptr<const DittoParts> parts, std::shared_ptr<const DittoPlan> plan)
+DittoGenerator::DittoGenerator(std::shared_ptr<const DittoParts> parts, std::shared_ptr<const DittoPlan> plan,
+                               std::optional<Image> image)
     : parts_(std::move(parts)),
       plan_(std::move(plan)),
+      image_(std::move(image)),
       sampler_(parts_->sampler(plan_->settings.sampling_steps)),
       features_(parts_->speech_features(plan_->settings.chunk)),
       live_(plan_->settings.live),
@@ -49,22 +45,9 @@ DittoGenerator::DittoGenerator(std::shared_ptr<const DittoParts> parts, std::sha
 
 void DittoGenerator::register_source() {
   const DittoSettings& settings = plan_->settings;
-  // Points are in pixels of the picture as it came; what is shown may be smaller.
   at::Tensor points;
   const auto encode = [&](const Image& image) {
-    const at::Tensor pixels = ditto::fitted(pixels_of(image), settings.max_size);
-    const double across = static_cast<double>(pixels.size(1)) / static_cast<double>(image.width),
-                 down = static_cast<double>(pixels.size(0)) / static_cast<double>(image.height);
-    if (settings.points.defined())
-      points = settings.points * at::tensor({across, down}, at::TensorOptions(at::kFloat));
-    else if (points.defined())
-      points = parts_->detectors->next_points(pixels, points);
-    else {
-      std::optional<FaceBox> face = plan_->face.box;
-      if (face) face = FaceBox{(*face)[0] * across, (*face)[1] * down, (*face)[2] * across, (*face)[3] * down};
-      points = parts_->detectors->points(pixels, face);
-    }
-    ditto::SourceFrame frame = parts_->source.encode(pixels, points, settings.crop);
+    ditto::SourceFrame frame = parts_->encode(image, settings, plan_->face.box, points);
     frame.feature = frame.feature.to(parts_->frame_dtype);
     return frame;
   };
@@ -72,7 +55,7 @@ void DittoGenerator::register_source() {
     sources_.push_back(*plan_->avatar);
     sources_.back().feature = parts_->source.placed(sources_.back().feature).to(parts_->frame_dtype);
   } else if (!plan_->video) {
-    sources_.push_back(encode(plan_->image));
+    sources_.push_back(encode(*std::exchange(image_, std::nullopt)));
   } else {
     int64_t bytes = 0;
     for (int64_t i = 0;; ++i) {
@@ -326,8 +309,11 @@ Audio DittoGenerator::audio(int64_t frame) {
   Audio audio{.samples = std::make_shared<const std::vector<float>>(at(first), at(last)),
               .first_sample = first,
               .hz = ditto::kSampleRate};
-  sound_.erase(sound_.begin(), at(last));
-  sound_begin_ = last;
+  // In large steps: a file that is fed at once is minutes of sound, and each erasing moves what is left of it.
+  if (const int64_t gone = last - sound_begin_; 2 * gone >= static_cast<int64_t>(sound_.size())) {
+    sound_.erase(sound_.begin(), sound_.begin() + gone);
+    sound_begin_ = last;
+  }
   return audio;
 }
 

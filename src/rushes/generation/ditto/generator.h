@@ -20,7 +20,9 @@ namespace rushes::generation {
 
 class DittoGenerator final : public Generator {
  public:
-  DittoGenerator(std::shared_ptr<const DittoParts> parts, std::shared_ptr<const DittoPlan> plan);
+  /// `image`: the source, where it is neither a video nor an avatar; kept until it has been encoded.
+  DittoGenerator(std::shared_ptr<const DittoParts> parts, std::shared_ptr<const DittoPlan> plan,
+                 std::optional<Image> image);
 
   VideoFormat format() const override { return plan_->format(); }
   /// A step is: the source; the features of a few pieces of speech; a window of motion; or one frame.
@@ -51,6 +53,7 @@ class DittoGenerator final : public Generator {
 
   std::shared_ptr<const DittoParts> parts_;
   std::shared_ptr<const DittoPlan> plan_;
+  std::optional<Image> image_;
   std::shared_ptr<const ditto::MotionSampler> sampler_;
   ditto::SpeechFeatures features_;
   DittoLive live_;

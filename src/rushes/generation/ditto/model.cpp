@@ -5,13 +5,14 @@
 
 #include <cmath>
 #include <functional>
+#include <utility>
 
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
 #include "rushes/generation/ditto/avatar.h"
 #include "rushes/generation/ditto/generator.h"
 #include "rushes/tensor/dtype.h"
-#include "rushes/tensor/image_resize.h"
+#include "rushes/tensor/image_pixels.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::generation {
@@ -23,11 +24,6 @@ constexpr std::string_view kEyesAssumed =
     "ch_info";
 
 const tensor::WeightMap& of(const DittoWeights& weights, const char* part) { return weights.at(part); }
-
-at::Tensor pixels_of(const Image& image) {
-  // from_blob takes a mutable pointer; what follows only reads.
-  return at::from_blob(const_cast<uint8_t*>(image.rgb.get()), {image.height, image.width, 3}, at::kByte);
-}
 
 const char* type_of(std::string_view part) {
   return part == "audio_encoder"          ? "HuBERT"
@@ -84,6 +80,23 @@ ditto::SpeechFeatures DittoParts::speech_features(const ditto::ChunkSize& chunk)
           chunk};
 }
 
+ditto::SourceFrame DittoParts::encode(const Image& image, const DittoSettings& settings,
+                                      const std::optional<FaceBox>& face, at::Tensor& points) const {
+  const at::Tensor pixels = ditto::fitted(tensor::borrowed_pixels(image), settings.max_size);
+  const double across = static_cast<double>(pixels.size(1)) / static_cast<double>(image.width),
+               down = static_cast<double>(pixels.size(0)) / static_cast<double>(image.height);
+  if (settings.points.defined()) {
+    points = settings.points * at::tensor({across, down}, at::TensorOptions(at::kFloat));
+  } else if (points.defined()) {
+    points = detectors->next_points(pixels, points);
+  } else {
+    std::optional<FaceBox> there = face;
+    if (there) there = FaceBox{(*face)[0] * across, (*face)[1] * down, (*face)[2] * across, (*face)[3] * down};
+    points = detectors->points(pixels, there);
+  }
+  return source.encode(pixels, points, settings.crop);
+}
+
 std::shared_ptr<const ditto::MotionSampler> DittoParts::sampler(int64_t steps) const {
   const std::scoped_lock lock(mutex_);
   std::shared_ptr<const ditto::MotionSampler>& sampler = samplers_[steps];
@@ -119,9 +132,10 @@ std::unique_ptr<Plan> DittoModel::plan(const Request& request) const {
 
 std::unique_ptr<Generator> DittoModel::start(std::unique_ptr<Plan> plan) const {
   const c10::InferenceMode inference;
-  const auto& own = dynamic_cast<const DittoPlan&>(*plan);
+  auto& own = dynamic_cast<DittoPlan&>(*plan);
+  std::optional<Image> image = std::exchange(own.image, std::nullopt);
   const std::shared_ptr<Plan> kept = std::move(plan);
-  return std::make_unique<DittoGenerator>(parts_, std::shared_ptr<const DittoPlan>(kept, &own));
+  return std::make_unique<DittoGenerator>(parts_, std::shared_ptr<const DittoPlan>(kept, &own), std::move(image));
 }
 
 void DittoModel::prepare(std::span<const Waiting> together) const {
@@ -134,17 +148,19 @@ void DittoModel::prepare(std::span<const Waiting> together) const {
 std::vector<FaceBox> DittoModel::faces(const Image& image) const {
   if (!parts_->detectors) return {};
   const c10::InferenceMode inference;
-  return parts_->detectors->faces(pixels_of(image));
+  return parts_->detectors->faces(tensor::borrowed_pixels(image));
 }
 
 Image DittoModel::crop(const Request& request, int64_t side) const {
   const c10::InferenceMode inference;
   const auto plan = plan_ditto(request, defaults_, options_, shape_);
-  const at::Tensor points = plan->settings.points.defined()
-                                ? plan->settings.points
-                                : parts_->detectors->points(pixels_of(plan->image), plan->face.box);
+  const std::optional<Image> shown = plan->video ? plan->video->frame(0) : plan->image;
+  require(shown.has_value(), ErrorCode::invalid_argument, "image is missing; there is nothing to crop");
+  const at::Tensor pixels = tensor::borrowed_pixels(*shown);
+  const at::Tensor points =
+      plan->settings.points.defined() ? plan->settings.points : parts_->detectors->points(pixels, plan->face.box);
   const ditto::Affine map = ditto::crop_map(points, side, plan->settings.crop);
-  const auto owner = std::make_shared<at::Tensor>(ditto::warp_affine(pixels_of(plan->image), map, side, side));
+  const auto owner = std::make_shared<at::Tensor>(ditto::warp_affine(pixels, map, side, side));
   return {
       .rgb = std::shared_ptr<const uint8_t>(owner, owner->const_data_ptr<uint8_t>()), .height = side, .width = side};
 }
@@ -152,14 +168,9 @@ Image DittoModel::crop(const Request& request, int64_t side) const {
 void DittoModel::register_avatar(const Request& request, const std::filesystem::path& file) const {
   const c10::InferenceMode inference;
   const auto plan = plan_ditto(request, defaults_, options_, shape_);
-  require(!plan->video && !plan->avatar, ErrorCode::unsupported, "an avatar is made of an image");
-  const at::Tensor whole = pixels_of(plan->image), pixels = ditto::fitted(whole, plan->settings.max_size);
-  const at::Tensor scale = at::tensor({static_cast<double>(pixels.size(1)) / static_cast<double>(whole.size(1)),
-                                       static_cast<double>(pixels.size(0)) / static_cast<double>(whole.size(0))},
-                                      at::TensorOptions(at::kFloat));
-  const at::Tensor points =
-      plan->settings.points.defined() ? plan->settings.points : parts_->detectors->points(whole, plan->face.box);
-  save_avatar(file, parts_->source.encode(pixels, points * scale, plan->settings.crop), shape_.name);
+  require(plan->image.has_value(), ErrorCode::unsupported, "an avatar is made of an image");
+  at::Tensor points;
+  save_avatar(file, parts_->encode(*plan->image, plan->settings, plan->face.box, points), shape_.name);
 }
 
 void DittoModel::warm_up() const {

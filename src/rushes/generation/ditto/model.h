@@ -28,6 +28,11 @@ struct DittoParts {
   std::shared_ptr<const ditto::MotionSampler> sampler(int64_t steps) const;
 
   ditto::SpeechFeatures speech_features(const ditto::ChunkSize& chunk) const;
+  /// A picture as the source, at the size that it is shown in. The face is at the points that are set, which are in
+  /// pixels of the picture as it came, else where the detectors find it: near `face`, or near `points`, those of the
+  /// frame before, which become those of this one.
+  ditto::SourceFrame encode(const Image& image, const DittoSettings& settings, const std::optional<FaceBox>& face,
+                            at::Tensor& points) const;
 
   // One of both: the plain network, or a graph.
   std::optional<wav2vec::Encoder> speech;

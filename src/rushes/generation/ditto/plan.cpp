@@ -98,7 +98,7 @@ std::unique_ptr<DittoPlan> plan_ditto(const Request& request, const DittoSetting
           "image is {}x{}; a source needs at least {} pixels on each side", source.width, source.height, kLeastSide);
   require(std::max(source.height, source.width) <= kMostSide, ErrorCode::too_large,
           "image is {}x{}; at most {} pixels on each side are allowed", source.width, source.height, kMostSide);
-  plan->image = source;
+  if (request.image) plan->image = source;
   plan->video = request.video;
   if (request.image && request.video) {
     plan->video = nullptr;

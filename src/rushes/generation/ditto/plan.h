@@ -19,7 +19,7 @@ struct DittoPlan final : Plan {
   DittoSettings settings;
   std::optional<int64_t> frames;  // wanted; nothing: those of the speech
   uint64_t seed = 0;
-  Image image;                                // the source, or
+  std::optional<Image> image;                 // the source, until start(), or
   std::shared_ptr<const DrivingVideo> video;  // that
   std::optional<ditto::SourceFrame> avatar;   // or that
   FaceChoice face;

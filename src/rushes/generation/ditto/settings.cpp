@@ -135,6 +135,10 @@ const std::map<std::string, std::function<void(DittoSettings&, const json&)>>& j
 
 }  // namespace
 
+ditto::Fade fade_of(const std::string& name) {
+  return name == "d0" ? ditto::Fade::to_first_frame : name == "s" ? ditto::Fade::to_source : ditto::Fade::none;
+}
+
 std::vector<OptionField> ditto_options(const DittoSettings& d) {
   OptionField emo = text("emo",
                          "emotion: a name, a label (0 angry, 1 disgust, 2 fear, 3 happy, 4 neutral, 5 sad, 6 surprise, "
@@ -224,10 +228,7 @@ void apply(const Options& given, DittoSettings& settings) {
   if (const auto frames = given.get<int64_t>("N_d"); frames && *frames > 0) settings.frame_count = *frames;
   boolean("relative_d", settings.retarget.relative);
   if (const auto eyes = given.get<bool>("drive_eye")) settings.retarget.drive_eyes = *eyes;
-  if (const auto fade = given.get<std::string>("fade_type"))
-    settings.retarget.fade = *fade == "d0"  ? ditto::Fade::to_first_frame
-                             : *fade == "s" ? ditto::Fade::to_source
-                                            : ditto::Fade::none;
+  if (const auto fade = given.get<std::string>("fade_type")) settings.retarget.fade = fade_of(*fade);
   boolean("flag_stitching", settings.stitching);
   if (const auto sizes = given.get<std::vector<double>>("chunksize")) {
     settings.chunk = {static_cast<int64_t>((*sizes)[0]), static_cast<int64_t>((*sizes)[1]),

@@ -70,6 +70,8 @@ ditto::BlinkRule blink_rule_of(const nlohmann::json& open_n);
 /// Names, or an object of names and weights.
 std::map<ditto::Part, std::optional<double>> driving_parts_of(const nlohmann::json& keys);
 std::vector<ditto::Part> parts_of_motion(const nlohmann::json& names);
+/// "d0", "s", or another word for none.
+ditto::Fade fade_of(const std::string& name);
 /// An object with vad_alpha, delta_pitch, ... as ctrl_info has it for a frame.
 ditto::FrameControl frame_control_of(const nlohmann::json& control);
 /// {"0": {...}, "12": {...}} by frame number.

@@ -9,6 +9,7 @@
 
 #include "rushes/base/error.h"
 #include "rushes/base/manifest.h"
+#include "rushes/generation/speech_encoder_fields.h"
 #include "rushes/models/wav2vec/checkpoint.h"
 #include "rushes/tensor/checkpoint.h"
 #include "rushes/tensor/checkpoint_folder.h"
@@ -51,20 +52,6 @@ void visit_generator(Config& config, Visitor&& visit) {
 }
 
 template <typename Config, typename Visitor>
-void visit_audio(Config& config, Visitor&& visit) {
-  visit("hidden_size", config.hidden_size, kWidth);
-  visit("num_hidden_layers", config.num_hidden_layers, FieldRange{1, 1000});
-  visit("num_attention_heads", config.num_attention_heads, FieldRange{1, 1024});
-  visit("intermediate_size", config.intermediate_size, kWidth);
-  visit("conv_dim", config.conv_dim, kWidth);
-  visit("conv_kernel", config.conv_kernel, FieldRange{1, 1024});
-  visit("conv_stride", config.conv_stride, FieldRange{1, 1024});
-  visit("num_conv_pos_embeddings", config.num_conv_pos_embeddings, FieldRange{1, 4096});
-  visit("num_conv_pos_embedding_groups", config.num_conv_pos_embedding_groups, FieldRange{1, 4096});
-  visit("layer_norm_eps", config.layer_norm_eps, FieldRange{0, 1});
-}
-
-template <typename Config, typename Visitor>
 void visit_defaults(Config& defaults, Visitor&& visit) {
   visit("nfe", defaults.nfe, FieldRange{2, 1000});
   visit("cfg_scale", defaults.cfg_scale, FieldRange{0, 20});
@@ -78,7 +65,7 @@ template <typename Visit>
 void each_section(const TalkDirectory& model, Visit visit) {
   visit("renderer", [&](auto&& to) { visit_renderer(model.renderer_config, to); });
   visit("motion_generator", [&](auto&& to) { visit_generator(model.generator_config, to); });
-  visit("audio_encoder", [&](auto&& to) { visit_audio(model.audio_config, to); });
+  visit("audio_encoder", [&](auto&& to) { visit_speech_encoder_sizes(model.audio_config, to); });
   visit("defaults", [&](auto&& to) { visit_defaults(model.defaults, to); });
 }
 
@@ -188,7 +175,8 @@ TalkDirectory parse_talk_manifest(const std::string& yaml, const fs::path& direc
         "motion_generator", [](auto& config, auto& section) { visit_generator(config, section); },
         model.generator_config);
     read(
-        "audio_encoder", [](auto& config, auto& section) { visit_audio(config, section); }, model.audio_config);
+        "audio_encoder", [](auto& config, auto& section) { visit_speech_encoder_sizes(config, section); },
+        model.audio_config);
     read(
         "defaults", [](auto& config, auto& section) { visit_defaults(config, section); }, model.defaults);
   });

@@ -10,6 +10,7 @@
 
 #include "rushes/base/error.h"
 #include "rushes/generation/driving_sound.h"
+#include "rushes/tensor/image_pixels.h"
 #include "rushes/tensor/image_resize.h"
 #include "rushes/tensor/ops.h"
 
@@ -302,9 +303,7 @@ bool TalkGenerator::follow() {
 at::Tensor TalkGenerator::driving_face(int64_t frame) const {
   const std::optional<Image> picture = plan_.driving->frame(frame);
   if (!picture) return {};
-  // from_blob takes a mutable pointer; what follows only reads.
-  at::Tensor pixels =
-      at::from_blob(const_cast<uint8_t*>(picture->rgb.get()), {picture->height, picture->width, 3}, at::kByte);
+  at::Tensor pixels = tensor::borrowed_pixels(*picture);
   const int64_t side = parts_->renderer.config().picture_side();
   if (const auto& s = plan_.driving_square)
     pixels = tensor::resize(pixels.slice(0, s->y1, s->y2).slice(1, s->x1, s->x2).contiguous(), side, side,
@@ -369,7 +368,8 @@ void TalkGenerator::forget_old_samples() {
   const int64_t heard = std::max(config.window_frames(), plan_.chunk_frames + config.num_prev_frames);
   const int64_t needed =
       std::max<int64_t>(0, std::min(video_frames_, spoken_frames_ - heard)) * parts_->samples_per_frame();
-  if (needed <= speech_begin_) return;
+  // In large steps: a file that is fed at once is minutes of speech, and each erasing moves what is left of it.
+  if (2 * (needed - speech_begin_) < static_cast<int64_t>(speech_.size()) || needed <= speech_begin_) return;
   speech_.erase(speech_.begin(), speech_.begin() + (needed - speech_begin_));
   speech_begin_ = needed;
 }

@@ -9,6 +9,7 @@
 #include "rushes/base/log.h"
 #include "rushes/generation/imtalker/generator.h"
 #include "rushes/tensor/dtype.h"
+#include "rushes/tensor/image_pixels.h"
 #include "rushes/tensor/image_resize.h"
 #include "rushes/tensor/ops.h"
 
@@ -17,12 +18,6 @@ namespace {
 
 constexpr int64_t kPublishedSide = 512;
 constexpr int64_t kLeastSearchedSide = 32;  // of a picture, by the detector
-
-/// The picture [H, W, 3], borrowed.
-at::Tensor pixels_of(const Image& image) {
-  // from_blob takes a mutable pointer; what follows only reads.
-  return at::from_blob(const_cast<uint8_t*>(image.rgb.get()), {image.height, image.width, 3}, at::kByte);
-}
 
 /// In the order of put_subject_first().
 std::vector<FaceBox> faces_in(const at::Tensor& pixels, const imtalker::FaceDetector& detector) {
@@ -49,7 +44,7 @@ at::Tensor cut(const at::Tensor& pixels, const imtalker::Square& s, int64_t side
 }
 
 TalkFrame picture_of(const TalkPlan& plan, const TalkParts& parts) {
-  const at::Tensor pixels = pixels_of(plan.image);
+  const at::Tensor pixels = tensor::borrowed_pixels(plan.image);
   TalkFrame picture;
   picture.square = square_of(pixels, plan, parts);
   picture.face =
@@ -71,10 +66,10 @@ imtalker::Square square_of_driving(const DrivingVideo& driving, const TalkParts&
     if (!picture) break;
     const double scale = static_cast<double>(picture->height) / static_cast<double>(kSearchedHeight);
     const auto width = std::max<int64_t>(1, std::llround(static_cast<double>(picture->width) / scale));
-    const auto found =
-        parts.detector
-            ->detect(tensor::resize(pixels_of(*picture), kSearchedHeight, width, tensor::Resampling::bilinear))
-            .faces;
+    const auto found = parts.detector
+                           ->detect(tensor::resize(tensor::borrowed_pixels(*picture), kSearchedHeight, width,
+                                                   tensor::Resampling::bilinear))
+                           .faces;
     const auto widest = std::max_element(found.begin(), found.end(), [](const auto& a, const auto& b) {
       return (a.score > 0.5) < (b.score > 0.5) || ((a.score > 0.5) == (b.score > 0.5) && a.x2 - a.x1 < b.x2 - b.x1);
     });
@@ -141,13 +136,13 @@ bool TalkModel::crops(const Request& request) const {
 std::vector<FaceBox> TalkModel::faces(const Image& image) const {
   if (!parts_->detector || std::min(image.height, image.width) < kLeastSearchedSide) return {};
   const c10::InferenceMode inference;
-  return faces_in(pixels_of(image), *parts_->detector);
+  return faces_in(tensor::borrowed_pixels(image), *parts_->detector);
 }
 
 Image TalkModel::crop(const Request& request, int64_t side) const {
   const c10::InferenceMode inference;
   const auto plan = plan_talk(request, shape_, options_);
-  const at::Tensor pixels = pixels_of(plan->image);
+  const at::Tensor pixels = tensor::borrowed_pixels(plan->image);
   // As the published server: cut out at its models' size first.
   at::Tensor face = cut(pixels, square_of(pixels, *plan, *parts_), kPublishedSide);
   if (side != kPublishedSide) face = tensor::resize(face, side, side, tensor::Resampling::lanczos);

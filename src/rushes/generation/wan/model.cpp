@@ -5,6 +5,7 @@
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
 #include "rushes/generation/wan/first_image.h"
+#include "rushes/tensor/image_pixels.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::generation {
@@ -99,11 +100,8 @@ std::unique_ptr<Generator> WanModel::start(std::unique_ptr<Plan> plan) const {
   const c10::InferenceMode inference;
   at::Tensor image;
   if (planned.image) {
-    const Image& given = *planned.image;
-    // from_blob takes a mutable pointer; the resize only reads.
-    const at::Tensor pixels =
-        at::from_blob(const_cast<uint8_t*>(given.rgb.get()), {given.height, given.width, 3}, at::kByte);
-    image = first_frame(pixels, planned.plan.height, planned.plan.width, planned.plan.fit);
+    image =
+        first_frame(tensor::borrowed_pixels(*planned.image), planned.plan.height, planned.plan.width, planned.plan.fit);
   }
   auto noise = std::make_unique<SeededNoise>(planned.plan.seed);
   return std::make_unique<WanGenerator>(parts_, std::move(planned.plan), std::move(noise), std::move(image));

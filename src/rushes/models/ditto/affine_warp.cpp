@@ -16,19 +16,19 @@ void check(const at::Tensor& image) {
 }
 
 template <typename T>
-void warp(const at::Tensor& from, const Affine& back, at::Tensor& to) {
+void warp(const at::Tensor& from, const Affine& back, int64_t top, int64_t left, at::Tensor& to) {
   const int64_t H = from.size(0), W = from.size(1), C = from.size(2), width = to.size(1);
   const T* pixels = from.const_data_ptr<T>();
   T* out = to.data_ptr<T>();
   // Positions in 1/32 pixels, from columns and rows that were rounded to 1/1024 apart.
   std::vector<int> dx(static_cast<std::size_t>(width)), dy(static_cast<std::size_t>(width));
   for (int64_t x = 0; x < width; ++x) {
-    dx[static_cast<std::size_t>(x)] = static_cast<int>(std::rint(back.a[0] * static_cast<double>(x) * 1024));
-    dy[static_cast<std::size_t>(x)] = static_cast<int>(std::rint(back.a[3] * static_cast<double>(x) * 1024));
+    dx[static_cast<std::size_t>(x)] = static_cast<int>(std::rint(back.a[0] * static_cast<double>(left + x) * 1024));
+    dy[static_cast<std::size_t>(x)] = static_cast<int>(std::rint(back.a[3] * static_cast<double>(left + x) * 1024));
   }
   at::parallel_for(0, to.size(0), 16, [&](int64_t first, int64_t last) {
     for (int64_t y = first; y < last; ++y) {
-      const auto row = static_cast<double>(y);
+      const auto row = static_cast<double>(top + y);
       const int x0 = static_cast<int>(std::rint((back.a[1] * row + back.a[2]) * 1024)) + 16,
                 y0 = static_cast<int>(std::rint((back.a[4] * row + back.a[5]) * 1024)) + 16;
       T* target = out + y * width * C;
@@ -101,14 +101,15 @@ at::Tensor Affine::matrix() const {
   return matrix;
 }
 
-at::Tensor warp_affine(const at::Tensor& image, const Affine& map, int64_t height, int64_t width) {
+at::Tensor warp_affine(const at::Tensor& image, const Affine& map, int64_t height, int64_t width, int64_t top,
+                       int64_t left) {
   check(image);
   const at::Tensor from = image.to(at::kCPU).contiguous();
   at::Tensor to = at::empty({height, width, image.size(2)}, from.options());
   if (from.scalar_type() == at::kByte)
-    warp<uint8_t>(from, map.inverse(), to);
+    warp<uint8_t>(from, map.inverse(), top, left, to);
   else
-    warp<float>(from, map.inverse(), to);
+    warp<float>(from, map.inverse(), top, left, to);
   return to;
 }
 

@@ -18,8 +18,10 @@ struct Affine {
 };
 
 /// Bilinear, 0 outside (warpAffine, INTER_LINEAR, BORDER_CONSTANT): image [H, W, C] uint8 or float32, `map` from its
-/// pixels to those of the result [height, width, C], which has its type.
-at::Tensor warp_affine(const at::Tensor& image, const Affine& map, int64_t height, int64_t width);
+/// pixels to those of the result [height, width, C], which has its type. With `top` and `left` the result begins at
+/// that row and column: its pixels are to the bit those that a result from the first ones on has there.
+at::Tensor warp_affine(const at::Tensor& image, const Affine& map, int64_t height, int64_t width, int64_t top = 0,
+                       int64_t left = 0);
 
 /// Bilinear (resize, INTER_LINEAR): image [H, W, C] uint8 to [height, width, C].
 at::Tensor resize_bilinear(const at::Tensor& image, int64_t height, int64_t width);

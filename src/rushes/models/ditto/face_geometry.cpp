@@ -132,7 +132,7 @@ at::Tensor PutBack::operator()(const at::Tensor& render, const at::Tensor& frame
   if (!weights_.defined()) return result;
   const int64_t h = weights_.size(0), w = weights_.size(1);
   // The whole frame's map, so that each pixel is rounded as there.
-  const at::Tensor drawn = warp_affine(render, map_, top_ + h, left_ + w).narrow(0, top_, h).narrow(1, left_, w);
+  const at::Tensor drawn = warp_affine(render, map_, h, w, top_, left_);
   const at::Tensor below = frame.narrow(0, top_, h).narrow(1, left_, w).to(at::kFloat);
   const at::Tensor mixed = at::clamp(weights_ * drawn + (1 - weights_) * below, 0, 255);
   result.narrow(0, top_, h).narrow(1, left_, w).copy_(mixed.to(at::kByte));

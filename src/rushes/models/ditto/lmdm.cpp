@@ -28,7 +28,7 @@ Lmdm::Lmdm(const tensor::WeightMap& weights, int64_t heads) {
   dropped_tokens_ = weights.at("null_cond_embed", {1, -1, -1});
   const int64_t D = dropped_tokens_.size(2);
   dropped_hidden_ = weights.at("null_cond_hidden", {1, D});
-  rotary_ = Rotary(weights.at("rotary.freqs", {D / 2}));
+  rotary_ = Rotary(weights.at("rotary.freqs", {D / 2}), dropped_tokens_.size(1) + 2);  // and the two time tokens
 
   // The input projection sees the noisy motion and the condition frame side by side: two products, one of them
   // constant.

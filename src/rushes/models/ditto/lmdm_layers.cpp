@@ -33,12 +33,18 @@ LayerNorm::LayerNorm(const tensor::WeightMap& weights, const std::string& key, i
 
 at::Tensor LayerNorm::operator()(const at::Tensor& x) const { return nn::layer_norm(x, weight, bias, kEps); }
 
+Rotary::Rotary(const at::Tensor& freqs, int64_t positions) {
+  const at::Tensor rows = at::arange(positions, at::TensorOptions(at::kFloat).device(freqs.device()));
+  const at::Tensor angles = at::outer(rows, freqs.to(at::kFloat));
+  cos_ = at::cos(angles);
+  sin_ = at::sin(angles);
+}
+
 at::Tensor Rotary::operator()(const at::Tensor& x, int64_t first) const {
   const int64_t L = x.size(1);
-  const at::Tensor positions = at::arange(first, first + L, at::TensorOptions(at::kFloat).device(x.device()));
-  const at::Tensor angles = at::outer(positions, freqs_.to(at::kFloat));  // [L, D / 2]
-  const at::Tensor pairs = x.to(at::kFloat).unflatten(-1, {-1, 2});
-  const at::Tensor even = pairs.select(-1, 0), odd = pairs.select(-1, 1), c = at::cos(angles), s = at::sin(angles);
+  const at::Tensor pairs = x.to(at::kFloat).unflatten(-1, {-1, 2}), c = cos_.narrow(0, first, L),
+                   s = sin_.narrow(0, first, L);
+  const at::Tensor even = pairs.select(-1, 0), odd = pairs.select(-1, 1);
   return at::stack({even * c - odd * s, odd * c + even * s}, -1).flatten(-2).to(x.scalar_type());
 }
 

@@ -22,13 +22,13 @@ struct LayerNorm {
 class Rotary {
  public:
   Rotary() = default;
-  /// freqs [D / 2], radians for each position.
-  explicit Rotary(const at::Tensor& freqs) : freqs_(freqs) {}
+  /// freqs [D / 2], radians for each position; `positions`: how many there are at most. Their turns are computed here.
+  Rotary(const at::Tensor& freqs, int64_t positions);
   /// x [B, L, D] at positions first, first + 1, ... Angles in float32. Returns the dtype of x.
   at::Tensor operator()(const at::Tensor& x, int64_t first = 0) const;
 
  private:
-  at::Tensor freqs_;
+  at::Tensor cos_, sin_;  // [positions, D / 2] float32
 };
 
 struct KeysAndValues {

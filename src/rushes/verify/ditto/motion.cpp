@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "rushes/base/error.h"
+#include "rushes/generation/ditto/settings.h"
 #include "rushes/models/ditto/conditions.h"
 #include "rushes/models/ditto/control_tables.h"
 #include "rushes/models/ditto/face_geometry.h"
@@ -53,11 +54,11 @@ Produced lmdm_block(const Case& c) {
   const int64_t D = c.hyper.at("latent_dim"), heads = c.hyper.at("num_heads");
   const FilmLayer decoder(c.weights.under("decoder_layer."), D, heads);
   const ConditionLayer encoder(c.weights.under("encoder_layer."), D, heads);
-  const Rotary rotary(c.weights.at("decoder_layer.rotary.freqs"));
-  const at::Tensor& memory = c.input("in.memory");
+  const at::Tensor &memory = c.input("in.memory"), &conditions = c.input("in.src");
+  const Rotary rotary(c.weights.at("decoder_layer.rotary.freqs"), std::max(memory.size(1), conditions.size(1)));
   return {{{"out.y", decoder(c.input("in.x"), decoder.cross_attention.keys_and_values(rotary(memory), memory),
                              mish(c.input("in.t")), rotary)},
-           {"out.enc", encoder(c.input("in.src"), rotary)}},
+           {"out.enc", encoder(conditions, rotary)}},
           {}};
 }
 
@@ -94,7 +95,7 @@ Produced condition(const Case& c) {
     Conditions conditions;
     if (variant.value("use_emo", true))
       conditions.emotion = variant.at("emo").is_string() ? c.recorded.at(variant.at("emo").get<std::string>())
-                                                         : emotion_rows(emotion_labels(variant.at("emo")));
+                                                         : generation::emotions_of(variant.at("emo"));
     if (variant.value("use_eye_open", true))
       conditions.eye_open = c.recorded.at(video ? "in.eye_open_v" : "in.eye_open");
     if (variant.value("use_eye_ball", true))
@@ -198,7 +199,7 @@ Produced motion_stitch(const Case& c) {
     RetargetOptions options = retarget_options(setup);
     if (setup.value("use_delta_eye", false)) {
       options.blink = c.recorded.at("in.delta_eye_arr");
-      const BlinkRule rule = blink_rule(setup.at("delta_eye_open_n"));
+      const BlinkRule rule = generation::blink_rule_of(setup.at("delta_eye_open_n"));
       const int64_t frames = setup.value("N_d", int64_t{-1});
       options.blink_rows = blink_rows(frames < 0 ? 3000 : frames, options.blink.size(0), rule, [] { return 60; });
     }
@@ -209,9 +210,11 @@ Produced motion_stitch(const Case& c) {
     std::vector<at::Tensor> source_points, driving_points;
     for (int64_t i = 0; i < driving.size(0); ++i) {
       const json frames = variants[v].value("per_frame", json::object());
-      const json own = frames.value(std::to_string(i), json::object());
-      FrameControl control = frame_control(own);
-      if (own.value("use_delta_exp", false)) control.delta_exp = c.recorded.at("in.delta_exp");
+      json own = frames.value(std::to_string(i), json::object());
+      const bool moves_expression = own.value("use_delta_exp", false);
+      own.erase("use_delta_exp");  // the case's word for an input
+      FrameControl control = generation::frame_control_of(own);
+      if (moves_expression) control.delta_exp = c.recorded.at("in.delta_exp");
       const at::Tensor& source = sources[options.image ? 0 : mirror_index(i, sources.size(0))];
       const auto points = retargeting.next(from_source_vector(source), from_absolute_vector(driving[i]), control);
       source_points.push_back(points.source);
@@ -234,15 +237,15 @@ Produced small_tables(const Case& c) {
         values.insert(values.end(), {static_cast<double>(frame), alpha});
       produced.tensors[out] = floats(values).view({-1, 2});
     } else if (table.is_object() && table.contains("open_n")) {
-      produced.tensors[out] =
-          integers(blink_rows(table.at("frames"), blink, blink_rule(table.at("open_n")), [] { return 60; }));
+      produced.tensors[out] = integers(
+          blink_rows(table.at("frames"), blink, generation::blink_rule_of(table.at("open_n")), [] { return 60; }));
     } else if (name.starts_with("mirror_")) {
       std::vector<int64_t> rows;
       for (int64_t i = 0; i < table.at("count").get<int64_t>(); ++i)
         rows.push_back(mirror_index(i, table.at("frames")));
       produced.tensors[out] = integers(rows);
     } else if (name.starts_with("emo_")) {
-      produced.tensors[out] = emotion_rows(emotion_labels(table)).squeeze(0);
+      produced.tensors[out] = generation::emotions_of(table).squeeze(0);
     } else if (name == "resize_rule_hw") {
       std::vector<int64_t> rows;
       for (const auto& size : table) {

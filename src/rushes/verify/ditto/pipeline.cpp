@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "rushes/base/error.h"
+#include "rushes/generation/ditto/settings.h"
 #include "rushes/models/ditto/face_mesh.h"
 #include "rushes/models/ditto/head_renderer.h"
 #include "rushes/models/ditto/source.h"
@@ -155,8 +156,8 @@ Run online_run(const Case& c, const HeadMotion& source, const Eyes& eyes) {
   // The number of frames is that of the speech; fades and blinks follow it.
   const int64_t frames = frames_of(c.recorded.at("in.audio").numel());
   run.retarget.blink = c.recorded.at("in.delta_eye_arr");
-  run.retarget.blink_rows =
-      blink_rows(frames, run.retarget.blink.size(0), blink_rule(options.at("delta_eye_open_n")), [] { return 60; });
+  run.retarget.blink_rows = blink_rows(frames, run.retarget.blink.size(0),
+                                       generation::blink_rule_of(options.at("delta_eye_open_n")), [] { return 60; });
   if (c.hyper.contains("fade"))
     run.fades = fade_alphas(frames, c.hyper.at("fade").at("fade_in"), c.hyper.at("fade").at("fade_out"));
   return run;
@@ -168,7 +169,7 @@ Run offline_run(const Case& c, const HeadMotion& source, const Eyes& eyes) {
   json windows = options;
   windows["seq_frames"] = c.hyper.at("lmdm").at("seq_frames");
   run.windows = window_options(windows);
-  run.conditions = {.emotion = emotion_rows(emotion_labels(options.value("emo", json(4)))),
+  run.conditions = {.emotion = generation::emotions_of(options.value("emo", json(4))),
                     .eye_open = eyes.open,
                     .eye_ball = eyes.ball,
                     .sc = source.kp.squeeze(0)};
