@@ -216,8 +216,8 @@ std::string ditto_manifest_yaml(const DittoDirectory& model) {
   section("defaults", [&] {
     for (const auto& [name, value] : model.defaults.values())
       std::visit(
-          [&](const auto& given) {
-            if constexpr (!std::is_same_v<std::decay_t<decltype(given)>, std::monostate>) out(name.c_str(), given);
+          [&out, &key = name](const auto& given) {
+            if constexpr (!std::is_same_v<std::decay_t<decltype(given)>, std::monostate>) out(key.c_str(), given);
           },
           value);
   });
