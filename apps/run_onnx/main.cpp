@@ -21,7 +21,7 @@ constexpr uint32_t kMostAxes = 8;
 constexpr int64_t kMostValues = 64 << 20;  // of one tensor
 
 void put(const void* bytes, std::size_t count) {
-  if (std::fwrite(bytes, 1, count, stdout) != count) std::exit(1);
+  if (std::fwrite(bytes, 1, count, stdout) != count) std::_Exit(1);
 }
 template <typename T>
 void put(T value) {

@@ -30,9 +30,9 @@ void shorten_spinning(char** argv) {
 /// which it does so with every large block, up to 32 MiB, and what lies below stays with the thread that took it: two
 /// gigabytes after half an hour of uploads. (Tensors have an allocator of their own.)
 void give_back_large_blocks() {
-  constexpr int kLarge = 4 << 20;  // bytes
-  ::mallopt(M_MMAP_THRESHOLD, kLarge);
-  ::mallopt(M_TRIM_THRESHOLD, kLarge);
+  constexpr int kLarge = 4 << 20;       // bytes
+  ::mallopt(M_MMAP_THRESHOLD, kLarge);  // NOLINT(concurrency-mt-unsafe): there is one thread yet
+  ::mallopt(M_TRIM_THRESHOLD, kLarge);  // NOLINT(concurrency-mt-unsafe)
 }
 
 /// The word that stands where a command should, if it is none; null: another mistake.

@@ -269,7 +269,7 @@ class NoiseVideo final : public DrivingVideo {
   double fps() const override { return 25; }
   std::optional<Image> frame(int64_t index) const override {
     if (index >= 3) return std::nullopt;
-    auto pixels = std::make_shared<std::vector<uint8_t>>(96 * 80 * 3);
+    auto pixels = std::make_shared<std::vector<uint8_t>>(std::size_t{96} * 80 * 3);
     for (std::size_t i = 0; i < pixels->size(); ++i) (*pixels)[i] = value(index, i);
     return Image{{pixels, pixels->data()}, 96, 80};
   }
@@ -292,7 +292,7 @@ TEST(DittoGenerator, a_source_video_is_shown_forth_and_back) {
   const Video video = talk(request, speech(640 * 6));
   ASSERT_EQ(video.frames, 6);
   for (int64_t i = 0; i < 6; ++i)  // the first row lies outside the square around the face
-    for (std::size_t at = 0; at < 80 * 3; ++at)
+    for (std::size_t at = 0; at < std::size_t{80} * 3; ++at)
       ASSERT_EQ(video.pixels[static_cast<std::size_t>(i) * 96 * 80 * 3 + at],
                 NoiseVideo::value(std::array{0, 1, 2, 2, 1, 0}[static_cast<std::size_t>(i)], at))
           << i << ", " << at;

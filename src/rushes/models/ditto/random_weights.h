@@ -29,7 +29,7 @@ inline tensor::WeightMap random_weights(const tensor::Shapes& shapes, uint64_t s
     else if (shape.size() < 2)
       value = 0.1 * value;
     else
-      value = value / std::sqrt(static_cast<double>(value.numel() / value.size(0)));
+      value = value / std::sqrt(static_cast<double>(value.numel()) / static_cast<double>(value.size(0)));
     weights.set(key, value);
   }
   return weights;
