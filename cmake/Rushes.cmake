@@ -10,6 +10,10 @@ if(cpu_flags MATCHES " avx512f " AND cpu_flags MATCHES " avx512bw " AND cpu_flag
   endif()
 endif()
 
+# As the program itself does (apps/rushes/main.cpp): threads of libgomp that spin for long after each loop make tests side
+# by side ten times slower than one after the other.
+set(short_spins GOMP_SPINCOUNT=1000)
+
 # rushes_library(NAME SOURCES ... [TESTS ...] [BENCHES ...] [DEPENDS PUBLIC ... PRIVATE ...] [NO_TORCH] [EVERY_ISA])
 # One static target per folder (or part of a folder), alias rushes::NAME; NAME_test and NAME_bench from the files
 # beside the sources. NO_TORCH: the folder must not see libtorch (base, media, delivery, server). EVERY_ISA: the tests
@@ -38,7 +42,7 @@ function(rushes_library name)
     endif()
     target_compile_definitions(${name}_test PRIVATE RUSHES_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
     add_test(NAME ${name} COMMAND ${name}_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-    set_tests_properties(${name} PROPERTIES TIMEOUT 600)
+    set_tests_properties(${name} PROPERTIES TIMEOUT 600 ENVIRONMENT "${short_spins}")
     if(arg_EVERY_ISA)
       list(GET rushes_own_instruction_sets -1 widest)
       set_tests_properties(${name} PROPERTIES LABELS ${widest})
@@ -46,7 +50,8 @@ function(rushes_library name)
       list(REMOVE_ITEM narrower ${widest})
       foreach(set IN LISTS narrower)
         add_test(NAME ${name}_${set} COMMAND ${name}_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-        set_tests_properties(${name}_${set} PROPERTIES TIMEOUT 600 LABELS ${set} ENVIRONMENT RUSHES_ISA=${set})
+        set_tests_properties(${name}_${set} PROPERTIES TIMEOUT 600 LABELS ${set}
+          ENVIRONMENT "RUSHES_ISA=${set};${short_spins}")
         if(NOT set IN_LIST rushes_own_instruction_sets)
           set_tests_properties(${name}_${set} PROPERTIES DISABLED TRUE)
         endif()
