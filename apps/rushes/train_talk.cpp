@@ -5,7 +5,7 @@
 #include "commands.h"
 #include "rushes/base/error.h"
 #include "rushes/tensor/ops.h"
-#include "rushes/training/imtalker/face_world.h"
+#include "rushes/training/face_world/face_world.h"
 #include "rushes/training/imtalker/talk_evaluation.h"
 #include "rushes/training/imtalker/talk_training.h"
 #include "rushes/training/png.h"

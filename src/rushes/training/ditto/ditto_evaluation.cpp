@@ -9,7 +9,7 @@
 #include "rushes/tensor/random.h"
 #include "rushes/training/ditto/emotions.h"
 #include "rushes/training/ditto/face_labels.h"
-#include "rushes/training/imtalker/speech_world.h"
+#include "rushes/training/face_world/speech_world.h"
 #include "rushes/training/imtalker/talk_evaluation.h"
 #include "rushes/training/png.h"
 #include "rushes/training/psnr.h"

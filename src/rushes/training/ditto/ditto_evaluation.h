@@ -10,7 +10,7 @@
 
 #include "rushes/base/options.h"
 #include "rushes/generation/model.h"
-#include "rushes/training/imtalker/face_world.h"
+#include "rushes/training/face_world/face_world.h"
 
 namespace rushes::training {
 

@@ -2,7 +2,7 @@
 #pragma once
 #include <cstdint>
 
-#include "rushes/training/imtalker/face_world.h"
+#include "rushes/training/face_world/face_world.h"
 
 namespace rushes::training {
 

@@ -4,7 +4,7 @@
 
 #include "rushes/models/ditto/pose.h"
 #include "rushes/tensor/ops.h"
-#include "rushes/training/imtalker/face_parts.h"
+#include "rushes/training/face_world/face_parts.h"
 
 namespace rushes::training {
 namespace {

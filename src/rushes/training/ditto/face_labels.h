@@ -6,7 +6,7 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
-#include "rushes/training/imtalker/face_world.h"
+#include "rushes/training/face_world/face_world.h"
 
 namespace rushes::training {
 

@@ -6,7 +6,7 @@
 #include "rushes/training/ditto/camera.h"
 #include "rushes/training/ditto/emotions.h"
 #include "rushes/training/ditto/face_labels.h"
-#include "rushes/training/imtalker/speech_world.h"
+#include "rushes/training/face_world/speech_world.h"
 
 namespace rushes::training {
 namespace {

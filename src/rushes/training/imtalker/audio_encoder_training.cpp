@@ -6,7 +6,7 @@
 #include "rushes/tensor/safetensors.h"
 #include "rushes/training/drawing.h"
 #include "rushes/training/imtalker/shipped_talk.h"
-#include "rushes/training/imtalker/speech_world.h"
+#include "rushes/training/face_world/speech_world.h"
 #include "rushes/training/imtalker/talk_training.h"
 #include "rushes/training/optimiser.h"
 #include "rushes/training/parallel.h"

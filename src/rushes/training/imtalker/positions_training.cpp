@@ -8,7 +8,7 @@
 #include "rushes/tensor/ops.h"
 #include "rushes/tensor/safetensors.h"
 #include "rushes/training/drawing.h"
-#include "rushes/training/imtalker/face_world.h"
+#include "rushes/training/face_world/face_world.h"
 #include "rushes/training/imtalker/shipped_talk.h"
 #include "rushes/training/imtalker/talk_training.h"
 #include "rushes/training/optimiser.h"

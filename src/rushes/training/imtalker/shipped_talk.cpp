@@ -10,7 +10,7 @@
 #include "rushes/models/wav2vec/checkpoint.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/tensor/safetensors.h"
-#include "rushes/training/imtalker/face_world.h"
+#include "rushes/training/face_world/face_world.h"
 
 namespace rushes::training {
 namespace {

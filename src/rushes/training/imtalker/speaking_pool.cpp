@@ -1,8 +1,8 @@
 #include "rushes/training/imtalker/speaking_pool.h"
 
 #include "rushes/tensor/ops.h"
-#include "rushes/training/imtalker/face_world.h"
-#include "rushes/training/imtalker/speech_world.h"
+#include "rushes/training/face_world/face_world.h"
+#include "rushes/training/face_world/speech_world.h"
 
 namespace rushes::training {
 namespace {

@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <string>
 
-#include "rushes/training/imtalker/face_world.h"
+#include "rushes/training/face_world/face_world.h"
 
 namespace rushes::training {
 

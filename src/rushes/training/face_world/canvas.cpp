@@ -1,4 +1,4 @@
-#include "rushes/training/imtalker/canvas.h"
+#include "rushes/training/face_world/canvas.h"
 
 #include <algorithm>
 #include <cmath>

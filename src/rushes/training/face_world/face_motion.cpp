@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "rushes/training/imtalker/face_world.h"
+#include "rushes/training/face_world/face_world.h"
 
 namespace rushes::training {
 namespace {

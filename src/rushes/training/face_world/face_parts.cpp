@@ -1,4 +1,4 @@
-#include "rushes/training/imtalker/face_parts.h"
+#include "rushes/training/face_world/face_parts.h"
 
 #include <numbers>
 

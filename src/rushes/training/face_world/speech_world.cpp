@@ -1,4 +1,4 @@
-#include "rushes/training/imtalker/speech_world.h"
+#include "rushes/training/face_world/speech_world.h"
 
 #include <algorithm>
 #include <cmath>

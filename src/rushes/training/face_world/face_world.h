@@ -1,11 +1,11 @@
-// The procedural world of the shipped talking head: drawn faces of many people, and what moves in them.
+// The procedural world of the shipped talking heads and avatar: drawn faces of many people, and what moves in them.
 #pragma once
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
 #include <vector>
 
-#include "rushes/training/imtalker/canvas.h"
+#include "rushes/training/face_world/canvas.h"
 #include "rushes/training/random.h"
 
 namespace rushes::training {

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "rushes/training/imtalker/canvas.h"
-#include "rushes/training/imtalker/face_world.h"
+#include "rushes/training/face_world/canvas.h"
+#include "rushes/training/face_world/face_world.h"
 
 namespace rushes::training {
 

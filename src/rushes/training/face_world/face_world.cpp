@@ -1,11 +1,11 @@
-#include "rushes/training/imtalker/face_world.h"
+#include "rushes/training/face_world/face_world.h"
 
 #include <algorithm>
 #include <cmath>
 #include <numbers>
 
 #include "rushes/tensor/ops.h"
-#include "rushes/training/imtalker/face_parts.h"
+#include "rushes/training/face_world/face_parts.h"
 
 namespace rushes::training {
 namespace {
