@@ -92,7 +92,7 @@ void bench_layer(Report& report) {
                      .heads = config.num_heads,
                      .head_size = config.head_size(),
                      .tokens_per_frame = height * width,
-                     .capacity_latent_frames = (past_blocks + 1) * frames},
+                     .capacity_tokens = (past_blocks + 1) * tokens},
                     setup.options());
   const std::vector<int64_t> by_head{1, tokens, config.num_heads, config.head_size()};
   for (int64_t i = 0; i < past_blocks; ++i) {

@@ -10,12 +10,12 @@ KvCache::KvCache(const Options& options, const at::TensorOptions& storage) : opt
                                      {"heads", options.heads},
                                      {"head_size", options.head_size},
                                      {"tokens_per_frame", options.tokens_per_frame},
-                                     {"capacity_latent_frames", options.capacity_latent_frames},
+                                     {"capacity_tokens", options.capacity_tokens},
                                      {"batch", options.batch}})
     require(value >= 1, ErrorCode::invalid_argument, "KvCache: {} must be at least 1 (got {})", field, value);
-  require(options.sink_latent_frames >= 0 && options.sink_latent_frames < options.capacity_latent_frames,
-          ErrorCode::invalid_argument, "KvCache: sink_latent_frames must be in 0..{} (got {})",
-          options.capacity_latent_frames - 1, options.sink_latent_frames);
+  const int64_t most = (options.capacity_tokens - 1) / options.tokens_per_frame;
+  require(options.sink_latent_frames >= 0 && options.sink_latent_frames <= most, ErrorCode::invalid_argument,
+          "KvCache: sink_latent_frames must be in 0..{} (got {})", most, options.sink_latent_frames);
   layers_.reserve(options.layers);
   for (int64_t layer = 0; layer < options.layers; ++layer) {
     const auto allocate = [&] {
@@ -27,7 +27,7 @@ KvCache::KvCache(const Options& options, const at::TensorOptions& storage) : opt
 }
 
 int64_t KvCache::slot(int64_t position) const noexcept {
-  const int64_t sink = options_.sink_latent_frames * options_.tokens_per_frame;
+  const int64_t sink = sink_tokens();
   return position < sink ? position : sink + (position - sink) % (capacity_tokens() - sink);
 }
 
@@ -63,11 +63,12 @@ KeyValue KvCache::write(int64_t layer, const at::Tensor& k, const at::Tensor& v)
               k.size(3) == options_.head_size,
           ErrorCode::invalid_argument, "KvCache: keys and values must be [{}, L, {}, {}]", options_.batch,
           options_.heads, options_.head_size);
-  const int64_t sink = options_.sink_latent_frames * options_.tokens_per_frame;
+  const int64_t sink = sink_tokens();
   require(options_.evicts || end <= capacity_tokens(), ErrorCode::exhausted,
           "the KV cache holds {} latent frames and has no window; this block would end at latent frame {}. Start a new "
           "segment, or give the cache a window or a larger capacity",
-          options_.capacity_latent_frames, (end + options_.tokens_per_frame - 1) / options_.tokens_per_frame);
+          capacity_tokens() / options_.tokens_per_frame,
+          (end + options_.tokens_per_frame - 1) / options_.tokens_per_frame);
   require(end <= capacity_tokens() || tokens <= capacity_tokens() - sink, ErrorCode::invalid_argument,
           "a block of {} tokens does not fit a window of {} tokens of which {} are sink", tokens, capacity_tokens(),
           sink);
@@ -99,8 +100,8 @@ KeyValue KvCache::visible(int64_t layer, int64_t end) const {
 
 /// Copies what is visible when the newest token is `end`, oldest first.
 KeyValue KvCache::gather(int64_t layer, int64_t end) const {
-  const int64_t sink = std::min(options_.sink_latent_frames * options_.tokens_per_frame, end);
-  const int64_t ring = capacity_tokens() - options_.sink_latent_frames * options_.tokens_per_frame;
+  const int64_t sink = std::min(sink_tokens(), end);
+  const int64_t ring = capacity_tokens() - sink_tokens();
   const int64_t oldest = std::max(sink, touched_ - ring);
   std::vector<at::Tensor> k, v;
   const auto collect = [&](int64_t first, int64_t count, int64_t) {

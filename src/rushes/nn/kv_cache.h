@@ -24,9 +24,10 @@ class KvCache {
  public:
   struct Options {
     int64_t layers, heads, head_size, tokens_per_frame;
-    int64_t capacity_latent_frames;  // storage; with a window this is the window, sink included
+    int64_t capacity_tokens;         // storage; with a window this is the window, sink included
     int64_t sink_latent_frames = 0;  // first latent frames that are never evicted; windows only
-    bool evicts = false;             // window: the oldest latent frames make room. Else a full cache is an error
+    bool evicts = false;             // window: the oldest tokens make room, not by whole latent frames where the
+                                     // capacity is none. Else a full cache is an error
     int64_t batch = 1;
   };
 
@@ -56,7 +57,7 @@ class KvCache {
   int64_t position_tokens() const noexcept { return committed_; }
   int64_t position_latent_frames() const noexcept { return committed_ / options_.tokens_per_frame; }
   const Options& options() const noexcept { return options_; }
-  int64_t capacity_tokens() const noexcept { return options_.capacity_latent_frames * options_.tokens_per_frame; }
+  int64_t capacity_tokens() const noexcept { return options_.capacity_tokens; }
   int64_t bytes() const noexcept;
 
   // The reference implementation's view (Self-Forcing; it shifts its storage where ours turns), for comparison.
@@ -69,6 +70,7 @@ class KvCache {
 
  private:
   KeyValue& own(int64_t layer);
+  int64_t sink_tokens() const noexcept { return options_.sink_latent_frames * options_.tokens_per_frame; }
   int64_t slot(int64_t position) const noexcept;
   template <typename Visit>  // visit(first slot, tokens, offset): the contiguous runs of slots of [begin, end)
   void for_runs(int64_t begin, int64_t end, Visit visit) const;

@@ -11,14 +11,18 @@ namespace {
 
 constexpr int64_t kTokensPerFrame = 2;
 
-KvCache::Options window(int64_t capacity, int64_t sink) {
+KvCache::Options token_window(int64_t capacity, int64_t sink) {
   return {.layers = 2,
           .heads = 1,
           .head_size = 2,
           .tokens_per_frame = kTokensPerFrame,
-          .capacity_latent_frames = capacity,
+          .capacity_tokens = capacity,
           .sink_latent_frames = sink,
           .evicts = true};
+}
+
+KvCache::Options window(int64_t capacity_frames, int64_t sink) {
+  return token_window(capacity_frames * kTokensPerFrame, sink);
 }
 
 /// Keys of latent frames [begin, end) that carry their token's number, so that contents can be read off.
@@ -41,11 +45,11 @@ std::vector<float> write_block(KvCache& cache, int64_t begin_frame, int64_t end_
 
 /// The reference: storage in order of time that is shifted left when it is full.
 struct Shifting {
-  int64_t capacity, sink;
+  int64_t capacity_tokens, sink;
   std::vector<float> held;
   void append(int64_t begin_frame, int64_t end_frame) {
     for (float n : numbers_in(numbered(begin_frame, end_frame))) held.push_back(n);
-    const int64_t evict = static_cast<int64_t>(held.size()) - capacity * kTokensPerFrame;
+    const int64_t evict = static_cast<int64_t>(held.size()) - capacity_tokens;
     if (evict > 0) held.erase(held.begin() + sink * kTokensPerFrame, held.begin() + sink * kTokensPerFrame + evict);
   }
 };
@@ -53,17 +57,19 @@ struct Shifting {
 TEST(KvCache, evicting_by_turning_holds_what_evicting_by_shifting_holds) {
   struct Variant {
     const char* name;
-    int64_t capacity, sink;
+    int64_t capacity_tokens, sink;
     std::vector<int64_t> blocks;
   };
-  const Variant variants[] = {{"no sink", 6, 0, {3, 3, 3, 3, 3}},
-                              {"sink, uneven window", 7, 1, {3, 3, 3, 3, 3, 3}},
-                              {"sink larger than a block", 9, 4, {3, 3, 3, 3, 3, 3, 3, 3}},
-                              {"changing blocks", 5, 2, {1, 3, 2, 3, 1, 1, 3, 3, 2}}};
+  const Variant variants[] = {{"no sink", 12, 0, {3, 3, 3, 3, 3}},
+                              {"sink, uneven window", 14, 1, {3, 3, 3, 3, 3, 3}},
+                              {"sink larger than a block", 18, 4, {3, 3, 3, 3, 3, 3, 3, 3}},
+                              {"changing blocks", 10, 2, {1, 3, 2, 3, 1, 1, 3, 3, 2}},
+                              {"half a latent frame", 9, 0, {3, 3, 3, 3, 3}},
+                              {"half a latent frame and a sink", 11, 1, {3, 1, 3, 2, 3, 3}}};
   for (const Variant& variant : variants) {
     SCOPED_TRACE(variant.name);
-    KvCache cache(window(variant.capacity, variant.sink), at::TensorOptions(at::kFloat));
-    Shifting reference{variant.capacity, variant.sink, {}};
+    KvCache cache(token_window(variant.capacity_tokens, variant.sink), at::TensorOptions(at::kFloat));
+    Shifting reference{variant.capacity_tokens, variant.sink, {}};
     int64_t begin = 0;
     for (const int64_t frames : variant.blocks) {
       reference.append(begin, begin + frames);
@@ -74,7 +80,7 @@ TEST(KvCache, evicting_by_turning_holds_what_evicting_by_shifting_holds) {
       EXPECT_EQ(cache.local_end(), static_cast<int64_t>(reference.held.size()));
       cache.commit();
       std::vector<float> padded = reference.held;
-      padded.resize(variant.capacity * kTokensPerFrame, 0);
+      padded.resize(variant.capacity_tokens, 0);
       EXPECT_EQ(numbers_in(cache.in_time_order(1).k), padded);
       EXPECT_EQ(numbers_in(-cache.in_time_order(1).v), padded);
     }

@@ -101,12 +101,15 @@ at::Tensor FusedTransformer::cross_attention(const Layer& layer, size_t index, c
 
 template <typename T>
 at::Tensor FusedTransformer::run(at::Tensor& x, const TimeEmbedding& time, const nn::CrossKeyValues& text,
-                                 const Rotation& rotation, const LayerAttend& attend) const {
+                                 const Rotation& rotation, const LayerAttend& attend,
+                                 const FrameAdditions& additions) const {
   const int64_t B = x.size(0), L = x.size(1), C = x.size(2), rows = B * L, F = time.e0.size(1);
   const float eps = static_cast<float>(eps_);
   const at::Tensor modulations = modulations_ + time.e0.to(at::kFloat);           // [layers, B, F, 6, C]
   const at::Tensor last = head_modulation_ + time.e.to(at::kFloat).unsqueeze(2);  // [B, F, 2, C]
   const at::Tensor normal = at::empty_like(x);
+  at::Tensor added;  // [P, B, F, C] float32; its latent frames are not those of `time`, which may be one for all
+  if (additions.values.defined()) added = wide(additions.values.expand({-1, B, -1, -1}));
 
   // Each pass adds what the previous product gave, with its gate, and prepares the input of the next product.
   kernels::ResidualNorm<T> pass{
@@ -126,7 +129,13 @@ at::Tensor FusedTransformer::run(at::Tensor& x, const TimeEmbedding& time, const
   for (size_t i = 0; i < layers_.size(); ++i) {
     const Layer& layer = layers_[i];
     const float* m = floats(modulations) + static_cast<int64_t>(i) * B * F * 6 * C;  // shift, scale, gate; of the MLP
+    const int64_t place = static_cast<int64_t>(i) - additions.first_layer;
+    if (added.defined() && place >= 0 && place < added.size(0)) {
+      pass.addition = floats(added) + place * added.stride(0);
+      pass.rows_per_addition = L / added.size(2);
+    }
     add_and_norm(previous_gate, m + C, m, 6 * C);
+    pass.addition = nullptr;
     const at::Tensor qkv = layer.qkv(normal);
     T* fused = data<T>(qkv);
     for (const auto& [offset, weight] : {std::pair(int64_t{0}, &layer.norm_q), std::pair(C, &layer.norm_k)})
@@ -153,10 +162,11 @@ at::Tensor FusedTransformer::run(at::Tensor& x, const TimeEmbedding& time, const
 }
 
 at::Tensor FusedTransformer::forward(at::Tensor tokens, const TimeEmbedding& time, const nn::CrossKeyValues& text,
-                                     const at::Tensor& rope, const LayerAttend& attend) const {
+                                     const at::Tensor& rope, const LayerAttend& attend,
+                                     const FrameAdditions& additions) const {
   const Rotation rotation{tables_of(rope), tokens.size(1)};
-  return tokens.scalar_type() == at::kFloat ? run<float>(tokens, time, text, rotation, attend)
-                                            : run<kernels::Bf16>(tokens, time, text, rotation, attend);
+  return tokens.scalar_type() == at::kFloat ? run<float>(tokens, time, text, rotation, attend, additions)
+                                            : run<kernels::Bf16>(tokens, time, text, rotation, attend, additions);
 }
 
 }  // namespace rushes::wan

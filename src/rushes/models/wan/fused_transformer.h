@@ -9,6 +9,7 @@
 
 #include "rushes/models/wan/config.h"
 #include "rushes/models/wan/embeddings.h"
+#include "rushes/models/wan/frame_additions.h"
 #include "rushes/nn/kv_cache.h"
 #include "rushes/nn/linear.h"
 #include "rushes/tensor/weight_map.h"
@@ -28,13 +29,14 @@ class FusedTransformer {
   /// Whether these weights are of a dtype and on a device that the kernels serve.
   static bool serves(const tensor::WeightMap& weights);
 
-  ///   tokens  [B, L, C] embedded latents; overwritten
+  ///   tokens  [B, L, C] embedded latents, contiguous; overwritten by what leaves the last block
   ///   time    e [B, F, C] and e0 [B, F, 6, C] (F = 1: one time for all tokens)
   ///   text    keys and values of the prompt, batch 1 or B
   ///   rope    [L, D / 2] complex128
+  ///   additions  checked
   /// Returns the head's output [B, L, patch values].
   at::Tensor forward(at::Tensor tokens, const TimeEmbedding& time, const nn::CrossKeyValues& text,
-                     const at::Tensor& rope, const LayerAttend& attend) const;
+                     const at::Tensor& rope, const LayerAttend& attend, const FrameAdditions& additions = {}) const;
 
  private:
   struct Layer {
@@ -45,7 +47,7 @@ class FusedTransformer {
 
   template <typename T>
   at::Tensor run(at::Tensor& x, const TimeEmbedding& time, const nn::CrossKeyValues& text, const Rotation& rotation,
-                 const LayerAttend& attend) const;
+                 const LayerAttend& attend, const FrameAdditions& additions) const;
   template <typename T>
   at::Tensor cross_attention(const Layer& layer, size_t index, const at::Tensor& normal,
                              const nn::CrossKeyValues& text) const;

@@ -64,8 +64,14 @@ std::vector<int64_t> uniform_blocks(int64_t latent_frames, int64_t n) {
   return std::vector<int64_t>(latent_frames / n, n);
 }
 
+FrameAdditions for_clean_and_noisy(const FrameAdditions& additions, int64_t context_frames) {
+  if (!additions.values.defined()) return {};
+  return {at::cat({additions.values.narrow(2, 0, context_frames), additions.values}, 2), additions.first_layer};
+}
+
 at::Tensor forward_teacher_forcing(const TransformerCore& core, const at::Tensor& clean, const at::Tensor& noisy,
-                                   const at::Tensor& t, const TextContext& text, const TeacherForcing& options) {
+                                   const at::Tensor& t, const TextContext& text, const TeacherForcing& options,
+                                   const FrameAdditions& additions) {
   const auto& sizes = options.block_latent_frames;
   const int64_t F = noisy.size(2), B = noisy.size(0);
   require(core.config().patch_size[0] == 1 && !sizes.empty() &&
@@ -79,7 +85,10 @@ at::Tensor forward_teacher_forcing(const TransformerCore& core, const at::Tensor
           ErrorCode::invalid_argument, "a window of {} latent frames with a sink of {} leaves no room for a block",
           options.window_latent_frames, options.sink_latent_frames);
 
+  additions.check(B, F, core.config().dim, core.config().num_layers);
+
   const int64_t context_frames = F - sizes.back();
+  const FrameAdditions added = for_clean_and_noisy(additions, context_frames);
   const at::Tensor latents = at::cat({clean.narrow(2, 0, context_frames), noisy}, 2);
   const at::Tensor times = at::cat({at::full({B, context_frames}, options.context_time, t.options()), t}, 1);
   const nn::TokenGrid grid = core.grid(noisy, 0);
@@ -93,6 +102,7 @@ at::Tensor forward_teacher_forcing(const TransformerCore& core, const at::Tensor
   for (size_t layer = 0; layer < core.blocks().size(); ++layer) {
     const nn::KeyValue words = {text.text.at(layer).k.expand({B, -1, -1, -1}),
                                 text.text.at(layer).v.expand({B, -1, -1, -1})};
+    x = add_to_frames(x, added.before(static_cast<int64_t>(layer)));
     x = core.blocks()[layer].forward(x, time.e0, words, nullptr, rope, std::cref(attend));
   }
   return core.head(x.narrow(1, context_frames * per_frame, F * per_frame), time.e.narrow(1, context_frames, F), grid);

@@ -28,8 +28,13 @@ std::vector<int64_t> uniform_blocks(int64_t latent_frames, int64_t n);
 ///   clean, noisy  [B, in_dim, F, h, w]
 ///   t             [B, F] times of the noisy latent frames
 ///   text          of core.context(), in the same graph when the text projections train
+///   additions     of the F latent frames, the same for clean and noisy ones
 /// Returns [B, out_dim, F, h, w].
 at::Tensor forward_teacher_forcing(const TransformerCore& core, const at::Tensor& clean, const at::Tensor& noisy,
-                                   const at::Tensor& t, const TextContext& text, const TeacherForcing& options);
+                                   const at::Tensor& t, const TextContext& text, const TeacherForcing& options,
+                                   const FrameAdditions& additions = {});
+
+/// Additions of F latent frames for the tokens of teacher forcing: the first `context_frames`, then all F.
+FrameAdditions for_clean_and_noisy(const FrameAdditions& additions, int64_t context_frames);
 
 }  // namespace rushes::wan

@@ -3,6 +3,7 @@
 #include "rushes/base/error.h"
 #include "rushes/nn/attention.h"
 #include "rushes/nn/norm.h"
+#include "rushes/nn/stock_operators.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::wan {
@@ -81,18 +82,29 @@ nn::KeyValue for_batch(const nn::KeyValue& one, int64_t B) {
 }  // namespace
 
 at::Tensor TransformerCore::flow(const at::Tensor& latents, const TimeEmbedding& time, const TextContext& text,
-                                 const nn::TokenGrid& grid, const LayerAttend& attend) const {
-  const int64_t B = latents.size(0);
+                                 const nn::TokenGrid& grid, const LayerAttend& attend,
+                                 const FrameAdditions& additions) const {
   at::Tensor x = embed(latents);
+  return flow_of_tokens(x, time, text, grid, attend, additions);
+}
+
+at::Tensor TransformerCore::flow_of_tokens(at::Tensor& x, const TimeEmbedding& time, const TextContext& text,
+                                           const nn::TokenGrid& grid, const LayerAttend& attend,
+                                           const FrameAdditions& additions) const {
+  const int64_t B = x.size(0);
+  additions.check(B, grid.latent_frames, config_.dim, config_.num_layers);
   const at::Tensor table = rope(grid);
-  const bool differentiate = at::GradMode::is_enabled() && (x.requires_grad() || text.text.at(0).k.requires_grad());
-  if (fused_ != nullptr && !differentiate) {
+  const bool differentiate =
+      at::GradMode::is_enabled() && (x.requires_grad() || text.text.at(0).k.requires_grad() ||
+                                     (additions.values.defined() && additions.values.requires_grad()));
+  if (fused_ != nullptr && !differentiate && !nn::StockOperators::wanted()) {
     for_batch(text.text.at(0), B);  // the check
-    return to_latents(fused_->forward(x, time, text, table, attend), grid);
+    return to_latents(fused_->forward(x, time, text, table, attend, additions), grid);
   }
   for (size_t i = 0; i < blocks_.size(); ++i) {
     const nn::KeyValue words = for_batch(text.text.at(i), B);
     const nn::KeyValue picture = text.image.empty() ? nn::KeyValue{} : for_batch(text.image.at(i), B);
+    x = add_to_frames(x, additions.before(static_cast<int64_t>(i)));
     x = blocks_[i].forward(x, time.e0, words, text.image.empty() ? nullptr : &picture, table,
                            [&](const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
                              return attend(static_cast<int64_t>(i), q, k, v);
@@ -103,11 +115,13 @@ at::Tensor TransformerCore::flow(const at::Tensor& latents, const TimeEmbedding&
 
 nn::KvCache CausalTransformer::make_cache(const CacheOptions& options) const {
   const bool window = config().local_attn_size > 0;
+  const int64_t per_frame = config().tokens_per_frame(options.height, options.width);
   return nn::KvCache({.layers = config().num_layers,
                       .heads = config().num_heads,
                       .head_size = config().head_size(),
-                      .tokens_per_frame = config().tokens_per_frame(options.height, options.width),
-                      .capacity_latent_frames = window ? config().local_attn_size : options.capacity_latent_frames,
+                      .tokens_per_frame = per_frame,
+                      .capacity_tokens = per_frame *
+                                         (window ? config().local_attn_size : options.capacity_latent_frames),
                       .sink_latent_frames = window ? config().sink_size : 0,
                       .evicts = window,
                       .batch = options.batch},
@@ -115,7 +129,7 @@ nn::KvCache CausalTransformer::make_cache(const CacheOptions& options) const {
 }
 
 at::Tensor CausalTransformer::forward(const at::Tensor& latents, const at::Tensor& t, const TextContext& text,
-                                      nn::KvCache& past) const {
+                                      nn::KvCache& past, const FrameAdditions& additions) const {
   const int64_t B = latents.size(0);
   const nn::TokenGrid grid = core_.grid(latents, past.position_latent_frames());
   require(t.dim() == 2 && t.size(0) == B && t.size(1) == grid.latent_frames, ErrorCode::invalid_argument,
@@ -123,15 +137,18 @@ at::Tensor CausalTransformer::forward(const at::Tensor& latents, const at::Tenso
   require(grid.height * grid.width == past.options().tokens_per_frame, ErrorCode::invalid_argument,
           "the cache was created for {} tokens per latent frame, but these latents have {} x {}",
           past.options().tokens_per_frame, grid.height, grid.width);
-  return core_.flow(latents, core_.embed_time(t), text, grid,
-                    [&](int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
-                      const nn::KeyValue visible = past.write(layer, k, v);
-                      return nn::attention(q, visible.k, visible.v);
-                    });
+  return core_.flow(
+      latents, core_.embed_time(t), text, grid,
+      [&](int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+        const nn::KeyValue visible = past.write(layer, k, v);
+        return nn::attention(q, visible.k, visible.v);
+      },
+      additions);
 }
 
 at::Tensor Transformer::forward(const at::Tensor& latents, const at::Tensor& t, const TextContext& text,
-                                const at::Tensor& condition, int64_t seq_len) const {
+                                const at::Tensor& condition, int64_t seq_len,
+                                const FrameAdditions& additions) const {
   const int64_t B = latents.size(0);
   require(t.dim() == 1 && t.size(0) == B, ErrorCode::invalid_argument, "t must be [{}], one time per sample", B);
   const nn::TokenGrid grid = core_.grid(latents, 0);
@@ -141,7 +158,8 @@ at::Tensor Transformer::forward(const at::Tensor& latents, const at::Tensor& t, 
       condition.defined() ? at::cat({latents, condition.to(latents.scalar_type())}, 1) : latents;
   return core_.flow(
       channels, core_.embed_time(t.unsqueeze(1)), text, grid,
-      [](int64_t, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) { return nn::attention(q, k, v); });
+      [](int64_t, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) { return nn::attention(q, k, v); },
+      additions);
 }
 
 }  // namespace rushes::wan

@@ -10,6 +10,7 @@
 #include "rushes/models/wan/block.h"
 #include "rushes/models/wan/config.h"
 #include "rushes/models/wan/embeddings.h"
+#include "rushes/models/wan/frame_additions.h"
 #include "rushes/models/wan/fused_transformer.h"
 #include "rushes/nn/kv_cache.h"
 #include "rushes/nn/rope.h"
@@ -35,9 +36,15 @@ class TransformerCore {
   at::Tensor embed(const at::Tensor& latents) const;
   TimeEmbedding embed_time(const at::Tensor& t) const { return time_.forward(t); }
   /// Flow [B, out_dim, F, h, w] of latents [B, in_dim, F, h, w] on `grid`, whose layers attend by `attend`. By fused
-  /// kernels where these weights and no wanted gradient allow it, else block by block.
+  /// kernels where these weights and no wanted gradient allow it, else block by block. Throws Error(invalid_argument)
+  /// for additions that do not fit.
   at::Tensor flow(const at::Tensor& latents, const TimeEmbedding& time, const TextContext& text,
-                  const nn::TokenGrid& grid, const LayerAttend& attend) const;
+                  const nn::TokenGrid& grid, const LayerAttend& attend, const FrameAdditions& additions = {}) const;
+  /// The same from tokens [B, L, C] of embed(), contiguous, which are overwritten by those that leave the last block.
+  /// What they gained there, added to other tokens, replaces the blocks: head() makes the flow of them.
+  at::Tensor flow_of_tokens(at::Tensor& tokens, const TimeEmbedding& time, const TextContext& text,
+                            const nn::TokenGrid& grid, const LayerAttend& attend,
+                            const FrameAdditions& additions = {}) const;
   /// Flow [B, out_dim, F, h, w] from tokens [B, L, C] and the time embedding e [B, F, C] (or [B, 1, C]).
   at::Tensor head(const at::Tensor& x, const at::Tensor& e, const nn::TokenGrid& grid) const;
   /// Rotary table for a grid: complex128, or complex64 while gradients are recorded.
@@ -83,9 +90,11 @@ class CausalTransformer {
   ///   latents  [B, in_dim, F, h, w] any floating dtype
   ///   t        [B, F] time of each latent frame, 0..1000, float32 (bfloat16 rounds the times)
   ///   text     of context(), batch 1 or B
+  ///   additions  of these F latent frames
   /// Returns [B, out_dim, F, h, w], dtype of the weights. Throws Error(invalid_argument, exhausted), see
   /// KvCache::write. Source: arXiv:2506.08009.
-  at::Tensor forward(const at::Tensor& latents, const at::Tensor& t, const TextContext& text, nn::KvCache& past) const;
+  at::Tensor forward(const at::Tensor& latents, const at::Tensor& t, const TextContext& text, nn::KvCache& past,
+                     const FrameAdditions& additions = {}) const;
 
   const TransformerCore& core() const noexcept { return core_; }
   const TransformerConfig& config() const noexcept { return core_.config(); }
@@ -101,13 +110,15 @@ class Transformer {
 
   TextContext context(const at::Tensor& text, const at::Tensor& image = {}) const { return core_.context(text, image); }
 
-  /// Flow of whole clips: latents [B, in_dim - condition channels, F, h, w], t [B], condition [B, 20, F, h, w] of
-  /// i2v_condition() (undefined for text-to-video). Returns [B, out_dim, F, h, w], dtype of the weights.
+  /// Flow of whole clips: latents [B, in_dim - condition channels, F, h, w], t [B], condition [B, .., F, h, w], channels
+  /// that follow those of the latents: of i2v_condition(), undefined for text-to-video. Returns [B, out_dim, F, h, w], dtype of the weights.
   /// seq_len is the reference's padded length; its padding rows are neither seen by others nor returned, so they are
   /// not computed, but as there more tokens than seq_len are an Error(invalid_argument). 0: no limit.
   at::Tensor forward(const at::Tensor& latents, const at::Tensor& t, const TextContext& text,
-                     const at::Tensor& condition = {}, int64_t seq_len = 0) const;
+                     const at::Tensor& condition = {}, int64_t seq_len = 0,
+                     const FrameAdditions& additions = {}) const;
 
+  const TransformerCore& core() const noexcept { return core_; }
   const TransformerConfig& config() const noexcept { return core_.config(); }
 
  private:

@@ -90,14 +90,16 @@ std::vector<Sight> sights_of(const wan::TeacherForcing& options, int64_t clean_f
 at::Tensor forward_for_training(const wan::TransformerCore& core, const tensor::WeightMap& weights,
                                 const at::Tensor& clean, const at::Tensor& noisy, const at::Tensor& t,
                                 const wan::TextContext& text, const wan::TeacherForcing& options,
-                                at::ScalarType dtype) {
+                                at::ScalarType dtype, const wan::FrameAdditions& additions) {
   if (!noisy.is_cpu()) {
     const wan::TransformerCore cast(core.config(), weights.to(dtype));
     wan::TextContext words;
     for (const nn::KeyValue& layer : text.text) words.text.push_back({layer.k.to(dtype), layer.v.to(dtype)});
-    return wan::forward_teacher_forcing(cast, clean, noisy, t, words, options).to(at::kFloat);
+    return wan::forward_teacher_forcing(cast, clean, noisy, t, words, options, additions).to(at::kFloat);
   }
   const int64_t B = noisy.size(0), F = noisy.size(2), context = F - options.block_latent_frames.back();
+  additions.check(B, F, core.config().dim, core.config().num_layers);
+  const wan::FrameAdditions added = wan::for_clean_and_noisy(additions, context);
   const at::Tensor latents = at::cat({clean.narrow(2, 0, context), noisy}, 2);
   const at::Tensor times = at::cat({at::full({B, context}, options.context_time, t.options()), t}, 1);
   const nn::TokenGrid grid = core.grid(noisy, 0);
@@ -110,6 +112,7 @@ at::Tensor forward_for_training(const wan::TransformerCore& core, const tensor::
   at::Tensor x = core.embed(latents);
   for (int64_t layer = 0; layer < core.config().num_layers; ++layer) {
     const nn::KeyValue& words = text.text.at(static_cast<std::size_t>(layer));
+    x = wan::add_to_frames(x, added.before(layer));
     x = blocks.forward(layer, x, {words.k.expand({B, -1, -1, -1}), words.v.expand({B, -1, -1, -1})},
                        {time, turn, sights});
   }

@@ -14,7 +14,8 @@ namespace rushes::training {
 /// `dtype`, by the modules. Any thread.
 at::Tensor forward_for_training(const wan::TransformerCore& core, const tensor::WeightMap& weights,
                                 const at::Tensor& clean, const at::Tensor& noisy, const at::Tensor& t,
-                                const wan::TextContext& text, const wan::TeacherForcing& options, at::ScalarType dtype);
+                                const wan::TextContext& text, const wan::TeacherForcing& options, at::ScalarType dtype,
+                                const wan::FrameAdditions& additions = {});
 
 /// The blocks and the window of the shipped model, of clips of `latent_frames`.
 wan::TeacherForcing shipped_blocks(int64_t latent_frames);

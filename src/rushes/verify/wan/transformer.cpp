@@ -52,7 +52,7 @@ Produced causal_block(const Case& c) {
                      .heads = config.num_heads,
                      .head_size = config.head_size(),
                      .tokens_per_frame = height * width,
-                     .capacity_latent_frames = blocks * frames,
+                     .capacity_tokens = blocks * frames * height * width,
                      .batch = c.input("x0").size(0)},
                     c.input("x0").options());
   const nn::KeyValue text = block.cross_text(c.input("context"));

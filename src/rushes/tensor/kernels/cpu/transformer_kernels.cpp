@@ -16,18 +16,27 @@ void residual_norm_row(const ResidualNorm<T>& pass, int64_t r, float* row) {
   T* x = pass.x + r * C;
   __m256 sums = _mm256_setzero_ps();
   float sum = 0;
+  const float* addition = pass.addition == nullptr ? nullptr : pass.addition + r / pass.rows_per_addition * C;
   if (pass.y != nullptr) {
     const T* y = pass.y + r * C;
     const float* gate = pass.gate == nullptr ? nullptr : pass.gate + frame * pass.gate_stride;
     for (int64_t i = 0; i < whole; i += kLanes) {
       const __m256 g = gate == nullptr ? _mm256_set1_ps(1.0f) : load(gate + i);
-      const __m256 value = _mm256_fmadd_ps(load(y + i), g, load(x + i));
+      __m256 value = _mm256_fmadd_ps(load(y + i), g, load(x + i));
+      if (addition != nullptr) value = _mm256_add_ps(value, load(addition + i));
       store(x + i, value);
       store(row + i, value);
       sums = _mm256_add_ps(sums, value);
     }
     for (int64_t i = whole; i < C; ++i) {
       row[i] = widen(x[i]) + widen(y[i]) * (gate == nullptr ? 1.0f : gate[i]);
+      if (addition != nullptr) row[i] += addition[i];
+      x[i] = narrow<T>(row[i]);
+      sum += row[i];
+    }
+  } else if (addition != nullptr) {
+    for (int64_t i = 0; i < C; ++i) {
+      row[i] = widen(x[i]) + addition[i];
       x[i] = narrow<T>(row[i]);
       sum += row[i];
     }

@@ -7,15 +7,18 @@
 
 namespace rushes::tensor::kernels {
 
-/// x += y * gate (where y is given), then out = (x - mean) / sqrt(var + eps) * scale + shift over each row of C values.
-/// gate, scale and shift change every `rows_per_frame` rows by their stride in elements; stride 0: the same for all.
+/// x += y * gate (where y is given), x += addition (where given), then out = (x - mean) / sqrt(var + eps) * scale + shift
+/// over each row of C values. gate, scale and shift change every `rows_per_frame` rows by their stride in elements;
+/// stride 0: the same for all. The addition changes every `rows_per_addition` rows.
 template <typename T>
 struct ResidualNorm {
   int64_t rows, width, rows_per_frame;
-  T* x;                         // [rows, C], updated where y is given
+  T* x;                         // [rows, C], updated where y or an addition is given
   const T* y = nullptr;         // [rows, C]
   const float* gate = nullptr;  // null: 1
   int64_t gate_stride = 0;
+  const float* addition = nullptr;  // [rows / rows_per_addition, C]
+  int64_t rows_per_addition = 1;
   const float* scale = nullptr;
   const float* shift = nullptr;
   int64_t norm_stride = 0;
