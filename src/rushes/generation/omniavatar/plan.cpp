@@ -1,0 +1,143 @@
+#include "rushes/generation/omniavatar/plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "rushes/base/error.h"
+#include "rushes/models/omniavatar/picture_size.h"
+#include "rushes/models/omniavatar/segments.h"
+
+namespace rushes::generation {
+namespace {
+
+constexpr ErrorCode kBad = ErrorCode::invalid_argument;
+constexpr int64_t kMostImageSide = 16'384;
+
+void check_side(std::string_view field, int64_t value, const OmniAvatarShape& model) {
+  const int64_t unit = model.pixel_multiple;
+  require(value >= unit && value <= model.max_side, kBad, "{} must be from {} to {} (got {})", field, unit,
+          model.max_side, value);
+  require(value % unit == 0, kBad, "{} must be a multiple of {} (got {}; use {} or {})", field, unit, value,
+          value - value % unit, value - value % unit + unit);
+}
+
+void check_image(const Image& image, const OmniAvatarShape& model) {
+  require(model.encodes_images, ErrorCode::unsupported, "image: this model's autoencoder has no encoder");
+  require(image.rgb != nullptr && image.height > 0 && image.width > 0, kBad, "image must not be empty");
+  require(std::max(image.height, image.width) <= kMostImageSide, ErrorCode::too_large,
+          "image is {}x{}; at most {} pixels on each side are allowed", image.width, image.height, kMostImageSide);
+}
+
+void plan_size(OmniAvatarPlan& plan, const Request& request, const OmniAvatarShape& model) {
+  plan.height = request.height.value_or(plan.settings.height);
+  plan.width = request.width.value_or(plan.settings.width);
+  if (request.image && !request.height && !request.width && plan.settings.max_hw != 0) {
+    const omniavatar::Size size = omniavatar::nearest_size({request.image->height, request.image->width},
+                                                           omniavatar::published_sizes(plan.settings.max_hw));
+    plan.height = size.height;
+    plan.width = size.width;
+  }
+  check_side("height", plan.height, model);
+  check_side("width", plan.width, model);
+}
+
+void plan_length(OmniAvatarPlan& plan, const Request& request) {
+  require(request.segments.value_or(1) <= 1, ErrorCode::unsupported,
+          "segments cannot be set: the video is as long as the speech, or as frames says; 0 means endless");
+  plan.endless = request.segments == 0;
+  plan.video_frames = request.video_frames;
+  require(!(plan.endless && plan.video_frames), kBad, "segments 0 means endless, but frames is {}; give one of the two",
+          plan.video_frames.value_or(0));
+}
+
+void plan_prompts(OmniAvatarPlan& plan, const Request& request) {
+  plan.prompts = request.prompts;
+  if (plan.prompts.empty())
+    plan.prompts = {""};
+  else
+    check_prompts(plan.prompts);
+  require(!plan.settings.causal() || plan.prompts.size() == 1, ErrorCode::unsupported,
+          "prompts: this model makes one stream and takes one prompt; set another while it runs");
+}
+
+void note_unused(OmniAvatarPlan& plan, const Request& request, const Options& options) {
+  const OmniAvatarSettings& settings = plan.settings;
+  for (std::string& name : ignored_options(options, settings.sampler))
+    plan.ignored.push_back({std::move(name), settings.causal()
+                                                 ? "this model works block by block, without guidance and segments"
+                                                 : "this model makes segments of speech that has ended"});
+  if (!settings.causal() && !settings.guided())
+    for (const char* name : {"audio_scale", "negative_prompt"})
+      if (options.has(name)) plan.ignored.push_back({name, "guidance_scale 1 means without guidance"});
+  if (!request.image)
+    for (const char* name : {"fit", "max_hw"})
+      if (options.has(name)) plan.ignored.push_back({name, "there is no image"});
+  if (request.image && (request.height || request.width) && options.has("max_hw"))
+    plan.ignored.push_back({"max_hw", "height and width are given"});
+}
+
+ImageUse image_use(const OmniAvatarPlan& plan, const Image& image) {
+  const ShownPart part = shown_part(image.height, image.width, plan.height, plan.width, plan.settings.fit);
+  return {.height = image.height,
+          .width = image.width,
+          .fit = std::string(name(plan.settings.fit)),
+          .shown = FaceBox{static_cast<double>(part.x1), static_cast<double>(part.y1), static_cast<double>(part.x2),
+                           static_cast<double>(part.y2)}};
+}
+
+}  // namespace
+
+Capabilities omniavatar_capabilities() {
+  return {.takes = Modality::text | Modality::image,
+          .needs = {},
+          .feeds = Modality::text | Modality::audio,
+          .yields = Modality::video | Modality::audio,
+          .forks = true,
+          .endless = true};
+}
+
+VideoFormat OmniAvatarPlan::format() const {
+  return {.height = height,
+          .width = width,
+          .fps = settings.fps,
+          .video_frames = video_frames,
+          .audio_hz = kAvatarSpeechHz,
+          .speech_hz = kAvatarSpeechHz};
+}
+
+std::unique_ptr<OmniAvatarPlan> plan_omniavatar(const Request& request, const OmniAvatarSettings& defaults,
+                                                std::span<const OptionField> fields, const OmniAvatarShape& model) {
+  const Options options = checked(request.options, fields);
+  check_numbers(request);
+  require(!request.video, ErrorCode::unsupported, "video: this model does not accept a video");
+  require(!request.fps || *request.fps == defaults.fps, ErrorCode::unsupported,
+          "fps cannot be changed: this model generates {} frames per second", defaults.fps);
+  auto plan = std::make_unique<OmniAvatarPlan>();
+  plan->settings = defaults;
+  apply(options, plan->settings);
+  plan->seed = request.seed;
+  plan_prompts(*plan, request);
+  plan_length(*plan, request);
+  if (request.image) check_image(*request.image, model);
+  plan_size(*plan, request, model);
+  if (request.image) {
+    plan->image = request.image;
+    plan->image_use = image_use(*plan, *request.image);
+  }
+  if (plan->settings.causal()) {
+    const int64_t window = plan->settings.window.value_or(0), sink = plan->settings.sink;
+    require(!plan->settings.window || sink + 3 <= window, kBad,
+            "sink must leave room for a block of 3 latent frames in the window of {} (got {})", window, sink);
+  } else {
+    omniavatar::segments_of_speech(0, {.height = plan->height,
+                                       .width = plan->width,
+                                       .max_tokens = plan->settings.max_tokens,
+                                       .overlap = plan->settings.overlap_video_frames,
+                                       .fps = plan->settings.fps});  // says what it takes
+  }
+  note_unused(*plan, request, options);
+  return plan;
+}
+
+}  // namespace rushes::generation

@@ -1,0 +1,134 @@
+#include "rushes/generation/omniavatar/settings.h"
+
+#include "rushes/base/error.h"
+#include "rushes/text/prompt.h"
+
+namespace rushes::generation {
+namespace {
+
+constexpr ErrorCode kBad = ErrorCode::invalid_argument;
+
+constexpr const char* kOnlyBidirectional[] = {"guidance_scale", "audio_scale", "negative_prompt", "overlap_frame",
+                                              "max_tokens",     "teacache",    "tiled_vae"};
+constexpr const char* kOnlyCausal[] = {"online_mode", "window", "sink"};
+
+OptionField whole(const char* name, const char* doc, OptionValue standard, double least, double most) {
+  return {.name = name,
+          .type = OptionType::integer,
+          .doc = doc,
+          .standard = std::move(standard),
+          .least = least,
+          .most = most};
+}
+OptionField real(const char* name, const char* doc, OptionValue standard, double least, double most) {
+  return {.name = name, .doc = doc, .standard = std::move(standard), .least = least, .most = most};
+}
+OptionField flag(const char* name, const char* doc, bool standard) {
+  return {.name = name, .type = OptionType::boolean, .doc = doc, .standard = standard};
+}
+OptionField also_known_as(OptionField field, std::vector<std::string> aliases) {
+  field.aliases = std::move(aliases);
+  return field;
+}
+
+}  // namespace
+
+const std::string& published_negative_prompt() {
+  static const std::string text =
+      "Vivid color tones, background/camera moving quickly, screen switching, subtitles and special effects, mutation, "
+      "overexposed, static, blurred details, subtitles, style, work, painting, image, still, overall grayish, worst "
+      "quality, low quality, JPEG compression residue, ugly, incomplete, extra fingers, poorly drawn hands, poorly "
+      "drawn "
+      "face, deformed, disfigured, malformed limbs, fingers merging, motionless image, chaotic background, three legs, "
+      "crowded background with many people, walking backward";
+  return text;
+}
+
+std::vector<OptionField> omniavatar_options(const OmniAvatarSettings& d) {
+  const auto fit = [](Fit one) { return std::string(name(one)); };
+  return {
+      also_known_as(whole("steps", "number of denoising steps", d.steps, 1, 200), {"num_steps"}),
+      also_known_as(real("guidance_scale", "how strongly the prompt guides the video; only for the many-step solvers",
+                         d.guidance_scale, 0, 100),
+                    {"guidance"}),
+      real("audio_scale", "how strongly the speech guides the video; by default as strongly as the prompt",
+           d.audio_scale ? OptionValue(*d.audio_scale) : OptionValue(), 0, 100),
+      {.name = "negative_prompt",
+       .type = OptionType::text,
+       .doc = "description of what to avoid; only for the many-step solvers",
+       .standard = d.negative_prompt,
+       .most = static_cast<double>(text::kMaxPromptBytes)},
+      also_known_as(real("timestep_shift", "shift of the noise schedule", d.timestep_shift, 0.01, 100),
+                    {"shift", "flow_shift"}),
+      {.name = "fit",
+       .type = OptionType::choice,
+       .doc = "how an image of other proportions becomes the first frame: crop (its middle fills the frame), pad (all "
+              "of it, between black bars) or stretch",
+       .standard = fit(d.fit),
+       .choices = {fit(Fit::crop), fit(Fit::pad), fit(Fit::stretch)}},
+      whole(
+          "max_hw",
+          "longer side of the sizes that an image's proportions choose from where no size is asked for: 720, 1280, or "
+          "0 for the model's own size",
+          d.max_hw, 0, 1280),
+      also_known_as(whole("overlap_frame",
+                          "video frames that a segment has in common with the one before: 1, 5, 9, 13, ...; only where "
+                          "a model makes segments",
+                          d.overlap_video_frames, 1, 401),
+                    {"overlap"}),
+      whole("max_tokens", "length of a segment, in tokens of the transformer; only where a model makes segments",
+            d.max_tokens, 1, 10'000'000),
+      also_known_as(real("teacache",
+                         "threshold below which a denoising step repeats the change of the one before instead of "
+                         "computing its own; 0: never; only where a model makes segments",
+                         d.teacache, 0, 10),
+                    {"tea_cache_l1_thresh"}),
+      flag("tiled_vae", "encode and decode pictures in tiles, as the reference does; only where a model makes segments",
+           d.tiled_vae),
+      flag("online_mode", "frames follow while speech arrives; otherwise they come when it has ended", d.online_mode),
+      whole("window", "latent frames that a model looks back on that makes video block by block; by default its own",
+            d.window ? OptionValue(*d.window) : OptionValue(), 3, 1024),
+      whole("sink", "first latent frames that it never forgets", d.sink, 0, 1000),
+      flag("reference_lengths", "as many frames as the published servers make, not those that the speech lasts",
+           d.reference_lengths),
+  };
+}
+
+void apply(const Options& given, OmniAvatarSettings& settings) {
+  const auto integer = [&](const char* name, int64_t& value) { value = given.get<int64_t>(name).value_or(value); };
+  const auto number = [&](const char* name, double& value) { value = given.get<double>(name).value_or(value); };
+  const auto boolean = [&](const char* name, bool& value) { value = given.get<bool>(name).value_or(value); };
+  integer("steps", settings.steps);
+  number("guidance_scale", settings.guidance_scale);
+  if (const auto scale = given.get<double>("audio_scale")) settings.audio_scale = *scale;
+  settings.negative_prompt = given.get<std::string>("negative_prompt").value_or(settings.negative_prompt);
+  number("timestep_shift", settings.timestep_shift);
+  if (const auto fit = given.get<std::string>("fit")) settings.fit = fit_named(*fit);
+  integer("max_hw", settings.max_hw);
+  require(settings.max_hw == 0 || settings.max_hw == 720 || settings.max_hw == 1280, kBad,
+          "max_hw must be 720, 1280 or 0 (got {})", settings.max_hw);
+  integer("overlap_frame", settings.overlap_video_frames);
+  require(settings.overlap_video_frames % 4 == 1, kBad, "overlap_frame must be 1 plus a multiple of 4 (got {})",
+          settings.overlap_video_frames);
+  integer("max_tokens", settings.max_tokens);
+  number("teacache", settings.teacache);
+  boolean("tiled_vae", settings.tiled_vae);
+  boolean("online_mode", settings.online_mode);
+  if (const auto window = given.get<int64_t>("window")) settings.window = *window;
+  integer("sink", settings.sink);
+  boolean("reference_lengths", settings.reference_lengths);
+}
+
+std::vector<std::string> ignored_options(const Options& given, AvatarSampler sampler) {
+  std::vector<std::string> ignored;
+  const auto note = [&](const char* name) {
+    if (given.has(name)) ignored.emplace_back(name);
+  };
+  if (sampler == AvatarSampler::causal)
+    for (const char* name : kOnlyBidirectional) note(name);
+  else
+    for (const char* name : kOnlyCausal) note(name);
+  return ignored;
+}
+
+}  // namespace rushes::generation
