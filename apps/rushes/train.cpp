@@ -101,12 +101,14 @@ void add_train(CLI::App& app) {
   };
   const auto [autoencoder, autoencoder_options] =
       stage("autoencoder", "Train the tiny autoencoder", 1.5e-3, 12, [](const Options& o) {
-        training::train_autoencoder({.run = o.run, .crop = o.crop, .video_frames = o.video_frames});
+        training::train_autoencoder(
+            o.run, training::moving_shapes({.run = o.run, .crop = o.crop, .video_frames = o.video_frames}));
       });
   crops(autoencoder, autoencoder_options);
   const auto [decoder, decoder_options] =
       stage("decoder", "Continue with the decoder alone; latents do not change", 1e-3, 6, [](const Options& o) {
-        training::train_decoder({.run = o.run, .crop = o.crop, .video_frames = o.video_frames});
+        training::train_decoder(
+            o.run, training::moving_shapes({.run = o.run, .crop = o.crop, .video_frames = o.video_frames}));
       });
   crops(decoder, decoder_options);
 
@@ -187,6 +189,7 @@ void add_train(CLI::App& app) {
   ship->add_option("--output", ship_options->output, "model directory")->capture_default_str();
   add_talk_stages(train);
   add_portrait_stages(train);
+  add_avatar_stages(train);
 }
 
 }  // namespace rushes::app

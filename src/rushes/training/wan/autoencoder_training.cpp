@@ -30,29 +30,6 @@ constexpr uint64_t kDecoderClips = 10'000'000;  // the first index: beyond the c
 // A GPU takes more crops than one thread draws.
 int64_t drawers(const RunOptions& options) { return options.device.is_cpu() ? 1 : options.threads; }
 
-int64_t within(double at, int64_t room) { return std::clamp<int64_t>(std::llround(at), 0, room); }
-
-// Most crops lie on an outline: the rest of a picture is flat.
-at::Tensor draw_crop(const AutoencoderOptions& options, uint64_t index) {
-  const uint64_t seed = options.run.seed;
-  Random random(seed ^ 0xae, index);
-  const Scene scene = make_scene(seed, index, Split::train);
-  constexpr std::array<int64_t, 4> sides{96, 128, 128, 160};
-  const int64_t side = random.pick(sides);
-  const int64_t crop = std::min(options.crop, side), room = side - crop;
-  const int64_t first = random.below(48);
-  int64_t top = random.below(room + 1), left = random.below(room + 1);
-  if (random.below(4) != 0) {
-    const Object& object = scene.objects[static_cast<std::size_t>(random.below(std::ssize(scene.objects)))];
-    const Place at = place(object, first + options.video_frames / 2, side, side);
-    const double angle = random.uniform(0, 2 * std::numbers::pi), half = static_cast<double>(crop) / 2;
-    const auto jitter = [&] { return random.uniform(-0.3, 0.3) * static_cast<double>(crop); };
-    left = within(at.x + 0.8 * at.radius * std::cos(angle) - half + jitter(), room);
-    top = within(at.y + 0.8 * at.radius * std::sin(angle) - half + jitter(), room);
-  }
-  return draw(scene, first, options.video_frames, side, side).narrow(2, top, crop).narrow(3, left, crop).contiguous();
-}
-
 at::Tensor edges(const at::Tensor& x, int64_t axis) { return x.slice(axis, 1) - x.slice(axis, 0, -1); }
 
 // [N, T, 1, H, W]: more where a pixel or one beside it differs from its neighbour.
@@ -93,13 +70,13 @@ at::Tensor latent_loss(const at::Tensor& z) {
          (covariance - at::eye(channels.size(0), covariance.options())).square().sum({1}).mean();
 }
 
-void save_sheet(const tensor::WeightMap& weights, const std::filesystem::path& file) {
+void save_sheet(const PictureWorld& world, const tensor::WeightMap& weights, const std::filesystem::path& file) {
   const at::NoGradGuard no_grad;
-  const wan::TinyEncoder encoder(shipped_autoencoder(), weights.under("encoder."));
-  const wan::TinyDecoder decoder(shipped_autoencoder(), weights.under("decoder."));
+  const wan::TinyEncoder encoder(world.config, weights.under("encoder."));
+  const wan::TinyDecoder decoder(world.config, weights.under("decoder."));
   std::vector<at::Tensor> rows;
   for (uint64_t i = 0; i < 4; ++i) {
-    const at::Tensor clip = draw(make_scene(77, i, Split::held_out), 0, 17, kShippedSide, kShippedSide);
+    const at::Tensor clip = world.held_out(i);
     wan::TinyState state;
     rows.push_back(clip);
     rows.push_back(decoder.forward_trimmed(encoder.encode(clip.unsqueeze(0)), state)[0]);
@@ -107,14 +84,63 @@ void save_sheet(const tensor::WeightMap& weights, const std::filesystem::path& f
   write_png(file, contact_sheet(at::stack(rows), 8));
 }
 
+int64_t within(double at, int64_t room) { return std::clamp<int64_t>(std::llround(at), 0, room); }
+
+// Most crops lie on an outline: the rest of a picture is flat.
+at::Tensor draw_crop(const AutoencoderOptions& options, uint64_t index) {
+  const uint64_t seed = options.run.seed;
+  Random random(seed ^ 0xae, index);
+  const Scene scene = make_scene(seed, index, Split::train);
+  constexpr std::array<int64_t, 4> sides{96, 128, 128, 160};
+  const int64_t side = random.pick(sides);
+  const int64_t crop = std::min(options.crop, side), room = side - crop;
+  const int64_t first = random.below(48);
+  int64_t top = random.below(room + 1), left = random.below(room + 1);
+  if (random.below(4) != 0) {
+    const Object& object = scene.objects[static_cast<std::size_t>(random.below(std::ssize(scene.objects)))];
+    const Place at = place(object, first + options.video_frames / 2, side, side);
+    const double angle = random.uniform(0, 2 * std::numbers::pi), half = static_cast<double>(crop) / 2;
+    const auto jitter = [&] { return random.uniform(-0.3, 0.3) * static_cast<double>(crop); };
+    left = within(at.x + 0.8 * at.radius * std::cos(angle) - half + jitter(), room);
+    top = within(at.y + 0.8 * at.radius * std::sin(angle) - half + jitter(), room);
+  }
+  return draw(scene, first, options.video_frames, side, side).narrow(2, top, crop).narrow(3, left, crop).contiguous();
+}
+
+// What an earlier autoencoder knows: of tensors of another size the leading corner.
+void adopt(std::map<std::string, at::Tensor>& tensors, const std::filesystem::path& file) {
+  const tensor::WeightMap earlier = tensor::load_safetensors(file);
+  for (auto& [key, value] : tensors) {
+    if (!earlier.contains(key)) continue;
+    at::Tensor from = earlier.at(key), to = value;
+    if (from.dim() != to.dim()) continue;
+    for (int64_t axis = 0; axis < to.dim(); ++axis) {
+      const int64_t shared = std::min(from.size(axis), to.size(axis));
+      from = from.narrow(axis, 0, shared);
+      to = to.narrow(axis, 0, shared);
+    }
+    to.copy_(from);
+  }
+}
+
 }  // namespace
 
-void train_autoencoder(const AutoencoderOptions& all) {
-  const RunOptions& options = all.run;
-  const wan::TinyAutoencoderConfig config = shipped_autoencoder();
+PictureWorld moving_shapes(const AutoencoderOptions& options) {
+  return {.config = shipped_autoencoder(),
+          .crop = [options](uint64_t index) { return draw_crop(options, index); },
+          .held_out =
+              [](uint64_t index) {
+                return draw(make_scene(77, index, Split::held_out), 0, 17, kShippedSide, kShippedSide);
+              }};
+}
+
+void train_autoencoder(const RunOptions& options, const PictureWorld& world, const std::filesystem::path& earlier) {
+  const wan::TinyAutoencoderConfig& config = world.config;
   at::manual_seed(options.seed);
+  std::map<std::string, at::Tensor> initial = fresh_autoencoder(config);
+  if (!earlier.empty()) adopt(initial, earlier);
   Optimiser optimiser(
-      tensor::WeightMap(fresh_autoencoder(config)).to(options.device).tensors(),
+      tensor::WeightMap(initial).to(options.device).tensors(),
       {.learning_rate = options.learning_rate, .weight_decay = 0.0, .average = 0.998, .warm_up_steps = 50});
   const auto state_file = options.directory / "autoencoder.state.safetensors",
              file = options.directory / "autoencoder.safetensors";
@@ -127,11 +153,11 @@ void train_autoencoder(const AutoencoderOptions& all) {
     const tensor::WeightMap average = optimiser.average();
     tensor::save_safetensors(file, average.tensors());
     if (base::stop_signal() != 0) return;
-    save_sheet(average.to(at::kCPU), options.directory / "autoencoder.png");
-    log::info("held-out PSNR {:.2f} dB", autoencoder_psnr(file, 4, kShippedSide));
+    save_sheet(world, average.to(at::kCPU), options.directory / "autoencoder.png");
+    log::info("held-out PSNR {:.2f} dB", autoencoder_psnr(file, world, 4));
   };
   const uint64_t first = static_cast<uint64_t>(optimiser.steps()) * static_cast<uint64_t>(options.batch);
-  Drawing drawing([all](uint64_t index) { return draw_crop(all, index); }, first, options.batch, drawers(options));
+  Drawing drawing(world.crop, first, options.batch, drawers(options));
   const int64_t parts = parallel_parts(options.batch, options.threads, options.device);
   const auto size = static_cast<std::size_t>(parts);
   while (run.time_left()) {
@@ -157,9 +183,8 @@ void train_autoencoder(const AutoencoderOptions& all) {
   save();
 }
 
-void train_decoder(const AutoencoderOptions& all) {
-  const RunOptions& options = all.run;
-  const wan::TinyAutoencoderConfig config = shipped_autoencoder();
+void train_decoder(const RunOptions& options, const PictureWorld& world) {
+  const wan::TinyAutoencoderConfig& config = world.config;
   const auto file = options.directory / "autoencoder.safetensors",
              state_file = options.directory / "decoder.state.safetensors";
   at::manual_seed(options.seed + 2);
@@ -182,12 +207,12 @@ void train_decoder(const AutoencoderOptions& all) {
     both.insert(encoder_weights.begin(), encoder_weights.end());
     tensor::save_safetensors(file, both);
     if (base::stop_signal() != 0) return;
-    save_sheet(tensor::WeightMap(both).to(at::kCPU), options.directory / "autoencoder.png");
-    log::info("held-out PSNR {:.2f} dB", autoencoder_psnr(file, 4, kShippedSide));
+    save_sheet(world, tensor::WeightMap(both).to(at::kCPU), options.directory / "autoencoder.png");
+    log::info("held-out PSNR {:.2f} dB", autoencoder_psnr(file, world, 4));
   };
   const uint64_t first =
       kDecoderClips + static_cast<uint64_t>(optimiser.steps()) * static_cast<uint64_t>(options.batch);
-  Drawing drawing([all](uint64_t index) { return draw_crop(all, index); }, first, options.batch, drawers(options));
+  Drawing drawing(world.crop, first, options.batch, drawers(options));
   const int64_t parts = parallel_parts(options.batch, options.threads, options.device);
   const auto size = static_cast<std::size_t>(parts);
   while (run.time_left()) {
@@ -215,14 +240,14 @@ void train_decoder(const AutoencoderOptions& all) {
   save();
 }
 
-double autoencoder_psnr(const std::filesystem::path& file, int64_t clips, int64_t side) {
+double autoencoder_psnr(const std::filesystem::path& file, const PictureWorld& world, int64_t clips) {
   const at::NoGradGuard no_grad;
   const tensor::WeightMap weights = tensor::load_safetensors(file);
-  const wan::TinyEncoder encoder(shipped_autoencoder(), weights.under("encoder."));
-  const wan::TinyDecoder decoder(shipped_autoencoder(), weights.under("decoder."));
+  const wan::TinyEncoder encoder(world.config, weights.under("encoder."));
+  const wan::TinyDecoder decoder(world.config, weights.under("decoder."));
   double sum = 0;
   for (int64_t i = 0; i < clips; ++i) {
-    const at::Tensor clip = draw(make_scene(78, static_cast<uint64_t>(i), Split::held_out), 0, 17, side, side);
+    const at::Tensor clip = world.held_out(100 + static_cast<uint64_t>(i));
     wan::TinyState state;
     const at::Tensor made = decoder.forward_trimmed(encoder.encode(clip.unsqueeze(0)), state)[0].clamp(0, 1);
     sum += psnr(made, clip);
