@@ -274,11 +274,16 @@ Vae::Vae(const VaeConfig& config, const tensor::WeightMap& weights)
   if (weights.contains("encoder.conv1.weight")) encoder_ = std::make_shared<VaeEncoder>(config, weights);
 }
 
-at::Tensor Vae::encode(const at::Tensor& video) const {
+const VaeEncoder& Vae::video_encoder() const {
   require(encoder_ != nullptr, ErrorCode::unsupported,
           "this VAE was loaded without an encoder (no tensor 'encoder.*')");
+  return *encoder_;
+}
+
+at::Tensor Vae::encode(const at::Tensor& video) const {
+  const VaeEncoder& encoder = video_encoder();
   VaeState state;
-  return encoder_->forward(video.to(decoder_->device(), at::kFloat), state).transpose(1, 2);
+  return encoder.forward(video.to(decoder_->device(), at::kFloat), state).transpose(1, 2);
 }
 
 }  // namespace rushes::wan

@@ -54,6 +54,8 @@ class VaeEncoder {
   /// Returns the normalised mean [B, C, F, h, w], in the dtype of the video.
   /// Throws Error(invalid_argument) for another T, or if H or W is not a multiple of 8.
   at::Tensor forward(const at::Tensor& video, VaeState& state) const;
+  const VaeConfig& config() const { return config_; }
+  at::Device device() const { return scale_.mean.device(); }
 
  private:
   using Stage = std::variant<ResidualBlock, FrameAttention, Downsample>;
@@ -93,6 +95,10 @@ class Vae final : public Autoencoder {
   int64_t temporal_stride() const override { return config_.temporal_stride(); }
   std::unique_ptr<StreamDecoder> decoder() const override { return std::make_unique<VaeStreamDecoder>(decoder_); }
   at::Tensor encode(const at::Tensor& video) const override;
+
+  /// The parts themselves. The encoder: throws Error(unsupported) if the checkpoint came without one.
+  const VaeDecoder& video_decoder() const { return *decoder_; }
+  const VaeEncoder& video_encoder() const;
 
  private:
   VaeConfig config_;
