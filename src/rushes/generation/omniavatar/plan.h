@@ -14,6 +14,8 @@ namespace rushes::generation {
 inline constexpr int64_t kAvatarSpeechHz = 16'000;
 /// A video without speech and of no wanted length: as long as a segment of Wan's.
 inline constexpr int64_t kSilentVideoFrames = 81;
+/// Of speech that is heard as one clip: its features are kept, and the encoder's attention sees all of it at once.
+inline constexpr int64_t kMostClipSeconds = 600;
 
 /// What a plan depends on of a model.
 struct OmniAvatarShape {

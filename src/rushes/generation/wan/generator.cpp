@@ -3,26 +3,12 @@
 #include <algorithm>
 
 #include "rushes/base/error.h"
+#include "rushes/generation/stage_timer.h"
 #include "rushes/models/wan/pixels.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::generation {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-/// Adds the time until its end to a stage.
-class StageTimer {
- public:
-  explicit StageTimer(std::chrono::microseconds& stage) : stage_(stage) {}
-  ~StageTimer() { stage_ += std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start_); }
-  StageTimer(const StageTimer&) = delete;
-  StageTimer& operator=(const StageTimer&) = delete;
-
- private:
-  std::chrono::microseconds& stage_;
-  Clock::time_point start_ = Clock::now();
-};
 
 SamplingOptions sampling_of(const WanPlan& plan) {
   return {.denoising_steps = plan.denoising_steps,
