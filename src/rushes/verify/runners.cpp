@@ -14,6 +14,8 @@ const Registry& runners() {
     add_imtalker_generator(registry);
     add_imtalker_pictures(registry);
     add_imtalker_renderer(registry);
+    add_omniavatar_causal(registry);
+    add_omniavatar_networks(registry);
     add_wan_checkpoints(registry);
     add_wan_pipelines(registry);
     add_wan_sampling(registry);

@@ -13,6 +13,8 @@ void add_imtalker_end_to_end(Registry& registry);  // imtalker_end_to_end.cpp
 void add_imtalker_generator(Registry& registry);   // imtalker_generator.cpp
 void add_imtalker_pictures(Registry& registry);    // imtalker_pictures.cpp
 void add_imtalker_renderer(Registry& registry);    // imtalker_renderer.cpp
+void add_omniavatar_causal(Registry& registry);     // omniavatar/causal.cpp
+void add_omniavatar_networks(Registry& registry);   // omniavatar/networks.cpp
 void add_wan_checkpoints(Registry& registry);      // wan_checkpoints.cpp
 void add_wan_transformer(Registry& registry);      // wan_transformer.cpp
 void add_wan_vae(Registry& registry);              // wan_vae.cpp
