@@ -8,9 +8,9 @@
 #include "rushes/base/manifest.h"
 #include "rushes/generation/ditto/configuration.h"
 #include "rushes/generation/ditto/detectors.h"
-#include "rushes/generation/speech_encoder_fields.h"
 #include "rushes/models/ditto/conditions.h"
 #include "rushes/models/wav2vec/checkpoint.h"
+#include "rushes/models/wav2vec/config_fields.h"
 
 namespace rushes::generation {
 namespace {
@@ -49,7 +49,7 @@ void visit_renderer(Model& model, Visitor&& visit) {
 
 template <typename Config, typename Visitor>
 void visit_audio(Config& config, Visitor&& visit) {
-  visit_speech_encoder_sizes(config, visit);
+  wav2vec::visit_sizes(config, visit);
   visit("conv_bias", config.conv_bias);
   visit("feature_layer_norm", config.feature_layer_norm);
   visit("stable_layer_norm", config.stable_layer_norm);

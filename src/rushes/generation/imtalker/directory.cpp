@@ -9,8 +9,8 @@
 
 #include "rushes/base/error.h"
 #include "rushes/base/manifest.h"
-#include "rushes/generation/speech_encoder_fields.h"
 #include "rushes/models/wav2vec/checkpoint.h"
+#include "rushes/models/wav2vec/config_fields.h"
 #include "rushes/tensor/checkpoint.h"
 #include "rushes/tensor/checkpoint_folder.h"
 
@@ -65,7 +65,7 @@ template <typename Visit>
 void each_section(const TalkDirectory& model, Visit visit) {
   visit("renderer", [&](auto&& to) { visit_renderer(model.renderer_config, to); });
   visit("motion_generator", [&](auto&& to) { visit_generator(model.generator_config, to); });
-  visit("audio_encoder", [&](auto&& to) { visit_speech_encoder_sizes(model.audio_config, to); });
+  visit("audio_encoder", [&](auto&& to) { wav2vec::visit_sizes(model.audio_config, to); });
   visit("defaults", [&](auto&& to) { visit_defaults(model.defaults, to); });
 }
 
@@ -175,7 +175,7 @@ TalkDirectory parse_talk_manifest(const std::string& yaml, const fs::path& direc
         "motion_generator", [](auto& config, auto& section) { visit_generator(config, section); },
         model.generator_config);
     read(
-        "audio_encoder", [](auto& config, auto& section) { visit_speech_encoder_sizes(config, section); },
+        "audio_encoder", [](auto& config, auto& section) { wav2vec::visit_sizes(config, section); },
         model.audio_config);
     read(
         "defaults", [](auto& config, auto& section) { visit_defaults(config, section); }, model.defaults);

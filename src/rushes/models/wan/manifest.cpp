@@ -1,5 +1,5 @@
 // model.yaml, read strictly: every key is known, every value has its type and range, every file lies below the folder.
-#include "rushes/base/manifest.h"
+#include "rushes/models/wan/manifest.h"
 
 #include <fmt/ranges.h>
 
@@ -25,6 +25,13 @@ TransformerPart read_transformer(ManifestSection section) {
   TransformerConfig& config = part.config;
   visit_transformer_fields(config, section);
   section.finish();
+  check_transformer(section, config);
+  return part;
+}
+
+}  // namespace
+
+void check_transformer(const ManifestSection& section, const TransformerConfig& config) {
   section.check(config.dim % config.num_heads == 0, "num_heads", "{} does not divide dim {}", config.num_heads,
                 config.dim);
   section.check(config.head_size() % 2 == 0, "num_heads", "gives heads of size {}; rotary embedding needs an even size",
@@ -33,7 +40,6 @@ TransformerPart read_transformer(ManifestSection section) {
   section.check(config.local_attn_size != 0, "local_attn_size", "must be -1 (all) or at least 1");
   section.check(config.local_attn_size < 0 || config.sink_size < config.local_attn_size, "sink_size",
                 "{} leaves no room in a window of {} latent frames", config.sink_size, config.local_attn_size);
-  return part;
 }
 
 TextEncoderPart read_text_encoder(ManifestSection section) {
@@ -77,6 +83,8 @@ AutoencoderPart read_autoencoder(ManifestSection section) {
   return part;
 }
 
+namespace {
+
 Defaults read_defaults(ManifestSection section) {
   Defaults defaults;
   visit_default_fields(defaults, section);
@@ -101,7 +109,9 @@ Defaults read_defaults(ManifestSection section) {
   return defaults;
 }
 
-int64_t channels(const AutoencoderPart& part) {
+}  // namespace
+
+int64_t latent_channels(const AutoencoderPart& part) {
   return part.kind == AutoencoderKind::vae ? part.vae.z_dim : part.tiny.latent_channels;
 }
 
@@ -117,7 +127,22 @@ void write_autoencoder(ManifestWriter& out, const char* key, const AutoencoderPa
   out.end();
 }
 
-}  // namespace
+void write_text_encoder(ManifestWriter& out, const TextEncoderPart& part, const fs::path& directory) {
+  out.begin("text_encoder");
+  out("file", part.file.lexically_relative(directory).string());
+  visit_umt5_fields(part.config, out);
+  out.end();
+}
+
+void check_parts(const TransformerConfig& transformer, const TextEncoderPart& text_encoder,
+                 const AutoencoderPart& autoencoder, const std::string& source) {
+  require(text_encoder.config.dim == transformer.text_dim, ErrorCode::invalid_argument,
+          "{}: 'transformer.text_dim' is {}, but 'text_encoder.dim' is {}; they must be equal", source,
+          transformer.text_dim, text_encoder.config.dim);
+  require(latent_channels(autoencoder) == transformer.out_dim, ErrorCode::invalid_argument,
+          "{}: 'transformer.out_dim' is {}, but the autoencoder has {} latent channels; they must be equal", source,
+          transformer.out_dim, latent_channels(autoencoder));
+}
 
 ModelDirectory parse_manifest(const std::string& yaml, const fs::path& directory, const std::string& source) {
   ModelDirectory model;
@@ -132,15 +157,11 @@ ModelDirectory parse_manifest(const std::string& yaml, const fs::path& directory
     model.tokenizer = top.file("tokenizer");
     if (top.has("defaults")) model.defaults = read_defaults(top.section("defaults"));
   });
-  require(model.text_encoder.config.dim == model.transformer.config.text_dim, ErrorCode::invalid_argument,
-          "{}: 'transformer.text_dim' is {}, but 'text_encoder.dim' is {}; they must be equal", source,
-          model.transformer.config.text_dim, model.text_encoder.config.dim);
-  require(channels(model.autoencoder) == model.transformer.config.out_dim, ErrorCode::invalid_argument,
-          "{}: 'transformer.out_dim' is {}, but the autoencoder has {} latent channels; they must be equal", source,
-          model.transformer.config.out_dim, channels(model.autoencoder));
-  require(!model.preview_autoencoder || channels(*model.preview_autoencoder) == channels(model.autoencoder),
-          ErrorCode::invalid_argument,
-          "{}: 'preview_autoencoder' and 'autoencoder' have different numbers of latent channels", source);
+  check_parts(model.transformer.config, model.text_encoder, model.autoencoder, source);
+  require(
+      !model.preview_autoencoder || latent_channels(*model.preview_autoencoder) == latent_channels(model.autoencoder),
+      ErrorCode::invalid_argument,
+      "{}: 'preview_autoencoder' and 'autoencoder' have different numbers of latent channels", source);
   return model;
 }
 
@@ -152,10 +173,7 @@ std::string manifest_yaml(const ModelDirectory& model) {
   out("branch", std::string(model.transformer.branch == Branch::generator ? "generator" : "generator_ema"));
   visit_transformer_fields(model.transformer.config, out);
   out.end();
-  out.begin("text_encoder");
-  out("file", relative(model.text_encoder.file));
-  visit_umt5_fields(model.text_encoder.config, out);
-  out.end();
+  write_text_encoder(out, model.text_encoder, model.directory);
   write_autoencoder(out, "autoencoder", model.autoencoder, model.directory);
   if (model.preview_autoencoder)
     write_autoencoder(out, "preview_autoencoder", *model.preview_autoencoder, model.directory);

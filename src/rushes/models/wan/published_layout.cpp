@@ -47,13 +47,6 @@ std::vector<std::string> parts_of(const fs::path& file) {
   return {parts.begin(), parts.end()};
 }
 
-fs::path find_tokenizer(const fs::path& directory) {
-  for (const fs::path& folder : tensor::folders_of_model(directory))
-    for (const char* name : kTokenizerFiles)
-      if (is_there(folder / name)) return folder / name;
-  return {};
-}
-
 /// By contents where the names did not tell; what is found nowhere goes to `missing`.
 class Search {
  public:
@@ -135,6 +128,13 @@ bool is_few_step_class(const std::string& type) {
 }
 
 }  // namespace
+
+fs::path find_tokenizer(const fs::path& directory) {
+  for (const fs::path& folder : tensor::folders_of_model(directory))
+    for (const char* name : kTokenizerFiles)
+      if (is_there(folder / name)) return folder / name;
+  return {};
+}
 
 PublishedFiles find_published(const fs::path& directory, const std::optional<fs::path>& checkpoint) {
   check_pipeline(directory);

@@ -23,6 +23,9 @@ struct PublishedFiles {
 PublishedFiles find_published(const std::filesystem::path& directory,
                               const std::optional<std::filesystem::path>& checkpoint);
 
+/// The tokenizer in `directory` or the folders below it, by the names that tokenizers are published under; empty: none.
+std::filesystem::path find_tokenizer(const std::filesystem::path& directory);
+
 /// The files of a Wan model are there, or so many that what is missing can be told. Reads headers, no weight; throws
 /// nothing.
 bool has_published_layout(const std::filesystem::path& directory);

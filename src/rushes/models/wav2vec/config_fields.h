@@ -2,11 +2,11 @@
 #pragma once
 #include "rushes/base/manifest.h"
 
-namespace rushes::generation {
+namespace rushes::wav2vec {
 
-/// Of wav2vec::Config; the variant (conv_bias, ...) is for those whose models have several.
+/// Of Config; the variant (conv_bias, ...) is for those whose models have several.
 template <typename Config, typename Visitor>
-void visit_speech_encoder_sizes(Config& config, Visitor&& visit) {
+void visit_sizes(Config& config, Visitor&& visit) {
   constexpr FieldRange kWidth{1, 1 << 16};
   visit("hidden_size", config.hidden_size, kWidth);
   visit("num_hidden_layers", config.num_hidden_layers, FieldRange{1, 1000});
@@ -20,4 +20,4 @@ void visit_speech_encoder_sizes(Config& config, Visitor&& visit) {
   visit("layer_norm_eps", config.layer_norm_eps, FieldRange{0, 1});
 }
 
-}  // namespace rushes::generation
+}  // namespace rushes::wav2vec
