@@ -5,11 +5,17 @@
 #include <cstdint>
 
 #include "rushes/models/wan/config.h"
+#include "rushes/models/wav2vec/config.h"
 
 namespace rushes::omniavatar {
 
 /// Blocks 2, 3, .. of the transformer get the speech.
 inline constexpr int64_t kFirstSpeechLayer = 2;
+
+/// Width of the features of a video frame: all hidden states of the speech encoder, the last one twice.
+inline int64_t speech_feature_dim(const wav2vec::Config& config) {
+  return (config.num_hidden_layers + 2) * config.hidden_size;
+}
 
 /// How the transformer takes speech: features of `group` video frames become one vector for their latent frame.
 struct SpeechConfig {

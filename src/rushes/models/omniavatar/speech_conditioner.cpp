@@ -7,10 +7,6 @@
 
 namespace rushes::omniavatar {
 
-int64_t speech_feature_dim(const wav2vec::Config& config) {
-  return (config.num_hidden_layers + 2) * config.hidden_size;
-}
-
 at::Tensor speech_features(const wav2vec::Encoder& encoder, const at::Tensor& wave, int64_t video_frames) {
   std::vector<at::Tensor> states = encoder.hidden_states(wave, video_frames);
   states.insert(states.begin(), states.back());

@@ -10,9 +10,6 @@
 
 namespace rushes::omniavatar {
 
-/// Width of the features that an encoder gives for each video frame.
-int64_t speech_feature_dim(const wav2vec::Config& config);
-
 /// Features of each video frame: the encoder's last hidden state, then all of them from the first on, side by side.
 /// wave [B, S] float32, normalised over the whole of it before any padding (wav2vec::normalise). Returns
 /// [B, video_frames, speech_feature_dim()], dtype of the encoder. Throws what Encoder::hidden_states() throws.
