@@ -63,14 +63,6 @@ at::Tensor draw_crop(const AutoencoderOptions& options, uint64_t index) {
 
 }  // namespace
 
-wan::TinyAutoencoderConfig avatar_autoencoder() {
-  wan::TinyAutoencoderConfig config;
-  config.decoder_widths = {64, 48, 32, 16};
-  config.encoder_width = 32;
-  config.latent_channels = 16;
-  return config;
-}
-
 PictureWorld drawn_speakers(const AutoencoderOptions& options) {
   return {.config = avatar_autoencoder(),
           .crop = [options](uint64_t index) { return draw_crop(options, index); },

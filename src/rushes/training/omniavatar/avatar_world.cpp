@@ -88,24 +88,36 @@ Rgb varied(const Rgb& colour, Random& random, double spread) {
                between(random, 0, spread));
 }
 
-Identity identity_of(const SpeakerLabels& l, Random& random, uint64_t seed, uint64_t index, Split split) {
-  Identity id = make_identity(seed, index, split);
-  id.skin = varied(kSkinColours[static_cast<std::size_t>(l.skin)], random, 0.07);
-  id.hair = varied(rgb(l.hair), random, 0.07);
-  const bool painted = l.noun == Noun::woman;
-  id.lips = mixed(id.skin, {0.75f, 0.15f, 0.2f}, between(random, painted ? 0.65 : 0.4, painted ? 0.85 : 0.55));
-  id.shirt = varied(rgb(l.cloth), random, 0.05);
-  id.ground_from = varied(rgb(l.wall), random, 0.05);
-  id.ground_to = mixed(id.ground_from, {0.1f, 0.1f, 0.12f}, between(random, 0, 0.25));
-  id.ground_angle = between(random, 0.25, 0.75) * std::numbers::pi_v<float>;  // darker below
+// What captions speak of, in plain colours.
+void dress(Identity& id, const SpeakerLabels& l) {
+  id.skin = kSkinColours[static_cast<std::size_t>(l.skin)];
+  id.hair = rgb(l.hair);
+  id.lips = mixed(id.skin, {0.75f, 0.15f, 0.2f}, l.noun == Noun::woman ? 0.75f : 0.5f);
+  id.shirt = rgb(l.cloth);
+  id.ground_from = rgb(l.wall);
+  id.ground_to = mixed(id.ground_from, {0.1f, 0.1f, 0.12f}, 0.12f);
+  id.ground_angle = 0.5f * std::numbers::pi_v<float>;  // darker below
   id.beard = l.beard ? Beard::full : Beard::none;
   id.glasses = l.glasses;
   switch (l.cut) {
     case Cut::bald: id.hair_style = HairStyle::bald; break;
-    case Cut::close: id.hair_style = random.below(2) == 0 ? HairStyle::short_hair : HairStyle::side_parting; break;
+    case Cut::close: id.hair_style = HairStyle::short_hair; break;
     case Cut::long_hair: id.hair_style = HairStyle::long_hair; break;
     case Cut::curly: id.hair_style = HairStyle::curly; break;
   }
+}
+
+Identity identity_of(const SpeakerLabels& l, Random& random, uint64_t seed, uint64_t index, Split split) {
+  Identity id = make_identity(seed, index, split);
+  dress(id, l);
+  id.skin = varied(id.skin, random, 0.07);
+  id.hair = varied(id.hair, random, 0.07);
+  id.lips = varied(mixed(id.lips, id.skin, between(random, 0, 0.25)), random, 0.05);
+  id.shirt = varied(id.shirt, random, 0.05);
+  id.ground_from = varied(id.ground_from, random, 0.05);
+  id.ground_to = mixed(id.ground_from, {0.1f, 0.1f, 0.12f}, between(random, 0, 0.25));
+  id.ground_angle = between(random, 0.25, 0.75) * std::numbers::pi_v<float>;
+  if (l.cut == Cut::close && random.below(2) == 0) id.hair_style = HairStyle::side_parting;
   return id;
 }
 
@@ -113,8 +125,8 @@ Identity identity_of(const SpeakerLabels& l, Random& random, uint64_t seed, uint
 Head framed(const Speaker& speaker, const FaceControls& c, int64_t side) {
   Head head(speaker.identity, c);
   const bool near = speaker.labels.framing == Framing::near;
-  const float pixel = static_cast<float>(side) / static_cast<float>(kFaceSide), size = near ? 0.98f : 0.72f,
-              rise = near ? -4.0f : -10.0f;
+  const float pixel = static_cast<float>(side) / static_cast<float>(kFaceSide), size = near ? 1.14f : 0.84f,
+              rise = near ? -5.0f : -9.0f;
   head.frame.origin = {pixel * (64 + size * (head.frame.origin.x - 64)),
                        pixel * (62 + rise + size * (head.frame.origin.y - 62))};
   head.frame.scale *= pixel * size;
@@ -204,6 +216,13 @@ Speaker make_speaker(uint64_t seed, uint64_t index, Split split) {
   }
   speaker.caption = speaker_caption(speaker.labels, speaker.has_portrait, random.next());
   return speaker;
+}
+
+Speaker dressed_as(const Speaker& speaker, const SpeakerLabels& labels) {
+  Speaker other = speaker;
+  other.labels = labels;
+  dress(other.identity, labels);
+  return other;
 }
 
 at::Tensor draw_speaker(const Speaker& speaker, const FaceControls& wanted, int64_t side) {

@@ -69,6 +69,9 @@ Speaker make_speaker(uint64_t seed, uint64_t index, Split split);
 /// A caption of `labels` in one of its wordings; with a portrait it may leave out what that shows.
 std::string speaker_caption(const SpeakerLabels& labels, bool has_portrait, uint64_t variant);
 
+/// The same face in the plain colours and with the hair of other labels.
+Speaker dressed_as(const Speaker& speaker, const SpeakerLabels& labels);
+
 /// [3, side, side] float32 in [0, 1]. Any thread.
 at::Tensor draw_speaker(const Speaker& speaker, const FaceControls& controls, int64_t side = kAvatarSide);
 

@@ -39,11 +39,15 @@ Pass run(bool quick, at::ScalarType dtype) {
   const at::Tensor clean = latents(), noisy = latents(), wanted = latents(), t = at::rand({2, 3}, at::kFloat) * 1000;
   const wan::TextContext text = core.context(at::randn({2, config.text_len, config.text_dim}, at::kFloat));
   const wan::TeacherForcing forcing{.block_latent_frames = {1, 1, 1}, .window_latent_frames = 2};
-  const at::Tensor flow = quick ? forward_for_training(core, weights, clean, noisy, t, text, forcing, dtype)
-                                : wan::forward_teacher_forcing(core, clean, noisy, t, text, forcing);
+  // As a model that is made of Wan's gives: something for each latent frame before the second block.
+  const at::Tensor leaf = at::randn({1, 2, 3, config.dim}, at::kFloat).requires_grad_(true);
+  const wan::FrameAdditions added{leaf, 1};
+  const at::Tensor flow = quick ? forward_for_training(core, weights, clean, noisy, t, text, forcing, dtype, added)
+                                : wan::forward_teacher_forcing(core, clean, noisy, t, text, forcing, added);
   (flow - wanted).square().sum().backward();
   Pass pass{flow.detach(), {}};
   for (const auto& [name, value] : weights.tensors()) pass.gradients[name] = value.grad();
+  pass.gradients["additions to latent frames"] = leaf.grad();
   return pass;
 }
 

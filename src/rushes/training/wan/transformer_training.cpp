@@ -9,6 +9,7 @@
 #include "rushes/training/optimiser.h"
 #include "rushes/training/parallel.h"
 #include "rushes/training/precision.h"
+#include "rushes/training/wan/caption_reading.h"
 #include "rushes/training/wan/latent_pool.h"
 #include "rushes/training/wan/previews.h"
 #include "rushes/training/wan/shipped_model.h"
@@ -23,58 +24,16 @@ std::map<std::string, at::Tensor> fresh_weights() {
   std::map<std::string, at::Tensor> all;
   for (auto& [key, value] : fresh_text_encoder(shipped_text_encoder())) all["text." + key] = value;
   for (auto& [key, value] : fresh_transformer(shipped_transformer())) all["transformer." + key] = value;
-  // Names what a caption says, from the mean of its rows. Trains the text encoder, does not ship.
-  int64_t classes = 0;
-  for (const int64_t count : kClassCounts) classes += count;
-  all["probe.weight"] = at::randn({classes, shipped_text_encoder().dim}, at::kFloat) * 0.1;
+  // Names what a caption says. Trains the text encoder, does not ship.
+  all["probe.weight"] = fresh_probe(kClassCounts, shipped_text_encoder().dim);
   return all;
 }
 
-struct Probe {
-  at::Tensor loss;
-  double right;  // share of attributes named right
-};
-
-Probe probe(const at::Tensor& rows, const at::Tensor& mask, const at::Tensor& weight, const at::Tensor& classes) {
-  const at::Tensor pooled = rows.sum({1}) / mask.to(rows.device(), at::kFloat).sum({1}, true);
-  const at::Tensor logits = at::linear(pooled, weight);
-  Probe result{at::zeros({}, rows.options()), 0};
-  int64_t begin = 0;
-  for (std::size_t i = 0; i < kClassCounts.size(); ++i) {
-    const at::Tensor part = logits.narrow(1, begin, kClassCounts[i]);
-    const at::Tensor wanted = classes.select(1, static_cast<int64_t>(i));
-    result.loss = result.loss + at::cross_entropy_loss(part, wanted);
-    result.right += part.argmax(1).eq(wanted).to(at::kFloat).mean().item<double>() / kClassCounts.size();
-    begin += kClassCounts[i];
-  }
-  return result;
-}
-
-// The text encoder alone, on captions only: a minute here saves the transformer many, which otherwise learns to read
-// through its own blurred pictures.
-void learn_to_read(Optimiser& optimiser, const text::Tokenizer& tokenizer, const TransformerOptions& options) {
-  RunOptions own = options.run;
-  own.time_limit = std::chrono::seconds(options.text_seconds);
-  Run run(own, "text", {"loss", "right"});
-  const TextToVideo model(optimiser.weights());
-  const at::Tensor weight = optimiser.weights().at("probe.weight");
-  for (uint64_t index = 0; run.time_left();) {
-    std::vector<std::string> captions;
-    std::vector<int64_t> classes;
-    for (int64_t i = 0; i < 128; ++i) {
-      const Scene scene = make_scene(options.run.seed ^ 0x7e47, index++, Split::train);
-      captions.push_back(scene.caption);
-      for (const int64_t c : classes_of(scene)) classes.push_back(c);
-    }
-    const Prompts prompts = tokenize(tokenizer, captions, shipped_text_encoder().text_len);
-    const Probe read = probe(model.read(prompts), prompts.mask, weight,
-                             at::tensor(at::ArrayRef<int64_t>(classes))
-                                 .view({128, static_cast<int64_t>(kClassCounts.size())})
-                                 .to(options.run.device));
-    read.loss.backward();
-    optimiser.step(run.schedule());
-    run.record(optimiser.steps(), {read.loss.item<double>(), read.right}, 25);
-  }
+CaptionWorld captions_of_shapes(uint64_t seed) {
+  return {.counts = {kClassCounts.begin(), kClassCounts.end()}, .caption = [seed](uint64_t index) {
+            const Scene scene = make_scene(seed ^ 0x7e47, index, Split::train);
+            return CaptionWorld::Caption{scene.caption, classes_of(scene)};
+          }};
 }
 
 // Sigmas of each block [B, blocks]: uniform before the shift of the schedule.
@@ -82,6 +41,16 @@ at::Tensor draw_sigmas(int64_t batch, int64_t blocks, const at::Generator& rando
   const double shift = shipped_defaults().timestep_shift;
   const at::Tensor raw = uniform({batch, blocks}, random, device);
   return shift * raw / (1 + (shift - 1) * raw);
+}
+
+// The text encoder alone, on captions only.
+void read_first(Optimiser& optimiser, const text::Tokenizer& tokenizer, const TransformerOptions& options) {
+  RunOptions own = options.run;
+  own.time_limit = std::chrono::seconds(options.text_seconds);
+  const TextToVideo model(optimiser.weights());
+  learn_to_read(
+      optimiser, [&](const Prompts& prompts) { return model.read(prompts); }, tokenizer,
+      shipped_text_encoder().text_len, captions_of_shapes(options.run.seed), own);
 }
 
 at::Tensor flow_loss(const TextToVideo& model, const tensor::WeightMap& transformer, const wan::TextContext& text,
@@ -119,7 +88,7 @@ void train_transformer(const TransformerOptions& options) {
   if (optimiser.load(state_file))
     log::info("continuing at step {}", optimiser.steps());
   else
-    learn_to_read(optimiser, *tokenizer, options);
+    read_first(optimiser, *tokenizer, options);
 
   // Other clips in every call, whatever the batch sizes were before.
   const int64_t parts = parallel_parts(options.run.batch, options.run.threads, device),
@@ -162,7 +131,7 @@ void train_transformer(const TransformerOptions& options) {
                             at::where(silent, nothing.mask, batch.prompts.mask)};
       const at::Tensor rows = model.read(prompts);
       const at::Tensor flow = flow_loss(model, transformer, model.context(rows), batch, random);
-      const Probe read = probe(rows, prompts.mask, probe_weight, batch.classes);
+      const Probe read = probe(rows, prompts.mask, probe_weight, batch.classes, kClassCounts);
       ((flow + kProbeWeight * read.loss) / static_cast<double>(parts)).backward();
       losses[index] = flow.item<double>();
       rights[index] = read.right;
