@@ -1,12 +1,10 @@
 #include "rushes/nn/euler.h"
 
-#include "rushes/nn/flow_match.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::nn {
 
-Euler::Euler(int64_t steps, double shift) {
-  const FlowMatchSchedule schedule({.shift = shift, .steps = steps});
+Euler::Euler(const FlowMatchSchedule& schedule) {
   sigmas_ = schedule.sigmas();
   timesteps_ = schedule.timesteps();
   sigmas_.push_back(0.0);

@@ -1,12 +1,14 @@
 // First-order solver of the flow ODE: x + velocity * (next sigma - sigma).
 #pragma once
+#include "rushes/nn/flow_match.h"
 #include "rushes/nn/solver.h"
 
 namespace rushes::nn {
 
 class Euler final : public Solver {
  public:
-  Euler(int64_t steps, double shift);
+  explicit Euler(const FlowMatchSchedule& schedule);
+  Euler(int64_t steps, double shift) : Euler(FlowMatchSchedule({.shift = shift, .steps = steps})) {}
   std::unique_ptr<Solver> clone() const override { return std::make_unique<Euler>(*this); }
 
  protected:

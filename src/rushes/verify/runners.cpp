@@ -16,6 +16,8 @@ const Registry& runners() {
     add_imtalker_renderer(registry);
     add_omniavatar_causal(registry);
     add_omniavatar_networks(registry);
+    add_omniavatar_pipelines(registry);
+    add_omniavatar_sampling(registry);
     add_wan_checkpoints(registry);
     add_wan_pipelines(registry);
     add_wan_sampling(registry);

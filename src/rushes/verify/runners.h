@@ -15,6 +15,8 @@ void add_imtalker_pictures(Registry& registry);    // imtalker_pictures.cpp
 void add_imtalker_renderer(Registry& registry);    // imtalker_renderer.cpp
 void add_omniavatar_causal(Registry& registry);     // omniavatar/causal.cpp
 void add_omniavatar_networks(Registry& registry);   // omniavatar/networks.cpp
+void add_omniavatar_pipelines(Registry& registry);  // omniavatar/pipelines.cpp
+void add_omniavatar_sampling(Registry& registry);   // omniavatar/sampling.cpp
 void add_wan_checkpoints(Registry& registry);      // wan_checkpoints.cpp
 void add_wan_transformer(Registry& registry);      // wan_transformer.cpp
 void add_wan_vae(Registry& registry);              // wan_vae.cpp

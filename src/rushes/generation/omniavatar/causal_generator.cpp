@@ -13,18 +13,15 @@
 namespace rushes::generation {
 namespace {
 
-constexpr int64_t kPublishedCacheTokens = 32'760;
-
 CausalPipeline::Options pipeline_options(const OmniAvatarParts& parts, const OmniAvatarPlan& plan) {
   const int64_t stride = parts.autoencoder->spatial_stride(), h = plan.height / stride, w = plan.width / stride;
   const int64_t tokens = parts.config().wan.tokens_per_frame(h, w), window = plan.settings.window.value_or(0);
-  // A block of a large picture must fit, and have something to look back on.
-  const int64_t least = (2 * kBlockLatentFrames + plan.settings.sink) * tokens;
+  const int64_t least = (kBlockLatentFrames + plan.settings.sink) * tokens;  // of a large picture a block must fit
   return {.height = h,
           .width = w,
           .steps = plan.settings.steps,
           .timestep_shift = plan.settings.timestep_shift,
-          .capacity_tokens = window > 0 ? window * tokens : std::max(kPublishedCacheTokens, least),
+          .capacity_tokens = window > 0 ? window * tokens : std::max(plan.settings.cache_tokens, least),
           .sink_latent_frames = plan.settings.sink,
           .rounds_times = parts.rounds_times};
 }

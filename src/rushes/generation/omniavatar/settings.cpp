@@ -33,15 +33,24 @@ OptionField also_known_as(OptionField field, std::vector<std::string> aliases) {
 
 }  // namespace
 
-const std::string& published_negative_prompt() {
-  static const std::string text =
-      "Vivid color tones, background/camera moving quickly, screen switching, subtitles and special effects, mutation, "
-      "overexposed, static, blurred details, subtitles, style, work, painting, image, still, overall grayish, worst "
-      "quality, low quality, JPEG compression residue, ugly, incomplete, extra fingers, poorly drawn hands, poorly "
-      "drawn "
-      "face, deformed, disfigured, malformed limbs, fingers merging, motionless image, chaotic background, three legs, "
-      "crowded background with many people, walking backward";
-  return text;
+OmniAvatarSettings settings_of(const omniavatar::Defaults& d) {
+  OmniAvatarSettings settings;
+  settings.sampler = d.sampler;
+  settings.steps = d.steps;
+  settings.timestep_shift = d.timestep_shift;
+  settings.fps = d.fps;
+  settings.height = d.height;
+  settings.width = d.width;
+  settings.max_hw = d.max_hw;
+  settings.guidance_scale = d.guidance_scale;
+  if (d.audio_scale != 0) settings.audio_scale = d.audio_scale;
+  settings.negative_prompt = d.negative_prompt;
+  settings.overlap_video_frames = d.overlap_frame;
+  settings.max_tokens = d.max_tokens;
+  if (d.window > 0) settings.window = d.window;
+  settings.cache_tokens = d.cache_tokens;
+  settings.sink = d.sink;
+  return settings;
 }
 
 std::vector<OptionField> omniavatar_options(const OmniAvatarSettings& d) {
@@ -119,12 +128,12 @@ void apply(const Options& given, OmniAvatarSettings& settings) {
   boolean("reference_lengths", settings.reference_lengths);
 }
 
-std::vector<std::string> ignored_options(const Options& given, AvatarSampler sampler) {
+std::vector<std::string> ignored_options(const Options& given, omniavatar::Sampler sampler) {
   std::vector<std::string> ignored;
   const auto note = [&](const char* name) {
     if (given.has(name)) ignored.emplace_back(name);
   };
-  if (sampler == AvatarSampler::causal)
+  if (sampler == omniavatar::Sampler::causal)
     for (const char* name : kOnlyBidirectional) note(name);
   else
     for (const char* name : kOnlyCausal) note(name);

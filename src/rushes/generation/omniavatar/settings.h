@@ -7,17 +7,12 @@
 
 #include "rushes/base/options.h"
 #include "rushes/generation/wan/fit.h"
+#include "rushes/models/omniavatar/model_directory.h"
 
 namespace rushes::generation {
 
-/// How the transformer's weights were trained to be sampled.
-enum class AvatarSampler {
-  causal,         // block by block while speech arrives: few steps, no guidance
-  bidirectional,  // segment by segment of speech that is known: many steps with guidance
-};
-
 struct OmniAvatarSettings {
-  AvatarSampler sampler = AvatarSampler::causal;
+  omniavatar::Sampler sampler = omniavatar::Sampler::causal;
   int64_t steps = 4;  // of a block or of a segment
   double timestep_shift = 5;
   double fps = 16;
@@ -38,15 +33,16 @@ struct OmniAvatarSettings {
 
   // Causal.
   bool online_mode = true;        // frames follow while speech arrives; else the speech is encoded as one clip
-  std::optional<int64_t> window;  // latent frames that are remembered; nothing: the published 32760 tokens
+  std::optional<int64_t> window;  // latent frames that a block looks back on, itself included; nothing: cache_tokens
+  int64_t cache_tokens = 32'760;  // the same in tokens, as published, no whole number of latent frames
   int64_t sink = 0;               // first latent frames that are never forgotten
 
-  bool causal() const { return sampler == AvatarSampler::causal; }
+  bool causal() const { return sampler == omniavatar::Sampler::causal; }
   bool guided() const { return !causal() && guidance_scale != 1; }
 };
 
-/// The negative prompt of the published configurations.
-const std::string& published_negative_prompt();
+/// What a model's files say.
+OmniAvatarSettings settings_of(const omniavatar::Defaults& defaults);
 
 /// The options of a model, whose settings are the defaults. Both samplers have all of them, so that a client need not
 /// know which one a model has; see ignored_options().
@@ -57,6 +53,6 @@ std::vector<OptionField> omniavatar_options(const OmniAvatarSettings& defaults);
 void apply(const Options& given, OmniAvatarSettings& settings);
 
 /// Of the options that only the other sampler reads: the name of each that was given.
-std::vector<std::string> ignored_options(const Options& given, AvatarSampler sampler);
+std::vector<std::string> ignored_options(const Options& given, omniavatar::Sampler sampler);
 
 }  // namespace rushes::generation

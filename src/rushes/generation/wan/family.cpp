@@ -7,45 +7,19 @@
 #include "rushes/generation/registry.h"
 #include "rushes/generation/wan/family.h"
 #include "rushes/generation/wan/inspect.h"
+#include "rushes/generation/wan/loading.h"
 #include "rushes/generation/wan/model.h"
 #include "rushes/generation/wan/tiny.h"
 #include "rushes/models/wan/checkpoint.h"
 #include "rushes/models/wan/model_directory.h"
 #include "rushes/models/wan/published_layout.h"
-#include "rushes/models/wan/text_encoder.h"
-#include "rushes/models/wan/tiny_autoencoder.h"
-#include "rushes/models/wan/umt5.h"
-#include "rushes/models/wan/vae.h"
 #include "rushes/tensor/ops.h"
-#include "rushes/tensor/placement.h"
-#include "rushes/text/sentencepiece_tokenizer.h"
-#include "rushes/text/tokenizer.h"
 
 namespace rushes::generation {
 namespace {
 
 // Above this a block takes so long that warming up costs more than it saves.
 constexpr int64_t kWarmUpParameters = 200'000'000;
-
-/// Where the weights go, and what becomes of tensors that no part has.
-struct Loading {
-  tensor::Placement placement;
-  wan::Extra extra;
-};
-
-/// Adds what it loads to `networks`.
-std::shared_ptr<const wan::Autoencoder> load_autoencoder(const wan::AutoencoderPart& part, const Loading& how,
-                                                         const char* role, std::vector<ModelPart>& networks) {
-  log::info("loading autoencoder {}", part.file.string());
-  if (part.kind == wan::AutoencoderKind::tiny) {
-    const tensor::WeightMap weights = wan::load_tiny_autoencoder(part.file, part.tiny, how.extra);
-    networks.push_back({role, "TinyAutoencoder", weights.parameter_count()});
-    return std::make_shared<const wan::TinyAutoencoder>(part.tiny, how.placement.put(weights));
-  }
-  const tensor::WeightMap weights = wan::load_vae(part.file, part.vae, how.extra);
-  networks.push_back({role, "WanVAE", weights.parameter_count()});
-  return std::make_shared<const wan::Vae>(part.vae, how.placement.put(weights));
-}
 
 /// The autoencoder that decodes: the model's own, or its cheaper second one.
 const wan::AutoencoderPart& choose_decoder(const wan::ModelDirectory& model, const std::string& wanted) {
@@ -58,29 +32,6 @@ const wan::AutoencoderPart& choose_decoder(const wan::ModelDirectory& model, con
   require(model.preview_autoencoder && is(*model.preview_autoencoder, kind), ErrorCode::not_found,
           "decoder: the model '{}' has no {} autoencoder", model.name, wanted);
   return *model.preview_autoencoder;
-}
-
-std::unique_ptr<const text::Tokenizer> load_tokenizer(const wan::ModelDirectory& model) {
-  if (model.tokenizer != model.text_encoder.file) return text::load_tokenizer(model.tokenizer);
-  const std::string file = model.tokenizer.string();
-  const auto bytes = wan::embedded_tokenizer(model.tokenizer);
-  require(bytes.has_value(), ErrorCode::not_found, "'{}' has no tokenizer (a tensor '{}' of bytes)", file,
-          wan::kTokenizerKey);
-  return text::parse_sentencepiece(*bytes, file);
-}
-
-PromptEncoder load_text_encoder(const wan::ModelDirectory& model, const Loading& how,
-                                std::vector<ModelPart>& networks) {
-  log::info("loading text encoder {}", model.text_encoder.file.string());
-  const wan::Umt5Config& config = model.text_encoder.config;
-  const tensor::WeightMap weights = wan::load_text_encoder(model.text_encoder.file, config, how.extra);
-  networks.push_back({"text_encoder", "WanTextEncoder", weights.parameter_count()});
-  const auto encoder = std::make_shared<const wan::TextEncoder>(
-      load_tokenizer(model), std::make_shared<const wan::Umt5Encoder>(config, how.placement.put(weights)),
-      how.placement.device);
-  return {.encode = [encoder](const std::string& prompt) { return encoder->encode(prompt); },
-          .tokens = config.text_len,
-          .count = [encoder](std::string_view prompt) { return encoder->count_tokens(prompt); }};
 }
 
 std::optional<wan::Sampler> sampler_of(const std::string& word) {
@@ -129,7 +80,7 @@ std::shared_ptr<const Model> load(const ModelOptions& options) {
   const auto encoder = &decoder_part == &model.autoencoder
                            ? decoder
                            : load_autoencoder(model.autoencoder, {placement, extra}, "encoder", card.networks);
-  auto text = load_text_encoder(model, {placement, extra}, card.networks);
+  auto text = load_text_encoder(model.text_encoder, model.tokenizer, {placement, extra}, card.networks);
   card.name = model.name;
   card.assumptions = model.assumptions;
   card.description = fmt::format("{}: transformer of {:.1f} M parameters, {} decoder, {}", model.name,

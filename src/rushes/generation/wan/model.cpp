@@ -20,7 +20,7 @@ std::shared_ptr<const wan::TextContext> PromptCache::get(const std::string& prom
     }
   }
   const c10::InferenceMode inference;
-  auto context = std::make_shared<const wan::TextContext>(transformer_->context(encode_(prompt)));
+  auto context = std::make_shared<const wan::TextContext>(encode_(prompt));
   const std::scoped_lock lock(mutex_);
   entries_.emplace_front(prompt, context);
   if (entries_.size() > capacity_) entries_.pop_back();
@@ -55,7 +55,8 @@ WanModel::WanModel(ModelCard card, wan::Defaults defaults, std::shared_ptr<const
   limits_.temporal_stride = decoder->temporal_stride();
   limits_.encodes_images = encoder != nullptr;
   options_ = wan_options(defaults_, limits_);
-  auto prompts = std::make_shared<PromptCache>(text_.encode, transformer);
+  auto prompts = std::make_shared<PromptCache>(
+      [encode = text_.encode, transformer](const std::string& prompt) { return transformer->context(encode(prompt)); });
   parts_ =
       std::make_shared<const WanParts>(WanParts{std::move(transformer), std::move(decoder), std::move(encoder),
                                                 [prompts](const std::string& prompt) { return prompts->get(prompt); }});
@@ -68,13 +69,11 @@ std::unique_ptr<Plan> WanModel::plan(const Request& request) const {
   planned->plan = plan_video(request, defaults_, limits_, options_);
   planned->image = request.image;
   planned->ignored = std::move(planned->plan.ignored);
-  const auto add = [&](std::string_view prompt, const std::string& field) {
-    for (Ignored& each : ignored_in(prompt, field))
-      if (planned->ignored.size() < kMostIgnored) planned->ignored.push_back(std::move(each));
+  const auto add = [&](std::vector<Ignored> more) {
+    for (Ignored& each : more) planned->ignored.push_back(std::move(each));
   };
-  for (std::size_t i = 0; i < request.prompts.size(); ++i)
-    add(request.prompts[i], request.prompts.size() == 1 ? "prompt" : fmt::format("prompts[{}]", i));
-  if (planned->plan.denoising_steps.empty()) add(planned->plan.negative_prompt, "negative_prompt");
+  add(text_.ignored_in(request.prompts));
+  if (planned->plan.denoising_steps.empty()) add(ignored_in(planned->plan.negative_prompt, "negative_prompt"));
   if (request.image) {
     const Image& given = *request.image;
     const auto part =
@@ -89,10 +88,22 @@ std::unique_ptr<Plan> WanModel::plan(const Request& request) const {
 }
 
 std::vector<Ignored> WanModel::ignored_in(std::string_view prompt, std::string_view field) const {
-  const int64_t count = text_.count(prompt);
-  if (count <= text_.tokens) return {};
-  return {{std::string(field), fmt::format("the text encoder reads {} tokens; the last {} of {} are cut off",
-                                           text_.tokens, count - text_.tokens, count)}};
+  return text_.ignored_in(prompt, field);
+}
+
+std::vector<Ignored> PromptEncoder::ignored_in(std::string_view prompt, std::string_view field) const {
+  const int64_t counted = count(prompt);
+  if (counted <= tokens) return {};
+  return {{std::string(field), fmt::format("the text encoder reads {} tokens; the last {} of {} are cut off", tokens,
+                                           counted - tokens, counted)}};
+}
+
+std::vector<Ignored> PromptEncoder::ignored_in(const std::vector<std::string>& prompts) const {
+  std::vector<Ignored> all;
+  for (std::size_t i = 0; i < prompts.size(); ++i)
+    for (Ignored& each : ignored_in(prompts[i], prompts.size() == 1 ? "prompt" : fmt::format("prompts[{}]", i)))
+      if (all.size() < kMostIgnored) all.push_back(std::move(each));
+  return all;
 }
 
 std::unique_ptr<Generator> WanModel::start(std::unique_ptr<Plan> plan) const {

@@ -24,22 +24,25 @@ struct PromptEncoder {
   std::function<at::Tensor(const std::string& prompt)> encode;  // [1, L, text_dim]
   int64_t tokens = 0;                                           // that it reads
   std::function<int64_t(std::string_view prompt)> count;        // tokens of all of the prompt
+
+  /// As Model::ignored_in().
+  std::vector<Ignored> ignored_in(std::string_view prompt, std::string_view field) const;
+  /// Of a request's prompts; the first ones, where there are many.
+  std::vector<Ignored> ignored_in(const std::vector<std::string>& prompts) const;
 };
 
 /// A prompt to what the transformer's cross-attention reads. Encodes each prompt once and keeps the newest. Any thread;
 /// two threads may encode the same prompt at once, with the same result.
 class PromptCache {
  public:
-  using Encode = decltype(PromptEncoder::encode);
-  PromptCache(Encode encode, std::shared_ptr<const wan::CausalTransformer> transformer, std::size_t capacity = 32)
-      : encode_(std::move(encode)), transformer_(std::move(transformer)), capacity_(capacity) {}
+  using Encode = std::function<wan::TextContext(const std::string& prompt)>;
+  explicit PromptCache(Encode encode, std::size_t capacity = 32) : encode_(std::move(encode)), capacity_(capacity) {}
 
   std::shared_ptr<const wan::TextContext> get(const std::string& prompt);
 
  private:
   using Entry = std::pair<std::string, std::shared_ptr<const wan::TextContext>>;
   const Encode encode_;
-  const std::shared_ptr<const wan::CausalTransformer> transformer_;
   const std::size_t capacity_;
   std::mutex mutex_;
   std::list<Entry> entries_;  // newest first

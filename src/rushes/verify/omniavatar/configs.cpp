@@ -28,6 +28,12 @@ wan::VaeConfig avatar_vae_config(const nlohmann::json& hyper) {
   return config;
 }
 
+std::vector<omniavatar::Size> avatar_sizes(const nlohmann::json& sizes) {
+  std::vector<omniavatar::Size> all;
+  for (const auto& size : sizes) all.push_back({size.at(0).get<int64_t>(), size.at(1).get<int64_t>()});
+  return all;
+}
+
 wav2vec::Config avatar_speech_config(const nlohmann::json& hyper) {
   wav2vec::Config config;
   config.hidden_size = hyper.value("hidden_size", config.hidden_size);

@@ -2,8 +2,10 @@
 #pragma once
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "rushes/models/omniavatar/config.h"
+#include "rushes/models/omniavatar/picture_size.h"
 #include "rushes/models/wan/config.h"
 #include "rushes/models/wav2vec/config.h"
 #include "rushes/tensor/weight_map.h"
@@ -18,6 +20,8 @@ omniavatar::TransformerConfig avatar_config(const nlohmann::json& hyper, const t
                                             int64_t text_rows);
 /// The key of the width differs from case to case: "vae_dim" or "dim".
 wan::VaeConfig avatar_vae_config(const nlohmann::json& hyper);
+/// Of a list of [height, width].
+std::vector<omniavatar::Size> avatar_sizes(const nlohmann::json& sizes);
 /// conv_dim is one number for all convolutions, or a list.
 wav2vec::Config avatar_speech_config(const nlohmann::json& hyper);
 
