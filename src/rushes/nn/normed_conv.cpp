@@ -39,9 +39,9 @@ NormedConv::Folded NormedConv::folded() const {
   return {(weight_.to(at::kFloat) * scale.view(shape)).to(dtype), (offset_.to(at::kFloat) + start * scale).to(dtype)};
 }
 
-at::Tensor NormedConv::operator()(const at::Tensor& x) const {
+at::Tensor NormedConv::operator()(const at::Tensor& x, int64_t repeats) const {
   const Folded conv = trainable_ ? folded() : folded_;
-  return same_conv(x, conv.weight, conv.bias);
+  return repeated_conv(x, repeats, conv.weight, conv.bias);
 }
 
 ChannelNorm::ChannelNorm(const tensor::WeightMap& norm)

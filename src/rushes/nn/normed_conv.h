@@ -14,8 +14,9 @@ class NormedConv {
   /// `conv` weight [out, in, (kd,) kh, kw] (and bias, where there is one); `norm` weight, bias, running_mean and
   /// running_var, all [out]. Throws Error(corrupt_data) naming a missing or misshapen key.
   NormedConv(const tensor::WeightMap& conv, const tensor::WeightMap& norm);
-  /// x [B, in, (D,) H, W]. Returns [B, out, (D,) H, W].
-  at::Tensor operator()(const at::Tensor& x) const;
+  /// x [B, in, (D,) H, W]. Returns [B, out, (D,) H, W], with `repeats` of values along height and width before the
+  /// convolution [B, out, (D,) repeats H, repeats W].
+  at::Tensor operator()(const at::Tensor& x, int64_t repeats = 1) const;
 
  private:
   struct Folded {

@@ -44,7 +44,7 @@ at::Tensor AppearanceExtractor::forward(const at::Tensor& image) const {
     const at::Tensor inner = nn::same_conv(at::relu(block.norm1(x)), block.weight1, block.bias1);
     x = x + nn::same_conv(at::relu(block.norm2(inner)), block.weight2, block.bias2);
   }
-  return x;
+  return x.contiguous();
 }
 
 }  // namespace rushes::ditto

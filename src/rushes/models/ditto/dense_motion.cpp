@@ -2,7 +2,6 @@
 
 #include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/grid_sampler_3d.h>
-#include <ATen/ops/upsample_nearest3d.h>
 #include <fmt/format.h>
 
 #include "rushes/base/error.h"
@@ -29,8 +28,10 @@ at::Tensor heat(const at::Tensor& grid, const at::Tensor& points) {
 
 /// Means of 2 by 2 cells of each slice of [B, C, D, H, W]: pooling of volumes has no bfloat16.
 at::Tensor halved(const at::Tensor& x) {
-  const at::Tensor slices = at::avg_pool2d(x.flatten(0, 1), at::IntArrayRef{2, 2});
-  return slices.view({x.size(0), x.size(1), x.size(2), slices.size(2), slices.size(3)});
+  const at::Tensor slices = x.transpose(1, 2);  // channels last in memory stay so
+  return at::avg_pool2d(slices.flatten(0, 1), at::IntArrayRef{2, 2})
+      .unflatten(0, {x.size(0), x.size(2)})
+      .transpose(1, 2);
 }
 
 }  // namespace
@@ -81,8 +82,7 @@ at::Tensor DenseMotionNetwork::hourglass(const at::Tensor& x) const {
   levels.pop_back();
   for (const nn::NormedConv& block : up_) {
     const at::Tensor& skip = levels.back();
-    y = at::upsample_nearest3d(y, at::IntArrayRef{y.size(2), 2 * y.size(3), 2 * y.size(4)});
-    y = at::cat({at::relu(block(y)), skip}, 1);
+    y = at::cat({at::relu(block(y, 2)), skip}, 1);
     levels.pop_back();
   }
   return at::relu(last_(y));

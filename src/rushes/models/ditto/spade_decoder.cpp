@@ -78,9 +78,9 @@ SpadeDecoder::SpadeDecoder(const tensor::WeightMap& weights) : fc_(plain(weights
 
 at::Tensor SpadeDecoder::modulated(const Spade& spade, const at::Tensor& x, const at::Tensor& normalised,
                                    const at::Tensor& feature) {
-  const bool same = x.size(2) == feature.size(2) && x.size(3) == feature.size(3);
-  const at::Tensor seen = same ? feature : at::upsample_nearest2d(feature, {x.size(2), x.size(3)});
-  const auto parts = spade.gamma_beta(at::relu(spade.shared(seen))).chunk(2, 1);
+  const at::Tensor seen =
+      nn::repeated_conv(feature, x.size(2) / feature.size(2), spade.shared.weight, spade.shared.bias);
+  const auto parts = spade.gamma_beta(at::relu(seen)).chunk(2, 1);
   return at::addcmul(normalised + parts[1], normalised, parts[0]);
 }
 
@@ -91,7 +91,8 @@ at::Tensor SpadeDecoder::residual(const Block& block, const at::Tensor& x, const
   return block.shortcut ? (*block.shortcut)(modulated(*block.norm_shortcut, x, normalised, feature)) + dx : x + dx;
 }
 
-at::Tensor SpadeDecoder::forward(const at::Tensor& feature) const {
+at::Tensor SpadeDecoder::forward(const at::Tensor& bent) const {
+  const at::Tensor feature = bent.contiguous(at::MemoryFormat::ChannelsLast);  // as the convolutions take it
   at::Tensor x = fc_(feature);
   for (const Block& block : middle_) x = residual(block, x, feature);
   for (const Block& block : up_) x = residual(block, doubled(x), feature);
