@@ -139,7 +139,8 @@ void distill_avatar(const AvatarTrainingOptions& options) {
   std::vector<Kept> kept;
   for (int64_t i = 0; i < parts; ++i) kept.emplace_back(static_cast<uint64_t>(i));
   std::vector<double> sigmas;
-  for (const double t : avatar_schedule().timesteps()) sigmas.push_back(t / 1000);
+  const nn::FlowMatchSchedule schedule = avatar_schedule();
+  for (const double t : schedule.timesteps()) sigmas.push_back(t / 1000);
   Run run(options.run, "distill", {"loss_1", "loss_2", "loss_3", "loss_4", "gradient"});
   const auto save = [&] {
     optimiser.save(state_file);
