@@ -60,6 +60,8 @@ ALLOWED = {
     "src/rushes/training/ditto/*": ("imtalker", "the faces and voices that both are trained on lie there"),
     "apps/rushes/train.cpp": ("wan", "calls its recipe"),
     "apps/rushes/train_talk.cpp": ("imtalker", "calls its recipe"),
+    # A family that is made of another.
+    "src/rushes/*/omniavatar/*": ("wan", "its transformer, autoencoder and text encoder are Wan's"),
     # Clients that have the interface of a published system.
     "python/rushes/inferix/*": ("wan", "scripts written for Inferix name Wan's files and modules"),
     "python/rushes/talk.py": ("imtalker", "the client of IMTalker's chunked and realtime API"),

@@ -1,8 +1,11 @@
 // One whole layer of the Wan 2.1 1.3B transformer, and the head behind it: the third block of three latent frames of
-// 480x832, with the keys and values of two blocks before it.
+// 480x832, with the keys and values of two blocks before it; the same layer of OmniAvatar's causal model, with speech
+// and a full cache; and what makes that speech.
 #include <fmt/format.h>
 
 #include "bench.h"
+#include "rushes/models/omniavatar/random_weights.h"
+#include "rushes/models/omniavatar/speech_conditioner.h"
 #include "rushes/models/wan/block.h"
 #include "rushes/models/wan/fused_transformer.h"
 #include "rushes/models/wan/random_weights.h"
@@ -20,9 +23,10 @@ class StockLayer {
   StockLayer(const wan::TransformerConfig& config, const tensor::WeightMap& weights)
       : config_(config), weights_(weights) {}
 
-  at::Tensor forward(const at::Tensor& x, const wan::TimeEmbedding& time, const nn::KeyValue& text,
-                     const at::Tensor& rope, const wan::SelfAttend& attend) const {
+  at::Tensor forward(const at::Tensor& tokens, const wan::TimeEmbedding& time, const nn::KeyValue& text,
+                     const at::Tensor& rope, const wan::SelfAttend& attend, const at::Tensor& addition) const {
     const at::Tensor none;
+    const at::Tensor x = wan::add_to_frames(tokens, addition);
     const auto m = (weights_.at("blocks.0.modulation").unsqueeze(1) + time.e0).unbind(2);
     const at::Tensor a = nn::modulate(nn::layer_norm(x, none, none, config_.eps), m[0], m[1]);
     const at::Tensor q = nn::rotate(heads(norm("self_attn.norm_q", linear("self_attn.q", a))), rope);
@@ -68,15 +72,19 @@ double layer_flop(const wan::TransformerConfig& config, int64_t tokens, int64_t 
   return 2 * (linears + attention + L * C * 4 * static_cast<double>(config.out_dim));
 }
 
-}  // namespace
+/// A block of latent frames on which a layer looks back on all that the cache holds, itself included.
+struct Shape {
+  std::string model;
+  int64_t frames, height, width, keys;  // of tokens
+  bool speech;
+};
 
-void bench_layer(Report& report) {
+void bench_layer_of(Report& report, const Shape& shape) {
   const Setup& setup = report.setup();
   wan::TransformerConfig config;
   config.num_layers = 1;
-  const int64_t frames = 3, height = 30, width = setup.quick ? 17 : 52, tokens = frames * height * width,
-                past_blocks = 2;
-  const std::string name = fmt::format("one layer of Wan 1.3B, {} x {} tokens", tokens, (past_blocks + 1) * tokens);
+  const int64_t frames = shape.frames, per_frame = shape.height * shape.width, tokens = frames * per_frame;
+  const std::string name = fmt::format("one layer of {}, {} x {} tokens", shape.model, tokens, shape.keys);
   if (!report.wants(name)) return;
 
   const tensor::WeightMap weights = wan::random_transformer_weights(config).to(setup.dtype).to(setup.device);
@@ -86,19 +94,19 @@ void bench_layer(Report& report) {
   const wan::TimeEmbedding time{random({1, frames, config.dim}), random({1, frames, 6, config.dim})};
   const nn::CrossKeyValues text{{block.cross_text(random({1, config.text_len, config.dim}))}, {}};
   const at::Tensor rope =
-      nn::rope_table({frames, height, width, past_blocks * frames}, config.head_size(), setup.device);
+      nn::rope_table({frames, shape.height, shape.width, shape.keys / per_frame}, config.head_size(), setup.device);
+  wan::FrameAdditions additions;
+  if (shape.speech) additions.values = random({1, 1, frames, config.dim});
 
   nn::KvCache cache({.layers = 1,
                      .heads = config.num_heads,
                      .head_size = config.head_size(),
-                     .tokens_per_frame = height * width,
-                     .capacity_tokens = (past_blocks + 1) * tokens},
+                     .tokens_per_frame = per_frame,
+                     .capacity_tokens = shape.keys},
                     setup.options());
-  const std::vector<int64_t> by_head{1, tokens, config.num_heads, config.head_size()};
-  for (int64_t i = 0; i < past_blocks; ++i) {
-    cache.write(0, random(by_head), random(by_head));
-    cache.commit();
-  }
+  const std::vector<int64_t> by_head{1, shape.keys - tokens, config.num_heads, config.head_size()};
+  cache.write(0, random(by_head), random(by_head));
+  cache.commit();
   const auto attend = [&](const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
     const nn::KeyValue seen = cache.write(0, k, v);
     return nn::attention(q, seen.k, seen.v);
@@ -111,17 +119,52 @@ void bench_layer(Report& report) {
   const StockLayer stock(config, weights);
   std::optional<wan::FusedTransformer> fused;
   if (wan::FusedTransformer::serves(weights)) fused.emplace(config, weights);
-  Operation operation{.name = name, .flop = layer_flop(config, tokens, (past_blocks + 1) * tokens)};
+  Operation operation{.name = name, .flop = layer_flop(config, tokens, shape.keys)};
   operation.candidates.push_back(
       {"rushes", [&] {
-         if (!fused) return stock.head(block.forward(x, time.e0, text.text[0], nullptr, rope, attend), time.e);
+         if (!fused)
+           return stock.head(
+               block.forward(wan::add_to_frames(x, additions.before(0)), time.e0, text.text[0], nullptr, rope, attend),
+               time.e);
          return fused->forward(
              x.clone(), time, text, rope,
-             [&](int64_t, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) { return attend(q, k, v); });
+             [&](int64_t, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) { return attend(q, k, v); },
+             additions);
        }});
   operation.candidates.push_back(
-      {"stock operators", [&] { return stock.forward(x, time, text.text[0], rope, stock_attend); }});
+      {"stock operators",
+       [&] { return stock.forward(x, time, text.text[0], rope, stock_attend, additions.before(0)); }});
   report.measure(operation);
+}
+
+/// What a block pays for speech once, whatever its number of denoising steps.
+void bench_speech(Report& report) {
+  const Setup& setup = report.setup();
+  const omniavatar::TransformerConfig config;
+  const std::string name =
+      fmt::format("speech of OmniAvatar 1.3B, 3 latent frames for {} layers", config.speech_layers());
+  if (!report.wants(name)) return;
+  tensor::WeightMap weights;
+  omniavatar::add_random_speech(weights, config);
+  const omniavatar::SpeechConditioner conditioner(config, weights.to(setup.dtype).to(setup.device));
+  const at::Tensor features = at::randn({1, 3 * config.speech.group, config.speech.feature_dim}, setup.floats());
+  const double in = static_cast<double>(config.speech.group * config.speech.feature_dim),
+               out = static_cast<double>(config.speech_layers() * config.wan.dim);
+  Operation operation{.name = name, .flop = 2 * 3 * static_cast<double>(config.speech.hidden_size) * (in + out)};
+  operation.candidates.push_back({"rushes", [&] { return conditioner.forward(features).values; }});
+  report.measure(operation);
+}
+
+}  // namespace
+
+void bench_layer(Report& report) {
+  const bool quick = report.setup().quick;
+  const int64_t width = quick ? 17 : 52;
+  bench_layer_of(report, {"Wan 1.3B", 3, 30, width, 3 * 3 * 30 * width, false});
+  // 400x720: 25 x 45 tokens a latent frame, and the published cache.
+  bench_layer_of(report, quick ? Shape{"OmniAvatar 1.3B with speech", 3, 25, 11, 8'190, true}
+                               : Shape{"OmniAvatar 1.3B with speech", 3, 25, 45, 32'760, true});
+  bench_speech(report);
 }
 
 }  // namespace rushes::app::bench

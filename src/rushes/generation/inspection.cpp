@@ -61,8 +61,7 @@ const Family* family_of(const fs::path& directory) {
   std::error_code ignored;
   if (!fs::is_directory(directory, ignored)) return nullptr;
   if (const auto named = manifest_family(directory)) return &family_named(*named);
-  for (const Family& family : families())
-    if (family.recognise(directory)) return &family;
+  if (const Family* family = family_at(directory)) return family;
   // A manifest that names no family: the first one says what is missing.
   return fs::exists(directory / kManifestName, ignored) ? &families().front() : nullptr;
 }

@@ -28,8 +28,13 @@ const Family* family_of(const std::string& path) {
   constexpr std::string_view kRandom = "random:";
   if (path == "random") return &families().front();
   if (path.starts_with(kRandom)) return &family_named(path.substr(kRandom.size()));
-  for (const Family& family : families())
-    if (family.recognise(path)) return &family;
+  return family_at(path);
+}
+
+const Family* family_at(const std::filesystem::path& directory) {
+  const auto all = families();
+  for (auto family = all.rbegin(); family != all.rend(); ++family)
+    if (family->recognise(directory)) return &*family;
   return nullptr;
 }
 

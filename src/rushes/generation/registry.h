@@ -51,6 +51,9 @@ const Family& family_named(std::string_view name);
 
 /// The family of a ModelOptions::path; null: none recognises it.
 const Family* family_of(const std::string& path);
+/// The same of a directory. A family that is made of earlier ones comes after them and is asked first, since they
+/// recognise its parts, too.
+const Family* family_at(const std::filesystem::path& directory);
 
 /// Loads a model of whatever family. Throws Error(not_found) if no family knows the directory, and what loading throws.
 std::shared_ptr<const Model> load_model(const ModelOptions& options);
