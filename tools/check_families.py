@@ -52,6 +52,7 @@ ALLOWED = {
     "apps/rushes/model_options.cpp": ("ditto", "the names of the shipped models"),
     "apps/rushes/client.cpp": ("ditto", "the client of its published protocol"),
     "python/rushes/ditto/*": ("ditto", "its published scripts"),
+    "python/rushes/omniavatar/*": ("omniavatar", "its published clients"),
     "apps/rushes/commands.h": ("ditto", "declares the command of its recipe"),
     "apps/rushes/train_ditto.cpp": ("ditto", "calls its recipe"),
     "tools/train_shipped_ditto": ("ditto", "runs its recipe"),

@@ -27,7 +27,7 @@ namespace fs = std::filesystem;
 struct Options {
   generation::ModelOptions model;
   server::ServerOptions server;
-  std::string data_directory, web_root, token_file;
+  std::string data_directory, web_root, token_file, assistant_key_file;
   int64_t max_data_gib = 16, max_upload_mib = 512, max_input_mib = 1024;
   std::vector<std::string> models;
   double idle_minutes = 15, idle_model_minutes = 15, silent_minutes = 10, drain_seconds = 10, keep_alive_seconds = 15;
@@ -126,6 +126,7 @@ void run(Options options) {
   server.sessions.lanes = options.lanes > 0 ? options.lanes : options.model.device == "cpu" ? kCores : 1;
   if (!options.token_file.empty())
     for (std::string& token : read_tokens(options.token_file)) server.access.tokens.push_back(std::move(token));
+  complete_assistant(server.assistant, options.assistant_key_file);
   allow_many_connections();
   server.handle_signals = true;
   server.version = RUSHES_VERSION;
@@ -379,6 +380,8 @@ void add_serve(CLI::App& app) {
   add_viewer_settings(*command, *options);
   group("Frame streams");
   add_frame_stream_settings(*command, options->server.frame_streams);
+  group("Assistant");
+  add_assistant_settings(*command, options->server.assistant, options->assistant_key_file);
   add_option_flags(*command, options->first.options, takes_text);
   command->callback([options, command] {
     complete_options(*command);

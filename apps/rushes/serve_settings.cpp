@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
@@ -15,13 +16,14 @@ namespace fs = std::filesystem;
 
 std::vector<std::string> read_tokens(const std::string& path) {
   std::ifstream file(path);
-  require(file.is_open(), ErrorCode::invalid_argument, "--token-file {} cannot be read", path);
+  require(file.is_open(), ErrorCode::invalid_argument, "the file of tokens {} cannot be read", path);
   std::vector<std::string> tokens;
   for (std::string line; std::getline(file, line);) {
     line.erase(line.find_last_not_of(" \t\r") + 1);
     if (!line.empty() && line.front() != '#') tokens.push_back(line);
   }
-  require(!tokens.empty(), ErrorCode::invalid_argument, "--token-file {} has no token; write one token per line", path);
+  require(!tokens.empty(), ErrorCode::invalid_argument, "the file of tokens {} has none; write one token per line",
+          path);
   return tokens;
 }
 
@@ -70,6 +72,32 @@ void add_frame_stream_settings(CLI::App& command, server::FrameStreamOptions& st
                    "lower the quality of frames while many of them wait for their client");
   command.add_flag("--emit-tail,--emit_tail", streams.emit_tail,
                    "send the frames beyond the end of the speech too, as the published server does");
+}
+
+void add_assistant_settings(CLI::App& command, server::AssistantOptions& assistant, std::string& key_file) {
+  command
+      .add_option("--assistant", assistant.url,
+                  "address of a speech model that answers what is said to an avatar, e.g. https://example.org/v1: a "
+                  "chat completion with sound in and out; empty: none, the avatar says it itself")
+      ->type_name("URL");
+  command.add_option("--assistant-model", assistant.model, "that model's name")->type_name("NAME");
+  command.add_option("--assistant-voice", assistant.voice, "voice of its answers")
+      ->type_name("NAME")
+      ->capture_default_str();
+  command
+      .add_option("--assistant-key-file", key_file,
+                  "file with its key; without it, the environment's RUSHES_ASSISTANT_KEY is used")
+      ->type_name("FILE");
+}
+
+void complete_assistant(server::AssistantOptions& assistant, const std::string& key_file) {
+  if (assistant.url.empty()) return;
+  require(!assistant.model.empty(), ErrorCode::invalid_argument, "--assistant needs --assistant-model");
+  const char* key = std::getenv("RUSHES_ASSISTANT_KEY");
+  if (!key_file.empty())
+    assistant.key = read_tokens(key_file).front();
+  else if (key)
+    assistant.key = key;
 }
 
 }  // namespace rushes::app

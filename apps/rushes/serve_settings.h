@@ -22,4 +22,10 @@ std::pair<std::string, std::string> parse_alias(const std::string& text);
 /// Sessions whose frames go out one by one over a WebSocket. `streams` must outlive the parsing.
 void add_frame_stream_settings(CLI::App& command, server::FrameStreamOptions& streams);
 
+/// A speech model elsewhere; all must outlive the parsing.
+void add_assistant_settings(CLI::App& command, server::AssistantOptions& assistant, std::string& key_file);
+/// Its key: what `key_file` holds, else the environment's RUSHES_ASSISTANT_KEY. Throws Error(invalid_argument) for an
+/// assistant that lacks its model's name.
+void complete_assistant(server::AssistantOptions& assistant, const std::string& key_file);
+
 }  // namespace rushes::app

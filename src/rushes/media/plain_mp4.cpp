@@ -34,9 +34,9 @@ void put_box(uint32_t type, Bytes& to, Fill fill) {
   for (std::size_t i = 0; i < 4; ++i) to[begin + i] = static_cast<uint8_t>(size >> (8 * (3 - i)));
 }
 
-/// mvhd, tkhd or mdhd with another duration; the field between the times and the duration is a number and, of a track's
-/// header, four bytes that are reserved.
-void put_header(uint32_t type, View content, int64_t duration, Bytes& to) {
+/// mvhd, tkhd or mdhd with another duration, and with another number if one is given; the field between the times and
+/// the duration is a number and, of a track's header, four bytes that are reserved.
+void put_header(uint32_t type, View content, int64_t duration, Bytes& to, std::optional<uint32_t> other_number = {}) {
   Fields fields(content);
   const bool was_long = fields.take(1) == 1, is_long = duration > kMost32;
   const uint64_t flags = fields.take(3);
@@ -50,7 +50,10 @@ void put_header(uint32_t type, View content, int64_t duration, Bytes& to) {
     put(flags, 3, box);
     put(created, wide, box);
     put(changed, wide, box);
-    put(number, box);
+    if (other_number)
+      put(*other_number, 4, box);
+    else
+      put(number, box);
     put(static_cast<uint64_t>(duration), wide, box);
     put(fields.rest(), box);
   });
@@ -164,7 +167,9 @@ struct PlainMp4::State {
   FragmentParser parser;
   int64_t data_bytes = 0;
 
-  explicit State(View init_segment) : parser(init_segment) {
+  std::optional<Pts> length;
+
+  State(View init_segment, std::optional<Pts> given_length) : parser(init_segment), length(given_length) {
     each_box(init_segment, [&](uint32_t type, View content) {
       if (type == four("ftyp")) put_box(type, ftyp, [&](Bytes& box) { put(content, box); });
       if (type != four("moov")) return;
@@ -176,6 +181,7 @@ struct PlainMp4::State {
       });
     });
     require(timescale > 0, ErrorCode::corrupt_data, "the recording's header (mvhd) has no time scale");
+    if (length) timescale = Pts::period::den;  // thousandths of a second would miss it
   }
 
   static Track read_track(View trak) {
@@ -216,20 +222,23 @@ struct PlainMp4::State {
   }
 
   void put_track(const Track& track, int64_t data_begin, bool is_long, Bytes& to) const {
-    const int64_t begin = movie_time(track.begin(), track), duration = movie_time(track.duration(), track);
+    const int64_t begin = movie_time(track.begin(), track), all = movie_time(track.duration(), track);
+    const int64_t duration = length ? std::clamp<int64_t>(length->count() - begin, 0, all) : all;
     put_box(four("trak"), to, [&](Bytes& box) {
       each_box(track.trak, [&](uint32_t type, View content) {
         if (type == four("tkhd")) put_header(type, content, begin + duration, box);
         if (type != four("mdia")) return;
-        // One that begins later than the others waits until then.
-        if (begin > 0)
+        // One that begins later than the others waits until then, and one that ends too late is cut.
+        if (begin > 0 || duration < all)
           put_box(four("edts"), box, [&](Bytes& edits) {
             put_box(four("elst"), edits, [&](Bytes& list) {
               put(uint64_t{1} << 24, 4, list);
-              put(2, 4, list);
-              put(static_cast<uint64_t>(begin), 8, list);
-              put(~uint64_t{0}, 8, list);  // nothing
-              put(0x10000, 4, list);       // at its own speed
+              put(begin > 0 ? 2 : 1, 4, list);
+              if (begin > 0) {
+                put(static_cast<uint64_t>(begin), 8, list);
+                put(~uint64_t{0}, 8, list);  // nothing
+                put(0x10000, 4, list);       // at its own speed
+              }
               put(static_cast<uint64_t>(duration), 8, list);
               put(0, 8, list);
               put(0x10000, 4, list);
@@ -243,12 +252,13 @@ struct PlainMp4::State {
   Bytes head(int64_t data_begin, bool is_long) const {
     int64_t duration = 0;
     for (const Track& track : tracks) duration = std::max(duration, movie_time(track.end, track));
+    if (length) duration = length->count();
     Bytes bytes = ftyp;
     put_box(four("moov"), bytes, [&](Bytes& box) {
       std::size_t track = 0;
       for (const auto& [type, content] : movie) {
         if (type == four("mvhd"))
-          put_header(type, content, duration, box);
+          put_header(type, content, duration, box, timescale);
         else if (type != four("trak"))
           put_box(type, box, [&, &inside = content](Bytes& inner) { put(inside, inner); });
         else if (const Track& made = tracks[track++]; !made.samples.empty())
@@ -267,7 +277,8 @@ struct PlainMp4::State {
   }
 };
 
-PlainMp4::PlainMp4(View init_segment) : state_(std::make_unique<State>(init_segment)) {}
+PlainMp4::PlainMp4(View init_segment, std::optional<Pts> length)
+    : state_(std::make_unique<State>(init_segment, length)) {}
 PlainMp4::~PlainMp4() = default;
 PlainMp4::PlainMp4(PlainMp4&&) noexcept = default;
 PlainMp4& PlainMp4::operator=(PlainMp4&&) noexcept = default;
@@ -312,7 +323,7 @@ Bytes PlainMp4::head() const {
   return s.head(is_long ? size_of(true) : short_size, is_long);
 }
 
-Bytes plain_mp4(View fragmented) {
+Bytes plain_mp4(View fragmented, std::optional<Pts> length) {
   View init_segment, moof;
   Bytes data;
   std::optional<PlainMp4> plain;
@@ -320,7 +331,7 @@ Bytes plain_mp4(View fragmented) {
   each_box(fragmented, [&](uint32_t type, View content) {
     const View box = fragmented.subspan(at, content.size() + kHead);
     at += box.size();
-    if (type == four("moov")) plain.emplace(fragmented.first(at));
+    if (type == four("moov")) plain.emplace(fragmented.first(at), length);
     if (type == four("moof") && plain) plain->add(box);
     if (type == four("mdat")) put(content, data);
   });

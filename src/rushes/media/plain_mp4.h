@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -22,8 +23,10 @@ struct FragmentPlace {
 /// The head of a plain MP4 with the samples of fragments, whose data follows it in the same order. One thread.
 class PlainMp4 {
  public:
-  /// Throws Error(corrupt_data) if this is not the initialisation segment of a FragmentWriter.
-  explicit PlainMp4(std::span<const uint8_t> init_segment);
+  /// `length`: the file says that it is as long as this, and that nothing of its tracks is to be seen or heard beyond;
+  /// nothing: as long as its longest track. Throws Error(corrupt_data) if this is not the initialisation segment of a
+  /// FragmentWriter.
+  explicit PlainMp4(std::span<const uint8_t> init_segment, std::optional<Pts> length = {});
   ~PlainMp4();
   PlainMp4(PlainMp4&&) noexcept;
   PlainMp4& operator=(PlainMp4&&) noexcept;
@@ -40,8 +43,9 @@ class PlainMp4 {
   std::unique_ptr<State> state_;
 };
 
-/// Initialisation segment and fragments, one after the other in memory, as a plain MP4. Throws Error(corrupt_data).
-Bytes plain_mp4(std::span<const uint8_t> fragmented);
+/// Initialisation segment and fragments, one after the other in memory, as a plain MP4, see PlainMp4. Throws
+/// Error(corrupt_data).
+Bytes plain_mp4(std::span<const uint8_t> fragmented, std::optional<Pts> length = {});
 
 /// Where things lie in a file of write_plain_mp4().
 struct PlainMp4File {

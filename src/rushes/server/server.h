@@ -12,6 +12,7 @@
 #include "rushes/server/http/connection.h"
 #include "rushes/server/http/work_pool.h"
 #include "rushes/server/sessions/session_store.h"
+#include "rushes/server/socket_io/client.h"
 
 namespace rushes::server {
 
@@ -21,6 +22,14 @@ struct FrameStreamOptions {
   std::size_t queue = 500;                // messages that may wait for a client; then the generation waits too
   bool adaptive_quality = false;          // of the frames: lower while many wait
   bool emit_tail = false;                 // frames beyond the end of the speech, as the published server sends them
+};
+
+/// A speech model elsewhere that answers what is said to an avatar: a chat completion with sound in and out.
+struct AssistantOptions {
+  std::string url = {};  // "https://example.org/v1", followed by /chat/completions; empty: there is none
+  std::string model = {}, voice = "alloy";
+  std::string key = {};                      // sent as a bearer token; empty: none is needed
+  std::chrono::milliseconds patience{120'000};  // for its answer
 };
 
 struct ServerOptions {
@@ -38,6 +47,8 @@ struct ServerOptions {
   std::vector<std::string> push_hosts;          // that RTMP may go to; "*": any; this machine always
   WebRtcLimits webrtc;
   FrameStreamOptions frame_streams;
+  socket_io::Options socket_io;
+  AssistantOptions assistant;
   /// IMTalker's heads go then, unless they are fed, watched or asked for.
   std::chrono::milliseconds head_idle = std::chrono::minutes(50);
   std::size_t head_runs = 16;                 // sessions of one head's name that are kept; the oldest go

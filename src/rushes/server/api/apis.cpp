@@ -4,6 +4,7 @@
 #include "rushes/server/api/ditto/routes.h"
 #include "rushes/server/api/imtalker/routes.h"
 #include "rushes/server/api/native/api.h"
+#include "rushes/server/api/omniavatar/routes.h"
 #include "rushes/server/api/openai/routes.h"
 #include "rushes/server/api/vllm_omni/routes.h"
 
@@ -15,7 +16,8 @@ std::span<const Api> apis() {
       openai_api(),     // the client library's videos
       vllm_omni_api(),  // video live, over a WebSocket
       imtalker_api(),   // its published server
-      ditto_api(),      // its published server
+      ditto_api(),       // its published server
+      omniavatar_api(),  // its published servers
   };
   return all;
 }

@@ -38,6 +38,12 @@ constexpr std::size_t kPieceBytes = 64 << 10;
 // Of a body's chunks, what is no body: sizes, extensions, line breaks, trailers. Chunks of a byte have five.
 constexpr std::size_t kMaxFramingBytes = 1 << 20, kMaxFramingOfByte = 8;
 
+/// The last part of a route that is not empty.
+std::string kind_of(std::string_view pattern) {
+  if (pattern.size() > 1 && pattern.ends_with('/')) pattern.remove_suffix(1);
+  return std::string(pattern.substr(pattern.rfind('/') + 1));
+}
+
 class Connection {
  public:
   Connection(tcp::socket socket, const tcp::endpoint& peer, uint16_t port, Service& service, const Router& router)
@@ -106,12 +112,14 @@ class Connection {
     Feed feed;
     const Route* route = prepare(parser, response, feed);
     if (feed) {
-      co_await run_viewer_socket(std::move(stream_), parser.release(), std::move(feed), exchange_.kind, service_);
+      co_await run_viewer_socket(std::move(stream_), parser.release(), std::move(feed),
+                                 {exchange_.kind, exchange_.max_message_bytes}, service_);
       co_return false;
     }
-    Uploads::Upload upload(service_.uploads, [this] { stream_.cancel(); });
+    std::optional<Uploads::Upload> upload;
+    upload.emplace(service_.uploads, [this] { stream_.cancel(); });
     if (route && has_body) {
-      if (!co_await read_body(parser, *route, upload, response)) route = nullptr;
+      if (!co_await read_body(parser, *route, *upload, response)) route = nullptr;
       if (!stream_.socket().is_open()) co_return false;
     }
     if (route) {
@@ -126,6 +134,9 @@ class Connection {
     } else if (has_body) {
       exchange_.keep_alive = false;  // what the client still sends of the body is no request
     }
+    // An answer may last as long as a session; what was asked for with is not needed any more.
+    std::string().swap(exchange_.request.body);
+    upload.reset();
     const bool sent = co_await send_response(stream_, service_, exchange_, std::move(response));
     if (sent && !exchange_.keep_alive) co_await linger();
     co_return sent&& exchange_.keep_alive;
@@ -192,8 +203,11 @@ class Connection {
       return nullptr;
     }
     request.path_values = std::move(match.path_values);
-    exchange_.kind = match.route->pattern.substr(match.route->pattern.rfind('/') + 1);
-    if (!match.route->feed) return match.route;
+    exchange_.kind = kind_of(match.route->pattern);
+    exchange_.max_message_bytes =
+        match.route->max_message_bytes ? match.route->max_message_bytes : service_.limits.message_bytes;
+    const bool answers = match.route->answer || match.route->answer_later;
+    if (!match.route->feed || (answers && !is_upgrade)) return match.route;
     if (!is_upgrade) {
       response =
           error_response(426, "invalid_argument", "this address is a WebSocket; connect with Upgrade: websocket");

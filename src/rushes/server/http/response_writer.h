@@ -13,9 +13,10 @@ namespace rushes::server {
 /// What a response needs to know of its request.
 struct Exchange {
   Request request;
-  std::string kind;        // of viewer that the request makes of its client
-  unsigned version = 11;   // of HTTP
-  bool keep_alive = true;  // false after the response: the connection ends with it
+  std::string kind;                   // of viewer that the request makes of its client
+  std::size_t max_message_bytes = 0;  // that come from it
+  unsigned version = 11;              // of HTTP
+  bool keep_alive = true;             // false after the response: the connection ends with it
 };
 
 /// False: the client has left, or does not read.

@@ -26,9 +26,11 @@ struct Route {
   /// Instead of `answer`: one that takes its time. It must not block; `request` lives until it ends. It is cancelled
   /// when the client leaves.
   std::function<net::awaitable<Response>(const Request& request)> answer_later = {};
-  /// Instead of `answer`: checks the request, throwing before the upgrade, and gives what runs after it.
+  /// Instead of `answer`, or for requests beside it that ask for a WebSocket: checks the request, throwing before the
+  /// upgrade, and gives what runs after it.
   std::function<Feed(const Request&)> feed = {};
   std::size_t max_body_bytes = kMaxBodyBytes;
+  std::size_t max_message_bytes = 0;  // that come in one message of the WebSocket; 0: ConnectionLimits::message_bytes
   /// A GET that does more than read: pages of other origins may not call it, as if it were a POST.
   enum class Effect { of_method, changes };
   Effect effect = Effect::of_method;

@@ -5,8 +5,6 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/beast/core/buffers_to_string.hpp>
-#include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/websocket.hpp>
 #include <optional>
 
@@ -27,6 +25,7 @@ using namespace net::experimental::awaitable_operators;
 constexpr auto kAsTuple = net::as_tuple(net::use_awaitable);
 constexpr std::size_t kReasonBytes = 123;  // RFC 6455, 5.5: 125 less the code
 constexpr std::size_t kReadBytes = 64 << 10, kFarBeyond = 16;
+constexpr std::size_t kLargeBytes = 1 << 20;
 
 // Note: room for the close frame. A message goes out in frames of this size, each begun only when the kernel calls the
 // socket writable, that is (Linux) while at least a third of the send buffer is free. So a frame never gets stuck half
@@ -35,9 +34,10 @@ constexpr std::size_t kFrameBytes = 16 << 10;
 
 class ViewerSocket final : public WebSocket {
  public:
-  ViewerSocket(beast::tcp_stream stream, Service& service)
+  ViewerSocket(beast::tcp_stream stream, std::size_t max_message_bytes, Service& service)
       : socket_(std::move(stream)),
         writer_(beast::get_lowest_layer(socket_).socket(), service.limits.stall),
+        max_message_bytes_(max_message_bytes),
         service_(service) {}
 
   net::awaitable<bool> accept(const beast::http::request<beast::http::buffer_body>& request) {
@@ -47,7 +47,7 @@ class ViewerSocket final : public WebSocket {
     timeouts.idle_timeout = websocket::stream_base::none();  // see keep_alive()
     socket_.set_option(timeouts);
     // What is far beyond the limit ends here, by the length that it gives; for the rest, see read_messages().
-    socket_.read_message_max(kFarBeyond * service_.limits.message_bytes);
+    socket_.read_message_max(kFarBeyond * max_message_bytes_);
     socket_.control_callback([this](websocket::frame_type, std::string_view) { heard_ = Pace::Clock::now(); });
     socket_.auto_fragment(false);
     auto accepting = socket_.async_accept(request, kAsTuple);
@@ -127,6 +127,9 @@ class ViewerSocket final : public WebSocket {
 
   void on_text(std::function<void(std::string)> callback) override { on_text_ = std::move(callback); }
   void on_binary(std::function<void(std::string)> callback) override { on_binary_ = std::move(callback); }
+  void on_message(std::function<net::awaitable<void>(std::string, bool)> callback) override {
+    on_message_ = std::move(callback);
+  }
 
   net::awaitable<void> close(CloseCode code, std::string reason) override {
     if (reason.size() > kReasonBytes) reason.resize(kReasonBytes);
@@ -140,19 +143,36 @@ class ViewerSocket final : public WebSocket {
  private:
   /// Why no more are read; nothing: the viewer has left.
   net::awaitable<std::optional<std::pair<CloseCode, std::string>>> read_messages() {
-    beast::flat_buffer buffer;
+    std::vector<char> piece(kReadBytes);
+    std::string message;
+    std::optional<Uploads::Upload> upload;
     for (;;) {
-      auto reading = socket_.async_read_some(buffer, kReadBytes, kAsTuple);
+      auto reading = socket_.async_read_some(net::buffer(piece), kAsTuple);
       const auto [error, bytes] = co_await std::move(reading);
       if (error) co_return std::nullopt;
       heard_ = Pace::Clock::now();
-      if (buffer.size() > service_.limits.message_bytes)
-        co_return std::pair(CloseCode::too_big, fmt::format("a message has more than the {} bytes that are allowed",
-                                                            service_.limits.message_bytes));
+      if (message.size() + bytes > max_message_bytes_)
+        co_return std::pair(CloseCode::too_big,
+                            fmt::format("a message has more than the {} bytes that are allowed", max_message_bytes_));
+      // One that is large is moved once, not each time that it has doubled. Memory that nothing has been written to
+      // costs nothing.
+      if (message.size() + bytes > kLargeBytes) message.reserve(max_message_bytes_);
+      message.append(piece.data(), bytes);
+      if (!upload && message.size() > kReadBytes) upload.emplace(service_.uploads, [this] { abandon(); });
+      if (upload && (upload->interrupted() || !upload->grow(static_cast<int64_t>(message.size()))))
+        co_return std::pair(CloseCode::policy, std::string("the bodies of all requests would have more bytes than are "
+                                                           "allowed (--max-upload-mib); try again later"));
       if (!socket_.is_message_done()) continue;
-      const auto& callback = socket_.got_text() ? on_text_ : on_binary_;
-      if (callback) callback(beast::buffers_to_string(buffer.data()));
-      buffer.clear();
+      if (upload) upload->complete();
+      const bool is_text = socket_.got_text();
+      if (on_message_) {
+        auto taking = on_message_(std::exchange(message, {}), is_text);
+        co_await std::move(taking);
+      } else if (const auto& callback = is_text ? on_text_ : on_binary_; callback) {
+        callback(std::exchange(message, {}));
+      }
+      message = {};
+      upload.reset();
     }
   }
 
@@ -189,19 +209,21 @@ class ViewerSocket final : public WebSocket {
   bool sending_ = false;
   Pace::Clock::time_point heard_ = Pace::Clock::now();
   std::function<void(std::string)> on_text_, on_binary_;
+  std::function<net::awaitable<void>(std::string, bool)> on_message_;
+  const std::size_t max_message_bytes_;
   Service& service_;
 };
 
 }  // namespace
 
 net::awaitable<void> run_viewer_socket(beast::tcp_stream stream, beast::http::request<beast::http::buffer_body> request,
-                                       Feed feed, std::string kind, Service& service) {
-  ViewerSocket viewer(std::move(stream), service);
+                                       Feed feed, ViewerKind kind, Service& service) {
+  ViewerSocket viewer(std::move(stream), kind.max_message_bytes, service);
   auto accepting = viewer.accept(request);
   if (!co_await std::move(accepting)) co_return;
   ++service.counters.answers[101];
   const Counted viewers(service.counters.viewers);
-  const Counted of_kind(service.counters.viewers_by_kind[kind]);  // map nodes stay where they are
+  const Counted of_kind(service.counters.viewers_by_kind[kind.name]);  // map nodes stay where they are
   auto reading = viewer.read();
   auto writing = viewer.write(std::move(feed));
   auto keeping = viewer.keep_alive();

@@ -10,9 +10,14 @@
 
 namespace rushes::server {
 
-/// Answers the upgrade and runs `feed` until it ends or the viewer leaves. `kind` is for the counters. Throws nothing.
+struct ViewerKind {
+  std::string name;  // for the counters
+  std::size_t max_message_bytes;
+};
+
+/// Answers the upgrade and runs `feed` until it ends or the viewer leaves. Throws nothing.
 net::awaitable<void> run_viewer_socket(boost::beast::tcp_stream stream,
                                        boost::beast::http::request<boost::beast::http::buffer_body> request, Feed feed,
-                                       std::string kind, Service& service);
+                                       ViewerKind kind, Service& service);
 
 }  // namespace rushes::server

@@ -33,6 +33,10 @@ class WebSocket {
   virtual void on_text(std::function<void(std::string)> callback) = 0;
   /// The same for binary messages.
   virtual void on_binary(std::function<void(std::string)> callback) = 0;
+  /// Instead of both, where messages are large or take their time: one after the other, the next is read when this one
+  /// is done with. While it is not, a large one is counted among the bodies of requests (uploads.h). A callback must
+  /// not throw.
+  virtual void on_message(std::function<boost::asio::awaitable<void>(std::string message, bool is_text)> callback) = 0;
   /// The reason is cut to the 123 bytes that the protocol has room for.
   virtual boost::asio::awaitable<void> close(CloseCode code, std::string reason) = 0;
 };

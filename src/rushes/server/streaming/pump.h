@@ -29,18 +29,28 @@ struct Interest {
   WorkPool* work = nullptr;  // where the dialect works, if it takes its time; it must outlive the pump
 };
 
+/// What a transport carries. Pulled by it. The server's thread.
+class MessageSource {
+ public:
+  virtual ~MessageSource() = default;
+  /// The next message; nothing after the last one. Waits without blocking. Throws when it is cancelled.
+  virtual net::awaitable<std::optional<Message>> next() = 0;
+  /// Ends what it tells of, for its client has left; does nothing if that has ended.
+  virtual void stop() = 0;
+};
+
 /// Pulled by the transport: a client that reads slowly is moved forward like any other viewer, nothing queues up for
 /// it. The server's thread.
-class Pump {
+class Pump final : public MessageSource {
  public:
   Pump(Hosted hosted, Interest interest, std::unique_ptr<Dialect> dialect)
       : hosted_(std::move(hosted)), interest_(interest), dialect_(std::move(dialect)) {}
 
   /// From now on nothing is missed. next() does it else.
   void open(const net::any_io_executor& executor);
-  /// The next message; nothing after the last one. Waits without blocking. Throws when it is cancelled, and what the
-  /// dialect throws.
-  net::awaitable<std::optional<Message>> next();
+  /// Throws what the dialect throws, too.
+  net::awaitable<std::optional<Message>> next() override;
+  void stop() override { hosted_.session->stop("the viewer has disconnected"); }
   /// Goes out after the messages that are ready.
   void add(Message message);
   /// Messages that wait for their client.
@@ -91,7 +101,7 @@ struct BodyOptions {
   bool stops_session = false;  // when its client leaves
 };
 
-/// Its body lasts as long as the session.
-Response streamed_response(std::shared_ptr<Pump> pump, const BodyOptions& options);
+/// Its body lasts as long as there are messages: as long as the session.
+Response streamed_response(std::shared_ptr<MessageSource> messages, const BodyOptions& options);
 
 }  // namespace rushes::server

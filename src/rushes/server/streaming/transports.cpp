@@ -14,13 +14,14 @@ std::string text_of(const Json& json) { return json.dump(-1, ' ', false, Json::e
 
 class StreamedBody final : public BodySource {
  public:
-  StreamedBody(std::shared_ptr<Pump> pump, const BodyOptions& options) : pump_(std::move(pump)), options_(options) {}
+  StreamedBody(std::shared_ptr<MessageSource> messages, const BodyOptions& options)
+      : messages_(std::move(messages)), options_(options) {}
   ~StreamedBody() override {
-    if (options_.stops_session) pump_->hosted().session->stop("the viewer has disconnected");
+    if (options_.stops_session) messages_->stop();
   }
 
   net::awaitable<SharedBytes> next() override {
-    auto waiting = pump_->next();
+    auto waiting = messages_->next();
     std::optional<Message> message = co_await std::move(waiting);
     if (!message) co_return nullptr;
     if (auto* bytes = std::get_if<SharedBytes>(&message->body)) {
@@ -54,7 +55,7 @@ class StreamedBody final : public BodySource {
     return std::make_shared<const media::Bytes>(text.begin(), text.end());
   }
 
-  const std::shared_ptr<Pump> pump_;
+  const std::shared_ptr<MessageSource> messages_;
   const BodyOptions options_;
 };
 
@@ -99,12 +100,12 @@ Feed feed_of(const SessionStore& sessions, Hosted hosted, Interest interest, std
   return [pump, &sessions](WebSocket& viewer) { return send_all(pump, &sessions, &viewer); };
 }
 
-Response streamed_response(std::shared_ptr<Pump> pump, const BodyOptions& options) {
+Response streamed_response(std::shared_ptr<MessageSource> messages, const BodyOptions& options) {
   Response response;
   response.content_type = content_type(options.framing);
   // A proxy must not wait for more.
   response.headers.emplace_back("X-Accel-Buffering", "no");
-  response.body = std::make_unique<StreamedBody>(std::move(pump), options);
+  response.body = std::make_unique<StreamedBody>(std::move(messages), options);
   return response;
 }
 

@@ -1,0 +1,124 @@
+// Requests of OmniAvatar's clients as tables.
+#include "rushes/server/api/omniavatar/avatar_request.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace rushes::server::omniavatar {
+namespace {
+
+using testing::HasSubstr;
+
+TEST(AvatarRequest, has_the_fields_of_the_body_and_passes_over_others) {
+  const AvatarRequest wanted = read_request(
+      R"({"prompt": "a man", "audio_base64": "QQ==", "image_base64": "Qg==", "height": 96, "width": 64.0,
+          "num_steps": 4, "guidance_scale": 4.5, "audio_scale": null, "negative_prompt": "blur", "seed": "x"})");
+  EXPECT_EQ(wanted.prompt, "a man");
+  EXPECT_EQ(wanted.audio, "QQ==");
+  EXPECT_EQ(wanted.image, "Qg==");
+  EXPECT_EQ(wanted.height, 96);
+  EXPECT_EQ(wanted.width, 64);
+  EXPECT_EQ(wanted.steps, 4);
+  EXPECT_EQ(wanted.guidance_scale, 4.5);
+  EXPECT_EQ(wanted.audio_scale, std::nullopt);
+  EXPECT_EQ(wanted.negative_prompt, "blur");
+  EXPECT_TRUE(wanted.with_sound);
+  EXPECT_FALSE(read_request(R"({"prompt": "a", "audio": false})").with_sound);
+}
+
+TEST(AvatarRequest, is_refused_in_the_words_of_the_published_server) {
+  const struct {
+    const char *body, *words;
+  } kBodies[] = {{"{}", "No JSON data provided"},
+                 {"null", "No JSON data provided"},
+                 {"[]", "No JSON data provided"},
+                 {"0", "No JSON data provided"},
+                 {"\"\"", "No JSON data provided"},
+                 {"false", "No JSON data provided"},
+                 {"{\"audio_base64\": \"QQ==\"}", "Prompt is required"},
+                 {"{\"prompt\": \"\"}", "Prompt is required"},
+                 {"{\"prompt\": null}", "Prompt is required"},
+                 {"", "400 Bad Request: The browser"},
+                 {"{\"prompt\":", "400 Bad Request: The browser"},
+                 {"[1]", "'list' object has no attribute 'get'"},
+                 {"3", "'int' object has no attribute 'get'"},
+                 {"\"a\"", "'str' object has no attribute 'get'"},
+                 {"{\"prompt\": 3}", "prompt must be a string"},
+                 {"{\"prompt\": \"a\", \"num_steps\": \"4\"}", "num_steps must be a number"},
+                 {"{\"prompt\": \"a\", \"num_steps\": 4.5}", "num_steps must be an integer"},
+                 {"{\"prompt\": \"a\", \"audio\": 1}", "audio must be true or false"}};
+  for (const auto& [body, words] : kBodies) {
+    SCOPED_TRACE(body);
+    try {
+      read_request(body);
+      ADD_FAILURE() << "was taken";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::invalid_argument);
+      EXPECT_THAT(error.what(), HasSubstr(words));
+    }
+  }
+}
+
+TEST(AvatarRequest, of_an_event_has_a_prompt_of_its_own) {
+  EXPECT_EQ(read_event(Json::object()).prompt, "A person speaking naturally with lip sync to the audio");
+  EXPECT_EQ(read_event({{"prompt", "a man"}}).prompt, "a man");
+  EXPECT_THROW(read_event("text"), Error);
+}
+
+TEST(AvatarRequest, becomes_options_that_the_model_has_and_sides_that_it_can_make) {
+  const std::vector<OptionField> known{
+      {.name = "steps", .type = OptionType::integer, .doc = "", .least = 1, .most = 200},
+      {.name = "max_hw", .type = OptionType::integer, .doc = "", .standard = int64_t{720}, .most = 1280}};
+  const auto request_of = [&](AvatarRequest wanted, std::span<const OptionField> fields) {
+    generation::Request request;
+    put_numbers(wanted, fields, request);
+    return request;
+  };
+  generation::Request request =
+      request_of({.prompt = "a", .height = 100, .width = 96, .steps = 8, .guidance_scale = 3.0}, known);
+  EXPECT_EQ(request.options.get<int64_t>("steps"), 8);
+  EXPECT_EQ(request.height, 96);
+  EXPECT_EQ(request.width, 96);
+  ASSERT_EQ(request.ignored.size(), 2u);
+  EXPECT_EQ(request.ignored[0].field, "guidance_scale");
+  EXPECT_EQ(request.ignored[1].reason, "100 is no multiple of 16: it is 96");
+  request = request_of({.prompt = "a", .image = "Qg==", .height = 720}, known);
+  EXPECT_EQ(request.height, std::nullopt);
+  EXPECT_THAT(request.ignored.at(0).reason, HasSubstr("proportions"));
+  request = request_of({.prompt = "a", .height = 720}, {});
+  EXPECT_EQ(request.height, std::nullopt);
+  EXPECT_EQ(request.ignored.at(0).reason, "the model has one size");
+}
+
+TEST(LenientBase64, is_decoded_as_python_does) {
+  const struct {
+    const char *text, *bytes;
+  } kTexts[] = {{"", ""},
+                {"QUJD", "ABC"},
+                {"QUI=", "AB"},
+                {"QQ==", "A"},
+                {" Q U\nJ*D-_", "ABC"},
+                {"data:audio/wav;base64,QUJD", "ABC"},
+                {"QQ==QUJD", "A"},
+                {"Q=UJD", "ABC"},
+                {"====", ""},
+                {"QUJDRA==", "ABCD"}};
+  for (const auto& [text, bytes] : kTexts) EXPECT_EQ(decode_lenient_base64(text), bytes) << text;
+  for (const char* text : {"QQ", "QQ=", "QUI", "Q", "QUJDR"}) EXPECT_THROW(decode_lenient_base64(text), Error) << text;
+  try {
+    decode_lenient_base64("QUI");
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_STREQ(error.what(), "Incorrect padding");
+  }
+}
+
+TEST(PythonJson, has_spaces_and_ascii) {
+  EXPECT_EQ(
+      python_json(
+          {{"message", "caf\xc3\xa9 \"x\""}, {"total_segments", 2}, {"segment_base64", nullptr}, {"is_final", true}}),
+      R"({"message": "caf\u00e9 \"x\"", "total_segments": 2, "segment_base64": null, "is_final": true})");
+}
+
+}  // namespace
+}  // namespace rushes::server::omniavatar

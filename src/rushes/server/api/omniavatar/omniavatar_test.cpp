@@ -1,0 +1,250 @@
+// OmniAvatar's HTTP API over sockets, with an avatar that draws: the published bytes, what is refused, who leaves.
+#include <gmock/gmock.h>
+
+#include "rushes/server/api/omniavatar/omniavatar_test_server.h"
+#include "rushes/server/http/base64.h"
+
+namespace rushes::server {
+namespace {
+
+using testing::HasSubstr;
+using testing::StartsWith;
+
+class OmniAvatar : public AvatarServer {};
+
+struct ServerEvent {
+  std::string name, data;
+};
+
+/// Each must be "event: NAME\ndata: JSON\n\n" and nothing else.
+std::vector<ServerEvent> events_of(std::string_view body) {
+  std::vector<ServerEvent> events;
+  while (!body.empty()) {
+    const std::size_t line = body.find('\n'), end = body.find("\n\n");
+    if (!body.starts_with("event: ") || end == body.npos || body.substr(line + 1, 6) != "data: ") {
+      ADD_FAILURE() << "not an event: " << body.substr(0, 80);
+      break;
+    }
+    events.push_back({std::string(body.substr(7, line - 7)), std::string(body.substr(line + 7, end - line - 7))});
+    body.remove_prefix(end + 2);
+  }
+  return events;
+}
+
+media::Bytes bytes_of_base64(const std::string& text) {
+  const std::string bytes = decode_base64("segment", text);
+  return {bytes.begin(), bytes.end()};
+}
+
+TEST_F(OmniAvatar, says_that_it_is_healthy_in_the_published_bytes) {
+  const auto server = serve();
+  EXPECT_EQ(server->request("GET", "/health").body,
+            "{\"model_loaded\":true,\"status\":\"healthy\",\"streaming_supported\":true}\n");
+  const auto without = start([](ServerOptions& options) { options.listen = {"127.0.0.1:0=omniavatar"}; });
+  EXPECT_EQ(without->request("GET", "/health").json()["model_loaded"], false);
+  const Reply reply = ask(*without, "/generate-stream", json::object());
+  EXPECT_EQ(reply.status, 500);
+  EXPECT_EQ(reply.body, "{\"error\":\"Model not initialized\"}\n");
+}
+
+TEST_F(OmniAvatar, streams_segments_in_the_published_order_and_form) {
+  const auto server = serve();
+  const Reply reply = ask(*server, "/generate-stream", wanted(6.0));
+  EXPECT_EQ(reply.status, 200);
+  EXPECT_EQ(reply.headers.at("content-type"), "text/event-stream");
+  EXPECT_EQ(reply.headers.at("cache-control"), "no-cache");
+  EXPECT_EQ(reply.headers.at("transfer-encoding"), "chunked");
+  const auto events = events_of(reply.body);
+  ASSERT_EQ(events.size(), 4u);
+  EXPECT_EQ(events[0].name, "start");
+  EXPECT_EQ(events[0].data, "{\"message\": \"Video generation started\"}");
+  int64_t frames = 0;
+  for (std::size_t i = 0; i < 2; ++i) {
+    const ServerEvent& event = events[i + 1];
+    EXPECT_EQ(event.name, "segment");
+    EXPECT_THAT(event.data,
+                StartsWith(fmt::format("{{\"segment_index\": {}, \"total_segments\": 2, \"segment_base64\": \"", i)));
+    EXPECT_TRUE(event.data.ends_with(i == 1 ? "\", \"is_final\": true}" : "\", \"is_final\": false}"));
+    const auto mp4 = bytes_of_base64(json::parse(event.data)["segment_base64"]);
+    const auto pictures = media::decode_bytes("segment.mp4", mp4);
+    ASSERT_FALSE(pictures.empty());
+    EXPECT_EQ(pictures[0].seconds, 0);
+    EXPECT_TRUE(pictures[0].is_key);
+    EXPECT_NEAR(media::decode_audio(mp4).seconds(), static_cast<double>(pictures.size()) / 25, 0.07);
+    frames += static_cast<int64_t>(pictures.size());
+  }
+  EXPECT_EQ(frames, 150);
+  EXPECT_EQ(events[3].name, "complete");
+  EXPECT_EQ(events[3].data, "{\"message\": \"Video generation completed\", \"total_segments\": 2}");
+  const json session = server->request("GET", "/v1/sessions").json()["sessions"][0];
+  EXPECT_EQ(session["state"], "finished");
+  EXPECT_EQ(server->request("GET", "/v1/sessions/" + session["id"].get<std::string>() + "/hls/video.m3u8").status, 200);
+}
+
+TEST_F(OmniAvatar, streams_the_same_as_lines) {
+  const auto server = serve();
+  const Reply reply = ask(*server, "/generate-stream-chunked", wanted(0.5));
+  EXPECT_EQ(reply.headers.at("content-type"), "application/json");
+  std::istringstream lines(reply.body);
+  std::string line;
+  std::getline(lines, line);
+  EXPECT_EQ(line, R"({"status": "started", "message": "Video generation started", "streaming": true})");
+  std::getline(lines, line);
+  EXPECT_THAT(line,
+              StartsWith(R"({"status": "segment", "segment_index": 0, "total_segments": 1, "segment_base64": ")"));
+  EXPECT_TRUE(line.ends_with(R"(", "is_final": true})"));
+  std::getline(lines, line);
+  EXPECT_EQ(line,
+            R"({"status": "completed", "message": "Video generation completed", "total_segments": 1, "final": true})");
+  EXPECT_FALSE(std::getline(lines, line));
+}
+
+TEST_F(OmniAvatar, leaves_the_sound_out_if_it_is_asked_to_or_nothing_is_said) {
+  const auto server = serve();
+  const json silent = wanted(0.5, {{"audio", false}});
+  json nothing_said = wanted(0.5);
+  nothing_said.erase("audio_base64");
+  for (const json& body : {silent, nothing_said}) {
+    const auto events = events_of(ask(*server, "/generate-stream", body).body);
+    ASSERT_GE(events.size(), 3u);
+    const std::string mp4 = decode_base64("segment", json::parse(events[1].data)["segment_base64"].get<std::string>());
+    EXPECT_EQ(mp4.find("mp4a"), mp4.npos);
+  }
+}
+
+TEST_F(OmniAvatar, answers_what_is_no_request_before_anything_is_streamed) {
+  const auto server = serve();
+  const struct {
+    std::string body, type;
+    int status;
+    std::string words;
+  } kRequests[] = {{"{}", "application/json", 400, "No JSON data provided"},
+                   {"null", "application/json; charset=utf-8", 400, "No JSON data provided"},
+                   {R"({"audio_base64": "QQ=="})", "application/json", 400, "Prompt is required"},
+                   {"{", "application/json", 400, "400 Bad Request: "},
+                   {"{}", "text/plain", 415, "415 Unsupported Media Type: "},
+                   {"[1]", "application/json", 400, "'list' object has no attribute 'get'"}};
+  for (const char* path : {"/generate-stream", "/generate-stream-chunked", "/generate"})
+    for (const auto& [body, type, status, words] : kRequests) {
+      SCOPED_TRACE(path + (" " + body));
+      const Reply reply = server->request("POST", path, body, "Content-Type: " + type + "\r\n");
+      EXPECT_EQ(reply.status, status);
+      EXPECT_THAT(reply.json()["error"].get<std::string>(), StartsWith(words));
+    }
+  const Reply wrong = server->request("GET", "/generate-stream");
+  EXPECT_EQ(wrong.status, 405);
+  EXPECT_THAT(wrong.headers.at("allow"), HasSubstr("POST"));
+}
+
+TEST_F(OmniAvatar, tells_what_is_wrong_with_files_and_numbers_behind_the_start) {
+  const auto server = serve();
+  const struct {
+    json more;
+    std::string words;
+  } kWrong[] = {{{{"audio_base64", "QUI"}}, "Incorrect padding"},
+                {{{"image_base64", base64("no picture")}}, "JPEG"},
+                {{{"audio_base64", base64("no sound")}}, ""},
+                {{{"num_steps", 0}}, "steps"},
+                {{{"num_steps", 100'000}}, "steps"}};
+  for (const auto& [more, words] : kWrong) {
+    SCOPED_TRACE(more.dump().substr(0, 60));
+    const Reply reply = ask(*server, "/generate-stream", wanted(0.2, more));
+    EXPECT_EQ(reply.status, 200);
+    const auto events = events_of(reply.body);
+    ASSERT_EQ(events.size(), 2u) << reply.body.substr(0, 300);
+    EXPECT_EQ(events[1].name, "error");
+    EXPECT_THAT(json::parse(events[1].data)["error"].get<std::string>(), HasSubstr(words));
+    EXPECT_THAT(ask(*server, "/generate-stream-chunked", wanted(0.2, more)).body,
+                HasSubstr("\n{\"status\": \"error\", "));
+    EXPECT_EQ(ask(*server, "/generate", wanted(0.2, more)).status, 500);
+  }
+  const auto events = events_of(
+      ask(*server, "/generate-stream", wanted(0.2, {{"image_base64", "data:image/png;base64," + base64(picture())}}))
+          .body);
+  EXPECT_EQ(events.back().name, "complete");
+}
+
+TEST_F(OmniAvatar, gives_the_whole_video_with_its_sound_and_serves_it_by_its_name_alone) {
+  const auto server = serve();
+  const Reply reply = ask(*server, "/generate", wanted(1.0));
+  ASSERT_EQ(reply.status, 200) << reply.body.substr(0, 300);
+  const json answer = reply.json();
+  EXPECT_THAT(reply.body, StartsWith("{\"output_path\":\"demo_out/server_output_"));
+  EXPECT_EQ(answer["prompt"], "a man speaks");
+  EXPECT_EQ(answer["success"], true);
+  const std::string path = answer["output_path"];
+  EXPECT_THAT(path, testing::MatchesRegex("demo_out/server_output_[0-9]{8}_[0-9]{6}/result_000_wav\\.mp4"));
+  const auto mp4 = bytes_of_base64(answer["video_base64"]);
+  EXPECT_EQ(media::decode_bytes("whole.mp4", mp4).size(), 25u);
+  EXPECT_NEAR(media::decode_audio(mp4).seconds(), 1, 0.13);
+  const Reply file = server->request("GET", "/video/" + path);
+  EXPECT_EQ(file.status, 200);
+  EXPECT_EQ(file.headers.at("content-disposition"), "attachment; filename=\"result_000_wav.mp4\"");
+  EXPECT_EQ(media::Bytes(file.body.begin(), file.body.end()), mp4);
+  for (const char* other : {"none.mp4", "demo_out/x/result_000.mp4", "..%2f..%2fetc%2fpasswd", "%2fetc%2fpasswd",
+                            "demo_out/../../etc/passwd"}) {
+    const Reply none = server->request("GET", std::string("/video/") + other);
+    EXPECT_EQ(none.status, 404) << other;
+    EXPECT_THAT(none.body, HasSubstr("rror")) << other;
+  }
+}
+
+TEST_F(OmniAvatar, ends_the_generation_of_a_client_that_leaves) {
+  AvatarGate gate;
+  const auto server = serve({}, gate.hook());
+  {
+    TestClient client(server->port());
+    const std::string body = wanted(3.0).dump();
+    client.write(
+        "POST /generate-stream HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " +
+        std::to_string(body.size()) + "\r\n\r\n" + body);
+    EXPECT_EQ(client.read_head().status, 200);
+    std::string chunk;
+    EXPECT_TRUE(client.read_chunk(chunk));
+    EXPECT_THAT(chunk, StartsWith("event: start\n")) << "it comes before there is anything to show";
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    while (server->request("GET", "/v1/sessions").json()["sessions"].empty() &&
+           std::chrono::steady_clock::now() < deadline)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  const auto state = [&] { return server->request("GET", "/v1/sessions").json()["sessions"][0]["state"]; };
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (state() != "stopped" && std::chrono::steady_clock::now() < deadline)
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  EXPECT_EQ(state(), "stopped");
+  gate.let_go();
+}
+
+TEST_F(OmniAvatar, keeps_who_waits_for_a_place_on_the_line) {
+  AvatarGate gate;
+  const auto server = serve(
+      [](ServerOptions& options) {
+        options.sessions.max_running = 1;
+        options.sessions.max_queued = 4;
+        options.connections.keep_alive = std::chrono::milliseconds(30);
+      },
+      gate.hook());
+  const std::string body = wanted(0.4).dump();
+  const auto begin = [&](TestClient& client) {
+    client.write(
+        "POST /generate-stream HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " +
+        std::to_string(body.size()) + "\r\n\r\n" + body);
+    EXPECT_EQ(client.read_head().status, 200);
+  };
+  TestClient first(server->port()), second(server->port());
+  begin(first);
+  begin(second);
+  std::string chunk;
+  EXPECT_TRUE(second.read_chunk(chunk));
+  EXPECT_TRUE(second.read_chunk(chunk));
+  EXPECT_EQ(chunk, ": keep-alive\n\n");
+  gate.let_go();
+  for (TestClient* client : {&first, &second}) {
+    std::string last;
+    while (client->read_chunk(chunk)) last = chunk;
+    EXPECT_THAT(last, StartsWith("event: complete\n"));
+  }
+}
+
+}  // namespace
+}  // namespace rushes::server

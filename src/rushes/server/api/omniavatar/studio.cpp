@@ -1,0 +1,132 @@
+#include "rushes/server/api/omniavatar/studio.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "rushes/media/audio_decoder.h"
+#include "rushes/media/audio_encoder.h"
+#include "rushes/media/image.h"
+
+namespace rushes::server::omniavatar {
+namespace {
+
+constexpr std::string_view kFamily = "omniavatar";
+constexpr double kSilentSeconds = 5;       // of a video in which nothing is said
+constexpr std::size_t kPieceSeconds = 60;  // of speech that is fed at once
+
+std::span<const uint8_t> bytes_of(std::string_view text) {
+  return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
+}
+
+/// AAC, which carries it in the videos, knows the rate.
+bool is_usual(int64_t hz) {
+  constexpr int64_t kUsual[] = {8'000, 11'025, 12'000, 16'000, 22'050, 24'000, 32'000, 44'100, 48'000};
+  return std::find(std::begin(kUsual), std::end(kUsual), hz) != std::end(kUsual);
+}
+
+/// All of it, as the session hears it.
+void feed(const Hosted& entry, const Speech& speech) {
+  const std::span<const float> samples(speech.audio.samples);
+  const std::size_t piece = kPieceSeconds * static_cast<std::size_t>(speech.audio.hz);
+  for (std::size_t at = 0; at < samples.size(); at += piece)
+    entry.speech->feed(samples.subspan(at, std::min(piece, samples.size() - at)), speech.audio.hz,
+                       ingest::SpeechInput::Utterance::goes_on);
+}
+
+}  // namespace
+
+bool Studio::has_model() const {
+  const auto models = sessions_.models().all();
+  return std::any_of(models.begin(), models.end(), [](const ServedModels::Status& model) {
+    return model.family == kFamily && model.state != ServedModels::State::failed;
+  });
+}
+
+std::string Studio::first_model() const {
+  for (const ServedModels::Status& model : sessions_.models().all())
+    if (model.family == kFamily) return model.name;
+  fail(ErrorCode::unavailable, "this server has no model of the family {}; give one with --model", kFamily);
+}
+
+std::optional<Mode> Studio::mode_of(std::string_view model) const {
+  if (sessions_.models().status(model).state != ServedModels::State::loaded) return std::nullopt;
+  // Guidance has no effect where blocks follow each other.
+  generation::Request request;
+  request.prompts = {"a person"};
+  const auto loaded = sessions_.models().model(model);
+  if (!find_field(loaded->options(), "guidance_scale")) return Mode::causal;
+  request.options.set("guidance_scale", 2.0);
+  const auto ignored = loaded->plan(request)->ignored;
+  const bool has_effect =
+      std::none_of(ignored.begin(), ignored.end(), [](const auto& each) { return each.field == "guidance_scale"; });
+  return has_effect ? Mode::normal : Mode::causal;
+}
+
+std::optional<std::string> Studio::model_of(Mode mode) const {
+  for (const ServedModels::Status& model : sessions_.models().all())
+    if (model.family == kFamily && mode_of(model.name) == mode) return model.name;
+  return std::nullopt;
+}
+
+net::awaitable<Hosted> Studio::begin(std::string name, AvatarRequest wanted, Watch watch) const {
+  auto loading = sessions_.models().load(name);
+  co_await std::move(loading);
+  const auto model = sessions_.models().model(name);
+  const auto speech = std::make_shared<Speech>();
+  speech->memory = sessions_.inputs().charge();
+  const auto charge = [&](std::size_t bytes) {
+    require(speech->memory.resize(static_cast<int64_t>(bytes)), ErrorCode::exhausted,
+            "pictures and sound of all requests would take more memory than is allowed; try again later "
+            "(--max-input-mib)");
+  };
+  charge(wanted.audio.size() + wanted.image.size());
+  generation::Request request;
+  std::unique_ptr<generation::Plan> plan;
+  auto preparing = work_.run([&] {
+    decode_files(wanted);
+    request.prompts = {wanted.prompt};
+    request.seed = generation::random_seed();  // as the published server, whose noise has no seed of the request's
+    put_numbers(wanted, model->options(), request);
+    if (!wanted.image.empty()) request.image = media::decode_image(bytes_of(wanted.image));
+    const double fps = model->plan(request)->format().fps;
+    if (wanted.audio.empty()) {
+      request.video_frames = 1 + std::llround(kSilentSeconds * fps);
+    } else {
+      speech->audio = media::decode_audio(bytes_of(wanted.audio));
+      require(!speech->audio.samples.empty(), ErrorCode::invalid_argument, "the audio is empty");
+      require(speech->audio.seconds() <= kMostSeconds, ErrorCode::too_large,
+              "the audio is {:.0f} s long; {:.0f} s are allowed", speech->audio.seconds(), kMostSeconds);
+      if (!is_usual(speech->audio.hz)) speech->audio = media::resampled(speech->audio, 16'000);
+      request.video_frames = std::max<int64_t>(1, std::llround(std::ceil(speech->audio.seconds() * fps - 1e-6)));
+    }
+    wanted = {};
+    charge(speech->audio.samples.size() * sizeof(float));
+    plan = model->plan(request);
+    return true;
+  });
+  co_await std::move(preparing);
+  const SpeechPtr said = speech->audio.samples.empty() ? nullptr : speech;
+  const auto before = [&](const Hosted& entry) {
+    for (const std::string& warning : speech->audio.warnings) entry.session->warn(warning);
+    watch(entry, said);
+  };
+  const Hosted entry = sessions_.create(std::move(request), {.model = name, .before = before}, std::move(plan));
+  std::string failure;
+  try {
+    auto feeding = work_.run([&] {
+      if (said) feed(entry, *said);
+      entry.session->end_speech();
+      return true;
+    });
+    co_await std::move(feeding);
+  } catch (const Error& error) {
+    if (!entry.session->over()) failure = error.what();  // that it has ended is told as any end
+  }
+  if (!failure.empty()) {
+    entry.session->stop(failure);
+    fail(ErrorCode::unavailable, "{}", failure);
+  }
+  co_return entry;
+}
+
+}  // namespace rushes::server::omniavatar

@@ -1,0 +1,179 @@
+"""OmniAvatar's HTTP API and its published clients, against a server with a tiny model: segments that ffmpeg joins without a
+gap, files, exit codes."""
+import base64
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+from ditto_server import speech
+from omniavatar_server import AvatarServer, files, packets, portrait
+from python_package import PACKAGE, decoded
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+SECONDS = 6.3
+CLIENTS = ["module", "script"]
+
+
+@pytest.fixture(scope="module")
+def server(binary, tmp_path_factory):
+    running = AvatarServer(binary, tmp_path_factory.mktemp("avatar"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("inputs")
+    (folder / "speech.wav").write_bytes(speech(SECONDS, 24_000))
+    (folder / "portrait.png").write_bytes(portrait())
+    return folder
+
+
+def client(kind, name, *arguments, cwd):
+    command = [sys.executable, "-m", f"rushes.omniavatar.{name}"] if kind == "module" else [
+        sys.executable, str(ROOT / f"examples/omniavatar/{name}.py")]
+    return subprocess.run([*command, *map(str, arguments)], capture_output=True, text=True, timeout=300, cwd=cwd,
+                          env={**os.environ, "PYTHONPATH": str(PACKAGE)})
+
+
+def assert_follow_each_other(packets, tolerance):
+    """Each begins where the one before ends."""
+    for (pts, duration, _), (following, _, _) in zip(packets, packets[1:]):
+        assert abs(following - pts - duration) <= tolerance, (pts, duration, following)
+
+
+@pytest.mark.parametrize("kind", CLIENTS)
+def test_segments_are_saved_and_joined_without_a_gap_or_a_repeated_frame(server, inputs, tmp_path, kind):
+    run = client(kind, "streaming_client", "--server-url", server.url, "--prompt", "a woman speaks", "--audio", inputs / "speech.wav",
+                 "--image", inputs / "portrait.png", "--concatenate", cwd=tmp_path)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "Video generation started" in run.stdout and "Joined" in run.stdout
+    folder = tmp_path / "streaming_output"
+    segments = sorted(folder.glob("segment_*.mp4"))
+    assert len(segments) > 1
+    assert not (folder / "segments.txt").exists()
+    joined = packets(folder / "final_video.mp4")
+    parts = [packets(segment) for segment in segments]
+    fps = round(1 / parts[0]["video"][0][1])
+    for part in parts:
+        assert part["video"][0][0] == 0 and part["video"][0][2], "it begins with a key frame at time 0"
+        assert_follow_each_other(part["video"], 1e-3)
+    video, audio = joined["video"], joined["audio"]
+    assert len(video) == sum(len(part["video"]) for part in parts)
+    assert abs(len(video) - SECONDS * fps) <= 1
+    for index, (pts, _, _) in enumerate(video):
+        assert abs(pts - index / fps) < 1e-3, index
+    assert len(audio) == sum(len(part["audio"]) for part in parts)
+    assert_follow_each_other(audio, 1e-3)
+    assert abs(audio[0][0]) < 1e-3
+    end = video[-1][0] + video[-1][1]
+    assert 0 <= audio[-1][0] + audio[-1][1] - end < 1024 / 24_000 + 1e-3, "the sound is as long as the pictures, up to a unit"
+    # No frame stands twice: what is decoded of the whole is what is decoded of the parts.
+    whole, pieces = decoded(folder / "final_video.mp4"), [decoded(segment) for segment in segments]
+    assert len(whole) == sum(map(len, pieces))
+    assert (whole[len(pieces[0])] == pieces[1][0]).all()
+
+
+def test_the_joined_sound_is_what_was_said(server, inputs, tmp_path):
+    import numpy
+
+    run = client("module", "streaming_client", "--server-url", server.url, "--prompt", "a woman", "--audio", inputs / "speech.wav",
+                 "--output-dir", tmp_path / "out", "--concatenate", "--final-output", "all.mp4", cwd=tmp_path)
+    assert run.returncode == 0, run.stdout + run.stderr
+
+    def samples(file):
+        raw = subprocess.run(["ffmpeg", "-v", "error", "-i", file, "-vn", "-ac", "1", "-ar", "24000", "-f", "f32le", "-"],
+                             capture_output=True, check=True, timeout=120).stdout
+        return numpy.frombuffer(raw, numpy.float32)
+
+    said, heard = samples(inputs / "speech.wav"), samples(tmp_path / "out" / "all.mp4")
+    count = min(len(said), len(heard))
+    error = said[:count] - heard[:count]
+    assert (error**2).mean() < 0.05 * (said[:count] ** 2).mean(), "it is neither shifted nor broken at the joints"
+    for second in range(1, int(SECONDS)):
+        piece = slice(24_000 * second - 12_000, 24_000 * second + 12_000)
+        assert (error[piece] ** 2).mean() < 0.08 * (said[piece] ** 2).mean(), second
+
+
+@pytest.mark.parametrize("kind", CLIENTS)
+def test_the_whole_video_comes_with_its_sound(server, inputs, tmp_path, kind):
+    run = client(kind, "client", "--server-url", server.url, "--prompt", "a woman speaks", "--audio", inputs / "speech.wav", "--image",
+                 inputs / "portrait.png", "--output", "video.mp4", cwd=tmp_path)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "demo_out/server_output_" in run.stdout
+    found = packets(tmp_path / "video.mp4")
+    assert found["audio"] and abs(len(found["video"]) * found["video"][0][1] - SECONDS) < 0.1
+
+
+def test_what_is_missing_or_wrong_ends_with_1_and_says_why(server, inputs, tmp_path):
+    ask = ["--server-url", server.url, "--prompt", "a"]
+    for name in ("client", "streaming_client"):
+        for arguments, words in (
+            ([*ask, "--audio", "none.wav"], "none.wav"),
+            ([*ask, "--image", "none.png"], "none.png"),
+            ([*ask, "--image", inputs / "speech.wav"], "rror"),
+            ([*ask, "--prompt", "", "--image", inputs / "portrait.png"], "status 400: {\"error\":\"Prompt is required\"}"),
+            (["--prompt", "a", "--server-url", "http://127.0.0.1:9"], "Health check failed"),
+        ):
+            run = client("module", name, *arguments, cwd=tmp_path)
+            assert run.returncode == 1, (name, arguments, run.stdout)
+            assert words in run.stdout, (name, arguments, run.stdout)
+        assert client("module", name, *ask, "--check-health", cwd=tmp_path).returncode == 0
+        assert client("module", name, "--prompt", "a", "--server-url", "http://127.0.0.1:9", "--check-health", cwd=tmp_path).returncode == 0
+        assert client("module", name, "--server-url", server.url, cwd=tmp_path).returncode == 2  # no prompt
+
+
+def test_a_stream_that_is_closed_early_leaves_what_has_come(tmp_path):
+    """As published: only an error event makes it a failure."""
+    video = base64.b64encode(b"video").decode()
+    event = "event: segment\ndata: " + json.dumps(
+        {"segment_index": 0, "total_segments": 2, "segment_base64": video, "is_final": False}) + "\n\n: ping\n\n"
+    answers = {
+        "GET": b'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: application/json\r\n\r\n{"model_loaded": true}',
+        "POST": b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Type: text/event-stream\r\n\r\n" + event.encode(),
+    }
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        for _ in range(2):
+            connection, _ = listener.accept()
+            with connection:
+                head = connection.recv(65536)
+                connection.sendall(answers[head[:4].strip().decode()[:4].strip()])
+
+    threading.Thread(target=serve, daemon=True).start()
+    run = client("module", "streaming_client", "--server-url", f"http://127.0.0.1:{listener.getsockname()[1]}", "--prompt", "a",
+                 cwd=tmp_path)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert (tmp_path / "streaming_output" / "segment_000.mp4").read_bytes() == b"video"
+
+
+def test_a_request_that_is_slow_to_come_holds_up_nobody(server):
+    """100 MiB of base64, most of which is no sound."""
+    large = {"prompt": "a", "audio_base64": "A" * (100 << 20)}
+    answers = []
+
+    def ask():
+        with server.stream("/generate-stream", large) as answer:
+            answers.append(answer.read().decode())
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    for _ in range(20):
+        assert server.request("GET", "/health")["status"] == "healthy"
+    asking.join()
+    assert "event: error" in answers[0]
+
+
+def test_segments_come_while_the_rest_is_made(server):
+    states = []
+    with server.stream("/generate-stream", {"prompt": "a woman", **files(SECONDS)}) as answer:
+        for line in answer:
+            if line.startswith(b"event: segment"):
+                states.append(server.request("GET", "/v1/sessions")["sessions"][-1]["state"])
+    assert states[0] == "running"
