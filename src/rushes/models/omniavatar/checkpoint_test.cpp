@@ -153,8 +153,9 @@ TEST(AvatarDirectory, the_strength_of_an_adapter_comes_from_its_config) {
   const Specs tensors = published("omniavatar/manifest_OmniAvatar-1.3B.json");
   const std::pair<const char*, const char*> cases[] = {
       {"{}", "no number 'lora_alpha'"},
-      {R"({"lora_alpha": 64})", "no number 'lora_rank'"},
+      {R"({"lora_alpha": 64})", "no whole number 'lora_rank'"},
       {R"({"lora_alpha": "64", "lora_rank": 128})", "no number 'lora_alpha'"},
+      {R"({"lora_alpha": 64, "lora_rank": 1e300})", "no whole number 'lora_rank'"},
       {R"({"lora_alpha": 64, "lora_rank": 0})", "must be more than 0"},
   };
   for (const auto& [config, words] : cases) {

@@ -113,8 +113,10 @@ class PublishedFiles {
 template <typename T>
 T number(const json& values, const char* key, const fs::path& file) {
   const auto found = values.find(key);
-  require(found != values.end() && found->is_number(), ErrorCode::corrupt_data,
-          "'{}' has no number '{}'; no tensor of the checkpoint tells it", file.string(), key);
+  constexpr bool kWhole = std::is_integral_v<T>;
+  require(found != values.end() && (kWhole ? found->is_number_integer() : found->is_number()), ErrorCode::corrupt_data,
+          "'{}' has no {} '{}'; no tensor of the checkpoint tells it", file.string(),
+          kWhole ? "whole number" : "number", key);
   return found->get<T>();
 }
 

@@ -25,6 +25,8 @@ omniavatar::TransformerConfig avatar_config(const nlohmann::json& hyper, const t
 wan::VaeConfig avatar_vae_config(const nlohmann::json& hyper) {
   wan::VaeConfig config = vae_config(hyper);
   config.dim = hyper.value("vae_dim", wan::VaeConfig{}.dim);
+  if (config.dim_mult.size() <= config.temporal_downsample.size())  // the list is that of four levels
+    config.temporal_downsample.resize(config.dim_mult.size() - 1);
   return config;
 }
 

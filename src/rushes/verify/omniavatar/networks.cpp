@@ -75,7 +75,10 @@ at::Tensor flow_of(const Case& c, const tensor::WeightMap& weights) {
 Produced dit_full(const Case& c) { return {{{"output", flow_of(c, c.weights)}}, {}}; }
 
 Produced lora_load(const Case& c) {
-  const tensor::WeightMap base = omniavatar::with_published_names(c.exact_weights.under("base.")),
+  wan::TransformerConfig narrow = transformer_config(c.hyper);
+  narrow.in_dim = narrow.out_dim;
+  const tensor::WeightMap base = c.completed(omniavatar::with_published_names(c.exact_weights.under("base.")),
+                                             wan::parameter_shapes(narrow)),
                           adapter = omniavatar::with_published_names(c.exact_weights.under("ckpt."));
   const omniavatar::Lora lora{.alpha = c.hyper.at("lora_alpha"), .rank = c.hyper.at("lora_rank")};
   const tensor::WeightMap merged = omniavatar::merge_adapter(base, adapter, lora, c.target.dtype);
