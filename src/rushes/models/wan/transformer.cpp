@@ -116,16 +116,16 @@ at::Tensor TransformerCore::flow_of_tokens(at::Tensor& x, const TimeEmbedding& t
 nn::KvCache CausalTransformer::make_cache(const CacheOptions& options) const {
   const bool window = config().local_attn_size > 0;
   const int64_t per_frame = config().tokens_per_frame(options.height, options.width);
-  return nn::KvCache({.layers = config().num_layers,
-                      .heads = config().num_heads,
-                      .head_size = config().head_size(),
-                      .tokens_per_frame = per_frame,
-                      .capacity_tokens = per_frame *
-                                         (window ? config().local_attn_size : options.capacity_latent_frames),
-                      .sink_latent_frames = window ? config().sink_size : 0,
-                      .evicts = window,
-                      .batch = options.batch},
-                     core_.options().requires_grad(false));
+  return nn::KvCache(
+      {.layers = config().num_layers,
+       .heads = config().num_heads,
+       .head_size = config().head_size(),
+       .tokens_per_frame = per_frame,
+       .capacity_tokens = per_frame * (window ? config().local_attn_size : options.capacity_latent_frames),
+       .sink_latent_frames = window ? config().sink_size : 0,
+       .evicts = window,
+       .batch = options.batch},
+      core_.options().requires_grad(false));
 }
 
 at::Tensor CausalTransformer::forward(const at::Tensor& latents, const at::Tensor& t, const TextContext& text,
@@ -147,8 +147,7 @@ at::Tensor CausalTransformer::forward(const at::Tensor& latents, const at::Tenso
 }
 
 at::Tensor Transformer::forward(const at::Tensor& latents, const at::Tensor& t, const TextContext& text,
-                                const at::Tensor& condition, int64_t seq_len,
-                                const FrameAdditions& additions) const {
+                                const at::Tensor& condition, int64_t seq_len, const FrameAdditions& additions) const {
   const int64_t B = latents.size(0);
   require(t.dim() == 1 && t.size(0) == B, ErrorCode::invalid_argument, "t must be [{}], one time per sample", B);
   const nn::TokenGrid grid = core_.grid(latents, 0);

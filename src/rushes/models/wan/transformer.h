@@ -110,13 +110,13 @@ class Transformer {
 
   TextContext context(const at::Tensor& text, const at::Tensor& image = {}) const { return core_.context(text, image); }
 
-  /// Flow of whole clips: latents [B, in_dim - condition channels, F, h, w], t [B], condition [B, .., F, h, w], channels
-  /// that follow those of the latents: of i2v_condition(), undefined for text-to-video. Returns [B, out_dim, F, h, w], dtype of the weights.
-  /// seq_len is the reference's padded length; its padding rows are neither seen by others nor returned, so they are
-  /// not computed, but as there more tokens than seq_len are an Error(invalid_argument). 0: no limit.
+  /// Flow of whole clips: latents [B, in_dim - condition channels, F, h, w], t [B], condition [B, .., F, h, w],
+  /// channels that follow those of the latents: of i2v_condition(), undefined for text-to-video. Returns [B, out_dim,
+  /// F, h, w], dtype of the weights. seq_len is the reference's padded length; its padding rows are neither seen by
+  /// others nor returned, so they are not computed, but as there more tokens than seq_len are an
+  /// Error(invalid_argument). 0: no limit.
   at::Tensor forward(const at::Tensor& latents, const at::Tensor& t, const TextContext& text,
-                     const at::Tensor& condition = {}, int64_t seq_len = 0,
-                     const FrameAdditions& additions = {}) const;
+                     const at::Tensor& condition = {}, int64_t seq_len = 0, const FrameAdditions& additions = {}) const;
 
   const TransformerCore& core() const noexcept { return core_; }
   const TransformerConfig& config() const noexcept { return core_.config(); }

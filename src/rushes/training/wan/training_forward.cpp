@@ -89,8 +89,8 @@ std::vector<Sight> sights_of(const wan::TeacherForcing& options, int64_t clean_f
 
 at::Tensor forward_for_training(const wan::TransformerCore& core, const tensor::WeightMap& weights,
                                 const at::Tensor& clean, const at::Tensor& noisy, const at::Tensor& t,
-                                const wan::TextContext& text, const wan::TeacherForcing& options,
-                                at::ScalarType dtype, const wan::FrameAdditions& additions) {
+                                const wan::TextContext& text, const wan::TeacherForcing& options, at::ScalarType dtype,
+                                const wan::FrameAdditions& additions) {
   if (!noisy.is_cpu()) {
     const wan::TransformerCore cast(core.config(), weights.to(dtype));
     wan::TextContext words;

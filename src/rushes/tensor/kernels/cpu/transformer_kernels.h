@@ -7,9 +7,9 @@
 
 namespace rushes::tensor::kernels {
 
-/// x += y * gate (where y is given), x += addition (where given), then out = (x - mean) / sqrt(var + eps) * scale + shift
-/// over each row of C values. gate, scale and shift change every `rows_per_frame` rows by their stride in elements;
-/// stride 0: the same for all. The addition changes every `rows_per_addition` rows.
+/// x += y * gate (where y is given), x += addition (where given), then out = (x - mean) / sqrt(var + eps) * scale +
+/// shift over each row of C values. gate, scale and shift change every `rows_per_frame` rows by their stride in
+/// elements; stride 0: the same for all. The addition changes every `rows_per_addition` rows.
 template <typename T>
 struct ResidualNorm {
   int64_t rows, width, rows_per_frame;
