@@ -45,6 +45,8 @@ export interface ModelInfo {
   takesPrompts: boolean;
   /** Speaks what it hears: a talking head. */
   hears: boolean;
+  /** Cannot do without a picture; else words alone make one. */
+  needsImage: boolean;
   /** By the names that requests have for them. */
   options: ReadonlySet<string>;
   /** In the order in which the model names them. */
@@ -56,7 +58,7 @@ export interface ModelInfo {
 type Modality = "text" | "image" | "audio" | "video";
 interface WireModel {
   name: string; description: string; default: boolean;
-  capabilities: { takes: Modality[]; feeds: Modality[] } | null;
+  capabilities: { takes: Modality[]; needs: Modality[]; feeds: Modality[] } | null;
   options: WireOption[] | null;
   examples: { images: Example[]; audio: Example[] } | null;
 }
@@ -109,6 +111,7 @@ export const toModel = (m: WireModel): ModelInfo => {
   return {
     name: m.name, description: m.description, isDefault: m.default,
     takesPrompts: m.capabilities?.takes.includes("text") ?? false, hears: m.capabilities?.feeds.includes("audio") ?? false,
+    needsImage: m.capabilities?.needs.includes("image") ?? false,
     options: new Set(m.options?.map((option) => option.name)),
     controls: (m.options ?? []).filter((option) => option.live).map(toControl).filter((control) => control !== null),
     portraits: (m.examples?.images ?? []).map(here), speech: (m.examples?.audio ?? []).map(here),
@@ -266,7 +269,10 @@ export const exampleFile = async (example: Example): Promise<File> => {
 };
 
 export interface Portrait {
-  file: File;
+  /** null: the model makes one, of the words if there are any. */
+  file: File | null;
+  /** What is to be seen, for models that take words; empty: it is not said. */
+  prompt: string;
   /** Show the face's square; else the whole picture. */
   crop: boolean;
   /** Which of the image's faces talks: an index of PortraitSession.faces. */
@@ -275,6 +281,7 @@ export interface Portrait {
 
 /** A session of a portrait that waits for speech. */
 export interface PortraitSession {
+  session: Session;
   id: string;
   mimeType: string;
   /** Where the middle of each face is in the image, from 0 (left) to 1 (right); the first one talks by default. */
@@ -282,12 +289,13 @@ export interface PortraitSession {
 }
 
 /** `set`: controls as they stand. `chunkSeconds`: of speech that become motion at once; without it as the model has it. */
-export const createPortrait = async (model: ModelInfo, { file, crop, face }: Portrait, set: OptionValues = {}, chunkSeconds?: number): Promise<PortraitSession> => {
+export const createPortrait = async (model: ModelInfo, { file, prompt, crop, face }: Portrait, set: OptionValues = {}, chunkSeconds?: number): Promise<PortraitSession> => {
   const wanted: [string, unknown][] = [["crop", crop], ["face", face > 0 ? face : undefined], ["chunk_duration", chunkSeconds]];
   const options = Object.fromEntries(wanted.filter(([name, value]) => value !== undefined && model.options.has(name)));
-  const session = await call<WireSession>("POST", "sessions", { model: model.name, image: await dataUrl(file), ...set, ...options });
+  const given = { ...(file && { image: await dataUrl(file) }), ...(model.takesPrompts && prompt.trim() !== "" && { prompt: prompt.trim() }) };
+  const session = await call<WireSession>("POST", "sessions", { model: model.name, ...given, ...set, ...options });
   const { image } = session;
-  return { id: session.id, mimeType: session.format.mime_type, faces: (image?.faces ?? []).map(([left, , right]) => (left + right) / 2 / image!.width) };
+  return { session: toSession(session), id: session.id, mimeType: session.format.mime_type, faces: (image?.faces ?? []).map(([left, , right]) => (left + right) / 2 / image!.width) };
 };
 
 /** All of a sound file as an MP4. */

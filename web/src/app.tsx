@@ -36,7 +36,7 @@ export function App() {
     api.models().then(setModels, report);
   }, [report]);
 
-  const ofPrompts = models?.filter((model) => model.takesPrompts) ?? [];
+  const ofPrompts = models?.filter((model) => model.takesPrompts && !model.hears) ?? [];
   const video = ofPrompts.find((model) => model.isDefault) ?? ofPrompts[0] ?? null;
   const talkers = models?.filter((model) => model.hears) ?? [];
   const talk = talkers.find((model) => model.name === talker) ?? talkers[0] ?? null;

@@ -164,6 +164,13 @@ describe("the time line", () => {
     expect(timeline(endless).length).toBe(1);
     expect(timeline(after([frames(0, 0, 0, 9, 0), frames(1, 0, 33, 12, 1)], endless)).length).toBe(2);
   });
+  it("has the blocks that have begun where nobody knows how many will come", () => {
+    const spoken = session("s", { format: { width: 64, height: 64, fps: 16, segments: 0, blocksPerSegment: 0, blocksPerLaterSegment: 0, videoFrames: null } });
+    expect(timeline(spoken).map((row) => row.length)).toEqual([0]);
+    const running = after([frames(0, 0, 0, 9, 0), { type: "block_progress", segment: 0, block: 1, step: 1, steps: 4 }], spoken);
+    expect(timeline(running)[0]!.map((block) => block.complete)).toEqual([true, false]);
+    expect(timeline({ ...running, blocks: running.blocks.slice(-1) })[0]!.map((block) => block.block)).toEqual([1]);
+  });
 });
 
 describe("a list from the server", () => {

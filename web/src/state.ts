@@ -240,8 +240,11 @@ export const timeline = (session: Session): Block[][] => {
     const row: Block[] = [];
     const planned = segment === 0 ? blocksPerSegment : blocksPerLaterSegment;
     const made = (session.blocks.findLast((b) => b.segment === segment && b.complete)?.block ?? -1) + 1;
+    const begun = (session.blocks.findLast((b) => b.segment === segment)?.block ?? -1) + 1;
     const parted = segment === firstSegment ? (session.blocks[0]?.block ?? 0) : 0;
-    for (let block = session.forkedFrom === null ? 0 : parted; block < (ended ? made : planned); ++block)
+    // Of a video whose length follows from speech, the blocks that this page knows.
+    const unplanned = planned === 0;
+    for (let block = session.forkedFrom === null && !unplanned ? 0 : parted; block < (ended ? made : unplanned ? begun : planned); ++block)
       row.push(known.get(`${segment}/${block}`) ?? {
         segment, block, step: 0, steps: 0, complete: false, firstVideoFrame: 0, videoFrames: 0, prompt: "", readyAt: 0, workSeconds: 0,
       });

@@ -1,15 +1,19 @@
 // A portrait that talks: choose it, speak or give a sound file, and watch. The live part is in talk/conversation.ts.
-import { type DragEvent, useEffect, useEffectEvent, useRef, useState } from "react";
+import { type DragEvent, useEffect, useEffectEvent, useReducer, useRef, useState } from "react";
 import * as api from "../api";
 import { type Conversation, type Figures, converse } from "../talk/conversation";
 import { SPEECH_HZ } from "../talk/packets";
+import { type Session, initialState, reduce } from "../state";
 import { Controls } from "./controls";
+import { Timeline } from "./timeline";
 import { type Microphone, openMicrophone, readSound, speakAtItsTime } from "../talk/speech";
 
 /** Time without speech after which a head rests: it costs the server as much as a head that talks. */
 const REST_AFTER_MS = 60_000;
 /** Seconds of speech that are converted to motion at once: short, so that the answer comes soon. */
 const CHUNK_S = 0.2;
+/** That the time line shows: what was said a while ago is gone. */
+const SHOWN_BLOCKS = 32;
 const NO_FIGURES: Figures = { lagSeconds: null, firstPictureSeconds: null, pictures: 0 };
 
 interface Props {
@@ -33,6 +37,7 @@ interface Live {
   session: Promise<api.PortraitSession>;
   stopFile: (() => void) | null;
   restTimer: number;
+  stopEvents: () => void;
 }
 
 type Phase = "resting" | "starting" | "listening" | "speaking";
@@ -49,12 +54,15 @@ export function TalkView({ model, models, onModel, onError }: Props) {
   const [figures, setFigures] = useState(NO_FIGURES);
   const [saving, setSaving] = useState(false);
   const [set, setSet] = useState<api.OptionValues>({});
+  const [prompt, setPrompt] = useState("");
+  const [made, dispatch] = useReducer(reduce, initialState);
   const stage = useRef<HTMLDivElement>(null);
   const pictureChooser = useRef<HTMLInputElement>(null);
   const soundChooser = useRef<HTMLInputElement>(null);
   const live = useRef<Live | null>(null);
   const microphone = useRef<Promise<Microphone> | null>(null);
   const listening = useRef(false);
+  const told = useRef("");
 
   const end = (): void => live.current?.conversation.end();
   const choosePortrait = (file: File, example = ""): void => {
@@ -69,6 +77,16 @@ export function TalkView({ model, models, onModel, onError }: Props) {
   const chooseExample = (example: api.Example): void => {
     api.exampleFile(example).then((file) => choosePortrait(file, example.name), onError);
   };
+  const chooseNone = (): void => {
+    end();
+    setFaces([]);
+    setPortrait((before) => {
+      if (before) URL.revokeObjectURL(before.url);
+      return null;
+    });
+  };
+  const ready = portrait !== null || !model.needsImage;
+  const wanted = (): api.Portrait => ({ file: portrait?.file ?? null, prompt, crop, face });
   const first = useEffectEvent(() => { if (model.portraits[0]) chooseExample(model.portraits[0]); });
 
   useEffect(() => {
@@ -87,11 +105,17 @@ export function TalkView({ model, models, onModel, onError }: Props) {
   const rest = (): number => window.setTimeout(end, REST_AFTER_MS);
   /** The conversation that goes on, or a new one. To be called from a click. */
   const start = (): Live | null => {
-    if (live.current || !portrait) return live.current;
+    if (live.current || !ready) return live.current;
     setPhase("starting");
     setFigures(NO_FIGURES);
-    const session = api.createPortrait(model, { file: portrait.file, crop, face }, set, CHUNK_S);
-    session.then((begun) => { if (begun.faces.length > 1) setFaces(begun.faces); }, () => undefined);
+    told.current = prompt.trim();
+    const session = api.createPortrait(model, wanted(), set, CHUNK_S);
+    session.then((begun) => {
+      if (begun.faces.length > 1) setFaces(begun.faces);
+      if (live.current?.session !== session) return;
+      dispatch({ type: "created", session: begun.session });
+      live.current.stopEvents = api.followEvents(begun.id, (event) => dispatch({ type: "event", id: begun.id, event }));
+    }, () => undefined);
     const line = session.then(({ id, mimeType }) => ({ address: api.liveVideoUrl(id), mimeType, speech: api.speechUrl(id, SPEECH_HZ) }));
     const conversation = converse(stage.current!, line, {
       onFigures: (now) => {
@@ -101,6 +125,7 @@ export function TalkView({ model, models, onModel, onError }: Props) {
       onEnd: (reason) => {
         void session.then(({ id }) => api.remove(id)).catch(() => undefined);
         live.current?.stopFile?.();
+        live.current?.stopEvents();
         window.clearTimeout(live.current?.restTimer);
         live.current = null;
         listening.current = false;
@@ -110,7 +135,7 @@ export function TalkView({ model, models, onModel, onError }: Props) {
       },
     });
     conversation.mute(muted);
-    live.current = { conversation, session, stopFile: null, restTimer: rest() };
+    live.current = { conversation, session, stopFile: null, restTimer: rest(), stopEvents: () => undefined };
     return live.current;
   };
   const stopFile = (): void => {
@@ -152,6 +177,15 @@ export function TalkView({ model, models, onModel, onError }: Props) {
     now?.session.then(({ id }) => api.setOptions(id, changed)).catch((error: unknown) => { if (live.current === now) onError(error); });
   };
 
+  /** Other words change what is seen from the next block on. */
+  const describe = (): void => {
+    const now = live.current;
+    const words = prompt.trim();
+    if (!now || words === "" || words === told.current) return;
+    told.current = words;
+    now.session.then(({ id }) => api.sendPrompt(id, words)).catch((error: unknown) => { if (live.current === now) onError(error); });
+  };
+
   const say = (file: File): void => {
     setSound(file);
     const now = start();
@@ -173,7 +207,7 @@ export function TalkView({ model, models, onModel, onError }: Props) {
   const save = async (): Promise<void> => {
     setSaving(true);
     try {
-      const video = await api.talkVideo(model, { file: portrait!.file, crop, face }, sound!, set);
+      const video = await api.talkVideo(model, wanted(), sound!, set);
       const link = document.createElement("a");
       link.href = URL.createObjectURL(video);
       link.download = sound!.name.replace(/\.[^.]*$/, "") + ".mp4";
@@ -196,6 +230,7 @@ export function TalkView({ model, models, onModel, onError }: Props) {
   };
 
   const isLive = phase !== "resting";
+  const shown = newestBlocks(made.sessions[0]);
   return (
     <section className="sessions alone" aria-label="Talking head" onDragOver={(event) => event.preventDefault()} onDrop={drop}>
       <article className={`session ${isLive ? "running" : ""}`}>
@@ -203,7 +238,7 @@ export function TalkView({ model, models, onModel, onError }: Props) {
           <div ref={stage} className="stage" />
           {portrait && (!isLive || figures.firstPictureSeconds === null) && <img src={portrait.url} alt="The portrait" className={crop ? "crop" : ""} />}
           {phase === "starting" && <div className="veil">waiting for the first frame</div>}
-          {!portrait && <div className="veil">choose a portrait, or drop one here</div>}
+          {!portrait && (!ready || !isLive) && <div className="veil">{ready ? "somebody whom nobody has seen yet; or choose a portrait" : "choose a portrait, or drop one here"}</div>}
           <span className="pill">{held ? "listening to you" : phase}</span>
         </div>
         <div className="details">
@@ -219,6 +254,7 @@ export function TalkView({ model, models, onModel, onError }: Props) {
               onChange={(event) => { take(event.target.files?.[0]); event.target.value = ""; }}
             />
             <button type="button" onClick={() => pictureChooser.current!.click()}>Choose a portrait</button>
+            {!model.needsImage && <button type="button" className="quiet" aria-pressed={!portrait} onClick={chooseNone}>From words</button>}
             {faces.length > 1 && (
               <select aria-label="Face" value={face} onChange={(event) => { end(); setFace(Number(event.target.value)); }}>
                 {faces.map((middle, index) => <option key={index} value={index}>Face {index + 1}, {place(middle)}</option>)}
@@ -231,8 +267,19 @@ export function TalkView({ model, models, onModel, onError }: Props) {
               </select>
             )}
           </div>
+          {model.takesPrompts && (
+            <div className="words">
+              <label htmlFor="words">What should be seen?</label>
+              <textarea
+                id="words" rows={1} value={prompt} maxLength={10_000} placeholder="a woman with red hair speaks, on a blue ground"
+                onChange={(event) => setPrompt(event.target.value)} onBlur={describe}
+                onKeyDown={(event) => { if (event.key === "Enter" && !event.shiftKey) { event.preventDefault(); event.currentTarget.blur(); } }}
+              />
+            </div>
+          )}
           <p className="next">Hold the button and speak, or choose an audio file. You can also drop images and audio files here.</p>
           <Controls controls={model.controls} set={set} onSet={control} />
+          {model.takesPrompts && shown && <Timeline session={shown} playedSeconds={-1} onSeek={() => undefined} />}
           <dl className="measures">
             <div><dd>{seconds(figures.lagSeconds)}</dd><dt>delay from speech to video</dt></div>
             <div><dd>{seconds(figures.firstPictureSeconds)}</dd><dt>until the first frame</dt></div>
@@ -240,7 +287,7 @@ export function TalkView({ model, models, onModel, onError }: Props) {
           </dl>
           <div className="row">
             <button
-              type="button" className={`primary hold ${held ? "held" : ""}`} disabled={!portrait} aria-pressed={held}
+              type="button" className={`primary hold ${held ? "held" : ""}`} disabled={!ready} aria-pressed={held}
               onPointerDown={(event) => { if (event.button === 0) { event.currentTarget.setPointerCapture(event.pointerId); press(); } }}
               onPointerUp={release} onPointerCancel={release} onBlur={release} onContextMenu={(event) => event.preventDefault()}
               onKeyDown={(event) => { if ((event.key === " " || event.key === "Enter") && !event.repeat) { event.preventDefault(); press(); } }}
@@ -252,16 +299,16 @@ export function TalkView({ model, models, onModel, onError }: Props) {
               ref={soundChooser} hidden type="file" accept="audio/*,video/webm,video/mp4" aria-label="Audio file"
               onChange={(event) => { const file = event.target.files?.[0]; if (file) say(file); event.target.value = ""; }}
             />
-            <button type="button" disabled={!portrait} onClick={() => soundChooser.current!.click()}>Audio file</button>
+            <button type="button" disabled={!ready} onClick={() => soundChooser.current!.click()}>Audio file</button>
             {model.speech.map((example) => (
-              <button key={example.name} type="button" disabled={!portrait} onClick={() => { start(); api.exampleFile(example).then(say, onError); }}>
+              <button key={example.name} type="button" disabled={!ready} onClick={() => { start(); api.exampleFile(example).then(say, onError); }}>
                 Speak the example{model.speech.length > 1 ? ` ${example.name}` : ""}
               </button>
             ))}
           </div>
           <div className="row">
             <button type="button" className="quiet" aria-pressed={muted} onClick={() => { live.current?.conversation.mute(!muted); setMuted(!muted); }}>{muted ? "Muted" : "Mute"}</button>
-            <button type="button" className="quiet" disabled={!sound || !portrait || saving} onClick={() => void save()}>{saving ? "Generating the MP4" : "Save as MP4"}</button>
+            <button type="button" className="quiet" disabled={!sound || !ready || saving} onClick={() => void save()}>{saving ? "Generating the MP4" : "Save as MP4"}</button>
             <button type="button" className="stop" disabled={!isLive} onClick={end}>End</button>
           </div>
         </div>
@@ -270,5 +317,7 @@ export function TalkView({ model, models, onModel, onError }: Props) {
   );
 }
 
+const newestBlocks = (session: Session | undefined): Session | null =>
+  session ? { ...session, blocks: session.blocks.slice(-SHOWN_BLOCKS) } : null;
 const place = (middle: number): string => (middle < 0.4 ? "left" : middle > 0.6 ? "right" : "in the middle");
 const seconds = (value: number | null): string => (value === null ? "–" : `${value.toFixed(2)} s`);
