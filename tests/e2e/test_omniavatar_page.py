@@ -1,5 +1,6 @@
 """The page with a model that takes words, a portrait and speech, in a real browser: from words alone, from a portrait, other
 words while it runs, and its blocks on the time line."""
+import pathlib
 import re
 
 import pytest
@@ -75,8 +76,7 @@ def test_a_portrait_says_it_and_is_saved_as_a_file(page, avatars, inputs):
     page.button("End").click()
     with page.tab.expect_download(timeout=1000 * PATIENCE_S) as download:
         page.button("Save as MP4").click()
-    with open(download.value.path(), "rb") as file:
-        assert re.match(rb"....ftyp", file.read(12), re.DOTALL)
+    assert re.match(rb"....ftyp", pathlib.Path(download.value.path()).read_bytes(), re.DOTALL)
     assert page.errors == []
 
 

@@ -13,6 +13,17 @@ namespace {
 
 constexpr ErrorCode kBad = ErrorCode::invalid_argument;
 constexpr int64_t kMostImageSide = 16'384;
+// Of three latent frames; the first one of a video becomes one frame instead of four.
+constexpr int64_t kBlockFrames = 12, kMissingFrames = 3;
+
+omniavatar::SegmentRule rule_of(const OmniAvatarPlan& plan) {
+  return {.height = plan.height,
+          .width = plan.width,
+          .max_tokens = plan.settings.max_tokens,
+          .overlap = plan.settings.overlap_video_frames,
+          .fps = plan.settings.fps,
+          .hz = kAvatarSpeechHz};
+}
 
 void check_side(std::string_view field, int64_t value, const OmniAvatarShape& model) {
   const int64_t unit = model.pixel_multiple;
@@ -98,12 +109,23 @@ Capabilities omniavatar_capabilities() {
 }
 
 VideoFormat OmniAvatarPlan::format() const {
-  return {.height = height,
-          .width = width,
-          .fps = settings.fps,
-          .video_frames = video_frames,
-          .audio_hz = kAvatarSpeechHz,
-          .speech_hz = kAvatarSpeechHz};
+  VideoFormat format{.height = height,
+                     .width = width,
+                     .fps = settings.fps,
+                     .video_frames = video_frames,
+                     .audio_hz = kAvatarSpeechHz,
+                     .speech_hz = kAvatarSpeechHz};
+  if (!video_frames) return format;  // follows from the speech
+  if (settings.causal()) {
+    format.segments = 1;
+    format.blocks_per_segment = (*video_frames + kMissingFrames + kBlockFrames - 1) / kBlockFrames;
+  } else {
+    const auto samples = static_cast<int64_t>(static_cast<double>(*video_frames - 1) *
+                                              (static_cast<double>(kAvatarSpeechHz) / settings.fps));
+    format.segments = omniavatar::segments_of_speech(samples, rule_of(*this)).count;
+    format.blocks_per_segment = format.blocks_per_later_segment = 1;
+  }
+  return format;
 }
 
 std::unique_ptr<OmniAvatarPlan> plan_omniavatar(const Request& request, const OmniAvatarSettings& defaults,
@@ -130,11 +152,7 @@ std::unique_ptr<OmniAvatarPlan> plan_omniavatar(const Request& request, const Om
     require(!plan->settings.window || sink + 3 <= window, kBad,
             "sink must leave room for a block of 3 latent frames in the window of {} (got {})", window, sink);
   } else {
-    omniavatar::segments_of_speech(0, {.height = plan->height,
-                                       .width = plan->width,
-                                       .max_tokens = plan->settings.max_tokens,
-                                       .overlap = plan->settings.overlap_video_frames,
-                                       .fps = plan->settings.fps});  // says what it takes
+    omniavatar::segments_of_speech(0, rule_of(*plan));  // says what it takes
   }
   note_unused(*plan, request, options);
   return plan;

@@ -24,9 +24,21 @@ bool is_usual(int64_t hz) {
   return std::find(std::begin(kUsual), std::end(kUsual), hz) != std::end(kUsual);
 }
 
-/// All of it, as the session hears it.
+/// Guidance has no effect where blocks follow each other.
+Mode mode_of_model(const generation::Model& model) {
+  generation::Request request;
+  request.prompts = {"a person"};
+  if (!find_field(model.options(), "guidance_scale")) return Mode::causal;
+  request.options.set("guidance_scale", 2.0);
+  const auto ignored = model.plan(request)->ignored;
+  const bool has_effect =
+      std::none_of(ignored.begin(), ignored.end(), [](const auto& each) { return each.field == "guidance_scale"; });
+  return has_effect ? Mode::normal : Mode::causal;
+}
+
+/// All that is said, as the session hears it.
 void feed(const Hosted& entry, const Speech& speech) {
-  const std::span<const float> samples(speech.audio.samples);
+  const auto samples = std::span<const float>(speech.audio.samples).subspan(speech.silence);
   const std::size_t piece = kPieceSeconds * static_cast<std::size_t>(speech.audio.hz);
   for (std::size_t at = 0; at < samples.size(); at += piece)
     entry.speech->feed(samples.subspan(at, std::min(piece, samples.size() - at)), speech.audio.hz,
@@ -50,16 +62,7 @@ std::string Studio::first_model() const {
 
 std::optional<Mode> Studio::mode_of(std::string_view model) const {
   if (sessions_.models().status(model).state != ServedModels::State::loaded) return std::nullopt;
-  // Guidance has no effect where blocks follow each other.
-  generation::Request request;
-  request.prompts = {"a person"};
-  const auto loaded = sessions_.models().model(model);
-  if (!find_field(loaded->options(), "guidance_scale")) return Mode::causal;
-  request.options.set("guidance_scale", 2.0);
-  const auto ignored = loaded->plan(request)->ignored;
-  const bool has_effect =
-      std::none_of(ignored.begin(), ignored.end(), [](const auto& each) { return each.field == "guidance_scale"; });
-  return has_effect ? Mode::normal : Mode::causal;
+  return mode_of_model(*sessions_.models().model(model));
 }
 
 std::optional<std::string> Studio::model_of(Mode mode) const {
@@ -98,6 +101,12 @@ net::awaitable<Hosted> Studio::begin(std::string name, AvatarRequest wanted, Wat
               "the audio is {:.0f} s long; {:.0f} s are allowed", speech->audio.seconds(), kMostSeconds);
       if (!is_usual(speech->audio.hz)) speech->audio = media::resampled(speech->audio, 16'000);
       request.video_frames = std::max<int64_t>(1, std::llround(std::ceil(speech->audio.seconds() * fps - 1e-6)));
+      // Segments begin with the picture itself, in which nothing is said yet.
+      if (mode_of_model(*model) == Mode::normal) {
+        ++*request.video_frames;
+        speech->silence = static_cast<std::size_t>(std::llround(static_cast<double>(speech->audio.hz) / fps));
+        speech->audio.samples.insert(speech->audio.samples.begin(), speech->silence, 0.0f);
+      }
     }
     wanted = {};
     charge(speech->audio.samples.size() * sizeof(float));

@@ -20,9 +20,10 @@ enum class Mode {
 };
 constexpr std::string_view name(Mode mode) { return mode == Mode::causal ? "causal" : "normal"; }
 
-/// What is said in a video, at the rate of its file where AAC knows that.
+/// The sound of a video, at the rate of its file where AAC knows that.
 struct Speech {
   media::DecodedAudio audio;
+  std::size_t silence = 0;  // samples before what is said
   base::MemoryBudget::Charge memory = {};
 };
 using SpeechPtr = std::shared_ptr<const Speech>;
