@@ -5,6 +5,7 @@
 
 namespace rushes::app {
 
+void add_avatar(CLI::App& app);             // talk.cpp
 void add_bench(CLI::App& app);              // bench.cpp
 void add_client(CLI::App& app);             // client.cpp
 void add_generate(CLI::App& app);           // generate.cpp

@@ -103,6 +103,9 @@ void print_text(std::string_view text, const std::vector<media::VideoOutputOptio
   std::fflush(stream);
 }
 
+/// What a model hears that would take speech: this command has none.
+generation::Inbox no_speech() { return {.end_of_speech = true}; }
+
 void run(const Options& options) {
   const Request request = make_request(options);
   for (const std::string& output : options.outputs) check_output(output, options.format);
@@ -136,6 +139,7 @@ void run(const Options& options) {
                       {.max_video_frames = request.video_frames,
                        .on_progress = [&](const Progress& p) { printer.show(p); },
                        .on_text = [&](std::string_view text) { print_text(text, targets); },
+                       .input = format.speech_hz > 0 ? no_speech : std::function<generation::Inbox()>(),
                        .profiler = profiler.get()});
   }
   if (profiler) write_profile(*profiler, options.profiling);

@@ -64,6 +64,7 @@ int main(int argc, char** argv) {
   });
   rushes::app::add_bench(app);
 #ifdef RUSHES_HAS_SERVER
+  rushes::app::add_avatar(app);
   rushes::app::add_client(app);
   rushes::app::add_generate(app);
   rushes::app::add_portrait(app);

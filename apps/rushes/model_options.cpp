@@ -18,6 +18,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* kShippedModel = "models/shipped-t2v";
 constexpr const char* kShippedTalkModels[] = {"models/shipped-talk", "models/shipped-ditto"};
+constexpr const char* kShippedAvatarModel = "models/shipped-avatar";
 
 fs::path program_path() {
   std::error_code status;
@@ -70,14 +71,29 @@ std::string named_model(const std::string& path) {
   return shipped.empty() ? path : shipped;
 }
 
+namespace {
+
+/// The small model of the first family that is fed with speech, and prompted or not.
+std::string random_fed(bool prompted) {
+  using generation::Modality;
+  for (const generation::Family& family : generation::families())
+    if (family.capabilities.feeds.has(Modality::audio) && family.capabilities.takes.has(Modality::text) == prompted)
+      return fmt::format("random:{}", family.name);
+  return "random";
+}
+
+}  // namespace
+
 std::string talk_model(const std::string& named) {
   if (named.empty()) return default_talk_model();
-  if (named != "random") return named_model(named);
-  const auto families = generation::families();
-  const auto fed = std::find_if(families.begin(), families.end(), [](const generation::Family& family) {
-    return family.capabilities.feeds.has(generation::Modality::audio);
-  });
-  return fed == families.end() ? named : fmt::format("random:{}", fed->name);
+  return named == "random" ? random_fed(/*prompted=*/false) : named_model(named);
+}
+
+std::string avatar_model(const std::string& named) {
+  if (named == "random") return random_fed(/*prompted=*/true);
+  if (!named.empty()) return named_model(named);
+  if (const char* set = std::getenv("RUSHES_AVATAR_MODEL"); set && *set) return set;
+  return find_shipped(kShippedAvatarModel);
 }
 
 // Loops of small models are so short that meeting at their ends costs more than a second core brings: the shipped model

@@ -40,5 +40,7 @@ std::vector<std::string> shipped_talk_models();
 std::string named_model(const std::string& path);
 /// What `named` means where a model is fed with speech: "" the default, "random" the small one of such a family.
 std::string talk_model(const std::string& named);
+/// The same where it is prompted, too: "" is $RUSHES_AVATAR_MODEL, else the shipped one, or empty.
+std::string avatar_model(const std::string& named);
 
 }  // namespace rushes::app

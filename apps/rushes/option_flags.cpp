@@ -105,8 +105,11 @@ std::vector<std::string> prompts_of(const std::vector<std::string>& arguments) {
 }
 
 bool takes_text(const generation::Family& family) { return family.capabilities.takes.has(generation::Modality::text); }
-bool is_fed_audio(const generation::Family& family) {
-  return family.capabilities.feeds.has(generation::Modality::audio);
+bool is_fed_audio_alone(const generation::Family& family) {
+  return family.capabilities.feeds.has(generation::Modality::audio) && !takes_text(family);
+}
+bool is_prompted_and_fed_audio(const generation::Family& family) {
+  return family.capabilities.feeds.has(generation::Modality::audio) && takes_text(family);
 }
 
 }  // namespace rushes::app

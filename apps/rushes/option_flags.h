@@ -22,7 +22,8 @@ std::vector<std::string> prompts_of(const std::vector<std::string>& arguments);
 
 /// Families whose models are prompted with text.
 bool takes_text(const generation::Family& family);
-/// Families whose models are fed with speech.
-bool is_fed_audio(const generation::Family& family);
+/// Families whose models are fed with speech, and prompted with text or not.
+bool is_fed_audio_alone(const generation::Family& family);
+bool is_prompted_and_fed_audio(const generation::Family& family);
 
 }  // namespace rushes::app

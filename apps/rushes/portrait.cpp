@@ -58,7 +58,7 @@ void add_portrait(CLI::App& app) {
   command->add_option("--model,--talk-model", options->model.path,
                       "model directory (default: $RUSHES_TALK_MODEL, else the shipped model)");
   command->add_option("--device", options->model.device, "device: cpu, cuda, cuda:1, ...")->capture_default_str();
-  add_option_flags(*command, options->request.options, is_fed_audio);
+  add_option_flags(*command, options->request.options, is_fed_audio_alone);
   command->callback([options] { run(*options); });
 }
 

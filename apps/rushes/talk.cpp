@@ -1,4 +1,5 @@
-// rushes talk: a portrait and speech to a video of the person speaking, from a file or while the speech comes in.
+// rushes talk and rushes avatar: a portrait, or words, and speech to a video of the person speaking, from a file or
+// while the speech comes in.
 #include <fmt/format.h>
 #include <poll.h>
 #include <unistd.h>
@@ -34,10 +35,24 @@ using generation::Request;
 constexpr double kFileChunk = 2.0;  // a file is there as a whole: large steps are the fastest
 constexpr double kLiveChunk = 0.2;
 
+/// What the commands differ in.
+struct Command {
+  const char* name;
+  const char* doc;
+  const char* model_flags;
+  const char* model_doc;
+  std::string (*model)(const std::string& named);  // that is meant
+  bool (*families)(const generation::Family&);     // whose options are flags
+  const char* output;
+  bool takes_text;  // a prompt, and no need for a portrait or speech
+};
+
 struct Options {
+  const Command* command = nullptr;
   generation::ModelOptions model;
+  std::vector<std::string> prompts;
   Request request;
-  std::string image, audio, video, output = "talk.mp4", format = "auto";
+  std::string image, audio, video, output, format = "auto";
   int64_t rate = 16'000, channels = 1;
   int quality = 20, threads = 0;
   bool live = false, quiet = false, silent_audio = true, rate_given = false, channels_given = false;
@@ -46,6 +61,7 @@ struct Options {
 /// `model`: its family knows in which pieces it hears, or not.
 Request make_request(const Options& options, const std::string& model) {
   Request request = options.request;
+  if (!options.prompts.empty()) request.prompts = prompts_of(options.prompts);
   if (!options.image.empty()) request.image = media::read_image(options.image);  // else an avatar
   const generation::Family* family = generation::family_of(model);
   const bool in_chunks = !family || find_field(family->options(), "chunk_duration");
@@ -100,21 +116,32 @@ class LiveSpeech {
   std::vector<uint8_t> bytes_;
 };
 
-void run(const Options& options) {
-  require(options.live + !options.audio.empty() + !options.video.empty() == 1, ErrorCode::invalid_argument,
-          "give exactly one of --audio FILE, --live (raw PCM from standard input) and --video FILE");
+void check_inputs(const Options& options) {
+  const int inputs = options.live + !options.audio.empty() + !options.video.empty();
+  if (options.command->takes_text)
+    require(inputs <= 1, ErrorCode::invalid_argument,
+            "give --audio FILE or --live (raw PCM from standard input), not both; without speech the face is silent");
+  else
+    require(inputs == 1, ErrorCode::invalid_argument,
+            "give exactly one of --audio FILE, --live (raw PCM from standard input) and --video FILE");
   require(!options.live || !isatty(STDIN_FILENO), ErrorCode::invalid_argument,
-          "standard input is a terminal; pipe speech into it, e.g. arecord -f S16_LE -r 16000 -t raw | rushes talk "
-          "--live ...");
+          "standard input is a terminal; pipe speech into it, e.g. arecord -f S16_LE -r 16000 -t raw | rushes {} "
+          "--live ...",
+          options.command->name);
+}
+
+void run(const Options& options) {
+  check_inputs(options);
   ignore_closed_pipes();
   check_output(options.output, options.format);
   if (!options.live && (options.rate_given || options.channels_given))
     print_ignored({{options.rate_given ? "--rate" : "--channels", "a file says its own; they belong to --live"}});
   generation::ModelOptions model_options = options.model;
-  model_options.path = talk_model(model_options.path);
+  model_options.path = options.command->model(model_options.path);
   Request request = make_request(options, model_options.path);
   require(!model_options.path.empty(), ErrorCode::invalid_argument,
-          "there is no talking-head model: give a model directory with --model or RUSHES_TALK_MODEL");
+          "there is no model to {}: give a model directory with --model",
+          options.command->takes_text ? "make avatars" : "make a portrait talk");
   check_request(request, model_options);
   use_threads(options.threads);
   const auto model = generation::load_model(model_options);
@@ -131,8 +158,10 @@ void run(const Options& options) {
   if (options.live) {
     live = std::make_shared<LiveSpeech>(options, format.speech_hz);
     input = [live] { return live->next(); };
-  } else if (options.video.empty()) {
+  } else if (!options.audio.empty()) {
     input = speech_from_file(options, format.speech_hz);
+  } else if (options.video.empty()) {
+    input = [] { return Inbox{.end_of_speech = true}; };
   }
   const auto output = media::open_video_output({.target = options.output,
                                                 .container = media::choose_container(options.output, options.format),
@@ -154,31 +183,65 @@ void run(const Options& options) {
     fail(ErrorCode::cancelled, "stopped after {} complete frames", recorded.progress.video_frames);
 }
 
-}  // namespace
+constexpr Command kTalk{
+    .name = "talk",
+    .doc = "Generate a talking-head video from a portrait and speech, also while the speech arrives",
+    .model_flags = "--model,--talk-model",
+    .model_doc = "model directory (default: $RUSHES_TALK_MODEL, else the shipped model)",
+    .model = talk_model,
+    .families = is_fed_audio_alone,
+    .output = "talk.mp4",
+    .takes_text = false};
 
-void add_talk(CLI::App& app) {
+constexpr Command kAvatar{
+    .name = "avatar",
+    .doc = "Generate a video of a speaker from words, a portrait and speech, also while the speech arrives",
+    .model_flags = "--model,--avatar-model",
+    .model_doc = "model directory (default: $RUSHES_AVATAR_MODEL, else the shipped model)",
+    .model = avatar_model,
+    .families = is_prompted_and_fed_audio,
+    .output = "avatar.mp4",
+    .takes_text = true};
+
+void add_inputs(CLI::App& command, Options& options) {
+  if (options.command->takes_text) {
+    command.add_option("--prompt,-p,prompt", options.prompts,
+                       "text: who is seen, and how; models of segments take several");
+    for (const char* name : {"height", "width", "frames"}) {
+      const OptionField& field = generation::request_field(name);
+      std::optional<int64_t>& value = name == std::string_view("height")  ? options.request.height
+                                      : name == std::string_view("width") ? options.request.width
+                                                                          : options.request.video_frames;
+      command.add_option("--" + field.name, value, field.doc);
+    }
+  }
+  command.add_option("--image,-i", options.image, "portrait: JPEG, PNG or WebP");
+  command.add_option("--audio,-a", options.audio, "speech: WAV, MP3, FLAC, Ogg, WebM, MP4 and other formats");
+  if (!options.command->takes_text)
+    command.add_option("--video,-v", options.video,
+                       "driving video, instead of speech: its face moves the portrait, and the output has its length "
+                       "and audio; MP4, WebM, Matroska, AVI or MPEG-TS");
+  command.add_flag("--live", options.live,
+                   "read speech from standard input as it arrives: raw PCM, signed 16-bit, little-endian");
+  command.add_option("--rate", options.rate, "sampling rate of --live, in Hz")
+      ->check(CLI::Range(1000, 768'000))
+      ->each([&options](const std::string&) { options.rate_given = true; })
+      ->capture_default_str();
+  command.add_option("--channels", options.channels, "number of channels of --live")
+      ->check(CLI::Range(1, 32))
+      ->each([&options](const std::string&) { options.channels_given = true; })
+      ->capture_default_str();
+}
+
+void add_command(CLI::App& app, const Command& kind) {
   auto options = std::make_shared<Options>();
-  CLI::App* command = app.add_subcommand(
-      "talk", "Generate a talking-head video from a portrait and speech, also while the speech arrives");
+  options->command = &kind;
+  options->output = kind.output;
+  CLI::App* command = app.add_subcommand(kind.name, kind.doc);
   Request& request = options->request;
   request.seed = 42;
-  command->add_option("--model,--talk-model", options->model.path,
-                      "model directory (default: $RUSHES_TALK_MODEL, else the shipped model)");
-  command->add_option("--image,-i", options->image, "portrait: JPEG, PNG or WebP");
-  command->add_option("--audio,-a", options->audio, "speech: WAV, MP3, FLAC, Ogg, WebM, MP4 and other formats");
-  command->add_option("--video,-v", options->video,
-                      "driving video, instead of speech: its face moves the portrait, and the output has its length "
-                      "and audio; MP4, WebM, Matroska, AVI or MPEG-TS");
-  command->add_flag("--live", options->live,
-                    "read speech from standard input as it arrives: raw PCM, signed 16-bit, little-endian");
-  command->add_option("--rate", options->rate, "sampling rate of --live, in Hz")
-      ->check(CLI::Range(1000, 768'000))
-      ->each([options](const std::string&) { options->rate_given = true; })
-      ->capture_default_str();
-  command->add_option("--channels", options->channels, "number of channels of --live")
-      ->check(CLI::Range(1, 32))
-      ->each([options](const std::string&) { options->channels_given = true; })
-      ->capture_default_str();
+  command->add_option(kind.model_flags, options->model.path, kind.model_doc);
+  add_inputs(*command, *options);
   command
       ->add_option(
           "-o,--output", options->output,
@@ -198,8 +261,13 @@ void add_talk(CLI::App& app) {
   command->add_option("--device", options->model.device, "device: cpu, cuda, cuda:1, ...")->capture_default_str();
   command->add_flag("-q,--quiet", options->quiet, "do not print progress");
   add_threads_option(*command, options->threads, "all");
-  add_option_flags(*command, request.options, is_fed_audio);
+  add_option_flags(*command, request.options, kind.families);
   command->callback([options] { run(*options); });
 }
+
+}  // namespace
+
+void add_talk(CLI::App& app) { add_command(app, kTalk); }
+void add_avatar(CLI::App& app) { add_command(app, kAvatar); }
 
 }  // namespace rushes::app

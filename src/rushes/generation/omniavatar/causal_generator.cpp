@@ -251,7 +251,7 @@ FrameBlock CausalAvatarGenerator::decode_block() {
   block.block = pipeline_.block();
   block.latent_frames = kBlockLatentFrames;
   block.prompt = prompt_;
-  block.audio = track_.sound(video_frames_, video_frames_ + block.video_frames);
+  block.audio = track_.sound(video_frames_, video_frames_ + block.video_frames, spoken_until_);
   block.times = std::exchange(times_, StageTimes{});
   video_frames_ += block.video_frames;
   // The next block hears a frame of what went out with this one.

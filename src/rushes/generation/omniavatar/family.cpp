@@ -6,6 +6,7 @@
 
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
+#include "rushes/generation/omniavatar/causal_pipeline.h"
 #include "rushes/generation/omniavatar/inspect.h"
 #include "rushes/generation/omniavatar/model.h"
 #include "rushes/generation/omniavatar/tiny.h"

@@ -408,7 +408,7 @@ TEST(AvatarPlan, a_pictures_proportions_choose_the_size_unless_one_is_asked_for)
   request.image = picture(52, 30);
   EXPECT_EQ(size(), std::pair(int64_t{720}, int64_t{400}));
   request.options.set("max_hw", int64_t{1280});
-  EXPECT_EQ(size(), std::pair(int64_t{960}, int64_t{528}));
+  EXPECT_EQ(size(), std::pair(int64_t{1280}, int64_t{720}));
   request.height = 48;
   EXPECT_EQ(size(), std::pair(int64_t{48}, int64_t{32}));
 }

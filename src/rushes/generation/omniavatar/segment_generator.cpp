@@ -208,7 +208,7 @@ FrameBlock SegmentAvatarGenerator::decode_segment() {
   block.segment = segment_;
   block.latent_frames = segments_->latent_frames;
   block.prompt = prompt_;
-  block.audio = track_.sound(video_frames_, video_frames_ + block.video_frames);
+  block.audio = track_.sound(video_frames_, video_frames_ + block.video_frames, track_.heard());
   block.times = std::exchange(times_, StageTimes{});
   video_frames_ += block.video_frames;
   ++segment_;

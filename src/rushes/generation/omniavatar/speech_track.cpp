@@ -31,8 +31,8 @@ void SpeechTrack::forget_before(int64_t sample) {
   begin_ += gone;
 }
 
-Audio SpeechTrack::sound(int64_t first, int64_t end) const {
-  const int64_t from = sample(first - delay_), to = std::max(sample(end - delay_), from);
+Audio SpeechTrack::sound(int64_t first, int64_t end, int64_t until) const {
+  const int64_t from = sample(first - delay_), to = std::max(std::min(sample(end - delay_), until), from);
   const int64_t silent = std::clamp<int64_t>(-from, 0, to - from);  // before the speech begins
   const std::span<const float> heard = samples(std::max<int64_t>(from, 0), std::max<int64_t>(to, 0));
   Audio audio{.samples = nullptr, .first_sample = sample(first), .hz = hz_};

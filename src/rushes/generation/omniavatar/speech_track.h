@@ -31,8 +31,8 @@ class SpeechTrack {
   std::span<const float> samples(int64_t first, int64_t end) const;
   void forget_before(int64_t sample);
 
-  /// The sound of video frames [first, end) of the video; less or none where there is no more.
-  Audio sound(int64_t first, int64_t end) const;
+  /// The sound of video frames [first, end) of the video, up to sample `until`; less or none where there is no more.
+  Audio sound(int64_t first, int64_t end, int64_t until) const;
   /// Utterances that are over when so many video frames have been shown; each is told once.
   int64_t utterances_over(int64_t video_frames);
   int64_t utterances() const { return static_cast<int64_t>(ends_.size()); }

@@ -182,33 +182,31 @@ Produced audio_window(const Case& c) {
                                     .hz = c.hyper.at("sample_rate"),
                                     .block_frames = c.hyper.at("frames_per_block"),
                                     .context_frames = c.hyper.at("context_frames_block_mode")};
+  /// [1, 12, C] of what is heard of `samples` for a block.
+  const auto features = [&](std::span<const float> samples, int64_t block) {
+    const at::Tensor own = generation::window_features(encoder, samples, windows.heard(block, block + 1 == blocks),
+                                                       windows.frames(block), windows.least_samples);
+    return block == 0 ? omniavatar::with_first_group_filled(own, config.speech.group) : own;
+  };
+  const auto additions = [&](std::span<const float> samples, int64_t block) {
+    return conditioner.forward(features(samples, block)).values.transpose(1, 2).unsqueeze(2);  // [P, F, 1, 1, C]
+  };
   Produced produced;
   const auto total = static_cast<int64_t>(speech.size());
   for (int64_t block = 0; block < blocks; ++block) {
-    const omniavatar::Span heard = windows.heard(block, block + 1 == blocks);
-    const auto additions = [&](std::span<const float> samples) {
-      at::Tensor features =
-          generation::window_features(encoder, samples, heard, windows.frames(block), windows.least_samples);
-      if (block == 0) features = omniavatar::with_first_group_filled(features, config.speech.group);
-      return conditioner.forward(features).values.transpose(1, 2).unsqueeze(2);  // [P, F, 1, 1, C]
-    };
+    const omniavatar::Span heard = windows.samples(windows.heard(block, block + 1 == blocks));
     const int64_t arrived = std::min(total, (block + 1) * received);
-    produced.tensors[fmt::format("accumulated_block{}", block)] = additions(part(windows.samples(heard), arrived));
+    produced.tensors[fmt::format("accumulated_block{}", block)] = additions(part(heard, arrived), block);
     // As published: the newest piece alone, although places in it count from the beginning of the speech.
     const std::span<const float> newest = part({block * received, arrived}, total);
-    const omniavatar::Span at = windows.samples(heard);
     const auto in_piece = [&](int64_t sample) { return std::min(static_cast<std::size_t>(sample), newest.size()); };
     produced.tensors[fmt::format("nonaccumulated_block{}", block)] =
-        additions(newest.subspan(in_piece(at.first), in_piece(at.end) - in_piece(at.first)));
+        additions(newest.subspan(in_piece(heard.first), in_piece(heard.end) - in_piece(heard.first)), block);
   }
+  windows.context_frames = c.hyper.at("context_frames_sliding_mode");
   std::vector<at::Tensor> pieces;
-  const int64_t context = c.hyper.at("context_frames_sliding_mode"), frames = windows.block_frames;
-  for (int64_t block = 0; block < blocks; ++block) {
-    const omniavatar::Span shown{block * frames, (block + 1) * frames},
-        heard{std::max<int64_t>(0, shown.first - context), std::min(blocks * frames, shown.end + context)};
-    pieces.push_back(
-        generation::window_features(encoder, part(windows.samples(heard), total), heard, shown, windows.least_samples));
-  }
+  for (int64_t block = 0; block < blocks; ++block)
+    pieces.push_back(features(part(windows.samples(windows.heard(block, block + 1 == blocks)), total), block));
   produced.tensors["sliding_embeddings"] = at::cat(pieces, 1);
   return produced;
 }
