@@ -112,8 +112,10 @@ class Connection {
     Feed feed;
     const Route* route = prepare(parser, response, feed);
     if (feed) {
-      co_await run_viewer_socket(std::move(stream_), parser.release(), std::move(feed),
-                                 {exchange_.kind, exchange_.max_message_bytes}, service_);
+      ViewerKind kind{exchange_.kind, exchange_.max_message_bytes};
+      auto serving =
+          run_viewer_socket(std::move(stream_), parser.release(), std::move(feed), std::move(kind), service_);
+      co_await std::move(serving);
       co_return false;
     }
     std::optional<Uploads::Upload> upload;

@@ -43,9 +43,26 @@ struct Generations::Generation {
   std::optional<Mode> mode;
   bool with_conversation = true;
   std::string model = {};
-  std::optional<std::string> reply = {};  // what the assistant said
+  std::optional<std::string> reply = {};   // what the assistant said
+  base::MemoryBudget::Charge memory = {};  // of the files, until they are the session's
   std::unique_ptr<Pump> pump = {};
   bool cancelled = false, over = false;
+
+  /// Nothing of it outlives the server: its timers must not.
+  class Ending {
+   public:
+    explicit Ending(std::shared_ptr<Generation> generation) : generation_(std::move(generation)) {}
+    ~Ending() {
+      generation_->over = true;
+      generation_->pump.reset();
+      generation_->caller.reset();
+    }
+    Ending(const Ending&) = delete;
+    Ending& operator=(const Ending&) = delete;
+
+   private:
+    const std::shared_ptr<Generation> generation_;
+  };
 
   /// At once, or as soon as there is a session.
   void stop(std::string reason) {
@@ -130,6 +147,12 @@ void Generations::begin(const ClientPtr& client, Json fields, std::optional<Mode
   generation->with_conversation = converses == fields.end() || !converses->is_boolean() || converses->get<bool>();
   generation->wanted = read_event(std::move(fields));
   generation->caller = client;
+  generation->memory = studio_->sessions().inputs().charge();
+  require(generation->memory.resize(
+              static_cast<int64_t>(generation->wanted.audio.size() + generation->wanted.image.size())),
+          ErrorCode::exhausted,
+          "pictures and sound of all requests would take more memory than is allowed; try again later "
+          "(--max-input-mib)");
   do generation->id = random_name();
   while (generations_.contains(generation->id));
   rooms_.join(generation->id, client);
@@ -180,6 +203,7 @@ void Generations::tell(const Generation& generation, std::string packet, bool ma
 }
 
 net::awaitable<void> Generations::run(GenerationPtr generation, net::any_io_executor executor) {
+  const Generation::Ending ending(generation);
   std::string failure;
   try {
     auto making = make(generation, executor);
@@ -193,9 +217,6 @@ net::awaitable<void> Generations::run(GenerationPtr generation, net::any_io_exec
       tell(*generation, "generation_error",
            {{"error", failure}, {"message", "Causal Pipelined video generation failed"}});
   }
-  generation->over = true;
-  generation->pump.reset();
-  generation->caller.reset();
   ended_.push_back(generation->id);
   if (ended_.size() > kMostEnded) {
     generations_.erase(ended_.front());
@@ -239,6 +260,7 @@ net::awaitable<void> Generations::make(const GenerationPtr& generation, const ne
     generation->pump->open(executor);
     if (generation->cancelled) entry.session->stop("cancelled by the client");
   };
+  generation->memory.resize(0);  // it charges them at once
   auto beginning = studio_->begin(generation->model, std::move(generation->wanted), watch);
   co_await std::move(beginning);
   auto telling = tell_all(generation);

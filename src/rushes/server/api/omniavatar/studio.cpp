@@ -72,9 +72,6 @@ std::optional<std::string> Studio::model_of(Mode mode) const {
 }
 
 net::awaitable<Hosted> Studio::begin(std::string name, AvatarRequest wanted, Watch watch) const {
-  auto loading = sessions_.models().load(name);
-  co_await std::move(loading);
-  const auto model = sessions_.models().model(name);
   const auto speech = std::make_shared<Speech>();
   speech->memory = sessions_.inputs().charge();
   const auto charge = [&](std::size_t bytes) {
@@ -83,6 +80,9 @@ net::awaitable<Hosted> Studio::begin(std::string name, AvatarRequest wanted, Wat
             "(--max-input-mib)");
   };
   charge(wanted.audio.size() + wanted.image.size());
+  auto loading = sessions_.models().load(name);
+  co_await std::move(loading);
+  const auto model = sessions_.models().model(name);
   generation::Request request;
   std::unique_ptr<generation::Plan> plan;
   auto preparing = work_.run([&] {
