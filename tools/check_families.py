@@ -59,9 +59,11 @@ ALLOWED = {
     "tools/train_shipped_ditto": ("ditto", "runs its recipe"),
     "cmake/Install.cmake": ("ditto", "the folders of the shipped models"),
     "python/CMakeLists.txt": ("ditto", "the same, in the wheel"),
-    "src/rushes/training/ditto/*": ("imtalker", "the faces and voices that both are trained on lie there"),
+    "src/rushes/training/ditto/*": ("imtalker", "the sizes of the networks and the rules for mouths that both have lie there"),
     "apps/rushes/train.cpp": ("wan", "calls its recipe"),
     "apps/rushes/train_talk.cpp": ("imtalker", "calls its recipe"),
+    "apps/rushes/train_avatar.cpp": ("omniavatar", "the same"),
+    "src/rushes/training/omniavatar/*": ("imtalker", "the speech encoder and the rule for mouths that both have lie there"),
     # A family that is made of another.
     "src/rushes/*/omniavatar/*": ("wan", "its transformer, autoencoder and text encoder are Wan's"),
     # Clients that have the interface of a published system.
