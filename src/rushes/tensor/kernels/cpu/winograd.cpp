@@ -183,7 +183,7 @@ class Run {
   /// Columns of a panel: no more than half of it where half is enough.
   int64_t width_of(int64_t panel) const { return c_.out - panel * kColumns <= kLanes ? kLanes : kColumns; }
   float* weights_of(int64_t panel, int64_t plane) const {
-    return weights_.mutable_data_ptr<float>() + (panel * kPlanes + plane) * weight_plane_;
+    return weight_values_ + (panel * kPlanes + plane) * weight_plane_;
   }
 
   // To [panel][plane][step][in][columns]; a step is a slice of the kernel's depth and one of its parts.
@@ -220,7 +220,7 @@ class Run {
   void clear_margins() {
     const int64_t before = c_.kernel_depth / 2 * slice_ * stride_, after = before + c_.depth * slice_ * stride_;
     for (int64_t plane = 0; plane < kPlanes; ++plane) {
-      float* values = values_.mutable_data_ptr<float>() + plane * plane_;
+      float* values = input_values_ + plane * plane_;
       std::fill_n(values, before, 0.0f);
       std::fill_n(values + after, before, 0.0f);
     }
@@ -229,7 +229,7 @@ class Run {
   // To [plane][depth and the slices of zeros around it][chunk's rows of tiles][grid_x][in], from tile row `first` on.
   void transform_input(const T* x, int64_t first) {
     const int64_t margin = c_.side / 2, rows = c_.depth * slice_;
-    float* values = values_.mutable_data_ptr<float>() + c_.kernel_depth / 2 * slice_ * stride_;
+    float* values = input_values_ + c_.kernel_depth / 2 * slice_ * stride_;
     at::parallel_for(0, rows, 8, [&](int64_t begin, int64_t end) {
       __m256 taken[kPlanes], out[kPair][kPlanes];
       for (int64_t row = begin; row < end; ++row) {
@@ -271,8 +271,8 @@ class Run {
   }
 
   void multiply_plane(int64_t plane, int64_t row, int64_t rows, int64_t first_panel, int64_t last_panel) {
-    const float* values = values_.const_data_ptr<float>() + plane * plane_ + row * stride_;
-    float* products = products_.mutable_data_ptr<float>() + plane * product_plane_ + row * product_stride_;
+    const float* values = input_values_ + plane * plane_ + row * stride_;
+    float* products = product_values_ + plane * product_plane_ + row * product_stride_;
     const int64_t middle = c_.kernel_depth / 2 * parts_ * parts_;
     for (int64_t i = 0; i < steps_; ++i) {
       const int64_t step = (middle + i) % steps_;  // one that every row has comes first
@@ -307,7 +307,7 @@ class Run {
         const int64_t z = row / slice_, tile_y = row % slice_ / grid_x_;
         const int64_t y0 = (first + tile_y) * kTile, x0 = row % grid_x_ * kTile;
         if (tile_y >= chunk_y_) continue;
-        const float* products = products_.const_data_ptr<float>() + row * product_stride_;
+        const float* products = product_values_ + row * product_stride_;
         T* to = out + ((z * all_y + y0) * all_x + x0) * c_.out;
         for (int64_t channel = 0; channel < c_.out; channel += kPair * kLanes) {
           for (int64_t half = 0; half < kPair; ++half) {
@@ -337,6 +337,9 @@ class Run {
   const int64_t steps_, panels_, weight_plane_;
   const int64_t product_stride_, product_plane_;
   const at::Tensor weights_, values_, products_;
+  float* const weight_values_ = weights_.mutable_data_ptr<float>();
+  float* const input_values_ = values_.mutable_data_ptr<float>();
+  float* const product_values_ = products_.mutable_data_ptr<float>();
 };
 
 }  // namespace
