@@ -139,6 +139,24 @@ TEST(AvatarDirectory, of_two_checkpoints_the_user_chooses) {
   EXPECT_EQ(open_model_directory(causal).transformer.file, causal / "model.safetensors");
 }
 
+TEST(AvatarDirectory, of_two_bases_the_one_as_wide_as_the_adapter_is_taken) {
+  const Downloads downloads;
+  const fs::path folder = downloads.add_adapter(), other = downloads.path / "Wan2.1-T2V-14B";
+  fs::create_directories(other);
+  forge::write_sparse_safetensors(other / "diffusion_pytorch_model.safetensors",
+                                  published("manifest_wan2.1_t2v_14b.json"));
+  forge::write_sparse_torch_zip(other / "Wan2.1_VAE.pth", {{"", published("manifest_wan2.1_vae.json")}});
+  ModelDirectory model = open_model_directory(downloads.path);
+  EXPECT_EQ(model.transformer.file.parent_path().filename(), "Wan2.1-T2V-1.3B");
+  EXPECT_EQ(model.autoencoder.file.parent_path(), model.transformer.file.parent_path());
+  forge::write_sparse_torch_zip(folder / "pytorch_model.pt",
+                                {{"", published("omniavatar/manifest_OmniAvatar-14B.json")}});
+  model = open_model_directory(folder);
+  EXPECT_EQ(model.transformer.file.parent_path(), other);
+  EXPECT_EQ(model.transformer.config.wan.num_layers, 40);
+  EXPECT_EQ(model.transformer.config.speech_layers(), 19);
+}
+
 TEST(AvatarDirectory, what_is_missing_is_named) {
   const Downloads downloads;
   downloads.add_adapter();
