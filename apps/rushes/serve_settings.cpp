@@ -62,6 +62,7 @@ void add_frame_stream_settings(CLI::App& command, server::FrameStreamOptions& st
       .add_option("--file-root", streams.file_root,
                   "folder below which clients can name speech and pictures by their paths")
       ->type_name("DIRECTORY")
+      ->check(CLI::ExistingDirectory)
       ->capture_default_str();
   command
       .add_option("--stream-queue", streams.queue,

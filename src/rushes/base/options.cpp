@@ -133,8 +133,9 @@ Options checked(const Options& given, std::span<const OptionField> fields) {
     if (const auto* text = std::get_if<std::string>(&value); text && field->type == OptionType::text)
       require(static_cast<double>(text->size()) <= field->most, ErrorCode::too_large,
               "{} has {} bytes; the limit is {:.0f}", name, text->size(), field->most);
-    require(has_type(*field, value) && in_range(*field, value), kBad, "{} must be {} (got {})", name, field->allowed(),
-            to_text(value));
+    const bool text_for_other = std::holds_alternative<std::string>(value) && !has_type(*field, value);
+    require(has_type(*field, value) && in_range(*field, value), kBad, "{} must be {} (got {}{})", name,
+            field->allowed(), text_for_other ? "the text " : "", to_text(value));
     result.set(field->name, std::move(value));
   }
   return result;

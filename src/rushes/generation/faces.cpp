@@ -40,7 +40,7 @@ OptionField face_option() {
           .most_count = 4};
 }
 
-FaceChoice face_choice(const Options& options) {
+FaceChoice face_choice(const Options& options, int64_t height, int64_t width) {
   const auto values = options.get<std::vector<double>>("face");
   FaceChoice choice;
   if (!values) return choice;
@@ -49,8 +49,14 @@ FaceChoice face_choice(const Options& options) {
   require(is_index || is_box, ErrorCode::invalid_argument,
           "face must be the index of a face, 0 or more, or its box, x1, y1, x2, y2 with x1 < x2 and y1 < y2 (got {})",
           fmt::join(*values, ", "));
+  const auto is_seen = [&](const FaceBox& box) {
+    return box[0] < static_cast<double>(width) && box[1] < static_cast<double>(height) && box[2] > 0 && box[3] > 0;
+  };
   if (is_index) choice.index = static_cast<std::size_t>(values->front());
   if (is_box) choice.box = FaceBox{(*values)[0], (*values)[1], (*values)[2], (*values)[3]};
+  require(!choice.box || is_seen(*choice.box), ErrorCode::invalid_argument,
+          "face {} is not in the image, which is {}x{}: x from 0 to {}, y from 0 to {}", fmt::join(*values, ", "), width,
+          height, width, height);
   return choice;
 }
 

@@ -21,8 +21,9 @@ struct FaceChoice {
   std::optional<FaceBox> box;
   std::optional<std::size_t> index;
 };
-/// What it says; neither where it is not given. Throws Error(invalid_argument) for what is neither.
-FaceChoice face_choice(const Options& options);
+/// What it says of an image of this size; neither where it is not given. Throws Error(invalid_argument) for what is
+/// neither, and for a box that lies outside of the image.
+FaceChoice face_choice(const Options& options, int64_t height, int64_t width);
 
 /// The face that is chosen of `faces`, which are in that order; nothing: there is none, and none was asked for. Throws
 /// Error(invalid_argument) for an index that none has.

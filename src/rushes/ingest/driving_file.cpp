@@ -77,9 +77,10 @@ void drive(generation::Request& request, const generation::Model& model, std::sh
 void find_faces(generation::Request& request, const generation::Model& model) {
   const auto* crop = face_crop(model);
   if (!crop || !request.image || request.faces) return;
-  const generation::FaceChoice choice = generation::face_choice(checked(request.options, model.options()));
-  if (choice.box) return;
   const Image& image = *request.image;
+  const generation::FaceChoice choice =
+      generation::face_choice(checked(request.options, model.options()), image.height, image.width);
+  if (choice.box) return;
   request.faces = crop->finds_faces()
                       ? crop->faces(image)
                       : boxes_of(media::faces_of_portrait(

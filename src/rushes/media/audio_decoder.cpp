@@ -27,7 +27,8 @@ DecodedAudio decode_audio(std::span<const uint8_t> bytes, const AudioLimits& lim
 
 DecodedAudio read_audio(const std::filesystem::path& path, const AudioLimits& limits) {
   std::error_code status;
-  require(std::filesystem::is_regular_file(path, status), ErrorCode::not_found, "there is no audio file {}",
+  require(std::filesystem::exists(path, status), ErrorCode::not_found, "there is no audio file {}", path.string());
+  require(std::filesystem::is_regular_file(path, status), ErrorCode::not_found, "audio: {} is not a file",
           path.string());
   const auto size = static_cast<int64_t>(std::filesystem::file_size(path, status));
   require(!status && size <= limits.max_bytes, ErrorCode::too_large, "{} has {} bytes; at most {} are allowed",

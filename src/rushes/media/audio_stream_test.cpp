@@ -107,6 +107,8 @@ std::vector<Kind> kinds() {
   add("MP3 to a pipe", file_of("mp3", "libmp3lame", 24'000, true, "", AV_SAMPLE_FMT_FLTP), 0.4);
   add("AAC", file_of("adts", "aac", 24'000, true), 0.4);
   add("fragmented MP4", file_of("mp4", "aac", 24'000, true, "frag_every_frame+empty_moov+default_base_moof"), 0.3);
+  add("MPEG transport stream", file_of("mpegts", "aac", 24'000, true), 0.9);  // 8 KiB tell the size of its packets
+  add("MPEG program stream", file_of("mpeg", "mp2fixed", 48'000, true), 0.9);
   add("WAV", file_of("wav", "pcm_s16le", 16'000, false), 0.05);
   add("WAV to a pipe", file_of("wav", "pcm_s16le", 16'000, true), 0.05);
   add("WAV of 8 bits", file_of("wav", "pcm_u8", 8000, false), 0.05);

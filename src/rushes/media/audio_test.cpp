@@ -11,6 +11,7 @@
 #include "rushes/media/audio_unit_decoder.h"
 #include "rushes/media/fragment_parser.h"
 #include "rushes/media/fragmented_mp4.h"
+#include "rushes/media/libav.h"
 #include "rushes/media/mpeg_ts.h"
 #include "rushes/media/pcm.h"
 #include "rushes/media/test_audio.h"
@@ -118,6 +119,95 @@ TEST(DecodeAudio, survives_every_damaged_byte_of_a_header) {
         EXPECT_LE(decode_audio(bytes_of(damaged)).samples.size(), 1000u);
       } catch (const Error&) {}
     }
+}
+
+/// Two seconds of black H.264 with B-frames, and a second of test_audio() that begins `late` seconds after them.
+Bytes pictures_and_late_sound(const char* container, double late) {
+  constexpr int kHz = 16'000, kFps = 25;
+  libav::set_up();
+  AVFormatContext* muxer = nullptr;
+  libav::check(avformat_alloc_output_context2(&muxer, nullptr, container, nullptr), container);
+  const std::unique_ptr<AVFormatContext, void (*)(AVFormatContext*)> owner(muxer, avformat_free_context);
+  const auto x264 = libav::owned(avcodec_alloc_context3(avcodec_find_encoder_by_name("libx264")), "libx264");
+  x264->width = x264->height = 64;
+  x264->pix_fmt = AV_PIX_FMT_YUV420P;
+  x264->time_base = {1, kFps};
+  x264->max_b_frames = 2;
+  x264->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
+  libav::check(avcodec_open2(x264.get(), nullptr, nullptr), "libx264");
+  AVStream* pictures = avformat_new_stream(muxer, nullptr);
+  avcodec_parameters_from_context(pictures->codecpar, x264.get());
+  pictures->time_base = x264->time_base;
+  AVStream* sound = avformat_new_stream(muxer, nullptr);
+  sound->codecpar->codec_type = AVMEDIA_TYPE_AUDIO;
+  sound->codecpar->codec_id = AV_CODEC_ID_FLAC;
+  const auto flac = libav::owned(avcodec_alloc_context3(avcodec_find_encoder_by_name("flac")), "flac");
+  flac->sample_rate = kHz;
+  flac->sample_fmt = AV_SAMPLE_FMT_S16;
+  flac->time_base = {1, kHz};
+  flac->strict_std_compliance = FF_COMPLIANCE_EXPERIMENTAL;  // FLAC in MP4
+  av_channel_layout_default(&flac->ch_layout, 1);
+  libav::check(avcodec_open2(flac.get(), nullptr, nullptr), "flac");
+  avcodec_parameters_from_context(sound->codecpar, flac.get());
+  sound->time_base = flac->time_base;
+  muxer->strict_std_compliance = FF_COMPLIANCE_EXPERIMENTAL;
+  libav::check(avio_open_dyn_buf(&muxer->pb), container);
+  libav::check(avformat_write_header(muxer, nullptr), container);
+  const auto packet = libav::owned(av_packet_alloc(), "packet");
+  const auto frame = libav::owned(av_frame_alloc(), "frame");
+  const auto drain = [&](AVCodecContext* encoder, const AVStream* stream) {
+    while (avcodec_receive_packet(encoder, packet.get()) >= 0) {
+      av_packet_rescale_ts(packet.get(), encoder->time_base, stream->time_base);
+      packet->stream_index = stream->index;
+      libav::check(av_interleaved_write_frame(muxer, packet.get()), container);
+    }
+  };
+  for (int i = 0; i < 2 * kFps; ++i) {
+    av_frame_unref(frame.get());
+    frame->width = frame->height = 64;
+    frame->format = x264->pix_fmt;
+    frame->pts = i;
+    libav::check(av_frame_get_buffer(frame.get(), 0), "frame");
+    for (int plane = 0; plane < 3; ++plane)
+      std::memset(frame->data[plane], 128, static_cast<std::size_t>(frame->linesize[plane] * (plane == 0 ? 64 : 32)));
+    libav::check(avcodec_send_frame(x264.get(), frame.get()), "libx264");
+    drain(x264.get(), pictures);
+  }
+  avcodec_send_frame(x264.get(), nullptr);
+  drain(x264.get(), pictures);
+  const std::vector<float> wave = test_audio(kHz, kHz);
+  for (int at = 0; at < kHz; at += flac->frame_size) {
+    av_frame_unref(frame.get());
+    frame->nb_samples = std::min(flac->frame_size, kHz - at);
+    frame->format = flac->sample_fmt;
+    frame->sample_rate = kHz;
+    frame->pts = at + std::lround(late * kHz);
+    av_channel_layout_copy(&frame->ch_layout, &flac->ch_layout);
+    libav::check(av_frame_get_buffer(frame.get(), 0), "frame");
+    for (int i = 0; i < frame->nb_samples; ++i)
+      reinterpret_cast<int16_t*>(frame->data[0])[i] =
+          static_cast<int16_t>(std::lround(wave[static_cast<std::size_t>(at + i)] * 32767));
+    libav::check(avcodec_send_frame(flac.get(), frame.get()), "flac");
+    drain(flac.get(), sound);
+  }
+  avcodec_send_frame(flac.get(), nullptr);
+  drain(flac.get(), sound);
+  libav::check(av_write_trailer(muxer), container);
+  uint8_t* data = nullptr;
+  const int size = avio_close_dyn_buf(muxer->pb, &data);
+  muxer->pb = nullptr;
+  Bytes bytes(data, data + size);
+  av_free(data);
+  return bytes;
+}
+
+TEST(DecodeAudio, sound_that_begins_after_the_pictures_begins_with_silence) {
+  for (const char* container : {"matroska", "mp4"}) {
+    const DecodedAudio decoded = decode_audio(pictures_and_late_sound(container, 0.7));
+    EXPECT_NEAR(decoded.seconds(), 1.7, 0.01) << container;
+    const auto first = std::find_if(decoded.samples.begin(), decoded.samples.end(), [](float x) { return x != 0; });
+    EXPECT_NEAR(static_cast<double>(first - decoded.samples.begin()) / decoded.hz, 0.7, 0.01) << container;
+  }
 }
 
 TEST(DecodePcm, takes_the_mean_of_the_channels_and_leaves_out_half_a_sample) {

@@ -1,5 +1,6 @@
 #include "rushes/media/decoded_stream.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "rushes/base/interruption.h"
@@ -130,11 +131,22 @@ double DecodedStream::seconds(const AVFrame& frame, double expected) {
     begun_ = true;
     const bool known = input_->start_time != AV_NOPTS_VALUE;
     shift_ = known ? -static_cast<double>(input_->start_time) / AV_TIME_BASE : expected - told;
+    // FFmpeg does not learn when H.264 in Matroska begins where no decoder for it is allowed, as for sound: the file
+    // would begin with its sound, however late that comes.
+    if (known && earliest_) shift_ = std::max(shift_, -*earliest_);
   }
   const double jump = told + shift_ - expected;
   const bool may_jump = (input_->iformat->flags & AVFMT_TS_DISCONT) != 0;
   if (jump < -kMostBackSeconds || (may_jump && jump > kMostAheadSeconds)) shift_ = expected - told;
   return told + shift_;
+}
+
+/// Of the packet that was read.
+void DecodedStream::note_begin() {
+  const AVStream& stream = *input_->streams[packet_->stream_index];
+  if (stream.start_time != AV_NOPTS_VALUE || packet_->pts == AV_NOPTS_VALUE) return;
+  const double seconds = static_cast<double>(packet_->pts) * av_q2d(stream.time_base);
+  earliest_ = std::min(earliest_.value_or(seconds), seconds);
 }
 
 std::optional<double> DecodedStream::told_seconds() const {
@@ -149,6 +161,7 @@ AVFrame* DecodedStream::next() {
     if (stream_ && avcodec_receive_frame(decoder_.get(), frame_.get()) >= 0) return frame_.get();
     if (drained_) return nullptr;
     const bool more = av_read_frame(input_.get(), packet_.get()) >= 0;
+    if (more && !begun_) note_begin();
     if (more && !stream_) {
       AVStream& stream = *input_->streams[packet_->stream_index];
       if (is_wanted(stream)) open_decoder(stream, 0);

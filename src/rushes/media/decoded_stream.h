@@ -63,6 +63,7 @@ class DecodedStream {
   bool is_wanted(const AVStream& stream) const;
   [[noreturn]] void refuse_codec(const AVCodecParameters& parameters) const;
   void open_decoder(AVStream& stream, int64_t max_pixels);
+  void note_begin();
 
   Source source_;
   const Readable readable_;
@@ -74,6 +75,7 @@ class DecodedStream {
   Owned<AVFrame> frame_ = owned(av_frame_alloc(), "frame");
   bool drained_ = false;
   bool begun_ = false;
+  std::optional<double> earliest_;  // seconds, of packets whose stream does not say when it begins; before begun_
   double shift_ = 0;  // seconds, added to the file's time stamps
 };
 

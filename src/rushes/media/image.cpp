@@ -144,7 +144,8 @@ Image decode_image(std::span<const uint8_t> bytes, const ImageLimits& limits) {
 
 Image read_image(const std::filesystem::path& path, const ImageLimits& limits) {
   std::error_code status;
-  require(std::filesystem::is_regular_file(path, status), ErrorCode::not_found, "image {}: no such file",
+  require(std::filesystem::exists(path, status), ErrorCode::not_found, "image {}: no such file", path.string());
+  require(std::filesystem::is_regular_file(path, status), ErrorCode::not_found, "image {}: is not a file",
           path.string());
   const auto size = static_cast<int64_t>(std::filesystem::file_size(path, status));
   require(!status && size <= limits.max_bytes, ErrorCode::too_large, "image {}: {} bytes; at most {} are accepted",

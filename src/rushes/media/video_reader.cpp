@@ -125,7 +125,8 @@ std::optional<Image> VideoReader::next() {
 
 std::shared_ptr<const Bytes> read_video_file(const std::filesystem::path& path, const VideoLimits& limits) {
   std::error_code status;
-  require(std::filesystem::is_regular_file(path, status), ErrorCode::not_found, "there is no video file {}",
+  require(std::filesystem::exists(path, status), ErrorCode::not_found, "there is no video file {}", path.string());
+  require(std::filesystem::is_regular_file(path, status), ErrorCode::not_found, "video: {} is not a file",
           path.string());
   const auto size = static_cast<int64_t>(std::filesystem::file_size(path, status));
   require(!status && size <= limits.max_bytes, ErrorCode::too_large, "{} has {} bytes; at most {} are allowed",

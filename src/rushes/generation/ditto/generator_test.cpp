@@ -350,6 +350,9 @@ TEST(DittoGenerator, bad_requests_are_refused_by_name) {
   EXPECT_THAT(with("overlap_v2", int64_t{20}), HasSubstr("from 1 to 19"));
   EXPECT_THAT(with("emo", std::string("8")), HasSubstr("emo must be an integer from 0 to 7"));
   EXPECT_THAT(with("emo", std::string("[[3], 4]")), HasSubstr("emo"));
+  EXPECT_THAT(with("emo", std::string("joy")), testing::AllOf(HasSubstr("happy"), HasSubstr("'joy'")));
+  EXPECT_THAT(with("emo", std::string("[[0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1]]")), HasSubstr("add up to 0.8"));
+  EXPECT_THAT(with("chunksize", std::vector<double>{3.5, 5, 2}), HasSubstr("chunksize"));
   EXPECT_THAT(with("ctrl_info", std::string("{\"a\": {}}")), HasSubstr("'a' is not a frame number"));
   EXPECT_THAT(with("ctrl_info", std::string("{\"3\": {\"turn\": 1}}")), HasSubstr("'turn' is not a control"));
   EXPECT_THAT(with("use_d_keys", std::string("[\"lips\"]")), HasSubstr("is not a part of the motion"));
@@ -359,6 +362,23 @@ TEST(DittoGenerator, bad_requests_are_refused_by_name) {
   EXPECT_THAT(with("mouth", true), HasSubstr("mouth"));
   EXPECT_EQ(with("sampling_timesteps", int64_t{5}), "it was taken");
   EXPECT_EQ(with("emo", std::string("[3, 6]")), "it was taken");
+}
+
+TEST(DittoGenerator, what_a_running_session_is_told_is_checked_as_what_it_began_with) {
+  const auto refusal = [](const char* name, OptionValue value) -> std::string {
+    try {
+      model().live_options({{name, std::move(value)}});
+      return "taken";
+    } catch (const Error& error) {
+      return error.what();
+    }
+  };
+  for (const char* good : {"3", "sad", "[3, 6]", "[[0.5, 0.5, 0, 0, 0, 0, 0, 0]]"})
+    EXPECT_EQ(refusal("emo", std::string(good)), "taken") << good;
+  for (const char* bad : {"joy", "9", "[[", "{\"a\": 1}", "[]", "null"})
+    EXPECT_THAT(refusal("emo", std::string(bad)), HasSubstr("emo")) << bad;
+  EXPECT_THAT(refusal("gaze_x", std::string("0.5")), HasSubstr("got the text 0.5"));
+  EXPECT_THAT(refusal("chunksize", std::vector<double>{3, 5, 2}), HasSubstr("cannot be changed"));
 }
 
 TEST(DittoGenerator, five_steps_whose_radicand_is_negative_give_frames) {

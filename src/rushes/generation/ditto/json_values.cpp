@@ -70,6 +70,26 @@ at::Tensor matrix_of(const json& rows, int64_t height, int64_t width, const char
   return matrix;
 }
 
+namespace {
+
+/// Eight numbers are what labels become: they add up to 1. Eight labels do not. Throws for numbers that are neither.
+bool is_row(const json& row) {
+  if (!row.is_array() || row.size() != ditto::kEmotions) return false;
+  double sum = 0;
+  bool labels = true;
+  for (const json& value : row) {
+    if (!value.is_number()) return false;
+    sum += value.get<double>();
+    labels = labels && value.is_number_integer();
+  }
+  const bool adds_up = std::abs(sum - 1) < 0.01;
+  require(adds_up || labels, kBad, "emo: the {} numbers of a row must add up to 1 (they add up to {:.3g})",
+          ditto::kEmotions, sum);
+  return adds_up;
+}
+
+}  // namespace
+
 at::Tensor emotions_of(const json& emo) {
   const auto label = [](const json& value) { return integer_of(value, "emo", 0, ditto::kEmotions - 1); };
   const auto labels = [&](const json& row) {
@@ -82,13 +102,6 @@ at::Tensor emotions_of(const json& emo) {
           "emo must be a label from 0 to {}, a list of labels, a list of such lists or rows of {} numbers",
           ditto::kEmotions - 1, ditto::kEmotions);
   if (emo.front().is_number()) return ditto::emotion_rows({labels(emo)});
-  // Rows of eight numbers are what labels become: they add up to 1.
-  const auto is_row = [](const json& row) {
-    double sum = 0;
-    if (!row.is_array() || row.size() != ditto::kEmotions) return false;
-    for (const json& value : row) sum += value.is_number() ? value.get<double>() : NAN;
-    return std::abs(sum - 1) < 0.01;
-  };
   if (is_row(emo.front())) return matrix_of(emo, -1, ditto::kEmotions, "emo");
   std::vector<std::vector<int64_t>> rows;
   for (const json& row : emo) {

@@ -126,6 +126,13 @@ DittoModel::DittoModel(const DittoDirectory& model, const DittoWeights& weights)
   if (needs_eyes) card_.assumptions.emplace_back(kEyesAssumed);
 }
 
+Options DittoModel::live_options(const Options& given) const {
+  Options live = Model::live_options(given);
+  DittoSettings settings = defaults_;
+  apply(live, settings);  // says what the JSON of one may be
+  return live;
+}
+
 std::unique_ptr<Plan> DittoModel::plan(const Request& request) const {
   return plan_ditto(request, defaults_, options_, shape_);
 }

@@ -64,6 +64,7 @@ class DittoModel final : public Model, public FaceCrop, public Avatars {
   Capabilities capabilities() const override { return ditto_capabilities(); }
   std::span<const OptionField> options() const override { return options_; }
   std::unique_ptr<Plan> plan(const Request& request) const override;
+  Options live_options(const Options& given) const override;
   std::unique_ptr<Generator> start(std::unique_ptr<Plan> plan) const override;
   void prepare(std::span<const Waiting> together) const override;
 

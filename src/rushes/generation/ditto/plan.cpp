@@ -105,7 +105,7 @@ std::unique_ptr<DittoPlan> plan_ditto(const Request& request, const DittoSetting
     plan->ignored.push_back({"video", "the image is the source; of a source video, send no image"});
   }
   plan->image_use = ImageUse{.height = source.height, .width = source.width};
-  plan->face = face_choice(options);
+  plan->face = face_choice(options, source.height, source.width);
   if (request.faces) {
     plan->face.box = chosen_face(plan->face, *request.faces);
     plan->image_use->faces = *request.faces;

@@ -1,12 +1,14 @@
 #include "rushes/generation/ditto/settings.h"
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <nlohmann/json.hpp>
 
 #include "rushes/base/error.h"
+#include "rushes/base/printable.h"
 #include "rushes/generation/faces.h"
 #include "rushes/models/ditto/conditions.h"
 #include "rushes/tensor/ops.h"
@@ -70,7 +72,10 @@ json parsed(const std::string& name, const std::string& value) {
   const auto named = std::find(emotions().begin(), emotions().end(), value);
   if (name == "emo" && named != emotions().end()) return named - emotions().begin();
   json found = json::parse(value, nullptr, /*allow_exceptions=*/false);
-  require(!found.is_discarded(), kBad, "{} is not JSON", name);
+  require(!found.is_discarded() || name != "emo", kBad,
+          "emo must be {}, or a label from 0 to {}, or JSON with several of them (got '{}')",
+          fmt::join(emotions(), ", "), emotions().size() - 1, printable(value));
+  require(!found.is_discarded(), kBad, "{} must be JSON (got '{}')", name, printable(value));
   return found;
 }
 
@@ -231,6 +236,9 @@ void apply(const Options& given, DittoSettings& settings) {
   if (const auto fade = given.get<std::string>("fade_type")) settings.retarget.fade = fade_of(*fade);
   boolean("flag_stitching", settings.stitching);
   if (const auto sizes = given.get<std::vector<double>>("chunksize")) {
+    const auto is_whole = [](double frames) { return std::floor(frames) == frames; };
+    require(std::all_of(sizes->begin(), sizes->end(), is_whole), kBad,
+            "chunksize must be three whole numbers of frames (got {})", fmt::join(*sizes, ", "));
     settings.chunk = {static_cast<int64_t>((*sizes)[0]), static_cast<int64_t>((*sizes)[1]),
                       static_cast<int64_t>((*sizes)[2])};
     settings.chunk.check();

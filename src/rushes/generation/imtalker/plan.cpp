@@ -135,7 +135,7 @@ std::unique_ptr<TalkPlan> plan_talk(const Request& request, const TalkShape& sha
   check_numbers(request);
   plan->image = *request.image;
   plan->crop_scale = options.get<double>("crop_scale").value_or(0.8);
-  plan->face = face_choice(options);
+  plan->face = face_choice(options, request.image->height, request.image->width);
   plan->image_use = ImageUse{.height = request.image->height, .width = request.image->width};
   plan->faces_known = request.faces.has_value();
   if (request.faces) plan->face.box = chosen_face(plan->face, *request.faces);

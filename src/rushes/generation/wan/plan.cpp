@@ -50,6 +50,7 @@ void note_unused(WanPlan& plan, const Options& options) {
     note("negative_prompt", "guidance_scale 1 means without guidance");
   }
   if (plan.segments == 1) note("overlap", "the video has only one segment");
+  if (!plan.image) note("fit", "there is no image to fit");
 }
 
 void plan_segments(WanPlan& plan, const Request& request, const Options& options, const wan::Defaults& defaults) {

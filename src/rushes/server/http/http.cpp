@@ -92,7 +92,8 @@ Values parse_query(std::string_view query) {
     auto key = percent_decode(pair.substr(0, equals), true);
     auto value = percent_decode(equals == std::string_view::npos ? std::string_view{} : pair.substr(equals + 1), true);
     require(key && value, ErrorCode::invalid_argument,
-            "the query '{}' has a '%' that is not followed by two hexadecimal digits", pair.substr(0, 64));
+            "the query '{}' has a '%' without two hexadecimal digits behind it, or a NUL byte (%00)",
+            pair.substr(0, 64));
     values.insert_or_assign(std::move(*key), std::move(*value));
   }
   return values;

@@ -241,7 +241,7 @@ std::vector<generation::Ignored> SessionStore::set_prompt(const Hosted& entry, s
 
 void SessionStore::set_options(const Hosted& entry, const Options& given) const {
   if (entry.session->over()) return entry.session->set_options({});  // throws; its model may be unloaded
-  entry.session->set_options(checked_live(given, models_->model(entry.model)->options()));
+  entry.session->set_options(models_->model(entry.model)->live_options(given));
 }
 
 const ingest::Microphone& SessionStore::listen(const Hosted& entry, std::shared_ptr<media::WebRtcPeer> peer,

@@ -107,7 +107,7 @@ class SessionStore {
   /// Another prompt from the next block on; what of it has no effect. Throws Error(unsupported) if its model takes none
   /// while it runs, and as Session::set_prompt().
   std::vector<generation::Ignored> set_prompt(const Hosted& entry, std::string prompt) const;
-  /// Changes options of its model from the next frame on. Throws as checked_live() and Session::set_options().
+  /// Changes options of its model from the next frame on. Throws as Model::live_options() and Session::set_options().
   void set_options(const Hosted& entry, const Options& given) const;
   /// From now on it says what `peer` says, `greeting`, at its speech_hz, first. Throws as SpeechInput::listen(), and
   /// Error(unsupported) if it takes no speech.
