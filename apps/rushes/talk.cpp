@@ -116,14 +116,22 @@ class LiveSpeech {
   std::vector<uint8_t> bytes_;
 };
 
+bool has_speech(const Options& options) { return options.live || !options.audio.empty(); }
+
+/// A video moves the portrait of some models, and is the speaker of others.
+void check_speech(const Options& options, const generation::VideoFormat& format) {
+  if (options.video.empty()) return;
+  require(format.speech_hz > 0 || !has_speech(options), ErrorCode::invalid_argument,
+          "with this model the face in the video moves the portrait; give either speech or --video");
+  require(format.speech_hz == 0 || has_speech(options), ErrorCode::invalid_argument,
+          "with this model the video shows the speaker; give speech too: --audio FILE or --live");
+}
+
 void check_inputs(const Options& options) {
-  const int inputs = options.live + !options.audio.empty() + !options.video.empty();
-  if (options.command->takes_text)
-    require(inputs <= 1, ErrorCode::invalid_argument,
-            "give --audio FILE or --live (raw PCM from standard input), not both; without speech the face is silent");
-  else
-    require(inputs == 1, ErrorCode::invalid_argument,
-            "give exactly one of --audio FILE, --live (raw PCM from standard input) and --video FILE");
+  require(!options.live || options.audio.empty(), ErrorCode::invalid_argument,
+          "give --audio FILE or --live (raw PCM from standard input), not both");
+  require(options.command->takes_text || has_speech(options) || !options.video.empty(), ErrorCode::invalid_argument,
+          "give speech, --audio FILE or --live (raw PCM from standard input), or --video FILE");
   require(!options.live || !isatty(STDIN_FILENO), ErrorCode::invalid_argument,
           "standard input is a terminal; pipe speech into it, e.g. arecord -f S16_LE -r 16000 -t raw | rushes {} "
           "--live ...",
@@ -153,6 +161,7 @@ void run(const Options& options) {
   auto plan = model->plan(request);
   print_ignored(plan->ignored);
   const generation::VideoFormat format = plan->format();  // before the output is touched
+  check_speech(options, format);
   std::shared_ptr<LiveSpeech> live;
   std::function<Inbox()> input;
   if (options.live) {
@@ -219,8 +228,9 @@ void add_inputs(CLI::App& command, Options& options) {
   command.add_option("--audio,-a", options.audio, "speech: WAV, MP3, FLAC, Ogg, WebM, MP4 and other formats");
   if (!options.command->takes_text)
     command.add_option("--video,-v", options.video,
-                       "driving video, instead of speech: its face moves the portrait, and the output has its length "
-                       "and audio; MP4, WebM, Matroska, AVI or MPEG-TS");
+                       "MP4, WebM, Matroska, AVI or MPEG-TS: a driving video, instead of speech: its face moves the "
+                       "portrait, and the output has its length and audio; with models that show a video of the speaker, "
+                       "that one, instead of --image");
   command.add_flag("--live", options.live,
                    "read speech from standard input as it arrives: raw PCM, signed 16-bit, little-endian");
   command.add_option("--rate", options.rate, "sampling rate of --live, in Hz")

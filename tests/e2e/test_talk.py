@@ -147,6 +147,25 @@ def test_a_video_moves_a_portrait_with_its_length_its_rate_and_its_sound(binary,
         assert abs(tone_begins(path) - SECONDS_BEFORE_TONE) < 0.04
 
 
+def test_a_video_of_the_speaker_is_shown_with_other_speech(binary, tmp_path):
+    source, made = tmp_path / "source.mp4", tmp_path / "made.mp4"
+    (tmp_path / "speech.wav").write_bytes(wav(speech(1)))
+    (tmp_path / "face.png").write_bytes(portrait())
+    subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc=size=128x128:rate=25:duration=0.4", "-c:v", "libx264", str(source)],
+                   check=True, timeout=120)
+
+    def talk(model, *arguments):
+        return subprocess.run([binary, "talk", "--model", model, "--video", str(source), *arguments, "-o", str(made), "-q"],
+                              capture_output=True, text=True, timeout=120, cwd=tmp_path)
+
+    assert "give speech too" in talk("random:ditto").stderr
+    assert "give either speech or --video" in talk("random", "--image", "face.png", "--no-crop", "--audio", "speech.wav").stderr
+    assert not made.exists()
+    shown = talk("random:ditto", "--audio", "speech.wav")
+    assert shown.returncode == 0, shown.stderr
+    assert streams(made)["video"]["nb_read_packets"] == "25"
+
+
 def test_a_served_session_plays_as_hls_with_sound_in_time(talk_server):
     body, headers = form({"session_id": "e2e", "chunk_duration": 0.2}, {"image": ("face.png", portrait())})
     status, begun = talk_server.answer("POST", "/api/audio-driven/chunked/init", body, headers)
