@@ -110,7 +110,7 @@ def test_speech_from_a_pipe_becomes_the_same_pictures(binary, tmp_path):
 
 @pytest.mark.parametrize("arguments, words", [
     (["--image", "none.png", "--audio", "x.wav"], "none.png"),
-    (["--image", "face.png"], "--audio FILE, --live"),
+    (["--image", "face.png"], "--audio FILE or --live"),
     (["--image", "face.png", "--audio", "face.png"], "WAV, MP3"),
     (["--image", "face.png", "--audio", "empty.wav"], "no audio"),
     (["--image", "face.png", "--audio", "speech.wav", "--model", "nowhere"], "nowhere"),
