@@ -1,0 +1,65 @@
+"""Avatars as a user meets them: `rushes avatar` from files and from a pipe; FFmpeg judges.
+
+The model has random weights: its faces are noise, but frames, sound and times are as with a trained one."""
+import subprocess
+
+import pytest
+from test_talk import SECONDS_BEFORE_TONE, portrait, speech, streams, tone_begins, wav
+
+FPS = 16
+
+
+def avatar(binary, *arguments, **how):
+    return subprocess.run([binary, "avatar", "--model", "random", "--quiet", *map(str, arguments)], capture_output=True, timeout=120, **how)
+
+
+@pytest.fixture
+def face(tmp_path):
+    (tmp_path / "face.png").write_bytes(portrait())
+    return tmp_path / "face.png"
+
+
+def test_a_prompt_a_portrait_and_a_file_become_a_video_as_long_as_the_speech_with_its_sound_in_time(binary, tmp_path, face):
+    (tmp_path / "speech.wav").write_bytes(wav(speech(3.0)))
+    video = tmp_path / "avatar.mp4"
+    made = avatar(binary, "--prompt", "a woman in red", "--image", face, "--audio", tmp_path / "speech.wav", "-o", video)
+    assert made.returncode == 0, made.stderr.decode()
+    told = streams(video)
+    assert int(told["video"]["nb_read_packets"]) == 3 * FPS
+    assert tone_begins(video) == pytest.approx(SECONDS_BEFORE_TONE, abs=0.04)
+
+
+def test_speech_from_a_pipe_gives_the_same_video_as_from_a_file(binary, tmp_path, face):
+    samples = speech(2.0)
+    (tmp_path / "speech.wav").write_bytes(wav(samples))
+    from_file, live = tmp_path / "file.rgb", tmp_path / "live.rgb"
+    assert avatar(binary, "--prompt", "a man", "--image", face, "--audio", tmp_path / "speech.wav", "-o", from_file).returncode == 0
+    pcm = (samples * 32767).astype("<i2").tobytes()
+    made = avatar(binary, "--prompt", "a man", "--image", face, "--live", "-o", live, input=pcm)
+    assert made.returncode == 0, made.stderr.decode()
+    assert len(from_file.read_bytes()) == 2 * FPS * 32 * 32 * 3
+    assert live.read_bytes() == from_file.read_bytes()
+
+
+def test_words_alone_make_a_silent_video_of_the_wanted_length(binary, tmp_path):
+    video = tmp_path / "avatar.mp4"
+    made = avatar(binary, "--prompt", "a woman in red", "--frames", 20, "-o", video)
+    assert made.returncode == 0, made.stderr.decode()
+    assert int(streams(video)["video"]["nb_read_packets"]) == 20
+    generated = subprocess.run([binary, "generate", "a woman in red", "--model", "random:omniavatar", "--frames", "20", "--quiet", "-o", tmp_path / "generated.mp4"],
+                               capture_output=True, timeout=120)
+    assert generated.returncode == 0, generated.stderr.decode()
+    assert int(streams(tmp_path / "generated.mp4")["video"]["nb_read_packets"]) == 20
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    (("--prompt", "a", "--audio", "a.wav", "--live"), "not both"),
+    (("--prompt", "a", "--height", "40"), "use 32 or 48"),
+    (("--prompt", "a", "--prompt", "b"), "takes one prompt"),
+    (("--prompt", "a", "--steps", "100000"), "steps must be"),
+])
+def test_what_cannot_be_done_is_said(binary, tmp_path, arguments, words):
+    made = avatar(binary, *arguments, "-o", tmp_path / "none.mp4", stdin=subprocess.DEVNULL)
+    assert made.returncode != 0
+    assert words in made.stderr.decode()
+    assert not (tmp_path / "none.mp4").exists()
