@@ -56,6 +56,11 @@ void describe_adapter(Report& part, const tensor::WeightMap& named, const ModelD
       ranks.insert(tensor.size(0));
       ++pairs;
     }
+  // Ten linear layers of a block have a pair.
+  const std::string patch = "patch_embedding.bias";
+  const int64_t dim = named.contains(patch) ? named.at(patch).numel() : 0;
+  if (dim == 1536 && pairs == 10 * 30) part["model"] = "OmniAvatar 1.3B";
+  if (dim == 5120 && pairs == 10 * 40) part["model"] = "OmniAvatar 14B";
   part["pairs"] = pairs;
   part["ranks"] = ranks;
   if (model == nullptr) return;
