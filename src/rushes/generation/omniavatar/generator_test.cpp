@@ -321,6 +321,36 @@ TEST(SegmentAvatar, reference_lengths_leave_the_last_segment_whole) {
   EXPECT_THAT(talk(request, speech(640 * 30), Sampler::bidirectional).blocks, ElementsAre(13, 8, 8, 8));
 }
 
+TEST(SegmentAvatar, an_utterance_is_spoken_without_waiting_for_more_and_silence_fills_its_last_segment) {
+  const auto generator = start(model(Sampler::bidirectional), request_of());
+  const std::vector<float> wave = speech(640 * 5 + 3);
+  Video video;
+  run(*generator, {.speech = wave}, video);
+  EXPECT_EQ(video.frames, 0);
+  run(*generator, {.utterance_ends = {0}}, video);
+  EXPECT_THAT(video.blocks, ElementsAre(13));
+  EXPECT_THAT(video.utterances, ElementsAre(13));
+  run(*generator, {.speech = wave, .utterance_ends = {wave.size()}}, video);
+  EXPECT_THAT(video.blocks, ElementsAre(13, 8));
+  std::vector<float> sound(640, 0.0f);
+  for (const int64_t frames : {12, 8}) {
+    sound.insert(sound.end(), wave.begin(), wave.end());
+    sound.resize(sound.size() + static_cast<std::size_t>(640 * frames) - wave.size());
+  }
+  EXPECT_TRUE(video.sound == sound);
+  // What follows without an end of its own is cut where the speech ends.
+  run(*generator, {.speech = wave, .end_of_speech = true}, video);
+  EXPECT_THAT(video.blocks, ElementsAre(13, 8, 6));
+}
+
+TEST(SegmentAvatar, as_many_frames_come_as_were_asked_for_cut_or_followed_by_silence) {
+  Request request = request_of();
+  for (const int64_t frames : {1, 14, 30}) {
+    request.video_frames = frames;
+    EXPECT_EQ(talk(request, speech(640 * 20), Sampler::bidirectional).frames, frames);
+  }
+}
+
 TEST(SegmentAvatar, an_overlap_of_one_frame_gives_longer_segments_and_one_that_is_too_long_is_refused) {
   Request request = request_of();
   request.options.set("overlap_frame", int64_t{1});
@@ -385,6 +415,23 @@ TEST(SegmentAvatar, teacache_leaves_out_steps_and_progress_tells_them_neverthele
   EXPECT_EQ(video.steps, 8);
   const auto& skipped = dynamic_cast<SegmentAvatarGenerator&>(*generator).newest().skipped;
   EXPECT_EQ(std::count(skipped.begin(), skipped.end(), true), 6);
+}
+
+TEST(SegmentAvatar, a_conversation_without_end_holds_as_much_memory_after_40_segments_as_after_4) {
+  Request request = request_of();
+  request.height = request.width = 16;
+  request.options.set("steps", int64_t{1});
+  request.options.set("max_tokens", int64_t{4});
+  const auto generator = start(model(Sampler::bidirectional), request);
+  const std::vector<float> wave = speech(640 * 8);
+  std::vector<int64_t> bytes;
+  Video video;
+  for (int64_t i = 0; i < 40; ++i) {
+    run(*generator, {.speech = wave, .utterance_ends = {wave.size()}}, video);
+    bytes.push_back(generator->bytes());
+  }
+  EXPECT_EQ(video.utterances.size(), 40u);
+  EXPECT_LT(bytes.back(), bytes.at(4) + 4 * static_cast<int64_t>(wave.size() * sizeof(float)));
 }
 
 TEST(SegmentAvatar, without_speech_and_without_a_picture_segments_come_as_long_as_was_asked_for) {

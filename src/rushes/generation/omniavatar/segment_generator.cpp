@@ -1,7 +1,6 @@
 #include "rushes/generation/omniavatar/segment_generator.h"
 
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 #include "rushes/base/error.h"
@@ -43,7 +42,10 @@ SegmentAvatarGenerator::SegmentAvatarGenerator(std::shared_ptr<const OmniAvatarP
       noise_(std::move(noise)),
       phase_(picture.defined() ? Phase::picture : Phase::border),
       picture_(std::move(picture)),
-      track_(kAvatarSpeechHz, plan_->settings.fps, kFramesBeforeSpeech) {}
+      shape_(omniavatar::segments_of_speech(0, rule_of(*plan_))),
+      frame_samples_(static_cast<int64_t>(static_cast<double>(kAvatarSpeechHz) / plan_->settings.fps)),
+      track_(kAvatarSpeechHz, plan_->settings.fps, kFramesBeforeSpeech),
+      total_frames_(plan_->video_frames) {}
 
 SegmentAvatarGenerator::SegmentAvatarGenerator(const SegmentAvatarGenerator& other)
     : parts_(other.parts_),
@@ -53,9 +55,14 @@ SegmentAvatarGenerator::SegmentAvatarGenerator(const SegmentAvatarGenerator& oth
       picture_(other.picture_),
       reference_(other.reference_),
       known_(other.known_),
+      shape_(other.shape_),
+      frame_samples_(other.frame_samples_),
       track_(other.track_),
-      segments_(other.segments_),
+      clips_(other.clips_),
+      clip_begin_(other.clip_begin_),
+      silent_(other.silent_),
       features_(other.features_),
+      features_begin_(other.features_begin_),
       total_frames_(other.total_frames_),
       live_prompt_(other.live_prompt_),
       prompt_(other.prompt_),
@@ -102,44 +109,94 @@ StepResult SegmentAvatarGenerator::step(const Inbox& inbox) {
   return result;
 }
 
+// ---- speech ----
+
 void SegmentAvatarGenerator::take(const Inbox& inbox) {
   if (inbox.prompt) live_prompt_ = inbox.prompt;
-  for (const std::size_t end : inbox.utterance_ends)
-    track_.end_utterance(track_.frames(track_.heard() + static_cast<int64_t>(end)));
-  if (!track_.ended()) track_.hear(inbox.speech);
-  require(track_.heard() <= kMostClipSeconds * kAvatarSpeechHz, ErrorCode::too_large,
-          "speech of more than {} s cannot be heard as one clip, as this model does", kMostClipSeconds);
+  std::size_t begin = 0;
+  const auto take_in = [&](std::size_t end) {
+    track_.hear(std::span(inbox.speech).subspan(begin, end - begin));
+    begin = end;
+    require(track_.heard() - clip_begin_ <= kMostClipSeconds * kAvatarSpeechHz, ErrorCode::too_large,
+            "speech of more than {} s without the end of an utterance cannot be heard as one clip, as this model does",
+            kMostClipSeconds);
+  };
+  for (const std::size_t end : inbox.utterance_ends) {
+    take_in(end);
+    end_utterance();
+  }
+  take_in(inbox.speech.size());
   if (inbox.end_of_speech) track_.end();
 }
 
+int64_t SegmentAvatarGenerator::whole_segments(int64_t speech_frames) const {
+  const int64_t first = shape_.new_speech_frames(0), each = shape_.new_speech_frames(1);
+  return first + (std::max<int64_t>(0, speech_frames - first) + each - 1) / each * each;
+}
+
+void SegmentAvatarGenerator::end_utterance() {
+  const int64_t frames = track_.frames(track_.heard());
+  track_.end_utterance(frames);
+  if (track_.heard() == clip_begin_) return;  // nothing was said since
+  const Clip clip{clip_begin_, track_.heard(), whole_segments(frames) * frame_samples_};
+  track_.pad(clip.padded);
+  clip_begin_ = clip.padded;
+  clips_.push_back(clip);
+}
+
 void SegmentAvatarGenerator::at_border(StepResult& result) {
-  if (!track_.ended()) {
+  const int64_t next = segment_ * (shape_.video_frames - shape_.overlap);  // video frame that the next one begins with
+  const bool is_heard =
+      silent_ || (features_.defined() && features_begin_ + features_.size(1) >= next + shape_.video_frames);
+  if (is_heard) {
+    if (!take_over_prompt(result)) begin_segment();
+  } else if (!clips_.empty()) {
+    hear(clips_.front());
+    clips_.pop_front();
+  } else if (!track_.ended()) {
     result.outcome = StepOutcome::needs_input;
-  } else if (!segments_) {
-    hear_speech();
-  } else if (!take_over_prompt(result)) {
-    begin_segment();
+  } else if (track_.heard() == 0) {
+    begin_silence();
+  } else {
+    const Clip rest = rest_of_speech();
+    if (rest.padded > rest.first)
+      hear(rest);
+    else
+      phase_ = Phase::finished;
   }
 }
 
-/// All of it, or as much as the wanted length has; silence follows where it is shorter.
-void SegmentAvatarGenerator::hear_speech() {
-  const StageTimer timer(times_.text);
-  const double samples_a_frame = static_cast<double>(kAvatarSpeechHz) / plan_->settings.fps;
-  const std::optional<int64_t> wanted =
-      plan_->video_frames || !is_silent() ? plan_->video_frames : std::optional(kSilentVideoFrames);
-  int64_t samples = track_.heard();
-  if (wanted) samples = static_cast<int64_t>(static_cast<double>(*wanted - kFramesBeforeSpeech) * samples_a_frame);
-  segments_ = omniavatar::segments_of_speech(samples, rule_of(*plan_));
-  const omniavatar::Segments& all = *segments_;
-  const bool whole_segments = plan_->settings.reference_lengths && !plan_->video_frames;
-  total_frames_ = wanted.value_or(whole_segments ? all.padded_frames + 1 : all.output_frames());
-  if (is_endless()) total_frames_ = std::numeric_limits<int64_t>::max();
-  if (is_silent()) return;
-  const at::Tensor features =
-      clip_features(*parts_->speech, track_.samples(0, samples), samples + all.pad_samples, all.padded_frames);
-  features_ = at::constant_pad_nd(features, {0, 0, 1, 0}, 0);
+/// With it the length of the video is known. Where a length was asked for, silence follows speech that is shorter.
+SegmentAvatarGenerator::Clip SegmentAvatarGenerator::rest_of_speech() {
+  const int64_t before = clip_begin_ / frame_samples_;
+  int64_t frames = track_.frames(track_.heard());
+  if (plan_->video_frames) frames = std::max(before, *plan_->video_frames - kFramesBeforeSpeech);
+  const int64_t whole = features_.defined() && frames == before ? before : whole_segments(frames);
+  if (!total_frames_) total_frames_ = kFramesBeforeSpeech + (plan_->settings.reference_lengths ? whole : frames);
+  const Clip rest{clip_begin_, std::min(track_.heard(), std::max(clip_begin_, frames * frame_samples_)),
+                  whole * frame_samples_};
+  clip_begin_ = rest.padded;
+  return rest;
 }
+
+void SegmentAvatarGenerator::hear(const Clip& clip) {
+  const StageTimer timer(times_.text);
+  const int64_t frames = (clip.padded - clip.first) / frame_samples_;
+  const at::Tensor heard =
+      clip.end > clip.first
+          ? clip_features(*parts_->speech, track_.samples(clip.first, clip.end), clip.padded - clip.first, frames)
+          : at::zeros({1, frames, parts_->config().speech.feature_dim}, at::kFloat);
+  // Video frame 0 is the picture: zeros.
+  features_ = features_.defined() ? at::cat({features_, heard}, 1)
+                                  : at::constant_pad_nd(heard, {0, 0, kFramesBeforeSpeech, 0}, 0);
+}
+
+void SegmentAvatarGenerator::begin_silence() {
+  silent_ = true;
+  if (!total_frames_ && !plan_->endless) total_frames_ = kSilentVideoFrames;
+}
+
+// ---- segments ----
 
 bool SegmentAvatarGenerator::take_over_prompt(StepResult& result) {
   const std::string& wanted =
@@ -154,19 +211,22 @@ bool SegmentAvatarGenerator::take_over_prompt(StepResult& result) {
   return true;
 }
 
-/// The frames that a segment shares with the one before have the same features in both.
-wan::FrameAdditions SegmentAvatarGenerator::speech_of_segment() const {
+/// The frames that a segment shares with the one before have the same features in both. What no later one needs is
+/// forgotten.
+wan::FrameAdditions SegmentAvatarGenerator::speech_of_segment() {
   const omniavatar::SpeechConfig& speech = parts_->config().speech;
-  const int64_t first = segment_ * (segments_->video_frames - segments_->overlap), count = segments_->video_frames;
-  const at::Tensor features =
-      features_.defined() ? features_.narrow(1, first, count) : at::zeros({1, count, speech.feature_dim}, at::kFloat);
-  return parts_->additions(omniavatar::with_first_group_filled(features, speech.group));
+  const int64_t first = segment_ * (shape_.video_frames - shape_.overlap), count = shape_.video_frames;
+  if (silent_)
+    return parts_->additions(at::zeros({1, speech.group * shape_.latent_frames, speech.feature_dim}, at::kFloat));
+  features_ = features_.slice(1, first - features_begin_).clone();
+  features_begin_ = first;
+  return parts_->additions(omniavatar::with_first_group_filled(features_.narrow(1, 0, count), speech.group));
 }
 
 void SegmentAvatarGenerator::begin_segment() {
   const StageTimer timer(times_.text);
   const omniavatar::SpeechConfig& speech = parts_->config().speech;
-  const int64_t F = segments_->latent_frames, C = parts_->config().wan.out_dim,
+  const int64_t F = shape_.latent_frames, C = parts_->config().wan.out_dim,
                 stride = parts_->autoencoder->spatial_stride(), h = plan_->height / stride, w = plan_->width / stride;
   const auto device = parts_->options().device();
   const at::Tensor none = at::zeros({1, C, 1, h, w}, at::TensorOptions(at::kFloat).device(device));
@@ -186,7 +246,7 @@ void SegmentAvatarGenerator::begin_segment() {
 
 void SegmentAvatarGenerator::advance(StepResult& result) {
   const StageTimer timer(times_.denoise);
-  newest_step_ = {.latent_frames = segments_->latent_frames, .timestep = sampler_->timestep()};
+  newest_step_ = {.latent_frames = shape_.latent_frames, .timestep = sampler_->timestep()};
   const std::optional<at::Tensor> clean = sampler_->step();
   result.events.push_back(BlockProgress{segment_, 0, sampler_->steps_done(), plan_->settings.steps});
   if (!clean) return;
@@ -200,25 +260,26 @@ FrameBlock SegmentAvatarGenerator::decode_segment() {
   {
     const StageTimer timer(times_.decode);
     newest_.frames = parts_->decode(newest_.latents, plan_->settings.tiled_vae);
-    const int64_t repeated = segment_ == 0 ? 0 : segments_->overlap,
-                  fresh = std::min(newest_.frames.size(0) - repeated, total_frames_ - video_frames_);
+    const int64_t repeated = segment_ == 0 ? 0 : shape_.overlap, made = newest_.frames.size(0) - repeated,
+                  fresh = total_frames_ ? std::min(made, *total_frames_ - video_frames_) : made;
     block = frame_block(newest_.frames.narrow(0, repeated, fresh), plan_->settings.fps);
   }
   block.first_video_frame = video_frames_;
   block.segment = segment_;
-  block.latent_frames = segments_->latent_frames;
+  block.latent_frames = shape_.latent_frames;
   block.prompt = prompt_;
   block.audio = track_.sound(video_frames_, video_frames_ + block.video_frames, track_.heard());
   block.times = std::exchange(times_, StageTimes{});
   video_frames_ += block.video_frames;
   ++segment_;
-  phase_ = video_frames_ >= total_frames_ ? Phase::finished : Phase::re_encode;
+  track_.forget_before((video_frames_ - kFramesBeforeSpeech) * frame_samples_);
+  phase_ = is_over() ? Phase::finished : Phase::re_encode;
   return block;
 }
 
 void SegmentAvatarGenerator::re_encode() {
   const StageTimer timer(times_.decode);
-  const int64_t overlap = segments_->overlap;
+  const int64_t overlap = shape_.overlap;
   // Without a picture the avatar's own first frame is the one that the other segments see.
   if (!reference_.defined()) reference_ = newest_.latents.narrow(2, 0, 1).clone();
   const at::Tensor frames = newest_.frames.narrow(0, newest_.frames.size(0) - overlap, overlap);

@@ -3,6 +3,7 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -51,31 +52,45 @@ class SegmentAvatarGenerator final : public Generator, public DescribesSteps {
     finished,
   };
 
+  /// Samples of speech that are heard together, [first, end), and of the silence behind them, up to `padded`.
+  struct Clip {
+    int64_t first, end, padded;
+  };
+
   SegmentAvatarGenerator(const SegmentAvatarGenerator& other);
   void take(const Inbox& inbox);
+  void end_utterance();
   void at_border(StepResult& result);
-  void hear_speech();
+  Clip rest_of_speech();
+  void hear(const Clip& clip);
+  void begin_silence();
   bool take_over_prompt(StepResult& result);
   void begin_segment();
-  wan::FrameAdditions speech_of_segment() const;
+  wan::FrameAdditions speech_of_segment();
   void advance(StepResult& result);
   FrameBlock decode_segment();
   void re_encode();
-  bool is_endless() const { return plan_->endless && is_silent(); }
-  bool is_silent() const { return track_.ended() && track_.heard() == 0; }
+  /// Frames of speech up to the end of the first segment that holds so many.
+  int64_t whole_segments(int64_t speech_frames) const;
+  bool is_over() const { return total_frames_ && video_frames_ >= *total_frames_; }
 
   std::shared_ptr<const OmniAvatarParts> parts_;
   std::shared_ptr<const OmniAvatarPlan> plan_;
   std::unique_ptr<NoiseSource> noise_;
 
   Phase phase_;
-  at::Tensor picture_;    // until it is encoded
-  at::Tensor reference_;  // latents that all segments see: [1, C, 1, h, w]; undefined: none
-  at::Tensor known_;      // latents that the next segment begins with: [1, C, F0, h, w]; undefined: none
+  at::Tensor picture_;                // until it is encoded
+  at::Tensor reference_;              // latents that all segments see: [1, C, 1, h, w]; undefined: none
+  at::Tensor known_;                  // latents that the next segment begins with: [1, C, F0, h, w]; undefined: none
+  const omniavatar::Segments shape_;  // of a segment
+  const int64_t frame_samples_;       // of a video frame
   SpeechTrack track_;
-  std::optional<omniavatar::Segments> segments_;  // as soon as the speech is known
-  at::Tensor features_;                           // of the speech behind one frame of zeros: [1, frames + 1, C]
-  int64_t total_frames_ = 0;                      // of the video, once segments_ is there
+  std::deque<Clip> clips_;  // that have ended and not been heard
+  int64_t clip_begin_ = 0;  // of the one that is coming
+  bool silent_ = false;     // the speech has ended before it began
+  at::Tensor features_;     // of video frames from features_begin_ on: [1, T, C]
+  int64_t features_begin_ = 0;
+  std::optional<int64_t> total_frames_;  // of the video, as soon as that is known
 
   std::optional<std::string> live_prompt_;  // set by the inbox: stays for the rest of the video
   std::string prompt_;                      // that prompts_ is of

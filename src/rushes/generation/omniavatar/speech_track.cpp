@@ -11,7 +11,7 @@ void SpeechTrack::pad(int64_t until) {
 }
 
 int64_t SpeechTrack::sample(int64_t frame) const {
-  return static_cast<int64_t>(static_cast<double>(frame) / fps_ * static_cast<double>(hz_));
+  return std::llround(static_cast<double>(frame) / fps_ * static_cast<double>(hz_));
 }
 
 int64_t SpeechTrack::frames(int64_t samples) const {

@@ -51,13 +51,16 @@ class RecordedNoise final : public generation::NoiseSource {
 /// in float32 whatever the others do.
 std::shared_ptr<OmniAvatarParts> parts_of(const Case& c, const char* text, omniavatar::Sampler sampler) {
   auto parts = std::make_shared<OmniAvatarParts>();
-  const tensor::WeightMap dit = c.weights.under("dit.");
-  const auto config = avatar_config(c.hyper.at("dit"), dit, c.input(text).size(1));
+  const tensor::WeightMap own = c.weights.under("dit.");
+  const auto config = avatar_config(c.hyper.at("dit"), own, c.input(text).size(1));
+  const tensor::WeightMap dit = c.completed(own, omniavatar::parameter_shapes(config));
   if (sampler == omniavatar::Sampler::causal)
     parts->causal = std::make_shared<const omniavatar::CausalAvatarTransformer>(config, dit);
   else
     parts->bidirectional = std::make_shared<const omniavatar::AvatarTransformer>(config, dit);
-  parts->autoencoder = std::make_shared<const wan::Vae>(vae_config(c.hyper.at("vae")), c.weights.under("vae."));
+  const wan::VaeConfig vae = vae_config(c.hyper.at("vae"));
+  parts->autoencoder =
+      std::make_shared<const wan::Vae>(vae, c.completed(c.weights.under("vae."), wan::parameter_shapes(vae)));
   parts->speech = std::make_shared<const wav2vec::Encoder>(avatar_speech_config(c.hyper.at("wav2vec2")),
                                                            c.exact_weights.under("wav2vec2.").to(c.target.device));
   parts->context = [&c, causal = parts->causal, whole = parts->bidirectional](const std::string& name) {
@@ -110,7 +113,7 @@ Produced pipeline_causal(const Case& c) {
                     .reference_lengths = true,
                     .online_mode = false,
                     .cache_tokens = c.hyper.at("cache_tokens"),
-                    .sink = c.hyper.at("dit").value("sink_size", int64_t{0})};
+                    .sink = std::max<int64_t>(0, c.hyper.at("dit").value("sink_size", int64_t{0}))};
   generation::CausalAvatarGenerator generator(parts, plan, std::make_unique<RecordedNoise>(c, steps),
                                               std::move(picture));
   Produced produced;
@@ -142,7 +145,8 @@ Produced pipeline_segments(const Case& c) {
                     .overlap_video_frames = c.hyper.at("overlap_frame"),
                     .max_tokens = c.hyper.at("max_tokens"),
                     .teacache = c.hyper.value("tea_cache_l1_thresh", 0.0)};
-  if (const auto& scale = c.hyper.at("audio_scale"); !scale.is_null()) plan->settings.audio_scale = scale.get<double>();
+  if (const auto scale = c.hyper.find("audio_scale"); scale != c.hyper.end() && !scale->is_null())
+    plan->settings.audio_scale = scale->get<double>();
   const int64_t passes = omniavatar::Guidance{plan->settings.guidance_scale, plan->settings.audio_scale}.passes();
   generation::SegmentAvatarGenerator generator(parts, plan, std::make_unique<RecordedNoise>(c, steps),
                                                std::move(picture));
