@@ -40,7 +40,9 @@ CausalAvatarGenerator::CausalAvatarGenerator(std::shared_ptr<const OmniAvatarPar
       phase_(picture.defined() ? Phase::picture : Phase::border),
       picture_(std::move(picture)),
       track_(kAvatarSpeechHz, plan_->settings.fps),
-      total_frames_(plan_->video_frames) {}
+      total_frames_(plan_->video_frames) {
+  if (plan_->settings.silent) end_speech();
+}
 
 CausalAvatarGenerator::CausalAvatarGenerator(const CausalAvatarGenerator& other)
     : parts_(other.parts_),

@@ -242,6 +242,19 @@ TEST(CausalAvatar, without_speech_the_face_is_silent_for_as_long_as_was_asked_fo
   EXPECT_EQ(talk(request, {}).frames, kSilentVideoFrames);
 }
 
+TEST(CausalAvatar, a_video_that_is_to_be_silent_waits_for_no_speech) {
+  for (const Sampler sampler : {Sampler::causal, Sampler::bidirectional}) {
+    Request request = request_of();
+    request.video_frames = 15;
+    request.options.set("silent", true);
+    EXPECT_EQ(model(sampler).plan(request)->format().speech_hz, 0);
+    const auto generator = start(model(sampler), request);
+    Video video;
+    run(*generator, {}, video);
+    EXPECT_EQ(video.frames, 15);
+  }
+}
+
 TEST(CausalAvatar, without_anything_a_video_comes_nevertheless) {
   EXPECT_EQ(talk(Request{.video_frames = 9}, {}).frames, 9);
 }

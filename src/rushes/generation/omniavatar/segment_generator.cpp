@@ -45,7 +45,9 @@ SegmentAvatarGenerator::SegmentAvatarGenerator(std::shared_ptr<const OmniAvatarP
       shape_(omniavatar::segments_of_speech(0, rule_of(*plan_))),
       frame_samples_(static_cast<int64_t>(static_cast<double>(kAvatarSpeechHz) / plan_->settings.fps)),
       track_(kAvatarSpeechHz, plan_->settings.fps, kFramesBeforeSpeech),
-      total_frames_(plan_->video_frames) {}
+      total_frames_(plan_->video_frames) {
+  if (plan_->settings.silent) track_.end();
+}
 
 SegmentAvatarGenerator::SegmentAvatarGenerator(const SegmentAvatarGenerator& other)
     : parts_(other.parts_),

@@ -98,6 +98,7 @@ std::vector<OptionField> omniavatar_options(const OmniAvatarSettings& d) {
       whole("window", "latent frames that a model looks back on that makes video block by block; by default its own",
             d.window ? OptionValue(*d.window) : OptionValue(), 3, 1024),
       whole("sink", "first latent frames that it never forgets", d.sink, 0, 1000),
+      flag("silent", "no speech will come: the face is silent from the start", d.silent),
       flag("reference_lengths", "as many frames as the published servers make, not those that the speech lasts",
            d.reference_lengths),
   };
@@ -125,6 +126,7 @@ void apply(const Options& given, OmniAvatarSettings& settings) {
   boolean("online_mode", settings.online_mode);
   if (const auto window = given.get<int64_t>("window")) settings.window = *window;
   integer("sink", settings.sink);
+  boolean("silent", settings.silent);
   boolean("reference_lengths", settings.reference_lengths);
 }
 

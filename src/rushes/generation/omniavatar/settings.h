@@ -20,6 +20,7 @@ struct OmniAvatarSettings {
   int64_t height = 400, width = 720;
   int64_t max_hw = 720;  // the published list of sizes that a picture's proportions choose from; 0: none, one size
   Fit fit = Fit::crop;   // how the picture becomes a frame
+  bool silent = false;   // no speech will come
   bool reference_lengths = false;  // as many frames as the published servers make, not those of the speech
 
   // Bidirectional.

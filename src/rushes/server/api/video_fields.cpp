@@ -238,4 +238,8 @@ void require_makes_videos_of_text(const generation::Model& model, std::string_vi
           name);
 }
 
+void end_speech_of(generation::Session& session) {
+  if (session.format().speech_hz > 0) session.end_speech();
+}
+
 }  // namespace rushes::server

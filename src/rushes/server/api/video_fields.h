@@ -9,6 +9,7 @@
 
 #include "rushes/base/error.h"
 #include "rushes/generation/model.h"
+#include "rushes/generation/session.h"
 #include "rushes/server/sessions/served_models.h"
 
 namespace rushes::server {
@@ -41,5 +42,7 @@ std::string model_of(const Object& given, const ServedModels& models) {
 }
 /// Throws Error(unsupported) for one that makes no videos of text.
 void require_makes_videos_of_text(const generation::Model& model, std::string_view name);
+/// These clients have no speech: a session that would take some is told that none comes.
+void end_speech_of(generation::Session& session);
 
 }  // namespace rushes::server

@@ -35,7 +35,9 @@ net::awaitable<Response> create_video(SessionStore& sessions, WorkPool& work, co
   require_makes_videos_of_text(*model, name);
   auto parsing = work.run_if_large(request.body.size(), [&] { return parse_video_request(std::move(fields), *model); });
   generation::Request wanted = co_await std::move(parsing);
-  co_return json_response(200, video_json(sessions.create(std::move(wanted), {.model = name})));
+  const Hosted made = sessions.create(std::move(wanted), {.model = name});
+  end_speech_of(*made.session);
+  co_return json_response(200, video_json(made));
 }
 
 /// Errors are answered in this API's form.

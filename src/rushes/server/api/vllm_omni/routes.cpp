@@ -165,8 +165,9 @@ class RealtimeConversation : public std::enable_shared_from_this<RealtimeConvers
       auto parsing = work_.run_if_large(text->size(), [&] { return parse_start(message.fields, *model); });
       generation::Request wanted = co_await std::move(parsing);
       const Interest interest{.events = Interest::Events{}, .gops = delivery::EncodedStream::From::start};
-      pump_ = std::make_shared<Pump>(sessions_.create(std::move(wanted), {.model = name}), interest,
-                                     std::make_unique<OmniDialect>(name, pending_));
+      Hosted made = sessions_.create(std::move(wanted), {.model = name});
+      end_speech_of(*made.session);
+      pump_ = std::make_shared<Pump>(std::move(made), interest, std::make_unique<OmniDialect>(name, pending_));
       pump_->open(co_await net::this_coro::executor);
       co_return nullptr;
     } catch (const Error& error) {
