@@ -1,5 +1,8 @@
 #include "rushes/generation/omniavatar/tiny.h"
 
+#include <fstream>
+
+#include "rushes/base/manifest.h"
 #include "rushes/generation/omniavatar/model.h"
 #include "rushes/generation/wan/random_parts.h"
 #include "rushes/models/omniavatar/checkpoint.h"
@@ -7,6 +10,7 @@
 #include "rushes/models/wan/umt5.h"
 #include "rushes/models/wav2vec/checkpoint.h"
 #include "rushes/tensor/ops.h"
+#include "rushes/tensor/safetensors.h"
 
 namespace rushes::generation {
 namespace {
@@ -36,47 +40,84 @@ tensor::WeightMap random_weights(const tensor::Shapes& shapes, uint64_t seed) {
   return weights.take();
 }
 
+/// Sizes and weights of the parts.
+struct Parts {
+  wan::Umt5Config text{
+      .vocab = 512, .dim = 16, .dim_attn = 16, .dim_ffn = 32, .num_heads = 2, .num_layers = 1, .text_len = 32};
+  wav2vec::Config speech = speech_config();
+  omniavatar::TransformerConfig transformer{
+      .wan = {.dim = 32,
+              .ffn_dim = 64,
+              .num_heads = 2,
+              .num_layers = 6,
+              .in_dim = 33,
+              .freq_dim = 32,
+              .text_dim = text.dim,
+              .text_len = text.text_len},
+      .speech = {.feature_dim = omniavatar::speech_feature_dim(speech), .hidden_size = 8}};
+  wan::TinyAutoencoderConfig autoencoder{.decoder_widths = {16, 16, 16, 16}, .encoder_width = 16};
+  omniavatar::Defaults defaults;
+  tensor::WeightMap transformer_weights, autoencoder_weights, speech_weights, text_weights;
+
+  Parts(uint64_t seed, omniavatar::Sampler sampler)
+      : transformer_weights(random_weights(omniavatar::parameter_shapes(transformer), 5 * seed)),
+        autoencoder_weights(random_autoencoder_weights(autoencoder, 5 * seed + 1)),
+        speech_weights(random_weights(wav2vec::parameter_shapes(speech), 5 * seed + 2)),
+        text_weights(random_text_weights(text, 5 * seed + 3)) {
+    defaults.sampler = sampler;
+    defaults.height = defaults.width = 32;
+    defaults.max_hw = 0;
+    if (sampler == omniavatar::Sampler::causal) {
+      defaults.window = 9;
+    } else {
+      defaults.fps = 25;
+      defaults.max_tokens = 13;
+      defaults.overlap_frame = 5;
+    }
+  }
+};
+
 }  // namespace
 
 std::shared_ptr<const Model> random_omniavatar_model(uint64_t seed, omniavatar::Sampler sampler) {
   at::set_num_threads(1);  // work this small is lost in waiting for other threads
-  const wan::Umt5Config text{
-      .vocab = 512, .dim = 16, .dim_attn = 16, .dim_ffn = 32, .num_heads = 2, .num_layers = 1, .text_len = 32};
-  const wav2vec::Config speech = speech_config();
-  omniavatar::TransformerConfig config;
-  config.wan = {.dim = 32,
-                .ffn_dim = 64,
-                .num_heads = 2,
-                .num_layers = 6,
-                .in_dim = 33,
-                .freq_dim = 32,
-                .text_dim = text.dim,
-                .text_len = text.text_len};
-  config.speech = {.feature_dim = omniavatar::speech_feature_dim(speech), .hidden_size = 8};
-  const wan::TinyAutoencoderConfig autoencoder{.decoder_widths = {16, 16, 16, 16}, .encoder_width = 16};
-
-  OmniAvatarSettings defaults;
-  defaults.sampler = sampler;
-  defaults.height = defaults.width = 32;
-  defaults.max_hw = 0;
+  const Parts own(seed, sampler);
   OmniAvatarParts parts;
-  const tensor::WeightMap weights = random_weights(omniavatar::parameter_shapes(config), 5 * seed);
-  if (defaults.causal()) {
-    defaults.window = 9;
-    parts.causal = std::make_shared<const omniavatar::CausalAvatarTransformer>(config, weights);
-  } else {
-    defaults.fps = 25;
-    defaults.max_tokens = 13;
-    defaults.overlap_video_frames = 5;
-    parts.bidirectional = std::make_shared<const omniavatar::AvatarTransformer>(config, weights);
-  }
-  parts.autoencoder =
-      std::make_shared<const wan::TinyAutoencoder>(autoencoder, random_autoencoder_weights(autoencoder, 5 * seed + 1));
-  parts.speech =
-      std::make_shared<const wav2vec::Encoder>(speech, random_weights(wav2vec::parameter_shapes(speech), 5 * seed + 2));
+  if (sampler == omniavatar::Sampler::causal)
+    parts.causal =
+        std::make_shared<const omniavatar::CausalAvatarTransformer>(own.transformer, own.transformer_weights);
+  else
+    parts.bidirectional =
+        std::make_shared<const omniavatar::AvatarTransformer>(own.transformer, own.transformer_weights);
+  parts.autoencoder = std::make_shared<const wan::TinyAutoencoder>(own.autoencoder, own.autoencoder_weights);
+  parts.speech = std::make_shared<const wav2vec::Encoder>(own.speech, own.speech_weights);
   return std::make_shared<const OmniAvatarModel>(
       ModelCard{.name = "random", .description = "random weights, for tests; float32 on cpu", .is_small = true},
-      defaults, std::move(parts), random_prompt_encoder(text, random_text_weights(text, 5 * seed + 3)));
+      settings_of(own.defaults), std::move(parts), random_prompt_encoder(own.text, own.text_weights));
+}
+
+void write_random_omniavatar_model(const std::filesystem::path& directory, const std::filesystem::path& tokenizer,
+                                   uint64_t seed, omniavatar::Sampler sampler) {
+  const Parts own(seed, sampler);
+  std::filesystem::create_directories(directory);
+  omniavatar::ModelDirectory model;
+  model.directory = std::filesystem::absolute(directory);
+  model.name = "random";
+  const auto save = [&](const char* name, const tensor::WeightMap& weights) {
+    const std::filesystem::path file = model.directory / name;
+    tensor::save_safetensors(file, weights.tensors());
+    return file;
+  };
+  model.transformer.file = save("transformer.safetensors", own.transformer_weights);
+  model.transformer.config = own.transformer;
+  model.text_encoder = {save("text_encoder.safetensors", own.text_weights), own.text};
+  model.autoencoder = {
+      save("autoencoder.safetensors", own.autoencoder_weights), wan::AutoencoderKind::tiny, {}, own.autoencoder};
+  model.audio_encoder = {save("audio_encoder.safetensors", own.speech_weights), own.speech};
+  model.tokenizer = model.directory / ("tokenizer" + tokenizer.extension().string());
+  model.defaults = own.defaults;
+  std::filesystem::copy_file(tokenizer, model.tokenizer, std::filesystem::copy_options::overwrite_existing);
+  std::ofstream(model.directory / kManifestName) << omniavatar::manifest_yaml(model);
 }
 
 }  // namespace rushes::generation
