@@ -28,6 +28,7 @@ ALLOWED = {
     "src/rushes/generation/wan/tiny.h: write_random_model": "a model directory for tests",
     "src/rushes/generation/imtalker/family.h: write_random_talk_model": "a model directory for tests",
     "src/rushes/generation/ditto/family.h: write_random_ditto_model": "a model directory for tests",
+    "src/rushes/generation/omniavatar/tiny.h: write_random_omniavatar_model": "a model directory for tests",
     # Inner state that a test or a golden case compares.
     "src/rushes/ingest/live_speech.h: step_samples": "state that a test looks at",
     "src/rushes/generation/wan/generator.h: at_segment_border": "state that golden cases look at",

@@ -26,14 +26,8 @@ struct Segments {
   int64_t overlap_latent_frames() const { return (3 + overlap) / 4; }
   /// Video frames that a segment begins with and that are not new: the picture, then the end of the segment before.
   int64_t given_frames(int64_t segment) const { return segment == 0 ? 1 : overlap; }
-  int64_t given_latent_frames(int64_t segment) const { return (3 + given_frames(segment)) / 4; }
   /// Frames of speech that a segment adds to those it shares with the one before.
   int64_t new_speech_frames(int64_t segment) const { return video_frames - given_frames(segment); }
-  int64_t first_speech_frame(int64_t segment) const {
-    return segment == 0 ? 0 : video_frames - 1 + (segment - 1) * (video_frames - overlap);
-  }
-  /// Of the video that is as long as the speech.
-  int64_t output_frames() const { return speech_frames + 1; }
 };
 
 /// Throws Error(invalid_argument) for a rule that leaves a segment no new frames: max_tokens and what is needed are

@@ -12,10 +12,10 @@ namespace rushes::server {
 
 std::span<const Api> apis() {
   static const Api all[] = {
-      native_api(),     // all that the server does; the page
-      openai_api(),     // the client library's videos
-      vllm_omni_api(),  // video live, over a WebSocket
-      imtalker_api(),   // its published server
+      native_api(),      // all that the server does; the page
+      openai_api(),      // the client library's videos
+      vllm_omni_api(),   // video live, over a WebSocket
+      imtalker_api(),    // its published server
       ditto_api(),       // its published server
       omniavatar_api(),  // its published servers
   };

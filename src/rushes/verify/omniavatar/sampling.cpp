@@ -70,8 +70,8 @@ Produced segments(const Case& c) {
                                                                               .overlap = row.at(4),
                                                                               .fps = static_cast<double>(row.at(5))});
     table.insert(table.end(), row.begin(), row.end());
-    const Integers result{s.video_frames, s.latent_frames, s.speech_frames,   s.padded_frames,
-                          s.pad_samples,  s.count,         s.output_frames(), s.overlap_latent_frames()};
+    const Integers result{s.video_frames, s.latent_frames, s.speech_frames,     s.padded_frames,
+                          s.pad_samples,  s.count,         s.speech_frames + 1, s.overlap_latent_frames()};
     table.insert(table.end(), result.begin(), result.end());
   }
   const auto columns = static_cast<int64_t>(c.hyper.at("columns").size());
