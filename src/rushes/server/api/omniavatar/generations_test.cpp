@@ -30,8 +30,13 @@ class Listener {
   }
   void say(const std::string& event, const json& fields) {
     const std::string text = "42" + json::array({event, fields}).dump();
-    std::string head{'\x81', '\xff'};  // longer ones than write_frame() makes
-    for (int shift = 56; shift >= 0; shift -= 8) head += static_cast<char>(text.size() >> shift);
+    std::string head{'\x81',
+                     static_cast<char>(0x80 | std::min<std::size_t>(text.size(), text.size() < 126      ? 125
+                                                                                 : text.size() < 65'536 ? 126
+                                                                                                        : 127))};
+    // Longer ones than write_frame() makes.
+    const int bits = text.size() < 126 ? 0 : text.size() < 65'536 ? 16 : 64;
+    for (int shift = bits - 8; shift >= 0; shift -= 8) head += static_cast<char>(text.size() >> shift);
     client_.write(head + std::string(4, '\0') + text);
   }
   Said hear() {

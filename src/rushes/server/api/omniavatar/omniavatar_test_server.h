@@ -60,7 +60,11 @@ class DrawingAvatar final : public generation::Model {
       return inner_->step(inbox);
     }
     bool at_block_border() const override { return true; }
-    std::unique_ptr<generation::Generator> fork() const override { fail(ErrorCode::unsupported, "no forks"); }
+    std::unique_ptr<generation::Generator> fork() const override {
+      auto copy = std::make_unique<Drawing>(frames_, inner_->fork());
+      copy->heard_ = heard_;
+      return copy;
+    }
     int64_t bytes() const override { return inner_->bytes(); }
 
    private:
