@@ -113,8 +113,8 @@ VideoFormat OmniAvatarPlan::format() const {
                      .width = width,
                      .fps = settings.fps,
                      .video_frames = video_frames,
-                     .audio_hz = kAvatarSpeechHz,
-                     .speech_hz = kAvatarSpeechHz};
+                     .audio_hz = settings.silent ? 0 : kAvatarSpeechHz,
+                     .speech_hz = settings.silent ? 0 : kAvatarSpeechHz};
   if (!video_frames) return format;  // follows from the speech
   if (settings.causal()) {
     format.segments = 1;
