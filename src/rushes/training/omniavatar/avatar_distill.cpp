@@ -146,8 +146,7 @@ void distill_avatar(const AvatarTrainingOptions& options) {
     optimiser.save(state_file);
     run.saved();
     tensor::save_safetensors(directory / "student.safetensors", optimiser.average().tensors());
-    if (base::stop_signal() == 0)
-      save_avatar_sheet(directory, "student.safetensors", options.speech_encoder, directory / "distill.png");
+    if (base::stop_signal() == 0) save_avatar_sheet(options, "student.safetensors", directory / "distill.png");
   };
   std::vector<double> recent(sigmas.size(), 0);
   for (std::size_t turn = 0; run.time_left(); ++turn) {

@@ -9,19 +9,21 @@
 
 namespace rushes::training {
 
-void save_avatar_sheet(const std::filesystem::path& directory, const std::string& weights,
-                       const std::filesystem::path& speech_encoder, const std::filesystem::path& picture) {
-  constexpr int64_t kRows = 6, kLatentFrames = 6;
+void save_avatar_sheet(const AvatarTrainingOptions& options, const std::string& weights,
+                       const std::filesystem::path& picture) {
+  constexpr int64_t kLatentFrames = 6;
   const at::NoGradGuard no_grad;
-  const auto tokenizer = avatar_tokenizer(directory / "tokenizer.model", 1);
+  const auto& directory = options.run.directory;
+  const auto tokenizer = avatar_tokenizer(directory / "tokenizer.model", options.run.seed);
   const AvatarModel model(tensor::load_safetensors(directory / weights));
   const tensor::WeightMap autoencoder = tensor::load_safetensors(directory / "autoencoder.safetensors");
   const wan::TinyEncoder encoder(avatar_autoencoder(), autoencoder.under("encoder."));
   const wan::TinyDecoder decoder(avatar_autoencoder(), autoencoder.under("decoder."));
-  const wav2vec::Encoder hears(avatar_speech_encoder(), tensor::load_safetensors(speech_encoder).to(at::kFloat));
+  const wav2vec::Encoder hears(avatar_speech_encoder(),
+                               tensor::load_safetensors(options.speech_encoder).to(at::kFloat));
   at::manual_seed(5);
   std::vector<at::Tensor> rows;
-  for (uint64_t i = 0; i < kRows; ++i) {
+  for (uint64_t i = 0; i < static_cast<uint64_t>(options.sheet_rows); ++i) {
     Speaker speaker = make_speaker(5, i, Split::held_out);
     speaker.has_portrait = i % 2 == 0;
     speaker.caption = speaker_caption(speaker.labels, speaker.has_portrait, i);

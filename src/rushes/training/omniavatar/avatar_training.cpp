@@ -58,8 +58,7 @@ void train_avatar(const AvatarTrainingOptions& options) {
     optimiser.save(state_file);
     run.saved();
     tensor::save_safetensors(directory / "avatar.safetensors", optimiser.average().tensors());
-    if (base::stop_signal() == 0)
-      save_avatar_sheet(directory, "avatar.safetensors", options.speech_encoder, directory / "transformer.png");
+    if (base::stop_signal() == 0) save_avatar_sheet(options, "avatar.safetensors", directory / "transformer.png");
   };
   while (run.time_left()) {
     std::vector<double> losses(static_cast<std::size_t>(parts));

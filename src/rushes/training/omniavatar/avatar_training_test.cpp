@@ -170,9 +170,10 @@ TEST(AvatarTraining, every_stage_leaves_weights_that_the_product_opens_and_conti
                                       .latent_frames = 6,
                                       .fresh_per_step = 1,
                                       .text_seconds = 1,
+                                      .sheet_rows = 1,
                                       .teacher_steps = 4};
+  train_autoencoder(crops, world);
   for (int call = 0; call < 2; ++call) {
-    train_autoencoder(crops, world);
     train_avatar(options);
     distill_avatar(options);
   }
