@@ -1,5 +1,6 @@
 #include "rushes/media/audio_assembly.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -9,6 +10,7 @@ namespace {
 constexpr int64_t kMaxChannels = 32, kMaxHz = 768'000;
 // Containers round their time stamps, and clocks drift: less is no gap.
 constexpr double kLeastGapSeconds = 0.02;
+constexpr float kLoudest = 8;
 
 /// One value of a decoded frame in [-1, 1].
 float value(const AVFrame& frame, int channel, int i) {
@@ -36,7 +38,7 @@ std::vector<float> interleaved(const AVFrame& frame, int64_t first) {
   for (int i = static_cast<int>(first); i < frame.nb_samples; ++i)
     for (int channel = 0; channel < frame.ch_layout.nb_channels; ++channel) {
       const float sample = value(frame, channel, i);
-      all.push_back(sample >= -8.0f && sample <= 8.0f ? sample : 0.0f);  // float files may hold anything
+      all.push_back(sample >= -kLoudest && sample <= kLoudest ? sample : 0.0f);  // float files may hold anything
     }
   return all;
 }
@@ -64,21 +66,23 @@ void AudioAssembly::begin_part(const AVFrame& frame) {
   if (hz != hz_) part_->resampler.emplace(hz, hz_);
 }
 
-void AudioAssembly::append(std::span<const float> mono, const Part& part) {
+void AudioAssembly::append(std::span<const float> mono) {
   std::vector<float> resampled;
-  if (part.resampler) mono = resampled = part_->resampler->feed(mono);
-  samples_.insert(samples_.end(), mono.begin(), mono.end());
+  if (part_->resampler) mono = resampled = part_->resampler->feed(mono);
+  keep(mono);
+}
+
+/// A resampler swings beyond the loudest of its samples.
+void AudioAssembly::keep(std::span<const float> mono) {
+  for (const float sample : mono) samples_.push_back(std::clamp(sample, -kLoudest, kLoudest));
 }
 
 void AudioAssembly::end_part() {
   if (!part_) return;
   std::vector<float> mono;
   part_->downmix.flush(mono);
-  append(mono, *part_);
-  if (part_->resampler) {
-    mono = part_->resampler->flush();
-    samples_.insert(samples_.end(), mono.begin(), mono.end());
-  }
+  append(mono);
+  if (part_->resampler) keep(part_->resampler->flush());
   position_ = taken_ + static_cast<int64_t>(samples_.size());
 }
 
@@ -105,7 +109,7 @@ void AudioAssembly::add(const AVFrame& frame, libav::DecodedStream& stream) {
   require_room(more);
   std::vector<float> mono;
   part_->downmix.feed(interleaved(frame, heard), mono);
-  append(mono, *part_);
+  append(mono);
   position_ += more;
 }
 

@@ -32,7 +32,8 @@ class AudioAssembly {
     std::optional<audio::StreamResampler> resampler;  // none: it has the first part's rate
   };
   void begin_part(const AVFrame& frame);
-  void append(std::span<const float> mono, const Part& part);
+  void append(std::span<const float> mono);
+  void keep(std::span<const float> mono);
   void end_part();
   void require_room(int64_t more) const;
 

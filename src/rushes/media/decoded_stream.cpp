@@ -131,8 +131,8 @@ double DecodedStream::seconds(const AVFrame& frame, double expected) {
     begun_ = true;
     const bool known = input_->start_time != AV_NOPTS_VALUE;
     shift_ = known ? -static_cast<double>(input_->start_time) / AV_TIME_BASE : expected - told;
-    // FFmpeg does not learn when H.264 in Matroska begins where no decoder for it is allowed, as for sound: the file
-    // would begin with its sound, however late that comes.
+    // Matroska tells no times of decoding. Without them, and without a decoder for H.264, which is not allowed where
+    // sound is read, FFmpeg does not know when the pictures begin: the file would begin with its sound, however late.
     if (known && earliest_) shift_ = std::max(shift_, -*earliest_);
   }
   const double jump = told + shift_ - expected;
@@ -141,10 +141,10 @@ double DecodedStream::seconds(const AVFrame& frame, double expected) {
   return told + shift_;
 }
 
-/// Of the packet that was read.
+/// Of the packet that was read, if its stream is one of those whose begin FFmpeg does not learn.
 void DecodedStream::note_begin() {
   const AVStream& stream = *input_->streams[packet_->stream_index];
-  if (stream.start_time != AV_NOPTS_VALUE || packet_->pts == AV_NOPTS_VALUE) return;
+  if (&stream == stream_ || packet_->dts != AV_NOPTS_VALUE || packet_->pts == AV_NOPTS_VALUE) return;
   const double seconds = static_cast<double>(packet_->pts) * av_q2d(stream.time_base);
   earliest_ = std::min(earliest_.value_or(seconds), seconds);
 }

@@ -75,7 +75,7 @@ class DecodedStream {
   Owned<AVFrame> frame_ = owned(av_frame_alloc(), "frame");
   bool drained_ = false;
   bool begun_ = false;
-  std::optional<double> earliest_;  // seconds, of packets whose stream does not say when it begins; before begun_
+  std::optional<double> earliest_;  // seconds, of other streams, where FFmpeg does not know it; before begun_
   double shift_ = 0;  // seconds, added to the file's time stamps
 };
 
