@@ -91,7 +91,7 @@ std::string operation_id(std::string_view method, std::string_view pattern) {
 }
 
 Json operation_of(std::string_view method, std::string_view pattern, const Json& route) {
-  Json operation{{"operationId", operation_id(method, pattern)},
+  Json operation{{"operationId", route.value("id", operation_id(method, pattern))},
                  {"tags", Json::array({route["tag"]})},
                  {"summary", route["summary"]}};
   Json parameters = path_parameters(pattern);

@@ -2,7 +2,8 @@
 // openapi.json beside the routes of its family. A test finds those that are not.
 //
 // Such a file is written for people, and written out here. Its sections:
-//   routes      "METHOD /path/{name}": `tag` and `summary`; `ok` has the content of each success, the name of a schema
+//   routes      "METHOD /path/{name}": `tag` and `summary`; `id` where the name that follows from the path is taken;
+//   `ok` has the content of each success, the name of a schema
 //               or a media type (null: no body); `errors` the statuses beyond those that any request may get, their
 //               body being `error_schema`; `body` a schema of the JSON body, with `form` also as multipart/form-data;
 //               `form_body` of one that is a form only; `binary`, `sdp`, `websocket`; `query` names of parameters.

@@ -270,6 +270,29 @@ TEST_F(Generations, say_what_is_wrong) {
   EXPECT_EQ(other.hear().fields, (json{{"message", "Model not initialized"}}));
 }
 
+TEST_F(Generations, of_a_model_with_segments_begin_with_the_picture_before_anything_is_said) {
+  const auto server = serve({}, {}, false);
+  Listener listener(*server);
+  EXPECT_EQ(server->request("GET", "/api/health").json()["current_mode"], "normal");
+  listener.say("switch_mode", {{"mode", "normal"}});
+  EXPECT_EQ(listener.hear().fields, (json{{"mode", "normal"}, {"message", "Switched to normal mode"}}));
+  listener.say("generate_streaming_base64", request(0.4));
+  const auto said = listener.hear_until("generation_complete");
+  const auto loudness = [&](const json& frame) {
+    const std::string wav = decode_base64("sound", frame["audio_segment"].get<std::string>());
+    float peak = 0;
+    for (const float sample : media::decode_audio({reinterpret_cast<const uint8_t*>(wav.data()), wav.size()}).samples)
+      peak = std::max(peak, std::abs(sample));
+    return peak;
+  };
+  ASSERT_GT(said.size(), 3u);
+  EXPECT_EQ(said[1].fields["total_frames"], 11);
+  EXPECT_EQ(loudness(said[1].fields), 0);
+  EXPECT_GT(loudness(said[2].fields), 0.01f);
+  listener.say("generate_causal_streaming_base64", request(0.4));
+  EXPECT_THAT(listener.hear().fields["message"].get<std::string>(), HasSubstr("Mode 'causal' is not available"));
+}
+
 TEST_F(Generations, say_that_nobody_converses_where_no_assistant_is_configured) {
   const auto server = serve();
   Listener listener(*server);

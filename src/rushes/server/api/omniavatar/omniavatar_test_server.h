@@ -9,10 +9,11 @@
 
 namespace rushes::server {
 
-/// As loud as what is said, for as long as is asked for. Block by block, so that guidance has no effect.
+/// As loud as what is said, for as long as is asked for. Causal: block by block, so that guidance has no effect.
 class DrawingAvatar final : public generation::Model {
  public:
-  explicit DrawingAvatar(generation::DrawingTalker::Hook hook) : drawing_(std::move(hook)) {}
+  explicit DrawingAvatar(generation::DrawingTalker::Hook hook, bool causal = true)
+      : drawing_(std::move(hook)), causal_(causal) {}
   const generation::ModelCard& card() const override { return card_; }
   generation::Capabilities capabilities() const override {
     using enum generation::Modality;
@@ -27,7 +28,8 @@ class DrawingAvatar final : public generation::Model {
     head.image = request.image ? request.image : grey();
     planned->inner = drawing_.plan(head);
     planned->video_frames = request.video_frames;
-    if (request.options.has("guidance_scale")) planned->ignored = {{"guidance_scale", "blocks follow each other"}};
+    if (causal_ && request.options.has("guidance_scale"))
+      planned->ignored = {{"guidance_scale", "blocks follow each other"}};
     return planned;
   }
   std::unique_ptr<generation::Generator> start(std::unique_ptr<generation::Plan> plan) const override {
@@ -79,6 +81,7 @@ class DrawingAvatar final : public generation::Model {
   }
 
   const generation::DrawingTalkModel drawing_;
+  const bool causal_;
   const generation::ModelCard card_{
       .name = "drawing-avatar", .family = "omniavatar", .description = "draws", .is_small = true};
   const std::vector<OptionField> options_{
@@ -89,8 +92,8 @@ class DrawingAvatar final : public generation::Model {
 class AvatarServer : public TalkServer {
  protected:
   static std::unique_ptr<RunningServer> serve(const std::function<void(ServerOptions&)>& change = {},
-                                              generation::DrawingTalker::Hook hook = {}) {
-    const auto model = std::make_shared<const DrawingAvatar>(std::move(hook));
+                                              generation::DrawingTalker::Hook hook = {}, bool causal = true) {
+    const auto model = std::make_shared<const DrawingAvatar>(std::move(hook), causal);
     return std::make_unique<RunningServer>(
         [&](ServerOptions& options) {
           options.listen = {"127.0.0.1:0=omniavatar"};

@@ -1,11 +1,14 @@
 #include "rushes/server/api/omniavatar/studio.h"
 
 #include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <cmath>
 
 #include "rushes/media/audio_decoder.h"
 #include "rushes/media/audio_encoder.h"
 #include "rushes/media/image.h"
+#include "rushes/server/http/wakeup.h"
 
 namespace rushes::server::omniavatar {
 namespace {
@@ -34,6 +37,27 @@ Mode mode_of_model(const generation::Model& model) {
   const bool has_effect =
       std::none_of(ignored.begin(), ignored.end(), [](const auto& each) { return each.field == "guidance_scale"; });
   return has_effect ? Mode::normal : Mode::causal;
+}
+
+/// A model that is being loaded holds up nobody who leaves.
+net::awaitable<void> load(ServedModels& models, std::string name) {
+  struct Loading {
+    bool over = false;
+    std::exception_ptr failure;
+  };
+  const net::any_io_executor executor = co_await net::this_coro::executor;
+  const auto wakeup = std::make_shared<Wakeup>(executor);
+  const auto loading = std::make_shared<Loading>();
+  net::co_spawn(executor, models.load(std::move(name)),
+                [loading, notify = wakeup->notifier()](std::exception_ptr failure) {
+                  *loading = {true, std::move(failure)};
+                  notify();
+                });
+  while (!loading->over) {
+    auto waiting = wakeup->wait();
+    co_await std::move(waiting);
+  }
+  if (loading->failure) std::rethrow_exception(loading->failure);
 }
 
 /// All that is said, as the session hears it.
@@ -80,7 +104,7 @@ net::awaitable<Hosted> Studio::begin(std::string name, AvatarRequest wanted, Wat
             "(--max-input-mib)");
   };
   charge(wanted.audio.size() + wanted.image.size());
-  auto loading = sessions_.models().load(name);
+  auto loading = load(sessions_.models(), name);
   co_await std::move(loading);
   const auto model = sessions_.models().model(name);
   generation::Request request;
