@@ -1,0 +1,211 @@
+// Laws of avatars that stream: what the speech's cutting may change (nothing), what frames and sound add up to, what a
+// session holds.
+#include "rushes/generation/omniavatar/causal_generator.h"
+
+#include <gmock/gmock.h>
+
+#include "rushes/generation/omniavatar/avatar_test_video.h"
+
+namespace rushes::generation {
+namespace {
+
+using testing::ElementsAre;
+
+TEST(CausalAvatar, the_same_speech_gives_the_same_video_in_however_many_pieces_it_comes) {
+  const std::vector<float> wave = speech(35 * kFrame + 417);
+  for (const bool online : {true, false}) {
+    SCOPED_TRACE(online);
+    Request request = request_of();
+    request.options.set("online_mode", online);
+    const Video whole = talk(request, wave);
+    EXPECT_THAT(whole.blocks, ElementsAre(9, 12, 12, 3));
+    EXPECT_EQ(whole.sound, wave);
+    for (const std::vector<int64_t>& pieces : std::vector<std::vector<int64_t>>{{3200}, {7001}, {1, 5000, 0, 37}}) {
+      const Video video = talk(request, wave, Sampler::causal, pieces);
+      EXPECT_EQ(video.blocks, whole.blocks);
+      EXPECT_TRUE(video.pixels == whole.pixels) << pieces.front();
+    }
+  }
+}
+
+TEST(CausalAvatar, frames_and_sound_are_as_long_as_the_speech) {
+  for (const int64_t samples : {1, 999, 1000, 1001, 9000, 9001, 21'000, 21'001, 30'000}) {
+    SCOPED_TRACE(samples);
+    for (const bool online : {true, false}) {
+      Request request = request_of();
+      request.options.set("online_mode", online);
+      const Video video = talk(request, speech(samples));
+      EXPECT_EQ(video.frames, (samples + kFrame - 1) / kFrame);
+      EXPECT_EQ(static_cast<int64_t>(video.sound.size()), std::min(samples, video.frames * kFrame));
+    }
+  }
+}
+
+TEST(CausalAvatar, reference_lengths_are_whole_blocks_of_which_the_first_counts_like_the_others) {
+  Request request = request_of();
+  request.options.set("reference_lengths", true);
+  EXPECT_THAT(talk(request, speech(30 * kFrame)).blocks, ElementsAre(9, 12, 12));  // ceil(30 / 12)
+  EXPECT_THAT(talk(request, speech(12 * kFrame)).blocks, ElementsAre(9));
+  EXPECT_THAT(talk(request, speech(13 * kFrame)).blocks, ElementsAre(9, 12));
+}
+
+TEST(CausalAvatar, a_block_leaves_as_soon_as_its_speech_and_one_frame_more_are_there) {
+  const auto generator = start(model(), request_of());
+  Video video;
+  run(*generator, {.speech = speech(10 * kFrame - 1)}, video);
+  EXPECT_EQ(video.frames, 0);
+  run(*generator, {.speech = {0.25f}}, video);
+  EXPECT_EQ(video.frames, 9);
+  run(*generator, {.speech = speech(12 * kFrame)}, video);
+  EXPECT_EQ(video.frames, 21);
+}
+
+TEST(CausalAvatar, as_many_frames_come_as_were_asked_for_cut_or_followed_by_silence) {
+  Request request = request_of();
+  request.video_frames = 14;
+  EXPECT_THAT(talk(request, speech(30 * kFrame)).blocks, ElementsAre(9, 5));
+  EXPECT_THAT(talk(request, speech(2 * kFrame)).blocks, ElementsAre(9, 5));
+}
+
+TEST(CausalAvatar, an_utterance_is_spoken_to_its_end_without_waiting_for_more) {
+  const auto generator = start(model(), request_of());
+  const std::vector<float> wave = speech(5 * kFrame + 5);
+  Video video;
+  run(*generator, {.speech = wave, .utterance_ends = {wave.size()}}, video);
+  EXPECT_EQ(video.frames, 9);
+  EXPECT_THAT(video.utterances, ElementsAre(9));
+  run(*generator, {.speech = wave, .utterance_ends = {wave.size()}, .end_of_speech = true}, video);
+  EXPECT_EQ(video.utterances.size(), 2u);
+  EXPECT_EQ(video.frames, 21);  // silence fills the blocks
+
+  const auto at_once = start(model(), request_of());
+  std::vector<float> both = wave;
+  both.insert(both.end(), wave.begin(), wave.end());
+  Video same;
+  run(*at_once, {.speech = both, .utterance_ends = {wave.size(), both.size()}, .end_of_speech = true}, same);
+  EXPECT_TRUE(same.pixels == video.pixels);
+  EXPECT_TRUE(same.sound == video.sound);
+}
+
+TEST(CausalAvatar, a_fork_goes_on_like_its_origin) {
+  const std::vector<float> first = speech(22 * kFrame), rest = speech(15 * kFrame);
+  const auto generator = start(model(), request_of());
+  Video video;
+  run(*generator, {.speech = first}, video);
+  ASSERT_TRUE(generator->at_block_border());
+  const auto fork = generator->fork();
+  const Video own = talk(*generator, rest, {4000}, video), other = talk(*fork, rest, {4000}, video);
+  EXPECT_EQ(own.frames, 37);
+  EXPECT_TRUE(own.pixels == other.pixels);
+}
+
+TEST(CausalAvatar, another_prompt_takes_effect_at_the_next_block_and_another_seed_from_the_first) {
+  const std::vector<float> first = speech(10 * kFrame), rest = speech(15 * kFrame);
+  const auto generator = start(model(), request_of());
+  Video video;
+  run(*generator, {.speech = first}, video);
+  const auto fork = generator->fork();
+  const Video same = talk(*generator, rest, {100'000}, video);
+  Video other = video;
+  run(*fork, {.prompt = "a blue wall", .speech = rest, .end_of_speech = true}, other);
+  EXPECT_THAT(other.prompts, ElementsAre(request_of().prompts.front(), "a blue wall"));
+  EXPECT_EQ(same.frames, other.frames);
+  EXPECT_FALSE(same.pixels == other.pixels);
+  Request reseeded = request_of();
+  reseeded.seed = 7;
+  Video changed;
+  run(*start(model(), reseeded), {.speech = first}, changed);
+  EXPECT_FALSE(changed.pixels == video.pixels);
+}
+
+TEST(CausalAvatar, what_is_said_and_the_picture_change_the_video) {
+  const std::vector<float> wave = speech(9 * kFrame);
+  std::vector<float> louder = wave;
+  for (std::size_t i = 0; i < louder.size(); ++i) louder[i] += 0.3f * std::sin(static_cast<float>(i) * 0.3f);
+  const Video one = talk(request_of(), wave);
+  EXPECT_FALSE(one.pixels == talk(request_of(), louder).pixels);
+  Request without = request_of();
+  without.image.reset();
+  const Video free = talk(without, wave);
+  EXPECT_EQ(free.frames, one.frames);
+  EXPECT_FALSE(one.pixels == free.pixels);
+}
+
+TEST(CausalAvatar, without_speech_the_face_is_silent_for_as_long_as_was_asked_for) {
+  Request request = request_of();
+  request.video_frames = 20;
+  const Video video = talk(request, {});
+  EXPECT_THAT(video.blocks, ElementsAre(9, 11));
+  EXPECT_TRUE(video.sound.empty());
+  request.video_frames.reset();
+  EXPECT_EQ(talk(request, {}).frames, kSilentVideoFrames);
+}
+
+TEST(CausalAvatar, a_video_that_is_to_be_silent_waits_for_no_speech) {
+  for (const Sampler sampler : {Sampler::causal, Sampler::bidirectional}) {
+    Request request = request_of();
+    request.video_frames = 15;
+    request.options.set("silent", true);
+    EXPECT_EQ(model(sampler).plan(request)->format().speech_hz, 0);
+    const auto generator = start(model(sampler), request);
+    Video video;
+    run(*generator, {}, video);
+    EXPECT_EQ(video.frames, 15);
+  }
+}
+
+TEST(CausalAvatar, without_anything_a_video_comes_nevertheless) {
+  EXPECT_EQ(talk(Request{.video_frames = 9}, {}).frames, 9);
+}
+
+TEST(CausalAvatar, an_endless_video_holds_as_much_memory_after_300_blocks_as_after_10) {
+  Request request = request_of();
+  request.segments = 0;
+  request.height = request.width = 16;
+  request.options.set("steps", int64_t{1});
+  const auto generator = start(model(), request);
+  std::vector<int64_t> bytes;
+  Inbox inbox{.end_of_speech = true};
+  for (int64_t blocks = 0; blocks < 350;) {
+    const StepResult result = generator->step(std::exchange(inbox, {}));
+    ASSERT_NE(result.outcome, StepOutcome::finished);
+    for (const Event& event : result.events) blocks += std::holds_alternative<FrameBlock>(event);
+    if (generator->at_block_border()) bytes.push_back(generator->bytes());
+  }
+  // Beyond latent frame 1024, where the published table of positions ends.
+  EXPECT_EQ(bytes.at(340), bytes.at(10));
+}
+
+TEST(CausalAvatar, a_stream_of_speech_holds_as_much_memory_after_300_blocks_as_after_10) {
+  Request request = request_of();
+  request.height = request.width = 16;
+  request.options.set("steps", int64_t{1});
+  const auto generator = start(model(), request);
+  std::vector<int64_t> bytes;
+  Video video;
+  for (int64_t block = 0; block < 300; ++block) {
+    run(*generator, {.speech = speech(12 * kFrame)}, video);
+    video.pixels.clear();
+    bytes.push_back(generator->bytes());
+  }
+  EXPECT_EQ(video.frames, 300 * 12 - 3);
+  EXPECT_LT(bytes.back(), bytes.at(10) + 4 * 12 * kFrame * static_cast<int64_t>(sizeof(float)));
+  EXPECT_EQ(static_cast<int64_t>(video.sound.size()), video.frames * kFrame);
+}
+
+TEST(CausalAvatar, blocks_are_the_same_whether_a_window_is_cut_between_latent_frames_or_holds_all) {
+  Request all = request_of();
+  all.options.set("window", int64_t{30});
+  Request tight = request_of();
+  tight.options.set("window", int64_t{3});
+  tight.options.set("sink", int64_t{0});
+  const std::vector<float> wave = speech(21 * kFrame);
+  const Video one = talk(all, wave), other = talk(tight, wave);
+  // The first block has no past; the second sees one only with a window.
+  const auto first = static_cast<std::ptrdiff_t>(9 * 32 * 32 * 3);
+  EXPECT_TRUE(std::equal(one.pixels.begin(), one.pixels.begin() + first, other.pixels.begin()));
+  EXPECT_FALSE(one.pixels == other.pixels);
+}
+
+}  // namespace
+}  // namespace rushes::generation

@@ -1,0 +1,83 @@
+// What may be asked of an avatar.
+#include "rushes/generation/omniavatar/plan.h"
+
+#include <gmock/gmock.h>
+
+#include <functional>
+
+#include "rushes/generation/omniavatar/avatar_test_video.h"
+
+namespace rushes::generation {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+TEST(AvatarPlan, a_pictures_proportions_choose_the_size_unless_one_is_asked_for) {
+  Request request = request_of();
+  request.options.set("max_hw", int64_t{720});
+  const auto size = [&] {
+    const VideoFormat format = model().plan(request)->format();
+    return std::pair(format.height, format.width);
+  };
+  request.image = picture(30, 52);
+  EXPECT_EQ(size(), std::pair(int64_t{400}, int64_t{720}));
+  request.image = picture(52, 30);
+  EXPECT_EQ(size(), std::pair(int64_t{720}, int64_t{400}));
+  request.options.set("max_hw", int64_t{1280});
+  EXPECT_EQ(size(), std::pair(int64_t{1280}, int64_t{720}));
+  request.height = 48;
+  EXPECT_EQ(size(), std::pair(int64_t{48}, int64_t{32}));
+}
+
+TEST(AvatarPlan, a_bad_request_is_told_what_is_allowed) {
+  const struct {
+    const char* name;
+    std::function<void(Request&)> change;
+    const char* words;
+  } cases[] = {
+      {"a size that is no multiple", [](Request& r) { r.height = 40; }, "use 32 or 48"},
+      {"two prompts",
+       [](Request& r) {
+         r.prompts = {"a", "b"};
+       },
+       "takes one prompt"},
+      {"another rate", [](Request& r) { r.fps = 25; }, "fps cannot be changed"},
+      {"segments", [](Request& r) { r.segments = 3; }, "segments cannot be set"},
+      {"endless and a length",
+       [](Request& r) {
+         r.segments = 0;
+         r.video_frames = 9;
+       },
+       "segments 0 means endless"},
+      {"no steps", [](Request& r) { r.options.set("steps", int64_t{0}); }, "steps must be"},
+      {"100,000 steps", [](Request& r) { r.options.set("steps", int64_t{100'000}); }, "steps must be"},
+      {"another list of sizes", [](Request& r) { r.options.set("max_hw", int64_t{700}); }, "720, 1280 or 0"},
+      {"a sink as large as the window", [](Request& r) { r.options.set("sink", int64_t{9}); }, "room for a block"},
+      {"an empty image", [](Request& r) { r.image = Image{}; }, "image must not be empty"},
+  };
+  for (const auto& each : cases) {
+    SCOPED_TRACE(each.name);
+    Request request = request_of();
+    each.change(request);
+    EXPECT_THAT(message_of(request), HasSubstr(each.words));
+  }
+}
+
+TEST(AvatarPlan, options_of_the_other_sampler_are_taken_and_said_to_change_nothing) {
+  Request request = request_of();
+  request.options.set("guidance_scale", 3.0);
+  request.options.set("tiled_vae", false);
+  const auto ignored = [&](Sampler sampler) {
+    const auto plan = model(sampler).plan(request);
+    std::vector<std::string> fields;
+    for (const Ignored& each : plan->ignored) fields.push_back(each.field);
+    return fields;
+  };
+  EXPECT_THAT(ignored(Sampler::causal), ElementsAre("guidance_scale", "tiled_vae"));
+  request.options.set("window", int64_t{9});
+  EXPECT_THAT(ignored(Sampler::bidirectional), ElementsAre("window"));
+}
+
+}  // namespace
+}  // namespace rushes::generation
