@@ -177,7 +177,6 @@ TEST(AvatarTraining, every_stage_leaves_weights_that_the_product_opens_and_conti
     train_avatar(options);
     distill_avatar(options);
   }
-  train_decoder(crops, world);
   export_avatar(folder.path / "run", "student.safetensors", kSpeechEncoder, folder.path / "model");
   const auto model = generation::load_model({.path = (folder.path / "model").string()});
   const Speaker speaker = make_speaker(1, 0, Split::held_out);
