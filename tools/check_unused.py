@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Lists functions declared in headers of src/rushes that only tests reach, or nothing: *_test.cpp, *_bench.cpp,
-*_test_server.h, bench/, fuzz/, tests/ and src/rushes/verify/. Code that no user runs goes, or becomes what the product
+*_test_server.h, *_test_video.h, bench/, fuzz/, tests/ and src/rushes/verify/. Code that no user runs goes, or becomes what the product
 runs. Exit code 1 and one line for each that is not allowed.
 
 It is careful rather than complete: any use of the name, of whatever function, in the product counts; constructors,
@@ -133,7 +133,7 @@ def read(text: str) -> tuple[list[str], set[str]]:
 
 
 def is_test(path: str) -> bool:
-    return path.endswith(("_test.cpp", "_bench.cpp", "_test_server.h")) or path.startswith(("src/rushes/verify/", "bench/", "fuzz/", "tests/"))
+    return path.endswith(("_test.cpp", "_bench.cpp", "_test_server.h", "_test_video.h")) or path.startswith(("src/rushes/verify/", "bench/", "fuzz/", "tests/"))
 
 
 def sources() -> list[str]:
