@@ -23,7 +23,7 @@ socket.onAny((name, argument) => {
 socket.on('connect', () => {
   print('connect', socket.id);
   const send = () => socket.timeout(60000).emit(event, wanted, (error) => print('acknowledged', !error));
-  if (polls || transports === 'websocket') send();
+  if (polls || socket.io.engine.transport.name === 'websocket') send();  // it may have changed by then
   else socket.io.engine.once('upgrade', send);
 });
 socket.on('disconnect', (reason) => print('disconnect', reason));

@@ -95,7 +95,7 @@ PAGE = """([library, url, transports, fields]) => new Promise((resolve, reject) 
     });
     socket.on('connect', () => {
       const send = () => socket.emit('generate_streaming_base64', fields);
-      if (polls) send(); else socket.io.engine.once('upgrade', send);
+      if (polls || socket.io.engine.transport.name === 'websocket') send(); else socket.io.engine.once('upgrade', send);
     });
   };
   document.head.append(script);
