@@ -227,10 +227,11 @@ void add_inputs(CLI::App& command, Options& options) {
   command.add_option("--image,-i", options.image, "portrait: JPEG, PNG or WebP");
   command.add_option("--audio,-a", options.audio, "speech: WAV, MP3, FLAC, Ogg, WebM, MP4 and other formats");
   if (!options.command->takes_text)
-    command.add_option("--video,-v", options.video,
-                       "MP4, WebM, Matroska, AVI or MPEG-TS: a driving video, instead of speech: its face moves the "
-                       "portrait, and the output has its length and audio; with models that show a video of the speaker, "
-                       "that one, instead of --image");
+    command.add_option(
+        "--video,-v", options.video,
+        "MP4, WebM, Matroska, AVI or MPEG-TS: a driving video, instead of speech: its face moves the "
+        "portrait, and the output has its length and audio; with models that show a video of the speaker, "
+        "that one, instead of --image");
   command.add_flag("--live", options.live,
                    "read speech from standard input as it arrives: raw PCM, signed 16-bit, little-endian");
   command.add_option("--rate", options.rate, "sampling rate of --live, in Hz")

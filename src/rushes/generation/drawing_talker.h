@@ -193,7 +193,7 @@ class DrawingTalkModel final : public Model, public FaceCrop {
     auto planned = std::make_unique<Planned>();
     planned->request = request;
     planned->request.options = checked(request.options, options_);
-    const FaceChoice choice = face_choice(planned->request.options);
+    const FaceChoice choice = face_choice(planned->request.options, request.image->height, request.image->width);
     const std::vector<FaceBox> faces = request.faces.value_or(std::vector<FaceBox>());
     planned->image_use = ImageUse{.height = request.image->height,
                                   .width = request.image->width,

@@ -55,8 +55,8 @@ FaceChoice face_choice(const Options& options, int64_t height, int64_t width) {
   if (is_index) choice.index = static_cast<std::size_t>(values->front());
   if (is_box) choice.box = FaceBox{(*values)[0], (*values)[1], (*values)[2], (*values)[3]};
   require(!choice.box || is_seen(*choice.box), ErrorCode::invalid_argument,
-          "face {} is not in the image, which is {}x{}: x from 0 to {}, y from 0 to {}", fmt::join(*values, ", "), width,
-          height, width, height);
+          "face {} is not in the image, which is {}x{}: x from 0 to {}, y from 0 to {}", fmt::join(*values, ", "),
+          width, height, width, height);
   return choice;
 }
 

@@ -49,9 +49,11 @@ TEST(Faces, a_box_may_reach_over_the_edge_of_the_image_but_not_lie_beyond_it) {
   EXPECT_EQ(refusal({-50, -20, 60, 90}), "taken");
   EXPECT_EQ(refusal({900, 700, 1100, 900}), "taken");
   EXPECT_EQ(refusal({0, 0, 1, 1}), "taken");
-  for (const std::vector<double>& outside : {std::vector<double>{1000, 0, 1100, 100}, std::vector<double>{0, 800, 100, 900},
-                                             std::vector<double>{-300, 0, 0, 100}, std::vector<double>{0, -90, 100, 0}})
-    EXPECT_THAT(refusal(outside), testing::HasSubstr("not in the image, which is 1000x800")) << testing::PrintToString(outside);
+  for (const std::vector<double>& outside :
+       {std::vector<double>{1000, 0, 1100, 100}, std::vector<double>{0, 800, 100, 900},
+        std::vector<double>{-300, 0, 0, 100}, std::vector<double>{0, -90, 100, 0}})
+    EXPECT_THAT(refusal(outside), testing::HasSubstr("not in the image, which is 1000x800"))
+        << testing::PrintToString(outside);
 }
 
 TEST(Faces, an_index_that_no_face_has_is_told_with_those_that_there_are) {

@@ -113,8 +113,8 @@ class Model {
   /// Every check of a request, once; allocates nothing for the device. Throws Error(invalid_argument) naming the field
   /// and what is allowed.
   virtual std::unique_ptr<Plan> plan(const Request& request) const = 0;
-  /// Options that are to change while a session runs, checked: names, types and ranges, and whatever else a model asks of
-  /// their values. Throws Error(invalid_argument) naming the field and what is allowed.
+  /// Options that are to change while a session runs, checked: names, types and ranges, and whatever else a model asks
+  /// of their values. Throws Error(invalid_argument) naming the field and what is allowed.
   virtual Options live_options(const Options& given) const { return checked_live(given, options()); }
   /// What of a prompt has no effect, also of one that is set while the video is made: text beyond what the model reads.
   /// `field` is the prompt's.

@@ -30,7 +30,7 @@ constexpr std::array kMarks{Mark{"wav", "RIFF"sv, "WAVE"sv, 8},
                             Mark{"flv", "FLV\1"sv},
                             Mark{"wv", "wvpk"sv},
                             Mark{"mpeg", "\0\0\1\xba"sv, {}, 0, Sure::no},  // of every pack
-                            Mark{"mpegts", "G"sv, "G"sv, 188, Sure::no},  // two packets: their sync bytes
+                            Mark{"mpegts", "G"sv, "G"sv, 188, Sure::no},    // two packets: their sync bytes
                             Mark{"mp3", "ID3"sv, {}, 0, Sure::no},
                             Mark{"aac", "\xff\xf1"sv, {}, 0, Sure::no},
                             Mark{"aac", "\xff\xf9"sv, {}, 0, Sure::no},

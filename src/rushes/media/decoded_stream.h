@@ -76,7 +76,7 @@ class DecodedStream {
   bool drained_ = false;
   bool begun_ = false;
   std::optional<double> earliest_;  // seconds, of other streams, where FFmpeg does not know it; before begun_
-  double shift_ = 0;  // seconds, added to the file's time stamps
+  double shift_ = 0;                // seconds, added to the file's time stamps
 };
 
 }  // namespace rushes::media::libav

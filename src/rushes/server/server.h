@@ -28,7 +28,7 @@ struct FrameStreamOptions {
 struct AssistantOptions {
   std::string url = {};  // "https://example.org/v1", followed by /chat/completions; empty: there is none
   std::string model = {}, voice = "alloy";
-  std::string key = {};                      // sent as a bearer token; empty: none is needed
+  std::string key = {};                         // sent as a bearer token; empty: none is needed
   std::chrono::milliseconds patience{120'000};  // for its answer
 };
 

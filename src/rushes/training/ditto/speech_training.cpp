@@ -6,8 +6,8 @@
 #include "rushes/training/ditto/ditto_training.h"
 #include "rushes/training/ditto/shipped_ditto.h"
 #include "rushes/training/drawing.h"
-#include "rushes/training/imtalker/shipped_talk.h"
 #include "rushes/training/face_world/speech_world.h"
+#include "rushes/training/imtalker/shipped_talk.h"
 #include "rushes/training/optimiser.h"
 #include "rushes/training/parallel.h"
 

@@ -10,8 +10,8 @@
 #include "rushes/generation/imtalker/family.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/training/face_world/face_world.h"
-#include "rushes/training/imtalker/shipped_talk.h"
 #include "rushes/training/face_world/speech_world.h"
+#include "rushes/training/imtalker/shipped_talk.h"
 #include "rushes/training/imtalker/talk_evaluation.h"
 
 namespace rushes::training {

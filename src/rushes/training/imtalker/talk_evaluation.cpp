@@ -14,8 +14,8 @@
 #include "rushes/tensor/ops.h"
 #include "rushes/tensor/random.h"
 #include "rushes/tensor/safetensors.h"
-#include "rushes/training/imtalker/shipped_talk.h"
 #include "rushes/training/face_world/speech_world.h"
+#include "rushes/training/imtalker/shipped_talk.h"
 #include "rushes/training/png.h"
 #include "rushes/training/psnr.h"
 

@@ -60,8 +60,9 @@ void read_source(const Input& input, const generation::Model& model, generation:
   const auto* path = std::get_if<fs::path>(&input);
   const std::string data = path ? std::string() : decode_base64("source_path", std::get<std::string>(input));
   try {
-    request.image = path ? read_named("source_path", *path, [](const fs::path& file) { return media::read_image(file); })
-                         : media::decode_image(bytes_of(data));
+    request.image = path
+                        ? read_named("source_path", *path, [](const fs::path& file) { return media::read_image(file); })
+                        : media::decode_image(bytes_of(data));
   } catch (const Error& error) {
     if (error.code() != ErrorCode::unsupported || !model.capabilities().takes.has(generation::Modality::video)) throw;
     const auto span = bytes_of(data);
