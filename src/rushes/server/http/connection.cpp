@@ -38,12 +38,6 @@ constexpr std::size_t kPieceBytes = 64 << 10;
 // Of a body's chunks, what is no body: sizes, extensions, line breaks, trailers. Chunks of a byte have five.
 constexpr std::size_t kMaxFramingBytes = 1 << 20, kMaxFramingOfByte = 8;
 
-/// The last part of a route that is not empty.
-std::string kind_of(std::string_view pattern) {
-  if (pattern.size() > 1 && pattern.ends_with('/')) pattern.remove_suffix(1);
-  return std::string(pattern.substr(pattern.rfind('/') + 1));
-}
-
 class Connection {
  public:
   Connection(tcp::socket socket, const tcp::endpoint& peer, uint16_t port, Service& service, const Router& router)
@@ -205,7 +199,7 @@ class Connection {
       return nullptr;
     }
     request.path_values = std::move(match.path_values);
-    exchange_.kind = kind_of(match.route->pattern);
+    exchange_.kind = match.route->kind();
     exchange_.max_message_bytes =
         match.route->max_message_bytes ? match.route->max_message_bytes : service_.limits.message_bytes;
     const bool answers = match.route->answer || match.route->answer_later;

@@ -56,6 +56,12 @@ std::optional<Values> values_of(const std::vector<std::string>& pattern, const s
 
 }  // namespace
 
+std::string Route::kind() const {
+  std::string_view part = pattern;
+  if (part.size() > 1 && part.ends_with('/')) part.remove_suffix(1);
+  return std::string(part.substr(part.rfind('/') + 1));
+}
+
 void Router::add(Route route, std::string set) {
   Known added{std::move(route), std::move(set), {}};
   added.parts = parts_of(added.route.pattern);

@@ -38,6 +38,9 @@ struct Route {
   bool yields = false;
   /// Served only where the listener names its set: elsewhere the path is the page's, or another set's.
   bool when_named = false;
+
+  /// The last part of the pattern that is not empty: by which metrics tell connections apart.
+  std::string kind() const;
 };
 
 class Router {
