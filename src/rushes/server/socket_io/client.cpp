@@ -33,6 +33,7 @@ void Client::send(std::string packet) {
 }
 
 net::awaitable<void> Client::room() {
+  if (closed_ || has_room()) co_return;
   const auto wakeup = std::make_shared<Wakeup>(executor_);
   writers_.push_back(wakeup);
   while (!closed_ && !has_room()) {
@@ -51,10 +52,9 @@ std::string Client::take() {
   return packet;
 }
 
-std::string Client::take_all() {
+std::string Client::take_several() {
   std::string body;
-  body.reserve(queued_bytes_ + queue_.size());
-  while (has_packets()) {
+  for (std::size_t count = 0; has_packets() && count < kMostInAnswer; ++count) {
     if (!body.empty()) body += kSeparator;
     body += take();
   }

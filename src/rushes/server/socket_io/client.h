@@ -25,6 +25,8 @@ struct Options {
 class Client {
  public:
   static constexpr std::size_t kMostPackets = 4096;  // that wait; a client that causes more is closed
+  /// In an answer to a poll: python-engineio takes more for an attack, and leaves.
+  static constexpr std::size_t kMostInAnswer = 16;
 
   Client(net::any_io_executor executor, std::size_t queue_bytes);
 
@@ -48,8 +50,8 @@ class Client {
   friend class Endpoint;
   bool has_packets() const noexcept { return !queue_.empty(); }
   std::string take();
-  /// All of them, as the body of an answer.
-  std::string take_all();
+  /// As many as the body of an answer may have.
+  std::string take_several();
   void wake() const { reader_->notifier()(); }
   /// It takes no more; what waits may still be fetched by who waits for it.
   void close();

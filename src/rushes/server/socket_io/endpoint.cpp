@@ -182,7 +182,7 @@ net::awaitable<Response> Endpoint::poll(ClientPtr client, const Request& request
   }
   // What comes while it changes to a WebSocket goes out there.
   const bool changes = client->transport_ != Client::Transport::polling;
-  std::string body = changes ? std::string() : client->take_all();
+  std::string body = changes ? std::string() : client->take_several();
   if (body.empty()) body = engine_packet(client->closed() ? EngineType::close : EngineType::noop);
   co_return text(request, std::move(body));
 }
