@@ -173,7 +173,7 @@ def test_a_request_that_is_slow_to_come_holds_up_nobody(server):
 
 def test_segments_come_while_the_rest_is_made(server):
     states = []
-    with server.stream("/generate-stream", {"prompt": "a woman", **files(SECONDS)}) as answer:
+    with server.stream("/generate-stream", {"prompt": "a woman", **files(60)}) as answer:
         for line in answer:
             if line.startswith(b"event: segment"):
                 states.append(server.request("GET", "/v1/sessions")["sessions"][-1]["state"])

@@ -6,6 +6,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/buffers_to_string.hpp>
 #include <boost/beast/http.hpp>
+#include <optional>
 
 #include "rushes/base/log.h"
 #include "rushes/generation/device_worker.h"
@@ -143,18 +144,22 @@ class ResponseWriter {
   /// send.
   net::awaitable<Piece> next_piece(BodySource& source, PacedWriter& writer, bool chunked) {
     bool over = false;
-    auto next = piece_of(source, over);
+    std::optional<std::pair<Piece, std::exception_ptr>> arrived;
+    auto next = piece_of(source, arrived, over);
     auto gone = gone_from(stream_, over);
     auto silence = keep_alive(source, writer, chunked, over);
-    auto first = co_await (std::move(next) || std::move(gone) || std::move(silence));
-    if (first.index() != 0) throw ViewerGone("left");
-    auto [piece, failure] = std::get<0>(std::move(first));
+    co_await (std::move(next) || std::move(gone) || std::move(silence));
+    // Which of them was the first does not tell: one that was just keeping the line open is done before the others,
+    // too.
+    if (!arrived) throw ViewerGone("left");
+    auto [piece, failure] = std::move(*arrived);
     if (failure) std::rethrow_exception(failure);
     co_return std::move(piece);
   }
 
   /// The failure as a value: an exception would leave the others that are awaited with it running.
-  static net::awaitable<std::pair<Piece, std::exception_ptr>> piece_of(BodySource& source, bool& over) {
+  static net::awaitable<bool> piece_of(BodySource& source, std::optional<std::pair<Piece, std::exception_ptr>>& arrived,
+                                       bool& over) {
     std::pair<Piece, std::exception_ptr> result;
     try {
       auto next = source.next();
@@ -162,8 +167,9 @@ class ResponseWriter {
     } catch (...) {
       result.second = std::current_exception();
     }
+    if (!over) arrived = std::move(result);  // else it was cancelled
     over = true;
-    co_return result;
+    co_return true;
   }
 
   static net::awaitable<bool> gone_from(beast::tcp_stream& stream, bool& over) {
@@ -174,7 +180,7 @@ class ResponseWriter {
   }
 
   /// Lets proxies and clients see, while there is nothing to send, that more will come. Returns when it cannot be sent.
-  net::awaitable<void> keep_alive(BodySource& source, PacedWriter& writer, bool chunked, const bool& over) {
+  net::awaitable<void> keep_alive(BodySource& source, PacedWriter& writer, bool chunked, bool& over) {
     net::steady_timer silence(stream_.get_executor());
     for (;;) {
       silence.expires_after(service_.limits.keep_alive);
@@ -187,7 +193,8 @@ class ResponseWriter {
       co_await net::this_coro::reset_cancellation_state(net::disable_cancellation());
       writer.resume();
       const bool sent = co_await send_part(writer, net::buffer(bytes), chunked);
-      if (!sent || over) co_return;
+      if (!sent) over = true;
+      if (over) co_return;
       co_await net::this_coro::reset_cancellation_state(net::enable_terminal_cancellation());
     }
   }
