@@ -70,7 +70,7 @@ TEST(Options, what_is_wrong_is_named_with_what_is_allowed) {
        ErrorCode::invalid_argument,
        "stepps is not an option of this model; it has: crop"},
       {"type", {{"steps", 2.5}}, ErrorCode::invalid_argument, "steps must be an integer from 1 to 200 (got 2.5)"},
-      {"text for number", {{"steps", std::string("many")}}, ErrorCode::invalid_argument, "(got many)"},
+      {"text for number", {{"steps", std::string("many")}}, ErrorCode::invalid_argument, "(got the text many)"},
       {"bool", {{"crop", int64_t{1}}}, ErrorCode::invalid_argument, "crop must be true or false (got 1)"},
       {"range", {{"steps", int64_t{0}}}, ErrorCode::invalid_argument, "from 1 to 200 (got 0)"},
       {"not finite",
