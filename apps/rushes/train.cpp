@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "commands.h"
-#include "rushes/base/error.h"
 #include "rushes/base/log.h"
 #include "rushes/base/stop_signal.h"
 #include "rushes/generation/registry.h"
@@ -67,21 +66,11 @@ void add_train(CLI::App& app) {
   CLI::App* train = app.add_subcommand("train", "Train the shipped models, stage by stage");
   train->require_subcommand(1);
   const auto stage = [&](const char* name, const char* what, double rate, int64_t batch, auto action) {
-    auto options = std::make_shared<Options>();
-    options->run.learning_rate = rate;
-    options->run.batch = batch;
-    CLI::App* command = train->add_subcommand(name, what);
-    add_run_options(command, *options);
-    command->add_option("--device", options->device, "device of the text-to-video stages: cpu, cuda, cuda:1, ...")
+    auto added = add_stage<Options>(train, name, what, rate, batch, prepare, action);
+    added.first
+        ->add_option("--device", added.second->device, "device of the text-to-video stages: cpu, cuda, cuda:1, ...")
         ->capture_default_str();
-    add_progress_option(command, *options);
-    command->callback([options, action] {
-      prepare(*options);
-      action(*options);
-      require(base::stop_signal() == 0, ErrorCode::cancelled,
-              "stopped by a signal; the state is saved, and the same command continues from it");
-    });
-    return std::pair(command, options);
+    return added;
   };
   const auto [world, world_options] =
       stage("world", "Draw clips of the procedural world and print their captions", 1e-3, 1, show_world);

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include "commands.h"
-#include "rushes/base/error.h"
 #include "rushes/base/stop_signal.h"
 #include "rushes/generation/registry.h"
 #include "rushes/tensor/ops.h"
@@ -66,24 +65,16 @@ void ship(const Options& options) {
   fmt::print("wrote {}\n", options.model);
 }
 
+void prepare(Options& options) {
+  prepare_run(options);
+  base::catch_stop_signals(base::OnStop::note);  // a stage saves its state first
+}
+
 }  // namespace
 
 void add_avatar_stages(CLI::App* train) {
   const auto stage = [&](const char* name, const char* what, double rate, int64_t batch, auto action) {
-    auto options = std::make_shared<Options>();
-    options->run.learning_rate = rate;
-    options->run.batch = batch;
-    CLI::App* command = train->add_subcommand(name, what);
-    add_run_options(command, *options);
-    add_progress_option(command, *options);
-    command->callback([options, action] {
-      prepare_run(*options);
-      base::catch_stop_signals(base::OnStop::note);  // a stage saves its state first
-      action(*options);
-      require(base::stop_signal() == 0, ErrorCode::cancelled,
-              "stopped by a signal; the state is saved, and the same command continues from it");
-    });
-    return std::pair(command, options);
+    return add_stage<Options>(train, name, what, rate, batch, prepare, action);
   };
   const auto crops = [](CLI::App* command, const std::shared_ptr<Options>& options) {
     command->add_option("--crop", options->crop, "height and width of the crops in pixels, a multiple of 8")

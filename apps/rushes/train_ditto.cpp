@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include "commands.h"
-#include "rushes/base/error.h"
 #include "rushes/base/stop_signal.h"
 #include "rushes/generation/registry.h"
 #include "rushes/tensor/ops.h"
@@ -19,6 +18,7 @@ struct Options : TrainRun {
   Options() {
     directory = "build/train-ditto";
     save_every = 120;
+    run.threads = 1;
   }
   std::string output = "models/shipped-ditto", other = "models/shipped-talk";
   int64_t drivers = 4, people = 8;
@@ -72,20 +72,7 @@ void show_beside(const Options& options) {
 
 void add_portrait_stages(CLI::App* train) {
   const auto stage = [&](const char* name, const char* what, double rate, int64_t batch, auto action) {
-    auto options = std::make_shared<Options>();
-    options->run.learning_rate = rate;
-    options->run.batch = batch;
-    options->run.threads = 1;
-    CLI::App* command = train->add_subcommand(name, what);
-    add_run_options(command, *options);
-    add_progress_option(command, *options);
-    command->callback([options, action] {
-      prepare(*options);
-      action(*options);
-      require(base::stop_signal() == 0, ErrorCode::cancelled,
-              "stopped by a signal; the state is saved, and the same command continues from it");
-    });
-    return std::pair(command, options);
+    return add_stage<Options>(train, name, what, rate, batch, prepare, action);
   };
   stage("ditto-emotions", "Draw people with each of the eight emotions", 1e-3, 1, show_emotions);
   const auto [renderer, renderer_options] =

@@ -1,5 +1,7 @@
 #include "train_run.h"
 
+#include "rushes/base/error.h"
+#include "rushes/base/stop_signal.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::app {
@@ -38,6 +40,11 @@ void prepare_run(TrainRun& options) {
   options.run.save_every = std::chrono::seconds(options.save_every);
   at::set_num_threads(1);  // threads share the batch, not the operators
   at::globalContext().setFlushDenormal(true);
+}
+
+void check_stopped() {
+  require(base::stop_signal() == 0, ErrorCode::cancelled,
+          "stopped by a signal; the state is saved, and the same command continues from it");
 }
 
 }  // namespace rushes::app

@@ -2,7 +2,9 @@
 #pragma once
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "rushes/training/run.h"
 
@@ -20,5 +22,27 @@ void add_progress_option(CLI::App* command, TrainRun& options);
 
 /// Fills in `run` from the flags, and sets libtorch for threads that share a batch.
 void prepare_run(TrainRun& options);
+
+/// Throws Error(cancelled) if a stage ended because of a signal, which it has saved its state for.
+void check_stopped();
+
+/// A stage as a subcommand, with the options of all stages. `prepare` and `action` take Options&, which is a TrainRun.
+/// Returns the command and its options, for what only this stage has.
+template <typename Options>
+auto add_stage(CLI::App* train, const char* name, const char* what, double rate, int64_t batch, auto prepare,
+               auto action) {
+  auto options = std::make_shared<Options>();
+  options->run.learning_rate = rate;
+  options->run.batch = batch;
+  CLI::App* command = train->add_subcommand(name, what);
+  add_run_options(command, *options);
+  add_progress_option(command, *options);
+  command->callback([options, prepare, action] {
+    prepare(*options);
+    action(*options);
+    check_stopped();
+  });
+  return std::pair(command, options);
+}
 
 }  // namespace rushes::app

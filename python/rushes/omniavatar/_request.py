@@ -1,11 +1,12 @@
 """What both clients say and ask."""
 import argparse
 import base64
+import http.client
 import json
 import pathlib
 import urllib.error
 import urllib.request
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 HEALTH_TIMEOUT_S = 10
 
@@ -80,3 +81,21 @@ def is_healthy(server_url: str) -> bool:
     print(f"Model loaded: {loaded}")
     print(f"Streaming supported: {streams}")
     return loaded
+
+
+def run(wanted: argparse.Namespace, make: Callable[[str, dict[str, Any]], bool]) -> int:
+    """Asks the server how it is, and, where more is wanted of one that is ready, calls `make` with its address and the
+    request. The exit code; `make` gives False where it has said what went wrong."""
+    server = wanted.server_url.rstrip("/")
+    if wanted.check_health:
+        is_healthy(server)
+        return 0
+    try:
+        body = body_of(wanted)
+        if not is_healthy(server):
+            print("The server is not ready")
+            return 1
+        return 0 if make(server, body) else 1
+    except (Refused, OSError, http.client.HTTPException, ValueError, AttributeError, KeyError) as error:
+        print(f"Error: {error}")
+        return 1

@@ -5,13 +5,12 @@ Exit code 0: the server has made it; 1: anything else.
 """
 import argparse
 import base64
-import http.client
 import json
 import pathlib
 import sys
-from typing import Optional
+from typing import Any, Optional
 
-from rushes.omniavatar._request import Refused, body_of, is_healthy, open_url, parser
+from rushes.omniavatar._request import open_url, parser, run
 
 TIMEOUT_S = 300
 
@@ -26,29 +25,21 @@ def flags() -> argparse.ArgumentParser:
 def main(arguments: Optional[list[str]] = None) -> int:
     """Runs the client; its exit code."""
     wanted = flags().parse_args(arguments)
-    server = wanted.server_url.rstrip("/")
-    if wanted.check_health:
-        is_healthy(server)
-        return 0
-    try:
-        body = body_of(wanted)
-        if not is_healthy(server):
-            print("The server is not ready")
-            return 1
+
+    def make(server: str, body: dict[str, Any]) -> bool:
         with open_url(server + "/generate", body, TIMEOUT_S) as answer:
             made = json.load(answer)
         if not made.get("success"):
             print(f"Error: {made.get('error', 'the server has not made a video')}")
-            return 1
+            return False
         if made.get("video_base64"):
             pathlib.Path(wanted.output).write_bytes(base64.b64decode(made["video_base64"]))
             print(f"Video saved: {wanted.output}")
         if made.get("output_path"):
             print(f"Path on the server: {made['output_path']}")
-    except (Refused, OSError, http.client.HTTPException, ValueError, AttributeError) as error:
-        print(f"Error: {error}")
-        return 1
-    return 0
+        return True
+
+    return run(wanted, make)
 
 
 if __name__ == "__main__":

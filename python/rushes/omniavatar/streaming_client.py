@@ -5,7 +5,6 @@ Exit code 0: all that came was saved, also if joining failed; 1: anything else.
 """
 import argparse
 import base64
-import http.client
 import json
 import pathlib
 import subprocess
@@ -13,7 +12,7 @@ import sys
 from collections.abc import Iterable, Iterator
 from typing import Any, Optional
 
-from rushes.omniavatar._request import Refused, body_of, is_healthy, open_url, parser
+from rushes.omniavatar._request import open_url, parser, run
 
 
 def flags() -> argparse.ArgumentParser:
@@ -87,26 +86,18 @@ def join(folder: pathlib.Path, name: str) -> Optional[pathlib.Path]:
 def main(arguments: Optional[list[str]] = None) -> int:
     """Runs the client; its exit code."""
     wanted = flags().parse_args(arguments)
-    server = wanted.server_url.rstrip("/")
-    if wanted.check_health:
-        is_healthy(server)
-        return 0
-    try:
-        body = body_of(wanted)
-        if not is_healthy(server):
-            print("The server is not ready")
-            return 1
+
+    def make(server: str, body: dict[str, Any]) -> bool:
         folder = pathlib.Path(wanted.output_dir)
         folder.mkdir(parents=True, exist_ok=True)
         with open_url(server + "/generate-stream", body) as answer:
             if not save_segments(answer, folder):
-                return 1
-    except (Refused, OSError, http.client.HTTPException, ValueError, KeyError) as error:
-        print(f"Error: {error}")
-        return 1
-    if wanted.concatenate:
-        join(folder, wanted.final_output)
-    return 0
+                return False
+        if wanted.concatenate:
+            join(folder, wanted.final_output)
+        return True
+
+    return run(wanted, make)
 
 
 if __name__ == "__main__":
