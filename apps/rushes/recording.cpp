@@ -90,6 +90,8 @@ struct Follow {
   }
   void operator()(const generation::UtteranceEnded&) const {}
   void operator()(const generation::TextChunk&) const {}
+  void operator()(const generation::PreviewFrames&) const {}
+  void operator()(const generation::TrackFailed&) const {}
 };
 
 /// Cuts what exceeds `wanted` video frames in all.

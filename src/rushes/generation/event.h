@@ -5,8 +5,11 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
+
+#include "rushes/base/error.h"
 
 namespace rushes::generation {
 
@@ -43,6 +46,7 @@ struct FrameBlock {
 struct PromptApplied {
   std::string prompt;
   int64_t segment = 0, block = 0;
+  std::string conditioning = {};  // what the frames follow besides it, in the words of the model; empty: nothing else
 };
 
 /// How far a block has come; sent after each denoising step, so that a viewer's time line can fill.
@@ -60,6 +64,31 @@ struct TextChunk {
   bool last = false;  // of a passage; a new prompt may begin another one
 };
 
-using Event = std::variant<FrameBlock, PromptApplied, BlockProgress, UtteranceEnded, TextChunk>;
+/// What frames of a block will be like, before the block is there: provisional, no part of the video. Encoders and
+/// recordings pass over it; a viewer may show it until its frames come. Those of a later step replace it.
+struct PreviewFrames {
+  std::shared_ptr<const uint8_t> rgb;  // [T, H, W, 3]; null: forgotten, as another one has come
+  int64_t video_frames = 0;            // T
+  int64_t height = 0, width = 0;
+  int64_t first_video_frame = 0;     // index in the session's video
+  int64_t step = 0, steps = 0;       // of denoising that it was taken after; step 0: before the first
+  std::chrono::microseconds cost{0};  // wall time that it took
+};
+
+/// What goes on side by side in a model that yields both.
+enum class Track { text, video };
+
+/// The enumerator's own spelling.
+constexpr std::string_view name(Track track) { return track == Track::text ? "text" : "video"; }
+
+/// A track ended before its time; the other goes on. When both fail, the session does.
+struct TrackFailed {
+  Track track = Track::text;
+  ErrorCode code = ErrorCode::internal;
+  std::string message;
+};
+
+using Event =
+    std::variant<FrameBlock, PromptApplied, BlockProgress, UtteranceEnded, TextChunk, PreviewFrames, TrackFailed>;
 
 }  // namespace rushes::generation

@@ -8,7 +8,10 @@ namespace {
 
 EventPtr without_pixels(const StreamEvent& event) {
   StreamEvent thin = event;
-  std::get<FrameBlock>(thin.what).rgb.reset();
+  if (auto* preview = std::get_if<PreviewFrames>(&thin.what))
+    preview->rgb.reset();
+  else
+    std::get<FrameBlock>(thin.what).rgb.reset();
   return std::make_shared<const StreamEvent>(std::move(thin));
 }
 
@@ -29,6 +32,7 @@ void Stream::publish(StreamItem what, std::chrono::microseconds at) {
       blocks_.push_back(event->sequence);
       for (auto& reader : readers_) ++reader->blocks;
     }
+    if (std::holds_alternative<PreviewFrames>(event->what)) previews_.push_back(event->sequence);
     events_.push_back(std::move(event));
     drop_old_pixels();
     // A recorder bounds the ring from below: full() stops generation long before this could grow.
@@ -42,6 +46,7 @@ void Stream::publish(StreamItem what, std::chrono::microseconds at) {
 }
 
 void Stream::drop_old_pixels() {
+  for (; previews_.size() > options_.pixel_blocks; previews_.pop_front()) thin_locked(previews_.front());
   while (blocks_.size() > options_.pixel_blocks) {
     const int64_t sequence = blocks_.front();
     for (const auto& reader : readers_)
@@ -69,8 +74,10 @@ bool Stream::closed() const {
 void Stream::forget_pixels() {
   const std::scoped_lock lock(mutex_);
   if (!closed_ || !readers_.empty()) return;
-  for (const int64_t sequence : blocks_) thin_locked(sequence);
-  blocks_.clear();
+  for (std::deque<int64_t>* with_pixels : {&blocks_, &previews_}) {
+    for (const int64_t sequence : *with_pixels) thin_locked(sequence);
+    with_pixels->clear();
+  }
 }
 
 void Stream::thin_locked(int64_t sequence) {

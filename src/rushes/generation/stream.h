@@ -20,7 +20,8 @@ namespace rushes::generation {
 
 /// What a generator yields, and what a session reports about itself.
 using StreamItem =
-    std::variant<FrameBlock, PromptApplied, BlockProgress, UtteranceEnded, TextChunk, StateChanged, QueuePlace>;
+    std::variant<FrameBlock, PromptApplied, BlockProgress, UtteranceEnded, TextChunk, PreviewFrames, TrackFailed,
+                 StateChanged, QueuePlace>;
 
 struct StreamEvent {
   int64_t sequence = 0;             // without gaps within a stream
@@ -32,7 +33,7 @@ using EventPtr = std::shared_ptr<const StreamEvent>;
 class Subscription;
 
 /// Any thread. Memory is bounded however long the video: of old events only `max_events` are kept, and only the newest
-/// `pixel_blocks` frame blocks keep their pixels (what a recorder has not yet read keeps them too).
+/// `pixel_blocks` frame blocks keep their pixels (what a recorder has not yet read keeps them too), and as many previews.
 class Stream : public std::enable_shared_from_this<Stream> {
  public:
   struct Options {
@@ -83,7 +84,8 @@ class Stream : public std::enable_shared_from_this<Stream> {
   mutable std::mutex mutex_;
   std::condition_variable_any changed_;
   std::deque<EventPtr> events_;
-  std::deque<int64_t> blocks_;  // sequence numbers of the frame blocks that still have their pixels
+  std::deque<int64_t> blocks_;    // sequence numbers of the frame blocks that still have their pixels
+  std::deque<int64_t> previews_;  // the same of previews
   int64_t next_sequence_ = 0;
   bool closed_ = false;
   std::vector<std::shared_ptr<Reader>> readers_;

@@ -55,6 +55,23 @@ TEST(Stream, keeps_the_pixels_of_the_newest_blocks_only) {
   }
 }
 
+TEST(Stream, keeps_the_pixels_of_the_newest_previews_beside_those_of_blocks) {
+  const auto s = stream(4096, 2);
+  s->publish(block(0), {});
+  const std::shared_ptr<const uint8_t> pixel(new uint8_t[3], std::default_delete<uint8_t[]>());
+  for (int64_t step = 0; step < 5; ++step)
+    s->publish(PreviewFrames{.rgb = pixel, .video_frames = 1, .height = 1, .width = 1, .step = step, .steps = 5}, {});
+  const auto reader = s->subscribe(Stream::Role::viewer, Stream::From::start);
+  EXPECT_TRUE(as_block(reader->poll())->rgb);
+  for (int64_t step = 0; step < 5; ++step) {
+    const EventPtr event = reader->poll();
+    const auto* preview = std::get_if<PreviewFrames>(&event->what);
+    ASSERT_TRUE(preview);
+    EXPECT_EQ(preview->step, step);
+    EXPECT_EQ(preview->rgb != nullptr, step >= 3) << step;
+  }
+}
+
 TEST(Stream, forgets_its_last_pixels_when_it_is_closed_and_nobody_reads) {
   const auto s = stream(4096, 2);
   for (int i = 0; i < 3; ++i) s->publish(block(i), {});

@@ -70,6 +70,8 @@ class ProfiledGenerator final : public generation::Generator {
     }
     bool operator()(const generation::UtteranceEnded&) const { return false; }
     bool operator()(const generation::TextChunk&) const { return false; }
+    bool operator()(const generation::PreviewFrames&) const { return false; }
+    bool operator()(const generation::TrackFailed&) const { return false; }
     bool place(int64_t segment, int64_t block) const {
       self.segment_ = span.segment = segment;
       self.block_ = span.block = block;

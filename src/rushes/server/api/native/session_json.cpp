@@ -62,8 +62,10 @@ struct EventFields {
     return json;
   }
   Json operator()(const PromptApplied& applied) const {
-    return {
+    Json json{
         {"type", "prompt_applied"}, {"segment", applied.segment}, {"block", applied.block}, {"prompt", applied.prompt}};
+    if (!applied.conditioning.empty()) json["conditioning"] = applied.conditioning;
+    return json;
   }
   Json operator()(const BlockProgress& progress) const {
     return {{"type", "block_progress"},
@@ -80,6 +82,21 @@ struct EventFields {
   Json operator()(const generation::UtteranceEnded&) const { return {{"type", "utterance_ended"}}; }
   Json operator()(const generation::TextChunk& chunk) const {
     return {{"type", "text_chunk"}, {"text", chunk.utf8}, {"last", chunk.last}};
+  }
+  /// Without its pixels, as those of a block.
+  Json operator()(const generation::PreviewFrames& preview) const {
+    return {{"type", "preview_frames"},
+            {"first_video_frame", preview.first_video_frame},
+            {"video_frames", preview.video_frames},
+            {"width", preview.width},
+            {"height", preview.height},
+            {"step", preview.step},
+            {"steps", preview.steps}};
+  }
+  Json operator()(const generation::TrackFailed& failed) const {
+    return {{"type", "track_failed"},
+            {"track", name(failed.track)},
+            {"error", {{"code", name(failed.code)}, {"message", failed.message}}}};
   }
   Json operator()(const FrameBlock& block) const {
     return {{"type", "frame_block"},
