@@ -25,7 +25,7 @@ ALLOWED = {
     "server": ["base", "audio", "text", "media", "ingest", "delivery", "generation"],
 }
 # Families that are made of others.
-COMPOSED = {"omniavatar": {"wan", "wav2vec"}}
+COMPOSED = {"omniavatar": {"wan", "wav2vec"}, "wan": {"t5"}}
 NO_TORCH = {"base", "audio", "profiling", "media", "ingest", "delivery", "server"}
 INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]')
 

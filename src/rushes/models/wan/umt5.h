@@ -1,20 +1,14 @@
-// The encoder half of UMT5: token ids to the text context of the diffusion transformer. Unlike T5 every layer has its
-// own table of relative positions, and attention is not scaled by the head size.
+// The encoder half of UMT5: token ids to the text context of the diffusion transformer. It is T5 v1.1 with a table of
+// relative positions in every layer.
 #pragma once
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-#include <vector>
-
+#include "rushes/models/t5/t5_encoder.h"
 #include "rushes/models/wan/config.h"
 #include "rushes/tensor/weight_map.h"
 
 namespace rushes::wan {
-
-/// Which row of a layer's table a key at `relative` = key index - query index reads. Half of the buckets look ahead;
-/// of each half, the first half has one bucket a distance, the rest grow logarithmically up to max_distance.
-/// Source: arXiv:1910.10683, section 2.1; the logarithm is taken in float32 as in the published code.
-int64_t relative_position_bucket(int64_t relative, int64_t num_buckets, int64_t max_distance);
 
 /// Any thread: no state.
 class Umt5Encoder {
@@ -30,26 +24,19 @@ class Umt5Encoder {
   ///   mask  [B, L] int64 or bool, 1 for real tokens; keys with 0 get no attention
   /// Returns [B, L, dim], dtype of the weights. Differentiable. Throws Error(invalid_argument) for ids out of range or
   /// shapes that differ.
-  at::Tensor forward(const at::Tensor& ids, const at::Tensor& mask) const;
+  at::Tensor forward(const at::Tensor& ids, const at::Tensor& mask) const { return encoder_.forward(ids, mask); }
 
   /// What the diffusion transformer gets: the same with the rows of padding set to 0. Only as many columns are computed
   /// as the longest text has tokens, so padding (right) costs nothing.
   at::Tensor encode(const at::Tensor& ids, const at::Tensor& mask) const;
 
   const Umt5Config& config() const noexcept { return config_; }
-  at::ScalarType dtype() const noexcept { return embedding_.scalar_type(); }
-  at::Device device() const noexcept { return embedding_.device(); }
+  at::ScalarType dtype() const noexcept { return encoder_.dtype(); }
+  at::Device device() const noexcept { return encoder_.device(); }
 
  private:
-  struct Layer {
-    at::Tensor norm1, q, k, v, o, norm2, gate, fc1, fc2, positions;
-  };
-  at::Tensor attention(const Layer& layer, const at::Tensor& x, const at::Tensor& buckets,
-                       const at::Tensor& hidden_keys) const;
-
   Umt5Config config_;
-  at::Tensor embedding_, norm_;
-  std::vector<Layer> layers_;
+  t5::Encoder encoder_;
 };
 
 }  // namespace rushes::wan

@@ -21,15 +21,6 @@ at::Tensor ids_of(std::vector<int64_t> ids, int64_t length) {
   return at::tensor(ids, at::kLong).unsqueeze(0);
 }
 
-TEST(RelativePositionBucket, is_exact_near_by_and_saturates_far_away) {
-  EXPECT_EQ(relative_position_bucket(0, 32, 128), 0);
-  EXPECT_EQ(relative_position_bucket(-7, 32, 128), 7);
-  EXPECT_EQ(relative_position_bucket(7, 32, 128), 23);
-  EXPECT_EQ(relative_position_bucket(-16, 32, 128), 10);
-  EXPECT_EQ(relative_position_bucket(-100000, 32, 128), 15);
-  EXPECT_EQ(relative_position_bucket(100000, 32, 128), 31);
-}
-
 TEST(Umt5Encoder, padding_does_not_change_the_real_rows_and_encode_zeroes_the_rest) {
   const Umt5Config config = small();
   const Umt5Encoder encoder(config, random_umt5_weights(config));

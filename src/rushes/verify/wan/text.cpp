@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "rushes/base/error.h"
+#include "rushes/models/t5/t5_encoder.h"
 #include "rushes/models/wan/checkpoint.h"
 #include "rushes/models/wan/segments.h"
 #include "rushes/models/wan/umt5.h"
@@ -45,7 +46,7 @@ Produced umt5_encoder(const Case& c) {
   if (c.has_input("rel_pos")) {
     at::Tensor buckets = c.input("rel_pos").to(at::kCPU).clone();
     for (auto *at = buckets.data_ptr<int64_t>(), *end = at + buckets.numel(); at != end; ++at)
-      *at = wan::relative_position_bucket(*at, config.num_buckets, config.max_distance);
+      *at = t5::relative_position_bucket(*at, config.num_buckets, config.max_distance);
     out.tensors["rel_bucket"] = buckets;
   }
   return out;

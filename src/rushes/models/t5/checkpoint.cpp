@@ -1,0 +1,73 @@
+#include "rushes/models/t5/checkpoint.h"
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "rushes/base/error.h"
+#include "rushes/models/t5/t5_encoder.h"
+#include "rushes/tensor/checkpoint.h"
+#include "rushes/tensor/ops.h"
+
+namespace rushes::t5 {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr const char* kShared = "shared.weight";
+constexpr const char* kTied = "encoder.embed_tokens.weight";
+
+bool is_of_the_decoder(std::string_view key) { return key.starts_with("decoder.") || key.starts_with("lm_head."); }
+
+}  // namespace
+
+tensor::WeightMap with_published_names(const tensor::WeightMap& tensors) {
+  tensor::WeightMap published;
+  for (const auto& [key, tensor] : tensors.tensors())
+    if (!is_of_the_decoder(key) && key != kTied) published.set(key, tensor);
+  if (!published.contains(kShared) && tensors.contains(kTied)) published.set(kShared, tensors.at(kTied));
+  return published;
+}
+
+tensor::WeightMap load(const fs::path& path, const Config& config, tensor::Extra extra) {
+  return tensor::take_complete(with_published_names(tensor::load_checkpoint(path).tensors), parameter_shapes(config),
+                               "'" + path.string() + "', T5 encoder", extra);
+}
+
+Config read_config(const fs::path& path) {
+  const fs::path json_file = (fs::is_directory(path) ? path : path.parent_path()) / "config.json";
+  Config config;
+  if (!fs::is_regular_file(json_file)) return config;
+  std::ifstream in(json_file);
+  const auto json = nlohmann::json::parse(in, nullptr, /*allow_exceptions=*/false);
+  require(json.is_object(), ErrorCode::corrupt_data, "'{}' is not a JSON object", json_file.string());
+  try {
+    // Files of the first T5 say nothing, and have an MLP without gate.
+    const std::string mlp = json.value("feed_forward_proj", "relu");
+    require(mlp == "gated-gelu" || mlp == "gated-gelu_new", ErrorCode::unsupported,
+            "'{}': feed_forward_proj is '{}'; only T5 v1.1 with 'gated-gelu' is supported", json_file.string(), mlp);
+    config.vocab_size = json.value("vocab_size", config.vocab_size);
+    config.d_model = json.value("d_model", config.d_model);
+    config.d_kv = json.value("d_kv", config.d_kv);
+    config.d_ff = json.value("d_ff", config.d_ff);
+    config.num_layers = json.value("num_layers", config.num_layers);
+    config.num_heads = json.value("num_heads", config.num_heads);
+    config.relative_attention_num_buckets =
+        json.value("relative_attention_num_buckets", config.relative_attention_num_buckets);
+    config.relative_attention_max_distance =
+        json.value("relative_attention_max_distance", config.relative_attention_max_distance);
+    config.layer_norm_epsilon = json.value("layer_norm_epsilon", config.layer_norm_epsilon);
+  } catch (const nlohmann::json::exception& error) {
+    fail(ErrorCode::corrupt_data, "'{}': {}", json_file.string(), error.what());
+  }
+  for (const int64_t size : {config.vocab_size, config.d_model, config.d_kv, config.d_ff, config.num_layers,
+                             config.num_heads, config.relative_attention_num_buckets})
+    require(size > 0 && size <= 1 << 20, ErrorCode::corrupt_data, "'{}': sizes must be from 1 to 2^20",
+            json_file.string());
+  return config;
+}
+
+bool is_t5(const tensor::WeightMap& tensors) {
+  return tensors.contains("encoder.block.0.layer.0.SelfAttention.q.weight") &&
+         tensors.contains("encoder.final_layer_norm.weight");
+}
+
+}  // namespace rushes::t5
