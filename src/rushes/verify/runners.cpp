@@ -9,6 +9,7 @@ const Registry& runners() {
     add_ditto_motion(registry);
     add_ditto_networks(registry);
     add_ditto_pipeline(registry);
+    add_foresight_small_networks(registry);
     add_imtalker_audio(registry);
     add_imtalker_end_to_end(registry);
     add_imtalker_generator(registry);

@@ -8,6 +8,7 @@ void add_ditto_faces(Registry& registry);           // ditto/faces.cpp
 void add_ditto_motion(Registry& registry);          // ditto/motion.cpp
 void add_ditto_networks(Registry& registry);        // ditto/networks.cpp
 void add_ditto_pipeline(Registry& registry);        // ditto/pipeline.cpp
+void add_foresight_small_networks(Registry& registry);  // foresight/small_networks.cpp
 void add_imtalker_audio(Registry& registry);        // imtalker_audio.cpp
 void add_imtalker_end_to_end(Registry& registry);   // imtalker_end_to_end.cpp
 void add_imtalker_generator(Registry& registry);    // imtalker_generator.cpp

@@ -13,8 +13,8 @@ namespace rushes::t5 {
 /// what only the decoder has is left out. Shares storage.
 tensor::WeightMap with_published_names(const tensor::WeightMap& tensors);
 
-/// Weights of the encoder in a file or a folder, complete and of the right shapes, in the types of the file. Throws what
-/// tensor::load_checkpoint() and tensor::take_complete() throw.
+/// Weights of the encoder in a file or a folder, complete and of the right shapes, in the types of the file. Throws
+/// what tensor::load_checkpoint() and tensor::take_complete() throw.
 tensor::WeightMap load(const std::filesystem::path& path, const Config& config,
                        tensor::Extra extra = tensor::Extra::report);
 

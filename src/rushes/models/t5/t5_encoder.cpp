@@ -61,8 +61,7 @@ EncoderWeights published(const Config& config, const tensor::WeightMap& weights)
   EncoderWeights taken{.embedding = weights.at("shared.weight", {config.vocab_size, C}),
                        .layers = {},
                        .norm = weights.at("encoder.final_layer_norm.weight", {C})};
-  const at::Tensor& positions =
-      weights.at(kPositions, {config.relative_attention_num_buckets, config.num_heads});
+  const at::Tensor& positions = weights.at(kPositions, {config.relative_attention_num_buckets, config.num_heads});
   for (int64_t i = 0; i < config.num_layers; ++i) {
     const auto layer = weights.under(layer_prefix(i));
     taken.layers.push_back({.norm1 = layer.at("0.layer_norm.weight", {C}),
