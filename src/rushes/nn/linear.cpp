@@ -2,6 +2,7 @@
 
 #include "rushes/base/error.h"
 #include "rushes/base/interruption.h"
+#include "rushes/nn/few_rows.h"
 #include "rushes/nn/stock_operators.h"
 #include "rushes/tensor/kernels/cpu/flash_attention.h"
 #include "rushes/tensor/kernels/cpu/narrow_linear.h"
@@ -25,9 +26,10 @@ at::Tensor bfloat16_by_float32(const at::Tensor& x, const at::Tensor& weight, co
   std::vector<int64_t> shape = x.sizes().vec();
   shape.back() = weight.size(0);
   const at::Tensor out = at::empty(shape, x.options());
-  const at::Tensor wide_bias = bias.to(at::kFloat);
-  kernels::bias_activation(wide.size(0), wide.size(1), wide.const_data_ptr<float>(), wide_bias.const_data_ptr<float>(),
-                           activation, reinterpret_cast<kernels::Bf16*>(out.mutable_data_ptr()));
+  const at::Tensor wide_bias = bias.defined() ? bias.to(at::kFloat) : bias;
+  kernels::bias_activation(wide.size(0), wide.size(1), wide.const_data_ptr<float>(),
+                           bias.defined() ? wide_bias.const_data_ptr<float>() : nullptr, activation,
+                           reinterpret_cast<kernels::Bf16*>(out.mutable_data_ptr()));
   return out;
 }
 
@@ -79,6 +81,14 @@ at::Tensor Linear::operator()(const at::Tensor& x, Activation activation) const 
                             .bias = bias_.const_data_ptr<float>(),
                             .gelu = gelu,
                             .out = out.mutable_data_ptr<float>()});
+    return out;
+  }
+  if (x.scalar_type() == at::kBFloat16 && are_few_rows(x, weight_)) {
+    const at::Tensor rows = x.contiguous(), out = output_of(x, weight_.size(0));
+    const kernels::FewRowsLayer<kernels::Bf16> layer = few_rows_layer<kernels::Bf16>(*this, out);
+    kernels::few_rows_linear<kernels::Bf16>(
+        rows_of(x), x.size(-1), reinterpret_cast<const kernels::Bf16*>(rows.const_data_ptr()), {&layer, 1});
+    if (gelu) kernels::gelu_tanh_in_place(out.numel(), layer.out);
     return out;
   }
   if (x.scalar_type() == at::kBFloat16 && !kernels::has_bf16_products() && !StockOperators::wanted())

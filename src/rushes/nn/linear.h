@@ -13,10 +13,12 @@ enum class Activation { none, gelu_tanh };
 /// y = activation(x W^T + b). Borrows the storage of its tensors; differentiable where gradients are wanted.
 /// bfloat16 on CPUs without AVX512-BF16: products and sums in float32, one rounding of the result; libtorch's own
 /// operator is some eight times slower there. float32 on CPUs with narrow weights (is_narrow()): packed at
-/// construction; what a row becomes does not depend, to the bit, on the rows beside it.
+/// construction; what a row becomes does not depend, to the bit, on the rows beside it. bfloat16 on CPUs with at most
+/// four rows: as fast as the memory gives the weights.
 class Linear {
  public:
   Linear() = default;
+  /// bias: undefined where there is none.
   Linear(at::Tensor weight, at::Tensor bias) : weight_(std::move(weight)), bias_(std::move(bias)) {}
   /// Weights that stay in a core's caches: [out, in] of at most 1024 by 512, and 2^18 in all.
   static bool is_narrow(int64_t out, int64_t in) { return out <= 1024 && in <= 512 && out * in <= (1 << 18); }

@@ -4,6 +4,7 @@
 
 #include "rushes/base/error.h"
 #include "rushes/nn/stock_operators.h"
+#include "rushes/tensor/kernels/cpu/token_passes.h"
 #include "rushes/tensor/kernels/cpu/transformer_kernels.h"
 #include "rushes/tensor/ops.h"
 
@@ -21,6 +22,26 @@ at::Tensor by_frame(const at::Tensor& x, const at::Tensor& per_frame) {
 }  // namespace
 
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double eps) {
+  const auto dtype = x.scalar_type();
+  const auto plain = [&](const at::Tensor& t) {
+    return t.is_cpu() && t.scalar_type() == dtype && t.is_contiguous() &&
+           !(at::GradMode::is_enabled() && t.requires_grad());
+  };
+  if ((dtype == at::kFloat || dtype == at::kBFloat16) && plain(x) && plain(weight) && weight.dim() == 1 &&
+      weight.size(0) == x.size(-1) && !StockOperators::wanted()) {
+    const at::Tensor out = at::empty_like(x);
+    const auto run = [&]<typename T>(T) {
+      tensor::kernels::rms_norm_rows<T>(x.numel() / std::max<int64_t>(x.size(-1), 1), x.size(-1),
+                                        reinterpret_cast<const T*>(x.const_data_ptr()),
+                                        reinterpret_cast<const T*>(weight.const_data_ptr()), static_cast<float>(eps),
+                                        reinterpret_cast<T*>(out.mutable_data_ptr()));
+    };
+    if (dtype == at::kFloat)
+      run(float());
+    else
+      run(tensor::kernels::Bf16());
+    return out;
+  }
   const at::Tensor wide = x.to(at::kFloat);
   const at::Tensor scale = at::rsqrt(at::mean(wide * wide, {-1}, /*keepdim=*/true) + eps);
   return (wide * scale).to(x.scalar_type()) * weight;

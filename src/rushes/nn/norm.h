@@ -1,5 +1,5 @@
-// Normalisations and modulation of transformer blocks, with stock operators: correct everywhere and differentiable.
-// The fused inference kernels (tensor/kernels) compute the same.
+// Normalisations and modulation of transformer blocks: correct everywhere and differentiable; on CPUs without gradients
+// the norms are one pass. The fused inference kernels (tensor/kernels) compute the same.
 #pragma once
 #include <ATen/core/Tensor.h>
 

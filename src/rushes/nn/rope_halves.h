@@ -17,4 +17,8 @@ struct RopeHalves {
 /// x [B, L, N, D] turned by the table's first L positions: x cos + [-x_high | x_low] sin. Returns the dtype of x.
 at::Tensor rotate_halves(const at::Tensor& x, const RopeHalves& table);
 
+/// x [B, L, N, D] turned by the angles of its tokens: cos, sin [B, L, D / 2] float32, contiguous. In float32. Returns
+/// the dtype of x; x itself may be overwritten.
+at::Tensor rotate_halves(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& sin);
+
 }  // namespace rushes::nn
