@@ -3,6 +3,8 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
+#include <vector>
+
 #include "rushes/models/ltx/config.h"
 #include "rushes/models/ltx/rope.h"
 #include "rushes/nn/kv_cache.h"
@@ -13,10 +15,16 @@ namespace rushes::ltx {
 
 /// Queries, keys and values over all heads, normalised together, and the output. Keys to_{q,k,v}, norm_{q,k}, to_out.0.
 struct AttentionWeights {
-  AttentionWeights() = default;
   AttentionWeights(const TransformerConfig& config, const tensor::WeightMap& weights);
   nn::Linear q, k, v, out;
   at::Tensor norm_q, norm_k;  // [C]
+};
+
+/// The same where one input gives all three: one product, of which q, k and v are parts. Trained weights stay apart.
+struct SelfAttentionWeights : AttentionWeights {
+  SelfAttentionWeights(const TransformerConfig& config, const tensor::WeightMap& weights);
+  nn::Linear qkv;
+  bool is_joined = false;
 };
 
 class Block {
@@ -34,7 +42,7 @@ class Block {
   /// Keys and values of projected text [B, L, C]: [B, L, N, D].
   nn::KeyValue text_keys(const at::Tensor& text) const;
 
-  const AttentionWeights& self_attention() const { return self_; }
+  const SelfAttentionWeights& self_attention() const { return self_; }
   const AttentionWeights& cross_attention() const { return cross_; }
   const nn::Linear& ff_in() const { return ff_in_; }
   const nn::Linear& ff_out() const { return ff_out_; }
@@ -45,7 +53,8 @@ class Block {
 
   int64_t heads_, head_size_;
   double eps_, qk_eps_;
-  AttentionWeights self_, cross_;
+  SelfAttentionWeights self_;
+  AttentionWeights cross_;
   nn::Linear ff_in_, ff_out_;
   at::Tensor table_;
 };

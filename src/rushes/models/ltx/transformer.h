@@ -3,32 +3,19 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
-#include <memory>
+#include <optional>
 #include <vector>
 
 #include "rushes/models/ltx/block.h"
 #include "rushes/models/ltx/config.h"
+#include "rushes/models/ltx/fused_blocks.h"
 #include "rushes/models/ltx/rope.h"
-#include "rushes/nn/kv_cache.h"
+#include "rushes/models/ltx/text_context.h"
 #include "rushes/nn/linear.h"
 #include "rushes/tensor/completeness.h"
 #include "rushes/tensor/weight_map.h"
 
 namespace rushes::ltx {
-
-class FusedBlocks;
-
-/// Keys and values of prompts for every layer. Copies share the tensors.
-struct TextContext {
-  /// Of one prompt: [layers], k and v [1, L, N, D]. Tokens that its mask hides are not among them.
-  using Prompt = std::vector<nn::KeyValue>;
-  std::vector<Prompt> prompts;  // one for each sample of a batch
-
-  int64_t batch() const { return static_cast<int64_t>(prompts.size()); }
-  int64_t bytes() const;
-};
-/// The prompts of all, in order: {negative, positive} for guidance.
-TextContext joined(const std::vector<TextContext>& contexts);
 
 /// Names and shapes of all parameters, as the diffusers library writes them.
 tensor::Shapes parameter_shapes(const TransformerConfig& config);
@@ -38,9 +25,6 @@ class Transformer {
  public:
   /// Throws Error(corrupt_data) naming a missing or misshapen key.
   Transformer(const TransformerConfig& config, const tensor::WeightMap& weights);
-  ~Transformer();
-  Transformer(const Transformer&) = delete;
-  Transformer& operator=(const Transformer&) = delete;
 
   /// Of text embeddings [B, L, caption_channels], any dtype; mask [B, L], 1 for tokens that are attended, undefined: all.
   /// A prompt without any token left attends to all of its tokens, as in the reference.
@@ -71,7 +55,7 @@ class Transformer {
   nn::Linear proj_in_, proj_out_, caption_in_, caption_out_, time_in_, time_out_, modulation_;
   at::Tensor scale_shift_table_;  // [2, C]
   std::vector<Block> blocks_;
-  std::unique_ptr<const FusedBlocks> fused_;  // null: trained, or not on a CPU
+  std::optional<FusedBlocks> fused_;  // none: trained, or not on a CPU
 };
 
 }  // namespace rushes::ltx

@@ -35,6 +35,9 @@ class Vae {
   at::Tensor decode(const at::Tensor& latents, const DecodeCondition& condition = {}) const;
   at::Tensor decode(const at::Tensor& latents, const Tiling& tiling, const DecodeCondition& condition = {}) const;
 
+  /// Of all latent frames at once, in spatial tiles where `tiling` has some.
+  at::Tensor decode_frames(const at::Tensor& latents, const Tiling& tiling, const DecodeCondition& condition) const;
+
   /// (z - mean) scaling_factor / std and back, float32: what the transformer works with has mean 0 and variance 1.
   at::Tensor normalise(const at::Tensor& z) const;
   at::Tensor denormalise(const at::Tensor& z) const;
@@ -57,22 +60,22 @@ class Vae {
 
 /// Decodes a clip in temporal tiles that overlap, each as soon as it is wanted: the first pixels come after one tile.
 /// Tiles see less context than a whole decode, so the result differs from it.
-class TileDecoder {
+class TemporalTiles {
  public:
-  /// latents [1, C, F, h, w], denormalised, as Vae::decode() takes them.
-  TileDecoder(std::shared_ptr<const Vae> vae, at::Tensor latents, const Tiling& tiling, DecodeCondition condition = {});
-  /// The next frames [1, 3, T, H, W], final; their sum is all that video_frames() says. Undefined at the end.
+  /// latents [B, C, F, h, w], denormalised, as Vae::decode() takes them; `tiling` as if framewise. `vae` is borrowed.
+  TemporalTiles(const Vae& vae, at::Tensor latents, const Tiling& tiling, DecodeCondition condition = {});
+  /// The next frames [B, 3, T, H, W], final: 1 + 8k of the first tile, 8k of the others. Undefined at the end.
   at::Tensor next();
-  bool is_finished() const { return finished_; }
+  bool is_finished() const { return left_ == 0; }
+  int64_t video_frames_left() const { return left_; }
 
  private:
-  std::shared_ptr<const Vae> vae_;
+  const Vae* vae_;
   at::Tensor latents_, previous_;
   Tiling tiling_;
   DecodeCondition condition_;
   int64_t first_ = 0;  // latent frame of the next tile
-  int64_t left_;       // video frames to come
-  bool finished_ = false;
+  int64_t left_ = 0;
 };
 
 }  // namespace rushes::ltx

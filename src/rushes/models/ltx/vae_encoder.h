@@ -24,8 +24,11 @@ class VaeEncoder {
   VaeEncoder(const VaeConfig& config, const tensor::WeightMap& weights);
   /// As Vae::encode().
   Posterior forward(const at::Tensor& video) const;
-  /// [B, C + 1, F, h, w] before the distribution.
+  /// The same in two: moments [B, C + 1, F, h, w], what tiles are blended in, and what they mean.
   at::Tensor moments(const at::Tensor& video) const;
+  Posterior distribution(const at::Tensor& moments) const;
+  /// Throws as forward() for a shape that it does not take.
+  void check(const at::Tensor& video) const;
 
  private:
   struct DownBlock {

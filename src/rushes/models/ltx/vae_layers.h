@@ -53,7 +53,7 @@ at::Tensor norm_silu(const at::Tensor& x, const Modulation& modulation, VaeCompu
 class TimeEmbedder {
  public:
   /// Keys timestep_embedder.linear_{1,2}.*.
-  TimeEmbedder(const tensor::WeightMap& weights, int64_t out);
+  TimeEmbedder(const tensor::WeightMap& weights, int64_t out, VaeCompute compute);
   /// timestep [B] float32. Returns [B, out].
   at::Tensor operator()(const at::Tensor& timestep) const;
 
@@ -77,7 +77,7 @@ class ResnetBlock {
   at::Tensor operator()(const at::Tensor& x, const at::Tensor& time = {}, const SpatialNoise& noise = {}) const;
 
  private:
-  at::Tensor noised(at::Tensor x, const at::Tensor& strength, const SpatialNoise& noise) const;
+  at::Tensor noised(const at::Tensor& x, const at::Tensor& strength, const SpatialNoise& noise) const;
 
   Conv conv1_, conv2_;
   std::optional<Conv> shortcut_;
