@@ -23,7 +23,8 @@ CausalPipeline::Options pipeline_options(const OmniAvatarParts& parts, const Omn
           .timestep_shift = plan.settings.timestep_shift,
           .capacity_tokens = window > 0 ? window * tokens : std::max(plan.settings.cache_tokens, least),
           .sink_latent_frames = plan.settings.sink,
-          .rounds_times = parts.rounds_times};
+          .rounds_times = parts.rounds_times,
+          .own_reference = plan.settings.own_reference};
 }
 
 }  // namespace

@@ -131,6 +131,65 @@ TEST(CausalAvatar, what_is_said_and_the_picture_change_the_video) {
   EXPECT_FALSE(one.pixels == free.pixels);
 }
 
+TEST(CausalAvatar, without_a_picture_the_first_latent_frame_is_the_reference_of_later_blocks_where_a_model_wants_that) {
+  const auto& parts = *model().parts();
+  const c10::InferenceMode inference;
+  const omniavatar::CausalAvatarTransformer& network = *parts.causal;
+  const int64_t C = network.config().wan.out_dim, capacity = 100;
+  const omniavatar::SpeechConfig& sizes = network.config().speech;
+  const auto text = parts.context("a face");
+  tensor::RandomStream random(5);
+  std::vector<wan::FrameAdditions> said;
+  for (int block = 0; block < 3; ++block)
+    said.push_back(parts.additions(random.normal({1, 3 * sizes.group, sizes.feature_dim})));
+
+  // By hand: one step is all of the way from noise, x - 1 * flow; then the clean pass.
+  SeededNoise noise(8);
+  nn::KvCache past = network.make_cache({.height = 4, .width = 4, .capacity_tokens = capacity});
+  at::Tensor reference = at::zeros({1, C, 1, 4, 4});
+  std::vector<at::Tensor> wanted;
+  for (int64_t block = 0; block < 3; ++block) {
+    const at::Tensor y = at::cat({reference.expand({1, C, 3, 4, 4}), at::ones({1, 1, 3, 4, 4})}, 1),
+                     x = noise.segment_noise(block, {1, 3, C, 4, 4}).transpose(1, 2);
+    const auto flow = [&](const at::Tensor& latents, double time) {
+      return network.forward(latents, at::full({1, 3}, time, at::kFloat), *text, y,
+                             said[static_cast<std::size_t>(block)], past);
+    };
+    wanted.push_back(x - flow(x, 1000));
+    flow(wanted.back(), 0);
+    past.commit();
+    if (block == 0) reference = wanted.back().narrow(2, 0, 1);
+  }
+
+  for (const bool own_reference : {true, false}) {
+    SCOPED_TRACE(own_reference);
+    CausalPipeline pipeline(
+        parts.causal,
+        {.height = 4, .width = 4, .steps = 1, .capacity_tokens = capacity, .own_reference = own_reference});
+    SeededNoise same(8);
+    for (std::size_t block = 0; block < 3; ++block) {
+      pipeline.begin(said[block], same);
+      const at::Tensor got = pipeline.step(*text, same).value().transpose(1, 2);
+      pipeline.step(*text, same);
+      const auto distance = (got - wanted[block]).abs().max().item<double>();
+      if (own_reference || block == 0)
+        EXPECT_LT(distance, 1e-5);
+      else
+        EXPECT_GT(distance, 1e-3);
+    }
+  }
+
+  Request request = request_of();
+  const std::vector<float> wave = speech(21 * kFrame);
+  for (const bool has_picture : {true, false}) {
+    if (!has_picture) request.image.reset();
+    request.options.set("own_reference", false);
+    const Video blind = talk(request, wave);
+    request.options.set("own_reference", true);
+    EXPECT_EQ(blind.pixels == talk(request, wave).pixels, has_picture);
+  }
+}
+
 TEST(CausalAvatar, without_speech_the_face_is_silent_for_as_long_as_was_asked_for) {
   Request request = request_of();
   request.video_frames = 20;

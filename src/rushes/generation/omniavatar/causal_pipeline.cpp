@@ -68,6 +68,7 @@ void CausalPipeline::skip_rerun() {
 }
 
 void CausalPipeline::end_block() {
+  if (options_.own_reference && !picture_.defined()) picture_ = x_.narrow(1, 0, 1).transpose(1, 2).clone();
   ++block_;
   next_ = Work::nothing;
 }

@@ -33,6 +33,8 @@ class CausalPipeline {
     int64_t sink_latent_frames = 0;
     /// The published engine rounds times to bfloat16 before the network sees them, sigmas not.
     bool rounds_times = false;
+    /// Without a picture the blocks after the first see the first latent frame of the video as if it were one.
+    bool own_reference = false;
   };
   /// Allocates the cache.
   CausalPipeline(std::shared_ptr<const omniavatar::CausalAvatarTransformer> model, const Options& options);

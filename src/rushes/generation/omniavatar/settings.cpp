@@ -10,7 +10,7 @@ constexpr ErrorCode kBad = ErrorCode::invalid_argument;
 
 constexpr const char* kOnlyBidirectional[] = {"guidance_scale", "audio_scale", "negative_prompt", "overlap_frame",
                                               "max_tokens",     "teacache",    "tiled_vae"};
-constexpr const char* kOnlyCausal[] = {"online_mode", "window", "sink"};
+constexpr const char* kOnlyCausal[] = {"online_mode", "window", "sink", "own_reference"};
 
 OptionField whole(const char* name, const char* doc, OptionValue standard, double least, double most) {
   return {.name = name,
@@ -50,6 +50,7 @@ OmniAvatarSettings settings_of(const omniavatar::Defaults& d) {
   if (d.window > 0) settings.window = d.window;
   settings.cache_tokens = d.cache_tokens;
   settings.sink = d.sink;
+  settings.own_reference = d.own_reference;
   return settings;
 }
 
@@ -98,6 +99,10 @@ std::vector<OptionField> omniavatar_options(const OmniAvatarSettings& d) {
       whole("window", "latent frames that a model looks back on that makes video block by block; by default its own",
             d.window ? OptionValue(*d.window) : OptionValue(), 3, 1024),
       whole("sink", "first latent frames that it never forgets", d.sink, 0, 1000),
+      flag("own_reference",
+           "without an image the blocks after the first see the first frame of the video as if it were one; for models "
+           "that were trained so",
+           d.own_reference),
       flag("silent", "no speech will come: the face is silent from the start", d.silent),
       flag("reference_lengths", "as many frames as the published servers make, not those that the speech lasts",
            d.reference_lengths),
@@ -126,6 +131,7 @@ void apply(const Options& given, OmniAvatarSettings& settings) {
   boolean("online_mode", settings.online_mode);
   if (const auto window = given.get<int64_t>("window")) settings.window = *window;
   integer("sink", settings.sink);
+  boolean("own_reference", settings.own_reference);
   boolean("silent", settings.silent);
   boolean("reference_lengths", settings.reference_lengths);
 }

@@ -37,6 +37,7 @@ struct OmniAvatarSettings {
   std::optional<int64_t> window;  // latent frames that a block looks back on, itself included; nothing: cache_tokens
   int64_t cache_tokens = 32'760;  // the same in tokens, as published, no whole number of latent frames
   int64_t sink = 0;               // first latent frames that are never forgotten
+  bool own_reference = false;     // without a picture later blocks see the first latent frame as if it were one
 
   bool causal() const { return sampler == omniavatar::Sampler::causal; }
   bool guided() const { return !causal() && guidance_scale != 1; }

@@ -27,6 +27,7 @@ void visit_defaults(Values& defaults, Visitor&& visit) {
   visit("window", defaults.window, kFrames);
   visit("sink", defaults.sink, kFrames);
   visit("cache_tokens", defaults.cache_tokens, FieldRange{1, 1 << 24});
+  visit("own_reference", defaults.own_reference);
   visit("guidance_scale", defaults.guidance_scale, FieldRange{0, 1000});
   visit("audio_scale", defaults.audio_scale, FieldRange{0, 1000});
   visit("negative_prompt", defaults.negative_prompt);

@@ -73,6 +73,7 @@ struct Defaults {
   int64_t window = 0;               // latent frames that a block looks back on, itself included; 0: cache_tokens
   int64_t sink = 0;                 // first latent frames that are never forgotten
   int64_t cache_tokens = 32'760;
+  bool own_reference = false;  // without a picture later blocks are shown the first latent frame: trained so or not
   // Bidirectional.
   double guidance_scale = 4.5;
   double audio_scale = 0;  // 0: as guidance_scale

@@ -76,6 +76,7 @@ omniavatar::Defaults avatar_defaults() {
   defaults.max_hw = 0;
   defaults.num_frame_per_block = kAvatarBlock;
   defaults.window = kAvatarWindow;
+  defaults.own_reference = true;  // AvatarPool::make()
   return defaults;
 }
 
