@@ -80,8 +80,10 @@ void check_prompts_shown(const Request& request, int64_t segments) {
 }
 
 int64_t input_bytes(const Request& request) {
-  const int64_t picture = request.image ? request.image->width * request.image->height * 3 : 0;
-  return picture + (request.video ? request.video->bytes() : 0);
+  const auto bytes_of = [](const Image& image) { return image.width * image.height * 3; };
+  int64_t pictures = request.image ? bytes_of(*request.image) : 0;
+  for (const Image& image : request.earlier_images) pictures += bytes_of(image);
+  return pictures + (request.video ? request.video->bytes() : 0);
 }
 
 void check_prompt(std::string_view prompt, std::string_view field) {

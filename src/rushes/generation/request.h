@@ -28,6 +28,8 @@ struct Ignored {
 struct Request {
   std::vector<std::string> prompts = {};  // one a segment, cycled
   std::optional<Image> image = {};        // first frame, portrait, or what the prompt speaks of
+  std::vector<Image> earlier_images =
+      {};  // of the conversation, oldest first: models that answer in words see them, too
   /// Found in the image, in the order of put_subject_first(); nothing: nobody has looked.
   std::optional<std::vector<FaceBox>> faces = {};
   std::shared_ptr<const DrivingVideo> video = {};  // whose face moves a portrait

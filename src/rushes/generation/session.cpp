@@ -315,8 +315,10 @@ void Session::let_go() {
 
 void Session::forget_image() {
   std::optional<Image> image;  // goes after the lock
+  std::vector<Image> earlier;
   const std::scoped_lock lock(mutex_);
   image.swap(request_.image);
+  earlier.swap(request_.earlier_images);
 }
 
 Inbox Session::take_inbox() {
