@@ -21,6 +21,17 @@ CHROMIUM_FLAGS = [
 ]
 
 
+#: These install from the build tree, which has one configuration at a time.
+CONFIGURES_THE_BUILD = ("test_install", "test_wheel")
+
+
+def pytest_collection_modifyitems(items):
+    """A file's tests share what they have started, so they run one after the other (pytest -n 2 --dist loadgroup)."""
+    for item in items:
+        group = "build tree" if item.path.stem in CONFIGURES_THE_BUILD else item.path.stem
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 def find_binary():
     if "RUSHES_BINARY" in os.environ:
         return pathlib.Path(os.environ["RUSHES_BINARY"])
