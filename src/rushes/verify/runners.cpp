@@ -9,6 +9,10 @@ const Registry& runners() {
     add_ditto_motion(registry);
     add_ditto_networks(registry);
     add_ditto_pipeline(registry);
+    add_foresight_ltx_networks(registry);
+    add_foresight_ltx_pipelines(registry);
+    add_foresight_qwen_networks(registry);
+    add_foresight_qwen_text(registry);
     add_foresight_small_networks(registry);
     add_imtalker_audio(registry);
     add_imtalker_end_to_end(registry);

@@ -8,6 +8,10 @@ void add_ditto_faces(Registry& registry);           // ditto/faces.cpp
 void add_ditto_motion(Registry& registry);          // ditto/motion.cpp
 void add_ditto_networks(Registry& registry);        // ditto/networks.cpp
 void add_ditto_pipeline(Registry& registry);        // ditto/pipeline.cpp
+void add_foresight_ltx_networks(Registry& registry);    // foresight/ltx_networks.cpp
+void add_foresight_ltx_pipelines(Registry& registry);   // foresight/ltx_pipelines.cpp
+void add_foresight_qwen_networks(Registry& registry);   // foresight/qwen_networks.cpp
+void add_foresight_qwen_text(Registry& registry);       // foresight/qwen_text.cpp
 void add_foresight_small_networks(Registry& registry);  // foresight/small_networks.cpp
 void add_imtalker_audio(Registry& registry);        // imtalker_audio.cpp
 void add_imtalker_end_to_end(Registry& registry);   // imtalker_end_to_end.cpp
