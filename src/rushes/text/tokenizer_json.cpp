@@ -1,13 +1,12 @@
 #include "rushes/text/tokenizer_json.h"
 
-#include <cmath>
-#include <limits>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "rushes/base/error.h"
 #include "rushes/text/added_tokens.h"
 #include "rushes/text/charsmap.h"
+#include "rushes/text/json_node.h"
 #include "rushes/text/normalizers.h"
 #include "rushes/text/unigram.h"
 #include "rushes/text/utf8.h"
@@ -76,55 +75,11 @@ class JsonTokenizer final : public Tokenizer {
   int64_t size_;
 };
 
-/// One place in the document, which knows its path for messages.
-class Node {
- public:
-  Node(const json& value, std::string path) : value_(&value), path_(std::move(path)) {}
-
-  Node operator[](const char* key) const {
-    require(value_->is_object(), ErrorCode::corrupt_data, "field '{}' must be an object", path_);
-    const auto found = value_->find(key);
-    require(found != value_->end(), ErrorCode::corrupt_data, "field '{}' is missing", join(key));
-    return {*found, join(key)};
-  }
-  bool has(const char* key) const { return value_->is_object() && value_->contains(key) && !(*value_)[key].is_null(); }
-
-  std::string string() const { return get<std::string>(value_->is_string(), "a string"); }
-  bool boolean() const { return get<bool>(value_->is_boolean(), "true or false"); }
-  bool boolean(const char* key, bool otherwise) const { return has(key) ? (*this)[key].boolean() : otherwise; }
-  int64_t id() const {
-    const bool fits = value_->is_number_unsigned() && value_->get<uint64_t>() <= std::numeric_limits<int32_t>::max();
-    return get<int64_t>(fits, "a token id");
-  }
-  double number() const {
-    const auto value = get<double>(value_->is_number(), "a number");
-    require(std::isfinite(value), ErrorCode::corrupt_data, "field '{}' must be finite", path_);
-    return value;
-  }
-  size_t size() const {
-    require(value_->is_array(), ErrorCode::corrupt_data, "field '{}' must be a list", path_);
-    return value_->size();
-  }
-  Node at(size_t i) const { return {(*value_)[i], path_ + "[" + std::to_string(i) + "]"}; }
-  bool is_null() const { return value_->is_null(); }
-  const std::string& path() const { return path_; }
-
- private:
-  std::string join(const char* key) const { return path_.empty() ? key : path_ + "." + key; }
-  template <typename T>
-  T get(bool fits, const char* wanted) const {
-    require(fits, ErrorCode::corrupt_data, "field '{}' must be {}", path_, wanted);
-    return value_->get<T>();
-  }
-  const json* value_;
-  std::string path_;
-};
-
-[[noreturn]] void unsupported(const Node& node, const std::string& type, const char* known) {
+[[noreturn]] void unsupported(const JsonNode& node, const std::string& type, const char* known) {
   fail(ErrorCode::unsupported, "field '{}': type '{}' is not supported, only {}", node.path(), type, known);
 }
 
-Normalizer precompiled(const Node& node) {
+Normalizer precompiled(const JsonNode& node) {
   const auto bytes = decode_base64(node["precompiled_charsmap"].string());
   require(bytes.has_value(), ErrorCode::corrupt_data, "field '{}.precompiled_charsmap' is not base64", node.path());
   return [map = std::make_shared<const Charsmap>(Charsmap::parse(*bytes))](std::string_view text) {
@@ -132,17 +87,17 @@ Normalizer precompiled(const Node& node) {
   };
 }
 
-Normalizer replacement(const Node& node) {
-  const Node pattern = node["pattern"];
+Normalizer replacement(const JsonNode& node) {
+  const JsonNode pattern = node["pattern"];
   return pattern.has("Regex") ? replace_matches(pattern["Regex"].string(), node["content"].string())
                               : replace_all(pattern["String"].string(), node["content"].string());
 }
 
-void read_normalizers(const Node& node, std::vector<Normalizer>& steps) {
+void read_normalizers(const JsonNode& node, std::vector<Normalizer>& steps) {
   if (node.is_null()) return;
   const std::string type = node["type"].string();
   if (type == "Sequence") {
-    const Node all = node["normalizers"];
+    const JsonNode all = node["normalizers"];
     for (size_t i = 0; i < all.size(); ++i) read_normalizers(all.at(i), steps);
   } else if (type == "Precompiled") {
     if (node.has("precompiled_charsmap")) steps.push_back(precompiled(node));
@@ -166,7 +121,7 @@ void read_normalizers(const Node& node, std::vector<Normalizer>& steps) {
   }
 }
 
-PreTokenizer read_metaspace(const Node& node) {
+PreTokenizer read_metaspace(const JsonNode& node) {
   const std::string marker = node["replacement"].string();
   require(!marker.empty() && marker.size() == character_bytes(marker[0]), ErrorCode::corrupt_data,
           "field '{}.replacement' must be one character", node.path());
@@ -180,11 +135,11 @@ PreTokenizer read_metaspace(const Node& node) {
   return metaspace(marker, scheme, node.boolean("split", true));
 }
 
-void read_pre_tokenizers(const Node& node, std::vector<PreTokenizer>& steps) {
+void read_pre_tokenizers(const JsonNode& node, std::vector<PreTokenizer>& steps) {
   if (node.is_null()) return;
   const std::string type = node["type"].string();
   if (type == "Sequence") {
-    const Node all = node["pretokenizers"];
+    const JsonNode all = node["pretokenizers"];
     for (size_t i = 0; i < all.size(); ++i) read_pre_tokenizers(all.at(i), steps);
   } else if (type == "Metaspace") {
     steps.push_back(read_metaspace(node));
@@ -195,13 +150,13 @@ void read_pre_tokenizers(const Node& node, std::vector<PreTokenizer>& steps) {
   }
 }
 
-Unigram read_model(const Node& node) {
+Unigram read_model(const JsonNode& node) {
   if (node.has("type") && node["type"].string() != "Unigram") unsupported(node, node["type"].string(), "Unigram");
-  const Node list = node["vocab"];
+  const JsonNode list = node["vocab"];
   std::vector<Piece> vocabulary;
   vocabulary.reserve(list.size());
   for (size_t i = 0; i < list.size(); ++i) {
-    const Node entry = list.at(i);
+    const JsonNode entry = list.at(i);
     require(entry.size() == 2, ErrorCode::corrupt_data, "field '{}' must be [piece, score]", entry.path());
     vocabulary.push_back({entry.at(0).string(), entry.at(1).number()});
   }
@@ -209,11 +164,11 @@ Unigram read_model(const Node& node) {
 }
 
 /// Before and after the text, from the template of a single text.
-void read_post_processor(const Node& node, SpecialTokens& special) {
+void read_post_processor(const JsonNode& node, SpecialTokens& special) {
   if (node.is_null()) return;
   const std::string type = node["type"].string();
   if (type != "TemplateProcessing") unsupported(node, type, "TemplateProcessing");
-  const Node single = node["single"];
+  const JsonNode single = node["single"];
   std::vector<Token>* side = &special.before;
   for (size_t i = 0; i < single.size(); ++i) {
     if (single.at(i).has("Sequence")) {
@@ -221,7 +176,7 @@ void read_post_processor(const Node& node, SpecialTokens& special) {
       continue;
     }
     const std::string name = single.at(i)["SpecialToken"]["id"].string();
-    const Node token = node["special_tokens"][name.c_str()];
+    const JsonNode token = node["special_tokens"][name.c_str()];
     for (size_t k = 0; k < token["ids"].size(); ++k)
       side->push_back({token["ids"].at(k).id(), token["tokens"].at(k).string()});
   }
@@ -235,12 +190,12 @@ struct Added {
   int64_t pad = 0;
 };
 
-Added read_added_tokens(const Node& document) {
+Added read_added_tokens(const JsonNode& document) {
   Added added;
   if (!document.has("added_tokens")) return added;
-  const Node list = document["added_tokens"];
+  const JsonNode list = document["added_tokens"];
   for (size_t i = 0; i < list.size(); ++i) {
-    const Node entry = list.at(i);
+    const JsonNode entry = list.at(i);
     AddedToken token{.content = entry["content"].string(),
                      .id = entry["id"].id(),
                      .single_word = entry.boolean("single_word", false),
@@ -254,7 +209,7 @@ Added read_added_tokens(const Node& document) {
   return added;
 }
 
-std::unique_ptr<const Tokenizer> read_document(const Node& document) {
+std::unique_ptr<const Tokenizer> read_document(const JsonNode& document) {
   Unigram model = read_model(document["model"]);
   std::vector<Normalizer> normalizers;
   std::vector<PreTokenizer> pre_tokenizers;
@@ -279,19 +234,7 @@ std::unique_ptr<const Tokenizer> read_document(const Node& document) {
 }  // namespace
 
 std::unique_ptr<const Tokenizer> parse_tokenizer_json(std::string_view text, std::string_view name) {
-  static constexpr int kMaxDepth =
-      32;  // real files have 7; a file of brackets alone would cost a hundred times its size
-  try {
-    const json document = json::parse(text, [](int depth, json::parse_event_t, json&) {
-      require(depth <= kMaxDepth, ErrorCode::corrupt_data, "it is nested deeper than {} levels", kMaxDepth);
-      return true;
-    });
-    return read_document(Node(document, ""));
-  } catch (const Error& error) {
-    throw Error(error.code(), fmt::format("tokenizer '{}': {}", name, error.what()));
-  } catch (const json::exception& error) {
-    fail(ErrorCode::corrupt_data, "tokenizer '{}' is not JSON: {}", name, error.what());
-  }
+  return read_json(text, name, read_document);
 }
 
 }  // namespace rushes::text

@@ -18,6 +18,9 @@ struct GenerationOptions {
   uint64_t seed = 0;
 };
 
+/// Room for new tokens that a generation begins with; it grows where a text gets longer.
+inline constexpr int64_t kTokensAtFirst = 512;
+
 enum class GenerationEnd { none, end_token, length };
 
 /// One text. Owned by one session, one thread at a time. A copy goes on like its origin.

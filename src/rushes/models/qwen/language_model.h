@@ -10,14 +10,15 @@
 #include "rushes/models/qwen/key_values.h"
 #include "rushes/nn/gated_mlp.h"
 #include "rushes/nn/linear.h"
+#include "rushes/nn/linear_group.h"
 #include "rushes/tensor/weight_map.h"
 
 namespace rushes::qwen {
 
 /// Cosines and sines [B, L, D / 2] float32 for positions [3, B, L], D / 2 = sum(mrope_section): the first section's
-/// frequencies turn with time, then height, then width. angle_j = position theta^(-2 j / D).
+/// frequencies turn with time, then height, then width. angle_j = position theta^(-2 j / D). Rounded to `dtype`.
 struct MultimodalRope {
-  MultimodalRope(const at::Tensor& positions, const TextConfig& config);
+  MultimodalRope(const at::Tensor& positions, const TextConfig& config, at::ScalarType dtype);
   at::Tensor cos, sin;
 };
 
