@@ -1,5 +1,6 @@
 #include "rushes/tensor/image_resize.h"
 
+#include <ATen/ops/_upsample_bicubic2d_aa.h>
 #include <gtest/gtest.h>
 
 #include "rushes/base/error.h"
@@ -7,6 +8,17 @@
 
 namespace rushes::tensor {
 namespace {
+
+TEST(ImageResize, with_16_bit_weights_is_what_libtorch_makes_of_8_bit_pictures) {
+  const at::Tensor image = at::randint(0, 256, {41, 67, 3}, at::kByte);
+  const at::Tensor planes = image.permute({2, 0, 1}).unsqueeze(0);
+  for (const auto& [height, width] : {std::pair<int64_t, int64_t>{20, 30}, {64, 80}, {28, 112}, {84, 28}}) {
+    const at::Tensor theirs = at::_upsample_bicubic2d_aa(planes, {height, width}, /*align_corners=*/false);
+    EXPECT_TRUE(at::equal(resize(image, height, width, Resampling::bicubic, FixedPoint::torch),
+                          theirs[0].permute({1, 2, 0})))
+        << height << "x" << width;
+  }
+}
 
 TEST(ImageResize, a_plain_colour_and_the_own_size_are_kept) {
   for (const auto filter : {Resampling::bilinear, Resampling::bicubic, Resampling::lanczos}) {

@@ -34,7 +34,7 @@ at::Tensor cropped(const at::Tensor& image, int64_t shortest_edge, int64_t side,
   const int64_t H = image.size(0), W = image.size(1);
   const auto longer = [&](int64_t longest, int64_t shortest) { return shortest_edge * longest / shortest; };
   const int64_t height = H <= W ? shortest_edge : longer(H, W), width = H <= W ? longer(W, H) : shortest_edge;
-  at::Tensor resized = tensor::resize(image, height, width, tensor::Resampling::bicubic);
+  at::Tensor resized = tensor::resize(image, height, width, tensor::Resampling::bicubic, tensor::FixedPoint::torch);
   int64_t top = middle(height, side), left = middle(width, side);
   if (top < 0 || left < 0) {
     // The library puts the smaller picture where half of the border, rounded up, is before it.

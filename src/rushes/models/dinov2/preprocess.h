@@ -17,9 +17,9 @@ struct Colours {
 /// filter. Returns [1, 3, side, side] float32. Throws Error(invalid_argument).
 at::Tensor squeezed(const at::Tensor& image, int64_t side = 224, const Colours& colours = {});
 
-/// What the transformers library does with its own: the shorter side to `shortest_edge` by Pillow's bicubic filter,
-/// then the square of `side` in the middle (with black around it if the picture is smaller). Returns [1, 3, side, side]
-/// float32. Throws Error(invalid_argument).
+/// What the transformers library does with its own: the shorter side to `shortest_edge` by a bicubic filter with
+/// 16-bit weights, then the square of `side` in the middle (with black around it if the picture is smaller). Returns
+/// [1, 3, side, side] float32. Throws Error(invalid_argument).
 at::Tensor cropped(const at::Tensor& image, int64_t shortest_edge = 256, int64_t side = 224,
                    const Colours& colours = {});
 
