@@ -30,7 +30,6 @@ struct Options : TrainRun {
 void prepare(Options& options) {
   prepare_run(options);
   options.run.device = at::Device(options.device);
-  base::catch_stop_signals(base::OnStop::note);  // a stage saves its state first
 }
 
 void show_world(const Options& options) {

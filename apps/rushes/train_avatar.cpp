@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include "commands.h"
-#include "rushes/base/stop_signal.h"
 #include "rushes/generation/registry.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/training/omniavatar/avatar_evaluation.h"
@@ -65,16 +64,11 @@ void ship(const Options& options) {
   fmt::print("wrote {}\n", options.model);
 }
 
-void prepare(Options& options) {
-  prepare_run(options);
-  base::catch_stop_signals(base::OnStop::note);  // a stage saves its state first
-}
-
 }  // namespace
 
 void add_avatar_stages(CLI::App* train) {
   const auto stage = [&](const char* name, const char* what, double rate, int64_t batch, auto action) {
-    return add_stage<Options>(train, name, what, rate, batch, prepare, action);
+    return add_stage<Options>(train, name, what, rate, batch, prepare_run, action);
   };
   const auto crops = [](CLI::App* command, const std::shared_ptr<Options>& options) {
     command->add_option("--crop", options->crop, "height and width of the crops in pixels, a multiple of 8")

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include "commands.h"
-#include "rushes/base/stop_signal.h"
 #include "rushes/generation/registry.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/training/ditto/ditto_evaluation.h"
@@ -23,11 +22,6 @@ struct Options : TrainRun {
   std::string output = "models/shipped-ditto", other = "models/shipped-talk";
   int64_t drivers = 4, people = 8;
 };
-
-void prepare(Options& options) {
-  prepare_run(options);
-  base::catch_stop_signals(base::OnStop::note);  // a stage saves its state first
-}
 
 /// Each emotion on a few people, a row each.
 void show_emotions(const Options& options) {
@@ -72,7 +66,7 @@ void show_beside(const Options& options) {
 
 void add_portrait_stages(CLI::App* train) {
   const auto stage = [&](const char* name, const char* what, double rate, int64_t batch, auto action) {
-    return add_stage<Options>(train, name, what, rate, batch, prepare, action);
+    return add_stage<Options>(train, name, what, rate, batch, prepare_run, action);
   };
   stage("ditto-emotions", "Draw people with each of the eight emotions", 1e-3, 1, show_emotions);
   const auto [renderer, renderer_options] =

@@ -26,9 +26,6 @@ void add_run_options(CLI::App* command, TrainRun& options) {
   command->add_option("--threads", options.run.threads, "number of threads that share a batch, one core each")
       ->check(CLI::Range(1, 512))
       ->capture_default_str();
-}
-
-void add_progress_option(CLI::App* command, TrainRun& options) {
   command->add_option(
       "--progress", options.run.progress,
       "name; the time limit then counts the processor time of all runs with this name in the directory");
@@ -40,6 +37,7 @@ void prepare_run(TrainRun& options) {
   options.run.save_every = std::chrono::seconds(options.save_every);
   at::set_num_threads(1);  // threads share the batch, not the operators
   at::globalContext().setFlushDenormal(true);
+  base::catch_stop_signals(base::OnStop::note);
 }
 
 void check_stopped() {

@@ -16,11 +16,11 @@ struct TrainRun {
   int64_t time_limit = 600, save_every = 90;  // seconds
 };
 
-/// Directory, times, learning rate, batch, seed and threads.
+/// Directory, times, learning rate, batch, seed, threads and progress.
 void add_run_options(CLI::App* command, TrainRun& options);
-void add_progress_option(CLI::App* command, TrainRun& options);
 
-/// Fills in `run` from the flags, and sets libtorch for threads that share a batch.
+/// Fills in `run` from the flags, and sets libtorch for threads that share a batch. A signal then ends a stage only
+/// behind its save().
 void prepare_run(TrainRun& options);
 
 /// Throws Error(cancelled) if a stage ended because of a signal, which it has saved its state for.
@@ -36,7 +36,6 @@ auto add_stage(CLI::App* train, const char* name, const char* what, double rate,
   options->run.batch = batch;
   CLI::App* command = train->add_subcommand(name, what);
   add_run_options(command, *options);
-  add_progress_option(command, *options);
   command->callback([options, prepare, action] {
     prepare(*options);
     action(*options);

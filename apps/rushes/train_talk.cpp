@@ -3,7 +3,7 @@
 #include <fmt/ranges.h>
 
 #include "commands.h"
-#include "rushes/base/error.h"
+#include "rushes/base/stop_signal.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/training/face_world/face_world.h"
 #include "rushes/training/imtalker/talk_evaluation.h"
@@ -21,6 +21,7 @@ struct Options : TrainRun {
 };
 
 void show_faces(const Options& options) {
+  base::catch_stop_signals();
   std::filesystem::create_directories(options.directory);
   std::vector<at::Tensor> people;
   for (uint64_t i = 0; i < 8; ++i) {
@@ -36,6 +37,7 @@ void show_faces(const Options& options) {
 }
 
 void evaluate(const Options& options) {
+  base::catch_stop_signals();
   const training::TalkQuality q =
       training::measure_talk(options.output, options.people, std::filesystem::path(options.directory) / "talk.png");
   fmt::print(
@@ -55,16 +57,7 @@ void evaluate(const Options& options) {
 
 void add_talk_stages(CLI::App* train) {
   const auto stage = [&](const char* name, const char* what, double rate, int64_t batch, auto action) {
-    auto options = std::make_shared<Options>();
-    options->run.learning_rate = rate;
-    options->run.batch = batch;
-    CLI::App* command = train->add_subcommand(name, what);
-    add_run_options(command, *options);
-    command->callback([options, action] {
-      prepare_run(*options);
-      action(*options);
-    });
-    return std::pair(command, options);
+    return add_stage<Options>(train, name, what, rate, batch, prepare_run, action);
   };
   stage("faces", "Draw people of the face world", 1e-3, 1, show_faces);
   stage("face-audio", "Train the talking head's speech encoder", 2e-3, 16,
