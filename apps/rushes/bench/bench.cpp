@@ -99,6 +99,7 @@ void run(Options options) {
   bench::bench_passes(report);
   bench::bench_layer(report);
   bench::bench_vae(report);
+  bench::bench_ltx(report);
   bench::bench_talk(report);
   bench::bench_portrait(report);
   if (report.wants("model end to end")) {

@@ -97,6 +97,7 @@ void bench_linear(Report& report);
 void bench_passes(Report& report);
 void bench_layer(Report& report);                                           // layer.cpp
 void bench_vae(Report& report);                                             // vae.cpp
+void bench_ltx(Report& report);                                             // ltx.cpp
 void bench_talk(Report& report);                                            // talk.cpp
 void bench_portrait(Report& report);                                        // portrait.cpp
 void bench_model(Report& report, const generation::ModelOptions& options);  // bench_model.cpp

@@ -31,7 +31,12 @@ bool winograd_pays(const at::Tensor& x, const at::Tensor& weight, int64_t repeat
          weight.size(1) >= kFewestIn && weight.size(0) >= kFewestOut && tiles >= kFewestTiles;
 }
 
-at::Tensor winograd(const at::Tensor& x, int64_t repeats, const at::Tensor& weight, const at::Tensor& bias) {
+struct TimeEdges {
+  bool repeats_ends = false, causal = false;
+};
+
+at::Tensor winograd(const at::Tensor& x, int64_t repeats, const at::Tensor& weight, const at::Tensor& bias,
+                    TimeEdges edges = {}) {
   const bool is_volume = x.dim() == 5;
   const auto format = is_volume ? at::MemoryFormat::ChannelsLast3d : at::MemoryFormat::ChannelsLast;
   const at::Tensor from = x.contiguous(format), kernel = weight.contiguous(),
@@ -48,7 +53,9 @@ at::Tensor winograd(const at::Tensor& x, int64_t repeats, const at::Tensor& weig
                           .out = weight.size(0),
                           .kernel_depth = is_volume ? weight.size(2) : 1,
                           .side = weight.size(-1),
-                          .repeats = repeats};
+                          .repeats = repeats,
+                          .repeats_ends = edges.repeats_ends,
+                          .causal = edges.causal};
   const float* offsets = bias.defined() ? offset.const_data_ptr<float>() : nullptr;
   if (x.scalar_type() == at::kFloat)
     tensor::kernels::winograd_conv(conv, from.const_data_ptr<float>(), kernel.const_data_ptr<float>(), offsets,
@@ -74,6 +81,26 @@ at::Tensor same_conv(const at::Tensor& x, const at::Tensor& weight, const at::Te
     return same_conv(x.to(at::kFloat), weight.to(at::kFloat), bias.defined() ? bias.to(at::kFloat) : bias, groups)
         .to(at::kBFloat16);
   return at::mkldnn_convolution(x.contiguous(x.suggest_memory_format()), weight, bias, padding, ones, ones, groups);
+}
+
+at::Tensor frames_conv(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, TimeView view) {
+  const int64_t side = weight.size(2), before = view == TimeView::past ? side - 1 : side / 2;
+  if (winograd_pays(x, weight, 1)) return winograd(x, 1, weight, bias, {true, view == TimeView::past});
+  at::Tensor padded = x;
+  if (side > 1) {
+    std::vector<at::Tensor> frames(static_cast<std::size_t>(before), x.narrow(2, 0, 1));
+    frames.push_back(x);
+    frames.insert(frames.end(), static_cast<std::size_t>(side - 1 - before), x.narrow(2, x.size(2) - 1, 1));
+    padded = at::cat(frames, 2);
+  }
+  const std::vector<int64_t> ones(3, 1), padding{0, weight.size(3) / 2, weight.size(4) / 2};
+  if (!x.is_cpu() || trains(x, weight)) return at::conv3d(padded, weight, bias, ones, padding);
+  if (x.scalar_type() == at::kBFloat16 && !tensor::kernels::has_bf16_products())
+    return at::conv3d(padded.to(at::kFloat), weight.to(at::kFloat), bias.defined() ? bias.to(at::kFloat) : bias, ones,
+                      padding)
+        .to(at::kBFloat16);
+  return at::mkldnn_convolution(padded.contiguous(at::MemoryFormat::ChannelsLast3d), weight, bias, padding, ones, ones,
+                                1);
 }
 
 at::Tensor repeated_conv(const at::Tensor& x, int64_t repeats, const at::Tensor& weight, const at::Tensor& bias) {

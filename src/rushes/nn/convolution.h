@@ -15,6 +15,13 @@ namespace rushes::nn {
 /// rounding of the result.
 at::Tensor same_conv(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {}, int64_t groups = 1);
 
+/// What of time an output sees besides its own frame.
+enum class TimeView { both_sides, past };
+
+/// same_conv() over frames, height and width whose time is padded by repeating the first frame and, where both sides
+/// are seen, the last one: x [B, in, T, H, W], weight [out, in, kt, kh, kw]. Returns [B, out, T, H, W].
+at::Tensor frames_conv(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, TimeView view);
+
 /// same_conv() of x whose values are repeated along height and width, `repeats` times each (nearest neighbours). Where
 /// it pays on CPUs, 3 x 3 after 2 or 4 repeats, what repeats is multiplied once and the large input is never made.
 at::Tensor repeated_conv(const at::Tensor& x, int64_t repeats, const at::Tensor& weight, const at::Tensor& bias = {});

@@ -78,6 +78,39 @@ TEST(Convolution, in_bfloat16_is_off_by_the_rounding_of_its_result) {
   }
 }
 
+TEST(Convolution, of_frames_repeats_the_ends_of_time) {
+  const c10::InferenceMode inference;
+  struct Clip {
+    const char* name;
+    std::vector<int64_t> x, weight;
+  };
+  const Clip clips[] = {{"several chunks", {2, 40, 3, 61, 50}, {70, 40, 3, 3, 3}},
+                        {"one frame", {1, 35, 1, 46, 49}, {34, 35, 3, 3, 3}},
+                        {"longer kernel", {1, 33, 4, 26, 29}, {17, 33, 5, 3, 3}},
+                        {"one slice", {1, 35, 5, 26, 29}, {34, 35, 1, 3, 3}},
+                        {"too few channels to pay", {2, 5, 3, 7, 9}, {3, 5, 3, 3, 3}},
+                        {"of one pixel", {1, 40, 6, 5, 6}, {20, 40, 1, 1, 1}}};
+  for (const Clip& clip : clips)
+    for (const TimeView view : {TimeView::both_sides, TimeView::past}) {
+      SCOPED_TRACE(clip.name);
+      const at::Tensor x = repeatable_randn(clip.x), weight = scaled_weight(clip.weight),
+                       bias = repeatable_randn({clip.weight[0]});
+      const int64_t more = clip.weight[2] - 1, before = view == TimeView::past ? more : more / 2, T = clip.x[2];
+      at::Tensor longer = x.to(at::kDouble);
+      const at::Tensor first = longer.narrow(2, 0, 1), last = longer.narrow(2, T - 1, 1);
+      for (int64_t i = 0; i < before; ++i) longer = at::cat({first, longer}, 2);
+      for (int64_t i = before; i < more; ++i) longer = at::cat({longer, last}, 2);
+      const int64_t side = clip.weight[3] / 2;
+      const at::Tensor wanted =
+          at::conv3d(longer, weight.to(at::kDouble), bias.to(at::kDouble), 1, at::IntArrayRef{0, side, side});
+      const at::Tensor found = frames_conv(x, weight, bias, view);
+      ASSERT_EQ(found.sizes(), wanted.sizes());
+      EXPECT_LT((found - wanted).abs().max().item<double>(), 2e-5);
+      const at::Tensor half = frames_conv(x.to(at::kBFloat16), weight.to(at::kBFloat16), bias.to(at::kBFloat16), view);
+      EXPECT_LT(relative_error(half.to(at::kFloat), wanted.to(at::kFloat)), 1e-2);
+    }
+}
+
 TEST(Convolution, of_a_picture_does_not_depend_on_those_beside_it) {
   const c10::InferenceMode inference;
   const at::Tensor x = repeatable_randn({3, 40, 61, 50}), weight = scaled_weight({22, 40, 3, 3}),

@@ -18,6 +18,9 @@ namespace rushes::ltx {
 /// Names and shapes of all parameters, as the diffusers library writes them.
 tensor::Shapes parameter_shapes(const VaeConfig& config);
 
+/// Floating-point operations of the decoder's convolutions for a clip of that many latents.
+double decode_flop(const VaeConfig& config, int64_t latent_frames, int64_t height, int64_t width);
+
 /// Any thread: no state. Trainable weights keep autograd.
 class Vae {
  public:

@@ -6,6 +6,7 @@
 #include "rushes/base/instruction_set.h"
 #include "rushes/base/interruption.h"
 #include "rushes/models/ltx/time_sinusoid.h"
+#include "rushes/nn/convolution.h"
 #include "rushes/nn/stock_operators.h"
 #include "rushes/tensor/kernels/cpu/rms_modulate.h"
 #include "rushes/tensor/ops.h"
@@ -103,12 +104,14 @@ Conv::Conv(const tensor::WeightMap& weights, const std::string& key, int64_t in,
       bias_(prepared(weights, key + ".conv.bias", {out}, compute)),
       causality_(causality),
       compute_(compute) {
-  if (compute.fused) weight_ = weight_.contiguous(kChannelsLast);
 }
 
 at::Tensor Conv::operator()(const at::Tensor& x, int64_t stride) const {
   base::interruption_point();
-  const int64_t side = weight_.size(2), before = causality_ == Causality::causal ? side - 1 : side / 2;
+  const bool is_causal = causality_ == Causality::causal;
+  if (compute_.fused && stride == 1)
+    return nn::frames_conv(x, weight_, bias_, is_causal ? nn::TimeView::past : nn::TimeView::both_sides);
+  const int64_t side = weight_.size(2), before = is_causal ? side - 1 : side / 2;
   at::Tensor padded = with_ends_repeated(x, before, side - 1 - before);
   if (compute_.fused) padded = padded.contiguous(kChannelsLast);
   return at::conv3d(padded, weight_, bias_, {stride, stride, stride}, {0, side / 2, side / 2});

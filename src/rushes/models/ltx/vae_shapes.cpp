@@ -101,4 +101,31 @@ tensor::Shapes parameter_shapes(const VaeConfig& config) {
   return shapes;
 }
 
+double decode_flop(const VaeConfig& config, int64_t latent_frames, int64_t height, int64_t width) {
+  double total = 0;
+  std::vector<double> positions{static_cast<double>(latent_frames * height * width)};  // of each up block's resnets
+  int64_t frames = latent_frames, scale = 1;
+  const std::size_t blocks = config.decoder_block_out_channels.size();
+  std::vector<double> before;  // the same where its upsampler's convolution runs
+  for (std::size_t i = 0; i < blocks; ++i) {
+    before.push_back(positions.back());
+    if (config.decoder_spatio_temporal_scaling[blocks - 1 - i]) {
+      frames = 2 * frames - 1;
+      scale *= 2;
+    }
+    positions.push_back(static_cast<double>(frames * height * scale * width * scale));
+  }
+  for (const auto& [key, shape] : parameter_shapes(config)) {
+    if (shape.size() != 5 || !key.starts_with("decoder.")) continue;
+    const double products = static_cast<double>(shape[0] * shape[1] * shape[2] * shape[3] * shape[4]);
+    double at = key.starts_with("decoder.conv_out.") ? positions.back() : positions.front();
+    for (std::size_t i = 0; i < blocks; ++i) {
+      const std::string block = fmt::format("decoder.up_blocks.{}.", i);
+      if (key.starts_with(block)) at = key.starts_with(block + "resnets.") ? positions[i + 1] : before[i];
+    }
+    total += 2 * products * at;
+  }
+  return total;
+}
+
 }  // namespace rushes::ltx

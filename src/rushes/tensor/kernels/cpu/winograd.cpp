@@ -143,6 +143,7 @@ class Run {
  public:
   explicit Run(const WinogradConv& conv)
       : c_(conv),
+        before_(conv.causal ? conv.kernel_depth - 1 : conv.kernel_depth / 2),
         parts_((conv.side + taps - 1) / taps),
         tiles_y_((conv.height + Points::step - 1) / Points::step),
         grid_x_((conv.width + Points::step - 1) / Points::step + parts_ - 1),
@@ -166,6 +167,7 @@ class Run {
     for (int64_t i = 0; i < c_.images; ++i)
       for (int64_t first = 0; first < tiles_y_; first += chunk_y_) {
         transform_input(x + i * image * c_.in, first);
+        if (c_.repeats_ends) repeat_ends();
         multiply();
         transform_output(first, bias, out + i * image * repeats * repeats * c_.out);
       }
@@ -218,18 +220,32 @@ class Run {
 
   // Slices of zeros before and after the others; those of the chunks before stay.
   void clear_margins() {
-    const int64_t before = c_.kernel_depth / 2 * slice_ * stride_, after = before + c_.depth * slice_ * stride_;
+    if (c_.repeats_ends) return;
+    const int64_t slice = slice_ * stride_, after = before_ + c_.depth;
     for (int64_t plane = 0; plane < kPlanes; ++plane) {
       float* values = input_values_ + plane * plane_;
-      std::fill_n(values, before, 0.0f);
-      std::fill_n(values + after, before, 0.0f);
+      std::fill_n(values, before_ * slice, 0.0f);
+      std::fill_n(values + after * slice, (c_.kernel_depth - 1 - before_) * slice, 0.0f);
     }
+  }
+
+  // The first and the last transformed slice once more on both sides.
+  void repeat_ends() {
+    const int64_t slice = slice_ * stride_, last = before_ + c_.depth - 1;
+    at::parallel_for(0, kPlanes, 4, [&](int64_t begin, int64_t end) {
+      for (int64_t plane = begin; plane < end; ++plane) {
+        float* values = input_values_ + plane * plane_;
+        for (int64_t z = 0; z < before_; ++z) std::copy_n(values + before_ * slice, slice, values + z * slice);
+        for (int64_t z = last + 1; z < c_.depth + c_.kernel_depth - 1; ++z)
+          std::copy_n(values + last * slice, slice, values + z * slice);
+      }
+    });
   }
 
   // To [plane][depth and the slices of zeros around it][chunk's rows of tiles][grid_x][in], from tile row `first` on.
   void transform_input(const T* x, int64_t first) {
     const int64_t margin = c_.side / 2, rows = c_.depth * slice_;
-    float* values = input_values_ + c_.kernel_depth / 2 * slice_ * stride_;
+    float* values = input_values_ + before_ * slice_ * stride_;
     at::parallel_for(0, rows, 8, [&](int64_t begin, int64_t end) {
       __m256 taken[kPlanes], out[kPair][kPlanes];
       for (int64_t row = begin; row < end; ++row) {
@@ -273,11 +289,11 @@ class Run {
   void multiply_plane(int64_t plane, int64_t row, int64_t rows, int64_t first_panel, int64_t last_panel) {
     const float* values = input_values_ + plane * plane_ + row * stride_;
     float* products = product_values_ + plane * product_plane_ + row * product_stride_;
-    const int64_t middle = c_.kernel_depth / 2 * parts_ * parts_;
+    const int64_t middle = before_ * parts_ * parts_;
     for (int64_t i = 0; i < steps_; ++i) {
       const int64_t step = (middle + i) % steps_;  // one that every row has comes first
       const int64_t z = step / (parts_ * parts_), y = step / parts_ % parts_, x = step % parts_;
-      const int64_t shift = z * slice_ + y * grid_x_ + x, back = c_.kernel_depth / 2 - z;
+      const int64_t shift = z * slice_ + y * grid_x_ + x, back = before_ - z;
       for (int64_t k = 0; k < c_.in; k += kDepthSlice) {
         const int64_t depth = std::min(kDepthSlice, c_.in - k);
         for (int64_t panel = first_panel; panel < last_panel; ++panel) {
@@ -285,7 +301,9 @@ class Run {
           const auto multiply = pick(i > 0 || k > 0, width);
           const float* right = weights_of(panel, plane) + (step * c_.in + k) * width;
           for (int64_t r = 0; r < rows; r += kRows) {
-            if ((row + r + kRows - 1) / slice_ < back || (row + r) / slice_ >= c_.depth + back) continue;  // zeros
+            const bool is_zero =
+                (row + r + kRows - 1) / slice_ < back || (row + r) / slice_ >= c_.depth + back;
+            if (is_zero && !c_.repeats_ends) continue;
             multiply(depth, values + (r + shift) * stride_ + k, stride_, right,
                      products + r * product_stride_ + panel * kColumns, product_stride_);
           }
@@ -329,6 +347,7 @@ class Run {
   }
 
   const WinogradConv c_;
+  const int64_t before_;           // slices that an output sees before its own
   const int64_t parts_;            // of the kernel along an axis
   const int64_t tiles_y_;          // of outputs
   const int64_t grid_x_;           // tiles of inputs in a row: a part sees those of the outputs or the next ones

@@ -8,7 +8,7 @@
 
 namespace rushes::tensor::kernels {
 
-/// Stride 1, padding with zeros that keeps the sides, channels last.
+/// Stride 1, padding that keeps the sides, of zeros but where repeats_ends says otherwise; channels last.
 struct WinogradConv {
   int64_t images, depth, height, width;  // of x; depth 1: pictures, not volumes
   int64_t in, out;                       // channels
@@ -16,6 +16,8 @@ struct WinogradConv {
   int64_t side;                          // of the kernel, 3 or 7
   int64_t repeats = 1;                   // of each value of x along height and width, before the convolution: with
                                          // side 3 also 2 and 4
+  bool repeats_ends = false;             // before and after the slices the first and the last one are seen, not zeros
+  bool causal = false;                   // an output sees its own slice and those before it, else as many after it
 };
 
 /// x [images, depth, height, width, in], weight [out, in, kernel_depth, side, side], bias [out] or null, to
