@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "rushes/media/audio_decoder.h"
+#include "rushes/server/api/ditto/ditto_test_server.h"
+#include "rushes/server/api/omniavatar/omniavatar_test_server.h"
 #include "rushes/server/http/base64.h"
 #include "rushes/server/talk_test_server.h"
 
@@ -25,7 +27,7 @@ struct TestFamily {
   double fps;
   int64_t audio_hz;     // 0: its videos are silent
   const char* end;      // the state of a session whose work is done
-  const char* missing;  // words of the answer to a request that lacks what `request` has
+  const char* missing;  // words of the answer to a request that lacks what `request` has; null: it is taken
   bool takes_speech() const { return audio_hz > 0; }
 };
 
@@ -55,7 +57,27 @@ inline const std::vector<TestFamily>& test_families() {
                                                  .fps = 25,
                                                  .audio_hz = generation::DrawingTalker::kHz,
                                                  .end = "stopped",
-                                                 .missing = "image is missing"}};
+                                                 .missing = "image is missing"},
+                                                {.name = "talking_head_with_live_options",
+                                                 .model = "dittos",
+                                                 .request = {{"image", picture_in_base64()}, {"seed", 5}},
+                                                 .steps_per_block = 1,
+                                                 .frames_per_block = generation::DrawingTalker::kBlockFrames,
+                                                 .fps = 25,
+                                                 .audio_hz = generation::DrawingTalker::kHz,
+                                                 .end = "stopped",
+                                                 .missing = "image is missing"},
+                                                {.name = "avatar",
+                                                 .model = "avatars",
+                                                 .request = {{"prompt", "a woman in red speaks"},
+                                                             {"image", picture_in_base64()},
+                                                             {"seed", 5}},
+                                                 .steps_per_block = 1,
+                                                 .frames_per_block = generation::DrawingTalker::kBlockFrames,
+                                                 .fps = 25,
+                                                 .audio_hz = generation::DrawingTalker::kHz,
+                                                 .end = "stopped",
+                                                 .missing = nullptr}};
   return families;
 }
 
@@ -72,17 +94,20 @@ class FamilySuite : public testing::TestWithParam<TestFamily> {
   void start(const std::function<void(ServerOptions&)>& change = {}) {
     stop();
     const auto gate = std::make_shared<generation::Gate>();
-    ModelSource heads{.name = "heads", .load = [gate] {
-                        return std::make_shared<generation::DrawingTalkModel>(
-                            [hook = gate->hook()](const generation::Request& request) { hook(request, 0); });
-                      }};
-    heads.at_start = true;
+    const auto before_block = [hook = gate->hook()](const generation::Request& request) { hook(request, 0); };
+    std::vector<ModelSource> models;
+    const auto add = [&](const char* name, auto make) {
+      models.push_back({.name = name, .load = make, .at_start = true});
+    };
+    add("heads", [before_block] { return std::make_shared<generation::DrawingTalkModel>(before_block); });
+    add("dittos", [before_block] { return std::make_shared<DrawingDitto>(before_block); });
+    add("avatars", [before_block] { return std::make_shared<DrawingAvatar>(before_block); });
     server_ = std::make_unique<RunningServer>(
         [&](ServerOptions& options) {
           options.data_directory = directory();
           if (change) change(options);
         },
-        std::vector<ModelSource>{std::move(heads)}, gate);
+        std::move(models), gate);
   }
   /// Ends it, recordings included.
   void stop() { server_.reset(); }
@@ -202,15 +227,6 @@ inline double seconds_in_header(const std::string& mp4) {
     return value;
   };
   return static_cast<double>(number(4)) / number(0);
-}
-
-/// Messages of a video WebSocket until it is closed.
-inline std::vector<std::string> read_video(TestClient& client, Frame* close = nullptr) {
-  std::vector<std::string> pieces;
-  Frame frame = client.read_message();
-  for (; frame.opcode == 2; frame = client.read_message()) pieces.push_back(frame.payload);
-  if (close) *close = frame;
-  return pieces;
 }
 
 inline std::string FamilySuite::fragments(const std::string& id) { return fragments_of(server().port(), id); }

@@ -1,6 +1,8 @@
 // The server: listens, hands connections their routes, and ends in good order. One thread serves all clients; models,
 // encoders and the rest of the work have threads of their own.
 #pragma once
+#include <chrono>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -8,11 +10,9 @@
 
 #include "rushes/generation/model.h"
 #include "rushes/server/api/native/webrtc_routes.h"
-#include "rushes/server/http/access.h"
-#include "rushes/server/http/connection.h"
-#include "rushes/server/http/work_pool.h"
-#include "rushes/server/sessions/session_store.h"
-#include "rushes/server/socket_io/client.h"
+#include "rushes/server/http/options.h"
+#include "rushes/server/sessions/options.h"
+#include "rushes/server/socket_io/options.h"
 
 namespace rushes::server {
 
@@ -32,6 +32,14 @@ struct AssistantOptions {
   std::chrono::milliseconds patience{120'000};  // for its answer
 };
 
+/// Questions about a picture, which are answered in words and in a video.
+struct ChatOptions {
+  std::size_t message_bytes = 64 << 20;             // of a question over a WebSocket, with all its pictures
+  std::filesystem::path static_directory = {};      // files that are served under /static; empty: none
+  std::chrono::milliseconds absence{30'000};        // of whoever followed an answer; then it is not made further
+  std::chrono::milliseconds kept{std::chrono::hours(1)};  // answers and their videos, since they were last used
+};
+
 struct ServerOptions {
   /// ADDRESS:PORT, [ADDRESS]:PORT or PORT, port 0: any free one; with =openai,imtalker: these APIs and the native one.
   std::vector<std::string> listen{"127.0.0.1:8000"};
@@ -49,6 +57,7 @@ struct ServerOptions {
   FrameStreamOptions frame_streams;
   socket_io::Options socket_io;
   AssistantOptions assistant;
+  ChatOptions chat;
   /// IMTalker's heads go then, unless they are fed, watched or asked for.
   std::chrono::milliseconds head_idle = std::chrono::minutes(50);
   std::size_t head_runs = 16;                 // sessions of one head's name that are kept; the oldest go

@@ -17,15 +17,6 @@ media::Bytes bytes(const std::string& text) { return media::Bytes(text.begin(), 
 std::size_t decoded_frames(const std::string& mp4) { return media::decode_bytes("server_test.mp4", bytes(mp4)).size(); }
 std::string path(const std::string& id, const std::string& what = {}) { return "/v1/sessions/" + id + what; }
 
-/// Messages of a video WebSocket until it is closed.
-std::vector<std::string> read_video(TestClient& client, Frame* close = nullptr) {
-  std::vector<std::string> pieces;
-  Frame frame = client.read_message();
-  for (; frame.opcode == 2; frame = client.read_message()) pieces.push_back(frame.payload);
-  if (close) *close = frame;
-  return pieces;
-}
-
 TEST(Server, makes_a_video_of_the_size_and_the_length_that_were_asked_for) {
   RunningServer server;
   server.gate().open();

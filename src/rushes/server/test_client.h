@@ -301,4 +301,13 @@ inline std::string fragments_of(uint16_t port, const std::string& id) {
   return all;
 }
 
+/// Messages of a video WebSocket until it is closed.
+inline std::vector<std::string> read_video(TestClient& client, Frame* close = nullptr) {
+  std::vector<std::string> pieces;
+  Frame frame = client.read_message();
+  for (; frame.opcode == 2; frame = client.read_message()) pieces.push_back(frame.payload);
+  if (close) *close = frame;
+  return pieces;
+}
+
 }  // namespace rushes::server

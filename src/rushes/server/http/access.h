@@ -4,14 +4,9 @@
 #include <vector>
 
 #include "rushes/server/http/http.h"
+#include "rushes/server/http/options.h"
 
 namespace rushes::server {
-
-struct AccessOptions {
-  std::vector<std::string> tokens;         // one of them is required of all API calls, if there is any
-  bool no_auth = false;                    // serve other addresses than loopback without a token
-  std::vector<std::string> allow_origins;  // pages of other origins that may call, "https://example.org"; "*": any
-};
 
 /// Throws Error(invalid_argument) if `address` (not loopback) would be open to everybody without that being asked for.
 void require_safe_address(const AccessOptions& options, const std::string& address, bool is_loopback);

@@ -11,25 +11,11 @@
 #include "rushes/server/http/access.h"
 #include "rushes/server/http/counted.h"
 #include "rushes/server/http/forwarded.h"
+#include "rushes/server/http/options.h"
 #include "rushes/server/http/router.h"
 #include "rushes/server/http/uploads.h"
 
 namespace rushes::server {
-
-struct ConnectionLimits {
-  std::size_t header_bytes = 16 << 10;
-  int64_t upload_bytes = int64_t{512} << 20;          // bodies of all requests together; more are answered 503
-  int64_t connections = 1024;                         // more are answered 503 and closed
-  std::chrono::milliseconds idle{60'000};             // between requests
-  std::chrono::milliseconds header{10'000};           // from a request's first byte to the end of its header
-  std::chrono::milliseconds body{30'000};             // without progress while it comes
-  std::chrono::milliseconds stall{20'000};            // without progress while sending an answer or to a WebSocket
-  std::chrono::milliseconds download_stall{600'000};  // the same of a video: a player that is paused reads nothing
-  std::chrono::milliseconds keep_alive{15'000};       // of silence in an open answer, until something is sent
-  std::chrono::milliseconds closing{5'000};           // for the other side's part in a WebSocket's handshake and close
-  std::size_t message_bytes = 1 << 20;                // that come in one message of a WebSocket
-  int send_buffer_bytes = 256 << 10;  // of the kernel's, for each connection: all that waits for a slow viewer
-};
 
 /// What has been counted since the start.
 struct Counters {

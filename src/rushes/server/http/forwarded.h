@@ -10,15 +10,9 @@
 #include <vector>
 
 #include "rushes/server/http/http.h"
+#include "rushes/server/http/options.h"
 
 namespace rushes::server {
-
-struct ProxyOptions {
-  std::string base_path;  // "/rushes"; with it, both /rushes/v1/... and /v1/... are served
-  /// Addresses and networks whose X-Forwarded-Prefix, -Host, -Port and -Proto count, "none" for none. Who is on this
-  /// machine may say so by default: a foreign web page, which could be, cannot send these headers unasked.
-  std::vector<std::string> trusted{"127.0.0.0/8", "::1"};
-};
 
 class Proxies {
  public:

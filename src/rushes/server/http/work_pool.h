@@ -14,14 +14,9 @@
 #include <type_traits>
 
 #include "rushes/server/http/http.h"
+#include "rushes/server/http/options.h"
 
 namespace rushes::server {
-
-struct WorkLimits {
-  /// 0: as many as there are cores, at least two, so that a model that is being loaded leaves one to the rest.
-  std::size_t threads = 0;
-  std::size_t waiting = 256;  // pieces that no thread has begun; more are refused
-};
 
 class WorkPool {
  public:

@@ -12,21 +12,9 @@
 
 #include "rushes/generation/device_worker.h"
 #include "rushes/server/http/work_pool.h"
+#include "rushes/server/sessions/options.h"
 
 namespace rushes::server {
-
-struct ModelSource {
-  std::string name;
-  std::function<std::shared_ptr<const generation::Model>()> load;  // away from the server's thread; may take minutes
-  std::string family = {};                                         // as far as it is known before it is loaded
-  generation::Capabilities capabilities = {};
-  std::vector<OptionField> options = {};
-  std::filesystem::path examples = {};  // pictures and speech to try it with; empty: none
-  bool at_start = false;                // loaded with the first
-};
-
-/// Other names of models, each with the name of its model.
-using ModelAliases = std::vector<std::pair<std::string, std::string>>;
 
 class ServedModels {
  public:
@@ -63,8 +51,8 @@ class ServedModels {
   const std::string& default_name() const noexcept;
   const generation::Model& default_model() const noexcept;
 
-  /// Returns when it is loaded, at once if it was. Several may wait for the same. Throws what loading throws. Goes on
-  /// when it is cancelled.
+  /// Returns when it is loaded, at once if it was. Several may wait for the same. Throws what loading throws. Who is
+  /// cancelled leaves at once; loading goes on.
   net::awaitable<void> load(std::string name);
   /// Throws Error(conflict) if sessions use it, or for the default.
   void unload(std::string_view name);
@@ -81,6 +69,7 @@ class ServedModels {
   struct Slot;
   Slot& find(std::string_view name) const;
   void place(Slot& slot, std::shared_ptr<const generation::Model> model);
+  net::awaitable<void> load_slot(Slot& slot);
 
   const Options options_;
   std::vector<std::unique_ptr<Slot>> slots_;

@@ -20,26 +20,10 @@
 #include "rushes/generation/device_worker.h"
 #include "rushes/generation/session.h"
 #include "rushes/ingest/speech_input.h"
+#include "rushes/server/sessions/options.h"
 #include "rushes/server/sessions/served_models.h"
 
 namespace rushes::server {
-
-struct SessionLimits {
-  int64_t max_running = 16;                    // sessions that have begun and neither ended nor rest
-  int64_t max_queued = 0;                      // more of them, which wait for those to end; then 429
-  int64_t lanes = 1;                           // of the device: sessions of small models that are stepped at a time
-  int64_t max_waiting = 64;                    // that are paused or wait for speech; who is missed least makes room
-  int64_t max_input_bytes = int64_t{1} << 30;  // pictures and speech that all sessions hold
-  double max_waiting_speech = 900;             // seconds of speech of a session that are not yet spoken
-  int64_t max_kept = 64;                       // with those that have ended; the oldest of them go first
-  int64_t max_recording_bytes = int64_t{4} << 30;
-  int64_t max_data_bytes = int64_t{16} << 30;  // all recordings together
-  int64_t max_pixels = 3840 * 2160;            // of a picture
-  double max_video_seconds = 0;                // of a video; an endless one is stopped there; 0: any length
-  std::chrono::milliseconds idle_model{0};     // models without sessions are unloaded then; 0: never
-  std::chrono::milliseconds idle{0};           // endless and paused sessions without viewers end then; 0: never
-  std::chrono::milliseconds silence{0};        // sessions that wait for their first word end then; 0: never
-};
 
 /// What a session was made from.
 struct Origin {
@@ -63,6 +47,7 @@ struct Hosted {
   std::optional<Origin> origin = {};
   mutable bool lost_image = false;  // began with a picture that is not remembered
   std::string model = {};
+  std::string file_name = {};  // of its video, where an API gives paths; no file has it
   Retention retention = {};
   std::shared_ptr<ingest::SpeechInput> speech = {};
   std::shared_ptr<bool> ends_with_microphone = std::make_shared<bool>(false);
@@ -76,6 +61,7 @@ struct Hosted {
 struct NewSession {
   std::optional<Origin> origin = {};
   std::string_view model = {};  // must be loaded; empty: the default
+  std::string file_name = {};   // Hosted::file_name; remembered beyond the end of the process
   Retention retention = {};
   std::function<void(const Hosted&)> before = {};  // called before anything is made: for who must miss nothing
   base::MemoryBudget::Charge inputs =
@@ -104,6 +90,10 @@ class SessionStore {
   /// Throws Error(not_found).
   const Hosted& find(const generation::SessionId& id) const;
   bool has(const generation::SessionId& id) const;
+  /// The session whose video is called so. Nothing: there is none.
+  const Hosted* named(std::string_view file_name) const;
+  /// create() would find a place, or throws since the server shuts down: nobody need wait for one.
+  bool has_place() const { return draining_ || running() < limits_.max_running + limits_.max_queued; }
   /// Another prompt from the next block on; what of it has no effect. Throws Error(unsupported) if its model takes none
   /// while it runs, and as Session::set_prompt().
   std::vector<generation::Ignored> set_prompt(const Hosted& entry, std::string prompt) const;

@@ -10,16 +10,9 @@
 
 #include "rushes/server/http/http.h"
 #include "rushes/server/http/wakeup.h"
+#include "rushes/server/socket_io/options.h"
 
 namespace rushes::server::socket_io {
-
-struct Options {
-  std::chrono::milliseconds ping_interval{25'000}, ping_timeout{60'000};  // who does not answer that long has left
-  std::chrono::milliseconds upgrade{10'000};                              // from a WebSocket's opening to its use
-  std::size_t max_payload_bytes = 100 << 20;                              // of a body or message from a client
-  std::size_t queue_bytes = 4 << 20;  // that wait for a client, then whoever makes events for it waits too
-  std::size_t clients = 1024;         // more are refused
-};
 
 /// The server's thread only. Kept by its Endpoint until it is closed.
 class Client {
