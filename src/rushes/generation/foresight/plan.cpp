@@ -1,0 +1,161 @@
+#include "rushes/generation/foresight/plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "rushes/base/error.h"
+#include "rushes/models/ltx/clip_size.h"
+
+namespace rushes::generation {
+namespace {
+
+constexpr ErrorCode kBad = ErrorCode::invalid_argument;
+constexpr int64_t kMostImageSide = 16'384;
+constexpr int64_t kMostAspect = 200;  // of a picture: what the vision model was made for
+constexpr std::size_t kMostImages = 32;
+
+void check_image(const Image& image, std::string_view field) {
+  require(image.rgb != nullptr && image.height > 0 && image.width > 0, kBad, "{} must not be empty", field);
+  const int64_t longer = std::max(image.height, image.width), shorter = std::min(image.height, image.width);
+  require(longer <= kMostImageSide, ErrorCode::too_large, "{} is {}x{}; at most {} pixels on each side are allowed",
+          field, image.width, image.height, kMostImageSide);
+  require(longer <= kMostAspect * shorter, kBad, "{} is {}x{}; its longer side may be at most {} times the shorter one",
+          field, image.width, image.height, kMostAspect);
+}
+
+void check_side(std::string_view field, int64_t value, const ForesightShape& model) {
+  const int64_t unit = model.spatial_stride;
+  require(value >= unit && value <= model.max_side, kBad, "{} must be from {} to {} (got {})", field, unit,
+          model.max_side, value);
+  require(value % unit == 0, kBad, "{} must be a multiple of {} (got {}; use {} or {})", field, unit, value,
+          value - value % unit, value - value % unit + unit);
+}
+
+void plan_images(ForesightPlan& plan, const Request& request, const ForesightShape& model) {
+  require(request.earlier_images.size() < kMostImages, ErrorCode::too_large,
+          "a conversation may have at most {} images (got {})", kMostImages, request.earlier_images.size() + 1);
+  require(request.image || request.earlier_images.empty(), kBad, "earlier images without a newest one");
+  if (!request.image) return;
+  check_image(*request.image, "image");
+  for (const Image& image : request.earlier_images) check_image(image, "an earlier image");
+  require(model.has_vision || !plan.settings.has_text(), ErrorCode::unsupported,
+          "image: this model's language model cannot see");
+  plan.image = request.image;
+  plan.earlier_images = request.earlier_images;
+  plan.image_use = {
+      .height = request.image->height,
+      .width = request.image->width,
+      .fit = "stretch",
+      .shown = FaceBox{0, 0, static_cast<double>(request.image->width), static_cast<double>(request.image->height)}};
+}
+
+void plan_prompt(ForesightPlan& plan, const Request& request) {
+  require(request.prompts.size() <= 1, ErrorCode::unsupported, "prompts: this model takes one prompt");
+  plan.prompt = kDefaultQuestion;
+  if (request.prompts.empty()) return;
+  check_prompts(request.prompts);
+  plan.prompt = request.prompts.front();
+}
+
+Conditioning conditioning_of(const ForesightPlan& plan, const ForesightShape& model) {
+  if (plan.settings.conditioning == PromptSource::adapter) {
+    require(model.has_adapter, ErrorCode::unsupported,
+            "conditioning: this model has no adapter; its video follows the prompt");
+    require(plan.image.has_value(), kBad, "conditioning: an adapter reads a picture, and there is none");
+    return Conditioning::hybrid_encoder;
+  }
+  if (!plan.image) return Conditioning::text_only;
+  return model.encodes_images ? Conditioning::ltx_condition : Conditioning::first_frame_insert;
+}
+
+void plan_video(ForesightPlan& plan, const Request& request, const ForesightShape& model) {
+  plan.height = request.height.value_or(plan.settings.height);
+  plan.width = request.width.value_or(plan.settings.width);
+  plan.fps = request.fps.value_or(plan.settings.fps);
+  check_side("height", plan.height, model);
+  check_side("width", plan.width, model);
+  if (!plan.settings.has_video()) return;
+  plan.video_frames = request.video_frames.value_or(plan.settings.video_frames);
+  const ltx::ClipLength length = ltx::clip_length(plan.video_frames, model.temporal_stride);
+  plan.latent_frames = length.latent_frames;
+  const int64_t per_frame = (plan.height / model.spatial_stride) * (plan.width / model.spatial_stride);
+  const int64_t most = model.most_tokens / per_frame;
+  require(plan.latent_frames <= most, ErrorCode::too_large,
+          "frames: {} of {}x{} are more than this model can make at once; at most {} are possible", plan.video_frames,
+          plan.width, plan.height, most > 0 ? ltx::video_frames(most, model.temporal_stride) : 0);
+  if (length.surplus > 0)
+    plan.ignored.push_back(
+        {"frames", fmt::format("the model makes {}, one and a multiple of {}; the last {} are dropped",
+                               length.video_frames, model.temporal_stride, length.surplus)});
+  plan.conditioning = conditioning_of(plan, model);
+}
+
+void note_unused(ForesightPlan& plan, const Request& request, const Options& options) {
+  const auto note = [&](std::initializer_list<const char*> names, const char* reason) {
+    for (const char* name : names)
+      if (options.has(name)) plan.ignored.push_back({name, reason});
+  };
+  if (!plan.settings.has_video()) {
+    note({"steps", "guidance_scale", "guidance_rescale", "negative_prompt", "conditioning", "upstream_frame_rate",
+          "previews", "temporal_tiles", "spatial_tiles", "decode_timestep"},
+         "no video is made");
+  } else if (!plan.settings.guided()) {
+    note({"negative_prompt", "guidance_rescale"}, "guidance_scale 1 means without guidance");
+  }
+  if (!plan.settings.has_text())
+    note({"temperature", "top_p", "top_k", "repetition_penalty", "max_new_tokens"}, "no text is written");
+  if (options.has("preset") && request.height && request.width && request.video_frames)
+    plan.ignored.push_back({"preset", "width, height and frames are given"});
+}
+
+}  // namespace
+
+std::string_view name(Conditioning conditioning) {
+  switch (conditioning) {
+    case Conditioning::text_only: return "text_only";
+    case Conditioning::first_frame_insert: return "first_frame_insert";
+    case Conditioning::ltx_condition: return "ltx_condition";
+    case Conditioning::hybrid_encoder: return "hybrid_encoder";
+  }
+  return "?";
+}
+
+Capabilities foresight_capabilities(const ForesightShape& model) {
+  Modalities yields;
+  if (model.has_text) yields = yields | Modality::text;
+  if (model.has_video) yields = yields | Modality::video;
+  return {.takes = Modality::text | Modality::image, .needs = {}, .feeds = {}, .yields = yields};
+}
+
+VideoFormat ForesightPlan::format() const {
+  VideoFormat format{.height = height, .width = width, .fps = fps, .video_frames = video_frames, .segments = 1};
+  if (video_frames > 0)
+    format.blocks_per_segment = settings.temporal_tiles ? std::max<int64_t>(1, latent_frames - 1) : 1;
+  format.blocks_per_later_segment = format.blocks_per_segment;
+  return format;
+}
+
+std::unique_ptr<ForesightPlan> plan_foresight(const Request& request, const ForesightSettings& defaults,
+                                              std::span<const OptionField> fields, const ForesightShape& model) {
+  const Options options = checked(request.options, fields);
+  check_numbers(request);
+  require(!request.video, ErrorCode::unsupported, "video: this model does not accept a video");
+  require(request.segments.value_or(1) == 1, ErrorCode::unsupported,
+          "segments cannot be set: this model makes one clip; say how many frames");
+  auto plan = std::make_unique<ForesightPlan>();
+  plan->settings = defaults;
+  apply(options, plan->settings);
+  require(model.has_text || plan->settings.tracks == Tracks::video, ErrorCode::unsupported,
+          "tracks: this model has no language model; it makes video only");
+  require(model.has_video || plan->settings.tracks == Tracks::text, ErrorCode::unsupported,
+          "tracks: this model has no video model; it writes text only");
+  plan->seed = request.seed;
+  plan_prompt(*plan, request);
+  plan_images(*plan, request, model);
+  plan_video(*plan, request, model);
+  note_unused(*plan, request, options);
+  return plan;
+}
+
+}  // namespace rushes::generation

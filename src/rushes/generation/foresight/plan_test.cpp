@@ -1,0 +1,114 @@
+#include "rushes/generation/foresight/plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "rushes/base/error.h"
+
+namespace rushes::generation {
+namespace {
+
+using testing::HasSubstr;
+
+Image image_of(int64_t height, int64_t width) {
+  const auto bytes = std::make_shared<std::vector<uint8_t>>(static_cast<std::size_t>(height * width * 3));
+  return {.rgb = {bytes, bytes->data()}, .height = height, .width = width};
+}
+
+std::unique_ptr<ForesightPlan> plan_of(const Request& request, const ForesightShape& shape = {}) {
+  const ForesightSettings defaults;
+  const auto fields = foresight_options(defaults);
+  return plan_foresight(request, defaults, fields, shape);
+}
+
+TEST(ForesightPlan, the_published_presets_have_their_sizes_and_lengths_and_numbers_go_before_them) {
+  const struct {
+    const char* preset;
+    int64_t side, frames, latent_frames;
+  } cases[] = {{"256", 256, 15, 3}, {"512", 512, 30, 5}, {"768", 768, 60, 9}};
+  for (const auto& each : cases) {
+    SCOPED_TRACE(each.preset);
+    Request request;
+    request.options.set("preset", each.preset);
+    const auto plan = plan_of(request);
+    EXPECT_EQ(plan->height, each.side);
+    EXPECT_EQ(plan->width, each.side);
+    EXPECT_EQ(plan->video_frames, each.frames);
+    EXPECT_EQ(plan->latent_frames, each.latent_frames);
+    request.width = 320;
+    request.video_frames = 9;
+    EXPECT_EQ(plan_of(request)->width, 320);
+    EXPECT_EQ(plan_of(request)->height, each.side);
+    EXPECT_EQ(plan_of(request)->video_frames, 9);
+  }
+}
+
+TEST(ForesightPlan, the_model_is_told_the_rate_of_the_playback_unless_it_is_to_be_the_published_one) {
+  Request request{.fps = 12};
+  EXPECT_EQ(plan_of(request)->frame_rate(), 12);
+  EXPECT_EQ(plan_of(request)->format().fps, 12);
+  request.options.set("upstream_frame_rate", true);
+  EXPECT_EQ(plan_of(request)->frame_rate(), 25);
+  EXPECT_EQ(plan_of(request)->format().fps, 12);
+}
+
+TEST(ForesightPlan, who_asks_nothing_gets_a_question) {
+  EXPECT_EQ(plan_of({})->prompt, kDefaultQuestion);
+  EXPECT_EQ(plan_of({.prompts = {"why?"}})->prompt, "why?");
+}
+
+TEST(ForesightPlan, what_cannot_be_is_refused_with_what_could) {
+  const auto with = [](const char* name, OptionValue value) {
+    Request request;
+    request.options.set(name, std::move(value));
+    return request;
+  };
+  Request narrow{.image = image_of(3, 900)};
+  Request earlier{.earlier_images = {image_of(9, 9)}};
+  const struct {
+    Request request;
+    ForesightShape shape;
+    ErrorCode code;
+    const char* words;
+  } cases[] = {
+      {{.width = 100}, {}, ErrorCode::invalid_argument, "width must be a multiple of 32 (got 100; use 96 or 128)"},
+      {{.height = 4096}, {}, ErrorCode::invalid_argument, "height must be from 32 to 2048"},
+      {{.video_frames = 100'000}, {}, ErrorCode::too_large, "at most"},
+      {{.segments = 2}, {}, ErrorCode::unsupported, "one clip"},
+      {{.prompts = {"a", "b"}}, {}, ErrorCode::unsupported, "one prompt"},
+      {narrow, {}, ErrorCode::invalid_argument, "at most 200 times"},
+      {earlier, {}, ErrorCode::invalid_argument, "without a newest one"},
+      {with("steps", int64_t{1}), {}, ErrorCode::invalid_argument, "steps"},
+      {with("preset", "1024"), {}, ErrorCode::invalid_argument, "preset"},
+      {with("conditioning", "adapter"), {}, ErrorCode::unsupported, "no adapter"},
+      {with("conditioning", "adapter"), {.has_adapter = true}, ErrorCode::invalid_argument, "there is none"},
+      {{}, {.has_text = false}, ErrorCode::unsupported, "no language model"},
+      {{}, {.has_video = false}, ErrorCode::unsupported, "no video model"},
+      {{.image = image_of(9, 9)}, {.has_vision = false}, ErrorCode::unsupported, "cannot see"},
+  };
+  for (const auto& each : cases) {
+    SCOPED_TRACE(each.words);
+    try {
+      plan_of(each.request, each.shape);
+      ADD_FAILURE() << "no error";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), each.code) << error.what();
+      EXPECT_THAT(error.what(), HasSubstr(each.words));
+    }
+  }
+}
+
+TEST(ForesightPlan, what_changes_nothing_is_told) {
+  Request request{.video_frames = 33};
+  EXPECT_TRUE(plan_of(request)->ignored.empty());
+  request.video_frames = 30;
+  ASSERT_EQ(plan_of(request)->ignored.size(), 1u);
+  EXPECT_THAT(plan_of(request)->ignored[0].reason, HasSubstr("the last 3 are dropped"));
+  request.options.set("tracks", "text");
+  request.options.set("steps", int64_t{9});
+  ASSERT_EQ(plan_of(request)->ignored.size(), 1u);
+  EXPECT_EQ(plan_of(request)->ignored[0], (Ignored{"steps", "no video is made"}));
+}
+
+}  // namespace
+}  // namespace rushes::generation
