@@ -45,6 +45,8 @@ ALLOWED = {
     "tools/check_families.py": ("*", "this list"),
     "tools/check_unused.py": ("*", "names functions by their headers"),
     "tools/check_includes.py": ("*", "which families are made of others"),
+    # Tests of all families.
+    "src/rushes/server/family_test_server.h": ("*", "tests that hold for every family have a model of each"),
     # Benchmarks at the published sizes of a network.
     "apps/rushes/bench/*": ("*", "`rushes bench` measures networks at their published sizes"),
     "apps/rushes/CMakeLists.txt": ("*", "`rushes bench` and `rushes train` link the networks"),

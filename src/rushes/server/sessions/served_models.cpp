@@ -3,13 +3,14 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <boost/asio/cancellation_state.hpp>
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <set>
 
 #include "rushes/base/count_of.h"
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
+#include "rushes/server/http/wakeup.h"
 
 namespace rushes::server {
 namespace {
@@ -111,11 +112,29 @@ const std::string& ServedModels::default_name() const noexcept { return slots_.f
 const generation::Model& ServedModels::default_model() const noexcept { return *slots_.front()->model; }
 
 net::awaitable<void> ServedModels::load(std::string name) {
-  // Who leaves does not take a model away from the others who wait for it.
-  co_await net::this_coro::reset_cancellation_state(net::disable_cancellation());
   Slot& slot = find(name);
   slot.used = Clock::now();
   if (slot.model) co_return;
+  // By itself: who leaves does not take a model away from the others who wait for it.
+  struct Loading {
+    bool over = false;
+    std::exception_ptr failure;
+  };
+  const net::any_io_executor executor = co_await net::this_coro::executor;
+  const auto wakeup = std::make_shared<Wakeup>(executor);
+  const auto loading = std::make_shared<Loading>();
+  net::co_spawn(executor, load_slot(slot), [loading, notify = wakeup->notifier()](std::exception_ptr failure) {
+    *loading = {true, std::move(failure)};
+    notify();
+  });
+  while (!loading->over) {
+    auto waiting = wakeup->wait();
+    co_await std::move(waiting);
+  }
+  if (loading->failure) std::rethrow_exception(loading->failure);
+}
+
+net::awaitable<void> ServedModels::load_slot(Slot& slot) {
   if (!slot.pending) slot.pending = std::make_shared<std::shared_ptr<const generation::Model>>();
   slot.state = State::loading;
   const auto pending = slot.pending;

@@ -206,6 +206,7 @@ Hosted restore(const delivery::CatalogueRow& row, const media::RecordedFile& fil
                generation::SessionId::parse(details["origin"].at("session").get<std::string>())};
   entry.lost_image = details.value("image", false);
   entry.model = details.value("model", "");
+  entry.file_name = details.value("file_name", "");
   return entry;
 }
 
@@ -235,6 +236,7 @@ delivery::CatalogueRow catalogue_row(const Hosted& entry) {
       {"request", to_json(session.request())}, {"format", to_json(session.format())}, {"status", to_json(status)}};
   if (session.request().image || entry.lost_image) details["image"] = true;
   if (!entry.model.empty()) details["model"] = entry.model;
+  if (!entry.file_name.empty()) details["file_name"] = entry.file_name;
   for (const generation::Ignored& each : session.ignored())
     details["ignored"].push_back({{"field", each.field}, {"reason", each.reason}});
   if (status.failure) details["error"] = {{"code", name(status.failure->code)}, {"message", status.failure->message}};

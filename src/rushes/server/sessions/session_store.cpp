@@ -65,10 +65,10 @@ void SessionStore::close() {
 
 void SessionStore::require_room() {
   require(!draining_, ErrorCode::unavailable, "the server is shutting down and accepts no new sessions");
-  if (const int64_t now = running(); now >= limits_.max_running + limits_.max_queued)
+  if (!has_place())
     throw Busy(fmt::format("{} running or waiting, which is the limit; stop one or try again later (--max-sessions, "
                            "--max-queued)",
-                           count_of(now, "session", "is", "are")),
+                           count_of(running(), "session", "is", "are")),
                models_->worker().seconds_to_next_end());
   const auto resting = [&] {
     return std::count_if(entries_.begin(), entries_.end(),
@@ -161,6 +161,7 @@ Hosted SessionStore::enter(generation::Request request, std::unique_ptr<generati
   entry.sinks = std::make_shared<delivery::Sinks>(entry.video);
   entry.origin = how.origin;
   entry.retention = how.retention;
+  entry.file_name = std::move(how.file_name);
   entry.speech = std::make_shared<ingest::SpeechInput>(entry.session, limits_.max_waiting_speech, inputs_.charge());
   entry.model = std::move(model);
   entry.used = Clock::now();
@@ -221,6 +222,12 @@ void SessionStore::forget_ended() {
 
 bool SessionStore::has(const SessionId& id) const {
   return std::any_of(entries_.begin(), entries_.end(), [&](const Hosted& entry) { return entry.session->id() == id; });
+}
+
+const Hosted* SessionStore::named(std::string_view file_name) const {
+  const auto found =
+      std::find_if(entries_.begin(), entries_.end(), [&](const Hosted& entry) { return entry.file_name == file_name; });
+  return found == entries_.end() || file_name.empty() ? nullptr : &*found;
 }
 
 void SessionStore::require_takes_prompts(const Hosted& entry) const {

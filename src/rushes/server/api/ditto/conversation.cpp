@@ -121,7 +121,7 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
       require(!studio_.sessions.draining(), ErrorCode::unavailable, "the server is shutting down");
       log::info("Starting streaming for client {}", printable(client_->id()));
       client_->begin(std::make_shared<Streaming>(executor_));
-      client_->add({streaming_started(start, now())});
+      client_->reply(streaming_started(start, now()));  // as the answers to what comes at once behind it
       // Not of this connection alone: one that replaces it goes on with the stream.
       net::co_spawn(executor_, stream_frames(studio_, client_, client_->stream(), std::move(start), std::move(inputs)),
                     net::detached);

@@ -176,6 +176,17 @@ struct Gate {
   }
 };
 
+TEST_F(Ditto, answers_two_beginnings_that_come_at_once_in_their_order) {
+  Gate gate;
+  const auto server = serve({}, gate.hook());
+  Peer peer(*server);
+  peer.client.write(masked(1, beginning().dump()) + masked(1, beginning().dump()));
+  EXPECT_EQ(peer.hear()["type"], "streaming_started");
+  EXPECT_EQ(peer.hear(), (json{{"type", "error"}, {"message", "Streaming already active for this client"}}));
+  EXPECT_EQ(peer.hear()["type"], "metadata");
+  gate.let_go();
+}
+
 TEST_F(Ditto, runs_one_stream_a_client_and_stops_it_when_asked) {
   Gate gate;
   const auto server = serve({}, gate.hook());

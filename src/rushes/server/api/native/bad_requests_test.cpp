@@ -59,7 +59,7 @@ class BadRequest : public FamilySuite {
     server().gate().open();
     expect_recording(make_video(), kBlocks);
   }
-  bool is_text_to_video() const { return !family().takes_speech(); }
+  static bool is(std::string_view name) { return name == family().name; }
 };
 
 INSTANTIATE_TEST_SUITE_P(Families, BadRequest, testing::ValuesIn(test_families()), family_name);
@@ -94,8 +94,9 @@ TEST_P(BadRequest, with_a_wrong_field_names_the_field) {
     return Mistake{name, "POST", kSessions, body(more), status, words};
   };
   const json only_model{{"model", family().model}};
+  const std::string number = is("talking_head_with_live_options") ? "shade" : "steps", wrong = number + " must be";
+  if (family().missing) expect_mistakes({{"nothing", "POST", kSessions, only_model.dump(), 400, family().missing}});
   expect_mistakes({
-      {"nothing", "POST", kSessions, only_model.dump(), 400, family().missing},
       {"unknown field beside what is missing", "POST", kSessions,
        json{{"model", family().model}, {"promt", "a"}}.dump(), 400, "unknown field promt"},
       with("unknown field", {{"sead", 3}}, 400, "unknown field sead"),
@@ -157,13 +158,13 @@ TEST_P(BadRequest, with_a_wrong_field_names_the_field) {
       with("image cut off", {{"image", base64(picture().substr(0, 60))}}, 422, "image"),
       with("image claims 400 megapixels", {{"image", base64(png_of(20'000, 20'000))}}, 413, "image"),
       // ---- options ----
-      with("option of another type", {{"steps", "many"}}, 400, "steps must be"),
-      with("option out of range", {{"steps", 100'000}}, 400, "steps must be"),
-      with("option that is an object", {{"steps", json::object()}}, 400, "steps must be"),
-      with("option that is a list", {{"steps", {1, 2}}}, 400, "steps must be"),
+      with("option of another type", {{number, "many"}}, 400, wrong.c_str()),
+      with("option out of range", {{number, 100'000}}, 400, wrong.c_str()),
+      with("option that is an object", {{number, json::object()}}, 400, wrong.c_str()),
+      with("option that is a list", {{number, {1, 2}}}, 400, wrong.c_str()),
       with("video is no field here", {{"video", "aGVsbG8="}}, 400, "unknown field video"),
   });
-  if (is_text_to_video()) {
+  if (is("text_to_video")) {
     expect_mistakes({
         with("null prompt", {{"prompt", nullptr}}, 400, "give prompt or prompts"),
         with("width between the model's", {{"width", 65}}, 400, "width must be a multiple of 16"),
@@ -175,6 +176,14 @@ TEST_P(BadRequest, with_a_wrong_field_names_the_field) {
              "image: this model does not accept"),
         with("another family's option", {{"nfe", 10}}, 400, "unknown field nfe"),
     });
+  } else if (is("avatar")) {
+    expect_mistakes({with("guidance", {{"guidance_scale", 1e9}}, 400, "guidance_scale must be"),
+                     with("another family's option", {{"nfe", 10}}, 400, "unknown field nfe")});
+  } else if (is("talking_head_with_live_options")) {
+    expect_mistakes({with("null image", {{"image", nullptr}}, 400, "image is missing"),
+                     with("pieces of two numbers", {{"chunksize", {1, 2}}}, 400, "chunksize must"),
+                     with("shade", {{"shade", 1.5}}, 400, "shade must be"),
+                     with("another family's option", {{"guidance_scale", 3}}, 400, "unknown field guidance_scale")});
   } else {
     expect_mistakes({
         with("null image", {{"image", nullptr}}, 400, "image is missing"),
@@ -291,7 +300,7 @@ TEST_P(BadRequest, to_a_session_is_named_and_the_session_goes_on) {
       {"recording that has not begun", "DELETE", "/v1/recordings/" + id, "", 404, "has no recording yet"},
   });
   EXPECT_EQ(TestClient(server().port()).upgrade(path(id, "/video?from=x")).status, 400);
-  if (is_text_to_video()) {
+  if (!family().takes_speech()) {
     for (const std::string& what : {bare, std::string("/audio"), std::string("/audio?end=true")})
       expect_mistakes({post("speech", what, "xx", 415, "does not accept speech")});
     EXPECT_EQ(TestClient(server().port()).upgrade(path(id, "/audio")).status, 415);

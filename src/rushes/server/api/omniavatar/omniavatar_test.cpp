@@ -215,35 +215,84 @@ TEST_F(OmniAvatar, ends_the_generation_of_a_client_that_leaves) {
   gate.let_go();
 }
 
-TEST_F(OmniAvatar, keeps_who_waits_for_a_place_on_the_line) {
-  AvatarGate gate;
-  const auto server = serve(
-      [](ServerOptions& options) {
-        options.sessions.max_running = 1;
-        options.sessions.max_queued = 4;
-        options.connections.keep_alive = std::chrono::milliseconds(30);
-      },
-      gate.hook());
-  const std::string body = wanted(0.4).dump();
-  const auto begin = [&](TestClient& client) {
-    client.write(
-        "POST /generate-stream HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " +
-        std::to_string(body.size()) + "\r\n\r\n" + body);
-    EXPECT_EQ(client.read_head().status, 200);
-  };
-  TestClient first(server->port()), second(server->port());
-  begin(first);
-  begin(second);
+TEST_F(OmniAvatar, serves_a_video_by_its_name_also_after_a_restart_as_long_as_it_has_it) {
+  const ScratchFolder data;
+  const auto here = [&](ServerOptions& options) { options.data_directory = data.path; };
+  auto server = serve(here);
+  const json answer = ask(*server, "/generate", wanted(0.4)).json();
+  const std::string target = "/video/" + answer["output_path"].get<std::string>();
+  server.reset();
+  server = serve(here);
+  const Reply file = server->request("GET", target);
+  EXPECT_EQ(file.status, 200);
+  EXPECT_EQ(base64(file.body), answer["video_base64"].get<std::string>());
+  EXPECT_NE(ask(*server, "/generate", wanted(0.4)).json()["output_path"], answer["output_path"]);
+  const std::string oldest = server->request("GET", "/v1/sessions").json()["sessions"][0]["id"];
+  EXPECT_EQ(server->request("DELETE", "/v1/sessions/" + oldest).status, 204);
+  EXPECT_EQ(server->request("GET", target).status, 404);
+}
+
+/// Begins a video of so many seconds; reads what says so.
+void begin_stream(TestClient& client, const std::string& body) {
+  client.write(
+      "POST /generate-stream HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " +
+      std::to_string(body.size()) + "\r\n\r\n" + body);
+  EXPECT_EQ(client.read_head().status, 200);
   std::string chunk;
-  EXPECT_TRUE(second.read_chunk(chunk));
-  EXPECT_TRUE(second.read_chunk(chunk));
-  EXPECT_EQ(chunk, ": keep-alive\n\n");
+  EXPECT_TRUE(client.read_chunk(chunk));
+  EXPECT_THAT(chunk, StartsWith("event: start\n"));
+}
+
+TEST_F(OmniAvatar, keeps_who_waits_for_a_place_on_the_line) {
+  for (const int64_t max_queued : {0, 4}) {
+    SCOPED_TRACE(max_queued);
+    AvatarGate gate;
+    const auto server = serve(
+        [&](ServerOptions& options) {
+          options.sessions.max_running = 1;
+          options.sessions.max_queued = max_queued;
+          options.connections.keep_alive = std::chrono::milliseconds(30);
+        },
+        gate.hook());
+    TestClient first(server->port()), second(server->port());
+    begin_stream(first, wanted(0.4).dump());
+    begin_stream(second, wanted(0.4).dump());
+    std::string chunk;
+    EXPECT_TRUE(second.read_chunk(chunk));
+    EXPECT_EQ(chunk, ": keep-alive\n\n");
+    gate.let_go();
+    for (TestClient* client : {&first, &second}) {
+      std::string last;
+      while (client->read_chunk(chunk)) last = chunk;
+      EXPECT_THAT(last, StartsWith("event: complete\n"));
+    }
+  }
+}
+
+TEST_F(OmniAvatar, who_came_first_is_served_first_and_who_leaves_the_line_is_not_waited_for) {
+  AvatarGate gate;
+  const auto server = serve([](ServerOptions& options) { options.sessions.max_running = 1; }, gate.hook());
+  std::vector<std::unique_ptr<TestClient>> clients;
+  for (const char* prompt : {"one", "two", "three", "four", "five"}) {
+    clients.push_back(std::make_unique<TestClient>(server->port()));
+    begin_stream(*clients.back(), wanted(0.4, {{"prompt", prompt}}).dump());
+    // In the line before the next one comes.
+    const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(100);
+    while (std::chrono::steady_clock::now() < deadline) server->request("GET", "/health");
+  }
+  clients[2].reset();
+  EXPECT_EQ(server->request("GET", "/v1/sessions").json()["sessions"].size(), 1u) << "the others are none yet";
   gate.let_go();
-  for (TestClient* client : {&first, &second}) {
-    std::string last;
+  for (const auto& client : clients) {
+    if (!client) continue;
+    std::string chunk, last;
     while (client->read_chunk(chunk)) last = chunk;
     EXPECT_THAT(last, StartsWith("event: complete\n"));
   }
+  std::vector<std::string> prompts;
+  for (const json& session : server->request("GET", "/v1/sessions").json()["sessions"])
+    prompts.push_back(session["prompts"][0]);
+  EXPECT_THAT(prompts, testing::ElementsAre("one", "two", "four", "five"));
 }
 
 }  // namespace

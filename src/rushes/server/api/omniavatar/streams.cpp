@@ -2,7 +2,6 @@
 
 #include <boost/asio/this_coro.hpp>
 #include <chrono>
-#include <map>
 
 #include "rushes/base/log.h"
 #include "rushes/generation/failure.h"
@@ -107,14 +106,12 @@ class StreamRoutes : public std::enable_shared_from_this<StreamRoutes> {
   net::awaitable<Response> whole(const Request& request) {
     auto reading = read(request);
     AvatarRequest wanted = co_await std::move(reading);
-    const std::string prompt = wanted.prompt;
-    const bool has_sound = !wanted.audio.empty();
+    const std::string prompt = wanted.prompt, path = name_output(!wanted.audio.empty());
     std::string failure;
     std::optional<Response> answer;
     try {
-      auto making = make(std::move(wanted));
+      auto making = make(std::move(wanted), path);
       const Hosted entry = co_await std::move(making);
-      const std::string path = name_output(entry, has_sound);
       auto encoding = studio_->work().run([&] {
         return json_answer(200, {{"output_path", path},
                                  {"prompt", prompt},
@@ -132,10 +129,10 @@ class StreamRoutes : public std::enable_shared_from_this<StreamRoutes> {
 
   // GET /video/...: what /generate has named, and nothing else.
   Response output(const Request& request, const std::string& path) const {
-    const auto found = outputs_.find(path);
-    if (found == outputs_.end() || !studio_->sessions().has(found->second))
+    const Hosted* const entry = studio_->sessions().named(path);
+    if (!entry || entry->session->status().state != generation::SessionState::finished)
       return error_answer(404, "there is no video " + path.substr(0, 200));
-    Response response = recorded_mp4(request, studio_->sessions().find(found->second));
+    Response response = recorded_mp4(request, *entry);
     response.headers.emplace_back("Content-Disposition",
                                   fmt::format("attachment; filename=\"{}\"", path.substr(path.rfind('/') + 1)));
     return response;
@@ -164,7 +161,7 @@ class StreamRoutes : public std::enable_shared_from_this<StreamRoutes> {
   }
 
   /// A session that has ended well, with its recording. It ends with its client.
-  net::awaitable<Hosted> make(AvatarRequest wanted) {
+  net::awaitable<Hosted> make(AvatarRequest wanted, std::string path) {
     const auto wakeup = std::make_shared<Wakeup>(co_await net::this_coro::executor);
     std::optional<Stopping> ending;
     std::unique_ptr<delivery::Viewer> viewer;
@@ -172,7 +169,7 @@ class StreamRoutes : public std::enable_shared_from_this<StreamRoutes> {
       ending.emplace(entry.session);
       viewer = entry.video->watch(delivery::EncodedStream::From::newest, wakeup->notifier());
     };
-    auto beginning = studio_->begin(studio_->first_model(), std::move(wanted), watch);
+    auto beginning = studio_->begin(studio_->first_model(), std::move(wanted), watch, std::move(path));
     const Hosted entry = co_await std::move(beginning);
     while (!entry.video->status().ended) {
       auto waiting = wakeup->wait();
@@ -204,23 +201,22 @@ class StreamRoutes : public std::enable_shared_from_this<StreamRoutes> {
     return bytes;
   }
 
-  /// "demo_out/server_output_20260131_235959/result_000_wav.mp4", by the time of its end; one a second.
-  std::string name_output(const Hosted& entry, bool has_sound) {
-    std::erase_if(outputs_, [&](const auto& output) { return !studio_->sessions().has(output.second); });
-    newest_ = std::max(newest_ + std::chrono::seconds(1),
-                       std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()));
-    const std::time_t time = std::chrono::system_clock::to_time_t(newest_);
-    std::tm parts{};
-    gmtime_r(&time, &parts);
-    char stamp[32];
-    std::strftime(stamp, sizeof stamp, "%Y%m%d_%H%M%S", &parts);
-    std::string path = fmt::format("demo_out/server_output_{}/result_000{}.mp4", stamp, has_sound ? "_wav" : "");
-    outputs_.emplace(path, entry.session->id());
-    return path;
+  /// "demo_out/server_output_20260131_235959/result_000_wav.mp4", by the time of the request; one a second, also beside
+  /// those of an earlier process.
+  std::string name_output(bool has_sound) {
+    const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+    for (newest_ = std::max(newest_ + std::chrono::seconds(1), now);; newest_ += std::chrono::seconds(1)) {
+      const std::time_t time = std::chrono::system_clock::to_time_t(newest_);
+      std::tm parts{};
+      gmtime_r(&time, &parts);
+      char stamp[32];
+      std::strftime(stamp, sizeof stamp, "%Y%m%d_%H%M%S", &parts);
+      std::string path = fmt::format("demo_out/server_output_{}/result_000{}.mp4", stamp, has_sound ? "_wav" : "");
+      if (!studio_->sessions().named(path)) return path;
+    }
   }
 
   const std::shared_ptr<Studio> studio_;
-  std::map<std::string, generation::SessionId> outputs_;  // of this process
   std::chrono::sys_seconds newest_{};
 };
 

@@ -1,14 +1,13 @@
 #include "rushes/server/api/omniavatar/studio.h"
 
 #include <algorithm>
-#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <cmath>
 
 #include "rushes/media/audio_decoder.h"
 #include "rushes/media/audio_encoder.h"
 #include "rushes/media/image.h"
-#include "rushes/server/http/wakeup.h"
 
 namespace rushes::server::omniavatar {
 namespace {
@@ -16,6 +15,7 @@ namespace {
 constexpr std::string_view kFamily = "omniavatar";
 constexpr double kSilentSeconds = 5;       // of a video in which nothing is said
 constexpr std::size_t kPieceSeconds = 60;  // of speech that is fed at once
+constexpr std::chrono::milliseconds kLineTick{50};
 
 std::span<const uint8_t> bytes_of(std::string_view text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
@@ -37,27 +37,6 @@ Mode mode_of_model(const generation::Model& model) {
   const bool has_effect =
       std::none_of(ignored.begin(), ignored.end(), [](const auto& each) { return each.field == "guidance_scale"; });
   return has_effect ? Mode::normal : Mode::causal;
-}
-
-/// A model that is being loaded holds up nobody who leaves.
-net::awaitable<void> load(ServedModels& models, std::string name) {
-  struct Loading {
-    bool over = false;
-    std::exception_ptr failure;
-  };
-  const net::any_io_executor executor = co_await net::this_coro::executor;
-  const auto wakeup = std::make_shared<Wakeup>(executor);
-  const auto loading = std::make_shared<Loading>();
-  net::co_spawn(executor, models.load(std::move(name)),
-                [loading, notify = wakeup->notifier()](std::exception_ptr failure) {
-                  *loading = {true, std::move(failure)};
-                  notify();
-                });
-  while (!loading->over) {
-    auto waiting = wakeup->wait();
-    co_await std::move(waiting);
-  }
-  if (loading->failure) std::rethrow_exception(loading->failure);
 }
 
 /// All that is said, as the session hears it.
@@ -95,7 +74,30 @@ std::optional<std::string> Studio::model_of(Mode mode) const {
   return std::nullopt;
 }
 
-net::awaitable<Hosted> Studio::begin(std::string name, AvatarRequest wanted, Watch watch) const {
+/// A place in the line of those who want to begin a session, by the order in which they came.
+class Studio::InLine {
+ public:
+  explicit InLine(std::list<const InLine*>& line) : line_(line), place_(line.insert(line.end(), this)) {}
+  ~InLine() { line_.erase(place_); }
+  InLine(const InLine&) = delete;
+  InLine& operator=(const InLine&) = delete;
+  bool is_first() const { return line_.front() == this; }
+
+ private:
+  std::list<const InLine*>& line_;
+  const std::list<const InLine*>::iterator place_;
+};
+
+net::awaitable<void> Studio::wait_for_place(const InLine& in_line) const {
+  net::steady_timer tick(co_await net::this_coro::executor);
+  while (!sessions_.draining() && !(in_line.is_first() && sessions_.has_place())) {
+    tick.expires_after(kLineTick);
+    auto waiting = tick.async_wait(net::use_awaitable);
+    co_await std::move(waiting);
+  }
+}
+
+net::awaitable<Hosted> Studio::begin(std::string name, AvatarRequest wanted, Watch watch, std::string file_name) const {
   const auto speech = std::make_shared<Speech>();
   speech->memory = sessions_.inputs().charge();
   const auto charge = [&](std::size_t bytes) {
@@ -104,8 +106,9 @@ net::awaitable<Hosted> Studio::begin(std::string name, AvatarRequest wanted, Wat
             "(--max-input-mib)");
   };
   charge(wanted.audio.size() + wanted.image.size());
-  auto loading = load(sessions_.models(), name);
+  auto loading = sessions_.models().load(name);
   co_await std::move(loading);
+  const InLine in_line(line_);
   const auto model = sessions_.models().model(name);
   generation::Request request;
   std::unique_ptr<generation::Plan> plan;
@@ -143,7 +146,10 @@ net::awaitable<Hosted> Studio::begin(std::string name, AvatarRequest wanted, Wat
     for (const std::string& warning : speech->audio.warnings) entry.session->warn(warning);
     watch(entry, said);
   };
-  const Hosted entry = sessions_.create(std::move(request), {.model = name, .before = before}, std::move(plan));
+  auto waiting = wait_for_place(in_line);
+  co_await std::move(waiting);
+  const Hosted entry = sessions_.create(
+      std::move(request), {.model = name, .file_name = std::move(file_name), .before = before}, std::move(plan));
   std::string failure;
   try {
     auto feeding = work_.run([&] {

@@ -1,6 +1,7 @@
 // From what a client of OmniAvatar asks for to a session that has heard all of its speech.
 #pragma once
 #include <functional>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -50,13 +51,18 @@ class Studio {
   static constexpr double kMostSeconds = 900;
   /// Called when the session is about to begin: for who must miss nothing. Without speech: null.
   using Watch = std::function<void(const Hosted& entry, const SpeechPtr& speech)>;
-  /// Loads the model, decodes the files and starts a session of known length, which has heard all in the end. Throws
-  /// what is wrong with any of it.
-  net::awaitable<Hosted> begin(std::string model, AvatarRequest wanted, Watch watch) const;
+  /// Loads the model, decodes the files, waits for a place among the sessions, first come, first served, and starts one
+  /// of known length, which has heard all in the end. Throws what is wrong with any of it. `file_name`:
+  /// Hosted::file_name.
+  net::awaitable<Hosted> begin(std::string model, AvatarRequest wanted, Watch watch, std::string file_name = {}) const;
 
  private:
+  class InLine;
+  net::awaitable<void> wait_for_place(const InLine& in_line) const;
+
   SessionStore& sessions_;
   WorkPool& work_;
+  mutable std::list<const InLine*> line_;
 };
 
 }  // namespace rushes::server::omniavatar
