@@ -96,6 +96,7 @@ void bench_attention(Report& report);  // bench_operations.cpp
 void bench_linear(Report& report);
 void bench_passes(Report& report);
 void bench_layer(Report& report);                                           // layer.cpp
+void bench_language(Report& report);                                        // language.cpp
 void bench_vae(Report& report);                                             // vae.cpp
 void bench_ltx(Report& report);                                             // ltx.cpp
 void bench_talk(Report& report);                                            // talk.cpp

@@ -1,7 +1,6 @@
 #include "rushes/tensor/kernels/cpu/few_rows.h"
 
 #include <algorithm>
-#include <array>
 #include <vector>
 
 #include "rushes/tensor/ops.h"
@@ -9,35 +8,11 @@
 namespace rushes::tensor::kernels {
 namespace {
 
-constexpr int64_t kStep = 16;                  // values of a weight's row at a time
-constexpr int64_t kTaskBytes = 1 << 17;        // of weights: less is not worth another thread
-constexpr int64_t kAheadBytes = 1024;          // the processor's own prefetching stops at each page
+constexpr int64_t kStep = 16;            // values of a row at a time
+constexpr int64_t kTaskBytes = 1 << 17;  // of weights: less is not worth another thread
+constexpr int64_t kAheadBytes = 2048;    // the processor's own prefetching stops at each page
 
-/// The rows of x in float32. In steps of 16 those at even places come first where weights are bfloat16: two of them
-/// are one shift and one mask of a 32-bit lane.
-template <typename T>
-class Operand {
- public:
-  Operand(int64_t rows, int64_t depth, const T* x) : depth_(depth), values_(static_cast<size_t>(rows * depth)) {
-    const int64_t whole = depth / kStep * kStep;
-    for (int64_t row = 0; row < rows; ++row) {
-      const T* from = x + row * depth;
-      float* to = values_.data() + row * depth;
-      for (int64_t k = 0; k < depth; ++k) to[k < whole ? place(k) : k] = widen(from[k]);
-    }
-  }
-  const float* row(int64_t i) const { return values_.data() + i * depth_; }
-
- private:
-  static int64_t place(int64_t k) {
-    if constexpr (std::is_same_v<T, float>) return k;
-    const int64_t step = k / kStep * kStep, i = k % kStep;
-    return step + i / 2 + (i % 2) * kLanes;
-  }
-  int64_t depth_;
-  std::vector<float> values_;
-};
-
+/// 16 values. Of bfloat16 those at even places and those at odd ones: a shift and a mask of 32-bit lanes.
 struct Pair {
   __m256 low, high;
 };
@@ -49,34 +24,63 @@ inline Pair load_step(const Bf16* w) {
           _mm256_castsi256_ps(_mm256_and_si256(both, _mm256_set1_epi32(static_cast<int32_t>(0xffff0000))))};
 }
 
-/// Products of `kWeights` rows of weights and `rows` rows of x: sums[weight][row].
-template <int kWeights, int rows, typename T>
-inline void dots(const std::array<const T*, kWeights>& w, const Operand<T>& x, int64_t depth,
-                 float (&sums)[kWeights][rows]) {
-  __m256 total[kWeights][rows];
-#pragma GCC unroll 4
-  for (int i = 0; i < kWeights; ++i)
-#pragma GCC unroll 4
-    for (int r = 0; r < rows; ++r) total[i][r] = _mm256_setzero_ps();
-  const int64_t whole = depth / kStep * kStep;
-  for (int64_t k = 0; k < whole; k += kStep) {
-#pragma GCC unroll 4
-    for (int i = 0; i < kWeights; ++i) {
-      const auto* ahead = reinterpret_cast<const char*>(w[i] + k) + kAheadBytes;  // harmless beyond the end
-      _mm_prefetch(ahead, _MM_HINT_T0);
-      const Pair weights = load_step(w[i] + k);
-#pragma GCC unroll 4
-      for (int r = 0; r < rows; ++r) {
-        total[i][r] = _mm256_fmadd_ps(weights.low, _mm256_loadu_ps(x.row(r) + k), total[i][r]);
-        total[i][r] = _mm256_fmadd_ps(weights.high, _mm256_loadu_ps(x.row(r) + k + kLanes), total[i][r]);
+/// The rows of x in float32, in steps as load_step() has them.
+template <typename T>
+class Operand {
+ public:
+  Operand(int64_t rows, int64_t depth, const T* x) : depth_(depth), values_(static_cast<size_t>(rows * depth)) {
+    const int64_t whole = depth / kStep * kStep;
+    for (int64_t row = 0; row < rows; ++row) {
+      const T* from = x + row * depth;
+      float* to = values_.data() + row * depth;
+      int64_t k = 0;
+      for (; k < whole; k += kStep) {
+        const Pair step = load_step(from + k);
+        store(to + k, step.low);
+        store(to + k + kLanes, step.high);
       }
+      for (; k < depth; ++k) to[k] = widen(from[k]);
     }
   }
-  for (int i = 0; i < kWeights; ++i)
+  const float* row(int64_t i) const { return values_.data() + i * depth_; }
+
+ private:
+  int64_t depth_;
+  std::vector<float> values_;
+};
+
+/// Products of a row of weights with each of `rows` rows of x. One row of weights after the other, so that memory is
+/// read in one stream: four rows side by side come half as fast.
+template <int rows, typename T>
+inline void dots(const T* w, const Operand<T>& x, int64_t depth, float (&sums)[rows]) {
+  constexpr int kChains = 4;  // sums that do not wait for each other; as many for any number of rows
+  __m256 total[rows][kChains];
+#pragma GCC unroll 4
+  for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 4
+    for (int i = 0; i < kChains; ++i) total[r][i] = _mm256_setzero_ps();
+  const auto step = [&](int64_t k, int chain) {
+    const Pair weights = load_step(w + k);
+#pragma GCC unroll 4
     for (int r = 0; r < rows; ++r) {
-      sums[i][r] = sum_lanes(total[i][r]);
-      for (int64_t k = whole; k < depth; ++k) sums[i][r] += widen(w[i][k]) * x.row(r)[k];
+      total[r][chain] = _mm256_fmadd_ps(weights.low, _mm256_loadu_ps(x.row(r) + k), total[r][chain]);
+      total[r][chain + 1] = _mm256_fmadd_ps(weights.high, _mm256_loadu_ps(x.row(r) + k + kLanes), total[r][chain + 1]);
     }
+  };
+  const int64_t whole = depth / kStep * kStep;
+  int64_t k = 0;
+  for (; k + 2 * kStep <= whole; k += 2 * kStep) {
+    _mm_prefetch(reinterpret_cast<const char*>(w + k) + kAheadBytes, _MM_HINT_T0);  // harmless beyond the end
+    if constexpr (sizeof(T) > 2) _mm_prefetch(reinterpret_cast<const char*>(w + k) + kAheadBytes + 64, _MM_HINT_T0);
+    step(k, 0);
+    step(k + kStep, 2);
+  }
+  if (k < whole) step(k, 0);
+  for (int r = 0; r < rows; ++r) {
+    sums[r] = sum_lanes(_mm256_add_ps(_mm256_add_ps(total[r][0], total[r][1]),
+                                      _mm256_add_ps(total[r][2], total[r][3])));
+    for (k = whole; k < depth; ++k) sums[r] += widen(w[k]) * x.row(r)[k];
+  }
 }
 
 template <typename T>
@@ -87,24 +91,11 @@ float with_bias(float sum, const T* bias, int64_t column) {
 /// Columns begin .. end of one layer.
 template <int rows, typename T>
 void linear_columns(const FewRowsLayer<T>& layer, const Operand<T>& x, int64_t depth, int64_t begin, int64_t end) {
-  constexpr int kWeights = rows > 2 ? 2 : 4;
-  const auto put = [&](const auto& sums, int64_t column, int64_t count) {
-    for (int64_t i = 0; i < count; ++i)
-      for (int64_t r = 0; r < rows; ++r)
-        layer.out[r * layer.columns + column + i] = narrow<T>(with_bias(sums[i][r], layer.bias, column + i));
-  };
-  int64_t column = begin;
-  for (; column + kWeights <= end; column += kWeights) {
-    std::array<const T*, kWeights> w;
-    for (int i = 0; i < kWeights; ++i) w[static_cast<size_t>(i)] = layer.weight + (column + i) * depth;
-    float sums[kWeights][rows];
-    dots<kWeights, rows, T>(w, x, depth, sums);
-    put(sums, column, kWeights);
-  }
-  for (; column < end; ++column) {
-    float sums[1][rows];
-    dots<1, rows, T>({layer.weight + column * depth}, x, depth, sums);
-    put(sums, column, 1);
+  for (int64_t column = begin; column < end; ++column) {
+    float sums[rows];
+    dots<rows>(layer.weight + column * depth, x, depth, sums);
+    for (int64_t r = 0; r < rows; ++r)
+      layer.out[r * layer.columns + column] = narrow<T>(with_bias(sums[r], layer.bias, column));
   }
 }
 
@@ -120,25 +111,14 @@ void gated_columns(const FewRowsLayer<T>& gate, const FewRowsLayer<T>& up, const
   alignas(32) float gates[rows][kChunk] = {}, ups[rows][kChunk] = {};
   for (int64_t first = begin; first < end; first += kChunk) {
     const int64_t count = std::min(kChunk, end - first);
-    const auto put = [&](const auto& sums, int64_t i, int64_t columns) {
-      for (int64_t c = 0; c < columns; ++c)
-        for (int64_t r = 0; r < rows; ++r) {
-          gates[r][i + c] = with_bias(sums[c][r], gate.bias, first + i + c);
-          ups[r][i + c] = with_bias(sums[columns + c][r], up.bias, first + i + c);
-        }
-    };
-    int64_t i = 0;
-    if constexpr (rows <= 2)
-      for (; i + 2 <= count; i += 2) {
-        const T *g = gate.weight + (first + i) * depth, *u = up.weight + (first + i) * depth;
-        float sums[4][rows];
-        dots<4, rows, T>({g, g + depth, u, u + depth}, x, depth, sums);
-        put(sums, i, 2);
+    for (const bool is_gate : {true, false}) {
+      const FewRowsLayer<T>& layer = is_gate ? gate : up;
+      for (int64_t i = 0; i < count; ++i) {
+        float sums[rows];
+        dots<rows>(layer.weight + (first + i) * depth, x, depth, sums);
+        for (int64_t r = 0; r < rows; ++r)
+          (is_gate ? gates : ups)[r][i] = with_bias(sums[r], layer.bias, first + i);
       }
-    for (; i < count; ++i) {
-      float sums[2][rows];
-      dots<2, rows, T>({gate.weight + (first + i) * depth, up.weight + (first + i) * depth}, x, depth, sums);
-      put(sums, i, 1);
     }
     for (int64_t r = 0; r < rows; ++r) {
       for (int64_t c = 0; c < count; c += kLanes)
