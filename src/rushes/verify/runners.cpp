@@ -9,6 +9,7 @@ const Registry& runners() {
     add_ditto_motion(registry);
     add_ditto_networks(registry);
     add_ditto_pipeline(registry);
+    add_foresight_end_to_end(registry);
     add_foresight_ltx_networks(registry);
     add_foresight_ltx_pipelines(registry);
     add_foresight_qwen_networks(registry);
