@@ -137,8 +137,9 @@ TEST(LtxCheckpoint, reads_the_single_file) {
 
 TEST(LtxCheckpoint, names_of_the_single_file_are_those_of_the_published_map) {
   const json map = manifest("mapping_ltx_single_file_0.9.0.json").at("vae");
+  const json tensors = manifest("manifest_ltx_single_file_0.9.0.json").at("tensors");
   tensor::WeightMap single;
-  for (const auto& [key, entry] : manifest("manifest_ltx_single_file_0.9.0.json").at("tensors").items())
+  for (const auto& [key, entry] : tensors.items())
     if (key.starts_with("vae.")) single.set(key, at::zeros({1}).expand(shape_of(entry)));
   const tensor::WeightMap named = vae_of_single_file(single);
   EXPECT_EQ(named.tensors().size(), map.size());

@@ -118,7 +118,8 @@ bool is_single_file(const WeightMap& tensors) {
 
 WeightMap transformer_of_single_file(const WeightMap& tensors) {
   WeightMap named;
-  for (const auto& [key, tensor] : tensors.under(kTransformer).tensors()) {
+  const WeightMap own = tensors.under(kTransformer);
+  for (const auto& [key, tensor] : own.tensors()) {
     std::string name = key;
     for (const auto& [from, to] : {std::pair("patchify_proj", "proj_in"), std::pair("adaln_single", "time_embed"),
                                    std::pair("q_norm", "norm_q"), std::pair("k_norm", "norm_k")})

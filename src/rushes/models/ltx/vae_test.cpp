@@ -1,5 +1,6 @@
 #include "rushes/models/ltx/vae.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "rushes/base/error.h"
@@ -167,6 +168,42 @@ TEST_F(VaeTest, tiles_come_one_by_one_and_make_the_tiled_decode) {
   EXPECT_EQ(lengths, (std::vector<int64_t>{9, 8, 8, 8}));
   EXPECT_FALSE(tiles.next().defined());
   EXPECT_TRUE(at::equal(at::cat(all, 2), vae.decode(latents, tiling)));
+}
+
+/// Tiles in time as the published code makes them: all decoded first, then each faded with the one before.
+at::Tensor tiled_by_the_book(const Vae& vae, const at::Tensor& z, int64_t size, int64_t stride) {
+  const int64_t latents = z.size(2), blend = size - stride;
+  std::vector<at::Tensor> row, result;
+  for (int64_t i = 0; i < latents; i += stride / 8) {
+    const at::Tensor decoded = vae.decode(z.slice(2, i, i + size / 8 + 1));
+    row.push_back((i > 0 ? decoded.slice(2, 0, decoded.size(2) - 1) : decoded).clone());
+  }
+  for (std::size_t i = 0; i < row.size(); ++i) {
+    at::Tensor& tile = row[i];
+    const int64_t extent = i > 0 ? std::min({row[i - 1].size(2), tile.size(2), blend}) : 0;
+    for (int64_t x = 0; x < extent; ++x) {
+      const double share = static_cast<double>(x) / static_cast<double>(extent);
+      const at::Tensor before = row[i - 1].select(2, row[i - 1].size(2) - extent + x);
+      tile.select(2, x).copy_(before * (1 - share) + tile.select(2, x) * share);
+    }
+    result.push_back(tile.slice(2, 0, i > 0 ? stride : stride + 1));
+  }
+  return at::cat(result, 2).slice(2, 0, (latents - 1) * 8 + 1);
+}
+
+TEST_F(VaeTest, tiles_in_time_are_those_of_the_published_loop) {
+  const c10::InferenceMode inference;
+  const Vae vae(config_090(), stirred(config_090()));
+  for (const auto& [size, stride] : {std::pair(16, 8), std::pair(24, 16), std::pair(16, 16), std::pair(32, 8)})
+    for (const int64_t latents : {5, 6, 8}) {
+      SCOPED_TRACE(fmt::format("{} frames at {}, {} latents", size, stride, latents));
+      const at::Tensor z = at::randn({1, 6, latents, 1, 1});
+      const Tiling tiling{
+          .framewise = true, .tile_sample_min_num_frames = size, .tile_sample_stride_num_frames = stride};
+      const at::Tensor wanted = tiled_by_the_book(vae, z, size, stride), found = vae.decode(z, tiling);
+      ASSERT_EQ(found.sizes(), wanted.sizes());
+      EXPECT_TRUE(at::allclose(found, wanted, 1e-4, 1e-5));
+    }
 }
 
 TEST_F(VaeTest, a_cross_fade_begins_with_the_old_and_goes_to_the_new) {
