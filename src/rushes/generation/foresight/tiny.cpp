@@ -154,7 +154,8 @@ VideoParts random_video_model(uint64_t seed, bool encodes_images) {
   vae.block_out_channels = vae.decoder_block_out_channels = {4, 8, 8, 8};
   vae.layers_per_block = vae.decoder_layers_per_block = {1, 1, 1, 1, 1};
   tensor::WeightMap vae_weights;
-  for (const auto& [key, tensor] : random_weights(ltx::parameter_shapes(vae), 4 * seed + 2).tensors())
+  const tensor::WeightMap all_of_vae = random_weights(ltx::parameter_shapes(vae), 4 * seed + 2);
+  for (const auto& [key, tensor] : all_of_vae.tensors())
     if (encodes_images || !key.starts_with("encoder.")) vae_weights.set(key, tensor);
   return {.transformer = std::make_shared<const ltx::Transformer>(
               transformer, random_weights(ltx::parameter_shapes(transformer), 4 * seed + 3)),
