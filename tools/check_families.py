@@ -52,9 +52,11 @@ ALLOWED = {
     "apps/rushes/CMakeLists.txt": ("*", "`rushes bench` and `rushes train` link the networks"),
     # The command of a shipped model's recipe.
     "src/rushes/training/CMakeLists.txt": ("*", "its sources"),
-    "apps/rushes/model_options.cpp": ("ditto", "the names of the shipped models"),
+    "apps/rushes/model_options.cpp": ("*", "the names of the shipped models"),
     "apps/rushes/client.cpp": ("ditto", "the client of its published protocol"),
     "python/rushes/ditto/*": ("ditto", "its published scripts"),
+    "python/rushes/foresight.py": ("foresight", "the client of its design document's protocol"),
+    "apps/rushes/published_settings.*": ("foresight", "its environment variables as settings of ours"),
     "python/rushes/omniavatar/*": ("omniavatar", "its published clients"),
     "apps/rushes/commands.h": ("ditto", "declares the command of its recipe"),
     "apps/rushes/train_ditto.cpp": ("ditto", "calls its recipe"),

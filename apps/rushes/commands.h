@@ -8,6 +8,8 @@ namespace rushes::app {
 void add_avatar(CLI::App& app);             // talk.cpp
 void add_bench(CLI::App& app);              // bench.cpp
 void add_client(CLI::App& app);             // client.cpp
+void add_describe(CLI::App& app);           // foresee.cpp
+void add_foresee(CLI::App& app);            // foresee.cpp
 void add_generate(CLI::App& app);           // generate.cpp
 void add_inspect(CLI::App& app);            // inspect.cpp
 void add_portrait(CLI::App& app);           // portrait.cpp

@@ -66,6 +66,8 @@ int main(int argc, char** argv) {
 #ifdef RUSHES_HAS_SERVER
   rushes::app::add_avatar(app);
   rushes::app::add_client(app);
+  rushes::app::add_describe(app);
+  rushes::app::add_foresee(app);
   rushes::app::add_generate(app);
   rushes::app::add_portrait(app);
   rushes::app::add_serve(app);

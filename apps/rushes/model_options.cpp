@@ -19,6 +19,7 @@ namespace fs = std::filesystem;
 constexpr const char* kShippedModel = "models/shipped-t2v";
 constexpr const char* kShippedTalkModels[] = {"models/shipped-talk", "models/shipped-ditto"};
 constexpr const char* kShippedAvatarModel = "models/shipped-avatar";
+constexpr const char* kShippedAnsweringModel = "models/shipped-foresight";
 
 fs::path program_path() {
   std::error_code status;
@@ -94,6 +95,17 @@ std::string avatar_model(const std::string& named) {
   if (!named.empty()) return named_model(named);
   if (const char* set = std::getenv("RUSHES_AVATAR_MODEL"); set && *set) return set;
   return find_shipped(kShippedAvatarModel);
+}
+
+std::string answering_model(const std::string& named) {
+  using generation::Modality;
+  if (named == "random")
+    for (const generation::Family& family : generation::families())
+      if (family.capabilities.takes.has(Modality::image) && family.capabilities.yields.has(Modality::text))
+        return fmt::format("random:{}", family.name);
+  if (!named.empty()) return named_model(named);
+  if (const char* set = std::getenv("RUSHES_FORESEE_MODEL"); set && *set) return set;
+  return find_shipped(kShippedAnsweringModel);
 }
 
 // Loops of small models are so short that meeting at their ends costs more than a second core brings: the shipped model

@@ -42,5 +42,8 @@ std::string named_model(const std::string& path);
 std::string talk_model(const std::string& named);
 /// The same where it is prompted, too: "" is $RUSHES_AVATAR_MODEL, else the shipped one, or empty.
 std::string avatar_model(const std::string& named);
+/// The same where it answers in words what it sees in a picture: "" is $RUSHES_FORESEE_MODEL, else the shipped one, or
+/// empty.
+std::string answering_model(const std::string& named);
 
 }  // namespace rushes::app

@@ -112,6 +112,8 @@ RecordingEnd generate(generation::Generator& generator, Writer& writer, Progress
       std::visit(Follow{progress}, event);
       if (const auto* chunk = std::get_if<generation::TextChunk>(&event); chunk && options.on_text)
         options.on_text(chunk->last ? chunk->utf8 + "\n" : chunk->utf8);
+      if (const auto* failed = std::get_if<generation::TrackFailed>(&event); failed && options.on_track_failed)
+        options.on_track_failed(*failed);
       if (block && block->video_frames > 0 && !writer.blocks.send(std::move(*block))) return RecordingEnd::reader_gone;
       progress.elapsed = Clock::now() - start;
       progress.first_frame = writer.first_frame();

@@ -38,6 +38,7 @@ struct RecordingOptions {
   std::optional<int64_t> max_video_frames = {};           // what exceeds it is cut off the last block
   std::function<void(const Progress&)> on_progress = {};  // after each step that brought something; may be empty
   std::function<void(std::string_view)> on_text = {};     // pieces of what the model says; may be empty
+  std::function<void(const generation::TrackFailed&)> on_track_failed = {};  // the other goes on; may be empty
   /// What a generator gets that waits for input; may wait itself, with base::interruption_point(). Empty: it has to do
   /// without.
   std::function<generation::Inbox()> input = {};

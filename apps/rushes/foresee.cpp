@@ -1,0 +1,179 @@
+// rushes foresee and rushes describe: a picture and a question to words on the terminal, as they come, and a video that
+// grows beside them.
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <optional>
+
+#include "commands.h"
+#include "model_options.h"
+#include "option_flags.h"
+#include "output.h"
+#include "recording.h"
+#include "rushes/base/error.h"
+#include "rushes/base/interruption.h"
+#include "rushes/generation/registry.h"
+#include "rushes/media/image.h"
+#include "rushes/media/video_output.h"
+#include "terminal.h"
+
+namespace rushes::app {
+namespace {
+
+using generation::Modality;
+using generation::Request;
+
+struct Options {
+  generation::ModelOptions model;
+  Request request;
+  std::vector<std::string> images;
+  std::string question, output = "foresee.mp4";
+  int quality = 20, threads = 0;
+  bool quiet = false;
+};
+
+/// Families whose models say in words what they see.
+bool answers_about_pictures(const generation::Family& family) {
+  return family.capabilities.takes.has(Modality::image) && family.capabilities.yields.has(Modality::text);
+}
+
+Request make_request(const Options& options) {
+  Request request = options.request;
+  if (!options.question.empty()) request.prompts = {options.question};
+  for (const std::string& image : options.images) {
+    if (request.image) request.earlier_images.push_back(*request.image);
+    request.image = media::read_image(image);
+  }
+  return request;
+}
+
+std::shared_ptr<const generation::Model> load(const Options& options, const Request& request) {
+  generation::ModelOptions model = options.model;
+  model.path = answering_model(model.path);
+  require(!model.path.empty(), ErrorCode::invalid_argument,
+          "there is no model that answers in words: give one with --model or RUSHES_FORESEE_MODEL");
+  check_request(request, model);
+  use_threads(options.threads, model);
+  return generation::load_model(model);
+}
+
+/// Words go to standard output as they come.
+void print_words(std::string_view words) {
+  fmt::print("{}", words);
+  std::fflush(stdout);
+}
+
+/// What one half could not do, told when the other is complete.
+class Failures {
+ public:
+  void add(const generation::TrackFailed& failed) { failed_ = failed; }
+  void tell() const {
+    if (failed_) fail(failed_->code, "{}: {}", name(failed_->track), failed_->message);
+  }
+
+ private:
+  std::optional<generation::TrackFailed> failed_;
+};
+
+void describe(const Options& options) {
+  Request request = make_request(options);
+  request.options.set("tracks", "text");
+  const auto model = load(options, request);
+  auto plan = model->plan(request);
+  print_ignored(plan->ignored);
+  const auto generator = model->start(std::move(plan));
+  for (generation::StepResult result; result.outcome == generation::StepOutcome::again;) {
+    base::interruption_point();
+    result = generator->step({});
+    for (const generation::Event& event : result.events)
+      if (const auto* chunk = std::get_if<generation::TextChunk>(&event))
+        print_words(chunk->last ? chunk->utf8 + "\n" : chunk->utf8);
+  }
+}
+
+void foresee(const Options& options) {
+  const Request request = make_request(options);
+  check_output(options.output, "auto");
+  const auto model = load(options, request);
+  auto plan = model->plan(request);
+  print_ignored(plan->ignored);
+  const generation::VideoFormat format = plan->format();
+  require(format.video_frames != 0, ErrorCode::unsupported,
+          "no video is made: rushes describe is the command for words alone");
+  const auto output = open_outputs({{.target = options.output,
+                                     .container = media::choose_container(options.output, "auto"),
+                                     .width = format.width,
+                                     .height = format.height,
+                                     .fps = format.fps,
+                                     .quality = options.quality}});
+  const auto generator = model->start(std::move(plan));
+  Failures failures;
+  Recorded recorded;
+  {
+    // On a terminal the line of progress would be written into the words.
+    ProgressPrinter printer(format, options.quiet || isatty(STDOUT_FILENO) != 0);
+    recorded = record(*generator, *output,
+                      {.on_progress = [&](const Progress& p) { printer.show(p); },
+                       .on_text = print_words,
+                       .on_track_failed = [&](const generation::TrackFailed& failed) { failures.add(failed); }});
+  }
+  failures.tell();
+  if (!options.quiet) print_summary(recorded, options.output, format.fps);
+  if (recorded.end == RecordingEnd::stopped)
+    fail(ErrorCode::cancelled, "stopped after {} complete frames", recorded.progress.video_frames);
+}
+
+void add_question(CLI::App& command, Options& options) {
+  command
+      .add_option("--image,--image_path,--image-path", options.images,
+                  "another picture, before the question; repeatable: the last one is the newest")
+      ->allow_extra_args(false);
+  add_seed_option(command, options.request.seed, "random seed; the same seed gives the same words and the same video");
+  add_model_options(command, options.model);
+  add_threads_option(command, options.threads, "all; one for models under 64 MiB");
+  add_option_flags(command, options.request.options, answers_about_pictures);
+}
+
+/// PICTURE "question": the picture is the newest of them.
+void add_positionals(CLI::App& command, Options& options, const char* question_doc) {
+  command
+      .add_option_function<std::string>(
+          "PICTURE", [&options](const std::string& picture) { options.images.push_back(picture); },
+          "picture: JPEG, PNG or WebP")
+      ->required();
+  command.add_option("QUESTION,--prompt", options.question, question_doc);
+}
+
+}  // namespace
+
+void add_describe(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command =
+      app.add_subcommand("describe", "Answer a question about a picture in words, printed as they come");
+  add_positionals(*command, *options, "question about the picture");
+  add_question(*command, *options);
+  command->callback([options] { describe(*options); });
+}
+
+void add_foresee(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app.add_subcommand(
+      "foresee", "Tell in words and show in a video what will happen in a picture; both grow at the same time");
+  add_positionals(*command, *options, "question about what will happen, or what the video is to show");
+  command->add_option("-o,--output", options->output, "output: out.mp4, out.y4m, out.rgb or frames_%05d.png")
+      ->capture_default_str();
+  command->add_option("--frames", options->request.video_frames, "length of the video in frames")
+      ->check(CLI::Range(1, 100'000));
+  command->add_option("--width", options->request.width, "pixels");
+  command->add_option("--height", options->request.height, "pixels");
+  command->add_option("--fps", options->request.fps, "video frames per second");
+  command->add_option("--quality", options->quality, "quality of H.264: 0 (lossless) to 51 (worst)")
+      ->check(CLI::Range(0, 51))
+      ->capture_default_str();
+  command->add_flag("-q,--quiet", options->quiet, "do not print progress");
+  add_question(*command, *options);
+  command->callback([options] { foresee(*options); });
+}
+
+}  // namespace rushes::app
