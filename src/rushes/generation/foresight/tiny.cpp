@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "rushes/generation/foresight/model.h"
+#include "rushes/generation/foresight/model_files.h"
 #include "rushes/models/dinov2/encoder.h"
 #include "rushes/models/qwen/checkpoint.h"
 #include "rushes/tensor/ops.h"
@@ -80,7 +81,7 @@ struct TinyVocabulary {
   std::vector<int64_t> words;  // ids of whole words
 };
 
-std::shared_ptr<const qwen::Model> random_language_model(uint64_t seed) {
+LanguageFiles random_language(uint64_t seed) {
   const TinyVocabulary vocabulary;
   qwen::Config config;
   config.text = {.vocab_size = vocabulary.size,
@@ -104,17 +105,21 @@ std::shared_ptr<const qwen::Model> random_language_model(uint64_t seed) {
   config.vision_end_token_id = vocabulary.control(10);
   config.image_token_id = vocabulary.control(12);
   config.video_token_id = vocabulary.control(13);
-  tensor::WeightMap language = random_weights(qwen::language_shapes(config.text), 4 * seed);
+  tensor::WeightMap weights = random_weights(qwen::parameter_shapes(config), 4 * seed);
   // Only words are said: the others stay at 0, which is improbable.
   const at::Tensor spoken = at::zeros({vocabulary.size, 1});
   for (const int64_t word : vocabulary.words) spoken[word] = 12.0;
   spoken[vocabulary.control(2)] = 8.0;
-  language.set("lm_head.weight", language.at("lm_head.weight") * spoken);
-  return std::make_shared<const qwen::Model>(qwen::Model{
-      .config = config,
-      .tokenizer = std::make_shared<const text::ByteLevelBpe>(vocabulary.files),
-      .language = qwen::LanguageModel(config.text, language),
-      .vision = qwen::VisionTower(config.vision, random_weights(qwen::vision_shapes(config.vision), 4 * seed + 1))});
+  weights.set("lm_head.weight", weights.at("lm_head.weight") * spoken);
+  return {config, weights, vocabulary.files};
+}
+
+std::shared_ptr<const qwen::Model> model_of(const LanguageFiles& files) {
+  return std::make_shared<const qwen::Model>(
+      qwen::Model{.config = files.config,
+                  .tokenizer = std::make_shared<const text::ByteLevelBpe>(files.tokenizer),
+                  .language = qwen::LanguageModel(files.config.text, qwen::language_weights(files.weights)),
+                  .vision = qwen::VisionTower(files.config.vision, qwen::vision_weights(files.weights))});
 }
 
 // ---- video model ----------------------------------------------------------------------------------------------------
@@ -141,68 +146,94 @@ class WordTokenizer final : public text::Tokenizer {
   const int64_t size_;
 };
 
-VideoParts random_video_model(uint64_t seed, bool encodes_images) {
-  const t5::Config text{.vocab_size = 256, .d_model = 16, .d_kv = 8, .num_heads = 2, .d_ff = 24, .num_layers = 1};
-  ltx::TransformerConfig transformer;
+VideoFiles random_video(uint64_t seed, bool encodes_images) {
+  VideoFiles files;
+  files.text_config = {.vocab_size = 512, .d_model = 16, .d_kv = 8, .num_heads = 2, .d_ff = 24, .num_layers = 1};
+  ltx::TransformerConfig& transformer = files.config.transformer;
   transformer.in_channels = transformer.out_channels = 8;
   transformer.num_attention_heads = 2;
   transformer.attention_head_dim = 16;
   transformer.num_layers = 2;
-  transformer.caption_channels = text.d_model;
-  ltx::VaeConfig vae;
+  transformer.caption_channels = files.text_config.d_model;
+  ltx::VaeConfig& vae = files.config.vae;
   vae.latent_channels = 8;
   vae.block_out_channels = vae.decoder_block_out_channels = {4, 8, 8, 8};
   vae.layers_per_block = vae.decoder_layers_per_block = {1, 1, 1, 1, 1};
-  tensor::WeightMap vae_weights;
-  const tensor::WeightMap all_of_vae = random_weights(ltx::parameter_shapes(vae), 4 * seed + 2);
-  for (const auto& [key, tensor] : all_of_vae.tensors())
-    if (encodes_images || !key.starts_with("encoder.")) vae_weights.set(key, tensor);
-  return {.transformer = std::make_shared<const ltx::Transformer>(
-              transformer, random_weights(ltx::parameter_shapes(transformer), 4 * seed + 3)),
-          .vae = std::make_shared<const ltx::Vae>(vae, vae_weights),
-          .scheduler = {},
-          .text = std::make_shared<const t5::TextEncoder>(
-              std::make_shared<const WordTokenizer>(text.vocab_size),
-              std::make_shared<const t5::Encoder>(text, random_weights(t5::parameter_shapes(text), 4 * seed + 4)))};
+  for (const auto& [key, tensor] : random_weights(ltx::parameter_shapes(vae), 4 * seed + 2).tensors())
+    if (encodes_images || !key.starts_with("encoder.")) files.vae.set(key, tensor);
+  files.transformer = random_weights(ltx::parameter_shapes(transformer), 4 * seed + 3);
+  files.text = random_weights(t5::parameter_shapes(files.text_config), 4 * seed + 4);
+  return files;
 }
 
-AdapterParts random_adapter(uint64_t seed, const qwen::Model& language, const VideoParts& video) {
-  dinov2::Config spatial = dinov2::Config::of(dinov2::Layout::hub);
-  spatial.embed_dim = 24, spatial.depth = 1, spatial.num_heads = 2, spatial.mlp_dim = 48, spatial.stored_grid = 5;
-  const foresight::AdapterConfig adapter{.vlm_dim = language.config.text.hidden_size,
-                                         .spatial_dim = spatial.embed_dim,
-                                         .hidden_dim = 64,
-                                         .output_dim = video.transformer->config().caption_channels,
-                                         .num_layers = 1,
-                                         .num_queries = 7,
-                                         .num_heads = 1,
-                                         .mlp_dim = 64};
-  return {.spatial = std::make_shared<const dinov2::Encoder>(
-              spatial, random_weights(dinov2::parameter_shapes(spatial), 4 * seed + 5)),
-          .adapter = std::make_shared<const foresight::Adapter>(
-              adapter, random_weights(foresight::parameter_shapes(adapter), 4 * seed + 6)),
-          .square = 42,
-          .vlm_tokens = 24};
+VideoParts parts_of(const VideoFiles& files) {
+  return {.transformer = std::make_shared<const ltx::Transformer>(files.config.transformer, files.transformer),
+          .vae = std::make_shared<const ltx::Vae>(files.config.vae, files.vae),
+          .scheduler = files.config.scheduler,
+          .text = std::make_shared<const t5::TextEncoder>(
+              std::make_shared<const WordTokenizer>(files.text_config.vocab_size),
+              std::make_shared<const t5::Encoder>(files.text_config, files.text))};
+}
+
+AdapterFiles random_adapter(uint64_t seed, const LanguageFiles& language, const VideoFiles& video) {
+  AdapterFiles files;
+  dinov2::Config& spatial = files.spatial_config;
+  spatial.embed_dim = 64, spatial.depth = 1, spatial.num_heads = 1, spatial.mlp_dim = 48, spatial.stored_grid = 5;
+  files.config = {.vlm_dim = language.config.text.hidden_size,
+                  .spatial_dim = spatial.embed_dim,
+                  .hidden_dim = 64,
+                  .output_dim = video.config.transformer.caption_channels,
+                  .num_layers = 1,
+                  .num_queries = 7,
+                  .num_heads = 1,
+                  .mlp_dim = 64};
+  files.square = 42;
+  files.spatial = random_weights(dinov2::parameter_shapes(spatial), 4 * seed + 5);
+  files.adapter = random_weights(foresight::parameter_shapes(files.config), 4 * seed + 6);
+  return files;
+}
+
+AdapterParts parts_of(const AdapterFiles& files) {
+  return {.spatial = std::make_shared<const dinov2::Encoder>(files.spatial_config, files.spatial),
+          .adapter = std::make_shared<const foresight::Adapter>(files.config, files.adapter),
+          .square = files.square};
+}
+
+ForesightFiles random_files(uint64_t seed, const TinyForesight& wanted) {
+  ForesightFiles files;
+  files.name = "random";
+  if (wanted.language) files.language = random_language(seed);
+  if (wanted.video) files.video = random_video(seed, wanted.encodes_images);
+  if (wanted.language && wanted.video && wanted.adapter)
+    files.adapter = random_adapter(seed, *files.language, *files.video);
+  files.defaults.height = files.defaults.width = 64;
+  files.defaults.video_frames = 15;
+  files.defaults.steps = 4;
+  files.defaults.max_new_tokens = 24;
+  return files;
 }
 
 }  // namespace
 
 std::shared_ptr<const Model> random_foresight_model(uint64_t seed, const TinyForesight& wanted) {
   at::set_num_threads(1);  // work this small is lost in waiting for other threads
-  std::shared_ptr<const qwen::Model> language;
+  const ForesightFiles files = random_files(seed, wanted);
   std::optional<VideoParts> video;
   std::optional<AdapterParts> adapter;
-  if (wanted.language) language = random_language_model(seed);
-  if (wanted.video) video = random_video_model(seed, wanted.encodes_images);
-  if (wanted.language && wanted.video && wanted.adapter) adapter = random_adapter(seed, *language, *video);
-  ForesightSettings defaults;
-  defaults.height = defaults.width = 64;
-  defaults.video_frames = 15;
-  defaults.steps = 4;
-  defaults.max_new_tokens = 24;
+  if (files.video) video = parts_of(*files.video);
+  if (files.adapter) adapter = parts_of(*files.adapter);
   return std::make_shared<const ForesightModel>(
-      ModelCard{.name = "random", .description = "random weights, for tests; float32 on cpu", .is_small = true},
-      defaults, std::make_shared<const ForesightParts>(std::move(language), std::move(video), std::move(adapter)));
+      ModelCard{.name = files.name, .description = "random weights, for tests; float32 on cpu", .is_small = true},
+      files.defaults,
+      std::make_shared<const ForesightParts>(files.language ? model_of(*files.language) : nullptr, std::move(video),
+                                             std::move(adapter)));
+}
+
+void write_random_foresight_model(const std::filesystem::path& directory, const std::filesystem::path& tokenizer,
+                                  uint64_t seed, const TinyForesight& wanted) {
+  ForesightFiles files = random_files(seed, wanted);
+  if (files.video) files.video->tokenizer = tokenizer;
+  write_foresight_model(directory, files);
 }
 
 }  // namespace rushes::generation
