@@ -81,6 +81,16 @@ at::Tensor channels_to_pixels(const at::Tensor& x, std::array<int64_t, 3> stride
       .permute({0, 4, 1, 2, 3});
 }
 
+/// The same of channels that are listed behind their pixels: t, y, x, c.
+at::Tensor pixels_to_places(const at::Tensor& x, std::array<int64_t, 3> stride) {
+  const auto [t, h, w] = stride;
+  const int64_t B = x.size(0), C = x.size(1) / (t * h * w), T = x.size(2), H = x.size(3), W = x.size(4);
+  return x.reshape({B, t, h, w, C, T, H, W})
+      .permute({0, 5, 1, 6, 2, 7, 3, 4})
+      .reshape({B, T * t, H * h, W * w, C})
+      .permute({0, 4, 1, 2, 3});
+}
+
 constexpr std::array<int64_t, 3> kRowsFirst = {0, 1, 2}, kColumnsFirst = {0, 2, 1};
 constexpr std::array<int64_t, 3> kUpStride = {2, 2, 2};
 
@@ -115,6 +125,15 @@ at::Tensor Conv::operator()(const at::Tensor& x, int64_t stride) const {
   at::Tensor padded = with_ends_repeated(x, before, side - 1 - before);
   if (compute_.fused) padded = padded.contiguous(kChannelsLast);
   return at::conv3d(padded, weight_, bias_, {stride, stride, stride}, {0, side / 2, side / 2});
+}
+
+void Conv::transpose_outputs(int64_t groups) {
+  RUSHES_ASSERT(!compute_.trainable);
+  const auto transposed = [&](const at::Tensor& x) {
+    return x.unflatten(0, {-1, groups}).transpose(0, 1).flatten(0, 1).contiguous();
+  };
+  weight_ = transposed(weight_);
+  bias_ = transposed(bias_);
 }
 
 at::Tensor norm_silu(const at::Tensor& x, const Modulation& modulation, VaeCompute compute) {
@@ -207,11 +226,18 @@ at::Tensor PixelDownsampler::operator()(const at::Tensor& x) const {
 
 PixelUpsampler::PixelUpsampler(const tensor::WeightMap& weights, int64_t in, int64_t factor, bool residual,
                                Causality causality, VaeCompute compute)
-    : factor_(factor), residual_(residual), conv_(weights, "conv", in, 8 * in / factor, 3, causality, compute) {}
+    : factor_(factor),
+      residual_(residual),
+      pixels_first_(compute.fused),
+      conv_(weights, "conv", in, 8 * in / factor, 3, causality, compute) {
+  if (pixels_first_) conv_.transpose_outputs(8);
+}
 
 at::Tensor PixelUpsampler::operator()(const at::Tensor& x) const {
   const auto without_first = [](const at::Tensor& y) { return y.narrow(2, 1, y.size(2) - 1); };
-  const at::Tensor y = without_first(channels_to_pixels(conv_(x), kUpStride, kRowsFirst));
+  const at::Tensor wide = conv_(x);
+  const at::Tensor y = without_first(pixels_first_ ? pixels_to_places(wide, kUpStride)
+                                                   : channels_to_pixels(wide, kUpStride, kRowsFirst));
   if (!residual_) return y;
   return y + without_first(channels_to_pixels(x, kUpStride, kRowsFirst)).repeat({1, 8 / factor_, 1, 1, 1});
 }

@@ -36,6 +36,8 @@ class Conv {
        Causality causality, VaeCompute compute);
   /// stride 2: halves the frames (T = 2k + 1 to k + 1), height and width.
   at::Tensor operator()(const at::Tensor& x, int64_t stride = 1) const;
+  /// Outputs in another order: of `groups` in each of them first all firsts, then all seconds, ... Not where trained.
+  void transpose_outputs(int64_t groups);
 
  private:
   at::Tensor weight_, bias_;
@@ -112,7 +114,7 @@ class PixelUpsampler {
 
  private:
   int64_t factor_;
-  bool residual_;
+  bool residual_, pixels_first_;  // of the convolution's outputs: where they move, runs of memory stay whole
   Conv conv_;
 };
 

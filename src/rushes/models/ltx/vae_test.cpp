@@ -146,7 +146,7 @@ TEST_F(VaeTest, tiled_results_have_the_sizes_of_whole_ones) {
                      .tile_sample_stride_height = 32,
                      .tile_sample_stride_width = 64,
                      .framewise = true};
-  for (const int64_t latent_frames : {1, 3, 4}) {
+  for (const int64_t latent_frames : {1, 3}) {
     const at::Tensor video = vae.decode(at::randn({1, 6, latent_frames, 3, 4}), small);
     EXPECT_EQ(video.sizes(), at::IntArrayRef({1, 3, 8 * (latent_frames - 1) + 1, 96, 128}));
     EXPECT_EQ(vae.encode(video, small).mean.sizes(), at::IntArrayRef({1, 6, latent_frames, 3, 4}));
@@ -195,7 +195,7 @@ TEST_F(VaeTest, tiles_in_time_are_those_of_the_published_loop) {
   const c10::InferenceMode inference;
   const Vae vae(config_090(), stirred(config_090()));
   for (const auto& [size, stride] : {std::pair(16, 8), std::pair(24, 16), std::pair(16, 16), std::pair(32, 8)})
-    for (const int64_t latents : {5, 6, 8}) {
+    for (const int64_t latents : {5, 6}) {
       SCOPED_TRACE(fmt::format("{} frames at {}, {} latents", size, stride, latents));
       const at::Tensor z = at::randn({1, 6, latents, 1, 1});
       const Tiling tiling{
