@@ -9,9 +9,11 @@ const page = defineConfig({
   build: { target: "es2022" },
 });
 
-// The clients of talking heads as one file beside the page, for the pages and programs of others.
+// The clients of talking heads, and of predictions, as a file each beside the page, for the pages and programs of others.
 const client = defineConfig({
-  build: { target: "es2022", emptyOutDir: false, lib: { entry: "src/talk/client.ts", formats: ["es"], fileName: () => "talk_client.js" } },
+  build: { target: "es2022", emptyOutDir: false, lib: {
+    entry: { talk_client: "src/talk/client.ts", predict_client: "src/predict/client.ts" }, formats: ["es"], fileName: (_, name) => `${name}.js`,
+  } },
 });
 
 export default defineConfig(({ mode }) => (mode === "client" ? client : page));

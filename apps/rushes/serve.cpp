@@ -380,6 +380,8 @@ void add_serve(CLI::App& app) {
   add_viewer_settings(*command, *options);
   group("Frame streams");
   add_frame_stream_settings(*command, options->server.frame_streams);
+  group("Predictions");
+  add_chat_settings(*command, options->server.chat);
   group("Assistant");
   add_assistant_settings(*command, options->server.assistant, options->assistant_key_file);
   add_option_flags(*command, options->first.options, takes_text);

@@ -75,6 +75,48 @@ void add_frame_stream_settings(CLI::App& command, server::FrameStreamOptions& st
                    "send the frames beyond the end of the speech too, as the published server does");
 }
 
+void add_chat_settings(CLI::App& command, server::ChatOptions& chat) {
+  command.add_option("--static-dir", chat.static_directory, "folder whose files are served under /static")
+      ->type_name("DIRECTORY");
+  command
+      .add_option_function<std::vector<std::string>>(
+          "--answer",
+          [&chat](const std::vector<std::string>& given) {
+            chat.defaults.clear();
+            for (const std::string& each : given) {
+              const std::size_t equals = each.find('=');
+              require(equals != std::string::npos && equals > 0, ErrorCode::invalid_argument,
+                      "--answer '{}' must be OPTION=VALUE, e.g. steps=20", each);
+              chat.defaults.emplace_back(each.substr(0, equals), each.substr(equals + 1));
+            }
+          },
+          "what answers to questions about pictures are made with where the question does not say, e.g. steps=20 or "
+          "frames=30; repeatable")
+      ->type_name("OPTION=VALUE");
+  const auto seconds = [&command](const char* name, std::chrono::milliseconds& to, const char* help) {
+    command
+        .add_option_function<double>(
+            name,
+            [&to](double given) {
+              to = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::duration<double>(given));
+            },
+            help)
+        ->type_name("SECONDS")
+        ->check(CLI::Range(0.0, 1e9))
+        ->default_str(std::to_string(to.count() / 1000));
+  };
+  seconds("--absence-seconds", chat.absence,
+          "stop a prediction that is not nearly done when those who followed it have been away for this time");
+  seconds("--kept-seconds", chat.kept,
+          "delete predictions and their videos when they have not been used for this time");
+  command
+      .add_option_function<int64_t>(
+          "--max-message-mib", [&chat](int64_t mib) { chat.message_bytes = static_cast<std::size_t>(mib) << 20; },
+          "maximum size of a question over a WebSocket, with its pictures")
+      ->check(CLI::Range(1, 1024))
+      ->default_str(std::to_string(chat.message_bytes >> 20));
+}
+
 void add_assistant_settings(CLI::App& command, server::AssistantOptions& assistant, std::string& key_file) {
   command
       .add_option("--assistant", assistant.url,

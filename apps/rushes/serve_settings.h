@@ -22,6 +22,9 @@ std::pair<std::string, std::string> parse_alias(const std::string& text);
 /// Sessions whose frames go out one by one over a WebSocket. `streams` must outlive the parsing.
 void add_frame_stream_settings(CLI::App& command, server::FrameStreamOptions& streams);
 
+/// Questions about pictures, answered in words and in a video; all must outlive the parsing.
+void add_chat_settings(CLI::App& command, server::ChatOptions& chat);
+
 /// A speech model elsewhere; all must outlive the parsing.
 void add_assistant_settings(CLI::App& command, server::AssistantOptions& assistant, std::string& key_file);
 /// Its key: what `key_file` holds, else the environment's RUSHES_ASSISTANT_KEY. Throws Error(invalid_argument) for an

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "published_settings.h"
 #include "rushes/base/error.h"
 
 namespace rushes::app {
@@ -61,6 +62,12 @@ void complete_from_environment(const std::vector<CLI::Option*>& options) {
     if (!value || !*value) continue;
     give(*option, takes_several(*option) ? split(value) : std::vector<std::string>{value}, variable);
   }
+}
+
+void complete_from_published(const std::vector<CLI::Option*>& options) {
+  for (const PublishedSetting& each : published_settings([](const char* name) { return std::getenv(name); }))
+    for (CLI::Option* option : options)
+      if (key_of(*option) == each.key && option->count() == 0) give(*option, each.values, each.variable);
 }
 
 std::vector<std::string> values_of(const YAML::Node& node, const CLI::Option& option, const std::string& where) {
@@ -125,6 +132,7 @@ void add_config_option(CLI::App& command) {
 void complete_options(CLI::App& command) {
   const std::vector<CLI::Option*> options = command.get_options([](CLI::Option*) { return true; });
   complete_from_environment(options);
+  complete_from_published(options);
   const CLI::Option* config = command.get_option(std::string("--") + kConfig);
   if (config->count() > 0) complete_from_file(options, config->results().back());
 }

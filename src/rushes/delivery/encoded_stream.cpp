@@ -88,10 +88,13 @@ EncodedStream::~EncodedStream() = default;
 void EncodedStream::run(std::stop_token stop) {
   try {
     while (const generation::EventPtr event = frames_->next(stop)) {
-      if (const auto* block = std::get_if<generation::FrameBlock>(&event->what); block && block->rgb)
+      const auto* block = std::get_if<generation::FrameBlock>(&event->what);
+      if (block && block->rgb) {
         encode(*block, stop);
-      else if (std::holds_alternative<generation::UtteranceEnded>(event->what))
+        if (is_last(*block)) break;
+      } else if (std::holds_alternative<generation::UtteranceEnded>(event->what)) {
         end_utterance();
+      }
     }
     auto pictures = encoder_->flush();
     auto audio = audio_encoder_ ? audio_encoder_->flush() : std::vector<media::AccessUnit>();
@@ -103,6 +106,12 @@ void EncodedStream::run(std::stop_token stop) {
   encoder_.reset();
   writer_.reset();
   end();
+}
+
+/// A silent video of known length is complete with its last frame, whatever its session still says.
+bool EncodedStream::is_last(const generation::FrameBlock& block) const {
+  const auto wanted = session_->format().video_frames;
+  return wanted && !audio_track_ && block.first_video_frame + block.video_frames >= *wanted;
 }
 
 void EncodedStream::encode(const generation::FrameBlock& block, std::stop_token stop) {

@@ -121,6 +121,7 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
   };
 
   void run(std::stop_token stop);
+  bool is_last(const generation::FrameBlock& block) const;
   void encode(const generation::FrameBlock& block, std::stop_token stop);
   void end_utterance();
   void adopt_gops(const EncodedStream& origin, media::Pts until, const std::stop_token& stop);

@@ -58,6 +58,8 @@ struct Server::State {
     sessions = std::make_unique<SessionStore>(std::move(models), options.sessions, options.data_directory, work,
                                               options.aliases);
     service.access = options.access;
+    if (options.access.allow_origins.empty())
+      for (const ListenAddress& address : addresses) allow_origins_of(address.sets);
     service.proxies = Proxies(options.proxy);
     service.web_root = options.web_root;
     const ApiContext api_context{*sessions, work, service, options, sweeps};
@@ -71,6 +73,12 @@ struct Server::State {
     }
     auto listener = listeners.begin();
     for (const ListenAddress& address : addresses) listen(address, *listener++);
+  }
+
+  void allow_origins_of(const std::vector<std::string>& sets) {
+    for (const Api& api : apis())
+      if (std::find(sets.begin(), sets.end(), api.name) != sets.end())
+        service.access.allow_origins.insert(service.access.allow_origins.end(), api.origins.begin(), api.origins.end());
   }
 
   static void require_address(const error_code& error, const ListenAddress& address) {

@@ -34,9 +34,11 @@ struct AssistantOptions {
 
 /// Questions about a picture, which are answered in words and in a video.
 struct ChatOptions {
-  std::size_t message_bytes = 64 << 20;             // of a question over a WebSocket, with all its pictures
-  std::filesystem::path static_directory = {};      // files that are served under /static; empty: none
-  std::chrono::milliseconds absence{30'000};        // of whoever followed an answer; then it is not made further
+  std::size_t message_bytes = 64 << 20;         // of a question over a WebSocket, with all its pictures
+  std::filesystem::path static_directory = {};  // files that are served under /static; empty: none
+  /// What an answer is made with where its question does not say, by the names of requests and of the model's options.
+  std::vector<std::pair<std::string, std::string>> defaults = {};
+  std::chrono::milliseconds absence{30'000};              // of whoever followed an answer; then it is not made further
   std::chrono::milliseconds kept{std::chrono::hours(1)};  // answers and their videos, since they were last used
 };
 

@@ -33,6 +33,8 @@ struct Api {
   Json (*schemas)(const ServedModels& models) = nullptr;
   /// Parameters of a query that its openapi.json does not have are refused, as unknown fields of bodies are.
   bool knows_its_queries = false;
+  /// Pages that may call where a listener names it and no others were allowed.
+  std::span<const std::string_view> origins = {};
 };
 
 /// The first is part of every listener; where two of the others cannot be served together, a listener that names none

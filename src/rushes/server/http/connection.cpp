@@ -105,6 +105,7 @@ class Connection {
     Response response;
     Feed feed;
     const Route* route = prepare(parser, response, feed);
+    const Route* const asked = route;
     if (feed) {
       ViewerKind kind{exchange_.kind, exchange_.max_message_bytes};
       auto serving =
@@ -127,8 +128,9 @@ class Connection {
       } else {
         response = answer(*route);
       }
-    } else if (has_body) {
-      exchange_.keep_alive = false;  // what the client still sends of the body is no request
+    } else {
+      if (has_body) exchange_.keep_alive = false;  // what the client still sends of the body is no request
+      rephrase(asked, response);
     }
     // An answer may last as long as a session; what was asked for with is not needed any more.
     std::string().swap(exchange_.request.body);
@@ -219,15 +221,14 @@ class Connection {
 
   /// A file of the page, or that there is nothing.
   Response unknown(const Request& request) const {
-    const auto& otherwise = router_.unknown();
-    if (request.method != "GET")
-      return otherwise ? otherwise(request) : error_response(405, "invalid_argument", "only GET is supported here");
-    try {
-      return serve_static(service_.web_root, request);
-    } catch (const Error& error) {
-      if (!otherwise || error.code() != ErrorCode::not_found) throw;
-      return otherwise(request);
-    }
+    if (request.method != "GET") return error_response(405, "invalid_argument", "only GET is supported here");
+    return serve_static(service_.web_root, request);
+  }
+
+  /// `asked`: the route that would have answered; null: there is none.
+  void rephrase(const Route* asked, Response& response) const {
+    const Rephrase& words = asked && asked->rephrase ? asked->rephrase : router_.rephrase();
+    if (words && (response.status >= 400 || exchange_.request.method == "OPTIONS")) words(exchange_.request, response);
   }
 
   /// False: `response` says why not, or the client has left.

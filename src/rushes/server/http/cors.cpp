@@ -45,6 +45,11 @@ Headers cors_headers(const AccessOptions& options, const Request& request, const
   const auto origin = allowed_origin(options, request);
   if (!origin) return headers;
   headers.emplace_back("Access-Control-Allow-Origin", *origin);
+  // No cookie means anything here, but some clients send what they have, and browsers ask for this then. Not where any
+  // page may call.
+  const auto& allowed = options.allow_origins;
+  if (std::find(allowed.begin(), allowed.end(), "*") == allowed.end())
+    headers.emplace_back("Access-Control-Allow-Credentials", "true");
   std::string exposed;
   for (const auto& [name, value] : response.headers)
     if (!starts_with_name(name, "Access-Control-")) exposed += (exposed.empty() ? "" : ", ") + name;

@@ -1,5 +1,6 @@
 // Requests and answers as plain values: what a route sees. The wire is in connection.cpp.
 #pragma once
+#include <algorithm>
 #include <boost/asio/awaitable.hpp>
 #include <cstdint>
 #include <filesystem>
@@ -83,6 +84,11 @@ struct Response {
   std::string content_type = "application/json";
   std::vector<std::pair<std::string, std::string>> headers;
   std::variant<std::string, FileRange, SharedRange, std::unique_ptr<BodySource>> body;
+
+  /// The name as it was given.
+  bool has_header(std::string_view name) const {
+    return std::any_of(headers.begin(), headers.end(), [&](const auto& header) { return header.first == name; });
+  }
 };
 
 Response json_response(int status, const Json& value);

@@ -51,13 +51,16 @@ class ResponseWriter {
     message.result(static_cast<unsigned>(response.status));
     message.set(http::field::server, "rushes");
     message.set("X-Content-Type-Options", "nosniff");
-    if (response.status != 204) message.set(http::field::content_type, response.content_type);
+    if (has_content(response)) message.set(http::field::content_type, response.content_type);
     for (const auto& [name, value] : cors_headers(service_.access, exchange_.request, response))
       message.set(name, value);
     for (const auto& [name, value] : response.headers) message.set(name, value);
     message.keep_alive(exchange_.keep_alive);
     return message;
   }
+
+  /// 304 would have to tell the length of what it does not send.
+  static bool has_content(const Response& response) { return response.status != 204 && response.status != 304; }
 
   static std::string text_of(http::response<http::empty_body>& message) {
     http::response_serializer<http::empty_body> serializer(message);
@@ -72,7 +75,7 @@ class ResponseWriter {
   /// `text` is sent from where it lies.
   net::awaitable<bool> send_text(const Response& response, std::string_view text) {
     auto message = header_of(response);
-    if (response.status != 204) message.content_length(text.size());
+    if (has_content(response)) message.content_length(text.size());
     const std::string head = text_of(message);
     if (exchange_.request.head) text = {};
     PacedWriter writer = paced(service_.limits.stall);

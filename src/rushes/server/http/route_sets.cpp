@@ -55,7 +55,7 @@ ServedRoutes choose_routes(const std::vector<RouteSet>& table, const std::vector
   const Sets sets = names.empty() ? compatible_sets(table, served.left_out) : named_sets(table, names);
   for (const RouteSet* set : sets) {
     served.sets.push_back(set->name);
-    if (!names.empty() && set->routes.unknown()) served.router.answer_unknown(set->routes.unknown());
+    if (!names.empty() && set->routes.rephrase()) served.router.rephrase(set->routes.rephrase());
     for (const Router::Known& known : set->routes.routes()) {
       if (names.empty() && known.route.when_named) continue;
       const bool gives_way = known.route.yields && std::any_of(sets.begin(), sets.end(), [&](const RouteSet* other) {

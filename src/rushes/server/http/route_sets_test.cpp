@@ -78,7 +78,7 @@ TEST(ChooseRoutes, serves_some_routes_only_where_their_set_is_named) {
   Route health = route_of("/health", "e");
   health.when_named = true;
   e.routes.add(std::move(health));
-  e.routes.answer_unknown([](const Request&) { return json_response(404, "e knows it not"); });
+  e.routes.rephrase([](const Request&, Response& refusal) { refusal = json_response(404, "e knows it not"); });
   sets.push_back(std::move(e));
   const ServedRoutes everything = choose_routes(sets, {}), named = choose_routes(sets, {"e"});
   EXPECT_THAT(everything.sets, ElementsAre("native", "a", "d", "e"));
@@ -86,9 +86,9 @@ TEST(ChooseRoutes, serves_some_routes_only_where_their_set_is_named) {
   EXPECT_EQ(owner(everything, "/e"), "e");
   EXPECT_EQ(owner(everything, "/health"), "native") << "which gives way to none that is not served";
   EXPECT_EQ(owner(named, "/health"), "e");
-  EXPECT_FALSE(everything.router.unknown());
+  EXPECT_FALSE(everything.router.rephrase());
   EXPECT_EQ(owner(named, "/generate"), "e");
-  EXPECT_TRUE(named.router.unknown());
+  EXPECT_TRUE(named.router.rephrase());
 }
 
 TEST(ChooseRoutes, refuses_names_that_it_does_not_know_and_sets_with_a_route_in_common) {

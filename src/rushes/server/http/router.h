@@ -14,6 +14,10 @@ class WebSocket;
 /// Runs as long as the viewer is connected; returning ends the connection.
 using Feed = std::function<net::awaitable<void>(WebSocket&)>;
 
+/// Puts a refusal that no route's function has given (nothing is there, another method, a body that is too large, no
+/// access), or the answer to a preflight, into the words of an API.
+using Rephrase = std::function<void(const Request&, Response&)>;
+
 inline constexpr std::size_t kMaxBodyBytes = 64 << 10;  // where a route does not say otherwise
 
 struct Route {
@@ -38,6 +42,8 @@ struct Route {
   bool yields = false;
   /// Served only where the listener names its set: elsewhere the path is the page's, or another set's.
   bool when_named = false;
+  /// Of what is refused before its function is asked, on whatever listener.
+  Rephrase rephrase = {};
 
   /// The last part of the pattern that is not empty: by which metrics tell connections apart.
   std::string kind() const;
@@ -55,9 +61,9 @@ class Router {
                     std::size_t max_body_bytes = kMaxBodyBytes);
   void feed(std::string pattern, std::function<Feed(const Request&)> function);
 
-  /// Answers requests that neither a route nor a file of the page answers, where the listener names the set.
-  void answer_unknown(std::function<Response(const Request&)> function) { unknown_ = std::move(function); }
-  const std::function<Response(const Request&)>& unknown() const noexcept { return unknown_; }
+  /// Of what belongs to no route that says otherwise, where the listener names the set.
+  void rephrase(Rephrase words) { rephrase_ = std::move(words); }
+  const Rephrase& rephrase() const noexcept { return rephrase_; }
 
   /// Calls `check` before the function of each route that was added so far; what it throws is the answer.
   void check_first(const std::function<void(const Route&, const Request&)>& check);
@@ -84,7 +90,7 @@ class Router {
 
  private:
   std::vector<Known> known_;
-  std::function<Response(const Request&)> unknown_;
+  Rephrase rephrase_;
 };
 
 }  // namespace rushes::server

@@ -14,7 +14,15 @@
 
 namespace rushes::server {
 
-enum class CloseCode : uint16_t { normal = 1000, going_away = 1001, policy = 1008, too_big = 1009, internal = 1011 };
+enum class CloseCode : uint16_t {
+  normal = 1000,
+  going_away = 1001,
+  unsupported_data = 1003,  // a kind of message that is not read
+  invalid_data = 1007,      // a message whose content is not what its kind promises
+  policy = 1008,
+  too_big = 1009,
+  internal = 1011
+};
 
 /// The viewer has gone, or was closed for not reading. Ends the feed; caught by the connection only.
 class ViewerGone : public std::runtime_error {

@@ -15,8 +15,13 @@
 
 namespace rushes::server {
 
+/// The whole video is encoded and in its file. Its session may go on: one that also writes may still do so.
+struct VideoComplete {
+  std::shared_ptr<const delivery::EncodedStream> video;
+};
+
 /// What happens in a session, in the order in which a viewer learns of it.
-using StreamItem = std::variant<generation::EventPtr, delivery::GopPtr, delivery::JpegFrame>;
+using StreamItem = std::variant<generation::EventPtr, delivery::GopPtr, delivery::JpegFrame, VideoComplete>;
 
 struct Message {
   std::variant<Json, std::string, std::shared_ptr<const media::Bytes>> body;

@@ -58,6 +58,8 @@ std::optional<StreamItem> Pump::poll() {
     if (delivery::GopPtr gop = gops_->poll()) return gop;
   if (jpegs_)
     if (delivery::JpegFrame frame = jpegs_->poll(); frame.bytes) return frame;
+  if (interest_.video_end && gops_ && gops_->ended() && !std::exchange(told_video_end_, true))
+    return VideoComplete{hosted_.video};
   return std::nullopt;
 }
 

@@ -26,6 +26,7 @@ struct Interest {
   std::optional<std::variant<delivery::EncodedStream::From, int64_t>> gops = {};
   std::optional<delivery::JpegStream::From> jpegs = {};
   bool paced = false;        // each JPEG at its time, counted from the first
+  bool video_end = false;    // with `gops`: VideoComplete, after the last of them
   WorkPool* work = nullptr;  // where the dialect works, if it takes its time; it must outlive the pump
 };
 
@@ -73,7 +74,7 @@ class Pump final : public MessageSource {
   std::unique_ptr<delivery::JpegViewer> jpegs_;
   std::deque<Message> ready_;
   std::optional<std::chrono::steady_clock::time_point> start_;  // of the pacing
-  bool over_ = false;
+  bool told_video_end_ = false, over_ = false;
 };
 
 /// Why a stream ends, as its viewer is told.

@@ -1,6 +1,7 @@
 // For tests of Ditto's protocol: a model of its family that draws, and the client's side of its WebSocket.
 #pragma once
 #include "rushes/server/talk_test_server.h"
+#include "rushes/server/websocket_test_peer.h"
 
 namespace rushes::server {
 
@@ -39,41 +40,8 @@ class DrawingDitto final : public generation::Model {
       {.name = "emit_tail", .type = OptionType::boolean, .doc = "tail", .standard = false}};
 };
 
-/// A frame of a client.
-inline std::string masked(int opcode, const std::string& text) {
-  std::string head{static_cast<char>(0x80 | opcode)};
-  if (text.size() < 126) {
-    head += static_cast<char>(0x80 | text.size());
-  } else if (text.size() < 65'536) {
-    head += {'\xfe', static_cast<char>(text.size() >> 8), static_cast<char>(text.size())};
-  } else {
-    head += '\xff';
-    for (int shift = 56; shift >= 0; shift -= 8) head += static_cast<char>(text.size() >> shift);
-  }
-  return head + std::string(4, '\0') + text;  // a mask of zeros changes nothing
-}
-
-struct Peer {
-  explicit Peer(const RunningServer& server, const std::string& path = "/ws/ada") : client(server.port()) {
-    EXPECT_EQ(client.upgrade(path).status, 101);
-  }
-  void say(const json& message) { client.write(masked(1, message.dump())); }
-  json hear() {
-    const Frame frame = client.read_message();
-    EXPECT_EQ(frame.opcode, 1) << frame.payload.substr(0, 200);
-    return frame.opcode == 1 ? json::parse(frame.payload) : json{{"type", "closed"}};
-  }
-  /// The types of all messages up to one of these.
-  std::vector<std::string> hear_until(const std::string& last) {
-    std::vector<std::string> types;
-    do {
-      newest = hear();
-      types.push_back(newest["type"]);
-    } while (types.back() != last && types.back() != "closed");
-    return types;
-  }
-  TestClient client;
-  json newest;
+struct Peer : WebSocketPeer {
+  explicit Peer(const RunningServer& server, const std::string& path = "/ws/ada") : WebSocketPeer(server, path) {}
 };
 
 }  // namespace rushes::server

@@ -103,7 +103,10 @@ void add_routes(Router& router, const ApiContext& context) {
   named("/health", [server](const Request&) {
     return json_response(200, {{"status", "ok"}, {"active_streams", server->clients.active_streams()}});
   });
-  router.answer_unknown([](const Request&) { return json_response(404, {{"detail", "Not Found"}}); });
+  router.rephrase([](const Request&, Response& refusal) {
+    const bool is_unknown = refusal.status == 404 || (refusal.status == 405 && !refusal.has_header("Allow"));
+    if (is_unknown) refusal = json_response(404, {{"detail", "Not Found"}});
+  });
   router.answer("GET", "/demo", demo);
   router.answer_later(
       "POST", "/upload",

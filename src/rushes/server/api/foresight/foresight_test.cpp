@@ -1,0 +1,165 @@
+// The rest of Foresight's HTTP: what there is, uploads, files, and refusals in FastAPI's words.
+#include <gmock/gmock.h>
+
+#include <fstream>
+
+#include "rushes/server/api/foresight/foresight_test_server.h"
+
+namespace rushes::server {
+namespace {
+using testing::StartsWith;
+
+class ForesightHttp : public ForesightServer {
+ protected:
+  static std::string finished_video(const RunningServer& server) {
+    const std::string id = predict(server, "x");
+    follow(server, id);
+    return "/api/videos/" + id + ".mp4";
+  }
+  static Reply upload(const RunningServer& server, const std::string& name, const std::string& type,
+                      const std::string& content) {
+    const std::string body = "--b\r\nContent-Disposition: form-data; name=\"" + name +
+                             "\"; filename=\"a.png\"\r\nContent-Type: " + type + "\r\n\r\n" + content + "\r\n--b--\r\n";
+    return server.request("POST", "/api/upload", body, "Content-Type: multipart/form-data; boundary=b\r\n");
+  }
+};
+
+TEST_F(ForesightHttp, says_how_it_is_and_what_it_makes) {
+  const auto server = start();
+  EXPECT_EQ(server->request("GET", "/api/health").json(), (json{{"status", "healthy"}}));
+  EXPECT_EQ(server->request("GET", "/api/status").json(),
+            json::parse(R"({"ready": true, "model_loaded": true, "mock_mode": false, "modal_mode": false,
+                            "inference_mode": "local", "vram_usage_gb": null, "vram_total_gb": null,
+                            "current_model": "foreseer", "error": null})"));
+  EXPECT_EQ(server->request("GET", "/api/config").json(),
+            json::parse(R"({"inference_mode": "local", "mock_mode": false, "modal_mode": false, "modal_app_name": null,
+                            "num_frames": 6, "fps": 15.0, "resolution": [64, 64], "use_hybrid_encoder": false})"));
+  RunningServer without([](ServerOptions& options) { options.listen = {"127.0.0.1:0=foresight"}; });
+  EXPECT_EQ(without.request("GET", "/api/status").json()["ready"], false);
+  EXPECT_EQ(without.request("GET", "/api/config").json()["num_frames"], 30);
+  const Reply refused = post(without, "/api/predict", {{"image", test_picture_base64()}});
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_EQ(refused.json()["detail"]["code"], "NOT_READY");
+}
+
+TEST_F(ForesightHttp, refuses_in_the_words_of_its_framework) {
+  const auto server = start();
+  for (const char* path :
+       {"/api/nothing", "/api/static/x.mp4", "/api/videos/x.mp4", "/api/videos/..%2f..%2fetc%2fpasswd.mp4"}) {
+    const Reply reply = server->request("GET", path);
+    EXPECT_EQ(reply.status, 404) << path;
+    EXPECT_EQ(reply.json(), (json{{"detail", "Not Found"}})) << path;
+  }
+  const Reply wrong = server->request("GET", "/api/chat");
+  EXPECT_EQ(wrong.status, 405);
+  EXPECT_EQ(wrong.headers.at("allow"), "POST");
+  EXPECT_EQ(wrong.json(), (json{{"detail", "Method Not Allowed"}}));
+  EXPECT_THAT(server->request("GET", "/docs").headers.at("content-type"), StartsWith("text/html"));
+  EXPECT_TRUE(server->request("GET", "/openapi.json").json()["paths"].contains("/api/predict"));
+}
+
+TEST_F(ForesightHttp, answers_preflights_of_allowed_pages_only) {
+  const auto server = start([](ServerOptions& options) { options.access.allow_origins = {"http://localhost:3000"}; });
+  const auto preflight = [&](const std::string& origin) {
+    return server->request("OPTIONS", "/api/chat", "",
+                           "Origin: " + origin + "\r\nAccess-Control-Request-Method: POST\r\n");
+  };
+  const Reply allowed = preflight("http://localhost:3000"), other = preflight("http://evil.example");
+  EXPECT_EQ(allowed.status, 200);
+  EXPECT_EQ(allowed.body, "OK");
+  EXPECT_EQ(allowed.headers.at("access-control-allow-origin"), "http://localhost:3000");
+  EXPECT_EQ(allowed.headers.at("access-control-allow-credentials"), "true");
+  EXPECT_EQ(other.status, 400);
+  EXPECT_EQ(other.body, "Disallowed CORS origin");
+  EXPECT_FALSE(other.headers.contains("access-control-allow-origin"));
+}
+
+TEST_F(ForesightHttp, gives_an_uploaded_picture_back_and_keeps_nothing) {
+  const auto server = start();
+  EXPECT_EQ(upload(*server, "file", "image/png", "abc").json(),
+            (json{{"url", "data:image/png;base64,YWJj"}, {"filename", "a.png"}}));
+  const Reply text = upload(*server, "file", "text/plain", "abc");
+  EXPECT_EQ(text.status, 400);
+  EXPECT_EQ(text.json(), json::parse(R"({"detail": {"error": "File must be an image", "code": "INVALID_FILE_TYPE"}})"));
+  EXPECT_EQ(upload(*server, "file", "image/png", std::string(10 << 20, 'x')).status, 200);
+  for (const std::size_t size : {(std::size_t{10} << 20) + 1, std::size_t{12} << 20}) {
+    const Reply large = upload(*server, "file", "image/png", std::string(size, 'x'));
+    EXPECT_EQ(large.status, 400);
+    EXPECT_EQ(large.json(),
+              json::parse(R"x({"detail": {"error": "File too large (max 10MB)", "code": "FILE_TOO_LARGE"}})x"));
+  }
+  const json missing = json::parse(
+      R"({"detail": [{"type": "missing", "loc": ["body", "file"], "msg": "Field required", "input": null}]})");
+  EXPECT_EQ(upload(*server, "other", "image/png", "abc").json(), missing);
+  EXPECT_EQ(server->request("POST", "/api/upload").json(), missing);
+}
+
+TEST_F(ForesightHttp, sends_videos_in_ranges_and_not_again) {
+  const auto server = start();
+  const std::string path = finished_video(*server);
+  const Reply whole = server->request("GET", path);
+  ASSERT_EQ(whole.status, 200);
+  const std::string size = std::to_string(whole.body.size());
+  EXPECT_EQ(whole.headers.at("content-type"), "video/mp4");
+  EXPECT_EQ(whole.headers.at("accept-ranges"), "bytes");
+  EXPECT_EQ(whole.headers.at("cache-control"), "private, max-age=3600");
+  EXPECT_LT(whole.body.find("moov"), whole.body.find("mdat"));
+  const std::string tag = whole.headers.at("etag"), date = whole.headers.at("last-modified");
+  const Reply head = server->request("HEAD", path);
+  EXPECT_EQ(head.headers.at("content-length"), size);
+  const struct {
+    const char* headers;
+    int status;
+    std::string range;
+  } kRanges[] = {
+      {"Range: bytes=0-9\r\n", 206, "bytes 0-9/" + size},
+      {"Range: bytes=10-\r\n", 206, "bytes 10-" + std::to_string(whole.body.size() - 1) + "/" + size},
+      {"Range: bytes=-5\r\n", 206,
+       "bytes " + std::to_string(whole.body.size() - 5) + "-" + std::to_string(whole.body.size() - 1) + "/" + size},
+      {"Range: bytes=99999999-\r\n", 416, "bytes */" + size},
+      {"Range: pages=1-2\r\n", 200, ""},
+      {"Range: bytes=5-1\r\n", 200, ""},
+      {"Range: bytes=0-1,4-5\r\n", 200, ""}};
+  for (const auto& each : kRanges) {
+    const Reply part = server->request("GET", path, "", each.headers);
+    EXPECT_EQ(part.status, each.status) << each.headers;
+    EXPECT_EQ(part.headers.contains("content-range") ? part.headers.at("content-range") : "", each.range);
+  }
+  const auto status = [&](const std::string& headers) { return server->request("GET", path, "", headers).status; };
+  EXPECT_EQ(status("If-None-Match: " + tag + "\r\n"), 304);
+  EXPECT_EQ(status("If-Modified-Since: " + date + "\r\n"), 304);
+  EXPECT_EQ(status("Range: bytes=0-9\r\nIf-Range: " + tag + "\r\n"), 206);
+  EXPECT_EQ(status("Range: bytes=0-9\r\nIf-Range: " + date + "\r\n"), 206);
+  EXPECT_EQ(status("Range: bytes=0-9\r\nIf-Range: \"other\"\r\n"), 200);
+  std::string of_chat = path;
+  of_chat.replace(0, std::string("/api/videos/").size(), "/api/static/video_");
+  EXPECT_EQ(server->request("GET", of_chat).body, whole.body);
+}
+
+TEST_F(ForesightHttp, has_its_sessions_among_all_others) {
+  const auto server = start();
+  const std::string path = finished_video(*server);
+  const json sessions = server->request("GET", "/v1/sessions").json()["sessions"];
+  ASSERT_EQ(sessions.size(), 1u);
+  EXPECT_EQ(sessions[0]["text"],
+            "a red ball \xC3\xBC"
+            "ber falls");
+  const std::string id = sessions[0]["id"];
+  EXPECT_EQ(server->request("GET", "/v1/sessions/" + id + "/recording.mp4").body, server->request("GET", path).body);
+  EXPECT_EQ(server->request("GET", "/v1/sessions/" + id + "/hls/master.m3u8").status, 200);
+}
+
+TEST_F(ForesightHttp, serves_files_of_one_folder) {
+  const ScratchFolder folder;
+  std::filesystem::create_directories(folder.path / "a/b");
+  std::ofstream(folder.path / "a/b/c.txt") << "deep";
+  std::ofstream(folder.path / "top.txt") << "top";
+  const auto server = start([&](ServerOptions& options) { options.chat.static_directory = folder.path; });
+  EXPECT_EQ(server->request("GET", "/static/top.txt").body, "top");
+  EXPECT_EQ(server->request("GET", "/static/a/b/c.txt").body, "deep");
+  for (const char* path : {"/static/none.txt", "/static/..%2f..%2fetc%2fpasswd", "/static/a/../../x", "/static/a"})
+    EXPECT_EQ(server->request("GET", path).status, 404) << path;
+}
+
+}  // namespace
+}  // namespace rushes::server

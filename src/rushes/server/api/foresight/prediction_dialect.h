@@ -1,0 +1,49 @@
+// How a prediction is told over its WebSocket: flat messages. Frames are made as binary messages, and become JSON for
+// who wants that.
+#pragma once
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "rushes/server/streaming/dialect.h"
+
+namespace rushes::server::foresight {
+
+/// A frame as a binary message: its index and the number of frames, uint32 each, big-endian; then the JPEG.
+inline constexpr std::size_t kFrameHeaderBytes = 8;
+media::Bytes binary_frame(int64_t index, int64_t total, std::span<const uint8_t> jpeg);
+/// The same as {"type": "video_frame", "frame_index", "total_frames", "data"}.
+std::string frame_as_json(std::span<const uint8_t> binary_frame);
+
+Json prediction_error(generation::Track source, std::string_view message, std::string_view code);
+
+/// thinking_start; text_chunk and video_frame as they come; video_complete when the file can be fetched;
+/// thinking_complete with what there is. The first frame goes out as soon as there is one, in its place: it is what the
+/// others begin with. An error names the half that has failed. Needs events with their pixels and VideoComplete; it
+/// encodes frames: to be called where work may take its time.
+class PredictionDialect final : public Dialect {
+ public:
+  /// `progress`: where it notes how far the video is, from 0 to 1; null: nowhere.
+  explicit PredictionDialect(std::shared_ptr<std::atomic<double>> progress = {}) : progress_(std::move(progress)) {}
+  std::vector<Message> begin(const Hosted& hosted) override;
+  std::vector<Message> on(const StreamItem& item) override;
+  std::vector<Message> end(const generation::SessionStatus& status) override;
+
+ private:
+  using Messages = std::vector<Message>;
+  void tell_frame(Messages& messages, int64_t index, const uint8_t* rgb, int64_t width, int64_t height);
+  void tell_failure(Messages& messages, generation::Track track, std::string_view why, const char* code);
+
+  const std::shared_ptr<std::atomic<double>> progress_;
+  std::string url_, text_, reason_;
+  int64_t video_frames_ = 0;  // of the whole video
+  int64_t next_ = 0;          // frame that has not been told
+  bool text_over_ = false, video_over_ = false, has_file_ = false;
+};
+
+}  // namespace rushes::server::foresight

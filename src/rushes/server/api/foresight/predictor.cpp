@@ -1,0 +1,97 @@
+#include "rushes/server/api/foresight/predictor.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "rushes/server/api/foresight/pictures.h"
+#include "rushes/server/api/native/session_request.h"
+#include "rushes/server/api/video_fields.h"
+
+namespace rushes::server::foresight {
+namespace {
+
+constexpr std::string_view kFamily = "foresight";
+
+/// All of the conversation's, the newest drives the video.
+void read_pictures(const Question& question, base::MemoryBudget::Charge& memory, generation::Request& request) {
+  int64_t bytes = 0;
+  for (const std::string& each : question.pictures) {
+    Image image = decode_picture(each);
+    bytes += image.height * image.width * 3;
+    require(memory.resize(bytes), ErrorCode::exhausted,
+            "pictures of all requests would take more memory than is allowed; try again later (--max-input-mib)");
+    if (request.image) request.earlier_images.push_back(std::move(*request.image));
+    request.image = std::move(image);
+  }
+}
+
+/// A preset goes before sizes and lengths that the server is set to.
+void read_defaults(const ChatOptions& options, const Question& question, const generation::Model& model,
+                   generation::Request& request) {
+  nlohmann::json given = nlohmann::json::object();
+  for (const auto& [name, value] : options.defaults) given[name] = typed_field(name, value);
+  JsonFields fields = JsonFields::of(std::move(given));
+  const auto video_frames = fields.integer(generation::request_field("frames"));
+  request.fps = fields.number(generation::request_field("fps"));
+  read_size(fields, request);
+  server::read_options(fields, model, request);
+  fields.require_all_known();
+  if (question.preset) request.width = request.height = std::nullopt;
+  if (!question.preset) request.video_frames = video_frames;
+}
+
+void read_options(const Question& question, const generation::Model& model, generation::Request& request) {
+  if (question.video_frames) request.video_frames = question.video_frames;
+  if (question.fps) request.fps = question.fps;
+  if (question.preset) {
+    const OptionField* field = find_field(model.options(), "preset");
+    const std::vector<std::string> known = field ? field->choices : std::vector<std::string>();
+    if (std::find(known.begin(), known.end(), *question.preset) == known.end())
+      throw BadPreset(ErrorCode::invalid_argument,
+                      fmt::format("there is no preset '{}'; the presets are: {}", question.preset->substr(0, 100),
+                                  fmt::join(known, ", ")));
+    request.options.set("preset", *question.preset);
+  }
+  if (question.pictures.empty()) request.options.set("tracks", std::string("text"));
+}
+
+}  // namespace
+
+std::optional<ServedModels::Status> Predictor::model() const {
+  for (ServedModels::Status& model : sessions_.models().all())
+    if (model.family == kFamily) return std::move(model);
+  return std::nullopt;
+}
+
+net::awaitable<Hosted> Predictor::begin(Question question, Watch watch) const {
+  const auto known = model();
+  require(known.has_value(), ErrorCode::unavailable, "this server has no model of the family {}; give one with --model",
+          kFamily);
+  const std::string name = known->name;
+  auto loading = sessions_.models().load(name);
+  co_await std::move(loading);
+  const auto model = sessions_.models().model(name);
+  generation::Request request;
+  std::unique_ptr<generation::Plan> plan;
+  base::MemoryBudget::Charge memory = sessions_.inputs().charge();
+  auto preparing = work_.run([&] {
+    if (!question.prompt.empty()) request.prompts = {std::move(question.prompt)};
+    request.seed = question.seed.value_or(generation::random_seed());
+    read_defaults(options_, question, *model, request);
+    read_options(question, *model, request);
+    read_pictures(question, memory, request);
+    question = {};
+    plan = model->plan(request);
+    return true;
+  });
+  co_await std::move(preparing);
+  NewSession how{.model = name,
+                 .retention = {.idle = options_.kept, .removed = true},
+                 .before = std::move(watch),
+                 .inputs = std::move(memory)};
+  co_return sessions_.create(std::move(request), std::move(how), std::move(plan));
+}
+
+}  // namespace rushes::server::foresight

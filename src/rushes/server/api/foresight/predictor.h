@@ -1,0 +1,59 @@
+// From a question with pictures to a session that answers it in words and in a video.
+#pragma once
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "rushes/server/api/foresight/requests.h"
+#include "rushes/server/http/work_pool.h"
+#include "rushes/server/server.h"
+#include "rushes/server/sessions/session_store.h"
+
+namespace rushes::server::foresight {
+
+/// A preset that the model does not have.
+class BadPreset : public Error {
+ public:
+  using Error::Error;
+};
+
+/// Stops a session that nobody waits for any more; one that has ended is left as it is.
+class StopsSession {
+ public:
+  explicit StopsSession(std::shared_ptr<generation::Session> session) : session_(std::move(session)) {}
+  ~StopsSession() { session_->stop("the client has disconnected"); }
+  StopsSession(const StopsSession&) = delete;
+  StopsSession& operator=(const StopsSession&) = delete;
+
+ private:
+  const std::shared_ptr<generation::Session> session_;
+};
+
+/// The server's thread only.
+class Predictor {
+ public:
+  /// All must outlive it.
+  Predictor(SessionStore& sessions, WorkPool& work, const ChatOptions& options)
+      : sessions_(sessions), work_(work), options_(options) {}
+
+  SessionStore& sessions() const noexcept { return sessions_; }
+  WorkPool& work() const noexcept { return work_; }
+  const ChatOptions& options() const noexcept { return options_; }
+
+  /// The first model of the family, and whether it can be used at once; nothing: there is none.
+  std::optional<ServedModels::Status> model() const;
+
+  /// Called when the session is about to begin: for who must miss nothing.
+  using Watch = std::function<void(const Hosted&)>;
+  /// Loads the model, decodes the pictures and starts a session; without a picture one that only writes. Throws
+  /// BadPicture, BadPreset, Error(unavailable) without a model, and what the model and the limits have against it.
+  net::awaitable<Hosted> begin(Question question, Watch watch) const;
+
+ private:
+  SessionStore& sessions_;
+  WorkPool& work_;
+  const ChatOptions& options_;
+};
+
+}  // namespace rushes::server::foresight

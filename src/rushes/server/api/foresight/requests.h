@@ -1,0 +1,64 @@
+// What Foresight's clients ask, parsed: messages of a chat, and requests for an answer or a prediction. Plain
+// functions; what is wrong with one comes back as a value, in the words of its protocol.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "rushes/server/http/http.h"
+#include "rushes/server/http/websocket.h"
+
+namespace rushes::server::foresight {
+
+struct Question {
+  std::string prompt;                      // empty: the model's own request
+  std::vector<std::string> pictures = {};  // in base64, oldest first
+  std::optional<std::string> preset = {};
+  std::optional<int64_t> video_frames = {};
+  std::optional<double> fps = {};
+  std::optional<uint64_t> seed = {};  // nothing: random
+
+  std::size_t bytes() const;
+};
+
+// ---- the chat's WebSocket ----
+
+struct ChatMessage {
+  std::string id;  // of the bubble that is to be filled
+  Question question;
+};
+
+/// An `error` message, and whether the connection ends with it.
+struct ChatRefusal {
+  std::string message;
+  std::string_view code;
+  std::optional<CloseCode> close = {};
+};
+
+/// Of a text message. `imagesBase64` goes before `imageBase64` unless it is empty.
+std::variant<ChatMessage, ChatRefusal> parse_chat_message(std::string_view text);
+/// To a binary one.
+ChatRefusal binary_refusal();
+
+// ---- bodies of requests ----
+
+/// Why a body is refused with 422: {"detail": [{"type", "loc", "msg", "input", "ctx"}]}, as FastAPI has it. Inputs are
+/// cut where they are long.
+struct InvalidBody {
+  Json detail = Json::array();
+};
+
+struct ChatRequest {
+  std::string message_id;
+  Question question;
+};
+
+/// POST /api/chat: message, message_id, image_base64.
+std::variant<ChatRequest, InvalidBody> parse_chat_request(std::string_view body);
+/// POST /api/predict: image, prompt, preset, num_frames, fps, seed.
+std::variant<Question, InvalidBody> parse_predict_request(std::string_view body);
+
+}  // namespace rushes::server::foresight
