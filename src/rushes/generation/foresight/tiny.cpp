@@ -159,7 +159,8 @@ VideoFiles random_video(uint64_t seed, bool encodes_images) {
   vae.latent_channels = 8;
   vae.block_out_channels = vae.decoder_block_out_channels = {4, 8, 8, 8};
   vae.layers_per_block = vae.decoder_layers_per_block = {1, 1, 1, 1, 1};
-  for (const auto& [key, tensor] : random_weights(ltx::parameter_shapes(vae), 4 * seed + 2).tensors())
+  const tensor::WeightMap all = random_weights(ltx::parameter_shapes(vae), 4 * seed + 2);
+  for (const auto& [key, tensor] : all.tensors())
     if (encodes_images || !key.starts_with("encoder.")) files.vae.set(key, tensor);
   files.transformer = random_weights(ltx::parameter_shapes(transformer), 4 * seed + 3);
   files.text = random_weights(t5::parameter_shapes(files.text_config), 4 * seed + 4);
