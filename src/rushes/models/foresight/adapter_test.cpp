@@ -22,7 +22,8 @@ namespace forge = tensor::forge;
 tensor::WeightMap published(const char* manifest) {
   std::ifstream in(fs::path(RUSHES_SOURCE_DIR) / "tests/manifests/foresight" / manifest);
   std::vector<forge::TensorSpec> tensors;
-  for (const auto& [key, value] : nlohmann::json::parse(in).at("tensors").items()) {
+  const auto json = nlohmann::json::parse(in);
+  for (const auto& [key, value] : json.at("tensors").items()) {
     forge::TensorSpec spec{key, {}};
     for (std::size_t i = 0; i + 1 < value.size(); ++i) spec.shape.push_back(value[i].get<int64_t>());
     tensors.push_back(std::move(spec));
