@@ -11,7 +11,7 @@
 namespace rushes::generation {
 namespace {
 
-/// Share of the device that the words get while frames are made: a reader then waits a quarter longer for each, and the
+/// Share of the device that the words get while frames are made: a reader then waits a third longer for each, and the
 /// video comes later by no more than the whole text takes.
 constexpr double kTextShare = 0.75;
 
