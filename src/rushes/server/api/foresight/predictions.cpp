@@ -125,10 +125,8 @@ struct Predictions::Prediction {
 net::awaitable<Response> Predictions::predict(const Request& request) {
   std::optional<Response> refusal;
   try {
-    const auto model = predictor_->model();
-    require(
-        model && model->state == ServedModels::State::loaded, ErrorCode::unavailable, "{}",
-        model ? "the model is being loaded; try again soon" : "this server has no such model; give one with --model");
+    auto looking = require_model();
+    co_await std::move(looking);
     auto parsing =
         predictor_->work().run_if_large(request.body.size(), [&] { return parse_predict_request(request.body); });
     auto parsed = co_await std::move(parsing);
@@ -148,6 +146,19 @@ net::awaitable<Response> Predictions::predict(const Request& request) {
     refusal = refusal_of(error);
   }
   co_return std::move(*refusal);
+}
+
+/// One that is not loaded is loaded from now on; nobody waits for it with his picture in memory.
+net::awaitable<void> Predictions::require_model() const {
+  using State = ServedModels::State;
+  const net::any_io_executor executor = co_await net::this_coro::executor;
+  const auto model = predictor_->model();
+  require(model.has_value(), ErrorCode::unavailable, "this server has no such model; give one with --model");
+  if (model->state == State::loaded) co_return;
+  if (model->state != State::loading)
+    net::co_spawn(executor, predictor_->sessions().models().load(model->name), [](const std::exception_ptr&) {});
+  fail(ErrorCode::unavailable, "the model is being loaded; try again soon{}",
+       model->state == State::failed ? "; the last time that failed: " + model->failure : "");
 }
 
 net::awaitable<Predictions::PredictionPtr> Predictions::begin(Question question) {
