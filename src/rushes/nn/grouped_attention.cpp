@@ -30,7 +30,7 @@ at::Tensor by_head(const at::Tensor& x, int64_t heads) {
 
 at::Tensor by_operator(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
   const int64_t L = q.size(1), M = k.size(1), heads = q.size(2);
-  at::Tensor seen;  // for each query, the keys; undefined where `causal` says it
+  std::optional<at::Tensor> seen;  // for each query, the keys; none where `causal` says it
   const bool causal = L == M && L > 1;
   if (!causal && L > 1)
     seen = at::tril(at::ones({L, M}, at::TensorOptions(at::kBool).device(q.device())), M - L);

@@ -153,14 +153,16 @@ TEST(QwenConfig, the_other_files_are_read_where_they_are) {
 TEST(QwenConfig, refuses_what_it_would_compute_wrongly) {
   struct Damage {
     const char *text, *words;
+    ErrorCode code = ErrorCode::corrupt_data;
   };
+  constexpr auto kUnsupported = ErrorCode::unsupported;
   for (const Damage& damage :
        {Damage{"[]", "is not a JSON object"}, Damage{R"({"hidden_size": 0})", "hidden_size must be a whole number"},
         Damage{R"({"hidden_size": "3584"})", "hidden_size must be a whole number"},
         Damage{R"({"num_attention_heads": 27})", "must divide"}, Damage{R"({"num_key_value_heads": 5})", "must divide"},
-        Damage{R"({"hidden_act": "gelu"})", "hidden_act must be silu"},
-        Damage{R"({"use_sliding_window": true})", "use_sliding_window"},
-        Damage{R"({"rope_scaling": {"type": "yarn"}})", "must be mrope or default"},
+        Damage{R"({"hidden_act": "gelu"})", "hidden_act must be silu", kUnsupported},
+        Damage{R"({"use_sliding_window": true})", "use_sliding_window", kUnsupported},
+        Damage{R"({"rope_scaling": {"type": "yarn"}})", "must be mrope or default", kUnsupported},
         Damage{R"({"rope_scaling": {"mrope_section": [16, 24]}})", "mrope_section"},
         Damage{R"({"rope_scaling": {"mrope_section": [16, 24, 23]}})", "mrope_section"},
         Damage{R"({"vision_config": {"out_hidden_size": 100}})", "out_hidden_size"},
@@ -169,7 +171,7 @@ TEST(QwenConfig, refuses_what_it_would_compute_wrongly) {
         Damage{R"({"image_token_id": 200000})", "below vocab_size"}, Damage{R"({"eos_token_id": []})", "eos_token_id"}}) {
     const ScratchFolder scratch;
     write(scratch.path / "config.json", damage.text);
-    EXPECT_THAT(message_of([&] { read_config(scratch.path); }), HasSubstr(damage.words)) << damage.text;
+    EXPECT_THAT(message_of([&] { read_config(scratch.path); }, damage.code), HasSubstr(damage.words)) << damage.text;
   }
 }
 

@@ -13,6 +13,12 @@ namespace {
 
 using ::testing::HasSubstr;
 
+/// What a call that refuses its arguments says.
+template <typename Call>
+std::string refusal(Call call) {
+  return message_of(call, ErrorCode::invalid_argument);
+}
+
 std::shared_ptr<const Model> tiny() {
   static const auto model = [] {
     const c10::InferenceMode inference;
@@ -100,9 +106,9 @@ TEST(Generation, an_interrupted_step_leaves_no_trace) {
 }
 
 TEST(Generation, refuses_what_it_cannot_write) {
-  EXPECT_THAT(message_of([] { Generation(tiny(), {}, {}); }), HasSubstr("empty"));
-  EXPECT_THAT(message_of([] { Generation(tiny(), {{1, 2}, {}}, {.max_new_tokens = 0}); }), HasSubstr("max_new_tokens"));
-  EXPECT_THAT(message_of([] { Generation(tiny(), {std::vector<int64_t>(4096, 1), {}}, {}); }), HasSubstr("at most"));
+  EXPECT_THAT(refusal([] { Generation(tiny(), {}, {}); }), HasSubstr("empty"));
+  EXPECT_THAT(refusal([] { Generation(tiny(), {{1, 2}, {}}, {.max_new_tokens = 0}); }), HasSubstr("max_new_tokens"));
+  EXPECT_THAT(message_of([] { Generation(tiny(), {std::vector<int64_t>(4096, 1), {}}, {}); }, ErrorCode::too_large), HasSubstr("at most"));
   struct Damage {
     SamplingConfig sampling;
     const char* field;
@@ -110,7 +116,7 @@ TEST(Generation, refuses_what_it_cannot_write) {
   for (const Damage& damage :
        {Damage{{.temperature = 0}, "temperature"}, Damage{{.top_k = -1}, "top_k"}, Damage{{.top_p = 0}, "top_p"},
         Damage{{.top_p = 1.1}, "top_p"}, Damage{{.repetition_penalty = 0}, "repetition_penalty"}})
-    EXPECT_THAT(message_of([&] { Generation(tiny(), {{1, 2}, {}}, {.sampling = damage.sampling}); }),
+    EXPECT_THAT(refusal([&] { Generation(tiny(), {{1, 2}, {}}, {.sampling = damage.sampling}); }),
                 HasSubstr(damage.field));
 }
 
@@ -118,7 +124,7 @@ TEST(Generation, pictures_that_the_prompt_does_not_have_are_an_error) {
   Prompt prompt = prompt_with_picture();
   prompt.pictures.clear();
   Generation generation(tiny(), prompt, {});
-  EXPECT_THAT(message_of([&] { generation.step(); }), HasSubstr("image tokens"));
+  EXPECT_THAT(refusal([&] { generation.step(); }), HasSubstr("image tokens"));
 }
 
 at::Tensor floats(const std::vector<float>& values) { return at::tensor(values, at::TensorOptions(at::kFloat)); }
@@ -155,7 +161,7 @@ TEST(Sampler, draws_as_often_as_is_probable) {
 
 TEST(Sampler, tells_logits_that_are_not_numbers) {
   Sampler sampler({}, 1);
-  EXPECT_THAT(message_of([&] { sampler.next(floats({1, NAN}), {}); }), HasSubstr("not numbers"));
+  EXPECT_THAT(message_of([&] { sampler.next(floats({1, NAN}), {}); }, ErrorCode::internal), HasSubstr("not numbers"));
 }
 
 }  // namespace
