@@ -1,6 +1,7 @@
 #include "rushes/generation/inspection.h"
 
 #include <set>
+#include <utility>
 
 #include "rushes/base/manifest.h"
 #include "rushes/generation/registry.h"
@@ -47,11 +48,18 @@ Report inspect_checkpoint(const fs::path& path, Tensors tensors, const std::vect
   report["dtypes"] = dtypes(checkpoint.tensors);
   report["metadata"] = checkpoint.metadata;
   report["parts"] = Report::array();
-  for (const Known& each : known)
-    for (Report& part : each.inspection.parts(path, checkpoint.tensors)) {
-      part["family"] = each.family.name;
+  // A family that is made of earlier ones comes after them, and is asked first: what it knows is not theirs.
+  std::set<std::pair<std::string, std::string>> described;
+  for (auto each = known.rbegin(); each != known.rend(); ++each) {
+    const auto theirs = described;
+    for (Report& part : each->inspection.parts(path, checkpoint.tensors)) {
+      const std::pair place{part.value("part", ""), part.value("prefix", "")};
+      if (theirs.contains(place)) continue;
+      described.insert(place);
+      part["family"] = each->family.name;
       report["parts"].push_back(std::move(part));
     }
+  }
   if (tensors == Tensors::listed) report["tensor_list"] = tensor_list(checkpoint.tensors);
   return report;
 }

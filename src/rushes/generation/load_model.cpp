@@ -16,8 +16,7 @@ std::shared_ptr<const Model> load_model(const ModelOptions& options) {
   require(std::filesystem::is_directory(directory, ignored), ErrorCode::not_found, "there is no model folder '{}'",
           options.path);
   if (const auto family = manifest_family(directory)) return family_named(*family).load(options);
-  for (const Family& family : families())
-    if (family.recognise(directory)) return family.load(options);
+  if (const Family* family = family_at(directory)) return family->load(options);
   // A folder with a manifest that names no family, or with some of a published model's files: the first family says
   // what is missing.
   return families().front().load(options);

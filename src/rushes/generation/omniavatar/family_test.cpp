@@ -6,6 +6,7 @@
 
 #include "rushes/base/error.h"
 #include "rushes/base/scratch_folder.h"
+#include "rushes/generation/inspection.h"
 #include "rushes/generation/omniavatar/tiny.h"
 
 namespace rushes::generation {
@@ -50,6 +51,25 @@ TEST(AvatarFamily, the_command_line_may_say_how_weights_are_sampled_and_in_which
   EXPECT_EQ(frames_of(*model), 15);
   EXPECT_THAT(load_model({.path = folder.path.string(), .sampler = "many_step"})->card().description,
               HasSubstr("segment by segment"));
+}
+
+TEST(AvatarFamily, its_files_without_a_manifest_are_its_own_although_most_of_them_are_those_of_another) {
+  const ScratchFolder folder;
+  write_random_omniavatar_model(folder.path, kTokenizer);
+  const Report report = inspect(folder.path / "transformer.safetensors", Tensors::counted);
+  ASSERT_EQ(report["parts"].size(), 1u) << report.dump(2);
+  EXPECT_EQ(report["parts"][0]["family"], "omniavatar");
+  EXPECT_EQ(report["parts"][0]["config"]["in_dim"], 33);
+  EXPECT_EQ(inspect(folder.path / "text_encoder.safetensors", Tensors::counted)["parts"][0]["family"], "wan");
+  std::filesystem::remove(folder.path / "model.yaml");
+  std::filesystem::remove(folder.path / "audio_encoder.safetensors");
+  try {
+    load_model({.path = folder.path.string()});
+    ADD_FAILURE() << "no error";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("missing"));
+    EXPECT_THAT(error.what(), HasSubstr("wav2vec2"));
+  }
 }
 
 TEST(AvatarFamily, what_it_has_no_use_for_is_refused) {
