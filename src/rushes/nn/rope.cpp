@@ -39,13 +39,13 @@ at::Tensor rope_table(const TokenGrid& grid, int64_t head_size, at::Device devic
 }
 
 at::Tensor rotate(const at::Tensor& x, const at::Tensor& table) {
-  const int64_t rotated = table.size(0), tail = x.size(1) - rotated;
-  require(tail >= 0 && 2 * table.size(1) == x.size(3), ErrorCode::invalid_argument,
-          "rotary table of {} tokens x {} pairs does not fit {} tokens of head size {}", rotated, table.size(1),
-          x.size(1), x.size(3));
+  const int64_t rotated = table.size(-2), pair_count = table.size(-1), tail = x.size(1) - rotated;
+  require(tail >= 0 && 2 * pair_count == x.size(3) && (table.dim() == 2 || table.size(0) == x.size(0)),
+          ErrorCode::invalid_argument, "rotary table of {} tokens x {} pairs does not fit {} tokens of head size {}",
+          rotated, pair_count, x.size(1), x.size(3));
   const auto real = table.scalar_type() == at::kComplexDouble ? at::kDouble : at::kFloat;
-  const at::Tensor pairs = x.narrow(1, 0, rotated).to(real).reshape({x.size(0), rotated, x.size(2), table.size(1), 2});
-  const at::Tensor turned = at::view_as_real(at::view_as_complex(pairs) * table.unsqueeze(1))
+  const at::Tensor pairs = x.narrow(1, 0, rotated).to(real).reshape({x.size(0), rotated, x.size(2), pair_count, 2});
+  const at::Tensor turned = at::view_as_real(at::view_as_complex(pairs) * table.unsqueeze(-2))
                                 .reshape({x.size(0), rotated, x.size(2), x.size(3)})
                                 .to(x.scalar_type());
   return tail == 0 ? turned : at::cat({turned, x.narrow(1, rotated, tail)}, 1);

@@ -30,7 +30,8 @@ at::Tensor rope_grid_angles(const TokenGrid& grid, int64_t head_size);
 /// forward pass and shared by all layers.
 at::Tensor rope_table(const TokenGrid& grid, int64_t head_size, at::Device device);
 
-/// Rotates the interleaved pairs (2k, 2k+1) of each head: x [B, L, N, D]. Tokens beyond the table's L pass through.
+/// Rotates the interleaved pairs (2k, 2k+1) of each head: x [B, L, N, D]. Tokens beyond the table's L pass through. A
+/// table [B, L, D / 2] has those of each sample, which may begin at other latent frames.
 /// Computed in the precision of the table (complex128, or complex64 where training wants speed; float32 angles err by
 /// 1e-7). Returns the dtype of x.
 at::Tensor rotate(const at::Tensor& x, const at::Tensor& table);

@@ -21,6 +21,7 @@ constexpr int64_t kStandardFrames = 3000;               // that blinks are laid 
 constexpr int64_t kMostSourceBytes = int64_t{1} << 30;  // frames of a source video
 constexpr double kFarAside = 30;                        // of look_at()
 constexpr int64_t kMostAheadFrames = 50;                // motion waits for its frames beyond that
+constexpr int64_t kPieceSteps = 4;                      // of speech that is heard at once
 
 std::chrono::microseconds since(Clock::time_point begin) {
   return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - begin);
@@ -160,8 +161,8 @@ const ditto::SourceFrame& DittoGenerator::source_of(int64_t frame) {
 // ---- what comes in ----
 
 void DittoGenerator::take(const Inbox& inbox) {
-  for (const std::size_t end : inbox.utterance_ends) ends_.push_back(waiting_.size() + end);
-  waiting_.insert(waiting_.end(), inbox.speech.begin(), inbox.speech.end());
+  hear_utterances(
+      inbox, [&](std::span<const float> samples) { waiting_.add(samples); }, [&] { ends_.push_back(waiting_.end()); });
   end_of_speech_ = end_of_speech_ || inbox.end_of_speech;
   if (!inbox.options.empty()) set_live(inbox.options);
 }
@@ -179,11 +180,11 @@ void DittoGenerator::set_live(const Options& options) {
 }
 
 /// Speech up to the end of the utterance that is spoken; what follows waits until all its frames are made, which takes
-/// some silence, so that it can be told apart.
+/// some silence, so that it can be told apart. No more at once than gives work: of what is heard there are copies.
 void DittoGenerator::hear_what_may_be_heard() {
   const auto hear = [&](std::span<const float> samples) {
     motion_->hear(samples);
-    sound_.insert(sound_.end(), samples.begin(), samples.end());
+    sound_.add(samples);
   };
   const auto silence = [&](int64_t samples) { hear(std::vector<float>(static_cast<std::size_t>(samples), 0.0f)); };
   while (!motion_->ended()) {
@@ -195,18 +196,22 @@ void DittoGenerator::hear_what_may_be_heard() {
       }
       utterance_frames_.reset();
     }
-    const std::size_t until = ends_.empty() ? waiting_.size() : ends_.front();
-    if (until > 0) {
-      hear({waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(until)});
-      waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(until));
-      for (std::size_t& end : ends_) end -= until;
+    if (motion_->has_work()) return;
+    const int64_t until = ends_.empty() ? waiting_.end() : ends_.front();
+    if (heard_ < until) {
+      const int64_t end = std::min(until, heard_ + kPieceSteps * plan_->settings.chunk.step());
+      hear(waiting_.samples(heard_, end));
+      heard_ = end;
+      waiting_.forget_before(heard_);
+      continue;
     }
     if (!ends_.empty()) {
       ends_.pop_front();
       silence((kFrameSamples - motion_->samples_heard() % kFrameSamples) % kFrameSamples);
-      told_ends_.push_back(motion_->samples_heard() / kFrameSamples);
+      const int64_t frames = motion_->samples_heard() / kFrameSamples;
+      told_ends_.add(frames);
       // Offline all frames come at the end: then they are told.
-      if (motion_->is_online()) utterance_frames_ = told_ends_.back();
+      if (motion_->is_online()) utterance_frames_ = frames;
       continue;
     }
     if (end_of_speech_) {
@@ -302,18 +307,11 @@ FrameBlock DittoGenerator::draw() {
 
 /// Of one frame, which then is forgotten.
 Audio DittoGenerator::audio(int64_t frame) {
-  const int64_t first = frame * kFrameSamples, have = sound_begin_ + static_cast<int64_t>(sound_.size()),
-                last = std::min(first + kFrameSamples, have);
-  if (first >= last) return {.samples = nullptr, .first_sample = first, .hz = ditto::kSampleRate};
-  const auto at = [&](int64_t sample) { return sound_.begin() + (sample - sound_begin_); };
-  Audio audio{.samples = std::make_shared<const std::vector<float>>(at(first), at(last)),
-              .first_sample = first,
-              .hz = ditto::kSampleRate};
-  // In large steps: a file that is fed at once is minutes of sound, and each erasing moves what is left of it.
-  if (const int64_t gone = last - sound_begin_; 2 * gone >= static_cast<int64_t>(sound_.size())) {
-    sound_.erase(sound_.begin(), sound_.begin() + gone);
-    sound_begin_ = last;
-  }
+  const int64_t first = frame * kFrameSamples;
+  Audio audio{.samples = nullptr, .first_sample = first, .hz = ditto::kSampleRate};
+  const std::span<const float> samples = sound_.samples(first, first + kFrameSamples);
+  if (!samples.empty()) audio.samples = std::make_shared<const std::vector<float>>(samples.begin(), samples.end());
+  sound_.forget_before(first + kFrameSamples);
   return audio;
 }
 
@@ -336,19 +334,16 @@ StepResult DittoGenerator::step(const Inbox& inbox) {
     hear_what_may_be_heard();
     if (!speak() && !over() && !utterance_frames_) result.outcome = StepOutcome::needs_input;
   }
-  while (!told_ends_.empty() && drawn_ >= told_ends_.front()) {
-    told_ends_.pop_front();
-    result.events.push_back(UtteranceEnded{});
-  }
+  told_ends_.tell(drawn_, result);
   if (motion_ && result.outcome == StepOutcome::again && over()) {
-    for (; !told_ends_.empty(); told_ends_.pop_front()) result.events.push_back(UtteranceEnded{});
+    told_ends_.tell_all(result);
     result.outcome = StepOutcome::finished;
   }
   return result;
 }
 
 int64_t DittoGenerator::bytes() const {
-  int64_t total = static_cast<int64_t>((waiting_.size() + sound_.size()) * sizeof(float));
+  int64_t total = waiting_.bytes() + sound_.bytes();
   for (const ditto::SourceFrame& source : sources_)
     total += static_cast<int64_t>(source.pixels.nbytes()) +
              (source.feature.defined() ? static_cast<int64_t>(source.feature.nbytes()) : 0);

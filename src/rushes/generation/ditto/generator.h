@@ -12,6 +12,8 @@
 #include "rushes/generation/ditto/model.h"
 #include "rushes/generation/ditto/plan.h"
 #include "rushes/generation/generator.h"
+#include "rushes/generation/sample_tape.h"
+#include "rushes/generation/utterances.h"
 #include "rushes/models/ditto/face_geometry.h"
 #include "rushes/models/ditto/retargeting.h"
 #include "rushes/models/ditto/speech_motion.h"
@@ -67,18 +69,18 @@ class DittoGenerator final : public Generator {
   ditto::RetargetOptions retarget_;
   std::map<int64_t, double> fades_;
 
-  // Speech that has not been heard yet, and where its utterances end (indices in it).
-  std::vector<float> waiting_;
-  std::deque<std::size_t> ends_;
+  // Speech that has not been heard yet, from sample heard_ of what came on, and where its utterances end (the same).
+  SampleTape waiting_;
+  int64_t heard_ = 0;
+  std::deque<int64_t> ends_;
   bool end_of_speech_ = false;
   std::optional<int64_t> utterance_frames_;  // all frames up to here are made before more is heard
-  std::deque<int64_t> told_ends_;  // frames at which utterances are over, to be told when they have been shown
+  UtteranceEnds told_ends_;
   std::optional<ditto::SpeechMotion> motion_;
   std::optional<int64_t> speech_frames_;  // of all speech, once it has ended
 
   // Sound that goes out with its frames.
-  std::vector<float> sound_;
-  int64_t sound_begin_ = 0;
+  SampleTape sound_;
 
   std::deque<at::Tensor> rows_;   // of motion, to be drawn: [265]
   int64_t made_ = 0, drawn_ = 0;  // frames of motion; frames

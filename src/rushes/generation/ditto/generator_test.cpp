@@ -10,6 +10,7 @@
 #include "rushes/base/error.h"
 #include "rushes/base/scratch_folder.h"
 #include "rushes/generation/ditto/family.h"
+#include "rushes/generation/spoken_test_video.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::generation {
@@ -23,66 +24,13 @@ const Model& model() {
 }
 
 Request request_of(int64_t height = 96, int64_t width = 80) {
-  auto pixels = std::make_shared<std::vector<uint8_t>>(static_cast<std::size_t>(height * width * 3));
-  for (std::size_t i = 0; i < pixels->size(); ++i) (*pixels)[i] = static_cast<uint8_t>(i * 7919 % 251);
   Request request;
-  request.image = Image{{pixels, pixels->data()}, height, width};
+  request.image = test_picture(height, width);
   request.faces = {{20, 20, 60, 70}};
   request.seed = 42;
   return request;
 }
 
-std::vector<float> speech(int64_t samples) {
-  std::vector<float> wave(static_cast<std::size_t>(samples));
-  for (std::size_t i = 0; i < wave.size(); ++i)
-    wave[i] = 0.5f * std::sin(static_cast<float>(i) * 0.05f) * std::sin(static_cast<float>(i) * 0.0007f);
-  return wave;
-}
-
-struct Video {
-  std::vector<uint8_t> pixels;
-  std::vector<float> audio;
-  std::vector<int64_t> utterances;  // frames that had been shown when one ended
-  int64_t frames = 0;
-};
-
-void take(const StepResult& result, Video& video) {
-  for (const Event& event : result.events) {
-    if (std::holds_alternative<UtteranceEnded>(event)) video.utterances.push_back(video.frames);
-    const auto* block = std::get_if<FrameBlock>(&event);
-    if (!block) continue;
-    EXPECT_EQ(block->video_frames, 1);
-    EXPECT_EQ(block->first_video_frame, video.frames);
-    ++video.frames;
-    video.pixels.insert(video.pixels.end(), block->frame(0), block->frame(1));
-    if (!block->audio.samples) continue;
-    EXPECT_EQ(block->audio.first_sample, static_cast<int64_t>(video.audio.size()));
-    EXPECT_EQ(block->audio.hz, 16000);
-    video.audio.insert(video.audio.end(), block->audio.samples->begin(), block->audio.samples->end());
-  }
-}
-
-/// All of `wave` in pieces of so many samples each, then the end. `video` is what there is already.
-Video talk(Generator& generator, const std::vector<float>& wave, const std::vector<int64_t>& pieces = {100'000},
-           Video video = {}) {
-  std::size_t at = 0, piece = 0;
-  bool ended = false;
-  Inbox inbox;
-  for (;;) {
-    const StepResult result = generator.step(inbox);
-    take(result, video);
-    inbox = {};
-    if (result.outcome == StepOutcome::finished) return video;
-    if (result.outcome == StepOutcome::again) continue;
-    EXPECT_FALSE(ended) << "waits for input after the end";
-    if (ended) return video;
-    const std::size_t count = std::min(wave.size() - at, static_cast<std::size_t>(pieces[piece++ % pieces.size()]));
-    inbox.speech.assign(wave.begin() + static_cast<std::ptrdiff_t>(at),
-                        wave.begin() + static_cast<std::ptrdiff_t>(at + count));
-    at += count;
-    ended = inbox.end_of_speech = at == wave.size();
-  }
-}
 Video talk(const Request& request, const std::vector<float>& wave, const std::vector<int64_t>& pieces = {100'000}) {
   return talk(*start(model(), request), wave, pieces);
 }
@@ -95,7 +43,7 @@ TEST(DittoGenerator, the_same_speech_gives_the_same_video_in_however_many_pieces
     request.options.set("online_mode", online);
     const Video whole = talk(request, wave);
     EXPECT_EQ(whole.frames, 23);
-    EXPECT_EQ(whole.audio, wave);
+    EXPECT_EQ(whole.sound, wave);
     for (const std::vector<int64_t>& pieces : std::vector<std::vector<int64_t>>{{3200}, {7001}, {1, 5000, 0, 37}}) {
       const Video video = talk(request, wave, pieces);
       EXPECT_EQ(video.frames, whole.frames);
@@ -109,7 +57,7 @@ TEST(DittoGenerator, frames_add_up_for_every_length_of_speech) {
     SCOPED_TRACE(samples);
     const Video video = talk(request_of(), speech(samples), {1000});
     EXPECT_EQ(video.frames, (samples + 639) / 640);
-    EXPECT_EQ(video.audio.size(), static_cast<std::size_t>(samples));
+    EXPECT_EQ(video.sound.size(), static_cast<std::size_t>(samples));
   }
 }
 
@@ -156,10 +104,10 @@ TEST(DittoGenerator, an_utterance_is_spoken_to_its_end_before_more_is_heard) {
   EXPECT_EQ(result.outcome, StepOutcome::needs_input);
   ASSERT_EQ(video.utterances, std::vector<int64_t>{10});
   // What follows is heard after the silence that brought the last frames, which is whole pieces of 5 of them.
-  const int64_t heard = (static_cast<int64_t>(video.audio.size()) + 3199) / 3200 * 5;
+  const int64_t heard = (static_cast<int64_t>(video.sound.size()) + 3199) / 3200 * 5;
   const Video all = talk(*generator, speech(640 * 10), {100'000}, video);
   EXPECT_GE(all.frames, 20);
-  EXPECT_EQ(all.frames * 640, static_cast<int64_t>(all.audio.size()));
+  EXPECT_EQ(all.frames * 640, static_cast<int64_t>(all.sound.size()));
   EXPECT_LE(all.frames, heard + 30);
 }
 
@@ -177,7 +125,7 @@ TEST(DittoGenerator, a_fork_continues_as_its_origin) {
     end.end_of_speech = true;
     Video video;
     video.frames = ignored.frames;
-    video.audio.resize(ignored.audio.size());
+    video.sound.resize(ignored.sound.size());
     for (;;) {
       const StepResult result = one.step(std::exchange(end, {}));
       take(result, video);

@@ -10,6 +10,7 @@
 
 #include "rushes/base/error.h"
 #include "rushes/generation/driving_sound.h"
+#include "rushes/generation/utterances.h"
 #include "rushes/tensor/image_pixels.h"
 #include "rushes/tensor/image_resize.h"
 #include "rushes/tensor/ops.h"
@@ -111,25 +112,17 @@ StepResult TalkGenerator::step(const Inbox& inbox) {
 
 /// Speech of this step, and where its utterances end.
 void TalkGenerator::hear_inbox(const Inbox& inbox) {
-  std::size_t begin = 0;
-  const auto hear = [&](std::size_t end) {
-    const std::span<const float> piece(inbox.speech.begin() + static_cast<std::ptrdiff_t>(begin),
-                                       inbox.speech.begin() + static_cast<std::ptrdiff_t>(end));
-    begin = end;
+  const auto hear = [&](std::span<const float> piece) {
     if (plan_.mode == Mode::aligned) {
       speech_.insert(speech_.end(), piece.begin(), piece.end());
-    } else if (!piece.empty()) {
+    } else {
       for (auto& window : windows_.feed({piece.begin(), piece.end()})) {
         waiting_windows_.push_back(std::move(window));
         ++windows_made_;
       }
     }
   };
-  for (const std::size_t end : inbox.utterance_ends) {
-    hear(end);
-    end_utterance();
-  }
-  hear(inbox.speech.size());
+  hear_utterances(inbox, hear, [&] { end_utterance(); });
   if (!inbox.end_of_speech || std::exchange(speech_ended_, true) || plan_.mode == Mode::aligned) return;
   if (auto rest = windows_.flush()) {
     waiting_windows_.push_back(std::move(*rest));

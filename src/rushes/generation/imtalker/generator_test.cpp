@@ -11,6 +11,7 @@
 #include "rushes/base/error.h"
 #include "rushes/generation/imtalker/family.h"
 #include "rushes/generation/imtalker/model.h"
+#include "rushes/generation/spoken_test_video.h"
 #include "rushes/tensor/image_resize.h"
 #include "rushes/tensor/ops.h"
 
@@ -26,96 +27,47 @@ const Model& model() {
 }
 
 Request request_of(Mode mode = Mode::aligned, double chunk_seconds = 0.2, int64_t height = 128, int64_t width = 128) {
-  auto pixels = std::make_shared<std::vector<uint8_t>>(static_cast<std::size_t>(height * width * 3));
-  for (std::size_t i = 0; i < pixels->size(); ++i) (*pixels)[i] = static_cast<uint8_t>(i * 7919 % 251);
   Request request;
-  request.image = Image{{pixels, pixels->data()}, height, width};
+  request.image = test_picture(height, width);
   request.seed = 42;
   request.options.set("mode", std::string(mode == Mode::aligned ? "aligned" : "reference"));
   request.options.set("chunk_duration", chunk_seconds);
   return request;
 }
 
-std::vector<float> speech(int64_t samples) {
-  std::vector<float> wave(static_cast<std::size_t>(samples));
-  for (std::size_t i = 0; i < wave.size(); ++i)
-    wave[i] = 0.5f * std::sin(static_cast<float>(i) * 0.05f) * std::sin(static_cast<float>(i) * 0.0007f);
-  return wave;
-}
-
-struct Video {
-  std::vector<uint8_t> pixels;
-  std::vector<float> audio;
-  std::vector<int64_t> block_frames;
-  int64_t video_frames = 0;
-};
-
-void take(const StepResult& result, Video& video) {
-  for (const Event& event : result.events) {
-    const auto* block = std::get_if<FrameBlock>(&event);
-    if (!block) continue;
-    EXPECT_EQ(block->first_video_frame, video.video_frames);
-    video.video_frames += block->video_frames;
-    video.block_frames.push_back(block->video_frames);
-    video.pixels.insert(video.pixels.end(), block->frame(0), block->frame(block->video_frames));
-    if (!block->audio.samples) continue;
-    EXPECT_EQ(block->audio.first_sample, static_cast<int64_t>(video.audio.size()));
-    EXPECT_EQ(block->audio.hz, 16000);
-    video.audio.insert(video.audio.end(), block->audio.samples->begin(), block->audio.samples->end());
-  }
-}
-
-/// All of `wave` in pieces of so many samples each; the end comes with the last piece or, where `apart`, after it.
-Video talk(const Request& request, const std::vector<float>& wave, const std::vector<int64_t>& pieces, bool apart) {
-  const auto generator = start(model(), request);
-  Video video;
-  std::size_t at = 0, piece = 0;
-  bool ended = false;
-  Inbox inbox;
-  for (;;) {
-    const StepResult result = generator->step(inbox);
-    take(result, video);
-    inbox = {};
-    if (result.outcome == StepOutcome::finished) return video;
-    if (result.outcome == StepOutcome::again) continue;
-    EXPECT_FALSE(ended) << "waits for input after the end";
-    if (ended) return video;
-    const std::size_t count = std::min(wave.size() - at, static_cast<std::size_t>(pieces[piece++ % pieces.size()]));
-    inbox.speech.assign(wave.begin() + static_cast<std::ptrdiff_t>(at),
-                        wave.begin() + static_cast<std::ptrdiff_t>(at + count));
-    at += count;
-    ended = inbox.end_of_speech = at == wave.size() && (!apart || count == 0);
-  }
+Video talk(const Request& request, const std::vector<float>& wave, const std::vector<int64_t>& pieces,
+           End end = End::with_the_last_piece) {
+  return talk(*start(model(), request), wave, pieces, {}, end);
 }
 
 TEST(TalkGenerator, the_same_speech_gives_the_same_video_in_however_many_pieces_it_comes) {
   const std::vector<float> wave = speech(7900);
-  const Video whole = talk(request_of(), wave, {7900}, false);
-  EXPECT_EQ(whole.video_frames, 13);
-  EXPECT_EQ(whole.audio, wave);
+  const Video whole = talk(request_of(), wave, {7900});
+  EXPECT_EQ(whole.frames, 13);
+  EXPECT_EQ(whole.sound, wave);
   for (const std::vector<int64_t>& pieces :
        std::vector<std::vector<int64_t>>{{3200}, {640}, {7001}, {1, 5000, 0, 37}}) {
     SCOPED_TRACE(pieces.front());
-    const Video video = talk(request_of(), wave, pieces, true);
-    EXPECT_EQ(video.video_frames, whole.video_frames);
+    const Video video = talk(request_of(), wave, pieces, End::apart);
+    EXPECT_EQ(video.frames, whole.frames);
     EXPECT_TRUE(video.pixels == whole.pixels);
-    EXPECT_EQ(video.audio, wave);
+    EXPECT_EQ(video.sound, wave);
   }
 }
 
 TEST(TalkGenerator, frames_add_up_for_every_length_of_speech) {
   for (const int64_t samples : {0, 1, 399, 640, 641, 3199, 3200, 3201}) {
     SCOPED_TRACE(samples);
-    const Video video = talk(request_of(), speech(samples), {1000}, true);
-    EXPECT_EQ(video.video_frames, (samples + 639) / 640);
-    EXPECT_EQ(video.audio.size(), static_cast<std::size_t>(samples));
+    const Video video = talk(request_of(), speech(samples), {1000}, End::apart);
+    EXPECT_EQ(video.frames, (samples + 639) / 640);
+    EXPECT_EQ(video.sound.size(), static_cast<std::size_t>(samples));
   }
 }
 
 TEST(TalkGenerator, no_block_goes_over_the_border_of_a_segment) {
-  const Video video = talk(request_of(Mode::aligned, 0.28), speech(640 * 53), {100'000}, false);
+  const Video video = talk(request_of(Mode::aligned, 0.28), speech(640 * 53), {100'000});
   int64_t at = 0;
-  for (const int64_t frames : video.block_frames) {
+  for (const int64_t frames : video.blocks) {
     EXPECT_EQ(at / 50, (at + frames - 1) / 50) << at;
     at += frames;
   }
@@ -124,17 +76,17 @@ TEST(TalkGenerator, no_block_goes_over_the_border_of_a_segment) {
 
 TEST(TalkGenerator, windows_of_the_reference_overlap_and_their_frames_are_all_kept) {
   // Three pieces of half a second and one window for the rest: the published client's sequence.
-  const Video video = talk(request_of(Mode::reference, 0.5), speech(24'000), {8000}, false);
-  EXPECT_EQ(video.video_frames, 52);
-  EXPECT_TRUE(video.audio.empty());
-  const Video whole = talk(request_of(Mode::reference, 0.5), speech(24'000), {24'000}, false);
+  const Video video = talk(request_of(Mode::reference, 0.5), speech(24'000), {8000});
+  EXPECT_EQ(video.frames, 52);
+  EXPECT_TRUE(video.sound.empty());
+  const Video whole = talk(request_of(Mode::reference, 0.5), speech(24'000), {24'000});
   EXPECT_TRUE(whole.pixels == video.pixels);
-  EXPECT_EQ(talk(request_of(Mode::reference, 0.5), {}, {1}, false).video_frames, 0);
+  EXPECT_EQ(talk(request_of(Mode::reference, 0.5), {}, {1}).frames, 0);
 }
 
 TEST(TalkGenerator, windows_of_the_reference_start_from_the_same_noise) {
   const std::vector<float> silence(16'000);
-  const Video video = talk(request_of(Mode::reference, 0.5), silence, {16'000}, false);
+  const Video video = talk(request_of(Mode::reference, 0.5), silence, {16'000});
   const std::size_t window = 13 * 128 * 128 * 3;
   ASSERT_GE(video.pixels.size(), 2 * window);
   EXPECT_EQ(std::memcmp(video.pixels.data(), video.pixels.data() + window, window), 0);
@@ -142,17 +94,17 @@ TEST(TalkGenerator, windows_of_the_reference_start_from_the_same_noise) {
 
 TEST(TalkGenerator, speech_seed_pose_and_gaze_change_the_video) {
   const std::vector<float> wave = speech(6400);
-  const Video plain = talk(request_of(), wave, {6400}, false);
-  EXPECT_FALSE(talk(request_of(), std::vector<float>(6400), {6400}, false).pixels == plain.pixels);
+  const Video plain = talk(request_of(), wave, {6400});
+  EXPECT_FALSE(talk(request_of(), std::vector<float>(6400), {6400}).pixels == plain.pixels);
   Request request = request_of();
   request.seed = 43;
-  EXPECT_FALSE(talk(request, wave, {6400}, false).pixels == plain.pixels);
+  EXPECT_FALSE(talk(request, wave, {6400}).pixels == plain.pixels);
   request = request_of();
   request.options.set("pose_style", std::vector<double>{20, 10, -5});
-  EXPECT_FALSE(talk(request, wave, {6400}, false).pixels == plain.pixels);
+  EXPECT_FALSE(talk(request, wave, {6400}).pixels == plain.pixels);
   request = request_of();
   request.options.set("gaze_style", std::vector<double>{0.5, -1});
-  EXPECT_FALSE(talk(request, wave, {6400}, false).pixels == plain.pixels);
+  EXPECT_FALSE(talk(request, wave, {6400}).pixels == plain.pixels);
 }
 
 TEST(TalkGenerator, without_crop_the_face_moves_in_the_whole_picture) {
@@ -161,7 +113,7 @@ TEST(TalkGenerator, without_crop_the_face_moves_in_the_whole_picture) {
   const VideoFormat format = model().plan(request)->format();
   EXPECT_EQ(format.height, 150);
   EXPECT_EQ(format.width, 200);
-  const Video video = talk(request, speech(3200), {3200}, false);
+  const Video video = talk(request, speech(3200), {3200});
   ASSERT_EQ(video.pixels.size(), static_cast<std::size_t>(5 * 150 * 200 * 3));
   // The square lies in the middle; left of it nothing changes.
   EXPECT_EQ(video.pixels[0], request.image->rgb.get()[0]);
@@ -189,7 +141,7 @@ TEST(TalkGenerator, a_fork_goes_on_as_its_origin_would) {
       take(result, *into);
     }
   }
-  EXPECT_EQ(video.video_frames, 10);
+  EXPECT_EQ(video.frames, 10);
   EXPECT_TRUE(video.pixels == forked.pixels);
 }
 
@@ -296,11 +248,11 @@ Video driven(const Request& request, const std::function<void(const FrameBlock&)
     const StepResult result = generator->step({});
     for (const Event& event : result.events) {
       const auto& block = std::get<FrameBlock>(event);
-      EXPECT_EQ(block.first_video_frame, video.video_frames);
-      video.video_frames += block.video_frames;
+      EXPECT_EQ(block.first_video_frame, video.frames);
+      video.frames += block.video_frames;
       video.pixels.insert(video.pixels.end(), block.frame(0), block.frame(block.video_frames));
       if (block.audio.samples)
-        video.audio.insert(video.audio.end(), block.audio.samples->begin(), block.audio.samples->end());
+        video.sound.insert(video.sound.end(), block.audio.samples->begin(), block.audio.samples->end());
       if (look) look(block);
     }
     if (result.outcome == StepOutcome::finished) return video;
@@ -321,8 +273,8 @@ TEST(TalkGenerator, a_driven_portrait_has_the_rate_the_length_and_the_sound_of_i
       EXPECT_EQ(format.audio_hz, 48'000);
       EXPECT_EQ(format.speech_hz, 0);
       const Video made = driven(request, [&](const FrameBlock& block) { EXPECT_EQ(block.fps, fps); });
-      EXPECT_EQ(made.video_frames, frames);
-      EXPECT_EQ(made.audio, video->audio());
+      EXPECT_EQ(made.frames, frames);
+      EXPECT_EQ(made.sound, video->audio());
     }
   }
 }
@@ -354,7 +306,7 @@ TEST(TalkGenerator, all_64_bits_of_a_seed_count) {
       take(result, video);
       outcome = result.outcome;
     }
-    ASSERT_GT(video.video_frames, 0);
+    ASSERT_GT(video.frames, 0);
     videos.insert(video.pixels);
   }
   EXPECT_EQ(videos.size(), 3u);
@@ -364,8 +316,8 @@ TEST(TalkGenerator, a_driven_portrait_moves_as_its_video_does) {
   Request request = request_of();
   request.video = std::make_shared<const PatternVideo>(7, 25, 0);
   const Video made = driven(request);
-  EXPECT_TRUE(made.audio.empty());
-  ASSERT_EQ(made.video_frames, 7);
+  EXPECT_TRUE(made.sound.empty());
+  ASSERT_EQ(made.frames, 7);
   const std::size_t frame = made.pixels.size() / 7;
   // What the reference computes for each frame by itself: the motion encoder's reading, rendered.
   const auto& parts = *dynamic_cast<const TalkModel&>(model()).parts();
@@ -402,7 +354,7 @@ TEST(TalkGenerator, who_shares_forwards_with_others_makes_the_same_video) {
   requests[2].options.set("gaze_style", std::vector<double>{0.3, 0.2});
   const std::vector<float> wave = speech(640 * 15);
   std::vector<Video> alone, together(3);
-  for (const Request& request : requests) alone.push_back(talk(request, wave, {3200}, true));
+  for (const Request& request : requests) alone.push_back(talk(request, wave, {3200}, End::apart));
 
   std::vector<std::unique_ptr<Generator>> generators;
   for (const Request& request : requests) generators.push_back(start(model(), request));
@@ -433,9 +385,9 @@ TEST(TalkGenerator, who_shares_forwards_with_others_makes_the_same_video) {
   }
   EXPECT_EQ(shared, 3);
   for (std::size_t i = 0; i < 3; ++i) {
-    EXPECT_EQ(together[i].video_frames, alone[i].video_frames);
+    EXPECT_EQ(together[i].frames, alone[i].frames);
     EXPECT_TRUE(together[i].pixels == alone[i].pixels) << i;
-    EXPECT_EQ(together[i].audio, alone[i].audio);
+    EXPECT_EQ(together[i].sound, alone[i].sound);
   }
   EXPECT_FALSE(alone[0].pixels == alone[1].pixels);
 }

@@ -1,5 +1,7 @@
 #include "rushes/generation/omniavatar/causal_generator.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <utility>
@@ -55,6 +57,7 @@ CausalAvatarGenerator::CausalAvatarGenerator(const CausalAvatarGenerator& other)
       phase_(other.phase_),
       picture_(other.picture_),
       track_(other.track_),
+      utterances_(other.utterances_),
       spoken_until_(other.spoken_until_),
       total_frames_(other.total_frames_),
       clip_features_(other.clip_features_),
@@ -65,7 +68,10 @@ CausalAvatarGenerator::CausalAvatarGenerator(const CausalAvatarGenerator& other)
       newest_(other.at_block_border() ? BlockTensors() : other.newest_),  // who forks there only goes on
       newest_step_(other.newest_step_),
       video_frames_(other.video_frames_),
-      times_(other.times_) {}
+      times_(other.times_) {
+  // What was computed ahead may be of speech that is still in the other's inbox.
+  if (other.noise_behind_) pipeline_.give_up();
+}
 
 std::unique_ptr<Generator> CausalAvatarGenerator::fork() const {
   const c10::InferenceMode inference;
@@ -93,7 +99,10 @@ StepResult CausalAvatarGenerator::step(const Inbox& inbox) {
     case Phase::border:
       if (is_over()) {  // all that was said has been shown when its end came
         phase_ = Phase::finished;
-      } else if (!may_begin()) {
+      } else if (noise_behind_) {  // what has come since then is for the next block
+        noise_ = std::move(noise_behind_);
+        phase_ = Phase::block;
+      } else if (!may_begin(track_.heard())) {
         result.outcome = StepOutcome::needs_input;
       } else if (!take_over_prompt(result)) {
         begin_block();
@@ -110,9 +119,11 @@ StepResult CausalAvatarGenerator::step(const Inbox& inbox) {
       break;
     case Phase::finished: fail(ErrorCode::internal, "step() of a finished generator");
   }
-  const int64_t over = phase_ == Phase::finished ? track_.utterances() : track_.utterances_over(video_frames_);
-  for (int64_t i = 0; i < over; ++i) result.events.push_back(UtteranceEnded{});
-  if (phase_ == Phase::finished) result.outcome = StepOutcome::finished;
+  utterances_.tell(video_frames_, result);
+  if (phase_ == Phase::finished) {
+    utterances_.tell_all(result);
+    result.outcome = StepOutcome::finished;
+  }
   return result;
 }
 
@@ -120,26 +131,18 @@ StepResult CausalAvatarGenerator::step(const Inbox& inbox) {
 
 void CausalAvatarGenerator::take(const Inbox& inbox) {
   if (inbox.prompt) live_prompt_ = inbox.prompt;
-  std::size_t begin = 0;
-  const auto hear = [&](std::size_t end) {
-    if (end > begin) {
-      track_.hear(std::span(inbox.speech).subspan(begin, end - begin));
-      spoken_until_ = track_.heard();
-    }
-    begin = end;
+  const auto hear = [&](std::span<const float> samples) {
+    track_.hear(samples);
+    spoken_until_ = track_.heard();
   };
-  for (const std::size_t end : inbox.utterance_ends) {
-    hear(end);
-    end_utterance();
-  }
-  hear(inbox.speech.size());
+  hear_utterances(inbox, hear, [&] { end_utterance(); });
   if (inbox.end_of_speech && !track_.ended()) end_speech();
 }
 
 /// Silence behind it, as much as its last block needs to be made now. What fills the block is shown.
 void CausalAvatarGenerator::end_utterance() {
   const int64_t frames = track_.frames(spoken_until_);
-  track_.end_utterance(frames);
+  utterances_.add(frames);
   if (!plan_->settings.online_mode || spoken_until_ == 0 || spoken_until_ < track_.heard()) return;  // nothing new
   const int64_t last = windows_.blocks(frames) - 1;
   spoken_until_ = std::max(spoken_until_, windows_.sample(windows_.frames(last).end));
@@ -181,26 +184,27 @@ void CausalAvatarGenerator::hear_clip(int64_t blocks) {
                                                        parts_->config().speech.group);
 }
 
-bool CausalAvatarGenerator::may_begin() const {
+bool CausalAvatarGenerator::may_begin(int64_t heard) const {
   if (track_.ended()) return true;
   if (!plan_->settings.online_mode) return false;
   const int64_t block = pipeline_.block();
-  return track_.heard() >= windows_.sample(windows_.heard(block, is_last(block)).end);
+  return heard >= windows_.sample(windows_.heard(block, is_last(block, heard)).end);
 }
 
 /// Nothing behind it is heard.
-bool CausalAvatarGenerator::is_last(int64_t block) const {
+bool CausalAvatarGenerator::is_last(int64_t block, int64_t heard) const {
   const int64_t end = windows_.frames(block).end;
   if (plan_->video_frames && end >= *plan_->video_frames) return true;
-  return track_.ended() && track_.heard() < windows_.sample(end + windows_.context_frames);
+  return track_.ended() && heard < windows_.sample(end + windows_.context_frames);
 }
 
 /// [1, 12, C]
-at::Tensor CausalAvatarGenerator::features_of_block() {
+at::Tensor CausalAvatarGenerator::features_of_block(const SpeechTrack& track) const {
   const int64_t block = pipeline_.block(), group = parts_->config().speech.group, count = group * kBlockLatentFrames;
   if (clip_features_.defined()) return clip_features_.narrow(1, block * count, count);
-  const omniavatar::Span heard = windows_.heard(block, is_last(block)), samples = windows_.samples(heard);
-  const at::Tensor features = window_features(*parts_->speech, track_.samples(samples.first, samples.end), heard,
+  const omniavatar::Span heard = windows_.heard(block, is_last(block, track.heard())),
+                         samples = windows_.samples(heard);
+  const at::Tensor features = window_features(*parts_->speech, track.samples(samples.first, samples.end), heard,
                                               windows_.frames(block), windows_.least_samples);
   return block == 0 ? omniavatar::with_first_group_filled(features, group) : features;
 }
@@ -219,17 +223,55 @@ bool CausalAvatarGenerator::take_over_prompt(StepResult& result) {
   return true;
 }
 
+wan::FrameAdditions CausalAvatarGenerator::speech_of_block(const SpeechTrack& track) const {
+  if (!is_silent()) return parts_->additions(features_of_block(track));
+  if (silence_.values.defined()) return silence_;
+  const omniavatar::SpeechConfig& speech = parts_->config().speech;
+  return parts_->additions(at::zeros({1, kBlockLatentFrames * speech.group, speech.feature_dim}, at::kFloat));
+}
+
 void CausalAvatarGenerator::begin_block() {
   const StageTimer timer(times_.text);
-  if (is_silent()) {
-    const omniavatar::SpeechConfig& speech = parts_->config().speech;
-    if (!silence_.values.defined())
-      silence_ = parts_->additions(at::zeros({1, kBlockLatentFrames * speech.group, speech.feature_dim}, at::kFloat));
-    pipeline_.begin(silence_, *noise_);
-  } else {
-    pipeline_.begin(parts_->additions(features_of_block()), *noise_);
-  }
+  const wan::FrameAdditions speech = speech_of_block(track_);
+  if (is_silent()) silence_ = speech;
+  pipeline_.begin(speech, *noise_);
   phase_ = Phase::block;
+}
+
+std::string CausalAvatarGenerator::shape_of_step(const Inbox& inbox) const {
+  const bool has_prompt = text_ != nullptr && prompt_ == live_prompt_.value_or(plan_->prompts.front());
+  if (phase_ != Phase::border || is_over() || noise_behind_ || !has_prompt || inbox.prompt || inbox.end_of_speech ||
+      !inbox.utterance_ends.empty() || !parts_->causal->transformer().core().samples_are_independent() ||
+      !may_begin(track_.heard() + static_cast<int64_t>(inbox.speech.size())))
+    return {};
+  return fmt::format("{}x{}, {} steps, shift {}", plan_->width, plan_->height, plan_->settings.steps,
+                     plan_->settings.timestep_shift);
+}
+
+void CausalAvatarGenerator::compute_together(const std::vector<CausalAvatarGenerator*>& avatars,
+                                             const std::vector<const Inbox*>& inboxes) {
+  std::vector<CausalPipeline*> blocks;
+  std::vector<const wan::TextContext*> texts;
+  std::vector<std::unique_ptr<NoiseSource>> noise;
+  std::vector<NoiseSource*> drawn;
+  try {
+    for (std::size_t i = 0; i < avatars.size(); ++i) {
+      CausalAvatarGenerator& avatar = *avatars[i];
+      const StageTimer timer(avatar.times_.text);
+      std::optional<SpeechTrack> more;
+      if (!inboxes[i]->speech.empty()) more.emplace(avatar.track_).hear(inboxes[i]->speech);
+      noise.push_back(avatar.noise_->clone());
+      drawn.push_back(noise.back().get());
+      texts.push_back(avatar.text_.get());
+      avatar.pipeline_.begin(avatar.speech_of_block(more ? *more : avatar.track_), *drawn.back());
+      blocks.push_back(&avatar.pipeline_);
+    }
+    CausalPipeline::compute_together(blocks, texts, drawn);
+  } catch (...) {
+    for (CausalPipeline* block : blocks) block->give_up();
+    throw;
+  }
+  for (std::size_t i = 0; i < avatars.size(); ++i) avatars[i]->noise_behind_ = std::move(noise[i]);
 }
 
 void CausalAvatarGenerator::advance(StepResult& result) {

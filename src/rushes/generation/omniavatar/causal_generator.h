@@ -13,6 +13,7 @@
 #include "rushes/generation/omniavatar/parts.h"
 #include "rushes/generation/omniavatar/plan.h"
 #include "rushes/generation/omniavatar/speech_track.h"
+#include "rushes/generation/utterances.h"
 #include "rushes/generation/wan/noise.h"
 #include "rushes/models/omniavatar/speech_windows.h"
 
@@ -31,6 +32,11 @@ class CausalAvatarGenerator final : public Generator, public DescribesSteps {
   std::unique_ptr<Generator> fork() const override;
   int64_t bytes() const override;
   Step newest_step() const override { return newest_step_; }
+  std::string shape_of_step(const Inbox& inbox) const override;
+  /// The next blocks of several avatars, each step of all in one forward; kept for their own steps. Their
+  /// shape_of_step() is equal and not empty.
+  static void compute_together(const std::vector<CausalAvatarGenerator*>& avatars,
+                               const std::vector<const Inbox*>& inboxes);
 
   /// The newest block, before it became 8-bit: latents [1, F, C, h, w], frames [T, 3, H, W] in [-1, 1].
   struct BlockTensors {
@@ -57,10 +63,11 @@ class CausalAvatarGenerator final : public Generator, public DescribesSteps {
   bool take_over_prompt(StepResult& result);
   bool is_silent() const { return track_.ended() && spoken_until_ == 0; }
   bool is_over() const { return total_frames_ && video_frames_ >= *total_frames_; }
-  bool may_begin() const;
-  bool is_last(int64_t block) const;
+  bool may_begin(int64_t heard) const;
+  bool is_last(int64_t block, int64_t heard) const;
+  wan::FrameAdditions speech_of_block(const SpeechTrack& track) const;
+  at::Tensor features_of_block(const SpeechTrack& track) const;
   void begin_block();
-  at::Tensor features_of_block();
   void advance(StepResult& result);
   FrameBlock decode_block();
 
@@ -74,10 +81,13 @@ class CausalAvatarGenerator final : public Generator, public DescribesSteps {
   Phase phase_;
   at::Tensor picture_;  // until it is encoded
   SpeechTrack track_;
+  UtteranceEnds utterances_;
   int64_t spoken_until_ = 0;             // samples that the video shows, silence behind utterances included
   std::optional<int64_t> total_frames_;  // of the video, as soon as that is known
   at::Tensor clip_features_;             // of all the speech, where it is heard as one clip: [1, 12 blocks, C]
   wan::FrameAdditions silence_;          // what a block of zero features adds
+  /// Of a block that was computed together with others: where its noise leaves the generator.
+  std::unique_ptr<NoiseSource> noise_behind_;
 
   std::optional<std::string> live_prompt_;  // set by the inbox
   std::string prompt_;                      // that text_ is of

@@ -4,6 +4,8 @@
 
 #include <gmock/gmock.h>
 
+#include <map>
+
 #include "rushes/generation/omniavatar/avatar_test_video.h"
 
 namespace rushes::generation {
@@ -210,6 +212,64 @@ TEST(CausalAvatar, a_video_that_is_to_be_silent_waits_for_no_speech) {
     Video video;
     run(*generator, {}, video);
     EXPECT_EQ(video.frames, 15);
+  }
+}
+
+TEST(CausalAvatar, blocks_that_were_computed_together_are_those_that_each_would_have_made_alone) {
+  // Other prompts, pictures, windows and seeds, and the first one is two blocks ahead.
+  std::vector<Request> requests(3, request_of());
+  requests[1].image.reset();
+  requests[1].prompts = {"a blue wall"};
+  requests[1].seed = 8;
+  requests[2].options.set("window", int64_t{3});
+  const std::vector<float> wave = speech(47 * kFrame + 11);
+  std::vector<Video> alone, together(requests.size());
+  std::vector<std::unique_ptr<Generator>> generators;
+  for (const Request& request : requests) {
+    alone.push_back(talk(request, wave, Sampler::causal, {5000}));
+    generators.push_back(start(model(), request));
+  }
+  std::vector<std::size_t> at(requests.size());
+  run(*generators[0], {.speech = std::vector<float>(wave.begin(), wave.begin() + 22 * kFrame)}, together[0]);
+  at[0] = 22 * kFrame;
+  EXPECT_EQ(together[0].frames, 21);
+  int64_t shared = 0;
+  std::vector<bool> finished(requests.size());
+  while (std::find(finished.begin(), finished.end(), false) != finished.end()) {
+    std::vector<Inbox> inboxes(requests.size());
+    std::map<std::string, std::vector<Waiting>> shapes;
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+      if (finished[i]) continue;
+      const std::size_t end = std::min(wave.size(), at[i] + 5000);
+      inboxes[i].speech.assign(wave.begin() + static_cast<std::ptrdiff_t>(at[i]),
+                               wave.begin() + static_cast<std::ptrdiff_t>(end));
+      inboxes[i].end_of_speech = at[i] == wave.size();
+      at[i] = end;
+      const std::string shape = generators[i]->shape_of_step(inboxes[i]);
+      if (!shape.empty()) shapes[shape].push_back({generators[i].get(), &inboxes[i]});
+    }
+    for (const auto& [shape, waiting] : shapes) {
+      model().prepare(waiting);
+      shared += static_cast<int64_t>(waiting.size());
+      EXPECT_EQ(waiting.front().generator->shape_of_step(*waiting.front().inbox), "") << "it is prepared already";
+      EXPECT_EQ(waiting.front().generator->fork()->shape_of_step(*waiting.front().inbox), shape);
+    }
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+      while (!finished[i]) {
+        const StepResult result = generators[i]->step(std::exchange(inboxes[i], {}));
+        take(result, together[i]);
+        finished[i] = result.outcome == StepOutcome::finished;
+        if (result.outcome != StepOutcome::again || generators[i]->at_block_border()) break;
+      }
+    }
+  }
+  EXPECT_GE(shared, 6);
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    SCOPED_TRACE(i);
+    EXPECT_EQ(together[i].blocks, alone[i].blocks);
+    EXPECT_EQ(together[i].steps, alone[i].steps);
+    EXPECT_TRUE(together[i].pixels == alone[i].pixels);
+    EXPECT_TRUE(together[i].sound == alone[i].sound);
   }
 }
 

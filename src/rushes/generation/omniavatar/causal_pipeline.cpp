@@ -1,6 +1,7 @@
 #include "rushes/generation/omniavatar/causal_pipeline.h"
 
 #include "rushes/base/error.h"
+#include "rushes/base/interruption.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::generation {
@@ -41,25 +42,76 @@ void CausalPipeline::hold_picture() {
 std::optional<at::Tensor> CausalPipeline::step(const wan::TextContext& text, NoiseSource& noise) {
   RUSHES_ASSERT(next_ != Work::nothing);
   if (next_ == Work::rerun) {
-    flow(0, text);
+    if (!is_computed_) flow(0, text);
     cache_.commit();
     end_block();
     return std::nullopt;
   }
-  hold_picture();
-  const double time = timestep();
-  x_ = schedule_.to_x0(
-      flow(options_.rounds_times ? static_cast<double>(c10::BFloat16(static_cast<float>(time))) : time, text), x_,
-      time);
-  if (++step_ < options_.steps) {
-    const at::Tensor fresh =
-        noise.renoise(0, block_, step_ - 1, {kBlockLatentFrames, x_.size(2), x_.size(3), x_.size(4)});
-    x_ = schedule_.add_noise(x_, fresh.to(x_.device(), at::kFloat).view(x_.sizes()), timestep());
-    return std::nullopt;
+  if (!is_computed_) {
+    hold_picture();
+    denoise(flow(rounded(timestep()), text), step_, noise);
   }
-  hold_picture();
+  if (++step_ < options_.steps) return std::nullopt;
   next_ = Work::rerun;
   return x_;
+}
+
+double CausalPipeline::rounded(double time) const {
+  return options_.rounds_times ? static_cast<double>(c10::BFloat16(static_cast<float>(time))) : time;
+}
+
+/// x_ from one step to the next, or to the end.
+void CausalPipeline::denoise(const at::Tensor& flow, int64_t step, NoiseSource& noise) {
+  const std::vector<double>& times = schedule_.timesteps();
+  x_ = schedule_.to_x0(flow, x_, times[static_cast<std::size_t>(step)]);
+  if (step + 1 == options_.steps) {
+    hold_picture();
+    return;
+  }
+  const at::Tensor fresh = noise.renoise(0, block_, step, {kBlockLatentFrames, x_.size(2), x_.size(3), x_.size(4)});
+  x_ = schedule_.add_noise(x_, fresh.to(x_.device(), at::kFloat).view(x_.sizes()),
+                           times[static_cast<std::size_t>(step + 1)]);
+}
+
+void CausalPipeline::compute_together(const std::vector<CausalPipeline*>& blocks,
+                                      const std::vector<const wan::TextContext*>& texts,
+                                      const std::vector<NoiseSource*>& noise) {
+  const CausalPipeline& any = *blocks.front();
+  const wan::TextContext text = wan::side_by_side(texts);
+  std::vector<at::Tensor> conditions;
+  std::vector<wan::FrameAdditions> said;
+  std::vector<nn::KvCache*> caches;
+  for (CausalPipeline* block : blocks) {
+    RUSHES_ASSERT(block->next_ == Work::denoise && block->step_ == 0);
+    conditions.push_back(block->condition_);
+    said.push_back(block->speech_);
+    caches.push_back(&block->cache_);
+  }
+  const at::Tensor condition = at::cat(conditions);
+  const wan::FrameAdditions speech = omniavatar::batch_of(said);
+  const auto flow = [&](double time) {
+    base::interruption_point();
+    std::vector<at::Tensor> x;
+    for (const CausalPipeline* block : blocks) x.push_back(block->x_);
+    const at::Tensor t = at::full({1, kBlockLatentFrames}, time, any.x_.options());
+    return any.model_->forward_together(at::cat(x).transpose(1, 2), t, text, condition, speech, caches)
+        .transpose(1, 2)
+        .to(at::kFloat);
+  };
+  for (int64_t step = 0; step < any.options_.steps; ++step) {
+    for (CausalPipeline* block : blocks) block->hold_picture();
+    const at::Tensor flows = flow(any.rounded(any.schedule_.timesteps()[static_cast<std::size_t>(step)]));
+    for (std::size_t i = 0; i < blocks.size(); ++i)
+      blocks[i]->denoise(flows.narrow(0, static_cast<int64_t>(i), 1), step, *noise[i]);
+  }
+  flow(0);
+  for (CausalPipeline* block : blocks) block->is_computed_ = true;
+}
+
+void CausalPipeline::give_up() {
+  cache_.cancel();
+  next_ = Work::nothing;
+  is_computed_ = false;
 }
 
 void CausalPipeline::skip_rerun() {
@@ -71,6 +123,7 @@ void CausalPipeline::end_block() {
   if (options_.own_reference && !picture_.defined()) picture_ = x_.narrow(1, 0, 1).transpose(1, 2).clone();
   ++block_;
   next_ = Work::nothing;
+  is_computed_ = false;
 }
 
 /// Velocity of x_, [1, F, C, h, w] float32. The cache gets the block's keys and values.

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "rushes/generation/wan/noise.h"
 #include "rushes/models/omniavatar/avatar_transformer.h"
@@ -60,11 +61,22 @@ class CausalPipeline {
   /// Leaves out the re-run that would be next: nothing looks back on the last block.
   void skip_rerun();
 
+  /// The blocks of pipelines of one model that have just been begun, each step of all of them in one forward: all of
+  /// their work is kept for their step()s, which then compute nothing. Their sizes, steps and shifts are equal.
+  /// `texts`, `noise`: of each. After a throw they can only give up().
+  static void compute_together(const std::vector<CausalPipeline*>& blocks,
+                               const std::vector<const wan::TextContext*>& texts,
+                               const std::vector<NoiseSource*>& noise);
+  /// As if the block had never been begun, in whichever step it is.
+  void give_up();
+
   const nn::KvCache& cache() const { return cache_; }
   int64_t bytes() const;
 
  private:
   at::Tensor flow(double time, const wan::TextContext& text);
+  double rounded(double time) const;
+  void denoise(const at::Tensor& flow, int64_t step, NoiseSource& noise);
   void hold_picture();
   void end_block();
 
@@ -77,7 +89,8 @@ class CausalPipeline {
   int64_t block_ = 0, step_ = 0;
   wan::FrameAdditions speech_;  // of the block in work
   at::Tensor condition_;        // the same
-  at::Tensor x_;                // its noisy latents [1, F, C, h, w] float32
+  at::Tensor x_;                // its noisy latents [1, F, C, h, w] float32; clean where it is computed
+  bool is_computed_ = false;    // all of it, together with others; its clean keys are in the cache
 };
 
 }  // namespace rushes::generation

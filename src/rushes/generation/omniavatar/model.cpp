@@ -85,6 +85,17 @@ std::unique_ptr<Generator> OmniAvatarModel::start(std::unique_ptr<Plan> plan) co
   return std::make_unique<SegmentAvatarGenerator>(parts_, shared, std::move(noise), std::move(picture));
 }
 
+void OmniAvatarModel::prepare(std::span<const Waiting> together) const {
+  const c10::InferenceMode inference;
+  std::vector<CausalAvatarGenerator*> avatars;  // others have no shape
+  std::vector<const Inbox*> inboxes;
+  for (const Waiting& waiting : together) {
+    avatars.push_back(&dynamic_cast<CausalAvatarGenerator&>(*waiting.generator));
+    inboxes.push_back(waiting.inbox);
+  }
+  CausalAvatarGenerator::compute_together(avatars, inboxes);
+}
+
 void OmniAvatarModel::give_back_memory() const { tensor::trim_cpu_memory(); }
 
 void OmniAvatarModel::warm_up() const {

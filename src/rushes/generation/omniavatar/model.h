@@ -25,6 +25,7 @@ class OmniAvatarModel final : public Model {
     return text_.ignored_in(prompt, field);
   }
   std::unique_ptr<Generator> start(std::unique_ptr<Plan> plan) const override;
+  void prepare(std::span<const Waiting> together) const override;
   void give_back_memory() const override;
 
   const std::shared_ptr<const OmniAvatarParts>& parts() const { return parts_; }

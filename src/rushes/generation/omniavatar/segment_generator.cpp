@@ -60,6 +60,7 @@ SegmentAvatarGenerator::SegmentAvatarGenerator(const SegmentAvatarGenerator& oth
       shape_(other.shape_),
       frame_samples_(other.frame_samples_),
       track_(other.track_),
+      utterances_(other.utterances_),
       clips_(other.clips_),
       clip_begin_(other.clip_begin_),
       silent_(other.silent_),
@@ -105,9 +106,11 @@ StepResult SegmentAvatarGenerator::step(const Inbox& inbox) {
     case Phase::re_encode: re_encode(); break;
     case Phase::finished: fail(ErrorCode::internal, "step() of a finished generator");
   }
-  const int64_t over = phase_ == Phase::finished ? track_.utterances() : track_.utterances_over(video_frames_);
-  for (int64_t i = 0; i < over; ++i) result.events.push_back(UtteranceEnded{});
-  if (phase_ == Phase::finished) result.outcome = StepOutcome::finished;
+  utterances_.tell(video_frames_, result);
+  if (phase_ == Phase::finished) {
+    utterances_.tell_all(result);
+    result.outcome = StepOutcome::finished;
+  }
   return result;
 }
 
@@ -115,19 +118,13 @@ StepResult SegmentAvatarGenerator::step(const Inbox& inbox) {
 
 void SegmentAvatarGenerator::take(const Inbox& inbox) {
   if (inbox.prompt) live_prompt_ = inbox.prompt;
-  std::size_t begin = 0;
-  const auto take_in = [&](std::size_t end) {
-    track_.hear(std::span(inbox.speech).subspan(begin, end - begin));
-    begin = end;
+  const auto hear = [&](std::span<const float> samples) {
+    track_.hear(samples);
     require(track_.heard() - clip_begin_ <= kMostClipSeconds * kAvatarSpeechHz, ErrorCode::too_large,
             "speech of more than {} s without the end of an utterance cannot be heard as one clip, as this model does",
             kMostClipSeconds);
   };
-  for (const std::size_t end : inbox.utterance_ends) {
-    take_in(end);
-    end_utterance();
-  }
-  take_in(inbox.speech.size());
+  hear_utterances(inbox, hear, [&] { end_utterance(); });
   if (inbox.end_of_speech) track_.end();
 }
 
@@ -138,7 +135,7 @@ int64_t SegmentAvatarGenerator::whole_segments(int64_t speech_frames) const {
 
 void SegmentAvatarGenerator::end_utterance() {
   const int64_t frames = track_.frames(track_.heard());
-  track_.end_utterance(frames);
+  utterances_.add(frames + kFramesBeforeSpeech);
   if (track_.heard() == clip_begin_) return;  // nothing was said since
   const Clip clip{clip_begin_, track_.heard(), whole_segments(frames) * frame_samples_};
   track_.pad(clip.padded);

@@ -14,6 +14,7 @@
 #include "rushes/generation/omniavatar/plan.h"
 #include "rushes/generation/omniavatar/segment_sampler.h"
 #include "rushes/generation/omniavatar/speech_track.h"
+#include "rushes/generation/utterances.h"
 #include "rushes/generation/wan/noise.h"
 #include "rushes/models/omniavatar/segments.h"
 
@@ -85,6 +86,7 @@ class SegmentAvatarGenerator final : public Generator, public DescribesSteps {
   const omniavatar::Segments shape_;  // of a segment
   const int64_t frame_samples_;       // of a video frame
   SpeechTrack track_;
+  UtteranceEnds utterances_;
   std::deque<Clip> clips_;  // that have ended and not been heard
   int64_t clip_begin_ = 0;  // of the one that is coming
   bool silent_ = false;     // the speech has ended before it began

@@ -12,21 +12,8 @@ namespace {
 /// Passes of guidance, in the order of omniavatar::Guidance::passes().
 constexpr int64_t kPromptWithoutSpeech = 1;
 
-wan::TextContext side_by_side(const std::vector<const wan::TextContext*>& passes) {
-  if (passes.size() == 1) return *passes.front();
-  wan::TextContext all;
-  for (std::size_t layer = 0; layer < passes.front()->text.size(); ++layer) {
-    std::vector<at::Tensor> k, v;
-    for (const wan::TextContext* pass : passes) {
-      k.push_back(pass->text[layer].k);
-      v.push_back(pass->text[layer].v);
-    }
-    all.text.push_back({at::cat(k), at::cat(v)});
-  }
-  return all;
-}
-
 wan::TextContext row(const wan::TextContext& all, int64_t pass) {
+  if (all.text.empty() || all.text.front().k.size(0) == 1) return all;  // of all passes the same
   wan::TextContext one;
   for (const nn::KeyValue& layer : all.text)
     one.text.push_back({layer.k.narrow(0, pass, 1), layer.v.narrow(0, pass, 1)});
@@ -56,11 +43,11 @@ SegmentSampler::SegmentSampler(std::shared_ptr<const omniavatar::AvatarTransform
       speech_ = speech;
       break;
     case 2:
-      text_ = side_by_side({prompts.negative.get(), prompts.positive.get()});
+      text_ = wan::side_by_side({prompts.negative.get(), prompts.positive.get()});
       speech_ = omniavatar::batch_of({silence, speech});
       break;
     default:
-      text_ = side_by_side({prompts.negative.get(), prompts.positive.get(), prompts.positive.get()});
+      text_ = wan::side_by_side({prompts.negative.get(), prompts.positive.get(), prompts.positive.get()});
       speech_ = omniavatar::batch_of({silence, silence, speech});
   }
 }

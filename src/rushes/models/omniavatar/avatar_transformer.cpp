@@ -93,4 +93,11 @@ at::Tensor CausalAvatarTransformer::forward(const at::Tensor& latents, const at:
   return transformer_.forward(joined(config_, latents, y), t, text, past, speech);
 }
 
+at::Tensor CausalAvatarTransformer::forward_together(const at::Tensor& latents, const at::Tensor& t,
+                                                     const wan::TextContext& text, const at::Tensor& y,
+                                                     const wan::FrameAdditions& speech,
+                                                     const std::vector<nn::KvCache*>& pasts) const {
+  return transformer_.forward_together(joined(config_, latents, y), t, text, pasts, speech);
+}
+
 }  // namespace rushes::omniavatar

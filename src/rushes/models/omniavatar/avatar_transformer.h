@@ -82,6 +82,10 @@ class CausalAvatarTransformer {
   ///   speech   of this block's latent frames
   at::Tensor forward(const at::Tensor& latents, const at::Tensor& t, const wan::TextContext& text, const at::Tensor& y,
                      const wan::FrameAdditions& speech, nn::KvCache& past) const;
+  /// The same of several avatars in one pass, see wan::CausalTransformer::forward_together: y and speech of each.
+  at::Tensor forward_together(const at::Tensor& latents, const at::Tensor& t, const wan::TextContext& text,
+                              const at::Tensor& y, const wan::FrameAdditions& speech,
+                              const std::vector<nn::KvCache*>& pasts) const;
 
   const TransformerConfig& config() const noexcept { return config_; }
   const wan::CausalTransformer& transformer() const noexcept { return transformer_; }

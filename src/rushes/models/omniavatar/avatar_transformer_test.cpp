@@ -119,6 +119,43 @@ TEST_F(AvatarLaws, passes_of_guidance_in_one_batch_give_what_each_gives_alone) {
   EXPECT_LT(largest_difference(together.narrow(0, 1, 1), model_.forward(x, t, text_, y, speech)), 1e-5);
 }
 
+TEST_F(AvatarLaws, blocks_of_several_avatars_in_one_pass_are_those_of_each_wherever_its_past_ends) {
+  const int64_t per_frame = kHeight * kWidth / 4;
+  const wan::TextContext other = model_.context(noise({1, 5, config_.wan.text_dim}));
+  const std::vector<const wan::TextContext*> texts{&text_, &other, &text_};
+  const std::vector<at::Tensor> x{latents(3), latents(3), latents(3)}, y{picture(3, 0), picture(3, 1), picture(3, 0)};
+  std::vector<wan::FrameAdditions> speech;
+  std::vector<nn::KvCache> pasts;
+  for (const int64_t blocks_before : {2, 0, 5}) {
+    speech.push_back(causal_.speech(features(3)));
+    pasts.push_back(cache(6 * per_frame));
+    for (int64_t i = 0; i < blocks_before; ++i) {
+      causal_.forward(latents(3), at::zeros({1, 3}), text_, picture(3, 0), speech.back(), pasts.back());
+      pasts.back().commit();
+    }
+  }
+  const auto check = [&](double most) {
+    std::vector<nn::KvCache> own = pasts, together = pasts;
+    std::vector<nn::KvCache*> borrowed;
+    for (nn::KvCache& past : together) borrowed.push_back(&past);
+    const at::Tensor t = at::full({1, 3}, 833.25f);
+    const at::Tensor all =
+        causal_.forward_together(at::cat(x), t, wan::side_by_side(texts), at::cat(y), batch_of(speech), borrowed);
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const at::Tensor alone = causal_.forward(x[i], t, *texts[i], y[i], speech[i], own[i]);
+      EXPECT_LE(largest_difference(all.narrow(0, static_cast<int64_t>(i), 1), alone), most) << i;
+      const nn::KeyValue one = own[i].in_time_order(5), shared = together[i].in_time_order(5);
+      EXPECT_LE(largest_difference(one.k, shared.k), most) << i;
+      EXPECT_LE(largest_difference(one.v, shared.v), most) << i;
+    }
+  };
+  ASSERT_TRUE(causal_.transformer().core().samples_are_independent());
+  check(0);
+  const nn::StockOperators by_blocks;
+  EXPECT_FALSE(causal_.transformer().core().samples_are_independent());
+  check(2e-5);
+}
+
 TEST_F(AvatarLaws, what_the_blocks_add_can_be_added_again) {
   const at::Tensor x = latents(3), y = picture(3, 1), t = at::full({1}, 400.0f);
   const wan::FrameAdditions speech = model_.speech(features(3));

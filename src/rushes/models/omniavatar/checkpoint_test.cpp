@@ -6,8 +6,8 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "rushes/base/error.h"
 #include "rushes/base/manifest.h"
+#include "rushes/base/message_of.h"
 #include "rushes/base/scratch_folder.h"
 #include "rushes/models/wan/checkpoint.h"
 #include "rushes/models/wav2vec/checkpoint.h"
@@ -74,18 +74,6 @@ struct Downloads : ScratchFolder {
     return folder;
   }
 };
-
-template <typename Call>
-std::string message_of(Call call, ErrorCode code = ErrorCode::corrupt_data) {
-  try {
-    call();
-  } catch (const Error& error) {
-    EXPECT_EQ(name(error.code()), name(code)) << error.what();
-    return error.what();
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return "";
-}
 
 TEST(AvatarDirectory, a_base_with_its_adapter_is_found_as_published) {
   const Downloads downloads;

@@ -6,7 +6,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
-#include "rushes/base/error.h"
+#include "rushes/base/message_of.h"
 #include "rushes/base/scratch_folder.h"
 #include "rushes/tensor/checkpoint.h"
 #include "rushes/tensor/checkpoint_forge.h"
@@ -62,18 +62,6 @@ TransformerConfig i2v_14b() {
   config.model_type = ModelType::i2v;
   config.in_dim = 36;
   return config;
-}
-
-template <typename Call>
-std::string message_of(Call call, ErrorCode code = ErrorCode::corrupt_data) {
-  try {
-    call();
-  } catch (const Error& error) {
-    EXPECT_EQ(name(error.code()), name(code)) << error.what();
-    return error.what();
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return "";
 }
 
 TEST(WanCheckpoint, tables_are_those_of_the_published_files) {

@@ -1,5 +1,6 @@
 #include "rushes/models/wan/fused_transformer.h"
 
+#include "rushes/base/error.h"
 #include "rushes/nn/attention.h"
 #include "rushes/tensor/kernels/cpu/transformer_kernels.h"
 #include "rushes/tensor/ops.h"
@@ -18,13 +19,13 @@ const float* floats(const at::Tensor& x) { return x.const_data_ptr<float>(); }
 
 /// Cosines twice, and sines with their sign, so that a pair turns with one multiplication each.
 struct Tables {
-  at::Tensor cosines, sines;  // [L, D] float32
+  at::Tensor cosines, sines;  // [L, D] or [B, L, D] float32
 };
 
 Tables tables_of(const at::Tensor& rope) {
   const at::Tensor parts = at::view_as_real(rope);
   const at::Tensor c = parts.select(-1, 0), s = parts.select(-1, 1);
-  return {at::stack({c, c}, -1).flatten(1).to(at::kFloat), at::stack({-s, s}, -1).flatten(1).to(at::kFloat)};
+  return {at::stack({c, c}, -1).flatten(-2).to(at::kFloat), at::stack({-s, s}, -1).flatten(-2).to(at::kFloat)};
 }
 
 at::Tensor wide(const at::Tensor& x) { return x.to(at::kFloat).contiguous(); }
@@ -36,8 +37,17 @@ at::Tensor expand(const at::Tensor& one, int64_t B) { return one.size(0) == B ? 
 
 struct FusedTransformer::Rotation {
   Tables tables;
-  int64_t tokens;
+  int64_t tokens;  // rows of the tables
 };
+
+bool FusedTransformer::samples_are_independent() const {
+  const auto narrow = [](const nn::Linear& layer) {
+    return nn::Linear::is_narrow(layer.weight().size(0), layer.weight().size(1));
+  };
+  const Layer& any = layers_.front();
+  return head_.weight().scalar_type() == at::kFloat && narrow(any.qkv) && narrow(any.out) && narrow(any.ffn_in) &&
+         narrow(any.ffn_out) && narrow(head_);
+}
 
 bool FusedTransformer::serves(const tensor::WeightMap& weights) {
   if (weights.trainable()) return false;
@@ -147,7 +157,7 @@ at::Tensor FusedTransformer::run(at::Tensor& x, const TimeEmbedding& time, const
                             .weight = floats(*weight),
                             .cosines = floats(rotation.tables.cosines),
                             .sines = floats(rotation.tables.sines),
-                            .tokens = L,
+                            .tokens = rotation.tokens,
                             .eps = eps});
     const auto parts = qkv.view({B, L, 3, heads_, head_size_}).unbind(2);
     y = layer.out(attend(static_cast<int64_t>(i), parts[0], parts[1], parts[2]).reshape(x.sizes()));
@@ -164,7 +174,8 @@ at::Tensor FusedTransformer::run(at::Tensor& x, const TimeEmbedding& time, const
 at::Tensor FusedTransformer::forward(at::Tensor tokens, const TimeEmbedding& time, const nn::CrossKeyValues& text,
                                      const at::Tensor& rope, const LayerAttend& attend,
                                      const FrameAdditions& additions) const {
-  const Rotation rotation{tables_of(rope), tokens.size(1)};
+  RUSHES_ASSERT(rope.size(-2) == tokens.size(1) && (rope.dim() == 2 || rope.size(0) == tokens.size(0)));
+  const Rotation rotation{tables_of(rope), rope.numel() / rope.size(-1)};
   return tokens.scalar_type() == at::kFloat ? run<float>(tokens, time, text, rotation, attend, additions)
                                             : run<kernels::Bf16>(tokens, time, text, rotation, attend, additions);
 }

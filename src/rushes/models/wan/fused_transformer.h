@@ -26,13 +26,15 @@ class FusedTransformer {
   /// borrows all others.
   FusedTransformer(const TransformerConfig& config, const tensor::WeightMap& weights);
 
+  /// What becomes of a sample does not depend, to the bit, on those beside it.
+  bool samples_are_independent() const;
   /// Whether these weights are of a dtype and on a device that the kernels serve.
   static bool serves(const tensor::WeightMap& weights);
 
   ///   tokens  [B, L, C] embedded latents, contiguous; overwritten by what leaves the last block
   ///   time    e [B, F, C] and e0 [B, F, 6, C] (F = 1: one time for all tokens)
   ///   text    keys and values of the prompt, batch 1 or B
-  ///   rope    [L, D / 2] complex128
+  ///   rope    [L, D / 2] complex128, or [B, L, D / 2]
   ///   additions  checked
   /// Returns the head's output [B, L, patch values].
   at::Tensor forward(at::Tensor tokens, const TimeEmbedding& time, const nn::CrossKeyValues& text,

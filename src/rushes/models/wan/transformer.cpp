@@ -1,5 +1,7 @@
 #include "rushes/models/wan/transformer.h"
 
+#include <algorithm>
+
 #include "rushes/base/error.h"
 #include "rushes/nn/attention.h"
 #include "rushes/nn/norm.h"
@@ -7,6 +9,22 @@
 #include "rushes/tensor/ops.h"
 
 namespace rushes::wan {
+
+TextContext side_by_side(const std::vector<const TextContext*>& samples) {
+  const TextContext& first = *samples.front();
+  if (std::all_of(samples.begin(), samples.end(), [&](const TextContext* each) { return each == &first; }))
+    return first;
+  TextContext all;
+  for (std::size_t layer = 0; layer < first.text.size(); ++layer) {
+    std::vector<at::Tensor> k, v;
+    for (const TextContext* each : samples) {
+      k.push_back(each->text[layer].k);
+      v.push_back(each->text[layer].v);
+    }
+    all.text.push_back({at::cat(k), at::cat(v)});
+  }
+  return all;
+}
 
 TransformerCore::TransformerCore(const TransformerConfig& config, const tensor::WeightMap& weights)
     : config_(config),
@@ -88,12 +106,40 @@ at::Tensor TransformerCore::flow(const at::Tensor& latents, const TimeEmbedding&
   return flow_of_tokens(x, time, text, grid, attend, additions);
 }
 
+at::Tensor TransformerCore::flow_of_samples(const at::Tensor& latents, const at::Tensor& t, const TextContext& text,
+                                            const nn::TokenGrid& grid, const std::vector<int64_t>& start_frames,
+                                            const LayerAttend& attend, const FrameAdditions& additions) const {
+  const int64_t B = latents.size(0);
+  std::vector<at::Tensor> tokens, tables;
+  for (int64_t b = 0; b < B; ++b) {
+    // Each by itself: these products of a batch are not, to the bit, those of its samples.
+    tokens.push_back(embed(latents.narrow(0, b, 1)));
+    nn::TokenGrid own = grid;
+    own.start_frame = start_frames.at(static_cast<std::size_t>(b));
+    tables.push_back(rope(own));
+  }
+  const TimeEmbedding one = embed_time(t);
+  at::Tensor x = at::cat(tokens);
+  return flow_of_tokens(x, {one.e.expand({B, -1, -1}), one.e0.expand({B, -1, -1, -1})}, text, grid, at::stack(tables),
+                        attend, additions);
+}
+
+bool TransformerCore::samples_are_independent() const {
+  if (!options().device().is_cpu()) return true;
+  return fused_ != nullptr && fused_->samples_are_independent() && !nn::StockOperators::wanted();
+}
+
 at::Tensor TransformerCore::flow_of_tokens(at::Tensor& x, const TimeEmbedding& time, const TextContext& text,
                                            const nn::TokenGrid& grid, const LayerAttend& attend,
                                            const FrameAdditions& additions) const {
+  return flow_of_tokens(x, time, text, grid, rope(grid), attend, additions);
+}
+
+at::Tensor TransformerCore::flow_of_tokens(at::Tensor& x, const TimeEmbedding& time, const TextContext& text,
+                                           const nn::TokenGrid& grid, const at::Tensor& table,
+                                           const LayerAttend& attend, const FrameAdditions& additions) const {
   const int64_t B = x.size(0);
   additions.check(B, grid.latent_frames, config_.dim, config_.num_layers);
-  const at::Tensor table = rope(grid);
   const bool differentiate =
       at::GradMode::is_enabled() && (x.requires_grad() || text.text.at(0).k.requires_grad() ||
                                      (additions.values.defined() && additions.values.requires_grad()));
@@ -142,6 +188,35 @@ at::Tensor CausalTransformer::forward(const at::Tensor& latents, const at::Tenso
       [&](int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
         const nn::KeyValue visible = past.write(layer, k, v);
         return nn::attention(q, visible.k, visible.v);
+      },
+      additions);
+}
+
+at::Tensor CausalTransformer::forward_together(const at::Tensor& latents, const at::Tensor& t, const TextContext& text,
+                                               const std::vector<nn::KvCache*>& pasts,
+                                               const FrameAdditions& additions) const {
+  const nn::TokenGrid grid = core_.grid(latents, 0);
+  require(latents.size(0) == static_cast<int64_t>(pasts.size()) && t.dim() == 2 && t.size(0) == 1 &&
+              t.size(1) == grid.latent_frames,
+          ErrorCode::invalid_argument, "{} samples need a cache each, and t [1, {}]", latents.size(0),
+          grid.latent_frames);
+  std::vector<int64_t> starts;
+  for (const nn::KvCache* past : pasts) {
+    require(grid.height * grid.width == past->options().tokens_per_frame, ErrorCode::invalid_argument,
+            "a cache was created for {} tokens per latent frame, but these latents have {} x {}",
+            past->options().tokens_per_frame, grid.height, grid.width);
+    starts.push_back(past->position_latent_frames());
+  }
+  return core_.flow_of_samples(
+      latents, t, text, grid, starts,
+      [&](int64_t layer, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+        std::vector<at::Tensor> seen;
+        for (std::size_t i = 0; i < pasts.size(); ++i) {
+          const auto own = [&](const at::Tensor& x) { return x.narrow(0, static_cast<int64_t>(i), 1); };
+          const nn::KeyValue visible = pasts[i]->write(layer, own(k), own(v));
+          seen.push_back(nn::attention(own(q), visible.k, visible.v));
+        }
+        return at::cat(seen);
       },
       additions);
 }

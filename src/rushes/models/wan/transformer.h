@@ -22,6 +22,9 @@ namespace rushes::wan {
 /// immutable, shared by steps and sessions. B = 1 serves any batch.
 using TextContext = nn::CrossKeyValues;
 
+/// Those of several samples as a batch; of one prompt that all have itself. Without image tokens.
+TextContext side_by_side(const std::vector<const TextContext*>& samples);
+
 /// Embeddings, blocks and head, which all kinds of transformer share.
 class TransformerCore {
  public:
@@ -40,6 +43,10 @@ class TransformerCore {
   /// for additions that do not fit.
   at::Tensor flow(const at::Tensor& latents, const TimeEmbedding& time, const TextContext& text,
                   const nn::TokenGrid& grid, const LayerAttend& attend, const FrameAdditions& additions = {}) const;
+  /// The same of samples that begin at `start_frames` each, instead of grid.start_frame, and at the time of the first.
+  at::Tensor flow_of_samples(const at::Tensor& latents, const at::Tensor& t, const TextContext& text,
+                             const nn::TokenGrid& grid, const std::vector<int64_t>& start_frames,
+                             const LayerAttend& attend, const FrameAdditions& additions) const;
   /// The same from tokens [B, L, C] of embed(), contiguous, which are overwritten by those that leave the last block.
   /// What they gained there, added to other tokens, replaces the blocks: head() makes the flow of them.
   at::Tensor flow_of_tokens(at::Tensor& tokens, const TimeEmbedding& time, const TextContext& text,
@@ -47,6 +54,9 @@ class TransformerCore {
                             const FrameAdditions& additions = {}) const;
   /// Flow [B, out_dim, F, h, w] from tokens [B, L, C] and the time embedding e [B, F, C] (or [B, 1, C]).
   at::Tensor head(const at::Tensor& x, const at::Tensor& e, const nn::TokenGrid& grid) const;
+  /// What becomes of a sample in flow() does not depend on those beside it: to the bit on CPUs, where products do not
+  /// always keep that; elsewhere up to rounding.
+  bool samples_are_independent() const;
   /// Rotary table for a grid: complex128, or complex64 while gradients are recorded.
   at::Tensor rope(const nn::TokenGrid& grid) const;
   /// Tokens of latents [.., F, h, w] whose first latent frame is start_frame.
@@ -56,6 +66,9 @@ class TransformerCore {
   at::TensorOptions options() const { return patch_w_.options(); }
 
  private:
+  at::Tensor flow_of_tokens(at::Tensor& tokens, const TimeEmbedding& time, const TextContext& text,
+                            const nn::TokenGrid& grid, const at::Tensor& rope, const LayerAttend& attend,
+                            const FrameAdditions& additions) const;
   at::Tensor to_latents(const at::Tensor& patches, const nn::TokenGrid& grid) const;
 
   TransformerConfig config_;
@@ -95,6 +108,10 @@ class CausalTransformer {
   /// KvCache::write. Source: arXiv:2506.08009.
   at::Tensor forward(const at::Tensor& latents, const at::Tensor& t, const TextContext& text, nn::KvCache& past,
                      const FrameAdditions& additions = {}) const;
+  /// The same of several videos in one pass, each after its own past of batch 1, wherever that ends: samples of
+  /// latents, of the text and of the additions are theirs; t [1, F] is the same for all.
+  at::Tensor forward_together(const at::Tensor& latents, const at::Tensor& t, const TextContext& text,
+                              const std::vector<nn::KvCache*>& pasts, const FrameAdditions& additions = {}) const;
 
   const TransformerCore& core() const noexcept { return core_; }
   const TransformerConfig& config() const noexcept { return core_.config(); }
