@@ -51,7 +51,7 @@ void VideoTrack::encode_picture() {
   const ltx::Vae& vae = *parts_->video()->vae;
   resized_ = ltx::first_frame(tensor::borrowed_pixels(*picture_), plan_->height, plan_->width);
   if (plan_->conditioning != Conditioning::first_frame_insert && vae.has_encoder()) {
-    const ltx::Posterior posterior = vae.encode(resized_, tiling());
+    const ltx::Posterior posterior = vae.encode(resized_.to(vae.device(), vae.dtype()), tiling());
     // Drawn before the noise of the video, and sampled, as published: a seed means the same there and here.
     const at::Tensor sample = posterior.sample(noise_->normal(posterior.mean.sizes()).to(posterior.mean.device()));
     first_frame_ = vae.normalise(sample);
@@ -64,7 +64,7 @@ void VideoTrack::show_first_frame(std::vector<Event>& events) {
   if (first_frame_.defined()) {
     const ltx::Vae& vae = *parts_->video()->vae;
     // In the colours that the video will have.
-    events.push_back(preview_of(ltx::frames(vae.decode_frames(vae.denormalise(first_frame_), tiling(), condition()))));
+    events.push_back(preview_of(ltx::frames(vae.decode_frames(decodable(first_frame_), tiling(), condition()))));
   } else {
     events.push_back(preview_of(ltx::frames(resized_)));
   }
@@ -112,7 +112,7 @@ void VideoTrack::denoise(std::vector<Event>& events) {
 void VideoTrack::show_preview(std::vector<Event>& events) {
   const StageTimer timer(times_.decode);
   const ltx::Vae& vae = *parts_->video()->vae;
-  const at::Tensor video = vae.decode_frames(vae.denormalise(sampler_->preview()), tiling(), condition());
+  const at::Tensor video = vae.decode_frames(decodable(sampler_->preview()), tiling(), condition());
   events.push_back(preview_of(ltx::frames(video)));
   phase_ = Phase::denoise;
 }
@@ -129,6 +129,12 @@ PreviewFrames VideoTrack::preview_of(const at::Tensor& frames) const {
 
 // ---- decoding -------------------------------------------------------------------------------------------------------
 
+/// Rounded before they are decoded, as published.
+at::Tensor VideoTrack::decodable(const at::Tensor& latents) const {
+  const ltx::Vae& vae = *parts_->video()->vae;
+  return vae.denormalise(latents).to(vae.dtype());
+}
+
 ltx::DecodeCondition VideoTrack::condition() const {
   return {.timestep = plan_->settings.decode_timestep, .noise = [stream = map_noise_](int64_t height, int64_t width) {
             return stream->normal({height, width});
@@ -143,9 +149,9 @@ ltx::Tiling VideoTrack::tiling() const {
 
 void VideoTrack::begin_decoding() {
   const ltx::Vae& vae = *parts_->video()->vae;
-  at::Tensor latents = vae.denormalise(sampler_->latents());
+  at::Tensor latents = decodable(sampler_->latents());
   if (const double left = plan_->settings.decode_timestep; vae.config().timestep_conditioning && left > 0)
-    latents = (1 - left) * latents + left * noise_->normal(latents.sizes()).to(latents.device());
+    latents = (1 - left) * latents + left * noise_->normal(latents.sizes()).to(latents.options());
   sampler_.reset();  // its keys of the text are not needed any more
   if (plan_->settings.temporal_tiles) {
     ltx::Tiling pieces = tiling();

@@ -39,6 +39,7 @@ class VideoTrack {
   void show_preview(std::vector<Event>& events);
   void begin_decoding();
   void decode(std::vector<Event>& events);
+  at::Tensor decodable(const at::Tensor& latents) const;
   ltx::DecodeCondition condition() const;
   ltx::Tiling tiling() const;
   void deliver(const at::Tensor& decoded, std::vector<Event>& events);
