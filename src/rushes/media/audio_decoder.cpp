@@ -1,16 +1,12 @@
 #include "rushes/media/audio_decoder.h"
 
-#include <cerrno>
-#include <cstring>
-#include <fstream>
-#include <iterator>
-
 #include "rushes/audio/resample.h"
 #include "rushes/media/access_unit.h"
 #include "rushes/media/audio_assembly.h"
 #include "rushes/media/audio_formats.h"
 
 namespace rushes::media {
+
 DecodedAudio decode_audio(std::span<const uint8_t> bytes, const AudioLimits& limits) {
   require(!bytes.empty(), ErrorCode::corrupt_data, "the audio is empty (0 bytes); send {}", kAudio.formats);
   require(static_cast<int64_t>(bytes.size()) <= limits.max_bytes, ErrorCode::too_large,
@@ -25,22 +21,8 @@ DecodedAudio decode_audio(std::span<const uint8_t> bytes, const AudioLimits& lim
   return decoded;
 }
 
-DecodedAudio read_audio(const std::filesystem::path& path, const AudioLimits& limits) {
-  std::error_code status;
-  require(std::filesystem::exists(path, status), ErrorCode::not_found, "there is no audio file {}", path.string());
-  require(std::filesystem::is_regular_file(path, status), ErrorCode::not_found, "audio: {} is not a file",
-          path.string());
-  const auto size = static_cast<int64_t>(std::filesystem::file_size(path, status));
-  require(!status && size <= limits.max_bytes, ErrorCode::too_large, "{} has {} bytes; at most {} are allowed",
-          path.string(), size, limits.max_bytes);
-  std::ifstream file(path, std::ios::binary);
-  Bytes bytes{std::istreambuf_iterator<char>(file), {}};
-  require(static_cast<int64_t>(bytes.size()) == size, ErrorCode::unavailable, "cannot read {}", path.string());
-  try {
-    return decode_audio(bytes, limits);
-  } catch (const Error& error) {
-    fail(error.code(), "{}: {}", path.string(), error.what());
-  }
+DecodedAudio read_audio(const NamedFile& file, const AudioLimits& limits) {
+  return decoded_file(file, limits.max_bytes, [&](const Bytes& bytes) { return decode_audio(bytes, limits); });
 }
 
 DecodedAudio resampled(const DecodedAudio& audio, int64_t hz) {

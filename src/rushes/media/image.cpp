@@ -3,12 +3,9 @@
 #include <turbojpeg.h>
 
 #include <array>
-#include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <optional>
 #include <string_view>
-#include <system_error>
 
 #include "rushes/base/interruption.h"
 #include "rushes/media/exif.h"
@@ -142,23 +139,8 @@ Image decode_image(std::span<const uint8_t> bytes, const ImageLimits& limits) {
   return turned(image, orientation_of(bytes));
 }
 
-Image read_image(const std::filesystem::path& path, const ImageLimits& limits) {
-  std::error_code status;
-  require(std::filesystem::exists(path, status), ErrorCode::not_found, "image {}: no such file", path.string());
-  require(std::filesystem::is_regular_file(path, status), ErrorCode::not_found, "image {}: is not a file",
-          path.string());
-  const auto size = static_cast<int64_t>(std::filesystem::file_size(path, status));
-  require(!status && size <= limits.max_bytes, ErrorCode::too_large, "image {}: {} bytes; at most {} are accepted",
-          path.string(), size, limits.max_bytes);
-  Bytes bytes(static_cast<std::size_t>(size));
-  std::ifstream file(path, std::ios::binary);
-  file.read(reinterpret_cast<char*>(bytes.data()), size);
-  require(file.good(), ErrorCode::not_found, "image {}: cannot be read: {}", path.string(), std::strerror(errno));
-  try {
-    return decode_image(bytes, limits);
-  } catch (const Error& error) {
-    throw Error(error.code(), path.string() + ": " + error.what());
-  }
+Image read_image(const NamedFile& file, const ImageLimits& limits) {
+  return decoded_file(file, limits.max_bytes, [&](const Bytes& bytes) { return decode_image(bytes, limits); });
 }
 
 Bytes encode_jpeg(const uint8_t* rgb, int64_t width, int64_t height, int quality) {

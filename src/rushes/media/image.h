@@ -1,12 +1,12 @@
 // Pictures from outside, decoded safely, and pictures for outside. Only JPEG, PNG and WebP; size limits are checked in
 // the headers before anything is decoded.
 #pragma once
-#include <filesystem>
 #include <memory>
 #include <span>
 
 #include "rushes/base/image.h"
 #include "rushes/media/access_unit.h"
+#include "rushes/media/read_file.h"
 
 namespace rushes::media {
 
@@ -20,8 +20,8 @@ struct ImageLimits {
 /// on black, animated WebP is refused.
 /// Throws Error: unsupported (no JPEG, PNG or WebP), too_large, corrupt_data.
 Image decode_image(std::span<const uint8_t> bytes, const ImageLimits& limits = {});
-/// The same from a file. Throws Error(not_found) too.
-Image read_image(const std::filesystem::path& path, const ImageLimits& limits = {});
+/// The same from a file. Throws as read_file() too.
+Image read_image(const NamedFile& file, const ImageLimits& limits = {});
 
 /// rgb: [H, W, 3]. Quality 1 to 100.
 Bytes encode_jpeg(const uint8_t* rgb, int64_t width, int64_t height, int quality = 90);

@@ -1,7 +1,6 @@
 #include "rushes/media/video_reader.h"
 
 #include <cmath>
-#include <fstream>
 
 #include "rushes/media/decoded_stream.h"
 #include "rushes/media/rgb_image.h"
@@ -123,19 +122,8 @@ std::optional<Image> VideoReader::next() {
   return s.shown->image;
 }
 
-std::shared_ptr<const Bytes> read_video_file(const std::filesystem::path& path, const VideoLimits& limits) {
-  std::error_code status;
-  require(std::filesystem::exists(path, status), ErrorCode::not_found, "there is no video file {}", path.string());
-  require(std::filesystem::is_regular_file(path, status), ErrorCode::not_found, "video: {} is not a file",
-          path.string());
-  const auto size = static_cast<int64_t>(std::filesystem::file_size(path, status));
-  require(!status && size <= limits.max_bytes, ErrorCode::too_large, "{} has {} bytes; at most {} are allowed",
-          path.string(), size, limits.max_bytes);
-  auto bytes = std::make_shared<Bytes>(static_cast<std::size_t>(size));
-  std::ifstream file(path, std::ios::binary);
-  file.read(reinterpret_cast<char*>(bytes->data()), size);
-  require(file.good() || size == 0, ErrorCode::unavailable, "cannot read {}", path.string());
-  return bytes;
+std::shared_ptr<const Bytes> read_video_file(const NamedFile& file, const VideoLimits& limits) {
+  return std::make_shared<const Bytes>(read_file(file, limits.max_bytes));
 }
 
 }  // namespace rushes::media

@@ -37,7 +37,7 @@ class VideoReader {
   std::unique_ptr<State> state_;
 };
 
-/// A file as VideoReader takes it. Throws Error: not_found, too_large, unavailable.
-std::shared_ptr<const Bytes> read_video_file(const std::filesystem::path& path, const VideoLimits& limits = {});
+/// A file as VideoReader takes it. Throws as read_file().
+std::shared_ptr<const Bytes> read_video_file(const NamedFile& file, const VideoLimits& limits = {});
 
 }  // namespace rushes::media

@@ -33,23 +33,10 @@ std::span<const uint8_t> bytes_of(const std::string& text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
 }
 
-/// What `read` gives. Where a file lies on the server is not for clients to know: messages name the field instead.
-template <typename Read>
-auto read_named(const char* field, const fs::path& path, Read read) {
-  try {
-    return read(path);
-  } catch (const Error& error) {
-    std::string message = error.what();
-    if (const std::size_t at = message.find(path.string()); at != std::string::npos)
-      message.replace(at, path.string().size(), field);
-    throw Error(error.code(), message);
-  }
-}
-
 media::DecodedAudio read_speech(const Input& input) {
   media::DecodedAudio audio;
   if (const auto* path = std::get_if<fs::path>(&input))
-    audio = read_named("audio_path", *path, [](const fs::path& file) { return media::read_audio(file); });
+    audio = media::read_audio({*path, "audio_path"});
   else
     audio = media::decode_audio(bytes_of(decode_base64("audio_path", std::get<std::string>(input))));
   return media::resampled(audio, kHz);
@@ -60,16 +47,13 @@ void read_source(const Input& input, const generation::Model& model, generation:
   const auto* path = std::get_if<fs::path>(&input);
   const std::string data = path ? std::string() : decode_base64("source_path", std::get<std::string>(input));
   try {
-    request.image = path
-                        ? read_named("source_path", *path, [](const fs::path& file) { return media::read_image(file); })
-                        : media::decode_image(bytes_of(data));
+    request.image = path ? media::read_image({*path, "source_path"}) : media::decode_image(bytes_of(data));
   } catch (const Error& error) {
     if (error.code() != ErrorCode::unsupported || !model.capabilities().takes.has(generation::Modality::video)) throw;
     const auto span = bytes_of(data);
-    ingest::drive(
-        request, model,
-        path ? read_named("source_path", *path, [](const fs::path& file) { return media::read_video_file(file); })
-             : std::make_shared<const media::Bytes>(span.begin(), span.end()));
+    ingest::drive(request, model,
+                  path ? media::read_video_file({*path, "source_path"})
+                       : std::make_shared<const media::Bytes>(span.begin(), span.end()));
   }
 }
 
