@@ -14,12 +14,13 @@ enum class Resampling {
 
 /// Whose fixed-point weights: the results differ by one level here and there.
 enum class FixedPoint {
-  pillow,  // 22 bits behind the point; the smaller pass first
+  pillow,  // 22 bits behind the point; the order of passes depends on the sizes
   torch,   // 16 bits in all, so that vectors hold twice as many; horizontally first
 };
 
 /// Resizes an 8-bit picture [H, W, C] as Pillow does: separable, the filter stretched when shrinking, fixed-point
-/// weights, each pass rounded to 8 bit; horizontally first, unless that enlarges what the vertical pass will shrink.
+/// weights, each pass rounded to 8 bit; horizontally first, unless the height shrinks, by more than twice as many pixels
+/// as the width.
 /// Throws Error(invalid_argument) for another dtype or shape and for sizes below 1.
 at::Tensor resize(const at::Tensor& image, int64_t height, int64_t width, Resampling filter,
                   FixedPoint weights = FixedPoint::pillow);

@@ -35,12 +35,22 @@ TEST(ImageResize, halving_averages_with_the_triangle_filter) {
   EXPECT_TRUE(at::equal(resize(row, 1, 4, Resampling::bilinear).flatten(), at::tensor({0, 20, 140, 160}, at::kByte)));
 }
 
-TEST(ImageResize, what_is_made_wider_and_lower_is_made_lower_first) {
-  const at::Tensor noise = at::randint(2, {12, 8, 3}, at::kByte) * 255;
-  const at::Tensor low = resize(noise, 9, 8, Resampling::bicubic);
-  EXPECT_TRUE(at::equal(resize(noise, 9, 10, Resampling::bicubic), resize(low, 9, 10, Resampling::bicubic)));
-  const at::Tensor wide = resize(noise, 12, 10, Resampling::bicubic);
-  EXPECT_TRUE(at::equal(resize(noise, 15, 10, Resampling::bicubic), resize(wide, 15, 10, Resampling::bicubic)));
+TEST(ImageResize, a_height_that_shrinks_by_more_than_twice_the_width_is_made_lower_first) {
+  struct Sizes {
+    int64_t height, width;
+    bool vertical_first;
+  };
+  const at::Tensor noise = at::randint(2, {45, 70, 3}, at::kByte) * 255;
+  for (const Sizes& to : {Sizes{32, 64, true}, {33, 64, false}, {32, 60, false}, {40, 80, true}, {60, 80, false}}) {
+    SCOPED_TRACE(testing::Message() << to.height << "x" << to.width);
+    const at::Tensor low = resize(noise, to.height, 70, Resampling::bicubic),
+                     wide = resize(noise, 45, to.width, Resampling::bicubic);
+    const at::Tensor vertical = resize(low, to.height, to.width, Resampling::bicubic),
+                     horizontal = resize(wide, to.height, to.width, Resampling::bicubic);
+    ASSERT_FALSE(at::equal(vertical, horizontal));
+    EXPECT_TRUE(at::equal(resize(noise, to.height, to.width, Resampling::bicubic),
+                          to.vertical_first ? vertical : horizontal));
+  }
 }
 
 TEST(ImageResize, pictures_of_a_wrong_kind_are_refused) {
