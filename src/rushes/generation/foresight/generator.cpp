@@ -39,6 +39,7 @@ bool ForesightGenerator::is_text_next() const {
 StepResult ForesightGenerator::step(const Inbox&) {
   const c10::InferenceMode inference;
   StepResult result;
+  const bool shares = text_ && text_->has_spoken() && video_ && video_->has_shown();
   const Track track = is_text_next() ? Track::text : Track::video;
   const auto begin = Clock::now();
   try {
@@ -53,8 +54,7 @@ StepResult ForesightGenerator::step(const Inbox&) {
     log::error("{}: {}; the other half goes on", name(track), failure.message);
     result.events.push_back(TrackFailed{track, failure.code, failure.message});
   }
-  if (text_ && text_->has_spoken() && video_ && video_->has_shown())
-    (track == Track::text ? text_time_ : video_time_) += Clock::now() - begin;
+  if (shares) (track == Track::text ? text_time_ : video_time_) += Clock::now() - begin;
   for (const Track each : {Track::text, Track::video})
     if (is_over(each)) {
       delivered_ = true;

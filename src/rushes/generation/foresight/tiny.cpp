@@ -106,10 +106,9 @@ LanguageFiles random_language(uint64_t seed) {
   config.image_token_id = vocabulary.control(12);
   config.video_token_id = vocabulary.control(13);
   tensor::WeightMap weights = random_weights(qwen::parameter_shapes(config), 4 * seed);
-  // Only words are said: the others stay at 0, which is improbable.
+  // Only words are said: all else stays at 0, which is improbable. So a text is as long as it may be.
   const at::Tensor spoken = at::zeros({vocabulary.size, 1});
   for (const int64_t word : vocabulary.words) spoken[word] = 12.0;
-  spoken[vocabulary.control(2)] = 8.0;
   weights.set("lm_head.weight", weights.at("lm_head.weight") * spoken);
   return {config, weights, vocabulary.files};
 }
