@@ -2,6 +2,7 @@
 
 #include <nanobind/nanobind.h>
 
+#include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "rushes/base/error.h"
@@ -56,8 +57,8 @@ Generation::Generation(std::shared_ptr<const Model> model, const generation::Req
   if (profiler_) generator_ = profiling::profiled(std::move(generator_), profiler_);
 }
 
-/// One unit of work; true when it completed a block.
-bool Generation::step() {
+/// One unit of work.
+void Generation::step() {
   generation::Inbox inbox;
   {
     const std::scoped_lock lock(inbox_mutex_);
@@ -78,18 +79,79 @@ bool Generation::step() {
       text_ += chunk->utf8;
     }
   }
-  require(result.outcome != generation::StepOutcome::needs_input, ErrorCode::unsupported,
-          "the model waits for input that this interface cannot provide");
+  waits_ = result.outcome == generation::StepOutcome::needs_input;
   if (result.outcome == generation::StepOutcome::finished) generator_.reset();
-  return made_.has_value();
 }
 
-std::optional<generation::FrameBlock> Generation::next() {
+/// False: it was stopped first.
+bool Generation::wait_for_speech() {
+  constexpr std::chrono::milliseconds kPatience{50};  // then Ctrl-C is heard
+  std::unique_lock lock(inbox_mutex_);
+  while (inbox_.empty() && !stopped_) {
+    came_.wait_for(lock, kPatience);
+    lock.unlock();
+    base::interruption_point();
+    lock.lock();
+  }
+  return !stopped_;
+}
+
+std::optional<generation::FrameBlock> Generation::next(bool wait) {
   const std::scoped_lock lock(stepping_);
   const base::Interruptible interruptible{PythonSignals()};
-  while (!made_ && generator_ && !stopped_) step();
+  while (!made_ && generator_ && !stopped_) {
+    if (waits_) {
+      bool is_there = false;
+      {
+        const std::scoped_lock inbox_lock(inbox_mutex_);
+        is_there = !inbox_.empty();
+      }
+      if (!is_there && (!wait || !wait_for_speech())) return std::nullopt;
+    }
+    step();
+  }
   if (stopped_) return std::nullopt;
   return std::exchange(made_, std::nullopt);
+}
+
+void Generation::stop() {
+  stopped_ = true;
+  came_.notify_all();
+}
+
+/// At the model's rate. With the inbox locked.
+void Generation::feed(std::span<const float> samples) {
+  inbox_.speech.insert(inbox_.speech.end(), samples.begin(), samples.end());
+}
+
+void Generation::feed_speech(std::span<const float> samples, int64_t hz, bool ends) {
+  require(format_.speech_hz > 0, ErrorCode::unsupported, "this model does not accept speech");
+  const std::scoped_lock lock(inbox_mutex_);
+  require(!speech_ended_, ErrorCode::conflict, "the speech has ended");
+  if (!resampler_ || resampler_->from_hz() != hz) {
+    audio::StreamResampler next(hz, format_.speech_hz);
+    if (resampler_) feed(resampler_->flush());
+    resampler_ = std::move(next);
+  }
+  feed(resampler_->feed(samples));
+  if (ends) {
+    feed(resampler_->flush());
+    inbox_.utterance_ends.push_back(inbox_.speech.size());
+  }
+  came_.notify_all();
+}
+
+void Generation::end_speech() {
+  const std::scoped_lock lock(inbox_mutex_);
+  if (resampler_ && !speech_ended_) feed(resampler_->flush());
+  speech_ended_ = inbox_.end_of_speech = true;
+  came_.notify_all();
+}
+
+void Generation::set_options(const Options& given) {
+  const Options live = model_->get().live_options(given);
+  const std::scoped_lock lock(inbox_mutex_);
+  inbox_.options.set_all(live);
 }
 
 std::string Generation::text() {
@@ -116,7 +178,13 @@ std::shared_ptr<Generation> Generation::fork() {
   branch->model_ = model_;
   branch->format_ = format_;
   branch->ignored_ = ignored_;
-  branch->text_ = text();
+  branch->waits_ = waits_.load();
+  {
+    const std::scoped_lock inbox_lock(inbox_mutex_);
+    branch->text_ = text_;
+    branch->inbox_ = inbox_;  // what was fed is said by both
+    branch->speech_ended_ = speech_ended_;
+  }
   branch->generator_ = generator_->fork();
   return branch;
 }

@@ -1,13 +1,16 @@
 // A generation as Python steps it: block by block, from any thread, with prompts and a stop from any other.
 #pragma once
 #include <atomic>
+#include <condition_variable>
 #include <filesystem>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "rushes/audio/stream_resampler.h"
 #include "rushes/generation/registry.h"
 #include "rushes/profiling/report.h"
 
@@ -41,12 +44,21 @@ class Generation {
   const std::vector<generation::Ignored>& ignored() const { return ignored_; }
   /// Of all text chunks so far.
   std::string text();
-  /// The next block; nothing: the video is complete, or was stopped. Waits while another thread is in here.
-  std::optional<generation::FrameBlock> next();
+  /// The next block; nothing: the video is complete, or was stopped. Waits while another thread is in here, and, where
+  /// the model waits for speech, until some comes; with `wait` false it gives nothing then: see waits_for_speech().
+  std::optional<generation::FrameBlock> next(bool wait = true);
+  bool waits_for_speech() const { return waits_; }
   /// From the next block on.
   void set_prompt(std::string prompt);
+  /// More speech, one channel, resampled from `hz` as one stream to what the model takes. With `ends` all that came is
+  /// an utterance: it is shown to its end without waiting for more. Throws Error(unsupported) if the model takes none,
+  /// Error(conflict) behind the end.
+  void feed_speech(std::span<const float> samples, int64_t hz, bool ends);
+  void end_speech();
+  /// From the next frame on. Throws Error(invalid_argument) for what cannot change while it runs.
+  void set_options(const Options& given);
   /// Before the next step.
-  void stop() { stopped_ = true; }
+  void stop();
   bool stopped() const { return stopped_; }
   int64_t bytes();
   /// A copy that goes on from here on its own. Completes the block in work first: throws Error(conflict) when the
@@ -61,7 +73,9 @@ class Generation {
 
  private:
   Generation() = default;
-  bool step();
+  void step();
+  bool wait_for_speech();
+  void feed(std::span<const float> samples);
 
   std::shared_ptr<const Model> model_;
   generation::VideoFormat format_;
@@ -71,8 +85,12 @@ class Generation {
   std::shared_ptr<profiling::Profiler> profiler_;
   std::optional<generation::FrameBlock> made_;
   std::mutex inbox_mutex_;
+  std::condition_variable came_;  // to the inbox
   std::string text_;
   generation::Inbox inbox_;
+  std::optional<audio::StreamResampler> resampler_;
+  bool speech_ended_ = false;
+  std::atomic<bool> waits_ = false;
   std::atomic<bool> stopped_ = false;
   std::string profile_json_;
 };

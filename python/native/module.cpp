@@ -15,6 +15,7 @@
 #include "rushes/base/error.h"
 #include "rushes/base/instruction_set.h"
 #include "rushes/base/log.h"
+#include "rushes/media/audio_decoder.h"
 #include "rushes/media/image.h"
 #include "rushes/media/video_output.h"
 #include "rushes/text/prompt.h"
@@ -82,6 +83,17 @@ nb::ndarray<nb::numpy, uint8_t, nb::shape<-1, -1, -1, 3>> frames_of(const FrameB
                                                                    owner);
 }
 
+using Samples = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Sound = nb::ndarray<nb::numpy, const float, nb::ndim<1>>;
+
+/// Sound as an array that owns a share of it.
+Sound sound_of(std::shared_ptr<const std::vector<float>> samples) {
+  auto* share = new std::shared_ptr<const std::vector<float>>(std::move(samples));
+  nb::capsule owner(share, [](void* p) noexcept { delete static_cast<std::shared_ptr<const std::vector<float>>*>(p); });
+  const std::size_t shape[] = {(*share)->size()};
+  return Sound((*share)->data(), 1, shape, owner);
+}
+
 std::shared_ptr<const uint8_t> copy_of(const uint8_t* pixels, std::size_t bytes) {
   const auto copy = std::make_shared<std::vector<uint8_t>>(pixels, pixels + bytes);
   return {copy, copy->data()};
@@ -96,6 +108,17 @@ OptionValue option_value(const std::string& name, nb::handle value) {
   if (nb::isinstance<nb::str>(value)) return nb::cast<std::string>(value);
   if (nb::isinstance<nb::sequence>(value)) return nb::cast<std::vector<double>>(value);
   throw nb::type_error((name + " must be a bool, a number, a string or a list of numbers").c_str());
+}
+
+/// Those that are not None.
+Options options_of(const nb::kwargs& named) {
+  Options options;
+  for (const auto& [key, value] : named) {
+    const auto name = nb::cast<std::string>(key);
+    if (OptionValue given = option_value(name, value); !std::holds_alternative<std::monostate>(given))
+      options.set(name, std::move(given));
+  }
+  return options;
 }
 
 /// What a Python call names of a request; what the model allows is checked by the model.
@@ -117,11 +140,7 @@ Request make_request(
     request.image = Image{.rgb = copy_of(image->data(), image->size()),
                           .height = static_cast<int64_t>(image->shape(0)),
                           .width = static_cast<int64_t>(image->shape(1))};
-  for (const auto& [key, value] : options) {
-    const auto name = nb::cast<std::string>(key);
-    if (OptionValue given = option_value(name, value); !std::holds_alternative<std::monostate>(given))
-      request.options.set(name, std::move(given));
-  }
+  request.options = options_of(options);
   return request;
 }
 
@@ -131,7 +150,7 @@ double seconds(std::chrono::microseconds time) { return std::chrono::duration<do
 class VideoWriter {
  public:
   VideoWriter(const std::string& target, int64_t width, int64_t height, double fps, int quality,
-              const std::string& format, bool silent_audio)
+              const std::string& format, bool silent_audio, int64_t audio_hz)
       : width_(width),
         height_(height),
         output_(media::open_video_output({.target = target,
@@ -140,14 +159,17 @@ class VideoWriter {
                                           .height = height,
                                           .fps = fps,
                                           .quality = quality,
+                                          .audio_hz = audio_hz,
                                           .silent_audio = silent_audio})) {}
-  bool write(const Pixels& frames) {
+  bool write(const Pixels& frames, const std::optional<Samples>& audio) {
     require(frames.shape(1) == static_cast<std::size_t>(height_) && frames.shape(2) == static_cast<std::size_t>(width_),
             ErrorCode::invalid_argument, "the frames are {}x{}, but this video is {}x{}", frames.shape(2),
             frames.shape(1), width_, height_);
     require(output_ != nullptr, ErrorCode::conflict, "the video is closed");
+    const std::span<const float> sound =
+        audio ? std::span(audio->data(), audio->size()) : std::span<const float>();
     const nb::gil_scoped_release unlocked;
-    return output_->write(frames.data(), static_cast<int64_t>(frames.shape(0))) == media::Reader::present;
+    return output_->write(frames.data(), static_cast<int64_t>(frames.shape(0)), sound) == media::Reader::present;
   }
   void close() {
     if (const auto output = std::move(output_)) output->finish();
@@ -168,7 +190,9 @@ void add_model(nb::module_& module) {
       .def_ro("video_frames", &VideoFormat::video_frames, "The total number of frames; None: endless.")
       .def_ro("segments", &VideoFormat::segments, "0: endless.")
       .def_ro("blocks_per_segment", &VideoFormat::blocks_per_segment)
-      .def_ro("blocks_per_later_segment", &VideoFormat::blocks_per_later_segment);
+      .def_ro("blocks_per_later_segment", &VideoFormat::blocks_per_later_segment)
+      .def_ro("audio_hz", &VideoFormat::audio_hz, "Of the sound that comes with the frames; 0: the video is silent.")
+      .def_ro("speech_hz", &VideoFormat::speech_hz, "Of the speech that the model takes; 0: it takes none.");
   nb::class_<generation::Ignored>(module, "Ignored", "What was given and has no effect, and why.")
       .def_ro("field", &generation::Ignored::field)
       .def_ro("reason", &generation::Ignored::reason)
@@ -186,6 +210,12 @@ void add_model(nb::module_& module) {
            [](nb::handle self, const nb::kwargs& how) { return self.attr("frames").attr("__dlpack__")(**how); })
       .def("__dlpack_device__", [](nb::handle self) { return self.attr("frames").attr("__dlpack_device__")(); })
       .def("__len__", [](const FrameBlock& block) { return block.video_frames; })
+      .def_prop_ro(
+          "audio",
+          [](const FrameBlock& block) {
+            return block.audio.samples ? std::optional(sound_of(block.audio.samples)) : std::nullopt;
+          },
+          nb::rv_policy::automatic, "The sound of its frames, float32 [samples] at Format.audio_hz; None: it has none.")
       .def_ro("fps", &FrameBlock::fps)
       .def_ro("first_frame", &FrameBlock::first_video_frame,
               "Index of its first frame in the video: time = first_frame / fps.")
@@ -271,10 +301,26 @@ void add_generation(nb::module_& module) {
             new (self) Generation(std::move(model), request, profiler);
           },
           "model"_a, "request"_a, "profiler"_a = nb::none(), NoLock())
-      .def("next", &Generation::next, NoLock(),
-           "The next block; None at the end. Callable from any thread, but from one at a time.")
+      .def("next", &Generation::next, "wait"_a = true, NoLock(),
+           "The next block; None at the end. Waits where the model waits for speech, unless told not to. Callable from "
+           "any thread, but from one at a time.")
+      .def_prop_ro("waits_for_speech", &Generation::waits_for_speech)
       .def("set_prompt", &Generation::set_prompt, "prompt"_a,
            "Sets the prompt from the next block on. Callable from any thread.")
+      .def(
+          "set_options", [](Generation& self, const nb::kwargs& options) { self.set_options(options_of(options)); },
+          "options"_a, "Changes options that are live, from the next frame on. Callable from any thread.")
+      .def(
+          "feed_speech",
+          [](Generation& self, const Samples& samples, int64_t hz, bool ends) {
+            const std::span<const float> heard(samples.data(), samples.size());
+            const nb::gil_scoped_release unlocked;
+            self.feed_speech(heard, hz, ends);
+          },
+          "samples"_a, "hz"_a, "ends"_a = false,
+          "More speech, float32 [samples], one channel. With ends it is shown to its end without waiting for more. "
+          "Callable from any thread.")
+      .def("end_speech", &Generation::end_speech, NoLock(), "Nothing follows. Callable from any thread.")
       .def("stop", &Generation::stop, "Stops before the next step. Callable from any thread.")
       .def("fork", &Generation::fork, NoLock(), "A copy that continues independently from the next block border.")
       .def_prop_ro("format", &Generation::format)
@@ -310,11 +356,12 @@ void add_generation(nb::module_& module) {
 void add_output(nb::module_& module) {
   nb::class_<VideoWriter>(module, "VideoWriter",
                           "Writes frames to a growing MP4, .y4m, .rgb, numbered PNGs or rtmp://...")
-      .def(nb::init<const std::string&, int64_t, int64_t, double, int, const std::string&, bool>(), "target"_a,
+      .def(nb::init<const std::string&, int64_t, int64_t, double, int, const std::string&, bool, int64_t>(), "target"_a,
            nb::kw_only(), "width"_a, "height"_a, "fps"_a = 16.0, "quality"_a = 20, "format"_a = "auto",
-           "silent_audio"_a = true, NoLock())
-      .def("write", &VideoWriter::write, "frames"_a,
-           "Writes frames uint8 [T, H, W, 3]. Returns False if the reader is gone.")
+           "silent_audio"_a = true, "audio_hz"_a = 0, NoLock())
+      .def("write", &VideoWriter::write, "frames"_a, "audio"_a = nb::none(),
+           "Writes frames uint8 [T, H, W, 3] and their sound, float32 [samples] at audio_hz. Returns False if the "
+           "reader is gone.")
       .def("close", &VideoWriter::close, NoLock())
       .def_prop_ro("encode_seconds", &VideoWriter::encode_seconds)
       .def_prop_ro("deliver_seconds", &VideoWriter::deliver_seconds);
@@ -338,6 +385,19 @@ void add_functions(nb::module_& module) {
                                                                      owner);
       },
       "path"_a, "Reads a JPEG, PNG or WebP file as uint8 [H, W, 3].");
+  module.def(
+      "read_audio",
+      [](const std::string& path) {
+        media::DecodedAudio audio = [&] {
+          const nb::gil_scoped_release unlocked;
+          return media::read_audio(path);
+        }();
+        const int64_t hz = audio.hz;
+        return nb::make_tuple(sound_of(std::make_shared<const std::vector<float>>(std::move(audio.samples))), hz);
+      },
+      "path"_a,
+      nb::sig("def read_audio(path: str) -> tuple[Annotated[NDArray[numpy.float32], dict(shape=(None,))], int]"),
+      "Reads a file of sound as float32 [samples], one channel, and its rate.");
   module.def(
       "benchmark_json",
       [](const std::string& directory) {

@@ -46,6 +46,14 @@ class Format:
     @property
     def blocks_per_later_segment(self) -> int: ...
 
+    @property
+    def audio_hz(self) -> int:
+        """Of the sound that comes with the frames; 0: the video is silent."""
+
+    @property
+    def speech_hz(self) -> int:
+        """Of the speech that the model takes; 0: it takes none."""
+
 class Ignored:
     """What was given and has no effect, and why."""
 
@@ -83,6 +91,12 @@ class Block:
     def __dlpack_device__(self) -> object: ...
 
     def __len__(self) -> int: ...
+
+    @property
+    def audio(self) -> Annotated[NDArray[numpy.float32], dict(shape=(None,), writable=False)] | None:
+        """
+        The sound of its frames, float32 [samples] at Format.audio_hz; None: it has none.
+        """
 
     @property
     def fps(self) -> float: ...
@@ -158,13 +172,29 @@ class Generation:
 
     def __init__(self, model: Model, request: Request, profiler: ProfilerOptions | None = None) -> None: ...
 
-    def next(self) -> Block | None:
+    def next(self, wait: bool = True) -> Block | None:
         """
-        The next block; None at the end. Callable from any thread, but from one at a time.
+        The next block; None at the end. Waits where the model waits for speech, unless told not to. Callable from any thread, but from one at a time.
         """
+
+    @property
+    def waits_for_speech(self) -> bool: ...
 
     def set_prompt(self, prompt: str) -> None:
         """Sets the prompt from the next block on. Callable from any thread."""
+
+    def set_options(self, **options) -> None:
+        """
+        Changes options that are live, from the next frame on. Callable from any thread.
+        """
+
+    def feed_speech(self, samples: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)], hz: int, ends: bool = False) -> None:
+        """
+        More speech, float32 [samples], one channel. With ends it is shown to its end without waiting for more. Callable from any thread.
+        """
+
+    def end_speech(self) -> None:
+        """Nothing follows. Callable from any thread."""
 
     def stop(self) -> None:
         """Stops before the next step. Callable from any thread."""
@@ -206,10 +236,12 @@ class VideoWriter:
     Writes frames to a growing MP4, .y4m, .rgb, numbered PNGs or rtmp://...
     """
 
-    def __init__(self, target: str, *, width: int, height: int, fps: float = 16.0, quality: int = 20, format: str = 'auto', silent_audio: bool = True) -> None: ...
+    def __init__(self, target: str, *, width: int, height: int, fps: float = 16.0, quality: int = 20, format: str = 'auto', silent_audio: bool = True, audio_hz: int = 0) -> None: ...
 
-    def write(self, frames: Annotated[NDArray[numpy.uint8], dict(shape=(None, None, None, 3), order='C', device='cpu', writable=False)]) -> bool:
-        """Writes frames uint8 [T, H, W, 3]. Returns False if the reader is gone."""
+    def write(self, frames: Annotated[NDArray[numpy.uint8], dict(shape=(None, None, None, 3), order='C', device='cpu', writable=False)], audio: Annotated[NDArray[numpy.float32], dict(shape=(None,), order='C', device='cpu', writable=False)] | None = None) -> bool:
+        """
+        Writes frames uint8 [T, H, W, 3] and their sound, float32 [samples] at audio_hz. Returns False if the reader is gone.
+        """
 
     def close(self) -> None: ...
 
@@ -229,6 +261,9 @@ def set_log_level(level: str) -> None:
 
 def read_image(path: str) -> Annotated[NDArray[numpy.uint8], dict(shape=(None, None, 3))]:
     """Reads a JPEG, PNG or WebP file as uint8 [H, W, 3]."""
+
+def read_audio(path: str) -> tuple[Annotated[NDArray[numpy.float32], dict(shape=(None,))], int]:
+    """Reads a file of sound as float32 [samples], one channel, and its rate."""
 
 def benchmark_json(directory: str) -> str:
     """

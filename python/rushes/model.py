@@ -59,16 +59,39 @@ class Generation:
         """Memory of the caches, in bytes."""
         return self._core.bytes
 
-    def next(self) -> _core.Block | None:
-        """The next block, None at the end. Releases the interpreter's lock while it computes."""
-        block = self._core.next()
-        if block is None:
+    def next(self, *, wait: bool = True) -> _core.Block | None:
+        """The next block, None at the end. Releases the interpreter's lock while it computes.
+
+        A model that waits for speech goes on when feed_speech() or end_speech() is called, from another thread; with
+        `wait=False` None comes instead, and `waits_for_speech` is true.
+        """
+        block = self._core.next(wait)
+        if block is None and not self.waits_for_speech:
             self._finish()
         return block
 
     def set_prompt(self, prompt: str) -> None:
         """Sets the prompt from the next block on."""
         self._core.set_prompt(prompt)
+
+    def set_options(self, **options: bool | float | str | Sequence[float] | None) -> None:
+        """Changes options of the model from the next frame on. Raises InvalidArgument for those that cannot change."""
+        self._core.set_options(**options)
+
+    @property
+    def waits_for_speech(self) -> bool:
+        """All that was said is shown, and more may come."""
+        return self._core.waits_for_speech
+
+    def feed_speech(self, samples: numpy.ndarray, hz: int | None = None, *, ends: bool = False) -> None:
+        """More speech, float32 [samples], one channel, at `hz` (default: format.speech_hz). With `ends` all that came is
+        an utterance: it is shown to its end without waiting for more. Raises Unsupported where the model takes none,
+        Conflict behind end_speech()."""
+        self._core.feed_speech(numpy.ascontiguousarray(samples, dtype=numpy.float32), hz or self.format.speech_hz or 1, ends)
+
+    def end_speech(self) -> None:
+        """No more comes: the video ends when what was fed is shown."""
+        self._core.end_speech()
 
     def stop(self) -> None:
         """Stops the video before its next step."""
@@ -79,13 +102,14 @@ class Generation:
         return Generation(self._core.fork())
 
     def save(self, target: str | os.PathLike, *, quality: int = 20) -> int:
-        """Writes the remaining frames to .mp4, .y4m, .rgb, numbered .png or rtmp://; returns their number."""
+        """Writes the remaining frames, with their sound, to .mp4, .y4m, .rgb, numbered .png or rtmp://; returns their number."""
         size = self.format
-        writer = _core.VideoWriter(os.fspath(target), width=size.width, height=size.height, fps=size.fps, quality=quality)
+        writer = _core.VideoWriter(os.fspath(target), width=size.width, height=size.height, fps=size.fps, quality=quality,
+                                   audio_hz=size.audio_hz)
         frames = 0
         while (block := self._core.next()) is not None:
             before = writer.encode_seconds, writer.deliver_seconds
-            going_on = writer.write(block.frames)
+            going_on = writer.write(block.frames, block.audio)
             self._core.report_output(block, writer.encode_seconds - before[0], writer.deliver_seconds - before[1])
             frames += len(block)
             if not going_on:
@@ -154,16 +178,19 @@ class Model:
         """Names and meanings of the model's own options for generate()."""
         return self._core.options
 
-    def generate(self, prompts: str | Sequence[str], *, seed: int = 0, segments: int | None = None,
+    def generate(self, prompts: str | Sequence[str] = (), *, seed: int = 0, segments: int | None = None,
                  video_frames: int | None = None, width: int | None = None, height: int | None = None,
                  fps: float | None = None, image: numpy.ndarray | str | os.PathLike | None = None,
+                 speech: numpy.ndarray | str | os.PathLike | None = None, speech_hz: int | None = None,
                  profiling: Profiling | None = None,
                  **options: bool | float | str | Sequence[float] | None) -> Generation:
         """A video of `prompts`, which apply in turn, one per segment. A string is a line of prompts with ';' between them
         (\\; is a semicolon in a prompt, as is one in quotes); a sequence is taken as it is.
 
-        `segments`: default one for each prompt; 0 continues until stop(). `image`: the first frame, uint8 [H, W, 3] or
-        a file. `options`: of the model, such as steps=4 or guidance_scale=5.0; Model.options lists them, and None
+        `segments`: default one for each prompt; 0 continues until stop(). `image`: the first frame, or the portrait that
+        talks, uint8 [H, W, 3] or a file. `speech`: all that is said, float32 [samples] at `speech_hz` (default:
+        Format.speech_hz) or a file; without it a model that takes speech waits for Generation.feed_speech().
+        Models that need no prompt take none. `options`: of the model, such as steps=4 or guidance_scale=5.0; Model.options lists them, and None
         means the model's default. Computation starts with the first block. What has no effect is a warning, and in
         Generation.ignored. Raises InvalidArgument with the field and its allowed values.
         """
@@ -174,6 +201,11 @@ class Model:
             texts, seed=seed, segments=segments, video_frames=video_frames, width=width, height=height, fps=fps,
             image=None if image is None else numpy.ascontiguousarray(image, dtype=numpy.uint8), **options)
         generation = Generation(_core.Generation(self._core, request, profiling.options() if profiling else None), profiling)
+        if isinstance(speech, (str, os.PathLike)):
+            speech, speech_hz = _core.read_audio(os.fspath(speech))
+        if speech is not None:
+            generation.feed_speech(speech, speech_hz)
+            generation.end_speech()
         for ignored in generation.ignored:
             warnings.warn(f"{ignored.field} has no effect: {ignored.reason}", stacklevel=2)
         return generation

@@ -42,10 +42,11 @@ def python_command(folder, text):
 
 def test_the_programs_that_generate_do_what_they_show(folder):
     watched = [text for text in PROGRAMS if "rushes.inferix" not in text and "rushes.talk" not in text]
-    assert len(watched) == 4
+    assert len(watched) == 5
     lines = result(folder, "\n".join(watched)).splitlines()
     assert "(9, 96, 96, 3)" in lines[0] and "(12, 96, 96, 3)" in lines[1]
     assert "96 16.0" in lines
+    assert "(9, 32, 32, 3) (9000,)" in lines
     assert {line.rpartition(" ")[0] for line in lines if line.startswith("a ")} == {"a red circle", "a green star"}
     assert decoded(folder / "out.mp4").shape == (81, 96, 96, 3)
 
