@@ -24,6 +24,7 @@ ALLOWED = {
     "src/rushes/tensor/checkpoint_forge.h": "checkpoints for tests",
     "src/rushes/tensor/onnx_forge.h": "graphs for tests",
     "src/rushes/nn/measure.h: repeatable_randn": "inputs of tests and benchmarks",
+    "src/rushes/models/qwen/random_weights.h": "a small model for tests and golden cases",
     "src/rushes/models/wan/umt5_random_weights.h: random_umt5_weights": "a small network for tests",
     "src/rushes/generation/wan/tiny.h: write_random_model": "a model directory for tests",
     "src/rushes/generation/imtalker/family.h: write_random_talk_model": "a model directory for tests",

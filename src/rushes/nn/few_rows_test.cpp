@@ -17,7 +17,8 @@ struct Sizes {
   int64_t rows, in, out;
 };
 // Odd ones too: less than a step, one more than a step, not a multiple of the columns taken together.
-constexpr Sizes kSizes[] = {{1, 1, 1}, {1, 7, 3}, {1, 16, 4}, {2, 17, 9}, {3, 48, 31}, {4, 100, 67}, {1, 2048, 515}, {5, 33, 6}};
+constexpr Sizes kSizes[] = {{1, 1, 1},   {1, 7, 3},    {1, 16, 4},     {2, 17, 9},
+                            {3, 48, 31}, {4, 100, 67}, {1, 2048, 515}, {5, 33, 6}};
 
 double bound(at::ScalarType dtype) { return dtype == at::kFloat ? 2e-6 : 4e-3; }  // half a step of rounding
 
@@ -78,7 +79,8 @@ TEST(FewRows, a_gated_mlp_is_its_formula) {
   for_all([](const Sizes& sizes, at::ScalarType dtype) {
     for (const Bias bias : {Bias::none, Bias::given}) {
       tensor::WeightMap weights;
-      for (const auto& [key, out, in] : {std::tuple{"gate_proj", sizes.out, sizes.in}, {"up_proj", sizes.out, sizes.in},
+      for (const auto& [key, out, in] : {std::tuple{"gate_proj", sizes.out, sizes.in},
+                                         {"up_proj", sizes.out, sizes.in},
                                          {"down_proj", sizes.in, sizes.out}}) {
         const Linear one = layer(out, in, true, dtype);
         weights.set(std::string(key) + ".weight", one.weight());
@@ -94,7 +96,8 @@ TEST(FewRows, a_gated_mlp_is_its_formula) {
 
 TEST(FewRows, the_norm_is_its_formula) {
   for_all([](const Sizes& sizes, at::ScalarType dtype) {
-    const at::Tensor x = repeatable_randn({sizes.rows, sizes.in}).to(dtype) * 3, weight = repeatable_randn({sizes.in}).to(dtype);
+    const at::Tensor x = repeatable_randn({sizes.rows, sizes.in}).to(dtype) * 3,
+                     weight = repeatable_randn({sizes.in}).to(dtype);
     const at::Tensor wide = x.to(at::kDouble);
     const at::Tensor wanted = wide * at::rsqrt(at::mean(wide * wide, {-1}, true) + 1e-6) * weight.to(at::kDouble);
     EXPECT_LT(relative_error(rms_norm(x, weight, 1e-6), wanted), 2 * bound(dtype));
@@ -128,7 +131,9 @@ at::Tensor slow_attention(const at::Tensor& q, const at::Tensor& k, const at::Te
   const at::Tensor out = at::empty(q.sizes(), at::TensorOptions(at::kDouble));
   for (int64_t i = 0; i < L; ++i)
     for (int64_t n = 0; n < N; ++n) {
-      const auto seen = [&](const at::Tensor& x) { return x.select(2, n / each).narrow(1, 0, M - L + i + 1).to(at::kDouble); };
+      const auto seen = [&](const at::Tensor& x) {
+        return x.select(2, n / each).narrow(1, 0, M - L + i + 1).to(at::kDouble);
+      };
       const at::Tensor query = q.select(2, n).narrow(1, i, 1).to(at::kDouble);  // [B, 1, D]
       const at::Tensor weights = at::softmax(at::bmm(query, seen(k).transpose(1, 2)) / std::sqrt(q.size(3)), -1);
       out.select(2, n).narrow(1, i, 1).copy_(at::bmm(weights, seen(v)));
@@ -141,8 +146,12 @@ TEST(CausalAttention, is_its_definition_for_one_query_and_many_with_and_without_
   struct Shape {
     int64_t B, L, M, N, G, D;
   };
-  for (const auto& [B, L, M, N, G, D] : {Shape{1, 1, 1, 3, 1, 16}, {1, 1, 37, 4, 2, 20}, {2, 1, 9, 6, 3, 5},
-                                         {1, 6, 6, 4, 2, 16}, {2, 3, 11, 2, 2, 8}, {1, 1, 300, 16, 2, 128}})
+  for (const auto& [B, L, M, N, G, D] : {Shape{1, 1, 1, 3, 1, 16},
+                                         {1, 1, 37, 4, 2, 20},
+                                         {2, 1, 9, 6, 3, 5},
+                                         {1, 6, 6, 4, 2, 16},
+                                         {2, 3, 11, 2, 2, 8},
+                                         {1, 1, 300, 16, 2, 128}})
     for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
       const at::Tensor q = repeatable_randn({B, L, N, D}).to(dtype), k = repeatable_randn({B, M, G, D}).to(dtype),
                        v = repeatable_randn({B, M, G, D}).to(dtype);
@@ -153,7 +162,8 @@ TEST(CausalAttention, is_its_definition_for_one_query_and_many_with_and_without_
 
 TEST(CausalAttention, later_tokens_change_nothing_before_them) {
   const c10::InferenceMode inference;
-  const at::Tensor q = repeatable_randn({1, 8, 4, 16}), k = repeatable_randn({1, 8, 2, 16}), v = repeatable_randn({1, 8, 2, 16});
+  const at::Tensor q = repeatable_randn({1, 8, 4, 16}), k = repeatable_randn({1, 8, 2, 16}),
+                   v = repeatable_randn({1, 8, 2, 16});
   const at::Tensor all = causal_attention(q, k, v);
   const auto first = [](const at::Tensor& x) { return x.narrow(1, 0, 5); };
   EXPECT_LT(relative_error(causal_attention(first(q), first(k), first(v)), first(all)), 1e-6);

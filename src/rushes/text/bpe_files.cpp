@@ -116,8 +116,8 @@ void check_model(const JsonNode& model) {
     require(!model.boolean(flag, false), ErrorCode::unsupported, "field 'model.{}' must be false", flag);
   require(!model.has("dropout"), ErrorCode::unsupported, "field 'model.dropout' must be null");
   for (const char* affix : {"continuing_subword_prefix", "end_of_word_suffix"})
-    require(!model.has(affix) || model[affix].string().empty(), ErrorCode::unsupported, "field 'model.{}' must be empty",
-            affix);
+    require(!model.has(affix) || model[affix].string().empty(), ErrorCode::unsupported,
+            "field 'model.{}' must be empty", affix);
 }
 
 BpeFiles read_document(const JsonNode& document) {

@@ -11,8 +11,8 @@ namespace rushes::text {
 inline constexpr size_t kMaxBpeTokens = 1'000'000, kMaxBpeTokenBytes = 4096, kMaxAddedTokens = 10'000;
 
 /// vocab.json: an object of token: id. merges.txt: "left right" a line, a first line "#version" is no merge.
-/// `tokenizer_config`: its added_tokens_decoder (id: {content, special}); empty: none are added. Names stand in messages.
-/// Throws Error(corrupt_data, too_large).
+/// `tokenizer_config`: its added_tokens_decoder (id: {content, special}); empty: none are added. Names stand in
+/// messages. Throws Error(corrupt_data, too_large).
 BpeFiles parse_bpe_files(std::string_view vocabulary, std::string_view merges, std::string_view tokenizer_config,
                          std::string_view name);
 

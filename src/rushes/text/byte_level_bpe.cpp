@@ -11,7 +11,7 @@
 namespace rushes::text {
 namespace {
 
-constexpr int64_t kMaxId = int64_t{1} << 24;
+constexpr int64_t kMaxId = int64_t{1} << 21;  // a table has an entry for each id, and files come from outside
 constexpr size_t kMaxTextBytes = 16 << 20;
 
 /// Bytes that GPT-2's alphabet spells by themselves; the others are U+0100 and on, in their order.
@@ -91,7 +91,8 @@ ByteLevelBpe::ByteLevelBpe(const BpeFiles& files) : normal_form_(unicode_form(Un
   const auto corrupt = ErrorCode::corrupt_data;
   std::vector<bool> taken;
   const auto take = [&](int64_t id, const std::string& token) {
-    require(id >= 0 && id < kMaxId, corrupt, "token '{}' has the id {}; it must be from 0 to {}", token, id, kMaxId - 1);
+    require(id >= 0 && id < kMaxId, corrupt, "token '{}' has the id {}; it must be from 0 to {}", token, id,
+            kMaxId - 1);
     if (id >= std::ssize(taken)) taken.resize(static_cast<size_t>(id) + 1);
     require(!taken[static_cast<size_t>(id)], corrupt, "two tokens have the id {}; one of them is '{}'", id, token);
     taken[static_cast<size_t>(id)] = true;
@@ -100,7 +101,7 @@ ByteLevelBpe::ByteLevelBpe(const BpeFiles& files) : normal_form_(unicode_form(Un
   };
   for (const auto& [token, id] : files.vocabulary) {
     take(id, token);
-    // What is not of the alphabet stands for itself: nothing is merged to it.
+    // What is not of the alphabet stands for itself, as in the published library: nothing is merged to it.
     bytes_of_id_[static_cast<size_t>(id)] = from_byte_alphabet(token).value_or(token);
   }
   const auto find = [&](const std::string& token) {
@@ -126,7 +127,7 @@ ByteLevelBpe::ByteLevelBpe(const BpeFiles& files) : normal_form_(unicode_form(Un
     require(!token.content.empty(), corrupt, "the added token {} is empty", token.id);
     const auto base = files.vocabulary.find(token.content);  // some files have them in both places
     if (base == files.vocabulary.end() || base->second != token.id) take(token.id, token.content);
-    bytes_of_id_[static_cast<size_t>(token.id)] = token.content;
+    bytes_of_id_[static_cast<size_t>(token.id)] = from_byte_alphabet(token.content).value_or(token.content);
     special_[static_cast<size_t>(token.id)] = token.special;
     added.push_back({.content = token.content, .id = token.id});
   }
@@ -170,8 +171,8 @@ void ByteLevelBpe::encode_word(std::string_view word, std::vector<int64_t>& ids)
   std::vector<Symbol> symbols;
   symbols.reserve(word.size());
   for (int32_t i = 0; i < n; ++i)
-    symbols.push_back({id_of_byte_[static_cast<unsigned char>(word[static_cast<size_t>(i)])], i - 1,
-                       i + 1 < n ? i + 1 : -1});
+    symbols.push_back(
+        {id_of_byte_[static_cast<unsigned char>(word[static_cast<size_t>(i)])], i - 1, i + 1 < n ? i + 1 : -1});
   const auto at = [&](int32_t place) -> Symbol& { return symbols[static_cast<size_t>(place)]; };
 
   std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> queue;  // lowest rank, then leftmost

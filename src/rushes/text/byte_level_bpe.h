@@ -38,7 +38,7 @@ enum class SpecialTokensInOutput { keep, skip };
 class ByteLevelBpe {
  public:
   /// Throws Error(corrupt_data) naming what is wrong: a byte without a token, a merge of or to something that is no
-  /// token, two tokens of one id, an id that is negative or above 2^24.
+  /// token, two tokens of one id, an id that is negative or from 2^21 on.
   explicit ByteLevelBpe(const BpeFiles& files);
 
   /// Throws Error(invalid_argument) if `text` is not UTF-8.

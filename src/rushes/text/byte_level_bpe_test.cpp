@@ -49,7 +49,16 @@ const std::vector<std::string> kTexts = {
     "👍🏽 family 👨‍👩‍👧 e\u0301 combining",
     "!!!??? -- ... \n\n $%^&*() _x_ #tag @me",
     "\t\tfunction(x) { return x+1; }  // done\n",
-    " \n", "\n ", "   ", "x   ", " x", "\r", "'", "'s", " 's", "'S't",
+    " \n",
+    "\n ",
+    "   ",
+    "x   ",
+    " x",
+    "\r",
+    "'",
+    "'s",
+    " 's",
+    "'S't",
 };
 
 /// The expression as ICU runs it; its own \s has fewer characters than Unicode's.
@@ -130,9 +139,17 @@ TEST(ByteLevelBpe, refuses_files_that_are_no_tokenizer) {
       {"a byte is missing", [](BpeFiles& f) { f.vocabulary.erase("a"); }, "'a' is missing"},
       {"a merge of nothing", [](BpeFiles& f) { f.merges.emplace_back("q", "qq"); }, "merge 5"},
       {"two of one id", [](BpeFiles& f) { f.vocabulary["zz"] = 7; }, "two tokens have the id 7"},
-      {"a huge id", [](BpeFiles& f) { f.added.push_back({"<x>", int64_t{1} << 40, true}); }, "it must be from 0"},
+      {"a huge id",
+       [](BpeFiles& f) {
+         f.added.push_back({"<x>", int64_t{1} << 40, true});
+       },
+       "it must be from 0"},
       {"a negative id", [](BpeFiles& f) { f.vocabulary["zz"] = -4; }, "it must be from 0"},
-      {"an empty added token", [](BpeFiles& f) { f.added.push_back({"", 400, true}); }, "is empty"},
+      {"an empty added token",
+       [](BpeFiles& f) {
+         f.added.push_back({"", 400, true});
+       },
+       "is empty"},
   };
   for (const Damage& damage : damages) {
     SCOPED_TRACE(damage.name);
@@ -144,9 +161,9 @@ TEST(ByteLevelBpe, refuses_files_that_are_no_tokenizer) {
 
 TEST(WithReplacements, puts_one_for_each_beginning_that_goes_wrong) {
   EXPECT_EQ(with_replacements("a\xE6\x97\xA5z"), "a日z");
-  EXPECT_EQ(with_replacements("\xE6\x97"), "\uFFFD");              // cut off: one
+  EXPECT_EQ(with_replacements("\xE6\x97"), "\uFFFD");  // cut off: one
   EXPECT_EQ(with_replacements("\xE6\x97z"), "\uFFFDz");
-  EXPECT_EQ(with_replacements("\xFF\xFE"), "\uFFFD\uFFFD");        // never begin one: one each
+  EXPECT_EQ(with_replacements("\xFF\xFE"), "\uFFFD\uFFFD");            // never begin one: one each
   EXPECT_EQ(with_replacements("\xED\xA0\x80"), "\uFFFD\uFFFD\uFFFD");  // a surrogate: its second byte is wrong
   EXPECT_EQ(with_replacements("\xF0\x9F\x91\xF0\x9F\x91\x8D"), "\uFFFD👍");
 }
@@ -175,7 +192,9 @@ TEST(BpeFiles, both_layouts_say_the_same) {
     EXPECT_EQ(one.added[i].content, same.content);
     EXPECT_EQ(one.added[i].special, same.special);
   }
-  for (const auto& [from, to] : {std::pair{"NFC", "NFKC"}, {"Isolated", "Removed"}, {"\"BPE\"", "\"Unigram\""},
+  for (const auto& [from, to] : {std::pair{"NFC", "NFKC"},
+                                 {"Isolated", "Removed"},
+                                 {"\"BPE\"", "\"Unigram\""},
                                  {"\\\\p{N}|", "\\\\p{N}{1,3}|"}}) {
     std::string other = json;
     other.replace(other.find(from), std::string_view(from).size(), to);
@@ -188,18 +207,20 @@ TEST(BpeFiles, errors_name_the_file_and_the_place) {
     const char *vocabulary, *merges, *config, *words;
     ErrorCode code = ErrorCode::corrupt_data;
   };
-  for (const Damage& damage : {Damage{"[]", "", "", "must be an object"},
-                               Damage{R"({"a": "b"})", "", "", "field 'a' must be a token id"},
-                               Damage{R"({"a": -3})", "", "", "field 'a' must be a token id"},
-                               Damage{R"({"": 1})", "", "", "a token has 0 bytes"},
-                               Damage{kVocabulary, "a b\nabc\n", "", "merge 1 must be two tokens"},
-                               Damage{kVocabulary, "a b c\n", "", "merge 0 must be two tokens"},
-                               Damage{kVocabulary, "", R"({"added_tokens_decoder": {"x": {}}})", "is not a token id"},
-                               Damage{kVocabulary, "", R"({"added_tokens_decoder": {"4": {"content": "y",
-                                                          "lstrip": true}}})", "lstrip", ErrorCode::unsupported},
-                               Damage{kVocabulary, "", "{", "is not JSON"}})
-    EXPECT_THAT(message_of([&] { parse_bpe_files(damage.vocabulary, damage.merges, damage.config, "my folder"); }, damage.code),
-                ::testing::AllOf(HasSubstr("my folder"), HasSubstr(damage.words)));
+  for (const Damage& damage :
+       {Damage{"[]", "", "", "must be an object"}, Damage{R"({"a": "b"})", "", "", "field 'a' must be a token id"},
+        Damage{R"({"a": -3})", "", "", "field 'a' must be a token id"},
+        Damage{R"({"": 1})", "", "", "a token has 0 bytes"},
+        Damage{kVocabulary, "a b\nabc\n", "", "merge 1 must be two tokens"},
+        Damage{kVocabulary, "a b c\n", "", "merge 0 must be two tokens"},
+        Damage{kVocabulary, "", R"({"added_tokens_decoder": {"x": {}}})", "is not a token id"},
+        Damage{kVocabulary, "", R"({"added_tokens_decoder": {"4": {"content": "y",
+                                                          "lstrip": true}}})",
+               "lstrip", ErrorCode::unsupported},
+        Damage{kVocabulary, "", "{", "is not JSON"}})
+    EXPECT_THAT(
+        message_of([&] { parse_bpe_files(damage.vocabulary, damage.merges, damage.config, "my folder"); }, damage.code),
+        ::testing::AllOf(HasSubstr("my folder"), HasSubstr(damage.words)));
 }
 
 TEST(StreamingDecoder, pieces_joined_are_the_text_and_never_break_a_character) {

@@ -25,7 +25,7 @@ inline constexpr const char* kSystemText = "You are a helpful assistant.";
 /// All pictures, then the text, in one user turn: what the published demo sends.
 std::vector<Turn> question_about(int64_t pictures, std::string question);
 
-/// Tokens of pictures, one for each: the same number as picture_tokens().
+/// Tokens of each picture: rows of PictureFeatures.
 using PictureTokenCounts = std::vector<int64_t>;
 
 class ChatPrompt {

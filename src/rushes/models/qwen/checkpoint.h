@@ -22,8 +22,8 @@ tensor::WeightMap with_published_names(const tensor::WeightMap& tensors);
 tensor::WeightMap language_weights(const tensor::WeightMap& published);
 tensor::WeightMap vision_weights(const tensor::WeightMap& published);
 
-/// All weights of a file, an index of shards or a folder, complete and of the right shapes, in the mapped files: nothing
-/// is copied. A head that is stored although it is tied is left out. Throws what tensor::load_checkpoint() and
+/// All weights of a file, an index of shards or a folder, complete and of the right shapes, in the mapped files:
+/// nothing is copied. A head that is stored although it is tied is left out. Throws what tensor::load_checkpoint() and
 /// tensor::take_complete() throw.
 tensor::WeightMap load(const std::filesystem::path& path, const Config& config,
                        tensor::Extra extra = tensor::Extra::report);

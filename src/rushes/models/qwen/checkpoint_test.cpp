@@ -18,11 +18,12 @@ namespace {
 
 namespace fs = std::filesystem;
 namespace forge = tensor::forge;
-using ::testing::HasSubstr;
 using nlohmann::json;
+using ::testing::HasSubstr;
 
 json manifest(const std::string& size) {
-  std::ifstream in(fs::path(RUSHES_SOURCE_DIR) / "tests/manifests/foresight" / ("manifest_qwen2.5_vl_" + size + ".json"));
+  std::ifstream in(fs::path(RUSHES_SOURCE_DIR) / "tests/manifests/foresight" /
+                   ("manifest_qwen2.5_vl_" + size + ".json"));
   return json::parse(in);
 }
 
@@ -79,9 +80,7 @@ TEST(QwenCheckpoint, full_size_shards_are_read_in_every_spelling_without_copying
   const Config config = config_of(published);
   const Renaming spellings[] = {
       [](const std::string& key) { return key; },
-      [](const std::string& key) {
-        return key.starts_with("model.") ? "model.language_" + key : "model." + key;
-      },
+      [](const std::string& key) { return key.starts_with("model.") ? "model.language_" + key : "model." + key; },
       [](const std::string& key) { return key.starts_with("model.") ? "language_model." + key : key; }};
   for (const Renaming& spelling : spellings) {
     const ScratchFolder scratch;
@@ -90,7 +89,8 @@ TEST(QwenCheckpoint, full_size_shards_are_read_in_every_spelling_without_copying
     EXPECT_EQ(std::ssize(weights.keys()), std::ssize(parameter_shapes(config)));
     const LanguageModel language(config.text, language_weights(weights));  // borrows: 6 GB of holes cost nothing
     EXPECT_EQ(language.dtype(), at::kBFloat16);
-    EXPECT_EQ(language.bytes_per_token(), 2 * (151936 * 2048LL + 36 * (2048LL * (2048 * 2 + 512) + 3 * 2048LL * 11008)));
+    EXPECT_EQ(language.bytes_per_token(),
+              2 * (151936 * 2048LL + 36 * (2048LL * (2048 * 2 + 512) + 3 * 2048LL * 11008)));
     const VisionTower vision(config.vision, vision_weights(weights));
   }
 }
@@ -168,7 +168,8 @@ TEST(QwenConfig, refuses_what_it_would_compute_wrongly) {
         Damage{R"({"vision_config": {"out_hidden_size": 100}})", "out_hidden_size"},
         Damage{R"({"vision_config": {"window_size": 20}})", "window_size"},
         Damage{R"({"vision_config": {"patch_size": 16}})", "disagree about patches"},
-        Damage{R"({"image_token_id": 200000})", "below vocab_size"}, Damage{R"({"eos_token_id": []})", "eos_token_id"}}) {
+        Damage{R"({"image_token_id": 200000})", "below vocab_size"},
+        Damage{R"({"eos_token_id": []})", "eos_token_id"}}) {
     const ScratchFolder scratch;
     write(scratch.path / "config.json", damage.text);
     EXPECT_THAT(message_of([&] { read_config(scratch.path); }, damage.code), HasSubstr(damage.words)) << damage.text;

@@ -85,8 +85,8 @@ void read_rope(const Fields& fields, TextConfig& config) {
     const Fields rope(*given, fields.where() + "." + key);
     for (const char* name : {"type", "rope_type"}) {
       const json* type = rope.find(name);
-      require(!type || *type == "mrope" || *type == "default", ErrorCode::unsupported,
-              "{}.{} must be mrope or default", rope.where(), name);
+      require(!type || *type == "mrope" || *type == "default", ErrorCode::unsupported, "{}.{} must be mrope or default",
+              rope.where(), name);
     }
     rope.integers("mrope_section", config.mrope_section);
     rope.real("rope_theta", config.rope_theta, 1, 1e12);
@@ -227,8 +227,7 @@ void check(const Config& config, const std::string& where) {
   const auto need = [&](bool good, const char* what) { require(good, ErrorCode::corrupt_data, "{}: {}", where, what); };
   need(text.hidden_size % text.num_attention_heads == 0, "num_attention_heads must divide hidden_size");
   need(text.head_size() % 2 == 0, "the size of a head must be even");
-  need(text.num_attention_heads % text.num_key_value_heads == 0,
-       "num_key_value_heads must divide num_attention_heads");
+  need(text.num_attention_heads % text.num_key_value_heads == 0, "num_key_value_heads must divide num_attention_heads");
   need(text.mrope_section.size() == 3 &&
            std::accumulate(text.mrope_section.begin(), text.mrope_section.end(), int64_t{0}) == text.head_size() / 2,
        "mrope_section must be three numbers that together are half the size of a head");

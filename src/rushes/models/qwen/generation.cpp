@@ -11,8 +11,8 @@ Generation::Generation(std::shared_ptr<const Model> model, Prompt prompt, Genera
     : model_(std::move(model)),
       prompt_(std::move(prompt)),
       options_(options),
-      past_(model_->language.past(static_cast<int64_t>(prompt_.ids.size()) + std::min<int64_t>(
-                                      std::max<int64_t>(options.max_new_tokens, 1), kTokensAtFirst))),
+      past_(model_->language.past(static_cast<int64_t>(prompt_.ids.size()) +
+                                  std::min<int64_t>(std::max<int64_t>(options.max_new_tokens, 1), kTokensAtFirst))),
       sampler_(options.sampling, options.seed),
       decoder_(model_->tokenizer),
       seen_(prompt_.ids) {
@@ -29,9 +29,9 @@ at::Tensor Generation::read() {
   const LanguageModel& language = model_->language;
   if (past_.tokens() == 0) {
     const Model::Embedded prompt = model_->embedded(prompt_);
-    prompt_hidden_ = language.forward(prompt.x, prompt.positions, &past_);
+    const at::Tensor hidden = language.forward(prompt.x, prompt.positions, &past_);
     position_delta_ = prompt.position_delta;
-    return language.logits(prompt_hidden_.narrow(1, prompt_hidden_.size(1) - 1, 1));
+    return language.logits(hidden.narrow(1, hidden.size(1) - 1, 1));
   }
   const at::TensorOptions integers(at::kLong);
   const at::Tensor id = at::full({1, 1}, tokens_.back(), integers);

@@ -43,8 +43,6 @@ class Generation {
   int64_t prompt_tokens() const noexcept { return static_cast<int64_t>(prompt_.ids.size()); }
   /// Logits that the last token was chosen from: [V] float32.
   const at::Tensor& logits() const noexcept { return logits_; }
-  /// The prompt's last hidden states [1, L, C], once it was read: what an adapter reads.
-  const at::Tensor& prompt_hidden() const noexcept { return prompt_hidden_; }
   const KeyValues& past() const noexcept { return past_; }
   /// Of keys and values.
   int64_t bytes() const noexcept { return past_.bytes(); }
@@ -61,7 +59,7 @@ class Generation {
   text::StreamingDecoder decoder_;
   std::vector<int64_t> tokens_, seen_;  // generated; prompt and generated
   int64_t position_delta_ = 0;
-  at::Tensor logits_, prompt_hidden_;
+  at::Tensor logits_;
   GenerationEnd end_ = GenerationEnd::none;
 };
 

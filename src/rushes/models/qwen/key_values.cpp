@@ -51,15 +51,6 @@ nn::KeyValue KeyValues::append(int64_t layer, const at::Tensor& k, const at::Ten
 
 void KeyValues::commit(int64_t tokens) { tokens_ += tokens; }
 
-nn::KeyValue KeyValues::of_layer(int64_t layer) const {
-  const nn::KeyValue& own = layers_.at(static_cast<size_t>(layer));
-  if (!own.k.defined()) {
-    const at::Tensor none = at::empty({options_.batch, 0, options_.heads, options_.head_size}, storage_);
-    return {none, none};
-  }
-  return {own.k.narrow(1, 0, tokens_), own.v.narrow(1, 0, tokens_)};
-}
-
 int64_t KeyValues::bytes() const noexcept {
   int64_t bytes = 0;
   for (const nn::KeyValue& layer : layers_)

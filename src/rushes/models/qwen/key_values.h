@@ -29,8 +29,6 @@ class KeyValues {
   nn::KeyValue append(int64_t layer, const at::Tensor& k, const at::Tensor& v);
   /// Makes what all layers have appended past.
   void commit(int64_t tokens);
-  /// What a layer holds: [B, M, G, D].
-  nn::KeyValue of_layer(int64_t layer) const;
 
   int64_t tokens() const noexcept { return tokens_; }
   int64_t bytes() const noexcept;

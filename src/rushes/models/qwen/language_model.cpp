@@ -53,8 +53,7 @@ LanguageModel::LanguageModel(const TextConfig& config, const tensor::WeightMap& 
 at::Tensor LanguageModel::embed(const at::Tensor& ids) const {
   require(ids.dim() == 2 && ids.scalar_type() == at::kLong, ErrorCode::invalid_argument,
           "token ids must be [B, L] of 64-bit integers");
-  require(ids.numel() == 0 ||
-              (ids.min().item<int64_t>() >= 0 && ids.max().item<int64_t>() < config_.vocab_size),
+  require(ids.numel() == 0 || (ids.min().item<int64_t>() >= 0 && ids.max().item<int64_t>() < config_.vocab_size),
           ErrorCode::invalid_argument, "the prompt has a token outside the model's vocabulary of {}",
           config_.vocab_size);
   return at::embedding(embedding_, ids.to(device()));
@@ -75,8 +74,7 @@ at::Tensor LanguageModel::forward(const at::Tensor& embeddings, const at::Tensor
   require(embeddings.dim() == 3 && embeddings.size(2) == config_.hidden_size && positions.dim() == 3 &&
               positions.size(0) == 3 && positions.size(1) == embeddings.size(0) &&
               positions.size(2) == embeddings.size(1),
-          ErrorCode::invalid_argument, "a language model reads [B, L, {}] at positions [3, B, L]",
-          config_.hidden_size);
+          ErrorCode::invalid_argument, "a language model reads [B, L, {}] at positions [3, B, L]", config_.hidden_size);
   const MultimodalRope rope(positions, config_, dtype());
   at::Tensor x = embeddings;
   for (size_t i = 0; i < layers_.size(); ++i) {

@@ -13,11 +13,11 @@ namespace {
 
 /// Of tokenizers whose files do not list them, in this order behind the vocabulary. Those that are not special are
 /// marks within a text.
-constexpr const char* kSpecialTokens[] = {"<|endoftext|>",    "<|im_start|>",   "<|im_end|>",       "<|object_ref_start|>",
-                                          "<|object_ref_end|>", "<|box_start|>", "<|box_end|>",     "<|quad_start|>",
-                                          "<|quad_end|>",     "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>",
-                                          "<|image_pad|>",    "<|video_pad|>"};
-constexpr const char* kMarks[] = {"<tool_call>",     "</tool_call>", "<|fim_prefix|>", "<|fim_middle|>",
+constexpr const char* kSpecialTokens[] = {
+    "<|endoftext|>",  "<|im_start|>",   "<|im_end|>",     "<|object_ref_start|>", "<|object_ref_end|>",
+    "<|box_start|>",  "<|box_end|>",    "<|quad_start|>", "<|quad_end|>",         "<|vision_start|>",
+    "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>",  "<|video_pad|>"};
+constexpr const char* kMarks[] = {"<tool_call>",    "</tool_call>", "<|fim_prefix|>", "<|fim_middle|>",
                                   "<|fim_suffix|>", "<|fim_pad|>",  "<|repo_name|>",  "<|file_sep|>"};
 
 void add_standard_tokens(text::BpeFiles& files) {
@@ -56,8 +56,7 @@ Model::Embedded Model::embedded(const Prompt& prompt) const {
     tokens.push_back(picture.tokens.to(language.device(), language.dtype()));
   }
   const at::Tensor grid = grids.empty() ? at::Tensor() : at::cat(grids, 0);
-  const Positions positions =
-      rope_index(ids, {}, grid, {config.image_token_id, config.vision.spatial_merge_size});
+  const Positions positions = rope_index(ids, {}, grid, {config.image_token_id, config.vision.spatial_merge_size});
   at::Tensor x = language.embed(ids);
   if (!tokens.empty()) {
     const at::Tensor places = at::nonzero(ids[0].eq(config.image_token_id)).squeeze(1).to(language.device());

@@ -116,12 +116,9 @@ TEST(KeyValues, a_copy_is_independent) {
   one.append(0, k, k);
   one.commit(2);
   KeyValues other = one;
-  other.append(0, -k, -k);
-  other.commit(2);
-  one.append(0, 2 * k, 2 * k);
-  one.commit(2);
-  EXPECT_TRUE(at::equal(one.of_layer(0).k, at::cat({k, 2 * k}, 1)));
-  EXPECT_TRUE(at::equal(other.of_layer(0).v, at::cat({k, -k}, 1)));
+  const nn::KeyValue others = other.append(0, -k, -k), ones = one.append(0, 2 * k, 2 * k);
+  EXPECT_TRUE(at::equal(ones.k, at::cat({k, 2 * k}, 1)));
+  EXPECT_TRUE(at::equal(others.v, at::cat({k, -k}, 1)));
 }
 
 }  // namespace

@@ -24,12 +24,9 @@ struct PicturePatches {
   at::Tensor grid;    // [1, 3] int64
 };
 
-/// Tokens that a picture with this row of a grid becomes.
-int64_t picture_tokens(const at::Tensor& grid_row, int64_t merge_size);
-
 /// image [H, W, 3] uint8 RGB. Resized with smart_resize(), bicubic and antialiased, to 8 bits; (x / 255 - mean) / std;
-/// cut into patches, those of a unit of merge_size x merge_size one after the other. The tensor back end of the
-/// published processor weighs in 16 bits where this weighs in 22: one level of difference at most.
+/// cut into patches, those of a unit of merge_size x merge_size one after the other. As the tensor back end of the
+/// published processor does it, to the bit.
 /// Throws Error(invalid_argument) as smart_resize(), and for another shape or dtype.
 PicturePatches picture_patches(const at::Tensor& image, const PictureConfig& config);
 

@@ -42,7 +42,7 @@ Positions rope_index(const at::Tensor& ids, const at::Tensor& mask, const at::Te
   const int64_t B = ids.size(0), L = ids.size(1), pictures = grid.defined() ? grid.size(0) : 0;
   const at::Tensor id = ids.cpu().to(at::kLong).contiguous(),
                    real = mask.defined() ? mask.cpu().ne(0).to(at::kLong).contiguous() : at::ones_like(id);
-  at::Tensor places = at::ones({B, L, 3}, at::TensorOptions(at::kLong)),
+  at::Tensor places = at::zeros({B, L, 3}, at::TensorOptions(at::kLong)),
              deltas = at::zeros({B, 1}, at::TensorOptions(at::kLong));
   const at::Tensor sizes = pictures > 0 ? grid.cpu().to(at::kLong).contiguous() : at::Tensor();
   int64_t picture = 0;
@@ -80,10 +80,6 @@ Positions rope_index(const at::Tensor& ids, const at::Tensor& mask, const at::Te
   require(picture == pictures, ErrorCode::invalid_argument, "the text has image tokens for {} of {} pictures", picture,
           pictures);
   return {places.permute({2, 0, 1}).contiguous().to(ids.device()), deltas.to(ids.device())};
-}
-
-at::Tensor Positions::next(int64_t tokens) const {
-  return at::full({3, 1, 1}, tokens + deltas[0].item<int64_t>(), ids.options());
 }
 
 }  // namespace rushes::qwen

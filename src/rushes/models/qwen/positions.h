@@ -9,11 +9,8 @@
 namespace rushes::qwen {
 
 struct Positions {
-  at::Tensor ids;     // [3, B, L] int64: time, height, width; 1 where a text is padded
+  at::Tensor ids;     // [3, B, L] int64: time, height, width; 0 where a text is padded
   at::Tensor deltas;  // [B, 1] int64: largest position + 1 - number of tokens
-
-  /// Of the token that follows `tokens` others: [3, 1, 1] for batch 1.
-  at::Tensor next(int64_t tokens) const;
 };
 
 struct PictureTokens {
@@ -28,6 +25,7 @@ struct PictureTokens {
 ///   grid  [pictures, 3] int64 patches, in order over the batch; undefined: none
 /// Throws Error(invalid_argument) where the runs of image tokens do not fit the grid. Source: arXiv:2409.12191,
 /// section 2.1.
-Positions rope_index(const at::Tensor& ids, const at::Tensor& mask, const at::Tensor& grid, const PictureTokens& tokens);
+Positions rope_index(const at::Tensor& ids, const at::Tensor& mask, const at::Tensor& grid,
+                     const PictureTokens& tokens);
 
 }  // namespace rushes::qwen

@@ -58,8 +58,7 @@ WindowOrder window_order(const at::Tensor& grid, const VisionConfig& config) {
       for (int64_t top = 0; top < rows; top += window)
         for (int64_t left = 0; left < columns; left += window) {
           for (int64_t y = top; y < std::min(top + window, rows); ++y)
-            for (int64_t x = left; x < std::min(left + window, columns); ++x)
-              units.push_back(first + y * columns + x);
+            for (int64_t x = left; x < std::min(left + window, columns); ++x) units.push_back(first + y * columns + x);
           order.windows.push_back(static_cast<int64_t>(units.size()) * config.unit_patches());
         }
       order.pictures.push_back(order.windows.back());
@@ -72,8 +71,8 @@ WindowOrder window_order(const at::Tensor& grid, const VisionConfig& config) {
 VisionTower::VisionTower(const VisionConfig& config, const tensor::WeightMap& weights) : config_(config) {
   const int64_t C = config.hidden_size, joined = C * config.unit_patches();
   patch_weight_ = weights
-                      .at("patch_embed.proj.weight", {C, config.in_channels, config.temporal_patch_size,
-                                                      config.patch_size, config.patch_size})
+                      .at("patch_embed.proj.weight",
+                          {C, config.in_channels, config.temporal_patch_size, config.patch_size, config.patch_size})
                       .reshape({C, config.patch_values()});
   for (int64_t i = 0; i < config.depth; ++i) {
     const auto own = weights.under("blocks." + std::to_string(i) + ".");
@@ -112,8 +111,7 @@ at::Tensor VisionTower::attend(const Block& block, const at::Tensor& x, const at
 
 at::Tensor VisionTower::forward(const at::Tensor& patches, const at::Tensor& grid) const {
   const WindowOrder order = window_order(grid, config_);
-  require(patches.dim() == 2 && patches.size(1) == config_.patch_values() &&
-              patches.size(0) == order.pictures.back(),
+  require(patches.dim() == 2 && patches.size(1) == config_.patch_values() && patches.size(0) == order.pictures.back(),
           ErrorCode::invalid_argument, "the grid has {} patches of {} values", order.pictures.back(),
           config_.patch_values());
   const at::Device device = patch_weight_.device();
@@ -121,7 +119,8 @@ at::Tensor VisionTower::forward(const at::Tensor& patches, const at::Tensor& gri
   const at::Tensor units = order.units.to(device);
   at::Tensor x = in_order(nn::Linear(patch_weight_, {})(patches.to(device, patch_weight_.scalar_type())), units, unit);
 
-  const at::Tensor exponent = at::arange(quarter, at::TensorOptions(at::kFloat)) * (-1.0 / static_cast<double>(quarter));
+  const at::Tensor exponent =
+      at::arange(quarter, at::TensorOptions(at::kFloat)) * (-1.0 / static_cast<double>(quarter));
   const at::Tensor places = patch_places(grid, config_.spatial_merge_size).to(at::kFloat);
   const at::Tensor angles =  // [N, D / 2]: those of the row, then those of the column
       in_order((places.unsqueeze(-1) * at::pow(kRopeBase, exponent)).flatten(1), order.units, unit).to(device);

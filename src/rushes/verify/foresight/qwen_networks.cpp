@@ -30,8 +30,8 @@ qwen::Model qwen_case_model(const Case& c, qwen::Config config, const tensor::We
   std::optional<qwen::VisionTower> vision;
   const tensor::WeightMap eyes = qwen::vision_weights(published);
   if (!eyes.keys().empty()) vision.emplace(config.vision, c.completed(eyes, qwen::vision_shapes(config.vision)));
-  qwen::LanguageModel language(
-      config.text, c.completed(qwen::language_weights(published), qwen::language_shapes(config.text)));
+  qwen::LanguageModel language(config.text,
+                               c.completed(qwen::language_weights(published), qwen::language_shapes(config.text)));
   return {.config = std::move(config),
           .tokenizer = std::make_shared<const text::ByteLevelBpe>(qwen::byte_tokenizer_files()),
           .language = std::move(language),
@@ -42,7 +42,9 @@ namespace {
 
 Produced qwen_vision(const Case& c) {
   const qwen::VisionConfig config = qwen::vision_config(c.hyper, "hyper");
-  const qwen::VisionTower tower(config, c.completed(c.weights, qwen::vision_shapes(config)));
+  const tensor::WeightMap published = qwen::vision_weights(qwen::with_published_names(c.weights));
+  const qwen::VisionTower tower(
+      config, c.completed(published.keys().empty() ? c.weights : published, qwen::vision_shapes(config)));
   return {{{"out_merged", tower.forward(c.input("pixel_values"), c.input("grid_thw"))}}, {}};
 }
 
@@ -61,7 +63,7 @@ Produced qwen_generate(const Case& c) {
   const nlohmann::json limits = c.hyper.value("preprocessor", nlohmann::json::object());
   config.picture.min_pixels = limits.value("min_pixels", config.picture.min_pixels);
   config.picture.max_pixels = limits.value("max_pixels", config.picture.max_pixels);
-  config.eos_token_ids = {-1};  // the recorded text has as many tokens as it was asked for
+  config.eos_token_ids = {-1};  // as many tokens as are recorded
   const auto model = std::make_shared<const qwen::Model>(qwen_case_model(c, std::move(config), c.weights));
 
   const at::Tensor ids = c.input("input_ids").cpu().flatten().contiguous();
@@ -70,8 +72,9 @@ Produced qwen_generate(const Case& c) {
   for (int64_t i = 0; c.has_input("image_" + std::to_string(i)); ++i)
     prompt.pictures.push_back(model->see(c.input("image_" + std::to_string(i))));
 
-  qwen::Generation generation(model, std::move(prompt),
-                              {.sampling = {.do_sample = false}, .max_new_tokens = c.hyper.at("max_new_tokens")});
+  const at::Tensor* recorded = c.wanted("out_tokens");
+  const int64_t count = recorded ? recorded->size(1) : c.hyper.at("max_new_tokens").get<int64_t>();
+  qwen::Generation generation(model, std::move(prompt), {.sampling = {.do_sample = false}, .max_new_tokens = count});
   std::vector<at::Tensor> logits;
   while (!generation.finished()) {
     generation.step();

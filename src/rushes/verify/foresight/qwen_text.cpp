@@ -8,6 +8,7 @@
 #include "rushes/models/qwen/picture_patches.h"
 #include "rushes/models/qwen/positions.h"
 #include "rushes/models/qwen/sampler.h"
+#include "rushes/tensor/image_resize.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/text/streaming_decoder.h"
 #include "rushes/verify/runners.h"
@@ -119,16 +120,23 @@ Produced qwen_image_preprocess(const Case& c) {
                                    .temporal_patch_size = c.hyper.at("temporal_patch_size"),
                                    .mean = c.hyper.at("mean"),
                                    .std = c.hyper.at("std")};
-  const qwen::PicturePatches patches = qwen::picture_patches(c.input("image"), config);
-  const at::Tensor values = patches.values.to(c.target.dtype);
-  return {{{"out_pixel_values", values}, {"out_pixel_values_pil", values}, {"out_grid_thw", patches.grid}}, {}};
+  const at::Tensor& image = c.input("image");
+  const qwen::PicturePatches patches = qwen::picture_patches(image, config);
+  Produced produced{{{"out_pixel_values", patches.values.to(c.target.dtype)}, {"out_grid_thw", patches.grid}}, {}};
+  if (c.wants("out_pixel_values_pil")) {  // the published processor's other back end
+    const qwen::PictureSize size =
+        qwen::smart_resize({image.size(0), image.size(1)}, config.factor(), config.min_pixels, config.max_pixels);
+    const at::Tensor resized = tensor::resize(image, size.height, size.width, tensor::Resampling::bicubic);
+    produced.tensors["out_pixel_values_pil"] = qwen::patches_of(resized, config).values.to(c.target.dtype);
+  }
+  return produced;
 }
 
 Produced qwen_rope_index(const Case& c) {
-  const qwen::Positions positions = qwen::rope_index(
-      c.input("input_ids"), c.has_input("attention_mask") ? c.input("attention_mask") : at::Tensor(),
-      c.has_input("image_grid_thw") ? c.input("image_grid_thw") : at::Tensor(),
-      {c.hyper.at("image_token_id"), c.hyper.at("merge")});
+  const qwen::Positions positions =
+      qwen::rope_index(c.input("input_ids"), c.has_input("attention_mask") ? c.input("attention_mask") : at::Tensor(),
+                       c.has_input("image_grid_thw") ? c.input("image_grid_thw") : at::Tensor(),
+                       {c.hyper.at("image_token_id"), c.hyper.at("merge")});
   return {{{"out_position_ids", positions.ids}, {"out_rope_deltas", positions.deltas}}, {}};
 }
 
@@ -151,8 +159,8 @@ Produced qwen_sampling(const Case& c) {
     std::vector<at::Tensor> rows;
     for (int64_t b = 0; b < logits.size(0); ++b) {
       const int64_t* ids = previous.const_data_ptr<int64_t>() + b * previous.size(1);
-      rows.push_back(qwen::probabilities(logits[b], {ids, static_cast<size_t>(previous.size(1))},
-                                         filters_in(name, c.hyper)));
+      rows.push_back(
+          qwen::probabilities(logits[b], {ids, static_cast<size_t>(previous.size(1))}, filters_in(name, c.hyper)));
     }
     produced.tensors[name] = at::stack(rows);
   }

@@ -77,8 +77,8 @@ inline void dots(const T* w, const Operand<T>& x, int64_t depth, float (&sums)[r
   }
   if (k < whole) step(k, 0);
   for (int r = 0; r < rows; ++r) {
-    sums[r] = sum_lanes(_mm256_add_ps(_mm256_add_ps(total[r][0], total[r][1]),
-                                      _mm256_add_ps(total[r][2], total[r][3])));
+    sums[r] =
+        sum_lanes(_mm256_add_ps(_mm256_add_ps(total[r][0], total[r][1]), _mm256_add_ps(total[r][2], total[r][3])));
     for (k = whole; k < depth; ++k) sums[r] += widen(w[k]) * x.row(r)[k];
   }
 }
@@ -116,8 +116,7 @@ void gated_columns(const FewRowsLayer<T>& gate, const FewRowsLayer<T>& up, const
       for (int64_t i = 0; i < count; ++i) {
         float sums[rows];
         dots<rows>(layer.weight + (first + i) * depth, x, depth, sums);
-        for (int64_t r = 0; r < rows; ++r)
-          (is_gate ? gates : ups)[r][i] = with_bias(sums[r], layer.bias, first + i);
+        for (int64_t r = 0; r < rows; ++r) (is_gate ? gates : ups)[r][i] = with_bias(sums[r], layer.bias, first + i);
       }
     }
     for (int64_t r = 0; r < rows; ++r) {
@@ -166,9 +165,8 @@ template <typename T>
 void few_rows_gated(int64_t rows, int64_t depth, const T* x, const FewRowsLayer<T>& gate, const FewRowsLayer<T>& up) {
   const Operand<T> operand(rows, depth, x);
   by_rows(rows, [&](auto count) {
-    at::parallel_for(0, gate.columns, grain(2 * depth, sizeof(T)), [&](int64_t begin, int64_t end) {
-      gated_columns<count()>(gate, up, operand, depth, begin, end);
-    });
+    at::parallel_for(0, gate.columns, grain(2 * depth, sizeof(T)),
+                     [&](int64_t begin, int64_t end) { gated_columns<count()>(gate, up, operand, depth, begin, end); });
   });
 }
 

@@ -138,11 +138,11 @@ void one_query_attention(const OneQueryShape& shape, const HeadsView<const T>& q
   });
 }
 
-#define RUSHES_FOR(T)                                                                                \
-  template void rms_norm_rows<T>(int64_t, int64_t, const T*, const T*, float, T*);                   \
-  template void rotate_halves<T>(const RotateHalves<T>&);                                            \
-  template void one_query_attention<T>(const OneQueryShape&, const HeadsView<const T>&,              \
-                                       const HeadsView<const T>&, const HeadsView<const T>&, const HeadsView<T>&);
+#define RUSHES_FOR(T)                                                                                              \
+  template void rms_norm_rows<T>(int64_t, int64_t, const T*, const T*, float, T*);                                 \
+  template void rotate_halves<T>(const RotateHalves<T>&);                                                          \
+  template void one_query_attention<T>(const OneQueryShape&, const HeadsView<const T>&, const HeadsView<const T>&, \
+                                       const HeadsView<const T>&, const HeadsView<T>&);
 RUSHES_FOR(float)
 RUSHES_FOR(Bf16)
 #undef RUSHES_FOR

@@ -16,9 +16,9 @@ void rms_norm_rows(int64_t rows, int64_t width, const T* x, const T* weight, flo
 template <typename T>
 struct RotateHalves {
   int64_t tokens, heads, head_size;
-  T* x;                      // heads head_stride apart, tokens token_stride apart
+  T* x;  // heads head_stride apart, tokens token_stride apart
   int64_t token_stride, head_stride;
-  const float *cos, *sin;    // [tokens, head_size / 2]
+  const float *cos, *sin;  // [tokens, head_size / 2]
 };
 template <typename T>
 void rotate_halves(const RotateHalves<T>& pass);
