@@ -289,9 +289,9 @@ TEST_F(OmniAvatar, who_came_first_is_served_first_and_who_leaves_the_line_is_not
     while (client->read_chunk(chunk)) last = chunk;
     EXPECT_THAT(last, StartsWith("event: complete\n"));
   }
+  const json listed = server->request("GET", "/v1/sessions").json();
   std::vector<std::string> prompts;
-  for (const json& session : server->request("GET", "/v1/sessions").json()["sessions"])
-    prompts.push_back(session["prompts"][0]);
+  for (const json& session : listed["sessions"]) prompts.push_back(session["prompts"][0]);
   EXPECT_THAT(prompts, testing::ElementsAre("one", "two", "four", "five"));
 }
 
