@@ -22,7 +22,9 @@ std::string refusal(Call call) {
 std::shared_ptr<const Model> tiny() {
   static const auto model = [] {
     const c10::InferenceMode inference;
-    return std::make_shared<const Model>(random_model(tiny_config(), 11));
+    Config config = tiny_config();
+    config.eos_token_ids = {-1};  // texts are as long as they are asked to be
+    return std::make_shared<const Model>(random_model(config, 11));
   }();
   return model;
 }
@@ -82,16 +84,20 @@ TEST(Generation, each_token_follows_from_the_whole_text_before_it) {
 }
 
 TEST(Generation, ends_at_an_end_token_or_at_its_length) {
-  Generation first(tiny(), prompt_with_picture(), {.sampling = {.do_sample = false}, .max_new_tokens = 5});
-  const auto tokens = rest(first);
-  Model model = *tiny();
-  model.config.eos_token_ids = {tokens[1]};
-  Generation ended(std::make_shared<const Model>(model), prompt_with_picture(),
-                   {.sampling = {.do_sample = false}, .max_new_tokens = 5});
-  GenerationEnd end = GenerationEnd::none;
-  while (!ended.finished()) end = ended.step().end;
-  EXPECT_EQ(ended.tokens().back(), tokens[1]);
-  EXPECT_EQ(end, GenerationEnd::end_token);
+  const auto write = [](std::vector<int64_t> end_tokens) {
+    Model model = *tiny();
+    model.config.eos_token_ids = std::move(end_tokens);
+    return Generation(std::make_shared<const Model>(std::move(model)), prompt_with_picture(),
+                      {.sampling = {.do_sample = false, .repetition_penalty = 3}, .max_new_tokens = 5});
+  };
+  Generation endless = write({-1});
+  const auto tokens = rest(endless);
+  EXPECT_EQ(tokens.size(), 5u);
+  ASSERT_NE(tokens[0], tokens[1]);  // the penalty sees to that
+  Generation ended = write({7, tokens[1]});
+  EXPECT_EQ(ended.step().end, GenerationEnd::none);
+  EXPECT_EQ(ended.step().end, GenerationEnd::end_token);
+  EXPECT_EQ(ended.tokens(), (std::vector<int64_t>{tokens[0], tokens[1]}));
 }
 
 TEST(Generation, an_interrupted_step_leaves_no_trace) {
