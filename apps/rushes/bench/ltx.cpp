@@ -1,6 +1,6 @@
 // LTX-Video 2B at its published widths: a denoising step of 256x256 pixels and 9 frames with guidance, as our sampler
-// does it and operator by operator as the published pipeline does, which makes keys and values of the text, padding included, anew in every step; and the
-// decode of those frames.
+// does it and operator by operator as the published pipeline does, which makes keys and values of the text, padding
+// included, anew in every step; and the decode of those frames.
 #include <fmt/format.h>
 
 #include "bench.h"

@@ -117,7 +117,8 @@ at::Tensor resize(const at::Tensor& image, int64_t height, int64_t width, Resamp
           "an image to resize must be [H, W, C] of 8-bit values, got [{}]", fmt::join(image.sizes(), ", "));
   require(height > 0 && width > 0, ErrorCode::invalid_argument, "cannot resize to {}x{}: both sides must be at least 1",
           width, height);
-  // Each pass rounds, so that the order can be seen. Pillow's since version 13; before it was always horizontally first.
+  // Each pass rounds, so that the order can be seen. Pillow's since version 13; before it was always horizontally
+  // first.
   const int64_t lower = image.size(0) - height, narrower = image.size(1) - width;
   const bool vertical_first = weights == FixedPoint::pillow && lower > 0 && lower > 2 * narrower;
   at::Tensor out = image.cpu().contiguous();

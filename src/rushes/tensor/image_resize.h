@@ -19,9 +19,8 @@ enum class FixedPoint {
 };
 
 /// Resizes an 8-bit picture [H, W, C] as Pillow does: separable, the filter stretched when shrinking, fixed-point
-/// weights, each pass rounded to 8 bit; horizontally first, unless the height shrinks, by more than twice as many pixels
-/// as the width.
-/// Throws Error(invalid_argument) for another dtype or shape and for sizes below 1.
+/// weights, each pass rounded to 8 bit; horizontally first, unless the height shrinks, by more than twice as many
+/// pixels as the width. Throws Error(invalid_argument) for another dtype or shape and for sizes below 1.
 at::Tensor resize(const at::Tensor& image, int64_t height, int64_t width, Resampling filter,
                   FixedPoint weights = FixedPoint::pillow);
 

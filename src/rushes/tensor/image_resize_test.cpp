@@ -14,8 +14,8 @@ TEST(ImageResize, with_16_bit_weights_is_what_libtorch_makes_of_8_bit_pictures) 
   const at::Tensor planes = image.permute({2, 0, 1}).unsqueeze(0);
   for (const auto& [height, width] : {std::pair<int64_t, int64_t>{20, 30}, {64, 80}, {28, 112}, {84, 28}}) {
     const at::Tensor theirs = at::_upsample_bicubic2d_aa(planes, {height, width}, /*align_corners=*/false);
-    EXPECT_TRUE(at::equal(resize(image, height, width, Resampling::bicubic, FixedPoint::torch),
-                          theirs[0].permute({1, 2, 0})))
+    EXPECT_TRUE(
+        at::equal(resize(image, height, width, Resampling::bicubic, FixedPoint::torch), theirs[0].permute({1, 2, 0})))
         << height << "x" << width;
   }
 }
@@ -48,8 +48,8 @@ TEST(ImageResize, a_height_that_shrinks_by_more_than_twice_the_width_is_made_low
     const at::Tensor vertical = resize(low, to.height, to.width, Resampling::bicubic),
                      horizontal = resize(wide, to.height, to.width, Resampling::bicubic);
     ASSERT_FALSE(at::equal(vertical, horizontal));
-    EXPECT_TRUE(at::equal(resize(noise, to.height, to.width, Resampling::bicubic),
-                          to.vertical_first ? vertical : horizontal));
+    EXPECT_TRUE(
+        at::equal(resize(noise, to.height, to.width, Resampling::bicubic), to.vertical_first ? vertical : horizontal));
   }
 }
 

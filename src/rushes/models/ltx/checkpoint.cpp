@@ -65,8 +65,7 @@ Config read_config(const ModelFiles& files) {
     config.transformer = transformer_config(read_config(transformer), fmt::format("'{}'", transformer.string()));
     config.vae = vae_config(read_config(vae), fmt::format("'{}'", vae.string()));
     if (!files.scheduler.empty())
-      config.scheduler =
-          scheduler_config(read_config(files.scheduler), fmt::format("'{}'", files.scheduler.string()));
+      config.scheduler = scheduler_config(read_config(files.scheduler), fmt::format("'{}'", files.scheduler.string()));
   }
   require(config.transformer.in_channels == config.vae.latent_channels, ErrorCode::corrupt_data,
           "'{}': the transformer takes {} channels, the VAE has {}", files.transformer.string(),

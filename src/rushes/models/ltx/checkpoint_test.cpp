@@ -152,12 +152,10 @@ TEST(LtxCheckpoint, names_of_the_single_file_are_those_of_the_published_map) {
 /// A single file's tensors of the VAE of 0.9.1, by the rules of its names.
 tensor::WeightMap flat_091(const tensor::WeightMap& named) {
   tensor::WeightMap flat;
-  const std::map<std::string, std::string> encoder{{"down_blocks.0.resnets", "down_blocks.0.res_blocks"},
-                                                   {"down_blocks.0.downsamplers.0", "down_blocks.1"},
-                                                   {"down_blocks.0.conv_out", "down_blocks.2"},
-                                                   {"down_blocks.1.resnets", "down_blocks.3.res_blocks"},
-                                                   {"down_blocks.1.downsamplers.0", "down_blocks.4"},
-                                                   {"mid_block.resnets", "down_blocks.5.res_blocks"}},
+  const std::map<std::string, std::string> encoder{
+      {"down_blocks.0.resnets", "down_blocks.0.res_blocks"}, {"down_blocks.0.downsamplers.0", "down_blocks.1"},
+      {"down_blocks.0.conv_out", "down_blocks.2"},           {"down_blocks.1.resnets", "down_blocks.3.res_blocks"},
+      {"down_blocks.1.downsamplers.0", "down_blocks.4"},     {"mid_block.resnets", "down_blocks.5.res_blocks"}},
       decoder{{"mid_block.resnets", "up_blocks.0.res_blocks"},
               {"mid_block.time_embedder", "up_blocks.0.time_embedder"},
               {"up_blocks.0.upsamplers.0", "up_blocks.1"},
@@ -208,13 +206,13 @@ TEST(LtxCheckpoint, infers_the_vae_of_0_9_1_from_a_single_file) {
   EXPECT_EQ(named.keys(), weights.keys());
   for (const auto& [key, tensor] : weights.tensors()) EXPECT_TRUE(named.at(key).is_same(tensor)) << key;
   EXPECT_EQ(infer_vae(named, json::object()), config);
-  const json file{{"vae",
-                   {{"causal_decoder", true},
-                    {"decoder_blocks",
-                     json::array({json::array({"res_x", {{"num_layers", 1}}}),
-                                  json::array({"compress_all", {{"residual", false}, {"multiplier", 2}}}),
-                                  json::array({"res_x", {{"num_layers", 2}}}),
-                                  json::array({"compress_all", {{"residual", true}, {"multiplier", 2}}})})}}}};
+  const json file{
+      {"vae",
+       {{"causal_decoder", true},
+        {"decoder_blocks", json::array({json::array({"res_x", {{"num_layers", 1}}}),
+                                        json::array({"compress_all", {{"residual", false}, {"multiplier", 2}}}),
+                                        json::array({"res_x", {{"num_layers", 2}}}),
+                                        json::array({"compress_all", {{"residual", true}, {"multiplier", 2}}})})}}}};
   config.decoder_causal = true;
   config.upsample_residual = {false, true};
   EXPECT_EQ(infer_vae(named, file), config);
@@ -258,9 +256,8 @@ TEST(LtxCheckpoint, says_what_is_wrong_with_a_folder) {
   for (const auto& each : wrong) {
     SCOPED_TRACE(each.words);
     const fs::path file = folder.path / each.file / "config.json";
-    const std::string good = std::string(each.file) == "vae"
-                                 ? vae
-                                 : manifest("manifest_ltx_transformer_diffusers.json").at("config").dump();
+    const std::string good =
+        std::string(each.file) == "vae" ? vae : manifest("manifest_ltx_transformer_diffusers.json").at("config").dump();
     std::string bad = good;
     const auto at = bad.find(each.from);
     ASSERT_NE(at, std::string::npos);
@@ -278,8 +275,7 @@ TEST(LtxCheckpoint, names_missing_and_misshapen_tensors) {
     if (spec.key == "encoder.conv_in.conv.weight") spec.shape = {128, 12, 3, 3, 3};
   forge::write_sparse_safetensors(folder.path / "vae/diffusion_pytorch_model.safetensors", tensors);
   const ModelFiles files = find_files(folder.path);
-  const std::string message =
-      message_of([&] { load_vae(files, read_config(files).vae); }, ErrorCode::corrupt_data);
+  const std::string message = message_of([&] { load_vae(files, read_config(files).vae); }, ErrorCode::corrupt_data);
   EXPECT_THAT(message, HasSubstr("decoder.conv_out.conv.bias"));
   EXPECT_THAT(message, HasSubstr("encoder.conv_in.conv.weight"));
 }

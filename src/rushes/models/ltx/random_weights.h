@@ -36,6 +36,8 @@ inline tensor::WeightMap random_weights(const tensor::Shapes& shapes) {
 inline tensor::WeightMap random_transformer_weights(const TransformerConfig& config) {
   return random_weights(parameter_shapes(config));
 }
-inline tensor::WeightMap random_vae_weights(const VaeConfig& config) { return random_weights(parameter_shapes(config)); }
+inline tensor::WeightMap random_vae_weights(const VaeConfig& config) {
+  return random_weights(parameter_shapes(config));
+}
 
 }  // namespace rushes::ltx

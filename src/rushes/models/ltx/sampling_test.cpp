@@ -12,7 +12,8 @@ namespace {
 TEST(ClipLength, is_the_next_one_that_the_model_makes) {
   const struct {
     int64_t wanted, latent_frames, video_frames, surplus;
-  } cases[] = {{1, 1, 1, 0}, {2, 2, 9, 7}, {9, 2, 9, 0}, {15, 3, 17, 2}, {30, 5, 33, 3}, {33, 5, 33, 0}, {60, 9, 65, 5}};
+  } cases[] = {{1, 1, 1, 0},   {2, 2, 9, 7},   {9, 2, 9, 0},  {15, 3, 17, 2},
+               {30, 5, 33, 3}, {33, 5, 33, 0}, {60, 9, 65, 5}};
   for (const auto& each : cases) {
     const ClipLength length = clip_length(each.wanted, 8);
     EXPECT_EQ(length.latent_frames, each.latent_frames) << each.wanted;

@@ -101,8 +101,8 @@ at::Tensor Transformer::forward(const at::Tensor& tokens, const at::Tensor& time
           config_.dim());
   const Time time = embed_time(timestep);
   at::Tensor x = proj_in_(tokens.to(device(), dtype()).contiguous());
-  const bool differentiate = at::GradMode::is_enabled() &&
-                             (tokens.requires_grad() || text.prompts.front().front().k.requires_grad());
+  const bool differentiate =
+      at::GradMode::is_enabled() && (tokens.requires_grad() || text.prompts.front().front().k.requires_grad());
   if (fused_ && !differentiate && !nn::StockOperators::wanted())
     return proj_out_(fused_->forward(x, time.embedded, time.modulation, text, rope));
   for (std::size_t i = 0; i < blocks_.size(); ++i) x = blocks_[i].forward(x, time.modulation, text.layer(i), rope);

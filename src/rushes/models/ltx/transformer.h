@@ -26,9 +26,9 @@ class Transformer {
   /// Throws Error(corrupt_data) naming a missing or misshapen key.
   Transformer(const TransformerConfig& config, const tensor::WeightMap& weights);
 
-  /// Of text embeddings [B, L, caption_channels], any dtype; mask [B, L], 1 for tokens that are attended, undefined: all.
-  /// A prompt without any token left attends to all of its tokens, as in the reference.
-  /// Throws Error(invalid_argument) for shapes that differ.
+  /// Of text embeddings [B, L, caption_channels], any dtype; mask [B, L], 1 for tokens that are attended, undefined:
+  /// all. A prompt without any token left attends to all of its tokens, as in the reference. Throws
+  /// Error(invalid_argument) for shapes that differ.
   TextContext context(const at::Tensor& embeddings, const at::Tensor& mask = {}) const;
 
   /// Velocity (noise - clean sample) of packed latents.

@@ -63,7 +63,8 @@ Vae::Vae(const VaeConfig& config, const tensor::WeightMap& weights) : config_(co
 }
 
 const VaeEncoder& Vae::encoder() const {
-  require(encoder_ != nullptr, ErrorCode::unsupported, "this VAE was loaded without an encoder (no tensor 'encoder.*')");
+  require(encoder_ != nullptr, ErrorCode::unsupported,
+          "this VAE was loaded without an encoder (no tensor 'encoder.*')");
   return *encoder_;
 }
 

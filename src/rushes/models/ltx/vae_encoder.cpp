@@ -71,7 +71,8 @@ void VaeEncoder::check(const at::Tensor& video) const {
   const int64_t side = config_.spatial_compression(), stride = config_.temporal_compression();
   require(video.dim() == 5 && video.size(1) == config_.in_channels && video.size(3) % side == 0 &&
               video.size(4) % side == 0 && video.numel() > 0,
-          ErrorCode::invalid_argument, "a video has shape [{}]; the VAE encodes [B, {}, T, H, W], sides multiples of {}",
+          ErrorCode::invalid_argument,
+          "a video has shape [{}]; the VAE encodes [B, {}, T, H, W], sides multiples of {}",
           fmt::join(video.sizes(), ", "), config_.in_channels, side);
   require(video.size(2) % stride == 1 || stride == 1, ErrorCode::invalid_argument,
           "{} video frames: the VAE encodes 1 and a multiple of {}", video.size(2), stride);

@@ -33,7 +33,7 @@ class VaeEncoder {
  private:
   struct DownBlock {
     std::vector<ResnetBlock> resnets;
-    std::optional<Conv> strided;                // 0.9.0, 0.9.1
+    std::optional<Conv> strided;                  // 0.9.0, 0.9.1
     std::optional<PixelDownsampler> to_channels;  // 0.9.5
     std::optional<ResnetBlock> conv_out;
   };

@@ -113,8 +113,7 @@ Conv::Conv(const tensor::WeightMap& weights, const std::string& key, int64_t in,
     : weight_(prepared(weights, key + ".conv.weight", {out, in, side, side, side}, compute)),
       bias_(prepared(weights, key + ".conv.bias", {out}, compute)),
       causality_(causality),
-      compute_(compute) {
-}
+      compute_(compute) {}
 
 at::Tensor Conv::operator()(const at::Tensor& x, int64_t stride) const {
   base::interruption_point();

@@ -118,8 +118,8 @@ class PixelUpsampler {
   Conv conv_;
 };
 
-/// Pixels of patches to channels, [B, C, T, H, W] to [B, C pt p p, T / pt, H / p, W / p], in the order c, t, column, row,
-/// and back.
+/// Pixels of patches to channels, [B, C, T, H, W] to [B, C pt p p, T / pt, H / p, W / p], in the order c, t, column,
+/// row, and back.
 at::Tensor patchify(const at::Tensor& video, int64_t patch, int64_t patch_t);
 at::Tensor unpatchify(const at::Tensor& x, int64_t patch, int64_t patch_t);
 

@@ -264,7 +264,9 @@ TEST_F(VaeTest, refuses_what_it_cannot_encode_or_decode) {
   EXPECT_EQ(code_of([&] { vae.encode(at::zeros({1, 3, 8, 32, 32})); }), ErrorCode::invalid_argument);
   EXPECT_EQ(code_of([&] { vae.encode(at::zeros({1, 3, 9, 32, 48})); }), ErrorCode::invalid_argument);
   EXPECT_EQ(code_of([&] { vae.decode(at::zeros({1, 5, 1, 1, 1})); }), ErrorCode::invalid_argument);
-  EXPECT_EQ(code_of([&] { vae.decode(at::zeros({1, 6, 4, 1, 1}), {.framewise = true, .tile_sample_min_num_frames = 12}); }),
+  EXPECT_EQ(code_of([&] {
+              vae.decode(at::zeros({1, 6, 4, 1, 1}), {.framewise = true, .tile_sample_min_num_frames = 12});
+            }),
             ErrorCode::invalid_argument);
   tensor::WeightMap half;
   for (const auto& [key, tensor] : weights.tensors())

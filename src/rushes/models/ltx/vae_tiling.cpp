@@ -18,8 +18,7 @@ void Tiling::validate(const VaeConfig& vae) const {
     check(tile_sample_min_height, tile_sample_stride_height, vae.spatial_compression(), "rows");
     check(tile_sample_min_width, tile_sample_stride_width, vae.spatial_compression(), "columns");
   }
-  if (framewise)
-    check(tile_sample_min_num_frames, tile_sample_stride_num_frames, vae.temporal_compression(), "frames");
+  if (framewise) check(tile_sample_min_num_frames, tile_sample_stride_num_frames, vae.temporal_compression(), "frames");
 }
 
 at::Tensor cross_fade(const at::Tensor& previous, const at::Tensor& next, int64_t axis, int64_t extent) {
@@ -27,10 +26,10 @@ at::Tensor cross_fade(const at::Tensor& previous, const at::Tensor& next, int64_
   if (extent == 0) return next;
   std::vector<int64_t> shape(static_cast<std::size_t>(next.dim()), 1);
   shape[static_cast<std::size_t>(axis)] = extent;
-  const at::Tensor share = (at::arange(extent, at::TensorOptions(at::kFloat).device(next.device())) /
-                            static_cast<double>(extent))
-                               .view(shape)
-                               .to(next.scalar_type());
+  const at::Tensor share =
+      (at::arange(extent, at::TensorOptions(at::kFloat).device(next.device())) / static_cast<double>(extent))
+          .view(shape)
+          .to(next.scalar_type());
   const at::Tensor before = previous.narrow(axis, previous.size(axis) - extent, extent),
                    after = next.narrow(axis, 0, extent);
   return at::cat({before * (1 - share) + after * share, next.narrow(axis, extent, next.size(axis) - extent)}, axis);

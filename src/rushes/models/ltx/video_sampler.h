@@ -43,7 +43,8 @@ class VideoSampler {
   /// Normalised latents [1, C, F, h, w] float32 as they are now.
   at::Tensor latents() const { return latents_; }
   /// The clean sample that the last step's velocity pointed to, [1, C, F, h, w] float32: a preview, better from step to
-  /// step and after the last one the result itself. Before the first step what is known: the picture's latent, or noise.
+  /// step and after the last one the result itself. Before the first step what is known: the picture's latent, or
+  /// noise.
   at::Tensor preview() const;
   /// What the transformer said in the last step, [passes, S, C] in its dtype: negative prompt first. Undefined before.
   const at::Tensor& velocities() const { return velocities_; }

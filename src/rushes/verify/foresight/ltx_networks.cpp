@@ -90,7 +90,8 @@ Produced ltx_block(const Case& c) {
   fused.forward(own, at::zeros({x.size(0), x.size(1), C}, x.options()), modulation, text, rope);
   produced.tensors["out"] = own;
   const double apart = (own - out).abs().max().item<double>(), size = out.abs().max().item<double>();
-  produced.checks.push_back({"fused passes compute the block", apart < (x.scalar_type() == at::kFloat ? 1e-5 : 3e-2) * size,
+  produced.checks.push_back({"fused passes compute the block",
+                             apart < (x.scalar_type() == at::kFloat ? 1e-5 : 3e-2) * size,
                              fmt::format("largest difference {:.3g} of {:.3g}", apart, size)});
   return produced;
 }
@@ -99,8 +100,8 @@ Produced ltx_transformer(const Case& c) {
   const ltx::TransformerConfig config = ltx::transformer_config(c.hyper, c.name);
   const ltx::Transformer model(config, c.weights);
   const auto& grid = c.hyper.at("latent_grid");
-  const ltx::RopeTable rope = ltx::rope_table(config, {grid.at(0), grid.at(1), grid.at(2)}, rope_scale_of(c.hyper),
-                                              c.target.device);
+  const ltx::RopeTable rope =
+      ltx::rope_table(config, {grid.at(0), grid.at(1), grid.at(2)}, rope_scale_of(c.hyper), c.target.device);
   const at::Tensor mask = c.has_input("encoder_attention_mask") ? c.input("encoder_attention_mask") : at::Tensor();
   at::Tensor timestep = c.exact_input("timestep");
   if (timestep.dim() == 1) timestep = timestep.unsqueeze(1);

@@ -77,7 +77,8 @@ struct Pipeline {
   }
 
   at::Tensor picture_latent() const {
-    const at::Tensor picture = ltx::first_frame(c.exact_input("image").cpu(), c.hyper.at("height"), c.hyper.at("width"));
+    const at::Tensor picture =
+        ltx::first_frame(c.exact_input("image").cpu(), c.hyper.at("height"), c.hyper.at("width"));
     const ltx::Posterior posterior = vae.encode(picture.to(c.target.device, c.target.dtype));
     return vae.normalise(posterior.sample(c.exact_input("noise_posterior")));
   }

@@ -301,8 +301,7 @@ class Run {
           const auto multiply = pick(i > 0 || k > 0, width);
           const float* right = weights_of(panel, plane) + (step * c_.in + k) * width;
           for (int64_t r = 0; r < rows; r += kRows) {
-            const bool is_zero =
-                (row + r + kRows - 1) / slice_ < back || (row + r) / slice_ >= c_.depth + back;
+            const bool is_zero = (row + r + kRows - 1) / slice_ < back || (row + r) / slice_ >= c_.depth + back;
             if (is_zero && !c_.repeats_ends) continue;
             multiply(depth, values + (r + shift) * stride_ + k, stride_, right,
                      products + r * product_stride_ + panel * kColumns, product_stride_);
