@@ -70,7 +70,6 @@ class TemporalTiles {
   /// The next frames [B, 3, T, H, W], final: 1 + 8k of the first tile, 8k of the others. Undefined at the end.
   at::Tensor next();
   bool is_finished() const { return left_ == 0; }
-  int64_t video_frames_left() const { return left_; }
 
  private:
   const Vae* vae_;

@@ -48,7 +48,6 @@ class VideoSampler {
   at::Tensor preview() const;
   /// What the transformer said in the last step, [passes, S, C] in its dtype: negative prompt first. Undefined before.
   const at::Tensor& velocities() const { return velocities_; }
-  bool has_first_frame() const { return conditioned_; }
   const VideoPlan& plan() const { return plan_; }
 
  private:
