@@ -42,7 +42,7 @@ void visit_defaults(Values& d, Visitor&& visit) {
   visit("top_k", d.top_k, FieldRange{0, 1'000'000});
   visit("repetition_penalty", d.repetition_penalty, FieldRange{0.01, 100});
   visit("max_new_tokens", d.max_new_tokens, FieldRange{1, 32'768});
-  visit("max_pixels", d.max_pixels, FieldRange{784, 12'845'056});
+  visit("picture_pixels", d.picture_pixels, FieldRange{784, 12'845'056});
 }
 
 bool is_there(const fs::path& path) {

@@ -89,7 +89,8 @@ std::vector<OptionField> foresight_options(const ForesightSettings& d) {
       real("repetition_penalty", "how much less probable words become that were there before", d.repetition_penalty,
            0.01, 100),
       whole("max_new_tokens", "the most tokens that the text may have", d.max_new_tokens, 1, 32'768),
-      whole("max_pixels", "size to which a larger picture is reduced before it is read", d.max_pixels, 784, 12'845'056),
+      whole("picture_pixels", "size to which a larger picture is reduced before it is read", d.picture_pixels, 784,
+            12'845'056),
   };
 }
 
@@ -116,7 +117,7 @@ void apply(const Options& given, ForesightSettings& s) {
   read(given, "top_k", s.top_k);
   read(given, "repetition_penalty", s.repetition_penalty);
   read(given, "max_new_tokens", s.max_new_tokens);
-  read(given, "max_pixels", s.max_pixels);
+  read(given, "picture_pixels", s.picture_pixels);
 }
 
 }  // namespace rushes::generation

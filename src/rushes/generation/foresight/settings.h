@@ -46,7 +46,7 @@ struct ForesightSettings {
   double temperature = 0.7, top_p = 0.9, repetition_penalty = 1;
   int64_t top_k = 50;
   int64_t max_new_tokens = 512;
-  int64_t max_pixels = 401'408;  // of a picture that is read: 512 tokens
+  int64_t picture_pixels = 401'408;  // of a picture that is read: 512 tokens
 
   bool has_text() const { return tracks != Tracks::video; }
   bool has_video() const { return tracks != Tracks::text; }

@@ -26,7 +26,7 @@ qwen::GenerationOptions TextTrack::options() const {
 
 void TextTrack::step(std::vector<Event>& events) {
   if (!unseen_.empty()) {
-    pictures_.push_back(parts_->see(unseen_.back(), plan_->settings.max_pixels));
+    pictures_.push_back(parts_->see(unseen_.back(), plan_->settings.picture_pixels));
     unseen_.pop_back();
     return;
   }

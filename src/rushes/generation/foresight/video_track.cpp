@@ -81,7 +81,7 @@ void VideoTrack::read_prompt(std::vector<Event>& events) {
   if (settings.guided())
     contexts.push_back(parts_->context(settings.negative_prompt,
                                        adapted ? parts_->adapter()->adapter->config().num_queries : kPromptTokens));
-  contexts.push_back(adapted ? parts_->adapted(*picture_, settings.max_pixels)
+  contexts.push_back(adapted ? parts_->adapted(*picture_, settings.picture_pixels)
                              : parts_->context(plan_->prompt, kPromptTokens));
   picture_.reset();
   const int64_t C = video.transformer->config().in_channels;
