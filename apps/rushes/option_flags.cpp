@@ -74,9 +74,11 @@ void add_option_flags(CLI::App& command, Options& options,
   for (const CLI::Option* known : command.get_options()) {
     for (const std::string& name : known->get_lnames()) taken.insert(name);
   }
+  const std::set<std::string> of_command = taken;  // what it has itself goes before: `serve --max-pixels` is a limit
   for (const auto& option : all) taken.insert({option.field->name, with_dashes(option.field->name)});
   std::set<std::string> others = taken;  // an alias gives way to the name of another option
   for (const auto& option : all) {
+    if (of_command.contains(with_dashes(option.field->name))) continue;
     others.erase(option.field->name);
     others.erase(with_dashes(option.field->name));
     add_flag(command, options, *option.field, spellings(*option.field, others),

@@ -7,8 +7,6 @@
 
 namespace rushes::server {
 namespace {
-using testing::Contains;
-using testing::Each;
 using testing::ElementsAre;
 using testing::HasSubstr;
 

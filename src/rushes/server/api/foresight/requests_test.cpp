@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "rushes/server/api/foresight/pictures.h"
 #include "rushes/text/prompt.h"
 
 namespace rushes::server::foresight {
@@ -125,6 +126,21 @@ TEST(ForesightBody, is_refused_as_fastapi_does) {
     EXPECT_EQ(detail[0]["loc"], (Json{"body", each.field}));
     EXPECT_LT(detail.dump().size(), 1'000u) << "what is long is cut";
   }
+}
+
+TEST(ForesightPicture, is_refused_before_it_is_decoded_when_it_is_too_large) {
+  const auto fault = [](const std::string& base64) {
+    try {
+      decode_picture(base64);
+    } catch (const BadPicture& bad) {
+      return bad.fault();
+    }
+    return PictureFault{};
+  };
+  EXPECT_EQ(fault(std::string(15 << 20, 'A')), PictureFault::too_large);
+  EXPECT_EQ(fault(std::string(13'981'020, 'A')), PictureFault::too_large) << "a few bytes more than 10 MiB";
+  EXPECT_EQ(fault(std::string(13'981'012, 'A')), PictureFault::unreadable);
+  EXPECT_EQ(fault("A"), PictureFault::not_base64);
 }
 
 TEST(ForesightBody, gives_what_it_asks_for) {
