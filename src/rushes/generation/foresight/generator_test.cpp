@@ -76,7 +76,7 @@ Request question(std::optional<Image> image = picture(61, 83)) {
 TEST(ForesightGenerator, a_word_comes_first_then_the_first_frame_and_words_go_on_between_denoising_steps) {
   const auto model = random_foresight_model(1);
   Request request = question();
-  request.options.set("max_new_tokens", int64_t{400});  // takes longer than all of the video
+  request.options.set("max_new_tokens", int64_t{3000});  // takes longer than all of the video
   const Answer answer = answer_to(*model, request);
   EXPECT_FALSE(answer.text.empty());
   EXPECT_EQ(answer.last_chunks, 1);
