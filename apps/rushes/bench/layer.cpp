@@ -1,6 +1,6 @@
 // One whole layer of the Wan 2.1 1.3B transformer, and the head behind it: the third block of three latent frames of
 // 480x832, with the keys and values of two blocks before it; the same layer of OmniAvatar's causal model, with speech
-// and a full cache; and what makes that speech.
+// and a full cache; what makes that speech; and a layer of its bidirectional model with guidance.
 #include <fmt/format.h>
 
 #include "bench.h"
@@ -155,6 +155,38 @@ void bench_speech(Report& report) {
   report.measure(operation);
 }
 
+/// A denoising step of a segment with guidance is two passes: one layer of both, as one batch and one after the other.
+void bench_guidance(Report& report) {
+  const Setup& setup = report.setup();
+  wan::TransformerConfig config;
+  config.num_layers = 1;
+  const nn::TokenGrid grid{setup.quick ? 1 : 5, 25, 45};
+  const std::string name =
+      fmt::format("guidance of OmniAvatar 1.3B, one layer of two passes of {} tokens", grid.tokens());
+  if (!report.wants(name)) return;
+  const tensor::WeightMap weights = wan::random_transformer_weights(config).to(setup.dtype).to(setup.device);
+  if (!wan::FusedTransformer::serves(weights)) return;
+  const wan::FusedTransformer fused(config, weights);
+  const wan::Block block(config, weights.under("blocks.0."));
+  const auto random = [&](std::vector<int64_t> shape) { return at::randn(shape, setup.floats()).to(setup.dtype); };
+  const at::Tensor x = random({2, grid.tokens(), config.dim});
+  const wan::TimeEmbedding time{random({2, 1, config.dim}), random({2, 1, 6, config.dim})};
+  const nn::KeyValue words = block.cross_text(random({2, config.text_len, config.dim}));
+  const at::Tensor rope = nn::rope_table(grid, config.head_size(), setup.device);
+  const auto attend = [](int64_t, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+    return nn::attention(q, k, v);
+  };
+  const auto pass = [&](int64_t first, int64_t count) {
+    const auto own = [&](const at::Tensor& all) { return all.narrow(0, first, count); };
+    return fused.forward(own(x).clone(), {own(time.e), own(time.e0)}, {{{own(words.k), own(words.v)}}, {}}, rope,
+                         attend);
+  };
+  Operation operation{.name = name, .flop = 2 * layer_flop(config, grid.tokens(), grid.tokens())};
+  operation.candidates.push_back({"one batch", [&] { return pass(0, 2); }});
+  operation.candidates.push_back({"one after the other", [&] { return at::cat({pass(0, 1), pass(1, 1)}); }});
+  report.measure(operation);
+}
+
 }  // namespace
 
 void bench_layer(Report& report) {
@@ -165,6 +197,7 @@ void bench_layer(Report& report) {
   bench_layer_of(report, quick ? Shape{"OmniAvatar 1.3B with speech", 3, 25, 11, 8'190, true}
                                : Shape{"OmniAvatar 1.3B with speech", 3, 25, 45, 32'760, true});
   bench_speech(report);
+  bench_guidance(report);
 }
 
 }  // namespace rushes::app::bench
