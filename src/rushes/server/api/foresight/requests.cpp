@@ -84,6 +84,9 @@ class Fields {
     } catch (const ErrorKind& error) {
       wrong_.detail.push_back(json_invalid(body, error.byte));
       return;
+    } catch (const nlohmann::json::exception& error) {  // a number beyond all others
+      add("value_error", {}, error.what(), Json::object());
+      return;
     }
     if (!object_.is_object())
       add("model_attributes_type", {}, "Input should be a valid dictionary or object to extract fields from", object_);

@@ -89,6 +89,8 @@ TEST(ForesightBody, is_refused_as_fastapi_does) {
       {"nothing", "", R"([{"type":"missing","loc":["body"],"msg":"Field required","input":null}])"},
       {"a list", "[1]",
        R"([{"type":"model_attributes_type","loc":["body"],"msg":"Input should be a valid dictionary or object to extract fields from","input":[1]}])"},
+      {"a number beyond all", "1e999",
+       R"([{"type":"value_error","loc":["body"],"msg":"[json.exception.out_of_range.406] number overflow parsing '1e999'","input":{}}])"},
       {"a number", R"({"message": 7, "message_id": "m"})",
        R"([{"type":"string_type","loc":["body","message"],"msg":"Input should be a valid string","input":7}])"},
   };
