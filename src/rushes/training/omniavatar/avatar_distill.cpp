@@ -14,7 +14,6 @@
 namespace rushes::training {
 namespace {
 
-constexpr double kContextNoise = 0.1;  // of what the sampler leaves over in the blocks before
 constexpr std::size_t kKept = 128;     // trajectories of a thread: each costs as much as many updates on it
 
 // What the teacher makes of clips: at each sigma of the sampler, then the end; [B, points, C, F, h, w].
@@ -113,7 +112,9 @@ at::Tensor regression(const AvatarModel& student, const Trajectories& lesson, st
     x = at::where(uniform({x.size(0), 1, 1, 1, 1}, random, x.device()).lt(0.5), x, again);
   }
   x = with_portrait(clips, x);
-  const at::Tensor clean = with_portrait(clips, corrupted(clips.latents, random, kContextNoise));
+  // Most of what generation gets wrong comes from its first step.
+  const at::Tensor from_noise = at::ones({x.size(0), x.size(2)});
+  const at::Tensor clean = as_generated(student, clips, from_noise, random);
   // In units of the flow: errors at every noise level weigh alike.
   return weighted(student.flow(clips, clean, x, one_time(x, sigma)) - (x - end) / sigma, clips);
 }

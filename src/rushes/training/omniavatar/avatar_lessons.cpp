@@ -9,6 +9,8 @@
 namespace rushes::training {
 
 constexpr double kDropped = 0.1;
+// Of a context: share of clips with own answers, most noise and tint (standard deviations; those of latents are 1).
+constexpr double kOwn = 0.5, kContextNoise = 0.15, kContextTint = 0.3;
 
 AvatarLessons::AvatarLessons(const AvatarTrainingOptions& options, uint64_t first)
     : tokenizer_(avatar_tokenizer(options.run.directory / "tokenizer.model", options.run.seed)),
@@ -44,9 +46,18 @@ AvatarBatch AvatarLessons::of_nothing(AvatarBatch batch) const {
   return batch;
 }
 
-at::Tensor corrupted(const at::Tensor& latents, const at::Generator& random, double noise) {
-  const at::Tensor depth = uniform({latents.size(0), 1, 1, 1, 1}, random, latents.device()) * noise;
-  return latents + normal(latents.sizes(), random, latents.device()) * depth;
+at::Tensor as_generated(const AvatarModel& model, const AvatarBatch& batch, const at::Tensor& sigma,
+                        const at::Generator& random) {
+  const at::NoGradGuard no_grad;
+  const at::Tensor& x = batch.latents;
+  const int64_t B = x.size(0), C = x.size(1), F = x.size(2);
+  const at::Tensor s = sigma.view({B, 1, F, 1, 1});
+  const at::Tensor noisy = with_portrait(batch, (1 - s) * x + s * normal(x.sizes(), random, x.device()));
+  const at::Tensor own = noisy - s * model.flow(batch, x, noisy, 1000 * sigma);
+  const auto depth = [&](double most) { return uniform({B, 1, 1, 1, 1}, random, x.device()) * most; };
+  const at::Tensor chosen = at::where(depth(1).lt(kOwn), own, x);
+  return with_portrait(batch, chosen + normal(x.sizes(), random, x.device()) * depth(kContextNoise) +
+                                  normal({B, C, 1, 1, 1}, random, x.device()) * depth(kContextTint));
 }
 
 at::Tensor weighted(const at::Tensor& error, const AvatarBatch& batch) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "rushes/training/omniavatar/avatar_model.h"
 #include "rushes/training/omniavatar/avatar_pool.h"
 #include "rushes/training/omniavatar/avatar_training.h"
 
@@ -30,8 +31,12 @@ class AvatarLessons {
   std::vector<std::unique_ptr<AvatarPool>> pools_;
 };
 
-/// The clean latents as a sampler leaves them in the blocks before: a little corrupted, by up to `noise`.
-at::Tensor corrupted(const at::Tensor& latents, const at::Generator& random, double noise);
+/// Latents of the blocks before as generation leaves them: of half of the clips the model's own answers, from noise
+/// levels `sigma` [B, F], of all a little noise and a tint, another one in each clip. Whoever learns from true latents
+/// alone takes what has gone wrong for what is to be gone on with, and a long video drifts. What the condition gives
+/// stays true. Without gradient.
+at::Tensor as_generated(const AvatarModel& model, const AvatarBatch& batch, const at::Tensor& sigma,
+                        const at::Generator& random);
 
 /// Mean of the squared error [B, C, F, h, w], weighted as the batch says.
 at::Tensor weighted(const at::Tensor& error, const AvatarBatch& batch);

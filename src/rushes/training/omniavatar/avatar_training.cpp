@@ -12,8 +12,6 @@
 namespace rushes::training {
 namespace {
 
-constexpr double kContextNoise = 0.15;
-
 // Noise levels of the blocks [B, F]: uniform before the shift of the schedule.
 at::Tensor draw_sigmas(int64_t batch, int64_t latent_frames, const at::Generator& random) {
   const double shift = avatar_defaults().timestep_shift;
@@ -25,7 +23,8 @@ at::Tensor flow_loss(const AvatarModel& model, const AvatarBatch& batch, const a
   const at::Tensor& x = batch.latents;
   const at::Tensor sigma = draw_sigmas(x.size(0), x.size(2), random), s = sigma.view({x.size(0), 1, x.size(2), 1, 1});
   const at::Tensor noise = normal(x.sizes(), random, x.device());
-  const at::Tensor clean = x.size(2) > kAvatarBlock ? with_portrait(batch, corrupted(x, random, kContextNoise)) : x;
+  const at::Tensor clean =
+      x.size(2) > kAvatarBlock ? as_generated(model, batch, draw_sigmas(x.size(0), x.size(2), random), random) : x;
   const at::Tensor flow = model.flow(batch, clean, with_portrait(batch, (1 - s) * x + s * noise), 1000 * sigma);
   return weighted(flow - (noise - x), batch);
 }
