@@ -113,7 +113,9 @@ Conv::Conv(const tensor::WeightMap& weights, const std::string& key, int64_t in,
     : weight_(prepared(weights, key + ".conv.weight", {out, in, side, side, side}, compute)),
       bias_(prepared(weights, key + ".conv.bias", {out}, compute)),
       causality_(causality),
-      compute_(compute) {}
+      compute_(compute) {
+  if (compute.fused) weight_ = weight_.contiguous(kChannelsLast);  // else oneDNN reorders them in every call
+}
 
 at::Tensor Conv::operator()(const at::Tensor& x, int64_t stride) const {
   base::interruption_point();
@@ -131,7 +133,7 @@ void Conv::transpose_outputs(int64_t groups) {
   const auto transposed = [&](const at::Tensor& x) {
     return x.unflatten(0, {-1, groups}).transpose(0, 1).flatten(0, 1).contiguous();
   };
-  weight_ = transposed(weight_);
+  weight_ = transposed(weight_).contiguous(kChannelsLast);
   bias_ = transposed(bias_);
 }
 
