@@ -1,5 +1,5 @@
-// The language model of Qwen2.5-VL 3B: reading a prompt with a picture, and writing a token after it. Some of its layers
-// with weights of their own: their time is what the others take too. The head is whole.
+// The language model of Qwen2.5-VL 3B: reading a prompt with a picture, and writing a token after it. Some of its
+// layers with weights of their own: their time is what the others take too. The head is whole.
 #include <fmt/format.h>
 
 #include "bench.h"
@@ -49,8 +49,8 @@ void add_candidates(Operation& operation, const std::function<at::Tensor()>& run
 void bench_language(Report& report) {
   const Setup& setup = report.setup();
   const int64_t layers = setup.quick ? 1 : 4;
-  const std::string writing = fmt::format("Qwen 3B, one token after {}, {} of 36 layers and the head", kPromptTokens,
-                                          layers),
+  const std::string writing =
+                        fmt::format("Qwen 3B, one token after {}, {} of 36 layers and the head", kPromptTokens, layers),
                     reading = fmt::format("Qwen 3B, a prompt of {} tokens, {} of 36 layers", kPromptTokens, layers);
   if (!report.wants(writing) && !report.wants(reading)) return;
   const qwen::LanguageModel model = language_model(setup, layers);
@@ -62,8 +62,7 @@ void bench_language(Report& report) {
     Operation operation{.name = writing, .bytes = static_cast<double>(model.bytes_per_token())};
     add_candidates(operation, [&] {
       qwen::KeyValues own = past;
-      return model.logits(
-          model.forward(x.narrow(1, 0, 1), positions(kPromptTokens, 1, setup.device), &own));
+      return model.logits(model.forward(x.narrow(1, 0, 1), positions(kPromptTokens, 1, setup.device), &own));
     });
     report.measure(operation);
   }

@@ -38,7 +38,8 @@ at::Tensor GatedMlp::operator()(const at::Tensor& x) const {
   if (!kernels_take_rows(x, gate_.weight()) || !gate.is_contiguous() || !up.is_contiguous())
     return down_(at::silu(gate) * up);
   by_storage(x, [&]<typename T>(T) {
-    kernels::silu_product<T>(gate.numel(), values<T>(gate), values<T>(up), reinterpret_cast<T*>(gate.mutable_data_ptr()));
+    kernels::silu_product<T>(gate.numel(), values<T>(gate), values<T>(up),
+                             reinterpret_cast<T*>(gate.mutable_data_ptr()));
   });
   return down_(gate);
 }

@@ -21,8 +21,8 @@ class GatedMlp {
   /// Keys gate_proj, up_proj [width, C], down_proj [C, width]. Borrows their storage.
   GatedMlp(const tensor::WeightMap& weights, int64_t C, int64_t width, Bias bias);
 
-  /// x [.., C] of the weights' dtype. Returns [.., C]. Differentiable where gradients are wanted. Few rows read gate and
-  /// up in one pass.
+  /// x [.., C] of the weights' dtype. Returns [.., C]. Differentiable where gradients are wanted. Few rows read gate
+  /// and up in one pass.
   at::Tensor operator()(const at::Tensor& x) const;
 
   const Linear& gate() const noexcept { return gate_; }

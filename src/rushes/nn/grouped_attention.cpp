@@ -32,8 +32,7 @@ at::Tensor by_operator(const at::Tensor& q, const at::Tensor& k, const at::Tenso
   const int64_t L = q.size(1), M = k.size(1), heads = q.size(2);
   std::optional<at::Tensor> seen;  // for each query, the keys; none where `causal` says it
   const bool causal = L == M && L > 1;
-  if (!causal && L > 1)
-    seen = at::tril(at::ones({L, M}, at::TensorOptions(at::kBool).device(q.device())), M - L);
+  if (!causal && L > 1) seen = at::tril(at::ones({L, M}, at::TensorOptions(at::kBool).device(q.device())), M - L);
   return at::scaled_dot_product_attention(q.transpose(1, 2), by_head(k, heads), by_head(v, heads), seen, 0.0, causal)
       .transpose(1, 2);
 }
