@@ -14,7 +14,7 @@
 namespace rushes::training {
 namespace {
 
-constexpr std::size_t kKept = 128;     // trajectories of a thread: each costs as much as many updates on it
+constexpr std::size_t kKept = 128;  // trajectories of a thread: each costs as much as many updates on it
 
 // What the teacher makes of clips: at each sigma of the sampler, then the end; [B, points, C, F, h, w].
 struct Trajectories {
