@@ -17,8 +17,9 @@ constexpr double kTextShare = 0.75;
 
 }  // namespace
 
-ForesightGenerator::ForesightGenerator(std::shared_ptr<const ForesightParts> parts, std::shared_ptr<ForesightPlan> plan)
-    : plan_(plan) {
+ForesightGenerator::ForesightGenerator(std::shared_ptr<const ForesightParts> parts, std::shared_ptr<ForesightPlan> plan,
+                                       std::function<Clock::time_point()> now)
+    : plan_(plan), now_(std::move(now)) {
   std::optional<Image> picture = std::exchange(plan->image, std::nullopt);
   std::vector<Image> pictures = std::exchange(plan->earlier_images, {});
   if (picture) pictures.push_back(*picture);
@@ -41,7 +42,7 @@ StepResult ForesightGenerator::step(const Inbox&) {
   StepResult result;
   const bool shares = text_ && text_->has_spoken() && video_ && video_->has_shown();
   const Track track = is_text_next() ? Track::text : Track::video;
-  const auto begin = Clock::now();
+  const auto begin = now_();
   try {
     advance(track, result.events);
   } catch (const base::Interrupted&) {
@@ -54,7 +55,7 @@ StepResult ForesightGenerator::step(const Inbox&) {
     log::error("{}: {}; the other half goes on", name(track), failure.message);
     result.events.push_back(TrackFailed{track, failure.code, failure.message});
   }
-  if (shares) (track == Track::text ? text_time_ : video_time_) += Clock::now() - begin;
+  if (shares) (track == Track::text ? text_time_ : video_time_) += now_() - begin;
   for (const Track each : {Track::text, Track::video})
     if (is_over(each)) {
       delivered_ = true;

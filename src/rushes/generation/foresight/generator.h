@@ -1,6 +1,7 @@
 // Words and frames side by side on one device: a step is one of either half.
 #pragma once
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <optional>
 
@@ -12,8 +13,11 @@ namespace rushes::generation {
 
 class ForesightGenerator final : public Generator {
  public:
-  /// Takes the plan's pictures.
-  ForesightGenerator(std::shared_ptr<const ForesightParts> parts, std::shared_ptr<ForesightPlan> plan);
+  using Clock = std::chrono::steady_clock;
+
+  /// Takes the plan's pictures. `now` measures what each half takes of the device.
+  ForesightGenerator(std::shared_ptr<const ForesightParts> parts, std::shared_ptr<ForesightPlan> plan,
+                     std::function<Clock::time_point()> now = Clock::now);
 
   VideoFormat format() const override { return plan_->format(); }
   /// One unit of work of one half. A half that fails is over, told by TrackFailed; if nothing is left that has not
@@ -24,14 +28,13 @@ class ForesightGenerator final : public Generator {
   int64_t bytes() const override;
 
  private:
-  using Clock = std::chrono::steady_clock;
-
   bool is_text_next() const;
   void advance(Track track, std::vector<Event>& events);
   bool is_over(Track track) const;
   void give_up(Track track);
 
   std::shared_ptr<const ForesightPlan> plan_;
+  std::function<Clock::time_point()> now_;
   std::optional<TextTrack> text_;               // nothing: not wanted, or failed
   std::optional<VideoTrack> video_;             // the same
   bool delivered_ = false;                      // one half has come to its end
