@@ -70,8 +70,8 @@ struct PreviewFrames {
   std::shared_ptr<const uint8_t> rgb;  // [T, H, W, 3]; null: forgotten, as another one has come
   int64_t video_frames = 0;            // T
   int64_t height = 0, width = 0;
-  int64_t first_video_frame = 0;     // index in the session's video
-  int64_t step = 0, steps = 0;       // of denoising that it was taken after; step 0: before the first
+  int64_t first_video_frame = 0;      // index in the session's video
+  int64_t step = 0, steps = 0;        // of denoising that it was taken after; step 0: before the first
   std::chrono::microseconds cost{0};  // wall time that it took
 };
 

@@ -19,9 +19,8 @@
 namespace rushes::generation {
 
 /// What a generator yields, and what a session reports about itself.
-using StreamItem =
-    std::variant<FrameBlock, PromptApplied, BlockProgress, UtteranceEnded, TextChunk, PreviewFrames, TrackFailed,
-                 StateChanged, QueuePlace>;
+using StreamItem = std::variant<FrameBlock, PromptApplied, BlockProgress, UtteranceEnded, TextChunk, PreviewFrames,
+                                TrackFailed, StateChanged, QueuePlace>;
 
 struct StreamEvent {
   int64_t sequence = 0;             // without gaps within a stream
@@ -33,7 +32,8 @@ using EventPtr = std::shared_ptr<const StreamEvent>;
 class Subscription;
 
 /// Any thread. Memory is bounded however long the video: of old events only `max_events` are kept, and only the newest
-/// `pixel_blocks` frame blocks keep their pixels (what a recorder has not yet read keeps them too), and as many previews.
+/// `pixel_blocks` frame blocks keep their pixels (what a recorder has not yet read keeps them too), and as many
+/// previews.
 class Stream : public std::enable_shared_from_this<Stream> {
  public:
   struct Options {
