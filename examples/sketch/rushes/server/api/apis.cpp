@@ -2,6 +2,7 @@
 #include "rushes/server/api/apis.h"
 
 #include "rushes/server/api/ditto/routes.h"
+#include "rushes/server/api/foresight/routes.h"
 #include "rushes/server/api/imtalker/routes.h"
 #include "rushes/server/api/native/api.h"
 #include "rushes/server/api/omniavatar/routes.h"
@@ -19,6 +20,7 @@ std::span<const Api> apis() {
       imtalker_api(),    // its published server
       ditto_api(),       // its published server
       omniavatar_api(),  // its published servers
+      foresight_api(),   // its published protocols
       sketch_api(),      // circles as they are drawn
   };
   return all;
