@@ -54,17 +54,18 @@ TEST(AvatarFamily, the_command_line_may_say_how_weights_are_sampled_and_in_which
 }
 
 TEST(AvatarFamily, its_files_without_a_manifest_are_its_own_although_most_of_them_are_those_of_another) {
-  const ScratchFolder folder;
-  write_random_omniavatar_model(folder.path, kTokenizer);
-  const Report report = inspect(folder.path / "transformer.safetensors", Tensors::counted);
+  const ScratchFolder scratch;
+  const std::filesystem::path folder = scratch.path / "avatar";  // nothing that is missing lies beside it
+  write_random_omniavatar_model(folder, kTokenizer);
+  const Report report = inspect(folder / "transformer.safetensors", Tensors::counted);
   ASSERT_EQ(report["parts"].size(), 1u) << report.dump(2);
   EXPECT_EQ(report["parts"][0]["family"], "omniavatar");
   EXPECT_EQ(report["parts"][0]["config"]["in_dim"], 33);
-  EXPECT_EQ(inspect(folder.path / "text_encoder.safetensors", Tensors::counted)["parts"][0]["family"], "wan");
-  std::filesystem::remove(folder.path / "model.yaml");
-  std::filesystem::remove(folder.path / "audio_encoder.safetensors");
+  EXPECT_EQ(inspect(folder / "text_encoder.safetensors", Tensors::counted)["parts"][0]["family"], "wan");
+  std::filesystem::remove(folder / "model.yaml");
+  std::filesystem::remove(folder / "audio_encoder.safetensors");
   try {
-    load_model({.path = folder.path.string()});
+    load_model({.path = folder.string()});
     ADD_FAILURE() << "no error";
   } catch (const Error& error) {
     EXPECT_THAT(error.what(), HasSubstr("missing"));
