@@ -7,6 +7,7 @@
 #include "rushes/media/image.h"
 #include "rushes/media/test_video.h"
 #include "rushes/server/api/native/session_request.h"
+#include "rushes/server/family_test_server.h"
 #include "rushes/server/http/base64.h"
 #include "rushes/server/test_client.h"
 
@@ -16,9 +17,8 @@ using nlohmann::json;
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr int kStepsPerBlock = 4, kFramesPerBlock = 12, kBlocks = 7;
+constexpr int kStepsPerBlock = 4, kFramesPerBlock = 12;
 
-std::string path(const std::string& id, const std::string& what) { return "/v1/sessions/" + id + what; }
 std::size_t decoded_frames(const std::string& mp4) {
   return media::decode_bytes("watch_test.mp4", media::Bytes(mp4.begin(), mp4.end())).size();
 }
