@@ -30,6 +30,7 @@ ALLOWED = {
     "src/rushes/generation/imtalker/family.h: write_random_talk_model": "a model directory for tests",
     "src/rushes/generation/ditto/family.h: write_random_ditto_model": "a model directory for tests",
     "src/rushes/generation/omniavatar/tiny.h: write_random_omniavatar_model": "a model directory for tests",
+    "src/rushes/generation/foresight/tiny.h: write_random_foresight_model": "a model directory for tests",
     # Inner state that a test or a golden case compares.
     "src/rushes/ingest/live_speech.h: step_samples": "state that a test looks at",
     "src/rushes/generation/wan/generator.h: at_segment_border": "state that golden cases look at",
@@ -41,6 +42,7 @@ ALLOWED = {
     # Parts of a reference that its golden cases have and the product does not need.
     "src/rushes/models/wan/embeddings.h: i2v_condition": "image-to-video transformers load and verify, and generate nothing yet",
     "src/rushes/models/wan/segments.h: inferix_video_frames": "the count in the reference's reports",
+    "src/rushes/models/foresight/streaming_predictor.h: infer_predictor": "of research: the published pipeline does not call it",
     "src/rushes/nn/flow_match.h: to_flow": "the inverse of to_x0(), of the reference's scheduler",
     "src/rushes/nn/flow_match.h: training_weights": "of the reference's scheduler",
     "src/rushes/nn/ode.h: ode_method": "golden cases name their method",
