@@ -166,8 +166,7 @@ class VideoWriter {
             ErrorCode::invalid_argument, "the frames are {}x{}, but this video is {}x{}", frames.shape(2),
             frames.shape(1), width_, height_);
     require(output_ != nullptr, ErrorCode::conflict, "the video is closed");
-    const std::span<const float> sound =
-        audio ? std::span(audio->data(), audio->size()) : std::span<const float>();
+    const std::span<const float> sound = audio ? std::span(audio->data(), audio->size()) : std::span<const float>();
     const nb::gil_scoped_release unlocked;
     return output_->write(frames.data(), static_cast<int64_t>(frames.shape(0)), sound) == media::Reader::present;
   }

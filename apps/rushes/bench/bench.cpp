@@ -109,7 +109,8 @@ void run(Options options) {
     bench::bench_model(report, options.model);
   }
   require(!report.operations.empty() || report.model, ErrorCode::invalid_argument,
-          "--filter matches no measurement; use words like self-attention, linear, norm, layer, Qwen, VAE, IMTalker, model");
+          "--filter matches no measurement; use words like self-attention, linear, norm, layer, Qwen, VAE, IMTalker, "
+          "model");
   if (file.is_open()) {
     file << document(options, report).dump(2) << '\n';
     require(file.flush().good(), ErrorCode::exhausted, "--json '{}' could not be written", options.json_path);

@@ -21,7 +21,7 @@ class SampleTape {
   std::span<const float> samples(int64_t first, int64_t end) const {
     const auto in = [&](int64_t at) { return std::clamp(at, begin_, this->end()) - begin_; };
     return std::span(samples_).subspan(static_cast<std::size_t>(in(first)),
-                                       static_cast<std::size_t>(std::max<int64_t>(0, in(end) - in(first))));
+                                       static_cast<std::size_t>(std::max<int64_t>(0, in(end)-in(first))));
   }
   /// Those before `sample` are not asked for any more. They go in large steps: a file that comes at once is minutes of
   /// sound, and each erasing moves what is left of it.

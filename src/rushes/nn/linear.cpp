@@ -86,8 +86,8 @@ at::Tensor Linear::operator()(const at::Tensor& x, Activation activation) const 
   if (x.scalar_type() == at::kBFloat16 && are_few_rows(x, weight_)) {
     const at::Tensor rows = x.contiguous(), out = output_of(x, weight_.size(0));
     const kernels::FewRowsLayer<kernels::Bf16> layer = few_rows_layer<kernels::Bf16>(*this, out);
-    kernels::few_rows_linear<kernels::Bf16>(
-        rows_of(x), x.size(-1), reinterpret_cast<const kernels::Bf16*>(rows.const_data_ptr()), {&layer, 1});
+    kernels::few_rows_linear<kernels::Bf16>(rows_of(x), x.size(-1),
+                                            reinterpret_cast<const kernels::Bf16*>(rows.const_data_ptr()), {&layer, 1});
     if (gelu) kernels::gelu_tanh_in_place(out.numel(), layer.out);
     return out;
   }

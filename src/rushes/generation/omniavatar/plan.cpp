@@ -84,8 +84,7 @@ void note_unused(OmniAvatarPlan& plan, const Request& request, const Options& op
   if (!request.image)
     for (const char* name : {"fit", "max_hw"})
       if (options.has(name)) plan.ignored.push_back({name, "there is no image"});
-  if (request.image && options.has("own_reference"))
-    plan.ignored.push_back({"own_reference", "there is an image"});
+  if (request.image && options.has("own_reference")) plan.ignored.push_back({"own_reference", "there is an image"});
   if (request.image && (request.height || request.width) && options.has("max_hw"))
     plan.ignored.push_back({"max_hw", "height and width are given"});
 }

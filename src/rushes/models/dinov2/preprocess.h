@@ -13,8 +13,8 @@ struct Colours {
   std::array<double, 3> std{0.229, 0.224, 0.225};
 };
 
-/// What the deployed pipeline feeds the authors' file with: image [H, W, 3] uint8, squeezed into a square by Pillow's bilinear
-/// filter. Returns [1, 3, side, side] float32. Throws Error(invalid_argument).
+/// What the deployed pipeline feeds the authors' file with: image [H, W, 3] uint8, squeezed into a square by Pillow's
+/// bilinear filter. Returns [1, 3, side, side] float32. Throws Error(invalid_argument).
 at::Tensor squeezed(const at::Tensor& image, int64_t side = 224, const Colours& colours = {});
 
 /// What the transformers library does with its own: the shorter side to `shortest_edge` by a bicubic filter with
