@@ -32,47 +32,6 @@ using generation::VideoFormat;
 using Pixels = nb::ndarray<const uint8_t, nb::shape<-1, -1, -1, 3>, nb::c_contig, nb::device::cpu>;
 using NoLock = nb::call_guard<nb::gil_scoped_release>;
 
-/// One Python class for each code; those that Python has a word for are that, too.
-struct ErrorClasses {
-  PyObject* base = nullptr;
-  std::map<ErrorCode, PyObject*> of;
-};
-ErrorClasses g_errors;
-
-PyObject* add_class(nb::module_& module, const char* name, PyObject* bases) {
-  const std::string full = std::string("rushes.") + name;
-  PyObject* type = PyErr_NewException(full.c_str(), bases, nullptr);
-  if (type == nullptr) throw nb::python_error();
-  module.attr(name) = nb::borrow(type);
-  return type;
-}
-
-void add_errors(nb::module_& module) {
-  g_errors.base = add_class(module, "Error", PyExc_RuntimeError);
-  const auto add = [&](ErrorCode code, const char* name, PyObject* also) {
-    const nb::object bases = also ? nb::object(nb::make_tuple(nb::borrow(g_errors.base), nb::borrow(also)))
-                                  : nb::object(nb::borrow(g_errors.base));
-    g_errors.of[code] = add_class(module, name, bases.ptr());
-  };
-  add(ErrorCode::invalid_argument, "InvalidArgument", PyExc_ValueError);
-  add(ErrorCode::not_found, "NotFound", PyExc_LookupError);
-  add(ErrorCode::conflict, "Conflict", nullptr);
-  add(ErrorCode::too_large, "TooLarge", PyExc_ValueError);
-  add(ErrorCode::unsupported, "Unsupported", PyExc_ValueError);
-  add(ErrorCode::corrupt_data, "CorruptData", PyExc_ValueError);
-  add(ErrorCode::exhausted, "Exhausted", nullptr);
-  add(ErrorCode::unavailable, "Unavailable", nullptr);
-  add(ErrorCode::cancelled, "Cancelled", nullptr);
-  nb::register_exception_translator([](const std::exception_ptr& thrown, void*) {
-    try {
-      std::rethrow_exception(thrown);
-    } catch (const Error& error) {
-      const auto type = g_errors.of.find(error.code());
-      PyErr_SetString(type == g_errors.of.end() ? g_errors.base : type->second, error.what());
-    }
-  });
-}
-
 /// The block's pixels as an array that owns a share of them. Nobody else has them, so they may be written to.
 nb::ndarray<nb::numpy, uint8_t, nb::shape<-1, -1, -1, 3>> frames_of(const FrameBlock& block) {
   auto* share = new std::shared_ptr<const uint8_t>(block.rgb);
@@ -415,6 +374,7 @@ void add_functions(nb::module_& module) {
 
 }  // namespace
 
+void add_errors(nb::module_& module);       // errors.cpp
 void add_interactive(nb::module_& module);  // interactive.cpp
 
 }  // namespace rushes::python
