@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include <cstdlib>
-
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "rushes/base/error.h"
@@ -92,7 +92,32 @@ std::string pickle_numbers(const std::vector<int64_t>& numbers) {
   return tuple + "t";
 }
 
+c10::ScalarType dtype_of(const std::string& word) {
+  if (word == "float32" || word == "F32") return c10::ScalarType::Float;
+  if (word == "bfloat16" || word == "BF16") return c10::ScalarType::BFloat16;
+  if (word == "float16") return c10::ScalarType::Half;
+  require(word == "int64", ErrorCode::corrupt_data, "the manifest has the type '{}'", word);
+  return c10::ScalarType::Long;
+}
+
 }  // namespace
+
+std::vector<TensorSpec> published(const nlohmann::json& manifest, std::optional<c10::ScalarType> dtype) {
+  std::vector<TensorSpec> tensors;
+  for (const auto& [key, value] : manifest.at("tensors").items()) {
+    TensorSpec spec{key, {}, dtype ? *dtype : dtype_of(value.back().get<std::string>())};
+    const nlohmann::json& extents = value.at(0).is_array() ? value.at(0) : value;
+    for (const nlohmann::json& extent : extents)
+      if (extent.is_number()) spec.shape.push_back(extent.get<int64_t>());
+    tensors.push_back(std::move(spec));
+  }
+  return tensors;
+}
+
+std::vector<TensorSpec> published(const std::filesystem::path& manifest, std::optional<c10::ScalarType> dtype) {
+  std::ifstream in(manifest);
+  return published(nlohmann::json::parse(in), dtype);
+}
 
 std::string safetensors_bytes(std::string_view header, uint64_t data_bytes) {
   return raw<uint64_t>(header.size()) + std::string(header) + std::string(data_bytes, '\0');

@@ -5,6 +5,8 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -17,6 +19,11 @@ struct TensorSpec {
   std::vector<int64_t> shape;
   c10::ScalarType dtype = c10::ScalarType::Float;
 };
+
+/// The tensors of a published file, from its manifest: {"tensors": {"key": [extents..., type]}}, or [[extents...],
+/// type]. Of its types, unless `dtype` is that of all.
+std::vector<TensorSpec> published(const nlohmann::json& manifest, std::optional<c10::ScalarType> dtype = {});
+std::vector<TensorSpec> published(const std::filesystem::path& manifest, std::optional<c10::ScalarType> dtype = {});
 
 /// A safetensors file with these tensors, all zero; its data is a hole.
 void write_sparse_safetensors(const std::filesystem::path& file, const std::vector<TensorSpec>& tensors);

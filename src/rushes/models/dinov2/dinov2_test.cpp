@@ -1,8 +1,5 @@
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <nlohmann/json.hpp>
-
 #include "rushes/base/error.h"
 #include "rushes/base/scratch_folder.h"
 #include "rushes/models/dinov2/checkpoint.h"
@@ -31,15 +28,7 @@ tensor::WeightMap random_weights(const Config& config) {
 }
 
 std::vector<forge::TensorSpec> published(const char* manifest) {
-  std::ifstream in(fs::path(RUSHES_SOURCE_DIR) / "tests/manifests/foresight" / manifest);
-  const auto json = nlohmann::json::parse(in);
-  std::vector<forge::TensorSpec> tensors;
-  for (const auto& [key, value] : json.at("tensors").items()) {
-    forge::TensorSpec spec{key, {}};
-    for (std::size_t i = 0; i + 1 < value.size(); ++i) spec.shape.push_back(value[i].get<int64_t>());
-    tensors.push_back(std::move(spec));
-  }
-  return tensors;
+  return forge::published(fs::path(RUSHES_SOURCE_DIR) / "tests/manifests/foresight" / manifest);
 }
 
 TEST(Dinov2, the_authors_pickle_and_the_library_folder_are_the_same_model) {

@@ -3,9 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <nlohmann/json.hpp>
-
 #include "rushes/base/error.h"
 #include "rushes/base/scratch_folder.h"
 #include "rushes/models/ditto/random_weights.h"
@@ -20,14 +17,8 @@ namespace fs = std::filesystem;
 namespace forge = tensor::forge;
 using testing::HasSubstr;
 
-/// The published tensors, from the manifest: {"key": [[extents...], dtype]}.
 std::vector<forge::TensorSpec> manifest(const std::string& name) {
-  std::ifstream in(fs::path(RUSHES_SOURCE_DIR) / "tests/manifests/ditto" / ("manifest_" + name + ".json"));
-  std::vector<forge::TensorSpec> tensors;
-  const nlohmann::json json = nlohmann::json::parse(in);
-  for (const auto& [key, value] : json["tensors"].items())
-    tensors.push_back({key, value[0].get<std::vector<int64_t>>(), value[1] == "int64" ? at::kLong : at::kFloat});
-  return tensors;
+  return forge::published(fs::path(RUSHES_SOURCE_DIR) / "tests/manifests/ditto" / ("manifest_" + name + ".json"));
 }
 
 const std::pair<const char*, const char*> kParts[] = {{"appearance_extractor", "appearance_extractor"},

@@ -2,9 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <nlohmann/json.hpp>
-
 #include "rushes/base/error.h"
 #include "rushes/base/scratch_folder.h"
 #include "rushes/models/foresight/streaming_predictor.h"
@@ -20,14 +17,8 @@ namespace forge = tensor::forge;
 
 /// The tensors of a full-size file.
 tensor::WeightMap published(const char* manifest) {
-  std::ifstream in(fs::path(RUSHES_SOURCE_DIR) / "tests/manifests/foresight" / manifest);
-  std::vector<forge::TensorSpec> tensors;
-  const auto json = nlohmann::json::parse(in);
-  for (const auto& [key, value] : json.at("tensors").items()) {
-    forge::TensorSpec spec{key, {}};
-    for (std::size_t i = 0; i + 1 < value.size(); ++i) spec.shape.push_back(value[i].get<int64_t>());
-    tensors.push_back(std::move(spec));
-  }
+  const auto tensors =
+      forge::published(fs::path(RUSHES_SOURCE_DIR) / "tests/manifests/foresight" / manifest, at::kFloat);
   const ScratchFolder scratch;
   forge::write_sparse_safetensors(scratch.path / "adapter.safetensors", tensors);
   return tensor::load_checkpoint(scratch.path / "adapter.safetensors").tensors;

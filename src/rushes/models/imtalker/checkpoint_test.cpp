@@ -3,9 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <nlohmann/json.hpp>
-
 #include "rushes/base/error.h"
 #include "rushes/base/scratch_folder.h"
 #include "rushes/models/imtalker/face_detector.h"
@@ -19,17 +16,12 @@ namespace fs = std::filesystem;
 namespace forge = tensor::forge;
 using ::testing::HasSubstr;
 
-/// The published tensors, from the manifest: {"key": [extents..., dtype]}, with the keys' `prefix` taken off.
+/// The published tensors whose keys begin with `prefix`, which is taken off.
 std::vector<forge::TensorSpec> manifest(const std::string& name, const std::string& prefix = "") {
-  std::ifstream in(fs::path(RUSHES_SOURCE_DIR) / "tests/manifests/imtalker" / ("manifest_" + name + ".json"));
-  const auto json = nlohmann::json::parse(in);
-  std::vector<forge::TensorSpec> tensors;
-  for (const auto& [key, value] : json.at("tensors").items()) {
-    if (!key.starts_with(prefix)) continue;
-    forge::TensorSpec spec{key.substr(prefix.size()), {}, value.back() == "int64" ? at::kLong : at::kFloat};
-    for (std::size_t i = 0; i + 1 < value.size(); ++i) spec.shape.push_back(value[i].get<int64_t>());
-    tensors.push_back(std::move(spec));
-  }
+  auto tensors =
+      forge::published(fs::path(RUSHES_SOURCE_DIR) / "tests/manifests/imtalker" / ("manifest_" + name + ".json"));
+  std::erase_if(tensors, [&](const auto& spec) { return !spec.key.starts_with(prefix); });
+  for (auto& spec : tensors) spec.key.erase(0, prefix.size());
   return tensors;
 }
 

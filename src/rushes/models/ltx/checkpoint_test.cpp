@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "rushes/base/error.h"
+#include "rushes/base/message_of.h"
 #include "rushes/base/scratch_folder.h"
 #include "rushes/models/ltx/config_json.h"
 #include "rushes/models/ltx/random_weights.h"
@@ -29,40 +30,17 @@ json manifest(const std::string& name) {
   return json::parse(in);
 }
 
-/// Shape and then dtype of each tensor.
-std::vector<int64_t> shape_of(const json& entry) {
-  std::vector<int64_t> shape;
-  for (std::size_t i = 0; i + 1 < entry.size(); ++i) shape.push_back(entry[i].get<int64_t>());
-  return shape;
-}
-
-Specs published(const json& manifest, at::ScalarType dtype = at::kBFloat16) {
-  Specs tensors;
-  for (const auto& [key, entry] : manifest.at("tensors").items()) tensors.push_back({key, shape_of(entry), dtype});
-  return tensors;
-}
+Specs published(const json& manifest) { return forge::published(manifest, at::kBFloat16); }
 
 tensor::Shapes shapes_of(const json& manifest) {
   tensor::Shapes shapes;
-  for (const auto& [key, entry] : manifest.at("tensors").items()) shapes[key] = shape_of(entry);
+  for (const auto& spec : published(manifest)) shapes[spec.key] = spec.shape;
   return shapes;
 }
 
 void write(const fs::path& file, const std::string& text) {
   fs::create_directories(file.parent_path());
   std::ofstream(file) << text;
-}
-
-template <typename Call>
-std::string message_of(Call call, ErrorCode code) {
-  try {
-    call();
-  } catch (const Error& error) {
-    EXPECT_EQ(name(error.code()), name(code)) << error.what();
-    return error.what();
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return "";
 }
 
 TEST(LtxCheckpoint, names_and_shapes_are_those_of_the_published_files) {
@@ -137,10 +115,9 @@ TEST(LtxCheckpoint, reads_the_single_file) {
 
 TEST(LtxCheckpoint, names_of_the_single_file_are_those_of_the_published_map) {
   const json map = manifest("mapping_ltx_single_file_0.9.0.json").at("vae");
-  const json tensors = manifest("manifest_ltx_single_file_0.9.0.json").at("tensors");
   tensor::WeightMap single;
-  for (const auto& [key, entry] : tensors.items())
-    if (key.starts_with("vae.")) single.set(key, at::zeros({1}).expand(shape_of(entry)));
+  for (const auto& [key, shape] : shapes_of(manifest("manifest_ltx_single_file_0.9.0.json")))
+    if (key.starts_with("vae.")) single.set(key, at::zeros({1}).expand(shape));
   const tensor::WeightMap named = vae_of_single_file(single);
   EXPECT_EQ(named.tensors().size(), map.size());
   for (const auto& [diffusers, own] : map.items()) {

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
-#include <nlohmann/json.hpp>
 
 #include "rushes/base/manifest.h"
 #include "rushes/base/message_of.h"
@@ -25,17 +24,8 @@ using Specs = std::vector<forge::TensorSpec>;
 
 /// The tensors of a published file, from its manifest.
 Specs published(const std::string& name, const std::string& prefix = "") {
-  std::ifstream in(fs::path(RUSHES_SOURCE_DIR) / "tests/manifests" / name);
-  const auto json = nlohmann::json::parse(in);
-  Specs tensors;
-  for (const auto& [key, value] : json.at("tensors").items()) {
-    forge::TensorSpec spec{prefix + key, {}, at::kBFloat16};
-    if (value[0].is_array())
-      spec.shape = value[0].get<std::vector<int64_t>>();
-    else
-      for (std::size_t i = 0; i + 1 < value.size(); ++i) spec.shape.push_back(value[i].get<int64_t>());
-    tensors.push_back(std::move(spec));
-  }
+  Specs tensors = forge::published(fs::path(RUSHES_SOURCE_DIR) / "tests/manifests" / name, at::kBFloat16);
+  for (forge::TensorSpec& spec : tensors) spec.key.insert(0, prefix);
   return tensors;
 }
 

@@ -35,16 +35,6 @@ Config config_of(const json& manifest) {
   return config;
 }
 
-std::vector<forge::TensorSpec> tensors_of(const json& manifest) {
-  std::vector<forge::TensorSpec> tensors;
-  for (const auto& [key, value] : manifest.at("tensors").items()) {
-    forge::TensorSpec spec{key, {}, at::kBFloat16};
-    for (size_t i = 0; i + 1 < value.size(); ++i) spec.shape.push_back(value[i].get<int64_t>());
-    tensors.push_back(std::move(spec));
-  }
-  return tensors;
-}
-
 /// Two shards and their index.
 void write_shards(const fs::path& folder, const std::vector<forge::TensorSpec>& tensors) {
   json index;
@@ -69,7 +59,7 @@ TEST(QwenCheckpoint, names_and_shapes_are_those_of_the_published_files) {
   for (const char* size : {"7b", "3b"}) {
     const json published = manifest(size);
     tensor::Shapes wanted;
-    for (const forge::TensorSpec& spec : tensors_of(published)) wanted[spec.key] = spec.shape;
+    for (const forge::TensorSpec& spec : forge::published(published, at::kBFloat16)) wanted[spec.key] = spec.shape;
     EXPECT_EQ(parameter_shapes(config_of(published)), wanted) << size;
   }
   EXPECT_EQ(config_of(manifest("7b")), Config{});
@@ -84,7 +74,7 @@ TEST(QwenCheckpoint, full_size_shards_are_read_in_every_spelling_without_copying
       [](const std::string& key) { return key.starts_with("model.") ? "language_model." + key : key; }};
   for (const Renaming& spelling : spellings) {
     const ScratchFolder scratch;
-    write_shards(scratch.path, renamed(tensors_of(published), spelling));
+    write_shards(scratch.path, renamed(forge::published(published, at::kBFloat16), spelling));
     const tensor::WeightMap weights = load(scratch.path, config, tensor::Extra::refuse);
     EXPECT_EQ(std::ssize(weights.keys()), std::ssize(parameter_shapes(config)));
     const LanguageModel language(config.text, language_weights(weights));  // borrows: 6 GB of holes cost nothing

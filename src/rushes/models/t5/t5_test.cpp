@@ -25,15 +25,7 @@ tensor::WeightMap random_weights(const Config& config) {
 }
 
 std::vector<forge::TensorSpec> published() {
-  std::ifstream in(fs::path(RUSHES_SOURCE_DIR) / "tests/manifests/foresight/manifest_t5_xxl_encoder.json");
-  const auto json = nlohmann::json::parse(in);
-  std::vector<forge::TensorSpec> tensors;
-  for (const auto& [key, value] : json.at("tensors").items()) {
-    forge::TensorSpec spec{key, {}};
-    for (std::size_t i = 0; i + 1 < value.size(); ++i) spec.shape.push_back(value[i].get<int64_t>());
-    tensors.push_back(std::move(spec));
-  }
-  return tensors;
+  return forge::published(fs::path(RUSHES_SOURCE_DIR) / "tests/manifests/foresight/manifest_t5_xxl_encoder.json");
 }
 
 void write(const fs::path& file, const std::string& text) { std::ofstream(file) << text; }

@@ -26,22 +26,8 @@ nlohmann::json read_json(const std::string& name) {
   return nlohmann::json::parse(in);
 }
 
-// The published tensors, from the manifest: {"key": [extents..., dtype]} or {"key": [[extents...], dtype]}.
 std::vector<forge::TensorSpec> manifest(const std::string& name) {
-  std::vector<forge::TensorSpec> tensors;
-  const nlohmann::json json = read_json("manifest_" + name + ".json");
-  for (const auto& [key, value] : json["tensors"].items()) {
-    const std::string word = value.back();
-    const auto dtype = word == "bfloat16" ? at::kBFloat16 : word == "float16" ? at::kHalf : at::kFloat;
-    forge::TensorSpec spec{key, {}, dtype};
-    if (value[0].is_array()) {
-      spec.shape = value[0].get<std::vector<int64_t>>();
-    } else {
-      for (std::size_t i = 0; i + 1 < value.size(); ++i) spec.shape.push_back(value[i].get<int64_t>());
-    }
-    tensors.push_back(std::move(spec));
-  }
-  return tensors;
+  return forge::published(read_json("manifest_" + name + ".json"));
 }
 
 Shapes shapes_of(const std::vector<forge::TensorSpec>& tensors) {

@@ -1,7 +1,6 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
-#include <nlohmann/json.hpp>
 
 #include "rushes/base/error.h"
 #include "rushes/base/scratch_folder.h"
@@ -33,15 +32,7 @@ tensor::WeightMap random_weights(const Config& config) {
 }
 
 std::vector<forge::TensorSpec> published() {
-  std::ifstream in(fs::path(RUSHES_SOURCE_DIR) / "tests/manifests/imtalker/manifest_wav2vec2_base_960h.json");
-  const auto json = nlohmann::json::parse(in);
-  std::vector<forge::TensorSpec> tensors;
-  for (const auto& [key, value] : json.at("tensors").items()) {
-    forge::TensorSpec spec{key, {}};
-    for (std::size_t i = 0; i + 1 < value.size(); ++i) spec.shape.push_back(value[i].get<int64_t>());
-    tensors.push_back(std::move(spec));
-  }
-  return tensors;
+  return forge::published(fs::path(RUSHES_SOURCE_DIR) / "tests/manifests/imtalker/manifest_wav2vec2_base_960h.json");
 }
 
 TEST(Wav2vec, the_published_base_model_is_loaded_without_its_recognition_head) {
@@ -113,17 +104,16 @@ TEST(Wav2vec, other_architectures_are_refused) {
 }
 
 TEST(Checkpoint, hubert_large_has_the_parameters_of_the_published_file) {
-  std::ifstream in(fs::path(RUSHES_SOURCE_DIR) / "tests/manifests/ditto/manifest_hubert_large_reference.json");
   tensor::Shapes published;
-  const auto json = nlohmann::json::parse(in);
-  for (const auto& [name, value] : json.at("tensors").items()) {
+  for (const auto& [name, shape, dtype] :
+       forge::published(fs::path(RUSHES_SOURCE_DIR) / "tests/manifests/ditto/manifest_hubert_large_reference.json")) {
     if (!name.starts_with("hubert.")) continue;  // the head for speech recognition
     std::string key = name.substr(std::string("hubert.").size());
     if (key == "masked_spec_embed") continue;
     for (const auto& [from, to] : {std::pair<std::string, std::string>{"parametrizations.weight.original0", "weight_g"},
                                    {"parametrizations.weight.original1", "weight_v"}})
       if (const auto at = key.find(from); at != std::string::npos) key.replace(at, from.size(), to);
-    published[key] = value[0].get<std::vector<int64_t>>();
+    published[key] = shape;
   }
   EXPECT_EQ(parameter_shapes(Config::hubert_large()), published);
 }
