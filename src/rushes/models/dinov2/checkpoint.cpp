@@ -4,10 +4,10 @@
 #include <fmt/ranges.h>
 
 #include <cmath>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "rushes/base/error.h"
+#include "rushes/base/json_file.h"
 #include "rushes/models/dinov2/encoder.h"
 #include "rushes/tensor/checkpoint.h"
 #include "rushes/tensor/ops.h"
@@ -63,9 +63,7 @@ const at::Tensor& with_axes(const WeightMap& tensors, const char* key, int64_t a
 void read_config_json(const fs::path& path, Config& config) {
   const fs::path json_file = (fs::is_directory(path) ? path : path.parent_path()) / "config.json";
   if (config.layout != Layout::transformers || !fs::is_regular_file(json_file)) return;
-  std::ifstream in(json_file);
-  const auto json = nlohmann::json::parse(in, nullptr, /*allow_exceptions=*/false);
-  require(json.is_object(), ErrorCode::corrupt_data, "'{}' is not a JSON object", json_file.string());
+  const nlohmann::json json = json_object_in(json_file);
   try {
     config.num_heads = json.value("num_attention_heads", config.num_heads);
     config.norm_eps = json.value("layer_norm_eps", config.norm_eps);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "rushes/base/error.h"
+#include "rushes/base/json_file.h"
 #include "rushes/models/ltx/config_json.h"
 #include "rushes/models/ltx/single_file.h"
 #include "rushes/models/ltx/transformer.h"
@@ -62,10 +63,11 @@ Config read_config(const ModelFiles& files) {
   } else {
     const auto beside = [](const fs::path& file) { return file.parent_path() / "config.json"; };
     const fs::path transformer = beside(files.transformer), vae = beside(files.vae);
-    config.transformer = transformer_config(read_config(transformer), fmt::format("'{}'", transformer.string()));
-    config.vae = vae_config(read_config(vae), fmt::format("'{}'", vae.string()));
+    config.transformer = transformer_config(json_object_in(transformer), fmt::format("'{}'", transformer.string()));
+    config.vae = vae_config(json_object_in(vae), fmt::format("'{}'", vae.string()));
     if (!files.scheduler.empty())
-      config.scheduler = scheduler_config(read_config(files.scheduler), fmt::format("'{}'", files.scheduler.string()));
+      config.scheduler =
+          scheduler_config(json_object_in(files.scheduler), fmt::format("'{}'", files.scheduler.string()));
   }
   require(config.transformer.in_channels == config.vae.latent_channels, ErrorCode::corrupt_data,
           "'{}': the transformer takes {} channels, the VAE has {}", files.transformer.string(),

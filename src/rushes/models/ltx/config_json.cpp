@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <fstream>
 
 #include "rushes/base/error.h"
 
@@ -13,7 +12,6 @@ namespace {
 using nlohmann::json;
 
 constexpr int64_t kMostExtent = 1 << 20;
-constexpr uintmax_t kMostBytes = 1'000'000;
 
 /// The fields of one file, as far as it has them.
 class Fields {
@@ -209,18 +207,6 @@ SchedulerConfig scheduler_config(const json& given, const std::string& where) {
   require(!config.shift_terminal || (*config.shift_terminal > 0 && *config.shift_terminal < 1), ErrorCode::corrupt_data,
           "{}: shift_terminal is {}; it must be between 0 and 1", where, config.shift_terminal.value_or(0));
   return config;
-}
-
-json read_config(const std::filesystem::path& file) {
-  std::error_code error;
-  const auto bytes = std::filesystem::file_size(file, error);
-  require(!error, ErrorCode::not_found, "cannot open '{}'", file.string());
-  require(bytes <= kMostBytes, ErrorCode::corrupt_data, "'{}' has {} bytes; a configuration has at most {}",
-          file.string(), bytes, kMostBytes);
-  std::ifstream in(file);
-  json parsed = json::parse(in, nullptr, /*allow_exceptions=*/false);
-  require(parsed.is_object(), ErrorCode::corrupt_data, "'{}' is not a JSON object", file.string());
-  return parsed;
 }
 
 }  // namespace rushes::ltx

@@ -1,7 +1,6 @@
 // Configurations as the diffusers library writes them: transformer/config.json, vae/config.json,
 // scheduler/scheduler_config.json. Fields that are absent have that library's defaults.
 #pragma once
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "rushes/models/ltx/config.h"
@@ -13,8 +12,5 @@ namespace rushes::ltx {
 TransformerConfig transformer_config(const nlohmann::json& fields, const std::string& where);
 VaeConfig vae_config(const nlohmann::json& fields, const std::string& where);
 SchedulerConfig scheduler_config(const nlohmann::json& fields, const std::string& where);
-
-/// An object from a file of at most a megabyte. Throws Error(not_found / corrupt_data) naming it.
-nlohmann::json read_config(const std::filesystem::path& file);
 
 }  // namespace rushes::ltx

@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
 #include "rushes/base/error.h"
+#include "rushes/base/json_file.h"
 
 namespace rushes::qwen {
 namespace {
@@ -15,7 +15,6 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr int64_t kMost = 1 << 24;
-constexpr uintmax_t kMaxBytes = 1'000'000;
 
 /// Fields of an object, as far as it has them.
 class Fields {
@@ -91,17 +90,6 @@ void read_rope(const Fields& fields, TextConfig& config) {
     rope.integers("mrope_section", config.mrope_section);
     rope.real("rope_theta", config.rope_theta, 1, 1e12);
   }
-}
-
-json read_object(const fs::path& file) {
-  std::error_code ignored;
-  require(fs::is_regular_file(file, ignored), ErrorCode::not_found, "'{}' is missing", file.string());
-  require(fs::file_size(file, ignored) <= kMaxBytes, ErrorCode::too_large, "'{}' is larger than {} bytes",
-          file.string(), kMaxBytes);
-  std::ifstream in(file);
-  json value = json::parse(in, nullptr, /*allow_exceptions=*/false);
-  require(value.is_object(), ErrorCode::corrupt_data, "'{}' is not a JSON object", file.string());
-  return value;
 }
 
 void read_sampling(const json& object, const std::string& where, Config& config) {
@@ -195,7 +183,7 @@ PictureConfig picture_config(const json& object, const std::string& where) {
 
 Config read_config(const fs::path& folder) {
   const std::string name = (folder / "config.json").string(), where = "'" + name + "'";
-  const json object = read_object(name);
+  const json object = json_object_in(name);
   const Fields fields(object, where);
   Config config;
   json text = object;
@@ -212,12 +200,12 @@ Config read_config(const fs::path& folder) {
   read_eos(text, where, config);
   read_eos(object, where, config);
   if (const fs::path file = folder / "generation_config.json"; fs::exists(file)) {
-    const json generation = read_object(file);
+    const json generation = json_object_in(file);
     read_sampling(generation, "'" + file.string() + "'", config);
     read_eos(generation, "'" + file.string() + "'", config);
   }
   if (const fs::path file = folder / "preprocessor_config.json"; fs::exists(file))
-    config.picture = picture_config(read_object(file), "'" + file.string() + "'");
+    config.picture = picture_config(json_object_in(file), "'" + file.string() + "'");
   check(config, where);
   return config;
 }

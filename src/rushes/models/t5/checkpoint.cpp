@@ -1,9 +1,9 @@
 #include "rushes/models/t5/checkpoint.h"
 
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "rushes/base/error.h"
+#include "rushes/base/json_file.h"
 #include "rushes/models/t5/t5_encoder.h"
 #include "rushes/tensor/checkpoint.h"
 #include "rushes/tensor/ops.h"
@@ -36,9 +36,7 @@ Config read_config(const fs::path& path) {
   const fs::path json_file = (fs::is_directory(path) ? path : path.parent_path()) / "config.json";
   Config config;
   if (!fs::is_regular_file(json_file)) return config;
-  std::ifstream in(json_file);
-  const auto json = nlohmann::json::parse(in, nullptr, /*allow_exceptions=*/false);
-  require(json.is_object(), ErrorCode::corrupt_data, "'{}' is not a JSON object", json_file.string());
+  const nlohmann::json json = json_object_in(json_file);
   try {
     // Files of the first T5 say nothing, and have an MLP without gate.
     const std::string mlp = json.value("feed_forward_proj", "relu");

@@ -2,10 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "rushes/base/error.h"
+#include "rushes/base/json_file.h"
 #include "rushes/tensor/checkpoint.h"
 #include "rushes/tensor/ops.h"
 
@@ -93,9 +93,7 @@ tensor::WeightMap load(const fs::path& file, const Config& config, const tensor:
 Config read_config(const fs::path& file) {
   const fs::path json_file = (fs::is_directory(file) ? file : file.parent_path()) / "config.json";
   if (!fs::is_regular_file(json_file)) return {};
-  std::ifstream in(json_file);
-  const auto json = nlohmann::json::parse(in, nullptr, /*allow_exceptions=*/false);
-  require(json.is_object(), ErrorCode::corrupt_data, "'{}' is not a JSON object", json_file.string());
+  const nlohmann::json json = json_object_in(json_file);
   Config config;
   try {
     const std::string norm = json.value("feat_extract_norm", "group");
