@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "rushes/base/error.h"
+#include "rushes/base/option_fields.h"
 #include "rushes/base/printable.h"
 #include "rushes/generation/faces.h"
 #include "rushes/models/ditto/conditions.h"
@@ -21,27 +22,8 @@ using nlohmann::json;
 constexpr ErrorCode kBad = ErrorCode::invalid_argument;
 constexpr double kMostText = 1 << 20;  // bytes of JSON
 
-OptionField whole(const char* name, const char* doc, OptionValue standard, double least, double most) {
-  return {.name = name,
-          .type = OptionType::integer,
-          .doc = doc,
-          .standard = std::move(standard),
-          .least = least,
-          .most = most};
-}
-OptionField real(const char* name, const char* doc, OptionValue standard, double least, double most,
-                 bool live = false) {
-  return {.name = name,
-          .type = OptionType::number,
-          .doc = doc,
-          .standard = std::move(standard),
-          .least = least,
-          .most = most,
-          .live = live};
-}
-OptionField flag(const char* name, const char* doc, OptionValue standard) {
-  return {.name = name, .type = OptionType::boolean, .doc = doc, .standard = std::move(standard)};
-}
+using option_fields::flag, option_fields::live, option_fields::real, option_fields::whole;
+
 OptionField text(const char* name, const char* doc, bool live = false) {
   return {.name = name, .type = OptionType::text, .doc = doc, .most = kMostText, .live = live, .json = true};
 }
@@ -201,12 +183,12 @@ std::vector<OptionField> ditto_options(const DittoSettings& d) {
       face_option(),
       text("points", "of the face in the source, in pixels: 5, 68, 101, 106 or 203 pairs"),
       flag("emit_tail", "give out the frames behind the end of the speech too, as the reference does", d.emit_tail),
-      real("delta_pitch", "head up or down, in degrees", 0.0, -30, 30, /*live=*/true),
-      real("delta_yaw", "head to the side, in degrees", 0.0, -30, 30, /*live=*/true),
-      real("delta_roll", "head tilt, in degrees", 0.0, -30, 30, /*live=*/true),
-      real("gaze_x", "eyes to the side, as far as they go at -1 and 1", 0.0, -1, 1, /*live=*/true),
-      real("gaze_y", "eyes up or down, as far as they go at -1 and 1", 0.0, -1, 1, /*live=*/true),
-      real("blink_rate", "blinks a minute; by default the model's own", {}, 0, 60, /*live=*/true),
+      live(real("delta_pitch", "head up or down, in degrees", 0.0, -30, 30)),
+      live(real("delta_yaw", "head to the side, in degrees", 0.0, -30, 30)),
+      live(real("delta_roll", "head tilt, in degrees", 0.0, -30, 30)),
+      live(real("gaze_x", "eyes to the side, as far as they go at -1 and 1", 0.0, -1, 1)),
+      live(real("gaze_y", "eyes up or down, as far as they go at -1 and 1", 0.0, -1, 1)),
+      live(real("blink_rate", "blinks a minute; by default the model's own", {}, 0, 60)),
   };
 }
 

@@ -1,28 +1,12 @@
 #include "rushes/generation/foresight/settings.h"
 
+#include "rushes/base/option_fields.h"
 #include "rushes/text/prompt.h"
 
 namespace rushes::generation {
 namespace {
 
-OptionField whole(const char* name, const char* doc, OptionValue standard, double least, double most) {
-  return {.name = name,
-          .type = OptionType::integer,
-          .doc = doc,
-          .standard = std::move(standard),
-          .least = least,
-          .most = most};
-}
-OptionField real(const char* name, const char* doc, OptionValue standard, double least, double most) {
-  return {.name = name, .doc = doc, .standard = std::move(standard), .least = least, .most = most};
-}
-OptionField flag(const char* name, const char* doc, bool standard) {
-  return {.name = name, .type = OptionType::boolean, .doc = doc, .standard = standard};
-}
-OptionField also_known_as(OptionField field, std::vector<std::string> aliases) {
-  field.aliases = std::move(aliases);
-  return field;
-}
+using option_fields::also_known_as, option_fields::flag, option_fields::real, option_fields::whole;
 
 template <typename T>
 OptionField choice(const char* name, const char* doc, T standard) {

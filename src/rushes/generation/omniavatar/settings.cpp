@@ -1,6 +1,7 @@
 #include "rushes/generation/omniavatar/settings.h"
 
 #include "rushes/base/error.h"
+#include "rushes/base/option_fields.h"
 #include "rushes/text/prompt.h"
 
 namespace rushes::generation {
@@ -12,24 +13,7 @@ constexpr const char* kOnlyBidirectional[] = {"guidance_scale", "audio_scale", "
                                               "max_tokens",     "teacache",    "tiled_vae"};
 constexpr const char* kOnlyCausal[] = {"online_mode", "window", "sink", "own_reference"};
 
-OptionField whole(const char* name, const char* doc, OptionValue standard, double least, double most) {
-  return {.name = name,
-          .type = OptionType::integer,
-          .doc = doc,
-          .standard = std::move(standard),
-          .least = least,
-          .most = most};
-}
-OptionField real(const char* name, const char* doc, OptionValue standard, double least, double most) {
-  return {.name = name, .doc = doc, .standard = std::move(standard), .least = least, .most = most};
-}
-OptionField flag(const char* name, const char* doc, bool standard) {
-  return {.name = name, .type = OptionType::boolean, .doc = doc, .standard = standard};
-}
-OptionField also_known_as(OptionField field, std::vector<std::string> aliases) {
-  field.aliases = std::move(aliases);
-  return field;
-}
+using option_fields::also_known_as, option_fields::flag, option_fields::real, option_fields::whole;
 
 }  // namespace
 
