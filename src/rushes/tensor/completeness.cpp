@@ -116,6 +116,16 @@ void report_extras(const std::vector<std::string>& keys, const std::string& wher
 
 }  // namespace
 
+int64_t parameter_count(const Shapes& shapes) {
+  int64_t sum = 0;
+  for (const auto& [key, shape] : shapes) {
+    int64_t count = 1;
+    for (const int64_t side : shape) count *= side;
+    sum += count;
+  }
+  return sum;
+}
+
 std::vector<std::string> extra_keys(const WeightMap& tensors, const Shapes& expected) {
   std::set<std::string> used;
   for (const auto& [key, shape] : expected)

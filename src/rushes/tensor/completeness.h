@@ -12,6 +12,9 @@ namespace rushes::tensor {
 /// Names of parameters and their extents.
 using Shapes = std::map<std::string, std::vector<int64_t>>;
 
+/// Of all of them.
+int64_t parameter_count(const Shapes& shapes);
+
 /// What becomes of tensors that the model does not have. Files hold them for many reasons (a tokenizer, statistics,
 /// buffers, another head), so only whoever wants to be sure of a file refuses them.
 enum class Extra {

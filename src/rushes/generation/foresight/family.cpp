@@ -42,16 +42,6 @@ void check_supported(const ModelOptions& options) {
           "sampler: this model is sampled in many steps");
 }
 
-int64_t parameters_of(const tensor::Shapes& shapes) {
-  int64_t sum = 0;
-  for (const auto& [key, shape] : shapes) {
-    int64_t count = 1;
-    for (const int64_t side : shape) count *= side;
-    sum += count;
-  }
-  return sum;
-}
-
 /// What is to be loaded, where and how, and what it adds to the card.
 class Loader {
  public:
@@ -64,7 +54,7 @@ class Loader {
   std::shared_ptr<const qwen::Model> language() {
     if (model_.language.empty()) return nullptr;
     log::info("loading language model {}", model_.language.string());
-    const int64_t parameters = parameters_of(qwen::parameter_shapes(qwen::read_config(model_.language)));
+    const int64_t parameters = tensor::parameter_count(qwen::parameter_shapes(qwen::read_config(model_.language)));
     card_.networks.push_back({"language_model", "Qwen2.5-VL", parameters});
     return std::make_shared<const qwen::Model>(qwen::load_model(model_.language, place(parameters)));
   }
@@ -76,7 +66,7 @@ class Loader {
     const ltx::Config config = ltx::read_config(files);
     VideoParts parts;
     parts.scheduler = config.scheduler;
-    const int64_t parameters = parameters_of(ltx::parameter_shapes(config.transformer));
+    const int64_t parameters = tensor::parameter_count(ltx::parameter_shapes(config.transformer));
     const tensor::Placement placement = place(parameters);
     parts.transformer = std::make_shared<const ltx::Transformer>(
         config.transformer, placement.put(ltx::load_transformer(files, config.transformer, extra_)));

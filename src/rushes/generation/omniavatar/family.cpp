@@ -49,16 +49,6 @@ omniavatar::Defaults defaults_of(const omniavatar::ModelDirectory& model, const 
   return wanted == model.defaults.sampler ? model.defaults : omniavatar::published_defaults(wanted);
 }
 
-int64_t parameters_of(const tensor::Shapes& shapes) {
-  int64_t sum = 0;
-  for (const auto& [key, shape] : shapes) {
-    int64_t count = 1;
-    for (const int64_t side : shape) count *= side;
-    sum += count;
-  }
-  return sum;
-}
-
 std::shared_ptr<const Model> load(const ModelOptions& options) {
   const auto begin = std::chrono::steady_clock::now();
   const omniavatar::ModelDirectory model = omniavatar::open_model_directory(options.path);
@@ -66,7 +56,7 @@ std::shared_ptr<const Model> load(const ModelOptions& options) {
   check_supported(model, options);
   const OmniAvatarSettings defaults = settings_of(defaults_of(model, options.sampler));
   const auto extra = options.strict ? tensor::Extra::refuse : tensor::Extra::report;
-  const int64_t parameters = parameters_of(omniavatar::parameter_shapes(model.transformer.config));
+  const int64_t parameters = tensor::parameter_count(omniavatar::parameter_shapes(model.transformer.config));
   const tensor::Placement placement = tensor::place(options.device, options.dtype, parameters);
   const tensor::Placement exact{placement.device, at::kFloat};
 

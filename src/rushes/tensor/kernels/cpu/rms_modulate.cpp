@@ -15,23 +15,6 @@ __m256 silu(__m256 y) {
   return _mm256_div_ps(y, _mm256_add_ps(power, _mm256_set1_ps(1.0f)));
 }
 
-/// The last, incomplete vector of a row goes through the same arithmetic as the whole ones.
-template <typename T>
-__m256 load_some(const T* from, int64_t count) {
-  if (count >= kLanes) return load(from);
-  float values[kLanes] = {};
-  for (int64_t i = 0; i < count; ++i) values[i] = widen(from[i]);
-  return _mm256_loadu_ps(values);
-}
-
-template <typename T>
-void store_some(T* to, int64_t count, __m256 value) {
-  if (count >= kLanes) return store(to, value);
-  float values[kLanes];
-  _mm256_storeu_ps(values, value);
-  for (int64_t i = 0; i < count; ++i) to[i] = narrow<T>(values[i]);
-}
-
 /// `row`: a row of scratch in float32, to whole vectors.
 template <typename T>
 void modulate_row(const RmsModulate<T>& pass, int64_t r, float* row) {

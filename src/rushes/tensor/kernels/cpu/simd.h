@@ -53,6 +53,24 @@ inline void store(Bf16* to, __m256 x) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm256_castsi256_si128(packed));
 }
 
+/// Of `count` values, kLanes at most: the last, incomplete vector of a row goes through the same arithmetic as the
+/// whole ones.
+template <typename T>
+inline __m256 load_some(const T* from, int64_t count) {
+  if (count >= kLanes) return load(from);
+  float values[kLanes] = {};
+  for (int64_t i = 0; i < count; ++i) values[i] = widen(from[i]);
+  return _mm256_loadu_ps(values);
+}
+
+template <typename T>
+inline void store_some(T* to, int64_t count, __m256 value) {
+  if (count >= kLanes) return store(to, value);
+  float values[kLanes];
+  _mm256_storeu_ps(values, value);
+  for (int64_t i = 0; i < count; ++i) to[i] = narrow<T>(values[i]);
+}
+
 inline float sum_lanes(__m256 x) {
   __m128 half = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
   half = _mm_add_ps(half, _mm_movehl_ps(half, half));

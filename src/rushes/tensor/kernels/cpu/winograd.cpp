@@ -111,22 +111,6 @@ template <typename Coefficients, int rows, int columns>
   for (int x = 0; x < rows; ++x) apply<Coefficients, rows, columns, rows, rows>(half + x, to + x);
 }
 
-template <typename T>
-__m256 load_some(const T* from, int64_t count) {
-  if (count >= kLanes) return load(from);
-  float values[kLanes] = {};
-  for (int64_t i = 0; i < count; ++i) values[i] = widen(from[i]);
-  return _mm256_loadu_ps(values);
-}
-
-template <typename T>
-void store_some(T* to, int64_t count, __m256 value) {
-  if (count >= kLanes) return store(to, value);
-  float values[kLanes];
-  _mm256_storeu_ps(values, value);
-  for (int64_t i = 0; i < count; ++i) to[i] = narrow<T>(values[i]);
-}
-
 template <typename Points, typename T>
 class Run {
   struct Input {
