@@ -1,9 +1,5 @@
 #include "rushes/text/bpe_files.h"
 
-#include <fstream>
-#include <iterator>
-#include <system_error>
-
 #include "rushes/base/error.h"
 #include "rushes/text/json_node.h"
 #include "rushes/text/tokenizer.h"
@@ -129,19 +125,6 @@ BpeFiles read_document(const JsonNode& document) {
           document.has("added_tokens") ? read_added(document["added_tokens"]) : std::vector<BpeAddedToken>{}};
 }
 
-std::string bytes_of(const fs::path& file) {
-  std::error_code error;
-  const auto bytes = fs::file_size(file, error);
-  require(!error, ErrorCode::not_found, "tokenizer '{}' cannot be read: {}", file.string(), error.message());
-  require(bytes <= static_cast<uint64_t>(kMaxTokenizerFileBytes), ErrorCode::too_large,
-          "tokenizer '{}' has {} bytes; at most {} are allowed; is this a tokenizer?", file.string(), bytes,
-          kMaxTokenizerFileBytes);
-  std::ifstream in(file, std::ios::binary);
-  const std::string content{std::istreambuf_iterator<char>(in), {}};
-  require(in.good() || in.eof(), ErrorCode::not_found, "tokenizer '{}' cannot be read", file.string());
-  return content;
-}
-
 }  // namespace
 
 BpeFiles parse_bpe_files(std::string_view vocabulary, std::string_view merges, std::string_view tokenizer_config,
@@ -170,17 +153,19 @@ BpeFiles parse_bpe_json(std::string_view text, std::string_view name) { return r
 
 BpeFiles read_bpe_files(const fs::path& folder) {
   const auto has = [&](const char* name) { return fs::exists(folder / name); };
-  const std::string config = has("tokenizer_config.json") ? bytes_of(folder / "tokenizer_config.json") : std::string();
+  const std::string config =
+      has("tokenizer_config.json") ? read_tokenizer_file(folder / "tokenizer_config.json") : std::string();
   const std::string name = folder.string();
   if (has("vocab.json") && has("merges.txt")) {
-    BpeFiles files = parse_bpe_files(bytes_of(folder / "vocab.json"), bytes_of(folder / "merges.txt"), config, name);
+    BpeFiles files = parse_bpe_files(read_tokenizer_file(folder / "vocab.json"),
+                                     read_tokenizer_file(folder / "merges.txt"), config, name);
     if (files.added.empty() && has("tokenizer.json"))
-      files.added = parse_bpe_json(bytes_of(folder / "tokenizer.json"), name).added;
+      files.added = parse_bpe_json(read_tokenizer_file(folder / "tokenizer.json"), name).added;
     return files;
   }
   require(has("tokenizer.json"), ErrorCode::not_found,
           "there is no tokenizer in the folder '{}': expected vocab.json and merges.txt, or tokenizer.json", name);
-  BpeFiles files = parse_bpe_json(bytes_of(folder / "tokenizer.json"), name);
+  BpeFiles files = parse_bpe_json(read_tokenizer_file(folder / "tokenizer.json"), name);
   if (files.added.empty() && !config.empty()) files.added = read_json(config, name, read_added_decoder);
   return files;
 }

@@ -57,8 +57,7 @@ std::filesystem::path find_tokenizer(const std::filesystem::path& path) {
 
 }  // namespace
 
-std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& path) {
-  const std::filesystem::path file = find_tokenizer(path);
+std::string read_tokenizer_file(const std::filesystem::path& file) {
   std::error_code error;
   const auto bytes = std::filesystem::file_size(file, error);
   require(!error, ErrorCode::not_found, "tokenizer '{}' cannot be read: {}", file.string(), error.message());
@@ -66,8 +65,14 @@ std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& pat
           "tokenizer '{}' has {} bytes; at most {} are allowed; is this a tokenizer?", file.string(), bytes,
           kMaxTokenizerFileBytes);
   std::ifstream in(file, std::ios::binary);
-  const std::string content{std::istreambuf_iterator<char>(in), {}};
+  std::string content{std::istreambuf_iterator<char>(in), {}};
   require(in.good() || in.eof(), ErrorCode::not_found, "tokenizer '{}' cannot be read", file.string());
+  return content;
+}
+
+std::unique_ptr<const Tokenizer> load_tokenizer(const std::filesystem::path& path) {
+  const std::filesystem::path file = find_tokenizer(path);
+  const std::string content = read_tokenizer_file(file);
   return file.extension() == ".json" ? parse_tokenizer_json(content, file.string())
                                      : parse_sentencepiece(content, file.string());
 }

@@ -56,6 +56,9 @@ class Tokenizer {
 /// Largest tokenizer file that is read. The official UMT5 tokenizer.json has 17 MB.
 inline constexpr int64_t kMaxTokenizerFileBytes = 32 << 20;
 
+/// Its bytes. Throws Error(not_found, too_large) naming it.
+std::string read_tokenizer_file(const std::filesystem::path& file);
+
 /// Reads a file of either format (*.json is a tokenizer.json, anything else a sentencepiece model), or the one that a
 /// folder holds: tokenizer.json, else spiece.model or tokenizer.model. Throws Error(not_found, too_large, corrupt_data,
 /// unsupported) naming the file, and the field where there is one.
