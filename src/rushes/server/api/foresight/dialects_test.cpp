@@ -5,6 +5,7 @@
 #include "rushes/server/api/foresight/names.h"
 #include "rushes/server/api/foresight/prediction_dialect.h"
 #include "rushes/server/api/foresight/video_file.h"
+#include "rushes/server/http/date.h"
 
 namespace rushes::server::foresight {
 namespace {

@@ -4,7 +4,6 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/this_coro.hpp>
-#include <ctime>
 #include <deque>
 #include <list>
 #include <utility>
@@ -15,6 +14,7 @@
 #include "rushes/server/api/foresight/names.h"
 #include "rushes/server/api/foresight/pictures.h"
 #include "rushes/server/api/foresight/prediction_dialect.h"
+#include "rushes/server/http/date.h"
 #include "rushes/server/streaming/pump.h"
 
 namespace rushes::server::foresight {
@@ -41,16 +41,6 @@ Response refusal_of(const Error& error) {
     case ErrorCode::internal: return error_answer(500, error.what(), "INTERNAL_ERROR");
     default: return error_answer(400, error.what(), "INVALID_REQUEST");
   }
-}
-
-/// "2026-11-30T04:00:00Z"
-std::string timestamp(std::chrono::system_clock::time_point when) {
-  const std::time_t time = std::chrono::system_clock::to_time_t(when);
-  std::tm parts{};
-  gmtime_r(&time, &parts);
-  char text[32];
-  std::strftime(text, sizeof text, "%FT%TZ", &parts);
-  return text;
 }
 
 /// What a socket's client wants: nothing but an end has a meaning.

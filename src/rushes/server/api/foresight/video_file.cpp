@@ -4,6 +4,7 @@
 
 #include "rushes/server/api/foresight/answers.h"
 #include "rushes/server/api/foresight/names.h"
+#include "rushes/server/http/date.h"
 #include "rushes/server/http/text_case.h"
 
 namespace rushes::server::foresight {
@@ -42,15 +43,6 @@ void add_state(Response& response, const FileState& state) {
 }
 
 }  // namespace
-
-std::string http_date(std::chrono::system_clock::time_point when) {
-  const std::time_t time = std::chrono::system_clock::to_time_t(when);
-  std::tm parts{};
-  gmtime_r(&time, &parts);
-  char text[64];
-  std::strftime(text, sizeof text, "%a, %d %b %Y %T GMT", &parts);
-  return text;
-}
 
 bool has_it_already(const Request& request, const FileState& state) {
   if (request.headers.contains("if-none-match")) return lists(request.header("if-none-match"), state.tag);

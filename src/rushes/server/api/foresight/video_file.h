@@ -1,6 +1,5 @@
 // The file of a prediction's video, with what RFC 9110 has for those who have some of it already.
 #pragma once
-#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -8,9 +7,6 @@
 #include "rushes/server/sessions/session_store.h"
 
 namespace rushes::server::foresight {
-
-/// "Mon, 30 Nov 2026 04:00:00 GMT"
-std::string http_date(std::chrono::system_clock::time_point when);
 
 struct FileState {
   std::string tag;       // without quotes

@@ -1,8 +1,7 @@
 #include "rushes/server/api/native/session_json.h"
 
-#include <ctime>
-
 #include "rushes/server/api/native/json_fields.h"
+#include "rushes/server/http/date.h"
 
 namespace rushes::server {
 namespace {
@@ -42,16 +41,6 @@ Json options_json(const Options& options) {
     if (!text || text->size() <= kShownText) json[name] = option_value_json(value);
   }
   return json;
-}
-
-/// RFC 3339, UTC, to the second.
-std::string timestamp(std::chrono::system_clock::time_point time) {
-  const std::time_t whole = std::chrono::system_clock::to_time_t(time);
-  std::tm utc{};
-  gmtime_r(&whole, &utc);
-  char text[32];
-  std::strftime(text, sizeof text, "%FT%TZ", &utc);
-  return text;
 }
 
 struct EventFields {
