@@ -20,8 +20,8 @@ class SampleTape {
   /// Samples [first, end) as far as they are there; valid until the next change.
   std::span<const float> samples(int64_t first, int64_t end) const {
     const auto in = [&](int64_t at) { return std::clamp(at, begin_, this->end()) - begin_; };
-    return std::span(samples_).subspan(static_cast<std::size_t>(in(first)),
-                                       static_cast<std::size_t>(std::max<int64_t>(0, in(end)-in(first))));
+    const int64_t from = in(first), count = std::max<int64_t>(0, in(end)-from);
+    return std::span(samples_).subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(count));
   }
   /// Those before `sample` are not asked for any more. They go in large steps: a file that comes at once is minutes of
   /// sound, and each erasing moves what is left of it.
