@@ -14,13 +14,15 @@ endif()
 # by side ten times slower than one after the other.
 set(short_spins GOMP_SPINCOUNT=1000)
 
-# rushes_library(NAME SOURCES ... [TESTS ...] [BENCHES ...] [DEPENDS PUBLIC ... PRIVATE ...] [NO_TORCH] [EVERY_ISA])
+# rushes_library(NAME SOURCES ... [TESTS ...] [BENCHES ...] [DEPENDS PUBLIC ... PRIVATE ...] [NO_TORCH] [EVERY_ISA]
+#                [SHARDS N])
 # One static target per folder (or part of a folder), alias rushes::NAME; NAME_test and NAME_bench from the files
 # beside the sources. NO_TORCH: the folder must not see libtorch (base, media, delivery, server). EVERY_ISA: the tests
 # run once without a limit, as NAME, which is with the widest set that the processor has, and once with each narrower one,
 # as NAME_avx2 and so on; ctest sums up their time by set, and names those that the processor lacks as disabled.
+# SHARDS: tests that mostly wait run as N parts side by side, NAME_1 to NAME_N.
 function(rushes_library name)
-  cmake_parse_arguments(arg "NO_TORCH;EVERY_ISA" "" "SOURCES;TESTS;BENCHES;DEPENDS" ${ARGN})
+  cmake_parse_arguments(arg "NO_TORCH;EVERY_ISA" "SHARDS" "SOURCES;TESTS;BENCHES;DEPENDS" ${ARGN})
   add_library(rushes_${name} STATIC ${arg_SOURCES})
   add_library(rushes::${name} ALIAS rushes_${name})
   target_include_directories(rushes_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
@@ -41,8 +43,17 @@ function(rushes_library name)
       target_precompile_headers(${name}_test REUSE_FROM rushes_torch_test_pch)
     endif()
     target_compile_definitions(${name}_test PRIVATE RUSHES_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
-    add_test(NAME ${name} COMMAND ${name}_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
-    set_tests_properties(${name} PROPERTIES TIMEOUT 1200 ENVIRONMENT "${short_spins}")
+    if(arg_SHARDS)
+      foreach(shard RANGE 1 ${arg_SHARDS})
+        math(EXPR index "${shard} - 1")
+        add_test(NAME ${name}_${shard} COMMAND ${name}_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+        set_tests_properties(${name}_${shard} PROPERTIES TIMEOUT 1200
+          ENVIRONMENT "GTEST_TOTAL_SHARDS=${arg_SHARDS};GTEST_SHARD_INDEX=${index};${short_spins}")
+      endforeach()
+    else()
+      add_test(NAME ${name} COMMAND ${name}_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+      set_tests_properties(${name} PROPERTIES TIMEOUT 1200 ENVIRONMENT "${short_spins}")
+    endif()
     if(arg_EVERY_ISA)
       list(GET rushes_own_instruction_sets -1 widest)
       set_tests_properties(${name} PROPERTIES LABELS ${widest})

@@ -219,10 +219,10 @@ class Connection {
     return nullptr;
   }
 
-  /// A file of the page, or that there is nothing.
+  /// A file of the page, or that there is nothing. Our hints are no words of the APIs of others.
   Response unknown(const Request& request) const {
     if (request.method != "GET") return error_response(405, "invalid_argument", "only GET is supported here");
-    return serve_static(service_.web_root, request);
+    return serve_static(service_.web_root, request, router_.rephrase() ? NoPage::not_found : NoPage::explained);
   }
 
   /// `asked`: the route that would have answered; null: there is none.

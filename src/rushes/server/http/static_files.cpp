@@ -52,7 +52,7 @@ std::optional<fs::path> static_file(const fs::path& root, std::string_view path)
   return end == real_root.end() ? std::optional(real) : std::nullopt;
 }
 
-Response serve_static(const fs::path& root, const Request& request) {
+Response serve_static(const fs::path& root, const Request& request, NoPage no_page) {
   if (request.path.empty()) {  // the base path itself: the page's addresses are relative to what ends in '/'
     Response response;
     response.status = 308;
@@ -63,7 +63,7 @@ Response serve_static(const fs::path& root, const Request& request) {
   }
   const auto path = percent_decode(request.path);
   const auto file = path ? static_file(root, *path) : std::nullopt;
-  if (!file && request.path == "/") {
+  if (!file && request.path == "/" && no_page == NoPage::explained) {
     Response response;
     response.content_type = "text/plain; charset=utf-8";
     response.body =

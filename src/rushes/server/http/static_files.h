@@ -9,7 +9,9 @@ namespace rushes::server {
 
 /// The answer for a path below `root`: "/" is index.html. 404 for what is missing, hidden, not a plain file, or
 /// outside of `root` by any spelling or link.
-Response serve_static(const std::filesystem::path& root, const Request& request);
+/// `no_page`: whether "/" without an index.html is answered by saying how to get one.
+enum class NoPage { explained, not_found };
+Response serve_static(const std::filesystem::path& root, const Request& request, NoPage no_page = NoPage::explained);
 
 /// By the file name's ending; application/octet-stream if unknown.
 std::string_view mime_type(const std::filesystem::path& path);

@@ -65,8 +65,16 @@ class DrawingForeseer final : public generation::Generator {
       script_.push_back(
           PreviewFrames{.rgb = pixels(1, 40), .video_frames = 1, .height = kSide, .width = kSide, .steps = kSteps});
       script_.push_back(PromptApplied{prompt_, 0, 0, "ltx_condition"});
+      const int64_t interval = request_.options.get<int64_t>("previews").value_or(0);
       for (int64_t step = 1; step <= kSteps; ++step) {
         script_.push_back(BlockProgress{0, 0, step, kSteps});
+        if (interval > 0 && step < kSteps && step % interval == 0)
+          script_.push_back(PreviewFrames{.rgb = pixels(*format_.video_frames, 60),
+                                          .video_frames = *format_.video_frames,
+                                          .height = kSide,
+                                          .width = kSide,
+                                          .step = step,
+                                          .steps = kSteps});
         if (!says("talks long")) say();
       }
       if (says("no video")) {
@@ -142,7 +150,8 @@ class DrawingForesight final : public generation::Model {
       .name = "drawing-foresight", .family = "foresight", .description = "draws and talks", .is_small = true};
   const std::vector<OptionField> options_{
       {.name = "tracks", .type = OptionType::choice, .doc = "what is made", .choices = {"both", "text", "video"}},
-      {.name = "preset", .type = OptionType::choice, .doc = "size", .choices = {"256", "512", "768"}}};
+      {.name = "preset", .type = OptionType::choice, .doc = "size", .choices = {"256", "512", "768"}},
+      {.name = "previews", .type = OptionType::integer, .doc = "interval", .least = 0, .most = 200}};
 };
 
 inline std::string test_picture_base64(int64_t width = 40, int64_t height = 30) {

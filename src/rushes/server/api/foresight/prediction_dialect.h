@@ -25,11 +25,14 @@ Json prediction_error(generation::Track source, std::string_view message, std::s
 /// thinking_start; text_chunk and video_frame as they come; video_complete when the file can be fetched;
 /// thinking_complete with what there is. The first frame goes out as soon as there is one, in its place: it is what the
 /// others begin with. An error names the half that has failed. Needs events with their pixels and VideoComplete; it
-/// encodes frames: to be called where work may take its time.
+/// encodes frames: to be called where work may take its time. On request a video_progress after each denoising step,
+/// and one with `data` for each preview: the last frame as far as it can be foreseen, which is no part of the video.
 class PredictionDialect final : public Dialect {
  public:
+  enum class Progress { kept, told };
   /// `progress`: where it notes how far the video is, from 0 to 1; null: nowhere.
-  explicit PredictionDialect(std::shared_ptr<std::atomic<double>> progress = {}) : progress_(std::move(progress)) {}
+  explicit PredictionDialect(std::shared_ptr<std::atomic<double>> progress = {}, Progress telling = Progress::kept)
+      : progress_(std::move(progress)), tells_progress_(telling == Progress::told) {}
   std::vector<Message> begin(const Hosted& hosted) override;
   std::vector<Message> on(const StreamItem& item) override;
   std::vector<Message> end(const generation::SessionStatus& status) override;
@@ -39,7 +42,10 @@ class PredictionDialect final : public Dialect {
   void tell_frame(Messages& messages, int64_t index, const uint8_t* rgb, int64_t width, int64_t height);
   void tell_failure(Messages& messages, generation::Track track, std::string_view why, const char* code);
 
+  void tell_progress(Messages& messages, const generation::Event& what) const;
+
   const std::shared_ptr<std::atomic<double>> progress_;
+  const bool tells_progress_;
   std::string url_, text_, reason_;
   int64_t video_frames_ = 0;  // of the whole video
   int64_t next_ = 0;          // frame that has not been told

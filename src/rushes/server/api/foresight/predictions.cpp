@@ -154,10 +154,11 @@ net::awaitable<void> Predictions::require_model() const {
 net::awaitable<Predictions::PredictionPtr> Predictions::begin(Question question) {
   const net::any_io_executor executor = co_await net::this_coro::executor;
   PredictionPtr made;
+  const auto telling = question.previews ? PredictionDialect::Progress::told : PredictionDialect::Progress::kept;
   const auto watch = [&](const Hosted& entry) {
     made = std::make_shared<Prediction>(entry);
     made->memory = predictor_->sessions().inputs().charge();
-    auto dialect = std::make_unique<PredictionDialect>(made->progress);
+    auto dialect = std::make_unique<PredictionDialect>(made->progress, telling);
     made->dialect = dialect.get();
     made->pump = std::make_unique<Pump>(entry,
                                         Interest{.events = Interest::Events{.role = generation::Stream::Role::recorder},

@@ -54,7 +54,11 @@ void read_options(const Question& question, const generation::Model& model, gene
                                   fmt::join(known, ", ")));
     request.options.set("preset", *question.preset);
   }
-  if (question.pictures.empty()) request.options.set("tracks", std::string("text"));
+  if (question.pictures.empty())
+    request.options.set("tracks", std::string("text"));
+  else if (question.tracks)
+    request.options.set("tracks", *question.tracks);
+  if (question.previews && find_field(model.options(), "previews")) request.options.set("previews", *question.previews);
 }
 
 }  // namespace

@@ -1,6 +1,8 @@
 #include "rushes/server/api/foresight/requests.h"
 
+#include <algorithm>
 #include <cmath>
+#include <initializer_list>
 #include <utility>
 
 #include "rushes/base/error.h"
@@ -128,6 +130,28 @@ class Fields {
     add("int_type", name, "Input should be a valid integer of 64 bits without a sign", *given);
     return std::nullopt;
   }
+  /// Nothing: it is absent, or wrong. `allowed`: as they are told.
+  std::optional<std::string> choice(const char* name, std::initializer_list<const char*> values, const char* allowed) {
+    auto given = text(name);
+    if (!given || std::find(values.begin(), values.end(), *given) != values.end()) return given;
+    add("literal_error", name, fmt::format("Input should be {}", allowed), *given, {{"expected", allowed}});
+    return std::nullopt;
+  }
+  std::vector<std::string> texts(const char* name, std::size_t most) {
+    auto given = value(name);
+    if (!given) return {};
+    if (!given->is_array()) return add("list_type", name, "Input should be a valid list", *given), Texts();
+    if (given->size() > most)
+      return add("too_long", name, fmt::format("List should have at most {} items", most), Json(),
+                 {{"max_length", most}}),
+             Texts();
+    Texts found;
+    for (Json& each : *given) {
+      if (!each.is_string()) return add("string_type", name, "Items should be valid strings", each), Texts();
+      found.push_back(std::move(each.get_ref<std::string&>()));
+    }
+    return found;
+  }
   void require_length(const char* name, const std::string& text, std::size_t least, std::size_t most) {
     if (text.size() >= least && text.size() <= most) return;
     for (const Json& each : wrong_.detail)
@@ -147,6 +171,7 @@ class Fields {
   InvalidBody& wrong() { return wrong_; }
 
  private:
+  using Texts = std::vector<std::string>;
   bool is_wrong_at_all() const { return !object_.is_object(); }
   std::optional<Json> value(const char* name) const {
     if (is_wrong_at_all() || !object_.contains(name) || object_[name].is_null()) return std::nullopt;
@@ -231,6 +256,7 @@ std::variant<ChatRequest, InvalidBody> parse_chat_request(std::string_view body)
 std::variant<Question, InvalidBody> parse_predict_request(std::string_view body) {
   Fields fields(body);
   Question question;
+  question.pictures = fields.texts("earlier_images", kMostPictures - 1);
   question.pictures.push_back(fields.required_text("image"));
   question.prompt = fields.text("prompt").value_or("");
   fields.require_length("prompt", question.prompt, 0, text::kMaxPromptBytes);
@@ -239,6 +265,8 @@ std::variant<Question, InvalidBody> parse_predict_request(std::string_view body)
   question.video_frames = fields.integer("num_frames", 1, 10'000);
   question.fps = fields.number("fps", 1, 120);
   question.seed = fields.seed("seed");
+  question.tracks = fields.choice("tracks", {"both", "text", "video"}, "'both', 'text' or 'video'");
+  question.previews = fields.integer("previews", 0, 200);
   if (!fields.wrong().detail.empty()) return std::move(fields.wrong());
   return question;
 }

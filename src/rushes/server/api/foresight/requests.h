@@ -19,7 +19,10 @@ struct Question {
   std::optional<std::string> preset = {};
   std::optional<int64_t> video_frames = {};
   std::optional<double> fps = {};
-  std::optional<uint64_t> seed = {};  // nothing: random
+  std::optional<uint64_t> seed = {};      // nothing: random
+  std::optional<std::string> tracks = {};  // both, text or video
+  /// Denoising steps between two looks at the video, 0: none; with it, how far the video is is told, too.
+  std::optional<int64_t> previews = {};
 
   std::size_t bytes() const;
 };
@@ -58,7 +61,7 @@ struct ChatRequest {
 
 /// POST /api/chat: message, message_id, image_base64.
 std::variant<ChatRequest, InvalidBody> parse_chat_request(std::string_view body);
-/// POST /api/predict: image, prompt, preset, num_frames, fps, seed.
+/// POST /api/predict: image, earlier_images, prompt, preset, num_frames, fps, seed, tracks, previews.
 std::variant<Question, InvalidBody> parse_predict_request(std::string_view body);
 
 }  // namespace rushes::server::foresight
