@@ -22,7 +22,7 @@ import struct
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Union
 
@@ -47,8 +47,8 @@ class PredictionError(RuntimeError):
 class Event:
     """What happens in a prediction. `type` says which of the other fields are set.
 
-    thinking_start; text_chunk: `content`; video_frame: `frame_index`, `total_frames`, `jpeg`; video_complete: `video_url`;
-    error: `source` (the half that failed, text or video), `message`, `code`; thinking_complete, the last one: `text` and
+    thinking_start; text_chunk: `content`; video_frame: `frame_index`, `total_frames`, `jpeg`; video_progress: `step`, `steps`,
+    and for a preview `frame_index` and `jpeg`, which is empty without one; video_complete: `video_url`; error: `source` (the half that failed, text or video), `message`, `code`; thinking_complete, the last one: `text` and
     `video_url`, which is None without a video.
     """
 
@@ -57,6 +57,8 @@ class Event:
     frame_index: int = 0
     total_frames: int = 0
     jpeg: bytes = b""
+    step: int = 0
+    steps: int = 0
     video_url: str | None = None
     source: str = ""
     message: str = ""
@@ -65,17 +67,20 @@ class Event:
 
 
 def predict(picture: Path | bytes, prompt: str = "", *, server_url: str = DEFAULT_SERVER, preset: str | None = None,
-            num_frames: int | None = None, fps: float | None = None, seed: int | None = None, token: str | None = None,
+            num_frames: int | None = None, fps: float | None = None, seed: int | None = None, tracks: str | None = None,
+            previews: int | None = None, earlier_pictures: Sequence[Path | bytes] = (), token: str | None = None,
             timeout: float | None = 300.0) -> Iterator[Event]:
     """The events of a new prediction, as they come.
 
     `picture`: a JPEG, PNG or WebP file, or its bytes. Without a prompt the model describes what it sees and what will happen.
-    `preset`: size and length of the video ("256", "512", "768"). Who stops iterating cancels the prediction. Raises
+    `preset`: size and length of the video ("256", "512", "768"). `tracks`: "text" or "video" alone. `previews`: be told how far
+    the video is, with a look at it every so many denoising steps, 0: without looks. `earlier_pictures`: of the same
+    conversation, oldest first; `picture` begins the video. Who stops iterating cancels the prediction. Raises
     PredictionError with the server's message; a half that fails is an event.
     """
-    file = picture if isinstance(picture, bytes) else pathlib.Path(picture).read_bytes()
-    fields = {"image": base64.b64encode(file).decode(), "prompt": prompt or None, "preset": preset, "num_frames": num_frames,
-              "fps": fps, "seed": seed}
+    fields = {"image": _base64(picture), "prompt": prompt or None, "preset": preset, "num_frames": num_frames, "fps": fps,
+              "seed": seed, "tracks": tracks, "previews": previews,
+              "earlier_images": [_base64(each) for each in earlier_pictures] or None}
     server = server_url.rstrip("/")
     begun = _post(server + "/api/predict", {name: value for name, value in fields.items() if value is not None}, token, timeout)
     return follow(begun["session_id"], server_url=server, token=token, timeout=timeout)
@@ -122,6 +127,10 @@ def download(video_url: str, target: Path, *, token: str | None = None, timeout:
         raise _refusal(refusal) from None
 
 
+def _base64(picture: Path | bytes) -> str:
+    return base64.b64encode(picture if isinstance(picture, bytes) else pathlib.Path(picture).read_bytes()).decode()
+
+
 def _headers(token: str | None) -> dict[str, str]:
     return {} if token is None else {"Authorization": f"Bearer {token}"}
 
@@ -161,5 +170,7 @@ def _event(message: str | bytes, server: str) -> Event:
         return Event("video_frame", frame_index=index, total_frames=total, jpeg=message[_FRAME.size:])
     told = json.loads(message)
     known = {name: told[name] for name in ("content", "source", "message", "code", "text") if isinstance(told.get(name), str)}
+    known |= {name: told[name] for name in ("step", "steps", "frame_index") if isinstance(told.get(name), int)}
     url = told.get("video_url")
-    return Event(told["type"], video_url=None if url is None else urllib.parse.urljoin(server + "/", url), **known)
+    video_url = None if url is None else urllib.parse.urljoin(server + "/", url)
+    return Event(told["type"], jpeg=base64.b64decode(told.get("data", "")), video_url=video_url, **known)

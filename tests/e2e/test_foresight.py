@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import urllib.error
@@ -84,6 +85,7 @@ REQUESTS = {
     "GET /api/health": ("GET", "/api/health", None, {"Origin": ORIGIN}),
     "GET /api/status": ("GET", "/api/status", None, {}),
     "GET /api/config": ("GET", "/api/config", None, {}),
+    "GET /": ("GET", "/", None, {}),
     "GET /api/static/x.mp4": ("GET", "/api/static/x.mp4", None, {}),
     "GET /api/videos/x.mp4": ("GET", "/api/videos/x.mp4", None, {}),
     "OPTIONS preflight": ("OPTIONS", "/api/chat", None, {"Origin": ORIGIN, **PREFLIGHT}),
@@ -275,16 +277,31 @@ def test_20_predictions_at_once_are_made_or_told_when_to_ask_again(server):
 def test_the_published_page_shows_words_and_video(binary, browser, tmp_path):
     running = Server(binary, tmp_path / "data", "--model", "random:foresight", "--talk-model", "none",
                      "--web-root", os.environ["FORESIGHT_PAGE"], listen="127.0.0.1:0=foresight")
+    page = browser.new_page()
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.set_default_timeout(PATIENCE_S * 1000)
     try:
-        page = browser.new_page()
+        video_frames = running.request("GET", "/api/config")["num_frames"]
         page.goto(running.url)
         page.get_by_text("Connected", exact=True).wait_for()
         (tmp_path / "ball.png").write_bytes(picture())
         page.locator("input[type=file]").set_input_files(tmp_path / "ball.png")
-        page.get_by_placeholder("What will happen if").fill("What will happen?")
-        page.keyboard.press("Enter")
-        page.get_by_text("Generating").first.wait_for()
-        page.get_by_text("/ 30").first.wait_for(timeout=PATIENCE_S * 1000)
-        assert page.get_by_text("Prediction failed").count() == 0
+        question = page.get_by_placeholder("What will happen if")
+        question.fill("What will happen?")
+        question.press("Enter")
+        page.get_by_text(re.compile(rf"^\d+ / {video_frames}$")).first.wait_for()
+        page.get_by_text(f"Timeline ({video_frames} frames)").wait_for()
+        shown = page.evaluate("() => [...document.images].map(({naturalWidth}) => naturalWidth)")
+        assert len(shown) > video_frames and all(shown), "each frame can be seen"
+        assert page.locator(".prose").last.inner_text().strip(), "and there are words"
+        # The picture is sent again with the next question.
+        page.locator("textarea:enabled").fill("And then?")
+        question.press("Enter")
+        page.get_by_text("History (2)").wait_for()
+        page.reload()
+        page.get_by_text("Connected", exact=True).wait_for()
+        assert page.get_by_text("Prediction failed").count() == 0 and errors == []
     finally:
+        page.close()
         running.stop()

@@ -65,6 +65,31 @@ describe("the client of predictions", () => {
     expect(sent).toEqual([]);
   });
 
+  it("asks for one half with the pictures before, and tells how far it is", async () => {
+    played = [
+      JSON.stringify({ type: "thinking_start" }), JSON.stringify({ type: "video_progress", step: 1, steps: 4 }),
+      JSON.stringify({ type: "video_progress", step: 2, steps: 4, frame_index: 8, data: "/9g=" }), JSON.stringify({ type: "thinking_complete", text: "", video_url: null }),
+    ];
+    const events = await all(predict(Uint8Array.of(3), "", { serverUrl: url, tracks: "video", previews: 2, earlierPictures: [Uint8Array.of(1), new Blob([Uint8Array.of(2)])], Socket }));
+    expect(asked).toEqual([{ image: "Aw==", earlier_images: ["AQ==", "Ag=="], tracks: "video", previews: 2 }]);
+    expect(events.slice(1, 3)).toEqual([
+      { type: "video_progress", step: 1, steps: 4, preview: null },
+      { type: "video_progress", step: 2, steps: 4, preview: { frame_index: 8, jpeg: Uint8Array.of(0xff, 0xd8) } },
+    ]);
+  });
+
+  it("cancels when its signal is aborted, and still tells what there is", async () => {
+    played = whole;
+    const asking = new AbortController();
+    const events: PredictionEvent[] = [];
+    for await (const event of follow("a-b", { serverUrl: url, Socket, signal: asking.signal })) {
+      events.push(event);
+      if (event.type === "text_chunk") asking.abort();
+    }
+    expect(sent).toEqual(['{"type":"cancel"}']);
+    expect(events.at(-1)).toMatchObject({ type: "thinking_complete" });
+  });
+
   it("cancels a prediction that is left early", async () => {
     played = whole;
     for await (const event of follow("a-b", { serverUrl: url, Socket })) if (event.type === "text_chunk") break;

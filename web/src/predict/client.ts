@@ -14,6 +14,9 @@ export class PredictionError extends Error {
   }
 }
 
+/** A JPEG, PNG or WebP. */
+export type Picture = Blob | Uint8Array<ArrayBuffer>;
+
 export interface PredictOptions {
   serverUrl?: string;
   /** For servers that require a token. */
@@ -23,6 +26,14 @@ export interface PredictOptions {
   num_frames?: number;
   fps?: number;
   seed?: number;
+  /** One half alone: to make again what has failed. */
+  tracks?: "both" | "text" | "video";
+  /** Ask to be told how far the video is, with a look at it every so many denoising steps; 0: without looks. */
+  previews?: number;
+  /** Of the same conversation, oldest first; the picture that is asked about begins the video. */
+  earlierPictures?: Picture[];
+  /** Aborted: the prediction is cancelled; its last events say what there is of it. */
+  signal?: AbortSignal;
   /** Where none is built in: WebSocket of the package `ws`. */
   Socket?: typeof WebSocket;
 }
@@ -31,30 +42,37 @@ export type PredictionEvent =
   | { type: "thinking_start" }
   | { type: "text_chunk"; content: string }
   | { type: "video_frame"; frame_index: number; total_frames: number; jpeg: Uint8Array<ArrayBuffer> }
+  | { type: "video_progress"; step: number; steps: number; preview: { frame_index: number; jpeg: Uint8Array<ArrayBuffer> } | null }
   | { type: "video_complete"; video_url: string }
   | { type: "error"; source: "text" | "video"; message: string; code: string }
   | { type: "thinking_complete"; text: string; video_url: string | null };
 
 /**
  * The events of a new prediction, as they come; the last one is thinking_complete. Who leaves the loop before cancels it.
- * `picture`: a JPEG, PNG or WebP. A half that fails is an event; a refusal is a PredictionError.
+ * A half that fails is an event; a refusal is a PredictionError.
  */
-export async function* predict(picture: Blob | Uint8Array<ArrayBuffer>, prompt = "", options: PredictOptions = {}): AsyncGenerator<PredictionEvent, void> {
-  const { serverUrl = DEFAULT_SERVER, token, Socket, ...wanted } = options;
-  const server = serverUrl.replace(/\/+$/, "");
-  const bytes = picture instanceof Blob ? new Uint8Array(await picture.arrayBuffer()) : picture;
-  const answer = await fetch(`${server}/api/predict`, {
+export async function* predict(picture: Picture, prompt = "", options: PredictOptions = {}): AsyncGenerator<PredictionEvent, void> {
+  yield* follow(await begin(picture, prompt, options), options);
+}
+
+/** Starts a prediction, and tells by which name it can be followed. */
+export async function begin(picture: Picture, prompt = "", options: PredictOptions = {}): Promise<string> {
+  const { serverUrl = DEFAULT_SERVER, token, earlierPictures = [], preset, num_frames, fps, seed, tracks, previews } = options;
+  const earlier_images = await Promise.all(earlierPictures.map(base64));
+  const answer = await fetch(`${serverUrl.replace(/\/+$/, "")}/api/predict`, {
     method: "POST",
     headers: { "Content-Type": "application/json", ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }) },
-    body: JSON.stringify({ image: base64(bytes), ...(prompt === "" ? {} : { prompt }), ...wanted }),
+    body: JSON.stringify({
+      image: await base64(picture), ...(prompt === "" ? {} : { prompt }), preset, num_frames, fps, seed, tracks, previews,
+      ...(earlier_images.length > 0 && { earlier_images }),
+    }),
   });
   if (!answer.ok) throw await refusal(answer);
-  const { session_id } = await answer.json() as { session_id: string };
-  yield* follow(session_id, { serverUrl: server, ...(token === undefined ? {} : { token }), ...(Socket ? { Socket } : {}) });
+  return (await answer.json() as { session_id: string }).session_id;
 }
 
 /** The events of a prediction from its beginning, also of one that somebody else has asked for. */
-export async function* follow(sessionId: string, options: Pick<PredictOptions, "serverUrl" | "token" | "Socket"> = {}): AsyncGenerator<PredictionEvent, void> {
+export async function* follow(sessionId: string, options: Pick<PredictOptions, "serverUrl" | "token" | "Socket" | "signal"> = {}): AsyncGenerator<PredictionEvent, void> {
   const server = (options.serverUrl ?? DEFAULT_SERVER).replace(/\/+$/, "");
   const Socket = options.Socket ?? globalThis.WebSocket;
   if (!Socket) throw new Error("There is no WebSocket in this environment: Node has one from version 22 on; with an older version, give the one of the package ws.");
@@ -69,6 +87,9 @@ export async function* follow(sessionId: string, options: Pick<PredictOptions, "
   socket.onmessage = ({ data }) => add(readEvent(data as string | ArrayBuffer, server));
   socket.onclose = ({ code, reason }) => add(new PredictionError(reason || "the connection was lost", null, code));
   let over = false;
+  const cancel = (): void => { if (socket.readyState === 1) socket.send(JSON.stringify({ type: "cancel" })); };
+  socket.onopen = () => { if (options.signal?.aborted) cancel(); };
+  options.signal?.addEventListener("abort", cancel);
   try {
     while (!over) {
       const next = waiting.shift();
@@ -77,7 +98,8 @@ export async function* follow(sessionId: string, options: Pick<PredictOptions, "
       else { over = next.type === "thinking_complete"; yield next; }
     }
   } finally {
-    if (!over && socket.readyState === 1) socket.send(JSON.stringify({ type: "cancel" }));
+    options.signal?.removeEventListener("abort", cancel);
+    if (!over) cancel();
     socket.close();
   }
 }
@@ -88,9 +110,10 @@ export function readEvent(message: string | ArrayBuffer, server: string): Predic
     const header = new DataView(message);
     return { type: "video_frame", frame_index: header.getUint32(0), total_frames: header.getUint32(4), jpeg: new Uint8Array(message.slice(FRAME_HEADER)) };
   }
-  const event = JSON.parse(message) as PredictionEvent;
+  const { data, frame_index = 0, ...event } = JSON.parse(message) as PredictionEvent & { data?: string; frame_index?: number };
+  if (event.type === "video_progress") return { ...event, preview: data === undefined ? null : { frame_index, jpeg: fromBase64(data) } };
   if ("video_url" in event && event.video_url !== null) event.video_url = server + event.video_url;
-  return event;
+  return event as PredictionEvent;
 }
 
 async function refusal(answer: Response): Promise<PredictionError> {
@@ -109,8 +132,11 @@ async function refusal(answer: Response): Promise<PredictionError> {
   return error(text || answer.statusText);
 }
 
-function base64(bytes: Uint8Array): string {
+async function base64(picture: Picture): Promise<string> {
+  const bytes = picture instanceof Blob ? new Uint8Array(await picture.arrayBuffer()) : picture;
   let text = "";
   for (let from = 0; from < bytes.length; from += 0x8000) text += String.fromCharCode(...bytes.subarray(from, from + 0x8000));
   return btoa(text);
 }
+
+const fromBase64 = (text: string): Uint8Array<ArrayBuffer> => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));

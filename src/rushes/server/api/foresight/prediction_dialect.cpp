@@ -67,32 +67,34 @@ std::vector<Message> PredictionDialect::on(const StreamItem& item) {
     if (!chunk->utf8.empty()) messages.push_back({Json{{"type", "text_chunk"}, {"content", chunk->utf8}}});
   }
   if (const auto* change = std::get_if<generation::StateChanged>(&what)) reason_ = change->reason;
-  if (const auto* step = std::get_if<generation::BlockProgress>(&what); step && step->steps > 0 && progress_)
-    *progress_ = static_cast<double>(step->step) / static_cast<double>(step->steps);
-  if (tells_progress_ && !video_over_) tell_progress(messages, what);
+  if (const auto* step = std::get_if<generation::BlockProgress>(&what); step && step->steps > 0) {
+    if (progress_) *progress_ = static_cast<double>(step->step) / static_cast<double>(step->steps);
+    if (tells_progress_)
+      messages.push_back({Json{{"type", "video_progress"}, {"step", step->step}, {"steps", step->steps}}});
+  }
   if (const auto* failed = std::get_if<generation::TrackFailed>(&what))
     tell_failure(messages, failed->track, failed->message, code_of(failed->track));
   if (const auto* preview = std::get_if<generation::PreviewFrames>(&what);
-      preview && preview->step == 0 && preview->rgb)
-    tell_frame(messages, preview->first_video_frame, preview->rgb.get(), preview->width, preview->height);
+      preview && preview->rgb && preview->video_frames > 0) {
+    if (preview->step == 0)
+      tell_frame(messages, preview->first_video_frame, preview->rgb.get(), preview->width, preview->height);
+    else if (tells_progress_)
+      tell_preview(messages, *preview);
+  }
   if (const auto* block = std::get_if<generation::FrameBlock>(&what); block && block->rgb)
     for (int64_t t = 0; t < block->video_frames; ++t)
       tell_frame(messages, block->first_video_frame + t, block->frame(t), block->width, block->height);
   return messages;
 }
 
-void PredictionDialect::tell_progress(Messages& messages, const generation::Event& what) const {
-  if (const auto* step = std::get_if<generation::BlockProgress>(&what))
-    messages.push_back({Json{{"type", "video_progress"}, {"step", step->step}, {"steps", step->steps}}});
-  const auto* preview = std::get_if<generation::PreviewFrames>(&what);
-  if (!preview || preview->step == 0 || !preview->rgb || preview->video_frames == 0) return;
-  const int64_t last = preview->video_frames - 1;
-  const uint8_t* rgb = preview->rgb.get() + last * preview->height * preview->width * 3;
-  const media::Bytes jpeg = media::encode_jpeg(rgb, preview->width, preview->height, kJpegQuality);
+void PredictionDialect::tell_preview(Messages& messages, const generation::PreviewFrames& preview) {
+  const int64_t last = preview.video_frames - 1;
+  const uint8_t* rgb = preview.rgb.get() + last * preview.height * preview.width * 3;
+  const media::Bytes jpeg = media::encode_jpeg(rgb, preview.width, preview.height, kJpegQuality);
   messages.push_back({Json{{"type", "video_progress"},
-                           {"step", preview->step},
-                           {"steps", preview->steps},
-                           {"frame_index", preview->first_video_frame + last},
+                           {"step", preview.step},
+                           {"steps", preview.steps},
+                           {"frame_index", preview.first_video_frame + last},
                            {"data", encode_base64(jpeg)}}});
 }
 

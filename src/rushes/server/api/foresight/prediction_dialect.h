@@ -42,7 +42,7 @@ class PredictionDialect final : public Dialect {
   void tell_frame(Messages& messages, int64_t index, const uint8_t* rgb, int64_t width, int64_t height);
   void tell_failure(Messages& messages, generation::Track track, std::string_view why, const char* code);
 
-  void tell_progress(Messages& messages, const generation::Event& what) const;
+  static void tell_preview(Messages& messages, const generation::PreviewFrames& preview);
 
   const std::shared_ptr<std::atomic<double>> progress_;
   const bool tells_progress_;

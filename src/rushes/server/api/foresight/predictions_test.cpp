@@ -119,6 +119,53 @@ TEST_F(ForesightPredictions, tell_where_they_are_and_what_they_were_asked) {
   EXPECT_EQ(session["format"]["video_frames"], 4);
 }
 
+TEST_F(ForesightPredictions, make_one_half_alone_where_that_is_asked_for) {
+  const auto server = start();
+  const Heard words = follow(*server, predict(*server, "what will happen?", {{"tracks", "text"}}));
+  EXPECT_EQ(words.messages.back(), (json{{"type", "thinking_complete"}, {"text", kWords}, {"video_url", nullptr}}));
+  EXPECT_TRUE(words.of("video_frame").empty());
+  EXPECT_TRUE(words.of("error").empty());
+  const std::string id = predict(*server, "there are no words in it", {{"tracks", "video"}});
+  const Heard video = follow(*server, id);
+  EXPECT_THAT(frame_indices(video), ElementsAre(0, 1, 2, 3, 4, 5));
+  EXPECT_EQ(video.messages.back()["video_url"], "/api/videos/" + id + ".mp4");
+}
+
+TEST_F(ForesightPredictions, tell_how_far_the_video_is_and_what_it_may_be_to_who_asks) {
+  const auto server = start();
+  const Heard silent = follow(*server, predict(*server, "what will happen?"));
+  EXPECT_TRUE(silent.of("video_progress").empty());
+  const Heard heard = follow(*server, predict(*server, "what will happen?", {{"previews", 2}}));
+  std::vector<int> steps, previews;
+  for (const json& each : heard.of("video_progress")) {
+    EXPECT_EQ(each["steps"], 5);
+    if (!each.contains("data")) {
+      steps.push_back(each["step"]);
+      continue;
+    }
+    previews.push_back(each["step"]);
+    EXPECT_EQ(each["frame_index"], 5) << "the last one";
+    EXPECT_THAT(each["data"].get<std::string>(), StartsWith("/9j/")) << "a JPEG in base64";
+  }
+  EXPECT_THAT(steps, ElementsAre(1, 2, 3, 4, 5));
+  EXPECT_THAT(previews, ElementsAre(2, 4));
+  EXPECT_THAT(frame_indices(heard), ElementsAre(0, 1, 2, 3, 4, 5)) << "a preview is no frame";
+}
+
+TEST_F(ForesightPredictions, see_all_pictures_of_a_conversation_and_begin_with_the_newest) {
+  std::size_t earlier = 0;
+  int64_t width = 0;
+  const auto server = start({}, [&](const generation::Request& request, int64_t) {
+    earlier = request.earlier_images.size();
+    width = request.image->width;
+  });
+  const std::string id = predict(*server, "what will happen?",
+                                 {{"earlier_images", {test_picture_base64(20, 30), test_picture_base64(22, 30)}}});
+  follow(*server, id);
+  EXPECT_EQ(earlier, 2u);
+  EXPECT_EQ(width, 40);
+}
+
 TEST_F(ForesightPredictions, are_refused_with_a_code_that_says_why) {
   const auto server = start();
   const struct {

@@ -19,7 +19,7 @@ struct Question {
   std::optional<std::string> preset = {};
   std::optional<int64_t> video_frames = {};
   std::optional<double> fps = {};
-  std::optional<uint64_t> seed = {};      // nothing: random
+  std::optional<uint64_t> seed = {};       // nothing: random
   std::optional<std::string> tracks = {};  // both, text or video
   /// Denoising steps between two looks at the video, 0: none; with it, how far the video is is told, too.
   std::optional<int64_t> previews = {};

@@ -117,6 +117,14 @@ TEST(ForesightBody, is_refused_as_fastapi_does) {
       {"too many frames", {{"image", "a"}, {"num_frames", 1e9}}, "less_than_equal", "num_frames"},
       {"a rate that is none", {{"image", "a"}, {"fps", "15"}}, "float_type", "fps"},
       {"a seed below zero", {{"image", "a"}, {"seed", -1}}, "int_type", "seed"},
+      {"a track that is none", {{"image", "a"}, {"tracks", "sound"}}, "literal_error", "tracks"},
+      {"earlier pictures that are none", {{"image", "a"}, {"earlier_images", "b"}}, "list_type", "earlier_images"},
+      {"an earlier picture that is none", {{"image", "a"}, {"earlier_images", {1}}}, "string_type", "earlier_images"},
+      {"too many pictures",
+       {{"image", "a"}, {"earlier_images", std::vector<std::string>(32, "b")}},
+       "too_long",
+       "earlier_images"},
+      {"previews of the past", {{"image", "a"}, {"previews", -1}}, "greater_than_equal", "previews"},
   };
   for (const auto& each : kPredict) {
     SCOPED_TRACE(each.name);
@@ -155,7 +163,14 @@ TEST(ForesightBody, gives_what_it_asks_for) {
   EXPECT_EQ(question.video_frames, 15);
   EXPECT_EQ(question.fps, 12.5);
   EXPECT_EQ(question.seed, 7u);
+  EXPECT_EQ(question.tracks, std::nullopt);
+  EXPECT_EQ(question.previews, std::nullopt);
   EXPECT_EQ(std::get<Question>(parse_predict_request(R"({"image": "abc", "prompt": null})")).prompt, "");
+  const auto more = parse_predict_request(
+      R"({"image": "c", "earlier_images": ["a", "b"], "tracks": "video", "previews": 0, "prompt": null})");
+  EXPECT_THAT(std::get<Question>(more).pictures, ElementsAre("a", "b", "c")) << "the oldest first";
+  EXPECT_EQ(std::get<Question>(more).tracks, "video");
+  EXPECT_EQ(std::get<Question>(more).previews, 0);
 }
 
 }  // namespace
