@@ -1,8 +1,10 @@
-// Sound that a generator still needs, numbered from the beginning of the session whatever of it is gone. No libtorch
-// here.
+// Sound that a generator still needs, numbered from the beginning of the session whatever of it is gone. Copies share
+// it: a session is copied at each block border, and many minutes of speech may wait. No libtorch here.
 #pragma once
 #include <algorithm>
 #include <cstdint>
+#include <deque>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -10,33 +12,54 @@ namespace rushes::generation {
 
 class SampleTape {
  public:
-  void add(std::span<const float> samples) { samples_.insert(samples_.end(), samples.begin(), samples.end()); }
+  void add(std::span<const float> samples) {
+    for (; !samples.empty(); samples = samples.subspan(std::min(kPieceSamples, samples.size())))
+      add_piece({samples.begin(), samples.begin() + std::min(kPieceSamples, samples.size())});
+  }
   /// Silence up to sample `until`.
   void pad(int64_t until) {
-    if (until > end()) samples_.resize(static_cast<std::size_t>(until - begin_), 0.0f);
+    while (end_ < until) add_piece(std::vector<float>(std::min(kPieceSamples, static_cast<std::size_t>(until - end_))));
   }
   /// Samples so far, those that are gone included.
-  int64_t end() const { return begin_ + static_cast<int64_t>(samples_.size()); }
-  /// Samples [first, end) as far as they are there; valid until the next change.
-  std::span<const float> samples(int64_t first, int64_t end) const {
-    const auto in = [&](int64_t at) { return std::clamp(at, begin_, this->end()) - begin_; };
-    const int64_t from = in(first), count = std::max<int64_t>(0, in(end)-from);
-    return std::span(samples_).subspan(static_cast<std::size_t>(from), static_cast<std::size_t>(count));
+  int64_t end() const { return end_; }
+  /// Samples [first, end) as far as they are there.
+  std::vector<float> samples(int64_t first, int64_t end) const {
+    std::vector<float> found;
+    for (auto piece = piece_of(first); first < end && piece != pieces_.end() && piece->begin < end; ++piece) {
+      const auto in = [&](int64_t at) { return std::clamp(at, piece->begin, piece->end()) - piece->begin; };
+      found.insert(found.end(), piece->samples->begin() + in(first), piece->samples->begin() + in(end));
+    }
+    return found;
   }
-  /// Those before `sample` are not asked for any more. They go in large steps: a file that comes at once is minutes of
-  /// sound, and each erasing moves what is left of it.
-  void forget_before(int64_t sample) {
-    const int64_t gone = std::min(sample, end()) - begin_;
-    if (gone <= 0 || 2 * gone < static_cast<int64_t>(samples_.size())) return;
-    samples_.erase(samples_.begin(), samples_.begin() + gone);
-    if (samples_.capacity() > 4 * samples_.size()) samples_.shrink_to_fit();
-    begin_ += gone;
+  /// Those before `sample` are not asked for any more.
+  void forget_before(int64_t sample) { pieces_.erase(pieces_.begin(), piece_of(sample)); }
+  /// What other copies share included.
+  int64_t bytes() const {
+    return pieces_.empty() ? 0 : (end_ - pieces_.front().begin) * static_cast<int64_t>(sizeof(float));
   }
-  int64_t bytes() const { return static_cast<int64_t>(samples_.capacity() * sizeof(float)); }
 
  private:
-  std::vector<float> samples_;
-  int64_t begin_ = 0;
+  static constexpr std::size_t kPieceSamples = 1 << 14;  // goes as a whole
+
+  struct Piece {
+    int64_t begin;
+    std::shared_ptr<const std::vector<float>> samples;
+    int64_t end() const { return begin + static_cast<int64_t>(samples->size()); }
+  };
+
+  void add_piece(std::vector<float> samples) {
+    const int64_t begin = end_;
+    end_ += static_cast<int64_t>(samples.size());
+    pieces_.push_back({begin, std::make_shared<const std::vector<float>>(std::move(samples))});
+  }
+  /// The first one that ends behind `sample`.
+  std::deque<Piece>::const_iterator piece_of(int64_t sample) const {
+    return std::partition_point(pieces_.begin(), pieces_.end(),
+                                [&](const Piece& piece) { return piece.end() <= sample; });
+  }
+
+  std::deque<Piece> pieces_;  // without gaps
+  int64_t end_ = 0;
 };
 
 }  // namespace rushes::generation

@@ -12,6 +12,7 @@
 
 #include "rushes/base/image.h"
 #include "rushes/generation/generator.h"
+#include "rushes/generation/heap_in_use.h"
 
 namespace rushes::generation {
 
@@ -87,6 +88,21 @@ inline void run(Generator& generator, Inbox inbox, Video& video) {
     take(result, video);
     if (result.outcome != StepOutcome::again) return;
   }
+}
+
+/// A copy is kept at each block border: it must not cost what waits to be spoken.
+inline void expect_forks_to_copy_no_speech(Generator& generator) {
+  constexpr int64_t kTenMinutes = 16'000 * 600;
+  Inbox inbox{.prompt = {}, .speech = speech(kTenMinutes)};
+  Video video;
+  while (video.frames == 0 || !generator.at_block_border()) {
+    const StepResult result = generator.step(std::exchange(inbox, {}));
+    take(result, video);
+    ASSERT_EQ(result.outcome, StepOutcome::again);
+  }
+  const int64_t before = heap_in_use();
+  const std::unique_ptr<Generator> fork = generator.fork();
+  EXPECT_LT(heap_in_use() - before, kTenMinutes);  // a quarter of its bytes
 }
 
 }  // namespace rushes::generation

@@ -309,8 +309,8 @@ FrameBlock DittoGenerator::draw() {
 Audio DittoGenerator::audio(int64_t frame) {
   const int64_t first = frame * kFrameSamples;
   Audio audio{.samples = nullptr, .first_sample = first, .hz = ditto::kSampleRate};
-  const std::span<const float> samples = sound_.samples(first, first + kFrameSamples);
-  if (!samples.empty()) audio.samples = std::make_shared<const std::vector<float>>(samples.begin(), samples.end());
+  std::vector<float> samples = sound_.samples(first, first + kFrameSamples);
+  if (!samples.empty()) audio.samples = std::make_shared<const std::vector<float>>(std::move(samples));
   sound_.forget_before(first + kFrameSamples);
   return audio;
 }

@@ -359,6 +359,10 @@ TEST(DittoGenerator, motion_fades_in_from_the_first_frame_and_out_to_it) {
   EXPECT_EQ(std::memcmp(faded.pixels.data() + 6 * frame, plain.pixels.data() + 6 * frame, frame), 0);
 }
 
+TEST(DittoGenerator, a_fork_does_not_copy_the_minutes_of_speech_that_wait) {
+  expect_forks_to_copy_no_speech(*start(model(), request_of()));
+}
+
 TEST(DittoGenerator, memory_of_a_session_does_not_grow_with_its_speech) {
   const auto generator = start(model(), request_of());
   std::vector<int64_t> bytes;

@@ -68,7 +68,7 @@ std::unique_ptr<Generator> TalkGenerator::fork() const {
 }
 
 int64_t TalkGenerator::bytes() const {
-  int64_t total = static_cast<int64_t>(speech_.size() * sizeof(float)) + windows_.waiting() * 4;
+  int64_t total = speech_.bytes() + windows_.waiting() * 4;
   for (const at::Tensor& tensor : {picture_.face, picture_.whole, spoken_})
     if (tensor.defined()) total += static_cast<int64_t>(tensor.nbytes());
   if (portrait_) {
@@ -104,8 +104,7 @@ StepResult TalkGenerator::step(const Inbox& inbox) {
   // The end is told with the last pictures, so that whoever records them can close the file at once.
   const bool nothing_left =
       !spoken_.defined() && speech_ended_ && waiting_windows_.empty() &&
-      (plan_.driving || plan_.mode == Mode::reference ||
-       spoken_frames_ * parts_->samples_per_frame() >= speech_begin_ + static_cast<int64_t>(speech_.size()));
+      (plan_.driving || plan_.mode == Mode::reference || spoken_frames_ * parts_->samples_per_frame() >= speech_.end());
   if (nothing_left) result.outcome = StepOutcome::finished;
   return result;
 }
@@ -114,7 +113,7 @@ StepResult TalkGenerator::step(const Inbox& inbox) {
 void TalkGenerator::hear_inbox(const Inbox& inbox) {
   const auto hear = [&](std::span<const float> piece) {
     if (plan_.mode == Mode::aligned) {
-      speech_.insert(speech_.end(), piece.begin(), piece.end());
+      speech_.add(piece);
     } else {
       for (auto& window : windows_.feed({piece.begin(), piece.end()})) {
         waiting_windows_.push_back(std::move(window));
@@ -134,10 +133,8 @@ void TalkGenerator::hear_inbox(const Inbox& inbox) {
 void TalkGenerator::end_utterance() {
   if (plan_.mode == Mode::aligned) {
     const int64_t per_frame = parts_->samples_per_frame();
-    const int64_t received = speech_begin_ + static_cast<int64_t>(speech_.size());
-    const int64_t end = (received + per_frame - 1) / per_frame * per_frame;
-    speech_.resize(speech_.size() + static_cast<std::size_t>(end - received));
-    utterance_ends_.push_back(end);
+    speech_.pad((speech_.end() + per_frame - 1) / per_frame * per_frame);
+    utterance_ends_.push_back(speech_.end());
     return;
   }
   if (auto rest = windows_.flush()) {
@@ -166,7 +163,7 @@ bool TalkGenerator::speak() {
 /// Nothing, if there is not enough speech for one, `more_samples` included.
 std::optional<TalkGenerator::Hearing> TalkGenerator::next_chunk(std::size_t more_samples, bool ended) const {
   const int64_t per_frame = parts_->samples_per_frame();
-  int64_t received = speech_begin_ + static_cast<int64_t>(speech_.size() + more_samples);
+  int64_t received = speech_.end() + static_cast<int64_t>(more_samples);
   if (!utterance_ends_.empty()) {
     received = std::min(received, utterance_ends_.front());
     ended = true;
@@ -338,20 +335,19 @@ FrameBlock TalkGenerator::render() {
 /// Of speech_ and, behind it, `more`: [samples].
 at::Tensor TalkGenerator::wave(const Hearing& hearing, const std::vector<float>& more) const {
   const at::Tensor wave = at::empty({hearing.samples}, at::kFloat);
-  const auto own = static_cast<int64_t>(speech_.size()), first = hearing.from - speech_begin_,
-             of_own = std::clamp<int64_t>(own - first, 0, hearing.samples), skipped = std::max<int64_t>(0, first - own);
-  auto* out = std::copy_n(speech_.begin() + std::min(first, own), of_own, wave.data_ptr<float>());
-  std::copy_n(more.begin() + skipped, hearing.samples - of_own, out);
+  const std::vector<float> own = speech_.samples(hearing.from, hearing.from + hearing.samples);
+  auto* const out = std::copy(own.begin(), own.end(), wave.data_ptr<float>());
+  std::copy_n(more.begin() + std::max<int64_t>(0, hearing.from - speech_.end()),
+              hearing.samples - static_cast<int64_t>(own.size()), out);
   return wave;
 }
 
 Audio TalkGenerator::audio(int64_t first_frame, int64_t frames) const {
   if (plan_.driving) return audio_of(*plan_.driving, first_frame, frames);
   const int64_t per_frame = parts_->samples_per_frame();
-  const int64_t first = first_frame * per_frame - speech_begin_;
-  const int64_t last = std::min<int64_t>(first + frames * per_frame, static_cast<int64_t>(speech_.size()));
-  return {.samples = std::make_shared<const std::vector<float>>(speech_.begin() + first, speech_.begin() + last),
-          .first_sample = first_frame * per_frame,
+  const int64_t first = first_frame * per_frame;
+  return {.samples = std::make_shared<const std::vector<float>>(speech_.samples(first, first + frames * per_frame)),
+          .first_sample = first,
           .hz = parts_->generator.config().sampling_rate};
 }
 
@@ -359,12 +355,8 @@ Audio TalkGenerator::audio(int64_t first_frame, int64_t frames) const {
 void TalkGenerator::forget_old_samples() {
   const imtalker::GeneratorConfig& config = parts_->generator.config();
   const int64_t heard = std::max(config.window_frames(), plan_.chunk_frames + config.num_prev_frames);
-  const int64_t needed =
-      std::max<int64_t>(0, std::min(video_frames_, spoken_frames_ - heard)) * parts_->samples_per_frame();
-  // In large steps: a file that is fed at once is minutes of speech, and each erasing moves what is left of it.
-  if (2 * (needed - speech_begin_) < static_cast<int64_t>(speech_.size()) || needed <= speech_begin_) return;
-  speech_.erase(speech_.begin(), speech_.begin() + (needed - speech_begin_));
-  speech_begin_ = needed;
+  speech_.forget_before(std::max<int64_t>(0, std::min(video_frames_, spoken_frames_ - heard)) *
+                        parts_->samples_per_frame());
 }
 
 }  // namespace rushes::generation

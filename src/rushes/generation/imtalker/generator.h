@@ -12,6 +12,7 @@
 #include "rushes/generation/generator.h"
 #include "rushes/generation/imtalker/model.h"
 #include "rushes/generation/imtalker/plan.h"
+#include "rushes/generation/sample_tape.h"
 #include "rushes/models/imtalker/face_crop.h"
 #include "rushes/tensor/random.h"
 
@@ -92,8 +93,7 @@ class TalkGenerator final : public Generator {
   at::Tensor paste_mask_;
 
   // Speech that is still needed: to be spoken, to give context, or to go out with its frames.
-  std::vector<float> speech_;
-  int64_t speech_begin_ = 0;            // index of its first sample in the session's speech
+  SampleTape speech_;
   bool speech_ended_ = false;           // or the driving video has
   std::deque<int64_t> utterance_ends_;  // aligned: indices of samples, whole frames; reference: of windows
   int64_t windows_made_ = 0, windows_spoken_ = 0;

@@ -145,6 +145,10 @@ TEST(TalkGenerator, a_fork_goes_on_as_its_origin_would) {
   EXPECT_TRUE(video.pixels == forked.pixels);
 }
 
+TEST(TalkGenerator, a_fork_does_not_copy_the_minutes_of_speech_that_wait) {
+  expect_forks_to_copy_no_speech(*start(model(), request_of()));
+}
+
 TEST(TalkGenerator, memory_does_not_grow_with_the_speech) {
   const auto generator = start(model(), request_of());
   const std::vector<float> wave = speech(3200);

@@ -295,6 +295,10 @@ TEST(CausalAvatar, an_endless_video_holds_as_much_memory_after_300_blocks_as_aft
   EXPECT_EQ(bytes.at(340), bytes.at(10));
 }
 
+TEST(CausalAvatar, a_fork_does_not_copy_the_minutes_of_speech_that_wait) {
+  expect_forks_to_copy_no_speech(*start(model(), request_of()));
+}
+
 TEST(CausalAvatar, a_stream_of_speech_holds_as_much_memory_after_300_blocks_as_after_10) {
   Request request = request_of();
   request.height = request.width = 16;

@@ -17,7 +17,7 @@ int64_t SpeechTrack::frames(int64_t samples) const {
 Audio SpeechTrack::sound(int64_t first, int64_t end, int64_t until) const {
   const int64_t from = sample(first - delay_), to = std::max(std::min(sample(end - delay_), until), from);
   const int64_t silent = std::clamp<int64_t>(-from, 0, to - from);  // before the speech begins
-  const std::span<const float> heard = samples(std::max<int64_t>(from, 0), std::max<int64_t>(to, 0));
+  const std::vector<float> heard = samples(std::max<int64_t>(from, 0), std::max<int64_t>(to, 0));
   Audio audio{.samples = nullptr, .first_sample = sample(first), .hz = hz_};
   if (heard.empty()) return audio;
   std::vector<float> all(static_cast<std::size_t>(silent), 0.0f);

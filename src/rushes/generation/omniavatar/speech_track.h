@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "rushes/generation/event.h"
 #include "rushes/generation/sample_tape.h"
@@ -25,7 +26,7 @@ class SpeechTrack {
   /// Video frames that so many samples last, rounded up.
   int64_t frames(int64_t samples) const;
   /// Samples [first, end), which have been heard and not been forgotten; at most those that there are.
-  std::span<const float> samples(int64_t first, int64_t end) const { return tape_.samples(first, end); }
+  std::vector<float> samples(int64_t first, int64_t end) const { return tape_.samples(first, end); }
   void forget_before(int64_t sample) { tape_.forget_before(sample); }
 
   /// The sound of video frames [first, end) of the video, up to sample `until`; less or none where there is no more.
