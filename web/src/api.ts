@@ -45,10 +45,17 @@ export interface ModelInfo {
   takesPrompts: boolean;
   /** Speaks what it hears: a talking head. */
   hears: boolean;
+  /** Says in words what is in a picture and what will happen. */
+  answers: boolean;
   /** Cannot do without a picture; else words alone make one. */
   needsImage: boolean;
+  makesVideo: boolean;
   /** By the names that requests have for them. */
   options: ReadonlySet<string>;
+  /** Sizes and lengths that have a name. */
+  presets: string[];
+  /** Denoising steps of a video; 0: nobody can tell. */
+  steps: number;
   /** In the order in which the model names them. */
   controls: Control[];
   portraits: Example[];
@@ -58,7 +65,7 @@ export interface ModelInfo {
 type Modality = "text" | "image" | "audio" | "video";
 interface WireModel {
   name: string; description: string; default: boolean;
-  capabilities: { takes: Modality[]; needs: Modality[]; feeds: Modality[] } | null;
+  capabilities: { takes: Modality[]; needs: Modality[]; feeds: Modality[]; yields: Modality[] } | null;
   options: WireOption[] | null;
   examples: { images: Example[]; audio: Example[] } | null;
 }
@@ -108,10 +115,14 @@ const toControl = (o: WireOption): Control | null => {
 
 export const toModel = (m: WireModel): ModelInfo => {
   const here = ({ name, url: path }: Example): Example => ({ name, url: rootUrl(path) });
+  const { takes = [], needs = [], feeds = [], yields = [] } = m.capabilities ?? {};
+  const option = (name: string): WireOption | undefined => m.options?.find((each) => each.name === name);
+  const steps = option("steps")?.default;
   return {
     name: m.name, description: m.description, isDefault: m.default,
-    takesPrompts: m.capabilities?.takes.includes("text") ?? false, hears: m.capabilities?.feeds.includes("audio") ?? false,
-    needsImage: m.capabilities?.needs.includes("image") ?? false,
+    takesPrompts: takes.includes("text"), hears: feeds.includes("audio"), needsImage: needs.includes("image"),
+    answers: takes.includes("image") && yields.includes("text"), makesVideo: yields.includes("video"),
+    presets: option("preset")?.choices ?? [], steps: typeof steps === "number" ? steps : 0,
     options: new Set(m.options?.map((option) => option.name)),
     controls: (m.options ?? []).filter((option) => option.live).map(toControl).filter((control) => control !== null),
     portraits: (m.examples?.images ?? []).map(here), speech: (m.examples?.audio ?? []).map(here),
@@ -164,6 +175,13 @@ const rootUrl = (path: string): string => {
 };
 
 const socketUrl = (path: string): string => url(path).replace(/^http/, "ws");
+
+/** Where this page came from, as clients of the APIs of others have it. */
+export const server = (): { serverUrl: string; token?: string } =>
+  ({ serverUrl: new URL(".", document.baseURI).href.replace(/\/$/, ""), ...(token !== null && { token }) });
+
+/** Of a prediction, by its session there. */
+export const predictionVideoUrl = (session: string): string => rootUrl(`api/videos/${session}.mp4`);
 
 /** The file, complete when the session has ended. */
 export const videoUrl = (id: string): string => url(`sessions/${id}/video.mp4`);

@@ -1,19 +1,20 @@
 // The page: a prompt, and the sessions that came of it. Effects live here and in player.ts; components only draw.
 import { useCallback, useEffect, useReducer, useRef, useState } from "react";
 import * as api from "./api";
+import { PredictView } from "./components/predict_view";
 import { type Draft, PromptForm, firstDraft } from "./components/prompt_form";
 import { SessionCard } from "./components/session_card";
 import { TalkView } from "./components/talk_view";
 import { initialState, reduce } from "./state";
 
-type View = "video" | "talk";
-const VIEWS: [View, string][] = [["video", "Text to video"], ["talk", "Talking head"]];
+type View = "video" | "talk" | "predict";
+const VIEWS: [View, string][] = [["video", "Text to video"], ["talk", "Talking head"], ["predict", "Picture to answer"]];
 
 export function App() {
   const [state, dispatch] = useReducer(reduce, initialState);
   const [models, setModels] = useState<api.ModelInfo[] | null>(null);
   const [draft, setDraft] = useState<Draft>(firstDraft);
-  const [wanted, setWanted] = useState<View>(() => (location.hash === "#talk" ? "talk" : "video"));
+  const [wanted, setWanted] = useState<View>(() => VIEWS.find(([name]) => location.hash === `#${name}`)?.[0] ?? "video");
   const [talker, setTalker] = useState<string | null>(null);
   const clickedAt = useRef(new Map<string, number>());
 
@@ -36,19 +37,23 @@ export function App() {
     api.models().then(setModels, report);
   }, [report]);
 
-  const ofPrompts = models?.filter((model) => model.takesPrompts && !model.hears) ?? [];
+  const ofPrompts = models?.filter((model) => model.takesPrompts && !model.hears && !model.answers) ?? [];
   const video = ofPrompts.find((model) => model.isDefault) ?? ofPrompts[0] ?? null;
   const talkers = models?.filter((model) => model.hears) ?? [];
   const talk = talkers.find((model) => model.name === talker) ?? talkers[0] ?? null;
-  const view: View = models === null ? wanted : talk && (wanted === "talk" || !video) ? "talk" : "video";
-  const shown = view === "talk" ? talk : video;
+  const predictor = models?.find((model) => model.answers) ?? null;
+  const found: Record<View, api.ModelInfo | null> = { video, talk, predict: predictor };
+  const views = VIEWS.filter(([name]) => found[name]);
+  const view: View = models === null || found[wanted] ? wanted : (views[0]?.[0] ?? "video");
+  const shown = found[view];
+  // Predictions have a place of their own.
+  const sessions = state.sessions.filter(({ model }) => model !== predictor?.name);
 
   useEffect(() => {
-    history.replaceState(null, "", view === "talk" ? "#talk" : location.pathname + location.search);
+    history.replaceState(null, "", view === "video" ? location.pathname + location.search : `#${view}`);
   }, [view]);
 
-  const generate = async (request: api.GenerationRequest): Promise<void> => {
-    const clicked = performance.now();
+  const generate = async (request: api.GenerationRequest, clicked: number): Promise<void> => {
     try {
       const session = await api.createSession({ ...request, ...(video && !video.isDefault && { model: video.name }) });
       clickedAt.current.set(session.id, clicked);
@@ -63,9 +68,9 @@ export function App() {
       <header className="masthead">
         <h1>rushes</h1>
         <p className="model" title={shown?.description}>{shown ? shown.name : ""}</p>
-        {talk && video && (
+        {views.length > 1 && (
           <nav className="choice" aria-label="What to generate">
-            {VIEWS.map(([value, label]) => (
+            {views.map(([value, label]) => (
               <label key={value} className={value === view ? "on" : ""}>
                 <input type="radio" name="view" checked={value === view} onChange={() => setWanted(value)} />
                 {label}
@@ -83,8 +88,9 @@ export function App() {
             <button type="button" className="quiet" onClick={() => dispatch({ type: "notice", text: null })} aria-label="Dismiss">✕</button>
           </div>
         )}
-        <section hidden={view !== "video"} className={`sessions ${state.sessions.length === 1 ? "alone" : ""}`} aria-label="Sessions">
-          {state.sessions.map((session) => (
+        {predictor && <PredictView model={predictor} hidden={view !== "predict"} onError={report} />}
+        <section hidden={view !== "video"} className={`sessions ${sessions.length === 1 ? "alone" : ""}`} aria-label="Sessions">
+          {sessions.map((session) => (
             <SessionCard
               key={session.id}
               session={session}
@@ -119,7 +125,7 @@ export function App() {
             />
           ))}
         </section>
-        {view === "video" && state.sessions.length === 0 && (
+        {view === "video" && sessions.length === 0 && (
           <p className="empty">The video appears here block by block, while the model is still generating it.</p>
         )}
       </main>

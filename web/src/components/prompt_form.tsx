@@ -29,7 +29,8 @@ export const firstDraft: Draft = { prompt: EXAMPLES[0]!, seed: "" };
 
 interface Props {
   draft: Draft;
-  onGenerate: (request: GenerationRequest) => Promise<void>;
+  /** `clicked`: when, as performance.now() counts. */
+  onGenerate: (request: GenerationRequest, clicked: number) => Promise<void>;
   onError: (error: unknown) => void;
 }
 
@@ -53,7 +54,7 @@ export function PromptForm({ draft, onGenerate, onError }: Props) {
       seed: Number.isNaN(number) ? Math.floor(Math.random() * 1e6) : number,
       ...(segments === 0 && { max_lead: ENDLESS_LEAD_S }),
       ...(picture !== null && { image: picture }),
-    });
+    }, event.timeStamp);
     setBusy(false);
   };
 

@@ -17,12 +17,14 @@ export class PredictionError extends Error {
 /** A JPEG, PNG or WebP. */
 export type Picture = Blob | Uint8Array<ArrayBuffer>;
 
+export type Preset = "256" | "512" | "768";
+
 export interface PredictOptions {
   serverUrl?: string;
   /** For servers that require a token. */
   token?: string;
   /** Size and length of the video. */
-  preset?: "256" | "512" | "768";
+  preset?: Preset;
   num_frames?: number;
   fps?: number;
   seed?: number;

@@ -1,0 +1,82 @@
+// The video of a prediction as it comes: its first frame as a still, looks at what it may become, its frames, then the film.
+import { useEffect, useState } from "react";
+import * as api from "../api";
+import { type Film, filmProgress } from "../predict/state";
+import { BeforeAfter } from "./before_after";
+
+/** At which frames are shown until the film is there. */
+const FRAMES_PER_SECOND = 15;
+
+interface Props {
+  film: Film;
+  /** The film is on the screen: what came before it is needed no more. */
+  onShown: () => void;
+}
+
+export function ProgressiveVideo({ film, onShown }: Props) {
+  const [ready, setReady] = useState(false);
+  const [gone, setGone] = useState(false);
+  const [compared, setCompared] = useState(false);
+  const [aspect, setAspect] = useState<string>();
+  const frame = useFrameInTurn(film.frames.length);
+  const playing = film.frames.length > 1;
+  const still = playing ? film.frames[frame]! : (film.preview ?? film.frames[0] ?? null);
+  const address = film.state === "done" && film.session !== null && !gone ? api.predictionVideoUrl(film.session) : null;
+  const progress = filmProgress(film);
+  const shown = address !== null && ready;
+  return (
+    <>
+      <div className="screen prediction-screen" style={{ aspectRatio: aspect }} data-shows={shown ? "film" : playing ? "frames" : film.preview ? "preview" : still ? "still" : "nothing"}>
+        {address !== null && (
+          <video
+            key={address} src={address} controls loop muted playsInline autoPlay={!isCalm()} className={ready ? "" : "coming"} aria-label="The predicted video"
+            onLoadedMetadata={(event) => setAspect(`${event.currentTarget.videoWidth} / ${event.currentTarget.videoHeight}`)}
+            onLoadedData={() => { setReady(true); onShown(); }} onError={() => setGone(true)}
+          />
+        )}
+        {still !== null && !shown && (
+          <img src={still} alt={playing ? "The predicted video" : "The first frame"} onLoad={(event) => setAspect(`${event.currentTarget.naturalWidth} / ${event.currentTarget.naturalHeight}`)} />
+        )}
+        {still === null && !shown && film.lastFrame !== "" && <img className="faint" src={film.lastFrame} alt="The last frame" />}
+        {shown && compared && <BeforeAfter address={address} />}
+        {!shown && <div className="veil">{gone ? "The server no longer has this video." : stillWords(film, frame)}</div>}
+        {film.state === "thinking" && (
+          <div className="bar" role="progressbar" aria-label="Video" aria-valuemin={0} aria-valuemax={100} {...(progress !== null && { "aria-valuenow": Math.round(100 * progress) })}>
+            <i className={progress === null ? "unknown" : ""} style={progress === null ? {} : { transform: `scaleX(${progress})` }} />
+          </div>
+        )}
+      </div>
+      {shown && (
+        <div className="row">
+          <button type="button" className="quiet" aria-pressed={compared} onClick={() => setCompared(!compared)}>Before and after</button>
+          <a className="button" href={address} download="prediction.mp4">Download</a>
+        </div>
+      )}
+    </>
+  );
+}
+
+function stillWords({ state, frames, totalFrames, preview, step, steps, lastFrame }: Film, frame: number): string {
+  if (state === "failed") return frames.length > 0 || lastFrame !== "" ? "not completed" : "no video";
+  if (frames.length > 1) return `frame ${frame + 1} of ${totalFrames}`;
+  const done = steps > 0 ? `step ${step} of ${steps}` : "";
+  if (preview !== null) return `a look at its end, ${done}`;
+  if (frames.length === 1) return done === "" ? "the first frame" : `the first frame; ${done}`;
+  return "waiting for the first frame";
+}
+
+/** Index of the frame that is shown: they are shown at their rate, however fast they come; the newest one stays. */
+function useFrameInTurn(count: number): number {
+  const [frame, setFrame] = useState(0);
+  const last = Math.max(0, count - 1);
+  const waiting = count > 1 && frame < last;
+  useEffect(() => {
+    if (!waiting || isCalm()) return;
+    const timer = window.setInterval(() => setFrame((before) => Math.min(before + 1, last)), 1000 / FRAMES_PER_SECOND);
+    return () => window.clearInterval(timer);
+  }, [waiting, last]);
+  return Math.min(frame, last);
+}
+
+/** Whoever asks for less motion starts videos by hand. */
+const isCalm = (): boolean => window.matchMedia("(prefers-reduced-motion: reduce)").matches;

@@ -1,0 +1,102 @@
+// A question about pictures. They stay for the next question: all are shown to the model, and the last one begins the video.
+import { type FormEvent, useRef, useState } from "react";
+import type * as api from "../api";
+import { type ChosenPicture, MAX_PICTURES } from "../predict/pictures";
+
+/** What the form holds beside the pictures; it is remembered. */
+export interface Draft {
+  text: string;
+  preset: string;
+  /** Empty: another one each time. */
+  seed: string;
+  /** Looks at the video while it is made. */
+  previews: boolean;
+}
+
+interface Props {
+  model: api.ModelInfo;
+  draft: Draft;
+  onDraft: (changed: Partial<Draft>) => void;
+  pictures: ChosenPicture[];
+  onFiles: (files: Iterable<File>) => void;
+  onExample: (example: api.Example) => void;
+  onForget: (index: number) => void;
+  onAsk: () => void;
+}
+
+const QUESTIONS = ["What will happen?", "What is in the picture?", "Where will it be in a second?"];
+
+export function QuestionForm({ model, draft, onDraft, pictures, onFiles, onExample, onForget, onAsk }: Props) {
+  const chooser = useRef<HTMLInputElement>(null);
+  const [over, setOver] = useState(false);
+  const submit = (event: FormEvent): void => {
+    event.preventDefault();
+    if (pictures.length > 0) onAsk();
+  };
+  const full = pictures.length >= MAX_PICTURES;
+  return (
+    <form
+      className={`prompt ask ${over ? "over" : ""}`} onSubmit={submit}
+      onDragOver={(event) => { event.preventDefault(); setOver(true); }} onDragLeave={() => setOver(false)}
+      onDrop={(event) => { event.preventDefault(); setOver(false); onFiles(event.dataTransfer.files); }}
+    >
+      <div className="pictures" role="group" aria-label="Pictures">
+        {pictures.map((picture, index) => (
+          <figure key={picture.small + index} className={index + 1 === pictures.length ? "newest" : ""}>
+            <img src={picture.small} alt={picture.name || `Picture ${index + 1}`} />
+            <button type="button" aria-label={`Remove ${picture.name || `picture ${index + 1}`}`} onClick={() => onForget(index)}>✕</button>
+          </figure>
+        ))}
+        <input
+          ref={chooser} hidden type="file" multiple accept="image/*" aria-label="Picture files"
+          onChange={(event) => { onFiles([...event.target.files ?? []]); event.target.value = ""; }}
+        />
+        <button type="button" className={pictures.length === 0 ? "drop" : ""} disabled={full} onClick={() => chooser.current!.click()}>
+          {pictures.length === 0 ? <><b>Choose a picture</b><small>or drop it here, or paste it</small></> : "Add a picture"}
+        </button>
+        {pictures.length === 0 && model.portraits.map((example) => (
+          <button key={example.name} type="button" className="portrait" aria-label={`Example ${example.name}`} onClick={() => onExample(example)}><img src={example.url} alt="" /></button>
+        ))}
+      </div>
+      {pictures.length > 1 && <p className="next">All {pictures.length} pictures are shown to the model{model.makesVideo && "; the video begins with the last one"}.</p>}
+      <label htmlFor="question">What do you want to know about it?</label>
+      <textarea
+        id="question" rows={1} value={draft.text} maxLength={8000} placeholder={QUESTIONS[0]}
+        onChange={(event) => onDraft({ text: event.target.value })}
+        onKeyDown={(event) => {
+          if (event.key === "Enter" && !event.shiftKey) {
+            event.preventDefault();
+            event.currentTarget.form?.requestSubmit();
+          }
+        }}
+      />
+      <div className="examples">
+        {QUESTIONS.map((question) => <button key={question} type="button" className="chip" onClick={() => onDraft({ text: question })}>{question}</button>)}
+      </div>
+      <div className="row">
+        {model.makesVideo && model.presets.length > 0 && (
+          <fieldset className="choice">
+            <legend className="hidden">Size of the video</legend>
+            {["", ...model.presets].map((preset) => (
+              <label key={preset} className={preset === draft.preset ? "on" : ""}>
+                <input type="radio" name="preset" checked={preset === draft.preset} onChange={() => onDraft({ preset })} />
+                {preset === "" ? "Standard" : preset}
+              </label>
+            ))}
+          </fieldset>
+        )}
+        <label className="seed">
+          Seed
+          <input inputMode="numeric" pattern="[0-9]{0,15}" title="A number of at most 15 digits" placeholder="random" value={draft.seed} onChange={(event) => onDraft({ seed: event.target.value })} />
+        </label>
+        {model.makesVideo && model.options.has("previews") && (
+          <label className="check" title="Shows now and then what the video may become; it then takes somewhat longer">
+            <input type="checkbox" checked={draft.previews} onChange={(event) => onDraft({ previews: event.target.checked })} />
+            Previews
+          </label>
+        )}
+        <button type="submit" className="primary" disabled={pictures.length === 0}>Ask</button>
+      </div>
+    </form>
+  );
+}

@@ -1,0 +1,188 @@
+// What the page shows of predictions, as a value, and the one function that changes it. Pure: no DOM, no network, no clock.
+import type { PredictionEvent } from "./client";
+
+/** A prediction has two, which end or fail apart. */
+export type Half = "text" | "video";
+export type HalfState = "thinking" | "done" | "failed";
+
+/** What was asked; enough to ask it again. */
+export interface Question {
+  text: string;
+  /** Size and length of the video; empty: the model's own. */
+  preset: string;
+  seed: number;
+  /** Small, as `data:` addresses; oldest first, the last one begins the video. */
+  pictures: string[];
+}
+
+export interface Words {
+  state: HalfState;
+  text: string;
+  /** Why it failed, for people. */
+  reason: string;
+}
+
+export interface Film {
+  state: HalfState;
+  reason: string;
+  /** Of the server's session that made it; null: there is no file. */
+  session: string | null;
+  /** Addresses of the frames that have come, from the first one on; none any more when the film is on the screen. */
+  frames: string[];
+  totalFrames: number;
+  step: number;
+  steps: number;
+  /** Address of what the last frame may be; replaced by later ones. */
+  preview: string | null;
+  /** The last frame, small, as `data:` address; empty before it. */
+  lastFrame: string;
+}
+
+export interface Prediction {
+  id: string;
+  question: Question;
+  /** Milliseconds since 1970. */
+  askedAt: number;
+  /** That were asked for; of a model that only writes, text alone. */
+  halves: Half[];
+  /** The server's session that works on it, and what it makes; null: none does. */
+  running: { session: string | null; halves: Half[] } | null;
+  words: Words;
+  film: Film;
+  /** Milliseconds from the click until it was on this page; null: not yet. Of the first try. */
+  firstWordMs: number | null;
+  firstFrameMs: number | null;
+  completeMs: number | null;
+}
+
+export interface State {
+  /** Newest first. */
+  predictions: Prediction[];
+  /** The one that is shown. */
+  selected: string | null;
+}
+
+export type Action =
+  | { type: "asked"; id: string; question: Question; halves: Half[]; askedAt: number }
+  /** The halves that failed are made again. */
+  | { type: "retried"; id: string; halves: Half[] }
+  | { type: "begun"; id: string; session: string }
+  /** `picture`: address of the event's frame or preview; `ms`: since the click. */
+  | { type: "event"; id: string; event: PredictionEvent; picture: string | null; ms: number }
+  /** No more will come; `reason`, for people. */
+  | { type: "lost"; id: string; reason: string }
+  | { type: "last_frame"; id: string; small: string }
+  | { type: "film_shown"; id: string }
+  | { type: "selected"; id: string }
+  | { type: "removed"; id: string }
+  | { type: "cleared" };
+
+const noWords: Words = { state: "thinking", text: "", reason: "" };
+const noFilm: Film = {
+  state: "thinking", reason: "", session: null, frames: [], totalFrames: 0, step: 0, steps: 0, preview: null, lastFrame: "",
+};
+
+export function reduce(state: State, action: Action): State {
+  switch (action.type) {
+    case "asked": {
+      const { id, question, halves, askedAt } = action;
+      const asked: Prediction = {
+        id, question, askedAt, halves, running: { session: null, halves }, words: noWords, film: noFilm,
+        firstWordMs: null, firstFrameMs: null, completeMs: null,
+      };
+      return { predictions: [asked, ...state.predictions], selected: id };
+    }
+    case "selected":
+      return { ...state, selected: action.id };
+    case "removed": {
+      const predictions = state.predictions.filter(({ id }) => id !== action.id);
+      return { predictions, selected: state.selected === action.id ? (predictions[0]?.id ?? null) : state.selected };
+    }
+    case "cleared":
+      return { predictions: state.predictions.filter(({ running }) => running), selected: state.selected };
+    default:
+      return { ...state, predictions: state.predictions.map((p) => (p.id === action.id ? change(p, action) : p)) };
+  }
+}
+
+type Change = Exclude<Action, { type: "asked" | "selected" | "removed" | "cleared" }>;
+
+function change(p: Prediction, action: Change): Prediction {
+  switch (action.type) {
+    case "retried":
+      return {
+        ...p,
+        running: { session: null, halves: action.halves },
+        words: action.halves.includes("text") ? noWords : p.words,
+        film: action.halves.includes("video") ? noFilm : p.film,
+      };
+    case "begun":
+      return p.running ? { ...p, running: { ...p.running, session: action.session } } : p;
+    case "event":
+      return p.running ? takeEvent(p, p.running.halves, action) : p;
+    case "lost":
+      return ended(p, action.reason);
+    case "last_frame":
+      return { ...p, film: { ...p.film, lastFrame: action.small } };
+    case "film_shown":
+      return { ...p, film: { ...p.film, frames: [], preview: null } };
+  }
+}
+
+function takeEvent(p: Prediction, halves: Half[], { event, picture, ms }: Extract<Action, { type: "event" }>): Prediction {
+  const { words, film } = p;
+  switch (event.type) {
+    case "thinking_start":
+      // Also after a lost connection: all is told again from here on.
+      return { ...p, words: halves.includes("text") ? noWords : words, film: halves.includes("video") ? noFilm : film };
+    case "text_chunk":
+      return { ...p, words: { ...words, text: words.text + event.content }, firstWordMs: p.firstWordMs ?? ms };
+    case "video_frame":
+      if (picture === null || event.frame_index !== film.frames.length) return p;
+      return {
+        ...p, film: { ...film, frames: [...film.frames, picture], totalFrames: event.total_frames }, firstFrameMs: p.firstFrameMs ?? ms,
+      };
+    case "video_progress":
+      return { ...p, film: { ...film, step: event.step, steps: event.steps, preview: picture ?? film.preview } };
+    case "video_complete":
+      return { ...p, film: { ...film, state: "done", session: p.running?.session ?? null } };
+    case "error":
+      return event.source === "text"
+        ? { ...p, words: { ...words, state: "failed", reason: event.message } }
+        : { ...p, film: { ...film, state: "failed", reason: event.message } };
+    case "thinking_complete":
+      return ended({
+        ...p,
+        words: halves.includes("text") && words.state === "thinking" ? { ...words, state: "done", text: event.text } : words,
+        completeMs: p.completeMs ?? ms,
+      }, "The server made no video.");
+  }
+}
+
+/** Halves that have come to no end failed. */
+const ended = (p: Prediction, reason: string): Prediction => {
+  const end = <T extends Words | Film>(half: T, name: Half): T =>
+    p.running?.halves.includes(name) && half.state === "thinking" ? { ...half, state: "failed", reason } : half;
+  return { ...p, running: null, words: end(p.words, "text"), film: end(p.film, "video") };
+};
+
+// What the components draw, derived from a prediction.
+
+export const failedHalves = (p: Prediction): Half[] =>
+  p.halves.filter((half) => (half === "text" ? p.words : p.film).state === "failed");
+
+/** Addresses that the state holds; others can be let go. */
+export const pictureAddresses = (state: State): Set<string> =>
+  new Set(state.predictions.flatMap(({ film }) => (film.preview === null ? film.frames : [...film.frames, film.preview])));
+
+/** How far the video is, 0 to 1; null: nobody can tell. The last part is the decoding, of which nothing is told but its frames. */
+export const filmProgress = ({ state, step, steps, frames, totalFrames }: Film): number | null => {
+  if (state === "done") return 1;
+  const decoded = frames.length > 1 && totalFrames > 0 ? frames.length / totalFrames : 0;
+  if (steps === 0) return decoded > 0 ? decoded : null;
+  return (0.8 * step) / steps + 0.2 * decoded;
+};
+
+/** A word for each half that was asked for. */
+export const stateWords = (p: Prediction): string =>
+  p.halves.map((half) => `${half === "text" ? "text" : "video"} ${(half === "text" ? p.words : p.film).state}`).join(", ");
