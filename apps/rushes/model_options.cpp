@@ -17,9 +17,11 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kShippedModel = "models/shipped-t2v";
-constexpr const char* kShippedTalkModels[] = {"models/shipped-talk", "models/shipped-ditto"};
+constexpr const char* kShippedTalkModel = "models/shipped-talk";
 constexpr const char* kShippedAvatarModel = "models/shipped-avatar";
 constexpr const char* kShippedAnsweringModel = "models/shipped-foresight";
+constexpr const char* kShippedBeside[] = {kShippedTalkModel, "models/shipped-ditto", kShippedAvatarModel,
+                                          kShippedAnsweringModel};
 
 fs::path program_path() {
   std::error_code status;
@@ -55,12 +57,12 @@ std::string default_model() {
 
 std::string default_talk_model() {
   if (const char* named = std::getenv("RUSHES_TALK_MODEL"); named && *named) return named;
-  return find_shipped(kShippedTalkModels[0]);
+  return find_shipped(kShippedTalkModel);
 }
 
-std::vector<std::string> shipped_talk_models() {
+std::vector<std::string> shipped_companions() {
   std::vector<std::string> found;
-  for (const char* model : kShippedTalkModels)
+  for (const char* model : kShippedBeside)
     if (std::string place = find_shipped(model); !place.empty()) found.push_back(std::move(place));
   return found;
 }

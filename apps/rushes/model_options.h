@@ -33,8 +33,8 @@ std::string default_model();
 /// The talking-head model that is used when none is named: $RUSHES_TALK_MODEL, else the one shipped with this program.
 /// Empty if there is none.
 std::string default_talk_model();
-/// All of those that are shipped with this program.
-std::vector<std::string> shipped_talk_models();
+/// All that are shipped with this program beside the default model.
+std::vector<std::string> shipped_companions();
 /// Where a model is named that is shipped with this program, and there is no folder of that name, its folder; else
 /// `path`.
 std::string named_model(const std::string& path);

@@ -52,7 +52,7 @@ std::chrono::milliseconds milliseconds(double seconds) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::duration<double>(seconds));
 }
 
-/// The first with all options of models, the others with those that fit any; then the models of talking heads.
+/// The first with all options of models, the others with those that fit any; then the other ones that are shipped.
 std::vector<server::ModelSource> model_sources(const Options& options) {
   std::vector<server::ModelSource> sources;
   generation::ModelOptions model = options.model;
@@ -73,7 +73,7 @@ std::vector<server::ModelSource> model_sources(const Options& options) {
   if (!wanted.empty() && wanted != "none") add(wanted, true);
   // The other ones are there to be chosen, and loaded when somebody does.
   if (options.talk_model.empty())
-    for (const std::string& path : shipped_talk_models())
+    for (const std::string& path : shipped_companions())
       if (path != wanted) add(path, false);
   return sources;
 }
