@@ -78,6 +78,10 @@ void Generation::step() {
       const std::scoped_lock lock(inbox_mutex_);
       text_ += chunk->utf8;
     }
+    if (const auto* failed = std::get_if<generation::TrackFailed>(&event)) {
+      const std::scoped_lock lock(inbox_mutex_);
+      failed_tracks_.emplace(name(failed->track), failed->message);
+    }
   }
   waits_ = result.outcome == generation::StepOutcome::needs_input;
   if (result.outcome == generation::StepOutcome::finished) generator_.reset();
@@ -159,6 +163,11 @@ std::string Generation::text() {
   return text_;
 }
 
+std::map<std::string, std::string> Generation::failed_tracks() {
+  const std::scoped_lock lock(inbox_mutex_);
+  return failed_tracks_;
+}
+
 void Generation::set_prompt(std::string prompt) {
   const std::scoped_lock lock(inbox_mutex_);
   inbox_.prompt = std::move(prompt);
@@ -182,6 +191,7 @@ std::shared_ptr<Generation> Generation::fork() {
   {
     const std::scoped_lock inbox_lock(inbox_mutex_);
     branch->text_ = text_;
+    branch->failed_tracks_ = failed_tracks_;
     branch->inbox_ = inbox_;  // what was fed is said by both
     branch->speech_ended_ = speech_ended_;
   }

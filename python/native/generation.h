@@ -3,6 +3,7 @@
 #include <atomic>
 #include <condition_variable>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -44,6 +45,8 @@ class Generation {
   const std::vector<generation::Ignored>& ignored() const { return ignored_; }
   /// Of all text chunks so far.
   std::string text();
+  /// Halves of a model of words and video that ended before their time, with the reason, while the other went on.
+  std::map<std::string, std::string> failed_tracks();
   /// The next block; nothing: the video is complete, or was stopped. Waits while another thread is in here, and, where
   /// the model waits for speech, until some comes; with `wait` false it gives nothing then: see waits_for_speech().
   std::optional<generation::FrameBlock> next(bool wait = true);
@@ -87,6 +90,7 @@ class Generation {
   std::mutex inbox_mutex_;
   std::condition_variable came_;  // to the inbox
   std::string text_;
+  std::map<std::string, std::string> failed_tracks_;
   generation::Inbox inbox_;
   std::optional<audio::StreamResampler> resampler_;
   bool speech_ended_ = false;

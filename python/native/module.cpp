@@ -284,6 +284,8 @@ void add_generation(nb::module_& module) {
       .def_prop_ro("format", &Generation::format)
       .def_prop_ro("ignored", &Generation::ignored, "What of the request was taken and has no effect.")
       .def_prop_ro("text", &Generation::text, "What the model has said so far.")
+      .def_prop_ro("failed_tracks", &Generation::failed_tracks,
+                   "Of a model of words and video: which half failed, and why, while the other went on.")
       .def_prop_ro("stopped", &Generation::stopped)
       .def_prop_ro("bytes", &Generation::bytes, NoLock(), "Memory of the caches, in bytes.")
       .def(

@@ -214,6 +214,12 @@ class Generation:
         """What the model has said so far."""
 
     @property
+    def failed_tracks(self) -> dict[str, str]:
+        """
+        Of a model of words and video: which half failed, and why, while the other went on.
+        """
+
+    @property
     def stopped(self) -> bool: ...
 
     @property

@@ -55,6 +55,11 @@ class Generation:
         return self._core.text
 
     @property
+    def failed_tracks(self) -> dict[str, str]:
+        """Of a model of words and video: which half ("text", "video") failed, and why, while the other went on."""
+        return self._core.failed_tracks
+
+    @property
     def bytes(self) -> int:
         """Memory of the caches, in bytes."""
         return self._core.bytes

@@ -1,0 +1,32 @@
+"""Models of words and video, in Python: both halves of an answer, and one that fails."""
+import numpy
+import pytest
+
+import rushes
+
+
+def picture(height=64, width=64):
+    return (numpy.arange(height * width * 3) * 7919 % 251).astype(numpy.uint8).reshape(height, width, 3)
+
+
+@pytest.fixture(scope="module")
+def model():
+    return rushes.Model("random:foresight")
+
+
+def answer(model, question):
+    """What it says, how many frames it shows, and what failed."""
+    generation = model.generate(question, image=picture(), video_frames=9, steps=2, max_new_tokens=8)
+    frames = sum(len(block) for block in generation)
+    return generation.text, frames, generation.failed_tracks
+
+
+def test_an_answer_has_words_and_frames(model):
+    words, frames, failed = answer(model, "What happens?")
+    assert words and frames == 9 and failed == {}
+
+
+def test_a_half_that_fails_is_told_and_the_other_goes_on(model):
+    words, frames, failed = answer(model, "z" * 8000)  # each letter is a token; this model reads 4096
+    assert words == "" and frames == 9
+    assert list(failed) == ["text"] and "4096" in failed["text"]
