@@ -12,6 +12,7 @@
 #include "rushes/training/drawing.h"
 #include "rushes/training/optimiser.h"
 #include "rushes/training/parallel.h"
+#include "rushes/training/picture_loss.h"
 #include "rushes/training/png.h"
 #include "rushes/training/precision.h"
 #include "rushes/training/wan/fidelity.h"
@@ -23,41 +24,16 @@ namespace {
 
 constexpr double kLatentNoise = 0.1;  // teaches the decoder to bear what a sampler leaves over
 constexpr double kMomentWeight = 0.01;
-// Pixels at edges are two in a hundred and all that is hard.
-constexpr double kEdgeWeight = 3, kEdgeStep = 0.04;
 constexpr uint64_t kDecoderClips = 10'000'000;  // the first index: beyond the clips that the encoder saw
 
 // A GPU takes more crops than one thread draws.
 int64_t drawers(const RunOptions& options) { return options.device.is_cpu() ? 1 : options.threads; }
 
-at::Tensor edges(const at::Tensor& x, int64_t axis) { return x.slice(axis, 1) - x.slice(axis, 0, -1); }
-
-// [N, T, 1, H, W]: more where a pixel or one beside it differs from its neighbour.
-at::Tensor edge_weights(const at::Tensor& clips) {
-  const auto steep = [&](int64_t axis) {
-    const at::Tensor step = edges(clips, axis).abs().amax({2}, true);
-    std::vector<int64_t> pad(static_cast<std::size_t>(2 * (5 - axis)), 0);
-    pad.back() = 1;  // behind the last one of the axis
-    return at::constant_pad_nd(step, pad);
-  };
-  const at::Tensor edge = at::maximum(steep(3), steep(4)).gt(kEdgeStep).to(at::kFloat);
-  return at::max_pool2d(edge.flatten(0, 1), {3, 3}, {1, 1}, {1, 1}).view(edge.sizes()) * kEdgeWeight + 1;
-}
-
-struct Loss {
-  at::Tensor total;
-  double l1, psnr;
-};
-
-Loss picture_loss(const wan::TinyDecoder& decoder, const at::Tensor& z, const at::Tensor& clips,
-                  const at::Generator& random) {
+PictureLoss decoded_loss(const wan::TinyDecoder& decoder, const at::Tensor& z, const at::Tensor& clips,
+                         const at::Generator& random) {
   wan::TinyState state;
-  const at::Tensor made = decoder.forward_trimmed(z + normal(z.sizes(), random, z.device()) * kLatentNoise, state);
-  const at::Tensor difference = made - clips, square = difference.square(), weight = edge_weights(clips);
-  const at::Tensor edge =
-      (edges(made, 3) - edges(clips, 3)).abs().mean() + (edges(made, 4) - edges(clips, 4)).abs().mean();
-  return {(difference.abs() * weight).mean() + edge + 8 * (square * weight).mean(),
-          difference.abs().mean().item<double>(), -10 * std::log10(square.mean().item<double>())};
+  return picture_loss(
+      decoder.forward_trimmed(z + normal(z.sizes(), random, z.device()) * kLatentNoise, state), clips);
 }
 
 // Mean 0, variance 1, and no two channels alike: whatever a channel repeats it could use for something new.
@@ -168,7 +144,7 @@ void train_autoencoder(const RunOptions& options, const PictureWorld& world, con
       const tensor::WeightMap cast = for_products(weights);
       const at::Tensor clips = batch.chunk(parts)[index];
       const at::Tensor z = wan::TinyEncoder(config, cast.under("encoder.")).encode(clips);
-      const Loss loss = picture_loss(wan::TinyDecoder(config, cast.under("decoder.")), z, clips,
+      const PictureLoss loss = decoded_loss(wan::TinyDecoder(config, cast.under("decoder.")), z, clips,
                                      generator_of(options.seed, optimiser.steps(), part));
       ((loss.total + kMomentWeight * latent_loss(z)) / static_cast<double>(parts)).backward();
       total[index] = loss.total.item<double>();
@@ -227,7 +203,7 @@ void train_decoder(const RunOptions& options, const PictureWorld& world) {
         z = encoder.encode(clips);
       }
       const wan::TinyDecoder decoder(config, for_products(weights).under("decoder."));
-      const Loss loss = picture_loss(decoder, z, clips, generator_of(options.seed + 2, optimiser.steps(), part));
+      const PictureLoss loss = decoded_loss(decoder, z, clips, generator_of(options.seed + 2, optimiser.steps(), part));
       (loss.total / static_cast<double>(parts)).backward();
       total[index] = loss.total.item<double>();
       l1[index] = loss.l1;
