@@ -20,6 +20,7 @@ void add_talk(CLI::App& app);               // talk.cpp
 void add_talk_stages(CLI::App* train);      // train_talk.cpp: those of `train` that make the talking head
 void add_portrait_stages(CLI::App* train);  // train_ditto.cpp
 void add_avatar_stages(CLI::App* train);    // train_avatar.cpp
+void add_foresight_stages(CLI::App* train);  // train_foresight.cpp
 void add_train(CLI::App& app);              // train.cpp
 void add_verify(CLI::App& app);             // verify.cpp
 

@@ -178,6 +178,7 @@ void add_train(CLI::App& app) {
   add_talk_stages(train);
   add_portrait_stages(train);
   add_avatar_stages(train);
+  add_foresight_stages(train);
 }
 
 }  // namespace rushes::app

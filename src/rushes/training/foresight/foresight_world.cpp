@@ -318,8 +318,8 @@ void add_bodies(ForesightScene& scene, Random& random) {
     // Behind the middle, so that a clip shows the shape going through it.
     const Point to = direction(scene.way);
     const bool moves = scene.labels.outcome <= Outcome::down;
-    first.x -= moves ? 0.2 * to.x : 0;
-    first.y -= moves ? 0.2 * to.y : 0;
+    first.x = moves ? first.x - 0.2 * to.x : near(0.5, 0.22);
+    first.y = moves ? first.y - 0.2 * to.y : near(0.5, 0.22);
   }
 }
 

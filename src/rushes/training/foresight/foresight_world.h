@@ -32,7 +32,7 @@ enum class Cue : int8_t {
 /// What happens. To the picture's left, right, upper and lower rim, where it would turn back.
 enum class Outcome : int8_t { left, right, up, down, fall, spin, hit, stay };
 constexpr int kCues = 5, kOutcomes = 8;
-constexpr std::array kForesightShapes{Shape::circle, Shape::square, Shape::triangle,
+inline constexpr std::array kForesightShapes{Shape::circle, Shape::square, Shape::triangle,
                                       Shape::star,   Shape::ring,   Shape::heart};
 
 std::string_view name(Cue cue);

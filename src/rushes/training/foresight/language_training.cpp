@@ -1,0 +1,216 @@
+#include "rushes/training/foresight/language_training.h"
+
+#include <algorithm>
+
+#include "rushes/base/log.h"
+#include "rushes/base/stop_signal.h"
+#include "rushes/models/qwen/checkpoint.h"
+#include "rushes/models/qwen/positions.h"
+#include "rushes/tensor/ops.h"
+#include "rushes/tensor/safetensors.h"
+#include "rushes/training/drawing.h"
+#include "rushes/training/foresight/shipped_language.h"
+#include "rushes/training/optimiser.h"
+#include "rushes/training/parallel.h"
+#include "rushes/training/precision.h"
+
+namespace rushes::training {
+namespace {
+
+constexpr at::ScalarType kIntegers = at::kLong;
+constexpr std::string_view kInner = "inner.", kOuter = "outer.";
+
+at::Tensor integers(const std::vector<int64_t>& values) { return at::tensor(values, at::TensorOptions(kIntegers)); }
+
+// Names of the optimiser: the matrices of blocks, which Muon moves, have a beginning of their own.
+bool is_inner(const std::string& key) {
+  return key.find("layers.") != std::string::npos || key.find("blocks.") != std::string::npos;
+}
+std::map<std::string, at::Tensor> optimiser_names(const std::map<std::string, at::Tensor>& published) {
+  std::map<std::string, at::Tensor> named;
+  for (const auto& [key, value] : published)
+    named[std::string(is_inner(key) && value.dim() == 2 ? kInner : kOuter) + key] = value;
+  return named;
+}
+tensor::WeightMap published_names(const tensor::WeightMap& named) {
+  tensor::WeightMap published;
+  for (const auto& [key, value] : named.tensors()) published.set(key.substr(kInner.size()), value);
+  published.set_trainable(named.trainable());
+  return published;
+}
+
+struct Networks {
+  qwen::LanguageModel language;
+  qwen::VisionTower vision;
+
+  Networks(const qwen::Config& config, const tensor::WeightMap& published)
+      : language(config.text, trained(qwen::language_weights(published))),
+        vision(config.vision, trained(qwen::vision_weights(published))) {}
+
+ private:
+  // The parts lose the mark of the whole.
+  static tensor::WeightMap trained(tensor::WeightMap weights) {
+    weights.set_trainable(true);
+    return weights;
+  }
+};
+
+// Pictures are drawn ahead; what is said about them costs nothing and follows from the same numbers.
+class Lessons {
+ public:
+  Lessons(const RunOptions& options, const qwen::Config& config, const text::ByteLevelBpe& tokenizer, uint64_t first)
+      : config_(config),
+        tokenizer_(tokenizer),
+        seed_(options.seed),
+        next_(first),
+        drawing_([seed = options.seed, config](
+                     uint64_t index) { return patches_of(make_foresight_scene(seed, index, Split::train), config).values; },
+                 first, options.batch) {}
+
+  std::vector<LanguageLesson> next_batch() {
+    const at::Tensor values = drawing_.next_batch();
+    std::vector<LanguageLesson> lessons;
+    for (int64_t i = 0; i < values.size(0); ++i) {
+      const ForesightScene scene = make_foresight_scene(seed_, next_++, Split::train);
+      lessons.push_back(lesson_of(scene, {values[i], grid()}, config_, tokenizer_));
+    }
+    // Like lengths together: less padding.
+    std::ranges::stable_sort(lessons, {}, [](const LanguageLesson& lesson) { return lesson.ids.size(); });
+    return lessons;
+  }
+
+ private:
+  static at::Tensor grid() {
+    const int64_t side = kForesightPictureSide / 14;
+    return integers({1, side, side}).view({1, 3});
+  }
+  const qwen::Config& config_;
+  const text::ByteLevelBpe& tokenizer_;
+  uint64_t seed_, next_;
+  Drawing drawing_;
+};
+
+// Share of answers of which every token is the most probable one, the ones before it given.
+double all_right(const qwen::Config& config, const text::ByteLevelBpe& tokenizer, const tensor::WeightMap& weights,
+                 uint64_t seed) {
+  constexpr int64_t kPictures = 96, kTogether = 16;
+  const c10::InferenceMode inference;
+  const qwen::LanguageModel language(config.text, qwen::language_weights(weights));
+  const qwen::VisionTower vision(config.vision, qwen::vision_weights(weights));
+  int64_t right = 0;
+  for (int64_t first = 0; first < kPictures; first += kTogether) {
+    std::vector<LanguageLesson> lessons;
+    for (int64_t i = first; i < first + kTogether; ++i) {
+      const ForesightScene scene = make_foresight_scene(seed, static_cast<uint64_t>(i), Split::held_out);
+      lessons.push_back(lesson_of(scene, patches_of(scene, config), config, tokenizer));
+    }
+    const Answers answers = read_lessons(language, vision, lessons, config);
+    const at::Tensor wrong = answers.logits.argmax(-1).ne(answers.targets);
+    int64_t begin = 0;
+    for (const LanguageLesson& lesson : lessons) {
+      const int64_t tokens = std::ssize(lesson.ids) - lesson.prompt_tokens;
+      right += wrong.narrow(0, begin, tokens).any().item<bool>() ? 0 : 1;
+      begin += tokens;
+    }
+  }
+  return static_cast<double>(right) / static_cast<double>(kPictures);
+}
+
+}  // namespace
+
+qwen::PicturePatches patches_of(const ForesightScene& scene, const qwen::Config& config) {
+  return qwen::picture_patches(foresight_picture(scene), config.picture);
+}
+
+LanguageLesson lesson_of(const ForesightScene& scene, const qwen::PicturePatches& patches, const qwen::Config& config,
+                         const text::ByteLevelBpe& tokenizer) {
+  const int64_t picture_tokens = patches.values.size(0) / config.vision.unit_patches();
+  LanguageLesson lesson{.ids = qwen::ChatPrompt(tokenizer).ids(qwen::question_about(1, scene.question), {picture_tokens}),
+                        .patches = patches};
+  lesson.prompt_tokens = std::ssize(lesson.ids);
+  const std::vector<int64_t> answer = tokenizer.encode(scene.answer);
+  lesson.ids.insert(lesson.ids.end(), answer.begin(), answer.end());
+  lesson.ids.push_back(config.eos_token_ids.front());
+  return lesson;
+}
+
+Answers read_lessons(const qwen::LanguageModel& language, const qwen::VisionTower& vision,
+                     std::span<const LanguageLesson> lessons, const qwen::Config& config) {
+  const auto B = std::ssize(lessons);
+  // The last token is only to be said.
+  int64_t L = 0;
+  for (const LanguageLesson& lesson : lessons) L = std::max<int64_t>(L, std::ssize(lesson.ids) - 1);
+  const at::Tensor ids = at::full({B, L}, config.eos_token_ids.back(), kIntegers), mask = at::zeros({B, L}, kIntegers);
+  std::vector<at::Tensor> patches, grids;
+  std::vector<int64_t> places, targets;  // of hidden states [B L, C] that say an answer's token
+  for (int64_t b = 0; b < B; ++b) {
+    const LanguageLesson& lesson = lessons[static_cast<std::size_t>(b)];
+    const auto read = std::ssize(lesson.ids) - 1;
+    ids[b].narrow(0, 0, read).copy_(integers(lesson.ids).narrow(0, 0, read));
+    mask[b].narrow(0, 0, read).fill_(1);
+    patches.push_back(lesson.patches.values);
+    grids.push_back(lesson.patches.grid);
+    for (int64_t i = lesson.prompt_tokens; i <= read; ++i) {
+      places.push_back(b * L + i - 1);
+      targets.push_back(lesson.ids[static_cast<std::size_t>(i)]);
+    }
+  }
+  const at::Tensor grid = at::cat(grids, 0), seen = vision.forward(at::cat(patches, 0), grid);
+  const qwen::Positions positions =
+      qwen::rope_index(ids, mask, grid, {config.image_token_id, config.vision.spatial_merge_size});
+  const at::Tensor pictures = at::nonzero(ids.view({-1}).eq(config.image_token_id)).squeeze(1);
+  const at::Tensor x = language.embed(ids).flatten(0, 1).index_copy(0, pictures, seen).view({B, L, -1});
+  const at::Tensor hidden = language.forward(x, positions.ids).flatten(0, 1);
+  return {language.logits(hidden.index_select(0, integers(places))), integers(targets)};
+}
+
+void train_foresight_language(const RunOptions& options) {
+  at::manual_seed(options.seed);
+  const auto& directory = options.directory;
+  const auto state_file = directory / "language.state.safetensors";
+  // The tokenizer that training began with stays.
+  if (!std::filesystem::exists(state_file)) write_merges(directory, train_foresight_bpe(options.seed));
+  const text::BpeMerges merges = read_merges(directory);
+  const qwen::Config config = foresight_language(merges);
+  const text::ByteLevelBpe tokenizer(foresight_tokenizer(merges));
+  Optimiser optimiser(optimiser_names(fresh_foresight_language(config)), {.learning_rate = options.learning_rate,
+                                                                          .average = 0.997,
+                                                                          .warm_up_steps = 50,
+                                                                          .muon_prefix = std::string(kInner),
+                                                                          .threads = options.threads});
+  if (optimiser.load(state_file)) log::info("continuing at step {}", optimiser.steps());
+  Lessons source(options, config, tokenizer, static_cast<uint64_t>(optimiser.steps() * options.batch));
+  const int64_t parts = parallel_parts(options.batch, options.threads), share = options.batch / parts;
+  Run run(options, "language", {"loss", "right", "gradient"});
+  const auto save = [&] {
+    optimiser.save(state_file);
+    run.saved();
+    const tensor::WeightMap average = published_names(optimiser.average());
+    tensor::save_safetensors(directory / "language.safetensors", average.tensors());
+    if (base::stop_signal() == 0)
+      log::info("language: {:.0f} % of held-out answers are right in every token",
+                100 * all_right(config, tokenizer, average, options.seed));
+  };
+  while (run.time_left()) {
+    const std::vector<LanguageLesson> lessons = source.next_batch();
+    std::vector<double> losses(static_cast<std::size_t>(parts)), right(losses.size());
+    in_parallel(parts, [&](int64_t part) {
+      const Networks networks(config, published_names(for_products(optimiser.weights())));
+      const std::span all(lessons);
+      const Answers answers = read_lessons(networks.language, networks.vision,
+                                           all.subspan(static_cast<std::size_t>(part * share), static_cast<std::size_t>(share)),
+                                           config);
+      const at::Tensor loss = at::cross_entropy_loss(answers.logits, answers.targets);
+      (loss / static_cast<double>(parts)).backward();
+      losses[static_cast<std::size_t>(part)] = loss.item<double>();
+      right[static_cast<std::size_t>(part)] =
+          answers.logits.detach().argmax(-1).eq(answers.targets).to(at::kFloat).mean().item<double>();
+    });
+    const double gradient = optimiser.step(run.schedule());
+    run.record(optimiser.steps(), {mean_of(losses), mean_of(right), gradient}, 25);
+    if (run.due()) save();
+  }
+  save();
+}
+
+}  // namespace rushes::training
