@@ -9,6 +9,7 @@ import pytest
 from conftest import ROOT, Server
 from nginx import free_port, start_nginx
 from test_page import PROMPT, Page
+from test_talk_page import PICTURES_SHOWN, TalkPage
 
 SILENT = {"prompt": PROMPT, "segments": 0, "max_lead": 0}
 # nginx waits 60 s for the next byte; here 3, and the server breaks a silence after half a second.
@@ -17,7 +18,7 @@ READ_TIMEOUT = "proxy_read_timeout 3s;"
 
 @pytest.fixture(scope="module")
 def server(binary, tmp_path_factory):
-    running = Server(binary, tmp_path_factory.mktemp("proxied"), "--keep-alive-seconds", "0.5", "--talk-model", "none")
+    running = Server(binary, tmp_path_factory.mktemp("proxied"), "--keep-alive-seconds", "0.5")
     yield running
     running.stop()
 
@@ -106,6 +107,18 @@ def test_the_page_works_below_the_path_of_the_proxy(documented, browser):
         page.generate(PROMPT, "Short")
         page.wait_until_plays(0.2)
         assert page.tab.url.startswith(documented.url + "/")
+        assert page.errors == []
+    finally:
+        page.tab.close()
+
+
+def test_a_portrait_talks_below_the_path_of_the_proxy(documented, browser):
+    page = TalkPage(browser, documented)
+    try:
+        page.button("Speak the example").click()
+        page.wait_until(PICTURES_SHOWN, 5)
+        page.button("End").click()
+        page.tab.get_by_alt_text("The portrait").wait_for()
         assert page.errors == []
     finally:
         page.tab.close()
