@@ -10,11 +10,11 @@ namespace rushes::training {
 namespace {
 
 // Lengths are parts of the picture's side.
-constexpr double kMoved = 0.12;       // a slide goes 0.4, a shape that is hit 0.25
-constexpr double kResting = 0.05;     // in the last half second: a slide goes 0.13
+constexpr double kMoved = 0.12;          // a slide goes 0.4, a shape that is hit 0.25
+constexpr double kResting = 0.05;        // in the last half second: a slide goes 0.13
 constexpr double kTurnedOverlap = 0.88;  // of a turned square with the upright one: 0.83
-constexpr double kSeenShare = 0.4;    // of the area that a shape has at first
-constexpr int64_t kLastMoments = 8;   // half a second
+constexpr double kSeenShare = 0.4;       // of the area that a shape has at first
+constexpr int64_t kLastMoments = 8;      // half a second
 
 /// [T, H, W] bool for each thing: pixels that are nearer to its colour than to any other of the picture's.
 std::vector<at::Tensor> masks_of(const at::Tensor& film, const ForesightLabels& labels) {

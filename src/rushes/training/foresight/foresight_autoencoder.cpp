@@ -113,7 +113,8 @@ void train_foresight_autoencoder(const RunOptions& options, const ForesightCrops
       const auto index = static_cast<std::size_t>(part);
       const ltx::Vae vae(config, for_products(weights));
       const at::Tensor clips = batch.chunk(parts)[index];
-      const at::Tensor z = vae.encode((clips.transpose(1, 2) * 2 - 1).contiguous(at::MemoryFormat::ChannelsLast3d)).mean;
+      const at::Tensor z =
+          vae.encode((clips.transpose(1, 2) * 2 - 1).contiguous(at::MemoryFormat::ChannelsLast3d)).mean;
       const at::Tensor noise = normal(z.sizes(), generator_of(options.seed, optimiser.steps(), part), at::kCPU);
       const at::Tensor made = vae.decode(z + noise * kLatentNoise).transpose(1, 2).to(at::kFloat) * 0.5 + 0.5;
       const PictureLoss loss = picture_loss(made, clips);

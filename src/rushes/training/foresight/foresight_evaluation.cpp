@@ -81,8 +81,8 @@ Foreseen foresee(const generation::Model& model, const ForesightScene& scene, ui
   return answer;
 }
 
-ForesightQuality measure_foresight(const generation::Model& model, int64_t pictures,
-                                   const std::filesystem::path& sheet, const Options& options) {
+ForesightQuality measure_foresight(const generation::Model& model, int64_t pictures, const std::filesystem::path& sheet,
+                                   const Options& options) {
   const at::NoGradGuard no_grad;
   ForesightQuality q;
   std::vector<at::Tensor> rows;
@@ -123,7 +123,8 @@ ForesightQuality measure_foresight(const generation::Model& model, int64_t pictu
 std::string describe(const ForesightQuality& q) {
   return fmt::format(
       "{} held-out pictures: shapes and colours named {:.0f} %, what happens named {:.0f} %, shown {:.0f} %, shown as "
-      "said {:.0f} % (the rule reads {:.0f} % of drawn films); first frame {:.1f} dB, film {:.1f} dB; first word {:.0f} "
+      "said {:.0f} % (the rule reads {:.0f} % of drawn films); first frame {:.1f} dB, film {:.1f} dB; first word "
+      "{:.0f} "
       "ms, first frame {:.0f} ms, all {:.0f} ms",
       q.things.of, q.things.percent(), q.outcome.percent(), q.film.percent(), q.agreement.percent(), q.rule.percent(),
       q.first_frame_psnr, q.film_psnr, q.first_word_ms, q.first_frame_ms, q.all_ms);

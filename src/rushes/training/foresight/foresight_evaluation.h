@@ -1,4 +1,5 @@
-// What the shipped Foresight model says and shows of held-out pictures, by plain rules, through the code that serves it.
+// What the shipped Foresight model says and shows of held-out pictures, by plain rules, through the code that serves
+// it.
 #pragma once
 #include <ATen/core/Tensor.h>
 
@@ -25,20 +26,20 @@ Foreseen foresee(const generation::Model& model, const ForesightScene& scene, ui
                  const Options& options = {});
 
 struct ForesightQuality {
-  Score things;      // all shapes and colours named right, none beside them
-  Score outcome;     // what happens named right
-  Score film;        // shown right
-  Score agreement;   // shown as it was said
-  Score rule;        // of drawn films: what the rule can reach
-  double first_frame_psnr = 0, film_psnr = 0;                         // against the picture, against the drawn film; dB
-  double first_word_ms = 0, first_frame_ms = 0, all_ms = 0;           // medians
+  Score things;                                              // all shapes and colours named right, none beside them
+  Score outcome;                                             // what happens named right
+  Score film;                                                // shown right
+  Score agreement;                                           // shown as it was said
+  Score rule;                                                // of drawn films: what the rule can reach
+  double first_frame_psnr = 0, film_psnr = 0;                // against the picture, against the drawn film; dB
+  double first_word_ms = 0, first_frame_ms = 0, all_ms = 0;  // medians
   std::vector<std::string> mistakes;
 };
 
-/// Over `pictures` held-out pictures. Writes `sheet` if not empty: for the first of them the picture and eight frames of
-/// the film above the drawn ones; what was said is among `mistakes` where it is wrong.
-ForesightQuality measure_foresight(const generation::Model& model, int64_t pictures,
-                                   const std::filesystem::path& sheet, const Options& options = {});
+/// Over `pictures` held-out pictures. Writes `sheet` if not empty: for the first of them the picture and eight frames
+/// of the film above the drawn ones; what was said is among `mistakes` where it is wrong.
+ForesightQuality measure_foresight(const generation::Model& model, int64_t pictures, const std::filesystem::path& sheet,
+                                   const Options& options = {});
 std::string describe(const ForesightQuality& quality);
 
 }  // namespace rushes::training

@@ -51,6 +51,18 @@ TEST(ShippedVideo, the_autoencoder_does_not_look_ahead) {
   EXPECT_LT(difference(vae.decode(latents.narrow(2, 0, 1)), vae.decode(latents).narrow(2, 0, 1)), 1e-4);
 }
 
+TEST(ShippedVideo, the_untrained_autoencoder_gives_back_flat_colours) {
+  at::manual_seed(1);
+  const at::NoGradGuard no_grad;
+  const ltx::Vae vae(foresight_autoencoder(), tensor::WeightMap(fresh_foresight_autoencoder()));
+  for (const Colour colour : {Colour::red, Colour::yellow, Colour::blue, Colour::white}) {
+    const Rgb ink = rgb(colour);
+    const at::Tensor film = at::tensor({ink[0], ink[1], ink[2]}).view({1, 3, 1, 1}).expand({17, 3, 64, 64});
+    const at::Tensor made = to_frames(vae.decode(vae.encode(to_video(film)).mean));
+    EXPECT_LT((made - film).abs().mean().item<double>(), 0.15) << name(colour);
+  }
+}
+
 TEST(ShippedVideo, training_reads_questions_as_sessions_do) {
   at::manual_seed(2);
   const ScratchFolder folder;

@@ -1,10 +1,12 @@
 #include "rushes/training/foresight/shipped_video.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <functional>
 
-#include "rushes/models/t5/t5_encoder.h"
 #include "rushes/models/ltx/transformer.h"
+#include "rushes/models/t5/t5_encoder.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/tensor/safetensors.h"
 #include "rushes/text/train_unigram.h"
@@ -68,6 +70,49 @@ Tensors fresh_text_encoder() {
   });
 }
 
+// The present frame and the middle of a convolution's view.
+at::Tensor middle(at::Tensor& weight, int64_t out) {
+  return weight[out].zero_().select(1, 2).select(1, 1).select(1, 1);
+}
+
+// The untrained autoencoder already gives back the mean colours of blocks, and training adds the rest; from random
+// weights alone it hangs grey for long. Red, green and blue go through as +x and -x beside channels that are constant:
+// those make the norms nearly constant, and silu(x) - silu(-x) = x.
+void open_colour_path(Tensors& all) {
+  constexpr double kSize = 1.6, kEncoderConstant = 4, kDecoderConstant = 2.83;  // mean squares of about 1
+  at::Tensor &in = all["encoder.conv_in.conv.weight"], &latent = all["encoder.conv_out.conv.weight"],
+             &from = all["decoder.conv_in.conv.weight"], &out = all["decoder.conv_out.conv.weight"];
+  // Encoder: channels 0 to 2 and 4 to 6, 3 is constant; its shortcuts make four of each, of the quarters in time.
+  middle(in, 3);
+  all["encoder.conv_in.conv.bias"][3].fill_(kEncoderConstant);
+  out.mul_(0.1);
+  for (int64_t c = 0; c < 3; ++c) {
+    middle(in, c).narrow(0, 16 * c, 16).fill_(1.0 / 16);
+    middle(in, 4 + c).narrow(0, 16 * c, 16).fill_(-1.0 / 16);
+    for (int64_t j = 4 * c; j < 4 * c + 4; ++j) {
+      at::Tensor row = middle(latent, j);
+      row[j].fill_(kSize);
+      row[16 + j].fill_(-kSize);
+    }
+    middle(from, c).narrow(0, 4 * c, 4).fill_(0.25 / kSize);
+    middle(from, 7 + c).narrow(0, 4 * c, 4).fill_(-0.25 / kSize);
+    for (int64_t pixel = 16 * c; pixel < 16 * c + 16; ++pixel) {
+      at::Tensor row = middle(out, pixel);
+      row[c].fill_(1.2);
+      row[7 + c].fill_(-1.2);
+    }
+  }
+  for (int64_t constant = 3; constant < 7; ++constant) {
+    middle(from, constant);
+    all["decoder.conv_in.conv.bias"][constant].fill_(kDecoderConstant);
+  }
+  // Upsamplers begin as repetition.
+  for (const char* block : {"0", "1", "2"}) {
+    at::Tensor& up = all[fmt::format("decoder.up_blocks.{}.upsamplers.0.conv.weight", block)];
+    for (int64_t i = 0; i < up.size(0); ++i) middle(up, i)[i / 8].fill_(1);
+  }
+}
+
 tensor::WeightMap halved(const tensor::WeightMap& part) {
   Tensors tensors;
   for (const std::string& key : part.keys()) tensors[key] = part.at(key).to(at::kBFloat16).contiguous();
@@ -87,7 +132,7 @@ ltx::VaeConfig foresight_autoencoder() {
   config.decoder_layers_per_block = {1, 1, 1, 1};
   config.decoder_spatio_temporal_scaling = {true, true, true};
   config.decoder_inject_noise = std::vector(4, false);
-  config.upsample_residual = {true, true, true};
+  config.upsample_residual = {false, false, false};
   config.upsample_factor = {1, 2, 1};
   config.decoder_causal = true;
   return config;
@@ -128,13 +173,14 @@ Tensors fresh_foresight_autoencoder() {
   shapes.erase("latents_mean");
   shapes.erase("latents_std");
   Tensors all = fresh(shapes, [](const std::string& key) {
-    if (key.find("conv2") != std::string::npos || key.find("samplers") != std::string::npos) return 0.4;
-    return key.find("conv_in") != std::string::npos ? 1.0 : 1.6;  // behind a SiLU
+    if (key == "decoder.conv_in.conv.weight") return 0.5;
+    if (key.find("conv2") != std::string::npos || key.find("samplers") != std::string::npos) return 0.2;
+    return key == "encoder.conv_in.conv.weight" ? 1.0 : 1.6;  // behind a SiLU
   });
+  open_colour_path(all);
   const int64_t C = foresight_autoencoder().latent_channels;
   all["encoder.conv_out.conv.weight"][C].zero_();
   all["encoder.conv_out.conv.bias"][C].fill_(2 * std::log(kPosteriorWidth));
-  all["decoder.conv_out.conv.weight"].mul_(0.3);
   return all;
 }
 
@@ -165,9 +211,8 @@ ltx::Vae trained_autoencoder(const fs::path& directory) {
 
 generation::VideoFiles trained_video(const fs::path& directory) {
   generation::VideoFiles files;
-  files.config = {.transformer = foresight_transformer(),
-                  .vae = foresight_autoencoder(),
-                  .scheduler = foresight_scheduler()};
+  files.config = {
+      .transformer = foresight_transformer(), .vae = foresight_autoencoder(), .scheduler = foresight_scheduler()};
   files.text_config = foresight_text_encoder();
   const tensor::WeightMap all = tensor::load_safetensors(directory / "video.safetensors");
   files.transformer = halved(all.under("transformer."));

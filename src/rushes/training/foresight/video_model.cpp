@@ -46,9 +46,9 @@ at::Tensor flow_loss(const ltx::Transformer& transformer, const ltx::TextContext
   const at::Tensor sigma = (shift * raw / (1 + (shift - 1) * raw)).repeat({1, F});
   sigma.select(1, 0).zero_();
   const at::Tensor s = sigma.view({B, 1, F, 1, 1}), noise = normal(x.sizes(), random, at::kCPU);
-  const at::Tensor velocity = ltx::unpack(
-      transformer.forward(ltx::pack((1 - s) * x + s * noise), 1000 * sigma, text, rope).to(at::kFloat),
-      {F, x.size(3), x.size(4)});
+  const at::Tensor velocity =
+      ltx::unpack(transformer.forward(ltx::pack((1 - s) * x + s * noise), 1000 * sigma, text, rope).to(at::kFloat),
+                  {F, x.size(3), x.size(4)});
   return ((velocity - (noise - x)).square().mean({1}) * batch.weights).sum() / batch.weights.sum();
 }
 

@@ -30,10 +30,10 @@ CaptionWorld questions(uint64_t seed) {
               if (!labels.instructed) return CaptionWorld::Caption{scene.question, {kOutcomes, kShapes, kColours}};
               const auto shape = std::find(kForesightShapes.begin(), kForesightShapes.end(), labels.things[0].shape);
               const bool named = scene.question.find(" it") == std::string::npos;
-              return CaptionWorld::Caption{scene.question,
-                                           {static_cast<int64_t>(labels.outcome),
-                                            named ? shape - kForesightShapes.begin() : kShapes,
-                                            named ? static_cast<int64_t>(labels.things[0].colour) : kColours}};
+              return CaptionWorld::Caption{
+                  scene.question,
+                  {static_cast<int64_t>(labels.outcome), named ? shape - kForesightShapes.begin() : kShapes,
+                   named ? static_cast<int64_t>(labels.things[0].colour) : kColours}};
             }
           }};
 }

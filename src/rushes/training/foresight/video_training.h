@@ -39,4 +39,14 @@ struct ForesightVideoOptions {
 /// under their drawings).
 void train_foresight_video(const ForesightVideoOptions& options);
 
+struct ForesightAdapterOptions {
+  RunOptions run;
+  int64_t capacity = 1024;  // pictures kept; each update prepares one more
+};
+
+/// The adapter and its vision transformer, everything else left as it is: films of pictures with a cue follow its
+/// tokens instead of a question's. Needs language.safetensors, autoencoder.safetensors and video.safetensors; writes
+/// adapter.state.safetensors, adapter.safetensors (moving average) and adapter.csv.
+void train_foresight_adapter(const ForesightAdapterOptions& options);
+
 }  // namespace rushes::training

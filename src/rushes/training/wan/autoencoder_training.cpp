@@ -32,8 +32,7 @@ int64_t drawers(const RunOptions& options) { return options.device.is_cpu() ? 1 
 PictureLoss decoded_loss(const wan::TinyDecoder& decoder, const at::Tensor& z, const at::Tensor& clips,
                          const at::Generator& random) {
   wan::TinyState state;
-  return picture_loss(
-      decoder.forward_trimmed(z + normal(z.sizes(), random, z.device()) * kLatentNoise, state), clips);
+  return picture_loss(decoder.forward_trimmed(z + normal(z.sizes(), random, z.device()) * kLatentNoise, state), clips);
 }
 
 // Mean 0, variance 1, and no two channels alike: whatever a channel repeats it could use for something new.
@@ -145,7 +144,7 @@ void train_autoencoder(const RunOptions& options, const PictureWorld& world, con
       const at::Tensor clips = batch.chunk(parts)[index];
       const at::Tensor z = wan::TinyEncoder(config, cast.under("encoder.")).encode(clips);
       const PictureLoss loss = decoded_loss(wan::TinyDecoder(config, cast.under("decoder.")), z, clips,
-                                     generator_of(options.seed, optimiser.steps(), part));
+                                            generator_of(options.seed, optimiser.steps(), part));
       ((loss.total + kMomentWeight * latent_loss(z)) / static_cast<double>(parts)).backward();
       total[index] = loss.total.item<double>();
       l1[index] = loss.l1;
