@@ -59,7 +59,7 @@ TEST(ShippedVideo, the_untrained_autoencoder_gives_back_flat_colours) {
     const Rgb ink = rgb(colour);
     const at::Tensor film = at::tensor({ink[0], ink[1], ink[2]}).view({1, 3, 1, 1}).expand({17, 3, 64, 64});
     const at::Tensor made = to_frames(vae.decode(vae.encode(to_video(film)).mean));
-    EXPECT_LT((made - film).abs().mean().item<double>(), 0.15) << name(colour);
+    EXPECT_LT((made - film).abs().mean().item<double>(), 0.2) << name(colour);
   }
 }
 

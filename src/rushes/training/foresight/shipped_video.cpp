@@ -80,11 +80,11 @@ at::Tensor middle(at::Tensor& weight, int64_t out) {
 // those make the norms nearly constant, and silu(x) - silu(-x) = x.
 void open_colour_path(Tensors& all) {
   constexpr double kSize = 1.6, kEncoderConstant = 4, kDecoderConstant = 2.83;  // mean squares of about 1
-  at::Tensor &in = all["encoder.conv_in.conv.weight"], &latent = all["encoder.conv_out.conv.weight"],
-             &from = all["decoder.conv_in.conv.weight"], &out = all["decoder.conv_out.conv.weight"];
+  at::Tensor &in = all.at("encoder.conv_in.conv.weight"), &latent = all.at("encoder.conv_out.conv.weight"),
+             &from = all.at("decoder.conv_in.conv.weight"), &out = all.at("decoder.conv_out.conv.weight");
   // Encoder: channels 0 to 2 and 4 to 6, 3 is constant; its shortcuts make four of each, of the quarters in time.
   middle(in, 3);
-  all["encoder.conv_in.conv.bias"][3].fill_(kEncoderConstant);
+  all.at("encoder.conv_in.conv.bias")[3].fill_(kEncoderConstant);
   out.mul_(0.1);
   for (int64_t c = 0; c < 3; ++c) {
     middle(in, c).narrow(0, 16 * c, 16).fill_(1.0 / 16);
@@ -104,11 +104,11 @@ void open_colour_path(Tensors& all) {
   }
   for (int64_t constant = 3; constant < 7; ++constant) {
     middle(from, constant);
-    all["decoder.conv_in.conv.bias"][constant].fill_(kDecoderConstant);
+    all.at("decoder.conv_in.conv.bias")[constant].fill_(kDecoderConstant);
   }
   // Upsamplers begin as repetition.
   for (const char* block : {"0", "1", "2"}) {
-    at::Tensor& up = all[fmt::format("decoder.up_blocks.{}.upsamplers.0.conv.weight", block)];
+    at::Tensor& up = all.at(fmt::format("decoder.up_blocks.{}.upsamplers.0.conv.conv.weight", block));
     for (int64_t i = 0; i < up.size(0); ++i) middle(up, i)[i / 8].fill_(1);
   }
 }
@@ -174,13 +174,13 @@ Tensors fresh_foresight_autoencoder() {
   shapes.erase("latents_std");
   Tensors all = fresh(shapes, [](const std::string& key) {
     if (key == "decoder.conv_in.conv.weight") return 0.5;
-    if (key.find("conv2") != std::string::npos || key.find("samplers") != std::string::npos) return 0.2;
+    if (key.find("conv2") != std::string::npos || key.find("samplers") != std::string::npos) return 0.1;
     return key == "encoder.conv_in.conv.weight" ? 1.0 : 1.6;  // behind a SiLU
   });
   open_colour_path(all);
   const int64_t C = foresight_autoencoder().latent_channels;
-  all["encoder.conv_out.conv.weight"][C].zero_();
-  all["encoder.conv_out.conv.bias"][C].fill_(2 * std::log(kPosteriorWidth));
+  all.at("encoder.conv_out.conv.weight")[C].zero_();
+  all.at("encoder.conv_out.conv.bias")[C].fill_(2 * std::log(kPosteriorWidth));
   return all;
 }
 
