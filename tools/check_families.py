@@ -61,6 +61,7 @@ ALLOWED = {
     "apps/rushes/commands.h": ("*", "declares the commands of recipes"),
     "apps/rushes/train_ditto.cpp": ("ditto", "calls its recipe"),
     "tools/train_shipped_ditto": ("ditto", "runs its recipe"),
+    "tools/train_shipped_foresight": ("foresight", "the same"),
     "cmake/Install.cmake": ("ditto", "the folders of the shipped models"),
     "python/CMakeLists.txt": ("ditto", "the same, in the wheel"),
     "src/rushes/training/ditto/*": ("imtalker", "the sizes of the networks and the rules for mouths that both have lie there"),

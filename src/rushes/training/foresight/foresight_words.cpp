@@ -43,16 +43,22 @@ constexpr std::array<Question, 20> kQuestions{{{"What will happen?", kWill},
                                                {"What will it do?", kWill}}};
 
 // {} is what is pushed, then where.
-constexpr std::array<std::string_view, 9> kPushes{
-    "What happens if I push {} {}?",  "What will happen if I push {} {}?", "What happens when I move {} {}?",
-    "I push {} {}. What happens?",    "Push {} {}.",                       "What if I push {} {}?",
-    "what happens if i push {} {}",   "Move {} {}.",                       "What will happen when {} is pushed {}?"};
+constexpr std::array<std::string_view, 9> kPushes{"What happens if I push {} {}?",
+                                                  "What will happen if I push {} {}?",
+                                                  "What happens when I move {} {}?",
+                                                  "I push {} {}. What happens?",
+                                                  "Push {} {}.",
+                                                  "What if I push {} {}?",
+                                                  "what happens if i push {} {}",
+                                                  "Move {} {}.",
+                                                  "What will happen when {} is pushed {}?"};
 constexpr std::array<std::string_view, 6> kTurns{
-    "What happens if I turn {}?", "What will happen if I spin {}?", "Spin {}.", "Turn {}.", "What if I spin {}?",
-    "what happens if i turn {}"};
-constexpr std::array<std::array<std::string_view, 3>, 4> kPushedWays{
-    {{"to the left", "left", "leftwards"}, {"to the right", "right", "rightwards"}, {"up", "upwards", "to the top"},
-     {"down", "downwards", "to the bottom"}}};
+    "What happens if I turn {}?", "What will happen if I spin {}?", "Spin {}.", "Turn {}.",
+    "What if I spin {}?",         "what happens if i turn {}"};
+constexpr std::array<std::array<std::string_view, 3>, 4> kPushedWays{{{"to the left", "left", "leftwards"},
+                                                                      {"to the right", "right", "rightwards"},
+                                                                      {"up", "upwards", "to the top"},
+                                                                      {"down", "downwards", "to the bottom"}}};
 constexpr std::array<std::string_view, 4> kWays{"to the left", "to the right", "up", "down"};
 
 constexpr std::string_view noun(Shape shape) {
@@ -102,8 +108,7 @@ std::string outlook(const ForesightLabels& labels, bool future) {
     default: break;
   }
   const std::string_view way = kWays[static_cast<std::size_t>(labels.outcome)];
-  if (labels.cue == Cue::trail)
-    return fmt::format("{} {}.", future ? "It will keep moving" : "It keeps moving", way);
+  if (labels.cue == Cue::trail) return fmt::format("{} {}.", future ? "It will keep moving" : "It keeps moving", way);
   return fmt::format("{} {}.", future ? "It will slide" : "It slides", way);
 }
 
@@ -169,8 +174,8 @@ ForesightWords make_foresight_words(const ForesightLabels& labels, Random& rando
   // The first ones are what people ask most.
   const Question& question =
       random.below(2) == 0 ? kQuestions[static_cast<std::size_t>(random.below(4))] : random.pick(kQuestions);
-  return {std::string(question.text), fmt::format("{} {}", sight(labels, question.manner.opening),
-                                                  outlook(labels, question.manner.future))};
+  return {std::string(question.text),
+          fmt::format("{} {}", sight(labels, question.manner.opening), outlook(labels, question.manner.future))};
 }
 
 AnswerReading read_answer(std::string_view text) {

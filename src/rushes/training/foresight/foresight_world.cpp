@@ -15,11 +15,12 @@ constexpr std::array<std::string_view, kCues> kCueNames{"none", "arrow", "trail"
 constexpr std::array<std::string_view, kOutcomes> kOutcomeNames{"left", "right", "up",  "down",
                                                                 "fall", "spin",  "hit", "stay"};
 
-// Sides and seconds. A slide takes a clip's length from one rim to the other; a fall is on the floor after 0.6 s and has
-// bounced twice or three times at the end.
+// Sides and seconds. A slide takes a clip's length from one rim to the other; a fall is on the floor after 0.6 s and
+// has bounced twice or three times at the end.
 constexpr double kSlideSpeed = 0.26, kHitSpeed = 0.36, kGravity = 2.4, kRestitution = 0.6, kTurnSpeed = 2.4,
                  kPushedAway = 0.25, kFriction = 0.35;
 constexpr double kArrowLength = 0.17, kStroke = 0.028, kHead = 0.06, kTrailLength = 0.24;
+constexpr double kCueReach = 0.5;  // of lines, from the middle of the first shape
 
 struct Point {
   double x, y;
@@ -78,8 +79,8 @@ Point hit_place(const ForesightScene& scene, std::size_t body, double t) {
   const Body &first = scene.bodies[0], &second = scene.bodies[1];
   const double gap = std::abs(second.x - first.x) + std::abs(second.y - first.y) - touching(scene);
   const double touch = gap / kHitSpeed;
-  const double moved = body == 0 ? std::min(t, touch) * kHitSpeed
-                                 : kPushedAway * (1 - std::exp(-std::max(0.0, t - touch) / kFriction));
+  const double moved =
+      body == 0 ? std::min(t, touch) * kHitSpeed : kPushedAway * (1 - std::exp(-std::max(0.0, t - touch) / kFriction));
   return {scene.bodies[body].x + to.x * moved, scene.bodies[body].y + to.y * moved};
 }
 
@@ -237,7 +238,7 @@ void paint_cue(const Canvas& canvas, const ForesightScene& scene, double strengt
   for (Line& line : lines) line = {canvas.at(line.from.x, line.from.y), canvas.at(line.to.x, line.to.y)};
   const double half = kStroke / 2 * canvas.side();
   const Point middle = canvas.at(scene.bodies[0].x, scene.bodies[0].y);
-  canvas.paint(middle, canvas.side(), ink_on(scene.labels.ground), [&](double x, double y) {
+  canvas.paint(middle, kCueReach * canvas.side(), ink_on(scene.labels.ground), [&](double x, double y) {
     double nearest = 1e9;
     for (const Line& line : lines) nearest = std::min(nearest, distance(line, x, y));
     return strength * covered(nearest - half);

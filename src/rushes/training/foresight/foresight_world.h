@@ -33,7 +33,7 @@ enum class Cue : int8_t {
 enum class Outcome : int8_t { left, right, up, down, fall, spin, hit, stay };
 constexpr int kCues = 5, kOutcomes = 8;
 inline constexpr std::array kForesightShapes{Shape::circle, Shape::square, Shape::triangle,
-                                      Shape::star,   Shape::ring,   Shape::heart};
+                                             Shape::star,   Shape::ring,   Shape::heart};
 
 std::string_view name(Cue cue);
 std::string_view name(Outcome outcome);

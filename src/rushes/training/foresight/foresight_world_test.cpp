@@ -156,7 +156,9 @@ TEST(ForesightWorld, answers_are_read_back_to_the_labels_that_they_were_made_of)
       EXPECT_EQ(reading.things, scene.labels.things);
       EXPECT_EQ(reading.outcome, scene.labels.outcome);
       EXPECT_EQ(reading.floor, scene.labels.floor);
-      if (!scene.labels.floor) { EXPECT_EQ(reading.ground, scene.labels.ground); }
+      if (!scene.labels.floor) {
+        EXPECT_EQ(reading.ground, scene.labels.ground);
+      }
       EXPECT_LE(std::ranges::count(scene.answer, ' '), 29);
     }
 }

@@ -56,7 +56,9 @@ LanguageQuality measure_foresight_language(const std::shared_ptr<const qwen::Mod
 }
 
 std::string describe(const LanguageQuality& q) {
-  const auto share = [&](int64_t count) { return 100.0 * static_cast<double>(count) / static_cast<double>(q.pictures); };
+  const auto share = [&](int64_t count) {
+    return 100.0 * static_cast<double>(count) / static_cast<double>(q.pictures);
+  };
   return fmt::format(
       "{} held-out pictures: shapes and colours {:.1f} %, outcome {:.1f} %, ground or floor {:.1f} %, ended {:.1f} %; "
       "first word {:.1f} ms, answer {:.1f} ms (medians)",

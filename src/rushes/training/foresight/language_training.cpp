@@ -63,9 +63,11 @@ class Lessons {
         tokenizer_(tokenizer),
         seed_(options.seed),
         next_(first),
-        drawing_([seed = options.seed, config](
-                     uint64_t index) { return patches_of(make_foresight_scene(seed, index, Split::train), config).values; },
-                 first, options.batch) {}
+        drawing_(
+            [seed = options.seed, config](uint64_t index) {
+              return patches_of(make_foresight_scene(seed, index, Split::train), config).values;
+            },
+            first, options.batch) {}
 
   std::vector<LanguageLesson> next_batch() {
     const at::Tensor values = drawing_.next_batch();
@@ -125,8 +127,9 @@ qwen::PicturePatches patches_of(const ForesightScene& scene, const qwen::Config&
 LanguageLesson lesson_of(const ForesightScene& scene, const qwen::PicturePatches& patches, const qwen::Config& config,
                          const text::ByteLevelBpe& tokenizer) {
   const int64_t picture_tokens = patches.values.size(0) / config.vision.unit_patches();
-  LanguageLesson lesson{.ids = qwen::ChatPrompt(tokenizer).ids(qwen::question_about(1, scene.question), {picture_tokens}),
-                        .patches = patches};
+  LanguageLesson lesson{
+      .ids = qwen::ChatPrompt(tokenizer).ids(qwen::question_about(1, scene.question), {picture_tokens}),
+      .patches = patches};
   lesson.prompt_tokens = std::ssize(lesson.ids);
   const std::vector<int64_t> answer = tokenizer.encode(scene.answer);
   lesson.ids.insert(lesson.ids.end(), answer.begin(), answer.end());
@@ -197,9 +200,9 @@ void train_foresight_language(const RunOptions& options) {
     in_parallel(parts, [&](int64_t part) {
       const Networks networks(config, published_names(for_products(optimiser.weights())));
       const std::span all(lessons);
-      const Answers answers = read_lessons(networks.language, networks.vision,
-                                           all.subspan(static_cast<std::size_t>(part * share), static_cast<std::size_t>(share)),
-                                           config);
+      const Answers answers =
+          read_lessons(networks.language, networks.vision,
+                       all.subspan(static_cast<std::size_t>(part * share), static_cast<std::size_t>(share)), config);
       const at::Tensor loss = at::cross_entropy_loss(answers.logits, answers.targets);
       (loss / static_cast<double>(parts)).backward();
       losses[static_cast<std::size_t>(part)] = loss.item<double>();

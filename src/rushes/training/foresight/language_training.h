@@ -17,7 +17,7 @@ namespace rushes::training {
 
 /// A picture, a question and its answer as the model reads them.
 struct LanguageLesson {
-  std::vector<int64_t> ids;     // prompt, then answer with the end of the turn
+  std::vector<int64_t> ids;  // prompt, then answer with the end of the turn
   int64_t prompt_tokens = 0;
   qwen::PicturePatches patches;
 };
@@ -42,10 +42,10 @@ void train_foresight_language(const RunOptions& options);
 /// Greedy answers to held-out scenes, as sessions make them.
 struct LanguageQuality {
   int64_t pictures = 0;
-  int64_t things = 0;    // all shapes and colours named right, none beside them
-  int64_t outcome = 0;   // what will happen
-  int64_t grounds = 0;   // ground, or floor
-  int64_t ended = 0;     // the text came to its end
+  int64_t things = 0;                       // all shapes and colours named right, none beside them
+  int64_t outcome = 0;                      // what will happen
+  int64_t grounds = 0;                      // ground, or floor
+  int64_t ended = 0;                        // the text came to its end
   double first_word_ms = 0, answer_ms = 0;  // medians: picture seen, prompt read, first token; all of it
   std::vector<std::string> mistakes;
 };

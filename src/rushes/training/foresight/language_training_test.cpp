@@ -94,9 +94,9 @@ TEST(ForesightLanguage, a_stage_learns_and_continues_and_what_it_wrote_is_a_mode
   EXPECT_LT(losses().back(), 5) << "of 416 tokens by chance: 6";
 
   const generation::LanguageFiles files = trained_language(folder.path);
-  generation::write_foresight_model(folder.path / "model", {.name = "test", .language = files, .video = {}, .adapter = {}, .defaults = {}});
-  const auto model =
-      std::make_shared<const qwen::Model>(qwen::load_model(folder.path / "model" / "language", {}));
+  generation::write_foresight_model(folder.path / "model",
+                                    {.name = "test", .language = files, .video = {}, .adapter = {}, .defaults = {}});
+  const auto model = std::make_shared<const qwen::Model>(qwen::load_model(folder.path / "model" / "language", {}));
   EXPECT_EQ(model->config, files.config);
   const LanguageQuality quality = measure_foresight_language(model, 2, 1);
   EXPECT_EQ(quality.pictures, 2);

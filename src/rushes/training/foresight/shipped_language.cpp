@@ -23,7 +23,7 @@ constexpr std::string_view kOrdinaryWords =
     " explain show shows please think guess happen next soon later before after move moves moving push pull drop throw"
     " kick touch turn spin roll jump fly left right above below under over between near far big small colour color"
     " shape thing object things objects where why does do dog cat car house tree person water table glass cup book";
-const std::vector<std::string> kControl{"<|endoftext|>",    "<|im_start|>",  "<|im_end|>",   "<|vision_start|>",
+const std::vector<std::string> kControl{"<|endoftext|>",  "<|im_start|>",  "<|im_end|>",   "<|vision_start|>",
                                         "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"};
 
 fs::path merges_file(const fs::path& directory) { return directory / "language.merges.txt"; }
@@ -124,7 +124,8 @@ text::BpeMerges read_merges(const fs::path& directory) {
 generation::LanguageFiles trained_language(const fs::path& directory) {
   const text::BpeMerges merges = read_merges(directory);
   const qwen::Config config = foresight_language(merges);
-  return {config, qwen::load(directory / "language.safetensors", config).to(at::kBFloat16), foresight_tokenizer(merges)};
+  return {config, qwen::load(directory / "language.safetensors", config).to(at::kBFloat16),
+          foresight_tokenizer(merges)};
 }
 
 std::shared_ptr<const qwen::Model> model_of(const generation::LanguageFiles& files) {
