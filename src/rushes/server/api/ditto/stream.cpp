@@ -86,9 +86,9 @@ class Stream {
       if (!message || state_->cancelled) co_return;
       while (client_->waiting() >= studio_.options.queue && !state_->cancelled) co_await state_->room->wait();
       if (state_->cancelled) co_return;
-      const bool timed = start_.realtime && is_frame(*message);
-      client_->add(std::move(*message), timed ? period : Client::Clock::duration{});
-      ++told_;
+      const bool frame = is_frame(*message);
+      client_->add(std::move(*message), start_.realtime && frame ? period : Client::Clock::duration{});
+      told_frames_ += frame;
       if (!all_fed_) feed();
     }
   }
@@ -171,7 +171,7 @@ class Stream {
 
   void feed_what_has_room() {
     const auto samples = std::span<const float>(audio_.samples);
-    const auto waiting = [&] { return static_cast<int64_t>(fed_) - told_ * (kHz / kFps); };
+    const auto waiting = [&] { return static_cast<int64_t>(fed_) - told_frames_ * (kHz / kFps); };
     while (fed_ < samples.size() && (!online_ || waiting() < kMostAhead)) {
       const std::size_t piece = std::min(kPiece, samples.size() - fed_);
       state_->hosted->speech->feed(samples.subspan(fed_, piece), kHz, ingest::SpeechInput::Utterance::goes_on);
@@ -194,7 +194,7 @@ class Stream {
   base::MemoryBudget::Charge memory_;  // of it
   bool online_ = true, all_fed_ = true;
   std::size_t fed_ = 0;
-  int64_t told_ = 0;
+  int64_t told_frames_ = 0;
 };
 
 }  // namespace
