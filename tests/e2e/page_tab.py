@@ -4,7 +4,7 @@ import contextlib
 
 class PageTab:
     def __init__(self, browser, server, width=1280, height=860):
-        self.tab = browser.new_page(viewport={"width": width, "height": height})
+        self.tab = browser.new_page(viewport={"width": width, "height": height}, color_scheme="dark")
         self.errors = []
         self.tab.on("pageerror", lambda error: self.errors.append(str(error)))
         self.tab.on("console", lambda message: message.type == "error" and self.errors.append(message.text))

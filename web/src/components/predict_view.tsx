@@ -1,6 +1,7 @@
 // A picture and a question; the text comes at once, the video follows. Effects live here and in predict/asking.ts.
 import { useCallback, useEffect, useEffectEvent, useReducer, useRef, useState } from "react";
 import * as api from "../api";
+import { isCalm } from "../motion";
 import { ask, watch } from "../predict/asking";
 import { load, save } from "../predict/history";
 import { type ChosenPicture, MAX_PICTURES, choosePicture, keepOnly, keepPictures, keptPictures } from "../predict/pictures";
@@ -25,6 +26,7 @@ export function PredictView({ model, hidden, onError }: Props) {
   const [state, dispatch] = useReducer(reduce, null, () => load(storage));
   const [draft, setDraft] = useState(firstDraft);
   const [pictures, setPictures] = useState<ChosenPicture[]>([]);
+  const answer = useRef<HTMLDivElement>(null);
   const going = useRef(new Map<string, AbortController>());
 
   // ---- what outlives the page ----
@@ -74,7 +76,7 @@ export function PredictView({ model, hidden, onError }: Props) {
   const reuse = async ({ id, question: { text, preset, seed } }: Prediction): Promise<void> => {
     setDraft((before) => ({ ...before, text, preset, seed: String(seed) }));
     setPictures(await keptPictures(id).catch(() => []));
-    window.scrollTo({ top: 0, behavior: "smooth" });
+    window.scrollTo({ top: 0, behavior: isCalm() ? "auto" : "smooth" });
   };
   /** What was being made when the page was left. */
   const follow = useEffectEvent(() => {
@@ -108,6 +110,12 @@ export function PredictView({ model, hidden, onError }: Props) {
     return () => document.removeEventListener("paste", paste);
   }, [hidden, take]);
 
+  // What was asked just now is seen, also below a form that fills the screen.
+  const newest = state.predictions[0]?.running ? state.predictions[0].id : null;
+  useEffect(() => {
+    if (newest !== null) answer.current?.scrollIntoView({ block: "nearest", behavior: isCalm() ? "auto" : "smooth" });
+  }, [newest]);
+
   const shown = state.predictions.find(({ id }) => id === state.selected);
   const tell = (action: Action) => () => dispatch(action);
   return (
@@ -118,12 +126,12 @@ export function PredictView({ model, hidden, onError }: Props) {
         onExample={(example) => void api.exampleFile(example).then((file) => take([file]), onError)}
         onForget={(index) => setPictures((before) => before.toSpliced(index, 1))}
       />
-      {shown && (
+      <div ref={answer} className="answer-place">{shown && (
         <ThinkingStream
           key={shown.id} prediction={shown} onCancel={() => going.current.get(shown.id)?.abort()} onRetry={(halves) => void retry(shown, halves)}
           onReuse={() => void reuse(shown)} onRemove={tell({ type: "removed", id: shown.id })} onFilmShown={tell({ type: "film_shown", id: shown.id })}
         />
-      )}
+      )}</div>
       {!shown && <p className="empty">The answer appears here: text at once, and the video beside it while it is still being made.</p>}
       {state.predictions.length > 0 && (
         <PredictionHistory predictions={state.predictions} selected={state.selected} onSelect={(id) => dispatch({ type: "selected", id })} onClear={tell({ type: "cleared" })} />

@@ -1,6 +1,7 @@
 // The video of a prediction as it comes: its first frame as a still, looks at what it may become, its frames, then the film.
 import { useEffect, useState } from "react";
 import * as api from "../api";
+import { isCalm } from "../motion";
 import { type Film, filmProgress } from "../predict/state";
 import { BeforeAfter } from "./before_after";
 
@@ -14,24 +15,26 @@ interface Props {
 }
 
 export function ProgressiveVideo({ film, onShown }: Props) {
-  const [ready, setReady] = useState(false);
-  const [gone, setGone] = useState(false);
+  const [loaded, setLoaded] = useState<string>();
+  const [missing, setMissing] = useState<string>();
   const [compared, setCompared] = useState(false);
   const [aspect, setAspect] = useState<string>();
   const frame = useFrameInTurn(film.frames.length);
   const playing = film.frames.length > 1;
   const still = playing ? film.frames[frame]! : (film.preview ?? film.frames[0] ?? null);
-  const address = film.state === "done" && film.session !== null && !gone ? api.predictionVideoUrl(film.session) : null;
+  const file = film.state === "done" && film.session !== null ? api.predictionVideoUrl(film.session) : null;
+  const gone = file !== null && file === missing;
+  const address = gone ? null : file;
   const progress = filmProgress(film);
-  const shown = address !== null && ready;
+  const shown = address !== null && address === loaded;
   return (
     <>
       <div className="screen prediction-screen" style={{ aspectRatio: aspect }} data-shows={shown ? "film" : playing ? "frames" : film.preview ? "preview" : still ? "still" : "nothing"}>
         {address !== null && (
           <video
-            key={address} src={address} controls loop muted playsInline autoPlay={!isCalm()} className={ready ? "" : "coming"} aria-label="The predicted video"
+            key={address} src={address} controls loop muted playsInline autoPlay={!isCalm()} className={shown ? "" : "coming"} aria-label="The predicted video"
             onLoadedMetadata={(event) => setAspect(`${event.currentTarget.videoWidth} / ${event.currentTarget.videoHeight}`)}
-            onLoadedData={() => { setReady(true); onShown(); }} onError={() => setGone(true)}
+            onLoadedData={() => { setLoaded(address); onShown(); }} onError={() => setMissing(address)}
           />
         )}
         {still !== null && !shown && (
@@ -56,8 +59,8 @@ export function ProgressiveVideo({ film, onShown }: Props) {
   );
 }
 
-function stillWords({ state, frames, totalFrames, preview, step, steps, lastFrame }: Film, frame: number): string {
-  if (state === "failed") return frames.length > 0 || lastFrame !== "" ? "not completed" : "no video";
+function stillWords({ state, frames, totalFrames, preview, step, steps }: Film, frame: number): string {
+  if (state === "failed") return "not completed";
   if (frames.length > 1) return `frame ${frame + 1} of ${totalFrames}`;
   const done = steps > 0 ? `step ${step} of ${steps}` : "";
   if (preview !== null) return `a look at its end, ${done}`;
@@ -69,6 +72,7 @@ function stillWords({ state, frames, totalFrames, preview, step, steps, lastFram
 function useFrameInTurn(count: number): number {
   const [frame, setFrame] = useState(0);
   const last = Math.max(0, count - 1);
+  if (count === 0 && frame > 0) setFrame(0);  // it is made again
   const waiting = count > 1 && frame < last;
   useEffect(() => {
     if (!waiting || isCalm()) return;
@@ -77,6 +81,3 @@ function useFrameInTurn(count: number): number {
   }, [waiting, last]);
   return Math.min(frame, last);
 }
-
-/** Whoever asks for less motion starts videos by hand. */
-const isCalm = (): boolean => window.matchMedia("(prefers-reduced-motion: reduce)").matches;

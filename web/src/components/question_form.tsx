@@ -58,7 +58,7 @@ export function QuestionForm({ model, draft, onDraft, pictures, onFiles, onExamp
           <button key={example.name} type="button" className="portrait" aria-label={`Example ${example.name}`} onClick={() => onExample(example)}><img src={example.url} alt="" /></button>
         ))}
       </div>
-      {pictures.length > 1 && <p className="next">All {pictures.length} pictures are shown to the model{model.makesVideo && "; the video begins with the last one"}.</p>}
+      {pictures.length > 1 && <p className="next">{pictures.length === 2 ? "Both" : `All ${pictures.length}`} pictures are shown to the model{model.makesVideo && "; the video begins with the last one"}.</p>}
       <label htmlFor="question">What do you want to know about it?</label>
       <textarea
         id="question" rows={1} value={draft.text} maxLength={8000} placeholder={QUESTIONS[0]}
@@ -75,7 +75,7 @@ export function QuestionForm({ model, draft, onDraft, pictures, onFiles, onExamp
       </div>
       <div className="row">
         {model.makesVideo && model.presets.length > 0 && (
-          <fieldset className="choice">
+          <fieldset className="choice" title="Size of the video in pixels; larger ones are longer, too">
             <legend className="hidden">Size of the video</legend>
             {["", ...model.presets].map((preset) => (
               <label key={preset} className={preset === draft.preset ? "on" : ""}>

@@ -1,6 +1,6 @@
 // A prediction: what the model says, with a caret while it comes, and beside it the video. Each half has a state of its own.
-import type { ReactNode } from "react";
-import { type Half, type HalfState, type Prediction, failedHalves } from "../predict/state";
+import { type ReactNode, useState } from "react";
+import { type Film, type Half, type HalfState, type Prediction, failedHalves } from "../predict/state";
 import { ProgressiveVideo } from "./progressive_video";
 
 interface Props {
@@ -20,6 +20,8 @@ export function ThinkingStream({ prediction, onCancel, onRetry, onReuse, onRemov
   const failed = failedHalves(prediction);
   const retry = (half: Half): ReactNode =>
     running === null && failed.length === 1 && failed[0] === half && <button type="button" onClick={() => onRetry([half])}>Retry the {half}</button>;
+  const shared = failed.length > 1 && words.reason === film.reason;
+  const nothing = running === null && words.text === "" && isEmpty(film);
   const thinking = words.state === "thinking";
   return (
     <article className="session prediction" aria-label="Prediction">
@@ -29,38 +31,42 @@ export function ThinkingStream({ prediction, onCancel, onRetry, onReuse, onRemov
         ))}
         <p>{questionWords(question.text)}</p>
       </header>
-      <div className={`halves ${halves.length === 1 ? "single" : ""}`}>
+      {shared && <p className="failure" role="alert">{words.reason}</p>}
+      {!(shared && nothing) && <div className={`halves ${halves.length === 1 ? "single" : ""}`}>
         {halves.includes("text") && (
           <section className="half" aria-label="Text">
             <HalfHeader half="text" state={words.state} />
             {words.text.trim() === "" && thinking && <p className="next">reading the picture<span className="caret" aria-hidden /></p>}
             <p className="answer" aria-live="polite" aria-busy={thinking}>{words.text.trimStart()}{words.text.trim() !== "" && thinking && <span className="caret" aria-hidden />}</p>
-            <Failure state={words.state} reason={words.reason}>{retry("text")}</Failure>
+            <Failure state={words.state} reason={shared ? "" : words.reason}>{retry("text")}</Failure>
           </section>
         )}
         {halves.includes("video") && (
           <section className="half" aria-label="Video">
             <HalfHeader half="video" state={film.state} />
-            <ProgressiveVideo key={`${film.session} ${film.state === "thinking" ? running?.session : ""}`} film={film} onShown={onFilmShown} />
-            <Failure state={film.state} reason={film.reason}>{retry("video")}</Failure>
+            {!(film.state === "failed" && isEmpty(film)) && <ProgressiveVideo film={film} onShown={onFilmShown} />}
+            <Failure state={film.state} reason={shared ? "" : film.reason}>{retry("video")}</Failure>
           </section>
         )}
-      </div>
-      <dl className="measures">
+      </div>}
+      {!nothing && <dl className="measures">
         {halves.includes("text") && <Measure name="first word">{prediction.firstWordMs}</Measure>}
         {halves.includes("video") && <Measure name="first frame">{prediction.firstFrameMs}</Measure>}
         <Measure name="complete">{prediction.completeMs}</Measure>
-      </dl>
+      </dl>}
       <div className="row">
-        {running && <button type="button" className="stop" onClick={onCancel}>Cancel</button>}
+        {running && <Cancel key={running.session} onCancel={onCancel} />}
         {running === null && failed.length > 1 && <button type="button" onClick={() => onRetry(failed)}>Try again</button>}
-        <button type="button" className="quiet" onClick={onReuse}>Ask something else</button>
+        <button type="button" className="quiet" onClick={onReuse} title="Puts the question and its pictures into the form">Edit</button>
         {running === null && <button type="button" className="quiet" onClick={onRemove}>Remove</button>}
         <span className="seed-used">seed {question.seed}{question.preset !== "" && `, ${question.preset}`}</span>
       </div>
     </article>
   );
 }
+
+/** There is no picture of it, and none will come. */
+const isEmpty = ({ state, frames, lastFrame }: Film): boolean => state !== "done" && frames.length === 0 && lastFrame === "";
 
 /** An empty question is one, too: the model has its own. */
 export const questionWords = (text: string): string => (text === "" ? "What is there, and what will happen?" : text);
@@ -69,8 +75,14 @@ const HalfHeader = ({ half, state }: { half: Half; state: HalfState }) => (
   <h2>{NAMES[half]} <span className={`state ${state}`} role="status">{state}</span></h2>
 );
 
+/** What is in work is completed first: that can take a moment. */
+function Cancel({ onCancel }: { onCancel: () => void }) {
+  const [pressed, setPressed] = useState(false);
+  return <button type="button" className="stop" disabled={pressed} onClick={() => { setPressed(true); onCancel(); }}>{pressed ? "Cancelling" : "Cancel"}</button>;
+}
+
 const Failure = ({ state, reason, children }: { state: HalfState; reason: string; children: ReactNode }) =>
-  state === "failed" && <div className="failed-half"><p className="failure">{reason}</p>{children}</div>;
+  state === "failed" && reason !== "" && <div className="failed-half"><p className="failure" role="alert">{reason}</p>{children}</div>;
 
 const Measure = ({ name, children }: { name: string; children: number | null }) => (
   <div>
