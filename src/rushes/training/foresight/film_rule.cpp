@@ -11,10 +11,9 @@ namespace {
 
 // Lengths are parts of the picture's side.
 constexpr double kMoved = 0.12;          // a slide goes 0.4, a shape that is hit 0.25
-constexpr double kResting = 0.05;        // in the last half second: a slide goes 0.13
+constexpr double kEarly = 0.6;           // of its way is gone after a third of the time: a fall is on the floor by then
 constexpr double kTurnedOverlap = 0.88;  // of a turned square with the upright one: 0.83
 constexpr double kSeenShare = 0.4;       // of the area that a shape has at first
-constexpr int64_t kLastMoments = 8;      // half a second
 
 /// [T, H, W] bool for each thing: pixels that are nearer to its colour than to any other of the picture's.
 std::vector<at::Tensor> masks_of(const at::Tensor& film, const ForesightLabels& labels) {
@@ -68,6 +67,13 @@ double moved(const std::vector<double>& values, std::size_t first) {
   return mean(values, values.size() - 2, 2) - mean(values, first, 2);
 }
 
+/// How much of the farthest that it comes is gone after a third of the time.
+double early_share(const std::vector<double>& values, std::size_t first) {
+  const auto begin = values.begin() + static_cast<std::ptrdiff_t>(first);
+  const auto third = begin + (values.end() - begin) / 3 + 1;
+  return (*std::max_element(begin, third) - *begin) / (*std::max_element(begin, values.end()) - *begin);
+}
+
 /// Least overlap of a shape with what it was at `first`: of a thing that lies where it lay.
 double least_overlap(const at::Tensor& mask, int64_t first) {
   const at::Tensor then = mask[first];
@@ -99,8 +105,7 @@ std::optional<Outcome> read_outcome(const at::Tensor& film, const ForesightScene
   if (std::hypot(x, y) > kMoved) {
     if (std::abs(x) > std::abs(y)) return x < 0 ? Outcome::left : Outcome::right;
     if (y < 0) return Outcome::up;
-    const auto [top, bottom] = std::minmax_element(way.y.end() - kLastMoments, way.y.end());
-    return *bottom - *top < kResting ? Outcome::fall : Outcome::down;
+    return early_share(way.y, first) > kEarly ? Outcome::fall : Outcome::down;
   }
   if (std::hypot(x, y) > kMoved / 2) return std::nullopt;
   return least_overlap(masks[0], static_cast<int64_t>(first)) < kTurnedOverlap ? Outcome::spin : Outcome::stay;

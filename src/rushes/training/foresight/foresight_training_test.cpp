@@ -19,7 +19,7 @@ double difference(const at::Tensor& a, const at::Tensor& b) { return (a - b).abs
 
 TEST(FilmRule, reads_what_happens_in_drawn_films) {
   int64_t right = 0;
-  constexpr int64_t kFilms = 60;
+  constexpr int64_t kFilms = 40;
   for (uint64_t i = 0; i < kFilms; ++i) {
     const ForesightScene scene = make_foresight_scene(3, i, Split::held_out);
     right += read_outcome(draw(scene, 0, kForesightVideoFrames), scene) == scene.labels.outcome;
