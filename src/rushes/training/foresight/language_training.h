@@ -20,6 +20,7 @@ struct LanguageLesson {
   std::vector<int64_t> ids;  // prompt, then answer with the end of the turn
   int64_t prompt_tokens = 0;
   qwen::PicturePatches patches;
+  std::vector<int64_t> seen;  // classes of what the picture shows, for training
 };
 LanguageLesson lesson_of(const ForesightScene& scene, const qwen::PicturePatches& patches, const qwen::Config& config,
                          const text::ByteLevelBpe& tokenizer);
@@ -30,9 +31,11 @@ qwen::PicturePatches patches_of(const ForesightScene& scene, const qwen::Config&
 struct Answers {
   at::Tensor logits, targets;
 };
-/// Reads lessons together, shorter ones padded behind: the same numbers as one by one. Differentiable where the
-/// weights are trained. Pictures of one size are quicker.
-Answers read_lessons(const qwen::LanguageModel& language, const qwen::VisionTower& vision,
+/// What the vision tower makes of their pictures, one after the other: [tokens, C]. Pictures of one size are quicker.
+at::Tensor see_lessons(const qwen::VisionTower& vision, std::span<const LanguageLesson> lessons);
+/// Reads lessons together, shorter ones padded behind: the same numbers as one by one. `seen` is see_lessons() of them.
+/// Differentiable where the weights are trained.
+Answers read_lessons(const qwen::LanguageModel& language, const at::Tensor& seen,
                      std::span<const LanguageLesson> lessons, const qwen::Config& config);
 
 /// Continues from DIRECTORY/language.state.safetensors; writes language.merges.txt, language.safetensors (moving

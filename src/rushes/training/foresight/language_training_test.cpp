@@ -42,7 +42,7 @@ TEST(ForesightLanguage, lessons_read_together_give_the_logits_of_generation_one_
   const c10::InferenceMode inference;
   const auto model = fresh_model();
   const std::vector<LanguageLesson> all = lessons(*model, 5);
-  const Answers answers = read_lessons(model->language, *model->vision, all, model->config);
+  const Answers answers = read_lessons(model->language, see_lessons(*model->vision, all), all, model->config);
   int64_t row = 0;
   for (uint64_t i = 0; i < all.size(); ++i) {
     const ForesightScene scene = make_foresight_scene(1, i, Split::train);
@@ -72,8 +72,8 @@ TEST(ForesightLanguage, an_answer_is_its_text_and_the_end_of_the_turn) {
 
 TEST(ForesightLanguage, a_stage_learns_and_continues_and_what_it_wrote_is_a_model_that_answers) {
   const ScratchFolder folder;
-  RunOptions options{.directory = folder.path, .batch = 8, .threads = 1, .progress = "language"};
-  options.time_limit = std::chrono::seconds(6);
+  RunOptions options{.directory = folder.path, .batch = 4, .threads = 1, .progress = "language"};
+  options.time_limit = std::chrono::seconds(4);
   train_foresight_language(options);
   const auto losses = [&] {
     std::ifstream curve(folder.path / "language.csv");
@@ -88,10 +88,11 @@ TEST(ForesightLanguage, a_stage_learns_and_continues_and_what_it_wrote_is_a_mode
     }
     return all;
   };
-  options.time_limit = std::chrono::seconds(8);
+  options.time_limit = std::chrono::seconds(9);
   train_foresight_language(options);
   ASSERT_FALSE(losses().empty());
-  EXPECT_LT(losses().back(), 5) << "of 416 tokens by chance: 6";
+  EXPECT_GT(losses().back(), 0);
+  EXPECT_LT(losses().back(), 5.2) << "of 416 tokens by chance: 6";
 
   const generation::LanguageFiles files = trained_language(folder.path);
   generation::write_foresight_model(folder.path / "model",
