@@ -8,7 +8,7 @@ import { TalkView } from "./components/talk_view";
 import { initialState, reduce } from "./state";
 
 type View = "video" | "talk" | "predict";
-const VIEWS: [View, string][] = [["video", "Text to video"], ["talk", "Talking head"], ["predict", "Picture to answer"]];
+const VIEWS: [View, string][] = [["video", "Text to video"], ["talk", "Talking head"], ["predict", "Prediction"]];
 
 export function App() {
   const [state, dispatch] = useReducer(reduce, initialState);
