@@ -61,6 +61,17 @@ def test_a_portrait_says_the_example_and_comes_to_rest(open_page):
     assert page.errors == []
 
 
+def test_videos_of_another_view_are_not_shown_beside_it(server, open_page):
+    session = server.request("POST", "/v1/sessions", {"prompt": "a red circle", "frames": 9})["id"]
+    page = open_page()
+    videos = page.tab.get_by_label("Sessions", exact=True)
+    videos.locator("article").wait_for(state="attached")
+    assert not videos.is_visible()
+    page.tab.get_by_text("Text to video", exact=True).click()
+    videos.locator("article").wait_for()
+    server.request("DELETE", "/v1/sessions/" + session)
+
+
 def test_who_holds_the_button_is_heard(open_page):
     page = open_page(width=390, height=844)
     assert page.overflow() <= 0
