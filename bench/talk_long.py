@@ -4,7 +4,7 @@ The speech is random pieces of the shipped one, fed as fast as the session takes
 (any model), or over Ditto's WebSocket with the sound of each frame (--ditto). At the end: frames that came, resident memory at
 each tenth, and of the recording the lengths of both tracks and how far its sound is from what was said, near the end too.
 
-usage: .deps/venv/bin/python bench/talk_long.py [--minutes N] [--model DIR] [--ditto] [--realtime] [-- FLAGS OF rushes serve]
+usage: .deps/venv/bin/python bench/talk_long.py [--minutes N] [--model DIR] [--ditto [--binary-frames]] [--realtime] [-- FLAGS OF rushes serve]
 Build before: ninja -C build/release rushes"""
 import argparse
 import array
@@ -90,7 +90,7 @@ def ditto(server, said, options):
     expected = -(-len(said) // DITTO_FRAME)
     watch, frames, wrong, sounds = Watch(server, expected), 0, 0, 0
     with connect(server.url.replace("http", "ws", 1) + "/ws/long?audio=1", max_size=None, compression=None) as client:
-        client.send(json.dumps({"type": "start_streaming", "audio_path": "long.wav", "source_path": "face.png", "binary": True,
+        client.send(json.dumps({"type": "start_streaming", "audio_path": "long.wav", "source_path": "face.png", "binary": options.binary_frames,
                                 "pacing": "realtime" if options.realtime else "asap"}))
         for message in client:
             if isinstance(message, bytes):
@@ -99,11 +99,14 @@ def ditto(server, said, options):
                 watch.at(frames)
                 continue
             told = json.loads(message)
-            if told["type"] == "audio":
+            if told["type"] in ("audio", "frame"):  # the speech of a binary frame comes before it
                 heard = np.frombuffer(base64.b64decode(told["audio"]), "<i2").astype(int)
                 meant = np.asarray(said[told["frame_id"] * DITTO_FRAME:(told["frame_id"] + 1) * DITTO_FRAME], int)
-                wrong += bool(np.abs(heard[:len(meant)] - meant).max() > 2)
+                wrong += bool(told["frame_id"] != frames or np.abs(heard[:len(meant)] - meant).max() > 2)
                 sounds += 1
+                if told["type"] == "frame":
+                    frames += 1
+                    watch.at(frames)
             elif told["type"] == "metadata":
                 path = f"/v1/sessions/{told['session_id']}"
             elif told["type"] == "error":
@@ -151,6 +154,7 @@ def main():
     parser.add_argument("--minutes", type=float, default=30, help="of speech")
     parser.add_argument("--model", default=str(ROOT / "models/shipped-talk"), help="folder, or random:FAMILY")
     parser.add_argument("--ditto", action="store_true", help="over Ditto's WebSocket instead of the native API")
+    parser.add_argument("--binary-frames", action="store_true", help="over Ditto's WebSocket: frames as bytes")
     parser.add_argument("--realtime", action="store_true", help="feed the speech at its own speed")
     parser.add_argument("--fields", default="{}", help="further fields of the session, as JSON")
     parser.add_argument("flags", nargs="*", help="flags for rushes serve")
