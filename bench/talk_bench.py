@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Measures the shipped talking head: how much faster than life it speaks, how long after the first 200 ms of speech its first
-pictures are there, how far pictures are behind speech over the realtime WebSocket with one and with two sessions, and with
---hours whether memory and sync hold over a long speech. Clients, server and model share the machine.
+pictures are there, how far pictures are behind speech over the realtime WebSocket with one and with two sessions. Clients, server
+and model share the machine. For an hour of speech see talk_long.py.
 
-usage: .deps/venv/bin/python bench/talk_bench.py [--seconds N] [--hours N] [-- FLAGS OF rushes serve]
+usage: .deps/venv/bin/python bench/talk_bench.py [--seconds N] [-- FLAGS OF rushes serve]
 Build before: ninja -C build/release rushes"""
 import argparse
 import array
@@ -11,7 +11,6 @@ import concurrent.futures
 import json
 import os
 import pathlib
-import random
 import re
 import statistics
 import subprocess
@@ -122,38 +121,10 @@ def realtime(server, sessions, seconds):
           f"{100 * repeated:.1f} % of the pictures repeat the one before; server {100 * used:.0f} % of a core")
 
 
-def long_speech(server, hours):
-    """Feeds a session for so long as fast as it takes it, then compares sound and pictures of the whole."""
-    said, total, fed, samples, piece = speech(), int(hours * 3600 * HZ), 0, [], 10 * HZ
-    with ChunkedStreamingClient(server.url) as client:
-        client.init_session(PORTRAIT, chunk_duration=1.0, audio_sample_rate=HZ)
-        begin = time.perf_counter()
-        while fed < total:
-            count = min(piece, total - fed)
-            first = random.randrange(len(said))
-            reply = client.feed_audio_chunk((said[first:] + said * (1 + piece // len(said)))[:count], fed + count == total)
-            fed += count
-            samples.append(server.resident_mib())
-            while fed < total and reply["buffer_samples"] / HZ * FPS - client.get_status()["total_frames_generated"] > 60 * FPS:
-                time.sleep(0.1)
-        status = client.wait_until_complete()
-        took = time.perf_counter() - begin
-        samples.append(server.resident_mib())
-        with tempfile.TemporaryDirectory() as directory:
-            path = client.download(f"{directory}/all.mp4")
-            probe = json.loads(subprocess.run(["ffprobe", "-v", "error", "-show_entries", "stream=codec_type,duration", "-of", "json", str(path)],
-                                              capture_output=True, text=True, check=True).stdout)
-    lengths = {stream["codec_type"]: float(stream["duration"]) for stream in probe["streams"]}
-    print(f"{hours:g} h of speech in {took / 60:.1f} min ({hours * 3600 / took:.2f} x real time): {status['total_frames_generated']} frames for "
-          f"{total / HZ:g} s; pictures {lengths['video']:.3f} s, sound {lengths['audio']:.3f} s; resident memory, each tenth: "
-          + " ".join(f"{samples[i * (len(samples) - 1) // 10]:.0f}" for i in range(11)) + " MiB")
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", default=ROOT / "build/release/apps/rushes/rushes")
     parser.add_argument("--seconds", type=float, default=30, help="duration of each live measurement")
-    parser.add_argument("--hours", type=float, default=0, help="duration of one long speech; 0: none")
     parser.add_argument("flags", nargs="*", help="flags for rushes serve")
     options = parser.parse_args()
     print(f"{len(os.sched_getaffinity(0))} cores, load average {os.getloadavg()[0]:.1f} before the start")
@@ -168,8 +139,6 @@ def main():
             print(f"first 200 ms of speech to first frames: median {statistics.median(times):.0f}, worst {max(times):.0f} ms of {len(times)}")
             for sessions in (1, 2):
                 realtime(server, sessions, options.seconds)
-            if options.hours:
-                long_speech(server, options.hours)
         finally:
             server.process.terminate()
             server.process.wait(60)

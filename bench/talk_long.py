@@ -22,7 +22,7 @@ import urllib.request
 
 import numpy as np
 from serve_bench import ROOT, Server
-from talk_bench import EXAMPLES, HZ, PORTRAIT, speech, wav
+from talk_bench import HZ, PORTRAIT, speech, wav
 from websockets.sync.client import connect
 
 PIECE_S = 10
