@@ -29,7 +29,8 @@ at::Tensor orthogonalised(const at::Tensor& gradient) {
 }  // namespace
 
 bool Optimiser::uses_muon(std::size_t index) const {
-  return !options_.muon_prefix.empty() && leaves_[index].dim() == 2 && names_[index].starts_with(options_.muon_prefix);
+  const int64_t axes = leaves_[index].dim();
+  return !options_.muon_prefix.empty() && (axes == 2 || axes == 5) && names_[index].starts_with(options_.muon_prefix);
 }
 
 Optimiser::Optimiser(const std::map<std::string, at::Tensor>& initial, const OptimiserOptions& options)
@@ -60,10 +61,11 @@ tensor::WeightMap Optimiser::average() const {
 
 // No clipping: the update's size does not depend on the gradient's.
 void Optimiser::move_by_muon(std::size_t i, double rate) {
-  const at::Tensor leaf = leaves_[i].detach(), gradient = leaves_[i].mutable_grad();
-  first_[i].lerp_(gradient, 1 - options_.muon_momentum);
+  const at::Tensor leaf = leaves_[i].detach().flatten(1), gradient = leaves_[i].mutable_grad().flatten(1);
+  const at::Tensor momentum = first_[i].flatten(1);
+  momentum.lerp_(gradient, 1 - options_.muon_momentum);
   step_counts_[i].add_(1);
-  const at::Tensor ahead = at::lerp(gradient, first_[i], options_.muon_momentum);  // Nesterov
+  const at::Tensor ahead = at::lerp(gradient, momentum, options_.muon_momentum);  // Nesterov
   const auto longer = static_cast<double>(std::max(leaf.size(0), leaf.size(1)));
   leaf.mul_(1 - rate * options_.weight_decay).add_(orthogonalised(ahead), -rate * 0.2 * std::sqrt(longer));
 }

@@ -20,8 +20,9 @@ struct OptimiserOptions {
   double clip = 1.0;       // largest gradient norm; larger ones are scaled down
   double average = 0.999;  // of the moving average, reached after a warm-up
   int64_t warm_up_steps = 100;
-  /// Matrices whose names begin so are moved by Muon: the update is the orthogonalised momentum, 0.2 sqrt(longer side)
-  /// times it, which has the size of an AdamW update. Source: K. Jordan et al., "Muon"; scale: arXiv:2502.16982.
+  /// Matrices whose names begin so, kernels of 3-D convolutions as [out, the rest], are moved by Muon: the update is
+  /// the orthogonalised momentum, 0.2 sqrt(longer side) times it, which has the size of an AdamW update. Source: K.
+  /// Jordan et al., "Muon"; scale: arXiv:2502.16982.
   std::string muon_prefix{};
   double muon_momentum = 0.95;
   int64_t threads = 1;  // that share Muon's matrices

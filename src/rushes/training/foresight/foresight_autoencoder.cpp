@@ -20,6 +20,7 @@ namespace {
 
 constexpr double kLatentNoise = 0.1;  // teaches the decoder to bear what a sampler leaves over
 constexpr double kMomentWeight = 0.01;
+const std::string kPrefix = "vae.";  // whose kernels Muon moves: an update does what two of AdamW do
 constexpr uint64_t kHeldOutSeed = 77;
 constexpr int64_t kSheetFilms = 5, kMeasuredFilms = 4;  // at most
 
@@ -84,19 +85,24 @@ void save_sheet(const std::filesystem::path& directory, int64_t films) {
 void train_foresight_autoencoder(const RunOptions& options, const ForesightCrops& crops) {
   const ltx::VaeConfig config = foresight_autoencoder();
   at::manual_seed(options.seed);
-  Optimiser optimiser(
-      fresh_foresight_autoencoder(),
-      {.learning_rate = options.learning_rate, .weight_decay = 0.0, .average = 0.998, .warm_up_steps = 50});
+  std::map<std::string, at::Tensor> initial;
+  for (auto& [key, value] : fresh_foresight_autoencoder()) initial[kPrefix + key] = value;
+  Optimiser optimiser(initial, {.learning_rate = options.learning_rate,
+                                .weight_decay = 0.0,
+                                .average = 0.998,
+                                .warm_up_steps = 50,
+                                .muon_prefix = kPrefix,
+                                .threads = options.threads});
   const auto state_file = options.directory / "autoencoder.state.safetensors";
   if (optimiser.load(state_file)) log::info("continuing at step {}", optimiser.steps());
-  const tensor::WeightMap weights = optimiser.weights();
+  const tensor::WeightMap weights = optimiser.weights().under(kPrefix);
   Run run(options, "autoencoder", {"loss", "l1", "psnr", "latent_std", "gradient"});
   const auto save = [&] {
     const at::NoGradGuard no_grad;
     optimiser.save(state_file);
     run.saved();
     tensor::save_safetensors(options.directory / "autoencoder.safetensors",
-                             with_statistics(optimiser.average(), options.seed, crops.films));
+                             with_statistics(optimiser.average().under(kPrefix), options.seed, crops.films));
     if (base::stop_signal() != 0) return;
     save_sheet(options.directory, std::min(crops.films, kSheetFilms));
     log::info("held-out PSNR {:.2f} dB",
