@@ -62,6 +62,20 @@ TEST(Optimiser, muon_turns_a_matrix_to_its_target_whatever_the_size_of_the_gradi
   }
 }
 
+TEST(Optimiser, muon_moves_a_kernel_as_the_matrix_of_its_outputs) {
+  at::manual_seed(3);
+  const at::Tensor matrix = at::randn({4, 12}, at::kFloat), towards = at::randn({4, 12}, at::kFloat);
+  Optimiser optimiser({{"inner.kernel", matrix.view({4, 3, 1, 2, 2})}, {"inner.matrix", matrix}},
+                      {.learning_rate = 0.1, .warm_up_steps = 1, .muon_prefix = "inner."});
+  const tensor::WeightMap weights = optimiser.weights();
+  for (int i = 0; i < 3; ++i) {
+    ((weights.at("inner.kernel").flatten(1) * towards).sum() + (weights.at("inner.matrix") * towards).sum()).backward();
+    optimiser.step();
+  }
+  EXPECT_TRUE(weights.at("inner.kernel").detach().flatten(1).equal(weights.at("inner.matrix").detach()));
+  EXPECT_FALSE(weights.at("inner.matrix").detach().equal(matrix));
+}
+
 TEST(Run, a_named_stage_counts_processor_time_over_all_its_calls) {
   const std::filesystem::path file = scratch("stage.progress");
   const RunOptions options{
