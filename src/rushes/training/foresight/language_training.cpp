@@ -23,20 +23,30 @@ constexpr std::string_view kInner = "inner.", kOuter = "outer.";
 
 at::Tensor integers(const std::vector<int64_t>& values) { return at::tensor(values, at::TensorOptions(kIntegers)); }
 
-// Names of the optimiser: the matrices of blocks, which Muon moves, have a beginning of their own.
+// Names of the optimiser: the matrices that Muon moves have a beginning of their own. It takes matrices only; AdamW
+// moves each of the 1,176 weights of a patch by the same length, most of them the same way where a patch has one
+// colour, which would throw activations of size 1 by several: those weights are kept so much larger.
+constexpr double kPatchScale = 24;
+constexpr std::string_view kPatches = "visual.patch_embed.proj.weight";
+
 bool is_inner(const std::string& key) {
-  return key.find("layers.") != std::string::npos || key.find("blocks.") != std::string::npos;
+  return key.find("layers.") != std::string::npos || key.find("blocks.") != std::string::npos ||
+         key.find("merger.") != std::string::npos;
 }
 std::map<std::string, at::Tensor> optimiser_names(const std::map<std::string, at::Tensor>& published) {
   std::map<std::string, at::Tensor> named;
   for (const auto& [key, value] : published)
-    named[std::string(is_inner(key) && value.dim() == 2 ? kInner : kOuter) + key] = value;
+    named[std::string(is_inner(key) && value.dim() == 2 ? kInner : kOuter) + key] =
+        key == kPatches ? value * kPatchScale : value;
   return named;
 }
 tensor::WeightMap published_names(const tensor::WeightMap& named) {
   tensor::WeightMap published;
-  for (const auto& [key, value] : named.tensors())
-    if (key.starts_with(kInner) || key.starts_with(kOuter)) published.set(key.substr(kInner.size()), value);
+  for (const auto& [name, value] : named.tensors()) {
+    if (!name.starts_with(kInner) && !name.starts_with(kOuter)) continue;  // of training alone
+    const std::string key = name.substr(kInner.size());
+    published.set(key, key == kPatches ? value / kPatchScale : value);
+  }
   published.set_trainable(named.trainable());
   return published;
 }
