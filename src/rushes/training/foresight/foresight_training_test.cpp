@@ -1,3 +1,4 @@
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
 #include "rushes/base/scratch_folder.h"
@@ -8,6 +9,7 @@
 #include "rushes/training/foresight/film_rule.h"
 #include "rushes/training/foresight/foresight_evaluation.h"
 #include "rushes/training/foresight/foresight_export.h"
+#include "rushes/training/foresight/language_training.h"
 #include "rushes/training/foresight/shipped_video.h"
 #include "rushes/training/foresight/video_model.h"
 #include "rushes/training/foresight/video_training.h"
@@ -84,6 +86,7 @@ TEST(ShippedVideo, training_reads_questions_as_sessions_do) {
 }
 
 TEST(ForesightTraining, every_stage_leaves_weights_that_the_product_opens_and_continues_from_its_state) {
+  at::set_num_threads(1);  // work this small is lost in waiting for other threads
   const ScratchFolder folder;
   const auto run = [&](int64_t batch) {
     return RunOptions{.directory = folder.path / "run",
@@ -96,6 +99,8 @@ TEST(ForesightTraining, every_stage_leaves_weights_that_the_product_opens_and_co
       .run = run(2), .fresh_per_step = 1, .capacity = 8, .sheet_rows = 1, .text_seconds = 1};
   train_foresight_autoencoder(run(1), {.side = 32, .films = 1});
   for (int call = 0; call < 2; ++call) train_foresight_video(video);
+  train_foresight_language(run(2));
+  for (int call = 0; call < 2; ++call) train_foresight_adapter({.run = run(2), .capacity = 4});
   export_foresight(folder.path / "run", folder.path / "model");
   const auto model = generation::load_model({.path = (folder.path / "model").string()});
   const ForesightScene scene = make_foresight_scene(1, 0, Split::held_out);
@@ -103,6 +108,13 @@ TEST(ForesightTraining, every_stage_leaves_weights_that_the_product_opens_and_co
   EXPECT_EQ(answer.film.sizes(), at::IntArrayRef({kForesightVideoFrames, 3, kForesightSide, kForesightSide}));
   ASSERT_TRUE(answer.first_frame.defined());
   EXPECT_LT(difference(answer.first_frame, answer.film[0]), 0.02);  // bfloat16
+  EXPECT_GT(answer.first_word_ms, 0);
+  Options adapted;
+  adapted.set("conditioning", std::string("adapter"));
+  adapted.set("tracks", std::string("video"));
+  const Foreseen by_adapter = foresee(*model, scene, 1, adapted);
+  EXPECT_EQ(by_adapter.film.sizes(), answer.film.sizes());
+  EXPECT_GT(difference(by_adapter.film, answer.film), 0);
 }
 
 }  // namespace
