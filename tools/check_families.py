@@ -49,6 +49,7 @@ ALLOWED = {
     "src/rushes/server/family_test_server.h": ("*", "tests that hold for every family have a model of each"),
     # Benchmarks at the published sizes of a network.
     "apps/rushes/bench/*": ("*", "`rushes bench` measures networks at their published sizes"),
+    "bench/talk_long.py": ("ditto", "a client of its published protocol"),
     "apps/rushes/CMakeLists.txt": ("*", "`rushes bench` and `rushes train` link the networks"),
     # The command of a shipped model's recipe.
     "src/rushes/training/CMakeLists.txt": ("*", "its sources"),
