@@ -34,13 +34,16 @@ at::Tensor colour_at(const at::Tensor& frame, int64_t x, int64_t y) {
          255;
 }
 
-/// Largest change of the mean colour of four grounds' and clothes' patches and of the forehead's hair.
-double drift(const at::Tensor& frames) {
-  const int64_t T = frames.size(0), S = frames.size(3), n = std::min<int64_t>(12, T / 2);
-  const at::Tensor first = frames.narrow(0, 0, n).mean({0}), last = frames.narrow(0, T - n, n).mean({0});
+/// Largest change, from the first block to the last one, of the mean colour of two patches of the ground and two of the
+/// clothes, beyond that of the drawing: shoulders move.
+double drift(const at::Tensor& made, const at::Tensor& drawn) {
+  const int64_t T = made.size(0), S = made.size(3), n = std::min<int64_t>(12, T / 2);
+  const auto change = [&](const at::Tensor& frames, int64_t x, int64_t y) {
+    return colour_at(frames.narrow(0, T - n, n).mean({0}), x, y) - colour_at(frames.narrow(0, 0, n).mean({0}), x, y);
+  };
   double largest = 0;
   for (const auto& [x, y] : {std::pair{S / 12, S / 12}, {S - S / 12, S / 12}, {S / 2, S - 4}, {S / 3, S - 4}})
-    largest = std::max(largest, (colour_at(first, x, y) - colour_at(last, x, y)).abs().max().item<double>());
+    largest = std::max(largest, (change(made, x, y) - change(drawn, x, y)).abs().max().item<double>());
   return largest;
 }
 
@@ -187,13 +190,13 @@ AvatarQuality measure_avatar(const generation::Model& model, int64_t people, int
         q.mouth += share * mouth;
         q.drawn_mouth += share * correlation(seen_opening(speaker, spoken.controls, drawn), jaw);
         q.psnr += share * psnr(made, drawn);
-        q.colour_drift = std::max(q.colour_drift, drift(made));
+        q.colour_drift = std::max(q.colour_drift, drift(made, drawn));
         q.person.add(is_same_person(made, speaker, spoken, late));
         q.mood.add(moves(made, speaker, index, &SpeakerLabels::mood, kMoods, late));
         q.gesture.add(moves(made, speaker, index, &SpeakerLabels::gesture, kGestures, late));
       } else {
         q.free_mouth += share * mouth;
-        q.free_colour_drift = std::max(q.free_colour_drift, drift(made));
+        q.free_colour_drift = std::max(q.free_colour_drift, drift(made, drawn));
         q.wall.add(shows(made, speaker, spoken, &SpeakerLabels::wall, kWalls, late));
         q.cloth.add(shows(made, speaker, spoken, &SpeakerLabels::cloth, kCloths, late));
         if (speaker.labels.cut != Cut::bald)
