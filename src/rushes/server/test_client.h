@@ -114,7 +114,8 @@ class TestClient {
   Reply read_reply(bool head_only = false) {
     Reply reply = read_head();
     reply.complete = reply.status != 0;
-    if (head_only || reply.status == 0 || reply.status == 204 || reply.status == 304 || reply.status == 101) return reply;
+    if (head_only || reply.status == 0 || reply.status == 204 || reply.status == 304 || reply.status == 101)
+      return reply;
     if (reply.headers.contains("transfer-encoding")) {
       for (std::string chunk; read_chunk(chunk);) reply.body += chunk;
       reply.complete = last_chunk_;

@@ -98,9 +98,7 @@ TEST(ForesightLanguage, a_stage_continues_and_what_it_wrote_is_a_model_that_answ
   const auto steps_after = [&](int64_t seconds) {
     options.time_limit = std::chrono::seconds(seconds);
     train_foresight_language(options);
-    return tensor::load_safetensors(folder.path / "language.state.safetensors")
-        .at("count.probe.weight")
-        .item<float>();
+    return tensor::load_safetensors(folder.path / "language.state.safetensors").at("count.probe.weight").item<float>();
   };
   const float before = steps_after(2);
   EXPECT_GE(before, 1);
