@@ -46,7 +46,7 @@ def test_the_programs_that_generate_do_what_they_show(folder):
     lines = result(folder, "\n".join(watched)).splitlines()
     assert "(9, 96, 96, 3)" in lines[0] and "(12, 96, 96, 3)" in lines[1]
     assert "96 16.0" in lines
-    assert "(9, 32, 32, 3) (9000,)" in lines
+    assert "(9, 96, 96, 3) (9000,)" in lines
     assert {line.rpartition(" ")[0] for line in lines if line.startswith("a ")} == {"a red circle", "a green star"}
     assert decoded(folder / "out.mp4").shape == (81, 96, 96, 3)
 
