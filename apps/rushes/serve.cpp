@@ -64,17 +64,21 @@ std::vector<server::ModelSource> model_sources(const Options& options) {
   }
   const std::string wanted = talk_model(options.talk_model);
   const auto add = [&](const std::string& path, bool at_start) {
-    const auto is_named = [&](const std::string& named) { return named == path; };
-    if (std::any_of(options.models.begin(), options.models.end(), is_named)) return;
     model.path = path;
-    sources.push_back(model_source(model));
-    sources.back().at_start = at_start;
+    server::ModelSource source = model_source(model);
+    std::error_code ignored;
+    const auto is_there = [&](const server::ModelSource& other) { return other.name == source.name; };
+    const auto is_same = [&](const std::string& named) { return named == path || fs::equivalent(named, path, ignored); };
+    if (std::any_of(options.models.begin(), options.models.end(), is_same)) return;
+    // What was named goes before what is shipped under the same name.
+    if (options.talk_model.empty() && std::any_of(sources.begin(), sources.end(), is_there)) return;
+    source.at_start = at_start;
+    sources.push_back(std::move(source));
   };
   if (!wanted.empty() && wanted != "none") add(wanted, true);
   // The other ones are there to be chosen, and loaded when somebody does.
   if (options.talk_model.empty())
-    for (const std::string& path : shipped_companions())
-      if (path != wanted) add(path, false);
+    for (const std::string& path : shipped_companions()) add(path, false);
   return sources;
 }
 

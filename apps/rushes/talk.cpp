@@ -118,12 +118,15 @@ class LiveSpeech {
 
 bool has_speech(const Options& options) { return options.live || !options.audio.empty(); }
 
-/// A video moves the portrait of some models, and is the speaker of others.
+/// A video moves the portrait of some models, and is the speaker of others; options may make a video silent.
 void check_speech(const Options& options, const generation::VideoFormat& format) {
+  const bool takes_speech = format.speech_hz > 0;
+  require(takes_speech || !has_speech(options) || !options.video.empty(), ErrorCode::invalid_argument,
+          "a video with these options is silent; leave out --silent, or the speech (--audio, --live)");
   if (options.video.empty()) return;
-  require(format.speech_hz > 0 || !has_speech(options), ErrorCode::invalid_argument,
+  require(takes_speech || !has_speech(options), ErrorCode::invalid_argument,
           "with this model the face in the video moves the portrait; give either speech or --video");
-  require(format.speech_hz == 0 || has_speech(options), ErrorCode::invalid_argument,
+  require(!takes_speech || has_speech(options), ErrorCode::invalid_argument,
           "with this model the video shows the speaker; give speech too: --audio FILE or --live");
 }
 

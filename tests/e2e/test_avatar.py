@@ -4,6 +4,7 @@ The model has random weights: its faces are noise, but frames, sound and times a
 import subprocess
 
 import pytest
+from families import EXAMPLES
 from test_talk import SECONDS_BEFORE_TONE, portrait, speech, streams, tone_begins, wav
 
 FPS = 16
@@ -57,6 +58,7 @@ def test_words_alone_make_a_silent_video_of_the_wanted_length(binary, tmp_path):
     (("--prompt", "a", "--height", "40"), "use 32 or 48"),
     (("--prompt", "a", "--prompt", "b"), "takes one prompt"),
     (("--prompt", "a", "--steps", "100000"), "steps must be"),
+    (("--prompt", "a", "--silent", "--audio", str(EXAMPLES / "speech.wav")), "leave out --silent"),
 ])
 def test_what_cannot_be_done_is_said(binary, tmp_path, arguments, words):
     made = avatar(binary, *arguments, "-o", tmp_path / "none.mp4", stdin=subprocess.DEVNULL)

@@ -3,6 +3,7 @@ that share the device, controls, viewers that misbehave, bad input. FFmpeg judge
 import base64
 import concurrent.futures
 import json
+import os
 import re
 import shutil
 import signal
@@ -406,6 +407,21 @@ def binary_model():
     from conftest import ROOT
 
     return ROOT / "models" / "shipped-t2v"
+
+
+def test_a_model_that_is_named_goes_before_the_shipped_one_of_its_name(binary, tmp_path):
+    from conftest import ROOT
+
+    own = tmp_path / "shipped-ditto"
+    shutil.copytree(ROOT / "models" / "shipped-ditto", own)
+    shipped = ["shipped-talk", "shipped-avatar"]
+    for path in (own, os.path.relpath(ROOT / "models" / "shipped-ditto")):
+        server = Server(binary, tmp_path / "data", "--model", str(path))
+        try:
+            models = server.request("GET", "/v1/models")["models"]
+            assert [model["name"] for model in models] == ["shipped-ditto", *shipped]
+        finally:
+            server.stop()
 
 
 def test_an_unknown_flag_or_value_is_refused(binary, tmp_path):
