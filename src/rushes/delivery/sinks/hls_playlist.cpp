@@ -59,9 +59,12 @@ std::string media_playlist(const HlsPlaylist& playlist, const HlsSegments& segme
   if (playlist.format == HlsFormat::fmp4) text += "#EXT-X-MAP:URI=\"init.mp4\"\n";
   const std::string_view ending = playlist.format == HlsFormat::fmp4 ? "m4s" : "ts";
   const auto list_parts = [&](const HlsSegment& segment) {
-    for (int64_t part = segment.first_gop; part < segment.first_gop + segment.gops; ++part)
-      text += fmt::format("#EXT-X-PART:DURATION={:.5f},URI=\"part{}.m4s\",INDEPENDENT=YES\n",
-                          seconds(segments.parts()[static_cast<std::size_t>(part)]), part);
+    for (int64_t part = segment.first_gop; part < segment.first_gop + segment.gops; ++part) {
+      const media::Pts duration = segments.parts()[static_cast<std::size_t>(part)];
+      // The end of an utterance is audio alone, within the time of the part before: nothing can begin there.
+      text += fmt::format("#EXT-X-PART:DURATION={:.5f},URI=\"part{}.m4s\"{}\n", seconds(duration), part,
+                          duration.count() > 0 ? ",INDEPENDENT=YES" : "");
+    }
   };
   // Parts are for the live end only: of the last three target durations.
   media::Pts until_end{0};

@@ -70,6 +70,14 @@ TEST(HlsPlaylist, has_parts_at_its_live_end_for_low_latency) {
   EXPECT_THAT(media_playlist({.ended = true, .part_target = frame_time(12, kFps)}, segments), Not(HasSubstr("PART")));
 }
 
+TEST(HlsPlaylist, says_of_the_audio_that_ends_an_utterance_that_nothing_begins_there) {
+  HlsSegments segments;
+  segments.add(blocks({12, 0}));
+  EXPECT_THAT(media_playlist({.part_target = frame_time(12, kFps)}, segments),
+              HasSubstr("#EXT-X-PART:DURATION=0.75000,URI=\"part0.m4s\",INDEPENDENT=YES\n"
+                        "#EXT-X-PART:DURATION=0.00000,URI=\"part1.m4s\"\n"));
+}
+
 TEST(HlsPlaylist, of_an_endless_video_moves_on_with_its_dates) {
   HlsSegments segments;
   segments.add(blocks({9, 12, 12, 12}));
