@@ -68,7 +68,9 @@ std::vector<server::ModelSource> model_sources(const Options& options) {
     server::ModelSource source = model_source(model);
     std::error_code ignored;
     const auto is_there = [&](const server::ModelSource& other) { return other.name == source.name; };
-    const auto is_same = [&](const std::string& named) { return named == path || fs::equivalent(named, path, ignored); };
+    const auto is_same = [&](const std::string& named) {
+      return named == path || fs::equivalent(named, path, ignored);
+    };
     if (std::any_of(options.models.begin(), options.models.end(), is_same)) return;
     // What was named goes before what is shipped under the same name.
     if (options.talk_model.empty() && std::any_of(sources.begin(), sources.end(), is_there)) return;
