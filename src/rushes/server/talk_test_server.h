@@ -17,7 +17,7 @@ namespace rushes::server {
 
 using nlohmann::json;
 
-inline constexpr auto kPatience = std::chrono::seconds(20);  // bounds failures only
+inline constexpr auto kPatience = std::chrono::seconds(60);  // bounds failures only
 
 inline std::string picture() {
   const media::Bytes png = media::encode_png(media::test_frame(64, 64, 3).data(), 64, 64);
