@@ -11,6 +11,7 @@
 #include "rushes/training/foresight/video_training.h"
 #include "rushes/training/optimiser.h"
 #include "rushes/training/parallel.h"
+#include "rushes/training/update.h"
 
 namespace rushes::training {
 namespace {
@@ -90,20 +91,16 @@ void train_foresight_adapter(const ForesightAdapterOptions& options) {
     std::vector<const Lesson*> chosen;
     for (int64_t i = 0; i < own.batch; ++i)
       chosen.push_back(&lessons[static_cast<std::size_t>(random.below(std::ssize(lessons)))]);
-    std::vector<double> losses(static_cast<std::size_t>(parts));
-    in_parallel(parts, [&](int64_t part) {
+    const Update made = update(optimiser, parts, run, [&](int64_t part) {
       const int64_t share = own.batch / parts;
       const std::vector<const Lesson*> mine(chosen.begin() + part * share, chosen.begin() + (part + 1) * share);
       std::vector<at::Tensor> hidden, pixels;
       for (const Lesson* lesson : mine) hidden.push_back(lesson->hidden), pixels.push_back(lesson->pixels);
       const at::Tensor tokens = adapter.forward(at::cat(hidden), spatial.patch_tokens(at::cat(pixels)));
-      const at::Tensor loss = flow_loss(transformer, transformer.context(tokens), films_of(mine), rope,
-                                        generator_of(own.seed, optimiser.steps(), part));
-      (loss / static_cast<double>(parts)).backward();
-      losses[static_cast<std::size_t>(part)] = loss.item<double>();
+      return flow_loss(transformer, transformer.context(tokens), films_of(mine), rope,
+                       generator_of(own.seed, optimiser.steps(), part));
     });
-    const double gradient = optimiser.step(run.schedule());
-    run.record(optimiser.steps(), {mean_of(losses), gradient}, 25);
+    run.record(optimiser.steps(), {made.loss, made.gradient}, 25);
     if (run.due()) save();
   }
   save();

@@ -11,6 +11,7 @@
 #include "rushes/training/png.h"
 #include "rushes/training/precision.h"
 #include "rushes/training/psnr.h"
+#include "rushes/training/update.h"
 #include "rushes/training/wan/caption_reading.h"
 
 namespace rushes::training {
@@ -105,20 +106,16 @@ void train_foresight_video(const ForesightVideoOptions& options) {
               save_sheet(tensor::WeightMap(average), vae, *tokenizer, own.directory / "video.png", options.sheet_rows));
   };
   while (run.time_left()) {
-    std::vector<double> losses(static_cast<std::size_t>(parts));
-    in_parallel(parts, [&](int64_t part) {
+    const Update made = update(optimiser, parts, run, [&](int64_t part) {
       FilmPool& pool = pools[static_cast<std::size_t>(part)];
       // At the beginning enough for a batch of different ones.
       pool.refill(pool.size() == 0 ? 4 * share : std::max<int64_t>(1, options.fresh_per_step / parts));
       const FilmBatch batch = pool.batch(share);
       const ForesightVideo model(for_products(weights));
-      const at::Tensor loss = flow_loss(*model.transformer(), model.context(batch.prompts), batch, rope,
-                                        generator_of(own.seed, optimiser.steps(), part));
-      (loss / static_cast<double>(parts)).backward();
-      losses[static_cast<std::size_t>(part)] = loss.item<double>();
+      return flow_loss(*model.transformer(), model.context(batch.prompts), batch, rope,
+                       generator_of(own.seed, optimiser.steps(), part));
     });
-    const double gradient = optimiser.step(run.schedule());
-    run.record(optimiser.steps(), {mean_of(losses), gradient}, 25);
+    run.record(optimiser.steps(), {made.loss, made.gradient}, 25);
     if (run.due()) save();
   }
   save();

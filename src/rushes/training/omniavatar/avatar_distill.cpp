@@ -10,6 +10,7 @@
 #include "rushes/training/omniavatar/shipped_avatar.h"
 #include "rushes/training/optimiser.h"
 #include "rushes/training/parallel.h"
+#include "rushes/training/update.h"
 
 namespace rushes::training {
 namespace {
@@ -152,8 +153,7 @@ void distill_avatar(const AvatarTrainingOptions& options) {
   std::vector<double> recent(sigmas.size(), 0);
   for (std::size_t turn = 0; run.time_left(); ++turn) {
     const std::size_t step = turn % sigmas.size();
-    std::vector<double> losses(static_cast<std::size_t>(parts));
-    in_parallel(parts, [&](int64_t part) {
+    const Update made = update(optimiser, parts, run, [&](int64_t part) {
       const at::Generator random = generator_of(options.run.seed + 1, optimiser.steps(), part);
       Kept& own = kept[static_cast<std::size_t>(part)];
       const int64_t fresh = std::max<int64_t>(1, options.fresh_per_step / parts);
@@ -163,14 +163,11 @@ void distill_avatar(const AvatarTrainingOptions& options) {
         const AvatarBatch batch = lessons.pool(part).batch(fresh);
         own.add({batch, guided(teacher, batch, lessons.of_nothing(batch), options, sigmas, random)});
       }
-      const at::Tensor loss = regression(student, own.batch(share), step, sigmas, random);
-      (loss / static_cast<double>(parts)).backward();
-      losses[static_cast<std::size_t>(part)] = loss.item<double>();
+      return regression(student, own.batch(share), step, sigmas, random);
     });
-    const double gradient = optimiser.step(run.schedule());
-    recent[step] = mean_of(losses);
+    recent[step] = made.loss;
     std::vector<double> line = recent;
-    line.push_back(gradient);
+    line.push_back(made.gradient);
     run.record(optimiser.steps(), line, 20);
     if (run.due()) save();
   }

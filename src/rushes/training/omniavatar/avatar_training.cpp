@@ -8,6 +8,7 @@
 #include "rushes/training/omniavatar/shipped_avatar.h"
 #include "rushes/training/optimiser.h"
 #include "rushes/training/parallel.h"
+#include "rushes/training/update.h"
 
 namespace rushes::training {
 namespace {
@@ -60,17 +61,13 @@ void train_avatar(const AvatarTrainingOptions& options) {
     if (base::stop_signal() == 0) save_avatar_sheet(options, "avatar.safetensors", directory / "transformer.png");
   };
   while (run.time_left()) {
-    std::vector<double> losses(static_cast<std::size_t>(parts));
-    in_parallel(parts, [&](int64_t part) {
+    const Update made = update(optimiser, parts, run, [&](int64_t part) {
       const at::Generator random = generator_of(options.run.seed, optimiser.steps(), part);
       lessons.pool(part).refill(std::max<int64_t>(1, options.fresh_per_step / parts));
       const AvatarBatch batch = lessons.with_things_left_out(lessons.pool(part).batch(share), random);
-      const at::Tensor loss = flow_loss(model, batch, random);
-      (loss / static_cast<double>(parts)).backward();
-      losses[static_cast<std::size_t>(part)] = loss.item<double>();
+      return flow_loss(model, batch, random);
     });
-    const double gradient = optimiser.step(run.schedule());
-    run.record(optimiser.steps(), {mean_of(losses), gradient}, 25);
+    run.record(optimiser.steps(), {made.loss, made.gradient}, 25);
     if (run.due()) save();
   }
   save();
