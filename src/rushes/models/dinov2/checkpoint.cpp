@@ -6,6 +6,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "rushes/base/config_fields.h"
 #include "rushes/base/error.h"
 #include "rushes/base/json_file.h"
 #include "rushes/models/dinov2/encoder.h"
@@ -64,12 +65,9 @@ void read_config_json(const fs::path& path, Config& config) {
   const fs::path json_file = (fs::is_directory(path) ? path : path.parent_path()) / "config.json";
   if (config.layout != Layout::transformers || !fs::is_regular_file(json_file)) return;
   const nlohmann::json json = json_object_in(json_file);
-  try {
-    config.num_heads = json.value("num_attention_heads", config.num_heads);
-    config.norm_eps = json.value("layer_norm_eps", config.norm_eps);
-  } catch (const nlohmann::json::exception& error) {
-    fail(ErrorCode::corrupt_data, "'{}': {}", json_file.string(), error.what());
-  }
+  const ConfigFields fields(json, "'" + json_file.string() + "'");
+  fields.integer("num_attention_heads", config.num_heads, 1, 1024);
+  fields.real("layer_norm_eps", config.norm_eps, 0, 1);
 }
 
 }  // namespace

@@ -147,8 +147,9 @@ TEST(QwenConfig, refuses_what_it_would_compute_wrongly) {
   };
   constexpr auto kUnsupported = ErrorCode::unsupported;
   for (const Damage& damage :
-       {Damage{"[]", "is not a JSON object"}, Damage{R"({"hidden_size": 0})", "hidden_size must be a whole number"},
-        Damage{R"({"hidden_size": "3584"})", "hidden_size must be a whole number"},
+       {Damage{"[]", "is not a JSON object"},
+        Damage{R"({"hidden_size": 0})", "hidden_size is 0; it must be a whole number"},
+        Damage{R"({"hidden_size": "3584"})", "it must be a whole number"},
         Damage{R"({"num_attention_heads": 27})", "must divide"}, Damage{R"({"num_key_value_heads": 5})", "must divide"},
         Damage{R"({"hidden_act": "gelu"})", "hidden_act must be silu", kUnsupported},
         Damage{R"({"use_sliding_window": true})", "use_sliding_window", kUnsupported},

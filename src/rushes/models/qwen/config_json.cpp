@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "rushes/base/config_fields.h"
 #include "rushes/base/error.h"
 #include "rushes/base/json_file.h"
 
@@ -14,89 +15,32 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
-constexpr int64_t kMost = 1 << 24;
-
-/// Fields of an object, as far as it has them.
-class Fields {
- public:
-  Fields(const json& object, const std::string& where) : object_(object), where_(where) {
-    require(object.is_object(), ErrorCode::corrupt_data, "{} is not a JSON object", where);
-  }
-
-  const json* find(const char* key) const {
-    const auto found = object_.find(key);
-    return found == object_.end() || found->is_null() ? nullptr : &*found;
-  }
-  void integer(const char* key, int64_t& value, int64_t least = 1, int64_t most = kMost) const {
-    if (const json* given = find(key)) value = checked(*given, key, least, most);
-  }
-  void integers(const char* key, std::vector<int64_t>& values, int64_t least = 0) const {
-    const json* given = find(key);
-    if (!given) return;
-    require(given->is_array() && given->size() <= 1024, ErrorCode::corrupt_data, "{}: {} must be a list of numbers",
-            where_, key);
-    values.clear();
-    for (const json& entry : *given) values.push_back(checked(entry, key, least, kMost));
-  }
-  void real(const char* key, double& value, double least, double most) const {
-    const json* given = find(key);
-    if (!given) return;
-    require(given->is_number() && given->get<double>() >= least && given->get<double>() <= most,
-            ErrorCode::corrupt_data, "{}: {} must be a number from {} to {}", where_, key, least, most);
-    value = given->get<double>();
-  }
-  void reals(const char* key, std::vector<double>& values) const {
-    const json* given = find(key);
-    if (!given) return;
-    require(given->is_array() && given->size() == values.size() &&
-                std::ranges::all_of(*given, [](const json& entry) { return entry.is_number(); }),
-            ErrorCode::corrupt_data, "{}: {} must be {} numbers", where_, key, values.size());
-    values = given->get<std::vector<double>>();
-  }
-  void boolean(const char* key, bool& value) const {
-    const json* given = find(key);
-    if (!given) return;
-    require(given->is_boolean(), ErrorCode::corrupt_data, "{}: {} must be true or false", where_, key);
-    value = given->get<bool>();
-  }
-  const std::string& where() const { return where_; }
-
- private:
-  int64_t checked(const json& given, const char* key, int64_t least, int64_t most) const {
-    require(given.is_number_integer() && given >= least && given <= most, ErrorCode::corrupt_data,
-            "{}: {} must be a whole number from {} to {}", where_, key, least, most);
-    return given.get<int64_t>();
-  }
-  const json& object_;
-  const std::string where_;
-};
-
-void require_activation(const Fields& fields) {
+void require_activation(const ConfigFields& fields) {
   const json* given = fields.find("hidden_act");
   require(!given || *given == "silu", ErrorCode::unsupported, "{}: hidden_act must be silu", fields.where());
 }
 
 /// Positions of three parts: "mrope" in the first published files, "default" with sections in later ones.
-void read_rope(const Fields& fields, TextConfig& config) {
+void read_rope(const ConfigFields& fields, TextConfig& config) {
   for (const char* key : {"rope_scaling", "rope_parameters"}) {  // the second is how newer libraries write it
     const json* given = fields.find(key);
     if (!given) continue;
-    const Fields rope(*given, fields.where() + "." + key);
+    const ConfigFields rope(*given, fields.where() + "." + key);
     for (const char* name : {"type", "rope_type"}) {
       const json* type = rope.find(name);
       require(!type || *type == "mrope" || *type == "default", ErrorCode::unsupported, "{}.{} must be mrope or default",
               rope.where(), name);
     }
-    rope.integers("mrope_section", config.mrope_section);
+    rope.integers("mrope_section", config.mrope_section, 0);
     rope.real("rope_theta", config.rope_theta, 1, 1e12);
   }
 }
 
 void read_sampling(const json& object, const std::string& where, Config& config) {
-  const Fields fields(object, where);
+  const ConfigFields fields(object, where);
   SamplingConfig& sampling = config.sampling;
   sampling.do_sample = false;  // as the published library has it where the file does not say
-  fields.boolean("do_sample", sampling.do_sample);
+  fields.flag("do_sample", sampling.do_sample);
   fields.real("temperature", sampling.temperature, 1e-6, 1e6);
   fields.integer("top_k", sampling.top_k, 0);
   fields.real("top_p", sampling.top_p, 1e-9, 1);
@@ -104,11 +48,11 @@ void read_sampling(const json& object, const std::string& where, Config& config)
 }
 
 void read_eos(const json& object, const std::string& where, Config& config) {
-  const Fields fields(object, where);
+  const ConfigFields fields(object, where);
   const json* given = fields.find("eos_token_id");
   if (!given) return;
   if (given->is_array()) {
-    fields.integers("eos_token_id", config.eos_token_ids);
+    fields.integers("eos_token_id", config.eos_token_ids, 0);
     return;
   }
   config.eos_token_ids = {0};
@@ -118,7 +62,7 @@ void read_eos(const json& object, const std::string& where, Config& config) {
 }  // namespace
 
 TextConfig text_config(const json& object, const std::string& where) {
-  const Fields fields(object, where);
+  const ConfigFields fields(object, where);
   require_activation(fields);
   TextConfig config;
   fields.integer("vocab_size", config.vocab_size);
@@ -131,16 +75,16 @@ TextConfig text_config(const json& object, const std::string& where) {
   fields.integer("max_position_embeddings", config.max_position_embeddings);
   fields.real("rms_norm_eps", config.rms_norm_eps, 0, 1);
   fields.real("rope_theta", config.rope_theta, 1, 1e12);
-  fields.boolean("tie_word_embeddings", config.tie_word_embeddings);
+  fields.flag("tie_word_embeddings", config.tie_word_embeddings);
   read_rope(fields, config);
   bool sliding = false;
-  fields.boolean("use_sliding_window", sliding);
+  fields.flag("use_sliding_window", sliding);
   require(!sliding, ErrorCode::unsupported, "{}: use_sliding_window must be false", where);
   return config;
 }
 
 VisionConfig vision_config(const json& object, const std::string& where) {
-  const Fields fields(object, where);
+  const ConfigFields fields(object, where);
   require_activation(fields);
   VisionConfig config;
   fields.integer("depth", config.depth, 1, 1000);
@@ -155,16 +99,16 @@ VisionConfig vision_config(const json& object, const std::string& where) {
   fields.integer("temporal_patch_size", config.temporal_patch_size, 1, 64);
   fields.integer("window_size", config.window_size);
   fields.integer("out_hidden_size", config.out_hidden_size);
-  fields.integers("fullatt_block_indexes", config.fullatt_block_indexes);
+  fields.integers("fullatt_block_indexes", config.fullatt_block_indexes, 0);
   return config;
 }
 
 PictureConfig picture_config(const json& object, const std::string& where) {
-  const Fields fields(object, where);
+  const ConfigFields fields(object, where);
   constexpr int64_t kMostPixels = int64_t{1} << 40;
   PictureConfig config;
   if (const json* size = fields.find("size")) {  // newer files
-    const Fields edges(*size, where + ".size");
+    const ConfigFields edges(*size, where + ".size");
     edges.integer("shortest_edge", config.min_pixels, 1, kMostPixels);
     edges.integer("longest_edge", config.max_pixels, 1, kMostPixels);
   }
@@ -184,12 +128,12 @@ PictureConfig picture_config(const json& object, const std::string& where) {
 Config read_config(const fs::path& folder) {
   const std::string name = (folder / "config.json").string(), where = "'" + name + "'";
   const json object = json_object_in(name);
-  const Fields fields(object, where);
+  const ConfigFields fields(object, where);
   Config config;
   json text = object;
   if (const json* nested = fields.find("text_config")) text = *nested;
   config.text = text_config(text, where);
-  fields.boolean("tie_word_embeddings", config.text.tie_word_embeddings);  // also at the top of nested ones
+  fields.flag("tie_word_embeddings", config.text.tie_word_embeddings);  // also at the top of nested ones
   const json* vision = fields.find("vision_config");
   config.vision = vision_config(vision ? *vision : json::object(), where + ".vision_config");
   if (!vision || !vision->contains("out_hidden_size")) config.vision.out_hidden_size = config.text.hidden_size;

@@ -1,11 +1,11 @@
 #include "rushes/models/qwen/picture_patches.h"
 
-#include <ATen/ops/_upsample_bicubic2d_aa.h>  // only here
 #include <fmt/ranges.h>
 
 #include <cmath>
 
 #include "rushes/base/error.h"
+#include "rushes/tensor/image_resize.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::qwen {
@@ -18,16 +18,6 @@ at::Tensor normalised(const at::Tensor& image, const PictureConfig& config) {
   const at::TensorOptions floats(at::kFloat);
   const at::Tensor mean = at::tensor(config.mean, floats) * 255, std = at::tensor(config.std, floats) * 255;
   return (image.to(at::kFloat) - mean) / std;
-}
-
-/// Bicubic and antialiased, 8 bits to 8 bits in 16-bit weights: the published processor's own operator. Its weights are
-/// coarser than Pillow's (tensor/image_resize.h): one level of difference, which the texts of a small model show.
-at::Tensor resized(const at::Tensor& image, PictureSize size) {
-  if (image.size(0) == size.height && image.size(1) == size.width) return image;
-  const at::Tensor planes = image.cpu().permute({2, 0, 1}).unsqueeze(0).contiguous();
-  return at::_upsample_bicubic2d_aa(planes, {size.height, size.width}, /*align_corners=*/false)
-      .squeeze(0)
-      .permute({1, 2, 0});
 }
 
 }  // namespace
@@ -72,7 +62,9 @@ PicturePatches picture_patches(const at::Tensor& image, const PictureConfig& con
           "a picture must be [H, W, 3] of 8-bit values, got [{}]", fmt::join(image.sizes(), ", "));
   const PictureSize size =
       smart_resize({image.size(0), image.size(1)}, config.factor(), config.min_pixels, config.max_pixels);
-  return patches_of(resized(image, size), config);
+  // To the bit as the published processor's own operator has it: the texts of a small model show a level of difference.
+  return patches_of(
+      tensor::resize(image, size.height, size.width, tensor::Resampling::bicubic, tensor::FixedPoint::torch), config);
 }
 
 }  // namespace rushes::qwen

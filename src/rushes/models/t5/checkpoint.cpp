@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "rushes/base/config_fields.h"
 #include "rushes/base/error.h"
 #include "rushes/base/json_file.h"
 #include "rushes/models/t5/t5_encoder.h"
@@ -37,29 +38,21 @@ Config read_config(const fs::path& path) {
   Config config;
   if (!fs::is_regular_file(json_file)) return config;
   const nlohmann::json json = json_object_in(json_file);
-  try {
-    // Files of the first T5 say nothing, and have an MLP without gate.
-    const std::string mlp = json.value("feed_forward_proj", "relu");
-    require(mlp == "gated-gelu" || mlp == "gated-gelu_new", ErrorCode::unsupported,
-            "'{}': feed_forward_proj is '{}'; only T5 v1.1 with 'gated-gelu' is supported", json_file.string(), mlp);
-    config.vocab_size = json.value("vocab_size", config.vocab_size);
-    config.d_model = json.value("d_model", config.d_model);
-    config.d_kv = json.value("d_kv", config.d_kv);
-    config.d_ff = json.value("d_ff", config.d_ff);
-    config.num_layers = json.value("num_layers", config.num_layers);
-    config.num_heads = json.value("num_heads", config.num_heads);
-    config.relative_attention_num_buckets =
-        json.value("relative_attention_num_buckets", config.relative_attention_num_buckets);
-    config.relative_attention_max_distance =
-        json.value("relative_attention_max_distance", config.relative_attention_max_distance);
-    config.layer_norm_epsilon = json.value("layer_norm_epsilon", config.layer_norm_epsilon);
-  } catch (const nlohmann::json::exception& error) {
-    fail(ErrorCode::corrupt_data, "'{}': {}", json_file.string(), error.what());
-  }
-  for (const int64_t size : {config.vocab_size, config.d_model, config.d_kv, config.d_ff, config.num_layers,
-                             config.num_heads, config.relative_attention_num_buckets})
-    require(size > 0 && size <= 1 << 20, ErrorCode::corrupt_data, "'{}': sizes must be from 1 to 2^20",
-            json_file.string());
+  const ConfigFields fields(json, "'" + json_file.string() + "'");
+  // Files of the first T5 say nothing, and have an MLP without gate.
+  std::string mlp = "relu";
+  fields.word("feed_forward_proj", mlp);
+  require(mlp == "gated-gelu" || mlp == "gated-gelu_new", ErrorCode::unsupported,
+          "'{}': feed_forward_proj is '{}'; only T5 v1.1 with 'gated-gelu' is supported", json_file.string(), mlp);
+  fields.integer("vocab_size", config.vocab_size);
+  fields.integer("d_model", config.d_model);
+  fields.integer("d_kv", config.d_kv);
+  fields.integer("d_ff", config.d_ff);
+  fields.integer("num_layers", config.num_layers, 1, 1000);
+  fields.integer("num_heads", config.num_heads, 1, 1024);
+  fields.integer("relative_attention_num_buckets", config.relative_attention_num_buckets);
+  fields.integer("relative_attention_max_distance", config.relative_attention_max_distance);
+  fields.real("layer_norm_epsilon", config.layer_norm_epsilon, 0, 1);
   return config;
 }
 

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "rushes/base/config_fields.h"
 #include "rushes/base/error.h"
 #include "rushes/base/json_file.h"
 #include "rushes/tensor/checkpoint.h"
@@ -13,6 +14,7 @@ namespace rushes::wav2vec {
 namespace {
 
 namespace fs = std::filesystem;
+constexpr int64_t kMostSize = 99'999;
 constexpr std::string_view kPrefixes[] = {"wav2vec2.", "hubert."};
 
 void add_layer(tensor::Shapes& shapes, const std::string& key, int64_t out, int64_t in) {
@@ -94,40 +96,30 @@ Config read_config(const fs::path& file) {
   const fs::path json_file = (fs::is_directory(file) ? file : file.parent_path()) / "config.json";
   if (!fs::is_regular_file(json_file)) return {};
   const nlohmann::json json = json_object_in(json_file);
+  const ConfigFields fields(json, "'" + json_file.string() + "'");
   Config config;
-  try {
-    const std::string norm = json.value("feat_extract_norm", "group");
-    require((norm == "group" || norm == "layer") && json.value("hidden_act", "gelu") == "gelu", ErrorCode::unsupported,
-            "'{}': feat_extract_norm must be group or layer and hidden_act gelu", json_file.string());
-    config.feature_layer_norm = norm == "layer";
-    config.conv_bias = json.value("conv_bias", false);
-    config.stable_layer_norm = json.value("do_stable_layer_norm", false);
-    config.hidden_size = json.value("hidden_size", config.hidden_size);
-    config.num_hidden_layers = json.value("num_hidden_layers", config.num_hidden_layers);
-    config.num_attention_heads = json.value("num_attention_heads", config.num_attention_heads);
-    config.intermediate_size = json.value("intermediate_size", config.intermediate_size);
-    config.conv_dim = json.value("conv_dim", config.conv_dim);
-    config.conv_kernel = json.value("conv_kernel", config.conv_kernel);
-    config.conv_stride = json.value("conv_stride", config.conv_stride);
-    config.num_conv_pos_embeddings = json.value("num_conv_pos_embeddings", config.num_conv_pos_embeddings);
-    config.num_conv_pos_embedding_groups =
-        json.value("num_conv_pos_embedding_groups", config.num_conv_pos_embedding_groups);
-    config.layer_norm_eps = json.value("layer_norm_eps", config.layer_norm_eps);
-  } catch (const nlohmann::json::exception& error) {
-    fail(ErrorCode::corrupt_data, "'{}': {}", json_file.string(), error.what());
-  }
-  const auto positive = [](const std::vector<int64_t>& values) {
-    return !values.empty() &&
-           std::all_of(values.begin(), values.end(), [](int64_t value) { return value > 0 && value < 100'000; });
-  };
-  require(positive({config.hidden_size, config.num_hidden_layers, config.num_attention_heads, config.intermediate_size,
-                    config.num_conv_pos_embeddings, config.num_conv_pos_embedding_groups}) &&
-              positive(config.conv_dim) && positive(config.conv_kernel) && positive(config.conv_stride) &&
-              config.conv_kernel.size() == config.conv_dim.size() &&
+  std::string norm = "group";
+  fields.word("feat_extract_norm", norm);
+  require(norm == "group" || norm == "layer", ErrorCode::unsupported, "{}: feat_extract_norm must be group or layer",
+          fields.where());
+  fields.must_be("hidden_act", "gelu");
+  config.feature_layer_norm = norm == "layer";
+  fields.flag("conv_bias", config.conv_bias);
+  fields.flag("do_stable_layer_norm", config.stable_layer_norm);
+  fields.integer("hidden_size", config.hidden_size, 1, kMostSize);
+  fields.integer("num_hidden_layers", config.num_hidden_layers, 1, 1000);
+  fields.integer("num_attention_heads", config.num_attention_heads, 1, 1024);
+  fields.integer("intermediate_size", config.intermediate_size, 1, kMostSize);
+  fields.integers("conv_dim", config.conv_dim, 1, kMostSize);
+  fields.integers("conv_kernel", config.conv_kernel, 1, kMostSize);
+  fields.integers("conv_stride", config.conv_stride, 1, kMostSize);
+  fields.integer("num_conv_pos_embeddings", config.num_conv_pos_embeddings, 1, kMostSize);
+  fields.integer("num_conv_pos_embedding_groups", config.num_conv_pos_embedding_groups, 1, kMostSize);
+  fields.real("layer_norm_eps", config.layer_norm_eps, 0, 1);
+  require(!config.conv_dim.empty() && config.conv_kernel.size() == config.conv_dim.size() &&
               config.conv_stride.size() == config.conv_dim.size(),
-          ErrorCode::corrupt_data,
-          "'{}': sizes must be from 1 to 99999, and conv_dim, conv_kernel and conv_stride must have the same length",
-          json_file.string());
+          ErrorCode::corrupt_data, "{}: conv_dim, conv_kernel and conv_stride must have the same length",
+          fields.where());
   return config;
 }
 
