@@ -17,7 +17,7 @@ endif()
 if(TARGET rushes-run-onnx)
   install(TARGETS rushes-run-onnx RUNTIME)
 endif()
-install(DIRECTORY models/shipped-t2v models/shipped-talk models/shipped-ditto models/shipped-avatar
+install(DIRECTORY models/shipped-t2v models/shipped-talk models/shipped-ditto models/shipped-avatar models/shipped-foresight
         DESTINATION share/rushes/models)
 if(RUSHES_PAGE)
   install(DIRECTORY web/dist/ DESTINATION share/rushes/web OPTIONAL)

@@ -22,7 +22,7 @@ struct Options : TrainRun {
     directory = "build/train-foresight";
     save_every = 60;
   }
-  std::string model;
+  std::string model, conditioning = "prompt";
   int64_t pictures = 200;
   training::ForesightCrops crops;
   training::ForesightVideoOptions video;
@@ -66,8 +66,11 @@ void evaluate(const Options& options) {
   std::filesystem::create_directories(options.directory);
   at::set_num_threads(static_cast<int>(options.run.threads));
   const auto model = generation::load_model({.path = options.model});
-  const auto quality =
-      training::measure_foresight(*model, options.pictures, std::filesystem::path(options.directory) / "foresight.png");
+  rushes::Options asked;
+  asked.set("conditioning", options.conditioning);
+  const auto quality = training::measure_foresight(*model, options.pictures,
+                                                   std::filesystem::path(options.directory) / "foresight.png", asked);
+  for (const std::string& said : quality.said) fmt::print("{}\n", said);
   for (const std::string& mistake : quality.mistakes) fmt::print("{}\n", mistake);
   fmt::print("{}\n", training::describe(quality));
 }
@@ -116,11 +119,22 @@ void add_foresight_stages(CLI::App* train) {
       stage("foresight-export", "Write the model directory that foresee and serve open", 1e-3, 1, ship);
   exported->model = "models/shipped-foresight";
   exporting->add_option("--output", exported->model, "model directory")->capture_default_str();
+  const auto [taking, taken] =
+      stage("foresight-import", "Write a model directory's weights as training states, to continue training from them",
+            1e-3, 1, [](const Options& o) {
+              training::import_foresight(o.model, o.directory);
+              fmt::print("wrote {}\n", o.directory);
+            });
+  taken->model = "models/shipped-foresight";
+  taking->add_option("--model", taken->model, "model directory")->capture_default_str();
   const auto [evaluation, evaluated] = stage(
       "foresight-evaluate", "Measure the model directory on held-out pictures, words and films", 1e-3, 1, evaluate);
   evaluated->model = "models/shipped-foresight";
   evaluated->pictures = 60;
   evaluation->add_option("--model", evaluated->model, "model directory")->capture_default_str();
+  evaluation->add_option("--conditioning", evaluated->conditioning, "what the film follows")
+      ->check(CLI::IsMember({"prompt", "adapter"}))
+      ->capture_default_str();
   evaluation->add_option("--pictures", evaluated->pictures, "number of pictures")
       ->check(CLI::Range(1, 100'000))
       ->capture_default_str();

@@ -92,4 +92,4 @@ def test_a_model_serves_under_the_name_that_clients_expect(binary, tmp_path):
 
 
 def test_the_model_list_is_the_librarys(client):
-    assert [model.id for model in client.models.list()] == ["rushes-shapes", "shipped-talk", "shipped-ditto", "shipped-avatar"]
+    assert [model.id for model in client.models.list()] == ["rushes-shapes", "shipped-talk", "shipped-ditto", "shipped-avatar", "shipped-foresight"]

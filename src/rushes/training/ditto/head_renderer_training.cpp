@@ -8,6 +8,7 @@
 #include "rushes/nn/normed_conv.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/tensor/safetensors.h"
+#include "rushes/training/begin_with.h"
 #include "rushes/training/ditto/camera.h"
 #include "rushes/training/ditto/ditto_training.h"
 #include "rushes/training/ditto/emotions.h"

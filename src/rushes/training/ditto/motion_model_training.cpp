@@ -9,6 +9,7 @@
 #include "rushes/nn/ddim.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/tensor/safetensors.h"
+#include "rushes/training/begin_with.h"
 #include "rushes/training/ditto/ditto_training.h"
 #include "rushes/training/ditto/motion_pool.h"
 #include "rushes/training/ditto/shipped_ditto.h"

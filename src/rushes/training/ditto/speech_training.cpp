@@ -3,6 +3,7 @@
 #include "rushes/models/wav2vec/encoder.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/tensor/safetensors.h"
+#include "rushes/training/begin_with.h"
 #include "rushes/training/ditto/ditto_training.h"
 #include "rushes/training/ditto/shipped_ditto.h"
 #include "rushes/training/drawing.h"

@@ -4,6 +4,7 @@
 #include "rushes/models/dinov2/preprocess.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/tensor/safetensors.h"
+#include "rushes/training/begin_with.h"
 #include "rushes/training/foresight/shipped_adapter.h"
 #include "rushes/training/foresight/shipped_language.h"
 #include "rushes/training/foresight/shipped_video.h"
@@ -59,8 +60,9 @@ void train_foresight_adapter(const ForesightAdapterOptions& options) {
   tensor::WeightMap frozen = tensor::load_safetensors(own.directory / "video.safetensors").under("transformer.");
   frozen.set_trainable(true);
   const ltx::Transformer transformer(foresight_transformer(), frozen);
-  Optimiser optimiser(fresh_foresight_adapter(files.config),
-                      {.learning_rate = own.learning_rate, .average = 0.995, .warm_up_steps = 20});
+  std::map<std::string, at::Tensor> initial = fresh_foresight_adapter(files.config);
+  begin_with(initial, own.directory / "adapter.safetensors");
+  Optimiser optimiser(initial, {.learning_rate = own.learning_rate, .average = 0.995, .warm_up_steps = 20});
   const auto state_file = own.directory / "adapter.state.safetensors";
   if (optimiser.load(state_file)) log::info("continuing at step {}", optimiser.steps());
   const tensor::WeightMap weights = optimiser.weights();

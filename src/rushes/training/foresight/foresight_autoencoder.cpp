@@ -4,6 +4,7 @@
 #include "rushes/base/stop_signal.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/tensor/safetensors.h"
+#include "rushes/training/begin_with.h"
 #include "rushes/training/drawing.h"
 #include "rushes/training/foresight/foresight_world.h"
 #include "rushes/training/foresight/shipped_video.h"
@@ -85,8 +86,9 @@ void save_sheet(const std::filesystem::path& directory, int64_t films) {
 void train_foresight_autoencoder(const RunOptions& options, const ForesightCrops& crops) {
   const ltx::VaeConfig config = foresight_autoencoder();
   at::manual_seed(options.seed);
-  std::map<std::string, at::Tensor> initial;
-  for (auto& [key, value] : fresh_foresight_autoencoder()) initial[kPrefix + key] = value;
+  std::map<std::string, at::Tensor> fresh = fresh_foresight_autoencoder(), initial;
+  begin_with(fresh, options.directory / "autoencoder.safetensors");
+  for (auto& [key, value] : fresh) initial[kPrefix + key] = value;
   Optimiser optimiser(initial, {.learning_rate = options.learning_rate,
                                 .weight_decay = 0.0,
                                 .average = 0.998,

@@ -100,7 +100,11 @@ ForesightQuality measure_foresight(const generation::Model& model, int64_t pictu
       q.agreement.add(shown && shown == said.outcome);
       q.first_frame_psnr += psnr(answer.film[0], drawn[0]) / static_cast<double>(pictures);
       q.film_psnr += psnr(answer.film, drawn.narrow(0, 0, answer.film.size(0))) / static_cast<double>(pictures);
-      if (rows.size() < 2 * kSheetPictures) rows.push_back(answer.film), rows.push_back(drawn);
+      if (rows.size() < 2 * kSheetPictures) {
+        rows.push_back(answer.film);
+        rows.push_back(drawn);
+        q.said.push_back(fmt::format("'{}' {}", scene.question, answer.text));
+      }
     }
     q.rule.add(read_outcome(drawn, scene) == true_outcome);
     q.things.add(names_things(said, scene.labels));

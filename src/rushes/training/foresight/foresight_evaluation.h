@@ -33,6 +33,7 @@ struct ForesightQuality {
   Score rule;                                                // of drawn films: what the rule can reach
   double first_frame_psnr = 0, film_psnr = 0;                // against the picture, against the drawn film; dB
   double first_word_ms = 0, first_frame_ms = 0, all_ms = 0;  // medians
+  std::vector<std::string> said;                             // of the sheet's pictures: question and answer
   std::vector<std::string> mistakes;
 };
 

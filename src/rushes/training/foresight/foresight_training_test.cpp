@@ -6,6 +6,7 @@
 #include "rushes/generation/model.h"
 #include "rushes/generation/registry.h"
 #include "rushes/tensor/ops.h"
+#include "rushes/tensor/safetensors.h"
 #include "rushes/training/foresight/film_rule.h"
 #include "rushes/training/foresight/foresight_evaluation.h"
 #include "rushes/training/foresight/foresight_export.h"
@@ -115,6 +116,34 @@ TEST(ForesightTraining, every_stage_leaves_weights_that_the_product_opens_and_co
   const Foreseen by_adapter = foresee(*model, scene, 1, adapted);
   EXPECT_EQ(by_adapter.film.sizes(), answer.film.sizes());
   EXPECT_GT(difference(by_adapter.film, answer.film), 0);
+
+  // Training goes on from the model directory alone, and what it begins with is what ships.
+  import_foresight(folder.path / "model", folder.path / "imported");
+  export_foresight(folder.path / "imported", folder.path / "again");
+  const Foreseen again = foresee(*generation::load_model({.path = (folder.path / "again").string()}), scene, 1);
+  EXPECT_EQ(again.text, answer.text);
+  EXPECT_EQ(difference(again.film, answer.film), 0);
+  RunOptions further = run(2);
+  further.directory = folder.path / "imported";
+  further.learning_rate = 0;
+  train_foresight_video({.run = further, .fresh_per_step = 1, .capacity = 8, .sheet_rows = 1});
+  const auto one = tensor::load_safetensors(folder.path / "run" / "video.safetensors"),
+             other = tensor::load_safetensors(further.directory / "video.safetensors");
+  ASSERT_EQ(one.keys(), other.keys());
+  for (const std::string& key : one.keys())
+    EXPECT_LT(difference(one.at(key), other.at(key)), 0.02 * (1 + one.at(key).abs().max().item<double>())) << key;
+}
+
+// The bounds stand below what the weights reach; docs/models/shipped-foresight.md has the figures of more pictures.
+TEST(ShippedForesight, says_what_is_there_and_what_will_happen_and_shows_it) {
+  const auto model = generation::load_model({.path = RUSHES_SOURCE_DIR "/models/shipped-foresight"});
+  const ForesightQuality quality = measure_foresight(*model, 16, {});
+  SCOPED_TRACE(describe(quality));
+  EXPECT_GE(quality.things.percent(), 90);
+  EXPECT_GE(quality.outcome.percent(), 85);
+  EXPECT_GE(quality.film.percent(), 75);
+  EXPECT_GE(quality.agreement.percent(), 75);
+  EXPECT_GE(quality.first_frame_psnr, 28);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "rushes/models/qwen/positions.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/tensor/safetensors.h"
+#include "rushes/training/begin_with.h"
 #include "rushes/training/drawing.h"
 #include "rushes/training/foresight/shipped_language.h"
 #include "rushes/training/optimiser.h"
@@ -237,12 +238,17 @@ void train_foresight_language(const RunOptions& options) {
   at::manual_seed(options.seed);
   const auto& directory = options.directory;
   const auto state_file = directory / "language.state.safetensors";
+  const auto earlier_file = directory / "language.safetensors";
   // The tokenizer that training began with stays.
-  if (!std::filesystem::exists(state_file)) write_merges(directory, train_foresight_bpe(options.seed));
+  if (!std::filesystem::exists(state_file) && !std::filesystem::exists(earlier_file))
+    write_merges(directory, train_foresight_bpe(options.seed));
   const text::BpeMerges merges = read_merges(directory);
   const qwen::Config config = foresight_language(merges);
   const text::ByteLevelBpe tokenizer(foresight_tokenizer(merges));
-  std::map<std::string, at::Tensor> initial = optimiser_names(fresh_foresight_language(config));
+  std::map<std::string, at::Tensor> published = fresh_foresight_language(config);
+  // Who has begun to speak need not look at pictures alone once more.
+  const double looking = begin_with(published, earlier_file) > 0 ? 0 : kLooking;
+  std::map<std::string, at::Tensor> initial = optimiser_names(published);
   initial["probe.weight"] = fresh_probe(kSeenCounts, config.text.hidden_size);  // does not ship
   Optimiser optimiser(initial, {.learning_rate = options.learning_rate,
                                 .average = 0.997,
@@ -258,14 +264,14 @@ void train_foresight_language(const RunOptions& options) {
     optimiser.save(state_file);
     run.saved();
     const tensor::WeightMap average = published_names(optimiser.average());
-    tensor::save_safetensors(directory / "language.safetensors", average.tensors());
+    tensor::save_safetensors(earlier_file, average.tensors());
     if (base::stop_signal() == 0)
       log::info("language: {:.0f} % of held-out answers are right in every token",
                 100 * all_right(config, tokenizer, average, options.seed));
   };
   while (run.time_left()) {
     const std::vector<LanguageLesson> lessons = source.next_batch();
-    const double told = run.progress() - kLooking;  // below 0: pictures are only looked at
+    const double told = run.progress() - looking;  // below 0: pictures are only looked at
     std::vector<double> losses(static_cast<std::size_t>(parts)), right(losses.size()), seen_right(losses.size());
     in_parallel(parts, [&](int64_t part) {
       const auto place = static_cast<std::size_t>(part);

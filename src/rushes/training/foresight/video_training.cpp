@@ -4,6 +4,7 @@
 #include "rushes/base/stop_signal.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/tensor/safetensors.h"
+#include "rushes/training/begin_with.h"
 #include "rushes/training/foresight/shipped_video.h"
 #include "rushes/training/foresight/video_model.h"
 #include "rushes/training/optimiser.h"
@@ -66,6 +67,7 @@ void train_foresight_video(const ForesightVideoOptions& options) {
   const ltx::Vae vae = trained_autoencoder(own.directory);
   const CaptionWorld world = questions(own.seed);
   std::map<std::string, at::Tensor> initial = fresh_foresight_video();
+  const bool reads = begin_with(initial, own.directory / "video.safetensors") > 0;
   // Names what a question says. Trains the text encoder, does not ship.
   initial["probe.weight"] = fresh_probe(world.counts, foresight_text_encoder().d_model);
   Optimiser optimiser(initial, {.learning_rate = own.learning_rate,
@@ -76,7 +78,7 @@ void train_foresight_video(const ForesightVideoOptions& options) {
   const tensor::WeightMap weights = optimiser.weights();
   if (optimiser.load(state_file)) {
     log::info("continuing at step {}", optimiser.steps());
-  } else {
+  } else if (!reads) {
     RunOptions reading = own;
     reading.time_limit = std::chrono::seconds(options.text_seconds);
     reading.progress.clear();

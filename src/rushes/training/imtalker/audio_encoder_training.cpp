@@ -4,6 +4,7 @@
 #include "rushes/models/wav2vec/encoder.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/tensor/safetensors.h"
+#include "rushes/training/begin_with.h"
 #include "rushes/training/drawing.h"
 #include "rushes/training/face_world/speech_world.h"
 #include "rushes/training/imtalker/shipped_talk.h"

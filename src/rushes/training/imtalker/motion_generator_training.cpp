@@ -4,6 +4,7 @@
 #include "rushes/models/imtalker/motion_generator.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/tensor/safetensors.h"
+#include "rushes/training/begin_with.h"
 #include "rushes/training/face_world/face_world.h"
 #include "rushes/training/imtalker/shipped_talk.h"
 #include "rushes/training/imtalker/speaking_pool.h"

@@ -28,10 +28,6 @@ constexpr double kEqualisedGain = 12.0;
 enum class RendererPart { positions, picture, motion_encoder };
 RendererPart renderer_part(const std::string& key);
 
-/// Replaces those of `tensors` that an earlier run left in `file`, in float32, and tells how many: a stage whose state
-/// is gone begins with them. 0 without a file. Throws Error(corrupt_data) for shapes of another model.
-int64_t begin_with(std::map<std::string, at::Tensor>& tensors, const std::filesystem::path& file);
-
 /// Those of `tensors` that belong to a part, equalised weights divided by their gain: what an optimiser holds.
 std::map<std::string, at::Tensor> held_for_training(const std::map<std::string, at::Tensor>& tensors,
                                                     RendererPart part);

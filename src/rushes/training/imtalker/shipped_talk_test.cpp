@@ -9,6 +9,7 @@
 
 #include "rushes/generation/imtalker/family.h"
 #include "rushes/tensor/ops.h"
+#include "rushes/training/begin_with.h"
 #include "rushes/training/face_world/face_world.h"
 #include "rushes/training/face_world/speech_world.h"
 #include "rushes/training/imtalker/shipped_talk.h"
