@@ -185,7 +185,7 @@ class Uploads:
         many_values = b'{"prompt":[' + b"[]," * 7_900_000 + b"[]]}"
         form = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\n' + bytes(24 << 20) + b"\r\n--x--\r\n"
         self.threads = [threading.Thread(target=self.repeat, args=each) for each in
-                        (("pictures", "/v1/sessions", self.picture, 400), ("speech", f"/v1/sessions/{self.head}/audio", self.speech, 429),
+                        (("pictures", "/v1/sessions", self.picture, 400), ("speech", f"/v1/sessions/{self.head}/audio", self.speech, 413),
                          ("JSON", "/v1/sessions", many_values, 413), ("forms", "/crop", form, 500))]
 
     def repeat(self, kind, path, body, expected):
@@ -198,7 +198,7 @@ class Uploads:
             except urllib.error.HTTPError as error:
                 answer = error.code
                 error.read()
-            if answer != expected:  # 429: so much speech must not wait
+            if answer != expected:  # 413: so much speech can never wait
                 self.wrong.append(f"{path} answered {answer}")
                 return
             self.counts[kind] += 1

@@ -14,7 +14,6 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Header, or header: function -> reason.
 ALLOWED = {
     # Tools of tests, in headers that several of them include.
-    "src/rushes/generation/drawing_model.h": "a model for tests",
     "src/rushes/generation/drawing_talker.h": "a model for tests",
     "src/rushes/generation/heap_in_use.h": "for tests",
     "src/rushes/media/test_audio.h": "for tests",
@@ -25,7 +24,7 @@ ALLOWED = {
     "src/rushes/tensor/checkpoint_forge.h": "checkpoints for tests",
     "src/rushes/tensor/onnx_forge.h": "graphs for tests",
     "src/rushes/nn/measure.h: repeatable_randn": "inputs of tests and benchmarks",
-    "src/rushes/models/qwen/random_weights.h": "a small model for tests and golden cases",
+    "src/rushes/models/qwen/random_weights.h: random_model": "a small model for tests",
     "src/rushes/models/wan/umt5_random_weights.h: random_umt5_weights": "a small network for tests",
     "src/rushes/generation/wan/tiny.h: write_random_model": "a model directory for tests",
     "src/rushes/generation/imtalker/family.h: write_random_talk_model": "a model directory for tests",

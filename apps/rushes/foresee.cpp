@@ -81,7 +81,7 @@ void describe(const Options& options) {
   request.options.set("tracks", "text");
   const auto model = load(options, request);
   auto plan = model->plan(request);
-  print_ignored(plan->ignored);
+  print_notes(*plan);
   const auto generator = model->start(std::move(plan));
   for (generation::StepResult result; result.outcome == generation::StepOutcome::again;) {
     base::interruption_point();
@@ -97,7 +97,7 @@ void foresee(const Options& options) {
   check_output(options.output, "auto");
   const auto model = load(options, request);
   auto plan = model->plan(request);
-  print_ignored(plan->ignored);
+  print_notes(*plan);
   const generation::VideoFormat format = plan->format();
   require(format.video_frames != 0, ErrorCode::unsupported,
           "no video is made: rushes describe is the command for words alone");

@@ -119,7 +119,7 @@ void run(const Options& options) {
   const auto load_time =
       std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - load_start);
   auto plan = model->plan(request);
-  print_ignored(plan->ignored);
+  print_notes(*plan);
   const VideoFormat format = plan->format();  // before the output is touched: a bad value must not empty a file
   if (const auto& use = plan->image_use; use && use->shown)
     log::info("image {}x{}, fit {}: its part [{:.0f}, {:.0f}, {:.0f}, {:.0f}] is the first frame, {}x{}", use->width,

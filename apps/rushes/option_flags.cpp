@@ -70,6 +70,10 @@ void add_flag(CLI::App& command, Options& options, const OptionField& field, con
 void add_option_flags(CLI::App& command, Options& options,
                       const std::function<bool(const generation::Family&)>& wanted) {
   const auto all = generation::family_options(wanted);
+  if (!all.empty() && command.get_footer().empty())
+    command.footer(
+        "Published defaults are those of a family's published model. What counts where a flag is not given is the "
+        "default of the model itself, in its model.yaml: rushes inspect DIR prints it.");
   std::set<std::string> taken;
   for (const CLI::Option* known : command.get_options()) {
     for (const std::string& name : known->get_lnames()) taken.insert(name);
@@ -102,7 +106,7 @@ std::vector<std::string> prompts_of(const std::vector<std::string>& arguments) {
     for (std::string& prompt : text::prompts_of_line(argument)) prompts.push_back(std::move(prompt));
   }
   require(!prompts.empty(), ErrorCode::invalid_argument,
-          "prompt is empty; describe the video, e.g. rushes generate \"a red circle moves right\"");
+          "prompt is empty; describe the video, e.g. \"a red circle moves right\"");
   return prompts;
 }
 

@@ -38,12 +38,11 @@ server::ModelSource model_source(const generation::ModelOptions& model) {
   const fs::path folder = fs::path(model.path).lexically_normal();
   server::ModelSource source{.name = (folder.has_filename() ? folder : folder.parent_path()).filename().string(),
                              .load = [model] { return generation::load_model(model); }};
-  for (const generation::Family& family : generation::families()) {
-    if (!family.recognise(folder)) continue;
-    source.family = family.name;
-    source.capabilities = family.capabilities;
-    source.options.assign(family.options().begin(), family.options().end());
-    break;
+  // What it can do is told before it is loaded, so that it can be chosen.
+  if (const generation::Family* family = generation::family_of(model.path)) {
+    source.family = family->name;
+    source.capabilities = family->capabilities;
+    source.options.assign(family->options().begin(), family->options().end());
   }
   std::error_code missing;
   if (fs::is_directory(folder / "examples", missing)) source.examples = folder / "examples";

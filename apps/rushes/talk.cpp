@@ -70,11 +70,15 @@ Request make_request(const Options& options, const std::string& model) {
   return request;
 }
 
+media::DecodedAudio read_speech(const std::string& file) {
+  media::DecodedAudio audio = media::read_audio(file);
+  require(!audio.samples.empty(), ErrorCode::invalid_argument, "{} has no audio", file);
+  for (const std::string& warning : audio.warnings) log::warning("{}: {}", file, warning);
+  return audio;
+}
+
 /// All of a file at once.
-std::function<Inbox()> speech_from_file(const Options& options, int64_t speech_hz) {
-  const media::DecodedAudio audio = media::read_audio(options.audio);
-  require(!audio.samples.empty(), ErrorCode::invalid_argument, "{} has no audio", options.audio);
-  for (const std::string& warning : audio.warnings) log::warning("{}: {}", options.audio, warning);
+std::function<Inbox()> speech_from_file(const media::DecodedAudio& audio, int64_t speech_hz) {
   audio::StreamResampler resampler(audio.hz, speech_hz);
   auto speech = std::make_shared<std::vector<float>>(resampler.feed(audio.samples));
   const std::vector<float> rest = resampler.flush();
@@ -154,15 +158,20 @@ void run(const Options& options) {
           "there is no model to {}: give a model directory with --model",
           options.command->takes_text ? "make avatars" : "make a portrait talk");
   check_request(request, model_options);
+  // Before the model is loaded, which may take minutes: a file may not be there.
+  media::DecodedAudio speech;
+  std::shared_ptr<const media::Bytes> video;
+  if (!options.audio.empty()) speech = read_speech(options.audio);
+  if (!options.video.empty()) video = media::read_video_file(options.video);
   use_threads(options.threads);
   const auto model = generation::load_model(model_options);
   require(model->capabilities().feeds.has(generation::Modality::audio), ErrorCode::unsupported,
           "'{}' is a model of the family {}, which does not accept speech; use rushes generate", model->card().name,
           model->card().family);
   ingest::find_faces(request, *model);
-  if (!options.video.empty()) ingest::drive(request, *model, media::read_video_file(options.video));
+  if (video) ingest::drive(request, *model, std::move(video));
   auto plan = model->plan(request);
-  print_ignored(plan->ignored);
+  print_notes(*plan);
   const generation::VideoFormat format = plan->format();  // before the output is touched
   check_speech(options, format);
   std::shared_ptr<LiveSpeech> live;
@@ -171,7 +180,7 @@ void run(const Options& options) {
     live = std::make_shared<LiveSpeech>(options, format.speech_hz);
     input = [live] { return live->next(); };
   } else if (!options.audio.empty()) {
-    input = speech_from_file(options, format.speech_hz);
+    input = speech_from_file(speech, format.speech_hz);
   } else if (options.video.empty()) {
     input = [] { return Inbox{.end_of_speech = true}; };
   }
@@ -219,12 +228,15 @@ void add_inputs(CLI::App& command, Options& options) {
   if (options.command->takes_text) {
     command.add_option("--prompt,-p,prompt", options.prompts,
                        "text: who is seen, and how; models of segments take several");
-    for (const char* name : {"height", "width", "frames"}) {
+    for (const std::string_view name : {"height", "width", "frames"}) {
       const OptionField& field = generation::request_field(name);
-      std::optional<int64_t>& value = name == std::string_view("height")  ? options.request.height
-                                      : name == std::string_view("width") ? options.request.width
-                                                                          : options.request.video_frames;
-      command.add_option("--" + field.name, value, field.doc);
+      std::optional<int64_t>& value = name == "height"  ? options.request.height
+                                      : name == "width" ? options.request.width
+                                                        : options.request.video_frames;
+      const bool is_side = name != "frames";
+      command.add_option("--" + field.name, value,
+                         field.doc + (is_side ? " (default: as the image's proportions choose, or the model's own)"
+                                              : " (default: as long as the speech)"));
     }
   }
   command.add_option("--image,-i", options.image, "portrait: JPEG, PNG or WebP");

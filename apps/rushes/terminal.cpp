@@ -45,6 +45,11 @@ void print_ignored(const std::vector<generation::Ignored>& ignored) {
     fmt::print(stderr, "warning: {} has no effect: {}\n", each.field, each.reason);
 }
 
+void print_notes(const generation::Plan& plan) {
+  print_ignored(plan.ignored);
+  for (const std::string& warning : plan.warnings) fmt::print(stderr, "warning: {}\n", warning);
+}
+
 void print_summary(const Recorded& recorded, const std::string& target, double fps) {
   const Progress& p = recorded.progress;
   fmt::print(stderr, "{}: {} frames, {:.2f} s of video in {:.2f} s, {:.1f} fps", shown(target), p.video_frames,

@@ -6,8 +6,7 @@
 #include <vector>
 
 #include "recording.h"
-#include "rushes/generation/generator.h"
-#include "rushes/generation/request.h"
+#include "rushes/generation/model.h"
 
 namespace rushes::app {
 
@@ -31,6 +30,8 @@ class ProgressPrinter {
 
 /// Lines on standard error, also of quiet commands: what was given and changes nothing.
 void print_ignored(const std::vector<generation::Ignored>& ignored);
+/// The same of a plan, with its warnings.
+void print_notes(const generation::Plan& plan);
 
 /// One line on standard error: what was made of `target`, how long and how fast.
 void print_summary(const Recorded& recorded, const std::string& target, double fps);

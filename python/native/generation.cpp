@@ -2,11 +2,13 @@
 
 #include <nanobind/nanobind.h>
 
+#include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
 
 #include "rushes/base/error.h"
 #include "rushes/base/interruption.h"
+#include "rushes/media/decoded_audio.h"
 #include "rushes/profiling/profiled_generator.h"
 
 namespace rushes::python {
@@ -46,6 +48,7 @@ Generation::Generation(std::shared_ptr<const Model> model, const generation::Req
   auto plan = model_->get().plan(request);
   format_ = plan->format();
   ignored_ = plan->ignored;
+  warnings_ = plan->warnings;
   if (profiler) {
     profiler->on_gpu = model_->options().device.starts_with("cuda");
     profiler_ = std::make_shared<profiling::Profiler>(*profiler);
@@ -130,6 +133,10 @@ void Generation::feed(std::span<const float> samples) {
 
 void Generation::feed_speech(std::span<const float> samples, int64_t hz, bool ends) {
   require(format_.speech_hz > 0, ErrorCode::unsupported, "this model does not accept speech");
+  const auto wrong = std::find_if_not(samples.begin(), samples.end(), media::is_sound);
+  require(wrong == samples.end(), ErrorCode::invalid_argument,
+          "speech[{}] is {}; samples are numbers in [-1, 1]: divide those of 16 bits by 32768", wrong - samples.begin(),
+          wrong == samples.end() ? 0 : *wrong);
   const std::scoped_lock lock(inbox_mutex_);
   require(!speech_ended_, ErrorCode::conflict, "the speech has ended");
   if (!resampler_ || resampler_->from_hz() != hz) {
@@ -150,6 +157,17 @@ void Generation::end_speech() {
   if (resampler_ && !speech_ended_) feed(resampler_->flush());
   speech_ended_ = inbox_.end_of_speech = true;
   came_.notify_all();
+}
+
+/// Models that are prompted show a face that is silent; others have nothing to go by.
+void Generation::without_speech() {
+  if (format_.speech_hz == 0) return;
+  const generation::Model& model = model_->get();
+  require(model.capabilities().takes.has(generation::Modality::text), ErrorCode::invalid_argument,
+          "'{}' makes a portrait speak and has no speech: give speech, or live=True, and feed_speech() from another "
+          "thread",
+          model.card().name);
+  end_speech();
 }
 
 void Generation::set_options(const Options& given) {
@@ -187,6 +205,7 @@ std::shared_ptr<Generation> Generation::fork() {
   branch->model_ = model_;
   branch->format_ = format_;
   branch->ignored_ = ignored_;
+  branch->warnings_ = warnings_;
   branch->waits_ = waits_.load();
   {
     const std::scoped_lock inbox_lock(inbox_mutex_);

@@ -43,6 +43,7 @@ class Generation {
 
   generation::VideoFormat format() const { return format_; }
   const std::vector<generation::Ignored>& ignored() const { return ignored_; }
+  const std::vector<std::string>& warnings() const { return warnings_; }
   /// Of all text chunks so far.
   std::string text();
   /// Halves of a model of words and video that ended before their time, with the reason, while the other went on.
@@ -55,9 +56,11 @@ class Generation {
   void set_prompt(std::string prompt);
   /// More speech, one channel, resampled from `hz` as one stream to what the model takes. With `ends` all that came is
   /// an utterance: it is shown to its end without waiting for more. Throws Error(unsupported) if the model takes none,
-  /// Error(conflict) behind the end.
+  /// Error(conflict) behind the end, Error(invalid_argument) for samples that are no sound.
   void feed_speech(std::span<const float> samples, int64_t hz, bool ends);
   void end_speech();
+  /// Nothing is said at all. Throws Error(invalid_argument) if the model shows nothing then.
+  void without_speech();
   /// From the next frame on. Throws Error(invalid_argument) for what cannot change while it runs.
   void set_options(const Options& given);
   /// Before the next step.
@@ -83,6 +86,7 @@ class Generation {
   std::shared_ptr<const Model> model_;
   generation::VideoFormat format_;
   std::vector<generation::Ignored> ignored_;
+  std::vector<std::string> warnings_;
   std::mutex stepping_;
   std::unique_ptr<generation::Generator> generator_;  // null: complete
   std::shared_ptr<profiling::Profiler> profiler_;

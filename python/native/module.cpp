@@ -279,10 +279,13 @@ void add_generation(nb::module_& module) {
           "More speech, float32 [samples], one channel. With ends it is shown to its end without waiting for more. "
           "Callable from any thread.")
       .def("end_speech", &Generation::end_speech, NoLock(), "Nothing follows. Callable from any thread.")
+      .def("without_speech", &Generation::without_speech, NoLock(),
+           "Nothing is said at all. Raises InvalidArgument where the model shows nothing then.")
       .def("stop", &Generation::stop, "Stops before the next step. Callable from any thread.")
       .def("fork", &Generation::fork, NoLock(), "A copy that continues independently from the next block border.")
       .def_prop_ro("format", &Generation::format)
       .def_prop_ro("ignored", &Generation::ignored, "What of the request was taken and has no effect.")
+      .def_prop_ro("warnings", &Generation::warnings, "What is done as it was asked for, and may disappoint.")
       .def_prop_ro("text", &Generation::text, "What the model has said so far.")
       .def_prop_ro("failed_tracks", &Generation::failed_tracks,
                    "Of a model of words and video: which half failed, and why, while the other went on.")
@@ -352,6 +355,7 @@ void add_functions(nb::module_& module) {
           const nb::gil_scoped_release unlocked;
           return media::read_audio(path);
         }();
+        for (const std::string& warning : audio.warnings) log::warning("{}: {}", path, warning);
         const int64_t hz = audio.hz;
         return nb::make_tuple(sound_of(std::make_shared<const std::vector<float>>(std::move(audio.samples))), hz);
       },

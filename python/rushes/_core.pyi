@@ -196,6 +196,11 @@ class Generation:
     def end_speech(self) -> None:
         """Nothing follows. Callable from any thread."""
 
+    def without_speech(self) -> None:
+        """
+        Nothing is said at all. Raises InvalidArgument where the model shows nothing then.
+        """
+
     def stop(self) -> None:
         """Stops before the next step. Callable from any thread."""
 
@@ -208,6 +213,10 @@ class Generation:
     @property
     def ignored(self) -> list[Ignored]:
         """What of the request was taken and has no effect."""
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is done as it was asked for, and may disappoint."""
 
     @property
     def text(self) -> str:

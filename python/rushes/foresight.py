@@ -66,20 +66,20 @@ class Event:
     text: str = ""
 
 
-def predict(picture: Path | bytes, prompt: str = "", *, server_url: str = DEFAULT_SERVER, preset: str | None = None,
-            num_frames: int | None = None, fps: float | None = None, seed: int | None = None, tracks: str | None = None,
-            previews: int | None = None, earlier_pictures: Sequence[Path | bytes] = (), token: str | None = None,
-            timeout: float | None = 300.0) -> Iterator[Event]:
+def predict(picture: Path | bytes, prompt: str = "", *, server_url: str = DEFAULT_SERVER, model: str | None = None,
+            preset: str | None = None, num_frames: int | None = None, fps: float | None = None, seed: int | None = None,
+            tracks: str | None = None, previews: int | None = None, earlier_pictures: Sequence[Path | bytes] = (),
+            token: str | None = None, timeout: float | None = 300.0) -> Iterator[Event]:
     """The events of a new prediction, as they come.
 
     `picture`: a JPEG, PNG or WebP file, or its bytes. Without a prompt the model describes what it sees and what will happen.
-    `preset`: size and length of the video ("256", "512", "768"). `tracks`: "text" or "video" alone. `previews`: be told how far
-    the video is, with a look at it every so many denoising steps, 0: without looks. `earlier_pictures`: of the same
-    conversation, oldest first; `picture` begins the video. Who stops iterating cancels the prediction. Raises
-    PredictionError with the server's message; a half that fails is an event.
+    `model`: its name, where the server has several. `preset`: size and length of the video ("256", "512", "768"). `tracks`:
+    "text" or "video" alone. `previews`: be told how far the video is, with a look at it every so many denoising steps, 0:
+    without looks. `earlier_pictures`: of the same conversation, oldest first; `picture` begins the video. Who stops iterating
+    cancels the prediction. Raises PredictionError with the server's message; a half that fails is an event.
     """
-    fields = {"image": _base64(picture), "prompt": prompt or None, "preset": preset, "num_frames": num_frames, "fps": fps,
-              "seed": seed, "tracks": tracks, "previews": previews,
+    fields = {"image": _base64(picture), "prompt": prompt or None, "model": model, "preset": preset, "num_frames": num_frames,
+              "fps": fps, "seed": seed, "tracks": tracks, "previews": previews,
               "earlier_images": [_base64(each) for each in earlier_pictures] or None}
     server = server_url.rstrip("/")
     begun = _post(server + "/api/predict", {name: value for name, value in fields.items() if value is not None}, token, timeout)

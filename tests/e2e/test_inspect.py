@@ -83,6 +83,18 @@ def test_the_shipped_talking_head_is_complete(inspect):
     assert "model 'shipped-talk' of the imtalker family" in text and text.count("    complete\n") == 3
 
 
+def test_parts_that_an_avatar_shares_with_other_families_are_described_as_its_manifest_says(inspect):
+    report = json.loads(inspect("--json", ROOT / "models/shipped-avatar").stdout)
+    parts = {part["part"]: part for checkpoint in report["checkpoints"] for part in checkpoint["parts"]}
+    assert all(part["complete"] for part in parts.values()), parts
+    text, pictures = parts["text_encoder"]["config"], parts["tiny_autoencoder"]["config"]
+    assert (text["text_len"], text["dim"], text["num_heads"]) == (48, 96, 4)
+    assert (pictures["decoder_widths"], pictures["frames_to_trim"]) == ([64, 48, 32, 16], 3)
+    defaults = report["defaults"]
+    assert (defaults["sampler"], defaults["steps"], defaults["height"], defaults["window"]) == ("causal", 4, 96, 6)
+    assert report["sampler"] == "causal"
+
+
 def test_a_published_talking_heads_file_alone_is_named(inspect, tmp_path):
     tensors = manifest("imtalker/manifest_renderer_ckpt")
     (part,) = json.loads(inspect("--json", write_sparse(tmp_path / "renderer.safetensors", tensors)).stdout)["parts"]

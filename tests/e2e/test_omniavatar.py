@@ -187,6 +187,43 @@ def test_a_request_that_is_slow_to_come_holds_up_nobody(server):
     assert "event: error" in answers[0]
 
 
+def test_sizes_are_treated_alike_however_they_are_asked_for(server):
+    """Of a model that was trained for 32x32; no wanted size: what published clients send without being told one."""
+
+    def size_and_notes(session):
+        return (session["format"]["height"], session["format"]["width"], session["ignored"], session["warnings"])
+
+    for height, width in ((40, 64), (32, 32), (720, 720)):
+        fields = {"prompt": "a woman", "frames": 9, "steps": 1}
+        if height != 720:
+            fields |= {"height": height, "width": width}
+        asked = size_and_notes(server.request("POST", "/v1/sessions", fields))
+        server.stream("/generate-stream", {"prompt": "a woman", "num_steps": 1, "height": height, "width": width}).read()
+        streamed = size_and_notes(server.request("GET", "/v1/sessions")["sessions"][-1])
+        if height == 720:
+            assert [each["field"] for each in streamed[2]] == ["height", "width"]
+            assert asked[:2] == streamed[:2] == (32, 32) and asked[3] == streamed[3] == []
+            continue
+        assert asked == streamed
+        assert asked[:2] == ((48, 64) if height == 40 else (32, 32))
+        assert [each["field"] for each in asked[2]] == (["height"] if height == 40 else [])
+        assert [("trained for 32x32, not for 64x48" in text) for text in asked[3]] == ([True] if height == 40 else [])
+
+
+def test_speech_with_samples_that_are_not_numbers_is_heard_and_that_is_said(server):
+    import numpy
+
+    samples = numpy.zeros(16_000, numpy.float32)
+    samples[100:110] = numpy.nan
+    header = b"RIFF" + (36 + samples.nbytes).to_bytes(4, "little") + b"WAVEfmt " + (16).to_bytes(4, "little") + b"".join(
+        value.to_bytes(size, "little") for value, size in ((3, 2), (1, 2), (16_000, 4), (64_000, 4), (4, 2), (32, 2)))
+    file = header + b"data" + samples.nbytes.to_bytes(4, "little") + samples.tobytes()
+    told = server.stream("/generate-stream", {"prompt": "a", "num_steps": 1, "audio_base64": base64.b64encode(file).decode()}).read()
+    assert b"event: complete" in told
+    (warning,) = server.request("GET", "/v1/sessions")["sessions"][-1]["warnings"]
+    assert "not numbers" in warning
+
+
 def test_segments_come_while_the_rest_is_made(server):
     states = []
     with server.stream("/generate-stream", {"prompt": "a woman", **files(60)}) as answer:

@@ -414,7 +414,7 @@ def test_a_model_that_is_named_goes_before_the_shipped_one_of_its_name(binary, t
 
     own = tmp_path / "shipped-ditto"
     shutil.copytree(ROOT / "models" / "shipped-ditto", own)
-    shipped = ["shipped-talk", "shipped-avatar"]
+    shipped = ["shipped-talk", "shipped-avatar", "shipped-foresight"]
     for path in (own, os.path.relpath(ROOT / "models" / "shipped-ditto")):
         server = Server(binary, tmp_path / "data", "--model", str(path))
         try:
@@ -422,6 +422,18 @@ def test_a_model_that_is_named_goes_before_the_shipped_one_of_its_name(binary, t
             assert [model["name"] for model in models] == ["shipped-ditto", *shipped]
         finally:
             server.stop()
+
+
+def test_a_model_that_is_not_loaded_yet_is_offered_for_what_it_can_do(binary, tmp_path):
+    models = ("--model", str(binary_model()), "--model", "random:omniavatar", "--model", "random:foresight")
+    server = Server(binary, tmp_path / "data", *models, "--talk-model", "none")
+    try:
+        _, avatar, seer = server.request("GET", "/v1/models")["models"]
+        assert [(avatar["family"], avatar["state"]), (seer["family"], seer["state"])] == [("omniavatar", "unloaded"), ("foresight", "unloaded")]
+        assert "audio" in avatar["capabilities"]["feeds"] and {"text", "image"} <= set(avatar["capabilities"]["takes"])
+        assert set(seer["capabilities"]["yields"]) == {"text", "video"} and "previews" in [option["name"] for option in seer["options"]]
+    finally:
+        server.stop()
 
 
 def test_an_unknown_flag_or_value_is_refused(binary, tmp_path):

@@ -40,7 +40,7 @@ def test_all_speech_at_once_is_the_sound_of_as_many_frames(avatar):
 def test_speech_that_comes_in_pieces_gives_the_same_frames(avatar):
     arguments = {"prompts": "a woman speaks", "image": picture(), "steps": 1, "seed": 3}
     whole = pixels(avatar.generate(speech=wave(20), **arguments))
-    live, made, said = avatar.generate(**arguments), [], wave(20)
+    live, made, said = avatar.generate(live=True, **arguments), [], wave(20)
     for at in range(0, len(said), 3000):
         while (block := live.next(wait=False)) is not None:
             made.append(block.frames)
@@ -54,7 +54,7 @@ def test_speech_that_comes_in_pieces_gives_the_same_frames(avatar):
 
 
 def test_who_waits_goes_on_when_another_thread_speaks_or_stops(avatar):
-    live = avatar.generate("a woman speaks", steps=1)
+    live = avatar.generate("a woman speaks", live=True, steps=1)
     threading.Timer(0.3, lambda: live.feed_speech(wave(4), ends=True)).start()
     begin = time.monotonic()
     assert len(live.next()) == 9, "an utterance is shown without waiting for more"
@@ -64,13 +64,50 @@ def test_who_waits_goes_on_when_another_thread_speaks_or_stops(avatar):
 
 
 def test_speech_of_another_rate_is_resampled_as_one_stream(avatar):
-    live, said = avatar.generate("a woman speaks", steps=1), wave(20, 24_000)
+    live, said = avatar.generate("a woman speaks", live=True, steps=1), wave(20, 24_000)
     for at in range(0, len(said), 4001):
         live.feed_speech(said[at : at + 4001], 24_000)
     live.end_speech()
     sound = numpy.concatenate([block.audio for block in live])
     assert len(sound) == 20 * FRAME
     assert numpy.abs(sound - wave(20))[200:-200].max() < 0.02
+
+
+def test_who_says_nothing_gets_a_silent_face_where_the_model_makes_one_and_is_refused_elsewhere(avatar, tmp_path):
+    silent = list(avatar.generate("a woman looks", video_frames=20, steps=1))
+    assert sum(map(len, silent)) == 20 and all(block.audio is None for block in silent)
+    assert avatar.generate("a woman looks", video_frames=9, steps=1).save(tmp_path / "silent.mp4") == 9
+    for family in ("random:ditto", "random:imtalker"):
+        with pytest.raises(rushes.InvalidArgument, match="live=True"):
+            rushes.Model(family).generate(image=picture(96, 80))
+
+
+def test_speech_may_go_on_behind_what_was_given_at_first(avatar):
+    live = avatar.generate("a woman speaks", speech=wave(20)[: 12 * FRAME], live=True, steps=1, seed=3)
+    live.feed_speech(wave(20)[12 * FRAME :])
+    live.end_speech()
+    assert (pixels(live) == pixels(avatar.generate("a woman speaks", speech=wave(20), steps=1, seed=3))).all()
+
+
+@pytest.mark.parametrize("wrong", [numpy.nan, numpy.inf, -numpy.inf, 20_000])
+def test_samples_that_are_no_sound_are_refused_and_nothing_is_heard(avatar, wrong):
+    samples = wave(2)
+    samples[7] = wrong
+    live = avatar.generate("a woman", live=True, steps=1)
+    with pytest.raises(rushes.InvalidArgument, match=r"speech\[7\] is "):
+        live.feed_speech(samples)
+    live.feed_speech(wave(2))
+    live.end_speech()
+    assert (numpy.concatenate([block.audio for block in live]) == wave(2)).all()
+
+
+def test_a_size_that_is_rounded_or_that_the_model_was_not_trained_for_is_a_warning(avatar):
+    with pytest.warns(UserWarning) as told:
+        generation = avatar.generate("a woman", speech=wave(1), width=40, height=32)
+    assert (generation.format.width, generation.format.height) == (48, 32)
+    assert [str(warning.message) for warning in told] == [
+        "width has no effect: 40 is not a multiple of 16; 48 is taken", *generation.warnings]
+    assert generation.warnings == ["the model was trained for 32x32, not for 48x32: the picture may be poor"]
 
 
 def test_what_cannot_be_said_or_changed_is_refused(avatar, model):

@@ -41,6 +41,9 @@ export interface ModelInfo {
   name: string;
   description: string;
   isDefault: boolean;
+  state: "unloaded" | "loading" | "loaded" | "failed";
+  /** Why it could not be loaded, for people; empty: that has not been tried, or it could. */
+  failure: string;
   /** Makes videos of prompts. */
   takesPrompts: boolean;
   /** Speaks what it hears: a talking head. */
@@ -64,7 +67,7 @@ export interface ModelInfo {
 
 type Modality = "text" | "image" | "audio" | "video";
 interface WireModel {
-  name: string; description: string; default: boolean;
+  name: string; description: string; default: boolean; state: ModelInfo["state"]; error: string | null;
   capabilities: { takes: Modality[]; needs: Modality[]; feeds: Modality[]; yields: Modality[] } | null;
   options: WireOption[] | null;
   examples: { images: Example[]; audio: Example[] } | null;
@@ -85,6 +88,7 @@ interface WireQueue { position: number; wait_s: number | null }
 interface WireSession {
   id: string; model: string; state: SessionState; prompt: string; prompts: string[]; seed: number; format: WireFormat;
   ignored: { field: string; reason: string }[];
+  warnings: string[];
   max_lead_s: number | null; origin: { kind: "fork" | "remix"; session: string } | null;
   error?: { message: string } | null;
   queue: WireQueue | null;
@@ -119,7 +123,7 @@ export const toModel = (m: WireModel): ModelInfo => {
   const option = (name: string): WireOption | undefined => m.options?.find((each) => each.name === name);
   const steps = option("steps")?.default;
   return {
-    name: m.name, description: m.description, isDefault: m.default,
+    name: m.name, description: m.description, isDefault: m.default, state: m.state, failure: m.error ?? "",
     takesPrompts: takes.includes("text"), hears: feeds.includes("audio"), needsImage: needs.includes("image"),
     answers: takes.includes("image") && yields.includes("text"), makesVideo: yields.includes("video"),
     presets: option("preset")?.choices ?? [], steps: typeof steps === "number" ? steps : 0,
@@ -138,7 +142,7 @@ const toQueue = (q: WireQueue): QueuePlace => ({ position: q.position, waitSecon
 
 const toSession = (s: WireSession): Session => ({
   id: s.id, model: s.model, state: s.state, queue: s.queue && toQueue(s.queue), reason: s.error?.message ?? "", format: toFormat(s.format), mimeType: s.format.mime_type,
-  prompt: s.prompt || (s.prompts[0] ?? ""), firstPrompt: promptLine(s.prompts), seed: Number.isSafeInteger(s.seed) ? s.seed : null, ignored: s.ignored, forkedFrom: s.origin?.kind === "fork" ? s.origin.session : null, realTime: s.max_lead_s !== null,
+  prompt: s.prompt || (s.prompts[0] ?? ""), firstPrompt: promptLine(s.prompts), seed: Number.isSafeInteger(s.seed) ? s.seed : null, ignored: s.ignored, warnings: s.warnings, forkedFrom: s.origin?.kind === "fork" ? s.origin.session : null, realTime: s.max_lead_s !== null,
   pendingPrompt: null, text: "", blocks: [], lastSequence: -1, firstFrameShownMs: null,
 });
 

@@ -1,21 +1,24 @@
 // The page: a prompt, and the sessions that came of it. Effects live here and in player.ts; components only draw.
 import { useCallback, useEffect, useReducer, useRef, useState } from "react";
 import * as api from "./api";
+import { ModelChoice } from "./components/model_choice";
 import { PredictView } from "./components/predict_view";
 import { type Draft, PromptForm, firstDraft } from "./components/prompt_form";
 import { SessionCard } from "./components/session_card";
 import { TalkView } from "./components/talk_view";
+import { type View, chosenFor, modelsFor } from "./models";
 import { initialState, reduce } from "./state";
 
-type View = "video" | "talk" | "predict";
 const VIEWS: [View, string][] = [["video", "Text to video"], ["talk", "Talking head"], ["predict", "Prediction"]];
+/** Until the model that is shown is loaded. */
+const LOOK_AGAIN_MS = 2000;
 
 export function App() {
   const [state, dispatch] = useReducer(reduce, initialState);
   const [models, setModels] = useState<api.ModelInfo[] | null>(null);
   const [draft, setDraft] = useState<Draft>(firstDraft);
   const [wanted, setWanted] = useState<View>(() => VIEWS.find(([name]) => location.hash === `#${name}`)?.[0] ?? "video");
-  const [talker, setTalker] = useState<string | null>(null);
+  const [chosen, setChosen] = useState<Partial<Record<View, string>>>({});
   const clickedAt = useRef(new Map<string, number>());
 
   const report = useCallback((error: unknown) => {
@@ -37,17 +40,22 @@ export function App() {
     api.models().then(setModels, report);
   }, [report]);
 
-  const ofPrompts = models?.filter((model) => model.takesPrompts && !model.hears && !model.answers) ?? [];
-  const video = ofPrompts.find((model) => model.isDefault) ?? ofPrompts[0] ?? null;
-  const talkers = models?.filter((model) => model.hears) ?? [];
-  const talk = talkers.find((model) => model.name === talker) ?? talkers[0] ?? null;
-  const predictor = models?.find((model) => model.answers) ?? null;
-  const found: Record<View, api.ModelInfo | null> = { video, talk, predict: predictor };
+  const of = (view: View): api.ModelInfo | null => chosenFor(view, models ?? [], chosen[view]);
+  const found: Record<View, api.ModelInfo | null> = { video: of("video"), talk: of("talk"), predict: of("predict") };
+  const { video, talk, predict: predictor } = found;
+  const predictors = modelsFor("predict", models ?? []);
   const views = VIEWS.filter(([name]) => found[name]);
   const view: View = models === null || found[wanted] ? wanted : (views[0]?.[0] ?? "video");
   const shown = found[view];
   // Predictions have a place of their own.
-  const sessions = state.sessions.filter(({ model }) => model !== predictor?.name);
+  const sessions = state.sessions.filter(({ model }) => !predictors.some(({ name }) => name === model));
+
+  const isReady = shown === null || shown.state === "loaded";
+  useEffect(() => {
+    if (isReady) return;
+    const again = setInterval(() => void api.models().then(setModels, () => undefined), LOOK_AGAIN_MS);
+    return () => clearInterval(again);
+  }, [isReady]);
 
   useEffect(() => {
     history.replaceState(null, "", view === "video" ? location.pathname + location.search : `#${view}`);
@@ -67,7 +75,7 @@ export function App() {
     <>
       <header className="masthead">
         <h1>rushes</h1>
-        <p className="model" title={shown?.description}>{shown ? shown.name : ""}</p>
+        {shown && <ModelChoice model={shown} models={modelsFor(view, models ?? [])} onModel={(name) => setChosen((before) => ({ ...before, [view]: name }))} />}
         {views.length > 1 && (
           <nav className="choice" aria-label="What to generate">
             {views.map(([value, label]) => (
@@ -80,7 +88,7 @@ export function App() {
         )}
       </header>
       <main>
-        {view === "talk" && talk && <TalkView key={talk.name} model={talk} models={talkers} onModel={setTalker} onError={report} />}
+        {view === "talk" && talk && <TalkView key={talk.name} model={talk} onError={report} />}
         {view === "video" && <PromptForm key={`${draft.prompt} ${draft.seed}`} draft={draft} onGenerate={generate} onError={report} />}
         {state.notice && (
           <div className="notice" role="alert">
@@ -88,7 +96,7 @@ export function App() {
             <button type="button" className="quiet" onClick={() => dispatch({ type: "notice", text: null })} aria-label="Dismiss">✕</button>
           </div>
         )}
-        {predictor && <PredictView model={predictor} hidden={view !== "predict"} onError={report} />}
+        {predictor && <PredictView model={predictor} isOne={predictors.length > 1} hidden={view !== "predict"} onError={report} />}
         <section hidden={view !== "video"} className={`sessions ${sessions.length === 1 ? "alone" : ""}`} aria-label="Sessions">
           {sessions.map((session) => (
             <SessionCard

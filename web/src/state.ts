@@ -67,6 +67,8 @@ export interface Session {
   seed: number | null;
   /** What of the request was taken and has no effect. */
   ignored: { field: string; reason: string }[];
+  /** What of it may disappoint, in the server's words. */
+  warnings: string[];
   /** The session from which this one went on; its video begins with what that one had made. */
   forkedFrom: string | null;
   /** Made as fast as it is watched; else as fast as the model goes. */

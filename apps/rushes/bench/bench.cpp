@@ -57,6 +57,17 @@ json document(const Options& options, const bench::Report& report) {
                                      {"difference", figures.difference}});
     result["operations"].push_back(std::move(entry));
   }
+  for (const bench::BesideFigures& figures : report.beside)
+    result["text_beside_video"].push_back({{"name", figures.name},
+                                           {"words", figures.words},
+                                           {"words_per_second_alone", figures.words_per_second_alone},
+                                           {"words_per_second_beside", figures.words_per_second_beside},
+                                           {"longest_wait_alone", figures.longest_wait_alone},
+                                           {"longest_wait_beside", figures.longest_wait_beside},
+                                           {"first_word_seconds", figures.first_word_seconds},
+                                           {"first_frame_seconds", figures.first_frame_seconds},
+                                           {"video_seconds_alone", figures.video_seconds_alone},
+                                           {"video_seconds_beside", figures.video_seconds_beside}});
   if (report.model) {
     const bench::ModelFigures& model = *report.model;
     result["model"] = {{"name", model.name},
@@ -101,6 +112,7 @@ void run(Options options) {
   bench::bench_language(report);
   bench::bench_vae(report);
   bench::bench_ltx(report);
+  bench::bench_foresight(report, options.model);
   bench::bench_talk(report);
   bench::bench_portrait(report);
   if (report.wants("model end to end")) {
@@ -108,9 +120,9 @@ void run(Options options) {
     use_threads(options.threads, options.model);  // after everything else: a small model has one core
     bench::bench_model(report, options.model);
   }
-  require(!report.operations.empty() || report.model, ErrorCode::invalid_argument,
-          "--filter matches no measurement; use words like self-attention, linear, norm, layer, Qwen, VAE, IMTalker, "
-          "model");
+  require(!report.operations.empty() || !report.beside.empty() || report.model, ErrorCode::invalid_argument,
+          "--filter matches no measurement; use words like self-attention, linear, norm, layer, Qwen, VAE, Foresight, "
+          "IMTalker, model");
   if (file.is_open()) {
     file << document(options, report).dump(2) << '\n';
     require(file.flush().good(), ErrorCode::exhausted, "--json '{}' could not be written", options.json_path);
@@ -123,9 +135,9 @@ void add_bench(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command =
       app.add_subcommand("bench", "Measure this machine, the operations of the models on it, and one model end to end");
-  command->add_option(
-      "--filter", options->setup.filters,
-      "run only measurements whose name has one of these words, e.g. self-attention, layer, VAE, IMTalker, model");
+  command->add_option("--filter", options->setup.filters,
+                      "run only measurements whose name has one of these words, e.g. self-attention, layer, VAE, "
+                      "Foresight, IMTalker, model");
   command->add_flag("--quick", options->setup.quick,
                     "use smaller shapes and few repetitions; takes about half a minute");
   command->add_option("--json", options->json_path, "write all results as JSON to this file");

@@ -71,6 +71,16 @@ struct ModelFigures {
   int64_t peak_resident_bytes = 0, peak_tensor_bytes = 0;
 };
 
+/// Words of a model while it makes a video, too, and without that. Seconds are medians, from the request on.
+struct BesideFigures {
+  std::string name;
+  int64_t words = 0;
+  double words_per_second_alone = 0, words_per_second_beside = 0;
+  double longest_wait_alone = 0, longest_wait_beside = 0;  // for a word, in seconds
+  double first_word_seconds = 0, first_frame_seconds = 0;  // beside each other
+  double video_seconds_alone = 0, video_seconds_beside = 0;
+};
+
 /// Measures, prints a line per candidate, and keeps the figures for the JSON document.
 class Report {
  public:
@@ -86,6 +96,7 @@ class Report {
 
   Peak peak;
   std::vector<Measured> operations;
+  std::vector<BesideFigures> beside;
   std::optional<ModelFigures> model;
 
  private:
@@ -95,12 +106,13 @@ class Report {
 void bench_attention(Report& report);  // bench_operations.cpp
 void bench_linear(Report& report);
 void bench_passes(Report& report);
-void bench_layer(Report& report);                                           // layer.cpp
-void bench_language(Report& report);                                        // language.cpp
-void bench_vae(Report& report);                                             // vae.cpp
-void bench_ltx(Report& report);                                             // ltx.cpp
-void bench_talk(Report& report);                                            // talk.cpp
-void bench_portrait(Report& report);                                        // portrait.cpp
-void bench_model(Report& report, const generation::ModelOptions& options);  // bench_model.cpp
+void bench_layer(Report& report);                                               // layer.cpp
+void bench_language(Report& report);                                            // language.cpp
+void bench_vae(Report& report);                                                 // vae.cpp
+void bench_ltx(Report& report);                                                 // ltx.cpp
+void bench_foresight(Report& report, const generation::ModelOptions& options);  // foresight.cpp
+void bench_talk(Report& report);                                                // talk.cpp
+void bench_portrait(Report& report);                                            // portrait.cpp
+void bench_model(Report& report, const generation::ModelOptions& options);      // bench_model.cpp
 
 }  // namespace rushes::app::bench

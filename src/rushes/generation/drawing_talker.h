@@ -33,6 +33,9 @@ class DrawingTalker final : public Generator {
   static bool is_aligned(const Request& request) {
     return request.options.get<std::string>("mode").value_or("aligned") == "aligned";
   }
+  static Hearing hearing_of(const Request& request) {
+    return request.options.get<bool>("online_mode").value_or(true) ? Hearing::as_it_comes : Hearing::whole;
+  }
   static VideoFormat format_of(const Request& request) {
     if (const auto& driving = request.video)
       return {.height = kSide,
@@ -46,7 +49,8 @@ class DrawingTalker final : public Generator {
             .fps = 25,
             .video_frames = {},
             .audio_hz = is_aligned(request) ? kHz : 0,
-            .speech_hz = kHz};
+            .speech_hz = kHz,
+            .hearing = hearing_of(request)};
   }
   VideoFormat format() const override { return format_of(request_); }
 
@@ -79,6 +83,10 @@ class DrawingTalker final : public Generator {
     }
     hear(inbox.speech.size(), inbox.end_of_speech);
     StepResult result;
+    if (!ended_ && hearing_of(request_) == Hearing::whole) {
+      result.outcome = StepOutcome::needs_input;
+      return result;
+    }
     const bool has_end = !utterance_ends_.empty();
     const auto samples = has_end ? utterance_ends_.front() : static_cast<int64_t>(waiting_.size());
     int64_t count = std::min(kBlockFrames, kSegmentFrames - (frames_ - utterance_begin_) % kSegmentFrames);
@@ -242,6 +250,7 @@ class DrawingTalkModel final : public Model, public FaceCrop {
   const std::vector<OptionField> options_{
       {.name = "mode", .type = OptionType::choice, .doc = "mode", .choices = {"aligned", "reference"}},
       {.name = "chunk_duration", .doc = "seconds", .standard = 1.0, .least = 0.04, .most = 10},
+      {.name = "online_mode", .type = OptionType::boolean, .doc = "frames follow speech", .standard = true},
       {.name = "crop", .type = OptionType::boolean, .doc = "crop", .standard = true},
       {.name = "crop_scale", .doc = "crop scale", .standard = 0.8, .least = 0.1, .most = 4},
       {.name = "nfe",

@@ -42,7 +42,8 @@ struct FrameBlock {
   std::size_t frame_bytes() const { return static_cast<std::size_t>(height * width * 3); }
 };
 
-/// A prompt took effect (the first one too) at the block that follows.
+/// A prompt took effect (the first one too) at the block that follows: told before all that is seen of that block,
+/// looks at it included.
 struct PromptApplied {
   std::string prompt;
   int64_t segment = 0, block = 0;

@@ -3,6 +3,7 @@
 // sleeps, never knows who watches. All state between steps lives in it. No libtorch here.
 #pragma once
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -52,6 +53,13 @@ struct StepResult {
   std::vector<Event> events;
 };
 
+/// What of the speech is heard before the first of its frames comes.
+enum class Hearing {
+  as_it_comes,  // little of it
+  utterances,   // each is heard as a whole
+  whole,        // all of it; another value of the option online_mode says otherwise
+};
+
 /// What a session's video will be, known before the first step.
 struct VideoFormat {
   int64_t height = 0, width = 0;
@@ -61,6 +69,8 @@ struct VideoFormat {
   int64_t blocks_per_later_segment = 0;          // after the first: what overlaps is not made again
   int64_t audio_hz = 0;                          // of the sound that comes with the frames; 0: a silent video
   int64_t speech_hz = 0;                         // of the speech that the generator takes; 0: it takes none
+  Hearing hearing = Hearing::as_it_comes;
+  double most_clip_seconds = std::numeric_limits<double>::infinity();  // of speech that is heard as a whole
 };
 
 class Generator {

@@ -3,7 +3,10 @@
 #include <filesystem>
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <string>
 #include <vector>
+
+#include "rushes/base/manifest.h"
 
 namespace rushes::tensor {
 class WeightMap;
@@ -20,6 +23,20 @@ struct Inspection {
   /// `bytes`, `tensors` and `dtypes` count it; `model` is its published name, `config` its dimensions; `complete` says
   /// whether all of it fits these, with the `problem` if not, and is absent where its dimensions are not known.
   std::function<Report(const std::filesystem::path& file, const tensor::WeightMap& tensors)> parts = {};
+};
+
+/// A visitor of the families' lists of fields, which puts each under its name into `object`.
+struct FieldReport {
+  Report& object;
+  template <typename T>
+  void operator()(const char* key, const T& value, FieldRange = kAny) const {
+    if constexpr (Worded<T>) {
+      for (const auto& [word, of] : words_of(value))
+        if (of == value) object[key] = std::string(word);
+    } else {
+      object[key] = value;
+    }
+  }
 };
 
 /// The counts of a part.

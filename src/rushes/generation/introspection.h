@@ -17,4 +17,12 @@ class DescribesSteps {
   virtual Step newest_step() const = 0;
 };
 
+/// Beside Generator.
+class WorksInParts {
+ public:
+  virtual ~WorksInParts() = default;
+  /// The newest step() was a part of work that goes on, and whose events come when it ends.
+  virtual bool was_part() const = 0;
+};
+
 }  // namespace rushes::generation

@@ -93,6 +93,8 @@ class Plan {
 
   /// What of the request was taken and changes nothing.
   std::vector<Ignored> ignored = {};
+  /// What is done as it was asked for, and may disappoint: sentences for people.
+  std::vector<std::string> warnings = {};
   std::optional<ImageUse> image_use = {};
 };
 

@@ -17,6 +17,7 @@ Session::Session(Request request, std::unique_ptr<Plan> plan, Stream::Options st
       ignored_(request_.ignored),
       max_lead_(request_.max_lead_seconds) {
   ignored_.insert(ignored_.end(), plan_->ignored.begin(), plan_->ignored.end());
+  for (const std::string& warning : plan_->warnings) warn(warning);
   stream_->publish(StateChanged{SessionState::queued, {}, {}}, std::chrono::microseconds{0});
 }
 
@@ -122,8 +123,12 @@ void Session::feed_speech(std::span<const float> samples, Utterance utterance) {
     require(format_.speech_hz > 0, ErrorCode::unsupported,
             "session {} does not accept speech; its model does not generate talking heads", id_.text());
     require(!speech_ended_, ErrorCode::conflict, "the speech of session {} has already ended", id_.text());
-    const double waiting =
-        static_cast<double>(inbox_.speech.size() + samples.size()) / static_cast<double>(format_.speech_hz);
+    const auto hz = static_cast<double>(format_.speech_hz);
+    const double piece = static_cast<double>(samples.size()) / hz,
+                 waiting = piece + static_cast<double>(inbox_.speech.size()) / hz;
+    require(piece <= kMaxWaitingSpeech, ErrorCode::too_large,
+            "{:.0f} s of speech in one piece are too long: at most {:.0f} s may wait; send shorter pieces", piece,
+            kMaxWaitingSpeech);
     require(
         waiting <= kMaxWaitingSpeech, ErrorCode::exhausted,
         "{:.0f} s of speech would be waiting in session {}; at most {:.0f} s are allowed; send this piece again later",

@@ -100,8 +100,9 @@ TEST(Session, speech_that_comes_during_a_step_is_not_waited_for) {
 
 TEST(Session, refuses_speech_that_nobody_can_speak) {
   const auto s = talk_session();
-  const std::vector<float> some(16'000);
+  const std::vector<float> some(16'000), too_much(16'000 * static_cast<std::size_t>(Session::kMaxWaitingSpeech + 1));
   EXPECT_EQ(code_of([&] { session()->feed_speech(some); }), ErrorCode::unsupported);
+  EXPECT_EQ(code_of([&] { s->feed_speech(too_much); }), ErrorCode::too_large);
   for (double seconds = 1; seconds <= Session::kMaxWaitingSpeech; ++seconds) s->feed_speech(some);
   EXPECT_EQ(code_of([&] { s->feed_speech(some); }), ErrorCode::exhausted);
   s->end_speech();

@@ -22,10 +22,39 @@ double SpeechInput::waiting_seconds() const {
          static_cast<double>(status.video_frames) / format.fps;
 }
 
-void SpeechInput::require_room(std::size_t samples, int64_t hz) {
+/// Refuses what would find no room however long its sender waits.
+void SpeechInput::require_possible(double piece) const {
+  const generation::VideoFormat& format = session_->format();
+  const double most = std::min(max_waiting_, format.most_clip_seconds);
+  switch (format.hearing) {
+    case generation::Hearing::as_it_comes:
+      return require(piece <= max_waiting_, ErrorCode::too_large,
+                     "{:.0f} s of speech in one piece are too long: at most {:.0f} s may wait to be spoken; send "
+                     "shorter pieces",
+                     piece, max_waiting_);
+    case generation::Hearing::utterances: {
+      const double utterance = utterance_ + piece;
+      return require(utterance <= most, ErrorCode::too_large,
+                     "{:.0f} s of speech are too long: an utterance is heard before frames are made, at most {:.0f} s; "
+                     "end it earlier",
+                     utterance, most);
+    }
+    case generation::Hearing::whole: {
+      const double whole =
+          static_cast<double>(session_->status().speech_samples) / static_cast<double>(format.speech_hz) + piece;
+      return require(whole <= most, ErrorCode::too_large,
+                     "{:.0f} s of speech are too long: all is heard before frames are made, at most {:.0f} s; send "
+                     "less, or set online_mode",
+                     whole, most);
+    }
+  }
+}
+
+void SpeechInput::require_room(double piece) {
   const int64_t speech_hz = session_->format().speech_hz;
   if (speech_hz == 0) return;
-  const double waiting = static_cast<double>(samples) / static_cast<double>(hz) + waiting_seconds();
+  require_possible(piece);
+  const double waiting = piece + waiting_seconds();
   require(waiting <= max_waiting_, ErrorCode::exhausted,
           "{:.0f} s of speech would be waiting to be spoken; at most {:.0f} s are allowed; send this piece again later",
           waiting, max_waiting_);
@@ -42,7 +71,8 @@ void SpeechInput::settle() {
 
 void SpeechInput::feed(std::span<const float> samples, int64_t hz, Utterance utterance, Resampling resampling) {
   const std::scoped_lock lock(feeding_);
-  require_room(samples.size(), hz);
+  const double seconds = static_cast<double>(samples.size()) / static_cast<double>(hz);
+  require_room(seconds);
   const int64_t to_hz = session_->format().speech_hz;
   std::vector<float> resampled;  // with what the resampler held back, where its stream ends
   const auto flush = [&] {
@@ -63,6 +93,7 @@ void SpeechInput::feed(std::span<const float> samples, int64_t hz, Utterance utt
     samples = resampled;
   }
   session_->feed_speech(samples, utterance);  // at once, so that a session that fails meanwhile takes all or nothing
+  utterance_ = utterance == Utterance::ends ? 0 : utterance_ + seconds;
 }
 
 media::DecodedAudio SpeechInput::decode(std::span<const uint8_t> piece, const Encoding& encoding) {
@@ -81,7 +112,7 @@ void SpeechInput::feed_piece(std::span<const uint8_t> piece, const Encoding& enc
   const std::scoped_lock lock(decoding_);
   {
     const std::scoped_lock feeding(feeding_);
-    require_room(0, 1);
+    require_room(0);
   }
   std::vector<media::DecodedAudio> heard;
   if (!piece.empty()) heard.push_back(decode(piece, encoding));

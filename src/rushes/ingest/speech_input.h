@@ -34,8 +34,8 @@ class SpeechInput {
 
   /// One channel in [-1, 1], behind all that came before. Where the utterance ends it is spoken without waiting for
   /// more, and what follows is another one. Any thread, since resampling takes its time; of two at once one waits for
-  /// the other. Throws Error(exhausted), having taken nothing, if too much would wait, here or in all sessions
-  /// together, and as Session::feed_speech().
+  /// the other. Throws, having taken nothing, Error(exhausted) if too much would wait, here or in all sessions
+  /// together; Error(too_large) for what would find no room later either; and as Session::feed_speech().
   void feed(std::span<const float> samples, int64_t hz, Utterance utterance,
             Resampling resampling = Resampling::stream);
   /// How a piece of sound is written.
@@ -70,7 +70,8 @@ class SpeechInput {
 
  private:
   media::DecodedAudio decode(std::span<const uint8_t> piece, const Encoding& encoding);
-  void require_room(std::size_t samples, int64_t hz);
+  void require_possible(double piece) const;
+  void require_room(double piece);
   double waiting_seconds() const;
 
   const std::shared_ptr<generation::Session> session_;
@@ -81,6 +82,7 @@ class SpeechInput {
   std::mutex feeding_;  // guards all that follows but the microphone, and the order of pieces
   base::MemoryBudget::Charge memory_;
   std::optional<audio::StreamResampler> resampler_;
+  double utterance_ = 0;  // seconds that were fed of the one that goes on
   std::unique_ptr<Microphone> microphone_;
   std::jthread closing_;
 };

@@ -10,7 +10,6 @@ namespace {
 constexpr int64_t kMaxChannels = 32, kMaxHz = 768'000;
 // Containers round their time stamps, and clocks drift: less is no gap.
 constexpr double kLeastGapSeconds = 0.02;
-constexpr float kLoudest = 8;
 
 /// One value of a decoded frame in [-1, 1].
 float value(const AVFrame& frame, int channel, int i) {
@@ -31,15 +30,12 @@ float value(const AVFrame& frame, int channel, int i) {
   }
 }
 
-/// Channels interleaved, from the frame's sample `first` on.
+/// Channels interleaved, from the frame's sample `first` on; what is not sound is left as it is.
 std::vector<float> interleaved(const AVFrame& frame, int64_t first) {
   std::vector<float> all;
   all.reserve(static_cast<std::size_t>((frame.nb_samples - first) * frame.ch_layout.nb_channels));
   for (int i = static_cast<int>(first); i < frame.nb_samples; ++i)
-    for (int channel = 0; channel < frame.ch_layout.nb_channels; ++channel) {
-      const float sample = value(frame, channel, i);
-      all.push_back(sample >= -kLoudest && sample <= kLoudest ? sample : 0.0f);  // float files may hold anything
-    }
+    for (int channel = 0; channel < frame.ch_layout.nb_channels; ++channel) all.push_back(value(frame, channel, i));
   return all;
 }
 
@@ -107,18 +103,23 @@ void AudioAssembly::add(const AVFrame& frame, libav::DecodedStream& stream) {
   }
   const int64_t more = std::llround(static_cast<double>(frame.nb_samples - heard) * ratio);
   require_room(more);
-  std::vector<float> mono;
-  part_->downmix.feed(interleaved(frame, heard), mono);
+  std::vector<float> mono, samples = interleaved(frame, heard);
+  all_sound_ = all_sound_ && std::all_of(samples.begin(), samples.end(), is_sound);
+  std::replace_if(
+      samples.begin(), samples.end(), [](float sample) { return !is_sound(sample); }, 0.0f);
+  part_->downmix.feed(samples, mono);
   append(mono);
   position_ += more;
 }
 
 DecodedAudio AudioAssembly::take(Hold hold) {
-  if (part_ && part_->downmix.cancels() && warnings_.empty())
-    warnings_.push_back(cancelling_warning(part_->downmix.channels()));
+  if (part_ && part_->downmix.cancels() && cancelled_channels_ == 0) cancelled_channels_ = part_->downmix.channels();
+  std::vector<std::string> warnings;
+  if (cancelled_channels_ > 0) warnings.push_back(cancelling_warning(cancelled_channels_));
+  if (!all_sound_) warnings.push_back(no_sound_warning());
   if (hold == Hold::nothing) end_part();
   taken_ += static_cast<int64_t>(samples_.size());
-  return {std::exchange(samples_, {}), hz_, warnings_};
+  return {std::exchange(samples_, {}), hz_, std::move(warnings)};
 }
 
 }  // namespace rushes::media

@@ -44,7 +44,8 @@ class AudioAssembly {
   int64_t taken_ = 0;
   std::optional<Part> part_;
   std::vector<float> samples_;
-  std::vector<std::string> warnings_;
+  int64_t cancelled_channels_ = 0;  // of the first part whose channels cancel each other
+  bool all_sound_ = true;
 };
 
 }  // namespace rushes::media

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
+#include <limits>
 #include <numeric>
 
 #include "rushes/audio/wav.h"
@@ -12,6 +14,7 @@
 #include "rushes/media/access_unit.h"
 #include "rushes/media/audio_decoder.h"
 #include "rushes/media/libav.h"
+#include "rushes/media/pcm.h"
 #include "rushes/media/test_audio.h"
 
 namespace rushes::media {
@@ -340,6 +343,39 @@ TEST(AudioPieces, text_is_not_taken_for_samples_that_go_on) {
   EXPECT_EQ(feed(wav_file(test_audio(1600), 16'000)), 1600u);
   EXPECT_THROW(feed("no sound"), Error);
   EXPECT_EQ(feed("abcd"), 2u);  // too short to tell
+}
+
+TEST(DecodedAudio, what_is_not_a_number_or_far_too_loud_is_silent_and_warned_of) {
+  const float none = std::numeric_limits<float>::quiet_NaN(), most = std::numeric_limits<float>::infinity();
+  const std::vector<float> sound(2000, 0.25f);
+  const auto bytes_of = [](const std::string& text) {
+    return std::span(reinterpret_cast<const uint8_t*>(text.data()), text.size());
+  };
+  const auto as_file = [&](const std::vector<float>& samples) {
+    return decode_audio(bytes_of(float_wav_file(samples, 16'000)));
+  };
+  const auto as_pieces = [&](const std::vector<float>& samples) {
+    return AudioPieces(10).feed(bytes_of(float_wav_file(samples, 16'000)));
+  };
+  const auto as_pcm = [&](const std::vector<float>& samples) {
+    return decode_pcm(bytes_of(float_wav_file(samples, 16'000).substr(44)), {.encoding = PcmEncoding::f32le});
+  };
+  for (const auto& [name, decode] :
+       {std::pair<const char*, std::function<DecodedAudio(const std::vector<float>&)>>("a file", as_file),
+        {"a file in pieces", as_pieces},
+        {"bare samples", as_pcm}}) {
+    SCOPED_TRACE(name);
+    EXPECT_THAT(decode(sound).warnings, testing::IsEmpty());
+    EXPECT_EQ(decode(sound).samples, sound);
+    for (const float wrong : {none, -none, most, -most, 20'000.0f}) {
+      std::vector<float> samples = sound, silenced = sound;
+      samples[700] = wrong;
+      silenced[700] = 0;
+      const DecodedAudio audio = decode(samples);
+      EXPECT_EQ(audio.samples, silenced);
+      EXPECT_THAT(audio.warnings, testing::ElementsAre(no_sound_warning()));
+    }
+  }
 }
 
 TEST(AudioPieces, gives_no_more_of_a_piece_than_is_allowed) {

@@ -87,10 +87,14 @@ TEST(DecodeAudio, refuses_what_is_no_sound_with_the_reason) {
     const char* name;
     std::string bytes;
     std::set<ErrorCode> codes;
+    const char* words = "";
   } cases[] = {
       {"nothing", "", {ErrorCode::corrupt_data}},
-      {"text", text, {ErrorCode::unsupported}},
-      {"a picture", "\x89PNG\r\n\x1a\n" + text, {ErrorCode::unsupported}},
+      {"text", text, {ErrorCode::unsupported}, "the audio cannot be read"},
+      {"a picture",
+       "\x89PNG\r\n\x1a\n" + text,
+       {ErrorCode::unsupported},
+       "in a format that is not read here; send WAV"},
       {"a playlist that names files", "#EXTM3U\n#EXTINF:10,\n/etc/passwd\n", {ErrorCode::unsupported}},
       {"half a header", wav.substr(0, 20), {ErrorCode::unsupported, ErrorCode::corrupt_data}},
       {"no channels", no_channels, {ErrorCode::unsupported, ErrorCode::corrupt_data}},
@@ -102,6 +106,7 @@ TEST(DecodeAudio, refuses_what_is_no_sound_with_the_reason) {
       ADD_FAILURE() << "was accepted";
     } catch (const Error& error) {
       EXPECT_TRUE(each.codes.contains(error.code())) << error.what();
+      EXPECT_THAT(error.what(), testing::HasSubstr(each.words));
     }
   }
   EXPECT_THROW(decode_audio(bytes_of(wav), {.max_seconds = 0.5}), Error);

@@ -12,13 +12,23 @@ struct AudioLimits {
   int64_t max_samples = 64 << 20;  // 256 MiB of one channel: 23 minutes at 48 kHz, 70 at 16 kHz
 };
 
-/// One channel in [-1, 1], at the file's own rate.
+/// Samples of floating point may hold anything. Beyond this they are no sound, but another format's bytes or damage.
+inline constexpr float kLoudest = 8;
+/// False for what is not a number, too.
+constexpr bool is_sound(float sample) { return sample >= -kLoudest && sample <= kLoudest; }
+
+/// One channel in [-1, 1], at the file's own rate. Samples that are no sound become silence, and a warning says so.
 struct DecodedAudio {
   std::vector<float> samples;
   int64_t hz = 0;
   std::vector<std::string> warnings = {};  // what whoever sent it should know
   double seconds() const { return hz > 0 ? static_cast<double>(samples.size()) / static_cast<double>(hz) : 0; }
 };
+
+/// DecodedAudio::warnings of samples that are no sound.
+inline std::string no_sound_warning() {
+  return "some samples of the audio are not numbers, or far beyond [-1, 1]: silence is in their place";
+}
 
 /// DecodedAudio::warnings of sound that audio::Downmix::cancels().
 inline std::string cancelling_warning(int64_t channels) {

@@ -12,6 +12,14 @@ constexpr int kIoBufferBytes = 32 << 10;
 constexpr int kLeastPacketBytes = 1024;                         // of WAV, that FFmpeg can be told
 constexpr double kMostBackSeconds = 1, kMostAheadSeconds = 10;  // of time stamps: beyond, they begin anew
 
+/// FFmpeg calls a format that it knows and was not allowed to read, such as a picture, an invalid argument.
+void check_opened(int result, const Readable& readable) {
+  require(result != AVERROR(EINVAL), ErrorCode::unsupported, "{} is in a format that is not read here; send {}",
+          readable.what, readable.formats);
+  require(result >= 0, ErrorCode::unsupported, "{} cannot be read ({}); send {}", readable.what, message(result),
+          readable.formats);
+}
+
 }  // namespace
 
 int DecodedStream::Source::read(void* opaque, uint8_t* target, int wanted) {
@@ -44,21 +52,19 @@ DecodedStream::DecodedStream(std::span<const uint8_t> bytes, const Readable& rea
   // A fragmented MP4 that breaks off cannot be opened as a file, but read as a stream.
   int result = open(/*seekable=*/true, nullptr);
   if (result < 0) result = open(/*seekable=*/false, nullptr);
-  require(result >= 0, ErrorCode::unsupported, "{} cannot be read ({}); send {}", readable.what, message(result),
-          readable.formats);
+  check_opened(result, readable);
   // Nothing to find is told by the lack of a stream below.
   avformat_find_stream_info(input_.get(), nullptr);
   const int index = av_find_best_stream(input_.get(), readable.type, -1, -1, nullptr, 0);
-  require(index >= 0, ErrorCode::unsupported, "{}: the file has no stream of this kind that can be read; send {}",
-          readable.what, readable.formats);
+  require(index >= 0, ErrorCode::unsupported, "{}: the file has no {} stream that can be read; send {}", readable.what,
+          av_get_media_type_string(readable.type), readable.formats);
   open_decoder(*input_->streams[index], max_pixels);
 }
 
 DecodedStream::DecodedStream(More more, const char* demuxer, const Readable& readable)
     : source_{.bytes = {}, .more = std::move(more)}, readable_(readable) {
   const int result = open(/*seekable=*/false, av_find_input_format(demuxer));
-  require(result >= 0, ErrorCode::unsupported, "{} cannot be read ({}); send {}", readable.what, message(result),
-          readable.formats);
+  check_opened(result, readable);
   // What a stream is can be known from its header, or from its first packet; looking ahead would hold it back.
   const auto known = std::find_if(input_->streams, input_->streams + input_->nb_streams,
                                   [&](const AVStream* stream) { return is_wanted(*stream); });

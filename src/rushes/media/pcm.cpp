@@ -49,8 +49,7 @@ float sample(const uint8_t* bytes, PcmEncoding encoding) {
     case PcmEncoding::f32le: {
       const uint32_t bits = static_cast<uint32_t>(bytes[0]) | static_cast<uint32_t>(bytes[1]) << 8 |
                             static_cast<uint32_t>(bytes[2]) << 16 | static_cast<uint32_t>(bytes[3]) << 24;
-      const auto value = std::bit_cast<float>(bits);
-      return value >= -8.0f && value <= 8.0f ? value : 0.0f;  // it may be anything
+      return std::bit_cast<float>(bits);  // it may be anything
     }
   }
   return 0;
@@ -119,11 +118,16 @@ DecodedAudio PcmPieces::feed(std::span<const uint8_t> piece, const Pcm& pcm) {
   const auto frame = static_cast<std::size_t>(pcm.frame_bytes()), step = frame / static_cast<std::size_t>(pcm.channels);
   const std::size_t whole = piece.size() - piece.size() % frame;
   begun_.assign(piece.begin() + static_cast<std::ptrdiff_t>(whole), piece.end());
+  DecodedAudio audio{.hz = pcm.hz};
   std::vector<float> samples;
   samples.reserve(whole / step);
-  for (std::size_t at = 0; at < whole; at += step) samples.push_back(sample(piece.data() + at, pcm.encoding));
-  if (pcm.channels == 1) return {std::move(samples), pcm.hz};
-  DecodedAudio audio{.hz = pcm.hz};
+  bool all_sound = true;
+  for (std::size_t at = 0; at < whole; at += step) {
+    const float value = sample(piece.data() + at, pcm.encoding);
+    all_sound = all_sound && is_sound(value);
+    samples.push_back(is_sound(value) ? value : 0.0f);
+  }
+  if (!all_sound) audio.warnings.push_back(no_sound_warning());
   downmix_->feed(samples, audio.samples);
   if (downmix_->cancels()) audio.warnings.push_back(cancelling_warning(pcm.channels));
   return audio;

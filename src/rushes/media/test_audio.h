@@ -1,5 +1,6 @@
 // For tests: sound and WAV files.
 #pragma once
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <string>
@@ -41,6 +42,25 @@ inline std::string wav_file(const std::vector<float>& samples, int hz, int chann
   file += "data";
   append_number(file, size, 4);
   return file + data;
+}
+
+/// A WAV file of one channel of floating point.
+inline std::string float_wav_file(const std::vector<float>& samples, int hz) {
+  const auto size = static_cast<uint32_t>(4 * samples.size());
+  std::string file = "RIFF";
+  append_number(file, 36 + size, 4);
+  file += "WAVEfmt ";
+  append_number(file, 16, 4);
+  append_number(file, 3, 2);
+  append_number(file, 1, 2);
+  append_number(file, static_cast<uint32_t>(hz), 4);
+  append_number(file, static_cast<uint32_t>(hz * 4), 4);
+  append_number(file, 4, 2);
+  append_number(file, 32, 2);
+  file += "data";
+  append_number(file, size, 4);
+  for (const float sample : samples) append_number(file, std::bit_cast<uint32_t>(sample), 4);
+  return file;
 }
 
 }  // namespace rushes::media

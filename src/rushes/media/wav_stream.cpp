@@ -116,7 +116,7 @@ WavStream::Fed WavStream::feed(std::span<const uint8_t> piece) {
     if (place_ == Place::samples) {
       const DecodedAudio audio = samples_.feed(now, pcm_);
       fed.audio.samples.insert(fed.audio.samples.end(), audio.samples.begin(), audio.samples.end());
-      if (!audio.warnings.empty()) fed.audio.warnings = audio.warnings;
+      fed.audio.warnings.insert(fed.audio.warnings.end(), audio.warnings.begin(), audio.warnings.end());
     }
     piece = piece.subspan(now.size());
     if (left_ != kNoEnd) left_ -= static_cast<int64_t>(now.size());

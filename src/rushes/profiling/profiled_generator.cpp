@@ -1,5 +1,6 @@
 #include "rushes/profiling/profiled_generator.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "rushes/profiling/profiler.h"
@@ -26,6 +27,16 @@ class ProfiledGenerator final : public generation::Generator {
     Span span;
     span.start = watch.start();
     span.duration = watch.elapsed();
+    if (const auto* parted = dynamic_cast<const generation::WorksInParts*>(inner_.get());
+        parted && parted->was_part()) {
+      parts_ += span.duration;
+      return result;
+    }
+    const bool is_text = !result.events.empty() && std::holds_alternative<generation::TextChunk>(result.events.front());
+    if (!is_text) {  // as one, which ends where the last of its parts did
+      span.start -= parts_;
+      span.duration += std::exchange(parts_, Microseconds{0});
+    }
     // A step without events passes latents through the model: those of the finished block, or given ones.
     span.stage = after_block_ && !new_block ? Stage::rerun : Stage::context;
     span.segment = segment_;
@@ -69,7 +80,10 @@ class ProfiledGenerator final : public generation::Generator {
       return place(event.segment, event.block);
     }
     bool operator()(const generation::UtteranceEnded&) const { return false; }
-    bool operator()(const generation::TextChunk&) const { return false; }
+    bool operator()(const generation::TextChunk&) const {
+      span.stage = Stage::text;
+      return place(std::max<int64_t>(0, self.segment_), std::max<int64_t>(0, self.block_));
+    }
     bool operator()(const generation::PreviewFrames&) const { return false; }
     bool operator()(const generation::TrackFailed&) const { return false; }
     bool place(int64_t segment, int64_t block) const {
@@ -92,6 +106,7 @@ class ProfiledGenerator final : public generation::Generator {
   std::unique_ptr<Generator> inner_;
   std::shared_ptr<Profiler> profiler_;
   std::vector<Span> waiting_;
+  Microseconds parts_{0};  // of the work that goes on
   int64_t segment_ = -1, block_ = -1;
   bool after_block_ = false;
 };

@@ -83,6 +83,43 @@ TEST(ProfiledGenerator, names_each_step_by_what_came_of_it) {
                                            "context 1.0", "denoise 1.0", "denoise 1.0", "decode 1.0"));
 }
 
+/// Words between the parts of a denoising step.
+class PartedGenerator final : public generation::Generator, public generation::WorksInParts {
+ public:
+  generation::VideoFormat format() const override { return {.height = 16, .width = 16, .video_frames = 9}; }
+  generation::StepResult step(const generation::Inbox&) override {
+    using namespace generation;
+    const std::vector<std::vector<Event>> script = {{TextChunk{.utf8 = "a"}},
+                                                    {PromptApplied{"a", 0, 0}},
+                                                    {},
+                                                    {TextChunk{.utf8 = "b"}},
+                                                    {},
+                                                    {BlockProgress{.step = 1, .steps = 1}}};
+    generation::StepResult result{StepOutcome::again, script.at(at_)};
+    was_part_ = result.events.empty();
+    if (++at_ == script.size()) result.outcome = StepOutcome::finished;
+    return result;
+  }
+  bool at_block_border() const override { return true; }
+  std::unique_ptr<Generator> fork() const override { return std::make_unique<PartedGenerator>(*this); }
+  int64_t bytes() const override { return 0; }
+  bool was_part() const override { return was_part_; }
+
+ private:
+  std::size_t at_ = 0;
+  bool was_part_ = false;
+};
+
+TEST(ProfiledGenerator, counts_a_step_that_was_done_in_parts_as_one) {
+  const auto profiler = std::make_shared<Profiler>(ProfilerOptions{});
+  const auto generator = profiled(std::make_unique<PartedGenerator>(), profiler);
+  profiler->start();
+  while (generator->step({}).outcome != generation::StepOutcome::finished) {}
+  std::vector<std::string> stages;
+  for (const Span& span : profiler->finish().spans) stages.emplace_back(name(span.stage));
+  EXPECT_THAT(stages, testing::ElementsAre("text", "text", "text", "denoise"));
+}
+
 TEST(ProfiledGenerator, leaves_the_video_as_it_is) {
   generation::Request request;
   request.prompts = {"bars"};

@@ -40,6 +40,7 @@ struct ChatOptions {
   std::vector<std::pair<std::string, std::string>> defaults = {};
   std::chrono::milliseconds absence{30'000};              // of whoever followed an answer; then it is not made further
   std::chrono::milliseconds kept{std::chrono::hours(1)};  // answers and their videos, since they were last used
+  std::chrono::milliseconds load_patience{5'000};         // for a model that is loaded for a prediction; then 503
 };
 
 struct ServerOptions {

@@ -3,7 +3,7 @@ import { useCallback, useEffect, useEffectEvent, useReducer, useRef, useState } 
 import * as api from "../api";
 import { isCalm } from "../motion";
 import { ask, watch } from "../predict/asking";
-import { load, save } from "../predict/history";
+import { listen, load, save } from "../predict/history";
 import { type ChosenPicture, MAX_PICTURES, choosePicture, keepOnly, keepPictures, keptPictures } from "../predict/pictures";
 import { type Action, type Half, type Prediction, type Question, pictureAddresses, reduce } from "../predict/state";
 import { PredictionHistory } from "./prediction_history";
@@ -18,16 +18,20 @@ const LOOKS = 3;
 
 interface Props {
   model: api.ModelInfo;
+  /** Of several. */
+  isOne: boolean;
   hidden: boolean;
   onError: (error: unknown) => void;
 }
 
-export function PredictView({ model, hidden, onError }: Props) {
+export function PredictView({ model, isOne, hidden, onError }: Props) {
   const [state, dispatch] = useReducer(reduce, null, () => load(storage));
   const [draft, setDraft] = useState(firstDraft);
   const [pictures, setPictures] = useState<ChosenPicture[]>([]);
   const answer = useRef<HTMLDivElement>(null);
   const going = useRef(new Map<string, AbortController>());
+  /** The server's sessions that this tab follows, or has followed: what is drawn may lag behind what has ended. */
+  const followed = useRef(new Set<string>());
 
   // ---- what outlives the page ----
   useEffect(() => {
@@ -39,6 +43,7 @@ export function PredictView({ model, hidden, onError }: Props) {
       window.removeEventListener("pagehide", write);
     };
   }, [state]);
+  useEffect(() => listen((history) => dispatch({ type: "shared", history })), []);
   useEffect(() => storage.setItem(DRAFT_KEY, JSON.stringify(draft)), [draft]);
 
   const held = useRef(new Set<string>());
@@ -56,12 +61,17 @@ export function PredictView({ model, hidden, onError }: Props) {
   }, []);
   const start = (id: string, question: Question, halves: Half[], asked: ChosenPicture[]): void => {
     const previews = draft.previews && model.options.has("previews") ? Math.max(1, Math.round(model.steps / (LOOKS + 1))) : 0;
-    run(id, (signal) => ask(api.server(), { id, halves, question, pictures: asked, previews, signal }, dispatch));
+    const tell = (action: Action): void => {
+      if (action.type === "begun") followed.current.add(action.session);
+      dispatch(action);
+    };
+    run(id, (signal) => ask(api.server(), { id, halves, question, pictures: asked, previews, signal }, tell));
   };
   const askNow = (): void => {
     const asked = askedWith(draft, model, pictures);
-    const { id, question, halves } = asked;
-    dispatch({ type: "asked", ...asked });
+    const { id, halves } = asked;
+    const question: Question = { ...asked.question, ...(isOne && { model: model.name }) };
+    dispatch({ type: "asked", ...asked, question });
     start(id, question, halves, pictures);
     // For another try. Where the browser keeps none, that needs the picture again.
     const ids = new Set([id, ...state.predictions.map((each) => each.id)]);
@@ -78,15 +88,18 @@ export function PredictView({ model, hidden, onError }: Props) {
     setPictures(await keptPictures(id).catch(() => []));
     window.scrollTo({ top: 0, behavior: isCalm() ? "auto" : "smooth" });
   };
-  /** What was being made when the page was left. */
+  /** What was being made when the page was left, or is being made for another tab. What another tab removed ends. */
   const follow = useEffectEvent(() => {
+    for (const [id, control] of going.current)
+      if (!state.predictions.some((each) => each.id === id)) control.abort();
     for (const { id, running, askedAt } of state.predictions) {
-      if (!running?.session || going.current.has(id)) continue;
+      if (!running?.session || followed.current.has(running.session)) continue;
       const { session } = running;
+      followed.current.add(session);
       run(id, (signal) => watch(api.server(), { id, session, clicked: askedAt - performance.timeOrigin, signal }, dispatch));
     }
   });
-  useEffect(() => follow(), []);
+  useEffect(() => follow(), [state.predictions]);
 
   // ---- pictures ----
   const take = useCallback((files: Iterable<File>): void => {

@@ -87,6 +87,7 @@ export function SessionCard(props: Props) {
         {session.ignored.map(({ field, reason }) => (
           <p key={`${field} ${reason}`} className="next">without effect: {field} ({reason})</p>
         ))}
+        {session.warnings.map((warning) => <p key={warning} className="next">note: {warning}</p>)}
         {session.text && <p className="said">{session.text}</p>}
         {session.state === "failed" && <p className="failure" role="alert">{session.reason}</p>}
         <Measures session={session} />

@@ -18,9 +18,6 @@ const NO_FIGURES: Figures = { lagSeconds: null, firstPictureSeconds: null, pictu
 
 interface Props {
   model: api.ModelInfo;
-  /** Other models of talking heads, with this one. */
-  models: api.ModelInfo[];
-  onModel: (name: string) => void;
   onError: (error: unknown) => void;
 }
 
@@ -42,7 +39,7 @@ interface Live {
 
 type Phase = "resting" | "starting" | "listening" | "speaking";
 
-export function TalkView({ model, models, onModel, onError }: Props) {
+export function TalkView({ model, onError }: Props) {
   const [portrait, setPortrait] = useState<Chosen | null>(null);
   const [sound, setSound] = useState<File | null>(null);
   const [crop, setCrop] = useState(true);
@@ -261,11 +258,6 @@ export function TalkView({ model, models, onModel, onError }: Props) {
               </select>
             )}
             {model.options.has("crop") && <button type="button" className="quiet" aria-pressed={!crop} onClick={() => { end(); setCrop(!crop); }}>Whole image</button>}
-            {models.length > 1 && (
-              <select aria-label="Model" value={model.name} onChange={(event) => onModel(event.target.value)}>
-                {models.map(({ name }) => <option key={name}>{name}</option>)}
-              </select>
-            )}
           </div>
           {model.takesPrompts && (
             <div className="words">

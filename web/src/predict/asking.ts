@@ -29,16 +29,30 @@ type Tell = (action: Action) => void;
 export async function ask(server: Server, { id, halves, question, pictures, previews, signal }: Ask, tell: Tell): Promise<void> {
   const clicked = performance.now();
   try {
-    const session = await begin(pictures.at(-1)!.blob, question.text, {
+    const start = (): Promise<string> => begin(pictures.at(-1)!.blob, question.text, {
       ...server, seed: question.seed, previews,
+      ...(question.model !== undefined && { model: question.model }),
       ...(question.preset !== "" && { preset: question.preset as Preset }),
       ...(halves.length === 1 && { tracks: halves[0]! }),
       earlierPictures: pictures.slice(0, -1).map(({ blob }) => blob),
     });
+    const session = await whenLoaded(start, signal);
     tell({ type: "begun", id, session });
     await watch(server, { id, session, clicked, signal }, tell);
   } catch (error) {
     tell({ type: "lost", id, reason: reasonOf(error) });
+  }
+}
+
+/** A large model is loaded by the first question, which is then asked again until it is there. */
+export async function whenLoaded(start: () => Promise<string>, signal: AbortSignal): Promise<string> {
+  for (;;) {
+    try {
+      return await start();
+    } catch (error) {
+      if (!(error instanceof PredictionError) || error.code !== "NOT_READY" || signal.aborted) throw error;
+      await new Promise((over) => setTimeout(over, 1000 * (error.retryAfter ?? 1)));
+    }
   }
 }
 

@@ -23,6 +23,8 @@ export interface PredictOptions {
   serverUrl?: string;
   /** For servers that require a token. */
   token?: string;
+  /** Its name, where the server has several. */
+  model?: string;
   /** Size and length of the video. */
   preset?: Preset;
   num_frames?: number;
@@ -59,13 +61,13 @@ export async function* predict(picture: Picture, prompt = "", options: PredictOp
 
 /** Starts a prediction, and tells by which name it can be followed. */
 export async function begin(picture: Picture, prompt = "", options: PredictOptions = {}): Promise<string> {
-  const { serverUrl = DEFAULT_SERVER, token, earlierPictures = [], preset, num_frames, fps, seed, tracks, previews } = options;
+  const { serverUrl = DEFAULT_SERVER, token, earlierPictures = [], model, preset, num_frames, fps, seed, tracks, previews } = options;
   const earlier_images = await Promise.all(earlierPictures.map(base64));
   const answer = await fetch(`${serverUrl.replace(/\/+$/, "")}/api/predict`, {
     method: "POST",
     headers: { "Content-Type": "application/json", ...(token === undefined ? {} : { Authorization: `Bearer ${token}` }) },
     body: JSON.stringify({
-      image: await base64(picture), ...(prompt === "" ? {} : { prompt }), preset, num_frames, fps, seed, tracks, previews,
+      image: await base64(picture), ...(prompt === "" ? {} : { prompt }), model, preset, num_frames, fps, seed, tracks, previews,
       ...(earlier_images.length > 0 && { earlier_images }),
     }),
   });

@@ -93,8 +93,11 @@ export const keepPictures = async (id: string, pictures: ChosenPicture[]): Promi
 export const keptPictures = async (id: string): Promise<ChosenPicture[]> =>
   (await stored<ChosenPicture[] | undefined>("readonly", (store) => store.get(id) as IDBRequest<ChosenPicture[] | undefined>)) ?? [];
 
-/** All but those of these predictions are let go. */
+/** Another tab tells within this time that it has asked something. */
+const TOLD_WITHIN_MS = 60_000;
+
+/** All but those of these predictions are let go, and but those that another tab may have asked about just now. */
 export const keepOnly = async (ids: ReadonlySet<string>): Promise<void> => {
   for (const key of await stored("readonly", (store) => store.getAllKeys()))
-    if (typeof key === "string" && !ids.has(key)) await stored("readwrite", (store) => store.delete(key));
+    if (typeof key === "string" && !ids.has(key) && Date.now() - Number.parseInt(key, 10) > TOLD_WITHIN_MS) await stored("readwrite", (store) => store.delete(key));
 };

@@ -6,7 +6,7 @@ export function reasonOf(error: unknown): string {
     return error instanceof TypeError ? "The server cannot be reached. Is it still running?" : sentence(error instanceof Error ? error.message : String(error));
   const { code, status, detail, retryAfter } = error;
   if (code === "BUSY") return `The server is busy. Try again ${retryAfter === null ? "in a moment" : `in ${retryAfter} s`}.`;
-  if (code === "NOT_READY") return "The model is still being loaded. Try again in a moment.";
+  if (code === "NOT_READY") return "The model was still being loaded.";
   if (code === "FILE_TOO_LARGE") return "The pictures are too large for the server. Take fewer or smaller ones.";
   if (code === "INVALID_IMAGE" || code === "INVALID_BASE64") return sentence(`the picture cannot be used: ${detail}`);
   if (status === 401 || status === 403) return "The server asks for a token: add ?token=... to the address of this page.";

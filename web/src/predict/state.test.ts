@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { PredictionEvent } from "./client";
 import { type Action, type Half, type Prediction, type State, failedHalves, filmProgress, pictureAddresses, reduce, stateWords } from "./state";
 
-const nothing: State = { predictions: [], selected: null };
+const nothing: State = { predictions: [], removed: [], selected: null };
 const question = { text: "what?", preset: "", seed: 7, pictures: ["data:a"] };
 const asked = (id = "p", halves: Half[] = ["text", "video"]): Action => ({ type: "asked", id, question, halves, askedAt: 1000 });
 let clock = 0;
@@ -29,7 +29,7 @@ describe("a prediction", () => {
   it("has its film before the words end, and then both", () => {
     const filmed = one([asked(), begun, start, word("a"), frame(0), frame(1), frame(2), film]);
     expect([filmed.film.state, filmed.film.session, filmed.words.state, filmed.running !== null]).toEqual(["done", "s", "thinking", true]);
-    const both = one([complete("a ball")], { predictions: [filmed], selected: "p" });
+    const both = one([complete("a ball")], { predictions: [filmed], removed: [], selected: "p" });
     expect([both.words.state, both.words.text, both.running, failedHalves(both)]).toEqual(["done", "a ball", null, []]);
   });
 

@@ -8,6 +8,8 @@ export type HalfState = "thinking" | "done" | "failed";
 /** What was asked; enough to ask it again. */
 export interface Question {
   text: string;
+  /** Absent: the server's first one. */
+  model?: string;
   /** Size and length of the video; empty: the model's own. */
   preset: string;
   seed: number;
@@ -40,6 +42,8 @@ export interface Film {
 
 export interface Prediction {
   id: string;
+  /** How often it has changed: of two copies, in two tabs, the one that changed more often is the newer. */
+  revision: number;
   question: Question;
   /** Milliseconds since 1970. */
   askedAt: number;
@@ -55,9 +59,15 @@ export interface Prediction {
   completeMs: number | null;
 }
 
-export interface State {
+/** What the tabs of a browser share. */
+export interface History {
   /** Newest first. */
   predictions: Prediction[];
+  /** Ids of those that were removed: no other tab brings them back. */
+  removed: string[];
+}
+
+export interface State extends History {
   /** The one that is shown. */
   selected: string | null;
 }
@@ -75,7 +85,12 @@ export type Action =
   | { type: "film_shown"; id: string }
   | { type: "selected"; id: string }
   | { type: "removed"; id: string }
-  | { type: "cleared" };
+  | { type: "cleared" }
+  /** Another tab has changed the history. */
+  | { type: "shared"; history: History };
+
+/** Removed ones that are remembered: each tab that is open has heard of those before. */
+const MAX_REMOVED = 200;
 
 const noWords: Words = { state: "thinking", text: "", reason: "" };
 const noFilm: Film = {
@@ -87,25 +102,49 @@ export function reduce(state: State, action: Action): State {
     case "asked": {
       const { id, question, halves, askedAt } = action;
       const asked: Prediction = {
-        id, question, askedAt, halves, running: { session: null, halves }, words: noWords, film: noFilm,
+        id, revision: 0, question, askedAt, halves, running: { session: null, halves }, words: noWords, film: noFilm,
         firstWordMs: null, firstFrameMs: null, completeMs: null,
       };
-      return { predictions: [asked, ...state.predictions], selected: id };
+      return { ...state, predictions: [asked, ...state.predictions], selected: id };
     }
     case "selected":
       return { ...state, selected: action.id };
-    case "removed": {
-      const predictions = state.predictions.filter(({ id }) => id !== action.id);
-      return { predictions, selected: state.selected === action.id ? (predictions[0]?.id ?? null) : state.selected };
-    }
+    case "removed":
+      return changed(state, merged(state, { predictions: [], removed: [action.id] }));
     case "cleared":
-      return { predictions: state.predictions.filter(({ running }) => running), selected: state.selected };
+      return changed(state, merged(state, { predictions: [], removed: state.predictions.filter(({ running }) => !running).map(({ id }) => id) }));
+    case "shared": {
+      // What goes on here is the newest here.
+      const here = new Set(state.predictions.filter(({ running }) => running).map(({ id }) => id));
+      const { predictions, removed } = action.history;
+      return changed(state, merged(state, { predictions: predictions.filter(({ id }) => !here.has(id)), removed }));
+    }
     default:
-      return { ...state, predictions: state.predictions.map((p) => (p.id === action.id ? change(p, action) : p)) };
+      return { ...state, predictions: state.predictions.map((p) => (p.id === action.id ? { ...change(p, action), revision: p.revision + 1 } : p)) };
   }
 }
 
-type Change = Exclude<Action, { type: "asked" | "selected" | "removed" | "cleared" }>;
+/** All that either knows of and neither has removed, each in its newer copy; `own` where both are equally new. */
+export function merged(own: History, other: History): History {
+  const removed = [...new Set([...own.removed, ...other.removed])].sort().slice(-MAX_REMOVED);
+  const gone = new Set(removed);
+  const newest = new Map<string, Prediction>();
+  for (const p of [...own.predictions, ...other.predictions]) {
+    const known = newest.get(p.id);
+    if (!gone.has(p.id) && (!known || p.revision > known.revision)) newest.set(p.id, p);
+  }
+  return { predictions: [...newest.values()].sort((a, b) => b.askedAt - a.askedAt), removed };
+}
+
+/** The same state where nothing is different. */
+function changed(state: State, { predictions, removed }: History): State {
+  const same = <T>(a: T[], b: T[]): boolean => a.length === b.length && a.every((each, index) => each === b[index]);
+  if (same(predictions, state.predictions) && same(removed, state.removed)) return state;
+  const isThere = predictions.some(({ id }) => id === state.selected);
+  return { predictions, removed, selected: isThere ? state.selected : (predictions[0]?.id ?? null) };
+}
+
+type Change = Exclude<Action, { type: "asked" | "selected" | "removed" | "cleared" | "shared" }>;
 
 function change(p: Prediction, action: Change): Prediction {
   switch (action.type) {

@@ -41,6 +41,7 @@ TEST(DittoGenerator, the_same_speech_gives_the_same_video_in_however_many_pieces
     SCOPED_TRACE(online);
     Request request = request_of();
     request.options.set("online_mode", online);
+    EXPECT_EQ(model().plan(request)->format().hearing, online ? Hearing::as_it_comes : Hearing::whole);
     const Video whole = talk(request, wave);
     EXPECT_EQ(whole.frames, 23);
     EXPECT_EQ(whole.sound, wave);

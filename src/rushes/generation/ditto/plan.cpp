@@ -50,7 +50,8 @@ VideoFormat DittoPlan::format() const {
           .fps = kDittoFps,
           .video_frames = frames,
           .audio_hz = ditto::kSampleRate,
-          .speech_hz = ditto::kSampleRate};
+          .speech_hz = ditto::kSampleRate,
+          .hearing = settings.windows.online ? Hearing::as_it_comes : Hearing::whole};
 }
 
 UprightSquare square_around(const FaceBox& face) {

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "rushes/base/error.h"
+#include "rushes/base/interruption.h"
 #include "rushes/generation/foresight/model.h"
 #include "rushes/generation/foresight/tiny.h"
 #include "rushes/tensor/ops.h"
@@ -73,27 +74,69 @@ Request question(std::optional<Image> image = picture(61, 83)) {
   return {.prompts = {"What will happen if I push the ball?"}, .image = std::move(image), .seed = 7};
 }
 
-TEST(ForesightGenerator, a_word_comes_first_then_the_first_frame_and_words_go_on_between_denoising_steps) {
+/// With a clock that goes on by a second each time that somebody looks at it.
+struct Ticking {
+  std::shared_ptr<int64_t> seconds = std::make_shared<int64_t>(0);
+  std::unique_ptr<Generator> start(const ForesightModel& model, const Request& request) const {
+    const std::shared_ptr<Plan> plan = model.plan(request);
+    return std::make_unique<ForesightGenerator>(
+        model.parts(), std::dynamic_pointer_cast<ForesightPlan>(plan),
+        [seconds = seconds] { return ForesightGenerator::Clock::time_point(std::chrono::seconds((*seconds)++)); });
+  }
+};
+
+TEST(ForesightGenerator, a_word_comes_first_then_what_the_frames_follow_then_the_first_frame) {
   const auto model = std::dynamic_pointer_cast<const ForesightModel>(random_foresight_model(1));
-  const std::shared_ptr<Plan> plan = model->plan(question());
-  // Steps of one length: of four three are the text's.
-  ForesightGenerator generator(model->parts(), std::dynamic_pointer_cast<ForesightPlan>(plan), [second = 0]() mutable {
-    return ForesightGenerator::Clock::time_point(std::chrono::seconds(second++));
-  });
-  const Answer answer = answer_of(generator);
+  const Answer answer = answer_of(*Ticking().start(*model, question()));
   EXPECT_FALSE(answer.text.empty());
   EXPECT_EQ(answer.last_chunks, 1);
   EXPECT_EQ(answer.video_frames, 15);
   EXPECT_EQ(answer.steps, 4);
   EXPECT_EQ(answer.conditioning, "ltx_condition");
   EXPECT_EQ(first_of<TextChunk>(answer), 0u);
-  EXPECT_EQ(first_of<PreviewFrames>(answer), 1u);
-  EXPECT_EQ(first_of<PromptApplied>(answer), 2u);
-  EXPECT_EQ(first_of<BlockProgress>(answer), 2u + 1 + 3);
-  for (std::size_t i = 1; i <= 3; ++i)
-    EXPECT_TRUE(std::holds_alternative<TextChunk>(answer.events[first_of<BlockProgress>(answer) + i])) << i;
-  EXPECT_TRUE(std::holds_alternative<BlockProgress>(answer.events[first_of<BlockProgress>(answer) + 4]));
+  EXPECT_EQ(first_of<PromptApplied>(answer), 2u) << "a second word has earned the video's time";
+  EXPECT_LT(first_of<PromptApplied>(answer), first_of<PreviewFrames>(answer));
+  EXPECT_LT(first_of<PreviewFrames>(answer), first_of<BlockProgress>(answer));
   EXPECT_LT(first_of<BlockProgress>(answer), first_of<FrameBlock>(answer));
+}
+
+TEST(ForesightGenerator, words_go_on_within_a_denoising_step_and_their_time_is_not_the_videos) {
+  const auto model = std::dynamic_pointer_cast<const ForesightModel>(random_foresight_model(1));
+  Request request = question(std::nullopt);  // an autoencoder has many parts, within which words go on, too
+  request.options.set("max_new_tokens", int64_t{1500});
+  const Ticking clock;
+  const Answer answer = answer_of(*clock.start(*model, request));
+  std::vector<int64_t> words_before_step{0};
+  int64_t words = 0;
+  std::chrono::microseconds video{0};
+  for (const Event& event : answer.events) {
+    if (std::holds_alternative<TextChunk>(event)) ++words, ++words_before_step.back();
+    if (std::holds_alternative<BlockProgress>(event)) words_before_step.push_back(0);
+    if (const auto* block = std::get_if<FrameBlock>(&event))
+      video += block->times.text + block->times.denoise + block->times.decode;
+  }
+  ASSERT_GT(words_before_step.size(), 2u);
+  EXPECT_GT(words_before_step[1], 40) << "a step has some ten parts, and of five seconds four are the words'";
+  EXPECT_LE(video, std::chrono::seconds(*clock.seconds - words));
+  EXPECT_EQ(answer.frames, answer_to(*model, request).frames);
+}
+
+TEST(ForesightGenerator, can_be_interrupted_within_a_step_of_the_video) {
+  const auto model = std::dynamic_pointer_cast<const ForesightModel>(random_foresight_model(1));
+  const auto generator = Ticking().start(*model, question());
+  bool wanted = true;
+  const base::Interruptible interruptible([&] {
+    if (!wanted) throw base::Interrupted();
+  });
+  for (bool has_begun = false; !has_begun;)
+    for (const Event& event : generator->step({}).events) has_begun |= std::holds_alternative<PromptApplied>(event);
+  generator->step({});
+  wanted = false;
+  EXPECT_THROW(
+      {
+        for (;;) generator->step({});
+      },
+      base::Interrupted);
 }
 
 TEST(ForesightGenerator, as_many_frames_come_as_were_asked_for_and_what_is_dropped_is_told) {
@@ -163,6 +206,8 @@ TEST(ForesightGenerator, what_the_frames_follow_is_told_as_it_is) {
     EXPECT_EQ(answer.conditioning, each.conditioning);
     EXPECT_EQ(answer.video_frames, 15);
     EXPECT_EQ(answer.previews, each.has_picture ? 1 : 0);
+    EXPECT_LT(first_of<PromptApplied>(answer), first_of<PreviewFrames>(answer)) << "told before its first look";
+    EXPECT_LT(first_of<PromptApplied>(answer), first_of<BlockProgress>(answer));
     EXPECT_FALSE(answer.text.empty());
   }
 }

@@ -2,6 +2,7 @@
 #include "rushes/generation/foresight/inspect.h"
 
 #include "rushes/base/error.h"
+#include "rushes/generation/foresight/default_fields.h"
 #include "rushes/generation/foresight/model_directory.h"
 #include "rushes/models/dinov2/checkpoint.h"
 #include "rushes/models/dinov2/encoder.h"
@@ -100,6 +101,8 @@ Inspection inspect_foresight(const fs::path& directory) {
   const ForesightDirectory model = open_foresight_directory(directory);
   inspection.about["name"] = model.name;
   if (!model.tokenizer.empty()) inspection.about["tokenizer"] = model.tokenizer.string();
+  inspection.about["defaults"] = Report::object();
+  visit_default_fields(model.defaults, FieldReport{inspection.about["defaults"]});
   add_checkpoint(inspection.files, model.language);
   if (!model.video.empty()) {
     const ltx::ModelFiles files = ltx::find_files(model.video);

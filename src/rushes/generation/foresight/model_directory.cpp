@@ -8,6 +8,7 @@
 
 #include "rushes/base/error.h"
 #include "rushes/base/manifest.h"
+#include "rushes/generation/foresight/default_fields.h"
 #include "rushes/models/dinov2/checkpoint.h"
 #include "rushes/models/foresight/adapter.h"
 #include "rushes/tensor/checkpoint.h"
@@ -20,30 +21,6 @@ namespace {
 namespace fs = std::filesystem;
 constexpr const char* kFamily = "foresight";
 constexpr const char* kSingleFileKey = "model.diffusion_model.patchify_proj.weight";
-
-template <typename Values, typename Visitor>
-void visit_defaults(Values& d, Visitor&& visit) {
-  visit("height", d.height, FieldRange{8, 8192});
-  visit("width", d.width, FieldRange{8, 8192});
-  visit("frames", d.video_frames, FieldRange{1, 1 << 20});
-  visit("fps", d.fps, FieldRange{1, 240});
-  visit("steps", d.steps, FieldRange{2, 200});
-  visit("guidance_scale", d.guidance_scale, FieldRange{0, 100});
-  visit("guidance_rescale", d.guidance_rescale, FieldRange{0, 1});
-  visit("negative_prompt", d.negative_prompt);
-  visit("conditioning", d.conditioning);
-  visit("upstream_frame_rate", d.upstream_frame_rate);
-  visit("previews", d.previews, FieldRange{0, 200});
-  visit("temporal_tiles", d.temporal_tiles);
-  visit("spatial_tiles", d.spatial_tiles);
-  visit("decode_timestep", d.decode_timestep, FieldRange{0, 1});
-  visit("temperature", d.temperature, FieldRange{0, 100});
-  visit("top_p", d.top_p, FieldRange{0.001, 1});
-  visit("top_k", d.top_k, FieldRange{0, 1'000'000});
-  visit("repetition_penalty", d.repetition_penalty, FieldRange{0.01, 100});
-  visit("max_new_tokens", d.max_new_tokens, FieldRange{1, 32'768});
-  visit("picture_pixels", d.picture_pixels, FieldRange{784, 12'845'056});
-}
 
 bool is_there(const fs::path& path) {
   std::error_code ignored;
@@ -107,7 +84,7 @@ ForesightDirectory parse(const fs::path& directory) {
     });
     if (!top.has("defaults")) return;
     ManifestSection section = top.section("defaults");
-    visit_defaults(model.defaults, section);
+    visit_default_fields(model.defaults, section);
     section.finish();
   });
   add_text_files(model);
@@ -229,7 +206,7 @@ std::string foresight_manifest(const ForesightDirectory& model) {
     if (model.adapter_heads > 0) out("num_heads", model.adapter_heads);
   });
   out.begin("defaults");
-  visit_defaults(model.defaults, out);
+  visit_default_fields(model.defaults, out);
   out.end();
   return out.finish();
 }

@@ -23,20 +23,21 @@ std::shared_ptr<const uint8_t> bytes_of(const at::Tensor& frames) {
 }  // namespace
 
 VideoTrack::VideoTrack(std::shared_ptr<const ForesightParts> parts, std::shared_ptr<const ForesightPlan> plan,
-                       std::optional<Image> picture)
+                       std::optional<Image> picture, std::function<StageTimer::Clock::time_point()> now)
     : parts_(std::move(parts)),
       plan_(std::move(plan)),
+      now_(std::move(now)),
       grid_(ltx::latent_grid(parts_->video()->vae->config(), plan_->latent_frames, plan_->height, plan_->width)),
       noise_(std::make_shared<tensor::RandomStream>(plan_->seed)),
       map_noise_(std::make_shared<tensor::RandomStream>(plan_->seed ^ kMapStream)),
-      phase_(picture ? Phase::picture : Phase::prompt),
       picture_(std::move(picture)) {}
 
 void VideoTrack::step(std::vector<Event>& events) {
   switch (phase_) {
+    case Phase::begin: return begin(events);
     case Phase::picture: return encode_picture();
     case Phase::first_frame: return show_first_frame(events);
-    case Phase::prompt: return read_prompt(events);
+    case Phase::prompt: return read_prompt();
     case Phase::denoise: return denoise(events);
     case Phase::preview: return show_preview(events);
     case Phase::decode: return decode(events);
@@ -46,8 +47,14 @@ void VideoTrack::step(std::vector<Event>& events) {
 
 // ---- conditions -----------------------------------------------------------------------------------------------------
 
+/// Told before the first look at what follows from it.
+void VideoTrack::begin(std::vector<Event>& events) {
+  events.push_back(PromptApplied{plan_->prompt, 0, 0, std::string(name(plan_->conditioning))});
+  phase_ = picture_ ? Phase::picture : Phase::prompt;
+}
+
 void VideoTrack::encode_picture() {
-  const StageTimer timer(times_.decode);
+  const StageTimer timer(times_.decode, now_);
   const ltx::Vae& vae = *parts_->video()->vae;
   resized_ = ltx::first_frame(tensor::borrowed_pixels(*picture_), plan_->height, plan_->width);
   if (plan_->conditioning != Conditioning::first_frame_insert && vae.has_encoder()) {
@@ -60,7 +67,7 @@ void VideoTrack::encode_picture() {
 }
 
 void VideoTrack::show_first_frame(std::vector<Event>& events) {
-  const StageTimer timer(times_.decode);
+  const StageTimer timer(times_.decode, now_);
   if (first_frame_.defined()) {
     const ltx::Vae& vae = *parts_->video()->vae;
     // In the colours that the video will have.
@@ -71,8 +78,8 @@ void VideoTrack::show_first_frame(std::vector<Event>& events) {
   phase_ = Phase::prompt;
 }
 
-void VideoTrack::read_prompt(std::vector<Event>& events) {
-  const StageTimer timer(times_.text);
+void VideoTrack::read_prompt() {
+  const StageTimer timer(times_.text, now_);
   const VideoParts& video = *parts_->video();
   const ForesightSettings& settings = plan_->settings;
   const bool adapted = plan_->conditioning == Conditioning::hybrid_encoder;
@@ -92,14 +99,13 @@ void VideoTrack::read_prompt(std::vector<Event>& events) {
                                   .steps = settings.steps,
                                   .guidance = {.scale = settings.guidance_scale, .rescale = settings.guidance_rescale}},
                    ltx::joined(contexts), noise, first_frame_);
-  events.push_back(PromptApplied{plan_->prompt, 0, 0, std::string(name(plan_->conditioning))});
   phase_ = Phase::denoise;
 }
 
 // ---- denoising ------------------------------------------------------------------------------------------------------
 
 void VideoTrack::denoise(std::vector<Event>& events) {
-  const StageTimer timer(times_.denoise);
+  const StageTimer timer(times_.denoise, now_);
   sampler_->step();
   events.push_back(BlockProgress{0, 0, sampler_->done(), sampler_->steps()});
   const int64_t interval = plan_->settings.previews;
@@ -110,7 +116,7 @@ void VideoTrack::denoise(std::vector<Event>& events) {
 }
 
 void VideoTrack::show_preview(std::vector<Event>& events) {
-  const StageTimer timer(times_.decode);
+  const StageTimer timer(times_.decode, now_);
   const ltx::Vae& vae = *parts_->video()->vae;
   const at::Tensor video = vae.decode_frames(decodable(sampler_->preview()), tiling(), condition());
   events.push_back(preview_of(ltx::frames(video)));
@@ -166,7 +172,7 @@ void VideoTrack::begin_decoding() {
 void VideoTrack::decode(std::vector<Event>& events) {
   at::Tensor video;
   {
-    const StageTimer timer(times_.decode);
+    const StageTimer timer(times_.decode, now_);
     video = tiles_ ? tiles_->next() : parts_->video()->vae->decode_frames(clean_, tiling(), condition());
   }
   deliver(video, events);

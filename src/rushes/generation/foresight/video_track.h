@@ -3,6 +3,7 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "rushes/generation/event.h"
 #include "rushes/generation/foresight/parts.h"
 #include "rushes/generation/foresight/plan.h"
+#include "rushes/generation/stage_timer.h"
 #include "rushes/models/ltx/video_sampler.h"
 #include "rushes/tensor/random.h"
 
@@ -18,23 +20,23 @@ namespace rushes::generation {
 /// One owner, one thread at a time.
 class VideoTrack {
  public:
+  /// `now` measures its stages: a clock that stands still while it does not work.
   VideoTrack(std::shared_ptr<const ForesightParts> parts, std::shared_ptr<const ForesightPlan> plan,
-             std::optional<Image> picture);
+             std::optional<Image> picture, std::function<StageTimer::Clock::time_point()> now = StageTimer::Clock::now);
 
-  /// Encodes the picture, shows its frame, reads the prompts, takes a denoising step, takes a look at the clean sample,
-  /// or decodes: one of these.
+  /// Tells what it begins with, encodes the picture, shows its frame, reads the prompts, takes a denoising step, takes
+  /// a look at the clean sample, or decodes: one of these.
   void step(std::vector<Event>& events);
   bool is_finished() const { return phase_ == Phase::finished; }
-  /// The first frame has been shown, or there is none to show before the video is there.
-  bool has_shown() const { return phase_ > Phase::first_frame; }
   int64_t bytes() const;
 
  private:
-  enum class Phase { picture, first_frame, prompt, denoise, preview, decode, finished };
+  enum class Phase { begin, picture, first_frame, prompt, denoise, preview, decode, finished };
 
+  void begin(std::vector<Event>& events);
   void encode_picture();
   void show_first_frame(std::vector<Event>& events);
-  void read_prompt(std::vector<Event>& events);
+  void read_prompt();
   void denoise(std::vector<Event>& events);
   void show_preview(std::vector<Event>& events);
   void begin_decoding();
@@ -47,9 +49,10 @@ class VideoTrack {
 
   std::shared_ptr<const ForesightParts> parts_;
   std::shared_ptr<const ForesightPlan> plan_;
+  std::function<StageTimer::Clock::time_point()> now_;
   ltx::LatentGrid grid_;
   std::shared_ptr<tensor::RandomStream> noise_, map_noise_;  // map_noise_: of decoders that inject some
-  Phase phase_;
+  Phase phase_ = Phase::begin;
   std::optional<Image> picture_;
   at::Tensor resized_;      // [1, 3, 1, H, W] in [-1, 1]: the picture as a frame
   at::Tensor first_frame_;  // [1, C, 1, h, w], normalised; undefined: text only

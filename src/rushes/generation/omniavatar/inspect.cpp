@@ -6,6 +6,7 @@
 #include "rushes/base/error.h"
 #include "rushes/generation/wan/inspect.h"
 #include "rushes/models/omniavatar/checkpoint.h"
+#include "rushes/models/omniavatar/default_fields.h"
 #include "rushes/models/omniavatar/model_directory.h"
 #include "rushes/models/wan/checkpoint.h"
 #include "rushes/models/wav2vec/checkpoint.h"
@@ -115,8 +116,9 @@ Inspection inspect_omniavatar(const fs::path& directory) {
   Inspection inspection;
   inspection.about["name"] = model.name;
   inspection.about["tokenizer"] = model.tokenizer.string();
-  for (const auto& [word, sampler] : words_of(model.defaults.sampler))
-    if (sampler == model.defaults.sampler) inspection.about["sampler"] = std::string(word);
+  inspection.about["defaults"] = Report::object();
+  omniavatar::visit_default_fields(model.defaults, FieldReport{inspection.about["defaults"]});
+  inspection.about["sampler"] = inspection.about["defaults"]["sampler"];
   if (!model.assumptions.empty()) inspection.about["assumptions"] = model.assumptions;
   inspection.files = {model.transformer.file, model.text_encoder.file, model.autoencoder.file,
                       model.audio_encoder.file};
@@ -125,7 +127,8 @@ Inspection inspect_omniavatar(const fs::path& directory) {
   inspection.parts = [model](const fs::path& file, const tensor::WeightMap& tensors) {
     if (file == model.audio_encoder.file) return speech_parts(file, tensors, model);
     Report parts = transformer_parts(tensors, &model);
-    return parts.empty() ? inspect_wan({}).parts(file, tensors) : parts;
+    if (!parts.empty()) return parts;
+    return wan_parts(tensors, {.text_encoder = &model.text_encoder.config, .autoencoders = {&model.autoencoder}});
   };
   return inspection;
 }

@@ -1,6 +1,6 @@
 #include "rushes/generation/omniavatar/plan.h"
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -25,12 +25,33 @@ omniavatar::SegmentRule rule_of(const OmniAvatarPlan& plan) {
           .hz = kAvatarSpeechHz};
 }
 
-void check_side(std::string_view field, int64_t value, const OmniAvatarShape& model) {
-  const int64_t unit = model.pixel_multiple;
-  require(value >= unit && value <= model.max_side, kBad, "{} must be from {} to {} (got {})", field, unit,
-          model.max_side, value);
-  require(value % unit == 0, kBad, "{} must be a multiple of {} (got {}; use {} or {})", field, unit, value,
-          value - value % unit, value - value % unit + unit);
+/// What the networks can make that is nearest to what is asked for.
+int64_t plan_side(OmniAvatarPlan& plan, const char* field, int64_t asked, const OmniAvatarShape& model) {
+  const int64_t unit = model.pixel_multiple, side = std::max(unit, (asked + unit / 2) / unit * unit);
+  require(side <= model.max_side, kBad, "{} must be from {} to {} (got {})", field, unit, model.max_side, asked);
+  if (side != asked)
+    plan.ignored.push_back({field, fmt::format("{} is not a multiple of {}; {} is taken", asked, unit, side)});
+  return side;
+}
+
+/// A model that chooses from the published lists was trained for all of them, another one for its own size.
+std::vector<omniavatar::Size> trained_sizes(const OmniAvatarSettings& own) {
+  std::vector<omniavatar::Size> sizes{{own.height, own.width}};
+  if (own.max_hw == 0) return sizes;
+  for (const int64_t longest : {720, 1280})
+    for (const omniavatar::Size& size : omniavatar::published_sizes(longest))
+      if (std::find(sizes.begin(), sizes.end(), size) == sizes.end()) sizes.push_back(size);
+  return sizes;
+}
+
+void warn_of_size(OmniAvatarPlan& plan, const OmniAvatarSettings& own) {
+  std::vector<std::string> trained;
+  for (const omniavatar::Size& size : trained_sizes(own)) {
+    if (size == omniavatar::Size{plan.height, plan.width}) return;
+    trained.push_back(fmt::format("{}x{}", size.width, size.height));
+  }
+  plan.warnings.push_back(fmt::format("the model was trained for {}, not for {}x{}: the picture may be poor",
+                                      fmt::join(trained, ", "), plan.width, plan.height));
 }
 
 void check_image(const Image& image, const OmniAvatarShape& model) {
@@ -40,17 +61,19 @@ void check_image(const Image& image, const OmniAvatarShape& model) {
           "image is {}x{}; at most {} pixels on each side are allowed", image.width, image.height, kMostImageSide);
 }
 
-void plan_size(OmniAvatarPlan& plan, const Request& request, const OmniAvatarShape& model) {
-  plan.height = request.height.value_or(plan.settings.height);
-  plan.width = request.width.value_or(plan.settings.width);
+void plan_size(OmniAvatarPlan& plan, const Request& request, const OmniAvatarSettings& own,
+               const OmniAvatarShape& model) {
+  plan.height = request.height.value_or(own.height);
+  plan.width = request.width.value_or(own.width);
   if (request.image && !request.height && !request.width && plan.settings.max_hw != 0) {
     const omniavatar::Size size = omniavatar::nearest_size({request.image->height, request.image->width},
                                                            omniavatar::published_sizes(plan.settings.max_hw));
     plan.height = size.height;
     plan.width = size.width;
   }
-  check_side("height", plan.height, model);
-  check_side("width", plan.width, model);
+  plan.height = plan_side(plan, "height", plan.height, model);
+  plan.width = plan_side(plan, "width", plan.width, model);
+  warn_of_size(plan, own);
 }
 
 void plan_length(OmniAvatarPlan& plan, const Request& request) {
@@ -116,6 +139,11 @@ VideoFormat OmniAvatarPlan::format() const {
                      .video_frames = video_frames,
                      .audio_hz = settings.silent ? 0 : kAvatarSpeechHz,
                      .speech_hz = settings.silent ? 0 : kAvatarSpeechHz};
+  if (!settings.causal())
+    format.hearing = Hearing::utterances;
+  else if (!settings.online_mode)
+    format.hearing = Hearing::whole;
+  if (format.hearing != Hearing::as_it_comes) format.most_clip_seconds = kMostClipSeconds;
   if (!video_frames) return format;  // follows from the speech
   if (settings.causal()) {
     format.segments = 1;
@@ -143,7 +171,7 @@ std::unique_ptr<OmniAvatarPlan> plan_omniavatar(const Request& request, const Om
   plan_prompts(*plan, request);
   plan_length(*plan, request);
   if (request.image) check_image(*request.image, model);
-  plan_size(*plan, request, model);
+  plan_size(*plan, request, defaults, model);
   if (request.image) {
     plan->image = request.image;
     plan->image_use = image_use(*plan, *request.image);

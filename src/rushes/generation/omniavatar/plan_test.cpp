@@ -1,6 +1,7 @@
 // What may be asked of an avatar.
 #include "rushes/generation/omniavatar/plan.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include <functional>
@@ -30,13 +31,52 @@ TEST(AvatarPlan, a_pictures_proportions_choose_the_size_unless_one_is_asked_for)
   EXPECT_EQ(size(), std::pair(int64_t{48}, int64_t{32}));
 }
 
+TEST(AvatarPlan, its_format_tells_what_is_heard_before_its_frames_come) {
+  Request request = request_of();
+  EXPECT_EQ(model().plan(request)->format().hearing, Hearing::as_it_comes);
+  request.options.set("online_mode", false);
+  EXPECT_EQ(model().plan(request)->format().hearing, Hearing::whole);
+  EXPECT_EQ(model().plan(request)->format().most_clip_seconds, kMostClipSeconds);
+  EXPECT_EQ(model(Sampler::bidirectional).plan(request_of())->format().hearing, Hearing::utterances);
+}
+
+TEST(AvatarPlan, sides_become_the_nearest_that_can_be_made_and_that_is_said) {
+  Request request = request_of();
+  const struct { int64_t asked, made; } kSides[] = {{1, 16}, {23, 16}, {24, 32}, {32, 32}, {40, 48}, {2050, 2048}};
+  for (const auto& [asked, made] : kSides) {
+    SCOPED_TRACE(asked);
+    request.width = asked;
+    const auto plan = model().plan(request);
+    EXPECT_EQ(plan->format().width, made);
+    const std::vector<Ignored> said{{"width", fmt::format("{} is not a multiple of 16; {} is taken", asked, made)}};
+    EXPECT_EQ(plan->ignored, asked == made ? std::vector<Ignored>{} : said);
+  }
+}
+
+TEST(AvatarPlan, a_size_that_the_model_was_not_trained_for_is_taken_and_warned_of) {
+  OmniAvatarSettings one, several;
+  one.height = one.width = 96;
+  one.max_hw = 0;
+  const auto warnings = [](const OmniAvatarSettings& own, int64_t height, int64_t width) {
+    const Request request{.prompts = {"a"}, .height = height, .width = width};
+    return plan_omniavatar(request, own, omniavatar_options(own), {})->warnings;
+  };
+  EXPECT_THAT(warnings(one, 96, 96), ElementsAre());
+  EXPECT_THAT(warnings(one, 97, 96), ElementsAre()) << "of what is made, not of what was asked for";
+  EXPECT_THAT(warnings(one, 64, 128),
+              ElementsAre("the model was trained for 96x96, not for 128x64: the picture may be poor"));
+  for (const auto& [height, width] : {std::pair(400, 720), {720, 400}, {720, 720}, {528, 960}, {1280, 720}})
+    EXPECT_THAT(warnings(several, height, width), ElementsAre());
+  EXPECT_THAT(warnings(several, 96, 96), ElementsAre(HasSubstr("trained for 720x400, 720x720, ")));
+}
+
 TEST(AvatarPlan, a_bad_request_is_told_what_is_allowed) {
   const struct {
     const char* name;
     std::function<void(Request&)> change;
     const char* words;
   } cases[] = {
-      {"a size that is no multiple", [](Request& r) { r.height = 40; }, "use 32 or 48"},
+      {"a side that is too long", [](Request& r) { r.width = 2060; }, "width must be from 16 to 2048 (got 2060)"},
       {"two prompts",
        [](Request& r) {
          r.prompts = {"a", "b"};

@@ -121,7 +121,8 @@ void SegmentAvatarGenerator::take(const Inbox& inbox) {
   const auto hear = [&](std::span<const float> samples) {
     track_.hear(samples);
     require(track_.heard() - clip_begin_ <= kMostClipSeconds * kAvatarSpeechHz, ErrorCode::too_large,
-            "speech of more than {} s without the end of an utterance cannot be heard as one clip, as this model does",
+            "speech of more than {} s without the end of an utterance cannot be heard as one clip, as this model does; "
+            "give less, or end the utterance earlier",
             kMostClipSeconds);
   };
   hear_utterances(inbox, hear, [&] { end_utterance(); });

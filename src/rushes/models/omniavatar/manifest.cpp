@@ -2,6 +2,7 @@
 #include "rushes/base/manifest.h"
 
 #include "rushes/base/error.h"
+#include "rushes/models/omniavatar/default_fields.h"
 #include "rushes/models/omniavatar/model_directory.h"
 #include "rushes/models/wan/config_fields.h"
 #include "rushes/models/wan/manifest.h"
@@ -12,28 +13,6 @@ namespace {
 
 namespace fs = std::filesystem;
 constexpr const char* kFamily = "omniavatar";
-
-template <typename Values, typename Visitor>
-void visit_defaults(Values& defaults, Visitor&& visit) {
-  constexpr FieldRange kFrames{0, 1 << 20};
-  visit("sampler", defaults.sampler);
-  visit("steps", defaults.steps, FieldRange{1, 1000});
-  visit("timestep_shift", defaults.timestep_shift, FieldRange{1e-3, 1000});
-  visit("fps", defaults.fps, FieldRange{1, 240});
-  visit("height", defaults.height, FieldRange{8, 8192});
-  visit("width", defaults.width, FieldRange{8, 8192});
-  visit("max_hw", defaults.max_hw, FieldRange{0, 1280});
-  visit("num_frame_per_block", defaults.num_frame_per_block, FieldRange{1, 1024});
-  visit("window", defaults.window, kFrames);
-  visit("sink", defaults.sink, kFrames);
-  visit("cache_tokens", defaults.cache_tokens, FieldRange{1, 1 << 24});
-  visit("own_reference", defaults.own_reference);
-  visit("guidance_scale", defaults.guidance_scale, FieldRange{0, 1000});
-  visit("audio_scale", defaults.audio_scale, FieldRange{0, 1000});
-  visit("negative_prompt", defaults.negative_prompt);
-  visit("overlap_frame", defaults.overlap_frame, FieldRange{1, 1 << 16});
-  visit("max_tokens", defaults.max_tokens, FieldRange{1, 1 << 24});
-}
 
 template <typename Part, typename Visitor>
 void visit_transformer(Part& part, Visitor&& visit) {
@@ -77,7 +56,7 @@ Defaults read_defaults(ManifestSection section) {
   Defaults defaults;
   if (section.has("sampler")) section("sampler", defaults.sampler);
   defaults = published_defaults(defaults.sampler);
-  visit_defaults(defaults, section);
+  visit_default_fields(defaults, section);
   section.finish();
   section.check(defaults.overlap_frame % 4 == 1, "overlap_frame", "must be one more than a multiple of 4, not {}",
                 defaults.overlap_frame);
@@ -136,7 +115,7 @@ std::string manifest_yaml(const ModelDirectory& model) {
   wav2vec::visit_sizes(model.audio_encoder.config, out);
   out.end();
   out.begin("defaults");
-  visit_defaults(model.defaults, out);
+  visit_default_fields(model.defaults, out);
   out.end();
   return out.finish();
 }

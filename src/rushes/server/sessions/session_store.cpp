@@ -172,6 +172,8 @@ Hosted SessionStore::enter(generation::Request request, std::unique_ptr<generati
   log::info("session {}: created, {}x{} at {} fps", entry.session->id().text(), format.width, format.height,
             format.fps);
   tell_ignored(entry, entry.session->ignored());
+  for (const std::string& warning : entry.session->warnings())
+    log::warning("session {}: {}", entry.session->id().text(), warning);
   return entry;
 }
 

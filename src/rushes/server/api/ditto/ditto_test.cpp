@@ -292,6 +292,22 @@ TEST_F(Ditto, feeds_a_file_of_many_minutes_as_its_frames_come_also_where_their_s
   }
 }
 
+TEST_F(Ditto, says_how_much_speech_a_stream_that_hears_all_of_it_first_can_have) {
+  const auto server = serve([](ServerOptions& options) { options.sessions.max_waiting_speech = 2; });
+  Peer peer(*server);
+  std::ofstream(root_.path / "long.wav") << media::wav_file(media::test_audio(48'000, 16'000), 16'000);
+  const json offline{{"setup_kwargs", {{"online_mode", false}}}};
+  json longer = offline;
+  longer["audio_path"] = "long.wav";
+  peer.say(beginning(longer));
+  peer.hear_until("error");
+  EXPECT_EQ(peer.newest["message"],
+            "Streaming error: 3 s of speech are too long: all is heard before frames are made, at most 2 s; send less, "
+            "or set online_mode");
+  peer.say(beginning(offline));
+  EXPECT_EQ(peer.hear_until("writer_closed").size(), 29u);
+}
+
 TEST_F(Ditto, sets_live_options_of_the_running_stream) {
   Gate gate;
   const auto server = serve({}, gate.hook());

@@ -18,6 +18,7 @@ class DrawingDitto final : public generation::Model {
     known.video_frames = {};
     known.options = {};
     if (const auto shade = given.get<double>("shade")) known.options.set("shade", *shade);
+    if (const auto online = given.get<bool>("online_mode")) known.options.set("online_mode", *online);
     return drawing_.plan(known);
   }
   std::unique_ptr<generation::Generator> start(std::unique_ptr<generation::Plan> plan) const override {
@@ -31,6 +32,7 @@ class DrawingDitto final : public generation::Model {
   const std::vector<OptionField> options_{
       {.name = "emo", .type = OptionType::text, .doc = "emotion", .most = 100, .live = true, .json = true},
       {.name = "shade", .doc = "darkens", .standard = 0.0, .least = 0, .most = 1, .live = true},
+      {.name = "online_mode", .type = OptionType::boolean, .doc = "frames follow speech", .standard = true},
       {.name = "chunksize",
        .type = OptionType::numbers,
        .doc = "pieces",

@@ -57,13 +57,6 @@ void read_source(const Input& input, const generation::Model& model, generation:
   }
 }
 
-/// The option's value, or the model's own.
-bool hears_as_it_comes(const generation::Request& request, const generation::Model& model) {
-  const OptionField* field = find_field(model.options(), "online_mode");
-  const auto* standard = field ? std::get_if<bool>(&field->standard) : nullptr;
-  return request.options.get<bool>("online_mode").value_or(!standard || *standard);
-}
-
 class Stream {
  public:
   Stream(Studio studio, std::shared_ptr<Client> client, std::shared_ptr<Streaming> state, Start start, Inputs inputs)
@@ -116,7 +109,7 @@ class Stream {
       if (start_.realtime) request.max_lead_seconds = kLeadSeconds;
       request.seed = generation::random_seed();  // as the published server, whose noise has no seed
       plan = model->plan(request);
-      online_ = hears_as_it_comes(request, *model);
+      online_ = plan->format().hearing == generation::Hearing::as_it_comes;
       return true;
     });
     co_await std::move(preparing);
@@ -131,7 +124,8 @@ class Stream {
       pump_->open(executor);
     };
     state_->hosted = studio_.sessions.create(std::move(request), {.model = name, .before = watch}, std::move(plan));
-    const generation::Session& session = *state_->hosted->session;
+    generation::Session& session = *state_->hosted->session;
+    for (const std::string& warning : audio_.warnings) session.warn(warning);
     client_->add({metadata(speech, session.id().text(), now())});
     if (!speech) co_return true;
     all_fed_ = false;
@@ -159,7 +153,7 @@ class Stream {
   }
 
   /// Speech beyond what may wait in a session follows while its frames come. Those of a model that hears all first come
-  /// later: it gets all.
+  /// later: it gets all, at once, so that speech which is too long is refused as long as it is.
   void feed() {
     try {
       feed_what_has_room();
@@ -173,7 +167,7 @@ class Stream {
     const auto samples = std::span<const float>(audio_.samples);
     const auto waiting = [&] { return static_cast<int64_t>(fed_) - told_frames_ * (kHz / kFps); };
     while (fed_ < samples.size() && (!online_ || waiting() < kMostAhead)) {
-      const std::size_t piece = std::min(kPiece, samples.size() - fed_);
+      const std::size_t left = samples.size() - fed_, piece = online_ ? std::min(kPiece, left) : left;
       state_->hosted->speech->feed(samples.subspan(fed_, piece), kHz, ingest::SpeechInput::Utterance::goes_on);
       fed_ += piece;
     }

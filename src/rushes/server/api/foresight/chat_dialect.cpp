@@ -61,10 +61,8 @@ std::vector<Message> ChatDialect::on(const StreamItem& item) {
   if (video_over_) return messages;
   if (const auto* applied = std::get_if<generation::PromptApplied>(&what)) tell_prompt(messages, *applied);
   if (const auto* preview = std::get_if<generation::PreviewFrames>(&what);
-      preview && preview->step == 0 && preview->rgb && first_frame_.is_null()) {
-    first_frame_ = frame_json(0, preview->rgb.get(), preview->width, preview->height);
-    tell_first_frame(messages);
-  }
+      preview && preview->step == 0 && preview->rgb)
+    tell_first_frame(messages, *preview);
   if (const auto* progress = std::get_if<generation::BlockProgress>(&what); progress && progress->steps > 0)
     tell(messages, "prediction_progress",
          {{"progress", 100.0 * static_cast<double>(progress->step) / static_cast<double>(progress->steps)}});
@@ -96,13 +94,11 @@ void ChatDialect::tell_prompt(Messages& messages, const generation::PromptApplie
             {"hybridEncoderUsed", conditioning == "hybrid_encoder"}};
   if (has_image) data["imageDimensions"] = dimensions_;
   tell(messages, "video_prompt", std::move(data));
-  tell_first_frame(messages);
 }
 
-/// Behind video_prompt, as the published order has it.
-void ChatDialect::tell_first_frame(Messages& messages) {
-  if (first_frame_.is_null() || !told_prompt_ || std::exchange(told_first_, true)) return;
-  Json data = complete_data(Json::array({first_frame_}));
+void ChatDialect::tell_first_frame(Messages& messages, const generation::PreviewFrames& preview) {
+  if (std::exchange(told_first_, true)) return;
+  Json data = complete_data(Json::array({frame_json(0, preview.rgb.get(), preview.width, preview.height)}));
   data["provisional"] = true;
   tell(messages, "prediction_complete", std::move(data));
 }

@@ -33,7 +33,7 @@ class ChatDialect final : public Dialect {
   void tell(Messages& messages, const char* type, Json data) const;
   void tell_text(Messages& messages, const generation::TextChunk& chunk);
   void tell_prompt(Messages& messages, const generation::PromptApplied& applied);
-  void tell_first_frame(Messages& messages);
+  void tell_first_frame(Messages& messages, const generation::PreviewFrames& preview);
   void tell_frames(Messages& messages, const generation::FrameBlock& block);
   void tell_complete(Messages& messages);
   void tell_failure(Messages& messages, generation::Track track, std::string_view why);
@@ -46,7 +46,7 @@ class ChatDialect final : public Dialect {
   int64_t video_frames_ = 0;  // of the whole video
   double fps_ = 0;
   Json dimensions_;  // of the picture; null: not known
-  Json first_frame_, frames_ = Json::array();
+  Json frames_ = Json::array();
   std::string reason_;  // why it was stopped
   std::chrono::microseconds newest_{0};
   bool told_prompt_ = false, told_first_ = false, text_over_ = false, video_over_ = false;

@@ -62,9 +62,9 @@ class DrawingForeseer final : public generation::Generator {
     if (says("no words")) script_.push_back(TrackFailed{Track::text, ErrorCode::internal, "out of words"});
     say();
     if (with_video_) {
+      script_.push_back(PromptApplied{prompt_, 0, 0, "ltx_condition"});
       script_.push_back(
           PreviewFrames{.rgb = pixels(1, 40), .video_frames = 1, .height = kSide, .width = kSide, .steps = kSteps});
-      script_.push_back(PromptApplied{prompt_, 0, 0, "ltx_condition"});
       const int64_t interval = request_.options.get<int64_t>("previews").value_or(0);
       for (int64_t step = 1; step <= kSteps; ++step) {
         script_.push_back(BlockProgress{0, 0, step, kSteps});

@@ -1,9 +1,12 @@
 #include "rushes/server/api/foresight/predictions.h"
 
 #include <atomic>
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <deque>
 #include <list>
 #include <utility>
@@ -115,13 +118,14 @@ struct Predictions::Prediction {
 net::awaitable<Response> Predictions::predict(const Request& request) {
   std::optional<Response> refusal;
   try {
-    auto looking = require_model();
-    co_await std::move(looking);
     auto parsing =
         predictor_->work().run_if_large(request.body.size(), [&] { return parse_predict_request(request.body); });
     auto parsed = co_await std::move(parsing);
     if (const auto* invalid = std::get_if<InvalidBody>(&parsed)) co_return invalid_answer(*invalid);
-    auto beginning = begin(std::move(std::get<Question>(parsed)));
+    auto& question = std::get<Question>(parsed);
+    auto looking = require_loaded(predictor_->model_for(question));
+    co_await std::move(looking);
+    auto beginning = begin(std::move(question));
     const PredictionPtr made = co_await std::move(beginning);
     const std::string id = uuid_of(made->hosted.session->id());
     const std::string scheme = request.scheme == "https" ? "wss" : "ws";
@@ -138,17 +142,20 @@ net::awaitable<Response> Predictions::predict(const Request& request) {
   co_return std::move(*refusal);
 }
 
-/// One that is not loaded is loaded from now on; nobody waits for it with his picture in memory.
-net::awaitable<void> Predictions::require_model() const {
+/// One that is not loaded is loaded from now on. Small ones are there at once; for the others nobody waits with his
+/// picture in memory.
+net::awaitable<void> Predictions::require_loaded(ServedModels::Status model) const {
   using State = ServedModels::State;
   const net::any_io_executor executor = co_await net::this_coro::executor;
-  const auto model = predictor_->model();
-  require(model.has_value(), ErrorCode::unavailable, "this server has no such model; give one with --model");
-  if (model->state == State::loaded) co_return;
-  if (model->state != State::loading)
-    net::co_spawn(executor, predictor_->sessions().models().load(model->name), [](const std::exception_ptr&) {});
-  fail(ErrorCode::unavailable, "the model is being loaded; try again soon{}",
-       model->state == State::failed ? "; the last time that failed: " + model->failure : "");
+  if (model.state == State::loaded) co_return;
+  ServedModels& models = predictor_->sessions().models();
+  const auto patience = std::make_shared<net::steady_timer>(executor, predictor_->options().load_patience);
+  net::co_spawn(executor, models.load(model.name), [patience](const std::exception_ptr&) { patience->cancel(); });
+  auto waiting = patience->async_wait(net::as_tuple(net::use_awaitable));
+  co_await std::move(waiting);
+  const ServedModels::Status now = models.status(model.name);
+  require(now.state != State::failed, ErrorCode::internal, "the model could not be loaded: {}", now.failure);
+  require(now.state == State::loaded, ErrorCode::unavailable, "the model is being loaded; try again soon");
 }
 
 net::awaitable<Predictions::PredictionPtr> Predictions::begin(Question question) {

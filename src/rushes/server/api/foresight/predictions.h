@@ -30,7 +30,7 @@ class Predictions : public std::enable_shared_from_this<Predictions> {
   using Clock = std::chrono::steady_clock;
   static constexpr double kNearlyDone = 0.8;  // of the denoising: the rest costs less than beginning anew
 
-  net::awaitable<void> require_model() const;
+  net::awaitable<void> require_loaded(ServedModels::Status model) const;
   net::awaitable<PredictionPtr> begin(Question question);
   net::awaitable<void> tell(PredictionPtr prediction);
   static net::awaitable<void> send_told(PredictionPtr prediction, bool binary, WebSocket* socket);

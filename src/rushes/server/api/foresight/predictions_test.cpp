@@ -43,7 +43,7 @@ TEST_F(ForesightPredictions, come_from_their_beginning_to_all_who_follow_them_ea
   TestClient early(server->port());
   ASSERT_EQ(early.upgrade("/api/ws/" + id).status, 101);
   EXPECT_EQ(json::parse(early.read_message().payload)["type"], "thinking_start");
-  gate.allow(2);
+  gate.allow(3);  // a word, the prompt, the first frame
   EXPECT_EQ(json::parse(early.read_message().payload), (json{{"type", "text_chunk"}, {"content", "a "}}));
   const json first = json::parse(early.read_message().payload);
   EXPECT_EQ(first["type"], "video_frame");
@@ -179,6 +179,7 @@ TEST_F(ForesightPredictions, are_refused_with_a_code_that_says_why) {
       {"no picture", {{"image", "aGVsbG8="}}, 400, "INVALID_IMAGE"},
       {"1:300", {{"image", test_picture_base64(600, 2)}}, 400, "INVALID_IMAGE"},
       {"a preset that is none", {{"image", test_picture_base64()}, {"preset", "1024"}}, 400, "INVALID_PRESET"},
+      {"a model that is none", {{"image", test_picture_base64()}, {"model", "sora"}}, 400, "INVALID_REQUEST"},
   };
   for (const auto& each : kWrong) {
     SCOPED_TRACE(each.name);
@@ -192,6 +193,64 @@ TEST_F(ForesightPredictions, are_refused_with_a_code_that_says_why) {
   const Reply missing = post(*server, "/api/predict", {{"prompt", "x"}});
   EXPECT_EQ(missing.status, 422);
   EXPECT_EQ(missing.json()["detail"][0]["loc"], (json{"body", "image"}));
+}
+
+TEST_F(ForesightPredictions, are_made_by_the_model_that_is_named_which_is_loaded_then) {
+  const auto first = std::make_shared<DrawingForesight>(), second = std::make_shared<DrawingForesight>();
+  const RunningServer server(
+      [](ServerOptions& options) {
+        options.listen = {"127.0.0.1:0=foresight"};
+        options.chat.load_patience = kPatience;
+      },
+      std::vector<ModelSource>{
+          {.name = "first", .load = [first] { return first; }, .family = "foresight", .at_start = true},
+          {.name = "second", .load = [second] { return second; }, .family = "foresight"},
+          {.name = "broken",
+           .load = []() -> std::shared_ptr<const generation::Model> { fail(ErrorCode::corrupt_data, "it is torn"); },
+           .family = "foresight"},
+          {.name = "head",
+           .load = [] { return std::make_shared<generation::DrawingTalkModel>(); },
+           .family = "drawing"}});
+  const auto ask = [&](const char* model) {
+    return post(server, "/api/predict", {{"image", test_picture_base64()}, {"model", model}});
+  };
+  EXPECT_EQ(server.request("GET", "/v1/models/second").json()["state"], "unloaded");
+  const Reply made = ask("second");
+  ASSERT_EQ(made.status, 200) << made.body;
+  EXPECT_EQ(follow(server, made.json()["session_id"]).messages.back()["type"], "thinking_complete");
+  EXPECT_EQ(server.request("GET", "/v1/sessions").json()["sessions"][0]["model"], "second");
+  const Reply broken = ask("broken");
+  EXPECT_EQ(broken.status, 500);
+  EXPECT_THAT(broken.json()["detail"]["error"].get<std::string>(), testing::HasSubstr("it is torn"));
+  EXPECT_EQ(ask("head").status, 400) << "it is of another family";
+}
+
+TEST_F(ForesightPredictions, of_a_model_that_takes_long_to_load_are_asked_for_again) {
+  const auto model = std::make_shared<DrawingForesight>();
+  const auto gate = std::make_shared<generation::Gate>();
+  const RunningServer server(
+      [](ServerOptions& options) {
+        options.listen = {"127.0.0.1:0=foresight"};
+        options.chat.load_patience = std::chrono::milliseconds(1);
+      },
+      std::vector<ModelSource>{{.name = "large",
+                                .load =
+                                    [=] {
+                                      gate->hook()(generation::Request{}, 0);
+                                      return model;
+                                    },
+                                .family = "foresight"}});
+  const auto ask = [&] { return post(server, "/api/predict", {{"image", test_picture_base64()}}); };
+  for (int i = 0; i < 2; ++i) {
+    const Reply early = ask();
+    EXPECT_EQ(early.status, 503);
+    EXPECT_EQ(early.json()["detail"]["code"], "NOT_READY");
+  }
+  gate->open();
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  Reply made = ask();
+  while (made.status == 503 && std::chrono::steady_clock::now() < deadline) made = ask();
+  EXPECT_EQ(made.status, 200) << made.body;
 }
 
 TEST_F(ForesightPredictions, beyond_the_limit_are_told_when_to_ask_again_and_disturb_nobody) {
@@ -222,7 +281,7 @@ TEST_F(ForesightPredictions, end_when_they_are_cancelled_and_say_what_there_is) 
   const std::string id = predict(*server, "what will happen?");
   TestClient client(server->port());
   ASSERT_EQ(client.upgrade("/api/ws/" + id).status, 101);
-  gate.allow(2);
+  gate.allow(3);
   for (int i = 0; i < 3; ++i) client.read_message();
   for (const char* ignored : {"hello", "[]", R"({"type": "ping"})"}) client.write(masked(1, ignored));
   client.write(masked(1, R"({"type": "cancel"})"));
@@ -258,7 +317,7 @@ TEST_F(ForesightPredictions, that_are_nearly_done_end_by_themselves) {
   {
     TestClient client(server->port());
     ASSERT_EQ(client.upgrade("/api/ws/" + id).status, 101);
-    gate.allow(7);  // a word, the first frame, the prompt, four of five steps
+    gate.allow(7);  // a word, the prompt, the first frame, four of five steps
     ASSERT_TRUE(gate.wait_for(8));
     for (int i = 0; i < 3; ++i) client.read_message();
   }

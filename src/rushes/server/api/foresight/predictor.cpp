@@ -69,11 +69,18 @@ std::optional<ServedModels::Status> Predictor::model() const {
   return std::nullopt;
 }
 
-net::awaitable<Hosted> Predictor::begin(Question question, Watch watch) const {
-  const auto known = model();
-  require(known.has_value(), ErrorCode::unavailable, "this server has no model of the family {}; give one with --model",
+ServedModels::Status Predictor::model_for(const Question& question) const {
+  std::optional<ServedModels::Status> first = model();
+  require(first.has_value(), ErrorCode::unavailable, "this server has no model of the family {}; give one with --model",
           kFamily);
-  const std::string name = known->name;
+  if (!question.model) return std::move(*first);
+  ServedModels::Status named = sessions_.models().status(*question.model);
+  require(named.family == kFamily, ErrorCode::not_found, "model '{}' is not of the family {}", named.name, kFamily);
+  return named;
+}
+
+net::awaitable<Hosted> Predictor::begin(Question question, Watch watch) const {
+  const std::string name = model_for(question).name;
   auto loading = sessions_.models().load(name);
   co_await std::move(loading);
   const auto model = sessions_.models().model(name);

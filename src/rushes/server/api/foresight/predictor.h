@@ -43,6 +43,9 @@ class Predictor {
 
   /// The first model of the family, and whether it can be used at once; nothing: there is none.
   std::optional<ServedModels::Status> model() const;
+  /// The one of this name or alias, else the first. Throws Error(unavailable) if there is none of the family,
+  /// Error(not_found) if this one is not there, or of another family.
+  ServedModels::Status model_for(const Question& question) const;
 
   /// Called when the session is about to begin: for who must miss nothing.
   using Watch = std::function<void(const Hosted&)>;

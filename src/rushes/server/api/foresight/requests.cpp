@@ -261,6 +261,7 @@ std::variant<Question, InvalidBody> parse_predict_request(std::string_view body)
   question.prompt = fields.text("prompt").value_or("");
   fields.require_length("prompt", question.prompt, 0, text::kMaxPromptBytes);
   fields.require_text("prompt", question.prompt);
+  question.model = fields.text("model");
   question.preset = fields.text("preset");
   question.video_frames = fields.integer("num_frames", 1, 10'000);
   question.fps = fields.number("fps", 1, 120);

@@ -16,6 +16,7 @@ namespace rushes::server::foresight {
 struct Question {
   std::string prompt;                      // empty: the model's own request
   std::vector<std::string> pictures = {};  // in base64, oldest first
+  std::optional<std::string> model = {};   // nothing: the first of the family
   std::optional<std::string> preset = {};
   std::optional<int64_t> video_frames = {};
   std::optional<double> fps = {};
@@ -61,7 +62,7 @@ struct ChatRequest {
 
 /// POST /api/chat: message, message_id, image_base64.
 std::variant<ChatRequest, InvalidBody> parse_chat_request(std::string_view body);
-/// POST /api/predict: image, earlier_images, prompt, preset, num_frames, fps, seed, tracks, previews.
+/// POST /api/predict: image, earlier_images, prompt, model, preset, num_frames, fps, seed, tracks, previews.
 std::variant<Question, InvalidBody> parse_predict_request(std::string_view body);
 
 }  // namespace rushes::server::foresight

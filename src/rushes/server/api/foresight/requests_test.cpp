@@ -165,6 +165,7 @@ TEST(ForesightBody, gives_what_it_asks_for) {
   EXPECT_EQ(question.seed, 7u);
   EXPECT_EQ(question.tracks, std::nullopt);
   EXPECT_EQ(question.previews, std::nullopt);
+  EXPECT_EQ(question.model, std::nullopt);
   EXPECT_EQ(std::get<Question>(parse_predict_request(R"({"image": "abc", "prompt": null})")).prompt, "");
   const auto more = parse_predict_request(
       R"({"image": "c", "earlier_images": ["a", "b"], "tracks": "video", "previews": 0, "prompt": null})");

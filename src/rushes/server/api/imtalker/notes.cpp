@@ -22,6 +22,7 @@ Notes notes_of(const generation::Session& session) {
 Notes notes_of(const generation::Request& request, const generation::Plan& plan, std::vector<std::string> warnings) {
   Notes notes{request.ignored, plan.image_use, std::move(warnings)};
   notes.ignored.insert(notes.ignored.end(), plan.ignored.begin(), plan.ignored.end());
+  notes.warnings.insert(notes.warnings.end(), plan.warnings.begin(), plan.warnings.end());
   return notes;
 }
 

@@ -76,6 +76,7 @@ class Conversation {
   /// At 16 kHz. One thread at a time, any.
   std::vector<float> decode(std::span<const uint8_t> piece) {
     const media::DecodedAudio audio = containers_.feed(piece);
+    for (const std::string& warning : audio.warnings) session_->warn(warning);
     if (audio.hz == 0) return {};
     if (!resampler_ || resampler_->from_hz() != audio.hz) resampler_.emplace(audio.hz, kHz);
     return resampler_->feed(audio.samples);

@@ -12,10 +12,12 @@ using testing::HasSubstr;
 
 class Speech : public TalkServer {
  protected:
-  static json begin(const RunningServer& server) {
+  static json begin(const RunningServer& server, const json& options = json::object()) {
     const std::string png = picture();
     const std::string image = encode_base64({reinterpret_cast<const uint8_t*>(png.data()), png.size()});
-    const Reply reply = server.request("POST", "/v1/sessions", json{{"model", "heads"}, {"image", image}}.dump());
+    json request{{"model", "heads"}, {"image", image}};
+    request.update(options);
+    const Reply reply = server.request("POST", "/v1/sessions", request.dump());
     EXPECT_EQ(reply.status, 201) << reply.body;
     return reply.json();
   }
@@ -55,6 +57,24 @@ TEST_F(Speech, a_session_speaks_one_utterance_after_the_other) {
   EXPECT_EQ(late.status, 409) << late.body;
   const Reply video = server->request("GET", path(session) + "/video.mp4");
   EXPECT_EQ(media::decode_bytes("spoken.mp4", {video.body.begin(), video.body.end()}).size(), 30u);
+}
+
+TEST_F(Speech, what_would_find_no_room_later_either_is_told_so_and_nothing_is_lost) {
+  const auto server = start([](ServerOptions& options) { options.sessions.max_waiting_speech = 2; });
+  const json session = begin(*server), whole = begin(*server, {{"online_mode", false}});
+  const std::string query = "/audio?format=s16le&rate=16000";
+  const Reply long_piece = server->request("POST", path(session) + query, pcm(3 * 16'000));
+  EXPECT_EQ(long_piece.status, 413);
+  EXPECT_THAT(long_piece.body, HasSubstr("3 s of speech in one piece are too long: at most 2 s may wait to be spoken; "
+                                         "send shorter pieces"));
+  EXPECT_EQ(server->request("POST", path(session) + query, pcm(16'000)).status, 202);
+
+  EXPECT_EQ(server->request("POST", path(whole) + query, pcm(2 * 16'000)).status, 202);
+  const Reply too_much = server->request("POST", path(whole) + query, pcm(16'000));
+  EXPECT_EQ(too_much.status, 413);
+  EXPECT_THAT(too_much.body, HasSubstr("3 s of speech are too long: all is heard before frames are made, at most 2 s; "
+                                       "send less, or set online_mode"));
+  EXPECT_EQ(server->request("GET", path(whole)).json()["speech"]["received_s"], 2);
 }
 
 TEST_F(Speech, live_options_show_from_the_next_frame_on) {

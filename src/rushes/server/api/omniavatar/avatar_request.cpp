@@ -13,7 +13,7 @@ namespace {
 constexpr std::string_view kMalformed =
     "400 Bad Request: The browser (or proxy) sent a request that this server could not understand.";
 constexpr std::string_view kUsualPrompt = "A person speaking naturally with lip sync to the audio";
-constexpr int64_t kSideStep = 16;
+constexpr int64_t kUsualSide = 720;  // that the protocol has where a request says nothing; its clients say it always
 
 /// "list" and so on, as Python calls it.
 std::string_view python_type(const Json& value) {
@@ -110,13 +110,27 @@ Response json_answer(int status, const nlohmann::json& object) {
   return response;
 }
 
+void reword(Response& refusal) {
+  const auto* body = std::get_if<std::string>(&refusal.body);
+  const Json own = Json::parse(body ? *body : "", nullptr, false);
+  const auto error = own.is_object() ? own.find("error") : own.end();
+  if (error == own.end() || !error->is_object()) return;
+  Response answer = error_answer(refusal.status, error->value("message", ""));
+  answer.headers = std::move(refusal.headers);
+  refusal = std::move(answer);
+}
+
 void decode_files(AvatarRequest& wanted) {
   if (std::exchange(wanted.is_decoded, true)) return;
-  for (std::string* file : {&wanted.audio, &wanted.image}) {
-    const std::string text = std::exchange(*file, {});
-    *file = decode_lenient_base64(text);
-    require(text.empty() || !file->empty(), ErrorCode::invalid_argument, "a file is empty");
-  }
+  const auto decode = [](const char* field, const char* what, std::string& file) {
+    const std::string text = std::exchange(file, {});
+    file = decode_lenient_base64(text);
+    require(text.empty() || !file.empty(), ErrorCode::invalid_argument,
+            "{} has {} characters, but none of a file in base64; it must be {} in standard base64", field, text.size(),
+            what);
+  };
+  decode("audio_base64", "an audio file", wanted.audio);
+  decode("image_base64", "a JPEG, PNG or WebP", wanted.image);
 }
 
 AvatarRequest read_request(std::string_view body) {
@@ -149,20 +163,18 @@ void put_numbers(const AvatarRequest& wanted, std::span<const OptionField> known
   put("guidance_scale", wanted.guidance_scale);
   put("audio_scale", wanted.audio_scale);
   put("negative_prompt", wanted.negative_prompt);
-  // A model whose sizes follow from a list has others too; one without a list was made for a single one.
   const OptionField* list = find_field(known, "max_hw");
   const auto* longest = list ? std::get_if<int64_t>(&list->standard) : nullptr;
   const bool one_size = !longest || *longest == 0;
+  const bool untold =
+      wanted.height.value_or(kUsualSide) == kUsualSide && wanted.width.value_or(kUsualSide) == kUsualSide;
   const auto put_side = [&](const char* name, const std::optional<int64_t>& side, std::optional<int64_t>& to) {
-    if (!side) return;
-    if (!wanted.image.empty() || one_size) {
-      request.ignored.push_back(
-          {name, one_size ? "the model has one size" : "the image's proportions choose the size"});
-      return;
-    }
-    to = std::max(kSideStep, (*side + kSideStep / 2) / kSideStep * kSideStep);
-    if (*to != *side)
-      request.ignored.push_back({name, fmt::format("{} is no multiple of {}: it is {}", *side, kSideStep, *to)});
+    if (side && !wanted.image.empty())
+      request.ignored.push_back({name, "an image chooses the size"});
+    else if (side && untold && one_size)
+      request.ignored.push_back({name, "720x720 is what clients send that were not told a size; the model's is used"});
+    else
+      to = side;
   };
   put_side("height", wanted.height, request.height);
   put_side("width", wanted.width, request.width);

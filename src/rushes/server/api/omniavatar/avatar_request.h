@@ -28,6 +28,8 @@ void decode_files(AvatarRequest& wanted);
 Response json_answer(int status, const nlohmann::json& object);
 /// The answer to a request that is refused before anything begins: {"error": ...}.
 inline Response error_answer(int status, std::string_view error) { return json_answer(status, {{"error", error}}); }
+/// Puts a refusal of this server's own into that form; its headers stay.
+void reword(Response& refusal);
 
 /// A body of /generate-stream and the like. Fields that nobody knows are passed over, as are those that are null; large
 /// strings are moved out of it. Throws Error(invalid_argument): no JSON object, no prompt, a field of another type;
@@ -37,8 +39,9 @@ AvatarRequest read_request(std::string_view body);
 /// What generate_streaming_base64 says. Throws Error(invalid_argument).
 AvatarRequest read_event(Json fields);
 
-/// Fields of the session's request, and options of the model that has them. What is said and has no effect is noted.
-/// Sides that are no multiple of 16 are rounded.
+/// Fields of the session's request, and options of the model that has them. What is said and has no effect is noted:
+/// sides beside an image, and the 720x720 that the published clients send without being told to, to a model of one
+/// size.
 void put_numbers(const AvatarRequest& wanted, std::span<const OptionField> known, generation::Request& request);
 
 /// As base64.b64decode() of Python's: what is not of the alphabet is passed over. A data: address is taken, too. Throws

@@ -65,29 +65,58 @@ TEST(AvatarRequest, of_an_event_has_a_prompt_of_its_own) {
   EXPECT_THROW(read_event("text"), Error);
 }
 
-TEST(AvatarRequest, becomes_options_that_the_model_has_and_sides_that_it_can_make) {
-  const std::vector<OptionField> known{
-      {.name = "steps", .type = OptionType::integer, .doc = "", .least = 1, .most = 200},
-      {.name = "max_hw", .type = OptionType::integer, .doc = "", .standard = int64_t{720}, .most = 1280}};
-  const auto request_of = [&](AvatarRequest wanted, std::span<const OptionField> fields) {
+TEST(AvatarRequest, becomes_options_that_the_model_has_and_sides_that_are_the_models_to_judge) {
+  const OptionField steps{.name = "steps", .type = OptionType::integer, .doc = "", .least = 1, .most = 200};
+  const auto list_of = [&](int64_t longest) {
+    return std::vector<OptionField>{
+        steps, {.name = "max_hw", .type = OptionType::integer, .doc = "", .standard = longest, .most = 1280}};
+  };
+  const auto request_of = [](const AvatarRequest& wanted, std::span<const OptionField> fields) {
     generation::Request request;
     put_numbers(wanted, fields, request);
     return request;
   };
-  generation::Request request =
-      request_of({.prompt = "a", .height = 100, .width = 96, .steps = 8, .guidance_scale = 3.0}, known);
+  const auto several = list_of(720), one = list_of(0);
+  generation::Request request = request_of({.prompt = "a", .steps = 8, .guidance_scale = 3.0}, one);
   EXPECT_EQ(request.options.get<int64_t>("steps"), 8);
-  EXPECT_EQ(request.height, 96);
-  EXPECT_EQ(request.width, 96);
-  ASSERT_EQ(request.ignored.size(), 2u);
+  ASSERT_EQ(request.ignored.size(), 1u);
   EXPECT_EQ(request.ignored[0].field, "guidance_scale");
-  EXPECT_EQ(request.ignored[1].reason, "100 is no multiple of 16: it is 96");
-  request = request_of({.prompt = "a", .image = "Qg==", .height = 720}, known);
-  EXPECT_EQ(request.height, std::nullopt);
-  EXPECT_THAT(request.ignored.at(0).reason, HasSubstr("proportions"));
-  request = request_of({.prompt = "a", .height = 720}, {});
-  EXPECT_EQ(request.height, std::nullopt);
-  EXPECT_EQ(request.ignored.at(0).reason, "the model has one size");
+  const struct {
+    AvatarRequest wanted;
+    std::span<const OptionField> fields;
+    std::optional<int64_t> height, width;
+    const char* why;  // empty: nothing is ignored
+  } kSides[] = {{{.prompt = "a", .height = 100, .width = 96}, several, 100, 96, ""},
+                {{.prompt = "a", .height = 100, .width = 96}, one, 100, 96, ""},
+                {{.prompt = "a", .height = 720, .width = 720}, several, 720, 720, ""},
+                {{.prompt = "a", .height = 720, .width = 720}, one, {}, {}, "not told a size"},
+                {{.prompt = "a", .height = 720}, one, {}, {}, "not told a size"},
+                {{.prompt = "a", .height = 720, .width = 64}, one, 720, 64, ""},
+                {{.prompt = "a", .image = "Qg==", .height = 64}, several, {}, {}, "an image chooses"},
+                {{.prompt = "a", .image = "Qg==", .width = 64}, one, {}, {}, "an image chooses"}};
+  for (const auto& [wanted, fields, height, width, why] : kSides) {
+    SCOPED_TRACE(fmt::format("{} {} {}", wanted.height.value_or(0), wanted.width.value_or(0), why));
+    request = request_of(wanted, fields);
+    EXPECT_EQ(request.height, height);
+    EXPECT_EQ(request.width, width);
+    EXPECT_EQ(request.ignored.empty(), *why == '\0');
+    for (const auto& each : request.ignored) EXPECT_THAT(each.reason, HasSubstr(why));
+  }
+}
+
+TEST(AvatarRequest, names_the_field_that_has_no_file_in_base64) {
+  AvatarRequest sound{.prompt = "a", .audio = "****"},
+      picture{.prompt = "a", .audio = "QUJD", .image = "data:image/png;base64,"};
+  const auto message = [](AvatarRequest& wanted) {
+    try {
+      decode_files(wanted);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string("accepted");
+  };
+  EXPECT_THAT(message(sound), HasSubstr("audio_base64 has 4 characters"));
+  EXPECT_THAT(message(picture), HasSubstr("image_base64 has 22 characters, but none of a file in base64"));
 }
 
 TEST(LenientBase64, is_decoded_as_python_does) {

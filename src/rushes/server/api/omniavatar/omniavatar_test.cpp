@@ -131,9 +131,45 @@ TEST_F(OmniAvatar, answers_what_is_no_request_before_anything_is_streamed) {
       EXPECT_EQ(reply.status, status);
       EXPECT_THAT(reply.json()["error"].get<std::string>(), StartsWith(words));
     }
-  const Reply wrong = server->request("GET", "/generate-stream");
-  EXPECT_EQ(wrong.status, 405);
-  EXPECT_THAT(wrong.headers.at("allow"), HasSubstr("POST"));
+}
+
+TEST_F(OmniAvatar, answers_other_methods_and_paths_as_published) {
+  const auto server = serve();
+  for (const char* path : {"/generate-stream", "/generate-stream-chunked", "/generate"}) {
+    SCOPED_TRACE(path);
+    const Reply asked = server->request("OPTIONS", path), wrong = server->request("GET", path);
+    EXPECT_EQ(asked.status, 200);
+    EXPECT_EQ(asked.headers.at("allow"), "OPTIONS, POST");
+    EXPECT_EQ(asked.body, "");
+    for (const auto& [name, value] : asked.headers) EXPECT_FALSE(name.starts_with("access-control-")) << name;
+    EXPECT_EQ(wrong.status, 405);
+    EXPECT_EQ(wrong.headers.at("allow"), "OPTIONS, POST");
+    EXPECT_TRUE(wrong.json()["error"].is_string());
+  }
+  EXPECT_EQ(server->request("POST", "/health").headers.at("allow"), "OPTIONS, GET, HEAD");
+  for (const char* method : {"GET", "OPTIONS"}) {
+    const Reply none = server->request(method, "/nothing");
+    EXPECT_EQ(none.status, 404) << method;
+    EXPECT_EQ(none.json()["error"], "there is nothing at /nothing");
+  }
+  EXPECT_TRUE(server->request("GET", "/v1/nothing").json()["error"].is_object()) << "this server's own words";
+  TestClient client(server->port());
+  client.write(
+      "POST /generate-stream HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+      "Content-Length: 999999999\r\n\r\n");
+  const Reply large = client.read_reply();
+  EXPECT_EQ(large.status, 413);
+  EXPECT_TRUE(large.json()["error"].is_string());
+}
+
+TEST_F(OmniAvatar, answers_preflights_of_socket_io_as_its_servers_do) {
+  const auto server = serve([](ServerOptions& options) { options.access.allow_origins = {"http://localhost:9101"}; });
+  const Reply asked = server->request("OPTIONS", "/socket.io/?EIO=4&transport=polling", "",
+                                      "Origin: http://localhost:9101\r\nAccess-Control-Request-Method: POST\r\n");
+  EXPECT_EQ(asked.status, 200);
+  EXPECT_EQ(asked.body, "OK");
+  EXPECT_EQ(asked.headers.at("access-control-allow-methods"), "OPTIONS, GET, POST");
+  EXPECT_EQ(asked.headers.at("access-control-allow-origin"), "http://localhost:9101");
 }
 
 TEST_F(OmniAvatar, tells_what_is_wrong_with_files_and_numbers_behind_the_start) {

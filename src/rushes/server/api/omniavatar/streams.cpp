@@ -231,6 +231,7 @@ void add_stream_routes(Router& router, const std::shared_ptr<Studio>& studio) {
     route.pattern = pattern;
     route.max_body_bytes = kMaxBodyBytes;
     route.when_named = when_named;
+    route.rephrase = [](const Request&, Response& refusal) { reword(refusal); };
     route.answer_later = [function = std::move(function)](const Request& request) -> net::awaitable<Response> {
       std::optional<Response> wrong;
       try {

@@ -118,14 +118,15 @@ net::awaitable<Hosted> Studio::begin(std::string name, AvatarRequest wanted, Wat
     request.seed = generation::random_seed();  // as the published server, whose noise has no seed of the request's
     put_numbers(wanted, model->options(), request);
     if (!wanted.image.empty()) request.image = media::decode_image(bytes_of(wanted.image));
-    const double fps = model->plan(request)->format().fps;
+    const generation::VideoFormat format = model->plan(request)->format();
+    const double fps = format.fps, most = std::min(kMostSeconds, format.most_clip_seconds);
     if (wanted.audio.empty()) {
       request.video_frames = 1 + std::llround(kSilentSeconds * fps);
     } else {
       speech->audio = media::decode_audio(bytes_of(wanted.audio));
       require(!speech->audio.samples.empty(), ErrorCode::invalid_argument, "the audio is empty");
-      require(speech->audio.seconds() <= kMostSeconds, ErrorCode::too_large,
-              "the audio is {:.0f} s long; {:.0f} s are allowed", speech->audio.seconds(), kMostSeconds);
+      require(speech->audio.seconds() <= most, ErrorCode::too_large, "the audio is {:.0f} s long; {:.0f} s are allowed",
+              speech->audio.seconds(), most);
       if (!is_usual(speech->audio.hz)) speech->audio = media::resampled(speech->audio, 16'000);
       request.video_frames = std::max<int64_t>(1, std::llround(std::ceil(speech->audio.seconds() * fps - 1e-6)));
       // Segments begin with the picture itself, in which nothing is said yet.

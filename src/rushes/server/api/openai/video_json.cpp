@@ -73,6 +73,7 @@ Json video_json(const Hosted& entry) {
           {"prompt", session.request().prompts.empty() ? Json(nullptr) : Json(session.request().prompts.front())},
           {"seed", session.request().seed},
           {"ignored", ignored_json(session.ignored())},
+          {"warnings", session.warnings()},
           {"image", image_json(session.image_use())},
           {"seconds", fmt::format("{:g}", seconds)},
           {"size", fmt::format("{}x{}", format.width, format.height)},

@@ -15,6 +15,7 @@ std::vector<Message> OmniDialect::begin(const Hosted& hosted) {
                     {"request_id", request_id_},
                     {"format", "m4s"},
                     {"ignored", ignored_json(hosted.session->ignored())},
+                    {"warnings", hosted.session->warnings()},
                     {"image", image_json(hosted.session->image_use())},
                     {"config",
                      {{"model", model_},

@@ -1,0 +1,34 @@
+import { describe, expect, it } from "vitest";
+import type { ModelInfo } from "./api";
+import { chosenFor, modelWords, modelsFor } from "./models";
+
+const model = (name: string, of: Partial<ModelInfo> = {}): ModelInfo => ({
+  name, description: "", isDefault: false, state: "unloaded", failure: "", takesPrompts: false, hears: false, answers: false, needsImage: false,
+  makesVideo: true, options: new Set(), presets: [], steps: 0, controls: [], portraits: [], speech: [], ...of,
+});
+const models = [
+  model("small", { takesPrompts: true }), model("large", { takesPrompts: true, isDefault: true, state: "loaded" }),
+  model("head", { hears: true, state: "loading" }), model("seer", { takesPrompts: true, answers: true }),
+  model("other seer", { takesPrompts: true, answers: true, state: "failed" }),
+];
+
+describe("models", () => {
+  it("are offered for what they can do before they are loaded, the default first", () => {
+    expect(modelsFor("video", models).map(({ name }) => name)).toEqual(["large", "small"]);
+    expect(modelsFor("talk", models).map(({ name }) => name)).toEqual(["head"]);
+    expect(modelsFor("predict", models).map(({ name }) => name)).toEqual(["seer", "other seer"]);
+  });
+
+  it("stay chosen as long as they are there", () => {
+    expect(chosenFor("video", models, undefined)?.name).toBe("large");
+    expect(chosenFor("video", models, "small")?.name).toBe("small");
+    expect(chosenFor("video", models, "gone")?.name).toBe("large");
+    expect(chosenFor("talk", [], "head")).toBeNull();
+  });
+
+  it("say what they are until they can be used", () => {
+    expect(models.map(modelWords)).toEqual([
+      "small (loaded when it is used)", "large", "head (being loaded)", "seer (loaded when it is used)", "other seer (could not be loaded)",
+    ]);
+  });
+});

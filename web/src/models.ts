@@ -1,0 +1,27 @@
+// Which models are offered for what the page does, and what is said of them. Pure: no DOM, no network.
+import type { ModelInfo } from "./api";
+
+export type View = "video" | "talk" | "predict";
+
+const FITS: Record<View, (model: ModelInfo) => boolean> = {
+  video: (model) => model.takesPrompts && !model.hears && !model.answers,
+  talk: (model) => model.hears,
+  predict: (model) => model.answers,
+};
+
+/** Also those that are not loaded yet: that happens when somebody uses them. The server's default is the first. */
+export const modelsFor = (view: View, models: readonly ModelInfo[]): ModelInfo[] =>
+  models.filter(FITS[view]).sort((a, b) => Number(b.isDefault) - Number(a.isDefault));
+
+/** The one that was chosen, as long as it is there; null: the server has none for this. */
+export const chosenFor = (view: View, models: readonly ModelInfo[], name: string | undefined): ModelInfo | null => {
+  const fitting = modelsFor(view, models);
+  return fitting.find((model) => model.name === name) ?? fitting[0] ?? null;
+};
+
+const STATES: Record<ModelInfo["state"], string> = {
+  loaded: "", unloaded: "loaded when it is used", loading: "being loaded", failed: "could not be loaded",
+};
+
+/** Its name, and what it is at the moment unless it can be used at once. */
+export const modelWords = ({ name, state }: ModelInfo): string => (STATES[state] === "" ? name : `${name} (${STATES[state]})`);
