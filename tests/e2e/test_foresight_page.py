@@ -11,6 +11,7 @@ from page_tab import PageTab, opener
 from PIL import Image
 from waiting import wait_for
 
+PICTURES = ROOT / "docs" / "images"
 PATIENCE_S = 60  # bounds failures only
 WORDS = ".answer"
 EXAMPLE_ARROW = r"green triangle on a blue ground\. It will slide to the left"
@@ -163,6 +164,8 @@ def test_the_shipped_model_says_what_will_happen_in_its_example_and_shows_it(bin
             assert kinds[0] == "thinking_start" and kinds[-1] == "thinking_complete"
             assert kinds.index("text_chunk") < kinds.index("video_frame") < kinds.index("video_complete")
             page.tab.wait_for_function("() => document.querySelector('.prediction-screen video').currentTime > 0.2")
+            page.tab.locator(".prediction-screen").scroll_into_view_if_needed()
+            page.tab.screenshot(path=PICTURES / "page_prediction.png")
             assert page.errors == []
     finally:
         server.stop()
