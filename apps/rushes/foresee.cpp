@@ -27,8 +27,8 @@ using generation::Request;
 struct Options {
   generation::ModelOptions model;
   Request request;
-  std::vector<std::string> images;
-  std::string question, output = "foresee.mp4";
+  std::vector<std::string> earlier;
+  std::string picture, question, output = "foresee.mp4";
   int quality = 20, threads = 0;
   bool quiet = false;
 };
@@ -41,10 +41,8 @@ bool answers_about_pictures(const generation::Family& family) {
 Request make_request(const Options& options) {
   Request request = options.request;
   if (!options.question.empty()) request.prompts = {options.question};
-  for (const std::string& image : options.images) {
-    if (request.image) request.earlier_images.push_back(*request.image);
-    request.image = media::read_image(image);
-  }
+  for (const std::string& earlier : options.earlier) request.earlier_images.push_back(media::read_image(earlier));
+  request.image = media::read_image(options.picture);
   return request;
 }
 
@@ -56,12 +54,6 @@ std::shared_ptr<const generation::Model> load(const Options& options, const Requ
   check_request(request, model);
   use_threads(options.threads, model);
   return generation::load_model(model);
-}
-
-/// Words go to standard output as they come.
-void print_words(std::string_view words) {
-  fmt::print("{}", words);
-  std::fflush(stdout);
 }
 
 /// What one half could not do, told when the other is complete.
@@ -88,7 +80,7 @@ void describe(const Options& options) {
     result = generator->step({});
     for (const generation::Event& event : result.events)
       if (const auto* chunk = std::get_if<generation::TextChunk>(&event))
-        print_words(chunk->last ? chunk->utf8 + "\n" : chunk->utf8);
+        print_words(stdout, chunk->last ? chunk->utf8 + "\n" : chunk->utf8);
   }
 }
 
@@ -111,11 +103,13 @@ void foresee(const Options& options) {
   Failures failures;
   Recorded recorded;
   {
-    // On a terminal the line of progress would be written into the words.
-    ProgressPrinter printer(format, options.quiet || isatty(STDOUT_FILENO) != 0);
+    // Frames on standard output leave standard error to the words. On a terminal the line of progress would be written
+    // into them.
+    std::FILE* const words = options.output == "-" ? stderr : stdout;
+    ProgressPrinter printer(format, options.quiet || words == stderr || isatty(STDOUT_FILENO) != 0);
     recorded = record(*generator, *output,
                       {.on_progress = [&](const Progress& p) { printer.show(p); },
-                       .on_text = print_words,
+                       .on_text = [&](std::string_view text) { print_words(words, text); },
                        .on_track_failed = [&](const generation::TrackFailed& failed) { failures.add(failed); }});
   }
   failures.tell();
@@ -126,8 +120,8 @@ void foresee(const Options& options) {
 
 void add_question(CLI::App& command, Options& options) {
   command
-      .add_option("--image,--image_path,--image-path", options.images,
-                  "another picture, before the question; repeatable: the last one is the newest")
+      .add_option("--image,--image_path,--image-path", options.earlier,
+                  "a picture that was shown before PICTURE; repeatable, oldest first")
       ->allow_extra_args(false);
   add_seed_option(command, options.request.seed, "random seed; the same seed gives the same words and the same video");
   add_model_options(command, options.model);
@@ -135,13 +129,9 @@ void add_question(CLI::App& command, Options& options) {
   add_option_flags(command, options.request.options, answers_about_pictures);
 }
 
-/// PICTURE "question": the picture is the newest of them.
+/// PICTURE "question": the picture is the newest of all.
 void add_positionals(CLI::App& command, Options& options, const char* question_doc) {
-  command
-      .add_option_function<std::string>(
-          "PICTURE", [&options](const std::string& picture) { options.images.push_back(picture); },
-          "picture: JPEG, PNG or WebP")
-      ->required();
+  command.add_option("PICTURE", options.picture, "picture: JPEG, PNG or WebP")->required();
   command.add_option("QUESTION,--prompt", options.question, question_doc);
 }
 

@@ -98,9 +98,7 @@ void warn_of_quality(const Options& options, const std::vector<media::VideoOutpu
 void print_text(std::string_view text, const std::vector<media::VideoOutputOptions>& targets) {
   const bool frames =
       std::any_of(targets.begin(), targets.end(), [](const auto& target) { return target.target == "-"; });
-  std::FILE* const stream = frames ? stderr : stdout;
-  fmt::print(stream, "{}", text);
-  std::fflush(stream);
+  print_words(frames ? stderr : stdout, text);
 }
 
 /// What a model hears that would take speech: this command has none.

@@ -45,6 +45,11 @@ void print_ignored(const std::vector<generation::Ignored>& ignored) {
     fmt::print(stderr, "warning: {} has no effect: {}\n", each.field, each.reason);
 }
 
+void print_words(std::FILE* to, std::string_view words) {
+  fmt::print(to, "{}", words);
+  std::fflush(to);
+}
+
 void print_notes(const generation::Plan& plan) {
   print_ignored(plan.ignored);
   for (const std::string& warning : plan.warnings) fmt::print(stderr, "warning: {}\n", warning);

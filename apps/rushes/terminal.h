@@ -1,7 +1,9 @@
 // What commands that generate share: a line tells how far they are.
 #pragma once
 #include <cstdint>
+#include <cstdio>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -32,6 +34,8 @@ class ProgressPrinter {
 void print_ignored(const std::vector<generation::Ignored>& ignored);
 /// The same of a plan, with its warnings.
 void print_notes(const generation::Plan& plan);
+/// What a model says, as it comes.
+void print_words(std::FILE* to, std::string_view words);
 
 /// One line on standard error: what was made of `target`, how long and how fast.
 void print_summary(const Recorded& recorded, const std::string& target, double fps);

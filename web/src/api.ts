@@ -56,6 +56,8 @@ export interface ModelInfo {
   /** By the names that requests have for them. */
   options: ReadonlySet<string>;
   /** Sizes and lengths that have a name. */
+  /** Of a conversation's pictures the newest alone. */
+  readsOnePicture: boolean;
   presets: string[];
   /** Denoising steps of a video; 0: nobody can tell. */
   steps: number;
@@ -126,7 +128,7 @@ export const toModel = (m: WireModel): ModelInfo => {
     name: m.name, description: m.description, isDefault: m.default, state: m.state, failure: m.error ?? "",
     takesPrompts: takes.includes("text"), hears: feeds.includes("audio"), needsImage: needs.includes("image"),
     answers: takes.includes("image") && yields.includes("text"), makesVideo: yields.includes("video"),
-    presets: option("preset")?.choices ?? [], steps: typeof steps === "number" ? steps : 0,
+    presets: option("preset")?.choices ?? [], readsOnePicture: option("pictures")?.default === 1, steps: typeof steps === "number" ? steps : 0,
     options: new Set(m.options?.map((option) => option.name)),
     controls: (m.options ?? []).filter((option) => option.live).map(toControl).filter((control) => control !== null),
     portraits: (m.examples?.images ?? []).map(here), speech: (m.examples?.audio ?? []).map(here),

@@ -1,4 +1,4 @@
-// A question about pictures. They stay for the next question: all are shown to the model, and the last one begins the video.
+// A question about pictures. They stay for the next question: all are shown to a model that can see several, and the last one begins the video.
 import { type FormEvent, useRef, useState } from "react";
 import type * as api from "../api";
 import { type ChosenPicture, MAX_PICTURES } from "../predict/pictures";
@@ -24,7 +24,7 @@ interface Props {
   onAsk: () => void;
 }
 
-const QUESTIONS = ["What will happen?", "What is in the picture?", "Where will it be in a second?"];
+const QUESTIONS = ["What will happen?", "What is in the picture?", "Describe the picture."];
 
 export function QuestionForm({ model, draft, onDraft, pictures, onFiles, onExample, onForget, onAsk }: Props) {
   const chooser = useRef<HTMLInputElement>(null);
@@ -58,7 +58,8 @@ export function QuestionForm({ model, draft, onDraft, pictures, onFiles, onExamp
           <button key={example.name} type="button" className="portrait" aria-label={`Example ${example.name}`} onClick={() => onExample(example)}><img src={example.url} alt="" /></button>
         ))}
       </div>
-      {pictures.length > 1 && <p className="next">{pictures.length === 2 ? "Both" : `All ${pictures.length}`} pictures are shown to the model{model.makesVideo && "; the video begins with the last one"}.</p>}
+      {pictures.length > 1 && model.readsOnePicture && <p className="next">This model looks at one picture at a time: the last one.</p>}
+      {pictures.length > 1 && !model.readsOnePicture && <p className="next">{pictures.length === 2 ? "Both" : `All ${pictures.length}`} pictures are shown to the model{model.makesVideo && "; the video begins with the last one"}.</p>}
       <label htmlFor="question">What do you want to know about it?</label>
       <textarea
         id="question" rows={1} value={draft.text} maxLength={8000} placeholder={QUESTIONS[0]}

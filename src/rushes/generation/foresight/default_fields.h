@@ -29,6 +29,7 @@ void visit_default_fields(Values& d, Visitor&& visit) {
   visit("repetition_penalty", d.repetition_penalty, FieldRange{0.01, 100});
   visit("max_new_tokens", d.max_new_tokens, FieldRange{1, 32'768});
   visit("picture_pixels", d.picture_pixels, FieldRange{784, 12'845'056});
+  visit("pictures", d.pictures, FieldRange{1, kMostPictures});
 }
 
 }  // namespace rushes::generation

@@ -13,7 +13,6 @@ namespace {
 constexpr ErrorCode kBad = ErrorCode::invalid_argument;
 constexpr int64_t kMostImageSide = 16'384;
 constexpr int64_t kMostAspect = 200;  // of a picture: what the vision model was made for
-constexpr std::size_t kMostImages = 32;
 
 void check_image(const Image& image, std::string_view field) {
   require(image.rgb != nullptr && image.height > 0 && image.width > 0, kBad, "{} must not be empty", field);
@@ -33,8 +32,9 @@ void check_side(std::string_view field, int64_t value, const ForesightShape& mod
 }
 
 void plan_images(ForesightPlan& plan, const Request& request, const ForesightShape& model) {
-  require(request.earlier_images.size() < kMostImages, ErrorCode::too_large,
-          "a conversation may have at most {} images (got {})", kMostImages, request.earlier_images.size() + 1);
+  const int64_t earlier = std::ssize(request.earlier_images);
+  require(earlier < kMostPictures, ErrorCode::too_large, "a conversation may have at most {} images (got {})",
+          kMostPictures, earlier + 1);
   require(request.image || request.earlier_images.empty(), kBad, "earlier images without a newest one");
   if (!request.image) return;
   check_image(*request.image, "image");
@@ -42,7 +42,11 @@ void plan_images(ForesightPlan& plan, const Request& request, const ForesightSha
   require(model.has_vision || !plan.settings.has_text(), ErrorCode::unsupported,
           "image: this model's language model cannot see");
   plan.image = request.image;
-  plan.earlier_images = request.earlier_images;
+  const int64_t read = std::min(earlier, plan.settings.pictures - 1);
+  plan.earlier_images.assign(request.earlier_images.end() - read, request.earlier_images.end());
+  if (read < earlier)
+    plan.ignored.push_back({"earlier_images", fmt::format("with pictures {} the words are about the newest {} alone",
+                                                          plan.settings.pictures, read == 0 ? "one" : "ones")});
   plan.image_use = {
       .height = request.image->height,
       .width = request.image->width,

@@ -43,6 +43,25 @@ TEST(ForesightPlan, the_published_presets_have_their_sizes_and_lengths_and_numbe
   }
 }
 
+TEST(ForesightPlan, of_a_conversation_the_newest_pictures_are_read_as_many_as_wanted) {
+  Request request{.image = image_of(40, 40)};
+  request.video_frames = 33;
+  request.earlier_images = {image_of(10, 10), image_of(20, 20), image_of(30, 30)};
+  const auto all = plan_of(request);
+  EXPECT_EQ(all->earlier_images.size(), 3u);
+  EXPECT_TRUE(all->ignored.empty());
+  request.options.set("pictures", int64_t{2});
+  const auto two = plan_of(request);
+  ASSERT_EQ(two->earlier_images.size(), 1u);
+  EXPECT_EQ(two->earlier_images[0].height, 30);
+  ASSERT_EQ(two->ignored.size(), 1u);
+  EXPECT_EQ(two->ignored[0].field, "earlier_images");
+  request.options.set("pictures", int64_t{1});
+  const auto one = plan_of(request);
+  EXPECT_TRUE(one->earlier_images.empty());
+  EXPECT_EQ(one->image->height, 40);
+}
+
 TEST(ForesightPlan, the_model_is_told_the_rate_of_the_playback_unless_it_is_to_be_the_published_one) {
   Request request{.fps = 12};
   EXPECT_EQ(plan_of(request)->frame_rate(), 12);

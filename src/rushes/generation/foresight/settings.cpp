@@ -75,6 +75,8 @@ std::vector<OptionField> foresight_options(const ForesightSettings& d) {
       whole("max_new_tokens", "the most tokens that the text may have", d.max_new_tokens, 1, 32'768),
       whole("picture_pixels", "size to which a larger picture is reduced before it is read", d.picture_pixels, 784,
             12'845'056),
+      whole("pictures", "how many of a conversation's pictures are read, the newest ones", d.pictures, 1,
+            kMostPictures),
   };
 }
 
@@ -102,6 +104,7 @@ void apply(const Options& given, ForesightSettings& s) {
   read(given, "repetition_penalty", s.repetition_penalty);
   read(given, "max_new_tokens", s.max_new_tokens);
   read(given, "picture_pixels", s.picture_pixels);
+  read(given, "pictures", s.pictures);
 }
 
 }  // namespace rushes::generation

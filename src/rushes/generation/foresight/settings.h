@@ -27,6 +27,9 @@ constexpr std::array<std::pair<std::string_view, PromptSource>, 2> words_of(Prom
   return {{{"prompt", PromptSource::prompt}, {"adapter", PromptSource::adapter}}};
 }
 
+/// Of a conversation, the newest one included.
+inline constexpr int64_t kMostPictures = 32;
+
 struct ForesightSettings {
   Tracks tracks = Tracks::both;
 
@@ -47,6 +50,7 @@ struct ForesightSettings {
   int64_t top_k = 50;
   int64_t max_new_tokens = 512;
   int64_t picture_pixels = 401'408;  // of a picture that is read: 512 tokens
+  int64_t pictures = kMostPictures;  // of a conversation, the newest ones, that are read
 
   bool has_text() const { return tracks != Tracks::video; }
   bool has_video() const { return tracks != Tracks::text; }

@@ -165,6 +165,7 @@ generation::ForesightSettings foresight_defaults() {
   settings.previews = 3;
   settings.temperature = 0;
   settings.max_new_tokens = 64;
+  settings.pictures = 1;  // as in training
   return settings;
 }
 
