@@ -6,6 +6,7 @@
 #include "rushes/base/interruption.h"
 #include "rushes/base/log.h"
 #include "rushes/generation/failure.h"
+#include "rushes/tensor/cpu_allocator.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::generation {
@@ -19,11 +20,20 @@ constexpr double kTextShare = 0.8;
 /// against it. A text that is over before that is as fast as without a video.
 constexpr std::chrono::milliseconds kSlice{5};
 
+constexpr int64_t kMuchMemory = 32 << 20;  // the frames of a small video are less
+
 }  // namespace
+
+ForesightGenerator::WorkingMemory::WorkingMemory(const ForesightPlan& plan)
+    : frame_bytes(plan.settings.has_video() ? plan.video_frames * plan.height * plan.width * 3 * 4 : 0) {}
+
+ForesightGenerator::WorkingMemory::~WorkingMemory() {
+  if (frame_bytes > kMuchMemory) tensor::trim_cpu_memory();
+}
 
 ForesightGenerator::ForesightGenerator(std::shared_ptr<const ForesightParts> parts, std::shared_ptr<ForesightPlan> plan,
                                        std::function<Clock::time_point()> now)
-    : plan_(plan), now_(std::move(now)) {
+    : memory_(*plan), plan_(plan), now_(std::move(now)) {
   std::optional<Image> picture = std::exchange(plan->image, std::nullopt);
   std::vector<Image> pictures = std::exchange(plan->earlier_images, {});
   if (picture) pictures.push_back(*picture);
