@@ -19,6 +19,7 @@ ALLOWED = {
     "src/rushes/media/test_audio.h": "for tests",
     "src/rushes/media/test_offer.h": "for tests",
     "src/rushes/media/test_video.h": "for tests",
+    "src/rushes/tensor/peak_memory.h": "for tests",
     "src/rushes/server/process_usage.h": "for tests",
     "src/rushes/server/test_client.h": "for tests",
     "src/rushes/tensor/checkpoint_forge.h": "checkpoints for tests",

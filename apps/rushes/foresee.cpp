@@ -14,7 +14,6 @@
 #include "rushes/base/error.h"
 #include "rushes/base/interruption.h"
 #include "rushes/generation/registry.h"
-#include "rushes/media/image.h"
 #include "rushes/media/video_output.h"
 #include "terminal.h"
 
@@ -28,7 +27,7 @@ struct Options {
   generation::ModelOptions model;
   Request request;
   std::vector<std::string> earlier;
-  std::string picture, question, output = "foresee.mp4";
+  std::string picture, question, output = "foresee.mp4", format = "auto";
   int quality = 20, threads = 0;
   bool quiet = false;
 };
@@ -38,19 +37,24 @@ bool answers_about_pictures(const generation::Family& family) {
   return family.capabilities.takes.has(Modality::image) && family.capabilities.yields.has(Modality::text);
 }
 
-Request make_request(const Options& options) {
-  Request request = options.request;
-  if (!options.question.empty()) request.prompts = {options.question};
-  for (const std::string& earlier : options.earlier) request.earlier_images.push_back(media::read_image(earlier));
-  request.image = media::read_image(options.picture);
-  return request;
-}
-
-std::shared_ptr<const generation::Model> load(const Options& options, const Request& request) {
+generation::ModelOptions model_options(const Options& options) {
   generation::ModelOptions model = options.model;
   model.path = answering_model(model.path);
   require(!model.path.empty(), ErrorCode::invalid_argument,
           "there is no model that answers in words: give one with --model or RUSHES_FORESEE_MODEL");
+  return model;
+}
+
+Request make_request(const Options& options, const std::string& model) {
+  Request request = options.request;
+  if (!options.question.empty()) request.prompts = {options.question};
+  for (const std::string& earlier : options.earlier) request.earlier_images.push_back(read_picture(earlier, model));
+  request.image = read_picture(options.picture, model);
+  return request;
+}
+
+std::shared_ptr<const generation::Model> load(const Options& options, const generation::ModelOptions& model,
+                                              const Request& request) {
   check_request(request, model);
   use_threads(options.threads, model);
   return generation::load_model(model);
@@ -69,11 +73,11 @@ class Failures {
 };
 
 void describe(const Options& options) {
-  Request request = make_request(options);
+  const generation::ModelOptions named = model_options(options);
+  Request request = make_request(options, named.path);
   request.options.set("tracks", "text");
-  const auto model = load(options, request);
-  auto plan = model->plan(request);
-  print_notes(*plan);
+  const auto model = load(options, named, request);
+  auto plan = checked_plan(*model, request);
   const auto generator = model->start(std::move(plan));
   for (generation::StepResult result; result.outcome == generation::StepOutcome::again;) {
     base::interruption_point();
@@ -85,16 +89,17 @@ void describe(const Options& options) {
 }
 
 void foresee(const Options& options) {
-  const Request request = make_request(options);
-  check_output(options.output, "auto");
-  const auto model = load(options, request);
-  auto plan = model->plan(request);
-  print_notes(*plan);
+  check_output(options.output, options.format);
+  const generation::ModelOptions named = model_options(options);
+  const Request request = make_request(options, named.path);
+  const auto model = load(options, named, request);
+  auto plan = checked_plan(*model, request);
   const generation::VideoFormat format = plan->format();
-  require(format.video_frames != 0, ErrorCode::unsupported,
-          "no video is made: rushes describe is the command for words alone");
+  require(format.video_frames != 0, ErrorCode::unsupported, "{}; rushes describe is the command for words alone",
+          model->capabilities().yields.has(Modality::video) ? "tracks text makes no video: leave it out for one"
+                                                            : "this model has no video model and makes no video");
   const auto output = open_outputs({{.target = options.output,
-                                     .container = media::choose_container(options.output, "auto"),
+                                     .container = media::choose_container(options.output, options.format),
                                      .width = format.width,
                                      .height = format.height,
                                      .fps = format.fps,
@@ -113,9 +118,10 @@ void foresee(const Options& options) {
                        .on_track_failed = [&](const generation::TrackFailed& failed) { failures.add(failed); }});
   }
   failures.tell();
-  if (!options.quiet) print_summary(recorded, options.output, format.fps);
   if (recorded.end == RecordingEnd::stopped)
-    fail(ErrorCode::cancelled, "stopped after {} complete frames", recorded.progress.video_frames);
+    fail(ErrorCode::cancelled, "stopped after {} of {} frames", recorded.progress.video_frames,
+         format.video_frames.value_or(0));
+  if (!options.quiet) print_summary(recorded, options.output, format.fps);
 }
 
 void add_question(CLI::App& command, Options& options) {
@@ -152,6 +158,8 @@ void add_foresee(CLI::App& app) {
       "foresee", "Tell in words and show in a video what will happen in a picture; both grow at the same time");
   add_positionals(*command, *options, "question about what will happen, or what the video is to show");
   command->add_option("-o,--output", options->output, "output: out.mp4, out.y4m, out.rgb or frames_%05d.png")
+      ->capture_default_str();
+  command->add_option("--format", options->format, "output format: auto, mp4, y4m, rgb24 or png")
       ->capture_default_str();
   command->add_option("--frames", options->request.video_frames, "length of the video in frames")
       ->check(CLI::Range(1, 100'000));

@@ -16,7 +16,6 @@
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
 #include "rushes/generation/registry.h"
-#include "rushes/media/image.h"
 #include "rushes/media/rtmp_output.h"
 #include "rushes/media/video_output.h"
 #include "rushes/text/prompt.h"
@@ -56,11 +55,11 @@ void parse_size(std::string_view text, Request& request) {
 }
 
 /// The request in the generator's words; what the model allows is checked by the model.
-Request make_request(const Options& options) {
+Request make_request(const Options& options, const std::string& model) {
   Request request = options.request;
   request.prompts = prompts_of(options.prompts);
   if (!options.size.empty()) parse_size(options.size, request);
-  if (!options.image.empty()) request.image = media::read_image(options.image);
+  if (!options.image.empty()) request.image = read_picture(options.image, model);
   return request;
 }
 
@@ -105,19 +104,18 @@ void print_text(std::string_view text, const std::vector<media::VideoOutputOptio
 generation::Inbox no_speech() { return {.end_of_speech = true}; }
 
 void run(const Options& options) {
-  const Request request = make_request(options);
   for (const std::string& output : options.outputs) check_output(output, options.format);
   ignore_closed_pipes();
   generation::ModelOptions model_options = options.model;
   if (model_options.path.empty()) model_options.path = default_model();
+  const Request request = make_request(options, model_options.path);
   check_request(request, model_options);
   use_threads(options.threads, model_options);
   const auto load_start = std::chrono::steady_clock::now();
   const auto model = generation::load_model(model_options);
   const auto load_time =
       std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::steady_clock::now() - load_start);
-  auto plan = model->plan(request);
-  print_notes(*plan);
+  auto plan = checked_plan(*model, request);
   const VideoFormat format = plan->format();  // before the output is touched: a bad value must not empty a file
   if (const auto& use = plan->image_use; use && use->shown)
     log::info("image {}x{}, fit {}: its part [{:.0f}, {:.0f}, {:.0f}, {:.0f}] is the first frame, {}x{}", use->width,

@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "rushes/base/error.h"
+#include "rushes/media/image.h"
 
 namespace rushes::app {
 namespace {
@@ -158,9 +160,22 @@ void add_silent_audio_option(CLI::App& command, bool& silent_audio) {
 void check_request(const generation::Request& request, const generation::ModelOptions& model) {
   generation::check_numbers(request);
   const generation::Family* family = generation::family_of(model.path);
-  for (const auto& [name, value] : request.options.values())
-    require(!family || find_field(family->options(), name), ErrorCode::invalid_argument,
-            "{} is not an option of {} models, of which {} is one", name, family ? family->name : "", model.path);
+  if (!family) return;
+  for (const auto& [name, value] : request.options.values()) {
+    if (find_field(family->options(), name)) continue;
+    const auto having = generation::family_options(
+        [&name = name](const generation::Family& each) { return find_field(each.options(), name) != nullptr; });
+    const auto option =
+        std::find_if(having.begin(), having.end(), [&name = name](const auto& o) { return o.field->name == name; });
+    fail(ErrorCode::invalid_argument, "{} is an option of {} models; {} is one of {}, which do not have it", name,
+         option == having.end() ? "no" : fmt::format("{}", fmt::join(option->families, " and ")), model.path,
+         family->name);
+  }
+}
+
+Image read_picture(const std::string& file, const std::string& model) {
+  const generation::Family* family = generation::family_of(model);
+  return media::read_image(file, family ? family->capabilities.pictures : ImageLimits());
 }
 
 void add_threads_option(CLI::App& command, int& threads, const std::string& by_default) {

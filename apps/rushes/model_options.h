@@ -2,6 +2,7 @@
 #pragma once
 #include <CLI/CLI.hpp>
 
+#include "rushes/base/image.h"
 #include "rushes/generation/registry.h"
 
 namespace rushes::app {
@@ -19,6 +20,10 @@ void add_silent_audio_option(CLI::App& command, bool& silent_audio);
 /// What is wrong with a request before its model is loaded: the numbers that all families share, and options that the
 /// family of `model.path` does not have. Throws Error(invalid_argument).
 void check_request(const generation::Request& request, const generation::ModelOptions& model);
+
+/// A picture from a file, within the limits of the models that `model` (a ModelOptions::path) is one of. Throws as
+/// media::read_image().
+Image read_picture(const std::string& file, const std::string& model);
 
 /// --threads: how many cores the model may use; 0, told in the help as `by_default`, where it is not given.
 void add_threads_option(CLI::App& command, int& threads, const std::string& by_default);

@@ -10,7 +10,6 @@
 #include "rushes/generation/avatars.h"
 #include "rushes/generation/registry.h"
 #include "rushes/ingest/driving_file.h"
-#include "rushes/media/image.h"
 
 namespace rushes::app {
 namespace {
@@ -27,7 +26,7 @@ void run(Options& options) {
   const auto* avatars = dynamic_cast<const generation::Avatars*>(model.get());
   require(avatars != nullptr, ErrorCode::unsupported, "'{}' has no avatars: its portraits are ready in a moment anyway",
           model->card().name);
-  options.request.image = media::read_image(options.image);
+  options.request.image = read_picture(options.image, options.model.path);
   ingest::find_faces(options.request, *model);
   std::filesystem::path file = options.output;
   if (file.empty())

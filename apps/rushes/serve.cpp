@@ -15,6 +15,7 @@
 #include "rushes/base/log.h"
 #include "rushes/delivery/sinks/recording.h"
 #include "rushes/generation/registry.h"
+#include "rushes/generation/working_memory.h"
 #include "rushes/server/server.h"
 #include "serve_settings.h"
 #include "settings.h"
@@ -28,7 +29,7 @@ struct Options {
   generation::ModelOptions model;
   server::ServerOptions server;
   std::string data_directory, web_root, token_file, assistant_key_file;
-  int64_t max_data_gib = 16, max_upload_mib = 512, max_input_mib = 1024;
+  int64_t max_data_gib = 16, max_upload_mib = 512, max_input_mib = 1024, max_memory_mib = 0;
   std::vector<std::string> models;
   double idle_minutes = 15, idle_model_minutes = 15, silent_minutes = 10, drain_seconds = 10, keep_alive_seconds = 15;
   int threads = 0;
@@ -124,6 +125,8 @@ void run(Options options) {
   server.sessions.max_data_bytes = options.max_data_gib << 30;
   server.connections.upload_bytes = options.max_upload_mib << 20;
   server.sessions.max_input_bytes = options.max_input_mib << 20;
+  server.sessions.max_working_bytes =
+      options.max_memory_mib > 0 ? options.max_memory_mib << 20 : generation::memory_of_machine() / 4 * 3;
   server.sessions.silence = milliseconds(60 * options.silent_minutes);
   server.sessions.idle = milliseconds(60 * options.idle_minutes);
   server.sessions.idle_model = milliseconds(60 * options.idle_model_minutes);
@@ -295,6 +298,13 @@ void add_session_limits(CLI::App& command, Options& options) {
       .add_option("--max-runs", options.server.head_runs,
                   "maximum number of recordings of one talking head's name; the oldest are deleted")
       ->check(CLI::Range(1, 10'000))
+      ->capture_default_str();
+  command
+      .add_option("--max-memory-mib", options.max_memory_mib,
+                  "maximum memory that all sessions need together to compute on the CPU: a request that needs more "
+                  "is answered with 413, and one that does not fit beside the others waits; 0: three quarters of "
+                  "this computer's")
+      ->check(CLI::Range(0, 100'000'000))
       ->capture_default_str();
   command
       .add_option("--max-input-mib", options.max_input_mib,

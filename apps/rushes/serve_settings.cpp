@@ -8,6 +8,7 @@
 
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
+#include "rushes/base/manifest.h"
 #include "rushes/generation/registry.h"
 
 namespace rushes::app {
@@ -43,6 +44,7 @@ server::ModelSource model_source(const generation::ModelOptions& model) {
     source.family = family->name;
     source.capabilities = family->capabilities;
     source.options.assign(family->options().begin(), family->options().end());
+    source.trained_for = manifest_trained_for(folder);
   }
   std::error_code missing;
   if (fs::is_directory(folder / "examples", missing)) source.examples = folder / "examples";

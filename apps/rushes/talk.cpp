@@ -21,7 +21,6 @@
 #include "rushes/generation/registry.h"
 #include "rushes/ingest/driving_file.h"
 #include "rushes/media/audio_decoder.h"
-#include "rushes/media/image.h"
 #include "rushes/media/pcm.h"
 #include "rushes/media/video_output.h"
 #include "terminal.h"
@@ -62,7 +61,7 @@ struct Options {
 Request make_request(const Options& options, const std::string& model) {
   Request request = options.request;
   if (!options.prompts.empty()) request.prompts = prompts_of(options.prompts);
-  if (!options.image.empty()) request.image = media::read_image(options.image);  // else an avatar
+  if (!options.image.empty()) request.image = read_picture(options.image, model);  // else an avatar
   const generation::Family* family = generation::family_of(model);
   const bool in_chunks = !family || find_field(family->options(), "chunk_duration");
   if (in_chunks && options.video.empty() && !request.options.has("chunk_duration"))
@@ -170,8 +169,7 @@ void run(const Options& options) {
           model->card().family);
   ingest::find_faces(request, *model);
   if (video) ingest::drive(request, *model, std::move(video));
-  auto plan = model->plan(request);
-  print_notes(*plan);
+  auto plan = checked_plan(*model, request);
   const generation::VideoFormat format = plan->format();  // before the output is touched
   check_speech(options, format);
   std::shared_ptr<LiveSpeech> live;

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdio>
 
+#include "rushes/generation/working_memory.h"
 #include "rushes/media/flv_publisher.h"
 #include "rushes/media/rtmp_output.h"
 
@@ -50,9 +51,12 @@ void print_words(std::FILE* to, std::string_view words) {
   std::fflush(to);
 }
 
-void print_notes(const generation::Plan& plan) {
-  print_ignored(plan.ignored);
-  for (const std::string& warning : plan.warnings) fmt::print(stderr, "warning: {}\n", warning);
+std::unique_ptr<generation::Plan> checked_plan(const generation::Model& model, const generation::Request& request) {
+  auto plan = model.plan(request);
+  generation::require_memory(*plan);
+  print_ignored(plan->ignored);
+  for (const std::string& warning : plan->warnings) fmt::print(stderr, "warning: {}\n", warning);
+  return plan;
 }
 
 void print_summary(const Recorded& recorded, const std::string& target, double fps) {

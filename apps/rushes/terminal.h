@@ -2,6 +2,7 @@
 #pragma once
 #include <cstdint>
 #include <cstdio>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -32,8 +33,9 @@ class ProgressPrinter {
 
 /// Lines on standard error, also of quiet commands: what was given and changes nothing.
 void print_ignored(const std::vector<generation::Ignored>& ignored);
-/// The same of a plan, with its warnings.
-void print_notes(const generation::Plan& plan);
+/// A model's plan for a request, after saying what of it changes nothing, and its warnings. Throws Error(too_large) if
+/// this computer does not have the memory.
+std::unique_ptr<generation::Plan> checked_plan(const generation::Model& model, const generation::Request& request);
 /// What a model says, as it comes.
 void print_words(std::FILE* to, std::string_view words);
 

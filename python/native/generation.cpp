@@ -8,6 +8,7 @@
 
 #include "rushes/base/error.h"
 #include "rushes/base/interruption.h"
+#include "rushes/generation/working_memory.h"
 #include "rushes/media/decoded_audio.h"
 #include "rushes/profiling/profiled_generator.h"
 
@@ -46,6 +47,7 @@ Generation::Generation(std::shared_ptr<const Model> model, const generation::Req
                        std::optional<profiling::ProfilerOptions> profiler)
     : model_(std::move(model)) {
   auto plan = model_->get().plan(request);
+  generation::require_memory(*plan);
   format_ = plan->format();
   ignored_ = plan->ignored;
   warnings_ = plan->warnings;

@@ -103,6 +103,16 @@ Request make_request(
   return request;
 }
 
+using ImageArray = nb::ndarray<nb::numpy, uint8_t, nb::shape<-1, -1, 3>>;
+
+ImageArray image_of(const std::string& path, const ImageLimits& limits) {
+  const Image image = media::read_image(path, limits);
+  auto* share = new std::shared_ptr<const uint8_t>(image.rgb);
+  nb::capsule owner(share, [](void* p) noexcept { delete static_cast<std::shared_ptr<const uint8_t>*>(p); });
+  const std::size_t shape[] = {static_cast<std::size_t>(image.height), static_cast<std::size_t>(image.width), 3};
+  return ImageArray(const_cast<uint8_t*>(image.rgb.get()), 3, shape, owner);
+}
+
 double seconds(std::chrono::microseconds time) { return std::chrono::duration<double>(time).count(); }
 
 /// A video file, pipe, folder of pictures or live stream that frames are written to.
@@ -218,7 +228,11 @@ void add_model(nb::module_& module) {
                        options[field.name] = field.doc + "; " + field.allowed();
                      return options;
                    })
-      .def_prop_ro("load_seconds", [](const Model& self) { return seconds(self.load_time()); });
+      .def_prop_ro("load_seconds", [](const Model& self) { return seconds(self.load_time()); })
+      .def(
+          "read_image",
+          [](const Model& self, const std::string& path) { return image_of(path, self.get().capabilities().pictures); },
+          "path"_a, "Reads a JPEG, PNG or WebP file as uint8 [H, W, 3], within the limits of the model's family.");
   nb::class_<Request>(module, "Request", "What to generate; None means the model's default.")
       .def(nb::new_(&make_request), "prompts"_a, nb::kw_only(), "seed"_a = 0, "segments"_a = nb::none(),
            "video_frames"_a = nb::none(), "width"_a = nb::none(), "height"_a = nb::none(), "fps"_a = nb::none(),
@@ -338,16 +352,8 @@ void add_functions(nb::module_& module) {
       "set_log_level", [](const std::string& word) { log::set_level(log::parse_level(word)); }, "level"_a,
       "Sets the log level: debug, info, warning, error or off.");
   module.def(
-      "read_image",
-      [](const std::string& path) {
-        const Image image = media::read_image(path);
-        auto* share = new std::shared_ptr<const uint8_t>(image.rgb);
-        nb::capsule owner(share, [](void* p) noexcept { delete static_cast<std::shared_ptr<const uint8_t>*>(p); });
-        const std::size_t shape[] = {static_cast<std::size_t>(image.height), static_cast<std::size_t>(image.width), 3};
-        return nb::ndarray<nb::numpy, uint8_t, nb::shape<-1, -1, 3>>(const_cast<uint8_t*>(image.rgb.get()), 3, shape,
-                                                                     owner);
-      },
-      "path"_a, "Reads a JPEG, PNG or WebP file as uint8 [H, W, 3].");
+      "read_image", [](const std::string& path) { return image_of(path, {}); }, "path"_a,
+      "Reads a JPEG, PNG or WebP file as uint8 [H, W, 3].");
   module.def(
       "read_audio",
       [](const std::string& path) {

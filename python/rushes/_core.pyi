@@ -152,6 +152,11 @@ class Model:
     @property
     def load_seconds(self) -> float: ...
 
+    def read_image(self, path: str) -> Annotated[NDArray[numpy.uint8], dict(shape=(None, None, 3))]:
+        """
+        Reads a JPEG, PNG or WebP file as uint8 [H, W, 3], within the limits of the model's family.
+        """
+
 class Request:
     """What to generate; None means the model's default."""
 

@@ -22,6 +22,7 @@ import struct
 import urllib.error
 import urllib.parse
 import urllib.request
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Union
@@ -47,13 +48,14 @@ class PredictionError(RuntimeError):
 class Event:
     """What happens in a prediction. `type` says which of the other fields are set.
 
-    thinking_start; text_chunk: `content`; video_frame: `frame_index`, `total_frames`, `jpeg`; video_progress: `step`, `steps`,
+    thinking_start; text_chunk: `content`, and `done` in the one that ends the text; video_frame: `frame_index`, `total_frames`, `jpeg`; video_progress: `step`, `steps`,
     and for a preview `frame_index` and `jpeg`, which is empty without one; video_complete: `video_url`; error: `source` (the half that failed, text or video), `message`, `code`; thinking_complete, the last one: `text` and
     `video_url`, which is None without a video.
     """
 
     type: str
     content: str = ""
+    done: bool = False
     frame_index: int = 0
     total_frames: int = 0
     jpeg: bytes = b""
@@ -76,13 +78,16 @@ def predict(picture: Path | bytes, prompt: str = "", *, server_url: str = DEFAUL
     `model`: its name, where the server has several. `preset`: size and length of the video ("256", "512", "768"). `tracks`:
     "text" or "video" alone. `previews`: be told how far the video is, with a look at it every so many denoising steps, 0:
     without looks. `earlier_pictures`: of the same conversation, oldest first; `picture` begins the video. Who stops iterating
-    cancels the prediction. Raises PredictionError with the server's message; a half that fails is an event.
+    cancels the prediction. What may disappoint, as a size that the model was not trained for, is a warning. Raises
+    PredictionError with the server's message; a half that fails is an event.
     """
     fields = {"image": _base64(picture), "prompt": prompt or None, "model": model, "preset": preset, "num_frames": num_frames,
               "fps": fps, "seed": seed, "tracks": tracks, "previews": previews,
               "earlier_images": [_base64(each) for each in earlier_pictures] or None}
     server = server_url.rstrip("/")
     begun = _post(server + "/api/predict", {name: value for name, value in fields.items() if value is not None}, token, timeout)
+    for warning in begun.get("warnings", []):
+        warnings.warn(warning, stacklevel=2)
     return follow(begun["session_id"], server_url=server, token=token, timeout=timeout)
 
 
@@ -170,6 +175,7 @@ def _event(message: str | bytes, server: str) -> Event:
         return Event("video_frame", frame_index=index, total_frames=total, jpeg=message[_FRAME.size:])
     told = json.loads(message)
     known = {name: told[name] for name in ("content", "source", "message", "code", "text") if isinstance(told.get(name), str)}
+    known["done"] = told.get("done") is True
     known |= {name: told[name] for name in ("step", "steps", "frame_index") if isinstance(told.get(name), int)}
     url = told.get("video_url")
     video_url = None if url is None else urllib.parse.urljoin(server + "/", url)

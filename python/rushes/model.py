@@ -208,7 +208,7 @@ class Model:
         """
         texts = (_core.prompts_of_line(prompts) or [prompts]) if isinstance(prompts, str) else list(prompts)
         if isinstance(image, (str, os.PathLike)):
-            image = _core.read_image(os.fspath(image))
+            image = self._core.read_image(os.fspath(image))
         request = _core.Request(
             texts, seed=seed, segments=segments, video_frames=video_frames, width=width, height=height, fps=fps,
             image=None if image is None else numpy.ascontiguousarray(image, dtype=numpy.uint8), **options)

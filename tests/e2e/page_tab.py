@@ -28,5 +28,25 @@ def opener(kind, browser, server):
         page.tab.close()
 
 
+@contextlib.contextmanager
+def trained_for(browser, *sizes):
+    """A browser whose pages hear that of every model."""
+    context = browser.new_context(color_scheme="dark")
+
+    def tell(route):
+        answer = route.fetch()
+        models = answer.json()
+        for model in models["models"]:
+            model["trained_for"] = {"sizes": [{"width": width, "height": height} for width, height in sizes], "frames": None}
+        route.fulfill(response=answer, json=models)
+    context.route("**/v1/models", tell)
+
+    class Tabs:
+        def new_page(self, **_):
+            return context.new_page()
+    yield Tabs()
+    context.close()
+
+
 def difference(a, b):
     return sum(abs(x - y) for x, y in zip(a, b)) / len(a)

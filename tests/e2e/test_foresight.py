@@ -215,6 +215,8 @@ def test_a_prediction_comes_to_the_python_client_as_it_is_made(server, tmp_path)
     assert [event.frame_index for event in frames] == list(range(9)) and {event.total_frames for event in frames} == {9}
     assert all(Image.open(io.BytesIO(event.jpeg)).format == "JPEG" for event in frames)
     assert "".join(event.content for event in events) == events[-1].text
+    words = [event for event in events if event.type == "text_chunk"]
+    assert [event.done for event in words] == [False] * (len(words) - 1) + [True]
     complete, = [event for event in events if event.type == "video_complete"]
     foresight.download(complete.video_url, tmp_path / "ball.mp4")
     assert (tmp_path / "ball.mp4").read_bytes()[4:8] == b"ftyp"
@@ -250,10 +252,12 @@ def test_pictures_of_all_kinds_are_taken_or_refused_with_a_reason(server):
     assert (session["image"]["width"], session["image"]["height"]) == (40, 80), "it is turned upright"
     animated = io.BytesIO()
     Image.new("RGB", (32, 32)).save(animated, "WEBP", save_all=True, append_images=[Image.new("RGB", (32, 32), "red")])
-    for name, content in {"aspect": picture(size=(600, 2)), "animated": animated.getvalue(), "gif": picture("P", form="GIF"),
+    apng = picture(save_all=True, append_images=[Image.new("RGB", (64, 48), "red")])
+    for name, content in {"aspect": picture(size=(600, 2)), "animated": animated.getvalue(), "animated PNG": apng, "gif": picture("P", form="GIF"),
                           "cut off": picture()[:200]}.items():
         status, _, answer = predict(server, image=base64_of(content))
         assert status == 400 and answer["detail"]["code"] == "INVALID_IMAGE", (name, answer)
+        assert "animated" not in name or "is animated" in answer["detail"]["error"], (name, answer)
     status, _, answer = predict(server, prompt="x" * 100_000)
     assert status == 422 and answer["detail"][0]["type"] == "string_too_long"
 

@@ -129,21 +129,67 @@ def test_the_first_frame_is_there_before_the_words_are_complete_and_the_film_rep
     assert page.tab.locator(".caret").count() == 1
     page.tab.wait_for_function("() => document.querySelector('.prediction-screen img').naturalWidth === 256")
     grown = []
-    while "text_chunk" in (kinds := line.kinds()) and kinds.index("text_chunk") < kinds.index("video_complete"):
-        grown.append(json.loads(line.waiting[kinds.index("text_chunk")])["content"])
+    while "text_chunk" in (kinds := line.kinds()):
+        chunk = json.loads(line.waiting[kinds.index("text_chunk")])
+        grown.append(chunk["content"])
         line.pass_on("text_chunk")
         page.tab.wait_for_function("([place, end]) => document.querySelector(place).textContent.trimEnd().endsWith(end.trim())", arg=[WORDS, grown[-1]])
-        assert page.states() == ["thinking", "thinking"]
+        if chunk.get("done"):
+            page.tab.locator(".state.done").wait_for()
+        assert page.states() == ["done" if chunk.get("done") else "thinking", "thinking"]
     assert len(grown) > 3, "the words come one after the other"
+    assert page.tab.locator(".caret").count() == 0, "they are complete while the film is still being made"
     line.pass_on("video_complete")
     page.wait_until_shows("film")
-    assert page.states() == ["thinking", "done"], "the halves end apart"
-    line.pass_on("thinking_complete")
     page.tab.locator(".state.done").nth(1).wait_for()
-    assert page.tab.locator(".caret").count() == 0
+    assert page.tab.locator(".measures dd").nth(2).inner_text() == "\u2013", "thinking_complete has not come yet"
+    line.pass_on("thinking_complete")
+    page.button("Remove").wait_for()
     page.tab.wait_for_function("() => document.querySelector('.prediction-screen video').currentTime > 0.2")
-    assert page.tab.locator(".measures dd").count() == 3
+    assert re.fullmatch(r"\d+\.\d\d s", page.tab.locator(".measures dd").nth(2).inner_text())
     assert page.errors == []
+
+
+def test_a_page_that_is_new_opens_with_what_the_servers_model_is_for(binary, browser, tmp_path):
+    server = Server(binary, tmp_path / "data", "--model", str(ROOT / "models/shipped-foresight"))  # and others for talking heads
+    page = browser.new_page()
+    try:
+        page.goto(server.url)
+        page.locator("form.ask").wait_for()
+        assert page.get_by_label("Prediction", exact=True).is_checked()
+        page.get_by_text("Talking head", exact=True).click()
+        page.reload()
+        page.wait_for_function("() => document.querySelector('nav.choice .on')?.textContent === 'Talking head'")
+    finally:
+        page.close()
+        server.stop()
+
+
+def test_sizes_that_the_model_was_not_trained_for_are_marked_and_warned_of(binary, browser, tmp_path):
+    server = Server(binary, tmp_path / "data", "--model", str(ROOT / "models/shipped-foresight"), "--talk-model", "none")
+    try:
+        with opener(AnswerPage, browser, server) as open_one:
+            page = open_one()
+            sizes = page.tab.get_by_role("group", name="Size of the video")
+            assert sizes.locator("label").all_text_contents() == ["Standard", *(f"{side}, not trained for" for side in (256, 512, 768))]
+            assert sizes.locator("label.beyond").count() == 3
+            hint = page.tab.get_by_text("The model was trained for 128x128 and 33 frames: at 256 the video may be poor.")
+            assert hint.count() == 0
+            page.choose()
+            sizes.get_by_text("256").click()
+            hint.wait_for()
+            page.tab.set_viewport_size({"width": 320, "height": 800})
+            assert page.overflow() <= 0
+            assert page.ask()["preset"] == "256"
+            page.tab.get_by_text("note: the model was trained for 128x128, not for 256x256: the picture may be poor").wait_for()
+            page.wait_until_shows("film")
+            sizes.get_by_text("Standard").click()
+            page.ask()
+            assert page.tab.get_by_role("article").get_by_text("note:").count() == 0
+            page.wait_until_shows("film")
+            assert page.errors == []
+    finally:
+        server.stop()
 
 
 def test_the_shipped_model_says_what_will_happen_in_its_example_and_shows_it(binary, browser, tmp_path):
@@ -289,6 +335,7 @@ def test_a_cancelled_prediction_says_so_and_ends(server, open_page):
     page.button("Cancel").click()
     page.tab.get_by_text("Cancelled.").first.wait_for()
     assert page.states()[1] == "failed"
+    assert page.tab.get_by_text("complete", exact=True).count() == 0, "what was cancelled is not complete"
     assert server.request("GET", "/v1/sessions")["sessions"][-1]["state"] == "stopped"
     assert page.errors == []
 

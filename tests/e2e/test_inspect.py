@@ -42,6 +42,17 @@ def inspect(binary):
     return run
 
 
+@pytest.mark.parametrize("name, trained_for", [
+    ("shipped-t2v", {"sizes": ["96x96"]}), ("shipped-avatar", {"sizes": ["96x96"]}),
+    ("shipped-foresight", {"sizes": ["128x128"], "frames": 33})])
+def test_a_shipped_model_whose_requests_choose_a_size_says_what_it_was_trained_for(inspect, name, trained_for):
+    report = json.loads(inspect("--json", ROOT / "models" / name).stdout)
+    assert report["trained_for"] == trained_for
+    width, height = report["defaults"]["width"], report["defaults"]["height"]
+    assert f"{width}x{height}" in trained_for["sizes"]
+    assert report["defaults"].get("frames", 0) <= trained_for.get("frames", 0)
+
+
 @pytest.mark.parametrize("name, model", [("wan2.1_t2v_1.3b", "Wan2.1 T2V 1.3B"), ("wan2.1_t2v_14b", "Wan2.1 T2V 14B")])
 def test_a_full_size_transformer_is_named_with_its_dimensions(inspect, tmp_path, name, model):
     found = sorted((ROOT / "tests/manifests").glob(f"manifest_{name}*.json"))

@@ -7,7 +7,7 @@ import pytest
 from conftest import Server
 from ditto_server import speech
 from omniavatar_server import PATIENCE_S, portrait
-from page_tab import PageTab, opener
+from page_tab import PageTab, opener, trained_for
 from waiting import wait_for
 
 PICTURES_SHOWN = "(least) => Number(document.querySelectorAll('.measures dd')[2].textContent) >= least"
@@ -88,3 +88,32 @@ def test_who_speaks_into_the_microphone_is_heard(page, inputs):
     page.tab.mouse.up()
     page.button("End").click()
     assert page.errors == []
+
+
+def test_a_size_is_chosen_of_those_that_the_model_is_for(avatars, browser, inputs):
+    with trained_for(browser, (32, 32), (48, 32)) as tabs, opener(AvatarPage, tabs, avatars) as open_one:
+        page = open_one()
+        choice = page.tab.get_by_label("Size of the video")
+        choice.wait_for()
+        assert choice.locator("option").all_text_contents() == ["Standard size", "32x32", "48x32"]
+        assert choice.input_value() == "", "as the model has it"
+        choice.select_option("48x32")
+        page.say(inputs / "speech.wav")
+        page.wait_until(BLOCKS_MADE, 1)
+        assert (newest(avatars)["format"]["width"], newest(avatars)["format"]["height"]) == (48, 32)
+        choice.select_option("Standard size")
+        page.tab.get_by_text("resting").wait_for()
+        page.say(inputs / "speech.wav")
+        page.wait_until(PICTURES_SHOWN, 1)
+        assert newest(avatars)["format"]["width"] == 32
+        for width in (320, 390, 1440):
+            page.tab.set_viewport_size({"width": width, "height": 800})
+            assert page.overflow() <= 0
+        page.button("End").click()
+        assert page.errors == []
+
+
+def test_the_one_size_of_a_model_is_told(page):
+    page.tab.locator(".size").wait_for()
+    assert page.tab.locator(".size").inner_text() == "Size 32x32"
+    assert page.tab.get_by_label("Size of the video").count() == 0

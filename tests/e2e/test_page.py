@@ -3,7 +3,7 @@ import pathlib
 import re
 
 import pytest
-from page_tab import PageTab, difference, opener
+from page_tab import PageTab, difference, opener, trained_for
 from waiting import wait_for
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -228,3 +228,20 @@ def test_the_page_fits_its_window(open_page, width):
     PICTURES.mkdir(exist_ok=True)
     if width == 390:
         page.tab.screenshot(path=PICTURES / "page_phone.png")
+
+
+def test_a_size_is_chosen_of_those_that_the_model_was_trained_for(server, browser):
+    with trained_for(browser, (96, 96), (64, 96)) as tabs, opener(Page, tabs, server) as open_one:
+        page = open_one()
+        choice = page.tab.get_by_label("Size of the video")
+        choice.wait_for()
+        assert choice.locator("option").all_text_contents() == ["Standard size", "96x96", "64x96"]
+        for size, made in (("64x96", (64, 96)), ("Standard size", (96, 96))):
+            choice.select_option(size)
+            session = server.request("GET", "/v1/sessions/" + page.generate(PROMPT, "Short"))
+            assert (session["format"]["width"], session["format"]["height"]) == made
+        page.tab.set_viewport_size({"width": 320, "height": 800})
+        assert page.overflow() <= 0
+        assert page.errors == []
+    for session in server.request("GET", "/v1/sessions")["sessions"]:
+        server.request("DELETE", "/v1/sessions/" + session["id"])

@@ -41,7 +41,8 @@ def python_command(folder, text):
 
 
 def test_the_programs_that_generate_do_what_they_show(folder):
-    watched = [text for text in PROGRAMS if "rushes.inferix" not in text and "rushes.talk" not in text]
+    others = ("rushes.inferix", "rushes.talk", "foresight")
+    watched = [text for text in PROGRAMS if not any(words in text for words in others)]
     assert len(watched) == 5
     lines = result(folder, "\n".join(watched)).splitlines()
     assert "(9, 96, 96, 3)" in lines[0] and "(12, 96, 96, 3)" in lines[1]
@@ -83,6 +84,13 @@ def test_the_program_for_talking_heads_downloads_a_video(folder, server):
     said = result(folder, program("rushes.talk").replace("http://127.0.0.1:8000", server.url))
     frames, file = said.split()
     assert int(frames) > 50 and (folder / file).stat().st_size > 10_000
+
+
+def test_the_program_for_predictions_writes_words_and_a_video(folder, server):
+    shutil.copy(ROOT / "models/shipped-foresight/examples/arrow.png", folder / "ball.png")
+    said = result(folder, program("foresight.predict").replace("http://127.0.0.1:8000", server.url))
+    assert said == "There is a green triangle on a blue ground. It will slide to the left."
+    assert decoded(folder / "ball.mp4").shape == (33, 128, 128, 3)
 
 
 def test_the_program_for_the_pipeline_of_inferix_gets_each_block(folder):

@@ -314,6 +314,23 @@ def test_a_small_session_goes_on_beside_large_ones_and_their_memory_comes_back(o
     wait_for(lambda: server.resident_bytes() < before + (300 << 20))
 
 
+def test_memory_of_a_large_prediction_comes_back_and_one_beyond_it_is_refused(one_lane):
+    server = one_lane
+    question = {"model": "shipped-foresight", "prompt": "what happens?"}
+    assert wait_for_end(server, create(server, **question)["id"]) == "finished"
+    before = server.resident_bytes()
+    large = create(server, **question, size="512x512", frames=65)["id"]
+    most = 0
+    while status(server, large)["state"] in ("queued", "running"):
+        most = max(most, server.resident_bytes())
+    assert status(server, large)["state"] == "finished"
+    assert most > before + (300 << 20)
+    wait_for(lambda: server.resident_bytes() < before + (200 << 20))
+    code, refused = server.answer("POST", "/v1/sessions", json.dumps({**question, "size": "768x768", "frames": 897}).encode())
+    assert code == 413, refused
+    assert "768x768 need about" in refused["error"]["message"]
+
+
 def test_the_end_of_the_server_does_not_wait_for_a_long_block(binary, tmp_path):
     server = Server(binary, tmp_path, "--drain-timeout", "1")
     session = create(server, size="1920x1088", segments=0)["id"]

@@ -1,8 +1,9 @@
 // The server's JSON, turned into the page's values once. Nothing else in the page knows how it is spelled.
 import { dataUrl } from "./files";
+import type { Size, TrainedFor } from "./sizes";
 import { type QueuePlace, type Session, type SessionEvent, type SessionState, type VideoFormat, hasEnded, promptLine } from "./state";
 
-export interface GenerationRequest {
+export interface GenerationRequest extends Partial<Size> {
   prompt: string;
   segments: number;
   seed: number;
@@ -59,6 +60,8 @@ export interface ModelInfo {
   /** Of a conversation's pictures the newest alone. */
   readsOnePicture: boolean;
   presets: string[];
+  /** null: nothing is known. */
+  trainedFor: TrainedFor | null;
   /** Denoising steps of a video; 0: nobody can tell. */
   steps: number;
   /** In the order in which the model names them. */
@@ -72,6 +75,7 @@ interface WireModel {
   name: string; description: string; default: boolean; state: ModelInfo["state"]; error: string | null;
   capabilities: { takes: Modality[]; needs: Modality[]; feeds: Modality[]; yields: Modality[] } | null;
   options: WireOption[] | null;
+  trained_for: TrainedFor | null;
   examples: { images: Example[]; audio: Example[] } | null;
 }
 
@@ -128,7 +132,7 @@ export const toModel = (m: WireModel): ModelInfo => {
     name: m.name, description: m.description, isDefault: m.default, state: m.state, failure: m.error ?? "",
     takesPrompts: takes.includes("text"), hears: feeds.includes("audio"), needsImage: needs.includes("image"),
     answers: takes.includes("image") && yields.includes("text"), makesVideo: yields.includes("video"),
-    presets: option("preset")?.choices ?? [], readsOnePicture: option("pictures")?.default === 1, steps: typeof steps === "number" ? steps : 0,
+    presets: option("preset")?.choices ?? [], trainedFor: m.trained_for ?? null, readsOnePicture: option("pictures")?.default === 1, steps: typeof steps === "number" ? steps : 0,
     options: new Set(m.options?.map((option) => option.name)),
     controls: (m.options ?? []).filter((option) => option.live).map(toControl).filter((control) => control !== null),
     portraits: (m.examples?.images ?? []).map(here), speech: (m.examples?.audio ?? []).map(here),
@@ -293,6 +297,8 @@ export const exampleFile = async (example: Example): Promise<File> => {
 };
 
 export interface Portrait {
+  /** Of the video; null: as the model has it, or as the picture's proportions choose it. */
+  size: Size | null;
   /** null: the model makes one, of the words if there are any. */
   file: File | null;
   /** What is to be seen, for models that take words; empty: it is not said. */
@@ -313,11 +319,11 @@ export interface PortraitSession {
 }
 
 /** `set`: controls as they stand. `chunkSeconds`: of speech that become motion at once; without it as the model has it. */
-export const createPortrait = async (model: ModelInfo, { file, prompt, crop, face }: Portrait, set: OptionValues = {}, chunkSeconds?: number): Promise<PortraitSession> => {
+export const createPortrait = async (model: ModelInfo, { file, prompt, crop, face, size }: Portrait, set: OptionValues = {}, chunkSeconds?: number): Promise<PortraitSession> => {
   const wanted: [string, unknown][] = [["crop", crop], ["face", face > 0 ? face : undefined], ["chunk_duration", chunkSeconds]];
   const options = Object.fromEntries(wanted.filter(([name, value]) => value !== undefined && model.options.has(name)));
   const given = { ...(file && { image: await dataUrl(file) }), ...(model.takesPrompts && prompt.trim() !== "" && { prompt: prompt.trim() }) };
-  const session = await call<WireSession>("POST", "sessions", { model: model.name, ...given, ...set, ...options });
+  const session = await call<WireSession>("POST", "sessions", { model: model.name, ...given, ...size, ...set, ...options });
   const { image } = session;
   return { session: toSession(session), id: session.id, mimeType: session.format.mime_type, faces: (image?.faces ?? []).map(([left, , right]) => (left + right) / 2 / image!.width) };
 };

@@ -6,7 +6,7 @@ import { PredictView } from "./components/predict_view";
 import { type Draft, PromptForm, firstDraft } from "./components/prompt_form";
 import { SessionCard } from "./components/session_card";
 import { TalkView } from "./components/talk_view";
-import { type View, chosenFor, modelsFor } from "./models";
+import { type View, chosenFor, firstView, modelsFor } from "./models";
 import { initialState, reduce } from "./state";
 
 const VIEWS: [View, string][] = [["video", "Text to video"], ["talk", "Talking head"], ["predict", "Prediction"]];
@@ -17,7 +17,7 @@ export function App() {
   const [state, dispatch] = useReducer(reduce, initialState);
   const [models, setModels] = useState<api.ModelInfo[] | null>(null);
   const [draft, setDraft] = useState<Draft>(firstDraft);
-  const [wanted, setWanted] = useState<View>(() => VIEWS.find(([name]) => location.hash === `#${name}`)?.[0] ?? "video");
+  const [wanted, setWanted] = useState<View | null>(() => VIEWS.find(([name]) => location.hash === `#${name}`)?.[0] ?? null);
   const [chosen, setChosen] = useState<Partial<Record<View, string>>>({});
   const clickedAt = useRef(new Map<string, number>());
 
@@ -45,7 +45,8 @@ export function App() {
   const { video, talk, predict: predictor } = found;
   const predictors = modelsFor("predict", models ?? []);
   const views = VIEWS.filter(([name]) => found[name]);
-  const view: View = models === null || found[wanted] ? wanted : (views[0]?.[0] ?? "video");
+  const first = firstView(models ?? []);
+  const view: View = wanted !== null && (models === null || found[wanted]) ? wanted : first;
   const shown = found[view];
   // Predictions have a place of their own.
   const sessions = state.sessions.filter(({ model }) => !predictors.some(({ name }) => name === model));
@@ -58,8 +59,8 @@ export function App() {
   }, [isReady]);
 
   useEffect(() => {
-    history.replaceState(null, "", view === "video" ? location.pathname + location.search : `#${view}`);
-  }, [view]);
+    if (models !== null) history.replaceState(null, "", view === first ? location.pathname + location.search : `#${view}`);
+  }, [models, view, first]);
 
   const generate = async (request: api.GenerationRequest, clicked: number): Promise<void> => {
     try {
@@ -89,7 +90,7 @@ export function App() {
       </header>
       <main>
         {view === "talk" && talk && <TalkView key={talk.name} model={talk} onError={report} />}
-        {view === "video" && <PromptForm key={`${draft.prompt} ${draft.seed}`} draft={draft} onGenerate={generate} onError={report} />}
+        {view === "video" && <PromptForm key={`${draft.prompt} ${draft.seed}`} draft={draft} sizes={video?.trainedFor?.sizes ?? []} onGenerate={generate} onError={report} />}
         {state.notice && (
           <div className="notice" role="alert">
             <span>{state.notice}</span>

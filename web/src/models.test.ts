@@ -1,10 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { ModelInfo } from "./api";
-import { chosenFor, modelWords, modelsFor } from "./models";
+import { chosenFor, firstView, modelWords, modelsFor } from "./models";
 
 const model = (name: string, of: Partial<ModelInfo> = {}): ModelInfo => ({
   name, description: "", isDefault: false, state: "unloaded", failure: "", takesPrompts: false, hears: false, answers: false, needsImage: false,
-  makesVideo: true, options: new Set(), presets: [], readsOnePicture: false, steps: 0, controls: [], portraits: [], speech: [], ...of,
+  makesVideo: true, options: new Set(), presets: [], trainedFor: null, readsOnePicture: false, steps: 0, controls: [], portraits: [], speech: [], ...of,
 });
 const models = [
   model("small", { takesPrompts: true }), model("large", { takesPrompts: true, isDefault: true, state: "loaded" }),
@@ -24,6 +24,14 @@ describe("models", () => {
     expect(chosenFor("video", models, "small")?.name).toBe("small");
     expect(chosenFor("video", models, "gone")?.name).toBe("large");
     expect(chosenFor("talk", [], "head")).toBeNull();
+  });
+
+  it("open the view of the server's default, else of what there is", () => {
+    expect(firstView(models)).toBe("video");
+    const head = model("head", { hears: true }), seer = model("seer", { takesPrompts: true, answers: true, isDefault: true });
+    expect(firstView([head, seer])).toBe("predict");
+    expect(firstView([head])).toBe("talk");
+    expect(firstView([])).toBe("video");
   });
 
   it("say what they are until they can be used", () => {

@@ -2,6 +2,7 @@
 
 #include <fmt/ranges.h>
 
+#include <charconv>
 #include <fstream>
 #include <iterator>
 #include <set>
@@ -86,6 +87,18 @@ void ManifestSection::read(const YAML::Node& node, const std::string& where, std
   std::copy(list.begin(), list.end(), triple.begin());
 }
 
+void ManifestSection::read(const YAML::Node& node, const std::string& where, FrameSize& size, FieldRange range) const {
+  const auto text = scalar<std::string>(node, where, "a size such as 832x480");
+  const char* const end = text.data() + text.size();
+  const auto width = std::from_chars(text.data(), end, size.width);
+  const bool has_both = width.ec == std::errc() && width.ptr != end && *width.ptr == 'x';
+  const auto height = has_both ? std::from_chars(width.ptr + 1, end, size.height) : width;
+  require(has_both && height.ec == std::errc() && height.ptr == end, ErrorCode::invalid_argument,
+          "{}: '{}' must be a size, width x height, such as 832x480, not '{}'", source_, where, printable(text));
+  check_range(static_cast<double>(size.width), where, range);
+  check_range(static_cast<double>(size.height), where, range);
+}
+
 ManifestWriter::ManifestWriter(const std::string& name, const std::string& family) {
   out_ << YAML::BeginMap;
   out_ << YAML::Key << "schema" << YAML::Value << kManifestSchema;
@@ -99,6 +112,24 @@ void ManifestWriter::end() { out_ << YAML::EndMap; }
 std::string ManifestWriter::finish() {
   out_ << YAML::EndMap;
   return std::string(out_.c_str()) + "\n";
+}
+
+TrainedFor read_trained_for(ManifestSection& top) {
+  TrainedFor trained_for;
+  if (!top.has("trained_for")) return trained_for;
+  ManifestSection section = top.section("trained_for");
+  section("sizes", trained_for.sizes, FieldRange{8, 8192});
+  section("frames", trained_for.video_frames, FieldRange{1, 1 << 20});
+  section.finish();
+  return trained_for;
+}
+
+void write_trained_for(ManifestWriter& out, const TrainedFor& trained_for) {
+  if (!trained_for.is_known()) return;
+  out.begin("trained_for");
+  if (!trained_for.sizes.empty()) out("sizes", trained_for.sizes);
+  if (trained_for.video_frames > 0) out("frames", trained_for.video_frames);
+  out.end();
 }
 
 YAML::Node load_manifest(const std::string& yaml, const std::string& source) {
@@ -145,6 +176,16 @@ std::optional<std::string> manifest_family(const fs::path& directory) {
   } catch (const std::exception&) {  // whoever loads it says what is wrong
   }
   return std::nullopt;
+}
+
+TrainedFor manifest_trained_for(const fs::path& directory) {
+  try {
+    const std::string source = kManifestName;
+    ManifestSection top(load_manifest(manifest_text(directory), source), "", source, directory);
+    return read_trained_for(top);
+  } catch (const std::exception&) {  // whoever loads it says what is wrong
+    return {};
+  }
 }
 
 }  // namespace rushes

@@ -21,6 +21,7 @@
 
 #include "rushes/base/error.h"
 #include "rushes/base/printable.h"
+#include "rushes/base/trained_for.h"
 
 namespace rushes {
 
@@ -125,6 +126,8 @@ class ManifestSection {
     }
   }
   void read(const YAML::Node& node, const std::string& where, std::array<int64_t, 3>& triple, FieldRange range) const;
+  /// Width, x, height; the range is of each.
+  void read(const YAML::Node& node, const std::string& where, FrameSize& size, FieldRange range) const;
   void require_list(const YAML::Node& node, const std::string& where) const;
 
   YAML::Node node_;
@@ -154,6 +157,7 @@ class ManifestWriter {
   void write(bool value) { out_ << value; }
   void write(double value) { out_ << fmt::format("{}", value); }  // shortest text that reads back the same
   void write(const std::string& value) { out_ << YAML::DoubleQuoted << value; }
+  void write(const FrameSize& size) { out_ << text_of(size); }
   template <Worded T>
   void write(T value) {
     for (const auto& [word, of] : words_of(T{}))
@@ -170,6 +174,10 @@ class ManifestWriter {
   YAML::Emitter out_;
 };
 
+/// `trained_for`, the same in each family whose requests choose a size; without it nothing is known.
+TrainedFor read_trained_for(ManifestSection& top);
+void write_trained_for(ManifestWriter& out, const TrainedFor& trained_for);
+
 /// Reads the text of a manifest: `read` gets its name and the section of all keys but schema, name and family, and need
 /// not finish() it. `source` stands in messages. Throws Error(too_large), Error(invalid_argument), Error(unsupported)
 /// for another schema or family.
@@ -181,6 +189,8 @@ void read_manifest(const std::string& yaml, const std::filesystem::path& directo
 std::string manifest_text(const std::filesystem::path& directory);
 /// The family that the manifest of `directory` names; nothing without a manifest, or with one that cannot be read.
 std::optional<std::string> manifest_family(const std::filesystem::path& directory);
+/// Its `trained_for`, likewise without regard to the rest.
+TrainedFor manifest_trained_for(const std::filesystem::path& directory);
 
 // ---- implementation ----
 

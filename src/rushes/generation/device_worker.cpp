@@ -28,8 +28,11 @@ uint64_t DeviceWorker::Doorbell::count() {
   return rings;
 }
 
-DeviceWorker::DeviceWorker(int64_t lanes, int64_t max_started, std::chrono::milliseconds long_turn)
-    : max_started_(max_started), lane_count_(std::max<int64_t>(1, lanes)), long_turn_(long_turn) {
+DeviceWorker::DeviceWorker(const Options& options)
+    : max_started_(options.max_started),
+      max_working_bytes_(options.max_working_bytes),
+      lane_count_(std::max<int64_t>(1, options.lanes)),
+      long_turn_(options.long_turn) {
   const Lock lock(mutex_);
   for (int64_t i = 0; i < lane_count_; ++i) open_lane(/*takes_large=*/i == 0);
 }
@@ -67,7 +70,8 @@ void DeviceWorker::submit(std::shared_ptr<Session> session, std::shared_ptr<cons
   listen_to(*session);
   {
     const std::scoped_lock lock(mutex_);
-    tasks_.push_back({.session = std::move(session), .model = std::move(model)});
+    const int64_t bytes = session->working_bytes();
+    tasks_.push_back({.session = std::move(session), .model = std::move(model), .working_bytes = bytes});
     ++status_.sessions;
     tell_places();
   }
@@ -152,7 +156,7 @@ void DeviceWorker::let_go(Lock& lock) {
     task.borders.clear();
     task.generator.reset();
     task.session->let_go();
-    if (task.bytes > kMuchMemory) task.model->give_back_memory();
+    if (std::max(task.bytes, task.working_bytes) > kMuchMemory) task.model->give_back_memory();
   }
   lock.lock();
   status_.sessions -= static_cast<int64_t>(gone.size());

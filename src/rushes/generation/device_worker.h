@@ -47,14 +47,24 @@ class DeviceWorker {
 
   /// A turn that takes longer gives way: viewers of others would notice it.
   static constexpr std::chrono::milliseconds kLongTurn{500};
-  /// When a session that held more memory ends, the system gets back what was kept for its like.
+  /// When a session that held or needed more memory ends, the system gets back what was kept for its like.
   static constexpr int64_t kMuchMemory = 32 << 20;
+  /// Who needs less than this part of what all may use does not wait for those who need more.
+  static constexpr int64_t kSmallShare = 16;
+
+  struct Options {
+    int64_t lanes = 1;
+    int64_t max_started = kAnyNumber;        // sessions that have a place
+    int64_t max_working_bytes = kAnyNumber;  // Plan::working_bytes of all sessions that have a place
+    std::chrono::milliseconds long_turn = kLongTurn;
+  };
 
   /// Of the sessions `max_started` at most have a place; the others wait for one in a queue, in the order of their
   /// coming. Whoever is paused or waits for input keeps its place only until another one needs it; when it has work
   /// again it comes last in the queue. One that is paused while it is queued keeps its place there.
-  explicit DeviceWorker(int64_t lanes = 1, int64_t max_started = kAnyNumber,
-                        std::chrono::milliseconds long_turn = kLongTurn);
+  /// So does who needs more memory than the others leave; one that needs more than all may use has it to itself.
+  explicit DeviceWorker(const Options& options);
+  DeviceWorker() : DeviceWorker(Options{}) {}
   /// Ends the sessions that still run as stopped, at the next interruption points of the steps in progress.
   ~DeviceWorker();
   DeviceWorker(const DeviceWorker&) = delete;
@@ -91,6 +101,7 @@ class DeviceWorker {
   struct Task {
     std::shared_ptr<Session> session;
     std::shared_ptr<const Model> model;
+    int64_t working_bytes = 0;
     std::unique_ptr<Generator> generator = {};
     int64_t blocks = 0;  // made, with those that a fork began with
     std::deque<Border> borders = {};
@@ -130,6 +141,7 @@ class DeviceWorker {
   void let_go(Lock& lock);
   std::vector<Task*> queue();
   void grant_places();
+  bool has_memory_for(const Task& task) const;
   bool free_a_place();
   void tell_places();
   std::vector<std::optional<double>> waits_of(const std::vector<Task*>& queue) const;
@@ -147,7 +159,7 @@ class DeviceWorker {
   static void keep_border(Task& task);
   static int64_t bytes_of(const Task& task);
 
-  const int64_t max_started_, lane_count_;
+  const int64_t max_started_, max_working_bytes_, lane_count_;
   const std::chrono::milliseconds long_turn_;
   const std::shared_ptr<Doorbell> doorbell_ = std::make_shared<Doorbell>();
   mutable std::mutex mutex_;  // guards all that follows; nobody computes under it

@@ -32,7 +32,7 @@ void DeviceWorker::branch_off(Lock& lock) {
        next = std::find_if(forks_.begin(), forks_.end(), ready)) {
     const Fork fork = std::move(*next);
     forks_.erase(next);
-    Task branch{.session = fork.branch, .model = fork.model};
+    Task branch{.session = fork.branch, .model = fork.model, .working_bytes = fork.branch->working_bytes()};
     Task* origin = find(*fork.origin);
     bool done = false;
     if (origin && !fork.branch->over()) {

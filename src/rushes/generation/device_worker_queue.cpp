@@ -34,13 +34,30 @@ std::vector<DeviceWorker::Task*> DeviceWorker::queue() {
 }
 
 void DeviceWorker::grant_places() {
+  bool waits_for_memory = false;
   for (Task* task : queue()) {
+    const bool is_small = task->working_bytes <= max_working_bytes_ / kSmallShare;
+    if (!is_small && (waits_for_memory || !has_memory_for(*task))) {
+      waits_for_memory = true;  // and those behind it that need much, too: it would wait for ever
+      continue;
+    }
     if (placed_ >= max_started_ && !free_a_place()) return;
     ++placed_;
     task->placed = true;
     task->ticket.reset();
     task->session->tell(std::nullopt);
   }
+}
+
+/// Beside those that have a place; those that rest hold what they have.
+bool DeviceWorker::has_memory_for(const Task& task) const {
+  int64_t left = max_working_bytes_;
+  bool is_alone = true;
+  for (const Task& other : tasks_) {
+    left -= other.placed ? std::max(other.working_bytes, other.bytes) : other.bytes;
+    if (other.placed && other.working_bytes > max_working_bytes_ / kSmallShare) is_alone = false;
+  }
+  return is_alone || task.working_bytes <= left;
 }
 
 /// Takes the place of one that is paused or waits for input; false: there is none.

@@ -169,7 +169,7 @@ TEST(DeviceWorker, begins_no_more_sessions_than_allowed_before_others_have_ended
   std::vector<std::shared_ptr<Session>> sessions;
   for (int i = 0; i < 4; ++i) sessions.push_back(session(*model, "p" + std::to_string(i), i, 4));
   {
-    DeviceWorker worker(1, 2);
+    DeviceWorker worker({.max_started = 2});
     for (const auto& s : sessions) worker.submit(s, model);
     for (const auto& s : sessions) watch(*s->stream().subscribe(Stream::Role::observer, Stream::From::start));
   }
@@ -555,7 +555,7 @@ TEST(DeviceWorker, sessions_of_small_models_run_side_by_side_and_those_of_large_
   const auto small = std::make_shared<SmallModel>(note);
   const auto large = std::make_shared<DrawingModel>(note);
   std::vector<std::unique_ptr<Subscription>> readers;
-  DeviceWorker worker(2);
+  DeviceWorker worker({.lanes = 2});
   const auto submit = [&](const std::shared_ptr<const Model>& model, const char* prompt) {
     const auto s = session(*model, prompt);
     readers.push_back(record(*s));
@@ -586,7 +586,7 @@ TEST(DeviceWorker, three_sessions_share_two_lanes_alike) {
     }
     pair.arrive_and_wait();
   });
-  DeviceWorker worker(2);
+  DeviceWorker worker({.lanes = 2});
   std::vector<std::shared_ptr<Session>> sessions;
   for (uint64_t seed = 0; seed < 3; ++seed) sessions.push_back(session(*model, "p", seed, 3));
   for (const auto& s : sessions) worker.submit(s, model);
@@ -655,7 +655,7 @@ TEST(DeviceWorker, ends_the_steps_in_work_with_itself) {
   const auto model = std::make_shared<DrawingModel>([&](const Request&, int64_t) { work.run(); });
   const auto s = session(*model, "p"), waiting = session(*model, "q");
   {
-    DeviceWorker worker(1, 1);
+    DeviceWorker worker({.max_started = 1});
     for (const auto& each : {s, waiting}) worker.submit(each, model);
     work.wait_until_begun();
   }
@@ -671,7 +671,7 @@ TEST(DeviceWorker, lets_short_turns_go_on_beside_long_ones) {
       if (request.seed > 0) work.run();
     });
     std::vector<std::shared_ptr<Session>> large;
-    DeviceWorker worker(lanes, DeviceWorker::kAnyNumber, std::chrono::milliseconds(20));
+    DeviceWorker worker({.lanes = lanes, .long_turn = std::chrono::milliseconds(20)});
     for (int64_t seed = 1; seed <= kLong; ++seed) {
       large.push_back(session(*model, "large", seed));
       worker.submit(large.back(), model);
@@ -703,7 +703,7 @@ TEST(DeviceWorker, makes_the_same_video_beside_one_that_gives_way) {
   const std::string alone = made(quiet);
   LongWork work;
   const auto slow = std::make_shared<DrawingModel>([&](const Request&, int64_t) { work.run(); });
-  DeviceWorker worker(1, DeviceWorker::kAnyNumber, std::chrono::milliseconds(1));
+  DeviceWorker worker({.long_turn = std::chrono::milliseconds(1)});
   const auto large = session(*slow, "red circle", 5);
   const auto reader = record(*large);
   worker.submit(large, slow);
@@ -724,7 +724,7 @@ std::vector<int64_t> positions(Session& s) {
 TEST(DeviceWorker, gives_the_place_of_who_is_paused_to_the_next_and_tells_where_all_stand) {
   Gate gate;
   const auto model = std::make_shared<DrawingModel>(gate.hook());
-  DeviceWorker worker(1, 1);
+  DeviceWorker worker({.max_started = 1});
   std::vector<std::shared_ptr<Session>> all;
   for (int i = 0; i < 4; ++i) all.push_back(session(*model, "p", i));
   for (const auto& s : all) worker.submit(s, model);
@@ -756,10 +756,58 @@ TEST(DeviceWorker, gives_the_place_of_who_is_paused_to_the_next_and_tells_where_
         << "who comes back is last";
 }
 
+TEST(DeviceWorker, lets_those_wait_for_whom_the_others_leave_no_memory) {
+  constexpr int64_t kAll = 1000;
+  Gate gate;
+  const auto model = std::make_shared<DrawingModel>(gate.hook());
+  const auto needs = [&](int64_t bytes) {
+    Request request;
+    request.prompts = {"p"};
+    request.segments = 1;
+    auto plan = model->plan(request);
+    plan->working_bytes = bytes;
+    return std::make_shared<Session>(request, std::move(plan));
+  };
+  DeviceWorker worker({.max_working_bytes = kAll});
+  const auto first = needs(600), second = needs(500), third = needs(300), small = needs(60);
+  for (const auto& s : {first, second, third, small}) worker.submit(s, model);
+  const auto place = [](const Session& s) {
+    const auto queue = s.status().queue;
+    return queue ? queue->position : 0;
+  };
+  EXPECT_EQ(place(*first), 0);
+  EXPECT_EQ(place(*second), 1);
+  EXPECT_EQ(place(*third), 2) << "it would fit, but the one before it would wait for ever";
+  EXPECT_EQ(place(*small), 0) << "who needs little waits for nobody";
+  ASSERT_TRUE(gate.wait_for(1));
+  gate.open();
+  for (const auto& s : {first, second, third, small}) {
+    watch(*s->stream().subscribe(Stream::Role::observer, Stream::From::start));
+    EXPECT_EQ(s->status().state, SessionState::finished);
+  }
+  const auto begin = [](const Session& s) { return s.created().time_since_epoch() + *s.status().first_block; };
+  EXPECT_GE(begin(*second) - first->created().time_since_epoch(), *first->status().end);
+  EXPECT_GT(begin(*third), begin(*second) - std::chrono::milliseconds(500)) << "in the order of their coming";
+}
+
+TEST(DeviceWorker, gives_all_memory_to_who_needs_more_than_there_is) {
+  const auto model = std::make_shared<DrawingModel>();
+  Request request;
+  request.prompts = {"p"};
+  request.segments = 1;
+  auto plan = model->plan(request);
+  plan->working_bytes = 2000;
+  DeviceWorker worker({.max_working_bytes = 1000});
+  const auto s = std::make_shared<Session>(request, std::move(plan));
+  worker.submit(s, model);
+  watch(*s->stream().subscribe(Stream::Role::observer, Stream::From::start));
+  EXPECT_EQ(s->status().state, SessionState::finished);
+}
+
 TEST(DeviceWorker, expects_those_who_wait_to_wait_as_long_as_the_others_need) {
   Gate gate;
   const auto model = std::make_shared<DrawingModel>(gate.hook());
-  DeviceWorker worker(1, 1);
+  DeviceWorker worker({.max_started = 1});
   const auto first = session(*model, "p"), second = session(*model, "p"), third = session(*model, "p");
   worker.submit(first, model);
   gate.allow(8);

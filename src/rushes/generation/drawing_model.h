@@ -16,6 +16,9 @@
 
 namespace rushes::generation {
 
+/// That a drawing needs, and holds.
+inline constexpr int64_t kBytesOfDrawing = 1 << 20;
+
 class DrawingGenerator final : public Generator {
  public:
   struct Shape {
@@ -70,7 +73,7 @@ class DrawingGenerator final : public Generator {
 
   bool at_block_border() const override { return step_in_block_ == 0; }
   std::unique_ptr<Generator> fork() const override { return std::make_unique<DrawingGenerator>(*this); }
-  int64_t bytes() const override { return 1 << 20; }
+  int64_t bytes() const override { return kBytesOfDrawing; }
 
  private:
   FrameBlock draw(int64_t segment, int64_t block) const {
@@ -129,6 +132,7 @@ class DrawingModel final : public Model {
     planned->request = request;
     planned->request.options = checked(request.options, options_);
     planned->shape = shape(request);
+    planned->working_bytes = kBytesOfDrawing;
     if (request.options.has("negative_prompt")) planned->ignored = {{"negative_prompt", "a drawing has no guidance"}};
     for (const std::string& prompt : request.prompts)
       for (Ignored& each : ignored_in(prompt, "prompt")) planned->ignored.push_back(std::move(each));

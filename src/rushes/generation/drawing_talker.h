@@ -13,6 +13,7 @@
 
 #include "rushes/audio/chunk_buffer.h"
 #include "rushes/base/error.h"
+#include "rushes/generation/drawing_model.h"
 #include "rushes/generation/driving_sound.h"
 #include "rushes/generation/model.h"
 
@@ -112,7 +113,7 @@ class DrawingTalker final : public Generator {
 
   bool at_block_border() const override { return true; }
   std::unique_ptr<Generator> fork() const override { return std::make_unique<DrawingTalker>(*this); }
-  int64_t bytes() const override { return 1 << 20; }
+  int64_t bytes() const override { return kBytesOfDrawing; }
 
  private:
   StepResult follow() {
@@ -200,6 +201,7 @@ class DrawingTalkModel final : public Model, public FaceCrop {
             "fps cannot be changed: this model generates 25 frames per second");
     auto planned = std::make_unique<Planned>();
     planned->request = request;
+    planned->working_bytes = kBytesOfDrawing;
     planned->request.options = checked(request.options, options_);
     const FaceChoice choice = face_choice(planned->request.options, request.image->height, request.image->width);
     const std::vector<FaceBox> faces = request.faces.value_or(std::vector<FaceBox>());

@@ -76,6 +76,13 @@ const Family* family_of(const fs::path& directory) {
 
 }  // namespace
 
+void report(Report& about, const TrainedFor& trained_for) {
+  if (!trained_for.is_known()) return;
+  Report& known = about["trained_for"] = Report::object();
+  for (const FrameSize& size : trained_for.sizes) known["sizes"].push_back(text_of(size));
+  if (trained_for.video_frames > 0) known["frames"] = trained_for.video_frames;
+}
+
 void count(Report& part, const tensor::WeightMap& weights) {
   part["parameters"] = weights.parameter_count();
   part["bytes"] = weights.bytes();

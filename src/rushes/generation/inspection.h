@@ -39,6 +39,9 @@ struct FieldReport {
   }
 };
 
+/// Under `trained_for`, where it is known.
+void report(Report& about, const TrainedFor& trained_for);
+
 /// The counts of a part.
 void count(Report& part, const tensor::WeightMap& weights);
 

@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "rushes/base/image_limits.h"
+#include "rushes/base/trained_for.h"
 #include "rushes/generation/generator.h"
 #include "rushes/generation/request.h"
 
@@ -49,6 +51,7 @@ struct Capabilities {
   Modalities feeds;   // while it runs: audio of talking heads, text to switch prompts
   Modalities yields;  // what comes out
   bool forks = false, endless = false;
+  ImageLimits pictures = {};  // of each file that comes with a request, however it comes
 };
 
 /// One of the networks that a model consists of.
@@ -63,6 +66,7 @@ struct ModelCard {
   std::string description;  // one line for people: sizes, dtype
   std::vector<ModelPart> networks = {};
   std::vector<std::string> assumptions = {};  // what its files do not tell: what was taken, and how to say otherwise
+  TrainedFor trained_for = {};                // as its files tell it; a request beyond gets Plan::warnings
   bool is_small = false;  // its operators gain nothing from several cores: sessions may run side by side instead
 };
 
@@ -95,6 +99,9 @@ class Plan {
   std::vector<Ignored> ignored = {};
   /// What is done as it was asked for, and may disappoint: sentences for people.
   std::vector<std::string> warnings = {};
+  /// Memory of this computer that its session takes at its most, beside its inputs, about: caches, activations, frames.
+  /// 0: too little to matter, or on a device of its own.
+  int64_t working_bytes = 0;
   std::optional<ImageUse> image_use = {};
 };
 

@@ -27,6 +27,16 @@ TEST(Registry, every_family_makes_a_tiny_model_that_names_it_and_says_what_it_ta
   }
 }
 
+TEST(Registry, a_model_takes_pictures_within_the_limits_of_its_family) {
+  for (const Family& family : families()) {
+    SCOPED_TRACE(family.name);
+    const ImageLimits limits = family.capabilities.pictures, of_model = family.tiny(0)->capabilities().pictures;
+    EXPECT_EQ(of_model.max_pixels, limits.max_pixels);
+    EXPECT_EQ(of_model.max_bytes, limits.max_bytes);
+    EXPECT_LE(limits.max_pixels, 40'000'000);
+  }
+}
+
 TEST(Registry, a_models_options_are_those_of_its_family_and_each_is_described) {
   for (const Family& family : families()) {
     SCOPED_TRACE(family.name);

@@ -10,6 +10,7 @@ Session::Session(Request request, std::unique_ptr<Plan> plan, Stream::Options st
       request_(std::move(request)),
       plan_(std::move(plan)),
       format_(plan_->format()),
+      working_bytes_(plan_->working_bytes),
       image_use_(plan_->image_use),
       created_(std::chrono::system_clock::now()),
       start_(Clock::now()),

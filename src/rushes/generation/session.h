@@ -144,6 +144,8 @@ class Session {
   bool over() const;
   /// At a block border: ends it if stop_at_border() has asked for it.
   void end_at_border();
+  /// Plan::working_bytes of its plan.
+  int64_t working_bytes() const { return working_bytes_; }
   /// The plan that it was made with; once.
   std::unique_ptr<Plan> take_plan() { return std::move(plan_); }
   /// Its generator is gone: what only that needed, a driving video above all, may go too.
@@ -175,6 +177,7 @@ class Session {
   Request request_;             // changed by let_go() only, and there what no other thread looks at
   std::unique_ptr<Plan> plan_;  // until the worker takes it
   const VideoFormat format_;
+  const int64_t working_bytes_ = 0;
   const std::optional<ImageUse> image_use_;
   const std::chrono::system_clock::time_point created_;
   const Clock::time_point start_;

@@ -5,20 +5,18 @@
 #include <span>
 
 #include "rushes/base/image.h"
+#include "rushes/base/image_limits.h"
 #include "rushes/media/access_unit.h"
 #include "rushes/media/read_file.h"
 
 namespace rushes::media {
 
-struct ImageLimits {
-  int64_t max_bytes = 32 << 20;  // of the file
-  int64_t max_side = 16384;
-  int64_t max_pixels = 64 << 20;  // 192 MiB decoded
-};
+/// By its first bytes a JPEG, PNG or WebP.
+bool looks_like_image(std::span<const uint8_t> head);
 
 /// The format is found by content, never by name. The orientation that its Exif tells is applied, transparency lies
-/// on black, animated WebP is refused.
-/// Throws Error: unsupported (no JPEG, PNG or WebP), too_large, corrupt_data.
+/// on black.
+/// Throws Error: unsupported (no JPEG, PNG or WebP, or an animated one), too_large, corrupt_data.
 Image decode_image(std::span<const uint8_t> bytes, const ImageLimits& limits = {});
 /// The same from a file. Throws as read_file() too.
 Image read_image(const NamedFile& file, const ImageLimits& limits = {});

@@ -17,6 +17,11 @@ constexpr int64_t kSpareBytes = 64 << 10;         // behind the rows: some encod
 constexpr int kMaxScans = 32;                     // progressive pictures have about ten
 constexpr std::size_t kMaxTableBytes = 64 << 10;  // of Huffman tables: 32 scans with four full ones each
 
+void require_still(bool is_still, std::string_view format) {
+  require(is_still, ErrorCode::unsupported, "the {} image is animated; give a still one, for instance its first frame",
+          format);
+}
+
 uint32_t big_endian(std::span<const uint8_t> bytes, std::size_t at, int count) {
   uint32_t value = 0;
   for (int i = 0; i < count; ++i) value = value << 8 | bytes[at + static_cast<std::size_t>(i)];
@@ -83,13 +88,18 @@ Bytes image_of_png(std::span<const uint8_t> file) {
   picture.reserve(file.size());
   int64_t most = kSpareBytes;
   Unpacked unpacked;
+  bool has_data = false;
   for (std::size_t at = kSignature; at + kAround <= file.size();) {
     const std::size_t size = big_endian(file, at, 4);
     const std::string_view type(reinterpret_cast<const char*>(file.data()) + at + 4, 4);
     const auto content =
         file.subspan(at + 8, std::min(size, file.size() - at - 8));  // the decoder finds what is cut off
     if (at == kSignature && type == "IHDR" && content.size() >= 13) most = row_bytes(content) + kSpareBytes;
-    if (type == "IDAT") unpacked.add(content, most);
+    if (type == "IDAT") {
+      has_data = true;
+      unpacked.add(content, most);
+    }
+    require_still(type != "acTL" || has_data, "PNG");  // behind the data it has no meaning (PNG, third edition, 11.3.4)
     require(unpacked.bytes() <= most, ErrorCode::corrupt_data,
             "the PNG image's data decompress to more than the {} bytes of its rows", most - kSpareBytes);
     const std::size_t end = std::min(file.size(), at + kAround + size);
@@ -99,6 +109,18 @@ Bytes image_of_png(std::span<const uint8_t> file) {
     at = end;
   }
   return picture;
+}
+
+void require_still_webp(std::span<const uint8_t> file) {
+  constexpr std::size_t kHeader = 12, kAround = 8;  // "RIFF", size, "WEBP"; type and size of a chunk
+  constexpr uint8_t kAnimation = 0x02;              // RFC 9649, section 2.7.1
+  for (std::size_t at = kHeader; at + kAround < file.size();) {
+    const std::string_view type(reinterpret_cast<const char*>(file.data()) + at, 4);
+    require_still(type != "ANIM" && type != "ANMF" && !(type == "VP8X" && file[at + kAround] & kAnimation), "WebP");
+    std::size_t size = 0;
+    for (std::size_t i = 4; i-- > 0;) size = size << 8 | file[at + 4 + i];
+    at += kAround + size + size % 2;
+  }
 }
 
 void require_usual_jpeg(std::span<const uint8_t> file) {

@@ -8,8 +8,12 @@
 namespace rushes::media {
 
 /// The file with those chunks only that make its picture (libavcodec would unpack texts and profiles too, each of any
-/// size). Throws Error(corrupt_data) if its data unpack to more than the picture has.
+/// size). Throws Error(corrupt_data) if its data unpack to more than the picture has, and Error(unsupported) for an
+/// animated one.
 Bytes image_of_png(std::span<const uint8_t> file);
+
+/// Throws Error(unsupported) for an animated one.
+void require_still_webp(std::span<const uint8_t> file);
 
 /// Throws Error(unsupported) for a JPEG that goes over its picture, or fills its tables, more often than any encoder
 /// makes it do.

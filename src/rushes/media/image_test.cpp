@@ -310,6 +310,32 @@ TEST(Image, a_png_may_have_any_depth_and_be_interlaced) {
   }
 }
 
+TEST(Image, what_moves_is_refused_as_animated_in_every_format_that_can_move) {
+  const auto words = [](const Bytes& bytes) {
+    try {
+      decode_image(bytes);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::unsupported);
+      return std::string(error.what());
+    }
+    return std::string("taken");
+  };
+  const Bytes png = encode_png(picture(8, 8).data(), 8, 8), control = png_chunk("acTL", {0, 0, 0, 2, 0, 0, 0, 0});
+  const auto with_control = [&](std::size_t at) {
+    return joined({slice(png, 0, at), control, slice(png, at, png.size())});
+  };
+  EXPECT_THAT(words(with_control(kPngHeadBytes)), testing::HasSubstr("the PNG image is animated"));
+  EXPECT_EQ(words(with_control(png.size() - 12)), "taken") << "behind the data the chunk has no meaning";
+  const auto webp = [](uint8_t flags, std::string_view chunk) {
+    const Bytes head{'V', 'P', '8', 'X', 10, 0, 0, 0, flags, 0, 0, 0, 7, 0, 0, 7, 0, 0};
+    return joined({text("RIFF"), Bytes{76, 0, 0, 0}, text("WEBP"), head, text(chunk), Bytes{40, 0, 0, 0}, Bytes(40)});
+  };
+  EXPECT_THAT(words(webp(0x02, "ICCP")), testing::HasSubstr("the WebP image is animated"));
+  EXPECT_THAT(words(webp(0, "ANIM")), testing::HasSubstr("the WebP image is animated"));
+  EXPECT_THAT(words(webp(0, "ANMF")), testing::HasSubstr("the WebP image is animated"));
+  EXPECT_TRUE(looks_like_image(with_control(kPngHeadBytes))) << "so that nobody takes it for a video";
+}
+
 TEST(Image, a_jpeg_may_have_another_picture_behind_it) {
   const Bytes jpeg = encode_jpeg(picture(64, 64).data(), 64, 64);
   EXPECT_EQ(decode_image(joined({jpeg, jpeg, jpeg})).width, 64);
@@ -351,6 +377,7 @@ TEST(Image, hostile_and_damaged_images_are_refused_with_the_reason) {
       {"PNG bomb by its header", png_that_claims(60000, 60000), ErrorCode::too_large, "60000x60000"},
       {"PNG of negative size", png_that_claims(0xffffffff, 0xffffffff), ErrorCode::too_large, "pixels"},
       {"PNG of many pixels", png_that_claims(16000, 16000), ErrorCode::too_large, "16000x16000"},
+      {"PNG of 54 megapixels", png_that_claims(9000, 6000), ErrorCode::too_large, "at most 40000000 pixels"},
       {"PNG whose data go on behind its picture",
        joined({head(png, kPngHeadBytes), png_chunk("IDAT", zlib_zeros(1 << 20)), png_chunk("IEND", {})}),
        ErrorCode::corrupt_data, "decompress to more"},

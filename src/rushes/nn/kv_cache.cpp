@@ -125,6 +125,11 @@ void KvCache::reset() { committed_ = pending_ = touched_ = 0; }
 
 KvCache KvCache::fork() const { return *this; }
 
+int64_t KvCache::bytes_of(const Options& options, at::ScalarType dtype) noexcept {
+  const int64_t keys = options.layers * options.batch * options.capacity_tokens * options.heads * options.head_size;
+  return 2 * keys * static_cast<int64_t>(c10::elementSize(dtype));
+}
+
 int64_t KvCache::bytes() const noexcept {
   int64_t total = 0;
   for (const auto& layer : layers_) total += static_cast<int64_t>(layer->k.nbytes() + layer->v.nbytes());

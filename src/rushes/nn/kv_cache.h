@@ -35,6 +35,9 @@ class KvCache {
   /// Throws Error(invalid_argument) for sizes below 1 or a sink that leaves no room.
   KvCache(const Options& options, const at::TensorOptions& storage);
 
+  /// Storage of such a cache.
+  static int64_t bytes_of(const Options& options, at::ScalarType dtype) noexcept;
+
   /// Stores k, v [B, L, N, D] (keys already rotated) of the current block and returns all that it may attend to, itself
   /// included: views without a copy. Their order is that of the ring; softmax does not see it. All layers of a step
   /// must write the same L. Where k requires a gradient, the past is joined with k and v themselves, so that gradients

@@ -24,6 +24,18 @@ inline std::string picture() {
   return {png.begin(), png.end()};
 }
 
+/// A PNG with the chunk before its data that only animations have.
+inline std::string animation() {
+  using namespace std::string_view_literals;
+  constexpr std::size_t kHead = 33;  // signature and IHDR
+  return picture().insert(kHead,
+                          "\0\0\0\x08"
+                          "acTL"
+                          "\0\0\0\x02"
+                          "\0\0\0\0"
+                          "\0\0\0\0"sv);  // unchecked sum
+}
+
 /// With sound; each picture has a colour of its own.
 inline std::string driving_video(int64_t frames, double fps) {
   const auto path = std::filesystem::temp_directory_path() / ("rushes_driving_" + std::to_string(getpid()) + ".mp4");

@@ -1,6 +1,8 @@
 import { type DragEvent, type FormEvent, useRef, useState } from "react";
 import type { GenerationRequest } from "../api";
 import { dataUrl } from "../files";
+import type { Size } from "../sizes";
+import { SizeChoice } from "./size_choice";
 
 // Within what the shipped model has learnt, so that the first click shows something good.
 const EXAMPLES = [
@@ -29,17 +31,20 @@ export const firstDraft: Draft = { prompt: EXAMPLES[0]!, seed: "" };
 
 interface Props {
   draft: Draft;
+  /** That the model was trained for; empty: nobody can tell. */
+  sizes: Size[];
   /** `clicked`: when, as performance.now() counts. */
   onGenerate: (request: GenerationRequest, clicked: number) => Promise<void>;
   onError: (error: unknown) => void;
 }
 
-export function PromptForm({ draft, onGenerate, onError }: Props) {
+export function PromptForm({ draft, sizes, onGenerate, onError }: Props) {
   const [prompt, setPrompt] = useState(draft.prompt);
   const [segments, setSegments] = useState(3);
   const [seed, setSeed] = useState(draft.seed);
   const [picture, setPicture] = useState<string | null>(null);
   const chooser = useRef<HTMLInputElement>(null);
+  const [size, setSize] = useState<Size | null>(null);
   const [busy, setBusy] = useState(false);
   const empty = prompt.trim() === "";
 
@@ -54,6 +59,7 @@ export function PromptForm({ draft, onGenerate, onError }: Props) {
       seed: Number.isNaN(number) ? Math.floor(Math.random() * 1e6) : number,
       ...(segments === 0 && { max_lead: ENDLESS_LEAD_S }),
       ...(picture !== null && { image: picture }),
+      ...(size !== null && sizes.some(({ width, height }) => width === size.width && height === size.height) && size),
     }, event.timeStamp);
     setBusy(false);
   };
@@ -94,6 +100,7 @@ export function PromptForm({ draft, onGenerate, onError }: Props) {
             </label>
           ))}
         </fieldset>
+        <SizeChoice sizes={sizes} chosen={size} onSize={setSize} />
         <label className="seed">
           Seed
           <input inputMode="numeric" pattern="[0-9]{0,15}" title="A number of at most 15 digits" placeholder="random" value={seed} onChange={(event) => setSeed(event.target.value)} />

@@ -1,6 +1,7 @@
 // A question about pictures. They stay for the next question: all are shown to a model that can see several, and the last one begins the video.
 import { type FormEvent, useRef, useState } from "react";
 import type * as api from "../api";
+import { offeredPresets, trainedWords } from "../sizes";
 import { type ChosenPicture, MAX_PICTURES } from "../predict/pictures";
 
 /** What the form holds beside the pictures; it is remembered. */
@@ -34,6 +35,8 @@ export function QuestionForm({ model, draft, onDraft, pictures, onFiles, onExamp
     if (pictures.length > 0) onAsk();
   };
   const full = pictures.length >= MAX_PICTURES;
+  const presets = offeredPresets(model.presets, model.trainedFor);
+  const trained = model.trainedFor === null ? "" : trainedWords(model.trainedFor);
   return (
     <form
       className={`prompt ask ${over ? "over" : ""}`} onSubmit={submit}
@@ -78,10 +81,10 @@ export function QuestionForm({ model, draft, onDraft, pictures, onFiles, onExamp
         {model.makesVideo && model.presets.length > 0 && (
           <fieldset className="choice" title="Size of the video in pixels; larger ones are longer, too">
             <legend className="hidden">Size of the video</legend>
-            {["", ...model.presets].map((preset) => (
-              <label key={preset} className={preset === draft.preset ? "on" : ""}>
-                <input type="radio" name="preset" checked={preset === draft.preset} onChange={() => onDraft({ preset })} />
-                {preset === "" ? "Standard" : preset}
+            {[{ name: "", beyond: false }, ...presets].map(({ name, beyond }) => (
+              <label key={name} className={`${name === draft.preset ? "on" : ""} ${beyond ? "beyond" : ""}`} {...(beyond && { title: `The model was trained for ${trained}` })}>
+                <input type="radio" name="preset" checked={name === draft.preset} onChange={() => onDraft({ preset: name })} />
+                {name === "" ? "Standard" : name}{beyond && <span className="hidden">, not trained for</span>}
               </label>
             ))}
           </fieldset>
@@ -98,6 +101,9 @@ export function QuestionForm({ model, draft, onDraft, pictures, onFiles, onExamp
         )}
         <button type="submit" className="primary" disabled={pictures.length === 0}>Ask</button>
       </div>
+      {model.makesVideo && presets.some(({ name, beyond }) => beyond && name === draft.preset) && (
+        <p className="next" role="status">The model was trained for {trained}: at {draft.preset} the video may be poor.</p>
+      )}
     </form>
   );
 }

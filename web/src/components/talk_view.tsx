@@ -4,7 +4,9 @@ import * as api from "../api";
 import { type Conversation, type Figures, converse } from "../talk/conversation";
 import { SPEECH_HZ } from "../talk/packets";
 import { type Session, initialState, reduce } from "../state";
+import type { Size } from "../sizes";
 import { Controls } from "./controls";
+import { SizeChoice } from "./size_choice";
 import { Timeline } from "./timeline";
 import { type Microphone, openMicrophone, readSound, speakAtItsTime } from "../talk/speech";
 
@@ -52,6 +54,7 @@ export function TalkView({ model, onError }: Props) {
   const [saving, setSaving] = useState(false);
   const [set, setSet] = useState<api.OptionValues>({});
   const [prompt, setPrompt] = useState("");
+  const [size, setSize] = useState<Size | null>(null);
   const [made, dispatch] = useReducer(reduce, initialState);
   const stage = useRef<HTMLDivElement>(null);
   const pictureChooser = useRef<HTMLInputElement>(null);
@@ -83,7 +86,7 @@ export function TalkView({ model, onError }: Props) {
     });
   };
   const ready = portrait !== null || !model.needsImage;
-  const wanted = (): api.Portrait => ({ file: portrait?.file ?? null, prompt, crop, face });
+  const wanted = (): api.Portrait => ({ file: portrait?.file ?? null, prompt, crop, face, size });
   const first = useEffectEvent(() => { if (model.portraits[0]) chooseExample(model.portraits[0]); });
 
   useEffect(() => {
@@ -258,6 +261,7 @@ export function TalkView({ model, onError }: Props) {
               </select>
             )}
             {model.options.has("crop") && <button type="button" className="quiet" aria-pressed={!crop} onClick={() => { end(); setCrop(!crop); }}>Whole image</button>}
+            <SizeChoice sizes={model.trainedFor?.sizes ?? []} chosen={size} onSize={(wanted) => { end(); setSize(wanted); }} />
           </div>
           {model.takesPrompts && (
             <div className="words">

@@ -31,6 +31,7 @@ export function ThinkingStream({ prediction, onCancel, onRetry, onReuse, onRemov
         ))}
         <p>{questionWords(question.text)}</p>
       </header>
+      {prediction.warnings.map((warning) => <p key={warning} className="next">note: {warning}</p>)}
       {shared && <p className="failure" role="alert">{words.reason}</p>}
       {!(shared && nothing) && <div className={`halves ${halves.length === 1 ? "single" : ""}`}>
         {halves.includes("text") && (
@@ -52,7 +53,7 @@ export function ThinkingStream({ prediction, onCancel, onRetry, onReuse, onRemov
       {!nothing && <dl className="measures">
         {halves.includes("text") && <Measure name="first word">{prediction.firstWordMs}</Measure>}
         {halves.includes("video") && <Measure name="first frame">{prediction.firstFrameMs}</Measure>}
-        <Measure name="complete">{prediction.completeMs}</Measure>
+        {failed.length === 0 && <Measure name="complete">{prediction.completeMs}</Measure>}
       </dl>}
       <div className="row">
         {running && <Cancel key={running.session} onCancel={onCancel} />}

@@ -28,16 +28,17 @@ type Tell = (action: Action) => void;
 /** Until there is no more to come. What goes wrong is told, not thrown. */
 export async function ask(server: Server, { id, halves, question, pictures, previews, signal }: Ask, tell: Tell): Promise<void> {
   const clicked = performance.now();
+  const warnings: string[] = [];
   try {
     const start = (): Promise<string> => begin(pictures.at(-1)!.blob, question.text, {
-      ...server, seed: question.seed, previews,
+      ...server, seed: question.seed, previews, onWarning: (warning) => warnings.push(warning),
       ...(question.model !== undefined && { model: question.model }),
       ...(question.preset !== "" && { preset: question.preset as Preset }),
       ...(halves.length === 1 && { tracks: halves[0]! }),
       earlierPictures: pictures.slice(0, -1).map(({ blob }) => blob),
     });
     const session = await whenLoaded(start, signal);
-    tell({ type: "begun", id, session });
+    tell({ type: "begun", id, session, warnings });
     await watch(server, { id, session, clicked, signal }, tell);
   } catch (error) {
     tell({ type: "lost", id, reason: reasonOf(error) });

@@ -43,7 +43,7 @@ afterEach(async () => {
 
 const frame = Uint8Array.of(0, 0, 0, 1, 0, 0, 0, 9, 0xff, 0xd8).buffer;
 const whole = [
-  JSON.stringify({ type: "thinking_start" }), JSON.stringify({ type: "text_chunk", content: "a ball" }), frame,
+  JSON.stringify({ type: "thinking_start" }), JSON.stringify({ type: "text_chunk", content: "a ball", done: true }), frame,
   JSON.stringify({ type: "video_complete", video_url: "/api/videos/a-b.mp4" }),
   JSON.stringify({ type: "thinking_complete", text: "a ball", video_url: "/api/videos/a-b.mp4" }),
 ];
@@ -60,9 +60,18 @@ describe("the client of predictions", () => {
     expect(asked).toEqual([{ image: "AQID", prompt: "what?", preset: "256", seed: 7 }]);
     expect(opened).toEqual([`${url.replace("http", "ws")}/api/ws/a-b?frames=binary`]);
     expect(events.map(({ type }) => type)).toEqual(["thinking_start", "text_chunk", "video_frame", "video_complete", "thinking_complete"]);
+    expect(events[1]).toEqual({ type: "text_chunk", content: "a ball", done: true });
     expect(events[2]).toEqual({ type: "video_frame", frame_index: 1, total_frames: 9, jpeg: Uint8Array.of(0xff, 0xd8) });
     expect(events[4]).toMatchObject({ video_url: `${url}/api/videos/a-b.mp4` });
     expect(sent).toEqual([]);
+  });
+
+  it("passes on what the server warns of", async () => {
+    played = whole;
+    answer[1] = { session_id: "a-b", warnings: ["the model was trained for 128x128"] };
+    const warnings: string[] = [];
+    await all(predict(Uint8Array.of(1), "", { serverUrl: url, onWarning: (warning) => warnings.push(warning), Socket }));
+    expect(warnings).toEqual(["the model was trained for 128x128"]);
   });
 
   it("asks for one half with the pictures before, and tells how far it is", async () => {

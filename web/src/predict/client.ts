@@ -36,6 +36,8 @@ export interface PredictOptions {
   previews?: number;
   /** Of the same conversation, oldest first; the picture that is asked about begins the video. */
   earlierPictures?: Picture[];
+  /** Told what may disappoint, as a size that the model was not trained for: a sentence for people. */
+  onWarning?: (warning: string) => void;
   /** Aborted: the prediction is cancelled; its last events say what there is of it. */
   signal?: AbortSignal;
   /** Where none is built in: WebSocket of the package `ws`. */
@@ -44,7 +46,8 @@ export interface PredictOptions {
 
 export type PredictionEvent =
   | { type: "thinking_start" }
-  | { type: "text_chunk"; content: string }
+  /** `done`: the text is complete. */
+  | { type: "text_chunk"; content: string; done?: true }
   | { type: "video_frame"; frame_index: number; total_frames: number; jpeg: Uint8Array<ArrayBuffer> }
   | { type: "video_progress"; step: number; steps: number; preview: { frame_index: number; jpeg: Uint8Array<ArrayBuffer> } | null }
   | { type: "video_complete"; video_url: string }
@@ -72,7 +75,9 @@ export async function begin(picture: Picture, prompt = "", options: PredictOptio
     }),
   });
   if (!answer.ok) throw await refusal(answer);
-  return (await answer.json() as { session_id: string }).session_id;
+  const { session_id, warnings = [] } = await answer.json() as { session_id: string; warnings?: string[] };
+  for (const warning of warnings) options.onWarning?.(warning);
+  return session_id;
 }
 
 /** The events of a prediction from its beginning, also of one that somebody else has asked for. */

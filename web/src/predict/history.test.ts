@@ -22,7 +22,7 @@ const frame: Action = { type: "event", id: "a", event: { type: "video_frame", fr
 describe("what outlives the page", () => {
   it("is all but what belongs to the page that has gone", () => {
     const store = new Store();
-    save(store, after(asked("a"), { type: "begun", id: "a", session: "s" }, frame, { type: "last_frame", id: "a", small: "data:last" }));
+    save(store, after(asked("a"), { type: "begun", id: "a", session: "s", warnings: [] }, frame, { type: "last_frame", id: "a", small: "data:last" }));
     const [kept] = load(store).predictions;
     expect(kept).toMatchObject({ id: "a", question: { text: "what?", seed: 7 }, running: { session: "s", halves: ["text", "video"] }, firstFrameMs: 9 });
     expect(kept!.film).toMatchObject({ frames: [], lastFrame: "data:last", state: "thinking" });
@@ -52,7 +52,7 @@ describe("what outlives the page", () => {
     let one = after(asked("a", 1)), other = after(asked("b", 2));
     save(store, one);
     save(store, other);
-    one = reduce(one, { type: "begun", id: "a", session: "s" });
+    one = reduce(one, { type: "begun", id: "a", session: "s", warnings: [] });
     save(store, one);
     expect(load(store).predictions.map(({ id, running }) => [id, running?.session])).toEqual([["b", undefined], ["a", "s"]]);
     other = reduce(other, { type: "shared", history: kept(store) });
@@ -62,7 +62,7 @@ describe("what outlives the page", () => {
 
   it("is in each tab what it is in the one that changed it last", () => {
     const store = new Store();
-    const one = after(asked("a"), { type: "begun", id: "a", session: "s" });
+    const one = after(asked("a"), { type: "begun", id: "a", session: "s", warnings: [] });
     save(store, one);
     const later = reduce(reduce(one, { type: "lost", id: "a", reason: "It broke." }), { type: "retried", id: "a", halves: ["video"] });
     save(store, later);
@@ -113,10 +113,10 @@ describe("what outlives the page", () => {
 
   it("may be of a version that knew of one tab", () => {
     const store = new Store();
-    const { revision, ...old } = after(asked("a"), { type: "begun", id: "a", session: "s" }).predictions[0]!;
-    expect(revision).toBe(1);
+    const { revision, warnings, ...old } = after(asked("a"), { type: "begun", id: "a", session: "s", warnings: [] }).predictions[0]!;
+    expect([revision, warnings]).toEqual([1, []]);
     store.text = JSON.stringify([old]);
-    expect(load(store)).toMatchObject({ predictions: [{ id: "a", revision: 0 }], removed: [], selected: "a" });
+    expect(load(store)).toMatchObject({ predictions: [{ id: "a", revision: 0, warnings: [] }], removed: [], selected: "a" });
   });
 
   it("is nothing where the storage holds something else", () => {

@@ -49,7 +49,7 @@ function read(text: string | null): History {
     const found = JSON.parse(text ?? "[]") as Prediction[] | History;
     const { predictions, removed } = Array.isArray(found) ? { predictions: found, removed: [] } : found;
     const whole = predictions.filter(({ id, question, words, film }) => id && question.pictures.length > 0 && words.state && film.state);
-    return { predictions: whole.map((p) => ({ ...p, revision: p.revision ?? 0 })), removed: removed.filter((id) => typeof id === "string") };
+    return { predictions: whole.map((p) => ({ ...p, revision: p.revision ?? 0, warnings: p.warnings ?? [] })), removed: removed.filter((id) => typeof id === "string") };
   } catch {
     return { predictions: [], removed: [] };
   }

@@ -14,7 +14,7 @@ const frame = (index: number, total = 3): Action => event({ type: "video_frame",
 const film = event({ type: "video_complete", video_url: "/api/videos/s.mp4" });
 const complete = (text: string): Action => event({ type: "thinking_complete", text, video_url: null });
 const failed = (source: Half, message = "It broke."): Action => event({ type: "error", source, message, code: "X" });
-const begun: Action = { type: "begun", id: "p", session: "s" };
+const begun: Action = { type: "begun", id: "p", session: "s", warnings: [] };
 
 const after = (actions: Action[], state = nothing): State => actions.reduce(reduce, state);
 const one = (actions: Action[], state = nothing): Prediction => after(actions, state).predictions[0]!;
@@ -33,10 +33,31 @@ describe("a prediction", () => {
     expect([both.words.state, both.words.text, both.running, failedHalves(both)]).toEqual(["done", "a ball", null, []]);
   });
 
+  it("has its words complete while the video is still being made", () => {
+    const spoken = one([asked(), begun, start, word("a "), frame(0), event({ type: "text_chunk", content: "ball", done: true })]);
+    expect([spoken.words.state, spoken.words.text, spoken.film.state, spoken.running !== null]).toEqual(["done", "a ball", "thinking", true]);
+    expect(stateWords(spoken)).toBe("text done, video thinking");
+    const both = one([film, complete("a ball")], { predictions: [spoken], removed: [], selected: "p" });
+    expect([both.words, both.film.state, both.running]).toEqual([spoken.words, "done", null]);
+    expect(one([asked(), begun, start, event({ type: "text_chunk", content: "", done: true })]).firstWordMs).toBeNull();
+  });
+
+  it("keeps what the server says of it", () => {
+    expect(one([asked(), { ...begun, warnings: ["too large"] }, start]).warnings).toEqual(["too large"]);
+  });
+
   it("measures the first word and the first frame once", () => {
     clock = 0;
     const p = one([asked(), begun, word("a"), word("b"), frame(0), frame(1)]);
     expect([p.firstWordMs, p.firstFrameMs, p.completeMs]).toEqual([1, 3, null]);
+  });
+
+  it("has a time at which it was complete only if all of it was made", () => {
+    clock = 0;
+    expect(one([asked(), begun, start, word("a"), film, complete("a")]).completeMs).toBe(2);
+    expect(one([asked(), begun, start, word("a"), failed("video", "Cancelled."), complete("a")]).completeMs).toBeNull();
+    const later = after([asked(), begun, start, word("a"), failed("video", "Out of paint."), complete("a"), { type: "retried", id: "p", halves: ["video"] }, start, film, complete("a")]);
+    expect([later.predictions[0]!.film.state, later.predictions[0]!.completeMs]).toEqual(["done", null]);
   });
 
   it("takes each frame once and in order", () => {
@@ -65,7 +86,7 @@ describe("a half that fails", () => {
   it("is made again alone: what is there stays", () => {
     const again = after([...halfFailed, { type: "retried", id: "p", halves: ["video"] }]);
     expect([again.predictions[0]!.film.state, again.predictions[0]!.words.text]).toEqual(["thinking", "a"]);
-    const p = one([{ type: "begun", id: "p", session: "t" }, start, frame(0), frame(1), frame(2), film, complete("")], again);
+    const p = one([{ type: "begun", id: "p", session: "t", warnings: [] }, start, frame(0), frame(1), frame(2), film, complete("")], again);
     expect([p.film.state, p.film.session, p.words.state, p.words.text]).toEqual(["done", "t", "done", "a"]);
   });
 

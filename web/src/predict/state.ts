@@ -47,6 +47,8 @@ export interface Prediction {
   question: Question;
   /** Milliseconds since 1970. */
   askedAt: number;
+  /** What may disappoint, as the server says it; sentences for people. */
+  warnings: string[];
   /** That were asked for; of a model that only writes, text alone. */
   halves: Half[];
   /** The server's session that works on it, and what it makes; null: none does. */
@@ -76,7 +78,7 @@ export type Action =
   | { type: "asked"; id: string; question: Question; halves: Half[]; askedAt: number }
   /** The halves that failed are made again. */
   | { type: "retried"; id: string; halves: Half[] }
-  | { type: "begun"; id: string; session: string }
+  | { type: "begun"; id: string; session: string; warnings: string[] }
   /** `picture`: address of the event's frame or preview; `ms`: since the click. */
   | { type: "event"; id: string; event: PredictionEvent; picture: string | null; ms: number }
   /** No more will come; `reason`, for people. */
@@ -102,7 +104,7 @@ export function reduce(state: State, action: Action): State {
     case "asked": {
       const { id, question, halves, askedAt } = action;
       const asked: Prediction = {
-        id, revision: 0, question, askedAt, halves, running: { session: null, halves }, words: noWords, film: noFilm,
+        id, revision: 0, question, askedAt, warnings: [], halves, running: { session: null, halves }, words: noWords, film: noFilm,
         firstWordMs: null, firstFrameMs: null, completeMs: null,
       };
       return { ...state, predictions: [asked, ...state.predictions], selected: id };
@@ -156,7 +158,7 @@ function change(p: Prediction, action: Change): Prediction {
         film: action.halves.includes("video") ? noFilm : p.film,
       };
     case "begun":
-      return p.running ? { ...p, running: { ...p.running, session: action.session } } : p;
+      return p.running ? { ...p, warnings: action.warnings, running: { ...p.running, session: action.session } } : p;
     case "event":
       return p.running ? takeEvent(p, p.running.halves, action) : p;
     case "lost":
@@ -175,7 +177,10 @@ function takeEvent(p: Prediction, halves: Half[], { event, picture, ms }: Extrac
       // Also after a lost connection: all is told again from here on.
       return { ...p, words: halves.includes("text") ? noWords : words, film: halves.includes("video") ? noFilm : film };
     case "text_chunk":
-      return { ...p, words: { ...words, text: words.text + event.content }, firstWordMs: p.firstWordMs ?? ms };
+      return {
+        ...p, words: { ...words, text: words.text + event.content, state: event.done ? "done" : words.state },
+        firstWordMs: p.firstWordMs ?? (event.content === "" ? null : ms),
+      };
     case "video_frame":
       if (picture === null || event.frame_index !== film.frames.length) return p;
       return {
@@ -189,12 +194,14 @@ function takeEvent(p: Prediction, halves: Half[], { event, picture, ms }: Extrac
       return event.source === "text"
         ? { ...p, words: { ...words, state: "failed", reason: event.message } }
         : { ...p, film: { ...film, state: "failed", reason: event.message } };
-    case "thinking_complete":
-      return ended({
-        ...p,
-        words: halves.includes("text") && words.state === "thinking" ? { ...words, state: "done", text: event.text } : words,
-        completeMs: p.completeMs ?? ms,
+    case "thinking_complete": {
+      const over = ended({
+        ...p, words: halves.includes("text") && words.state !== "failed" ? { ...words, state: "done", text: event.text } : words,
       }, "The server made no video.");
+      // Of what was cancelled or has failed there is no such time, nor of a half that was made later.
+      const isComplete = failedHalves(over).length === 0 && halves.length === p.halves.length;
+      return isComplete ? { ...over, completeMs: p.completeMs ?? ms } : over;
+    }
   }
 }
 

@@ -134,7 +134,11 @@ std::shared_ptr<const Model> load(const ModelOptions& options) {
   const ForesightDirectory model = open_foresight_directory(options.path);
   for (const std::string& assumption : model.assumptions) log::warning("assumed {}", assumption);
   check_supported(options);
-  ModelCard card{.name = model.name, .family = "foresight", .description = {}, .assumptions = model.assumptions};
+  ModelCard card{.name = model.name,
+                 .family = "foresight",
+                 .description = {},
+                 .assumptions = model.assumptions,
+                 .trained_for = model.trained_for};
   Loader loader(model, options, card);
   const auto language = loader.language();
   auto video = loader.video();

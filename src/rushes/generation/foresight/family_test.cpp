@@ -108,8 +108,10 @@ TEST(ForesightFamily, a_manifest_that_was_written_is_read_as_it_was) {
   model.defaults.previews = 5;
   model.defaults.negative_prompt = "dull: \"grey\"";
   model.defaults.conditioning = PromptSource::adapter;
+  model.trained_for = {.sizes = {{64, 64}, {64, 96}}, .video_frames = 17};
   std::ofstream(files.path / "model.yaml") << foresight_manifest(model);
   EXPECT_EQ(open_foresight_directory(files.path), model);
+  EXPECT_EQ(load_model({.path = files.path.string()})->card().trained_for, model.trained_for);
 }
 
 TEST(ForesightFamily, half_precision_answers_too) {

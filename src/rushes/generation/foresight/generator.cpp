@@ -20,20 +20,11 @@ constexpr double kTextShare = 0.8;
 /// against it. A text that is over before that is as fast as without a video.
 constexpr std::chrono::milliseconds kSlice{5};
 
-constexpr int64_t kMuchMemory = 32 << 20;  // the frames of a small video are less
-
 }  // namespace
-
-ForesightGenerator::WorkingMemory::WorkingMemory(const ForesightPlan& plan)
-    : frame_bytes(plan.settings.has_video() ? plan.video_frames * plan.height * plan.width * 3 * 4 : 0) {}
-
-ForesightGenerator::WorkingMemory::~WorkingMemory() {
-  if (frame_bytes > kMuchMemory) tensor::trim_cpu_memory();
-}
 
 ForesightGenerator::ForesightGenerator(std::shared_ptr<const ForesightParts> parts, std::shared_ptr<ForesightPlan> plan,
                                        std::function<Clock::time_point()> now)
-    : memory_(*plan), plan_(plan), now_(std::move(now)) {
+    : plan_(plan), now_(std::move(now)) {
   std::optional<Image> picture = std::exchange(plan->image, std::nullopt);
   std::vector<Image> pictures = std::exchange(plan->earlier_images, {});
   if (picture) pictures.push_back(*picture);

@@ -41,16 +41,6 @@ class ForesightGenerator final : public Generator, public WorksInParts {
   bool is_over(Track track) const;
   void give_up(Track track);
 
-  /// Of a large video, activations are many times what it keeps, and stay with the allocator, which nobody needs after
-  /// it: given back when everything below is gone.
-  struct WorkingMemory {
-    explicit WorkingMemory(const ForesightPlan& plan);
-    ~WorkingMemory();
-    WorkingMemory(const WorkingMemory&) = delete;
-    WorkingMemory& operator=(const WorkingMemory&) = delete;
-    int64_t frame_bytes;  // of all frames in float32
-  };
-  const WorkingMemory memory_;
   std::shared_ptr<const ForesightPlan> plan_;
   std::function<Clock::time_point()> now_;
   std::optional<TextTrack> text_;    // nothing: not wanted, or failed

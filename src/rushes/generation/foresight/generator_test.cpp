@@ -9,7 +9,9 @@
 #include "rushes/base/interruption.h"
 #include "rushes/generation/foresight/model.h"
 #include "rushes/generation/foresight/tiny.h"
+#include "rushes/tensor/image_pixels.h"
 #include "rushes/tensor/ops.h"
+#include "rushes/tensor/peak_memory.h"
 
 namespace rushes::generation {
 namespace {
@@ -279,14 +281,33 @@ TEST(ForesightGenerator, a_half_that_fails_is_told_and_the_other_goes_on) {
   EXPECT_THROW(answer_to(other, request), Error);  // nothing is left
 }
 
-TEST(ForesightGenerator, a_prompt_that_leaves_no_room_for_words_fails_alone) {
+TEST(ForesightGenerator, a_prompt_beyond_what_the_language_model_reads_is_refused_before_any_work) {
   const auto model = random_foresight_model(6);
   Request request = question();
+  request.earlier_images = {picture(60, 90)};
+  const auto refusal = [&]() -> std::string {
+    try {
+      model->plan(request);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::too_large);
+      return error.what();
+    }
+    return "taken";
+  };
   request.prompts = {std::string(8000, 'z')};  // each letter is a token; the tiny model reads 4096
-  const Answer answer = answer_to(*model, request);
-  ASSERT_EQ(answer.failures.size(), 1u);
-  EXPECT_EQ(answer.failures[0].track, Track::text);
-  EXPECT_EQ(answer.video_frames, 15);
+  EXPECT_THAT(refusal(), HasSubstr("reads at most 4095"));
+  // What its pictures take is known from their sizes, to the token.
+  const auto language = std::dynamic_pointer_cast<const ForesightModel>(model)->parts()->language();
+  int64_t seen = 0;
+  for (const Image& image : {request.earlier_images[0], *request.image}) {
+    const at::Tensor pixels = tensor::borrowed_pixels(image);
+    const int64_t tokens = language->picture_tokens({image.height, image.width});
+    EXPECT_EQ(tokens, language->see(pixels).tokens.size(0));
+    seen += tokens;
+  }
+  EXPECT_THAT(refusal(), HasSubstr(fmt::format("{} of them of pictures", seen)));
+  request.options.set("tracks", "video");
+  EXPECT_EQ(refusal(), "taken") << "the video follows the first tokens, and says so";
 }
 
 TEST(ForesightGenerator, earlier_pictures_change_the_words_and_not_the_video) {
@@ -312,6 +333,27 @@ TEST(ForesightGenerator, a_model_with_one_half_makes_that) {
   request.options.set("tracks", "both");
   EXPECT_THROW(words->plan(request), Error);
   EXPECT_THROW(frames->plan(request), Error);
+}
+
+TEST(ForesightGenerator, takes_about_the_memory_that_its_plan_tells) {
+  const auto model = random_foresight_model(9);
+  for (const auto& [side, frames] : {std::pair(128, 33), std::pair(256, 33), std::pair(256, 65)})
+    for (const char* pieces : {"", "temporal_tiles", "spatial_tiles"}) {
+      SCOPED_TRACE(testing::Message() << side << ", " << frames << " frames " << pieces);
+      Request request = question();
+      request.height = request.width = side;
+      request.video_frames = frames;
+      request.options.set("tracks", "video");
+      request.options.set("steps", int64_t{2});
+      if (*pieces != 0) request.options.set(pieces, true);
+      const int64_t told = model->plan(request)->working_bytes;
+      const int64_t taken = tensor::peak_memory([&] {
+        const auto generator = start(*model, request);
+        while (generator->step({}).outcome == StepOutcome::again) {}
+      });
+      EXPECT_GT(told, taken * 4 / 5);
+      EXPECT_LT(told, taken * 4);
+    }
 }
 
 TEST(ForesightGenerator, memory_is_counted_and_given_back) {

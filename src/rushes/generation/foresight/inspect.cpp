@@ -103,6 +103,7 @@ Inspection inspect_foresight(const fs::path& directory) {
   if (!model.tokenizer.empty()) inspection.about["tokenizer"] = model.tokenizer.string();
   inspection.about["defaults"] = Report::object();
   visit_default_fields(model.defaults, FieldReport{inspection.about["defaults"]});
+  report(inspection.about, model.trained_for);
   add_checkpoint(inspection.files, model.language);
   if (!model.video.empty()) {
     const ltx::ModelFiles files = ltx::find_files(model.video);

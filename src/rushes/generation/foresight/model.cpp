@@ -31,19 +31,46 @@ Image grey_picture(int64_t side) {
   return {.rgb = {bytes, bytes->data()}, .height = side, .width = side};
 }
 
+/// Of what the language model is to read: what it cannot is refused before anything is seen or made. Throws
+/// Error(too_large).
+void check_length(const ForesightPlan& plan, const qwen::Model& language) {
+  qwen::PictureTokenCounts counts;
+  const auto count = [&](const Image& image) {
+    counts.push_back(language.picture_tokens({image.height, image.width}, plan.settings.picture_pixels));
+  };
+  for (const Image& image : plan.earlier_images) count(image);
+  if (plan.image) count(*plan.image);
+  language.ids(qwen::question_about(std::ssize(counts), plan.prompt), counts);
+}
+
 }  // namespace
 
 ForesightModel::ForesightModel(ModelCard card, const ForesightSettings& defaults,
                                std::shared_ptr<const ForesightParts> parts)
     : card_(std::move(card)), defaults_(defaults), shape_(shape_of(*parts)), parts_(std::move(parts)) {
   card_.family = "foresight";
+  shape_.trained_for = card_.trained_for;
   if (!shape_.has_text) defaults_.tracks = Tracks::video;
   if (!shape_.has_video) defaults_.tracks = Tracks::text;
   options_ = foresight_options(defaults_);
 }
 
+int64_t ForesightModel::working_bytes(const ForesightPlan& plan) const {
+  if (!plan.settings.has_video() || !parts_->video()->vae->device().is_cpu()) return 0;
+  const VideoParts& video = *parts_->video();
+  const int64_t area = (plan.height / shape_.spatial_stride) * (plan.width / shape_.spatial_stride);
+  const int64_t tokens = plan.latent_frames * area * (plan.settings.guided() ? 2 : 1);
+  ltx::Tiling tiling;
+  tiling.spatial = plan.settings.spatial_tiles;
+  tiling.framewise = plan.settings.temporal_tiles && plan.settings.previews == 0;  // a preview shows all frames at once
+  const int64_t decoding = video.vae->decoding_bytes(plan.video_frames, plan.height, plan.width, tiling);
+  return std::max(video.transformer->pass_bytes(tokens), decoding);
+}
+
 std::unique_ptr<Plan> ForesightModel::plan(const Request& request) const {
   auto plan = plan_foresight(request, defaults_, options_, shape_);
+  if (plan->settings.has_text()) check_length(*plan, *parts_->language());
+  plan->working_bytes = working_bytes(*plan);
   if (plan->settings.has_video() && plan->conditioning != Conditioning::hybrid_encoder)
     for (Ignored& each : ignored_in(plan->prompt, "prompt")) plan->ignored.push_back(std::move(each));
   return plan;

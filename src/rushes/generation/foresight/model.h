@@ -31,6 +31,8 @@ class ForesightModel final : public Model {
   void warm_up() const;
 
  private:
+  int64_t working_bytes(const ForesightPlan& plan) const;
+
   ModelCard card_;
   ForesightSettings defaults_;
   ForesightShape shape_;

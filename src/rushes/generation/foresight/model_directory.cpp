@@ -82,6 +82,7 @@ ForesightDirectory parse(const fs::path& directory) {
     part(top, "adapter", model.adapter, [&](ManifestSection& section) {
       section("num_heads", model.adapter_heads, FieldRange{1, 1024});
     });
+    model.trained_for = read_trained_for(top);
     if (!top.has("defaults")) return;
     ManifestSection section = top.section("defaults");
     visit_default_fields(model.defaults, section);
@@ -208,6 +209,7 @@ std::string foresight_manifest(const ForesightDirectory& model) {
   out.begin("defaults");
   visit_default_fields(model.defaults, out);
   out.end();
+  write_trained_for(out, model.trained_for);
   return out.finish();
 }
 

@@ -9,6 +9,7 @@
 //   spatial:  {file: dinov2_vitl14_pretrain.pth}                   # or `folder`; only with an adapter
 //   adapter:  {file: adapter.safetensors, num_heads: 6}
 //   defaults: {height: 512, width: 512, frames: 30, fps: 15, steps: 30, ...}
+//   trained_for: {sizes: [128x128], frames: 33}                    # optional
 //
 // A video model of one file also has `text_encoder` and `tokenizer`, a folder and a file. Language or video may be left
 // out; spatial and adapter are one.
@@ -18,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "rushes/base/trained_for.h"
 #include "rushes/generation/foresight/settings.h"
 
 namespace rushes::generation {
@@ -31,6 +33,7 @@ struct ForesightDirectory {
   int64_t adapter_heads = 0;     // 0: as its form has
   int64_t spatial_square = 224;  // side of the picture that the vision transformer sees
   ForesightSettings defaults;
+  TrainedFor trained_for;
   std::vector<std::string> assumptions;  // what no file tells: what was taken, and how to say otherwise; for people
   bool operator==(const ForesightDirectory&) const = default;
 };

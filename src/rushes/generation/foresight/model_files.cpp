@@ -198,6 +198,7 @@ void write_foresight_model(const fs::path& directory, const ForesightFiles& file
   model.directory = fs::absolute(made(directory)).lexically_normal();
   model.name = files.name;
   model.defaults = files.defaults;
+  model.trained_for = files.trained_for;
   if (files.language) {
     model.language = made(model.directory / "language");
     write_language(model.language, *files.language);

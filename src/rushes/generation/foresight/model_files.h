@@ -44,6 +44,7 @@ struct ForesightFiles {
   std::optional<VideoFiles> video;
   std::optional<AdapterFiles> adapter;
   ForesightSettings defaults;
+  TrainedFor trained_for = {};
 };
 
 /// language/ as the transformers library writes it, video/ as the diffusers library does, dinov2.safetensors,

@@ -38,13 +38,14 @@ void plan_images(ForesightPlan& plan, const Request& request, const ForesightSha
   require(request.image || request.earlier_images.empty(), kBad, "earlier images without a newest one");
   if (!request.image) return;
   check_image(*request.image, "image");
-  for (const Image& image : request.earlier_images) check_image(image, "an earlier image");
+  for (int64_t i = 0; i < earlier; ++i)
+    check_image(request.earlier_images[static_cast<std::size_t>(i)], fmt::format("earlier_images[{}]", i));
   require(model.has_vision || !plan.settings.has_text(), ErrorCode::unsupported,
           "image: this model's language model cannot see");
   plan.image = request.image;
   const int64_t read = std::min(earlier, plan.settings.pictures - 1);
   plan.earlier_images.assign(request.earlier_images.end() - read, request.earlier_images.end());
-  if (read < earlier)
+  if (read < earlier && plan.settings.has_text())
     plan.ignored.push_back({"earlier_images", fmt::format("with pictures {} the words are about the newest {} alone",
                                                           plan.settings.pictures, read == 0 ? "one" : "ones")});
   plan.image_use = {
@@ -92,24 +93,38 @@ void plan_video(ForesightPlan& plan, const Request& request, const ForesightShap
     plan.ignored.push_back(
         {"frames", fmt::format("the model makes {}, one and a multiple of {}; the last {} are dropped",
                                length.video_frames, model.temporal_stride, length.surplus)});
+  plan.warnings = model.trained_for.warnings({plan.height, plan.width}, plan.video_frames);
   plan.conditioning = conditioning_of(plan, model);
 }
 
-void note_unused(ForesightPlan& plan, const Request& request, const Options& options) {
+void note_unused(ForesightPlan& plan, const Request& request, const ForesightShape& model, const Options& options) {
   const auto note = [&](std::initializer_list<const char*> names, const char* reason) {
     for (const char* name : names)
       if (options.has(name)) plan.ignored.push_back({name, reason});
   };
   if (!plan.settings.has_video()) {
-    note({"steps", "guidance_scale", "guidance_rescale", "negative_prompt", "conditioning", "upstream_frame_rate",
-          "previews", "temporal_tiles", "spatial_tiles", "decode_timestep"},
-         "no video is made");
+    const char* const reason = model.has_video ? "tracks text makes no video; tracks both or video makes one"
+                                               : "this model has no video model and makes no video";
+    note({"preset", "steps", "guidance_scale", "guidance_rescale", "negative_prompt", "conditioning",
+          "upstream_frame_rate", "previews", "temporal_tiles", "spatial_tiles", "decode_timestep"},
+         reason);
+    const std::pair<const char*, bool> numbers[] = {{"frames", request.video_frames.has_value()},
+                                                    {"width", request.width.has_value()},
+                                                    {"height", request.height.has_value()},
+                                                    {"fps", request.fps.has_value()}};
+    for (const auto& [name, is_given] : numbers)
+      if (is_given) plan.ignored.push_back({name, reason});
   } else if (!plan.settings.guided()) {
     note({"negative_prompt", "guidance_rescale"}, "guidance_scale 1 means without guidance");
   }
-  if (!plan.settings.has_text())
-    note({"temperature", "top_p", "top_k", "repetition_penalty", "max_new_tokens"}, "no text is written");
-  if (options.has("preset") && request.height && request.width && request.video_frames)
+  if (!plan.settings.has_text()) {
+    const char* const reason = model.has_text ? "tracks video writes no text; tracks both or text writes one"
+                                              : "this model has no language model and writes no text";
+    note({"temperature", "top_p", "top_k", "repetition_penalty", "max_new_tokens", "pictures"}, reason);
+    if (plan.conditioning != Conditioning::hybrid_encoder) note({"picture_pixels"}, reason);
+    if (!request.earlier_images.empty()) plan.ignored.push_back({"earlier_images", reason});
+  }
+  if (plan.settings.has_video() && options.has("preset") && request.height && request.width && request.video_frames)
     plan.ignored.push_back({"preset", "width, height and frames are given"});
 }
 
@@ -129,7 +144,11 @@ Capabilities foresight_capabilities(const ForesightShape& model) {
   Modalities yields;
   if (model.has_text) yields = yields | Modality::text;
   if (model.has_video) yields = yields | Modality::video;
-  return {.takes = Modality::text | Modality::image, .needs = {}, .feeds = {}, .yields = yields};
+  return {.takes = Modality::text | Modality::image,
+          .needs = {},
+          .feeds = {},
+          .yields = yields,
+          .pictures = {.max_bytes = 10 << 20}};
 }
 
 VideoFormat ForesightPlan::format() const {
@@ -158,7 +177,7 @@ std::unique_ptr<ForesightPlan> plan_foresight(const Request& request, const Fore
   plan_prompt(*plan, request);
   plan_images(*plan, request, model);
   plan_video(*plan, request, model);
-  note_unused(*plan, request, options);
+  note_unused(*plan, request, model, options);
   return plan;
 }
 

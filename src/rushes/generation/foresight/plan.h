@@ -34,6 +34,7 @@ struct ForesightShape {
   int64_t spatial_stride = 32, temporal_stride = 8;
   int64_t max_side = 2048;
   int64_t most_tokens = 1 << 16;  // of a video
+  TrainedFor trained_for = {};
 };
 
 struct ForesightPlan final : Plan {

@@ -9,6 +9,7 @@ namespace rushes::generation {
 namespace {
 
 using testing::HasSubstr;
+using testing::UnorderedElementsAre;
 
 Image image_of(int64_t height, int64_t width) {
   const auto bytes = std::make_shared<std::vector<uint8_t>>(static_cast<std::size_t>(height * width * 3));
@@ -41,6 +42,23 @@ TEST(ForesightPlan, the_published_presets_have_their_sizes_and_lengths_and_numbe
     EXPECT_EQ(plan_of(request)->height, each.side);
     EXPECT_EQ(plan_of(request)->video_frames, 9);
   }
+}
+
+TEST(ForesightPlan, a_preset_beyond_what_the_model_was_trained_for_is_taken_and_warned_of) {
+  const ForesightShape shape{.trained_for = {.sizes = {{256, 256}}, .video_frames = 33}};
+  const auto warnings = [&](const char* preset, const char* tracks = "both") {
+    Request request;
+    request.options.set("preset", preset);
+    request.options.set("tracks", tracks);
+    return plan_of(request, shape)->warnings;
+  };
+  EXPECT_THAT(warnings("256"), testing::IsEmpty());
+  EXPECT_THAT(warnings("512"), testing::ElementsAre(HasSubstr("trained for 256x256, not for 512x512")));
+  EXPECT_THAT(warnings("768"), testing::ElementsAre(HasSubstr("not for 768x768"), HasSubstr("33 frames at once")));
+  EXPECT_THAT(warnings("768", "text"), testing::IsEmpty()) << "no video is made";
+  Request published;
+  published.options.set("preset", "768");
+  EXPECT_THAT(plan_of(published)->warnings, testing::IsEmpty()) << "its files say nothing";
 }
 
 TEST(ForesightPlan, of_a_conversation_the_newest_pictures_are_read_as_many_as_wanted) {
@@ -123,10 +141,34 @@ TEST(ForesightPlan, what_changes_nothing_is_told) {
   request.video_frames = 30;
   ASSERT_EQ(plan_of(request)->ignored.size(), 1u);
   EXPECT_THAT(plan_of(request)->ignored[0].reason, HasSubstr("the last 3 are dropped"));
+}
+
+TEST(ForesightPlan, what_belongs_to_the_half_that_is_not_made_is_told_with_the_reason_and_the_way_out) {
+  Request request{.image = image_of(40, 40), .earlier_images = {image_of(9, 9)}, .video_frames = 30, .fps = 8};
   request.options.set("tracks", "text");
   request.options.set("steps", int64_t{9});
-  ASSERT_EQ(plan_of(request)->ignored.size(), 1u);
-  EXPECT_EQ(plan_of(request)->ignored[0], (Ignored{"steps", "no video is made"}));
+  request.options.set("preset", "256");
+  const auto told = [](const ForesightPlan& plan) {
+    std::vector<std::string> fields;
+    for (const Ignored& each : plan.ignored) fields.push_back(each.field);
+    return fields;
+  };
+  const auto words = plan_of(request);
+  EXPECT_THAT(told(*words), UnorderedElementsAre("preset", "steps", "frames", "fps"));
+  EXPECT_EQ(words->ignored[0].reason, "tracks text makes no video; tracks both or video makes one");
+  EXPECT_EQ(plan_of(request, {.has_video = false})->ignored[0].reason,
+            "this model has no video model and makes no video");
+
+  Request film{.image = image_of(40, 40), .earlier_images = {image_of(9, 9)}, .video_frames = 33};
+  film.options.set("tracks", "video");
+  film.options.set("temperature", 0.5);
+  film.options.set("picture_pixels", int64_t{1000});
+  const auto frames = plan_of(film);
+  EXPECT_THAT(told(*frames), UnorderedElementsAre("temperature", "picture_pixels", "earlier_images"));
+  EXPECT_EQ(frames->ignored[0].reason, "tracks video writes no text; tracks both or text writes one");
+  film.options.set("conditioning", "adapter");
+  EXPECT_THAT(told(*plan_of(film, {.has_adapter = true})), UnorderedElementsAre("temperature", "earlier_images"))
+      << "the adapter sees the picture";
 }
 
 }  // namespace

@@ -47,6 +47,14 @@ CausalAvatarGenerator::CausalAvatarGenerator(std::shared_ptr<const OmniAvatarPar
   if (plan_->settings.silent) end_speech();
 }
 
+int64_t CausalAvatarGenerator::working_bytes(const OmniAvatarParts& parts, const OmniAvatarPlan& plan) {
+  const CausalPipeline::Options options = pipeline_options(parts, plan);
+  const int64_t denoising = parts.causal->working_bytes(
+      {.height = options.height, .width = options.width, .capacity_tokens = options.capacity_tokens},
+      kBlockLatentFrames);
+  return denoising + parts.autoencoder->decoding_bytes(kBlockLatentFrames, plan.height, plan.width);
+}
+
 CausalAvatarGenerator::CausalAvatarGenerator(const CausalAvatarGenerator& other)
     : parts_(other.parts_),
       plan_(other.plan_),

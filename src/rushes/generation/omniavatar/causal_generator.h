@@ -25,6 +25,9 @@ class CausalAvatarGenerator final : public Generator, public DescribesSteps {
   CausalAvatarGenerator(std::shared_ptr<const OmniAvatarParts> parts, std::shared_ptr<const OmniAvatarPlan> plan,
                         std::unique_ptr<NoiseSource> noise, at::Tensor picture);
 
+  /// Plan::working_bytes of such a plan.
+  static int64_t working_bytes(const OmniAvatarParts& parts, const OmniAvatarPlan& plan);
+
   VideoFormat format() const override { return plan_->format(); }
   /// A step is: the picture; a prompt; what a block says; a denoising step of it; its frames; or its clean re-run.
   StepResult step(const Inbox& inbox) override;

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "rushes/generation/omniavatar/avatar_test_video.h"
+#include "rushes/tensor/peak_memory.h"
 
 namespace rushes::generation {
 namespace {
@@ -293,6 +294,22 @@ TEST(CausalAvatar, an_endless_video_holds_as_much_memory_after_300_blocks_as_aft
   }
   // Beyond latent frame 1024, where the published table of positions ends.
   EXPECT_EQ(bytes.at(340), bytes.at(10));
+}
+
+TEST(CausalAvatar, takes_about_the_memory_that_its_plan_tells) {
+  for (const Sampler sampler : {Sampler::causal, Sampler::bidirectional})
+    for (const int64_t side : {128, 256}) {
+      SCOPED_TRACE(testing::Message() << (sampler == Sampler::causal ? "causal " : "segments ") << side);
+      Request request = request_of();
+      request.height = request.width = side;
+      request.video_frames = 17;
+      request.options.set("steps", int64_t{1});
+      request.options.set("max_tokens", 5 * (side / 16) * (side / 16));  // of a segment: five latent frames
+      const int64_t told = model(sampler).plan(request)->working_bytes;
+      const int64_t taken = tensor::peak_memory([&] { talk(request, speech(17 * kFrame), sampler); });
+      EXPECT_GT(told, taken * 4 / 5);
+      EXPECT_LT(told, taken * 4);
+    }
 }
 
 TEST(CausalAvatar, a_fork_does_not_copy_the_minutes_of_speech_that_wait) {

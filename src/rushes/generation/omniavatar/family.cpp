@@ -60,7 +60,11 @@ std::shared_ptr<const Model> load(const ModelOptions& options) {
   const tensor::Placement placement = tensor::place(options.device, options.dtype, parameters);
   const tensor::Placement exact{placement.device, at::kFloat};
 
-  ModelCard card{.name = model.name, .family = "omniavatar", .description = {}, .assumptions = model.assumptions};
+  ModelCard card{.name = model.name,
+                 .family = "omniavatar",
+                 .description = {},
+                 .assumptions = model.assumptions,
+                 .trained_for = model.trained_for};
   OmniAvatarParts parts;
   log::info("loading transformer {}", model.transformer.file.string());
   {

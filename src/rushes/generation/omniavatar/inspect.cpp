@@ -119,6 +119,7 @@ Inspection inspect_omniavatar(const fs::path& directory) {
   inspection.about["defaults"] = Report::object();
   omniavatar::visit_default_fields(model.defaults, FieldReport{inspection.about["defaults"]});
   inspection.about["sampler"] = inspection.about["defaults"]["sampler"];
+  report(inspection.about, model.trained_for);
   if (!model.assumptions.empty()) inspection.about["assumptions"] = model.assumptions;
   inspection.files = {model.transformer.file, model.text_encoder.file, model.autoencoder.file,
                       model.audio_encoder.file};

@@ -52,6 +52,8 @@ OmniAvatarModel::OmniAvatarModel(ModelCard card, const OmniAvatarSettings& defau
     : card_(std::move(card)), defaults_(defaults), options_(omniavatar_options(defaults)), text_(std::move(text)) {
   card_.family = "omniavatar";
   check_parts(parts, defaults_);
+  if (!card_.trained_for.is_known()) card_.trained_for = published_training(defaults_);
+  shape_.trained_for = card_.trained_for;
   shape_.pixel_multiple = parts.autoencoder->spatial_stride() * parts.config().wan.patch_size[1];
   auto prompts = std::make_shared<PromptCache>(
       [encode = text_.encode, causal = parts.causal, bidirectional = parts.bidirectional](const std::string& prompt) {
@@ -64,6 +66,9 @@ OmniAvatarModel::OmniAvatarModel(ModelCard card, const OmniAvatarSettings& defau
 
 std::unique_ptr<Plan> OmniAvatarModel::plan(const Request& request) const {
   auto plan = plan_omniavatar(request, defaults_, options_, shape_);
+  if (parts_->options().device().is_cpu())
+    plan->working_bytes = plan->settings.causal() ? CausalAvatarGenerator::working_bytes(*parts_, *plan)
+                                                  : SegmentAvatarGenerator::working_bytes(*parts_, *plan);
   for (Ignored& each : text_.ignored_in(request.prompts)) plan->ignored.push_back(std::move(each));
   if (plan->settings.guided())
     for (Ignored& each : text_.ignored_in(plan->settings.negative_prompt, "negative_prompt"))

@@ -1,6 +1,6 @@
 #include "rushes/generation/omniavatar/plan.h"
 
-#include <fmt/ranges.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 
@@ -34,26 +34,6 @@ int64_t plan_side(OmniAvatarPlan& plan, const char* field, int64_t asked, const 
   return side;
 }
 
-/// A model that chooses from the published lists was trained for all of them, another one for its own size.
-std::vector<omniavatar::Size> trained_sizes(const OmniAvatarSettings& own) {
-  std::vector<omniavatar::Size> sizes{{own.height, own.width}};
-  if (own.max_hw == 0) return sizes;
-  for (const int64_t longest : {720, 1280})
-    for (const omniavatar::Size& size : omniavatar::published_sizes(longest))
-      if (std::find(sizes.begin(), sizes.end(), size) == sizes.end()) sizes.push_back(size);
-  return sizes;
-}
-
-void warn_of_size(OmniAvatarPlan& plan, const OmniAvatarSettings& own) {
-  std::vector<std::string> trained;
-  for (const omniavatar::Size& size : trained_sizes(own)) {
-    if (size == omniavatar::Size{plan.height, plan.width}) return;
-    trained.push_back(fmt::format("{}x{}", size.width, size.height));
-  }
-  plan.warnings.push_back(fmt::format("the model was trained for {}, not for {}x{}: the picture may be poor",
-                                      fmt::join(trained, ", "), plan.width, plan.height));
-}
-
 void check_image(const Image& image, const OmniAvatarShape& model) {
   require(model.encodes_images, ErrorCode::unsupported, "image: this model's autoencoder has no encoder");
   require(image.rgb != nullptr && image.height > 0 && image.width > 0, kBad, "image must not be empty");
@@ -73,7 +53,6 @@ void plan_size(OmniAvatarPlan& plan, const Request& request, const OmniAvatarSet
   }
   plan.height = plan_side(plan, "height", plan.height, model);
   plan.width = plan_side(plan, "width", plan.width, model);
-  warn_of_size(plan, own);
 }
 
 void plan_length(OmniAvatarPlan& plan, const Request& request) {
@@ -122,6 +101,16 @@ ImageUse image_use(const OmniAvatarPlan& plan, const Image& image) {
 }
 
 }  // namespace
+
+TrainedFor published_training(const OmniAvatarSettings& own) {
+  TrainedFor trained_for{.sizes = {{own.height, own.width}}};
+  if (own.max_hw == 0) return trained_for;
+  for (const int64_t longest : {720, 1280})
+    for (const FrameSize& size : omniavatar::published_sizes(longest))
+      if (std::find(trained_for.sizes.begin(), trained_for.sizes.end(), size) == trained_for.sizes.end())
+        trained_for.sizes.push_back(size);
+  return trained_for;
+}
 
 Capabilities omniavatar_capabilities() {
   return {.takes = Modality::text | Modality::image,
@@ -180,9 +169,10 @@ std::unique_ptr<OmniAvatarPlan> plan_omniavatar(const Request& request, const Om
     const int64_t window = plan->settings.window.value_or(0), sink = plan->settings.sink;
     require(!plan->settings.window || sink + 3 <= window, kBad,
             "sink must leave room for a block of 3 latent frames in the window of {} (got {})", window, sink);
-  } else {
-    omniavatar::segments_of_speech(0, rule_of(*plan));  // says what it takes
   }
+  // Blocks follow each other without end. A segment is made at once; its rule throws where it leaves no new frames.
+  const int64_t at_once = plan->settings.causal() ? 0 : omniavatar::segments_of_speech(0, rule_of(*plan)).video_frames;
+  plan->warnings = model.trained_for.warnings({plan->height, plan->width}, at_once);
   note_unused(*plan, request, options);
   return plan;
 }

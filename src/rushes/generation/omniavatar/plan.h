@@ -23,6 +23,7 @@ struct OmniAvatarShape {
   int64_t temporal_stride = 4;
   int64_t max_side = 2048;
   bool encodes_images = true;
+  TrainedFor trained_for = {};
 };
 
 struct OmniAvatarPlan final : Plan {
@@ -41,6 +42,9 @@ struct OmniAvatarPlan final : Plan {
 /// A model takes a prompt, a portrait and speech, and can do without each: without a prompt it is told nothing, without
 /// a portrait it begins with a face of its own, without speech that face is silent.
 Capabilities omniavatar_capabilities();
+
+/// Of a model that does not say it: all sizes of the published lists where it chooses from them, else its own alone.
+TrainedFor published_training(const OmniAvatarSettings& own);
 
 /// `fields` are omniavatar_options(defaults). Throws Error(invalid_argument, unsupported, too_large) naming the field.
 std::unique_ptr<OmniAvatarPlan> plan_omniavatar(const Request& request, const OmniAvatarSettings& defaults,

@@ -59,7 +59,8 @@ TEST(AvatarPlan, a_size_that_the_model_was_not_trained_for_is_taken_and_warned_o
   one.max_hw = 0;
   const auto warnings = [](const OmniAvatarSettings& own, int64_t height, int64_t width) {
     const Request request{.prompts = {"a"}, .height = height, .width = width};
-    return plan_omniavatar(request, own, omniavatar_options(own), {})->warnings;
+    const OmniAvatarShape shape{.trained_for = published_training(own)};
+    return plan_omniavatar(request, own, omniavatar_options(own), shape)->warnings;
   };
   EXPECT_THAT(warnings(one, 96, 96), ElementsAre());
   EXPECT_THAT(warnings(one, 97, 96), ElementsAre()) << "of what is made, not of what was asked for";
@@ -68,6 +69,18 @@ TEST(AvatarPlan, a_size_that_the_model_was_not_trained_for_is_taken_and_warned_o
   for (const auto& [height, width] : {std::pair(400, 720), {720, 400}, {720, 720}, {528, 960}, {1280, 720}})
     EXPECT_THAT(warnings(several, height, width), ElementsAre());
   EXPECT_THAT(warnings(several, 96, 96), ElementsAre(HasSubstr("trained for 720x400, 720x720, ")));
+}
+
+TEST(AvatarPlan, what_the_files_say_of_sizes_and_lengths_goes_before_the_published_lists) {
+  OmniAvatarSettings own;
+  const Request request{.prompts = {"a"}, .height = 96, .width = 96};
+  const OmniAvatarShape shape{.trained_for = {.sizes = {{96, 96}}, .video_frames = 57}};
+  EXPECT_THAT(plan_omniavatar(request, own, omniavatar_options(own), shape)->warnings, ElementsAre())
+      << "blocks follow each other without end";
+  own.sampler = Sampler::bidirectional;
+  EXPECT_THAT(plan_omniavatar(request, own, omniavatar_options(own), shape)->warnings,
+              ElementsAre(HasSubstr("at most 57 frames at once")));
+  EXPECT_EQ(model().card().trained_for.sizes, (std::vector<FrameSize>{{32, 32}})) << "of a model that says nothing";
 }
 
 TEST(AvatarPlan, a_bad_request_is_told_what_is_allowed) {

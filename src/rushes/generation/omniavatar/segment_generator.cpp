@@ -49,6 +49,15 @@ SegmentAvatarGenerator::SegmentAvatarGenerator(std::shared_ptr<const OmniAvatarP
   if (plan_->settings.silent) track_.end();
 }
 
+int64_t SegmentAvatarGenerator::working_bytes(const OmniAvatarParts& parts, const OmniAvatarPlan& plan) {
+  const int64_t frames = omniavatar::segments_of_speech(0, rule_of(plan)).latent_frames;
+  const int64_t stride = parts.autoencoder->spatial_stride();
+  const int64_t denoising = parts.bidirectional->working_bytes(sampler_options(parts, plan.settings).guidance.passes(),
+                                                               frames, plan.height / stride, plan.width / stride);
+  // A segment is decoded in one call; in tiles it is less than that.
+  return std::max(denoising, parts.autoencoder->decoding_bytes(frames, plan.height, plan.width));
+}
+
 SegmentAvatarGenerator::SegmentAvatarGenerator(const SegmentAvatarGenerator& other)
     : parts_(other.parts_),
       plan_(other.plan_),

@@ -26,6 +26,9 @@ class SegmentAvatarGenerator final : public Generator, public DescribesSteps {
   SegmentAvatarGenerator(std::shared_ptr<const OmniAvatarParts> parts, std::shared_ptr<const OmniAvatarPlan> plan,
                          std::unique_ptr<NoiseSource> noise, at::Tensor picture);
 
+  /// Plan::working_bytes of such a plan.
+  static int64_t working_bytes(const OmniAvatarParts& parts, const OmniAvatarPlan& plan);
+
   VideoFormat format() const override { return plan_->format(); }
   /// A step is: the picture; the speech; a prompt; a denoising step of a segment; its frames; or their encoding for the
   /// next segment.

@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -53,6 +54,27 @@ TEST(LoadModel, a_directory_gives_the_same_video_at_every_start) {
   const auto video = generate(*one);
   EXPECT_EQ(video.size(), 21u * 32 * 32 * 3);
   EXPECT_EQ(video, generate(*two));
+}
+
+TEST(LoadModel, a_size_or_a_segment_beyond_what_the_manifest_says_is_warned_of) {
+  const auto warnings = [](const Model& model, int64_t height, int64_t width, std::optional<int64_t> frames = {}) {
+    Request asked = request();
+    asked.height = height;
+    asked.width = width;
+    asked.video_frames = frames;
+    return model.plan(asked)->warnings;
+  };
+  EXPECT_THAT(warnings(*load_model({.path = directory()}), 48, 32), testing::IsEmpty()) << "nothing is known";
+  const fs::path says = directory() / "says";
+  fs::copy(directory(), says);
+  std::ofstream(says / "model.yaml", std::ios::app) << "trained_for: {sizes: [32x32, 32x48], frames: 9}\n";
+  const auto model = load_model({.path = says});
+  EXPECT_EQ(model->card().trained_for, (TrainedFor{.sizes = {{32, 32}, {48, 32}}, .video_frames = 9}));
+  EXPECT_THAT(warnings(*model, 48, 32, 9), testing::IsEmpty());
+  EXPECT_THAT(warnings(*model, 32, 48),
+              testing::ElementsAre(testing::HasSubstr("trained for 32x32, 32x48, not for 48x32"),
+                                   testing::HasSubstr("at most 9 frames at once, not for 21")));
+  fs::remove_all(says);
 }
 
 TEST(LoadModel, bfloat16_weights_give_nearly_the_same_frames) {

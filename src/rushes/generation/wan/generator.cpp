@@ -44,6 +44,20 @@ WanGenerator::WanGenerator(std::shared_ptr<const WanParts> parts, WanPlan plan, 
   RUSHES_ASSERT(plan_.image == image_.defined());
 }
 
+int64_t WanGenerator::working_bytes(const WanParts& parts, const WanPlan& plan) {
+  const wan::CausalTransformer& transformer = *parts.transformer;
+  if (!transformer.core().options().device().is_cpu()) return 0;
+  const SegmentPipeline::Shape shape = shape_of(parts, plan);
+  const int64_t frames = std::min(plan.layout.block_latent_frames, plan.segment_latent_frames);
+  const int64_t denoising = transformer.working_bytes({.height = shape.height,
+                                                       .width = shape.width,
+                                                       .capacity_latent_frames = shape.capacity_latent_frames,
+                                                       .batch = shape.batch},
+                                                      frames);
+  const int64_t prompts = sampling_of(plan).few_step() ? 1 : 2;
+  return prompts * denoising + parts.decoder->decoding_bytes(frames, plan.height, plan.width);
+}
+
 WanGenerator::WanGenerator(const WanGenerator& other)
     : parts_(other.parts_),
       plan_(other.plan_),

@@ -47,6 +47,9 @@ class WanGenerator final : public Generator, public DescribesSteps {
                at::Tensor image)
       : WanGenerator(std::move(parts), std::move(plan), std::move(noise), std::move(image), Options{}) {}
 
+  /// Plan::working_bytes of such a plan.
+  static int64_t working_bytes(const WanParts& parts, const WanPlan& plan);
+
   VideoFormat format() const override { return plan_.format(); }
   StepResult step(const Inbox& inbox) override;
   bool at_block_border() const override { return phase_ == Phase::border; }

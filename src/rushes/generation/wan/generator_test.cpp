@@ -10,6 +10,7 @@
 #include "rushes/generation/wan/model.h"
 #include "rushes/generation/wan/tiny.h"
 #include "rushes/tensor/ops.h"
+#include "rushes/tensor/peak_memory.h"
 
 namespace rushes::generation {
 namespace {
@@ -288,6 +289,19 @@ TEST(WanGenerator, an_endless_video_keeps_its_memory) {
     EXPECT_LE(generator->bytes(), bytes * 11 / 10);
   }
   EXPECT_LT(mallinfo2().uordblks, before + (4 << 20));
+}
+
+TEST(WanGenerator, takes_about_the_memory_that_its_plan_tells) {
+  for (const auto& [solver, side] : {std::pair("few_step", 128), std::pair("few_step", 512), std::pair("euler", 256)}) {
+    SCOPED_TRACE(testing::Message() << solver << ' ' << side);
+    Request r = request();
+    r.height = r.width = side;
+    r.options.set("solver", std::string(solver));
+    const int64_t told = model().plan(r)->working_bytes;
+    const int64_t taken = tensor::peak_memory([&] { run(*start(model(), r), 2); });
+    EXPECT_GT(told, taken * 4 / 5);
+    EXPECT_LT(told, taken * 4);
+  }
 }
 
 TEST(WanGenerator, every_solver_makes_a_whole_video) {

@@ -54,6 +54,7 @@ WanModel::WanModel(ModelCard card, wan::Defaults defaults, std::shared_ptr<const
   limits_.pixel_multiple = decoder->spatial_stride() * patch[1];
   limits_.temporal_stride = decoder->temporal_stride();
   limits_.encodes_images = encoder != nullptr;
+  limits_.trained_for = card_.trained_for;
   options_ = wan_options(defaults_, limits_);
   auto prompts = std::make_shared<PromptCache>(
       [encode = text_.encode, transformer](const std::string& prompt) { return transformer->context(encode(prompt)); });
@@ -67,8 +68,10 @@ Capabilities WanModel::capabilities() const { return wan_capabilities(limits_.en
 std::unique_ptr<Plan> WanModel::plan(const Request& request) const {
   auto planned = std::make_unique<WanPlanned>();
   planned->plan = plan_video(request, defaults_, limits_, options_);
+  planned->working_bytes = WanGenerator::working_bytes(*parts_, planned->plan);
   planned->image = request.image;
   planned->ignored = std::move(planned->plan.ignored);
+  planned->warnings = std::move(planned->plan.warnings);
   const auto add = [&](std::vector<Ignored> more) {
     for (Ignored& each : more) planned->ignored.push_back(std::move(each));
   };

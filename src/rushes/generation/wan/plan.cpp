@@ -143,7 +143,8 @@ Capabilities wan_capabilities(bool encodes_images) {
           .feeds = Modality::text,
           .yields = Modality::video,
           .forks = true,
-          .endless = true};
+          .endless = true,
+          .pictures = {.max_bytes = 16 << 20, .max_pixels = 16 << 20}};
 }
 
 std::vector<OptionField> wan_options(const wan::Defaults& defaults, const WanLimits& limits) {
@@ -238,6 +239,9 @@ WanPlan plan_video(const Request& request, const wan::Defaults& defaults, const 
   require(!request.video, ErrorCode::unsupported, "video: this model does not accept a video");
   const Options options = checked(request.options, fields);
   plan_segments(plan, request, options, defaults);
+  const int64_t segment = wan::video_frames(plan.segment_latent_frames, plan.temporal_stride);
+  plan.warnings =
+      limits.trained_for.warnings({plan.height, plan.width}, std::min(segment, plan.video_frames.value_or(segment)));
   plan_sampling(plan, options, defaults);
   plan.fit = fit_named(options.get<std::string>("fit").value_or(std::string(name(Fit::crop))));
   note_unused(plan, options);

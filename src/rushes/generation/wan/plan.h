@@ -22,6 +22,7 @@ struct WanLimits {
   int64_t max_segment_latent_frames = 252;
   int64_t max_steps = 200;
   bool encodes_images = true;
+  TrainedFor trained_for = {};
 };
 
 struct WanPlan {
@@ -44,7 +45,8 @@ struct WanPlan {
   std::string solver = "unipc";
   int64_t solver_steps = 50;
   double guidance_scale = 3.0;
-  std::vector<Ignored> ignored;  // as Plan::ignored
+  std::vector<Ignored> ignored;       // as Plan::ignored
+  std::vector<std::string> warnings;  // as Plan::warnings
 
   int64_t steps_per_block() const {
     return denoising_steps.empty() ? solver_steps : static_cast<int64_t>(denoising_steps.size());

@@ -42,6 +42,10 @@ class Transformer {
 
   const TransformerConfig& config() const noexcept { return config_; }
   at::ScalarType dtype() const noexcept { return proj_in_.weight().scalar_type(); }
+  /// Activations of a pass over `tokens` of all samples, about.
+  int64_t pass_bytes(int64_t tokens) const {
+    return tokens * (8 * config_.dim() + 2 * config_.ffn_dim()) * static_cast<int64_t>(c10::elementSize(dtype()));
+  }
   at::Device device() const noexcept { return proj_in_.weight().device(); }
 
  private:

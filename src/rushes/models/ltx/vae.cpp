@@ -128,6 +128,18 @@ at::Tensor Vae::decode_frames(const at::Tensor& latents, const Tiling& tiling, c
       latents, [&](const at::Tensor& tile) { return decode(tile, condition); });
 }
 
+int64_t Vae::decoding_bytes(int64_t video_frames, int64_t height, int64_t width, const Tiling& tiling) const {
+  constexpr int64_t kBuffers = 4;                   // what a residual block of full size reads, works with, and yields
+  constexpr int64_t kFrameBytes = 3 * (4 * 4 + 1);  // of a pixel: RGB in float32, four times, and as bytes
+  const int64_t patch = config_.patch_size * config_.patch_size * config_.patch_size_t;
+  const int64_t frames =
+      tiling.framewise ? std::min(video_frames, tiling.tile_sample_min_num_frames + 1) : video_frames;
+  const int64_t rows = tiling.spatial ? std::min(height, tiling.tile_sample_min_height) : height;
+  const int64_t columns = tiling.spatial ? std::min(width, tiling.tile_sample_min_width) : width;
+  const int64_t values = kBuffers * config_.decoder_block_out_channels.front() * frames * rows * columns / patch;
+  return values * static_cast<int64_t>(c10::elementSize(dtype_)) + frames * height * width * kFrameBytes;
+}
+
 at::Tensor Vae::normalise(const at::Tensor& z) const {
   return (z.to(mean_.device(), at::kFloat) - mean_) * config_.scaling_factor / std_;
 }

@@ -40,6 +40,9 @@ class Vae {
 
   /// Of all latent frames at once, in spatial tiles where `tiling` has some.
   at::Tensor decode_frames(const at::Tensor& latents, const Tiling& tiling, const DecodeCondition& condition) const;
+  /// Memory that decoding a video of this size takes at its most, with its frames, about. In pieces (`tiling`) less is
+  /// on its way through the layers at once.
+  int64_t decoding_bytes(int64_t video_frames, int64_t height, int64_t width, const Tiling& tiling) const;
 
   /// (z - mean) scaling_factor / std and back, float32: what the transformer works with has mean 0 and variance 1.
   at::Tensor normalise(const at::Tensor& z) const;

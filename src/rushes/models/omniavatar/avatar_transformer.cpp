@@ -75,16 +75,25 @@ at::Tensor AvatarTransformer::forward(const at::Tensor& latents, const at::Tenso
 CausalAvatarTransformer::CausalAvatarTransformer(const TransformerConfig& config, const tensor::WeightMap& weights)
     : config_(config), transformer_(config.wan, checked(config, weights)), speech_(config, weights) {}
 
+nn::KvCache::Options CausalAvatarTransformer::storage_of(const CacheOptions& options) const {
+  return {.layers = config_.wan.num_layers,
+          .heads = config_.wan.num_heads,
+          .head_size = config_.wan.head_size(),
+          .tokens_per_frame = config_.wan.tokens_per_frame(options.height, options.width),
+          .capacity_tokens = options.capacity_tokens,
+          .sink_latent_frames = options.sink_latent_frames,
+          .evicts = options.evicts,
+          .batch = options.batch};
+}
+
 nn::KvCache CausalAvatarTransformer::make_cache(const CacheOptions& options) const {
-  return nn::KvCache({.layers = config_.wan.num_layers,
-                      .heads = config_.wan.num_heads,
-                      .head_size = config_.wan.head_size(),
-                      .tokens_per_frame = config_.wan.tokens_per_frame(options.height, options.width),
-                      .capacity_tokens = options.capacity_tokens,
-                      .sink_latent_frames = options.sink_latent_frames,
-                      .evicts = options.evicts,
-                      .batch = options.batch},
-                     this->options().requires_grad(false));
+  return nn::KvCache(storage_of(options), this->options().requires_grad(false));
+}
+
+int64_t CausalAvatarTransformer::working_bytes(const CacheOptions& options, int64_t latent_frames) const {
+  const nn::KvCache::Options storage = storage_of(options);
+  return nn::KvCache::bytes_of(storage, this->options().dtype().toScalarType()) +
+         transformer_.core().pass_bytes(options.batch * latent_frames * storage.tokens_per_frame);
 }
 
 at::Tensor CausalAvatarTransformer::forward(const at::Tensor& latents, const at::Tensor& t,

@@ -51,6 +51,10 @@ class AvatarTransformer {
 
   const TransformerConfig& config() const noexcept { return config_; }
   at::TensorOptions options() const { return core_.options(); }
+  /// Activations of a pass over latents [batch, C, latent_frames, height, width], about.
+  int64_t working_bytes(int64_t batch, int64_t latent_frames, int64_t height, int64_t width) const {
+    return core_.pass_bytes(batch * latent_frames * config_.wan.tokens_per_frame(height, width));
+  }
 
  private:
   TransformerConfig config_;
@@ -74,6 +78,8 @@ class CausalAvatarTransformer {
     int64_t batch = 1;
   };
   nn::KvCache make_cache(const CacheOptions& options) const;
+  /// Memory that a cache and forward() of a block of `latent_frames` with it take, about.
+  int64_t working_bytes(const CacheOptions& options, int64_t latent_frames) const;
 
   /// Flow of the block that follows `past`, see wan::CausalTransformer::forward.
   ///   latents  [B, out_dim, F, h, w]
@@ -93,6 +99,8 @@ class CausalAvatarTransformer {
   at::TensorOptions options() const { return transformer_.core().options(); }
 
  private:
+  nn::KvCache::Options storage_of(const CacheOptions& options) const;
+
   TransformerConfig config_;
   wan::CausalTransformer transformer_;
   SpeechConditioner speech_;

@@ -11,6 +11,7 @@
 //   tokenizer:     tokenizer.model                                                                 # the same
 //   audio_encoder: {file: audio_encoder.safetensors, hidden_size: 96, ...}                         # of wav2vec::Config
 //   defaults:      {sampler: causal, steps: 4, fps: 16, height: 96, width: 96, window: 21, ...}
+//   trained_for:   {sizes: [96x96]}                                                # optional
 //
 // A transformer that is kept as a base and an adapter has `adapter`, `lora_alpha` and `lora_rank` beside `file`.
 #pragma once
@@ -95,6 +96,7 @@ struct ModelDirectory {
   std::filesystem::path tokenizer;  // see wan::ModelDirectory
   AudioEncoderPart audio_encoder;
   Defaults defaults;
+  TrainedFor trained_for;
   std::vector<std::string> assumptions;  // what no file tells: what was taken, and how to say otherwise; for people
   bool operator==(const ModelDirectory&) const = default;
 };

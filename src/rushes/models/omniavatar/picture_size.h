@@ -3,12 +3,11 @@
 #include <cstdint>
 #include <span>
 
+#include "rushes/base/trained_for.h"
+
 namespace rushes::omniavatar {
 
-struct Size {
-  int64_t height, width;
-  bool operator==(const Size&) const = default;
-};
+using Size = FrameSize;
 
 /// The published lists, by their longer side `max_hw`: 720 or 1280. Throws Error(invalid_argument) for another one.
 std::span<const Size> published_sizes(int64_t max_hw);

@@ -1,9 +1,11 @@
 #include "rushes/models/qwen/model.h"
 
+#include <algorithm>
+#include <numeric>
+
 #include "rushes/base/error.h"
 #include "rushes/models/qwen/checkpoint.h"
 #include "rushes/models/qwen/config_json.h"
-#include "rushes/models/qwen/picture_patches.h"
 #include "rushes/models/qwen/positions.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/text/bpe_files.h"
@@ -27,24 +29,39 @@ void add_standard_tokens(text::BpeFiles& files) {
   for (const char* token : kMarks) files.added.push_back({token, next++, false});
 }
 
+/// 0: as many as the processor's file allows.
+PictureConfig reduced_to(int64_t max_pixels, PictureConfig picture) {
+  if (max_pixels > 0) picture.max_pixels = std::max(picture.min_pixels, std::min(picture.max_pixels, max_pixels));
+  return picture;
+}
+
 }  // namespace
 
 PictureFeatures Model::see(const at::Tensor& image, int64_t max_pixels) const {
   require(vision.has_value(), ErrorCode::unsupported, "this model has no vision tower: it reads text only");
-  PictureConfig picture = config.picture;
-  if (max_pixels > 0) picture.max_pixels = std::max(picture.min_pixels, std::min(picture.max_pixels, max_pixels));
-  const PicturePatches patches = picture_patches(image, picture);
+  const PicturePatches patches = picture_patches(image, reduced_to(max_pixels, config.picture));
   return {vision->forward(patches.values, patches.grid), patches.grid};
+}
+
+int64_t Model::picture_tokens(PictureSize picture, int64_t max_pixels) const {
+  const PictureConfig how = reduced_to(max_pixels, config.picture);
+  const auto [height, width] = smart_resize(picture, how.factor(), how.min_pixels, how.max_pixels);
+  return (height / how.factor()) * (width / how.factor());
+}
+
+std::vector<int64_t> Model::ids(std::span<const Turn> turns, const PictureTokenCounts& counts) const {
+  std::vector<int64_t> ids = ChatPrompt(*tokenizer).ids(turns, counts);
+  require(std::ssize(ids) < config.text.max_position_embeddings, ErrorCode::too_large,
+          "the prompt and its pictures have {} tokens, {} of them of pictures; the language model reads at most {}",
+          ids.size(), std::accumulate(counts.begin(), counts.end(), int64_t{0}),
+          config.text.max_position_embeddings - 1);
+  return ids;
 }
 
 Prompt Model::prompt(std::span<const Turn> turns, std::vector<PictureFeatures> pictures) const {
   PictureTokenCounts counts;
   for (const PictureFeatures& picture : pictures) counts.push_back(picture.tokens.size(0));
-  Prompt prompt{ChatPrompt(*tokenizer).ids(turns, counts), std::move(pictures)};
-  require(std::ssize(prompt.ids) < config.text.max_position_embeddings, ErrorCode::too_large,
-          "the conversation has {} tokens; the model reads at most {}", prompt.ids.size(),
-          config.text.max_position_embeddings - 1);
-  return prompt;
+  return {ids(turns, counts), std::move(pictures)};
 }
 
 Model::Embedded Model::embedded(const Prompt& prompt) const {

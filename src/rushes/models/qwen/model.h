@@ -11,6 +11,7 @@
 #include "rushes/models/qwen/chat_prompt.h"
 #include "rushes/models/qwen/config.h"
 #include "rushes/models/qwen/language_model.h"
+#include "rushes/models/qwen/picture_patches.h"
 #include "rushes/models/qwen/vision_tower.h"
 #include "rushes/tensor/placement.h"
 #include "rushes/text/byte_level_bpe.h"
@@ -40,7 +41,13 @@ struct Model {
   /// Throws Error(unsupported) without a vision tower, and what picture_patches() throws.
   PictureFeatures see(const at::Tensor& image, int64_t max_pixels = 0) const;
 
-  /// Throws what ChatPrompt::ids() throws, and Error(too_large) beyond max_position_embeddings.
+  /// How many tokens see() makes of a picture of this size. Throws as it does.
+  int64_t picture_tokens(PictureSize picture, int64_t max_pixels = 0) const;
+
+  /// What the model reads of a conversation, of whose pictures it is enough to know the counts. Throws what
+  /// ChatPrompt::ids() throws, and Error(too_large) beyond max_position_embeddings.
+  std::vector<int64_t> ids(std::span<const Turn> turns, const PictureTokenCounts& counts) const;
+  /// The same with the pictures.
   Prompt prompt(std::span<const Turn> turns, std::vector<PictureFeatures> pictures) const;
 
   /// The last hidden states [1, L, C] for a prompt: what an adapter reads.

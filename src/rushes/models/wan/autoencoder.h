@@ -10,6 +10,9 @@
 
 namespace rushes::wan {
 
+/// Of a decoded pixel: RGB in float32 in pieces, joined, and clamped, and as bytes.
+inline constexpr int64_t kFrameBytes = 3 * (3 * 4 + 1);
+
 /// Decodes a latent stream in pieces whose concatenation equals one whole decode. One thread at a time.
 class StreamDecoder {
  public:
@@ -30,6 +33,9 @@ class Autoencoder {
   virtual int64_t latent_channels() const = 0;
   virtual int64_t spatial_stride() const = 0;   // pixels per latent, along height and width
   virtual int64_t temporal_stride() const = 0;  // video frames per latent frame after the first
+  /// Memory that decoding so many latent frames in one call takes at its most, with the frames and what the stream
+  /// keeps, about. Height and width of the video.
+  virtual int64_t decoding_bytes(int64_t latent_frames, int64_t height, int64_t width) const = 0;
   /// A stream at its beginning. The decoder shares the weights and outlives nothing else of this object.
   virtual std::unique_ptr<StreamDecoder> decoder() const = 0;
   /// video [B, 3, T, H, W] float32 in [-1, 1], T = 1 + temporal_stride * k, H and W multiples of the spatial stride.

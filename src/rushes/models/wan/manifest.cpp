@@ -156,6 +156,7 @@ ModelDirectory parse_manifest(const std::string& yaml, const fs::path& directory
       model.preview_autoencoder = read_autoencoder(top.section("preview_autoencoder"));
     model.tokenizer = top.file("tokenizer");
     if (top.has("defaults")) model.defaults = read_defaults(top.section("defaults"));
+    model.trained_for = read_trained_for(top);
   });
   check_parts(model.transformer.config, model.text_encoder, model.autoencoder, source);
   require(
@@ -181,6 +182,7 @@ std::string manifest_yaml(const ModelDirectory& model) {
   out.begin("defaults");
   visit_default_fields(model.defaults, out);
   out.end();
+  write_trained_for(out, model.trained_for);
   return out.finish();
 }
 

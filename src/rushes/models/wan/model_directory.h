@@ -11,6 +11,7 @@
 //   preview_autoencoder: {kind: tiny, file: ...}                                    # optional second, cheaper decoder
 //   tokenizer: tokenizer.model                                                      # a file or a folder
 //   defaults: {denoising_step_list: [1000, 750, 500, 250], segment_length: 21, fps: 16, ...}
+//   trained_for: {sizes: [96x96]}                                                 # optional
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -18,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "rushes/base/trained_for.h"
 #include "rushes/models/wan/config.h"
 
 namespace rushes::wan {
@@ -80,6 +82,7 @@ struct ModelDirectory {
   // Sentencepiece model or tokenizer.json, or the folder that holds one; or the text encoder's file, if it brings one.
   std::filesystem::path tokenizer;
   Defaults defaults;
+  TrainedFor trained_for;
   std::vector<std::string> assumptions;  // what no file tells: what was taken, and how to say otherwise; for people
   bool operator==(const ModelDirectory&) const = default;
 };

@@ -39,6 +39,7 @@ text_encoder: {file: e.safetensors, vocab: 640, dim: 48, dim_attn: 48, dim_ffn: 
 autoencoder: {kind: tiny, file: a.safetensors, decoder_widths: [64, 48, 16, 16], encoder_width: 16}
 tokenizer: words.model
 defaults: {denoising_step_list: [1000, 500.5], height: 96, width: 128, seed: 7, negative_prompt: "grey, blurred"}
+trained_for: {sizes: [128x96, 96x96], frames: 81}
 )";
 
 TEST(ModelDirectory, a_manifest_sets_what_it_names_and_leaves_the_defaults) {
@@ -56,6 +57,9 @@ TEST(ModelDirectory, a_manifest_sets_what_it_names_and_leaves_the_defaults) {
   EXPECT_EQ(model.defaults.denoising_step_list, (std::vector<double>{1000, 500.5}));
   EXPECT_EQ(model.defaults.negative_prompt, "grey, blurred");
   EXPECT_EQ(model.defaults.segment_latent_frames, 21);
+  EXPECT_EQ(model.trained_for, (TrainedFor{.sizes = {{96, 128}, {96, 96}}, .video_frames = 81}));
+  EXPECT_EQ(manifest_trained_for(folder), model.trained_for) << "before anything else is read";
+  EXPECT_EQ(manifest_trained_for(folder / "nowhere"), TrainedFor{});
   EXPECT_EQ(model.tokenizer, folder / "words.model");
   EXPECT_FALSE(model.preview_autoencoder.has_value());
 }
@@ -75,6 +79,10 @@ TEST(ModelDirectory, a_written_manifest_reads_back_the_same) {
   model.defaults.denoising_step_list = {};
   const ModelDirectory read = parse_manifest(manifest_yaml(model), folder, "m");
   EXPECT_EQ(read, model) << manifest_yaml(model);
+  for (const TrainedFor& other : {TrainedFor{}, TrainedFor{.video_frames = 9}, TrainedFor{.sizes = {{64, 8}}}}) {
+    model.trained_for = other;
+    EXPECT_EQ(parse_manifest(manifest_yaml(model), folder, "m"), model) << manifest_yaml(model);
+  }
 }
 
 struct Wrong {
@@ -132,6 +140,17 @@ TEST(ModelDirectory, a_wrong_manifest_is_refused_by_the_name_of_the_field) {
       {"no such file", "file: t.safetensors", "file: u.safetensors", ErrorCode::not_found, "which does not exist"},
       {"endless name", "file: t.safetensors", "file: " + std::string(10'000, 'a'), ErrorCode::not_found,
        "which does not exist"},
+      {"not a size", "128x96", "large", bad,
+       "'trained_for.sizes[0]' must be a size, width x height, such as 832x480, not 'large'"},
+      {"half a size", "128x96", "128x", bad, "'trained_for.sizes[0]' must be a size"},
+      {"three sides", "128x96", "128x96x3", bad, "'trained_for.sizes[0]' must be a size"},
+      {"a side alone", "128x96", "128", bad, "'trained_for.sizes[0]' must be a size"},
+      {"a list as a size", "128x96", "[128, 96]", bad, "'trained_for.sizes[0]' must be a size"},
+      {"size too small", "128x96", "128x4", bad, "'trained_for.sizes[0]' is 4; it must be from 8 to 8192"},
+      {"one size without a list", "[128x96, 96x96]", "96x96", bad, "'trained_for.sizes' must be a list"},
+      {"no frames", "frames: 81", "frames: 0", bad, "'trained_for.frames' is 0"},
+      {"seconds", "frames: 81", "seconds: 5", bad,
+       "'trained_for.seconds' is not a known key; the allowed keys are: sizes, frames"},
       {"no YAML", "schema: 1", "schema: [1", bad, "is not valid YAML: line"},
       {"not a mapping", kManifest, "- 1", bad, "the file must be a mapping"},
       {"empty", kManifest, "", bad, "the file must be a mapping"},

@@ -238,9 +238,9 @@ void require_video(const at::Tensor& x, int64_t channels, std::string_view what,
 }
 
 /// All at once, but for large ones: these would need more memory, and take long without an interruption point.
-int64_t latent_frames_per_pass(const at::Tensor& latents) {
+int64_t latent_frames_per_pass(int64_t height, int64_t width) {
   constexpr int64_t kPositions = 20'000;
-  return std::max<int64_t>(1, kPositions / (latents.size(3) * latents.size(4)));
+  return std::max<int64_t>(1, kPositions / (height * width));
 }
 
 class TinyStreamDecoder final : public StreamDecoder {
@@ -312,7 +312,7 @@ at::Tensor TinyDecoder::forward(const at::Tensor& latents, TinyState& state) con
   require_video(latents, config_.latent_channels, "latents", "[N, F, C, h, w]");
   TinyState next = state;
   const at::Tensor z = latents.to(compute_.dtype);
-  const int64_t per_pass = latent_frames_per_pass(latents);
+  const int64_t per_pass = latent_frames_per_pass(latents.size(3), latents.size(4));
   std::vector<at::Tensor> pieces;
   for (int64_t f = 0; f < z.size(1); f += per_pass)
     pieces.push_back(run(layers_, z.narrow(1, f, std::min(per_pass, z.size(1) - f)), next, compute_.trainable));
@@ -333,6 +333,14 @@ TinyAutoencoder::TinyAutoencoder(const TinyAutoencoderConfig& config, const tens
     : config_(config), decoder_(std::make_shared<TinyDecoder>(config, weights.under("decoder."))) {
   if (const auto encoder = weights.under("encoder."); !encoder.tensors().empty())
     encoder_ = std::make_shared<TinyEncoder>(config, encoder);
+}
+
+int64_t TinyAutoencoder::decoding_bytes(int64_t latent_frames, int64_t height, int64_t width) const {
+  const int64_t side = spatial_stride(), stride = temporal_stride();
+  const int64_t at_once = std::min(latent_frames, latent_frames_per_pass(height / side, width / side)) * stride;
+  // Of full size is what the last convolutions read and yield.
+  const int64_t values = 3 * config_.decoder_widths[3] * at_once;
+  return height * width * (values * decoder_->value_bytes() + kFrameBytes * latent_frames * stride);
 }
 
 std::unique_ptr<StreamDecoder> TinyAutoencoder::decoder() const {

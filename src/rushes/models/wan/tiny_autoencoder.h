@@ -65,6 +65,8 @@ class TinyDecoder {
   at::Tensor forward_trimmed(const at::Tensor& latents, TinyState& state) const;
   const TinyAutoencoderConfig& config() const { return config_; }
   at::Device device() const { return device_; }
+  /// Of a number on its way through the layers.
+  int64_t value_bytes() const { return static_cast<int64_t>(c10::elementSize(compute_.dtype)); }
 
  private:
   TinyAutoencoderConfig config_;
@@ -81,6 +83,7 @@ class TinyAutoencoder final : public Autoencoder {
   int64_t latent_channels() const override { return config_.latent_channels; }
   int64_t spatial_stride() const override { return 8; }
   int64_t temporal_stride() const override { return config_.frames_to_trim + 1; }
+  int64_t decoding_bytes(int64_t latent_frames, int64_t height, int64_t width) const override;
   std::unique_ptr<StreamDecoder> decoder() const override;
   at::Tensor encode(const at::Tensor& video) const override;
 

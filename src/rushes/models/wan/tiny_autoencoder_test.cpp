@@ -4,6 +4,7 @@
 
 #include "rushes/base/error.h"
 #include "rushes/tensor/ops.h"
+#include "rushes/tensor/peak_memory.h"
 
 namespace rushes::wan {
 namespace {
@@ -46,6 +47,25 @@ TEST(TinyAutoencoder, pieces_joined_equal_the_whole_decode) {
   for (const std::vector<int64_t>& pieces : {std::vector<int64_t>{1, 1, 1, 1, 1, 1, 1}, {3, 3, 1}, {2, 4, 1}}) {
     const auto decoder = model.decoder();
     EXPECT_TRUE(at::allclose(in_pieces(*decoder, latents, pieces), whole, 1e-4, 1e-5));
+  }
+}
+
+TEST(TinyAutoencoder, decoding_takes_about_the_memory_that_is_told) {
+  for (const auto& [widths, side] :
+       {std::pair(std::vector<int64_t>{64, 48, 32, 16}, 128), std::pair(std::vector<int64_t>{64, 48, 32, 16}, 256),
+        std::pair(std::vector<int64_t>{128, 64, 64, 64}, 128)}) {
+    SCOPED_TRACE(testing::Message() << widths.back() << ' ' << side);
+    TinyAutoencoderConfig config = small_config();
+    config.decoder_widths = widths;
+    const TinyAutoencoder model(config, random_weights(config));
+    const int64_t told = model.decoding_bytes(3, side, side);
+    const int64_t taken = tensor::peak_memory([&] {
+      const c10::InferenceMode inference;
+      const auto decoder = model.decoder();
+      for (int block = 0; block < 2; ++block) decoder->decode(at::randn({3, 5, side / 8, side / 8}));
+    });
+    EXPECT_GT(told, taken * 4 / 5);
+    EXPECT_LT(told, taken * 3);
   }
 }
 

@@ -159,19 +159,32 @@ at::Tensor TransformerCore::flow_of_tokens(at::Tensor& x, const TimeEmbedding& t
   return head(x, time.e, grid);
 }
 
-nn::KvCache CausalTransformer::make_cache(const CacheOptions& options) const {
+int64_t TransformerCore::pass_bytes(int64_t tokens) const {
+  const int64_t per_token = 8 * config_.dim + 2 * config_.ffn_dim;
+  return tokens * per_token * static_cast<int64_t>(c10::elementSize(options().dtype().toScalarType()));
+}
+
+nn::KvCache::Options CausalTransformer::storage_of(const CacheOptions& options) const {
   const bool window = config().local_attn_size > 0;
   const int64_t per_frame = config().tokens_per_frame(options.height, options.width);
-  return nn::KvCache(
-      {.layers = config().num_layers,
-       .heads = config().num_heads,
-       .head_size = config().head_size(),
-       .tokens_per_frame = per_frame,
-       .capacity_tokens = per_frame * (window ? config().local_attn_size : options.capacity_latent_frames),
-       .sink_latent_frames = window ? config().sink_size : 0,
-       .evicts = window,
-       .batch = options.batch},
-      core_.options().requires_grad(false));
+  return {.layers = config().num_layers,
+          .heads = config().num_heads,
+          .head_size = config().head_size(),
+          .tokens_per_frame = per_frame,
+          .capacity_tokens = per_frame * (window ? config().local_attn_size : options.capacity_latent_frames),
+          .sink_latent_frames = window ? config().sink_size : 0,
+          .evicts = window,
+          .batch = options.batch};
+}
+
+nn::KvCache CausalTransformer::make_cache(const CacheOptions& options) const {
+  return nn::KvCache(storage_of(options), core_.options().requires_grad(false));
+}
+
+int64_t CausalTransformer::working_bytes(const CacheOptions& options, int64_t latent_frames) const {
+  const nn::KvCache::Options storage = storage_of(options);
+  return nn::KvCache::bytes_of(storage, core_.options().dtype().toScalarType()) +
+         core_.pass_bytes(options.batch * latent_frames * storage.tokens_per_frame);
 }
 
 at::Tensor CausalTransformer::forward(const at::Tensor& latents, const at::Tensor& t, const TextContext& text,

@@ -65,6 +65,10 @@ class TransformerCore {
   const TransformerConfig& config() const noexcept { return config_; }
   at::TensorOptions options() const { return patch_w_.options(); }
 
+  /// Activations of a pass over `tokens` of all samples, about: residual stream, its norm, queries, keys, values, what
+  /// attention yields, twice as many where one operator follows another, and the wide layer.
+  int64_t pass_bytes(int64_t tokens) const;
+
  private:
   at::Tensor flow_of_tokens(at::Tensor& tokens, const TimeEmbedding& time, const TextContext& text,
                             const nn::TokenGrid& grid, const at::Tensor& rope, const LayerAttend& attend,
@@ -97,6 +101,8 @@ class CausalTransformer {
   };
   /// An empty cache of the weights' dtype and device, with the window and sink of the configuration.
   nn::KvCache make_cache(const CacheOptions& options) const;
+  /// Memory that a cache and forward() of a block of `latent_frames` with it take, about.
+  int64_t working_bytes(const CacheOptions& options, int64_t latent_frames) const;
 
   /// Flow (noise - clean) of the block that follows `past`. Its keys and values are written to `past`, provisional
   /// until past.commit(): call again for the next denoising step, then with the clean latents, then commit.
@@ -117,6 +123,8 @@ class CausalTransformer {
   const TransformerConfig& config() const noexcept { return core_.config(); }
 
  private:
+  nn::KvCache::Options storage_of(const CacheOptions& options) const;
+
   TransformerCore core_;
 };
 

@@ -280,6 +280,16 @@ const VaeEncoder& Vae::video_encoder() const {
   return *encoder_;
 }
 
+int64_t Vae::decoding_bytes(int64_t latent_frames, int64_t height, int64_t width) const {
+  const int64_t side = config_.spatial_stride(), stride = config_.temporal_stride();
+  const int64_t at_once = std::min(latent_frames, latent_frames_per_pass(height / side, width / side)) * stride;
+  // Of the level of full size: what goes through a residual block, and the two frames that each convolution keeps,
+  // those of the call before until this one ends. The levels below, each half as much, together keep as much again.
+  const int64_t kept = 2 * 2 * 2 * (2 * (config_.num_res_blocks + 1) + 1);
+  const int64_t values = config_.dim * config_.dim_mult[0] * (6 * at_once + kept);
+  return height * width * (values * decoder_->value_bytes() + kFrameBytes * latent_frames * stride);
+}
+
 at::Tensor Vae::encode(const at::Tensor& video) const {
   const VaeEncoder& encoder = video_encoder();
   VaeState state;

@@ -33,6 +33,8 @@ class VaeDecoder {
   at::Tensor forward(const at::Tensor& latents, VaeState& state) const;
   const VaeConfig& config() const { return config_; }
   at::Device device() const { return scale_.mean.device(); }
+  /// Of a number on its way through the layers.
+  int64_t value_bytes() const { return static_cast<int64_t>(c10::elementSize(compute_.dtype)); }
 
  private:
   using Stage = std::variant<ResidualBlock, FrameAttention, Upsample>;
@@ -93,6 +95,7 @@ class Vae final : public Autoencoder {
   int64_t latent_channels() const override { return config_.z_dim; }
   int64_t spatial_stride() const override { return config_.spatial_stride(); }
   int64_t temporal_stride() const override { return config_.temporal_stride(); }
+  int64_t decoding_bytes(int64_t latent_frames, int64_t height, int64_t width) const override;
   std::unique_ptr<StreamDecoder> decoder() const override { return std::make_unique<VaeStreamDecoder>(decoder_); }
   at::Tensor encode(const at::Tensor& video) const override;
 

@@ -8,6 +8,7 @@
 #include "rushes/base/error.h"
 #include "rushes/models/wan/vae_reference.h"
 #include "rushes/tensor/ops.h"
+#include "rushes/tensor/peak_memory.h"
 
 namespace rushes::wan {
 namespace {
@@ -132,6 +133,25 @@ TEST(Vae, the_state_does_not_grow_with_the_video) {
   for (int i = 0; i < 3; ++i) decoder.forward(at::randn({1, 4, 3, 3, 5}), state);
   EXPECT_EQ(state.bytes(), bytes);
   for (const at::Tensor& cache : state.caches) EXPECT_EQ(cache.storage().nbytes(), cache.nbytes());
+}
+
+TEST(Vae, decoding_takes_about_the_memory_that_is_told) {
+  constexpr int64_t kSide = 64;
+  for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    SCOPED_TRACE(dtype);
+    VaeConfig config = small_config();  // as wide as published: narrower layers run on other kernels
+    config.dim = 96;
+    config.num_res_blocks = 2;
+    const Vae vae(config, random_weights(config).to(dtype));
+    const int64_t told = vae.decoding_bytes(3, kSide, kSide);
+    const int64_t taken = tensor::peak_memory([&] {
+      const c10::InferenceMode inference;
+      const auto decoder = vae.decoder();
+      for (int block = 0; block < 2; ++block) decoder->decode(at::randn({3, 4, kSide / 8, kSide / 8}));
+    });
+    EXPECT_GT(told, taken * 4 / 5);
+    EXPECT_LT(told, taken * 3);
+  }
 }
 
 TEST(Vae, videos_of_a_batch_decode_as_each_alone) {

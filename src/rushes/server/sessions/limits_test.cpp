@@ -132,6 +132,23 @@ TEST_P(Limits, of_pixels_refuse_larger_pictures) {
   EXPECT_EQ(ask().status, 201);
 }
 
+TEST_P(Limits, of_memory_refuse_what_needs_more) {
+  start([](SessionLimits& limits) { limits.max_working_bytes = generation::kBytesOfDrawing - 1; });
+  const Reply refused = ask();
+  EXPECT_EQ(refused.status, 413);
+  EXPECT_THAT(message(refused), HasSubstr("64x64 need about"));
+  EXPECT_THAT(message(refused), HasSubstr("--max-memory-mib"));
+  start([](SessionLimits& limits) { limits.max_working_bytes = generation::kBytesOfDrawing; });
+  const auto first = begin(), second = begin();
+  make_blocks(2);
+  EXPECT_EQ(server().status(first)["done"]["blocks"], 2);
+  EXPECT_EQ(server().status(second)["state"], "queued") << "there is no memory beside the first one";
+  EXPECT_EQ(server().status(second)["queue"]["position"], 1);
+  server().gate().open();
+  EXPECT_EQ(finish(first).back()["state"], family().end);
+  EXPECT_EQ(finish(second).back()["state"], family().end);
+}
+
 TEST_P(Limits, of_seconds_end_endless_videos_there) {
   start([](SessionLimits& limits) { limits.max_video_seconds = 6; });
   server().gate().open();

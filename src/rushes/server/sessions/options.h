@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <string>
 #include <utility>
@@ -19,6 +20,7 @@ struct ModelSource {
   std::string family = {};                                         // as far as it is known before it is loaded
   generation::Capabilities capabilities = {};
   std::vector<OptionField> options = {};
+  TrainedFor trained_for = {};          // likewise
   std::filesystem::path examples = {};  // pictures and speech to try it with; empty: none
   bool at_start = false;                // loaded with the first
 };
@@ -32,8 +34,9 @@ struct SessionLimits {
   int64_t lanes = 1;                           // of the device: sessions of small models that are stepped at a time
   int64_t max_waiting = 64;                    // that are paused or wait for speech; who is missed least makes room
   int64_t max_input_bytes = int64_t{1} << 30;  // pictures and speech that all sessions hold
-  double max_waiting_speech = 900;             // seconds of speech of a session that are not yet spoken
-  int64_t max_kept = 64;                       // with those that have ended; the oldest of them go first
+  int64_t max_working_bytes = std::numeric_limits<int64_t>::max();  // memory that generators need, together
+  double max_waiting_speech = 900;  // seconds of speech of a session that are not yet spoken
+  int64_t max_kept = 64;            // with those that have ended; the oldest of them go first
   int64_t max_recording_bytes = int64_t{4} << 30;
   int64_t max_data_bytes = int64_t{16} << 30;  // all recordings together
   int64_t max_pixels = 3840 * 2160;            // of a picture

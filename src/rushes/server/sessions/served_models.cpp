@@ -34,7 +34,10 @@ struct ServedModels::Slot {
 
 ServedModels::ServedModels(std::vector<ModelSource> sources, Options options, WorkPool& work)
     : options_(std::move(options)),
-      worker_(std::make_unique<generation::DeviceWorker>(options_.lanes, options_.max_started)),
+      worker_(std::make_unique<generation::DeviceWorker>(
+          generation::DeviceWorker::Options{.lanes = options_.lanes,
+                                            .max_started = options_.max_started,
+                                            .max_working_bytes = options_.max_working_bytes})),
       loading_(work, kMostLoads) {
   require(!sources.empty(), ErrorCode::invalid_argument, "the server needs at least one model");
   for (ModelSource& source : sources) {
@@ -67,6 +70,7 @@ void ServedModels::place(Slot& slot, std::shared_ptr<const generation::Model> mo
   slot.source.family = slot.model->card().family;
   slot.source.capabilities = slot.model->capabilities();
   slot.source.options.assign(slot.model->options().begin(), slot.model->options().end());
+  slot.source.trained_for = slot.model->card().trained_for;
   slot.state = State::loaded;
   slot.used = Clock::now();
   log::info("model {}: {}", slot.source.name.empty() ? slot.model->card().name : slot.source.name, slot.description);
@@ -95,6 +99,7 @@ ServedModels::Status ServedModels::status(std::string_view name) const {
           .aliases = std::move(aliases),
           .capabilities = slot.source.capabilities,
           .options = slot.source.options,
+          .trained_for = slot.source.trained_for,
           .examples = slot.source.examples,
           .state = slot.state,
           .failure = slot.failure,

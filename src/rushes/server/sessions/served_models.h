@@ -21,6 +21,7 @@ class ServedModels {
   enum class State { unloaded, loading, loaded, failed };
 
   struct Options {
+    int64_t max_working_bytes = generation::DeviceWorker::kAnyNumber;
     int64_t max_started = generation::DeviceWorker::kAnyNumber;  // sessions that have begun and not ended
     int64_t lanes = 1;                                           // of the device, for small models
     std::chrono::milliseconds idle{0};                           // without sessions, then unloaded; 0: never
@@ -39,6 +40,7 @@ class ServedModels {
     std::vector<std::string> aliases;
     generation::Capabilities capabilities;
     std::vector<OptionField> options;  // of the loaded model; else of its family, as far as that is known
+    TrainedFor trained_for;            // of the loaded model; else as its manifest says it
     std::filesystem::path examples;
     State state = State::unloaded;
     std::string failure;  // with `failed`

@@ -6,6 +6,7 @@
 #include "rushes/base/count_of.h"
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
+#include "rushes/generation/working_memory.h"
 #include "rushes/server/http/retry_after.h"
 #include "rushes/server/sessions/session_record.h"
 #include "rushes/server/sessions/watched.h"
@@ -44,7 +45,8 @@ SessionStore::SessionStore(std::vector<ModelSource> models, SessionLimits limits
   restore();
   make_room(0);
   models_ = std::make_unique<ServedModels>(std::move(models),
-                                           ServedModels::Options{.max_started = limits_.max_running,
+                                           ServedModels::Options{.max_working_bytes = limits_.max_working_bytes,
+                                                                 .max_started = limits_.max_running,
                                                                  .lanes = limits_.lanes,
                                                                  .idle = limits_.idle_model,
                                                                  .aliases = std::move(aliases)},
@@ -79,7 +81,8 @@ void SessionStore::require_room() {
           count_of(resting(), "session", "is", "are"));
 }
 
-void SessionStore::require_size(const generation::VideoFormat& format) const {
+void SessionStore::require_size(const generation::Plan& plan) const {
+  const generation::VideoFormat format = plan.format();
   require(format.width * format.height <= limits_.max_pixels, ErrorCode::invalid_argument,
           "{}x{} is too large for this server: width times height can be at most {} (--max-pixels)", format.width,
           format.height, limits_.max_pixels);
@@ -88,6 +91,7 @@ void SessionStore::require_size(const generation::VideoFormat& format) const {
           "{:.1f} s of video are more than the {:.1f} s that this server allows (--max-video-seconds); ask for fewer "
           "segments or frames",
           seconds, limits_.max_video_seconds);
+  generation::require_memory(plan, limits_.max_working_bytes, "this server allows (--max-memory-mib)");
 }
 
 Hosted SessionStore::create(generation::Request request, NewSession how, std::unique_ptr<generation::Plan> plan) {
@@ -95,7 +99,7 @@ Hosted SessionStore::create(generation::Request request, NewSession how, std::un
   const std::string name(how.model.empty() ? models_->default_name() : how.model);
   const auto loaded = models_->model(name);
   if (!plan) plan = loaded->plan(request);
-  require_size(plan->format());
+  require_size(*plan);
   require_room();
   const auto before = std::move(how.before);
   return begun(enter(std::move(request), std::move(plan), std::move(how), nullptr, name), [&](const Hosted& entry) {

@@ -158,7 +158,7 @@ class SessionStore {
   template <typename Begin>
   Hosted begun(Hosted entry, Begin begin);
   bool sweep_running(const Hosted& entry, std::chrono::steady_clock::time_point now);
-  void require_size(const generation::VideoFormat& format) const;
+  void require_size(const generation::Plan& plan) const;
   void restore();
   void restore(const std::string& id, const delivery::CatalogueRow* row);
   void finish_recordings();

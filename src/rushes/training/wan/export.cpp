@@ -39,6 +39,7 @@ void export_model(const std::filesystem::path& directory, const std::string& wei
   model.autoencoder.tiny = shipped_autoencoder();
   model.tokenizer = model.directory / "tokenizer.model";
   model.defaults = shipped_defaults();
+  model.trained_for.sizes = {{kShippedSide, kShippedSide}};
   const std::string manifest = wan::manifest_yaml(model);
   std::ofstream stream(output / kManifestName);
   stream << manifest;

@@ -62,6 +62,7 @@ class Undecoded final : public wan::Autoencoder {
   int64_t latent_channels() const override { return config_.z_dim; }
   int64_t spatial_stride() const override { return config_.spatial_stride(); }
   int64_t temporal_stride() const override { return config_.temporal_stride(); }
+  int64_t decoding_bytes(int64_t, int64_t, int64_t) const override { return 0; }
   std::unique_ptr<wan::StreamDecoder> decoder() const override { return std::make_unique<Stream>(config_); }
   at::Tensor encode(const at::Tensor&) const override {
     fail(ErrorCode::unsupported, "a case without pictures encodes none");

@@ -1,6 +1,8 @@
 #include "rushes/server/api/ditto/stream.h"
 
+#include <array>
 #include <boost/asio/this_coro.hpp>
+#include <fstream>
 
 #include "rushes/generation/failure.h"
 #include "rushes/ingest/driving_file.h"
@@ -42,19 +44,25 @@ media::DecodedAudio read_speech(const Input& input) {
   return media::resampled(audio, kHz);
 }
 
+bool is_image(const fs::path& file) {
+  std::array<char, 16> head{};
+  std::ifstream(file, std::ios::binary).read(head.data(), head.size());
+  return media::looks_like_image({reinterpret_cast<const uint8_t*>(head.data()), head.size()});
+}
+
 /// A picture, or a video where it is none.
 void read_source(const Input& input, const generation::Model& model, generation::Request& request) {
   const auto* path = std::get_if<fs::path>(&input);
   const std::string data = path ? std::string() : decode_base64("source_path", std::get<std::string>(input));
-  try {
-    request.image = path ? media::read_image({*path, "source_path"}) : media::decode_image(bytes_of(data));
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::unsupported || !model.capabilities().takes.has(generation::Modality::video)) throw;
-    const auto span = bytes_of(data);
+  const auto bytes = bytes_of(data);
+  const generation::Capabilities takes = model.capabilities();
+  if (!takes.takes.has(generation::Modality::video) || (path ? is_image(*path) : media::looks_like_image(bytes)))
+    request.image =
+        path ? media::read_image({*path, "source_path"}, takes.pictures) : media::decode_image(bytes, takes.pictures);
+  else
     ingest::drive(request, model,
                   path ? media::read_video_file({*path, "source_path"})
-                       : std::make_shared<const media::Bytes>(span.begin(), span.end()));
-  }
+                       : std::make_shared<const media::Bytes>(bytes.begin(), bytes.end()));
 }
 
 class Stream {

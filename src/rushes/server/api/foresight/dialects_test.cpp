@@ -181,7 +181,8 @@ TEST_F(Dialects, tell_a_prediction_each_frame_once_and_the_first_one_early) {
               ElementsAre("video_frame:1", "video_frame:2", "video_frame:3", "video_frame:4", "video_frame:5"));
   EXPECT_EQ(parsed(dialect.on(VideoComplete{}).at(0)),
             (json{{"type", "video_complete"}, {"video_url", "/api/videos/" + uuid() + ".mp4"}}));
-  dialect.on(item(generation::TextChunk{.utf8 = " falls", .last = true}));
+  EXPECT_EQ(parsed(dialect.on(item(generation::TextChunk{.utf8 = " falls", .last = true})).at(0)),
+            (json{{"type", "text_chunk"}, {"content", " falls"}, {"done", true}}));
   const auto last = dialect.end(status_of(generation::SessionState::finished));
   ASSERT_EQ(last.size(), 1u);
   EXPECT_EQ(

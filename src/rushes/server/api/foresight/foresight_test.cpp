@@ -42,6 +42,31 @@ TEST_F(ForesightHttp, says_how_it_is_and_what_it_makes) {
   EXPECT_EQ(refused.json()["detail"]["code"], "NOT_READY");
 }
 
+TEST_F(ForesightHttp, is_ready_before_the_first_question_which_loads_the_model) {
+  const auto model = std::make_shared<DrawingForesight>();
+  const auto gate = std::make_shared<generation::Gate>();
+  const auto load = [=] {
+    gate->hook()(generation::Request{}, 0);
+    return model;
+  };
+  const RunningServer server(
+      [](ServerOptions& options) {
+        options.listen = {"127.0.0.1:0=foresight"};
+        options.chat.load_patience = std::chrono::milliseconds(1);
+      },
+      std::vector<ModelSource>{{.name = "large", .load = load, .family = "foresight"}});
+  const auto status = [&] { return server.request("GET", "/api/status").json(); };
+  EXPECT_EQ(status()["ready"], true);
+  EXPECT_EQ(status()["model_loaded"], false);
+  EXPECT_EQ(status()["current_model"], "large");
+  EXPECT_EQ(post(server, "/api/predict", {{"image", test_picture_base64()}}).json()["detail"]["code"], "NOT_READY");
+  EXPECT_EQ(status()["ready"], false) << "while it is loaded predictions are told to come again";
+  gate->open();
+  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  while (status()["model_loaded"] == false && std::chrono::steady_clock::now() < deadline) {}
+  EXPECT_EQ(status()["ready"], true);
+}
+
 TEST_F(ForesightHttp, refuses_in_the_words_of_its_framework) {
   const auto server = start();
   for (const char* path :

@@ -111,7 +111,8 @@ class DrawingForesight final : public generation::Model {
     return {.takes = Modality::text | Modality::image,
             .needs = {},
             .feeds = {},
-            .yields = Modality::text | Modality::video};
+            .yields = Modality::text | Modality::video,
+            .pictures = {.max_bytes = 10 << 20}};
   }
   std::span<const OptionField> options() const override { return options_; }
   std::unique_ptr<generation::Plan> plan(const generation::Request& request) const override {
@@ -123,6 +124,8 @@ class DrawingForesight final : public generation::Model {
     if (request.image)
       planned->image_use = generation::ImageUse{.height = request.image->height, .width = request.image->width};
     planned->with_video = request.options.get<std::string>("tracks").value_or("both") != "text";
+    planned->warnings =
+        card_.trained_for.warnings({DrawingForeseer::kSide, DrawingForeseer::kSide}, *planned->format().video_frames);
     return planned;
   }
   std::unique_ptr<generation::Generator> start(std::unique_ptr<generation::Plan> plan) const override {
@@ -146,8 +149,12 @@ class DrawingForesight final : public generation::Model {
   };
 
   const DrawingForeseer::Hook hook_;
-  const generation::ModelCard card_{
-      .name = "drawing-foresight", .family = "foresight", .description = "draws and talks", .is_small = true};
+  const generation::ModelCard card_{.name = "drawing-foresight",
+                                    .family = "foresight",
+                                    .description = "draws and talks",
+                                    .trained_for = {.sizes = {{DrawingForeseer::kSide, DrawingForeseer::kSide}},
+                                                    .video_frames = DrawingForeseer::kFrames},
+                                    .is_small = true};
   const std::vector<OptionField> options_{
       {.name = "tracks", .type = OptionType::choice, .doc = "what is made", .choices = {"both", "text", "video"}},
       {.name = "preset", .type = OptionType::choice, .doc = "size", .choices = {"256", "512", "768"}},

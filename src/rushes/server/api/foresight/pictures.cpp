@@ -8,11 +8,14 @@
 namespace rushes::server::foresight {
 namespace {
 
-std::string bytes_of(std::string_view base64) {
+BadPicture too_large(const ImageLimits& limits) {
+  return {PictureFault::too_large, ErrorCode::too_large,
+          fmt::format("File too large (max {}MB)", limits.max_bytes >> 20)};
+}
+
+std::string bytes_of(std::string_view base64, const ImageLimits& limits) {
   // Not decoded if it is too large anyway; its head is short.
-  if (base64.size() > static_cast<std::size_t>(kPictureLimits.max_bytes) / 3 * 4 + (64 << 10))
-    throw BadPicture(PictureFault::too_large, ErrorCode::too_large,
-                     fmt::format("File too large (max {}MB)", kPictureLimits.max_bytes >> 20));
+  if (base64.size() > static_cast<std::size_t>(limits.max_bytes) / 3 * 4 + (64 << 10)) throw too_large(limits);
   try {
     return decode_base64("image", base64);
   } catch (const Error& error) {
@@ -22,14 +25,12 @@ std::string bytes_of(std::string_view base64) {
 
 }  // namespace
 
-Image decode_picture(std::string_view base64) {
-  const std::string bytes = bytes_of(base64);
-  if (static_cast<int64_t>(bytes.size()) > kPictureLimits.max_bytes)
-    throw BadPicture(PictureFault::too_large, ErrorCode::too_large,
-                     fmt::format("File too large (max {}MB)", kPictureLimits.max_bytes >> 20));
+Image decode_picture(std::string_view base64, const ImageLimits& limits) {
+  const std::string bytes = bytes_of(base64, limits);
+  if (static_cast<int64_t>(bytes.size()) > limits.max_bytes) throw too_large(limits);
   Image image;
   try {
-    image = media::decode_image({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, kPictureLimits);
+    image = media::decode_image({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, limits);
   } catch (const Error& error) {
     const ErrorCode code = error.code();
     if (code != ErrorCode::unsupported && code != ErrorCode::too_large && code != ErrorCode::corrupt_data) throw;

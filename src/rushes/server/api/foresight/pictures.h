@@ -9,7 +9,6 @@
 
 namespace rushes::server::foresight {
 
-inline constexpr media::ImageLimits kPictureLimits{.max_bytes = 10 << 20, .max_pixels = 40'000'000};
 inline constexpr int64_t kMostAspect = 200;  // of the longer side to the shorter one
 
 enum class PictureFault { not_base64, too_large, unreadable };
@@ -25,6 +24,6 @@ class BadPicture : public Error {
 
 /// Base64, possibly behind "data:image/png;base64,", of a JPEG, PNG or WebP, upright as its Exif says. Throws
 /// BadPicture.
-Image decode_picture(std::string_view base64);
+Image decode_picture(std::string_view base64, const ImageLimits& limits);
 
 }  // namespace rushes::server::foresight

@@ -41,6 +41,13 @@ std::string frame_as_json(std::span<const uint8_t> frame) {
                      number_at(frame, 4), encode_base64(frame.subspan(kFrameHeaderBytes)));
 }
 
+/// `done` stands beside the content as in the chat, and only where it is true.
+Json text_chunk(std::string_view content, bool done) {
+  Json chunk{{"type", "text_chunk"}, {"content", content}};
+  if (done) chunk["done"] = true;
+  return chunk;
+}
+
 Json prediction_error(Track source, std::string_view message, std::string_view code) {
   return {{"type", "error"}, {"source", name(source)}, {"message", message}, {"code", code}};
 }
@@ -62,9 +69,9 @@ std::vector<Message> PredictionDialect::on(const StreamItem& item) {
   if (!told) return messages;
   const auto& what = (*told)->what;
   if (const auto* chunk = std::get_if<generation::TextChunk>(&what)) {
+    const bool done = chunk->last && !std::exchange(text_over_, true);
     text_ += chunk->utf8;
-    text_over_ = text_over_ || chunk->last;
-    if (!chunk->utf8.empty()) messages.push_back({Json{{"type", "text_chunk"}, {"content", chunk->utf8}}});
+    if (!chunk->utf8.empty() || done) messages.push_back({text_chunk(chunk->utf8, done)});
   }
   if (const auto* change = std::get_if<generation::StateChanged>(&what)) reason_ = change->reason;
   if (const auto* step = std::get_if<generation::BlockProgress>(&what); step && step->steps > 0) {

@@ -22,11 +22,12 @@ std::string frame_as_json(std::span<const uint8_t> binary_frame);
 
 Json prediction_error(generation::Track source, std::string_view message, std::string_view code);
 
-/// thinking_start; text_chunk and video_frame as they come; video_complete when the file can be fetched;
-/// thinking_complete with what there is. The first frame goes out as soon as there is one, in its place: it is what the
-/// others begin with. An error names the half that has failed. Needs events with their pixels and VideoComplete; it
-/// encodes frames: to be called where work may take its time. On request a video_progress after each denoising step,
-/// and one with `data` for each preview: the last frame as far as it can be foreseen, which is no part of the video.
+/// thinking_start; text_chunk and video_frame as they come, the last text_chunk with `done`; video_complete when the
+/// file can be fetched; thinking_complete with what there is. The first frame goes out as soon as there is one, in its
+/// place: it is what the others begin with. An error names the half that has failed. Needs events with their pixels and
+/// VideoComplete; it encodes frames: to be called where work may take its time. On request a video_progress after each
+/// denoising step, and one with `data` for each preview: the last frame as far as it can be foreseen, which is no part
+/// of the video.
 class PredictionDialect final : public Dialect {
  public:
   enum class Progress { kept, told };

@@ -133,7 +133,8 @@ net::awaitable<Response> Predictions::predict(const Request& request) {
     co_return json_response(
         200, {{"session_id", id},
               {"ws_url", fmt::format("{}://{}{}/api/ws/{}", scheme, request.public_host, request.base_path, id)},
-              {"expires_at", timestamp(made->hosted.session->created() + kept)}});
+              {"expires_at", timestamp(made->hosted.session->created() + kept)},
+              {"warnings", made->hosted.session->warnings()}});
   } catch (const boost::system::system_error&) {
     throw;  // nobody is there to be told
   } catch (const Error& error) {

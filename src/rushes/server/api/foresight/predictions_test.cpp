@@ -110,6 +110,7 @@ TEST_F(ForesightPredictions, tell_where_they_are_and_what_they_were_asked) {
   EXPECT_EQ(begun["ws_url"],
             "ws://127.0.0.1:" + std::to_string(server->port()) + "/api/ws/" + begun["session_id"].get<std::string>());
   EXPECT_EQ(begun["expires_at"].get<std::string>().size(), 20u);
+  EXPECT_EQ(begun["warnings"], json::array());
   const Heard heard = follow(*server, begun["session_id"]);
   EXPECT_EQ(heard.of("video_frame").front()["total_frames"], 4);
   std::string id = begun["session_id"];
@@ -117,6 +118,27 @@ TEST_F(ForesightPredictions, tell_where_they_are_and_what_they_were_asked) {
   const json session = server->status(id);
   EXPECT_EQ(session["format"]["fps"], 10);
   EXPECT_EQ(session["format"]["video_frames"], 4);
+}
+
+TEST_F(ForesightPredictions, warn_of_what_the_model_was_not_trained_for) {
+  const auto server = start();
+  const json asked{{"image", test_picture_base64()}, {"num_frames", 9}};
+  const json warnings = post(*server, "/api/predict", asked).json()["warnings"];
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_THAT(warnings[0].get<std::string>(), testing::HasSubstr("at most 6 frames at once, not for 9"));
+  const json models = server->request("GET", "/v1/models").json()["models"];
+  EXPECT_EQ(models.back()["trained_for"], (json{{"sizes", {{{"width", 64}, {"height", 64}}}}, {"frames", 6}}));
+  EXPECT_EQ(models.front()["trained_for"], nullptr) << "its files say nothing";
+}
+
+TEST_F(ForesightPredictions, say_once_that_the_words_are_complete_and_before_the_video_is) {
+  const auto server = start();
+  const Heard heard = follow(*server, predict(*server, "what will happen?"));
+  const auto words = heard.of("text_chunk");
+  for (std::size_t i = 0; i < words.size(); ++i) EXPECT_EQ(words[i].contains("done"), i + 1 == words.size());
+  EXPECT_EQ(words.back(), (json{{"type", "text_chunk"}, {"content", ""}, {"done", true}}));
+  const Heard silent = follow(*server, predict(*server, "there are no words in it"));
+  EXPECT_TRUE(silent.of("text_chunk").empty()) << "that half has failed";
 }
 
 TEST_F(ForesightPredictions, make_one_half_alone_where_that_is_asked_for) {
@@ -193,6 +215,26 @@ TEST_F(ForesightPredictions, are_refused_with_a_code_that_says_why) {
   const Reply missing = post(*server, "/api/predict", {{"prompt", "x"}});
   EXPECT_EQ(missing.status, 422);
   EXPECT_EQ(missing.json()["detail"][0]["loc"], (json{"body", "image"}));
+}
+
+TEST_F(ForesightPredictions, with_several_pictures_are_refused_with_the_name_of_the_one_that_is_meant) {
+  const auto server = start();
+  const std::string still = test_picture_base64();
+  const std::string file = animation(), moving = encode_base64(media::Bytes(file.begin(), file.end()));
+  const struct {
+    json body;
+    const char* words;
+  } kWrong[] = {
+      {{{"image", moving}}, "the PNG image is animated"},
+      {{{"image", moving}, {"earlier_images", {still}}}, "image: the PNG image is animated"},
+      {{{"image", still}, {"earlier_images", {still, moving}}}, "earlier_images[1]: the PNG image is animated"},
+      {{{"image", still}, {"earlier_images", {"!", still}}}, "earlier_images[0]: "},
+  };
+  for (const auto& each : kWrong) {
+    const Reply reply = post(*server, "/api/predict", each.body);
+    EXPECT_EQ(reply.status, 400);
+    EXPECT_THAT(reply.json()["detail"]["error"].get<std::string>(), StartsWith(each.words));
+  }
 }
 
 TEST_F(ForesightPredictions, are_made_by_the_model_that_is_named_which_is_loaded_then) {

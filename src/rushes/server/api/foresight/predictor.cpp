@@ -14,11 +14,22 @@ namespace {
 
 constexpr std::string_view kFamily = "foresight";
 
+/// Of several one must know which is meant.
+Image decode_named(const Question& question, std::size_t index, const ImageLimits& limits) {
+  try {
+    return decode_picture(question.pictures[index], limits);
+  } catch (const BadPicture& bad) {
+    if (question.pictures.size() == 1) throw;
+    throw BadPicture(bad.fault(), bad.code(), question.picture_names[index] + ": " + bad.what());
+  }
+}
+
 /// All of the conversation's, the newest drives the video.
-void read_pictures(const Question& question, base::MemoryBudget::Charge& memory, generation::Request& request) {
+void read_pictures(const Question& question, const ImageLimits& limits, base::MemoryBudget::Charge& memory,
+                   generation::Request& request) {
   int64_t bytes = 0;
-  for (const std::string& each : question.pictures) {
-    Image image = decode_picture(each);
+  for (std::size_t i = 0; i < question.pictures.size(); ++i) {
+    Image image = decode_named(question, i, limits);
     bytes += image.height * image.width * 3;
     require(memory.resize(bytes), ErrorCode::exhausted,
             "pictures of all requests would take more memory than is allowed; try again later (--max-input-mib)");
@@ -61,6 +72,14 @@ void read_options(const Question& question, const generation::Model& model, gene
   if (question.previews && find_field(model.options(), "previews")) request.options.set("previews", *question.previews);
 }
 
+/// The client asked for it, or might have: not a default of the server's, which may well have no effect.
+bool is_asked(const ChatOptions& options, const Question& question, const std::string& field) {
+  const bool is_default = std::any_of(options.defaults.begin(), options.defaults.end(),
+                                      [&](const auto& each) { return each.first == field; });
+  return !is_default || (field == "frames" && question.video_frames) || (field == "fps" && question.fps) ||
+         (field == "preset" && question.preset) || (field == "previews" && question.previews);
+}
+
 }  // namespace
 
 std::optional<ServedModels::Status> Predictor::model() const {
@@ -92,9 +111,10 @@ net::awaitable<Hosted> Predictor::begin(Question question, Watch watch) const {
     request.seed = question.seed.value_or(generation::random_seed());
     read_defaults(options_, question, *model, request);
     read_options(question, *model, request);
-    read_pictures(question, memory, request);
-    question = {};
+    read_pictures(question, model->capabilities().pictures, memory, request);
+    question.pictures = {};  // decoded
     plan = model->plan(request);
+    std::erase_if(plan->ignored, [&](const auto& each) { return !is_asked(options_, question, each.field); });
     return true;
   });
   co_await std::move(preparing);

@@ -18,15 +18,21 @@ constexpr std::size_t kMostIdBytes = 1000;  // of a bubble's name, which stands 
 
 using ErrorKind = nlohmann::json::parse_error;
 
+constexpr const char* kNumberTooLarge = "a number is too large";
+
 /// Nothing: it is no JSON, or more of it than any message has; `wrong` says so.
 std::optional<Json> parsed(std::string_view text, std::string& wrong) {
+  constexpr const char* kAdvice = R"(send an object, e.g. {"messageId": "1", "message": "What is it?"})";
   try {
     check_json(text, EqualNames::allowed);
     return Json::parse(text);
   } catch (const Error& error) {
     wrong = error.what();
-  } catch (const nlohmann::json::exception& error) {
-    wrong = error.what();
+  } catch (const ErrorKind& error) {
+    wrong = text.empty() ? fmt::format("the message is empty; {}", kAdvice)
+                         : fmt::format("the message is not JSON: error at byte {}; {}", error.byte, kAdvice);
+  } catch (const nlohmann::json::exception&) {
+    wrong = kNumberTooLarge;
   }
   return std::nullopt;
 }
@@ -86,8 +92,8 @@ class Fields {
     } catch (const ErrorKind& error) {
       wrong_.detail.push_back(json_invalid(body, error.byte));
       return;
-    } catch (const nlohmann::json::exception& error) {  // a number beyond all others
-      add("value_error", {}, error.what(), Json::object());
+    } catch (const nlohmann::json::exception&) {
+      add("value_error", {}, kNumberTooLarge, Json::object());
       return;
     }
     if (!object_.is_object())
@@ -200,6 +206,11 @@ ChatRefusal refused(std::string message) { return {std::move(message), "PROCESSI
 
 }  // namespace
 
+void Question::add_picture(std::string name, std::string base64) {
+  picture_names.push_back(std::move(name));
+  pictures.push_back(std::move(base64));
+}
+
 std::size_t Question::bytes() const {
   std::size_t all = prompt.size();
   for (const std::string& picture : pictures) all += picture.size();
@@ -223,18 +234,20 @@ std::variant<ChatMessage, ChatRefusal> parse_chat_message(std::string_view text)
   if (!take_text(*object, "message", prompt)) return refused("message must be a string");
   if (!take_text(*object, "imageBase64", picture)) return refused("imageBase64 must be a string");
   ChatMessage message{.id = std::move(*id), .question = {.prompt = prompt.value_or("")}};
-  std::vector<std::string>& pictures = message.question.pictures;
+  Question& question = message.question;
   if (const auto all = object->find("imagesBase64"); all != object->end() && !all->is_null()) {
     if (!all->is_array()) return refused("imagesBase64 must be a list of strings");
     if (all->size() > kMostPictures)
       return refused(fmt::format("a conversation may have at most {} pictures (got {})", kMostPictures, all->size()));
     for (Json& each : *all) {
       if (!each.is_string()) return refused("imagesBase64 must be a list of strings");
-      pictures.push_back(std::move(each.get_ref<std::string&>()));
+      question.add_picture(fmt::format("imagesBase64[{}]", question.pictures.size()),
+                           std::move(each.get_ref<std::string&>()));
     }
   }
-  if (pictures.empty() && picture && !picture->empty()) pictures.push_back(std::move(*picture));
-  if (pictures.empty() && message.question.prompt.empty())
+  if (question.pictures.empty() && picture && !picture->empty())
+    question.add_picture("imageBase64", std::move(*picture));
+  if (question.pictures.empty() && question.prompt.empty())
     return refused("the message has neither a text nor a picture");
   return message;
 }
@@ -247,7 +260,7 @@ std::variant<ChatRequest, InvalidBody> parse_chat_request(std::string_view body)
   fields.require_text("message", request.question.prompt);
   request.message_id = fields.required_text("message_id");
   if (auto picture = fields.text("image_base64"); picture && !picture->empty())
-    request.question.pictures.push_back(std::move(*picture));
+    request.question.add_picture("image_base64", std::move(*picture));
   fields.text("session_id");  // of no use here: an answer depends on its own message only
   if (!fields.wrong().detail.empty()) return std::move(fields.wrong());
   return request;
@@ -256,8 +269,9 @@ std::variant<ChatRequest, InvalidBody> parse_chat_request(std::string_view body)
 std::variant<Question, InvalidBody> parse_predict_request(std::string_view body) {
   Fields fields(body);
   Question question;
-  question.pictures = fields.texts("earlier_images", kMostPictures - 1);
-  question.pictures.push_back(fields.required_text("image"));
+  for (std::string& each : fields.texts("earlier_images", kMostPictures - 1))
+    question.add_picture(fmt::format("earlier_images[{}]", question.pictures.size()), std::move(each));
+  question.add_picture("image", fields.required_text("image"));
   question.prompt = fields.text("prompt").value_or("");
   fields.require_length("prompt", question.prompt, 0, text::kMaxPromptBytes);
   fields.require_text("prompt", question.prompt);

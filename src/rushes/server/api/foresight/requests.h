@@ -14,9 +14,10 @@
 namespace rushes::server::foresight {
 
 struct Question {
-  std::string prompt;                      // empty: the model's own request
-  std::vector<std::string> pictures = {};  // in base64, oldest first
-  std::optional<std::string> model = {};   // nothing: the first of the family
+  std::string prompt;                           // empty: the model's own request
+  std::vector<std::string> pictures = {};       // in base64, oldest first
+  std::vector<std::string> picture_names = {};  // of each, in the client's words
+  std::optional<std::string> model = {};        // nothing: the first of the family
   std::optional<std::string> preset = {};
   std::optional<int64_t> video_frames = {};
   std::optional<double> fps = {};
@@ -25,6 +26,7 @@ struct Question {
   /// Denoising steps between two looks at the video, 0: none; with it, how far the video is is told, too.
   std::optional<int64_t> previews = {};
 
+  void add_picture(std::string name, std::string base64);
   std::size_t bytes() const;
 };
 

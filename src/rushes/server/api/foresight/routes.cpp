@@ -33,10 +33,12 @@ Json status_of(const Predictor& predictor) {
   const auto model = predictor.model();
   const bool is_loaded = model && model->state == ServedModels::State::loaded;
   const bool has_failed = model && model->state == ServedModels::State::failed;
+  // The first question loads one that nobody has used: who waits for `ready` must not wait for ever.
+  const bool is_loaded_when_used = model && model->state == ServedModels::State::unloaded;
   const Json error = !model       ? Json("this server has no such model; give one with --model")
                      : has_failed ? Json(model->failure)
                                   : Json(nullptr);
-  return {{"ready", is_loaded},
+  return {{"ready", is_loaded || is_loaded_when_used},
           {"model_loaded", is_loaded},
           {"mock_mode", false},
           {"modal_mode", false},

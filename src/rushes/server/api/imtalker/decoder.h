@@ -45,7 +45,7 @@ class Decoder {
   net::awaitable<HeldRequest> portrait(std::string_view file, generation::Request request,
                                        std::shared_ptr<const generation::Model> model) {
     auto work = work_.run([&] {
-      request.image = media::decode_image(bytes_of(file), {.max_bytes = kMaxImageBytes});
+      request.image = media::decode_image(bytes_of(file), model->capabilities().pictures);
       auto memory = charge(generation::input_bytes(request));
       ingest::find_faces(request, *model);
       return HeldRequest{std::move(request), std::move(memory)};

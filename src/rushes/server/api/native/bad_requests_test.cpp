@@ -157,6 +157,8 @@ TEST_P(BadRequest, with_a_wrong_field_names_the_field) {
       with("image no picture", {{"image", "aGVsbG8="}}, 415, "image"),
       with("image cut off", {{"image", base64(picture().substr(0, 60))}}, 422, "image"),
       with("image claims 400 megapixels", {{"image", base64(png_of(20'000, 20'000))}}, 413, "image"),
+      with("image claims 54 megapixels", {{"image", base64(png_of(9'000, 6'000))}}, 413, "image"),
+      with("image moves", {{"image", base64(animation())}}, 415, "image is animated"),
       // ---- options ----
       with("option of another type", {{number, "many"}}, 400, wrong.c_str()),
       with("option out of range", {{number, 100'000}}, 400, wrong.c_str()),

@@ -46,6 +46,15 @@ Json capabilities_json(const generation::Capabilities& capabilities) {
           {"forks", capabilities.forks},           {"endless", capabilities.endless}};
 }
 
+/// Null: nothing is known.
+Json trained_for_json(const TrainedFor& trained_for) {
+  if (!trained_for.is_known()) return nullptr;
+  Json sizes = Json::array();
+  for (const FrameSize& each : trained_for.sizes) sizes.push_back({{"width", each.width}, {"height", each.height}});
+  return {{"sizes", std::move(sizes)},
+          {"frames", trained_for.video_frames > 0 ? Json(trained_for.video_frames) : Json(nullptr)}};
+}
+
 /// The files of a folder whose type begins so, by name.
 Json examples_of(const ServedModels::Status& model, std::string_view type, const Request& request) {
   std::vector<fs::path> files;
@@ -69,6 +78,7 @@ Json model_json(const ServedModels::Status& model, const Request& request) {
           {"family", model.family},
           {"description", model.description},
           {"assumptions", model.assumptions},
+          {"trained_for", trained_for_json(model.trained_for)},
           {"state", name(model.state)},
           {"default", model.is_default},
           {"sessions", model.sessions},

@@ -52,6 +52,16 @@ TEST_F(Models, are_listed_with_their_states) {
   EXPECT_EQ(server_->request("POST", "/v1/models/third/load").status, 404);
 }
 
+TEST(ModelSizes, are_told_as_the_manifest_has_them_until_the_model_is_loaded_and_says_itself) {
+  ModelSource source{.name = "second", .load = [] { return std::make_shared<generation::DrawingModel>(); }};
+  source.trained_for.sizes = {{480, 832}};
+  const RunningServer server({}, {source});
+  const auto told = [&] { return server.request("GET", "/v1/models/second").json()["trained_for"]; };
+  EXPECT_EQ(told(), (json{{"sizes", {{{"width", 832}, {"height", 480}}}}, {"frames", nullptr}}));
+  EXPECT_EQ(server.request("POST", "/v1/models/second/load").status, 200);
+  EXPECT_EQ(told(), nullptr);
+}
+
 TEST_F(Models, have_names_that_metrics_can_tell) {
   const RunningServer server(
       {}, {{"my \"best\"\\model\nof all", [] { return std::make_shared<generation::DrawingModel>(); }}});

@@ -81,6 +81,7 @@ Json props(const SessionStore& sessions, const std::string& version) {
             {"max_waiting", limits.max_waiting},
             {"max_data_bytes", limits.max_data_bytes},
             {"max_input_bytes", limits.max_input_bytes},
+            {"max_working_bytes", limits.max_working_bytes},
             {"max_pixels", limits.max_pixels},
             {"max_video_seconds", limits.max_video_seconds},
             {"max_prompt_bytes", text::kMaxPromptBytes},

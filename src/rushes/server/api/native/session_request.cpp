@@ -95,16 +95,14 @@ std::string checked_prompt(std::string_view field, std::string_view text) {
   return std::string(prompt);
 }
 
-Image decode_image(std::string_view field, std::string_view text) {
+Image decode_image(std::string_view field, std::string_view text, const generation::Model& model) {
   require(!text.starts_with("http:") && !text.starts_with("https:") && !text.starts_with("file:"),
           ErrorCode::invalid_argument, "{} must be the image itself in base64; the server does not fetch URLs", field);
   const std::string bytes = decode_base64(field, text);
   require(bytes.size() <= kMaxImageBytes, ErrorCode::too_large, "{} has {} bytes; at most {} are allowed", field,
           bytes.size(), kMaxImageBytes);
-  media::ImageLimits limits;
-  limits.max_bytes = kMaxImageBytes;
-  limits.max_pixels = 16 << 20;
-  return media::decode_image({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, limits);
+  return media::decode_image({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()},
+                             model.capabilities().pictures);
 }
 
 namespace {
@@ -139,7 +137,7 @@ generation::Request parse_session_request(std::string_view body, const generatio
   for (const char* later : {"prompt", "prompts", "image", "model"}) fields.declare(later);
   fields.require_all_known();
   request.prompts = parse_prompts(fields, model.capabilities().needs.has(generation::Modality::text));
-  if (const auto image = fields.string("image")) request.image = decode_image("image", *image);
+  if (const auto image = fields.string("image")) request.image = decode_image("image", *image, model);
   return request;
 }
 

@@ -27,8 +27,8 @@ void read_size(JsonFields& fields, generation::Request& request);
 void read_options(JsonFields& fields, const generation::Model& model, generation::Request& request);
 /// A prompt without the white space around it; `field` stands in messages.
 std::string checked_prompt(std::string_view field, std::string_view text);
-/// A picture in base64, also as a data: address.
-Image decode_image(std::string_view field, std::string_view text);
+/// A picture in base64, also as a data: address, of at most kMaxImageBytes.
+Image decode_image(std::string_view field, std::string_view text, const generation::Model& model);
 
 /// The field `model` of such a body, whatever else stands there.
 std::optional<std::string> parse_model_name(std::string_view body);

@@ -27,6 +27,7 @@ class DrawingAvatar final : public generation::Model {
     generation::Request head;
     head.image = request.image ? request.image : grey();
     planned->inner = drawing_.plan(head);
+    planned->working_bytes = planned->inner->working_bytes;
     planned->video_frames = request.video_frames;
     if (causal_ && request.options.has("guidance_scale"))
       planned->ignored = {{"guidance_scale", "blocks follow each other"}};
