@@ -145,8 +145,8 @@ at::Tensor eye_whites(const at::Tensor& frames, const Identity& identity, const 
   return (frames.mean({1}) * map).sum({1, 2}) / map.sum().clamp_min(1);
 }
 
-DittoQuality measure_ditto(const std::filesystem::path& directory, int64_t people,
-                           const std::filesystem::path& sheets) {
+DittoQuality measure_ditto(const std::filesystem::path& directory, int64_t people, const std::filesystem::path& sheets,
+                           bool with_emotions) {
   const at::NoGradGuard no_grad;
   const auto model = generation::load_model({.path = directory.string()});
   const double share = 1 / static_cast<double>(people);
@@ -200,13 +200,13 @@ DittoQuality measure_ditto(const std::filesystem::path& directory, int64_t peopl
     quality.blinks += share * static_cast<double>(blinks);
 
     std::vector<at::Tensor> shown, wanted;
-    for (int64_t emotion = 0; emotion < ditto::kEmotions; ++emotion) {
+    for (int64_t emotion = 0; with_emotions && emotion < ditto::kEmotions; ++emotion) {
       Options options = with("emo", std::to_string(emotion));
       options.set("delta_eye_open_n", "-1");
       shown.push_back(talk(*model, picture, quiet(30, index), options, index)[25]);
       wanted.push_back(draw_face(person, expressed(pose, emotion)));
     }
-    for (int64_t emotion = 0; emotion < ditto::kEmotions; ++emotion) {
+    for (int64_t emotion = 0; with_emotions && emotion < ditto::kEmotions; ++emotion) {
       const auto e = static_cast<std::size_t>(emotion);
       if (emotion != kNeutral) named += looks_like(shown, wanted, e, map) == emotion;
       changed += ((shown[e] - shown[kNeutral]).abs() * map).mean().item<double>();
@@ -221,7 +221,8 @@ DittoQuality measure_ditto(const std::filesystem::path& directory, int64_t peopl
                       "],[" + std::to_string(left + 64.0) + "," + std::to_string(top + 80.0) + "],[" +
                       std::to_string(left + 64 - 27.826) + "," + std::to_string(top + 80 + 27.826) + "],[" +
                       std::to_string(left + 64 + 27.826) + "," + std::to_string(top + 80 + 27.826) + "]]");
-    const at::Tensor put_back = talk(*model, larger, spoken.wave, where, index)[40];
+    constexpr int64_t kFrame = 40, kSamplesToIt = (kFrame + 10) * 640;
+    const at::Tensor put_back = talk(*model, larger, spoken.wave.narrow(0, 0, kSamplesToIt), where, index)[kFrame];
     quality.seam += share * seam_of(put_back, larger, top, left, kFaceSide);
     if (i == 0 && !sheets.empty()) write_png(sheets / "ditto-larger.png", put_back);
 
@@ -232,7 +233,7 @@ DittoQuality measure_ditto(const std::filesystem::path& directory, int64_t peopl
         columns.push_back(drawings[static_cast<std::size_t>(t)]);
       }
       talking.push_back(at::stack(columns));
-      feeling.push_back(at::stack(shown));
+      if (with_emotions) feeling.push_back(at::stack(shown));
     }
   }
   std::vector<double> openings, jaw_means;
@@ -241,10 +242,10 @@ DittoQuality measure_ditto(const std::filesystem::path& directory, int64_t peopl
   const auto series = [](const std::vector<double>& x) { return at::tensor(at::ArrayRef<double>(x)); };
   quality.mouth_classes = correlation(series(openings), series(jaw_means));
   quality.emotions_named = named / static_cast<double>(people * (ditto::kEmotions - 1));
-  quality.emotion_change = changed / drawn_change;
+  quality.emotion_change = with_emotions ? changed / drawn_change : 0;
   if (!sheets.empty()) {
     write_png(sheets / "ditto-talk.png", contact_sheet(at::stack(talking), talking[0].size(0)));
-    write_png(sheets / "ditto-emotions.png", contact_sheet(at::stack(feeling), feeling[0].size(0)));
+    if (with_emotions) write_png(sheets / "ditto-emotions.png", contact_sheet(at::stack(feeling), feeling[0].size(0)));
   }
   return quality;
 }

@@ -38,8 +38,10 @@ struct DittoQuality {
 
 /// Over `people` held-out people, each with a sentence of a held-out voice. Opens the model directory as the product
 /// does. Writes sheets into `sheets`: ditto-talk.png (rows: people; the portrait, then moments of speech),
-/// ditto-emotions.png (rows: people; emotions 0 to 7), ditto-larger.png.
-DittoQuality measure_ditto(const std::filesystem::path& model, int64_t people, const std::filesystem::path& sheets);
+/// ditto-emotions.png (rows: people; emotions 0 to 7), ditto-larger.png. The emotions take a third of the time; without
+/// them their figures are 0.
+DittoQuality measure_ditto(const std::filesystem::path& model, int64_t people, const std::filesystem::path& sheets,
+                           bool with_emotions = true);
 
 /// The same people and sentences through both portrait models, one below the other: [3, H, W].
 at::Tensor beside(const generation::Model& ditto, const generation::Model& imtalker, int64_t people);
