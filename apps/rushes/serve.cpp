@@ -334,39 +334,6 @@ void add_session_limits(CLI::App& command, Options& options) {
       ->capture_default_str();
 }
 
-void add_viewer_settings(CLI::App& command, Options& options) {
-  command
-      .add_option("--max-connections", options.server.connections.connections,
-                  "maximum number of connections at a time; more are answered with 503")
-      ->check(kCount)
-      ->capture_default_str();
-  command
-      .add_option("--keep-alive-seconds", options.keep_alive_seconds,
-                  "send something in an open stream after this time of silence, so that no proxy closes it")
-      ->check(CLI::Range(0.1, 3600.0))
-      ->capture_default_str();
-  command
-      .add_option("--max-upload-mib", options.max_upload_mib,
-                  "maximum memory of all request bodies together until they are answered; more are answered with 503")
-      ->check(CLI::Range(1, 1'000'000))
-      ->capture_default_str();
-  command
-      .add_option("--webrtc-address", options.server.webrtc.addresses,
-                  "address of this machine that WebRTC viewers connect to; repeatable")
-      ->type_name("ADDRESS")
-      ->capture_default_str();
-  command
-      .add_option("--max-webrtc-viewers", options.server.webrtc.viewers,
-                  "maximum number of WebRTC viewers at a time; more are answered with 503")
-      ->check(CLI::Range(0, 10'000))
-      ->capture_default_str();
-  command
-      .add_option("--max-webrtc-sources", options.server.webrtc.sources,
-                  "maximum number of RTP streams that a WebRTC peer may send; packets of others are dropped")
-      ->check(CLI::Range(1, 1'000))
-      ->capture_default_str();
-}
-
 }  // namespace
 
 void add_serve(CLI::App& app) {
@@ -393,7 +360,7 @@ void add_serve(CLI::App& app) {
   group("Sessions");
   add_session_limits(*command, *options);
   group("Viewers");
-  add_viewer_settings(*command, *options);
+  add_viewer_settings(*command, options->server, options->keep_alive_seconds, options->max_upload_mib);
   group("Frame streams");
   add_frame_stream_settings(*command, options->server.frame_streams);
   group("Predictions");

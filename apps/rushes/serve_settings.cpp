@@ -144,4 +144,38 @@ void complete_assistant(server::AssistantOptions& assistant, const std::string& 
     assistant.key = key;
 }
 
+void add_viewer_settings(CLI::App& command, server::ServerOptions& server, double& keep_alive_seconds,
+                         int64_t& max_upload_mib) {
+  command
+      .add_option("--max-connections", server.connections.connections,
+                  "maximum number of connections at a time; more are answered with 503")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  command
+      .add_option("--keep-alive-seconds", keep_alive_seconds,
+                  "send something in an open stream after this time of silence, so that no proxy closes it")
+      ->check(CLI::Range(0.1, 3600.0))
+      ->capture_default_str();
+  command
+      .add_option("--max-upload-mib", max_upload_mib,
+                  "maximum memory of all request bodies together until they are answered; more are answered with 503")
+      ->check(CLI::Range(1, 1'000'000))
+      ->capture_default_str();
+  command
+      .add_option("--webrtc-address", server.webrtc.addresses,
+                  "address of this machine that WebRTC viewers connect to; repeatable")
+      ->type_name("ADDRESS")
+      ->capture_default_str();
+  command
+      .add_option("--max-webrtc-viewers", server.webrtc.viewers,
+                  "maximum number of WebRTC viewers at a time; more are answered with 503")
+      ->check(CLI::Range(0, 10'000))
+      ->capture_default_str();
+  command
+      .add_option("--max-webrtc-sources", server.webrtc.sources,
+                  "maximum number of RTP streams that a WebRTC peer may send; packets of others are dropped")
+      ->check(CLI::Range(1, 1'000))
+      ->capture_default_str();
+}
+
 }  // namespace rushes::app

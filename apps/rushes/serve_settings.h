@@ -22,6 +22,10 @@ std::pair<std::string, std::string> parse_alias(const std::string& text);
 /// Sessions whose frames go out one by one over a WebSocket. `streams` must outlive the parsing.
 void add_frame_stream_settings(CLI::App& command, server::FrameStreamOptions& streams);
 
+/// Connections and those who watch by them; all must outlive the parsing.
+void add_viewer_settings(CLI::App& command, server::ServerOptions& server, double& keep_alive_seconds,
+                         int64_t& max_upload_mib);
+
 /// Questions about pictures, answered in words and in a video; all must outlive the parsing.
 void add_chat_settings(CLI::App& command, server::ChatOptions& chat);
 

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "arrays.h"
 #include "generation.h"
 #include "rushes/base/error.h"
 #include "rushes/base/instruction_set.h"
@@ -32,26 +33,7 @@ using generation::VideoFormat;
 using Pixels = nb::ndarray<const uint8_t, nb::shape<-1, -1, -1, 3>, nb::c_contig, nb::device::cpu>;
 using NoLock = nb::call_guard<nb::gil_scoped_release>;
 
-/// The block's pixels as an array that owns a share of them. Nobody else has them, so they may be written to.
-nb::ndarray<nb::numpy, uint8_t, nb::shape<-1, -1, -1, 3>> frames_of(const FrameBlock& block) {
-  auto* share = new std::shared_ptr<const uint8_t>(block.rgb);
-  nb::capsule owner(share, [](void* p) noexcept { delete static_cast<std::shared_ptr<const uint8_t>*>(p); });
-  const std::size_t shape[] = {static_cast<std::size_t>(block.video_frames), static_cast<std::size_t>(block.height),
-                               static_cast<std::size_t>(block.width), 3};
-  return nb::ndarray<nb::numpy, uint8_t, nb::shape<-1, -1, -1, 3>>(const_cast<uint8_t*>(block.rgb.get()), 4, shape,
-                                                                   owner);
-}
-
 using Samples = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-using Sound = nb::ndarray<nb::numpy, const float, nb::ndim<1>>;
-
-/// Sound as an array that owns a share of it.
-Sound sound_of(std::shared_ptr<const std::vector<float>> samples) {
-  auto* share = new std::shared_ptr<const std::vector<float>>(std::move(samples));
-  nb::capsule owner(share, [](void* p) noexcept { delete static_cast<std::shared_ptr<const std::vector<float>>*>(p); });
-  const std::size_t shape[] = {(*share)->size()};
-  return Sound((*share)->data(), 1, shape, owner);
-}
 
 std::shared_ptr<const uint8_t> copy_of(const uint8_t* pixels, std::size_t bytes) {
   const auto copy = std::make_shared<std::vector<uint8_t>>(pixels, pixels + bytes);
@@ -101,16 +83,6 @@ Request make_request(
                           .width = static_cast<int64_t>(image->shape(1))};
   request.options = options_of(options);
   return request;
-}
-
-using ImageArray = nb::ndarray<nb::numpy, uint8_t, nb::shape<-1, -1, 3>>;
-
-ImageArray image_of(const std::string& path, const ImageLimits& limits) {
-  const Image image = media::read_image(path, limits);
-  auto* share = new std::shared_ptr<const uint8_t>(image.rgb);
-  nb::capsule owner(share, [](void* p) noexcept { delete static_cast<std::shared_ptr<const uint8_t>*>(p); });
-  const std::size_t shape[] = {static_cast<std::size_t>(image.height), static_cast<std::size_t>(image.width), 3};
-  return ImageArray(const_cast<uint8_t*>(image.rgb.get()), 3, shape, owner);
 }
 
 double seconds(std::chrono::microseconds time) { return std::chrono::duration<double>(time).count(); }

@@ -21,10 +21,11 @@ int64_t memory_of_machine() {
 void require_memory(const Plan& plan, int64_t most, std::string_view whose) {
   constexpr double kGiB = int64_t{1} << 30;
   const auto needed = static_cast<double>(plan.working_bytes), allowed = static_cast<double>(most);
-  require(plan.working_bytes <= most, ErrorCode::too_large,
-          "frames, height, width: {}x{} need about {:.1f} GiB of memory, more than the {:.1f} GiB that {}; ask for fewer "
-          "frames or a smaller size",
-          plan.format().width, plan.format().height, needed / kGiB, allowed / kGiB, whose);
+  require(
+      plan.working_bytes <= most, ErrorCode::too_large,
+      "frames, height, width: {}x{} need about {:.1f} GiB of memory, more than the {:.1f} GiB that {}; ask for fewer "
+      "frames or a smaller size",
+      plan.format().width, plan.format().height, needed / kGiB, allowed / kGiB, whose);
 }
 
 }  // namespace rushes::generation

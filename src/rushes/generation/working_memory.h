@@ -12,7 +12,6 @@ namespace rushes::generation {
 int64_t memory_of_machine();
 
 /// Throws Error(too_large) if a plan needs more than `most` bytes; `whose` completes "more than the 4.0 GiB that ...".
-void require_memory(const Plan& plan, int64_t most = memory_of_machine(),
-                    std::string_view whose = "this computer has");
+void require_memory(const Plan& plan, int64_t most = memory_of_machine(), std::string_view whose = "this computer has");
 
 }  // namespace rushes::generation
