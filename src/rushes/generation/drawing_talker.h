@@ -224,6 +224,8 @@ class DrawingTalkModel final : public Model, public FaceCrop {
   void leave_faces_to_others() { finds_faces_ = false; }
   /// One colour: that of the picture's first pixel.
   Image crop(const Request& request, int64_t side) const override {
+    const FaceChoice choice = face_choice(request.options, request.image->height, request.image->width);
+    chosen_face(choice, request.faces.value_or(std::vector<FaceBox>()));
     const auto pixels = std::make_shared<std::vector<uint8_t>>();
     for (int64_t i = 0; i < side * side; ++i)
       pixels->insert(pixels->end(), request.image->rgb.get(), request.image->rgb.get() + 3);

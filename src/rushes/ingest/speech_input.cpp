@@ -58,7 +58,7 @@ void SpeechInput::require_room(double piece) {
   require(waiting <= max_waiting_, ErrorCode::exhausted,
           "{:.0f} s of speech would be waiting to be spoken; at most {:.0f} s are allowed; send this piece again later",
           waiting, max_waiting_);
-  require(memory_.resize(bytes_of(waiting, speech_hz)), ErrorCode::exhausted,
+  require(memory_.resize(charged(waiting)), ErrorCode::exhausted,
           "pictures and speech of all sessions would take more memory than is allowed; send this piece again later "
           "(--max-input-mib)");
 }
@@ -66,7 +66,26 @@ void SpeechInput::require_room(double piece) {
 void SpeechInput::settle() {
   if (microphone_ && microphone_->ended()) hang_up();
   const std::unique_lock lock(feeding_, std::try_to_lock);
-  if (lock) memory_.resize(std::min(memory_.bytes(), bytes_of(waiting_seconds(), session_->format().speech_hz)));
+  if (lock) memory_.resize(std::min(memory_.bytes(), charged(waiting_seconds())));
+}
+
+int64_t SpeechInput::charged(double waiting) const {
+  return bytes_of(waiting, session_->format().speech_hz) + kept_bytes_;
+}
+
+/// What the newest piece added to a file that cannot be heard yet, which is lost if there is no room for it.
+void SpeechInput::charge_kept() {
+  const std::scoped_lock lock(feeding_);
+  const auto now = static_cast<int64_t>(containers_.kept_bytes());
+  if (now == kept_bytes_) return;
+  kept_bytes_ = now;
+  if (memory_.resize(charged(waiting_seconds()))) return;
+  containers_.drop_kept();
+  kept_bytes_ = 0;
+  fail(ErrorCode::exhausted,
+       "pictures and speech of all sessions would take more memory than is allowed: the file that was kept until its "
+       "end "
+       "is lost; send it again later (--max-input-mib), with its index (moov) in front");
 }
 
 void SpeechInput::feed(std::span<const float> samples, int64_t hz, Utterance utterance, Resampling resampling) {
@@ -97,14 +116,22 @@ void SpeechInput::feed(std::span<const float> samples, int64_t hz, Utterance utt
 }
 
 media::DecodedAudio SpeechInput::decode(std::span<const uint8_t> piece, const Encoding& encoding) {
-  if (!encoding.pcm) return containers_.feed(piece);
-  if (!encoding.always_pcm && (containers_.goes_on() || media::is_known_header(piece))) return containers_.feed(piece);
+  if (!encoding.pcm || (!encoding.always_pcm && containers_.goes_on()))
+    return containers_.feed(piece, encoding.container);
+  if (encoding.always_pcm) return bare_.feed(piece, *encoding.pcm);
+  return decode(sorter_.sort(piece), encoding);
+}
+
+media::DecodedAudio SpeechInput::decode(const media::PieceSorter::Sorted& sorted, const Encoding& encoding) {
+  using Kind = media::PieceSorter::Kind;
+  if (sorted.kind == Kind::undecided || sorted.bytes.empty()) return {};
+  if (sorted.kind == Kind::file || !encoding.pcm) return containers_.feed(sorted.bytes, encoding.container);
   if (encoding.guessed) {
-    media::require_no_text(piece);
+    media::require_no_text(sorted.bytes);
     session_->warn(fmt::format("speech without a known header was taken as {}, {} Hz, {} channels",
                                name(encoding.pcm->encoding), encoding.pcm->hz, encoding.pcm->channels));
   }
-  return bare_.feed(piece, *encoding.pcm);
+  return bare_.feed(sorted.bytes, *encoding.pcm);
 }
 
 void SpeechInput::feed_piece(std::span<const uint8_t> piece, const Encoding& encoding, Utterance utterance,
@@ -115,10 +142,18 @@ void SpeechInput::feed_piece(std::span<const uint8_t> piece, const Encoding& enc
     require_room(0);
   }
   std::vector<media::DecodedAudio> heard;
-  if (!piece.empty()) heard.push_back(decode(piece, encoding));
-  if (utterance == Utterance::ends) {
-    heard.push_back(bare_.finish());
-    heard.push_back(containers_.finish());
+  try {
+    if (!piece.empty()) heard.push_back(decode(piece, encoding));
+    charge_kept();
+    if (utterance == Utterance::ends) {
+      heard.push_back(decode(sorter_.finish(), encoding));
+      heard.push_back(bare_.finish());
+      heard.push_back(containers_.finish());
+    }
+    charge_kept();
+  } catch (...) {
+    charge_kept();
+    throw;
   }
   const int64_t usual = std::max<int64_t>(1, session_->format().speech_hz);
   for (std::size_t i = 0; i < heard.size(); ++i) {

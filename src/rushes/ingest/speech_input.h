@@ -13,6 +13,7 @@
 #include "rushes/generation/session.h"
 #include "rushes/ingest/microphone.h"
 #include "rushes/media/audio_stream.h"
+#include "rushes/media/piece_sorter.h"
 
 namespace rushes::ingest {
 
@@ -40,8 +41,10 @@ class SpeechInput {
             Resampling resampling = Resampling::stream);
   /// How a piece of sound is written.
   struct Encoding {
-    /// Samples without a header; nothing: only what says itself what it is.
+    /// Samples without a header; nothing: only what says itself what it is, or is of `container`.
     std::optional<media::Pcm> pcm = {};
+    /// As media::frame_format_of_media_type() says; empty: nobody has said so.
+    std::string_view container = {};
     /// `pcm` counts whatever the piece begins with; else only where that is neither a header that is known nor a part
     /// of a container that has begun.
     bool always_pcm = false;
@@ -70,6 +73,9 @@ class SpeechInput {
 
  private:
   media::DecodedAudio decode(std::span<const uint8_t> piece, const Encoding& encoding);
+  media::DecodedAudio decode(const media::PieceSorter::Sorted& sorted, const Encoding& encoding);
+  void charge_kept();
+  int64_t charged(double waiting) const;
   void require_possible(double piece) const;
   void require_room(double piece);
   double waiting_seconds() const;
@@ -78,9 +84,11 @@ class SpeechInput {
   const double max_waiting_;
   std::mutex decoding_;  // guards what decodes pieces, and their order
   media::AudioPieces containers_{kMaxPieceSeconds};
+  media::PieceSorter sorter_;
   media::PcmPieces bare_;
   std::mutex feeding_;  // guards all that follows but the microphone, and the order of pieces
   base::MemoryBudget::Charge memory_;
+  int64_t kept_bytes_ = 0;  // of a file that is heard when its end has come
   std::optional<audio::StreamResampler> resampler_;
   double utterance_ = 0;  // seconds that were fed of the one that goes on
   std::unique_ptr<Microphone> microphone_;

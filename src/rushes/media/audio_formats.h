@@ -26,11 +26,12 @@ inline constexpr libav::Readable kAudio{
         "speex,libspeex,opus,libopus,vorbis,libvorbis,aac,aac_latm,mp1float,mp1,mp2float,mp2,mp3float,mp3,ac3,eac3,"
         "wmav1,wmav2,wmapro,wmavoice,flac,alac,wavpack,tta"};
 
-/// Of a file, or the beginning of a stream, by the mark that its format begins with: the demuxer. Nothing: it has no
-/// such mark. Sure::yes leaves out marks of less than four bytes, which the middle of a stream may have too.
+/// Of a file, or the beginning of a stream, by the mark that its format begins with, or by the first of its frames: the
+/// demuxer. Nothing: there is none, or not enough of it. Sure::yes leaves out what the middle of a stream may have too.
+/// `at_end`: no more bytes will come.
 enum class Sure { no, yes };
-std::optional<std::string_view> audio_format_of(std::span<const uint8_t> bytes, Sure sure);
-/// A mark may begin here that goes on behind the end of these few bytes.
+std::optional<std::string_view> audio_format_of(std::span<const uint8_t> bytes, Sure sure, bool at_end = false);
+/// A format may begin here, which more bytes would tell.
 bool may_begin_format(std::span<const uint8_t> bytes);
 
 }  // namespace rushes::media

@@ -10,6 +10,7 @@
 #include "rushes/media/audio_assembly.h"
 #include "rushes/media/audio_decoder.h"
 #include "rushes/media/audio_formats.h"
+#include "rushes/media/frame_formats.h"
 
 namespace rushes::media {
 
@@ -91,8 +92,6 @@ struct AudioStream::State {
   AudioAssembly assembly;
 };
 
-bool is_known_header(std::span<const uint8_t> bytes) { return audio_format_of(bytes, Sure::yes).has_value(); }
-
 AudioStream::AudioStream(std::string_view format, double max_seconds)
     : state_(std::make_unique<State>(format, max_seconds)) {}
 AudioStream::~AudioStream() = default;
@@ -108,9 +107,10 @@ bool AudioStream::ended() const {
 
 namespace {
 
-constexpr std::size_t kMostKeptBytes = 4 << 20;  // of a piece that seemed complete
-constexpr double kLeastMissingSeconds = 0.15;    // of a file that breaks off; codecs pad their ends by less
-constexpr int kMostFilesInPiece = 64;            // of samples, one behind the other
+constexpr std::size_t kMostWholeBytes = 4 << 20;      // of a piece that seemed complete
+constexpr std::size_t kMostTrailerBytes = 256 << 10;  // tags behind the sound
+constexpr double kLeastMissingSeconds = 0.15;         // of a file that breaks off; codecs pad their ends by less
+constexpr int kMostFilesInPiece = 64;                 // of samples, one behind the other
 
 bool contains(std::span<const uint8_t> bytes, std::string_view mark) {
   return std::search(bytes.begin(), bytes.end(), mark.begin(), mark.end()) != bytes.end();
@@ -130,8 +130,10 @@ struct WholeFile {
 
 /// `first`, then `second`, at the rate of the second if it has one.
 DecodedAudio joined(DecodedAudio first, DecodedAudio second) {
-  if (first.samples.empty()) return second.hz > 0 ? second : first;
-  if (second.hz > 0 && second.hz != first.hz) first = resampled(first, second.hz);
+  if (first.samples.empty())
+    first.hz = second.hz > 0 ? second.hz : first.hz;
+  else if (second.hz > 0 && second.hz != first.hz)
+    first = resampled(first, second.hz);
   first.samples.insert(first.samples.end(), second.samples.begin(), second.samples.end());
   first.warnings.insert(first.warnings.end(), second.warnings.begin(), second.warnings.end());
   return first;
@@ -152,7 +154,53 @@ WholeFile decode_whole(std::string_view format, std::span<const uint8_t> piece, 
 
 }  // namespace
 
+/// What begins here, whatever was before it.
+DecodedAudio AudioPieces::begin_anew(std::string_view format, std::span<const uint8_t> piece) {
+  Closed before = close();
+  if (!before.nothing_heard.empty()) before.audio.warnings.push_back(std::move(before.nothing_heard));
+  return joined(std::move(before.audio), begin(format, piece));
+}
+
 DecodedAudio AudioPieces::begin(std::string_view format, std::span<const uint8_t> piece) {
+  if (format != "mov") return begin_known(format, piece);
+  late_.emplace(most_kept_bytes_);
+  return feed_late(piece);
+}
+
+/// Of an MP4 file of which it is not known yet whether it can be heard as it comes.
+DecodedAudio AudioPieces::feed_late(std::span<const uint8_t> piece) {
+  LateIndex::Order order = LateIndex::Order::open;
+  try {
+    order = late_->feed(piece);
+  } catch (const Error&) {
+    late_.reset();
+    throw;
+  }
+  if (order == LateIndex::Order::open || order == LateIndex::Order::index_last) return {};
+  const LateIndex file = std::move(*late_);
+  late_.reset();
+  if (order == LateIndex::Order::complete) {
+    trailer_left_ = kMostTrailerBytes;
+    return decode_audio(file.bytes(), {.max_seconds = max_seconds_});
+  }
+  return begin_known("mov", file.bytes());
+}
+
+DecodedAudio AudioPieces::feed_stream(std::span<const uint8_t> piece) {
+  try {
+    DecodedAudio audio = stream_->feed(piece);
+    is_heard_ = is_heard_ || !audio.samples.empty();
+    unheard_bytes_ += piece.size();
+    return audio;
+  } catch (const Error&) {
+    stream_.reset();
+    throw;
+  }
+}
+
+DecodedAudio AudioPieces::begin_known(std::string_view format, std::span<const uint8_t> piece) {
+  is_tagged_ = false;
+  trailer_left_ = 0;
   if (format == "wav") {
     // FFmpeg would wait for 64 KiB of samples, lest they be something else.
     const std::optional<WavHeader> header = wav_header(piece);
@@ -171,9 +219,12 @@ DecodedAudio AudioPieces::begin(std::string_view format, std::span<const uint8_t
   }
   if (!file.complete) {
     stream_.emplace(format, max_seconds_);
-    return stream_->feed(piece);
+    stream_format_ = format;
+    is_heard_ = false;
+    unheard_bytes_ = 0;
+    return feed_stream(piece);
   }
-  if (piece.size() <= kMostKeptBytes) whole_.assign(piece.begin(), piece.end());
+  if (piece.size() <= kMostWholeBytes) whole_.assign(piece.begin(), piece.end());
   whole_format_ = format;
   whole_samples_ = file.audio.samples.size();
   return std::move(file.audio);
@@ -188,31 +239,61 @@ DecodedAudio AudioPieces::feed_wav(std::span<const uint8_t> piece) {
   if (!format) return std::move(fed.audio);
   require(++files_in_piece_ < kMostFilesInPiece, ErrorCode::too_large,
           "the piece has more than {} audio files; send them in several pieces", kMostFilesInPiece);
-  DecodedAudio before = joined(std::move(fed.audio), finish());
-  return joined(std::move(before), begin(*format, fed.rest));
+  return joined(std::move(fed.audio), begin_anew(*format, fed.rest));
 }
 
-DecodedAudio AudioPieces::feed(std::span<const uint8_t> piece) {
-  if (piece.empty()) return {};
+/// Skips tags in front of a file, which may be long and have nothing that is heard.
+std::span<const uint8_t> AudioPieces::behind_tags(std::span<const uint8_t> piece) {
+  for (;;) {
+    const std::size_t count = std::min(tag_left_, piece.size());
+    tag_left_ -= count;
+    piece = piece.subspan(count);
+    const std::size_t tag = stream_ || wav_ || late_ ? 0 : id3_tag_bytes(piece);
+    if (tag == 0) return piece;
+    tag_left_ = tag;
+    is_tagged_ = true;
+    whole_.clear();
+  }
+}
+
+/// A piece that begins as `format` does is not a part of what came before. Containers may have frames of other formats
+/// inside, and a piece may begin with them.
+bool AudioPieces::begins_anew(std::string_view format) const {
+  if (!stream_) return true;
+  const bool bare_frames = is_frame_format(stream_format_) && stream_format_ != "mpegts";
+  return bare_frames && is_frame_format(format) && format != stream_format_;
+}
+
+DecodedAudio AudioPieces::feed(std::span<const uint8_t> piece, std::string_view told) {
   files_in_piece_ = 0;
-  if (stream_ && stream_->ended()) stream_.reset();
+  if (stream_ && stream_->ended()) {
+    if (is_heard_) trailer_left_ = kMostTrailerBytes;
+    stream_.reset();
+  }
   std::vector<uint8_t> both;
   if (!begun_.empty()) {
     both = std::exchange(begun_, {});
     both.insert(both.end(), piece.begin(), piece.end());
     piece = both;
   }
-  if (const auto format = audio_format_of(piece, stream_ || wav_ ? Sure::yes : Sure::no)) {
-    DecodedAudio before = finish();
-    return joined(std::move(before), begin(*format, piece));
-  }
-  if (stream_) return stream_->feed(piece);
+  piece = behind_tags(piece);
+  if (piece.empty()) return {};
+  if (const auto format = audio_format_of(piece, Sure::yes)) return begin_anew(*format, piece);
+  if (late_) return feed_late(piece);
+  if (const auto format = audio_format_of(piece, Sure::no); format && begins_anew(*format))
+    return begin_anew(*format, piece);
+  if (stream_) return feed_stream(piece);
   if (wav_) return feed_wav(piece);
   if (!whole_.empty()) return continue_whole(piece);
   if (may_begin_format(piece)) {
     begun_.assign(piece.begin(), piece.end());
     return {};
   }
+  if (trailer_left_ >= piece.size()) {
+    trailer_left_ -= piece.size();
+    return {};
+  }
+  if (is_tagged_ || !told.empty()) return begin(told.empty() ? "mp3" : told, piece);
   return decode_audio(piece, {.max_seconds = max_seconds_});  // a format without a mark, which comes whole
 }
 
@@ -220,6 +301,8 @@ DecodedAudio AudioPieces::feed(std::span<const uint8_t> piece) {
 DecodedAudio AudioPieces::continue_whole(std::span<const uint8_t> piece) {
   const std::vector<uint8_t> first = std::exchange(whole_, {});
   stream_.emplace(whole_format_, max_seconds_);
+  stream_format_ = whole_format_;
+  is_heard_ = true;
   DecodedAudio known = stream_->feed(first);
   DecodedAudio audio = joined(std::move(known), stream_->feed(piece));
   const std::size_t count = std::min(whole_samples_, audio.samples.size());
@@ -227,15 +310,41 @@ DecodedAudio AudioPieces::continue_whole(std::span<const uint8_t> piece) {
   return audio;
 }
 
-DecodedAudio AudioPieces::finish() {
-  begun_.clear();
+AudioPieces::Closed AudioPieces::close() {
+  Closed closed;
   whole_.clear();
-  DecodedAudio audio;
-  if (wav_) audio = wav_->finish();
+  is_tagged_ = false;
+  tag_left_ = trailer_left_ = 0;
+  if (wav_) closed.audio = wav_->finish();
   wav_.reset();
-  if (stream_ && !stream_->ended()) audio = stream_->finish();
-  stream_.reset();
-  return audio;
+  std::size_t lost = 0;  // bytes
+  if (auto stream = std::exchange(stream_, std::nullopt)) {
+    if (!stream->ended()) closed.audio = stream->finish();
+    if (!is_heard_ && closed.audio.samples.empty()) lost = unheard_bytes_;
+  }
+  if (const auto late = std::exchange(late_, std::nullopt))
+    closed.nothing_heard = fmt::format(
+        "the MP4 file breaks off after {} bytes, before its index (moov), which comes last in it: nothing of "
+        "it can be heard",
+        late->bytes().size());
+  else if (lost > 0)
+    closed.nothing_heard = fmt::format("nothing in the {} bytes of audio could be decoded; is the file damaged?", lost);
+  return closed;
+}
+
+DecodedAudio AudioPieces::finish() {
+  DecodedAudio last;
+  const std::vector<uint8_t> begun = std::exchange(begun_, {});
+  if (!wav_ && trailer_left_ == 0 && !begun.empty()) {
+    const auto format = audio_format_of(begun, Sure::no, /*at_end=*/true);
+    if (format) last = begin(*format, begun);
+    // The header of a WAV file that breaks off has begun again.
+    const bool is_open = !std::exchange(begun_, {}).empty();
+    if (!format || is_open) last = decode_audio(begun, {.max_seconds = max_seconds_});
+  }
+  Closed closed = close();
+  require(closed.nothing_heard.empty(), ErrorCode::corrupt_data, "{}", closed.nothing_heard);
+  return joined(std::move(last), std::move(closed.audio));
 }
 
 }  // namespace rushes::media

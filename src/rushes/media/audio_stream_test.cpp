@@ -11,120 +11,23 @@
 
 #include "rushes/audio/wav.h"
 #include "rushes/base/error.h"
-#include "rushes/media/access_unit.h"
 #include "rushes/media/audio_decoder.h"
-#include "rushes/media/libav.h"
 #include "rushes/media/pcm.h"
 #include "rushes/media/test_audio.h"
+#include "rushes/media/test_sound_files.h"
 
 namespace rushes::media {
 namespace {
 
-/// Two seconds of test_audio() as FFmpeg's muxer writes them, `live`: as to a pipe, so that the header knows no length.
-/// The second one comes `pause` samples later than it should.
-Bytes file_of(const char* container, const char* encoder, int hz, bool live, const char* flags = "",
-              AVSampleFormat format = AV_SAMPLE_FMT_NONE, int pause = 0) {
-  libav::set_up();
-  const AVCodec* codec = avcodec_find_encoder_by_name(encoder);
-  if (!codec) return {};
-  const auto context = libav::owned(avcodec_alloc_context3(codec), encoder);
-  context->sample_rate = hz;
-  av_channel_layout_default(&context->ch_layout, 1);
-  context->sample_fmt = format == AV_SAMPLE_FMT_NONE ? codec->sample_fmts[0] : format;
-  context->time_base = {1, hz};
-  context->strict_std_compliance = FF_COMPLIANCE_EXPERIMENTAL;
-  AVFormatContext* muxer = nullptr;
-  libav::check(avformat_alloc_output_context2(&muxer, nullptr, container, nullptr), container);
-  const std::unique_ptr<AVFormatContext, void (*)(AVFormatContext*)> owner(muxer, avformat_free_context);
-  if (muxer->oformat->flags & AVFMT_GLOBALHEADER) context->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
-  libav::check(avcodec_open2(context.get(), codec, nullptr), encoder);
-  AVStream* stream = avformat_new_stream(muxer, nullptr);
-  avcodec_parameters_from_context(stream->codecpar, context.get());
-  stream->time_base = context->time_base;
-  libav::check(avio_open_dyn_buf(&muxer->pb), container);
-  if (live) muxer->pb->seekable = 0;
-  AVDictionary* options = nullptr;
-  if (*flags) av_dict_set(&options, "movflags", flags, 0);
-  if (live && std::string_view(container) == "webm") av_dict_set(&options, "live", "1", 0);
-  libav::check(avformat_write_header(muxer, &options), container);
-  av_dict_free(&options);
-  const auto wave = test_audio(static_cast<std::size_t>(2 * hz), hz);
-  const auto packet = libav::owned(av_packet_alloc(), "packet");
-  const auto frame = libav::owned(av_frame_alloc(), "frame");
-  const auto drain = [&] {
-    while (avcodec_receive_packet(context.get(), packet.get()) >= 0) {
-      av_packet_rescale_ts(packet.get(), context->time_base, stream->time_base);
-      libav::check(av_interleaved_write_frame(muxer, packet.get()), container);
-    }
-  };
-  const int step = context->frame_size > 0 ? context->frame_size : 320;
-  for (int at = 0; at < static_cast<int>(wave.size()); at += step) {
-    av_frame_unref(frame.get());
-    frame->nb_samples = std::min(step, static_cast<int>(wave.size()) - at);
-    frame->format = context->sample_fmt;
-    frame->sample_rate = hz;
-    frame->pts = at + (at >= hz ? pause : 0);
-    av_channel_layout_copy(&frame->ch_layout, &context->ch_layout);
-    libav::check(av_frame_get_buffer(frame.get(), 0), encoder);
-    for (int i = 0; i < frame->nb_samples; ++i) {
-      const float value = wave[static_cast<std::size_t>(at + i)];
-      const AVSampleFormat packed = av_get_packed_sample_fmt(context->sample_fmt);
-      if (packed == AV_SAMPLE_FMT_S16)
-        reinterpret_cast<int16_t*>(frame->data[0])[i] = static_cast<int16_t>(std::lround(value * 32767));
-      if (packed == AV_SAMPLE_FMT_U8) frame->data[0][i] = static_cast<uint8_t>(128 + std::lround(value * 127));
-      if (packed == AV_SAMPLE_FMT_S32)
-        reinterpret_cast<int32_t*>(frame->data[0])[i] = static_cast<int32_t>(value * 2147483647.0);
-      if (packed == AV_SAMPLE_FMT_FLT) reinterpret_cast<float*>(frame->data[0])[i] = value;
-    }
-    libav::check(avcodec_send_frame(context.get(), frame.get()), encoder);
-    drain();
-  }
-  avcodec_send_frame(context.get(), nullptr);
-  drain();
-  libav::check(av_write_trailer(muxer), container);
-  uint8_t* data = nullptr;
-  const int size = avio_close_dyn_buf(muxer->pb, &data);
-  muxer->pb = nullptr;
-  Bytes bytes(data, data + size);
-  av_free(data);
-  return bytes;
-}
-
-struct Kind {
-  const char* name;
-  Bytes bytes;
-  double held_back;  // seconds at most, before the end
-};
-
-std::vector<Kind> kinds() {
-  std::vector<Kind> all;
-  const auto add = [&](const char* name, Bytes bytes, double held_back) {
-    if (!bytes.empty()) all.push_back({name, std::move(bytes), held_back});
-  };
-  add("WebM of a recorder", file_of("webm", "libopus", 48'000, true), 0.15);
-  add("WebM file", file_of("webm", "libopus", 48'000, false), 0.15);
-  add("Ogg Opus", file_of("ogg", "libopus", 48'000, false), 1.1);
-  // Half of so short a file are its codebooks.
-  add("Ogg Vorbis", file_of("ogg", "libvorbis", 48'000, false, "", AV_SAMPLE_FMT_FLTP), 1.8);
-  add("MP3", file_of("mp3", "libmp3lame", 24'000, false, "", AV_SAMPLE_FMT_FLTP), 0.4);
-  add("MP3 to a pipe", file_of("mp3", "libmp3lame", 24'000, true, "", AV_SAMPLE_FMT_FLTP), 0.4);
-  add("AAC", file_of("adts", "aac", 24'000, true), 0.4);
-  add("fragmented MP4", file_of("mp4", "aac", 24'000, true, "frag_every_frame+empty_moov+default_base_moof"), 0.3);
-  add("MPEG transport stream", file_of("mpegts", "aac", 24'000, true), 0.9);  // 8 KiB tell the size of its packets
-  add("MPEG program stream", file_of("mpeg", "mp2fixed", 48'000, true), 0.9);
-  add("WAV", file_of("wav", "pcm_s16le", 16'000, false), 0.05);
-  add("WAV to a pipe", file_of("wav", "pcm_s16le", 16'000, true), 0.05);
-  add("WAV of 8 bits", file_of("wav", "pcm_u8", 8000, false), 0.05);
-  add("WAV of 24 bits", file_of("wav", "pcm_s24le", 16'000, true), 0.05);
-  add("WAV of 32 bits", file_of("wav", "pcm_s32le", 16'000, false), 0.05);
-  add("mu-law", file_of("wav", "pcm_mulaw", 8000, false), 0.05);
-  add("IMA ADPCM", file_of("wav", "adpcm_ima_wav", 8000, false), 0.3);
-  add("GSM", file_of("wav", "libgsm_ms", 8000, false), 0.7);
-  add("FLAC", file_of("flac", "flac", 16'000, false, "", AV_SAMPLE_FMT_S16), 2);
-  return all;
-}
-
 std::vector<float> whole(const Bytes& bytes) { return decode_audio(bytes).samples; }
+
+/// For each of `kinds()`, with its name where it fails.
+void for_each_kind(const std::function<void(const Kind&)>& test) {
+  for (const Kind& kind : kinds()) {
+    SCOPED_TRACE(kind.name);
+    EXPECT_NO_THROW(test(kind));
+  }
+}
 
 double difference(const std::vector<float>& a, const std::vector<float>& b) {
   double most = 0;
@@ -144,22 +47,10 @@ double best_match(const std::vector<float>& heard, const std::vector<float>& wan
   return best;
 }
 
-std::vector<Bytes> cut(const Bytes& bytes, std::size_t seed, std::size_t most) {
-  std::vector<Bytes> pieces;
-  for (std::size_t at = 0; at < bytes.size();) {
-    seed = seed * 6364136223846793005u + 1442695040888963407u;
-    const std::size_t size = std::min(bytes.size() - at, 1 + (seed >> 33) % most);
-    pieces.emplace_back(bytes.begin() + static_cast<std::ptrdiff_t>(at),
-                        bytes.begin() + static_cast<std::ptrdiff_t>(at + size));
-    at += size;
-  }
-  return pieces;
-}
-
 TEST(AudioPieces, a_file_that_is_cut_anywhere_is_heard_as_a_whole) {
-  for (const Kind& kind : kinds())
+  for_each_kind([](const Kind& kind) {
     for (const std::size_t most : {31, 700, 5000, 60'000}) {
-      SCOPED_TRACE(fmt::format("{} in pieces of up to {} bytes", kind.name, most));
+      SCOPED_TRACE(fmt::format("in pieces of up to {} bytes", most));
       const std::vector<float> wanted = whole(kind.bytes);
       AudioPieces pieces(100);
       std::vector<float> heard;
@@ -182,12 +73,13 @@ TEST(AudioPieces, a_file_that_is_cut_anywhere_is_heard_as_a_whole) {
       EXPECT_NEAR(static_cast<double>(heard.size()), static_cast<double>(wanted.size()), 0.1 * static_cast<double>(hz));
       EXPECT_LT(best_match(heard, wanted), 0.02);
     }
+  });
 }
 
 TEST(AudioPieces, complete_files_are_heard_to_their_end_each_at_once) {
-  for (const Kind& kind : kinds()) {
-    if (std::string_view(kind.name).find("pipe") != std::string_view::npos) continue;
-    SCOPED_TRACE(kind.name);
+  for_each_kind([](const Kind& kind) {
+    const std::string_view name = kind.name;  // FFmpeg gives a W64 file's samples when another file begins
+    if (name.find("pipe") != std::string_view::npos || name == "W64") return;
     const std::vector<float> wanted = whole(kind.bytes);
     AudioPieces pieces(100);
     std::size_t heard = 0;
@@ -198,7 +90,7 @@ TEST(AudioPieces, complete_files_are_heard_to_their_end_each_at_once) {
     heard += pieces.finish().samples.size();
     EXPECT_NEAR(static_cast<double>(heard), 3.0 * static_cast<double>(wanted.size()),
                 0.15 * static_cast<double>(wanted.size()));
-  }
+  });
 }
 
 /// 1: the same but for a shift and the loudness.

@@ -117,7 +117,8 @@ Owned<AVFrame> decode(const Format& format, std::span<const uint8_t> bytes, cons
 
 bool looks_like_image(std::span<const uint8_t> head) { return recognise(head).has_value(); }
 
-Image decode_image(std::span<const uint8_t> bytes, const ImageLimits& limits) {
+Image decode_image(std::span<const uint8_t> bytes, const ImageLimits& limits,
+                   const std::function<void(int64_t)>& admit) {
   require(!bytes.empty(), ErrorCode::corrupt_data, "the image is empty");
   require(static_cast<int64_t>(bytes.size()) <= limits.max_bytes, ErrorCode::too_large,
           "the image has {} bytes; at most {} are accepted", bytes.size(), limits.max_bytes);
@@ -131,6 +132,7 @@ Image decode_image(std::span<const uint8_t> bytes, const ImageLimits& limits) {
               size->width * size->height <= limits.max_pixels,
           ErrorCode::too_large, "the {} image is {}x{}; at most {} pixels, {} on a side, are accepted", format->name,
           size->width, size->height, limits.max_pixels, limits.max_side);
+  if (admit) admit(size->width * size->height * 3);
   if (format->codec == AV_CODEC_ID_MJPEG) require_usual_jpeg(bytes);
   if (format->codec == AV_CODEC_ID_WEBP) require_still_webp(bytes);
   const Bytes png = format->codec == AV_CODEC_ID_PNG ? image_of_png(bytes) : Bytes();

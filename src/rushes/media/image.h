@@ -1,6 +1,7 @@
 // Pictures from outside, decoded safely, and pictures for outside. Only JPEG, PNG and WebP; size limits are checked in
 // the headers before anything is decoded.
 #pragma once
+#include <functional>
 #include <memory>
 #include <span>
 
@@ -16,8 +17,10 @@ bool looks_like_image(std::span<const uint8_t> head);
 
 /// The format is found by content, never by name. The orientation that its Exif tells is applied, transparency lies
 /// on black.
+/// `admit` hears how many bytes the image will have before any is decoded, and may throw.
 /// Throws Error: unsupported (no JPEG, PNG or WebP, or an animated one), too_large, corrupt_data.
-Image decode_image(std::span<const uint8_t> bytes, const ImageLimits& limits = {});
+Image decode_image(std::span<const uint8_t> bytes, const ImageLimits& limits = {},
+                   const std::function<void(int64_t bytes)>& admit = {});
 /// The same from a file. Throws as read_file() too.
 Image read_image(const NamedFile& file, const ImageLimits& limits = {});
 

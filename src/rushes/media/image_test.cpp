@@ -336,6 +336,21 @@ TEST(Image, what_moves_is_refused_as_animated_in_every_format_that_can_move) {
   EXPECT_TRUE(looks_like_image(with_control(kPngHeadBytes))) << "so that nobody takes it for a video";
 }
 
+TEST(Image, its_size_is_told_before_anything_is_decoded) {
+  const Bytes frame(32 * 20 * 3, 90);
+  for (const Bytes& whole : {encode_png(frame.data(), 32, 20), encode_jpeg(frame.data(), 32, 20)}) {
+    const Bytes cut(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(whole.size() * 3 / 4));
+    struct NoRoom {};
+    int64_t told = 0;
+    const auto admit = [&](int64_t bytes) {
+      told = bytes;
+      throw NoRoom();
+    };
+    EXPECT_THROW(decode_image(cut, {}, admit), NoRoom) << "not that it is cut off";
+    EXPECT_EQ(told, 32 * 20 * 3);
+  }
+}
+
 TEST(Image, a_jpeg_may_have_another_picture_behind_it) {
   const Bytes jpeg = encode_jpeg(picture(64, 64).data(), 64, 64);
   EXPECT_EQ(decode_image(joined({jpeg, jpeg, jpeg})).width, 64);

@@ -63,4 +63,22 @@ inline std::string float_wav_file(const std::vector<float>& samples, int hz) {
   return file;
 }
 
+/// Frames of an MP3 stream without any tag: silence, 1152 samples at 44100 Hz in each 417 bytes.
+inline std::string silent_mp3(int frames) {
+  std::string stream;
+  for (int i = 0; i < frames; ++i) stream += "\xff\xfb\x90\x64" + std::string(413, '\0');
+  return stream;
+}
+
+/// The beginning of an MP4 file that breaks off before its index.
+inline std::string mp4_without_index() {
+  return std::string(
+             "\0\0\0\x10"
+             "ftypM4A \0\0\0\0"
+             "\0\1\0\0"
+             "mdat",
+             24) +
+         std::string(5000, '\x21');
+}
+
 }  // namespace rushes::media

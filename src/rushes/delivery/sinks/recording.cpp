@@ -145,16 +145,15 @@ void prepare_directory(const fs::path& directory) {
          directory.string(), std::strerror(errno));
 }
 
-void remove_unfinished(const fs::path& path) {
-  std::error_code ignored;
-  if (path.extension() == kFinished && recording_name(path.stem())) fs::remove(path, ignored);
-}
-
 std::optional<std::string> recording_name(const fs::path& path) {
   std::string stem = path.stem().string();
   const bool fits = path.extension() == ".mp4" && stem.size() == 32 &&
                     stem.find_first_not_of("0123456789abcdef") == std::string::npos;
   return fits ? std::optional(std::move(stem)) : std::nullopt;
+}
+
+std::optional<std::string> unfinished_name(const fs::path& path) {
+  return path.extension() == kFinished ? recording_name(path.stem()) : std::nullopt;
 }
 
 }  // namespace rushes::delivery

@@ -75,10 +75,9 @@ std::filesystem::path default_data_directory();
 /// Creates the directory if missing. Throws Error(invalid_argument) if it is none or cannot be written to.
 void prepare_directory(const std::filesystem::path& directory);
 
-/// Removes `path` if it is what take_finished() never came to.
-void remove_unfinished(const std::filesystem::path& path);
-
 /// Name of a file without its ending, if it is named as recordings are: 32 hexadecimal digits and .mp4.
 std::optional<std::string> recording_name(const std::filesystem::path& path);
+/// The same of what take_finished() never came to.
+std::optional<std::string> unfinished_name(const std::filesystem::path& path);
 
 }  // namespace rushes::delivery

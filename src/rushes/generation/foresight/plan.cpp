@@ -43,16 +43,12 @@ void plan_images(ForesightPlan& plan, const Request& request, const ForesightSha
   require(model.has_vision || !plan.settings.has_text(), ErrorCode::unsupported,
           "image: this model's language model cannot see");
   plan.image = request.image;
+  plan.image_use = ImageUse{.height = request.image->height, .width = request.image->width};
   const int64_t read = std::min(earlier, plan.settings.pictures - 1);
   plan.earlier_images.assign(request.earlier_images.end() - read, request.earlier_images.end());
   if (read < earlier && plan.settings.has_text())
     plan.ignored.push_back({"earlier_images", fmt::format("with pictures {} the words are about the newest {} alone",
                                                           plan.settings.pictures, read == 0 ? "one" : "ones")});
-  plan.image_use = {
-      .height = request.image->height,
-      .width = request.image->width,
-      .fit = "stretch",
-      .shown = FaceBox{0, 0, static_cast<double>(request.image->width), static_cast<double>(request.image->height)}};
 }
 
 void plan_prompt(ForesightPlan& plan, const Request& request) {
@@ -93,6 +89,7 @@ void plan_video(ForesightPlan& plan, const Request& request, const ForesightShap
     plan.ignored.push_back(
         {"frames", fmt::format("the model makes {}, one and a multiple of {}; the last {} are dropped",
                                length.video_frames, model.temporal_stride, length.surplus)});
+  if (plan.image) plan.image_use = image_use(*plan.image, plan.height, plan.width, plan.settings.fit);
   plan.warnings = model.trained_for.warnings({plan.height, plan.width}, plan.video_frames);
   plan.conditioning = conditioning_of(plan, model);
 }
@@ -105,7 +102,7 @@ void note_unused(ForesightPlan& plan, const Request& request, const ForesightSha
   if (!plan.settings.has_video()) {
     const char* const reason = model.has_video ? "tracks text makes no video; tracks both or video makes one"
                                                : "this model has no video model and makes no video";
-    note({"preset", "steps", "guidance_scale", "guidance_rescale", "negative_prompt", "conditioning",
+    note({"preset", "steps", "guidance_scale", "guidance_rescale", "negative_prompt", "conditioning", "fit",
           "upstream_frame_rate", "previews", "temporal_tiles", "spatial_tiles", "decode_timestep"},
          reason);
     const std::pair<const char*, bool> numbers[] = {{"frames", request.video_frames.has_value()},

@@ -56,6 +56,7 @@ std::vector<OptionField> foresight_options(const ForesightSettings& d) {
       choice("conditioning",
              "what the video model reads: the prompt, or what an adapter makes of what the model sees in the picture",
              d.conditioning),
+      fit_option(d.fit),
       flag("upstream_frame_rate", "tell the model 25 frames a second as the published pipelines do, not those played",
            d.upstream_frame_rate),
       whole("previews", "a provisional look at the video every so many denoising steps; 0: only at its first frame",
@@ -93,6 +94,7 @@ void apply(const Options& given, ForesightSettings& s) {
   read(given, "guidance_rescale", s.guidance_rescale);
   read(given, "negative_prompt", s.negative_prompt);
   read(given, "conditioning", s.conditioning);
+  read(given, "fit", s.fit);
   read(given, "upstream_frame_rate", s.upstream_frame_rate);
   read(given, "previews", s.previews);
   read(given, "temporal_tiles", s.temporal_tiles);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "rushes/base/options.h"
+#include "rushes/generation/fit.h"
 
 namespace rushes::generation {
 
@@ -40,6 +41,7 @@ struct ForesightSettings {
   double guidance_scale = 7.5, guidance_rescale = 0;
   std::string negative_prompt = "worst quality, blurry, jittery, distorted";
   PromptSource conditioning = PromptSource::prompt;
+  Fit fit = Fit::crop;               // how the picture becomes the first frame
   bool upstream_frame_rate = false;  // the model is told 25 frames a second, whatever the playback
   int64_t previews = 0;              // a look at the clean sample every so many denoising steps; 0: none
   bool temporal_tiles = false, spatial_tiles = false;

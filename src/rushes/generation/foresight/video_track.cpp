@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "rushes/base/error.h"
+#include "rushes/generation/first_image.h"
 #include "rushes/generation/stage_timer.h"
 #include "rushes/models/ltx/pixels.h"
 #include "rushes/tensor/image_pixels.h"
@@ -56,7 +57,8 @@ void VideoTrack::begin(std::vector<Event>& events) {
 void VideoTrack::encode_picture() {
   const StageTimer timer(times_.decode, now_);
   const ltx::Vae& vae = *parts_->video()->vae;
-  resized_ = ltx::first_frame(tensor::borrowed_pixels(*picture_), plan_->height, plan_->width);
+  resized_ = first_frame(tensor::borrowed_pixels(*picture_), plan_->height, plan_->width, plan_->settings.fit,
+                         ltx::first_frame);
   if (plan_->conditioning != Conditioning::first_frame_insert && vae.has_encoder()) {
     const ltx::Posterior posterior = vae.encode(resized_.to(vae.device(), vae.dtype()), tiling());
     // Drawn before the noise of the video, and sampled, as published: a seed means the same there and here.

@@ -91,15 +91,6 @@ void note_unused(OmniAvatarPlan& plan, const Request& request, const Options& op
     plan.ignored.push_back({"max_hw", "height and width are given"});
 }
 
-ImageUse image_use(const OmniAvatarPlan& plan, const Image& image) {
-  const ShownPart part = shown_part(image.height, image.width, plan.height, plan.width, plan.settings.fit);
-  return {.height = image.height,
-          .width = image.width,
-          .fit = std::string(name(plan.settings.fit)),
-          .shown = FaceBox{static_cast<double>(part.x1), static_cast<double>(part.y1), static_cast<double>(part.x2),
-                           static_cast<double>(part.y2)}};
-}
-
 }  // namespace
 
 TrainedFor published_training(const OmniAvatarSettings& own) {
@@ -163,7 +154,7 @@ std::unique_ptr<OmniAvatarPlan> plan_omniavatar(const Request& request, const Om
   plan_size(*plan, request, defaults, model);
   if (request.image) {
     plan->image = request.image;
-    plan->image_use = image_use(*plan, *request.image);
+    plan->image_use = image_use(*request.image, plan->height, plan->width, plan->settings.fit);
   }
   if (plan->settings.causal()) {
     const int64_t window = plan->settings.window.value_or(0), sink = plan->settings.sink;

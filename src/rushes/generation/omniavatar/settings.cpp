@@ -39,7 +39,6 @@ OmniAvatarSettings settings_of(const omniavatar::Defaults& d) {
 }
 
 std::vector<OptionField> omniavatar_options(const OmniAvatarSettings& d) {
-  const auto fit = [](Fit one) { return std::string(name(one)); };
   return {
       also_known_as(whole("steps", "number of denoising steps", d.steps, 1, 200), {"num_steps"}),
       also_known_as(real("guidance_scale", "how strongly the prompt guides the video; only for the many-step solvers",
@@ -54,12 +53,7 @@ std::vector<OptionField> omniavatar_options(const OmniAvatarSettings& d) {
        .most = static_cast<double>(text::kMaxPromptBytes)},
       also_known_as(real("timestep_shift", "shift of the noise schedule", d.timestep_shift, 0.01, 100),
                     {"shift", "flow_shift"}),
-      {.name = "fit",
-       .type = OptionType::choice,
-       .doc = "how an image of other proportions becomes the first frame: crop (its middle fills the frame), pad (all "
-              "of it, between black bars) or stretch",
-       .standard = fit(d.fit),
-       .choices = {fit(Fit::crop), fit(Fit::pad), fit(Fit::stretch)}},
+      fit_option(d.fit),
       whole(
           "max_hw",
           "longer side of the sizes that an image's proportions choose from where no size is asked for: 720, 1280, or "

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "rushes/base/options.h"
-#include "rushes/generation/wan/fit.h"
+#include "rushes/generation/fit.h"
 #include "rushes/models/omniavatar/model_directory.h"
 
 namespace rushes::generation {

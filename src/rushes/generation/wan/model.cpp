@@ -4,7 +4,8 @@
 
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
-#include "rushes/generation/wan/first_image.h"
+#include "rushes/generation/first_image.h"
+#include "rushes/models/wan/pixels.h"
 #include "rushes/tensor/image_pixels.h"
 #include "rushes/tensor/ops.h"
 
@@ -30,6 +31,10 @@ std::shared_ptr<const wan::TextContext> PromptCache::get(const std::string& prom
 namespace {
 
 constexpr std::size_t kMostIgnored = 16;  // that are named: a thousand prompts may be too long
+
+at::Tensor resized(const at::Tensor& image, int64_t height, int64_t width) {
+  return wan::image_to_frame(image, height, width);
+}
 
 struct WanPlanned final : Plan {
   WanPlan plan;
@@ -77,16 +82,8 @@ std::unique_ptr<Plan> WanModel::plan(const Request& request) const {
   };
   add(text_.ignored_in(request.prompts));
   if (planned->plan.denoising_steps.empty()) add(ignored_in(planned->plan.negative_prompt, "negative_prompt"));
-  if (request.image) {
-    const Image& given = *request.image;
-    const auto part =
-        shown_part(given.height, given.width, planned->plan.height, planned->plan.width, planned->plan.fit);
-    planned->image_use = ImageUse{.height = given.height,
-                                  .width = given.width,
-                                  .fit = std::string(name(planned->plan.fit)),
-                                  .shown = FaceBox{static_cast<double>(part.x1), static_cast<double>(part.y1),
-                                                   static_cast<double>(part.x2), static_cast<double>(part.y2)}};
-  }
+  if (request.image)
+    planned->image_use = image_use(*request.image, planned->plan.height, planned->plan.width, planned->plan.fit);
   return planned;
 }
 
@@ -114,8 +111,8 @@ std::unique_ptr<Generator> WanModel::start(std::unique_ptr<Plan> plan) const {
   const c10::InferenceMode inference;
   at::Tensor image;
   if (planned.image) {
-    image =
-        first_frame(tensor::borrowed_pixels(*planned.image), planned.plan.height, planned.plan.width, planned.plan.fit);
+    image = first_frame(tensor::borrowed_pixels(*planned.image), planned.plan.height, planned.plan.width,
+                        planned.plan.fit, resized);
   }
   auto noise = std::make_unique<SeededNoise>(planned.plan.seed);
   return std::make_unique<WanGenerator>(parts_, std::move(planned.plan), std::move(noise), std::move(image));

@@ -203,17 +203,13 @@ std::vector<OptionField> wan_options(const wan::Defaults& defaults, const WanLim
        .least = 0.01,
        .most = 100,
        .aliases = {"shift", "flow_shift"}},
-      {.name = "fit",
-       .type = OptionType::choice,
-       .doc = "how an image of other proportions becomes the first frame: crop (its middle fills the frame), pad (all "
-              "of it, between black bars) or stretch (as the reference implementation does it)",
-       .standard = std::string(name(Fit::crop)),
-       .choices = {std::string(name(Fit::crop)), std::string(name(Fit::pad)), std::string(name(Fit::stretch))}},
+      fit_option(),
       {.name = "negative_prompt",
        .type = OptionType::text,
        .doc = "description of what to avoid; only for the many-step solvers",
        .standard = defaults.negative_prompt,
-       .most = static_cast<double>(text::kMaxPromptBytes)}};
+       .most = static_cast<double>(text::kMaxPromptBytes)},
+  };
 }
 
 WanPlan plan_video(const Request& request, const wan::Defaults& defaults, const WanLimits& limits,

@@ -7,9 +7,9 @@
 #include <string_view>
 #include <vector>
 
+#include "rushes/generation/fit.h"
 #include "rushes/generation/model.h"
 #include "rushes/generation/wan/block_layout.h"
-#include "rushes/generation/wan/fit.h"
 #include "rushes/models/wan/model_directory.h"
 
 namespace rushes::generation {

@@ -31,14 +31,6 @@ bool has_token(const AccessOptions& options, const Request& request) {
   return query && is_token(options, *query);
 }
 
-/// "https://example.org/" in the options is the origin https://example.org.
-bool is_allowed_origin(const AccessOptions& options, std::string_view origin) {
-  return std::any_of(options.allow_origins.begin(), options.allow_origins.end(), [&](std::string_view allowed) {
-    if (allowed.ends_with('/')) allowed.remove_suffix(1);
-    return allowed == "*" || equal_names(allowed, origin);
-  });
-}
-
 struct HostAndPort {
   std::string_view name, port;
 };
@@ -54,10 +46,11 @@ std::optional<HostAndPort> split_host(std::string_view host) {
     if (parts.port.size() > 5 || parts.port.find_first_not_of("0123456789") != std::string_view::npos)
       return std::nullopt;
   }
+  parts.name = without_final_dot(parts.name);
   return parts;
 }
 
-/// Of "https://Example.org:443/page": "example.org", as a Host header has it.
+/// Of "https://Example.org.:443/page": "example.org", as a Host header has it.
 std::string host_of_origin(std::string_view origin) {
   const std::size_t colon = origin.find("://");
   if (colon == std::string_view::npos) return {};
@@ -66,7 +59,19 @@ std::string host_of_origin(std::string_view origin) {
   std::string host = lower_case(origin.substr(0, origin.find_first_of("/?#")));
   const std::string_view usual = scheme == "https" ? ":443" : ":80";
   if (host.ends_with(usual)) host.resize(host.size() - usual.size());
-  return host;
+  const auto parts = split_host(host);
+  if (!parts || parts->port.empty()) return std::string(without_final_dot(host));
+  return fmt::format("{}:{}", parts->name, parts->port);
+}
+
+/// "https://example.org/" in the options is the origin https://example.org.
+bool is_allowed_origin(const AccessOptions& options, std::string_view origin) {
+  const std::string host = host_of_origin(origin);
+  const std::string plain = host.empty() ? "" : fmt::format("{}://{}", origin.substr(0, origin.find("://")), host);
+  return std::any_of(options.allow_origins.begin(), options.allow_origins.end(), [&](std::string_view allowed) {
+    if (allowed.ends_with('/')) allowed.remove_suffix(1);
+    return allowed == "*" || equal_names(allowed, origin) || (!plain.empty() && equal_names(allowed, plain));
+  });
 }
 
 bool same_origin(std::string_view origin, const Request& request) {
@@ -77,7 +82,7 @@ bool same_origin(std::string_view origin, const Request& request) {
   };
   if (is_ours(request.header("host")) || is_ours(request.public_host)) return true;
   const auto parts = split_host(host);
-  return request.lost_port && parts && equal_names(parts->name, request.header("host"));
+  return request.lost_port && parts && equal_names(parts->name, without_final_dot(request.header("host")));
 }
 
 /// A page of another origin makes the request, as far as its browser says.

@@ -28,6 +28,12 @@ std::optional<Response> refuse(const AccessOptions& options, const Request& requ
 /// The request's Origin if that is an allowed foreign one, for Access-Control-Allow-Origin.
 std::optional<std::string> allowed_origin(const AccessOptions& options, const Request& request);
 
+/// "example.org." is the name "example.org", said to be whole (RFC 3986, 3.2.2); "[::1]." is no name.
+constexpr std::string_view without_final_dot(std::string_view name) {
+  if (name.size() > 1 && name.ends_with('.') && !name.ends_with("].")) name.remove_suffix(1);
+  return name;
+}
+
 /// A name or an address, possibly with a port, and nothing else.
 bool is_host(std::string_view host);
 

@@ -28,7 +28,8 @@ const std::string& Request::path_value(std::string_view name) const {
   return found->second;
 }
 
-int http_status(ErrorCode code) {
+int http_status(ErrorCode code, std::span<const ErrorCode> failures) {
+  if (std::find(failures.begin(), failures.end(), code) != failures.end()) return 500;
   switch (code) {
     case ErrorCode::invalid_argument: return 400;
     case ErrorCode::not_found: return 404;
@@ -59,9 +60,13 @@ Response error_response(int status, std::string_view code, std::string_view mess
 
 Response error_response(const Error& error) {
   Response response = error_response(http_status(error.code()), name(error.code()), error.what());
+  add_retry_after(response, error);
+  return response;
+}
+
+void add_retry_after(Response& response, const Error& error) {
   if (response.status == 429 || response.status == 503)
     response.headers.emplace_back("Retry-After", std::to_string(retry_after(error)));
-  return response;
 }
 
 std::string percent_encode(std::string_view text) { return urls::encode(text, urls::unreserved_chars); }

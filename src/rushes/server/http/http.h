@@ -9,6 +9,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -95,8 +96,11 @@ Response json_response(int status, const Json& value);
 /// {"error": {"code": "not_found", "message": ...}} with the status of the code.
 Response error_response(const Error& error);
 Response error_response(int status, std::string_view code, std::string_view message);
-/// The one table of error codes and HTTP statuses.
-int http_status(ErrorCode code);
+/// The one table of error codes and HTTP statuses. 500 for `failures`: what the published server of a protocol answers
+/// so, such as a picture that cannot be read.
+int http_status(ErrorCode code, std::span<const ErrorCode> failures = {});
+/// When to ask again, where the status is one that passes: 429 or 503.
+void add_retry_after(Response& response, const Error& error);
 
 /// Percent-encodes all but letters, digits, '-', '.', '_' and '~': a part of a path, or a value of a query.
 std::string percent_encode(std::string_view text);

@@ -104,12 +104,29 @@ TEST(Wire, never_takes_a_body_for_the_next_request) {
 }
 
 TEST(Wire, knows_a_host_of_this_machine_from_one_that_looks_like_it) {
-  for (const char* ours :
-       {"localhost", "localhost:8000", "LocalHost:1", "127.0.0.1", "127.3.2.1:80", "[::1]", "[::1]:8000", "localhost:"})
+  for (const char* ours : {"localhost", "localhost:8000", "LocalHost:1", "127.0.0.1", "127.3.2.1:80", "[::1]",
+                           "[::1]:8000", "localhost:", "localhost.", "localhost.:8000", "LOCALHOST.", "127.0.0.1."})
     EXPECT_TRUE(is_loopback_host(ours)) << ours;
-  for (const char* foreign : {"", "[::1].evil", "[::1]evil:80", "127.0.0.1.evil.example", "localhost.evil",
-                              "127.0.0.1@evil", "127.0.0.1:80:80", "127.0.0.1:x", "0.0.0.0", "[::2]", "[::1", "::1",
-                              "127.1", "127..0.1", "127.0.0.1 evil", "evil"})
+  for (const char* foreign : {"",
+                              "[::1].evil",
+                              "[::1]evil:80",
+                              "127.0.0.1.evil.example",
+                              "localhost.evil",
+                              "127.0.0.1@evil",
+                              "127.0.0.1:80:80",
+                              "127.0.0.1:x",
+                              "0.0.0.0",
+                              "[::2]",
+                              "[::1",
+                              "::1",
+                              "127.1",
+                              "127..0.1",
+                              "127.0.0.1 evil",
+                              "evil",
+                              ".",
+                              "localhost..",
+                              ".localhost",
+                              "[::1]."})
     EXPECT_FALSE(is_loopback_host(foreign)) << foreign;
   RunningServer server;
   for (const char* host : {"[::1].evil", "127.0.0.1@evil", "127.0.0.1:80:80", "", "evil.example"}) {
@@ -118,6 +135,28 @@ TEST(Wire, knows_a_host_of_this_machine_from_one_that_looks_like_it) {
             .status;
     EXPECT_TRUE(status == 400 || status == 403) << host << ": " << status;
   }
+}
+
+TEST(Wire, takes_a_host_with_a_final_dot_for_the_same) {
+  const RunningServer server([](ServerOptions& options) { options.access.allow_origins = {"https://app.example"}; });
+  const auto status_of = [&](const std::string& host, const std::string& origin) {
+    return send(server.port(), "POST /v1/sessions HTTP/1.1\r\nHost: " + host + "\r\nOrigin: " + origin +
+                                   "\r\nContent-Length: 15\r\nConnection: close\r\n\r\n{\"prompt\": \"a\"}")
+        .status;
+  };
+  EXPECT_EQ(status_of("localhost.", "http://localhost."), 201);
+  EXPECT_EQ(status_of("localhost.:8000", "http://localhost:8000"), 201);
+  EXPECT_EQ(status_of("localhost", "http://localhost.:80"), 201);
+  EXPECT_EQ(status_of("localhost", "https://app.example."), 201);
+  EXPECT_EQ(status_of("localhost.", "http://evil.example."), 403);
+  EXPECT_EQ(status_of("localhost.:8000", "http://localhost.:8001"), 403);
+  EXPECT_EQ(status_of("evil.example.", "http://evil.example."), 403);
+  const std::string id = server.create();
+  const auto push = [&](const char* url) {
+    return server.request("POST", "/v1/sessions/" + id + "/rtmp", nlohmann::json{{"url", url}}.dump()).status;
+  };
+  EXPECT_EQ(push("rtmp://localhost.:9/app/key"), 201);
+  EXPECT_EQ(push("rtmp://evil.example./app/key"), 400);
 }
 
 TEST(Wire, protects_a_get_that_starts_work_like_a_post) {

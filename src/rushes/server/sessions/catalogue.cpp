@@ -23,6 +23,12 @@ int64_t modified_ms(const std::filesystem::path& path) {
   return ::stat(path.c_str(), &status) == 0 ? int64_t{status.st_mtime} * 1000 : 0;
 }
 
+/// No link, which this server does not make.
+bool is_plain_file(const std::filesystem::directory_entry& file) {
+  std::error_code error;
+  return file.symlink_status(error).type() == std::filesystem::file_type::regular;
+}
+
 /// It ended before its first block was written: there is nothing that could be played.
 void forget_without_video(const std::string& id, const std::filesystem::path& path, delivery::Catalogue& catalogue) {
   log::info("session {} of an earlier process has no video and is removed", id);
@@ -53,7 +59,10 @@ void SessionStore::restore() {
   std::error_code error;
   for (std::filesystem::directory_iterator file(data_directory_, error), end; !error && file != end;
        file.increment(error)) {
-    delivery::remove_unfinished(file->path());
+    if (const auto id = delivery::unfinished_name(file->path()); id && known.contains(*id) && is_plain_file(*file)) {
+      std::error_code ignored;
+      std::filesystem::remove(file->path(), ignored);
+    }
     if (auto id = delivery::recording_name(file->path()); id && !known.contains(*id)) strays.push_back(std::move(*id));
   }
   for (const std::string& id : strays) restore_if_possible(id, nullptr);
@@ -77,12 +86,16 @@ void SessionStore::finish_recordings() {
 void SessionStore::restore(const std::string& id, const delivery::CatalogueRow* row) {
   const auto path = data_directory_ / (SessionId::parse(id).text() + ".mp4");
   std::error_code status;
-  const auto size = std::filesystem::file_size(path, status);
-  if (status == std::errc::no_such_file_or_directory || (!status && size == 0))
+  const std::filesystem::directory_entry found(path, status);
+  // Only what the catalogue knows was made here, and may go.
+  if (row && found.symlink_status(status).type() == std::filesystem::file_type::not_found)
     return forget_without_video(id, path, *catalogue_);
+  const bool may_go = row && is_plain_file(found);
+  const auto size = std::filesystem::file_size(path, status);
+  if (may_go && !status && size == 0) return forget_without_video(id, path, *catalogue_);
   require(!status, ErrorCode::unavailable, "{}: {}", path.string(), status.message());
   const media::RecordedFile file = media::read_recorded_file(path);
-  if (file.fragments.empty() && file.complete_bytes() == file.file_bytes)
+  if (may_go && file.fragments.empty() && file.complete_bytes() == file.file_bytes)
     return forget_without_video(id, path, *catalogue_);
   require(!file.fragments.empty(), ErrorCode::corrupt_data, "{} has no complete video frame", path.string());
   std::optional<Hosted> entry;

@@ -369,6 +369,18 @@ TEST_P(LimitsOfWaiting, of_memory_for_pictures_count_all_sessions) {
   EXPECT_GT(metric("rushes_inputs_refused_total"), 0);
 }
 
+TEST_P(LimitsOfWaiting, of_memory_for_pictures_refuse_before_they_are_decoded) {
+  constexpr int64_t kSide = 256;
+  start([](SessionLimits& limits) { limits.max_input_bytes = kSide * kSide * 3 - 1; });
+  const auto png = media::encode_png(media::test_frame(kSide, kSide, 3).data(), kSide, kSide);
+  // Its header tells the size; whoever looks at the rest finds that it is cut off.
+  const media::Bytes head(png.begin(), png.begin() + 64);
+  const Reply refused = ask({{"image", encode_base64(head)}});
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_THAT(message(refused), HasSubstr("--max-input-mib"));
+  EXPECT_EQ(metric("rushes_input_bytes"), 0);
+}
+
 TEST_P(LimitsOfWaiting, of_memory_for_speech_count_all_sessions) {
   constexpr int64_t kSecond = generation::DrawingTalker::kHz * 4;
   start([](SessionLimits& limits) { limits.max_input_bytes = 2 * 64 * 64 * 3 + 3 * kSecond; });

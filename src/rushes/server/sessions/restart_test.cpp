@@ -193,6 +193,30 @@ TEST_P(Restart, leaves_files_that_it_did_not_make_or_cannot_read) {
   fs::remove(outside);
 }
 
+TEST_P(Restart, deletes_only_files_that_the_catalogue_knows) {
+  const std::string good = make_video(), emptied = make_video(), linked = make_video();
+  stop();
+  const auto stray = [&](char digit) { return directory() / (std::string(32, digit) + ".mp4"); };
+  const fs::path elsewhere = directory() / "elsewhere", unfinished = stray('d').string() + ".finished";
+  fs::create_symlink(elsewhere / "not mounted.mp4", stray('a'));
+  std::ofstream(stray('b')).close();
+  std::ofstream(stray('c'), std::ios::binary) << contents(file(good)).substr(0, 24);
+  std::ofstream(unfinished) << "mine";
+  fs::resize_file(file(emptied), 0);
+  fs::remove(file(linked));
+  fs::create_symlink(elsewhere / "not mounted.mp4", file(linked));
+  for (int start_number = 0; start_number < 2; ++start_number) {
+    start();
+    EXPECT_EQ(status(good)["state"], family().end);
+    EXPECT_EQ(server().request("GET", "/v1/sessions").json()["sessions"].size(), 1u);
+    EXPECT_NE(server().request("GET", "/metrics").body.find("\nrushes_recordings_unreadable 4\n"), std::string::npos);
+    stop();
+    for (const fs::path& left : {stray('a'), stray('b'), stray('c'), unfinished, file(linked)})
+      EXPECT_NE(fs::symlink_status(left).type(), fs::file_type::not_found) << left;
+    EXPECT_FALSE(fs::exists(file(emptied))) << "it ended before its first block";
+  }
+}
+
 TEST_P(Restart, after_damage_to_a_recording_starts_and_cuts_nothing_off) {
   const std::string id = make_video(), other = make_video();
   const json before = lasting(id);

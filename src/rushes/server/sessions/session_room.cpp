@@ -1,4 +1,5 @@
 // Who goes when a new session needs room.
+#include "rushes/base/error.h"
 #include "rushes/base/log.h"
 #include "rushes/server/sessions/session_store.h"
 #include "rushes/server/sessions/watched.h"
@@ -49,8 +50,16 @@ void SessionStore::displace(const Hosted& entry) {
   if (entry.retention.removed && entry.session->status().blocks == 0) remove(SessionId(entry.session->id()));
 }
 
+void SessionStore::make_room_for_inputs() {
+  require(
+      has_made_room_for_inputs(), ErrorCode::exhausted,
+      "pictures and speech of all sessions would have more than {} bytes, which is the limit; stop a session or try "
+      "again later (--max-input-mib)",
+      inputs_.most());
+}
+
 /// False: only sessions that are in use hold pictures and speech.
-bool SessionStore::make_room_for_inputs() {
+bool SessionStore::has_made_room_for_inputs() {
   for (const bool of_heads : {false, true})  // which begin anew with their pictures
     for (const Hosted& entry : entries_)
       if (entry.session->over() && entry.inputs->bytes() > 0 && entry.retention.removed == of_heads) {

@@ -149,11 +149,7 @@ Hosted SessionStore::enter(generation::Request request, std::unique_ptr<generati
   const bool is_charged = how.inputs.bytes() > 0;
   entry.inputs = std::make_shared<base::MemoryBudget::Charge>(is_charged ? std::move(how.inputs) : inputs_.charge());
   const int64_t input_bytes = origin_video ? 0 : generation::input_bytes(request);  // a fork shares its origin's
-  while (!entry.inputs->resize(input_bytes))
-    require(make_room_for_inputs(), ErrorCode::exhausted,
-            "pictures and speech of all sessions would have more than {} bytes, which is the limit; stop a session or "
-            "try again later (--max-input-mib)",
-            inputs_.most());
+  while (!entry.inputs->resize(input_bytes)) make_room_for_inputs();
   entry.session = std::make_shared<generation::Session>(std::move(request), std::move(plan));
   const generation::VideoFormat& format = entry.session->format();
   delivery::EncodedStreamOptions options;

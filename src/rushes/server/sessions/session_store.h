@@ -133,6 +133,8 @@ class SessionStore {
   int64_t displaced() const noexcept { return displaced_; }
   /// Pictures and speech that sessions hold, or that are being decoded for them.
   const base::MemoryBudget& inputs() const noexcept { return inputs_; }
+  /// Whoever can do without them gives up pictures or speech. Throws Error(exhausted): all that there are, are in use.
+  void make_room_for_inputs();
   /// Of all sessions since the start, those that are gone included.
   struct Totals {
     int64_t encoded_bytes = 0, skipped_fragments = 0;
@@ -153,7 +155,7 @@ class SessionStore {
   void require_room();
   void require_takes_prompts(const Hosted& entry) const;
   bool make_room_for_speech();
-  bool make_room_for_inputs();
+  bool has_made_room_for_inputs();
   void displace(const Hosted& entry);
   template <typename Begin>
   Hosted begun(Hosted entry, Begin begin);

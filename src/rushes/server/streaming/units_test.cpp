@@ -1,6 +1,8 @@
 // The server's plain functions, without a socket.
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "rushes/generation/drawing_model.h"
 #include "rushes/server/api/native/session_request.h"
 #include "rushes/server/http/access.h"
@@ -32,6 +34,9 @@ TEST(HttpStatus, is_an_error_for_every_code) {
                                ErrorCode::too_large, ErrorCode::unsupported, ErrorCode::corrupt_data,
                                ErrorCode::exhausted, ErrorCode::unavailable, ErrorCode::cancelled, ErrorCode::internal})
     EXPECT_GE(http_status(code), 400);
+  for (const ErrorCode code : {ErrorCode::corrupt_data, ErrorCode::exhausted})
+    EXPECT_EQ(http_status(code, std::array{ErrorCode::unsupported, ErrorCode::corrupt_data}),
+              code == ErrorCode::exhausted ? 429 : 500);
 }
 
 TEST(ErrorResponse, survives_bytes_that_are_no_text) {

@@ -13,6 +13,15 @@ namespace {
 
 constexpr std::string_view kUploads = "uploads/";  // what their paths begin with
 
+/// Its name is one that keep() gives.
+bool is_upload(const fs::directory_entry& entry) {
+  constexpr std::size_t kIdDigits = 32;
+  const std::string name = entry.path().filename().string();
+  std::error_code error;
+  return entry.symlink_status(error).type() == fs::file_type::regular &&
+         name.find_first_not_of("0123456789abcdef") == kIdDigits && name[kIdDigits] == '_';
+}
+
 /// The plain file at `path`, if that is below `root` when all links are resolved.
 std::optional<fs::path> file_below(const fs::path& root, const fs::path& path) {
   std::error_code error;
@@ -58,6 +67,7 @@ void ServedFiles::make_room(int64_t bytes) const {
   std::vector<Kept> kept;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(uploads_, error)) {
+    if (!is_upload(entry)) continue;
     std::error_code gone;
     kept.push_back({entry.last_write_time(gone), static_cast<int64_t>(entry.file_size(gone)), entry.path()});
     if (gone) kept.pop_back();

@@ -40,7 +40,9 @@ void read_object(const json& fields, const char* name, json& into) {
 }
 
 /// What the stock client sends where it wants nothing.
-bool is_off(const json& value) { return value.is_null() || value == -1 || (value.is_object() && value.empty()); }
+bool is_off(const json& value) {
+  return value.is_null() || is_minus_one(value) || (value.is_object() && value.empty());
+}
 
 template <typename Number>
 void append_big_endian(std::vector<uint8_t>& bytes, Number number) {

@@ -284,6 +284,16 @@ TEST(ServedFiles, keeps_uploads_under_names_that_nobody_guesses_and_the_newest_o
   EXPECT_FALSE(files.find(first)) << "12 bytes are more than 10";
 }
 
+TEST(ServedFiles, makes_no_room_by_deleting_what_was_not_uploaded) {
+  const ScratchFolder inside, uploads;
+  ServedFiles files(inside.path, uploads.path, 10);
+  std::ofstream(uploads.path / "mine.wav") << "12345678";
+  std::filesystem::create_symlink(inside.path / "none", uploads.path / (std::string(32, 'a') + "_audio.wav"));
+  EXPECT_TRUE(files.find(files.keep("abcd", "audio", ".wav")));
+  EXPECT_TRUE(std::filesystem::exists(uploads.path / "mine.wav"));
+  EXPECT_TRUE(std::filesystem::is_symlink(uploads.path / (std::string(32, 'a') + "_audio.wav")));
+}
+
 TEST(Suffixes, are_those_of_the_published_server_in_any_case) {
   EXPECT_EQ(suffix_of("Voice.A.WAV"), ".wav");
   EXPECT_EQ(suffix_of("voice"), "");

@@ -37,7 +37,7 @@ Response demo(const Request&) {
   return response;
 }
 
-Response refused(std::string_view message) { return json_response(400, {{"error", message}}); }
+Response refused(std::string_view message, int status = 400) { return json_response(status, {{"error", message}}); }
 
 /// What an upload's form has under a name; nothing: no file.
 const FormPart* file_of(const std::vector<FormPart>& parts, std::string_view name) {
@@ -51,7 +51,7 @@ Response keep_uploads(ServedFiles& files, const Request& request) {
   try {
     parts = parse_multipart(request.header("content-type"), request.body);
   } catch (const Error& error) {
-    return refused(error.what());
+    return refused(error.what(), http_status(error.code()));
   }
   const FormPart *audio = file_of(parts, "audio"), *source = file_of(parts, "source");
   if (!audio && !source) return refused("no files provided");

@@ -1,10 +1,10 @@
 // What Foresight's clients are told when something is wrong, as FastAPI has it.
 #pragma once
+#include <span>
 #include <string>
 #include <string_view>
 
 #include "rushes/server/api/foresight/requests.h"
-#include "rushes/server/http/retry_after.h"
 
 namespace rushes::server::foresight {
 
@@ -13,10 +13,10 @@ inline Response error_answer(int status, std::string_view error, std::string_vie
   return json_response(status, {{"detail", {{"error", error}, {"code", code}}}});
 }
 
-/// The same, and when to ask again.
-inline Response later_answer(const Error& error, std::string_view code) {
-  Response response = error_answer(http_status(error.code()), error.what(), code);
-  response.headers.emplace_back("Retry-After", std::to_string(retry_after(error)));
+/// The same with the error's own status, as http_status(), and when to ask again.
+inline Response error_answer(const Error& error, std::string_view code, std::span<const ErrorCode> failures = {}) {
+  Response response = error_answer(http_status(error.code(), failures), error.what(), code);
+  add_retry_after(response, error);
   return response;
 }
 

@@ -9,11 +9,14 @@
 #include "rushes/server/api/foresight/answers.h"
 #include "rushes/server/api/foresight/chat_dialect.h"
 #include "rushes/server/api/foresight/names.h"
+#include "rushes/server/sessions/stops_session.h"
 #include "rushes/server/streaming/pump.h"
 
 namespace rushes::server::foresight {
 namespace {
 
+// The published server answers 500 to all that fails, a picture that cannot be read among it.
+constexpr ErrorCode kFailures[] = {ErrorCode::invalid_argument, ErrorCode::unsupported, ErrorCode::corrupt_data};
 constexpr std::size_t kMostWaiting = 8;  // messages; then no more are read until one has been answered
 
 /// With the pixels of all frames.
@@ -215,8 +218,7 @@ net::awaitable<Response> answer_whole(std::shared_ptr<const Predictor> predictor
   } catch (const boost::system::system_error&) {
     throw;  // nobody is there to be told
   } catch (const Error& error) {
-    const bool later = error.code() == ErrorCode::exhausted || error.code() == ErrorCode::unavailable;
-    refusal = later ? later_answer(error, "CHAT_ERROR") : error_answer(500, error.what(), "CHAT_ERROR");
+    refusal = error_answer(error, "CHAT_ERROR", kFailures);
   }
   co_return std::move(*refusal);
 }

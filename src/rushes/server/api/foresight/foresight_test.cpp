@@ -42,6 +42,58 @@ TEST_F(ForesightHttp, says_how_it_is_and_what_it_makes) {
   EXPECT_EQ(refused.json()["detail"]["code"], "NOT_READY");
 }
 
+TEST_F(ForesightHttp, tells_the_seed_of_a_prediction_and_what_of_it_has_no_effect) {
+  const auto server = start();
+  const auto ask = [&](json more) {
+    more["image"] = test_picture_base64();
+    const Reply reply = post(*server, "/api/predict", more);
+    EXPECT_EQ(reply.status, 200) << reply.body;
+    return reply.json();
+  };
+  const auto session = [&](std::string id) {
+    std::erase(id, '-');
+    return server->status(id);
+  };
+  const json plain = ask({{"seed", std::numeric_limits<uint64_t>::max()}});
+  EXPECT_EQ(plain["ignored"], json::array());
+  EXPECT_EQ(plain["seed"], std::numeric_limits<uint64_t>::max());
+  const json answer = ask({{"bogus", 1}, {"tracks", "text"}, {"num_frames", 4}, {"colour", nullptr}});
+  EXPECT_EQ(answer["ignored"], (json{{{"field", "bogus"}, {"reason", "this server has no use for the field"}},
+                                     {{"field", "num_frames"}, {"reason", "only words are made"}}}));
+  const json made = session(answer["session_id"]);
+  EXPECT_EQ(made["ignored"], answer["ignored"]);
+  EXPECT_EQ(made["seed"], answer["seed"]) << "a random one";
+  EXPECT_LT(answer["seed"].get<uint64_t>(), 1ull << 32) << "JavaScript's numbers hold it";
+  EXPECT_NE(answer["seed"], ask({{"tracks", "text"}})["seed"]);
+}
+
+TEST_F(ForesightHttp, names_what_of_a_chat_has_no_effect_with_the_session) {
+  const auto server = start();
+  EXPECT_EQ(
+      post(*server, "/api/chat", {{"message", "a"}, {"message_id", "m"}, {"session_id", "s"}, {"bogus", 1}}).status,
+      200);
+  const json session = server->request("GET", "/v1/sessions").json()["sessions"][0];
+  EXPECT_EQ(session["ignored"][0]["field"], "session_id");
+  EXPECT_EQ(session["ignored"][1]["field"], "bogus");
+}
+
+TEST_F(ForesightHttp, answers_limits_with_their_statuses) {
+  const json asked{{"image", test_picture_base64()}}, chat{{"message", "a"}, {"message_id", "m"}};
+  const auto small = start([](ServerOptions& options) { options.sessions.max_working_bytes = 1; });
+  const Reply large = post(*small, "/api/predict", asked);
+  EXPECT_EQ(large.status, 413);
+  EXPECT_EQ(large.json()["detail"]["code"], "FILE_TOO_LARGE");
+  EXPECT_THAT(large.json()["detail"]["error"].get<std::string>(), testing::HasSubstr("--max-memory-mib"));
+  const Reply large_chat = post(*small, "/api/chat", chat);
+  EXPECT_EQ(large_chat.status, 413);
+  EXPECT_EQ(large_chat.json()["detail"]["code"], "CHAT_ERROR");
+  const auto full = start([](ServerOptions& options) { options.sessions.max_input_bytes = 100; });
+  const Reply busy = post(*full, "/api/predict", asked);
+  EXPECT_EQ(busy.status, 429);
+  EXPECT_EQ(busy.json()["detail"]["code"], "BUSY");
+  EXPECT_TRUE(busy.headers.contains("retry-after"));
+}
+
 TEST_F(ForesightHttp, is_ready_before_the_first_question_which_loads_the_model) {
   const auto model = std::make_shared<DrawingForesight>();
   const auto gate = std::make_shared<generation::Gate>();

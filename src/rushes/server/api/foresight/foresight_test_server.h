@@ -124,6 +124,8 @@ class DrawingForesight final : public generation::Model {
     if (request.image)
       planned->image_use = generation::ImageUse{.height = request.image->height, .width = request.image->width};
     planned->with_video = request.options.get<std::string>("tracks").value_or("both") != "text";
+    if (!planned->with_video && request.video_frames) planned->ignored.push_back({"frames", "only words are made"});
+    planned->working_bytes = generation::kBytesOfDrawing;
     planned->warnings =
         card_.trained_for.warnings({DrawingForeseer::kSide, DrawingForeseer::kSide}, *planned->format().video_frames);
     return planned;

@@ -25,12 +25,12 @@ std::string bytes_of(std::string_view base64, const ImageLimits& limits) {
 
 }  // namespace
 
-Image decode_picture(std::string_view base64, const ImageLimits& limits) {
+Image decode_picture(std::string_view base64, const ImageLimits& limits, const std::function<void(int64_t)>& admit) {
   const std::string bytes = bytes_of(base64, limits);
   if (static_cast<int64_t>(bytes.size()) > limits.max_bytes) throw too_large(limits);
   Image image;
   try {
-    image = media::decode_image({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, limits);
+    image = media::decode_image({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()}, limits, admit);
   } catch (const Error& error) {
     const ErrorCode code = error.code();
     if (code != ErrorCode::unsupported && code != ErrorCode::too_large && code != ErrorCode::corrupt_data) throw;

@@ -1,5 +1,6 @@
 // The pictures of a question: from base64 to pixels, within the limits of the published interface.
 #pragma once
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -23,7 +24,8 @@ class BadPicture : public Error {
 };
 
 /// Base64, possibly behind "data:image/png;base64,", of a JPEG, PNG or WebP, upright as its Exif says. Throws
-/// BadPicture.
-Image decode_picture(std::string_view base64, const ImageLimits& limits);
+/// BadPicture, and what `admit` throws, see media::decode_image().
+Image decode_picture(std::string_view base64, const ImageLimits& limits,
+                     const std::function<void(int64_t bytes)>& admit = {});
 
 }  // namespace rushes::server::foresight

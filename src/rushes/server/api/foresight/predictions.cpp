@@ -17,6 +17,7 @@
 #include "rushes/server/api/foresight/names.h"
 #include "rushes/server/api/foresight/pictures.h"
 #include "rushes/server/api/foresight/prediction_dialect.h"
+#include "rushes/server/api/native/session_json.h"
 #include "rushes/server/http/date.h"
 #include "rushes/server/streaming/pump.h"
 
@@ -39,10 +40,12 @@ Response refusal_of(const Error& error) {
     return error_answer(400, error.what(), code_of(picture->fault()));
   if (dynamic_cast<const BadPreset*>(&error)) return error_answer(400, error.what(), "INVALID_PRESET");
   switch (error.code()) {
-    case ErrorCode::exhausted: return later_answer(error, "BUSY");
-    case ErrorCode::unavailable: return later_answer(error, "NOT_READY");
-    case ErrorCode::internal: return error_answer(500, error.what(), "INTERNAL_ERROR");
-    default: return error_answer(400, error.what(), "INVALID_REQUEST");
+    case ErrorCode::exhausted: return error_answer(error, "BUSY");
+    case ErrorCode::cancelled:
+    case ErrorCode::unavailable: return error_answer(error, "NOT_READY");
+    case ErrorCode::too_large: return error_answer(error, "FILE_TOO_LARGE");
+    case ErrorCode::internal: return error_answer(error, "INTERNAL_ERROR");
+    default: return error_answer(400, error.what(), "INVALID_REQUEST");  // a field, not the address or the body's type
   }
 }
 
@@ -127,14 +130,17 @@ net::awaitable<Response> Predictions::predict(const Request& request) {
     co_await std::move(looking);
     auto beginning = begin(std::move(question));
     const PredictionPtr made = co_await std::move(beginning);
-    const std::string id = uuid_of(made->hosted.session->id());
+    const generation::Session& session = *made->hosted.session;
+    const std::string id = uuid_of(session.id());
     const std::string scheme = request.scheme == "https" ? "wss" : "ws";
     const auto kept = std::chrono::duration_cast<std::chrono::system_clock::duration>(predictor_->options().kept);
     co_return json_response(
         200, {{"session_id", id},
               {"ws_url", fmt::format("{}://{}{}/api/ws/{}", scheme, request.public_host, request.base_path, id)},
-              {"expires_at", timestamp(made->hosted.session->created() + kept)},
-              {"warnings", made->hosted.session->warnings()}});
+              {"expires_at", timestamp(session.created() + kept)},
+              {"seed", session.request().seed},
+              {"ignored", ignored_json(session.ignored())},
+              {"warnings", session.warnings()}});
   } catch (const boost::system::system_error&) {
     throw;  // nobody is there to be told
   } catch (const Error& error) {

@@ -15,9 +15,10 @@ namespace {
 constexpr std::string_view kFamily = "foresight";
 
 /// Of several one must know which is meant.
-Image decode_named(const Question& question, std::size_t index, const ImageLimits& limits) {
+Image decode_named(const Question& question, std::size_t index, const ImageLimits& limits,
+                   const std::function<void(int64_t)>& admit) {
   try {
-    return decode_picture(question.pictures[index], limits);
+    return decode_picture(question.pictures[index], limits, admit);
   } catch (const BadPicture& bad) {
     if (question.pictures.size() == 1) throw;
     throw BadPicture(bad.fault(), bad.code(), question.picture_names[index] + ": " + bad.what());
@@ -27,12 +28,12 @@ Image decode_named(const Question& question, std::size_t index, const ImageLimit
 /// All of the conversation's, the newest drives the video.
 void read_pictures(const Question& question, const ImageLimits& limits, base::MemoryBudget::Charge& memory,
                    generation::Request& request) {
-  int64_t bytes = 0;
-  for (std::size_t i = 0; i < question.pictures.size(); ++i) {
-    Image image = decode_named(question, i, limits);
-    bytes += image.height * image.width * 3;
-    require(memory.resize(bytes), ErrorCode::exhausted,
+  const auto admit = [&](int64_t bytes) {
+    require(memory.resize(memory.bytes() + bytes), ErrorCode::exhausted,
             "pictures of all requests would take more memory than is allowed; try again later (--max-input-mib)");
+  };
+  for (std::size_t i = 0; i < question.pictures.size(); ++i) {
+    Image image = decode_named(question, i, limits, admit);
     if (request.image) request.earlier_images.push_back(std::move(*request.image));
     request.image = std::move(image);
   }
@@ -70,6 +71,7 @@ void read_options(const Question& question, const generation::Model& model, gene
   else if (question.tracks)
     request.options.set("tracks", *question.tracks);
   if (question.previews && find_field(model.options(), "previews")) request.options.set("previews", *question.previews);
+  if (question.fit && find_field(model.options(), "fit")) request.options.set("fit", *question.fit);
 }
 
 /// The client asked for it, or might have: not a default of the server's, which may well have no effect.
@@ -108,6 +110,7 @@ net::awaitable<Hosted> Predictor::begin(Question question, Watch watch) const {
   base::MemoryBudget::Charge memory = sessions_.inputs().charge();
   auto preparing = work_.run([&] {
     if (!question.prompt.empty()) request.prompts = {std::move(question.prompt)};
+    request.ignored = std::move(question.ignored);
     request.seed = question.seed.value_or(generation::random_seed());
     read_defaults(options_, question, *model, request);
     read_options(question, *model, request);
@@ -115,6 +118,8 @@ net::awaitable<Hosted> Predictor::begin(Question question, Watch watch) const {
     question.pictures = {};  // decoded
     plan = model->plan(request);
     std::erase_if(plan->ignored, [&](const auto& each) { return !is_asked(options_, question, each.field); });
+    for (generation::Ignored& each : plan->ignored)
+      if (each.field == "frames") each.field = "num_frames";  // as its client knows it
     return true;
   });
   co_await std::move(preparing);

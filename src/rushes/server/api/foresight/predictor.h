@@ -18,18 +18,6 @@ class BadPreset : public Error {
   using Error::Error;
 };
 
-/// Stops a session that nobody waits for any more; one that has ended is left as it is.
-class StopsSession {
- public:
-  explicit StopsSession(std::shared_ptr<generation::Session> session) : session_(std::move(session)) {}
-  ~StopsSession() { session_->stop("the client has disconnected"); }
-  StopsSession(const StopsSession&) = delete;
-  StopsSession& operator=(const StopsSession&) = delete;
-
- private:
-  const std::shared_ptr<generation::Session> session_;
-};
-
 /// The server's thread only.
 class Predictor {
  public:

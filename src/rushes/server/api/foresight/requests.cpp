@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <initializer_list>
+#include <set>
 #include <utility>
 
 #include "rushes/base/error.h"
@@ -111,6 +112,7 @@ class Fields {
   }
   std::optional<std::string> text(const char* name) {
     std::optional<std::string> given;
+    known_.emplace(name);
     if (!is_wrong_at_all() && !take_text(object_, name, given))
       add("string_type", name, "Input should be a valid string", object_[name]);
     return given;
@@ -175,11 +177,21 @@ class Fields {
       add("value_error", name, "Value error, the text has a NUL character", text);
   }
   InvalidBody& wrong() { return wrong_; }
+  /// Fields that were sent and not asked for.
+  std::vector<generation::Ignored> unused() const {
+    constexpr std::size_t kMost = 16;
+    std::vector<generation::Ignored> unused;
+    for (const auto& [name, value] : object_.items())
+      if (!is_wrong_at_all() && !known_.contains(name) && !value.is_null() && unused.size() < kMost)
+        unused.push_back({name.substr(0, 64), "this server has no use for the field"});
+    return unused;
+  }
 
  private:
   using Texts = std::vector<std::string>;
   bool is_wrong_at_all() const { return !object_.is_object(); }
-  std::optional<Json> value(const char* name) const {
+  std::optional<Json> value(const char* name) {
+    known_.emplace(name);
     if (is_wrong_at_all() || !object_.contains(name) || object_[name].is_null()) return std::nullopt;
     return object_[name];
   }
@@ -199,6 +211,7 @@ class Fields {
   }
 
   Json object_, body_;
+  std::set<std::string, std::less<>> known_;  // fields that were asked for
   InvalidBody wrong_;
 };
 
@@ -261,7 +274,9 @@ std::variant<ChatRequest, InvalidBody> parse_chat_request(std::string_view body)
   request.message_id = fields.required_text("message_id");
   if (auto picture = fields.text("image_base64"); picture && !picture->empty())
     request.question.add_picture("image_base64", std::move(*picture));
-  fields.text("session_id");  // of no use here: an answer depends on its own message only
+  if (fields.text("session_id"))
+    request.question.ignored.push_back({"session_id", "an answer depends on its own message only"});
+  for (generation::Ignored& each : fields.unused()) request.question.ignored.push_back(std::move(each));
   if (!fields.wrong().detail.empty()) return std::move(fields.wrong());
   return request;
 }
@@ -282,6 +297,8 @@ std::variant<Question, InvalidBody> parse_predict_request(std::string_view body)
   question.seed = fields.seed("seed");
   question.tracks = fields.choice("tracks", {"both", "text", "video"}, "'both', 'text' or 'video'");
   question.previews = fields.integer("previews", 0, 200);
+  question.fit = fields.choice("fit", {"crop", "pad", "stretch"}, "'crop', 'pad' or 'stretch'");
+  question.ignored = fields.unused();
   if (!fields.wrong().detail.empty()) return std::move(fields.wrong());
   return question;
 }

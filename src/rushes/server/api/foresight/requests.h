@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "rushes/generation/request.h"
 #include "rushes/server/http/http.h"
 #include "rushes/server/http/websocket.h"
 
@@ -25,6 +26,8 @@ struct Question {
   std::optional<std::string> tracks = {};  // both, text or video
   /// Denoising steps between two looks at the video, 0: none; with it, how far the video is is told, too.
   std::optional<int64_t> previews = {};
+  std::optional<std::string> fit = {};            // crop, pad or stretch
+  std::vector<generation::Ignored> ignored = {};  // fields that have no effect
 
   void add_picture(std::string name, std::string base64);
   std::size_t bytes() const;
@@ -64,7 +67,7 @@ struct ChatRequest {
 
 /// POST /api/chat: message, message_id, image_base64.
 std::variant<ChatRequest, InvalidBody> parse_chat_request(std::string_view body);
-/// POST /api/predict: image, earlier_images, prompt, model, preset, num_frames, fps, seed, tracks, previews.
+/// POST /api/predict: image, earlier_images, prompt, model, preset, num_frames, fps, seed, tracks, previews, fit.
 std::variant<Question, InvalidBody> parse_predict_request(std::string_view body);
 
 }  // namespace rushes::server::foresight

@@ -120,6 +120,7 @@ TEST(ForesightBody, is_refused_as_fastapi_does) {
       {"a rate that is none", {{"image", "a"}, {"fps", "15"}}, "float_type", "fps"},
       {"a seed below zero", {{"image", "a"}, {"seed", -1}}, "int_type", "seed"},
       {"a track that is none", {{"image", "a"}, {"tracks", "sound"}}, "literal_error", "tracks"},
+      {"a fit that is none", {{"image", "a"}, {"fit", "egg"}}, "literal_error", "fit"},
       {"earlier pictures that are none", {{"image", "a"}, {"earlier_images", "b"}}, "list_type", "earlier_images"},
       {"an earlier picture that is none", {{"image", "a"}, {"earlier_images", {1}}}, "string_type", "earlier_images"},
       {"too many pictures",
@@ -170,10 +171,11 @@ TEST(ForesightBody, gives_what_it_asks_for) {
   EXPECT_EQ(question.model, std::nullopt);
   EXPECT_EQ(std::get<Question>(parse_predict_request(R"({"image": "abc", "prompt": null})")).prompt, "");
   const auto more = parse_predict_request(
-      R"({"image": "c", "earlier_images": ["a", "b"], "tracks": "video", "previews": 0, "prompt": null})");
+      R"({"image": "c", "earlier_images": ["a", "b"], "tracks": "video", "previews": 0, "fit": "pad", "prompt": null})");
   EXPECT_THAT(std::get<Question>(more).pictures, ElementsAre("a", "b", "c")) << "the oldest first";
   EXPECT_EQ(std::get<Question>(more).tracks, "video");
   EXPECT_EQ(std::get<Question>(more).previews, 0);
+  EXPECT_EQ(std::get<Question>(more).fit, "pad");
 }
 
 }  // namespace

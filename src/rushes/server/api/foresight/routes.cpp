@@ -84,7 +84,7 @@ Response upload(const Request& request) {
   try {
     parts = parse_multipart(request.header("content-type"), request.body);
   } catch (const Error& error) {
-    return plain_answer(400, error.what());
+    return plain_answer(http_status(error.code()), error.what());
   }
   const auto file = std::find_if(parts.begin(), parts.end(),
                                  [](const FormPart& part) { return part.name == "file" && part.file_name; });

@@ -152,7 +152,7 @@ class CallRoutes {
     make_room(force);
     ++*connecting_;
     const std::shared_ptr<void> connected(nullptr, [connecting = connecting_](void*) { --*connecting; });
-    auto decoding = decoder_.portrait(image, std::move(wanted), talks_->shared_model());
+    auto decoding = decoder_.portrait(image, std::move(wanted));
     HeldRequest talker = co_await std::move(decoding);
     auto greeted = speech_of(greeting);
     const HeldAudio spoken = co_await std::move(greeted);

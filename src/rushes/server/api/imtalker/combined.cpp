@@ -54,7 +54,7 @@ class CombinedRoutes {
     read_face(form, wanted);
     form.check();
     wanted.ignored = form.unused();
-    auto decoding = decoder_.portrait(image, std::move(wanted), talks_->shared_model());
+    auto decoding = decoder_.portrait(image, std::move(wanted));
     HeldRequest talker = co_await std::move(decoding);
     auto hearing = decoder_.audio(audio_file);
     HeldAudio audio = co_await std::move(hearing);
@@ -172,7 +172,7 @@ class CombinedRoutes {
   /// An example's portrait; without a name the first.
   net::awaitable<HeldRequest> avatar(std::string name) {
     const std::string picture = read_avatar(examples_, name);
-    auto decoding = decoder_.portrait(picture, a_talker(kChunkSeconds), talks_->shared_model());
+    auto decoding = decoder_.portrait(picture, a_talker(kChunkSeconds));
     co_return co_await std::move(decoding);
   }
 

@@ -42,11 +42,15 @@ class Decoder {
   }
 
   /// `request` with the picture, and with its face where the model leaves that to us.
-  net::awaitable<HeldRequest> portrait(std::string_view file, generation::Request request,
-                                       std::shared_ptr<const generation::Model> model) {
+  /// Loads the model if nobody has, and throws what that throws.
+  net::awaitable<HeldRequest> portrait(std::string_view file, generation::Request request) {
+    auto loading = talks_->loaded_model();
+    const std::shared_ptr<const generation::Model> model = co_await std::move(loading);
     auto work = work_.run([&] {
-      request.image = media::decode_image(bytes_of(file), model->capabilities().pictures);
-      auto memory = charge(generation::input_bytes(request));
+      auto memory = charge(0);
+      request.image = media::decode_image(bytes_of(file), model->capabilities().pictures,
+                                          [&](int64_t bytes) { charge(memory, bytes); });
+      charge(memory, generation::input_bytes(request));
       ingest::find_faces(request, *model);
       return HeldRequest{std::move(request), std::move(memory)};
     });

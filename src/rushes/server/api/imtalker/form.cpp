@@ -39,7 +39,7 @@ Form::Form(const Request& request) {
       for (const FormPart& part : parse_multipart(request.header("content-type"), request.body))
         fields_[part.name] = {part.content, part.file_name.has_value(), part.file_name.value_or(""), part.content_type};
     } catch (const Error& error) {
-      refuse(400, fmt::format("There was an error parsing the body: {}", error.what()));
+      refuse(http_status(error.code()), fmt::format("There was an error parsing the body: {}", error.what()));
     }
   } else if (type == "application/x-www-form-urlencoded") {
     const Values values = parse_query(request.body);  // throws: files do not come in this way

@@ -121,6 +121,12 @@ const std::shared_ptr<const generation::Model>& Heads::shared_model() const {
   return sessions_.models().model(model_name());
 }
 
+net::awaitable<std::shared_ptr<const generation::Model>> Heads::loaded_model() const {
+  auto loading = sessions_.models().load(model_name());
+  co_await std::move(loading);
+  co_return shared_model();
+}
+
 Head& Heads::create(std::string id, HeldRequest request, const Watch& watch) {
   sweep();
   const auto before = heads_.find(id);

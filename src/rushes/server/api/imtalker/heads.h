@@ -113,6 +113,8 @@ class Heads {
   /// The model of talking heads: the first of the server's that is fed with speech. Throws Error(unavailable) if there
   /// is none, or it is not loaded.
   const std::shared_ptr<const generation::Model>& shared_model() const;
+  /// The same when it is loaded, which begins with this call where nobody has asked for it. Throws what loading throws.
+  net::awaitable<std::shared_ptr<const generation::Model>> loaded_model() const;
   bool has_model() const;
   /// Pictures and speech of all sessions. Any thread.
   const base::MemoryBudget& inputs() const noexcept { return sessions_.inputs(); }

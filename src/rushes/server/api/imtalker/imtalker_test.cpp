@@ -68,69 +68,6 @@ TEST_F(TalkServer, a_final_piece_completes_a_head_to_which_nothing_was_said) {
     }
 }
 
-/// A piece with a media type of its own.
-FormBody piece_of_type(const std::string& id, const std::string& bytes, const std::string& type) {
-  FormBody form;
-  form.add("session_id", id).add("is_final_chunk", "true");
-  form.text +=
-      "--b0undary\r\nContent-Disposition: form-data; name=\"audio_chunk\"; filename=\"chunk\"\r\nContent-Type: " +
-      type + "\r\n\r\n" + bytes + "\r\n";
-  return form;
-}
-
-TEST_F(TalkServer, speech_without_a_header_is_heard_where_it_is_said_how_it_is_written) {
-  const auto server = start();
-  const std::string wav = speech(8'000), bare = wav.substr(44);
-  std::string swapped = bare, floats;
-  for (std::size_t i = 0; i + 1 < swapped.size(); i += 2) std::swap(swapped[i], swapped[i + 1]);
-  for (const float value : media::test_audio(8'000)) floats.append(reinterpret_cast<const char*>(&value), sizeof value);
-  const auto begin = [&](const std::string& id, const std::string& rate, const std::string& format = {}) {
-    FormBody form;
-    form.add("image", picture(), true).add("session_id", id).add("mode", "aligned");
-    if (!rate.empty()) form.add("audio_sample_rate", rate);
-    if (!format.empty()) form.add("format", format);
-    return post(*server, "/api/audio-driven/chunked/init", form).status;
-  };
-  const auto complete = [&](const std::string& id) {
-    EXPECT_EQ(wait_for(*server, id, "complete")["total_frames_generated"], 13) << id;  // half a second
-  };
-  ASSERT_EQ(begin("rate", "16000"), 200);
-  const Reply guessed = feed(*server, "rate", bare, true);
-  ASSERT_EQ(guessed.status, 200) << guessed.body;
-  EXPECT_THAT(guessed.json()["warnings"][0].get<std::string>(), HasSubstr("s16le, 16000 Hz"));
-  complete("rate");
-  ASSERT_EQ(begin("format", "16000", "f32le"), 200);
-  EXPECT_EQ(feed(*server, "format", floats, true).status, 200);
-  complete("format");
-  for (const auto& [type, bytes] : {std::pair<std::string, std::string>{"audio/L16;rate=16000", swapped},
-                                    {"audio/pcm;rate=16000;channels=1", bare},
-                                    {"audio/pcm;rate=8000;channels=2", bare}}) {
-    SCOPED_TRACE(type);
-    ASSERT_EQ(begin("type", ""), 200);
-    const Reply fed = post(*server, "/api/audio-driven/chunked/feed", piece_of_type("type", bytes, type));
-    ASSERT_EQ(fed.status, 200) << fed.body;
-    complete("type");
-  }
-  ASSERT_EQ(begin("none", ""), 200);
-  EXPECT_EQ(feed(*server, "none", bare, true).status, 500);
-  EXPECT_EQ(begin("wrong", "16000", "mp3"), 400);
-  EXPECT_EQ(post(*server, "/api/audio-driven/chunked/feed", piece_of_type("none", bare, "audio/L16;rate=x")).status,
-            400);
-}
-
-TEST_F(TalkServer, pieces_of_which_only_the_first_has_a_header_are_one_stream) {
-  const auto server = start();
-  ASSERT_EQ(init(*server, "abc", "aligned").status, 200);
-  const std::string file = media::wav_file(media::test_audio(16'000), 16'000, 1, 0xffffffff);
-  for (std::size_t at = 0; at < file.size(); at += 6001) {
-    const Reply fed = feed(*server, "abc", file.substr(at, 6001), at + 6001 >= file.size());
-    ASSERT_EQ(fed.status, 200) << fed.body;
-  }
-  const json done = wait_for(*server, "abc", "complete");
-  EXPECT_EQ(done["total_frames_generated"], 25);
-  EXPECT_EQ(done["buffer_samples"], 16'000);
-}
-
 TEST_F(TalkServer, the_face_that_was_chosen_is_told) {
   const auto server = start();
   const auto begin = [&](const std::string& face) {
@@ -429,6 +366,128 @@ TEST_F(TalkServer, the_combined_servers_words_for_the_same_sessions_are_known) {
   EXPECT_EQ(server->request("POST", "/api/session/cleanup").json()["cleaned_sessions"], json::array({"abc"}));
   EXPECT_EQ(server->request("GET", "/api/status/abc").status, 404);
   EXPECT_EQ(server->request("POST", "/warmup").json()["status"], "ok");
+}
+
+// ---- what is answered when all is made: who leaves, models that nobody has loaded, statuses ----
+
+class WholeFile : public TalkServer {
+ protected:
+  static FormBody form_with_speech() {
+    return FormBody().add("image", picture(), true).add("audio", speech(16'000), true);
+  }
+  static FormBody form_with_video() {
+    return FormBody().add("image", picture(), true).add("video", driving_video(40, 20), true);
+  }
+  static std::string request(const std::string& path, const std::string& type, const std::string& body) {
+    return "POST " + path + " HTTP/1.1\r\nHost: localhost\r\nContent-Type: " + type +
+           "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+  }
+  static json sessions(const RunningServer& server) { return server.request("GET", "/v1/sessions").json()["sessions"]; }
+  /// With the one that asks.
+  static int connections(const RunningServer& server) {
+    const std::string text = server.request("GET", "/metrics").body;
+    return std::atoi(text.c_str() + text.find("\nrushes_connections ") + 20);
+  }
+  template <typename Happens>
+  static bool comes(const Happens& happens) {
+    const auto deadline = std::chrono::steady_clock::now() + kPatience;
+    while (!happens())
+      if (std::chrono::steady_clock::now() > deadline) return false;
+    return true;
+  }
+  enum class Leaving { closes, resets };
+  /// How the session of a request ends whose client leaves while its first block is made.
+  std::string state_after_leaving(const std::string& bytes, Leaving how) {
+    generation::Gate gate;
+    const auto server = start(
+        {}, [hook = gate.hook()](const generation::Request& wanted) { hook(wanted, 0); }, {}, with_an_example());
+    TestClient client(server->port());
+    client.write(bytes);
+    EXPECT_TRUE(gate.wait_for(1));
+    if (how == Leaving::closes) client.close();
+    if (how == Leaving::resets) client.reset();
+    EXPECT_TRUE(comes([&] { return connections(*server) == 1; }));
+    gate.open();
+    const auto state = [&] { return sessions(*server).at(0)["state"].get<std::string>(); };
+    EXPECT_TRUE(comes([&] { return state() == "stopped" || state() == "finished"; }));
+    EXPECT_EQ(server->request("GET", "/api/outputs").json()["count"], 0) << "a part of a video is no output";
+    return state();
+  }
+};
+
+TEST_F(WholeFile, is_not_made_to_its_end_for_a_client_that_has_left) {
+  const std::string form = "multipart/form-data; boundary=b0undary";
+  for (const Leaving how : {Leaving::closes, Leaving::resets}) {
+    EXPECT_EQ(state_after_leaving(request("/api/audio-driven", form, form_with_speech().end()), how), "stopped");
+    EXPECT_EQ(state_after_leaving(request("/api/video-driven", form, form_with_video().end()), how), "stopped");
+    EXPECT_EQ(state_after_leaving(request("/generate_stream", form, form_with_speech().end()), how), "stopped");
+    EXPECT_EQ(state_after_leaving(request("/api/realtime-sse", form, form_with_speech().end()), how), "stopped");
+  }
+}
+
+TEST_F(WholeFile, of_text_is_not_made_to_its_end_for_a_client_that_has_left) {
+  if (post(*start(), "/api/tts/generate", FormBody().add("text", "a")).status == 503)
+    GTEST_SKIP() << "espeak-ng is not installed";
+  EXPECT_EQ(
+      state_after_leaving(request("/generate", "application/json", R"({"text": "Good morning."})"), Leaving::closes),
+      "stopped");
+}
+
+TEST_F(WholeFile, and_all_else_with_a_picture_loads_the_model_that_nobody_has_loaded) {
+  const auto model = std::make_shared<generation::DrawingTalkModel>();
+  const FormBody portrait = FormBody().add("image", picture(), true);
+  const struct {
+    const char* path;
+    FormBody form;
+  } kAsked[] = {{"/crop", FormBody().add("file", picture(), true)},
+                {"/api/audio-driven/chunked/init", portrait},
+                {"/api/audio-driven", form_with_speech()},
+                {"/api/audio-driven/stream", form_with_speech().add("unique_id", "abc")},
+                {"/api/video-driven", form_with_video()},
+                {"/api/realtime-mjpeg", form_with_speech()},
+                {"/api/realtime/init", portrait},
+                {"/generate_stream", form_with_speech()}};
+  for (const auto& asked : kAsked) {
+    SCOPED_TRACE(asked.path);
+    const RunningServer server({}, std::vector<ModelSource>{{.name = "heads",
+                                                             .load = [model] { return model; },
+                                                             .family = "drawing",
+                                                             .capabilities = model->capabilities()}});
+    ASSERT_EQ(server.request("GET", "/v1/models/heads").json()["state"], "unloaded");
+    const Reply reply = post(server, asked.path, asked.form);
+    EXPECT_EQ(reply.status, 200) << reply.body.substr(0, 300);
+    EXPECT_EQ(server.request("GET", "/v1/models/heads").json()["state"], "loaded");
+  }
+}
+
+TEST_F(WholeFile, of_a_model_that_cannot_be_loaded_says_why) {
+  const auto torn = []() -> std::shared_ptr<const generation::Model> { fail(ErrorCode::corrupt_data, "it is torn"); };
+  const RunningServer server({},
+                             std::vector<ModelSource>{{.name = "heads",
+                                                       .load = torn,
+                                                       .family = "drawing",
+                                                       .capabilities = generation::DrawingTalkModel().capabilities()}});
+  const Reply reply = post(server, "/crop", FormBody().add("file", picture(), true));
+  EXPECT_EQ(reply.status, 500);
+  EXPECT_THAT(reply.json()["detail"].get<std::string>(), HasSubstr("it is torn"));
+}
+
+TEST_F(WholeFile, and_a_portrait_that_is_cut_out_are_refused_with_the_same_statuses) {
+  const auto server = start();
+  for (const char* face : {"9", "-1", "1,2,3", "left"}) {
+    SCOPED_TRACE(face);
+    EXPECT_EQ(post(*server, "/crop", FormBody().add("file", picture(), true).add("face", face)).status, 400);
+    for (const char* path : {"/api/audio-driven", "/api/audio-driven/chunked/init", "/api/realtime/init"})
+      EXPECT_EQ(post(*server, path, form_with_speech().add("face", face)).status, 400) << path;
+  }
+  const auto full = start([](ServerOptions& options) { options.sessions.max_input_bytes = 100; });
+  for (const char* path : {"/crop", "/api/audio-driven"}) {
+    const Reply refused = post(*full, path, form_with_speech().add("file", picture(), true));
+    EXPECT_EQ(refused.status, 429) << path << refused.body;
+    EXPECT_TRUE(refused.headers.contains("retry-after")) << path;
+  }
+  EXPECT_THAT(post(*full, "/crop", FormBody().add("file", picture(), true)).json()["detail"].get<std::string>(),
+              testing::StartsWith("Crop failed: "));
 }
 
 }  // namespace

@@ -14,7 +14,10 @@ constexpr int kCropQuality = 95;
 constexpr int64_t kCropSide = 512;
 
 bool is_output(const Head& session) {
-  return (session.id().starts_with(kOutput) || session.id().starts_with(kDrivenOutput)) && session.complete();
+  const bool is_named = session.id().starts_with(kOutput) || session.id().starts_with(kDrivenOutput);
+  // One whose client left is not.
+  const bool is_made = session.newest().session->status().state == generation::SessionState::finished;
+  return is_named && is_made && session.complete();
 }
 
 Json file_json(const Head& session) {
@@ -70,7 +73,7 @@ class OutputRoutes {
     read_face(form, wanted);
     std::optional<Response> wrong;
     try {
-      auto decoding = decoder_.portrait(file, std::move(wanted), talks_->shared_model());
+      auto decoding = decoder_.portrait(file, std::move(wanted));
       const HeldRequest portrait = co_await std::move(decoding);
       const auto model = talks_->shared_model();
       auto cropping = decoder_.work().run([&] {
@@ -87,7 +90,7 @@ class OutputRoutes {
       });
       co_return co_await std::move(cropping);
     } catch (const Error& error) {
-      wrong = detail(error.code() == ErrorCode::unavailable ? 503 : 500, std::string("Crop failed: ") + error.what());
+      wrong = error_detail(error, "Crop failed: ");
     }
     co_return std::move(*wrong);
   }

@@ -9,6 +9,7 @@
 #include "rushes/audio/stream_resampler.h"
 #include "rushes/ingest/live_speech.h"
 #include "rushes/media/audio_stream.h"
+#include "rushes/media/piece_sorter.h"
 #include "rushes/server/api/imtalker/decoder.h"
 #include "rushes/server/http/wakeup.h"
 #include "rushes/server/http/websocket.h"
@@ -59,11 +60,12 @@ class Conversation {
     if (message.empty()) ended_ = true;
     if (message.size() < kHeaderBytes || static_cast<uint8_t>(message[0]) != kAudio) return;
     const auto bytes = bytes_of(message).subspan(kHeaderBytes);
-    if (!in_container_ && !media::is_known_header(bytes)) return speech_.hear(media::decode_pcm(bytes, {}).samples);
-    in_container_ = true;
-    waiting_bytes_ += bytes.size();
-    if (waiting_bytes_ > kMostWaitingBytes) ended_ = true;
-    pieces_.emplace_back(bytes.begin(), bytes.end());
+    if (in_container_) return decode_later(bytes);
+    const auto sorted = sorter_.sort(bytes);
+    if (sorted.kind == media::PieceSorter::Kind::samples)
+      speech_.hear(bare_.feed(sorted.bytes, {}).samples);
+    else if (sorted.kind == media::PieceSorter::Kind::file)
+      decode_later(sorted.bytes);
   }
   /// A piece of a container that waits to be decoded, which takes too long for the server's thread; nothing: none does.
   std::optional<media::Bytes> next_piece() {
@@ -97,9 +99,18 @@ class Conversation {
   }
 
  private:
+  void decode_later(std::span<const uint8_t> piece) {
+    in_container_ = true;
+    waiting_bytes_ += piece.size();
+    if (waiting_bytes_ > kMostWaitingBytes) ended_ = true;
+    pieces_.emplace_back(piece.begin(), piece.end());
+  }
+
   const std::shared_ptr<generation::Session> session_;
   ingest::LiveSpeech speech_;
-  media::AudioPieces containers_{ingest::SpeechInput::kMaxPieceSeconds};
+  media::PieceSorter sorter_;
+  media::PcmPieces bare_;
+  media::AudioPieces containers_{ingest::SpeechInput::kMaxPieceSeconds, kMostWaitingBytes};
   std::optional<audio::StreamResampler> resampler_;
   std::deque<media::Bytes> pieces_;
   std::size_t waiting_bytes_ = 0;
@@ -186,7 +197,7 @@ void add_realtime_talk_routes(Router& router, Heads* talks, WorkPool& work) {
                     read_face(form, wanted);
                     form.check();
                     wanted.ignored = form.unused();
-                    auto decoding = decoder->portrait(image, std::move(wanted), talks->shared_model());
+                    auto decoding = decoder->portrait(image, std::move(wanted));
                     HeldRequest talker = co_await std::move(decoding);
                     const std::string id = random_uuid();
                     const Head& head = talks->create(id, std::move(talker));

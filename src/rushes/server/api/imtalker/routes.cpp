@@ -42,7 +42,7 @@ class Routes {
     Form form = co_await std::move(reading);
     TalkFields fields = read_talk_fields(form, FieldsOf::chunked, mode_);
     const std::string id = fields.session_id ? checked_id(*fields.session_id) : random_uuid();
-    auto decoding = decoder_.portrait(fields.image, std::move(fields.request), talks_->shared_model());
+    auto decoding = decoder_.portrait(fields.image, std::move(fields.request));
     HeldRequest talker = co_await std::move(decoding);
     // More than once: meanwhile another request may have begun one of this name.
     for (auto ending = talks_->end(id, *talker); !ending.empty(); ending = talks_->end(id, *talker)) {
@@ -67,6 +67,8 @@ class Routes {
   // POST /api/audio-driven/chunked/feed: the next piece of speech. Answered before any of it is spoken.
   net::awaitable<Response> feed(const Request& request) {
     require_model(talks_);
+    auto loading = talks_->loaded_model();  // a head that has ended begins anew
+    co_await std::move(loading);
     // In the order of arrival, also small ones, so that none overtakes another.
     auto reading = pieces_.run([&] { return Form(request); });
     Form form = co_await std::move(reading);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "rushes/generation/session.h"
+#include "rushes/media/frame_formats.h"
 
 namespace rushes::server::imtalker {
 namespace {
@@ -60,6 +61,8 @@ ingest::SpeechInput::Encoding read_encoding(const Form& form, const std::optiona
   } catch (const Error& error) {
     refuse(400, error.what());
   }
+  if (const auto frames = media::frame_format_of_media_type(form.file_type(kFile)); !frames.empty())
+    return {.container = frames};
   if (const auto format = read_format(form)) {
     usual.encoding = *format;
     return {.pcm = usual};
@@ -109,11 +112,10 @@ TalkFields read_talk_fields(Form& form, FieldsOf kind, const std::string& mode) 
     talk.set("chunk_duration", fields.chunk_duration);
     const auto format = read_format(form);
     const media::Pcm bare{.encoding = format.value_or(media::PcmEncoding::s16le), .hz = fields.audio_sample_rate};
-    // The published server takes any rate, since it never uses it.
-    const bool usable = bare.hz >= media::kLeastPcmHz && bare.hz <= media::kMostPcmHz;
-    if (format && !usable)
-      refuse(400, fmt::format("audio_sample_rate must be from {} to {}", media::kLeastPcmHz, media::kMostPcmHz));
-    if (usable && (format || form.has("audio_sample_rate"))) fields.bare = bare;
+    if (bare.hz < media::kLeastPcmHz || bare.hz > media::kMostPcmHz)
+      refuse(400, fmt::format("audio_sample_rate must be from {} to {} Hz (got {})", media::kLeastPcmHz,
+                              media::kMostPcmHz, bare.hz));
+    if (format || form.has("audio_sample_rate")) fields.bare = bare;
   }
   read_face(form, fields.request);
   talk.set("nfe", nfe);
@@ -176,13 +178,10 @@ void add_later_route(Router& router, std::string method, std::string pattern, st
   router.add(std::move(route));
 }
 
-Response error_detail(const Error& error) {
-  switch (error.code()) {
-    // The published server answers 500 for pictures and sound that cannot be read.
-    case ErrorCode::unsupported:
-    case ErrorCode::corrupt_data: return detail(500, error.what());
-    default: return detail(http_status(error.code()), error.what(), retry_after(error));
-  }
+Response error_detail(const Error& error, std::string_view before) {
+  // The published server answers 500 for pictures and sound that cannot be read.
+  static constexpr ErrorCode kUnreadable[] = {ErrorCode::unsupported, ErrorCode::corrupt_data};
+  return detail(http_status(error.code(), kUnreadable), fmt::format("{}{}", before, error.what()), retry_after(error));
 }
 
 }  // namespace rushes::server::imtalker

@@ -49,7 +49,7 @@ void add_later_route(Router& router, std::string method, std::string pattern, st
                      std::function<net::awaitable<Response>(const Request&)> answer,
                      Route::Effect effect = Route::Effect::of_method);
 
-/// The status that an error of ours has in this API.
-Response error_detail(const Error& error);
+/// The answer that an error of ours has in this API; `before` stands in front of the message.
+Response error_detail(const Error& error, std::string_view before = {});
 
 }  // namespace rushes::server::imtalker

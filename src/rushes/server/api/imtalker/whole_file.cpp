@@ -5,6 +5,7 @@
 #include "rushes/server/api/imtalker/decoder.h"
 #include "rushes/server/api/imtalker/dialects.h"
 #include "rushes/server/api/native/dialects.h"
+#include "rushes/server/sessions/stops_session.h"
 
 namespace rushes::server {
 namespace {
@@ -102,7 +103,7 @@ class WholeFileRoutes {
     for (const char* name : {"segment_duration", "fps"})
       if (form.has(name)) fields.request.ignored.push_back({name, "it is that of the model"});
     const std::string id = checked_id(given);
-    auto decoding = decoder_.portrait(fields.image, std::move(fields.request), talks_->shared_model());
+    auto decoding = decoder_.portrait(fields.image, std::move(fields.request));
     HeldRequest talker = co_await std::move(decoding);
     const auto plan = talks_->shared_model()->plan(*talker);
     auto hearing = hear(audio_file, plan->format().speech_hz);
@@ -173,7 +174,7 @@ class WholeFileRoutes {
     form.check();
     wanted.ignored = form.unused();
     wanted.max_lead_seconds = max_lead_seconds;
-    auto decoding = decoder_.portrait(image, std::move(wanted), talks_->shared_model());
+    auto decoding = decoder_.portrait(image, std::move(wanted));
     HeldRequest portrait = co_await std::move(decoding);
     auto opening = decoder_.driving(video, std::move(portrait), talks_->shared_model());
     HeldRequest talker = co_await std::move(opening);
@@ -184,7 +185,7 @@ class WholeFileRoutes {
 
   net::awaitable<Hosted> start(std::string id, TalkFields fields, std::string_view audio_file,
                                Heads::Watch watch = {}) {
-    auto decoding = decoder_.portrait(fields.image, std::move(fields.request), talks_->shared_model());
+    auto decoding = decoder_.portrait(fields.image, std::move(fields.request));
     HeldRequest talker = co_await std::move(decoding);
     auto hearing = hear(audio_file, talks_->shared_model()->plan(*talker)->format().speech_hz);
     HeldAudio audio = co_await std::move(hearing);
@@ -215,11 +216,18 @@ Hosted begin_whole_file(Heads& talks, std::string name, HeldRequest talker, Held
                         const Heads::Watch& watch) {
   talker->options.set("chunk_duration", kChunkSeconds);
   Head& session = talks.create(std::move(name), std::move(talker), watch);
-  talks.say(session, std::move(audio));
-  return session.newest();
+  const Hosted entry = session.newest();
+  try {
+    talks.say(session, std::move(audio));
+  } catch (...) {
+    entry.session->stop("its speech could not be used");  // it would wait for more
+    throw;
+  }
+  return entry;
 }
 
 net::awaitable<void> wait_until_made(Heads& talks, std::string name, Hosted entry) {
+  const StopsSession ending(entry.session);
   const net::any_io_executor executor = co_await net::this_coro::executor;
   const auto wakeup = std::make_shared<Wakeup>(executor);
   const auto viewer = entry.video->watch(delivery::EncodedStream::From::newest, wakeup->notifier());

@@ -19,7 +19,7 @@ std::string output_name();
 /// Starts a session that gets all of its speech at once.
 Hosted begin_whole_file(Heads& talks, std::string name, HeldRequest talker, HeldAudio audio,
                         const Heads::Watch& watch = {});
-/// Returns when its video is complete. Throws Refused(500) if that fails.
+/// Returns when its video is complete; stops it if the client leaves before. Throws Refused(500) if that fails.
 net::awaitable<void> wait_until_made(Heads& talks, std::string name, Hosted entry);
 
 }  // namespace imtalker

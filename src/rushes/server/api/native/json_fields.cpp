@@ -98,6 +98,8 @@ std::optional<double> JsonFields::number(const OptionField& field) {
   return number(field.name, field.least, field.most);
 }
 
+bool is_minus_one(const json& value) { return !value.is_number_unsigned() && value == -1; }
+
 std::optional<uint64_t> JsonFields::seed() {
   const json* value = find("seed");
   if (!value) return std::nullopt;
@@ -109,7 +111,7 @@ std::optional<uint64_t> JsonFields::seed() {
 
 uint64_t JsonFields::seed_or_random() {
   const json* value = find("seed");
-  if (!value || *value == -1) return generation::random_seed();
+  if (!value || is_minus_one(*value)) return generation::random_seed();
   require(value->is_number_unsigned(), ErrorCode::invalid_argument, "seed must be {}, or -1 for a random one (got {})",
           generation::kSeedRange, value->is_number() ? value->dump() : type_of(*value));
   return value->get<uint64_t>();

@@ -14,6 +14,9 @@
 
 namespace rushes::server {
 
+/// Said with a sign: the library's comparison takes 2^64-1 for it.
+bool is_minus_one(const nlohmann::json& value);
+
 class JsonFields {
  public:
   /// Throws Error(invalid_argument) if `text` is no JSON object, with the place of the first mistake, or if it names a

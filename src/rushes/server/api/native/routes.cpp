@@ -49,17 +49,32 @@ net::awaitable<Response> create_session(SessionStore& sessions, WorkPool& work, 
   co_await std::move(loading);
   const auto loaded = sessions.models().model(model);
   std::unique_ptr<generation::Plan> plan;  // of a thousand long prompts it takes its time
-  const auto parse = [&] {
-    generation::Request parsed = parse_session_request(request.body, *loaded);
-    ingest::find_faces(parsed, *loaded);
-    plan = loaded->plan(parsed);
-    return parsed;
+  base::MemoryBudget::Charge inputs = sessions.inputs().charge();
+  struct NoRoom {};
+  const auto admit = [&](int64_t bytes) {
+    if (!inputs.resize(bytes)) throw NoRoom();
+  };
+  const auto parse = [&]() -> std::optional<generation::Request> {
+    try {
+      generation::Request parsed = parse_session_request(request.body, *loaded, admit);
+      ingest::find_faces(parsed, *loaded);
+      plan = loaded->plan(parsed);
+      return parsed;
+    } catch (const NoRoom&) {
+      return std::nullopt;
+    }
   };
   // Looking for faces takes its time, however small the file of the picture is.
   const bool looks = dynamic_cast<const generation::FaceCrop*>(loaded.get()) != nullptr;
-  auto parsing = looks ? work.run(parse) : work.run_if_large(request.body.size(), parse);
-  generation::Request wanted = co_await std::move(parsing);
-  const Hosted entry = sessions.create(std::move(wanted), {.model = model}, std::move(plan));
+  std::optional<generation::Request> wanted;
+  for (;;) {
+    auto parsing = looks ? work.run(parse) : work.run_if_large(request.body.size(), parse);
+    wanted = co_await std::move(parsing);
+    if (wanted) break;
+    sessions.make_room_for_inputs();
+  }
+  const Hosted entry =
+      sessions.create(std::move(*wanted), {.model = model, .inputs = std::move(inputs)}, std::move(plan));
   Response response = json_response(201, session_json(entry, request));
   response.headers.emplace_back("Location", request.address("/v1/sessions/" + entry.session->id().text()));
   co_return response;

@@ -5,6 +5,7 @@
 
 #include "rushes/server/api/native/json_fields.h"
 #include "rushes/server/api/native/session_json.h"
+#include "rushes/server/http/access.h"
 
 namespace rushes::server {
 namespace {
@@ -49,8 +50,9 @@ PushRequest parse_push_request(std::string_view body, const std::vector<std::str
   request.options.from = from == "start" ? delivery::EncodedStream::From::start : delivery::EncodedStream::From::newest;
   using Silence = media::LiveInterleaver::Silence;
   request.options.silence = silent_audio ? Silence::where_there_is_no_audio : Silence::none;
-  const auto allowed = [&](std::string_view host) { return host == "*" || host == request.url.host; };
-  const bool local = request.url.host == "localhost" || request.url.host == "127.0.0.1" || request.url.host == "::1";
+  const std::string_view asked = without_final_dot(request.url.host);
+  const auto allowed = [&](std::string_view host) { return host == "*" || without_final_dot(host) == asked; };
+  const bool local = asked == "localhost" || asked == "127.0.0.1" || asked == "::1";
   require(local || std::any_of(allowed_hosts.begin(), allowed_hosts.end(), allowed), ErrorCode::invalid_argument,
           "this server may not push to the host '{0}'; start it with --allow-push {0} to allow this", request.url.host);
   return request;

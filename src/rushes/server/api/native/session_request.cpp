@@ -95,14 +95,15 @@ std::string checked_prompt(std::string_view field, std::string_view text) {
   return std::string(prompt);
 }
 
-Image decode_image(std::string_view field, std::string_view text, const generation::Model& model) {
+Image decode_image(std::string_view field, std::string_view text, const generation::Model& model,
+                   const std::function<void(int64_t)>& admit) {
   require(!text.starts_with("http:") && !text.starts_with("https:") && !text.starts_with("file:"),
           ErrorCode::invalid_argument, "{} must be the image itself in base64; the server does not fetch URLs", field);
   const std::string bytes = decode_base64(field, text);
   require(bytes.size() <= kMaxImageBytes, ErrorCode::too_large, "{} has {} bytes; at most {} are allowed", field,
           bytes.size(), kMaxImageBytes);
   return media::decode_image({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()},
-                             model.capabilities().pictures);
+                             model.capabilities().pictures, admit);
 }
 
 namespace {
@@ -127,7 +128,8 @@ void check_session_request(std::string_view body) {
   parse_prompts(fields, /*needed=*/!has_input);
 }
 
-generation::Request parse_session_request(std::string_view body, const generation::Model& model) {
+generation::Request parse_session_request(std::string_view body, const generation::Model& model,
+                                          const std::function<void(int64_t)>& admit) {
   JsonFields fields(body);
   generation::Request request;
   // All fields are asked for, and thus known, before the first one's value is looked into: a misspelt name is then
@@ -137,7 +139,7 @@ generation::Request parse_session_request(std::string_view body, const generatio
   for (const char* later : {"prompt", "prompts", "image", "model"}) fields.declare(later);
   fields.require_all_known();
   request.prompts = parse_prompts(fields, model.capabilities().needs.has(generation::Modality::text));
-  if (const auto image = fields.string("image")) request.image = decode_image("image", *image, model);
+  if (const auto image = fields.string("image")) request.image = decode_image("image", *image, model, admit);
   return request;
 }
 

@@ -1,5 +1,6 @@
 // The bodies of the native API's requests, checked and in the generator's words.
 #pragma once
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -15,7 +16,9 @@ inline constexpr std::size_t kMaxCreateBytes = 24 << 20;  // of the whole reques
 /// Body of POST /v1/sessions (docs/api.md lists the fields): what all models know, and the options of this one. Its
 /// plan() checks the values. Throws Error(invalid_argument) naming the field, Error(too_large) for pictures,
 /// Error(unsupported) and Error(corrupt_data) for pictures that cannot be read.
-generation::Request parse_session_request(std::string_view body, const generation::Model& model);
+/// `admit`: of its picture, see media::decode_image().
+generation::Request parse_session_request(std::string_view body, const generation::Model& model,
+                                          const std::function<void(int64_t bytes)>& admit = {});
 
 /// What is wrong with such a body whatever the model: for one that must be loaded first. Throws as above.
 void check_session_request(std::string_view body);
@@ -28,7 +31,8 @@ void read_options(JsonFields& fields, const generation::Model& model, generation
 /// A prompt without the white space around it; `field` stands in messages.
 std::string checked_prompt(std::string_view field, std::string_view text);
 /// A picture in base64, also as a data: address, of at most kMaxImageBytes.
-Image decode_image(std::string_view field, std::string_view text, const generation::Model& model);
+Image decode_image(std::string_view field, std::string_view text, const generation::Model& model,
+                   const std::function<void(int64_t bytes)>& admit = {});
 
 /// The field `model` of such a body, whatever else stands there.
 std::optional<std::string> parse_model_name(std::string_view body);

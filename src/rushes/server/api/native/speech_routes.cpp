@@ -5,6 +5,7 @@
 #include <charconv>
 #include <deque>
 
+#include "rushes/media/frame_formats.h"
 #include "rushes/media/pcm.h"
 #include "rushes/server/api/native/session_json.h"
 #include "rushes/server/streaming/pump.h"
@@ -54,7 +55,8 @@ Encoding encoding_of(const Request& request) {
   for (const char* of_pcm : {"rate", "channels"})
     require(!request.query_value(of_pcm), ErrorCode::invalid_argument,
             "{} can be given only with format=s16le, s16be or f32le; an audio file has its own", of_pcm);
-  return {.pcm = media::pcm_of_media_type(request.header("content-type"), {})};
+  const std::string_view type = request.header("content-type");
+  return {.pcm = media::pcm_of_media_type(type, {}), .container = media::frame_format_of_media_type(type)};
 }
 
 void require_speech(const Hosted& entry) {

@@ -193,6 +193,44 @@ TEST_F(Speech, a_websocket_carries_the_pieces_of_a_file) {
   EXPECT_EQ(rests["speech"]["received_s"], 0.375);
 }
 
+TEST_F(Speech, a_websocket_carries_mp3_which_has_no_magic_word_beside_samples) {
+  const auto server = start();
+  const std::string stream = media::silent_mp3(38);  // 0.99 s; as samples it would be half of that
+  for (const std::size_t size : {std::size_t{300}, std::size_t{4000}, stream.size()}) {
+    SCOPED_TRACE(size);
+    const json session = begin(*server);
+    TestClient speaker(server->port());
+    ASSERT_EQ(speaker.upgrade(path(session) + "/audio?rate=16000").status, 101);
+    for (std::size_t at = 0; at < stream.size(); at += size) speaker.write_frame(2, stream.substr(at, size));
+    speaker.write_frame(1, "end");
+    const json rests =
+        ask_until(*server, path(session), [](const json& now) { return now["speech"]["at_rest"] == true; });
+    EXPECT_NEAR(rests["speech"]["received_s"].get<double>(), 0.99, 0.06);
+  }
+}
+
+TEST_F(Speech, a_file_that_breaks_off_before_its_index_is_an_error_at_its_end) {
+  const auto server = start();
+  const json session = begin(*server);
+  const std::string file = media::mp4_without_index();
+  for (std::size_t at = 0; at < file.size(); at += 1000)
+    EXPECT_EQ(server->request("POST", path(session) + "/audio", file.substr(at, 1000)).status, 202);
+  const Reply end = server->request("POST", path(session) + "/audio?end=true");
+  EXPECT_EQ(end.status, 422) << end.body;
+  EXPECT_THAT(end.body, HasSubstr("before its index (moov)"));
+  EXPECT_EQ(server->request("POST", path(session) + "/audio?end=true&format=s16le", pcm(8000)).status, 202);
+}
+
+TEST_F(Speech, files_that_are_kept_until_their_end_count_as_inputs) {
+  const auto server = start([](ServerOptions& options) { options.sessions.max_input_bytes = 2 * 64 * 64 * 3 + 6000; });
+  const json first = begin(*server), second = begin(*server);
+  const std::string file = media::mp4_without_index();
+  EXPECT_EQ(server->request("POST", path(first) + "/audio", file).status, 202);
+  EXPECT_EQ(server->request("POST", path(second) + "/audio", file).status, 429);
+  EXPECT_EQ(server->request("POST", path(first) + "/audio?end=true").status, 422);
+  EXPECT_EQ(server->request("POST", path(second) + "/audio", file).status, 202);
+}
+
 TEST_F(Speech, a_websocket_carries_samples_samples_and_the_ends_of_utterances) {
   const auto server = start();
   const json session = begin(*server);

@@ -251,6 +251,17 @@ TEST_F(OmniAvatar, ends_the_generation_of_a_client_that_leaves) {
   gate.let_go();
 }
 
+TEST_F(OmniAvatar, answers_what_it_has_no_room_for_with_the_status_of_a_limit) {
+  const auto answer = [&](const std::function<void(ServerOptions&)>& limit) {
+    return ask(*serve(limit), "/generate", wanted(0.2));
+  };
+  const Reply full = answer([](ServerOptions& options) { options.sessions.max_input_bytes = 100; });
+  EXPECT_EQ(full.status, 429) << full.body;
+  EXPECT_TRUE(full.headers.contains("retry-after"));
+  const Reply large = answer([](ServerOptions& options) { options.sessions.max_working_bytes = 1; });
+  EXPECT_EQ(large.status, 413) << large.body;
+}
+
 TEST_F(OmniAvatar, serves_a_video_by_its_name_also_after_a_restart_as_long_as_it_has_it) {
   const ScratchFolder data;
   const auto here = [&](ServerOptions& options) { options.data_directory = data.path; };

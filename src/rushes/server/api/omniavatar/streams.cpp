@@ -9,6 +9,7 @@
 #include "rushes/server/api/omniavatar/segments.h"
 #include "rushes/server/http/base64.h"
 #include "rushes/server/http/text_case.h"
+#include "rushes/server/sessions/stops_session.h"
 
 namespace rushes::server::omniavatar {
 namespace {
@@ -107,7 +108,6 @@ class StreamRoutes : public std::enable_shared_from_this<StreamRoutes> {
     auto reading = read(request);
     AvatarRequest wanted = co_await std::move(reading);
     const std::string prompt = wanted.prompt, path = name_output(!wanted.audio.empty());
-    std::string failure;
     std::optional<Response> answer;
     try {
       auto making = make(std::move(wanted), path);
@@ -121,10 +121,13 @@ class StreamRoutes : public std::enable_shared_from_this<StreamRoutes> {
       answer = co_await std::move(encoding);
     } catch (const boost::system::system_error&) {
       throw;
+    } catch (const Error& error) {
+      answer = failed(error);
     } catch (...) {
-      failure = generation::current_failure().message;
+      const generation::Failure failure = generation::current_failure();
+      answer = failed(Error(failure.code, failure.message));
     }
-    co_return answer ? std::move(*answer) : error_answer(500, failure);
+    co_return std::move(*answer);
   }
 
   // GET /video/...: what /generate has named, and nothing else.
@@ -139,6 +142,16 @@ class StreamRoutes : public std::enable_shared_from_this<StreamRoutes> {
   }
 
  private:
+  /// The published server answers 500 to all that fails behind its checks.
+  static Response failed(const Error& error) {
+    static constexpr ErrorCode kFailures[] = {ErrorCode::invalid_argument, ErrorCode::not_found,
+                                              ErrorCode::conflict,         ErrorCode::unsupported,
+                                              ErrorCode::corrupt_data,     ErrorCode::cancelled};
+    Response answer = error_answer(http_status(error.code(), kFailures), error.what());
+    add_retry_after(answer, error);
+    return answer;
+  }
+
   net::awaitable<AvatarRequest> read(const Request& request) {
     if (!studio_->has_model()) throw Refused{error_answer(500, "Model not initialized")};
     if (!is_json(request.header("content-type")))
@@ -163,7 +176,7 @@ class StreamRoutes : public std::enable_shared_from_this<StreamRoutes> {
   /// A session that has ended well, with its recording. It ends with its client.
   net::awaitable<Hosted> make(AvatarRequest wanted, std::string path) {
     const auto wakeup = std::make_shared<Wakeup>(co_await net::this_coro::executor);
-    std::optional<Stopping> ending;
+    std::optional<StopsSession> ending;
     std::unique_ptr<delivery::Viewer> viewer;
     const auto watch = [&](const Hosted& entry, const SpeechPtr&) {
       ending.emplace(entry.session);
@@ -181,18 +194,6 @@ class StreamRoutes : public std::enable_shared_from_this<StreamRoutes> {
             "Video generation failed - no output file");
     co_return entry;
   }
-
-  /// Stops a session that nobody waits for any more.
-  class Stopping {
-   public:
-    explicit Stopping(std::shared_ptr<generation::Session> session) : session_(std::move(session)) {}
-    ~Stopping() { session_->stop("the client has disconnected"); }
-    Stopping(const Stopping&) = delete;
-    Stopping& operator=(const Stopping&) = delete;
-
-   private:
-    const std::shared_ptr<generation::Session> session_;
-  };
 
   static std::vector<uint8_t> contents_of(const Hosted& entry) {
     const delivery::EncodedStream::Download download = entry.video->download();

@@ -118,7 +118,9 @@ net::awaitable<Hosted> Studio::begin(std::string name, AvatarRequest wanted, Wat
     request.seed = generation::random_seed();  // as the published server, whose noise has no seed of the request's
     put_numbers(wanted, model->options(), request);
     if (!wanted.image.empty())
-      request.image = media::decode_image(bytes_of(wanted.image), model->capabilities().pictures);
+      request.image = media::decode_image(bytes_of(wanted.image), model->capabilities().pictures, [&](int64_t bytes) {
+        charge(wanted.audio.size() + wanted.image.size() + static_cast<std::size_t>(bytes));
+      });
     const generation::VideoFormat format = model->plan(request)->format();
     const double fps = format.fps, most = std::min(kMostSeconds, format.most_clip_seconds);
     if (wanted.audio.empty()) {

@@ -136,6 +136,18 @@ TEST(OpenAiVideos, have_a_random_seed_that_is_told_where_none_is_named) {
   EXPECT_LT(*seeds.rbegin(), 1ull << 32) << "JavaScript's numbers hold it";
 }
 
+TEST(OpenAiVideos, have_the_largest_seed_where_that_is_named) {
+  RunningServer server;
+  constexpr uint64_t kLargest = std::numeric_limits<uint64_t>::max();
+  const Reply reply = server.request("POST", "/v1/videos", json{{"prompt", "a"}, {"seed", kLargest}}.dump());
+  const Reply form = server.request(
+      "POST", "/v1/videos", field("prompt", "a") + field("seed", std::to_string(kLargest)) + "--XX--\r\n", kForm);
+  for (const json& video : {reply.json(), form.json()}) {
+    EXPECT_EQ(video["seed"], kLargest);
+    EXPECT_EQ(server.status(video["id"].get<std::string>().substr(6))["seed"], kLargest);
+  }
+}
+
 TEST(OpenAiVideos, say_what_is_wrong_in_the_shape_that_the_client_reads) {
   RunningServer server;
   struct Case {

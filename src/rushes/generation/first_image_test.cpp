@@ -1,8 +1,10 @@
-#include "rushes/generation/wan/first_image.h"
+#include "rushes/generation/first_image.h"
 
 #include <gtest/gtest.h>
 
 #include "rushes/base/error.h"
+#include "rushes/models/ltx/pixels.h"
+#include "rushes/models/wan/pixels.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::generation {
@@ -24,14 +26,22 @@ double proportions(const at::Tensor& frame) {
          static_cast<double>(white.any(1).sum().item<int64_t>());
 }
 
-TEST(FirstImage, what_is_round_stays_round_unless_it_is_stretched) {
+class FirstImageOf : public testing::TestWithParam<ResizeImage> {};
+
+at::Tensor wan_resize(const at::Tensor& image, int64_t height, int64_t width) {
+  return wan::image_to_frame(image, height, width);
+}
+INSTANTIATE_TEST_SUITE_P(Families, FirstImageOf, testing::Values(wan_resize, ltx::first_frame));
+
+TEST_P(FirstImageOf, what_is_round_stays_round_unless_it_is_stretched) {
+  const ResizeImage resize = GetParam();
   const std::pair<int64_t, int64_t> sizes[] = {{96, 96}, {480, 832}, {96, 192}, {200, 64}};
   for (const auto& [image_height, image_width] : sizes)
     for (const auto& [height, width] : sizes) {
       SCOPED_TRACE(testing::Message() << image_width << "x" << image_height << " in " << width << "x" << height);
       const at::Tensor image = disc(image_height, image_width);
       for (const Fit fit : {Fit::crop, Fit::pad}) {
-        const at::Tensor frame = first_frame(image, height, width, fit);
+        const at::Tensor frame = first_frame(image, height, width, fit, resize);
         ASSERT_EQ(frame.sizes(), (std::vector<int64_t>{1, 3, 1, height, width}));
         const ShownPart part = shown_part(image_height, image_width, height, width, fit);
         const double scale = std::min(static_cast<double>(height) / static_cast<double>(image_height),
@@ -46,7 +56,7 @@ TEST(FirstImage, what_is_round_stays_round_unless_it_is_stretched) {
       }
       const double wanted = static_cast<double>(width) / static_cast<double>(height) *
                             static_cast<double>(image_height) / static_cast<double>(image_width);
-      EXPECT_NEAR(proportions(first_frame(image, height, width, Fit::stretch)) / wanted, 1, 0.15);
+      EXPECT_NEAR(proportions(first_frame(image, height, width, Fit::stretch, resize)) / wanted, 1, 0.15);
     }
 }
 
@@ -55,8 +65,8 @@ TEST(FirstImage, crop_shows_the_middle_and_pad_all_of_it_between_black_bars) {
   EXPECT_EQ(part.x1, 48);
   EXPECT_EQ(part.x2, 144);
   EXPECT_EQ(part.y2 - part.y1, 96);
-  const at::Tensor padded =
-      first_frame(at::full({96, 192, 3}, 255, at::TensorOptions(at::kByte)), 96, 96, Fit::pad)[0][0][0];
+  const at::Tensor padded = first_frame(at::full({96, 192, 3}, 255, at::TensorOptions(at::kByte)), 96, 96, Fit::pad,
+                                        ltx::first_frame)[0][0][0];
   EXPECT_EQ(padded[0][48].item<float>(), -1);
   EXPECT_EQ(padded[95][48].item<float>(), -1);
   EXPECT_GT(padded[48][0].item<float>(), 0.99f);
@@ -66,7 +76,7 @@ TEST(FirstImage, crop_shows_the_middle_and_pad_all_of_it_between_black_bars) {
 TEST(FirstImage, lines_of_one_pixel_are_taken) {
   for (const Fit fit : {Fit::crop, Fit::pad, Fit::stretch})
     for (const auto& [height, width] : {std::pair<int64_t, int64_t>{1, 5000}, {5000, 1}, {1, 1}})
-      EXPECT_EQ(first_frame(disc(height, width), 64, 96, fit).size(4), 96);
+      EXPECT_EQ(first_frame(disc(height, width), 64, 96, fit, ltx::first_frame).size(4), 96);
   EXPECT_THROW(fit_named("egg"), Error);
 }
 
