@@ -12,6 +12,7 @@
 
 #include "rushes/base/error.h"
 #include "rushes/media/image.h"
+#include "rushes/tensor/placement.h"
 
 namespace rushes::app {
 namespace {
@@ -159,10 +160,14 @@ void add_silent_audio_option(CLI::App& command, bool& silent_audio) {
 
 void check_request(const generation::Request& request, const generation::ModelOptions& model) {
   generation::check_numbers(request);
+  tensor::parse_device(model.device);
   const generation::Family* family = generation::family_of(model.path);
   if (!family) return;
   for (const auto& [name, value] : request.options.values()) {
-    if (find_field(family->options(), name)) continue;
+    if (find_field(family->options(), name)) {
+      checked({{name, value}}, family->options());
+      continue;
+    }
     const auto having = generation::family_options(
         [&name = name](const generation::Family& each) { return find_field(each.options(), name) != nullptr; });
     const auto option =
