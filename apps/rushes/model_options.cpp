@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "rushes/base/error.h"
-#include "rushes/media/image.h"
 #include "rushes/tensor/placement.h"
 
 namespace rushes::app {
@@ -176,11 +175,6 @@ void check_request(const generation::Request& request, const generation::ModelOp
          option == having.end() ? "no" : fmt::format("{}", fmt::join(option->families, " and ")), model.path,
          family->name);
   }
-}
-
-Image read_picture(const std::string& file, const std::string& model) {
-  const generation::Family* family = generation::family_of(model);
-  return media::read_image(file, family ? family->capabilities.pictures : ImageLimits());
 }
 
 void add_threads_option(CLI::App& command, int& threads, const std::string& by_default) {
