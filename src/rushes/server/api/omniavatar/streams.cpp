@@ -186,7 +186,7 @@ class StreamRoutes : public std::enable_shared_from_this<StreamRoutes> {
   class Stopping {
    public:
     explicit Stopping(std::shared_ptr<generation::Session> session) : session_(std::move(session)) {}
-    ~Stopping() { session_->stop("the client has disconnected"); }
+    ~Stopping() { session_->stop("the client has disconnected", generation::EndReason::client_left); }
     Stopping(const Stopping&) = delete;
     Stopping& operator=(const Stopping&) = delete;
 

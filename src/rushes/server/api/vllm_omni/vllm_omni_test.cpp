@@ -95,7 +95,7 @@ TEST(Realtime, stops_when_it_is_told_and_when_the_client_leaves) {
   EXPECT_EQ(server.events(left).back()["reason"], "the client has disconnected");
 }
 
-std::vector<std::string> fields_of(const json& ignored) {
+std::vector<std::string> ignored_fields(const json& ignored) {
   std::vector<std::string> fields;
   for (const json& each : ignored) fields.push_back(each["field"]);
   return fields;
@@ -116,7 +116,7 @@ TEST(Realtime, takes_what_that_servers_own_client_sends_and_names_what_it_does_n
   EXPECT_EQ(start["config"]["height"], 32);
   EXPECT_EQ(start["config"]["fps"], 12);
   EXPECT_EQ(start["config"]["seed"], 42);
-  EXPECT_THAT(fields_of(start["ignored"]),
+  EXPECT_THAT(ignored_fields(start["ignored"]),
               testing::UnorderedElementsAre(
                   "seconds", "guidance_scale_2", "boundary_ratio", "flow_shift", "true_cfg_scale", "colour",
                   "extra_params.is_enable_stage2", "extra_params.pyramid_num_inference_steps_list",
@@ -151,7 +151,7 @@ TEST(Realtime, names_each_interaction_once_and_refuses_an_event_id_that_was_used
   };
   const json first = interact({{"event_id", "x"}, {"event", {{"prompt", "b"}}}, {"transition_chunks", 3}});
   EXPECT_EQ(first["type"], "session.interaction.queued");
-  EXPECT_EQ(fields_of(first["ignored"]), std::vector<std::string>{"transition_chunks"});
+  EXPECT_EQ(ignored_fields(first["ignored"]), std::vector<std::string>{"transition_chunks"});
   const json again = interact({{"event_id", "x"}, {"event", {{"prompt", "b"}}}});
   EXPECT_EQ(again["type"], "error");
   EXPECT_EQ(again["code"], "event_id_conflict");
