@@ -1,0 +1,22 @@
+// Light or dark, and the language: by the system or by hand.
+import { useState } from "react";
+import { useTranslation } from "react-i18next";
+import { THEMES, type Theme, chooseTheme, chosenTheme } from "../theme";
+import { LANGUAGES, type Language, chooseLanguage, chosenLanguage } from "../words";
+
+export function Preferences() {
+  const { t } = useTranslation();
+  const [theme, setTheme] = useState(chosenTheme);
+  const [language, setLanguage] = useState(chosenLanguage);
+  return (
+    <div className="preferences" role="group" aria-label={t("preferences")}>
+      <select className="small" aria-label={t("theme.label")} value={theme} onChange={(event) => { const next = event.target.value as Theme; setTheme(next); chooseTheme(next); }}>
+        {THEMES.map((each) => <option key={each} value={each}>{t(`theme.${each}`)}</option>)}
+      </select>
+      <select className="small" aria-label={t("language.label")} value={language} onChange={(event) => { const next = event.target.value as Language | ""; setLanguage(next); chooseLanguage(next); }}>
+        <option value="">{t("language.system")}</option>
+        {LANGUAGES.map(([name, words]) => <option key={name} value={name} lang={name}>{words}</option>)}
+      </select>
+    </div>
+  );
+}
