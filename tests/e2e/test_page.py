@@ -34,18 +34,18 @@ def session_ids(server):
 class Page(PageTab):
     def __init__(self, browser, server, **size):
         super().__init__(browser, server, **size)
-        self.server = server
         self.tab.get_by_role("textbox", name="What should the video show?").wait_for()
 
     def generate(self, prompt, length="Medium"):
         """Types, clicks, and returns the id of the session that this made."""
-        before = session_ids(self.server)
         self.tab.get_by_role("textbox", name="What should the video show?").fill(prompt)
         self.tab.get_by_text(length, exact=True).click()
-        self.tab.get_by_role("button", name="Generate").click()
+        with self.tab.expect_response(lambda reply: reply.request.method == "POST" and reply.url.endswith("/v1/sessions")) as answer:
+            self.tab.get_by_role("button", name="Generate").click()
+        session = answer.value.json()["id"]
+        self.tab.wait_for_url(f"**/s/{session}")
         self.tab.locator("article.session video").first.wait_for()
-        (made,) = session_ids(self.server) - before
-        return made
+        return session
 
     def wait_until_plays(self, seconds):
         self.tab.wait_for_function(PLAYS_AT, arg=seconds, timeout=180_000)

@@ -2,7 +2,6 @@
 import re
 
 import pytest
-from conftest import Server
 from page_tab import opener
 from test_page import PROMPT, Page, session_ids
 from waiting import wait_for
@@ -85,7 +84,7 @@ def test_keys_move_the_stage(server, open_page, finished):
 
 def test_the_speed_of_the_stage_is_chosen(server, open_page, finished):
     page = open_page()
-    page.tab.get_by_label("Speed").select_option("2×")
+    page.tab.get_by_label("Speed").select_option("2")
     page.tab.get_by_role("button", name="Play", exact=True).click()
     page.waits("() => document.querySelector('.theatre video').playbackRate === 2")
     page.tab.get_by_role("button", name="Play again").wait_for(timeout=DONE)
@@ -208,3 +207,37 @@ def test_a_video_is_downloaded_from_the_library(server, open_page, finished):
     with page.tab.expect_download() as download:
         page.library().get_by_role("link", name="Download: a yellow star").click()
     assert download.value.suggested_filename == f"rushes-{finished[:8]}.mp4"
+
+
+def test_a_seed_keeps_all_its_digits(server, open_page):
+    page = open_page()
+    page.tab.get_by_role("textbox", name="Seed").fill("18446744073709551557")
+    session = page.generate(PROMPT, "Short")
+    assert server.request("GET", f"/v1/sessions/{session}")["seed"] == 18446744073709551557
+    page.tab.get_by_role("button", name="Stop", exact=True).click()
+    page.tab.get_by_role("textbox", name="Seed").fill("")
+    page.tab.get_by_role("button", name="Use again").click()
+    assert page.tab.get_by_role("textbox", name="Seed").input_value() == "18446744073709551557"
+
+
+def test_a_video_with_sound_has_a_volume_that_is_kept(server, open_page, finished):
+    page = open_page()
+
+    def tell(route):
+        answer = route.fetch()
+        sessions = answer.json()
+        for session in sessions["sessions"]:
+            session["format"]["audio_hz"] = 16000
+        route.fulfill(response=answer, json=sessions)
+
+    page.tab.route("**/v1/sessions", tell)
+    page.tab.reload()
+    page.tab.get_by_role("slider", name="Volume").fill("0.3")
+    page.waits("() => document.querySelector('.theatre video').volume === 0.3 && !document.querySelector('.theatre video').muted")
+    page.press("m")
+    page.waits("() => document.querySelector('.theatre video').muted")
+    page.tab.get_by_role("button", name="Sound on").click()
+    page.waits("() => !document.querySelector('.theatre video').muted")
+    page.tab.reload()
+    page.waits("() => document.querySelector('.theatre video')?.volume === 0.3")
+    page.tab.unroute_all(behavior="wait")

@@ -4,7 +4,6 @@ import re
 
 import pytest
 from conftest import Server
-from page_tab import PageTab
 from test_page import PROMPT
 from test_studio import AT
 from waiting import wait_for
@@ -205,3 +204,32 @@ def test_who_wishes_for_less_motion_starts_videos_of_others_by_hand(clean, open_
     assert tab.evaluate("document.getAnimations().length") == 0
     tab.get_by_role("button", name="Play", exact=True).click()
     tab.wait_for_function(f"() => {AT} > 0.3")
+
+
+def test_a_long_library_costs_one_socket_and_little_memory(clean, open_tab):
+    session = complete(clean)
+    tab = open_tab("about:blank", width=1440, height=900)
+    sockets = []
+    tab.on("websocket", lambda socket: sockets.append(socket.url))
+
+    def many(route):
+        answer = route.fetch()
+        (one,) = answer.json()["sessions"]
+        route.fulfill(response=answer, json={"sessions": [{**one, "id": f"{number:032x}"} for number in range(63)] + [one]})
+
+    tab.route("**/v1/sessions", many)
+    tab.route(re.compile("/v1/sessions/0{20}.*/video.mp4"), lambda route: route.continue_(url=f"{clean.url}/v1/sessions/{session}/video.mp4"))
+    tab.goto(clean.url)
+    for shown in (24, 48):
+        tab.locator(".library li").nth(shown - 1).wait_for()
+        tab.get_by_role("button", name="Show more").click()
+    items = tab.locator(".library li")
+    items.nth(63).wait_for()
+    assert items.count() == 64
+    for number in range(0, 64, 8):
+        items.nth(number).scroll_into_view_if_needed()
+        items.nth(number).locator("img").wait_for()
+    assert len(sockets) <= 1, "the events of the session on the stage"
+    used = tab.context.new_cdp_session(tab).send("Runtime.getHeapUsage")["usedSize"]
+    assert used < 100e6
+    tab.unroute_all(behavior="wait")

@@ -1,6 +1,7 @@
 // The server's JSON, turned into the page's values once. Nothing else in the page knows how it is spelled.
 import { answerOf, call, reach, rootUrl, socketUrl, url } from "./connection";
 import { dataUrl } from "./files";
+import { withSeed } from "./seeds";
 import type { Size, TrainedFor } from "./sizes";
 import { type QueuePlace, type Session, type SessionEvent, type SessionState, type VideoFormat, hasEnded, promptLine } from "./state";
 
@@ -10,7 +11,8 @@ export { server } from "./connection";
 export interface GenerationRequest extends Partial<Size> {
   prompt: string;
   segments: number;
-  seed: number;
+  /** In digits: 64 bits are more than a number of JavaScript holds. */
+  seed: string;
   /** As fast as it is watched, with a small lead; or as fast as the model can. */
   pacing: Pacing;
   /** The first frame: a picture file as `data:` address. */
@@ -97,7 +99,7 @@ interface WireFormat {
 }
 interface WireQueue { position: number; wait_s: number | null }
 interface WireSession {
-  id: string; model: string; state: SessionState; prompt: string; prompts: string[]; seed: number; format: WireFormat;
+  id: string; model: string; state: SessionState; prompt: string; prompts: string[]; seed: string; format: WireFormat;
   ignored: { field: string; reason: string }[];
   warnings: string[];
   max_lead_s: number | null; origin: { kind: "fork" | "remix"; session: string } | null;
@@ -155,7 +157,7 @@ const toQueue = (q: WireQueue): QueuePlace => ({ position: q.position, waitSecon
 
 const toSession = (s: WireSession): Session => ({
   id: s.id, model: s.model, state: s.state, queue: s.queue && toQueue(s.queue), reason: s.error?.message ?? "", format: toFormat(s.format), mimeType: s.format.mime_type,
-  prompt: s.prompt || (s.prompts[0] ?? ""), firstPrompt: promptLine(s.prompts), seed: Number.isSafeInteger(s.seed) ? s.seed : null, ignored: s.ignored, warnings: s.warnings, forkedFrom: s.origin?.kind === "fork" ? s.origin.session : null, realTime: s.max_lead_s !== null,
+  prompt: s.prompt || (s.prompts[0] ?? ""), firstPrompt: promptLine(s.prompts), seed: s.seed, ignored: s.ignored, warnings: s.warnings, forkedFrom: s.origin?.kind === "fork" ? s.origin.session : null, realTime: s.max_lead_s !== null,
   createdAt: Date.parse(s.created), madeFrames: s.done.video_frames, pendingPrompt: null, text: "", blocks: [], lastSequence: -1, firstFrameShownMs: null,
 });
 
@@ -191,7 +193,7 @@ export const liveVideoUrl = (id: string): string => socketUrl(`sessions/${id}/vi
 export const speechUrl = (id: string, rate: number): string => socketUrl(`sessions/${id}/audio?rate=${rate}`);
 
 export const createSession = async (request: GenerationRequest): Promise<Session> =>
-  toSession(await call<WireSession>("POST", "sessions", request));
+  toSession(await call<WireSession>("POST", "sessions", request, withSeed));
 
 /** Newest first, without talking heads: those belong to whoever speaks to them. */
 export const listSessions = async (): Promise<Session[]> =>

@@ -196,7 +196,7 @@ export function App() {
                   onPace={(realTime) =>
                     void api.setPacing(session.id, realTime ? "realtime" : "asap").then(() => dispatch({ type: "paced", id: session.id, realTime }), report)}
                   onReuse={() => {
-                    setDraft({ ...draft, prompt: session.firstPrompt, seed: session.seed === null ? "" : String(session.seed) });
+                    setDraft({ ...draft, prompt: session.firstPrompt, seed: session.seed });
                     promptBox.current?.focus();
                     promptBox.current?.scrollIntoView({ block: "center", behavior: isCalm() ? "auto" : "smooth" });
                   }}

@@ -1,5 +1,6 @@
 // Where the server is, the token that it may want, and calls to it. What it refuses is a ServerError with its own words.
 import { rootOf } from "./route";
+import { readSeeds } from "./seeds";
 import { ofTab } from "./stored";
 
 export class ServerError extends Error {
@@ -65,8 +66,9 @@ export async function answerOf(method: string, path: string, init: RequestInit =
   throw new ServerError(told?.error?.message ?? `The server answered with ${response.status} ${response.statusText}.`, response.status, told?.error?.code ?? "");
 }
 
-export async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
-  const response = await answerOf(method, path, body === undefined ? {} : { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+/** `write`: how the body becomes JSON. Seeds of the answer are digits. */
+export async function call<T>(method: string, path: string, body?: unknown, write: (body: unknown) => string = JSON.stringify): Promise<T> {
+  const response = await answerOf(method, path, body === undefined ? {} : { headers: { "Content-Type": "application/json" }, body: write(body) });
   const text = await response.text();
-  return (text ? JSON.parse(text) : null) as T;
+  return (text ? readSeeds(text) : null) as T;
 }

@@ -5,7 +5,7 @@ import {
 } from "./state";
 
 const session = (id: string, changes: Partial<Session> = {}): Session => ({
-  id, model: "t2v", state: "queued", queue: null, reason: "", mimeType: "", prompt: "a red circle", firstPrompt: "a red circle", seed: 7, ignored: [], warnings: [], forkedFrom: null, realTime: false, createdAt: 0, madeFrames: 0, pendingPrompt: null, text: "", blocks: [], lastSequence: -1,
+  id, model: "t2v", state: "queued", queue: null, reason: "", mimeType: "", prompt: "a red circle", firstPrompt: "a red circle", seed: "7", ignored: [], warnings: [], forkedFrom: null, realTime: false, createdAt: 0, madeFrames: 0, pendingPrompt: null, text: "", blocks: [], lastSequence: -1,
   firstFrameShownMs: null,
   format: { width: 128, height: 128, fps: 16, segments: 2, blocksPerSegment: 3, blocksPerLaterSegment: 2, videoFrames: 57, hasSound: false },
   ...changes,

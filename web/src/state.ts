@@ -64,8 +64,8 @@ export interface Session {
   prompt: string;
   /** What the session began with, as it would be typed again. */
   firstPrompt: string;
-  /** null: a number that JavaScript does not hold. */
-  seed: number | null;
+  /** In digits. */
+  seed: string;
   /** What of the request was taken and has no effect. */
   ignored: { field: string; reason: string }[];
   /** What of it may disappoint, in the server's words. */

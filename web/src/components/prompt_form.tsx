@@ -56,11 +56,10 @@ export function PromptForm({ model, draft, onDraft, picture, onPicture, box, onG
     event.preventDefault();
     if (empty || busy) return;
     setBusy(true);
-    const number = Number.parseInt(draft.seed, 10);
     await onGenerate({
       prompt: draft.prompt.trim(),
       segments: draft.segments,
-      seed: Number.isNaN(number) ? Math.floor(Math.random() * 1e6) : number,
+      seed: draft.seed || String(Math.floor(Math.random() * 1e6)),
       pacing: draft.pacing,
       ...(picture !== null && { image: picture }),
       ...size,
@@ -116,7 +115,7 @@ export function PromptForm({ model, draft, onDraft, picture, onPicture, box, onG
         <SizeChoice sizes={sizes} chosen={size} onSize={(next) => change({ size: next === null ? "" : sizeWords(next) })} />
         <label className="seed">
           {t("form.seed")}
-          <input inputMode="numeric" pattern="[0-9]{0,15}" title={t("form.seedTitle")} placeholder={t("form.random")} value={draft.seed} onChange={(event) => change({ seed: event.target.value })} />
+          <input inputMode="numeric" pattern="[0-9]{0,20}" title={t("form.seedTitle")} placeholder={t("form.random")} value={draft.seed} onChange={(event) => change({ seed: event.target.value })} />
         </label>
         <div className="start">
           <input

@@ -93,7 +93,7 @@ export function QuestionForm({ model, draft, onDraft, pictures, onFiles, onExamp
         )}
         <label className="seed">
           {t("form.seed")}
-          <input inputMode="numeric" pattern="[0-9]{0,15}" title={t("form.seedTitle")} placeholder={t("form.random")} value={draft.seed} onChange={(event) => onDraft({ seed: event.target.value })} />
+          <input inputMode="numeric" pattern="[0-9]{0,15}" title={t("predict.seedTitle")} placeholder={t("form.random")} value={draft.seed} onChange={(event) => onDraft({ seed: event.target.value })} />
         </label>
         {model.makesVideo && model.options.has("previews") && (
           <label className="check" title={t("predict.previewsTitle")}>

@@ -59,15 +59,15 @@ export function StageBar(props: Props) {
         {SPEEDS.map((each) => <option key={each} value={each}>{each}×</option>)}
       </select>
       {props.canLoop && <Icon label={t("stage.loop")} pressed={props.loop} onClick={props.onLoop}><path d="M7 7h10v4m0-4l-3-3m3 3l-3 3M17 17H7v-4m0 4l3 3m-3-3l3-3" className="stroke" /></Icon>}
-      <Icon label={t("keys.title")} keys="?" onClick={props.onHelp}><path d="M9 9.5a3 3 0 1 1 4.5 2.6c-1 .6-1.5 1.2-1.5 2.4M12 18v.5" className="stroke" /></Icon>
+      <Icon label={t("keys.title")} keys="?" className="for-keys" onClick={props.onHelp}><path d="M9 9.5a3 3 0 1 1 4.5 2.6c-1 .6-1.5 1.2-1.5 2.4M12 18v.5" className="stroke" /></Icon>
       <Icon label={props.full ? t("stage.window") : t("stage.full")} keys="F" onClick={props.onFull}><path d={props.full ? "M9 4v5H4m16 0h-5V4m0 16v-5h5M4 15h5v5" : "M4 9V4h5m6 0h5v5m0 6v5h-5m-6 0H4v-5"} className="stroke" /></Icon>
     </div>
   );
 }
 
-function Icon({ label, keys, pressed, onClick, children }: { label: string; keys?: string; pressed?: boolean; onClick: () => void; children: ReactNode }) {
+function Icon({ label, keys, pressed, className = "", onClick, children }: { label: string; keys?: string; pressed?: boolean; className?: string; onClick: () => void; children: ReactNode }) {
   return (
-    <button type="button" className="icon" aria-label={label} title={keys ? `${label} (${keys})` : label} onClick={onClick} {...(pressed !== undefined && { "aria-pressed": pressed })}>
+    <button type="button" className={`icon ${className}`} aria-label={label} title={keys ? `${label} (${keys})` : label} onClick={onClick} {...(pressed !== undefined && { "aria-pressed": pressed })}>
       <svg viewBox="0 0 24 24" aria-hidden>{children}</svg>
     </button>
   );
