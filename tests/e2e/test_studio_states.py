@@ -87,6 +87,25 @@ def test_a_page_whose_server_goes_says_so_and_goes_on_when_it_is_back(own_server
     tab.locator(f".library a[href$='{other}']").first.wait_for()
 
 
+def test_a_video_whose_connection_is_cut_goes_on_where_it_was(clean, open_tab):
+    session = clean.request("POST", "/v1/sessions", {"prompt": PROMPT, "segments": 0, "pacing": "realtime"})["id"]
+    tab = open_tab("about:blank")
+    lines = []
+
+    def pass_on(page):
+        lines.append(page)
+        page.connect_to_server()
+
+    tab.route_web_socket(re.compile(r"/v1/sessions/\w+/video"), pass_on)
+    tab.goto(f"{clean.url}/s/{session}")
+    tab.wait_for_function(f"() => {AT} > 1")
+    cut = tab.evaluate(AT)
+    lines[0].close(code=1006)
+    wait_for(lambda: tab.evaluate("0") or len(lines) == 2, PATIENCE_MS / 1000)
+    tab.wait_for_function(f"(cut) => {AT} > cut + 1", arg=cut)
+    assert tab.locator(".notice").count() == 0
+
+
 def test_a_token_that_is_missing_is_asked_for_and_stands_in_no_address(own_server, open_tab):
     server = own_server("--token", "secret")
     tab = open_tab(server.url)

@@ -171,7 +171,7 @@ export function App() {
             <div ref={stage} className="stage-place">
               {session ? (
                 <Stage
-                  key={session.id} session={session} mine={clickedAt.has(session.id)} returns={returns} promptBox={promptBox}
+                  key={session.id} session={session} mine={clickedAt.has(session.id)} returns={returns} reachable={line === "here"} promptBox={promptBox}
                   loops={models?.find((model) => model.name === session.model)?.options.has("loop") ?? false}
                   controls={models?.find((model) => model.name === session.model)?.controls ?? []}
                   onSet={(changed) => void api.setOptions(session.id, changed).catch(report)}
@@ -202,6 +202,7 @@ export function App() {
                   }}
                   onRemove={() => remove(session.id)}
                   onHelp={() => setHelps(true)}
+                  onError={report}
                 />
               ) : (
                 <p className="empty">{line === "asking" ? "" : route.session !== null && line === "here" ? t("stage.missing") : t("stage.empty")}</p>

@@ -15,8 +15,11 @@ export interface Source {
 export interface PlayerEvents {
   /** The first frame is on the screen. */
   onFirstFrame?: () => void;
-  onError: (message: string) => void;
+  /** `lost`: the connection ended without the server's word; another one would go on. */
+  onError: (message: string, lost: boolean) => void;
 }
+
+class ConnectionLost extends Error {}
 
 export interface PlayerOptions {
   /** Stay near the newest moment, as in a conversation. */
@@ -61,7 +64,7 @@ export function play(video: HTMLVideoElement, source: Source | Promise<Source>, 
     if (media.readyState === "open") media.endOfStream();
   };
   run().catch((error: unknown) => {
-    if (!abort.signal.aborted) events.onError(error instanceof Error ? error.message : String(error));
+    if (!abort.signal.aborted) events.onError(error instanceof Error ? error.message : String(error), error instanceof ConnectionLost);
   });
 
   return () => {
@@ -96,8 +99,8 @@ function receive(address: string, signal: AbortSignal): AsyncGenerator<ArrayBuff
       else if (closed) break;
       else await new Promise<void>((resolve) => { wake = resolve; });
     }
-    // 1006: no close frame came. All else is the server's word, which the events bring too.
-    if (!signal.aborted && (closed as CloseEvent).code === 1006) throw new Error("The connection to the video was lost. Reload the page to continue watching.");
+    // 1006: no close frame came; 1005: one that says nothing. All else is the server's word, which the events bring too.
+    if (!signal.aborted && [1005, 1006].includes((closed as CloseEvent).code)) throw new ConnectionLost("The connection to the video was lost. Reload the page to continue watching.");
   })();
 }
 

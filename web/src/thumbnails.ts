@@ -11,19 +11,21 @@ let queue: Promise<unknown> = Promise.resolve();
 
 /** The address of a picture; null: there is none yet. What is asked for and not wanted any more is left out. */
 export function thumbnail(session: Session, signal: AbortSignal): Promise<string | null> {
-  const known = taken.get(session.id);
+  // When a session has ended, a look at its middle takes the first one's place.
+  const key = `${session.id} ${hasEnded(session.state)}`;
+  const known = taken.get(key);
   if (known !== undefined) return Promise.resolve(known);
   const turn = queue.then(async () => {
     if (signal.aborted) return null;
-    const picture = taken.get(session.id) ?? await take(session, signal).catch(() => null);
-    if (picture !== null) taken.set(session.id, picture);
+    const picture = taken.get(key) ?? await take(session, signal).catch(() => null);
+    if (picture !== null) taken.set(key, picture);
     return picture;
   });
   queue = turn;
   return turn;
 }
 
-export const forgetThumbnail = (id: string): void => void taken.delete(id);
+export const forgetThumbnail = (id: string): void => { for (const ended of [true, false]) taken.delete(`${id} ${ended}`); };
 
 async function take(session: Session, signal: AbortSignal): Promise<string | null> {
   const video = document.createElement("video");

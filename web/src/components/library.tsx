@@ -83,12 +83,12 @@ function Thumbnail({ session }: { session: Session }) {
     observer.observe(place);
     return () => observer.disconnect();
   }, [place]);
-  const wanted = seen && picture === null && hasPicture(session) ? session : null;
-  const wantedId = wanted?.id;
+  const wanted = seen && hasPicture(session) ? session : null;
+  const wantedId = wanted && `${wanted.id} ${hasEnded(wanted.state)}`;
   useEffect(() => {
     if (!wanted) return;
     const control = new AbortController();
-    void thumbnail(wanted, control.signal).then((address) => { if (!control.signal.aborted) setPicture(address); });
+    void thumbnail(wanted, control.signal).then((address) => { if (!control.signal.aborted && address !== null) setPicture(address); });
     return () => control.abort();
     // eslint-disable-next-line react-hooks/exhaustive-deps -- the session changes with each frame, its picture does not
   }, [wantedId]);

@@ -22,6 +22,8 @@ interface Props {
   controls: Control[];
   /** How often the server came back: then everything is connected anew. */
   returns: number;
+  /** The server answers. */
+  reachable: boolean;
   /** Of a session that has ended, "/" goes there. */
   promptBox: RefObject<HTMLTextAreaElement | null>;
   onSet: (changed: OptionValues) => void;
@@ -36,12 +38,15 @@ interface Props {
   onReuse: () => void;
   onRemove: () => void;
   onHelp: () => void;
+  onError: (error: unknown) => void;
 }
 
 /** Pictures smaller than this are enlarged pixel by pixel: smoothed, their edges would be fog. */
 const SMALL = 320;
 /** Seconds between what is shown and the newest picture from which on a way there is offered. */
 const BEHIND_S = 4;
+/** After which a lost video is asked for again, if the server is there: longer than it takes to see that it is not. */
+const RECONNECT_MS = 4000;
 
 export function Stage(props: Props) {
   const { session, returns } = props;
@@ -66,8 +71,12 @@ export function Stage(props: Props) {
   const [set, setSet] = useState<OptionValues>({});
   // What ended while the server was gone is a file now.
   const [seenReturns, setSeenReturns] = useState(returns);
+  const [lost, setLost] = useState(false);
+  const [again, setAgain] = useState(0);
+  const connection = returns + again;
   if (returns !== seenReturns) {
     setSeenReturns(returns);
+    setLost(false);
     if (ended && file === null) setFile({ from: playedSeconds });
   }
   const { hasSound, fps, width, height } = session.format;
@@ -87,10 +96,18 @@ export function Stage(props: Props) {
 
   // ---- the picture ----
   const playsAtOnce = useEffectEvent(() => props.mine || !isCalm());
-  const goOn = useEffectEvent(() => {
-    // Where the connection was lost, the file has what there is of a session that has ended.
+  const fail = useEffectEvent((message: string, isLost: boolean) => {
+    if (!isLost) return props.onError(new Error(message));
+    // The file has what there is of a session that has ended.
     if (ended) setFile({ from: playedSeconds });
+    else setLost(true);
   });
+  const waitsForLine = lost && props.reachable && !ended;
+  useEffect(() => {
+    if (!waitsForLine) return;
+    const timer = window.setTimeout(() => { setLost(false); setAgain((before) => before + 1); }, RECONNECT_MS);
+    return () => window.clearTimeout(timer);
+  }, [waitsForLine]);
   const isFile = file !== null;
   const shownUntil = useEffectEvent(() => playedSeconds);
   useEffect(() => {
@@ -103,15 +120,14 @@ export function Stage(props: Props) {
     let handle = element.requestVideoFrameCallback(follow);
     const stop = isFile
       ? showFile(element, videoUrl(session.id))
-      // What is lost is said once, for the page; the picture comes back with the server.
-      : play(element, { address: liveVideoUrl(session.id), mimeType: session.mimeType }, { onFirstFrame: () => onFirstFrame(), onError: () => goOn() }, { from: returns > 0 ? shownUntil() : 0 });
+      : play(element, { address: liveVideoUrl(session.id), mimeType: session.mimeType }, { onFirstFrame: () => onFirstFrame(), onError: (message, isLost) => fail(message, isLost) }, { from: connection > 0 ? shownUntil() : 0 });
     if (!isFile && playsAtOnce())
       void element.play().catch((error: unknown) => { if (error instanceof DOMException && error.name === "NotAllowedError") setBlocked(true); });
     return () => {
       element.cancelVideoFrameCallback(handle);
       stop();
     };
-  }, [session.id, session.mimeType, isFile, returns]);
+  }, [session.id, session.mimeType, isFile, connection]);
   useEffect(() => {
     if (file === null || file.from === 0) return;
     const element = video.current!;
