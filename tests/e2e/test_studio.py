@@ -1,4 +1,5 @@
 """The studio in a real browser: the stage, steering, the time line, the library, and what is said when things go wrong."""
+import contextlib
 import re
 
 import pytest
@@ -24,6 +25,22 @@ class Studio(Page):
         return self.tab.get_by_role("region", name="Sessions")
 
 
+@contextlib.contextmanager
+def told(page, **changes):
+    """A page that hears this of the format of every session."""
+    def tell(route):
+        answer = route.fetch()
+        sessions = answer.json()
+        for session in sessions["sessions"]:
+            session["format"].update(changes)
+        route.fulfill(response=answer, json=sessions)
+
+    page.tab.route("**/v1/sessions", tell)
+    page.tab.reload()
+    yield
+    page.tab.unroute_all(behavior="wait")
+
+
 @pytest.fixture
 def open_page(server, browser):
     with opener(Studio, browser, server) as open_one:
@@ -46,6 +63,15 @@ def test_the_stage_fills_its_column_and_enlarges_small_pictures_without_blur(ser
     screen.wait_for()
     assert screen.bounding_box()["width"] > 900 and screen.bounding_box()["height"] > 400
     assert page.tab.locator(".theatre video").evaluate("(video) => getComputedStyle(video).imageRendering") == "pixelated"
+
+
+def test_a_video_of_832_by_480_is_shown_at_its_size_or_larger(server, open_page, finished):
+    page = open_page(width=1440, height=900)
+    with told(page, width=832, height=480):
+        page.tab.get_by_text("832×480").wait_for()  # noqa: RUF001
+        screen = page.tab.locator(".theatre .screen").bounding_box()
+        assert min(screen["width"], screen["height"] * 832 / 480) >= 832
+        assert page.tab.locator(".theatre video").evaluate("(video) => getComputedStyle(video).imageRendering") == "auto"
 
 
 def test_keys_move_the_stage(server, open_page, finished):
@@ -222,22 +248,12 @@ def test_a_seed_keeps_all_its_digits(server, open_page):
 
 def test_a_video_with_sound_has_a_volume_that_is_kept(server, open_page, finished):
     page = open_page()
-
-    def tell(route):
-        answer = route.fetch()
-        sessions = answer.json()
-        for session in sessions["sessions"]:
-            session["format"]["audio_hz"] = 16000
-        route.fulfill(response=answer, json=sessions)
-
-    page.tab.route("**/v1/sessions", tell)
-    page.tab.reload()
-    page.tab.get_by_role("slider", name="Volume").fill("0.3")
-    page.waits("() => document.querySelector('.theatre video').volume === 0.3 && !document.querySelector('.theatre video').muted")
-    page.press("m")
-    page.waits("() => document.querySelector('.theatre video').muted")
-    page.tab.get_by_role("button", name="Sound on").click()
-    page.waits("() => !document.querySelector('.theatre video').muted")
-    page.tab.reload()
-    page.waits("() => document.querySelector('.theatre video')?.volume === 0.3")
-    page.tab.unroute_all(behavior="wait")
+    with told(page, audio_hz=16000):
+        page.tab.get_by_role("slider", name="Volume").fill("0.3")
+        page.waits("() => document.querySelector('.theatre video').volume === 0.3 && !document.querySelector('.theatre video').muted")
+        page.press("m")
+        page.waits("() => document.querySelector('.theatre video').muted")
+        page.tab.get_by_role("button", name="Sound on").click()
+        page.waits("() => !document.querySelector('.theatre video').muted")
+        page.tab.reload()
+        page.waits("() => document.querySelector('.theatre video')?.volume === 0.3")
