@@ -106,6 +106,31 @@ def test_a_video_whose_connection_is_cut_goes_on_where_it_was(clean, open_tab):
     assert tab.locator(".notice").count() == 0
 
 
+def test_who_comes_late_to_a_video_in_real_time_sees_what_is_made_now(clean, open_tab):
+    session = clean.request("POST", "/v1/sessions", {"prompt": PROMPT, "segments": 0, "pacing": "realtime"})["id"]
+    made = wait_for(lambda: (frames := clean.request("GET", f"/v1/sessions/{session}")["done"]["video_frames"]) > 6 * 16 and frames / 16)
+    tab = open_tab(f"{clean.url}/s/{session}")
+    tab.wait_for_function("() => { const video = document.querySelector('.theatre video'); return video && !video.paused && video.readyState > 2; }")
+    tab.wait_for_function(f"(made) => {AT} > made - 3", arg=made)
+    tab.get_by_role("slider", name="Time line").fill("1")
+    tab.wait_for_function(f"() => {AT} >= 1 && {AT} < 3")
+
+
+def test_words_for_a_portrait_survive_tabs_and_reloads(clean, open_tab):
+    model = next(m for m in clean.request("GET", "/v1/models")["models"]
+                 if "audio" in m["capabilities"]["feeds"] and "text" in m["capabilities"]["takes"])
+    tab = open_tab(f"{clean.url}/#talk")
+    tab.get_by_label("Model", exact=True).select_option(model["name"])
+    tab.get_by_label("What should be seen?").fill("a woman with red hair speaks")
+    tab.get_by_text("Text to video", exact=True).click()
+    tab.get_by_role("button", name="Generate").wait_for()
+    tab.get_by_text("Talking head", exact=True).click()
+    for _ in range(2):
+        tab.get_by_label("What should be seen?").wait_for()
+        assert tab.get_by_label("What should be seen?").input_value() == "a woman with red hair speaks"
+        tab.reload()
+
+
 def test_a_token_that_is_missing_is_asked_for_and_stands_in_no_address(own_server, open_tab):
     server = own_server("--token", "secret")
     tab = open_tab(server.url)

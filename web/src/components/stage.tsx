@@ -45,6 +45,8 @@ interface Props {
 const SMALL = 320;
 /** Seconds between what is shown and the newest picture from which on a way there is offered. */
 const BEHIND_S = 4;
+/** What is made in real time is this much ahead. */
+const LEAD_S = 2;
 /** After which a lost video is asked for again, if the server is there: longer than it takes to see that it is not. */
 const RECONNECT_MS = 4000;
 
@@ -109,7 +111,12 @@ export function Stage(props: Props) {
     return () => window.clearTimeout(timer);
   }, [waitsForLine]);
   const isFile = file !== null;
-  const shownUntil = useEffectEvent(() => playedSeconds);
+  const begin = useEffectEvent(() => {
+    if (connection > 0) return playedSeconds;
+    // Who comes late to what is made in real time wants to see, and steer, what is made now.
+    const made = session.madeFrames / fps;
+    return session.realTime && made > BEHIND_S ? made - LEAD_S : 0;
+  });
   useEffect(() => {
     const element = video.current!;
     const follow = (): void => {
@@ -120,7 +127,7 @@ export function Stage(props: Props) {
     let handle = element.requestVideoFrameCallback(follow);
     const stop = isFile
       ? showFile(element, videoUrl(session.id))
-      : play(element, { address: liveVideoUrl(session.id), mimeType: session.mimeType }, { onFirstFrame: () => onFirstFrame(), onError: (message, isLost) => fail(message, isLost) }, { from: connection > 0 ? shownUntil() : 0 });
+      : play(element, { address: liveVideoUrl(session.id), mimeType: session.mimeType }, { onFirstFrame: () => onFirstFrame(), onError: (message, isLost) => fail(message, isLost) }, { from: begin() });
     if (!isFile && playsAtOnce())
       void element.play().catch((error: unknown) => { if (error instanceof DOMException && error.name === "NotAllowedError") setBlocked(true); });
     return () => {
