@@ -111,6 +111,7 @@ def test_a_new_prompt_pause_and_stop_reach_the_session(server, open_page):
     page.tab.get_by_role("button", name="Pause generation").wait_for()
     page.wait_until_plays(4)
     PICTURES.mkdir(exist_ok=True)
+    page.tab.evaluate("window.scrollTo(0, 0)")
     page.tab.screenshot(path=PICTURES / "page.png")
 
     page.tab.get_by_role("button", name="Stop").click()
@@ -140,6 +141,7 @@ def test_a_fork_goes_on_under_its_own_prompt_beside_its_origin(server, open_page
     assert server.request("GET", f"/v1/sessions/{forked}")["max_lead_s"] is None
     assert server.request("GET", f"/v1/sessions/{origin}")["max_lead_s"] is not None
     page.wait_until_plays(3)
+    page.tab.evaluate("window.scrollTo(0, 0)")
     page.tab.screenshot(path=PICTURES / "page_fork.png")
     page.tab.go_back()
     page.tab.locator("article.session .now").get_by_text(PROMPT).wait_for()

@@ -210,7 +210,7 @@ def test_light_or_dark_is_chosen_by_hand_and_kept(clean, open_tab):
     tab.reload()
     tab.get_by_label("Light or dark").wait_for()
     assert tab.evaluate(ground) == light
-    tab.get_by_label("Light or dark").select_option("Auto theme")
+    tab.get_by_label("Light or dark").select_option("Auto")
     assert tab.evaluate(ground) == dark
 
 
