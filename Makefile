@@ -8,9 +8,14 @@ ARGS   ?=
 
 .PHONY: run test build lint tidy clean
 run:
-	tools/setup run
-	tools/build $(PRESET) rushes
-	$(RUSHES) serve $(ARGS)
+	@[ -x $(RUSHES) ] || echo "make run: the first time takes a while: packages and libtorch (about 5 min), the build" \
+	  "(about $$(((60 + $$(nproc) - 1) / $$(nproc))) min on $$(nproc) cores); afterwards some seconds" >&2
+	@echo "make run: 1 of 3: what is needed" >&2
+	@tools/setup run
+	@echo "make run: 2 of 3: build" >&2
+	@tools/build $(PRESET) rushes
+	@echo "make run: 3 of 3: server; Ctrl-C ends it" >&2
+	@$(RUSHES) serve $(ARGS)
 
 build:
 	tools/setup build

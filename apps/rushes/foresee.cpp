@@ -1,12 +1,14 @@
 // rushes foresee and rushes describe: a picture and a question to words on the terminal, as they come, and a video that
 // grows beside them.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <optional>
 
 #include "commands.h"
+#include "log_options.h"
 #include "model_options.h"
 #include "option_flags.h"
 #include "output.h"
@@ -26,16 +28,12 @@ using generation::Request;
 struct Options {
   generation::ModelOptions model;
   Request request;
-  std::vector<std::string> earlier;
-  std::string picture, question, output = "foresee.mp4", format = "auto";
-  int quality = 20, threads = 0;
+  std::vector<std::string> earlier, question;
+  std::string picture, output = "foresee.mp4", format = "auto";
+  Quality quality;
+  int threads = 0;
   bool quiet = false;
 };
-
-/// Families whose models say in words what they see.
-bool answers_about_pictures(const generation::Family& family) {
-  return family.capabilities.takes.has(Modality::image) && family.capabilities.yields.has(Modality::text);
-}
 
 generation::ModelOptions model_options(const Options& options) {
   generation::ModelOptions model = options.model;
@@ -47,7 +45,7 @@ generation::ModelOptions model_options(const Options& options) {
 
 Request make_request(const Options& options, const std::string& model) {
   Request request = options.request;
-  if (!options.question.empty()) request.prompts = {options.question};
+  if (!options.question.empty()) request.prompts = {fmt::format("{}", fmt::join(options.question, " "))};
   for (const std::string& earlier : options.earlier) request.earlier_images.push_back(read_picture(earlier, model));
   request.image = read_picture(options.picture, model);
   return request;
@@ -89,7 +87,7 @@ void describe(const Options& options) {
 }
 
 void foresee(const Options& options) {
-  check_output(options.output, options.format);
+  check_output(options.output, options.format, Folders::are_refused);
   const generation::ModelOptions named = model_options(options);
   const Request request = make_request(options, named.path);
   const auto model = load(options, named, request);
@@ -98,12 +96,15 @@ void foresee(const Options& options) {
   require(format.video_frames != 0, ErrorCode::unsupported, "{}; rushes describe is the command for words alone",
           model->capabilities().yields.has(Modality::video) ? "tracks text makes no video: leave it out for one"
                                                             : "this model has no video model and makes no video");
-  const auto output = open_outputs({{.target = options.output,
-                                     .container = media::choose_container(options.output, options.format),
-                                     .width = format.width,
-                                     .height = format.height,
-                                     .fps = format.fps,
-                                     .quality = options.quality}});
+  const std::vector<media::VideoOutputOptions> targets{
+      {.target = options.output,
+       .container = media::choose_container(options.output, options.format),
+       .width = format.width,
+       .height = format.height,
+       .fps = format.fps,
+       .quality = options.quality.value}};
+  if (options.quality.is_given) print_ignored_quality(targets);
+  const auto output = open_outputs(targets);
   const auto generator = model->start(std::move(plan));
   Failures failures;
   Recorded recorded;
@@ -148,6 +149,7 @@ void add_describe(CLI::App& app) {
   CLI::App* command =
       app.add_subcommand("describe", "Answer a question about a picture in words, printed as they come");
   add_positionals(*command, *options, "question about the picture");
+  add_quiet_flag(*command, options->quiet);
   add_question(*command, *options);
   command->callback([options] { describe(*options); });
 }
@@ -166,10 +168,8 @@ void add_foresee(CLI::App& app) {
   command->add_option("--width", options->request.width, "pixels");
   command->add_option("--height", options->request.height, "pixels");
   command->add_option("--fps", options->request.fps, "video frames per second");
-  command->add_option("--quality", options->quality, "quality of H.264: 0 (lossless) to 51 (worst)")
-      ->check(CLI::Range(0, 51))
-      ->capture_default_str();
-  command->add_flag("-q,--quiet", options->quiet, "do not print progress");
+  add_quality_option(*command, options->quality);
+  add_quiet_flag(*command, options->quiet);
   add_question(*command, *options);
   command->callback([options] { foresee(*options); });
 }

@@ -8,10 +8,12 @@
 #include <filesystem>
 
 #include "commands.h"
+#include "log_options.h"
 #include "model_options.h"
 #include "option_flags.h"
 #include "output.h"
 #include "profiling_options.h"
+#include "prompt_options.h"
 #include "recording.h"
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
@@ -30,12 +32,13 @@ using generation::VideoFormat;
 struct Options {
   generation::ModelOptions model;
   Request request;
-  std::vector<std::string> prompts;
+  PromptArguments prompts;
   ProfilingOptions profiling;
   std::vector<std::string> outputs{"rushes.mp4"};
   std::string size, image, format = "auto";
-  int quality = 20, threads = 0;
-  bool quality_given = false, quiet = false, silent_audio = true;
+  Quality quality;
+  int threads = 0;
+  bool quiet = false, silent_audio = true;
 };
 
 /// "832x480" or, as the reference writes it, "832*480": width, then height.
@@ -55,9 +58,10 @@ void parse_size(std::string_view text, Request& request) {
 }
 
 /// The request in the generator's words; what the model allows is checked by the model.
-Request make_request(const Options& options, const std::string& model) {
+Request make_request(Options& options, const std::string& model) {
   Request request = options.request;
   request.prompts = prompts_of(options.prompts);
+  if (!options.quiet) print_prompts(options.prompts, request.prompts);
   if (!options.size.empty()) parse_size(options.size, request);
   if (!options.image.empty()) request.image = read_picture(options.image, model);
   return request;
@@ -79,18 +83,9 @@ media::VideoOutputOptions output_options(const Options& options, std::string tar
           .width = format.width,
           .height = format.height,
           .fps = format.fps,
-          .quality = options.quality,
+          .quality = options.quality.value,
           .audio_hz = format.audio_hz,
           .silent_audio = options.silent_audio};
-}
-
-bool is_h264(const media::VideoOutputOptions& target) {
-  return target.container == media::VideoContainer::mp4 || target.container == media::VideoContainer::rtmp;
-}
-
-void warn_of_quality(const Options& options, const std::vector<media::VideoOutputOptions>& targets) {
-  if (options.quality_given && std::none_of(targets.begin(), targets.end(), is_h264))
-    print_ignored({{"--quality", "frames are not compressed by H.264 in this format"}});
 }
 
 /// What a model says goes to standard output, unless the frames do.
@@ -100,11 +95,17 @@ void print_text(std::string_view text, const std::vector<media::VideoOutputOptio
   print_words(frames ? stderr : stdout, text);
 }
 
+/// The other half goes on.
+void print_failed(const generation::TrackFailed& failed) {
+  fmt::print(stderr, "warning: {}: {}\n", name(failed.track), failed.message);
+}
+
 /// What a model hears that would take speech: this command has none.
 generation::Inbox no_speech() { return {.end_of_speech = true}; }
 
-void run(const Options& options) {
+void run(Options& options) {
   for (const std::string& output : options.outputs) check_output(output, options.format);
+  check_profiling(options.profiling);
   ignore_closed_pipes();
   generation::ModelOptions model_options = options.model;
   if (model_options.path.empty()) model_options.path = default_model();
@@ -123,7 +124,7 @@ void run(const Options& options) {
               format.width, format.height);
   std::vector<media::VideoOutputOptions> targets;
   for (const std::string& output : options.outputs) targets.push_back(output_options(options, output, request, format));
-  warn_of_quality(options, targets);
+  if (options.quality.is_given) print_ignored_quality(targets);
   const auto output = open_outputs(targets);
   const auto profiler = start_profiler(options.profiling, *model, model_options, request, load_time);
   auto generator = model->start(std::move(plan));
@@ -135,6 +136,7 @@ void run(const Options& options) {
                       {.max_video_frames = request.video_frames,
                        .on_progress = [&](const Progress& p) { printer.show(p); },
                        .on_text = [&](std::string_view text) { print_text(text, targets); },
+                       .on_track_failed = print_failed,
                        .input = format.speech_hz > 0 ? no_speech : std::function<generation::Inbox()>(),
                        .profiler = profiler.get()});
   }
@@ -166,12 +168,9 @@ void add_output_options(CLI::App& command, Options& options) {
       .add_option("--format", options.format,
                   "output format: auto (by the name of the output; y4m for -), mp4, y4m, rgb24 or png")
       ->capture_default_str();
-  command.add_option("--quality", options.quality, "quality of H.264: 0 (lossless) to 51 (worst)")
-      ->check(CLI::Range(0, 51))
-      ->each([&options](const std::string&) { options.quality_given = true; })
-      ->capture_default_str();
+  add_quality_option(command, options.quality);
   add_silent_audio_option(command, options.silent_audio);
-  command.add_flag("-q,--quiet", options.quiet, "do not print progress");
+  add_quiet_flag(command, options.quiet);
 }
 
 }  // namespace
@@ -180,11 +179,11 @@ void add_generate(CLI::App& app) {
   auto options = std::make_shared<Options>();
   CLI::App* command =
       app.add_subcommand("generate", "Generate a video from prompts; the file can be played while it grows");
-  command
-      ->add_option("PROMPT,--prompt", options->prompts,
-                   "description of the video; several prompts (or one string with ';' between them) apply in turn, one "
-                   "per segment; '\\;' is a semicolon in a prompt, as is one in quotes")
-      ->required();
+  add_prompt_options(*command, options->prompts, "--prompt",
+                     "description of the video, in quotes or as words; several prompts, each in quotes (or one string "
+                     "with ';' between them), apply in turn, one per segment; '\\;' is a semicolon in a prompt, as is "
+                     "one in quotes",
+                     /*by_position=*/true);
   command->add_option("--segments,--num_segments,--num-segments", options->request.segments,
                       "number of segments (default: one for each prompt; 0: until stopped)");
   add_request_options(*command, *options);

@@ -6,15 +6,15 @@
 
 #include <cstdio>
 #include <cstdlib>
-#include <cstring>
 
 #include "commands.h"
+#include "log_options.h"
 #include "rushes/base/error.h"
 #include "rushes/base/instruction_set.h"
 #include "rushes/base/interruption.h"
-#include "rushes/base/log.h"
 #include "rushes/base/stop_signal.h"
 #include "rushes/tensor/cpu_allocator.h"
+#include "suggestion.h"
 
 namespace {
 
@@ -35,12 +35,15 @@ void give_back_large_blocks() {
   ::mallopt(M_TRIM_THRESHOLD, kLarge);  // NOLINT(concurrency-mt-unsafe)
 }
 
-/// The word that stands where a command should, if it is none; null: another mistake.
-const char* unknown_command(const CLI::App& app, int argc, char** argv) {
-  if (!app.get_subcommands().empty()) return nullptr;
-  for (int i = 1; i < argc; ++i)
-    if (argv[i][0] != '-' && std::strcmp(argv[i - 1], "--log-level") != 0) return argv[i];
-  return nullptr;
+/// What people mean is often one letter away; what is missing can be said when all words are known.
+void tell(const CLI::App& app, const CLI::ParseError& error) {
+  const bool words_first =
+      dynamic_cast<const CLI::ExtrasError*>(&error) || dynamic_cast<const CLI::RequiredError*>(&error);
+  const std::string unknown = words_first ? rushes::app::unknown_word(app) : std::string();
+  if (unknown.empty())
+    app.exit(error);
+  else
+    std::fprintf(stderr, "rushes: %s\n", unknown.c_str());
 }
 
 }  // namespace
@@ -54,14 +57,9 @@ int main(int argc, char** argv) {
   CLI::App app{"rushes: watch generated video while it is still being generated"};
   app.set_version_flag("--version", std::string(RUSHES_VERSION));
   app.require_subcommand(1);
-  std::string log_level = "info";
-  app.add_option("--log-level", log_level, "log level: debug, info, warning, error or off")
-      ->envname("RUSHES_LOG_LEVEL")
-      ->capture_default_str();
-  app.parse_complete_callback([&] {
-    rushes::log::set_level(rushes::log::parse_level(log_level));
-    rushes::instruction_set();  // a wrong RUSHES_ISA is told before anything is loaded
-  });
+  rushes::app::add_log_options(app);
+  // A wrong RUSHES_ISA is told before anything is loaded.
+  app.parse_complete_callback([] { rushes::instruction_set(); });
   rushes::app::add_bench(app);
 #ifdef RUSHES_HAS_SERVER
   rushes::app::add_avatar(app);
@@ -84,12 +82,9 @@ int main(int argc, char** argv) {
   } catch (const CLI::RuntimeError& error) {  // a command has said itself what is wrong
     return error.get_exit_code();
   } catch (const CLI::ParseError& error) {
-    if (const char* command = unknown_command(app, argc, argv)) {
-      std::fprintf(stderr, "rushes: there is no command '%s'; rushes --help lists them\n", command);
-      return 2;
-    }
-    const int code = app.exit(error);
-    return code == 0 ? 0 : 2;
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    tell(app, error);
+    return 2;
   } catch (const rushes::Error& error) {
     std::fprintf(stderr, "rushes: %s\n", error.what());
     return rushes::exit_code(error.code());

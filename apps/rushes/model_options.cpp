@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "rushes/base/error.h"
-#include "rushes/media/image.h"
+#include "rushes/tensor/placement.h"
 
 namespace rushes::app {
 namespace {
@@ -159,10 +159,14 @@ void add_silent_audio_option(CLI::App& command, bool& silent_audio) {
 
 void check_request(const generation::Request& request, const generation::ModelOptions& model) {
   generation::check_numbers(request);
+  tensor::parse_device(model.device);
   const generation::Family* family = generation::family_of(model.path);
   if (!family) return;
   for (const auto& [name, value] : request.options.values()) {
-    if (find_field(family->options(), name)) continue;
+    if (find_field(family->options(), name)) {
+      checked({{name, value}}, family->options());
+      continue;
+    }
     const auto having = generation::family_options(
         [&name = name](const generation::Family& each) { return find_field(each.options(), name) != nullptr; });
     const auto option =
@@ -171,11 +175,6 @@ void check_request(const generation::Request& request, const generation::ModelOp
          option == having.end() ? "no" : fmt::format("{}", fmt::join(option->families, " and ")), model.path,
          family->name);
   }
-}
-
-Image read_picture(const std::string& file, const std::string& model) {
-  const generation::Family* family = generation::family_of(model);
-  return media::read_image(file, family ? family->capabilities.pictures : ImageLimits());
 }
 
 void add_threads_option(CLI::App& command, int& threads, const std::string& by_default) {

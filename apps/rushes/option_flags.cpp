@@ -6,7 +6,6 @@
 #include <set>
 
 #include "rushes/base/error.h"
-#include "rushes/text/prompt.h"
 
 namespace rushes::app {
 namespace {
@@ -97,25 +96,17 @@ CLI::Option* add_seed_option(CLI::App& command, uint64_t& seed, const std::strin
       ->default_str(std::to_string(seed));
 }
 
-std::vector<std::string> prompts_of(const std::vector<std::string>& arguments) {
-  constexpr std::size_t kMost = 64 << 10;  // beyond this it is a file given by mistake
-  std::vector<std::string> prompts;
-  for (const std::string& argument : arguments) {
-    require(argument.size() <= kMost, ErrorCode::invalid_argument, "prompt has {} bytes; at most {} are allowed",
-            argument.size(), kMost);
-    for (std::string& prompt : text::prompts_of_line(argument)) prompts.push_back(std::move(prompt));
-  }
-  require(!prompts.empty(), ErrorCode::invalid_argument,
-          "prompt is empty; describe the video, e.g. \"a red circle moves right\"");
-  return prompts;
-}
-
 bool takes_text(const generation::Family& family) { return family.capabilities.takes.has(generation::Modality::text); }
 bool is_fed_audio_alone(const generation::Family& family) {
   return family.capabilities.feeds.has(generation::Modality::audio) && !takes_text(family);
 }
 bool is_prompted_and_fed_audio(const generation::Family& family) {
   return family.capabilities.feeds.has(generation::Modality::audio) && takes_text(family);
+}
+
+bool answers_about_pictures(const generation::Family& family) {
+  return family.capabilities.takes.has(generation::Modality::image) &&
+         family.capabilities.yields.has(generation::Modality::text);
 }
 
 }  // namespace rushes::app

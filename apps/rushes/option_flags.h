@@ -17,13 +17,12 @@ void add_option_flags(CLI::App& command, Options& options,
 /// --seed, which is any number of 64 bits; CLI11 itself would take what is larger for the largest.
 CLI::Option* add_seed_option(CLI::App& command, uint64_t& seed, const std::string& doc);
 
-/// The prompts that arguments have, each a line: text::prompts_of_line(). Throws Error(invalid_argument).
-std::vector<std::string> prompts_of(const std::vector<std::string>& arguments);
-
 /// Families whose models are prompted with text.
 bool takes_text(const generation::Family& family);
 /// Families whose models are fed with speech, and prompted with text or not.
 bool is_fed_audio_alone(const generation::Family& family);
 bool is_prompted_and_fed_audio(const generation::Family& family);
+/// Families whose models say in words what they see.
+bool answers_about_pictures(const generation::Family& family);
 
 }  // namespace rushes::app

@@ -1,11 +1,14 @@
 #include "output.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 
+#include "output_folder.h"
 #include "rushes/base/error.h"
 #include "rushes/media/flv_publisher.h"
 #include "rushes/media/rtmp_output.h"
@@ -46,7 +49,21 @@ class Outputs final : public media::VideoOutput {
   std::vector<std::unique_ptr<VideoOutput>> outputs_;
 };
 
+/// What is in it stays.
+void check_file(const fs::path& file, const std::string& target) {
+  const int opened = ::open(file.c_str(), O_WRONLY | O_CLOEXEC);
+  require(opened >= 0, ErrorCode::invalid_argument, "cannot write {}: {}", target, std::strerror(errno));
+  ::close(opened);
+}
+
 }  // namespace
+
+void add_quality_option(CLI::App& command, Quality& quality) {
+  command.add_option("--quality", quality.value, "quality of H.264: 0 (lossless) to 51 (worst)")
+      ->check(CLI::Range(0, 51))
+      ->each([&quality](const std::string&) { quality.is_given = true; })
+      ->capture_default_str();
+}
 
 bool names_directory(const std::string& target) {
   std::error_code status;
@@ -54,19 +71,28 @@ bool names_directory(const std::string& target) {
   return target.ends_with('/') || (target != "-" && fs::is_directory(target, status));
 }
 
-void check_output(const std::string& target, const std::string& format) {
-  if (names_directory(target)) return;
-  switch (media::choose_container(target, format)) {
-    case media::VideoContainer::rtmp: media::RtmpUrl::parse(target); return;
-    case media::VideoContainer::png: media::numbered(target, 0); return;  // its folder is made
-    default: break;
+void check_output(const std::string& target, const std::string& format, Folders folders) {
+  require(folders == Folders::get_a_file || !names_directory(target), ErrorCode::invalid_argument,
+          "the output '{}' is a folder; give the name of a file in it", target);
+  const auto container =
+      names_directory(target) ? std::nullopt : std::optional(media::choose_container(target, format));
+  if (container == media::VideoContainer::rtmp) {
+    media::RtmpUrl::parse(target);
+    return;
   }
+  if (container == media::VideoContainer::png) media::numbered(target, 0);
   if (target == "-") return;
-  const fs::path folder = fs::path(target).has_parent_path() ? fs::path(target).parent_path() : fs::path(".");
+  const fs::path path = target, folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
   std::error_code status;
-  const fs::path written = fs::exists(target, status) ? fs::path(target) : folder;
-  require(::access(written.c_str(), W_OK) == 0, ErrorCode::invalid_argument, "cannot write {}: {}", target,
-          std::strerror(errno));
+  if (!container || container == media::VideoContainer::png)
+    check_can_be_made(container ? folder : path, target);  // it will be
+  else if (fs::is_regular_file(path, status))
+    check_file(path, target);
+  else if (fs::exists(path, status))
+    require(::access(path.c_str(), W_OK) == 0, ErrorCode::invalid_argument, "cannot write {}: {}", target,
+            std::strerror(errno));
+  else
+    check_writable(folder, target);
 }
 
 std::unique_ptr<media::VideoOutput> open_outputs(const std::vector<media::VideoOutputOptions>& targets) {

@@ -1,5 +1,6 @@
 #include "profiling_options.h"
 
+#include "output_folder.h"
 #include "rushes/base/log.h"
 
 namespace rushes::app {
@@ -20,6 +21,10 @@ void add_profiling_options(CLI::App& command, ProfilingOptions& options) {
       .add_flag("--profile-raw-data,--profile_raw_data", options.report.raw_data,
                 "also write every sample to a separate file")
       ->needs(enabled);
+}
+
+void check_profiling(const ProfilingOptions& options) {
+  if (options.enabled) check_can_be_made(options.report.directory, options.report.directory.string());
 }
 
 std::shared_ptr<profiling::Profiler> start_profiler(const ProfilingOptions& options, const generation::Model& model,

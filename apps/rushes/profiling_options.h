@@ -19,6 +19,9 @@ struct ProfilingOptions {
 /// --enable-profiling, --profile-output-dir, --profile-format, --profile-raw-data.
 void add_profiling_options(CLI::App& command, ProfilingOptions& options);
 
+/// Throws Error(invalid_argument) for a folder that reports cannot be written to.
+void check_profiling(const ProfilingOptions& options);
+
 /// Null unless profiling is enabled. The clock of the profile starts with the call.
 std::shared_ptr<profiling::Profiler> start_profiler(const ProfilingOptions& options, const generation::Model& model,
                                                     const generation::ModelOptions& model_options,

@@ -3,7 +3,6 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <thread>
 
@@ -11,6 +10,7 @@
 #include "model_options.h"
 #include "option_flags.h"
 #include "profiled_model.h"
+#include "prompt_options.h"
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
 #include "rushes/delivery/sinks/recording.h"
@@ -35,19 +35,12 @@ struct Options {
   int threads = 0;
   int64_t lanes = 0;
   std::string talk_model, talk_mode = "aligned";
+  PromptArguments prompts;    // of the session that begins with the server
   generation::Request first;  // what runs from the start, if it has a prompt
   int64_t samples = 1;
   ProfilingOptions profiling;  // of those sessions
   std::vector<std::string> aliases;
 };
-
-/// The page beside the installed program, else that of the sources.
-fs::path default_web_root() {
-  std::error_code status;
-  const fs::path program = fs::read_symlink("/proc/self/exe", status);
-  const fs::path installed = program.parent_path().parent_path() / "share/rushes/web";
-  return fs::is_directory(installed, status) ? installed : fs::path(RUSHES_SOURCE_DIR) / "web/dist";
-}
 
 std::chrono::milliseconds milliseconds(double seconds) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::duration<double>(seconds));
@@ -85,16 +78,6 @@ std::vector<server::ModelSource> model_sources(const Options& options) {
   return sources;
 }
 
-/// What loading would say of them, one after the other, some of them only when they are asked for.
-void check_models(const Options& options) {
-  std::vector<std::string> paths = options.models;
-  if (!options.talk_model.empty() && options.talk_model != "none") paths.push_back(talk_model(options.talk_model));
-  std::error_code ignored;
-  for (const std::string& path : paths)
-    require(path.starts_with("random") || fs::is_directory(path, ignored), ErrorCode::not_found,
-            "there is no model folder '{}'", path);
-}
-
 /// The sessions that begin with the server are the first that the model starts.
 void measure_first_sessions(server::ModelSource& source, const Options& options) {
   source.load = [load = source.load, options] {
@@ -111,17 +94,24 @@ void run(Options options) {
   if (options.models.empty()) options.models.push_back(default_model());
   for (std::string& path : options.models) path = named_model(path);
   options.model.path = options.models.front();
-  require(!options.first.prompts.empty() || options.first.options.empty(), ErrorCode::invalid_argument,
+  require(!options.prompts.empty() || options.first.options.empty(), ErrorCode::invalid_argument,
           "{} is an option of the session that --prompt starts; give --prompt",
           options.first.options.empty() ? "" : "--" + options.first.options.values().begin()->first);
-  if (!options.first.prompts.empty()) options.first.prompts = prompts_of(options.first.prompts);
+  if (!options.prompts.empty()) {
+    options.first.prompts = prompts_of(options.prompts);
+    print_prompts(options.prompts, options.first.prompts);
+  }
   check_request(options.first, options.model);
-  check_models(options);
+  std::vector<std::string> folders = options.models;
+  if (!options.talk_model.empty() && options.talk_model != "none") folders.push_back(talk_model(options.talk_model));
+  check_models(folders);
+  check_answers(options.server.chat);
+  check_profiling(options.profiling);
   use_threads(options.threads, options.model);
   server::ServerOptions& server = options.server;
   server.data_directory = options.data_directory.empty() ? delivery::default_data_directory() / "recordings"
                                                          : fs::path(options.data_directory);
-  server.web_root = options.web_root.empty() ? default_web_root() : fs::path(options.web_root);
+  server.web_root = web_root(options.web_root);
   server.sessions.max_data_bytes = options.max_data_gib << 30;
   server.connections.upload_bytes = options.max_upload_mib << 20;
   server.sessions.max_input_bytes = options.max_input_mib << 20;
@@ -142,6 +132,7 @@ void run(Options options) {
   auto sources = model_sources(options);
   if (options.profiling.enabled) measure_first_sessions(sources.front(), options);
   for (const std::string& alias : options.aliases) server.aliases.push_back(parse_alias(alias));
+  check_aliases(server.aliases, sources, manifest_name(options.models.front()));
   server.head_mode = options.talk_mode;
   for (int64_t sample = 0; !options.first.prompts.empty() && sample < options.samples; ++sample) {
     server.start_with.push_back(options.first);
@@ -157,8 +148,6 @@ void run(Options options) {
   std::fflush(stdout);
   std::_Exit(0);  // without the work of clients who have left
 }
-
-// ---- settings, by the groups of the help ----
 
 const CLI::Range kCount(1, 1'000'000);
 
@@ -200,10 +189,10 @@ void add_talk_settings(CLI::App& command, Options& options) {
 /// Sessions that begin with the server.
 void add_first_session(CLI::App& command, Options& options) {
   generation::Request& first = options.first;
-  CLI::Option* prompt = command.add_option(
-      "--prompt", first.prompts,
-      "start a session with this prompt; several (or one string with ';' between them) apply in turn, one per "
-      "segment");
+  CLI::Option* prompt = add_prompt_options(
+      command, options.prompts, "--prompt",
+      "start a session with this prompt; several (or one string with ';' between them) apply in turn, one per segment",
+      /*by_position=*/false);
   command.add_option("--segments", first.segments, "number of segments of that session; 0: until stopped")
       ->needs(prompt)
       ->capture_default_str();

@@ -1,11 +1,14 @@
 #include "serve_settings.h"
 
+#include <fmt/ranges.h>
 #include <sys/resource.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <set>
 
+#include "option_flags.h"
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
 #include "rushes/base/manifest.h"
@@ -14,6 +17,37 @@
 namespace rushes::app {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+/// The page beside the installed program, else that of the sources.
+fs::path default_web_root() {
+  std::error_code status;
+  const fs::path program = fs::read_symlink("/proc/self/exe", status);
+  const fs::path installed = program.parent_path().parent_path() / "share/rushes/web";
+  return fs::is_directory(installed, status) ? installed : fs::path(RUSHES_SOURCE_DIR) / "web/dist";
+}
+
+}  // namespace
+
+fs::path web_root(const std::string& given) {
+  std::error_code ignored;
+  if (given.empty()) {
+    fs::path page = default_web_root();
+    if (!fs::is_directory(page, ignored))
+      log::warning("there is no page in {}: the API is served alone; tools/setup run builds the page", page.string());
+    return page;
+  }
+  require(fs::is_directory(given, ignored), ErrorCode::invalid_argument, "--web-root: there is no folder {}", given);
+  return given;
+}
+
+void check_models(const std::vector<std::string>& folders) {
+  std::error_code ignored;
+  for (const std::string& folder : folders)
+    require(folder.starts_with("random") || fs::is_directory(folder, ignored), ErrorCode::not_found,
+            "there is no model folder '{}'", folder);
+}
 
 std::vector<std::string> read_tokens(const std::string& path) {
   std::ifstream file(path);
@@ -56,6 +90,43 @@ std::pair<std::string, std::string> parse_alias(const std::string& text) {
   require(equals != std::string::npos && equals > 0 && equals + 1 < text.size(), ErrorCode::invalid_argument,
           "--alias '{}' must be ALIAS=MODEL, e.g. sora-2=rushes-shapes", text);
   return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+std::optional<std::string> manifest_name(const fs::path& folder) {
+  try {
+    return YAML::Load(manifest_text(folder))["name"].as<std::string>();
+  } catch (const std::exception&) {  // loading says what is wrong with it
+    return std::nullopt;
+  }
+}
+
+void check_aliases(const server::ModelAliases& aliases, const std::vector<server::ModelSource>& sources,
+                   const std::optional<std::string>& first) {
+  if (!first) return;
+  std::set<std::string> names{*first};
+  for (std::size_t i = 1; i < sources.size(); ++i) names.insert(sources[i].name);
+  for (const auto& [alias, model] : aliases)
+    require(names.contains(model), ErrorCode::invalid_argument,
+            "--alias {}={}: there is no model '{}'; this server has {}", alias, model, model, fmt::join(names, ", "));
+}
+
+void check_answers(const server::ChatOptions& chat) {
+  if (chat.defaults.empty()) return;
+  const auto fields = generation::family_options(answers_about_pictures);
+  for (const auto& [name, value] : chat.defaults) {
+    if (name == "size") continue;  // width and height in one text
+    const auto is_named = [&name = name](const OptionField& field) { return find_field({&field, 1}, name) != nullptr; };
+    const OptionField* known = find_field(generation::request_fields(), name);
+    std::vector<std::string> names;
+    for (const auto& option : fields) {
+      names.push_back(option.field->name);
+      if (is_named(*option.field)) known = option.field;
+    }
+    require(known != nullptr, ErrorCode::invalid_argument,
+            "--answer {}={}: answers have no option '{}'; they have frames, fps, width, height, {}", name, value, name,
+            fmt::join(names, ", "));
+    checked({{known->name, parse_option(*known, value)}}, {known, 1});
+  }
 }
 
 void add_frame_stream_settings(CLI::App& command, server::FrameStreamOptions& streams) {

@@ -34,8 +34,13 @@ bool takes_several(const CLI::Option& option) { return option.get_expected_max()
 /// `where` begins the message if the option refuses a value.
 void give(CLI::Option& option, const std::vector<std::string>& values, const std::string& where) {
   try {
-    for (const std::string& value : values) option.add_result(value);
-    if (!values.empty()) option.run_callback();
+    for (const std::string& value : values) {
+      if (option.get_trigger_on_parse())
+        option.clear();  // takes each value by itself, as it does from the command line
+      option.add_result(value);
+      if (option.get_trigger_on_parse()) option.run_callback();
+    }
+    if (!values.empty() && !option.get_trigger_on_parse()) option.run_callback();
   } catch (const CLI::Error& error) {
     fail(ErrorCode::invalid_argument, "{}: {}", where, error.what());
   } catch (const Error& error) {
@@ -130,7 +135,10 @@ void add_config_option(CLI::App& command) {
 }
 
 void complete_options(CLI::App& command) {
-  const std::vector<CLI::Option*> options = command.get_options([](CLI::Option*) { return true; });
+  const auto all = [](CLI::Option*) { return true; };
+  std::vector<CLI::Option*> options = command.get_options(all);
+  if (CLI::App* program = command.get_parent())  // its own are settings, too: log-level
+    for (CLI::Option* option : program->get_options(all)) options.push_back(option);
   complete_from_environment(options);
   complete_from_published(options);
   const CLI::Option* config = command.get_option(std::string("--") + kConfig);

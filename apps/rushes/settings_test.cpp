@@ -107,5 +107,28 @@ TEST_F(Settings, that_are_wrong_are_refused_with_their_place) {
   EXPECT_THAT(parse({}), testing::HasSubstr("RUSHES_MAX_SESSIONS"));
 }
 
+TEST_F(Settings, of_the_program_are_settings_of_its_command_too) {
+  CLI::App program;
+  std::string level, format;
+  program.add_option("--log-level", level);
+  program.add_option("--log-format", format);
+  CLI::App* command = program.add_subcommand("serve", "");
+  program.fallthrough();
+  add_config_option(*command);
+  command->callback([command] { complete_options(*command); });
+  program.parse("--log-level debug serve --config " + write("log-level: error\nlog_format: json\n"));
+  EXPECT_EQ(level, "debug");
+  EXPECT_EQ(format, "json");
+}
+
+TEST_F(Settings, that_take_each_value_by_itself_do_so_from_a_file) {
+  std::vector<std::vector<std::string>> given;
+  command_
+      .add_option_function<std::vector<std::string>>("--prompt", [&](const auto& words) { given.push_back(words); })
+      ->trigger_on_parse();
+  EXPECT_EQ(parse({"--config", write("prompt: [circle, star]\n")}), "");
+  EXPECT_EQ(given, (std::vector<std::vector<std::string>>{{"circle"}, {"star"}}));
+}
+
 }  // namespace
 }  // namespace rushes::app

@@ -3,6 +3,7 @@
 //   --rtmp_url                      a live stream to that server
 //   --output_folder, no backend     a file for each prompt, as run_self_forcing
 //   else                            the server with its page, one session already running
+#include <fmt/ranges.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
@@ -247,7 +248,11 @@ void add_stream(CLI::App& app) {
   text("--default_config_path,--default-config-path", options->default_config,
        "YAML configuration with defaults for the first");
   text("--checkpoint_path,--checkpoint-path", options->checkpoint, "checkpoint, e.g. self_forcing_dmd.pt")->required();
-  text("--prompt", options->prompt, "description of the video")->required();
+  command
+      ->add_option_function<std::vector<std::string>>(
+          "--prompt", [options](const auto& words) { options->prompt = fmt::format("{}", fmt::join(words, " ")); },
+          "description of the video; ';' stands between several")
+      ->required();
   text("--streaming_backend,--streaming-backend", options->backend,
        "gradio, interactive and webrtc serve the page; rtmp pushes to a server")
       ->check(CLI::IsMember({"gradio", "interactive", "webrtc", "rtmp"}));

@@ -10,9 +10,11 @@
 #include <filesystem>
 
 #include "commands.h"
+#include "log_options.h"
 #include "model_options.h"
 #include "option_flags.h"
 #include "output.h"
+#include "prompt_options.h"
 #include "recording.h"
 #include "rushes/audio/stream_resampler.h"
 #include "rushes/base/error.h"
@@ -49,18 +51,22 @@ struct Command {
 struct Options {
   const Command* command = nullptr;
   generation::ModelOptions model;
-  std::vector<std::string> prompts;
+  PromptArguments prompts;
   Request request;
   std::string image, audio, video, output, format = "auto";
   int64_t rate = 16'000, channels = 1;
-  int quality = 20, threads = 0;
+  Quality quality;
+  int threads = 0;
   bool live = false, quiet = false, silent_audio = true, rate_given = false, channels_given = false;
 };
 
 /// `model`: its family knows in which pieces it hears, or not.
-Request make_request(const Options& options, const std::string& model) {
+Request make_request(Options& options, const std::string& model) {
   Request request = options.request;
-  if (!options.prompts.empty()) request.prompts = prompts_of(options.prompts);
+  if (!options.prompts.empty()) {
+    request.prompts = prompts_of(options.prompts);
+    if (!options.quiet) print_prompts(options.prompts, request.prompts);
+  }
   if (!options.image.empty()) request.image = read_picture(options.image, model);  // else an avatar
   const generation::Family* family = generation::family_of(model);
   const bool in_chunks = !family || find_field(family->options(), "chunk_duration");
@@ -138,18 +144,23 @@ void check_inputs(const Options& options) {
           "give --audio FILE or --live (raw PCM from standard input), not both");
   require(options.command->takes_text || has_speech(options) || !options.video.empty(), ErrorCode::invalid_argument,
           "give speech, --audio FILE or --live (raw PCM from standard input), or --video FILE");
+  // A model that has portraits of its own, or shows a video of the speaker, is asked for them.
+  require(options.command->takes_text || !options.image.empty() || !options.video.empty() ||
+              options.request.options.has("avatar"),
+          ErrorCode::invalid_argument, "image is missing; give a portrait: --image FILE");
   require(!options.live || !isatty(STDIN_FILENO), ErrorCode::invalid_argument,
           "standard input is a terminal; pipe speech into it, e.g. arecord -f S16_LE -r 16000 -t raw | rushes {} "
           "--live ...",
           options.command->name);
 }
 
-void run(const Options& options) {
+void run(Options& options) {
   check_inputs(options);
   ignore_closed_pipes();
-  check_output(options.output, options.format);
-  if (!options.live && (options.rate_given || options.channels_given))
-    print_ignored({{options.rate_given ? "--rate" : "--channels", "a file says its own; they belong to --live"}});
+  check_output(options.output, options.format, Folders::are_refused);
+  constexpr const char* kOfFile = "a file says its own; it belongs to --live";
+  if (!options.live && options.rate_given) print_ignored({{"--rate", kOfFile}});
+  if (!options.live && options.channels_given) print_ignored({{"--channels", kOfFile}});
   generation::ModelOptions model_options = options.model;
   model_options.path = options.command->model(model_options.path);
   Request request = make_request(options, model_options.path);
@@ -182,14 +193,16 @@ void run(const Options& options) {
   } else if (options.video.empty()) {
     input = [] { return Inbox{.end_of_speech = true}; };
   }
-  const auto output = media::open_video_output({.target = options.output,
-                                                .container = media::choose_container(options.output, options.format),
-                                                .width = format.width,
-                                                .height = format.height,
-                                                .fps = format.fps,
-                                                .quality = options.quality,
-                                                .audio_hz = format.audio_hz,
-                                                .silent_audio = options.silent_audio});
+  const media::VideoOutputOptions target{.target = options.output,
+                                         .container = media::choose_container(options.output, options.format),
+                                         .width = format.width,
+                                         .height = format.height,
+                                         .fps = format.fps,
+                                         .quality = options.quality.value,
+                                         .audio_hz = format.audio_hz,
+                                         .silent_audio = options.silent_audio};
+  if (options.quality.is_given) print_ignored_quality({target});
+  const auto output = media::open_video_output(target);
   const auto generator = model->start(std::move(plan));
   Recorded recorded;
   {
@@ -224,8 +237,9 @@ constexpr Command kAvatar{
 
 void add_inputs(CLI::App& command, Options& options) {
   if (options.command->takes_text) {
-    command.add_option("--prompt,-p,prompt", options.prompts,
-                       "text: who is seen, and how; models of segments take several");
+    add_prompt_options(command, options.prompts, "--prompt,-p",
+                       "text: who is seen, and how, in quotes or as words; models of segments take several",
+                       /*by_position=*/true);
     for (const std::string_view name : {"height", "width", "frames"}) {
       const OptionField& field = generation::request_field(name);
       std::optional<int64_t>& value = name == "height"  ? options.request.height
@@ -276,14 +290,12 @@ void add_command(CLI::App& app, const Command& kind) {
       ->capture_default_str();
   add_silent_audio_option(*command, options->silent_audio);
   add_seed_option(*command, request.seed, "random seed; the same seed gives the same video");
-  command->add_option("--quality", options->quality, "quality of H.264: 0 (lossless) to 51 (worst)")
-      ->check(CLI::Range(0, 51))
-      ->capture_default_str();
+  add_quality_option(*command, options->quality);
   command->add_option("--dtype", options->model.dtype, "data type of the weights: auto, float32 or bfloat16")
       ->check(CLI::IsMember({"auto", "float32", "bfloat16"}))
       ->capture_default_str();
   command->add_option("--device", options->model.device, "device: cpu, cuda, cuda:1, ...")->capture_default_str();
-  command->add_flag("-q,--quiet", options->quiet, "do not print progress");
+  add_quiet_flag(*command, options->quiet);
   add_threads_option(*command, options->threads, "all");
   add_option_flags(*command, request.options, kind.families);
   command->callback([options] { run(*options); });

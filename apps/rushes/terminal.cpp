@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 
@@ -44,6 +45,14 @@ void ProgressPrinter::show(const Progress& progress) {
 void print_ignored(const std::vector<generation::Ignored>& ignored) {
   for (const generation::Ignored& each : ignored)
     fmt::print(stderr, "warning: {} has no effect: {}\n", each.field, each.reason);
+}
+
+void print_ignored_quality(const std::vector<media::VideoOutputOptions>& targets) {
+  const auto is_h264 = [](const media::VideoOutputOptions& target) {
+    return target.container == media::VideoContainer::mp4 || target.container == media::VideoContainer::rtmp;
+  };
+  if (std::none_of(targets.begin(), targets.end(), is_h264))
+    print_ignored({{"--quality", "frames are not compressed by H.264 in this format"}});
 }
 
 void print_words(std::FILE* to, std::string_view words) {

@@ -10,6 +10,7 @@
 
 #include "recording.h"
 #include "rushes/generation/model.h"
+#include "rushes/media/video_output.h"
 
 namespace rushes::app {
 
@@ -33,6 +34,8 @@ class ProgressPrinter {
 
 /// Lines on standard error, also of quiet commands: what was given and changes nothing.
 void print_ignored(const std::vector<generation::Ignored>& ignored);
+/// The same of --quality, if none of the targets is compressed.
+void print_ignored_quality(const std::vector<media::VideoOutputOptions>& targets);
 /// A model's plan for a request, after saying what of it changes nothing, and its warnings. Throws Error(too_large) if
 /// this computer does not have the memory.
 std::unique_ptr<generation::Plan> checked_plan(const generation::Model& model, const generation::Request& request);

@@ -34,18 +34,18 @@ def session_ids(server):
 class Page(PageTab):
     def __init__(self, browser, server, **size):
         super().__init__(browser, server, **size)
-        self.server = server
         self.tab.get_by_role("textbox", name="What should the video show?").wait_for()
 
     def generate(self, prompt, length="Medium"):
         """Types, clicks, and returns the id of the session that this made."""
-        before = session_ids(self.server)
         self.tab.get_by_role("textbox", name="What should the video show?").fill(prompt)
         self.tab.get_by_text(length, exact=True).click()
-        self.tab.get_by_role("button", name="Generate").click()
+        with self.tab.expect_response(lambda reply: reply.request.method == "POST" and reply.url.endswith("/v1/sessions")) as answer:
+            self.tab.get_by_role("button", name="Generate").click()
+        session = answer.value.json()["id"]
+        self.tab.wait_for_url(f"**/s/{session}")
         self.tab.locator("article.session video").first.wait_for()
-        (made,) = session_ids(self.server) - before
-        return made
+        return session
 
     def wait_until_plays(self, seconds):
         self.tab.wait_for_function(PLAYS_AT, arg=seconds, timeout=180_000)
@@ -78,6 +78,7 @@ def test_a_prompt_typed_into_the_page_shows_moving_frames_before_the_generation_
     assert difference(first["pixels"], later["pixels"]) > 0.5, "the picture does not move"
     assert page.count(".block.complete") > 0
     assert page.count(".block:not(.complete)") > 0, "the time line shows what is still to come"
+    assert status["max_lead_s"] == 2, "real time is the default"
     assert re.fullmatch(r"\d+\.\d\d s", page.tab.locator(".measures dd").first.inner_text())
     assert page.tab.locator(".measures dt").first.inner_text() == "first frame on screen"
     assert page.errors == []
@@ -105,19 +106,20 @@ def test_a_new_prompt_pause_and_stop_reach_the_session(server, open_page):
     page.tab.locator(".block.tone-1.complete").first.wait_for(timeout=90_000)
     assert server.request("GET", f"/v1/sessions/{session}")["prompt"].startswith("a green square")
 
-    page.tab.get_by_role("button", name="Pause").click()
-    page.tab.get_by_role("button", name="Resume").click()
-    page.tab.get_by_role("button", name="Pause").wait_for()
+    page.tab.get_by_role("button", name="Pause generation").click()
+    page.tab.get_by_role("button", name="Resume generation").click()
+    page.tab.get_by_role("button", name="Pause generation").wait_for()
     page.wait_until_plays(4)
     PICTURES.mkdir(exist_ok=True)
+    page.tab.evaluate("window.scrollTo(0, 0)")
     page.tab.screenshot(path=PICTURES / "page.png")
 
     page.tab.get_by_role("button", name="Stop").click()
     page.tab.get_by_text("Download").wait_for()
     assert server.request("GET", f"/v1/sessions/{session}")["state"] == "stopped"
-    page.tab.get_by_role("button", name="Delete").click()
+    page.tab.get_by_role("button", name="Delete", exact=True).click()
     page.tab.get_by_text("The video appears here").wait_for()
-    assert session not in session_ids(server)
+    wait_for(lambda: page.tab.evaluate("0") or session not in session_ids(server))
     assert page.errors == []
 
 
@@ -127,17 +129,22 @@ def test_a_fork_goes_on_under_its_own_prompt_beside_its_origin(server, open_page
     page.wait_until_plays(0.3)
     page.tab.get_by_role("textbox", name="New prompt").fill("a green square moves left on a brown background")
     page.tab.get_by_role("button", name="Fork").click()
-    page.tab.wait_for_function("() => document.querySelectorAll('article.session').length === 2")
-    (forked,) = session_ids(server) - {origin}
-    page.tab.locator("article.session").first.locator(".block.tone-1.complete").first.wait_for(timeout=90_000)
+    page.tab.wait_for_url(lambda address: not address.endswith(origin))
+    forked = page.tab.url.rsplit("/", 1)[1]
+    assert session_ids(server) == {origin, forked}
+    page.tab.locator(".block.tone-1.complete").first.wait_for(timeout=90_000)
     assert server.request("GET", f"/v1/sessions/{forked}")["prompt"].startswith("a green square")
     assert server.request("GET", f"/v1/sessions/{origin}")["prompt"] == PROMPT
-    assert page.tab.locator("article.session .pill").first.inner_text().startswith("fork")
-    page.tab.locator("article.session").first.get_by_role("button", name="Real time").click()
-    page.tab.locator("article.session").first.locator("button[aria-pressed=false]").wait_for()
+    assert page.tab.locator("article.session .pill").inner_text().startswith("fork")
+    page.tab.locator("article.session").get_by_role("button", name="Real time").click()
+    page.tab.locator("article.session button[aria-pressed=false]").wait_for()
     assert server.request("GET", f"/v1/sessions/{forked}")["max_lead_s"] is None
     assert server.request("GET", f"/v1/sessions/{origin}")["max_lead_s"] is not None
+    page.wait_until_plays(3)
+    page.tab.evaluate("window.scrollTo(0, 0)")
     page.tab.screenshot(path=PICTURES / "page_fork.png")
+    page.tab.go_back()
+    page.tab.locator("article.session .now").get_by_text(PROMPT).wait_for()
     assert page.errors == []
 
 
@@ -145,8 +152,9 @@ def test_a_finished_video_is_scrubbed_looped_and_made_again(server, open_page):
     page = open_page()
     session = page.generate("a yellow star moves up on a black background", "Short")
     page.tab.get_by_role("button", name="Play again").wait_for(timeout=180_000)
-    page.tab.locator(".block.complete").nth(1).click()
+    page.tab.get_by_role("slider", name="Time line").fill("1")
     page.tab.wait_for_function("() => document.querySelector('video').currentTime < 3", timeout=90_000)
+    page.tab.get_by_role("button", name="Play", exact=False).first.click()
     page.tab.get_by_role("button", name="Loop").click()
     page.tab.evaluate("window.turns = 0; document.querySelector('video').addEventListener('seeked', () => ++window.turns)")
     page.tab.wait_for_function("() => window.turns > 0", timeout=180_000)
@@ -173,7 +181,8 @@ def test_a_picture_is_where_a_video_starts(server, open_page, tmp_path):
 def test_many_videos_at_once_leave_the_buttons_alive(server, open_page):
     page = open_page()
     sessions = [page.generate(f"a white ring bounces on a teal background; {i}", "Endless") for i in range(7)]
-    page.tab.get_by_role("button", name="Stop").first.click(timeout=60_000)
+    assert page.count(".library li") == 7
+    page.tab.get_by_role("button", name="Stop", exact=True).click(timeout=60_000)
     page.tab.get_by_text("Download").first.wait_for(timeout=60_000)
     states = [server.request("GET", f"/v1/sessions/{session}")["state"] for session in sessions]
     assert states.count("stopped") == 1
@@ -227,6 +236,7 @@ def test_the_page_fits_its_window(open_page, width):
     assert page.overflow() <= 0, f"the page is {page.overflow()} px too wide"
     PICTURES.mkdir(exist_ok=True)
     if width == 390:
+        page.tab.wait_for_function("() => { const top = document.querySelector('.stage-place').getBoundingClientRect().top; return top > -1 && top < 40; }")
         page.tab.screenshot(path=PICTURES / "page_phone.png")
 
 

@@ -106,7 +106,9 @@ def test_the_page_works_below_the_path_of_the_proxy(documented, browser):
     try:
         page.generate(PROMPT, "Short")
         page.wait_until_plays(0.2)
-        assert page.tab.url.startswith(documented.url + "/")
+        assert page.tab.url.startswith(documented.url + "/s/")
+        page.tab.reload()
+        page.wait_until_plays(0.2)
         assert page.errors == []
     finally:
         page.tab.close()

@@ -1,4 +1,4 @@
-"""tools/apt-get beside a process that has apt's locks."""
+"""tools/setup and tools/build, and tools/apt-get beside a process that has apt's locks."""
 import fcntl
 import os
 import pathlib
@@ -58,3 +58,56 @@ def test_does_not_wait_when_something_else_is_wrong(apt):
     wrong = apt("install", "-qq", "no-such-package-anywhere")
     said = wrong.communicate(timeout=30)[1]
     assert wrong.returncode == 100 and "Unable to locate" in said and "waiting" not in said
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """A checkout with tools/ alone, on a machine where programs are what a test says."""
+    shutil.copytree(ROOT / "tools", tmp_path / "tools")
+    (tmp_path / "bin").mkdir()
+
+    def add(name, script):
+        program = tmp_path / "bin" / name
+        program.write_text(f"#!/bin/sh\n{script}\n")
+        program.chmod(0o755)
+
+    def run(*command):
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60,
+                              env={**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "NINJA_STATUS": "", "JOBS": "2"})
+
+    run.add, run.folder = add, tmp_path
+    return run
+
+
+def test_setup_for_running_installs_what_text_to_speech_needs_and_says_how_far_it_is(machine):
+    machine.add("id", "echo 0")
+    machine.add("dpkg-query", "exit 1")  # nothing is installed
+    machine.add("apt-get", f"""echo "$@" >> {machine.folder}/asked
+case "$*" in *install*)
+  printf 'dlstatus:1:15.0:a\\ndlstatus:1:18.0:b\\ndlstatus:2:55.5:c\\npmstatus:p:30.2:d\\n' >&3
+  exit 1;;
+esac""")
+    done = machine("tools/setup", "run")
+    assert done.returncode == 1  # as its apt-get installs nothing
+    wanted = (machine.folder / "asked").read_text().split()
+    assert {"libespeak-ng1", "espeak-ng-data"} <= set(wanted)
+    assert [line for line in done.stderr.splitlines() if "%" in line] == [
+        "setup: 10 % downloaded", "setup: 50 % downloaded", "setup: 30 % installed"]
+
+
+@pytest.mark.parametrize("steps, said", [(120, "build: 120 steps, 2 at a time: about 5 min\n"), (20, "")])
+def test_a_build_with_much_to_do_says_how_much_and_how_long_it_takes(machine, steps, said):
+    (machine.folder / "build/release").mkdir(parents=True)
+    (machine.folder / "build/release/build.ninja").touch()
+    machine.add("ninja", f'case "$*" in *-n*) for i in $(seq {steps}); do echo "[$i/{steps}] a"; done;; esac')
+    done = machine("tools/build", "release", "rushes")
+    assert (done.returncode, done.stderr) == (0, said)
+
+
+def test_a_build_goes_by_what_steps_took_on_this_machine(machine):
+    folder = machine.folder / "build/release"
+    folder.mkdir(parents=True)
+    (folder / "build.ninja").touch()
+    (folder / ".ninja_log").write_text("# ninja log v5\n" + "".join(f"{i}\t{i + 1000}\t0\ta{i}\t0\n" for i in range(100)))
+    machine.add("ninja", 'case "$*" in *-n*) for i in $(seq 600); do echo "[$i/600] a"; done;; esac')
+    assert "about 5 min" in machine("tools/build", "release", "rushes").stderr

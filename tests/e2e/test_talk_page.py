@@ -65,10 +65,9 @@ def test_videos_of_another_view_are_not_shown_beside_it(server, open_page):
     session = server.request("POST", "/v1/sessions", {"prompt": "a red circle", "frames": 9})["id"]
     page = open_page()
     videos = page.tab.get_by_label("Sessions", exact=True)
-    videos.locator("article").wait_for(state="attached")
     assert not videos.is_visible()
     page.tab.get_by_text("Text to video", exact=True).click()
-    videos.locator("article").wait_for()
+    videos.get_by_role("listitem").wait_for()
     server.request("DELETE", "/v1/sessions/" + session)
 
 

@@ -1,14 +1,20 @@
 // The server's JSON, turned into the page's values once. Nothing else in the page knows how it is spelled.
+import { answerOf, call, reach, rootUrl, socketUrl, url } from "./connection";
 import { dataUrl } from "./files";
+import { withSeed } from "./seeds";
 import type { Size, TrainedFor } from "./sizes";
 import { type QueuePlace, type Session, type SessionEvent, type SessionState, type VideoFormat, hasEnded, promptLine } from "./state";
+
+export type Pacing = "asap" | "realtime";
+export { server } from "./connection";
 
 export interface GenerationRequest extends Partial<Size> {
   prompt: string;
   segments: number;
-  seed: number;
-  /** Seconds that may be made ahead of the viewer. */
-  max_lead?: number;
+  /** In digits: 64 bits are more than a number of JavaScript holds. */
+  seed: string;
+  /** As fast as it is watched, with a small lead; or as fast as the model can. */
+  pacing: Pacing;
   /** The first frame: a picture file as `data:` address. */
   image?: string;
   /** Without it the server's default. */
@@ -88,15 +94,18 @@ interface WireOption {
 interface WireFormat {
   width: number; height: number; fps: number; segments: number; blocks_per_segment: number; blocks_per_later_segment: number;
   video_frames: number | null;
+  audio_hz?: number;
   mime_type: string;
 }
 interface WireQueue { position: number; wait_s: number | null }
 interface WireSession {
-  id: string; model: string; state: SessionState; prompt: string; prompts: string[]; seed: number; format: WireFormat;
+  id: string; model: string; state: SessionState; prompt: string; prompts: string[]; seed: string; format: WireFormat;
   ignored: { field: string; reason: string }[];
   warnings: string[];
   max_lead_s: number | null; origin: { kind: "fork" | "remix"; session: string } | null;
   error?: { message: string } | null;
+  created: string;
+  done: { video_frames: number };
   queue: WireQueue | null;
   /** null: it takes no speech. */
   speech: object | null;
@@ -141,15 +150,15 @@ export const toModel = (m: WireModel): ModelInfo => {
 
 const toFormat = (f: WireFormat): VideoFormat => ({
   width: f.width, height: f.height, fps: f.fps, segments: f.segments, blocksPerSegment: f.blocks_per_segment,
-  blocksPerLaterSegment: f.blocks_per_later_segment, videoFrames: f.video_frames ?? null,
+  blocksPerLaterSegment: f.blocks_per_later_segment, videoFrames: f.video_frames ?? null, hasSound: (f.audio_hz ?? 0) > 0,
 });
 
 const toQueue = (q: WireQueue): QueuePlace => ({ position: q.position, waitSeconds: q.wait_s });
 
 const toSession = (s: WireSession): Session => ({
   id: s.id, model: s.model, state: s.state, queue: s.queue && toQueue(s.queue), reason: s.error?.message ?? "", format: toFormat(s.format), mimeType: s.format.mime_type,
-  prompt: s.prompt || (s.prompts[0] ?? ""), firstPrompt: promptLine(s.prompts), seed: Number.isSafeInteger(s.seed) ? s.seed : null, ignored: s.ignored, warnings: s.warnings, forkedFrom: s.origin?.kind === "fork" ? s.origin.session : null, realTime: s.max_lead_s !== null,
-  pendingPrompt: null, text: "", blocks: [], lastSequence: -1, firstFrameShownMs: null,
+  prompt: s.prompt || (s.prompts[0] ?? ""), firstPrompt: promptLine(s.prompts), seed: s.seed, ignored: s.ignored, warnings: s.warnings, forkedFrom: s.origin?.kind === "fork" ? s.origin.session : null, realTime: s.max_lead_s !== null,
+  createdAt: Date.parse(s.created), madeFrames: s.done.video_frames, pendingPrompt: null, text: "", blocks: [], lastSequence: -1, firstFrameShownMs: null,
 });
 
 /** null for an event that this page does not know. */
@@ -171,25 +180,6 @@ export const toEvent = (e: WireEvent): SessionEvent | null => {
   }
 };
 
-/** What a server that asks for a token wants with each call; it comes in the page's own address. */
-const token = new URLSearchParams(location.search).get("token");
-
-// Relative, so that the page also works below a path of a reverse proxy. The token stands in the address because
-// neither a WebSocket nor a download can carry a header.
-const url = (path: string): string => rootUrl(`v1/${path}`);
-
-const rootUrl = (path: string): string => {
-  const address = new URL(path.replace(/^\//, ""), document.baseURI);
-  if (token) address.searchParams.set("token", token);
-  return address.href;
-};
-
-const socketUrl = (path: string): string => url(path).replace(/^http/, "ws");
-
-/** Where this page came from, as clients of the APIs of others have it. */
-export const server = (): { serverUrl: string; token?: string } =>
-  ({ serverUrl: new URL(".", document.baseURI).href.replace(/\/$/, ""), ...(token !== null && { token }) });
-
 /** Of a prediction, by its session there. */
 export const predictionVideoUrl = (session: string): string => rootUrl(`api/videos/${session}.mp4`);
 
@@ -202,28 +192,8 @@ export const liveVideoUrl = (id: string): string => socketUrl(`sessions/${id}/vi
 /** A WebSocket for speech as 16-bit PCM of one channel. */
 export const speechUrl = (id: string, rate: number): string => socketUrl(`sessions/${id}/audio?rate=${rate}`);
 
-const reach = (address: string, init: RequestInit): Promise<Response> =>
-  fetch(address, init).catch(() => {
-    throw new Error("The server cannot be reached. Is `rushes serve` still running?");
-  });
-
-/** Throws Error with the server's own message. What removes something gets through although the page is being left. */
-async function answerOf(method: string, path: string, init: RequestInit = {}): Promise<Response> {
-  const response = await reach(url(path), { method, keepalive: method === "DELETE", ...init });
-  if (response.ok) return response;
-  // Not JSON: a proxy's error page. The status says enough.
-  const told = (await response.json().catch(() => null)) as { error?: { message?: string } } | null;
-  throw new Error(told?.error?.message ?? `The server answered with ${response.status} ${response.statusText}.`);
-}
-
-async function call<T>(method: string, path: string, body?: unknown): Promise<T> {
-  const response = await answerOf(method, path, body === undefined ? {} : { headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
-  const text = await response.text();
-  return (text ? JSON.parse(text) : null) as T;
-}
-
 export const createSession = async (request: GenerationRequest): Promise<Session> =>
-  toSession(await call<WireSession>("POST", "sessions", request));
+  toSession(await call<WireSession>("POST", "sessions", request, withSeed));
 
 /** Newest first, without talking heads: those belong to whoever speaks to them. */
 export const listSessions = async (): Promise<Session[]> =>
@@ -235,8 +205,6 @@ export const sendPrompt = (id: string, prompt: string): Promise<unknown> => call
 
 /** Live options of its model, from the next frame on. */
 export const setOptions = (id: string, options: OptionValues): Promise<unknown> => call("POST", `sessions/${id}/options`, options);
-
-export type Pacing = "asap" | "realtime";
 
 export const setPacing = (id: string, pacing: Pacing): Promise<unknown> => call("POST", `sessions/${id}/pacing`, { pacing });
 

@@ -1,143 +1,223 @@
-// The page: a prompt, and the sessions that came of it. Effects live here and in player.ts; components only draw.
+// The studio: words become sessions; one stands on the stage, all are in the library. Effects live here, in watching.ts,
+// removal.ts and player.ts; components only draw.
 import { useCallback, useEffect, useReducer, useRef, useState } from "react";
+import { useTranslation } from "react-i18next";
 import * as api from "./api";
+import { Library } from "./components/library";
 import { ModelChoice } from "./components/model_choice";
+import { Preferences } from "./components/preferences";
 import { PredictView } from "./components/predict_view";
 import { type Draft, PromptForm, firstDraft } from "./components/prompt_form";
-import { SessionCard } from "./components/session_card";
+import { Shortcuts } from "./components/shortcuts";
+import { Stage } from "./components/stage";
 import { TalkView } from "./components/talk_view";
+import { TokenForm } from "./components/token_form";
+import { ServerError, Unreachable, hasToken, root, setToken } from "./connection";
+import { neighbour } from "./library";
 import { type View, chosenFor, firstView, modelsFor } from "./models";
+import { isCalm } from "./motion";
+import { useRemoval } from "./removal";
+import { useRoute } from "./route";
 import { initialState, reduce } from "./state";
+import { useStored } from "./stored";
+import { forgetThumbnail } from "./thumbnails";
+import { useWatching } from "./watching";
 
-const VIEWS: [View, string][] = [["video", "Text to video"], ["talk", "Talking head"], ["predict", "Prediction"]];
+const VIEWS: View[] = ["video", "talk", "predict"];
 /** Until the model that is shown is loaded. */
 const LOOK_AGAIN_MS = 2000;
 
 export function App() {
+  const { t } = useTranslation();
   const [state, dispatch] = useReducer(reduce, initialState);
   const [models, setModels] = useState<api.ModelInfo[] | null>(null);
-  const [draft, setDraft] = useState<Draft>(firstDraft);
-  const [wanted, setWanted] = useState<View | null>(() => VIEWS.find(([name]) => location.hash === `#${name}`)?.[0] ?? null);
-  const [chosen, setChosen] = useState<Partial<Record<View, string>>>({});
-  const clickedAt = useRef(new Map<string, number>());
+  const [draft, setDraft] = useStored<Draft>("rushes.video.1", firstDraft);
+  const [picture, setPicture] = useState<string | null>(null);
+  const [chosenModels, chooseModel] = useStored<Partial<Record<View, string>>>("rushes.models", {});
+  const [route, go] = useRoute(root);
+  /** What the stage shows where the address names no session: the newest one that there was, or the first to come. */
+  const [home, setHome] = useState<string | null>(null);
+  const [helps, setHelps] = useState(false);
+  const [clickedAt, setClickedAt] = useState<ReadonlyMap<string, number>>(new Map());
+  const promptBox = useRef<HTMLTextAreaElement>(null);
+  const stage = useRef<HTMLDivElement>(null);
+  const toStage = useRef(false);
 
   const report = useCallback((error: unknown) => {
-    dispatch({ type: "notice", text: error instanceof Error ? error.message : String(error) });
-  }, []);
+    // That the server is gone is said at the top as long as it is so.
+    if (error instanceof Unreachable) return;
+    const told = error instanceof Error ? error.message : String(error);
+    const code = error instanceof ServerError ? error.code : "";
+    const remedy = code === "exhausted" ? t("remedy.exhausted") : code === "unavailable" ? t("remedy.unavailable") : code === "not_found" ? t("remedy.not_found") : code === "too_large" ? t("remedy.too_large") : "";
+    dispatch({ type: "notice", text: remedy === "" ? told : `${told.replace(/\.?$/, ".")} ${remedy}` });
+  }, [t]);
 
-  // A program that feeds frames begins its session when it has the first ones, be the page open or not.
-  const empty = state.sessions.length === 0;
+  const watched = useWatching(
+    state.sessions.length === 0, () => new Set(state.sessions.map(({ id }) => id)),
+    (sessions, known) => dispatch({ type: "listed", sessions, known }), report,
+  );
+  const { line, returns } = watched;
   useEffect(() => {
-    const list = (failed: (error: unknown) => void): void =>
-      void api.listSessions().then((sessions) => dispatch({ type: "listed", sessions }), failed);
-    list(report);
-    if (!empty) return;
-    const again = setInterval(() => list(() => {}), 1000);
-    return () => clearInterval(again);
-  }, [empty, report]);
+    if (line === "here") api.models().then(setModels, report);
+  }, [line, report]);
 
-  useEffect(() => {
-    api.models().then(setModels, report);
-  }, [report]);
+  const removal = useRemoval(async (id) => {
+    try {
+      await api.remove(id);
+    } catch (error) {
+      // Somebody else was faster.
+      if (!(error instanceof ServerError && error.status === 404)) {
+        report(error);
+        throw error;
+      }
+    }
+    forgetThumbnail(id);
+    dispatch({ type: "removed", id });
+  });
 
-  const of = (view: View): api.ModelInfo | null => chosenFor(view, models ?? [], chosen[view]);
+  const of = (view: View): api.ModelInfo | null => chosenFor(view, models ?? [], chosenModels[view]);
   const found: Record<View, api.ModelInfo | null> = { video: of("video"), talk: of("talk"), predict: of("predict") };
   const { video, talk, predict: predictor } = found;
   const predictors = modelsFor("predict", models ?? []);
-  const views = VIEWS.filter(([name]) => found[name]);
+  const views = VIEWS.filter((name) => found[name]);
   const first = firstView(models ?? []);
-  const view: View = wanted !== null && (models === null || found[wanted]) ? wanted : first;
+  const view: View = route.session !== null ? "video" : route.view !== null && (models === null || found[route.view]) ? route.view : first;
   const shown = found[view];
   // Predictions have a place of their own.
-  const sessions = state.sessions.filter(({ model }) => !predictors.some(({ name }) => name === model));
+  const sessions = state.sessions.filter(({ model, id }) => !removal.going.has(id) && !predictors.some(({ name }) => name === model));
 
-  const isReady = shown === null || shown.state === "loaded";
+  const newest = sessions[0]?.id ?? null;
+  if (newest !== null && !sessions.some(({ id }) => id === home)) setHome(newest);
+  const chosen = route.session ?? home;
+  const session = sessions.find(({ id }) => id === chosen) ?? null;
+
+  const isReady = shown === null || shown.state === "loaded" || line !== "here";
   useEffect(() => {
     if (isReady) return;
     const again = setInterval(() => void api.models().then(setModels, () => undefined), LOOK_AGAIN_MS);
     return () => clearInterval(again);
   }, [isReady]);
 
+  // An address that asks for what this server cannot do becomes one of what it can.
   useEffect(() => {
-    if (models !== null) history.replaceState(null, "", view === first ? location.pathname + location.search : `#${view}`);
-  }, [models, view, first]);
+    if (models !== null && route.session === null && route.view !== null && (view !== route.view || view === first)) go(view === first ? {} : { view }, "replace");
+  }, [models, route.session, route.view, view, first, go]);
+  useEffect(() => { document.title = session && view === "video" ? `${session.firstPrompt} – rushes` : "rushes"; }, [session, view]);
 
+  // Where the stage is below the form, what was chosen is brought up, once it stands there.
+  const shownId = session?.id;
+  useEffect(() => {
+    if (!toStage.current || shownId === undefined) return;
+    toStage.current = false;
+    const { top } = stage.current!.getBoundingClientRect();
+    if (top < 0 || top > window.innerHeight / 3) stage.current!.scrollIntoView({ block: "start", behavior: isCalm() ? "auto" : "smooth" });
+  }, [shownId]);
+
+  const choose = (id: string): void => {
+    go({ session: id });
+    toStage.current = true;
+  };
   const generate = async (request: api.GenerationRequest, clicked: number): Promise<void> => {
     try {
-      const session = await api.createSession({ ...request, ...(video && !video.isDefault && { model: video.name }) });
-      clickedAt.current.set(session.id, clicked);
-      dispatch({ type: "created", session });
+      const made = await api.createSession({ ...request, ...(video && !video.isDefault && { model: video.name }) });
+      setClickedAt((before) => new Map(before).set(made.id, clicked));
+      dispatch({ type: "created", session: made });
+      choose(made.id);
     } catch (error) {
       report(error);
     }
+  };
+  const remove = (id: string): void => {
+    removal.begin(id);
+    if (id !== chosen) return;
+    const next = neighbour(sessions, id);
+    if (home === id) setHome(next);
+    if (route.session === id) go(next === null ? { view: first === "video" ? null : "video" } : { session: next }, "replace");
   };
 
   return (
     <>
       <header className="masthead">
         <h1>rushes</h1>
-        {shown && <ModelChoice model={shown} models={modelsFor(view, models ?? [])} onModel={(name) => setChosen((before) => ({ ...before, [view]: name }))} />}
+        {shown && <ModelChoice model={shown} models={modelsFor(view, models ?? [])} onModel={(name) => chooseModel({ ...chosenModels, [view]: name })} />}
         {views.length > 1 && (
-          <nav className="choice" aria-label="What to generate">
-            {views.map(([value, label]) => (
+          <nav className="choice" aria-label={t("views.label")}>
+            {views.map((value) => (
               <label key={value} className={value === view ? "on" : ""}>
-                <input type="radio" name="view" checked={value === view} onChange={() => setWanted(value)} />
-                {label}
+                <input type="radio" name="view" checked={value === view} onChange={() => go(value === first ? {} : { view: value })} />
+                {t(`views.${value}`)}
               </label>
             ))}
           </nav>
         )}
+        <Preferences />
       </header>
       <main>
-        {view === "talk" && talk && <TalkView key={talk.name} model={talk} onError={report} />}
-        {view === "video" && <PromptForm key={`${draft.prompt} ${draft.seed}`} draft={draft} sizes={video?.trainedFor?.sizes ?? []} onGenerate={generate} onError={report} />}
-        {state.notice && (
-          <div className="notice" role="alert">
-            <span>{state.notice}</span>
-            <button type="button" className="quiet" onClick={() => dispatch({ type: "notice", text: null })} aria-label="Dismiss">✕</button>
+        <div className="notices" role="alert">
+          {line === "gone" && <p className="notice">{t("line.gone")}</p>}
+          {state.notice && (
+            <div className="notice">
+              <span>{state.notice}</span>
+              <button type="button" className="quiet" onClick={() => dispatch({ type: "notice", text: null })} aria-label={t("dismiss")}>✕</button>
+            </div>
+          )}
+        </div>
+        {line === "locked" && <TokenForm wrong={hasToken()} onToken={(token) => { setToken(token); watched.again(); }} />}
+        {line !== "locked" && view === "talk" && talk && <TalkView key={talk.name} model={talk} onError={report} />}
+        {predictor && <PredictView model={predictor} isOne={predictors.length > 1} hidden={view !== "predict"} onError={report} />}
+        {line !== "locked" && view === "video" && (
+          <div className="studio">
+            <PromptForm model={video} draft={draft} onDraft={setDraft} picture={picture} onPicture={setPicture} box={promptBox} onGenerate={generate} onError={report} />
+            <div ref={stage} className="stage-place">
+              {session ? (
+                <Stage
+                  key={session.id} session={session} mine={clickedAt.has(session.id)} returns={returns} reachable={line === "here"} promptBox={promptBox}
+                  loops={models?.find((model) => model.name === session.model)?.options.has("loop") ?? false}
+                  controls={models?.find((model) => model.name === session.model)?.controls ?? []}
+                  onSet={(changed) => void api.setOptions(session.id, changed).catch(report)}
+                  onEvent={(event) => dispatch({ type: "event", id: session.id, event })}
+                  onAnew={() => dispatch({ type: "begun_anew", id: session.id })}
+                  onFirstFrame={() => {
+                    const clicked = clickedAt.get(session.id);
+                    if (clicked !== undefined) dispatch({ type: "first_frame_shown", id: session.id, milliseconds: performance.now() - clicked });
+                  }}
+                  onPrompt={(prompt) => {
+                    // Noted before the request is sent: the event that the prompt was applied can arrive before the answer.
+                    dispatch({ type: "prompt_sent", id: session.id, prompt });
+                    api.sendPrompt(session.id, prompt).catch((error: unknown) => {
+                      dispatch({ type: "prompt_refused", id: session.id });
+                      report(error);
+                    });
+                  }}
+                  onStop={() => void api.stop(session.id).catch(report)}
+                  onPause={() => void (session.state === "paused" ? api.resume : api.pause)(session.id).catch(report)}
+                  onFork={(prompt, blocks) =>
+                    void api.fork(session.id, prompt, blocks).then((forked) => { dispatch({ type: "created", session: forked }); choose(forked.id); }, report)}
+                  onPace={(realTime) =>
+                    void api.setPacing(session.id, realTime ? "realtime" : "asap").then(() => dispatch({ type: "paced", id: session.id, realTime }), report)}
+                  onReuse={() => {
+                    setDraft({ ...draft, prompt: session.firstPrompt, seed: session.seed });
+                    promptBox.current?.focus();
+                    promptBox.current?.scrollIntoView({ block: "center", behavior: isCalm() ? "auto" : "smooth" });
+                  }}
+                  onRemove={() => remove(session.id)}
+                  onHelp={() => setHelps(true)}
+                  onError={report}
+                />
+              ) : (
+                <p className="empty">{line === "asking" ? "" : route.session !== null && line === "here" ? t("stage.missing") : t("stage.empty")}</p>
+              )}
+            </div>
+            <Library sessions={sessions} chosen={session?.id ?? null} root={root} onChoose={choose} onRemove={remove} />
           </div>
         )}
-        {predictor && <PredictView model={predictor} isOne={predictors.length > 1} hidden={view !== "predict"} onError={report} />}
-        <section hidden={view !== "video"} className={`sessions ${sessions.length === 1 ? "alone" : ""}`} aria-label="Sessions">
-          {sessions.map((session) => (
-            <SessionCard
-              key={session.id}
-              session={session}
-              loops={models?.find((model) => model.name === session.model)?.options.has("loop") ?? false}
-              controls={models?.find((model) => model.name === session.model)?.controls ?? []}
-              onSet={(changed) => void api.setOptions(session.id, changed).catch(report)}
-              onEvent={(event) => dispatch({ type: "event", id: session.id, event })}
-              onFirstFrame={() => {
-                const clicked = clickedAt.current.get(session.id);
-                if (clicked !== undefined)
-                  dispatch({ type: "first_frame_shown", id: session.id, milliseconds: performance.now() - clicked });
-              }}
-              onPrompt={(prompt) => {
-                // Noted before the request is sent: the event that the prompt was applied can arrive before the answer.
-                dispatch({ type: "prompt_sent", id: session.id, prompt });
-                api.sendPrompt(session.id, prompt).catch((error: unknown) => {
-                  dispatch({ type: "prompt_refused", id: session.id });
-                  report(error);
-                });
-              }}
-              onStop={() => void api.stop(session.id).catch(report)}
-              onPause={() => void (session.state === "paused" ? api.resume : api.pause)(session.id).catch(report)}
-              onFork={(prompt, blocks) => void api.fork(session.id, prompt, blocks).then((forked) => dispatch({ type: "created", session: forked }), report)}
-              onPace={(realTime) =>
-                void api.setPacing(session.id, realTime ? "realtime" : "asap").then(() => dispatch({ type: "paced", id: session.id, realTime }), report)}
-              onReuse={() => {
-                setDraft({ prompt: session.firstPrompt, seed: session.seed === null ? "" : String(session.seed) });
-                window.scrollTo({ top: 0, behavior: "smooth" });
-              }}
-              onRemove={() => void api.remove(session.id).then(() => dispatch({ type: "removed", id: session.id }), report)}
-              onError={report}
-            />
-          ))}
-        </section>
-        {view === "video" && sessions.length === 0 && (
-          <p className="empty">The video appears here block by block, while the model is still generating it.</p>
-        )}
       </main>
+      <div className="toasts" role="status">
+        {removal.last !== null && (
+          <p className="toast">{t("library.removed")} <button type="button" onClick={() => removal.undo(removal.last!)}>{t("library.undo")}</button></p>
+        )}
+      </div>
+      {helps && <Shortcuts onClose={() => setHelps(false)} />}
     </>
   );
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { ModelInfo } from "./api";
-import { chosenFor, firstView, modelWords, modelsFor } from "./models";
+import { chosenFor, firstView, modelsFor } from "./models";
 
 const model = (name: string, of: Partial<ModelInfo> = {}): ModelInfo => ({
   name, description: "", isDefault: false, state: "unloaded", failure: "", takesPrompts: false, hears: false, answers: false, needsImage: false,
@@ -32,11 +32,5 @@ describe("models", () => {
     expect(firstView([head, seer])).toBe("predict");
     expect(firstView([head])).toBe("talk");
     expect(firstView([])).toBe("video");
-  });
-
-  it("say what they are until they can be used", () => {
-    expect(models.map(modelWords)).toEqual([
-      "small (loaded when it is used)", "large", "head (being loaded)", "seer (loaded when it is used)", "other seer (could not be loaded)",
-    ]);
   });
 });

@@ -25,10 +25,3 @@ export const chosenFor = (view: View, models: readonly ModelInfo[], name: string
   const fitting = modelsFor(view, models);
   return fitting.find((model) => model.name === name) ?? fitting[0] ?? null;
 };
-
-const STATES: Record<ModelInfo["state"], string> = {
-  loaded: "", unloaded: "loaded when it is used", loading: "being loaded", failed: "could not be loaded",
-};
-
-/** Its name, and what it is at the moment unless it can be used at once. */
-export const modelWords = ({ name, state }: ModelInfo): string => (STATES[state] === "" ? name : `${name} (${STATES[state]})`);

@@ -15,12 +15,17 @@ export interface Source {
 export interface PlayerEvents {
   /** The first frame is on the screen. */
   onFirstFrame?: () => void;
-  onError: (message: string) => void;
+  /** `lost`: the connection ended without the server's word; another one would go on. */
+  onError: (message: string, lost: boolean) => void;
 }
+
+class ConnectionLost extends Error {}
 
 export interface PlayerOptions {
   /** Stay near the newest moment, as in a conversation. */
   live?: boolean;
+  /** Go on at this moment, in seconds, as soon as it is there. */
+  from?: number;
 }
 
 /** How a live video goes on that has so many seconds before it: a little faster after a stall, or from the newest moment on. */
@@ -29,7 +34,7 @@ export const followLive = (aheadSeconds: number, rate: number): { rate: number; 
     : { rate: aheadSeconds > 0.6 || (rate > 1 && aheadSeconds > 0.4) ? 1.1 : 1, skipSeconds: 0 };
 
 /** Starts at once; the returned function ends playback and frees everything. */
-export function play(video: HTMLVideoElement, source: Source | Promise<Source>, events: PlayerEvents, { live = false }: PlayerOptions = {}): () => void {
+export function play(video: HTMLVideoElement, source: Source | Promise<Source>, events: PlayerEvents, { live = false, from = 0 }: PlayerOptions = {}): () => void {
   const abort = new AbortController();
   const media = new MediaSource();
   const objectUrl = URL.createObjectURL(media);
@@ -37,6 +42,7 @@ export function play(video: HTMLVideoElement, source: Source | Promise<Source>, 
   const opened = new Promise<void>((resolve) => media.addEventListener("sourceopen", () => resolve(), { once: true }));
   video.src = objectUrl;
   video.requestVideoFrameCallback(() => events.onFirstFrame?.());
+  let wanted = from;
 
   const run = async (): Promise<void> => {
     const { address, mimeType } = await source;
@@ -48,13 +54,17 @@ export function play(video: HTMLVideoElement, source: Source | Promise<Source>, 
     for await (const piece of pieces) {
       await append(buffer, piece, video, abort.signal);
       startAtFirstFrame(video, buffer);
+      if (wanted > 0 && buffer.buffered.length > 0 && buffer.buffered.end(buffer.buffered.length - 1) > wanted) {
+        video.currentTime = Math.max(wanted, buffer.buffered.start(0));
+        wanted = 0;
+      }
       if (live) stayNearNewest(video, buffer);
       await roomAhead(video, buffer, abort.signal);
     }
     if (media.readyState === "open") media.endOfStream();
   };
   run().catch((error: unknown) => {
-    if (!abort.signal.aborted) events.onError(error instanceof Error ? error.message : String(error));
+    if (!abort.signal.aborted) events.onError(error instanceof Error ? error.message : String(error), error instanceof ConnectionLost);
   });
 
   return () => {
@@ -89,8 +99,8 @@ function receive(address: string, signal: AbortSignal): AsyncGenerator<ArrayBuff
       else if (closed) break;
       else await new Promise<void>((resolve) => { wake = resolve; });
     }
-    // 1006: no close frame came. All else is the server's word, which the events bring too.
-    if (!signal.aborted && (closed as CloseEvent).code === 1006) throw new Error("The connection to the video was lost. Reload the page to continue watching.");
+    // 1006: no close frame came; 1005: one that says nothing. All else is the server's word, which the events bring too.
+    if (!signal.aborted && [1005, 1006].includes((closed as CloseEvent).code)) throw new ConnectionLost("The connection to the video was lost. Reload the page to continue watching.");
   })();
 }
 

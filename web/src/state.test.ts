@@ -1,13 +1,13 @@
 import { describe, expect, it } from "vitest";
 import {
-  type Action, type Session, type SessionEvent, MAX_BLOCKS, MAX_TEXT, blocksUpTo, fill, firstBlockSeconds, generatedFrames, modelFps,
-  initialState, promptAt, promptIndex, promptLine, reduce, timeline,
+  type Action, type Session, type SessionEvent, type State, MAX_BLOCKS, MAX_TEXT, blocksUpTo, fill, firstBlockSeconds, generatedFrames, modelFps,
+  initialState, nextBlockAt, plannedSeconds, promptAt, promptIndex, promptLine, reduce, timeline,
 } from "./state";
 
 const session = (id: string, changes: Partial<Session> = {}): Session => ({
-  id, model: "t2v", state: "queued", queue: null, reason: "", mimeType: "", prompt: "a red circle", firstPrompt: "a red circle", seed: 7, ignored: [], warnings: [], forkedFrom: null, realTime: false, pendingPrompt: null, text: "", blocks: [], lastSequence: -1,
+  id, model: "t2v", state: "queued", queue: null, reason: "", mimeType: "", prompt: "a red circle", firstPrompt: "a red circle", seed: "7", ignored: [], warnings: [], forkedFrom: null, realTime: false, createdAt: 0, madeFrames: 0, pendingPrompt: null, text: "", blocks: [], lastSequence: -1,
   firstFrameShownMs: null,
-  format: { width: 128, height: 128, fps: 16, segments: 2, blocksPerSegment: 3, blocksPerLaterSegment: 2, videoFrames: 57 },
+  format: { width: 128, height: 128, fps: 16, segments: 2, blocksPerSegment: 3, blocksPerLaterSegment: 2, videoFrames: 57, hasSound: false },
   ...changes,
 });
 
@@ -165,7 +165,7 @@ describe("the time line", () => {
     expect(timeline(after([frames(0, 0, 0, 9, 0), frames(1, 0, 33, 12, 1)], endless)).length).toBe(2);
   });
   it("has the blocks that have begun where nobody knows how many will come", () => {
-    const spoken = session("s", { format: { width: 64, height: 64, fps: 16, segments: 0, blocksPerSegment: 0, blocksPerLaterSegment: 0, videoFrames: null } });
+    const spoken = session("s", { format: { width: 64, height: 64, fps: 16, segments: 0, blocksPerSegment: 0, blocksPerLaterSegment: 0, videoFrames: null, hasSound: false } });
     expect(timeline(spoken).map((row) => row.length)).toEqual([0]);
     const running = after([frames(0, 0, 0, 9, 0), { type: "block_progress", segment: 0, block: 1, step: 1, steps: 4 }], spoken);
     expect(timeline(running)[0]!.map((block) => block.complete)).toEqual([true, false]);
@@ -174,10 +174,58 @@ describe("the time line", () => {
 });
 
 describe("a list from the server", () => {
+  const listed = (state: State, sessions: Session[], known: string[] = []): State => reduce(state, { type: "listed", sessions, known: new Set(known) });
+  const ids = (state: State): string[] => state.sessions.map(({ id }) => id);
+
   it("adds what the page does not know and keeps what it knows", () => {
     let state = reduce(initialState, { type: "created", session: session("mine", { firstFrameShownMs: 300 }) });
-    state = reduce(state, { type: "listed", sessions: [session("mine"), session("other")] });
-    expect(state.sessions.map((s) => [s.id, s.firstFrameShownMs])).toEqual([["mine", 300], ["other", null]]);
-    expect(reduce(state, { type: "removed", id: "mine" }).sessions.map((s) => s.id)).toEqual(["other"]);
+    state = listed(state, [session("other"), session("mine")]);
+    expect(state.sessions.map((s) => [s.id, s.firstFrameShownMs])).toEqual([["other", null], ["mine", 300]]);
+    expect(ids(reduce(state, { type: "removed", id: "mine" }))).toEqual(["other"]);
+  });
+
+  it("that says nothing new changes nothing", () => {
+    const state = listed(initialState, [session("a"), session("b")]);
+    expect(listed(state, [session("a"), session("b")], ["a", "b"])).toBe(state);
+  });
+
+  it("loses what others removed, but not what was made while it was asked for", () => {
+    const state = listed(initialState, [session("old"), session("gone")]);
+    const made = reduce(state, { type: "created", session: session("new") });
+    expect(ids(listed(made, [session("old")], ["old", "gone"]))).toEqual(["new", "old"]);
+  });
+
+  it("tells how far those are that nobody follows, and of a followed one its end", () => {
+    const followed = after([frames(0, 0, 0, 9, 0, "blue"), { type: "state", state: "running", reason: "" }]);
+    const state: State = { ...initialState, sessions: [followed, session("far")] };
+    const news = listed(state, [session("s", { state: "queued", prompt: "late", madeFrames: 9 }), session("far", { state: "running", madeFrames: 21 })], ["s", "far"]);
+    expect(news.sessions.map((s) => [s.state, s.madeFrames, s.prompt])).toEqual([["running", 9, "a red circle"], ["running", 21, "a red circle"]]);
+    expect(listed(news, [session("s", { state: "stopped", reason: "the server's end" })], ["s", "far"]).sessions[0]!.state).toBe("stopped");
+  });
+
+  it("comes anew from a server that was gone", () => {
+    const state: State = { ...initialState, sessions: [after([frames(0, 0, 0, 9, 0)])] };
+    const again = reduce(reduce(state, { type: "begun_anew", id: "s" }), { type: "event", id: "s", event: { ...frames(0, 0, 0, 12, 0), sequence: 0, at: 0 } });
+    expect(generatedFrames(again.sessions[0]!)).toBe(12);
+  });
+});
+
+describe("new words", () => {
+  it("are seen after the block in work, which is as long as the one before", () => {
+    const begun: Body = { type: "block_progress", segment: 0, block: 2, step: 1, steps: 4 };
+    const made = [frames(0, 0, 0, 9, 0), frames(0, 1, 9, 12, 1)];
+    expect(nextBlockAt(session("s"))).toBe(0);
+    expect(nextBlockAt(after(made))).toBe(21 / 16);
+    expect(nextBlockAt(after([...made, begun]))).toBe(33 / 16);
+  });
+});
+
+describe("the time line's length", () => {
+  it("is the video's, and of an endless one what there is and the block in work", () => {
+    const made = [frames(0, 0, 0, 9, 0), frames(0, 1, 9, 12, 1)];
+    expect(plannedSeconds(after(made))).toBe(57 / 16);
+    expect(plannedSeconds(after([...made, { type: "state", state: "stopped", reason: "" }]))).toBe(21 / 16);
+    const endless = session("s", { format: { ...session("s").format, segments: 0, videoFrames: null } });
+    expect(plannedSeconds(after([...made, { type: "block_progress", segment: 0, block: 2, step: 1, steps: 4 }], endless))).toBe(33 / 16);
   });
 });

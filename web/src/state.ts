@@ -21,6 +21,7 @@ export interface VideoFormat {
   blocksPerLaterSegment: number;
   /** null: endless. */
   videoFrames: number | null;
+  hasSound: boolean;
 }
 
 /** A block of the time line, filled step by step and complete when its frames came. */
@@ -63,8 +64,8 @@ export interface Session {
   prompt: string;
   /** What the session began with, as it would be typed again. */
   firstPrompt: string;
-  /** null: a number that JavaScript does not hold. */
-  seed: number | null;
+  /** In digits. */
+  seed: string;
   /** What of the request was taken and has no effect. */
   ignored: { field: string; reason: string }[];
   /** What of it may disappoint, in the server's words. */
@@ -73,6 +74,10 @@ export interface Session {
   forkedFrom: string | null;
   /** Made as fast as it is watched; else as fast as the model goes. */
   realTime: boolean;
+  /** Milliseconds since 1970. */
+  createdAt: number;
+  /** Video frames that there are, as the server's list told last. */
+  madeFrames: number;
   /** A change of prompt that was sent and has not yet taken effect. */
   pendingPrompt: string | null;
   /** What its model says beside the pictures. */
@@ -105,7 +110,10 @@ export type SessionEvent = { sequence: number; at: number } & (
 
 export type Action =
   | { type: "created"; session: Session }
-  | { type: "listed"; sessions: Session[] }
+  /** All that the server has. `known`: what the page knew when it asked, so that what is missing now is gone. */
+  | { type: "listed"; sessions: Session[]; known: ReadonlySet<string> }
+  /** The server was gone: what it tells now begins anew. */
+  | { type: "begun_anew"; id: string }
   | { type: "event"; id: string; event: SessionEvent }
   | { type: "prompt_sent"; id: string; prompt: string }
   | { type: "prompt_refused"; id: string }
@@ -124,9 +132,15 @@ export function reduce(state: State, action: Action): State {
     case "created":
       return { notice: null, sessions: [action.session, ...state.sessions.filter((s) => s.id !== action.session.id)] };
     case "listed": {
-      const known = new Set(state.sessions.map((s) => s.id));
-      return { ...state, sessions: [...state.sessions, ...action.sessions.filter((s) => !known.has(s.id))] };
+      const listed = new Map(action.sessions.map((session) => [session.id, session]));
+      const known = new Map(state.sessions.map((session) => [session.id, session]));
+      const made = state.sessions.filter(({ id }) => !listed.has(id) && !action.known.has(id));
+      const sessions = [...made, ...action.sessions.map((session) => withNews(known.get(session.id), session))];
+      const same = sessions.length === state.sessions.length && sessions.every((session, i) => session === state.sessions[i]);
+      return same ? state : { ...state, sessions };
     }
+    case "begun_anew":
+      return change(state, action.id, (session) => ({ ...session, blocks: [], text: "", lastSequence: -1 }));
     case "event":
       return change(state, action.id, (session) => takeEvent(session, action.event));
     case "prompt_sent":
@@ -147,6 +161,16 @@ export function reduce(state: State, action: Action): State {
 
 function change(state: State, id: string, how: (session: Session) => Session): State {
   return { ...state, sessions: state.sessions.map((s) => (s.id === id ? how(s) : s)) };
+}
+
+/** What the list tells of a session. One that is followed knows more and sooner, but for its end. */
+function withNews(known: Session | undefined, listed: Session): Session {
+  if (!known) return listed;
+  const { state, queue, madeFrames, prompt, reason } = listed;
+  const follows = known.lastSequence >= 0 && !hasEnded(state);
+  const told = follows ? { madeFrames } : { state, queue, madeFrames, prompt, reason };
+  const isNews = Object.entries(told).some(([name, value]) => JSON.stringify(known[name as keyof Session]) !== JSON.stringify(value));
+  return isNews ? { ...known, ...told } : known;
 }
 
 function takeEvent(session: Session, event: SessionEvent): Session {
@@ -270,6 +294,23 @@ export const promptIndex = (session: Session, prompt: string): number => {
 export const blocksUpTo = (session: Session, seconds: number): number | null => {
   const shown = session.blocks.findIndex((b) => b.complete && seconds * session.format.fps < b.firstVideoFrame + b.videoFrames);
   return shown >= 0 && session.blocks[0]?.firstVideoFrame === 0 ? shown + 1 : null;
+};
+
+/** When the video comes to the next block that has not begun, in seconds: from there on a new prompt is seen. */
+export const nextBlockAt = (session: Session): number => {
+  const made = session.blocks.findLast((b) => b.complete);
+  const begun = session.blocks.some((b) => !b.complete && b.step > 0);
+  // The block in work is as long as the one before; the first one of a video may be shorter.
+  return (generatedFrames(session) + (begun ? (made?.videoFrames ?? 0) : 0)) / session.format.fps;
+};
+
+/** Seconds of the video that there are. */
+export const generatedSeconds = (session: Session): number => generatedFrames(session) / session.format.fps;
+
+/** Seconds that the time line has room for: the whole video, or of an endless one what there is and the block in work. */
+export const plannedSeconds = (session: Session): number => {
+  const { videoFrames, fps } = session.format;
+  return Math.max(generatedSeconds(session), videoFrames !== null && !hasEnded(session.state) ? videoFrames / fps : hasEnded(session.state) ? 0 : nextBlockAt(session));
 };
 
 /** The prompt that the frame at this time was made under. */

@@ -45,8 +45,13 @@ DeviceWorker::~DeviceWorker() {
     lanes.swap(lanes_);
   }
   lanes.clear();
-  for (const Fork& fork : forks_) fork.branch->stop(kShuttingDown);
-  for (const Task& task : tasks_) task.session->stop(kShuttingDown);
+  std::vector<Session*> left;
+  for (const Fork& fork : forks_) left.push_back(fork.branch.get());
+  for (const Task& task : tasks_) left.push_back(task.session.get());
+  for (Session* session : left) {
+    session->stop(kShuttingDown, EndReason::shutdown);
+    tell_end(*session);
+  }
 }
 
 void DeviceWorker::open_lane(bool takes_large) {
@@ -153,6 +158,7 @@ void DeviceWorker::let_go(Lock& lock) {
   if (gone.empty()) return;
   lock.unlock();
   for (Task& task : gone) {
+    tell_end(*task.session);
     task.borders.clear();
     task.generator.reset();
     task.session->let_go();
@@ -305,6 +311,7 @@ bool DeviceWorker::step(Task& task) {
     const base::Interruptible interruptible([&] { look_up(task); });
     Inbox inbox = std::exchange(task.inbox, {});
     inbox.append(task.session->take_inbox());
+    if (!std::exchange(task.has_step, true)) tell_start(task);
     if (!task.generator) {
       task.generator = task.model->start(task.session->take_plan());
       if (task.generator->at_block_border()) keep_border(task);
@@ -316,16 +323,15 @@ bool DeviceWorker::step(Task& task) {
     const auto blocks = std::count_if(result.events.begin(), result.events.end(),
                                       [](const Event& event) { return std::holds_alternative<FrameBlock>(event); });
     task.blocks += blocks;
+    for (const Event& event : result.events)
+      if (const auto* failed = std::get_if<TrackFailed>(&event))
+        log::error("session {}: {}: {}; the rest goes on", task.session->id().text(), name(failed->track),
+                   failed->message);
     task.session->deliver(std::move(result), since(begin));
     if (again && task.generator->at_block_border() &&
         (task.borders.empty() || task.borders.back().blocks < task.blocks))
       keep_border(task);
-    if (blocks > 0 && !std::exchange(task.has_block, true)) {
-      const std::chrono::duration<double> first =
-          task.session->status().first_block.value_or(std::chrono::microseconds{0});
-      const std::scoped_lock lock(mutex_);
-      status_.first_block.observe(first.count());
-    }
+    if (blocks > 0 && !std::exchange(task.has_block, true)) tell_first_block(task);
     return again;
   } catch (...) {
     {
@@ -333,7 +339,7 @@ bool DeviceWorker::step(Task& task) {
       const std::scoped_lock lock(mutex_);
       task.bytes = bytes;
     }
-    if (stop_.stop_requested()) task.session->stop(kShuttingDown);
+    if (stop_.stop_requested()) task.session->stop(kShuttingDown, EndReason::shutdown);
     if (task.session->over()) {  // interrupted; its borders serve forks that are still to be made
       count({}, since(begin));
       task.generator.reset();

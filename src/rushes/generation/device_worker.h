@@ -11,6 +11,7 @@
 #include <deque>
 #include <limits>
 #include <list>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -34,7 +35,9 @@ struct WorkerStatus {
   int64_t generator_bytes = 0;  // of all sessions and their kept borders; what these share is counted for each
   std::chrono::microseconds busy{0};
   StageTimes stages;             // of all blocks
+  LatencyHistogram queue_wait;   // from a session's creation to its first step
   LatencyHistogram first_block;  // from a session's creation to its first block
+  std::map<EndReason, int64_t> ended;
 };
 
 class DeviceWorker {
@@ -78,6 +81,7 @@ class DeviceWorker {
   void fork(std::shared_ptr<Session> origin, std::shared_ptr<Session> branch, std::optional<int64_t> blocks = {});
 
   WorkerStatus status() const;
+  int64_t lanes() const noexcept { return lane_count_; }
   /// Until the first of those sessions is expected to end that have a place and work; nothing: nobody knows.
   std::optional<double> seconds_to_next_end() const;
   /// Sessions of this model that have not ended.
@@ -107,7 +111,7 @@ class DeviceWorker {
     std::deque<Border> borders = {};
     int64_t turns_waited = 0, next_round = 0;
     Inbox inbox = {};  // taken from the session for its next step
-    bool has_block = false;
+    bool has_step = false, has_block = false;
     int64_t bytes = 0;                       // of generator and borders, as of its last turn
     bool taken = false;                      // by a lane, for a turn
     bool placed = false;                     // among those of max_started
@@ -156,6 +160,9 @@ class DeviceWorker {
   void give_way(Task& task);
   bool step(Task& task);
   void count(const StepResult& result, std::chrono::microseconds elapsed);
+  void tell_start(Task& task);
+  void tell_first_block(Task& task);
+  void tell_end(const Session& session);
   static void keep_border(Task& task);
   static int64_t bytes_of(const Task& task);
 

@@ -16,10 +16,9 @@ void DeviceWorker::fork(std::shared_ptr<Session> origin, std::shared_ptr<Session
       branch = nullptr;
     }
   }
-  if (branch)
-    branch->fail({ErrorCode::conflict, "session " + origin->id().text() + " ended before it could be forked"});
-  else
-    doorbell_->ring();
+  if (!branch) return doorbell_->ring();
+  branch->fail({ErrorCode::conflict, "session " + origin->id().text() + " ended before it could be forked"});
+  tell_end(*branch);
 }
 
 /// Makes the forks whose origins no lane has taken; the others follow at the end of their turns.
@@ -52,6 +51,7 @@ void DeviceWorker::branch_off(Lock& lock) {
     fork.branch->fail(
         {ErrorCode::conflict, "session " + fork.origin->id().text() +
                                   " ended before it could be forked, or no longer keeps the requested block border"});
+    tell_end(*fork.branch);
     lock.lock();
   }
 }

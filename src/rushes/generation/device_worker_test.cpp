@@ -6,7 +6,9 @@
 #include <barrier>
 #include <latch>
 #include <map>
+#include <numeric>
 #include <set>
+#include <thread>
 
 #include "rushes/base/interruption.h"
 #include "rushes/generation/drawing_model.h"
@@ -73,6 +75,59 @@ TEST(NextCandidate, starves_nobody) {
   }
   for (const int count : served) EXPECT_GT(count, 20);
   EXPECT_GT(served[0], 200);
+}
+
+TEST(DeviceWorker, counts_how_long_sessions_waited_and_why_they_ended) {
+  const auto model = std::make_shared<DrawingModel>();
+  const auto failing = std::make_shared<DrawingModel>(
+      [](const Request&, int64_t) { fail(ErrorCode::exhausted, "the device is out of memory"); });
+  const auto done = session(*model, "a"), stopped = session(*model, "b", 0, 0), failed = session(*failing, "c"),
+             left = session(*model, "d", 0, 0);
+  testing::internal::CaptureStderr();
+  WorkerStatus status;
+  {
+    DeviceWorker worker;
+    left->stop("the client has disconnected", EndReason::client_left);
+    for (const auto& each : {done, stopped, left}) worker.submit(each, model);
+    worker.submit(failed, failing);
+    const auto reader = stopped->stream().subscribe(Stream::Role::viewer, Stream::From::start);
+    while (!std::holds_alternative<FrameBlock>(reader->next()->what)) {}
+    stopped->stop();
+    while (worker.status().sessions > 0) std::this_thread::yield();
+    status = worker.status();
+  }
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(
+      status.ended,
+      (std::map<EndReason, int64_t>{
+          {EndReason::finished, 1}, {EndReason::requested, 1}, {EndReason::failed, 1}, {EndReason::client_left, 1}}));
+  EXPECT_EQ(std::accumulate(status.queue_wait.counts.begin(), status.queue_wait.counts.end(), int64_t{0}), 3);
+  const auto lines = [&](const std::shared_ptr<Session>& s, const std::string& what) {
+    const std::string begin = "session " + s->id().text() + ": " + what;
+    int64_t count = 0;
+    for (auto at = log.find(begin); at != std::string::npos; at = log.find(begin, at + 1)) ++count;
+    return count;
+  };
+  EXPECT_EQ(lines(done, "first frame after "), 1) << log;
+  EXPECT_EQ(lines(done, "ended, finished: 84 frames in "), 1) << log;
+  EXPECT_EQ(lines(stopped, "ended, requested (stopped by request): "), 1) << log;
+  EXPECT_EQ(lines(left, "ended, client_left (the client has disconnected): 0 frames in "), 1) << log;
+  EXPECT_EQ(lines(failed, "the device is out of memory"), 1) << log;
+  EXPECT_EQ(lines(failed, "ended, failed (the device is out of memory): 0 frames in "), 1) << log;
+}
+
+TEST(DeviceWorker, that_ends_tells_the_end_of_the_sessions_that_it_still_had) {
+  const auto model = std::make_shared<DrawingModel>();
+  const auto endless = session(*model, "a", 0, 0);
+  testing::internal::CaptureStderr();
+  {
+    DeviceWorker worker;
+    worker.submit(endless, model);
+  }
+  const std::string log = testing::internal::GetCapturedStderr();
+  EXPECT_NE(log.find("session " + endless->id().text() + ": ended, shutdown (the server is shutting down): "),
+            std::string::npos)
+      << log;
 }
 
 TEST(DeviceWorker, rests_while_the_viewers_of_a_session_have_enough) {

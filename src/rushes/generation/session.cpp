@@ -22,23 +22,6 @@ Session::Session(Request request, std::unique_ptr<Plan> plan, Stream::Options st
   stream_->publish(StateChanged{SessionState::queued, {}, {}}, std::chrono::microseconds{0});
 }
 
-Session::Session(Request request, const VideoFormat& format, Past past)
-    : id_(std::move(past.id)),
-      request_(std::move(request)),
-      format_(format),
-      created_(past.created),
-      start_(Clock::now() - std::chrono::duration_cast<Clock::duration>(std::chrono::system_clock::now() - created_)),
-      stream_(std::make_shared<Stream>()),
-      status_(std::move(past.status)),
-      ignored_(std::move(past.ignored)) {
-  const auto end = status_.end.value_or(std::chrono::microseconds{0});
-  if (!past.blocks.empty()) first_block_video_frames_ = past.blocks.front().video_frames;
-  if (status_.text) stream_->publish(TextChunk{*status_.text, true}, end);
-  for (FrameBlock& block : past.blocks) stream_->publish(std::move(block), end);
-  stream_->publish(StateChanged{status_.state, status_.failure, std::move(past.reason)}, end);
-  stream_->close();
-}
-
 std::chrono::microseconds Session::age() const {
   return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start_);
 }
@@ -62,15 +45,28 @@ SessionStatus Session::status() const {
   return status;
 }
 
-void Session::become(SessionState state, std::optional<Failure> failure, std::string reason) {
+BlockHistory Session::history() const {
+  const std::scoped_lock lock(mutex_);
+  return history_;
+}
+
+void Session::become_stopped(std::string reason, EndReason kind) {
+  status_.reason = std::move(reason);
+  status_.end_reason = kind;
+  become(SessionState::stopped);
+}
+
+void Session::become(SessionState state, std::optional<Failure> failure) {
   require(may_follow(status_.state, state), ErrorCode::conflict, "session {} is {} and cannot become {}", id_.text(),
           name(status_.state), name(state));
   status_.state = state;
   status_.failure = failure;
   const auto now = age();
   if (ended(state)) status_.end = now;
+  if (state == SessionState::finished) status_.end_reason = EndReason::finished;
+  if (state == SessionState::failed) status_.end_reason = EndReason::failed;
   // The stream's own lock is a leaf, and publishing under ours keeps events in the order of the states.
-  stream_->publish(StateChanged{state, std::move(failure), std::move(reason)}, now);
+  stream_->publish(StateChanged{state, std::move(failure), status_.reason}, now);
   if (ended(state)) stream_->close();
 }
 
@@ -189,31 +185,31 @@ void Session::resume() {
   wake();
 }
 
-bool Session::stop(std::string reason) {
+bool Session::stop(std::string reason, EndReason kind) {
   {
     const std::scoped_lock lock(mutex_);
     if (ended(status_.state)) return false;
-    become(SessionState::stopped, {}, std::move(reason));
+    become_stopped(std::move(reason), kind);
   }
   wake();
   return true;
 }
 
-void Session::stop_at_border(std::string reason) {
+void Session::stop_at_border(std::string reason, EndReason kind) {
   {
     const std::scoped_lock lock(mutex_);
     if (ended(status_.state)) return;
     if (status_.state == SessionState::running)
-      stop_reason_ = std::move(reason);
+      stop_at_border_ = {std::move(reason), kind};
     else
-      become(SessionState::stopped, {}, std::move(reason));
+      become_stopped(std::move(reason), kind);
   }
   wake();
 }
 
 void Session::end_at_border() {
   const std::scoped_lock lock(mutex_);
-  if (stop_reason_ && !ended(status_.state)) become(SessionState::stopped, {}, *stop_reason_);
+  if (stop_at_border_ && !ended(status_.state)) become_stopped(stop_at_border_->first, stop_at_border_->second);
 }
 
 void Session::set_max_lead(std::optional<double> seconds) {
@@ -228,38 +224,6 @@ void Session::set_max_lead(std::optional<double> seconds) {
 std::optional<double> Session::max_lead() const {
   const std::scoped_lock lock(mutex_);
   return max_lead_;
-}
-
-void Session::inherit(const Session& origin, int64_t blocks) {
-  std::vector<std::variant<FrameBlock, TextChunk>> kept;  // the newest: a long video's oldest are counted and not told
-  const auto events = origin.stream_->subscribe(Stream::Role::observer, Stream::From::start);
-  while (const EventPtr event = events->poll()) {
-    if (const auto* block = std::get_if<FrameBlock>(&event->what)) kept.emplace_back(*block);
-    if (const auto* chunk = std::get_if<TextChunk>(&event->what)) kept.emplace_back(*chunk);
-  }
-  // Text behind the last of these blocks belongs to the next one, which the fork makes itself.
-  int64_t later = origin.status().blocks - blocks;
-  for (; !kept.empty(); kept.pop_back()) {
-    const bool is_block = std::holds_alternative<FrameBlock>(kept.back());
-    if (is_block && later == 0) break;
-    later -= is_block;
-  }
-  const std::scoped_lock lock(mutex_);
-  if (ended(status_.state)) return;
-  for (auto& each : kept) {
-    if (auto* chunk = std::get_if<TextChunk>(&each)) {
-      keep_text(*chunk);
-      stream_->publish(std::move(*chunk), age());
-      continue;
-    }
-    auto& block = std::get<FrameBlock>(each);
-    block.rgb.reset();
-    block.audio = {};
-    status_.video_frames = block.first_video_frame + block.video_frames;
-    status_.prompt = block.prompt;
-    stream_->publish(std::move(block), age());
-  }
-  status_.blocks = blocks;
 }
 
 void Session::keep_borders_from(int64_t blocks) {
@@ -360,6 +324,7 @@ void Session::publish(Event event) {
       status_.first_block = now;
       first_block_video_frames_ = status_.video_frames;
     }
+    history_.add(now, block->prompt);
     lead_.add(now, static_cast<double>(block->video_frames) / format_.fps);
   } else if (const auto* applied = std::get_if<PromptApplied>(&event)) {
     status_.prompt = applied->prompt;

@@ -9,8 +9,10 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "rushes/generation/block_history.h"
 #include "rushes/generation/model.h"
 #include "rushes/generation/session_state.h"
 #include "rushes/generation/stream.h"
@@ -36,6 +38,8 @@ class SessionId {
 struct SessionStatus {
   SessionState state = SessionState::queued;
   std::optional<Failure> failure;
+  std::optional<EndReason> end_reason;   // of one that has ended in this process
+  std::string reason;                    // with `stopped`: who or what ended it
   std::optional<QueuePlace> queue;       // with `queued`, unless its turn comes at once
   std::string prompt;                    // that the newest block was made under
   std::optional<std::string> text;       // that the model has said so far, see kMaxText; nothing: it has said nothing
@@ -60,8 +64,8 @@ class Session {
     SessionId id;
     std::chrono::system_clock::time_point created;
     SessionStatus status;            // with an end state
-    std::string reason;              // with `stopped`
-    std::vector<FrameBlock> blocks;  // without pixels: the stream's events
+    std::vector<FrameBlock> blocks;  // without pixels: the stream's events, at the times that `history` has
+    BlockHistory history = {};
     std::vector<Ignored> ignored = {};
   };
   Session(Request request, const VideoFormat& format, Past past);
@@ -95,6 +99,7 @@ class Session {
   std::chrono::system_clock::time_point created() const noexcept { return created_; }
   Stream& stream() noexcept { return *stream_; }
   SessionStatus status() const;
+  BlockHistory history() const;
 
   // Controls; any thread. All but stop() throw Error(conflict) when the session has ended.
   /// From the next block on. A second one before that block replaces the first. `ignored`: what of it has no effect.
@@ -118,9 +123,9 @@ class Session {
   /// Goes on where it was: in the queue if it was there, or if another session has taken its place meanwhile.
   void resume();
   /// Ends the session; false if it had ended before. What was made stays.
-  bool stop(std::string reason = "stopped by request");
+  bool stop(std::string reason = "stopped by request", EndReason kind = EndReason::requested);
   /// The same where the block in work is complete; at once if there is none: it waits, is paused or has not begun.
-  void stop_at_border(std::string reason);
+  void stop_at_border(std::string reason, EndReason kind = EndReason::requested);
   /// Seconds that may be made ahead of the viewers; nothing: as fast as it goes. The request's until it is set.
   void set_max_lead(std::optional<double> seconds);
   std::optional<double> max_lead() const;
@@ -166,7 +171,8 @@ class Session {
   std::chrono::microseconds age() const;
   bool steppable() const;
   double excess_lead() const;
-  void become(SessionState state, std::optional<Failure> failure = {}, std::string reason = {});
+  void become(SessionState state, std::optional<Failure> failure = {});
+  void become_stopped(std::string reason, EndReason kind);
   void require_open(std::string_view action) const;
   void input_came();
   void publish(Event event);
@@ -198,7 +204,8 @@ class Session {
   ViewerLead lead_;
   std::optional<double> max_lead_;
   std::vector<std::string> warnings_;
-  std::optional<std::string> stop_reason_;  // for the next block border
+  BlockHistory history_;
+  std::optional<std::pair<std::string, EndReason>> stop_at_border_;  // the next one
   std::shared_ptr<const std::function<void()>> control_;
 };
 

@@ -64,6 +64,36 @@ constexpr bool may_follow(SessionState from, SessionState to) {
   return false;
 }
 
+/// Why a session ended, as figures count it; `requested` to `shutdown` are those of `stopped`.
+enum class EndReason {
+  finished,
+  failed,
+  requested,    // by its owner
+  client_left,  // whoever it was made for
+  unused,       // for too long
+  limit,        // of the length that the server allows
+  displaced,    // by another one
+  shutdown,     // of the server
+};
+inline constexpr EndReason kEndReasons[] = {EndReason::finished,    EndReason::failed,  EndReason::requested,
+                                            EndReason::client_left, EndReason::unused,  EndReason::limit,
+                                            EndReason::displaced,   EndReason::shutdown};
+
+/// The enumerator's own spelling, as in logs and figures.
+constexpr std::string_view name(EndReason reason) {
+  switch (reason) {
+    case EndReason::finished: return "finished";
+    case EndReason::failed: return "failed";
+    case EndReason::requested: return "requested";
+    case EndReason::client_left: return "client_left";
+    case EndReason::unused: return "unused";
+    case EndReason::limit: return "limit";
+    case EndReason::displaced: return "displaced";
+    case EndReason::shutdown: return "shutdown";
+  }
+  return "?";
+}
+
 /// Why a session failed.
 struct Failure {
   ErrorCode code = ErrorCode::internal;

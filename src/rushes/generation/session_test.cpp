@@ -257,5 +257,62 @@ TEST(Session, measures_blocks_frames_and_times) {
   EXPECT_GT(status.fps, 0);
 }
 
+TEST(BlockHistory, knows_the_newest_blocks_and_shares_their_prompts) {
+  BlockHistory history;
+  for (int64_t block = 0; block < 4100; ++block) history.add(microseconds(block), block < 4000 ? "a" : "b");
+  EXPECT_EQ(history.first, 4);
+  EXPECT_EQ(history.of(3), nullptr);
+  EXPECT_EQ(history.of(4100), nullptr);
+  ASSERT_NE(history.of(4), nullptr);
+  EXPECT_EQ(*history.of(4)->prompt, "a");
+  EXPECT_EQ(history.of(4099)->at, microseconds(4099));
+  EXPECT_EQ(*history.of(4099)->prompt, "b");
+  EXPECT_EQ(history.of(4098)->prompt, history.of(4099)->prompt);
+}
+
+TEST(BlockHistory, of_a_prompt_for_each_block_stays_small) {
+  BlockHistory history;
+  std::size_t bytes = 0;
+  for (int64_t block = 0; block < 4000; ++block)
+    history.add(microseconds(block), std::to_string(block) + std::string(8'000, 'x'));
+  for (const auto& block : history.blocks) bytes += block.prompt->size();
+  EXPECT_LE(bytes, BlockHistory::kMostPromptBytes);
+  EXPECT_GT(bytes, BlockHistory::kMostPromptBytes - 10'000);
+  EXPECT_EQ(history.first + static_cast<int64_t>(history.blocks.size()), 4000);
+  history.add(microseconds(4000), std::string(300'000, 'y'));  // itself beyond it: the newest is always known
+  EXPECT_EQ(history.blocks.size(), 1u);
+  EXPECT_EQ(history.first, 4000);
+}
+
+TEST(Session, of_an_earlier_process_tells_its_blocks_at_their_times_and_where_prompts_changed) {
+  const auto before = session();
+  Session::Past past{.id = before->id(), .created = before->created(), .status = before->status()};
+  past.status.state = stopped;
+  past.status.reason = "stopped by request";
+  past.status.end = microseconds(900);
+  for (int64_t block = 0; block < 3; ++block) {
+    past.history.add(microseconds(100 * (block + 1)), block < 2 ? "a" : "b");
+    past.blocks.push_back({.video_frames = 12, .segment = 0, .block = block, .prompt = block < 2 ? "a" : "b"});
+  }
+  past.blocks.push_back({.video_frames = 12, .segment = 0, .block = 3, .prompt = "b"});  // nobody knows when
+  Session restored(before->copy_of_request(), before->format(), std::move(past));
+  std::vector<std::pair<std::string, int64_t>> told;
+  const auto reader = restored.stream().subscribe(Stream::Role::observer, Stream::From::start);
+  while (const EventPtr event = reader->poll()) {
+    if (const auto* applied = std::get_if<PromptApplied>(&event->what))
+      told.push_back({applied->prompt, event->at.count()});
+    if (std::holds_alternative<FrameBlock>(event->what)) told.push_back({"block", event->at.count()});
+    if (const auto* change = std::get_if<StateChanged>(&event->what))
+      told.push_back({change->reason, event->at.count()});
+  }
+  EXPECT_EQ(told, (std::vector<std::pair<std::string, int64_t>>{{"a", 100},
+                                                                {"block", 100},
+                                                                {"block", 200},
+                                                                {"b", 300},
+                                                                {"block", 300},
+                                                                {"block", 900},
+                                                                {"stopped by request", 900}}));
+}
+
 }  // namespace
 }  // namespace rushes::generation

@@ -35,9 +35,9 @@ Microphone::Microphone(std::shared_ptr<media::WebRtcPeer> peer, std::shared_ptr<
     try {
       run(stop, greeting);
     } catch (const Error& error) {
-      log::debug("microphone: {}", error.what());  // the session ended just now
+      log::debug("session {}: microphone: {}", session_->id().text(), error.what());  // the session ended just now
     } catch (...) {
-      log::warning("microphone: {}", generation::current_failure().message);
+      log::warning("session {}: microphone: {}", session_->id().text(), generation::current_failure().message);
     }
     ended_ = true;
   });

@@ -23,6 +23,7 @@
 #include "rushes/server/api/apis.h"
 #include "rushes/server/api/native/service_routes.h"
 #include "rushes/server/api/openapi.h"
+#include "rushes/server/check_options.h"
 #include "rushes/server/http/listen_address.h"
 #include "rushes/server/http/route_sets.h"
 
@@ -52,6 +53,8 @@ struct Server::State {
   State(ServerOptions given, std::vector<ModelSource> models)
       : options(std::move(given)), work(options.work), service(options.connections) {
     // Before the models are loaded, which takes its time.
+    check_options(options);
+    service.proxies = Proxies(options.proxy);
     require(!options.listen.empty(), ErrorCode::invalid_argument, "--listen needs at least one address");
     const std::vector<ListenAddress> addresses = parse_listen_addresses(options.listen);
     for (const ListenAddress& address : addresses) bind(address);
@@ -60,7 +63,6 @@ struct Server::State {
     service.access = options.access;
     if (options.access.allow_origins.empty())
       for (const ListenAddress& address : addresses) allow_origins_of(address.sets);
-    service.proxies = Proxies(options.proxy);
     service.web_root = options.web_root;
     const ApiContext api_context{*sessions, work, service, options, sweeps};
     for (const Api& api : apis()) {

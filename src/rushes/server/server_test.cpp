@@ -221,6 +221,24 @@ TEST(Server, serves_the_page_and_keeps_connections_open) {
   EXPECT_NE(script.headers.at("cache-control").find("immutable"), std::string::npos);
 }
 
+TEST(Server, serves_the_page_at_the_address_of_a_session) {
+  RunningServer server;
+  fs::create_directories(server.directory() / "web" / "assets");
+  std::ofstream(server.directory() / "web" / "index.html") << "<!doctype html>";
+  std::ofstream(server.directory() / "web" / "assets" / "app.js") << "let a = 1";
+  for (const char* page : {"/s/0f6c2a", "/s/0f6c2a?from=mail", "/s/01234567-89ab-cdef"}) {
+    const Reply reply = server.request("GET", page);
+    EXPECT_EQ(reply.body, "<!doctype html>") << page;
+    EXPECT_EQ(reply.headers.at("cache-control"), "no-cache") << page;
+  }
+  // The page names its assets relative to itself.
+  const Reply script = server.request("GET", "/s/assets/app.js");
+  EXPECT_EQ(script.body, "let a = 1");
+  EXPECT_NE(script.headers.at("cache-control").find("immutable"), std::string::npos);
+  for (const char* missing : {"/s", "/s/", "/s/0f6c/0f6c", "/s/assets/0f6c", "/s/../secret", "/s//assets/app.js"})
+    EXPECT_EQ(server.request("GET", missing).status, 404) << missing;
+}
+
 TEST(Server, refuses_an_address_that_is_taken_or_open_to_all) {
   RunningServer server;
   const auto listen = [&](const std::string& address, ErrorCode code) {

@@ -1,6 +1,7 @@
 // What of a model's options may change while a session runs, as sliders, choices and switches. Made from the model's own
 // list: no model is known here.
 import { useEffect, useRef } from "react";
+import { useTranslation } from "react-i18next";
 import type { Control, OptionValue, OptionValues } from "../api";
 
 /** A slider that is dragged tells each place; the server hears of the newest as often as a frame is made. */
@@ -14,6 +15,7 @@ interface Props {
 }
 
 export function Controls({ controls, set, onSet }: Props) {
+  const { t } = useTranslation();
   const waiting = useRef<OptionValues>({});
   const timer = useRef(0);
   useEffect(() => () => window.clearTimeout(timer.current), []);
@@ -29,7 +31,7 @@ export function Controls({ controls, set, onSet }: Props) {
   };
   if (controls.length === 0) return null;
   return (
-    <div className="controls" role="group" aria-label="While it runs">
+    <div className="controls" role="group" aria-label={t("controls.label")}>
       {controls.map((control) => <OneControl key={control.name} control={control} value={set[control.name] ?? control.standard} onChange={(value) => change(control.name, value)} />)}
     </div>
   );
@@ -45,6 +47,7 @@ const labelOf = (doc: string): string => {
 const stepOf = (range: number): number => 10 ** Math.floor(Math.log10(range / 50));
 
 function OneControl({ control, value, onChange }: { control: Control; value: OptionValue | null; onChange: (value: OptionValue) => void }) {
+  const { t } = useTranslation();
   const { doc, kind, least, most, whole, choices } = control;
   const label = labelOf(doc);
   if (kind === "switch") return <label title={doc}><span>{label}</span><input type="checkbox" defaultChecked={value === true} onChange={(event) => onChange(event.target.checked)} /></label>;
@@ -53,7 +56,7 @@ function OneControl({ control, value, onChange }: { control: Control; value: Opt
       <label title={doc}>
         <span>{label}</span>
         <select defaultValue={value === null ? "" : String(value)} onChange={(event) => onChange(event.target.value)}>
-          {(value === null || !choices.includes(String(value))) && <option value="" disabled>as the model has it</option>}
+          {(value === null || !choices.includes(String(value))) && <option value="" disabled>{t("controls.standard")}</option>}
           {choices.map((choice) => <option key={choice}>{choice}</option>)}
         </select>
       </label>

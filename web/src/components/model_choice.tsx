@@ -1,6 +1,6 @@
 // The model that makes what the page shows now, and the other ones that could.
+import { useTranslation } from "react-i18next";
 import type * as api from "../api";
-import { modelWords } from "../models";
 
 interface Props {
   model: api.ModelInfo;
@@ -9,10 +9,12 @@ interface Props {
 }
 
 export function ModelChoice({ model, models, onModel }: Props) {
+  const { t } = useTranslation();
+  const modelWords = ({ name, state }: api.ModelInfo): string => (state === "loaded" ? name : t("model.notReady", { name, state: t(`model.${state}`) }));
   const title = model.failure || model.description;
   if (models.length < 2) return <p className="model" title={title}>{modelWords(model)}</p>;
   return (
-    <select className="model" aria-label="Model" title={title} value={model.name} onChange={(event) => onModel(event.target.value)}>
+    <select className="model" aria-label={t("model.label")} title={title} value={model.name} onChange={(event) => onModel(event.target.value)}>
       {models.map((each) => <option key={each.name} value={each.name}>{modelWords(each)}</option>)}
     </select>
   );

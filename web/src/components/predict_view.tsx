@@ -1,5 +1,6 @@
 // A picture and a question; the text comes at once, the video follows. Effects live here and in predict/asking.ts.
 import { useCallback, useEffect, useEffectEvent, useReducer, useRef, useState } from "react";
+import { useTranslation } from "react-i18next";
 import * as api from "../api";
 import { isCalm } from "../motion";
 import { ask, watch } from "../predict/asking";
@@ -25,6 +26,7 @@ interface Props {
 }
 
 export function PredictView({ model, isOne, hidden, onError }: Props) {
+  const { t } = useTranslation();
   const [state, dispatch] = useReducer(reduce, null, () => load(storage));
   const [draft, setDraft] = useState(firstDraft);
   const [pictures, setPictures] = useState<ChosenPicture[]>([]);
@@ -79,7 +81,7 @@ export function PredictView({ model, isOne, hidden, onError }: Props) {
   };
   const retry = async ({ id, question }: Prediction, halves: Half[]): Promise<void> => {
     const kept = await keptPictures(id).catch(() => []);
-    if (kept.length === 0) return onError(new Error("The picture is not here any more: choose it again, and ask again."));
+    if (kept.length === 0) return onError(new Error(t("predict.gonePicture")));
     dispatch({ type: "retried", id, halves });
     start(id, question, halves, kept);
   };
@@ -145,7 +147,7 @@ export function PredictView({ model, isOne, hidden, onError }: Props) {
           onReuse={() => void reuse(shown)} onRemove={tell({ type: "removed", id: shown.id })} onFilmShown={tell({ type: "film_shown", id: shown.id })}
         />
       )}</div>
-      {!shown && <p className="empty">The answer appears here: text at once, and the video beside it while it is still being made.</p>}
+      {!shown && <p className="empty">{t("predict.empty")}</p>}
       {state.predictions.length > 0 && (
         <PredictionHistory predictions={state.predictions} selected={state.selected} onSelect={(id) => dispatch({ type: "selected", id })} onClear={tell({ type: "cleared" })} />
       )}

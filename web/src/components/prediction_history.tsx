@@ -1,6 +1,6 @@
 // The questions of before, newest first: a small picture, what was asked, and what became of it.
+import { useTranslation } from "react-i18next";
 import { type Prediction, stateWords } from "../predict/state";
-import { questionWords } from "./thinking_stream";
 
 interface Props {
   predictions: Prediction[];
@@ -10,11 +10,12 @@ interface Props {
 }
 
 export function PredictionHistory({ predictions, selected, onSelect, onClear }: Props) {
+  const { t } = useTranslation();
   return (
-    <section className="history" aria-label="History">
+    <section className="history" aria-label={t("predict.history")}>
       <header>
-        <h2>History</h2>
-        <button type="button" className="quiet" onClick={onClear}>Clear</button>
+        <h2>{t("predict.history")}</h2>
+        <button type="button" className="quiet" onClick={onClear}>{t("predict.clear")}</button>
       </header>
       <ul>
         {predictions.map((prediction) => {
@@ -24,9 +25,9 @@ export function PredictionHistory({ predictions, selected, onSelect, onClear }: 
               <button type="button" aria-current={id === selected} onClick={() => onSelect(id)}>
                 <img src={film.lastFrame || question.pictures.at(-1)} alt="" />
                 <span>
-                  <b>{questionWords(question.text)}</b>
+                  <b>{question.text || t("predict.noQuestion")}</b>
                   <span className="answered">{words.text.trim() || words.reason}</span>
-                  <small>{time(askedAt)} · {stateWords(prediction)}</small>
+                  <small>{time(askedAt)} · {stateWords(prediction, (what) => t(`predict.${what}`))}</small>
                 </span>
               </button>
             </li>

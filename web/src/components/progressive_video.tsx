@@ -1,5 +1,7 @@
 // The video of a prediction as it comes: its first frame as a still, looks at what it may become, its frames, then the film.
 import { useEffect, useState } from "react";
+import type { TFunction } from "i18next";
+import { useTranslation } from "react-i18next";
 import * as api from "../api";
 import { isCalm } from "../motion";
 import { type Film, filmProgress } from "../predict/state";
@@ -15,6 +17,7 @@ interface Props {
 }
 
 export function ProgressiveVideo({ film, onShown }: Props) {
+  const { t } = useTranslation();
   const [loaded, setLoaded] = useState<string>();
   const [missing, setMissing] = useState<string>();
   const [compared, setCompared] = useState(false);
@@ -32,40 +35,39 @@ export function ProgressiveVideo({ film, onShown }: Props) {
       <div className="screen prediction-screen" style={{ aspectRatio: aspect }} data-shows={shown ? "film" : playing ? "frames" : film.preview ? "preview" : still ? "still" : "nothing"}>
         {address !== null && (
           <video
-            key={address} src={address} controls loop muted playsInline autoPlay={!isCalm()} className={shown ? "" : "coming"} aria-label="The predicted video"
+            key={address} src={address} controls loop muted playsInline autoPlay={!isCalm()} className={shown ? "" : "coming"} aria-label={t("predict.theVideo")}
             onLoadedMetadata={(event) => setAspect(`${event.currentTarget.videoWidth} / ${event.currentTarget.videoHeight}`)}
             onLoadedData={() => { setLoaded(address); onShown(); }} onError={() => setMissing(address)}
           />
         )}
         {still !== null && !shown && (
-          <img src={still} alt={playing ? "The predicted video" : "The first frame"} onLoad={(event) => setAspect(`${event.currentTarget.naturalWidth} / ${event.currentTarget.naturalHeight}`)} />
+          <img src={still} alt={playing ? t("predict.theVideo") : t("form.thePicture")} onLoad={(event) => setAspect(`${event.currentTarget.naturalWidth} / ${event.currentTarget.naturalHeight}`)} />
         )}
-        {still === null && !shown && film.lastFrame !== "" && <img className="faint" src={film.lastFrame} alt="The last frame" />}
+        {still === null && !shown && film.lastFrame !== "" && <img className="faint" src={film.lastFrame} alt={t("predict.lastFrame")} />}
         {shown && compared && <BeforeAfter address={address} />}
-        {!shown && <div className="veil">{gone ? "The server no longer has this video." : stillWords(film, frame)}</div>}
+        {!shown && <div className="veil">{gone ? t("predict.goneVideo") : stillWords(t, film, frame)}</div>}
         {film.state === "thinking" && (
-          <div className="bar" role="progressbar" aria-label="Video" aria-valuemin={0} aria-valuemax={100} {...(progress !== null && { "aria-valuenow": Math.round(100 * progress) })}>
+          <div className="bar" role="progressbar" aria-label={t("predict.video")} aria-valuemin={0} aria-valuemax={100} {...(progress !== null && { "aria-valuenow": Math.round(100 * progress) })}>
             <i className={progress === null ? "unknown" : ""} style={progress === null ? {} : { transform: `scaleX(${progress})` }} />
           </div>
         )}
       </div>
       {shown && (
         <div className="row">
-          <button type="button" className="quiet" aria-pressed={compared} onClick={() => setCompared(!compared)}>Before and after</button>
-          <a className="button" href={address} download="prediction.mp4">Download</a>
+          <button type="button" className="quiet" aria-pressed={compared} onClick={() => setCompared(!compared)}>{t("predict.beforeAfter")}</button>
+          <a className="button" href={address} download="prediction.mp4">{t("download")}</a>
         </div>
       )}
     </>
   );
 }
 
-function stillWords({ state, frames, totalFrames, preview, step, steps }: Film, frame: number): string {
-  if (state === "failed") return "not completed";
-  if (frames.length > 1) return `frame ${frame + 1} of ${totalFrames}`;
-  const done = steps > 0 ? `step ${step} of ${steps}` : "";
-  if (preview !== null) return `a look at its end, ${done}`;
-  if (frames.length === 1) return done === "" ? "the first frame" : `the first frame; ${done}`;
-  return "waiting for the first frame";
+function stillWords(t: TFunction, { state, frames, totalFrames, preview, step, steps }: Film, frame: number): string {
+  if (state === "failed") return t("predict.notCompleted");
+  if (frames.length > 1) return t("predict.frameOf", { frame: frame + 1, all: totalFrames });
+  const what = preview !== null ? t("predict.look") : frames.length === 1 ? t("predict.firstStill") : null;
+  if (what === null) return t("talk.firstFrame");
+  return steps > 0 ? t("predict.atStep", { what, step, steps }) : what;
 }
 
 /** Index of the frame that is shown: they are shown at their rate, however fast they come; the newest one stays. */

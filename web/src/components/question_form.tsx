@@ -1,5 +1,6 @@
 // A question about pictures. They stay for the next question: all are shown to a model that can see several, and the last one begins the video.
 import { type FormEvent, useRef, useState } from "react";
+import { useTranslation } from "react-i18next";
 import type * as api from "../api";
 import { offeredPresets, trainedWords } from "../sizes";
 import { type ChosenPicture, MAX_PICTURES } from "../predict/pictures";
@@ -28,6 +29,7 @@ interface Props {
 const QUESTIONS = ["What will happen?", "What is in the picture?", "Describe the picture."];
 
 export function QuestionForm({ model, draft, onDraft, pictures, onFiles, onExample, onForget, onAsk }: Props) {
+  const { t } = useTranslation();
   const chooser = useRef<HTMLInputElement>(null);
   const [over, setOver] = useState(false);
   const submit = (event: FormEvent): void => {
@@ -43,27 +45,27 @@ export function QuestionForm({ model, draft, onDraft, pictures, onFiles, onExamp
       onDragOver={(event) => { event.preventDefault(); setOver(true); }} onDragLeave={() => setOver(false)}
       onDrop={(event) => { event.preventDefault(); setOver(false); onFiles(event.dataTransfer.files); }}
     >
-      <div className="pictures" role="group" aria-label="Pictures">
+      <div className="pictures" role="group" aria-label={t("predict.pictures")}>
         {pictures.map((picture, index) => (
           <figure key={picture.small + index} className={index + 1 === pictures.length ? "newest" : ""}>
-            <img src={picture.small} alt={picture.name || `Picture ${index + 1}`} />
-            <button type="button" aria-label={`Remove ${picture.name || `picture ${index + 1}`}`} onClick={() => onForget(index)}>✕</button>
+            <img src={picture.small} alt={picture.name || t("predict.picture", { number: index + 1 })} />
+            <button type="button" aria-label={t("predict.removePicture", { name: picture.name || index + 1 })} onClick={() => onForget(index)}>✕</button>
           </figure>
         ))}
         <input
-          ref={chooser} hidden type="file" multiple accept="image/*" aria-label="Picture files"
+          ref={chooser} hidden type="file" multiple accept="image/*" aria-label={t("predict.files")}
           onChange={(event) => { onFiles([...event.target.files ?? []]); event.target.value = ""; }}
         />
         <button type="button" className={pictures.length === 0 ? "drop" : ""} disabled={full} onClick={() => chooser.current!.click()}>
-          {pictures.length === 0 ? <><b>Choose a picture</b><small>or drop it here, or paste it</small></> : "Add a picture"}
+          {pictures.length === 0 ? <><b>{t("predict.choose")}</b><small>{t("predict.orDrop")}</small></> : t("predict.add")}
         </button>
         {pictures.length === 0 && model.portraits.map((example) => (
-          <button key={example.name} type="button" className="portrait" aria-label={`Example ${example.name}`} onClick={() => onExample(example)}><img src={example.url} alt="" /></button>
+          <button key={example.name} type="button" className="portrait" aria-label={t("predict.example", { name: example.name })} onClick={() => onExample(example)}><img src={example.url} alt="" /></button>
         ))}
       </div>
-      {pictures.length > 1 && model.readsOnePicture && <p className="next">This model looks at one picture at a time: the last one.</p>}
-      {pictures.length > 1 && !model.readsOnePicture && <p className="next">{pictures.length === 2 ? "Both" : `All ${pictures.length}`} pictures are shown to the model{model.makesVideo && "; the video begins with the last one"}.</p>}
-      <label htmlFor="question">What do you want to know about it?</label>
+      {pictures.length > 1 && model.readsOnePicture && <p className="next">{t("predict.lastOnly")}</p>}
+      {pictures.length > 1 && !model.readsOnePicture && <p className="next">{t("predict.allShown", { number: pictures.length })}{model.makesVideo && ` ${t("predict.videoBegins")}`}</p>}
+      <label htmlFor="question">{t("predict.question")}</label>
       <textarea
         id="question" rows={1} value={draft.text} maxLength={8000} placeholder={QUESTIONS[0]}
         onChange={(event) => onDraft({ text: event.target.value })}
@@ -75,34 +77,34 @@ export function QuestionForm({ model, draft, onDraft, pictures, onFiles, onExamp
         }}
       />
       <div className="examples">
-        {QUESTIONS.map((question) => <button key={question} type="button" className="chip" onClick={() => onDraft({ text: question })}>{question}</button>)}
+        {QUESTIONS.map((question) => <button key={question} type="button" className="chip" lang="en" onClick={() => onDraft({ text: question })}>{question}</button>)}
       </div>
       <div className="row">
         {model.makesVideo && model.presets.length > 0 && (
-          <fieldset className="choice" title="Size of the video in pixels; larger ones are longer, too">
-            <legend className="hidden">Size of the video</legend>
+          <fieldset className="choice" title={t("predict.sizeTitle")}>
+            <legend className="hidden">{t("size.label")}</legend>
             {[{ name: "", beyond: false }, ...presets].map(({ name, beyond }) => (
-              <label key={name} className={`${name === draft.preset ? "on" : ""} ${beyond ? "beyond" : ""}`} {...(beyond && { title: `The model was trained for ${trained}` })}>
+              <label key={name} className={`${name === draft.preset ? "on" : ""} ${beyond ? "beyond" : ""}`} {...(beyond && { title: t("predict.trained", { trained }) })}>
                 <input type="radio" name="preset" checked={name === draft.preset} onChange={() => onDraft({ preset: name })} />
-                {name === "" ? "Standard" : name}{beyond && <span className="hidden">, not trained for</span>}
+                {name === "" ? t("predict.standard") : name}{beyond && <span className="hidden">{t("predict.notTrained")}</span>}
               </label>
             ))}
           </fieldset>
         )}
         <label className="seed">
-          Seed
-          <input inputMode="numeric" pattern="[0-9]{0,15}" title="A number of at most 15 digits" placeholder="random" value={draft.seed} onChange={(event) => onDraft({ seed: event.target.value })} />
+          {t("form.seed")}
+          <input inputMode="numeric" pattern="[0-9]{0,15}" title={t("predict.seedTitle")} placeholder={t("form.random")} value={draft.seed} onChange={(event) => onDraft({ seed: event.target.value })} />
         </label>
         {model.makesVideo && model.options.has("previews") && (
-          <label className="check" title="Shows now and then what the video may become; it then takes somewhat longer">
+          <label className="check" title={t("predict.previewsTitle")}>
             <input type="checkbox" checked={draft.previews} onChange={(event) => onDraft({ previews: event.target.checked })} />
-            Previews
+            {t("predict.previews")}
           </label>
         )}
-        <button type="submit" className="primary" disabled={pictures.length === 0}>Ask</button>
+        <button type="submit" className="primary" disabled={pictures.length === 0}>{t("predict.ask")}</button>
       </div>
       {model.makesVideo && presets.some(({ name, beyond }) => beyond && name === draft.preset) && (
-        <p className="next" role="status">The model was trained for {trained}: at {draft.preset} the video may be poor.</p>
+        <p className="next" role="status">{t("predict.poor", { trained, preset: draft.preset })}</p>
       )}
     </form>
   );

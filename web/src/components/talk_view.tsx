@@ -1,10 +1,12 @@
 // A portrait that talks: choose it, speak or give a sound file, and watch. The live part is in talk/conversation.ts.
 import { type DragEvent, useEffect, useEffectEvent, useReducer, useRef, useState } from "react";
+import { useTranslation } from "react-i18next";
 import * as api from "../api";
 import { type Conversation, type Figures, converse } from "../talk/conversation";
 import { SPEECH_HZ } from "../talk/packets";
 import { type Session, initialState, reduce } from "../state";
 import type { Size } from "../sizes";
+import { useStored } from "../stored";
 import { Controls } from "./controls";
 import { SizeChoice } from "./size_choice";
 import { Timeline } from "./timeline";
@@ -42,9 +44,10 @@ interface Live {
 type Phase = "resting" | "starting" | "listening" | "speaking";
 
 export function TalkView({ model, onError }: Props) {
+  const { t } = useTranslation();
   const [portrait, setPortrait] = useState<Chosen | null>(null);
   const [sound, setSound] = useState<File | null>(null);
-  const [crop, setCrop] = useState(true);
+  const [crop, setCrop] = useStored(`rushes.talk.${model.name}.crop`, true);
   const [faces, setFaces] = useState<number[]>([]);
   const [face, setFace] = useState(0);
   const [phase, setPhase] = useState<Phase>("resting");
@@ -52,8 +55,10 @@ export function TalkView({ model, onError }: Props) {
   const [muted, setMuted] = useState(false);
   const [figures, setFigures] = useState(NO_FIGURES);
   const [saving, setSaving] = useState(false);
-  const [set, setSet] = useState<api.OptionValues>({});
-  const [prompt, setPrompt] = useState("");
+  const [kept, setKept] = useStored<api.OptionValues>(`rushes.talk.${model.name}.controls`, {});
+  // What a model had once it may not have now.
+  const set = Object.fromEntries(Object.entries(kept).filter(([name]) => model.controls.some((each) => each.name === name)));
+  const [prompt, setPrompt] = useStored(`rushes.talk.${model.name}.prompt`, "");
   const [size, setSize] = useState<Size | null>(null);
   const [made, dispatch] = useReducer(reduce, initialState);
   const stage = useRef<HTMLDivElement>(null);
@@ -172,7 +177,7 @@ export function TalkView({ model, onError }: Props) {
   };
 
   const control = (changed: api.OptionValues): void => {
-    setSet((before) => ({ ...before, ...changed }));
+    setKept({ ...set, ...changed });
     const now = live.current;
     now?.session.then(({ id }) => api.setOptions(id, changed)).catch((error: unknown) => { if (live.current === now) onError(error); });
   };
@@ -232,17 +237,17 @@ export function TalkView({ model, onError }: Props) {
   const isLive = phase !== "resting";
   const shown = newestBlocks(made.sessions[0]);
   return (
-    <section className="sessions alone" aria-label="Talking head" onDragOver={(event) => event.preventDefault()} onDrop={drop}>
+    <section className="sessions alone" aria-label={t("views.talk")} onDragOver={(event) => event.preventDefault()} onDrop={drop}>
       <article className={`session ${isLive ? "running" : ""}`}>
         <div className="screen talk">
           <div ref={stage} className="stage" />
-          {portrait && (!isLive || figures.firstPictureSeconds === null) && <img src={portrait.url} alt="The portrait" className={crop ? "crop" : ""} />}
-          {phase === "starting" && <div className="veil">waiting for the first frame</div>}
-          {!portrait && (!ready || !isLive) && <div className="veil">{ready ? "somebody whom nobody has seen yet; or choose a portrait" : "choose a portrait, or drop one here"}</div>}
-          <span className="pill">{held ? "listening to you" : phase}</span>
+          {portrait && (!isLive || figures.firstPictureSeconds === null) && <img src={portrait.url} alt={t("talk.thePortrait")} className={crop ? "crop" : ""} />}
+          {phase === "starting" && <div className="veil">{t("talk.firstFrame")}</div>}
+          {!portrait && (!ready || !isLive) && <div className="veil">{ready ? t("talk.somebody") : t("talk.chooseOrDrop")}</div>}
+          <span className="pill">{held ? t("talk.listeningToYou") : t(`talk.${phase}`)}</span>
         </div>
         <div className="details">
-          <div className="portraits" role="group" aria-label="Portrait">
+          <div className="portraits" role="group" aria-label={t("talk.portrait")}>
             {model.portraits.map((example) => (
               <button key={example.name} type="button" className="portrait" aria-pressed={portrait?.example === example.name} onClick={() => chooseExample(example)} aria-label={example.name}>
                 <img src={example.url} alt="" />
@@ -250,22 +255,22 @@ export function TalkView({ model, onError }: Props) {
             ))}
             {portrait?.example === "" && <button type="button" className="portrait" aria-pressed={true} aria-label={portrait.file.name}><img src={portrait.url} alt="" /></button>}
             <input
-              ref={pictureChooser} hidden type="file" accept="image/png,image/jpeg,image/webp" aria-label="Portrait image"
+              ref={pictureChooser} hidden type="file" accept="image/png,image/jpeg,image/webp" aria-label={t("talk.portraitImage")}
               onChange={(event) => { take(event.target.files?.[0]); event.target.value = ""; }}
             />
-            <button type="button" onClick={() => pictureChooser.current!.click()}>Choose a portrait</button>
-            {!model.needsImage && <button type="button" className="quiet" aria-pressed={!portrait} onClick={chooseNone}>From words</button>}
+            <button type="button" onClick={() => pictureChooser.current!.click()}>{t("talk.choose")}</button>
+            {!model.needsImage && <button type="button" className="quiet" aria-pressed={!portrait} onClick={chooseNone}>{t("talk.fromWords")}</button>}
             {faces.length > 1 && (
-              <select aria-label="Face" value={face} onChange={(event) => { end(); setFace(Number(event.target.value)); }}>
-                {faces.map((middle, index) => <option key={index} value={index}>Face {index + 1}, {place(middle)}</option>)}
+              <select aria-label={t("talk.face")} value={face} onChange={(event) => { end(); setFace(Number(event.target.value)); }}>
+                {faces.map((middle, index) => <option key={index} value={index}>{t("talk.faceAt", { number: index + 1, place: t(`talk.${place(middle)}`) })}</option>)}
               </select>
             )}
-            {model.options.has("crop") && <button type="button" className="quiet" aria-pressed={!crop} onClick={() => { end(); setCrop(!crop); }}>Whole image</button>}
+            {model.options.has("crop") && <button type="button" className="quiet" aria-pressed={!crop} onClick={() => { end(); setCrop(!crop); }}>{t("talk.wholeImage")}</button>}
             <SizeChoice sizes={model.trainedFor?.sizes ?? []} chosen={size} onSize={(wanted) => { end(); setSize(wanted); }} />
           </div>
           {model.takesPrompts && (
             <div className="words">
-              <label htmlFor="words">What should be seen?</label>
+              <label htmlFor="words">{t("talk.seen")}</label>
               <textarea
                 id="words" rows={1} value={prompt} maxLength={10_000} placeholder="a woman with red hair speaks, on a blue ground"
                 onChange={(event) => setPrompt(event.target.value)} onBlur={describe}
@@ -273,13 +278,13 @@ export function TalkView({ model, onError }: Props) {
               />
             </div>
           )}
-          <p className="next">Hold the button and speak, or choose an audio file. You can also drop images and audio files here.</p>
+          <p className="next">{t("talk.how")}</p>
           <Controls controls={model.controls} set={set} onSet={control} />
-          {model.takesPrompts && shown && <Timeline session={shown} playedSeconds={-1} onSeek={() => undefined} />}
+          {model.takesPrompts && shown && <Timeline session={shown} playedSeconds={-1} />}
           <dl className="measures">
-            <div><dd>{seconds(figures.lagSeconds)}</dd><dt>delay from speech to video</dt></div>
-            <div><dd>{seconds(figures.firstPictureSeconds)}</dd><dt>until the first frame</dt></div>
-            <div><dd>{figures.pictures}</dd><dt>frames</dt></div>
+            <div><dd>{seconds(figures.lagSeconds)}</dd><dt>{t("talk.delay")}</dt></div>
+            <div><dd>{seconds(figures.firstPictureSeconds)}</dd><dt>{t("talk.untilFirst")}</dt></div>
+            <div><dd>{figures.pictures}</dd><dt>{t("measure.frames")}</dt></div>
           </dl>
           <div className="row">
             <button
@@ -289,23 +294,23 @@ export function TalkView({ model, onError }: Props) {
               onKeyDown={(event) => { if ((event.key === " " || event.key === "Enter") && !event.repeat) { event.preventDefault(); press(); } }}
               onKeyUp={(event) => { if (event.key === " " || event.key === "Enter") release(); }}
             >
-              {held ? "Listening" : "Hold to speak"}
+              {held ? t("talk.listens") : t("talk.hold")}
             </button>
             <input
-              ref={soundChooser} hidden type="file" accept="audio/*,video/webm,video/mp4" aria-label="Audio file"
+              ref={soundChooser} hidden type="file" accept="audio/*,video/webm,video/mp4" aria-label={t("talk.audio")}
               onChange={(event) => { const file = event.target.files?.[0]; if (file) say(file); event.target.value = ""; }}
             />
-            <button type="button" disabled={!ready} onClick={() => soundChooser.current!.click()}>Audio file</button>
+            <button type="button" disabled={!ready} onClick={() => soundChooser.current!.click()}>{t("talk.audio")}</button>
             {model.speech.map((example) => (
               <button key={example.name} type="button" disabled={!ready} onClick={() => { start(); api.exampleFile(example).then(say, onError); }}>
-                Speak the example{model.speech.length > 1 ? ` ${example.name}` : ""}
+                {t("talk.example", { name: model.speech.length > 1 ? example.name : "" }).trim()}
               </button>
             ))}
           </div>
           <div className="row">
-            <button type="button" className="quiet" aria-pressed={muted} onClick={() => { live.current?.conversation.mute(!muted); setMuted(!muted); }}>{muted ? "Muted" : "Mute"}</button>
-            <button type="button" className="quiet" disabled={!sound || !ready || saving} onClick={() => void save()}>{saving ? "Generating the MP4" : "Save as MP4"}</button>
-            <button type="button" className="stop" disabled={!isLive} onClick={end}>End</button>
+            <button type="button" className="quiet" aria-pressed={muted} onClick={() => { live.current?.conversation.mute(!muted); setMuted(!muted); }}>{muted ? t("talk.muted") : t("stage.mute")}</button>
+            <button type="button" className="quiet" disabled={!sound || !ready || saving} onClick={() => void save()}>{saving ? t("talk.saving") : t("talk.save")}</button>
+            <button type="button" className="stop" disabled={!isLive} onClick={end}>{t("talk.end")}</button>
           </div>
         </div>
       </article>
@@ -315,5 +320,5 @@ export function TalkView({ model, onError }: Props) {
 
 const newestBlocks = (session: Session | undefined): Session | null =>
   session ? { ...session, blocks: session.blocks.slice(-SHOWN_BLOCKS) } : null;
-const place = (middle: number): string => (middle < 0.4 ? "left" : middle > 0.6 ? "right" : "in the middle");
+const place = (middle: number): "left" | "right" | "middle" => (middle < 0.4 ? "left" : middle > 0.6 ? "right" : "middle");
 const seconds = (value: number | null): string => (value === null ? "–" : `${value.toFixed(2)} s`);

@@ -1,46 +1,58 @@
-import type { PointerEvent } from "react";
-import { type Block, type Session, fill, generatedFrames, promptIndex, timeline } from "../state";
+import { useTranslation } from "react-i18next";
+import { type Block, type Session, fill, generatedFrames, generatedSeconds, plannedSeconds, promptAt, promptIndex, timeline } from "../state";
+import { clock } from "../clock";
 
 /** Colours of style.css that tell prompts apart. */
 export const TONES = 5;
+/** Above so many there is no room between them. */
+const DENSE = 60;
 
 interface Props {
   session: Session;
   playedSeconds: number;
-  onSeek: (seconds: number) => void;
+  /** Without it the line is only looked at. */
+  onSeek?: (seconds: number) => void;
 }
 
-/** One cell a block, filled as far as the block is denoised; the mark shows the frame on the screen. A click on what
- * exists, or a stroke over it, goes there. */
+/** One cell a block, as wide as it is long, in the colour of its prompt, filled as far as it is denoised. On it a slider,
+ * whose mark is the frame on the screen; it goes as far as there is something to show. */
 export function Timeline({ session, playedSeconds, onSeek }: Props) {
-  const seek = (block: Block, event: PointerEvent<HTMLElement>): void => {
-    if (!block.complete || event.buttons !== 1) return;
-    const cell = event.currentTarget.getBoundingClientRect();
-    const part = Math.min(0.999, Math.max(0, (event.clientX - cell.left) / cell.width));
-    onSeek((block.firstVideoFrame + part * block.videoFrames) / session.format.fps);
-  };
-  const playedFrame = playedSeconds * session.format.fps;
-  const rows = timeline(session);
+  const { t } = useTranslation();
+  const blocks = timeline(session).flat();
+  const first = (session.blocks.find((b) => b.complete)?.firstVideoFrame ?? 0) / session.format.fps;
   const complete = session.blocks.filter((b) => b.complete).length;
+  const summary = t("timeline.summary", { blocks: complete, frames: generatedFrames(session) });
+  const usual = usualFrames(session);
   return (
-    <div className="timeline" role="img" aria-label={`${complete} blocks, ${generatedFrames(session)} frames generated`}>
-      {rows.map((row) => (
-        <div key={row[0]?.segment} className="segment" title={`segment ${(row[0]?.segment ?? 0) + 1}`}>
-          {row.map((block) => {
-            const inBlock = block.complete && playedFrame >= block.firstVideoFrame && playedFrame < block.firstVideoFrame + block.videoFrames;
-            return (
-              <div
-                key={block.block} className={`block tone-${promptIndex(session, block.prompt) % TONES} ${block.complete ? "complete" : ""}`}
-                onPointerDown={(event) => { event.currentTarget.releasePointerCapture(event.pointerId); seek(block, event); }}
-                onPointerMove={(event) => seek(block, event)}
-              >
-                <div className="fill" style={{ transform: `scaleX(${fill(block)})` }} />
-                {inBlock && <div className="mark" style={{ left: `${(100 * (playedFrame - block.firstVideoFrame)) / block.videoFrames}%` }} />}
-              </div>
-            );
-          })}
-        </div>
-      ))}
+    <div className="timeline" {...(!onSeek && { role: "img", "aria-label": summary })}>
+      <div className={`blocks ${blocks.length > DENSE ? "dense" : ""}`} aria-hidden={onSeek !== undefined}>
+        {blocks.map((block) => (
+          <div
+            key={`${block.segment}/${block.block}`} style={{ flexGrow: block.complete ? block.videoFrames : usual }}
+            className={`block tone-${promptIndex(session, toneOf(session, block)) % TONES} ${block.complete ? "complete" : block.step > 0 ? "begun" : ""}`}
+          >
+            <div className="fill" style={{ transform: `scaleX(${fill(block)})` }} />
+          </div>
+        ))}
+      </div>
+      {onSeek && (
+        <input
+          type="range" aria-label={t("timeline.label")} min={first} max={Math.max(plannedSeconds(session), first + 0.01)} step={1 / session.format.fps}
+          value={playedSeconds} aria-valuetext={t("timeline.at", { time: clock(playedSeconds), all: clock(plannedSeconds(session)), prompt: promptAt(session, playedSeconds) })}
+          title={summary} onChange={(event) => onSeek(Math.min(Number(event.target.value), generatedSeconds(session)))}
+        />
+      )}
     </div>
   );
 }
+
+/** What is being made is made under the newest prompt. */
+const toneOf = (session: Session, block: Block): string => block.prompt || session.prompt;
+
+/** Of a block that is still to come. */
+const usualFrames = (session: Session): number => {
+  const { videoFrames, segments, blocksPerSegment, blocksPerLaterSegment } = session.format;
+  const made = session.blocks.findLast((b) => b.complete);
+  const planned = blocksPerSegment + Math.max(0, segments - 1) * blocksPerLaterSegment;
+  return made?.videoFrames ?? (videoFrames !== null && planned > 0 ? videoFrames / planned : 1);
+};

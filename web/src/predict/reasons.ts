@@ -9,7 +9,7 @@ export function reasonOf(error: unknown): string {
   if (code === "NOT_READY") return "The model was still being loaded.";
   if (code === "FILE_TOO_LARGE") return "The pictures are too large for the server. Take fewer or smaller ones.";
   if (code === "INVALID_IMAGE" || code === "INVALID_BASE64") return sentence(`the picture cannot be used: ${detail}`);
-  if (status === 401 || status === 403) return "The server asks for a token: add ?token=... to the address of this page.";
+  if (status === 401 || status === 403) return "The server asks for a token: reload the page to give it.";
   if (status === 404) return "This server makes no predictions.";
   if (status === 422 && detail.startsWith("prompt:")) return "The question is too long, or has characters that cannot be read.";
   // A page of a proxy, or a document for programs.

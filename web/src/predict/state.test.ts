@@ -23,7 +23,7 @@ describe("a prediction", () => {
   it("shows words and the first frame while the other half is still thought about", () => {
     const p = one([asked(), begun, start, word("a "), frame(0), word("ball")]);
     expect([p.words.text, p.film.frames, p.words.state, p.film.state]).toEqual(["a ball", ["blob:0"], "thinking", "thinking"]);
-    expect(stateWords(p)).toBe("text thinking, video thinking");
+    expect(stateWords(p, String)).toBe("text thinking, video thinking");
   });
 
   it("has its film before the words end, and then both", () => {
@@ -36,7 +36,7 @@ describe("a prediction", () => {
   it("has its words complete while the video is still being made", () => {
     const spoken = one([asked(), begun, start, word("a "), frame(0), event({ type: "text_chunk", content: "ball", done: true })]);
     expect([spoken.words.state, spoken.words.text, spoken.film.state, spoken.running !== null]).toEqual(["done", "a ball", "thinking", true]);
-    expect(stateWords(spoken)).toBe("text done, video thinking");
+    expect(stateWords(spoken, String)).toBe("text done, video thinking");
     const both = one([film, complete("a ball")], { predictions: [spoken], removed: [], selected: "p" });
     expect([both.words, both.film.state, both.running]).toEqual([spoken.words, "done", null]);
     expect(one([asked(), begun, start, event({ type: "text_chunk", content: "", done: true })]).firstWordMs).toBeNull();
@@ -71,7 +71,7 @@ describe("a prediction", () => {
 
   it("of a model that only writes has no other half to wait for", () => {
     const p = one([asked("p", ["text"]), begun, start, word("a"), complete("a")]);
-    expect([p.words.state, failedHalves(p), stateWords(p)]).toEqual(["done", [], "text done"]);
+    expect([p.words.state, failedHalves(p), stateWords(p, String)]).toEqual(["done", [], "text done"]);
   });
 });
 

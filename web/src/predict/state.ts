@@ -229,6 +229,6 @@ export const filmProgress = ({ state, step, steps, frames, totalFrames }: Film):
   return (0.8 * step) / steps + 0.2 * decoded;
 };
 
-/** A word for each half that was asked for. */
-export const stateWords = (p: Prediction): string =>
-  p.halves.map((half) => `${half === "text" ? "text" : "video"} ${(half === "text" ? p.words : p.film).state}`).join(", ");
+/** A word for each half that was asked for, in the language of `say`. */
+export const stateWords = (p: Prediction, say: (what: Half | HalfState) => string): string =>
+  p.halves.map((half) => `${say(half)} ${say((half === "text" ? p.words : p.film).state)}`).join(", ");

@@ -62,7 +62,7 @@ StepResult ForesightGenerator::step(const Inbox&) {
     give_up(track);
     const bool other_goes_on = delivered_ || text_ || video_;
     if (!other_goes_on) throw;
-    log::error("{}: {}; the other half goes on", name(track), failure.message);
+    log::debug("{}: {}; the other half goes on", name(track), failure.message);
     result.events.push_back(TrackFailed{track, failure.code, failure.message});
   }
   if (shares) (track == Track::text ? text_time_ : video_time_) += since(begin);

@@ -11,6 +11,7 @@
 #include <boost/beast/websocket/rfc6455.hpp>
 
 #include "rushes/base/log.h"
+#include "rushes/base/printable.h"
 #include "rushes/generation/device_worker.h"
 #include "rushes/server/http/cors.h"
 #include "rushes/server/http/incoming.h"
@@ -312,14 +313,15 @@ class Connection {
     co_return error_code{};
   }
 
-  static Response failure() {
+  Response failure() const {
     try {
       throw;
     } catch (const Busy& busy) {  // says for how long
       return error_response(busy);
     } catch (...) {
       const generation::Failure failure = generation::current_failure();
-      if (failure.code == ErrorCode::internal) log::error("request: {}", failure.message);
+      if (failure.code == ErrorCode::internal)
+        log::error("request {} {}: {}", exchange_.request.method, printable(exchange_.request.path), failure.message);
       return error_response(Error(failure.code, failure.message));
     }
   }

@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "rushes/base/log.h"
+#include "rushes/base/printable.h"
 #include "rushes/generation/device_worker.h"
 #include "rushes/server/http/cors.h"
 #include "rushes/server/http/pace.h"
@@ -118,7 +119,8 @@ class ResponseWriter {
       co_return false;
     } catch (...) {
       // Too late for a status: a body that ends without its last chunk tells the client that it is incomplete.
-      log::warning("video stream: {}", generation::current_failure().message);
+      log::warning("request {} {}: {}", exchange_.request.method, printable(exchange_.request.path),
+                   generation::current_failure().message);
       co_return false;
     }
     if (!chunked) co_return true;

@@ -1,6 +1,7 @@
 #include "rushes/server/http/static_files.h"
 
 #include <algorithm>
+#include <cctype>
 #include <utility>
 
 namespace rushes::server {
@@ -52,6 +53,21 @@ std::optional<fs::path> static_file(const fs::path& root, std::string_view path)
   return end == real_root.end() ? std::optional(real) : std::nullopt;
 }
 
+namespace {
+
+/// A session on the page has the address /s/ID. It is the page itself; what that asks for by relative addresses is then
+/// asked for below /s/, too.
+std::string_view without_session(std::string_view path) {
+  constexpr std::string_view kSessions = "/s/";
+  if (!path.starts_with(kSessions) || path == kSessions) return path;
+  const std::string_view rest = path.substr(kSessions.size());
+  const bool is_id =
+      std::all_of(rest.begin(), rest.end(), [](unsigned char c) { return std::isxdigit(c) || c == '-'; });
+  return is_id ? "/" : path.substr(kSessions.size() - 1);
+}
+
+}  // namespace
+
 Response serve_static(const fs::path& root, const Request& request, NoPage no_page) {
   if (request.path.empty()) {  // the base path itself: the page's addresses are relative to what ends in '/'
     Response response;
@@ -61,9 +77,10 @@ Response serve_static(const fs::path& root, const Request& request, NoPage no_pa
                                   request.address("/") + (request.query_text.empty() ? "" : "?" + request.query_text));
     return response;
   }
-  const auto path = percent_decode(request.path);
+  const std::string_view asked = without_session(request.path);
+  const auto path = percent_decode(asked);
   const auto file = path ? static_file(root, *path) : std::nullopt;
-  if (!file && request.path == "/" && no_page == NoPage::explained) {
+  if (!file && asked == "/" && no_page == NoPage::explained) {
     Response response;
     response.content_type = "text/plain; charset=utf-8";
     response.body =
@@ -74,7 +91,7 @@ Response serve_static(const fs::path& root, const Request& request, NoPage no_pa
   require(file.has_value(), ErrorCode::not_found, "there is nothing at {}", request.path);
   Response response = file_response(request, *file, std::string(mime_type(*file)));
   // The build names assets by their content; the page itself must always be asked for.
-  const bool is_asset = request.path.starts_with("/assets/");
+  const bool is_asset = asked.starts_with("/assets/");
   response.headers.emplace_back("Cache-Control", is_asset ? "public, max-age=31536000, immutable" : "no-cache");
   if (mime_type(*file).starts_with("text/html"))
     response.headers.emplace_back(

@@ -7,9 +7,9 @@
 
 namespace rushes::server {
 
-/// The answer for a path below `root`: "/" is index.html. 404 for what is missing, hidden, not a plain file, or
-/// outside of `root` by any spelling or link.
-/// `no_page`: whether "/" without an index.html is answered by saying how to get one.
+/// The answer for a path below `root`: "/" is index.html, and so is "/s/ID", the page that shows a session. 404 for
+/// what is missing, hidden, not a plain file, or outside of `root` by any spelling or link. `no_page`: whether "/"
+/// without an index.html is answered by saying how to get one.
 enum class NoPage { explained, not_found };
 Response serve_static(const std::filesystem::path& root, const Request& request, NoPage no_page = NoPage::explained);
 

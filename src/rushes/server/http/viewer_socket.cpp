@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "rushes/base/log.h"
+#include "rushes/base/printable.h"
 #include "rushes/generation/device_worker.h"
 #include "rushes/server/http/pace.h"
 #include "rushes/server/http/websocket.h"
@@ -41,7 +42,8 @@ class ViewerSocket final : public WebSocket {
         service_(service) {}
 
   net::awaitable<bool> accept(const beast::http::request<beast::http::buffer_body>& request) {
-    beast::get_lowest_layer(socket_).expires_never();  // the WebSocket has its own
+    beast::get_lowest_layer(socket_).expires_never();                // the WebSocket has its own
+    path_ = request.target().substr(0, request.target().find('?'));  // behind it may be a token
     websocket::stream_base::timeout timeouts{};
     timeouts.handshake_timeout = service_.limits.closing;
     timeouts.idle_timeout = websocket::stream_base::none();  // see keep_alive()
@@ -106,7 +108,7 @@ class ViewerSocket final : public WebSocket {
       failure = generation::current_failure().message;
     }
     if (!failure.empty()) {
-      log::warning("viewer: {}", failure);
+      log::warning("viewer of {}: {}", printable(path_), failure);
       auto closing = close(CloseCode::internal, failure);
       co_await std::move(closing);
     }
@@ -211,6 +213,7 @@ class ViewerSocket final : public WebSocket {
   std::function<void(std::string)> on_text_, on_binary_;
   std::function<net::awaitable<void>(std::string, bool)> on_message_;
   const std::size_t max_message_bytes_;
+  std::string path_;  // for the log
   Service& service_;
 };
 

@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <numeric>
 #include <set>
 #include <utility>
 
@@ -115,6 +116,17 @@ void SessionStore::restore(const std::string& id, const delivery::CatalogueRow* 
   const delivery::CatalogueRow now = catalogue_row(*entry);
   if (!row || now != *row) catalogue_->put(now);
   entries_.push_back(std::move(*entry));
+}
+
+int64_t SessionStore::recorded_bytes() const {
+  return std::accumulate(entries_.begin(), entries_.end(), int64_t{0},
+                         [](int64_t sum, const Hosted& entry) { return sum + entry.video->status().recorded_bytes; });
+}
+
+int64_t SessionStore::free_bytes() const {
+  std::error_code unknown;
+  const auto space = std::filesystem::space(data_directory_, unknown);
+  return unknown ? 0 : static_cast<int64_t>(space.available);
 }
 
 void SessionStore::remember(const Hosted& entry) {

@@ -369,18 +369,27 @@ TEST_P(Recordings, are_found_by_the_states_of_their_sessions) {
 TEST_P(Recordings, are_counted_by_the_metrics) {
   server().gate().open();
   const auto id = make_video();
-  const std::string text = get("/metrics").body;
+  // Its end is counted when the device has let go of it.
+  const std::string ended = fmt::format("rushes_sessions_ended_total{{reason=\"{}\"}} 1\n",
+                                        family().takes_speech() ? "requested" : "finished");
+  std::string text = get("/metrics").body;
+  while (text.find(ended) == std::string::npos) text = get("/metrics").body;
   const auto line = [](const char* name, auto value) { return fmt::format("rushes_{} {}\n", name, value); };
   for (const std::string& each :
        {line("video_frames_total", frames(kBlocks)), line("blocks_total", kBlocks), line("sessions_created_total", 1),
-        line("first_block_seconds_count", 1), line("first_block_seconds_bucket{le=\"+Inf\"}", 1),
-        line("fragments_skipped_total", 0), line("queue_sessions", 0),
-        line(fmt::format("sessions{{state=\"{}\"}}", family().end).c_str(), 1),
+        line("first_block_seconds_count", 1), line("queue_wait_seconds_count", 1), line("device_lanes", 1),
+        line("recordings_bytes", std::filesystem::file_size(file(id))),
+        std::string("rushes_sessions_ended_total{reason=\"failed\"} 0\n"),
+        std::string("rushes_build_info{version=\"unknown\",instruction_set=\"avx"),
+        line("first_block_seconds_bucket{le=\"+Inf\"}", 1), line("fragments_skipped_total", 0),
+        line("queue_sessions", 0), line(fmt::format("sessions{{state=\"{}\"}}", family().end).c_str(), 1),
         line(fmt::format("model_loaded{{model=\"{}\"}}", family().model).c_str(), 1),
         std::string("rushes_stage_seconds_total{stage=\"denoise\"}"),
         std::string("rushes_stage_seconds_total{stage=\"encode\"}"),
         std::string("rushes_viewers_by_kind{kind=\"events\"} "), std::string("process_resident_memory_bytes ")})
     EXPECT_NE(text.find(each), std::string::npos) << each << "\n" << text;
+  EXPECT_NE(text.find("\nrushes_recordings_max_bytes "), std::string::npos);
+  EXPECT_NE(text.find("\nrushes_disk_free_bytes "), std::string::npos);
   const auto number = [&](const std::string& name) { return std::atoll(text.c_str() + text.find(name) + name.size()); };
   EXPECT_GT(number("\nrushes_sent_bytes_total "), server().status(id)["done"]["bytes"].get<int64_t>());
   EXPECT_EQ(number("\nrushes_encoded_bytes_total "), server().status(id)["done"]["bytes"].get<int64_t>());

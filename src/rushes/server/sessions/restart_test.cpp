@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 
 #include <fstream>
+#include <map>
 #include <thread>
 
 #include "rushes/delivery/catalogue.h"
@@ -28,6 +29,15 @@ class Restart : public FamilySuite {
       catalogue.put(row);
     }
   }
+  /// The blocks that its events tell: each with its place, its prompt and the time at which it was made.
+  json blocks(const std::string& id) {
+    json all = json::array();
+    for (const json& event : server().events(id))
+      if (event["type"] == "frame_block")
+        all.push_back({event["segment"], event["block"], event["first_video_frame"], event["video_frames"],
+                       event["prompt"], event["at_s"]});
+    return all;
+  }
   /// What every answer about a session says after a restart as before it.
   json lasting(const std::string& id) {
     json session = status(id);
@@ -47,14 +57,7 @@ TEST_P(Restart, leaves_sessions_recordings_and_every_way_to_watch_them_as_they_w
   const std::string mp4 = server().request("GET", path(id, "/video.mp4")).body;
   const std::string segment = server().request("GET", path(id, "/hls/3.m4s")).body;
   const std::string ts = server().request("GET", path(id, "/hls/3.ts")).body;
-  const auto blocks = [&] {
-    json all = json::array();
-    for (const json& event : server().events(id))
-      if (event["type"] == "frame_block")
-        all.push_back({event["segment"], event["block"], event["first_video_frame"], event["video_frames"]});
-    return all;
-  };
-  const json blocks_before = blocks();
+  const json blocks_before = blocks(id);
   EXPECT_EQ(before["done"]["blocks"], kBlocks);
   EXPECT_EQ(before["model"], family().model);
   EXPECT_EQ(blocks_before.size(), static_cast<std::size_t>(kBlocks));
@@ -69,7 +72,7 @@ TEST_P(Restart, leaves_sessions_recordings_and_every_way_to_watch_them_as_they_w
   EXPECT_EQ(server().request("GET", path(id, "/hls/3.m4s")).body, segment);
   EXPECT_EQ(server().request("GET", path(id, "/hls/3.ts")).body, ts);
   EXPECT_NE(server().request("GET", path(id, "/hls/video.m3u8")).body.find("#EXT-X-ENDLIST"), std::string::npos);
-  EXPECT_EQ(blocks(), blocks_before);
+  EXPECT_EQ(blocks(id), blocks_before);
   expect_video(mp4, kBlocks);
   for (const char* control : {"/pause", "/resume", "/fork"})
     EXPECT_EQ(server().request("POST", path(id, control)).status, 409) << control;
@@ -81,6 +84,7 @@ TEST_P(Restart, leaves_sessions_recordings_and_every_way_to_watch_them_as_they_w
 TEST_P(Restart, after_a_kill_has_what_was_complete_and_says_so) {
   const std::string id = make_video(), whole = make_video();
   const std::string growing = fragments(id);
+  const json blocks_before = blocks(id);
   const fs::path unfinished = file(id).string() + ".finished";
   stop();
   rewrite([](delivery::CatalogueRow& row) { row.state = "running"; });
@@ -98,6 +102,8 @@ TEST_P(Restart, after_a_kill_has_what_was_complete_and_says_so) {
   EXPECT_GT(complete, 0u);
   EXPECT_EQ(complete % frames(1), 0u);
   EXPECT_LT(complete, frames(kBlocks));
+  const auto kept = static_cast<std::ptrdiff_t>(complete / frames(1));
+  EXPECT_EQ(blocks(id), json(std::vector<json>(blocks_before.begin(), blocks_before.begin() + kept)));
   // The newest sound is in the fragment that was lost.
   expect_video(contents(file(id)), static_cast<int64_t>(complete / frames(1)),
                static_cast<double>(frames(1)) / family().fps);
@@ -297,6 +303,46 @@ TEST_P(RestartOfTextToVideo, leaves_prompts_and_what_other_dialects_know_of_them
   const std::string remix =
       server().request("POST", "/v1/videos/video_" + id + "/remix", R"({"prompt": "a blue circle"})").json()["id"];
   EXPECT_EQ(status(remix.substr(6))["seed"], 5);
+}
+
+TEST_P(RestartOfTextToVideo, tells_each_block_under_the_prompt_that_it_was_made_under_and_why_the_session_ended) {
+  stop();
+  FamilySuite::start();  // with the gate closed
+  const std::string id = begin_endless();
+  make_blocks(2);
+  EXPECT_EQ(server().request("POST", path(id, "/prompt"), R"({"prompt": "a blue square"})").status, 202);
+  const int64_t more = 4 * family().steps_per_block;  // the block in work, and three under the new prompt
+  server().gate().allow(more);
+  ASSERT_TRUE(server().gate().wait_for(2 * family().steps_per_block + family().steps_per_block / 2 + more + 1));
+  EXPECT_EQ(server().request("POST", path(id, "/stop")).status, 200);
+  server().gate().open();
+  server().request("GET", path(id, "/video.mp4"));
+  const json before = blocks(id), last = server().events(id).back();
+  stop();
+  start();
+  EXPECT_EQ(blocks(id), before);
+  std::map<std::string, int> under;
+  for (const json& block : before) ++under[block[4]];
+  EXPECT_EQ(under, (std::map<std::string, int>{{"a red circle", 3}, {"a blue square", 3}}));
+  json applied = json::array();
+  for (const json& event : server().events(id))
+    if (event["type"] == "prompt_applied") applied.push_back(event["prompt"]);
+  EXPECT_EQ(applied, json({"a red circle", "a blue square"}));
+  EXPECT_EQ(server().events(id).back()["reason"], last["reason"]);
+}
+
+TEST_P(RestartOfTextToVideo, of_a_catalogue_without_a_history_tells_blocks_under_the_newest_prompt) {
+  const std::string id = make_video();
+  stop();
+  rewrite([](delivery::CatalogueRow& row) {
+    json details = json::parse(row.details);
+    details.erase("history");
+    row.details = details.dump();
+  });
+  start();
+  const json all = blocks(id);
+  ASSERT_EQ(all.size(), static_cast<std::size_t>(kBlocks));
+  for (const json& block : all) EXPECT_EQ(block[4], "a red circle");
 }
 
 /// The second one is fed with speech.

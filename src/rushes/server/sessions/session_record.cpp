@@ -48,6 +48,7 @@ void each_field(Format& format, Visit visit, const VideoFormat*) {
 template <typename Status, typename Visit>
 void each_field(Status& status, Visit visit, const SessionStatus*) {
   visit("prompt", status.prompt);
+  visit("reason", Newer{status.reason});
   visit("text", status.text);
   visit("blocks", status.blocks);
   visit("video_frames", status.video_frames);
@@ -137,9 +138,42 @@ SessionState parse_state(const std::string& text) {
   return *state;
 }
 
-/// The stream's events: a block for each fragment.
+/// Its prompts, each with the block that it begins with, and the time of each block since the one before.
+Json history_json(const generation::BlockHistory& history) {
+  Json prompts = Json::array(), times = Json::array();
+  const std::string* prompt = nullptr;
+  Microseconds before{0};
+  for (int64_t block = history.first; const auto& [at, under] : history.blocks) {
+    if (!prompt || *prompt != *under) prompts.push_back({block, *under});
+    prompt = under.get();
+    times.push_back((at - before).count());
+    before = at;
+    ++block;
+  }
+  return {{"first", history.first}, {"prompts", std::move(prompts)}, {"us_since_last", std::move(times)}};
+}
+
+/// Of `blocks` at most: a recording may have fewer than were made.
+generation::BlockHistory read_history(const Json& json, int64_t blocks) {
+  generation::BlockHistory history(json.at("first").get<int64_t>());
+  require(history.first >= 0, ErrorCode::corrupt_data, "a history begins with block {}", history.first);
+  const Json& prompts = json.at("prompts");
+  std::size_t next = 0;
+  std::string prompt;
+  Microseconds at{0};
+  for (int64_t block = history.first; const Json& since_last : json.at("us_since_last")) {
+    if (block >= blocks) break;
+    if (next < prompts.size() && prompts[next].at(0) == block) prompt = prompts[next++].at(1).get<std::string>();
+    at += Microseconds(since_last.get<int64_t>());
+    history.add(at, prompt);
+    ++block;
+  }
+  return history;
+}
+
+/// The stream's events: a block for each fragment. What `history` does not tell of a block was made under `prompt`.
 std::vector<generation::FrameBlock> blocks_of(const media::RecordedFile& file, const VideoFormat& format,
-                                              const std::string& prompt) {
+                                              const generation::BlockHistory& history, const std::string& prompt) {
   std::vector<generation::FrameBlock> blocks;
   int64_t frames = 0, segment = 0, block = 0;
   for (const media::RecordedFragment& fragment : file.fragments) {
@@ -152,7 +186,8 @@ std::vector<generation::FrameBlock> blocks_of(const media::RecordedFile& file, c
     made.first_video_frame = frames;
     made.segment = segment;
     made.block = block;
-    made.prompt = prompt;
+    const auto* known = history.of(static_cast<int64_t>(blocks.size()) - 1);
+    made.prompt = known ? *known->prompt : prompt;
     frames += fragment.video_frames;
     const int64_t last = segment == 0 ? format.blocks_per_segment : format.blocks_per_later_segment;
     if (++block >= last && last > 0) ++segment, block = 0;
@@ -185,12 +220,14 @@ Hosted restore(const delivery::CatalogueRow& row, const media::RecordedFile& fil
     status.failure = generation::Failure{parse_code(details["error"].at("code").get<std::string>()),
                                          details["error"].at("message").get<std::string>()};
   if (!ended(status.state)) end_interrupted(status, format, file);
+  auto history =
+      details.contains("history") ? read_history(details["history"], file.blocks()) : generation::BlockHistory();
   generation::Session::Past past{
       .id = generation::SessionId::parse(row.id),
       .created = std::chrono::system_clock::time_point(std::chrono::milliseconds(row.created_ms)),
       .status = status,
-      .reason = "",
-      .blocks = blocks_of(file, format, status.prompt)};
+      .blocks = blocks_of(file, format, history, status.prompt),
+      .history = std::move(history)};
   for (const Json& each : details.value("ignored", Json::array()))
     past.ignored.push_back({each.at("field").get<std::string>(), each.at("reason").get<std::string>()});
   Hosted entry;
@@ -234,6 +271,7 @@ delivery::CatalogueRow catalogue_row(const Hosted& entry) {
   row.recorded_bytes = entry.video->status().recorded_bytes;
   Json details{
       {"request", to_json(session.request())}, {"format", to_json(session.format())}, {"status", to_json(status)}};
+  if (const auto history = session.history(); !history.blocks.empty()) details["history"] = history_json(history);
   if (session.request().image || entry.lost_image) details["image"] = true;
   if (!entry.model.empty()) details["model"] = entry.model;
   if (!entry.file_name.empty()) details["file_name"] = entry.file_name;

@@ -46,7 +46,7 @@ bool SessionStore::make_room_for_speech() {
 void SessionStore::displace(const Hosted& entry) {
   ++displaced_;
   log::info("session {}: stopped to make room for a new session", entry.session->id().text());
-  entry.session->stop("stopped to make room for a new session");
+  entry.session->stop("stopped to make room for a new session", generation::EndReason::displaced);
   if (entry.retention.removed && entry.session->status().blocks == 0) remove(SessionId(entry.session->id()));
 }
 

@@ -1,11 +1,10 @@
 #include "rushes/server/sessions/session_store.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "rushes/base/count_of.h"
 #include "rushes/base/error.h"
-#include "rushes/base/log.h"
+#include "rushes/base/log_format.h"
 #include "rushes/generation/working_memory.h"
 #include "rushes/server/http/retry_after.h"
 #include "rushes/server/sessions/session_record.h"
@@ -28,6 +27,20 @@ bool rests(SessionState state) { return state == SessionState::paused || state =
 /// Would go on, or rest, for ever.
 bool has_no_end(const generation::Session& session) {
   return !session.format().video_frames || rests(session.status().state);
+}
+
+void tell_created(const Hosted& entry) {
+  const std::string& id = entry.session->id().text();
+  const generation::VideoFormat& format = entry.session->format();
+  log::write(log::Level::info,
+             fmt::format("session {}: created, model {}, {}x{} at {} fps", id, entry.model, format.width, format.height,
+                         format.fps),
+             {{"session", id},
+              {"event", "created"},
+              {"model", entry.model},
+              {"width", format.width},
+              {"height", format.height},
+              {"fps", format.fps}});
 }
 
 void tell_ignored(const Hosted& entry, const std::vector<generation::Ignored>& ignored) {
@@ -114,6 +127,7 @@ Hosted SessionStore::begun(Hosted entry, Begin begin) {
   try {
     begin(entry);
   } catch (...) {
+    log::warning("session {}: could not begin: {}", entry.session->id().text(), generation::current_failure().message);
     remove(entry.session->id());
     throw;
   }
@@ -151,7 +165,6 @@ Hosted SessionStore::enter(generation::Request request, std::unique_ptr<generati
   const int64_t input_bytes = origin_video ? 0 : generation::input_bytes(request);  // a fork shares its origin's
   while (!entry.inputs->resize(input_bytes)) make_room_for_inputs();
   entry.session = std::make_shared<generation::Session>(std::move(request), std::move(plan));
-  const generation::VideoFormat& format = entry.session->format();
   delivery::EncodedStreamOptions options;
   options.recording = data_directory_ / (entry.session->id().text() + ".mp4");
   options.max_recording_bytes = limits_.max_recording_bytes;
@@ -169,8 +182,7 @@ Hosted SessionStore::enter(generation::Request request, std::unique_ptr<generati
   remember(entry);
   entries_.push_back(entry);
   ++created_;
-  log::info("session {}: created, {}x{} at {} fps", entry.session->id().text(), format.width, format.height,
-            format.fps);
+  tell_created(entry);
   tell_ignored(entry, entry.session->ignored());
   for (const std::string& warning : entry.session->warnings())
     log::warning("session {}: {}", entry.session->id().text(), warning);
@@ -315,11 +327,11 @@ void SessionStore::sweep() {
     }
     const double seconds = static_cast<double>(session.status().video_frames) / session.format().fps;
     if (limits_.max_video_seconds > 0 && seconds >= limits_.max_video_seconds)
-      session.stop_at_border(
-          "the video has reached the longest duration that this server allows (--max-video-seconds)");
+      session.stop_at_border("the video has reached the longest duration that this server allows (--max-video-seconds)",
+                             generation::EndReason::limit);
     const auto idle = entry.retention.idle.value_or(limits_.idle);
     if (!entry.retention.idle && idle.count() > 0 && now - entry.used >= idle && has_no_end(session))
-      session.stop_at_border("the session had no viewers for too long");
+      session.stop_at_border("the session had no viewers for too long", generation::EndReason::unused);
   }
   for (const SessionId& id : gone) remove(id);
   forget_ended();
@@ -332,26 +344,27 @@ bool SessionStore::sweep_running(const Hosted& entry, Clock::time_point now) {
   if (limits_.silence.count() > 0 && now - entry.used >= limits_.silence) {
     const generation::SessionStatus status = entry.session->status();
     if (status.state == SessionState::waiting && status.speech_samples == 0) {
-      entry.session->stop("nobody has spoken to the session for too long");
+      entry.session->stop("nobody has spoken to the session for too long", generation::EndReason::unused);
       return entry.retention.removed;
     }
   }
   if (!entry.retention.idle || now - entry.used < *entry.retention.idle) return false;
   log::info("session {}: not used for {} s", entry.session->id().text(),
             std::chrono::duration_cast<std::chrono::seconds>(*entry.retention.idle).count());
-  if (!entry.retention.removed) entry.session->stop_at_border("the session was not used for too long");
+  if (!entry.retention.removed)
+    entry.session->stop_at_border("the session was not used for too long", generation::EndReason::unused);
   return entry.retention.removed;
 }
 
 void SessionStore::drain() {
   draining_ = true;
-  for (const Hosted& entry : entries_) entry.session->stop_at_border(kShuttingDown);
+  for (const Hosted& entry : entries_) entry.session->stop_at_border(kShuttingDown, generation::EndReason::shutdown);
 }
 
 void SessionStore::stop_all() {
   draining_ = true;
   for (const Hosted& entry : entries_) entry.speech->hang_up();
-  for (const Hosted& entry : entries_) entry.session->stop(kShuttingDown);
+  for (const Hosted& entry : entries_) entry.session->stop(kShuttingDown, generation::EndReason::shutdown);
 }
 
 bool SessionStore::remove_oldest() {
@@ -366,11 +379,7 @@ bool SessionStore::remove_oldest() {
 
 void SessionStore::make_room(int64_t for_new) {
   while (static_cast<int64_t>(entries_.size()) + for_new > limits_.max_kept && remove_oldest()) {}
-  const auto bytes = [&] {
-    return std::accumulate(entries_.begin(), entries_.end(), int64_t{0},
-                           [](int64_t sum, const Hosted& entry) { return sum + entry.video->status().recorded_bytes; });
-  };
-  while (bytes() > limits_.max_data_bytes && remove_oldest()) {}
+  while (recorded_bytes() > limits_.max_data_bytes && remove_oldest()) {}
 }
 
 }  // namespace rushes::server

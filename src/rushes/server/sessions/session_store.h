@@ -142,6 +142,10 @@ class SessionStore {
     void add(const delivery::EncodedStream::Status& video);
   };
   Totals totals() const;
+  /// Of all recordings that are listed.
+  int64_t recorded_bytes() const;
+  /// What other files may still take where the recordings are; 0: nobody knows.
+  int64_t free_bytes() const;
   generation::WorkerStatus worker_status() const { return models_->worker().status(); }
   /// Sessions of earlier processes that are not listed, since their recordings cannot be used.
   int64_t unreadable() const noexcept { return unreadable_; }

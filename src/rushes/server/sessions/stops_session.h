@@ -10,7 +10,7 @@ namespace rushes::server {
 class StopsSession {
  public:
   explicit StopsSession(std::shared_ptr<generation::Session> session) : session_(std::move(session)) {}
-  ~StopsSession() { session_->stop("the client has disconnected"); }
+  ~StopsSession() { session_->stop("the client has disconnected", generation::EndReason::client_left); }
   StopsSession(const StopsSession&) = delete;
   StopsSession& operator=(const StopsSession&) = delete;
 

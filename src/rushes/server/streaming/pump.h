@@ -51,7 +51,7 @@ class Pump final : public MessageSource {
   void open(const net::any_io_executor& executor);
   /// Throws what the dialect throws, too.
   net::awaitable<std::optional<Message>> next() override;
-  void stop() override { hosted_.session->stop("the viewer has disconnected"); }
+  void stop() override { hosted_.session->stop("the viewer has disconnected", generation::EndReason::client_left); }
   /// Goes out after the messages that are ready.
   void add(Message message);
   /// Messages that wait for their client.

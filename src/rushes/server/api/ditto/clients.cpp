@@ -5,11 +5,11 @@
 
 namespace rushes::server::ditto {
 
-bool Client::cancel(std::string reason) {
+bool Client::cancel(std::string reason, generation::EndReason kind) {
   if (!stream_) return false;
   const auto stream = std::exchange(stream_, nullptr);
   stream->cancelled = true;
-  if (stream->hosted) stream->hosted->session->stop(std::move(reason));
+  if (stream->hosted) stream->hosted->session->stop(std::move(reason), kind);
   stream->room->notifier()();
   messages_.clear();
   return true;
@@ -57,7 +57,7 @@ void Clients::leave(const Client& client, const std::shared_ptr<Wakeup>& connect
   connections_.erase(connection);
   if (!client.is_at(connection)) return;
   const auto found = by_id_.find(client.id());
-  found->second->cancel("the client has disconnected");
+  found->second->cancel("the client has disconnected", generation::EndReason::client_left);
   by_id_.erase(found);
 }
 

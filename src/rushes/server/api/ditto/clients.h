@@ -40,7 +40,7 @@ class Client {
 
   void begin(std::shared_ptr<Streaming> stream) { stream_ = std::move(stream); }
   /// What waits is thrown away, and its session ends. False: nothing runs.
-  bool cancel(std::string reason);
+  bool cancel(std::string reason, generation::EndReason kind = generation::EndReason::requested);
   /// All of it has been told.
   void end(const Streaming& stream) {
     if (stream_.get() == &stream) stream_.reset();

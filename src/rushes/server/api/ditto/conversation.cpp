@@ -62,7 +62,7 @@ class Conversation : public std::enable_shared_from_this<Conversation> {
       co_await std::move(closing);
       co_return;
     }
-    if (client_->is_at(wakeup_)) client_->cancel("the client was disconnected");
+    if (client_->is_at(wakeup_)) client_->cancel("the client was disconnected", generation::EndReason::client_left);
     std::string reason = wrong_;
     auto closing = socket.close(CloseCode::policy, std::move(reason));
     co_await std::move(closing);

@@ -4,7 +4,6 @@
 #include <deque>
 #include <utility>
 
-#include "rushes/base/log.h"
 #include "rushes/generation/failure.h"
 #include "rushes/server/api/foresight/answers.h"
 #include "rushes/server/api/foresight/chat_dialect.h"
@@ -155,10 +154,8 @@ class WholeAnswer final : public Dialect {
     const auto* told = std::get_if<generation::EventPtr>(&item);
     if (!told) return {};
     if (const auto* chunk = std::get_if<generation::TextChunk>(&(*told)->what)) result_->text += chunk->utf8;
-    if (const auto* failed = std::get_if<generation::TrackFailed>(&(*told)->what)) {
-      if (failed->track == generation::Track::text) result_->failure = failed->message;
-      if (failed->track == generation::Track::video) log::warning("chat: the video failed: {}", failed->message);
-    }
+    const auto* failed = std::get_if<generation::TrackFailed>(&(*told)->what);
+    if (failed && failed->track == generation::Track::text) result_->failure = failed->message;
     return {};
   }
   std::vector<Message> end(const generation::SessionStatus& status) override {

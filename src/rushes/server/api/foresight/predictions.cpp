@@ -272,7 +272,7 @@ void Predictions::sweep() {
     const bool is_missed = prediction->watching > 0 || !prediction->left ||
                            Clock::now() - *prediction->left < predictor_->options().absence;
     if (prediction->over || is_missed || *prediction->progress >= kNearlyDone) continue;
-    prediction->hosted.session->stop("nobody followed the prediction any more");
+    prediction->hosted.session->stop("nobody followed the prediction any more", generation::EndReason::client_left);
   }
 }
 

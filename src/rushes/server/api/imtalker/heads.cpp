@@ -152,7 +152,7 @@ std::vector<Hosted> Heads::end(std::string_view id, const generation::Request& r
   sessions_.models().model(model_name())->plan(request);  // before the old one ends
   std::vector<Hosted> ending;
   for (const Hosted& entry : found->second.sessions_) {
-    entry.session->stop("replaced by another session with the same name");
+    entry.session->stop("replaced by another session with the same name", generation::EndReason::displaced);
     entry.sinks->stop();
     if (!entry.video->status().ended) ending.push_back(entry);
   }
@@ -228,7 +228,8 @@ void Heads::begin_following(Head& head) {
       if (!head.following_.empty()) head.newest().session->end_speech();
     } catch (...) {
       const std::string message = generation::current_failure().message;
-      log::warning("talking head '{}': {}", head.id_.substr(0, 64), message);
+      log::warning("session {}: the next piece of talking head '{}' cannot begin: {}",
+                   head.newest().session->id().text(), head.id_.substr(0, 64), message);
       fail_piece(head, message);
     }
   }

@@ -22,7 +22,7 @@ class Pictures {
  public:
   Pictures(Framing framing, net::any_io_executor executor) : framing_(framing), executor_(std::move(executor)) {}
   ~Pictures() {
-    if (pump_) pump_->hosted().session->stop("the response could not be started");
+    if (pump_) pump_->hosted().session->stop("the response could not be started", generation::EndReason::client_left);
   }
   Pictures(const Pictures&) = delete;
   Pictures& operator=(const Pictures&) = delete;

@@ -8,6 +8,7 @@
 #include <fstream>
 #include <limits>
 
+#include "rushes/base/instruction_set.h"
 #include "rushes/server/api/apis.h"
 #include "rushes/server/api/native/session_request.h"
 #include "rushes/server/api/openapi.h"
@@ -35,6 +36,12 @@ class Metrics {
       metrics.push_back(metric(type, static_cast<double>(value)));
       metrics.back().label.push_back({label, fmt::format("{}", key)});
     }
+    return *this;
+  }
+  /// What is told by labels alone.
+  Metrics& add_info(std::string name, std::string help, std::vector<std::pair<std::string, std::string>> labels) {
+    auto& only = family(std::move(name), MetricType::Gauge, std::move(help)).emplace_back(metric(MetricType::Gauge, 1));
+    for (auto& [label, value] : labels) only.label.push_back({std::move(label), std::move(value)});
     return *this;
   }
   Metrics& add(std::string name, std::string help, const generation::LatencyHistogram& histogram) {
@@ -99,7 +106,8 @@ int64_t resident_bytes() {
   return resident * ::sysconf(_SC_PAGESIZE);
 }
 
-std::string metrics_text(const Service& service, const SessionStore& sessions, const WebRtcLimits& webrtc) {
+std::string metrics_text(const Service& service, const SessionStore& sessions, const WebRtcLimits& webrtc,
+                         const std::string& version) {
   std::map<std::string_view, int64_t> states;
   for (const auto state : generation::kSessionStates) states[name(state)] = 0;
   for (const Hosted& entry : sessions.all()) ++states[name(entry.session->status().state)];
@@ -113,13 +121,23 @@ std::string metrics_text(const Service& service, const SessionStore& sessions, c
                                                   {"denoise", seconds(worker.stages.denoise)},
                                                   {"decode", seconds(worker.stages.decode)},
                                                   {"encode", seconds(totals.encode_time)}};
+  std::map<std::string_view, int64_t> ended;
+  for (const auto reason : generation::kEndReasons) ended[name(reason)] = 0;
+  for (const auto& [reason, count] : worker.ended) ended[name(reason)] = count;
   Metrics metrics;
-  metrics.add("rushes_sessions", MetricType::Gauge, "Sessions that the server knows.", "state", states)
+  metrics
+      .add_info("rushes_build_info", "This program: its version, and the instruction set that it computes with.",
+                {{"version", version}, {"instruction_set", std::string(name(instruction_set()))}})
+      .add("rushes_sessions", MetricType::Gauge, "Sessions that the server knows.", "state", states)
       .add("rushes_model_loaded", MetricType::Gauge, "Models that are in memory.", "model", models)
       .add("rushes_sessions_created_total", MetricType::Counter, "Sessions started.", sessions.created())
+      .add("rushes_sessions_ended_total", MetricType::Counter, "Sessions that have ended, by reason.", "reason", ended)
+      .add("rushes_queue_wait_seconds", "Time from a session's creation to its first turn.", worker.queue_wait)
       .add("rushes_blocks_total", MetricType::Counter, "Video blocks generated.", worker.blocks)
       .add("rushes_steps_total", MetricType::Counter, "Units of work done.", worker.steps)
       .add("rushes_device_busy_seconds_total", MetricType::Counter, "Time spent in the model.", seconds(worker.busy))
+      .add("rushes_device_lanes", MetricType::Gauge, "Turns that the device can take at the same time.",
+           sessions.models().worker().lanes())
       .add("rushes_generator_bytes", MetricType::Gauge, "Memory of all sessions' caches.", worker.generator_bytes)
       .add("rushes_shared_forwards_total", MetricType::Counter, "Forwards that several sessions shared.",
            worker.shared_forwards)
@@ -153,6 +171,11 @@ std::string metrics_text(const Service& service, const SessionStore& sessions, c
            "Sessions waiting for speech that were stopped to make room for others.", sessions.displaced())
       .add("rushes_webrtc_dropped_packets_total", MetricType::Counter,
            "Packets of WebRTC peers that send more streams than they may.", *webrtc.use->dropped_packets)
+      .add("rushes_recordings_bytes", MetricType::Gauge, "Disk space of the recordings.", sessions.recorded_bytes())
+      .add("rushes_recordings_max_bytes", MetricType::Gauge, "Disk space that recordings may have.",
+           sessions.limits().max_data_bytes)
+      .add("rushes_disk_free_bytes", MetricType::Gauge, "Disk space that is left where the recordings are.",
+           sessions.free_bytes())
       .add("rushes_catalogue_waiting", MetricType::Gauge,
            "Sessions whose newest state the catalogue does not yet have.", sessions.catalogue_waiting())
       .add("rushes_recordings_unreadable", MetricType::Gauge,
@@ -181,10 +204,10 @@ void add_service_routes(Router& router, const Service& service, const SessionSto
   });
   get("/props", Route::Access::token,
       [&sessions, version](const Request&) { return json_response(200, props(sessions, version)); });
-  get("/metrics", Route::Access::token, [&service, &sessions, webrtc](const Request&) {
+  get("/metrics", Route::Access::token, [&service, &sessions, webrtc, version](const Request&) {
     Response response;
     response.content_type = "text/plain; version=0.0.4; charset=utf-8";
-    response.body = metrics_text(service, sessions, webrtc);
+    response.body = metrics_text(service, sessions, webrtc, version);
     return response;
   });
 }

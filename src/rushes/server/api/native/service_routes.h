@@ -16,6 +16,7 @@ Route openapi_route(const Router& router, const SessionStore& sessions, std::str
 int64_t resident_bytes();
 
 /// Prometheus text exposition format 0.0.4.
-std::string metrics_text(const Service& service, const SessionStore& sessions, const WebRtcLimits& webrtc);
+std::string metrics_text(const Service& service, const SessionStore& sessions, const WebRtcLimits& webrtc,
+                         const std::string& version);
 
 }  // namespace rushes::server

@@ -121,7 +121,8 @@ void Generations::leave(const std::string& room, const ClientPtr&) {
   if (found == generations_.end() || found->second->over || !rooms_.members(room).empty()) return;
   Generation& generation = *found->second;
   generation.cancelled = true;
-  if (generation.pump) generation.pump->hosted().session->stop_at_border("all clients have left");
+  if (generation.pump)
+    generation.pump->hosted().session->stop_at_border("all clients have left", generation::EndReason::client_left);
 }
 
 bool Generations::follows_any(const ClientPtr& client) const {

@@ -26,7 +26,7 @@ class RealtimeConversation : public std::enable_shared_from_this<RealtimeConvers
   RealtimeConversation& operator=(const RealtimeConversation&) = delete;
   /// Nobody is left to watch; what was made stays.
   ~RealtimeConversation() {
-    if (pump_) pump_->hosted().session->stop("the client has disconnected");
+    if (pump_) pump_->hosted().session->stop("the client has disconnected", generation::EndReason::client_left);
   }
 
   net::awaitable<void> run(WebSocket& viewer) {

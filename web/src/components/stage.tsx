@@ -1,0 +1,313 @@
+// The chosen session, large: its video as it is made, how it is played, its time line, and what steers it.
+import { type ReactNode, type RefObject, useEffect, useEffectEvent, useRef, useState } from "react";
+import { useTranslation } from "react-i18next";
+import { type Control, type OptionValues, followEvents, liveVideoUrl, videoUrl } from "../api";
+import { type KeyAction, keyAction } from "../keys";
+import { isCalm } from "../motion";
+import { play } from "../player";
+import { type Session, type SessionEvent, blocksUpTo, firstBlockSeconds, generatedFrames, hasEnded, modelFps, plannedSeconds, promptAt } from "../state";
+import { useStored } from "../stored";
+import { Controls } from "./controls";
+import { type Sound, StageBar } from "./stage_bar";
+import { Prompts, Steering } from "./steering";
+import { Timeline } from "./timeline";
+
+interface Props {
+  session: Session;
+  /** This tab asked for it: it plays although less motion is wished for. */
+  mine: boolean;
+  /** Whose frames these are wants them to be played again and again. */
+  loops: boolean;
+  /** What of its model's options may change while it runs. */
+  controls: Control[];
+  /** How often the server came back: then everything is connected anew. */
+  returns: number;
+  /** The server answers. */
+  reachable: boolean;
+  /** Of a session that has ended, "/" goes there. */
+  promptBox: RefObject<HTMLTextAreaElement | null>;
+  onSet: (changed: OptionValues) => void;
+  onEvent: (event: SessionEvent) => void;
+  onAnew: () => void;
+  onFirstFrame: () => void;
+  onPrompt: (prompt: string) => void;
+  onStop: () => void;
+  onPause: () => void;
+  onFork: (prompt: string, blocks: number | null) => void;
+  onPace: (realTime: boolean) => void;
+  onReuse: () => void;
+  onRemove: () => void;
+  onHelp: () => void;
+  onError: (error: unknown) => void;
+}
+
+/** Pictures smaller than this are enlarged pixel by pixel: smoothed, their edges would be fog. */
+const SMALL = 320;
+/** Seconds between what is shown and the newest picture from which on a way there is offered. */
+const BEHIND_S = 4;
+/** What is made in real time is this much ahead. */
+const LEAD_S = 2;
+/** After which a lost video is asked for again, if the server is there: longer than it takes to see that it is not. */
+const RECONNECT_MS = 4000;
+
+export function Stage(props: Props) {
+  const { session, returns } = props;
+  const { t } = useTranslation();
+  const video = useRef<HTMLVideoElement>(null);
+  const theatre = useRef<HTMLDivElement>(null);
+  const steer = useRef<HTMLInputElement>(null);
+  const ended = hasEnded(session.state);
+  // A session that had ended when the page found it shows its first picture, and plays when that is asked for.
+  const [file, setFile] = useState<{ from: number } | null>(ended ? { from: 0 } : null);
+  const [playedSeconds, setPlayedSeconds] = useState(0);
+  const [waiting, setWaiting] = useState(true);
+  const [paused, setPaused] = useState(true);
+  const [done, setDone] = useState(false);
+  const [behind, setBehind] = useState(false);
+  const [full, setFull] = useState(false);
+  const [speed, setSpeed] = useState(1);
+  const [sound, setSound] = useStored<Sound>("rushes.sound", { volume: 1, muted: false });
+  const [blocked, setBlocked] = useState(false);
+  const [wantsLoop, setLoop] = useState<boolean | null>(null);
+  const loop = wantsLoop ?? props.loops;
+  const [set, setSet] = useState<OptionValues>({});
+  // What ended while the server was gone is a file now.
+  const [seenReturns, setSeenReturns] = useState(returns);
+  const [lost, setLost] = useState(false);
+  const [again, setAgain] = useState(0);
+  const connection = returns + again;
+  if (returns !== seenReturns) {
+    setSeenReturns(returns);
+    setLost(false);
+    if (ended && file === null) setFile({ from: playedSeconds });
+  }
+  const { hasSound, fps, width, height } = session.format;
+  const muted = !hasSound || sound.muted || blocked;
+  const onEvent = useEffectEvent(props.onEvent);
+  const onFirstFrame = useEffectEvent(props.onFirstFrame);
+  const onAnew = useEffectEvent(props.onAnew);
+
+  // What ended before this page heard of the end stands still.
+  useEffect(() => {
+    if (loop && ended && done) void video.current!.play().catch(() => {});
+  }, [loop, ended, done]);
+  useEffect(() => {
+    if (returns > 0) onAnew();
+    return followEvents(session.id, (event) => onEvent(event));
+  }, [session.id, returns]);
+
+  // ---- the picture ----
+  const playsAtOnce = useEffectEvent(() => props.mine || !isCalm());
+  const fail = useEffectEvent((message: string, isLost: boolean) => {
+    if (!isLost) return props.onError(new Error(message));
+    // The file has what there is of a session that has ended.
+    if (ended) setFile({ from: playedSeconds });
+    else setLost(true);
+  });
+  const waitsForLine = lost && props.reachable && !ended;
+  useEffect(() => {
+    if (!waitsForLine) return;
+    const timer = window.setTimeout(() => { setLost(false); setAgain((before) => before + 1); }, RECONNECT_MS);
+    return () => window.clearTimeout(timer);
+  }, [waitsForLine]);
+  const isFile = file !== null;
+  const begin = useEffectEvent(() => {
+    if (connection > 0) return playedSeconds;
+    // Who comes late to what is made in real time wants to see, and steer, what is made now.
+    const made = session.madeFrames / fps;
+    return session.realTime && made > BEHIND_S ? made - LEAD_S : 0;
+  });
+  useEffect(() => {
+    const element = video.current!;
+    const follow = (): void => {
+      setPlayedSeconds(element.currentTime);
+      setBehind(secondsBehind(element) > BEHIND_S);
+      handle = element.requestVideoFrameCallback(follow);
+    };
+    let handle = element.requestVideoFrameCallback(follow);
+    const stop = isFile
+      ? showFile(element, videoUrl(session.id))
+      : play(element, { address: liveVideoUrl(session.id), mimeType: session.mimeType }, { onFirstFrame: () => onFirstFrame(), onError: (message, isLost) => fail(message, isLost) }, { from: begin() });
+    if (!isFile && playsAtOnce())
+      void element.play().catch((error: unknown) => { if (error instanceof DOMException && error.name === "NotAllowedError") setBlocked(true); });
+    return () => {
+      element.cancelVideoFrameCallback(handle);
+      stop();
+    };
+  }, [session.id, session.mimeType, isFile, connection]);
+  useEffect(() => {
+    if (file === null || file.from === 0) return;
+    const element = video.current!;
+    const begin = (): void => { element.currentTime = file.from; void element.play(); };
+    element.addEventListener("loadedmetadata", begin, { once: true });
+    return () => element.removeEventListener("loadedmetadata", begin);
+  }, [file]);
+  // A page that nobody has touched may play without sound only.
+  useEffect(() => { if (blocked) void video.current!.play().catch(() => undefined); }, [blocked]);
+  useEffect(() => { video.current!.playbackRate = speed; video.current!.defaultPlaybackRate = speed; }, [speed, isFile]);
+  useEffect(() => { video.current!.volume = sound.volume; }, [sound.volume]);
+  useEffect(() => {
+    const note = (): void => setFull(document.fullscreenElement === theatre.current);
+    document.addEventListener("fullscreenchange", note);
+    return () => document.removeEventListener("fullscreenchange", note);
+  }, []);
+
+  // ---- what buttons and keys do ----
+  const seek = (seconds: number): void => {
+    const element = video.current!;
+    // The player keeps the newest minutes; the file has everything.
+    if (ended && !isFile && element.buffered.length > 0 && seconds < element.buffered.start(0) - 0.1) return setFile({ from: Math.max(0.001, seconds) });
+    seekTo(element, seconds, fps);
+    setPlayedSeconds(element.currentTime);
+  };
+  const toggle = (): void => {
+    const element = video.current!;
+    setBlocked(false);
+    if (!element.paused && !element.ended) return element.pause();
+    if (done && ended) seek(0);
+    void element.play().catch(() => undefined);
+  };
+  const fullScreen = (): void => void (document.fullscreenElement ? document.exitFullscreen() : theatre.current!.requestFullscreen()).catch(() => undefined);
+  const act = useEffectEvent((action: KeyAction) => {
+    const element = video.current!;
+    switch (action.type) {
+      case "toggle": return toggle();
+      case "skip": return seek(element.currentTime + action.seconds);
+      case "step": element.pause(); return seek(element.currentTime + action.frames / fps);
+      case "go": return seek(action.to === "start" ? 0 : Infinity);
+      case "mute": return setSound({ ...sound, muted: !sound.muted });
+      case "full_screen": return fullScreen();
+      case "to_prompt": return typeInto(steer.current ?? props.promptBox.current);
+      case "help": return props.onHelp();
+    }
+  });
+  useEffect(() => {
+    const press = (event: KeyboardEvent): void => {
+      const action = event.defaultPrevented || document.querySelector("dialog[open]") ? null : keyAction(event);
+      if (!action) return;
+      event.preventDefault();
+      act(action);
+    };
+    document.addEventListener("keydown", press);
+    return () => document.removeEventListener("keydown", press);
+  }, []);
+
+  const shown = promptAt(session, playedSeconds);
+  const overdue = ended && done;
+  return (
+    <article className={`session stage-session ${session.state}`} aria-label={t("stage.label")}>
+      <div ref={theatre} className="theatre">
+        <div className={`screen ${Math.max(width, height) <= SMALL ? "small-pictures" : ""}`} style={{ aspectRatio: `${width} / ${height}` }} onClick={toggle}>
+          <video
+            ref={video} muted={muted} playsInline loop={loop && ended}
+            onPlaying={() => { setWaiting(false); setDone(false); }} onWaiting={() => setWaiting(true)} onPlay={() => setPaused(false)} onPause={() => setPaused(true)}
+            onSeeked={() => setPlayedSeconds(video.current!.currentTime)} onEnded={() => { setDone(true); setPlayedSeconds(video.current!.duration); }}
+          />
+          {!ended && waiting && (!paused || generatedFrames(session) === 0) && <div className="veil">{generatedFrames(session) > 0 ? t("stage.nextBlock") : <Waiting session={session} />}</div>}
+          {(paused || overdue) && generatedFrames(session) > 0 && <svg className="start-mark" viewBox="0 0 24 24" aria-hidden><path d="M8 5l12 7-12 7z" /></svg>}
+          <span className="pill">{session.forkedFrom !== null ? t("stage.fork", { state: t(`state.${session.state}`) }) : t(`state.${session.state}`)}</span>
+        </div>
+        <Timeline session={session} playedSeconds={playedSeconds} onSeek={seek} />
+        <StageBar
+          start={overdue ? "again" : paused ? "play" : null} seconds={playedSeconds} allSeconds={plannedSeconds(session)} endless={session.format.videoFrames === null && !ended}
+          sound={hasSound ? { ...sound, muted } : null} speed={speed} loop={loop} canLoop={ended} full={full} behind={behind && !ended}
+          onToggle={toggle} onSound={(next) => { setBlocked(false); setSound(next); }} onSpeed={setSpeed} onLoop={() => setLoop(!loop)} onFull={fullScreen}
+          onNewest={() => seek(Infinity)} onHelp={props.onHelp}
+        />
+      </div>
+      <div className="details">
+        {ended ? <Prompts session={session} shown={shown} /> : (
+          <Steering
+            session={session} shown={shown} playedSeconds={playedSeconds} behind={behind} box={steer} onPrompt={props.onPrompt}
+            onFork={(prompt) => props.onFork(prompt, behind ? blocksUpTo(session, playedSeconds) : null)}
+          />
+        )}
+        {session.ignored.map(({ field, reason }) => <p key={`${field} ${reason}`} className="next">{t("stage.ignored", { field, reason })}</p>)}
+        {session.warnings.map((warning) => <p key={warning} className="next">{t("stage.warning", { warning })}</p>)}
+        {session.text && <p className="said">{session.text}</p>}
+        {session.state === "failed" && <p className="failure" role="alert">{session.reason || t("stage.failed")}</p>}
+        {!ended && <Controls controls={props.controls} set={set} onSet={(changed) => { setSet((before) => ({ ...before, ...changed })); props.onSet(changed); }} />}
+        <Measures session={session} />
+        <div className="row">
+          {ended ? (
+            <>
+              <a className="button" href={videoUrl(session.id)} download={fileName(session)}>{t("download")}</a>
+              <button type="button" onClick={props.onReuse}>{t("stage.reuse")}</button>
+            </>
+          ) : (
+            <>
+              <button type="button" onClick={props.onPause}>{session.state === "paused" ? t("stage.resumeMaking") : t("stage.pauseMaking")}</button>
+              <button type="button" className="stop" onClick={props.onStop}>{t("stage.stop")}</button>
+              <button type="button" aria-pressed={session.realTime} title={t("stage.realTimeTitle")} onClick={() => props.onPace(!session.realTime)}>{t("pace.realtime")}</button>
+            </>
+          )}
+          <button type="button" className="quiet" onClick={props.onRemove}>{t("delete")}</button>
+        </div>
+      </div>
+      <p className="hidden" role="status">{t("stage.status", { state: t(`state.${session.state}`), prompt: session.prompt })}</p>
+    </article>
+  );
+}
+
+export const fileName = (session: Session): string => `rushes-${session.id.slice(0, 8)}.mp4`;
+
+/** Behind what stands there. */
+function typeInto(box: HTMLInputElement | HTMLTextAreaElement | null): void {
+  box?.focus();
+  box?.setSelectionRange(box.value.length, box.value.length);
+}
+
+const secondsBehind = (video: HTMLVideoElement): number =>
+  video.buffered.length > 0 ? video.buffered.end(video.buffered.length - 1) - video.currentTime : 0;
+
+/** As near as there is something to show: of a live video, what this page has received and kept. */
+function seekTo(video: HTMLVideoElement, seconds: number, fps: number): void {
+  const ranges = video.seekable.length > 0 && Number.isFinite(video.duration) ? video.seekable : video.buffered;
+  if (ranges.length === 0) return;
+  // Not the very end: there playback would wait for the next block before it shows anything.
+  const newest = ranges.end(ranges.length - 1) - (Number.isFinite(seconds) ? 1 / fps : 0.25);
+  video.currentTime = Math.max(ranges.start(0), Math.min(newest, seconds));
+  if (seconds === Infinity) void video.play();
+}
+
+/** Loads no more than the first picture before somebody wants to see the rest. */
+function showFile(video: HTMLVideoElement, address: string): () => void {
+  video.preload = "metadata";
+  video.src = address;
+  return () => {
+    video.removeAttribute("src");
+    video.load();
+  };
+}
+
+/** Why there is no picture yet. */
+export function Waiting({ session: { state, queue } }: { session: Session }) {
+  const { t } = useTranslation();
+  if (state === "paused") return t("state.paused");
+  if (state !== "queued") return t("stage.firstBlock");
+  if (!queue) return t("queue.turn");
+  const { position, waitSeconds } = queue;
+  return waitSeconds === null ? t("queue.place", { position }) : t("queue.placeAndWait", { position, seconds: Math.ceil(waitSeconds) });
+}
+
+function Measures({ session }: { session: Session }) {
+  const { t } = useTranslation();
+  const first = session.firstFrameShownMs !== null ? session.firstFrameShownMs / 1000 : firstBlockSeconds(session);
+  const made = modelFps(session);
+  const { fps, videoFrames, width, height } = session.format;
+  return (
+    <dl className="measures">
+      <Measure name={session.firstFrameShownMs !== null ? t("measure.firstFrame") : t("measure.firstBlock")}>{first === null ? "–" : `${first.toFixed(2)} s`}</Measure>
+      <Measure name={t("measure.speed", { fps })}>{made === null ? "–" : t("measure.fps", { fps: made.toFixed(1) })}</Measure>
+      <Measure name={videoFrames === null ? t("measure.frames") : t("measure.ofFrames", { frames: videoFrames })}>{generatedFrames(session)}</Measure>
+      <Measure name={t("measure.size")}>{width}×{height}</Measure>
+    </dl>
+  );
+}
+
+const Measure = ({ name, children }: { name: string; children: ReactNode }) => (
+  <div>
+    <dd>{children}</dd>
+    <dt>{name}</dt>
+  </div>
+);
