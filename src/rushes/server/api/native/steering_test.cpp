@@ -2,19 +2,18 @@
 #include <gtest/gtest.h>
 
 #include "rushes/media/test_video.h"
-#include "rushes/server/test_client.h"
+#include "rushes/server/family_test_server.h"
 
 namespace rushes::server {
 namespace {
 using nlohmann::json;
 
-constexpr int kStepsPerBlock = 4, kFramesPerBlock = 12, kBlocks = 7;
-std::string path(const std::string& id, const std::string& what = {}) { return "/v1/sessions/" + id + what; }
+constexpr int kStepsOfBlock = 4, kFramesOfBlock = 12;
 
 std::string video(const RunningServer& server, const std::string& id) {
   return server.request("GET", path(id, "/video.mp4")).body;
 }
-std::size_t decoded_frames(const std::string& mp4) {
+std::size_t frames_in(const std::string& mp4) {
   return media::decode_bytes("steering_test.mp4", media::Bytes(mp4.begin(), mp4.end())).size();
 }
 
@@ -31,7 +30,7 @@ TEST(Fork, goes_on_from_the_block_border_with_another_prompt_and_begins_with_the
   const std::string id = server.create();
   TestClient events(server.port());
   ASSERT_EQ(events.upgrade(path(id, "/events")).status, 101);
-  server.gate().allow(2 * kStepsPerBlock + 1);
+  server.gate().allow(2 * kStepsOfBlock + 1);
   wait_for_block(events);
   wait_for_block(events);
   wait_for(events, "block_progress");  // the third block is in work
@@ -53,15 +52,15 @@ TEST(Fork, goes_on_from_the_block_border_with_another_prompt_and_begins_with_the
   }
   EXPECT_EQ(blocks, kBlocks);
   EXPECT_EQ(server.status(fork)["done"]["blocks"], kBlocks);
-  EXPECT_EQ(server.status(fork)["done"]["video_frames"], kBlocks * kFramesPerBlock);
+  EXPECT_EQ(server.status(fork)["done"]["video_frames"], kBlocks * kFramesOfBlock);
   EXPECT_EQ(server.status(id)["state"], "paused");
   EXPECT_EQ(server.status(id)["done"]["blocks"], 3);
   const std::string forked = video(server, fork);
-  EXPECT_EQ(decoded_frames(forked), static_cast<std::size_t>(kBlocks * kFramesPerBlock));
+  EXPECT_EQ(frames_in(forked), static_cast<std::size_t>(kBlocks * kFramesOfBlock));
   ASSERT_EQ(server.request("POST", path(id, "/resume")).status, 200);
   server.events(id);
   const std::string original = video(server, id);
-  EXPECT_EQ(decoded_frames(original), static_cast<std::size_t>(kBlocks * kFramesPerBlock));
+  EXPECT_EQ(frames_in(original), static_cast<std::size_t>(kBlocks * kFramesOfBlock));
   const std::string as_made = fragments_of(server.port(), id), branch = fragments_of(server.port(), fork);
   const std::size_t shared = static_cast<std::size_t>(
       std::mismatch(as_made.begin(), as_made.end(), branch.begin(), branch.end()).first - as_made.begin());
@@ -74,7 +73,7 @@ TEST(Fork, goes_on_from_any_earlier_block_border_that_is_kept) {
   const std::string id = server.create();
   TestClient events(server.port());
   ASSERT_EQ(events.upgrade(path(id, "/events")).status, 101);
-  server.gate().allow(5 * kStepsPerBlock + 1);
+  server.gate().allow(5 * kStepsOfBlock + 1);
   for (int i = 0; i < 5; ++i) wait_for_block(events);
   EXPECT_EQ(server.status(id)["forks"], (json{{"least_blocks", 0}, {"most_blocks", 5}}));
   std::vector<std::string> forks;
@@ -94,10 +93,10 @@ TEST(Fork, goes_on_from_any_earlier_block_border_that_is_kept) {
       if (event["type"] == "frame_block") {
         EXPECT_EQ(event["prompt"], blocks < begun_with ? "a red circle" : "other")
             << "fork " << i << ", block " << blocks;
-        EXPECT_EQ(event["first_video_frame"], kFramesPerBlock * blocks++);
+        EXPECT_EQ(event["first_video_frame"], kFramesOfBlock * blocks++);
       }
     EXPECT_EQ(blocks, kBlocks);
-    EXPECT_EQ(decoded_frames(video(server, forks[i])), static_cast<std::size_t>(kBlocks * kFramesPerBlock));
+    EXPECT_EQ(frames_in(video(server, forks[i])), static_cast<std::size_t>(kBlocks * kFramesOfBlock));
   }
   // The origin never knew.
   for (const json& event : server.events(id)) {
@@ -117,7 +116,7 @@ TEST(Fork, without_a_prompt_makes_the_same_video_and_counts_as_a_session) {
   server.gate().open();
   EXPECT_EQ(server.events(first.json()["id"]).back()["state"], "finished");
   server.events(id);
-  EXPECT_EQ(decoded_frames(video(server, first.json()["id"])), static_cast<std::size_t>(kBlocks * kFramesPerBlock));
+  EXPECT_EQ(frames_in(video(server, first.json()["id"])), static_cast<std::size_t>(kBlocks * kFramesOfBlock));
 }
 
 TEST(Pacing, can_be_asked_for_and_changed) {
