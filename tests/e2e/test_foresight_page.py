@@ -343,7 +343,7 @@ def test_a_cancelled_prediction_says_so_and_ends(server, open_page):
 def test_what_goes_wrong_is_said_in_plain_words(open_page):
     page = open_page()
     page.tab.get_by_label("Picture files").set_input_files({"name": "notes.png", "mimeType": "image/png", "buffer": b"hello"})
-    assert page.tab.get_by_role("alert").inner_text().startswith("notes.png is not a picture that can be read.")
+    page.tab.get_by_role("alert").filter(has_text="notes.png is not a picture that can be read.").wait_for()
     page.button("Dismiss").click()
     page.choose()
     busy = json.dumps({"detail": {"error": "too many sessions", "code": "BUSY"}})

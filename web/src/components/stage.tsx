@@ -87,10 +87,11 @@ export function Stage(props: Props) {
   const onFirstFrame = useEffectEvent(props.onFirstFrame);
   const onAnew = useEffectEvent(props.onAnew);
 
-  // What ended before this page heard of the end stands still.
+  // What ended before this page heard of the end stands still, but for what its program shows again and again.
+  const replays = ended && (done ? loop : props.loops && file !== null);
   useEffect(() => {
-    if (loop && ended && done) void video.current!.play().catch(() => {});
-  }, [loop, ended, done]);
+    if (replays) void video.current!.play().catch(() => {});
+  }, [replays]);
   useEffect(() => {
     if (returns > 0) onAnew();
     return followEvents(session.id, (event) => onEvent(event));
