@@ -145,6 +145,7 @@ class DeviceWorker {
   void let_go(Lock& lock);
   std::vector<Task*> queue();
   void grant_places();
+  bool needs_much(const Task& task) const { return task.working_bytes > max_working_bytes_ / kSmallShare; }
   bool has_memory_for(const Task& task) const;
   bool free_a_place();
   void tell_places();

@@ -36,8 +36,7 @@ std::vector<DeviceWorker::Task*> DeviceWorker::queue() {
 void DeviceWorker::grant_places() {
   bool waits_for_memory = false;
   for (Task* task : queue()) {
-    const bool is_small = task->working_bytes <= max_working_bytes_ / kSmallShare;
-    if (!is_small && (waits_for_memory || !has_memory_for(*task))) {
+    if (needs_much(*task) && (waits_for_memory || !has_memory_for(*task))) {
       waits_for_memory = true;  // and those behind it that need much, too: it would wait for ever
       continue;
     }
@@ -55,7 +54,7 @@ bool DeviceWorker::has_memory_for(const Task& task) const {
   bool is_alone = true;
   for (const Task& other : tasks_) {
     left -= other.placed ? std::max(other.working_bytes, other.bytes) : other.bytes;
-    if (other.placed && other.working_bytes > max_working_bytes_ / kSmallShare) is_alone = false;
+    if (other.placed && needs_much(other)) is_alone = false;
   }
   return is_alone || task.working_bytes <= left;
 }

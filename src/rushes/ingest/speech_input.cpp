@@ -84,8 +84,7 @@ void SpeechInput::charge_kept() {
   kept_bytes_ = 0;
   fail(ErrorCode::exhausted,
        "pictures and speech of all sessions would take more memory than is allowed: the file that was kept until its "
-       "end "
-       "is lost; send it again later (--max-input-mib), with its index (moov) in front");
+       "end is lost; send it again later (--max-input-mib), with its index (moov) in front");
 }
 
 void SpeechInput::feed(std::span<const float> samples, int64_t hz, Utterance utterance, Resampling resampling) {

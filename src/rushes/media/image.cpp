@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "rushes/base/interruption.h"
+#include "rushes/media/byte_order.h"
 #include "rushes/media/exif.h"
 #include "rushes/media/image_bounds.h"
 #include "rushes/media/libav.h"
@@ -30,18 +31,6 @@ struct Format {
 
 bool starts_with(std::span<const uint8_t> bytes, std::string_view magic, std::size_t at = 0) {
   return bytes.size() >= at + magic.size() && std::memcmp(bytes.data() + at, magic.data(), magic.size()) == 0;
-}
-
-int64_t big_endian(std::span<const uint8_t> bytes, std::size_t at, int count) {
-  int64_t value = 0;
-  for (int i = 0; i < count; ++i) value = value << 8 | bytes[at + i];
-  return value;
-}
-
-int64_t little_endian(std::span<const uint8_t> bytes, std::size_t at, int count) {
-  int64_t value = 0;
-  for (int i = count; i-- > 0;) value = value << 8 | bytes[at + i];
-  return value;
 }
 
 /// The first frame header (SOF) of ITU-T T.81, annex B.

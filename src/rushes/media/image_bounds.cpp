@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "rushes/base/error.h"
+#include "rushes/media/byte_order.h"
 
 namespace rushes::media {
 namespace {
@@ -20,12 +21,6 @@ constexpr std::size_t kMaxTableBytes = 64 << 10;  // of Huffman tables: 32 scans
 void require_still(bool is_still, std::string_view format) {
   require(is_still, ErrorCode::unsupported, "the {} image is animated; give a still one, for instance its first frame",
           format);
-}
-
-uint32_t big_endian(std::span<const uint8_t> bytes, std::size_t at, int count) {
-  uint32_t value = 0;
-  for (int i = 0; i < count; ++i) value = value << 8 | bytes[at + static_cast<std::size_t>(i)];
-  return value;
 }
 
 /// Bytes of the filtered rows (PNG specification, 7.2 and 8.1), of a header as IHDR has it.
@@ -90,7 +85,7 @@ Bytes image_of_png(std::span<const uint8_t> file) {
   Unpacked unpacked;
   bool has_data = false;
   for (std::size_t at = kSignature; at + kAround <= file.size();) {
-    const std::size_t size = big_endian(file, at, 4);
+    const auto size = big_endian<std::size_t>(file, at, 4);
     const std::string_view type(reinterpret_cast<const char*>(file.data()) + at + 4, 4);
     const auto content =
         file.subspan(at + 8, std::min(size, file.size() - at - 8));  // the decoder finds what is cut off
@@ -117,8 +112,7 @@ void require_still_webp(std::span<const uint8_t> file) {
   for (std::size_t at = kHeader; at + kAround < file.size();) {
     const std::string_view type(reinterpret_cast<const char*>(file.data()) + at, 4);
     require_still(type != "ANIM" && type != "ANMF" && !(type == "VP8X" && file[at + kAround] & kAnimation), "WebP");
-    std::size_t size = 0;
-    for (std::size_t i = 4; i-- > 0;) size = size << 8 | file[at + 4 + i];
+    const auto size = little_endian<std::size_t>(file, at + 4, 4);
     at += kAround + size + size % 2;
   }
 }
@@ -141,7 +135,7 @@ void require_usual_jpeg(std::span<const uint8_t> file) {
       at += marker == 0xff ? 1 : 2;
       continue;
     }
-    const std::size_t size = big_endian(file, at + 2, 2);
+    const auto size = big_endian<std::size_t>(file, at + 2, 2);
     if (marker == 0xda) ++scans;
     if (marker == 0xc4) table_bytes += size;
     if (is_frame_header) ++headers;

@@ -3,17 +3,9 @@
 #include <string_view>
 
 #include "rushes/base/error.h"
+#include "rushes/media/byte_order.h"
 
 namespace rushes::media {
-namespace {
-
-uint64_t big_endian(std::span<const uint8_t> bytes) {
-  uint64_t value = 0;
-  for (const uint8_t byte : bytes) value = value << 8 | byte;
-  return value;
-}
-
-}  // namespace
 
 void LateIndex::require_room(uint64_t bytes) const {
   require(bytes <= most_bytes_, ErrorCode::too_large,
@@ -33,11 +25,11 @@ LateIndex::Order LateIndex::feed(std::span<const uint8_t> piece) {
     const bool is_index = type == "moov";
     if ((is_index && !has_sound_) || type == "moof") return Order::index_first;
     has_sound_ = has_sound_ || type == "mdat";
-    uint64_t size = big_endian(all.subspan(next_, 4));
+    uint64_t size = big_endian<uint64_t>(all, next_, 4);
     if (size == 0) break;  // to the end of the file
     if (size == 1) {
       if (next_ + kLargeHeader > all.size()) break;
-      size = big_endian(all.subspan(next_ + kHeader, 8));
+      size = big_endian<uint64_t>(all, next_ + kHeader, 8);
     }
     if (size < kHeader) return Order::index_first;
     require_room(size);

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "rushes/base/error.h"
+#include "rushes/media/byte_order.h"
 
 namespace rushes::media {
 namespace {
@@ -18,12 +19,6 @@ constexpr std::string_view kFiles[] = {"RIFF", "RF64"};
 
 /// Fewer printable bytes may well be samples: of 8 bits, half a wave of a deep voice.
 std::size_t least_text(const Pcm& pcm) { return pcm.encoding == PcmEncoding::u8 ? 256 : 8; }
-
-uint32_t little_endian(std::span<const uint8_t> bytes, std::size_t at, int count) {
-  uint32_t value = 0;
-  for (int i = count - 1; i >= 0; --i) value = value << 8 | bytes[at + static_cast<std::size_t>(i)];
-  return value;
-}
 
 /// As far as there are bytes.
 bool agrees(std::span<const uint8_t> bytes, std::size_t at, std::string_view mark) {
@@ -48,10 +43,10 @@ bool may_be_file(std::span<const uint8_t> bytes) {
 std::optional<Pcm> pcm_of_wav(std::span<const uint8_t> format) {
   constexpr uint32_t kInteger = 1, kFloat = 3, kExtensible = 0xfffe;
   if (format.size() < 16) return std::nullopt;
-  uint32_t tag = little_endian(format, 0, 2);
-  if (tag == kExtensible && format.size() >= 26) tag = little_endian(format, 24, 2);
-  const uint32_t bits = little_endian(format, 14, 2), frame_bytes = little_endian(format, 12, 2);
-  Pcm pcm{.hz = little_endian(format, 4, 4), .channels = little_endian(format, 2, 2)};
+  uint32_t tag = little_endian<uint32_t>(format, 0, 2);
+  if (tag == kExtensible && format.size() >= 26) tag = little_endian<uint32_t>(format, 24, 2);
+  const uint32_t bits = little_endian<uint32_t>(format, 14, 2), frame_bytes = little_endian<uint32_t>(format, 12, 2);
+  Pcm pcm{.hz = little_endian<uint32_t>(format, 4, 4), .channels = little_endian<uint32_t>(format, 2, 2)};
   if (tag == kFloat && bits == 32)
     pcm.encoding = PcmEncoding::f32le;
   else if (tag == kInteger && bits == 8)
@@ -76,7 +71,7 @@ std::optional<WavHeader> wav_header(std::span<const uint8_t> file) {
     const std::size_t at = header.bytes + kChunkHead;
     if (at > file.size()) return std::nullopt;
     header.bytes = at;
-    const std::size_t size = little_endian(file, at - 4, 4);
+    const std::size_t size = little_endian<uint32_t>(file, at - 4, 4);
     if (agrees(file, at - kChunkHead, "data")) {
       header.data_bytes = static_cast<int64_t>(size);
       return header;
@@ -130,7 +125,7 @@ bool WavStream::leave_gap(std::span<const uint8_t> piece) {
   const std::size_t padding = is_odd_ && piece[0] == 0 && may_be_chunk(piece, 1) ? 1 : 0;
   if (may_be_chunk(piece, padding)) {
     if (piece.size() < padding + kChunkHead) return false;
-    const auto size = static_cast<int64_t>(little_endian(piece, padding + 4, 4));
+    const auto size = static_cast<int64_t>(little_endian<uint32_t>(piece, padding + 4, 4));
     place_ = Place::chunk;
     left_ = static_cast<int64_t>(padding + kChunkHead) + size + size % 2;
   } else if (may_be_file(piece)) {

@@ -6,7 +6,6 @@
 #include "rushes/base/interruption.h"
 #include "rushes/base/log.h"
 #include "rushes/generation/failure.h"
-#include "rushes/tensor/cpu_allocator.h"
 #include "rushes/tensor/ops.h"
 
 namespace rushes::generation {

@@ -54,7 +54,7 @@ int64_t WanGenerator::working_bytes(const WanParts& parts, const WanPlan& plan) 
                                                        .capacity_latent_frames = shape.capacity_latent_frames,
                                                        .batch = shape.batch},
                                                       frames);
-  const int64_t prompts = sampling_of(plan).few_step() ? 1 : 2;
+  const int64_t prompts = plan.denoising_steps.empty() ? 2 : 1;
   return prompts * denoising + parts.decoder->decoding_bytes(frames, plan.height, plan.width);
 }
 

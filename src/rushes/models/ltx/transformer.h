@@ -12,6 +12,7 @@
 #include "rushes/models/ltx/rope.h"
 #include "rushes/models/ltx/text_context.h"
 #include "rushes/nn/linear.h"
+#include "rushes/nn/pass_bytes.h"
 #include "rushes/tensor/completeness.h"
 #include "rushes/tensor/weight_map.h"
 
@@ -43,9 +44,7 @@ class Transformer {
   const TransformerConfig& config() const noexcept { return config_; }
   at::ScalarType dtype() const noexcept { return proj_in_.weight().scalar_type(); }
   /// Activations of a pass over `tokens` of all samples, about.
-  int64_t pass_bytes(int64_t tokens) const {
-    return tokens * (8 * config_.dim() + 2 * config_.ffn_dim()) * static_cast<int64_t>(c10::elementSize(dtype()));
-  }
+  int64_t pass_bytes(int64_t tokens) const { return nn::pass_bytes(tokens, config_.dim(), config_.ffn_dim(), dtype()); }
   at::Device device() const noexcept { return proj_in_.weight().device(); }
 
  private:

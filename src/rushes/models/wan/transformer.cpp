@@ -5,6 +5,7 @@
 #include "rushes/base/error.h"
 #include "rushes/nn/attention.h"
 #include "rushes/nn/norm.h"
+#include "rushes/nn/pass_bytes.h"
 #include "rushes/nn/stock_operators.h"
 #include "rushes/tensor/ops.h"
 
@@ -160,8 +161,7 @@ at::Tensor TransformerCore::flow_of_tokens(at::Tensor& x, const TimeEmbedding& t
 }
 
 int64_t TransformerCore::pass_bytes(int64_t tokens) const {
-  const int64_t per_token = 8 * config_.dim + 2 * config_.ffn_dim;
-  return tokens * per_token * static_cast<int64_t>(c10::elementSize(options().dtype().toScalarType()));
+  return nn::pass_bytes(tokens, config_.dim, config_.ffn_dim, options().dtype().toScalarType());
 }
 
 nn::KvCache::Options CausalTransformer::storage_of(const CacheOptions& options) const {

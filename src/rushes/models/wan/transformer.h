@@ -65,8 +65,7 @@ class TransformerCore {
   const TransformerConfig& config() const noexcept { return config_; }
   at::TensorOptions options() const { return patch_w_.options(); }
 
-  /// Activations of a pass over `tokens` of all samples, about: residual stream, its norm, queries, keys, values, what
-  /// attention yields, twice as many where one operator follows another, and the wide layer.
+  /// As nn::pass_bytes().
   int64_t pass_bytes(int64_t tokens) const;
 
  private:

@@ -11,6 +11,7 @@
 #include "rushes/server/api/ditto/dialect.h"
 #include "rushes/server/http/base64.h"
 #include "rushes/server/server.h"
+#include "rushes/server/sessions/charge_inputs.h"
 #include "rushes/server/streaming/pump.h"
 
 namespace rushes::server::ditto {
@@ -148,9 +149,7 @@ class Stream {
   Speech hear() {
     audio_ = read_speech(inputs_.speech);
     require(!audio_.samples.empty(), ErrorCode::invalid_argument, "the audio is empty");
-    require(memory_.resize(static_cast<int64_t>(audio_.samples.size() * sizeof(float))), ErrorCode::exhausted,
-            "pictures and sound of all requests would take more memory than is allowed; try again later "
-            "(--max-input-mib)");
+    charge_inputs(memory_, static_cast<int64_t>(audio_.samples.size() * sizeof(float)));
     return {audio_.seconds(), expected_frames(static_cast<int64_t>(audio_.samples.size()))};
   }
 

@@ -8,6 +8,7 @@
 #include "rushes/media/audio_decoder.h"
 #include "rushes/media/audio_encoder.h"
 #include "rushes/media/image.h"
+#include "rushes/server/sessions/charge_inputs.h"
 
 namespace rushes::server::omniavatar {
 namespace {
@@ -100,11 +101,7 @@ net::awaitable<void> Studio::wait_for_place(const InLine& in_line) const {
 net::awaitable<Hosted> Studio::begin(std::string name, AvatarRequest wanted, Watch watch, std::string file_name) const {
   const auto speech = std::make_shared<Speech>();
   speech->memory = sessions_.inputs().charge();
-  const auto charge = [&](std::size_t bytes) {
-    require(speech->memory.resize(static_cast<int64_t>(bytes)), ErrorCode::exhausted,
-            "pictures and sound of all requests would take more memory than is allowed; try again later "
-            "(--max-input-mib)");
-  };
+  const auto charge = [&](std::size_t bytes) { charge_inputs(speech->memory, static_cast<int64_t>(bytes)); };
   charge(wanted.audio.size() + wanted.image.size());
   auto loading = sessions_.models().load(name);
   co_await std::move(loading);
