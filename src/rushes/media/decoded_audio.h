@@ -22,6 +22,7 @@ struct DecodedAudio {
   std::vector<float> samples;
   int64_t hz = 0;
   std::vector<std::string> warnings = {};  // what whoever sent it should know
+  int64_t bytes() const { return static_cast<int64_t>(samples.size() * sizeof(float)); }
   double seconds() const { return hz > 0 ? static_cast<double>(samples.size()) / static_cast<double>(hz) : 0; }
 };
 

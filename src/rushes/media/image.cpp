@@ -133,8 +133,8 @@ Image decode_image(std::span<const uint8_t> bytes, const ImageLimits& limits,
   return turned(image, orientation_of(bytes));
 }
 
-Image read_image(const NamedFile& file, const ImageLimits& limits) {
-  return decoded_file(file, limits.max_bytes, [&](const Bytes& bytes) { return decode_image(bytes, limits); });
+Image read_image(const NamedFile& file, const ImageLimits& limits, const std::function<void(int64_t)>& admit) {
+  return decoded_file(file, limits.max_bytes, [&](const Bytes& bytes) { return decode_image(bytes, limits, admit); });
 }
 
 Bytes encode_jpeg(const uint8_t* rgb, int64_t width, int64_t height, int quality) {

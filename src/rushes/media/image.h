@@ -22,7 +22,8 @@ bool looks_like_image(std::span<const uint8_t> head);
 Image decode_image(std::span<const uint8_t> bytes, const ImageLimits& limits = {},
                    const std::function<void(int64_t bytes)>& admit = {});
 /// The same from a file. Throws as read_file() too.
-Image read_image(const NamedFile& file, const ImageLimits& limits = {});
+Image read_image(const NamedFile& file, const ImageLimits& limits = {},
+                 const std::function<void(int64_t bytes)>& admit = {});
 
 /// rgb: [H, W, 3]. Quality 1 to 100.
 Bytes encode_jpeg(const uint8_t* rgb, int64_t width, int64_t height, int quality = 90);

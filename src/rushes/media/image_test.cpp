@@ -139,6 +139,25 @@ Bytes png_with(const Bytes& png, const Bytes& exif, bool behind) {
   const std::size_t at = behind ? png.size() - 12 : kPngHeadBytes;
   return joined({slice(png, 0, at), png_chunk("eXIf", exif), slice(png, at, png.size())});
 }
+/// As ImageMagick wrote it before there was eXIf: in hexadecimal, 36 bytes a line.
+Bytes png_with_profile(const Bytes& png, const std::string& type, const Bytes& exif, bool packed) {
+  using namespace std::string_view_literals;
+  const Bytes all = type == "APP1" ? joined({text("Exif\0\0"sv), exif}) : exif;
+  std::string words = fmt::format("\n{}\n{:8}", type, all.size());
+  for (std::size_t i = 0; i < all.size(); ++i) words += fmt::format("{}{:02x}", i % 36 == 0 ? "\n" : "", all[i]);
+  words += '\n';
+  Bytes content = text(words);
+  if (packed) {
+    uLongf size = compressBound(words.size());
+    content.resize(size);
+    compress(content.data(), &size, reinterpret_cast<const Bytef*>(words.data()), words.size());
+    content.resize(size);
+    content.insert(content.begin(), 0);
+  }
+  const Bytes chunk =
+      png_chunk(packed ? "zTXt" : "tEXt", joined({text("Raw profile type " + type), Bytes{0}, content}));
+  return joined({slice(png, 0, kPngHeadBytes), chunk, slice(png, kPngHeadBytes, png.size())});
+}
 /// RFC 9649, 2.7: a file with more than a picture begins with VP8X.
 Bytes webp_with(const Bytes& webp, const Bytes& exif, int64_t width, int64_t height) {
   const auto number = [](int64_t value, int bytes) {
@@ -200,9 +219,13 @@ TEST(Image, is_turned_as_its_orientation_says_in_every_format) {
   for (const Case& c : cases)
     for (const bool little_endian : {false, true}) {
       const Bytes told = exif(c.orientation, little_endian);
-      std::vector<std::tuple<const char*, Bytes, Bytes>> files{{"JPEG", jpeg, jpeg_with(jpeg, told)},
-                                                               {"PNG", png, png_with(png, told, false)},
-                                                               {"PNG, Exif behind", png, png_with(png, told, true)}};
+      std::vector<std::tuple<const char*, Bytes, Bytes>> files{
+          {"JPEG", jpeg, jpeg_with(jpeg, told)},
+          {"PNG", png, png_with(png, told, false)},
+          {"PNG, Exif behind", png, png_with(png, told, true)},
+          {"PNG, profile as text", png, png_with_profile(png, "exif", told, false)},
+          {"PNG, packed profile", png, png_with_profile(png, "exif", told, true)},
+          {"PNG, packed APP1", png, png_with_profile(png, "APP1", told, true)}};
       if (has_webp) files.emplace_back("WebP", webp, webp_with(webp, told, w, h));
       for (const auto& [format, plain, file] : files) {
         SCOPED_TRACE(testing::Message() << format << ", orientation " << int{c.orientation} << " " << little_endian);

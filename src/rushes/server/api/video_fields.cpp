@@ -87,7 +87,7 @@ class Reader {
     for (const char* read_before : {"prompt", "model", "seconds", "input_reference", "image_reference"})
       fields.declare(read_before);
     fields.require_all_known();
-    if (image) request_.image = decode_image(image->first, image->second, model_);
+    if (image) request_.image = decode_image(image->first, image->second, model_, how_.admit);
     choose_length(seconds);
     return std::move(request_);
   }

@@ -1,6 +1,7 @@
 // What a request for a video has in the dialect that vLLM-Omni's, SGLang's and Dynamo's clients share: OpenAI's fields
 // and those that they add to them, at the top or in an object of their own.
 #pragma once
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -18,6 +19,7 @@ struct VideoFields {
   enum class Unknown { refused, ignored };
   Unknown unknown = Unknown::refused;  // what to do with a field that none of those clients has
   std::optional<double> seconds = {};  // of a video whose length is not asked for; nothing: as the model has it
+  std::function<void(int64_t bytes)> admit = {};  // of its picture, see media::decode_image()
 };
 
 /// An object of JSON as a request without prompts: `prompt` and `model` are left out. Fields of those

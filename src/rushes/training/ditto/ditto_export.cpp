@@ -67,9 +67,9 @@ void import_ditto(const std::filesystem::path& model, const std::filesystem::pat
   const auto take = [&](const char* part, const std::string& prefix, Tensors& into) {
     const tensor::WeightMap weights = tensor::load_safetensors(model / (std::string(part) + ".safetensors"));
     for (const auto& [key, value] : weights.tensors()) {
-      if (key.ends_with("running_mean") || key.ends_with("running_var") || key.ends_with("weight_u") ||
-          key.ends_with("weight_v"))
-        continue;
+      // Vectors of spectral norms; a weight norm's direction has the same name.
+      const bool spectral = value.dim() == 1 && (key.ends_with("weight_u") || key.ends_with("weight_v"));
+      if (key.ends_with("running_mean") || key.ends_with("running_var") || spectral) continue;
       const bool orig = key.ends_with("weight_orig");
       into[prefix + (orig ? key.substr(0, key.size() - 5) : key)] = value.to(at::kFloat);
     }

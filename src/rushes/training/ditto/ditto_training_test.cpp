@@ -80,7 +80,7 @@ TEST(Emotions, neutral_is_the_face_itself_and_every_other_one_has_brows_and_mout
       EXPECT_GT(((faces[a] - faces[b]).abs() * map).mean().item<double>(), 5e-4) << a << ' ' << b;
 }
 
-TEST(DittoTraining, every_stage_leaves_weights_that_the_product_opens_and_continues_from_its_state) {
+TEST(DittoTraining, every_stage_leaves_weights_that_the_product_opens_and_continues_from_its_state_or_from_a_model) {
   const ScratchFolder folder;
   const auto options = [&](int64_t batch) {
     return RunOptions{.directory = folder.path / "run",
@@ -96,7 +96,14 @@ TEST(DittoTraining, every_stage_leaves_weights_that_the_product_opens_and_contin
     train_speech_encoder(options(1));
     train_motion_model(options(4));
   }
-  export_ditto(folder.path / "run", folder.path / "model");
+  export_ditto(folder.path / "run", folder.path / "first");
+  import_ditto(folder.path / "first", folder.path / "again");
+  train_motion_model({.directory = folder.path / "again",
+                      .time_limit = std::chrono::seconds(1),
+                      .learning_rate = 1e-4,
+                      .batch = 4,
+                      .threads = 1});
+  export_ditto(folder.path / "again", folder.path / "model");
   const auto model = generation::load_model({.path = (folder.path / "model").string()});
   const at::Tensor frames = talk(*model, draw_face(kPerson, {}), at::zeros({8 * 640}));
   EXPECT_EQ(frames.sizes(), at::IntArrayRef({8, 3, 128, 128}));

@@ -113,13 +113,22 @@ class TrainedHead {
 
 at::Tensor edges(const at::Tensor& x, int64_t axis) { return x.slice(axis, 1) - x.slice(axis, 0, -1); }
 
+/// Mean of each of the outermost lines, which eyes compare with the picture around it: [N, 3, S, S] to a number.
+/// Shoulders, at the bottom, move.
+at::Tensor seam_loss(const at::Tensor& error) {
+  constexpr int64_t kWidth = 14;
+  const at::Tensor upper = error.narrow(2, 0, kFaceSide / 2);
+  return error.narrow(2, 0, kWidth).mean({3}).abs().mean() + upper.narrow(3, 0, kWidth).mean({2}).abs().mean() +
+         upper.narrow(3, kFaceSide - kWidth, kWidth).mean({2}).abs().mean();
+}
+
 at::Tensor picture_loss(const at::Tensor& made, const at::Tensor& truth, const at::Tensor& maps) {
   const at::Tensor weight = 1 + kAttention * maps, error = made - truth;
   const at::Tensor l1 = (error.abs() * weight).mean();
   const at::Tensor edge =
       (edges(error, 2).abs() * weight.slice(2, 1)).mean() + (edges(error, 3).abs() * weight.slice(3, 1)).mean();
   const at::Tensor coarse = at::avg_pool2d(error, 4).abs().mean();
-  return l1 + 0.7 * edge + coarse + 2 * (error.square() * weight).mean();
+  return l1 + 0.7 * edge + coarse + 2 * (error.square() * weight).mean() + seam_loss(error);
 }
 
 struct Loss {

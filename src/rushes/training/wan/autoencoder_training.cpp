@@ -67,8 +67,8 @@ at::Tensor draw_crop(const AutoencoderOptions& options, uint64_t index) {
   Random random(seed ^ 0xae, index);
   const Scene scene = make_scene(seed, index, Split::train);
   constexpr std::array<int64_t, 4> sides{96, 128, 128, 160};
-  const int64_t side = random.pick(sides);
-  const int64_t crop = std::min(options.crop, side), room = side - crop;
+  // Never below the crop: the clips of a batch are of one size.
+  const int64_t crop = options.crop, side = std::max(random.pick(sides), crop), room = side - crop;
   const int64_t first = random.below(48);
   int64_t top = random.below(room + 1), left = random.below(room + 1);
   if (random.below(4) != 0) {

@@ -124,6 +124,35 @@ TEST_F(Ditto, answers_what_it_cannot_start_in_the_published_words_and_goes_on) {
   EXPECT_EQ(peer.hear_until("writer_closed").size(), 29u);
 }
 
+TEST_F(Ditto, takes_the_room_of_pictures_that_ended_streams_no_longer_need_and_says_when_there_is_none) {
+  constexpr int64_t kSide = 256, kPicture = kSide * kSide * 3, kSamples = 1600, kSpeech = kSamples * 4;
+  const std::string speech = media::wav_file(media::test_audio(kSamples, 16'000), 16'000);
+  const media::Bytes file = media::encode_png(media::test_frame(kSide, kSide, 3).data(), kSide, kSide);
+  const std::string_view png(reinterpret_cast<const char*>(file.data()), file.size());
+  const auto with = [&](std::string_view image) {
+    const auto base64 = [](std::string_view bytes) {
+      return encode_base64({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
+    };
+    return beginning({{"source_path", "data:image/png;base64," + base64(image)},
+                      {"audio_path", "data:audio/wav;base64," + base64(speech)}});
+  };
+  const auto limited = [&](int64_t bytes) {
+    return serve([bytes](ServerOptions& options) { options.sessions.max_input_bytes = bytes; });
+  };
+  const auto for_one = limited(2 * kPicture + kSpeech - 1), for_none = limited(kPicture + kSpeech - 1);
+  Peer peer(*for_one);
+  for (int round = 0; round < 2; ++round) {
+    peer.say(with(png));
+    peer.hear_until("writer_closed");
+    EXPECT_EQ(peer.newest["total_frames"], 3) << round;
+  }
+  Peer refused(*for_none);
+  // Its header tells the size; whoever looks at the rest finds that it is cut off.
+  refused.say(with(png.substr(0, 64)));
+  EXPECT_EQ(refused.hear()["type"], "streaming_started");
+  EXPECT_THAT(refused.hear()["message"].get<std::string>(), HasSubstr("--max-input-mib"));
+}
+
 TEST_F(Ditto, takes_speech_and_source_as_data_and_as_uploads) {
   const auto server = serve();
   Peer peer(*server);

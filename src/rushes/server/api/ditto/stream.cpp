@@ -11,7 +11,7 @@
 #include "rushes/server/api/ditto/dialect.h"
 #include "rushes/server/http/base64.h"
 #include "rushes/server/server.h"
-#include "rushes/server/sessions/charge_inputs.h"
+#include "rushes/server/sessions/inputs_memory.h"
 #include "rushes/server/streaming/pump.h"
 
 namespace rushes::server::ditto {
@@ -52,14 +52,15 @@ bool is_image(const fs::path& file) {
 }
 
 /// A picture, or a video where it is none.
-void read_source(const Input& input, const generation::Model& model, generation::Request& request) {
+void read_source(const Input& input, const generation::Model& model, const std::function<void(int64_t)>& admit,
+                 generation::Request& request) {
   const auto* path = std::get_if<fs::path>(&input);
   const std::string data = path ? std::string() : decode_base64("source_path", std::get<std::string>(input));
   const auto bytes = bytes_of(data);
   const generation::Capabilities takes = model.capabilities();
   if (!takes.takes.has(generation::Modality::video) || (path ? is_image(*path) : media::looks_like_image(bytes)))
-    request.image =
-        path ? media::read_image({*path, "source_path"}, takes.pictures) : media::decode_image(bytes, takes.pictures);
+    request.image = path ? media::read_image({*path, "source_path"}, takes.pictures, admit)
+                         : media::decode_image(bytes, takes.pictures, admit);
   else
     ingest::drive(request, model,
                   path ? media::read_video_file({*path, "source_path"})
@@ -106,14 +107,15 @@ class Stream {
     generation::Request request;
     std::unique_ptr<generation::Plan> plan;
     memory_ = studio_.sessions.inputs().charge();
-    auto preparing = studio_.work.run([&] {
+    base::MemoryBudget::Charge portrait = studio_.sessions.inputs().charge();
+    auto preparing = decode_inputs(studio_.sessions, studio_.work, [&] {
       request.options = options_of(start_, model->options());
       if (inputs_.speech.index() != 0) {
         speech = hear();
         request.video_frames = speech->frames;
         if (studio_.options.emit_tail && !request.options.has("emit_tail")) request.options.set("emit_tail", true);
       }
-      read_source(inputs_.source, *model, request);
+      read_source(inputs_.source, *model, [&](int64_t bytes) { charge_inputs(portrait, bytes); }, request);
       ingest::find_faces(request, *model);
       if (start_.realtime) request.max_lead_seconds = kLeadSeconds;
       request.seed = generation::random_seed();  // as the published server, whose noise has no seed
@@ -132,7 +134,8 @@ class Stream {
               .binary = start_.binary, .audio = start_.audio, .now = now, .quality = state_->quality}));
       pump_->open(executor);
     };
-    state_->hosted = studio_.sessions.create(std::move(request), {.model = name, .before = watch}, std::move(plan));
+    state_->hosted = studio_.sessions.create(
+        std::move(request), {.model = name, .before = watch, .inputs = std::move(portrait)}, std::move(plan));
     generation::Session& session = *state_->hosted->session;
     for (const std::string& warning : audio_.warnings) session.warn(warning);
     client_->add({metadata(speech, session.id().text(), now())});
@@ -149,7 +152,7 @@ class Stream {
   Speech hear() {
     audio_ = read_speech(inputs_.speech);
     require(!audio_.samples.empty(), ErrorCode::invalid_argument, "the audio is empty");
-    charge_inputs(memory_, static_cast<int64_t>(audio_.samples.size() * sizeof(float)));
+    charge_inputs(memory_, audio_.bytes());
     return {audio_.seconds(), expected_frames(static_cast<int64_t>(audio_.samples.size()))};
   }
 

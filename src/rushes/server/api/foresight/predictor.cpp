@@ -8,6 +8,7 @@
 #include "rushes/server/api/foresight/pictures.h"
 #include "rushes/server/api/native/session_request.h"
 #include "rushes/server/api/video_fields.h"
+#include "rushes/server/sessions/inputs_memory.h"
 
 namespace rushes::server::foresight {
 namespace {
@@ -28,10 +29,8 @@ Image decode_named(const Question& question, std::size_t index, const ImageLimit
 /// All of the conversation's, the newest drives the video.
 void read_pictures(const Question& question, const ImageLimits& limits, base::MemoryBudget::Charge& memory,
                    generation::Request& request) {
-  const auto admit = [&](int64_t bytes) {
-    require(memory.resize(memory.bytes() + bytes), ErrorCode::exhausted,
-            "pictures of all requests would take more memory than is allowed; try again later (--max-input-mib)");
-  };
+  memory.resize(0);
+  const auto admit = [&](int64_t bytes) { charge_inputs(memory, memory.bytes() + bytes); };
   for (std::size_t i = 0; i < question.pictures.size(); ++i) {
     Image image = decode_named(question, i, limits, admit);
     if (request.image) request.earlier_images.push_back(std::move(*request.image));
@@ -108,9 +107,10 @@ net::awaitable<Hosted> Predictor::begin(Question question, Watch watch) const {
   generation::Request request;
   std::unique_ptr<generation::Plan> plan;
   base::MemoryBudget::Charge memory = sessions_.inputs().charge();
-  auto preparing = work_.run([&] {
-    if (!question.prompt.empty()) request.prompts = {std::move(question.prompt)};
-    request.ignored = std::move(question.ignored);
+  auto preparing = decode_inputs(sessions_, work_, [&] {
+    request = {};
+    if (!question.prompt.empty()) request.prompts = {question.prompt};
+    request.ignored = question.ignored;
     request.seed = question.seed.value_or(generation::random_seed());
     read_defaults(options_, question, *model, request);
     read_options(question, *model, request);

@@ -15,6 +15,7 @@
 #include "rushes/server/api/imtalker/notes.h"
 #include "rushes/server/api/imtalker/talk_request.h"
 #include "rushes/server/http/work_pool.h"
+#include "rushes/server/sessions/inputs_memory.h"
 
 namespace rushes::server::imtalker {
 
@@ -46,11 +47,11 @@ class Decoder {
   net::awaitable<HeldRequest> portrait(std::string_view file, generation::Request request) {
     auto loading = talks_->loaded_model();
     const std::shared_ptr<const generation::Model> model = co_await std::move(loading);
-    auto work = work_.run([&] {
+    auto work = decode([&] {
       auto memory = charge(0);
       request.image = media::decode_image(bytes_of(file), model->capabilities().pictures,
-                                          [&](int64_t bytes) { charge(memory, bytes); });
-      charge(memory, generation::input_bytes(request));
+                                          [&](int64_t bytes) { charge_inputs(memory, bytes); });
+      charge_inputs(memory, generation::input_bytes(request));
       ingest::find_faces(request, *model);
       return HeldRequest{std::move(request), std::move(memory)};
     });
@@ -59,7 +60,7 @@ class Decoder {
 
   /// Throws Error(unavailable) where there is no text to speech.
   net::awaitable<HeldAudio> speech(std::string text, audio::Voice voice) {
-    auto work = work_.run([&] {
+    auto work = decode([&] {
       audio::SpokenText spoken = audio::speak_text(text, voice);
       return held({std::move(spoken.samples), spoken.hz});
     });
@@ -70,10 +71,10 @@ class Decoder {
   /// leaves that to us.
   net::awaitable<HeldRequest> driving(std::string_view file, HeldRequest request,
                                       std::shared_ptr<const generation::Model> model) {
-    auto work = work_.run([&] {
+    auto work = decode([&] {
       const media::VideoLimits limits{.max_bytes = kMaxVideoBytes, .max_seconds = kMaxAudioSeconds};
       ingest::drive(*request, *model, std::make_shared<const media::Bytes>(file.begin(), file.end()), limits);
-      charge(request.memory, generation::input_bytes(*request));
+      charge_inputs(request.memory, generation::input_bytes(*request));
       return true;
     });
     co_await std::move(work);
@@ -81,7 +82,7 @@ class Decoder {
   }
 
   net::awaitable<HeldAudio> audio(std::string_view file) {
-    auto work = work_.run([&] {
+    auto work = decode([&] {
       return held(media::decode_audio(bytes_of(file), {.max_bytes = kMaxAudioBytes, .max_seconds = kMaxAudioSeconds}));
     });
     co_return co_await std::move(work);
@@ -90,9 +91,9 @@ class Decoder {
   /// All that is ever said, at the rate that a model listens at. Pieces would not join.
   net::awaitable<HeldAudio> whole_at_rate(HeldAudio audio, int64_t hz) {
     if (audio->hz == hz || hz == 0 || audio->samples.empty()) co_return audio;
-    auto work = work_.run([&] {
+    auto work = decode([&] {
       *audio = media::resampled(*audio, hz);
-      charge(audio.memory, bytes_of_samples(*audio));
+      charge_inputs(audio.memory, audio->bytes());
       return true;
     });
     co_await std::move(work);
@@ -102,22 +103,19 @@ class Decoder {
   WorkPool& work() const noexcept { return work_; }
 
  private:
-  static int64_t bytes_of_samples(const media::DecodedAudio& audio) {
-    return static_cast<int64_t>(audio.samples.size() * sizeof(float));
-  }
   HeldAudio held(media::DecodedAudio audio) const {
-    auto memory = charge(bytes_of_samples(audio));
+    auto memory = charge(audio.bytes());
     return {std::move(audio), std::move(memory)};
   }
   base::MemoryBudget::Charge charge(int64_t bytes) const {
-    auto memory = talks_ ? talks_->inputs().charge() : base::MemoryBudget::Charge();
-    charge(memory, bytes);
+    auto memory = talks_ ? talks_->sessions().inputs().charge() : base::MemoryBudget::Charge();
+    charge_inputs(memory, bytes);
     return memory;
   }
-  static void charge(base::MemoryBudget::Charge& memory, int64_t bytes) {
-    require(memory.resize(bytes), ErrorCode::exhausted,
-            "pictures and sound of all requests would take more memory than is allowed; send this one again later "
-            "(--max-input-mib)");
+  template <typename Work>
+  net::awaitable<std::invoke_result_t<Work&>> decode(Work read) {
+    auto decoding = talks_ ? decode_inputs(talks_->sessions(), work_, std::move(read)) : work_.run(std::move(read));
+    co_return co_await std::move(decoding);
   }
 
   WorkPool& work_;

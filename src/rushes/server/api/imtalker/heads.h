@@ -116,8 +116,7 @@ class Heads {
   /// The same when it is loaded, which begins with this call where nobody has asked for it. Throws what loading throws.
   net::awaitable<std::shared_ptr<const generation::Model>> loaded_model() const;
   bool has_model() const;
-  /// Pictures and speech of all sessions. Any thread.
-  const base::MemoryBudget& inputs() const noexcept { return sessions_.inputs(); }
+  SessionStore& sessions() const noexcept { return sessions_; }
   /// Portraits and speech beside the model; empty: none.
   std::filesystem::path examples() const;
 

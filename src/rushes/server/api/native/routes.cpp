@@ -6,6 +6,7 @@
 #include "rushes/server/api/native/dialects.h"
 #include "rushes/server/api/native/session_json.h"
 #include "rushes/server/api/native/session_request.h"
+#include "rushes/server/sessions/inputs_memory.h"
 #include "rushes/server/streaming/pump.h"
 
 namespace rushes::server {
@@ -50,31 +51,16 @@ net::awaitable<Response> create_session(SessionStore& sessions, WorkPool& work, 
   const auto loaded = sessions.models().model(model);
   std::unique_ptr<generation::Plan> plan;  // of a thousand long prompts it takes its time
   base::MemoryBudget::Charge inputs = sessions.inputs().charge();
-  struct NoRoom {};
-  const auto admit = [&](int64_t bytes) {
-    if (!inputs.resize(bytes)) throw NoRoom();
-  };
-  const auto parse = [&]() -> std::optional<generation::Request> {
-    try {
-      generation::Request parsed = parse_session_request(request.body, *loaded, admit);
-      ingest::find_faces(parsed, *loaded);
-      plan = loaded->plan(parsed);
-      return parsed;
-    } catch (const NoRoom&) {
-      return std::nullopt;
-    }
-  };
-  // Looking for faces takes its time, however small the file of the picture is.
-  const bool looks = dynamic_cast<const generation::FaceCrop*>(loaded.get()) != nullptr;
-  std::optional<generation::Request> wanted;
-  for (;;) {
-    auto parsing = looks ? work.run(parse) : work.run_if_large(request.body.size(), parse);
-    wanted = co_await std::move(parsing);
-    if (wanted) break;
-    sessions.make_room_for_inputs();
-  }
+  auto parsing = read_request_with_picture(
+      sessions, work, request.body.size(), inputs, [&](const std::function<void(int64_t)>& admit) {
+        generation::Request parsed = parse_session_request(request.body, *loaded, admit);
+        ingest::find_faces(parsed, *loaded);
+        plan = loaded->plan(parsed);
+        return parsed;
+      });
+  generation::Request wanted = co_await std::move(parsing);
   const Hosted entry =
-      sessions.create(std::move(*wanted), {.model = model, .inputs = std::move(inputs)}, std::move(plan));
+      sessions.create(std::move(wanted), {.model = model, .inputs = std::move(inputs)}, std::move(plan));
   Response response = json_response(201, session_json(entry, request));
   response.headers.emplace_back("Location", request.address("/v1/sessions/" + entry.session->id().text()));
   co_return response;

@@ -8,7 +8,7 @@
 #include "rushes/media/audio_decoder.h"
 #include "rushes/media/audio_encoder.h"
 #include "rushes/media/image.h"
-#include "rushes/server/sessions/charge_inputs.h"
+#include "rushes/server/sessions/inputs_memory.h"
 
 namespace rushes::server::omniavatar {
 namespace {
@@ -101,23 +101,28 @@ net::awaitable<void> Studio::wait_for_place(const InLine& in_line) const {
 net::awaitable<Hosted> Studio::begin(std::string name, AvatarRequest wanted, Watch watch, std::string file_name) const {
   const auto speech = std::make_shared<Speech>();
   speech->memory = sessions_.inputs().charge();
-  const auto charge = [&](std::size_t bytes) { charge_inputs(speech->memory, static_cast<int64_t>(bytes)); };
-  charge(wanted.audio.size() + wanted.image.size());
+  charge_inputs_or_make_room(sessions_, speech->memory,
+                             static_cast<int64_t>(wanted.audio.size() + wanted.image.size()));
   auto loading = sessions_.models().load(name);
   co_await std::move(loading);
   const InLine in_line(line_);
   const auto model = sessions_.models().model(name);
   generation::Request request;
   std::unique_ptr<generation::Plan> plan;
-  auto preparing = work_.run([&] {
+  auto decoding = work_.run([&] {
     decode_files(wanted);
+    return true;
+  });
+  co_await std::move(decoding);
+  auto preparing = decode_inputs(sessions_, work_, [&] {
+    request = {};
     request.prompts = {wanted.prompt};
     request.seed = generation::random_seed();  // as the published server, whose noise has no seed of the request's
     put_numbers(wanted, model->options(), request);
+    auto bytes = static_cast<int64_t>(wanted.audio.size() + wanted.image.size());
     if (!wanted.image.empty())
-      request.image = media::decode_image(bytes_of(wanted.image), model->capabilities().pictures, [&](int64_t bytes) {
-        charge(wanted.audio.size() + wanted.image.size() + static_cast<std::size_t>(bytes));
-      });
+      request.image = media::decode_image(bytes_of(wanted.image), model->capabilities().pictures,
+                                          [&](int64_t more) { charge_inputs(speech->memory, bytes += more); });
     const generation::VideoFormat format = model->plan(request)->format();
     const double fps = format.fps, most = std::min(kMostSeconds, format.most_clip_seconds);
     if (wanted.audio.empty()) {
@@ -128,6 +133,7 @@ net::awaitable<Hosted> Studio::begin(std::string name, AvatarRequest wanted, Wat
       require(speech->audio.seconds() <= most, ErrorCode::too_large, "the audio is {:.0f} s long; {:.0f} s are allowed",
               speech->audio.seconds(), most);
       if (!is_usual(speech->audio.hz)) speech->audio = media::resampled(speech->audio, 16'000);
+      charge_inputs(speech->memory, bytes + speech->audio.bytes());
       request.video_frames = std::max<int64_t>(1, std::llround(std::ceil(speech->audio.seconds() * fps - 1e-6)));
       // Segments begin with the picture itself, in which nothing is said yet.
       if (mode_of_model(*model) == Mode::normal) {
@@ -136,12 +142,12 @@ net::awaitable<Hosted> Studio::begin(std::string name, AvatarRequest wanted, Wat
         speech->audio.samples.insert(speech->audio.samples.begin(), speech->silence, 0.0f);
       }
     }
-    wanted = {};
-    charge(speech->audio.samples.size() * sizeof(float));
     plan = model->plan(request);
     return true;
   });
   co_await std::move(preparing);
+  wanted = {};
+  charge_inputs_or_make_room(sessions_, speech->memory, speech->audio.bytes());
   const SpeechPtr said = speech->audio.samples.empty() ? nullptr : speech;
   const auto before = [&](const Hosted& entry) {
     for (const std::string& warning : speech->audio.warnings) entry.session->warn(warning);

@@ -3,7 +3,9 @@
 
 #include <set>
 
+#include "rushes/media/image.h"
 #include "rushes/media/test_video.h"
+#include "rushes/server/http/base64.h"
 #include "rushes/server/test_client.h"
 
 namespace rushes::server {
@@ -48,6 +50,18 @@ TEST(OpenAiVideos, are_made_downloaded_and_deleted) {
   EXPECT_EQ(server.request("DELETE", "/v1/videos/" + id).json(),
             (json{{"id", id}, {"object", "video.deleted"}, {"deleted", true}}));
   EXPECT_EQ(server.request("GET", "/v1/videos/" + id).status, 404);
+}
+
+TEST(OpenAiVideos, with_a_picture_for_which_there_is_no_room_are_refused_before_it_is_decoded) {
+  constexpr int64_t kSide = 256;
+  RunningServer server([](ServerOptions& options) { options.sessions.max_input_bytes = kSide * kSide * 3 - 1; });
+  const auto png = media::encode_png(media::test_frame(kSide, kSide, 3).data(), kSide, kSide);
+  // Its header tells the size; whoever looks at the rest finds that it is cut off.
+  const std::string image = encode_base64(std::span(png).first(64));
+  const Reply refused =
+      server.request("POST", "/v1/videos", json{{"prompt", "a"}, {"input_reference", {{"image_url", image}}}}.dump());
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_THAT(refused.json()["error"]["message"].get<std::string>(), testing::HasSubstr("--max-input-mib"));
 }
 
 TEST(OpenAiVideos, can_be_asked_for_in_a_form_and_remixed) {

@@ -12,6 +12,7 @@
 #include "rushes/server/api/openapi.h"
 #include "rushes/server/api/request_schema.h"
 #include "rushes/server/api/video_fields.h"
+#include "rushes/server/sessions/inputs_memory.h"
 
 namespace rushes::server {
 namespace {
@@ -27,15 +28,18 @@ const Hosted& hosted_of(const SessionStore& sessions, const Request& request) {
 // request, 404 for an unknown model, 429.
 net::awaitable<Response> create_video(SessionStore& sessions, WorkPool& work, const Request& request) {
   auto reading = work.run_if_large(request.body.size(), [&] { return video_fields(request); });
-  nlohmann::json fields = co_await std::move(reading);
+  const nlohmann::json fields = co_await std::move(reading);
   const std::string name = model_of(fields, sessions.models());
   auto loading = sessions.models().load(name);
   co_await std::move(loading);
   const auto model = sessions.models().model(name);
   require_makes_videos_of_text(*model, name);
-  auto parsing = work.run_if_large(request.body.size(), [&] { return parse_video_request(std::move(fields), *model); });
+  base::MemoryBudget::Charge inputs = sessions.inputs().charge();
+  auto parsing = read_request_with_picture(
+      sessions, work, request.body.size(), inputs,
+      [&](const std::function<void(int64_t)>& admit) { return parse_video_request(fields, *model, admit); });
   generation::Request wanted = co_await std::move(parsing);
-  const Hosted made = sessions.create(std::move(wanted), {.model = name});
+  const Hosted made = sessions.create(std::move(wanted), {.model = name, .inputs = std::move(inputs)});
   end_speech_of(*made.session);
   co_return json_response(200, video_json(made));
 }

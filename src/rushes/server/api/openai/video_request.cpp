@@ -41,12 +41,13 @@ nlohmann::json video_fields(const Request& request) {
   return nlohmann::json::parse(request.body);
 }
 
-generation::Request parse_video_request(nlohmann::json given, const generation::Model& model) {
+generation::Request parse_video_request(nlohmann::json given, const generation::Model& model,
+                                        const std::function<void(int64_t)>& admit) {
   const auto prompt = given.find("prompt");
   require(prompt != given.end() && prompt->is_string(), ErrorCode::invalid_argument,
           "prompt is missing: give a string that describes the video");
   const std::string text = checked_prompt("prompt", prompt->get_ref<const std::string&>());
-  generation::Request parsed = read_video_fields(std::move(given), model, {.seconds = kDefaultVideoSeconds});
+  generation::Request parsed = read_video_fields(std::move(given), model, {.seconds = kDefaultVideoSeconds, .admit = admit});
   parsed.prompts = {text};  // one, also with a ';' in it
   return parsed;
 }

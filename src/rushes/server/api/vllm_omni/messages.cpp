@@ -40,14 +40,16 @@ ClientMessage parse_client_message(std::string_view text) {
        type.substr(0, 64));
 }
 
-generation::Request parse_start(const Json& fields, const generation::Model& model) {
+generation::Request parse_start(const Json& fields, const generation::Model& model,
+                                const std::function<void(int64_t)>& admit) {
   const std::string format =
       fields.value("format", Json("m4s")).is_string() ? fields.value("format", std::string("m4s")) : "";
   require(format == "m4s", ErrorCode::invalid_argument, "format must be m4s");
   const std::string prompt = checked_prompt("prompt", string_of(fields, "prompt", "session.start"));
   nlohmann::json given = fields;
   for (const char* read_before : {"type", "format"}) given.erase(read_before);
-  generation::Request request = read_video_fields(std::move(given), model, {.unknown = VideoFields::Unknown::ignored});
+  generation::Request request = read_video_fields(
+      std::move(given), model, {.unknown = VideoFields::Unknown::ignored, .admit = admit});
   request.prompts = {prompt};
   return request;
 }

@@ -21,8 +21,9 @@ struct ClientMessage {
 ClientMessage parse_client_message(std::string_view text);
 
 /// Of session.start; of its fields, those that read_video_fields() has no use for are ignored, as that server drops
-/// them. Throws as parse_session_request().
-generation::Request parse_start(const Json& fields, const generation::Model& model);
+/// them. `admit`: of its picture, see media::decode_image(). Throws as parse_session_request().
+generation::Request parse_start(const Json& fields, const generation::Model& model,
+                                const std::function<void(int64_t bytes)>& admit = {});
 
 struct Interaction {
   std::string event_id, prompt;

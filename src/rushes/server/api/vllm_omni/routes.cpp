@@ -8,6 +8,7 @@
 #include "rushes/server/api/video_fields.h"
 #include "rushes/server/api/vllm_omni/dialect.h"
 #include "rushes/server/api/vllm_omni/openapi.json.h"
+#include "rushes/server/sessions/inputs_memory.h"
 #include "rushes/server/streaming/pump.h"
 
 namespace rushes::server {
@@ -162,10 +163,13 @@ class RealtimeConversation : public std::enable_shared_from_this<RealtimeConvers
       co_await std::move(loading);
       const auto model = sessions_.models().model(name);
       require_makes_videos_of_text(*model, name);
-      auto parsing = work_.run_if_large(text->size(), [&] { return parse_start(message.fields, *model); });
+      base::MemoryBudget::Charge inputs = sessions_.inputs().charge();
+      auto parsing = read_request_with_picture(
+          sessions_, work_, text->size(), inputs,
+          [&](const std::function<void(int64_t)>& admit) { return parse_start(message.fields, *model, admit); });
       generation::Request wanted = co_await std::move(parsing);
       const Interest interest{.events = Interest::Events{}, .gops = delivery::EncodedStream::From::start};
-      Hosted made = sessions_.create(std::move(wanted), {.model = name});
+      Hosted made = sessions_.create(std::move(wanted), {.model = name, .inputs = std::move(inputs)});
       end_speech_of(*made.session);
       pump_ = std::make_shared<Pump>(std::move(made), interest, std::make_unique<OmniDialect>(name, pending_));
       pump_->open(co_await net::this_coro::executor);

@@ -3,7 +3,9 @@
 
 #include <set>
 
+#include "rushes/media/image.h"
 #include "rushes/media/test_video.h"
+#include "rushes/server/http/base64.h"
 #include "rushes/server/test_client.h"
 
 namespace rushes::server {
@@ -205,6 +207,17 @@ TEST(Realtime, answers_binary_messages_with_an_error) {
   EXPECT_EQ(late.hear()["type"], "error");
   late.say({{"type", "session.ping"}});
   EXPECT_EQ(late.hear(), (json{{"type", "session.pong"}}));
+}
+
+TEST(Realtime, refuses_a_picture_for_which_there_is_no_room_before_it_is_decoded) {
+  constexpr int64_t kSide = 256;
+  RunningServer server([](ServerOptions& options) { options.sessions.max_input_bytes = kSide * kSide * 3 - 1; });
+  Conversation talk(server);
+  const auto png = media::encode_png(media::test_frame(kSide, kSide, 3).data(), kSide, kSide);
+  talk.say({{"type", "session.start"},
+            {"prompt", "a"},
+            {"image_reference", {{"image_url", encode_base64(std::span(png).first(64))}}}});
+  EXPECT_THAT(talk.hear()["message"].get<std::string>(), testing::HasSubstr("--max-input-mib"));
 }
 
 TEST(Realtime, says_what_is_wrong_with_a_message) {
