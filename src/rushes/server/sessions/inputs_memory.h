@@ -31,8 +31,8 @@ inline void charge_inputs_or_make_room(SessionStore& sessions, base::MemoryBudge
   while (!memory.resize(bytes)) sessions.make_room_for_inputs();
 }
 
-/// WorkPool::run() for `decode`, which charges what it decodes. Where it throws InputsFull, sessions that can do without
-/// their pictures and speech give them up, and it is called again. Throws Error(exhausted) if none can.
+/// WorkPool::run() for `decode`, which charges what it decodes. Where it throws InputsFull, sessions that can do
+/// without their pictures and speech give them up, and it is called again. Throws Error(exhausted) if none can.
 template <typename Decode>
 net::awaitable<std::invoke_result_t<Decode&>> decode_inputs(SessionStore& sessions, WorkPool& work, Decode decode) {
   for (;;) {
@@ -63,9 +63,8 @@ auto read_request_with_picture(SessionStore& sessions, WorkPool& work, std::size
     } catch (const HasPicture&) {  // read again, on the pool
     }
   }
-  auto decoding = decode_inputs(sessions, work, [&] {
-    return read([&](int64_t bytes) { charge_inputs(memory, bytes); });
-  });
+  auto decoding =
+      decode_inputs(sessions, work, [&] { return read([&](int64_t bytes) { charge_inputs(memory, bytes); }); });
   co_return co_await std::move(decoding);
 }
 

@@ -115,7 +115,8 @@ class Stream {
         request.video_frames = speech->frames;
         if (studio_.options.emit_tail && !request.options.has("emit_tail")) request.options.set("emit_tail", true);
       }
-      read_source(inputs_.source, *model, [&](int64_t bytes) { charge_inputs(portrait, bytes); }, request);
+      read_source(
+          inputs_.source, *model, [&](int64_t bytes) { charge_inputs(portrait, bytes); }, request);
       ingest::find_faces(request, *model);
       if (start_.realtime) request.max_lead_seconds = kLeadSeconds;
       request.seed = generation::random_seed();  // as the published server, whose noise has no seed

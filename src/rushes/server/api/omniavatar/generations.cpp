@@ -150,9 +150,8 @@ void Generations::begin(const ClientPtr& client, Json fields, std::optional<Mode
   generation->wanted = read_event(std::move(fields));
   generation->caller = client;
   generation->memory = studio_->sessions().inputs().charge();
-  charge_inputs_or_make_room(
-      studio_->sessions(), generation->memory,
-      static_cast<int64_t>(generation->wanted.audio.size() + generation->wanted.image.size()));
+  charge_inputs_or_make_room(studio_->sessions(), generation->memory,
+                             static_cast<int64_t>(generation->wanted.audio.size() + generation->wanted.image.size()));
   do generation->id = random_name();
   while (generations_.contains(generation->id));
   rooms_.join(generation->id, client);

@@ -47,7 +47,8 @@ generation::Request parse_video_request(nlohmann::json given, const generation::
   require(prompt != given.end() && prompt->is_string(), ErrorCode::invalid_argument,
           "prompt is missing: give a string that describes the video");
   const std::string text = checked_prompt("prompt", prompt->get_ref<const std::string&>());
-  generation::Request parsed = read_video_fields(std::move(given), model, {.seconds = kDefaultVideoSeconds, .admit = admit});
+  generation::Request parsed =
+      read_video_fields(std::move(given), model, {.seconds = kDefaultVideoSeconds, .admit = admit});
   parsed.prompts = {text};  // one, also with a ';' in it
   return parsed;
 }

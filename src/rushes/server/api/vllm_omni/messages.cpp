@@ -48,8 +48,8 @@ generation::Request parse_start(const Json& fields, const generation::Model& mod
   const std::string prompt = checked_prompt("prompt", string_of(fields, "prompt", "session.start"));
   nlohmann::json given = fields;
   for (const char* read_before : {"type", "format"}) given.erase(read_before);
-  generation::Request request = read_video_fields(
-      std::move(given), model, {.unknown = VideoFields::Unknown::ignored, .admit = admit});
+  generation::Request request =
+      read_video_fields(std::move(given), model, {.unknown = VideoFields::Unknown::ignored, .admit = admit});
   request.prompts = {prompt};
   return request;
 }
