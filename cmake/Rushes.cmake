@@ -59,10 +59,12 @@ function(rushes_library name)
       set_tests_properties(${name} PROPERTIES LABELS ${widest})
       set(narrower ${rushes_instruction_sets})
       list(REMOVE_ITEM narrower ${widest})
+      # The same with every set: memory, and pipelines in bfloat16, whose every module has a case of its own.
+      set(on_widest_only "*takes_about_the_memory_that*:*passes_in_bfloat16/ditto_pipeline*")
       foreach(set IN LISTS narrower)
         add_test(NAME ${name}_${set} COMMAND ${name}_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
         set_tests_properties(${name}_${set} PROPERTIES TIMEOUT 1200 LABELS ${set}
-          ENVIRONMENT "RUSHES_ISA=${set};${short_spins}")
+          ENVIRONMENT "RUSHES_ISA=${set};GTEST_FILTER=-${on_widest_only};${short_spins}")
         if(NOT set IN_LIST rushes_own_instruction_sets)
           set_tests_properties(${name}_${set} PROPERTIES DISABLED TRUE)
         endif()
