@@ -76,6 +76,7 @@ int main(int argc, char** argv) {
   rushes::app::add_report(app);
   rushes::app::add_train(app);
   rushes::app::add_verify(app);
+  rushes::app::refuse_what_is_not_finite(app);
   try {
     app.parse(argc, argv);
     return 0;

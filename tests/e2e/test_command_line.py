@@ -165,6 +165,9 @@ SERVE = {
     "model of talking heads": (["--talk-model", "nowhere"], "there is no model folder 'nowhere'"),
     "checkpoint": (["--checkpoint", "none"], "the checkpoint 'none' does not exist"),
     "device": (["--device", "gpu"], "device must be cpu"),
+    "time that is not a number": (["--keep-alive-seconds", "nan"], "--keep-alive-seconds: 'nan' must be a finite number"),
+    "time with a name of its own that is not a number": (["--drain-timeout", "NaN"], "--drain-timeout: 'NaN' must be a finite number"),
+    "length without end": (["--max-video-seconds", "-inf"], "--max-video-seconds: "),
     "option of its first session": (["--prompt", "a circle", "--steps", "99999"], "steps must be an integer from 1 to 200"),
     "folder of reports": (["--prompt", "a circle", "--enable-profiling", "--profile-output-dir", "/proc/none/p"], "cannot write /proc/none/p"),
 }

@@ -12,7 +12,8 @@ from test_page import PROMPT, Page
 from test_talk_page import PICTURES_SHOWN, TalkPage
 
 SILENT = {"prompt": PROMPT, "segments": 0, "max_lead": 0}
-# nginx waits 60 s for the next byte; here 3, and the server breaks a silence after half a second.
+# nginx waits 60 s for the next byte, with the example an hour; here 3 s, and the server breaks a silence after half a
+# second.
 READ_TIMEOUT = "proxy_read_timeout 3s;"
 
 
@@ -51,7 +52,7 @@ def default(server, tmp_path):
 
 @pytest.fixture
 def documented(server, tmp_path):
-    configuration = (ROOT / "docs" / "nginx.conf").read_text().replace("proxy_read_timeout 60s;", READ_TIMEOUT)
+    configuration = (ROOT / "docs" / "nginx.conf").read_text().replace("proxy_read_timeout 1h;", READ_TIMEOUT)
     assert READ_TIMEOUT in configuration
     process, port = through(server, tmp_path, configuration)
     yield Proxied(port, "/rushes")

@@ -1,13 +1,32 @@
 """The end of a server whose clients have left it with work that takes long."""
 import io
+import json
+import re
 import signal
 import socket
+import subprocess
 import time
+import urllib.request
 
 import pytest
 from conftest import Server
 from PIL import Image
 from test_talk import form
+
+
+def test_it_goes_on_when_the_reader_of_its_log_leaves(binary, tmp_path):
+    process = subprocess.Popen([binary, "serve", "--listen", "127.0.0.1:0", "--data-dir", tmp_path], stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True)
+    for line in process.stdout:
+        if found := re.search(r"http://127\.0\.0\.1:[1-9]\d*", line):
+            break
+    process.stdout.close()
+    for _ in range(2):  # each is logged
+        body = json.dumps({"prompt": "a red circle", "frames": 1}).encode()
+        with urllib.request.urlopen(urllib.request.Request(f"{found[0]}/v1/sessions", data=body), timeout=60) as answer:
+            assert answer.status == 201
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
 
 
 @pytest.fixture(scope="module")

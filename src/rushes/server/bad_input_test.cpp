@@ -115,6 +115,10 @@ TEST(BadInput, of_waiting_clients_is_answered_before_they_send) {
   refused.write(
       "POST /v1/sessions HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 999999999\r\n\r\n");
   EXPECT_EQ(refused.read_reply().status, 413);
+  TestClient old(server.port());  // HTTP/1.0 does not know interim answers
+  old.write("POST /v1/sessions HTTP/1.0\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: " +
+            std::to_string(body.size()) + "\r\n\r\n" + body);
+  EXPECT_EQ(old.read_reply().status, 201);
 }
 
 TEST(BadInput, in_websocket_handshakes_is_refused) {
@@ -129,6 +133,15 @@ TEST(BadInput, in_websocket_handshakes_is_refused) {
             "Sec-WebSocket-Version: 7\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
   const int status = old.read_reply().status;
   EXPECT_TRUE(status == 426 || status == 400) << status;
+  for (const char* key :
+       {"", "short", "dGhlIHNhbXBsZSBub25jZQ", "dGhlIHNhbXBsZSBub25jZQ===", "dGhlIHNhbXBsZSBub25*ZQ=="}) {
+    TestClient client(server.port());
+    client.write("GET /v1/sessions/" + id +
+                 "/events HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                 "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: " +
+                 key + "\r\n\r\n");
+    EXPECT_EQ(client.read_reply().status, 400) << key;
+  }
 }
 
 TEST(BadInput, in_websocket_frames_closes_that_viewer_only) {

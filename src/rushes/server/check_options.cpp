@@ -13,7 +13,9 @@ namespace {
 bool is_origin(std::string_view text) {
   if (text == "*" || text == "null") return true;
   const auto url = boost::urls::parse_uri(text);
-  if (!url || url->host().empty() || url->has_userinfo() || url->has_query() || url->has_fragment()) return false;
+  if (!url || url->host().empty() || url->host().find('*') != std::string::npos || url->has_userinfo() ||
+      url->has_query() || url->has_fragment())
+    return false;
   return url->encoded_path().empty() || url->encoded_path() == "/";
 }
 
@@ -28,7 +30,7 @@ void require_folder(const std::filesystem::path& folder, const char* setting) {
 void check_options(const ServerOptions& options) {
   for (const std::string& origin : options.access.allow_origins)
     require(is_origin(origin), ErrorCode::invalid_argument,
-            "--allow-origin '{}' must be an origin such as https://example.org, or *", origin);
+            "--allow-origin '{}' must be an origin such as https://example.org, or * for all of them", origin);
   for (const std::string& host : options.push_hosts)
     require(host == "*" || is_host(host), ErrorCode::invalid_argument,
             "--allow-push '{}' must be the name or the address of a host, or *", host);

@@ -34,7 +34,8 @@ TEST(CheckOptions, names_the_setting_and_the_value_that_nothing_could_come_of) {
   const auto origin = [](const char* text) {
     return complaint([=](ServerOptions& options) { options.access.allow_origins = {text}; });
   };
-  for (const char* wrong : {"example.org", "https://", "https://example.org/page", "https://u:p@example.org", ""})
+  for (const char* wrong :
+       {"example.org", "https://", "https://example.org/page", "https://u:p@example.org", "https://*.example.org", ""})
     EXPECT_THAT(origin(wrong), testing::HasSubstr(std::string("--allow-origin '") + wrong + "'"));
   EXPECT_THAT(complaint([](ServerOptions& options) { options.push_hosts = {"rtmp://a/b"}; }),
               testing::HasSubstr("--allow-push 'rtmp://a/b'"));

@@ -278,7 +278,10 @@ std::vector<std::string> Server::routes() const {
 
 void Server::run() {
   State& state = *state_;
-  if (state.options.handle_signals) net::co_spawn(*state.context, state.watch_signals(), net::detached);
+  if (state.options.handle_signals) {
+    std::signal(SIGPIPE, SIG_IGN);  // whoever reads the log may leave
+    net::co_spawn(*state.context, state.watch_signals(), net::detached);
+  }
   for (auto& listener : state.listeners) net::co_spawn(*state.context, state.accept(listener), net::detached);
   net::co_spawn(*state.context, state.sweep(), net::detached);
   for (bool again = true; again;) try {

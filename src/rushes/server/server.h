@@ -68,7 +68,7 @@ struct ServerOptions {
   std::chrono::milliseconds drain{10'000};    // at the end: blocks in work have this long to complete
   std::chrono::milliseconds farewell{5'000};  // then clients have this long to take what is left
   std::chrono::milliseconds sweep{1'000};     // how often limits in time are looked at
-  bool handle_signals = false;                // SIGINT and SIGTERM end run(), a second one the process
+  bool handle_signals = false;  // SIGINT and SIGTERM end run(), a second one the process; SIGPIPE is ignored
   std::string version = "unknown";
 };
 

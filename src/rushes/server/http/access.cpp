@@ -64,14 +64,16 @@ std::string host_of_origin(std::string_view origin) {
   return fmt::format("{}:{}", parts->name, parts->port);
 }
 
-/// "https://example.org/" in the options is the origin https://example.org.
-bool is_allowed_origin(const AccessOptions& options, std::string_view origin) {
+/// "https://Example.org:443/" and "https://example.org" are one origin; "null" is one too.
+std::string plain_origin(std::string_view origin) {
   const std::string host = host_of_origin(origin);
-  const std::string plain = host.empty() ? "" : fmt::format("{}://{}", origin.substr(0, origin.find("://")), host);
-  return std::any_of(options.allow_origins.begin(), options.allow_origins.end(), [&](std::string_view allowed) {
-    if (allowed.ends_with('/')) allowed.remove_suffix(1);
-    return allowed == "*" || equal_names(allowed, origin) || (!plain.empty() && equal_names(allowed, plain));
-  });
+  return host.empty() ? lower_case(origin) : lower_case(origin.substr(0, origin.find("://"))) + "://" + host;
+}
+
+bool is_allowed_origin(const AccessOptions& options, std::string_view origin) {
+  const std::string plain = plain_origin(origin);
+  return std::any_of(options.allow_origins.begin(), options.allow_origins.end(),
+                     [&](std::string_view allowed) { return allowed == "*" || plain_origin(allowed) == plain; });
 }
 
 bool same_origin(std::string_view origin, const Request& request) {

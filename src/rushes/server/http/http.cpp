@@ -5,6 +5,7 @@
 #include <boost/url/rfc/unreserved_chars.hpp>
 #include <charconv>
 
+#include "rushes/server/http/conditions.h"
 #include "rushes/server/http/retry_after.h"
 #include "rushes/server/http/text_case.h"
 
@@ -108,11 +109,18 @@ namespace {
 
 enum class RangeKind { whole, part, unsatisfiable };
 
-std::pair<RangeKind, ByteRange> parse_range(std::string_view header, int64_t size) {
+struct AskedRange {
+  RangeKind kind;
+  ByteRange range;
+  bool from_end = false;  // the last N bytes
+};
+
+/// What is not a single range of bytes counts as none (RFC 9110, 14.2).
+AskedRange parse_range(std::string_view header, int64_t size) {
   const ByteRange whole{0, size - 1};
   constexpr std::string_view kUnit = "bytes=";
   if (!starts_with_name(header, kUnit) || header.find(',') != std::string_view::npos) return {RangeKind::whole, whole};
-  header.remove_prefix(kUnit.size());
+  header = trim(header.substr(kUnit.size()));
   const std::size_t dash = header.find('-');
   if (dash == std::string_view::npos) return {RangeKind::whole, whole};
   const auto number = [](std::string_view digits) -> std::optional<int64_t> {
@@ -121,11 +129,12 @@ std::pair<RangeKind, ByteRange> parse_range(std::string_view header, int64_t siz
     if (error != std::errc{} || end != digits.data() + digits.size() || value < 0) return std::nullopt;
     return value;
   };
-  const auto first = number(header.substr(0, dash)), last = number(header.substr(dash + 1));
-  if (!first && !last) return {RangeKind::whole, whole};
-  if (!first) {  // the last N bytes
-    if (*last == 0 || size == 0) return {RangeKind::unsatisfiable, whole};
-    return {RangeKind::part, {std::max<int64_t>(0, size - *last), size - 1}};
+  const std::string_view begin = header.substr(0, dash), end = header.substr(dash + 1);
+  const auto first = number(begin), last = number(end);
+  if ((!begin.empty() && !first) || (!end.empty() && !last) || (!first && !last)) return {RangeKind::whole, whole};
+  if (!first) {
+    if (*last == 0 || size == 0) return {RangeKind::unsatisfiable, whole, true};
+    return {RangeKind::part, {std::max<int64_t>(0, size - *last), size - 1}, true};
   }
   if (last && *last < *first) return {RangeKind::whole, whole};
   if (*first >= size) return {RangeKind::unsatisfiable, whole};
@@ -136,21 +145,17 @@ std::pair<RangeKind, ByteRange> parse_range(std::string_view header, int64_t siz
 
 namespace {
 
-/// Whether a part is of use to a client that has another: it may say of which state of the file.
-bool same_state(const Request& request, std::string_view tag) {
-  const std::string_view state = request.header("if-range");
-  return state.empty() || state == fmt::format("\"{}\"", tag);
-}
-
-void add_tag(Response& response, std::string_view tag) {
-  if (!tag.empty()) response.headers.emplace_back("ETag", fmt::format("\"{}\"", tag));
+void add_state(Response& response, const FileState& state) {
+  if (!state.tag.empty()) response.headers.emplace_back("ETag", fmt::format("\"{}\"", state.tag));
+  if (!state.modified.empty()) response.headers.emplace_back("Last-Modified", state.modified);
 }
 
 }  // namespace
 
 std::pair<Response, ByteRange> range_response(const Request& request, int64_t size, std::string content_type,
-                                              std::string_view tag) {
-  const auto [kind, range] = parse_range(same_state(request, tag) ? request.header("range") : "", size);
+                                              const FileState& state) {
+  if (auto response = answer_without_file(request, state)) return {std::move(*response), ByteRange{0, -1}};
+  const auto [kind, range, from_end] = parse_range(has_another(request, state) ? "" : request.header("range"), size);
   if (kind == RangeKind::unsatisfiable) {
     Response response =
         error_response(416, "invalid_argument", fmt::format("the range is outside of the {} bytes of the file", size));
@@ -160,7 +165,7 @@ std::pair<Response, ByteRange> range_response(const Request& request, int64_t si
   Response response;
   response.content_type = std::move(content_type);
   response.headers.emplace_back("Accept-Ranges", "bytes");
-  add_tag(response, tag);
+  add_state(response, state);
   if (kind == RangeKind::part) {
     response.status = 206;
     response.headers.emplace_back("Content-Range", fmt::format("bytes {}-{}/{}", range.first, range.last, size));
@@ -175,15 +180,15 @@ Response file_response(const Request& request, const std::filesystem::path& path
 }
 
 Response file_response(const Request& request, std::shared_ptr<const ReadableFile> file, int64_t size,
-                       std::string content_type, std::string_view tag) {
-  auto [response, range] = range_response(request, size, std::move(content_type), tag);
-  if (response.status != 416) response.body = FileRange{std::move(file), range.first, range.last - range.first + 1};
+                       std::string content_type, const FileState& state) {
+  auto [response, range] = range_response(request, size, std::move(content_type), state);
+  if (response.status < 300) response.body = FileRange{std::move(file), range.first, range.last - range.first + 1};
   return std::move(response);
 }
 
 Response bytes_response(const Request& request, SharedRange bytes, std::string content_type) {
   auto [response, range] = range_response(request, static_cast<int64_t>(bytes.size), std::move(content_type));
-  if (response.status == 416) return std::move(response);
+  if (response.status >= 300) return std::move(response);
   bytes.offset += static_cast<std::size_t>(range.first);
   bytes.size = static_cast<std::size_t>(range.last - range.first + 1);
   response.body = std::move(bytes);
@@ -191,10 +196,10 @@ Response bytes_response(const Request& request, SharedRange bytes, std::string c
 }
 
 std::optional<Response> growing_file_response(const Request& request, std::shared_ptr<const ReadableFile> file,
-                                              int64_t so_far, std::string content_type, std::string_view tag) {
-  if (starts_with_name(request.header("range"), "bytes=-") || !same_state(request, tag)) return std::nullopt;
-  const auto [kind, range] = parse_range(request.header("range"), so_far);
-  if (kind == RangeKind::whole) return std::nullopt;
+                                              int64_t so_far, std::string content_type, const FileState& state) {
+  if (has_another(request, state)) return std::nullopt;
+  const auto [kind, range, from_end] = parse_range(request.header("range"), so_far);
+  if (kind == RangeKind::whole || from_end) return std::nullopt;
   if (kind == RangeKind::unsatisfiable) {
     Response response = error_response(
         416, "invalid_argument", fmt::format("the file has {} bytes so far; try again when it has grown", so_far));
@@ -207,7 +212,7 @@ std::optional<Response> growing_file_response(const Request& request, std::share
   response.content_type = std::move(content_type);
   response.headers.emplace_back("Accept-Ranges", "bytes");
   response.headers.emplace_back("Content-Range", fmt::format("bytes {}-{}/*", range.first, range.last));
-  add_tag(response, tag);
+  add_state(response, state);
   response.body = FileRange{std::move(file), range.first, range.last - range.first + 1};
   return response;
 }

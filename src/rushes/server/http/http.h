@@ -113,16 +113,22 @@ struct ByteRange {
   int64_t first, last;
 };
 
+struct FileState {
+  std::string tag = {};       // without quotes; empty: it has none
+  std::string modified = {};  // http_date(); empty: nobody is told
+};
+
 /// 206, 416 or 200 with all but the body, and which of `size` bytes that is to be. As file_response().
 std::pair<Response, ByteRange> range_response(const Request& request, int64_t size, std::string content_type,
-                                              std::string_view tag = {});
+                                              const FileState& state = {});
 
 /// The answer with the bytes that a Range header asks for: 206, or 416, or all of it (no, or no single, byte range; an
 /// If-Range header that names another state of the file).
 Response file_response(const Request& request, const std::filesystem::path& path, std::string content_type);
-/// The same of the first `size` bytes of a file that is open. `tag` names the state that it is in, for If-Range.
+/// The same of the first `size` bytes of a file that is open. `state` is what preconditions and If-Range are about:
+/// 304 and 412 have no file.
 Response file_response(const Request& request, std::shared_ptr<const ReadableFile> file, int64_t size,
-                       std::string content_type, std::string_view tag = {});
+                       std::string content_type, const FileState& state = {});
 
 /// The same of bytes in memory.
 Response bytes_response(const Request& request, SharedRange bytes, std::string content_type);
@@ -130,6 +136,6 @@ Response bytes_response(const Request& request, SharedRange bytes, std::string c
 /// The same of a file that still grows and has `so_far` bytes: the range that exists, of an unknown total. Nothing: all
 /// of it is asked for, or its end, which is not known.
 std::optional<Response> growing_file_response(const Request& request, std::shared_ptr<const ReadableFile> file,
-                                              int64_t so_far, std::string content_type, std::string_view tag = {});
+                                              int64_t so_far, std::string content_type, const FileState& state = {});
 
 }  // namespace rushes::server

@@ -169,7 +169,9 @@ TEST(Wire, protects_a_get_that_starts_work_like_a_post) {
   routes.add(working);
   routes.answer("GET", "/read", [](const Request&) { return json_response(200, {}); });
   routes.answer("POST", "/work", [](const Request&) { return json_response(200, {}); });
-  RouteServer server(std::move(routes), ConnectionLimits{}, AccessOptions{.allow_origins = {"https://good.example/"}});
+  RouteServer server(
+      std::move(routes), ConnectionLimits{},
+      AccessOptions{.allow_origins = {"https://good.example/", "https://Port.example:443", "http://other.example:81"}});
   const std::string here = "http://127.0.0.1:" + std::to_string(server.port());
   const struct {
     std::string headers;
@@ -181,6 +183,12 @@ TEST(Wire, protects_a_get_that_starts_work_like_a_post) {
       {"Origin: http://localhost:" + std::to_string(server.port()) + "\r\n", 403},
       {"Origin: " + here + "\r\n", 200},
       {"Origin: HTTPS://GOOD.example\r\n", 200},
+      {"Origin: https://good.example:443\r\n", 200},
+      {"Origin: http://good.example\r\n", 403},
+      {"Origin: https://port.example\r\n", 200},
+      {"Origin: https://port.example:444\r\n", 403},
+      {"Origin: http://other.example:81\r\n", 200},
+      {"Origin: http://other.example\r\n", 403},
       {"Sec-Fetch-Site: cross-site\r\nSec-Fetch-Dest: image\r\n", 403},
       {"Sec-Fetch-Site: same-site\r\n", 403},
       {"Sec-Fetch-Site: none\r\n", 200},

@@ -325,6 +325,17 @@ TEST_P(LimitsOfWaiting, hold_for_memory_threads_and_descriptors_too) {
   EXPECT_LT(ProcessUsage::now().resident_kib - before.resident_kib, 32 << 10);
 }
 
+TEST_P(LimitsOfWaiting, hold_for_sessions_that_come_at_once) {
+  start([](SessionLimits& limits) { limits.max_waiting = 2; });
+  std::vector<std::string> taken;
+  for (int i = 0; i < 20; ++i)
+    if (const Reply reply = ask(); reply.status == 201) taken.push_back(reply.json()["id"]);
+  ASSERT_GE(taken.size(), 2u);
+  const auto waiting = [&](const std::string& id) { return server().status(id)["state"] == "waiting"; };
+  for (auto id = taken.end() - 2; id != taken.end(); ++id) wait_for(*id, "waiting");
+  EXPECT_EQ(std::count_if(taken.begin(), taken.end(), waiting), 2);
+}
+
 TEST_P(LimitsOfWaiting, do_not_end_what_is_watched) {
   start([](SessionLimits& limits) { limits.max_waiting = 2; });
   std::vector<std::unique_ptr<TestClient>> viewers;

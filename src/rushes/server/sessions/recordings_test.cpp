@@ -112,6 +112,24 @@ TEST_P(Recordings, are_resumed_in_the_state_in_which_a_download_began) {
   EXPECT_EQ(rest.body, whole.body.substr(100));
 }
 
+TEST_P(Recordings, are_not_sent_to_who_has_them_or_means_another_state) {
+  server().gate().open();
+  const auto id = begin();
+  finish(id);
+  const std::string tag = get(path(id, "/recording.mp4")).headers.at("etag");
+  const std::pair<std::string, int> cases[] = {
+      {"If-None-Match: " + tag, 304}, {"If-None-Match: \"other\", W/" + tag, 304},
+      {"If-None-Match: *", 304},      {"If-None-Match: \"other\"", 200},
+      {"If-Match: " + tag, 200},      {"If-Match: *", 200},
+      {"If-Match: W/" + tag, 412},    {"If-Match: \"other\"", 412}};
+  for (const char* file : {"/recording.mp4", "/video.mp4"})
+    for (const auto& [header, status] : cases) {
+      const Reply reply = get(path(id, file), header + "\r\n");
+      EXPECT_EQ(reply.status, status) << file << header;
+      if (status == 304) EXPECT_EQ(reply.headers.at("etag"), tag);
+    }
+}
+
 TEST_P(Recordings, have_their_blocks_told_in_order) {
   server().gate().open();
   int64_t sequence = 0, blocks = 0;

@@ -24,6 +24,13 @@ constexpr const char* kShuttingDown = "the server is shutting down";
 /// Needs nothing of the device, until its owner does something.
 bool rests(SessionState state) { return state == SessionState::paused || state == SessionState::waiting; }
 
+/// Rests, or will as soon as it has its turn: nobody has spoken to it.
+bool waits_for_its_owner(const generation::Session& session) {
+  const generation::SessionStatus status = session.status();
+  const bool is_silent = session.format().speech_hz > 0 && status.speech_samples == 0 && status.blocks == 0;
+  return rests(status.state) || (is_silent && !generation::ended(status.state));
+}
+
 /// Would go on, or rest, for ever.
 bool has_no_end(const generation::Session& session) {
   return !session.format().video_frames || rests(session.status().state);
@@ -87,11 +94,12 @@ void SessionStore::require_room() {
                models_->worker().seconds_to_next_end());
   const auto resting = [&] {
     return std::count_if(entries_.begin(), entries_.end(),
-                         [](const Hosted& e) { return rests(e.session->status().state); });
+                         [](const Hosted& e) { return waits_for_its_owner(*e.session); });
   };
-  require(resting() < limits_.max_waiting || make_room_for_speech(), ErrorCode::exhausted,
-          "{} paused or waiting for speech, which is the limit; stop one or try again later (--max-waiting)",
-          count_of(resting(), "session", "is", "are"));
+  while (resting() >= limits_.max_waiting)
+    require(make_room_for_speech(), ErrorCode::exhausted,
+            "{} paused or waiting for speech, which is the limit; stop one or try again later (--max-waiting)",
+            count_of(resting(), "session", "is", "are"));
 }
 
 void SessionStore::require_size(const generation::Plan& plan) const {

@@ -4,8 +4,6 @@
 #include "rushes/server/api/foresight/foresight_test_server.h"
 #include "rushes/server/api/foresight/names.h"
 #include "rushes/server/api/foresight/prediction_dialect.h"
-#include "rushes/server/api/foresight/video_file.h"
-#include "rushes/server/http/date.h"
 
 namespace rushes::server::foresight {
 namespace {
@@ -213,32 +211,6 @@ TEST(ForesightFrames, have_index_and_number_before_the_picture_in_binary) {
   EXPECT_THAT(frame, ElementsAre(0, 0, 1, 2, 0, 1, 0, 0, 0xff, 0xd8));
   EXPECT_EQ(json::parse(frame_as_json(frame)),
             (json{{"type", "video_frame"}, {"frame_index", 258}, {"total_frames", 65'536}, {"data", "/9g="}}));
-}
-
-TEST(ForesightFiles, are_not_sent_again_to_who_has_them) {
-  const FileState state{.tag = "a-5", .modified = "Mon, 30 Nov 2026 04:00:00 GMT"};
-  const auto request = [](const char* name, const char* value) {
-    Request asked;
-    asked.headers[name] = value;
-    return asked;
-  };
-  for (const char* same : {"\"a-5\"", "W/\"a-5\"", "\"b\", \"a-5\"", "*"})
-    EXPECT_TRUE(has_it_already(request("if-none-match", same), state)) << same;
-  for (const char* other : {"\"a\"", "a-5", "", "\"b\", \"c\""})
-    EXPECT_FALSE(has_it_already(request("if-none-match", other), state)) << other;
-  EXPECT_TRUE(has_it_already(request("if-modified-since", "Mon, 30 Nov 2026 04:00:00 GMT"), state));
-  EXPECT_FALSE(has_it_already(request("if-modified-since", "Mon, 30 Nov 2026 03:59:59 GMT"), state));
-  EXPECT_FALSE(has_it_already(request("if-modified-since", "yesterday"), state));
-  Request both = request("if-none-match", "\"b\"");
-  both.headers["if-modified-since"] = state.modified;
-  EXPECT_FALSE(has_it_already(both, state)) << "the tag is what counts";
-  EXPECT_FALSE(has_another(request("range", "bytes=0-1"), state));
-  EXPECT_FALSE(has_another(request("if-range", "\"a-5\""), state));
-  EXPECT_FALSE(has_another(request("if-range", "Mon, 30 Nov 2026 04:00:00 GMT"), state));
-  EXPECT_TRUE(has_another(request("if-range", "\"a-4\""), state));
-  EXPECT_TRUE(has_another(request("if-range", "Mon, 30 Nov 2026 04:00:01 GMT"), state));
-  EXPECT_EQ(http_date(std::chrono::system_clock::time_point(std::chrono::seconds(784'111'777))),
-            "Sun, 06 Nov 1994 08:49:37 GMT");
 }
 
 }  // namespace

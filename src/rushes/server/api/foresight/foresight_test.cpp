@@ -196,6 +196,11 @@ TEST_F(ForesightHttp, sends_videos_in_ranges_and_not_again) {
       {"Range: bytes=99999999-\r\n", 416, "bytes */" + size},
       {"Range: pages=1-2\r\n", 200, ""},
       {"Range: bytes=5-1\r\n", 200, ""},
+      {"Range: bytes= 0-1\r\n", 206, "bytes 0-1/" + size},
+      {"Range: bytes=x-1\r\n", 200, ""},
+      {"Range: bytes=1-x\r\n", 200, ""},
+      {"Range: bytes=0 -1\r\n", 200, ""},
+      {"Range: bytes=-\r\n", 200, ""},
       {"Range: bytes=0-1,4-5\r\n", 200, ""}};
   for (const auto& each : kRanges) {
     const Reply part = server->request("GET", path, "", each.headers);

@@ -28,7 +28,7 @@ inline Response growing_mp4(const Hosted& hosted, delivery::EncodedStream::From 
 inline Response recorded_mp4(const Request& request, const Hosted& hosted) {
   const delivery::EncodedStream::Download download = hosted.video->download();
   return file_response(request, download.file, download.bytes, "video/mp4",
-                       fmt::format("{}-{}", hosted.session->id().text(), download.bytes));
+                       {.tag = fmt::format("{}-{}", hosted.session->id().text(), download.bytes)});
 }
 
 /// What a client has had already; an EventSource brings it back as Last-Event-ID when its connection was cut.

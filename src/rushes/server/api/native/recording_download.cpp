@@ -53,7 +53,7 @@ Response recording_download(const Request& request, const Hosted& entry) {
   const EncodedStream::Download download = entry.video->download();
   if (!status.ended) {
     *entry.downloaded_while_growing = true;
-    if (auto part = growing_file_response(request, download.file, download.bytes, "video/mp4", tag))
+    if (auto part = growing_file_response(request, download.file, download.bytes, "video/mp4", {.tag = tag}))
       return std::move(*part);
     Response response = growing_mp4(entry, EncodedStream::From::start, Framing::file);
     response.headers.emplace_back("Accept-Ranges", "bytes");
@@ -65,8 +65,8 @@ Response recording_download(const Request& request, const Hosted& entry) {
       state.empty() ? *entry.downloaded_while_growing : state == fmt::format("\"{}\"", tag);
   if (!began_while_growing || request.header("range").empty() || !status.recording_complete)
     return recorded_mp4(request, entry);
-  auto [response, range] = range_response(request, status.bytes, "video/mp4", tag);
-  if (response.status == 416) return std::move(response);
+  auto [response, range] = range_response(request, status.bytes, "video/mp4", {.tag = tag});
+  if (response.status >= 300) return std::move(response);
   response.body = std::make_unique<FragmentsBody>(entry.video, range);
   return std::move(response);
 }
