@@ -20,9 +20,9 @@ using Names = std::set<std::string_view, std::less<>>;
 
 constexpr double kMaxVideoSeconds = 3600;
 
-/// Objects of fields. Of the first what is no field goes to the model, as all of the last does.
-constexpr std::array kOfFields{"sampling_params", "video_params", "nvext"};
-constexpr std::array kOfModel{"extra_params", "extra_body", "diffusers_kwargs"};
+/// Objects in which the fields may stand that may stand at the top.
+constexpr std::array kOfFields{"sampling_params", "video_params", "nvext",
+                               "extra_params",    "extra_body",   "diffusers_kwargs"};
 
 const std::map<std::string_view, std::string_view> kWithoutUse{
     {"user", "requests are not counted by user"},
@@ -56,6 +56,36 @@ const std::map<std::string_view, std::string_view> kWithoutUse{
 constexpr std::array kCommonOptions{"steps",          "guidance_scale", "negative_prompt",
                                     "timestep_shift", "flow_shift",     "fit"};
 
+/// What a field holds; text for those that are not looked into here.
+OptionType type_of_field(const std::string& name, const generation::Model& model) {
+  static const Names kIntegers{"seed", "num_frames", "width", "height"};
+  if (kIntegers.contains(name)) return OptionType::integer;
+  if (name == "fps") return OptionType::number;
+  const OptionField* option = find_field(model.options(), name);
+  return option ? option->type : OptionType::text;
+}
+
+/// "7", 1.0 and "true" for 7, 1 and true: what Pydantic takes, with which the servers of these clients read them. What
+/// is none of them stays, for whoever says what is wrong with it.
+json read_laxly(const json& value, OptionType type) {
+  constexpr std::size_t kLongest = 32;
+  constexpr double kExact = 1ll << 53;
+  if (type != OptionType::integer && type != OptionType::number && type != OptionType::boolean) return value;
+  json read = value;
+  if (value.is_string() && value.get_ref<const std::string&>().size() <= kLongest)
+    read = json::parse(value.get_ref<const std::string&>(), nullptr, /*allow_exceptions=*/false);
+  if (type == OptionType::boolean) {
+    if (read.is_number() && (read == 0 || read == 1)) return read == 1;
+    return read.is_boolean() ? read : value;
+  }
+  if (!read.is_number()) return value;
+  if (type == OptionType::number || read.is_number_integer()) return read;
+  const auto number = read.get<double>();
+  if (number != std::floor(number) || std::abs(number) > kExact) return value;
+  const auto whole = static_cast<int64_t>(number);
+  return whole < 0 ? json(whole) : json(static_cast<uint64_t>(whole));
+}
+
 /// Asks for nothing: a switch that is off, an empty text.
 bool is_off(const json& value) {
   return value.is_null() || value == false || (value.is_string() && value.get_ref<const std::string&>().empty()) ||
@@ -68,12 +98,12 @@ class Reader {
       : given_(std::move(given)), model_(model), how_(how) {}
 
   generation::Request read() {
-    for (const char* name : kOfFields) unfold(name, /*all_to_model=*/false);
-    for (const char* name : kOfModel) unfold(name, /*all_to_model=*/true);
+    for (const char* name : kOfFields) unfold(name);
     rename("num_inference_steps", "steps");
     const auto image = take_image();
     const json seconds = take("seconds");
     leave_out_useless();
+    for (auto& [name, value] : given_.items()) value = read_laxly(value, type_of_field(name, model_));
     for (const char* read_before : {"prompt", "model"}) given_.erase(read_before);
 
     JsonFields fields = JsonFields::of(std::move(given_));
@@ -94,13 +124,14 @@ class Reader {
 
  private:
   /// Gives the fields of an object of them a place at the top; what is there already counts.
-  void unfold(const char* name, bool all_to_model) {
+  void unfold(const char* name) {
     const json inner = take(name);
     if (inner.is_null()) return;
     require(inner.is_object(), ErrorCode::invalid_argument, "{} must be an object (got {})", name, inner.type_name());
     for (const auto& [key, value] : inner.items()) {
-      const bool usable = find_field(model_.options(), key) != nullptr || (!all_to_model && is_known(key));
-      if (!usable)
+      if (key == "model" || key == "prompt")
+        ignore(fmt::format("{}.{}", name, key), "it counts at the top alone");
+      else if (!is_known(key))
         ignore(fmt::format("{}.{}", name, key), "no option of this model has this name");
       else if (!given_.contains(key) || given_[key].is_null())
         given_[key] = value;
@@ -137,7 +168,7 @@ class Reader {
   void rename(const char* from, const char* to) {
     json value = take(from);
     if (value.is_null()) return;
-    if (given_.contains(to))
+    if (given_.contains(to) && !given_[to].is_null())
       ignore(from, fmt::format("{} is given as well", to));
     else
       given_[to] = std::move(value);
@@ -218,6 +249,7 @@ generation::Request read_video_fields(json given, const generation::Model& model
 const std::map<std::string_view, std::string_view>& fields_without_use() { return kWithoutUse; }
 
 json typed_field(const std::string& name, std::string_view text) {
+  if (text.empty()) return nullptr;
   static const Names kTexts{"prompt", "model",           "size",  "seconds", "negative_prompt",
                             "user",   "input_reference", "solver"};
   if (kTexts.contains(name)) return std::string(text);
