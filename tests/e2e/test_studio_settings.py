@@ -1,7 +1,7 @@
 """What a video is made with beside its words, in a real browser: options of the model and presets of them."""
 import pytest
 from test_page import PROMPT
-from test_studio import Studio, open_page  # noqa: F401: the fixture
+from test_studio import open_page  # noqa: F401 (the fixture)
 from test_studio_states import overflow, violations
 
 

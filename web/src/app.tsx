@@ -13,12 +13,13 @@ import { Stage } from "./components/stage";
 import { TalkView } from "./components/talk_view";
 import { TokenForm } from "./components/token_form";
 import { ServerError, Unreachable, hasToken, root, setToken } from "./connection";
-import { neighbour } from "./library";
+import { type Names, neighbour, renamed, titleOf } from "./library";
+import { copy, share } from "./links";
 import { type View, chosenFor, firstView, modelsFor } from "./models";
 import { isCalm } from "./motion";
 import { useRemoval } from "./removal";
-import { useRoute } from "./route";
-import { initialState, reduce } from "./state";
+import { addressOf, useRoute } from "./route";
+import { type Session, initialState, reduce } from "./state";
 import { useStored } from "./stored";
 import { forgetThumbnail } from "./thumbnails";
 import { useWatching } from "./watching";
@@ -26,6 +27,8 @@ import { useWatching } from "./watching";
 const VIEWS: View[] = ["video", "talk", "predict"];
 /** Until the model that is shown is loaded. */
 const LOOK_AGAIN_MS = 2000;
+/** As long as a short sentence takes to be read. */
+const SAY_MS = 4000;
 
 export function App() {
   const { t } = useTranslation();
@@ -37,6 +40,9 @@ export function App() {
   const [route, go] = useRoute(root);
   /** What the stage shows where the address names no session: the newest one that there was, or the first to come. */
   const [home, setHome] = useState<string | null>(null);
+  const [names, setNames] = useStored<Names>("rushes.names", {});
+  /** What was done where nothing else shows it. */
+  const [said, say] = useState<string | null>(null);
   const [helps, setHelps] = useState(false);
   const [clickedAt, setClickedAt] = useState<ReadonlyMap<string, number>>(new Map());
   const promptBox = useRef<HTMLTextAreaElement>(null);
@@ -102,7 +108,13 @@ export function App() {
   useEffect(() => {
     if (models !== null && route.session === null && route.view !== null && (view !== route.view || view === first)) go(view === first ? {} : { view }, "replace");
   }, [models, route.session, route.view, view, first, go]);
-  useEffect(() => { document.title = session && view === "video" ? `${session.firstPrompt} – rushes` : "rushes"; }, [session, view]);
+  useEffect(() => { document.title = session && view === "video" ? `${names[session.id] ?? session.firstPrompt} – rushes` : "rushes"; }, [session, names, view]);
+
+  useEffect(() => {
+    if (said === null) return;
+    const timer = setTimeout(() => say(null), SAY_MS);
+    return () => clearTimeout(timer);
+  }, [said]);
 
   // Where the stage is below the form, what was chosen is brought up, once it stands there.
   const shownId = session?.id;
@@ -126,6 +138,11 @@ export function App() {
     } catch (error) {
       report(error);
     }
+  };
+  const addressFor = ({ id }: Session): string => addressOf(root, { session: id });
+  const copyLink = async (of: Session): Promise<void> => {
+    const address = addressFor(of);
+    say(await copy(address) ? t("link.copied") : t("link.notCopied", { address }));
   };
   const remove = (id: string): void => {
     removal.begin(id);
@@ -200,6 +217,7 @@ export function App() {
                     promptBox.current?.focus();
                     promptBox.current?.scrollIntoView({ block: "center", behavior: isCalm() ? "auto" : "smooth" });
                   }}
+                  onCopyLink={() => void copyLink(session)}
                   onRemove={() => remove(session.id)}
                   onHelp={() => setHelps(true)}
                   onError={report}
@@ -208,11 +226,16 @@ export function App() {
                 <p className="empty">{line === "asking" ? "" : route.session !== null && line === "here" ? t("stage.missing") : t("stage.empty")}</p>
               )}
             </div>
-            <Library sessions={sessions} chosen={session?.id ?? null} root={root} onChoose={choose} onRemove={remove} />
+            <Library
+              sessions={sessions} names={names} chosen={session?.id ?? null} root={root} onChoose={choose}
+              onRename={(of, name) => setNames(renamed(names, of, name))} onCopyLink={(of) => void copyLink(of)}
+              onShare={(of) => void share(titleOf(of, names), addressFor(of)).catch(report)} onRemove={remove}
+            />
           </div>
         )}
       </main>
       <div className="toasts" role="status">
+        {said !== null && <p className="toast said-toast">{said}</p>}
         {removal.last !== null && (
           <p className="toast">{t("library.removed")} <button type="button" onClick={() => removal.undo(removal.last!)}>{t("library.undo")}</button></p>
         )}

@@ -36,6 +36,7 @@ interface Props {
   onFork: (prompt: string, blocks: number | null) => void;
   onPace: (realTime: boolean) => void;
   onReuse: () => void;
+  onCopyLink: () => void;
   onRemove: () => void;
   onHelp: () => void;
   onError: (error: unknown) => void;
@@ -242,6 +243,7 @@ export function Stage(props: Props) {
               <button type="button" aria-pressed={session.realTime} title={t("stage.realTimeTitle")} onClick={() => props.onPace(!session.realTime)}>{t("pace.realtime")}</button>
             </>
           )}
+          <button type="button" className="quiet" onClick={props.onCopyLink}>{t("link.copy")}</button>
           <button type="button" className="quiet" onClick={props.onRemove}>{t("delete")}</button>
         </div>
       </div>
