@@ -6,6 +6,7 @@ import { type KeyAction, keyAction } from "../keys";
 import { isCalm } from "../motion";
 import { play } from "../player";
 import { type Session, type SessionEvent, blocksUpTo, firstBlockSeconds, generatedFrames, hasEnded, modelFps, plannedSeconds, promptAt } from "../state";
+import { Stills, drawn } from "../stills";
 import { useStored } from "../stored";
 import { Controls } from "./controls";
 import { type Sound, StageBar } from "./stage_bar";
@@ -57,6 +58,7 @@ export function Stage(props: Props) {
   const video = useRef<HTMLVideoElement>(null);
   const theatre = useRef<HTMLDivElement>(null);
   const steer = useRef<HTMLInputElement>(null);
+  const [stills] = useState(() => new Stills());
   const ended = hasEnded(session.state);
   // A session that had ended when the page found it shows its first picture, and plays when that is asked for.
   const [file, setFile] = useState<{ from: number } | null>(ended ? { from: 0 } : null);
@@ -124,6 +126,7 @@ export function Stage(props: Props) {
     const follow = (): void => {
       setPlayedSeconds(element.currentTime);
       setBehind(secondsBehind(element) > BEHIND_S);
+      if (!isFile) stills.note(element.currentTime, () => drawn(element));
       handle = element.requestVideoFrameCallback(follow);
     };
     let handle = element.requestVideoFrameCallback(follow);
@@ -136,7 +139,7 @@ export function Stage(props: Props) {
       element.cancelVideoFrameCallback(handle);
       stop();
     };
-  }, [session.id, session.mimeType, isFile, connection]);
+  }, [session.id, session.mimeType, isFile, connection, stills]);
   useEffect(() => {
     if (file === null || file.from === 0) return;
     const element = video.current!;
@@ -209,7 +212,7 @@ export function Stage(props: Props) {
           {(paused || overdue) && generatedFrames(session) > 0 && <svg className="start-mark" viewBox="0 0 24 24" aria-hidden><path d="M8 5l12 7-12 7z" /></svg>}
           <span className="pill">{session.forkedFrom !== null ? t("stage.fork", { state: t(`state.${session.state}`) }) : t(`state.${session.state}`)}</span>
         </div>
-        <Timeline session={session} playedSeconds={playedSeconds} onSeek={seek} />
+        <Timeline session={session} playedSeconds={playedSeconds} onSeek={seek} stills={stills} />
         <StageBar
           start={overdue ? "again" : paused ? "play" : null} seconds={playedSeconds} allSeconds={plannedSeconds(session)} endless={session.format.videoFrames === null && !ended}
           sound={hasSound ? { ...sound, muted } : null} speed={speed} loop={loop} canLoop={ended} full={full} behind={behind && !ended}
