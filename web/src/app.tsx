@@ -8,6 +8,7 @@ import { ModelChoice } from "./components/model_choice";
 import { Preferences } from "./components/preferences";
 import { PredictView } from "./components/predict_view";
 import { type Draft, PromptForm, firstDraft } from "./components/prompt_form";
+import { SideBySide } from "./components/side_by_side";
 import { Shortcuts } from "./components/shortcuts";
 import { Stage } from "./components/stage";
 import { TalkView } from "./components/talk_view";
@@ -43,6 +44,8 @@ export function App() {
   const [names, setNames] = useStored<Names>("rushes.names", {});
   /** What was done where nothing else shows it. */
   const [said, say] = useState<string | null>(null);
+  /** On the stage beside the chosen session. */
+  const [beside, setBeside] = useState<readonly string[]>([]);
   const [helps, setHelps] = useState(false);
   const [clickedAt, setClickedAt] = useState<ReadonlyMap<string, number>>(new Map());
   const promptBox = useRef<HTMLTextAreaElement>(null);
@@ -97,6 +100,8 @@ export function App() {
   const chosen = route.session ?? home;
   const session = sessions.find(({ id }) => id === chosen) ?? null;
 
+  const others = session === null ? [] : beside.flatMap((id) => sessions.find((each) => each.id === id && id !== session.id) ?? []);
+
   const isReady = shown === null || shown.state === "loaded" || line !== "here";
   useEffect(() => {
     if (isReady) return;
@@ -126,8 +131,18 @@ export function App() {
   }, [shownId]);
 
   const choose = (id: string): void => {
+    setBeside([]);
     go({ session: id });
     toStage.current = true;
+  };
+  const toggleBeside = (id: string): void => setBeside(beside.includes(id) ? beside.filter((each) => each !== id) : [...beside, id]);
+  /** What was on the left gives its place to the next. */
+  const leaveBeside = (id: string): void => {
+    if (id !== session?.id) return toggleBeside(id);
+    const [next, ...rest] = others.map((each) => each.id);
+    if (next === undefined) return;
+    go({ session: next });
+    setBeside(rest);
   };
   const generate = async (request: api.GenerationRequest, clicked: number): Promise<void> => {
     try {
@@ -186,13 +201,18 @@ export function App() {
           <div className="studio">
             <PromptForm model={video} draft={draft} onDraft={setDraft} picture={picture} onPicture={setPicture} box={promptBox} onGenerate={generate} onError={report} />
             <div ref={stage} className="stage-place">
-              {session ? (
+              {session && others.length > 0 ? (
+                <SideBySide
+                  sessions={[session, ...others]} names={names} onChoose={choose} onLeave={leaveBeside} onEnd={() => setBeside([])} onHelp={() => setHelps(true)} onError={report}
+                />
+              ) : session ? (
                 <Stage
                   key={session.id} session={session} mine={clickedAt.has(session.id)} returns={returns} reachable={line === "here"} promptBox={promptBox}
                   loops={models?.find((model) => model.name === session.model)?.options.has("loop") ?? false}
                   controls={models?.find((model) => model.name === session.model)?.controls ?? []}
                   onSet={(changed) => void api.setOptions(session.id, changed).catch(report)}
                   onEvent={(event) => dispatch({ type: "event", id: session.id, event })}
+                  onLeave={() => dispatch({ type: "left", id: session.id })}
                   onAnew={() => dispatch({ type: "begun_anew", id: session.id })}
                   onFirstFrame={() => {
                     const clicked = clickedAt.get(session.id);
@@ -218,6 +238,7 @@ export function App() {
                     promptBox.current?.scrollIntoView({ block: "center", behavior: isCalm() ? "auto" : "smooth" });
                   }}
                   onCopyLink={() => void copyLink(session)}
+                  onBesideOrigin={sessions.some(({ id }) => id === session.forkedFrom) ? () => setBeside([session.forkedFrom!]) : null}
                   onRemove={() => remove(session.id)}
                   onHelp={() => setHelps(true)}
                   onError={report}
@@ -227,7 +248,7 @@ export function App() {
               )}
             </div>
             <Library
-              sessions={sessions} names={names} chosen={session?.id ?? null} root={root} onChoose={choose}
+              sessions={sessions} names={names} chosen={session?.id ?? null} beside={beside} root={root} onChoose={choose} onBeside={toggleBeside}
               onRename={(of, name) => setNames(renamed(names, of, name))} onCopyLink={(of) => void copyLink(of)}
               onShare={(of) => void share(titleOf(of, names), addressFor(of)).catch(report)} onRemove={remove}
             />

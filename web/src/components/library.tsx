@@ -13,8 +13,12 @@ interface Props {
   sessions: Session[];
   names: Names;
   chosen: string | null;
+  /** On the stage beside it. */
+  beside: readonly string[];
   root: string;
   onChoose: (id: string) => void;
+  /** Puts it beside the chosen one, or takes it from there. */
+  onBeside: (id: string) => void;
   onRename: (session: Session, name: string) => void;
   onCopyLink: (session: Session) => void;
   onShare: (session: Session) => void;
@@ -23,6 +27,8 @@ interface Props {
 
 /** So many are drawn at first, and with each wish for more. */
 const PAGE = 24;
+/** Four in all. */
+const MOST_BESIDE = 3;
 
 export function Library(props: Props) {
   const { sessions, names } = props;
@@ -55,7 +61,7 @@ export function Library(props: Props) {
   );
 }
 
-function Item({ session, names, tellsModel, chosen, root, onChoose, onRename, onCopyLink, onShare, onRemove }: Props & { session: Session; tellsModel: boolean }) {
+function Item({ session, names, tellsModel, chosen, beside, root, onChoose, onBeside, onRename, onCopyLink, onShare, onRemove }: Props & { session: Session; tellsModel: boolean }) {
   const { t, i18n } = useTranslation();
   const title = titleOf(session, names);
   const moreId = useId();
@@ -72,7 +78,7 @@ function Item({ session, names, tellsModel, chosen, root, onChoose, onRename, on
     else close();
   };
   return (
-    <li className={`${session.state} ${session.id === chosen ? "chosen" : ""}`}>
+    <li className={`${session.state} ${session.id === chosen || beside.includes(session.id) ? "chosen" : ""}`}>
       <a
         href={addressOf(root, { session: session.id })} aria-current={session.id === chosen}
         onClick={(event) => {
@@ -104,6 +110,14 @@ function Item({ session, names, tellsModel, chosen, root, onChoose, onRename, on
         <div id={moreId} className="more">
           {name === null ? (
             <>
+              {chosen !== null && session.id !== chosen && (
+                <button
+                  type="button" className="small" aria-pressed={beside.includes(session.id)} disabled={!beside.includes(session.id) && beside.length >= MOST_BESIDE}
+                  title={t("beside.title")} onClick={() => onBeside(session.id)}
+                >
+                  {t("beside.add")}
+                </button>
+              )}
               <button type="button" className="small" onClick={() => setName(title)}>{t("library.rename")}</button>
               <button type="button" className="small" onClick={() => onCopyLink(session)}>{t("link.copy")}</button>
               {canShare() && <button type="button" className="small" onClick={() => onShare(session)}>{t("link.share")}</button>}

@@ -30,6 +30,7 @@ interface Props {
   onSet: (changed: OptionValues) => void;
   onEvent: (event: SessionEvent) => void;
   onAnew: () => void;
+  onLeave: () => void;
   onFirstFrame: () => void;
   onPrompt: (prompt: string) => void;
   onStop: () => void;
@@ -38,13 +39,15 @@ interface Props {
   onPace: (realTime: boolean) => void;
   onReuse: () => void;
   onCopyLink: () => void;
+  /** Of a fork whose origin is still there. */
+  onBesideOrigin: (() => void) | null;
   onRemove: () => void;
   onHelp: () => void;
   onError: (error: unknown) => void;
 }
 
 /** Pictures smaller than this are enlarged pixel by pixel: smoothed, their edges would be fog. */
-const SMALL = 320;
+export const SMALL = 320;
 /** Seconds between what is shown and the newest picture from which on a way there is offered. */
 const BEHIND_S = 4;
 /** What is made in real time is this much ahead. */
@@ -89,6 +92,7 @@ export function Stage(props: Props) {
   const onEvent = useEffectEvent(props.onEvent);
   const onFirstFrame = useEffectEvent(props.onFirstFrame);
   const onAnew = useEffectEvent(props.onAnew);
+  const onLeave = useEffectEvent(props.onLeave);
 
   // What ended before this page heard of the end stands still, but for what its program shows again and again.
   const replays = ended && (done ? loop : props.loops && file !== null);
@@ -97,7 +101,8 @@ export function Stage(props: Props) {
   }, [replays]);
   useEffect(() => {
     if (returns > 0) onAnew();
-    return followEvents(session.id, (event) => onEvent(event));
+    const leave = followEvents(session.id, (event) => onEvent(event));
+    return () => { leave(); onLeave(); };
   }, [session.id, returns]);
 
   // ---- the picture ----
@@ -246,6 +251,7 @@ export function Stage(props: Props) {
               <button type="button" aria-pressed={session.realTime} title={t("stage.realTimeTitle")} onClick={() => props.onPace(!session.realTime)}>{t("pace.realtime")}</button>
             </>
           )}
+          {props.onBesideOrigin && <button type="button" className="quiet" onClick={props.onBesideOrigin}>{t("beside.origin")}</button>}
           <button type="button" className="quiet" onClick={props.onCopyLink}>{t("link.copy")}</button>
           <button type="button" className="quiet" onClick={props.onRemove}>{t("delete")}</button>
         </div>
