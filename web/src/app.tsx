@@ -3,6 +3,7 @@
 import { useCallback, useEffect, useReducer, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import * as api from "./api";
+import { ForkTree } from "./components/fork_tree";
 import { Library } from "./components/library";
 import { ModelChoice } from "./components/model_choice";
 import { Preferences } from "./components/preferences";
@@ -246,6 +247,7 @@ export function App() {
               ) : (
                 <p className="empty">{line === "asking" ? "" : route.session !== null && line === "here" ? t("stage.missing") : t("stage.empty")}</p>
               )}
+              {session && <ForkTree sessions={sessions} names={names} chosen={session.id} onChoose={choose} />}
             </div>
             <Library
               sessions={sessions} names={names} chosen={session?.id ?? null} beside={beside} root={root} onChoose={choose} onBeside={toggleBeside}

@@ -134,7 +134,7 @@ function Item({ session, names, tellsModel, chosen, beside, root, onChoose, onBe
   );
 }
 
-function Thumbnail({ session }: { session: Session }) {
+export function Thumbnail({ session }: { session: Session }) {
   const [picture, setPicture] = useState<string | null>(null);
   const [place, setPlace] = useState<HTMLElement | null>(null);
   const [seen, setSeen] = useState(false);
