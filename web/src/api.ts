@@ -19,6 +19,8 @@ export interface GenerationRequest extends Partial<Size> {
   image?: string;
   /** Without it the server's default. */
   model?: string;
+  /** Of the model, by their names; without one as the model has it. */
+  options?: OptionValues;
 }
 
 /** A file to try a model with. */
@@ -27,12 +29,12 @@ export interface Example {
   url: string;
 }
 
-/** An option that may change while a session runs, as a form shows it. */
+/** An option as a form shows it. Sliders are for what may change while a session runs. */
 export interface Control {
   name: string;
   doc: string;
-  kind: "slider" | "choice" | "switch";
-  /** Of a slider; it moves in whole numbers, or in steps that suit its range. */
+  kind: "slider" | "number" | "choice" | "switch" | "text";
+  /** Of a slider or a number; it moves in whole numbers, or in steps that suit its range. */
   least: number;
   most: number;
   whole: boolean;
@@ -70,8 +72,10 @@ export interface ModelInfo {
   trainedFor: TrainedFor | null;
   /** Denoising steps of a video; 0: nobody can tell. */
   steps: number;
-  /** In the order in which the model names them. */
+  /** What may change while a session runs, in the order in which the model names it. */
   controls: Control[];
+  /** What is fixed when a session begins, likewise. */
+  settings: Control[];
   portraits: Example[];
   speech: Example[];
 }
@@ -86,7 +90,7 @@ interface WireModel {
 }
 
 interface WireOption {
-  name: string; type: "boolean" | "integer" | "number" | "text" | "choice" | "numbers"; doc: string; live?: boolean;
+  name: string; type: "boolean" | "integer" | "number" | "text" | "choice" | "numbers"; doc: string; live?: boolean; json?: boolean;
   default: OptionValue | number[] | null;
   least?: number; most?: number; choices?: string[];
 }
@@ -126,11 +130,15 @@ type WireEvent = { sequence: number; at_s: number } & (
 /** null: an option that no control can show. */
 const toControl = (o: WireOption): Control | null => {
   const { least = 0, most = 0, choices = [] } = o;
-  const kind = o.type === "boolean" ? "switch" : choices.length > 0 ? "choice" : (o.type === "number" || o.type === "integer") && most > least ? "slider" : null;
+  const kind = o.type === "boolean" ? "switch" : choices.length > 0 ? "choice" : (o.type === "number" || o.type === "integer") && most > least ? (o.live ? "slider" : "number")
+    : o.type === "text" && !o.live && !o.json ? "text" : null;
   if (!kind) return null;
   const standard = Array.isArray(o.default) ? null : o.default;
   return { name: o.name, doc: o.doc, kind, least, most, whole: o.type === "integer", choices, standard };
 };
+
+/** Of requests to every model, so that no model lists it. */
+const FPS: WireOption = { name: "fps", type: "number", doc: "video frames per second", default: null, least: 1, most: 240 };
 
 export const toModel = (m: WireModel): ModelInfo => {
   const here = ({ name, url: path }: Example): Example => ({ name, url: rootUrl(path) });
@@ -144,6 +152,7 @@ export const toModel = (m: WireModel): ModelInfo => {
     presets: option("preset")?.choices ?? [], trainedFor: m.trained_for ?? null, readsOnePicture: option("pictures")?.default === 1, steps: typeof steps === "number" ? steps : 0,
     options: new Set(m.options?.map((option) => option.name)),
     controls: (m.options ?? []).filter((option) => option.live).map(toControl).filter((control) => control !== null),
+    settings: [...(yields.includes("video") ? [FPS] : []), ...(m.options ?? [])].filter((option) => !option.live).map(toControl).filter((control) => control !== null),
     portraits: (m.examples?.images ?? []).map(here), speech: (m.examples?.audio ?? []).map(here),
   };
 };
@@ -158,7 +167,7 @@ const toQueue = (q: WireQueue): QueuePlace => ({ position: q.position, waitSecon
 const toSession = (s: WireSession): Session => ({
   id: s.id, model: s.model, state: s.state, queue: s.queue && toQueue(s.queue), reason: s.error?.message ?? "", format: toFormat(s.format), mimeType: s.format.mime_type,
   prompt: s.prompt || (s.prompts[0] ?? ""), firstPrompt: promptLine(s.prompts), seed: s.seed, ignored: s.ignored, warnings: s.warnings, forkedFrom: s.origin?.kind === "fork" ? s.origin.session : null, realTime: s.max_lead_s !== null,
-  createdAt: Date.parse(s.created), madeFrames: s.done.video_frames, pendingPrompt: null, text: "", blocks: [], lastSequence: -1, firstFrameShownMs: null,
+  createdAt: Date.parse(s.created), madeFrames: s.done.video_frames, pendingPrompt: null, text: "", blocks: [], followed: false, lastSequence: -1, firstFrameShownMs: null,
 });
 
 /** null for an event that this page does not know. */
@@ -192,8 +201,8 @@ export const liveVideoUrl = (id: string): string => socketUrl(`sessions/${id}/vi
 /** A WebSocket for speech as 16-bit PCM of one channel. */
 export const speechUrl = (id: string, rate: number): string => socketUrl(`sessions/${id}/audio?rate=${rate}`);
 
-export const createSession = async (request: GenerationRequest): Promise<Session> =>
-  toSession(await call<WireSession>("POST", "sessions", request, withSeed));
+export const createSession = async ({ options, ...request }: GenerationRequest): Promise<Session> =>
+  toSession(await call<WireSession>("POST", "sessions", { ...request, ...options }, withSeed));
 
 /** Newest first, without talking heads: those belong to whoever speaks to them. */
 export const listSessions = async (): Promise<Session[]> =>

@@ -3,22 +3,25 @@
 import { useCallback, useEffect, useReducer, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import * as api from "./api";
+import { ForkTree } from "./components/fork_tree";
 import { Library } from "./components/library";
 import { ModelChoice } from "./components/model_choice";
 import { Preferences } from "./components/preferences";
 import { PredictView } from "./components/predict_view";
 import { type Draft, PromptForm, firstDraft } from "./components/prompt_form";
+import { SideBySide } from "./components/side_by_side";
 import { Shortcuts } from "./components/shortcuts";
 import { Stage } from "./components/stage";
 import { TalkView } from "./components/talk_view";
 import { TokenForm } from "./components/token_form";
 import { ServerError, Unreachable, hasToken, root, setToken } from "./connection";
-import { neighbour } from "./library";
+import { type Names, neighbour, renamed, titleOf } from "./library";
+import { copy, share } from "./links";
 import { type View, chosenFor, firstView, modelsFor } from "./models";
 import { isCalm } from "./motion";
 import { useRemoval } from "./removal";
-import { useRoute } from "./route";
-import { initialState, reduce } from "./state";
+import { addressOf, useRoute } from "./route";
+import { type Session, initialState, reduce } from "./state";
 import { useStored } from "./stored";
 import { forgetThumbnail } from "./thumbnails";
 import { useWatching } from "./watching";
@@ -26,6 +29,8 @@ import { useWatching } from "./watching";
 const VIEWS: View[] = ["video", "talk", "predict"];
 /** Until the model that is shown is loaded. */
 const LOOK_AGAIN_MS = 2000;
+/** As long as a short sentence takes to be read. */
+const SAY_MS = 4000;
 
 export function App() {
   const { t } = useTranslation();
@@ -37,6 +42,11 @@ export function App() {
   const [route, go] = useRoute(root);
   /** What the stage shows where the address names no session: the newest one that there was, or the first to come. */
   const [home, setHome] = useState<string | null>(null);
+  const [names, setNames] = useStored<Names>("rushes.names", {});
+  /** What was done where nothing else shows it. */
+  const [said, say] = useState<string | null>(null);
+  /** On the stage beside the chosen session. */
+  const [beside, setBeside] = useState<readonly string[]>([]);
   const [helps, setHelps] = useState(false);
   const [clickedAt, setClickedAt] = useState<ReadonlyMap<string, number>>(new Map());
   const promptBox = useRef<HTMLTextAreaElement>(null);
@@ -91,6 +101,8 @@ export function App() {
   const chosen = route.session ?? home;
   const session = sessions.find(({ id }) => id === chosen) ?? null;
 
+  const others = session === null ? [] : beside.flatMap((id) => sessions.find((each) => each.id === id && id !== session.id) ?? []);
+
   const isReady = shown === null || shown.state === "loaded" || line !== "here";
   useEffect(() => {
     if (isReady) return;
@@ -102,7 +114,13 @@ export function App() {
   useEffect(() => {
     if (models !== null && route.session === null && route.view !== null && (view !== route.view || view === first)) go(view === first ? {} : { view }, "replace");
   }, [models, route.session, route.view, view, first, go]);
-  useEffect(() => { document.title = session && view === "video" ? `${session.firstPrompt} – rushes` : "rushes"; }, [session, view]);
+  useEffect(() => { document.title = session && view === "video" ? `${names[session.id] ?? session.firstPrompt} – rushes` : "rushes"; }, [session, names, view]);
+
+  useEffect(() => {
+    if (said === null) return;
+    const timer = setTimeout(() => say(null), SAY_MS);
+    return () => clearTimeout(timer);
+  }, [said]);
 
   // Where the stage is below the form, what was chosen is brought up, once it stands there.
   const shownId = session?.id;
@@ -114,8 +132,18 @@ export function App() {
   }, [shownId]);
 
   const choose = (id: string): void => {
+    setBeside([]);
     go({ session: id });
     toStage.current = true;
+  };
+  const toggleBeside = (id: string): void => setBeside(beside.includes(id) ? beside.filter((each) => each !== id) : [...beside, id]);
+  /** What was on the left gives its place to the next. */
+  const leaveBeside = (id: string): void => {
+    if (id !== session?.id) return toggleBeside(id);
+    const [next, ...rest] = others.map((each) => each.id);
+    if (next === undefined) return;
+    go({ session: next });
+    setBeside(rest);
   };
   const generate = async (request: api.GenerationRequest, clicked: number): Promise<void> => {
     try {
@@ -126,6 +154,11 @@ export function App() {
     } catch (error) {
       report(error);
     }
+  };
+  const addressFor = ({ id }: Session): string => addressOf(root, { session: id });
+  const copyLink = async (of: Session): Promise<void> => {
+    const address = addressFor(of);
+    say(await copy(address) ? t("link.copied") : t("link.notCopied", { address }));
   };
   const remove = (id: string): void => {
     removal.begin(id);
@@ -169,13 +202,18 @@ export function App() {
           <div className="studio">
             <PromptForm model={video} draft={draft} onDraft={setDraft} picture={picture} onPicture={setPicture} box={promptBox} onGenerate={generate} onError={report} />
             <div ref={stage} className="stage-place">
-              {session ? (
+              {session && others.length > 0 ? (
+                <SideBySide
+                  sessions={[session, ...others]} names={names} onChoose={choose} onLeave={leaveBeside} onEnd={() => setBeside([])} onHelp={() => setHelps(true)} onError={report}
+                />
+              ) : session ? (
                 <Stage
                   key={session.id} session={session} mine={clickedAt.has(session.id)} returns={returns} reachable={line === "here"} promptBox={promptBox}
                   loops={models?.find((model) => model.name === session.model)?.options.has("loop") ?? false}
                   controls={models?.find((model) => model.name === session.model)?.controls ?? []}
                   onSet={(changed) => void api.setOptions(session.id, changed).catch(report)}
                   onEvent={(event) => dispatch({ type: "event", id: session.id, event })}
+                  onLeave={() => dispatch({ type: "left", id: session.id })}
                   onAnew={() => dispatch({ type: "begun_anew", id: session.id })}
                   onFirstFrame={() => {
                     const clicked = clickedAt.get(session.id);
@@ -200,6 +238,8 @@ export function App() {
                     promptBox.current?.focus();
                     promptBox.current?.scrollIntoView({ block: "center", behavior: isCalm() ? "auto" : "smooth" });
                   }}
+                  onCopyLink={() => void copyLink(session)}
+                  onBesideOrigin={sessions.some(({ id }) => id === session.forkedFrom) ? () => setBeside([session.forkedFrom!]) : null}
                   onRemove={() => remove(session.id)}
                   onHelp={() => setHelps(true)}
                   onError={report}
@@ -207,12 +247,18 @@ export function App() {
               ) : (
                 <p className="empty">{line === "asking" ? "" : route.session !== null && line === "here" ? t("stage.missing") : t("stage.empty")}</p>
               )}
+              {session && <ForkTree sessions={sessions} names={names} chosen={session.id} onChoose={choose} />}
             </div>
-            <Library sessions={sessions} chosen={session?.id ?? null} root={root} onChoose={choose} onRemove={remove} />
+            <Library
+              sessions={sessions} names={names} chosen={session?.id ?? null} beside={beside} root={root} onChoose={choose} onBeside={toggleBeside}
+              onRename={(of, name) => setNames(renamed(names, of, name))} onCopyLink={(of) => void copyLink(of)}
+              onShare={(of) => void share(titleOf(of, names), addressFor(of)).catch(report)} onRemove={remove}
+            />
           </div>
         )}
       </main>
       <div className="toasts" role="status">
+        {said !== null && <p className="toast said-toast">{said}</p>}
         {removal.last !== null && (
           <p className="toast">{t("library.removed")} <button type="button" onClick={() => removal.undo(removal.last!)}>{t("library.undo")}</button></p>
         )}

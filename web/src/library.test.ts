@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { found, modelsOf, neighbour, titleOf } from "./library";
+import { found, modelsOf, neighbour, renamed, titleOf } from "./library";
 import type { Session } from "./state";
 
 const session = (id: string, firstPrompt: string, model = "shapes", prompt = firstPrompt): Session => ({ id, firstPrompt, prompt, model }) as Session;
@@ -16,7 +16,16 @@ describe("the library", () => {
   });
   it("calls a fork by its newest words, others by their first", () => {
     const fork = { ...session("d", "a red circle", "shapes", "a blue star"), forkedFrom: "c3" };
-    expect([fork, { ...fork, forkedFrom: null }].map(titleOf)).toEqual(["a blue star", "a red circle"]);
+    expect([fork, { ...fork, forkedFrom: null }].map((each) => titleOf(each))).toEqual(["a blue star", "a red circle"]);
+  });
+  it("calls a session as people do, finds it by that, and by its words as before", () => {
+    const names = renamed({ a1: "sky" }, ALL[0]!, " The one for Ada ");
+    expect(ALL.map((each) => titleOf({ ...each, forkedFrom: null }, names))).toEqual(["The one for Ada", "a blue star", "sky"]);
+    expect(ids(found(ALL, { search: "ada circle", model: "" }, names))).toEqual(["c3"]);
+  });
+  it("forgets a name that is empty or says nothing new", () => {
+    expect(renamed({ c3: "x", a1: "sky" }, ALL[0]!, "  ")).toEqual({ a1: "sky" });
+    expect(renamed({ c3: "x" }, { ...ALL[0]!, forkedFrom: null }, "A red circle")).toEqual({});
   });
   it("filters by model", () => {
     expect(modelsOf(ALL)).toEqual(["shapes", "wan"]);

@@ -8,18 +8,30 @@ export interface Filter {
   model: string;
 }
 
-/** Those that have every word, in any order, in a prompt, the model's name or the id's beginning. */
-export const found = (sessions: readonly Session[], { search, model }: Filter): Session[] => {
+/** What people call sessions, by id. The server has no names: these stay in the browser. */
+export type Names = Readonly<Record<string, string>>;
+
+/** Those that have every word, in any order, in their name, a prompt, the model's name or the id's beginning. */
+export const found = (sessions: readonly Session[], { search, model }: Filter, names: Names = {}): Session[] => {
   const words = search.toLowerCase().split(/\s+/).filter((word) => word !== "");
   return sessions.filter((session) => {
     if (model !== "" && session.model !== model) return false;
-    const text = `${session.firstPrompt} ${session.prompt} ${session.model}`.toLowerCase();
+    const text = `${names[session.id] ?? ""} ${session.firstPrompt} ${session.prompt} ${session.model}`.toLowerCase();
     return words.every((word) => text.includes(word) || session.id.startsWith(word));
   });
 };
 
-/** What a session is called: a fork by the words that make it another one. */
-export const titleOf = ({ forkedFrom, prompt, firstPrompt }: Session): string => (forkedFrom !== null && prompt ? prompt : firstPrompt || prompt);
+/** The words that a session is known by: a fork by those that make it another one. */
+export const wordsOf = ({ forkedFrom, prompt, firstPrompt }: Session): string => (forkedFrom !== null && prompt ? prompt : firstPrompt || prompt);
+
+export const titleOf = (session: Session, names: Names = {}): string => names[session.id] ?? wordsOf(session);
+
+/** An empty name, and one that says what the words say anyhow, takes the name away. */
+export const renamed = (names: Names, session: Session, name: string): Names => {
+  const others = Object.fromEntries(Object.entries(names).filter(([id]) => id !== session.id));
+  const said = name.trim();
+  return said === "" || said === wordsOf(session) ? others : { ...others, [session.id]: said };
+};
 
 export const modelsOf = (sessions: readonly Session[]): string[] => [...new Set(sessions.map(({ model }) => model))].sort();
 

@@ -5,7 +5,7 @@ import {
 } from "./state";
 
 const session = (id: string, changes: Partial<Session> = {}): Session => ({
-  id, model: "t2v", state: "queued", queue: null, reason: "", mimeType: "", prompt: "a red circle", firstPrompt: "a red circle", seed: "7", ignored: [], warnings: [], forkedFrom: null, realTime: false, createdAt: 0, madeFrames: 0, pendingPrompt: null, text: "", blocks: [], lastSequence: -1,
+  id, model: "t2v", state: "queued", queue: null, reason: "", mimeType: "", prompt: "a red circle", firstPrompt: "a red circle", seed: "7", ignored: [], warnings: [], forkedFrom: null, realTime: false, createdAt: 0, madeFrames: 0, pendingPrompt: null, text: "", blocks: [], followed: false, lastSequence: -1,
   firstFrameShownMs: null,
   format: { width: 128, height: 128, fps: 16, segments: 2, blocksPerSegment: 3, blocksPerLaterSegment: 2, videoFrames: 57, hasSound: false },
   ...changes,
@@ -82,7 +82,7 @@ describe("events", () => {
   });
 
   it("that say nothing of the video only count", () => {
-    expect(after([{ type: "utterance_ended" }])).toEqual({ ...session("s"), lastSequence: 0 });
+    expect(after([{ type: "utterance_ended" }])).toEqual({ ...session("s"), followed: true, lastSequence: 0 });
   });
 
   it("join the pieces of what the model says, and keep the end of a long talk", () => {
@@ -201,6 +201,8 @@ describe("a list from the server", () => {
     const news = listed(state, [session("s", { state: "queued", prompt: "late", madeFrames: 9 }), session("far", { state: "running", madeFrames: 21 })], ["s", "far"]);
     expect(news.sessions.map((s) => [s.state, s.madeFrames, s.prompt])).toEqual([["running", 9, "a red circle"], ["running", 21, "a red circle"]]);
     expect(listed(news, [session("s", { state: "stopped", reason: "the server's end" })], ["s", "far"]).sessions[0]!.state).toBe("stopped");
+    const left = reduce(news, { type: "left", id: "s" });
+    expect(listed(left, [session("s", { state: "paused", prompt: "newer" })], ["s", "far"]).sessions[0]).toMatchObject({ state: "paused", prompt: "newer" });
   });
 
   it("comes anew from a server that was gone", () => {

@@ -83,6 +83,8 @@ export interface Session {
   /** What its model says beside the pictures. */
   text: string;
   blocks: Block[];
+  /** Its events come, which know more than the server's list. */
+  followed: boolean;
   /** Number of the last event taken in; what comes again after a reconnection is ignored. */
   lastSequence: number;
   /** Milliseconds between the click and the first frame on this screen; null before it, or for others' sessions. */
@@ -114,6 +116,8 @@ export type Action =
   | { type: "listed"; sessions: Session[]; known: ReadonlySet<string> }
   /** The server was gone: what it tells now begins anew. */
   | { type: "begun_anew"; id: string }
+  /** Nobody listens to its events any more. */
+  | { type: "left"; id: string }
   | { type: "event"; id: string; event: SessionEvent }
   | { type: "prompt_sent"; id: string; prompt: string }
   | { type: "prompt_refused"; id: string }
@@ -141,6 +145,8 @@ export function reduce(state: State, action: Action): State {
     }
     case "begun_anew":
       return change(state, action.id, (session) => ({ ...session, blocks: [], text: "", lastSequence: -1 }));
+    case "left":
+      return change(state, action.id, (session) => ({ ...session, followed: false }));
     case "event":
       return change(state, action.id, (session) => takeEvent(session, action.event));
     case "prompt_sent":
@@ -167,15 +173,15 @@ function change(state: State, id: string, how: (session: Session) => Session): S
 function withNews(known: Session | undefined, listed: Session): Session {
   if (!known) return listed;
   const { state, queue, madeFrames, prompt, reason } = listed;
-  const follows = known.lastSequence >= 0 && !hasEnded(state);
+  const follows = known.followed && !hasEnded(state);
   const told = follows ? { madeFrames } : { state, queue, madeFrames, prompt, reason };
   const isNews = Object.entries(told).some(([name, value]) => JSON.stringify(known[name as keyof Session]) !== JSON.stringify(value));
   return isNews ? { ...known, ...told } : known;
 }
 
 function takeEvent(session: Session, event: SessionEvent): Session {
-  if (event.sequence <= session.lastSequence) return session;
-  const seen = { ...session, lastSequence: event.sequence };
+  if (event.sequence <= session.lastSequence) return session.followed ? session : { ...session, followed: true };
+  const seen = { ...session, followed: true, lastSequence: event.sequence };
   switch (event.type) {
     case "block_progress":
       return { ...seen, blocks: withBlock(seen, event, (b) => (b.complete ? b : { ...b, step: event.step, steps: event.steps })) };

@@ -38,7 +38,7 @@ export function Controls({ controls, set, onSet }: Props) {
 }
 
 /** What an option is, from what is said about it: "head up or down, in degrees". */
-const labelOf = (doc: string): string => {
+export const labelOf = (doc: string): string => {
   const [what = doc] = doc.split(/[,:;]/, 1);
   return what.charAt(0).toUpperCase() + what.slice(1);
 };

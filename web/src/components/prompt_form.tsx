@@ -1,8 +1,11 @@
 import { type DragEvent, type FormEvent, type RefObject, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
-import type { GenerationRequest, ModelInfo, Pacing } from "../api";
+import type { GenerationRequest, ModelInfo, OptionValues, Pacing } from "../api";
 import { dataUrl } from "../files";
+import { allowed, presetsOf, withPreset, withoutPreset } from "../settings";
 import { type Size, sizeWords } from "../sizes";
+import { useStored } from "../stored";
+import { SettingsPanel } from "./settings_panel";
 import { SizeChoice } from "./size_choice";
 
 // Within what the shipped model has learnt, so that the first click shows something good. It knows English only.
@@ -25,9 +28,11 @@ export interface Draft {
   pacing: Pacing;
   /** "832x480"; empty: as the model has it. */
   size: string;
+  /** By the names of their models. */
+  options: Record<string, OptionValues>;
 }
 
-export const firstDraft: Draft = { prompt: EXAMPLES[0]!, seed: "", segments: 3, pacing: "realtime", size: "" };
+export const firstDraft: Draft = { prompt: EXAMPLES[0]!, seed: "", segments: 3, pacing: "realtime", size: "", options: {} };
 
 interface Props {
   model: ModelInfo | null;
@@ -46,9 +51,13 @@ export function PromptForm({ model, draft, onDraft, picture, onPicture, box, onG
   const { t } = useTranslation();
   const chooser = useRef<HTMLInputElement>(null);
   const [busy, setBusy] = useState(false);
+  const [presets, setPresets] = useStored<unknown[]>("rushes.presets", []);
   const change = (changed: Partial<Draft>): void => onDraft({ ...draft, ...changed });
   const sizes = model?.trainedFor?.sizes ?? [];
   const size: Size | null = sizes.find((each) => sizeWords(each) === draft.size) ?? null;
+  const typed = (model && draft.options[model.name]) ?? {};
+  const options = allowed(model?.settings ?? [], typed);
+  const choices = { segments: draft.segments, pacing: draft.pacing, size: size === null ? "" : draft.size, options };
   const empty = draft.prompt.trim() === "";
   const loads = busy && model !== null && model.state !== "loaded";
 
@@ -63,6 +72,7 @@ export function PromptForm({ model, draft, onDraft, picture, onPicture, box, onG
       pacing: draft.pacing,
       ...(picture !== null && { image: picture }),
       ...size,
+      options,
     }, event.timeStamp);
     setBusy(false);
   };
@@ -130,6 +140,15 @@ export function PromptForm({ model, draft, onDraft, picture, onPicture, box, onG
         </div>
         <button type="submit" className="primary" disabled={empty || busy}>{t("form.generate")}</button>
       </div>
+      {model && (
+        <SettingsPanel
+          key={model.name} settings={model.settings} typed={typed} choices={choices} presets={presetsOf(presets, model.name)}
+          onOptions={(next) => change({ options: { ...draft.options, [model.name]: next } })}
+          onPreset={({ segments, pacing, size: of, options: next }) => change({ segments, pacing, size: of, options: { ...draft.options, [model.name]: next } })}
+          onSave={(name) => setPresets(withPreset(presets, { name, model: model.name, ...choices }))}
+          onDelete={(preset) => setPresets(withoutPreset(presets, preset))}
+        />
+      )}
       <p className="next" role="status">{loads && t("form.loads", { model: model.name })}</p>
     </form>
   );

@@ -6,6 +6,7 @@ import { type KeyAction, keyAction } from "../keys";
 import { isCalm } from "../motion";
 import { play } from "../player";
 import { type Session, type SessionEvent, blocksUpTo, firstBlockSeconds, generatedFrames, hasEnded, modelFps, plannedSeconds, promptAt } from "../state";
+import { Stills, drawn } from "../stills";
 import { useStored } from "../stored";
 import { Controls } from "./controls";
 import { type Sound, StageBar } from "./stage_bar";
@@ -29,6 +30,7 @@ interface Props {
   onSet: (changed: OptionValues) => void;
   onEvent: (event: SessionEvent) => void;
   onAnew: () => void;
+  onLeave: () => void;
   onFirstFrame: () => void;
   onPrompt: (prompt: string) => void;
   onStop: () => void;
@@ -36,13 +38,16 @@ interface Props {
   onFork: (prompt: string, blocks: number | null) => void;
   onPace: (realTime: boolean) => void;
   onReuse: () => void;
+  onCopyLink: () => void;
+  /** Of a fork whose origin is still there. */
+  onBesideOrigin: (() => void) | null;
   onRemove: () => void;
   onHelp: () => void;
   onError: (error: unknown) => void;
 }
 
 /** Pictures smaller than this are enlarged pixel by pixel: smoothed, their edges would be fog. */
-const SMALL = 320;
+export const SMALL = 320;
 /** Seconds between what is shown and the newest picture from which on a way there is offered. */
 const BEHIND_S = 4;
 /** What is made in real time is this much ahead. */
@@ -56,6 +61,7 @@ export function Stage(props: Props) {
   const video = useRef<HTMLVideoElement>(null);
   const theatre = useRef<HTMLDivElement>(null);
   const steer = useRef<HTMLInputElement>(null);
+  const [stills] = useState(() => new Stills());
   const ended = hasEnded(session.state);
   // A session that had ended when the page found it shows its first picture, and plays when that is asked for.
   const [file, setFile] = useState<{ from: number } | null>(ended ? { from: 0 } : null);
@@ -86,6 +92,7 @@ export function Stage(props: Props) {
   const onEvent = useEffectEvent(props.onEvent);
   const onFirstFrame = useEffectEvent(props.onFirstFrame);
   const onAnew = useEffectEvent(props.onAnew);
+  const onLeave = useEffectEvent(props.onLeave);
 
   // What ended before this page heard of the end stands still, but for what its program shows again and again.
   const replays = ended && (done ? loop : props.loops && file !== null);
@@ -94,7 +101,8 @@ export function Stage(props: Props) {
   }, [replays]);
   useEffect(() => {
     if (returns > 0) onAnew();
-    return followEvents(session.id, (event) => onEvent(event));
+    const leave = followEvents(session.id, (event) => onEvent(event));
+    return () => { leave(); onLeave(); };
   }, [session.id, returns]);
 
   // ---- the picture ----
@@ -123,6 +131,7 @@ export function Stage(props: Props) {
     const follow = (): void => {
       setPlayedSeconds(element.currentTime);
       setBehind(secondsBehind(element) > BEHIND_S);
+      if (!isFile) stills.note(element.currentTime, () => drawn(element));
       handle = element.requestVideoFrameCallback(follow);
     };
     let handle = element.requestVideoFrameCallback(follow);
@@ -135,7 +144,7 @@ export function Stage(props: Props) {
       element.cancelVideoFrameCallback(handle);
       stop();
     };
-  }, [session.id, session.mimeType, isFile, connection]);
+  }, [session.id, session.mimeType, isFile, connection, stills]);
   useEffect(() => {
     if (file === null || file.from === 0) return;
     const element = video.current!;
@@ -208,7 +217,7 @@ export function Stage(props: Props) {
           {(paused || overdue) && generatedFrames(session) > 0 && <svg className="start-mark" viewBox="0 0 24 24" aria-hidden><path d="M8 5l12 7-12 7z" /></svg>}
           <span className="pill">{session.forkedFrom !== null ? t("stage.fork", { state: t(`state.${session.state}`) }) : t(`state.${session.state}`)}</span>
         </div>
-        <Timeline session={session} playedSeconds={playedSeconds} onSeek={seek} />
+        <Timeline session={session} playedSeconds={playedSeconds} onSeek={seek} stills={stills} />
         <StageBar
           start={overdue ? "again" : paused ? "play" : null} seconds={playedSeconds} allSeconds={plannedSeconds(session)} endless={session.format.videoFrames === null && !ended}
           sound={hasSound ? { ...sound, muted } : null} speed={speed} loop={loop} canLoop={ended} full={full} behind={behind && !ended}
@@ -242,6 +251,8 @@ export function Stage(props: Props) {
               <button type="button" aria-pressed={session.realTime} title={t("stage.realTimeTitle")} onClick={() => props.onPace(!session.realTime)}>{t("pace.realtime")}</button>
             </>
           )}
+          {props.onBesideOrigin && <button type="button" className="quiet" onClick={props.onBesideOrigin}>{t("beside.origin")}</button>}
+          <button type="button" className="quiet" onClick={props.onCopyLink}>{t("link.copy")}</button>
           <button type="button" className="quiet" onClick={props.onRemove}>{t("delete")}</button>
         </div>
       </div>

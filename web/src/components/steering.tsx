@@ -2,7 +2,7 @@
 import { type FormEvent, type Ref } from "react";
 import { useTranslation } from "react-i18next";
 import { clock } from "../clock";
-import { type Session, nextBlockAt, promptIndex } from "../state";
+import { type Session, hasEnded, nextBlockAt, promptIndex } from "../state";
 import { ofTab, useStored } from "../stored";
 import { TONES } from "./timeline";
 
@@ -51,7 +51,7 @@ export function Prompts({ session, shown, when = "" }: { session: Session; shown
   return (
     <div className="prompts">
       <p className="now"><i className={tone(shown)} />{shown}</p>
-      {session.prompt !== shown && <p className="next"><i className={tone(session.prompt)} />{t("steer.generating", { prompt: session.prompt })}</p>}
+      {session.prompt !== shown && !hasEnded(session.state) && <p className="next"><i className={tone(session.prompt)} />{t("steer.generating", { prompt: session.prompt })}</p>}
       {session.pendingPrompt && <p className="next pending">{t("steer.pending", { prompt: session.pendingPrompt, when })}</p>}
     </div>
   );
