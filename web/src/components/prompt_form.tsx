@@ -4,6 +4,7 @@ import type { GenerationRequest, ModelInfo, OptionValues, Pacing } from "../api"
 import { dataUrl } from "../files";
 import { allowed, presetsOf, withPreset, withoutPreset } from "../settings";
 import { type Size, sizeWords } from "../sizes";
+import { KnownWords } from "./known_words";
 import { useStored } from "../stored";
 import { SettingsPanel } from "./settings_panel";
 import { SizeChoice } from "./size_choice";
@@ -103,6 +104,7 @@ export function PromptForm({ model, draft, onDraft, picture, onPicture, box, onG
           <button key={example} type="button" className="chip" lang="en" onClick={() => change({ prompt: example })}>{example}</button>
         ))}
       </div>
+      <KnownWords model={model} text={draft.prompt} onText={(prompt) => change({ prompt })} />
       <div className="row">
         <fieldset className="choice">
           <legend className="hidden">{t("form.length")}</legend>

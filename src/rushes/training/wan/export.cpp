@@ -40,6 +40,7 @@ void export_model(const std::filesystem::path& directory, const std::string& wei
   model.tokenizer = model.directory / "tokenizer.model";
   model.defaults = shipped_defaults();
   model.trained_for.sizes = {{kShippedSide, kShippedSide}};
+  model.words = caption_words();
   const std::string manifest = wan::manifest_yaml(model);
   std::ofstream stream(output / kManifestName);
   stream << manifest;

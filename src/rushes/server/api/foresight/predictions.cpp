@@ -141,7 +141,8 @@ net::awaitable<Response> Predictions::predict(const Request& request) {
               {"seed", session.request().seed},
               {"image", image_json(session.image_use())},
               {"ignored", ignored_json(session.ignored())},
-              {"warnings", session.warnings()}});
+              {"warnings", session.warnings()},
+              {"unknown_words", session.unknown_words()}});
   } catch (const boost::system::system_error&) {
     throw;  // nobody is there to be told
   } catch (const Error& error) {
