@@ -8,6 +8,7 @@
 #include "rushes/tensor/safetensors.h"
 #include "rushes/training/wan/shipped_model.h"
 #include "rushes/training/wan/transformer_training.h"
+#include "rushes/training/wan/world.h"
 
 namespace rushes::training {
 
