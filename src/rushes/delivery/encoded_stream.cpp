@@ -27,10 +27,18 @@ int64_t memory_of(const Gop& gop) {
 
 }  // namespace
 
+/// `origin` for a fork: its file can be read until the fork lets go of it, whatever becomes of the file's name.
+std::shared_ptr<const EncodedStream> EncodedStream::claimed(std::shared_ptr<const EncodedStream> origin) {
+  if (!origin) return nullptr;
+  ++origin->forks_;
+  const EncodedStream* const stream = origin.get();
+  return {stream, [origin = std::move(origin)](const EncodedStream* claimed) { --claimed->forks_; }};
+}
+
 EncodedStream::EncodedStream(std::shared_ptr<generation::Session> session, EncodedStreamOptions options)
     : session_(std::move(session)),
       options_(std::move(options)),
-      origin_(std::move(options_.origin)),
+      origin_(claimed(std::exchange(options_.origin, nullptr))),
       ring_(options_.memory_bytes, [this](int64_t index) { return read_back(index); }) {
   const generation::VideoFormat& format = session_->format();
   media::VideoEncoder::Options encoder;
@@ -287,7 +295,7 @@ void EncodedStream::rest() {
 void EncodedStream::remove_recording() {
   if (!recording_) return;
   try {
-    if (ring_.readers() > 0) recording_->content();  // for them
+    if (ring_.readers() > 0 || forks_ > 0) recording_->content();  // for them
   } catch (const Error& error) {
     log::debug("session {}: {}", session_->id().text(), error.what());  // they get no more than is in memory
   }

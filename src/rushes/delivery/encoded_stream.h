@@ -120,6 +120,7 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
     std::optional<media::FragmentPlace> place = {};  // in the recording, if it is there
   };
 
+  static std::shared_ptr<const EncodedStream> claimed(std::shared_ptr<const EncodedStream> origin);
   void run(std::stop_token stop);
   bool is_last(const generation::FrameBlock& block) const;
   void encode(const generation::FrameBlock& block, std::stop_token stop);
@@ -143,7 +144,8 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
   std::shared_ptr<const media::Bytes> init_segment_;
   std::optional<media::FragmentParser> parser_;
   std::unique_ptr<generation::Subscription> frames_;
-  std::shared_ptr<EncodedStream> origin_;  // until its GOPs have been taken over; the thread's own
+  std::shared_ptr<const EncodedStream> origin_;  // until its GOPs have been taken over; the thread's own
+  mutable std::atomic<int> forks_ = 0;           // that have not taken over the GOPs yet
   media::Pts end_{0};                      // of the GOPs so far; the thread's own
 
   mutable std::mutex mutex_;

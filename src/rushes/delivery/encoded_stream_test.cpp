@@ -228,6 +228,19 @@ TEST_F(EncodedStreamTest, gives_all_viewers_the_same_gop) {
   while (const GopPtr gop = a->next({})) EXPECT_EQ(b->next({}), gop);
 }
 
+/// The block at index 3 of a fork.
+generation::FrameBlock fourth_block(const generation::VideoFormat& format) {
+  const auto pixels = std::make_shared<media::Bytes>(static_cast<std::size_t>(12 * format.height * format.width * 3));
+  generation::FrameBlock block;
+  block.rgb = {pixels, pixels->data()};
+  block.video_frames = 12;
+  block.height = format.height;
+  block.width = format.width;
+  block.fps = format.fps;
+  block.first_video_frame = 3 * 12;
+  return block;
+}
+
 TEST_F(EncodedStreamTest, of_a_fork_shares_the_gops_of_its_origin_up_to_the_fork) {
   gate_.open();
   const auto s = session();
@@ -240,21 +253,35 @@ TEST_F(EncodedStreamTest, of_a_fork_shares_the_gops_of_its_origin_up_to_the_fork
   options.origin = origin;
   const auto fork = encode(forked, options);
   const auto viewer = fork->watch(EncodedStream::From::start);
-  const generation::VideoFormat& format = forked->format();
-  const auto pixels = std::make_shared<media::Bytes>(static_cast<std::size_t>(12 * format.height * format.width * 3));
-  generation::FrameBlock block;
-  block.rgb = {pixels, pixels->data()};
-  block.video_frames = 12;
-  block.height = format.height;
-  block.width = format.width;
-  block.fps = format.fps;
-  block.first_video_frame = 3 * 12;
-  forked->stream().publish(block, {});
+  forked->stream().publish(fourth_block(forked->format()), {});
   for (int64_t index = 0; index < 3; ++index) EXPECT_EQ(viewer->next({}), origin->gop(index));
   const GopPtr own = viewer->next({});
   EXPECT_EQ(own->index, 3);
   EXPECT_EQ(own->begin, origin->gop(3)->begin);
   EXPECT_NE(own, origin->gop(3));
+  forked->stream().close();
+  ASSERT_TRUE(fork->wait_until_ended(kPatience));
+  EXPECT_EQ(media::decode_video(path_ / "video.mp4").size(), 4u * 12);
+}
+
+TEST_F(EncodedStreamTest, of_a_fork_has_the_gops_of_an_origin_that_is_removed_before_its_first_block) {
+  gate_.open();
+  auto of_origin = recorded();
+  of_origin.recording = path_ / "origin.mp4";
+  of_origin.memory_bytes = 0;  // all of it is read from the file
+  const auto s = session();
+  auto origin = encode(s, of_origin);
+  DeviceWorker worker;
+  worker.submit(s, model_);
+  ASSERT_TRUE(origin->wait_until_ended(kPatience));
+  const auto forked = session();
+  auto options = recorded();
+  options.origin = origin;
+  const auto fork = encode(forked, options);
+  origin->remove_recording();
+  origin->rest();
+  origin.reset();
+  forked->stream().publish(fourth_block(forked->format()), {});
   forked->stream().close();
   ASSERT_TRUE(fork->wait_until_ended(kPatience));
   EXPECT_EQ(media::decode_video(path_ / "video.mp4").size(), 4u * 12);

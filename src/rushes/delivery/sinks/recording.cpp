@@ -92,7 +92,7 @@ Recording::Content Recording::content() const {
 
 void Recording::rest() {
   const std::scoped_lock lock(mutex_);
-  content_ = {};
+  if (!removed_) content_ = {};
 }
 
 fs::path Recording::finished_path() const { return path_.string() + std::string(kFinished); }

@@ -43,7 +43,7 @@ class Recording {
   };
   /// Throws Error(not_found) if the file is gone, Error(corrupt_data).
   Content content() const;
-  /// Lets go of it until somebody reads again.
+  /// Lets go of it until somebody reads again, if that is possible: not of one that was removed.
   void rest();
 
   /// Makes a plain MP4 of it, beside it; take_finished() then puts that in its place. Nothing may be appended any more.
