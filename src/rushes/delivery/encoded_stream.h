@@ -125,7 +125,7 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
   bool is_last(const generation::FrameBlock& block) const;
   void encode(const generation::FrameBlock& block, std::stop_token stop);
   void end_utterance();
-  void adopt_gops(const EncodedStream& origin, media::Pts until, const std::stop_token& stop);
+  void adopt_gops(media::Pts until, const std::stop_token& stop);
   GopPtr make_gop(std::vector<media::AccessUnit> pictures, std::vector<media::AccessUnit> audio);
   void append(GopPtr gop);
   bool record(const media::Bytes& bytes);
@@ -145,8 +145,9 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
   std::optional<media::FragmentParser> parser_;
   std::unique_ptr<generation::Subscription> frames_;
   std::shared_ptr<const EncodedStream> origin_;  // until its GOPs have been taken over; the thread's own
-  mutable std::atomic<int> forks_ = 0;           // that have not taken over the GOPs yet
-  media::Pts end_{0};                      // of the GOPs so far; the thread's own
+  int64_t adopted_ = 0;                          // of them; the thread's own
+  mutable std::atomic<int> forks_ = 0;           // that have not taken over the GOPs yet; any thread
+  media::Pts end_{0};                            // of the GOPs so far; the thread's own
 
   mutable std::mutex mutex_;
   Status status_;  // but for what the ring knows
