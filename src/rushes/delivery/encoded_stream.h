@@ -1,6 +1,7 @@
 // A session's video, encoded once for all who watch: one GOP a frame block. The newest GOPs are in memory, all are in
 // the recording, whose fragments are also what viewers of MP4 get.
 #pragma once
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
