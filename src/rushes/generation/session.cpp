@@ -119,8 +119,9 @@ void Session::feed_speech(std::span<const float> samples, Utterance utterance) {
     require_open("accept speech");
     require(format_.speech_hz > 0, ErrorCode::unsupported,
             "session {} does not accept speech; its model does not generate talking heads", id_.text());
-    require(!speech_ended_, ErrorCode::conflict, "the speech of session {} has already ended{}", id_.text(),
-            format_.hearing == Hearing::whole ? "; all of it is heard as one, up to the first end of an utterance" : "");
+    require(
+        !speech_ended_, ErrorCode::conflict, "the speech of session {} has already ended{}", id_.text(),
+        format_.hearing == Hearing::whole ? "; all of it is heard as one, up to the first end of an utterance" : "");
     const auto hz = static_cast<double>(format_.speech_hz);
     const double piece = static_cast<double>(samples.size()) / hz,
                  waiting = piece + static_cast<double>(inbox_.speech.size()) / hz;

@@ -96,10 +96,9 @@ void note_unused(DittoPlan& plan, const Options& options, const DittoShape& mode
 
   const auto fades = [](const auto& control) { return control.fade_alpha.has_value(); };
   const bool fades_at_ends = settings.fade_in > 0 || (settings.fade_out > 0 && knows_length),
-             fades_by_control =
-                 fades(settings.retarget.overall) ||
-                 std::any_of(settings.controls.begin(), settings.controls.end(),
-                             [&](const auto& control) { return fades(control.second); });
+             fades_by_control = fades(settings.retarget.overall) ||
+                                std::any_of(settings.controls.begin(), settings.controls.end(),
+                                            [&](const auto&control) { return fades(control.second); });
   if (settings.retarget.fade == ditto::Fade::none) {
     if (settings.fade_in > 0) note({"fade_in"}, "fade_type none: nothing fades");
     if (settings.fade_out > 0 && knows_length) note({"fade_out"}, "fade_type none: nothing fades");
@@ -115,8 +114,7 @@ void note_unused(DittoPlan& plan, const Options& options, const DittoShape& mode
   else if (!blinks)
     note({"delta_eye_open_n", "blink_rate"}, "there is no blink; delta_eye_arr says how one looks");
   const bool lays_out_fades = settings.retarget.fade != ditto::Fade::none && fades_at_ends && !plan.frames;
-  if (settings.frame_count && !blinks && !lays_out_fades)
-    note({"N_d"}, "there are no fades and blinks to lay out");
+  if (settings.frame_count && !blinks && !lays_out_fades) note({"N_d"}, "there are no fades and blinks to lay out");
 }
 
 }  // namespace

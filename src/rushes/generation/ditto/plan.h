@@ -35,8 +35,8 @@ Capabilities ditto_capabilities();
 /// What a plan depends on of a model.
 struct DittoShape {
   std::string name;
-  std::filesystem::path avatars;  // their folder
-  bool finds_points = false;      // looks for the points of the face itself where the request does not say them
+  std::filesystem::path avatars;        // their folder
+  bool finds_points = false;            // looks for the points of the face itself where the request does not say them
   bool feels = true, sees_eyes = true;  // its motion follows an emotion; and the eyes of the source
 };
 

@@ -33,10 +33,9 @@ TEST(DittoPlan, names_options_that_change_nothing_and_that_is_so) {
     return fields;
   };
   const Video wanted = talk(request_of(), wave);
-  const std::pair<const char*, OptionValue> unused[] = {{"smo_k_s", int64_t{3}},  {"eye_f0_mode", true},
-                                                        {"relative_d", false},    {"N_d", int64_t{20}},
-                                                        {"fade_in", int64_t{4}},  {"fade_type", std::string("s")},
-                                                        {"blink_rate", 9.0},      {"fade_out", int64_t{2}}};
+  const std::pair<const char*, OptionValue> unused[] = {
+      {"smo_k_s", int64_t{3}}, {"eye_f0_mode", true},           {"relative_d", false}, {"N_d", int64_t{20}},
+      {"fade_in", int64_t{4}}, {"fade_type", std::string("s")}, {"blink_rate", 9.0},   {"fade_out", int64_t{2}}};
   for (const auto& [name, value] : unused) {
     Request request = request_of();
     request.options.set(name, value);

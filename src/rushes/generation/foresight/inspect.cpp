@@ -157,8 +157,8 @@ Report parts_of(const fs::path& file, const WeightMap& tensors) {
   if (has(qwen::with_published_names(tensors), {"model.embed_tokens.weight", "visual.merger.mlp.0.weight"}))
     parts.push_back(language_part(file, tensors));
   const bool is_single_file = ltx::is_single_file(tensors);
-  if (is_single_file || has(tensors, {"proj_in.weight", "caption_projection.linear_1.weight",
-                                      "transformer_blocks.0.scale_shift_table"}))
+  if (is_single_file ||
+      has(tensors, {"proj_in.weight", "caption_projection.linear_1.weight", "transformer_blocks.0.scale_shift_table"}))
     parts.push_back(video_transformer_part(file, tensors, is_single_file));
   if (is_single_file || has(tensors, {"decoder.mid_block.resnets.0.conv1.conv.weight", "latents_mean"}))
     parts.push_back(video_autoencoder_part(file, tensors, is_single_file));

@@ -133,7 +133,8 @@ TEST(AvatarPlan, options_of_the_other_sampler_are_taken_and_said_to_change_nothi
 }
 
 TEST(AvatarPlan, names_what_a_video_of_a_known_length_or_shape_leaves_without_effect) {
-  const auto ignored = [](Options options, std::optional<int64_t> video_frames = {}, Sampler sampler = Sampler::causal) {
+  const auto ignored = [](Options options, std::optional<int64_t> video_frames = {},
+                          Sampler sampler = Sampler::causal) {
     Request request = request_of();
     request.image = picture(48, 48);
     request.height = request.width = 48;

@@ -219,7 +219,7 @@ TEST_F(OmniAvatar, gives_the_whole_video_with_its_sound_and_serves_it_by_its_nam
   const Reply reply = ask(*server, "/generate", wanted(1.0));
   ASSERT_EQ(reply.status, 200) << reply.body.substr(0, 300);
   const json answer = reply.json();
-  EXPECT_THAT(reply.body, StartsWith("{\"output_path\":\"demo_out/server_output_"));
+  EXPECT_THAT(reply.body, HasSubstr("\"output_path\":\"demo_out/server_output_"));
   EXPECT_EQ(answer["prompt"], "a man speaks");
   EXPECT_EQ(answer["success"], true);
   const std::string path = answer["output_path"];

@@ -142,8 +142,9 @@ TEST(OpenAiVideos, take_every_field_but_prompt_and_model_also_in_each_object_of_
   for (const char* object :
        {"sampling_params", "video_params", "nvext", "extra_params", "extra_body", "diffusers_kwargs"}) {
     SCOPED_TRACE(object);
-    const json inner{{"seed", 77},  {"fps", 8},       {"width", 64},          {"height", 48}, {"num_inference_steps", 2},
-                     {"user", "u"}, {"seconds", "2"}, {"prompt", "a circle"}, {"model", "x"}};
+    const json inner{
+        {"seed", 77},  {"fps", 8},       {"width", 64},          {"height", 48}, {"num_inference_steps", 2},
+        {"user", "u"}, {"seconds", "2"}, {"prompt", "a circle"}, {"model", "x"}};
     const Reply reply = server.request("POST", "/v1/videos", json{{"prompt", "a"}, {object, inner}}.dump());
     ASSERT_EQ(reply.status, 200) << reply.body;
     const json video = reply.json();
@@ -159,11 +160,12 @@ TEST(OpenAiVideos, take_every_field_but_prompt_and_model_also_in_each_object_of_
 TEST(OpenAiVideos, read_an_empty_field_of_a_form_as_absent) {
   RunningServer server;
   std::string form = field("prompt", "a") + field("steps", "") + field("num_inference_steps", "3");
-  for (const char* empty : {"seed", "fps", "size", "width", "height", "guidance_scale", "model", "seconds", "num_frames",
-                            "negative_prompt", "input_reference[image_url]", "lora", "extra_params"})
+  for (const char* empty : {"seed", "fps", "size", "width", "height", "guidance_scale", "model", "seconds",
+                            "num_frames", "negative_prompt", "input_reference[image_url]", "lora", "extra_params"})
     form += field(empty, "");
-  form += "--XX\r\nContent-Disposition: form-data; name=\"image_reference\"; filename=\"\"\r\n"
-          "Content-Type: application/octet-stream\r\n\r\n\r\n";
+  form +=
+      "--XX\r\nContent-Disposition: form-data; name=\"image_reference\"; filename=\"\"\r\n"
+      "Content-Type: application/octet-stream\r\n\r\n\r\n";
   const Reply reply = server.request("POST", "/v1/videos", form + "--XX--\r\n", kForm);
   ASSERT_EQ(reply.status, 200) << reply.body;
   EXPECT_EQ(reply.json()["seconds"], "4");
@@ -177,7 +179,12 @@ TEST(OpenAiVideos, read_an_empty_field_of_a_form_as_absent) {
 TEST(OpenAiVideos, take_numbers_in_strings_and_whole_numbers_with_a_point) {
   RunningServer server;
   const json asked[] = {
-      {{"prompt", "a"}, {"seed", "18446744073709551615"}, {"fps", "8"}, {"width", 64.0}, {"height", "48"}, {"steps", 2.0}},
+      {{"prompt", "a"},
+       {"seed", "18446744073709551615"},
+       {"fps", "8"},
+       {"width", 64.0},
+       {"height", "48"},
+       {"steps", 2.0}},
       {{"prompt", "a"}, {"nvext", {{"seed", "7"}, {"fps", 8}, {"width", "64.0"}, {"height", 48.0}, {"steps", "2"}}}},
   };
   const uint64_t seeds[] = {std::numeric_limits<uint64_t>::max(), 7};
