@@ -119,7 +119,9 @@ void Session::feed_speech(std::span<const float> samples, Utterance utterance) {
     require_open("accept speech");
     require(format_.speech_hz > 0, ErrorCode::unsupported,
             "session {} does not accept speech; its model does not generate talking heads", id_.text());
-    require(!speech_ended_, ErrorCode::conflict, "the speech of session {} has already ended", id_.text());
+    require(
+        !speech_ended_, ErrorCode::conflict, "the speech of session {} has already ended{}", id_.text(),
+        format_.hearing == Hearing::whole ? "; all of it is heard as one, up to the first end of an utterance" : "");
     const auto hz = static_cast<double>(format_.speech_hz);
     const double piece = static_cast<double>(samples.size()) / hz,
                  waiting = piece + static_cast<double>(inbox_.speech.size()) / hz;
@@ -142,6 +144,8 @@ void Session::feed_speech(std::span<const float> samples, Utterance utterance) {
       in_utterance_ = false;
       ++utterances_;
       inbox_.utterance_ends.push_back(inbox_.speech.size());
+      // Of speech that is heard as one nothing is shown before its end: an utterance that is shown now is the last.
+      if (format_.hearing == Hearing::whole) speech_ended_ = inbox_.end_of_speech = true;
     }
     input_came();
   }

@@ -98,6 +98,27 @@ TEST(Session, speech_that_comes_during_a_step_is_not_waited_for) {
   EXPECT_TRUE(s->take_inbox().end_of_speech);
 }
 
+TEST(Session, the_end_of_an_utterance_ends_speech_that_is_heard_as_one) {
+  const std::vector<float> said{1, 2};
+  for (const bool online : {true, false}) {
+    Request request;
+    request.image.emplace();
+    request.options.set("online_mode", online);
+    Session s(request, DrawingTalkModel().plan(request));
+    s.feed_speech(said);
+    EXPECT_FALSE(s.take_inbox().end_of_speech);
+    s.feed_speech(said, Session::Utterance::ends);
+    const Inbox last = s.take_inbox();
+    EXPECT_EQ(last.speech, said);
+    EXPECT_EQ(last.utterance_ends, (std::vector<std::size_t>{2}));
+    EXPECT_EQ(last.end_of_speech, !online);
+    if (online)
+      s.feed_speech(said);
+    else
+      EXPECT_EQ(code_of([&] { s.feed_speech(said); }), ErrorCode::conflict);
+  }
+}
+
 TEST(Session, refuses_speech_that_nobody_can_speak) {
   const auto s = talk_session();
   const std::vector<float> some(16'000), too_much(16'000 * static_cast<std::size_t>(Session::kMaxWaitingSpeech + 1));

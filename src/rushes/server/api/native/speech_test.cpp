@@ -59,6 +59,20 @@ TEST_F(Speech, a_session_speaks_one_utterance_after_the_other) {
   EXPECT_EQ(media::decode_bytes("spoken.mp4", {video.body.begin(), video.body.end()}).size(), 30u);
 }
 
+TEST_F(Speech, that_is_heard_as_one_is_spoken_when_its_utterance_is_complete_and_ends_the_session) {
+  const auto server = start();
+  const json session = begin(*server, {{"online_mode", false}});
+  const std::string audio = path(session) + "/audio?format=s16le&rate=16000";
+  EXPECT_EQ(server->request("POST", audio, pcm(8000)).status, 202);
+  EXPECT_EQ(server->request("POST", audio + "&end=true", pcm(1600)).status, 202);
+  const json ended = ask_until(*server, path(session), [](const json& now) { return now["state"] == "finished"; });
+  EXPECT_EQ(ended["state"], "finished");
+  EXPECT_EQ(ended["done"]["video_frames"], 15);
+  EXPECT_EQ(ended["speech"]["at_rest"], true);
+  EXPECT_EQ(ended["speech"]["utterances"], 1);
+  EXPECT_EQ(server->request("POST", audio, pcm(10)).status, 409);
+}
+
 TEST_F(Speech, what_would_find_no_room_later_either_is_told_so_and_nothing_is_lost) {
   const auto server = start([](ServerOptions& options) { options.sessions.max_waiting_speech = 2; });
   const json session = begin(*server), whole = begin(*server, {{"online_mode", false}});
