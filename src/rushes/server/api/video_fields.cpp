@@ -20,9 +20,9 @@ using Names = std::set<std::string_view, std::less<>>;
 
 constexpr double kMaxVideoSeconds = 3600;
 
-/// Objects of fields. Of the first what is no field goes to the model, as all of the last does.
-constexpr std::array kOfFields{"sampling_params", "video_params", "nvext"};
-constexpr std::array kOfModel{"extra_params", "extra_body", "diffusers_kwargs"};
+/// Objects in which the fields may stand that may stand at the top.
+constexpr std::array kOfFields{"sampling_params", "video_params", "nvext",
+                               "extra_params",    "extra_body",   "diffusers_kwargs"};
 
 const std::map<std::string_view, std::string_view> kWithoutUse{
     {"user", "requests are not counted by user"},
@@ -68,8 +68,7 @@ class Reader {
       : given_(std::move(given)), model_(model), how_(how) {}
 
   generation::Request read() {
-    for (const char* name : kOfFields) unfold(name, /*all_to_model=*/false);
-    for (const char* name : kOfModel) unfold(name, /*all_to_model=*/true);
+    for (const char* name : kOfFields) unfold(name);
     rename("num_inference_steps", "steps");
     const auto image = take_image();
     const json seconds = take("seconds");
@@ -94,13 +93,14 @@ class Reader {
 
  private:
   /// Gives the fields of an object of them a place at the top; what is there already counts.
-  void unfold(const char* name, bool all_to_model) {
+  void unfold(const char* name) {
     const json inner = take(name);
     if (inner.is_null()) return;
     require(inner.is_object(), ErrorCode::invalid_argument, "{} must be an object (got {})", name, inner.type_name());
     for (const auto& [key, value] : inner.items()) {
-      const bool usable = find_field(model_.options(), key) != nullptr || (!all_to_model && is_known(key));
-      if (!usable)
+      if (key == "model" || key == "prompt")
+        ignore(fmt::format("{}.{}", name, key), "it counts at the top alone");
+      else if (!is_known(key))
         ignore(fmt::format("{}.{}", name, key), "no option of this model has this name");
       else if (!given_.contains(key) || given_[key].is_null())
         given_[key] = value;

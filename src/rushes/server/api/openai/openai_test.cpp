@@ -137,6 +137,25 @@ TEST(OpenAiVideos, take_the_fields_of_vllm_omni_sglang_and_dynamo_and_name_those
   }
 }
 
+TEST(OpenAiVideos, take_every_field_but_prompt_and_model_also_in_each_object_of_fields) {
+  RunningServer server;
+  for (const char* object :
+       {"sampling_params", "video_params", "nvext", "extra_params", "extra_body", "diffusers_kwargs"}) {
+    SCOPED_TRACE(object);
+    const json inner{{"seed", 77},  {"fps", 8},       {"width", 64},          {"height", 48}, {"num_inference_steps", 2},
+                     {"user", "u"}, {"seconds", "2"}, {"prompt", "a circle"}, {"model", "x"}};
+    const Reply reply = server.request("POST", "/v1/videos", json{{"prompt", "a"}, {object, inner}}.dump());
+    ASSERT_EQ(reply.status, 200) << reply.body;
+    const json video = reply.json();
+    EXPECT_EQ(video["seed"], 77);
+    EXPECT_EQ(video["size"], "64x48");
+    EXPECT_EQ(video["seconds"], "2");
+    EXPECT_EQ(server.status(video["id"].get<std::string>().substr(6))["format"]["fps"], 8);
+    EXPECT_THAT(fields_of(video["ignored"]),
+                testing::UnorderedElementsAre("user", std::string(object) + ".prompt", std::string(object) + ".model"));
+  }
+}
+
 TEST(OpenAiVideos, have_a_random_seed_that_is_told_where_none_is_named) {
   RunningServer server;
   std::set<uint64_t> seeds;
