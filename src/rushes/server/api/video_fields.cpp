@@ -56,6 +56,36 @@ const std::map<std::string_view, std::string_view> kWithoutUse{
 constexpr std::array kCommonOptions{"steps",          "guidance_scale", "negative_prompt",
                                     "timestep_shift", "flow_shift",     "fit"};
 
+/// What a field holds; text for those that are not looked into here.
+OptionType type_of_field(const std::string& name, const generation::Model& model) {
+  static const Names kIntegers{"seed", "num_frames", "width", "height"};
+  if (kIntegers.contains(name)) return OptionType::integer;
+  if (name == "fps") return OptionType::number;
+  const OptionField* option = find_field(model.options(), name);
+  return option ? option->type : OptionType::text;
+}
+
+/// "7", 1.0 and "true" for 7, 1 and true: what Pydantic takes, with which the servers of these clients read them. What
+/// is none of them stays, for whoever says what is wrong with it.
+json read_laxly(const json& value, OptionType type) {
+  constexpr std::size_t kLongest = 32;
+  constexpr double kExact = 1ll << 53;
+  if (type != OptionType::integer && type != OptionType::number && type != OptionType::boolean) return value;
+  json read = value;
+  if (value.is_string() && value.get_ref<const std::string&>().size() <= kLongest)
+    read = json::parse(value.get_ref<const std::string&>(), nullptr, /*allow_exceptions=*/false);
+  if (type == OptionType::boolean) {
+    if (read.is_number() && (read == 0 || read == 1)) return read == 1;
+    return read.is_boolean() ? read : value;
+  }
+  if (!read.is_number()) return value;
+  if (type == OptionType::number || read.is_number_integer()) return read;
+  const auto number = read.get<double>();
+  if (number != std::floor(number) || std::abs(number) > kExact) return value;
+  const auto whole = static_cast<int64_t>(number);
+  return whole < 0 ? json(whole) : json(static_cast<uint64_t>(whole));
+}
+
 /// Asks for nothing: a switch that is off, an empty text.
 bool is_off(const json& value) {
   return value.is_null() || value == false || (value.is_string() && value.get_ref<const std::string&>().empty()) ||
@@ -73,6 +103,7 @@ class Reader {
     const auto image = take_image();
     const json seconds = take("seconds");
     leave_out_useless();
+    for (auto& [name, value] : given_.items()) value = read_laxly(value, type_of_field(name, model_));
     for (const char* read_before : {"prompt", "model"}) given_.erase(read_before);
 
     JsonFields fields = JsonFields::of(std::move(given_));
@@ -137,7 +168,7 @@ class Reader {
   void rename(const char* from, const char* to) {
     json value = take(from);
     if (value.is_null()) return;
-    if (given_.contains(to))
+    if (given_.contains(to) && !given_[to].is_null())
       ignore(from, fmt::format("{} is given as well", to));
     else
       given_[to] = std::move(value);
@@ -218,6 +249,7 @@ generation::Request read_video_fields(json given, const generation::Model& model
 const std::map<std::string_view, std::string_view>& fields_without_use() { return kWithoutUse; }
 
 json typed_field(const std::string& name, std::string_view text) {
+  if (text.empty()) return nullptr;
   static const Names kTexts{"prompt", "model",           "size",  "seconds", "negative_prompt",
                             "user",   "input_reference", "solver"};
   if (kTexts.contains(name)) return std::string(text);

@@ -30,7 +30,8 @@ generation::Request read_video_fields(nlohmann::json given, const generation::Mo
 /// The fields that these clients have and nothing here has a use for, with the reason.
 const std::map<std::string_view, std::string_view>& fields_without_use();
 
-/// A field of a form in the type that JSON would have given it. Throws Error(invalid_argument).
+/// A field of a form in the type that JSON would have given it; null for an empty one, which is absent to FastAPI, by
+/// which the servers of these clients read forms. Throws Error(invalid_argument).
 nlohmann::json typed_field(const std::string& name, std::string_view text);
 
 /// The model that an object of JSON names, or the default. Throws Error(invalid_argument) for what is no name,

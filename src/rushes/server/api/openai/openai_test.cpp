@@ -142,8 +142,9 @@ TEST(OpenAiVideos, take_every_field_but_prompt_and_model_also_in_each_object_of_
   for (const char* object :
        {"sampling_params", "video_params", "nvext", "extra_params", "extra_body", "diffusers_kwargs"}) {
     SCOPED_TRACE(object);
-    const json inner{{"seed", 77},  {"fps", 8},       {"width", 64},          {"height", 48}, {"num_inference_steps", 2},
-                     {"user", "u"}, {"seconds", "2"}, {"prompt", "a circle"}, {"model", "x"}};
+    const json inner{
+        {"seed", 77},  {"fps", 8},       {"width", 64},          {"height", 48}, {"num_inference_steps", 2},
+        {"user", "u"}, {"seconds", "2"}, {"prompt", "a circle"}, {"model", "x"}};
     const Reply reply = server.request("POST", "/v1/videos", json{{"prompt", "a"}, {object, inner}}.dump());
     ASSERT_EQ(reply.status, 200) << reply.body;
     const json video = reply.json();
@@ -153,6 +154,52 @@ TEST(OpenAiVideos, take_every_field_but_prompt_and_model_also_in_each_object_of_
     EXPECT_EQ(server.status(video["id"].get<std::string>().substr(6))["format"]["fps"], 8);
     EXPECT_THAT(fields_of(video["ignored"]),
                 testing::UnorderedElementsAre("user", std::string(object) + ".prompt", std::string(object) + ".model"));
+  }
+}
+
+TEST(OpenAiVideos, read_an_empty_field_of_a_form_as_absent) {
+  RunningServer server;
+  std::string form = field("prompt", "a") + field("steps", "") + field("num_inference_steps", "3");
+  for (const char* empty : {"seed", "fps", "size", "width", "height", "guidance_scale", "model", "seconds",
+                            "num_frames", "negative_prompt", "input_reference[image_url]", "lora", "extra_params"})
+    form += field(empty, "");
+  form +=
+      "--XX\r\nContent-Disposition: form-data; name=\"image_reference\"; filename=\"\"\r\n"
+      "Content-Type: application/octet-stream\r\n\r\n\r\n";
+  const Reply reply = server.request("POST", "/v1/videos", form + "--XX--\r\n", kForm);
+  ASSERT_EQ(reply.status, 200) << reply.body;
+  EXPECT_EQ(reply.json()["seconds"], "4");
+  EXPECT_EQ(reply.json()["model"], "drawing");
+  EXPECT_EQ(reply.json()["ignored"], json::array());
+  const Reply without = server.request("POST", "/v1/videos", field("prompt", "") + "--XX--\r\n", kForm);
+  EXPECT_EQ(without.status, 400);
+  EXPECT_THAT(without.body, testing::HasSubstr("prompt is missing"));
+}
+
+TEST(OpenAiVideos, take_numbers_in_strings_and_whole_numbers_with_a_point) {
+  RunningServer server;
+  const json asked[] = {
+      {{"prompt", "a"},
+       {"seed", "18446744073709551615"},
+       {"fps", "8"},
+       {"width", 64.0},
+       {"height", "48"},
+       {"steps", 2.0}},
+      {{"prompt", "a"}, {"nvext", {{"seed", "7"}, {"fps", 8}, {"width", "64.0"}, {"height", 48.0}, {"steps", "2"}}}},
+  };
+  const uint64_t seeds[] = {std::numeric_limits<uint64_t>::max(), 7};
+  for (std::size_t i = 0; i < std::size(asked); ++i) {
+    const Reply reply = server.request("POST", "/v1/videos", asked[i].dump());
+    ASSERT_EQ(reply.status, 200) << reply.body;
+    EXPECT_EQ(reply.json()["seed"], seeds[i]);
+    EXPECT_EQ(reply.json()["size"], "64x48");
+    const json session = server.status(reply.json()["id"].get<std::string>().substr(6));
+    EXPECT_EQ(session["format"]["fps"], 8);
+  }
+  for (const char* wrong : {R"("")", R"("seven")", R"("1 2")", "1.5", R"("1.5")", "true", "[7]", "1e300"}) {
+    const Reply reply = server.request("POST", "/v1/videos", fmt::format(R"({{"prompt": "a", "seed": {}}})", wrong));
+    EXPECT_EQ(reply.status, 400) << wrong;
+    EXPECT_THAT(reply.body, testing::HasSubstr("seed must be")) << wrong;
   }
 }
 

@@ -19,7 +19,9 @@ nlohmann::json form_fields(const Request& request) {
     const bool nested = part.name.ends_with("[image_url]");
     const std::string name = nested ? part.name.substr(0, part.name.find('[')) : part.name;
     require(!fields.contains(name), ErrorCode::invalid_argument, "the form has '{}' twice", name.substr(0, 64));
-    if (nested) {
+    if (part.content.empty() && part.file_name.value_or("").empty()) {
+      fields[name] = nullptr;  // absent to FastAPI; a page sends it for a file that nobody chose
+    } else if (nested) {
       fields[name] = part.content;
     } else if ((name == "input_reference" || name == "image_reference") &&
                (part.file_name || !part.content_type.empty())) {
