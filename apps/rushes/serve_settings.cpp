@@ -79,6 +79,7 @@ server::ModelSource model_source(const generation::ModelOptions& model) {
     source.capabilities = family->capabilities;
     source.options.assign(family->options().begin(), family->options().end());
     source.trained_for = manifest_trained_for(folder);
+    source.words = manifest_words(folder);
   }
   std::error_code missing;
   if (fs::is_directory(folder / "examples", missing)) source.examples = folder / "examples";

@@ -65,6 +65,9 @@ std::unique_ptr<generation::Plan> checked_plan(const generation::Model& model, c
   generation::require_memory(*plan);
   print_ignored(plan->ignored);
   for (const std::string& warning : plan->warnings) fmt::print(stderr, "warning: {}\n", warning);
+  if (const auto unknown = model.card().words.unknown_in(request.prompts); !unknown.empty())
+    fmt::print(stderr, "warning: {}; 'rushes inspect' lists the words that it knows\n",
+               unknown_words_sentence(unknown));
   return plan;
 }
 

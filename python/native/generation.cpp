@@ -51,6 +51,7 @@ Generation::Generation(std::shared_ptr<const Model> model, const generation::Req
   format_ = plan->format();
   ignored_ = plan->ignored;
   warnings_ = plan->warnings;
+  unknown_words_ = model_->get().card().words.unknown_in(request.prompts);
   if (profiler) {
     profiler->on_gpu = model_->options().device.starts_with("cuda");
     profiler_ = std::make_shared<profiling::Profiler>(*profiler);
@@ -178,6 +179,11 @@ void Generation::set_options(const Options& given) {
   inbox_.options.set_all(live);
 }
 
+std::vector<std::string> Generation::unknown_words() {
+  const std::scoped_lock lock(inbox_mutex_);
+  return unknown_words_;
+}
+
 std::string Generation::text() {
   const std::scoped_lock lock(inbox_mutex_);
   return text_;
@@ -190,6 +196,7 @@ std::map<std::string, std::string> Generation::failed_tracks() {
 
 void Generation::set_prompt(std::string prompt) {
   const std::scoped_lock lock(inbox_mutex_);
+  unknown_words_ = model_->get().card().words.unknown_in({&prompt, 1});
   inbox_.prompt = std::move(prompt);
 }
 
@@ -212,6 +219,7 @@ std::shared_ptr<Generation> Generation::fork() {
   {
     const std::scoped_lock inbox_lock(inbox_mutex_);
     branch->text_ = text_;
+    branch->unknown_words_ = unknown_words_;
     branch->failed_tracks_ = failed_tracks_;
     branch->inbox_ = inbox_;  // what was fed is said by both
     branch->speech_ended_ = speech_ended_;

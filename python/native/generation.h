@@ -44,6 +44,8 @@ class Generation {
   generation::VideoFormat format() const { return format_; }
   const std::vector<generation::Ignored>& ignored() const { return ignored_; }
   const std::vector<std::string>& warnings() const { return warnings_; }
+  /// Of the newest prompts: words that the model was not trained with.
+  std::vector<std::string> unknown_words();
   /// Of all text chunks so far.
   std::string text();
   /// Halves of a model of words and video that ended before their time, with the reason, while the other went on.
@@ -94,6 +96,7 @@ class Generation {
   std::mutex inbox_mutex_;
   std::condition_variable came_;  // to the inbox
   std::string text_;
+  std::vector<std::string> unknown_words_;
   std::map<std::string, std::string> failed_tracks_;
   generation::Inbox inbox_;
   std::optional<audio::StreamResampler> resampler_;

@@ -193,6 +193,7 @@ void add_model(nb::module_& module) {
       .def_prop_ro("description", [](const Model& self) { return self.get().card().description; })
       .def_prop_ro("assumptions", [](const Model& self) { return self.get().card().assumptions; })
       .def_prop_ro("networks", [](const Model& self) { return self.get().card().networks; })
+      .def_prop_ro("words", [](const Model& self) { return self.get().card().words.phrases; })
       .def_prop_ro("options",
                    [](const Model& self) {
                      std::map<std::string, std::string> options;
@@ -272,6 +273,8 @@ void add_generation(nb::module_& module) {
       .def_prop_ro("format", &Generation::format)
       .def_prop_ro("ignored", &Generation::ignored, "What of the request was taken and has no effect.")
       .def_prop_ro("warnings", &Generation::warnings, "What is done as it was asked for, and may disappoint.")
+      .def_prop_ro("unknown_words", &Generation::unknown_words,
+                   "Words of the newest prompts that the model was not trained with.")
       .def_prop_ro("text", &Generation::text, "What the model has said so far.")
       .def_prop_ro("failed_tracks", &Generation::failed_tracks,
                    "Of a model of words and video: which half failed, and why, while the other went on.")

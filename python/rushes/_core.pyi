@@ -147,6 +147,9 @@ class Model:
     def networks(self) -> list[Network]: ...
 
     @property
+    def words(self) -> list[str]: ...
+
+    @property
     def options(self) -> dict[str, str]: ...
 
     @property
@@ -222,6 +225,10 @@ class Generation:
     @property
     def warnings(self) -> list[str]:
         """What is done as it was asked for, and may disappoint."""
+
+    @property
+    def unknown_words(self) -> list[str]:
+        """Words of the newest prompts that the model was not trained with."""
 
     @property
     def text(self) -> str:

@@ -88,6 +88,8 @@ def predict(picture: Path | bytes, prompt: str = "", *, server_url: str = DEFAUL
     begun = _post(server + "/api/predict", {name: value for name, value in fields.items() if value is not None}, token, timeout)
     for warning in begun.get("warnings", []):
         warnings.warn(warning, stacklevel=2)
+    for word in begun.get("unknown_words", []):
+        warnings.warn(f"the model does not know the word {word!r}", stacklevel=2)
     return follow(begun["session_id"], server_url=server, token=token, timeout=timeout)
 
 

@@ -55,6 +55,15 @@ class Generation:
         return self._core.warnings
 
     @property
+    def unknown_words(self) -> list[str]:
+        """Words of the newest prompts that the model was not trained with, in lower case. Each is a warning, too."""
+        return self._core.unknown_words
+
+    def _warn_of_unknown_words(self) -> None:
+        for word in self.unknown_words:
+            warnings.warn(f"the model does not know the word {word!r}; Model.words lists those that it knows", stacklevel=3)
+
+    @property
     def text(self) -> str:
         """What the model has said so far; empty for models that make no text."""
         return self._core.text
@@ -81,8 +90,9 @@ class Generation:
         return block
 
     def set_prompt(self, prompt: str) -> None:
-        """Sets the prompt from the next block on."""
+        """Sets the prompt from the next block on. Warns of its unknown_words."""
         self._core.set_prompt(prompt)
+        self._warn_of_unknown_words()
 
     def set_options(self, **options: bool | float | str | Sequence[float] | None) -> None:
         """Changes options of the model from the next frame on. Raises InvalidArgument for those that cannot change."""
@@ -184,6 +194,11 @@ class Model:
         return self._core.networks
 
     @property
+    def words(self) -> list[str]:
+        """Words and phrases of the captions that the model was trained with; empty: its files do not say."""
+        return self._core.words
+
+    @property
     def options(self) -> dict[str, str]:
         """Names and meanings of the model's own options for generate()."""
         return self._core.options
@@ -204,7 +219,8 @@ class Model:
         InvalidArgument.
         Models that need no prompt take none. `options`: of the model, such as steps=4 or guidance_scale=5.0; Model.options lists them, and None
         means the model's default. Computation starts with the first block. What has no effect is a warning, and in
-        Generation.ignored; what may disappoint, in Generation.warnings. Raises InvalidArgument with the field and its allowed values.
+        Generation.ignored; what may disappoint, in Generation.warnings;
+        words that the model was not trained with, in Generation.unknown_words. Raises InvalidArgument with the field and its allowed values.
         """
         texts = (_core.prompts_of_line(prompts) or [prompts]) if isinstance(prompts, str) else list(prompts)
         if isinstance(image, (str, os.PathLike)):
@@ -225,4 +241,5 @@ class Model:
             warnings.warn(f"{ignored.field} has no effect: {ignored.reason}", stacklevel=2)
         for warning in generation.warnings:
             warnings.warn(warning, stacklevel=2)
+        generation._warn_of_unknown_words()
         return generation

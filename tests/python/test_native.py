@@ -65,6 +65,18 @@ def test_what_has_no_effect_is_a_warning_and_is_told(model):
     assert model.generate(PROMPT, segment_length=3).ignored == []
 
 
+def test_words_that_the_model_was_not_trained_with_are_warnings_and_are_told(model):
+    with pytest.warns(UserWarning, match="the model does not know the word 'cat'; Model.words lists"):
+        generation = model.generate("A red CAT", segment_length=3)
+    assert generation.unknown_words == ["cat"] and generation.warnings == [] and "to the left" in model.words
+    generation.set_prompt("a red circle")
+    assert generation.unknown_words == []
+    with pytest.warns(UserWarning, match="the word 'dog'"):
+        generation.set_prompt("a dog")
+    assert generation.unknown_words == generation.fork().unknown_words == ["dog"]
+    assert model.generate(PROMPT, segment_length=3).unknown_words == []
+
+
 @pytest.mark.parametrize("prompts, taken", [
     ("a red circle; a green star", ["a red circle", "a green star"]),
     (r"a red circle\; a green star", ["a red circle; a green star"]),

@@ -13,6 +13,19 @@ namespace {
 namespace fs = std::filesystem;
 constexpr std::size_t kMaxManifestBytes = 1'000'000;
 constexpr std::size_t kMaxListEntries = 100'000;
+constexpr std::size_t kMaxWords = 2000;  // with every list of models they are told
+
+/// One piece of a manifest; empty if there is no manifest, or that cannot be read.
+template <typename Piece>
+Piece read_one(const fs::path& directory, Piece (*read)(ManifestSection& top)) {
+  try {
+    const std::string source = kManifestName;
+    ManifestSection top(load_manifest(manifest_text(directory), source), "", source, directory);
+    return read(top);
+  } catch (const std::exception&) {  // whoever loads it says what is wrong
+    return {};
+  }
+}
 
 }  // namespace
 
@@ -132,6 +145,21 @@ void write_trained_for(ManifestWriter& out, const TrainedFor& trained_for) {
   out.end();
 }
 
+KnownWords read_words(ManifestSection& top) {
+  KnownWords words;
+  top("words", words.phrases);
+  top.check(words.phrases.size() <= kMaxWords, "words", "has {} entries; at most {} are allowed", words.phrases.size(),
+            kMaxWords);
+  for (std::size_t i = 0; i < words.phrases.size(); ++i)
+    top.check(!words_in(words.phrases[i]).empty() && words.phrases[i].size() <= 100, "words",
+              "has an entry [{}] that is not a word or a phrase of at most 100 bytes", i);
+  return words;
+}
+
+void write_words(ManifestWriter& out, const KnownWords& words) {
+  if (!words.phrases.empty()) out("words", words.phrases);
+}
+
 YAML::Node load_manifest(const std::string& yaml, const std::string& source) {
   require(yaml.size() <= kMaxManifestBytes, ErrorCode::too_large, "{} has {} bytes; a manifest can have at most {}",
           source, yaml.size(), kMaxManifestBytes);
@@ -178,14 +206,8 @@ std::optional<std::string> manifest_family(const fs::path& directory) {
   return std::nullopt;
 }
 
-TrainedFor manifest_trained_for(const fs::path& directory) {
-  try {
-    const std::string source = kManifestName;
-    ManifestSection top(load_manifest(manifest_text(directory), source), "", source, directory);
-    return read_trained_for(top);
-  } catch (const std::exception&) {  // whoever loads it says what is wrong
-    return {};
-  }
-}
+TrainedFor manifest_trained_for(const fs::path& directory) { return read_one(directory, read_trained_for); }
+
+KnownWords manifest_words(const fs::path& directory) { return read_one(directory, read_words); }
 
 }  // namespace rushes

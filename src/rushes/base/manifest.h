@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "rushes/base/error.h"
+#include "rushes/base/known_words.h"
 #include "rushes/base/printable.h"
 #include "rushes/base/trained_for.h"
 
@@ -167,7 +168,7 @@ class ManifestWriter {
   requires requires(const List& list) { list.begin(); }
   void write(const List& list) {
     out_ << YAML::Flow << YAML::BeginSeq;
-    for (const auto entry : list) write(entry);
+    for (const auto& entry : list) write(entry);
     out_ << YAML::EndSeq;
   }
 
@@ -177,6 +178,9 @@ class ManifestWriter {
 /// `trained_for`, the same in each family whose requests choose a size; without it nothing is known.
 TrainedFor read_trained_for(ManifestSection& top);
 void write_trained_for(ManifestWriter& out, const TrainedFor& trained_for);
+/// `words`, the same in each family that reads prompts.
+KnownWords read_words(ManifestSection& top);
+void write_words(ManifestWriter& out, const KnownWords& words);
 
 /// Reads the text of a manifest: `read` gets its name and the section of all keys but schema, name and family, and need
 /// not finish() it. `source` stands in messages. Throws Error(too_large), Error(invalid_argument), Error(unsupported)
@@ -189,8 +193,9 @@ void read_manifest(const std::string& yaml, const std::filesystem::path& directo
 std::string manifest_text(const std::filesystem::path& directory);
 /// The family that the manifest of `directory` names; nothing without a manifest, or with one that cannot be read.
 std::optional<std::string> manifest_family(const std::filesystem::path& directory);
-/// Its `trained_for`, likewise without regard to the rest.
+/// Its `trained_for` and its `words`, likewise without regard to the rest.
 TrainedFor manifest_trained_for(const std::filesystem::path& directory);
+KnownWords manifest_words(const std::filesystem::path& directory);
 
 // ---- implementation ----
 

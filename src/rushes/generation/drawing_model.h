@@ -115,7 +115,10 @@ class DrawingGenerator final : public Generator {
 
 class DrawingModel final : public Model {
  public:
-  explicit DrawingModel(DrawingGenerator::Hook before_step = {}) : before_step_(std::move(before_step)) {}
+  explicit DrawingModel(DrawingGenerator::Hook before_step = {}, KnownWords words = {})
+      : before_step_(std::move(before_step)) {
+    card_.words = std::move(words);
+  }
 
   const ModelCard& card() const override { return card_; }
   Capabilities capabilities() const override {
@@ -172,7 +175,7 @@ class DrawingModel final : public Model {
   }
 
   DrawingGenerator::Hook before_step_;
-  const ModelCard card_{.name = "drawing", .family = "drawing", .description = "draws bars, for tests"};
+  ModelCard card_{.name = "drawing", .family = "drawing", .description = "draws bars, for tests"};
   // Taken and without effect: of requests that are meant for real models.
   const std::vector<OptionField> options_{
       {.name = "steps", .type = OptionType::integer, .doc = "steps", .standard = int64_t{4}, .least = 1, .most = 200},

@@ -83,6 +83,10 @@ void report(Report& about, const TrainedFor& trained_for) {
   if (trained_for.video_frames > 0) known["frames"] = trained_for.video_frames;
 }
 
+void report(Report& about, const KnownWords& words) {
+  if (!words.phrases.empty()) about["words"] = words.phrases;
+}
+
 void count(Report& part, const tensor::WeightMap& weights) {
   part["parameters"] = weights.parameter_count();
   part["bytes"] = weights.bytes();

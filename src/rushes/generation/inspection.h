@@ -41,6 +41,8 @@ struct FieldReport {
 
 /// Under `trained_for`, where it is known.
 void report(Report& about, const TrainedFor& trained_for);
+/// Under `words`, likewise.
+void report(Report& about, const KnownWords& words);
 
 /// The counts of a part.
 void count(Report& part, const tensor::WeightMap& weights);

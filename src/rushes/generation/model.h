@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "rushes/base/image_limits.h"
+#include "rushes/base/known_words.h"
 #include "rushes/base/trained_for.h"
 #include "rushes/generation/generator.h"
 #include "rushes/generation/request.h"
@@ -67,6 +68,7 @@ struct ModelCard {
   std::vector<ModelPart> networks = {};
   std::vector<std::string> assumptions = {};  // what its files do not tell: what was taken, and how to say otherwise
   TrainedFor trained_for = {};                // as its files tell it; a request beyond gets Plan::warnings
+  KnownWords words = {};                      // likewise; the others of a prompt are told to whoever gave it
   bool is_small = false;  // its operators gain nothing from several cores: sessions may run side by side instead
 };
 

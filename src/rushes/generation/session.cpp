@@ -159,6 +159,16 @@ std::vector<std::string> Session::warnings() const {
   return warnings_;
 }
 
+std::vector<std::string> Session::unknown_words() const {
+  const std::scoped_lock lock(mutex_);
+  return unknown_words_;
+}
+
+void Session::set_unknown_words(std::vector<std::string> words) {
+  const std::scoped_lock lock(mutex_);
+  unknown_words_ = std::move(words);
+}
+
 void Session::end_speech() {
   {
     const std::scoped_lock lock(mutex_);

@@ -67,6 +67,7 @@ class Session {
     std::vector<FrameBlock> blocks;  // without pixels: the stream's events, at the times that `history` has
     BlockHistory history = {};
     std::vector<Ignored> ignored = {};
+    std::vector<std::string> unknown_words = {};
   };
   Session(Request request, const VideoFormat& format, Past past);
 
@@ -96,6 +97,9 @@ class Session {
   void warn(const std::string& text);
   std::vector<std::string> warnings() const;
   static constexpr std::size_t kMostWarnings = 16;
+  /// Of the request's prompts, or of the one that was set since: words that the model was not trained with.
+  std::vector<std::string> unknown_words() const;
+  void set_unknown_words(std::vector<std::string> words);
   std::chrono::system_clock::time_point created() const noexcept { return created_; }
   Stream& stream() noexcept { return *stream_; }
   SessionStatus status() const;
@@ -203,7 +207,7 @@ class Session {
   int64_t first_block_video_frames_ = 0;
   ViewerLead lead_;
   std::optional<double> max_lead_;
-  std::vector<std::string> warnings_;
+  std::vector<std::string> warnings_, unknown_words_;
   BlockHistory history_;
   std::optional<std::pair<std::string, EndReason>> stop_at_border_;  // the next one
   std::shared_ptr<const std::function<void()>> control_;

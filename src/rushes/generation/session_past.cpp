@@ -15,6 +15,7 @@ Session::Session(Request request, const VideoFormat& format, Past past)
       stream_(std::make_shared<Stream>()),
       status_(std::move(past.status)),
       ignored_(std::move(past.ignored)),
+      unknown_words_(std::move(past.unknown_words)),
       history_(std::move(past.history)) {
   const auto end = status_.end.value_or(std::chrono::microseconds{0});
   if (!past.blocks.empty()) first_block_video_frames_ = past.blocks.front().video_frames;

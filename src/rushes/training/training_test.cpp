@@ -92,6 +92,14 @@ TEST(Run, a_named_stage_counts_processor_time_over_all_its_calls) {
   EXPECT_TRUE(training::Run(options, "stage", {"loss"}).time_left());
 }
 
+TEST(CaptionWords, are_those_of_all_captions_and_no_others) {
+  const KnownWords words = caption_words();
+  std::vector<std::string> captions;
+  for (uint64_t i = 0; i < 20'000; ++i) captions.push_back(make_scene(3, i, Split::train).caption);
+  EXPECT_EQ(words.unknown_in(captions), std::vector<std::string>{});
+  EXPECT_EQ(KnownWords{captions}.unknown_in(words.phrases), std::vector<std::string>{});
+}
+
 TEST(ShippedTokenizer, captions_fit_the_text_length_and_have_no_unknown_piece) {
   const auto tokenizer = shipped_tokenizer(scratch("tokenizer.model"), 1);
   EXPECT_LE(tokenizer->vocabulary_size(), kShippedVocabulary);

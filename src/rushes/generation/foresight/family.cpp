@@ -138,7 +138,8 @@ std::shared_ptr<const Model> load(const ModelOptions& options) {
                  .family = "foresight",
                  .description = {},
                  .assumptions = model.assumptions,
-                 .trained_for = model.trained_for};
+                 .trained_for = model.trained_for,
+                 .words = model.words};
   Loader loader(model, options, card);
   const auto language = loader.language();
   auto video = loader.video();

@@ -109,9 +109,11 @@ TEST(ForesightFamily, a_manifest_that_was_written_is_read_as_it_was) {
   model.defaults.negative_prompt = "dull: \"grey\"";
   model.defaults.conditioning = PromptSource::adapter;
   model.trained_for = {.sizes = {{64, 64}, {64, 96}}, .video_frames = 17};
+  model.words.phrases = {"What will happen", "ball"};
   std::ofstream(files.path / "model.yaml") << foresight_manifest(model);
   EXPECT_EQ(open_foresight_directory(files.path), model);
   EXPECT_EQ(load_model({.path = files.path.string()})->card().trained_for, model.trained_for);
+  EXPECT_EQ(load_model({.path = files.path.string()})->card().words, model.words);
 }
 
 TEST(ForesightFamily, half_precision_answers_too) {

@@ -104,6 +104,7 @@ Inspection inspect_foresight(const fs::path& directory) {
   inspection.about["defaults"] = Report::object();
   visit_default_fields(model.defaults, FieldReport{inspection.about["defaults"]});
   report(inspection.about, model.trained_for);
+  report(inspection.about, model.words);
   add_checkpoint(inspection.files, model.language);
   if (!model.video.empty()) {
     const ltx::ModelFiles files = ltx::find_files(model.video);

@@ -83,6 +83,7 @@ ForesightDirectory parse(const fs::path& directory) {
       section("num_heads", model.adapter_heads, FieldRange{1, 1024});
     });
     model.trained_for = read_trained_for(top);
+    model.words = read_words(top);
     if (!top.has("defaults")) return;
     ManifestSection section = top.section("defaults");
     visit_default_fields(model.defaults, section);
@@ -210,6 +211,7 @@ std::string foresight_manifest(const ForesightDirectory& model) {
   visit_default_fields(model.defaults, out);
   out.end();
   write_trained_for(out, model.trained_for);
+  write_words(out, model.words);
   return out.finish();
 }
 

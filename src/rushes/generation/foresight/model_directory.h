@@ -10,6 +10,7 @@
 //   adapter:  {file: adapter.safetensors, num_heads: 6}
 //   defaults: {height: 512, width: 512, frames: 30, fps: 15, steps: 30, ...}
 //   trained_for: {sizes: [128x128], frames: 33}                    # optional
+//   words: [What will happen, the, red, ball, ...]                 # optional
 //
 // A video model of one file also has `text_encoder` and `tokenizer`, a folder and a file. Language or video may be left
 // out; spatial and adapter are one.
@@ -19,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "rushes/base/known_words.h"
 #include "rushes/base/trained_for.h"
 #include "rushes/generation/foresight/settings.h"
 
@@ -34,6 +36,7 @@ struct ForesightDirectory {
   int64_t spatial_square = 224;  // side of the picture that the vision transformer sees
   ForesightSettings defaults;
   TrainedFor trained_for;
+  KnownWords words;
   std::vector<std::string> assumptions;  // what no file tells: what was taken, and how to say otherwise; for people
   bool operator==(const ForesightDirectory&) const = default;
 };

@@ -199,6 +199,7 @@ void write_foresight_model(const fs::path& directory, const ForesightFiles& file
   model.name = files.name;
   model.defaults = files.defaults;
   model.trained_for = files.trained_for;
+  model.words = files.words;
   if (files.language) {
     model.language = made(model.directory / "language");
     write_language(model.language, *files.language);

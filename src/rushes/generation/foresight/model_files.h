@@ -45,6 +45,7 @@ struct ForesightFiles {
   std::optional<AdapterFiles> adapter;
   ForesightSettings defaults;
   TrainedFor trained_for = {};
+  KnownWords words = {};
 };
 
 /// language/ as the transformers library writes it, video/ as the diffusers library does, dinov2.safetensors,

@@ -64,7 +64,8 @@ std::shared_ptr<const Model> load(const ModelOptions& options) {
                  .family = "omniavatar",
                  .description = {},
                  .assumptions = model.assumptions,
-                 .trained_for = model.trained_for};
+                 .trained_for = model.trained_for,
+                 .words = model.words};
   OmniAvatarParts parts;
   log::info("loading transformer {}", model.transformer.file.string());
   {

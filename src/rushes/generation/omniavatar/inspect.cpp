@@ -120,6 +120,7 @@ Inspection inspect_omniavatar(const fs::path& directory) {
   omniavatar::visit_default_fields(model.defaults, FieldReport{inspection.about["defaults"]});
   inspection.about["sampler"] = inspection.about["defaults"]["sampler"];
   report(inspection.about, model.trained_for);
+  report(inspection.about, model.words);
   if (!model.assumptions.empty()) inspection.about["assumptions"] = model.assumptions;
   inspection.files = {model.transformer.file, model.text_encoder.file, model.autoencoder.file,
                       model.audio_encoder.file};

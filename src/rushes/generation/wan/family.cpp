@@ -84,6 +84,7 @@ std::shared_ptr<const Model> load(const ModelOptions& options) {
   card.name = model.name;
   card.assumptions = model.assumptions;
   card.trained_for = model.trained_for;
+  card.words = model.words;
   card.description = fmt::format("{}: transformer of {:.1f} M parameters, {} decoder, {}", model.name,
                                  static_cast<double>(parameters) / 1e6,
                                  decoder_part.kind == wan::AutoencoderKind::vae ? "vae" : "tiny", placement.text());

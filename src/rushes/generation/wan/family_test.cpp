@@ -67,9 +67,11 @@ TEST(LoadModel, a_size_or_a_segment_beyond_what_the_manifest_says_is_warned_of) 
   EXPECT_THAT(warnings(*load_model({.path = directory()}), 48, 32), testing::IsEmpty()) << "nothing is known";
   const fs::path says = directory() / "says";
   fs::copy(directory(), says);
-  std::ofstream(says / "model.yaml", std::ios::app) << "trained_for: {sizes: [32x32, 32x48], frames: 9}\n";
+  std::ofstream(says / "model.yaml", std::ios::app)
+      << "trained_for: {sizes: [32x32, 32x48], frames: 9}\nwords: [a, red]\n";
   const auto model = load_model({.path = says});
   EXPECT_EQ(model->card().trained_for, (TrainedFor{.sizes = {{32, 32}, {48, 32}}, .video_frames = 9}));
+  EXPECT_THAT(model->card().words.phrases, testing::ElementsAre("a", "red"));
   EXPECT_THAT(warnings(*model, 48, 32, 9), testing::IsEmpty());
   EXPECT_THAT(warnings(*model, 32, 48),
               testing::ElementsAre(testing::HasSubstr("trained for 32x32, 32x48, not for 48x32"),

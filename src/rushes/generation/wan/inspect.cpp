@@ -94,6 +94,7 @@ Inspection inspect_wan(const fs::path& directory) {
   const wan::Defaults& defaults = model.defaults;
   inspection.about["sampler"] = defaults.denoising_step_list.empty() ? "many_step" : "few_step";
   report(inspection.about, model.trained_for);
+  report(inspection.about, model.words);
   if (!model.assumptions.empty()) inspection.about["assumptions"] = model.assumptions;
   std::set<fs::path> files{model.transformer.file, model.text_encoder.file, model.autoencoder.file};
   if (model.preview_autoencoder) files.insert(model.preview_autoencoder->file);

@@ -207,6 +207,7 @@ TEST(AvatarManifest, sets_what_it_names_and_leaves_the_defaults) {
   changed.transformer.adapter = folder.path / "a.safetensors";
   changed.transformer.lora = {3, 6};
   changed.trained_for.sizes = {{400, 720}};
+  changed.words.phrases = {"a", "short hair"};
   for (const ModelDirectory& each : {model, changed})
     EXPECT_EQ(parse_manifest(manifest_yaml(each), folder.path, "m"), each) << manifest_yaml(each);
 }

@@ -92,6 +92,7 @@ ModelDirectory parse_manifest(const std::string& yaml, const fs::path& directory
     model.audio_encoder = read_audio_encoder(top.section("audio_encoder"));
     if (top.has("defaults")) model.defaults = read_defaults(top.section("defaults"));
     model.trained_for = read_trained_for(top);
+    model.words = read_words(top);
   });
   SpeechConfig& speech = model.transformer.config.speech;
   speech.feature_dim = speech_feature_dim(model.audio_encoder.config);
@@ -119,6 +120,7 @@ std::string manifest_yaml(const ModelDirectory& model) {
   visit_default_fields(model.defaults, out);
   out.end();
   write_trained_for(out, model.trained_for);
+  write_words(out, model.words);
   return out.finish();
 }
 

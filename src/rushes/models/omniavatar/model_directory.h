@@ -12,6 +12,7 @@
 //   audio_encoder: {file: audio_encoder.safetensors, hidden_size: 96, ...}                         # of wav2vec::Config
 //   defaults:      {sampler: causal, steps: 4, fps: 16, height: 96, width: 96, window: 21, ...}
 //   trained_for:   {sizes: [96x96]}                                                # optional
+//   words:         [a, man, woman, with, short hair, ...]                          # optional
 //
 // A transformer that is kept as a base and an adapter has `adapter`, `lora_alpha` and `lora_rank` beside `file`.
 #pragma once
@@ -97,6 +98,7 @@ struct ModelDirectory {
   AudioEncoderPart audio_encoder;
   Defaults defaults;
   TrainedFor trained_for;
+  KnownWords words;
   std::vector<std::string> assumptions;  // what no file tells: what was taken, and how to say otherwise; for people
   bool operator==(const ModelDirectory&) const = default;
 };

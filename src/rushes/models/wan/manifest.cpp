@@ -157,6 +157,7 @@ ModelDirectory parse_manifest(const std::string& yaml, const fs::path& directory
     model.tokenizer = top.file("tokenizer");
     if (top.has("defaults")) model.defaults = read_defaults(top.section("defaults"));
     model.trained_for = read_trained_for(top);
+    model.words = read_words(top);
   });
   check_parts(model.transformer.config, model.text_encoder, model.autoencoder, source);
   require(
@@ -183,6 +184,7 @@ std::string manifest_yaml(const ModelDirectory& model) {
   visit_default_fields(model.defaults, out);
   out.end();
   write_trained_for(out, model.trained_for);
+  write_words(out, model.words);
   return out.finish();
 }
 

@@ -12,6 +12,7 @@
 //   tokenizer: tokenizer.model                                                      # a file or a folder
 //   defaults: {denoising_step_list: [1000, 750, 500, 250], segment_length: 21, fps: 16, ...}
 //   trained_for: {sizes: [96x96]}                                                 # optional
+//   words: [a, red, circle, moves, to the left, ...]                              # optional
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -19,6 +20,7 @@
 #include <string>
 #include <vector>
 
+#include "rushes/base/known_words.h"
 #include "rushes/base/trained_for.h"
 #include "rushes/models/wan/config.h"
 
@@ -83,6 +85,7 @@ struct ModelDirectory {
   std::filesystem::path tokenizer;
   Defaults defaults;
   TrainedFor trained_for;
+  KnownWords words;
   std::vector<std::string> assumptions;  // what no file tells: what was taken, and how to say otherwise; for people
   bool operator==(const ModelDirectory&) const = default;
 };

@@ -40,6 +40,7 @@ autoencoder: {kind: tiny, file: a.safetensors, decoder_widths: [64, 48, 16, 16],
 tokenizer: words.model
 defaults: {denoising_step_list: [1000, 500.5], height: 96, width: 128, seed: 7, negative_prompt: "grey, blurred"}
 trained_for: {sizes: [128x96, 96x96], frames: 81}
+words: [a, red, "on", to the left]
 )";
 
 TEST(ModelDirectory, a_manifest_sets_what_it_names_and_leaves_the_defaults) {
@@ -60,6 +61,9 @@ TEST(ModelDirectory, a_manifest_sets_what_it_names_and_leaves_the_defaults) {
   EXPECT_EQ(model.trained_for, (TrainedFor{.sizes = {{96, 128}, {96, 96}}, .video_frames = 81}));
   EXPECT_EQ(manifest_trained_for(folder), model.trained_for) << "before anything else is read";
   EXPECT_EQ(manifest_trained_for(folder / "nowhere"), TrainedFor{});
+  EXPECT_EQ(model.words.phrases, (std::vector<std::string>{"a", "red", "on", "to the left"}));
+  EXPECT_EQ(manifest_words(folder), model.words);
+  EXPECT_EQ(manifest_words(folder / "nowhere"), KnownWords{});
   EXPECT_EQ(model.tokenizer, folder / "words.model");
   EXPECT_FALSE(model.preview_autoencoder.has_value());
 }
@@ -81,6 +85,7 @@ TEST(ModelDirectory, a_written_manifest_reads_back_the_same) {
   EXPECT_EQ(read, model) << manifest_yaml(model);
   for (const TrainedFor& other : {TrainedFor{}, TrainedFor{.video_frames = 9}, TrainedFor{.sizes = {{64, 8}}}}) {
     model.trained_for = other;
+    model.words.phrases = {"no", "1", "it's: \"so\""};
     EXPECT_EQ(parse_manifest(manifest_yaml(model), folder, "m"), model) << manifest_yaml(model);
   }
 }
@@ -151,6 +156,8 @@ TEST(ModelDirectory, a_wrong_manifest_is_refused_by_the_name_of_the_field) {
       {"no frames", "frames: 81", "frames: 0", bad, "'trained_for.frames' is 0"},
       {"seconds", "frames: 81", "seconds: 5", bad,
        "'trained_for.seconds' is not a known key; the allowed keys are: sizes, frames"},
+      {"words without a list", "[a, red, \"on\", to the left]", "red", bad, "'words' must be a list"},
+      {"an empty word", "[a, red,", "[a, '-',", bad, "'words' has an entry [1] that is not a word"},
       {"no YAML", "schema: 1", "schema: [1", bad, "is not valid YAML: line"},
       {"not a mapping", kManifest, "- 1", bad, "the file must be a mapping"},
       {"empty", kManifest, "", bad, "the file must be a mapping"},

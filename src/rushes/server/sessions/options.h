@@ -21,6 +21,7 @@ struct ModelSource {
   generation::Capabilities capabilities = {};
   std::vector<OptionField> options = {};
   TrainedFor trained_for = {};          // likewise
+  KnownWords words = {};                // likewise
   std::filesystem::path examples = {};  // pictures and speech to try it with; empty: none
   bool at_start = false;                // loaded with the first
 };

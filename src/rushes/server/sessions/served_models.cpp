@@ -71,6 +71,7 @@ void ServedModels::place(Slot& slot, std::shared_ptr<const generation::Model> mo
   slot.source.capabilities = slot.model->capabilities();
   slot.source.options.assign(slot.model->options().begin(), slot.model->options().end());
   slot.source.trained_for = slot.model->card().trained_for;
+  slot.source.words = slot.model->card().words;
   slot.state = State::loaded;
   slot.used = Clock::now();
   log::info("model {}: {}", slot.source.name.empty() ? slot.model->card().name : slot.source.name, slot.description);
@@ -100,6 +101,7 @@ ServedModels::Status ServedModels::status(std::string_view name) const {
           .capabilities = slot.source.capabilities,
           .options = slot.source.options,
           .trained_for = slot.source.trained_for,
+          .words = slot.source.words,
           .examples = slot.source.examples,
           .state = slot.state,
           .failure = slot.failure,

@@ -41,6 +41,7 @@ class ServedModels {
     generation::Capabilities capabilities;
     std::vector<OptionField> options;  // of the loaded model; else of its family, as far as that is known
     TrainedFor trained_for;            // of the loaded model; else as its manifest says it
+    KnownWords words;                  // likewise
     std::filesystem::path examples;
     State state = State::unloaded;
     std::string failure;  // with `failed`

@@ -230,6 +230,7 @@ Hosted restore(const delivery::CatalogueRow& row, const media::RecordedFile& fil
       .history = std::move(history)};
   for (const Json& each : details.value("ignored", Json::array()))
     past.ignored.push_back({each.at("field").get<std::string>(), each.at("reason").get<std::string>()});
+  past.unknown_words = details.value("unknown_words", std::vector<std::string>());
   Hosted entry;
   entry.session = std::make_shared<generation::Session>(std::move(request), format, std::move(past));
   entry.video =
@@ -277,6 +278,7 @@ delivery::CatalogueRow catalogue_row(const Hosted& entry) {
   if (!entry.file_name.empty()) details["file_name"] = entry.file_name;
   for (const generation::Ignored& each : session.ignored())
     details["ignored"].push_back({{"field", each.field}, {"reason", each.reason}});
+  if (const auto words = session.unknown_words(); !words.empty()) details["unknown_words"] = words;
   if (status.failure) details["error"] = {{"code", name(status.failure->code)}, {"message", status.failure->message}};
   if (entry.origin) details["origin"] = {{"kind", name(entry.origin->kind)}, {"session", entry.origin->session.text()}};
   row.details = details.dump(-1, ' ', false, Json::error_handler_t::replace);

@@ -48,6 +48,12 @@ void tell_ignored(const Hosted& entry, const std::vector<generation::Ignored>& i
     log::warning("session {}: {} has no effect: {}", entry.session->id().text(), each.field, each.reason);
 }
 
+/// Those of its prompts, in the log and in the session.
+void tell_unknown_words(const Hosted& entry, std::vector<std::string> words) {
+  if (!words.empty()) log::warning("session {}: {}", entry.session->id().text(), unknown_words_sentence(words));
+  entry.session->set_unknown_words(std::move(words));
+}
+
 }  // namespace
 
 SessionStore::SessionStore(std::vector<ModelSource> models, SessionLimits limits, std::filesystem::path data_directory,
@@ -116,6 +122,7 @@ Hosted SessionStore::create(generation::Request request, NewSession how, std::un
   require_room();
   const auto before = std::move(how.before);
   return begun(enter(std::move(request), std::move(plan), std::move(how), nullptr, name), [&](const Hosted& entry) {
+    tell_unknown_words(entry, loaded->card().words.unknown_in(entry.session->request().prompts));
     if (before) before(entry);
     models_->worker().submit(entry.session, loaded);
   });
@@ -151,6 +158,7 @@ Hosted SessionStore::fork(const SessionId& id, std::optional<std::string> prompt
       enter(std::move(request), std::move(plan),
             {.origin = Origin{Origin::Kind::fork, id}, .retention = source.retention}, source.video, source.model);
   return begun(std::move(branch), [&](const Hosted& entry) {
+    entry.session->set_unknown_words(source.session->unknown_words());
     if (prompt) set_prompt(entry, std::move(*prompt));
     models_->worker().fork(source.session, entry.session, blocks);
   });
@@ -251,12 +259,16 @@ void SessionStore::require_takes_prompts(const Hosted& entry) const {
 
 std::vector<generation::Ignored> SessionStore::set_prompt(const Hosted& entry, std::string prompt) const {
   std::vector<generation::Ignored> ignored;
+  std::vector<std::string> unknown;
   if (!entry.session->over()) {
     require_takes_prompts(entry);
-    ignored = models_->model(entry.model)->ignored_in(prompt, "prompt");
+    const auto& model = models_->model(entry.model);
+    ignored = model->ignored_in(prompt, "prompt");
+    unknown = model->card().words.unknown_in({&prompt, 1});
   }
   tell_ignored(entry, ignored);
   entry.session->set_prompt(std::move(prompt), ignored);
+  tell_unknown_words(entry, std::move(unknown));
   return ignored;
 }
 

@@ -40,6 +40,7 @@ void export_foresight(const std::filesystem::path& directory, const std::filesys
   files.name = "shipped-foresight";
   files.defaults = foresight_defaults();
   files.trained_for = {.sizes = {{kForesightSide, kForesightSide}}, .video_frames = kForesightVideoFrames};
+  files.words = foresight_known_words();
   if (is_there("language.safetensors")) files.language = trained_language(directory);
   if (is_there("video.safetensors")) files.video = trained_video(directory);
   if (files.language && files.video && is_there("adapter.safetensors"))

@@ -128,19 +128,6 @@ ForesightWords instruction(const ForesightLabels& labels, Random& random) {
           fmt::format("{} If you push it, it slides {}.", there, kWays[way])};
 }
 
-std::vector<std::string> words_of(std::string_view text) {
-  std::vector<std::string> words(1);
-  for (const char c : text) {
-    const char lower = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    if (lower >= 'a' && lower <= 'z')
-      words.back() += lower;
-    else if (!words.back().empty())
-      words.emplace_back();
-  }
-  if (words.back().empty()) words.pop_back();
-  return words;
-}
-
 template <typename E>
 std::optional<E> named(std::string_view word, int count) {
   for (int i = 0; i < count; ++i)
@@ -178,8 +165,50 @@ ForesightWords make_foresight_words(const ForesightLabels& labels, Random& rando
           fmt::format("{} {}", sight(labels, question.manner.opening), outlook(labels, question.manner.future))};
 }
 
+KnownWords foresight_known_words() {
+  KnownWords words;
+  const auto add_pattern = [&](std::string_view pattern) {
+    while (!pattern.empty()) {
+      const std::string_view piece = pattern.substr(0, pattern.find("{}"));
+      pattern.remove_prefix(std::min(pattern.size(), piece.size() + 2));
+      const std::size_t begin = piece.find_first_not_of(" .?");
+      if (begin != std::string_view::npos) words.add(piece.substr(begin, piece.find_last_not_of(" .?") + 1 - begin));
+    }
+  };
+  for (const Question& question : kQuestions) add_pattern(question.text);
+  for (const std::string_view pattern : kPushes) add_pattern(pattern);
+  for (const std::string_view pattern : kTurns) add_pattern(pattern);
+  for (const char* word : {"it", "the"}) words.add(word);
+  for (int i = 0; i < kColours; ++i) words.add(name(static_cast<Colour>(i)));
+  for (const Shape shape : kForesightShapes) words.add(noun(shape));
+  words.add_all(kPushedWays);
+  for (int i = 0; i < kGrounds; ++i) words.add(name(static_cast<Ground>(i)));
+  // Answers: one of each outcome, alone and of two things, in each manner.
+  ForesightLabels labels{.things = {{Shape::circle, Colour::red}, {Shape::star, Colour::orange}}};
+  const auto add_words = [&](const std::string& text) {
+    for (const std::string& word : words_in(text)) words.add(word);
+  };
+  for (const Opening opening : {Opening::there_is, Opening::i_see, Opening::plain})
+    for (const std::optional<Ground> floor : {std::optional<Ground>(), std::optional(Ground::grey)}) {
+      labels.floor = floor;
+      add_words(sight(labels, opening));
+    }
+  for (const Cue cue : {Cue::none, Cue::trail})
+    for (int outcome = 0; outcome < kOutcomes; ++outcome)
+      for (const bool future : {false, true})
+        for (const bool is_pair : {true, false}) {
+          ForesightLabels each = labels;
+          each.cue = cue;
+          each.outcome = static_cast<Outcome>(outcome);
+          if (!is_pair && each.outcome != Outcome::hit) each.things.pop_back();
+          add_words(outlook(each, future));
+        }
+  add_words("If you turn it, push it");
+  return words;
+}
+
 AnswerReading read_answer(std::string_view text) {
-  const std::vector<std::string> words = words_of(text);
+  const std::vector<std::string> words = words_in(text);
   AnswerReading reading;
   for (std::size_t i = 0; i + 1 < words.size(); ++i) {
     if (words[i + 1] == "ground") reading.ground = named<Ground>(words[i], kGrounds);

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "rushes/base/known_words.h"
 #include "rushes/training/random.h"
 #include "rushes/training/wan/world.h"
 
@@ -96,6 +97,8 @@ struct ForesightWords {
   std::string question, answer;
 };
 ForesightWords make_foresight_words(const ForesightLabels& labels, Random& random);
+/// Of all questions, and then of all answers.
+KnownWords foresight_known_words();
 
 /// What an answer says, as far as it says it.
 struct AnswerReading {

@@ -40,6 +40,14 @@ TEST(ForesightWorld, keeps_combinations_of_shape_colour_and_outcome_for_measurem
   for (const Combination& combination : kept) EXPECT_FALSE(trained.contains(combination));
 }
 
+TEST(ForesightWorld, its_words_are_those_of_all_questions_and_answers_and_no_others) {
+  std::vector<std::string> texts;
+  for (const ForesightScene& scene : scenes(Split::train, 20'000)) texts.push_back(scene.question + " " + scene.answer);
+  const KnownWords words = foresight_known_words();
+  EXPECT_EQ(words.unknown_in(texts), std::vector<std::string>{});
+  EXPECT_EQ(KnownWords{texts}.unknown_in(words.phrases), std::vector<std::string>{});
+}
+
 TEST(ForesightWorld, every_outcome_and_cue_occurs_and_every_body_is_in_the_picture) {
   std::set<Outcome> outcomes;
   std::set<Cue> cues;

@@ -117,4 +117,29 @@ std::string speaker_caption(const SpeakerLabels& l, bool has_portrait, uint64_t 
   }
 }
 
+KnownWords speaker_words() {
+  KnownWords words;
+  const auto add = [&](const auto& row) {
+    for (const std::string_view word : row) words.add(word);
+  };
+  words.add_all(kFramingWords);
+  add(std::array{"a", "an"});
+  words.add_all(kMoodWords);
+  words.add_all(kNounWords);
+  add(std::array{"with", "and"});
+  words.add_all(kCutWords);
+  words.add_all(kHairWords);
+  add(std::array{"hair", "a full beard", "a beard", "glasses", "spectacles"});
+  words.add_all(kSkinWords);
+  add(std::array{"wearing", "in"});
+  words.add_all(kClothWords);
+  words.add_all(kGarmentWords);
+  add(kSpeaking);
+  words.add_all(kGestureWords);
+  add(std::array{"in front of", "before"});
+  words.add_all(kWallWords);
+  add(kGrounds);
+  return words;
+}
+
 }  // namespace rushes::training

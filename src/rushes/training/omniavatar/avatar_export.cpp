@@ -75,6 +75,7 @@ void export_avatar(const std::filesystem::path& directory, const std::string& we
   model.audio_encoder.config = avatar_speech_encoder();
   model.defaults = avatar_defaults();
   model.trained_for.sizes = {{kAvatarSide, kAvatarSide}};
+  model.words = speaker_words();
   write_file(output / kManifestName, omniavatar::manifest_yaml(model));
   // What was written must be what a later start reads.
   require(omniavatar::open_model_directory(output) == model, ErrorCode::internal,

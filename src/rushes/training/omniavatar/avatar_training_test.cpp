@@ -45,6 +45,16 @@ TEST(AvatarWorld, keeps_combinations_of_words_for_measurements) {
   for (const Combination& kept : combinations(Split::held_out)) EXPECT_FALSE(trained.contains(kept));
 }
 
+TEST(AvatarWorld, its_words_are_those_of_all_captions_and_no_others) {
+  std::vector<std::string> captions;
+  for (uint64_t i = 0; i < 10'000; ++i) {
+    captions.push_back(speaker_caption(make_speaker(3, i % 500, Split::train).labels, i % 2 == 0, i));
+    captions.push_back(speaker_caption(make_speaker(3, i % 500, Split::held_out).labels, false, i));
+  }
+  EXPECT_EQ(speaker_words().unknown_in(captions), std::vector<std::string>{});
+  EXPECT_EQ(KnownWords{captions}.unknown_in(speaker_words().phrases), std::vector<std::string>{});
+}
+
 TEST(AvatarWorld, whatever_a_caption_says_changes_the_picture) {
   const Speaker speaker = make_speaker(1, 0, Split::train);
   const auto picture_as = [&](auto change) {
@@ -179,6 +189,7 @@ TEST(AvatarTraining, every_stage_leaves_weights_that_the_product_opens_and_conti
   }
   export_avatar(folder.path / "run", "student.safetensors", kSpeechEncoder, folder.path / "model");
   const auto model = generation::load_model({.path = (folder.path / "model").string()});
+  EXPECT_EQ(model->card().words, speaker_words());
   const Speaker speaker = make_speaker(1, 0, Split::held_out);
   const at::Tensor wave = at::zeros({9 * kSamplesPerVideoFrame}, at::kFloat);
   for (const at::Tensor& portrait : {draw_speaker(speaker, {}), at::Tensor()}) {

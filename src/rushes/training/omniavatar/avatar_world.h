@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "rushes/base/known_words.h"
 #include "rushes/training/face_world/face_world.h"
 #include "rushes/training/random.h"
 
@@ -68,6 +69,8 @@ struct Speaker {
 Speaker make_speaker(uint64_t seed, uint64_t index, Split split);
 /// A caption of `labels` in one of its wordings; with a portrait it may leave out what that shows.
 std::string speaker_caption(const SpeakerLabels& labels, bool has_portrait, uint64_t variant);
+/// Of all captions.
+KnownWords speaker_words();
 
 /// The same face in the plain colours and with the hair of other labels.
 Speaker dressed_as(const Speaker& speaker, const SpeakerLabels& labels);

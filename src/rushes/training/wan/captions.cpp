@@ -131,4 +131,24 @@ std::string make_caption(const Labels& labels, bool gradient, const Object* seco
   }
 }
 
+KnownWords caption_words() {
+  KnownWords words;
+  const auto add = [&](const auto& row) {
+    for (const std::string_view word : row) words.add(word);
+  };
+  add(std::array{"a", "an"});
+  words.add_all(kExtentWords);
+  add(kTilted);
+  words.add_all(kColourWords);
+  words.add_all(kShapeWords);
+  add(kVerbs);
+  words.add_all(kWays);
+  words.add_all(kActions);
+  words.add_all(kPaceWords);
+  add(std::array{"on", "over", "where", "shaded"});
+  words.add_all(kGroundWords);
+  add(kGroundNouns);
+  return words;
+}
+
 }  // namespace rushes::training

@@ -8,6 +8,7 @@
 #include "rushes/tensor/safetensors.h"
 #include "rushes/training/wan/shipped_model.h"
 #include "rushes/training/wan/transformer_training.h"
+#include "rushes/training/wan/world.h"
 
 namespace rushes::training {
 
@@ -40,6 +41,7 @@ void export_model(const std::filesystem::path& directory, const std::string& wei
   model.tokenizer = model.directory / "tokenizer.model";
   model.defaults = shipped_defaults();
   model.trained_for.sizes = {{kShippedSide, kShippedSide}};
+  model.words = caption_words();
   const std::string manifest = wan::manifest_yaml(model);
   std::ofstream stream(output / kManifestName);
   stream << manifest;

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "rushes/base/known_words.h"
 #include "rushes/training/random.h"
 #include "rushes/training/wan/shapes.h"
 
@@ -89,6 +90,8 @@ Scene make_scene(uint64_t seed, uint64_t index, Split split);
 
 /// A caption of the labels in one of the grammar's wordings, chosen by `variant`; for pairs `second` is the other one.
 std::string make_caption(const Labels& labels, bool gradient, const Object* second, uint64_t variant);
+/// Of all captions.
+KnownWords caption_words();
 
 /// Video frames [T, 3, H, W] float32 in [0, 1] of `video_frames` pictures from `first` on at 16 per second. Any thread.
 at::Tensor draw(const Scene& scene, int64_t first, int64_t video_frames, int64_t height, int64_t width);

@@ -156,6 +156,7 @@ class DrawingForesight final : public generation::Model {
                                     .description = "draws and talks",
                                     .trained_for = {.sizes = {{DrawingForeseer::kSide, DrawingForeseer::kSide}},
                                                     .video_frames = DrawingForeseer::kFrames},
+                                    .words = {.phrases = {"What will happen", "ball"}},
                                     .is_small = true};
   const std::vector<OptionField> options_{
       {.name = "tracks", .type = OptionType::choice, .doc = "what is made", .choices = {"both", "text", "video"}},

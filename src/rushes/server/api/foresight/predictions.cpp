@@ -140,7 +140,8 @@ net::awaitable<Response> Predictions::predict(const Request& request) {
               {"expires_at", timestamp(session.created() + kept)},
               {"seed", session.request().seed},
               {"ignored", ignored_json(session.ignored())},
-              {"warnings", session.warnings()}});
+              {"warnings", session.warnings()},
+              {"unknown_words", session.unknown_words()}});
   } catch (const boost::system::system_error&) {
     throw;  // nobody is there to be told
   } catch (const Error& error) {

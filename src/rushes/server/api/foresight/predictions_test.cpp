@@ -131,6 +131,16 @@ TEST_F(ForesightPredictions, warn_of_what_the_model_was_not_trained_for) {
   EXPECT_EQ(models.front()["trained_for"], nullptr) << "its files say nothing";
 }
 
+TEST_F(ForesightPredictions, tell_the_words_of_a_question_that_the_model_does_not_know) {
+  const auto server = start();
+  const auto unknown = [&](const char* prompt) {
+    return post(*server, "/api/predict", {{"image", test_picture_base64()}, {"prompt", prompt}})
+        .json()["unknown_words"];
+  };
+  EXPECT_EQ(unknown("what will happen?"), json::array());
+  EXPECT_EQ(unknown("What will the cat do?"), (json{"the", "cat", "do"}));
+}
+
 TEST_F(ForesightPredictions, say_once_that_the_words_are_complete_and_before_the_video_is) {
   const auto server = start();
   const Heard heard = follow(*server, predict(*server, "what will happen?"));

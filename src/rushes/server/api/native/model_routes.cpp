@@ -79,6 +79,7 @@ Json model_json(const ServedModels::Status& model, const Request& request) {
           {"description", model.description},
           {"assumptions", model.assumptions},
           {"trained_for", trained_for_json(model.trained_for)},
+          {"words", model.words.phrases},
           {"state", name(model.state)},
           {"default", model.is_default},
           {"sessions", model.sessions},

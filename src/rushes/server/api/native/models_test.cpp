@@ -62,6 +62,54 @@ TEST(ModelSizes, are_told_as_the_manifest_has_them_until_the_model_is_loaded_and
   EXPECT_EQ(told(), nullptr);
 }
 
+class ModelWords : public testing::Test {
+ protected:
+  ModelWords() { start(); }
+  void start() {
+    server_.reset();
+    ModelSource source{.name = "second",
+                       .load = [this] { return std::make_shared<generation::DrawingModel>(gate_->hook(), words_); }};
+    source.words = words_;
+    server_ = std::make_unique<RunningServer>([&](ServerOptions& options) { options.data_directory = directory_.path; },
+                                              std::vector{source}, gate_);
+  }
+  json post(const std::string& target, const std::string& body = {}) const {
+    return server_->request("POST", target, body).json();
+  }
+  json get(const std::string& target) const { return server_->request("GET", target).json(); }
+  static json list(std::vector<std::string> words) { return words; }
+
+  const KnownWords words_{.phrases = {"a", "red", "circle", "to the left"}};
+  const ScratchFolder directory_;
+  const std::shared_ptr<generation::Gate> gate_ = std::make_shared<generation::Gate>();
+  std::unique_ptr<RunningServer> server_;
+};
+
+TEST_F(ModelWords, are_told_before_it_is_loaded_and_after) {
+  EXPECT_EQ(get("/v1/models/second")["words"], list(words_.phrases));
+  post("/v1/models/second/load");
+  EXPECT_EQ(get("/v1/models/second")["words"], list(words_.phrases));
+  EXPECT_EQ(get("/v1/models/drawing")["words"], list({})) << "its files say nothing";
+}
+
+TEST_F(ModelWords, are_compared_with_each_prompt_also_with_one_that_is_set_while_it_runs) {
+  post("/v1/models/second/load");
+  const json session = post("/v1/sessions", R"({"model": "second", "segments": 0, "prompt": "a red cat"})");
+  const std::string path = "/v1/sessions/" + session["id"].get<std::string>();
+  EXPECT_EQ(session["unknown_words"], list({"cat"}));
+  EXPECT_EQ(session["warnings"], list({})) << "they are told apart";
+  EXPECT_EQ(post(path + "/fork")["unknown_words"], list({"cat"})) << "under the same prompt";
+  EXPECT_EQ(post(path + "/fork", R"({"prompt": "a dog"})")["unknown_words"], list({"dog"}));
+  EXPECT_EQ(post(path + "/prompt", R"({"prompt": "A circle, to the left!"})")["unknown_words"], list({}));
+  EXPECT_EQ(post(path + "/prompt", R"({"prompt": "a ring and a ring"})")["unknown_words"], list({"ring", "and"}));
+  start();
+  EXPECT_EQ(get(path)["unknown_words"], list({"ring", "and"})) << "after a restart";
+}
+
+TEST_F(ModelWords, of_a_model_that_lists_none_are_not_missed) {
+  EXPECT_EQ(post("/v1/sessions", R"({"prompt": "a cat"})")["unknown_words"], list({}));
+}
+
 TEST_F(Models, have_names_that_metrics_can_tell) {
   const RunningServer server(
       {}, {{"my \"best\"\\model\nof all", [] { return std::make_shared<generation::DrawingModel>(); }}});

@@ -157,6 +157,7 @@ Json session_json(const Hosted& entry, const Request& request) {
           {"origin", origin_json(entry.origin)},
           {"image", image_json(session.image_use())},
           {"warnings", session.warnings()},
+          {"unknown_words", session.unknown_words()},
           {"model", entry.model},
           {"format",
            {{"width", format.width},
