@@ -68,6 +68,8 @@ export interface ModelInfo {
   presets: string[];
   /** null: nothing is known. */
   trainedFor: TrainedFor | null;
+  /** Words and phrases that it was trained with; empty: nothing is known. */
+  words: string[];
   /** Denoising steps of a video; 0: nobody can tell. */
   steps: number;
   /** In the order in which the model names them. */
@@ -82,6 +84,7 @@ interface WireModel {
   capabilities: { takes: Modality[]; needs: Modality[]; feeds: Modality[]; yields: Modality[] } | null;
   options: WireOption[] | null;
   trained_for: TrainedFor | null;
+  words?: string[];
   examples: { images: Example[]; audio: Example[] } | null;
 }
 
@@ -141,7 +144,7 @@ export const toModel = (m: WireModel): ModelInfo => {
     name: m.name, description: m.description, isDefault: m.default, state: m.state, failure: m.error ?? "",
     takesPrompts: takes.includes("text"), hears: feeds.includes("audio"), needsImage: needs.includes("image"),
     answers: takes.includes("image") && yields.includes("text"), makesVideo: yields.includes("video"),
-    presets: option("preset")?.choices ?? [], trainedFor: m.trained_for ?? null, readsOnePicture: option("pictures")?.default === 1, steps: typeof steps === "number" ? steps : 0,
+    presets: option("preset")?.choices ?? [], trainedFor: m.trained_for ?? null, words: m.words ?? [], readsOnePicture: option("pictures")?.default === 1, steps: typeof steps === "number" ? steps : 0,
     options: new Set(m.options?.map((option) => option.name)),
     controls: (m.options ?? []).filter((option) => option.live).map(toControl).filter((control) => control !== null),
     portraits: (m.examples?.images ?? []).map(here), speech: (m.examples?.audio ?? []).map(here),

@@ -172,6 +172,7 @@ export function App() {
               {session ? (
                 <Stage
                   key={session.id} session={session} mine={clickedAt.has(session.id)} returns={returns} reachable={line === "here"} promptBox={promptBox}
+                  model={models?.find((model) => model.name === session.model) ?? null}
                   loops={models?.find((model) => model.name === session.model)?.options.has("loop") ?? false}
                   controls={models?.find((model) => model.name === session.model)?.controls ?? []}
                   onSet={(changed) => void api.setOptions(session.id, changed).catch(report)}

@@ -3,6 +3,7 @@ import { useTranslation } from "react-i18next";
 import type { GenerationRequest, ModelInfo, Pacing } from "../api";
 import { dataUrl } from "../files";
 import { type Size, sizeWords } from "../sizes";
+import { KnownWords } from "./known_words";
 import { SizeChoice } from "./size_choice";
 
 // Within what the shipped model has learnt, so that the first click shows something good. It knows English only.
@@ -93,6 +94,7 @@ export function PromptForm({ model, draft, onDraft, picture, onPicture, box, onG
           <button key={example} type="button" className="chip" lang="en" onClick={() => change({ prompt: example })}>{example}</button>
         ))}
       </div>
+      <KnownWords model={model} text={draft.prompt} onText={(prompt) => change({ prompt })} />
       <div className="row">
         <fieldset className="choice">
           <legend className="hidden">{t("form.length")}</legend>

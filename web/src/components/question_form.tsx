@@ -4,6 +4,7 @@ import { useTranslation } from "react-i18next";
 import type * as api from "../api";
 import { offeredPresets, trainedWords } from "../sizes";
 import { type ChosenPicture, MAX_PICTURES } from "../predict/pictures";
+import { KnownWords } from "./known_words";
 
 /** What the form holds beside the pictures; it is remembered. */
 export interface Draft {
@@ -79,6 +80,7 @@ export function QuestionForm({ model, draft, onDraft, pictures, onFiles, onExamp
       <div className="examples">
         {QUESTIONS.map((question) => <button key={question} type="button" className="chip" lang="en" onClick={() => onDraft({ text: question })}>{question}</button>)}
       </div>
+      <KnownWords model={model} text={draft.text} onText={(text) => onDraft({ text })} />
       <div className="row">
         {model.makesVideo && model.presets.length > 0 && (
           <fieldset className="choice" title={t("predict.sizeTitle")}>

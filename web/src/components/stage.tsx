@@ -1,7 +1,7 @@
 // The chosen session, large: its video as it is made, how it is played, its time line, and what steers it.
 import { type ReactNode, type RefObject, useEffect, useEffectEvent, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
-import { type Control, type OptionValues, followEvents, liveVideoUrl, videoUrl } from "../api";
+import { type Control, type ModelInfo, type OptionValues, followEvents, liveVideoUrl, videoUrl } from "../api";
 import { type KeyAction, keyAction } from "../keys";
 import { isCalm } from "../motion";
 import { play } from "../player";
@@ -14,6 +14,8 @@ import { Timeline } from "./timeline";
 
 interface Props {
   session: Session;
+  /** Its model; null: the server has it no more. */
+  model: ModelInfo | null;
   /** This tab asked for it: it plays although less motion is wished for. */
   mine: boolean;
   /** Whose frames these are wants them to be played again and again. */
@@ -219,7 +221,7 @@ export function Stage(props: Props) {
       <div className="details">
         {ended ? <Prompts session={session} shown={shown} /> : (
           <Steering
-            session={session} shown={shown} playedSeconds={playedSeconds} behind={behind} box={steer} onPrompt={props.onPrompt}
+            session={session} model={props.model} shown={shown} playedSeconds={playedSeconds} behind={behind} box={steer} onPrompt={props.onPrompt}
             onFork={(prompt) => props.onFork(prompt, behind ? blocksUpTo(session, playedSeconds) : null)}
           />
         )}

@@ -1,13 +1,16 @@
 // Words that take over while the video is made, and when they will be seen.
 import { type FormEvent, type Ref } from "react";
 import { useTranslation } from "react-i18next";
+import type { ModelInfo } from "../api";
 import { clock } from "../clock";
 import { type Session, nextBlockAt, promptIndex } from "../state";
 import { ofTab, useStored } from "../stored";
+import { KnownWords } from "./known_words";
 import { TONES } from "./timeline";
 
 interface Props {
   session: Session;
+  model: ModelInfo | null;
   /** The prompt of the frame on the screen. */
   shown: string;
   playedSeconds: number;
@@ -18,7 +21,7 @@ interface Props {
   onFork: (prompt: string) => void;
 }
 
-export function Steering({ session, shown, playedSeconds, behind, box, onPrompt, onFork }: Props) {
+export function Steering({ session, model, shown, playedSeconds, behind, box, onPrompt, onFork }: Props) {
   const { t } = useTranslation();
   const [text, setText] = useStored(`rushes.steer.${session.id}`, "", ofTab);
   const submit = (event: FormEvent): void => {
@@ -39,6 +42,7 @@ export function Steering({ session, shown, playedSeconds, behind, box, onPrompt,
           {behind ? t("steer.forkHere") : t("steer.fork")}
         </button>
       </form>
+      <KnownWords model={model} text={text} onText={setText} />
       <p className="next when" id="steer-when">{t("steer.next", { time: clock(at), seconds })}</p>
     </div>
   );

@@ -8,6 +8,7 @@ import { type Session, initialState, reduce } from "../state";
 import type { Size } from "../sizes";
 import { useStored } from "../stored";
 import { Controls } from "./controls";
+import { KnownWords } from "./known_words";
 import { SizeChoice } from "./size_choice";
 import { Timeline } from "./timeline";
 import { type Microphone, openMicrophone, readSound, speakAtItsTime } from "../talk/speech";
@@ -269,13 +270,14 @@ export function TalkView({ model, onError }: Props) {
             <SizeChoice sizes={model.trainedFor?.sizes ?? []} chosen={size} onSize={(wanted) => { end(); setSize(wanted); }} />
           </div>
           {model.takesPrompts && (
-            <div className="words">
+            <div className="words" onBlur={(event) => { if (!event.currentTarget.contains(event.relatedTarget)) describe(); }}>
               <label htmlFor="words">{t("talk.seen")}</label>
               <textarea
-                id="words" rows={1} value={prompt} maxLength={10_000} placeholder="a woman with red hair speaks, on a blue ground"
-                onChange={(event) => setPrompt(event.target.value)} onBlur={describe}
+                id="words" rows={1} value={prompt} maxLength={10_000} placeholder="a woman with red hair speaking before a blue wall"
+                onChange={(event) => setPrompt(event.target.value)}
                 onKeyDown={(event) => { if (event.key === "Enter" && !event.shiftKey) { event.preventDefault(); event.currentTarget.blur(); } }}
               />
+              <KnownWords model={model} text={prompt} onText={setPrompt} />
             </div>
           )}
           <p className="next">{t("talk.how")}</p>
