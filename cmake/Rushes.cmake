@@ -60,7 +60,7 @@ function(rushes_library name)
       set(narrower ${rushes_instruction_sets})
       list(REMOVE_ITEM narrower ${widest})
       # The same with every set: memory, and pipelines in bfloat16, whose every module has a case of its own.
-      set(on_widest_only "*takes_about_the_memory_that*:*passes_in_bfloat16/ditto_pipeline*")
+      set(on_widest_only "*takes_about_the_memory_that*:*passes_in_bfloat16/*_pipeline*")
       foreach(set IN LISTS narrower)
         add_test(NAME ${name}_${set} COMMAND ${name}_test WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
         set_tests_properties(${name}_${set} PROPERTIES TIMEOUT 1200 LABELS ${set}
