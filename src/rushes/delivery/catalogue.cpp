@@ -5,7 +5,9 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <condition_variable>
+#include <cstring>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -43,44 +45,60 @@ struct CloseDatabase {
 using Handle = std::unique_ptr<sqlite3, CloseDatabase>;
 
 /// corrupt_data: the file is of no use; conflict: another program has it locked; unavailable: disk full and the like.
-ErrorCode code_of(int result) {
+/// `reason`: the system's number of it.
+ErrorCode code_of(int result, int reason) {
   switch (result & 0xff) {
     case SQLITE_BUSY:
     case SQLITE_LOCKED: return ErrorCode::conflict;
+    case SQLITE_CANTOPEN:
+      // There is no room for what stands beside it.
+      if (reason == ENOSPC || reason == EDQUOT || reason == EFBIG || reason == EMFILE || reason == ENFILE)
+        return ErrorCode::unavailable;
+      [[fallthrough]];
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-    case SQLITE_READONLY:
-    case SQLITE_CANTOPEN: return ErrorCode::corrupt_data;
+    case SQLITE_READONLY: return ErrorCode::corrupt_data;
     default: return ErrorCode::unavailable;
   }
+}
+
+/// Throws Error with code_of() the result, if it is one of failure, naming the file and what the system says.
+void check(sqlite3* database, int result) {
+  if (result == SQLITE_OK) return;
+  const bool of_system = (result & 0xff) == SQLITE_IOERR || (result & 0xff) == SQLITE_CANTOPEN;
+  const int reason = of_system ? sqlite3_system_errno(database) : 0;
+  const char* path = sqlite3_db_filename(database, "main");  // null where it could not even be opened
+  fail(code_of(result, reason), "the catalogue of recordings {}: {}{}", path ? path : "", sqlite3_errmsg(database),
+       reason ? fmt::format(" ({})", std::strerror(reason)) : "");
 }
 
 /// One SQL statement; bound and read by column. Throws Error with code_of() the result.
 class Statement {
  public:
   Statement(sqlite3* database, const char* sql) : database_(database) {
-    check(sqlite3_prepare_v2(database, sql, -1, &statement_, nullptr));
+    check(database, sqlite3_prepare_v2(database, sql, -1, &statement_, nullptr));
   }
   ~Statement() { sqlite3_finalize(statement_); }
   Statement(const Statement&) = delete;
   Statement& operator=(const Statement&) = delete;
 
   Statement& bind(const std::string& value) {
-    check(sqlite3_bind_text(statement_, ++bound_, value.data(), static_cast<int>(value.size()), SQLITE_TRANSIENT));
+    check(database_,
+          sqlite3_bind_text(statement_, ++bound_, value.data(), static_cast<int>(value.size()), SQLITE_TRANSIENT));
     return *this;
   }
   Statement& bind(int64_t value) {
-    check(sqlite3_bind_int64(statement_, ++bound_, value));
+    check(database_, sqlite3_bind_int64(statement_, ++bound_, value));
     return *this;
   }
   Statement& bind(double value) {
-    check(sqlite3_bind_double(statement_, ++bound_, value));
+    check(database_, sqlite3_bind_double(statement_, ++bound_, value));
     return *this;
   }
   /// False: no further row.
   bool step() {
     const int result = sqlite3_step(statement_);
-    if (result != SQLITE_ROW && result != SQLITE_DONE) check(result);
+    if (result != SQLITE_ROW && result != SQLITE_DONE) check(database_, result);
     return result == SQLITE_ROW;
   }
   std::string text(int column) const {
@@ -92,10 +110,6 @@ class Statement {
   double number(int column) const { return sqlite3_column_double(statement_, column); }
 
  private:
-  void check(int result) const {
-    require(result == SQLITE_OK, code_of(result), "the catalogue of recordings: {}", sqlite3_errmsg(database_));
-  }
-
   sqlite3* database_;
   sqlite3_stmt* statement_ = nullptr;
   int bound_ = 0;
@@ -106,15 +120,19 @@ void run(sqlite3* database, const char* sql) {
   while (statement.step()) {}
 }
 
-/// Throws as Statement.
-Handle open_database(const fs::path& path) {
+/// alone: no other program may look into it meanwhile, and nothing beside it is needed on the disk.
+enum class Opened { shared, alone };
+
+/// Throws as check().
+Handle open_database(const fs::path& path, Opened how) {
   sqlite3* opened = nullptr;
   const int result =
       sqlite3_open_v2(path.c_str(), &opened, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, nullptr);
   Handle database(opened);
-  require(result == SQLITE_OK, code_of(result), "the catalogue {} cannot be opened: {}", path.string(),
-          sqlite3_errstr(result));
+  require(opened != nullptr, ErrorCode::unavailable, "out of memory for the catalogue {}", path.string());
+  check(opened, result);
   sqlite3_busy_timeout(opened, kBusyMs);
+  if (how == Opened::alone) run(opened, "PRAGMA locking_mode=EXCLUSIVE");
   // A commit appends to the log, without waiting for the disk; the database itself is never half written.
   run(opened, "PRAGMA journal_mode=WAL");
   run(opened, "PRAGMA synchronous=NORMAL");
@@ -143,25 +161,55 @@ std::string put_aside(const fs::path& path) {
   return aside;
 }
 
-/// As Catalogue's constructor. Of one that exists nothing is written, so that a lock for writing does not matter.
-Handle open_catalogue(const fs::path& path) try {
-  Handle database;
-  try {
-    database = open_database(path);
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::corrupt_data) throw;
-    const std::string aside = put_aside(path);
-    log::warning("{}; it was renamed to {}, and a new catalogue is built from the recordings", error.what(), aside);
-    database = open_database(path);
-  }
+/// Of one that exists nothing is written, so that a lock for writing does not matter. Throws as check() and
+/// has_version().
+Handle with_table(Handle database, const fs::path& path) {
   const bool is_new = !has_version(database.get(), path);
   run(database.get(), kCreate);
   if (is_new) run(database.get(), fmt::format("PRAGMA user_version={}", kVersion).c_str());
   return database;
-} catch (const Error& error) {
-  require(error.code() != ErrorCode::conflict, ErrorCode::unavailable,
-          "another program has locked the catalogue {}; end it, or choose another --data-dir", path.string());
-  throw;
+}
+
+/// Throws as with_table().
+Handle open_catalogue(const fs::path& path) {
+  Handle database;
+  try {
+    database = open_database(path, Opened::shared);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::corrupt_data) throw;
+    const std::string aside = put_aside(path);
+    log::warning("{}; it was renamed to {}, and a new catalogue is built from the recordings", error.what(), aside);
+    database = open_database(path, Opened::shared);
+  }
+  return with_table(std::move(database), path);
+}
+
+std::vector<CatalogueRow> rows_of(sqlite3* database) {
+  std::vector<CatalogueRow> rows;
+  Statement select(database, kSelect);
+  while (select.step()) {
+    CatalogueRow row;
+    row.id = select.text(0);
+    row.created_ms = select.integer(1);
+    row.state = select.text(2);
+    row.prompt = select.text(3);
+    row.width = select.integer(4);
+    row.height = select.integer(5);
+    row.fps = select.number(6);
+    row.video_frames = select.integer(7);
+    row.recorded_bytes = select.integer(8);
+    row.details = select.text(9);
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+/// What a database has to which nothing can be written, since the disk is full. Throws as check().
+std::vector<CatalogueRow> rows_without_writing(const fs::path& path) {
+  std::error_code status;
+  if (const auto bytes = fs::file_size(path, status); status || bytes == 0) return {};  // never written to
+  const Handle database = open_database(path, Opened::alone);
+  return has_version(database.get(), path) ? rows_of(database.get()) : std::vector<CatalogueRow>();
 }
 
 /// A lock that ends with the process, however it ends.
@@ -169,8 +217,12 @@ class DirectoryLock {
  public:
   explicit DirectoryLock(const fs::path& directory) {
     file_ = ::open((directory / "lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (file_ >= 0 && ::flock(file_, LOCK_EX | LOCK_NB) == 0) return;
-    if (file_ >= 0) ::close(file_);
+    if (file_ < 0)
+      fail(ErrorCode::unavailable,
+           "cannot write to the data directory {}: {}; make room, or choose another one with --data-dir",
+           directory.string(), std::strerror(errno));
+    if (::flock(file_, LOCK_EX | LOCK_NB) == 0) return;
+    ::close(file_);
     fail(ErrorCode::unavailable,
          "the data directory {} is in use by another rushes process; choose another one with --data-dir",
          directory.string());
@@ -188,8 +240,29 @@ class DirectoryLock {
 /// What is to be written, and the thread that writes it. Of each session only its newest row waits, so that however
 /// long somebody else has the database locked, it is no more than the sessions.
 struct Catalogue::State {
-  explicit State(const fs::path& directory)
-      : lock(directory), database(open_catalogue(directory / "catalogue.sqlite")) {}
+  explicit State(const fs::path& directory) : lock(directory), path(directory / "catalogue.sqlite") {
+    try {
+      database = open_catalogue(path);
+    } catch (const Error& error) {
+      require(error.code() != ErrorCode::conflict, ErrorCode::unavailable,
+              "another program has locked the catalogue {}; end it, or choose another --data-dir", path.string());
+      if (error.code() != ErrorCode::unavailable) throw;
+      read_without_writing(error.what());
+    }
+    writer = std::jthread([this](const std::stop_token& stop) { write_until(stop); });
+  }
+
+  /// A full disk must not keep the server from its start: with its help room is made.
+  void read_without_writing(std::string_view reason) {
+    try {
+      found = rows_without_writing(path);
+    } catch (const Error& error) {
+      fail(ErrorCode::unavailable, "{}; make room on the disk, or choose another --data-dir", error.what());
+    }
+    failing = true;
+    log::warning("{}; nothing is written to it until this is possible: delete recordings, or choose another --data-dir",
+                 reason);
+  }
 
   void later(std::string id, std::optional<CatalogueRow> row) {
     const std::scoped_lock locked(mutex);
@@ -217,6 +290,7 @@ struct Catalogue::State {
 
   /// All of it, or nothing.
   bool write(const Waiting& rows) try {
+    if (!database) database = with_table(open_database(path, Opened::shared), path);
     run(database.get(), "BEGIN IMMEDIATE");
     try {
       for (const auto& [id, row] : rows) {
@@ -241,12 +315,14 @@ struct Catalogue::State {
   }
 
   DirectoryLock lock;
-  Handle database;
+  const fs::path path;
+  Handle database;                  // null: nothing can be written; the thread's own then
+  std::vector<CatalogueRow> found;  // in a database that is not open
   std::mutex mutex;
   std::condition_variable_any changed;
   Waiting waiting;
   bool writing = false, failing = false;
-  std::jthread writer{[this](const std::stop_token& stop) { write_until(stop); }};
+  std::jthread writer;
 };
 
 Catalogue::Catalogue(const fs::path& directory) : state_(std::make_unique<State>(directory)) {}
@@ -259,23 +335,7 @@ void Catalogue::close() {
 }
 
 std::vector<CatalogueRow> Catalogue::rows() const {
-  std::vector<CatalogueRow> rows;
-  Statement select(state_->database.get(), kSelect);
-  while (select.step()) {
-    CatalogueRow row;
-    row.id = select.text(0);
-    row.created_ms = select.integer(1);
-    row.state = select.text(2);
-    row.prompt = select.text(3);
-    row.width = select.integer(4);
-    row.height = select.integer(5);
-    row.fps = select.number(6);
-    row.video_frames = select.integer(7);
-    row.recorded_bytes = select.integer(8);
-    row.details = select.text(9);
-    rows.push_back(std::move(row));
-  }
-  return rows;
+  return state_->database ? rows_of(state_->database.get()) : state_->found;
 }
 
 void Catalogue::put(CatalogueRow row) {

@@ -26,8 +26,9 @@ struct CatalogueRow {
 class Catalogue {
  public:
   /// Opens or creates catalogue.sqlite in `directory`, and keeps the directory to this process until the end. A
-  /// database that is damaged is put aside as catalogue.sqlite.damaged. Throws Error(unavailable) if another process
-  /// has the directory, Error(invalid_argument) if a newer version wrote the database.
+  /// database that is damaged is put aside as catalogue.sqlite.damaged; of one to which nothing can be written, as the
+  /// disk is full, the rows are read, and the rest waits. Throws Error(unavailable) if another process has the
+  /// directory, or the rows cannot be read, Error(invalid_argument) if a newer version wrote the database.
   explicit Catalogue(const std::filesystem::path& directory);
   ~Catalogue();
   /// Waits until all is written, or has failed once more; nothing is written any more. May be called twice.

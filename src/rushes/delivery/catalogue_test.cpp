@@ -2,9 +2,12 @@
 
 #include <gtest/gtest.h>
 #include <sqlite3.h>
+#include <sys/resource.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <fstream>
+#include <optional>
 
 #include "rushes/base/error.h"
 #include "rushes/base/scratch_folder.h"
@@ -143,6 +146,58 @@ TEST_F(CatalogueTest, does_not_take_one_that_is_locked_for_a_damaged_one) {
       EXPECT_NE(std::string(error.what()).find("another program"), std::string::npos);
     }
   }
+  EXPECT_EQ(Catalogue(path_).rows(), std::vector<CatalogueRow>{row("a", 1)});
+}
+
+/// While this lives no file of this process grows, as on a full disk.
+class FullDisk {
+ public:
+  FullDisk() : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    rlimit none = before_;
+    none.rlim_cur = 0;
+    ::setrlimit(RLIMIT_FSIZE, &none);
+  }
+  ~FullDisk() {
+    ::setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, handler_);
+  }
+  FullDisk(const FullDisk&) = delete;
+  FullDisk& operator=(const FullDisk&) = delete;
+
+ private:
+  void (*const handler_)(int);
+  rlimit before_{};
+};
+
+TEST_F(CatalogueTest, is_read_from_a_full_disk_and_written_when_there_is_room) {
+  { Catalogue(path_).put(row("a", 1)); }
+  {
+    std::optional<Catalogue> catalogue;
+    {
+      const FullDisk full;
+      catalogue.emplace(path_);
+      EXPECT_EQ(catalogue->rows(), std::vector<CatalogueRow>{row("a", 1)});
+      catalogue->put(row("b", 2));
+      catalogue->remove("a");
+    }
+    catalogue->flush();
+    EXPECT_EQ(catalogue->rows(), std::vector<CatalogueRow>{row("b", 2)});
+  }
+  EXPECT_EQ(Catalogue(path_).rows(), std::vector<CatalogueRow>{row("b", 2)});
+  EXPECT_FALSE(fs::exists(path_ / "catalogue.sqlite.damaged"));
+}
+
+TEST_F(CatalogueTest, is_begun_on_a_full_disk_as_soon_as_there_is_room) {
+  std::optional<Catalogue> catalogue;
+  {
+    const FullDisk full;
+    catalogue.emplace(path_);
+    EXPECT_TRUE(catalogue->rows().empty());
+    catalogue->put(row("a", 1));
+  }
+  catalogue->flush();
+  catalogue.reset();
   EXPECT_EQ(Catalogue(path_).rows(), std::vector<CatalogueRow>{row("a", 1)});
 }
 

@@ -92,7 +92,8 @@ SharedBytes joined_mp4(std::span<const std::shared_ptr<const EncodedStream>> vid
     const auto times = video->times();
     for (int64_t index = 0; index < static_cast<int64_t>(times.size()); ++index) {
       const GopPtr gop = video->gop(index);
-      if (!gop) continue;
+      require(gop != nullptr, ErrorCode::unavailable,
+              "the video is not whole: a part of it is neither recorded nor in memory");
       std::vector<media::AccessUnit> pictures, audio;
       append(gop->pictures, shift, pictures);
       append(gop->audio, shift, audio);

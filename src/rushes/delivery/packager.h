@@ -42,8 +42,8 @@ class Packager {
 Packager::Pack as_fragments();
 /// A segment of MPEG-TS with all times later by `shift`. Throws Error(unsupported) for a track that is not H.264.
 Packager::Pack as_mpeg_ts(const EncodedStream& video, media::Pts shift);
-/// One plain MP4 of several videos, one after the other; what can no longer be had of them is left out. Where they
-/// differ in size their pictures say so themselves, and where one has no sound there is silence. Throws
+/// One plain MP4 of several videos, one after the other. Where they differ in size their pictures say so themselves,
+/// and where one has no sound there is silence. Throws Error(unavailable) if a part of them can no longer be had,
 /// Error(unsupported) for what one track cannot hold: other codecs, or sound of another rate.
 SharedBytes joined_mp4(std::span<const std::shared_ptr<const EncodedStream>> videos);
 

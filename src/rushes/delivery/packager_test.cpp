@@ -195,6 +195,13 @@ TEST_F(PackagerTest, joined_videos_of_other_sizes_decode_to_the_end_in_their_own
   }
 }
 
+TEST_F(PackagerTest, joined_videos_are_refused_where_a_part_is_gone) {
+  EncodedStreamOptions forgetful;
+  forgetful.memory_bytes = 1;
+  const std::shared_ptr<const EncodedStream> videos[] = {drawn(), drawn(forgetful)};
+  EXPECT_THROW(joined_mp4(videos), Error);
+}
+
 TEST_F(PackagerTest, joined_videos_are_silent_where_they_have_no_sound) {
   std::vector<GopPtr> gops;
   const std::shared_ptr<const EncodedStream> silent = drawn(), talking = spoken(gops);

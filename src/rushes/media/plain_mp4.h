@@ -61,7 +61,9 @@ struct PlainMp4File {
 PlainMp4File write_plain_mp4(const ReadableFile& from, std::span<const uint8_t> init_segment,
                              std::span<const FragmentPlace> places, const std::filesystem::path& to);
 
-/// What is in the box at `index`, which ends the file: initialisation segment and heads. Throws Error(corrupt_data).
+/// Size of the box at `index`, which ends the file, unless somebody has appended to it. Throws Error(corrupt_data).
+int64_t index_bytes(const ReadableFile& file, int64_t index);
+/// What is in that box: initialisation segment and heads. Throws Error(corrupt_data).
 Bytes fragment_headers(const ReadableFile& file, int64_t index);
 
 /// Puts the names in the directory of `path` on the disk.

@@ -128,15 +128,23 @@ PlainMp4File write_plain_mp4(const ReadableFile& from, View init_segment, std::s
   return made;
 }
 
+int64_t index_bytes(const ReadableFile& file, int64_t index) {
+  const int64_t left = file.size() - index;
+  static constexpr char kNone[] = "the recording does not end with the headers of its fragments";
+  require(left >= static_cast<int64_t>(kIndexHead), ErrorCode::corrupt_data, kNone);
+  const Bytes head = read(file, index, kIndexHead);
+  Fields fields(head);
+  const int64_t size = fields.u32();
+  require(size >= static_cast<int64_t>(kIndexHead) && size <= std::min(left, kMostHeaders) &&
+              fields.u32() == four("uuid") && std::ranges::equal(fields.view(sizeof kIndexType), kIndexType),
+          ErrorCode::corrupt_data, kNone);
+  return size;
+}
+
 Bytes fragment_headers(const ReadableFile& file, int64_t index) {
-  const int64_t size = file.size() - index;
-  require(size >= static_cast<int64_t>(kIndexHead) && size <= kMostHeaders, ErrorCode::corrupt_data,
-          "the recording does not end with the headers of its fragments");
-  const Bytes box = read(file, index, size);
+  const Bytes box = read(file, index, index_bytes(file, index));
   Fields fields(box);
-  require(fields.u32() == box.size() && fields.u32() == four("uuid") &&
-              std::ranges::equal(fields.view(sizeof kIndexType), kIndexType),
-          ErrorCode::corrupt_data, "the recording does not end with the headers of its fragments");
+  fields.view(kIndexHead - 8);
   const uint64_t whole = fields.take(8);
   require(whole <= static_cast<uint64_t>(kMostHeaders), ErrorCode::corrupt_data,
           "the headers of the recording's fragments have {} bytes", whole);

@@ -195,6 +195,22 @@ TEST_F(PlainMp4Test, file_gives_the_fragments_back_as_they_were) {
   EXPECT_EQ(decode_video(scratch_.path / "plain.mp4").size(), static_cast<std::size_t>(made.frames));
 }
 
+TEST_F(PlainMp4Test, file_to_which_something_was_appended_has_all_that_stands_before_it) {
+  const fs::path path = write("recording.mp4", fragmented(true).bytes);
+  finish_mp4(path);
+  std::ifstream in(path, std::ios::binary);
+  Bytes bytes{std::istreambuf_iterator<char>(in), {}};
+  const RecordedFile before = read_recorded_file(path);
+  bytes.insert(bytes.end(), 70, 'x');
+  write("recording.mp4", bytes);
+  const RecordedFile after = read_recorded_file(path);
+  EXPECT_EQ(after.index, before.index);
+  EXPECT_EQ(after.fragments.size(), before.fragments.size());
+  EXPECT_EQ(after.complete_bytes(), before.file_bytes);
+  EXPECT_EQ(after.file_bytes, before.file_bytes + 70);
+  EXPECT_FALSE(fragment_headers(*ReadableFile::open(path), after.index.value()).empty());
+}
+
 TEST_F(PlainMp4Test, file_that_is_cut_off_or_damaged_never_does_harm) {
   const fs::path path = write("recording.mp4", fragmented(true).bytes);
   finish_mp4(path);

@@ -129,6 +129,7 @@ void describe(RecordedFile& recorded, const FragmentParser& parser) {
 void read_plain(RecordedFile& recorded, const std::filesystem::path& path, const BoxFile::Box& data) {
   recorded.index = data.offset + data.size;
   const auto file = ReadableFile::open(path);
+  recorded.index_bytes = index_bytes(*file, *recorded.index);
   const Bytes headers = fragment_headers(*file, *recorded.index);
   int64_t at = 0, data_at = data.offset + data.head;
   std::optional<FragmentParser> parser;

@@ -27,12 +27,13 @@ struct RecordedFile {
   int64_t file_bytes = 0;
   /// Nothing: it still consists of fragments. Else it is a plain MP4, whose fragments' headers are found there.
   std::optional<int64_t> index = {};
+  int64_t index_bytes = 0;
   /// What follows the fragments is the beginning of one more, as a process that was killed leaves it. Anything else
   /// there is damage.
   bool cut_off = false;
 
   int64_t complete_bytes() const {
-    if (index) return file_bytes;
+    if (index) return *index + index_bytes;
     return fragments.empty() ? static_cast<int64_t>(init_segment.size())
                              : fragments.back().place.data + fragments.back().place.data_bytes;
   }
@@ -43,7 +44,7 @@ struct RecordedFile {
 
 /// Reads a file that a FragmentWriter made, whole or cut off anywhere: what follows the last complete fragment is left
 /// out; or one of write_plain_mp4(). Any thread. Throws Error(corrupt_data) if not even its initialisation segment is
-/// complete, or a plain MP4 is not, Error(unavailable) if it cannot be read.
+/// complete, or a plain MP4 is not (what follows it is left out too), Error(unavailable) if it cannot be read.
 RecordedFile read_recorded_file(const std::filesystem::path& path);
 
 /// Makes a plain MP4 of one that a FragmentWriter made: beside it, then in its place, so that one of the two is there

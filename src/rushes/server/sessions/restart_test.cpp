@@ -270,7 +270,7 @@ TEST_P(Restart, after_damage_to_a_plain_recording_leaves_it_as_it_is) {
   stop();
   const std::string good = contents(file(id));
   for (const std::string& damaged : {good.substr(0, good.size() - 1), good.substr(0, good.size() / 2),
-                                     good.substr(0, good.size() - 3) + "xyz", good + "more"}) {
+                                     good.substr(0, good.size() - 3) + "xyz"}) {
     std::ofstream(file(id), std::ios::binary) << damaged;
     start();
     EXPECT_EQ(server().request("GET", path(id)).status, 404);
