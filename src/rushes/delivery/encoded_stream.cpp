@@ -327,6 +327,7 @@ EncodedStream::Status EncodedStream::status() const {
   Status status = status_;
   lock.unlock();
   status.ended = ended;
+  status.whole = ring_.oldest() == 0;
   status.gops = ring_.size();
   status.viewers = static_cast<int64_t>(ring_.readers());
   status.skipped = ring_.skipped();

@@ -83,6 +83,7 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
     int64_t recorded_bytes = 0;       // of the recording's file
     bool recording_complete = false;  // everything is in the file, and no more comes
     bool ended = false;
+    bool whole = false;  // every GOP can be had, from the file or from the memory
     int64_t viewers = 0;
     std::string recording_failure;  // why the recording ended early
     std::chrono::microseconds encode_time{0};

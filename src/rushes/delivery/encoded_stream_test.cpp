@@ -186,6 +186,23 @@ TEST_F(EncodedStreamTest, keeps_the_live_stream_when_the_recording_is_full) {
   EXPECT_EQ(media::decode_bytes("full.mp4", read_all(*stream, *viewer)).size(), 84u);
 }
 
+TEST_F(EncodedStreamTest, is_whole_as_long_as_memory_has_what_the_recording_lacks) {
+  gate_.open();
+  DeviceWorker worker;
+  for (const auto& [memory, whole] : {std::pair(int64_t{32} << 20, true), std::pair(int64_t{1}, false)}) {
+    const auto s = session();
+    auto options = recorded();
+    options.recording = path_ / fmt::format("{}.mp4", memory);
+    options.max_recording_bytes = 2000;
+    options.memory_bytes = memory;
+    const auto stream = encode(s, options);
+    worker.submit(s, model_);
+    ASSERT_TRUE(stream->wait_until_ended(kPatience));
+    EXPECT_EQ(stream->status().whole, whole);
+    EXPECT_FALSE(stream->status().recording_complete);
+  }
+}
+
 TEST_F(EncodedStreamTest, leaves_a_playable_file_when_the_session_is_stopped) {
   const auto s = session(0);
   std::counting_semaphore<> ready{0};  // outlives the stream, which may call once more

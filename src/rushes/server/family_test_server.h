@@ -139,8 +139,8 @@ class FamilySuite : public testing::TestWithParam<TestFamily> {
     server().gate().allow(steps);
     ASSERT_TRUE(server().gate().wait_for(steps + 1));
   }
-  /// Reads its events until its work is done and it has ended, and waits for its recording; all events.
-  std::vector<json> finish(const std::string& id) {
+  /// Reads its events until its work is done and it has ended; all of them.
+  std::vector<json> finish_work(const std::string& id) {
     TestClient client(server().port());
     EXPECT_EQ(client.upgrade(path(id, "/events")).status, 101);
     std::vector<json> all;
@@ -149,7 +149,12 @@ class FamilySuite : public testing::TestWithParam<TestFamily> {
       // A talking head would listen for ever.
       if (all.back()["type"] == "utterance_ended") server().request("POST", path(id, "/stop"));
     }
-    server().request("GET", path(id, "/video.mp4"));  // ends with the file, a moment after the events
+    return all;
+  }
+  /// The same, and waits for its recording.
+  std::vector<json> finish(const std::string& id) {
+    std::vector<json> all = finish_work(id);
+    server().request("GET", path(id, "/video.mp4"));  // comes with the file, a moment after the events
     return all;
   }
   /// With the gate open: a session whose work is done.

@@ -91,9 +91,10 @@ void SessionStore::restore(const std::string& id, const delivery::CatalogueRow* 
   // Only what the catalogue knows was made here, and may go.
   if (row && found.symlink_status(status).type() == std::filesystem::file_type::not_found)
     return forget_without_video(id, path, *catalogue_);
-  const bool may_go = row && is_plain_file(found);
   const auto size = std::filesystem::file_size(path, status);
-  if (may_go && !status && size == 0) return forget_without_video(id, path, *catalogue_);
+  // One that has lost what was in it stays: whoever did that may have the rest.
+  const bool may_go = row && is_plain_file(found) && !status && static_cast<int64_t>(size) >= row->recorded_bytes;
+  if (may_go && size == 0) return forget_without_video(id, path, *catalogue_);
   require(!status, ErrorCode::unavailable, "{}: {}", path.string(), status.message());
   const media::RecordedFile file = media::read_recorded_file(path);
   if (may_go && file.fragments.empty() && file.complete_bytes() == file.file_bytes)

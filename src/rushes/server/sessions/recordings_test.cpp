@@ -1,6 +1,11 @@
 // A session's video from its first block to its deletion: lists, files, ranges, metrics and the catalogue, the same for
 // every family.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <atomic>
+#include <future>
 #include <set>
 #include <thread>
 
@@ -60,6 +65,46 @@ TEST_P(Recordings, are_plain_files_with_length_and_index_in_front_once_they_have
   const std::string growing = fragments(id);
   EXPECT_EQ(boxes(growing)[2], "moof");
   expect_video(growing, kBlocks);
+}
+
+TEST_P(Recordings, are_waited_for_by_who_asks_when_the_session_has_ended) {
+  const auto id = begin();
+  const std::string beside = file(id).string() + ".finished";
+  ASSERT_EQ(::mkfifo(beside.c_str(), 0600), 0);  // who opens it to write waits for a reader
+  server().gate().open();
+  EXPECT_EQ(finish_work(id).back()["state"], family().end);
+  EXPECT_EQ(server().status(id)["recording"]["complete"], false);
+  auto video = std::async(std::launch::async, [&] { return get(path(id, "/video.mp4")); });
+  auto recording = std::async(std::launch::async, [&] { return get(path(id, "/recording.mp4")); });
+  while (server().status(id)["viewers"] != 2) std::this_thread::yield();
+  const int reader = ::open(beside.c_str(), O_RDONLY | O_CLOEXEC);
+  ASSERT_GE(reader, 0);
+  char bytes[4096];
+  while (::read(reader, bytes, sizeof bytes) > 0) {}
+  ::close(reader);
+  // A pipe is not a file, so that this one stays in fragments; what is asked here is when it comes.
+  for (auto* asked : {&video, &recording}) {
+    const Reply reply = asked->get();
+    EXPECT_EQ(reply.headers.count("content-length"), 1u);
+    expect_video(reply.body, kBlocks);
+  }
+  EXPECT_EQ(server().status(id)["recording"]["complete"], true);
+}
+
+TEST_P(Recordings, that_cannot_be_written_leave_the_video_whole_in_memory) {
+  for (const int64_t room : {0, 4000}) {
+    start([&](ServerOptions& options) { options.sessions.max_recording_bytes = room; });
+    server().gate().open();
+    const auto id = make_video();
+    EXPECT_EQ(server().status(id)["recording"]["complete"], false);
+    const Reply whole = get(path(id, "/video.mp4"));
+    EXPECT_EQ(whole.status, 200);
+    EXPECT_EQ(whole.headers.at("content-length"), std::to_string(whole.body.size()));
+    expect_video(whole.body, kBlocks);
+    const Reply part = get(path(id, "/video.mp4"), "Range: bytes=10-2009\r\n");
+    EXPECT_EQ(part.status, 206);
+    EXPECT_EQ(part.body, whole.body.substr(10, 2000));
+  }
 }
 
 TEST_P(Recordings, keep_no_descriptor_while_nobody_watches) {

@@ -209,6 +209,9 @@ TEST_P(Restart, deletes_only_files_that_the_catalogue_knows) {
   std::ofstream(stray('c'), std::ios::binary) << contents(file(good)).substr(0, 24);
   std::ofstream(unfinished) << "mine";
   fs::resize_file(file(emptied), 0);
+  rewrite([&](delivery::CatalogueRow& row) {
+    if (row.id == emptied) row.recorded_bytes = 0;
+  });
   fs::remove(file(linked));
   fs::create_symlink(elsewhere / "not mounted.mp4", file(linked));
   for (int start_number = 0; start_number < 2; ++start_number) {
@@ -269,14 +272,48 @@ TEST_P(Restart, after_damage_to_a_plain_recording_leaves_it_as_it_is) {
   const std::string id = make_video(), other = make_video();
   stop();
   const std::string good = contents(file(id));
-  for (const std::string& damaged : {good.substr(0, good.size() - 1), good.substr(0, good.size() / 2),
-                                     good.substr(0, good.size() - 3) + "xyz"}) {
+  for (const std::string& damaged :
+       {good.substr(0, good.size() - 1), good.substr(0, good.size() / 2), good.substr(0, good.size() - 3) + "xyz"}) {
     std::ofstream(file(id), std::ios::binary) << damaged;
     start();
     EXPECT_EQ(server().request("GET", path(id)).status, 404);
     EXPECT_EQ(server().request("GET", path(other)).status, 200);
     stop();
     EXPECT_EQ(contents(file(id)), damaged);
+  }
+}
+
+TEST_P(Restart, serves_what_stands_before_something_that_was_appended_to_a_plain_recording) {
+  const std::string id = make_video();
+  const json before = lasting(id);
+  stop();
+  const std::string good = contents(file(id)), damaged = good + std::string(70, 'x');
+  std::ofstream(file(id), std::ios::binary) << damaged;
+  start();
+  EXPECT_EQ(lasting(id), before);
+  for (const char* way : {"/video.mp4", "/recording.mp4"})
+    EXPECT_EQ(server().request("GET", path(id, way)).body, good) << way;
+  EXPECT_EQ(server().request("GET", path(id, "/hls/3.m4s")).status, 200);
+  stop();
+  EXPECT_EQ(contents(file(id)), damaged);
+}
+
+TEST_P(Restart, keeps_a_recording_that_has_lost_what_was_in_it) {
+  const std::string id = make_video();
+  stop();
+  const std::string header = contents(file(id)).substr(0, 24);
+  for (const std::string& left : {std::string(), header}) {
+    std::ofstream(file(id), std::ios::binary) << left;
+    start();
+    EXPECT_EQ(server().request("GET", path(id)).status, 404);
+    EXPECT_NE(server().request("GET", "/metrics").body.find("\nrushes_recordings_unreadable 1\n"), std::string::npos);
+    stop();
+    ASSERT_TRUE(fs::exists(file(id)));
+    EXPECT_EQ(contents(file(id)), left);
+    rewrite([&](const delivery::CatalogueRow& row) {
+      EXPECT_EQ(row.state, family().end);
+      EXPECT_TRUE(json::parse(row.details).contains("unreadable"));
+    });
   }
 }
 

@@ -173,6 +173,18 @@ TEST_F(ForesightHttp, gives_an_uploaded_picture_back_and_keeps_nothing) {
   EXPECT_EQ(server->request("POST", "/api/upload").json(), missing);
 }
 
+TEST_F(ForesightHttp, sends_videos_also_where_they_cannot_be_recorded) {
+  for (const int64_t room : {0, 1500}) {
+    const auto server = start([&](ServerOptions& options) { options.sessions.max_recording_bytes = room; });
+    const std::string path = finished_video(*server);
+    const Reply whole = server->request("GET", path);
+    ASSERT_EQ(whole.status, 200) << whole.body;
+    EXPECT_EQ(media::decode_bytes("whole.mp4", media::Bytes(whole.body.begin(), whole.body.end())).size(), 6u);
+    EXPECT_EQ(server->request("GET", path, "", "Range: bytes=0-9\r\n").body, whole.body.substr(0, 10));
+    EXPECT_EQ(server->request("GET", path, "", "If-None-Match: " + whole.headers.at("etag") + "\r\n").status, 304);
+  }
+}
+
 TEST_F(ForesightHttp, sends_videos_in_ranges_and_not_again) {
   const auto server = start();
   const std::string path = finished_video(*server);

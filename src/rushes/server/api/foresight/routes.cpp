@@ -156,6 +156,15 @@ class Routes {
   void get(const char* pattern, std::function<Response(const Request&)> answer) {
     add("GET", pattern, [&](Route& route) { route.answer = std::move(answer); });
   }
+  /// The file that the last part of the path, `name`, names behind `prefix`.
+  void get_video(const char* pattern, const char* name, const char* prefix,
+                 const std::shared_ptr<const Predictor>& predictor) {
+    add("GET", pattern, [&](Route& route) {
+      route.answer_later = [predictor, name, prefix](const Request& request) {
+        return video_file(request, predictor->sessions(), request.path_value(name), prefix);
+      };
+    });
+  }
 
  private:
   Router& router_;
@@ -192,9 +201,7 @@ void add_chat_routes(Routes& routes, const std::shared_ptr<const Predictor>& pre
       return [predictor, chats](WebSocket& socket) { return converse(predictor, chats, socket); };
     };
   });
-  routes.get("/api/static/{chat_video_file}", [predictor](const Request& request) {
-    return video_file(request, predictor->sessions(), request.path_value("chat_video_file"), "video_");
-  });
+  routes.get_video("/api/static/{chat_video_file}", "chat_video_file", "video_", predictor);
 }
 
 void add_prediction_routes(Routes& routes, const std::shared_ptr<const Predictor>& predictor,
@@ -208,9 +215,7 @@ void add_prediction_routes(Routes& routes, const std::shared_ptr<const Predictor
       return predictions->follow(request.path_value("prediction_id"), request.query_value("frames") == "binary");
     };
   });
-  routes.get("/api/videos/{prediction_file}", [predictor](const Request& request) {
-    return video_file(request, predictor->sessions(), request.path_value("prediction_file"), "");
-  });
+  routes.get_video("/api/videos/{prediction_file}", "prediction_file", "", predictor);
 }
 
 /// Files of a folder that is there at the start; paths of three parts at most.

@@ -7,8 +7,8 @@
 namespace rushes::server::foresight {
 
 /// The video that is called so, of `prefix` + UUID + ".mp4"; a range, 206, 304, 416 or all of it. 404 for what names
-/// none, with NOT_READY while it is made.
-Response video_file(const Request& request, const SessionStore& sessions, std::string_view name,
-                    std::string_view prefix);
+/// none, with NOT_READY while it is made, 507 where the disk was full and it is not in memory either.
+net::awaitable<Response> video_file(const Request& request, const SessionStore& sessions, std::string_view name,
+                                    std::string_view prefix);
 
 }  // namespace rushes::server::foresight

@@ -425,6 +425,24 @@ TEST_F(WholeFile, is_not_made_to_its_end_for_a_client_that_has_left) {
   }
 }
 
+TEST_F(WholeFile, is_whole_also_where_it_cannot_be_recorded) {
+  const auto pictures = [&](int64_t room, const std::string& path, const FormBody& form) {
+    const auto server = start([&](ServerOptions& options) { options.sessions.max_recording_bytes = room; });
+    const Reply reply = post(*server, path, form);
+    EXPECT_EQ(reply.status, 200) << reply.body.substr(0, 200);
+    const json output = server->request("GET", "/api/outputs").json()["files"].at(0);
+    EXPECT_EQ(output["size"], reply.body.size());
+    EXPECT_EQ(server->request("GET", "/api/outputs/" + output["filename"].get<std::string>()).body, reply.body);
+    return media::decode_bytes("whole.mp4", media::Bytes(reply.body.begin(), reply.body.end())).size();
+  };
+  for (const auto& [path, form] :
+       {std::pair("/api/audio-driven", form_with_speech()), std::pair("/api/video-driven", form_with_video())}) {
+    const std::size_t all = pictures(int64_t{1} << 30, path, form);
+    EXPECT_GT(all, 1u);
+    for (const int64_t room : {0, 4000}) EXPECT_EQ(pictures(room, path, form), all) << path;
+  }
+}
+
 TEST_F(WholeFile, of_text_is_not_made_to_its_end_for_a_client_that_has_left) {
   if (post(*start(), "/api/tts/generate", FormBody().add("text", "a")).status == 503)
     GTEST_SKIP() << "espeak-ng is not installed";

@@ -3,7 +3,7 @@
 #include "rushes/server/api/imtalker/decoder.h"
 #include "rushes/server/api/imtalker/notes.h"
 #include "rushes/server/api/imtalker/whole_file.h"
-#include "rushes/server/api/native/dialects.h"
+#include "rushes/server/api/native/finished_video.h"
 
 namespace rushes::server {
 namespace {
@@ -24,7 +24,7 @@ bool is_output(const Head& session) {
 Json file_json(const Head& session) {
   const auto modified = session.created().time_since_epoch() + session.age();
   return {{"filename", session.id() + std::string(kEnding)},
-          {"size", session.newest().video->status().recorded_bytes},
+          {"size", finished_bytes(session.newest())},
           {"created", std::chrono::duration<double>(session.created().time_since_epoch()).count()},
           {"modified", std::chrono::duration<double>(modified).count()}};
 }
@@ -45,7 +45,7 @@ class OutputRoutes {
   // GET /api/outputs/{filename}
   Response get(const Request& request) {
     const Head& session = find(request);
-    return recorded_mp4(request, session.newest());
+    return finished_mp4(request, session.newest());
   }
 
   // DELETE /api/outputs/{filename}

@@ -5,6 +5,7 @@
 #include "rushes/server/api/imtalker/decoder.h"
 #include "rushes/server/api/imtalker/dialects.h"
 #include "rushes/server/api/native/dialects.h"
+#include "rushes/server/api/native/finished_video.h"
 #include "rushes/server/sessions/stops_session.h"
 
 namespace rushes::server {
@@ -150,7 +151,7 @@ class WholeFileRoutes {
 
   static Response finished(const Request& request, const Hosted& entry, const std::string& name,
                            const std::string& parameters) {
-    Response response = recorded_mp4(request, entry);
+    Response response = finished_mp4(request, entry);
     response.headers.emplace_back("Content-Disposition", fmt::format("attachment; filename=\"{}.mp4\"", name));
     response.headers.emplace_back("X-Output-Path", fmt::format("./outputs/{}.mp4", name));
     response.headers.emplace_back("X-Generation-Params", parameters);
@@ -228,14 +229,18 @@ Hosted begin_whole_file(Heads& talks, std::string name, HeldRequest talker, Held
 
 net::awaitable<void> wait_until_made(Heads& talks, std::string name, Hosted entry) {
   const StopsSession ending(entry.session);
-  const net::any_io_executor executor = co_await net::this_coro::executor;
-  const auto wakeup = std::make_shared<Wakeup>(executor);
-  const auto viewer = entry.video->watch(delivery::EncodedStream::From::newest, wakeup->notifier());
-  while (!entry.video->status().ended) co_await wakeup->wait();
+  auto waiting = wait_for_end(entry);
+  co_await std::move(waiting);
   const generation::SessionStatus status = entry.session->status();
   if (status.state != generation::SessionState::finished) {
     talks.remove(name);
     refuse(500, "Generation failed: " + (status.failure ? status.failure->message : std::string("it was stopped")));
+  }
+  try {
+    require_whole(entry);
+  } catch (const Error& error) {
+    talks.remove(name);
+    refuse(507, error.what());
   }
 }
 

@@ -24,13 +24,6 @@ inline Response growing_mp4(const Hosted& hosted, delivery::EncodedStream::From 
                            {.framing = framing});
 }
 
-/// The recording of a session that has ended, all of it or a range.
-inline Response recorded_mp4(const Request& request, const Hosted& hosted) {
-  const delivery::EncodedStream::Download download = hosted.video->download();
-  return file_response(request, download.file, download.bytes, "video/mp4",
-                       {.tag = fmt::format("{}-{}", hosted.session->id().text(), download.bytes)});
-}
-
 /// What a client has had already; an EventSource brings it back as Last-Event-ID when its connection was cut.
 struct TextPosition {
   int64_t fragment = 0, sequence = 0;  // the next ones

@@ -4,6 +4,7 @@
 
 #include "rushes/ingest/driving_file.h"
 #include "rushes/server/api/native/dialects.h"
+#include "rushes/server/api/native/finished_video.h"
 #include "rushes/server/api/native/session_json.h"
 #include "rushes/server/api/native/session_request.h"
 #include "rushes/server/sessions/inputs_memory.h"
@@ -160,14 +161,16 @@ Response stop_session(const SessionStore& sessions, const Request& request) {
 
 // ---- watching -------------------------------------------------------------------------------------------------------
 
-// GET /v1/sessions/{id}/video.mp4: the file once it is complete, with ranges; before, it grows while it is sent.
-Response get_video(const SessionStore& sessions, const Request& request) {
-  const Hosted& entry = hosted_of(sessions, request);
+// GET /v1/sessions/{id}/video.mp4: the file when the session has ended, with ranges; before, it grows while it is sent.
+net::awaitable<Response> get_video(const SessionStore& sessions, const Request& request) {
+  const Hosted entry = hosted_of(sessions, request);
   const EncodedStream::From from = gops_from(request);
-  const bool complete = entry.video->status().recording_complete && from == EncodedStream::From::start;
-  Response response = complete ? recorded_mp4(request, entry) : growing_mp4(entry, from);
+  auto waiting = wait_for_file(entry);
+  co_await std::move(waiting);
+  const bool is_file = entry.video->status().ended && from == EncodedStream::From::start;
+  Response response = is_file ? finished_mp4(request, entry) : growing_mp4(entry, from);
   response.headers.emplace_back("Cache-Control", "no-store");
-  return response;
+  co_return response;
 }
 
 // WebSocket /v1/sessions/{id}/events: each event as a JSON text message, in order.
@@ -201,7 +204,7 @@ void add_native_routes(Router& router, SessionStore& sessions, WorkPool& work) {
   router.answer("POST", "/v1/sessions/{id}/pause", bound(pause_session));
   router.answer("POST", "/v1/sessions/{id}/resume", bound(resume_session));
   router.answer("POST", "/v1/sessions/{id}/stop", bound(stop_session));
-  router.answer("GET", "/v1/sessions/{id}/video.mp4", bound(get_video));
+  router.answer_later("GET", "/v1/sessions/{id}/video.mp4", bound(get_video));
   router.feed("/v1/sessions/{id}/events", bound(events_feed));
   router.feed("/v1/sessions/{id}/video", bound(video_feed));
 }

@@ -1,6 +1,7 @@
 #include "rushes/server/api/native/watch_routes.h"
 
 #include "rushes/server/api/native/dialects.h"
+#include "rushes/server/api/native/finished_video.h"
 #include "rushes/server/api/native/hls_routes.h"
 #include "rushes/server/api/native/recording_download.h"
 #include "rushes/server/api/native/session_json.h"
@@ -20,13 +21,15 @@ std::string choice(const Request& request, std::string_view name, std::initializ
 }
 
 // GET /v1/sessions/{id}/recording.mp4: as a download, see recording_download().
-Response get_recording(const SessionStore& sessions, const Request& request) {
-  const Hosted& entry = hosted_of(sessions, request);
+net::awaitable<Response> get_recording(const SessionStore& sessions, const Request& request) {
+  const Hosted entry = hosted_of(sessions, request);
+  auto waiting = wait_for_file(entry);
+  co_await std::move(waiting);
   Response response = recording_download(request, entry);
   response.headers.emplace_back("Cache-Control", "no-store");
   response.headers.emplace_back("Content-Disposition",
                                 fmt::format("attachment; filename=\"{}.mp4\"", entry.session->id().text()));
-  return response;
+  co_return response;
 }
 
 Response text_stream(const SessionStore& sessions, const Request& request, Framing framing) {
@@ -85,7 +88,7 @@ void add_watch_routes(Router& router, SessionStore& sessions) {
   };
   router.feed("/v1/sessions/{id}/frames", bound(frames_feed));
   router.answer("GET", "/v1/sessions/{id}/hls/{file}", bound(get_hls));
-  router.answer("GET", "/v1/sessions/{id}/recording.mp4", bound(get_recording));
+  router.answer_later("GET", "/v1/sessions/{id}/recording.mp4", bound(get_recording));
   router.answer("GET", "/v1/sessions/{id}/stream.sse", bound(get_server_sent_events));
   router.answer("GET", "/v1/sessions/{id}/stream.ndjson", bound(get_ndjson));
 }

@@ -214,6 +214,21 @@ TEST_F(OmniAvatar, tells_what_is_wrong_with_files_and_numbers_behind_the_start) 
   EXPECT_EQ(events.back().name, "complete");
 }
 
+TEST_F(OmniAvatar, gives_the_whole_video_also_where_it_cannot_be_recorded) {
+  const auto pictures = [](int64_t room) {
+    const auto server = serve([&](ServerOptions& options) { options.sessions.max_recording_bytes = room; });
+    const Reply reply = ask(*server, "/generate", wanted(1.0));
+    EXPECT_EQ(reply.status, 200) << reply.body.substr(0, 300);
+    const std::size_t pictures = media::decode_bytes("whole.mp4", bytes_of_base64(reply.json()["video_base64"])).size();
+    const std::string named = server->request("GET", "/video/" + reply.json()["output_path"].get<std::string>()).body;
+    EXPECT_EQ(media::decode_bytes("named.mp4", media::Bytes(named.begin(), named.end())).size(), pictures);
+    return pictures;
+  };
+  const std::size_t all = pictures(int64_t{1} << 30);
+  EXPECT_GT(all, 1u);
+  for (const int64_t room : {0, 4000}) EXPECT_EQ(pictures(room), all);
+}
+
 TEST_F(OmniAvatar, gives_the_whole_video_with_its_sound_and_serves_it_by_its_name_alone) {
   const auto server = serve();
   const Reply reply = ask(*server, "/generate", wanted(1.0));

@@ -6,6 +6,7 @@
 #include "rushes/base/log.h"
 #include "rushes/generation/failure.h"
 #include "rushes/server/api/native/dialects.h"
+#include "rushes/server/api/native/finished_video.h"
 #include "rushes/server/api/omniavatar/segments.h"
 #include "rushes/server/http/base64.h"
 #include "rushes/server/http/text_case.h"
@@ -116,7 +117,7 @@ class StreamRoutes : public std::enable_shared_from_this<StreamRoutes> {
         nlohmann::json made{{"output_path", path},
                             {"prompt", prompt},
                             {"success", true},
-                            {"video_base64", encode_base64(contents_of(entry))}};
+                            {"video_base64", encode_base64(finished_contents(entry))}};
         made.update(nlohmann::json(notes_of(*entry.session)));
         return json_answer(200, made);
       });
@@ -133,14 +134,22 @@ class StreamRoutes : public std::enable_shared_from_this<StreamRoutes> {
   }
 
   // GET /video/...: what /generate has named, and nothing else.
-  Response output(const Request& request, const std::string& path) const {
-    const Hosted* const entry = studio_->sessions().named(path);
-    if (!entry || entry->session->status().state != generation::SessionState::finished)
-      return error_answer(404, "there is no video " + path.substr(0, 200));
-    Response response = recorded_mp4(request, *entry);
+  net::awaitable<Response> output(const Request& request, std::string path) const {
+    const Hosted* const named = studio_->sessions().named(path);
+    if (!named || named->session->status().state != generation::SessionState::finished)
+      co_return error_answer(404, "there is no video " + path.substr(0, 200));
+    const Hosted entry = *named;
+    auto waiting = wait_for_file(entry);
+    co_await std::move(waiting);
+    Response response;
+    try {
+      response = finished_mp4(request, entry);
+    } catch (const Error& error) {
+      co_return failed(error);
+    }
     response.headers.emplace_back("Content-Disposition",
                                   fmt::format("attachment; filename=\"{}\"", path.substr(path.rfind('/') + 1)));
-    return response;
+    co_return response;
   }
 
  private:
@@ -177,31 +186,17 @@ class StreamRoutes : public std::enable_shared_from_this<StreamRoutes> {
 
   /// A session that has ended well, with its recording. It ends with its client.
   net::awaitable<Hosted> make(AvatarRequest wanted, std::string path) {
-    const auto wakeup = std::make_shared<Wakeup>(co_await net::this_coro::executor);
     std::optional<StopsSession> ending;
-    std::unique_ptr<delivery::Viewer> viewer;
-    const auto watch = [&](const Hosted& entry, const SpeechPtr&) {
-      ending.emplace(entry.session);
-      viewer = entry.video->watch(delivery::EncodedStream::From::newest, wakeup->notifier());
-    };
+    const auto watch = [&](const Hosted& entry, const SpeechPtr&) { ending.emplace(entry.session); };
     auto beginning = studio_->begin(studio_->first_model(), std::move(wanted), watch, std::move(path));
     const Hosted entry = co_await std::move(beginning);
-    while (!entry.video->status().ended) {
-      auto waiting = wakeup->wait();
-      co_await std::move(waiting);
-    }
+    auto waiting = wait_for_end(entry);
+    co_await std::move(waiting);
     const generation::SessionStatus status = entry.session->status();
     if (status.failure) fail(status.failure->code, "{}", status.failure->message);
     require(status.state == generation::SessionState::finished, ErrorCode::cancelled,
             "Video generation failed - no output file");
     co_return entry;
-  }
-
-  static std::vector<uint8_t> contents_of(const Hosted& entry) {
-    const delivery::EncodedStream::Download download = entry.video->download();
-    std::vector<uint8_t> bytes(static_cast<std::size_t>(download.bytes));
-    require(download.file->read(0, bytes), ErrorCode::unavailable, "the recording cannot be read");
-    return bytes;
   }
 
   /// "demo_out/server_output_20260131_235959/result_000_wav.mp4", by the time of the request; one a second, also beside
@@ -255,10 +250,10 @@ void add_stream_routes(Router& router, const std::shared_ptr<Studio>& studio) {
   // Other systems have a route of this name.
   post(
       "/generate", [routes](const Request& request) { return routes->whole(request); }, true);
-  router.answer("GET", "/video/{avatar_file}", [routes](const Request& request) {
+  router.answer_later("GET", "/video/{avatar_file}", [routes](const Request& request) {
     return routes->output(request, request.path_value("avatar_file"));
   });
-  router.answer("GET", "/video/{folder}/{run}/{avatar_file}", [routes](const Request& request) {
+  router.answer_later("GET", "/video/{folder}/{run}/{avatar_file}", [routes](const Request& request) {
     return routes->output(request, fmt::format("{}/{}/{}", request.path_value("folder"), request.path_value("run"),
                                                request.path_value("avatar_file")));
   });

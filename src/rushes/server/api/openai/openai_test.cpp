@@ -52,6 +52,21 @@ TEST(OpenAiVideos, are_made_downloaded_and_deleted) {
   EXPECT_EQ(server.request("GET", "/v1/videos/" + id).status, 404);
 }
 
+TEST(OpenAiVideos, are_whole_also_where_they_cannot_be_recorded) {
+  RunningServer server([](ServerOptions& options) { options.sessions.max_recording_bytes = 2000; });
+  const std::string id =
+      server.request("POST", "/v1/videos", R"({"prompt": "a", "seconds": "5.25", "size": "64x48"})").json()["id"];
+  server.gate().open();
+  wait_until_over(server, id);
+  const Reply content = server.request("GET", "/v1/videos/" + id + "/content");
+  EXPECT_EQ(content.status, 200);
+  EXPECT_EQ(content.headers.at("content-length"), std::to_string(content.body.size()));
+  EXPECT_EQ(media::decode_bytes("openai_test.mp4", media::Bytes(content.body.begin(), content.body.end())).size(), 84u);
+  const Reply missing = server.request("GET", "/v1/videos/" + id.substr(0, 6) + std::string(32, '0') + "/content");
+  EXPECT_EQ(missing.status, 404);
+  EXPECT_TRUE(missing.json()["error"].is_object());
+}
+
 TEST(OpenAiVideos, with_a_picture_for_which_there_is_no_room_are_refused_before_it_is_decoded) {
   constexpr int64_t kSide = 256;
   RunningServer server([](ServerOptions& options) { options.sessions.max_input_bytes = kSide * kSide * 3 - 1; });

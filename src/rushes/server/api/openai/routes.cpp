@@ -5,6 +5,7 @@
 
 #include "rushes/generation/device_worker.h"
 #include "rushes/server/api/native/dialects.h"
+#include "rushes/server/api/native/finished_video.h"
 #include "rushes/server/api/native/session_request.h"
 #include "rushes/server/api/openai/openapi.json.h"
 #include "rushes/server/api/openai/video_json.h"
@@ -101,19 +102,32 @@ Response delete_video(SessionStore& sessions, const Request& request) {
 
 // GET /v1/videos/{video_id}/content: the MP4. One that is still being made comes as it grows, so that the answer is
 // complete when the video is. 409 when nothing was made and nothing will be.
-Response get_content(SessionStore& sessions, const Request& request) {
+net::awaitable<Response> get_content(SessionStore& sessions, const Request& request) {
   const std::string variant = request.query_value("variant").value_or("video");
   require(variant == "video", ErrorCode::invalid_argument,
           "variant must be video (got '{}'); this server does not make thumbnails or spritesheets",
           variant.substr(0, 32));
-  const Hosted& entry = hosted_of(sessions, request);
+  const Hosted entry = hosted_of(sessions, request);
+  auto waiting = wait_for_file(entry);
+  co_await std::move(waiting);
   const auto status = entry.video->status();
   require(!status.ended || status.gops > 0, ErrorCode::conflict,
           "the video ended before its first frames were generated");
-  Response response = status.recording_complete ? recorded_mp4(request, entry)
-                                                : growing_mp4(entry, delivery::EncodedStream::From::start);
+  Response response =
+      status.ended ? finished_mp4(request, entry) : growing_mp4(entry, delivery::EncodedStream::From::start);
   response.headers.emplace_back("Cache-Control", "no-store");
-  return response;
+  co_return response;
+}
+
+net::awaitable<Response> get_content_or_tell(SessionStore& sessions, const Request& request) {
+  std::optional<Response> answer;
+  try {
+    auto getting = get_content(sessions, request);
+    answer = co_await std::move(getting);
+  } catch (const Error& error) {
+    answer = openai_error(error);
+  }
+  co_return std::move(*answer);
 }
 
 // POST /v1/videos/{video_id}/remix: the same once more, noise included, with another prompt.
@@ -147,7 +161,8 @@ void add_routes(Router& router, const ApiContext& context) {
   add("GET", "/v1/videos", list_videos);
   add("GET", "/v1/videos/{video_id}", get_video);
   add("DELETE", "/v1/videos/{video_id}", delete_video);
-  add("GET", "/v1/videos/{video_id}/content", get_content);
+  router.answer_later("GET", "/v1/videos/{video_id}/content",
+                      [&sessions](const Request& request) { return get_content_or_tell(sessions, request); });
   add("POST", "/v1/videos/{video_id}/remix", remix_video);
 }
 
