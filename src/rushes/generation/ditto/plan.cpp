@@ -94,11 +94,10 @@ void note_unused(DittoPlan& plan, const Options& options, const DittoShape& mode
   if (settings.windows.online && !settings.retarget.relative)
     note({"relative_d"}, "with online_mode motion is always measured from a first frame");
 
-  const auto fades = [](const auto& control) { return control.fade_alpha.has_value(); };
-  const bool fades_at_ends = settings.fade_in > 0 || (settings.fade_out > 0 && knows_length),
-             fades_by_control = fades(settings.retarget.overall) ||
-                                std::any_of(settings.controls.begin(), settings.controls.end(),
-                                            [&](const auto&control) { return fades(control.second); });
+  const bool fades_at_ends = settings.fade_in > 0 || (settings.fade_out > 0 && knows_length);
+  bool fades_by_control = settings.retarget.overall.fade_alpha.has_value();
+  for (const auto& [frame, control] : settings.controls)
+    fades_by_control = fades_by_control || control.fade_alpha.has_value();
   if (settings.retarget.fade == ditto::Fade::none) {
     if (settings.fade_in > 0) note({"fade_in"}, "fade_type none: nothing fades");
     if (settings.fade_out > 0 && knows_length) note({"fade_out"}, "fade_type none: nothing fades");
