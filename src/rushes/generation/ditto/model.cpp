@@ -107,7 +107,9 @@ std::shared_ptr<const ditto::MotionSampler> DittoParts::sampler(int64_t steps) c
 DittoModel::DittoModel(const DittoDirectory& model, const DittoWeights& weights)
     : shape_{.name = model.name,
              .avatars = model.directory / "avatars",
-             .finds_points = model.files.contains("detector")},
+             .finds_points = model.files.contains("detector"),
+             .feels = model.motion.use_emo,
+             .sees_eyes = model.motion.use_eye_open || model.motion.use_eye_ball},
       defaults_(ditto_settings(model)),
       options_(ditto_options(defaults_)),
       parts_(std::make_shared<const DittoParts>(model, weights)) {

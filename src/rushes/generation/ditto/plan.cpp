@@ -72,6 +72,52 @@ at::Tensor points_of(const UprightSquare& square, const ditto::CropRule& rule) {
   return at::tensor(points, at::TensorOptions(at::kFloat)).view({5, 2});
 }
 
+namespace {
+
+/// Of the options that were given and ask for something: those that the frames of this plan do not follow.
+void note_unused(DittoPlan& plan, const Options& options, const DittoShape& model) {
+  const DittoSettings& settings = plan.settings;
+  const auto note = [&](std::initializer_list<const char*> names, const char* reason) {
+    for (const char* name : names)
+      if (options.has(name)) plan.ignored.push_back({name, reason});
+  };
+  const bool knows_length = plan.frames || settings.frame_count;
+  if (!knows_length && settings.fade_out >= 0)
+    note({"fade_out"}, "the end of the speech is not known in advance; say frames");
+  note({"crop_vx_ratio"}, "the reference does not use it either");
+  if (plan.avatar)
+    note({"max_size", "crop_scale", "crop_vy_ratio", "crop_flag_do_rot", "face", "points"},
+         "the avatar was cut out when it was registered");
+  if (!plan.video) note({"smo_k_s", "eye_f0_mode"}, "the source is a still picture");
+  if (plan.video && !model.sees_eyes) note({"eye_f0_mode"}, "this model's motion does not follow the source's eyes");
+  if (!model.feels) note({"emo"}, "this model knows no emotions");
+  if (settings.windows.online && !settings.retarget.relative)
+    note({"relative_d"}, "with online_mode motion is always measured from a first frame");
+
+  const bool fades_at_ends = settings.fade_in > 0 || (settings.fade_out > 0 && knows_length);
+  bool fades_by_control = settings.retarget.overall.fade_alpha.has_value();
+  for (const auto& [frame, control] : settings.controls)
+    fades_by_control = fades_by_control || control.fade_alpha.has_value();
+  if (settings.retarget.fade == ditto::Fade::none) {
+    if (settings.fade_in > 0) note({"fade_in"}, "fade_type none: nothing fades");
+    if (settings.fade_out > 0 && knows_length) note({"fade_out"}, "fade_type none: nothing fades");
+    note({"fade_out_keys"}, "fade_type none: nothing fades");
+  } else if (!fades_at_ends && !fades_by_control) {
+    note({"fade_type", "fade_out_keys"}, "nothing fades without fade_in, fade_out or fade_alpha of ctrl_info");
+  }
+
+  const bool drives_eyes = settings.retarget.drive_eyes.value_or(!plan.video),
+             blinks = drives_eyes && settings.retarget.blink.defined();
+  if (!drives_eyes)
+    note({"delta_eye_arr", "delta_eye_open_n", "blink_rate"}, "the eyes are not driven (drive_eye)");
+  else if (!blinks)
+    note({"delta_eye_open_n", "blink_rate"}, "there is no blink; delta_eye_arr says how one looks");
+  const bool lays_out_fades = settings.retarget.fade != ditto::Fade::none && fades_at_ends && !plan.frames;
+  if (settings.frame_count && !blinks && !lays_out_fades) note({"N_d"}, "there are no fades and blinks to lay out");
+}
+
+}  // namespace
+
 std::unique_ptr<DittoPlan> plan_ditto(const Request& request, const DittoSettings& defaults,
                                       std::span<const OptionField> fields, const DittoShape& model) {
   const Options options = checked(request.options, fields);
@@ -83,15 +129,13 @@ std::unique_ptr<DittoPlan> plan_ditto(const Request& request, const DittoSetting
   plan->settings.windows.check();
   plan->seed = request.seed;
   plan->frames = request.video_frames;
-  if (!plan->frames && plan->settings.fade_out >= 0 && !plan->settings.frame_count)
-    plan->ignored.push_back({"fade_out", "the end of the speech is not known in advance; say frames"});
-  if (options.has("crop_vx_ratio")) plan->ignored.push_back({"crop_vx_ratio", "the reference does not use it either"});
   if (!plan->settings.avatar.empty()) {
     plan->avatar = load_avatar(avatar_file(model.avatars, plan->settings.avatar), model.name);
     plan->height = plan->avatar->pixels.size(0);
     plan->width = plan->avatar->pixels.size(1);
     if (request.image) plan->ignored.push_back({"image", "the avatar is the source"});
     if (request.video) plan->ignored.push_back({"video", "the avatar is the source"});
+    note_unused(*plan, options, model);
     return plan;
   }
   const Image source = first_frame(request);
@@ -126,6 +170,7 @@ std::unique_ptr<DittoPlan> plan_ditto(const Request& request, const DittoSetting
   const ditto::Sides sides = ditto::source_sides(source.height, source.width, plan->settings.max_size);
   plan->height = sides.height;
   plan->width = sides.width;
+  note_unused(*plan, options, model);
   return plan;
 }
 

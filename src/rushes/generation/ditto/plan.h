@@ -35,8 +35,9 @@ Capabilities ditto_capabilities();
 /// What a plan depends on of a model.
 struct DittoShape {
   std::string name;
-  std::filesystem::path avatars;  // their folder
-  bool finds_points = false;      // looks for the points of the face itself where the request does not say them
+  std::filesystem::path avatars;        // their folder
+  bool finds_points = false;            // looks for the points of the face itself where the request does not say them
+  bool feels = true, sees_eyes = true;  // its motion follows an emotion; and the eyes of the source
 };
 
 /// `fields` are ditto_options(defaults). Throws Error(invalid_argument), Error(too_large) naming the field.

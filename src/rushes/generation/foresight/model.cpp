@@ -21,6 +21,7 @@ ForesightShape shape_of(const ForesightParts& parts) {
   if (!shape.has_video) return shape;
   const ltx::Vae& vae = *parts.video()->vae;
   shape.encodes_images = vae.has_encoder();
+  shape.removes_noise = vae.config().timestep_conditioning;
   shape.spatial_stride = vae.config().spatial_compression();
   shape.temporal_stride = vae.config().temporal_compression();
   return shape;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "rushes/base/error.h"
+#include "rushes/generation/fit_effect.h"
 #include "rushes/models/ltx/clip_size.h"
 
 namespace rushes::generation {
@@ -111,8 +112,16 @@ void note_unused(ForesightPlan& plan, const Request& request, const ForesightSha
                                                     {"fps", request.fps.has_value()}};
     for (const auto& [name, is_given] : numbers)
       if (is_given) plan.ignored.push_back({name, reason});
-  } else if (!plan.settings.guided()) {
-    note({"negative_prompt", "guidance_rescale"}, "guidance_scale 1 means without guidance");
+  } else {
+    if (!plan.settings.guided()) {
+      note({"negative_prompt", "guidance_rescale"}, "guidance_scale 1 means without guidance");
+      if (plan.settings.guidance_scale < 1) note({"guidance_scale"}, "below 1 it is 1: without guidance");
+    }
+    if (!model.removes_noise) note({"decode_timestep"}, "this model's decoder removes no noise");
+    if (!plan.image)
+      note({"fit"}, "there is no image to fit");
+    else if (!fit_has_effect(*plan.image, plan.height, plan.width))
+      note({"fit"}, kNothingToFit);
   }
   if (!plan.settings.has_text()) {
     const char* const reason = model.has_text ? "tracks video writes no text; tracks both or text writes one"
@@ -120,6 +129,8 @@ void note_unused(ForesightPlan& plan, const Request& request, const ForesightSha
     note({"temperature", "top_p", "top_k", "repetition_penalty", "max_new_tokens", "pictures"}, reason);
     if (plan.conditioning != Conditioning::hybrid_encoder) note({"picture_pixels"}, reason);
     if (!request.earlier_images.empty()) plan.ignored.push_back({"earlier_images", reason});
+  } else if (plan.settings.temperature == 0) {
+    note({"top_p", "top_k"}, "temperature 0 always takes the most probable word");
   }
   if (plan.settings.has_video() && options.has("preset") && request.height && request.width && request.video_frames)
     plan.ignored.push_back({"preset", "width, height and frames are given"});

@@ -31,6 +31,7 @@ struct ForesightShape {
   bool has_text = true, has_video = true, has_vision = true;
   bool has_adapter = false;
   bool encodes_images = true;  // the video autoencoder has an encoder
+  bool removes_noise = true;   // its decoder is told of noise that is left
   int64_t spatial_stride = 32, temporal_stride = 8;
   int64_t max_side = 2048;
   int64_t most_tokens = 1 << 16;  // of a video

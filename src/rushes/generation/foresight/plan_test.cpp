@@ -89,6 +89,27 @@ TEST(ForesightPlan, the_model_is_told_the_rate_of_the_playback_unless_it_is_to_b
   EXPECT_EQ(plan_of(request)->format().fps, 12);
 }
 
+TEST(ForesightPlan, names_what_of_a_request_changes_nothing) {
+  const auto ignored = [](Options options, const ForesightShape& shape = {}, int64_t width = 512) {
+    Request request{.image = image_of(512, width), .video_frames = 33, .options = std::move(options)};
+    std::vector<std::string> fields;
+    for (const Ignored& each : plan_of(request, shape)->ignored) fields.push_back(each.field);
+    return fields;
+  };
+  const ForesightShape no_noise{.removes_noise = false};
+  EXPECT_THAT(ignored({{"decode_timestep", 0.1}}), testing::IsEmpty());
+  EXPECT_THAT(ignored({{"decode_timestep", 0.1}}, no_noise), testing::ElementsAre("decode_timestep"));
+  const Options words{{"top_p", 0.5}, {"top_k", int64_t{3}}, {"temperature", 0.5}};
+  Options surest = words;
+  surest.set("temperature", 0.0);
+  EXPECT_THAT(ignored(words), testing::IsEmpty());
+  EXPECT_THAT(ignored(surest), UnorderedElementsAre("top_p", "top_k"));
+  EXPECT_THAT(ignored({{"guidance_scale", 1.0}}), testing::IsEmpty());
+  EXPECT_THAT(ignored({{"guidance_scale", 0.0}}), testing::ElementsAre("guidance_scale"));
+  EXPECT_THAT(ignored({{"fit", "pad"}}), testing::ElementsAre("fit"));
+  EXPECT_THAT(ignored({{"fit", "pad"}}, {}, 500), testing::IsEmpty());
+}
+
 TEST(ForesightPlan, who_asks_nothing_gets_a_question) {
   EXPECT_EQ(plan_of({})->prompt, kDefaultQuestion);
   EXPECT_EQ(plan_of({.prompts = {"why?"}})->prompt, "why?");

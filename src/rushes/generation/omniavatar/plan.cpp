@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "rushes/base/error.h"
+#include "rushes/generation/fit_effect.h"
 #include "rushes/models/omniavatar/picture_size.h"
 #include "rushes/models/omniavatar/segments.h"
 
@@ -14,7 +15,7 @@ namespace {
 constexpr ErrorCode kBad = ErrorCode::invalid_argument;
 constexpr int64_t kMostImageSide = 16'384;
 // Of three latent frames; the first one of a video becomes one frame instead of four.
-constexpr int64_t kBlockFrames = 12, kMissingFrames = 3;
+constexpr int64_t kLatentFramesOfBlock = 3, kBlockFrames = 12, kMissingFrames = 3;
 
 omniavatar::SegmentRule rule_of(const OmniAvatarPlan& plan) {
   return {.height = plan.height,
@@ -74,7 +75,23 @@ void plan_prompts(OmniAvatarPlan& plan, const Request& request) {
           "prompts: this model makes one stream and takes one prompt; set another while it runs");
 }
 
-void note_unused(OmniAvatarPlan& plan, const Request& request, const Options& options) {
+/// Where the length is known: blocks that look back on all of the video look no further, and forget nothing.
+void note_window(OmniAvatarPlan& plan, const Options& options, const OmniAvatarShape& model) {
+  const OmniAvatarSettings& settings = plan.settings;
+  const bool of_one_length = settings.silent && !plan.endless && !plan.video_frames;
+  const auto frames = of_one_length ? kSilentVideoFrames : plan.video_frames;
+  if (!frames) return;
+  const int64_t unit = model.pixel_multiple, tokens = (plan.height / unit) * (plan.width / unit),
+                blocks = (*frames + kMissingFrames + kBlockFrames - 1) / kBlockFrames,
+                all = blocks * kLatentFramesOfBlock,
+                usual = std::max(settings.cache_tokens / tokens, kLatentFramesOfBlock + settings.sink);
+  constexpr const char* kReason = "the video is shorter than what its blocks look back on";
+  if (settings.window.value_or(usual) < all) return;
+  if (options.has("sink")) plan.ignored.push_back({"sink", kReason});
+  if (options.has("window") && usual >= all) plan.ignored.push_back({"window", kReason});
+}
+
+void note_unused(OmniAvatarPlan& plan, const Request& request, const Options& options, const OmniAvatarShape& model) {
   const OmniAvatarSettings& settings = plan.settings;
   for (std::string& name : ignored_options(options, settings.sampler))
     plan.ignored.push_back({std::move(name), settings.causal()
@@ -83,9 +100,17 @@ void note_unused(OmniAvatarPlan& plan, const Request& request, const Options& op
   if (!settings.causal() && !settings.guided())
     for (const char* name : {"audio_scale", "negative_prompt"})
       if (options.has(name)) plan.ignored.push_back({name, "guidance_scale 1 means without guidance"});
+  if (!settings.causal() && settings.guidance_scale == 0 && settings.audio_scale.value_or(0) == 0 &&
+      !request.prompts.empty())
+    plan.ignored.push_back({"prompt", "guidance_scale 0 follows the negative prompt alone"});
+  if (settings.causal()) note_window(plan, options, model);
+  if (settings.causal() && settings.silent && options.has("reference_lengths"))
+    plan.ignored.push_back({"reference_lengths", "there is no speech"});
   if (!request.image)
     for (const char* name : {"fit", "max_hw"})
       if (options.has(name)) plan.ignored.push_back({name, "there is no image"});
+  if (request.image && options.has("fit") && !fit_has_effect(*request.image, plan.height, plan.width))
+    plan.ignored.push_back({"fit", kNothingToFit});
   if (request.image && options.has("own_reference")) plan.ignored.push_back({"own_reference", "there is an image"});
   if (request.image && (request.height || request.width) && options.has("max_hw"))
     plan.ignored.push_back({"max_hw", "height and width are given"});
@@ -164,7 +189,7 @@ std::unique_ptr<OmniAvatarPlan> plan_omniavatar(const Request& request, const Om
   // Blocks follow each other without end. A segment is made at once; its rule throws where it leaves no new frames.
   const int64_t at_once = plan->settings.causal() ? 0 : omniavatar::segments_of_speech(0, rule_of(*plan)).video_frames;
   plan->warnings = model.trained_for.warnings({plan->height, plan->width}, at_once);
-  note_unused(*plan, request, options);
+  note_unused(*plan, request, options, model);
   return plan;
 }
 

@@ -132,5 +132,29 @@ TEST(AvatarPlan, options_of_the_other_sampler_are_taken_and_said_to_change_nothi
   EXPECT_THAT(ignored(Sampler::bidirectional), ElementsAre("window"));
 }
 
+TEST(AvatarPlan, names_what_a_video_of_a_known_length_or_shape_leaves_without_effect) {
+  const auto ignored = [](Options options, std::optional<int64_t> video_frames = {},
+                          Sampler sampler = Sampler::causal) {
+    Request request = request_of();
+    request.image = picture(48, 48);
+    request.height = request.width = 48;
+    request.video_frames = video_frames;
+    request.options = std::move(options);
+    std::vector<std::string> fields;
+    const auto plan = model(sampler).plan(request);
+    for (const Ignored& each : plan->ignored) fields.push_back(each.field);
+    return fields;
+  };
+  const Options window{{"window", int64_t{6}}, {"sink", int64_t{1}}};
+  EXPECT_THAT(ignored(window), testing::IsEmpty()) << "the speech may be long";
+  EXPECT_THAT(ignored(window, 21), testing::UnorderedElementsAre("window", "sink")) << "two blocks of 3 latent frames";
+  EXPECT_THAT(ignored(window, 22), testing::IsEmpty());
+  EXPECT_THAT(ignored({{"silent", true}, {"reference_lengths", true}}), ElementsAre("reference_lengths"));
+  EXPECT_THAT(ignored({{"silent", true}, {"sink", int64_t{1}}}), ElementsAre("sink")) << "81 frames";
+  EXPECT_THAT(ignored({{"fit", std::string("pad")}}), ElementsAre("fit"));
+  EXPECT_THAT(ignored({{"guidance_scale", 0.0}}, {}, Sampler::bidirectional), ElementsAre("prompt"));
+  EXPECT_THAT(ignored({{"guidance_scale", 0.0}, {"audio_scale", 2.0}}, {}, Sampler::bidirectional), testing::IsEmpty());
+}
+
 }  // namespace
 }  // namespace rushes::generation

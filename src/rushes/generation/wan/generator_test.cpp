@@ -156,6 +156,11 @@ TEST(WanGenerator, names_what_of_a_request_changes_nothing_and_that_is_so) {
   EXPECT_EQ(fields_of(guided), std::vector<std::string>{});
   guided.options.set("guidance_scale", 1.0);
   EXPECT_EQ(fields_of(guided), std::vector<std::string>{"negative_prompt"});
+  guided.options.set("guidance_scale", 0.0);
+  EXPECT_EQ(fields_of(guided), std::vector<std::string>{"prompt"});
+  Request other = guided;
+  other.prompts = {"a blue square"};
+  EXPECT_EQ(generate(guided).rgb, generate(other).rgb);
 }
 
 TEST(WanGenerator, sessions_that_take_turns_do_not_change_each_other) {

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "rushes/base/error.h"
+#include "rushes/generation/fit_effect.h"
 #include "rushes/models/wan/segments.h"
 #include "rushes/nn/flow_match.h"
 #include "rushes/nn/solver.h"
@@ -36,7 +37,7 @@ std::string borders(const BlockLayout& layout) {
 }
 
 /// Of the options that were given: those that this plan does not read.
-void note_unused(WanPlan& plan, const Options& options) {
+void note_unused(WanPlan& plan, const Request& request, const Options& options) {
   const auto note = [&](const char* name, const std::string& reason) {
     const auto text = options.get<std::string>(name);
     if (options.has(name) && (!text || !text->empty())) plan.ignored.push_back({name, reason});
@@ -48,9 +49,14 @@ void note_unused(WanPlan& plan, const Options& options) {
     note("negative_prompt", reason);
   } else if (plan.guidance_scale == 1) {
     note("negative_prompt", "guidance_scale 1 means without guidance");
+  } else if (plan.guidance_scale == 0) {
+    plan.ignored.push_back({"prompt", "guidance_scale 0 follows the negative prompt alone"});
   }
   if (plan.segments == 1) note("overlap", "the video has only one segment");
-  if (!plan.image) note("fit", "there is no image to fit");
+  if (!request.image)
+    note("fit", "there is no image to fit");
+  else if (!fit_has_effect(*request.image, plan.height, plan.width))
+    note("fit", kNothingToFit);
 }
 
 void plan_segments(WanPlan& plan, const Request& request, const Options& options, const wan::Defaults& defaults) {
@@ -240,7 +246,7 @@ WanPlan plan_video(const Request& request, const wan::Defaults& defaults, const 
       limits.trained_for.warnings({plan.height, plan.width}, std::min(segment, plan.video_frames.value_or(segment)));
   plan_sampling(plan, options, defaults);
   plan.fit = fit_named(options.get<std::string>("fit").value_or(std::string(name(Fit::crop))));
-  note_unused(plan, options);
+  note_unused(plan, request, options);
   return plan;
 }
 
