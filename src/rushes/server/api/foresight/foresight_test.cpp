@@ -56,6 +56,8 @@ TEST_F(ForesightHttp, tells_the_seed_of_a_prediction_and_what_of_it_has_no_effec
   };
   const json plain = ask({{"seed", std::numeric_limits<uint64_t>::max()}});
   EXPECT_EQ(plain["ignored"], json::array());
+  EXPECT_TRUE(plain["image"].is_object());
+  EXPECT_EQ(plain["image"], session(plain["session_id"])["image"]);
   EXPECT_EQ(plain["seed"], std::numeric_limits<uint64_t>::max());
   const json answer = ask({{"bogus", 1}, {"tracks", "text"}, {"num_frames", 4}, {"colour", nullptr}});
   EXPECT_EQ(answer["ignored"], (json{{{"field", "bogus"}, {"reason", "this server has no use for the field"}},

@@ -139,6 +139,7 @@ net::awaitable<Response> Predictions::predict(const Request& request) {
               {"ws_url", fmt::format("{}://{}{}/api/ws/{}", scheme, request.public_host, request.base_path, id)},
               {"expires_at", timestamp(session.created() + kept)},
               {"seed", session.request().seed},
+              {"image", image_json(session.image_use())},
               {"ignored", ignored_json(session.ignored())},
               {"warnings", session.warnings()}});
   } catch (const boost::system::system_error&) {

@@ -10,6 +10,7 @@ void add_sound_and_picture(Json& answer, const Notes& notes) {
     answer["face"] = *notes.image->face;
     answer["faces"] = notes.image->faces;
   }
+  if (notes.image && !notes.image->fit.empty()) answer["image"] = image_json(notes.image);
   if (!notes.warnings.empty()) answer["warnings"] = notes.warnings;
 }
 

@@ -19,8 +19,8 @@ Notes notes_of(const generation::Session& session);
 /// Those of a session that is yet to begin.
 Notes notes_of(const generation::Request& request, const generation::Plan& plan, std::vector<std::string> warnings);
 
-/// In a JSON answer as `ignored`, `face`, `faces` and `warnings`, beside anything else in the headers X-Ignored-Fields
-/// and X-Notes; nothing where there is nothing to tell.
+/// In a JSON answer as `ignored`, `face`, `faces`, `image` (of a first frame, not of a portrait) and `warnings`, beside
+/// anything else in the headers X-Ignored-Fields and X-Notes; nothing where there is nothing to tell.
 void add_notes(Json& answer, const Notes& notes);
 void add_notes(Response& response, const Notes& notes);
 

@@ -86,6 +86,11 @@ TEST_F(TalkServer, every_route_that_answers_with_a_video_tells_them_in_headers) 
   }
 }
 
+TEST_F(TalkServer, a_portrait_that_is_cut_out_comes_with_the_face_that_was_chosen) {
+  const auto server = start();
+  expect_in_headers(post(*server, "/crop", asking("file")), Warned::no);
+}
+
 TEST_F(TalkServer, a_picture_and_its_speech_are_charged_once_until_their_session_has_them) {
   constexpr std::size_t kSamples = 16'000;
   constexpr int64_t kPicture = 64 * 64 * 3, kSpeech = kSamples * 4;

@@ -1,6 +1,7 @@
 #include "rushes/server/api/imtalker/outputs.h"
 
 #include "rushes/server/api/imtalker/decoder.h"
+#include "rushes/server/api/imtalker/notes.h"
 #include "rushes/server/api/imtalker/whole_file.h"
 #include "rushes/server/api/native/dialects.h"
 
@@ -71,6 +72,7 @@ class OutputRoutes {
     const bool is_jpeg = format == "jpeg" || format == "jpg";
     if (!is_jpeg && format != "png" && format != "webp") refuse(400, "Invalid format. Use jpeg, png, or webp");
     read_face(form, wanted);
+    wanted.ignored = form.unused();
     std::optional<Response> wrong;
     try {
       auto decoding = decoder_.portrait(file, std::move(wanted));
@@ -86,6 +88,7 @@ class OutputRoutes {
         Response response;
         response.content_type = is_jpeg ? "image/jpeg" : "image/" + format;
         response.body = std::make_shared<const media::Bytes>(std::move(bytes));
+        add_notes(response, notes_of(*portrait, *model->plan(*portrait), {}));
         return response;
       });
       co_return co_await std::move(cropping);

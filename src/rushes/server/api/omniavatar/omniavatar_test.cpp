@@ -92,11 +92,25 @@ TEST_F(OmniAvatar, streams_the_same_as_lines) {
   std::getline(lines, line);
   EXPECT_THAT(line,
               StartsWith(R"({"status": "segment", "segment_index": 0, "total_segments": 1, "segment_base64": ")"));
-  EXPECT_TRUE(line.ends_with(R"(", "is_final": true})"));
+  EXPECT_THAT(line, HasSubstr(R"(", "is_final": true, "image": {"width": )"));
   std::getline(lines, line);
   EXPECT_EQ(line,
             R"({"status": "completed", "message": "Video generation completed", "total_segments": 1, "final": true})");
   EXPECT_FALSE(std::getline(lines, line));
+}
+
+TEST_F(OmniAvatar, tells_with_the_first_segment_what_became_of_the_request) {
+  const auto server = serve();
+  const json asked = wanted(6.0, {{"guidance_scale", 3}});
+  const auto events = events_of(ask(*server, "/generate-stream", asked).body);
+  ASSERT_EQ(events.size(), 4u);
+  const json second = json::parse(events[2].data);
+  for (const json& told : {json::parse(events[1].data), ask(*server, "/generate", asked).json()}) {
+    EXPECT_EQ(told.value("/image/fit"_json_pointer, ""), "crop");
+    EXPECT_EQ(told.value("/image/shown"_json_pointer, json()), json({0, 0, 8, 8}));
+    EXPECT_EQ(told.value("/ignored/0/field"_json_pointer, ""), "guidance_scale");
+  }
+  for (const char* once : {"image", "ignored", "warnings"}) EXPECT_FALSE(second.contains(once));
 }
 
 TEST_F(OmniAvatar, leaves_the_sound_out_if_it_is_asked_to_or_nothing_is_said) {
@@ -205,7 +219,7 @@ TEST_F(OmniAvatar, gives_the_whole_video_with_its_sound_and_serves_it_by_its_nam
   const Reply reply = ask(*server, "/generate", wanted(1.0));
   ASSERT_EQ(reply.status, 200) << reply.body.substr(0, 300);
   const json answer = reply.json();
-  EXPECT_THAT(reply.body, StartsWith("{\"output_path\":\"demo_out/server_output_"));
+  EXPECT_THAT(reply.body, HasSubstr("\"output_path\":\"demo_out/server_output_"));
   EXPECT_EQ(answer["prompt"], "a man speaks");
   EXPECT_EQ(answer["success"], true);
   const std::string path = answer["output_path"];

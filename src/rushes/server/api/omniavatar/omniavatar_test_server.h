@@ -31,6 +31,11 @@ class DrawingAvatar final : public generation::Model {
     planned->video_frames = request.video_frames;
     if (causal_ && request.options.has("guidance_scale"))
       planned->ignored = {{"guidance_scale", "blocks follow each other"}};
+    if (request.image)
+      planned->image_use = generation::ImageUse{.height = request.image->height,
+                                                .width = request.image->width,
+                                                .fit = "crop",
+                                                .shown = generation::FaceBox{0, 0, 8, 8}};
     return planned;
   }
   std::unique_ptr<generation::Generator> start(std::unique_ptr<generation::Plan> plan) const override {

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "rushes/generation/failure.h"
 #include "rushes/media/fragmented_mp4.h"
 #include "rushes/media/plain_mp4.h"
+#include "rushes/server/api/native/session_json.h"
 #include "rushes/server/http/base64.h"
 
 namespace rushes::server::omniavatar {
@@ -68,6 +70,14 @@ media::Bytes segment_file(const media::VideoTrack& track, std::span<const delive
   return media::plain_mp4(all, end - begin);
 }
 
+Json notes_of(const generation::Session& session) {
+  Json notes = Json::object();
+  if (const auto& use = session.image_use()) notes["image"] = image_json(use);
+  if (const auto ignored = session.ignored(); !ignored.empty()) notes["ignored"] = ignored_json(ignored);
+  if (const auto warnings = session.warnings(); !warnings.empty()) notes["warnings"] = warnings;
+  return notes;
+}
+
 // As many as fit, so that none is shorter than it should be but where all of it is. A block is not longer than a
 // segment: each that is announced has at least one.
 Segmentation::Segmentation(const generation::VideoFormat& format)
@@ -108,6 +118,7 @@ Message SegmentsDialect::failed(Form form, std::string_view error) {
 std::vector<Message> SegmentsDialect::begin(const Hosted& hosted) {
   segmentation_.emplace(hosted.session->format());
   video_ = hosted.video;
+  notes_ = notes_of(*hosted.session);
   return {};
 }
 
@@ -119,6 +130,7 @@ Message SegmentsDialect::tell_segment() {
   });
   fields["is_final"] = ++told_ == segmentation_->total();
   gops_.clear();
+  fields.update(std::exchange(notes_, Json::object()));
   return message(form_, "segment", "segment", fields);
 }
 

@@ -32,6 +32,10 @@ class SegmentSound {
 /// One MP4 of GOPs in a row, as long as their pictures. `sound`: null: none.
 media::Bytes segment_file(const media::VideoTrack& track, std::span<const delivery::GopPtr> gops, SegmentSound* sound);
 
+/// What became of a request: `image`, `ignored` and `warnings` as a session has them, as far as there is something to
+/// tell.
+Json notes_of(const generation::Session& session);
+
 /// Where segments end. Of a model that makes segments they are those; of one that makes blocks so many that each is
 /// about kSeconds long, the last one longer. How many there will be is known before the first.
 class Segmentation {
@@ -72,6 +76,7 @@ class SegmentsDialect final : public Dialect {
   std::optional<SegmentSound> sound_;
   std::optional<Segmentation> segmentation_;
   std::shared_ptr<delivery::EncodedStream> video_;
+  Json notes_ = Json::object();                // for the first segment
   std::deque<generation::FrameBlock> blocks_;  // whose GOPs have not come; without pixels
   std::vector<delivery::GopPtr> gops_;         // of the segment that is not complete
   int64_t told_ = 0;                           // segments

@@ -113,10 +113,12 @@ class StreamRoutes : public std::enable_shared_from_this<StreamRoutes> {
       auto making = make(std::move(wanted), path);
       const Hosted entry = co_await std::move(making);
       auto encoding = studio_->work().run([&] {
-        return json_answer(200, {{"output_path", path},
-                                 {"prompt", prompt},
-                                 {"success", true},
-                                 {"video_base64", encode_base64(contents_of(entry))}});
+        nlohmann::json made{{"output_path", path},
+                            {"prompt", prompt},
+                            {"success", true},
+                            {"video_base64", encode_base64(contents_of(entry))}};
+        made.update(nlohmann::json(notes_of(*entry.session)));
+        return json_answer(200, made);
       });
       answer = co_await std::move(encoding);
     } catch (const boost::system::system_error&) {
