@@ -138,7 +138,7 @@ std::vector<std::string> extra_keys(const WeightMap& tensors, const Shapes& expe
 }
 
 void check_complete(const WeightMap& tensors, const Shapes& expected, const std::string& where, Extra extra) {
-  KeyList missing, unexpected, misshapen, wrong_type;
+  KeyList missing, unexpected, of_more_layers, misshapen, wrong_type;
   for (const auto& [key, shape] : expected) {
     if (!tensors.contains(key)) {
       missing.add(key);
@@ -154,9 +154,15 @@ void check_complete(const WeightMap& tensors, const Shapes& expected, const std:
   std::set<std::string> kinds;
   for (const auto& [key, shape] : expected) kinds.insert(without_number(key));
   for (const std::string& key : extra_keys(tensors, expected))
-    if (extra == Extra::refuse || kinds.count(without_number(key)) > 0) unexpected.add(key);
-  if (missing.empty() && unexpected.empty() && misshapen.empty() && wrong_type.empty()) return;
-  fail(ErrorCode::corrupt_data, "{} does not fit its configuration:{}{}{}{}", where, missing.text("missing"),
+    if (kinds.count(without_number(key)) > 0)
+      of_more_layers.add(key);
+    else if (extra == Extra::refuse)
+      unexpected.add(key);
+  if (missing.empty() && unexpected.empty() && of_more_layers.empty() && misshapen.empty() && wrong_type.empty())
+    return;
+  fail(ErrorCode::corrupt_data, "{} does not fit its configuration:{}{}{}{}{}", where, missing.text("missing"),
+       of_more_layers.text("of more layers than it says; the configuration is another model's, or the file has layers "
+                           "of another one, which must be taken out of it"),
        unexpected.text("not part of this model"), misshapen.text("of another shape"),
        wrong_type.text("of a type that is not read for weights; use a file of float32, float16, bfloat16 or 8-bit "
                        "floats (float8_e4m3fn, float8_e5m2; with or without scales)"));

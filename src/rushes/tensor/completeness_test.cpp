@@ -57,7 +57,15 @@ TEST(Completeness, more_layers_than_configured_are_a_misfit_not_strays) {
   for (const char* key : {"blocks.0.w", "blocks.1.w", "blocks.0.statistics"}) weights.set(key, at::zeros({1}));
   EXPECT_NO_THROW(check_complete(weights, expected, "f"));
   weights.set("blocks.2.w", at::zeros({1}));
-  EXPECT_THROW(check_complete(weights, expected, "f"), Error);
+  for (const Extra extra : {Extra::report, Extra::refuse}) {
+    try {
+      check_complete(weights, expected, "f", extra);
+      ADD_FAILURE() << "was taken";
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), HasSubstr("of more layers than it says"));
+      EXPECT_THAT(error.what(), HasSubstr("(1):\n    blocks.2.w"));
+    }
+  }
 }
 
 TEST(Completeness, scaled_8_bit_floats_become_numbers) {
