@@ -113,6 +113,7 @@ TEST(DecodeAudio, the_codecs_of_telephones_and_recorders_are_heard_in_their_cont
     const char *container, *encoder;
     int hz;
     AVSampleFormat format = AV_SAMPLE_FMT_NONE;
+    int channels = 1;
   };
   for (const Spelling& one :
        {Spelling{"wav", "libgsm_ms", 8000}, Spelling{"wav", "adpcm_ms", 8000}, Spelling{"wav", "adpcm_ima_wav", 8000},
@@ -121,15 +122,30 @@ TEST(DecodeAudio, the_codecs_of_telephones_and_recorders_are_heard_in_their_cont
         Spelling{"wav", "libmp3lame", 24'000, AV_SAMPLE_FMT_FLTP}, Spelling{"wav", "ac3", 48'000, AV_SAMPLE_FMT_FLTP},
         Spelling{"au", "pcm_mulaw", 8000}, Spelling{"aiff", "pcm_s16be", 16'000}, Spelling{"caf", "pcm_s16le", 16'000},
         Spelling{"mov", "adpcm_ima_qt", 16'000}, Spelling{"ogg", "libspeex", 16'000},
-        Spelling{"asf", "wmav2", 16'000, AV_SAMPLE_FMT_FLTP}}) {
+        Spelling{"asf", "wmav2", 16'000, AV_SAMPLE_FMT_FLTP}, Spelling{"vob", "pcm_dvd", 48'000, AV_SAMPLE_FMT_S16, 2},
+        Spelling{"vob", "pcm_dvd", 48'000, AV_SAMPLE_FMT_S32, 2}}) {
     SCOPED_TRACE(fmt::format("{} in {}", one.encoder, one.container));
-    const Bytes file = file_of(one.container, one.encoder, one.hz, false, "", one.format);
+    const Bytes file = file_of(one.container, one.encoder, one.hz, false, "", one.format, 0, one.channels);
     if (file.empty()) continue;  // this FFmpeg cannot write it
     const DecodedAudio heard = decode_audio(file);
     EXPECT_EQ(heard.hz, one.hz);
     EXPECT_NEAR(heard.seconds(), 2, 0.2);
     EXPECT_GT(likeness(heard.samples, test_audio(static_cast<std::size_t>(2 * one.hz), one.hz)), 0.9);
   }
+}
+
+TEST(DecodeAudio, a_codec_that_is_not_decoded_is_named_also_where_its_container_says_nothing_of_it) {
+  const Bytes file = file_of("mpegts", "s302m", 48'000, true, "", AV_SAMPLE_FMT_S16, 0, 2);
+  if (file.empty()) GTEST_SKIP() << "no s302m in this FFmpeg";
+  const auto refusal = [&] {
+    try {
+      decode_audio(file);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string("it was read");
+  };
+  EXPECT_THAT(refusal(), testing::HasSubstr("s302m inside, which is not decoded here"));
 }
 
 TEST(DecodeAudio, a_pause_between_time_stamps_is_silence) {

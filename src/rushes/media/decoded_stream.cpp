@@ -55,8 +55,11 @@ DecodedStream::DecodedStream(std::span<const uint8_t> bytes, const Readable& rea
   check_opened(result, readable);
   // Nothing to find is told by the lack of a stream below.
   avformat_find_stream_info(input_.get(), nullptr);
-  const int index = av_find_best_stream(input_.get(), readable.type, -1, -1, nullptr, 0);
-  require(index >= 0, ErrorCode::unsupported, "{}: the file has no {} stream that can be read; send {}", readable.what,
+  int index = av_find_best_stream(input_.get(), readable.type, -1, -1, nullptr, 0);
+  // Of a codec that is not decoded here nothing is known if its container does not say it, and FFmpeg finds no stream
+  // good: the refusal is to name it.
+  if (index < 0) index = first_stream();
+  require(index >= 0, ErrorCode::unsupported, "{}: the file has no {} stream; send {}", readable.what,
           av_get_media_type_string(readable.type), readable.formats);
   open_decoder(*input_->streams[index], max_pixels);
 }
@@ -69,6 +72,12 @@ DecodedStream::DecodedStream(More more, const char* demuxer, const Readable& rea
   const auto known = std::find_if(input_->streams, input_->streams + input_->nb_streams,
                                   [&](const AVStream* stream) { return is_wanted(*stream); });
   if (known != input_->streams + input_->nb_streams) open_decoder(**known, 0);
+}
+
+int DecodedStream::first_stream() const {
+  for (unsigned i = 0; i < input_->nb_streams; ++i)
+    if (input_->streams[i]->codecpar->codec_type == readable_.type) return static_cast<int>(i);
+  return -1;
 }
 
 bool DecodedStream::is_wanted(const AVStream& stream) const {

@@ -60,6 +60,8 @@ class DecodedStream {
 
   /// FFmpeg's result.
   int open(bool seekable, const AVInputFormat* format);
+  /// Of the wanted type; -1: there is none.
+  int first_stream() const;
   bool is_wanted(const AVStream& stream) const;
   [[noreturn]] void refuse_codec(const AVCodecParameters& parameters) const;
   void open_decoder(AVStream& stream, int64_t max_pixels);
