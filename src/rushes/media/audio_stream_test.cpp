@@ -148,6 +148,18 @@ TEST(DecodeAudio, a_codec_that_is_not_decoded_is_named_also_where_its_container_
   EXPECT_THAT(refusal(), testing::HasSubstr("s302m inside, which is not decoded here"));
 }
 
+TEST(DecodeAudio, a_wav_file_with_the_most_significant_byte_first_is_heard) {
+  const auto wave = test_audio(16'000);
+  for (const auto& [bits, floating] : {std::pair{16, false}, {24, false}, {32, false}, {32, true}}) {
+    SCOPED_TRACE(fmt::format("{} bits{}", bits, floating ? " of floating point" : ""));
+    const std::string file = big_endian_wav_file(wave, 16'000, bits, floating);
+    const DecodedAudio heard = decode_audio(Bytes(file.begin(), file.end()));
+    EXPECT_EQ(heard.hz, 16'000);
+    ASSERT_EQ(heard.samples.size(), wave.size());
+    EXPECT_LT(difference(heard.samples, wave), 1e-4);
+  }
+}
+
 TEST(DecodeAudio, a_pause_between_time_stamps_is_silence) {
   constexpr int kHz = 48'000, kPause = kHz / 2;
   const Bytes whole_file = file_of("webm", "libopus", kHz, false),

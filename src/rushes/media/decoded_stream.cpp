@@ -20,20 +20,37 @@ void check_opened(int result, const Readable& readable) {
           readable.formats);
 }
 
+/// RIFX is WAV with the most significant byte first. FFmpeg reads the numbers of its header so, but not its samples.
+AVCodecID with_big_endian_samples(AVCodecID codec) {
+  switch (codec) {
+    case AV_CODEC_ID_PCM_S16LE: return AV_CODEC_ID_PCM_S16BE;
+    case AV_CODEC_ID_PCM_S24LE: return AV_CODEC_ID_PCM_S24BE;
+    case AV_CODEC_ID_PCM_S32LE: return AV_CODEC_ID_PCM_S32BE;
+    case AV_CODEC_ID_PCM_F32LE: return AV_CODEC_ID_PCM_F32BE;
+    case AV_CODEC_ID_PCM_F64LE: return AV_CODEC_ID_PCM_F64BE;
+    default: return codec;
+  }
+}
+
 }  // namespace
 
-int DecodedStream::Source::read(void* opaque, uint8_t* target, int wanted) {
-  auto& source = *static_cast<Source*>(opaque);
-  if (source.more) {
-    const int count = source.more(target, wanted);
-    return count > 0 ? count : AVERROR_EOF;
-  }
-  const int64_t left = static_cast<int64_t>(source.bytes.size()) - source.position;
-  const int64_t count = std::min<int64_t>(left, wanted);
-  if (count <= 0) return AVERROR_EOF;
-  std::memcpy(target, source.bytes.data() + source.position, static_cast<std::size_t>(count));
-  source.position += count;
+int DecodedStream::Source::provide(uint8_t* target, int wanted) {
+  if (more) return more(target, wanted);
+  const int64_t count = std::min<int64_t>(static_cast<int64_t>(bytes.size()) - position, wanted);
+  if (count <= 0) return 0;
+  std::memcpy(target, bytes.data() + position, static_cast<std::size_t>(count));
+  position += count;
   return static_cast<int>(count);
+}
+
+int DecodedStream::Source::read(void* opaque, uint8_t* target, int wanted) {
+  constexpr std::size_t kBegin = 4;
+  auto& source = *static_cast<Source*>(opaque);
+  const int count = source.provide(target, wanted);
+  if (count <= 0) return AVERROR_EOF;
+  const std::size_t missing = kBegin - source.begin.size();
+  source.begin.append(reinterpret_cast<const char*>(target), std::min(missing, static_cast<std::size_t>(count)));
+  return count;
 }
 
 int64_t DecodedStream::Source::seek(void* opaque, int64_t offset, int whence) {
@@ -114,6 +131,7 @@ int DecodedStream::open(bool seekable, const AVInputFormat* format) {
 
 void DecodedStream::open_decoder(AVStream& stream, int64_t max_pixels) {
   stream_ = &stream;
+  if (source_.begin == "RIFX") stream.codecpar->codec_id = with_big_endian_samples(stream.codecpar->codec_id);
   const AVCodecParameters& parameters = *stream_->codecpar;
   require(max_pixels == 0 || int64_t{parameters.width} * parameters.height <= max_pixels, ErrorCode::too_large,
           "{} has frames of {}x{}; at most {} pixels are accepted", readable_.what, parameters.width, parameters.height,

@@ -125,6 +125,9 @@ inline std::vector<Kind> kinds() {
   add("MPEG program stream", file_of("mpeg", "mp2fixed", 48'000, true), 0.9);
   add("DVD", file_of("vob", "pcm_dvd", 48'000, true, "", AV_SAMPLE_FMT_S16, 0, 2), 0.9);
   add("WAV", file_of("wav", "pcm_s16le", 16'000, false), 0.05);
+  const std::string big_endian = big_endian_wav_file(test_audio(32'000), 16'000, 16);
+  // FFmpeg waits for 64 KiB of samples, lest they be something else.
+  add("RIFX", {big_endian.begin(), big_endian.end()}, 2);
   add("WAV to a pipe", file_of("wav", "pcm_s16le", 16'000, true), 0.05);
   add("WAV of 8 bits", file_of("wav", "pcm_u8", 8000, false), 0.05);
   add("WAV of 24 bits", file_of("wav", "pcm_s24le", 16'000, true), 0.05);

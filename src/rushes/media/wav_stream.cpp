@@ -71,6 +71,7 @@ std::optional<Pcm> pcm_of_wav(std::span<const uint8_t> format) {
 
 std::optional<WavHeader> wav_header(std::span<const uint8_t> file) {
   constexpr std::size_t kMostBytes = 64 << 10, kMostFormatBytes = 40;
+  if (agrees(file, 0, "RIFX")) return WavHeader{};  // its samples are not Pcm
   WavHeader header{.bytes = kFileHead};
   while (header.bytes <= kMostBytes) {
     const std::size_t at = header.bytes + kChunkHead;
