@@ -4,6 +4,7 @@
 #include "rushes/media/access_unit.h"
 #include "rushes/media/audio_assembly.h"
 #include "rushes/media/audio_formats.h"
+#include "rushes/media/wav_stream.h"
 
 namespace rushes::media {
 
@@ -18,6 +19,12 @@ DecodedAudio decode_audio(std::span<const uint8_t> bytes, const AudioLimits& lim
   if (decoded.hz == 0) decoded.hz = stream.stream().codecpar->sample_rate;
   require(decoded.hz > 0 && (!decoded.samples.empty() || bytes.size() <= 64), ErrorCode::corrupt_data,
           "nothing in the {} bytes of audio could be decoded; is the file damaged?", bytes.size());
+  if (stream.format() == "wav") {
+    const auto rest = behind_wav(bytes);
+    if (audio_format_of(rest, Sure::no, /*at_end=*/true))
+      decoded.warnings.push_back(fmt::format(
+          "behind the WAV file another audio file begins; its {} bytes are not heard: send it by itself", rest.size()));
+  }
   return decoded;
 }
 

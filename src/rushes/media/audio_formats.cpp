@@ -18,6 +18,8 @@ struct Mark {
 };
 
 constexpr std::array kMarks{Mark{"wav", "RIFF"sv, "WAVE"sv, 8},
+                            Mark{"wav", "RIFX"sv, "WAVE"sv, 8},
+                            Mark{"wav", "BW64"sv, "WAVE"sv, 8},
                             Mark{"wav", "RF64"sv, "WAVE"sv, 8},
                             Mark{"avi", "RIFF"sv, "AVI "sv, 8},
                             Mark{"w64", "riff\x2e\x91\xcf\x11"sv},

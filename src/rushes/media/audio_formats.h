@@ -19,7 +19,7 @@ inline constexpr libav::Readable kAudio{
         "wv,tta,asf,avi,flv,mpeg,mpegts",
     .decoders =
         "pcm_s8,pcm_u8,pcm_s16le,pcm_s16be,pcm_u16le,pcm_u16be,pcm_s24le,pcm_s24be,pcm_u24le,pcm_s32le,pcm_s32be,"
-        "pcm_u32le,pcm_s64le,pcm_f32le,pcm_f32be,pcm_f64le,pcm_f64be,pcm_alaw,pcm_mulaw,"
+        "pcm_u32le,pcm_s64le,pcm_f32le,pcm_f32be,pcm_f64le,pcm_f64be,pcm_dvd,pcm_bluray,pcm_alaw,pcm_mulaw,"
         "adpcm_ms,adpcm_ima_wav,adpcm_ima_qt,adpcm_yamaha,adpcm_swf,adpcm_g722,g722,adpcm_g726,g726,adpcm_g726le,"
         "g726le,"
         "gsm,gsm_ms,libgsm,libgsm_ms,g723_1,g729,amrnb,amrwb,libopencore_amrnb,libopencore_amrwb,truespeech,nellymoser,"

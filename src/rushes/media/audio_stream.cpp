@@ -234,7 +234,7 @@ DecodedAudio AudioPieces::begin_known(std::string_view format, std::span<const u
 DecodedAudio AudioPieces::feed_wav(std::span<const uint8_t> piece) {
   WavStream::Fed fed = wav_->feed(piece);
   if (fed.rest.empty()) return std::move(fed.audio);
-  const auto format = audio_format_of(fed.rest, Sure::yes);
+  const auto format = audio_format_of(fed.rest, Sure::no);
   if (!format) begun_.assign(fed.rest.begin(), fed.rest.end());
   if (!format) return std::move(fed.audio);
   require(++files_in_piece_ < kMostFilesInPiece, ErrorCode::too_large,
@@ -335,7 +335,12 @@ AudioPieces::Closed AudioPieces::close() {
 DecodedAudio AudioPieces::finish() {
   DecodedAudio last;
   const std::vector<uint8_t> begun = std::exchange(begun_, {});
-  if (!wav_ && trailer_left_ == 0 && !begun.empty()) {
+  if (wav_) {
+    const auto format = audio_format_of(begun, Sure::no, /*at_end=*/true);
+    last = format ? begin_anew(*format, begun) : wav_->finish(begun);
+    if (!format) wav_.reset();
+    begun_.clear();
+  } else if (trailer_left_ == 0 && !begun.empty()) {
     const auto format = audio_format_of(begun, Sure::no, /*at_end=*/true);
     if (format) last = begin(*format, begun);
     // The header of a WAV file that breaks off has begun again.

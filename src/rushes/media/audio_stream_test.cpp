@@ -113,6 +113,7 @@ TEST(DecodeAudio, the_codecs_of_telephones_and_recorders_are_heard_in_their_cont
     const char *container, *encoder;
     int hz;
     AVSampleFormat format = AV_SAMPLE_FMT_NONE;
+    int channels = 1;
   };
   for (const Spelling& one :
        {Spelling{"wav", "libgsm_ms", 8000}, Spelling{"wav", "adpcm_ms", 8000}, Spelling{"wav", "adpcm_ima_wav", 8000},
@@ -121,14 +122,41 @@ TEST(DecodeAudio, the_codecs_of_telephones_and_recorders_are_heard_in_their_cont
         Spelling{"wav", "libmp3lame", 24'000, AV_SAMPLE_FMT_FLTP}, Spelling{"wav", "ac3", 48'000, AV_SAMPLE_FMT_FLTP},
         Spelling{"au", "pcm_mulaw", 8000}, Spelling{"aiff", "pcm_s16be", 16'000}, Spelling{"caf", "pcm_s16le", 16'000},
         Spelling{"mov", "adpcm_ima_qt", 16'000}, Spelling{"ogg", "libspeex", 16'000},
-        Spelling{"asf", "wmav2", 16'000, AV_SAMPLE_FMT_FLTP}}) {
+        Spelling{"asf", "wmav2", 16'000, AV_SAMPLE_FMT_FLTP}, Spelling{"vob", "pcm_dvd", 48'000, AV_SAMPLE_FMT_S16, 2},
+        Spelling{"vob", "pcm_dvd", 48'000, AV_SAMPLE_FMT_S32, 2}}) {
     SCOPED_TRACE(fmt::format("{} in {}", one.encoder, one.container));
-    const Bytes file = file_of(one.container, one.encoder, one.hz, false, "", one.format);
+    const Bytes file = file_of(one.container, one.encoder, one.hz, false, "", one.format, 0, one.channels);
     if (file.empty()) continue;  // this FFmpeg cannot write it
     const DecodedAudio heard = decode_audio(file);
     EXPECT_EQ(heard.hz, one.hz);
     EXPECT_NEAR(heard.seconds(), 2, 0.2);
     EXPECT_GT(likeness(heard.samples, test_audio(static_cast<std::size_t>(2 * one.hz), one.hz)), 0.9);
+  }
+}
+
+TEST(DecodeAudio, a_codec_that_is_not_decoded_is_named_also_where_its_container_says_nothing_of_it) {
+  const Bytes file = file_of("mpegts", "s302m", 48'000, true, "", AV_SAMPLE_FMT_S16, 0, 2);
+  if (file.empty()) GTEST_SKIP() << "no s302m in this FFmpeg";
+  const auto refusal = [&] {
+    try {
+      decode_audio(file);
+    } catch (const Error& error) {
+      return std::string(error.what());
+    }
+    return std::string("it was read");
+  };
+  EXPECT_THAT(refusal(), testing::HasSubstr("s302m inside, which is not decoded here"));
+}
+
+TEST(DecodeAudio, a_wav_file_with_the_most_significant_byte_first_is_heard) {
+  const auto wave = test_audio(16'000);
+  for (const auto& [bits, floating] : {std::pair{16, false}, {24, false}, {32, false}, {32, true}}) {
+    SCOPED_TRACE(fmt::format("{} bits{}", bits, floating ? " of floating point" : ""));
+    const std::string file = big_endian_wav_file(wave, 16'000, bits, floating);
+    const DecodedAudio heard = decode_audio(Bytes(file.begin(), file.end()));
+    EXPECT_EQ(heard.hz, 16'000);
+    ASSERT_EQ(heard.samples.size(), wave.size());
+    EXPECT_LT(difference(heard.samples, wave), 1e-4);
   }
 }
 
@@ -198,6 +226,63 @@ TEST(AudioPieces, what_is_behind_the_samples_of_a_wav_file_is_not_heard_and_anot
   }
 }
 
+/// 1601 samples of 8 bits, with the byte behind them that makes their number even.
+std::string wav_of_8_bits() {
+  std::string file = wav_file(std::vector<float>(1600, 0.0f), 16'000).substr(0, 44);
+  file[4] = static_cast<char>(0x66), file[5] = 6;  // 36 + 1602 bytes
+  file[28] = static_cast<char>(0x80), file[29] = 0x3e, file[32] = 1, file[34] = 8;
+  file[40] = 0x41, file[41] = 6;
+  return file + std::string(1601, static_cast<char>(128)) + std::string(1, '\0');
+}
+
+TEST(AudioPieces, a_file_of_any_format_behind_a_wav_file_is_heard_wherever_they_are_cut) {
+  for (const std::string& wav : {wav_file(test_audio(1601), 16'000), wav_of_8_bits()})
+    for_each_kind([&](const Kind& kind) {
+      const std::vector<float> wanted = whole(kind.bytes);
+      Bytes files(wav.begin(), wav.end());
+      files.insert(files.end(), kind.bytes.begin(), kind.bytes.end());
+      for (const auto& [before, count] :
+           {std::pair<std::size_t, std::size_t>{1000, 1500}, {1000, 1001}, {1000, 4000}, {1, 2}}) {
+        SCOPED_TRACE(fmt::format("cut {} bytes before the border, and {} bytes later", before, count));
+        AudioPieces pieces(100);
+        std::vector<float> heard;
+        double seconds = 0;
+        const auto hear = [&](const DecodedAudio& audio) {
+          heard.insert(heard.end(), audio.samples.begin(), audio.samples.end());
+          seconds += audio.hz > 0 ? audio.seconds() : 0;
+        };
+        const std::span<const uint8_t> all(files);
+        const std::size_t cut = wav.size() - before;
+        hear(pieces.feed(all.first(cut)));
+        hear(pieces.feed(all.subspan(cut, count)));
+        hear(pieces.feed(all.subspan(cut + count)));
+        hear(pieces.finish());
+        EXPECT_NEAR(seconds, 0.1 + decode_audio(kind.bytes).seconds(), 0.1);
+        // Codecs' delays are at either end.
+        const std::size_t last = std::min(heard.size(), wanted.size() + 1200);
+        EXPECT_LT(best_match({heard.end() - static_cast<std::ptrdiff_t>(last), heard.end()}, wanted), 0.1);
+      }
+    });
+}
+
+TEST(DecodeAudio, another_file_behind_a_wav_file_is_warned_of) {
+  const std::string wav = wav_file(test_audio(1601), 16'000), more = wav_file(test_audio(800), 16'000);
+  for (const std::string& first : {wav, wav + list_chunk(), wav_of_8_bits()}) {
+    const auto decode = [&](const std::string& behind) {
+      const std::string file = first + behind;
+      return decode_audio(Bytes(file.begin(), file.end()));
+    };
+    EXPECT_THAT(decode("").warnings, testing::IsEmpty());
+    EXPECT_THAT(decode(std::string(100, 'x')).warnings, testing::IsEmpty());
+    for (const std::string& behind : {more, "fLaC" + std::string(100, '\0')}) {
+      const DecodedAudio heard = decode(behind);
+      EXPECT_EQ(heard.samples.size(), 1601u);
+      EXPECT_THAT(heard.warnings,
+                  testing::ElementsAre(testing::HasSubstr(fmt::format("its {} bytes are not heard", behind.size()))));
+    }
+  }
+}
+
 TEST(AudioPieces, one_piece_has_a_limited_number_of_files) {
   std::string files;
   for (int i = 0; i < 1000; ++i) files += wav_file(test_audio(2), 8000 + i);
@@ -234,7 +319,8 @@ TEST(AudioPieces, text_is_not_taken_for_samples_that_go_on) {
   };
   EXPECT_EQ(feed(wav_file(test_audio(1600), 16'000)), 1600u);
   EXPECT_THROW(feed("no sound"), Error);
-  EXPECT_EQ(feed("abcd"), 2u);  // too short to tell
+  EXPECT_EQ(feed("abcd"), 0u);  // too short to tell: a file may begin so
+  EXPECT_EQ(pieces.finish().samples.size(), 2u);
 }
 
 TEST(DecodedAudio, what_is_not_a_number_or_far_too_loud_is_silent_and_warned_of) {

@@ -20,20 +20,37 @@ void check_opened(int result, const Readable& readable) {
           readable.formats);
 }
 
+/// RIFX is WAV with the most significant byte first. FFmpeg reads the numbers of its header so, but not its samples.
+AVCodecID with_big_endian_samples(AVCodecID codec) {
+  switch (codec) {
+    case AV_CODEC_ID_PCM_S16LE: return AV_CODEC_ID_PCM_S16BE;
+    case AV_CODEC_ID_PCM_S24LE: return AV_CODEC_ID_PCM_S24BE;
+    case AV_CODEC_ID_PCM_S32LE: return AV_CODEC_ID_PCM_S32BE;
+    case AV_CODEC_ID_PCM_F32LE: return AV_CODEC_ID_PCM_F32BE;
+    case AV_CODEC_ID_PCM_F64LE: return AV_CODEC_ID_PCM_F64BE;
+    default: return codec;
+  }
+}
+
 }  // namespace
 
-int DecodedStream::Source::read(void* opaque, uint8_t* target, int wanted) {
-  auto& source = *static_cast<Source*>(opaque);
-  if (source.more) {
-    const int count = source.more(target, wanted);
-    return count > 0 ? count : AVERROR_EOF;
-  }
-  const int64_t left = static_cast<int64_t>(source.bytes.size()) - source.position;
-  const int64_t count = std::min<int64_t>(left, wanted);
-  if (count <= 0) return AVERROR_EOF;
-  std::memcpy(target, source.bytes.data() + source.position, static_cast<std::size_t>(count));
-  source.position += count;
+int DecodedStream::Source::provide(uint8_t* target, int wanted) {
+  if (more) return more(target, wanted);
+  const int64_t count = std::min<int64_t>(static_cast<int64_t>(bytes.size()) - position, wanted);
+  if (count <= 0) return 0;
+  std::memcpy(target, bytes.data() + position, static_cast<std::size_t>(count));
+  position += count;
   return static_cast<int>(count);
+}
+
+int DecodedStream::Source::read(void* opaque, uint8_t* target, int wanted) {
+  constexpr std::size_t kBegin = 4;
+  auto& source = *static_cast<Source*>(opaque);
+  const int count = source.provide(target, wanted);
+  if (count <= 0) return AVERROR_EOF;
+  const std::size_t missing = kBegin - source.begin.size();
+  source.begin.append(reinterpret_cast<const char*>(target), std::min(missing, static_cast<std::size_t>(count)));
+  return count;
 }
 
 int64_t DecodedStream::Source::seek(void* opaque, int64_t offset, int whence) {
@@ -55,8 +72,11 @@ DecodedStream::DecodedStream(std::span<const uint8_t> bytes, const Readable& rea
   check_opened(result, readable);
   // Nothing to find is told by the lack of a stream below.
   avformat_find_stream_info(input_.get(), nullptr);
-  const int index = av_find_best_stream(input_.get(), readable.type, -1, -1, nullptr, 0);
-  require(index >= 0, ErrorCode::unsupported, "{}: the file has no {} stream that can be read; send {}", readable.what,
+  int index = av_find_best_stream(input_.get(), readable.type, -1, -1, nullptr, 0);
+  // Of a codec that is not decoded here nothing is known if its container does not say it, and FFmpeg finds no stream
+  // good: the refusal is to name it.
+  if (index < 0) index = first_stream();
+  require(index >= 0, ErrorCode::unsupported, "{}: the file has no {} stream; send {}", readable.what,
           av_get_media_type_string(readable.type), readable.formats);
   open_decoder(*input_->streams[index], max_pixels);
 }
@@ -69,6 +89,12 @@ DecodedStream::DecodedStream(More more, const char* demuxer, const Readable& rea
   const auto known = std::find_if(input_->streams, input_->streams + input_->nb_streams,
                                   [&](const AVStream* stream) { return is_wanted(*stream); });
   if (known != input_->streams + input_->nb_streams) open_decoder(**known, 0);
+}
+
+int DecodedStream::first_stream() const {
+  for (unsigned i = 0; i < input_->nb_streams; ++i)
+    if (input_->streams[i]->codecpar->codec_type == readable_.type) return static_cast<int>(i);
+  return -1;
 }
 
 bool DecodedStream::is_wanted(const AVStream& stream) const {
@@ -105,6 +131,7 @@ int DecodedStream::open(bool seekable, const AVInputFormat* format) {
 
 void DecodedStream::open_decoder(AVStream& stream, int64_t max_pixels) {
   stream_ = &stream;
+  if (source_.begin == "RIFX") stream.codecpar->codec_id = with_big_endian_samples(stream.codecpar->codec_id);
   const AVCodecParameters& parameters = *stream_->codecpar;
   require(max_pixels == 0 || int64_t{parameters.width} * parameters.height <= max_pixels, ErrorCode::too_large,
           "{} has frames of {}x{}; at most {} pixels are accepted", readable_.what, parameters.width, parameters.height,

@@ -4,6 +4,7 @@
 #include <functional>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "rushes/media/libav.h"
@@ -51,6 +52,8 @@ class DecodedStream {
     std::span<const uint8_t> bytes;
     int64_t position = 0;
     More more = {};
+    std::string begin = {};  // the first four bytes, as far as they have been read
+    int provide(uint8_t* target, int wanted);
     static int read(void* opaque, uint8_t* target, int wanted);
     static int64_t seek(void* opaque, int64_t offset, int whence);
   };
@@ -60,6 +63,8 @@ class DecodedStream {
 
   /// FFmpeg's result.
   int open(bool seekable, const AVInputFormat* format);
+  /// Of the wanted type; -1: there is none.
+  int first_stream() const;
   bool is_wanted(const AVStream& stream) const;
   [[noreturn]] void refuse_codec(const AVCodecParameters& parameters) const;
   void open_decoder(AVStream& stream, int64_t max_pixels);

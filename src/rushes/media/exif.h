@@ -5,9 +5,9 @@
 
 namespace rushes::media {
 
-/// Exif 2.32, 4.6.4, tag 0x0112: 1 (as it is stored) to 8. `file` is a JPEG (segment APP1), a PNG (chunk eXIf, else
-/// a text `Raw profile type exif` or `APP1`) or a WebP (chunk EXIF). 1 where it says nothing, or nothing that can be
-/// read.
+/// Exif 2.32, 4.6.4, tag 0x0112: 1 (as it is stored) to 8; where there is none, the same of XMP. `file` is a JPEG
+/// (segments APP1), a PNG (chunk eXIf and text XML:com.adobe.xmp, else texts `Raw profile type exif`, `xmp` or `APP1`)
+/// or a WebP (chunks EXIF and XMP). 1 where it says nothing, or nothing that can be read.
 int orientation_of(std::span<const uint8_t> file);
 
 }  // namespace rushes::media

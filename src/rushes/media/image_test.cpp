@@ -98,11 +98,15 @@ TEST(Image, transparency_lies_on_black) {
   EXPECT_NEAR(image.rgb.get()[5 * 3], 100, 1);
 }
 
+enum ExifType : uint8_t { kByte = 1, kShort = 3, kLong = 4 };
+
 /// Exif that says nothing but the orientation, in either order of bytes.
-Bytes exif(uint8_t orientation, bool little_endian) {
+Bytes exif(uint8_t orientation, bool little_endian, ExifType type = kShort) {
   if (little_endian)
-    return {'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 0x01, 3, 0, 1, 0, 0, 0, orientation, 0, 0, 0, 0, 0, 0, 0};
-  return {'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, orientation, 0, 0, 0, 0, 0, 0};
+    return {'I', 'I', 42, 0, 8, 0, 0, 0, 1, 0, 0x12, 0x01, type, 0, 1, 0, 0, 0, orientation, 0, 0, 0, 0, 0, 0, 0};
+  Bytes big{'M', 'M', 0, 42, 0, 0, 0, 8, 0, 1, 0x01, 0x12, 0, type, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0};
+  big[type == kByte ? 18 : type == kShort ? 19 : 21] = orientation;
+  return big;
 }
 
 Bytes text(std::string_view words) { return Bytes(words.begin(), words.end()); }
@@ -128,30 +132,50 @@ Bytes png_chunk(const std::string& type, const Bytes& content) {
 
 constexpr std::size_t kPngHeadBytes = 33;  // signature and IHDR
 
-Bytes jpeg_with(const Bytes& jpeg, const Bytes& exif) {
-  using namespace std::string_view_literals;
-  const Bytes segment = joined({text("Exif\0\0"sv), exif});
-  return joined({slice(jpeg, 0, 2), Bytes{0xff, 0xe1, 0, static_cast<uint8_t>(segment.size() + 2)}, segment,
-                 slice(jpeg, 2, jpeg.size())});
+/// The same in XMP, as programs write it: as an attribute or as an element.
+Bytes xmp(uint8_t orientation, bool as_attribute) {
+  constexpr std::string_view kBegin =
+      R"(<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">)"
+      R"(<rdf:Description rdf:about="" xmlns:tiff="http://ns.adobe.com/tiff/1.0/")";
+  const std::string told = as_attribute
+                               ? fmt::format(" tiff:Orientation=\"{}\"/>", orientation)
+                               : fmt::format("><tiff:Orientation>{}</tiff:Orientation></rdf:Description>", orientation);
+  return text(fmt::format("{}{}</rdf:RDF></x:xmpmeta>", kBegin, told));
 }
+
+Bytes jpeg_with_segment(const Bytes& jpeg, std::string_view mark, const Bytes& content) {
+  const std::size_t size = mark.size() + content.size() + 2;
+  return joined({slice(jpeg, 0, 2), Bytes{0xff, 0xe1, static_cast<uint8_t>(size >> 8), static_cast<uint8_t>(size)},
+                 text(mark), content, slice(jpeg, 2, jpeg.size())});
+}
+constexpr std::string_view kExifMark{"Exif\0\0", 6}, kXmpMark{"http://ns.adobe.com/xap/1.0/\0", 29};
+Bytes jpeg_with(const Bytes& jpeg, const Bytes& exif) { return jpeg_with_segment(jpeg, kExifMark, exif); }
 /// Before or behind the picture, as writers have it.
 Bytes png_with(const Bytes& png, const Bytes& exif, bool behind) {
   const std::size_t at = behind ? png.size() - 12 : kPngHeadBytes;
   return joined({slice(png, 0, at), png_chunk("eXIf", exif), slice(png, at, png.size())});
 }
+Bytes zlib(const Bytes& bytes) {
+  uLongf size = compressBound(bytes.size());
+  Bytes packed(size);
+  compress(packed.data(), &size, bytes.data(), bytes.size());
+  packed.resize(size);
+  return packed;
+}
+Bytes png_with_xmp(const Bytes& png, const Bytes& xmp, bool packed) {
+  const Bytes chunk = png_chunk(
+      "iTXt", joined({text("XML:com.adobe.xmp"), Bytes{0, packed, 0, 'e', 'n', 0, 0}, packed ? zlib(xmp) : xmp}));
+  return joined({slice(png, 0, kPngHeadBytes), chunk, slice(png, kPngHeadBytes, png.size())});
+}
 /// As ImageMagick wrote it before there was eXIf: in hexadecimal, 36 bytes a line.
 Bytes png_with_profile(const Bytes& png, const std::string& type, const Bytes& exif, bool packed) {
-  using namespace std::string_view_literals;
-  const Bytes all = type == "APP1" ? joined({text("Exif\0\0"sv), exif}) : exif;
+  const Bytes all = type == "APP1" ? joined({text(kExifMark), exif}) : exif;
   std::string words = fmt::format("\n{}\n{:8}", type, all.size());
   for (std::size_t i = 0; i < all.size(); ++i) words += fmt::format("{}{:02x}", i % 36 == 0 ? "\n" : "", all[i]);
   words += '\n';
   Bytes content = text(words);
   if (packed) {
-    uLongf size = compressBound(words.size());
-    content.resize(size);
-    compress(content.data(), &size, reinterpret_cast<const Bytef*>(words.data()), words.size());
-    content.resize(size);
+    content = zlib(content);
     content.insert(content.begin(), 0);
   }
   const Bytes chunk =
@@ -159,15 +183,16 @@ Bytes png_with_profile(const Bytes& png, const std::string& type, const Bytes& e
   return joined({slice(png, 0, kPngHeadBytes), chunk, slice(png, kPngHeadBytes, png.size())});
 }
 /// RFC 9649, 2.7: a file with more than a picture begins with VP8X.
-Bytes webp_with(const Bytes& webp, const Bytes& exif, int64_t width, int64_t height) {
+Bytes webp_with(const Bytes& webp, const Bytes& exif, int64_t width, int64_t height, const char* chunk = "EXIF") {
   const auto number = [](int64_t value, int bytes) {
     Bytes all;
     for (int i = 0; i < bytes; ++i) all.push_back(static_cast<uint8_t>(value >> (8 * i)));
     return all;
   };
   const auto exif_size = static_cast<int64_t>(exif.size());
-  const Bytes body = joined({text("WEBPVP8X"), number(10, 4), number(8, 4), number(width - 1, 3), number(height - 1, 3),
-                             slice(webp, 12, webp.size()), text("EXIF"), number(exif_size, 4), exif});
+  const Bytes body = joined({text("WEBPVP8X"), number(10, 4), number(std::string_view(chunk) == "EXIF" ? 8 : 4, 4),
+                             number(width - 1, 3), number(height - 1, 3), slice(webp, 12, webp.size()), text(chunk),
+                             number(exif_size, 4), exif});
   return joined({text("RIFF"), number(static_cast<int64_t>(body.size()), 4), body});
 }
 
@@ -226,7 +251,18 @@ TEST(Image, is_turned_as_its_orientation_says_in_every_format) {
           {"PNG, profile as text", png, png_with_profile(png, "exif", told, false)},
           {"PNG, packed profile", png, png_with_profile(png, "exif", told, true)},
           {"PNG, packed APP1", png, png_with_profile(png, "APP1", told, true)}};
+      for (const ExifType type : {kByte, kLong})
+        files.emplace_back("JPEG, of another type", jpeg, jpeg_with(jpeg, exif(c.orientation, little_endian, type)));
+      files.emplace_back("JPEG, empty Exif in front", jpeg, jpeg_with(jpeg_with(jpeg, told), {}));
+      const Bytes packet = xmp(c.orientation, little_endian), other = xmp(c.orientation == 6 ? 3 : 6, little_endian);
+      files.emplace_back("JPEG, XMP", jpeg, jpeg_with_segment(jpeg, kXmpMark, packet));
+      files.emplace_back("JPEG, XMP beside Exif", jpeg, jpeg_with_segment(jpeg_with(jpeg, told), kXmpMark, other));
+      files.emplace_back("JPEG, XMP and an empty Exif", jpeg, jpeg_with(jpeg_with_segment(jpeg, kXmpMark, packet), {}));
+      files.emplace_back("PNG, XMP", png, png_with_xmp(png, packet, false));
+      files.emplace_back("PNG, packed XMP", png, png_with_xmp(png, packet, true));
+      files.emplace_back("PNG, profile with XMP", png, png_with_profile(png, "xmp", packet, true));
       if (has_webp) files.emplace_back("WebP", webp, webp_with(webp, told, w, h));
+      if (has_webp) files.emplace_back("WebP, XMP", webp, webp_with(webp, packet, w, h, "XMP "));
       for (const auto& [format, plain, file] : files) {
         SCOPED_TRACE(testing::Message() << format << ", orientation " << int{c.orientation} << " " << little_endian);
         const Image upright = decode_image(plain), turned = decode_image(file);

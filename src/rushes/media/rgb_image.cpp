@@ -70,6 +70,30 @@ Image RgbConverter::convert(const AVFrame& frame, AVColorSpace matrix) {
   return canvas.image;
 }
 
+namespace {
+
+/// From the pixel (left, top) of `to` on.
+void scale_into(const Canvas& to, int64_t left, int64_t top, int64_t width, int64_t height, const Image& from) {
+  const auto scaler =
+      libav::owned(sws_getContext(static_cast<int>(from.width), static_cast<int>(from.height), AV_PIX_FMT_RGB24,
+                                  static_cast<int>(width), static_cast<int>(height), AV_PIX_FMT_RGB24,
+                                  SWS_BICUBIC | SWS_ACCURATE_RND, nullptr, nullptr, nullptr),
+                   "scaling of an image");
+  // Both padded: swscale's vector code reads and writes past the end of a row.
+  libav::ReadableImage readable(static_cast<std::size_t>(from.width * from.height * 3));
+  const uint8_t* source = readable.copy(from.rgb.get());
+  const int from_stride = static_cast<int>(3 * from.width), stride = static_cast<int>((width * 3 + 63) / 32 * 32);
+  std::vector<uint8_t> scaled(static_cast<std::size_t>(stride) * static_cast<std::size_t>(height) + 64);
+  uint8_t* target = scaled.data();
+  libav::check(sws_scale(scaler.get(), &source, &from_stride, 0, static_cast<int>(from.height), &target, &stride),
+               "scaling of an image");
+  for (int64_t y = 0; y < height; ++y)
+    std::memcpy(to.rgb + ((top + y) * to.image.width + left) * 3, scaled.data() + y * stride,
+                static_cast<std::size_t>(width * 3));
+}
+
+}  // namespace
+
 Image fitted(const Image& from, int64_t width, int64_t height) {
   const double scale = std::min(static_cast<double>(width) / static_cast<double>(from.width),
                                 static_cast<double>(height) / static_cast<double>(from.height));
@@ -77,25 +101,21 @@ Image fitted(const Image& from, int64_t width, int64_t height) {
     return std::clamp<int64_t>(std::llround(static_cast<double>(whole) * scale), 1, most);
   };
   const int64_t inner_width = side(from.width, width), inner_height = side(from.height, height);
-  const auto scaler =
-      libav::owned(sws_getContext(static_cast<int>(from.width), static_cast<int>(from.height), AV_PIX_FMT_RGB24,
-                                  static_cast<int>(inner_width), static_cast<int>(inner_height), AV_PIX_FMT_RGB24,
-                                  SWS_BICUBIC | SWS_ACCURATE_RND, nullptr, nullptr, nullptr),
-                   "scaling of an image");
-  // Both padded: swscale's vector code reads and writes past the end of a row.
-  libav::ReadableImage readable(static_cast<std::size_t>(from.width * from.height * 3));
-  const uint8_t* source = readable.copy(from.rgb.get());
-  const int from_stride = static_cast<int>(3 * from.width), stride = static_cast<int>((inner_width * 3 + 63) / 32 * 32);
-  std::vector<uint8_t> scaled(static_cast<std::size_t>(stride) * static_cast<std::size_t>(inner_height) + 64);
-  uint8_t* target = scaled.data();
-  libav::check(sws_scale(scaler.get(), &source, &from_stride, 0, static_cast<int>(from.height), &target, &stride),
-               "scaling of an image");
   const Canvas to(width, height);
   std::memset(to.rgb, 0, static_cast<std::size_t>(width * height * 3));
-  const int64_t left = (width - inner_width) / 2, top = (height - inner_height) / 2;
-  for (int64_t y = 0; y < inner_height; ++y)
-    std::memcpy(to.rgb + ((top + y) * width + left) * 3, scaled.data() + y * stride,
-                static_cast<std::size_t>(inner_width * 3));
+  scale_into(to, (width - inner_width) / 2, (height - inner_height) / 2, inner_width, inner_height, from);
+  return to.image;
+}
+
+Image with_square_pixels(const Image& from, double pixel_aspect, int64_t max_pixels) {
+  const auto side = [](int64_t whole, double factor) {
+    return 2 * std::clamp<int64_t>(std::llround(static_cast<double>(whole) * factor / 2), 1, INT16_MAX / 2);
+  };
+  if (pixel_aspect == 1) return from;
+  int64_t width = side(from.width, pixel_aspect), height = from.height;
+  if (width * height > max_pixels) width = from.width, height = side(from.height, 1 / pixel_aspect);
+  const Canvas to(width, height);
+  scale_into(to, 0, 0, width, height, from);
   return to.image;
 }
 

@@ -20,6 +20,10 @@ class RgbConverter {
 /// proportions.
 Image fitted(const Image& from, int64_t width, int64_t height);
 
+/// Scaled to pixels as wide as high, where those of `from` are `pixel_aspect` (positive) times as wide: in width, as
+/// players do, or in height where that had more than `max_pixels`. To an even number, which encoders want.
+Image with_square_pixels(const Image& from, double pixel_aspect, int64_t max_pixels);
+
 /// Applies a rotation or reflection by quarter turns: the 2x2 corner of FFmpeg's display matrix, entries 0 or +-1;
 /// other matrices change nothing.
 Image turned(const Image& from, const int32_t* matrix);

@@ -63,6 +63,33 @@ inline std::string float_wav_file(const std::vector<float>& samples, int hz) {
   return file;
 }
 
+/// A WAV file of one channel with the most significant byte first, RIFX; of 16, 24 or 32 bits, or of floating point.
+inline std::string big_endian_wav_file(const std::vector<float>& samples, int hz, int bits, bool floating = false) {
+  std::string file;
+  const auto append = [&](uint32_t number, int size) {
+    for (int i = size - 1; i >= 0; --i) file += static_cast<char>(number >> (8 * i));
+  };
+  const int bytes = bits / 8;
+  const auto size = static_cast<uint32_t>(samples.size()) * static_cast<uint32_t>(bytes);
+  file += "RIFX";
+  append(36 + size, 4);
+  file += "WAVEfmt ";
+  append(16, 4);
+  append(floating ? 3 : 1, 2);
+  append(1, 2);
+  append(static_cast<uint32_t>(hz), 4);
+  append(static_cast<uint32_t>(hz * bytes), 4);
+  append(static_cast<uint32_t>(bytes), 2);
+  append(static_cast<uint32_t>(bits), 2);
+  file += "data";
+  append(size, 4);
+  for (const float sample : samples)
+    append(floating ? std::bit_cast<uint32_t>(sample)
+                    : static_cast<uint32_t>(std::lround(static_cast<double>(sample) * 32767)) << 16 >> (32 - bits),
+           bytes);
+  return file;
+}
+
 /// Frames of an MP3 stream without any tag: silence, 1152 samples at 44100 Hz in each 417 bytes.
 inline std::string silent_mp3(int frames) {
   std::string stream;

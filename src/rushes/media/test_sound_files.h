@@ -12,15 +12,15 @@
 namespace rushes::media {
 
 /// Two seconds of test_audio() as FFmpeg's muxer writes them, `live`: as to a pipe, so that the header knows no length.
-/// The second one comes `pause` samples later than it should.
+/// The second one comes `pause` samples later than it should. All channels of packed samples have the same.
 inline Bytes file_of(const char* container, const char* encoder, int hz, bool live, const char* flags = "",
-                     AVSampleFormat format = AV_SAMPLE_FMT_NONE, int pause = 0) {
+                     AVSampleFormat format = AV_SAMPLE_FMT_NONE, int pause = 0, int channels = 1) {
   libav::set_up();
   const AVCodec* codec = avcodec_find_encoder_by_name(encoder);
   if (!codec) return {};
   const auto context = libav::owned(avcodec_alloc_context3(codec), encoder);
   context->sample_rate = hz;
-  av_channel_layout_default(&context->ch_layout, 1);
+  av_channel_layout_default(&context->ch_layout, channels);
   context->sample_fmt = format == AV_SAMPLE_FMT_NONE ? codec->sample_fmts[0] : format;
   context->time_base = {1, hz};
   if (codec->id == AV_CODEC_ID_TTA) context->bits_per_raw_sample = 16;  // which its header tells
@@ -62,8 +62,8 @@ inline Bytes file_of(const char* container, const char* encoder, int hz, bool li
     frame->pts = at + (at >= hz ? pause : 0);
     av_channel_layout_copy(&frame->ch_layout, &context->ch_layout);
     libav::check(av_frame_get_buffer(frame.get(), 0), encoder);
-    for (int i = 0; i < frame->nb_samples; ++i) {
-      const float value = wave[static_cast<std::size_t>(at + i)];
+    for (int i = 0; i < frame->nb_samples * channels; ++i) {
+      const float value = wave[static_cast<std::size_t>(at + i / channels)];
       const AVSampleFormat packed = av_get_packed_sample_fmt(context->sample_fmt);
       if (packed == AV_SAMPLE_FMT_S16)
         reinterpret_cast<int16_t*>(frame->data[0])[i] = static_cast<int16_t>(std::lround(value * 32767));
@@ -123,7 +123,11 @@ inline std::vector<Kind> kinds() {
   add("FLAC in Ogg", file_of("ogg", "flac", 16'000, false, "", AV_SAMPLE_FMT_S16), 2);
   add("MPEG transport stream", file_of("mpegts", "aac", 24'000, true), 0.9);  // 8 KiB tell the size of its packets
   add("MPEG program stream", file_of("mpeg", "mp2fixed", 48'000, true), 0.9);
+  add("DVD", file_of("vob", "pcm_dvd", 48'000, true, "", AV_SAMPLE_FMT_S16, 0, 2), 0.9);
   add("WAV", file_of("wav", "pcm_s16le", 16'000, false), 0.05);
+  const std::string big_endian = big_endian_wav_file(test_audio(32'000), 16'000, 16);
+  // FFmpeg waits for 64 KiB of samples, lest they be something else.
+  add("RIFX", {big_endian.begin(), big_endian.end()}, 2);
   add("WAV to a pipe", file_of("wav", "pcm_s16le", 16'000, true), 0.05);
   add("WAV of 8 bits", file_of("wav", "pcm_u8", 8000, false), 0.05);
   add("WAV of 24 bits", file_of("wav", "pcm_s24le", 16'000, true), 0.05);

@@ -68,12 +68,20 @@ struct VideoReader::State {
       if (at > last) step = std::min(at - last, 1 / fps);
       last = at;
       Image image = converter.convert(*frame, matrix_of(*frame));
+      image = with_square_pixels(image, pixel_aspect_of(*frame), limits.max_pixels);
       if (const int32_t* turn = turn_of(*frame)) image = turned(image, turn);
       if (!width) width = image.width, height = image.height;
       const bool as_first = image.width == width && image.height == height;
       return Seen{as_first ? image : fitted(image, width, height), last};
     }
     return std::nullopt;
+  }
+
+  /// As the container says, else as this frame does.
+  double pixel_aspect_of(const AVFrame& frame) const {
+    for (const AVRational& told : {stream.stream().sample_aspect_ratio, frame.sample_aspect_ratio})
+      if (told.num > 0 && told.den > 0) return av_q2d(told);
+    return 1;
   }
 
   /// As this frame says, else as its file does; null: as it is.

@@ -26,10 +26,11 @@ class VideoReader {
 
   /// 1 to 60 frames a second; of a file that has more some are left out.
   double fps() const;
-  /// The next frame as it is to be seen: turned as the file says, all of the size of the first one (others are fitted
-  /// into it). It is the one that is presented nearest to index / fps() seconds after the beginning of the file,
-  /// whichever of its streams begins first: one before the first frame, or in a pause, is the frame that is held there.
-  /// Nothing at the end; a file that breaks off gives what was complete. Throws Error(too_large) behind max_seconds.
+  /// The next frame as it is to be seen: with square pixels and turned as the file says, all of the size of the first
+  /// one (others are fitted into it). It is the one that is presented nearest to index / fps() seconds after the
+  /// beginning of the file, whichever of its streams begins first: one before the first frame, or in a pause, is the
+  /// frame that is held there. Nothing at the end; a file that breaks off gives what was complete. Throws
+  /// Error(too_large) behind max_seconds.
   std::optional<Image> next();
 
  private:

@@ -118,19 +118,21 @@ TEST(VideoReader, turns_what_a_phone_recorded_upright) {
 }
 
 /// Frames of test_frame() that are shown from these times on, in seconds, in Matroska; of other sizes from `larger` on.
-std::shared_ptr<const Bytes> frames_at(const std::vector<double>& times, std::size_t larger = 1000) {
+std::shared_ptr<const Bytes> frames_at(const std::vector<double>& times, std::size_t larger = 1000,
+                                       AVRational pixel_aspect = {0, 1}, const char* container = "matroska") {
   libav::set_up();
   AVFormatContext* muxer = nullptr;
-  libav::check(avformat_alloc_output_context2(&muxer, nullptr, "matroska", nullptr), "matroska");
+  libav::check(avformat_alloc_output_context2(&muxer, nullptr, container, nullptr), container);
   const std::unique_ptr<AVFormatContext, void (*)(AVFormatContext*)> owner(muxer, avformat_free_context);
   AVStream* stream = avformat_new_stream(muxer, nullptr);
   stream->codecpar->codec_type = AVMEDIA_TYPE_VIDEO;
   stream->codecpar->codec_id = AV_CODEC_ID_MJPEG;
   stream->codecpar->width = kWidth;
   stream->codecpar->height = kHeight;
+  stream->sample_aspect_ratio = stream->codecpar->sample_aspect_ratio = pixel_aspect;
   stream->time_base = {1, 1000};
-  libav::check(avio_open_dyn_buf(&muxer->pb), "matroska");
-  libav::check(avformat_write_header(muxer, nullptr), "matroska");
+  libav::check(avio_open_dyn_buf(&muxer->pb), container);
+  libav::check(avformat_write_header(muxer, nullptr), container);
   const auto packet = libav::owned(av_packet_alloc(), "packet");
   for (std::size_t i = 0; i < times.size(); ++i) {
     const int64_t scale = i >= larger ? 2 : 1;
@@ -140,10 +142,11 @@ std::shared_ptr<const Bytes> frames_at(const std::vector<double>& times, std::si
     std::copy(jpeg.begin(), jpeg.end(), packet->data);
     packet->pts = packet->dts = std::llround(times[i] * 1000);
     packet->duration = 40;
+    av_packet_rescale_ts(packet.get(), {1, 1000}, stream->time_base);
     packet->flags = AV_PKT_FLAG_KEY;
-    libav::check(av_interleaved_write_frame(muxer, packet.get()), "matroska");
+    libav::check(av_interleaved_write_frame(muxer, packet.get()), container);
   }
-  libav::check(av_write_trailer(muxer), "matroska");
+  libav::check(av_write_trailer(muxer), container);
   uint8_t* data = nullptr;
   const int size = avio_close_dyn_buf(muxer->pb, &data);
   muxer->pb = nullptr;
@@ -176,6 +179,27 @@ TEST(VideoReader, goes_on_when_the_size_changes) {
   for (int i = 0; i < 20; ++i) times.push_back(0.04 * i);
   VideoReader reader(frames_at(times, 10));
   EXPECT_EQ(numbers(reader), counted(20));  // all of the first one's size
+}
+
+TEST(VideoReader, shows_pixels_that_are_not_square_in_the_proportions_that_the_file_says) {
+  struct Case {
+    AVRational pixel_aspect;
+    int64_t width, height;
+    int64_t max_pixels = VideoLimits{}.max_pixels;
+  };
+  for (const char* container : {"matroska", "mov"})
+    for (const Case& c :
+         {Case{{2, 1}, 2 * kWidth, kHeight}, Case{{3, 4}, kWidth * 3 / 4, kHeight}, Case{{1, 1}, kWidth, kHeight},
+          Case{{0, 1}, kWidth, kHeight}, Case{{2, 1}, kWidth, kHeight / 2, kWidth * kHeight}}) {
+      SCOPED_TRACE(fmt::format("{}, {}:{}", container, c.pixel_aspect.num, c.pixel_aspect.den));
+      VideoReader reader(frames_at({0, 0.04, 0.08}, 1000, c.pixel_aspect, container), {.max_pixels = c.max_pixels});
+      for (int64_t i = 0; i < 3; ++i) {
+        const auto image = reader.next();
+        ASSERT_TRUE(image.has_value());
+        EXPECT_EQ(image->width, c.width);
+        EXPECT_EQ(image->height, c.height);
+      }
+    }
 }
 
 TEST(VideoReader, refuses_what_is_no_video_with_the_code_that_says_why) {

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "rushes/base/error.h"
+#include "rushes/media/audio_formats.h"
 #include "rushes/media/byte_order.h"
 
 namespace rushes::media {
@@ -15,7 +16,6 @@ constexpr std::string_view kChunks[] = {"LIST", "INFO", "id3 ", "ID3 ", "bext", 
                                         "fact", "smpl", "inst", "acid", "plst", "note", "labl", "ltxt",
                                         "PEAK", "cart", "chna", "umid", "minf", "elm1", "regn", "strc",
                                         "levl", "afsp", "DISP", "_PMX", "JUNK", "junk", "PAD ", "FLLR"};
-constexpr std::string_view kFiles[] = {"RIFF", "RF64"};
 
 /// Fewer printable bytes may well be samples: of 8 bits, half a wave of a deep voice.
 std::size_t least_text(const Pcm& pcm) { return pcm.encoding == PcmEncoding::u8 ? 256 : 8; }
@@ -33,10 +33,15 @@ bool may_be_chunk(std::span<const uint8_t> bytes, std::size_t at = 0) {
                      [&](std::string_view name) { return agrees(bytes, at, name); });
 }
 
+/// Of any format.
 bool may_be_file(std::span<const uint8_t> bytes) {
-  const bool begins =
-      std::any_of(std::begin(kFiles), std::end(kFiles), [&](std::string_view name) { return agrees(bytes, 0, name); });
-  return begins && agrees(bytes, kChunkHead, "WAVE");
+  return audio_format_of(bytes, Sure::no).has_value() || may_begin_format(bytes);
+}
+
+DecodedAudio joined(DecodedAudio first, const DecodedAudio& second) {
+  first.samples.insert(first.samples.end(), second.samples.begin(), second.samples.end());
+  first.warnings.insert(first.warnings.end(), second.warnings.begin(), second.warnings.end());
+  return first;
 }
 
 /// Of the content of a WAV file's chunk "fmt " (Microsoft, WAVEFORMATEX and WAVEFORMATEXTENSIBLE).
@@ -66,6 +71,7 @@ std::optional<Pcm> pcm_of_wav(std::span<const uint8_t> format) {
 
 std::optional<WavHeader> wav_header(std::span<const uint8_t> file) {
   constexpr std::size_t kMostBytes = 64 << 10, kMostFormatBytes = 40;
+  if (agrees(file, 0, "RIFX")) return WavHeader{};  // its samples are not Pcm
   WavHeader header{.bytes = kFileHead};
   while (header.bytes <= kMostBytes) {
     const std::size_t at = header.bytes + kChunkHead;
@@ -86,6 +92,21 @@ std::optional<WavHeader> wav_header(std::span<const uint8_t> file) {
   return WavHeader{};
 }
 
+std::span<const uint8_t> behind_wav(std::span<const uint8_t> file) {
+  const std::optional<WavHeader> header = wav_header(file);
+  if (!header || header->data_bytes <= 0) return {};
+  std::size_t at = header->bytes, size = static_cast<std::size_t>(header->data_bytes);
+  for (;;) {
+    at += size;
+    if (at < file.size() && size % 2 != 0 && file[at] == 0) ++at;
+    if (at + kChunkHead > file.size()) return {};
+    const auto rest = file.subspan(at);
+    if (!may_be_chunk(rest)) return rest;
+    size = little_endian<std::size_t>(rest, 4, 4);
+    at += kChunkHead;
+  }
+}
+
 WavStream::WavStream(const WavHeader& header, double max_seconds)
     : pcm_(header.pcm.value()),
       max_seconds_(max_seconds),
@@ -103,16 +124,14 @@ WavStream::Fed WavStream::feed(std::span<const uint8_t> piece) {
   Fed fed{{.samples = {}, .hz = pcm_.hz}, {}};
   while (!piece.empty()) {
     if (place_ == Place::between && !leave_gap(piece)) {
-      fed.rest = piece;
+      // The byte that pads is dropped once it is known that it is one: as samples that go on, it counts.
+      const auto behind_padding = piece.subspan(padding(piece));
+      fed.rest = audio_format_of(behind_padding, Sure::no) ? behind_padding : piece;
       break;
     }
     const auto now =
         piece.first(static_cast<std::size_t>(std::min<int64_t>(left_, static_cast<int64_t>(piece.size()))));
-    if (place_ == Place::samples) {
-      const DecodedAudio audio = samples_.feed(now, pcm_);
-      fed.audio.samples.insert(fed.audio.samples.end(), audio.samples.begin(), audio.samples.end());
-      fed.audio.warnings.insert(fed.audio.warnings.end(), audio.warnings.begin(), audio.warnings.end());
-    }
+    if (place_ == Place::samples) fed.audio = joined(std::move(fed.audio), samples_.feed(now, pcm_));
     piece = piece.subspan(now.size());
     if (left_ != kNoEnd) left_ -= static_cast<int64_t>(now.size());
     if (left_ == 0) place_ = Place::between;
@@ -120,15 +139,25 @@ WavStream::Fed WavStream::feed(std::span<const uint8_t> piece) {
   return fed;
 }
 
+DecodedAudio WavStream::finish(std::span<const uint8_t> rest) {
+  DecodedAudio audio{.samples = {}, .hz = pcm_.hz};
+  if (!may_be_chunk(rest, padding(rest))) audio = samples_.feed(rest, pcm_);
+  return joined(std::move(audio), samples_.finish());
+}
+
+std::size_t WavStream::padding(std::span<const uint8_t> piece) const {
+  return is_odd_ && !piece.empty() && piece[0] == 0 ? 1 : 0;
+}
+
 /// What comes behind samples or a chunk. False: another file, or too little to tell.
 bool WavStream::leave_gap(std::span<const uint8_t> piece) {
-  const std::size_t padding = is_odd_ && piece[0] == 0 && may_be_chunk(piece, 1) ? 1 : 0;
-  if (may_be_chunk(piece, padding)) {
-    if (piece.size() < padding + kChunkHead) return false;
-    const auto size = static_cast<int64_t>(little_endian<uint32_t>(piece, padding + 4, 4));
+  const std::size_t begin = padding(piece);
+  if (may_be_chunk(piece, begin)) {
+    if (piece.size() < begin + kChunkHead) return false;
+    const auto size = static_cast<int64_t>(little_endian<uint32_t>(piece, begin + 4, 4));
     place_ = Place::chunk;
-    left_ = static_cast<int64_t>(padding + kChunkHead) + size + size % 2;
-  } else if (may_be_file(piece)) {
+    left_ = static_cast<int64_t>(begin + kChunkHead) + size + size % 2;
+  } else if (may_be_file(piece) || may_be_file(piece.subspan(begin))) {
     return false;
   } else {
     require_no_text(piece, least_text(pcm_));

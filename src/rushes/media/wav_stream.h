@@ -19,6 +19,9 @@ struct WavHeader {
 /// Nothing: there is more of it to come. The file begins as WAV files do.
 std::optional<WavHeader> wav_header(std::span<const uint8_t> file);
 
+/// What is behind the samples and chunks of a whole WAV file, as its header counts them.
+std::span<const uint8_t> behind_wav(std::span<const uint8_t> file);
+
 /// One file, behind its header. One thread at a time.
 class WavStream {
  public:
@@ -27,18 +30,19 @@ class WavStream {
 
   struct Fed {
     DecodedAudio audio;
-    std::span<const uint8_t> rest;  // of the piece: another file begins there, or may begin if more comes
+    std::span<const uint8_t> rest;  // of the piece: another file begins there, or it or a chunk may if more comes
   };
   /// Behind the samples that the header has announced, chunks that WAV files have are skipped. Anything else is more
   /// samples: whoever records writes the header first. Throws Error: too_large, unsupported (text).
   Fed feed(std::span<const uint8_t> piece);
-  /// What was held back; the file ends.
-  DecodedAudio finish() { return samples_.finish(); }
+  /// What was held back; the file ends. `rest`: of the last piece, if nothing has begun there.
+  DecodedAudio finish(std::span<const uint8_t> rest = {});
 
  private:
   static constexpr int64_t kNoEnd = std::numeric_limits<int64_t>::max();
   enum class Place { samples, chunk, between };
   bool leave_gap(std::span<const uint8_t> piece);
+  std::size_t padding(std::span<const uint8_t> piece) const;
 
   const Pcm pcm_;
   const double max_seconds_;
