@@ -1,5 +1,7 @@
 #include "rushes/server/http/incoming.h"
 
+#include <boost/beast/websocket/rfc6455.hpp>
+
 #include "rushes/server/http/access.h"
 #include "rushes/server/http/text_case.h"
 
@@ -22,6 +24,12 @@ std::string_view origin_form(std::string_view target, std::string& host) {
 }
 
 Response bad_request(std::string_view message) { return error_response(400, "invalid_argument", message); }
+
+/// RFC 6455, 4.2.1: 16 bytes in base64.
+bool is_websocket_key(std::string_view text) {
+  constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  return text.size() == 24 && text.find_first_not_of(kAlphabet) == 22 && text.ends_with("==");
+}
 
 }  // namespace
 
@@ -64,6 +72,8 @@ std::optional<Response> refuse_message(const MessageHeader& message, const Reque
     if (count(http::field::transfer_encoding) > 1 || !equal_names(coding, "chunked"))
       return error_response(501, "unsupported", "the only supported Transfer-Encoding is chunked");
   }
+  if (boost::beast::websocket::is_upgrade(message) && !is_websocket_key(request.header("sec-websocket-key")))
+    return bad_request("Sec-WebSocket-Key must be 16 bytes in base64");
   for (std::string_view list = request.header("content-encoding"); !list.empty();) {
     const std::string_view coding = take_element(list);
     if (coding.empty() || equal_names(coding, "identity")) continue;

@@ -15,7 +15,8 @@ Request read_header(const MessageHeader& message);
 
 /// The answer to a message that cannot be served whatever its route is; nothing if it can. The connection must end
 /// with it.
-///   400  no Host or several, one that is not a host, a target that is not a path, two lengths of the body
+///   400  no Host or several, one that is not a host, a target that is not a path, two lengths of the body, a
+///        WebSocket's key that is none
 ///   415  a body in a content coding
 ///   501  a transfer coding other than chunked, so that nobody knows where the body ends
 std::optional<Response> refuse_message(const MessageHeader& message, const Request& request);

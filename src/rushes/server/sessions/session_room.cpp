@@ -1,6 +1,8 @@
-// Who goes when a new session needs room.
+// Whether there is room for a new session, and who goes when it needs some.
+#include "rushes/base/count_of.h"
 #include "rushes/base/error.h"
 #include "rushes/base/log.h"
+#include "rushes/server/http/retry_after.h"
 #include "rushes/server/sessions/session_store.h"
 #include "rushes/server/sessions/watched.h"
 
@@ -14,7 +16,31 @@ namespace {
 
 constexpr std::chrono::seconds kPause{60};  // who says nothing for so long may have left
 
+/// Rests, or will as soon as it has its turn: nobody has spoken to it.
+bool waits_for_its_owner(const generation::Session& session) {
+  const generation::SessionStatus status = session.status();
+  const bool is_silent = session.format().speech_hz > 0 && status.speech_samples == 0 && status.blocks == 0;
+  return rests(status.state) || (is_silent && !generation::ended(status.state));
+}
+
 }  // namespace
+
+void SessionStore::require_room() {
+  require(!draining_, ErrorCode::unavailable, "the server is shutting down and accepts no new sessions");
+  if (!has_place())
+    throw Busy(fmt::format("{} running or waiting, which is the limit; stop one or try again later (--max-sessions, "
+                           "--max-queued)",
+                           count_of(running(), "session", "is", "are")),
+               models_->worker().seconds_to_next_end());
+  const auto resting = [&] {
+    return std::count_if(entries_.begin(), entries_.end(),
+                         [](const Hosted& e) { return waits_for_its_owner(*e.session); });
+  };
+  while (resting() >= limits_.max_waiting)
+    require(make_room_for_speech(), ErrorCode::exhausted,
+            "{} paused or waiting for speech, which is the limit; stop one or try again later (--max-waiting)",
+            count_of(resting(), "session", "is", "are"));
+}
 
 /// Ends the session that is missed least among those that wait for speech: one that nobody has ever spoken to, then one
 /// that has said all, then one that is left in the middle of a sentence, and at last one that is watched, but was never

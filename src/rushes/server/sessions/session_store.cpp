@@ -2,11 +2,9 @@
 
 #include <algorithm>
 
-#include "rushes/base/count_of.h"
 #include "rushes/base/error.h"
 #include "rushes/base/log_format.h"
 #include "rushes/generation/working_memory.h"
-#include "rushes/server/http/retry_after.h"
 #include "rushes/server/sessions/session_record.h"
 #include "rushes/server/sessions/watched.h"
 
@@ -20,16 +18,6 @@ namespace {
 
 constexpr std::chrono::minutes kKeptInMemory{1};
 constexpr const char* kShuttingDown = "the server is shutting down";
-
-/// Needs nothing of the device, until its owner does something.
-bool rests(SessionState state) { return state == SessionState::paused || state == SessionState::waiting; }
-
-/// Rests, or will as soon as it has its turn: nobody has spoken to it.
-bool waits_for_its_owner(const generation::Session& session) {
-  const generation::SessionStatus status = session.status();
-  const bool is_silent = session.format().speech_hz > 0 && status.speech_samples == 0 && status.blocks == 0;
-  return rests(status.state) || (is_silent && !generation::ended(status.state));
-}
 
 /// Would go on, or rest, for ever.
 bool has_no_end(const generation::Session& session) {
@@ -89,23 +77,6 @@ void SessionStore::close() {
   }
   for (const Hosted& entry : ending_) entry.video->join();
   catalogue_->close();
-}
-
-void SessionStore::require_room() {
-  require(!draining_, ErrorCode::unavailable, "the server is shutting down and accepts no new sessions");
-  if (!has_place())
-    throw Busy(fmt::format("{} running or waiting, which is the limit; stop one or try again later (--max-sessions, "
-                           "--max-queued)",
-                           count_of(running(), "session", "is", "are")),
-               models_->worker().seconds_to_next_end());
-  const auto resting = [&] {
-    return std::count_if(entries_.begin(), entries_.end(),
-                         [](const Hosted& e) { return waits_for_its_owner(*e.session); });
-  };
-  while (resting() >= limits_.max_waiting)
-    require(make_room_for_speech(), ErrorCode::exhausted,
-            "{} paused or waiting for speech, which is the limit; stop one or try again later (--max-waiting)",
-            count_of(resting(), "session", "is", "are"));
 }
 
 void SessionStore::require_size(const generation::Plan& plan) const {
