@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "commands.h"
+#include "finite_numbers.h"
 #include "log_options.h"
 #include "rushes/base/error.h"
 #include "rushes/base/instruction_set.h"

@@ -245,7 +245,7 @@ class Connection {
       co_return false;
     }
     parser.body_limit(limit);
-    if (exchange_.version >= 11 && equal_names(exchange_.request.header("expect"), "100-continue")) {  // not in HTTP/1.0
+    if (exchange_.version > 10 && equal_names(exchange_.request.header("expect"), "100-continue")) {
       static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
       stream_.expires_after(service_.limits.stall);
       auto writing = net::async_write(stream_, net::buffer(kContinue), kAsTuple);
