@@ -97,7 +97,7 @@ void print_text(std::string_view text, const std::vector<media::VideoOutputOptio
 
 /// The other half goes on.
 void print_failed(const generation::TrackFailed& failed) {
-  fmt::print(stderr, "warning: {}: {}\n", name(failed.track), failed.message);
+  say("warning: {}: {}\n", name(failed.track), failed.message);
 }
 
 /// What a model hears that would take speech: this command has none.

@@ -34,17 +34,16 @@ ProgressPrinter::~ProgressPrinter() {
 void ProgressPrinter::show(const Progress& progress) {
   if (quiet_) return;
   if (terminal_) {
-    fmt::print(stderr, "\r\033[K{}", progress_line(progress, format_));
+    say("\r\033[K{}", progress_line(progress, format_));
     open_line_ = true;
   } else if (progress.blocks != blocks_) {
-    fmt::print(stderr, "{}\n", progress_line(progress, format_));
+    say("{}\n", progress_line(progress, format_));
   }
   blocks_ = progress.blocks;
 }
 
 void print_ignored(const std::vector<generation::Ignored>& ignored) {
-  for (const generation::Ignored& each : ignored)
-    fmt::print(stderr, "warning: {} has no effect: {}\n", each.field, each.reason);
+  for (const generation::Ignored& each : ignored) say("warning: {} has no effect: {}\n", each.field, each.reason);
 }
 
 void print_ignored_quality(const std::vector<media::VideoOutputOptions>& targets) {
@@ -64,16 +63,16 @@ std::unique_ptr<generation::Plan> checked_plan(const generation::Model& model, c
   auto plan = model.plan(request);
   generation::require_memory(*plan);
   print_ignored(plan->ignored);
-  for (const std::string& warning : plan->warnings) fmt::print(stderr, "warning: {}\n", warning);
+  for (const std::string& warning : plan->warnings) say("warning: {}\n", warning);
   return plan;
 }
 
 void print_summary(const Recorded& recorded, const std::string& target, double fps) {
   const Progress& p = recorded.progress;
-  fmt::print(stderr, "{}: {} frames, {:.2f} s of video in {:.2f} s, {:.1f} fps", shown(target), p.video_frames,
-             static_cast<double>(p.video_frames) / fps, p.elapsed.count(), p.fps());
-  if (p.first_frame) fmt::print(stderr, ", first frame after {:.3f} s", p.first_frame->count());
-  fmt::print(stderr, "\n");
+  say("{}: {} frames, {:.2f} s of video in {:.2f} s, {:.1f} fps", shown(target), p.video_frames,
+      static_cast<double>(p.video_frames) / fps, p.elapsed.count(), p.fps());
+  if (p.first_frame) say(", first frame after {:.3f} s", p.first_frame->count());
+  say("\n");
 }
 
 }  // namespace rushes::app

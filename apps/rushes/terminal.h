@@ -1,5 +1,7 @@
 // What commands that generate share: a line tells how far they are.
 #pragma once
+#include <fmt/format.h>
+
 #include <cstdint>
 #include <cstdio>
 #include <memory>
@@ -16,6 +18,12 @@ namespace rushes::app {
 
 /// From now on a reader of our output that leaves is told by the write that fails, not by SIGPIPE.
 void ignore_closed_pipes();
+
+/// Words for people on standard error. That nobody can read them, since the terminal was closed, does not end the work.
+template <typename... Values>
+void say(fmt::format_string<Values...> text, Values&&... values) {
+  std::fputs(fmt::format(text, std::forward<Values>(values)...).c_str(), stderr);
+}
 
 /// Keeps one line on a terminal up to date; elsewhere writes a line for each block.
 class ProgressPrinter {

@@ -4,6 +4,7 @@ Runs on a model that draws (the program generate_drawing), so that a test decide
 import json
 import os
 import pathlib
+import pty
 import signal
 import subprocess
 import time
@@ -77,7 +78,7 @@ def test_the_file_plays_while_it_grows(tmp_path):
     assert len(frames) >= len(first)
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_ctrl_c_leaves_a_file_that_plays(tmp_path, stop):
     target = tmp_path / "out.mp4"
     process = subprocess.Popen(command("a", "--segments", 0, "-o", target), stderr=subprocess.PIPE, env={**os.environ, "DRAWING_STEP_MS": "10"})
@@ -89,6 +90,26 @@ def test_ctrl_c_leaves_a_file_that_plays(tmp_path, stop):
     _, frames = probe(target)
     assert len(frames) > 0 and len(frames) % BLOCK == 0
     assert f"stopped after {len(frames)} complete frames".encode() in message
+
+
+def test_a_terminal_that_is_closed_leaves_a_complete_file(tmp_path):
+    target = tmp_path / "out.mp4"
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execve(PROGRAM, command("a", "--segments", 0, "-o", target), {**os.environ, "DRAWING_STEP_MS": "10"})
+    wait_for(lambda: target.exists() and target.stat().st_size > 3000)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 128 + signal.SIGHUP
+    assert b"moof" not in target.read_bytes() and len(probe(target)[1]) > 0
+
+
+def test_nohup_goes_on_without_its_terminal(tmp_path):
+    target = tmp_path / "out.rgb"
+    process = subprocess.Popen(["nohup", *command("a; b", "-o", target)], stderr=subprocess.PIPE, env={**os.environ, "DRAWING_STEP_MS": "10"})
+    wait_for(lambda: target.exists() and target.stat().st_size > 0)
+    process.send_signal(signal.SIGHUP)
+    process.communicate(timeout=60)
+    assert process.returncode == 0
 
 
 def test_a_second_ctrl_c_exits_at_once(tmp_path):

@@ -350,7 +350,7 @@ def serve_fails(binary, tmp_path, *arguments):
 
 
 @each_family
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=["Ctrl-C", "SIGTERM", "SIGHUP"])
 def test_a_signal_ends_the_server_in_good_order(binary, tmp_path, family, ending):
     server = Server(binary, tmp_path)
     session = family.begin(server)

@@ -41,6 +41,10 @@ void catch_stop_signals(OnStop on_stop) {
   g_interrupts = on_stop == OnStop::interrupt;
   handle(SIGALRM, on_alarm);
   for (const int number : {SIGINT, SIGTERM}) handle(number, on_stop_signal);
+  // Of a terminal that is closed; nohup and the like have it ignored, and then it stays so.
+  struct sigaction hangup {};
+  sigaction(SIGHUP, nullptr, &hangup);
+  if (hangup.sa_handler != SIG_IGN) handle(SIGHUP, on_stop_signal);
 }
 
 int stop_signal() noexcept { return g_signal; }

@@ -1,4 +1,5 @@
-// SIGINT and SIGTERM as something that the work of a command looks at, so that it ends in good order, and soon.
+// SIGINT, SIGTERM and SIGHUP (but where that is ignored) as something that the work of a command looks at, so that it
+// ends in good order, and soon.
 #pragma once
 
 namespace rushes::base {

@@ -157,6 +157,9 @@ struct Server::State {
 
   net::awaitable<void> watch_signals() {
     net::signal_set signals(*context, SIGINT, SIGTERM);
+    struct sigaction hangup {};  // of a terminal that is closed; nohup and the like have it ignored
+    sigaction(SIGHUP, nullptr, &hangup);
+    if (hangup.sa_handler != SIG_IGN) signals.add(SIGHUP);
     for (;;) {
       auto waiting = signals.async_wait(kAsTuple);
       const auto [error, number] = co_await std::move(waiting);
