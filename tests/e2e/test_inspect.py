@@ -94,6 +94,26 @@ def test_the_shipped_talking_head_is_complete(inspect):
     assert "model 'shipped-talk' of the imtalker family" in text and text.count("    complete\n") == 3
 
 
+@pytest.mark.parametrize("name, parts", [
+    ("shipped-ditto", {"audio_encoder", "lmdm", "motion_extractor", "appearance_extractor", "stitch_network", "warp_network", "decoder"}),
+    ("shipped-foresight", {"language_model", "video_transformer", "video_autoencoder", "text_encoder", "spatial_encoder", "adapter"})])
+def test_every_file_of_a_shipped_model_is_a_complete_part_of_it(inspect, name, parts):
+    report = json.loads(inspect("--json", ROOT / "models" / name).stdout)
+    found = {part["part"]: part for checkpoint in report["checkpoints"] for part in checkpoint["parts"]}
+    assert set(found) == parts
+    assert all(len(checkpoint["parts"]) == 1 for checkpoint in report["checkpoints"])
+    assert all(part["complete"] for part in found.values()), found
+    assert "no known part" not in inspect(ROOT / "models" / name).stdout
+
+
+def test_a_video_model_s_file_alone_is_known_by_its_names(inspect, tmp_path):
+    source = ROOT / "models/shipped-foresight/video/transformer/diffusion_pytorch_model.safetensors"
+    assert json.loads(inspect("--json", source).stdout)["parts"][0]["complete"]
+    (tmp_path / "alone.safetensors").write_bytes(source.read_bytes())
+    part, = json.loads(inspect("--json", tmp_path / "alone.safetensors").stdout)["parts"]
+    assert part["part"] == "video_transformer" and "complete" not in part
+
+
 def test_parts_that_an_avatar_shares_with_other_families_are_described_as_its_manifest_says(inspect):
     report = json.loads(inspect("--json", ROOT / "models/shipped-avatar").stdout)
     parts = {part["part"]: part for checkpoint in report["checkpoints"] for part in checkpoint["parts"]}

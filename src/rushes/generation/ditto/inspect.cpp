@@ -46,6 +46,23 @@ Report parts_of(const fs::path& file, const tensor::WeightMap& tensors, const Di
   return parts;
 }
 
+/// By its place: its names are those of every speech encoder.
+Report speech_encoder(const fs::path& file, const tensor::WeightMap& tensors, const wav2vec::Config& config) {
+  Report report;
+  report["part"] = "audio_encoder";
+  report["prefix"] = "";
+  report["model"] = config == wav2vec::Config::hubert_large() ? "HuBERT large" : "own dimensions";
+  try {
+    count(report, wav2vec::load(file, config));
+    report["complete"] = true;
+  } catch (const Error& error) {
+    count(report, tensors);
+    report["complete"] = false;
+    report["problem"] = error.what();
+  }
+  return report;
+}
+
 }  // namespace
 
 Inspection inspect_ditto(const fs::path& directory) {
@@ -59,6 +76,7 @@ Inspection inspect_ditto(const fs::path& directory) {
   for (const auto& [name, value] : model.defaults.values()) inspection.about["defaults"][name] = to_text(value);
   for (const char* part : kDittoParts) inspection.files.push_back(model.files.at(part));
   inspection.parts = [model](const fs::path& file, const tensor::WeightMap& tensors) {
+    if (file == model.files.at("audio_encoder")) return Report::array({speech_encoder(file, tensors, model.audio)});
     return parts_of(file, tensors, &model);
   };
   return inspection;
