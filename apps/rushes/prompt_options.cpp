@@ -2,12 +2,12 @@
 
 #include <fmt/format.h>
 
-#include <cstdio>
 #include <utility>
 
 #include "rushes/base/error.h"
 #include "rushes/text/prompt.h"
 #include "rushes/text/prompt_arguments.h"
+#include "terminal.h"
 
 namespace rushes::app {
 namespace {
@@ -51,9 +51,9 @@ void print_prompts(const PromptArguments& arguments, const std::vector<std::stri
   if (prompts.size() < 2 && !arguments.joined) return;
   std::string all;
   for (const std::string& prompt : prompts) all += fmt::format("{}\"{}\"", all.empty() ? "" : ", then ", prompt);
-  fmt::print(stderr, "prompt{}: {}{}\n", prompts.size() == 1 ? "" : "s", all,
-             prompts.size() == 1 ? " (words without quotes are one prompt; several are \"A\" \"B B\" or \"A; B\")"
-                                 : " (one for each segment)");
+  say("prompt{}: {}{}\n", prompts.size() == 1 ? "" : "s", all,
+      prompts.size() == 1 ? " (words without quotes are one prompt; several are \"A\" \"B B\" or \"A; B\")"
+                          : " (one for each segment)");
 }
 
 }  // namespace rushes::app

@@ -63,11 +63,9 @@ std::unique_ptr<generation::Plan> checked_plan(const generation::Model& model, c
   auto plan = model.plan(request);
   generation::require_memory(*plan);
   print_ignored(plan->ignored);
-  for (const std::string& warning : plan->warnings) say("warning: {}
-", warning);
+  for (const std::string& warning : plan->warnings) say("warning: {}\n", warning);
   if (const auto unknown = model.card().words.unknown_in(request.prompts); !unknown.empty())
-    say("warning: {}; 'rushes inspect' lists the words that it knows
-", unknown_words_sentence(unknown));
+    say("warning: {}; 'rushes inspect' lists the words that it knows\n", unknown_words_sentence(unknown));
   return plan;
 }
 
