@@ -324,7 +324,6 @@ Bytes PlainMp4::head() const {
 }
 
 Bytes plain_mp4(View fragmented, std::optional<Pts> length) {
-  View init_segment, moof;
   Bytes data;
   std::optional<PlainMp4> plain;
   std::size_t at = 0;

@@ -93,7 +93,8 @@ TEST(ForesightPlan, names_what_of_a_request_changes_nothing) {
   const auto ignored = [](Options options, const ForesightShape& shape = {}, int64_t width = 512) {
     Request request{.image = image_of(512, width), .video_frames = 33, .options = std::move(options)};
     std::vector<std::string> fields;
-    for (const Ignored& each : plan_of(request, shape)->ignored) fields.push_back(each.field);
+    const auto plan = plan_of(request, shape);
+    for (const Ignored& each : plan->ignored) fields.push_back(each.field);
     return fields;
   };
   const ForesightShape no_noise{.removes_noise = false};

@@ -100,9 +100,10 @@ class ResponseWriter {
     co_return sent;
   }
 
+  /// In chunks, unless the response has a Content-Length.
   net::awaitable<bool> send_stream(const Response& response, BodySource& source) {
-    const bool chunked = exchange_.version >= 11;
-    if (!chunked) exchange_.keep_alive = false;  // the end of the connection is the end of the body
+    const bool sized = response.has_header("Content-Length"), chunked = !sized && exchange_.version >= 11;
+    if (!sized && !chunked) exchange_.keep_alive = false;  // the end of the connection is the end of the body
     auto message = header_of(response);
     if (chunked) message.chunked(true);
     const std::string head = text_of(message);

@@ -107,7 +107,10 @@ std::vector<uint8_t> finished_contents(const Hosted& entry) {
 
 Response fragments_response(const Request& request, const Hosted& entry, const FileState& state) {
   auto [response, range] = range_response(request, entry.video->status().bytes, "video/mp4", state);
-  if (response.status < 300) response.body = std::make_unique<FragmentsBody>(entry.video, range);
+  if (response.status < 300) {
+    response.body = std::make_unique<FragmentsBody>(entry.video, range);
+    response.headers.emplace_back("Content-Length", std::to_string(range.last - range.first + 1));
+  }
   return std::move(response);
 }
 

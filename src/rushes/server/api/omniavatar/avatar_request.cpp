@@ -205,13 +205,16 @@ std::string decode_lenient_base64(std::string_view text) {
   return bytes;
 }
 
-std::string python_json(const Json& object) {
-  std::string text = "{";
-  for (const auto& [name, value] : object.items()) {
-    if (text.size() > 1) text += ", ";
-    text += Json(name).dump(-1, ' ', true) + ": " + value.dump(-1, ' ', true, Json::error_handler_t::replace);
+std::string python_json(const Json& value) {
+  const auto text_of = [](const Json& each) { return each.dump(-1, ' ', true, Json::error_handler_t::replace); };
+  if (!value.is_structured()) return text_of(value);
+  std::string text;
+  for (const auto& [name, each] : value.items()) {
+    if (!text.empty()) text += ", ";
+    if (value.is_object()) text += text_of(name) + ": ";
+    text += python_json(each);
   }
-  return text + "}";
+  return value.is_object() ? "{" + text + "}" : "[" + text + "]";
 }
 
 }  // namespace rushes::server::omniavatar

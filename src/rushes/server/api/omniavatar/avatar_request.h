@@ -48,7 +48,7 @@ void put_numbers(const AvatarRequest& wanted, std::span<const OptionField> known
 /// Error(invalid_argument), in Python's words, for wrong padding.
 std::string decode_lenient_base64(std::string_view text);
 
-/// {"a": 1, "b": "\u00e9"}: with spaces, in ASCII. Of an object of plain values.
-std::string python_json(const Json& object);
+/// {"a": 1, "b": ["\u00e9"]}: with spaces, in ASCII.
+std::string python_json(const Json& value);
 
 }  // namespace rushes::server::omniavatar

@@ -147,6 +147,8 @@ TEST(PythonJson, has_spaces_and_ascii) {
       python_json(
           {{"message", "caf\xc3\xa9 \"x\""}, {"total_segments", 2}, {"segment_base64", nullptr}, {"is_final", true}}),
       R"({"message": "caf\u00e9 \"x\"", "total_segments": 2, "segment_base64": null, "is_final": true})");
+  EXPECT_EQ(python_json({{"image", {{"width", 64}, {"shown", {0.5, 1.0}}}}, {"ignored", Json::array()}}),
+            R"({"image": {"width": 64, "shown": [0.5, 1.0]}, "ignored": []})");
 }
 
 }  // namespace

@@ -159,13 +159,13 @@ TEST(OpenAiVideos, take_every_field_but_prompt_and_model_also_in_each_object_of_
     SCOPED_TRACE(object);
     const json inner{
         {"seed", 77},  {"fps", 8},       {"width", 64},          {"height", 48}, {"num_inference_steps", 2},
-        {"user", "u"}, {"seconds", "2"}, {"prompt", "a circle"}, {"model", "x"}};
+        {"user", "u"}, {"seconds", "21"}, {"prompt", "a circle"}, {"model", "x"}};
     const Reply reply = server.request("POST", "/v1/videos", json{{"prompt", "a"}, {object, inner}}.dump());
     ASSERT_EQ(reply.status, 200) << reply.body;
     const json video = reply.json();
     EXPECT_EQ(video["seed"], 77);
     EXPECT_EQ(video["size"], "64x48");
-    EXPECT_EQ(video["seconds"], "2");
+    EXPECT_EQ(video["seconds"], "21");  // two segments of 84 frames; one if nobody says
     EXPECT_EQ(server.status(video["id"].get<std::string>().substr(6))["format"]["fps"], 8);
     EXPECT_THAT(fields_of(video["ignored"]),
                 testing::UnorderedElementsAre("user", std::string(object) + ".prompt", std::string(object) + ".model"));
@@ -183,7 +183,7 @@ TEST(OpenAiVideos, read_an_empty_field_of_a_form_as_absent) {
       "Content-Type: application/octet-stream\r\n\r\n\r\n";
   const Reply reply = server.request("POST", "/v1/videos", form + "--XX--\r\n", kForm);
   ASSERT_EQ(reply.status, 200) << reply.body;
-  EXPECT_EQ(reply.json()["seconds"], "4");
+  EXPECT_EQ(reply.json()["seconds"], "5.25");  // a segment, which has the usual 4 s
   EXPECT_EQ(reply.json()["model"], "drawing");
   EXPECT_EQ(reply.json()["ignored"], json::array());
   const Reply without = server.request("POST", "/v1/videos", field("prompt", "") + "--XX--\r\n", kForm);
