@@ -13,6 +13,9 @@ describe("the tree of forks", () => {
     expect(drawn(ALL, "alone")).toEqual(["alone"]);
     expect(drawn(ALL, "unknown")).toEqual([]);
   });
+  it("has forks of one second in the order in which they were made", () => {
+    expect(drawn([session("c", "a", 1), session("b", "a", 1), session("a", null, 1)], "a")).toEqual(["a", "-b", "-c"]);
+  });
   it("stands without an origin that is gone", () => {
     expect(drawn(ALL.filter(({ id }) => id !== "b"), "c")).toEqual(["c"]);
     expect(drawn(ALL.filter(({ id }) => id !== "a"), "c")).toEqual(["b", "-c", "-e"]);

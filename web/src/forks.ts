@@ -25,7 +25,8 @@ export function treeOf(sessions: readonly Session[], id: string): Row[] {
   const rows: Row[] = [];
   const add = (session: Session, of: Omit<Row, "session">): void => {
     const at = rows.push({ session, ...of }) - 1;
-    const forks = sessions.filter(({ forkedFrom, id: each }) => forkedFrom === session.id && !rows.some((row) => row.session.id === each)).toSorted((a, b) => a.createdAt - b.createdAt);
+    // Times are in seconds; of one second the newest comes first.
+    const forks = sessions.toReversed().filter(({ forkedFrom, id: each }) => forkedFrom === session.id && !rows.some((row) => row.session.id === each)).toSorted((a, b) => a.createdAt - b.createdAt);
     forks.forEach((fork, i) =>
       add(fork, { depth: of.depth + 1, parent: at, place: i + 1, siblings: forks.length, lines: [...of.lines, i + 1 < forks.length] }));
   };

@@ -136,8 +136,9 @@ TEST(AvatarPlan, names_what_a_video_of_a_known_length_or_shape_leaves_without_ef
   const auto ignored = [](Options options, std::optional<int64_t> video_frames = {},
                           Sampler sampler = Sampler::causal) {
     Request request = request_of();
-    request.image = picture(48, 48);
-    request.height = request.width = 48;
+    const int64_t side = sampler == Sampler::causal ? 48 : 32;
+    request.image = picture(side, side);
+    request.height = request.width = side;
     request.video_frames = video_frames;
     request.options = std::move(options);
     std::vector<std::string> fields;
@@ -150,7 +151,8 @@ TEST(AvatarPlan, names_what_a_video_of_a_known_length_or_shape_leaves_without_ef
   EXPECT_THAT(ignored(window, 21), testing::UnorderedElementsAre("window", "sink")) << "two blocks of 3 latent frames";
   EXPECT_THAT(ignored(window, 22), testing::IsEmpty());
   EXPECT_THAT(ignored({{"silent", true}, {"reference_lengths", true}}), ElementsAre("reference_lengths"));
-  EXPECT_THAT(ignored({{"silent", true}, {"sink", int64_t{1}}}), ElementsAre("sink")) << "81 frames";
+  EXPECT_THAT(ignored({{"silent", true}, {"sink", int64_t{1}}, {"window", int64_t{21}}}), ElementsAre("sink", "window"))
+      << "81 frames are 21 latent frames";
   EXPECT_THAT(ignored({{"fit", std::string("pad")}}), ElementsAre("fit"));
   EXPECT_THAT(ignored({{"guidance_scale", 0.0}}, {}, Sampler::bidirectional), ElementsAre("prompt"));
   EXPECT_THAT(ignored({{"guidance_scale", 0.0}, {"audio_scale", 2.0}}, {}, Sampler::bidirectional), testing::IsEmpty());
