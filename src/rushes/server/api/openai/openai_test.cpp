@@ -158,7 +158,7 @@ TEST(OpenAiVideos, take_every_field_but_prompt_and_model_also_in_each_object_of_
        {"sampling_params", "video_params", "nvext", "extra_params", "extra_body", "diffusers_kwargs"}) {
     SCOPED_TRACE(object);
     const json inner{
-        {"seed", 77},  {"fps", 8},       {"width", 64},          {"height", 48}, {"num_inference_steps", 2},
+        {"seed", 77},  {"fps", 8},        {"width", 64},          {"height", 48}, {"num_inference_steps", 2},
         {"user", "u"}, {"seconds", "21"}, {"prompt", "a circle"}, {"model", "x"}};
     const Reply reply = server.request("POST", "/v1/videos", json{{"prompt", "a"}, {object, inner}}.dump());
     ASSERT_EQ(reply.status, 200) << reply.body;
