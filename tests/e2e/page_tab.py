@@ -29,6 +29,15 @@ def opener(kind, browser, server):
 
 
 @contextlib.contextmanager
+def clearing_opener(kind, browser, server):
+    """The same; all sessions of the server go in the end."""
+    with opener(kind, browser, server) as open_one:
+        yield open_one
+    for session in server.request("GET", "/v1/sessions")["sessions"]:
+        server.request("DELETE", "/v1/sessions/" + session["id"])
+
+
+@contextlib.contextmanager
 def trained_for(browser, *sizes):
     """A browser whose pages hear that of every model."""
     context = browser.new_context(color_scheme="dark")

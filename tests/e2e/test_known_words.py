@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 from conftest import ROOT, Server
-from page_tab import opener
+from page_tab import clearing_opener
 from test_page import Page
 from waiting import wait_for
 
@@ -32,10 +32,8 @@ def shipped(binary, tmp_path_factory):
 
 @pytest.fixture
 def open_page(shipped, browser):
-    with opener(Page, browser, shipped) as open_one:
+    with clearing_opener(Page, browser, shipped) as open_one:
         yield open_one
-    for session in shipped.request("GET", "/v1/sessions")["sessions"]:
-        shipped.request("DELETE", "/v1/sessions/" + session["id"])
 
 
 def ask(server, name, prompt):

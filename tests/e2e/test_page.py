@@ -3,7 +3,7 @@ import pathlib
 import re
 
 import pytest
-from page_tab import PageTab, difference, opener, trained_for
+from page_tab import PageTab, clearing_opener, difference, opener, trained_for
 from waiting import wait_for
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -56,10 +56,8 @@ class Page(PageTab):
 
 @pytest.fixture
 def open_page(server, browser):
-    with opener(Page, browser, server) as open_one:
+    with clearing_opener(Page, browser, server) as open_one:
         yield open_one
-    for session in server.request("GET", "/v1/sessions")["sessions"]:
-        server.request("DELETE", "/v1/sessions/" + session["id"])
 
 
 def test_a_prompt_typed_into_the_page_shows_moving_frames_before_the_generation_has_ended(server, open_page):

@@ -3,7 +3,7 @@ import contextlib
 import re
 
 import pytest
-from page_tab import opener
+from page_tab import clearing_opener
 from test_page import PROMPT, Page, session_ids
 from waiting import wait_for
 
@@ -43,10 +43,8 @@ def told(page, **changes):
 
 @pytest.fixture
 def open_page(server, browser):
-    with opener(Studio, browser, server) as open_one:
+    with clearing_opener(Studio, browser, server) as open_one:
         yield open_one
-    for session in server.request("GET", "/v1/sessions")["sessions"]:
-        server.request("DELETE", "/v1/sessions/" + session["id"])
 
 
 @pytest.fixture

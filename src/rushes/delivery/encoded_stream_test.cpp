@@ -40,6 +40,25 @@ class EncodedStreamTest : public testing::Test {
     return options;
   }
 
+  struct Forked {
+    std::shared_ptr<EncodedStream> origin;
+    std::shared_ptr<Session> session;
+    std::shared_ptr<EncodedStream> stream;
+  };
+  /// The recorded fork of a session whose video has ended; it has been told no block yet.
+  Forked fork_of_ended(EncodedStreamOptions of_origin) {
+    gate_.open();
+    const auto s = session();
+    Forked forked{encode(s, std::move(of_origin)), session(), nullptr};
+    DeviceWorker worker;
+    worker.submit(s, model_);
+    EXPECT_TRUE(forked.origin->wait_until_ended(kPatience));
+    auto options = recorded();
+    options.origin = forked.origin;
+    forked.stream = encode(forked.session, options);
+    return forked;
+  }
+
   const ScratchFolder scratch_;
   const fs::path& path_ = scratch_.path;
   Gate gate_;
@@ -259,16 +278,7 @@ generation::FrameBlock fourth_block(const generation::VideoFormat& format) {
 }
 
 TEST_F(EncodedStreamTest, of_a_fork_shares_the_gops_of_its_origin_up_to_the_fork) {
-  gate_.open();
-  const auto s = session();
-  const auto origin = encode(s);
-  DeviceWorker worker;
-  worker.submit(s, model_);
-  ASSERT_TRUE(origin->wait_until_ended(kPatience));
-  const auto forked = session();
-  auto options = recorded();
-  options.origin = origin;
-  const auto fork = encode(forked, options);
+  const auto [origin, forked, fork] = fork_of_ended({});
   const auto viewer = fork->watch(EncodedStream::From::start);
   forked->stream().publish(fourth_block(forked->format()), {});
   for (int64_t index = 0; index < 3; ++index) EXPECT_EQ(viewer->next({}), origin->gop(index));
@@ -282,19 +292,10 @@ TEST_F(EncodedStreamTest, of_a_fork_shares_the_gops_of_its_origin_up_to_the_fork
 }
 
 TEST_F(EncodedStreamTest, of_a_fork_has_the_gops_of_an_origin_that_is_removed_before_its_first_block) {
-  gate_.open();
   auto of_origin = recorded();
   of_origin.recording = path_ / "origin.mp4";
   of_origin.memory_bytes = 0;  // all of it is read from the file
-  const auto s = session();
-  auto origin = encode(s, of_origin);
-  DeviceWorker worker;
-  worker.submit(s, model_);
-  ASSERT_TRUE(origin->wait_until_ended(kPatience));
-  const auto forked = session();
-  auto options = recorded();
-  options.origin = origin;
-  const auto fork = encode(forked, options);
+  auto [origin, forked, fork] = fork_of_ended(of_origin);
   origin->remove_recording();
   origin->rest();
   origin.reset();
@@ -305,16 +306,7 @@ TEST_F(EncodedStreamTest, of_a_fork_has_the_gops_of_an_origin_that_is_removed_be
 }
 
 TEST_F(EncodedStreamTest, of_a_fork_has_each_shared_gop_when_its_block_is_told) {
-  gate_.open();
-  const auto s = session();
-  const auto origin = encode(s);
-  DeviceWorker worker;
-  worker.submit(s, model_);
-  ASSERT_TRUE(origin->wait_until_ended(kPatience));
-  const auto forked = session();
-  auto options = recorded();
-  options.origin = origin;
-  const auto fork = encode(forked, options);
+  const auto [origin, forked, fork] = fork_of_ended({});
   const auto viewer = fork->watch(EncodedStream::From::start);
   generation::FrameBlock block;  // made by the origin: without pixels
   block.video_frames = 12;
