@@ -143,7 +143,7 @@ Json history_json(const generation::BlockHistory& history) {
   Json prompts = Json::array(), times = Json::array();
   const std::string* prompt = nullptr;
   Microseconds before{0};
-  for (int64_t block = history.first; const auto& [at, under] : history.blocks) {
+  for (int64_t block = history.first; const auto& [at, under, check] : history.blocks) {
     if (!prompt || *prompt != *under) prompts.push_back({block, *under});
     prompt = under.get();
     times.push_back((at - before).count());
