@@ -89,7 +89,9 @@ void EncodedStream::run(std::stop_token stop) {
   try {
     while (const generation::EventPtr event = frames_->next(stop)) {
       const auto* block = std::get_if<generation::FrameBlock>(&event->what);
-      if (block && block->rgb) {
+      if (block && !block->rgb) {  // of the origin
+        adopt_gops(media::frame_time(block->first_video_frame + block->video_frames, block->fps), stop);
+      } else if (block) {
         encode(*block, stop);
         if (is_last(*block)) break;
       } else if (std::holds_alternative<generation::UtteranceEnded>(event->what)) {
@@ -115,8 +117,8 @@ bool EncodedStream::is_last(const generation::FrameBlock& block) const {
 }
 
 void EncodedStream::encode(const generation::FrameBlock& block, std::stop_token stop) {
-  if (const auto origin = std::exchange(origin_, nullptr))
-    adopt_gops(*origin, media::frame_time(block.first_video_frame, block.fps), stop);
+  adopt_gops(media::frame_time(block.first_video_frame, block.fps), stop);
+  origin_.reset();
   const auto begin = std::chrono::steady_clock::now();
   std::vector<media::AccessUnit> pictures, audio;
   for (int64_t t = 0; t < block.video_frames && !stop.stop_requested(); ++t) {
@@ -168,12 +170,12 @@ GopPtr EncodedStream::make_gop(std::vector<media::AccessUnit> pictures, std::vec
 }
 
 /// The fork stands at a block border and a GOP is a block, so whole GOPs make up what came before `until`.
-void EncodedStream::adopt_gops(const EncodedStream& origin, media::Pts until, const std::stop_token& stop) {
+void EncodedStream::adopt_gops(media::Pts until, const std::stop_token& stop) {
   // One initialisation segment describes all fragments: with another one nothing would play.
-  if (*origin.init_segment_ != *init_segment_) return;
-  for (int64_t index = 0; end_ + kRounding < until && origin.ring_.wait(index, stop); ++index) {
-    GopPtr gop = origin.gop(index);
-    if (!gop) return;
+  if (!origin_ || *origin_->init_segment_ != *init_segment_) return;
+  for (; end_ + kRounding < until && origin_->ring_.wait(adopted_, stop); ++adopted_) {
+    GopPtr gop = origin_->gop(adopted_);
+    if (!gop) return origin_.reset();
     append(std::move(gop));
   }
 }

@@ -124,7 +124,7 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
   bool is_last(const generation::FrameBlock& block) const;
   void encode(const generation::FrameBlock& block, std::stop_token stop);
   void end_utterance();
-  void adopt_gops(const EncodedStream& origin, media::Pts until, const std::stop_token& stop);
+  void adopt_gops(media::Pts until, const std::stop_token& stop);
   GopPtr make_gop(std::vector<media::AccessUnit> pictures, std::vector<media::AccessUnit> audio);
   void append(GopPtr gop);
   bool record(const media::Bytes& bytes);
@@ -144,6 +144,7 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
   std::optional<media::FragmentParser> parser_;
   std::unique_ptr<generation::Subscription> frames_;
   std::shared_ptr<EncodedStream> origin_;  // until its GOPs have been taken over; the thread's own
+  int64_t adopted_ = 0;                    // of them; the thread's own
   media::Pts end_{0};                      // of the GOPs so far; the thread's own
 
   mutable std::mutex mutex_;

@@ -260,6 +260,32 @@ TEST_F(EncodedStreamTest, of_a_fork_shares_the_gops_of_its_origin_up_to_the_fork
   EXPECT_EQ(media::decode_video(path_ / "video.mp4").size(), 4u * 12);
 }
 
+TEST_F(EncodedStreamTest, of_a_fork_has_each_shared_gop_when_its_block_is_told) {
+  gate_.open();
+  const auto s = session();
+  const auto origin = encode(s);
+  DeviceWorker worker;
+  worker.submit(s, model_);
+  ASSERT_TRUE(origin->wait_until_ended(kPatience));
+  const auto forked = session();
+  auto options = recorded();
+  options.origin = origin;
+  const auto fork = encode(forked, options);
+  const auto viewer = fork->watch(EncodedStream::From::start);
+  generation::FrameBlock block;  // made by the origin: without pixels
+  block.video_frames = 12;
+  block.fps = forked->format().fps;
+  for (int64_t index = 0; index < 2; ++index) {
+    block.first_video_frame = 12 * index;
+    forked->stream().publish(block, {});
+    EXPECT_EQ(viewer->next({}), origin->gop(index));
+  }
+  forked->stream().close();  // before it has made one of its own
+  ASSERT_TRUE(fork->wait_until_ended(kPatience));
+  EXPECT_EQ(fork->status().gops, 2);
+  EXPECT_EQ(media::decode_video(path_ / "video.mp4").size(), 2u * 12);
+}
+
 TEST_F(EncodedStreamTest, ends_at_once_when_dropped) {
   gate_.open();
   const auto s = session(0);

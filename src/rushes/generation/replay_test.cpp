@@ -126,6 +126,7 @@ TEST(Replay, from_a_border_that_is_kept_makes_nothing_again) {
   gate.allow(3 * kStepsOfBlock);
   ASSERT_TRUE(gate.wait_for(3 * kStepsOfBlock + 1));
   const auto branch = session(*model);
+  branch->expect_replay(2);
   Recorder forked(*branch);
   worker.fork(origin, branch, 2, DeviceWorker::Replay{.model = model});
   gate.open();

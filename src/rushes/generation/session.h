@@ -140,6 +140,8 @@ class Session {
   /// that they had, and told without pixels, too. What it is told itself waits until they are done.
   void replay(const Session& origin, int64_t until);
   bool replays() const;
+  /// What replay() will find, as far as it is known before: for those who ask until then.
+  void expect_replay(int64_t blocks);
   /// SessionStatus::oldest_border.
   void keep_borders_from(int64_t blocks);
   /// Has work and is not paused: wants a place among those that may run.

@@ -66,6 +66,7 @@ void Session::inherit(const Session& origin, int64_t blocks) {
     tell_made(std::move(std::get<FrameBlock>(each)));
   }
   status_.blocks = blocks;
+  status_.replay_blocks = 0;
   history_ = history.beginning(blocks, age());
   taken_prompt_ = std::move(taken);
 }
@@ -85,6 +86,11 @@ void Session::replay(const Session& origin, int64_t until) {
   status_.replay_blocks = std::max<int64_t>(0, until - status_.blocks);
   history_.steered_from = made.steered_from;
   if (status_.replay_blocks > 0) replay_ = Replay{.origin = origin.id(), .made = std::move(made)};
+}
+
+void Session::expect_replay(int64_t blocks) {
+  const std::scoped_lock lock(mutex_);
+  status_.replay_blocks = blocks;
 }
 
 bool Session::replays() const {
