@@ -289,19 +289,23 @@ void DeviceWorker::prepare(const std::vector<Task*>& tasks) {
   status_.busy += since(begin);
 }
 
-void DeviceWorker::count(const StepResult& result, std::chrono::microseconds elapsed) {
+void DeviceWorker::count(const StepResult& result, std::chrono::microseconds elapsed, Blocks kind) {
   const std::scoped_lock lock(mutex_);
   ++status_.steps;
   status_.busy += elapsed;
   for (const Event& event : result.events) {
     const auto* block = std::get_if<FrameBlock>(&event);
     if (!block) continue;
+    pixels_ += static_cast<double>(block->video_frames * block->height * block->width);
+    if (kind == Blocks::replayed) {
+      ++status_.replayed_blocks;
+      continue;
+    }
     ++status_.blocks;
     status_.video_frames += block->video_frames;
     status_.stages.text += block->times.text;
     status_.stages.denoise += block->times.denoise;
     status_.stages.decode += block->times.decode;
-    pixels_ += static_cast<double>(block->video_frames * block->height * block->width);
   }
 }
 
@@ -316,10 +320,11 @@ bool DeviceWorker::step(Task& task) {
       task.generator = task.model->start(task.session->take_plan());
       if (task.generator->at_block_border()) keep_border(task);
     }
+    const Blocks kind = task.session->replays() ? Blocks::replayed : Blocks::made;
     StepResult result = task.generator->step(inbox);
     const bool again = result.outcome == StepOutcome::again;
     // Counted before the session's viewers hear of it: who sees a session end finds it in the figures.
-    count(result, since(begin));
+    count(result, since(begin), kind);
     const auto blocks = std::count_if(result.events.begin(), result.events.end(),
                                       [](const Event& event) { return std::holds_alternative<FrameBlock>(event); });
     task.blocks += blocks;
@@ -331,7 +336,7 @@ bool DeviceWorker::step(Task& task) {
     if (again && task.generator->at_block_border() &&
         (task.borders.empty() || task.borders.back().blocks < task.blocks))
       keep_border(task);
-    if (blocks > 0 && !std::exchange(task.has_block, true)) tell_first_block(task);
+    if (blocks > 0 && kind == Blocks::made && !std::exchange(task.has_block, true)) tell_first_block(task);
     return again;
   } catch (...) {
     {

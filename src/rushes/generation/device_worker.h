@@ -31,6 +31,7 @@ namespace rushes::generation {
 struct WorkerStatus {
   int64_t sessions = 0;  // not yet ended
   int64_t steps = 0, blocks = 0, video_frames = 0;
+  int64_t replayed_blocks = 0;  // made again, for forks; not among `blocks`
   int64_t shared_forwards = 0;  // Model::prepare() for several sessions
   int64_t generator_bytes = 0;  // of all sessions and their kept borders; what these share is counted for each
   std::chrono::microseconds busy{0};
@@ -75,10 +76,16 @@ class DeviceWorker {
 
   /// Takes the session over until it has ended; any thread. Its generator starts with its first turn.
   void submit(std::shared_ptr<Session> session, std::shared_ptr<const Model> model);
+  /// How a border that is not kept is reached: the blocks before it are made again, from the nearest one that is.
+  struct Replay {
+    std::shared_ptr<const Model> model;
+    bool from_beginning = false;  // the branch's plan is not that of its origin
+  };
   /// Takes `branch` over as a copy of `origin` after its first `blocks` blocks, or at its next block border; a paused
-  /// one completes the block in work for it. `branch` fails with `conflict` if `origin` ends before, and if the border
-  /// is not kept (SessionStatus::oldest_border). Any thread.
-  void fork(std::shared_ptr<Session> origin, std::shared_ptr<Session> branch, std::optional<int64_t> blocks = {});
+  /// one completes the block in work for it. Where the border is not kept (SessionStatus::oldest_border), or `origin`
+  /// has ended, the blocks are made again, or without a `replay` `branch` fails with `conflict`. Any thread.
+  void fork(std::shared_ptr<Session> origin, std::shared_ptr<Session> branch, std::optional<int64_t> blocks = {},
+            std::optional<Replay> replay = {});
 
   WorkerStatus status() const;
   int64_t lanes() const noexcept { return lane_count_; }
@@ -124,6 +131,7 @@ class DeviceWorker {
     std::shared_ptr<Session> origin, branch;
     std::shared_ptr<const Model> model;
     std::optional<int64_t> blocks;
+    std::optional<Replay> replay;
   };
   /// Wakes the lanes; outlives them, since sessions and streams keep hold of it.
   struct Doorbell {
@@ -141,7 +149,9 @@ class DeviceWorker {
   void close_lanes(Lock& lock);
   Task* find(const Session& session);
   void branch_off(Lock& lock);
-  bool branch_off(const Fork& fork, Task& origin, Task& branch);
+  bool branch_off(const Fork& fork, Task* origin, Task& branch);
+  bool copy(const Fork& fork, Task& origin, Task& branch);
+  static bool begin_replay(const Fork& fork, const Task* origin, Task& branch);
   void let_go(Lock& lock);
   std::vector<Task*> queue();
   void grant_places();
@@ -160,7 +170,8 @@ class DeviceWorker {
   void look_up(Task& task);
   void give_way(Task& task);
   bool step(Task& task);
-  void count(const StepResult& result, std::chrono::microseconds elapsed);
+  enum class Blocks { made, replayed };
+  void count(const StepResult& result, std::chrono::microseconds elapsed, Blocks kind = Blocks::made);
   void tell_start(Task& task);
   void tell_first_block(Task& task);
   void tell_end(const Session& session);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "rushes/generation/next_candidate.h"
+
 namespace rushes::generation {
 
 Session::Session(Request request, std::unique_ptr<Plan> plan, Stream::Options stream)
@@ -48,6 +50,11 @@ SessionStatus Session::status() const {
 BlockHistory Session::history() const {
   const std::scoped_lock lock(mutex_);
   return history_;
+}
+
+BlockHistory::Reach Session::reach() const {
+  const std::scoped_lock lock(mutex_);
+  return history_.reach();
 }
 
 void Session::become_stopped(std::string reason, EndReason kind) {
@@ -310,14 +317,28 @@ Inbox Session::take_inbox() {
   has_place_ = true;
   if (status_.state == SessionState::queued) become(SessionState::running);
   if (!status_.first_step) status_.first_step = age();
+  if (replay_) return replay_inbox();
+  if (inbox_.prompt) taken_prompt_ = inbox_.prompt;
   return std::exchange(inbox_, {});
 }
 
+/// What is made of speech is never made again: nobody keeps it.
+std::optional<uint32_t> Session::check_of(const Event& event) const {
+  const auto* block = std::get_if<FrameBlock>(&event);
+  return block && block->rgb && format_.speech_hz == 0 ? std::optional(frames_check(*block)) : std::nullopt;
+}
+
 void Session::deliver(StepResult result, std::chrono::microseconds step_time) {
+  std::vector<std::optional<uint32_t>> checks;
+  for (const Event& event : result.events) checks.push_back(check_of(event));
   const std::scoped_lock lock(mutex_);
   status_.device_time += step_time;
   if (ended(status_.state)) return;
-  for (Event& event : result.events) publish(std::move(event));
+  for (std::size_t i = 0; i < checks.size(); ++i)
+    replay_ ? publish_again(std::move(result.events[i]), checks[i]) : publish(std::move(result.events[i]), checks[i]);
+  require(!replay_ || result.outcome == StepOutcome::again, ErrorCode::conflict,
+          "the video ended after {} blocks when those of session {} were made again, before the wanted border",
+          status_.blocks, replay_ ? replay_->origin.text() : "");
   // What arrived during the step counts as input; a pause during the step lasts, unless the video is complete.
   needs_input_ = result.outcome == StepOutcome::needs_input && inbox_.empty();
   if (result.outcome == StepOutcome::finished) {
@@ -328,17 +349,18 @@ void Session::deliver(StepResult result, std::chrono::microseconds step_time) {
   }
 }
 
-void Session::publish(Event event) {
+void Session::publish(Event event, std::optional<uint32_t> check) {
   const auto now = age();
   if (const auto* block = std::get_if<FrameBlock>(&event)) {
     status_.newest_block = now;
+    if (!history_.steered_from && taken_prompt_ == block->prompt) history_.steered_from = status_.blocks;
     ++status_.blocks;
     status_.video_frames = block->first_video_frame + block->video_frames;
     if (!status_.first_block) {
       status_.first_block = now;
       first_block_video_frames_ = status_.video_frames;
     }
-    history_.add(now, block->prompt);
+    history_.add(now, block->prompt, check);
     lead_.add(now, static_cast<double>(block->video_frames) / format_.fps);
   } else if (const auto* applied = std::get_if<PromptApplied>(&event)) {
     status_.prompt = applied->prompt;
@@ -362,7 +384,7 @@ void Session::fail(Failure failure) {
 
 std::optional<double> Session::lead_seconds() const {
   const std::scoped_lock lock(mutex_);
-  return lead_.at(age());
+  return replay_ ? kEnoughLead : lead_.at(age());  // nobody waits for frames that are there
 }
 
 void Session::on_control(std::function<void()> callback) {

@@ -47,7 +47,8 @@ struct SessionStatus {
   int64_t speech_samples = 0;            // received, at the format's speech_hz
   int64_t utterances = 0;                // shown to their end
   bool at_rest = false;       // waits or has ended, and all that was said up to the end of an utterance is shown
-  int64_t oldest_border = 0;  // forks may begin after this many of the blocks, up to all of them
+  int64_t oldest_border = 0;  // kept are the borders after this many of the blocks, up to all of them
+  int64_t replay_blocks = 0, replayed_blocks = 0;  // of its origin's, that a fork makes again before its own; done
   std::chrono::microseconds age{0};
   std::optional<std::chrono::microseconds> first_step, first_block, newest_block, end;
   std::chrono::microseconds device_time{0};  // spent in its steps
@@ -104,6 +105,7 @@ class Session {
   Stream& stream() noexcept { return *stream_; }
   SessionStatus status() const;
   BlockHistory history() const;
+  BlockHistory::Reach reach() const;  // of its history
 
   // Controls; any thread. All but stop() throw Error(conflict) when the session has ended.
   /// From the next block on. A second one before that block replaces the first. `ignored`: what of it has no effect.
@@ -138,6 +140,12 @@ class Session {
   /// A fork begins with the blocks that `origin` has made, or the first `blocks` of them, and the text up to the last
   /// of these: they are told to its viewers without pixels, before its first step.
   void inherit(const Session& origin, int64_t blocks);
+  /// The blocks of `origin` that follow those that it has, up to `until` of them, are made again, under the prompts
+  /// that they had, and told without pixels, too. What it is told itself waits until they are done.
+  void replay(const Session& origin, int64_t until);
+  bool replays() const;
+  /// What replay() will find, as far as it is known before: for those who ask until then.
+  void expect_replay(int64_t blocks);
   /// SessionStatus::oldest_border.
   void keep_borders_from(int64_t blocks);
   /// Has work and is not paused: wants a place among those that may run.
@@ -162,7 +170,8 @@ class Session {
   /// What it began with is not needed any more. Of one that has ended.
   void forget_image();
   Inbox take_inbox();
-  /// Publishes what a step gave. Dropped if the session was ended during the step.
+  /// Publishes what a step gave. Dropped if the session was ended during the step. Throws Error(conflict) when a block
+  /// that is made again differs from that of the origin.
   void deliver(StepResult result, std::chrono::microseconds step_time);
   void fail(Failure failure);
   /// As ViewerLead.
@@ -179,7 +188,11 @@ class Session {
   void become_stopped(std::string reason, EndReason kind);
   void require_open(std::string_view action) const;
   void input_came();
-  void publish(Event event);
+  void publish(Event event, std::optional<uint32_t> check);
+  void publish_again(Event event, std::optional<uint32_t> check);
+  void tell_made(FrameBlock block);
+  Inbox replay_inbox();
+  std::optional<uint32_t> check_of(const Event& event) const;
   void keep_text(const TextChunk& chunk);
   void wake();
 
@@ -209,6 +222,13 @@ class Session {
   std::optional<double> max_lead_;
   std::vector<std::string> warnings_, unknown_words_;
   BlockHistory history_;
+  std::optional<std::string> taken_prompt_;  // the newest that its generator was told
+  struct Replay {
+    SessionId origin;
+    BlockHistory made;      // by the origin
+    int64_t prompted = -1;  // the newest block whose prompt its generator was told
+  };
+  std::optional<Replay> replay_;                                     // until it is done
   std::optional<std::pair<std::string, EndReason>> stop_at_border_;  // the next one
   std::shared_ptr<const std::function<void()>> control_;
 };

@@ -60,6 +60,8 @@ void each_field(Status& status, Visit visit, const SessionStatus*) {
   visit("newest_block_us", status.newest_block);
   visit("end_us", status.end);
   visit("device_us", status.device_time);
+  visit("replay_blocks", Newer{status.replay_blocks});
+  visit("replayed_blocks", Newer{status.replayed_blocks});
 }
 
 struct Write {
@@ -138,19 +140,24 @@ SessionState parse_state(const std::string& text) {
   return *state;
 }
 
-/// Its prompts, each with the block that it begins with, and the time of each block since the one before.
+/// Its prompts, each with the block that it begins with, the time of each block since the one before, and what tells
+/// whether it is the same when it is made again.
 Json history_json(const generation::BlockHistory& history) {
-  Json prompts = Json::array(), times = Json::array();
+  Json prompts = Json::array(), times = Json::array(), checks = Json::array();
   const std::string* prompt = nullptr;
   Microseconds before{0};
-  for (int64_t block = history.first; const auto& [at, under] : history.blocks) {
+  for (int64_t block = history.first; const auto& [at, under, check] : history.blocks) {
     if (!prompt || *prompt != *under) prompts.push_back({block, *under});
     prompt = under.get();
     times.push_back((at - before).count());
+    if (check) checks.push_back(*check);
     before = at;
     ++block;
   }
-  return {{"first", history.first}, {"prompts", std::move(prompts)}, {"us_since_last", std::move(times)}};
+  Json json{{"first", history.first}, {"prompts", std::move(prompts)}, {"us_since_last", std::move(times)}};
+  if (checks.size() == history.blocks.size()) json["checks"] = std::move(checks);
+  if (history.steered_from) json["steered_from"] = *history.steered_from;
+  return json;
 }
 
 /// Of `blocks` at most: a recording may have fewer than were made.
@@ -158,6 +165,7 @@ generation::BlockHistory read_history(const Json& json, int64_t blocks) {
   generation::BlockHistory history(json.at("first").get<int64_t>());
   require(history.first >= 0, ErrorCode::corrupt_data, "a history begins with block {}", history.first);
   const Json& prompts = json.at("prompts");
+  const Json checks = json.value("checks", Json::array());
   std::size_t next = 0;
   std::string prompt;
   Microseconds at{0};
@@ -165,9 +173,10 @@ generation::BlockHistory read_history(const Json& json, int64_t blocks) {
     if (block >= blocks) break;
     if (next < prompts.size() && prompts[next].at(0) == block) prompt = prompts[next++].at(1).get<std::string>();
     at += Microseconds(since_last.get<int64_t>());
-    history.add(at, prompt);
-    ++block;
+    const auto index = static_cast<std::size_t>(block++ - history.first);
+    history.add(at, prompt, index < checks.size() ? std::optional(checks[index].get<uint32_t>()) : std::nullopt);
   }
+  if (json.contains("steered_from")) history.steered_from = json["steered_from"].get<int64_t>();
   return history;
 }
 
@@ -243,6 +252,8 @@ Hosted restore(const delivery::CatalogueRow& row, const media::RecordedFile& fil
         Origin{details["origin"].at("kind") == name(Origin::Kind::fork) ? Origin::Kind::fork : Origin::Kind::remix,
                generation::SessionId::parse(details["origin"].at("session").get<std::string>())};
   entry.lost_image = details.value("image", false);
+  entry.lost_options = details.value("options_set", false);
+  entry.forkable = details.value("forkable", false);
   entry.model = details.value("model", "");
   entry.file_name = details.value("file_name", "");
   return entry;
@@ -274,6 +285,8 @@ delivery::CatalogueRow catalogue_row(const Hosted& entry) {
       {"request", to_json(session.request())}, {"format", to_json(session.format())}, {"status", to_json(status)}};
   if (const auto history = session.history(); !history.blocks.empty()) details["history"] = history_json(history);
   if (session.request().image || entry.lost_image) details["image"] = true;
+  if (entry.lost_options || session.options() != session.request().options) details["options_set"] = true;
+  if (entry.forkable) details["forkable"] = true;
   if (!entry.model.empty()) details["model"] = entry.model;
   if (!entry.file_name.empty()) details["file_name"] = entry.file_name;
   for (const generation::Ignored& each : session.ignored())

@@ -108,8 +108,7 @@ Hosted SessionStore::create(generation::Request request, NewSession how, std::un
 }
 
 /// One that cannot begin does not stay, as it would never end.
-template <typename Begin>
-Hosted SessionStore::begun(Hosted entry, Begin begin) {
+Hosted SessionStore::begun(Hosted entry, const std::function<void(const Hosted&)>& begin) {
   try {
     begin(entry);
   } catch (...) {
@@ -118,29 +117,6 @@ Hosted SessionStore::begun(Hosted entry, Begin begin) {
     throw;
   }
   return entry;
-}
-
-Hosted SessionStore::fork(const SessionId& id, std::optional<std::string> prompt, std::optional<int64_t> blocks) {
-  const Hosted source = find(id);
-  require(!source.session->over(), ErrorCode::conflict,
-          "session {} has ended; only a running or paused session can be forked", id.text());
-  const generation::SessionStatus made = source.session->status();
-  require(!blocks || (*blocks >= made.oldest_border && *blocks <= made.blocks), ErrorCode::conflict,
-          "blocks must be {} to {} (got {}): session {} currently keeps these block borders", made.oldest_border,
-          made.blocks, blocks.value_or(0), id.text());
-  if (prompt) require_takes_prompts(source);
-  require_room();
-  generation::Request request = source.session->copy_of_request();
-  request.max_lead_seconds = source.session->max_lead();
-  auto plan = models_->model(source.model)->plan(request);
-  Hosted branch =
-      enter(std::move(request), std::move(plan),
-            {.origin = Origin{Origin::Kind::fork, id}, .retention = source.retention}, source.video, source.model);
-  return begun(std::move(branch), [&](const Hosted& entry) {
-    entry.session->set_unknown_words(source.session->unknown_words());
-    if (prompt) set_prompt(entry, std::move(*prompt));
-    models_->worker().fork(source.session, entry.session, blocks);
-  });
 }
 
 Hosted SessionStore::enter(generation::Request request, std::unique_ptr<generation::Plan> plan, NewSession how,
@@ -163,6 +139,7 @@ Hosted SessionStore::enter(generation::Request request, std::unique_ptr<generati
   entry.retention = how.retention;
   entry.file_name = std::move(how.file_name);
   entry.speech = std::make_shared<ingest::SpeechInput>(entry.session, limits_.max_waiting_speech, inputs_.charge());
+  entry.forkable = models_->model(model)->capabilities().forks;
   entry.model = std::move(model);
   entry.used = Clock::now();
   remembered_[entry.session->id().text()] = {};

@@ -46,6 +46,8 @@ struct Hosted {
   std::shared_ptr<delivery::Sinks> sinks;
   std::optional<Origin> origin = {};
   mutable bool lost_image = false;  // began with a picture that is not remembered
+  bool lost_options = false;        // had some set while it ran, which are not remembered
+  bool forkable = false;            // its model is
   std::string model = {};
   std::string file_name = {};  // of its video, where an API gives paths; no file has it
   Retention retention = {};
@@ -68,6 +70,13 @@ struct NewSession {
       {};  // of inputs(), for the request's picture and video; else they are charged now
 };
 
+/// How a fork goes on.
+struct NewFork {
+  std::optional<std::string> prompt = {};                   // nothing: under that which the origin had there
+  std::optional<int64_t> blocks = {};                       // that it begins with; nothing: all
+  std::optional<int64_t> segments = {}, video_frames = {};  // more than the origin was to have
+};
+
 enum class EndsWith { nothing, microphone };
 
 class SessionStore {
@@ -83,10 +92,11 @@ class SessionStore {
   /// Starts a generation. Throws what the model has against the request, Error(exhausted) at the limit,
   /// Error(unavailable) while the server shuts down. `plan` is the model's for this request, if it has one already.
   Hosted create(generation::Request request, NewSession how = {}, std::unique_ptr<generation::Plan> plan = nullptr);
-  /// A session that goes on from the next block border of another one, whose video so far it begins with: nothing is
-  /// made or encoded twice. `prompt` takes effect at once. Throws Error(not_found), Error(conflict) when the other has
-  /// ended, and as set_prompt() and create().
-  Hosted fork(const generation::SessionId& id, std::optional<std::string> prompt, std::optional<int64_t> blocks = {});
+  /// A session that goes on from the next block border of another one, or from an earlier one: it begins with the
+  /// video up to there, which is not encoded again. From borders that are kept nothing is made twice; for others, and
+  /// when the other has ended or this one is to be longer, the blocks are made again. Throws Error(not_found),
+  /// Error(conflict) where these could not be the same (forks_of()), and as set_prompt() and create().
+  Hosted fork(const generation::SessionId& id, NewFork how);
   /// Throws Error(not_found).
   const Hosted& find(const generation::SessionId& id) const;
   bool has(const generation::SessionId& id) const;
@@ -161,10 +171,10 @@ class SessionStore {
   bool make_room_for_speech();
   bool has_made_room_for_inputs();
   void displace(const Hosted& entry);
-  template <typename Begin>
-  Hosted begun(Hosted entry, Begin begin);
+  Hosted begun(Hosted entry, const std::function<void(const Hosted&)>& begin);
   bool sweep_running(const Hosted& entry, std::chrono::steady_clock::time_point now);
   void require_size(const generation::Plan& plan) const;
+  void require_length(const Hosted& origin, const generation::SessionStatus& made, int64_t blocks) const;
   void restore();
   void restore(const std::string& id, const delivery::CatalogueRow* row);
   void finish_recordings();

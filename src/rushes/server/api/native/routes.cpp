@@ -123,12 +123,11 @@ Response set_options(const SessionStore& sessions, const Request& request) {
   return json_response(202, session_json(entry, request));
 }
 
-// POST /v1/sessions/{id}/fork: 201 with the new session; 409 when this one has ended or keeps no such border, 429 at
-// the limit.
+// POST /v1/sessions/{id}/fork: 201 with the new session; 409 when the border can be had neither as it is kept nor by
+// making the blocks before it again, 429 at the limit.
 Response fork_session(SessionStore& sessions, const Request& request) {
   const SessionId id = SessionId::parse(request.path_value("id"));
-  ForkRequest wanted = parse_fork_request(request.body);
-  const Hosted entry = sessions.fork(id, std::move(wanted.prompt), wanted.blocks);
+  const Hosted entry = sessions.fork(id, parse_fork_request(request.body));
   Response response = json_response(201, session_json(entry, request));
   response.headers.emplace_back("Location", request.address("/v1/sessions/" + entry.session->id().text()));
   return response;

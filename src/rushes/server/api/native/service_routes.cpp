@@ -134,6 +134,8 @@ std::string metrics_text(const Service& service, const SessionStore& sessions, c
       .add("rushes_sessions_ended_total", MetricType::Counter, "Sessions that have ended, by reason.", "reason", ended)
       .add("rushes_queue_wait_seconds", "Time from a session's creation to its first turn.", worker.queue_wait)
       .add("rushes_blocks_total", MetricType::Counter, "Video blocks generated.", worker.blocks)
+      .add("rushes_replayed_blocks_total", MetricType::Counter, "Blocks that were made again, for forks.",
+           worker.replayed_blocks)
       .add("rushes_steps_total", MetricType::Counter, "Units of work done.", worker.steps)
       .add("rushes_device_busy_seconds_total", MetricType::Counter, "Time spent in the model.", seconds(worker.busy))
       .add("rushes_device_lanes", MetricType::Gauge, "Turns that the device can take at the same time.",

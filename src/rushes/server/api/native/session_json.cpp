@@ -2,6 +2,7 @@
 
 #include "rushes/server/api/native/json_fields.h"
 #include "rushes/server/http/date.h"
+#include "rushes/server/sessions/forks.h"
 
 namespace rushes::server {
 namespace {
@@ -30,6 +31,18 @@ Json queue_json(const generation::QueuePlace& place) {
 Json origin_json(const std::optional<Origin>& origin) {
   if (!origin) return nullptr;
   return {{"kind", name(origin->kind)}, {"session", origin->session.text()}};
+}
+
+Json borders_json(const std::optional<Borders>& borders, const char* least, const char* most) {
+  return {{least, borders ? Json(borders->least) : Json(nullptr)},
+          {most, borders ? Json(borders->most) : Json(nullptr)}};
+}
+
+Json forks_json(const Forks& forks) {
+  Json json = borders_json(forks.all, "least_blocks", "most_blocks");
+  json.update(borders_json(forks.kept, "least_kept", "most_kept"));
+  json["no_replay"] = forks.replayless ? Json(*forks.replayless) : Json(nullptr);
+  return json;
 }
 
 constexpr std::size_t kShownText = 256;  // bytes; a longer option is left out
@@ -181,7 +194,9 @@ Json session_json(const Hosted& entry, const Request& request) {
             {"video_frames", status.video_frames},
             {"fragments", video.gops},
             {"bytes", video.bytes}}},
-          {"forks", {{"least_blocks", status.oldest_border}, {"most_blocks", status.blocks}}},
+          {"forks", forks_json(forks_of(entry))},
+          {"replay_blocks", status.replay_blocks},
+          {"replayed_blocks", status.replayed_blocks},
           {"times_s",
            {{"age", seconds(status.age)},
             {"first_step", optional_seconds(status.first_step)},

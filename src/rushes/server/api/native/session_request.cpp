@@ -145,11 +145,15 @@ generation::Request parse_session_request(std::string_view body, const generatio
 
 std::optional<std::string> parse_model_name(std::string_view body) { return JsonFields(body).string("model"); }
 
-ForkRequest parse_fork_request(std::string_view body) {
+NewFork parse_fork_request(std::string_view body) {
   if (body.empty()) return {};
   JsonFields fields(body);
-  ForkRequest request{fields.string("prompt"), fields.integer("blocks", 0, INT32_MAX)};
+  NewFork request{.prompt = fields.string("prompt"),
+                  .blocks = fields.integer("blocks", 0, INT32_MAX),
+                  .segments = fields.integer("segments", 1, 1'000'000),
+                  .video_frames = fields.integer("frames", 1, 100'000'000)};
   fields.require_all_known();
+  require(!request.segments || !request.video_frames, ErrorCode::invalid_argument, "give segments or frames, not both");
   if (request.prompt) request.prompt = checked_prompt("prompt", *request.prompt);
   return request;
 }

@@ -6,6 +6,7 @@
 
 #include "rushes/generation/model.h"
 #include "rushes/server/api/native/json_fields.h"
+#include "rushes/server/sessions/session_store.h"
 
 namespace rushes::server {
 
@@ -41,11 +42,7 @@ std::optional<std::string> parse_model_name(std::string_view body);
 std::string parse_prompt_request(JsonFields fields);
 
 /// Body of POST /v1/sessions/{id}/fork: {"prompt": "..."}, or nothing to go on with the same.
-struct ForkRequest {
-  std::optional<std::string> prompt;
-  std::optional<int64_t> blocks;  // of the origin that the fork begins with; nothing: all
-};
-ForkRequest parse_fork_request(std::string_view body);
+NewFork parse_fork_request(std::string_view body);
 
 /// Body of POST /v1/sessions/{id}/pacing: {"pacing": "asap" | "realtime", "max_lead": seconds}. The lead that is
 /// allowed; nothing: any.

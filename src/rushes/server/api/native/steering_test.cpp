@@ -75,7 +75,9 @@ TEST(Fork, goes_on_from_any_earlier_block_border_that_is_kept) {
   ASSERT_EQ(events.upgrade(path(id, "/events")).status, 101);
   server.gate().allow(5 * kStepsOfBlock + 1);
   for (int i = 0; i < 5; ++i) wait_for_block(events);
-  EXPECT_EQ(server.status(id)["forks"], (json{{"least_blocks", 0}, {"most_blocks", 5}}));
+  EXPECT_EQ(
+      server.status(id)["forks"],
+      (json{{"least_blocks", 0}, {"most_blocks", 5}, {"least_kept", 0}, {"most_kept", 5}, {"no_replay", nullptr}}));
   std::vector<std::string> forks;
   for (const int64_t blocks : {0, 2, 5}) {
     const Reply reply = server.request("POST", path(id, "/fork"), json{{"prompt", "other"}, {"blocks", blocks}}.dump());
