@@ -87,7 +87,12 @@ EncodedStream::EncodedStream(std::shared_ptr<generation::Session> session, const
   }
   status_.bytes += static_cast<int64_t>(file.init_segment.size());
   status_.recorded_bytes = file.complete_bytes();
-  status_.recording_complete = true;
+  const int64_t made = session_->status().video_frames, recorded = file.video_frames();
+  if (recorded < made) {  // an earlier process had no room for the rest
+    lacks_end_ = true;
+    status_.recording_failure = fmt::format("it has the first {} of {} frames", recorded, made);
+  }
+  status_.recording_complete = !lacks_end_;
   ring_.end();
 }
 
@@ -327,7 +332,7 @@ EncodedStream::Status EncodedStream::status() const {
   Status status = status_;
   lock.unlock();
   status.ended = ended;
-  status.whole = ring_.oldest() == 0;
+  status.whole = ring_.oldest() == 0 && !lacks_end_;
   status.gops = ring_.size();
   status.viewers = static_cast<int64_t>(ring_.readers());
   status.skipped = ring_.skipped();

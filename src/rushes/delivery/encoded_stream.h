@@ -140,6 +140,7 @@ class EncodedStream : public std::enable_shared_from_this<EncodedStream> {
   std::unique_ptr<media::FragmentWriter> writer_;
   std::unique_ptr<media::AudioEncoder> audio_encoder_;  // none for a silent video, and between utterances
   std::unique_ptr<Recording> recording_;
+  bool lacks_end_ = false;  // of an earlier process, which recorded less than it made
   std::string encoder_name_, mime_type_;
   media::VideoTrack track_;
   std::optional<media::AudioTrack> audio_track_;

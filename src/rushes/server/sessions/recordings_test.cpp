@@ -107,6 +107,22 @@ TEST_P(Recordings, that_cannot_be_written_leave_the_video_whole_in_memory) {
   }
 }
 
+TEST_P(Recordings, that_lack_the_end_are_not_called_complete_after_a_restart) {
+  server().gate().open();
+  const auto id = make_video();
+  ASSERT_EQ(server().status(id)["recording"]["complete"], true);
+  const auto made = server().status(id)["done"]["video_frames"].get<int64_t>();
+  const std::string growing = fragments(id);
+  stop();
+  const auto cut = growing.size() * 2 / 3;
+  std::ofstream(file(id), std::ios::binary | std::ios::trunc) << growing.substr(0, cut);
+  start();
+  const json recording = server().status(id)["recording"];
+  EXPECT_EQ(recording["complete"], false);
+  EXPECT_THAT(recording["error"].get<std::string>(), testing::EndsWith(fmt::format(" of {} frames", made)));
+  EXPECT_EQ(server().status(id)["state"], family().end);
+}
+
 TEST_P(Recordings, keep_no_descriptor_while_nobody_watches) {
   start([](ServerOptions& options) { options.sweep = std::chrono::milliseconds(5); });
   server().gate().open();
