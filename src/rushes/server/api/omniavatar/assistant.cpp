@@ -56,7 +56,7 @@ net::awaitable<Answer> ask_over(Stream& stream, const http::request<http::string
 net::awaitable<Answer> post(const AssistantOptions& options, std::string body) {
   const auto url = boost::urls::parse_uri(options.url);
   require(url.has_value() && (url->scheme() == "http" || url->scheme() == "https"), ErrorCode::invalid_argument,
-          "the assistant's address '{}' is no http:// or https:// address", options.url);
+          "the assistant's address '{}' is not an http:// or https:// address", options.url);
   const std::string host = url->host_name(), scheme = url->scheme();
   std::string path(url->encoded_path());
   if (path.ends_with('/')) path.pop_back();
