@@ -30,7 +30,8 @@ std::optional<std::string> why_no_replay(const Hosted& entry, const SessionStatu
 int64_t whole_blocks(const Hosted& entry, const SessionStatus& made, const generation::BlockHistory::Reach& history) {
   if (!ended(made.state)) return made.blocks;
   const bool may_be_cut = made.state == SessionState::finished && entry.session->request().video_frames;
-  return std::min(std::max<int64_t>(0, may_be_cut ? made.blocks - 1 : made.blocks), history.end);
+  const int64_t whole = std::max<int64_t>(0, may_be_cut ? made.blocks - 1 : made.blocks);
+  return std::min({whole, history.end, entry.video->status().gops});
 }
 
 /// What has to be the same for the same frames, as far as it is known before.
@@ -56,24 +57,22 @@ void make_longer(generation::Request& request, const Hosted& origin, const NewFo
 void require_border(const Hosted& origin, const Forks& forks, const SessionStatus& made, const NewFork& how) {
   const std::string& id = origin.session->id().text();
   const bool is_longer = how.segments || how.video_frames;
-  if (ended(made.state)) {
-    require(!forks.replayless, ErrorCode::conflict, "session {} has ended, and its blocks cannot be made again: {}", id,
-            forks.replayless.value_or(""));
-    require(made.state != SessionState::finished || is_longer || how.blocks.value_or(made.blocks) < made.blocks,
-            ErrorCode::conflict,
-            "session {} has ended, and its video is complete; give segments or frames, by which the fork is to be "
-            "longer, or an earlier border as blocks",
-            id);
-  }
+  require(!ended(made.state) || !forks.replayless, ErrorCode::conflict,
+          "session {} has ended, and its blocks cannot be made again: {}", id, forks.replayless.value_or(""));
   require(!is_longer || !forks.replayless, ErrorCode::conflict,
           "a fork of session {} cannot be longer than that, since its blocks cannot be made again: {}", id,
           forks.replayless.value_or(""));
-  if (!how.blocks) return;
   const auto [least, most] = forks.all.value_or(Borders{});
-  require(*how.blocks >= least && *how.blocks <= most, ErrorCode::conflict,
+  require(!how.blocks || (*how.blocks >= least && *how.blocks <= most), ErrorCode::conflict,
           "blocks must be {} to {} (got {}): these block borders of session {} can be reached{}{}", least, most,
-          *how.blocks, id, forks.replayless ? "; those before are not kept, and its blocks cannot be made again: " : "",
+          how.blocks.value_or(0), id,
+          forks.replayless ? "; those before are not kept, and its blocks cannot be made again: " : "",
           forks.replayless.value_or(""));
+  require(made.state != SessionState::finished || is_longer || how.blocks.value_or(made.blocks) < made.blocks,
+          ErrorCode::conflict,
+          "session {} has ended, and its video is complete; give segments or frames, by which the fork is to be "
+          "longer, or an earlier border as blocks",
+          id);
 }
 
 }  // namespace

@@ -230,7 +230,7 @@ Hosted restore(const delivery::CatalogueRow& row, const media::RecordedFile& fil
                                          details["error"].at("message").get<std::string>()};
   if (!ended(status.state)) end_interrupted(status, format, file);
   auto history =
-      details.contains("history") ? read_history(details["history"], file.blocks()) : generation::BlockHistory();
+      details.contains("history") ? read_history(details["history"], status.blocks) : generation::BlockHistory();
   generation::Session::Past past{
       .id = generation::SessionId::parse(row.id),
       .created = std::chrono::system_clock::time_point(std::chrono::milliseconds(row.created_ms)),
