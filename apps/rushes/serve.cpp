@@ -28,7 +28,8 @@ namespace fs = std::filesystem;
 struct Options {
   generation::ModelOptions model;
   server::ServerOptions server;
-  std::string data_directory, web_root, token_file, assistant_key_file;
+  std::string host, data_directory, web_root, token_file, assistant_key_file;
+  std::optional<int> port;
   int64_t max_data_gib = 16, max_upload_mib = 512, max_input_mib = 1024, max_memory_mib = 0;
   std::vector<std::string> models;
   double idle_minutes = 15, idle_model_minutes = 15, silent_minutes = 10, drain_seconds = 10, keep_alive_seconds = 15;
@@ -88,6 +89,13 @@ void measure_first_sessions(server::ModelSource& source, const Options& options)
   };
 }
 
+/// --host and --port as an address of --listen.
+std::string one_address(const std::string& host, std::optional<int> port) {
+  const std::string address = host.empty() ? "127.0.0.1" : host;
+  const bool is_bare_ipv6 = address.find(':') != std::string::npos && !address.starts_with('[');
+  return fmt::format("{}:{}", is_bare_ipv6 ? fmt::format("[{}]", address) : address, port.value_or(8000));
+}
+
 const auto kCores = static_cast<int64_t>(std::max(1u, std::thread::hardware_concurrency()));
 
 void run(Options options) {
@@ -101,6 +109,7 @@ void run(Options options) {
     options.first.prompts = prompts_of(options.prompts);
     print_prompts(options.prompts, options.first.prompts);
   }
+  if (!options.host.empty() || options.port) options.server.listen = {one_address(options.host, options.port)};
   check_request(options.first, options.model);
   std::vector<std::string> folders = options.models;
   if (!options.talk_model.empty() && options.talk_model != "none") folders.push_back(talk_model(options.talk_model));
@@ -206,12 +215,19 @@ void add_first_session(CLI::App& command, Options& options) {
 }
 
 void add_place_settings(CLI::App& command, Options& options) {
-  command
-      .add_option("--listen", options.server.listen,
-                  "address to listen at; repeatable; port 0 chooses a free port; with API names, as in --listen "
-                  "8080=openai,imtalker, only these APIs and the native one are served there")
-      ->type_name("ADDRESS:PORT[=API,...]")
-      ->capture_default_str();
+  CLI::Option* listen =
+      command
+          .add_option("--listen", options.server.listen,
+                      "address to listen at; repeatable; port 0 chooses a free port; with API names, as in --listen "
+                      "8080=openai,imtalker, only these APIs and the native one are served there")
+          ->type_name("ADDRESS:PORT[=API,...]")
+          ->capture_default_str();
+  command.add_option("--host", options.host, "the address alone, with the usual port or that of --port")
+      ->type_name("ADDRESS")
+      ->excludes(listen);
+  command.add_option("--port", options.port, "the port alone, with the usual address or that of --host")
+      ->check(CLI::Range(0, 65535))
+      ->excludes(listen);
   command
       .add_option("--data-dir", options.data_directory,
                   "folder for recordings and their catalogue, for one server at a time (default: "

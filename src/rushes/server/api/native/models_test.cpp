@@ -106,6 +106,17 @@ TEST_F(ModelWords, are_compared_with_each_prompt_also_with_one_that_is_set_while
   EXPECT_EQ(get(path)["unknown_words"], list({"ring", "and"})) << "after a restart";
 }
 
+TEST_F(ModelWords, are_told_to_clients_of_other_dialects_too) {
+  post("/v1/models/second/load");
+  EXPECT_EQ(post("/v1/videos", R"({"model": "second", "prompt": "a red cat"})")["unknown_words"], list({"cat"}));
+  TestClient omni(server_->port());
+  omni.upgrade("/v1/realtime/video");
+  omni.write_frame(1, R"({"type": "session.start", "model": "second", "prompt": "a dog"})");
+  json told;
+  while (told["type"] != "video.start") told = json::parse(omni.read_message().payload);
+  EXPECT_EQ(told["unknown_words"], list({"dog"}));
+}
+
 TEST_F(ModelWords, of_a_model_that_lists_none_are_not_missed) {
   EXPECT_EQ(post("/v1/sessions", R"({"prompt": "a cat"})")["unknown_words"], list({}));
 }

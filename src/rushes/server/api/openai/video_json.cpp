@@ -74,6 +74,7 @@ Json video_json(const Hosted& entry) {
           {"seed", session.request().seed},
           {"ignored", ignored_json(session.ignored())},
           {"warnings", session.warnings()},
+          {"unknown_words", session.unknown_words()},
           {"image", image_json(session.image_use())},
           {"seconds", fmt::format("{:g}", seconds)},
           {"size", fmt::format("{}x{}", format.width, format.height)},

@@ -16,6 +16,7 @@ std::vector<Message> OmniDialect::begin(const Hosted& hosted) {
                     {"format", "m4s"},
                     {"ignored", ignored_json(hosted.session->ignored())},
                     {"warnings", hosted.session->warnings()},
+                    {"unknown_words", hosted.session->unknown_words()},
                     {"image", image_json(hosted.session->image_use())},
                     {"config",
                      {{"model", model_},
