@@ -10,7 +10,6 @@
 
 #include "output_folder.h"
 #include "rushes/base/error.h"
-#include "rushes/media/flv_publisher.h"
 #include "rushes/media/rtmp_output.h"
 
 namespace rushes::app {
@@ -77,7 +76,7 @@ void check_output(const std::string& target, const std::string& format, Folders 
   const auto container =
       names_directory(target) ? std::nullopt : std::optional(media::choose_container(target, format));
   if (container == media::VideoContainer::rtmp) {
-    media::RtmpUrl::parse(target);
+    media::require_rtmp_server(target);
     return;
   }
   if (container == media::VideoContainer::png) media::numbered(target, 0);

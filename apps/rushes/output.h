@@ -23,7 +23,8 @@ void add_quality_option(CLI::App& command, Quality& quality);
 
 enum class Folders { get_a_file, are_refused };
 
-/// Throws Error(invalid_argument) for what open_video_output() would refuse, without touching the target.
+/// Throws what open_video_output() would throw, Error(invalid_argument) mostly, without touching the target; an RTMP
+/// server that is away is Error(unavailable).
 void check_output(const std::string& target, const std::string& format, Folders folders = Folders::get_a_file);
 
 /// Several targets as one, which ends when the reader of the first has gone. Throws as open_video_output().

@@ -201,6 +201,8 @@ def test_generate_streams_to_an_rtmp_server_in_real_time(nginx):
     nginx.kill()
     run = subprocess.run([PROGRAM, "generate", "--model", "drawing", "a", "-o", nginx.url("secret")], capture_output=True, text=True, timeout=180)
     assert run.returncode == 1 and "refused" in run.stderr and "secret" not in run.stderr
+    # Told before the model is looked at, let alone loaded.
+    assert "cannot be reached" in run.stderr and "model" not in run.stderr
 
 
 EXAMPLES = pathlib.Path(__file__).parents[2] / "models" / "shipped-talk" / "examples"

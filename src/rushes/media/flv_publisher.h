@@ -15,6 +15,7 @@ namespace rushes::media {
 struct RtmpUrl {
   std::string text;   // made anew of what was understood, and so read alike; may hold a stream key: never to be shown
   std::string host;   // a name in lower case, or an address in its shortest form, without brackets
+  std::string tcp;    // host:port of the connection
   std::string shown;  // without what follows the application, and without a password
 
   /// Throws Error(invalid_argument) for anything else, e.g. spaces, which would be options to FFmpeg.

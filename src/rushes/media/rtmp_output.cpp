@@ -9,6 +9,7 @@
 #include "rushes/base/log.h"
 #include "rushes/media/audio_encoder.h"
 #include "rushes/media/flv_publisher.h"
+#include "rushes/media/libav.h"
 #include "rushes/media/video_encoder.h"
 
 namespace rushes::media {
@@ -135,6 +136,19 @@ class RtmpOutput final : public VideoOutput {
 }  // namespace
 
 bool is_rtmp(std::string_view target) { return target.starts_with("rtmp://") || target.starts_with("rtmps://"); }
+
+void require_rtmp_server(std::string_view target) {
+  const RtmpUrl url = RtmpUrl::parse(target);
+  libav::set_up();
+  AVIOContext* connection = nullptr;
+  AVDictionary* options = nullptr;
+  av_dict_set(&options, "timeout", "5000000", 0);  // in microseconds
+  const int result = avio_open2(&connection, ("tcp://" + url.tcp).c_str(), AVIO_FLAG_READ_WRITE, nullptr, &options);
+  av_dict_free(&options);
+  avio_closep(&connection);
+  require(result >= 0, ErrorCode::unavailable, "the RTMP server {} cannot be reached: {}", url.shown,
+          libav::message(result));
+}
 
 std::unique_ptr<VideoOutput> open_rtmp_output(const VideoOutputOptions& options) {
   return std::make_unique<RtmpOutput>(options);

@@ -10,6 +10,10 @@ namespace rushes::media {
 /// "rtmp://..." or "rtmps://...".
 bool is_rtmp(std::string_view target);
 
+/// Connects to the server of such an address, and leaves it again. Throws Error(invalid_argument) for an address that is
+/// none, Error(unavailable) if nobody answers there within 5 s.
+void require_rtmp_server(std::string_view target);
+
 /// Sends each frame at its time, counted from the first; write() returns when its last frame has gone out, so a command
 /// is held back to the rate of the video. When the server goes away, what is due meanwhile is lost, and the connection
 /// is tried again with growing pauses. Throws Error(unavailable) if the server cannot be reached at the start.

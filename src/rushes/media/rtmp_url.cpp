@@ -59,6 +59,7 @@ RtmpUrl RtmpUrl::parse(std::string_view text) {
   const std::string user = url.has_userinfo() ? text_of(url.encoded_userinfo()) + "@" : "";
   const std::string query = url.has_query() ? "?" + text_of(url.encoded_query()) : "";
   understood.host = lower_case(host);
+  understood.tcp = url.has_port() ? place : place + (scheme == "rtmps" ? ":443" : ":1935");
   understood.text = scheme + "://" + user + place + path + query;
   understood.shown = fmt::format("{}://{}/{}/...", scheme, place, path.substr(1, path.find('/', 1) - 1));
   return understood;
