@@ -69,6 +69,19 @@ void allow_many_connections() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+namespace {
+
+std::vector<OptionField> options_before_loading(const generation::Family& family, const fs::path& folder) {
+  std::error_code missing;
+  try {
+    if (family.options_of && fs::is_directory(folder, missing)) return family.options_of(folder);
+  } catch (const std::exception&) {  // loading says what is wrong with it
+  }
+  return {family.options().begin(), family.options().end()};
+}
+
+}  // namespace
+
 server::ModelSource model_source(const generation::ModelOptions& model) {
   const fs::path folder = fs::path(model.path).lexically_normal();
   server::ModelSource source{.name = (folder.has_filename() ? folder : folder.parent_path()).filename().string(),
@@ -77,7 +90,7 @@ server::ModelSource model_source(const generation::ModelOptions& model) {
   if (const generation::Family* family = generation::family_of(model.path)) {
     source.family = family->name;
     source.capabilities = family->capabilities;
-    source.options.assign(family->options().begin(), family->options().end());
+    source.options = options_before_loading(*family, folder);
     source.trained_for = manifest_trained_for(folder);
     source.words = manifest_words(folder);
   }

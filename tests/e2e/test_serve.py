@@ -433,6 +433,20 @@ def binary_model():
     return ROOT / "models" / "shipped-t2v"
 
 
+def test_a_model_tells_the_same_options_before_and_after_it_is_loaded(binary, tmp_path):
+    server = Server(binary, tmp_path / "data", "--model", "random")
+    try:
+        for name in ("shipped-ditto", "shipped-avatar", "shipped-foresight"):
+            before = server.request("GET", f"/v1/models/{name}")
+            assert before["state"] == "unloaded"
+            server.request("POST", f"/v1/models/{name}/load")
+            after = server.request("GET", f"/v1/models/{name}")
+            assert after["state"] == "loaded"
+            assert before["options"] == after["options"], name
+    finally:
+        server.stop()
+
+
 def test_a_model_that_is_named_goes_before_the_shipped_one_of_its_name(binary, tmp_path):
     from conftest import ROOT
 

@@ -42,6 +42,9 @@ struct Family {
   std::shared_ptr<const Model> (*tiny)(uint64_t seed);
   /// What a model directory is, without reading a weight; without one, what a checkpoint alone is. Throws Error.
   Inspection (*inspect)(const std::filesystem::path& directory);
+  /// The options of the model there, with the defaults that its manifest gives them, without reading a weight. Throws
+  /// Error. Null: its models have those of options().
+  std::vector<OptionField> (*options_of)(const std::filesystem::path& directory) = nullptr;
 };
 
 /// The first one is "random", and says what is missing in a directory that none recognises.

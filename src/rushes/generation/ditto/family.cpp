@@ -110,6 +110,10 @@ std::span<const OptionField> published_options() {
   return fields;
 }
 
+std::vector<OptionField> options_of(const std::filesystem::path& directory) {
+  return ditto_options(ditto_settings(open_ditto_directory(directory)));
+}
+
 std::shared_ptr<const Model> load(const ModelOptions& options) {
   const auto begin = std::chrono::steady_clock::now();
   require(options.checkpoint.empty(), ErrorCode::unsupported,
@@ -134,7 +138,7 @@ std::shared_ptr<const Model> random_ditto_model(uint64_t seed) {
 
 const Family& ditto_family() {
   static const Family family{"ditto", ditto_capabilities(), published_options, is_ditto_directory,
-                             load,    random_ditto_model,   inspect_ditto};
+                             load,    random_ditto_model,   inspect_ditto,     options_of};
   return family;
 }
 

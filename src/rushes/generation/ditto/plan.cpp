@@ -88,6 +88,8 @@ void note_unused(DittoPlan& plan, const Options& options, const DittoShape& mode
   if (plan.avatar)
     note({"max_size", "crop_scale", "crop_vy_ratio", "crop_flag_do_rot", "face", "points"},
          "the avatar was cut out when it was registered");
+  else if (!options.has("points") && !model.finds_points)
+    note({"crop_vy_ratio"}, "it moves the square that is laid around a face's landmarks; give points");
   if (!plan.video) note({"smo_k_s", "eye_f0_mode"}, "the source is a still picture");
   if (plan.video && !model.sees_eyes) note({"eye_f0_mode"}, "this model's motion does not follow the source's eyes");
   if (!model.feels) note({"emo"}, "this model knows no emotions");

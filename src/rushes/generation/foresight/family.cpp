@@ -31,6 +31,10 @@ std::span<const OptionField> published_options() {
   return fields;
 }
 
+std::vector<OptionField> options_of(const std::filesystem::path& directory) {
+  return foresight_options(open_foresight_directory(directory).defaults);
+}
+
 void check_supported(const ModelOptions& options) {
   require(options.configuration.empty(), ErrorCode::unsupported,
           "configuration: models like '{}' have their defaults in their manifest", options.path);
@@ -166,7 +170,7 @@ std::shared_ptr<const Model> tiny(uint64_t seed) { return random_foresight_model
 
 const Family& foresight_family() {
   static const Family family{"foresight", foresight_capabilities(), published_options, is_foresight_directory, load,
-                             tiny,        inspect_foresight};
+                             tiny,        inspect_foresight,        options_of};
   return family;
 }
 

@@ -94,6 +94,10 @@ std::span<const OptionField> published_options() {
   return fields;
 }
 
+std::vector<OptionField> options_of(const std::filesystem::path& directory) {
+  return talk_options(open_talk_directory(directory).defaults);
+}
+
 std::shared_ptr<const Model> load(const ModelOptions& options) {
   const auto begin = std::chrono::steady_clock::now();
   require(options.configuration.empty(), ErrorCode::unsupported,
@@ -113,7 +117,7 @@ std::shared_ptr<const Model> load(const ModelOptions& options) {
 
 const Family& imtalker_family() {
   static const Family family{"imtalker", talk_capabilities(), published_options, is_talk_directory,
-                             load,       random_talk_model,   inspect_talk};
+                             load,       random_talk_model,   inspect_talk,      options_of};
   return family;
 }
 

@@ -27,6 +27,10 @@ std::span<const OptionField> published_options() {
   return fields;
 }
 
+std::vector<OptionField> options_of(const std::filesystem::path& directory) {
+  return omniavatar_options(settings_of(omniavatar::open_model_directory(directory).defaults));
+}
+
 void check_supported(const omniavatar::ModelDirectory& model, const ModelOptions& options) {
   require(options.configuration.empty(), ErrorCode::unsupported,
           "configuration: models like '{}' have their defaults in their manifest", options.path);
@@ -103,7 +107,7 @@ std::shared_ptr<const Model> tiny(uint64_t seed) { return random_omniavatar_mode
 const Family& omniavatar_family() {
   static const Family family{
       "omniavatar", omniavatar_capabilities(), published_options, omniavatar::is_model_directory, load,
-      tiny,         inspect_omniavatar};
+      tiny,         inspect_omniavatar,        options_of};
   return family;
 }
 

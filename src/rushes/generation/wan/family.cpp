@@ -46,6 +46,10 @@ std::span<const OptionField> published_options() {
   return fields;
 }
 
+std::vector<OptionField> options_of(const std::filesystem::path& directory) {
+  return wan_options(wan::open_model_directory(directory).defaults, {});
+}
+
 bool recognise(const std::filesystem::path& directory) {
   const auto family = manifest_family(directory);
   return family ? *family == "wan" : wan::has_published_layout(directory);
@@ -101,7 +105,7 @@ std::shared_ptr<const Model> load(const ModelOptions& options) {
 
 const Family& wan_family() {
   static const Family family{"wan", wan_capabilities(true), published_options, recognise,
-                             load,  random_wan_model,       inspect_wan};
+                             load,  random_wan_model,       inspect_wan,       options_of};
   return family;
 }
 

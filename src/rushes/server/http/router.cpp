@@ -59,6 +59,7 @@ std::optional<Values> values_of(const std::vector<std::string>& pattern, const s
 std::string Route::kind() const {
   std::string_view part = pattern;
   if (part.size() > 1 && part.ends_with('/')) part.remove_suffix(1);
+  if (const std::size_t last = part.rfind('/'); last > 0 && is_name(part.substr(last + 1))) part = part.substr(0, last);
   return std::string(part.substr(part.rfind('/') + 1));
 }
 

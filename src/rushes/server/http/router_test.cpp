@@ -124,5 +124,13 @@ TEST(Router, refuses_a_second_route_of_one_method_and_path_and_names_both) {
   }
 }
 
+TEST(Route, is_of_the_kind_that_its_last_fixed_part_names) {
+  for (const auto& [pattern, kind] : {std::pair("/v1/sessions/{id}/video", "video"),
+                                      {"/v1/sessions/{id}/hls/{file}", "hls"},
+                                      {"/ws/{client_id}", "ws"},
+                                      {"/socket.io/", "socket.io"}})
+    EXPECT_EQ(Route({.method = "GET", .pattern = pattern}).kind(), kind);
+}
+
 }  // namespace
 }  // namespace rushes::server

@@ -119,6 +119,9 @@ TEST(JpegsDialect, ends_server_sent_events_with_what_came_of_it) {
   status.age = std::chrono::milliseconds(2500);
   EXPECT_EQ(lines(events.end(status)), Lines{R"(complete {"frames":1,"time":2.5})"});
   EXPECT_EQ(lines(events.end(status_of(SessionState::failed, "no memory"))), Lines{"error no memory"});
+  status = status_of(SessionState::stopped);
+  status.reason = "the server is shutting down";
+  EXPECT_EQ(lines(events.end(status)), Lines{"error the server is shutting down"});
   EXPECT_EQ(lines(parts.end(status)), Lines{});
 }
 
@@ -163,9 +166,14 @@ TEST(JsonLinesDialect, puts_five_frames_and_their_speech_in_a_line_and_marks_the
   ASSERT_EQ(last.size(), 2u);
   const Json& rest = std::get<Json>(last[0].body);
   EXPECT_EQ(rest["frames"].size(), 2u);
-  EXPECT_EQ(rest["metrics"]["is_last_batch"], true);
+  EXPECT_EQ(rest["metrics"]["is_last_batch"], false) << "more would have come";
   EXPECT_EQ(rest["metrics"]["generation_time"], 1.5);
   EXPECT_EQ(line(last[1]), R"({"error":"no memory"})");
+  EXPECT_EQ(lines(dialect.end(status_of(SessionState::stopped))), Lines{R"({"error":"the session was stopped"})"});
+  dialect.on(event(3, head_block(1), 4.0));
+  const auto whole = dialect.end(status_of(SessionState::finished));
+  ASSERT_EQ(whole.size(), 1u);
+  EXPECT_EQ(std::get<Json>(whole[0].body)["metrics"]["is_last_batch"], true);
 }
 
 TEST(OmniDialect, tells_each_chunk_with_the_interactions_that_show_in_it) {

@@ -263,7 +263,9 @@ net::awaitable<void> Predictions::send_told(PredictionPtr prediction, bool binar
     auto sending = send_message(*socket, std::move(message));
     co_await std::move(sending);
   }
-  auto closing = socket->close(CloseCode::normal, "the prediction is complete");
+  const bool cut_off = prediction->hosted.session->status().end_reason == generation::EndReason::shutdown;
+  auto closing = cut_off ? socket->close(CloseCode::going_away, "the server is shutting down")
+                         : socket->close(CloseCode::normal, "the prediction is complete");
   co_await std::move(closing);
 }
 

@@ -1,5 +1,7 @@
 #include "rushes/server/api/imtalker/dialects.h"
 
+#include <optional>
+
 #include "rushes/audio/wav.h"
 #include "rushes/media/image.h"
 #include "rushes/server/http/base64.h"
@@ -12,6 +14,13 @@ constexpr std::size_t kFramesOfLine = 5;  // as published
 
 double seconds(std::chrono::microseconds time) { return std::chrono::duration<double>(time).count(); }
 
+/// Why not all has been said; nothing: it has.
+std::optional<std::string> why_cut_off(const generation::SessionStatus& status) {
+  if (status.failure) return status.failure->message;
+  if (status.state != generation::SessionState::stopped) return std::nullopt;
+  return status.reason.empty() ? "the session was stopped" : status.reason;
+}
+
 }  // namespace
 
 std::vector<Message> JpegsDialect::on(const StreamItem& item) {
@@ -23,7 +32,7 @@ std::vector<Message> JpegsDialect::on(const StreamItem& item) {
 
 std::vector<Message> JpegsDialect::end(const generation::SessionStatus& status) {
   if (framing_ != Framing::server_sent_events) return {};
-  if (status.failure) return just({.body = status.failure->message, .event = "error"});
+  if (auto why = why_cut_off(status)) return just({.body = std::move(*why), .event = "error"});
   return just({.body = Json{{"frames", video_frames_}, {"time", seconds(status.age)}}, .event = "complete"});
 }
 
@@ -48,8 +57,9 @@ std::vector<Message> JsonLinesDialect::on(const StreamItem& item) {
 
 std::vector<Message> JsonLinesDialect::end(const generation::SessionStatus& status) {
   std::vector<Message> lines;
-  if (!jpegs_.empty()) lines.push_back(take(true));
-  if (status.failure) lines.push_back({Json{{"error", status.failure->message}}});
+  const auto why = why_cut_off(status);
+  if (!jpegs_.empty()) lines.push_back(take(!why));
+  if (why) lines.push_back({Json{{"error", *why}}});
   return lines;
 }
 

@@ -33,7 +33,10 @@ SpeechInput::Resampling resampling_of(const Hosted& listening) {
   return as_published ? SpeechInput::Resampling::each_piece : SpeechInput::Resampling::stream;
 }
 
-bool is_fed_speech(const ServedModels::Status& model) { return model.capabilities.feeds.has(Modality::audio); }
+/// It is fed speech and has the options that clients of these routes always send.
+bool is_talker(const ServedModels::Status& model) {
+  return model.capabilities.feeds.has(Modality::audio) && find_field(model.options, "cfg_scale") != nullptr;
+}
 
 }  // namespace
 
@@ -99,22 +102,24 @@ std::vector<HeadSegment> Head::segments() const {
   return segments;
 }
 
-bool Heads::has_model() const {
-  const auto models = sessions_.models().all();
-  return std::any_of(models.begin(), models.end(), is_fed_speech);
+std::optional<ServedModels::Status> Heads::talker() const {
+  for (ServedModels::Status& model : sessions_.models().all())
+    if (is_talker(model)) return std::move(model);
+  return std::nullopt;
 }
 
+bool Heads::has_model() const { return talker().has_value(); }
+
 std::filesystem::path Heads::examples() const {
-  for (const ServedModels::Status& model : sessions_.models().all())
-    if (is_fed_speech(model)) return model.examples;
-  return {};
+  const auto model = talker();
+  return model ? model->examples : std::filesystem::path();
 }
 
 std::string Heads::model_name() const {
-  const auto models = sessions_.models().all();
-  const auto found = std::find_if(models.begin(), models.end(), is_fed_speech);
-  require(found != models.end(), ErrorCode::unavailable, "this server has no model that accepts speech");
-  return found->name;
+  auto model = talker();
+  require(model.has_value(), ErrorCode::unavailable,
+          "this server has no talking head of the family imtalker; give one with --talk-model");
+  return std::move(model->name);
 }
 
 const std::shared_ptr<const generation::Model>& Heads::shared_model() const {

@@ -164,6 +164,8 @@ class Heads {
   void begin_following(Head& head);
   void remove_sessions(const Head& head);
   void forget_old_runs(Head& head);
+  /// The first model that this API is made for; nothing: there is none.
+  std::optional<ServedModels::Status> talker() const;
   std::string model_name() const;
 
   SessionStore& sessions_;

@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "rushes/media/audio_decoder.h"
+#include "rushes/server/api/ditto/ditto_test_server.h"
 #include "rushes/server/process_usage.h"
 #include "rushes/server/talk_test_server.h"
 
@@ -38,6 +39,22 @@ TEST_F(TalkServer, files_that_were_made_are_listed_sent_and_removed) {
     EXPECT_EQ(missing.status, 404) << gone;
     EXPECT_EQ(missing.json()["detail"], "File not found");
   }
+}
+
+TEST_F(TalkServer, models_of_other_families_that_hear_speech_are_left_to_their_own_routes) {
+  std::vector<ModelSource> models;
+  models.push_back(
+      {.name = "others", .load = [] { return std::make_shared<DrawingDitto>(nullptr); }, .at_start = true});
+  models.push_back(
+      {.name = "heads", .load = [] { return std::make_shared<generation::DrawingTalkModel>(); }, .at_start = true});
+  const RunningServer both({}, std::move(models));
+  ASSERT_EQ(init(both, "a").status, 200);
+  EXPECT_EQ(both.request("GET", "/v1/sessions").json()["sessions"][0]["model"], "heads");
+  models.clear();
+  models.push_back(
+      {.name = "others", .load = [] { return std::make_shared<DrawingDitto>(nullptr); }, .at_start = true});
+  const RunningServer without({}, std::move(models));
+  EXPECT_EQ(init(without, "a").status, 503);
 }
 
 TEST_F(TalkServer, a_piece_of_speech_without_samples_changes_nothing) {

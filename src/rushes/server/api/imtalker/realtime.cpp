@@ -177,7 +177,10 @@ net::awaitable<void> converse(Heads& talks, WorkPool& work, std::string id, WebS
     co_await std::move(waiting);
   }
   forget.reset();  // before the handshake, which a client may leave unanswered
-  auto closing = viewer.close(wrong.empty() ? CloseCode::normal : CloseCode::policy, wrong.empty() ? "ended" : wrong);
+  const bool cut_off = entry.session->status().end_reason == generation::EndReason::shutdown;
+  auto closing = !wrong.empty() ? viewer.close(CloseCode::policy, wrong)
+                 : cut_off      ? viewer.close(CloseCode::going_away, "the server is shutting down")
+                                : viewer.close(CloseCode::normal, "ended");
   co_await std::move(closing);
 }
 

@@ -53,6 +53,13 @@ class Fields {
             "{} must be an integer", name);
     return static_cast<int64_t>(*value);
   }
+  /// Nothing: absent or negative.
+  std::optional<uint64_t> seed() {
+    const Json* value = find("seed");
+    if (!value) return std::nullopt;
+    require(value->is_number_integer(), ErrorCode::invalid_argument, "seed must be an integer of 64 bits");
+    return value->is_number_unsigned() ? std::optional(value->get<uint64_t>()) : std::nullopt;
+  }
   std::optional<bool> boolean(const char* name) {
     const Json* value = find(name);
     if (!value) return std::nullopt;
@@ -81,6 +88,8 @@ AvatarRequest read_fields(Json& object) {
   wanted.guidance_scale = fields.number("guidance_scale");
   wanted.audio_scale = fields.number("audio_scale");
   if (std::string text = fields.text("negative_prompt"); !text.empty()) wanted.negative_prompt = std::move(text);
+  if (std::string text = fields.text("fit"); !text.empty()) wanted.fit = std::move(text);
+  wanted.seed = fields.seed();
   wanted.with_sound = fields.boolean("audio").value_or(true);
   return wanted;
 }
@@ -163,6 +172,8 @@ void put_numbers(const AvatarRequest& wanted, std::span<const OptionField> known
   put("guidance_scale", wanted.guidance_scale);
   put("audio_scale", wanted.audio_scale);
   put("negative_prompt", wanted.negative_prompt);
+  put("fit", wanted.fit);
+  if (wanted.seed) request.seed = *wanted.seed;
   const OptionField* list = find_field(known, "max_hw");
   const auto* longest = list ? std::get_if<int64_t>(&list->standard) : nullptr;
   const bool one_size = !longest || *longest == 0;

@@ -15,8 +15,9 @@ namespace rushes::server::omniavatar {
 struct AvatarRequest {
   std::string prompt, audio, image;
   std::optional<int64_t> height = {}, width = {}, steps = {};
+  std::optional<uint64_t> seed = {};
   std::optional<double> guidance_scale = {}, audio_scale = {};
-  std::optional<std::string> negative_prompt = {};
+  std::optional<std::string> negative_prompt = {}, fit = {};
   bool with_sound = true;   // the video has the speech too
   bool is_decoded = false;  // else the files are as they were sent, in base64
 };

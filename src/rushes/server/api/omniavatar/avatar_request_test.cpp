@@ -65,6 +65,13 @@ TEST(AvatarRequest, of_an_event_has_a_prompt_of_its_own) {
   EXPECT_THROW(read_event("text"), Error);
 }
 
+TEST(AvatarRequest, has_a_seed_of_64_bits_or_a_random_one) {
+  EXPECT_EQ(read_event({{"seed", 18446744073709551615u}}).seed, 18446744073709551615u);
+  for (const Json& random : {Json(nullptr), Json(-1)}) EXPECT_EQ(read_event({{"seed", random}}).seed, std::nullopt);
+  for (const Json& wrong : {Json(1.5), Json("7"), Json::parse("99999999999999999999")})
+    EXPECT_THROW(read_event({{"seed", wrong}}), Error) << wrong;
+}
+
 TEST(AvatarRequest, becomes_options_that_the_model_has_and_sides_that_are_the_models_to_judge) {
   const OptionField steps{.name = "steps", .type = OptionType::integer, .doc = "", .least = 1, .most = 200};
   const auto list_of = [&](int64_t longest) {

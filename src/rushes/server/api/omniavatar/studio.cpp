@@ -117,7 +117,7 @@ net::awaitable<Hosted> Studio::begin(std::string name, AvatarRequest wanted, Wat
   auto preparing = decode_inputs(sessions_, work_, [&] {
     request = {};
     request.prompts = {wanted.prompt};
-    request.seed = generation::random_seed();  // as the published server, whose noise has no seed of the request's
+    request.seed = generation::random_seed();  // as in the published server, unless the request has one
     put_numbers(wanted, model->options(), request);
     auto bytes = static_cast<int64_t>(wanted.audio.size() + wanted.image.size());
     if (!wanted.image.empty())
