@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <set>
 #include <utility>
 
@@ -10,6 +9,7 @@
 #include "rushes/server/api/json_check.h"
 #include "rushes/server/api/native/json_fields.h"
 #include "rushes/server/api/native/session_request.h"
+#include "rushes/server/api/whole_number.h"
 
 namespace rushes::server {
 namespace {
@@ -69,7 +69,6 @@ OptionType type_of_field(const std::string& name, const generation::Model& model
 /// is none of them stays, for whoever says what is wrong with it.
 json read_laxly(const json& value, OptionType type) {
   constexpr std::size_t kLongest = 32;
-  constexpr double kExact = 1ll << 53;
   if (type != OptionType::integer && type != OptionType::number && type != OptionType::boolean) return value;
   json read = value;
   if (value.is_string() && value.get_ref<const std::string&>().size() <= kLongest)
@@ -79,11 +78,9 @@ json read_laxly(const json& value, OptionType type) {
     return read.is_boolean() ? read : value;
   }
   if (!read.is_number()) return value;
-  if (type == OptionType::number || read.is_number_integer()) return read;
-  const auto number = read.get<double>();
-  if (number != std::floor(number) || std::abs(number) > kExact) return value;
-  const auto whole = static_cast<int64_t>(number);
-  return whole < 0 ? json(whole) : json(static_cast<uint64_t>(whole));
+  if (type == OptionType::number) return read;
+  json whole = as_integer(read);
+  return whole.is_number_integer() ? whole : value;
 }
 
 /// Asks for nothing: a switch that is off, an empty text.

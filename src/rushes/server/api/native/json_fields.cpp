@@ -7,6 +7,7 @@
 #include "rushes/base/error.h"
 #include "rushes/generation/request.h"
 #include "rushes/server/api/json_check.h"
+#include "rushes/server/api/whole_number.h"
 
 namespace rushes::server {
 namespace {
@@ -40,6 +41,7 @@ json parse_object(std::string_view text) {
   }
   require(object.is_object(), ErrorCode::invalid_argument, "the body must be a JSON object (got {})",
           object.type_name());
+  for (json& value : object) value = as_integer(value);
   return object;
 }
 

@@ -28,6 +28,14 @@ TEST_P(TakenRequest, tells_its_seed_of_64_bits_also_after_a_restart) {
     EXPECT_EQ(server().status(ids[i])["seed"].get<uint64_t>(), seeds[i]) << "after a restart";
 }
 
+TEST_P(TakenRequest, may_write_an_integer_as_a_number_without_a_fraction) {
+  start();
+  const Reply reply = ask({{"seed", 9.0}});
+  ASSERT_EQ(reply.status, 201) << reply.body;
+  EXPECT_EQ(reply.json()["seed"].get<uint64_t>(), 9u);
+  EXPECT_EQ(ask({{"seed", 9.5}}).status, 400);
+}
+
 TEST_P(TakenRequest, names_nothing_where_all_of_it_has_an_effect) {
   start();
   EXPECT_EQ(server().status(begin())["ignored"], json::array());
