@@ -33,9 +33,10 @@ SpeechInput::Resampling resampling_of(const Hosted& listening) {
   return as_published ? SpeechInput::Resampling::each_piece : SpeechInput::Resampling::stream;
 }
 
-/// It is fed speech and has the options that clients of these routes always send.
+/// It is fed speech and has the options that clients of these routes always send, as far as its options are known.
 bool is_talker(const ServedModels::Status& model) {
-  return model.capabilities.feeds.has(Modality::audio) && find_field(model.options, "cfg_scale") != nullptr;
+  return model.capabilities.feeds.has(Modality::audio) &&
+         (model.options.empty() || find_field(model.options, "cfg_scale"));
 }
 
 }  // namespace

@@ -12,7 +12,7 @@ using testing::HasSubstr;
 TEST(AvatarRequest, has_the_fields_of_the_body_and_passes_over_others) {
   const AvatarRequest wanted = read_request(
       R"({"prompt": "a man", "audio_base64": "QQ==", "image_base64": "Qg==", "height": 96, "width": 64.0,
-          "num_steps": 4, "guidance_scale": 4.5, "audio_scale": null, "negative_prompt": "blur", "seed": "x"})");
+          "num_steps": 4, "guidance_scale": 4.5, "audio_scale": null, "negative_prompt": "blur", "colour": "x"})");
   EXPECT_EQ(wanted.prompt, "a man");
   EXPECT_EQ(wanted.audio, "QQ==");
   EXPECT_EQ(wanted.image, "Qg==");
