@@ -16,7 +16,7 @@ using rushes::audio::ChunkBuffer;
 using rushes::audio::StreamResampler;
 
 constexpr int64_t kSpeechHz = 16'000;
-constexpr rushes::media::AudioLimits kLimits{.max_bytes = 1 << 20, .max_seconds = 20};
+const rushes::media::AudioLimits kLimits{.max_bytes = 1 << 20, .max_seconds = 20};
 
 void demand(bool holds) {
   if (!holds) std::abort();

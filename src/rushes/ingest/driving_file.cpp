@@ -37,15 +37,18 @@ void DrivingFile::find_faces() {
   }
 }
 
-DrivingFile::DrivingFile(std::shared_ptr<const media::Bytes> file, const media::VideoLimits& limits)
+DrivingFile::DrivingFile(std::shared_ptr<const media::Bytes> file, const media::VideoLimits& limits,
+                         const std::function<void(int64_t bytes)>& admit)
     : file_(std::move(file)), limits_(limits), reader_(std::in_place, file_, limits) {
   fps_ = reader_->fps();
   try {
-    const media::AudioLimits allowed{.max_bytes = limits.max_bytes, .max_seconds = limits.max_seconds};
+    media::AudioLimits allowed{.max_bytes = limits.max_bytes, .max_seconds = limits.max_seconds, .max_hz = kAudioHz};
+    if (admit) allowed.admit = [&](int64_t sound) { admit(static_cast<int64_t>(file_->size()) + sound); };
     audio_ = media::resampled(media::decode_audio(*file_, allowed), kAudioHz);
     for (const std::string& warning : audio_.warnings) log::warning("driving video: {}", warning);
   } catch (const Error& error) {
-    if (error.code() == ErrorCode::too_large) throw;  // else it is silent
+    const bool is_full = error.code() == ErrorCode::too_large || error.code() == ErrorCode::exhausted;
+    if (is_full) throw;  // else it is silent
   }
 }
 
@@ -68,8 +71,8 @@ std::optional<Image> DrivingFile::frame(int64_t index) const {
 }
 
 void drive(generation::Request& request, const generation::Model& model, std::shared_ptr<const media::Bytes> file,
-           const media::VideoLimits& limits) {
-  const auto video = std::make_shared<DrivingFile>(std::move(file), limits);
+           const media::VideoLimits& limits, const std::function<void(int64_t bytes)>& admit) {
+  const auto video = std::make_shared<DrivingFile>(std::move(file), limits, admit);
   if (const auto* crop = face_crop(model); crop && !crop->finds_faces() && crop->crops(request)) video->find_faces();
   request.video = video;
 }

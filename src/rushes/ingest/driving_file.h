@@ -1,6 +1,7 @@
 // A video file that moves a portrait.
 #pragma once
 #include <array>
+#include <functional>
 #include <mutex>
 #include <vector>
 
@@ -12,8 +13,10 @@ namespace rushes::ingest {
 
 class DrivingFile final : public generation::DrivingVideo {
  public:
-  /// Decodes the sound, if there is any, at a rate that our encoders know. Throws as VideoReader.
-  explicit DrivingFile(std::shared_ptr<const media::Bytes> file, const media::VideoLimits& limits = {});
+  /// Decodes the sound, if there is any, at a rate that our encoders know. `admit` is called before the file and its
+  /// sound take so many bytes. Throws as VideoReader, and what `admit` throws.
+  explicit DrivingFile(std::shared_ptr<const media::Bytes> file, const media::VideoLimits& limits = {},
+                       const std::function<void(int64_t bytes)>& admit = {});
 
   double fps() const override { return fps_; }
   std::optional<Image> frame(int64_t index) const override;
@@ -40,7 +43,7 @@ class DrivingFile final : public generation::DrivingVideo {
 /// Lets the file's face move the portrait of a request; where it is to be cut out and the model finds no faces, they
 /// are looked for here. Throws as DrivingFile.
 void drive(generation::Request& request, const generation::Model& model, std::shared_ptr<const media::Bytes> file,
-           const media::VideoLimits& limits = {});
+           const media::VideoLimits& limits = {}, const std::function<void(int64_t bytes)>& admit = {});
 
 /// Looks for the faces in the request's picture, by its model or for it, and sets Request::faces; the option `face`
 /// then chooses. Does nothing where that names a box. Any thread; takes a while. Throws Error(invalid_argument) for a

@@ -70,7 +70,7 @@ void SpeechInput::settle() {
 }
 
 int64_t SpeechInput::charged(double waiting) const {
-  return bytes_of(waiting, session_->format().speech_hz) + kept_bytes_;
+  return bytes_of(waiting, session_->format().speech_hz) + kept_bytes_ + decoded_bytes_;
 }
 
 /// What the newest piece added to a file that cannot be heard yet, which is lost if there is no room for it.
@@ -84,7 +84,28 @@ void SpeechInput::charge_kept() {
   kept_bytes_ = 0;
   fail(ErrorCode::exhausted,
        "pictures and speech of all sessions would take more memory than is allowed: the file that was kept until its "
-       "end is lost; send it again later (--max-input-mib), with its index (moov) in front");
+       "end is lost; send it again later (--max-input-mib), with its index (moov of MP4, pakt of CAF) in front");
+}
+
+/// The sound of a piece takes so many bytes. Refused, it is lost.
+void SpeechInput::charge_decoded(int64_t bytes) {
+  const std::scoped_lock lock(feeding_);
+  decoded_bytes_ = bytes;
+  if (memory_.resize(charged(waiting_seconds()))) return;
+  decoded_bytes_ = 0;
+  fail(ErrorCode::exhausted,
+       "pictures and speech of all sessions would take more memory than is allowed: the sound of this piece has no "
+       "room; send shorter pieces, or this one again later (--max-input-mib)");
+}
+
+/// What waits is charged by feed(), in place of what has been decoded.
+void SpeechInput::end_decoding() {
+  {
+    const std::scoped_lock lock(feeding_);
+    decoded_bytes_ = 0;
+    memory_.resize(std::min(memory_.bytes(), charged(waiting_seconds())));
+  }
+  charge_kept();
 }
 
 void SpeechInput::feed(std::span<const float> samples, int64_t hz, Utterance utterance, Resampling resampling) {
@@ -117,7 +138,7 @@ void SpeechInput::feed(std::span<const float> samples, int64_t hz, Utterance utt
 media::DecodedAudio SpeechInput::decode(std::span<const uint8_t> piece, const Encoding& encoding) {
   if (!encoding.pcm || (!encoding.always_pcm && containers_.goes_on()))
     return containers_.feed(piece, encoding.container);
-  if (encoding.always_pcm) return bare_.feed(piece, *encoding.pcm);
+  if (encoding.always_pcm) return decode_bare(piece, *encoding.pcm);
   return decode(sorter_.sort(piece), encoding);
 }
 
@@ -130,7 +151,12 @@ media::DecodedAudio SpeechInput::decode(const media::PieceSorter::Sorted& sorted
     session_->warn(fmt::format("speech without a known header was taken as {}, {} Hz, {} channels",
                                name(encoding.pcm->encoding), encoding.pcm->hz, encoding.pcm->channels));
   }
-  return bare_.feed(sorted.bytes, *encoding.pcm);
+  return decode_bare(sorted.bytes, *encoding.pcm);
+}
+
+media::DecodedAudio SpeechInput::decode_bare(std::span<const uint8_t> piece, const media::Pcm& pcm) {
+  charge_decoded(static_cast<int64_t>(piece.size() * sizeof(float)) / pcm.frame_bytes());
+  return bare_.feed(piece, pcm);
 }
 
 void SpeechInput::feed_piece(std::span<const uint8_t> piece, const Encoding& encoding, Utterance utterance,
@@ -149,9 +175,9 @@ void SpeechInput::feed_piece(std::span<const uint8_t> piece, const Encoding& enc
       heard.push_back(bare_.finish());
       heard.push_back(containers_.finish());
     }
-    charge_kept();
+    end_decoding();
   } catch (...) {
-    charge_kept();
+    end_decoding();
     throw;
   }
   const int64_t usual = std::max<int64_t>(1, session_->format().speech_hz);

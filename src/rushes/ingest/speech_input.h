@@ -55,7 +55,8 @@ class SpeechInput {
   /// The same of sound as it comes: complete files, or one stream that is cut anywhere, of which only the first piece
   /// has a header. What is wrong with the sound, but does not stop it, is told to the session. Throws as feed(), Error:
   /// unsupported, corrupt_data, too_large for what cannot be heard. Of a container in pieces nothing is given back: it
-  /// is refused only where there is too much before it.
+  /// is refused only where there is too much before it. Where there is no memory for what it decodes to, it is lost,
+  /// and its container ends.
   void feed_piece(std::span<const uint8_t> piece, const Encoding& encoding, Utterance utterance,
                   Resampling resampling = Resampling::stream);
   /// From now on it hears what `peer` says, `greeting`, at the session's speech_hz, first. Throws Error(conflict) while
@@ -74,7 +75,10 @@ class SpeechInput {
  private:
   media::DecodedAudio decode(std::span<const uint8_t> piece, const Encoding& encoding);
   media::DecodedAudio decode(const media::PieceSorter::Sorted& sorted, const Encoding& encoding);
+  media::DecodedAudio decode_bare(std::span<const uint8_t> piece, const media::Pcm& pcm);
   void charge_kept();
+  void charge_decoded(int64_t bytes);
+  void end_decoding();
   int64_t charged(double waiting) const;
   void require_possible(double piece) const;
   void require_room(double piece);
@@ -83,12 +87,15 @@ class SpeechInput {
   const std::shared_ptr<generation::Session> session_;
   const double max_waiting_;
   std::mutex decoding_;  // guards what decodes pieces, and their order
-  media::AudioPieces containers_{kMaxPieceSeconds};
+  media::AudioPieces containers_{media::AudioLimits{.max_seconds = kMaxPieceSeconds,
+                                                    .max_hz = media::kMostSpeechHz,
+                                                    .admit = [this](int64_t bytes) { charge_decoded(bytes); }}};
   media::PieceSorter sorter_;
   media::PcmPieces bare_;
   std::mutex feeding_;  // guards all that follows but the microphone, and the order of pieces
   base::MemoryBudget::Charge memory_;
-  int64_t kept_bytes_ = 0;  // of a file that is heard when its end has come
+  int64_t kept_bytes_ = 0;     // of a file that is heard when its end has come
+  int64_t decoded_bytes_ = 0;  // of the piece that is decoded, before it waits
   std::optional<audio::StreamResampler> resampler_;
   double utterance_ = 0;  // seconds that were fed of the one that goes on
   std::unique_ptr<Microphone> microphone_;

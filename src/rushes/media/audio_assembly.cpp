@@ -43,11 +43,11 @@ std::vector<float> interleaved(const AVFrame& frame, int64_t first) {
 
 void AudioAssembly::require_room(int64_t more) const {
   const double seconds = static_cast<double>(position_ + more - taken_) / static_cast<double>(hz_);
-  require(seconds <= max_seconds_, ErrorCode::too_large, "the audio is longer than {} s; send it in pieces",
-          max_seconds_);
+  require(seconds <= limits_.max_seconds, ErrorCode::too_large, "the audio is longer than {} s; send it in pieces",
+          limits_.max_seconds);
   // A file says its rate itself: some kilobytes of FLAC at 655 kHz would become gigabytes within any limit of seconds.
-  require(position_ + more - taken_ <= max_samples_, ErrorCode::too_large,
-          "the audio has more than {} samples at {} Hz; send it in pieces", max_samples_, hz_);
+  require(position_ + more - taken_ <= limits_.max_samples, ErrorCode::too_large,
+          "the audio has more than {} samples at {} Hz; send it in pieces", limits_.max_samples, hz_);
 }
 
 void AudioAssembly::begin_part(const AVFrame& frame) {
@@ -57,7 +57,7 @@ void AudioAssembly::begin_part(const AVFrame& frame) {
           kMaxChannels, kMaxHz);
   if (part_ && part_->hz == hz && part_->downmix.channels() == channels) return;
   end_part();
-  if (hz_ == 0) hz_ = hz;
+  if (hz_ == 0) hz_ = limits_.max_hz > 0 ? std::min(hz, limits_.max_hz) : hz;
   part_.emplace(Part{audio::Downmix(channels, hz), hz, std::nullopt});
   if (hz != hz_) part_->resampler.emplace(hz, hz_);
 }
@@ -70,7 +70,16 @@ void AudioAssembly::append(std::span<const float> mono) {
 
 /// A resampler swings beyond the loudest of its samples.
 void AudioAssembly::keep(std::span<const float> mono) {
+  grow(mono.size());
   for (const float sample : mono) samples_.push_back(std::clamp(sample, -kLoudest, kLoudest));
+}
+
+/// Makes room for `more` samples.
+void AudioAssembly::grow(std::size_t more) {
+  const std::size_t size = samples_.size() + more;
+  if (limits_.admit) limits_.admit(static_cast<int64_t>(size * sizeof(float)));
+  // By less than vectors grow by themselves: what is not asked for is not to be much.
+  if (size > samples_.capacity()) samples_.reserve(std::max(size, samples_.capacity() + samples_.capacity() / 4));
 }
 
 void AudioAssembly::end_part() {
@@ -79,6 +88,7 @@ void AudioAssembly::end_part() {
   part_->downmix.flush(mono);
   append(mono);
   if (part_->resampler) keep(part_->resampler->flush());
+  part_->fed = 0;
   position_ = taken_ + static_cast<int64_t>(samples_.size());
 }
 
@@ -88,20 +98,24 @@ void AudioAssembly::add(const AVFrame& frame, libav::DecodedStream& stream) {
   const double ratio = static_cast<double>(hz_) / static_cast<double>(part_->hz);
   const auto least = static_cast<int64_t>(kLeastGapSeconds * static_cast<double>(hz_));
   const double here = static_cast<double>(position_) / static_cast<double>(hz_), at = stream.seconds(frame, here);
-  require(at - here <= max_seconds_, ErrorCode::too_large, "the audio is longer than {} s; send it in pieces",
-          max_seconds_);
+  require(at - here <= limits_.max_seconds, ErrorCode::too_large, "the audio is longer than {} s; send it in pieces",
+          limits_.max_seconds);
   const int64_t gap = std::llround(at * static_cast<double>(hz_)) - position_;
   int64_t heard = 0;  // of the frame, already
   if (gap > least) {
     require_room(gap);
     end_part();
     const int64_t silence = std::llround(at * static_cast<double>(hz_)) - position_;
+    if (silence > 0) grow(static_cast<std::size_t>(silence));
     samples_.resize(samples_.size() + static_cast<std::size_t>(std::max<int64_t>(0, silence)));
     position_ += std::max<int64_t>(0, silence);
   } else if (gap < -least) {
     heard = std::min<int64_t>(frame.nb_samples, std::llround(static_cast<double>(-gap) / ratio));
   }
-  const int64_t more = std::llround(static_cast<double>(frame.nb_samples - heard) * ratio);
+  // Of all that was fed, lest what is rounded adds up: a frame may have 16 samples.
+  const int64_t fed = part_->fed + frame.nb_samples - heard;
+  const int64_t more =
+      std::llround(static_cast<double>(fed) * ratio) - std::llround(static_cast<double>(part_->fed) * ratio);
   require_room(more);
   std::vector<float> mono, samples = interleaved(frame, heard);
   all_sound_ = all_sound_ && std::all_of(samples.begin(), samples.end(), is_sound);
@@ -109,6 +123,7 @@ void AudioAssembly::add(const AVFrame& frame, libav::DecodedStream& stream) {
       samples.begin(), samples.end(), [](float sample) { return !is_sound(sample); }, 0.0f);
   part_->downmix.feed(samples, mono);
   append(mono);
+  part_->fed = fed;
   position_ += more;
 }
 

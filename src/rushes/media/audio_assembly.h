@@ -11,14 +11,13 @@
 namespace rushes::media {
 
 /// Where nothing is to be heard there is silence, and of what is to be heard twice at a time the first counts. The rate
-/// is that of the first frame. One thread at a time.
+/// is that of the first frame, or AudioLimits::max_hz where that is lower. One thread at a time.
 class AudioAssembly {
  public:
-  explicit AudioAssembly(double max_seconds, int64_t max_samples = AudioLimits{}.max_samples)
-      : max_seconds_(max_seconds), max_samples_(max_samples) {}
+  explicit AudioAssembly(const AudioLimits& limits) : limits_(limits) {}
 
   /// `frame` is the newest of `stream`. Throws Error: unsupported (no sound that is known), too_large (more than
-  /// max_seconds or max_samples since the last take()).
+  /// max_seconds or max_samples since the last take()); what `admit` throws, which counts from the last take() too.
   void add(const AVFrame& frame, libav::DecodedStream& stream);
   /// What came since the last one; with Hold::nothing also what mixing and resampling hold back.
   enum class Hold { some, nothing };
@@ -29,16 +28,17 @@ class AudioAssembly {
   struct Part {
     audio::Downmix downmix;
     int64_t hz;
-    std::optional<audio::StreamResampler> resampler;  // none: it has the first part's rate
+    std::optional<audio::StreamResampler> resampler;  // none: it has the rate that comes out
+    int64_t fed = 0;                                  // samples, since the resampler's stream began
   };
   void begin_part(const AVFrame& frame);
   void append(std::span<const float> mono);
   void keep(std::span<const float> mono);
   void end_part();
   void require_room(int64_t more) const;
+  void grow(std::size_t more);
 
-  double max_seconds_;
-  int64_t max_samples_;
+  const AudioLimits limits_;
   int64_t hz_ = 0;
   int64_t position_ = 0;  // in samples: of what came, also what is held back
   int64_t taken_ = 0;

@@ -13,7 +13,7 @@ DecodedAudio decode_audio(std::span<const uint8_t> bytes, const AudioLimits& lim
   require(static_cast<int64_t>(bytes.size()) <= limits.max_bytes, ErrorCode::too_large,
           "the audio has {} bytes; at most {} are allowed", bytes.size(), limits.max_bytes);
   libav::DecodedStream stream(bytes, kAudio);
-  AudioAssembly assembly(limits.max_seconds, limits.max_samples);
+  AudioAssembly assembly(limits);
   while (const AVFrame* frame = stream.next()) assembly.add(*frame, stream);
   DecodedAudio decoded = assembly.take(AudioAssembly::Hold::nothing);
   if (decoded.hz == 0) decoded.hz = stream.stream().codecpar->sample_rate;

@@ -10,7 +10,8 @@
 namespace rushes::media {
 
 /// The format is found by content, never by name. A file that breaks off gives what was complete.
-/// Throws Error: unsupported (none of those formats), too_large, corrupt_data (nothing in it can be decoded).
+/// Throws Error: unsupported (none of those formats), too_large, corrupt_data (nothing in it can be decoded); what
+/// limits.admit throws.
 DecodedAudio decode_audio(std::span<const uint8_t> bytes, const AudioLimits& limits = {});
 /// The same from a file. Throws as read_file() too.
 DecodedAudio read_audio(const NamedFile& file, const AudioLimits& limits = {});

@@ -17,13 +17,13 @@ namespace rushes::media {
 // The two threads take turns: the decoder's runs while there are bytes that it has not read, feed()'s while there are
 // none.
 struct AudioStream::State {
-  State(std::string_view demuxer, double max_seconds) : format(demuxer), assembly(max_seconds) {
+  State(std::string_view demuxer, const AudioLimits& limits) : format(demuxer), assembly(limits) {
     decoder = std::thread([this] { run(); });
   }
   ~State() {
     {
       const std::scoped_lock lock(mutex);
-      closed = true;
+      closed = abandoned = true;
     }
     changed.notify_all();
     decoder.join();
@@ -35,7 +35,8 @@ struct AudioStream::State {
     try {
       libav::DecodedStream stream([this](uint8_t* target, int wanted) { return read(target, wanted); }, format.c_str(),
                                   kAudio);
-      while (const AVFrame* frame = stream.next()) assembly.add(*frame, stream);
+      for (const AVFrame* frame = stream.next(); frame != nullptr && !abandoned; frame = stream.next())
+        assembly.add(*frame, stream);
     } catch (const Error& error) {
       failure = error;
     } catch (const std::exception& error) {  // out of memory
@@ -88,12 +89,13 @@ struct AudioStream::State {
   bool starved = false;             // the decoder waits
   bool closed = false, ended = false;
   // Of whoever's turn it is.
+  bool abandoned = false;  // nobody takes what is decoded, and whoever is asked for its memory may be gone
   std::optional<Error> failure;
   AudioAssembly assembly;
 };
 
-AudioStream::AudioStream(std::string_view format, double max_seconds)
-    : state_(std::make_unique<State>(format, max_seconds)) {}
+AudioStream::AudioStream(std::string_view format, const AudioLimits& limits)
+    : state_(std::make_unique<State>(format, limits)) {}
 AudioStream::~AudioStream() = default;
 AudioStream::AudioStream(AudioStream&&) noexcept = default;
 AudioStream& AudioStream::operator=(AudioStream&&) noexcept = default;
@@ -140,9 +142,9 @@ DecodedAudio joined(DecodedAudio first, DecodedAudio second) {
 }
 
 /// The piece as a file of its own, and whether it is all of one: as long as it says, and not made to be continued.
-WholeFile decode_whole(std::string_view format, std::span<const uint8_t> piece, double max_seconds) {
+WholeFile decode_whole(std::string_view format, std::span<const uint8_t> piece, const AudioLimits& limits) {
   libav::DecodedStream stream(piece, kAudio);
-  AudioAssembly assembly(max_seconds);
+  AudioAssembly assembly(limits);
   while (const AVFrame* frame = stream.next()) assembly.add(*frame, stream);
   WholeFile file{assembly.take(AudioAssembly::Hold::nothing)};
   if (file.audio.hz == 0) file.audio.hz = stream.stream().codecpar->sample_rate;
@@ -162,12 +164,12 @@ DecodedAudio AudioPieces::begin_anew(std::string_view format, std::span<const ui
 }
 
 DecodedAudio AudioPieces::begin(std::string_view format, std::span<const uint8_t> piece) {
-  if (format != "mov") return begin_known(format, piece);
-  late_.emplace(most_kept_bytes_);
+  if (!LateIndex::may_be_needed(format)) return begin_known(format, piece);
+  late_.emplace(format, most_kept_bytes_);
   return feed_late(piece);
 }
 
-/// Of an MP4 file of which it is not known yet whether it can be heard as it comes.
+/// Of a file of which it is not known yet whether it can be heard as it comes.
 DecodedAudio AudioPieces::feed_late(std::span<const uint8_t> piece) {
   LateIndex::Order order = LateIndex::Order::open;
   try {
@@ -181,9 +183,9 @@ DecodedAudio AudioPieces::feed_late(std::span<const uint8_t> piece) {
   late_.reset();
   if (order == LateIndex::Order::complete) {
     trailer_left_ = kMostTrailerBytes;
-    return decode_audio(file.bytes(), {.max_seconds = max_seconds_});
+    return decode_audio(file.bytes(), limits_);
   }
-  return begin_known("mov", file.bytes());
+  return begin_known(file.demuxer(), file.bytes());
 }
 
 DecodedAudio AudioPieces::feed_stream(std::span<const uint8_t> piece) {
@@ -207,18 +209,20 @@ DecodedAudio AudioPieces::begin_known(std::string_view format, std::span<const u
     if (!header) begun_.assign(piece.begin(), piece.end());
     if (!header) return {};
     if (header->pcm) {
-      wav_.emplace(*header, max_seconds_);
+      wav_.emplace(*header, limits_);
       return feed_wav(piece.subspan(header->bytes));
     }
   }
   WholeFile file;
   try {
-    file = decode_whole(format, piece, max_seconds_);
+    file = decode_whole(format, piece, limits_);
   } catch (const Error& error) {
-    if (error.code() == ErrorCode::too_large) throw;  // else it is too short to be opened as a file
+    const bool is_full = error.code() == ErrorCode::too_large || error.code() == ErrorCode::exhausted;
+    if (is_full) throw;  // else it is too short to be opened as a file
   }
   if (!file.complete) {
-    stream_.emplace(format, max_seconds_);
+    file = {};  // which is decoded again
+    stream_.emplace(format, limits_);
     stream_format_ = format;
     is_heard_ = false;
     unheard_bytes_ = 0;
@@ -294,13 +298,13 @@ DecodedAudio AudioPieces::feed(std::span<const uint8_t> piece, std::string_view 
     return {};
   }
   if (is_tagged_ || !told.empty()) return begin(told.empty() ? "mp3" : told, piece);
-  return decode_audio(piece, {.max_seconds = max_seconds_});  // a format without a mark, which comes whole
+  return decode_audio(piece, limits_);  // a format without a mark, which comes whole
 }
 
 /// What seemed complete goes on after all: as a stream from its beginning, of which the first samples are known.
 DecodedAudio AudioPieces::continue_whole(std::span<const uint8_t> piece) {
   const std::vector<uint8_t> first = std::exchange(whole_, {});
-  stream_.emplace(whole_format_, max_seconds_);
+  stream_.emplace(whole_format_, limits_);
   stream_format_ = whole_format_;
   is_heard_ = true;
   DecodedAudio known = stream_->feed(first);
@@ -324,9 +328,9 @@ AudioPieces::Closed AudioPieces::close() {
   }
   if (const auto late = std::exchange(late_, std::nullopt))
     closed.nothing_heard = fmt::format(
-        "the MP4 file breaks off after {} bytes, before its index (moov), which comes last in it: nothing of "
-        "it can be heard",
-        late->bytes().size());
+        "the {} file breaks off after {} bytes, before its index ({}), which comes last in it: nothing of it can be "
+        "heard",
+        late->format(), late->bytes().size(), late->index());
   else if (lost > 0)
     closed.nothing_heard = fmt::format("nothing in the {} bytes of audio could be decoded; is the file damaged?", lost);
   return closed;
@@ -345,7 +349,7 @@ DecodedAudio AudioPieces::finish() {
     if (format) last = begin(*format, begun);
     // The header of a WAV file that breaks off has begun again.
     const bool is_open = !std::exchange(begun_, {}).empty();
-    if (!format || is_open) last = decode_audio(begun, {.max_seconds = max_seconds_});
+    if (!format || is_open) last = decode_audio(begun, limits_);
   }
   Closed closed = close();
   require(closed.nothing_heard.empty(), ErrorCode::corrupt_data, "{}", closed.nothing_heard);

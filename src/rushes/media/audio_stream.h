@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "rushes/media/late_index.h"
@@ -16,14 +17,14 @@ namespace rushes::media {
 /// One stream. It has a thread of its own, which FFmpeg's demuxers need to wait for bytes in. One thread at a time.
 class AudioStream {
  public:
-  /// `format` is what audio_format_of() says of its beginning; at most `max_seconds` come out of a piece.
-  AudioStream(std::string_view format, double max_seconds);
+  /// `format` is what audio_format_of() says of its beginning; `limits` are those of what comes out of a piece.
+  AudioStream(std::string_view format, const AudioLimits& limits);
   ~AudioStream();
   AudioStream(AudioStream&&) noexcept;
   AudioStream& operator=(AudioStream&&) noexcept;
 
   /// All that can be known by now: returns when every byte has been looked at. Throws Error: unsupported, corrupt_data,
-  /// too_large; the stream has then ended.
+  /// too_large, and with its code what limits.admit throws; the stream has then ended.
   DecodedAudio feed(std::span<const uint8_t> piece);
   /// What was held back; nothing can be fed any more.
   DecodedAudio finish();
@@ -40,13 +41,17 @@ class AudioStream {
 class AudioPieces {
  public:
   static constexpr std::size_t kMostKeptBytes = std::size_t{128} << 20;
-  /// `most_kept_bytes`: of a file that cannot be heard before its end has come.
+  /// `limits` are those of what comes out of a piece. `most_kept_bytes`: of a file that cannot be heard before its end
+  /// has come.
+  explicit AudioPieces(AudioLimits limits, std::size_t most_kept_bytes = kMostKeptBytes)
+      : limits_(std::move(limits)), most_kept_bytes_(most_kept_bytes) {}
   explicit AudioPieces(double max_seconds, std::size_t most_kept_bytes = kMostKeptBytes)
-      : max_seconds_(max_seconds), most_kept_bytes_(most_kept_bytes) {}
+      : AudioPieces(AudioLimits{.max_seconds = max_seconds}, most_kept_bytes) {}
 
-  /// The sound of `piece`, one channel at its own rate, with no more held back than its codec and container need.
-  /// `told`: the demuxer, as frame_format_of_media_type() says it, of pieces that do not say it themselves. Throws
-  /// Error: unsupported (neither a header that is known nor a part of what came before), corrupt_data, too_large.
+  /// The sound of `piece`, one channel at its own rate or limits.max_hz, with no more held back than its codec and
+  /// container need. `told`: the demuxer, as frame_format_of_media_type() says it, of pieces that do not say it
+  /// themselves. Throws Error: unsupported (neither a header that is known nor a part of what came before),
+  /// corrupt_data, too_large.
   DecodedAudio feed(std::span<const uint8_t> piece, std::string_view told = {});
   /// Nothing more belongs to what came: what was held back. The next piece begins anew. Throws Error(corrupt_data) if
   /// nothing of all that came could be decoded.
@@ -75,7 +80,7 @@ class AudioPieces {
   DecodedAudio feed_wav(std::span<const uint8_t> piece);
   DecodedAudio continue_whole(std::span<const uint8_t> piece);
 
-  double max_seconds_;
+  AudioLimits limits_;
   std::size_t most_kept_bytes_;
   std::optional<AudioStream> stream_;
   std::string_view stream_format_;

@@ -1,6 +1,7 @@
 // Sound out of a file, as everything else takes it.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -10,14 +11,23 @@ struct AudioLimits {
   int64_t max_bytes = 256 << 20;  // of the file
   double max_seconds = 3600;
   int64_t max_samples = 64 << 20;  // 256 MiB of one channel: 23 minutes at 48 kHz, 70 at 16 kHz
+  /// Sound of a higher rate comes out at this one, to which it is resampled while it is decoded; 0: at its own.
+  int64_t max_hz = 0;
+  /// Asked before the samples that are held take so many bytes in all: a file says its length and its rate itself, and
+  /// 10 KB may be minutes. What it throws, decoding throws. Any thread, one at a time.
+  std::function<void(int64_t bytes)> admit = {};
 };
+
+/// AudioLimits::max_hz of speech: no model listens at a higher rate.
+inline constexpr int64_t kMostSpeechHz = 48'000;
 
 /// Samples of floating point may hold anything. Beyond this they are no sound, but another format's bytes or damage.
 inline constexpr float kLoudest = 8;
 /// False for what is not a number, too.
 constexpr bool is_sound(float sample) { return sample >= -kLoudest && sample <= kLoudest; }
 
-/// One channel in [-1, 1], at the file's own rate. Samples that are no sound become silence, and a warning says so.
+/// One channel in [-1, 1], at the file's own rate or AudioLimits::max_hz. Samples that are no sound become silence, and
+/// a warning says so.
 struct DecodedAudio {
   std::vector<float> samples;
   int64_t hz = 0;

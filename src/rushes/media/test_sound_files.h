@@ -117,6 +117,7 @@ inline std::vector<Kind> kinds() {
   add("AIFF", file_of("aiff", "pcm_s16be", 16'000, false), 0.3);
   add("AU", file_of("au", "pcm_s16be", 16'000, false), 0.3);
   add("CAF", file_of("caf", "pcm_s16le", 16'000, false), 0.3);
+  add("CAF with its index at its end", file_of("caf", "alac", 16'000, false, "", AV_SAMPLE_FMT_S16P), 2);
   add("W64", file_of("w64", "pcm_s16le", 16'000, false), 2);
   add("VOC", file_of("voc", "pcm_u8", 16'000, false), 0.3);
   add("FLV", file_of("flv", "aac", 44'100, false), 0.4);

@@ -107,19 +107,20 @@ std::span<const uint8_t> behind_wav(std::span<const uint8_t> file) {
   }
 }
 
-WavStream::WavStream(const WavHeader& header, double max_seconds)
+WavStream::WavStream(const WavHeader& header, const AudioLimits& limits)
     : pcm_(header.pcm.value()),
-      max_seconds_(max_seconds),
+      limits_(limits),
       place_(header.data_bytes > 0 ? Place::samples : Place::between),
       left_(header.data_bytes),
       is_odd_(header.data_bytes % 2 != 0) {}
 
 WavStream::Fed WavStream::feed(std::span<const uint8_t> piece) {
   const double frames = static_cast<double>(piece.size()) / static_cast<double>(pcm_.frame_bytes());
-  require(
-      frames <= max_seconds_ * static_cast<double>(pcm_.hz) && frames <= static_cast<double>(AudioLimits{}.max_samples),
-      ErrorCode::too_large, "the audio is longer than {} s or has more than {} samples; send it in pieces",
-      max_seconds_, AudioLimits{}.max_samples);
+  require(frames <= limits_.max_seconds * static_cast<double>(pcm_.hz) &&
+              frames <= static_cast<double>(limits_.max_samples),
+          ErrorCode::too_large, "the audio is longer than {} s or has more than {} samples; send it in pieces",
+          limits_.max_seconds, limits_.max_samples);
+  if (limits_.admit) limits_.admit(static_cast<int64_t>(frames * sizeof(float)));
   if (place_ == Place::samples) require_no_text(piece, least_text(pcm_));
   Fed fed{{.samples = {}, .hz = pcm_.hz}, {}};
   while (!piece.empty()) {

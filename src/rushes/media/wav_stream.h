@@ -25,15 +25,16 @@ std::span<const uint8_t> behind_wav(std::span<const uint8_t> file);
 /// One file, behind its header. One thread at a time.
 class WavStream {
  public:
-  /// At most `max_seconds` come out of a piece. The header's `pcm` must be there.
-  WavStream(const WavHeader& header, double max_seconds);
+  /// `limits` are those of what comes out of a piece. The header's `pcm` must be there.
+  WavStream(const WavHeader& header, const AudioLimits& limits);
 
   struct Fed {
     DecodedAudio audio;
     std::span<const uint8_t> rest;  // of the piece: another file begins there, or it or a chunk may if more comes
   };
   /// Behind the samples that the header has announced, chunks that WAV files have are skipped. Anything else is more
-  /// samples: whoever records writes the header first. Throws Error: too_large, unsupported (text).
+  /// samples: whoever records writes the header first. Throws Error: too_large, unsupported (text); what
+  /// `admit` throws.
   Fed feed(std::span<const uint8_t> piece);
   /// What was held back; the file ends. `rest`: of the last piece, if nothing has begun there.
   DecodedAudio finish(std::span<const uint8_t> rest = {});
@@ -45,7 +46,7 @@ class WavStream {
   std::size_t padding(std::span<const uint8_t> piece) const;
 
   const Pcm pcm_;
-  const double max_seconds_;
+  const AudioLimits limits_;
   PcmPieces samples_;
   Place place_ = Place::samples;
   int64_t left_;  // bytes, of the samples or of the chunk

@@ -104,6 +104,10 @@ TEST_P(Recordings, that_cannot_be_written_leave_the_video_whole_in_memory) {
     const Reply part = get(path(id, "/video.mp4"), "Range: bytes=10-2009\r\n");
     EXPECT_EQ(part.status, 206);
     EXPECT_EQ(part.body, whole.body.substr(10, 2000));
+    const Reply recorded = get(path(id, "/recording.mp4"));
+    if (room > 0) continue;
+    EXPECT_EQ(recorded.status, 503);
+    EXPECT_THAT(recorded.body, testing::HasSubstr("nothing of the video was recorded"));
   }
 }
 

@@ -36,12 +36,13 @@ std::span<const uint8_t> bytes_of(const std::string& text) {
   return {reinterpret_cast<const uint8_t*>(text.data()), text.size()};
 }
 
-media::DecodedAudio read_speech(const Input& input) {
+media::DecodedAudio read_speech(const Input& input, const std::function<void(int64_t)>& admit) {
+  const media::AudioLimits limits{.max_hz = media::kMostSpeechHz, .admit = admit};
   media::DecodedAudio audio;
   if (const auto* path = std::get_if<fs::path>(&input))
-    audio = media::read_audio({*path, "audio_path"});
+    audio = media::read_audio({*path, "audio_path"}, limits);
   else
-    audio = media::decode_audio(bytes_of(decode_base64("audio_path", std::get<std::string>(input))));
+    audio = media::decode_audio(bytes_of(decode_base64("audio_path", std::get<std::string>(input))), limits);
   return media::resampled(audio, kHz);
 }
 
@@ -64,7 +65,8 @@ void read_source(const Input& input, const generation::Model& model, const std::
   else
     ingest::drive(request, model,
                   path ? media::read_video_file({*path, "source_path"})
-                       : std::make_shared<const media::Bytes>(bytes.begin(), bytes.end()));
+                       : std::make_shared<const media::Bytes>(bytes.begin(), bytes.end()),
+                  {}, admit);
 }
 
 class Stream {
@@ -151,7 +153,7 @@ class Stream {
   }
 
   Speech hear() {
-    audio_ = read_speech(inputs_.speech);
+    audio_ = read_speech(inputs_.speech, [&](int64_t bytes) { charge_inputs(memory_, bytes); });
     require(!audio_.samples.empty(), ErrorCode::invalid_argument, "the audio is empty");
     charge_inputs(memory_, audio_.bytes());
     return {audio_.seconds(), expected_frames(static_cast<int64_t>(audio_.samples.size()))};

@@ -73,7 +73,9 @@ class Decoder {
                                       std::shared_ptr<const generation::Model> model) {
     auto work = decode([&] {
       const media::VideoLimits limits{.max_bytes = kMaxVideoBytes, .max_seconds = kMaxAudioSeconds};
-      ingest::drive(*request, *model, std::make_shared<const media::Bytes>(file.begin(), file.end()), limits);
+      const int64_t portrait = generation::input_bytes(*request);
+      ingest::drive(*request, *model, std::make_shared<const media::Bytes>(file.begin(), file.end()), limits,
+                    [&](int64_t bytes) { charge_inputs(request.memory, portrait + bytes); });
       charge_inputs(request.memory, generation::input_bytes(*request));
       return true;
     });
@@ -83,7 +85,13 @@ class Decoder {
 
   net::awaitable<HeldAudio> audio(std::string_view file) {
     auto work = decode([&] {
-      return held(media::decode_audio(bytes_of(file), {.max_bytes = kMaxAudioBytes, .max_seconds = kMaxAudioSeconds}));
+      auto memory = charge(0);
+      media::DecodedAudio audio =
+          media::decode_audio(bytes_of(file), {.max_bytes = kMaxAudioBytes,
+                                               .max_seconds = kMaxAudioSeconds,
+                                               .max_hz = media::kMostSpeechHz,
+                                               .admit = [&](int64_t bytes) { charge_inputs(memory, bytes); }});
+      return HeldAudio{std::move(audio), std::move(memory)};
     });
     co_return co_await std::move(work);
   }

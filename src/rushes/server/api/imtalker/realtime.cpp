@@ -53,7 +53,9 @@ media::Bytes pcm(std::span<const float> samples) {
 /// What a client has sent and what of it is on its way through the generator.
 class Conversation {
  public:
-  explicit Conversation(const Hosted& entry) : session_(entry.session), speech_(entry.session) {}
+  /// `memory` is charged with what is decoded, until it is heard.
+  Conversation(const Hosted& entry, base::MemoryBudget::Charge memory)
+      : session_(entry.session), speech_(entry.session), memory_(std::move(memory)) {}
 
   /// A message of the client's. An empty one ends the conversation.
   void take(const std::string& message) {
@@ -78,6 +80,7 @@ class Conversation {
   /// At 16 kHz. One thread at a time, any.
   std::vector<float> decode(std::span<const uint8_t> piece) {
     const media::DecodedAudio audio = containers_.feed(piece);
+    memory_.resize(0);
     for (const std::string& warning : audio.warnings) session_->warn(warning);
     if (audio.hz == 0) return {};
     if (!resampler_ || resampler_->from_hz() != audio.hz) resampler_.emplace(audio.hz, kHz);
@@ -110,7 +113,11 @@ class Conversation {
   ingest::LiveSpeech speech_;
   media::PieceSorter sorter_;
   media::PcmPieces bare_;
-  media::AudioPieces containers_{ingest::SpeechInput::kMaxPieceSeconds, kMostWaitingBytes};
+  base::MemoryBudget::Charge memory_;
+  media::AudioPieces containers_{media::AudioLimits{.max_seconds = ingest::SpeechInput::kMaxPieceSeconds,
+                                                    .max_hz = media::kMostSpeechHz,
+                                                    .admit = [this](int64_t bytes) { charge_inputs(memory_, bytes); }},
+                                 kMostWaitingBytes};
   std::optional<audio::StreamResampler> resampler_;
   std::deque<media::Bytes> pieces_;
   std::size_t waiting_bytes_ = 0;
@@ -129,7 +136,7 @@ net::awaitable<void> converse(Heads& talks, WorkPool& work, std::string id, WebS
   const Hosted entry = session->newest();
   // One connection for each session; whatever ends it ends the session too.
   std::shared_ptr<void> forget(nullptr, [&talks, id](void*) { talks.remove(id); });
-  const auto conversation = std::make_shared<Conversation>(entry);
+  const auto conversation = std::make_shared<Conversation>(entry, talks.sessions().inputs().charge());
   viewer.on_binary([conversation](const std::string& message) { conversation->take(message); });
   viewer.on_text([conversation](const std::string& message) {
     if (message.empty()) conversation->take(message);

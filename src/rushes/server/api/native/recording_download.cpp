@@ -8,9 +8,13 @@ namespace {
 
 using delivery::EncodedStream;
 
-/// All that was recorded, whether it is the whole video or not.
+/// All that was recorded, whether it is the whole video or not. Throws Error(unavailable) if the recording ended before
+/// its first fragment.
 Response recorded_mp4(const Request& request, const Hosted& entry) {
   const EncodedStream::Download download = entry.video->download();
+  const std::string why = entry.video->status().recording_failure;
+  require(why.empty() || download.bytes > static_cast<int64_t>(entry.video->init_segment()->size()),
+          ErrorCode::unavailable, "nothing of the video was recorded: {}", why);
   return file_response(request, download.file, download.bytes, "video/mp4",
                        {.tag = fmt::format("{}-{}", entry.session->id().text(), download.bytes)});
 }

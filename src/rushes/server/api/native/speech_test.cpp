@@ -245,6 +245,24 @@ TEST_F(Speech, files_that_are_kept_until_their_end_count_as_inputs) {
   EXPECT_EQ(server->request("POST", path(second) + "/audio", file).status, 202);
 }
 
+TEST_F(Speech, is_charged_as_long_as_it_is_at_its_own_rate) {
+  constexpr int64_t kHz = 48'000, kPicture = 64 * 64 * 3;  // the session hears 16 kHz: a third of the bytes
+  const std::string two_seconds = media::wav_file(media::test_audio(2 * kHz, kHz), kHz);
+  const auto status = [&](int64_t room) {
+    const auto server = start([&](ServerOptions& options) { options.sessions.max_input_bytes = kPicture + room; });
+    const json session = begin(*server);
+    const Reply reply = server->request("POST", path(session) + "/audio", two_seconds);
+    if (reply.status != 202) {
+      EXPECT_THAT(reply.body, HasSubstr("--max-input-mib"));
+      EXPECT_THAT(server->request("GET", "/metrics").body,
+                  HasSubstr("\nrushes_input_bytes " + std::to_string(kPicture) + "\n"));
+    }
+    return reply.status;
+  };
+  EXPECT_EQ(status(2 * kHz * 4 + 1000), 202);
+  EXPECT_EQ(status(2 * kHz * 4 - 1000), 429);
+}
+
 TEST_F(Speech, a_websocket_carries_samples_samples_and_the_ends_of_utterances) {
   const auto server = start();
   const json session = begin(*server);

@@ -277,9 +277,12 @@ net::awaitable<void> Generations::converse(const GenerationPtr& generation) {
   }
   std::string failure;
   try {
-    auto hearing = studio_->work().run([&] {
+    auto hearing = decode_inputs(studio_->sessions(), studio_->work(), [&] {
       const std::span<const uint8_t> file(reinterpret_cast<const uint8_t*>(wanted.audio.data()), wanted.audio.size());
-      const media::DecodedAudio heard = media::resampled(media::decode_audio(file), 16'000);
+      auto memory = studio_->sessions().inputs().charge();
+      const media::AudioLimits limits{.max_hz = media::kMostSpeechHz,
+                                      .admit = [&](int64_t bytes) { charge_inputs(memory, bytes); }};
+      const media::DecodedAudio heard = media::resampled(media::decode_audio(file, limits), 16'000);
       return audio::wav_file(heard.samples, heard.hz);
     });
     std::vector<uint8_t> wav = co_await std::move(hearing);

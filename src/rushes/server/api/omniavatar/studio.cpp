@@ -128,7 +128,9 @@ net::awaitable<Hosted> Studio::begin(std::string name, AvatarRequest wanted, Wat
     if (wanted.audio.empty()) {
       request.video_frames = 1 + std::llround(kSilentSeconds * fps);
     } else {
-      speech->audio = media::decode_audio(bytes_of(wanted.audio));
+      speech->audio = media::decode_audio(
+          bytes_of(wanted.audio), {.max_hz = media::kMostSpeechHz,
+                                   .admit = [&](int64_t more) { charge_inputs(speech->memory, bytes + more); }});
       require(!speech->audio.samples.empty(), ErrorCode::invalid_argument, "the audio is empty");
       require(speech->audio.seconds() <= most, ErrorCode::too_large, "the audio is {:.0f} s long; {:.0f} s are allowed",
               speech->audio.seconds(), most);
