@@ -1,6 +1,7 @@
 // A session's video from its first block to its deletion: lists, files, ranges, metrics and the catalogue, the same for
 // every family.
 #include <fcntl.h>
+#include <gmock/gmock.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -191,6 +192,23 @@ TEST_P(Recordings, are_not_sent_to_who_has_them_or_means_another_state) {
         EXPECT_EQ(reply.headers.at("etag"), tag);
       }
     }
+}
+
+TEST_P(Recordings, are_asked_for_under_conditions_also_while_they_grow) {
+  const auto id = begin();
+  make_blocks(1);
+  const std::string target = path(id, "/recording.mp4"), range = "Range: bytes=0-99\r\n";
+  const std::string tag = get(target, range).headers.at("etag");
+  const std::pair<std::string, int> cases[] = {{"If-None-Match: " + tag, 304}, {"If-None-Match: \"other\"", 206},
+                                               {"If-None-Match: *", 304},      {"If-Match: " + tag, 206},
+                                               {"If-Match: *", 206},           {"If-Match: \"other\"", 412}};
+  for (const auto& [header, status] : cases) {
+    EXPECT_EQ(get(target, range + header + "\r\n").status, status) << header;
+    // Without a range the whole file is sent, until its end.
+    if (status != 206) {
+      EXPECT_EQ(get(target, header + "\r\n").status, status) << header;
+    }
+  }
 }
 
 TEST_P(Recordings, have_their_blocks_told_in_order) {
