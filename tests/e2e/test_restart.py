@@ -33,7 +33,7 @@ def boxes(path):
 def check(server, data, family):
     """Everything that is listed plays to its end, and catalogue, list and directory agree."""
     # What a server that was killed left in fragments becomes a plain file while the next one works.
-    wait_for(lambda: all([name for name, _ in boxes(path)] == ["ftyp", "moov", "mdat", "uuid"] for path in data.glob("*.mp4")))
+    wait_for(lambda: all([name for name, _ in boxes(path)] == ["ftyp", "moov", "uuid", "mdat"] for path in data.glob("*.mp4")))
     recordings = {r["id"]: r for r in server.request("GET", "/v1/recordings")["recordings"]}
     sessions = {s["id"]: s for s in server.request("GET", "/v1/sessions?state=finished,failed,stopped")["sessions"]}
     assert set(sessions) == set(recordings) == {p.stem for p in data.glob("*.mp4")}

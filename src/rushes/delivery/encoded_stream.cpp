@@ -91,6 +91,9 @@ EncodedStream::EncodedStream(std::shared_ptr<generation::Session> session, const
   if (recorded < made) {  // an earlier process had no room for the rest
     lacks_end_ = true;
     status_.recording_failure = fmt::format("it has the first {} of {} frames", recorded, made);
+  } else if (file.lost_bytes > 0) {  // of sound, or of what nobody knows the length of
+    lacks_end_ = true;
+    status_.recording_failure = fmt::format("its file has lost the last {} bytes", file.lost_bytes);
   }
   status_.recording_complete = !lacks_end_;
   ring_.end();

@@ -249,7 +249,7 @@ struct PlainMp4::State {
     });
   }
 
-  Bytes head(int64_t data_begin, bool is_long) const {
+  Bytes head(int64_t data_begin, bool is_long, View between) const {
     int64_t duration = 0;
     for (const Track& track : tracks) duration = std::max(duration, movie_time(track.end, track));
     if (length) duration = length->count();
@@ -265,6 +265,7 @@ struct PlainMp4::State {
           put_track(made, data_begin, is_long, box);
       }
     });
+    put(between, bytes);
     if (is_long) {
       put(1, 4, bytes);
       put(four("mdat"), 4, bytes);
@@ -314,13 +315,13 @@ void PlainMp4::add(View moof) {
   s.data_bytes += bytes;
 }
 
-Bytes PlainMp4::head() const {
+Bytes PlainMp4::head(View between) const {
   const State& s = *state_;
   // Its size depends on nothing but the width of the offsets, so that it tells where the data begins.
-  const auto size_of = [&](bool is_long) { return static_cast<int64_t>(s.head(0, is_long).size()); };
+  const auto size_of = [&](bool is_long) { return static_cast<int64_t>(s.head(0, is_long, between).size()); };
   const int64_t short_size = size_of(false);
   const bool is_long = short_size + s.data_bytes + static_cast<int64_t>(kHead) > kMost32;
-  return s.head(is_long ? size_of(true) : short_size, is_long);
+  return s.head(is_long ? size_of(true) : short_size, is_long, between);
 }
 
 Bytes plain_mp4(View fragmented, std::optional<Pts> length) {

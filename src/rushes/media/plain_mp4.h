@@ -33,8 +33,8 @@ class PlainMp4 {
 
   /// The moof box of the next fragment. Throws Error(corrupt_data).
   void add(std::span<const uint8_t> moof);
-  /// ftyp, moov, and the head of the mdat box that all data makes up.
-  Bytes head() const;
+  /// ftyp, moov, the boxes `between`, and the head of the mdat box that all data makes up.
+  Bytes head(std::span<const uint8_t> between = {}) const;
   /// Of what was added.
   int64_t data_bytes() const noexcept;
 
@@ -54,14 +54,15 @@ struct PlainMp4File {
   std::vector<FragmentPlace> places;  // heads: within what fragment_headers() gives
 };
 
-/// Writes the fragments at `places` of `from` as a plain MP4 to the new file `to`, and puts it on the disk. Behind the
+/// Writes the fragments at `places` of `from` as a plain MP4 to the new file `to`, and puts it on the disk. Before the
 /// data stands a box that players pass over: the initialisation segment and the fragments' heads, so that the same
-/// fragments can be had again. Throws Error(corrupt_data) for what `from` does not hold, Error(exhausted) for a full
-/// disk, Error(unavailable) for another reason why it cannot be written; then there is no such file.
+/// fragments can be had again, also from a file that has lost its end. Throws Error(corrupt_data) for what `from` does
+/// not hold, Error(exhausted) for a full disk, Error(unavailable) for another reason why it cannot be written; then
+/// there is no such file.
 PlainMp4File write_plain_mp4(const ReadableFile& from, std::span<const uint8_t> init_segment,
                              std::span<const FragmentPlace> places, const std::filesystem::path& to);
 
-/// Size of the box at `index`, which ends the file, unless somebody has appended to it. Throws Error(corrupt_data).
+/// Size of the box at `index`. Throws Error(corrupt_data).
 int64_t index_bytes(const ReadableFile& file, int64_t index);
 /// What is in that box: initialisation segment and heads. Throws Error(corrupt_data).
 Bytes fragment_headers(const ReadableFile& file, int64_t index);

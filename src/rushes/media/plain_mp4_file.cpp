@@ -114,15 +114,16 @@ PlainMp4File write_plain_mp4(const ReadableFile& from, View init_segment, std::s
     require(plain.data_bytes() == data_bytes, ErrorCode::corrupt_data,
             "a fragment of the recording has {} bytes of data, but describes others", place.data_bytes);
   }
+  const Bytes index = index_box(headers), head = plain.head(index);
+  for (int box = 0; box < 2; ++box)  // it stands behind ftyp and moov
+    made.index += Fields(View(head).subspan(static_cast<std::size_t>(made.index))).u32();
   NewFile file(to);
-  file.write(plain.head());
+  file.write(head);
   for (std::size_t i = 0; i < places.size(); ++i) {
     made.places[i].data = file.size();
     for (int64_t done = 0; done < places[i].data_bytes; done += kPieceBytes)
       file.write(read(from, places[i].data + done, std::min(kPieceBytes, places[i].data_bytes - done)));
   }
-  made.index = file.size();
-  file.write(index_box(headers));
   made.bytes = file.size();
   file.keep();
   return made;
@@ -130,7 +131,7 @@ PlainMp4File write_plain_mp4(const ReadableFile& from, View init_segment, std::s
 
 int64_t index_bytes(const ReadableFile& file, int64_t index) {
   const int64_t left = file.size() - index;
-  static constexpr char kNone[] = "the recording does not end with the headers of its fragments";
+  static constexpr char kNone[] = "the recording does not have the headers of its fragments";
   require(left >= static_cast<int64_t>(kIndexHead), ErrorCode::corrupt_data, kNone);
   const Bytes head = read(file, index, kIndexHead);
   Fields fields(head);

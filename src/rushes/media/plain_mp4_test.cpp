@@ -99,6 +99,10 @@ class PlainMp4Test : public testing::Test {
         .write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
     return scratch_.path / name;
   }
+  static Bytes contents(const fs::path& path) {
+    std::ifstream in(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+  }
   const ScratchFolder scratch_;
 };
 
@@ -198,8 +202,7 @@ TEST_F(PlainMp4Test, file_gives_the_fragments_back_as_they_were) {
 TEST_F(PlainMp4Test, file_to_which_something_was_appended_has_all_that_stands_before_it) {
   const fs::path path = write("recording.mp4", fragmented(true).bytes);
   finish_mp4(path);
-  std::ifstream in(path, std::ios::binary);
-  Bytes bytes{std::istreambuf_iterator<char>(in), {}};
+  Bytes bytes = contents(path);
   const RecordedFile before = read_recorded_file(path);
   bytes.insert(bytes.end(), 70, 'x');
   write("recording.mp4", bytes);
@@ -211,18 +214,79 @@ TEST_F(PlainMp4Test, file_to_which_something_was_appended_has_all_that_stands_be
   EXPECT_FALSE(fragment_headers(*ReadableFile::open(path), after.index.value()).empty());
 }
 
-TEST_F(PlainMp4Test, file_that_is_cut_off_or_damaged_never_does_harm) {
+TEST_F(PlainMp4Test, file_that_has_lost_its_end_keeps_the_fragments_before_it) {
   const fs::path path = write("recording.mp4", fragmented(true).bytes);
   finish_mp4(path);
-  std::ifstream in(path, std::ios::binary);
-  const Bytes whole{std::istreambuf_iterator<char>(in), {}};
-  ASSERT_TRUE(read_recorded_file(path).index);
-  for (std::size_t size = 0; size < whole.size(); size += 61) {
-    write("recording.mp4", {whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size)});
-    try {
-      EXPECT_TRUE(read_recorded_file(path).fragments.empty()) << size;
-    } catch (const Error&) {}
+  const Bytes whole = contents(path);
+  EXPECT_THAT(boxes(whole), testing::ElementsAre("ftyp", "moov", "uuid", "mdat"));
+  const RecordedFile before = read_recorded_file(path);
+  EXPECT_EQ(before.lost_bytes, 0);
+  const auto end = [&](std::size_t i) { return before.fragments[i].place.data + before.fragments[i].place.data_bytes; };
+  const auto all = static_cast<int64_t>(whole.size()), data = before.fragments.front().place.data;
+  ASSERT_EQ(end(before.fragments.size() - 1), all);
+  std::vector<int64_t> sizes = {data, end(0) - 1, end(0), end(1), all - 7, all - 1};  // and:
+  for (int64_t size = 0; size < all; size += 61) sizes.push_back(size);
+  for (const int64_t size : sizes) {
+    SCOPED_TRACE(size);
+    write("recording.mp4", {whole.begin(), whole.begin() + size});
+    if (size < data) {
+      try {
+        EXPECT_TRUE(read_recorded_file(path).fragments.empty());
+      } catch (const Error&) {}
+      continue;
+    }
+    std::size_t complete = 0;
+    while (end(complete) <= size) ++complete;
+    const RecordedFile after = read_recorded_file(path);
+    ASSERT_EQ(after.fragments.size(), complete);
+    for (std::size_t i = 0; i < complete; ++i) {
+      EXPECT_EQ(after.fragments[i].pts, before.fragments[i].pts);
+      EXPECT_EQ(after.fragments[i].place.data, before.fragments[i].place.data);
+    }
+    EXPECT_EQ(after.index, before.index);
+    EXPECT_EQ(after.init_segment, before.init_segment);
+    EXPECT_EQ(after.complete_bytes(), complete > 0 ? end(complete - 1) : *before.index + before.index_bytes);
+    EXPECT_EQ(after.file_bytes, size);
+    EXPECT_EQ(after.lost_bytes, all - size);
+    EXPECT_FALSE(after.cut_off);
   }
+}
+
+TEST_F(PlainMp4Test, file_of_an_earlier_version_with_its_index_at_the_end_is_read) {
+  const Bytes fragments = fragmented(true).bytes;
+  const fs::path path = write("recording.mp4", fragments);
+  const RecordedFile before = read_recorded_file(path);
+  PlainMp4 plain(before.init_segment);
+  Bytes old, data;
+  for (const RecordedFragment& fragment : before.fragments) {
+    const FragmentPlace& place = fragment.place;
+    plain.add(
+        std::span(fragments).subspan(static_cast<std::size_t>(place.head), static_cast<std::size_t>(place.head_bytes)));
+    data.insert(data.end(), fragments.begin() + place.data, fragments.begin() + place.data + place.data_bytes);
+  }
+  old = plain.head();
+  const auto data_at = static_cast<int64_t>(old.size());
+  old.insert(old.end(), data.begin(), data.end());
+  finish_mp4(path);
+  const RecordedFile now = read_recorded_file(path);
+  const Bytes whole = contents(path);
+  old.insert(old.end(), whole.begin() + *now.index, whole.begin() + *now.index + now.index_bytes);
+  write("recording.mp4", old);
+  const RecordedFile read = read_recorded_file(path);
+  EXPECT_EQ(read.index, data_at + static_cast<int64_t>(data.size()));
+  EXPECT_EQ(read.complete_bytes(), static_cast<int64_t>(old.size()));
+  EXPECT_EQ(read.init_segment, before.init_segment);
+  EXPECT_EQ(read.lost_bytes, 0);
+  ASSERT_EQ(read.fragments.size(), now.fragments.size());
+  for (std::size_t i = 0; i < read.fragments.size(); ++i)
+    EXPECT_EQ(read.fragments[i].place.data - data_at, now.fragments[i].place.data - now.fragments.front().place.data);
+}
+
+TEST_F(PlainMp4Test, file_that_is_damaged_never_does_harm) {
+  const fs::path path = write("recording.mp4", fragmented(true).bytes);
+  finish_mp4(path);
+  const Bytes whole = contents(path);
+  ASSERT_TRUE(read_recorded_file(path).index);
   for (std::size_t i = 0; i < whole.size(); i += i < 2000 || i > whole.size() - 600 ? 1 : 97) {
     Bytes damaged = whole;
     damaged[i] ^= 0xff;

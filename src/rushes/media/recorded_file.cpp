@@ -31,8 +31,13 @@ class BoxFile {
     uint32_t type = 0;
     int64_t offset = 0, size = 0, head = 8;
   };
-  /// Nothing: what follows is no complete box.
+  /// Nothing: what follows is not a complete box.
   std::optional<Box> next() {
+    const std::optional<Box> box = next_begun();
+    return box && box->size <= size_ - box->offset ? box : std::nullopt;
+  }
+  /// Nothing: what follows is not the beginning of a box. The file may end within it; then nothing follows.
+  std::optional<Box> next_begun() {
     if (size_ - position_ < 8) return std::nullopt;
     const Bytes head = read(position_, 8);
     mp4::Fields fields(head);
@@ -44,8 +49,8 @@ class BoxFile {
       box.size = static_cast<int64_t>(std::min<uint64_t>(mp4::Fields(large).take(8), INT64_MAX));
       box.head = 16;
     }
-    if (box.size < box.head || box.size > size_ - position_) return std::nullopt;
-    position_ += box.size;
+    if (box.size < box.head) return std::nullopt;
+    position_ += std::min(box.size, size_ - position_);
     return box;
   }
   Bytes read(int64_t offset, int64_t size) {
@@ -125,9 +130,11 @@ void describe(RecordedFile& recorded, const FragmentParser& parser) {
   recorded.track = parser.track();
 }
 
-/// One of write_plain_mp4(), whose data stands in the box `data`.
-void read_plain(RecordedFile& recorded, const std::filesystem::path& path, const BoxFile::Box& data) {
-  recorded.index = data.offset + data.size;
+/// One of write_plain_mp4(), whose data stands in the box `data`; the file may end within that. `index`: where the box
+/// with the headers begins.
+void read_plain(RecordedFile& recorded, const std::filesystem::path& path, const BoxFile::Box& data, int64_t index) {
+  recorded.index = index;
+  recorded.lost_bytes = data.size - std::min(data.size, recorded.file_bytes - data.offset);
   const auto file = ReadableFile::open(path);
   recorded.index_bytes = index_bytes(*file, *recorded.index);
   const Bytes headers = fragment_headers(*file, *recorded.index);
@@ -144,13 +151,14 @@ void read_plain(RecordedFile& recorded, const std::filesystem::path& path, const
       require(parser.has_value(), ErrorCode::corrupt_data, "{} has fragments without tracks", path.string());
       FragmentPlace place{
           .head = at, .head_bytes = size, .data = data_at, .data_bytes = parser->times(box).data_bytes - 8};
-      require(add_fragment(recorded, *parser, box, place), ErrorCode::corrupt_data,
-              "{} has a fragment that cannot be read", path.string());
       data_at += place.data_bytes;
+      if (data_at <= recorded.file_bytes)
+        require(add_fragment(recorded, *parser, box, place), ErrorCode::corrupt_data,
+                "{} has a fragment that cannot be read", path.string());
     }
     at += size;
   });
-  require(parser.has_value() && data_at == data.offset + data.size, ErrorCode::corrupt_data,
+  require(parser.has_value() && data_at - data.offset == data.size, ErrorCode::corrupt_data,
           "the index of {} does not describe its data", path.string());
 }
 
@@ -174,8 +182,14 @@ RecordedFile read_recorded_file(const std::filesystem::path& path) {
   RecordedFile recorded;
   recorded.file_bytes = file.size();
   std::optional<BoxFile::Box> head = file.next();
-  if (head && head->type == four("mdat")) {
-    read_plain(recorded, path, *head);
+  if (head && head->type == four("uuid")) {
+    const auto data = file.next_begun();
+    require(data && data->type == four("mdat"), ErrorCode::corrupt_data, "{} has lost its data", path.string());
+    read_plain(recorded, path, *data, head->offset);
+    return recorded;
+  }
+  if (head && head->type == four("mdat")) {  // of an earlier version
+    read_plain(recorded, path, *head, head->offset + head->size);
     return recorded;
   }
   const int64_t init_bytes = movie->offset + movie->size;

@@ -1,6 +1,7 @@
 // What a recorded file has, read from its boxes and nothing else: enough to serve a recording of an earlier process
 // piece by piece, and to find where it was cut off.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -28,14 +29,16 @@ struct RecordedFile {
   /// Nothing: it still consists of fragments. Else it is a plain MP4, whose fragments' headers are found there.
   std::optional<int64_t> index = {};
   int64_t index_bytes = 0;
+  /// Of its data: a plain MP4 that has lost its end. The fragments are those that are left.
+  int64_t lost_bytes = 0;
   /// What follows the fragments is the beginning of one more, as a process that was killed leaves it. Anything else
   /// there is damage.
   bool cut_off = false;
 
   int64_t complete_bytes() const {
-    if (index) return *index + index_bytes;
-    return fragments.empty() ? static_cast<int64_t>(init_segment.size())
-                             : fragments.back().place.data + fragments.back().place.data_bytes;
+    const int64_t headers = index ? *index + index_bytes : static_cast<int64_t>(init_segment.size());
+    if (fragments.empty()) return headers;
+    return std::max(headers, fragments.back().place.data + fragments.back().place.data_bytes);
   }
   int64_t video_frames() const;
   /// Fragments that have pictures: all but the end of the sound.
@@ -43,8 +46,9 @@ struct RecordedFile {
 };
 
 /// Reads a file that a FragmentWriter made, whole or cut off anywhere: what follows the last complete fragment is left
-/// out; or one of write_plain_mp4(). Any thread. Throws Error(corrupt_data) if not even its initialisation segment is
-/// complete, or a plain MP4 is not (what follows it is left out too), Error(unavailable) if it cannot be read.
+/// out; or one of write_plain_mp4(), likewise (of earlier versions, which have their index at the end: a whole one).
+/// Any thread. Throws Error(corrupt_data) if not even its initialisation segment or its index is complete,
+/// Error(unavailable) if it cannot be read.
 RecordedFile read_recorded_file(const std::filesystem::path& path);
 
 /// Makes a plain MP4 of one that a FragmentWriter made: beside it, then in its place, so that one of the two is there

@@ -219,6 +219,9 @@ TEST(Server, serves_the_page_and_keeps_connections_open) {
   const Reply script = client.request("GET", "/assets/app.js");
   EXPECT_EQ(script.headers.at("content-type"), "text/javascript; charset=utf-8");
   EXPECT_NE(script.headers.at("cache-control").find("immutable"), std::string::npos);
+  const Reply other = client.request("GET", "/assets/app.js", "", "Range: bytes=0-1\r\nIf-Match: \"x\"\r\n");
+  EXPECT_EQ(other.status, 412);
+  EXPECT_EQ(other.headers.at("cache-control"), "no-cache");
 }
 
 TEST(Server, serves_the_page_at_the_address_of_a_session) {

@@ -10,6 +10,7 @@
 #include "rushes/base/printable.h"
 #include "rushes/tensor/checkpoint_folder.h"
 #include "rushes/tensor/file_bytes.h"
+#include "rushes/tensor/legacy_torch.h"
 #include "rushes/tensor/pickle_checkpoint.h"
 #include "rushes/tensor/safetensors.h"
 
@@ -22,10 +23,6 @@ using json = nlohmann::json;
 constexpr uint64_t kMaxIndexBytes = 64'000'000;
 constexpr std::size_t kMaxShards = 1'000;
 
-// The first object of a file in the torch format before 1.6: pickle protocol 2, the 80-bit number
-// 0x1950a86a20f9469cfc6c.
-constexpr std::string_view kLegacyTorch("\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.", 15);
-
 struct Recognised {
   std::string_view begin;
   const char* what;
@@ -33,8 +30,6 @@ struct Recognised {
 };
 using namespace std::string_view_literals;
 constexpr Recognised kRecognised[] = {
-    {kLegacyTorch, "a torch checkpoint in the format before torch 1.6",
-     "load it with torch.load(path, weights_only=True) and save it again with torch.save or as safetensors"},
     {"\x80"sv, "a bare Python pickle", "load it with torch or Python and save its tensors as safetensors"},
     {"version https://git-lfs.github.com/"sv, "a Git LFS pointer, not the file itself",
      "run `git lfs pull` in its repository"},
@@ -97,9 +92,13 @@ std::map<std::string, std::string> read_index(const FileBytes& file) {
 
 /// A file that is no index.
 Checkpoint load_whole(const std::shared_ptr<const FileBytes>& file, const fs::path& path) {
-  if (file->view().starts_with("PK\x03\x04")) {
+  const bool is_legacy = is_legacy_torch(file->view());
+  if (is_legacy || file->view().starts_with("PK\x03\x04")) {
     auto contents = read_pickle_checkpoint(file);
-    return {CheckpointFormat::torch_zip, {path}, std::move(contents.tensors), std::move(contents.metadata)};
+    return {is_legacy ? CheckpointFormat::torch_legacy : CheckpointFormat::torch_zip,
+            {path},
+            std::move(contents.tensors),
+            std::move(contents.metadata)};
   }
   if (file->size() > 8 && file->view()[8] == '{') {
     auto contents = read_safetensors(file);
@@ -144,6 +143,7 @@ std::string_view name(CheckpointFormat format) noexcept {
     case CheckpointFormat::safetensors: return "safetensors";
     case CheckpointFormat::sharded: return "sharded";
     case CheckpointFormat::torch_zip: return "torch_zip";
+    case CheckpointFormat::torch_legacy: return "torch_legacy";
   }
   return "?";
 }

@@ -10,7 +10,7 @@
 
 namespace rushes::tensor {
 
-enum class CheckpointFormat { safetensors, sharded, torch_zip };
+enum class CheckpointFormat { safetensors, sharded, torch_zip, torch_legacy };
 std::string_view name(CheckpointFormat format) noexcept;
 
 struct Checkpoint {
@@ -20,10 +20,10 @@ struct Checkpoint {
   std::map<std::string, std::string> metadata;  // what the file says besides
 };
 
-/// Reads a safetensors file, a zip file of torch.save, or an index of shards (`*.safetensors.index.json`, `*.bin.
-/// index.json`); for a folder checkpoint_in(). Throws what that throws, Error(not_found), Error(corrupt_data), and
-/// Error(unsupported) with advice for what can be recognised but not read: the torch format before 1.6, bare pickles,
-/// Git LFS pointers, web pages, GGUF, HDF5. Any thread.
+/// Reads a safetensors file, a file of torch.save (a zip file, or as before torch 1.6), or an index of shards
+/// (`*.safetensors.index.json`, `*.bin. index.json`); for a folder checkpoint_in(). Throws what that throws,
+/// Error(not_found), Error(corrupt_data), and Error(unsupported) with advice for what can be recognised but not read:
+/// bare pickles, Git LFS pointers, web pages, GGUF, HDF5. Any thread.
 Checkpoint load_checkpoint(const std::filesystem::path& path);
 
 }  // namespace rushes::tensor

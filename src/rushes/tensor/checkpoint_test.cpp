@@ -69,7 +69,6 @@ TEST(Checkpoint, what_is_not_read_is_recognised_and_refused_with_advice) {
   const ScratchFolder scratch;
   const fs::path& folder = scratch.path;
   const auto refused = ErrorCode::unsupported;
-  expect_refused(kData / "torch_legacy.pt", refused, "format before torch 1.6");
   expect_refused(kData / "plain.pickle", refused, "bare Python pickle");
   expect_refused(kData / "evil.pt", refused, "posix.system");
   expect_refused(kData / "module.pt", refused, "torch.nn.modules.linear.Linear");
@@ -118,10 +117,9 @@ TEST(Checkpoint, pickles_that_lie_about_their_data_are_refused) {
   };
   const int64_t huge = int64_t{1} << 62;
   const Case cases[] = {
-      {"more elements than stored", forge::pickle_tensor("FloatStorage", "0", 5, 0, {4}, {1}),
-       "the archive has 16 bytes"},
+      {"more elements than stored", forge::pickle_tensor("FloatStorage", "0", 5, 0, {4}, {1}), "the file has 16 bytes"},
       {"element count overflows", forge::pickle_tensor("FloatStorage", "0", huge + 1, 0, {4}, {1}),
-       "the archive has 16 bytes"},
+       "the file has 16 bytes"},
       {"negative element count", forge::pickle_tensor("FloatStorage", "0", -4, 0, {4}, {1}), "has -4 elements"},
       {"no such entry", forge::pickle_tensor("FloatStorage", "1", 4, 0, {4}, {1}), "no entry 'a/data/1'"},
       {"climbs out", forge::pickle_tensor("FloatStorage", "../data.pkl", 4, 0, {4}, {1}), "no entry"},

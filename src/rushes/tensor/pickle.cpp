@@ -5,6 +5,7 @@
 
 #include "rushes/base/error.h"
 #include "rushes/base/printable.h"
+#include "rushes/tensor/pickle_bytes.h"
 #include "rushes/tensor/pickle_names.h"
 
 namespace rushes::tensor {
@@ -17,14 +18,14 @@ constexpr std::size_t kMaxTensors = 200'000;
 constexpr std::size_t kMaxStack = 4'000'000, kMaxMarks = 100'000;
 constexpr std::size_t kMaxAxes = 16;
 
-class Machine {
+class Machine : PickleBytes {
  public:
   Machine(std::string_view bytes, const std::string& file, PickleAllows allows)
-      : bytes_(bytes), file_(file), allows_(allows) {}
+      : PickleBytes(bytes, file), allows_(allows) {}
 
   PickleTree run() {
     for (;;) {
-      opcode_at_ = at_;
+      begin_opcode();
       const auto opcode = take<uint8_t>();
       if (opcode == kStop) break;
       if (!(literal(opcode) || container(opcode) || memo(opcode) || object(opcode)))
@@ -35,37 +36,9 @@ class Machine {
     tree_.root = pop();
     return std::move(tree_);
   }
+  using PickleBytes::end;
 
  private:
-  std::string where() const { return fmt::format("'{}', byte {} of its pickle", file_, opcode_at_); }
-  template <typename... Args>
-  void check(bool ok, fmt::format_string<Args...> format, Args&&... args) const {
-    if (!ok) [[unlikely]]
-      fail(ErrorCode::corrupt_data, "{}: {}", where(), fmt::format(format, std::forward<Args>(args)...));
-  }
-
-  // Bytes -----------------------------------------------------------------------------------------------------------
-  std::string_view take_bytes(uint64_t count) {
-    check(count <= bytes_.size() - at_, "{} more bytes were announced, but only {} are left; is the file cut off?",
-          count, bytes_.size() - at_);
-    const auto taken = bytes_.substr(at_, count);
-    at_ += count;
-    return taken;
-  }
-  template <typename T>
-  T take() {
-    T value;
-    std::memcpy(&value, take_bytes(sizeof(T)).data(), sizeof(T));
-    return value;
-  }
-  std::string_view take_line() {
-    const auto end = bytes_.find('\n', at_);
-    check(end != std::string_view::npos, "a name has no line end");
-    const auto line = take_bytes(end - at_);
-    ++at_;
-    return line;
-  }
-
   // Stack -----------------------------------------------------------------------------------------------------------
   void push(PickleValue value) {
     require(tree_.values.size() < kMaxValues, ErrorCode::too_large, "{}: the pickle has more than {} objects", where(),
@@ -280,10 +253,7 @@ class Machine {
             callee.module, callee.name, given.size());
     };
     switch (callee.role) {
-      case Role::ordered_dict:
-        takes(0, 0);
-        push({.kind = PickleKind::dict});
-        return;
+      case Role::ordered_dict: takes(0, 1); return push_dict(given);
       case Role::size:
         takes(1, 1);
         push_index(given[0]);
@@ -320,6 +290,25 @@ class Machine {
       case Role::storage:
       case Role::dtype: check(false, "{}.{} is called, but it is not a function", callee.module, callee.name);
     }
+  }
+
+  // Python 2 gives an OrderedDict its items as a list of pairs.
+  void push_dict(const std::vector<uint32_t>& given) {
+    PickleValue dict{.kind = PickleKind::dict};
+    if (!given.empty()) {
+      check(value(given[0]).kind == PickleKind::list, "a dictionary is made of an object that is not a list");
+      for (const uint32_t pair : value(given[0]).items) {
+        const PickleValue& both = value(pair);
+        check((both.kind == PickleKind::list || both.kind == PickleKind::tuple) && both.items.size() == 2,
+              "an item of a dictionary is not a pair");
+        dict.items.insert(dict.items.end(), both.items.begin(), both.items.end());
+      }
+      // One list can be given to many.
+      pairs_ += dict.items.size() / 2;
+      require(pairs_ <= kMaxValues, ErrorCode::too_large, "{}: the pickle's dictionaries have more than {} items",
+              where(), kMaxValues);
+    }
+    push(std::move(dict));
   }
 
   // Arguments: storage, offset, sizes, strides, ... (torch/_utils.py, _rebuild_tensor*).
@@ -359,13 +348,17 @@ class Machine {
             where());
   }
 
-  // ('storage', class, key, location, elements): torch/serialization.py, persistent_id of the zip format.
+  // ('storage', class, key, location, elements): torch/serialization.py, persistent_id of the zip format; before it
+  // there was a sixth, which torch 0.1 used for storages that are parts of others.
   void persistent_load() {
     const uint32_t id = pop();
     const auto& parts = value(id).items;
-    check(value(id).kind == PickleKind::tuple && parts.size() == 5 && value(parts[0]).kind == PickleKind::text &&
-              value(parts[0]).text == "storage" && value(parts[2]).kind == PickleKind::text,
+    check(value(id).kind == PickleKind::tuple && (parts.size() == 5 || parts.size() == 6) &&
+              value(parts[0]).kind == PickleKind::text && value(parts[0]).text == "storage" &&
+              value(parts[2]).kind == PickleKind::text,
           "a reference to data is not ('storage', class, key, device, size)");
+    require(parts.size() == 5 || value(parts[5]).kind == PickleKind::none, ErrorCode::unsupported,
+            "{}: a storage is a part of another one; load the file with torch and save its state_dict", where());
     const Function& type = function(parts[1]);
     check(type.role == Role::storage, "{}.{} is not a storage class", type.module, type.name);
     const int64_t elements = integer(parts[4], "the size of a storage");
@@ -374,13 +367,11 @@ class Machine {
     push({.kind = PickleKind::storage, .integer = static_cast<int64_t>(tree_.storages.size() - 1)});
   }
 
-  std::string_view bytes_;
-  const std::string& file_;
   const PickleAllows allows_;
-  uint64_t at_ = 0, opcode_at_ = 0;
   std::vector<uint32_t> stack_;
   std::vector<std::size_t> marks_;
   std::unordered_map<uint32_t, uint32_t> memo_;
+  std::size_t pairs_ = 0;  // that dictionaries were made of
   PickleTree tree_;
 };
 
@@ -390,6 +381,13 @@ PickleTree read_pickle(std::string_view bytes, const std::string& file, PickleAl
   require(bytes.size() <= kMaxPickleBytes, ErrorCode::too_large,
           "'{}': its pickle has {} bytes; at most {} are allowed", file, bytes.size(), kMaxPickleBytes);
   return Machine(bytes, file, allows).run();
+}
+
+PickleTree take_pickle(std::string_view& bytes, const std::string& file) {
+  Machine machine(bytes.substr(0, kMaxPickleBytes), file, PickleAllows::tensors);
+  PickleTree tree = machine.run();
+  bytes.remove_prefix(machine.end());
+  return tree;
 }
 
 }  // namespace rushes::tensor

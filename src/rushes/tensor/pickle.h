@@ -37,7 +37,7 @@ struct PickleTensor {
 };
 
 struct PickleStorage {
-  std::string_view key;                  // name of the zip entry below data/
+  std::string_view key;                  // of its bytes: in a zip archive the name of the entry below data/
   std::optional<c10::ScalarType> dtype;  // nothing: untyped, in bytes
   int64_t elements = 0;
 };
@@ -76,5 +76,8 @@ struct PickleTree {
 /// torch.save does not write, Error(corrupt_data) with the byte offset for anything that is no valid pickle,
 /// Error(too_large) above 64 MB or two million objects. Any thread.
 PickleTree read_pickle(std::string_view bytes, const std::string& file, PickleAllows allows = PickleAllows::tensors);
+
+/// The same of the pickle at the front of `bytes`, which it takes off: more may follow.
+PickleTree take_pickle(std::string_view& bytes, const std::string& file);
 
 }  // namespace rushes::tensor

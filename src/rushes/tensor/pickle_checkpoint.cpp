@@ -1,9 +1,11 @@
 #include "rushes/tensor/pickle_checkpoint.h"
 
 #include <cstring>
+#include <functional>
 
 #include "rushes/base/error.h"
 #include "rushes/base/printable.h"
+#include "rushes/tensor/legacy_torch.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/tensor/pickle.h"
 #include "rushes/tensor/zip_archive.h"
@@ -33,9 +35,10 @@ std::string find_folder(const std::map<std::string_view, ZipEntry>& entries, con
   return folder;
 }
 
-class Reader {
+/// The entries of an archive of torch.save.
+class Archive {
  public:
-  explicit Reader(const std::shared_ptr<const FileBytes>& file)
+  explicit Archive(const std::shared_ptr<const FileBytes>& file)
       : file_(file), entries_(read_zip_directory(*file)), folder_(find_folder(entries_, file->name())) {
     require(entries_.count(folder_ + "constants.pkl") == 0, ErrorCode::unsupported,
             "'{}' is a TorchScript program, not a checkpoint; save the state_dict of the loaded module instead",
@@ -44,16 +47,10 @@ class Reader {
       require(stored(folder_ + "byteorder") == "little", ErrorCode::unsupported,
               "'{}' was written on a big-endian machine; load it with torch there and save it as safetensors",
               file->name());
-    tree_ = read_pickle(stored(folder_ + "data.pkl"), file->name());
   }
 
-  PickleContents read() {
-    const PickleValue& root = tree_.values[tree_.root];
-    require(root.kind == PickleKind::dict, ErrorCode::unsupported,
-            "'{}' has a single object, not a dictionary of tensors; save the model's state_dict()", file_->name());
-    visit(root, "", 0);
-    return {WeightMap(std::move(tensors_)), std::move(metadata_)};
-  }
+  PickleTree tree() const { return read_pickle(stored(folder_ + "data.pkl"), file_->name()); }
+  std::string_view data(std::string_view key) const { return stored(fmt::format("{}data/{}", folder_, key)); }
 
  private:
   std::string_view stored(const std::string& name) const {
@@ -67,6 +64,28 @@ class Reader {
     return file_->view().substr(entry.offset, entry.bytes);
   }
 
+  std::shared_ptr<const FileBytes> file_;
+  std::map<std::string_view, ZipEntry> entries_;
+  std::string folder_;
+};
+
+/// The bytes of the storage with this key. Throws Error(corrupt_data) if there are none.
+using DataOf = std::function<std::string_view(std::string_view key)>;
+
+class Reader {
+ public:
+  Reader(const std::shared_ptr<const FileBytes>& file, PickleTree tree, DataOf data_of)
+      : file_(file), tree_(std::move(tree)), data_of_(std::move(data_of)) {}
+
+  PickleContents read() {
+    const PickleValue& root = tree_.values[tree_.root];
+    require(root.kind == PickleKind::dict, ErrorCode::unsupported,
+            "'{}' has a single object, not a dictionary of tensors; save the model's state_dict()", file_->name());
+    visit(root, "", 0);
+    return {WeightMap(std::move(tensors_)), std::move(metadata_)};
+  }
+
+ private:
   void visit(const PickleValue& value, const std::string& key, int depth) {
     require(depth <= kMaxDepth, ErrorCode::corrupt_data,
             "'{}': its dictionaries are nested deeper than {} levels, or contain themselves", file_->name(), kMaxDepth);
@@ -122,10 +141,10 @@ class Reader {
             ErrorCode::corrupt_data, "'{}' has two tensors named '{}'", file_->name(), key);
   }
 
-  at::Tensor map_tensor(const PickleTensor& tensor, at::ScalarType dtype, const std::string& key) const {
+  at::Tensor map_tensor(const PickleTensor& tensor, at::ScalarType dtype, const std::string& key) {
     const std::string where = fmt::format("'{}', tensor '{}'", file_->name(), key);
     const PickleStorage& storage = tree_.storages[tensor.storage];
-    const std::string_view bytes = stored(fmt::format("{}data/{}", folder_, storage.key));
+    const std::string_view bytes = data_of_(storage.key);
     const uint64_t element_bytes = c10::elementSize(dtype);
     const uint64_t declared_size = storage.dtype ? c10::elementSize(*storage.dtype) : 1;
     uint64_t declared_bytes = 0;
@@ -133,7 +152,7 @@ class Reader {
                 declared_bytes == bytes.size() && declared_size <= element_bytes &&
                 (declared_size == 1 || declared_size == element_bytes),
             ErrorCode::corrupt_data,
-            "{}: according to the pickle, its data has {} elements of {} bytes, but the archive has {} bytes", where,
+            "{}: according to the pickle, its data has {} elements of {} bytes, but the file has {} bytes", where,
             storage.elements, declared_size, bytes.size());
 
     // The last element must lie inside the storage, and no element may be told twice: a view that repeats one number a
@@ -156,21 +175,30 @@ class Reader {
 
     const auto options = at::TensorOptions().dtype(dtype);
     if (is_empty) return at::empty(tensor.sizes, options);
-    void* address = const_cast<char*>(bytes.data()) + static_cast<uint64_t>(tensor.offset) * element_bytes;
-    const auto file = file_;
-    if (reinterpret_cast<uintptr_t>(address) % element_bytes == 0)
+    const uint64_t offset = static_cast<uint64_t>(tensor.offset) * element_bytes;
+    if (reinterpret_cast<uintptr_t>(bytes.data()) % element_bytes == 0)
       return at::from_blob(
-          address, tensor.sizes, tensor.strides, [file](void*) {}, options);
-    // torch aligns entries to 64 bytes, other writers need not: copied, since unaligned access is undefined for us.
-    at::Tensor span = at::empty({last - tensor.offset + 1}, options);
-    std::memcpy(span.mutable_data_ptr(), address, span.nbytes());
-    return span.as_strided(tensor.sizes, tensor.strides).contiguous();
+          const_cast<char*>(bytes.data()) + offset, tensor.sizes, tensor.strides, [file = file_](void*) {}, options);
+    const at::Tensor copy = aligned(storage.key, bytes);
+    return at::from_blob(
+        copy.mutable_data_ptr<uint8_t>() + offset, tensor.sizes, tensor.strides, [copy](void*) {}, options);
+  }
+
+  /// A copy of the bytes, since unaligned access is undefined for us: torch aligns the entries of archives to 64 bytes,
+  /// other writers and the old format do not. One for all tensors of the storage, so that no file becomes larger.
+  at::Tensor aligned(std::string_view key, std::string_view bytes) {
+    at::Tensor& copy = copies_[key];
+    if (!copy.defined()) {
+      copy = at::empty({static_cast<int64_t>(bytes.size())}, at::kByte);
+      std::memcpy(copy.mutable_data_ptr(), bytes.data(), bytes.size());
+    }
+    return copy;
   }
 
   std::shared_ptr<const FileBytes> file_;
-  std::map<std::string_view, ZipEntry> entries_;
-  std::string folder_;
   PickleTree tree_;
+  DataOf data_of_;
+  std::map<std::string_view, at::Tensor> copies_;  // by the keys of storages
   std::map<std::string, at::Tensor> tensors_;
   std::map<std::string, std::string> metadata_;
   std::size_t visits_ = 0;
@@ -178,6 +206,19 @@ class Reader {
 
 }  // namespace
 
-PickleContents read_pickle_checkpoint(const std::shared_ptr<const FileBytes>& file) { return Reader(file).read(); }
+PickleContents read_pickle_checkpoint(const std::shared_ptr<const FileBytes>& file) {
+  if (!is_legacy_torch(file->view())) {
+    const Archive archive(file);
+    return Reader(file, archive.tree(), [&](std::string_view key) { return archive.data(key); }).read();
+  }
+  LegacyTorch legacy = read_legacy_torch(*file);
+  const auto data_of = [&](std::string_view key) {
+    const auto found = legacy.data.find(key);
+    require(found != legacy.data.end(), ErrorCode::corrupt_data, "'{}' has no data for storage '{}'", file->name(),
+            printable(key));
+    return found->second;
+  };
+  return Reader(file, std::move(legacy.tree), data_of).read();
+}
 
 }  // namespace rushes::tensor

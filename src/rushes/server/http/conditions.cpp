@@ -11,22 +11,37 @@ namespace {
 
 enum class Comparison { strong, weak };  // RFC 9110, 8.8.3.2
 
-/// "W/"a", "b"" or "*" names the tag.
+/// "W/"a", "b"" names the tag, if there is one; "*" names any state.
 bool lists(std::string_view header, std::string_view tag, Comparison comparison) {
   while (!header.empty()) {
     std::string_view each = take_element(header);
     if (each == "*") return true;
     if (comparison == Comparison::weak && each.starts_with("W/")) each.remove_prefix(2);
-    if (each.size() >= 2 && each.front() == '"' && each.back() == '"' && each.substr(1, each.size() - 2) == tag)
-      return true;
+    if (!tag.empty() && each == fmt::format("\"{}\"", tag)) return true;
   }
   return false;
 }
 
+/// In one of the forms of RFC 9110, 5.6.7.
 std::optional<std::time_t> time_of(std::string_view date) {
-  std::tm parts{};
-  const char* end = ::strptime(std::string(date).c_str(), "%a, %d %b %Y %T GMT", &parts);
-  return end ? std::optional(::timegm(&parts)) : std::nullopt;
+  const std::string text(trim(date));
+  for (const char* form : {"%a, %d %b %Y %T GMT", "%A, %d-%b-%y %T GMT", "%a %b %e %T %Y"}) {
+    std::tm parts{};
+    if (const char* end = ::strptime(text.c_str(), form, &parts); end && !*end) return ::timegm(&parts);
+  }
+  return std::nullopt;
+}
+
+/// Nothing: it is in a state that If-Match, or without it If-Unmodified-Since, allows.
+std::optional<Response> refused(const Request& request, const FileState& state) {
+  const auto refuse = [](const char* words) { return error_response(412, "precondition_failed", words); };
+  if (request.headers.contains("if-match")) {
+    if (lists(request.header("if-match"), state.tag, Comparison::strong)) return std::nullopt;
+    return refuse("the file is not in a state that If-Match names");
+  }
+  const auto since = time_of(request.header("if-unmodified-since")), modified = time_of(state.modified);
+  if (!since || !modified || *modified <= *since) return std::nullopt;
+  return refuse("the file has changed since the time that If-Unmodified-Since names");
 }
 
 bool has_it_already(const Request& request, const FileState& state) {
@@ -39,13 +54,11 @@ bool has_it_already(const Request& request, const FileState& state) {
 }  // namespace
 
 std::optional<Response> answer_without_file(const Request& request, const FileState& state) {
-  if (state.tag.empty()) return std::nullopt;
-  if (request.headers.contains("if-match") && !lists(request.header("if-match"), state.tag, Comparison::strong))
-    return error_response(412, "precondition_failed", "the file is not in a state that If-Match names");
+  if (auto response = refused(request, state)) return response;
   if (!has_it_already(request, state)) return std::nullopt;
   Response response;
   response.status = 304;
-  response.headers.emplace_back("ETag", fmt::format("\"{}\"", state.tag));
+  if (!state.tag.empty()) response.headers.emplace_back("ETag", fmt::format("\"{}\"", state.tag));
   if (!state.modified.empty()) response.headers.emplace_back("Last-Modified", state.modified);
   return response;
 }
@@ -53,7 +66,8 @@ std::optional<Response> answer_without_file(const Request& request, const FileSt
 bool has_another(const Request& request, const FileState& state) {
   const std::string_view known = trim(request.header("if-range"));
   if (known.empty()) return false;
-  return known != fmt::format("\"{}\"", state.tag) && (state.modified.empty() || known != state.modified);
+  const bool has_tag = !state.tag.empty() && known == fmt::format("\"{}\"", state.tag);
+  return !has_tag && (state.modified.empty() || known != state.modified);
 }
 
 }  // namespace rushes::server

@@ -4,6 +4,7 @@
 #include <boost/url/pct_string_view.hpp>
 #include <boost/url/rfc/unreserved_chars.hpp>
 #include <charconv>
+#include <limits>
 
 #include "rushes/server/http/conditions.h"
 #include "rushes/server/http/retry_after.h"
@@ -124,10 +125,11 @@ AskedRange parse_range(std::string_view header, int64_t size) {
   const std::size_t dash = header.find('-');
   if (dash == std::string_view::npos) return {RangeKind::whole, whole};
   const auto number = [](std::string_view digits) -> std::optional<int64_t> {
-    int64_t value = 0;
+    constexpr uint64_t kMost = std::numeric_limits<int64_t>::max();  // no file is larger
+    uint64_t value = 0;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-    if (error != std::errc{} || end != digits.data() + digits.size() || value < 0) return std::nullopt;
-    return value;
+    if (error == std::errc::invalid_argument || end != digits.data() + digits.size()) return std::nullopt;
+    return static_cast<int64_t>(error == std::errc{} ? std::min(value, kMost) : kMost);
   };
   const std::string_view begin = header.substr(0, dash), end = header.substr(dash + 1);
   const auto first = number(begin), last = number(end);

@@ -91,7 +91,7 @@ Response serve_static(const fs::path& root, const Request& request, NoPage no_pa
   require(file.has_value(), ErrorCode::not_found, "there is nothing at {}", request.path);
   Response response = file_response(request, *file, std::string(mime_type(*file)));
   // The build names assets by their content; the page itself must always be asked for.
-  const bool is_asset = asked.starts_with("/assets/");
+  const bool is_asset = asked.starts_with("/assets/") && response.status < 400;
   response.headers.emplace_back("Cache-Control", is_asset ? "public, max-age=31536000, immutable" : "no-cache");
   if (mime_type(*file).starts_with("text/html"))
     response.headers.emplace_back(

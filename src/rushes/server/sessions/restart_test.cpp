@@ -112,7 +112,7 @@ TEST_P(Restart, after_a_kill_has_what_was_complete_and_says_so) {
   const auto bytes = [&] { return status(id)["recording"]["bytes"]; };
   const std::string mp4 = server().request("GET", path(id, "/recording.mp4")).body;
   EXPECT_EQ(media::decode_bytes("recording.mp4", {mp4.begin(), mp4.end()}).size(), complete);
-  while (boxes(contents(file(id)))[2] != "mdat" || bytes() != fs::file_size(file(id))) std::this_thread::yield();
+  while (boxes(contents(file(id))).back() != "mdat" || bytes() != fs::file_size(file(id))) std::this_thread::yield();
   EXPECT_NEAR(seconds_in_header(server().request("GET", path(id, "/recording.mp4")).body),
               static_cast<double>(complete) / family().fps, 0.15);
   EXPECT_FALSE(fs::exists(unfinished));
@@ -267,21 +267,6 @@ TEST_P(Restart, after_damage_to_a_recording_starts_and_cuts_nothing_off) {
   start();
   while (lasting(id)["recording"] != before["recording"]) std::this_thread::yield();
   EXPECT_EQ(lasting(id), before);
-}
-
-TEST_P(Restart, after_damage_to_a_plain_recording_leaves_it_as_it_is) {
-  const std::string id = make_video(), other = make_video();
-  stop();
-  const std::string good = contents(file(id));
-  for (const std::string& damaged :
-       {good.substr(0, good.size() - 1), good.substr(0, good.size() / 2), good.substr(0, good.size() - 3) + "xyz"}) {
-    std::ofstream(file(id), std::ios::binary) << damaged;
-    start();
-    EXPECT_EQ(server().request("GET", path(id)).status, 404);
-    EXPECT_EQ(server().request("GET", path(other)).status, 200);
-    stop();
-    EXPECT_EQ(contents(file(id)), damaged);
-  }
 }
 
 TEST_P(Restart, serves_what_stands_before_something_that_was_appended_to_a_plain_recording) {

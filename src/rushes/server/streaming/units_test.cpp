@@ -51,8 +51,11 @@ TEST(BytesResponse, sends_the_bytes_that_all_share_or_a_part_of_them) {
     int status;
     const char* body;
   };
-  for (const Case& c : {Case{"", 200, "abcd"}, Case{"bytes=1-2", 206, "bc"}, Case{"bytes=3-", 206, "d"},
-                        Case{"bytes=-3", 206, "bcd"}}) {
+  for (const Case& c :
+       {Case{"", 200, "abcd"}, Case{"bytes=1-2", 206, "bc"}, Case{"bytes=3-", 206, "d"}, Case{"bytes=-3", 206, "bcd"},
+        Case{"bytes=0-99999999999999999999999", 206, "abcd"}, Case{"bytes=1-9223372036854775808", 206, "bcd"},
+        Case{"bytes=-99999999999999999999999", 206, "abcd"}, Case{"bytes=0--0", 200, "abcd"},
+        Case{"bytes=0-99999999999999999999999x", 200, "abcd"}}) {
     SCOPED_TRACE(c.range);
     Request request;
     if (*c.range) request.headers["range"] = c.range;
@@ -62,8 +65,20 @@ TEST(BytesResponse, sends_the_bytes_that_all_share_or_a_part_of_them) {
     EXPECT_EQ(std::get<SharedRange>(response.body).view(), c.body);
   }
   Request beyond;
-  beyond.headers["range"] = "bytes=4-";
-  EXPECT_EQ(bytes_response(beyond, bytes, "video/mp2t").status, 416);
+  for (const char* range : {"bytes=4-", "bytes=99999999999999999999999-"}) {
+    beyond.headers["range"] = range;
+    EXPECT_EQ(bytes_response(beyond, bytes, "video/mp2t").status, 416) << range;
+  }
+}
+
+TEST(BytesResponse, without_a_tag_meets_only_conditions_that_any_state_meets) {
+  const auto bytes = std::make_shared<const std::vector<uint8_t>>(std::vector<uint8_t>{'a', 'b', 'c', 'd'});
+  for (const auto& [match, status] : {std::pair{"\"x\"", 412}, {"*", 206}}) {
+    Request request;
+    request.headers["range"] = "bytes=1-2";
+    request.headers["if-match"] = match;
+    EXPECT_EQ(bytes_response(request, bytes, "video/mp2t").status, status) << match;
+  }
 }
 
 TEST(LoopbackHost, is_known_by_name_and_number_only) {

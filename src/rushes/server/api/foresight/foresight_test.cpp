@@ -224,6 +224,8 @@ TEST_F(ForesightHttp, sends_videos_in_ranges_and_not_again) {
   const auto status = [&](const std::string& headers) { return server->request("GET", path, "", headers).status; };
   EXPECT_EQ(status("If-None-Match: " + tag + "\r\n"), 304);
   EXPECT_EQ(status("If-Modified-Since: " + date + "\r\n"), 304);
+  EXPECT_EQ(status("If-Unmodified-Since: " + date + "\r\n"), 200);
+  EXPECT_EQ(status("If-Unmodified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n"), 412);
   EXPECT_EQ(status("Range: bytes=0-9\r\nIf-Range: " + tag + "\r\n"), 206);
   EXPECT_EQ(status("Range: bytes=0-9\r\nIf-Range: " + date + "\r\n"), 206);
   EXPECT_EQ(status("Range: bytes=0-9\r\nIf-Range: \"other\"\r\n"), 200);

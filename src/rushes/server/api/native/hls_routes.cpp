@@ -150,7 +150,7 @@ Response get_master(const Hosted& entry, const Request& request, HlsFormat forma
 /// Bytes that never change.
 Response media_response(const Request& request, delivery::SharedBytes bytes, std::string content_type) {
   Response response = bytes_response(request, std::move(bytes), std::move(content_type));
-  response.headers.emplace_back("Cache-Control", "private, max-age=3600, immutable");
+  if (response.status < 400) response.headers.emplace_back("Cache-Control", "private, max-age=3600, immutable");
   return response;
 }
 

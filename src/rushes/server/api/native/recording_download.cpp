@@ -2,6 +2,7 @@
 
 #include "rushes/server/api/native/dialects.h"
 #include "rushes/server/api/native/finished_video.h"
+#include "rushes/server/http/conditions.h"
 
 namespace rushes::server {
 namespace {
@@ -26,6 +27,7 @@ Response recording_download(const Request& request, const Hosted& entry) {
   const EncodedStream::Status status = entry.video->status();  // asked first: what is downloaded then is complete
   const EncodedStream::Download download = entry.video->download();
   if (!status.ended) {
+    if (auto response = answer_without_file(request, {.tag = tag})) return std::move(*response);
     *entry.downloaded_while_growing = true;
     if (auto part = growing_file_response(request, download.file, download.bytes, "video/mp4", {.tag = tag}))
       return std::move(*part);

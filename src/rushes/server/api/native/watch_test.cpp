@@ -133,6 +133,11 @@ TEST(Hls, gives_a_part_of_a_segment_to_who_asks_for_a_range) {
     EXPECT_EQ(part.headers.at("content-range"), "bytes 10-29/" + std::to_string(whole.body.size()));
     const Reply head = server.request("HEAD", path(id, file));
     EXPECT_EQ(head.headers.at("content-length"), std::to_string(whole.body.size()));
+    // It has no tag, so that only "any" names it.
+    const Reply other = server.request("GET", path(id, file), "", "Range: bytes=10-29\r\nIf-Match: \"x\"\r\n");
+    EXPECT_EQ(other.status, 412);
+    EXPECT_FALSE(other.headers.contains("cache-control"));
+    EXPECT_EQ(server.request("GET", path(id, file), "", "Range: bytes=10-29\r\nIf-Match: *\r\n").status, 206);
   }
 }
 
