@@ -45,8 +45,6 @@ export function App() {
   const [names, setNames] = useStored<Names>("rushes.names", {});
   /** What was done where nothing else shows it. */
   const [said, say] = useState<string | null>(null);
-  /** On the stage beside the chosen session. */
-  const [beside, setBeside] = useState<readonly string[]>([]);
   const [helps, setHelps] = useState(false);
   const [clickedAt, setClickedAt] = useState<ReadonlyMap<string, number>>(new Map());
   const promptBox = useRef<HTMLTextAreaElement>(null);
@@ -101,7 +99,8 @@ export function App() {
   const chosen = route.session ?? home;
   const session = sessions.find(({ id }) => id === chosen) ?? null;
 
-  const others = session === null ? [] : beside.flatMap((id) => sessions.find((each) => each.id === id && id !== session.id) ?? []);
+  const others = session === null ? [] : route.beside.flatMap((id) => sessions.find((each) => each.id === id) ?? []);
+  const beside = others.map(({ id }) => id);
 
   const isReady = shown === null || shown.state === "loaded" || line !== "here";
   useEffect(() => {
@@ -132,18 +131,16 @@ export function App() {
   }, [shownId]);
 
   const choose = (id: string): void => {
-    setBeside([]);
     go({ session: id });
     toStage.current = true;
   };
-  const toggleBeside = (id: string): void => setBeside(beside.includes(id) ? beside.filter((each) => each !== id) : [...beside, id]);
+  const putBeside = (ids: string[]): void => go({ session: session?.id ?? null, beside: ids });
+  const toggleBeside = (id: string): void => putBeside(beside.includes(id) ? beside.filter((each) => each !== id) : [...beside, id]);
   /** What was on the left gives its place to the next. */
   const leaveBeside = (id: string): void => {
     if (id !== session?.id) return toggleBeside(id);
-    const [next, ...rest] = others.map((each) => each.id);
-    if (next === undefined) return;
-    go({ session: next });
-    setBeside(rest);
+    const [next, ...rest] = beside;
+    if (next !== undefined) go({ session: next, beside: rest });
   };
   const generate = async (request: api.GenerationRequest, clicked: number): Promise<void> => {
     try {
@@ -165,7 +162,7 @@ export function App() {
     if (id !== chosen) return;
     const next = neighbour(sessions, id);
     if (home === id) setHome(next);
-    if (route.session === id) go(next === null ? { view: first === "video" ? null : "video" } : { session: next }, "replace");
+    if (route.session === id) go(next === null ? { view: first === "video" ? null : "video" } : { session: next, beside: beside.filter((each) => each !== next) }, "replace");
   };
 
   return (
@@ -204,7 +201,7 @@ export function App() {
             <div ref={stage} className="stage-place">
               {session && others.length > 0 ? (
                 <SideBySide
-                  sessions={[session, ...others]} names={names} onChoose={choose} onLeave={leaveBeside} onEnd={() => setBeside([])} onHelp={() => setHelps(true)} onError={report}
+                  sessions={[session, ...others]} names={names} onChoose={choose} onLeave={leaveBeside} onEnd={() => putBeside([])} onHelp={() => setHelps(true)} onError={report}
                 />
               ) : session ? (
                 <Stage
@@ -240,7 +237,7 @@ export function App() {
                     promptBox.current?.scrollIntoView({ block: "center", behavior: isCalm() ? "auto" : "smooth" });
                   }}
                   onCopyLink={() => void copyLink(session)}
-                  onBesideOrigin={sessions.some(({ id }) => id === session.forkedFrom) ? () => setBeside([session.forkedFrom!]) : null}
+                  onBesideOrigin={sessions.some(({ id }) => id === session.forkedFrom) ? () => putBeside([session.forkedFrom!]) : null}
                   onRemove={() => remove(session.id)}
                   onHelp={() => setHelps(true)}
                   onError={report}

@@ -4,7 +4,7 @@ import { useTranslation } from "react-i18next";
 import { videoUrl } from "../api";
 import { type Filter, type Names, found, hasPicture, modelsOf, titleOf, wordsOf } from "../library";
 import { canShare } from "../links";
-import { addressOf } from "../route";
+import { MOST_BESIDE, addressOf } from "../route";
 import { type Session, hasEnded } from "../state";
 import { thumbnail } from "../thumbnails";
 import { Waiting, fileName } from "./stage";
@@ -27,8 +27,6 @@ interface Props {
 
 /** So many are drawn at first, and with each wish for more. */
 const PAGE = 24;
-/** Four in all. */
-const MOST_BESIDE = 3;
 
 export function Library(props: Props) {
   const { sessions, names } = props;
