@@ -15,6 +15,7 @@ import { Stage } from "./components/stage";
 import { TalkView } from "./components/talk_view";
 import { TokenForm } from "./components/token_form";
 import { ServerError, Unreachable, hasToken, root, setToken } from "./connection";
+import { type ForkRequest, isReplaying } from "./continuing";
 import { type Names, neighbour, renamed, titleOf } from "./library";
 import { copy, share } from "./links";
 import { type View, chosenFor, firstView, modelsFor } from "./models";
@@ -47,6 +48,8 @@ export function App() {
   const [said, say] = useState<string | null>(null);
   const [helps, setHelps] = useState(false);
   const [clickedAt, setClickedAt] = useState<ReadonlyMap<string, number>>(new Map());
+  /** Where forks that were asked for here go on, in seconds; null: only the server knows. */
+  const [forkedAt, setForkedAt] = useState<ReadonlyMap<string, number | null>>(new Map());
   const promptBox = useRef<HTMLTextAreaElement>(null);
   const stage = useRef<HTMLDivElement>(null);
   const toStage = useRef(false);
@@ -61,7 +64,7 @@ export function App() {
   }, [t]);
 
   const watched = useWatching(
-    state.sessions.length === 0, () => new Set(state.sessions.map(({ id }) => id)),
+    state.sessions.length === 0 || state.sessions.some(isReplaying), () => new Set(state.sessions.map(({ id }) => id)),
     (sessions, known) => dispatch({ type: "listed", sessions, known }), report,
   );
   const { line, returns } = watched;
@@ -152,6 +155,17 @@ export function App() {
       report(error);
     }
   };
+  const fork = async (of: Session, how: ForkRequest, at: number | null): Promise<void> => {
+    try {
+      const made = await api.fork(of.id, how);
+      setForkedAt((before) => new Map(before).set(made.id, at));
+      dispatch({ type: "created", session: made });
+      if (how.prompt !== undefined) dispatch({ type: "prompt_sent", id: made.id, prompt: how.prompt });
+      choose(made.id);
+    } catch (error) {
+      report(error);
+    }
+  };
   const addressFor = ({ id }: Session): string => addressOf(root, { session: id });
   const copyLink = async (of: Session): Promise<void> => {
     const address = addressFor(of);
@@ -205,7 +219,7 @@ export function App() {
                 />
               ) : session ? (
                 <Stage
-                  key={session.id} session={session} mine={clickedAt.has(session.id)} returns={returns} reachable={line === "here"} promptBox={promptBox}
+                  key={session.id} session={session} mine={clickedAt.has(session.id) || forkedAt.has(session.id)} from={forkedAt.get(session.id) ?? null} returns={returns} reachable={line === "here"} promptBox={promptBox}
                   model={models?.find((model) => model.name === session.model) ?? null}
                   loops={models?.find((model) => model.name === session.model)?.options.has("loop") ?? false}
                   controls={models?.find((model) => model.name === session.model)?.controls ?? []}
@@ -227,8 +241,7 @@ export function App() {
                   }}
                   onStop={() => void api.stop(session.id).catch(report)}
                   onPause={() => void (session.state === "paused" ? api.resume : api.pause)(session.id).catch(report)}
-                  onFork={(prompt, blocks) =>
-                    void api.fork(session.id, prompt, blocks).then((forked) => { dispatch({ type: "created", session: forked }); choose(forked.id); }, report)}
+                  onFork={(how, at) => void fork(session, how, at)}
                   onPace={(realTime) =>
                     void api.setPacing(session.id, realTime ? "realtime" : "asap").then(() => dispatch({ type: "paced", id: session.id, realTime }), report)}
                   onReuse={() => {
