@@ -6,6 +6,7 @@ import * as api from "./api";
 import { ForkTree } from "./components/fork_tree";
 import { Library } from "./components/library";
 import { ModelChoice } from "./components/model_choice";
+import { Places } from "./components/places";
 import { Preferences } from "./components/preferences";
 import { PredictView } from "./components/predict_view";
 import { type Draft, PromptForm, firstDraft } from "./components/prompt_form";
@@ -268,6 +269,7 @@ export function App() {
           </div>
         )}
       </main>
+      <footer><Places here="studio" /></footer>
       <div className="toasts" role="status">
         {said !== null && <p className="toast said-toast">{said}</p>}
         {removal.last !== null && (

@@ -240,6 +240,18 @@ TEST(Server, serves_the_page_at_the_address_of_a_session) {
     EXPECT_EQ(server.request("GET", missing).status, 404) << missing;
 }
 
+TEST(Server, serves_other_pages_without_their_ending) {
+  RunningServer server;
+  fs::create_directories(server.directory() / "web");
+  std::ofstream(server.directory() / "web" / "admin.html") << "<!doctype html>";
+  const Reply page = server.request("GET", "/admin");
+  EXPECT_EQ(page.body, "<!doctype html>");
+  EXPECT_EQ(page.headers.at("cache-control"), "no-cache");
+  EXPECT_TRUE(page.headers.contains("content-security-policy"));
+  for (const char* missing : {"/admin/", "/admi", "/admin.html.html", "/."})
+    EXPECT_EQ(server.request("GET", missing).status, 404) << missing;
+}
+
 TEST(Server, tells_the_newest_lines_of_its_log) {
   RunningServer server;
   log::warning("this line is looked for");
