@@ -20,7 +20,7 @@ export interface Watched {
 }
 
 /** null: an answer that says nothing of the line. */
-const lineOf = (error: unknown): Line | null =>
+export const lineOf = (error: unknown): Line | null =>
   error instanceof Unreachable || (error instanceof ServerError && [502, 503, 504].includes(error.status)) ? "gone"
     : error instanceof ServerError && error.status === 401 ? "locked" : null;
 

@@ -1,6 +1,7 @@
 // All sessions of the server but the one on the stage included: to be found, shown, downloaded, removed.
 import { type KeyboardEvent, useEffect, useId, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
+import { ago } from "../ago";
 import { videoUrl } from "../api";
 import { type Filter, type Names, found, hasPicture, modelsOf, titleOf, wordsOf } from "../library";
 import { canShare } from "../links";
@@ -153,11 +154,3 @@ export function Thumbnail({ session }: { session: Session }) {
   }, [wantedId]);
   return <span ref={setPlace} className="thumbnail">{picture && <img src={picture} alt="" />}</span>;
 }
-
-const UNITS: [Intl.RelativeTimeFormatUnit, number][] = [["day", 86_400], ["hour", 3600], ["minute", 60]];
-
-const ago = (at: number, language: string): string => {
-  const seconds = Math.max(0, (Date.now() - at) / 1000);
-  const [unit, size] = UNITS.find(([, each]) => seconds >= each) ?? ["minute", 60];
-  return new Intl.RelativeTimeFormat(language, { numeric: "auto" }).format(-Math.floor(seconds / size), unit);
-};

@@ -2,7 +2,7 @@
 import { useTranslation } from "react-i18next";
 import { root } from "../connection";
 
-const PLACES = [["studio", ""], ["docs", "docs"]] as const;
+const PLACES = [["studio", ""], ["docs", "docs"], ["admin", "admin"]] as const;
 export type Place = (typeof PLACES)[number][0];
 
 export function Places({ here }: { here: Place }) {
