@@ -95,9 +95,8 @@ def test_keys_move_the_stage(server, open_page, finished):
     page.press("f")
     page.waits("() => document.fullscreenElement === null")
     page.press("/")
-    assert page.tab.evaluate("document.activeElement.id") == "prompt"
     page.tab.keyboard.type("/?kf")
-    assert page.tab.get_by_label("What should the video show?").input_value().endswith("/?kf"), "typed words are no commands"
+    assert page.tab.get_by_label("New prompt").input_value() == "/?kf", "typed words are no commands"
     page.tab.get_by_role("button", name="Keys").focus()
     page.tab.keyboard.press("?")
     page.tab.get_by_role("dialog", name="Keys").get_by_text("five seconds back").wait_for()

@@ -68,6 +68,29 @@ def test_a_fork_is_shown_beside_its_origin(server, open_page):  # noqa: F811
     words.get_by_text(PROMPT).wait_for()
 
 
+def test_the_address_keeps_what_is_side_by_side_over_a_reload_and_the_back_button(server, open_page):  # noqa: F811
+    ids = [complete(server, words, frames=9) for words in WORDS[:3]]
+    page = open_page()
+    page.tab.goto(f"{server.url}/s/{ids[0]}")
+    for words in WORDS[1:3]:
+        put_beside(page, words)
+    assert page.tab.url == f"{server.url}/s/{ids[0]}?beside={ids[1]},{ids[2]}"
+    titles = page.tab.locator(".beside-words button.quiet")
+    page.tab.reload()
+    titles.nth(2).wait_for()
+    assert titles.all_inner_texts() == WORDS[:3]
+    page.tab.go_back()
+    titles.nth(2).wait_for(state="detached")
+    assert titles.all_inner_texts() == WORDS[:2]
+    page.tab.get_by_role("button", name=f"Take away: {WORDS[0]}").click()
+    page.tab.wait_for_url(f"{server.url}/s/{ids[1]}")
+    page.tab.get_by_role("article", name="Stage").wait_for()
+    page.tab.goto(f"{server.url}/s/{ids[0]}?beside={'0' * 32},{ids[1]}")
+    titles.nth(1).wait_for()
+    assert titles.all_inner_texts() == WORDS[:2], "one that is gone is left out"
+    assert page.errors == []
+
+
 @pytest.mark.parametrize("width", [390, 1440])
 def test_up_to_four_fit_keep_the_rules_of_accessibility_and_one_is_chosen_again(server, open_page, width):  # noqa: F811
     for words in WORDS:

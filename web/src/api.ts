@@ -1,5 +1,6 @@
 // The server's JSON, turned into the page's values once. Nothing else in the page knows how it is spelled.
 import { answerOf, call, reach, rootUrl, socketUrl, url } from "./connection";
+import type { ForkRequest } from "./continuing";
 import { dataUrl } from "./files";
 import { withSeed } from "./seeds";
 import type { Size, TrainedFor } from "./sizes";
@@ -113,6 +114,8 @@ interface WireSession {
   error?: { message: string } | null;
   created: string;
   done: { video_frames: number };
+  forks: { least_blocks: number | null; most_blocks: number | null; least_kept: number | null; no_replay: string | null };
+  replay_blocks: number; replayed_blocks: number;
   queue: WireQueue | null;
   /** null: it takes no speech. */
   speech: object | null;
@@ -170,6 +173,7 @@ const toQueue = (q: WireQueue): QueuePlace => ({ position: q.position, waitSecon
 const toSession = (s: WireSession): Session => ({
   id: s.id, model: s.model, state: s.state, queue: s.queue && toQueue(s.queue), reason: s.error?.message ?? "", format: toFormat(s.format), mimeType: s.format.mime_type,
   prompt: s.prompt || (s.prompts[0] ?? ""), firstPrompt: promptLine(s.prompts), seed: s.seed, ignored: s.ignored, warnings: s.warnings, forkedFrom: s.origin?.kind === "fork" ? s.origin.session : null, realTime: s.max_lead_s !== null,
+  forks: { least: s.forks.least_blocks, most: s.forks.most_blocks, leastKept: s.forks.least_kept, noReplay: s.forks.no_replay }, replayBlocks: s.replay_blocks, replayedBlocks: s.replayed_blocks,
   createdAt: Date.parse(s.created), madeFrames: s.done.video_frames, pendingPrompt: null, text: "", blocks: [], followed: false, lastSequence: -1, firstFrameShownMs: null,
 });
 
@@ -220,9 +224,8 @@ export const setOptions = (id: string, options: OptionValues): Promise<unknown> 
 
 export const setPacing = (id: string, pacing: Pacing): Promise<unknown> => call("POST", `sessions/${id}/pacing`, { pacing });
 
-/** A new session that begins with the first `blocks` blocks of this one, or with all that there are. */
-export const fork = async (id: string, prompt: string, blocks: number | null): Promise<Session> =>
-  toSession(await call<WireSession>("POST", `sessions/${id}/fork`, { ...(prompt !== "" && { prompt }), ...(blocks !== null && { blocks }) }));
+/** A new session that begins with blocks of this one. */
+export const fork = async (id: string, how: ForkRequest): Promise<Session> => toSession(await call<WireSession>("POST", `sessions/${id}/fork`, how));
 
 export const stop = (id: string): Promise<unknown> => call("POST", `sessions/${id}/stop`);
 

@@ -6,6 +6,7 @@ import * as api from "./api";
 import { ForkTree } from "./components/fork_tree";
 import { Library } from "./components/library";
 import { ModelChoice } from "./components/model_choice";
+import { Places } from "./components/places";
 import { Preferences } from "./components/preferences";
 import { PredictView } from "./components/predict_view";
 import { type Draft, PromptForm, firstDraft } from "./components/prompt_form";
@@ -15,6 +16,7 @@ import { Stage } from "./components/stage";
 import { TalkView } from "./components/talk_view";
 import { TokenForm } from "./components/token_form";
 import { ServerError, Unreachable, hasToken, root, setToken } from "./connection";
+import { type ForkRequest, isReplaying } from "./continuing";
 import { type Names, neighbour, renamed, titleOf } from "./library";
 import { copy, share } from "./links";
 import { type View, chosenFor, firstView, modelsFor } from "./models";
@@ -45,10 +47,10 @@ export function App() {
   const [names, setNames] = useStored<Names>("rushes.names", {});
   /** What was done where nothing else shows it. */
   const [said, say] = useState<string | null>(null);
-  /** On the stage beside the chosen session. */
-  const [beside, setBeside] = useState<readonly string[]>([]);
   const [helps, setHelps] = useState(false);
   const [clickedAt, setClickedAt] = useState<ReadonlyMap<string, number>>(new Map());
+  /** Where forks that were asked for here go on, in seconds; null: only the server knows. */
+  const [forkedAt, setForkedAt] = useState<ReadonlyMap<string, number | null>>(new Map());
   const promptBox = useRef<HTMLTextAreaElement>(null);
   const stage = useRef<HTMLDivElement>(null);
   const toStage = useRef(false);
@@ -63,7 +65,7 @@ export function App() {
   }, [t]);
 
   const watched = useWatching(
-    state.sessions.length === 0, () => new Set(state.sessions.map(({ id }) => id)),
+    state.sessions.length === 0 || state.sessions.some(isReplaying), () => new Set(state.sessions.map(({ id }) => id)),
     (sessions, known) => dispatch({ type: "listed", sessions, known }), report,
   );
   const { line, returns } = watched;
@@ -101,7 +103,8 @@ export function App() {
   const chosen = route.session ?? home;
   const session = sessions.find(({ id }) => id === chosen) ?? null;
 
-  const others = session === null ? [] : beside.flatMap((id) => sessions.find((each) => each.id === id && id !== session.id) ?? []);
+  const others = session === null ? [] : route.beside.flatMap((id) => sessions.find((each) => each.id === id) ?? []);
+  const beside = others.map(({ id }) => id);
 
   const isReady = shown === null || shown.state === "loaded" || line !== "here";
   useEffect(() => {
@@ -132,24 +135,33 @@ export function App() {
   }, [shownId]);
 
   const choose = (id: string): void => {
-    setBeside([]);
     go({ session: id });
     toStage.current = true;
   };
-  const toggleBeside = (id: string): void => setBeside(beside.includes(id) ? beside.filter((each) => each !== id) : [...beside, id]);
+  const putBeside = (ids: string[]): void => go({ session: session?.id ?? null, beside: ids });
+  const toggleBeside = (id: string): void => putBeside(beside.includes(id) ? beside.filter((each) => each !== id) : [...beside, id]);
   /** What was on the left gives its place to the next. */
   const leaveBeside = (id: string): void => {
     if (id !== session?.id) return toggleBeside(id);
-    const [next, ...rest] = others.map((each) => each.id);
-    if (next === undefined) return;
-    go({ session: next });
-    setBeside(rest);
+    const [next, ...rest] = beside;
+    if (next !== undefined) go({ session: next, beside: rest });
   };
   const generate = async (request: api.GenerationRequest, clicked: number): Promise<void> => {
     try {
       const made = await api.createSession({ ...request, ...(video && !video.isDefault && { model: video.name }) });
       setClickedAt((before) => new Map(before).set(made.id, clicked));
       dispatch({ type: "created", session: made });
+      choose(made.id);
+    } catch (error) {
+      report(error);
+    }
+  };
+  const fork = async (of: Session, how: ForkRequest, at: number | null): Promise<void> => {
+    try {
+      const made = await api.fork(of.id, how);
+      setForkedAt((before) => new Map(before).set(made.id, at));
+      dispatch({ type: "created", session: made });
+      if (how.prompt !== undefined) dispatch({ type: "prompt_sent", id: made.id, prompt: how.prompt });
       choose(made.id);
     } catch (error) {
       report(error);
@@ -165,7 +177,7 @@ export function App() {
     if (id !== chosen) return;
     const next = neighbour(sessions, id);
     if (home === id) setHome(next);
-    if (route.session === id) go(next === null ? { view: first === "video" ? null : "video" } : { session: next }, "replace");
+    if (route.session === id) go(next === null ? { view: first === "video" ? null : "video" } : { session: next, beside: beside.filter((each) => each !== next) }, "replace");
   };
 
   return (
@@ -204,11 +216,11 @@ export function App() {
             <div ref={stage} className="stage-place">
               {session && others.length > 0 ? (
                 <SideBySide
-                  sessions={[session, ...others]} names={names} onChoose={choose} onLeave={leaveBeside} onEnd={() => setBeside([])} onHelp={() => setHelps(true)} onError={report}
+                  sessions={[session, ...others]} names={names} onChoose={choose} onLeave={leaveBeside} onEnd={() => putBeside([])} onHelp={() => setHelps(true)} onError={report}
                 />
               ) : session ? (
                 <Stage
-                  key={session.id} session={session} mine={clickedAt.has(session.id)} returns={returns} reachable={line === "here"} promptBox={promptBox}
+                  key={session.id} session={session} mine={clickedAt.has(session.id) || forkedAt.has(session.id)} from={forkedAt.get(session.id) ?? null} returns={returns} reachable={line === "here"} promptBox={promptBox}
                   model={models?.find((model) => model.name === session.model) ?? null}
                   loops={models?.find((model) => model.name === session.model)?.options.has("loop") ?? false}
                   controls={models?.find((model) => model.name === session.model)?.controls ?? []}
@@ -230,8 +242,7 @@ export function App() {
                   }}
                   onStop={() => void api.stop(session.id).catch(report)}
                   onPause={() => void (session.state === "paused" ? api.resume : api.pause)(session.id).catch(report)}
-                  onFork={(prompt, blocks) =>
-                    void api.fork(session.id, prompt, blocks).then((forked) => { dispatch({ type: "created", session: forked }); choose(forked.id); }, report)}
+                  onFork={(how, at) => void fork(session, how, at)}
                   onPace={(realTime) =>
                     void api.setPacing(session.id, realTime ? "realtime" : "asap").then(() => dispatch({ type: "paced", id: session.id, realTime }), report)}
                   onReuse={() => {
@@ -240,7 +251,7 @@ export function App() {
                     promptBox.current?.scrollIntoView({ block: "center", behavior: isCalm() ? "auto" : "smooth" });
                   }}
                   onCopyLink={() => void copyLink(session)}
-                  onBesideOrigin={sessions.some(({ id }) => id === session.forkedFrom) ? () => setBeside([session.forkedFrom!]) : null}
+                  onBesideOrigin={sessions.some(({ id }) => id === session.forkedFrom) ? () => putBeside([session.forkedFrom!]) : null}
                   onRemove={() => remove(session.id)}
                   onHelp={() => setHelps(true)}
                   onError={report}
@@ -258,6 +269,7 @@ export function App() {
           </div>
         )}
       </main>
+      <footer><Places here="studio" /></footer>
       <div className="toasts" role="status">
         {said !== null && <p className="toast said-toast">{said}</p>}
         {removal.last !== null && (

@@ -1,4 +1,4 @@
-// Addresses of the page: /s/ID shows a session, #talk and the like what else can be made. Relative to where the page was
+// Addresses of the page: /s/ID shows a session, /s/ID?beside=ID,ID others beside it, #talk and the like what else can be made. Relative to where the page was
 // loaded, as it also works below a path of a reverse proxy.
 import { useCallback, useSyncExternalStore } from "react";
 import type { View } from "./models";
@@ -7,22 +7,29 @@ export interface Route {
   /** null: nobody has asked for one. */
   view: View | null;
   session: string | null;
+  /** On the stage beside it. */
+  beside: readonly string[];
 }
 
+/** Four in all. */
+export const MOST_BESIDE = 3;
+
 const SESSION = /\/s\/([0-9a-f-]+)$/i;
+const ID = /^[0-9a-f-]+$/i;
 const VIEWS: readonly View[] = ["video", "talk", "predict"];
 
 /** Where the page's own addresses begin; ends in '/'. */
 export const rootOf = (href: string): string => new URL(SESSION.test(new URL(href).pathname) ? ".." : ".", href).href;
 
 export const routeOf = (href: string): Route => {
-  const { pathname, hash } = new URL(href);
+  const { pathname, hash, searchParams } = new URL(href);
   const session = SESSION.exec(pathname)?.[1] ?? null;
-  return { session, view: session !== null ? "video" : (VIEWS.find((view) => hash === `#${view}`) ?? null) };
+  const named = session === null ? [] : (searchParams.get("beside") ?? "").split(",").filter((id) => ID.test(id) && id !== session);
+  return { session, beside: [...new Set(named)].slice(0, MOST_BESIDE), view: session !== null ? "video" : (VIEWS.find((view) => hash === `#${view}`) ?? null) };
 };
 
-export const addressOf = (root: string, { view, session }: Partial<Route>): string =>
-  session ? `${root}s/${session}` : view ? `${root}#${view}` : root;
+export const addressOf = (root: string, { view, session, beside = [] }: Partial<Route>): string =>
+  session ? `${root}s/${session}${beside.length > 0 ? `?beside=${beside.join(",")}` : ""}` : view ? `${root}#${view}` : root;
 
 const changed = "rushes:route";
 

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import {
-  type Action, type Session, type SessionEvent, type State, MAX_BLOCKS, MAX_TEXT, blocksUpTo, fill, firstBlockSeconds, generatedFrames, modelFps,
+  type Action, type Session, type SessionEvent, type State, MAX_BLOCKS, MAX_TEXT, fill, firstBlockSeconds, generatedFrames, modelFps,
   initialState, nextBlockAt, plannedSeconds, promptAt, promptIndex, promptLine, reduce, timeline,
 } from "./state";
 
 const session = (id: string, changes: Partial<Session> = {}): Session => ({
-  id, model: "t2v", state: "queued", queue: null, reason: "", mimeType: "", prompt: "a red circle", firstPrompt: "a red circle", seed: "7", ignored: [], warnings: [], forkedFrom: null, realTime: false, createdAt: 0, madeFrames: 0, pendingPrompt: null, text: "", blocks: [], followed: false, lastSequence: -1,
+  id, model: "t2v", state: "queued", queue: null, reason: "", mimeType: "", prompt: "a red circle", firstPrompt: "a red circle", seed: "7", ignored: [], warnings: [], forkedFrom: null, forks: { least: 0, most: 0, leastKept: 0, noReplay: null }, replayBlocks: 0, replayedBlocks: 0, realTime: false, createdAt: 0, madeFrames: 0, pendingPrompt: null, text: "", blocks: [], followed: false, lastSequence: -1,
   firstFrameShownMs: null,
   format: { width: 128, height: 128, fps: 16, segments: 2, blocksPerSegment: 3, blocksPerLaterSegment: 2, videoFrames: 57, hasSound: false },
   ...changes,
@@ -51,13 +51,6 @@ describe("events", () => {
       state = reduce(state, { type: "event", id: "s", event: { at: 0, ...body, sequence } }) as typeof state;
     });
     expect(state.sessions[0]).toEqual(once);
-  });
-
-  it("tell how many blocks there are up to the one that is shown", () => {
-    const seen = after([frames(0, 0, 0, 9, 0.4), frames(0, 1, 9, 12, 0.8), frames(0, 2, 21, 12, 1.2)]);
-    expect([0, 8.9 / 16, 9 / 16, 32 / 16, 5].map((seconds) => blocksUpTo(seen, seconds))).toEqual([1, 1, 2, 3, null]);
-    // Of a fork whose oldest blocks are not told any more nobody knows.
-    expect(blocksUpTo(after([frames(0, 1, 9, 12, 0.8)]), 1)).toBe(null);
   });
 
   it("of a fork show what it began with, and no time to its first block", () => {
@@ -159,6 +152,14 @@ describe("the time line", () => {
     expect(timeline(s).map((row) => row.length)).toEqual([2]);
   });
 
+  it("of a fork has the blocks of its origin and those that are to come, also beyond the origin's end", () => {
+    const fork = session("s", { forkedFrom: "o", replayBlocks: 3, format: { ...session("s").format, segments: 3, videoFrames: 81 } });
+    expect(timeline(fork).map((row) => row.length), "before it is told of any").toEqual([3, 2, 2]);
+    const shared = after([frames(0, 0, 0, 9, 0), frames(0, 1, 9, 12, 0), frames(0, 2, 21, 12, 0)], fork);
+    expect(timeline(shared).map((row) => row.map(({ complete }) => complete))).toEqual([[true, true, true], [false, false], [false, false]]);
+    expect(timeline(after([frames(0, 2, 21, 12, 0)], fork)).map((row) => row.length), "of a long one the oldest are not told").toEqual([1, 2, 2]);
+  });
+
   it("of an endless session grows with its segments", () => {
     const endless = session("s", { format: { ...session("s").format, segments: 0, videoFrames: null } });
     expect(timeline(endless).length).toBe(1);
@@ -200,6 +201,8 @@ describe("a list from the server", () => {
     const state: State = { ...initialState, sessions: [followed, session("far")] };
     const news = listed(state, [session("s", { state: "queued", prompt: "late", madeFrames: 9 }), session("far", { state: "running", madeFrames: 21 })], ["s", "far"]);
     expect(news.sessions.map((s) => [s.state, s.madeFrames, s.prompt])).toEqual([["running", 9, "a red circle"], ["running", 21, "a red circle"]]);
+    const replaying = { forks: { least: 0, most: 2, leastKept: 1, noReplay: null }, replayBlocks: 3, replayedBlocks: 2 };
+    expect(listed(news, [session("s", replaying), session("far", replaying)], ["s", "far"]).sessions, "only the list tells these").toMatchObject([replaying, replaying]);
     expect(listed(news, [session("s", { state: "stopped", reason: "the server's end" })], ["s", "far"]).sessions[0]!.state).toBe("stopped");
     const left = reduce(news, { type: "left", id: "s" });
     expect(listed(left, [session("s", { state: "paused", prompt: "newer" })], ["s", "far"]).sessions[0]).toMatchObject({ state: "paused", prompt: "newer" });

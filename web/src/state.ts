@@ -1,4 +1,5 @@
 // What the page shows, as a value, and the one function that changes it. Pure: no DOM, no network, no clock.
+import type { Forks } from "./continuing";
 
 export type SessionState =
   | "queued" | "running" | "waiting" | "paused" | "finished" | "stopped" | "failed";
@@ -72,6 +73,11 @@ export interface Session {
   warnings: string[];
   /** The session from which this one went on; its video begins with what that one had made. */
   forkedFrom: string | null;
+  /** Where forks of it may begin. */
+  forks: Forks;
+  /** Blocks of its origin that a fork generates again before its own, and how many of them are done. */
+  replayBlocks: number;
+  replayedBlocks: number;
   /** Made as fast as it is watched; else as fast as the model goes. */
   realTime: boolean;
   /** Milliseconds since 1970. */
@@ -172,9 +178,9 @@ function change(state: State, id: string, how: (session: Session) => Session): S
 /** What the list tells of a session. One that is followed knows more and sooner, but for its end. */
 function withNews(known: Session | undefined, listed: Session): Session {
   if (!known) return listed;
-  const { state, queue, madeFrames, prompt, reason } = listed;
+  const { state, queue, madeFrames, prompt, reason, forks, replayBlocks, replayedBlocks } = listed;
   const follows = known.followed && !hasEnded(state);
-  const told = follows ? { madeFrames } : { state, queue, madeFrames, prompt, reason };
+  const told = { madeFrames, forks, replayBlocks, replayedBlocks, ...(!follows && { state, queue, prompt, reason }) };
   const isNews = Object.entries(told).some(([name, value]) => JSON.stringify(known[name as keyof Session]) !== JSON.stringify(value));
   return isNews ? { ...known, ...told } : known;
 }
@@ -294,12 +300,6 @@ export const promptIndex = (session: Session, prompt: string): number => {
   const prompts: string[] = [];
   for (const block of session.blocks) if (block.prompt && !prompts.includes(block.prompt)) prompts.push(block.prompt);
   return Math.max(0, prompts.indexOf(prompt));
-};
-
-/** How many blocks there are up to the one that is shown at this time, itself included; null if the page does not know. */
-export const blocksUpTo = (session: Session, seconds: number): number | null => {
-  const shown = session.blocks.findIndex((b) => b.complete && seconds * session.format.fps < b.firstVideoFrame + b.videoFrames);
-  return shown >= 0 && session.blocks[0]?.firstVideoFrame === 0 ? shown + 1 : null;
 };
 
 /** When the video comes to the next block that has not begun, in seconds: from there on a new prompt is seen. */

@@ -5,7 +5,8 @@ import { ServerError, Unreachable } from "./connection";
 import type { Session } from "./state";
 
 const LOOK_AGAIN_MS = 2000;
-/** A program that feeds frames begins its session when it has the first ones, be the page open or not. */
+/** A program that feeds frames begins its session when it has the first ones, be the page open or not; and what only the
+ * list tells may change with each block. */
 const LOOK_SOON_MS = 1000;
 
 export type Line = "asking" | "here" | "gone" | "locked";
@@ -19,11 +20,11 @@ export interface Watched {
 }
 
 /** null: an answer that says nothing of the line. */
-const lineOf = (error: unknown): Line | null =>
+export const lineOf = (error: unknown): Line | null =>
   error instanceof Unreachable || (error instanceof ServerError && [502, 503, 504].includes(error.status)) ? "gone"
     : error instanceof ServerError && error.status === 401 ? "locked" : null;
 
-export function useWatching(isEmpty: boolean, known: () => ReadonlySet<string>, onList: (sessions: Session[], known: ReadonlySet<string>) => void, onError: (error: unknown) => void): Watched {
+export function useWatching(isSoon: boolean, known: () => ReadonlySet<string>, onList: (sessions: Session[], known: ReadonlySet<string>) => void, onError: (error: unknown) => void): Watched {
   const [line, setLine] = useState<Line>("asking");
   const [returns, setReturns] = useState(0);
   const [asked, setAsked] = useState(0);
@@ -49,7 +50,7 @@ export function useWatching(isEmpty: boolean, known: () => ReadonlySet<string>, 
     const round = async (): Promise<void> => {
       // Who looks elsewhere learns of it on return.
       if (!document.hidden && await look() === "locked") return;
-      if (!over) timer = window.setTimeout(() => void round(), isEmpty ? LOOK_SOON_MS : LOOK_AGAIN_MS);
+      if (!over) timer = window.setTimeout(() => void round(), isSoon ? LOOK_SOON_MS : LOOK_AGAIN_MS);
     };
     void round();
     const shown = (): void => { if (!document.hidden) void look(); };
@@ -59,7 +60,7 @@ export function useWatching(isEmpty: boolean, known: () => ReadonlySet<string>, 
       window.clearTimeout(timer);
       document.removeEventListener("visibilitychange", shown);
     };
-  }, [isEmpty, asked]);
+  }, [isSoon, asked]);
 
   return { line, returns, again: () => setAsked((before) => before + 1) };
 }

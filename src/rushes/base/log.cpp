@@ -8,6 +8,7 @@
 
 #include "rushes/base/error.h"
 #include "rushes/base/log_format.h"
+#include "rushes/base/log_tail.h"
 
 namespace rushes::log {
 namespace {
@@ -92,6 +93,7 @@ void set_level(Level level) { logger().set_level(spdlog_level(level)); }
 
 void write(Level level, const std::string& line, std::initializer_list<Field> fields) {
   if (!logger().should_log(spdlog_level(level))) return;
+  keep_line(level, line);
   logger().log(spdlog_level(level), "{}", chosen_format == Format::json ? members(line, fields) : line);
 }
 

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <fstream>
 
+#include "rushes/base/log.h"
 #include "rushes/media/test_video.h"
 #include "rushes/server/test_client.h"
 
@@ -240,6 +241,30 @@ TEST(Server, serves_the_page_at_the_address_of_a_session) {
   EXPECT_NE(script.headers.at("cache-control").find("immutable"), std::string::npos);
   for (const char* missing : {"/s", "/s/", "/s/0f6c/0f6c", "/s/assets/0f6c", "/s/../secret", "/s//assets/app.js"})
     EXPECT_EQ(server.request("GET", missing).status, 404) << missing;
+}
+
+TEST(Server, serves_other_pages_without_their_ending) {
+  RunningServer server;
+  fs::create_directories(server.directory() / "web");
+  std::ofstream(server.directory() / "web" / "admin.html") << "<!doctype html>";
+  const Reply page = server.request("GET", "/admin");
+  EXPECT_EQ(page.body, "<!doctype html>");
+  EXPECT_EQ(page.headers.at("cache-control"), "no-cache");
+  EXPECT_TRUE(page.headers.contains("content-security-policy"));
+  for (const char* missing : {"/admin/", "/admi", "/admin.html.html", "/."})
+    EXPECT_EQ(server.request("GET", missing).status, 404) << missing;
+}
+
+TEST(Server, tells_the_newest_lines_of_its_log) {
+  RunningServer server;
+  log::warning("this line is looked for");
+  const auto last = server.request("GET", "/v1/log").json()["lines"].back();
+  EXPECT_EQ(last["message"], "this line is looked for");
+  EXPECT_EQ(last["level"], "warning");
+  const std::string after = "/v1/log?after=" + last["number"].dump();
+  EXPECT_TRUE(server.request("GET", after).json()["lines"].empty());
+  for (const char* wrong : {"x", "-1", "1.5", ""})
+    EXPECT_EQ(server.request("GET", std::string("/v1/log?after=") + wrong).status, 400) << wrong;
 }
 
 TEST(Server, refuses_an_address_that_is_taken_or_open_to_all) {

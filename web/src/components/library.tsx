@@ -1,10 +1,11 @@
 // All sessions of the server but the one on the stage included: to be found, shown, downloaded, removed.
 import { type KeyboardEvent, useEffect, useId, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
+import { ago } from "../ago";
 import { videoUrl } from "../api";
 import { type Filter, type Names, found, hasPicture, modelsOf, titleOf, wordsOf } from "../library";
 import { canShare } from "../links";
-import { addressOf } from "../route";
+import { MOST_BESIDE, addressOf } from "../route";
 import { type Session, hasEnded } from "../state";
 import { thumbnail } from "../thumbnails";
 import { Waiting, fileName } from "./stage";
@@ -27,8 +28,6 @@ interface Props {
 
 /** So many are drawn at first, and with each wish for more. */
 const PAGE = 24;
-/** Four in all. */
-const MOST_BESIDE = 3;
 
 export function Library(props: Props) {
   const { sessions, names } = props;
@@ -155,11 +154,3 @@ export function Thumbnail({ session }: { session: Session }) {
   }, [wantedId]);
   return <span ref={setPlace} className="thumbnail">{picture && <img src={picture} alt="" />}</span>;
 }
-
-const UNITS: [Intl.RelativeTimeFormatUnit, number][] = [["day", 86_400], ["hour", 3600], ["minute", 60]];
-
-const ago = (at: number, language: string): string => {
-  const seconds = Math.max(0, (Date.now() - at) / 1000);
-  const [unit, size] = UNITS.find(([, each]) => seconds >= each) ?? ["minute", 60];
-  return new Intl.RelativeTimeFormat(language, { numeric: "auto" }).format(-Math.floor(seconds / size), unit);
-};

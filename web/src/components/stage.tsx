@@ -2,15 +2,17 @@
 import { type ReactNode, type RefObject, useEffect, useEffectEvent, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { type Control, type ModelInfo, type OptionValues, followEvents, liveVideoUrl, videoUrl } from "../api";
+import { type ForkRequest, isReplaying } from "../continuing";
 import { type KeyAction, keyAction } from "../keys";
 import { isCalm } from "../motion";
 import { play } from "../player";
-import { type Session, type SessionEvent, blocksUpTo, firstBlockSeconds, generatedFrames, hasEnded, modelFps, plannedSeconds, promptAt } from "../state";
+import { type Session, type SessionEvent, firstBlockSeconds, generatedFrames, hasEnded, modelFps, plannedSeconds, promptAt } from "../state";
 import { Stills, drawn } from "../stills";
 import { useStored } from "../stored";
+import { Continuing } from "./continuing";
 import { Controls } from "./controls";
 import { type Sound, StageBar } from "./stage_bar";
-import { Prompts, Steering } from "./steering";
+import { Steering } from "./steering";
 import { Timeline } from "./timeline";
 
 interface Props {
@@ -19,6 +21,8 @@ interface Props {
   model: ModelInfo | null;
   /** This tab asked for it: it plays although less motion is wished for. */
   mine: boolean;
+  /** A fork that this tab asked for is of interest from here on, in seconds; null: nobody said. */
+  from: number | null;
   /** Whose frames these are wants them to be played again and again. */
   loops: boolean;
   /** What of its model's options may change while it runs. */
@@ -27,7 +31,7 @@ interface Props {
   returns: number;
   /** The server answers. */
   reachable: boolean;
-  /** Of a session that has ended, "/" goes there. */
+  /** "/" goes there where the stage has no box. */
   promptBox: RefObject<HTMLTextAreaElement | null>;
   onSet: (changed: OptionValues) => void;
   onEvent: (event: SessionEvent) => void;
@@ -37,7 +41,7 @@ interface Props {
   onPrompt: (prompt: string) => void;
   onStop: () => void;
   onPause: () => void;
-  onFork: (prompt: string, blocks: number | null) => void;
+  onFork: (how: ForkRequest, at: number | null) => void;
   onPace: (realTime: boolean) => void;
   onReuse: () => void;
   onCopyLink: () => void;
@@ -54,6 +58,8 @@ export const SMALL = 320;
 const BEHIND_S = 4;
 /** What is made in real time is this much ahead. */
 const LEAD_S = 2;
+/** Of what was there before a fork, to be seen where it goes on. */
+const RUN_UP_S = 1;
 /** After which a lost video is asked for again, if the server is there: longer than it takes to see that it is not. */
 const RECONNECT_MS = 4000;
 
@@ -124,6 +130,7 @@ export function Stage(props: Props) {
   const isFile = file !== null;
   const begin = useEffectEvent(() => {
     if (connection > 0) return playedSeconds;
+    if (props.from !== null) return Math.max(0, props.from - RUN_UP_S);
     // Who comes late to what is made in real time wants to see, and steer, what is made now.
     const made = session.madeFrames / fps;
     return session.realTime && made > BEHIND_S ? made - LEAD_S : 0;
@@ -215,7 +222,8 @@ export function Stage(props: Props) {
             onPlaying={() => { setWaiting(false); setDone(false); }} onWaiting={() => setWaiting(true)} onPlay={() => setPaused(false)} onPause={() => setPaused(true)}
             onSeeked={() => setPlayedSeconds(video.current!.currentTime)} onEnded={() => { setDone(true); setPlayedSeconds(video.current!.duration); }}
           />
-          {!ended && waiting && (!paused || generatedFrames(session) === 0) && <div className="veil">{generatedFrames(session) > 0 ? t("stage.nextBlock") : <Waiting session={session} />}</div>}
+          {isReplaying(session) && <div className="veil"><Waiting session={session} /></div>}
+          {!ended && !isReplaying(session) && waiting && (!paused || generatedFrames(session) === 0) && <div className="veil">{generatedFrames(session) > 0 ? t("stage.nextBlock") : <Waiting session={session} />}</div>}
           {(paused || overdue) && generatedFrames(session) > 0 && <svg className="start-mark" viewBox="0 0 24 24" aria-hidden><path d="M8 5l12 7-12 7z" /></svg>}
           <span className="pill">{session.forkedFrom !== null ? t("stage.fork", { state: t(`state.${session.state}`) }) : t(`state.${session.state}`)}</span>
         </div>
@@ -228,11 +236,8 @@ export function Stage(props: Props) {
         />
       </div>
       <div className="details">
-        {ended ? <Prompts session={session} shown={shown} /> : (
-          <Steering
-            session={session} model={props.model} shown={shown} playedSeconds={playedSeconds} behind={behind} box={steer} onPrompt={props.onPrompt}
-            onFork={(prompt) => props.onFork(prompt, behind ? blocksUpTo(session, playedSeconds) : null)}
-          />
+        {ended ? <Continuing session={session} model={props.model} shown={shown} playedSeconds={playedSeconds} box={steer} onFork={props.onFork} /> : (
+          <Steering session={session} model={props.model} shown={shown} playedSeconds={playedSeconds} behind={behind} box={steer} onPrompt={props.onPrompt} onFork={props.onFork} />
         )}
         {session.ignored.map(({ field, reason }) => <p key={`${field} ${reason}`} className="next">{t("stage.ignored", { field, reason })}</p>)}
         {session.warnings.map((warning) => <p key={warning} className="next">{t("stage.warning", { warning })}</p>)}
@@ -295,10 +300,11 @@ function showFile(video: HTMLVideoElement, address: string): () => void {
 }
 
 /** Why there is no picture yet. */
-export function Waiting({ session: { state, queue } }: { session: Session }) {
+export function Waiting({ session }: { session: Session }) {
   const { t } = useTranslation();
+  const { state, queue } = session;
   if (state === "paused") return t("state.paused");
-  if (state !== "queued") return t("stage.firstBlock");
+  if (state !== "queued") return isReplaying(session) ? t("goOn.replaying", { at: session.replayedBlocks + 1, all: session.replayBlocks }) : t("stage.firstBlock");
   if (!queue) return t("queue.turn");
   const { position, waitSeconds } = queue;
   return waitSeconds === null ? t("queue.place", { position }) : t("queue.placeAndWait", { position, seconds: Math.ceil(waitSeconds) });

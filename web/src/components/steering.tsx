@@ -3,10 +3,12 @@ import { type FormEvent, type Ref } from "react";
 import { useTranslation } from "react-i18next";
 import type { ModelInfo } from "../api";
 import { clock } from "../clock";
-import { type Session, hasEnded, nextBlockAt, promptIndex } from "../state";
+import { type ForkRequest, borderNear, canGoOn, fromBorder, fromEnd, isReplaying } from "../continuing";
+import { type Session, nextBlockAt } from "../state";
 import { ofTab, useStored } from "../stored";
+import { Cost, NoForks, Replaying } from "./continuing";
 import { KnownWords } from "./known_words";
-import { TONES } from "./timeline";
+import { Prompts } from "./prompts";
 
 interface Props {
   session: Session;
@@ -18,7 +20,8 @@ interface Props {
   behind: boolean;
   box: Ref<HTMLInputElement>;
   onPrompt: (prompt: string) => void;
-  onFork: (prompt: string) => void;
+  /** `at`: where the other video goes on. */
+  onFork: (how: ForkRequest, at: number) => void;
 }
 
 export function Steering({ session, model, shown, playedSeconds, behind, box, onPrompt, onFork }: Props) {
@@ -32,31 +35,23 @@ export function Steering({ session, model, shown, playedSeconds, behind, box, on
   };
   const at = nextBlockAt(session);
   const seconds = Math.max(0, at - playedSeconds).toFixed(1);
+  const here = behind ? borderNear(session, playedSeconds) : null;
+  const fork = (): void => {
+    onFork(here ? fromBorder(session, here, text.trim(), 0) : fromEnd(text.trim(), 0), here?.seconds ?? at);
+    setText("");
+  };
   return (
     <div className="steering">
-      <Prompts session={session} shown={shown} when={t("steer.when", { time: clock(at), seconds })} />
+      <Prompts session={session} shown={shown} when={isReplaying(session) ? t("steer.afterReplay") : t("steer.when", { time: clock(at), seconds })} />
       <form className="switch" onSubmit={submit}>
         <input ref={box} aria-label={t("steer.label")} aria-describedby="steer-when" placeholder={t("steer.placeholder")} value={text} maxLength={10_000} onChange={(event) => setText(event.target.value)} />
         <button type="submit" className={text.trim() === "" ? "" : "primary"} disabled={text.trim() === ""}>{t("steer.switch")}</button>
-        <button type="button" title={behind ? t("steer.forkHereTitle") : t("steer.forkTitle")} onClick={() => { onFork(text.trim()); setText(""); }}>
-          {behind ? t("steer.forkHere") : t("steer.fork")}
-        </button>
+        {canGoOn(session) && <button type="button" title={here ? t("steer.forkHereTitle") : t("steer.forkTitle")} onClick={fork}>{here ? t("steer.forkHere") : t("steer.fork")}</button>}
       </form>
       <KnownWords model={model} text={text} onText={setText} />
-      <p className="next when" id="steer-when">{t("steer.next", { time: clock(at), seconds })}</p>
-    </div>
-  );
-}
-
-/** The prompt of the frame on the screen, and those that are on their way to it. */
-export function Prompts({ session, shown, when = "" }: { session: Session; shown: string; when?: string }) {
-  const { t } = useTranslation();
-  const tone = (prompt: string): string => `dot tone-${promptIndex(session, prompt) % TONES}`;
-  return (
-    <div className="prompts">
-      <p className="now"><i className={tone(shown)} />{shown}</p>
-      {session.prompt !== shown && !hasEnded(session.state) && <p className="next"><i className={tone(session.prompt)} />{t("steer.generating", { prompt: session.prompt })}</p>}
-      {session.pendingPrompt && <p className="next pending">{t("steer.pending", { prompt: session.pendingPrompt, when })}</p>}
+      {isReplaying(session) ? <Replaying session={session} /> : <p className="next when" id="steer-when">{t("steer.next", { time: clock(at), seconds })}</p>}
+      {here?.seconds != null && <p className="next">{t("steer.forkAt", { time: clock(here.seconds) })} <Cost border={here} /></p>}
+      {!canGoOn(session) && <NoForks session={session} />}
     </div>
   );
 }

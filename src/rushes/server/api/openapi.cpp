@@ -37,24 +37,31 @@ Json reference(const std::string& kind, const std::string& name) {
   return {{"$ref", "#/components/" + kind + "/" + name}};
 }
 
-/// A media type, several, or the name of a schema of JSON.
-Json content_of(const Json& what) {
+/// A media type, several, or the name of a schema of JSON, each with its example if there is one.
+Json content_of(const Json& what, const Json& examples) {
   Json content = Json::object();
   if (what.is_array()) {
-    for (const Json& each : what) content.update(content_of(each));
-  } else if (const std::string name = what.get<std::string>(); name.find('/') != std::string::npos) {
-    content[name] = Json::object();
-  } else {
-    content["application/json"] = {{"schema", reference("schemas", name)}};
+    for (const Json& each : what) content.update(content_of(each, examples));
+    return content;
   }
+  const auto name = what.get<std::string>();
+  const bool is_schema = name.find('/') == std::string::npos;
+  Json& of_type = content[is_schema ? "application/json" : name] = Json::object();
+  if (is_schema) of_type["schema"] = reference("schemas", name);
+  if (examples.contains(name)) of_type["example"] = examples[name];
   return content;
 }
 
-Json responses_of(const Json& route) {
+/// Of a schema as a form.
+Json form_of(const std::string& name, const Json& examples) {
+  return {{"multipart/form-data", content_of(name, examples)["application/json"]}};
+}
+
+Json responses_of(const Json& route, const Json& examples) {
   std::map<int, Json> responses;
   const auto add_error = [&](int status) {
     responses[status] = {{"description", kStatuses.at(status)},
-                         {"content", content_of(route.value("error_schema", std::string("Error")))}};
+                         {"content", content_of(route.value("error_schema", std::string("Error")), examples)}};
   };
   for (const int status : {400, 401, 403, 405, 413, 431, 503}) add_error(status);
   for (const Json& status : route.value("errors", Json::array())) add_error(status.get<int>());
@@ -66,7 +73,7 @@ Json responses_of(const Json& route) {
   for (const auto& [text, content] : successes.items()) {
     const int status = std::stoi(text);
     responses[status] = {{"description", kStatuses.at(status)}};
-    if (!content.is_null()) responses[status]["content"] = content_of(content);
+    if (!content.is_null()) responses[status]["content"] = content_of(content, examples);
   }
   Json json = Json::object();
   for (auto& [status, response] : responses) json[std::to_string(status)] = std::move(response);
@@ -90,29 +97,28 @@ std::string operation_id(std::string_view method, std::string_view pattern) {
   return id;
 }
 
-Json operation_of(std::string_view method, std::string_view pattern, const Json& route) {
+Json operation_of(std::string_view method, std::string_view pattern, const Json& route, const Json& examples) {
   Json operation{{"operationId", route.value("id", operation_id(method, pattern))},
                  {"tags", Json::array({route["tag"]})},
                  {"summary", route["summary"]}};
+  if (route.contains("description")) operation["description"] = route["description"];
   Json parameters = path_parameters(pattern);
   for (const Json& name : route.value("query", Json::array()))
     parameters.push_back(reference("parameters", name.get<std::string>()));
   if (!parameters.empty()) operation["parameters"] = std::move(parameters);
   if (route.contains("body")) {
     const std::string name = route["body"];
-    Json content = content_of(name);
-    if (route.contains("form")) content["multipart/form-data"] = {{"schema", reference("schemas", name)}};
+    Json content = content_of(name, examples);
+    if (route.contains("form")) content.update(form_of(name, examples));
     operation["requestBody"] = {{"required", name != "Fork"}, {"content", std::move(content)}};
   }
   if (route.contains("form_body"))
-    operation["requestBody"] = {
-        {"required", true},
-        {"content", {{"multipart/form-data", {{"schema", reference("schemas", route["form_body"])}}}}}};
+    operation["requestBody"] = {{"required", true}, {"content", form_of(route["form_body"], examples)}};
   if (route.contains("binary"))
-    operation["requestBody"] = {{"required", true}, {"content", content_of("application/octet-stream")}};
+    operation["requestBody"] = {{"required", true}, {"content", content_of("application/octet-stream", examples)}};
   if (route.contains("sdp"))
-    operation["requestBody"] = {{"required", true}, {"content", content_of("application/sdp")}};
-  operation["responses"] = responses_of(route);
+    operation["requestBody"] = {{"required", true}, {"content", content_of("application/sdp", examples)}};
+  operation["responses"] = responses_of(route, examples);
   return operation;
 }
 
@@ -166,6 +172,7 @@ Json openapi_document(std::string_view version, const Router& router, const Json
     if (std::any_of(set_of.begin(), set_of.end(), [&](const auto& each) { return each.second == api.name; }))
       sets.emplace_back(api.name);
   Json paths = Json::object();
+  const Json examples = merged(sets, "examples");
   for (const std::string& set : sets)
     for (const auto& [key, route] : fragment_of(set)["routes"].items()) {
       const auto known = set_of.find(key);
@@ -174,7 +181,7 @@ Json openapi_document(std::string_view version, const Router& router, const Json
       std::string method = key.substr(0, space);
       for (char& c : method) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
       const std::string pattern = key.substr(space + 1);
-      paths[pattern][method] = operation_of(method, pattern, route);
+      paths[pattern][method] = operation_of(method, pattern, route, examples);
     }
   Json parameters = merged(sets, "parameters"), all_schemas = merged(sets, "schemas");
   for (const auto& [name, schema] : schemas.items())

@@ -2,15 +2,16 @@
 // openapi.json beside the routes of its family. A test finds those that are not.
 //
 // Such a file is written for people, and written out here. Its sections:
-//   routes      "METHOD /path/{name}": `tag` and `summary`; `id` where the name that follows from the path is taken;
-//   `ok` has the content of each success, the name of a schema
+//   routes      "METHOD /path/{name}": `tag`, `summary`, `description`; `id` where the name that follows from the path
+//               is taken; `ok` has the content of each success, the name of a schema
 //               or a media type (null: no body); `errors` the statuses beyond those that any request may get, their
 //               body being `error_schema`; `body` a schema of the JSON body, with `form` also as multipart/form-data;
 //               `form_body` of one that is a form only; `binary`, `sdp`, `websocket`; `query` names of parameters.
 //               Parameters of the path follow from its names.
 //   parameters  by name; their own name may be another ("name")
 //   schemas     of JSON
-// It may refer to parameters and schemas of its own and of api/native.
+//   examples    of bodies and answers, by the names of their schemas or by their media types
+// It may refer to parameters, schemas and examples of its own and of api/native.
 #pragma once
 #include <string_view>
 

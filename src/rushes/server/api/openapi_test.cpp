@@ -51,7 +51,7 @@ TEST(OpenApi, has_each_name_of_a_schema_or_parameter_in_one_family) {
   std::map<std::string, std::string_view> owners;
   for (const Api& api : apis()) {
     const json parsed = json::parse(api.openapi);
-    for (const char* section : {"schemas", "parameters"}) {
+    for (const char* section : {"schemas", "parameters", "examples"}) {
       const json entries = parsed.value(section, json::object());
       for (const auto& [name, value] : entries.items()) {
         const auto [owner, is_new] = owners.emplace(std::string(section) + "/" + name, api.name);
@@ -60,6 +60,23 @@ TEST(OpenApi, has_each_name_of_a_schema_or_parameter_in_one_family) {
     }
   }
   EXPECT_GT(owners.size(), 50u);
+}
+
+TEST(OpenApi, says_what_each_operation_is_for_and_shows_what_it_is_sent) {
+  RunningServer server;
+  const json document = server.request("GET", "/openapi.json").json();
+  int bodies = 0;
+  for (const auto& [path, operations] : document.at("paths").items())
+    for (const auto& [method, operation] : operations.items()) {
+      EXPECT_GT(operation.value("summary", "").size() + operation.value("description", "").size(), 0u)
+          << method << " " << path;
+      const json body = operation.value("requestBody", json::object()).value("content", json::object());
+      for (const auto& [type, content] : body.items()) {
+        ++bodies;
+        EXPECT_TRUE(content.contains("example")) << method << " " << path << " as " << type;
+      }
+    }
+  EXPECT_GT(bodies, 20);
 }
 
 TEST(OpenApi, describes_what_its_router_serves_and_takes_schemas_that_are_known_later) {

@@ -79,7 +79,8 @@ Response serve_static(const fs::path& root, const Request& request, NoPage no_pa
   }
   const std::string_view asked = without_session(request.path);
   const auto path = percent_decode(asked);
-  const auto file = path ? static_file(root, *path) : std::nullopt;
+  auto file = path ? static_file(root, *path) : std::nullopt;
+  if (!file && path) file = static_file(root, *path + ".html");  // /docs, /admin
   if (!file && asked == "/" && no_page == NoPage::explained) {
     Response response;
     response.content_type = "text/plain; charset=utf-8";

@@ -5,13 +5,16 @@
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
 
+#include <charconv>
 #include <fstream>
 #include <limits>
 
 #include "rushes/base/instruction_set.h"
+#include "rushes/base/log_tail.h"
 #include "rushes/server/api/apis.h"
 #include "rushes/server/api/native/session_request.h"
 #include "rushes/server/api/openapi.h"
+#include "rushes/server/http/date.h"
 #include "rushes/text/prompt.h"
 
 namespace rushes::server {
@@ -95,6 +98,22 @@ Json props(const SessionStore& sessions, const std::string& version) {
             {"max_prompts", generation::kMaxPrompts},
             {"max_image_bytes", kMaxImageBytes},
             {"max_request_bytes", kMaxCreateBytes}}}};
+}
+
+// GET /v1/log?after=N: the newest lines of the log, or of these what came after line N.
+Response get_log(const Request& request) {
+  const std::string text = request.query_value("after").value_or("0");
+  int64_t after = -1;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), after);
+  require(error == std::errc{} && end == text.data() + text.size() && after >= 0, ErrorCode::invalid_argument,
+          "after must be the number of a line (got '{}')", text.substr(0, 32));
+  Json lines = Json::array();
+  for (log::TailLine& line : log::lines_after(after))
+    lines.push_back({{"number", line.number},
+                     {"time", timestamp(line.at)},
+                     {"level", log::name(line.level)},
+                     {"message", std::move(line.text)}});
+  return json_response(200, {{"lines", std::move(lines)}});
 }
 
 }  // namespace
@@ -212,6 +231,7 @@ void add_service_routes(Router& router, const Service& service, const SessionSto
     response.body = metrics_text(service, sessions, webrtc, version);
     return response;
   });
+  get("/v1/log", Route::Access::token, get_log);
 }
 
 Route openapi_route(const Router& router, const SessionStore& sessions, std::string version) {

@@ -1,4 +1,4 @@
-// What tells operators and programs how the server does: /health, /ready, /props, /metrics.
+// What tells operators and programs how the server does: /health, /ready, /props, /metrics, /v1/log.
 #pragma once
 #include "rushes/server/api/native/webrtc_routes.h"
 #include "rushes/server/http/connection.h"
