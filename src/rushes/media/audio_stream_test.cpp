@@ -362,6 +362,16 @@ TEST(AudioPieces, gives_no_more_of_a_piece_than_is_allowed) {
   EXPECT_THROW(pieces.feed({reinterpret_cast<const uint8_t*>(file.data()), file.size()}), Error);
 }
 
+TEST(AudioPieces, the_padding_of_an_mp3_file_that_tells_it_is_not_heard_in_pieces_either) {
+  const Bytes file = file_of("mp3", "libmp3lame", 24'000, false, "", AV_SAMPLE_FMT_FLTP);
+  if (file.empty()) GTEST_SKIP() << "no libmp3lame in this FFmpeg";
+  AudioPieces pieces(100);
+  std::size_t heard = 0;
+  for (const Bytes& piece : cut(file, 3, 5000)) heard += pieces.feed(piece).samples.size();
+  heard += pieces.finish().samples.size();
+  EXPECT_EQ(heard, whole(file).size());
+}
+
 /// The ways that a file comes.
 struct Bounded {
   const char* name;
