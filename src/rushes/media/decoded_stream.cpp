@@ -64,6 +64,12 @@ int64_t DecodedStream::Source::seek(void* opaque, int64_t offset, int whence) {
   return source.position = to;
 }
 
+/// Of an MP3 stream: its size is not known. Without a word about it FFmpeg takes the stream to be cut off, and the
+/// padding that its Xing header tells of for sound.
+int64_t DecodedStream::Source::tell_no_size(void* /*opaque*/, int64_t /*offset*/, int whence) {
+  return whence == AVSEEK_SIZE ? 0 : AVERROR(ENOSYS);
+}
+
 DecodedStream::DecodedStream(std::span<const uint8_t> bytes, const Readable& readable, int64_t max_pixels)
     : source_{bytes}, readable_(readable) {
   // A fragmented MP4 that breaks off cannot be opened as a file, but read as a stream.
@@ -106,9 +112,9 @@ int DecodedStream::open(bool seekable, const AVInputFormat* format) {
   source_.position = 0;
   auto* buffer = static_cast<uint8_t*>(av_malloc(kIoBufferBytes));
   require(buffer != nullptr, ErrorCode::exhausted, "{}: out of memory", readable_.what);
-  io_ = owned(avio_alloc_context(buffer, kIoBufferBytes, 0, &source_, Source::read, nullptr,
-                                 source_.more ? nullptr : Source::seek),
-              readable_.what);
+  const bool is_mp3 = format != nullptr && std::string_view(format->name) == "mp3";
+  const auto seek = !source_.more ? Source::seek : is_mp3 ? Source::tell_no_size : nullptr;
+  io_ = owned(avio_alloc_context(buffer, kIoBufferBytes, 0, &source_, Source::read, nullptr, seek), readable_.what);
   if (!seekable) io_->seekable = 0;
   // FFmpeg drops what it has read already where a full read does not fit behind it; headers are read twice.
   if (source_.more) io_->max_packet_size = kLeastPacketBytes;

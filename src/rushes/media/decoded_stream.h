@@ -56,6 +56,7 @@ class DecodedStream {
     int provide(uint8_t* target, int wanted);
     static int read(void* opaque, uint8_t* target, int wanted);
     static int64_t seek(void* opaque, int64_t offset, int whence);
+    static int64_t tell_no_size(void* opaque, int64_t offset, int whence);
   };
   struct CloseInput {
     void operator()(AVFormatContext* p) const { avformat_close_input(&p); }
