@@ -11,11 +11,11 @@ namespace {
 using nlohmann::json;
 using testing::HasSubstr;
 
-constexpr int kStepsOfBlock = 4, kFramesOfBlock = 12;
-
 /// A server that may be started anew on what the one before has left; its sessions run at once.
 class ForkReplay : public testing::Test {
  protected:
+  static constexpr int kStepsOfBlock = 4, kFramesOfBlock = 12;
+
   ForkReplay() { start(); }
   void start() {
     server_.reset();
