@@ -41,7 +41,6 @@ json parse_object(std::string_view text) {
   }
   require(object.is_object(), ErrorCode::invalid_argument, "the body must be a JSON object (got {})",
           object.type_name());
-  for (json& value : object) value = as_integer(value);
   return object;
 }
 
@@ -71,14 +70,15 @@ std::optional<bool> JsonFields::boolean(std::string_view field) {
 }
 
 std::optional<int64_t> JsonFields::integer(std::string_view field, int64_t least, int64_t most) {
-  const json* value = find(field);
-  if (!value) return std::nullopt;
-  require(value->is_number_integer(), ErrorCode::invalid_argument, "{} must be an integer from {} to {} (got {})",
-          field, least, most, type_of(*value));
-  const bool too_great = value->is_number_unsigned() && value->get<uint64_t>() > static_cast<uint64_t>(INT64_MAX);
-  require(!too_great && value->get<int64_t>() >= least && value->get<int64_t>() <= most, ErrorCode::invalid_argument,
-          "{} must be an integer from {} to {} (got {})", field, least, most, value->dump());
-  return value->get<int64_t>();
+  const json* given = find(field);
+  if (!given) return std::nullopt;
+  const json value = as_integer(*given);
+  require(value.is_number_integer(), ErrorCode::invalid_argument, "{} must be an integer from {} to {} (got {})", field,
+          least, most, type_of(value));
+  const bool too_great = value.is_number_unsigned() && value.get<uint64_t>() > static_cast<uint64_t>(INT64_MAX);
+  require(!too_great && value.get<int64_t>() >= least && value.get<int64_t>() <= most, ErrorCode::invalid_argument,
+          "{} must be an integer from {} to {} (got {})", field, least, most, value.dump());
+  return value.get<int64_t>();
 }
 
 std::optional<double> JsonFields::number(std::string_view field, double least, double most) {
@@ -103,20 +103,21 @@ std::optional<double> JsonFields::number(const OptionField& field) {
 bool is_minus_one(const json& value) { return !value.is_number_unsigned() && value == -1; }
 
 std::optional<uint64_t> JsonFields::seed() {
-  const json* value = find("seed");
-  if (!value) return std::nullopt;
-  // The parser makes a float of what has more than 64 bits.
-  require(value->is_number_unsigned(), ErrorCode::invalid_argument, "seed must be {} (got {})", generation::kSeedRange,
-          value->is_number() ? value->dump() : type_of(*value));
-  return value->get<uint64_t>();
+  const json* given = find("seed");
+  if (!given) return std::nullopt;
+  const json value = as_integer(*given);  // the parser makes a float of what has more than 64 bits
+  require(value.is_number_unsigned(), ErrorCode::invalid_argument, "seed must be {} (got {})", generation::kSeedRange,
+          value.is_number() ? value.dump() : type_of(value));
+  return value.get<uint64_t>();
 }
 
 uint64_t JsonFields::seed_or_random() {
-  const json* value = find("seed");
-  if (!value || is_minus_one(*value)) return generation::random_seed();
-  require(value->is_number_unsigned(), ErrorCode::invalid_argument, "seed must be {}, or -1 for a random one (got {})",
-          generation::kSeedRange, value->is_number() ? value->dump() : type_of(*value));
-  return value->get<uint64_t>();
+  const json* given = find("seed");
+  const json value = given ? as_integer(*given) : json(-1);
+  if (is_minus_one(value)) return generation::random_seed();
+  require(value.is_number_unsigned(), ErrorCode::invalid_argument, "seed must be {}, or -1 for a random one (got {})",
+          generation::kSeedRange, value.is_number() ? value.dump() : type_of(value));
+  return value.get<uint64_t>();
 }
 
 std::optional<std::vector<std::string>> JsonFields::strings(std::string_view field, std::size_t most) {
