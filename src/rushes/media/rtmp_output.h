@@ -10,8 +10,8 @@ namespace rushes::media {
 /// "rtmp://..." or "rtmps://...".
 bool is_rtmp(std::string_view target);
 
-/// Connects to the server of such an address, and leaves it again. Throws Error(invalid_argument) for an address that is
-/// none, Error(unavailable) if nobody answers there within 5 s.
+/// Connects to the server of such an address, and leaves it again. Throws Error(invalid_argument) for an address that
+/// is none, Error(unavailable) if nobody answers there within 5 s.
 void require_rtmp_server(std::string_view target);
 
 /// Sends each frame at its time, counted from the first; write() returns when its last frame has gone out, so a command

@@ -5,8 +5,8 @@
 
 namespace rushes::server {
 
-/// 9 for 9.0 and 9e0: to JSON Schema (2020-12, validation, 6.1.1) a number without a fraction is an integer. What has one,
-/// is too large to be exact, or is not a number stays as it is.
+/// 9 for 9.0 and 9e0: to JSON Schema (2020-12, validation, 6.1.1) a number without a fraction is an integer. What has
+/// one, is too large to be exact, or is not a number stays as it is.
 inline nlohmann::json as_integer(const nlohmann::json& value) {
   constexpr double kExact = 1ll << 53;
   if (!value.is_number_float()) return value;
