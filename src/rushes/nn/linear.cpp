@@ -5,6 +5,7 @@
 #include "rushes/nn/few_rows.h"
 #include "rushes/nn/stock_operators.h"
 #include "rushes/tensor/kernels/cpu/flash_attention.h"
+#include "rushes/tensor/kernels/cpu/linear_rows.h"
 #include "rushes/tensor/kernels/cpu/narrow_linear.h"
 #include "rushes/tensor/kernels/cpu/transformer_kernels.h"
 #include "rushes/tensor/ops.h"
@@ -31,6 +32,26 @@ at::Tensor bfloat16_by_float32(const at::Tensor& x, const at::Tensor& weight, co
                            bias.defined() ? wide_bias.const_data_ptr<float>() : nullptr, activation,
                            reinterpret_cast<kernels::Bf16*>(out.mutable_data_ptr()));
   return out;
+}
+
+/// Undefined where general products are as fast.
+at::Tensor by_rows(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, bool gelu) {
+  if (!kernels_take_rows(x, weight) || (bias.defined() && !bias.is_contiguous())) return {};
+  return by_storage(x, [&]<typename T>(T) -> at::Tensor {
+    if (!kernels::linear_rows_gains<T>(rows_of(x), weight.size(0), weight.size(1))) return {};
+    const auto values = [](const at::Tensor& t) { return reinterpret_cast<const T*>(t.const_data_ptr()); };
+    const at::Tensor rows = x.contiguous();
+    at::Tensor out = output_of(x, weight.size(0));
+    kernels::linear_rows<T>({.rows = rows_of(x),
+                             .columns = weight.size(0),
+                             .depth = weight.size(1),
+                             .x = values(rows),
+                             .weight = values(weight),
+                             .bias = bias.defined() ? values(bias) : nullptr,
+                             .gelu = gelu,
+                             .out = reinterpret_cast<T*>(out.mutable_data_ptr())});
+    return out;
+  });
 }
 
 }  // namespace
@@ -91,6 +112,7 @@ at::Tensor Linear::operator()(const at::Tensor& x, Activation activation) const 
     if (gelu) kernels::gelu_tanh_in_place(out.numel(), layer.out);
     return out;
   }
+  if (at::Tensor out = by_rows(x, weight_, bias_, gelu); out.defined()) return out;
   if (x.scalar_type() == at::kBFloat16 && !kernels::has_bf16_products() && !StockOperators::wanted())
     return bfloat16_by_float32(x, weight_, bias_, gelu ? kernels::Activation::gelu_tanh : kernels::Activation::none);
   const at::Tensor y = at::linear(x, weight_, bias_);

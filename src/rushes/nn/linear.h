@@ -14,7 +14,7 @@ enum class Activation { none, gelu_tanh };
 /// bfloat16 on CPUs without AVX512-BF16: products and sums in float32, one rounding of the result; libtorch's own
 /// operator is some eight times slower there. float32 on CPUs with narrow weights (is_narrow()): packed at
 /// construction; what a row becomes does not depend, to the bit, on the rows beside it. bfloat16 on CPUs with at most
-/// four rows: as fast as the memory gives the weights.
+/// four rows: as fast as the memory gives the weights. Eight rows and more with AVX-512: linear_rows().
 class Linear {
  public:
   Linear() = default;

@@ -10,7 +10,6 @@ namespace {
 
 constexpr int64_t kStep = 16;            // values of a row at a time
 constexpr int64_t kTaskBytes = 1 << 17;  // of weights: less is not worth another thread
-constexpr int64_t kAheadBytes = 2048;    // the processor's own prefetching stops at each page
 
 /// 16 values. Of bfloat16 those at even places and those at odd ones: a shift and a mask of 32-bit lanes.
 struct Pair {
@@ -24,62 +23,64 @@ inline Pair load_step(const Bf16* w) {
           _mm256_castsi256_ps(_mm256_and_si256(both, _mm256_set1_epi32(static_cast<int32_t>(0xffff0000))))};
 }
 
-/// The rows of x in float32, in steps as load_step() has them.
-template <typename T>
-class Operand {
- public:
-  Operand(int64_t rows, int64_t depth, const T* x) : depth_(depth), values_(static_cast<size_t>(rows * depth)) {
-    const int64_t whole = depth / kStep * kStep;
-    for (int64_t row = 0; row < rows; ++row) {
-      const T* from = x + row * depth;
-      float* to = values_.data() + row * depth;
-      int64_t k = 0;
-      for (; k < whole; k += kStep) {
-        const Pair step = load_step(from + k);
-        store(to + k, step.low);
-        store(to + k + kLanes, step.high);
-      }
-      for (; k < depth; ++k) to[k] = widen(from[k]);
-    }
-  }
-  const float* row(int64_t i) const { return values_.data() + i * depth_; }
+/// Rows of weights that share what is loaded of x: as many as the registers hold sums for.
+template <int rows>
+inline constexpr int kSideBySide = rows == 1   ? 4
+                                   : rows == 2 ? 2
+                                               : 1;
 
- private:
-  int64_t depth_;
-  std::vector<float> values_;
-};
-
-/// Products of a row of weights with each of `rows` rows of x. One row of weights after the other, so that memory is
-/// read in one stream: four rows side by side come half as fast.
-template <int rows, typename T>
-inline void dots(const T* w, const Operand<T>& x, int64_t depth, float (&sums)[rows]) {
-  constexpr int kChains = 4;  // sums that do not wait for each other; as many for any number of rows
-  __m256 total[rows][kChains];
+/// Products of `streams` rows of weights with each of `rows` rows of x. What is summed in which order does not depend
+/// on either number. No prefetching by hand: the processor's own is as fast as memory with few long streams, and slower
+/// where both fetch.
+template <int rows, int streams, typename T>
+inline void dots(const T* const (&w)[streams], const T* x, int64_t depth, float (&sums)[streams][rows]) {
+  __m256 low[streams][rows], high[streams][rows];
 #pragma GCC unroll 4
-  for (int r = 0; r < rows; ++r)
+  for (int s = 0; s < streams; ++s)
 #pragma GCC unroll 4
-    for (int i = 0; i < kChains; ++i) total[r][i] = _mm256_setzero_ps();
-  const auto step = [&](int64_t k, int chain) {
-    const Pair weights = load_step(w + k);
-#pragma GCC unroll 4
-    for (int r = 0; r < rows; ++r) {
-      total[r][chain] = _mm256_fmadd_ps(weights.low, _mm256_loadu_ps(x.row(r) + k), total[r][chain]);
-      total[r][chain + 1] = _mm256_fmadd_ps(weights.high, _mm256_loadu_ps(x.row(r) + k + kLanes), total[r][chain + 1]);
-    }
-  };
+    for (int r = 0; r < rows; ++r) low[s][r] = high[s][r] = _mm256_setzero_ps();
   const int64_t whole = depth / kStep * kStep;
-  int64_t k = 0;
-  for (; k + 2 * kStep <= whole; k += 2 * kStep) {
-    _mm_prefetch(reinterpret_cast<const char*>(w + k) + kAheadBytes, _MM_HINT_T0);  // harmless beyond the end
-    if constexpr (sizeof(T) > 2) _mm_prefetch(reinterpret_cast<const char*>(w + k) + kAheadBytes + 64, _MM_HINT_T0);
-    step(k, 0);
-    step(k + kStep, 2);
+#pragma GCC unroll 2
+  for (int64_t k = 0; k < whole; k += kStep) {
+    Pair of_x[rows];
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; ++r) of_x[r] = load_step(x + r * depth + k);
+#pragma GCC unroll 4
+    for (int s = 0; s < streams; ++s) {
+      const Pair weights = load_step(w[s] + k);
+#pragma GCC unroll 4
+      for (int r = 0; r < rows; ++r) {
+        low[s][r] = _mm256_fmadd_ps(weights.low, of_x[r].low, low[s][r]);
+        high[s][r] = _mm256_fmadd_ps(weights.high, of_x[r].high, high[s][r]);
+      }
+    }
   }
-  if (k < whole) step(k, 0);
-  for (int r = 0; r < rows; ++r) {
-    sums[r] =
-        sum_lanes(_mm256_add_ps(_mm256_add_ps(total[r][0], total[r][1]), _mm256_add_ps(total[r][2], total[r][3])));
-    for (k = whole; k < depth; ++k) sums[r] += widen(w[k]) * x.row(r)[k];
+  for (int s = 0; s < streams; ++s)
+    for (int r = 0; r < rows; ++r) {
+      sums[s][r] = sum_lanes(_mm256_add_ps(low[s][r], high[s][r]));
+      for (int64_t k = whole; k < depth; ++k) sums[s][r] += widen(w[s][k]) * widen(x[r * depth + k]);
+    }
+}
+
+/// take(column, sums of the rows) for each column from begin to end. Streams start far apart: neighbouring rows of
+/// weights often begin at the same place in a page, where they compete for lines of the cache and for the processor's
+/// prefetching, and come half as fast.
+template <int rows, typename T, typename Take>
+void each_column(const T* weight, const T* x, int64_t depth, int64_t begin, int64_t end, const Take& take) {
+  constexpr int kStreams = kSideBySide<rows>;
+  const int64_t apart = (end - begin) / kStreams;
+  for (int64_t column = begin; column < begin + apart; ++column) {
+    const T* w[kStreams];
+    for (int s = 0; s < kStreams; ++s) w[s] = weight + (column + s * apart) * depth;
+    float sums[kStreams][rows];
+    dots<rows, kStreams>(w, x, depth, sums);
+    for (int s = 0; s < kStreams; ++s) take(column + s * apart, sums[s]);
+  }
+  for (int64_t column = begin + kStreams * apart; column < end; ++column) {
+    const T* const w[1] = {weight + column * depth};
+    float sums[1][rows];
+    dots<rows, 1>(w, x, depth, sums);
+    take(column, sums[0]);
   }
 }
 
@@ -90,13 +91,11 @@ float with_bias(float sum, const T* bias, int64_t column) {
 
 /// Columns begin .. end of one layer.
 template <int rows, typename T>
-void linear_columns(const FewRowsLayer<T>& layer, const Operand<T>& x, int64_t depth, int64_t begin, int64_t end) {
-  for (int64_t column = begin; column < end; ++column) {
-    float sums[rows];
-    dots<rows>(layer.weight + column * depth, x, depth, sums);
+void linear_columns(const FewRowsLayer<T>& layer, const T* x, int64_t depth, int64_t begin, int64_t end) {
+  each_column<rows>(layer.weight, x, depth, begin, end, [&](int64_t column, const float(&sums)[rows]) {
     for (int64_t r = 0; r < rows; ++r)
       layer.out[r * layer.columns + column] = narrow<T>(with_bias(sums[r], layer.bias, column));
-  }
+  });
 }
 
 inline __m256 silu(__m256 x) {
@@ -105,24 +104,24 @@ inline __m256 silu(__m256 x) {
 }
 
 template <int rows, typename T>
-void gated_columns(const FewRowsLayer<T>& gate, const FewRowsLayer<T>& up, const Operand<T>& x, int64_t depth,
-                   int64_t begin, int64_t end) {
-  constexpr int64_t kChunk = 64;
-  alignas(32) float gates[rows][kChunk] = {}, ups[rows][kChunk] = {};
-  for (int64_t first = begin; first < end; first += kChunk) {
-    const int64_t count = std::min(kChunk, end - first);
-    for (const bool is_gate : {true, false}) {
-      const FewRowsLayer<T>& layer = is_gate ? gate : up;
-      for (int64_t i = 0; i < count; ++i) {
-        float sums[rows];
-        dots<rows>(layer.weight + (first + i) * depth, x, depth, sums);
-        for (int64_t r = 0; r < rows; ++r) (is_gate ? gates : ups)[r][i] = with_bias(sums[r], layer.bias, first + i);
-      }
-    }
-    for (int64_t r = 0; r < rows; ++r) {
-      for (int64_t c = 0; c < count; c += kLanes)
-        store(gates[r] + c, _mm256_mul_ps(silu(load(gates[r] + c)), load(ups[r] + c)));
-      for (int64_t c = 0; c < count; ++c) gate.out[r * gate.columns + first + c] = narrow<T>(gates[r][c]);
+void gated_columns(const FewRowsLayer<T>& gate, const FewRowsLayer<T>& up, const T* x, int64_t depth, int64_t begin,
+                   int64_t end) {
+  const int64_t count = end - begin;
+  std::vector<float> products[2];  // of gate and up, [rows, count]
+  for (const bool is_gate : {true, false}) {
+    const FewRowsLayer<T>& layer = is_gate ? gate : up;
+    std::vector<float>& of_layer = products[is_gate ? 0 : 1];
+    of_layer.resize(static_cast<size_t>(rows * count));
+    each_column<rows>(layer.weight, x, depth, begin, end, [&](int64_t column, const float(&sums)[rows]) {
+      for (int64_t r = 0; r < rows; ++r)
+        of_layer[static_cast<size_t>(r * count + column - begin)] = with_bias(sums[r], layer.bias, column);
+    });
+  }
+  for (int64_t r = 0; r < rows; ++r) {
+    const float *gates = products[0].data() + r * count, *ups = products[1].data() + r * count;
+    for (int64_t i = 0; i < count; i += kLanes) {
+      const __m256 value = _mm256_mul_ps(silu(load_some(gates + i, count - i)), load_some(ups + i, count - i));
+      store_some(gate.out + r * gate.columns + begin + i, count - i, value);
     }
   }
 }
@@ -146,7 +145,6 @@ void by_rows(int64_t rows, const Run& run) {
 
 template <typename T>
 void few_rows_linear(int64_t rows, int64_t depth, const T* x, std::span<const FewRowsLayer<T>> layers) {
-  const Operand<T> operand(rows, depth, x);
   int64_t columns = 0;
   for (const FewRowsLayer<T>& layer : layers) columns += layer.columns;
   by_rows(rows, [&](auto count) {
@@ -154,7 +152,7 @@ void few_rows_linear(int64_t rows, int64_t depth, const T* x, std::span<const Fe
       int64_t first = 0;  // of the layer, among the columns of all
       for (const FewRowsLayer<T>& layer : layers) {
         const int64_t from = std::max(begin - first, int64_t{0}), to = std::min(end - first, layer.columns);
-        if (from < to) linear_columns<count()>(layer, operand, depth, from, to);
+        if (from < to) linear_columns<count()>(layer, x, depth, from, to);
         first += layer.columns;
       }
     });
@@ -163,10 +161,9 @@ void few_rows_linear(int64_t rows, int64_t depth, const T* x, std::span<const Fe
 
 template <typename T>
 void few_rows_gated(int64_t rows, int64_t depth, const T* x, const FewRowsLayer<T>& gate, const FewRowsLayer<T>& up) {
-  const Operand<T> operand(rows, depth, x);
   by_rows(rows, [&](auto count) {
     at::parallel_for(0, gate.columns, grain(2 * depth, sizeof(T)),
-                     [&](int64_t begin, int64_t end) { gated_columns<count()>(gate, up, operand, depth, begin, end); });
+                     [&](int64_t begin, int64_t end) { gated_columns<count()>(gate, up, x, depth, begin, end); });
   });
 }
 
