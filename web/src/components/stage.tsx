@@ -176,7 +176,9 @@ export function Stage(props: Props) {
     const element = video.current!;
     // The player keeps the newest minutes; the file has everything.
     if (ended && !isFile && element.buffered.length > 0 && seconds < element.buffered.start(0) - 0.1) return setFile({ from: Math.max(0.001, seconds) });
-    seekTo(element, seconds, fps);
+    // Before anything of a file is known this is where it will begin (HTML: default playback start position).
+    if (isFile && element.readyState === HTMLMediaElement.HAVE_NOTHING) element.currentTime = Number.isFinite(seconds) ? seconds : 0;
+    else seekTo(element, seconds, fps);
     setPlayedSeconds(element.currentTime);
   };
   const toggle = (): void => {
