@@ -160,7 +160,7 @@ TEST_P(Limits, of_seconds_end_endless_videos_there) {
 }
 
 TEST_P(Limits, of_idle_time_stop_what_has_no_end_and_no_viewer) {
-  start([](SessionLimits& limits) { limits.idle = std::chrono::seconds(1); });
+  start([](SessionLimits& limits) { limits.idle = std::chrono::seconds(3); });
   const auto watched = begin();
   TestClient viewer(server().port());
   viewer.upgrade(path(watched, "/video"));
