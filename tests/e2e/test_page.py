@@ -222,7 +222,7 @@ def test_what_the_server_refuses_is_said_in_its_words(open_page):
     page = open_page()
     page.tab.get_by_role("textbox", name="What should the video show?").fill("x" * 9000)
     page.tab.get_by_role("button", name="Generate").click()
-    assert "the limit is 8192" in page.tab.get_by_role("alert").inner_text()
+    page.tab.get_by_role("alert").filter(has_text="the limit is 8192").wait_for()
 
 
 @pytest.mark.parametrize("width", [390, 768, 1280])

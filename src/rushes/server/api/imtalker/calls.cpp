@@ -152,7 +152,7 @@ class CallRoutes {
     make_room(force);
     ++*connecting_;
     const std::shared_ptr<void> connected(nullptr, [connecting = connecting_](void*) { --*connecting; });
-    auto decoding = decoder_.portrait(image, std::move(wanted));
+    auto decoding = portrait_of_call(image, std::move(wanted));
     HeldRequest talker = co_await std::move(decoding);
     auto greeted = speech_of(greeting);
     const HeldAudio spoken = co_await std::move(greeted);
@@ -178,6 +178,17 @@ class CallRoutes {
     if (!session) refuse(500, "the call was ended while it was being set up");
     talks_->call(*session, peer, std::move(said));
     co_return Call{id, peer->answer(), std::move(greeting), notes_of(*entry.session)};
+  }
+
+  /// 400 for what cannot be read: 500, which this protocol's other routes answer, would tell callers to try again.
+  net::awaitable<HeldRequest> portrait_of_call(const std::string& image, generation::Request wanted) {
+    auto decoding = decoder_.portrait(image, std::move(wanted));
+    try {
+      co_return co_await std::move(decoding);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::unsupported && error.code() != ErrorCode::corrupt_data) throw;
+      refuse(400, error.what());
+    }
   }
 
   /// A call without its greeting is better than none: nothing, where text cannot be spoken.

@@ -238,6 +238,16 @@ TEST_F(TalkServer, what_is_no_video_is_refused_with_the_reason) {
   EXPECT_EQ(post_video(driving_video(4, 25)).status, 200);
 }
 
+TEST_F(TalkServer, a_call_whose_picture_cannot_be_read_is_refused_as_a_bad_request) {
+  const auto server = start();
+  const Reply form = post(*server, "/offer", FormBody().add("image", "no picture", true).add("sdp", "v=0"));
+  EXPECT_EQ(form.status, 400) << form.body;
+  EXPECT_NE(form.json()["error"].get<std::string>().find("image"), std::string::npos) << form.body;
+  const Reply json = server->request("POST", "/offer", R"({"sdp": "v=0", "avatar": "data:image/png;base64,bm8="})");
+  EXPECT_EQ(json.status, 400) << json.body;
+  EXPECT_NE(json.json()["detail"].get<std::string>().find("image"), std::string::npos) << json.body;
+}
+
 TEST_F(TalkServer, chunked_sessions_are_no_outputs) {
   const auto server = start();
   ASSERT_EQ(init(*server, "abc").status, 200);

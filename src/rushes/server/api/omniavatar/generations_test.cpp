@@ -214,7 +214,7 @@ TEST_F(Generations, wait_for_their_client_to_read) {
   };
   post("40");
   get(sid);
-  post("42" + json::array({"generate_streaming_base64", request(40.0)}).dump());
+  post("42" + json::array({"generate_streaming_base64", request(16.0)}).dump());
   EXPECT_THAT(get(sid), HasSubstr("generation_started"));
   const auto frames = [&] {
     const json sessions = server->request("GET", "/v1/sessions").json()["sessions"];
@@ -228,7 +228,7 @@ TEST_F(Generations, wait_for_their_client_to_read) {
     now = frames();
   }
   EXPECT_GT(now, 0);
-  EXPECT_LT(now, 200) << "of 1000: the rest waits";
+  EXPECT_LT(now, 200) << "of 400: the rest waits";
   std::size_t told = 0;
   while (true) {
     const std::string body = get(sid);
@@ -236,7 +236,7 @@ TEST_F(Generations, wait_for_their_client_to_read) {
       ++told;
     if (body.empty() || body.find("generation_complete") != body.npos) break;
   }
-  EXPECT_EQ(told, 1000u);
+  EXPECT_EQ(told, 400u);
 }
 
 TEST_F(Generations, say_what_is_wrong) {
