@@ -38,7 +38,8 @@ def watched(url, session, file):
     with urllib.request.urlopen(f"{url}/v1/sessions/{session}", timeout=60) as answer:
         status = json.load(answer)
     with urllib.request.urlopen(f"{url}/v1/sessions/{session}/video.mp4", timeout=60) as video:
-        file.write_bytes(video.read() if status["recording"]["complete"] else video.read(status["done"]["bytes"]))
+        # Complete by now, the file has a length, and another order of boxes than while it grew.
+        file.write_bytes(video.read() if video.length is not None else video.read(status["done"]["bytes"]))
     return decoded(file)
 
 

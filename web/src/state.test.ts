@@ -229,6 +229,9 @@ describe("the time line's length", () => {
   it("is the video's, and of an endless one what there is and the block in work", () => {
     const made = [frames(0, 0, 0, 9, 0), frames(0, 1, 9, 12, 1)];
     expect(plannedSeconds(after(made))).toBe(57 / 16);
+    const told = after([{ type: "state", state: "running", reason: "" }, frames(0, 0, 0, 9, 0)], session("s", { state: "finished", madeFrames: 41 }));
+    expect([told.state, plannedSeconds(told)], "its events are told from the first on").toEqual(["finished", 41 / 16]);
+    expect(plannedSeconds(session("s", { state: "finished", madeFrames: 41 })), "its blocks are told later").toBe(41 / 16);
     expect(plannedSeconds(after([...made, { type: "state", state: "stopped", reason: "" }]))).toBe(21 / 16);
     const endless = session("s", { format: { ...session("s").format, segments: 0, videoFrames: null } });
     expect(plannedSeconds(after([...made, { type: "block_progress", segment: 0, block: 2, step: 1, steps: 4 }], endless))).toBe(33 / 16);

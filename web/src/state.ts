@@ -219,6 +219,8 @@ function takeEvent(session: Session, event: SessionEvent): Session {
     case "text_chunk":
       return { ...seen, text: (seen.text + event.text).slice(-MAX_TEXT) };
     case "state":
+      // What has ended is told from its beginning on, and does not run again for that.
+      if (hasEnded(session.state) && !hasEnded(event.state)) return seen;
       return {
         ...seen,
         state: event.state,
@@ -316,8 +318,13 @@ export const generatedSeconds = (session: Session): number => generatedFrames(se
 /** Seconds that the time line has room for: the whole video, or of an endless one what there is and the block in work. */
 export const plannedSeconds = (session: Session): number => {
   const { videoFrames, fps } = session.format;
-  return Math.max(generatedSeconds(session), videoFrames !== null && !hasEnded(session.state) ? videoFrames / fps : hasEnded(session.state) ? 0 : nextBlockAt(session));
+  if (hasEnded(session.state)) return reachedSeconds(session);
+  return Math.max(generatedSeconds(session), videoFrames !== null ? videoFrames / fps : nextBlockAt(session));
 };
+
+/** As far as there is something to show: of a session that has ended also before its blocks are told. */
+export const reachedSeconds = (session: Session): number =>
+  Math.max(generatedSeconds(session), hasEnded(session.state) ? session.madeFrames / session.format.fps : 0);
 
 /** The prompt that the frame at this time was made under. */
 export const promptAt = (session: Session, seconds: number): string => {
