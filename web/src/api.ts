@@ -1,5 +1,5 @@
 // The server's JSON, turned into the page's values once. Nothing else in the page knows how it is spelled.
-import { answerOf, call, reach, rootUrl, socketUrl, url } from "./connection";
+import { ServerError, answerOf, call, reach, rootUrl, socketUrl, url } from "./connection";
 import type { ForkRequest } from "./continuing";
 import { dataUrl } from "./files";
 import { withSeed } from "./seeds";
@@ -68,6 +68,8 @@ export interface ModelInfo {
   /** Sizes and lengths that have a name. */
   /** Of a conversation's pictures the newest alone. */
   readsOnePicture: boolean;
+  /** A video's face moves its picture. */
+  isDriven: boolean;
   presets: string[];
   /** null: nothing is known. */
   trainedFor: TrainedFor | null;
@@ -154,6 +156,7 @@ export const toModel = (m: WireModel): ModelInfo => {
   return {
     name: m.name, description: m.description, isDefault: m.default, state: m.state, failure: m.error ?? "",
     takesPrompts: takes.includes("text"), hears: feeds.includes("audio"), needsImage: needs.includes("image"),
+    isDriven: feeds.includes("audio") && needs.includes("image") && takes.includes("video"),
     answers: takes.includes("image") && yields.includes("text"), makesVideo: yields.includes("video"),
     presets: option("preset")?.choices ?? [], trainedFor: m.trained_for ?? null, words: m.words ?? [], readsOnePicture: option("pictures")?.default === 1, steps: typeof steps === "number" ? steps : 0,
     options: new Set(m.options?.map((option) => option.name)),
@@ -323,6 +326,28 @@ export const talkVideo = async (model: ModelInfo, portrait: Portrait, sound: Fil
     void remove(id).catch(() => undefined);
   }
 };
+
+/** Of a call that answers with a file, beside the API of sessions: there the reason has another name. */
+const fileOf = async (path: string, fields: Record<string, string | Blob>): Promise<Blob> => {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields)) form.append(name, value);
+  const response = await reach(rootUrl(path), { method: "POST", body: form });
+  if (response.ok) return response.blob();
+  const told = (await response.json().catch(() => null)) as { detail?: unknown } | null;
+  throw new ServerError(typeof told?.detail === "string" ? told.detail : `The server answered with ${response.status} ${response.statusText}.`, response.status, "");
+};
+
+export type VoiceGender = "female" | "male";
+/** Characters; the server takes 4,000 bytes. */
+export const MOST_TEXT = 1000;
+
+/** The text as sound. Throws ServerError, also where the server cannot speak. */
+export const speechOf = async (text: string, gender: VoiceGender): Promise<File> =>
+  new File([await fileOf("api/tts/generate", { text, voice_gender: gender })], "text.wav", { type: "audio/wav" });
+
+/** The picture moves as the face in the video does: an MP4 with the video's length and sound. */
+export const drivenVideo = (picture: File, video: File, crop: boolean, face: number): Promise<Blob> =>
+  fileOf("api/video-driven", { image: picture, video, crop: String(crop), face: String(face) });
 
 /** Waits until all speech up to the end of an utterance is video. Throws Error if the session ends before. */
 const spoken = (id: string): Promise<void> =>

@@ -4,7 +4,7 @@ import { chosenFor, firstView, modelsFor } from "./models";
 
 const model = (name: string, of: Partial<ModelInfo> = {}): ModelInfo => ({
   name, description: "", isDefault: false, state: "unloaded", failure: "", takesPrompts: false, hears: false, answers: false, needsImage: false,
-  makesVideo: true, options: new Set(), presets: [], trainedFor: null, words: [], readsOnePicture: false, steps: 0, controls: [], settings: [], portraits: [], speech: [], ...of,
+  makesVideo: true, options: new Set(), presets: [], trainedFor: null, words: [], readsOnePicture: false, isDriven: false, steps: 0, controls: [], settings: [], portraits: [], speech: [], ...of,
 });
 const models = [
   model("small", { takesPrompts: true }), model("large", { takesPrompts: true, isDefault: true, state: "loaded" }),

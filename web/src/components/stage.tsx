@@ -1,19 +1,23 @@
 // The chosen session, large: its video as it is made, how it is played, its time line, and what steers it.
-import { type ReactNode, type RefObject, useEffect, useEffectEvent, useRef, useState } from "react";
+import { type RefObject, useEffect, useEffectEvent, useRef, useState } from "react";
 import { useTranslation } from "react-i18next";
 import { type Control, type ModelInfo, type OptionValues, followEvents, liveVideoUrl, videoUrl } from "../api";
 import { type ForkRequest, isReplaying } from "../continuing";
 import { type KeyAction, keyAction } from "../keys";
 import { isCalm } from "../motion";
 import { play } from "../player";
-import { type Session, type SessionEvent, firstBlockSeconds, generatedFrames, hasEnded, modelFps, plannedSeconds, promptAt } from "../state";
+import { type Session, type SessionEvent, generatedFrames, generatedSeconds, hasEnded, plannedSeconds, promptAt } from "../state";
 import { Stills, drawn } from "../stills";
-import { useStored } from "../stored";
+import { kept, read, useStored } from "../stored";
+import { FrameRate, type Known, LivePlace, type Measured, type Way, clockOf, faster } from "../ways";
+import { watchNow } from "../whep";
 import { Continuing } from "./continuing";
 import { Controls } from "./controls";
+import { Measures } from "./measures";
 import { type Sound, StageBar } from "./stage_bar";
 import { Steering } from "./steering";
 import { Timeline } from "./timeline";
+import { type Left, WayChoice, type Wish } from "./way_choice";
 
 interface Props {
   session: Session;
@@ -60,6 +64,9 @@ const BEHIND_S = 4;
 const LEAD_S = 2;
 /** Of what was there before a fork, to be seen where it goes on. */
 const RUN_UP_S = 1;
+/** Between two measurements of how far behind the newest picture what is shown is. */
+const MEASURE_MS = 1000;
+const KNOWN = "rushes.way.known";
 /** After which a lost video is asked for again, if the server is there: longer than it takes to see that it is not. */
 const RECONNECT_MS = 4000;
 
@@ -89,6 +96,15 @@ export function Stage(props: Props) {
   const [seenReturns, setSeenReturns] = useState(returns);
   const [lost, setLost] = useState(false);
   const [again, setAgain] = useState(0);
+  const [wish, setWish] = useStored<Wish>("rushes.way", "auto");
+  /** What *auto* means is found out once: the video does not change its way by itself, but where it fails. */
+  const [found] = useState(() => faster(read<Known>(kept, KNOWN, {}), session.realTime && props.from === null));
+  const wanted = wish === "auto" ? found : wish;
+  const [way, setWay] = useState<Way>(isReplaying(session) ? "mse" : wanted);
+  const [left, setLeft] = useState<Left | null>(null);
+  const [measured, setMeasured] = useState<Measured | null>(null);
+  /** Where MSE goes on after WebRTC, and whether it plays there. */
+  const [resume, setResume] = useState<{ at: number; plays: boolean } | null>(null);
   const connection = returns + again;
   if (returns !== seenReturns) {
     setSeenReturns(returns);
@@ -114,7 +130,7 @@ export function Stage(props: Props) {
   }, [session.id, returns]);
 
   // ---- the picture ----
-  const playsAtOnce = useEffectEvent(() => props.mine || !isCalm());
+  const playsAtOnce = useEffectEvent(() => resume?.plays ?? (props.mine || !isCalm()));
   const fail = useEffectEvent((message: string, isLost: boolean) => {
     if (!isLost) return props.onError(new Error(message));
     // The file has what there is of a session that has ended.
@@ -128,8 +144,35 @@ export function Stage(props: Props) {
     return () => window.clearTimeout(timer);
   }, [waitsForLine]);
   const isFile = file !== null;
+  const go = (next: Way, why: Left | null = null, from: typeof resume = null): void => {
+    setWay(next);
+    setLeft(why);
+    setResume(from);
+    setMeasured(null);
+  };
+  const endOfWebRtc = useEffectEvent((why: Left) => {
+    if (ended) setFile({ from: Math.max(0.001, playedSeconds) });
+    else go("mse", why);
+  });
+  /** A picture is on the screen. */
+  const note = useEffectEvent((element: HTMLVideoElement, by: { place: LivePlace; rate: FrameRate; told: number }, now: number, metadata: VideoFrameCallbackMetadata) => {
+    const live = way === "webrtc" && !isFile;
+    const at = live ? by.place.of(session, clockOf(metadata)) : element.currentTime;
+    setPlayedSeconds(at);
+    setBehind(!live && secondsBehind(element) > BEHIND_S);
+    if (isFile) return;
+    stills.note(at, () => drawn(element));
+    const fps = by.rate.note(now / 1000, metadata.presentedFrames);
+    if (ended || now - by.told < MEASURE_MS) return;
+    by.told = now;
+    const seconds = Math.max(0, generatedSeconds(session) - at);
+    setMeasured({ behind: seconds, fps });
+    // Nobody who went back asked for what is newest.
+    if (resume === null && seconds < BEHIND_S) remember(way, seconds);
+  });
   const begin = useEffectEvent(() => {
     if (connection > 0) return playedSeconds;
+    if (resume !== null) return resume.at;
     if (props.from !== null) return Math.max(0, props.from - RUN_UP_S);
     // Who comes late to what is made in real time wants to see, and steer, what is made now.
     const made = session.madeFrames / fps;
@@ -137,15 +180,15 @@ export function Stage(props: Props) {
   });
   useEffect(() => {
     const element = video.current!;
-    const follow = (): void => {
-      setPlayedSeconds(element.currentTime);
-      setBehind(secondsBehind(element) > BEHIND_S);
-      if (!isFile) stills.note(element.currentTime, () => drawn(element));
+    const by = { place: new LivePlace(), rate: new FrameRate(), told: 0 };
+    const follow = (now: number, metadata: VideoFrameCallbackMetadata): void => {
+      note(element, by, now, metadata);
       handle = element.requestVideoFrameCallback(follow);
     };
     let handle = element.requestVideoFrameCallback(follow);
     const stop = isFile
       ? showFile(element, videoUrl(session.id))
+      : way === "webrtc" ? watchNow(element, session.id, hasSound, { onFirstFrame: () => onFirstFrame(), onEnd: (end) => endOfWebRtc(end) })
       : play(element, { address: liveVideoUrl(session.id), mimeType: session.mimeType }, { onFirstFrame: () => onFirstFrame(), onError: (message, isLost) => fail(message, isLost) }, { from: begin() });
     if (!isFile && playsAtOnce())
       void element.play().catch((error: unknown) => { if (error instanceof DOMException && error.name === "NotAllowedError") setBlocked(true); });
@@ -153,7 +196,7 @@ export function Stage(props: Props) {
       element.cancelVideoFrameCallback(handle);
       stop();
     };
-  }, [session.id, session.mimeType, isFile, connection, stills]);
+  }, [session.id, session.mimeType, isFile, connection, stills, way, hasSound]);
   useEffect(() => {
     if (file === null || file.from === 0) return;
     const element = video.current!;
@@ -172,8 +215,23 @@ export function Stage(props: Props) {
   }, []);
 
   // ---- what buttons and keys do ----
+  /** WebRTC has nothing but what is made now. */
+  const leaveNow = (seconds: number, plays: boolean): void => {
+    const at = Math.max(0, Math.min(seconds, generatedSeconds(session) - 1 / fps));
+    setPlayedSeconds(at);
+    if (ended) setFile({ from: Math.max(0.001, at) });
+    else go("mse", { why: "moved", words: "" }, { at, plays });
+  };
+  const toNewest = (): void => {
+    if (wanted === "webrtc" && left?.why === "moved" && !ended) go("webrtc");
+    else seek(Infinity);
+  };
   const seek = (seconds: number): void => {
     const element = video.current!;
+    if (way === "webrtc" && !isFile) {
+      if (seconds === Infinity) return;
+      return leaveNow(seconds, !paused);
+    }
     // The player keeps the newest minutes; the file has everything.
     if (ended && !isFile && element.buffered.length > 0 && seconds < element.buffered.start(0) - 0.1) return setFile({ from: Math.max(0.001, seconds) });
     // Before anything of a file is known this is where it will begin (HTML: default playback start position).
@@ -184,18 +242,19 @@ export function Stage(props: Props) {
   const toggle = (): void => {
     const element = video.current!;
     setBlocked(false);
-    if (!element.paused && !element.ended) return element.pause();
+    if (!element.paused && !element.ended) return way === "webrtc" && !isFile ? leaveNow(playedSeconds, false) : element.pause();
     if (done && ended) seek(0);
     void element.play().catch(() => undefined);
   };
   const fullScreen = (): void => void (document.fullscreenElement ? document.exitFullscreen() : theatre.current!.requestFullscreen()).catch(() => undefined);
+  const playedAt = (): number => (way === "webrtc" && !isFile ? playedSeconds : video.current!.currentTime);
   const act = useEffectEvent((action: KeyAction) => {
     const element = video.current!;
     switch (action.type) {
       case "toggle": return toggle();
-      case "skip": return seek(element.currentTime + action.seconds);
-      case "step": element.pause(); return seek(element.currentTime + action.frames / fps);
-      case "go": return seek(action.to === "start" ? 0 : Infinity);
+      case "skip": return seek(playedAt() + action.seconds);
+      case "step": element.pause(); return seek(playedAt() + action.frames / fps);
+      case "go": return action.to === "start" ? seek(0) : toNewest();
       case "mute": return setSound({ ...sound, muted: !sound.muted });
       case "full_screen": return fullScreen();
       case "to_prompt": return typeInto(steer.current ?? props.promptBox.current);
@@ -222,7 +281,7 @@ export function Stage(props: Props) {
           <video
             ref={video} muted={muted} playsInline loop={loop && ended}
             onPlaying={() => { setWaiting(false); setDone(false); }} onWaiting={() => setWaiting(true)} onPlay={() => setPaused(false)} onPause={() => setPaused(true)}
-            onSeeked={() => setPlayedSeconds(video.current!.currentTime)} onEnded={() => { setDone(true); setPlayedSeconds(video.current!.duration); }}
+            onSeeked={() => setPlayedSeconds(playedAt())} onEnded={() => { setDone(true); if (Number.isFinite(video.current!.duration)) setPlayedSeconds(video.current!.duration); }}
           />
           {isReplaying(session) && <div className="veil"><Waiting session={session} /></div>}
           {!ended && !isReplaying(session) && waiting && (!paused || generatedFrames(session) === 0) && <div className="veil">{generatedFrames(session) > 0 ? t("stage.nextBlock") : <Waiting session={session} />}</div>}
@@ -232,9 +291,9 @@ export function Stage(props: Props) {
         <Timeline session={session} playedSeconds={playedSeconds} onSeek={seek} stills={stills} />
         <StageBar
           start={overdue ? "again" : paused ? "play" : null} seconds={playedSeconds} allSeconds={plannedSeconds(session)} endless={session.format.videoFrames === null && !ended}
-          sound={hasSound ? { ...sound, muted } : null} speed={speed} loop={loop} canLoop={ended} full={full} behind={behind && !ended}
-          onToggle={toggle} onSound={(next) => { setBlocked(false); setSound(next); }} onSpeed={setSpeed} onLoop={() => setLoop(!loop)} onFull={fullScreen}
-          onNewest={() => seek(Infinity)} onHelp={props.onHelp}
+          sound={hasSound ? { ...sound, muted } : null} speed={speed} loop={loop} canLoop={ended} full={full} behind={!ended && (behind || (wanted === "webrtc" && left?.why === "moved"))}
+          onToggle={toggle} onSound={(next) => { setBlocked(false); setSound(next); }} onSpeed={(next) => { if (way === "webrtc" && !isFile && next !== 1) leaveNow(playedSeconds, !paused); setSpeed(next); }} onLoop={() => setLoop(!loop)} onFull={fullScreen}
+          onNewest={toNewest} onHelp={props.onHelp}
         />
       </div>
       <div className="details">
@@ -247,6 +306,7 @@ export function Stage(props: Props) {
         {session.state === "failed" && <p className="failure" role="alert">{session.reason || t("stage.failed")}</p>}
         {!ended && <Controls controls={props.controls} set={set} onSet={(changed) => { setSet((before) => ({ ...before, ...changed })); props.onSet(changed); }} />}
         <Measures session={session} />
+        {!ended && <WayChoice wish={wish} way={way} measured={measured} left={left} onWish={(next) => { setWish(next); go(next === "auto" ? found : next); }} />}
         <div className="row">
           {ended ? (
             <>
@@ -281,6 +341,15 @@ function typeInto(box: HTMLInputElement | HTMLTextAreaElement | null): void {
 const secondsBehind = (video: HTMLVideoElement): number =>
   video.buffered.length > 0 ? video.buffered.end(video.buffered.length - 1) - video.currentTime : 0;
 
+/** For the next time that *auto* is asked. */
+const remember = (way: Way, behind: number): void => {
+  try {
+    kept.setItem(KNOWN, JSON.stringify({ ...read<Known>(kept, KNOWN, {}), [way]: behind }));
+  } catch {
+    // Full: the next session measures again.
+  }
+};
+
 /** As near as there is something to show: of a live video, what this page has received and kept. */
 function seekTo(video: HTMLVideoElement, seconds: number, fps: number): void {
   const ranges = video.seekable.length > 0 && Number.isFinite(video.duration) ? video.seekable : video.buffered;
@@ -311,25 +380,3 @@ export function Waiting({ session }: { session: Session }) {
   const { position, waitSeconds } = queue;
   return waitSeconds === null ? t("queue.place", { position }) : t("queue.placeAndWait", { position, seconds: Math.ceil(waitSeconds) });
 }
-
-function Measures({ session }: { session: Session }) {
-  const { t } = useTranslation();
-  const first = session.firstFrameShownMs !== null ? session.firstFrameShownMs / 1000 : firstBlockSeconds(session);
-  const made = modelFps(session);
-  const { fps, videoFrames, width, height } = session.format;
-  return (
-    <dl className="measures">
-      <Measure name={session.firstFrameShownMs !== null ? t("measure.firstFrame") : t("measure.firstBlock")}>{first === null ? "–" : `${first.toFixed(2)} s`}</Measure>
-      <Measure name={t("measure.speed", { fps })}>{made === null ? "–" : t("measure.fps", { fps: made.toFixed(1) })}</Measure>
-      <Measure name={videoFrames === null ? t("measure.frames") : t("measure.ofFrames", { frames: videoFrames })}>{generatedFrames(session)}</Measure>
-      <Measure name={t("measure.size")}>{width}×{height}</Measure>
-    </dl>
-  );
-}
-
-const Measure = ({ name, children }: { name: string; children: ReactNode }) => (
-  <div>
-    <dd>{children}</dd>
-    <dt>{name}</dt>
-  </div>
-);

@@ -7,9 +7,11 @@ import { SPEECH_HZ } from "../talk/packets";
 import { type Session, initialState, reduce } from "../state";
 import type { Size } from "../sizes";
 import { useStored } from "../stored";
+import { Camera } from "./camera";
 import { Controls } from "./controls";
 import { KnownWords } from "./known_words";
 import { SizeChoice } from "./size_choice";
+import { TextToSpeak } from "./text_to_speak";
 import { Timeline } from "./timeline";
 import { type Microphone, openMicrophone, readSound, speakAtItsTime } from "../talk/speech";
 
@@ -56,6 +58,9 @@ export function TalkView({ model, onError }: Props) {
   const [muted, setMuted] = useState(false);
   const [figures, setFigures] = useState(NO_FIGURES);
   const [saving, setSaving] = useState(false);
+  const [camera, setCamera] = useState(false);
+  /** What the face of a video made of the portrait: its address; empty: it is being made. */
+  const [driven, setDriven] = useState<string | null>(null);
   const [kept, setKept] = useStored<api.OptionValues>(`rushes.talk.${model.name}.controls`, {});
   // What a model had once it may not have now.
   const set = Object.fromEntries(Object.entries(kept).filter(([name]) => model.controls.some((each) => each.name === name)));
@@ -64,13 +69,25 @@ export function TalkView({ model, onError }: Props) {
   const [made, dispatch] = useReducer(reduce, initialState);
   const stage = useRef<HTMLDivElement>(null);
   const pictureChooser = useRef<HTMLInputElement>(null);
+  const driverChooser = useRef<HTMLInputElement>(null);
   const soundChooser = useRef<HTMLInputElement>(null);
   const live = useRef<Live | null>(null);
   const microphone = useRef<Promise<Microphone> | null>(null);
   const listening = useRef(false);
   const told = useRef("");
+  const driving = useRef(0);
 
-  const end = (): void => live.current?.conversation.end();
+  const forgetDriven = (): void => {
+    driving.current += 1;
+    setDriven((before) => {
+      if (before) URL.revokeObjectURL(before);
+      return null;
+    });
+  };
+  const end = (): void => {
+    forgetDriven();
+    live.current?.conversation.end();
+  };
   const choosePortrait = (file: File, example = ""): void => {
     end();
     setFaces([]);
@@ -112,6 +129,7 @@ export function TalkView({ model, onError }: Props) {
   /** The conversation that goes on, or a new one. To be called from a click. */
   const start = (): Live | null => {
     if (live.current || !ready) return live.current;
+    forgetDriven();
     setPhase("starting");
     setFigures(NO_FIGURES);
     told.current = prompt.trim();
@@ -210,6 +228,19 @@ export function TalkView({ model, onError }: Props) {
       onError(error);
     });
   };
+  const drive = async (video: File): Promise<void> => {
+    end();
+    const mine = driving.current;
+    setDriven("");
+    try {
+      const made = URL.createObjectURL(await api.drivenVideo(portrait!.file, video, crop, face));
+      if (driving.current === mine) setDriven(made);
+      else URL.revokeObjectURL(made);
+    } catch (error) {
+      if (driving.current === mine) setDriven(null);
+      onError(error);
+    }
+  };
   const save = async (): Promise<void> => {
     setSaving(true);
     try {
@@ -242,7 +273,9 @@ export function TalkView({ model, onError }: Props) {
       <article className={`session ${isLive ? "running" : ""}`}>
         <div className="screen talk">
           <div ref={stage} className="stage" />
-          {portrait && (!isLive || figures.firstPictureSeconds === null) && <img src={portrait.url} alt={t("talk.thePortrait")} className={crop ? "crop" : ""} />}
+          {portrait && !driven && (!isLive || figures.firstPictureSeconds === null) && <img src={portrait.url} alt={t("talk.thePortrait")} className={crop ? "crop" : ""} />}
+          {driven && <video className="driven" src={driven} controls autoPlay loop aria-label={t("talk.driven")} />}
+          {driven === "" && <div className="veil" role="status">{t("talk.driving")}</div>}
           {phase === "starting" && <div className="veil">{t("talk.firstFrame")}</div>}
           {!portrait && (!ready || !isLive) && <div className="veil">{ready ? t("talk.somebody") : t("talk.chooseOrDrop")}</div>}
           <span className="pill">{held ? t("talk.listeningToYou") : t(`talk.${phase}`)}</span>
@@ -260,6 +293,7 @@ export function TalkView({ model, onError }: Props) {
               onChange={(event) => { take(event.target.files?.[0]); event.target.value = ""; }}
             />
             <button type="button" onClick={() => pictureChooser.current!.click()}>{t("talk.choose")}</button>
+            <button type="button" onClick={() => setCamera(true)}>{t("camera.open")}</button>
             {!model.needsImage && <button type="button" className="quiet" aria-pressed={!portrait} onClick={chooseNone}>{t("talk.fromWords")}</button>}
             {faces.length > 1 && (
               <select aria-label={t("talk.face")} value={face} onChange={(event) => { end(); setFace(Number(event.target.value)); }}>
@@ -309,12 +343,25 @@ export function TalkView({ model, onError }: Props) {
               </button>
             ))}
           </div>
+          <TextToSpeak disabled={!ready} onBegin={start} onSpeech={say} onError={(error) => { stopFile(); onError(error); }} />
           <div className="row">
+            <button type="button" disabled={phase !== "speaking"} title={t("talk.interruptTitle")} onClick={stopFile}>{t("talk.interrupt")}</button>
+            {model.isDriven && (
+              <>
+                <input
+                  ref={driverChooser} hidden type="file" accept="video/*" aria-label={t("talk.driver")}
+                  onChange={(event) => { const file = event.target.files?.[0]; if (file) void drive(file); event.target.value = ""; }}
+                />
+                <button type="button" disabled={!portrait || driven === ""} title={t("talk.driverTitle")} onClick={() => driverChooser.current!.click()}>{t("talk.driver")}</button>
+                {driven && <a className="button" href={driven} download="driven.mp4">{t("download")}</a>}
+              </>
+            )}
             <button type="button" className="quiet" aria-pressed={muted} onClick={() => { live.current?.conversation.mute(!muted); setMuted(!muted); }}>{muted ? t("talk.muted") : t("stage.mute")}</button>
             <button type="button" className="quiet" disabled={!sound || !ready || saving} onClick={() => void save()}>{saving ? t("talk.saving") : t("talk.save")}</button>
-            <button type="button" className="stop" disabled={!isLive} onClick={end}>{t("talk.end")}</button>
+            <button type="button" className="stop" disabled={!isLive && driven === null} onClick={end}>{t("talk.end")}</button>
           </div>
         </div>
+        {camera && <Camera onPicture={(file) => { setCamera(false); choosePortrait(file); }} onClose={() => setCamera(false)} />}
       </article>
     </section>
   );
