@@ -22,7 +22,7 @@ CHROMIUM_FLAGS = [
 
 
 #: These install from the build tree, which has one configuration at a time.
-CONFIGURES_THE_BUILD = ("test_install", "test_wheel")
+CONFIGURES_THE_BUILD = ("test_install", "test_wheel", "test_deb")
 
 
 def pytest_collection_modifyitems(items):
