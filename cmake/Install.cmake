@@ -25,9 +25,11 @@ endif()
 install(FILES LICENSE NOTICE THIRD_PARTY.md DESTINATION share/rushes/licences)
 install(FILES README.md CHANGELOG.md SECURITY.md DESTINATION share/rushes/doc)
 install(DIRECTORY docs/ DESTINATION share/rushes/doc/docs)
-if(RUSHES_INSTALL_LIBTORCH)
-  # The wheel's CPU library needs the CUDA run time and its profiler also where there is no GPU.
-  file(GLOB libtorch_files ${torch_dir}/lib/libtorch_cpu.so ${torch_dir}/lib/libc10.so ${torch_dir}/lib/libgomp.so.1
-       ${RUSHES_SITE_PACKAGES}/nvidia/*/lib/libcudart.so.* ${RUSHES_SITE_PACKAGES}/nvidia/*/lib/libcupti.so.*)
-  install(FILES ${libtorch_files} DESTINATION lib/rushes)
+# The wheel's CPU library needs the CUDA run time and its profiler also where there is no GPU.
+file(GLOB libtorch_files ${torch_dir}/lib/libtorch_cpu.so ${torch_dir}/lib/libc10.so ${torch_dir}/lib/libgomp.so.1
+     ${RUSHES_SITE_PACKAGES}/nvidia/*/lib/libcudart.so.* ${RUSHES_SITE_PACKAGES}/nvidia/*/lib/libcupti.so.*)
+set(libtorch_install COMPONENT libtorch)
+if(NOT RUSHES_INSTALL_LIBTORCH)
+  list(APPEND libtorch_install EXCLUDE_FROM_ALL)  # packages ask for it by the component's name
 endif()
+install(FILES ${libtorch_files} DESTINATION lib/rushes ${libtorch_install})

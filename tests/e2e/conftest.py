@@ -22,11 +22,11 @@ CHROMIUM_FLAGS = [
 
 
 #: These install from the build tree, which has one configuration at a time: the wheel's test leaves its own.
-CONFIGURES_THE_BUILD = ("test_install", "test_wheel")
+CONFIGURES_THE_BUILD = ("test_install", "test_deb", "test_wheel")
 
 
 #: Files that take longest, begun first: one that began last would keep a single worker busy while the others are done.
-LONGEST = ("test_studio_states", "test_docs", "test_call", "test_omniavatar", "test_install", "test_wheel", "test_page", "test_serve",
+LONGEST = ("test_studio_states", "test_docs", "test_call", "test_omniavatar", "test_install", "test_deb", "test_wheel", "test_page", "test_serve",
            "test_talk_page", "test_inferix", "test_whep", "test_rtmp", "test_openapi", "test_proxy", "test_foresight_page", "test_replay")
 
 

@@ -13,6 +13,12 @@ def free_port():
         return taken.getsockname()[1]
 
 
+def http_block(directory, servers):
+    """`servers` as they lie in a file of /etc/nginx/conf.d, with their files in `directory`."""
+    places = " ".join(f"{kind}_temp_path {directory}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    return f"events {{ worker_connections 64; }}\nhttp {{ access_log off; {places} types {{ text/html html; }}\n{servers} }}"
+
+
 def start_nginx(directory, configuration, port):
     """A process that serves at `port` what `configuration` says; its files are in `directory`."""
     (directory / "nginx.conf").write_text(

@@ -7,7 +7,7 @@ import urllib.request
 
 import pytest
 from conftest import ROOT, Server
-from nginx import free_port, start_nginx
+from nginx import free_port, http_block, start_nginx
 from test_page import PROMPT, Page
 from test_talk_page import PICTURES_SHOWN, TalkPage
 
@@ -27,10 +27,7 @@ def server(binary, tmp_path_factory):
 def through(server, tmp_path, configuration):
     port = free_port()
     configuration = configuration.replace("127.0.0.1:8000", server.url.removeprefix("http://")).replace("8080", f"127.0.0.1:{port}")
-    places = " ".join(f"{kind}_temp_path {tmp_path}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
-    mime = "types { text/html html; }"
-    process = start_nginx(tmp_path, f"events {{ worker_connections 64; }}\nhttp {{ access_log off; {places} {mime}\n{configuration} }}", port)
-    return process, port
+    return start_nginx(tmp_path, http_block(tmp_path, configuration), port), port
 
 
 class Proxied:
