@@ -168,6 +168,8 @@ def test_where_nothing_can_go_on_the_reason_stands_in_place_of_the_buttons(serve
     tell(page, forks={"least_blocks": None, "most_blocks": None, "least_kept": None, "most_kept": None, "no_replay": "its model cannot be forked"})
     page.tab.goto(f"{server.url}/s/{finished}")
     page.tab.get_by_text("It cannot be continued: its model cannot be forked.").wait_for()
+    page.tab.get_by_label("Language").select_option("zh")
+    page.tab.get_by_text("它的模型不支持分支").wait_for()
     page.tab.get_by_label("New prompt").wait_for(state="detached")  # once the page has heard all events
     assert page.tab.get_by_role("button", name="Continue").count() == 0
     assert violations(page.tab) == [] and overflow(page.tab) <= 0

@@ -1,5 +1,6 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { type Forks, borderNear, canGoOn, fromBorder, fromEnd, isReplaying, lastBorder, lengths, secondsOf } from "./continuing";
+import { type Forks, borderNear, canGoOn, fromBorder, fromEnd, isReplaying, knownReason, lastBorder, lengths, secondsOf } from "./continuing";
 import type { Block, Session } from "./state";
 
 const FRAMES = [9, 12, 12, 12];
@@ -70,5 +71,16 @@ describe("a session", () => {
     expect(isReplaying({ ...fork, replayedBlocks: 3 })).toBe(false);
     expect(isReplaying({ ...fork, state: "stopped" })).toBe(false);
     expect(isReplaying(made())).toBe(false);
+  });
+});
+
+describe("why blocks cannot be generated again", () => {
+  it("is known of each reason that the server gives", () => {
+    const source = readFileSync(new URL("../../src/rushes/server/sessions/session_forks.cpp", import.meta.url), "utf8");
+    const [why] = /why_no_replay[^]*?return std::nullopt/.exec(source)!;
+    const reasons = [...why.matchAll(/return "(.+)";/g)].map(([, words]) => words!);
+    expect(reasons.length).toBe(6);
+    expect(reasons.filter((words) => knownReason(words) === null)).toEqual([]);
+    expect(knownReason("something new")).toBeNull();
   });
 });

@@ -73,3 +73,17 @@ export const fromBorder = (session: Session, { blocks }: Border, prompt: string,
   ({ ...(prompt !== "" && { prompt }), blocks, ...(session.state === "finished" && blocks === session.forks.most && { segments: Math.max(1, segments) }) });
 
 export const fromEnd = (prompt: string, segments: number): ForkRequest => ({ ...(prompt !== "" && { prompt }), ...(segments > 0 && { segments }) });
+
+/** Why blocks cannot be generated again, by the names of the catalogues and in the words of the server. */
+const REASONS = {
+  speech: "it was made from speech, which is not kept",
+  image: "the image that it began with is no longer kept",
+  options: "options were changed while it ran, and when is not known",
+  version: "an earlier version of the server made it, and did not record what that needs",
+  model: "its model cannot be forked",
+  prompts: "it is so long that the first prompts which were set while it ran are no longer known",
+} as const;
+
+/** null: a newer server has a reason that this page does not know. */
+export const knownReason = (words: string): keyof typeof REASONS | null =>
+  (Object.keys(REASONS) as (keyof typeof REASONS)[]).find((name) => REASONS[name] === words) ?? null;

@@ -160,6 +160,17 @@ describe("the time line", () => {
     expect(timeline(after([frames(0, 2, 21, 12, 0)], fork)).map((row) => row.length), "of a long one the oldest are not told").toEqual([1, 2, 2]);
   });
 
+  it("is as long as the list tells before the blocks are heard of", () => {
+    expect(plannedSeconds(session("s", { state: "finished", madeFrames: 41 }))).toBe(41 / 16);
+  });
+  it("of an endless session ends with the block in work, as its length does", () => {
+    const endless = session("s", { format: { ...session("s").format, segments: 0, videoFrames: null } });
+    const second = after([frames(0, 0, 0, 9, 0), frames(0, 1, 9, 12, 1), frames(0, 2, 21, 12, 1), { type: "block_progress", segment: 1, block: 0, step: 1, steps: 4 }], endless);
+    expect(timeline(second).map((row) => row.length)).toEqual([3, 1]);
+    expect(plannedSeconds(second)).toBe((33 + 12) / 16);
+    const told = after([frames(0, 0, 0, 9, 0), { type: "prompt_applied", segment: 0, block: 1, prompt: "a star" }], endless);
+    expect(timeline(told).map((row) => row.length)).toEqual([1]);
+  });
   it("of an endless session grows with its segments", () => {
     const endless = session("s", { format: { ...session("s").format, segments: 0, videoFrames: null } });
     expect(timeline(endless).length).toBe(1);

@@ -249,7 +249,8 @@ function withBlock(session: Session, at: { segment: number; block: number }, how
 
 export const generatedFrames = (session: Session): number => {
   const last = session.blocks.findLast((b) => b.complete);
-  return last ? last.firstVideoFrame + last.videoFrames : 0;
+  // Before its blocks are told the list knows it.
+  return last ? last.firstVideoFrame + last.videoFrames : session.madeFrames;
 };
 
 /** Seconds from the session's creation to its first block, as the server measured it. */
@@ -284,7 +285,11 @@ export const timeline = (session: Session): Block[][] => {
     const parted = segment === firstSegment ? (session.blocks[0]?.block ?? 0) : 0;
     // Of a video whose length follows from speech, the blocks that this page knows.
     const unplanned = planned === 0;
-    for (let block = session.forkedFrom === null && !unplanned ? 0 : parted; block < (ended ? made : unplanned ? begun : planned); ++block)
+    // An endless one goes as far as the block in work, like plannedSeconds: else the mark would not stand on its block.
+    const isWorked = (b: Block): boolean => b.segment === segment && (b.complete || b.step > 0);
+    const worked = (session.blocks.findLast(isWorked)?.block ?? -1) + 1;
+    const isEndless = segments === 0 && session.blocks.some((b) => b.complete || b.step > 0);
+    for (let block = session.forkedFrom === null && !unplanned ? 0 : parted; block < (ended ? made : isEndless ? worked : unplanned ? begun : planned); ++block)
       row.push(known.get(`${segment}/${block}`) ?? {
         segment, block, step: 0, steps: 0, complete: false, firstVideoFrame: 0, videoFrames: 0, prompt: "", readyAt: 0, workSeconds: 0,
       });

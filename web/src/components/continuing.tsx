@@ -3,7 +3,7 @@ import { type FormEvent, type Ref, useState } from "react";
 import { useTranslation } from "react-i18next";
 import type { ModelInfo } from "../api";
 import { clock } from "../clock";
-import { type Border, type ForkRequest, borderNear, canGoOn, fromBorder, fromEnd, isReplaying, lastBorder, lengths, secondsOf } from "../continuing";
+import { type Border, type ForkRequest, borderNear, canGoOn, fromBorder, fromEnd, isReplaying, knownReason, lastBorder, lengths, secondsOf } from "../continuing";
 import type { Session } from "../state";
 import { ofTab, useStored } from "../stored";
 import { KnownWords } from "./known_words";
@@ -75,7 +75,9 @@ export function Cost({ border: { replay } }: { border: Border }) {
 /** Why nothing goes on from here. */
 export function NoForks({ session: { forks } }: { session: Session }) {
   const { t } = useTranslation();
-  return forks.noReplay !== null && <p className="next">{t("goOn.cannot", { reason: forks.noReplay })}</p>;
+  if (forks.noReplay === null) return null;
+  const known = knownReason(forks.noReplay);
+  return <p className="next">{t("goOn.cannot", { reason: known === null ? forks.noReplay : t(`goOn.noReplay.${known}`) })}</p>;
 }
 
 /** How far a fork is with what it shares with its origin. */

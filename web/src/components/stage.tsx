@@ -144,6 +144,8 @@ export function Stage(props: Props) {
     return () => window.clearTimeout(timer);
   }, [waitsForLine]);
   const isFile = file !== null;
+  /** A place that was chosen before the file had an address, which makes the browser forget it. */
+  const early = useRef(0);
   const go = (next: Way, why: Left | null = null, from: typeof resume = null): void => {
     setWay(next);
     setLeft(why);
@@ -187,7 +189,7 @@ export function Stage(props: Props) {
     };
     let handle = element.requestVideoFrameCallback(follow);
     const stop = isFile
-      ? showFile(element, videoUrl(session.id))
+      ? showFile(element, videoUrl(session.id), early.current)
       : way === "webrtc" ? watchNow(element, session.id, hasSound, { onFirstFrame: () => onFirstFrame(), onEnd: (end) => endOfWebRtc(end) })
       : play(element, { address: liveVideoUrl(session.id), mimeType: session.mimeType }, { onFirstFrame: () => onFirstFrame(), onError: (message, isLost) => fail(message, isLost) }, { from: begin() });
     if (!isFile && playsAtOnce())
@@ -235,7 +237,7 @@ export function Stage(props: Props) {
     // The player keeps the newest minutes; the file has everything.
     if (ended && !isFile && element.buffered.length > 0 && seconds < element.buffered.start(0) - 0.1) return setFile({ from: Math.max(0.001, seconds) });
     // Before anything of a file is known this is where it will begin (HTML: default playback start position).
-    if (isFile && element.readyState === HTMLMediaElement.HAVE_NOTHING) element.currentTime = Number.isFinite(seconds) ? seconds : 0;
+    if (isFile && element.readyState === HTMLMediaElement.HAVE_NOTHING) element.currentTime = early.current = Number.isFinite(seconds) ? seconds : 0;
     else seekTo(element, seconds, fps);
     setPlayedSeconds(element.currentTime);
   };
@@ -361,9 +363,10 @@ function seekTo(video: HTMLVideoElement, seconds: number, fps: number): void {
 }
 
 /** Loads no more than the first picture before somebody wants to see the rest. */
-function showFile(video: HTMLVideoElement, address: string): () => void {
+function showFile(video: HTMLVideoElement, address: string, at: number): () => void {
   video.preload = "metadata";
   video.src = address;
+  if (at > 0) video.currentTime = at;
   return () => {
     video.removeAttribute("src");
     video.load();
