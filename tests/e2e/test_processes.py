@@ -1,12 +1,11 @@
 """Several servers behind one nginx, as docs/nginx-processes.conf has it."""
-import asyncio
 import http.client
 import json
 
 import pytest
-import websockets
 from conftest import ROOT, Server
 from nginx import free_port, http_block, start_nginx
+from websockets.sync.client import connect
 
 PROMPT = "a red circle moves right on a blue background"
 #: Clients of this machine that nginx tells apart: all of 127.0.0.0/8 is this machine.
@@ -81,12 +80,8 @@ def test_the_addresses_of_an_answer_lead_every_client_to_its_process(ask, proces
 @pytest.mark.parametrize("process", ["a", "b"])
 def test_a_websocket_reaches_the_process_of_its_path(ask, process):
     session = create(ask, f"/{process}/v1/sessions")
-
-    async def watch():
-        async with websockets.connect(f"ws://127.0.0.1:{ask.port}{session['urls']['video']}", proxy=None) as socket:
-            return [message async for message in socket]
-
-    assert any(isinstance(message, bytes) and b"moof" in message for message in asyncio.run(watch()))
+    with connect(f"ws://127.0.0.1:{ask.port}{session['urls']['video']}", proxy=None) as socket:
+        assert any(isinstance(message, bytes) and b"moof" in message for message in socket)
 
 
 def test_processes_do_not_know_each_others_sessions(ask):
