@@ -60,7 +60,7 @@ def test_a_portrait_says_a_file(client):
     portrait = client.create(model=client.find_model("video", feeds="audio"), image=EXAMPLES / "ada.png")
     portrait.say(EXAMPLES / "speech.wav")
     info = portrait.wait_until_spoken()
-    assert info["speech"]["at_rest"] and info["done"]["video_frames"] > 25
+    assert info["speech"]["utterances"] == 1 and info["done"]["video_frames"] > 25
 
 
 def test_what_is_refused_has_status_code_message_and_advice(client):

@@ -111,6 +111,7 @@ class Session:
         self._connection = connection
         self.info = info
         self.id = info["id"]
+        self._utterances = 0  # completed here
 
     @property
     def state(self) -> schema.State:
@@ -226,7 +227,9 @@ class Session:
         Waits while the server has no room for more, at most as long as the client's patience.
         """
         raw = "" if format is None else f"&format={format}&rate={rate}&channels={channels}"
-        return self._tell("POST", f"/audio?end={'true' if end else 'false'}{raw}", audio)
+        info = self._tell("POST", f"/audio?end={'true' if end else 'false'}{raw}", audio)
+        self._utterances += end
+        return info
 
     def say(self, file: Path) -> schema.Session:
         """Sends a whole sound file as one utterance."""
@@ -242,12 +245,12 @@ class Session:
         return speaker(self._connection, self._path(f"/audio?format=s16le&rate={rate}"))
 
     def wait_until_spoken(self) -> schema.Session:
-        """Waits until all speech is video, of which the last piece has completed an utterance."""
+        """Waits until all utterances that were completed by feed() and say() of this object are video."""
+        waiting = self._utterances
         for event in self.events():
-            if event["type"] == "utterance_ended":
-                said = self.refresh()["speech"]
-                if said and said["at_rest"]:
-                    break
+            waiting -= event["type"] == "utterance_ended"
+            if waiting <= 0:
+                break
         return self.refresh()
 
     def _fork(self, **fields: object) -> Session:
