@@ -45,7 +45,7 @@ __all__ = [
     "VideoWriter", "__version__", "benchmark", "read_image", "set_log_level", "shipped_model",
 ]
 
-_MODULES = ("_core", "model", "profiling", "talk")
+_MODULES = ("_core", "client", "model", "profiling", "talk")
 #: Names that are not from _core.
 _HOMES = {"Generation": "model", "Model": "model", "shipped_model": "model", "Profiling": "profiling", "benchmark": "profiling"}
 
