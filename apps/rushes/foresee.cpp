@@ -17,6 +17,7 @@
 #include "rushes/base/interruption.h"
 #include "rushes/generation/registry.h"
 #include "rushes/media/video_output.h"
+#include "rushes/text/white_space.h"
 #include "terminal.h"
 
 namespace rushes::app {
@@ -45,7 +46,9 @@ generation::ModelOptions model_options(const Options& options) {
 
 Request make_request(const Options& options, const std::string& model) {
   Request request = options.request;
-  if (!options.question.empty()) request.prompts = {fmt::format("{}", fmt::join(options.question, " "))};
+  // A blank one asks nothing, as none: the model has a question of its own.
+  const std::string question = fmt::format("{}", fmt::join(options.question, " "));
+  if (!text::strip(question).empty()) request.prompts = {question};
   for (const std::string& earlier : options.earlier) request.earlier_images.push_back(read_picture(earlier, model));
   request.image = read_picture(options.picture, model);
   return request;
@@ -71,6 +74,8 @@ class Failures {
 };
 
 void describe(const Options& options) {
+  require(options.request.options.get<std::string>("tracks").value_or("text") == "text", ErrorCode::unsupported,
+          "rushes describe writes words alone; rushes foresee is the command for a video");
   const generation::ModelOptions named = model_options(options);
   Request request = make_request(options, named.path);
   request.options.set("tracks", "text");

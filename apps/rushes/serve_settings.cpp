@@ -86,6 +86,7 @@ server::ModelSource model_source(const generation::ModelOptions& model) {
   const fs::path folder = fs::path(model.path).lexically_normal();
   server::ModelSource source{.name = (folder.has_filename() ? folder : folder.parent_path()).filename().string(),
                              .load = [model] { return generation::load_model(model); }};
+  std::error_code missing;
   // What it can do is told before it is loaded, so that it can be chosen.
   if (const generation::Family* family = generation::family_of(model.path)) {
     source.family = family->name;
@@ -93,8 +94,11 @@ server::ModelSource model_source(const generation::ModelOptions& model) {
     source.options = options_before_loading(*family, folder);
     source.trained_for = manifest_trained_for(folder);
     source.words = manifest_words(folder);
+    if (family->format_of && fs::is_directory(folder, missing))
+      source.format = [family, folder](const generation::Request& request) {
+        return family->format_of(folder, request);
+      };
   }
-  std::error_code missing;
   if (fs::is_directory(folder / "examples", missing)) source.examples = folder / "examples";
   return source;
 }

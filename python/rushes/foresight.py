@@ -8,7 +8,7 @@
 ...         foresight.download(event.video_url, "ball.mp4")
 
 It speaks the protocol of Foresight's design document (docs/models/foresight_api.md); it needs the package `websockets` and no
-engine. An unreachable server raises OSError.
+engine.
 """
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _FRAME = struct.Struct(">II")
 
 
 class PredictionError(RuntimeError):
-    """A request that the server refused, or a connection that did not end well."""
+    """A request that the server refused, a server that cannot be reached, or a connection that did not end well."""
 
     def __init__(self, message: str, code: str | None = None, status: int | None = None, retry_after: float | None = None):
         super().__init__(message if code is None else f"{code}: {message}")
@@ -107,6 +107,8 @@ def follow(session_id: str, *, server_url: str = DEFAULT_SERVER, token: str | No
         socket = connect(address, additional_headers=_headers(token), compression=None, max_size=None, open_timeout=timeout)
     except InvalidStatus as refusal:
         raise PredictionError("there is no such prediction", None, refusal.response.status_code) from None
+    except OSError as error:
+        raise _unreachable(server, error) from None
     over = False
     with socket:
         try:
@@ -132,6 +134,8 @@ def download(video_url: str, target: Path, *, token: str | None = None, timeout:
             shutil.copyfileobj(answer, file)
     except urllib.error.HTTPError as refusal:
         raise _refusal(refusal) from None
+    except urllib.error.URLError as error:
+        raise _unreachable(video_url, error) from None
 
 
 def _base64(picture: Path | bytes) -> str:
@@ -149,6 +153,14 @@ def _post(url: str, fields: dict[str, Any], token: str | None, timeout: float | 
             return json.load(answer)
     except urllib.error.HTTPError as refusal:
         raise _refusal(refusal) from None
+    except urllib.error.URLError as error:
+        raise _unreachable(url, error) from None
+
+
+def _unreachable(url: str, error: OSError) -> PredictionError:
+    server = urllib.parse.urlsplit(url).netloc
+    why = error.reason if isinstance(error, urllib.error.URLError) else error
+    return PredictionError(f"the server at {server} cannot be reached ({why}); start one with `rushes serve`, or give its address as server_url")
 
 
 def _refusal(refusal: urllib.error.HTTPError) -> PredictionError:
@@ -161,7 +173,7 @@ def _refusal(refusal: urllib.error.HTTPError) -> PredictionError:
         told = json.loads(text)
         detail = told.get("detail", told.get("error"))
         if isinstance(detail, list):
-            text = "; ".join(f"{'.'.join(map(str, each['loc'][1:]))}: {each['msg']}" for each in detail)
+            text = "; ".join(": ".join(filter(None, (".".join(map(str, each["loc"][1:])), each["msg"]))) for each in detail)
         elif isinstance(detail, dict):
             text, code = str(detail.get("error") or detail.get("message")), detail.get("code")
         elif detail:

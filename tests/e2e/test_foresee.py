@@ -22,6 +22,18 @@ def test_a_picture_is_described_and_an_earlier_one_does_not_take_its_place(binar
     assert missing.returncode != 0 and "none.png" in missing.stderr.decode()
 
 
+def test_a_blank_question_is_none_and_a_video_is_not_described(binary, tmp_path):
+    default = run(binary, "describe", EXAMPLES / "arrow.png")
+    for blank in ("", "  "):
+        described = run(binary, "describe", EXAMPLES / "arrow.png", blank)
+        assert (described.returncode, described.stdout) == (0, default.stdout)
+    for tracks in ("video", "both"):
+        refused = run(binary, "describe", EXAMPLES / "arrow.png", "--tracks", tracks)
+        assert refused.returncode != 0
+        assert "rushes describe writes words alone; rushes foresee is the command for a video" in refused.stderr.decode()
+    assert run(binary, "describe", EXAMPLES / "arrow.png", "--tracks", "text").stdout == default.stdout
+
+
 def test_frames_on_standard_output_leave_standard_error_to_the_words(binary):
     made = run(binary, "foresee", EXAMPLES / "arrow.png", "What will happen?", "-o", "-")
     assert made.returncode == 0 and ARROW in made.stderr.decode()

@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import re
+import socket
 import subprocess
 import sys
 import urllib.error
@@ -228,6 +229,19 @@ def test_a_prediction_comes_to_the_python_client_as_it_is_made(server, tmp_path)
     with pytest.raises(foresight.PredictionError) as unknown:
         next(foresight.follow("0" * 32, server_url=server.url))
     assert unknown.value.status == 404
+
+
+def test_a_server_that_is_away_is_said_to_be_with_what_to_do(tmp_path):
+    from rushes import foresight
+
+    with socket.socket() as taken:  # bound, and nobody listens
+        taken.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        for ask in (lambda url: foresight.predict(picture(), server_url=url), lambda url: list(foresight.follow("a", server_url=url)),
+                    lambda url: foresight.download(url + "/api/videos/a.mp4", tmp_path / "a.mp4")):
+            with pytest.raises(foresight.PredictionError, match=f"the server at {address} cannot be reached .*rushes serve") as away:
+                ask("http://" + address)
+            assert away.value.status is None
 
 
 def test_pictures_of_all_kinds_are_taken_or_refused_with_a_reason(server):

@@ -343,9 +343,15 @@ def test_a_cancelled_prediction_says_so_and_ends(server, open_page):
 def test_what_goes_wrong_is_said_in_plain_words(open_page):
     page = open_page()
     page.tab.get_by_label("Picture files").set_input_files({"name": "notes.png", "mimeType": "image/png", "buffer": b"hello"})
-    page.tab.get_by_role("alert").filter(has_text="notes.png is not a picture that can be read.").wait_for()
-    page.button("Dismiss").click()
+    unread = page.tab.get_by_role("alert").filter(has_text="notes.png is not a picture that can be read.")
+    unread.wait_for()
+    page.tab.set_viewport_size({"width": 390, "height": 800})
+    assert unread.evaluate("""(alert) => {
+        const { left, top, bottom } = alert.getBoundingClientRect();
+        return document.elementFromPoint(left + 1, (top + bottom) / 2) === alert && getComputedStyle(alert).position === "static";
+    }"""), "it has a place of its own in the form"
     page.choose()
+    unread.wait_for(state="detached")
     busy = json.dumps({"detail": {"error": "too many sessions", "code": "BUSY"}})
     page.tab.route("**/api/predict", lambda route: route.fulfill(status=429, headers={"Retry-After": "3"}, content_type="application/json", body=busy))
     page.ask()

@@ -64,6 +64,8 @@ export function App() {
     dispatch({ type: "notice", text: remedy === "" ? told : `${told.replace(/\.?$/, ".")} ${remedy}` });
   }, [t]);
 
+  const dismiss = useCallback(() => dispatch({ type: "notice", text: null }), []);
+
   const watched = useWatching(
     state.sessions.length === 0 || state.sessions.some(isReplaying), () => new Set(state.sessions.map(({ id }) => id)),
     (sessions, known) => dispatch({ type: "listed", sessions, known }), report,
@@ -203,13 +205,13 @@ export function App() {
           {state.notice && (
             <div className="notice">
               <span>{state.notice}</span>
-              <button type="button" className="quiet" onClick={() => dispatch({ type: "notice", text: null })} aria-label={t("dismiss")}>✕</button>
+              <button type="button" className="quiet" onClick={dismiss} aria-label={t("dismiss")}>✕</button>
             </div>
           )}
         </div>
         {line === "locked" && <TokenForm wrong={hasToken()} onToken={(token) => { setToken(token); watched.again(); }} />}
         {line !== "locked" && view === "talk" && talk && <TalkView key={talk.name} model={talk} onError={report} />}
-        {predictor && <PredictView model={predictor} isOne={predictors.length > 1} hidden={view !== "predict"} onError={report} />}
+        {predictor && <PredictView model={predictor} isOne={predictors.length > 1} hidden={view !== "predict"} onError={report} onNext={dismiss} />}
         {line !== "locked" && view === "video" && (
           <div className="studio">
             <PromptForm model={video} draft={draft} onDraft={setDraft} picture={picture} onPicture={setPicture} box={promptBox} onGenerate={generate} onError={report} />

@@ -45,6 +45,9 @@ struct Family {
   /// The options of the model there, with the defaults that its manifest gives them, without reading a weight. Throws
   /// Error. Null: its models have those of options().
   std::vector<OptionField> (*options_of)(const std::filesystem::path& directory) = nullptr;
+  /// The format of what the model there would make of a request, as its manifest tells, without reading a weight.
+  /// Throws Error. Null: only the model itself tells.
+  VideoFormat (*format_of)(const std::filesystem::path& directory, const Request& request) = nullptr;
 };
 
 /// The first one is "random", and says what is missing in a directory that none recognises.

@@ -23,13 +23,17 @@ interface Props {
   isOne: boolean;
   hidden: boolean;
   onError: (error: unknown) => void;
+  /** The person goes on: what was told before is over. */
+  onNext: () => void;
 }
 
-export function PredictView({ model, isOne, hidden, onError }: Props) {
+export function PredictView({ model, isOne, hidden, onError, onNext }: Props) {
   const { t } = useTranslation();
   const [state, dispatch] = useReducer(reduce, null, () => load(storage));
   const [draft, setDraft] = useState(firstDraft);
   const [pictures, setPictures] = useState<ChosenPicture[]>([]);
+  /** What could not be read of the newest choice. */
+  const [unread, setUnread] = useState<string[]>([]);
   const answer = useRef<HTMLDivElement>(null);
   const going = useRef(new Map<string, AbortController>());
   /** The server's sessions that this tab follows, or has followed: what is drawn may lag behind what has ended. */
@@ -69,7 +73,12 @@ export function PredictView({ model, isOne, hidden, onError }: Props) {
     };
     run(id, (signal) => ask(api.server(), { id, halves, question, pictures: asked, previews, signal }, tell));
   };
+  const goOn = useCallback((): void => {
+    setUnread([]);
+    onNext();
+  }, [onNext]);
   const askNow = (): void => {
+    goOn();
     const asked = askedWith(draft, model, pictures);
     const { id, halves } = asked;
     const question: Question = { ...asked.question, ...(isOne && { model: model.name }) };
@@ -105,14 +114,17 @@ export function PredictView({ model, isOne, hidden, onError }: Props) {
 
   // ---- pictures ----
   const take = useCallback((files: Iterable<File>): void => {
+    goOn();
     void Promise.allSettled([...files].map(choosePicture)).then((results) => {
       const chosen: ChosenPicture[] = [];
+      const reasons: string[] = [];
       for (const result of results)
         if (result.status === "fulfilled") chosen.push(result.value);
-        else onError(result.reason);
+        else reasons.push(result.reason instanceof Error ? result.reason.message : String(result.reason));
+      setUnread(reasons);
       if (chosen.length > 0) setPictures((before) => [...before, ...chosen].slice(-MAX_PICTURES));
     });
-  }, [onError]);
+  }, [goOn]);
   useEffect(() => {
     if (hidden) return;
     const paste = (event: ClipboardEvent): void => {
@@ -136,7 +148,7 @@ export function PredictView({ model, isOne, hidden, onError }: Props) {
   return (
     <div className="predict" hidden={hidden}>
       <QuestionForm
-        model={model} draft={draft} pictures={pictures} onFiles={take} onAsk={askNow}
+        model={model} draft={draft} pictures={pictures} unread={unread} onFiles={take} onAsk={askNow}
         onDraft={(changed) => setDraft((before) => ({ ...before, ...changed }))}
         onExample={(example) => void api.exampleFile(example).then((file) => take([file]), onError)}
         onForget={(index) => setPictures((before) => before.toSpliced(index, 1))}

@@ -21,6 +21,8 @@ interface Props {
   draft: Draft;
   onDraft: (changed: Partial<Draft>) => void;
   pictures: ChosenPicture[];
+  /** Why some of the newest choice are not among them: sentences. */
+  unread: string[];
   onFiles: (files: Iterable<File>) => void;
   onExample: (example: api.Example) => void;
   onForget: (index: number) => void;
@@ -29,7 +31,7 @@ interface Props {
 
 const QUESTIONS = ["What will happen?", "What is in the picture?", "Describe the picture."];
 
-export function QuestionForm({ model, draft, onDraft, pictures, onFiles, onExample, onForget, onAsk }: Props) {
+export function QuestionForm({ model, draft, onDraft, pictures, unread, onFiles, onExample, onForget, onAsk }: Props) {
   const { t } = useTranslation();
   const chooser = useRef<HTMLInputElement>(null);
   const [over, setOver] = useState(false);
@@ -64,6 +66,7 @@ export function QuestionForm({ model, draft, onDraft, pictures, onFiles, onExamp
           <button key={example.name} type="button" className="portrait" aria-label={t("predict.example", { name: example.name })} onClick={() => onExample(example)}><img src={example.url} alt="" /></button>
         ))}
       </div>
+      {unread.length > 0 && <p className="failure" role="alert">{unread.join(" ")}</p>}
       {pictures.length > 1 && model.readsOnePicture && <p className="next">{t("predict.lastOnly")}</p>}
       {pictures.length > 1 && !model.readsOnePicture && <p className="next">{t("predict.allShown", { number: pictures.length })}{model.makesVideo && ` ${t("predict.videoBegins")}`}</p>}
       <label htmlFor="question">{t("predict.question")}</label>

@@ -1,7 +1,7 @@
 // A prediction: what the model says, with a caret while it comes, and beside it the video. Each half has a state of its own.
 import { type ReactNode, useState } from "react";
 import { useTranslation } from "react-i18next";
-import { type Film, type Half, type HalfState, type Prediction, failedHalves } from "../predict/state";
+import { type Film, type Half, type HalfState, type Prediction, failedHalves, measures } from "../predict/state";
 import { ProgressiveVideo } from "./progressive_video";
 
 interface Props {
@@ -51,9 +51,7 @@ export function ThinkingStream({ prediction, onCancel, onRetry, onReuse, onRemov
         )}
       </div>}
       {!nothing && <dl className="measures">
-        {halves.includes("text") && <Measure name={t("predict.firstWord")}>{prediction.firstWordMs}</Measure>}
-        {halves.includes("video") && <Measure name={t("predict.firstFrame")}>{prediction.firstFrameMs}</Measure>}
-        {failed.length === 0 && <Measure name={t("predict.complete")}>{prediction.completeMs}</Measure>}
+        {measures(prediction).map(({ name, ms }) => <Measure key={name} name={t(`predict.${name}`)}>{ms}</Measure>)}
       </dl>}
       <div className="row">
         {running && <Cancel key={running.session} onCancel={onCancel} />}

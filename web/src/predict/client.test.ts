@@ -111,6 +111,8 @@ describe("the client of predictions", () => {
     expect(refused).toMatchObject({ detail: "too many", code: "BUSY", status: 429, retryAfter: 3 });
     answer = [422, { detail: [{ loc: ["body", "image"], msg: "Field required" }] }, {}];
     await expect(all(predict(new Blob([]), "", { serverUrl: url, Socket }))).rejects.toThrow("image: Field required");
+    answer = [422, { detail: [{ loc: ["body"], msg: "Value error, the prompt has 9000 tokens" }] }, {}];
+    await expect(all(predict(new Blob([]), "", { serverUrl: url, Socket }))).rejects.toThrow(/^Value error, the prompt has 9000 tokens$/);
   });
 
   it("does not take a lost connection for the end", async () => {

@@ -131,7 +131,7 @@ async function refusal(answer: Response): Promise<PredictionError> {
   const error = (message: string, code: string | null = null): PredictionError => new PredictionError(message, code, answer.status, after === null ? null : Number(after));
   try {
     const { detail } = JSON.parse(text) as { detail?: unknown };
-    if (Array.isArray(detail)) return error(detail.map(({ loc, msg }: { loc: unknown[]; msg: string }) => `${loc.slice(1).join(".")}: ${msg}`).join("; "));
+    if (Array.isArray(detail)) return error(detail.map(({ loc, msg }: { loc: unknown[]; msg: string }) => [loc.slice(1).join("."), msg].filter((part) => part !== "").join(": ")).join("; "));
     if (typeof detail === "string") return error(detail);
     if (detail !== null && typeof detail === "object") {
       const { error: message, code } = detail as { error: string; code: string };

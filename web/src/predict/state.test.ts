@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { PredictionEvent } from "./client";
-import { type Action, type Half, type Prediction, type State, failedHalves, filmProgress, pictureAddresses, reduce, stateWords } from "./state";
+import { type Action, type Half, type Prediction, type State, failedHalves, filmProgress, measures, pictureAddresses, reduce, stateWords } from "./state";
 
 const nothing: State = { predictions: [], removed: [], selected: null };
 const question = { text: "what?", preset: "", seed: 7, pictures: ["data:a"] };
@@ -97,6 +97,25 @@ describe("a half that fails", () => {
 
   it("is said to have failed where the end comes without a film", () => {
     expect(one([asked(), begun, start, word("a"), complete("a")]).film).toMatchObject({ state: "failed", reason: "The server made no video." });
+  });
+});
+
+describe("the times of a prediction", () => {
+  const names = (actions: Action[]): string[] => measures(one(actions)).map(({ name, ms }) => `${name} ${ms === null ? "-" : "ms"}`);
+
+  it("are all there, or still to come", () => {
+    expect(names([asked(), begun])).toEqual(["firstWord -", "firstFrame -", "complete -"]);
+    expect(names([asked(), begun, start, word("a"), frame(0), film, complete("a")])).toEqual(["firstWord ms", "firstFrame ms", "complete ms"]);
+    expect(names([asked("p", ["text"]), begun])).toEqual(["firstWord -", "complete -"]);
+  });
+
+  it("are left out where they never come: of what failed, was cancelled, or was made again alone", () => {
+    const half = [asked(), begun, start, word("a"), failed("video", "Out of paint.")];
+    expect(names(half)).toEqual(["firstWord ms", "firstFrame -"]);
+    expect(names([...half, complete("a")])).toEqual(["firstWord ms"]);
+    const again: Action[] = [...half, complete("a"), { type: "retried", id: "p", halves: ["video"] }];
+    expect(names(again)).toEqual(["firstWord ms", "firstFrame -"]);
+    expect(names([...again, start, frame(0), film, complete("a")])).toEqual(["firstWord ms", "firstFrame ms"]);
   });
 });
 

@@ -217,6 +217,17 @@ const ended = (p: Prediction, reason: string): Prediction => {
 export const failedHalves = (p: Prediction): Half[] =>
   p.halves.filter((half) => (half === "text" ? p.words : p.film).state === "failed");
 
+/** Times of what was asked for; null: it may still come. What never will is left out. */
+export const measures = (p: Prediction): { name: "firstWord" | "firstFrame" | "complete"; ms: number | null }[] => {
+  const all = [
+    { name: "firstWord" as const, ms: p.firstWordMs, wanted: p.halves.includes("text") },
+    { name: "firstFrame" as const, ms: p.firstFrameMs, wanted: p.halves.includes("video") },
+    // Of one half that is made again there is no such time.
+    { name: "complete" as const, ms: p.completeMs, wanted: p.running === null || (p.running.halves.length === p.halves.length && failedHalves(p).length === 0) },
+  ];
+  return all.filter(({ ms, wanted }) => wanted && (ms !== null || p.running !== null)).map(({ name, ms }) => ({ name, ms }));
+};
+
 /** Addresses that the state holds; others can be let go. */
 export const pictureAddresses = (state: State): Set<string> =>
   new Set(state.predictions.flatMap(({ film }) => (film.preview === null ? film.frames : [...film.frames, film.preview])));

@@ -35,6 +35,23 @@ std::vector<OptionField> options_of(const std::filesystem::path& directory) {
   return foresight_options(open_foresight_directory(directory).defaults);
 }
 
+VideoFormat format_of(const std::filesystem::path& directory, const Request& request) {
+  const ForesightDirectory model = open_foresight_directory(directory);
+  ForesightSettings defaults = model.defaults;
+  ForesightShape shape;
+  shape.has_text = !model.language.empty();
+  shape.has_video = !model.video.empty();
+  shape.has_adapter = !model.adapter.empty();
+  if (shape.has_video) {
+    const ltx::Config config = ltx::read_config(ltx::find_files(model.video));
+    shape.spatial_stride = config.vae.spatial_compression();
+    shape.temporal_stride = config.vae.temporal_compression();
+  }
+  if (!shape.has_text) defaults.tracks = Tracks::video;
+  if (!shape.has_video) defaults.tracks = Tracks::text;
+  return plan_foresight(request, defaults, foresight_options(defaults), shape)->format();
+}
+
 void check_supported(const ModelOptions& options) {
   require(options.configuration.empty(), ErrorCode::unsupported,
           "configuration: models like '{}' have their defaults in their manifest", options.path);
@@ -169,8 +186,15 @@ std::shared_ptr<const Model> tiny(uint64_t seed) { return random_foresight_model
 }  // namespace
 
 const Family& foresight_family() {
-  static const Family family{"foresight", foresight_capabilities(), published_options, is_foresight_directory, load,
-                             tiny,        inspect_foresight,        options_of};
+  static const Family family{"foresight",
+                             foresight_capabilities(),
+                             published_options,
+                             is_foresight_directory,
+                             load,
+                             tiny,
+                             inspect_foresight,
+                             options_of,
+                             format_of};
   return family;
 }
 

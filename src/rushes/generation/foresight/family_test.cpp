@@ -116,6 +116,23 @@ TEST(ForesightFamily, a_manifest_that_was_written_is_read_as_it_was) {
   EXPECT_EQ(load_model({.path = files.path.string()})->card().words, model.words);
 }
 
+TEST(ForesightFamily, what_a_request_gives_is_told_before_a_model_is_loaded_as_it_tells_it_itself) {
+  const ModelFolder files;
+  const auto model = load_model({.path = files.path.string()});
+  Request usual, other{.video_frames = 17, .width = 96}, words;
+  other.fps = 12.5;
+  words.options.set("tracks", "text");
+  for (const Request& request : {usual, other, words}) {
+    const VideoFormat told = foresight_family().format_of(files.path, request), own = model->plan(request)->format();
+    EXPECT_EQ(told.width, own.width);
+    EXPECT_EQ(told.height, own.height);
+    EXPECT_EQ(told.video_frames, own.video_frames);
+    EXPECT_EQ(told.fps, own.fps);
+  }
+  EXPECT_EQ(foresight_family().format_of(files.path, usual).width, 64);
+  EXPECT_EQ(foresight_family().format_of(files.path / "language", usual).video_frames, 0);
+}
+
 TEST(ForesightFamily, half_precision_answers_too) {
   const ModelFolder files;
   const auto model = load_model({.path = files.path.string(), .dtype = "bfloat16"});

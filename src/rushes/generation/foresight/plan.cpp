@@ -44,7 +44,6 @@ void plan_images(ForesightPlan& plan, const Request& request, const ForesightSha
   require(model.has_vision || !plan.settings.has_text(), ErrorCode::unsupported,
           "image: this model's language model cannot see");
   plan.image = request.image;
-  plan.image_use = ImageUse{.height = request.image->height, .width = request.image->width};
   const int64_t read = std::min(earlier, plan.settings.pictures - 1);
   plan.earlier_images.assign(request.earlier_images.end() - read, request.earlier_images.end());
   if (read < earlier && plan.settings.has_text())

@@ -111,6 +111,26 @@ TEST(ForesightPlan, names_what_of_a_request_changes_nothing) {
   EXPECT_THAT(ignored({{"fit", "pad"}}, {}, 500), testing::IsEmpty());
 }
 
+TEST(ForesightPlan, says_what_of_a_picture_the_video_shows_and_nothing_where_there_is_none) {
+  Request request{.image = image_of(300, 600)};
+  const auto use = plan_of(request)->image_use;
+  ASSERT_TRUE(use.has_value());
+  EXPECT_EQ(use->fit, "crop");
+  ASSERT_TRUE(use->shown.has_value());
+  EXPECT_THAT(*use->shown, testing::ElementsAre(150, 0, 450, 300));
+  request.options.set("tracks", "text");
+  EXPECT_FALSE(plan_of(request)->image_use.has_value());
+}
+
+TEST(ForesightPlan, pictures_of_one_pixel_and_of_the_greatest_proportion_are_taken) {
+  for (const auto& [height, width] : {std::pair{1, 1}, {1, 2}, {2, 1}, {3, 600}, {600, 3}}) {
+    const auto plan = plan_of({.image = image_of(height, width)});
+    ASSERT_TRUE(plan->image_use && plan->image_use->shown) << width << "x" << height;
+    const auto& [x1, y1, x2, y2] = *plan->image_use->shown;
+    EXPECT_TRUE(0 <= x1 && x1 < x2 && x2 <= width && 0 <= y1 && y1 < y2 && y2 <= height) << width << "x" << height;
+  }
+}
+
 TEST(ForesightPlan, who_asks_nothing_gets_a_question) {
   EXPECT_EQ(plan_of({})->prompt, kDefaultQuestion);
   EXPECT_EQ(plan_of({.prompts = {"why?"}})->prompt, "why?");

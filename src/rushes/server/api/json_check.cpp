@@ -1,8 +1,12 @@
 #include "rushes/server/api/json_check.h"
 
+#include <charconv>
+#include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "rushes/base/error.h"
@@ -67,7 +71,41 @@ class Check final : public nlohmann::json_sax<nlohmann::json> {
   std::vector<std::set<std::string>> names_;  // of the objects that are open
 };
 
+constexpr std::size_t kEscapeBytes = 6;  // \uXXXX
+
+/// What the escape at the beginning of `text` stands for; nothing: there is no such escape.
+std::optional<uint32_t> escaped_unit(std::string_view text) {
+  if (text.size() < kEscapeBytes || !text.starts_with("\\u")) return std::nullopt;
+  uint32_t unit = 0;
+  const auto read = std::from_chars(text.data() + 2, text.data() + kEscapeBytes, unit, 16);
+  return read.ptr == text.data() + kEscapeBytes ? std::optional(unit) : std::nullopt;
+}
+
+constexpr bool is_first_half(uint32_t unit) { return unit >= 0xd800 && unit < 0xdc00; }
+constexpr bool is_second_half(uint32_t unit) { return unit >= 0xdc00 && unit < 0xe000; }
+
 }  // namespace
+
+std::string_view whole_characters(std::string_view text, std::string& kept) {
+  bool is_changed = false;
+  for (std::size_t at = text.find('\\'); at != std::string_view::npos && at < text.size(); at = text.find('\\', at)) {
+    const auto unit = escaped_unit(text.substr(at));
+    if (!unit) {  // another escape, or none
+      at += 2;
+      continue;
+    }
+    at += kEscapeBytes;
+    if (!is_first_half(*unit) && !is_second_half(*unit)) continue;
+    const auto next = is_first_half(*unit) ? escaped_unit(text.substr(at)) : std::nullopt;
+    if (next && is_second_half(*next)) {
+      at += kEscapeBytes;
+      continue;
+    }
+    if (!std::exchange(is_changed, true)) kept = text;
+    kept.replace(at - kEscapeBytes, kEscapeBytes, "\\ufffd");
+  }
+  return is_changed ? std::string_view(kept) : text;
+}
 
 void check_json(std::string_view text, EqualNames equal_names, std::size_t most_names) {
   Check check(equal_names, most_names);

@@ -1,9 +1,15 @@
 // JSON from outside is looked through before it is parsed: a body of 24 MB can have eight million values.
 #pragma once
 #include <cstddef>
+#include <string>
 #include <string_view>
 
 namespace rushes::server {
+
+/// The text with U+FFFD for each escape of half a surrogate pair: browsers send "\ud800", JSON allows it, and it is no
+/// character of Unicode, so that the parser takes it for a mistake. `kept` has the text where it is another one. To be
+/// called before check_json(); positions stay the same.
+std::string_view whole_characters(std::string_view text, std::string& kept);
 
 enum class EqualNames { allowed, refused };
 

@@ -110,7 +110,7 @@ class Reader {
     request_.video_frames =
         fields.integer("num_frames", static_cast<int64_t>(frames.least), static_cast<int64_t>(frames.most));
     read_size(fields, request_);
-    read_options(fields, model_, request_);
+    read_options(fields, model_.options(), request_);
     for (const char* read_before : {"prompt", "model", "seconds", "input_reference", "image_reference"})
       fields.declare(read_before);
     fields.require_all_known();
@@ -250,8 +250,10 @@ json typed_field(const std::string& name, std::string_view text) {
   static const Names kTexts{"prompt", "model",           "size",  "seconds", "negative_prompt",
                             "user",   "input_reference", "solver"};
   if (kTexts.contains(name)) return std::string(text);
-  check_json(text, EqualNames::refused);
-  json value = json::parse(text, nullptr, /*allow_exceptions=*/false);
+  std::string kept;
+  const std::string_view whole = whole_characters(text, kept);
+  check_json(whole, EqualNames::refused);
+  json value = json::parse(whole, nullptr, /*allow_exceptions=*/false);
   static const Names kNumbers{"seed", "fps", "num_frames", "width", "height", "steps", "num_inference_steps"};
   require(!kNumbers.contains(name) || value.is_number(), ErrorCode::invalid_argument, "{} must be a number (got '{}')",
           name, text.substr(0, 32));

@@ -1,9 +1,13 @@
 #include "rushes/server/http/base64.h"
 
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <array>
 #include <optional>
 
 #include "rushes/base/error.h"
+#include "rushes/base/printable.h"
 #include "rushes/server/http/http.h"
 #include "rushes/server/http/text_case.h"
 
@@ -48,9 +52,23 @@ constexpr std::array<int8_t, 256> kValues = [] {
   return values;
 }();
 
+/// As a message tells it.
+std::string type_of(std::string_view head) {
+  constexpr std::size_t kShown = 64;
+  const std::string_view type = trim(head.substr(std::min(head.size(), head.find(':') + 1)));
+  return printable(type.substr(0, std::min(type.find(';'), kShown)));
+}
+
 }  // namespace
 
-std::string decode_base64(std::string_view field, std::string_view text) {
+bool has_type_of(std::string_view text, MediaTypes types) {
+  constexpr std::string_view kScheme = "data:";
+  if (!starts_with_name(text, kScheme)) return true;
+  const std::string_view type = trim(text.substr(kScheme.size(), text.find(',') - kScheme.size()));
+  return std::any_of(types.begin(), types.end(), [&](const auto& each) { return starts_with_name(type, each); });
+}
+
+std::string decode_base64(std::string_view field, std::string_view text, MediaTypes types) {
   std::optional<std::string> unescaped;
   if (starts_with_name(text, "data:")) {
     const std::size_t comma = text.find(',');
@@ -59,6 +77,9 @@ std::string decode_base64(std::string_view field, std::string_view text) {
     require(comma != std::string_view::npos && head.size() >= kEnd.size() &&
                 equal_names(head.substr(head.size() - kEnd.size()), kEnd),
             ErrorCode::invalid_argument, "{}: a data URL must have the form data:image/png;base64,...", field);
+    require(types.empty() || has_type_of(text, types), ErrorCode::invalid_argument,
+            "{}: the data URL has the type '{}', and must have one of {}", field, type_of(head),
+            fmt::join(types, ", "));
     text.remove_prefix(comma + 1);
     if (text.find('%') != std::string_view::npos) {  // it is a URL
       unescaped = percent_decode(text);

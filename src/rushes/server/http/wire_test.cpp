@@ -2,6 +2,7 @@
 // origins.
 #include <gtest/gtest.h>
 
+#include "rushes/server/api/json_check.h"
 #include "rushes/server/http/access.h"
 #include "rushes/server/http/base64.h"
 #include "rushes/server/http/forwarded.h"
@@ -352,6 +353,37 @@ TEST(Base64, is_read_as_mime_mail_and_urls_write_it) {
   EXPECT_EQ(decode_base64("image", ""), "");
   for (const char* text : {"A", "AA=A", "A===", "AAA====", "AA AA", "AAA*", "data:image/png,AAAA", "=AAA"})
     EXPECT_THROW(decode_base64("image", text), Error) << text;
+}
+
+TEST(Base64, of_a_data_url_has_the_type_that_is_wanted) {
+  for (const char* text : {"AA==", "data:image/png;base64,AA==", "DATA:IMAGE/x-any;BASE64,AA=="})
+    EXPECT_EQ(decode_base64("image", text, kPictureTypes), std::string(1, '\0')) << text;
+  for (const char* text : {"data:text/plain;base64,AA==", "data:;base64,AA==", "data:imagepng;base64,AA=="})
+    EXPECT_THROW(decode_base64("image", text, kPictureTypes), Error) << text;
+  for (const char* type : {"audio/wav", "video/webm", "application/octet-stream"})
+    EXPECT_NO_THROW(decode_base64("audio", fmt::format("data:{};base64,AA==", type), kSoundTypes)) << type;
+  EXPECT_THROW(decode_base64("audio", "data:image/png;base64,AA==", kSoundTypes), Error);
+}
+
+TEST(JsonText, has_half_surrogate_pairs_replaced_and_nothing_else) {
+  const struct {
+    const char *text, *read;
+  } kTexts[] = {
+      {R"("\ud800")", R"("\ufffd")"},
+      {R"("\uDC00\uD800")", R"("\ufffd\ufffd")"},
+      {R"("\ud83d\ude00")", R"("\ud83d\ude00")"},
+      {R"("\ud83d\ud83d\ude00")", R"("\ufffd\ud83d\ude00")"},
+      {R"("\\ud800")", R"("\\ud800")"},
+      {R"("\\\ud800")", R"("\\\ufffd")"},
+      {R"("\ud80")", R"("\ud80")"},
+      {R"("\ud800\n\u00e9")", R"("\ufffd\n\u00e9")"},
+      {"\"\\", "\"\\"},
+      {"", ""},
+  };
+  for (const auto& [text, read] : kTexts) {
+    std::string kept;
+    EXPECT_EQ(whole_characters(text, kept), read) << text;
+  }
 }
 
 TEST(Pace, times_stalls_and_not_the_whole) {

@@ -20,8 +20,9 @@ struct ModelSource {
   std::string family = {};                                         // as far as it is known before it is loaded
   generation::Capabilities capabilities = {};
   std::vector<OptionField> options = {};
-  TrainedFor trained_for = {};          // likewise
-  KnownWords words = {};                // likewise
+  TrainedFor trained_for = {};                                                     // likewise
+  KnownWords words = {};                                                           // likewise
+  std::function<generation::VideoFormat(const generation::Request&)> format = {};  // likewise: what a request gives
   std::filesystem::path examples = {};  // pictures and speech to try it with; empty: none
   bool at_start = false;                // loaded with the first
 };

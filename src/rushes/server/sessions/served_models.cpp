@@ -102,6 +102,7 @@ ServedModels::Status ServedModels::status(std::string_view name) const {
           .options = slot.source.options,
           .trained_for = slot.source.trained_for,
           .words = slot.source.words,
+          .format = slot.source.format,
           .examples = slot.source.examples,
           .state = slot.state,
           .failure = slot.failure,

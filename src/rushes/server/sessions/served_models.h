@@ -42,6 +42,8 @@ class ServedModels {
     std::vector<OptionField> options;  // of the loaded model; else of its family, as far as that is known
     TrainedFor trained_for;            // of the loaded model; else as its manifest says it
     KnownWords words;                  // likewise
+    std::function<generation::VideoFormat(const generation::Request&)>
+        format;  // as the manifest tells it; may be empty
     std::filesystem::path examples;
     State state = State::unloaded;
     std::string failure;  // with `failed`

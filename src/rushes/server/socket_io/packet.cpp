@@ -60,6 +60,8 @@ Packet parse_packet(std::string_view text) {
   packet.name_space = take_namespace(text);
   packet.id = take_id(text);
   if (!text.empty()) {
+    std::string kept;
+    text = whole_characters(text, kept);
     check_json(text, EqualNames::allowed);
     packet.data = Json::parse(text, nullptr, false);
     require(!packet.data.is_discarded(), ErrorCode::invalid_argument, "a packet of Socket.IO has data that is no JSON");

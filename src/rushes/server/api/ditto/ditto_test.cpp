@@ -105,6 +105,7 @@ TEST_F(Ditto, answers_what_it_cannot_start_in_the_published_words_and_goes_on) {
       {{{"audio_path", "example/notes.txt"}}, "Streaming error: ", true},
       {{{"source_path", "example/notes.txt"}}, "Streaming error: ", true},
       {{{"audio_path", "data:audio/wav;base64,AAAA"}}, "Streaming error: ", true},
+      {{{"audio_path", "data:image/png;base64,AAAA"}}, "Streaming error: audio_path: the data URL has the type", true},
       {{{"setup_kwargs", {{"smile", 1}}}}, "Streaming error: smile is not an option of this model", true},
       {{{"run_kwargs", {{"speed", 1}}}}, "Streaming error: speed is not one of run_kwargs", true},
   };

@@ -52,7 +52,9 @@ void append_big_endian(std::vector<uint8_t>& bytes, Number number) {
 
 }  // namespace
 
-ClientMessage parse_client_message(std::string_view text) {
+ClientMessage parse_client_message(std::string_view given) {
+  std::string kept;
+  const std::string_view text = whole_characters(given, kept);
   check_json(text, EqualNames::allowed, kMostFields);
   json fields = json::parse(text, nullptr, false);
   require(fields.is_object(), ErrorCode::invalid_argument, "a message must be a JSON object");

@@ -42,7 +42,8 @@ media::DecodedAudio read_speech(const Input& input, const std::function<void(int
   if (const auto* path = std::get_if<fs::path>(&input))
     audio = media::read_audio({*path, "audio_path"}, limits);
   else
-    audio = media::decode_audio(bytes_of(decode_base64("audio_path", std::get<std::string>(input))), limits);
+    audio =
+        media::decode_audio(bytes_of(decode_base64("audio_path", std::get<std::string>(input), kSoundTypes)), limits);
   return media::resampled(audio, kHz);
 }
 
@@ -56,7 +57,8 @@ bool is_image(const fs::path& file) {
 void read_source(const Input& input, const generation::Model& model, const std::function<void(int64_t)>& admit,
                  generation::Request& request) {
   const auto* path = std::get_if<fs::path>(&input);
-  const std::string data = path ? std::string() : decode_base64("source_path", std::get<std::string>(input));
+  const std::string data =
+      path ? std::string() : decode_base64("source_path", std::get<std::string>(input), kSourceTypes);
   const auto bytes = bytes_of(data);
   const generation::Capabilities takes = model.capabilities();
   if (!takes.takes.has(generation::Modality::video) || (path ? is_image(*path) : media::looks_like_image(bytes)))

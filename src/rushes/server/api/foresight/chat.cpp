@@ -8,15 +8,21 @@
 #include "rushes/server/api/foresight/answers.h"
 #include "rushes/server/api/foresight/chat_dialect.h"
 #include "rushes/server/api/foresight/names.h"
+#include "rushes/server/api/foresight/pictures.h"
 #include "rushes/server/sessions/stops_session.h"
 #include "rushes/server/streaming/pump.h"
 
 namespace rushes::server::foresight {
 namespace {
 
-// The published server answers 500 to all that fails, a picture that cannot be read among it.
-constexpr ErrorCode kFailures[] = {ErrorCode::invalid_argument, ErrorCode::unsupported, ErrorCode::corrupt_data};
 constexpr std::size_t kMostWaiting = 8;  // messages; then no more are read until one has been answered
+
+/// Of POST /api/chat: as of a prediction, but 500 for a picture that cannot be read, as the published server has it.
+Response refusal_of(const Error& error) {
+  if (dynamic_cast<const BeyondModel*>(&error)) return beyond_model_answer(error);
+  const bool is_unreadable = dynamic_cast<const BadPicture*>(&error) && error.code() != ErrorCode::too_large;
+  return error_answer(is_unreadable ? 500 : refusal_status(error), error, "CHAT_ERROR");
+}
 
 /// With the pixels of all frames.
 Interest interest_of(WorkPool& work) {
@@ -215,7 +221,7 @@ net::awaitable<Response> answer_whole(std::shared_ptr<const Predictor> predictor
   } catch (const boost::system::system_error&) {
     throw;  // nobody is there to be told
   } catch (const Error& error) {
-    refusal = error_answer(error, "CHAT_ERROR", kFailures);
+    refusal = refusal_of(error);
   }
   co_return std::move(*refusal);
 }

@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "rushes/server/api/foresight/foresight_test_server.h"
+#include "rushes/text/prompt.h"
 
 namespace rushes::server {
 namespace {
@@ -33,13 +34,96 @@ TEST_F(ForesightHttp, says_how_it_is_and_what_it_makes) {
                             "current_model": "foreseer", "error": null})"));
   EXPECT_EQ(server->request("GET", "/api/config").json(),
             json::parse(R"({"inference_mode": "local", "mock_mode": false, "modal_mode": false, "modal_app_name": null,
-                            "num_frames": 6, "fps": 15.0, "resolution": [64, 64], "use_hybrid_encoder": false})"));
+                            "num_frames": 6, "fps": 15, "resolution": [64, 64], "use_hybrid_encoder": false})"));
   RunningServer without([](ServerOptions& options) { options.listen = {"127.0.0.1:0=foresight"}; });
   EXPECT_EQ(without.request("GET", "/api/status").json()["ready"], false);
   EXPECT_EQ(without.request("GET", "/api/config").json()["num_frames"], 30);
   const Reply refused = post(without, "/api/predict", {{"image", test_picture_base64()}});
   EXPECT_EQ(refused.status, 503);
   EXPECT_EQ(refused.json()["detail"]["code"], "NOT_READY");
+}
+
+TEST_F(ForesightHttp, says_what_it_makes_before_the_model_is_loaded_and_after_in_the_same_words) {
+  const auto model = std::make_shared<DrawingForesight>();
+  ModelSource source{.name = "foreseer", .load = [model] { return model; }, .family = "foresight"};
+  source.format = [model](const generation::Request& request) { return model->plan(request)->format(); };
+  source.options.assign(model->options().begin(), model->options().end());
+  const RunningServer server(
+      [](ServerOptions& options) {
+        options.listen = {"127.0.0.1:0=foresight"};
+        options.chat.load_patience = kPatience;
+        options.chat.defaults = {{"frames", "9"}, {"fps", "12.5"}};
+      },
+      std::vector<ModelSource>{source});
+  const auto told = [&] { return server.request("GET", "/api/config").body; };
+  const std::string before = told();
+  EXPECT_EQ(json::parse(before)["num_frames"], 9);
+  EXPECT_EQ(json::parse(before)["fps"], 12.5);
+  EXPECT_EQ(json::parse(before)["resolution"], (json{64, 64}));
+  EXPECT_EQ(post(server, "/api/predict", {{"image", test_picture_base64()}}).status, 200);
+  EXPECT_EQ(server.request("GET", "/api/status").json()["model_loaded"], true);
+  EXPECT_EQ(told(), before);
+  const auto usual = start();
+  EXPECT_THAT(usual->request("GET", "/api/config").body, testing::HasSubstr("\"fps\":15,")) << "whole, as published";
+}
+
+TEST_F(ForesightHttp, tells_what_of_a_picture_the_video_shows_and_nothing_of_words_alone) {
+  const auto server = start();
+  const auto image = [&](json more) {
+    more["image"] = test_picture_base64(40, 30);
+    return post(*server, "/api/predict", more).json()["image"];
+  };
+  EXPECT_EQ(image({{"tracks", "text"}}), nullptr);
+  const json shown = image({{"tracks", "both"}});
+  EXPECT_EQ(shown["fit"], "crop");
+  EXPECT_TRUE(shown["shown"].is_object() || shown["shown"].is_array()) << shown;
+  EXPECT_FALSE(shown.contains("faces"));
+}
+
+TEST_F(ForesightHttp, takes_a_blank_question_for_none) {
+  const auto server = start();
+  const std::string picture = test_picture_base64();
+  for (const char* blank : {"   ", "\n\t ", "\xC2\xA0"}) {
+    const json chat{{"message", blank}, {"message_id", "m"}};
+    json with_picture = chat;
+    with_picture["image_base64"] = picture;
+    EXPECT_EQ(post(*server, "/api/chat", with_picture).status, 200);
+    const Reply refused = post(*server, "/api/chat", chat);
+    EXPECT_EQ(refused.status, 422) << refused.body;
+    EXPECT_EQ(refused.json()["detail"][0]["loc"], (json{"body", "message"}));
+    EXPECT_EQ(post(*server, "/api/predict", {{"image", picture}, {"prompt", blank}}).status, 200);
+  }
+}
+
+TEST_F(ForesightHttp, refuses_a_question_beyond_the_model_like_one_beyond_all_models) {
+  const auto server = start();
+  const std::string picture = test_picture_base64(), beyond_all(text::kMaxPromptBytes + 1, 'x');
+  for (const std::string& prompt : {std::string("so many tokens"), beyond_all}) {
+    for (const Reply& refused :
+         {post(*server, "/api/predict", {{"image", picture}, {"prompt", prompt}}),
+          post(*server, "/api/chat", {{"message", prompt}, {"message_id", "m"}, {"image_base64", picture}})}) {
+      EXPECT_EQ(refused.status, 422) << refused.body;
+      EXPECT_TRUE(refused.json()["detail"].is_array()) << refused.body;
+    }
+  }
+  const Reply told = post(*server, "/api/predict", {{"image", picture}, {"prompt", "so many tokens"}});
+  EXPECT_THAT(told.json()["detail"][0]["msg"].get<std::string>(), testing::HasSubstr("at most 4095"));
+}
+
+TEST_F(ForesightHttp, has_the_same_statuses_for_a_chat_as_for_a_prediction) {
+  const auto server = start([](ServerOptions& options) { options.chat.defaults = {{"preset", "none"}}; });
+  const json asked{{"message", "a"}, {"message_id", "m"}, {"image_base64", test_picture_base64()}};
+  const Reply refused = post(*server, "/api/chat", asked);
+  EXPECT_EQ(refused.status, 400) << refused.body;
+  EXPECT_EQ(refused.json()["detail"]["code"], "CHAT_ERROR");
+}
+
+TEST_F(ForesightHttp, takes_half_a_surrogate_pair_for_a_character_that_is_not_known) {
+  const auto server = start();
+  const Reply chat = server->request("POST", "/api/chat", R"({"message": "is it \ud800?", "message_id": "m"})",
+                                     "Content-Type: application/json\r\n");
+  EXPECT_EQ(chat.status, 200) << chat.body;
+  EXPECT_EQ(server->request("GET", "/v1/sessions").json()["sessions"][0]["prompts"][0], "is it \xEF\xBF\xBD?");
 }
 
 TEST_F(ForesightHttp, tells_the_seed_of_a_prediction_and_what_of_it_has_no_effect) {

@@ -121,9 +121,17 @@ class DrawingForesight final : public generation::Model {
     planned->request.options = checked(request.options, options_);
     generation::check_numbers(request);
     if (!request.prompts.empty()) generation::check_prompts(request.prompts);
-    if (request.image)
-      planned->image_use = generation::ImageUse{.height = request.image->height, .width = request.image->width};
     planned->with_video = request.options.get<std::string>("tracks").value_or("both") != "text";
+    if (request.image && planned->with_video)
+      planned->image_use =
+          generation::ImageUse{.height = request.image->height,
+                               .width = request.image->width,
+                               .fit = "crop",
+                               .shown = generation::FaceBox{0, 0, static_cast<double>(request.image->width),
+                                                            static_cast<double>(request.image->height)}};
+    if (!request.prompts.empty())
+      require(request.prompts.front().find("many tokens") == std::string::npos, ErrorCode::too_large,
+              "the prompt has 9000 tokens; the model reads at most 4095");
     if (!planned->with_video && request.video_frames) planned->ignored.push_back({"frames", "only words are made"});
     planned->working_bytes = generation::kBytesOfDrawing;
     planned->warnings =
@@ -204,6 +212,7 @@ class ForesightServer : public testing::Test {
   struct Heard {
     std::vector<json> messages;
     int close_code = 0;
+    std::string close_reason = {};
     std::vector<json> of(const std::string& type) const {
       std::vector<json> found;
       for (const json& each : messages)
@@ -217,6 +226,7 @@ class ForesightServer : public testing::Test {
     Frame frame = client.read_message();
     for (; frame.opcode == 1; frame = client.read_message()) heard.messages.push_back(json::parse(frame.payload));
     heard.close_code = frame.opcode == 8 ? frame.close_code() : -1;
+    if (frame.opcode == 8 && frame.payload.size() > 2) heard.close_reason = frame.payload.substr(2);
     return heard;
   }
   static Heard follow(const RunningServer& server, const std::string& id) {

@@ -17,7 +17,7 @@ std::string bytes_of(std::string_view base64, const ImageLimits& limits) {
   // Not decoded if it is too large anyway; its head is short.
   if (base64.size() > static_cast<std::size_t>(limits.max_bytes) / 3 * 4 + (64 << 10)) throw too_large(limits);
   try {
-    return decode_base64("image", base64);
+    return decode_base64("image", base64, kPictureTypes);
   } catch (const Error& error) {
     throw BadPicture(PictureFault::not_base64, error.code(), error.what());
   }

@@ -39,20 +39,32 @@ Response refusal_of(const Error& error) {
   if (const auto* picture = dynamic_cast<const BadPicture*>(&error))
     return error_answer(400, error.what(), code_of(picture->fault()));
   if (dynamic_cast<const BadPreset*>(&error)) return error_answer(400, error.what(), "INVALID_PRESET");
-  switch (error.code()) {
-    case ErrorCode::exhausted: return error_answer(error, "BUSY");
-    case ErrorCode::cancelled:
-    case ErrorCode::unavailable: return error_answer(error, "NOT_READY");
-    case ErrorCode::too_large: return error_answer(error, "FILE_TOO_LARGE");
-    case ErrorCode::internal: return error_answer(error, "INTERNAL_ERROR");
-    default: return error_answer(400, error.what(), "INVALID_REQUEST");  // a field, not the address or the body's type
-  }
+  if (dynamic_cast<const BeyondModel*>(&error)) return beyond_model_answer(error);
+  const auto code = [&] {
+    switch (error.code()) {
+      case ErrorCode::exhausted: return "BUSY";
+      case ErrorCode::cancelled:
+      case ErrorCode::unavailable: return "NOT_READY";
+      case ErrorCode::too_large: return "FILE_TOO_LARGE";
+      case ErrorCode::internal: return "INTERNAL_ERROR";
+      default: return "INVALID_REQUEST";
+    }
+  };
+  return error_answer(refusal_status(error), error, code());
 }
 
 /// What a socket's client wants: nothing but an end has a meaning.
 bool is_cancel(const std::string& text) {
   const Json said = Json::parse(text, nullptr, false);
   return said.is_object() && said.contains("type") && said["type"] == "cancel";
+}
+
+const char* how_it_ended(generation::SessionState state) {
+  switch (state) {
+    case generation::SessionState::stopped: return "the prediction was cancelled";
+    case generation::SessionState::failed: return "the prediction has failed";
+    default: return "the prediction is complete";
+  }
 }
 
 std::size_t size_of(const Message& message) {
@@ -263,9 +275,10 @@ net::awaitable<void> Predictions::send_told(PredictionPtr prediction, bool binar
     auto sending = send_message(*socket, std::move(message));
     co_await std::move(sending);
   }
-  const bool cut_off = prediction->hosted.session->status().end_reason == generation::EndReason::shutdown;
+  const generation::SessionStatus end = prediction->hosted.session->status();
+  const bool cut_off = end.end_reason == generation::EndReason::shutdown;
   auto closing = cut_off ? socket->close(CloseCode::going_away, "the server is shutting down")
-                         : socket->close(CloseCode::normal, "the prediction is complete");
+                         : socket->close(CloseCode::normal, how_it_ended(end.state));
   co_await std::move(closing);
 }
 

@@ -208,6 +208,8 @@ TEST_F(ForesightPredictions, are_refused_with_a_code_that_says_why) {
   } kWrong[] = {
       {"no base64", {{"image", "!!!"}}, 400, "INVALID_BASE64"},
       {"empty", {{"image", ""}}, 400, "INVALID_IMAGE"},
+      {"text", {{"image", "data:text/plain;base64," + test_picture_base64()}}, 400, "INVALID_BASE64"},
+      {"no type", {{"image", "data:;base64," + test_picture_base64()}}, 400, "INVALID_BASE64"},
       {"no picture", {{"image", "aGVsbG8="}}, 400, "INVALID_IMAGE"},
       {"1:300", {{"image", test_picture_base64(600, 2)}}, 400, "INVALID_IMAGE"},
       {"a preset that is none", {{"image", test_picture_base64()}, {"preset", "1024"}}, 400, "INVALID_PRESET"},
@@ -344,7 +346,61 @@ TEST_F(ForesightPredictions, end_when_they_are_cancelled_and_say_what_there_is) 
   EXPECT_EQ(heard.of("error")[0]["code"], "CANCELLED");
   EXPECT_EQ(heard.messages.back(), (json{{"type", "thinking_complete"}, {"text", "a "}, {"video_url", nullptr}}));
   EXPECT_EQ(heard.close_code, 1000);
+  EXPECT_EQ(heard.close_reason, "the prediction was cancelled");
   EXPECT_EQ(server->request("GET", "/api/videos/" + id + ".mp4").status, 404);
+}
+
+TEST_F(ForesightPredictions, give_their_place_back_as_soon_as_they_are_cancelled) {
+  generation::Gate gate;
+  const auto server = start(
+      [](ServerOptions& options) {
+        options.sessions.max_running = 2;
+        options.sessions.lanes = 1;
+      },
+      gate.hook());
+  const std::string working = predict(*server, "one"), waiting = predict(*server, "two");
+  ASSERT_TRUE(gate.wait_for(1)) << "the step of the first one goes on, and does not end";
+  const json third{{"image", test_picture_base64()}};
+  EXPECT_EQ(post(*server, "/api/predict", third).status, 429);
+  for (const std::string& id : {waiting, working}) {
+    TestClient client(server->port());
+    ASSERT_EQ(client.upgrade("/api/ws/" + id).status, 101);
+    client.write(masked(1, R"({"type": "cancel"})"));
+    EXPECT_TRUE(comes_to(*server, id, "stopped"));
+    EXPECT_EQ(post(*server, "/api/predict", third).status, 200) << "though no step has ended";
+  }
+  gate.open();
+}
+
+TEST_F(ForesightPredictions, are_told_in_the_way_that_is_asked_for_and_there_are_two) {
+  const auto server = start();
+  const std::string id = predict(*server, "x");
+  for (const char* frames : {"?frames=json", "?frames=binary", ""})
+    EXPECT_EQ(TestClient(server->port()).upgrade("/api/ws/" + id + frames).status, 101) << frames;
+  const Reply refused = TestClient(server->port()).upgrade("/api/ws/" + id + "?frames=xx");
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_EQ(refused.json()["detail"],
+            (json{{"error", "frames must be json or binary (got 'xx')"}, {"code", "INVALID_REQUEST"}}));
+}
+
+TEST_F(ForesightPredictions, show_the_video_when_the_words_fail) {
+  const auto server = start();
+  const Heard heard = follow(*server, predict(*server, "no words"));
+  ASSERT_EQ(heard.of("error").size(), 1u);
+  EXPECT_EQ(heard.of("error")[0]["source"], "text");
+  EXPECT_EQ(heard.of("error")[0]["code"], "TEXT_ERROR");
+  EXPECT_THAT(frame_indices(heard), ElementsAre(0, 1, 2, 3, 4, 5));
+  EXPECT_EQ(heard.of("video_complete").size(), 1u);
+  EXPECT_EQ(heard.messages.back()["text"], "");
+  EXPECT_EQ(heard.close_reason, "the prediction is complete");
+}
+
+TEST_F(ForesightPredictions, take_pictures_of_one_pixel_and_of_the_greatest_proportion) {
+  const auto server = start();
+  for (const auto& [width, height] : {std::pair{1, 1}, {2, 1}, {1, 2}, {400, 2}, {2, 400}}) {
+    const Reply reply = post(*server, "/api/predict", {{"image", test_picture_base64(width, height)}});
+    EXPECT_EQ(reply.status, 200) << width << "x" << height << ": " << reply.body;
+  }
 }
 
 TEST_F(ForesightPredictions, go_on_while_a_page_is_reloaded_and_end_when_nobody_comes_back) {

@@ -39,7 +39,7 @@ void read_pictures(const Question& question, const ImageLimits& limits, base::Me
 }
 
 /// A preset goes before sizes and lengths that the server is set to.
-void read_defaults(const ChatOptions& options, const Question& question, const generation::Model& model,
+void read_defaults(const ChatOptions& options, const Question& question, std::span<const OptionField> known,
                    generation::Request& request) {
   nlohmann::json given = nlohmann::json::object();
   for (const auto& [name, value] : options.defaults) given[name] = typed_field(name, value);
@@ -47,7 +47,7 @@ void read_defaults(const ChatOptions& options, const Question& question, const g
   const auto video_frames = fields.integer(generation::request_field("frames"));
   request.fps = fields.number(generation::request_field("fps"));
   read_size(fields, request);
-  server::read_options(fields, model, request);
+  server::read_options(fields, known, request);
   fields.require_all_known();
   if (question.preset) request.width = request.height = std::nullopt;
   if (!question.preset) request.video_frames = video_frames;
@@ -71,6 +71,15 @@ void read_options(const Question& question, const generation::Model& model, gene
     request.options.set("tracks", *question.tracks);
   if (question.previews && find_field(model.options(), "previews")) request.options.set("previews", *question.previews);
   if (question.fit && find_field(model.options(), "fit")) request.options.set("fit", *question.fit);
+}
+
+std::unique_ptr<generation::Plan> plan_of(const generation::Model& model, const generation::Request& request) {
+  try {
+    return model.plan(request);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::too_large) throw;
+    throw BeyondModel(error.code(), error.what());
+  }
 }
 
 /// The client asked for it, or might have: not a default of the server's, which may well have no effect.
@@ -99,6 +108,28 @@ ServedModels::Status Predictor::model_for(const Question& question) const {
   return named;
 }
 
+Predictor::Usual Predictor::usual(const ServedModels::Status& model) const {
+  constexpr const char* kConditioning = "conditioning";
+  generation::Request request;
+  read_defaults(options_, {}, model.options, request);
+  Usual usual;
+  if (const OptionField* field = find_field(model.options, kConditioning)) {
+    const auto* standard = std::get_if<std::string>(&field->standard);
+    const auto chosen = request.options.get<std::string>(kConditioning);
+    usual.uses_adapter = chosen ? *chosen == "adapter" : standard && *standard == "adapter";
+    request.options.set(kConditioning, std::string("prompt"));  // here is no picture for an adapter
+  }
+  if (model.state == ServedModels::State::loaded) {
+    usual.format = sessions_.models().model(model.name)->plan(request)->format();
+  } else if (model.format) {
+    try {
+      usual.format = model.format(request);
+    } catch (const Error&) {  // loading says what is wrong with its files
+    }
+  }
+  return usual;
+}
+
 net::awaitable<Hosted> Predictor::begin(Question question, Watch watch) const {
   const std::string name = model_for(question).name;
   auto loading = sessions_.models().load(name);
@@ -109,14 +140,14 @@ net::awaitable<Hosted> Predictor::begin(Question question, Watch watch) const {
   base::MemoryBudget::Charge memory = sessions_.inputs().charge();
   auto preparing = decode_inputs(sessions_, work_, [&] {
     request = {};
-    if (!question.prompt.empty()) request.prompts = {question.prompt};
+    if (question.asks_something()) request.prompts = {question.prompt};
     request.ignored = question.ignored;
     request.seed = question.seed.value_or(generation::random_seed());
-    read_defaults(options_, question, *model, request);
+    read_defaults(options_, question, model->options(), request);
     read_options(question, *model, request);
     read_pictures(question, model->capabilities().pictures, memory, request);
     question.pictures = {};  // decoded
-    plan = model->plan(request);
+    plan = plan_of(*model, request);
     std::erase_if(plan->ignored, [&](const auto& each) { return !is_asked(options_, question, each.field); });
     for (generation::Ignored& each : plan->ignored)
       if (each.field == "frames") each.field = "num_frames";  // as its client knows it

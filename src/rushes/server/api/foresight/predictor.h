@@ -18,6 +18,12 @@ class BadPreset : public Error {
   using Error::Error;
 };
 
+/// More than the model reads or makes at once.
+class BeyondModel : public Error {
+ public:
+  using Error::Error;
+};
+
 /// The server's thread only.
 class Predictor {
  public:
@@ -35,10 +41,18 @@ class Predictor {
   /// Error(not_found) if this one is not there, or of another family.
   ServedModels::Status model_for(const Question& question) const;
 
+  /// What a question without numbers gives, as far as is known.
+  struct Usual {
+    std::optional<generation::VideoFormat> format;
+    bool uses_adapter = false;
+  };
+  Usual usual(const ServedModels::Status& model) const;
+
   /// Called when the session is about to begin: for who must miss nothing.
   using Watch = std::function<void(const Hosted&)>;
   /// Loads the model, decodes the pictures and starts a session; without a picture one that only writes. Throws
-  /// BadPicture, BadPreset, Error(unavailable) without a model, and what the model and the limits have against it.
+  /// BadPicture, BadPreset, BeyondModel, Error(unavailable) without a model, and what the model and the limits have
+  /// against it.
   net::awaitable<Hosted> begin(Question question, Watch watch) const;
 
  private:

@@ -9,6 +9,7 @@
 #include "rushes/base/error.h"
 #include "rushes/server/api/json_check.h"
 #include "rushes/text/prompt.h"
+#include "rushes/text/white_space.h"
 
 namespace rushes::server::foresight {
 namespace {
@@ -22,8 +23,10 @@ using ErrorKind = nlohmann::json::parse_error;
 constexpr const char* kNumberTooLarge = "a number is too large";
 
 /// Nothing: it is no JSON, or more of it than any message has; `wrong` says so.
-std::optional<Json> parsed(std::string_view text, std::string& wrong) {
+std::optional<Json> parsed(std::string_view given, std::string& wrong) {
   constexpr const char* kAdvice = R"(send an object, e.g. {"messageId": "1", "message": "What is it?"})";
+  std::string kept;
+  const std::string_view text = whole_characters(given, kept);
   try {
     check_json(text, EqualNames::allowed);
     return Json::parse(text);
@@ -79,7 +82,9 @@ Json json_invalid(std::string_view body, std::size_t byte) {
 /// The fields of a body, with all that is wrong with them.
 class Fields {
  public:
-  explicit Fields(std::string_view body) {
+  explicit Fields(std::string_view given) {
+    std::string kept;
+    const std::string_view body = whole_characters(given, kept);
     if (body.empty()) {
       add("missing", {}, "Field required", nullptr);
       return;
@@ -176,6 +181,10 @@ class Fields {
     if (text.find('\0') != std::string::npos)
       add("value_error", name, "Value error, the text has a NUL character", text);
   }
+  /// Of a text that is blank: an empty one has been refused.
+  void require_words(const char* name, const std::string& text) {
+    if (!text.empty()) add("value_error", name, "Value error, the text is blank", text);
+  }
   InvalidBody& wrong() { return wrong_; }
   /// Fields that were sent and not asked for.
   std::vector<generation::Ignored> unused() const {
@@ -219,6 +228,10 @@ ChatRefusal refused(std::string message) { return {std::move(message), "PROCESSI
 
 }  // namespace
 
+bool Question::asks_something() const {
+  return !text::strip(std::string_view(prompt).substr(0, text::kMaxPromptBytes)).empty();
+}
+
 void Question::add_picture(std::string name, std::string base64) {
   picture_names.push_back(std::move(name));
   pictures.push_back(std::move(base64));
@@ -260,7 +273,7 @@ std::variant<ChatMessage, ChatRefusal> parse_chat_message(std::string_view text)
   }
   if (question.pictures.empty() && picture && !picture->empty())
     question.add_picture("imageBase64", std::move(*picture));
-  if (question.pictures.empty() && question.prompt.empty())
+  if (question.pictures.empty() && !question.asks_something())
     return refused("the message has neither a text nor a picture");
   return message;
 }
@@ -274,6 +287,9 @@ std::variant<ChatRequest, InvalidBody> parse_chat_request(std::string_view body)
   request.message_id = fields.required_text("message_id");
   if (auto picture = fields.text("image_base64"); picture && !picture->empty())
     request.question.add_picture("image_base64", std::move(*picture));
+  // As published, an empty one is refused with a picture, too; white space is a text there.
+  if (request.question.pictures.empty() && !request.question.asks_something())
+    fields.require_words("message", request.question.prompt);
   if (fields.text("session_id"))
     request.question.ignored.push_back({"session_id", "an answer depends on its own message only"});
   for (generation::Ignored& each : fields.unused()) request.question.ignored.push_back(std::move(each));

@@ -15,7 +15,7 @@
 namespace rushes::server::foresight {
 
 struct Question {
-  std::string prompt;                           // empty: the model's own request
+  std::string prompt;                           // empty or blank: the model's own request
   std::vector<std::string> pictures = {};       // in base64, oldest first
   std::vector<std::string> picture_names = {};  // of each, in the client's words
   std::optional<std::string> model = {};        // nothing: the first of the family
@@ -29,6 +29,8 @@ struct Question {
   std::optional<std::string> fit = {};            // crop, pad or stretch
   std::vector<generation::Ignored> ignored = {};  // fields that have no effect
 
+  /// False: the prompt is empty or blank, and stands for the model's own request.
+  bool asks_something() const;
   void add_picture(std::string name, std::string base64);
   std::size_t bytes() const;
 };

@@ -39,6 +39,7 @@ TEST(ForesightMessage, is_refused_in_the_published_words_and_ends_the_connection
        {},
        "imagesBase64"},
       {"nothing to answer", R"({"message": "", "messageId": "m"})", "PROCESSING_ERROR", {}, "neither"},
+      {"a blank text alone", R"({"message": " \n", "messageId": "m"})", "PROCESSING_ERROR", {}, "neither"},
   };
   for (const auto& each : kWrong) {
     SCOPED_TRACE(each.name);
@@ -64,6 +65,14 @@ TEST(ForesightMessage, has_all_pictures_of_the_conversation_or_the_newest_one) {
   EXPECT_THAT(pictures(R"({"message": "", "messageId": "m", "imageBase64": "b", "imagesBase64": []})"),
               ElementsAre("b"));
   EXPECT_THAT(pictures(R"({"messageId": "m", "imageBase64": "b", "imagesBase64": null})"), ElementsAre("b"));
+}
+
+TEST(ForesightMessage, with_half_a_surrogate_pair_is_read) {
+  const auto parsed = parse_chat_message(R"({"message": "a\ud800b", "messageId": "m"})");
+  ASSERT_TRUE(std::holds_alternative<ChatMessage>(parsed));
+  EXPECT_EQ(std::get<ChatMessage>(parsed).question.prompt,
+            "a\xEF\xBF\xBD"
+            "b");
 }
 
 TEST(ForesightMessage, keeps_words_that_control_a_model_as_the_words_that_they_are) {

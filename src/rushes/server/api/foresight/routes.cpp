@@ -1,5 +1,7 @@
 #include "rushes/server/api/foresight/routes.h"
 
+#include <cmath>
+
 #include "rushes/server/api/foresight/answers.h"
 #include "rushes/server/api/foresight/chat.h"
 #include "rushes/server/api/foresight/openapi.json.h"
@@ -49,23 +51,25 @@ Json status_of(const Predictor& predictor) {
           {"error", error}};
 }
 
+/// Whole numbers without a fraction, as published.
+Json number_json(double number) {
+  return number == std::floor(number) ? Json(static_cast<int64_t>(number)) : Json(number);
+}
+
 // GET /api/config: what a question without numbers gives.
 Json config_of(const Predictor& predictor) {
   Json config{{"inference_mode", "local"}, {"mock_mode", false},         {"modal_mode", false},
               {"modal_app_name", nullptr}, {"num_frames", 30},           {"fps", 15},
               {"resolution", {512, 512}},  {"use_hybrid_encoder", false}};
-  const auto known = predictor.model();
-  if (!known || known->state != ServedModels::State::loaded) return config;
-  const auto model = predictor.sessions().models().model(known->name);
-  generation::Request request;
-  request.prompts = {"?"};
-  const generation::VideoFormat format = model->plan(request)->format();
-  config["num_frames"] = format.video_frames.value_or(0);
-  config["fps"] = format.fps;
-  config["resolution"] = {format.width, format.height};
-  const OptionField* conditioning = find_field(model->options(), "conditioning");
-  const auto* standard = conditioning ? std::get_if<std::string>(&conditioning->standard) : nullptr;
-  config["use_hybrid_encoder"] = standard && *standard == "adapter";
+  const auto model = predictor.model();
+  if (!model) return config;
+  const Predictor::Usual usual = predictor.usual(*model);
+  if (const auto& format = usual.format) {
+    config["num_frames"] = format->video_frames.value_or(0);
+    config["fps"] = number_json(format->fps);
+    config["resolution"] = {format->width, format->height};
+  }
+  config["use_hybrid_encoder"] = usual.uses_adapter;
   return config;
 }
 
@@ -100,6 +104,14 @@ Response upload(const Request& request) {
 
 // ---- the words of refusals ----
 
+/// What is wrong with an address, in these words.
+void reword(Response& response) {
+  const auto* body = std::get_if<std::string>(&response.body);
+  const Json own = Json::parse(body ? *body : "", nullptr, false);
+  if (!own.is_object() || !own.contains("error") || !own["error"].is_object()) return;
+  response = error_answer(response.status, own["error"].value("message", ""), "INVALID_REQUEST");
+}
+
 void rephrase(const AccessOptions& access, const Request& request, Response& response) {
   if (request.method == "OPTIONS") {
     const bool is_allowed = allowed_origin(access, request).has_value();
@@ -122,6 +134,7 @@ void rephrase(const AccessOptions& access, const Request& request, Response& res
       response = is_known ? plain_answer(405, "Method Not Allowed") : plain_answer(404, "Not Found");
       break;
     }
+    case 400: reword(response); break;
     case 413: response = error_answer(413, "the request is too large", "FILE_TOO_LARGE"); break;
     default: break;
   }
@@ -212,7 +225,10 @@ void add_prediction_routes(Routes& routes, const std::shared_ptr<const Predictor
   });
   routes.add("GET", "/api/ws/{prediction_id}", [&](Route& route) {
     route.feed = [predictions](const Request& request) {
-      return predictions->follow(request.path_value("prediction_id"), request.query_value("frames") == "binary");
+      const std::string frames = request.query_value("frames").value_or("json");
+      require(frames == "json" || frames == "binary", ErrorCode::invalid_argument,
+              "frames must be json or binary (got '{}')", frames.substr(0, 64));
+      return predictions->follow(request.path_value("prediction_id"), frames == "binary");
     };
   });
   routes.get_video("/api/videos/{prediction_file}", "prediction_file", "", predictor);

@@ -237,7 +237,8 @@ class CallRoutes {
   std::string portrait(const std::string& avatar) const {
     if (starts_with_name(avatar, "http:") || starts_with_name(avatar, "https:"))
       refuse(400, "avatar: the server does not fetch URLs; send the image as data:image/png;base64,...");
-    if (starts_with_name(avatar, "data:") || avatar.size() > kLeastBase64) return decode_base64("avatar", avatar);
+    if (starts_with_name(avatar, "data:") || avatar.size() > kLeastBase64)
+      return decode_base64("avatar", avatar, kPictureTypes);
     return read_avatar(examples_, avatar);
   }
 

@@ -14,8 +14,10 @@ namespace rushes::server::imtalker {
 class JsonBody {
  public:
   explicit JsonBody(const Request& request) {
-    check_json(request.body, EqualNames::allowed);
-    fields_ = Json::parse(request.body.empty() ? "{}" : request.body, nullptr, false);
+    std::string kept;
+    const std::string_view body = whole_characters(request.body, kept);
+    check_json(body, EqualNames::allowed);
+    fields_ = Json::parse(body.empty() ? "{}" : body, nullptr, false);
     if (!fields_.is_object()) refuse(400, "The body must be a JSON object");
   }
   std::string text(const char* field) const {

@@ -152,6 +152,7 @@ TEST_P(BadRequest, with_a_wrong_field_names_the_field) {
       with("image no base64", {{"image", "?*"}}, 400, "image is not valid base64"),
       with("image a character too long", {{"image", "aGVsbG8=a"}}, 400, "image is not valid base64"),
       with("image data address", {{"image", "data:image/png,abc"}}, 400, "image: a data URL"),
+      with("image of text", {{"image", "data:text/plain;base64,aGVsbG8="}}, 400, "image: the data URL has the type"),
       with("image number", {{"image", 1}}, 400, "image must be a string"),
       with("image empty", {{"image", ""}}, 422, "the image is empty"),
       with("image no picture", {{"image", "aGVsbG8="}}, 415, "image"),

@@ -26,7 +26,9 @@ std::string type_of(const json& value) {
   return number == std::floor(number) ? value.dump() : "number with a fraction";
 }
 
-json parse_object(std::string_view text) {
+json parse_object(std::string_view given) {
+  std::string kept;
+  const std::string_view text = whole_characters(given, kept);
   // nlohmann keeps the last of two equal keys; two clients' worth of meaning in one request is a mistake.
   check_json(text, EqualNames::refused);
   json object;

@@ -77,8 +77,8 @@ void read_size(JsonFields& fields, generation::Request& request) {
   parse_size(*size, request);
 }
 
-void read_options(JsonFields& fields, const generation::Model& model, generation::Request& request) {
-  for (const OptionField& field : model.options()) {
+void read_options(JsonFields& fields, std::span<const OptionField> known, generation::Request& request) {
+  for (const OptionField& field : known) {
     const auto read = [&](const std::string& name) {
       if (auto value = fields.option(field, name)) request.options.set(name, std::move(*value));
     };
@@ -99,7 +99,7 @@ Image decode_image(std::string_view field, std::string_view text, const generati
                    const std::function<void(int64_t)>& admit) {
   require(!text.starts_with("http:") && !text.starts_with("https:") && !text.starts_with("file:"),
           ErrorCode::invalid_argument, "{} must be the image itself in base64; the server does not fetch URLs", field);
-  const std::string bytes = decode_base64(field, text);
+  const std::string bytes = decode_base64(field, text, kPictureTypes);
   require(bytes.size() <= kMaxImageBytes, ErrorCode::too_large, "{} has {} bytes; at most {} are allowed", field,
           bytes.size(), kMaxImageBytes);
   return media::decode_image({reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()},
@@ -135,7 +135,7 @@ generation::Request parse_session_request(std::string_view body, const generatio
   // All fields are asked for, and thus known, before the first one's value is looked into: a misspelt name is then
   // reported as such.
   read_common(fields, request);
-  read_options(fields, model, request);
+  read_options(fields, model.options(), request);
   for (const char* later : {"prompt", "prompts", "image", "model"}) fields.declare(later);
   fields.require_all_known();
   request.prompts = parse_prompts(fields, model.capabilities().needs.has(generation::Modality::text));

@@ -1,6 +1,7 @@
 // The bodies of the native API's requests, checked and in the generator's words.
 #pragma once
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -28,7 +29,7 @@ void check_session_request(std::string_view body);
 /// width and height, or size: "832x480".
 void read_size(JsonFields& fields, generation::Request& request);
 /// All that the model offers, under the names and other spellings of its fields.
-void read_options(JsonFields& fields, const generation::Model& model, generation::Request& request);
+void read_options(JsonFields& fields, std::span<const OptionField> known, generation::Request& request);
 /// A prompt without the white space around it; `field` stands in messages.
 std::string checked_prompt(std::string_view field, std::string_view text);
 /// A picture in base64, also as a data: address, of at most kMaxImageBytes.

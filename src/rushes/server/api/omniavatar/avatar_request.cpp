@@ -1,10 +1,13 @@
 #include "rushes/server/api/omniavatar/avatar_request.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <array>
 #include <cmath>
 
 #include "rushes/server/api/json_check.h"
+#include "rushes/server/http/base64.h"
 #include "rushes/server/http/text_case.h"
 
 namespace rushes::server::omniavatar {
@@ -131,18 +134,22 @@ void reword(Response& refusal) {
 
 void decode_files(AvatarRequest& wanted) {
   if (std::exchange(wanted.is_decoded, true)) return;
-  const auto decode = [](const char* field, const char* what, std::string& file) {
+  const auto decode = [](const char* field, const char* what, MediaTypes types, std::string& file) {
     const std::string text = std::exchange(file, {});
+    require(has_type_of(text, types), ErrorCode::invalid_argument, "{}: the type of the data URL must be one of {}",
+            field, fmt::join(types, ", "));
     file = decode_lenient_base64(text);
     require(text.empty() || !file.empty(), ErrorCode::invalid_argument,
             "{} has {} characters, but none of a file in base64; it must be {} in standard base64", field, text.size(),
             what);
   };
-  decode("audio_base64", "an audio file", wanted.audio);
-  decode("image_base64", "a JPEG, PNG or WebP", wanted.image);
+  decode("audio_base64", "an audio file", kSoundTypes, wanted.audio);
+  decode("image_base64", "a JPEG, PNG or WebP", kPictureTypes, wanted.image);
 }
 
-AvatarRequest read_request(std::string_view body) {
+AvatarRequest read_request(std::string_view given) {
+  std::string kept;
+  const std::string_view body = whole_characters(given, kept);
   check_json(body, EqualNames::allowed);
   Json object = Json::parse(body, nullptr, false);
   require(!object.is_discarded(), ErrorCode::invalid_argument, "{}", kMalformed);

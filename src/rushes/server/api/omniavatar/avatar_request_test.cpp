@@ -123,6 +123,12 @@ TEST(AvatarRequest, names_the_field_that_has_no_file_in_base64) {
     return std::string("accepted");
   };
   EXPECT_THAT(message(sound), HasSubstr("audio_base64 has 4 characters"));
+  AvatarRequest other_sound{.prompt = "a", .audio = "data:image/png;base64,QUJD"},
+      other_picture{.prompt = "a", .image = "data:text/plain;base64,QUJD"},
+      video{.audio = "data:video/webm;base64,QUJD"};
+  EXPECT_THAT(message(other_sound), HasSubstr("audio_base64: the type of the data URL must be one of audio/"));
+  EXPECT_THAT(message(other_picture), HasSubstr("image_base64: the type of the data URL must be one of image/"));
+  EXPECT_EQ(message(video), "accepted") << "browsers record speech so";
   EXPECT_THAT(message(picture), HasSubstr("image_base64 has 22 characters, but none of a file in base64"));
 }
 

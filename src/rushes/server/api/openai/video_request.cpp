@@ -1,5 +1,6 @@
 #include "rushes/server/api/openai/video_request.h"
 
+#include "rushes/server/api/json_check.h"
 #include "rushes/server/api/native/json_fields.h"
 #include "rushes/server/api/native/session_request.h"
 #include "rushes/server/api/video_fields.h"
@@ -39,8 +40,10 @@ nlohmann::json form_fields(const Request& request) {
 
 nlohmann::json video_fields(const Request& request) {
   if (is_form(request)) return form_fields(request);
-  const JsonFields checked(request.body);  // an object, with no field twice
-  return nlohmann::json::parse(request.body);
+  std::string kept;
+  const std::string_view body = whole_characters(request.body, kept);
+  const JsonFields checked(body);  // an object, with no field twice
+  return nlohmann::json::parse(body);
 }
 
 generation::Request parse_video_request(nlohmann::json given, const generation::Model& model,

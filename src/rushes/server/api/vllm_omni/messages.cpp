@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "rushes/generation/session.h"
+#include "rushes/server/api/json_check.h"
 #include "rushes/server/api/native/json_fields.h"
 #include "rushes/server/api/native/session_request.h"
 #include "rushes/server/api/video_fields.h"
@@ -22,7 +23,9 @@ std::string string_of(const Json& object, const char* field, std::string_view wh
 
 }  // namespace
 
-ClientMessage parse_client_message(std::string_view text) {
+ClientMessage parse_client_message(std::string_view given) {
+  std::string kept;
+  const std::string_view text = whole_characters(given, kept);
   const JsonFields checked(text);  // an object, with no field twice
   Json fields = Json::parse(text);
   const std::string type =
