@@ -10,7 +10,7 @@ namespace rushes::server {
 
 /// Types of a data URL, each by its beginning. Browsers do not know the type of every file that they read.
 using MediaTypes = std::span<const std::string_view>;
-inline constexpr std::array<std::string_view, 1> kPictureTypes{"image/"};
+inline constexpr std::array<std::string_view, 2> kPictureTypes{"image/", "application/octet-stream"};
 inline constexpr std::array<std::string_view, 3> kSoundTypes{"audio/", "video/", "application/octet-stream"};
 inline constexpr std::array<std::string_view, 3> kSourceTypes{"image/", "video/", "application/octet-stream"};
 

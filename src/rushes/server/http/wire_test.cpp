@@ -356,7 +356,8 @@ TEST(Base64, is_read_as_mime_mail_and_urls_write_it) {
 }
 
 TEST(Base64, of_a_data_url_has_the_type_that_is_wanted) {
-  for (const char* text : {"AA==", "data:image/png;base64,AA==", "DATA:IMAGE/x-any;BASE64,AA=="})
+  for (const char* text : {"AA==", "data:image/png;base64,AA==", "DATA:IMAGE/x-any;BASE64,AA==",
+                           "data:application/octet-stream;base64,AA=="})
     EXPECT_EQ(decode_base64("image", text, kPictureTypes), std::string(1, '\0')) << text;
   for (const char* text : {"data:text/plain;base64,AA==", "data:;base64,AA==", "data:imagepng;base64,AA=="})
     EXPECT_THROW(decode_base64("image", text, kPictureTypes), Error) << text;
