@@ -21,12 +21,8 @@ CHROMIUM_FLAGS = [
 ]
 
 
-#: These install from the build tree, which has one configuration at a time: the wheel's test leaves its own.
-CONFIGURES_THE_BUILD = ("test_install", "test_deb", "test_wheel")
-
-
 #: Files that take longest, begun first: one that began last would keep a single worker busy while the others are done.
-LONGEST = ("test_studio_states", "test_docs", "test_call", "test_omniavatar", "test_install", "test_deb", "test_wheel", "test_page", "test_serve",
+LONGEST = ("test_studio_states", "test_docs", "test_call", "test_omniavatar", "test_page", "test_serve",
            "test_talk_page", "test_inferix", "test_whep", "test_rtmp", "test_openapi", "test_proxy", "test_foresight_page", "test_replay")
 
 
@@ -35,8 +31,7 @@ def pytest_collection_modifyitems(items):
     (pytest -n 3 --dist loadgroup --no-loadscope-reorder)."""
     items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
     for item in items:
-        group = "build tree" if item.path.stem in CONFIGURES_THE_BUILD else item.path.stem
-        item.add_marker(pytest.mark.xdist_group(group))
+        item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 def find_binary():

@@ -11,6 +11,7 @@ import urllib.request
 import pytest
 from conftest import ROOT, Server, find_binary
 from PIL import Image
+from waiting import wait_for
 
 BUILD = find_binary().parents[2]
 #: What the package must not need: the sources, the build, and the libtorch that it was built with.
@@ -133,6 +134,7 @@ def test_the_service_generates_and_shows_the_page_as_a_user_without_rights(serve
     session = server.request("POST", "/v1/sessions", {"prompt": "a red circle", "frames": 9})
     with urllib.request.urlopen(f"{server.url}/v1/sessions/{session['id']}/video.mp4", timeout=120) as answer:
         assert answer.read()[4:8] == b"ftyp"
+    wait_for(lambda: server.request("GET", f"/v1/sessions/{session['id']}")["recording"]["complete"])
     with urllib.request.urlopen(server.url, timeout=60) as answer:
         assert b"<title>" in answer.read()
     models = {model["name"] for model in server.request("GET", "/v1/models")["models"]}

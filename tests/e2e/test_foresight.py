@@ -14,10 +14,11 @@ import urllib.error
 import urllib.request
 
 import pytest
-from conftest import ROOT, Server
+from conftest import Server
 from PIL import Image
+from python_package import PACKAGE
 
-sys.path.insert(0, str(ROOT / "python"))
+sys.path.insert(0, str(PACKAGE))
 
 TRANSCRIPT = pathlib.Path(__file__).parent / "foresight_transcript.json"
 ORIGIN = "http://localhost:3000"

@@ -41,7 +41,7 @@ def python_command(folder, text):
 
 
 def test_the_programs_that_generate_do_what_they_show(folder):
-    others = ("rushes.inferix", "rushes.talk", "foresight")
+    others = ("rushes.inferix", "rushes.talk", "rushes.client", "foresight")
     watched = [text for text in PROGRAMS if not any(words in text for words in others)]
     assert len(watched) == 5
     lines = result(folder, "\n".join(watched)).splitlines()
@@ -50,6 +50,13 @@ def test_the_programs_that_generate_do_what_they_show(folder):
     assert "(9, 96, 96, 3) (9000,)" in lines
     assert {line.rpartition(" ")[0] for line in lines if line.startswith("a ")} == {"a red circle", "a green star"}
     assert decoded(folder / "out.mp4").shape == (81, 96, 96, 3)
+
+
+def test_the_program_of_a_servers_sessions_steers_forks_and_downloads(folder, server):
+    text = program("rushes.client").replace("http://127.0.0.1:8000", server.url)
+    cost, *files = result(folder, text).splitlines()
+    assert cost == "0 blocks to make again"  # the borders of the newest blocks are kept
+    assert len(files) == 2 and all(len(decoded(folder / file)) >= 9 for file in files)
 
 
 def test_the_program_that_feeds_frames_of_its_own_is_watched(folder):

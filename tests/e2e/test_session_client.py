@@ -5,9 +5,10 @@ import sys
 
 import pytest
 from conftest import ROOT
+from python_package import PACKAGE
 from test_talk import streams
 
-sys.path.insert(0, str(ROOT / "python"))
+sys.path.insert(0, str(PACKAGE))  # with its native modules, which tests of the same process want
 from rushes.client import Client, RequestError
 
 FIRST, THEN, INSTEAD = ("a red circle moves right on a blue background", "a green star spins on a blue background",
