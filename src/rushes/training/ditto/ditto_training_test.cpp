@@ -12,6 +12,7 @@
 #include "rushes/training/ditto/camera.h"
 #include "rushes/training/ditto/ditto_evaluation.h"
 #include "rushes/training/ditto/ditto_training.h"
+#include "rushes/training/ditto/emotion_evaluation.h"
 #include "rushes/training/ditto/emotions.h"
 #include "rushes/training/ditto/face_labels.h"
 
@@ -80,6 +81,17 @@ TEST(Emotions, neutral_is_the_face_itself_and_every_other_one_has_brows_and_mout
       EXPECT_GT(((faces[a] - faces[b]).abs() * map).mean().item<double>(), 5e-4) << a << ' ' << b;
 }
 
+TEST(EmotionEvaluation, drawings_of_emotions_are_named_after_them_and_not_after_each_other) {
+  const FaceControls pose{.yaw = 0.2f};
+  std::vector<at::Tensor> faces;
+  for (int64_t emotion = 0; emotion < 8; ++emotion) faces.push_back(draw_face(kPerson, expressed(pose, emotion)));
+  const EmotionsSeen seen = emotions_seen(faces, kPerson, pose);
+  EXPECT_EQ(seen.named, 1);
+  EXPECT_NEAR(seen.change, 1, 1e-6);
+  std::swap(faces[0], faces[3]);  // angry and happy
+  EXPECT_NEAR(emotions_seen(faces, kPerson, pose).named, 5.0 / 7, 1e-9);
+}
+
 TEST(DittoTraining, every_stage_leaves_weights_that_the_product_opens_and_continues_from_its_state_or_from_a_model) {
   const ScratchFolder folder;
   const auto options = [&](int64_t batch) {
@@ -90,7 +102,7 @@ TEST(DittoTraining, every_stage_leaves_weights_that_the_product_opens_and_contin
                       .threads = 1};
   };
   for (int call = 0; call < 2; ++call) {
-    train_head_renderer({.run = options(1), .drivers = 1});
+    train_head_renderer({.run = options(1), .drivers = 2});
     train_motion_reader(options(2));
     train_stitching(options(2));
     train_speech_encoder(options(1));
