@@ -127,12 +127,12 @@ TEST(ShippedDitto, follows_the_sound_rests_in_silence_and_blinks) {
   std::printf("mouth %.2f, classes %.2f, silent opening %.3f, motion %.3f, blinks %.1f, seam %.2f, %.1f dB\n",
               quality.mouth_truth, quality.mouth_classes, quality.silent_opening, quality.silent_motion, quality.blinks,
               quality.seam, quality.psnr);
-  EXPECT_GE(quality.mouth_truth, 0.6);
-  EXPECT_GE(quality.mouth_classes, 0.6);
+  EXPECT_GE(quality.mouth_truth, 0.7);
+  EXPECT_GE(quality.mouth_classes, 0.75);
   EXPECT_LE(quality.silent_opening, 0.15);
   EXPECT_LE(quality.silent_motion, 0.3);
-  EXPECT_GE(quality.blinks, 2);
-  EXPECT_LE(quality.seam, 8);
+  EXPECT_GE(quality.blinks, 3);
+  EXPECT_LE(quality.seam, 3);
   EXPECT_GE(quality.psnr, 20);
 }
 

@@ -28,10 +28,10 @@ namespace {
 
 constexpr int64_t kPixels = kFaceSide * kFaceSide, kCells = kFaceSide / 8, kPoints = 63;
 constexpr int64_t kRow = 4 * kPixels + kPoints + 2 * kCells * kCells;
-constexpr double kAttention = 8.0;    // extra weight of brows, eyes and mouth
-constexpr double kSeam = 4.0;         // of the lines where the square is put back
-constexpr double kExpression = 0.25;  // of what an expression changes
-constexpr double kFlow = 0.3;         // of the deformation's error, in the grid's units
+constexpr double kAttention = 8.0;   // extra weight of brows, eyes and mouth
+constexpr double kSeam = 4.0;        // of the lines where the square is put back
+constexpr double kExpression = 1.0;  // of what an expression changes
+constexpr double kFlow = 0.3;        // of the deformation's error, in the grid's units
 /// Who speaks stays near the pose of the portrait: this share of the frames has that much of a random change of pose.
 constexpr double kNear = 0.7;
 constexpr float kNearShare = 0.3f;
