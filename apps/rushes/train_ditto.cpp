@@ -47,10 +47,11 @@ void evaluate(const Options& options) {
       "{:.2f} (drawings against their jaws {:.2f}); in silence: opening {:.3f}, motion {:.3f} of that in speech, "
       "{:.1f} "
       "blinks of 5 in ten seconds, {:.1f} dB against the portrait; emotions named {:.2f}, change {:.2f} of the "
-      "drawings'; "
+      "drawings' (renderer alone: named {:.2f}; motion alone: {:.2f} of the drawings', correlation {:.2f}); "
       "seam of {:.1f} levels\n",
       options.people, q.mouth_truth, q.mouth_classes, q.truth_opening, q.silent_opening, q.silent_motion, q.blinks,
-      q.psnr, q.emotions_named, q.emotion_change, q.seam);
+      q.psnr, q.emotions_named, q.emotion_change, q.emotions_rendered, q.emotions_moved, q.emotions_moved_alike,
+      q.seam);
 }
 
 void show_beside(const Options& options) {

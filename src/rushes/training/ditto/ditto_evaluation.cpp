@@ -7,8 +7,7 @@
 #include "rushes/models/ditto/conditions.h"
 #include "rushes/tensor/ops.h"
 #include "rushes/tensor/random.h"
-#include "rushes/training/ditto/emotions.h"
-#include "rushes/training/ditto/face_labels.h"
+#include "rushes/training/ditto/emotion_evaluation.h"
 #include "rushes/training/face_world/speech_world.h"
 #include "rushes/training/imtalker/talk_evaluation.h"
 #include "rushes/training/png.h"
@@ -19,7 +18,6 @@ namespace {
 
 constexpr uint64_t kSeed = 91;
 constexpr int64_t kSpoken = 100;  // video frames
-constexpr int64_t kNeutral = 4;   // of the emotions
 
 Image image_of(const at::Tensor& picture) {
   const at::Tensor pixels = (picture.clamp(0, 1) * 255 + 0.5).to(at::kByte).permute({1, 2, 0}).contiguous();
@@ -55,6 +53,9 @@ Options with(const char* name, OptionValue value) {
   return options;
 }
 
+/// The head stays where the picture has it, so that places on the picture are places on the face.
+Options head_at_rest() { return with("use_d_keys", "[\"exp\"]"); }
+
 std::vector<MouthBox> boxes_of(const Identity& person, const std::vector<FaceControls>& controls) {
   std::vector<MouthBox> boxes;
   for (const FaceControls& each : controls) boxes.push_back(mouth_box(person, each));
@@ -74,18 +75,6 @@ void add_classes(const at::Tensor& seen, const at::Tensor& jaw, const at::Tensor
 
 at::Tensor change(const at::Tensor& frames, const at::Tensor& map) {
   return ((frames.slice(0, 1) - frames.slice(0, 0, -1)).abs() * map).mean();
-}
-
-/// Whose change from the neutral face, of eight drawings, a frame's own change is most like at brows and mouth; frames
-/// are softer than drawings, so the sizes of changes do not count.
-int64_t looks_like(const std::vector<at::Tensor>& shown, const std::vector<at::Tensor>& wanted, std::size_t emotion,
-                   const at::Tensor& map) {
-  const at::Tensor own = (shown[emotion] - shown[kNeutral]) * map;
-  std::vector<double> alike;
-  for (int64_t other = 0; other < ditto::kEmotions; ++other)
-    alike.push_back(
-        other == kNeutral ? -1 : correlation(own, (wanted[static_cast<std::size_t>(other)] - wanted[kNeutral]) * map));
-  return std::max_element(alike.begin(), alike.end()) - alike.begin();
 }
 
 /// The largest step from row to row (or column to column) of a square's outermost `width` pixels, in the mean over the
@@ -153,12 +142,11 @@ DittoQuality measure_ditto(const std::filesystem::path& directory, int64_t peopl
   DittoQuality quality{};
   std::vector<at::Tensor> talking, feeling;
   std::vector<double> sums(kVisemes), jaws(kVisemes), counts(kVisemes);
-  double named = 0, changed = 0, drawn_change = 0;
   for (int64_t i = 0; i < people; ++i) {
     const auto index = static_cast<uint64_t>(i);
     const Identity person = make_identity(kSeed, index, Split::held_out);
     const FaceControls pose = portrait_of(index);
-    const at::Tensor picture = draw_face(person, pose), map = expressive_map(person, pose);
+    const at::Tensor picture = draw_face(person, pose);
     const at::Tensor mouth_map = attention_map(person, pose).slice(1, kFaceSide / 2);
 
     const SpeechClip spoken = cut(speak(kSeed, index, Split::held_out, 12), 0, kSpoken);
@@ -190,7 +178,9 @@ DittoQuality measure_ditto(const std::filesystem::path& directory, int64_t peopl
     quality.silent_motion +=
         share * (change(at_mouth(resting), mouth_map) / change(at_mouth(frames), mouth_map)).item<double>();
     quality.psnr += share * psnr(resting[0], picture);
-    const at::Tensor whites = eye_whites(resting, person, pose);
+    Options blinking = head_at_rest();
+    blinking.set("delta_eye_open_n", "50");
+    const at::Tensor whites = eye_whites(talk(*model, picture, quiet(250, index), blinking, index), person, pose);
     const double usual = whites.narrow(0, 0, 40).mean().item<double>(), lowest = whites.min().item<double>();
     int64_t blinks = 0;
     for (int64_t t = 1; t < whites.size(0); ++t) {
@@ -199,18 +189,24 @@ DittoQuality measure_ditto(const std::filesystem::path& directory, int64_t peopl
     }
     quality.blinks += share * static_cast<double>(blinks);
 
-    std::vector<at::Tensor> shown, wanted;
+    std::vector<at::Tensor> shown;
     for (int64_t emotion = 0; with_emotions && emotion < ditto::kEmotions; ++emotion) {
-      Options options = with("emo", std::to_string(emotion));
+      Options options = head_at_rest();
+      options.set("emo", std::to_string(emotion));
       options.set("delta_eye_open_n", "-1");
       shown.push_back(talk(*model, picture, quiet(30, index), options, index)[25]);
-      wanted.push_back(draw_face(person, expressed(pose, emotion)));
     }
-    for (int64_t emotion = 0; with_emotions && emotion < ditto::kEmotions; ++emotion) {
-      const auto e = static_cast<std::size_t>(emotion);
-      if (emotion != kNeutral) named += looks_like(shown, wanted, e, map) == emotion;
-      changed += ((shown[e] - shown[kNeutral]).abs() * map).mean().item<double>();
-      drawn_change += ((wanted[e] - wanted[kNeutral]).abs() * map).mean().item<double>();
+    if (with_emotions) {
+      const EmotionsSeen seen_emotions = emotions_seen(shown, person, pose);
+      quality.emotions_named += share * seen_emotions.named;
+      quality.emotion_change += share * seen_emotions.change;
+      const std::vector<at::Tensor> rendered = rendered_emotions(directory, person, pose);
+      quality.emotions_rendered += share * emotions_seen(rendered, person, pose).named;
+      const at::Tensor moved = emotions_moved(directory, person, pose).sum({0}) / (ditto::kEmotions - 1);
+      quality.emotions_moved += share * moved[0].item<double>();
+      quality.emotions_moved_alike += share * moved[1].item<double>();
+      feeling.push_back(at::stack(shown));
+      feeling.push_back(at::stack(rendered));
     }
 
     const int64_t top = 40, left = 70, height = 220, width = 300;
@@ -233,7 +229,6 @@ DittoQuality measure_ditto(const std::filesystem::path& directory, int64_t peopl
         columns.push_back(drawings[static_cast<std::size_t>(t)]);
       }
       talking.push_back(at::stack(columns));
-      if (with_emotions) feeling.push_back(at::stack(shown));
     }
   }
   std::vector<double> openings, jaw_means;
@@ -241,8 +236,6 @@ DittoQuality measure_ditto(const std::filesystem::path& directory, int64_t peopl
     if (counts[v] >= 5) openings.push_back(sums[v] / counts[v]), jaw_means.push_back(jaws[v] / counts[v]);
   const auto series = [](const std::vector<double>& x) { return at::tensor(at::ArrayRef<double>(x)); };
   quality.mouth_classes = correlation(series(openings), series(jaw_means));
-  quality.emotions_named = named / static_cast<double>(people * (ditto::kEmotions - 1));
-  quality.emotion_change = with_emotions ? changed / drawn_change : 0;
   if (!sheets.empty()) {
     write_png(sheets / "ditto-talk.png", contact_sheet(at::stack(talking), talking[0].size(0)));
     if (with_emotions) write_png(sheets / "ditto-emotions.png", contact_sheet(at::stack(feeling), feeling[0].size(0)));

@@ -29,11 +29,11 @@ struct DittoQuality {
   double silent_opening;  // largest opening seen in silence, in openings of a drawing with an open mouth
   double silent_motion;   // mean change of pixels at the mouth from frame to frame in silence, in that of speech
   double blinks;          // in ten seconds of silence with a blink every two seconds
-  double
-      emotions_named;  // share of the seven emotions whose change from neutral is most like that emotion's in drawings
-  double emotion_change;  // mean change of pixels at brows and mouth by an emotion, in that of drawings
-  double seam;            // of a portrait in a larger picture: the largest step that a border leaves, in levels of 255
-  double psnr;            // of first frames in silence against the picture
+  double emotions_named, emotion_change;        // EmotionsSeen of frames in silence, the head at rest
+  double emotions_rendered;                     // the share named when the renderer is told what the drawing knows
+  double emotions_moved, emotions_moved_alike;  // of the motion model alone: slope and correlation of emotions_moved()
+  double seam;  // of a portrait in a larger picture: the largest step that a border leaves, in levels of 255
+  double psnr;  // of first frames in silence against the picture
 };
 
 /// Over `people` held-out people, each with a sentence of a held-out voice. Opens the model directory as the product

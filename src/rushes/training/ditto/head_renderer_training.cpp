@@ -2,6 +2,7 @@
 
 #include "rushes/base/log.h"
 #include "rushes/models/ditto/appearance_extractor.h"
+#include "rushes/models/ditto/conditions.h"
 #include "rushes/models/ditto/dense_motion.h"
 #include "rushes/models/ditto/spade_decoder.h"
 #include "rushes/models/ditto/warp_network.h"
@@ -19,6 +20,7 @@
 #include "rushes/training/optimiser.h"
 #include "rushes/training/parallel.h"
 #include "rushes/training/png.h"
+#include "rushes/training/precision.h"
 #include "rushes/training/psnr.h"
 
 namespace rushes::training {
@@ -26,8 +28,10 @@ namespace {
 
 constexpr int64_t kPixels = kFaceSide * kFaceSide, kCells = kFaceSide / 8, kPoints = 63;
 constexpr int64_t kRow = 4 * kPixels + kPoints + 2 * kCells * kCells;
-constexpr double kAttention = 8.0;  // extra weight of brows, eyes and mouth
-constexpr double kFlow = 0.3;       // of the deformation's error, in the grid's units
+constexpr double kAttention = 8.0;   // extra weight of brows, eyes and mouth
+constexpr double kSeam = 4.0;        // of the lines where the square is put back
+constexpr double kExpression = 1.0;  // of what an expression changes
+constexpr double kFlow = 0.3;        // of the deformation's error, in the grid's units
 /// Who speaks stays near the pose of the portrait: this share of the frames has that much of a random change of pose.
 constexpr double kNear = 0.7;
 constexpr float kNearShare = 0.3f;
@@ -40,8 +44,9 @@ at::Tensor border_map() {
   return map;
 }
 
-/// One person: `drivers` moved pictures after the source picture, [1 + drivers, kRow]. A row is picture, map, its
-/// keypoints (of the source: where they are; of others: as they drive), and where the picture's cells come from.
+/// One person: `drivers` moved pictures, in pairs that differ by their expression alone, after the source picture,
+/// [1 + drivers, kRow]. A row is picture, map, its keypoints (of the source: where they are; of others: as they drive),
+/// and where the picture's cells come from.
 at::Tensor draw_person(const HeadRendererOptions& options, uint64_t index, Split split) {
   const Identity identity = make_identity(options.run.seed ^ 0xd1770, index, split);
   Random random(options.run.seed ^ 0xd1771, index);
@@ -50,12 +55,17 @@ at::Tensor draw_person(const HeadRendererOptions& options, uint64_t index, Split
   if (random.uniform() < 0.3) source = random_expression(source, random);
   const at::Tensor border = border_map();
   std::vector<at::Tensor> rows;
+  FaceControls base = source;
   for (int64_t i = 0; i <= options.drivers; ++i) {
     FaceControls shown = source;
-    if (i > 0) {
-      shown = random_controls(random);
-      if (random.uniform() < 0.6) shown = random_expression(shown, random);
-      if (random.uniform() < kNear) calm(shown, source, kNearShare);
+    if (i % 2 == 1) {
+      base = random_controls(random);
+      if (random.uniform() < kNear) calm(base, source, kNearShare);
+      if (random.uniform() < 0.5) base.blink = 0, base.jaw *= 0.15f;
+      shown = random.uniform() < 0.5 ? base : random_expression(base, random);
+    } else if (i > 0) {
+      shown =
+          random.uniform() < 0.6 ? expressed(base, random.below(ditto::kEmotions)) : random_expression(base, random);
     }
     const at::Tensor keypoints =
         i == 0 ? placed_keypoints(face_labels(identity, shown)) : settled_keypoints(identity, source, shown);
@@ -86,7 +96,8 @@ class TrainedHead {
         motion_(weights.under("warp_network.")),
         warp_(weights.under("warp_network.")),
         third_(warp_.under("third.conv."), warp_.under("third.norm.")),
-        decoder_(weights.under("decoder.")) {}
+        decoder_(weights.under("decoder.")),
+        dtype_(warp_.at("fourth.weight").scalar_type()) {}
 
   struct Made {
     at::Tensor pictures, deformation;
@@ -95,12 +106,12 @@ class TrainedHead {
   Made render(const at::Tensor& sources, const at::Tensor& kp_source, const at::Tensor& kp_driving) const {
     const int64_t repeats = kp_driving.size(0) / sources.size(0);
     const auto each = [&](const at::Tensor& x) { return at::repeat_interleave(x, repeats, 0); };
-    const at::Tensor feature = each(appearance_.forward(at::avg_pool2d(sources, 2)));
+    const at::Tensor feature = each(appearance_.forward(at::avg_pool2d(sources, 2).to(dtype_)));
     const ditto::DenseMotion motion = motion_.forward(feature, each(kp_source), kp_driving);
     const at::Tensor bent = ditto::sample_volume(feature, motion.deformation).flatten(1, 2);
     const at::Tensor flat =
         at::conv2d(at::leaky_relu(third_(bent), 0.01), warp_.at("fourth.weight"), warp_.at("fourth.bias"));
-    return {decoder_.forward(flat * motion.occlusion), motion.deformation};
+    return {decoder_.forward(flat * motion.occlusion).to(at::kFloat), motion.deformation};
   }
 
  private:
@@ -109,17 +120,24 @@ class TrainedHead {
   tensor::WeightMap warp_;
   nn::NormedConv third_;
   ditto::SpadeDecoder decoder_;
+  at::ScalarType dtype_;
 };
 
 at::Tensor edges(const at::Tensor& x, int64_t axis) { return x.slice(axis, 1) - x.slice(axis, 0, -1); }
 
-/// Mean of each of the outermost lines, which eyes compare with the picture around it: [N, 3, S, S] to a number.
-/// Shoulders, at the bottom, move.
-at::Tensor seam_loss(const at::Tensor& error) {
-  constexpr int64_t kWidth = 14;
-  const at::Tensor upper = error.narrow(2, 0, kFaceSide / 2);
-  return error.narrow(2, 0, kWidth).mean({3}).abs().mean() + upper.narrow(3, 0, kWidth).mean({2}).abs().mean() +
-         upper.narrow(3, kFaceSide - kWidth, kWidth).mean({2}).abs().mean();
+/// Means of the outermost lines, and the steps from line to line, which eyes compare with the picture around the
+/// square. Shoulders, at the bottom, move. What a camera sees beyond the drawing is black, and no place to put
+/// anything.
+at::Tensor seam_loss(const at::Tensor& error, const at::Tensor& truth) {
+  constexpr int64_t kWidth = 14, kBeside = 2;
+  const at::Tensor black = truth.amax({1}, true).lt(0.02).to(at::kFloat);
+  const at::Tensor inside = 1 - at::max_pool2d(black, {2 * kBeside + 1, 2 * kBeside + 1}, {1, 1}, {kBeside, kBeside});
+  const at::Tensor there = error * inside, upper = there.narrow(2, 0, kFaceSide / 2);
+  const auto of_lines = [](const at::Tensor& lines) {  // [N, 3, kWidth]
+    return lines.abs().mean() + 2 * (lines.slice(2, 1) - lines.slice(2, 0, -1)).abs().mean();
+  };
+  return of_lines(there.narrow(2, 0, kWidth).mean({3})) + of_lines(upper.narrow(3, 0, kWidth).mean({2})) +
+         of_lines(upper.narrow(3, kFaceSide - kWidth, kWidth).mean({2}));
 }
 
 at::Tensor picture_loss(const at::Tensor& made, const at::Tensor& truth, const at::Tensor& maps) {
@@ -128,11 +146,27 @@ at::Tensor picture_loss(const at::Tensor& made, const at::Tensor& truth, const a
   const at::Tensor edge =
       (edges(error, 2).abs() * weight.slice(2, 1)).mean() + (edges(error, 3).abs() * weight.slice(3, 1)).mean();
   const at::Tensor coarse = at::avg_pool2d(error, 4).abs().mean();
-  return l1 + 0.7 * edge + coarse + 2 * (error.square() * weight).mean() + seam_loss(error);
+  return l1 + 0.7 * edge + coarse + 2 * (error.square() * weight).mean() + kSeam * seam_loss(error, truth);
+}
+
+/// How far the change between the pictures of a pair [N, 2, 3, S, S] is from that of the drawings, in the size of that:
+/// 0 to about 1. An expression changes few pixels by little. In the error of a picture, and above all in its absolute
+/// value, they are lost among outlines that lie a pixel off; the change itself has none of these.
+at::Tensor expression_loss(const at::Tensor& made, const at::Tensor& truth, const at::Tensor& maps) {
+  constexpr double kLeast = 3;  // squares, below which a change is none
+  const at::Tensor map = maps.amax({1});
+  const auto change = [&](const at::Tensor& pairs) { return (pairs.select(1, 0) - pairs.select(1, 1)) * map; };
+  const at::Tensor own = change(made), wanted = change(truth);
+  const auto energy = [](const at::Tensor& x) { return x.square().sum({1, 2, 3}); };
+  const auto relative = [&](const at::Tensor& a, const at::Tensor& b) {
+    return (energy(a - b) / (energy(b) + kLeast)).mean();
+  };
+  const auto soft = [](const at::Tensor& x) { return 3 * at::avg_pool2d(x, 3, 1, 1); };
+  return relative(own, wanted) + relative(soft(own), soft(wanted));
 }
 
 struct Loss {
-  double total, l1, flow;
+  double total, l1, flow, expression;
 };
 
 /// One backward pass over `rows` [G, 1 + K, kRow].
@@ -148,10 +182,19 @@ Loss accumulate(const TrainedHead& head, const at::Tensor& rows, const at::Gener
       sources.pictures, sources.keypoints + common,
       drivers.keypoints + at::repeat_interleave(common, repeats, 0) + rough(drivers.keypoints.sizes(), 0.003));
   const at::Tensor flow = (made.deformation.narrow(4, 0, 2) - drivers.origins.unsqueeze(1)).abs().clamp_max(0.5).mean();
-  const at::Tensor loss = picture_loss(made.pictures, drivers.pictures, drivers.maps) + kFlow * flow;
+  at::Tensor loss = picture_loss(made.pictures, drivers.pictures, drivers.maps) + kFlow * flow;
+  double expression = 0;
+  if (const int64_t pairs = repeats / 2; pairs > 0) {
+    const auto paired = [&](const at::Tensor& x) {
+      return x.unflatten(0, {-1, repeats}).narrow(1, 0, 2 * pairs).flatten(0, 1).unflatten(0, {-1, 2});
+    };
+    const at::Tensor lost = expression_loss(paired(made.pictures), paired(drivers.pictures), paired(drivers.maps));
+    loss = loss + kExpression * lost;
+    expression = lost.item<double>();
+  }
   (loss * share).backward();
   return {loss.item<double>(), (made.pictures.detach() - drivers.pictures).abs().mean().item<double>(),
-          flow.item<double>()};
+          flow.item<double>(), expression};
 }
 
 /// Rows of source, then pairs of driving picture and what was made; six held-out people.
@@ -191,7 +234,7 @@ void train_head_renderer(const HeadRendererOptions& all) {
       fresh, {.learning_rate = options.learning_rate, .weight_decay = 0.0, .average = 0.995, .warm_up_steps = 50});
   const auto state_file = options.directory / "ditto-renderer.state.safetensors";
   if (optimiser.load(state_file)) log::info("continuing at step {}", optimiser.steps());
-  Run run(options, "ditto-renderer", {"loss", "l1", "flow", "gradient"});
+  Run run(options, "ditto-renderer", {"loss", "l1", "flow", "expression", "gradient"});
   const auto save = [&] {
     optimiser.save(state_file);
     const tensor::WeightMap average = optimiser.average();
@@ -205,18 +248,20 @@ void train_head_renderer(const HeadRendererOptions& all) {
   const int64_t parts = parallel_parts(options.batch, options.threads);
   while (run.time_left()) {
     const at::Tensor batch = drawing.next_batch();
-    std::vector<double> total(static_cast<std::size_t>(parts)), l1(total.size()), flow(total.size());
+    std::vector<double> total(static_cast<std::size_t>(parts)), l1(total.size()), flow(total.size()),
+        expression(total.size());
     in_parallel(parts, [&](int64_t part) {
       const auto index = static_cast<std::size_t>(part);
-      const TrainedHead head(with_identity_statistics(optimiser.weights()));
+      const TrainedHead head(for_products(with_identity_statistics(optimiser.weights())));
       const Loss loss = accumulate(head, batch.chunk(parts)[index], generator_of(options.seed, optimiser.steps(), part),
                                    1.0 / static_cast<double>(parts));
       total[index] = loss.total;
       l1[index] = loss.l1;
       flow[index] = loss.flow;
+      expression[index] = loss.expression;
     });
     const double gradient = optimiser.step(run.schedule());
-    run.record(optimiser.steps(), {mean_of(total), mean_of(l1), mean_of(flow), gradient}, 20);
+    run.record(optimiser.steps(), {mean_of(total), mean_of(l1), mean_of(flow), mean_of(expression), gradient}, 20);
     if (run.due()) save();
   }
   save();
