@@ -71,8 +71,8 @@ def test_what_is_tried_goes_to_the_server_below_its_path_with_the_token_of_the_t
     assert answer.value.status == 200 and answer.value.json() == {"sessions": []}
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [320, 1440])
+# Colours differ by scheme and places by width: each of them once.
+@pytest.mark.parametrize(("width", "scheme"), [(320, "dark"), (1440, "light")])
 def test_the_documents_fit_and_keep_the_rules_of_accessibility(server, open_tab, width, scheme):  # noqa: F811
     tab = open_tab(f"{server.url}/docs", width=width, height=900, color_scheme=scheme)
     tab.locator("#operations-steering-post_v1_sessions__id__fork button").first.click()

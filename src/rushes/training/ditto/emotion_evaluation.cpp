@@ -35,6 +35,7 @@ EmotionsSeen emotions_seen(const std::vector<at::Tensor>& shown, const Identity&
   const at::Tensor map = expressive_map(person, pose);
   const auto changes = [&](const std::vector<at::Tensor>& pictures) {
     std::vector<at::Tensor> from_neutral;
+    from_neutral.reserve(pictures.size());
     for (const at::Tensor& picture : pictures) from_neutral.push_back((picture - pictures[kNeutral]) * map);
     return from_neutral;
   };
