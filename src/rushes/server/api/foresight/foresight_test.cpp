@@ -44,7 +44,7 @@ TEST_F(ForesightHttp, says_how_it_is_and_what_it_makes) {
 }
 
 TEST_F(ForesightHttp, says_what_it_makes_before_the_model_is_loaded_and_after_in_the_same_words) {
-  const auto model = std::make_shared<DrawingForesight>();
+  auto model = std::make_shared<DrawingForesight>();
   ModelSource source{.name = "foreseer", .load = [model] { return model; }, .family = "foresight"};
   source.format = [model](const generation::Request& request) { return model->plan(request)->format(); };
   source.options.assign(model->options().begin(), model->options().end());
