@@ -249,8 +249,9 @@ function withBlock(session: Session, at: { segment: number; block: number }, how
 
 export const generatedFrames = (session: Session): number => {
   const last = session.blocks.findLast((b) => b.complete);
-  // Before its blocks are told the list knows it.
-  return last ? last.firstVideoFrame + last.videoFrames : session.madeFrames;
+  const told = last ? last.firstVideoFrame + last.videoFrames : 0;
+  // Before its blocks are told the list knows it, of one that has ended to the last frame.
+  return last && !hasEnded(session.state) ? told : Math.max(told, session.madeFrames);
 };
 
 /** Seconds from the session's creation to its first block, as the server measured it. */
@@ -323,13 +324,9 @@ export const generatedSeconds = (session: Session): number => generatedFrames(se
 /** Seconds that the time line has room for: the whole video, or of an endless one what there is and the block in work. */
 export const plannedSeconds = (session: Session): number => {
   const { videoFrames, fps } = session.format;
-  if (hasEnded(session.state)) return reachedSeconds(session);
+  if (hasEnded(session.state)) return generatedSeconds(session);
   return Math.max(generatedSeconds(session), videoFrames !== null ? videoFrames / fps : nextBlockAt(session));
 };
-
-/** As far as there is something to show: of a session that has ended also before its blocks are told. */
-export const reachedSeconds = (session: Session): number =>
-  Math.max(generatedSeconds(session), hasEnded(session.state) ? session.madeFrames / session.format.fps : 0);
 
 /** The prompt that the frame at this time was made under. */
 export const promptAt = (session: Session, seconds: number): string => {

@@ -1,6 +1,6 @@
 import { type PointerEvent, useState } from "react";
 import { useTranslation } from "react-i18next";
-import { type Block, type Session, fill, generatedFrames, plannedSeconds, promptAt, promptIndex, reachedSeconds, timeline } from "../state";
+import { type Block, type Session, fill, generatedFrames, generatedSeconds, plannedSeconds, promptAt, promptIndex, timeline } from "../state";
 import { clock } from "../clock";
 import { type Stills, secondsUnder } from "../stills";
 import { TimelinePreview } from "./timeline_preview";
@@ -56,7 +56,7 @@ export function Timeline({ session, playedSeconds, onSeek, stills }: Props) {
         <input
           type="range" aria-label={t("timeline.label")} min={first} max={last} step={1 / session.format.fps}
           value={playedSeconds} aria-valuetext={t("timeline.at", { time: clock(playedSeconds), all: clock(plannedSeconds(session)), prompt: promptAt(session, playedSeconds) })}
-          onChange={(event) => onSeek(Math.min(Number(event.target.value), reachedSeconds(session)))}
+          onChange={(event) => onSeek(Math.min(Number(event.target.value), generatedSeconds(session)))}
           onPointerMove={point} onPointerLeave={() => setUnder(null)} onPointerCancel={() => setUnder(null)} onKeyDown={(event) => { if (event.key === "Escape") setUnder(null); }}
         />
       )}
